@@ -1,0 +1,96 @@
+// Package record holds the statements that people sign: their kinds, their
+// strict JSON, the DSSE envelope around them and the entry that a ledger makes
+// of one. [Open] is the only maker of a [Verified]; nothing here does I/O, knows
+// the time, or judges what a register would.
+//
+// Formats: DESIGN.md section 4, RECORDS.md "Every record".
+package record
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+)
+
+// Limits of DESIGN.md section 4 and RECORDS.md.
+const (
+	MaxEntry      = 48_000 // bytes of one entry, the admission time included
+	MaxSignatures = 8      // signatures kept in one entry
+	MaxTries      = 32     // signature verifications that one submission may cost
+	MaxNote       = 2_000  // characters of a note
+	MaxThread     = 200    // bytes of a thread
+)
+
+// PayloadType is the DSSE payload type of every record (in-toto attestation spec v1).
+const PayloadType = "application/vnd.in-toto+json"
+
+// ID is a record ID: the SHA-256 of the payload bytes that were signed. Its text
+// form is lower-case hex. The ID of the charter at index 0 names the ledger.
+type ID [sha256.Size]byte
+
+// IDOf is the record ID of a payload.
+func IDOf(payload []byte) ID { return sha256.Sum256(payload) }
+
+// ParseID reads 64 lower-case hexadecimal digits.
+func ParseID(s string) (ID, error) {
+	var id ID
+	if len(s) != 2*len(id) {
+		return ID{}, fmt.Errorf("record ID %q: %d characters, want 64 hexadecimal digits", s, len(s))
+	}
+	for _, c := range []byte(s) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return ID{}, fmt.Errorf("record ID %q: not lower-case hexadecimal", s)
+		}
+	}
+	hex.Decode(id[:], []byte(s))
+	return id, nil
+}
+
+func (id ID) String() string               { return hex.EncodeToString(id[:]) }
+func (id ID) IsZero() bool                 { return id == ID{} }
+func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UnmarshalText is [ParseID].
+func (id *ID) UnmarshalText(text []byte) error {
+	v, err := ParseID(string(text))
+	*id = v
+	return err
+}
+
+// Statement is one decoded payload: an in-toto Statement with exactly one subject.
+type Statement struct {
+	Kind    Kind
+	Subject Subject
+	Common
+	// Predicate is the kind's own struct: *Charter, *Enrolment, *Designation, …
+	Predicate Predicate
+}
+
+// Subject says what the statement is about. Name is free text and never judged.
+type Subject struct {
+	Name   string
+	SHA256 [sha256.Size]byte
+}
+
+// Common are the predicate's members that every kind has (RECORDS.md "Every record").
+type Common struct {
+	Ledger   ID        // zero in the charter at index 0 only
+	Thread   string    // "designation/2026-014"
+	Issuer   string    // party ID
+	IssuedAt time.Time // UTC, 0–3 fraction digits
+	Follows  ID        // zero on a new thread
+	Note     string
+	Document *Document
+}
+
+// Document describes the document whose digest the subject is.
+type Document struct {
+	Name      string   `json:"name,omitempty"`
+	MediaType string   `json:"mediaType,omitempty"`
+	Bytes     *int64   `json:"bytes,omitempty"`
+	URL       []string `json:"url,omitempty"`
+}
+
+// Predicate is implemented by the struct of each kind.
+type Predicate interface{ Kind() Kind }
