@@ -1,0 +1,107 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/seed-53cf897a/docket"
+
+// arrows is the table of DESIGN.md section 5: what a package may import of
+// ours. A package that is not named here inherits the row of the folder above.
+var arrows = map[string][]string{
+	"ledger/record":          {},
+	"ledger/proof":           {},
+	"ledger/register":        {"ledger/record", "ledger/register/rules1"},
+	"ledger/register/rules1": {"ledger/record"},
+	"ledger":                 {"ledger/record", "ledger/proof", "ledger/register"},
+	"ledger/pebblestore":     {"ledger", "ledger/record", "ledger/proof"},
+	"ledger/storetest":       {"ledger", "ledger/record", "ledger/proof"},
+	"client/wire":            {"ledger/proof"},
+	"client":                 {"ledger/record", "ledger/proof", "ledger/register", "client/wire"},
+	"witness":                {"ledger/proof", "client/wire"},
+	"server":                 {"ledger", "ledger/record", "ledger/proof", "ledger/register"},
+}
+
+// rooms says where a library may be seen, again after DESIGN.md section 5.
+var rooms = map[string][]string{
+	"github.com/gin-gonic/gin":       {"server"},
+	"github.com/cockroachdb/pebble/": {"ledger/pebblestore", "ledger/storetest", "ledger/register", "witness"},
+}
+
+// pebbleFS is only a file system; whoever opens a store has to name one.
+const pebbleFS = "github.com/cockroachdb/pebble/v2/vfs"
+
+func TestArrows(t *testing.T) {
+	for _, p := range packages(t) {
+		room := strings.TrimPrefix(p.ImportPath, module+"/")
+		allowed, judged := rowOf(room)
+		for _, imported := range p.Imports {
+			if ours, ok := strings.CutPrefix(imported, module+"/"); ok && judged && !slices.Contains(allowed, ours) {
+				t.Errorf("%s imports %s; DESIGN.md section 5 allows it only %v", room, ours, allowed)
+			}
+			for library, seenIn := range rooms {
+				if imported == pebbleFS || !strings.HasPrefix(imported+"/", library) {
+					continue
+				}
+				if !slices.ContainsFunc(seenIn, func(r string) bool { return within(room, r) }) {
+					t.Errorf("%s imports %s, which is seen only in %v", room, imported, seenIn)
+				}
+			}
+		}
+	}
+}
+
+// rowOf finds the row of the table that judges a package; cmd may import all.
+func rowOf(room string) (allowed []string, judged bool) {
+	best := ""
+	for r := range arrows {
+		if within(room, r) && len(r) > len(best) {
+			best = r
+		}
+	}
+	if best == "" {
+		return nil, false
+	}
+	allowed = slices.Clone(arrows[best])
+	if room != best {
+		allowed = append(allowed, best) // a test world beside its package
+	}
+	return allowed, true
+}
+
+func within(room, folder string) bool {
+	return room == folder || strings.HasPrefix(room, folder+"/")
+}
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string // of the package itself; tests may look wherever they need
+}
+
+func packages(t *testing.T) []goPackage {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", module+"/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []goPackage
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	if len(all) < len(arrows)/2 {
+		t.Fatalf("go list named %d packages; the table has %d", len(all), len(arrows))
+	}
+	return all
+}
