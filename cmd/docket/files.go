@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// maxFile bounds what a verb reads of one file named on the command line.
+const maxFile = 16 << 20 // bytes
+
+// readFile reads a file named on the command line; "-" is standard input.
+func (a *app) readFile(name string) ([]byte, error) {
+	var r io.Reader = a.in
+	if name != "-" {
+		f, err := os.Open(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, misuse("%s: no such file", name)
+		} else if err != nil {
+			return nil, misuse("%w", err)
+		}
+		defer f.Close()
+		r = f
+	}
+	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	if err != nil {
+		return nil, misuse("reading %s: %w", name, err)
+	}
+	if len(data) > maxFile {
+		return nil, misuse("%s: larger than %d bytes; nothing that docket reads is", name, maxFile)
+	}
+	return data, nil
+}
+
+// writeNew writes a file that must not exist with other content: the same
+// bytes again are fine, so that a command can be repeated. The file appears
+// whole or not at all, and is durable when writeNew returns.
+func writeNew(name string, data []byte, mode fs.FileMode) error {
+	if old, err := os.ReadFile(name); err == nil {
+		if bytes.Equal(old, data) {
+			return nil
+		}
+		return refuse("%s exists with other content", name).hint("files are never overwritten: move it away or name another")
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("looking at %s: %w", name, err)
+	}
+	return replaceFile(name, data, mode)
+}
+
+// replaceFile puts data in place of whatever name holds, in one step.
+func replaceFile(name string, data []byte, mode fs.FileMode) error {
+	dir := filepath.Dir(name)
+	f, err := os.CreateTemp(dir, "."+filepath.Base(name)+".*")
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Chmod(mode)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	return syncDir(dir)
+}
+
+// syncDir makes a rename in dir durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("opening %s: %w", dir, err)
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil {
+		return fmt.Errorf("syncing %s: %w", dir, err)
+	}
+	return nil
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// passwordEnv names the environment variable that opens and protects key files.
+const passwordEnv = "DOCKET_PASSWORD"
+
+func (a *app) keygen() *cobra.Command {
+	var out, alg string
+	c := &cobra.Command{
+		Use:   "keygen --out FILE",
+		Short: "Make a key pair: FILE (private) and FILE.pub",
+		Long: `Makes a key pair. FILE holds the private key, readable by its owner only;
+FILE.pub holds the public key, which goes into an enrolment or a keys record.
+
+The private key is protected by a password as "cosign generate-key-pair" does it:
+it is asked for on a terminal, or taken from $DOCKET_PASSWORD. With neither, or
+with an empty password, the key is written in the clear, and a warning says so.`,
+		Example: `  docket keygen --out compliance.key
+  docket keygen --out ci.key --alg ecdsa-p256`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			for _, name := range []string{out, out + ".pub"} {
+				if _, err := os.Lstat(name); err == nil {
+					return refuse("%s exists already", name).hint("a key is never overwritten: move it away or name another with --out")
+				}
+			}
+			password, err := a.newPassword(out)
+			if err != nil {
+				return err
+			}
+			private, public, err := record.GenerateKey(record.Algorithm(alg), password)
+			if err != nil {
+				return misuse("%v", err)
+			}
+			key, err := record.ParseKey(public)
+			if err != nil {
+				return err
+			}
+			if err := writeNew(out, private, 0o600); err != nil {
+				return err
+			}
+			if err := writeNew(out+".pub", public, 0o644); err != nil {
+				return err
+			}
+			if password == nil {
+				a.say("docket: warning: %s is not encrypted; anyone who reads it can sign", out)
+			}
+			a.say("wrote %s and %s.pub", out, out)
+			a.printf("%s\n", key.ID())
+			return nil
+		},
+	}
+	c.Flags().StringVar(&out, "out", "", "file of the private key; the public one gets .pub")
+	c.Flags().StringVar(&alg, "alg", string(record.AlgEd25519), fmt.Sprintf("algorithm: %s or %s", record.AlgEd25519, record.AlgECDSAP256))
+	c.MarkFlagRequired("out")
+	return c
+}
+
+// newPassword asks twice for the password of a new key; nil means none.
+func (a *app) newPassword(name string) ([]byte, error) {
+	if p := a.getenv(passwordEnv); p != "" {
+		return []byte(p), nil
+	}
+	first, err := a.askPassword("password for " + name + " (empty for none): ")
+	if err != nil || len(first) == 0 {
+		return nil, err
+	}
+	second, err := a.askPassword("again: ")
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(first, second) {
+		return nil, refuse("the two passwords differ").hint("nothing was written; run the same command again")
+	}
+	return first, nil
+}
+
+// password opens an existing key file.
+func (a *app) password(name string) func() ([]byte, error) {
+	return func() ([]byte, error) {
+		if p := a.getenv(passwordEnv); p != "" {
+			return []byte(p), nil
+		}
+		p, err := a.askPassword("password for " + name + ": ")
+		if err == nil && p == nil {
+			err = fmt.Errorf("no terminal to ask on; set $%s", passwordEnv)
+		}
+		return p, err
+	}
+}
+
+// askPassword reads one line without echo; nil where there is no terminal.
+func (a *app) askPassword(prompt string) ([]byte, error) {
+	in, ok := a.in.(*os.File)
+	if !ok || !a.tty || !term.IsTerminal(int(in.Fd())) {
+		return nil, nil
+	}
+	fmt.Fprint(a.err, prompt)
+	defer fmt.Fprintln(a.err)
+	p, err := term.ReadPassword(int(in.Fd()))
+	if err != nil {
+		return nil, fmt.Errorf("reading the password: %w", err)
+	}
+	return p, nil
+}
+
+// signerFor opens the private key that --key names: a PEM file or a KMS URI.
+func (a *app) signerFor(c *cobra.Command, name string) (*record.Signer, error) {
+	if isKMS(name) {
+		return record.KMSSigner(c.Context(), name)
+	}
+	text, err := a.readFile(name)
+	if err != nil {
+		return nil, err
+	}
+	s, err := record.LoadSigner(text, a.password(name))
+	switch {
+	case errors.Is(err, record.ErrPassword):
+		return nil, refuse("%s: %w", name, err).hint("give its password on a terminal or in $%s", passwordEnv)
+	case err != nil:
+		return nil, misuse("%s: %w", name, err)
+	}
+	return s, nil
+}
+
+// isKMS tells a KMS URI ("awskms://…") from the name of a file.
+func isKMS(name string) bool { return strings.Contains(name, "://") }

@@ -1,0 +1,104 @@
+// Command docket is the whole of Docket in one binary: the ledger server, the
+// tools of an authority and of a provider, the offline verifier and the auditor.
+//
+// Results go to stdout, talk to stderr. Exit status: 0 done, 1 refused or
+// failed, 2 misused, 3 not yet: run the same command again (DESIGN.md section 8).
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+func main() { os.Exit(mainStatus()) }
+
+// mainStatus is main with a status to return, so that scripted tests can call it.
+func mainStatus() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv}
+	if f, ok := a.err.(*os.File); ok {
+		a.tty = term.IsTerminal(int(f.Fd()))
+	}
+	return a.run(ctx, os.Args[1:])
+}
+
+// app is what every verb shares: the streams it talks through and the
+// environment that it may read. No package below cmd reads either.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+	tty      bool // err is a terminal: progress may be drawn, questions asked
+	getenv   func(string) string
+}
+
+// run executes one command line and returns its exit status.
+func (a *app) run(ctx context.Context, args []string) int {
+	root := a.root()
+	root.SetArgs(args)
+	return a.report(root.ExecuteContext(ctx))
+}
+
+// Groups of verbs, in the order in which help prints them.
+var groups = []cobra.Group{
+	{ID: "start", Title: "Start here:"},
+	{ID: "write", Title: "Write and submit records (authorities, providers):"},
+	{ID: "read", Title: "Verify and read (anyone):"},
+	{ID: "operate", Title: "Operate a ledger:"},
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "docket",
+		Short: "A transparency ledger for restrictions on cloud infrastructure",
+		Long: `Docket is a public, append-only ledger of restrictions on cloud infrastructure.
+An authority records whom it restricts; providers record, signed, what they did
+about it; anyone can check offline that nothing was changed, hidden or back-dated.
+
+Results go to stdout, everything else to stderr.
+Exit status: 0 done, 1 refused or failed, 2 misused, 3 not yet (run the same command again).`,
+		Example: `  docket demo --once                                   # the whole thing on loopback, in a few seconds
+  docket verify --trust trust response.tlog-proof      # check a receipt, offline`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return misuse("%v", err).hint("%s --help", c.CommandPath())
+	})
+	for i := range groups {
+		root.AddGroup(&groups[i])
+	}
+	for _, v := range verbs {
+		c := v.make(a)
+		c.GroupID = v.group
+		root.AddCommand(c)
+	}
+	misusedArgs(root)
+	return root
+}
+
+// misusedArgs makes wrong arguments exit 2 everywhere, not 1.
+func misusedArgs(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return misuse("%v", err).hint("%s --help", c.CommandPath())
+			}
+			return nil
+		}
+	}
+	for _, sub := range c.Commands() {
+		misusedArgs(sub)
+	}
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+)
+
+// say prints one line of talk to stderr.
+func (a *app) say(format string, args ...any) {
+	fmt.Fprintf(a.err, format+"\n", args...)
+}
+
+// printf prints a result to stdout.
+func (a *app) printf(format string, args ...any) {
+	fmt.Fprintf(a.out, format, args...)
+}
+
+// printJSON prints one value as one line of JSON: what a script reads.
+func (a *app) printJSON(v any) error {
+	e := json.NewEncoder(a.out)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// table aligns columns that are written with tabs between them; flush it.
+func (a *app) table() *tabwriter.Writer {
+	return tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
+}
+
+// confirm asks a yes-or-no question. Without a terminal, or at the end of the
+// input, the answer is no: nothing is signed by accident.
+func (a *app) confirm(question string) (bool, error) {
+	if !a.tty {
+		return false, misuse("%s needs an answer, and there is no terminal to ask on", question).hint("pass --yes after reading what it shows")
+	}
+	fmt.Fprintf(a.err, "%s [y/N] ", question)
+	line, err := bufio.NewReader(a.in).ReadString('\n')
+	if err != nil && err != io.EOF {
+		return false, fmt.Errorf("reading the answer: %w", err)
+	}
+	switch strings.ToLower(strings.TrimSpace(line)) {
+	case "y", "yes":
+		return true, nil
+	}
+	return false, nil
+}
+
+// progress draws a bar on a terminal and is silent in a pipe. A total below
+// zero is unknown.
+func (a *app) progress(what string, total int64) *progressbar.ProgressBar {
+	w := a.err
+	if !a.tty {
+		w = io.Discard
+	}
+	return progressbar.NewOptions64(total,
+		progressbar.OptionSetDescription(what),
+		progressbar.OptionSetWriter(w),
+		progressbar.OptionSetVisibility(a.tty),
+		progressbar.OptionShowCount(),
+		progressbar.OptionShowIts(),
+		progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionClearOnFinish(),
+		progressbar.OptionFullWidth(),
+	)
+}
+
+// printable makes foreign text fit for a terminal: control and bidirectional
+// control characters, which no record may hold but a file or a server might,
+// are shown as escapes.
+func printable(s string) string {
+	unsafe := func(r rune) bool {
+		return r < 0x20 || r >= 0x7f && r <= 0x9f || r == 0x061c || r == 0x200e || r == 0x200f ||
+			r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
+	}
+	if strings.IndexFunc(s, unsafe) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if unsafe(r) {
+			fmt.Fprintf(&b, "\\u%04x", r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,13 @@
+package main
+
+import "github.com/spf13/cobra"
+
+// verbs are the commands of the binary, each in a file of its own name, in the
+// order in which help prints them.
+var verbs = []struct {
+	group string
+	make  func(*app) *cobra.Command
+}{
+	{"operate", (*app).keygen},
+	{"operate", (*app).version},
+}
