@@ -1,5 +1,16 @@
 package record
 
+import (
+	"fmt"
+	"unicode/utf8"
+)
+
+// Limits of the JSON that is let in (DESIGN.md section 4).
+const (
+	MaxDepth   = 16        // objects and lists inside one another
+	MaxInteger = 1<<53 - 1 // the largest |n| that every JSON reader keeps exactly
+)
+
 // Object is a JSON object as it was scanned, members in their order.
 type Object []Member
 
@@ -7,4 +18,365 @@ type Object []Member
 type Member struct {
 	Name  string
 	Value any
+}
+
+// Lookup returns the value of the member called name, nil if there is none.
+func (o Object) Lookup(name string) any {
+	for i := range o {
+		if o[i].Name == name {
+			return o[i].Value
+		}
+	}
+	return nil
+}
+
+// ParseJSON scans one JSON value, strictly (DESIGN.md section 4 "JSON"): no name
+// twice in an object, after unescaping; valid UTF-8 and no lone surrogates; no
+// null; integers only, |n| ≤ [MaxInteger], written one way; at most [MaxDepth]
+// deep; nothing but white space around it. The result is made of string, int64,
+// bool, []any and [Object]; nothing in it refers to raw. What it accepts,
+// encoding/json reads as the same value.
+func ParseJSON(raw []byte) (any, error) {
+	// One copy, of which every plain string is a slice.
+	s := scanner{text: string(raw)}
+	s.space()
+	v, err := s.value()
+	if err != nil {
+		return nil, err
+	}
+	if s.space(); s.at < len(s.text) {
+		return nil, s.errorf(s.at, "more after the value")
+	}
+	return v, nil
+}
+
+// A SyntaxError says where JSON broke which rule of DESIGN.md section 4.
+type SyntaxError struct {
+	Offset int // bytes before the fault
+	Detail string
+}
+
+func (e *SyntaxError) Error() string {
+	return fmt.Sprintf("JSON at byte %d: %s", e.Offset, e.Detail)
+}
+
+type scanner struct {
+	text  string
+	at    int
+	depth int
+	items []any    // of the lists that are open, the innermost last
+	mems  []Member // likewise of the objects
+}
+
+func (s *scanner) errorf(at int, format string, args ...any) error {
+	return &SyntaxError{Offset: at, Detail: fmt.Sprintf(format, args...)}
+}
+
+func (s *scanner) space() {
+	for s.at < len(s.text) {
+		switch s.text[s.at] {
+		case ' ', '\t', '\n', '\r':
+			s.at++
+		default:
+			return
+		}
+	}
+}
+
+// accept skips white space and then c, if it is next.
+func (s *scanner) accept(c byte) bool {
+	s.space()
+	if s.at < len(s.text) && s.text[s.at] == c {
+		s.at++
+		return true
+	}
+	return false
+}
+
+func (s *scanner) value() (any, error) {
+	if s.at == len(s.text) {
+		return nil, s.errorf(s.at, "a value is missing")
+	}
+	switch c := s.text[s.at]; {
+	case c == '"':
+		return s.string()
+	case c == '{':
+		return s.object()
+	case c == '[':
+		return s.list()
+	case c == '-' || c >= '0' && c <= '9':
+		return s.integer()
+	case s.word("true"):
+		return true, nil
+	case s.word("false"):
+		return false, nil
+	case s.word("null"):
+		return nil, s.errorf(s.at-len("null"), "null is not allowed: leave the member out")
+	default:
+		r, _ := utf8.DecodeRuneInString(s.text[s.at:])
+		return nil, s.errorf(s.at, "%q cannot begin a value", r)
+	}
+}
+
+func (s *scanner) word(w string) bool {
+	if len(s.text)-s.at >= len(w) && s.text[s.at:s.at+len(w)] == w {
+		s.at += len(w)
+		return true
+	}
+	return false
+}
+
+func (s *scanner) enter() error {
+	if s.depth++; s.depth > MaxDepth {
+		return s.errorf(s.at, "nested deeper than %d", MaxDepth)
+	}
+	s.at++
+	return nil
+}
+
+func (s *scanner) object() (any, error) {
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	base := len(s.mems)
+	var many map[string]bool // the names so far, once there are more than few
+	if !s.accept('}') {
+		for {
+			name, start, err := s.name()
+			if err != nil {
+				return nil, err
+			}
+			if many == nil && len(s.mems)-base == few {
+				many = make(map[string]bool, 4*few)
+				for _, m := range s.mems[base:] {
+					many[m.Name] = true
+				}
+			}
+			if many[name] || many == nil && twice(s.mems[base:], name) {
+				return nil, s.errorf(start, "the name %q stands here twice", name)
+			}
+			if many != nil {
+				many[name] = true
+			}
+			if err := s.member(name); err != nil {
+				return nil, err
+			}
+			if s.accept('}') {
+				break
+			}
+			if !s.accept(',') {
+				return nil, s.errorf(s.at, "want , or } after a member")
+			}
+		}
+	}
+	o := make(Object, len(s.mems)-base)
+	copy(o, s.mems[base:])
+	s.mems = s.mems[:base]
+	s.depth--
+	return o, nil
+}
+
+// few is the number of names up to which comparing each with each is the
+// quickest; beyond it a hostile object would cost its length squared.
+const few = 32
+
+func (s *scanner) name() (name string, start int, err error) {
+	s.space()
+	start = s.at
+	if s.at == len(s.text) || s.text[s.at] != '"' {
+		return "", start, s.errorf(s.at, "want a member's name in quotes")
+	}
+	name, err = s.string()
+	return name, start, err
+}
+
+func (s *scanner) member(name string) error {
+	if !s.accept(':') {
+		return s.errorf(s.at, "want : after the name %q", name)
+	}
+	s.space()
+	// The name takes its place before the value, which may hold members itself.
+	s.mems = append(s.mems, Member{Name: name})
+	mine := len(s.mems) - 1
+	v, err := s.value()
+	if err != nil {
+		return err
+	}
+	s.mems[mine].Value = v
+	return nil
+}
+
+// twice reports whether one of mems is called name already.
+func twice(mems []Member, name string) bool {
+	for i := range mems {
+		if mems[i].Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *scanner) list() (any, error) {
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	base := len(s.items)
+	if !s.accept(']') {
+		for {
+			s.space()
+			v, err := s.value()
+			if err != nil {
+				return nil, err
+			}
+			s.items = append(s.items, v)
+			if s.accept(']') {
+				break
+			}
+			if !s.accept(',') {
+				return nil, s.errorf(s.at, "want , or ] after an item")
+			}
+		}
+	}
+	list := make([]any, len(s.items)-base)
+	copy(list, s.items[base:])
+	s.items = s.items[:base]
+	s.depth--
+	return list, nil
+}
+
+func (s *scanner) integer() (int64, error) {
+	start := s.at
+	if s.text[s.at] == '-' {
+		s.at++
+	}
+	digits := s.at
+	var n int64
+	for s.at < len(s.text) && s.text[s.at] >= '0' && s.text[s.at] <= '9' {
+		if n = n*10 + int64(s.text[s.at]-'0'); n > MaxInteger {
+			return 0, s.errorf(start, "a number beyond ±(2^53 − 1)")
+		}
+		s.at++
+	}
+	switch {
+	case s.at == digits:
+		return 0, s.errorf(s.at, "a number without digits")
+	case s.text[digits] == '0' && (s.at-digits > 1 || digits > start):
+		return 0, s.errorf(start, "a number that begins with 0, or is −0")
+	case s.at < len(s.text) && (s.text[s.at] == '.' || s.text[s.at] == 'e' || s.text[s.at] == 'E'):
+		return 0, s.errorf(start, "only integers are allowed, written as digits")
+	}
+	if digits > start {
+		n = -n
+	}
+	return n, nil
+}
+
+// string scans a string; the usual one, without an escape, is a slice of the text.
+func (s *scanner) string() (string, error) {
+	s.at++
+	start, ascii := s.at, true
+	for s.at < len(s.text) {
+		switch c := s.text[s.at]; {
+		case c == '"':
+			v := s.text[start:s.at]
+			if !ascii && !utf8.ValidString(v) {
+				return "", s.errorf(start, "a string that is not valid UTF-8")
+			}
+			s.at++
+			return v, nil
+		case c == '\\':
+			return s.escaped(start)
+		case c < ' ':
+			return "", s.errorf(s.at, "a control character in a string")
+		case c >= utf8.RuneSelf:
+			ascii = false
+		}
+		s.at++
+	}
+	return "", s.errorf(s.at, "a string without an end")
+}
+
+// escaped scans the rest of a string, from its first escape on.
+func (s *scanner) escaped(start int) (string, error) {
+	b := append(make([]byte, 0, 2*(s.at-start)+16), s.text[start:s.at]...)
+	for s.at < len(s.text) {
+		switch c := s.text[s.at]; {
+		case c == '"':
+			if !utf8.Valid(b) {
+				return "", s.errorf(start, "a string that is not valid UTF-8")
+			}
+			s.at++
+			return string(b), nil
+		case c == '\\':
+			r, err := s.escape()
+			if err != nil {
+				return "", err
+			}
+			b = utf8.AppendRune(b, r)
+		case c < ' ':
+			return "", s.errorf(s.at, "a control character in a string")
+		default:
+			b = append(b, c)
+			s.at++
+		}
+	}
+	return "", s.errorf(s.at, "a string without an end")
+}
+
+// escape scans one escape; two surrogates are one (RFC 8259 section 7).
+func (s *scanner) escape() (rune, error) {
+	start := s.at
+	if s.at+1 >= len(s.text) {
+		return 0, s.errorf(start, "a string without an end")
+	}
+	s.at += 2
+	switch c := s.text[start+1]; c {
+	case '"', '\\', '/':
+		return rune(c), nil
+	case 'b':
+		return '\b', nil
+	case 'f':
+		return '\f', nil
+	case 'n':
+		return '\n', nil
+	case 'r':
+		return '\r', nil
+	case 't':
+		return '\t', nil
+	case 'u':
+		r, ok := s.hex4()
+		switch {
+		case !ok:
+			return 0, s.errorf(start, `want four hexadecimal digits after \u`)
+		case r < 0xD800 || r > 0xDFFF:
+			return r, nil
+		case r < 0xDC00 && s.word(`\u`):
+			if low, ok := s.hex4(); ok && low >= 0xDC00 && low <= 0xDFFF {
+				return (r-0xD800)<<10 | (low - 0xDC00) + 0x10000, nil
+			}
+		}
+		return 0, s.errorf(start, "half of a surrogate pair")
+	}
+	return 0, s.errorf(start, "an escape that JSON does not have")
+}
+
+func (s *scanner) hex4() (rune, bool) {
+	if len(s.text)-s.at < 4 {
+		return 0, false
+	}
+	var r rune
+	for _, c := range []byte(s.text[s.at : s.at+4]) {
+		switch {
+		case c >= '0' && c <= '9':
+			r = r<<4 | rune(c-'0')
+		case c >= 'a' && c <= 'f':
+			r = r<<4 | rune(c-'a'+10)
+		case c >= 'A' && c <= 'F':
+			r = r<<4 | rune(c-'A'+10)
+		default:
+			return 0, false
+		}
+	}
+	s.at += 4
+	return r, true
 }
