@@ -1,0 +1,227 @@
+// Package register is the fold over a ledger's entries: who may sign, what is
+// designated, who owes what. It is derived and deletable: the same entries give
+// the same register, byte for byte, on every machine, and what depends on the
+// clock is asked with a time and never stored (RECORDS.md "The register").
+//
+// Writing goes Begin → Judge or Apply → Advance. Rows are versioned by log
+// index and never updated in place, so that every query can be as of a size.
+// Nothing is synced: after a crash the cursor is behind the log, and whoever
+// owns the log replays the rest.
+package register
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+const (
+	// Rules is the newest version of the admission rules that this binary has.
+	Rules = 1
+	// Format is the register's own format number: another one on disk means
+	// delete and replay. The tables of rules1 are part of it.
+	Format = 1
+)
+
+// Options of a register. The zero value is ready for use.
+type Options struct {
+	// CheckPolicy judges the tlog-policy text of a charter with this origin, nil
+	// meaning that any text will do. The register cannot parse one itself: the
+	// proof package stands beside it, not below.
+	CheckPolicy func(text, origin string) error
+	// PolicyKeys gives the raw public keys that a policy names, nil meaning that
+	// none is known: log and witness keys may not be party or root keys.
+	PolicyKeys func(text string) ([][]byte, error)
+
+	CacheBytes    int64         // Pebble's block cache; 0 = 256 MiB
+	MemTableBytes uint64        // one memtable of at most two; 0 = 64 MiB
+	Threads       int           // threads kept in memory; 0 = 32,768
+	Logger        pebble.Logger // nil = Pebble's own; its Fatalf must not return
+}
+
+// Cursor says how far a register has come. The ledger compares it with its own
+// head: ahead of the log, or another root at its size, means Reset and replay.
+type Cursor struct {
+	Size uint64
+	Root [32]byte // of the log at Size, as it was given to Advance
+}
+
+// Register holds the folded state. Its methods may be called from any goroutine;
+// drafts are advanced by one.
+type Register struct {
+	fs  vfs.FS
+	dir string
+	o   Options
+	db  *pebble.DB
+
+	mu      sync.Mutex // guards what follows
+	cursor  Cursor
+	ledger  record.ID // of index 0; zero while empty
+	last    time.Time // admission time of the newest entry; zero while empty
+	charter *ThreadRow
+	parties *cache // hot: every record asks for one
+	threads *cache
+	reader  *pebble.Iterator // over the rows of a cursor; nil after each Advance
+}
+
+// Open opens the register in dir, or begins an empty one. One of another format
+// or of other rules is deleted first: replaying brings it back.
+func Open(fs vfs.FS, dir string, o Options) (*Register, error) {
+	r := &Register{fs: fs, dir: dir, o: o}
+	if r.o.CacheBytes == 0 {
+		r.o.CacheBytes = 256 << 20
+	}
+	if r.o.MemTableBytes == 0 {
+		r.o.MemTableBytes = 64 << 20
+	}
+	if r.o.Threads == 0 {
+		r.o.Threads = 32 << 10
+	}
+	if err := r.open(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *Register) open() error {
+	po := &pebble.Options{
+		FS:                 r.fs,
+		Comparer:           comparer,
+		CacheSize:          r.o.CacheBytes,
+		MemTableSize:       r.o.MemTableBytes,
+		FormatMajorVersion: pebble.FormatNewest,
+		Logger:             r.o.Logger,
+	}
+	for i := range po.Levels {
+		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	db, err := pebble.Open(r.dir, po)
+	if err != nil {
+		return fmt.Errorf("opening register in %s: %w", r.dir, err)
+	}
+	r.db = db
+	r.parties, r.threads = newCache(r.o.Threads), newCache(r.o.Threads)
+	if err := r.load(); err != nil {
+		return errors.Join(err, db.Close())
+	}
+	return nil
+}
+
+// load reads the cursor and what is always kept in memory.
+func (r *Register) load() error {
+	r.cursor, r.ledger, r.last, r.charter = Cursor{}, record.ID{}, time.Time{}, nil
+	b, err := r.value(cursorKey)
+	if err != nil || b == nil {
+		return err
+	}
+	cursor, ok := decodeCursor(b)
+	if !ok {
+		return r.wipe()
+	}
+	first, err := r.recordRow(0)
+	if err != nil {
+		return err
+	}
+	newest, err := r.recordRow(cursor.Size - 1)
+	if err != nil {
+		return err
+	}
+	if r.charter, err = r.newest("charter", cursor.Size); err != nil {
+		return err
+	}
+	r.cursor, r.ledger, r.last = cursor, first.ID, newest.Admitted
+	return nil
+}
+
+// wipe empties a register whose format or rules are not ours.
+func (r *Register) wipe() error {
+	if err := r.db.DeleteRange([]byte{0}, []byte{0xff}, pebble.NoSync); err != nil {
+		return fmt.Errorf("emptying register in %s: %w", r.dir, err)
+	}
+	return nil
+}
+
+var cursorKey = appendPlain(nil, tableCursor, nil)
+
+func (c Cursor) encode() []byte {
+	b := binary.BigEndian.AppendUint64(nil, c.Size)
+	b = append(b, c.Root[:]...)
+	b = binary.BigEndian.AppendUint64(b, Rules)
+	return binary.BigEndian.AppendUint64(b, Format)
+}
+
+func decodeCursor(b []byte) (c Cursor, ok bool) {
+	if len(b) != 8+32+8+8 {
+		return Cursor{}, false
+	}
+	c.Size = binary.BigEndian.Uint64(b)
+	copy(c.Root[:], b[8:])
+	return c, binary.BigEndian.Uint64(b[40:]) == Rules && binary.BigEndian.Uint64(b[48:]) == Format
+}
+
+// Cursor is the size and root that the register has reached.
+func (r *Register) Cursor() Cursor {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.cursor
+}
+
+// Size is the number of entries folded so far.
+func (r *Register) Size() uint64 { return r.Cursor().Size }
+
+// Ledger is the record ID of the charter at index 0, zero while the register is empty.
+func (r *Register) Ledger() record.ID {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ledger
+}
+
+// LastAdmitted is the admission time of the newest entry, zero while the
+// register is empty: no later entry may be admitted earlier.
+func (r *Register) LastAdmitted() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last
+}
+
+// Reset deletes everything, so that a replay can begin at index 0. Drafts begun
+// earlier are void.
+func (r *Register) Reset() error {
+	if err := r.Close(); err != nil {
+		return err
+	}
+	if err := r.fs.RemoveAll(r.dir); err != nil {
+		return fmt.Errorf("deleting register in %s: %w", r.dir, err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.open()
+}
+
+// Close releases the directory. Nothing is lost that a replay would not bring back.
+func (r *Register) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	err := r.closeReader()
+	if err := errors.Join(err, r.db.Close()); err != nil {
+		return fmt.Errorf("closing register in %s: %w", r.dir, err)
+	}
+	return nil
+}
+
+func (r *Register) closeReader() error {
+	if r.reader == nil {
+		return nil
+	}
+	err := r.reader.Close()
+	r.reader = nil
+	return err
+}
