@@ -1,0 +1,196 @@
+package proof
+
+import (
+	"crypto"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"filippo.io/mldsa"
+	fnote "github.com/transparency-dev/formats/note"
+	"golang.org/x/mod/sumdb/note"
+)
+
+// Algorithm is a signature type byte of signed-note "Signature types".
+type Algorithm byte
+
+const (
+	Ed25519            Algorithm = 0x01 // a log's signature of the note text
+	CosignatureEd25519 Algorithm = 0x04 // a witness's timestamped cosignature/v1
+	MLDSA44            Algorithm = 0x06 // timestamped, post-quantum; of a log or a witness
+)
+
+func (a Algorithm) String() string {
+	switch a {
+	case Ed25519:
+		return "Ed25519"
+	case CosignatureEd25519:
+		return "Ed25519 cosignature/v1"
+	case MLDSA44:
+		return "ML-DSA-44"
+	}
+	return fmt.Sprintf("signature type 0x%02x", byte(a))
+}
+
+// Key is a public key of a log or a witness with the name that it signs under, as
+// a vkey says it (signed-note "Verifier keys"). The zero Key is none.
+type Key struct {
+	name     string
+	alg      Algorithm
+	material string // the public key's bytes
+	verifier note.Verifier
+}
+
+// ParseLogKey reads a vkey of type 0x01 or 0x06.
+func ParseLogKey(vkey string) (Key, error) {
+	k, err := parseKey(vkey)
+	if err == nil && k.alg == CosignatureEd25519 {
+		return Key{}, fmt.Errorf("key %s: type 0x04 is a witness's; a log signs with 0x01 or 0x06", k.name)
+	}
+	return k, err
+}
+
+// ParseWitnessKey reads a vkey of type 0x04 or 0x06.
+func ParseWitnessKey(vkey string) (Key, error) {
+	k, err := parseKey(vkey)
+	if err == nil && k.alg == Ed25519 {
+		return Key{}, fmt.Errorf("key %s: type 0x01 is a log's and has no timestamp; a witness signs with 0x04 or 0x06", k.name)
+	}
+	return k, err
+}
+
+func parseKey(vkey string) (Key, error) {
+	name, rest, _ := strings.Cut(vkey, "+")
+	if err := checkName(name); err != nil {
+		return Key{}, err
+	}
+	hexID, b64, ok := strings.Cut(rest, "+")
+	if !ok {
+		return Key{}, fmt.Errorf("key %s: want name+hash+key", name)
+	}
+	raw, err := decode64(b64)
+	if err != nil || len(raw) == 0 {
+		return Key{}, fmt.Errorf("key %s: the key part is not base64", name)
+	}
+	k, err := newKey(name, Algorithm(raw[0]), raw[1:])
+	if err != nil {
+		return Key{}, err
+	}
+	if want := fmt.Sprintf("%08x", k.ID()); hexID != want {
+		return Key{}, fmt.Errorf("key %s: key ID %q, but its name and bytes give %s", name, hexID, want)
+	}
+	return k, nil
+}
+
+func newKey(name string, alg Algorithm, pub []byte) (Key, error) {
+	if err := checkName(name); err != nil {
+		return Key{}, err
+	}
+	k := Key{name: name, alg: alg, material: string(pub)}
+	size, known := map[Algorithm]int{
+		Ed25519:            ed25519.PublicKeySize,
+		CosignatureEd25519: ed25519.PublicKeySize,
+		MLDSA44:            mldsa.MLDSA44PublicKeySize,
+	}[alg]
+	switch {
+	case !known:
+		return Key{}, fmt.Errorf("key %s: %s is not supported", name, alg)
+	case len(pub) != size:
+		return Key{}, fmt.Errorf("key %s: %d bytes, want %d for %s", name, len(pub), size, alg)
+	}
+	if alg != MLDSA44 && weakPoint(pub) {
+		return Key{}, fmt.Errorf("key %s: a small-order or non-canonical Ed25519 point, for which anybody can sign", name)
+	}
+	var err error
+	switch alg {
+	case Ed25519:
+		k.verifier, err = note.NewVerifier(k.String())
+	case CosignatureEd25519:
+		k.verifier, err = fnote.NewVerifierForCosignatureV1(k.String())
+	case MLDSA44:
+		k.verifier, err = fnote.NewMLDSAVerifier(k.String())
+	}
+	if err != nil {
+		return Key{}, fmt.Errorf("key %s: %w", name, err)
+	}
+	return k, nil
+}
+
+func (k Key) Name() string         { return k.name }
+func (k Key) Algorithm() Algorithm { return k.alg }
+func (k Key) IsZero() bool         { return k.alg == 0 }
+
+// ID is the key ID: SHA-256(name ‖ "\n" ‖ type ‖ public key), first four bytes.
+func (k Key) ID() uint32 {
+	raw := append([]byte(k.name), '\n', byte(k.alg))
+	sum := sha256.Sum256(append(raw, k.material...))
+	return binary.BigEndian.Uint32(sum[:])
+}
+
+// String is the vkey.
+func (k Key) String() string {
+	raw := append([]byte{byte(k.alg)}, k.material...)
+	return fmt.Sprintf("%s+%08x+%s", k.name, k.ID(), base64.StdEncoding.EncodeToString(raw))
+}
+
+// Public is the bare key: ed25519.PublicKey or *mldsa.PublicKey.
+func (k Key) Public() crypto.PublicKey {
+	if k.alg == MLDSA44 {
+		pub, err := mldsa.NewPublicKey(mldsa.MLDSA44(), []byte(k.material))
+		if err != nil {
+			panic("a Key that the library does not accept: " + err.Error())
+		}
+		return pub
+	}
+	return ed25519.PublicKey(k.material)
+}
+
+// SameKey reports whether both wrap the same public key, whatever their names and
+// types (tlog-policy "Public key representation": duplicates).
+func (k Key) SameKey(other Key) bool { return k.material == other.material }
+
+// made reports whether the signature line claims to be this key's.
+func (k Key) made(s Signature) bool { return s.Name == k.name && s.ID == k.verifier.KeyHash() }
+
+// verify checks a signature line that the key made. body is the checkpoint's text.
+func (k Key) verify(body []byte, s Signature) error {
+	if !k.verifier.Verify(body, s.Sig) {
+		return &SignatureError{Name: s.Name, ID: s.ID}
+	}
+	return nil
+}
+
+// SignatureError is a signature line that claims to be by a known key and is not.
+// The whole note is refused then (signed-note "Signatures").
+type SignatureError struct {
+	Name string
+	ID   uint32
+}
+
+func (e *SignatureError) Error() string {
+	return fmt.Sprintf("the signature by %s (key %08x) does not verify: the checkpoint or the signature was altered", e.Name, e.ID)
+}
+
+var errSkey = errors.New("not a private key of the form PRIVATE+KEY+name+hash+key")
+
+// splitSkey takes a private key in the libraries' form apart.
+func splitSkey(skey string) (name string, id uint32, alg Algorithm, seed []byte, err error) {
+	parts := strings.SplitN(skey, "+", 5)
+	if len(parts) != 5 || parts[0] != "PRIVATE" || parts[1] != "KEY" || len(parts[3]) != 8 {
+		return "", 0, 0, nil, errSkey
+	}
+	hash, err := strconv.ParseUint(parts[3], 16, 32)
+	if err != nil {
+		return "", 0, 0, nil, errSkey
+	}
+	raw, err := decode64(parts[4])
+	if err != nil || len(raw) != 33 { // type and a seed: both algorithms have one of 32 bytes
+		return "", 0, 0, nil, errSkey
+	}
+	return parts[2], uint32(hash), Algorithm(raw[0]), raw[1:], nil
+}

@@ -1,0 +1,247 @@
+package proof
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// MaxSkew is how far a cosignature's time may be ahead of the verifier's clock.
+const MaxSkew = 5 * time.Minute
+
+// Signed is a checkpoint that a log key signed. The log may have signed another
+// history too: only [Published] says that witnesses compared. Made by [VerifyLog],
+// [Policy.VerifyLog] and, as part of it, Published.
+type Signed struct{ signed }
+
+// Published is a checkpoint that satisfies a policy: signed by one of its logs,
+// cosigned by its quorum. Made by [Policy.Verify] only.
+type Published struct {
+	signed
+	policy       *Policy
+	cosignatures []Cosignature
+	existedBy    time.Time
+}
+
+// Cosignature is a witness's verified word that it saw this checkpoint as the log's
+// largest, at that second.
+type Cosignature struct {
+	Witness string // its name in the policy
+	Key     Key
+	Time    time.Time // UTC
+}
+
+// signed is what both verified types share; its fields are the verifier's alone.
+type signed struct {
+	cp   Checkpoint
+	note []byte
+	logs []Key
+}
+
+// Checkpoint is what the log signed.
+func (s *signed) Checkpoint() Checkpoint { return s.cp }
+
+// Note is the signed note as it was verified, unknown signatures included.
+func (s *signed) Note() []byte { return bytes.Clone(s.note) }
+
+// LogKeys are the known keys of the log that signed; at least one.
+func (s *signed) LogKeys() []Key { return slices.Clone(s.logs) }
+
+// Cosignatures are those that counted, one a key, by time.
+func (p *Published) Cosignatures() []Cosignature { return slices.Clone(p.cosignatures) }
+
+// Policy is the one under which the checkpoint is published.
+func (p *Published) Policy() *Policy { return p.policy }
+
+// ExistedBy is the least T such that the cosignatures stamped ≤ T already satisfy
+// the quorum: the tree existed no later. Zero with quorum none: nothing proves a
+// time then.
+func (p *Published) ExistedBy() time.Time { return p.existedBy }
+
+// CosignedAt is the newest time among the cosignatures, for judging how fresh the
+// checkpoint is; zero without one.
+func (p *Published) CosignedAt() time.Time {
+	if len(p.cosignatures) == 0 {
+		return time.Time{}
+	}
+	return p.cosignatures[len(p.cosignatures)-1].Time
+}
+
+// PostQuantum reports whether ML-DSA signatures alone publish this checkpoint: one
+// of the log, and a quorum.
+func (p *Published) PostQuantum() bool {
+	isPQ := func(k Key) bool { return k.alg == MLDSA44 }
+	return p.policy.quorum != nil && slices.ContainsFunc(p.logs, isPQ) &&
+		p.policy.quorum.satisfied(func(m *member) bool {
+			return isPQ(m.key) && slices.ContainsFunc(p.cosignatures, func(c Cosignature) bool { return c.Witness == m.name })
+		})
+}
+
+// OriginError is a checkpoint of another log than those that were wanted.
+type OriginError struct {
+	Origin string
+	Want   []string
+}
+
+func (e *OriginError) Error() string {
+	if len(e.Want) == 0 {
+		return fmt.Sprintf("the checkpoint is of %s, and the policy lists no log", e.Origin)
+	}
+	return fmt.Sprintf("the checkpoint is of another log: %s, wanted %s", e.Origin, strings.Join(e.Want, " or "))
+}
+
+// LogSignatureError is a checkpoint that bears no signature by a known log key.
+type LogSignatureError struct {
+	Origin string
+	Keys   []Key // the known ones
+}
+
+func (e *LogSignatureError) Error() string {
+	ids := make([]string, len(e.Keys))
+	for i, k := range e.Keys {
+		ids[i] = fmt.Sprintf("%08x", k.ID())
+	}
+	return fmt.Sprintf("no signature of the log %s by a key that is trusted for it (%s)", e.Origin, strings.Join(ids, ", "))
+}
+
+// VerifyLog checks a note as the given log's, by any one of its keys, whatever they
+// are named. A signature line of one of the keys that does not verify condemns the
+// note (signed-note "Signatures"). Errors: [OriginError], [LogSignatureError],
+// [SignatureError], or the note is malformed.
+func VerifyLog(note []byte, origin string, keys ...Key) (*Signed, error) {
+	cp, sigs, err := ParseCheckpoint(note)
+	if err != nil {
+		return nil, err
+	}
+	if cp.Origin != origin {
+		return nil, &OriginError{Origin: cp.Origin, Want: []string{origin}}
+	}
+	s, err := verifyLog(cp, sigs, note, keys)
+	if err != nil {
+		return nil, err
+	}
+	return &Signed{s}, nil
+}
+
+// VerifyLog checks that one of the policy's logs signed the note, and says nothing
+// about witnesses. Errors as of the function [VerifyLog].
+func (p *Policy) VerifyLog(note []byte) (*Signed, error) {
+	cp, _, err := ParseCheckpoint(note)
+	if err != nil {
+		return nil, err
+	}
+	keys := p.LogKeys(cp.Origin)
+	if len(keys) == 0 {
+		return nil, &OriginError{Origin: cp.Origin, Want: p.Origins()}
+	}
+	return VerifyLog(note, cp.Origin, keys...)
+}
+
+func verifyLog(cp Checkpoint, sigs []Signature, note []byte, keys []Key) (signed, error) {
+	s := signed{cp: cp, note: bytes.Clone(note)}
+	body := cp.Body()
+	for _, k := range keys {
+		good := false
+		for _, sig := range sigs {
+			if !k.made(sig) {
+				continue
+			}
+			if err := k.verify(body, sig); err != nil {
+				return signed{}, err
+			}
+			good = true
+		}
+		if good {
+			s.logs = append(s.logs, k)
+		}
+	}
+	if len(s.logs) == 0 {
+		return signed{}, &LogSignatureError{Origin: cp.Origin, Keys: slices.Clone(keys)}
+	}
+	return s, nil
+}
+
+// Verify checks a note against the policy (tlog-proof "Verifying a tlog proof",
+// steps 2 and 3). A cosignature counts only with a time after 1970, below 2^63 and
+// not more than [MaxSkew] after now; of several by one key the earliest. The log's
+// own signature never counts to the quorum: a key has one role in a policy.
+// Errors: those of [VerifyLog], [QuorumError].
+func (p *Policy) Verify(note []byte, now time.Time) (*Published, error) {
+	log, err := p.VerifyLog(note)
+	if err != nil {
+		return nil, err
+	}
+	if err := log.cp.check(); err != nil {
+		return nil, fmt.Errorf("checkpoint of %s: %w", log.cp.Origin, err)
+	}
+	pub := &Published{signed: log.signed, policy: p}
+	cosigs, ignored, err := p.cosignatures(pub, now)
+	if err != nil {
+		return nil, err
+	}
+	pub.cosignatures = cosigs
+	if p.quorum == nil {
+		return pub, nil
+	}
+	for i, c := range cosigs {
+		if p.quorum.satisfied(cosignedIn(cosigs[:i+1])) {
+			pub.existedBy = c.Time
+			return pub, nil
+		}
+	}
+	short := p.quorum.shortfall(cosignedIn(cosigs))
+	short.Ignored = ignored
+	return nil, short
+}
+
+// cosignatures verifies those of the policy's witnesses and returns the ones that
+// count, by time, and why others do not.
+func (p *Policy) cosignatures(pub *Published, now time.Time) (counted []Cosignature, ignored []string, err error) {
+	_, sigs, err := ParseCheckpoint(pub.note)
+	if err != nil {
+		return nil, nil, err
+	}
+	body := pub.cp.Body()
+	latest := now.Add(MaxSkew).Unix()
+	for _, w := range p.witnesses {
+		var first time.Time
+		for _, sig := range sigs {
+			if !w.Key.made(sig) {
+				continue
+			}
+			if err := w.Key.verify(body, sig); err != nil {
+				return nil, nil, err
+			}
+			stamp := binary.BigEndian.Uint64(sig.Sig) // verified, so at least eight bytes
+			switch {
+			case stamp == 0:
+				ignored = append(ignored, w.Name+" (no time)")
+				continue
+			case stamp > math.MaxInt64 || int64(stamp) > latest:
+				ignored = append(ignored, w.Name+" (stamped in the future; is the clock here right?)")
+				continue
+			}
+			if at := time.Unix(int64(stamp), 0).UTC(); first.IsZero() || at.Before(first) {
+				first = at
+			}
+		}
+		if !first.IsZero() {
+			counted = append(counted, Cosignature{Witness: w.Name, Key: w.Key, Time: first})
+		}
+	}
+	slices.SortStableFunc(counted, func(a, b Cosignature) int {
+		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Witness, b.Witness))
+	})
+	return counted, ignored, nil
+}
+
+func cosignedIn(cosigs []Cosignature) func(*member) bool {
+	return func(m *member) bool {
+		return slices.ContainsFunc(cosigs, func(c Cosignature) bool { return c.Witness == m.name })
+	}
+}

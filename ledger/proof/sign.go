@@ -1,0 +1,172 @@
+package proof
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+
+	"filippo.io/mldsa"
+	fnote "github.com/transparency-dev/formats/note"
+	"golang.org/x/mod/sumdb/note"
+)
+
+// GenerateKey makes a key pair for a log (types 0x01, 0x06) or a witness (0x04,
+// 0x06). skey is secret, in the form that [ParseSigner], [ParseCosigner] and the
+// sumdb and formats libraries read; vkey is its public half.
+func GenerateKey(alg Algorithm, name string) (skey, vkey string, err error) {
+	if err := checkName(name); err != nil {
+		return "", "", err
+	}
+	switch alg {
+	case Ed25519:
+		return note.GenerateKey(rand.Reader, name)
+	case MLDSA44:
+		return fnote.GenerateMLDSAKey(name)
+	case CosignatureEd25519:
+		pub, priv, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			return "", "", err
+		}
+		k, err := newKey(name, alg, pub)
+		if err != nil {
+			return "", "", err
+		}
+		secret := base64.StdEncoding.EncodeToString(append([]byte{byte(alg)}, priv.Seed()...))
+		return fmt.Sprintf("PRIVATE+KEY+%s+%08x+%s", name, k.ID(), secret), k.String(), nil
+	}
+	return "", "", fmt.Errorf("no key of %s can be made", alg)
+}
+
+// Signer is a log's private key. It signs checkpoints and nothing else.
+type Signer struct {
+	key  Key
+	sign func(Checkpoint) ([]byte, error)
+}
+
+// ParseSigner reads a log's private key of type 0x01 or 0x06.
+func ParseSigner(skey string) (*Signer, error) {
+	key, err := publicOf(skey)
+	if err != nil {
+		return nil, err
+	}
+	s := &Signer{key: key}
+	switch key.alg {
+	case Ed25519:
+		signer, err := note.NewSigner(skey)
+		if err != nil {
+			return nil, fmt.Errorf("log key %s: %w", key.name, err)
+		}
+		s.sign = func(cp Checkpoint) ([]byte, error) { return signer.Sign(cp.Body()) }
+	case MLDSA44:
+		signer, err := fnote.NewMLDSASigner(skey)
+		if err != nil {
+			return nil, fmt.Errorf("log key %s: %w", key.name, err)
+		}
+		// Timestamp 0: the log makes no claim of time (tlog-cosignature
+		// "ML-DSA-44 signed message"), and its signature counts to no quorum.
+		s.sign = func(cp Checkpoint) ([]byte, error) {
+			return signer.SignSubtree(0, cp.Origin, 0, cp.Size, cp.Root[:])
+		}
+	default:
+		return nil, fmt.Errorf("private key %s: %s is a witness's; a log signs with 0x01 or 0x06", key.name, key.alg)
+	}
+	return s, nil
+}
+
+// Key is the public half.
+func (s *Signer) Key() Key { return s.key }
+
+// SignCheckpoint makes the note that a log publishes: the checkpoint, signed by
+// each signer. Their name must be the origin, since a policy finds a log's keys by
+// it (tlog-policy "Defining a log").
+func SignCheckpoint(cp Checkpoint, signers ...*Signer) ([]byte, error) {
+	if err := cp.check(); err != nil {
+		return nil, fmt.Errorf("signing a checkpoint: %w", err)
+	}
+	if len(signers) == 0 {
+		return nil, errors.New("signing a checkpoint: no log key")
+	}
+	sigs := make([]Signature, len(signers))
+	for i, s := range signers {
+		if s.key.name != cp.Origin {
+			return nil, fmt.Errorf("signing a checkpoint of %s: the log key is named %s", cp.Origin, s.key.name)
+		}
+		sig, err := s.sign(cp)
+		if err != nil {
+			return nil, fmt.Errorf("signing a checkpoint of %s: %w", cp.Origin, err)
+		}
+		sigs[i] = Signature{Name: s.key.name, ID: s.key.ID(), Sig: sig}
+	}
+	return FormatNote(cp, sigs...)
+}
+
+// Cosigner is a witness's private key. Whoever holds one must have checked, and
+// persisted, before calling Cosign: a cosignature that is forgotten is a fork that
+// was allowed.
+type Cosigner struct {
+	key    Key
+	signer note.Signer
+}
+
+// ParseCosigner reads a witness's private key of type 0x04 or 0x06.
+func ParseCosigner(skey string) (*Cosigner, error) {
+	key, err := publicOf(skey)
+	if err != nil {
+		return nil, err
+	}
+	if key.alg == Ed25519 {
+		return nil, fmt.Errorf("private key %s: type 0x01 is a log's; a witness signs with 0x04 or 0x06", key.name)
+	}
+	signer, err := fnote.NewSignerForCosignatureV1(skey)
+	if err != nil {
+		return nil, fmt.Errorf("witness key %s: %w", key.name, err)
+	}
+	return &Cosigner{key: key, signer: signer}, nil
+}
+
+// Key is the public half.
+func (c *Cosigner) Key() Key { return c.key }
+
+// Cosign signs the checkpoint as of the clock's present second.
+func (c *Cosigner) Cosign(cp Checkpoint) (Signature, error) {
+	if err := cp.check(); err != nil {
+		return Signature{}, fmt.Errorf("cosigning: %w", err)
+	}
+	sig, err := c.signer.Sign(cp.Body())
+	if err != nil {
+		return Signature{}, fmt.Errorf("cosigning %s at %d: %w", cp.Origin, cp.Size, err)
+	}
+	return Signature{Name: c.key.name, ID: c.key.ID(), Sig: sig}, nil
+}
+
+// publicOf derives the public key of a private one and checks its key ID, which
+// the libraries do not do for every type.
+func publicOf(skey string) (Key, error) {
+	name, id, alg, seed, err := splitSkey(skey)
+	if err != nil {
+		return Key{}, err
+	}
+	var pub []byte
+	switch alg {
+	case Ed25519, CosignatureEd25519:
+		pub = ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey)
+	case MLDSA44:
+		priv, err := mldsa.NewPrivateKey(mldsa.MLDSA44(), seed)
+		if err != nil {
+			return Key{}, fmt.Errorf("private key %s: %w", name, err)
+		}
+		pub = priv.PublicKey().Bytes()
+	default:
+		return Key{}, fmt.Errorf("private key %s: %s is not supported", name, alg)
+	}
+	key, err := newKey(name, alg, pub)
+	if err != nil {
+		return Key{}, err
+	}
+	if key.ID() != id {
+		return Key{}, fmt.Errorf("private key %s: key ID %08x, but its bytes give %08x", name, id, key.ID())
+	}
+	return key, nil
+}

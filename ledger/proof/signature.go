@@ -1,0 +1,151 @@
+package proof
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Signature is one signature line of a note (signed-note "Signatures"), as it was
+// read: nothing is verified. Name and ID together say which key it claims.
+type Signature struct {
+	Name string
+	ID   uint32 // key ID
+	Sig  []byte // the bytes after the key ID
+}
+
+// A line of a signature that no assigned algorithm exceeds ("nearly 5 kB").
+const maxSignature = 8 << 10
+
+const sigPrefix = "— " // em dash (U+2014), space
+
+// ParseSignatures reads one or more signature lines, such as a witness answers
+// with (tlog-witness "add-checkpoint").
+func ParseSignatures(lines []byte) ([]Signature, error) {
+	if len(lines) > MaxNote {
+		return nil, fmt.Errorf("signatures: %d bytes, limit %d", len(lines), MaxNote)
+	}
+	body, ok := strings.CutSuffix(string(lines), "\n")
+	if !ok {
+		return nil, errors.New("signatures: no newline at the end")
+	}
+	n := 1 + strings.Count(body, "\n")
+	if n > MaxSignatures {
+		return nil, fmt.Errorf("signatures: %d lines, limit %d", n, MaxSignatures)
+	}
+	sigs := make([]Signature, 0, n)
+	for line := range strings.SplitSeq(body, "\n") {
+		s, err := parseSignature(line)
+		if err != nil {
+			return nil, fmt.Errorf("signature line %d: %w", len(sigs)+1, err)
+		}
+		sigs = append(sigs, s)
+	}
+	return sigs, nil
+}
+
+func parseSignature(line string) (Signature, error) {
+	rest, ok := strings.CutPrefix(line, sigPrefix)
+	if !ok {
+		return Signature{}, errors.New("does not begin with an em dash and a space")
+	}
+	name, b64, _ := strings.Cut(rest, " ")
+	if err := checkName(name); err != nil {
+		return Signature{}, err
+	}
+	raw, err := decode64(b64)
+	switch {
+	case err != nil:
+		return Signature{}, fmt.Errorf("%s: %w", name, err)
+	case len(raw) < 5:
+		return Signature{}, fmt.Errorf("%s: %d bytes are too short for a key ID and a signature", name, len(raw))
+	case len(raw) > maxSignature:
+		return Signature{}, fmt.Errorf("%s: signature of %d bytes, limit %d", name, len(raw), maxSignature)
+	}
+	return Signature{Name: name, ID: binary.BigEndian.Uint32(raw), Sig: raw[4:]}, nil
+}
+
+// Line is the signature as one line of a note, with its newline.
+func (s Signature) Line() []byte {
+	raw := append(binary.BigEndian.AppendUint32(nil, s.ID), s.Sig...)
+	return fmt.Appendf(nil, "%s%s %s\n", sigPrefix, s.Name, base64.StdEncoding.EncodeToString(raw))
+}
+
+// FormatNote puts a checkpoint and its signatures together, in the order in which
+// every note of ours stands: the origin's own signatures first, then by name; of
+// one name the shorter first (Ed25519 before ML-DSA), then by key ID.
+func FormatNote(cp Checkpoint, sigs ...Signature) ([]byte, error) {
+	if err := checkOrigin(cp.Origin); err != nil {
+		return nil, fmt.Errorf("writing a checkpoint: %w", err)
+	}
+	sigs = slices.Clone(sigs)
+	slices.SortStableFunc(sigs, func(a, b Signature) int {
+		return cmp.Or(
+			-compareBool(a.Name == cp.Origin, b.Name == cp.Origin),
+			cmp.Compare(a.Name, b.Name),
+			cmp.Compare(len(a.Sig), len(b.Sig)),
+			cmp.Compare(a.ID, b.ID),
+			bytes.Compare(a.Sig, b.Sig))
+	})
+	note := append(cp.Body(), '\n')
+	for _, s := range sigs {
+		note = append(note, s.Line()...)
+	}
+	if _, _, err := ParseCheckpoint(note); err != nil {
+		return nil, fmt.Errorf("writing a checkpoint: %w", err)
+	}
+	return note, nil
+}
+
+// AddSignatures puts further signatures on a note. One of a key that is already
+// there replaces it, as in note.Sign: to keep an older cosignature, do not add a
+// newer one of the same key. Nothing is verified here.
+func AddSignatures(note []byte, sigs ...Signature) ([]byte, error) {
+	cp, old, err := ParseCheckpoint(note)
+	if err != nil {
+		return nil, err
+	}
+	merged := make([]Signature, 0, len(old)+len(sigs))
+	for _, s := range append(old, sigs...) {
+		same := func(m Signature) bool { return m.Name == s.Name && m.ID == s.ID }
+		if i := slices.IndexFunc(merged, same); i >= 0 {
+			merged[i] = s
+			continue
+		}
+		merged = append(merged, s)
+	}
+	return FormatNote(cp, merged...)
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
+
+// checkName holds the rule for key names: signed-note "Format", and the one byte
+// of length that tlog-cosignature leaves for them.
+func checkName(s string) error {
+	switch {
+	case s == "":
+		return errors.New("the key name is empty")
+	case len(s) > MaxOrigin:
+		return fmt.Errorf("key name of %d bytes, limit %d", len(s), MaxOrigin)
+	case !utf8.ValidString(s) || strings.ContainsFunc(s, badInName):
+		return fmt.Errorf("key name %q: not UTF-8, or with a space, a plus or a control character", s)
+	}
+	return nil
+}
+
+func badInName(r rune) bool { return r < 0x20 || r == '+' || unicode.IsSpace(r) }

@@ -1,0 +1,184 @@
+package proof
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+)
+
+// TileHeight is the height of every tile, TileWidth how many hashes (or entries)
+// a full one has (tlog-tiles "Merkle Tree").
+const (
+	TileHeight = 8
+	TileWidth  = 1 << TileHeight
+	maxLevel   = 63 // the grammar's; a tree of 2^64 entries has levels 0 to 7
+)
+
+// TileID names one tile as a tree of a certain size has it. Any prefix that was
+// ever published stays servable: a partial tile is a prefix of what it grew into.
+type TileID struct {
+	Level uint8
+	Index uint64
+	Width int // 1 to 256 hashes
+}
+
+// BundleID names the entries below one tile of level 0.
+type BundleID struct {
+	Index uint64
+	Width int // 1 to 256 entries
+}
+
+// Path is the tile's path below the log's prefix: "tile/0/x001/234.p/56".
+func (t TileID) Path() string { return fmt.Sprintf("tile/%d/%s", t.Level, numberPath(t.Index, t.Width)) }
+
+// Path is the bundle's path below the log's prefix: "tile/entries/x001/234".
+func (b BundleID) Path() string { return "tile/entries/" + numberPath(b.Index, b.Width) }
+
+func (t TileID) String() string   { return t.Path() }
+func (b BundleID) String() string { return b.Path() }
+
+// Tile is the tile that has the hashes of the bundle's entries.
+func (b BundleID) Tile() TileID { return TileID{Index: b.Index, Width: b.Width} }
+
+// Full is the tile with its full width.
+func (t TileID) Full() TileID { t.Width = TileWidth; return t }
+
+// Full is the bundle with its full width.
+func (b BundleID) Full() BundleID { b.Width = TileWidth; return b }
+
+// In reports whether a tree of that size has all hashes of the tile.
+func (t TileID) In(size uint64) bool {
+	return t.Width > 0 && t.Width <= widthIn(size, t.Level, t.Index)
+}
+
+// In reports whether a tree of that size has all entries of the bundle.
+func (b BundleID) In(size uint64) bool { return b.Tile().In(size) }
+
+// ParseTilePath reads [TileID.Path] and accepts nothing that Path would not write:
+// no leading slash, empty or trailing segment, escape, or superfluous zero.
+func ParseTilePath(path string) (TileID, error) {
+	rest, ok := strings.CutPrefix(path, "tile/")
+	if !ok {
+		return TileID{}, badPath(path, `does not begin with "tile/"`)
+	}
+	level, number, ok := strings.Cut(rest, "/")
+	if !ok {
+		return TileID{}, badPath(path, "want tile/<level>/<index>")
+	}
+	l, err := parseDecimal(level)
+	if err != nil || level == "" || l > maxLevel {
+		return TileID{}, badPath(path, "the level is not a number from 0 to 63")
+	}
+	n, w, err := parseNumberPath(number)
+	if err != nil {
+		return TileID{}, badPath(path, err.Error())
+	}
+	return TileID{Level: uint8(l), Index: n, Width: w}, nil
+}
+
+// ParseBundlePath reads [BundleID.Path], as strictly.
+func ParseBundlePath(path string) (BundleID, error) {
+	number, ok := strings.CutPrefix(path, "tile/entries/")
+	if !ok {
+		return BundleID{}, badPath(path, `does not begin with "tile/entries/"`)
+	}
+	n, w, err := parseNumberPath(number)
+	if err != nil {
+		return BundleID{}, badPath(path, err.Error())
+	}
+	return BundleID{Index: n, Width: w}, nil
+}
+
+func badPath(path, why string) error { return fmt.Errorf("tile path %q: %s", path, why) }
+
+// numberPath writes <N>[.p/<W>]: three digits an element, "x" before all but the last.
+func numberPath(n uint64, width int) string {
+	s := fmt.Sprintf("%03d", n%1000)
+	for n /= 1000; n > 0; n /= 1000 {
+		s = fmt.Sprintf("x%03d/%s", n%1000, s)
+	}
+	if width != TileWidth {
+		s += fmt.Sprintf(".p/%d", width)
+	}
+	return s
+}
+
+func parseNumberPath(s string) (n uint64, width int, err error) {
+	number, partial, isPartial := strings.Cut(s, ".p/")
+	width = TileWidth
+	if isPartial {
+		w, err := parseDecimal(partial)
+		if err != nil || partial == "" || w < 1 || w >= TileWidth {
+			return 0, 0, errors.New("the width is not a number from 1 to 255")
+		}
+		width = int(w)
+	}
+	elements := strings.Split(number, "/")
+	if len(elements) > 7 { // 20 digits hold 2^64
+		return 0, 0, errors.New("the index is too long")
+	}
+	digits := ""
+	for i, e := range elements {
+		if i < len(elements)-1 {
+			var ok bool
+			if e, ok = strings.CutPrefix(e, "x"); !ok {
+				return 0, 0, errors.New("want x before all but the last three digits of the index")
+			}
+		}
+		if len(e) != 3 {
+			return 0, 0, errors.New("want the index in elements of three digits")
+		}
+		digits += e
+	}
+	if len(elements) > 1 && elements[0] == "x000" {
+		return 0, 0, errors.New("leading zeros in the index")
+	}
+	short := strings.TrimLeft(digits[:len(digits)-1], "0") + digits[len(digits)-1:]
+	if n, err = parseDecimal(short); err != nil {
+		return 0, 0, fmt.Errorf("index: %w", err)
+	}
+	return n, width, nil
+}
+
+// widthIn is how many hashes of a tile a tree of that size has, at most 256. A hash
+// stands in level l for 256^l entries, so an incomplete one is not there yet.
+func widthIn(size uint64, level uint8, index uint64) int {
+	if level > 7 {
+		return 0
+	}
+	hashes := size >> (uint(level) * TileHeight)
+	if start := index << TileHeight; start>>TileHeight == index && hashes > start {
+		return int(min(hashes-start, TileWidth))
+	}
+	return 0
+}
+
+// Tiles are the tiles that a tree of size to has and one of size from has not, or
+// has narrower, as wide as they are at size to: what an extension writes and a
+// follower reads. Levels go up, indexes too. from = 0 gives the whole tree.
+func Tiles(from, to uint64) iter.Seq[TileID] {
+	return func(yield func(TileID) bool) {
+		for level := uint8(0); level < 8; level++ {
+			shift := uint(level) * TileHeight
+			have, want := from>>shift, to>>shift
+			for index := have >> TileHeight; have < want && index <= (want-1)>>TileHeight; index++ {
+				if !yield(TileID{Level: level, Index: index, Width: widthIn(to, level, index)}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Bundles are the bundles that hold the entries [from, to), as wide as they are in
+// a tree of size to.
+func Bundles(from, to uint64) iter.Seq[BundleID] {
+	return func(yield func(BundleID) bool) {
+		for index := from >> TileHeight; from < to && index <= (to-1)>>TileHeight; index++ {
+			if !yield(BundleID{Index: index, Width: widthIn(to, 0, index)}) {
+				return
+			}
+		}
+	}
+}
