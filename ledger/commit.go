@@ -1,0 +1,218 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// Commit takes in everything that the pool holds: it judges in order, and makes
+// what is admitted durable, one synced write a batch. When it returns, all those
+// items have their verdict. While the fold advances over one batch, the next one
+// is judged and written, as far as the fold lets it ([Fold]).
+//
+// An error means that the ledger has stopped, but for [ErrClock] and ctx's own:
+// then nothing was written, and it may be called again. Once a batch is judged,
+// ctx is given to the store alone.
+func (l *Ledger[V]) Commit(ctx context.Context) error {
+	l.sequencing.Lock()
+	defer l.sequencing.Unlock()
+	var advanced chan error // of the plan in flight
+	join := func() error {
+		if advanced == nil {
+			return nil
+		}
+		err := <-advanced
+		advanced = nil
+		return err
+	}
+	for {
+		if err := errors.Join(ctx.Err(), l.Err()); err != nil {
+			return errors.Join(err, join())
+		}
+		b := l.pool.take()
+		if b == nil {
+			err := join()
+			l.flying = nil
+			return err
+		}
+		for from := 0; from < len(b.waiting); {
+			p, err := l.plan(b, from)
+			if err == nil {
+				err = l.extend(ctx, p)
+			}
+			if err := errors.Join(join(), err); err != nil {
+				b.fail(err)
+				return err
+			}
+			l.flying, from = p, p.end
+			soon := make(chan error, 1)
+			go func() { soon <- l.advance(p) }()
+			advanced = soon
+			if from < len(b.waiting) { // the parts of a batch share their tickets' channel
+				if err := join(); err != nil {
+					return err
+				}
+			}
+		}
+	}
+}
+
+// plan is one commit: decided, hashed, nothing written.
+type plan[V Item] struct {
+	begun    time.Time
+	batch    *batch[V]
+	end      int // tickets below it are decided once this is done
+	draft    Draft[V]
+	x        Extension
+	ids      map[record.ID]uint64 // what it admits
+	view     *view
+	full     []touched // tiles that it completes
+	refused  int
+	known    int
+	admitted time.Time
+}
+
+// plan judges a batch, or as much of it as one commit takes, and builds the
+// extension. It fails before it has changed anything but the filter, which may
+// know too much.
+func (l *Ledger[V]) plan(b *batch[V], from int) (*plan[V], error) {
+	p := &plan[V]{begun: time.Now(), batch: b, end: from, admitted: now()}
+	if p.admitted.Before(l.clock) {
+		return nil, fmt.Errorf("%w: it says %s, the entry %s", ErrClock, p.admitted.Format(time.RFC3339Nano), l.clock.Format(time.RFC3339Nano))
+	}
+	if err := l.judge(p); err != nil {
+		return nil, err
+	}
+	if len(p.x.Entries) == 0 {
+		return p, nil
+	}
+	head, err := l.edge.append(p.x.Entries)
+	if err != nil {
+		return nil, l.stop(err)
+	}
+	p.x.Old, p.x.New = l.head, head
+	for _, t := range l.edge.cut() {
+		width := int(min(proof.TileWidth, head.Size>>(proof.TileHeight*t.level)-t.index*proof.TileWidth))
+		p.x.Tiles = append(p.x.Tiles, Tile{proof.TileID{Level: t.level, Index: t.index, Width: width}, t.tile.row(width)})
+		if width == proof.TileWidth {
+			p.full = append(p.full, t)
+		}
+	}
+	p.view = l.edge.view(head)
+	return p, nil
+}
+
+// judge decides on items from the batch in order until it is through, or one
+// commit is full.
+func (l *Ledger[V]) judge(p *plan[V]) error {
+	l.judging.Lock()
+	defer l.judging.Unlock()
+	todo := p.batch.waiting[p.end:]
+	p.draft = l.fold.Begin(p.admitted)
+	p.ids = make(map[record.ID]uint64, len(todo))
+	p.x.Entries = make([][]byte, 0, len(todo))
+	size := 0
+	for _, w := range todo {
+		if size >= l.config.BatchBytes {
+			break
+		}
+		p.end++
+		id := w.item.ID()
+		index, ok, err := l.find(p, id)
+		if err != nil {
+			return l.stop(fmt.Errorf("looking up %s: %w", id, err))
+		}
+		if ok {
+			w.ticket.a = Admission{Index: index, Known: true}
+			p.known++
+			continue
+		}
+		entry, err := p.draft.Judge(w.item)
+		if refusal := (*record.Refusal)(nil); errors.As(err, &refusal) {
+			w.ticket.err = err
+			p.refused++
+			continue
+		}
+		if err != nil {
+			return l.stop(fmt.Errorf("judging %s: %w", id, err))
+		}
+		w.ticket.a = Admission{Index: l.head.Size + uint64(len(p.x.Entries))}
+		p.ids[id] = w.ticket.a.Index
+		l.known.add(id)
+		p.x.Entries = append(p.x.Entries, entry)
+		size += len(entry)
+	}
+	return nil
+}
+
+// find is exact for everything admitted so far, this plan included. Whoever is
+// found in a plan learns of it only once that plan is durable. Only what was
+// admitted is found: an item that was refused is judged again each time, since
+// another submission of it may bear more signatures.
+func (l *Ledger[V]) find(p *plan[V], id record.ID) (uint64, bool, error) {
+	if !l.known.has(id) {
+		return 0, false, nil
+	}
+	if index, ok := p.ids[id]; ok {
+		return index, true, nil
+	}
+	if l.flying != nil {
+		if index, ok := l.flying.ids[id]; ok {
+			return index, true, nil
+		}
+	}
+	return l.fold.Lookup(id)
+}
+
+// extend makes p durable.
+func (l *Ledger[V]) extend(ctx context.Context, p *plan[V]) error {
+	if len(p.x.Entries) == 0 {
+		return nil
+	}
+	err := l.store.Extend(ctx, p.x)
+	switch {
+	case errors.Is(err, ErrConflict): // another writer, who is not supposed to be there
+		return l.stop(fmt.Errorf("extending to %d: %w", p.x.New.Size, err))
+	case err != nil:
+		return l.stop(fmt.Errorf("extending to %d: %w: %w", p.x.New.Size, ErrUnknown, err))
+	}
+	l.head, l.clock = p.x.New, p.admitted
+	return nil
+}
+
+// advance takes the fold over p, shows the new tree and gives the verdicts.
+func (l *Ledger[V]) advance(p *plan[V]) error {
+	if len(p.x.Entries) > 0 {
+		if err := l.fold.Advance(p.draft, p.x.New); err != nil {
+			// The entries are durable, and seen only after the reopening.
+			err = l.stop(fmt.Errorf("advancing to %d: %w: %w", p.x.New.Size, ErrUnknown, err))
+			p.batch.fail(err)
+			return err
+		}
+		for _, t := range p.full {
+			l.cache.put(tileKey{t.level, t.index}, t.tile)
+		}
+		l.view.Store(p.view)
+		l.rouse()
+	}
+	p.batch.decided = p.end
+	if p.end == len(p.batch.waiting) {
+		close(p.batch.done)
+	}
+	if f := l.config.Watch.Committed; f != nil {
+		f(len(p.x.Entries), p.refused, p.known, time.Since(p.begun))
+	}
+	return nil
+}
+
+func (l *Ledger[V]) rouse() {
+	select {
+	case l.fresh <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,137 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/transparency-dev/merkle/compact"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+// edge is the right edge of the tree: what the next entry's hashes are made of.
+// The sequencer owns it. It is at most one growing tile a level, so that neither
+// a commit nor a root ever reads the store.
+type edge struct {
+	tree    *compact.Range
+	growing []*subtree // by tile level; meaningful where that level's last tile is partial
+	touched []touched  // tiles begun or grown since the last cut
+	last    []int      // by tile level: 1 + position in touched of its newest, 0 for none
+}
+
+type touched struct {
+	level uint8
+	index uint64
+	tile  *subtree
+}
+
+var ranges = compact.RangeFactory{Hash: hashChildren}
+
+// append adds the leaf hashes of entries and returns the head after them.
+func (e *edge) append(entries [][]byte) (Head, error) {
+	for _, entry := range entries {
+		leaf := proof.LeafHash(entry)
+		if err := e.tree.Append(leaf[:], e.visit); err != nil {
+			return Head{}, fmt.Errorf("growing the tree at %d: %w", e.tree.End(), err)
+		}
+	}
+	return e.head()
+}
+
+// visit takes in one new complete node. compact.Range calls it bottom-up.
+func (e *edge) visit(id compact.NodeID, hash []byte) {
+	level, d := int(id.Level/proof.TileHeight), id.Level%proof.TileHeight
+	i := id.Index & (proof.TileWidth>>d - 1)
+	if level == len(e.growing) {
+		e.growing, e.last = append(e.growing, nil), append(e.last, 0)
+	}
+	if d == 0 {
+		if i == 0 {
+			e.growing[level], e.last[level] = new(subtree), 0
+		}
+		if e.last[level] == 0 {
+			e.touched = append(e.touched, touched{uint8(level), id.Index / proof.TileWidth, e.growing[level]})
+			e.last[level] = len(e.touched)
+		}
+	}
+	copy(e.growing[level].node(d, i), hash)
+}
+
+// cut returns the tiles touched since the last cut, at the width they have now.
+func (e *edge) cut() []touched {
+	t := e.touched
+	e.touched = nil
+	clear(e.last)
+	return t
+}
+
+func (e *edge) head() (Head, error) {
+	h := Head{Size: e.tree.End(), Root: proof.EmptyRoot()}
+	if h.Size == 0 {
+		return h, nil
+	}
+	root, err := e.tree.GetRootHash(nil)
+	if err != nil {
+		return Head{}, fmt.Errorf("root of size %d: %w", h.Size, err)
+	}
+	copy(h.Root[:], root)
+	return h, nil
+}
+
+// view is the tree at one head, for readers: immutable.
+type view struct {
+	Head
+	growing []*subtree
+}
+
+func (e *edge) view(h Head) *view {
+	return &view{h, append([]*subtree(nil), e.growing...)}
+}
+
+// loadEdge reads the partial tiles of a tree of this size back from the store
+// and makes its right edge of them. All their hashes enter the root, so whoever
+// compares the edge's head with a root that it trusts has checked them all.
+func loadEdge(ctx context.Context, s Store, size uint64) (*edge, error) {
+	e := &edge{}
+	var ids []proof.TileID
+	for level := uint8(0); size>>(proof.TileHeight*level) > 0; level++ {
+		e.growing, e.last = append(e.growing, nil), append(e.last, 0)
+		if n := size >> (proof.TileHeight * level); n%proof.TileWidth != 0 {
+			ids = append(ids, proof.TileID{Level: level, Index: n / proof.TileWidth, Width: int(n % proof.TileWidth)})
+		}
+	}
+	rows, err := readTiles(ctx, s, ids)
+	if err != nil {
+		return nil, fmt.Errorf("reading the right edge at size %d: %w", size, err)
+	}
+	for i, id := range ids {
+		e.growing[id.Level] = grown(rows[i])
+	}
+	var hashes [][]byte
+	for _, id := range compact.RangeNodes(0, size, nil) {
+		d := id.Level % proof.TileHeight
+		hashes = append(hashes, e.growing[id.Level/proof.TileHeight].node(d, id.Index&(proof.TileWidth>>d-1)))
+	}
+	e.tree, err = ranges.NewRange(0, size, hashes)
+	return e, err
+}
+
+// readTiles reads tiles and checks that each has the width that was asked for.
+func readTiles(ctx context.Context, s Store, ids []proof.TileID) ([][]byte, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	rows, err := s.Tiles(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) != len(ids) {
+		return nil, fmt.Errorf("%w: %d tiles asked for, %d read", ErrCorrupt, len(ids), len(rows))
+	}
+	for i, id := range ids {
+		if len(rows[i]) != id.Width*hashSize {
+			return nil, fmt.Errorf("%w: tile %d/%d has %d bytes, want %d", ErrCorrupt, id.Level, id.Index, len(rows[i]), id.Width*hashSize)
+		}
+	}
+	return rows, nil
+}

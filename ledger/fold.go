@@ -1,0 +1,71 @@
+package ledger
+
+import (
+	"context"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// Item is one thing to be admitted, already verified as far as that is possible
+// without the ledger's state: record.Verified, for the public ledger.
+type Item interface {
+	// ID is what makes two submissions the same: the record ID.
+	ID() record.ID
+}
+
+// Fold is what a log means: it judges what may enter, and remembers what has
+// (DESIGN.md section 6). The register is the one of the public ledger ([Records]
+// makes a Fold of it); the private customer log and the core benchmark use
+// smaller ones. A fold is derived: it may be deleted at any time and comes back
+// by replay.
+//
+// The ledger calls Begin, Judge, Advance, Replay and Reset one at a time, but for
+// one overlap: while Advance of a draft runs, it may already Begin the next one.
+// Begin or the first Judge must then either wait or see through that draft.
+// Lookup and Policy are called at any time.
+type Fold[V Item] interface {
+	// Cursor is how much of the log the fold has taken in: the head it was last
+	// advanced to. It may be behind the log's head after a crash, never ahead.
+	Cursor() Head
+
+	// Begin starts a draft on top of the newest state for items that are all
+	// admitted at this instant (UTC, milliseconds).
+	Begin(admitted time.Time) Draft[V]
+
+	// Advance makes the state of d the fold's own, as of head. It is called once
+	// per draft that judged at least one item well, after the store has made its
+	// entries durable, and need not sync.
+	Advance(d Draft[V], head Head) error
+
+	// Replay takes in entries that are in the log already: those from the cursor
+	// up to head. An error says that the log holds an entry that is not one.
+	Replay(ctx context.Context, entries [][]byte, head Head) error
+
+	// Reset forgets everything, ready to be replayed from index 0.
+	Reset() error
+
+	// Lookup finds the index of an item that the fold has advanced over.
+	Lookup(id record.ID) (index uint64, ok bool, err error)
+
+	// IDs yields the ID of every item that the fold has advanced over, in any
+	// order, until yield returns an error, which it returns.
+	IDs(yield func(record.ID) error) error
+
+	// Policy is the policy that a checkpoint of this size has to satisfy.
+	Policy(size uint64) (*proof.Policy, error)
+
+	// Admitted reads the admission time of an entry, so that the clock of a
+	// reopened ledger does not go back.
+	Admitted(entry []byte) (time.Time, error)
+}
+
+// Draft judges items one after another, each on top of those before it, and
+// writes nothing. A dropped draft leaves no trace.
+type Draft[V Item] interface {
+	// Judge returns the bytes of the entry that v becomes. A *record.Refusal
+	// concerns v alone, and the draft goes on without it; any other error is a
+	// fault of the fold's store, and the draft is over.
+	Judge(v V) (entry []byte, err error)
+}

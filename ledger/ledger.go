@@ -1,0 +1,233 @@
+// Package ledger makes one log of what it is given: it judges, orders, hashes,
+// stores, signs and publishes (DESIGN.md section 6).
+//
+//	Append → pool ─Commit→ entries, tiles and head, durable ─Publish→ cosigned checkpoint
+//
+// It promises that whatever was published stays, byte for byte; that what
+// [Ledger.AwaitPublished] has answered for survives any crash; that the same item
+// appended again is the entry it was the first time; that admission times never
+// go back; and that whatever it reads back is checked against its own root, so
+// that a rotten disk gives an error and not a wrong proof.
+//
+// It does not decide what may enter: a [Fold] does. It does not know how things
+// lie on a disk: a [Store] does. It has no loop of its own but [Ledger.Run], and
+// asks witnesses only through the function that it is handed.
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+var (
+	// ErrBusy: the pool is full. Nothing was accepted; come back in a second.
+	ErrBusy = errors.New("the ledger is busy: too many records are waiting to be committed")
+
+	// ErrBacklog: too much is committed that the quorum has not cosigned. Nothing
+	// was accepted.
+	ErrBacklog = errors.New("too many records wait for the witnesses' quorum")
+
+	// ErrClock: the clock is behind the newest entry. Nothing was written.
+	ErrClock = errors.New("the ledger's clock is behind its newest entry")
+
+	// ErrUnknown: a write may or may not have happened. The ledger has stopped
+	// and must be reopened; the same item can be appended again then.
+	ErrUnknown = errors.New("outcome unknown")
+
+	// ErrStopped: the ledger accepts nothing any more, since it was closed or a
+	// write failed. Nothing was accepted.
+	ErrStopped = errors.New("the ledger has stopped")
+
+	// ErrNoQuorum: the witnesses' cosignatures do not satisfy the policy (yet).
+	// What is committed stays committed; Publish may be called again.
+	ErrNoQuorum = errors.New("no quorum of witnesses")
+
+	// ErrRollback: a checkpoint with this log's own signature exists that this
+	// store does not lead up to. Nothing is signed any more.
+	ErrRollback = errors.New("this log signed a checkpoint that its store does not have: the store was rolled back or forked")
+
+	// ErrCorrupt: what was read back does not hash to the root that it belongs to.
+	ErrCorrupt = errors.New("the store does not agree with the ledger's root")
+
+	// ErrUnpublished: the index is committed at most, or not there at all.
+	ErrUnpublished = errors.New("not below the published size")
+)
+
+// Config is what a ledger needs beside its store and its fold.
+type Config struct {
+	Origin  string          // the log's name in its checkpoints
+	Signers []*proof.Signer // the log's keys, all named Origin
+
+	// Cosign asks witnesses; nil where the policy's quorum is none.
+	Cosign Cosign
+
+	// Interval is the least time between two publications of Run, for logs whose
+	// checkpoints cost others something. The zero value publishes as fast as the
+	// store and the witnesses allow.
+	Interval time.Duration
+
+	BatchItems int   // most items of one commit; 2,048 if zero
+	BatchBytes int   // entry bytes at which a commit is cut; 8 MiB if zero
+	PoolItems  int   // most items that wait for a commit; 16,384 if zero
+	Backlog    int   // most entries committed and not published; 131,072 if zero
+	CacheBytes int64 // checked full tiles kept in memory; 64 MiB if zero
+
+	// Grace is how long Run, once told to end, goes on committing and publishing
+	// what was accepted; 10 s if zero.
+	Grace time.Duration
+
+	Log   *slog.Logger // nil discards
+	Watch Watch
+}
+
+// Watch is told of what happened, for metrics. Any of it may be nil. The
+// functions are called between two commits or publications and must be quick.
+type Watch struct {
+	Committed func(admitted, refused, known int, took time.Duration)
+	Published func(size uint64, took time.Duration, err error)
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Origin == "" || len(c.Signers) == 0 {
+		return c, errors.New("a ledger needs an origin and at least one log key")
+	}
+	for _, s := range c.Signers {
+		if s.Key().Name() != c.Origin {
+			return c, fmt.Errorf("the log key is named %s, the log %s", s.Key().Name(), c.Origin)
+		}
+	}
+	orInt(&c.BatchItems, 2048)
+	orInt(&c.BatchBytes, 8<<20)
+	orInt(&c.PoolItems, 16_384)
+	orInt(&c.Backlog, 131_072)
+	orInt(&c.CacheBytes, 64<<20)
+	orInt(&c.Grace, 10*time.Second)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c, nil
+}
+
+func orInt[T ~int | ~int64](v *T, def T) {
+	if *v <= 0 {
+		*v = def
+	}
+}
+
+// Ledger is one open log. [Open] makes it. Append, the reads and the waits are
+// called from any goroutine; Commit and Publish one call of each at a time (a
+// second one waits).
+type Ledger[V Item] struct {
+	config Config
+	store  Store
+	fold   Fold[V]
+	pool   *pool[V]
+	known  *filter
+	cache  *tileCache
+
+	view  atomic.Pointer[view]  // the committed tree
+	shown atomic.Pointer[shown] // the published checkpoint
+	fresh chan struct{}         // wakes Run: something was committed
+
+	failure  atomic.Pointer[error] // why the ledger stopped
+	stopped  chan struct{}         // closed when failure is set
+	stopOnce sync.Once
+
+	judging sync.Mutex // held while a draft is judged: by the sequencer, or by Try
+
+	sequencing sync.Mutex // held by Commit; guards what follows
+	edge       *edge
+	head       Head      // what the next extension grows from
+	clock      time.Time // the newest admission
+	flying     *plan[V]  // durable, perhaps not yet advanced over
+
+	publishing sync.Mutex // held by Publish; guards what follows
+	reassured  bool       // the last published checkpoint was shown to a quorum since opening
+}
+
+// Append puts v in the pool, or finds it in the log. It refuses without a trace:
+// [ErrBusy], [ErrBacklog], [ErrStopped]. The ticket tells the rest.
+func (l *Ledger[V]) Append(ctx context.Context, v V) (*Ticket, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	index, ok, err := l.Find(v)
+	if err != nil {
+		return nil, err
+	}
+	if ok {
+		return &Ticket{done: closed, a: Admission{Index: index, Known: true}}, nil
+	}
+	if l.Backlog() > uint64(l.config.Backlog) {
+		return nil, ErrBacklog
+	}
+	return l.pool.put(v)
+}
+
+// Find looks an item up among the committed ones. It costs next to nothing for
+// one that is new.
+func (l *Ledger[V]) Find(v V) (index uint64, ok bool, err error) {
+	id := v.ID()
+	if !l.known.has(id) {
+		return 0, false, nil
+	}
+	index, ok, err = l.fold.Lookup(id)
+	if err != nil {
+		return 0, false, fmt.Errorf("looking up %s: %w", id, err)
+	}
+	return index, ok, nil
+}
+
+// Try lets f judge items on a draft that is then dropped: what would happen if
+// they were appended now. It waits while a commit judges.
+func (l *Ledger[V]) Try(f func(d Draft[V]) error) error {
+	l.judging.Lock()
+	defer l.judging.Unlock()
+	return f(l.fold.Begin(now()))
+}
+
+// Head is the committed head.
+func (l *Ledger[V]) Head() Head { return l.view.Load().Head }
+
+// Backlog is the number of entries that are committed and not published.
+func (l *Ledger[V]) Backlog() uint64 {
+	shown := l.shown.Load().size() // first: it never passes the committed size
+	return l.view.Load().Size - shown
+}
+
+// Waiting is the number of items in the pool.
+func (l *Ledger[V]) Waiting() int { return l.pool.len() }
+
+// Err is nil while the ledger accepts items, and else why it stopped.
+func (l *Ledger[V]) Err() error {
+	if err := l.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// stop ends the ledger for good: whatever waits or comes is refused with err.
+func (l *Ledger[V]) stop(err error) error {
+	l.stopOnce.Do(func() {
+		l.failure.Store(&err)
+		close(l.stopped)
+		if !errors.Is(err, errClosed) {
+			l.config.Log.Error("the ledger stopped; it has to be reopened", "origin", l.config.Origin, "size", l.Head().Size, "err", err)
+		}
+		l.pool.close(fmt.Errorf("%w: %w", ErrStopped, err))
+		for b := l.pool.take(); b != nil; b = l.pool.take() {
+			b.fail(fmt.Errorf("%w: %w", ErrStopped, err))
+		}
+	})
+	return l.Err()
+}
+
+// now is the clock as entries carry it.
+func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }

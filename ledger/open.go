@@ -1,0 +1,213 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/transparency-dev/merkle/compact"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// Open makes a ledger of what a store and a fold hold: a new one of empty ones,
+// and otherwise the one that was there, whatever happened to it before. It is
+// the one recovery path. It checks that the right edge hashes to the head, that
+// the published checkpoint is this log's and leads up to the head, and that the
+// fold has seen a prefix of this log; it replays what the fold is missing, or
+// everything if the fold has seen another log. Nothing else may write to either
+// while the ledger is open; both stay the caller's to close.
+func Open[V Item](ctx context.Context, store Store, fold Fold[V], c Config) (*Ledger[V], error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	l := &Ledger[V]{
+		config:  c,
+		store:   store,
+		fold:    fold,
+		pool:    newPool[V](c.PoolItems, c.BatchItems),
+		cache:   newTileCache(c.CacheBytes),
+		fresh:   make(chan struct{}, 1),
+		stopped: make(chan struct{}),
+	}
+	for _, step := range []func(context.Context) error{l.loadTree, l.loadClock, l.catchUp, l.loadFilter, l.loadPublished} {
+		if err := step(ctx); err != nil {
+			return nil, fmt.Errorf("opening the ledger %s: %w", c.Origin, err)
+		}
+	}
+	if l.Backlog() > 0 {
+		l.rouse()
+	}
+	return l, nil
+}
+
+// loadTree makes the right edge and checks it.
+func (l *Ledger[V]) loadTree(ctx context.Context) (err error) {
+	if l.head, err = l.store.Head(ctx); err != nil {
+		return fmt.Errorf("reading the head: %w", err)
+	}
+	if l.edge, err = loadEdge(ctx, l.store, l.head.Size); err != nil {
+		return err
+	}
+	head, err := l.edge.head()
+	if err != nil {
+		return err
+	}
+	if head != l.head {
+		return fmt.Errorf("%w: the tiles at the right edge of size %d hash to %s, the head says %s", ErrCorrupt, head.Size, head.Root, l.head.Root)
+	}
+	l.view.Store(l.edge.view(head))
+	return nil
+}
+
+// loadClock reads when the newest entry was admitted.
+func (l *Ledger[V]) loadClock(ctx context.Context) error {
+	if l.head.Size == 0 {
+		return nil
+	}
+	last, err := l.entries(ctx, l.view.Load(), l.head.Size-1, l.head.Size)
+	if err != nil {
+		return err
+	}
+	if l.clock, err = l.fold.Admitted(last[0]); err != nil {
+		return fmt.Errorf("admission time of entry %d: %w", l.head.Size-1, err)
+	}
+	return nil
+}
+
+// replayEntries is how many entries a fold replays between two cursors.
+const replayEntries = 1024
+
+// catchUp brings the fold to the head.
+func (l *Ledger[V]) catchUp(ctx context.Context) error {
+	tree, cursor := l.view.Load(), l.fold.Cursor()
+	root := proof.EmptyRoot()
+	if cursor.Size > 0 && cursor.Size <= tree.Size {
+		var err error
+		if root, err = l.rootAt(ctx, tree, cursor.Size); err != nil {
+			return err
+		}
+	}
+	if cursor.Size > tree.Size || cursor.Size > 0 && cursor.Root != root {
+		l.config.Log.Warn("the fold has seen another log; it is deleted and replayed", "origin", l.config.Origin, "size", tree.Size, "cursor", cursor.Size)
+		if err := l.fold.Reset(); err != nil {
+			return fmt.Errorf("deleting the fold's state: %w", err)
+		}
+		cursor = Head{Root: proof.EmptyRoot()}
+	}
+	if cursor.Size == tree.Size {
+		return nil
+	}
+	begun := time.Now()
+	l.config.Log.Info("replaying", "origin", l.config.Origin, "from", cursor.Size, "size", tree.Size)
+	grown, err := l.rangeAt(ctx, tree, cursor.Size)
+	if err != nil {
+		return err
+	}
+	for at := cursor.Size; at < tree.Size; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		end := min(tree.Size, at+replayEntries)
+		entries, err := l.entries(ctx, tree, at, end)
+		if err != nil {
+			return err
+		}
+		head, err := (&edge{tree: grown}).appendUnseen(entries)
+		if err != nil {
+			return err
+		}
+		if err := l.fold.Replay(ctx, entries, head); err != nil {
+			return fmt.Errorf("replaying the entries [%d, %d): %w", at, end, err)
+		}
+		at = end
+	}
+	l.config.Log.Info("replayed", "origin", l.config.Origin, "size", tree.Size, "took", time.Since(begun))
+	return nil
+}
+
+// appendUnseen grows the tree without keeping its tiles.
+func (e *edge) appendUnseen(entries [][]byte) (Head, error) {
+	for _, entry := range entries {
+		leaf := proof.LeafHash(entry)
+		if err := e.tree.Append(leaf[:], nil); err != nil {
+			return Head{}, err
+		}
+	}
+	return e.head()
+}
+
+// loadFilter fills the filter from the fold's index.
+func (l *Ledger[V]) loadFilter(context.Context) error {
+	l.known = newFilter(l.head.Size)
+	err := l.fold.IDs(func(id record.ID) error {
+		l.known.add(id)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading the known record IDs: %w", err)
+	}
+	return nil
+}
+
+// loadPublished checks the published checkpoint against the tree and shows it.
+func (l *Ledger[V]) loadPublished(ctx context.Context) error {
+	l.shown.Store(&shown{next: make(chan struct{})})
+	note, err := l.store.Published(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the published checkpoint: %w", err)
+	}
+	if note == nil {
+		return nil
+	}
+	cp, _, err := proof.ParseCheckpoint(note)
+	if err != nil {
+		return fmt.Errorf("the published checkpoint: %w", err)
+	}
+	tree := l.view.Load()
+	if cp.Size > tree.Size {
+		return fmt.Errorf("%w: it is the one that this store published, of size %d; its head is of %d", ErrRollback, cp.Size, tree.Size)
+	}
+	root, err := l.rootAt(ctx, tree, cp.Size)
+	if err != nil {
+		return err
+	}
+	if cp.Root != root {
+		return fmt.Errorf("%w: it is the one that this store published, of size %d", ErrRollback, cp.Size)
+	}
+	policy, err := l.fold.Policy(cp.Size)
+	if err != nil {
+		return fmt.Errorf("policy for size %d: %w", cp.Size, err)
+	}
+	published, err := policy.Verify(note, time.Now())
+	if err != nil {
+		return fmt.Errorf("the published checkpoint of size %d: %w", cp.Size, err)
+	}
+	if origin := published.Checkpoint().Origin; origin != l.config.Origin {
+		return errors.New("the store is of another log: " + origin)
+	}
+	l.show(published)
+	return nil
+}
+
+// rangeAt is the compact range of a smaller size within the tree.
+func (l *Ledger[V]) rangeAt(ctx context.Context, tree *view, size uint64) (*compact.Range, error) {
+	hashes, err := l.nodes(ctx, tree, compact.RangeNodes(0, size, nil))
+	if err != nil {
+		return nil, err
+	}
+	return ranges.NewRange(0, size, hashes)
+}
+
+// rootAt is the root that the tree had at a smaller size.
+func (l *Ledger[V]) rootAt(ctx context.Context, tree *view, size uint64) (proof.Hash, error) {
+	r, err := l.rangeAt(ctx, tree, size)
+	if err != nil {
+		return proof.Hash{}, err
+	}
+	head, err := (&edge{tree: r}).head()
+	return head.Root, err
+}
