@@ -86,7 +86,7 @@ func cutReceipt(text string) (r Receipt, rest string, err error) {
 	if r.Index, err = parseDecimal(index); err != nil {
 		return Receipt{}, "", fmt.Errorf("index %q: %w", index, err)
 	}
-	if r.Path, rest, err = cutHashes(rest); err != nil {
+	if r.Path, rest, err = cutHashes(rest, MaxPath); err != nil {
 		return Receipt{}, "", err
 	}
 	note, rest, err := cutNote(rest)
@@ -110,7 +110,7 @@ func cutLine(text string) (line, rest string, err error) {
 }
 
 // cutHashes takes hash lines and the empty line after them off.
-func cutHashes(text string) (path []Hash, rest string, err error) {
+func cutHashes(text string, limit int) (path []Hash, rest string, err error) {
 	for rest = text; ; {
 		var line string
 		if line, rest, err = cutLine(rest); err != nil {
@@ -119,12 +119,12 @@ func cutHashes(text string) (path []Hash, rest string, err error) {
 		if line == "" {
 			return path, rest, nil
 		}
-		if len(path) == MaxPath {
-			return nil, "", fmt.Errorf("more than %d hashes", MaxPath)
+		if len(path) == limit {
+			return nil, "", fmt.Errorf("more than %d hashes", limit)
 		}
 		h, err := ParseHash(line)
 		if err != nil {
-			return nil, "", fmt.Errorf("hash %d of the path: %w", len(path)+1, err)
+			return nil, "", fmt.Errorf("hash %d: %w", len(path)+1, err)
 		}
 		path = append(path, h)
 	}

@@ -30,7 +30,9 @@ type BundleID struct {
 }
 
 // Path is the tile's path below the log's prefix: "tile/0/x001/234.p/56".
-func (t TileID) Path() string { return fmt.Sprintf("tile/%d/%s", t.Level, numberPath(t.Index, t.Width)) }
+func (t TileID) Path() string {
+	return fmt.Sprintf("tile/%d/%s", t.Level, numberPath(t.Index, t.Width))
+}
 
 // Path is the bundle's path below the log's prefix: "tile/entries/x001/234".
 func (b BundleID) Path() string { return "tile/entries/" + numberPath(b.Index, b.Width) }

@@ -1,0 +1,196 @@
+package proof
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/transparency-dev/merkle/compact"
+	merkle "github.com/transparency-dev/merkle/proof"
+	"github.com/transparency-dev/merkle/rfc6962"
+)
+
+// ReadTiles returns the hashes of each tile asked for, 32 bytes each, in order. It
+// may return more of a tile than was asked for: a tile that has grown begins with
+// what it was. It is called without a lock held, and at most once per proof or
+// batch of proofs.
+type ReadTiles func(ctx context.Context, ids []TileID) ([][]byte, error)
+
+// ErrCorrupt is tiles that do not add up to the root they were read for: a rotten
+// disk, or a server that made them up. The proof that they would give is not
+// returned.
+var ErrCorrupt = errors.New("tiles do not add up to the tree's root")
+
+// Builder builds proofs from tiles. Every proof is verified before it is returned,
+// so a wrong tile gives [ErrCorrupt] and never a wrong proof. It may be used by
+// several goroutines.
+type Builder struct {
+	read  ReadTiles
+	cache tileCache
+}
+
+// DefaultCache is how many full tiles a Builder keeps when it is not told: 16 MiB.
+const DefaultCache = 1024
+
+// NewBuilder reads through the function and keeps up to cache full tiles, 16 KiB
+// each with their inner nodes, between calls (0: [DefaultCache]; negative: none).
+func NewBuilder(read ReadTiles, cache int) *Builder {
+	if cache == 0 {
+		cache = DefaultCache
+	}
+	return &Builder{read: read, cache: tileCache{limit: max(cache, 0)}}
+}
+
+// Inclusion is a leaf's verified place in a tree.
+type Inclusion struct {
+	Index uint64
+	Leaf  Hash   // as the tile has it; whoever has the entry compares
+	Path  []Hash // from the leaf's sibling to the root's child
+}
+
+// InclusionProof is [Builder.InclusionProofs] for one index.
+func (b *Builder) InclusionProof(ctx context.Context, index uint64, tree Tree) (Inclusion, error) {
+	all, err := b.InclusionProofs(ctx, []uint64{index}, tree)
+	if err != nil {
+		return Inclusion{}, err
+	}
+	return all[0], nil
+}
+
+// InclusionProofs proves that leaves are in the tree, sharing the tiles that their
+// paths share. An index beyond the tree is an error, as is [ErrCorrupt].
+func (b *Builder) InclusionProofs(ctx context.Context, indexes []uint64, tree Tree) ([]Inclusion, error) {
+	plans := make([]merkle.Nodes, len(indexes))
+	var need []compact.NodeID
+	for i, index := range indexes {
+		var err error
+		if plans[i], err = merkle.Inclusion(index, tree.Size); err != nil {
+			return nil, fmt.Errorf("proving inclusion: %w", err)
+		}
+		need = append(append(need, compact.NewNodeID(0, index)), plans[i].IDs...)
+	}
+	nodes, err := b.fetch(ctx, need, tree.Size)
+	if err != nil {
+		return nil, err
+	}
+	proofs := make([]Inclusion, len(indexes))
+	for i, index := range indexes {
+		path, err := rehash(plans[i], nodes)
+		if err != nil {
+			return nil, err
+		}
+		leaf := nodes.at(compact.NewNodeID(0, index))
+		if err := VerifyInclusion(leaf, index, path, tree); err != nil {
+			b.cache.drop(nodes)
+			return nil, fmt.Errorf("proving entry %d in the tree of %d: %w", index, tree.Size, ErrCorrupt)
+		}
+		proofs[i] = Inclusion{Index: index, Leaf: leaf, Path: path}
+	}
+	b.cache.keep(nodes)
+	return proofs, nil
+}
+
+// ConsistencyProof proves that the tree begins with one of from entries, and
+// returns that older tree with the proof (RFC 6962, section 2.1.2).
+func (b *Builder) ConsistencyProof(ctx context.Context, from uint64, tree Tree) (Tree, []Hash, error) {
+	plan, err := merkle.Consistency(from, tree.Size)
+	if err != nil {
+		return Tree{}, nil, fmt.Errorf("proving consistency: %w", err)
+	}
+	switch from {
+	case 0:
+		return Tree{Root: EmptyRoot()}, nil, nil
+	case tree.Size:
+		return tree, nil, nil
+	}
+	left := compact.RangeNodes(0, from, nil)
+	nodes, err := b.fetch(ctx, append(left, plan.IDs...), tree.Size)
+	if err != nil {
+		return Tree{}, nil, err
+	}
+	path, err := rehash(plan, nodes)
+	if err != nil {
+		return Tree{}, nil, err
+	}
+	old, err := foldRanges(from, from, nodes.all(left), nil)
+	if err != nil {
+		return Tree{}, nil, err
+	}
+	if err := VerifyConsistency(old, tree, path); err != nil {
+		b.cache.drop(nodes)
+		return Tree{}, nil, fmt.Errorf("proving the tree of %d in that of %d: %w", from, tree.Size, ErrCorrupt)
+	}
+	b.cache.keep(nodes)
+	return old, path, nil
+}
+
+// TreeAt is the older tree of that size within the tree, checked against its root.
+func (b *Builder) TreeAt(ctx context.Context, size uint64, tree Tree) (Tree, error) {
+	old, _, err := b.ConsistencyProof(ctx, size, tree)
+	return old, err
+}
+
+// Ranges are the roots of the perfect subtrees that make up [0, at) and [at, size)
+// of the tree, each from left to right: what evidence of a split view carries. They
+// are checked against the tree's root.
+func (b *Builder) Ranges(ctx context.Context, at uint64, tree Tree) (left, right []Hash, err error) {
+	if at > tree.Size {
+		return nil, nil, fmt.Errorf("ranges: %d is beyond the tree of %d", at, tree.Size)
+	}
+	leftIDs := compact.RangeNodes(0, at, nil)
+	rightIDs := compact.RangeNodes(at, tree.Size, nil)
+	nodes, err := b.fetch(ctx, append(leftIDs, rightIDs...), tree.Size)
+	if err != nil {
+		return nil, nil, err
+	}
+	left, right = nodes.all(leftIDs), nodes.all(rightIDs)
+	whole, err := foldRanges(at, tree.Size, left, right)
+	if err != nil {
+		return nil, nil, err
+	}
+	if whole != tree {
+		b.cache.drop(nodes)
+		return nil, nil, fmt.Errorf("reading the ranges of the tree of %d: %w", tree.Size, ErrCorrupt)
+	}
+	b.cache.keep(nodes)
+	return left, right, nil
+}
+
+// rehash puts a proof together; at most one of its hashes is of an imperfect
+// subtree and is computed here.
+func rehash(plan merkle.Nodes, nodes *nodeSet) ([]Hash, error) {
+	path, err := plan.Rehash(raw(nodes.all(plan.IDs)), rfc6962.DefaultHasher.HashChildren)
+	if err != nil {
+		return nil, fmt.Errorf("building a proof: %w", err)
+	}
+	out := make([]Hash, len(path))
+	for i, h := range path {
+		out[i] = Hash(h)
+	}
+	return out, nil
+}
+
+var ranges = &compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}
+
+// foldRanges is the tree of n entries from the compact ranges [0, m) and [m, n).
+func foldRanges(m, n uint64, left, right []Hash) (Tree, error) {
+	if n == 0 {
+		return Tree{Root: EmptyRoot()}, nil
+	}
+	l, err := ranges.NewRange(0, m, raw(left))
+	if err != nil {
+		return Tree{}, fmt.Errorf("folding [0,%d): %w", m, err)
+	}
+	r, err := ranges.NewRange(m, n, raw(right))
+	if err != nil {
+		return Tree{}, fmt.Errorf("folding [%d,%d): %w", m, n, err)
+	}
+	if err := l.AppendRange(r, nil); err != nil {
+		return Tree{}, fmt.Errorf("folding [0,%d): %w", n, err)
+	}
+	root, err := l.GetRootHash(nil)
+	if err != nil {
+		return Tree{}, fmt.Errorf("folding [0,%d): %w", n, err)
+	}
+	return Tree{Size: n, Root: Hash(root)}, nil
+}

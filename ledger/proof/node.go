@@ -1,0 +1,161 @@
+package proof
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"sync"
+
+	"github.com/transparency-dev/merkle/compact"
+)
+
+// hashTile is a tile with the inner nodes that its hashes make: level[h][i] is the
+// root of 2^h of its hashes, from i·2^h on. Nodes that are not complete are absent.
+type hashTile struct {
+	id    TileID // as wide as it was used
+	level [TileHeight][]Hash
+}
+
+// newHashTile checks the length and hashes the inner nodes, about as many as there
+// are hashes.
+func newHashTile(id TileID, data []byte) (*hashTile, error) {
+	if len(data)%sha256.Size != 0 || len(data) > TileWidth*sha256.Size || len(data) < id.Width*sha256.Size {
+		return nil, fmt.Errorf("%s: %d bytes, want %d hashes: %w", id.Path(), len(data), id.Width, ErrCorrupt)
+	}
+	t := &hashTile{id: id}
+	all := make([]Hash, 2*id.Width)
+	t.level[0] = all[:id.Width:id.Width]
+	for i := range t.level[0] {
+		copy(t.level[0][i][:], data[i*sha256.Size:])
+	}
+	all = all[id.Width:]
+	for h := 1; h < TileHeight; h++ {
+		below := t.level[h-1]
+		n := len(below) / 2
+		t.level[h], all = all[:n:n], all[n:]
+		for i := range n {
+			t.level[h][i] = NodeHash(below[2*i], below[2*i+1])
+		}
+	}
+	return t, nil
+}
+
+// place says in which tile a node of the Merkle tree stands, and where in it.
+func place(id compact.NodeID) (level uint8, index uint64, height uint, offset uint64) {
+	height = id.Level % TileHeight
+	perTile := TileHeight - height // 2^perTile nodes of this height in one tile
+	return uint8(id.Level / TileHeight), id.Index >> perTile, height, id.Index & (1<<perTile - 1)
+}
+
+// nodeSet holds the tiles of one proof or batch, complete for the nodes planned.
+type nodeSet struct {
+	size  uint64
+	tiles map[TileID]*hashTile // by their full IDs
+}
+
+// at is the hash of a node that was planned.
+func (s *nodeSet) at(id compact.NodeID) Hash {
+	level, index, height, offset := place(id)
+	return s.tiles[TileID{Level: level, Index: index, Width: TileWidth}].level[height][offset]
+}
+
+func (s *nodeSet) all(ids []compact.NodeID) []Hash {
+	out := make([]Hash, len(ids))
+	for i, id := range ids {
+		out[i] = s.at(id)
+	}
+	return out
+}
+
+// fetch gets the tiles in which the nodes stand, those that are not cached in one
+// read. The nodes are complete subtrees of a tree of that size.
+func (b *Builder) fetch(ctx context.Context, nodes []compact.NodeID, size uint64) (*nodeSet, error) {
+	set := &nodeSet{size: size, tiles: make(map[TileID]*hashTile, len(nodes)/TileHeight+1)}
+	var missing []TileID
+	for _, n := range nodes {
+		level, index, _, _ := place(n)
+		full := TileID{Level: level, Index: index, Width: TileWidth}
+		if _, seen := set.tiles[full]; seen {
+			continue
+		}
+		t := b.cache.find(full)
+		set.tiles[full] = t
+		if t == nil {
+			missing = append(missing, TileID{Level: level, Index: index, Width: widthIn(size, level, index)})
+		}
+	}
+	if len(missing) == 0 {
+		return set, nil
+	}
+	data, err := b.read(ctx, missing)
+	if err != nil {
+		return nil, fmt.Errorf("reading tiles for a proof: %w", err)
+	}
+	if len(data) != len(missing) {
+		return nil, fmt.Errorf("reading tiles for a proof: got %d of %d: %w", len(data), len(missing), ErrCorrupt)
+	}
+	for i, id := range missing {
+		t, err := newHashTile(id, data[i])
+		if err != nil {
+			return nil, err
+		}
+		set.tiles[id.Full()] = t
+	}
+	return set, nil
+}
+
+// tileCache keeps full tiles that a verified proof went through. Two generations
+// bound it: when the young one is full it becomes the old one, and what was old
+// and not asked for since is forgotten.
+type tileCache struct {
+	mu         sync.Mutex
+	limit      int // tiles in both generations
+	young, old map[TileID]*hashTile
+}
+
+func (c *tileCache) find(full TileID) *hashTile {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t := c.young[full]; t != nil {
+		return t
+	}
+	t := c.old[full]
+	if t != nil {
+		c.put(t)
+	}
+	return t
+}
+
+// keep takes the full tiles of a set whose proofs verified.
+func (c *tileCache) keep(set *nodeSet) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for full, t := range set.tiles {
+		if t.id == full && c.young[full] == nil {
+			c.put(t)
+		}
+	}
+}
+
+// drop forgets the tiles of a set that did not add up, so that they are read anew.
+func (c *tileCache) drop(set *nodeSet) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for full := range set.tiles {
+		delete(c.young, full)
+		delete(c.old, full)
+	}
+}
+
+func (c *tileCache) put(t *hashTile) {
+	if c.limit < 2 {
+		return
+	}
+	if len(c.young) >= c.limit/2 {
+		c.young, c.old = nil, c.young
+	}
+	if c.young == nil {
+		c.young = make(map[TileID]*hashTile, c.limit/2)
+	}
+	c.young[t.id] = t
+}
