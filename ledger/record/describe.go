@@ -1,0 +1,107 @@
+package record
+
+import (
+	"bytes"
+	"encoding/pem"
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
+
+// guise is what a JSON object looks like, by its names alone.
+type guise int
+
+const (
+	guiseOther guise = iota
+	guiseEnvelope
+	guiseBundle
+	guiseEntry
+	guiseStatement
+	guiseShort
+)
+
+func guiseOf(object Object) guise {
+	has := func(name string) bool { return object.Lookup(name) != nil }
+	switch {
+	case has("admitted") && has("envelope"):
+		return guiseEntry
+	case has("mediaType") && (has("verificationMaterial") || has("dsseEnvelope") || has("messageSignature")):
+		return guiseBundle
+	case has("payload") || has("payloadType") || has("signatures"):
+		return guiseEnvelope
+	case has("_type") || has("predicateType"):
+		return guiseStatement
+	case has("kind"):
+		return guiseShort
+	}
+	return guiseOther
+}
+
+var shortForm = regexp.MustCompile(`(?m)^kind:[ \t]`)
+
+// Describe says in a few words what a file is, for a refusal that got another
+// than it wanted: "a PEM public key", "a receipt (tlog-proof)". It judges by the
+// looks and is never a check.
+func Describe(raw []byte) string {
+	text := bytes.TrimSpace(raw)
+	if block, _ := pem.Decode(raw); block != nil {
+		switch {
+		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
+			return "a PEM private key"
+		case strings.HasSuffix(block.Type, "PUBLIC KEY"):
+			return "a PEM public key"
+		case block.Type == "CERTIFICATE":
+			return "a PEM certificate"
+		}
+		return fmt.Sprintf("a PEM block of type %q", block.Type)
+	}
+	switch {
+	case len(text) == 0:
+		return "an empty file"
+	case looksLikeJSON(text):
+		return describeObject(text)
+	case bytes.HasPrefix(text, []byte("c2sp.org/tlog-proof@")):
+		return "a receipt (tlog-proof)"
+	case bytes.HasPrefix(text, []byte("ssh-")), bytes.HasPrefix(text, []byte("ecdsa-sha2-")):
+		return "an SSH public key"
+	case !utf8.Valid(text):
+		return "binary data"
+	case bytes.Contains(text, []byte("\n\u2014 ")):
+		return "a checkpoint or another signed note"
+	case shortForm.Match(text):
+		return "an unsigned record in its short form"
+	case text[0] == '<':
+		return "HTML or XML"
+	}
+	return "text of a kind that docket does not know"
+}
+
+func describeObject(text []byte) string {
+	value, err := ParseJSON(text)
+	if err != nil {
+		return "JSON that breaks the rules"
+	}
+	object, ok := value.(Object)
+	if !ok {
+		return "JSON, but no object"
+	}
+	switch guiseOf(object) {
+	case guiseEnvelope:
+		return "a DSSE envelope"
+	case guiseBundle:
+		return "a Sigstore bundle"
+	case guiseEntry:
+		return "an entry of a ledger"
+	case guiseStatement:
+		return "an unsigned statement"
+	case guiseShort:
+		return "an unsigned record in its short form"
+	}
+	return "JSON of a kind that docket does not know"
+}
+
+func looksLikeJSON(raw []byte) bool {
+	text := bytes.TrimLeft(raw, " \t\r\n")
+	return len(text) > 0 && (text[0] == '{' || text[0] == '[')
+}

@@ -1,0 +1,194 @@
+package record
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+)
+
+// Limits of what is read from outside. An entry keeps less: [MaxEntry],
+// [MaxSignatures].
+const (
+	MaxSubmission = 256 << 10 // bytes of an envelope or bundle as submitted
+	MaxIncoming   = 32        // signatures in an envelope as submitted
+)
+
+// Envelope is a payload and its signatures, in DSSE's words (DSSE protocol v1).
+// Nothing in it has been verified: [Open] does that.
+type Envelope struct {
+	PayloadType string
+	Payload     []byte
+	Signatures  []Signature
+}
+
+// Signature is one signature over [PAE]. KeyID is only a hint of the key to try
+// first, may be any text, and may be missing.
+type Signature struct {
+	KeyID string
+	Sig   []byte
+}
+
+// ParseEnvelope reads a DSSE envelope, or a Sigstore bundle v0.3 that holds one.
+// The JSON passes the strict scanner and the base64 is strict; whatever else the
+// bytes are, the refusal names it. Errors are a *[Refusal], Malformed or TooLarge.
+func ParseEnvelope(raw []byte) (Envelope, error) {
+	if len(raw) > MaxSubmission {
+		return Envelope{}, tooLarge(MaxSubmission, len(raw), "the envelope is %d bytes; at most %d are read", len(raw), MaxSubmission)
+	}
+	value, err := ParseJSON(raw)
+	if err != nil {
+		return Envelope{}, notAnEnvelope(raw, err)
+	}
+	object, _ := value.(Object)
+	switch guiseOf(object) {
+	case guiseEnvelope:
+		return envelopeOf(object)
+	case guiseBundle:
+		return bundleEnvelope(raw, object)
+	}
+	return Envelope{}, Refuse(Malformed, "this is %s; wanted an envelope (sign it first: docket sign)", Describe(raw))
+}
+
+// notAnEnvelope prefers to say what the bytes are; the scanner's complaint is
+// left for what looks like JSON.
+func notAnEnvelope(raw []byte, scan error) error {
+	if !looksLikeJSON(raw) {
+		return Refuse(Malformed, "this is %s; wanted an envelope", Describe(raw))
+	}
+	var refusal *Refusal
+	if errors.As(scan, &refusal) {
+		return refusal
+	}
+	return Refuse(Malformed, "envelope: %v", scan)
+}
+
+func envelopeOf(object Object) (Envelope, error) {
+	var (
+		e    Envelope
+		list []any
+		err  error
+	)
+	for _, m := range object {
+		switch m.Name {
+		case "payloadType":
+			e.PayloadType, _ = m.Value.(string)
+			if e.PayloadType != PayloadType {
+				return Envelope{}, Refuse(Malformed, "envelope: payloadType %q, want %q", e.PayloadType, PayloadType)
+			}
+		case "payload":
+			if e.Payload, err = base64Member(m); err != nil {
+				return Envelope{}, Refuse(Malformed, "envelope: %v", err)
+			}
+		case "signatures":
+			list, _ = m.Value.([]any)
+		default:
+			return Envelope{}, Refuse(Malformed, "envelope: unknown field %q; wanted payloadType, payload, signatures", m.Name)
+		}
+	}
+	switch limit := MaxPayload(AlgEd25519); {
+	case e.PayloadType == "":
+		return Envelope{}, Refuse(Malformed, "envelope: no payloadType, want %q", PayloadType)
+	case len(e.Payload) == 0:
+		return Envelope{}, Refuse(Malformed, "envelope: no payload")
+	case len(e.Payload) > limit:
+		return Envelope{}, tooLarge(limit, len(e.Payload), "the payload is %d bytes; with one signature at most %d fit into an entry", len(e.Payload), limit)
+	case len(list) == 0:
+		return Envelope{}, Refuse(Malformed, "envelope: no signatures, want at least one")
+	case len(list) > MaxIncoming:
+		return Envelope{}, tooLarge(MaxIncoming, len(list), "the envelope has %d signatures; at most %d are read", len(list), MaxIncoming)
+	}
+	e.Signatures = make([]Signature, len(list))
+	for i, v := range list {
+		if e.Signatures[i], err = signatureOf(v); err != nil {
+			return Envelope{}, Refuse(Malformed, "envelope: signature %d of %d: %v", i+1, len(list), err)
+		}
+	}
+	return e, nil
+}
+
+func signatureOf(v any) (Signature, error) {
+	object, ok := v.(Object)
+	if !ok {
+		return Signature{}, errors.New("not an object")
+	}
+	var (
+		s   Signature
+		err error
+	)
+	for _, m := range object {
+		switch m.Name {
+		case "keyid":
+			if s.KeyID, ok = m.Value.(string); !ok {
+				return Signature{}, errors.New("keyid is not a string")
+			}
+		case "sig":
+			if s.Sig, err = base64Member(m); err != nil {
+				return Signature{}, err
+			}
+		default:
+			return Signature{}, fmt.Errorf("unknown field %q; wanted keyid, sig", m.Name)
+		}
+	}
+	if len(s.Sig) == 0 {
+		return Signature{}, errors.New("no sig")
+	}
+	return s, nil
+}
+
+func base64Member(m Member) ([]byte, error) {
+	text, ok := m.Value.(string)
+	if !ok {
+		return nil, fmt.Errorf("%s is not a string", m.Name)
+	}
+	b, err := decodeBase64([]byte(text))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", m.Name, err)
+	}
+	return b, nil
+}
+
+var (
+	strictBase64 = base64.StdEncoding.Strict()
+
+	errBase64 = errors.New("not base64 as wanted: standard alphabet, padded, no white space, unused bits zero")
+)
+
+// decodeBase64 takes the one spelling of each byte string that encoding gives.
+// encoding/base64 ignores line ends even when strict; they show in the length.
+func decodeBase64(text []byte) ([]byte, error) {
+	b := make([]byte, strictBase64.DecodedLen(len(text)))
+	n, err := strictBase64.Decode(b, text)
+	if err != nil || base64.StdEncoding.EncodedLen(n) != len(text) {
+		return nil, errBase64
+	}
+	return b[:n], nil
+}
+
+// Marshal writes the envelope as one line of JSON without a newline, as
+// [ParseEnvelope] reads it; a signature without a key ID has no keyid member.
+func (e Envelope) Marshal() []byte {
+	b := append([]byte(nil), `{"payloadType":`...)
+	b = appendString(b, e.PayloadType)
+	b = append(b, `,"payload":"`...)
+	b = base64.StdEncoding.AppendEncode(b, e.Payload)
+	b = append(b, `","signatures":[`...)
+	for i, s := range e.Signatures {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, '{')
+		if s.KeyID != "" {
+			b = append(b, `"keyid":`...)
+			b = appendString(b, s.KeyID)
+			b = append(b, ',')
+		}
+		b = append(b, `"sig":"`...)
+		b = base64.StdEncoding.AppendEncode(b, s.Sig)
+		b = append(b, `"}`...)
+	}
+	return append(b, `]}`...)
+}
+
+func tooLarge(limit, size int, format string, args ...any) *Refusal {
+	return &Refusal{Class: TooLarge, Detail: fmt.Sprintf(format, args...), Limit: limit, Size: size}
+}

@@ -1,0 +1,286 @@
+package record_test
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
+	"github.com/sigstore/sigstore/pkg/cryptoutils"
+	"github.com/sigstore/sigstore/pkg/signature"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+var algorithms = []record.Algorithm{
+	record.AlgEd25519, record.AlgECDSAP256, record.AlgECDSAP384, record.AlgRSA3072, record.AlgRSA4096,
+}
+
+// privateKey is a fresh key, but for RSA, whose keys stand in testdata.
+func privateKey(t testing.TB, alg record.Algorithm) crypto.Signer {
+	t.Helper()
+	var (
+		key any
+		err error
+	)
+	switch alg {
+	case record.AlgEd25519:
+		_, key, err = ed25519.GenerateKey(rand.Reader)
+	case record.AlgECDSAP256:
+		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case record.AlgECDSAP384:
+		key, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	default:
+		key, err = cryptoutils.UnmarshalPEMToPrivateKey(readFile(t, "keys", string(alg)+".pem"), nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key.(crypto.Signer)
+}
+
+func signerOf(t testing.TB, alg record.Algorithm) *record.Signer {
+	t.Helper()
+	s, err := record.SignerOf(privateKey(t, alg))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func readFile(t testing.TB, elem ...string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(append([]string{"testdata"}, elem...)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestKeyOfEachAlgorithm(t *testing.T) {
+	for _, alg := range algorithms {
+		t.Run(string(alg), func(t *testing.T) {
+			private := privateKey(t, alg)
+			key, err := record.NewKey(private.Public())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if key.Algorithm() != alg {
+				t.Errorf("algorithm %s, want %s", key.Algorithm(), alg)
+			}
+			if want, err := dsse.SHA256KeyID(private.Public()); err != nil || key.ID() != want {
+				t.Errorf("ID %s, want %s as sigstore's DSSE has it (%v)", key.ID(), want, err)
+			}
+			if _, err := record.ParseKeyID(key.ID()); err != nil {
+				t.Errorf("its own ID: %v", err)
+			}
+			again, err := key.PEM().Key()
+			if err != nil || !again.Equal(key) || again.ID() != key.ID() || again.PEM() != key.PEM() {
+				t.Errorf("its PEM does not give it back: %v", err)
+			}
+			if other, _ := record.NewKey(privateKey(t, record.AlgEd25519).Public()); other.Equal(key) {
+				t.Error("equals another key")
+			}
+			if key.Equal(nil) || (*record.Key)(nil).Equal(key) || (*record.Key)(nil).Equal(nil) {
+				t.Error("a nil key equals something")
+			}
+		})
+	}
+}
+
+func TestKeyTextMustBeExactInARecord(t *testing.T) {
+	key := signerOf(t, record.AlgECDSAP256).Key()
+	text := string(key.PEM())
+	block, _ := pem.Decode([]byte(text))
+	block.Headers = map[string]string{"Comment": "mine"}
+	relined := strings.Replace(text, "\n", "\n ", 1)
+	for name, other := range map[string]string{
+		"CRLF":             strings.ReplaceAll(text, "\n", "\r\n"),
+		"no final newline": strings.TrimSuffix(text, "\n"),
+		"two newlines":     text + "\n",
+		"leading space":    " " + text,
+		"header":           string(pem.EncodeToMemory(block)),
+		"inner space":      relined,
+		"two keys":         text + text,
+		"words before":     "my key\n" + text,
+		"empty":            "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := record.PEM(other).Key(); err == nil {
+				t.Errorf("accepted %q", other)
+			}
+		})
+	}
+	if k, err := record.ParseKey([]byte(strings.ReplaceAll(text, "\n", "\r\n"))); err != nil || k.PEM() != record.PEM(text) {
+		t.Errorf("a person's file with CRLF must give the canonical key: %v", err)
+	}
+}
+
+func TestKeyRefused(t *testing.T) {
+	modulus := func(bits int) *big.Int {
+		n := new(big.Int).Lsh(big.NewInt(1), uint(bits-1))
+		return n.SetBit(n, 0, 1)
+	}
+	p521, err := ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p224, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, public := range map[string]crypto.PublicKey{
+		"P-224":            p224.Public(),
+		"P-521":            p521.Public(),
+		"RSA 2048":         &rsa.PublicKey{N: modulus(2048), E: 65537},
+		"RSA 3071":         &rsa.PublicKey{N: modulus(3071), E: 65537},
+		"RSA 3080":         &rsa.PublicKey{N: modulus(3080), E: 65537},
+		"RSA 8192":         &rsa.PublicKey{N: modulus(8192), E: 65537},
+		"RSA exponent 3":   &rsa.PublicKey{N: modulus(3072), E: 3},
+		"RSA even":         &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 3071), E: 65537},
+		"Ed25519 31 bytes": ed25519.PublicKey(make([]byte, 31)),
+		"no key":           nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			if key, err := record.NewKey(public); err == nil {
+				t.Errorf("accepted as %s", key.Algorithm())
+			}
+		})
+	}
+}
+
+func TestParseKeySaysWhatItGot(t *testing.T) {
+	private, _, err := record.GenerateKey(record.AlgEd25519, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, text := range map[string][]byte{
+		"a PEM private key":    private,
+		"an empty file":        nil,
+		"an SSH public key":    []byte("ssh-ed25519 AAAA… officer@example"),
+		"a DSSE envelope":      []byte(`{"payloadType":"x"}`),
+		"more than one PEM":    append([]byte("x\n"), private...),
+		"an unsigned record":   []byte("kind: response\n"),
+		`type "WHAT"`:          pem.EncodeToMemory(&pem.Block{Type: "WHAT"}),
+		"a PEM certificate":    pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE"}),
+		"a receipt":            []byte("c2sp.org/tlog-proof@v1\n"),
+		"another signed note":  []byte("origin\n1\nAAAA\n\n\u2014 origin AAAA\n"),
+		"binary data":          {0xff, 0xfe, 0x00},
+		"HTML or XML":          []byte("<!doctype html>"),
+		"does not know":        []byte("hello"),
+		"no object":            []byte("[]"),
+		"breaks the rules":     []byte(`{"a":null}`),
+		"an unsigned state":    []byte(`{"_type":"x"}`),
+		"a Sigstore bundle":    []byte(`{"mediaType":"x","dsseEnvelope":{}}`),
+		"an entry of a ledger": []byte(`{"admitted":"x","envelope":{}}`),
+	} {
+		if _, err := record.ParseKey(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want words with %q", text, err, want)
+		}
+	}
+}
+
+func TestKeyVerifies(t *testing.T) {
+	message := []byte("a message")
+	sign := func(t *testing.T, private crypto.Signer, hash crypto.Hash) []byte {
+		s, err := signature.LoadSigner(private, hash)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sig, err := s.SignMessage(bytes.NewReader(message))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sig
+	}
+	for _, alg := range algorithms {
+		t.Run(string(alg), func(t *testing.T) {
+			private := privateKey(t, alg)
+			key, err := record.NewKey(private.Public())
+			if err != nil {
+				t.Fatal(err)
+			}
+			accepted := map[crypto.Hash]bool{
+				crypto.SHA256: true,
+				crypto.SHA384: alg == record.AlgEd25519 || alg == record.AlgECDSAP384,
+				crypto.SHA512: alg == record.AlgEd25519, // which has no choice of hash
+			}
+			for hash, want := range accepted {
+				if err := key.Verify(message, sign(t, private, hash)); (err == nil) != want {
+					t.Errorf("%v: %v, want accepted %v", hash, err, want)
+				}
+			}
+			sig := sign(t, private, crypto.SHA256)
+			if key.Verify([]byte("another"), sig) == nil {
+				t.Error("another message verifies")
+			}
+			if key.Verify(message, append(bytes.Clone(sig), 0)) == nil || key.Verify(message, sig[:len(sig)-1]) == nil || key.Verify(message, nil) == nil {
+				t.Error("a signature of another length verifies")
+			}
+		})
+	}
+
+	t.Run("raw ECDSA", func(t *testing.T) {
+		private := privateKey(t, record.AlgECDSAP384).(*ecdsa.PrivateKey)
+		digest := crypto.SHA384.New()
+		digest.Write(message)
+		r, s, err := ecdsa.Sign(rand.Reader, private, digest.Sum(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw := append(r.FillBytes(make([]byte, 48)), s.FillBytes(make([]byte, 48))...)
+		v, err := signature.LoadVerifier(private.Public(), crypto.SHA384)
+		if err != nil || v.VerifySignature(bytes.NewReader(raw), bytes.NewReader(message)) != nil {
+			t.Fatalf("sigstore no longer takes r ‖ s (%v): the rule in fits may go", err)
+		}
+		key, err := record.NewKey(private.Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if key.Verify(message, raw) == nil {
+			t.Error("accepted the raw spelling of an ECDSA signature")
+		}
+	})
+
+	t.Run("RSA PSS", func(t *testing.T) {
+		private := privateKey(t, record.AlgRSA3072).(*rsa.PrivateKey)
+		s, err := signature.LoadRSAPSSSigner(private, crypto.SHA256, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sig, err := s.SignMessage(bytes.NewReader(message))
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := record.NewKey(private.Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if key.Verify(message, sig) == nil {
+			t.Error("accepted a PSS signature")
+		}
+	})
+}
+
+func TestParseKeyID(t *testing.T) {
+	id := signerOf(t, record.AlgEd25519).Key().ID()
+	if got, err := record.ParseKeyID(id); err != nil || got != id {
+		t.Errorf("got %q, %v", got, err)
+	}
+	for _, bad := range []string{"", id + "=", id[:len(id)-1], "sha256:" + id[7:], id[:len(id)-1] + "\n", id[:len(id)-2] + "__", id[:len(id)-1] + "B", "SHA256:" + strings.Repeat("é", 21) + "x"} {
+		if _, err := record.ParseKeyID(bad); err == nil {
+			t.Errorf("accepted %q", bad)
+		}
+	}
+}
+
