@@ -1,247 +1,205 @@
 package record
 
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+)
+
 // Kind names a kind of record; the predicateType is "urn:docket:<kind>:v1".
 type Kind string
 
-const (
-	KindCharter          Kind = "charter"
-	KindEnrolment        Kind = "enrolment"
-	KindStanding         Kind = "standing"
-	KindKeys             Kind = "keys"
-	KindDesignation      Kind = "designation"
-	KindAmendment        Kind = "amendment"
-	KindSuspension       Kind = "suspension"
-	KindReinstatement    Kind = "reinstatement"
-	KindRevocation       Kind = "revocation"
-	KindResponse         Kind = "response"
-	KindCIPCertification Kind = "cip-certification"
-)
-
+// PredicateType is the kind's name in an in-toto statement.
 func (k Kind) PredicateType() string { return "urn:docket:" + string(k) + ":v1" }
 
-// Use of a key (RECORDS.md "Keys and who may sign").
-type Use string
+// catalogue is the one table of kinds: all that this binary can read. A kind is a
+// file of its own (its struct, whose tags are the schema, and its rules) and a
+// line here.
+var catalogue = []*spec{
+	charterSpec,
+	enrolmentSpec,
+	standingSpec,
+	keysSpec,
+	designationSpec,
+	amendmentSpec,
+	suspensionSpec,
+	reinstatementSpec,
+	revocationSpec,
+	responseSpec,
+	cipCertificationSpec,
+}
+
+// later are the kinds of RECORDS.md that this binary does not read: newer records,
+// not wrong ones.
+var later = []Kind{
+	"licence", "reseller", "customer-log", "ai-training-report", "abuse-report",
+	"disclosure-request", "disclosure-receipt", "assessment",
+}
+
+// A spec is what the table says of a kind.
+type spec struct {
+	kind Kind
+	says string // one line: what such a record says
+	// thread is the grammar of its threads: capitals are segments, D a
+	// designation's, P the party's to which the thread belongs.
+	thread string
+	// signer is the issuer where P is not: the party itself unless said.
+	signer issuer
+	about  subject // what its subject is where no document is given
+	// private: the subject is a commitment to the document's digest.
+	private bool
+	blank   func() Predicate
+
+	shape    *shape
+	segments []string
+}
+
+// An issuer rule is who may stand in `issuer` (RECORDS.md "Threads").
+type issuer int
 
 const (
-	UseOfficer    Use = "officer"
-	UseAutomation Use = "automation"
-	UseRecovery   Use = "recovery"
+	byOwner     issuer = iota // P; the authority where the thread has no P
+	byAuthority               // the authority, on a party's thread
+	byEither                  // the party, or the authority's registrar
 )
 
-// Function is what a key of the authority may do.
-type Function string
+// Authority is the one party ID with the role authority, issuer of all its records.
+const Authority = "authority"
 
-const (
-	FuncDesignator Function = "designator"
-	FuncLicensing  Function = "licensing"
-	FuncRegistrar  Function = "registrar"
-	FuncImporter   Function = "importer"
-	FuncDemands    Function = "demands"
-)
-
-type Role string
-
-const (
-	RoleAuthority Role = "authority"
-	RoleProvider  Role = "provider"
-	RoleReseller  Role = "reseller"
-	RoleAuditor   Role = "auditor"
-)
-
-type Charter struct {
-	Name        string
-	Origin      string
-	TimeZone    string // IANA name
-	Rules       int64
-	RootKeys    []RootKey
-	Thresholds  Thresholds
-	Periods     Periods
-	Policy      string // tlog-policy text
-	Imports     []ImportList
-	RefusalsKey string       // vkey; carried, judged by nothing in rules 1
-	Predecessor *Predecessor // carried, judged by nothing in rules 1
+// newSpec fills in what the struct T says.
+func newSpec[T any, P interface {
+	*T
+	Predicate
+}](sp spec) *spec {
+	sp.kind = P(nil).Kind()
+	sp.blank = func() Predicate { return P(new(T)) }
+	sp.shape = predicateShape(reflect.TypeFor[T](), sp.kind != KindCharter)
+	sp.segments = strings.Split(sp.thread, "/")
+	return &sp
 }
 
-type RootKey struct {
-	Key    PEM
-	Holder string
+// Kinds are the kinds that this binary reads, in the order of RECORDS.md.
+func Kinds() []Kind {
+	kinds := make([]Kind, len(catalogue))
+	for i, sp := range catalogue {
+		kinds[i] = sp.kind
+	}
+	return kinds
 }
 
-// Thresholds count distinct holders.
-type Thresholds struct{ Root, Designation, Registrar, Licensing, Import int64 }
-
-type Periods struct {
-	Notice, Term, Response, Certification, ResellerBreach, AIReport, Commitment, Draft, Recovery Period
+// Doc is one line for people: what a record of this kind says.
+func (k Kind) Doc() string {
+	if sp := specOf(k); sp != nil {
+		return sp.says
+	}
+	return ""
 }
 
-type ImportList struct {
-	List              string
-	MaxRemovedPercent int64
+// ParseKind finds a kind by its name; a refusal says whether another name was
+// meant, or a newer binary is needed.
+func ParseKind(name string) (Kind, error) {
+	sp, err := mustSpec(Kind(name))
+	if err != nil {
+		return "", err
+	}
+	return sp.kind, nil
 }
 
-type Predecessor struct {
-	Origin string
-	Size   int64
-	Root   string // base64 of 32 bytes
+func specOf(k Kind) *spec {
+	for _, sp := range catalogue {
+		if sp.kind == k {
+			return sp
+		}
+	}
+	return nil
 }
 
-type Enrolment struct {
-	LegalName string
-	Country   string
-	Roles     []Role
-	Keys      []PartyKey
-	LEI       string
-	Website   string
-	Contact   string
+func mustSpec(k Kind) (*spec, error) {
+	if sp := specOf(k); sp != nil {
+		return sp, nil
+	}
+	if slices.Contains(later, k) {
+		return nil, Refuse(Unsupported, "kind %q: this binary does not read it yet: upgrade", k)
+	}
+	var names []string
+	for _, known := range Kinds() {
+		names = append(names, string(known))
+	}
+	hint := didYouMean(string(k), names)
+	if hint == "" {
+		hint = "; this binary reads " + strings.Join(names, ", ") + "; if it is newer: upgrade"
+	}
+	return nil, Refuse(Unsupported, "kind %s: unknown%s", quote(string(k)), hint)
 }
 
-type PartyKey struct {
-	Key       PEM
-	Use       Use
-	Holder    string
-	Functions []Function
-	NotAfter  *Date
+// kindOf reads a predicateType.
+func kindOf(predicateType string) (*spec, error) {
+	for _, sp := range catalogue {
+		if len(predicateType) == len("urn:docket:")+len(sp.kind)+len(":v1") && predicateType == sp.kind.PredicateType() {
+			return sp, nil
+		}
+	}
+	name, ok := strings.CutPrefix(predicateType, "urn:docket:")
+	if !ok {
+		return nil, Refuse(Unsupported, "predicateType %s is no Docket record (urn:docket:KIND:v1)", quote(predicateType))
+	}
+	kind, version, _ := strings.Cut(name, ":")
+	if specOf(Kind(kind)) != nil {
+		return nil, Refuse(Unsupported, "kind %q in version %s: this binary reads v1: upgrade", kind, quote(version))
+	}
+	_, err := mustSpec(Kind(kind))
+	return nil, err
 }
 
-type Standing struct {
-	Status      string // suspended, active, withdrawn
-	EffectiveOn Date
-	Reason      string
+// threadFault checks a thread against the kind's grammar.
+func (sp *spec) threadFault(thread string) string {
+	segments := strings.Split(thread, "/")
+	ok := len(segments) == len(sp.segments)
+	for i := 0; ok && i < len(segments); i++ {
+		if want := sp.segments[i]; isVariable(want) {
+			ok = FormatSegment.Fault(segments[i]) == ""
+		} else {
+			ok = segments[i] == want
+		}
+	}
+	if !ok {
+		return fmt.Sprintf("is %s; a record of kind %s stands on a thread %s, each capital a segment of a-z, 0-9, '.' and '-'", quote(thread), sp.kind, sp.thread)
+	}
+	return ""
 }
 
-type Keys struct {
-	Add    []PartyKey
-	Revoke []KeyRevocation
+// owner is the party to which a well-formed thread belongs: its segment P, else
+// the authority.
+func (sp *spec) owner(thread string) string {
+	segments := strings.Split(thread, "/")
+	if i := slices.Index(sp.segments, "P"); i >= 0 && i < len(segments) {
+		return segments[i]
+	}
+	return Authority
 }
 
-type KeyRevocation struct {
-	KeyID            string // "SHA256:…"
-	CompromisedSince *Instant
+func (sp *spec) issuerFault(thread, by string) string {
+	owner := sp.owner(thread)
+	switch {
+	case by == owner && sp.signer != byAuthority, by == Authority && sp.signer != byOwner:
+		return ""
+	case sp.signer == byAuthority:
+		return fmt.Sprintf("is %q; a record of kind %s is issued by %q", by, sp.kind, Authority)
+	case sp.signer == byEither:
+		return fmt.Sprintf("is %q; the thread belongs to %q (or its registrar, %q)", by, owner, Authority)
+	}
+	return fmt.Sprintf("is %q; the thread belongs to %q", by, owner)
 }
 
-type Designation struct {
-	Measure               string // person, jurisdiction
-	Action                string // prohibit, condition
-	Target                Target
-	Program               []string
-	DeterminedOn          *Date // optional only when imported
-	EffectiveFrom         *Date // likewise
-	Conditions            []Condition
-	Findings              []string
-	EffectiveUntil        *Date // required unless imported
-	ResponseDue           *Date
-	Scope                 *Scope
-	FederalRegisterNotice string
-	Source                *Source // present = imported
-}
-
-type Target struct {
-	Schema             string // Person, Organization, Company, Vessel, Airplane, Jurisdiction
-	Name               string
-	Alias              []Alias
-	Country            string
-	Role               string // foreign-provider, reseller, customer
-	LEI                string
-	RegistrationNumber string
-	ASN                []int64
-	Domain             []string
-	Address            []Address
-}
-
-type Alias struct {
-	Name   string
-	Type   string // aka, fka, nka
-	Weak   bool
-	Script string // ISO 15924
-}
-
-type Address struct {
-	Full                                      string
-	Street, City, Region, PostalCode, Country string
-}
-
-type Condition struct{ ID, Text string }
-
-type Scope struct {
-	Successors   bool
-	OwnershipPct *int64
-}
-
-// Source names the published list that a designation was imported from.
-type Source struct {
-	List        string
-	ID          string
-	Files       []SourceFile
-	PublishedOn *Date
-}
-
-type SourceFile struct{ Name, SHA256 string }
-
-type Amendment struct {
-	Type        string // correction, alias, target-detail, scope, extension, deadline
-	Reason      string
-	Drop        Object // applied in this order, each typed by the designation's schema
-	Unset       []string
-	Set         Object
-	Add         Object
-	ResponseDue *Date // when it re-opens
-	Reopens     bool
-	Source      *Source
-}
-
-type Suspension struct {
-	EffectiveOn Date
-	Until       *Date
-	Reason      string
-}
-
-type Reinstatement struct {
-	EffectiveOn Date
-	Until       *Date
-	Reason      string
-}
-
-type Revocation struct {
-	EffectiveOn Date
-	Cause       string // lifted, error, court-order, superseded, delisted
-	Reason      string
-}
-
-type Response struct {
-	Status         string // acknowledged, no-relationship, licensed, conditions-met, winding-down, wound-down, answered
-	WindDownBy     *Date
-	Conditions     []string
-	AccountsClosed *Commitment
-	Detail         *Commitment
-	Screening      *Digest
-}
-
-type CIPCertification struct {
-	PeriodFrom           Date
-	PeriodUntil          Date
-	Reviewed             bool
-	UpdatedForServices   bool
-	UpdatedForThreats    bool
-	Compliant            bool
-	UnverifiableResolved bool
-	Initial              bool
-	Counts               map[string]Commitment
-}
+func isVariable(segment string) bool { return segment[0] >= 'A' && segment[0] <= 'Z' }
 
 // Commitment is {"commit": hex SHA-256(…)} (RECORDS.md "Commitment").
-type Commitment struct{ Commit string }
+type Commitment struct {
+	Commit string `json:"commit" rule:"required fmt=sha256" doc:"commitment to a value and a salt that stay with the signer"`
+}
 
 // Digest is {"sha256": hex}.
-type Digest struct{ SHA256 string }
-
-func (*Charter) Kind() Kind          { return KindCharter }
-func (*Enrolment) Kind() Kind        { return KindEnrolment }
-func (*Standing) Kind() Kind         { return KindStanding }
-func (*Keys) Kind() Kind             { return KindKeys }
-func (*Designation) Kind() Kind      { return KindDesignation }
-func (*Amendment) Kind() Kind        { return KindAmendment }
-func (*Suspension) Kind() Kind       { return KindSuspension }
-func (*Reinstatement) Kind() Kind    { return KindReinstatement }
-func (*Revocation) Kind() Kind       { return KindRevocation }
-func (*Response) Kind() Kind         { return KindResponse }
-func (*CIPCertification) Kind() Kind { return KindCIPCertification }
+type Digest struct {
+	SHA256 string `json:"sha256" rule:"required fmt=sha256" doc:"SHA-256 in lower-case hexadecimal"`
+}

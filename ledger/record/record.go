@@ -65,6 +65,8 @@ type Statement struct {
 	Common
 	// Predicate is the kind's own struct: *Charter, *Enrolment, *Designation, …
 	Predicate Predicate
+
+	object Object // the predicate as it was scanned; see Object
 }
 
 // Subject says what the statement is about. Name is free text and never judged.
@@ -75,21 +77,21 @@ type Subject struct {
 
 // Common are the predicate's members that every kind has (RECORDS.md "Every record").
 type Common struct {
-	Ledger   ID        // zero in the charter at index 0 only
-	Thread   string    // "designation/2026-014"
-	Issuer   string    // party ID
-	IssuedAt time.Time // UTC, 0–3 fraction digits
-	Follows  ID        // zero on a new thread
-	Note     string
-	Document *Document
+	Ledger   ID        `json:"ledger,omitzero" rule:"required" doc:"record ID of the charter at index 0; filled in when it is signed"`
+	Thread   string    `json:"thread" rule:"required fmt=thread max=200" doc:"the life of one thing"`
+	Issuer   string    `json:"issuer" rule:"required fmt=segment max=64" doc:"party ID of whose word this is" eg:"authority"`
+	IssuedAt time.Time `json:"issuedAt" rule:"required" doc:"RFC 3339 in UTC, 0 to 3 fraction digits; filled in when it is signed"`
+	Follows  ID        `json:"follows,omitzero" doc:"record ID of the newest record on the thread, where it exists; filled in when it is signed"`
+	Note     string    `json:"note,omitempty" rule:"fmt=lines max=2000" doc:"text for people"`
+	Document *Document `json:"document,omitempty" doc:"the document whose digest the subject is"`
 }
 
 // Document describes the document whose digest the subject is.
 type Document struct {
-	Name      string   `json:"name,omitempty"`
-	MediaType string   `json:"mediaType,omitempty"`
-	Bytes     *int64   `json:"bytes,omitempty"`
-	URL       []string `json:"url,omitempty"`
+	Name      string   `json:"name,omitempty" rule:"max=255" doc:"file name"`
+	MediaType string   `json:"mediaType,omitempty" rule:"fmt=media-type max=255" doc:"such as application/pdf"`
+	Bytes     *int64   `json:"bytes,omitempty" rule:"lo=0" doc:"size"`
+	URL       []string `json:"url,omitempty" rule:"fmt=url max=2000 items=20" doc:"where it is published"`
 }
 
 // Predicate is implemented by the struct of each kind.

@@ -1,0 +1,94 @@
+package record
+
+import "strings"
+
+// KindCharter names the ledger's rules: root keys, thresholds, periods, policy.
+const KindCharter Kind = "charter"
+
+var charterSpec = newSpec[Charter](spec{
+	says:   "The ledger's constitution: root keys, thresholds, periods, and whom verifiers accept. Its first record names the ledger.",
+	thread: "charter",
+	about:  aboutDocument,
+})
+
+// Charter is the record at index 0; later ones on its thread amend it.
+type Charter struct {
+	Name        string       `json:"name" rule:"required" doc:"the authority's name, for people" eg:"Office of Cloud Restrictions (fictional)"`
+	Origin      string       `json:"origin" rule:"required fmt=origin max=200" doc:"the ledger's name for ever; later charters may not change it" eg:"docket.example/2026"`
+	TimeZone    string       `json:"timeZone" rule:"required fmt=zone max=64" doc:"IANA time zone in which legal dates begin and end" eg:"America/New_York"`
+	Rules       int64        `json:"rules" rule:"required lo=1 hi=1000000" doc:"version of the admission rules" eg:"1"`
+	RootKeys    []RootKey    `json:"rootKeys" rule:"required items=8" doc:"kept offline; they sign charters and the authority's own enrolment, nothing else"`
+	Thresholds  Thresholds   `json:"thresholds" rule:"required" doc:"distinct holders who must sign"`
+	Periods     Periods      `json:"periods" rule:"required" doc:"ISO 8601; P1Y is a civil year, P365D is 365 days"`
+	Policy      string       `json:"policy" rule:"required fmt=lines max=30000" doc:"tlog-policy: the log's keys, the witnesses, the quorum that verifiers accept from this record on"`
+	Imports     []ImportList `json:"imports" rule:"required empty items=100" doc:"published lists that importers may carry over; [] for none"`
+	RefusalsKey string       `json:"refusalsKey,omitempty" rule:"fmt=vkey" doc:"verifier key for signed refusals; carried, judged by nothing in rules 1"`
+	Predecessor *Predecessor `json:"predecessor,omitempty" doc:"the log that this one continues; carried, judged by nothing in rules 1"`
+}
+
+// RootKey is a key of the charter and the post that holds it.
+type RootKey struct {
+	Key    PEM    `json:"key" rule:"required" doc:"public key, PKIX PEM" eg:"{file: root-1.pub}"`
+	Holder string `json:"holder" rule:"required fmt=segment max=64" doc:"a post, never a person's name" eg:"root-1"`
+}
+
+// Thresholds count distinct holders.
+type Thresholds struct {
+	Root        int64 `json:"root" rule:"required lo=1 hi=8" doc:"root keys: charters, the authority's own keys" eg:"2"`
+	Designation int64 `json:"designation" rule:"required lo=1 hi=8" doc:"designators: designations and their changes" eg:"2"`
+	Registrar   int64 `json:"registrar" rule:"required lo=1 hi=8" doc:"registrars: enrolments and standing" eg:"1"`
+	Licensing   int64 `json:"licensing" rule:"required lo=1 hi=8" doc:"licensing officers: licences" eg:"1"`
+	Import      int64 `json:"import" rule:"required lo=1 hi=8" doc:"importers: imported lists" eg:"1"`
+}
+
+// Periods are the charter's parameters; the proposed rules of 2024 suggest the examples.
+type Periods struct {
+	Notice         Period `json:"notice" rule:"required" doc:"least time from admission to a designation's first day in force" eg:"P180D"`
+	Term           Period `json:"term" rule:"required" doc:"a designation ends before its first day + term" eg:"P1Y"`
+	Response       Period `json:"response" rule:"required" doc:"least time that providers have to respond" eg:"P30D"`
+	Certification  Period `json:"certification" rule:"required" doc:"time between certifications" eg:"P1Y"`
+	ResellerBreach Period `json:"resellerBreach" rule:"required" doc:"time from a reseller's breach to its termination" eg:"P30D"`
+	AIReport       Period `json:"aiReport" rule:"required" doc:"time to report a training run" eg:"P15D"`
+	Commitment     Period `json:"commitment" rule:"required" doc:"time between commitments to a customer log" eg:"P31D"`
+	Draft          Period `json:"draft" rule:"required" doc:"a record must be admitted within this time of issuedAt" eg:"P30D"`
+	Recovery       Period `json:"recovery" rule:"required" doc:"a key that a registrar alone added can sign after this time" eg:"P7D"`
+}
+
+// ImportList is a published list that may be imported.
+type ImportList struct {
+	List              string `json:"list" rule:"required fmt=segment max=62" doc:"the list's name; its threads are designation/LIST-…" eg:"ofac-sdn"`
+	MaxRemovedPercent int64  `json:"maxRemovedPercent" rule:"required lo=0 hi=100" doc:"an import that removes more than this stops" eg:"2"`
+}
+
+// Predecessor is the last head of an earlier ledger.
+type Predecessor struct {
+	Origin string `json:"origin" rule:"required fmt=origin max=200" doc:"its origin" eg:"docket.example/2025"`
+	Size   int64  `json:"size" rule:"required lo=0" doc:"entries in it" eg:"1"`
+	Root   string `json:"root" rule:"required fmt=root" doc:"base64 of its root hash"`
+}
+
+// Kind is KindCharter.
+func (*Charter) Kind() Kind { return KindCharter }
+
+func (c *Charter) check(s *Statement, f *faults) {
+	if s.Ledger.IsZero() != s.Follows.IsZero() {
+		f.add("/predicate/ledger", "a charter at index 0 has neither ledger nor follows; a later one has both")
+	}
+	holders := map[string]bool{}
+	keys := map[PEM]bool{}
+	for i, k := range c.RootKeys {
+		holders[k.Holder] = true
+		f.when(keys[k.Key], "is listed twice: a key has one holder", "/predicate/rootKeys/%d/key", i)
+		keys[k.Key] = true
+	}
+	if int(c.Thresholds.Root) > len(holders) {
+		f.add("/predicate/thresholds/root", "is %d, but the root keys have %d holders: nothing could ever be signed", c.Thresholds.Root, len(holders))
+	}
+	for i, a := range c.Imports {
+		for j, b := range c.Imports {
+			same := a.List == b.List && i > j
+			f.when(same, "is listed twice", "/predicate/imports/%d/list", i)
+			f.when(strings.HasPrefix(a.List, b.List+"-"), "begins with another list's name and '-': their threads could be mistaken", "/predicate/imports/%d/list", i)
+		}
+	}
+}

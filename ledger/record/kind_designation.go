@@ -1,0 +1,134 @@
+package record
+
+// KindDesignation restricts a foreign person or jurisdiction.
+const KindDesignation Kind = "designation"
+
+var designationSpec = newSpec[Designation](spec{
+	says:   "The authority restricts a foreign person or jurisdiction from a day on, for a term. Designators sign; of an imported list, importers.",
+	thread: "designation/D",
+	about:  aboutDocument,
+})
+
+// Designation is a restriction. One with a Source was imported from a published list.
+type Designation struct {
+	Measure               string      `json:"measure" rule:"required enum=person|jurisdiction" doc:"what is restricted" eg:"person"`
+	Action                string      `json:"action" rule:"required enum=prohibit|condition" doc:"no service at all, or only on conditions" eg:"prohibit"`
+	Target                Target      `json:"target" rule:"required" doc:"who or what is restricted"`
+	Program               []string    `json:"program" rule:"required max=200" doc:"the programmes under which it stands" eg:"[CLOUD-1]"`
+	DeterminedOn          *Date       `json:"determinedOn,omitempty" doc:"required unless imported: the day of the decision, not after admission" eg:"2026-12-01"`
+	EffectiveFrom         *Date       `json:"effectiveFrom,omitempty" doc:"required unless imported: first day in force; admission + the charter's notice or later" eg:"2027-06-01"`
+	Conditions            []Condition `json:"conditions,omitempty" rule:"items=100" doc:"required with action condition"`
+	Findings              []string    `json:"findings,omitempty" rule:"fmt=lines max=4000" doc:"factor codes" eg:"[anonymous-resale]"`
+	EffectiveUntil        *Date       `json:"effectiveUntil,omitempty" doc:"required unless imported: last day in force (inclusive), within the charter's term" eg:"2028-05-31"`
+	ResponseDue           *Date       `json:"responseDue,omitempty" doc:"last day to respond (inclusive); absent: no duty" eg:"2027-01-08"`
+	Scope                 *Scope      `json:"scope,omitempty" doc:"who else is meant"`
+	FederalRegisterNotice string      `json:"federalRegisterNotice,omitempty" doc:"citation of the notice" eg:"\"00 FR 00000 (fictional)\""`
+	Source                *Source     `json:"source,omitempty" doc:"of an imported designation: the published list"`
+}
+
+// Target is who or what a designation restricts.
+type Target struct {
+	Schema             string    `json:"schema" rule:"required enum=Person|Organization|Company|Vessel|Airplane|Jurisdiction" doc:"kind of target, in FollowTheMoney's words" eg:"Company"`
+	Name               string    `json:"name" rule:"required" doc:"its name" eg:"Kestrel Hosting FZ-LLC (fictional)"`
+	Alias              []Alias   `json:"alias,omitempty" doc:"other names"`
+	Country            string    `json:"country,omitempty" rule:"fmt=country" doc:"ISO 3166-1 alpha-2; XA to XZ for fictional ones; required of a jurisdiction" eg:"XB"`
+	Role               string    `json:"role,omitempty" rule:"enum=foreign-provider|reseller|customer" doc:"of a person: required unless imported" eg:"reseller"`
+	LEI                string    `json:"lei,omitempty" rule:"fmt=lei" doc:"ISO 17442 legal entity identifier" eg:"9999DOCKETDEMO000118"`
+	RegistrationNumber string    `json:"registrationNumber,omitempty" rule:"max=200" doc:"in its company register, as written there" eg:"\"0048213\""`
+	ASN                []int64   `json:"asn,omitempty" rule:"lo=0 hi=4294967295" doc:"autonomous system numbers" eg:"[64511]"`
+	Domain             []string  `json:"domain,omitempty" rule:"fmt=domain max=253" doc:"domain names" eg:"[kestrel-hosting.example]"`
+	Address            []Address `json:"address,omitempty" doc:"addresses"`
+}
+
+// Alias is another name of a target.
+type Alias struct {
+	Name   string `json:"name" rule:"required" doc:"the name" eg:"Kestrel Cloud"`
+	Type   string `json:"type" rule:"required enum=aka|fka|nka" doc:"also, formerly, or now known as" eg:"aka"`
+	Weak   bool   `json:"weak,omitempty" doc:"too common to match on alone" eg:"true"`
+	Script string `json:"script,omitempty" rule:"fmt=script" doc:"ISO 15924 code of its writing" eg:"Latn"`
+}
+
+// Address is where a target is, whole or in parts.
+type Address struct {
+	Full       string `json:"full,omitempty" doc:"as written" eg:"\"1 Harbour Road, Port Kestrel\""`
+	Street     string `json:"street,omitempty" doc:"street and number" eg:"1 Harbour Road"`
+	City       string `json:"city,omitempty" doc:"city" eg:"Port Kestrel"`
+	Region     string `json:"region,omitempty" doc:"state or province" eg:"Kestrel Coast"`
+	PostalCode string `json:"postalCode,omitempty" doc:"postal code" eg:"\"01234\""`
+	Country    string `json:"country,omitempty" rule:"fmt=country" doc:"ISO 3166-1 alpha-2" eg:"XB"`
+}
+
+// Condition is one term on which service is allowed; responses name its ID.
+type Condition struct {
+	ID   string `json:"id" rule:"required fmt=name" doc:"a short name by which responses refer to it" eg:"c1"`
+	Text string `json:"text" rule:"required fmt=lines max=4000" doc:"the condition" eg:"No new accounts for the target or through its resale."`
+}
+
+// Scope says who else a designation means.
+type Scope struct {
+	Successors   bool   `json:"successors" rule:"required" doc:"successors of the target too" eg:"true"`
+	OwnershipPct *int64 `json:"ownershipPct,omitempty" rule:"lo=1 hi=100" doc:"whoever the target owns to this share or more" eg:"50"`
+}
+
+// Source names the published list that a designation was imported from.
+type Source struct {
+	List        string       `json:"list" rule:"required fmt=segment max=62" doc:"a list of the charter's imports" eg:"ofac-sdn"`
+	ID          string       `json:"id" rule:"required fmt=segment max=62" doc:"the entity's ID in the list; the thread is designation/LIST-ID" eg:"\"36\""`
+	Files       []SourceFile `json:"files,omitempty" rule:"items=20" doc:"the files read"`
+	PublishedOn *Date        `json:"publishedOn,omitempty" doc:"the day on which the list was published" eg:"2026-11-20"`
+}
+
+// SourceFile is one file of a published list.
+type SourceFile struct {
+	Name   string `json:"name" rule:"required max=200" doc:"its name" eg:"sdn.csv"`
+	SHA256 string `json:"sha256" rule:"required fmt=sha256" doc:"its digest"`
+}
+
+// Kind is KindDesignation.
+func (*Designation) Kind() Kind { return KindDesignation }
+
+// Imported reports whether a published list is the source.
+func (d *Designation) Imported() bool { return d.Source != nil }
+
+func (d *Designation) check(s *Statement, f *faults) {
+	checkSource(d.Source, s.Thread, f)
+	d.whole(f)
+}
+
+// whole are the rules of a designation by itself, also after amendments.
+func (d *Designation) whole(f *faults) {
+	imported := d.Imported()
+	f.when(d.DeterminedOn == nil && !imported, "is missing: the day of the decision", "/predicate/determinedOn")
+	f.when(d.EffectiveFrom == nil && !imported, "is missing: the first day in force", "/predicate/effectiveFrom")
+	f.when(d.EffectiveUntil == nil && !imported, "is missing: the last day in force", "/predicate/effectiveUntil")
+	f.when(d.ResponseDue != nil && imported, "an imported designation has no duty to respond: leave it out", "/predicate/responseDue")
+	checkOrder(d.EffectiveFrom, d.EffectiveUntil, "/predicate/effectiveUntil", "effectiveFrom", f)
+	f.when(d.Action == "condition" && len(d.Conditions) == 0 && !imported, "is missing: action condition needs conditions", "/predicate/conditions")
+
+	t := &d.Target
+	if d.Measure == "jurisdiction" {
+		f.when(t.Schema != "Jurisdiction", "must be Jurisdiction where the measure is jurisdiction", "/predicate/target/schema")
+		f.when(t.Country == "", "is missing: which jurisdiction", "/predicate/target/country")
+		f.when(t.Role != "", "a jurisdiction has no role: leave it out", "/predicate/target/role")
+	} else {
+		f.when(t.Schema == "Jurisdiction", "is Jurisdiction, but the measure is person", "/predicate/target/schema")
+		f.when(t.Role == "" && !imported, "is missing: foreign-provider, reseller or customer", "/predicate/target/role")
+		f.when(t.Role != "" && imported, "a published list does not say it: leave it out", "/predicate/target/role")
+	}
+	ids := make(map[string]bool, len(d.Conditions))
+	for i, c := range d.Conditions {
+		f.when(ids[c.ID], "names two conditions", "/predicate/conditions/%d/id", i)
+		ids[c.ID] = true
+	}
+}
+
+// checkSource: the identity of what was imported is its thread (RECORDS.md
+// "Importing a list").
+func checkSource(src *Source, thread string, f *faults) {
+	if src == nil {
+		return
+	}
+	if want := "designation/" + src.List + "-" + src.ID; thread != want {
+		f.add("/predicate/thread", "is %q; what is imported as %s of list %s stands on %q", thread, src.ID, src.List, want)
+	}
+}

@@ -1,0 +1,92 @@
+package record
+
+import "slices"
+
+// KindEnrolment makes a party known, with its roles and keys.
+const KindEnrolment Kind = "enrolment"
+
+var enrolmentSpec = newSpec[Enrolment](spec{
+	says:   "A party joins: its legal name, roles and keys. Every key listed signs, then a registrar (for the authority: root keys).",
+	thread: "party/P",
+	about:  aboutFirstKey,
+})
+
+// Role is what a party is to the ledger.
+type Role string
+
+const (
+	RoleAuthority Role = "authority"
+	RoleProvider  Role = "provider"
+	RoleReseller  Role = "reseller"
+	RoleAuditor   Role = "auditor"
+)
+
+// Use of a key (RECORDS.md "Keys and who may sign").
+type Use string
+
+const (
+	UseOfficer    Use = "officer"
+	UseAutomation Use = "automation"
+	UseRecovery   Use = "recovery"
+)
+
+// Function is what a key of the authority may do.
+type Function string
+
+const (
+	FuncDesignator Function = "designator"
+	FuncLicensing  Function = "licensing"
+	FuncRegistrar  Function = "registrar"
+	FuncImporter   Function = "importer"
+	FuncDemands    Function = "demands"
+)
+
+// Enrolment is a party. A later one on the thread replaces what describes the
+// party, and lists no keys: those come and go by [Keys].
+type Enrolment struct {
+	LegalName string     `json:"legalName" rule:"required" doc:"as registered" eg:"Acme Cloud, Inc. (fictional)"`
+	Country   string     `json:"country" rule:"required fmt=country" doc:"ISO 3166-1 alpha-2; XA to XZ for fictional ones" eg:"US"`
+	Roles     []Role     `json:"roles" rule:"required enum=authority|provider|reseller|auditor" doc:"what the party is to the ledger" eg:"[provider]"`
+	Keys      []PartyKey `json:"keys,omitempty" rule:"items=8" doc:"required in a party's first record; every key signs it"`
+	LEI       string     `json:"lei,omitempty" rule:"fmt=lei" doc:"ISO 17442 legal entity identifier" eg:"9999DOCKETDEMO000118"`
+	Website   string     `json:"website,omitempty" rule:"fmt=url" doc:"http or https" eg:"https://acme-cloud.example"`
+	Contact   string     `json:"contact,omitempty" doc:"a function mailbox, no person" eg:"compliance@acme-cloud.example"`
+}
+
+// PartyKey is a key of a party and what it is for.
+type PartyKey struct {
+	Key       PEM        `json:"key" rule:"required" doc:"public key, PKIX PEM: {file: F} or {kms: URI}" eg:"{file: compliance.pub}"`
+	Use       Use        `json:"use" rule:"required enum=officer|automation|recovery" doc:"automation keys sign routine records only; recovery keys replace lost officer keys" eg:"officer"`
+	Holder    string     `json:"holder" rule:"required fmt=segment max=64" doc:"a post, never a person's name; thresholds count holders" eg:"compliance"`
+	Functions []Function `json:"functions,omitempty" rule:"enum=designator|licensing|registrar|importer|demands" doc:"of the authority's keys only" eg:"[designator]"`
+	NotAfter  *Date      `json:"notAfter,omitempty" doc:"last day on which it signs (inclusive)" eg:"2027-12-31"`
+}
+
+// Kind is KindEnrolment.
+func (*Enrolment) Kind() Kind { return KindEnrolment }
+
+func (e *Enrolment) check(s *Statement, f *faults) {
+	f.when(len(e.Keys) == 0 && s.Follows.IsZero(), "is missing: a party's first record lists its keys", "/predicate/keys")
+	authority := s.Issuer == Authority
+	f.when(authority && (len(e.Roles) != 1 || e.Roles[0] != RoleAuthority), `must be [authority], the only role of party "authority"`, "/predicate/roles")
+	f.when(!authority && slices.Contains(e.Roles, RoleAuthority), `names authority, which only party "authority" is`, "/predicate/roles")
+	checkKeys(e.Keys, authority, "/predicate/keys", f)
+}
+
+// checkKeys are the rules of keys that need no register.
+func checkKeys(keys []PartyKey, authority bool, pointer string, f *faults) {
+	listed := make(map[PEM]bool, len(keys))
+	for i, k := range keys {
+		f.when(listed[k.Key], "is listed twice: a key has one holder and one use", "%s/%d/key", pointer, i)
+		listed[k.Key] = true
+		functions := len(k.Functions) > 0
+		switch {
+		case functions && !authority:
+			f.add(at("%s/%d/functions", pointer, i), "only the authority's keys have functions: leave it out")
+		case functions && k.Use == UseRecovery:
+			f.add(at("%s/%d/functions", pointer, i), "a recovery key signs nothing but keys records: leave it out")
+		case k.Use == UseAutomation && slices.ContainsFunc(k.Functions, func(fn Function) bool { return fn != FuncImporter }):
+			f.add(at("%s/%d/functions", pointer, i), "an automation key can be an importer, nothing else")
+		}
+	}
+}

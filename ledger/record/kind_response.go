@@ -1,0 +1,28 @@
+package record
+
+// KindResponse is a provider's answer to a designation.
+const KindResponse Kind = "response"
+
+var responseSpec = newSpec[Response](spec{
+	says:   "A provider attests what it did about a designation, as it stood in one record of its thread.",
+	thread: "response/D/P",
+	about:  aboutDesignation,
+})
+
+// Response attests what a provider did. Its subject is the record of the
+// designation's thread that the provider saw.
+type Response struct {
+	Status         string      `json:"status" rule:"required enum=acknowledged|no-relationship|licensed|conditions-met|winding-down|wound-down|answered" doc:"answered: the status itself is between provider and authority, see detail" eg:"acknowledged"`
+	WindDownBy     *Date       `json:"windDownBy,omitempty" doc:"the day by which it will be concluded; a duty of its own" eg:"2027-05-15"`
+	Conditions     []string    `json:"conditions,omitempty" rule:"fmt=name items=100" doc:"IDs of the conditions met so far" eg:"[c1]"`
+	AccountsClosed *Commitment `json:"accountsClosed,omitempty" doc:"how many, committed: {secret: \"12\"}" eg:"{secret: \"12\"}"`
+	Detail         *Commitment `json:"detail,omitempty" doc:"the answer itself, committed; required with status answered" eg:"{secret: \"winding-down\"}"`
+	Screening      *Digest     `json:"screening,omitempty" doc:"commitment to a screening report's digest: {file: report.csv}" eg:"{file: report.csv}"`
+}
+
+// Kind is KindResponse.
+func (*Response) Kind() Kind { return KindResponse }
+
+func (r *Response) check(_ *Statement, f *faults) {
+	f.when(r.Status == "answered" && r.Detail == nil, "is missing: status answered commits to the answer", "/predicate/detail")
+}

@@ -1,0 +1,21 @@
+package record
+
+// KindStanding suspends, restores or ends a party's standing.
+const KindStanding Kind = "standing"
+
+var standingSpec = newSpec[Standing](spec{
+	says:   "The authority suspends a party, restores it, or ends its membership for good.",
+	thread: "party/P",
+	signer: byAuthority,
+	about:  aboutEnrolment,
+})
+
+// Standing changes what a party may sign.
+type Standing struct {
+	Status      string `json:"status" rule:"required enum=suspended|active|withdrawn" doc:"suspended parties sign responses and keys only; withdrawn is final" eg:"suspended"`
+	EffectiveOn Date   `json:"effectiveOn" rule:"required" doc:"the day from which it holds" eg:"2027-03-01"`
+	Reason      string `json:"reason" rule:"required fmt=lines max=4000" doc:"why, for people" eg:"Certification not filed."`
+}
+
+// Kind is KindStanding.
+func (*Standing) Kind() Kind { return KindStanding }

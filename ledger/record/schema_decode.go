@@ -1,0 +1,311 @@
+package record
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// A decoder fills Go values from scanned JSON by their shapes and gathers every
+// fault on the way, not the first alone.
+type decoder struct {
+	faults []Fault
+	path   []step
+	// partial: members may be missing, as in an amendment's fragment, but not from
+	// the items of a list, which are whole.
+	partial bool
+	lists   bool // only lists may be touched
+}
+
+// A step leads to a member, or to an item where name is "".
+type step struct {
+	name  string
+	index int
+}
+
+// pointer is the RFC 6901 pointer of where the decoder stands.
+func (d *decoder) pointer() string {
+	var b []byte
+	for _, s := range d.path {
+		b = append(b, '/')
+		if s.name == "" {
+			b = strconv.AppendInt(b, int64(s.index), 10)
+		} else {
+			b = append(b, escapePointer(s.name)...)
+		}
+	}
+	return string(b)
+}
+
+// escapePointer is RFC 6901 section 3.
+func escapePointer(name string) string {
+	if !strings.ContainsAny(name, "~/") {
+		return name
+	}
+	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+}
+
+func (d *decoder) fault(format string, args ...any) {
+	d.faults = append(d.faults, Fault{Pointer: d.pointer(), Detail: fmt.Sprintf(format, args...)})
+}
+
+func (d *decoder) into(name string)      { d.path = append(d.path, step{name: name}) }
+func (d *decoder) item(i int)            { d.path = append(d.path, step{index: i}) }
+func (d *decoder) out()                  { d.path = d.path[:len(d.path)-1] }
+func (d *decoder) wants(v any, w string) { d.fault("is %s; want %s", describeJSON(v), w) }
+
+func describeJSON(v any) string {
+	switch v := v.(type) {
+	case string:
+		return "text"
+	case int64:
+		return "the number " + strconv.FormatInt(v, 10)
+	case bool:
+		return strconv.FormatBool(v)
+	case []any:
+		return "a list"
+	case Object:
+		return "an object"
+	}
+	return "nothing"
+}
+
+// value fills dst, of sh's Go type, from v.
+func (d *decoder) value(v any, sh *shape, dst reflect.Value) {
+	if d.lists && sh.is != isList && sh.is != isObject {
+		d.fault("is not a list: only items of lists can be added and dropped; use set or unset")
+		return
+	}
+	if sh.pointer {
+		dst.Set(reflect.New(dst.Type().Elem()))
+		dst = dst.Elem()
+	}
+	switch sh.is {
+	case isString:
+		if s, ok := d.text(v); ok && d.string(s, sh) {
+			dst.SetString(s)
+		}
+	case isInteger:
+		n, ok := v.(int64)
+		switch {
+		case !ok:
+			d.wants(v, "a whole number")
+		case n < sh.lo || n > sh.hi:
+			d.fault("is %d; want %d to %d", n, sh.lo, sh.hi)
+		default:
+			dst.SetInt(n)
+		}
+	case isBoolean:
+		if b, ok := v.(bool); ok {
+			dst.SetBool(b)
+		} else {
+			d.wants(v, "true or false")
+		}
+	case isList:
+		d.list(v, sh, dst)
+	case isMap:
+		d.dict(v, sh, dst)
+	case isObject:
+		if o, ok := v.(Object); ok {
+			d.object(o, sh, dst, dst)
+		} else {
+			d.wants(v, "an object")
+		}
+	case isFragment:
+		if o, ok := v.(Object); ok {
+			d.fragment(o, sh)
+			dst.Set(reflect.ValueOf(o))
+		} else {
+			d.wants(v, "an object")
+		}
+	default:
+		if s, ok := d.text(v); ok {
+			if err := setScalar(dst.Addr().Interface(), s); err != nil {
+				d.fault("%v", err)
+			}
+		}
+	}
+}
+
+func (d *decoder) text(v any) (string, bool) {
+	s, ok := v.(string)
+	if !ok {
+		d.wants(v, "text in quotes")
+	}
+	return s, ok
+}
+
+func (d *decoder) string(s string, sh *shape) bool {
+	switch {
+	case sh.enum != nil:
+		if slices.Contains(sh.enum, s) {
+			return true
+		}
+		d.fault("is %s%s; want one of %s", quote(s), didYouMean(s, sh.enum), strings.Join(sh.enum, ", "))
+	case len(s) > sh.max && utf8.RuneCountInString(s) > sh.max:
+		d.fault("is %d characters long; at most %d are allowed", utf8.RuneCountInString(s), sh.max)
+	default:
+		fault := sh.format.Fault(s)
+		if fault == "" {
+			return true
+		}
+		d.fault("%s", fault)
+	}
+	return false
+}
+
+// setScalar reads what has a text form of its own. A record ID of zeros would
+// look absent once decoded, so it is no ID.
+func setScalar(dst any, s string) (err error) {
+	switch dst := dst.(type) {
+	case *Date:
+		*dst, err = ParseDate(s)
+	case *Instant:
+		*dst, err = ParseInstant(s)
+	case *time.Time:
+		var i Instant
+		i, err = ParseInstant(s)
+		*dst = i.Time
+	case *Period:
+		*dst, err = ParsePeriod(s)
+	case *ID:
+		*dst, err = ParseID(s)
+		if err == nil && dst.IsZero() {
+			err = fmt.Errorf("is all zeros, which names no record: leave the member out")
+		}
+	default:
+		panic(fmt.Sprintf("record: no text form for %T", dst))
+	}
+	return err
+}
+
+// object fills dst, and common with the members of every record.
+func (d *decoder) object(o Object, sh *shape, dst, common reflect.Value) {
+	if len(o) == 0 && !d.partial && sh.minimum() > 0 {
+		d.fault("is empty: leave it out")
+	}
+	var seen uint64
+	at := -1
+	for _, m := range o {
+		i, f := sh.lookup(m.Name, at+1)
+		d.into(m.Name)
+		if f == nil {
+			d.fault("is no field here%s", didYouMean(m.Name, sh.fieldNames()))
+		} else {
+			at = i
+			seen |= 1 << i
+			into := dst
+			if f.common {
+				into = common
+			}
+			d.value(m.Value, f.shape, into.Field(f.index))
+		}
+		d.out()
+	}
+	if d.partial {
+		return
+	}
+	for i, f := range sh.fields {
+		if f.required && seen&(1<<i) == 0 {
+			d.into(f.name)
+			d.fault("is missing")
+			d.out()
+		}
+	}
+}
+
+func (d *decoder) list(v any, sh *shape, dst reflect.Value) {
+	items, ok := v.([]any)
+	switch {
+	case !ok:
+		d.wants(v, "a list")
+		return
+	case len(items) > sh.items:
+		d.fault("holds %d items; at most %d are allowed", len(items), sh.items)
+		return
+	case len(items) == 0 && sh.needsItem && !d.partial:
+		d.fault("is empty; at least one item is needed")
+		return
+	case len(items) == 0:
+		return // as if it were absent
+	}
+	partial, lists := d.partial, d.lists
+	d.partial, d.lists = false, false
+	list := reflect.MakeSlice(dst.Type(), len(items), len(items))
+	faults := len(d.faults)
+	for i, item := range items {
+		d.item(i)
+		d.value(item, sh.item, list.Index(i))
+		d.out()
+	}
+	dst.Set(list)
+	if len(d.faults) == faults {
+		d.unique(list, sh)
+	}
+	d.partial, d.lists = partial, lists
+}
+
+// unique: every list of a record is a set in an order, so that "drop this item"
+// has one meaning.
+func (d *decoder) unique(list reflect.Value, sh *shape) {
+	if list.Len() < 2 {
+		return
+	}
+	first := make(map[string]int, list.Len())
+	var b []byte
+	for i := range list.Len() {
+		b = appendValue(b[:0], list.Index(i), sh.item)
+		if j, twice := first[string(b)]; twice {
+			d.item(i)
+			d.fault("is the same as item %d", j)
+			d.out()
+			continue
+		}
+		first[string(b)] = i
+	}
+}
+
+func (d *decoder) dict(v any, sh *shape, dst reflect.Value) {
+	o, ok := v.(Object)
+	switch {
+	case !ok:
+		d.wants(v, "an object")
+		return
+	case len(o) == 0:
+		d.fault("is empty: leave it out")
+		return
+	case len(o) > sh.items:
+		d.fault("holds %d members; at most %d are allowed", len(o), sh.items)
+		return
+	}
+	dst.Set(reflect.MakeMapWithSize(dst.Type(), len(o)))
+	value := reflect.New(dst.Type().Elem()).Elem()
+	for _, m := range o {
+		d.into(m.Name)
+		if fault := sh.names.Fault(m.Name); fault != "" {
+			d.fault("the name %s", fault)
+		}
+		value.SetZero()
+		d.value(m.Value, sh.item, value)
+		dst.SetMapIndex(reflect.ValueOf(m.Name), value)
+		d.out()
+	}
+}
+
+// fragment judges a part of an object, member by member, and throws the decoded
+// values away: [Amend] decodes them again where they go.
+func (d *decoder) fragment(o Object, sh *shape) {
+	if len(o) == 0 {
+		d.fault("is empty: leave it out")
+		return
+	}
+	partial, lists := d.partial, d.lists
+	d.partial, d.lists = true, sh.lists
+	scratch := reflect.New(sh.fragment.typ).Elem()
+	d.object(o, sh.fragment, scratch, scratch)
+	d.partial, d.lists = partial, lists
+}

@@ -1,0 +1,276 @@
+package record
+
+import (
+	"encoding/hex"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+)
+
+// The statement types that are read; what is made here is v1 (in-toto attestation
+// spec, "Statement").
+const (
+	statementV1  = "https://in-toto.io/Statement/v1"
+	statementV01 = "https://in-toto.io/Statement/v0.1"
+)
+
+// ParseStatement reads one payload: strict JSON, an in-toto Statement v1 or v0.1
+// with exactly one subject, a kind of the catalogue, and every rule of that kind
+// that needs neither the register nor a pinned table (those are package
+// register's). Every error is a *[Refusal]: Malformed, Unsupported, or Invalid
+// with each fault's JSON pointer.
+func ParseStatement(payload []byte) (*Statement, error) {
+	v, err := ParseJSON(payload)
+	if err != nil {
+		return nil, Refuse(Malformed, "reading statement: %v", err)
+	}
+	o, ok := v.(Object)
+	if !ok {
+		return nil, Refuse(Malformed, "reading statement: %s, not an object", describeJSON(v))
+	}
+	return decodeStatement(o)
+}
+
+func decodeStatement(o Object) (*Statement, error) {
+	name, ok := o.Lookup("predicateType").(string)
+	if !ok {
+		return nil, invalid([]Fault{{"/predicateType", "is missing: want urn:docket:KIND:v1"}})
+	}
+	sp, err := kindOf(name)
+	if err != nil {
+		return nil, err
+	}
+	s := &Statement{Kind: sp.kind, Predicate: sp.blank()}
+	if faults := s.decode(o, sp); len(faults) > 0 {
+		return nil, invalid(faults)
+	}
+	if faults := s.judge(sp); len(faults) > 0 {
+		return nil, invalid(faults)
+	}
+	return s, nil
+}
+
+func invalid(faults []Fault) *Refusal {
+	return &Refusal{Class: Invalid, Detail: "statement breaks its schema", Faults: faults}
+}
+
+// decode fills s and finds what the JSON Schema of the kind finds.
+func (s *Statement) decode(o Object, sp *spec) []Fault {
+	d := &decoder{path: make([]step, 0, 8)}
+	for _, m := range o {
+		d.into(m.Name)
+		switch m.Name {
+		case "_type":
+			if t, ok := m.Value.(string); !ok || t != statementV1 && t != statementV01 {
+				d.fault("want %s", statementV1)
+			}
+		case "predicateType":
+		case "subject":
+			s.Subject = d.subject(m.Value)
+		case "predicate":
+			if p, ok := m.Value.(Object); ok {
+				s.object = p
+				d.object(p, sp.shape, reflect.ValueOf(s.Predicate).Elem(), reflect.ValueOf(&s.Common).Elem())
+			} else {
+				d.wants(m.Value, "an object")
+			}
+		default:
+			d.fault("is no member of a statement%s", didYouMean(m.Name, statementMembers))
+		}
+		d.out()
+	}
+	d.missing(o, statementMembers)
+	return d.faults
+}
+
+var statementMembers = []string{"_type", "subject", "predicateType", "predicate"}
+
+func (d *decoder) missing(o Object, names []string) {
+	for _, name := range names {
+		if !slices.ContainsFunc(o, func(m Member) bool { return m.Name == name }) {
+			d.into(name)
+			d.fault("is missing")
+			d.out()
+		}
+	}
+}
+
+// subject reads [{"name": …, "digest": {"sha256": …}}].
+func (d *decoder) subject(v any) (sub Subject) {
+	list, ok := v.([]any)
+	if !ok || len(list) != 1 {
+		d.fault("want exactly one subject")
+		return sub
+	}
+	d.item(0)
+	defer d.out()
+	o, ok := list[0].(Object)
+	if !ok {
+		d.wants(list[0], "an object")
+		return sub
+	}
+	for _, m := range o {
+		d.into(m.Name)
+		switch m.Name {
+		case "name":
+			sub.Name, _ = d.text(m.Value)
+		case "digest":
+			if digest, ok := m.Value.(Object); ok {
+				sub.SHA256 = d.digest(digest)
+			} else {
+				d.wants(m.Value, "an object")
+			}
+		default:
+			d.fault("is no member of a subject: it has name and digest")
+		}
+		d.out()
+	}
+	d.missing(o, []string{"digest"})
+	return sub
+}
+
+func (d *decoder) digest(o Object) (sum [32]byte) {
+	for _, m := range o {
+		d.into(m.Name)
+		if m.Name != "sha256" {
+			d.fault("is no digest that Docket reads: it has sha256 alone")
+		} else if s, ok := d.text(m.Value); ok {
+			if fault := FormatSHA256.Fault(s); fault != "" {
+				d.fault("%s", fault)
+			} else {
+				hex.Decode(sum[:], []byte(s))
+			}
+		}
+		d.out()
+	}
+	d.missing(o, []string{"sha256"})
+	return sum
+}
+
+// judge are the rules across fields.
+func (s *Statement) judge(sp *spec) []Fault {
+	var f faults
+	fault := sp.threadFault(s.Thread)
+	f.when(fault != "", fault, "/predicate/thread")
+	if fault == "" {
+		fault = sp.issuerFault(s.Thread, s.Issuer)
+		f.when(fault != "", fault, "/predicate/issuer")
+	}
+	if p, ok := s.Predicate.(interface {
+		check(*Statement, *faults)
+	}); ok {
+		p.check(s, &f)
+	}
+	return f.list
+}
+
+// Party is the party to which the statement's thread belongs: "acme-cloud" of
+// response/2026-014/acme-cloud, "authority" where no segment names one.
+func (s *Statement) Party() string {
+	return specOf(s.Kind).owner(s.Thread)
+}
+
+// Object is the predicate as a tree, unknown to any Go type: as it was scanned,
+// or of a statement made in Go as it will be encoded.
+func (s *Statement) Object() Object {
+	if s.object == nil {
+		v, err := ParseJSON(s.appendPredicate(nil, specOf(s.Kind)))
+		if err != nil {
+			panic("record: encoding " + string(s.Kind) + ": " + err.Error())
+		}
+		return v.(Object)
+	}
+	return s.object
+}
+
+// EncodeStatement is the payload that says s: compact, members in the order of the
+// schema, the same bytes for the same statement. A statement that [ParseStatement]
+// would refuse is refused.
+func EncodeStatement(s *Statement) ([]byte, error) {
+	payload, err := encodeStatement(s)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := ParseStatement(payload); err != nil {
+		return nil, err
+	}
+	return payload, nil
+}
+
+func encodeStatement(s *Statement) ([]byte, error) {
+	if s.Predicate == nil {
+		return nil, Refuse(Invalid, "encoding statement: it has no predicate")
+	}
+	sp, err := mustSpec(s.Predicate.Kind())
+	if err != nil {
+		return nil, err
+	}
+	b := append(make([]byte, 0, 1024), `{"_type":"`+statementV1+`","subject":[{`...)
+	if s.Subject.Name != "" {
+		b = append(appendString(append(b, `"name":`...), s.Subject.Name), ',')
+	}
+	b = append(b, `"digest":{"sha256":"`...)
+	b = hex.AppendEncode(b, s.Subject.SHA256[:])
+	b = append(b, `"}}],"predicateType":"`...)
+	b = append(b, sp.kind.PredicateType()...)
+	b = append(b, `","predicate":`...)
+	b = s.appendPredicate(b, sp)
+	return append(b, '}'), nil
+}
+
+func (s *Statement) appendPredicate(b []byte, sp *spec) []byte {
+	return appendObject(b, reflect.ValueOf(s.Predicate).Elem(), reflect.ValueOf(&s.Common).Elem(), sp.shape)
+}
+
+// faults gathers what the rules across fields find.
+type faults struct{ list []Fault }
+
+func (f *faults) add(pointer, format string, args ...any) {
+	f.list = append(f.list, Fault{Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
+}
+
+// when adds a fault if broken; the pointer is a format only where it has arguments.
+func (f *faults) when(broken bool, detail, pointer string, args ...any) {
+	if broken {
+		f.list = append(f.list, Fault{Pointer: at(pointer, args...), Detail: detail})
+	}
+}
+
+func at(pointer string, args ...any) string {
+	if len(args) == 0 {
+		return pointer
+	}
+	return fmt.Sprintf(pointer, args...)
+}
+
+// checkOrder: a period does not end before it begins.
+func checkOrder(from, until *Date, pointer, first string, f *faults) {
+	if from != nil && until != nil && until.Before(*from) {
+		f.add(pointer, "is %s, before %s (%s)", until, first, from)
+	}
+}
+
+// Strings shows visit every string of the predicate with its JSON pointer from
+// the statement's root, an amendment's fragments included, for rules that judge
+// text by tables. A subject's name is never judged, so it is not shown.
+func (s *Statement) Strings(visit func(pointer, value string)) {
+	for _, m := range s.Object() {
+		walkStrings("/predicate/"+escapePointer(m.Name), m.Value, visit)
+	}
+}
+
+func walkStrings(pointer string, v any, visit func(pointer, value string)) {
+	switch v := v.(type) {
+	case string:
+		visit(pointer, v)
+	case []any:
+		for i, item := range v {
+			walkStrings(pointer+"/"+strconv.Itoa(i), item, visit)
+		}
+	case Object:
+		for _, m := range v {
+			walkStrings(pointer+"/"+escapePointer(m.Name), m.Value, visit)
+		}
+	}
+}

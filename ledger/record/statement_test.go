@@ -1,0 +1,34 @@
+package record
+
+import (
+	"fmt"
+	"testing"
+)
+
+const zeroHex = "1f0c5e9a7b6d4c3b2a190807f6e5d4c3b2a1f0e9d8c7b6a5948372615f4e3d2c"
+
+func responsePayload() []byte {
+	return fmt.Appendf(nil, `{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"designation/2026-014","digest":{"sha256":"%[1]s"}}],"predicateType":"urn:docket:response:v1","predicate":{"ledger":"%[1]s","thread":"response/2026-014/acme-cloud","issuer":"acme-cloud","issuedAt":"2026-12-02T09:30:00.125Z","follows":"%[1]s","status":"winding-down","windDownBy":"2027-05-15","conditions":["c1"],"accountsClosed":{"commit":"%[1]s"},"screening":{"sha256":"%[1]s"}}}`, zeroHex)
+}
+
+func BenchmarkParseStatement(b *testing.B) {
+	payload := responsePayload()
+	b.SetBytes(int64(len(payload)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := ParseStatement(payload); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkParseJSON(b *testing.B) {
+	payload := responsePayload()
+	b.SetBytes(int64(len(payload)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := ParseJSON(payload); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
