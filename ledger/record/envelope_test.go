@@ -1,0 +1,211 @@
+package record_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+const payloadType = `"payloadType":"application/vnd.in-toto+json"`
+
+func TestEnvelopeParses(t *testing.T) {
+	want := record.Envelope{
+		PayloadType: record.PayloadType,
+		Payload:     []byte("payload"),
+		Signatures:  []record.Signature{{Sig: []byte("one")}, {KeyID: "any <text> \"ü\" \u2028", Sig: []byte("two!")}},
+	}
+	for _, raw := range []string{
+		string(want.Marshal()),
+		" \n" + string(want.Marshal()) + "\n",
+		`{"signatures":[{"sig":"b25l"},{"sig":"dHdvIQ==","keyid":"any \u003ctext> \"\u00fc\" \u2028"}],"payload":"cGF5bG9hZA==",` + payloadType + `}`,
+		`{"signatures":[{"sig":"b25l","keyid":""},{"sig":"dHdvIQ==","keyid":"any <text> \"ü\" \u2028"}],"payload":"cGF5bG9hZA\u003d=",` + payloadType + `}`,
+	} {
+		got, err := record.ParseEnvelope([]byte(raw))
+		if err != nil {
+			t.Errorf("%s: %v", raw, err)
+			continue
+		}
+		if !bytes.Equal(got.Marshal(), want.Marshal()) {
+			t.Errorf("%s: got %s, want %s", raw, got.Marshal(), want.Marshal())
+		}
+	}
+}
+
+// TestEnvelopeIsStricterThanEncodingJSON: each text is fine by encoding/json,
+// and by DSSE's own decoder where it gets so far; none may pass here.
+func TestEnvelopeIsStricterThanEncodingJSON(t *testing.T) {
+	const rest = `,"signatures":[{"sig":"c2ln"}]}`
+	for name, raw := range map[string]string{
+		"name in another case":       `{"PayloadType":"application/vnd.in-toto+json","payload":"cGF5bG9hZA=="` + rest,
+		"name twice":                 `{` + payloadType + `,"payload":"b3RoZXI=","payload":"cGF5bG9hZA=="` + rest,
+		"name twice, once escaped":   `{` + payloadType + `,"payload":"b3RoZXI=","p\u0061yload":"cGF5bG9hZA=="` + rest,
+		"unknown field":              `{` + payloadType + `,"payload":"cGF5bG9hZA==","note":"x"` + rest,
+		"unknown field of signature": `{` + payloadType + `,"payload":"cGF5bG9hZA==","signatures":[{"sig":"c2ln","cert":"x"}]}`,
+		"null":                       `{` + payloadType + `,"payload":"cGF5bG9hZA==","signatures":[{"keyid":null,"sig":"c2ln"}]}`,
+		"invalid UTF-8":              `{` + payloadType + `,"payload":"cGF5bG9hZA==","signatures":[{"keyid":"` + "\xff" + `","sig":"c2ln"}]}`,
+		"lone surrogate":             `{` + payloadType + `,"payload":"cGF5bG9hZA==","signatures":[{"keyid":"\ud800","sig":"c2ln"}]}`,
+		"deep":                       `{` + payloadType + `,"payload":"cGF5bG9hZA==","x":` + strings.Repeat("[", 20) + strings.Repeat("]", 20) + rest,
+		"fraction":                   `{` + payloadType + `,"payload":"cGF5bG9hZA==","x":1.5` + rest,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var lax dsse.Envelope
+			if err := json.Unmarshal([]byte(raw), &lax); err != nil {
+				t.Fatalf("encoding/json refuses this itself: %v", err)
+			}
+			if payload, err := lax.DecodeB64Payload(); err != nil || string(payload) != "payload" {
+				t.Fatalf("the case does not show what it should: %q, %v", payload, err)
+			}
+			wantRefusal(t, raw, record.Malformed)
+		})
+	}
+}
+
+func TestEnvelopeRefused(t *testing.T) {
+	const head, rest = `{` + payloadType + `,"payload":"cGF5bG9hZA=="`, `,"signatures":[{"sig":"c2ln"}]}`
+	many := func(n int) string {
+		return head + `,"signatures":[` + strings.TrimSuffix(strings.Repeat(`{"sig":"c2ln"},`, n), ",") + `]}`
+	}
+	if _, err := record.ParseEnvelope([]byte(many(record.MaxIncoming))); err != nil {
+		t.Errorf("%d signatures: %v", record.MaxIncoming, err)
+	}
+	for name, c := range map[string]struct {
+		raw   string
+		class record.Class
+	}{
+		"two values":             {head + rest + `{}`, record.Malformed},
+		"no payloadType":         {`{"payload":"cGF5bG9hZA=="` + rest, record.Malformed},
+		"other payloadType":      {`{"payloadType":"application/json","payload":"cGF5bG9hZA=="` + rest, record.Malformed},
+		"payloadType with space": {`{"payloadType":"application/vnd.in-toto+json ","payload":"cGF5bG9hZA=="` + rest, record.Malformed},
+		"payloadType a number":   {`{"payloadType":1,"payload":"cGF5bG9hZA=="` + rest, record.Malformed},
+		"no payload":             {`{` + payloadType + rest, record.Malformed},
+		"empty payload":          {`{` + payloadType + `,"payload":""` + rest, record.Malformed},
+		"payload an object":      {`{` + payloadType + `,"payload":{}` + rest, record.Malformed},
+		"no signatures":          {head + `}`, record.Malformed},
+		"empty signatures":       {head + `,"signatures":[]}`, record.Malformed},
+		"signatures an object":   {head + `,"signatures":{"sig":"c2ln"}}`, record.Malformed},
+		"signature a string":     {head + `,"signatures":["c2ln"]}`, record.Malformed},
+		"signature without sig":  {head + `,"signatures":[{"keyid":"x"}]}`, record.Malformed},
+		"signature empty":        {head + `,"signatures":[{"sig":""}]}`, record.Malformed},
+		"keyid a number":         {head + `,"signatures":[{"sig":"c2ln","keyid":1}]}`, record.Malformed},
+		"too many signatures":    {many(record.MaxIncoming + 1), record.TooLarge},
+		"too large":              {strings.Repeat(" ", record.MaxSubmission) + head + rest, record.TooLarge},
+		"not JSON":               {"hello", record.Malformed},
+		"a list":                 {"[]", record.Malformed},
+		"empty":                  {"", record.Malformed},
+	} {
+		t.Run(name, func(t *testing.T) { wantRefusal(t, c.raw, c.class) })
+	}
+}
+
+func TestEnvelopeBase64IsStrict(t *testing.T) {
+	payload := []byte("payload?>") // "cGF5bG9hZD8+" has no padding and a + where the URL alphabet has -
+	template := func(payload, sig string) string {
+		return fmt.Sprintf(`{%s,"payload":"%s","signatures":[{"sig":"%s"}]}`, payloadType, payload, sig)
+	}
+	if e, err := record.ParseEnvelope([]byte(template("cGF5bG9hZD8+", "c2lnbg=="))); err != nil || !bytes.Equal(e.Payload, payload) {
+		t.Fatalf("%q, %v", e.Payload, err)
+	}
+	for name, text := range map[string]string{
+		"URL alphabet":      "cGF5bG9hZD8-",
+		"newline":           `cGF5\nbG9hZD8+`,
+		"CRLF":              `cGF5\r\nbG9hZD8+`,
+		"newline at end":    `cGF5bG9hZD8+\n`,
+		"four newlines":     `cGF5bG9hZD8+\n\n\n\n`,
+		"space":             "cGF5 bG9hZD8+",
+		"tab":               `cGF5\tbG9hZD8+`,
+		"no padding":        "cGF5bG9hZA",
+		"half the padding":  "cGF5bG9hZA=",
+		"too much padding":  "cGF5bG9hZA===",
+		"padding amid":      "cGF5bA==bG9h",
+		"unused bits":       "cGF5bG9hZB==",
+		"unused bits, one":  "cGF5bG9hZDF=",
+		"another character": "cGF5bG9h*D8+",
+		"only padding":      "====",
+	} {
+		t.Run(name, func(t *testing.T) {
+			wantRefusal(t, template(text, "c2lnbg=="), record.Malformed)
+			wantRefusal(t, template("cGF5bG9hZD8+", text), record.Malformed)
+		})
+	}
+}
+
+func TestEnvelopePayloadLimit(t *testing.T) {
+	limit := record.MaxPayload(record.AlgEd25519)
+	for size, ok := range map[int]bool{limit: true, limit + 1: false} {
+		e := record.Envelope{PayloadType: record.PayloadType, Payload: make([]byte, size), Signatures: []record.Signature{{Sig: make([]byte, 64)}}}
+		_, err := record.ParseEnvelope(e.Marshal())
+		var r *record.Refusal
+		switch {
+		case ok && err != nil:
+			t.Errorf("%d bytes: %v", size, err)
+		case !ok && (!errors.As(err, &r) || r.Class != record.TooLarge || r.Limit != limit || r.Size != size):
+			t.Errorf("%d bytes: %v, want TooLarge with limit %d", size, err, limit)
+		}
+	}
+}
+
+func TestParseEnvelopeSaysWhatItGot(t *testing.T) {
+	_, public, err := record.GenerateKey(record.AlgEd25519, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, raw := range map[string]string{
+		"this is a PEM public key; wanted an envelope": string(public),
+		"an unsigned statement; wanted an envelope":    `{"_type":"https://in-toto.io/Statement/v1"}`,
+		"an entry of a ledger; wanted":                 `{"admitted":"","envelope":{}}`,
+		"an unsigned record in its short form":         "# mine\nkind: response\n",
+		"a receipt (tlog-proof); wanted":               "c2sp.org/tlog-proof@v1\nextra AAAA\n",
+	} {
+		if err := wantRefusal(t, raw, record.Malformed); err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("got %q, want words with %q", err, want)
+		}
+	}
+}
+
+func wantRefusal(t *testing.T, raw string, class record.Class) error {
+	t.Helper()
+	e, err := record.ParseEnvelope([]byte(raw))
+	var r *record.Refusal
+	if !errors.As(err, &r) || r.Class != class {
+		t.Errorf("%.200q: got %v, %v, want a refusal of class %d", raw, e, err, class)
+	}
+	return err
+}
+
+func FuzzEnvelope(f *testing.F) {
+	for _, name := range []string{"response.bundle.json", "statement-v0.1.bundle.json", "predicate.bundle.json"} {
+		f.Add(readFile(f, "cosign", name))
+	}
+	f.Add([]byte(`{` + payloadType + `,"payload":"cGF5bG9hZA==","signatures":[{"keyid":"x","sig":"c2ln"},{"sig":"c2ln"}]}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		record.Describe(raw) // never panics
+		e, err := record.ParseEnvelope(raw)
+		if err != nil {
+			if r := (*record.Refusal)(nil); !errors.As(err, &r) {
+				t.Fatalf("not a refusal: %v", err)
+			}
+			return
+		}
+		text := e.Marshal()
+		again, err := record.ParseEnvelope(text)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if !bytes.Equal(again.Marshal(), text) {
+			t.Fatalf("%s became %s", text, again.Marshal())
+		}
+		// A lax reader sees the same payload.
+		var lax dsse.Envelope
+		if err := json.Unmarshal(text, &lax); err != nil || lax.Payload != base64.StdEncoding.EncodeToString(e.Payload) {
+			t.Fatalf("%s: encoding/json reads another payload (%v)", text, err)
+		}
+	})
+}
