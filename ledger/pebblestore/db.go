@@ -1,0 +1,88 @@
+package pebblestore
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Options are those of a store or an index. The zero value is good.
+type Options struct {
+	// CacheBytes is the size of the block cache: 64 MiB if zero. Full tiles are
+	// cached above the store, so that this serves entries and look-ups.
+	CacheBytes int64
+
+	// MemoryBytes is how much is collected in memory before it becomes a file; 32
+	// MiB if zero. Up to four times as much is held while files are written.
+	MemoryBytes uint64
+
+	// Log is told of what Pebble reports as an error; nil discards.
+	Log *slog.Logger
+
+	// Fatal ends the process, once nobody knows any more what is on the disk. nil
+	// logs and exits with status 1. It must not return; if it does, the caller
+	// panics.
+	Fatal func(reason string)
+}
+
+func openDB(fs vfs.FS, dir string, o Options, lookups bool) (*pebble.DB, error) {
+	if o.CacheBytes <= 0 {
+		o.CacheBytes = 64 << 20
+	}
+	if o.MemoryBytes == 0 {
+		o.MemoryBytes = 32 << 20
+	}
+	cache := pebble.NewCache(o.CacheBytes)
+	defer cache.Unref()
+	p := &pebble.Options{
+		FS:                          fs,
+		Cache:                       cache,
+		Logger:                      newLogger(o),
+		FormatMajorVersion:          pebble.FormatValueSeparation,
+		MemTableSize:                o.MemoryBytes,
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       4,
+		L0StopWritesThreshold:       64,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
+	}
+	if lookups { // skips the levels that do not have the key
+		for i := range p.Levels {
+			p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		}
+	}
+	return pebble.Open(dir, p)
+}
+
+// logger passes on what Pebble says.
+type logger struct {
+	log   *slog.Logger
+	fatal func(string)
+}
+
+func newLogger(o Options) logger {
+	l := logger{o.Log, o.Fatal}
+	if l.log == nil {
+		l.log = slog.New(slog.DiscardHandler)
+	}
+	if l.fatal == nil {
+		l.fatal = func(string) { os.Exit(1) }
+	}
+	return l
+}
+
+func (l logger) Infof(format string, args ...any) {}
+
+func (l logger) Errorf(format string, args ...any) {
+	l.log.Error("the disk store reports", "err", fmt.Sprintf(format, args...))
+}
+
+func (l logger) Fatalf(format string, args ...any) {
+	reason := fmt.Sprintf(format, args...)
+	l.log.Error("the disk store cannot go on; the process ends, and its next start recovers", "err", reason)
+	l.fatal(reason)
+	panic(reason)
+}

@@ -1,0 +1,194 @@
+package pebblestore
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// Blob is an item that nobody judges: bytes, known by their SHA-256.
+type Blob struct {
+	data []byte
+	id   record.ID
+}
+
+// NewBlob takes data over; the caller must not change it any more.
+func NewBlob(data []byte) Blob { return Blob{data, record.IDOf(data)} }
+
+// ID implements [ledger.Item].
+func (b Blob) ID() record.ID { return b.id }
+
+// Index is a fold that admits every blob once and remembers where: exact
+// deduplication and nothing else. With it the ledger's own cost can be measured,
+// and its laws tested, without the register's. Its entries are the admission
+// time, 8 bytes of big-endian Unix milliseconds, and then the blob.
+type Index struct {
+	fs     vfs.FS
+	dir    string
+	o      Options
+	policy *proof.Policy
+	db     *pebble.DB
+	cursor ledger.Head
+}
+
+var _ ledger.Fold[Blob] = (*Index)(nil)
+
+// OpenIndex opens the index in dir, and makes it if there is none. Every
+// checkpoint of its ledger has to satisfy policy.
+func OpenIndex(fs vfs.FS, dir string, policy *proof.Policy, o Options) (*Index, error) {
+	x := &Index{fs: fs, dir: dir, o: o, policy: policy}
+	if err := x.open(); err != nil {
+		return nil, fmt.Errorf("opening the index %s: %w", dir, err)
+	}
+	return x, nil
+}
+
+func (x *Index) open() (err error) {
+	if x.db, err = openDB(x.fs, x.dir, x.o, true); err != nil {
+		return err
+	}
+	v, err := get(x.db, []byte{keyCursor})
+	switch {
+	case err != nil:
+		return errors.Join(err, x.db.Close())
+	case v == nil:
+		x.cursor = ledger.Head{Root: proof.EmptyRoot()}
+		return nil
+	}
+	x.cursor, err = decodeHead(v)
+	return err
+}
+
+// Close waits for reads and writes in progress.
+func (x *Index) Close() error { return x.db.Close() }
+
+// Cursor implements [ledger.Fold].
+func (x *Index) Cursor() ledger.Head { return x.cursor }
+
+// Begin implements [ledger.Fold]. Blobs do not depend on one another, so drafts
+// need not wait for one another either.
+func (x *Index) Begin(admitted time.Time) ledger.Draft[Blob] {
+	return &indexDraft{admitted: uint64(admitted.UnixMilli())}
+}
+
+type indexDraft struct {
+	admitted uint64
+	ids      []record.ID
+}
+
+// Judge implements [ledger.Draft].
+func (d *indexDraft) Judge(b Blob) ([]byte, error) {
+	d.ids = append(d.ids, b.id)
+	entry := make([]byte, 0, 8+len(b.data))
+	return append(binary.BigEndian.AppendUint64(entry, d.admitted), b.data...), nil
+}
+
+// Advance implements [ledger.Fold].
+func (x *Index) Advance(d ledger.Draft[Blob], head ledger.Head) error {
+	return x.advance(d.(*indexDraft).ids, head)
+}
+
+// advance writes the rows sorted: neighbours in a batch are neighbours in the
+// memory table, which finds their place the faster.
+func (x *Index) advance(ids []record.ID, head ledger.Head) error {
+	type row struct {
+		id    record.ID
+		index uint64
+	}
+	rows := make([]row, len(ids))
+	for i, id := range ids {
+		rows[i] = row{id, x.cursor.Size + uint64(i)}
+	}
+	slices.SortFunc(rows, func(a, b row) int { return bytes.Compare(a.id[:], b.id[:]) })
+	b := x.db.NewBatchWithSize(len(rows)*56 + 64)
+	defer b.Close()
+	for _, r := range rows {
+		op := b.SetDeferred(1+len(r.id), 8)
+		op.Key[0] = keyItem
+		copy(op.Key[1:], r.id[:])
+		binary.BigEndian.PutUint64(op.Value, r.index)
+		if err := op.Finish(); err != nil {
+			return err
+		}
+	}
+	if err := b.Set([]byte{keyCursor}, encodeHead(head), nil); err != nil {
+		return err
+	}
+	if err := b.Commit(pebble.NoSync); err != nil {
+		return err
+	}
+	x.cursor = head
+	return nil
+}
+
+// Replay implements [ledger.Fold].
+func (x *Index) Replay(_ context.Context, entries [][]byte, head ledger.Head) error {
+	ids := make([]record.ID, len(entries))
+	for i, e := range entries {
+		if len(e) < 8 {
+			return fmt.Errorf("entry %d has %d bytes", x.cursor.Size+uint64(i), len(e))
+		}
+		ids[i] = record.IDOf(e[8:])
+	}
+	return x.advance(ids, head)
+}
+
+// Reset implements [ledger.Fold].
+func (x *Index) Reset() error {
+	if err := x.db.Close(); err != nil {
+		return err
+	}
+	if err := x.fs.RemoveAll(x.dir); err != nil {
+		return err
+	}
+	return x.open()
+}
+
+// Lookup implements [ledger.Fold].
+func (x *Index) Lookup(id record.ID) (uint64, bool, error) {
+	v, closer, err := x.db.Get(append([]byte{keyItem}, id[:]...))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	defer closer.Close()
+	return binary.BigEndian.Uint64(v), true, nil
+}
+
+// IDs implements [ledger.Fold].
+func (x *Index) IDs(yield func(record.ID) error) error {
+	it, err := x.db.NewIter(&pebble.IterOptions{LowerBound: []byte{keyItem}, UpperBound: []byte{keyItem + 1}})
+	if err != nil {
+		return err
+	}
+	for ok := it.First(); ok; ok = it.Next() {
+		if err := yield(record.ID(it.Key()[1:])); err != nil {
+			return errors.Join(err, it.Close())
+		}
+	}
+	return it.Close()
+}
+
+// Policy implements [ledger.Fold].
+func (x *Index) Policy(uint64) (*proof.Policy, error) { return x.policy, nil }
+
+// Admitted implements [ledger.Fold].
+func (x *Index) Admitted(entry []byte) (time.Time, error) {
+	if len(entry) < 8 {
+		return time.Time{}, fmt.Errorf("an entry of %d bytes", len(entry))
+	}
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(entry))).UTC(), nil
+}

@@ -1,0 +1,204 @@
+// Package pebblestore keeps a log in a directory, with Pebble: the embedded
+// default of [ledger.Store]. It also has [Index], the smallest [ledger.Fold].
+//
+// One Extend is one synced batch. Entries lie one under each key; a tile lies
+// packed under one key and is written again, longer, as it grows: 256 keys for it
+// were measured a hundred times slower to read.
+//
+// Pebble does not return a failed sync: it tells its logger to end the process,
+// since nobody knows what the disk holds then. So here the death of the process
+// is the recovery path ([Options].Fatal).
+package pebblestore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+// Store is a [ledger.Store] in one directory.
+type Store struct {
+	db  *pebble.DB
+	fs  vfs.FS
+	dir string
+
+	extending  sync.Mutex // held over compare and swap of the head
+	publishing sync.Mutex // held over compare and swap of the published checkpoint
+}
+
+var _ ledger.Store = (*Store)(nil)
+
+// Open opens the store in dir, and makes it if there is none. A directory has one
+// opener at a time.
+func Open(fs vfs.FS, dir string, o Options) (*Store, error) {
+	db, err := openDB(fs, dir, o, false)
+	if err != nil {
+		return nil, fmt.Errorf("opening the store %s: %w", dir, err)
+	}
+	return &Store{db: db, fs: fs, dir: dir}, nil
+}
+
+// Close waits for reads and writes in progress.
+func (s *Store) Close() error { return s.db.Close() }
+
+// Free is how many bytes the disk still takes.
+func (s *Store) Free() (uint64, error) {
+	u, err := s.fs.GetDiskUsage(s.dir)
+	if err != nil {
+		return 0, fmt.Errorf("free space of %s: %w", s.dir, err)
+	}
+	return u.AvailBytes, nil
+}
+
+// Head implements [ledger.Store].
+func (s *Store) Head(context.Context) (ledger.Head, error) {
+	v, err := get(s.db, []byte{keyHead})
+	switch {
+	case err != nil:
+		return ledger.Head{}, fmt.Errorf("reading the head: %w", err)
+	case v == nil:
+		return ledger.Head{Root: proof.EmptyRoot()}, nil
+	}
+	return decodeHead(v)
+}
+
+// Extend implements [ledger.Store].
+func (s *Store) Extend(ctx context.Context, x ledger.Extension) error {
+	if x.New.Size-x.Old.Size != uint64(len(x.Entries)) {
+		return fmt.Errorf("an extension from %d to %d with %d entries", x.Old.Size, x.New.Size, len(x.Entries))
+	}
+	s.extending.Lock()
+	defer s.extending.Unlock()
+	head, err := s.Head(ctx)
+	if err != nil {
+		return err
+	}
+	if head != x.Old {
+		return fmt.Errorf("%w: it is at %d, not %d", ledger.ErrConflict, head.Size, x.Old.Size)
+	}
+	size := 256
+	for _, e := range x.Entries {
+		size += len(e) + 32
+	}
+	for _, t := range x.Tiles {
+		size += len(t.Hashes) + 32
+	}
+	b := s.db.NewBatchWithSize(size)
+	defer b.Close()
+	for i, e := range x.Entries {
+		op := b.SetDeferred(entryKeySize, len(e))
+		putEntryKey(op.Key, x.Old.Size+uint64(i))
+		copy(op.Value, e)
+		if err := op.Finish(); err != nil {
+			return err
+		}
+	}
+	for _, t := range x.Tiles {
+		if err := b.Set(tileKey(t.ID), t.Hashes, nil); err != nil {
+			return err
+		}
+	}
+	if err := b.Set([]byte{keyHead}, encodeHead(x.New), nil); err != nil {
+		return err
+	}
+	return b.Commit(pebble.Sync)
+}
+
+// Tiles implements [ledger.Store].
+func (s *Store) Tiles(_ context.Context, ids []proof.TileID) ([][]byte, error) {
+	out := make([][]byte, len(ids))
+	for i, id := range ids {
+		v, err := get(s.db, tileKey(id))
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", id, err)
+		}
+		want := id.Width * len(proof.Hash{})
+		if len(v) < want {
+			return nil, fmt.Errorf("%w: %s, of which %d bytes are there", ledger.ErrMissing, id, len(v))
+		}
+		out[i] = v[:want:want]
+	}
+	return out, nil
+}
+
+// Entries implements [ledger.Store].
+func (s *Store) Entries(ctx context.Context, start, end uint64) ([][]byte, error) {
+	if start >= end {
+		return nil, nil
+	}
+	var key, limit [entryKeySize]byte
+	putEntryKey(key[:], start)
+	if end-start == 1 {
+		v, err := get(s.db, key[:])
+		if err == nil && v == nil {
+			err = fmt.Errorf("%w: entry %d", ledger.ErrMissing, start)
+		}
+		return [][]byte{v}, err
+	}
+	putEntryKey(limit[:], end)
+	it, err := s.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: key[:], UpperBound: limit[:]})
+	if err != nil {
+		return nil, err
+	}
+	defer it.Close()
+	var out [][]byte
+	for ok := it.First(); ok && bytes.Equal(it.Key(), key[:]); ok = it.Next() {
+		v, err := it.ValueAndErr()
+		if err != nil {
+			return nil, fmt.Errorf("reading entry %d: %w", start+uint64(len(out)), err)
+		}
+		out = append(out, bytes.Clone(v))
+		putEntryKey(key[:], start+uint64(len(out)))
+	}
+	if err := it.Error(); err != nil {
+		return nil, fmt.Errorf("reading the entries [%d, %d): %w", start, end, err)
+	}
+	if got := start + uint64(len(out)); got != end {
+		return nil, fmt.Errorf("%w: entry %d", ledger.ErrMissing, got)
+	}
+	return out, nil
+}
+
+// Published implements [ledger.Store].
+func (s *Store) Published(context.Context) ([]byte, error) {
+	v, err := get(s.db, []byte{keyPublished})
+	if err != nil {
+		return nil, fmt.Errorf("reading the published checkpoint: %w", err)
+	}
+	return v, nil
+}
+
+// Publish implements [ledger.Store].
+func (s *Store) Publish(ctx context.Context, old, next []byte) error {
+	s.publishing.Lock()
+	defer s.publishing.Unlock()
+	now, err := s.Published(ctx)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(now, old) {
+		return fmt.Errorf("%w: another checkpoint was published", ledger.ErrConflict)
+	}
+	return s.db.Set([]byte{keyPublished}, next, pebble.Sync)
+}
+
+// get returns a copy of a value; nil if there is none.
+func get(db *pebble.DB, key []byte) ([]byte, error) {
+	v, closer, err := db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer closer.Close()
+	return append(make([]byte, 0, len(v)), v...), nil
+}
