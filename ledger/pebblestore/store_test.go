@@ -1,0 +1,78 @@
+package pebblestore_test
+
+import (
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/seed-53cf897a/docket/ledger/pebblestore"
+	"github.com/seed-53cf897a/docket/ledger/storetest"
+)
+
+// disk is a storetest.World: a memory file system that can lose what was not synced.
+type disk struct{ fs *vfs.MemFS }
+
+func (d disk) Open(t testing.TB) storetest.Closer {
+	s, err := pebblestore.Open(d.fs, "log", options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (d disk) Crash(rng *rand.Rand) storetest.World {
+	cfg := vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(3) * 50}
+	cfg.RNG = rng
+	return disk{d.fs.CrashClone(cfg)}
+}
+
+// options make a store that the tests open often cheap.
+var options = pebblestore.Options{CacheBytes: 1 << 20, MemoryBytes: 1 << 20}
+
+func TestLaws(t *testing.T) {
+	storetest.Run(t, func(testing.TB) storetest.World { return disk{vfs.NewCrashableMem()} })
+}
+
+// A failed sync never comes back as an error: nobody knows what is on the disk.
+// The process ends; here, the goroutine panics.
+func TestFailedSyncEndsTheProcess(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	failing := false
+	injected := errors.New("the disk is gone")
+	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		switch op.Kind {
+		case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo:
+			if failing && strings.HasSuffix(op.Path, ".log") {
+				return injected
+			}
+		}
+		return nil
+	}))
+	o := options
+	o.Fatal = func(reason string) { panic(reason) }
+	s, err := pebblestore.Open(fs, "log", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := &storetest.Log{}
+	if err := s.Extend(t.Context(), log.Grow(3)); err != nil {
+		t.Fatal(err)
+	}
+	failing = true
+	reason := func() (r any) {
+		defer func() { r = recover() }()
+		return s.Extend(t.Context(), log.Grow(3))
+	}()
+	if s, ok := reason.(string); !ok || !strings.Contains(s, injected.Error()) {
+		t.Fatalf("a failed sync ended with %v, want a panic", reason)
+	}
+	after := disk{mem.CrashClone(vfs.CrashCloneCfg{})}.Open(t)
+	defer after.Close()
+	if h, err := after.Head(t.Context()); err != nil || h != log.Head(3) {
+		t.Errorf("head after the crash %v, %v; want %v", h, err, log.Head(3))
+	}
+}
