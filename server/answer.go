@@ -1,0 +1,43 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+)
+
+// bytes answers with a whole body.
+func (x *exchange) bytes(status int, media string, body []byte) error {
+	h := x.Writer.Header()
+	h["Content-Type"] = []string{media}
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	x.Writer.WriteHeader(status)
+	x.Writer.Write(body) // an error means that nobody listens any more
+	return nil
+}
+
+// json answers with a value that says what may change until the next time.
+func (x *exchange) json(status int, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encoding the answer: %w", err)
+	}
+	h := x.Writer.Header()
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", cacheNever)
+	}
+	return x.bytes(status, typeJSON, append(body, '\n'))
+}
+
+// embedded answers with a file of this binary, which changes with it alone.
+func (x *exchange) embedded(media string, body []byte, tag string) error {
+	h := x.Writer.Header()
+	h.Set("Cache-Control", "public, max-age=300")
+	h.Set("ETag", tag)
+	if matches(x.Request.Header.Get("If-None-Match"), tag) {
+		x.Status(http.StatusNotModified)
+		return nil
+	}
+	return x.bytes(http.StatusOK, media, body)
+}

@@ -1,0 +1,96 @@
+package server
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Rate is a token bucket: Burst at once, then PerSecond for ever.
+type Rate struct {
+	PerSecond float64
+	Burst     int
+}
+
+// buckets holds one token bucket per key, at most max of them: memory is
+// bounded however many keys there are. mu guards byKey; each limiter guards
+// itself.
+type buckets struct {
+	rate Rate
+	max  int
+
+	mu    sync.Mutex
+	byKey map[string]*rate.Limiter
+}
+
+// newBuckets makes none, which refuses nothing, of a rate below 0.
+func newBuckets(r Rate, max int) *buckets {
+	if r.PerSecond < 0 {
+		return nil
+	}
+	return &buckets{rate: r, max: max, byKey: make(map[string]*rate.Limiter)}
+}
+
+// take takes one token of key's bucket; where there is none, it says how long
+// until there is.
+func (b *buckets) take(key string) (wait time.Duration, ok bool) {
+	if b == nil {
+		return 0, true
+	}
+	l := b.of(key)
+	r := l.Reserve()
+	if wait = r.Delay(); wait == 0 {
+		return 0, true
+	}
+	r.Cancel()
+	return wait, false
+}
+
+// empty says whether key's bucket has no token now, and takes none.
+func (b *buckets) empty(key string) (wait time.Duration, yes bool) {
+	if b == nil {
+		return 0, false
+	}
+	b.mu.Lock()
+	l := b.byKey[key]
+	b.mu.Unlock()
+	if l == nil {
+		return 0, false
+	}
+	missing := 1 - l.Tokens()
+	if missing <= 0 {
+		return 0, false
+	}
+	return time.Duration(missing / b.rate.PerSecond * float64(time.Second)), true
+}
+
+func (b *buckets) of(key string) *rate.Limiter {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := b.byKey[key]
+	if l == nil {
+		if len(b.byKey) >= b.max {
+			b.evict()
+		}
+		l = rate.NewLimiter(rate.Limit(b.rate.PerSecond), b.rate.Burst)
+		b.byKey[key] = l
+	}
+	return l
+}
+
+// evict forgets the buckets that are full again, which loses nothing; if every
+// one is in use, any one, so that the bound holds.
+func (b *buckets) evict() {
+	for key, l := range b.byKey {
+		if l.Tokens() >= float64(b.rate.Burst) {
+			delete(b.byKey, key)
+		}
+	}
+	for key := range b.byKey {
+		if len(b.byKey) < b.max {
+			return
+		}
+		delete(b.byKey, key)
+	}
+}

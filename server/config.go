@@ -1,0 +1,117 @@
+package server
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+)
+
+// Config is what a server stands on and how much it bears. Ledger and Register
+// are required; the zero value of every other field is the default beside it.
+type Config struct {
+	Ledger   *ledger.Ledger[record.Verified]
+	Register *register.Register
+	Log      *slog.Logger // none
+
+	// CertFile and KeyFile make the server speak TLS; renewed files are picked
+	// up within a minute.
+	CertFile, KeyFile string
+
+	// DiskFree says how many bytes the store's disk has left; below MinFree
+	// records are refused and reads go on. Nil: not checked.
+	DiskFree func() (uint64, error)
+	MinFree  uint64 // bytes; 1 GiB
+
+	// PublishWait is how long a submitter is kept waiting for the quorum before
+	// the answer is 202.
+	PublishWait time.Duration // 10 s
+
+	MaxBody        int // bytes of one submission; record.MaxSubmission, 256 KiB
+	MaxHeader      int // bytes of one request's header; 16 KiB
+	MaxConnections int // open at once; 4,096
+
+	HeaderTimeout time.Duration // 5 s
+	ReadTimeout   time.Duration // header and body; 20 s
+	WriteTimeout  time.Duration // from the header's end to the answer's; 60 s
+	IdleTimeout   time.Duration // between requests of a connection; 2 min
+	ShutdownGrace time.Duration // for requests at work when the server stops; 20 s
+
+	// Verifiers is how many submissions are verified at once, VerifyQueue how
+	// many may wait for their turn, VerifyWait how long.
+	Verifiers   int           // 2 × GOMAXPROCS
+	VerifyQueue int           // 1,024
+	VerifyWait  time.Duration // 2 s
+
+	// IssuerRate bounds the records of one issuer, ImporterRate those that one
+	// imports from a list, ForgeryRate what one address may send that is refused
+	// for its signatures. PerSecond below 0: no bound.
+	IssuerRate   Rate // 50 a second, 500 at once
+	ImporterRate Rate // 5,000 a second, 20,000 at once
+	ForgeryRate  Rate // 10 a second, 200 at once
+
+	// BundleCache is the memory for compressed entry bundles.
+	BundleCache int // bytes; 64 MiB
+}
+
+// withDefaults fills the zero fields and refuses what cannot work.
+func (c Config) withDefaults() (Config, error) {
+	if c.Ledger == nil || c.Register == nil {
+		return c, errors.New("server: a ledger and a register are required")
+	}
+	if (c.CertFile == "") != (c.KeyFile == "") {
+		return c, errors.New("server: a TLS certificate and its key go together; one of them is missing")
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	c.MinFree = cmp.Or(c.MinFree, 1<<30)
+	c.PublishWait = cmp.Or(c.PublishWait, 10*time.Second)
+	c.MaxBody = cmp.Or(c.MaxBody, record.MaxSubmission)
+	c.MaxHeader = cmp.Or(c.MaxHeader, 16<<10)
+	c.MaxConnections = cmp.Or(c.MaxConnections, 4096)
+	c.HeaderTimeout = cmp.Or(c.HeaderTimeout, 5*time.Second)
+	c.ReadTimeout = cmp.Or(c.ReadTimeout, 20*time.Second)
+	c.WriteTimeout = cmp.Or(c.WriteTimeout, time.Minute)
+	c.IdleTimeout = cmp.Or(c.IdleTimeout, 2*time.Minute)
+	c.ShutdownGrace = cmp.Or(c.ShutdownGrace, 20*time.Second)
+	c.Verifiers = cmp.Or(c.Verifiers, 2*runtime.GOMAXPROCS(0))
+	c.VerifyQueue = cmp.Or(c.VerifyQueue, 1024)
+	c.VerifyWait = cmp.Or(c.VerifyWait, 2*time.Second)
+	c.IssuerRate = c.IssuerRate.or(Rate{50, 500})
+	c.ImporterRate = c.ImporterRate.or(Rate{5_000, 20_000})
+	c.ForgeryRate = c.ForgeryRate.or(Rate{10, 200})
+	c.BundleCache = cmp.Or(c.BundleCache, 64<<20)
+
+	for name, n := range map[string]int{
+		"MaxBody": c.MaxBody, "MaxHeader": c.MaxHeader, "MaxConnections": c.MaxConnections,
+		"Verifiers": c.Verifiers, "VerifyQueue": c.VerifyQueue, "BundleCache": c.BundleCache,
+	} {
+		if n < 0 {
+			return c, fmt.Errorf("server: %s is %d; it cannot be negative", name, n)
+		}
+	}
+	if c.MaxBody < record.MaxEntry {
+		return c, fmt.Errorf("server: MaxBody is %d bytes; an entry may have %d", c.MaxBody, record.MaxEntry)
+	}
+	if c.WriteTimeout <= c.PublishWait {
+		return c, fmt.Errorf("server: WriteTimeout %s must be longer than PublishWait %s, or answers are cut off", c.WriteTimeout, c.PublishWait)
+	}
+	return c, nil
+}
+
+func (r Rate) or(d Rate) Rate {
+	if r == (Rate{}) {
+		return d
+	}
+	if r.Burst < 1 {
+		r.Burst = 1
+	}
+	return r
+}

@@ -1,0 +1,147 @@
+package server
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A page of a list has defaultLimit items unless ?limit= says otherwise, up to maxLimit.
+const (
+	defaultLimit = 100
+	maxLimit     = 1000
+)
+
+// query reads the parameters of one request. Each may be given once; one that
+// the path does not know is refused, so that a typing error is not taken for
+// "everything". The first fault is kept; callers look at err once, at the end.
+type query struct {
+	values url.Values
+	err    *problem
+}
+
+func (x *exchange) query(known ...string) *query {
+	q := &query{}
+	if x.Request.URL.RawQuery == "" {
+		return q
+	}
+	values, err := url.ParseQuery(x.Request.URL.RawQuery)
+	if err != nil {
+		q.err = refuse(badParameter, "the query is not well-formed: percent-encode names and values, and join them with &")
+		return q
+	}
+	q.values = values
+	for name, given := range values {
+		switch {
+		case !slices.Contains(known, name):
+			q.fault(name, "is not a parameter of this path; it takes %s", orNone(known))
+		case len(given) > 1:
+			q.fault(name, "is given %d times", len(given))
+		}
+	}
+	return q
+}
+
+func orNone(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}
+
+func (q *query) fault(name, format string, args ...any) {
+	if q.err == nil {
+		q.err = refuse(badParameter, "?%s "+format, append([]any{clip(name)}, args...)...)
+	}
+}
+
+// done is the first fault, nil if there was none.
+func (q *query) done() error {
+	if q.err == nil {
+		return nil
+	}
+	return q.err
+}
+
+func (q *query) has(name string) bool { return q.values.Has(name) }
+
+func (q *query) text(name string) string { return q.values.Get(name) }
+
+// oneOf reads a word of a closed set; "" if the parameter is absent.
+func (q *query) oneOf(name string, words ...string) string {
+	v := q.values.Get(name)
+	if q.has(name) && !slices.Contains(words, v) {
+		q.fault(name, "is %q; it is one of %s", clip(v), strings.Join(words, ", "))
+	}
+	return v
+}
+
+func (q *query) flag(name string) bool {
+	return q.oneOf(name, "true", "false") == "true"
+}
+
+// number reads a decimal integer without leading zeros; absent if there is none.
+func (q *query) number(name string, absent uint64) uint64 {
+	v := q.values.Get(name)
+	if !q.has(name) {
+		return absent
+	}
+	n, err := strconv.ParseUint(v, 10, 63)
+	if err != nil || strconv.FormatUint(n, 10) != v {
+		q.fault(name, "is %q; it is a decimal integer", clip(v))
+		return absent
+	}
+	return n
+}
+
+func (q *query) limit() int {
+	n := q.number("limit", defaultLimit)
+	if n < 1 || n > maxLimit {
+		q.fault("limit", "is %d; it is from 1 to %d", n, maxLimit)
+	}
+	return int(n)
+}
+
+// at reads the instant that a question is asked about: RFC 3339, or a civil
+// date, which stands for its first moment in zone. Absent: now.
+func (q *query) at(zone *time.Location) time.Time {
+	v := q.values.Get("at")
+	if !q.has("at") {
+		return time.Now().UTC()
+	}
+	if t, err := time.Parse(time.RFC3339, v); err == nil && strings.HasSuffix(v, "Z") {
+		return t.UTC()
+	}
+	if t, err := time.ParseInLocation(time.DateOnly, v, zone); err == nil {
+		return t.UTC()
+	}
+	q.fault("at", "is %q; it is an instant like 2027-06-01T00:00:00Z or a date like 2027-06-01", clip(v))
+	return time.Time{}
+}
+
+// cursorMark begins every cursor, which is otherwise only the index at which the
+// list goes on. It is opaque so that what it holds may change.
+const cursorMark = 0xd1
+
+// after reads ?after=, the cursor of an earlier page; 0 without one.
+func (q *query) after() uint64 {
+	v := q.values.Get("after")
+	if !q.has("after") {
+		return 0
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(v)
+	if err != nil || len(raw) != 9 || raw[0] != cursorMark {
+		q.fault("after", "is not a cursor that this ledger gave; take it from \"next\" of the page before")
+		return 0
+	}
+	return binary.BigEndian.Uint64(raw[1:])
+}
+
+func cursor(next uint64) string {
+	raw := binary.BigEndian.AppendUint64([]byte{cursorMark}, next)
+	return base64.RawURLEncoding.EncodeToString(raw)
+}

@@ -1,0 +1,95 @@
+package server
+
+import (
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gin-gonic/gin"
+)
+
+func ask(t *testing.T, rawQuery string, known ...string) *query {
+	t.Helper()
+	c, _ := gin.CreateTestContext(httptest.NewRecorder())
+	c.Request = httptest.NewRequest("GET", "/x", nil)
+	c.Request.URL.RawQuery = rawQuery
+	return (&exchange{Context: c}).query(known...)
+}
+
+func TestQueryRefusesWhatItDoesNotKnow(t *testing.T) {
+	for raw, want := range map[string]string{
+		"status=in-force":              "",
+		"":                             "",
+		"stauts=in-force":              "not a parameter",
+		"status=in-force&status=ended": "given 2 times",
+		"status=%zz":                   "not well-formed",
+		"status=a;b":                   "not well-formed",
+	} {
+		err := ask(t, raw, "status", "at").done()
+		switch {
+		case want == "" && err != nil:
+			t.Errorf("?%s: %v, want none", raw, err)
+		case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+			t.Errorf("?%s: %v, want %q", raw, err, want)
+		}
+	}
+}
+
+func TestQueryValues(t *testing.T) {
+	for raw, read := range map[string]func(*query){
+		"limit=0":                   func(q *query) { q.limit() },
+		"limit=1001":                func(q *query) { q.limit() },
+		"limit=010":                 func(q *query) { q.limit() },
+		"limit=":                    func(q *query) { q.limit() },
+		"size=-1":                   func(q *query) { q.number("size", 0) },
+		"size=18446744073709551616": func(q *query) { q.number("size", 0) },
+		"size=%2B1":                 func(q *query) { q.number("size", 0) },
+		"dry-run=yes":               func(q *query) { q.flag("dry-run") },
+		"dry-run":                   func(q *query) { q.flag("dry-run") },
+		"status=gone":               func(q *query) { q.oneOf("status", "in-force") },
+		"at=yesterday":              func(q *query) { q.at(time.UTC) },
+		"at=2027-02-30":             func(q *query) { q.at(time.UTC) },
+		"at=2027-06-01T00:00:00":    func(q *query) { q.at(time.UTC) },
+		"after=AAAA":                func(q *query) { q.after() },
+		"after=":                    func(q *query) { q.after() },
+	} {
+		q := ask(t, raw, "limit", "size", "dry-run", "status", "at", "after")
+		read(q)
+		if q.done() == nil {
+			t.Errorf("?%s was taken", raw)
+		}
+	}
+}
+
+func TestQueryAt(t *testing.T) {
+	newYork, err := time.LoadLocation("America/New_York")
+	if err != nil {
+		t.Skip(err)
+	}
+	for raw, want := range map[string]string{
+		"at=2027-06-01T10:00:00Z":     "2027-06-01T10:00:00Z",
+		"at=2027-06-01T10:00:00.250Z": "2027-06-01T10:00:00.25Z",
+		"at=2027-06-01":               "2027-06-01T04:00:00Z", // the first moment of that day there
+	} {
+		q := ask(t, raw, "at")
+		if got := q.at(newYork).Format(time.RFC3339Nano); got != want || q.done() != nil {
+			t.Errorf("?%s: %s, %v; want %s", raw, got, q.done(), want)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		if got := ask(t, "", "at").at(newYork); !got.Equal(time.Now()) {
+			t.Errorf("no ?at: %s, want now", got)
+		}
+	})
+}
+
+func TestCursorsComeBack(t *testing.T) {
+	for _, n := range []uint64{0, 1, 255, 1 << 40, 1<<64 - 1} {
+		q := ask(t, "after="+cursor(n), "after")
+		if got := q.after(); got != n || q.done() != nil {
+			t.Errorf("cursor(%d) came back as %d, %v", n, got, q.done())
+		}
+	}
+}

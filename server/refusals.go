@@ -1,0 +1,84 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// problemOf makes a problem of any error: the table of DESIGN.md section 7. What
+// is neither a refusal nor one of the ledger's own words is the server's fault,
+// of which the client learns nothing.
+func problemOf(err error) *problem {
+	var (
+		p       *problem
+		refusal *record.Refusal
+	)
+	switch {
+	case errors.As(err, &p):
+		return p
+	case errors.As(err, &refusal):
+		return ofRefusal(refusal)
+	case errors.Is(err, ledger.ErrUnknown):
+		return later(unknown, 5*time.Second, err, "the record may or may not be in the log; send the same bytes again, and it is there once")
+	case errors.Is(err, ledger.ErrRollback), errors.Is(err, ledger.ErrCorrupt):
+		return later(stopped, time.Minute, err, "the ledger found a fault in itself and stopped; its operator has to act")
+	case errors.Is(err, ledger.ErrStopped):
+		return later(stopped, 10*time.Second, err, "the ledger accepts nothing until it is reopened; nothing was written, send the same bytes again")
+	case errors.Is(err, ledger.ErrBusy):
+		return later(overloaded, time.Second, err, "too many records wait to be committed; nothing was written, send the same bytes again")
+	case errors.Is(err, ledger.ErrBacklog), errors.Is(err, ledger.ErrNoQuorum):
+		return later(noQuorum, 30*time.Second, err, "too many records wait for the witnesses' quorum; nothing was written, send the same bytes again")
+	case errors.Is(err, ledger.ErrClock):
+		return later(clockBehind, 5*time.Second, err, "the server's clock is behind the ledger's newest entry; nothing was written, send the same bytes again")
+	case errors.Is(err, ledger.ErrUnpublished):
+		p := refuse(notFound, "not below the published size")
+		p.cause = err
+		return p
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return later(overloaded, time.Second, err, "there was no answer in time; ask again")
+	}
+	return &problem{kind: internal, detail: "the cause is in the server's log, under this instance", cause: err}
+}
+
+// ofRefusal is the part of the table that concerns the record itself. A refusal
+// is made for people and for the client, so all of it goes out.
+func ofRefusal(r *record.Refusal) *problem {
+	p := &problem{
+		detail:   r.Detail,
+		faults:   r.Faults,
+		limit:    r.Limit,
+		size:     r.Size,
+		earliest: r.Earliest,
+		current:  r.Current,
+		retryAt:  r.RetryAt,
+	}
+	switch r.Class {
+	case record.Malformed:
+		p.kind = malformed
+	case record.TooLarge:
+		p.kind = tooLarge
+	case record.Invalid:
+		p.kind = invalid
+	case record.Forbidden:
+		p.kind = forbidden
+	case record.Conflict:
+		p.kind = conflict
+	case record.TooEarly:
+		p.kind = tooEarly
+	case record.Unsupported:
+		p.kind = unsupported
+	default:
+		p.kind, p.detail, p.cause = internal, "the cause is in the server's log, under this instance", fmt.Errorf("refusal of class %d: %w", r.Class, r)
+	}
+	return p
+}
+
+// later is a problem that passes by itself.
+func later(k problemKind, wait time.Duration, cause error, detail string) *problem {
+	return &problem{kind: k, detail: detail, retryAfter: wait, cause: cause}
+}

@@ -1,0 +1,102 @@
+package server
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+)
+
+// route is one row of the table that the router, the request log, the metrics
+// and openapi.json have in common.
+type route struct {
+	method string // GET stands for HEAD too
+	path   string // as gin writes it; also the log's and the metrics' name for it
+	handle handler
+	page   bool     // answers people: failures are pages, not problems
+	doc    []string // its paths in openapi.json, where they differ from path
+}
+
+func (s *Server) routes() []route {
+	const get, post = http.MethodGet, http.MethodPost
+	return []route{
+		{method: get, path: "/checkpoint", handle: s.checkpoint},
+		{method: get, path: "/tile/*path", handle: s.tile, doc: []string{"/tile/{level}/{index}", "/tile/entries/{index}"}},
+
+		{method: post, path: "/v1/records", handle: s.submit},
+		{method: get, path: "/v1/records", handle: s.listRecords},
+		{method: get, path: "/v1/records/:id", handle: s.record},
+		{method: get, path: "/v1/records/:id/receipt", handle: s.receipt},
+
+		{method: get, path: "/v1/register/designations", handle: s.designations},
+		{method: get, path: "/v1/register/designations/:id", handle: s.designation},
+		{method: get, path: "/v1/register/parties", handle: s.parties},
+		{method: get, path: "/v1/register/parties/:id", handle: s.party},
+		{method: get, path: "/v1/register/duties", handle: s.duties},
+		{method: get, path: "/v1/register/duties/:id", handle: s.dutiesOf},
+		{method: get, path: "/v1/register/policy", handle: s.policy},
+		{method: get, path: "/v1/register/identifiers/:scheme/:value", handle: s.identifier},
+
+		{method: get, path: "/schemas/:kind/v1", handle: s.schema},
+		{method: get, path: "/openapi.json", handle: s.openAPI},
+		{method: get, path: "/healthz", handle: s.healthz},
+		{method: get, path: "/readyz", handle: s.readyz},
+		{method: get, path: "/metrics", handle: s.exposeMetrics},
+
+		{method: get, path: "/", handle: s.homePage, page: true},
+		{method: get, path: "/designations/:id", handle: s.designationPage, page: true},
+		{method: get, path: "/parties/:id", handle: s.partyPage, page: true},
+		{method: get, path: "/records/:id", handle: s.recordPage, page: true},
+		{method: get, path: "/style.css", handle: s.style, page: true},
+	}
+}
+
+// docPaths are the route's paths as openapi.json writes them; none for pages.
+func (r route) docPaths() []string {
+	if r.page {
+		return nil
+	}
+	if r.doc != nil {
+		return r.doc
+	}
+	segments := strings.Split(r.path, "/")
+	for i, seg := range segments {
+		if name, ok := strings.CutPrefix(seg, ":"); ok {
+			segments[i] = "{" + name + "}"
+		}
+	}
+	return []string{strings.Join(segments, "/")}
+}
+
+// router is strict where gin is kind: one path, one resource. It neither
+// cleans paths nor redirects, and matches the path as it was sent: an escaped
+// letter of a fixed segment is another path, and %2F is no slash.
+func (s *Server) router() http.Handler {
+	gin.SetMode(gin.ReleaseMode)
+	e := gin.New()
+	e.RedirectTrailingSlash = false
+	e.RedirectFixedPath = false
+	e.RemoveExtraSlash = false
+	e.UseRawPath = true
+	e.HandleMethodNotAllowed = true
+	e.ForwardedByClientIP = false
+
+	for _, r := range s.routes() {
+		fail := (*exchange).fail
+		if r.page {
+			fail = (*exchange).failPage
+		}
+		h := s.serve(r.path, r.handle, fail)
+		e.Handle(r.method, r.path, h)
+		if r.method == http.MethodGet {
+			e.Handle(http.MethodHead, r.path, h)
+		}
+	}
+	e.NoRoute(s.serve("none", func(x *exchange) error {
+		return refuse(notFound, "no resource has this path; see /openapi.json for those that there are")
+	}, (*exchange).fail))
+	e.NoMethod(s.serve("none", func(x *exchange) error {
+		return refuse(badMethod, "this path takes %s", x.Writer.Header().Get("Allow"))
+	}, (*exchange).fail))
+	return e
+}

@@ -1,0 +1,65 @@
+// Package server is the ledger's face over HTTP (DESIGN.md section 7): the C2SP
+// tlog-tiles read API, records in and receipts out, what the register says, and
+// a few pages for people.
+//
+// It promises that an answer of 200 or 201 is durable and published, that every
+// failure is one problem+json, and that nothing it does costs more than its
+// limits allow. It holds no rule of admission and no state of its own: what it
+// answers, beyond tiles and receipts, is the server's word alone. Who must not
+// trust it uses package client.
+package server
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+)
+
+// Server answers HTTP for one ledger. All of it is safe for concurrent use.
+type Server struct {
+	cfg     Config
+	log     *slog.Logger
+	handler http.Handler
+	metrics *metrics
+	bodies  *bodies
+	gate    *gate
+	bundles *bundleCache
+	disk    *disk
+
+	issuers, importers, forgers *buckets // nil: no bound
+
+	boot     string // tells the requests of this process from another's
+	requests atomic.Uint64
+	stopping atomic.Bool
+}
+
+// New makes a server of a ledger and its register, which outlive it.
+func New(cfg Config) (*Server, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		cfg:       cfg,
+		log:       cfg.Log,
+		bodies:    newBodies(cfg.MaxBody),
+		gate:      newGate(cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
+		bundles:   newBundleCache(cfg.BundleCache),
+		disk:      &disk{free: cfg.DiskFree, min: cfg.MinFree},
+		issuers:   newBuckets(cfg.IssuerRate, 1<<14),
+		importers: newBuckets(cfg.ImporterRate, 1<<10),
+		forgers:   newBuckets(cfg.ForgeryRate, 1<<16),
+	}
+	var boot [4]byte
+	rand.Read(boot[:])
+	s.boot = hex.EncodeToString(boot[:])
+	s.metrics = newMetrics(s)
+	s.handler = s.router()
+	return s, nil
+}
+
+// Handler is the whole face, without the limits on connections and times that
+// [Server.Serve] sets.
+func (s *Server) Handler() http.Handler { return s.handler }

@@ -1,0 +1,148 @@
+package server
+
+import (
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+// The read API is C2SP tlog-tiles. The checkpoint changes; everything else that
+// was ever published is the same for ever.
+const (
+	cacheForever = "public, max-age=31536000, immutable"
+	cacheNever   = "no-cache"
+)
+
+// checkpoint is tlog-tiles "Checkpoints".
+func (s *Server) checkpoint(x *exchange) error {
+	if err := x.query().done(); err != nil {
+		return err
+	}
+	published := s.cfg.Ledger.Published()
+	if published == nil {
+		return refuse(notFound, "nothing is published yet")
+	}
+	note := published.Note()
+	h := x.Writer.Header()
+	h.Set("Cache-Control", cacheNever)
+	h.Set("ETag", entityTag(note))
+	if matches(x.Request.Header.Get("If-None-Match"), h.Get("ETag")) {
+		x.Status(http.StatusNotModified)
+		return nil
+	}
+	return x.bytes(http.StatusOK, typeText, note)
+}
+
+// tile is tlog-tiles "Merkle Tree" and "Log entries". The path is parsed as it
+// was sent: what has another spelling is another path.
+func (s *Server) tile(x *exchange) error {
+	path := strings.TrimPrefix(x.Request.URL.EscapedPath(), "/")
+	if x.Request.URL.RawQuery != "" || x.Request.URL.ForceQuery {
+		return refuse(notFound, "a tile's path has no query")
+	}
+	if strings.HasPrefix(path, "tile/entries/") {
+		return s.bundle(x, path)
+	}
+	id, err := proof.ParseTilePath(path)
+	if err != nil {
+		return notATile(err)
+	}
+	hashes, err := s.cfg.Ledger.Tile(x.Request.Context(), id)
+	if err != nil {
+		return unpublishedTile(err, "tile")
+	}
+	x.Writer.Header().Set("Cache-Control", cacheForever)
+	return x.bytes(http.StatusOK, typeOctets, hashes)
+}
+
+// bundle serves entries: full bundles from the cache of compressed ones,
+// partial ones compressed as they are asked for.
+func (s *Server) bundle(x *exchange, path string) error {
+	id, err := proof.ParseBundlePath(path)
+	if err != nil {
+		return notATile(err)
+	}
+	read := func() ([]byte, error) { return s.readBundle(x, id) }
+	h := x.Writer.Header()
+	h.Set("Vary", "Accept-Encoding")
+	var data []byte
+	switch full := id.Width == proof.TileWidth; {
+	case !acceptsGzip(x.Request.Header.Get("Accept-Encoding")):
+		data, err = read()
+	case full:
+		h.Set("Content-Encoding", "gzip")
+		data, err = s.bundles.bundle(id.Index, read)
+	default:
+		h.Set("Content-Encoding", "gzip")
+		if data, err = read(); err == nil {
+			data = compress(data, gzip.BestSpeed)
+		}
+	}
+	if err != nil {
+		h.Del("Content-Encoding")
+		return unpublishedTile(err, "bundle")
+	}
+	h.Set("Cache-Control", cacheForever)
+	return x.bytes(http.StatusOK, typeOctets, data)
+}
+
+func (s *Server) readBundle(x *exchange, id proof.BundleID) ([]byte, error) {
+	if !id.In(s.published()) {
+		return nil, ledger.ErrUnpublished
+	}
+	start := id.Index * proof.TileWidth
+	// Others may wait for the same reading, so it does not end with this request.
+	ctx := context.WithoutCancel(x.Request.Context())
+	entries, err := s.cfg.Ledger.Entries(ctx, start, start+uint64(id.Width))
+	if err != nil {
+		return nil, err
+	}
+	return proof.FormatBundle(entries)
+}
+
+// published is the size below which everything may be shown.
+func (s *Server) published() uint64 {
+	if p := s.cfg.Ledger.Published(); p != nil {
+		return p.Checkpoint().Size
+	}
+	return 0
+}
+
+func notATile(err error) error {
+	p := refuse(notFound, "not the path of a tile: tlog-tiles writes tile/<L>/<N> or tile/entries/<N>, then .p/<W> if partial")
+	p.cause = err
+	return p
+}
+
+func unpublishedTile(err error, what string) error {
+	if errors.Is(err, ledger.ErrUnpublished) {
+		return refuse(notFound, "that %s is not below the published size", what)
+	}
+	return err
+}
+
+// entityTag is a strong validator (RFC 9110 section 8.8.3) of a body that changes.
+func entityTag(body []byte) string {
+	sum := sha256.Sum256(body)
+	return `"` + base64.RawURLEncoding.EncodeToString(sum[:18]) + `"`
+}
+
+// matches reads If-None-Match (RFC 9110 section 13.1.2).
+func matches(header, tag string) bool {
+	if header == "*" {
+		return true
+	}
+	for one := range strings.SplitSeq(header, ",") {
+		if strings.TrimPrefix(strings.TrimSpace(one), "W/") == tag {
+			return true
+		}
+	}
+	return false
+}
