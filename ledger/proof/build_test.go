@@ -1,0 +1,219 @@
+package proof
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+)
+
+// Every proof of every tree to 100, and around the sizes where tiles fill up, is
+// the one that RFC 6962 defines.
+func TestBuild(t *testing.T) {
+	f := grow(66_000)
+	for _, n := range buildSizes() {
+		tree := f.tree(n)
+		r := &reader{t: t, f: f, size: tree.Size}
+		b := NewBuilder(r.read, 0)
+		var indexes []uint64
+		for _, i := range someUpTo(n) {
+			if i < n {
+				indexes = append(indexes, uint64(i))
+			}
+		}
+		if n > 0 {
+			all, err := b.InclusionProofs(t.Context(), indexes, tree)
+			if err != nil {
+				t.Fatalf("size %d: %v", n, err)
+			}
+			if r.calls != 1 {
+				t.Errorf("size %d: %d reads for one batch", n, r.calls)
+			}
+			for k, in := range all {
+				i := int(indexes[k])
+				if in.Index != uint64(i) || in.Leaf != f.leaves[i] || !slices.Equal(in.Path, f.path(i, 0, n)) {
+					t.Fatalf("inclusion of %d in %d: not the proof of RFC 6962", i, n)
+				}
+			}
+		}
+		for _, m := range someUpTo(n) {
+			old, path, err := b.ConsistencyProof(t.Context(), uint64(m), tree)
+			if err != nil {
+				t.Fatalf("%d to %d: %v", m, n, err)
+			}
+			var want []Hash
+			if m > 0 {
+				want = f.subproof(m, 0, n, true)
+			}
+			if old != f.tree(m) || !slices.Equal(path, want) {
+				t.Fatalf("consistency of %d and %d: not the proof of RFC 6962", m, n)
+			}
+			left, right, err := b.Ranges(t.Context(), uint64(m), tree)
+			if err != nil {
+				t.Fatalf("ranges of %d in %d: %v", m, n, err)
+			}
+			if whole, err := foldRanges(tree.Size, tree.Size, nil, nil); n == 0 && (err != nil || whole != tree) {
+				t.Errorf("folding nothing: %v, %v", whole, err)
+			}
+			if part, err := foldRanges(uint64(m), uint64(m), left, nil); err != nil || part != f.tree(m) {
+				t.Errorf("left of %d in %d: %v", m, n, err)
+			}
+			if whole, err := foldRanges(uint64(m), tree.Size, left, right); err != nil || whole != tree {
+				t.Errorf("ranges of %d in %d: %v", m, n, err)
+			}
+		}
+		if _, err := b.InclusionProof(t.Context(), tree.Size, tree); err == nil {
+			t.Errorf("size %d: an index beyond it is proven", n)
+		}
+		if _, _, err := b.ConsistencyProof(t.Context(), tree.Size+1, tree); err == nil {
+			t.Errorf("size %d: a larger tree is proven to be in it", n)
+		}
+		if _, _, err := b.Ranges(t.Context(), tree.Size+1, tree); err == nil {
+			t.Errorf("size %d: ranges beyond it", n)
+		}
+	}
+}
+
+func buildSizes() (sizes []int) {
+	for n := range 101 {
+		sizes = append(sizes, n)
+	}
+	return append(sizes, 254, 255, 256, 257, 258, 511, 512, 513, 768, 1023, 1025, 65_535, 65_536, 65_537, 65_793, 65_999)
+}
+
+func someUpTo(n int) (is []int) {
+	for i := 0; i <= n; i++ {
+		if n <= 100 || i < 3 || i > n-3 || i%256 < 2 && i%(256*23) < 600 || i == 65_535 || i == 65_536 {
+			is = append(is, i)
+		}
+	}
+	return is
+}
+
+// A store that only has the tile as it grew later gives more than was asked for.
+func TestBuildFromLongerTiles(t *testing.T) {
+	f := grow(300)
+	for n := 1; n <= 256; n += 17 {
+		read := func(_ context.Context, ids []TileID) ([][]byte, error) {
+			var out [][]byte
+			for _, id := range ids {
+				id.Width = widthIn(300, id.Level, id.Index)
+				out = append(out, f.tile(id))
+			}
+			return out, nil
+		}
+		in, err := NewBuilder(read, 0).InclusionProof(t.Context(), uint64(n-1), f.tree(n))
+		if err != nil || !slices.Equal(in.Path, f.path(n-1, 0, n)) {
+			t.Errorf("size %d: %v", n, err)
+		}
+	}
+}
+
+// Whatever byte of whatever tile a proof reads is rotten, the proof is either the
+// right one (it did not depend on that byte) or ErrCorrupt, and a repaired disk
+// helps at once.
+func TestBuildFromRottenTiles(t *testing.T) {
+	f := grow(70_000)
+	for _, n := range []int{7, 256, 300, 70_000} {
+		tree := f.tree(n)
+		for _, i := range []int{0, n / 3, n - 1} {
+			for at := range 3 {
+				r := &reader{t: t, f: f, size: tree.Size}
+				b := NewBuilder(r.read, 0)
+				rotten := 0
+				r.spoil = func(id TileID, data []byte) []byte {
+					if rotten == at {
+						data[len(data)/2] ^= 4
+					}
+					rotten++
+					return data
+				}
+				in, err := b.InclusionProof(t.Context(), uint64(i), tree)
+				if err != nil && !errors.Is(err, ErrCorrupt) || err == nil && !slices.Equal(in.Path, f.path(i, 0, n)) {
+					t.Errorf("%d of %d, tile %d rotten: %v", i, n, at, err)
+				}
+				if at == 0 && n > 1 && err == nil { // the leaf's own tile enters every hash
+					t.Errorf("%d of %d: rot in the leaf's tile is not noticed", i, n)
+				}
+				r.spoil = nil
+				if in, err := b.InclusionProof(t.Context(), uint64(i), tree); err != nil && at == 0 || err == nil && !slices.Equal(in.Path, f.path(i, 0, n)) {
+					t.Errorf("%d of %d, repaired: %v", i, n, err)
+				}
+			}
+		}
+	}
+	for _, spoil := range []func(TileID, []byte) []byte{
+		func(_ TileID, d []byte) []byte { return d[:len(d)-1] },
+		func(_ TileID, d []byte) []byte { return d[:len(d)-32] },
+		func(_ TileID, d []byte) []byte { return append(d, make([]byte, 256*32)...) },
+		func(TileID, []byte) []byte { return nil },
+	} {
+		r := &reader{t: t, f: f, size: 300, spoil: spoil}
+		b := NewBuilder(r.read, 0)
+		if _, err := b.InclusionProof(t.Context(), 5, f.tree(300)); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("a tile of another length: %v", err)
+		}
+	}
+	wrong := f.tree(300)
+	wrong.Root[0] ^= 1
+	r := &reader{t: t, f: f, size: 300}
+	b := NewBuilder(r.read, 0)
+	if _, err := b.TreeAt(t.Context(), 100, wrong); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("consistency under another root: %v", err)
+	}
+	if _, _, err := b.Ranges(t.Context(), 100, wrong); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("ranges under another root: %v", err)
+	}
+	failed := errors.New("disk gone")
+	b = NewBuilder(func(context.Context, []TileID) ([][]byte, error) { return nil, failed }, 0)
+	if _, err := b.InclusionProof(t.Context(), 5, f.tree(300)); !errors.Is(err, failed) {
+		t.Errorf("reader's error: %v", err)
+	}
+}
+
+// A small cache, much used from several goroutines, forgets and stays right.
+func TestCache(t *testing.T) {
+	f := grow(8_000)
+	tree := f.tree(8_000)
+	f.path(0, 0, 8_000) // fill the memo: tiles are then read only
+	for i := range 32 {
+		f.tile(TileID{0, uint64(i), min(256, 8_000-i*256)})
+	}
+	f.tile(TileID{1, 0, 31})
+	want := map[uint64][]Hash{}
+	for i := uint64(0); i < 8_000; i += 37 {
+		want[i] = f.path(int(i), 0, 8_000)
+	}
+	for _, limit := range []int{-1, 2, 4, 1000} {
+		r := &reader{t: t, f: f, size: tree.Size}
+		var calls sync.Mutex
+		b := NewBuilder(func(ctx context.Context, ids []TileID) ([][]byte, error) {
+			calls.Lock()
+			defer calls.Unlock()
+			return r.read(ctx, ids)
+		}, limit)
+		var wg sync.WaitGroup
+		errs := make(chan error, 4)
+		for range 4 {
+			wg.Go(func() {
+				for i := uint64(0); i < 8_000; i += 37 {
+					in, err := b.InclusionProof(t.Context(), i, tree)
+					if err != nil || !slices.Equal(in.Path, want[i]) {
+						errs <- fmt.Errorf("limit %d, index %d: %w", limit, i, err)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+		close(errs)
+		for err := range errs {
+			t.Error(err)
+		}
+		if n := len(b.cache.young) + len(b.cache.old); n > max(limit, 0) {
+			t.Errorf("limit %d: %d tiles kept", limit, n)
+		}
+	}
+}

@@ -1,0 +1,158 @@
+package proof
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestTilePaths(t *testing.T) {
+	for path, want := range map[string]TileID{
+		"tile/0/000":                               {0, 0, 256},
+		"tile/0/x001/x234/067":                     {0, 1234067, 256}, // the text's own example
+		"tile/1/000.p/17":                          {1, 0, 17},
+		"tile/63/999.p/255":                        {63, 999, 255},
+		"tile/0/x018/x446/x744/x073/x709/x551/615": {0, math.MaxUint64, 256},
+	} {
+		got, err := ParseTilePath(path)
+		if err != nil || got != want {
+			t.Errorf("%s: got %v, %v", path, got, err)
+		}
+		if got := want.Path(); got != path {
+			t.Errorf("got %s, want %s", got, path)
+		}
+		bundle := BundleID{want.Index, want.Width}
+		if got, err := ParseBundlePath(bundle.Path()); err != nil || got != bundle {
+			t.Errorf("%s: got %v, %v", bundle.Path(), got, err)
+		}
+	}
+}
+
+func TestBadTilePaths(t *testing.T) {
+	for _, path := range []string{
+		"", "/", "tile", "tile/", "tile/0", "tile/0/", "tile//000", "/tile/0/000", "tile/0/000/", "tile/0//000", "tile//0/000",
+		"tile/00/000", "tile/01/000", "tile/64/000", "tile/-1/000", "tile/+1/000", "tile/a/000", "tile/0/0", "tile/0/00", "tile/0/0000",
+		"tile/0/x000/001", "tile/0/001/000", "tile/0/x001", "tile/0/x001/x000", "tile/0/x001/", "tile/0/X001/000", "tile/0/x01/000",
+		"tile/0/000.p", "tile/0/000.p/", "tile/0/000.p/0", "tile/0/000.p/256", "tile/0/000.p/01", "tile/0/000.p/1/", "tile/0/000.p/-1",
+		"tile/0/000.p//1", "tile/0/000.P/1", "tile/0/000.p/1.p/1", "tile/0%2F000", "tile/0/x001%2F000", "tile/0/000 ", "tile/0/0\u0660\u0661",
+		"tile/0/x018/x446/x744/x073/x709/x551/616", "tile/0/x001/x018/x446/x744/x073/x709/x551/615", "tile/entries/000",
+	} {
+		if id, err := ParseTilePath(path); err == nil {
+			t.Errorf("%q: read as %+v", path, id)
+		}
+		bundle := strings.Replace(path, "tile/0", "tile/entries", 1)
+		if bundle == path || bundle == "tile/entries/000" {
+			continue
+		}
+		if id, err := ParseBundlePath(bundle); err == nil {
+			t.Errorf("%q: read as %+v", bundle, id)
+		}
+	}
+}
+
+// "A tree of size 70,000 will be represented by 273 full level 0 tiles, one partial
+// level 0 tile of width 112, one full level 1 tile, one partial level 1 tile of
+// width 17, and one partial level 2 tile of width 1" (tlog-tiles "Partial Tiles").
+func TestTilesOfTheText(t *testing.T) {
+	ids := slices.Collect(Tiles(0, 70_000))
+	want := []TileID{{0, 273, 112}, {1, 0, 256}, {1, 1, 17}, {2, 0, 1}}
+	if len(ids) != 273+4 || !slices.Equal(ids[273:], want) {
+		t.Errorf("got %d tiles, the last of them %v", len(ids), ids[max(0, len(ids)-4):])
+	}
+	if got := slices.Collect(Tiles(0, 256)); !slices.Equal(got, []TileID{{0, 0, 256}, {1, 0, 1}}) {
+		t.Errorf("size 256: %v", got)
+	}
+	if got := slices.Collect(Bundles(70_000-113, 70_000)); !slices.Equal(got, []BundleID{{272, 256}, {273, 112}}) {
+		t.Errorf("bundles: %v", got)
+	}
+}
+
+// Extending from every size to every size writes exactly the tiles that changed.
+func TestTilesBetween(t *testing.T) {
+	sizes := []uint64{65_535, 65_536, 65_537, 65_536 + 256, 1 << 24, 1<<24 + 65_536}
+	for n := uint64(0); n <= 100; n++ {
+		sizes = append(sizes, n)
+	}
+	for n := uint64(250); n <= 260; n++ {
+		sizes = append(sizes, n, n+256)
+	}
+	all := func(n uint64) map[TileID]bool {
+		m := map[TileID]bool{}
+		for id := range Tiles(0, min(n, 70_000)) {
+			m[id] = true
+			if !id.In(n) || id.Width < 256 && (TileID{id.Level, id.Index, id.Width + 1}).In(min(n, 70_000)) {
+				t.Errorf("size %d: %v has another width", n, id)
+			}
+		}
+		return m
+	}
+	for _, from := range sizes {
+		for _, to := range sizes {
+			if from > to || to > 70_000 {
+				continue
+			}
+			had, has := all(from), all(to)
+			for id := range Tiles(from, to) {
+				if !has[id] || had[id] {
+					t.Errorf("%d to %d: %v is not new", from, to, id)
+				}
+				delete(has, id)
+			}
+			for id := range has {
+				if !had[id] {
+					t.Errorf("%d to %d: %v is missing", from, to, id)
+				}
+			}
+		}
+	}
+}
+
+func TestTilesAtTheEndOfNumbers(t *testing.T) {
+	n := 0
+	for id := range Tiles(math.MaxUint64-3, math.MaxUint64) {
+		if !id.In(math.MaxUint64) {
+			t.Errorf("%v", id)
+		}
+		n++
+	}
+	if n != 1 {
+		t.Errorf("got %d tiles, want 1", n)
+	}
+	for _, id := range []TileID{{8, 0, 1}, {63, 0, 1}, {0, math.MaxUint64, 1}, {0, 1 << 56, 1}, {0, 0, 0}, {0, 0, -1}} {
+		if id.In(math.MaxUint64) {
+			t.Errorf("%+v is in no tree", id)
+		}
+	}
+}
+
+func TestBundle(t *testing.T) {
+	for _, n := range []int{1, 2, 255, 256} {
+		entries := make([][]byte, n)
+		for i := range entries {
+			entries[i] = testEntry(i)
+		}
+		entries[0] = nil // the format allows it
+		data, err := FormatBundle(entries)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := ParseBundle(data, n)
+		if err != nil || !slices.EqualFunc(got, entries, slices.Equal) {
+			t.Fatalf("%d entries: %v", n, err)
+		}
+		for _, bad := range [][]byte{nil, data[:len(data)-1], append(slices.Clone(data), 0), append(slices.Clone(data), 0, 0), data[1:]} {
+			if _, err := ParseBundle(bad, n); err == nil {
+				t.Errorf("%d entries: %d bytes of %d are read", n, len(bad), len(data))
+			}
+		}
+		if _, err := ParseBundle(data, n+1); err == nil {
+			t.Errorf("%d entries are read as %d", n, n+1)
+		}
+	}
+	for _, bad := range [][][]byte{nil, make([][]byte, 257), {make([]byte, 65_536)}} {
+		if _, err := FormatBundle(bad); err == nil {
+			t.Errorf("%d entries are written", len(bad))
+		}
+	}
+}
