@@ -1,0 +1,145 @@
+package rules1
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// A table that changes judges old entries anew: these digests are the rules.
+func TestTablesAreFrozen(t *testing.T) {
+	for _, c := range []struct{ name, want string }{
+		{"unicode15.go", "91226bf7819c97261abffd0fadcaa3f07b5289a10dd0f860a558e63b2b3e5e2c"},
+		{"country3166.go", "bafb9193dbe1c421364f5211476e69f5a7c24b31a9519162598bf3f204dfe82b"},
+		{"zoneinfo.zip", "8f55634d05f8bca1f7bc7c69c5933428c69357e0bdf565e5ba224e3f88ff12e8"},
+	} {
+		data, err := os.ReadFile(c.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := sha256.Sum256(data); hex.EncodeToString(got[:]) != c.want {
+			t.Errorf("%s: SHA-256 %x, want %s: changed tables are another rules version", c.name, got, c.want)
+		}
+	}
+}
+
+// The embedded zones are Go 1.26's own file; a toolchain with another one is no fault.
+func TestZonesComeFromGo(t *testing.T) {
+	if !strings.HasPrefix(runtime.Version(), "go1.26") {
+		t.Skipf("%s has its own tzdata", runtime.Version())
+	}
+	data, err := os.ReadFile(filepath.Join(runtime.GOROOT(), "lib", "time", "zoneinfo.zip"))
+	if err != nil {
+		t.Skip(err)
+	}
+	if string(data) != string(zoneinfo) {
+		t.Error("zoneinfo.zip differs from the toolchain's")
+	}
+}
+
+func TestCheck(t *testing.T) {
+	designation := func(name string, target record.Target) *record.Statement {
+		target.Name = name
+		return &record.Statement{Kind: record.KindDesignation, Predicate: &record.Designation{Target: target}}
+	}
+	for _, c := range []struct {
+		what string
+		st   *record.Statement
+		want []string // pointer, then a word of the detail
+	}{
+		{"plain", designation("Kestrel Hosting FZ-LLC", record.Target{Country: "XB"}), nil},
+		{"composed", designation("Kestr\u00e9l \u041a\u0435\u0441\u0442\u0440\u0435\u043b", record.Target{}), nil},
+		{"decomposed", designation("Kestre\u0301l", record.Target{}), []string{"/predicate/target/name", "NFC"}},
+		{"unassigned", designation("Kestrel \u0378", record.Target{}), []string{"/predicate/target/name", "U+0378"}},
+		{"of Unicode 16", designation("Kestrel \U00010d4a", record.Target{}), []string{"/predicate/target/name", "Unicode 15.0"}},
+		{"noncharacter", designation("Kestrel \ufdd0", record.Target{}), []string{"/predicate/target/name", "not assigned"}},
+		{"no country", designation("K", record.Target{Country: "ZZ"}), []string{"/predicate/target/country", `"ZZ"`}},
+		{"small country", designation("K", record.Target{Country: "us"}), []string{"/predicate/target/country", "capital"}},
+		{"address", designation("K", record.Target{Address: []record.Address{{Country: "US"}, {Country: "UK"}}}),
+			[]string{"/predicate/target/address/1/country", `"UK"`}},
+		{"LEI", designation("K", record.Target{LEI: "9999DOCKETDEMO000119"}), []string{"/predicate/target/lei", "check digits"}},
+		{"zone", &record.Statement{Kind: record.KindCharter, Predicate: &record.Charter{TimeZone: "America/Nowhere"}},
+			[]string{"/predicate/timeZone", "IANA"}},
+		{"enrolment", &record.Statement{Kind: record.KindEnrolment, Predicate: &record.Enrolment{Country: "US", LEI: "9999DOCKETDEMO000118"}}, nil},
+	} {
+		faults := Check(c.st)
+		if c.want == nil {
+			if len(faults) != 0 {
+				t.Errorf("%s: got %v, want no fault", c.what, faults)
+			}
+			continue
+		}
+		if len(faults) != 1 || faults[0].Pointer != c.want[0] || !strings.Contains(faults[0].Detail, c.want[1]) {
+			t.Errorf("%s: got %v, want one at %s saying %q", c.what, faults, c.want[0], c.want[1])
+		}
+	}
+}
+
+func TestCountries(t *testing.T) {
+	n := 0
+	for a := byte('A'); a <= 'Z'; a++ {
+		for b := byte('A'); b <= 'Z'; b++ {
+			if IsCountry(string([]byte{a, b})) {
+				n++
+			}
+		}
+	}
+	if n != 249+26 {
+		t.Errorf("got %d countries, want 249 and XA to XZ", n)
+	}
+	for _, c := range []string{"", "U", "USA", "us", "AA", "QM", "ZZ", "EU", "UK", "X1", "X[", "@A"} {
+		if IsCountry(c) {
+			t.Errorf("IsCountry(%q) = true", c)
+		}
+	}
+}
+
+func TestLEI(t *testing.T) {
+	for _, good := range []string{"9999DOCKETDEMO000118", "5493001KJTIIGC8Y1R12", "7LTWFZYICNSX8D621K86"} {
+		if err := checkLEI(good); err != nil {
+			t.Errorf("%s: %v", good, err)
+		}
+		// MOD 97-10 finds every digit or letter mistaken for another and every swap
+		// of neighbours of one sort.
+		for i := range good {
+			for _, b := range []byte("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") {
+				if bad := good[:i] + string(b) + good[i+1:]; b != good[i] && isDigit(b) == isDigit(good[i]) && checkLEI(bad) == nil {
+					t.Errorf("%s passes", bad)
+				}
+			}
+			if i > 0 && good[i-1] != good[i] && isDigit(good[i-1]) == isDigit(good[i]) {
+				if bad := good[:i-1] + string(good[i]) + string(good[i-1]) + good[i+1:]; checkLEI(bad) == nil {
+					t.Errorf("%s passes", bad)
+				}
+			}
+		}
+	}
+	for _, bad := range []string{"", "9999docketdemo000118", "9999DOCKETDEMO00011", "9999DOCKETDEMO0001180", "9999DOCKETDEMO 00118"} {
+		if checkLEI(bad) == nil {
+			t.Errorf("%q passes", bad)
+		}
+	}
+}
+
+func isDigit(b byte) bool { return '0' <= b && b <= '9' }
+
+// With a toolchain at the same Unicode version the frozen classes must agree
+// with it on what is assigned.
+func TestAssignedAgreesWithUnicode(t *testing.T) {
+	if unicode.Version != "15.0.0" {
+		t.Skipf("the toolchain has Unicode %s", unicode.Version)
+	}
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		want := unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S, unicode.Z, unicode.Cc, unicode.Cf, unicode.Co)
+		if got := classOf(r) != unassigned; got != want {
+			t.Fatalf("U+%04X assigned: got %t, want %t", r, got, want)
+		}
+	}
+}
