@@ -32,4 +32,10 @@ func (a *Amendment) check(s *Statement, f *faults) {
 	checkSource(a.Source, s.Thread, f)
 	f.when(len(a.Drop)+len(a.Unset)+len(a.Set)+len(a.Add) == 0 && !a.ReopensDuty(), "changes nothing: give drop, unset, set or add", "/predicate")
 	f.when(a.ResponseDue != nil && !a.ReopensDuty(), "only an amendment that re-opens the duty has it; to move the day use type deadline and set: {responseDue: …}", "/predicate/responseDue")
+	for i, path := range a.Unset {
+		if _, err := resolve(path); err != nil {
+			f.add(at("/predicate/unset/%d", i), "%v", err)
+		}
+	}
+	f.list = append(f.list, a.touches()...)
 }

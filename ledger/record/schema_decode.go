@@ -185,7 +185,7 @@ func setScalar(dst any, s string) (err error) {
 
 // object fills dst, and common with the members of every record.
 func (d *decoder) object(o Object, sh *shape, dst, common reflect.Value) {
-	if len(o) == 0 && !d.partial && sh.minimum() > 0 {
+	if len(o) == 0 && (d.partial || sh.minimum() > 0) {
 		d.fault("is empty: leave it out")
 	}
 	var seen uint64

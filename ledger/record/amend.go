@@ -1,0 +1,279 @@
+package record
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// Amend applies an amendment to the designation as it stands (RECORDS.md
+// "Amendments") and returns the designation that then stands, with the changes in
+// the order in which they were made. current is not touched. Items are dropped,
+// then fields unset, then set, then items added; each step must have an effect, and
+// the result must be a whole designation. A *[Refusal] of class Invalid has every
+// fault; what depends on the day of admission is the register's to judge.
+func Amend(current *Designation, a *Amendment) (*Designation, []Change, error) {
+	if faults := append(a.malformed(), a.touches()...); len(faults) > 0 {
+		return nil, nil, cannotAmend(faults)
+	}
+	am := &amender{result: current.clone()}
+	root := reflect.ValueOf(am.result).Elem()
+	am.section("drop", func() { am.fragment(opDrop, a.Drop, designationShape, root, "") })
+	am.section("unset", func() { am.unset(a.Unset, root) })
+	am.section("set", func() { am.fragment(opSet, a.Set, designationShape, root, "") })
+	am.section("add", func() { am.fragment(opAdd, a.Add, designationShape, root, "") })
+	if len(am.faults) == 0 {
+		am.deadlines(current, a)
+	}
+	if len(am.faults) == 0 {
+		am.whole()
+	}
+	if len(am.faults) == 0 && !a.ReopensDuty() && reflect.DeepEqual(current, am.result) {
+		am.faults = []Fault{{"/predicate", "undoes itself: the designation stays as it is"}}
+	}
+	if len(am.faults) > 0 {
+		return nil, nil, cannotAmend(am.faults)
+	}
+	return am.result, am.changes, nil
+}
+
+func cannotAmend(faults []Fault) *Refusal {
+	return &Refusal{Class: Invalid, Detail: "amendment does not fit its designation", Faults: faults}
+}
+
+var designationShape = objectShape(reflect.TypeFor[Designation]())
+
+// clone is a copy that shares nothing that can be changed.
+func (d *Designation) clone() *Designation {
+	v, err := ParseJSON(appendObject(nil, reflect.ValueOf(d).Elem(), reflect.Value{}, designationShape))
+	if err != nil {
+		panic("record: encoding a designation: " + err.Error())
+	}
+	var dec decoder
+	c := new(Designation)
+	dst := reflect.ValueOf(c).Elem()
+	dec.object(v.(Object), designationShape, dst, dst)
+	return c
+}
+
+// An amender holds the designation as it changes. The decoder in it types the
+// fragments and knows where in the amendment it stands.
+type amender struct {
+	decoder
+	result  *Designation
+	changes []Change
+}
+
+func (am *amender) section(name string, do func()) {
+	am.into("predicate")
+	am.into(name)
+	do()
+	am.out()
+	am.out()
+}
+
+// fragment applies one of drop, set and add, member by member; an object that is
+// not there yet is set whole. The fragment is known to fit the schema.
+func (am *amender) fragment(op Op, o Object, sh *shape, dst reflect.Value, path string) {
+	for _, m := range o {
+		_, f := sh.lookup(m.Name, 0)
+		at := join(path, f.name)
+		value := dst.Field(f.index)
+		am.into(f.name)
+		nothing := f.pointer && value.IsNil()
+		switch {
+		case f.is == isObject && nothing && op != opSet:
+			am.fault("is not set, so it has no items")
+		case f.is == isObject && !nothing:
+			inner := value
+			if f.pointer {
+				inner = value.Elem()
+			}
+			am.fragment(op, m.Value.(Object), f.shape, inner, at)
+		case op == opDrop:
+			am.drop(m.Value.([]any), f, value, at)
+		case op == opAdd:
+			am.add(m.Value.([]any), f, value, at)
+		default:
+			am.set(m.Value, f, value, at)
+		}
+		am.out()
+	}
+}
+
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}
+
+// typed is a value of a fragment as its field's Go type.
+func (am *amender) typed(v any, sh *shape) reflect.Value {
+	dst := reflect.New(sh.typ).Elem()
+	am.value(v, sh, dst)
+	return dst
+}
+
+func (am *amender) drop(items []any, f *field, list reflect.Value, path string) {
+	for i, item := range items {
+		am.item(i)
+		v := am.typed(item, f.item)
+		if at := indexOf(list, v); at < 0 {
+			am.fault("is not there: %s has no item %s", path, show(v, f.item))
+		} else {
+			list.Set(without(list, at))
+			am.changes = append(am.changes, Change{Op: opDrop, Path: path, Old: show(v, f.item)})
+		}
+		am.out()
+	}
+}
+
+func (am *amender) add(items []any, f *field, list reflect.Value, path string) {
+	for i, item := range items {
+		am.item(i)
+		v := am.typed(item, f.item)
+		if indexOf(list, v) >= 0 {
+			am.fault("is there already: %s has item %s", path, show(v, f.item))
+		} else {
+			list.Set(reflect.Append(list, v))
+			am.changes = append(am.changes, Change{Op: opAdd, Path: path, New: show(v, f.item)})
+		}
+		am.out()
+	}
+}
+
+func indexOf(list, v reflect.Value) int {
+	for i := range list.Len() {
+		if reflect.DeepEqual(list.Index(i).Interface(), v.Interface()) {
+			return i
+		}
+	}
+	return -1
+}
+
+// without is a new list, nil where nothing is left: as a list that was never there.
+func without(list reflect.Value, at int) reflect.Value {
+	if list.Len() == 1 {
+		return reflect.Zero(list.Type())
+	}
+	rest := reflect.MakeSlice(list.Type(), 0, list.Len()-1)
+	rest = reflect.AppendSlice(rest, list.Slice(0, at))
+	return reflect.AppendSlice(rest, list.Slice(at+1, list.Len()))
+}
+
+func (am *amender) set(v any, f *field, value reflect.Value, path string) {
+	next := am.typed(v, f.shape)
+	if reflect.DeepEqual(next.Interface(), value.Interface()) {
+		am.fault("changes nothing: %s is %s already", path, show(value, f.shape))
+		return
+	}
+	am.changes = append(am.changes, Change{Op: opSet, Path: path, Old: show(value, f.shape), New: show(next, f.shape)})
+	value.Set(next)
+}
+
+func (am *amender) unset(paths []string, root reflect.Value) {
+	for i, path := range paths {
+		am.item(i)
+		am.unsetOne(path, root)
+		am.out()
+	}
+}
+
+func (am *amender) unsetOne(path string, at reflect.Value) {
+	f, err := resolve(path)
+	if err != nil {
+		am.fault("%v", err)
+		return
+	}
+	for i, step := range f {
+		value := at.Field(step.index)
+		switch {
+		case absent(value, step.shape):
+			am.fault("%s is not set", path)
+			return
+		case i < len(f)-1 && step.pointer:
+			at = value.Elem()
+		case i < len(f)-1:
+			at = value
+		default:
+			am.changes = append(am.changes, Change{Op: opUnset, Path: path, Old: show(value, step.shape)})
+			value.SetZero()
+		}
+	}
+}
+
+// resolve walks a dotted path to an optional field.
+func resolve(path string) ([]*field, error) {
+	var walked []*field
+	sh := designationShape
+	for name := range strings.SplitSeq(path, ".") {
+		if sh == nil || sh.is != isObject {
+			return nil, fmt.Errorf("%s leads into what has no members; unset removes whole fields", quote(path))
+		}
+		_, f := sh.lookup(name, 0)
+		if f == nil {
+			return nil, fmt.Errorf("%s is no field of a designation%s", quote(path), didYouMean(name, sh.fieldNames()))
+		}
+		walked = append(walked, f)
+		sh = f.shape
+	}
+	if walked[len(walked)-1].required {
+		return nil, fmt.Errorf("%s is required: it can be set to something else, not unset", path)
+	}
+	return walked, nil
+}
+
+// deadlines are the rules of responseDue and effectiveUntil between old and new.
+func (am *amender) deadlines(current *Designation, a *Amendment) {
+	next := am.result
+	fault := func(pointer, format string, args ...any) {
+		am.faults = append(am.faults, Fault{pointer, fmt.Sprintf(format, args...)})
+	}
+	switch {
+	case a.ResponseDue != nil && slices.ContainsFunc(am.changes, func(c Change) bool { return c.Path == "responseDue" }):
+		fault("/predicate/responseDue", "stands here and in set or unset: once is enough")
+	case a.ResponseDue == nil && a.ReopensDuty() && current.ResponseDue != nil:
+		fault("/predicate/responseDue", "is missing: the duty to respond re-opens and needs a new last day")
+	case a.ResponseDue != nil && (next.ResponseDue == nil || *next.ResponseDue != *a.ResponseDue):
+		c := Change{Op: opSet, Path: "responseDue", New: a.ResponseDue.String()}
+		if next.ResponseDue != nil {
+			c.Old = next.ResponseDue.String()
+		}
+		due := *a.ResponseDue
+		next.ResponseDue = &due
+		am.changes = append(am.changes, c)
+	}
+	later := func(path string, old, new *Date) {
+		switch {
+		case old == nil:
+			fault("/predicate/type", "the designation has no %s that could move", path)
+		case new == nil || !new.After(*old):
+			fault("/predicate/type", "type %s moves %s (%s) to a later day only", a.Type, path, old)
+		}
+	}
+	switch a.Type {
+	case "deadline":
+		later("responseDue", current.ResponseDue, next.ResponseDue)
+	case "extension":
+		later("effectiveUntil", current.EffectiveUntil, next.EffectiveUntil)
+	}
+}
+
+// whole judges the result as a designation of its own.
+func (am *amender) whole() {
+	v, err := ParseJSON(appendObject(nil, reflect.ValueOf(am.result).Elem(), reflect.Value{}, designationShape))
+	if err != nil {
+		panic("record: encoding a designation: " + err.Error())
+	}
+	dec := decoder{path: []step{{name: "predicate"}}}
+	scratch := reflect.New(designationShape.typ).Elem()
+	dec.object(v.(Object), designationShape, scratch, scratch)
+	f := faults{dec.faults}
+	am.result.whole(&f)
+	for _, fault := range f.list {
+		path := strings.ReplaceAll(strings.TrimPrefix(fault.Pointer, "/predicate/"), "/", ".")
+		am.faults = append(am.faults, Fault{"/predicate", "leaves no valid designation: " + path + " " + fault.Detail})
+	}
+}

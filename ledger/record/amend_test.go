@@ -1,0 +1,257 @@
+package record
+
+import (
+	"errors"
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func date(s string) *Date {
+	d, err := ParseDate(s)
+	if err != nil {
+		panic(err)
+	}
+	return &d
+}
+
+func object(t testing.TB, json string) Object {
+	t.Helper()
+	if json == "" {
+		return nil
+	}
+	v, err := ParseJSON([]byte(json))
+	if err != nil {
+		t.Fatalf("%s: %v", json, err)
+	}
+	return v.(Object)
+}
+
+func kestrel() *Designation {
+	pct := int64(50)
+	return &Designation{
+		Measure: "person", Action: "condition", Program: []string{"CLOUD-1"},
+		DeterminedOn: date("2026-12-01"), EffectiveFrom: date("2027-06-01"), EffectiveUntil: date("2028-05-31"), ResponseDue: date("2027-01-08"),
+		Conditions: []Condition{{"c1", "No new accounts."}, {"c2", "Identity verified within 30 days."}},
+		Target: Target{
+			Schema: "Company", Role: "reseller", Name: "Kestrel Hosting FZ-LLC (fictional)", Country: "XB", RegistrationNumber: "0048213",
+			Alias: []Alias{{Name: "Kestrel Cloud", Type: "aka"}, {Name: "KH", Type: "aka", Weak: true}},
+			ASN:   []int64{64511}, Domain: []string{"kestrel-hosting.example"},
+			Address: []Address{{Full: "1 Harbour Road, Port Kestrel", Country: "XB"}},
+		},
+		Scope:                 &Scope{Successors: true, OwnershipPct: &pct},
+		FederalRegisterNotice: "00 FR 00000 (fictional)",
+	}
+}
+
+func TestAmendExample(t *testing.T) {
+	a := &Amendment{
+		Type:  "correction",
+		Set:   object(t, `{"target":{"registrationNumber":"0048231"}}`),
+		Add:   object(t, `{"target":{"domain":["kestrel-cloud.example"]}}`),
+		Drop:  object(t, `{"target":{"alias":[{"name":"KH","type":"aka","weak":true}]}}`),
+		Unset: []string{"federalRegisterNotice"},
+	}
+	before := kestrel()
+	after, changes, err := Amend(before, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(before, kestrel()) {
+		t.Error("Amend changed the designation that it was given")
+	}
+	want := kestrel()
+	want.Target.RegistrationNumber = "0048231"
+	want.Target.Domain = []string{"kestrel-hosting.example", "kestrel-cloud.example"}
+	want.Target.Alias = want.Target.Alias[:1]
+	want.FederalRegisterNotice = ""
+	if !reflect.DeepEqual(after, want) {
+		t.Errorf("got %+v, want %+v", after, want)
+	}
+	var lines []string
+	for _, c := range changes {
+		lines = append(lines, c.String())
+	}
+	got, wantLines := strings.Join(lines, "\n"), strings.Join([]string{
+		"target.alias: − {name: KH, type: aka, weak: true}",
+		"federalRegisterNotice: − 00 FR 00000 (fictional)",
+		"target.registrationNumber: 0048213 → 0048231",
+		"target.domain: + kestrel-cloud.example",
+	}, "\n")
+	if got != wantLines {
+		t.Errorf("changes:\n%s\nwant:\n%s", got, wantLines)
+	}
+}
+
+func TestAmendRefusals(t *testing.T) {
+	imported := &Designation{Measure: "person", Action: "prohibit", Program: []string{"SDGT"}, Target: Target{Schema: "Company", Name: "X"}, Source: &Source{List: "ofac-sdn", ID: "36"}}
+	for _, c := range []struct {
+		name           string
+		typ            string
+		drop, set, add string
+		unset          string
+		due            string
+		reopens        bool
+		of             *Designation
+		want           string // pointer and a part of the detail
+	}{
+		{name: "drop what is not there", typ: "alias", drop: `{"target":{"alias":[{"name":"KH","type":"aka"}]}}`, want: "/predicate/drop/target/alias/0 is not there"},
+		{name: "add what is there", typ: "alias", add: `{"target":{"alias":[{"weak":true,"type":"aka","name":"KH"}]}}`, want: "/predicate/add/target/alias/0 is there already"},
+		{name: "set to the same", typ: "target-detail", set: `{"target":{"country":"XB"}}`, want: "/predicate/set/target/country changes nothing"},
+		{name: "unset what is not set", typ: "target-detail", unset: "target.lei", want: "/predicate/unset/0 target.lei is not set"},
+		{name: "unset the same twice", typ: "correction", unset: "target.country target.country", want: "/predicate/unset/1 target.country is not set"},
+		{name: "unset a required field", typ: "correction", unset: "target.name", want: "/predicate/unset/0 target.name is required"},
+		{name: "unset into a list", typ: "correction", unset: "target.alias.name", want: "/predicate/unset/0 \"target.alias.name\" leads into"},
+		{name: "measure", typ: "correction", set: `{"measure":"jurisdiction"}`, want: "/predicate/set/measure measure can never"},
+		{name: "source list", typ: "correction", set: `{"source":{"list":"eu"}}`, of: imported, want: "/predicate/set/source/list source.list can never"},
+		{name: "source whole", typ: "correction", unset: "source", of: imported, want: "/predicate/unset/0 source can never"},
+		{name: "alias touches the country", typ: "alias", set: `{"target":{"country":"XC"}}`, want: "cannot touch target.country"},
+		{name: "target-detail touches an alias", typ: "target-detail", add: `{"target":{"alias":[{"name":"N","type":"aka"}]}}`, want: "cannot touch target.alias"},
+		{name: "scope touches the action", typ: "scope", set: `{"action":"prohibit"}`, due: "2027-03-01", want: "cannot touch action"},
+		{name: "a scalar added", typ: "correction", add: `{"target":{"country":"XC"}}`, want: "/predicate/add/target/country is not a list"},
+		{name: "an item not whole", typ: "alias", add: `{"target":{"alias":[{"name":"N"}]}}`, want: "/predicate/add/target/alias/0/type is missing"},
+		{name: "a wrong type", typ: "correction", set: `{"target":{"asn":["64511"]}}`, want: "/predicate/set/target/asn/0 is text; want a whole number"},
+		{name: "nothing inside", typ: "correction", set: `{"target":{}}`, want: "/predicate/set/target is empty"},
+		{name: "an extension that shortens", typ: "extension", set: `{"effectiveUntil":"2028-05-30"}`, want: "to a later day only"},
+		{name: "a deadline brought forward", typ: "deadline", set: `{"responseDue":"2027-01-07"}`, want: "to a later day only"},
+		{name: "a deadline removed", typ: "deadline", unset: "responseDue", want: "to a later day only"},
+		{name: "re-opens without a day", typ: "correction", set: `{"action":"prohibit"}`, reopens: true, want: "/predicate/responseDue is missing"},
+		{name: "scope re-opens by itself", typ: "scope", set: `{"scope":{"successors":false}}`, want: "/predicate/responseDue is missing"},
+		{name: "the day twice", typ: "correction", set: `{"responseDue":"2027-04-01"}`, due: "2027-03-01", reopens: true, want: "/predicate/responseDue stands here"},
+		{name: "no conditions left", typ: "scope", unset: "conditions", due: "2027-03-01", want: "/predicate leaves no valid designation: conditions"},
+		{name: "no programme left", typ: "correction", drop: `{"program":["CLOUD-1"]}`, want: "/predicate leaves no valid designation: program"},
+		{name: "a duty for an import", typ: "correction", set: `{"responseDue":"2027-04-01"}`, of: imported, want: "leaves no valid designation: responseDue"},
+		{name: "part of an absent object", typ: "scope", set: `{"scope":{"ownershipPct":50}}`, of: imported, want: "/predicate/set/scope/successors is missing"},
+		{name: "there and back", typ: "alias", drop: `{"target":{"alias":[{"name":"KH","type":"aka","weak":true}]}}`, add: `{"target":{"alias":[{"name":"KH","type":"aka","weak":true}]}}`, want: "/predicate undoes itself"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := &Amendment{Type: c.typ, Reopens: c.reopens, Drop: object(t, c.drop), Set: object(t, c.set), Add: object(t, c.add), Unset: strings.Fields(c.unset)}
+			if c.due != "" {
+				a.ResponseDue = date(c.due)
+			}
+			of := c.of
+			if of == nil {
+				of = kestrel()
+			}
+			_, _, err := Amend(of, a)
+			var r *Refusal
+			if !errors.As(err, &r) || r.Class != Invalid {
+				t.Fatalf("got %v, want a refusal", err)
+			}
+			for _, f := range r.Faults {
+				if strings.Contains(f.Pointer+" "+f.Detail, c.want) {
+					return
+				}
+			}
+			t.Errorf("got %+v, want %q", r.Faults, c.want)
+		})
+	}
+}
+
+func TestAmendReopens(t *testing.T) {
+	a := &Amendment{Type: "scope", Set: object(t, `{"scope":{"ownershipPct":25}}`), ResponseDue: date("2027-03-01")}
+	got, changes, err := Amend(kestrel(), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *got.ResponseDue != *a.ResponseDue || *got.Scope.OwnershipPct != 25 || !got.Scope.Successors || len(changes) != 2 {
+		t.Errorf("got %+v, %v", got, changes)
+	}
+}
+
+// TestDiffThenAmend: what Diff finds, Amend makes.
+func TestDiffThenAmend(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for i := range 3000 {
+		imported := i%2 == 0
+		old, new := randomDesignation(rng, imported), randomDesignation(rng, imported)
+		new.Measure = old.Measure
+		if old.Measure == "jurisdiction" {
+			new.Target.Schema, new.Target.Role, new.Target.Country = "Jurisdiction", "", "XB"
+		} else if new.Target.Schema == "Jurisdiction" {
+			new.Target.Schema, new.Target.Role = old.Target.Schema, old.Target.Role
+		}
+		a, err := Diff(old, new)
+		if err != nil {
+			t.Fatalf("round %d: %v", i, err)
+		}
+		if a == nil {
+			if !reflect.DeepEqual(old, new) {
+				t.Fatalf("round %d: no difference found between\n%+v\n%+v", i, old, new)
+			}
+			continue
+		}
+		got, _, err := Amend(old, a)
+		if err != nil {
+			t.Fatalf("round %d: %v\nold %+v\nnew %+v\n%+v", i, err, old, new, a)
+		}
+		if !reflect.DeepEqual(got, new) {
+			t.Fatalf("round %d: got\n%+v, want\n%+v\nby %+v", i, got, new, a)
+		}
+	}
+}
+
+func TestDiffIdentity(t *testing.T) {
+	a, b := kestrel(), kestrel()
+	b.Source = &Source{List: "ofac-sdn", ID: "36"}
+	if _, err := Diff(a, b); err == nil {
+		t.Error("a designation became an imported one")
+	}
+	b = kestrel()
+	b.Measure = "jurisdiction"
+	if _, err := Diff(a, b); err == nil {
+		t.Error("the measure was amended")
+	}
+}
+
+// randomDesignation is one that stands by itself.
+func randomDesignation(rng *rand.Rand, imported bool) *Designation {
+	some := func() bool { return rng.IntN(2) == 0 }
+	subset := func(of ...string) (out []string) {
+		for _, i := range rng.Perm(len(of)) {
+			if some() {
+				out = append(out, of[i])
+			}
+		}
+		return out
+	}
+	d := &Designation{Measure: "person", Action: "prohibit", Program: append(subset("A", "B", "C"), "D"), Findings: subset("f", "g")}
+	d.Target = Target{Schema: "Company", Name: []string{"N1", "N2", "Ñ3"}[rng.IntN(3)], Domain: subset("a.example", "b.example", "c.example")}
+	for _, name := range subset("x", "y", "z") {
+		d.Target.Alias = append(d.Target.Alias, Alias{Name: name, Type: "aka", Weak: some()})
+	}
+	for _, full := range subset("1 Road", "2 Road") {
+		d.Target.Address = append(d.Target.Address, Address{Full: full})
+	}
+	for range rng.IntN(3) {
+		d.Target.ASN = append(d.Target.ASN, int64(len(d.Target.ASN)+rng.IntN(2)*10))
+	}
+	if some() {
+		d.Target.Country = "XC"
+	}
+	if some() {
+		d.Scope = &Scope{Successors: some()}
+		if some() {
+			pct := int64(1 + rng.IntN(3))
+			d.Scope.OwnershipPct = &pct
+		}
+	}
+	if imported {
+		d.Source = &Source{List: "ofac-sdn", ID: "36", PublishedOn: date("2026-01-02")}
+		return d
+	}
+	d.Target.Role = "reseller"
+	d.DeterminedOn, d.EffectiveFrom, d.EffectiveUntil = date("2026-12-01"), date("2027-06-01"), date("2028-05-31")
+	if some() {
+		d.ResponseDue = date("2027-01-08")
+	}
+	if some() {
+		d.Measure, d.Target.Schema, d.Target.Role, d.Target.Country = "jurisdiction", "Jurisdiction", "", "XB"
+	}
+	if some() {
+		d.Action = "condition"
+		d.Conditions = []Condition{{"c1", "text"}, {"c2", "text"}}[rng.IntN(2):]
+	}
+	return d
+}
