@@ -1,0 +1,176 @@
+package listimport
+
+import (
+	"cmp"
+	"encoding/hex"
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// Diff plans what makes the register say what the list says. current yields
+// each thread of the list that the register has, ended ones included, in any
+// order; an error of its ends the planning.
+//
+// New on the list: a designation. Target or programme differ: an amendment.
+// Gone from the list: a revocation "delisted". Back on it: a new designation on
+// the old thread. A thread that was revoked for another reason stays as it is,
+// with a note: only a delisting can be reversed (RECORDS.md, revocation).
+//
+// A [*RemovalError] says that more would go than the charter allows.
+func Diff(list *List, current iter.Seq2[Current, error], o Options) (*Plan, error) {
+	if err := list.check(); err != nil {
+		return nil, err
+	}
+	known, err := collect(list, current)
+	if err != nil {
+		return nil, err
+	}
+	d := differ{list: list, opts: o}
+	listed := make(map[string]bool, len(list.Entries))
+	for _, e := range list.Entries {
+		listed[e.ID] = true
+		if err := d.entry(e, known[e.ID]); err != nil {
+			return nil, fmt.Errorf("%s: %w", Thread(list.Name, e.ID), err)
+		}
+	}
+	removed, inForce := 0, 0
+	for id, c := range known {
+		if c.Ended != "" || d.outside(c.Designation.Target) {
+			continue
+		}
+		inForce++
+		if !listed[id] {
+			removed++
+			d.revoke(id, c)
+		}
+	}
+	if err := guard(removed, inForce, o); err != nil {
+		return nil, err
+	}
+	return d.plan(), nil
+}
+
+// collect reads the register's side, by the list's IDs.
+func collect(list *List, current iter.Seq2[Current, error]) (map[string]*Current, error) {
+	known := map[string]*Current{}
+	for c, err := range current {
+		if err != nil {
+			return nil, fmt.Errorf("reading the designations of %s: %w", list.Name, err)
+		}
+		if c.Designation == nil || c.Designation.Source == nil {
+			return nil, fmt.Errorf("%s: %w: it names no source", c.Thread, ErrForeign)
+		}
+		s := c.Designation.Source
+		if s.List != list.Name || c.Thread != Thread(s.List, s.ID) {
+			return nil, fmt.Errorf("%s: %w: its source is %s of %s", c.Thread, ErrForeign, s.ID, s.List)
+		}
+		known[s.ID] = &c
+	}
+	return known, nil
+}
+
+// differ gathers the three kinds of change.
+type differ struct {
+	list *List
+	opts Options
+	out  Plan
+
+	designations, amendments, revocations []change
+}
+
+type change struct {
+	id string
+	Item
+}
+
+// outside tells whether this import leaves such a target alone.
+func (d *differ) outside(t record.Target) bool { return person(t) && !d.opts.Individuals }
+
+func (d *differ) entry(e Entry, c *Current) error {
+	switch {
+	case d.outside(e.Target), c != nil && d.outside(c.Designation.Target):
+		d.out.Outside++
+	case c == nil:
+		d.designate(e, record.ID{})
+	case c.Ended == "delisted":
+		d.designate(e, c.Newest)
+	case c.Ended != "":
+		d.out.Notes = append(d.out.Notes, fmt.Sprintf(
+			"%s is still listed, but its designation was revoked (%s) and cannot be imported again", c.Thread, c.Ended))
+	default:
+		return d.compare(e, c)
+	}
+	return nil
+}
+
+func (d *differ) designate(e Entry, follows record.ID) {
+	d.designations = append(d.designations, change{e.ID, d.item(e, follows, &record.Designation{
+		Measure: "person",
+		Action:  "prohibit",
+		Target:  e.Target,
+		Program: e.Program,
+		Source:  d.list.source(e.ID, d.opts.Published),
+	})})
+}
+
+func (d *differ) compare(e Entry, c *Current) error {
+	am, err := amendment(c.Designation, e)
+	if err != nil {
+		return err
+	}
+	if am == nil {
+		d.out.Unchanged++
+		return nil
+	}
+	am.Reason = "Changed on " + d.list.as(d.opts.Published) + "."
+	am.Source = d.list.source(e.ID, d.opts.Published)
+	d.amendments = append(d.amendments, change{e.ID, d.item(e, c.Newest, am)})
+	return nil
+}
+
+// item is about the entity's source rows.
+func (d *differ) item(e Entry, follows record.ID, p record.Predicate) Item {
+	return Item{
+		Thread:    Thread(d.list.Name, e.ID),
+		Follows:   follows,
+		Subject:   record.Subject{Name: d.list.Name + " " + e.ID + ", source rows", SHA256: e.Digest},
+		Document:  &record.Document{MediaType: "text/csv", Bytes: &e.Bytes},
+		Predicate: p,
+	}
+}
+
+// revoke is about the file in which the entity is no longer found.
+func (d *differ) revoke(id string, c *Current) {
+	f := d.list.Files[0]
+	d.revocations = append(d.revocations, change{id, Item{
+		Thread:   c.Thread,
+		Follows:  c.Newest,
+		Subject:  record.Subject{Name: f.Name, SHA256: f.SHA256},
+		Document: &record.Document{Name: f.Name, MediaType: "text/csv", Bytes: &f.Size},
+		Predicate: &record.Revocation{
+			EffectiveOn: d.opts.Today,
+			Cause:       "delisted",
+			Reason:      "No longer on " + d.list.as(d.opts.Published) + " (file SHA-256 " + hex.EncodeToString(f.SHA256[:]) + ").",
+		},
+	}})
+}
+
+func (d *differ) plan() *Plan {
+	p := d.out
+	p.Designations, p.Amendments, p.Revocations = len(d.designations), len(d.amendments), len(d.revocations)
+	for _, changes := range [][]change{d.designations, d.amendments, d.revocations} {
+		slices.SortFunc(changes, func(a, b change) int { return compareIDs(a.id, b.id) })
+		for _, c := range changes {
+			p.Items = append(p.Items, c.Item)
+		}
+	}
+	return &p
+}
+
+// compareIDs orders decimal numbers by value and anything by length, then bytes.
+func compareIDs(a, b string) int {
+	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
+}

@@ -1,0 +1,341 @@
+package listimport_test
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/listimport"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// small is a list of fictional entries.
+func small(entries ...listimport.Entry) *listimport.List {
+	return &listimport.List{Name: "ofac-sdn", Files: []listimport.File{{Name: "sdn.csv", Size: 3, SHA256: [32]byte{1}}, {Name: "alt.csv"}}, Entries: entries}
+}
+
+func org(id, name string) listimport.Entry {
+	return listimport.Entry{
+		ID: id, Digest: [32]byte{2}, Bytes: 70, Program: []string{"CLOUD-1"},
+		Target: record.Target{Schema: "Organization", Name: name},
+	}
+}
+
+func human(id, name string) listimport.Entry {
+	e := org(id, name)
+	e.Target.Schema = "Person"
+	return e
+}
+
+var anything = listimport.Options{MaxRemovedPercent: 100, Individuals: true, Today: today}
+
+func TestFirstImport(t *testing.T) {
+	published := record.Date{Year: 2026, Month: 11, Day: 20}
+	o := anything
+	o.Published = &published
+	l := small(org("1000", "KESTREL"), org("36", "HARBOUR"))
+	p := plan(t, l, book{}, o)
+	if len(p.Items) != 2 || p.Designations != 2 {
+		t.Fatalf("%+v", p)
+	}
+	if p.Items[0].Thread != "designation/ofac-sdn-36" || p.Items[1].Thread != "designation/ofac-sdn-1000" {
+		t.Errorf("order %s, %s; want by number", p.Items[0].Thread, p.Items[1].Thread)
+	}
+	i := p.Items[0]
+	d := i.Predicate.(*record.Designation)
+	want := &record.Designation{
+		Measure: "person", Action: "prohibit", Target: record.Target{Schema: "Organization", Name: "HARBOUR"}, Program: []string{"CLOUD-1"},
+		Source: &record.Source{List: "ofac-sdn", ID: "36", PublishedOn: &published, Files: []record.SourceFile{
+			{Name: "sdn.csv", SHA256: "01" + strings.Repeat("00", 31)}, {Name: "alt.csv", SHA256: strings.Repeat("00", 32)}}},
+	}
+	if !reflect.DeepEqual(d, want) {
+		t.Errorf("\n got %+v\nwant %+v", d, want)
+	}
+	if i.Subject.SHA256 != l.Entries[1].Digest || *i.Document.Bytes != 70 || !i.Follows.IsZero() {
+		t.Errorf("item %+v", i)
+	}
+	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	s := i.Statement(record.ID{9}, "authority", at)
+	if s.Kind != record.KindDesignation || s.Ledger != (record.ID{9}) || s.Issuer != "authority" || s.IssuedAt != at || s.Thread != i.Thread || s.Predicate != i.Predicate {
+		t.Errorf("statement %+v", s)
+	}
+}
+
+func TestGoneAndBack(t *testing.T) {
+	b := book{}
+	one, two := org("1", "KESTREL"), org("2", "HARBOUR")
+	b.apply(t, plan(t, small(one, two), b, anything).Items...)
+
+	gone := plan(t, small(one), b, anything)
+	if len(gone.Items) != 1 || gone.Revocations != 1 || gone.Unchanged != 1 {
+		t.Fatalf("%+v", gone)
+	}
+	r := gone.Items[0].Predicate.(*record.Revocation)
+	if r.Cause != "delisted" || r.EffectiveOn != today || !strings.HasPrefix(r.Reason, "No longer on ofac-sdn as in these files (file SHA-256 01") {
+		t.Errorf("%+v", r)
+	}
+	if gone.Items[0].Subject != (record.Subject{Name: "sdn.csv", SHA256: [32]byte{1}}) {
+		t.Errorf("subject %+v", gone.Items[0].Subject)
+	}
+	b.apply(t, gone.Items...)
+	if again := plan(t, small(one), b, anything); len(again.Items) != 0 {
+		t.Fatalf("again: %+v", again)
+	}
+
+	back := plan(t, small(one, two), b, anything)
+	if back.Designations != 1 || back.Items[0].Follows != b["designation/ofac-sdn-2"].Newest {
+		t.Fatalf("back: %+v", back)
+	}
+	b.apply(t, back.Items...)
+	b.equals(t, small(one, two), true)
+}
+
+func TestRevokedForGood(t *testing.T) {
+	for _, cause := range []string{"lifted", "error", "court-order", "superseded"} {
+		b := book{}
+		l := small(org("1", "KESTREL"))
+		b.apply(t, plan(t, l, b, anything).Items...)
+		c := b["designation/ofac-sdn-1"]
+		c.Ended = cause
+		b["designation/ofac-sdn-1"] = c
+		p := plan(t, l, b, anything)
+		if len(p.Items) != 0 || len(p.Notes) != 1 || !strings.Contains(p.Notes[0], "revoked ("+cause+")") {
+			t.Errorf("%s: %+v", cause, p)
+		}
+		if p := plan(t, small(org("2", "HARBOUR")), b, anything); p.Revocations != 0 {
+			t.Errorf("%s: revoked again", cause)
+		}
+	}
+}
+
+func TestOnlyTargetAndProgramCount(t *testing.T) {
+	b := book{}
+	b.apply(t, plan(t, small(org("1", "KESTREL")), b, anything).Items...)
+	same := small(org("1", "KESTREL"))
+	same.Files[0].SHA256 = [32]byte{77}
+	same.Entries[0].Digest = [32]byte{78}
+	o := anything
+	o.Published = &today
+	if p := plan(t, same, b, o); len(p.Items) != 0 || p.Unchanged != 1 {
+		t.Errorf("other files, same words: %+v", p)
+	}
+}
+
+func TestAmendments(t *testing.T) {
+	base := org("1", "KESTREL")
+	base.Target.Alias = []record.Alias{{Name: "KH", Type: "aka"}, {Name: "KC", Type: "fka"}}
+	base.Target.Address = []record.Address{{Full: "1 Harbour Road"}, {Full: "Port Kestrel", Country: "XB"}}
+	base.Target.Country = "XB"
+	for _, c := range []struct {
+		name   string
+		typ    string
+		change func(*listimport.Entry)
+	}{
+		{"name", "target-detail", func(e *listimport.Entry) { e.Target.Name = "KESTREL II" }},
+		{"schema", "target-detail", func(e *listimport.Entry) { e.Target.Schema = "Vessel" }},
+		{"country", "target-detail", func(e *listimport.Entry) { e.Target.Country = "XC" }},
+		{"no country", "target-detail", func(e *listimport.Entry) { e.Target.Country = "" }},
+		{"program", "correction", func(e *listimport.Entry) { e.Program = []string{"CLOUD-2", "CLOUD-1"} }},
+		{"other program", "correction", func(e *listimport.Entry) { e.Program = []string{"CLOUD-2"} }},
+		{"one more alias", "alias", func(e *listimport.Entry) {
+			e.Target.Alias = append(e.Target.Alias, record.Alias{Name: "K", Type: "aka"})
+		}},
+		{"an alias less", "alias", func(e *listimport.Entry) { e.Target.Alias = e.Target.Alias[1:] }},
+		{"no aliases", "alias", func(e *listimport.Entry) { e.Target.Alias = nil }},
+		{"an alias of another type", "alias", func(e *listimport.Entry) {
+			e.Target.Alias = []record.Alias{{Name: "KH", Type: "nka"}, {Name: "KC", Type: "fka"}}
+		}},
+		{"address", "target-detail", func(e *listimport.Entry) {
+			e.Target.Address = []record.Address{{Full: "1 Harbour Road", Country: "XC"}}
+		}},
+		{"no address", "target-detail", func(e *listimport.Entry) { e.Target.Address = nil }},
+		{"name and alias", "correction", func(e *listimport.Entry) {
+			e.Target.Name = "KH"
+			e.Target.Alias = []record.Alias{{Name: "KESTREL", Type: "fka"}}
+		}},
+		{"everything", "correction", func(e *listimport.Entry) { *e = org("1", "ANOTHER"); e.Program = []string{"X"} }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := book{}
+			b.apply(t, plan(t, small(base), b, anything).Items...)
+			changed := base
+			changed.Digest = [32]byte{5}
+			c.change(&changed)
+			l := small(changed)
+			p := plan(t, l, b, anything)
+			if len(p.Items) != 1 || p.Amendments != 1 {
+				t.Fatalf("%+v", p)
+			}
+			am := p.Items[0].Predicate.(*record.Amendment)
+			if am.Type != c.typ {
+				t.Errorf("type %s, want %s", am.Type, c.typ)
+			}
+			if am.Source == nil || am.Source.ID != "1" || am.Reason == "" || am.Reopens || am.ResponseDue != nil {
+				t.Errorf("%+v", am)
+			}
+			if p.Items[0].Subject.SHA256 != changed.Digest || p.Items[0].Follows != b["designation/ofac-sdn-1"].Newest {
+				t.Errorf("item %+v", p.Items[0])
+			}
+			b.apply(t, p.Items...)
+			b.equals(t, l, true)
+			if again := plan(t, l, b, anything); len(again.Items) != 0 {
+				t.Errorf("again: %+v", again.Items[0].Predicate)
+			}
+		})
+	}
+}
+
+// The order of a list's rows is no change: aliases, addresses and programmes are sets.
+func TestOrderIsNoChange(t *testing.T) {
+	e := org("1", "KESTREL")
+	e.Target.Alias = []record.Alias{{Name: "A", Type: "aka"}, {Name: "B", Type: "aka"}}
+	e.Program = []string{"X", "Y"}
+	b := book{}
+	b.apply(t, plan(t, small(e), b, anything).Items...)
+	e.Target.Alias = []record.Alias{e.Target.Alias[1], e.Target.Alias[0]}
+	e.Program = []string{"Y", "X"}
+	if p := plan(t, small(e), b, anything); len(p.Items) != 0 {
+		t.Errorf("%+v", p.Items[0].Predicate)
+	}
+}
+
+// What designators added to an imported thread and no list says stays.
+func TestWhatTheListDoesNotSayStays(t *testing.T) {
+	b := book{}
+	b.apply(t, plan(t, small(org("1", "KESTREL")), b, anything).Items...)
+	c := b["designation/ofac-sdn-1"]
+	enriched := *c.Designation
+	enriched.Target.Domain, enriched.Target.ASN = []string{"kestrel.example"}, []int64{64511}
+	enriched.Target.LEI, enriched.Target.RegistrationNumber = "9999DOCKETDEMO000118", "0048213"
+	c.Designation = &enriched
+	b["designation/ofac-sdn-1"] = c
+	if p := plan(t, small(org("1", "KESTREL")), b, anything); len(p.Items) != 0 {
+		t.Errorf("%+v", p.Items[0].Predicate)
+	}
+	b.apply(t, plan(t, small(org("1", "HARBOUR")), b, anything).Items...)
+	got := b["designation/ofac-sdn-1"].Designation.Target
+	want := enriched.Target
+	want.Name = "HARBOUR"
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("\n got %+v\nwant %+v", got, want)
+	}
+}
+
+func TestIndividuals(t *testing.T) {
+	without := anything
+	without.Individuals = false
+	l := small(org("1", "KESTREL"), human("2", "HARBOUR, Jane"))
+	b := book{}
+	p := plan(t, l, b, without)
+	if len(p.Items) != 1 || p.Outside != 1 {
+		t.Fatalf("without: %+v", p)
+	}
+	b.apply(t, p.Items...)
+	b.apply(t, plan(t, l, b, anything).Items...)
+	b.equals(t, l, true)
+
+	// Persons in the register stay as they are, changed or gone.
+	changed := small(org("1", "KESTREL"), human("2", "HARBOUR, J."))
+	for _, l := range []*listimport.List{small(org("1", "KESTREL")), changed} {
+		if p := plan(t, l, b, without); len(p.Items) != 0 {
+			t.Errorf("without: %+v", p.Items[0])
+		}
+	}
+	// An entry that turns from one into the other is outside too, either way.
+	turned := small(human("1", "KESTREL"), org("2", "HARBOUR"))
+	if p := plan(t, turned, b, without); len(p.Items) != 0 || p.Outside != 2 {
+		t.Errorf("turned: %+v", p)
+	}
+	if p := plan(t, turned, b, anything); p.Amendments != 2 {
+		t.Errorf("turned, with individuals: %+v", p)
+	}
+}
+
+func TestRemovalGuard(t *testing.T) {
+	var entries []listimport.Entry
+	for i := range 100 {
+		entries = append(entries, org(fmt.Sprint(i+1), "KESTREL"))
+		entries = append(entries, human(fmt.Sprint(i+1001), "HARBOUR"))
+	}
+	all := small(entries...)
+	b := book{}
+	b.apply(t, plan(t, all, b, anything).Items...)
+	for _, c := range []struct {
+		individuals bool
+		gone        int // entries from the front: an organisation, a person, …
+		allow       int
+		percent     int64
+		want        string
+	}{
+		{true, 4, 0, 2, ""},
+		{true, 5, 0, 2, "5 of 200 would go (2.5 %, limit 2 %); if true: --allow-removed 5"},
+		{true, 5, 4, 2, "5 of 200 would go (2.5 %, limit 2 %); if true: --allow-removed 5"},
+		{true, 5, 5, 2, ""},
+		{true, 5, 6, 2, ""},
+		{true, 1, 0, 0, "1 of 200 would go (0.5 %, limit 0 %); if true: --allow-removed 1"},
+		{true, 0, 0, 0, ""},
+		{false, 4, 0, 2, ""}, // two organisations of a hundred
+		{false, 6, 0, 2, "3 of 100 would go (3.0 %, limit 2 %); if true: --allow-removed 3"},
+		{false, 6, 3, 2, ""},
+	} {
+		_, err := listimport.Diff(small(entries[c.gone:]...), b.all(), listimport.Options{
+			Individuals: c.individuals, AllowRemoved: c.allow, MaxRemovedPercent: c.percent, Today: today})
+		got := ""
+		if err != nil {
+			got = err.Error()
+		}
+		if got != c.want {
+			t.Errorf("%+v:\n got %s", c, got)
+		}
+		if removal := new(listimport.RemovalError); err != nil && !errors.As(err, &removal) {
+			t.Errorf("%T is no RemovalError", err)
+		}
+	}
+}
+
+func TestRemovalErrorWords(t *testing.T) {
+	for want, e := range map[string]listimport.RemovalError{
+		"261 of 7,379 would go (3.5 %, limit 2 %); if true: --allow-removed 261":             {261, 7379, 2},
+		"184 of 3,534 would go (5.2 %, limit 2 %); if true: --allow-removed 184":             {184, 3534, 2},
+		"20,001 of 1,000,000 would go (2.0001 %, limit 2 %); if true: --allow-removed 20001": {20001, 1000000, 2},
+	} {
+		if got := e.Error(); got != want {
+			t.Errorf("\n got %s\nwant %s", got, want)
+		}
+	}
+}
+
+func TestListsThatCannotBePlanned(t *testing.T) {
+	l := small(org("1", "KESTREL"))
+	foreign := func(c listimport.Current) iter.Seq2[listimport.Current, error] {
+		return func(yield func(listimport.Current, error) bool) { yield(c, nil) }
+	}
+	d := func(list, id string) *record.Designation {
+		return &record.Designation{Source: &record.Source{List: list, ID: id}}
+	}
+	broken := errors.New("broken disk")
+	for _, c := range []struct {
+		name    string
+		list    *listimport.List
+		current iter.Seq2[listimport.Current, error]
+		want    string
+		is      error
+	}{
+		{"empty", small(), book{}.all(), "the list is empty", nil},
+		{"twice", small(org("1", "A"), org("1", "B")), book{}.all(), "1 stands twice on the list", nil},
+		{"no thread", small(org("A b", "A")), book{}.all(), `"A b" cannot name a thread`, nil},
+		{"no source", l, foreign(listimport.Current{Thread: "designation/ofac-sdn-1", Designation: &record.Designation{}}), "it names no source", listimport.ErrForeign},
+		{"other list", l, foreign(listimport.Current{Thread: "designation/ofac-cons-1", Designation: d("ofac-cons", "1")}), "its source is 1 of ofac-cons", listimport.ErrForeign},
+		{"other thread", l, foreign(listimport.Current{Thread: "designation/ofac-sdn-2", Designation: d("ofac-sdn", "1")}), "its source is 1 of ofac-sdn", listimport.ErrForeign},
+		{"register fails", l, func(yield func(listimport.Current, error) bool) { yield(listimport.Current{}, broken) }, "reading the designations of ofac-sdn: broken disk", broken},
+	} {
+		_, err := listimport.Diff(c.list, c.current, anything)
+		if err == nil || !strings.Contains(err.Error(), c.want) || c.is != nil && !errors.Is(err, c.is) {
+			t.Errorf("%s: got %v, want %s", c.name, err, c.want)
+		}
+	}
+}

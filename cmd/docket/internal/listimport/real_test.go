@@ -1,0 +1,168 @@
+package listimport_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/listimport"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/ofac"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// shared is where the public data lie beside the checkout; they are read there
+// and never copied.
+const shared = "../../../../../shared/data"
+
+// year reads one edition of OFAC's SDN list.
+func year(t testing.TB, year string) *listimport.List {
+	t.Helper()
+	if _, err := os.Stat(shared); os.IsNotExist(err) {
+		t.Skipf("no public data in %s: the real lists are not imported", shared)
+	}
+	var files [3]ofac.File
+	for i, name := range []string{"sdn.csv", "add.csv", "alt.csv"} {
+		f, err := os.Open(filepath.Join(shared, "ofac-"+year, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		files[i] = ofac.File{Name: name, Reader: f}
+	}
+	l, err := ofac.Read(ofac.SDN, files[0], files[1], files[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// The 2019 list, then the change to 2021: refused first, then allowed; then the
+// register says exactly what the 2021 list says, and importing it again says
+// nothing. Of 843 entities whose rows differ (836 of them in the primary file)
+// 354 differ in what a record carries; 487 differ in their remarks alone, one in a
+// vessel's type, one in a row's number.
+func TestRealChange(t *testing.T) {
+	before, after := year(t, "2019"), year(t, "2021")
+	for _, c := range []struct {
+		individuals                                      bool
+		first, designations, amendments, removed, living int
+		refusal                                          string
+	}{
+		{true, 7379, 1858, 354, 261, 8976, "261 of 7,379 would go (3.5 %, limit 2 %); if true: --allow-removed 261"},
+		{false, 3534, 1006, 295, 184, 4356, "184 of 3,534 would go (5.2 %, limit 2 %); if true: --allow-removed 184"},
+	} {
+		t.Run(fmt.Sprintf("individuals=%v", c.individuals), func(t *testing.T) {
+			o := listimport.Options{Individuals: c.individuals, MaxRemovedPercent: 2, Today: today}
+			b := book{}
+			first := plan(t, before, b, o)
+			if first.Designations != c.first || len(first.Items) != c.first {
+				t.Errorf("first import: %d designations of %d items", first.Designations, len(first.Items))
+			}
+			b.apply(t, first.Items...)
+			b.equals(t, before, c.individuals)
+			if p := plan(t, before, b, o); len(p.Items) != 0 {
+				t.Errorf("the same again: %d items", len(p.Items))
+			}
+
+			_, err := listimport.Diff(after, b.all(), o)
+			if removal := new(listimport.RemovalError); !errors.As(err, &removal) || err.Error() != c.refusal {
+				t.Fatalf("got  %v\nwant %s", err, c.refusal)
+			}
+			o.AllowRemoved = c.removed - 1
+			if _, err := listimport.Diff(after, b.all(), o); err == nil {
+				t.Error("one less than needed was enough")
+			}
+			o.AllowRemoved = c.removed
+			change := plan(t, after, b, o)
+			if change.Designations != c.designations || change.Amendments != c.amendments || change.Revocations != c.removed {
+				t.Errorf("change: %d designations, %d amendments, %d revocations", change.Designations, change.Amendments, change.Revocations)
+			}
+			resume(t, after, b, o, change)
+			b.apply(t, change.Items...)
+			b.equals(t, after, c.individuals)
+			if b.living() != c.living {
+				t.Errorf("%d in force, want %d", b.living(), c.living)
+			}
+			o.AllowRemoved = 0
+			if p := plan(t, after, b, o); len(p.Items) != 0 {
+				t.Errorf("the same again: %d items", len(p.Items))
+			}
+		})
+	}
+}
+
+// resume interrupts the import of p at random places: what was planned anew is
+// what was left, item by item.
+func resume(t *testing.T, l *listimport.List, b book, o listimport.Options, p *listimport.Plan) {
+	seed := uint64(20210707)
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	cuts := []int{1, p.Designations, p.Designations + p.Amendments, len(p.Items)}
+	for range 3 {
+		cuts = append(cuts, rnd.IntN(len(p.Items)))
+	}
+	for _, cut := range cuts {
+		half := maps.Clone(b)
+		half.apply(t, p.Items[:cut]...)
+		rest := plan(t, l, half, o)
+		if len(rest.Items) != len(p.Items)-cut || len(rest.Items) > 0 && !reflect.DeepEqual(rest.Items, p.Items[cut:]) {
+			t.Errorf("after %d of %d: %d items, not the ones that were left (seed %d)", cut, len(p.Items), len(rest.Items), seed)
+		}
+	}
+	// Pipelined records can be admitted out of order: any subset will do.
+	half, left := maps.Clone(b), 0
+	for _, i := range p.Items {
+		if rnd.IntN(2) == 0 {
+			half.apply(t, i)
+		} else {
+			left++
+		}
+	}
+	rest := plan(t, l, half, o)
+	if len(rest.Items) != left {
+		t.Errorf("after a random half: %d items, want %d (seed %d)", len(rest.Items), left, seed)
+	}
+	half.apply(t, rest.Items...)
+	half.equals(t, l, o.Individuals)
+}
+
+// Every record of both imports obeys its kind's rules and fits into an entry.
+func TestRealRecordsFit(t *testing.T) {
+	published := record.Date{Year: 2021, Month: time.July, Day: 7}
+	o := listimport.Options{Individuals: true, MaxRemovedPercent: 100, Published: &published, Today: today}
+	b := book{}
+	at := time.Date(2026, 11, 23, 18, 19, 4, 123e6, time.UTC)
+	largest, thread := 0, ""
+	for _, l := range []*listimport.List{year(t, "2019"), year(t, "2021")} {
+		p := plan(t, l, b, o)
+		for _, i := range p.Items {
+			payload, err := record.EncodeStatement(i.Statement(record.ID{1}, "authority", at))
+			if err != nil {
+				t.Fatalf("%s: %v", i.Thread, err)
+			}
+			if len(payload) > largest {
+				largest, thread = len(payload), i.Thread
+			}
+		}
+		b.apply(t, p.Items...)
+	}
+	if limit := record.MaxPayload(record.AlgEd25519); largest > limit {
+		t.Errorf("%s has %d bytes, the limit is %d", thread, largest, limit)
+	}
+	t.Logf("the largest record: %s, %d bytes", thread, largest)
+}
+
+func BenchmarkDiff(b *testing.B) {
+	before, after := year(b, "2019"), year(b, "2021")
+	o := listimport.Options{Individuals: true, MaxRemovedPercent: 100, Today: today}
+	register := book{}
+	register.apply(b, plan(b, before, register, o).Items...)
+	for b.Loop() {
+		plan(b, after, register, o)
+	}
+}

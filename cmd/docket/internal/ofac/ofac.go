@@ -1,0 +1,151 @@
+// Package ofac reads the lists that the U.S. Treasury's Office of Foreign Assets
+// Control publishes as three CSV files each: names, addresses, aliases (its
+// "SDN file format"; the consolidated non-SDN list has the same layout).
+//
+// It is strict, because what it reads becomes signed records: a file that is
+// empty, cut off, another one, or does not fit its companions is an error that
+// names file and line. It takes names, kinds, programmes, aliases and
+// addresses. Remarks stay out whole: they mix dates of birth and document
+// numbers into free text (RECORDS.md "No customer data").
+package ofac
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/listimport"
+)
+
+// The lists and their names in a charter's imports.
+const (
+	SDN          = "ofac-sdn"  // sdn.csv, add.csv, alt.csv
+	Consolidated = "ofac-cons" // cons_prim.csv, cons_add.csv, cons_alt.csv
+)
+
+// ListOf is the list that a primary file belongs to, by OFAC's file names.
+func ListOf(primary string) string {
+	if strings.HasPrefix(strings.ToLower(primary), "cons") {
+		return Consolidated
+	}
+	return SDN
+}
+
+// File is one of a list's files. Name is its base name: it goes into records and errors.
+type File struct {
+	Name   string
+	Reader io.Reader
+}
+
+// Read reads a list from its three files, each once, in this order. The entries
+// are in the order of the primary file; nothing is returned beside an error.
+func Read(list string, sdn, add, alt File) (*listimport.List, error) {
+	r := reader{list: &listimport.List{Name: list}, at: map[string]int{}}
+	for _, step := range []struct {
+		table
+		File
+		row func(s *scanner, ent string) error
+	}{
+		{primary, sdn, r.entity},
+		{addresses, add, r.address},
+		{aliases, alt, r.alias},
+	} {
+		s := newScanner(step.table, step.File)
+		if err := s.rows(func(ent string) error { return step.row(s, ent) }); err != nil {
+			return nil, err
+		}
+		if err := r.close(s); err != nil {
+			return nil, err
+		}
+	}
+	return r.finish(), nil
+}
+
+// reader gathers the rows of each entity over the files.
+type reader struct {
+	list     *listimport.List
+	entities []*entity
+	at       map[string]int // index in entities by OFAC's number
+	unmarked []string       // files that were read without their end mark
+}
+
+func (r *reader) entity(s *scanner, ent string) error {
+	if i, known := r.at[ent]; known {
+		return fmt.Errorf("entity %s stands here again, first on line %d: %s was damaged or two were joined, download it again",
+			ent, r.entities[i].line, s.name)
+	}
+	e, err := newEntity(ent, s)
+	if err != nil {
+		return err
+	}
+	r.at[ent] = len(r.entities)
+	r.entities = append(r.entities, e)
+	return nil
+}
+
+func (r *reader) address(s *scanner, ent string) error {
+	e, err := r.owner(s, ent)
+	if err != nil {
+		return err
+	}
+	return e.addAddress(s)
+}
+
+func (r *reader) alias(s *scanner, ent string) error {
+	e, err := r.owner(s, ent)
+	if err != nil {
+		return err
+	}
+	return e.addAlias(s)
+}
+
+// owner is the entity that a row of a companion file is about.
+func (r *reader) owner(s *scanner, ent string) (*entity, error) {
+	i, known := r.at[ent]
+	if !known {
+		return nil, fmt.Errorf("orphan row: entity %s is not in %s: the files are not of one day or one is cut off, download all three again",
+			ent, r.list.Files[0].Name)
+	}
+	return r.entities[i], nil
+}
+
+// close keeps what the records say about the file, and judges a trimmed copy.
+func (r *reader) close(s *scanner) error {
+	f := listimport.File{Name: s.name, Size: s.size}
+	s.sum.Sum(f.SHA256[:0])
+	r.list.Files = append(r.list.Files, f)
+	if s.unmarked {
+		r.unmarked = append(r.unmarked, s.name)
+	}
+	if len(r.unmarked) == 0 {
+		return nil
+	}
+	// Whoever trims one file of a list trims all; one alone was cut.
+	if len(r.unmarked) < len(r.list.Files) {
+		return fmt.Errorf("%s: the end mark (a last line 0x1A) is missing, and not in its companions: it is cut off, download all three again",
+			r.unmarked[0])
+	}
+	if s.table != addresses {
+		return nil
+	}
+	// Without end marks the two files vouch for each other: OFAC writes an
+	// address row for each entity, an empty one at least.
+	for _, e := range r.entities {
+		if !e.located {
+			return fmt.Errorf("%s: no row for entity %s, and no end mark (a last line 0x1A) in %s: a file is cut off, download all three again",
+				s.name, e.id, strings.Join(r.unmarked, ", "))
+		}
+	}
+	return nil
+}
+
+func (r *reader) finish() *listimport.List {
+	for _, name := range r.unmarked {
+		r.list.Notes = append(r.list.Notes, name+": no end mark: a converted copy, trimmed at its end. "+
+			"If it was cut exactly between two rows, that cannot be seen")
+	}
+	for _, e := range r.entities {
+		r.list.Entries = append(r.list.Entries, e.entry())
+	}
+	return r.list
+}

@@ -1,0 +1,239 @@
+package ofac
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/listimport"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// names are the small list's files in reading order.
+var names = [3]string{"sdn.csv", "add.csv", "alt.csv"}
+
+// small reads testdata: fictional parties, each quirk of the format once.
+func small(t testing.TB) (texts [3]string) {
+	t.Helper()
+	for i, name := range names {
+		b, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[i] = string(b)
+	}
+	return texts
+}
+
+func readTexts(texts [3]string) (*listimport.List, error) {
+	var f [3]File
+	for i, text := range texts {
+		f[i] = File{names[i], strings.NewReader(text)}
+	}
+	return Read(SDN, f[0], f[1], f[2])
+}
+
+func TestReadSmallList(t *testing.T) {
+	texts := small(t)
+	list, err := readTexts(texts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []struct {
+		id      string
+		program []string
+		target  record.Target
+	}{
+		{"101", []string{"CUBA"}, record.Target{
+			Schema: "Organization", Name: "AEROKESTREL AIRLINES", Country: "CU",
+			Address: []record.Address{{Full: "Havana", Country: "CU"}},
+		}},
+		{"102", []string{"NPWMD", "IFSR"}, record.Target{
+			Schema: "Organization", Name: `KESTREL HOSTING "KH" FZ-LLC`,
+			Alias: []record.Alias{{Name: "KESTREL CLOUD", Type: "aka"}, {Name: "КЕСТРЕЛ ХОСТИНГ", Type: "fka"}},
+			Address: []record.Address{
+				{Full: `1 Harbour Road, Building "B", Port Kestrel 10000, Kestrel Islands`},
+				{Full: "PO Box 7", Country: "MM"},
+			},
+		}},
+		{"205", []string{"SDGT"}, record.Target{
+			Schema: "Person", Name: "HARBOUR, Jane Doe",
+			Alias:   []record.Alias{{Name: "HARBOR, J.", Type: "nka"}},
+			Address: []record.Address{{Full: "undetermined"}},
+		}},
+		{"310", []string{"DPRK4"}, record.Target{Schema: "Vessel", Name: "MV KESTREL", Country: "KP"}},
+		{"411", []string{"SDGT", "IFSR"}, record.Target{Schema: "Airplane", Name: "EP-KST"}},
+	}
+	if len(list.Entries) != len(want) {
+		t.Fatalf("%d entries, want %d", len(list.Entries), len(want))
+	}
+	for i, w := range want {
+		got := list.Entries[i]
+		if got.ID != w.id || !reflect.DeepEqual(got.Program, w.program) || !reflect.DeepEqual(got.Target, w.target) {
+			t.Errorf("entry %d:\n got %s %v %+v\nwant %s %v %+v", i, got.ID, got.Program, got.Target, w.id, w.program, w.target)
+		}
+		if rows := rowsOf(texts, w.id); got.Digest != sha256.Sum256([]byte(rows)) || got.Bytes != int64(len(rows)) {
+			t.Errorf("entry %s: the digest is not of its %d bytes of rows", w.id, len(rows))
+		}
+	}
+	for i, f := range list.Files {
+		if f.Name != names[i] || f.Size != int64(len(texts[i])) || f.SHA256 != sha256.Sum256([]byte(texts[i])) {
+			t.Errorf("file %d: %+v", i, f)
+		}
+	}
+	if len(list.Notes) > 0 {
+		t.Errorf("notes: %q", list.Notes)
+	}
+}
+
+// rowsOf cuts an entity's rows out of the files the naive way.
+func rowsOf(texts [3]string, id string) string {
+	var rows strings.Builder
+	for _, text := range texts {
+		for line := range strings.Lines(text) {
+			if strings.HasPrefix(line, id+",") {
+				rows.WriteString(line)
+			}
+		}
+	}
+	return rows.String()
+}
+
+func TestNothingOfRemarksGetsIn(t *testing.T) {
+	list, err := readTexts(small(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range list.Entries {
+		for _, secret := range []string{"1970", "Passport", "X0000000", "0048213", "IMO"} {
+			if s := strings.Join(append(e.Program, e.Target.Name, e.Target.RegistrationNumber), " "); strings.Contains(s, secret) {
+				t.Errorf("%s carries %q: %s", e.ID, secret, s)
+			}
+		}
+	}
+}
+
+func TestConvertedCopies(t *testing.T) {
+	texts := small(t)
+	whole, err := readTexts(texts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copies := map[string]struct {
+		convert func(string) string
+		notes   int
+	}{
+		"LF":                      {toLF, 0},
+		"LF, line end after mark": {func(s string) string { return toLF(s) + "\n" }, 0},
+		"line end after mark":     {func(s string) string { return s + "\r\n" }, 0},
+		"byte order mark":         {func(s string) string { return "\xEF\xBB\xBF" + s }, 0},
+		"LF, trimmed":             {func(s string) string { return strings.TrimRight(toLF(s), "\n\x1a ") }, 3},
+		"LF, trimmed into null": {func(s string) string {
+			s = strings.TrimRight(toLF(s), "\n\x1a ")
+			return strings.TrimSuffix(s, "-")
+		}, 3},
+	}
+	for name, c := range copies {
+		list, err := readTexts([3]string{c.convert(texts[0]), c.convert(texts[1]), c.convert(texts[2])})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for i, e := range list.Entries {
+			if w := whole.Entries[i]; !reflect.DeepEqual(e.Target, w.Target) || !reflect.DeepEqual(e.Program, w.Program) {
+				t.Errorf("%s: %+v, want %+v", name, e.Target, w.Target)
+			}
+		}
+		if len(list.Notes) != c.notes {
+			t.Errorf("%s: notes %q, want %d", name, list.Notes, c.notes)
+		}
+	}
+}
+
+func toLF(s string) string { return strings.ReplaceAll(s, "\r\n", "\n") }
+
+func TestText(t *testing.T) {
+	texts := small(t)
+	for written, want := range map[string]string{
+		"CAF\xC9 KESTREL":             "CAFÉ KESTREL", // Windows-1252
+		"CAFÉ KESTREL":                "CAFÉ KESTREL",
+		"CAFE\u0301 KESTREL":          "CAFÉ KESTREL", // not NFC
+		" PADDED\tKESTREL\u0085 ":     "PADDED KESTREL",
+		"KESTREL\u202E\u200F REVERSE": "KESTREL REVERSE",
+		"\u0391\u0395\u03A1\u039F":    "ΑΕΡΟ",
+	} {
+		x := texts
+		x[0] = strings.Replace(x[0], "AEROKESTREL AIRLINES", written, 1)
+		list, err := readTexts(x)
+		if err != nil {
+			t.Errorf("%q: %v", written, err)
+			continue
+		}
+		if got := list.Entries[0].Target.Name; got != want {
+			t.Errorf("%q was read as %q, want %q", written, got, want)
+		}
+		if rows := rowsOf(x, "101"); list.Entries[0].Digest != sha256.Sum256([]byte(rows)) {
+			t.Errorf("%q: the digest is not of the bytes as published", written)
+		}
+	}
+}
+
+func TestListOf(t *testing.T) {
+	for name, want := range map[string]string{"sdn.csv": SDN, "cons_prim.csv": Consolidated, "CONS_PRIM.CSV": Consolidated, "x.csv": SDN} {
+		if got := ListOf(name); got != want {
+			t.Errorf("ListOf(%q) = %q, want %q", name, got, want)
+		}
+	}
+}
+
+func FuzzRow(f *testing.F) {
+	for _, text := range small(f) {
+		for line := range strings.Lines(text) {
+			f.Add(strings.TrimRight(line, "\r\n"))
+		}
+	}
+	for _, line := range []string{"", ",", `"`, `""`, `"a""b",-0-`, `-0-,-0- ,0`, `a"b`, `"a"b`, "1,", ",1"} {
+		f.Add(line)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		row, err := parseRow(line)
+		if err != nil {
+			return
+		}
+		if got := formatRow(row); got != line {
+			t.Fatalf("parse and format made %q of %q", got, line)
+		}
+		for _, field := range row {
+			if v := field.value(); v != clean(v) {
+				t.Fatalf("%q is not clean", v)
+			}
+		}
+	})
+}
+
+// FuzzRead: whatever the bytes, Read gives a list that fits its files or an error.
+func FuzzRead(f *testing.F) {
+	texts := small(f)
+	f.Add([]byte(texts[0]), []byte(texts[1]), []byte(texts[2]))
+	f.Add([]byte(toLF(texts[0])), []byte(toLF(texts[1])), []byte(strings.TrimRight(toLF(texts[2]), "\n\x1a")))
+	f.Fuzz(func(t *testing.T, sdn, add, alt []byte) {
+		list, err := Read(SDN, File{"sdn.csv", bytes.NewReader(sdn)}, File{"add.csv", bytes.NewReader(add)}, File{"alt.csv", bytes.NewReader(alt)})
+		if err != nil {
+			return
+		}
+		var rows int64
+		for _, e := range list.Entries {
+			rows += e.Bytes
+			if e.Target.Name == "" || e.Target.Schema == "" {
+				t.Fatalf("%+v", e)
+			}
+		}
+		if all := int64(len(sdn) + len(add) + len(alt)); rows > all {
+			t.Fatalf("%d bytes of rows in %d bytes of files", rows, all)
+		}
+	})
+}

@@ -1,0 +1,208 @@
+package ofac
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"strings"
+)
+
+// endMark is the last line of each file of OFAC's, the end-of-file character of
+// CP/M and DOS. It is the only thing that tells a whole file from a cut one.
+const endMark = 0x1A
+
+// maxLine bounds a row, in bytes. The longest seen has 1.2 kB.
+const maxLine = 64 << 10
+
+// A table is one of the three files: what its rows must look like.
+type table struct {
+	what    string // for people
+	usual   string // the file's usual name
+	columns int
+}
+
+var (
+	primary   = table{"the primary file", "sdn.csv", 12}
+	addresses = table{"the address file", "add.csv", 6}
+	aliases   = table{"the alias file", "alt.csv", 5}
+	tables    = []table{primary, addresses, aliases}
+)
+
+// A scanner reads one file, row by row, and hashes all of it.
+type scanner struct {
+	table
+	name string
+	in   *bufio.Reader
+	sum  hash.Hash
+	size int64
+
+	line     int    // number of the current line, from 1
+	lineEnd  string // of the first line, and so of all; empty before it
+	row      []field
+	raw      []byte // the current row with its line end; valid until the next call of next
+	unmarked bool   // the file ended without an end mark, as a trimmed copy does
+}
+
+func newScanner(t table, f File) *scanner {
+	s := &scanner{table: t, name: f.Name, sum: sha256.New()}
+	s.in = bufio.NewReaderSize(io.TeeReader(f.Reader, s.sum), maxLine)
+	return s
+}
+
+// next reads the next row into s.row and s.raw; io.EOF after the last one.
+func (s *scanner) next() error {
+	if s.unmarked {
+		return io.EOF
+	}
+	if s.line == 0 {
+		if err := s.begin(); err != nil {
+			return err
+		}
+	}
+	raw, err := s.in.ReadSlice('\n')
+	s.size += int64(len(raw))
+	s.line++
+	switch {
+	case err != nil && err != io.EOF && err != bufio.ErrBufferFull:
+		return fmt.Errorf("reading %s: %w", s.name, err)
+	case err == bufio.ErrBufferFull:
+		return s.errorf("the line is longer than %d bytes: this is not %s of OFAC's", maxLine, s.what)
+	case len(raw) > 0 && raw[0] == endMark:
+		return s.end(raw[1:])
+	case len(raw) == 0:
+		return s.errorf("%w", s.cut())
+	}
+	line, err := s.split(raw)
+	if err != nil {
+		return s.errorf("%w", err)
+	}
+	return s.parse(line, raw)
+}
+
+// begin looks at the beginning of the file, where a wrong one gives itself away.
+func (s *scanner) begin() error {
+	const bom = "\xEF\xBB\xBF" // of the file, not of its first row
+	head, err := s.in.Peek(512)
+	if err != nil && err != io.EOF {
+		return fmt.Errorf("reading %s: %w", s.name, err)
+	}
+	if bytes.HasPrefix(head, []byte(bom)) {
+		head = head[len(bom):]
+		s.in.Discard(len(bom))
+		s.size += int64(len(bom))
+	}
+	start := string(bytes.TrimSpace(head))
+	again := "download " + s.usual + " again"
+	switch {
+	case start == "", start[0] == endMark:
+		return fmt.Errorf("%s: empty: %s", s.name, again)
+	case start[0] == '<':
+		return fmt.Errorf("%s: HTML or XML, not OFAC's CSV (an error page?): %s", s.name, again)
+	case strings.HasPrefix(start, "PK\x03\x04"), strings.HasPrefix(start, "\x1f\x8b"):
+		return fmt.Errorf("%s: compressed: unpack it first", s.name)
+	case strings.HasPrefix(start, "\xFE\xFF"), strings.HasPrefix(start, "\xFF\xFE"):
+		return fmt.Errorf("%s: UTF-16, not OFAC's CSV as published: %s", s.name, again)
+	}
+	return nil
+}
+
+// split cuts off the line end, which is the same on all lines.
+//
+// A copy that was converted to LF and trimmed at its end has lost the end mark
+// with the last line end, and may have lost a part of the last -0- too. Such a
+// last line is completed here for parsing; any other cut stays an error.
+func (s *scanner) split(raw []byte) (string, error) {
+	if s.lineEnd == "" {
+		s.lineEnd = "\n"
+		if bytes.HasSuffix(raw, []byte("\r\n")) {
+			s.lineEnd = "\r\n"
+		}
+	}
+	end := ""
+	if bytes.HasSuffix(raw, []byte("\n")) {
+		end = s.lineEnd
+	}
+	line, found := bytes.CutSuffix(raw, []byte(end))
+	if !found || bytes.ContainsAny(line, "\r\n") {
+		return "", fmt.Errorf("line ends are mixed (the first line ends in %q): %s was damaged on its way, download it again", s.lineEnd, s.name)
+	}
+	if end != "" {
+		return decode(line)
+	}
+	if s.lineEnd != "\n" {
+		return "", s.cut()
+	}
+	s.unmarked = true
+	text, err := decode(line)
+	if i := strings.LastIndexByte(text, ','); i >= 0 && len(text) > i+1 && strings.HasPrefix(null, text[i+1:]) {
+		text = text[:i+1] + null
+	}
+	return text, err
+}
+
+func (s *scanner) parse(line string, raw []byte) error {
+	row, err := parseRow(line)
+	if err != nil {
+		return s.errorf("%w", err)
+	}
+	if len(row) != s.columns {
+		return s.columnsError(len(row))
+	}
+	s.row, s.raw = row, raw
+	return nil
+}
+
+// columnsError says what the file is instead, where that can be told.
+func (s *scanner) columnsError(n int) error {
+	for _, t := range tables {
+		if t.columns == n && s.line == 1 {
+			return fmt.Errorf("%s has %d columns, as %s (%s) does; %s (%s, %d columns) is wanted here: give sdn.csv add.csv alt.csv in this order",
+				s.name, n, t.what, t.usual, s.what, s.usual, s.columns)
+		}
+	}
+	return s.errorf("%d columns, %s has %d: the line is damaged or the file is another one", n, s.what, s.columns)
+}
+
+// end judges what follows the end mark: nothing, or one line end.
+func (s *scanner) end(after []byte) error {
+	rest, err := s.in.Peek(1)
+	if err != nil && err != io.EOF {
+		return fmt.Errorf("reading %s: %w", s.name, err)
+	}
+	if len(bytes.TrimRight(after, "\r\n")) > 0 || len(rest) > 0 {
+		return s.errorf("there is more after the end mark (0x1A): are these two files in one?")
+	}
+	return io.EOF
+}
+
+func (s *scanner) cut() error {
+	return fmt.Errorf("the end mark (a last line 0x1A) is missing: %s is cut off, download it again", s.name)
+}
+
+func (s *scanner) errorf(format string, args ...any) error {
+	return fmt.Errorf("%s:%d: %w", s.name, s.line, fmt.Errorf(format, args...))
+}
+
+// rows calls f for each row of the file, with its entity's number.
+func (s *scanner) rows(f func(ent string) error) error {
+	for {
+		err := s.next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		ent, err := s.row[0].number()
+		if err != nil {
+			return s.errorf("column 1: %w", err)
+		}
+		if err := f(ent); err != nil {
+			return s.errorf("%w", err)
+		}
+	}
+}
