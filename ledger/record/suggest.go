@@ -2,6 +2,10 @@ package record
 
 import "strings"
 
+// DidYouMean is `; did you mean "acme-cloud"?` where one of the words is near to
+// what was written, else "".
+func DidYouMean(written string, words []string) string { return didYouMean(written, words) }
+
 // didYouMean is `; did you mean "target"?` where one of the words is near to what
 // was written, else "".
 func didYouMean(written string, words []string) string {

@@ -69,7 +69,10 @@ type Register struct {
 	charter *ThreadRow
 	parties *cache // hot: every record asks for one
 	threads *cache
-	reader  *pebble.Iterator // over the rows of a cursor; nil after each Advance
+
+	reading sync.Mutex       // guards what follows
+	reader  *pebble.Iterator // over the threads as of the cursor; nil after each Advance
+	seekKey []byte
 }
 
 // Open opens the register in dir, or begins an empty one. One of another format
@@ -210,18 +213,9 @@ func (r *Register) Reset() error {
 func (r *Register) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	err := r.closeReader()
+	err := r.refreshReader()
 	if err := errors.Join(err, r.db.Close()); err != nil {
 		return fmt.Errorf("closing register in %s: %w", r.dir, err)
 	}
 	return nil
-}
-
-func (r *Register) closeReader() error {
-	if r.reader == nil {
-		return nil
-	}
-	err := r.reader.Close()
-	r.reader = nil
-	return err
 }

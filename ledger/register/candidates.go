@@ -1,0 +1,111 @@
+package register
+
+import (
+	"slices"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// Candidates are the keys that may have signed a statement, for [record.Open]:
+// those whose signature some rule could count, by the newest state, the likeliest
+// first. The keys that the statement itself lists are Open's to add. An error of
+// the store gives fewer candidates; judging will name it.
+func (r *Register) Candidates(st *record.Statement) []*record.Key {
+	c := candidates{r: r, below: r.Size()}
+	switch st.Kind {
+	case record.KindCharter:
+		c.roots()
+	case record.KindEnrolment:
+		switch {
+		case st.Issuer == record.Authority:
+			c.party(record.Authority, officer)
+			c.roots()
+		default:
+			c.party(st.Issuer, officer)
+			c.party(record.Authority, registrar)
+			if e, ok := st.Predicate.(*record.Enrolment); ok && sameRoles(e.Roles, []record.Role{record.RoleReseller}) {
+				c.sponsors()
+			}
+		}
+	case record.KindStanding:
+		c.party(record.Authority, registrar)
+		if st.Party() == record.Authority {
+			c.roots()
+		}
+	case record.KindKeys:
+		c.party(st.Party(), func(k *KeyRow) bool { return k.Use != record.UseAutomation })
+		if st.Issuer == record.Authority {
+			c.party(record.Authority, registrar)
+		}
+		if st.Party() == record.Authority {
+			c.roots()
+		}
+	case record.KindDesignation, record.KindAmendment, record.KindSuspension, record.KindReinstatement, record.KindRevocation:
+		c.party(record.Authority, designator)
+		c.party(record.Authority, importer)
+	default:
+		c.party(st.Issuer, working)
+	}
+	return c.keys
+}
+
+// candidates gathers keys as of a size.
+type candidates struct {
+	r     *Register
+	below uint64
+	keys  []*record.Key
+}
+
+func (c *candidates) party(id string, pick func(*KeyRow) bool) {
+	row, err := c.r.committed("party/"+id, c.below)
+	if err != nil || row == nil {
+		return
+	}
+	p := row.State.(*PartyRow)
+	for i := range p.Keys {
+		if k := &p.Keys[i]; k.Revoked == 0 && pick(k) && !slices.Contains(c.keys, k.key) {
+			c.keys = append(c.keys, k.key)
+		}
+	}
+}
+
+func (c *candidates) roots() {
+	c.r.mu.Lock()
+	charter := c.r.charter
+	c.r.mu.Unlock()
+	if charter == nil {
+		return
+	}
+	for _, k := range charter.State.(*CharterRow).Root {
+		c.keys = append(c.keys, k.key)
+	}
+}
+
+// sponsors are the officers of every provider: any of them may introduce a reseller.
+func (c *candidates) sponsors() {
+	_ = c.r.threadsOf("party/", c.below, func(row *ThreadRow) bool {
+		if p := row.State.(*PartyRow); p.Has(record.RoleProvider) {
+			c.party(p.ID, officer)
+		}
+		return true
+	})
+}
+
+// Owner says to whom a key belongs, for words about a signature that does not
+// count: a party ID, "the root set", or "the policy's log or witnesses".
+func (r *Register) Owner(keyid string) (owner, holder string, ok bool, err error) {
+	row, err := r.keyOwner(keyid, r.Size())
+	if err != nil || row == nil {
+		return "", "", false, err
+	}
+	return row.name(), row.Holder, true, nil
+}
+
+// Preflight refuses what no signature could make admissible now: another ledger,
+// an issuer that nobody enrolled, a time that is not yet or no more, a stale
+// follows. It costs no verification, so a server asks it first; what passes may
+// still be refused by [Draft.Judge].
+func (d *Draft) Preflight(st *record.Statement) error {
+	j := judging{d: d, st: st, index: d.next, admitted: d.admitted}
+	return j.preliminaries()
+}

@@ -1,0 +1,268 @@
+package register
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// Draft is a run of entries that are judged but not yet part of the register. It
+// reads through to the register and sees its own earlier records. A draft that
+// is dropped leaves no trace and needs no closing; one that is advanced becomes
+// part of the register.
+//
+// One goroutine uses a draft at a time. A draft begun with [Draft.Next] reads
+// the one below it, which must be finished and be advanced first.
+type Draft struct {
+	r        *Register
+	below    []*Draft // judged earlier and not yet advanced when this one was begun, oldest first
+	admitted time.Time
+	start    uint64
+	next     uint64
+
+	ledger  record.ID
+	last    time.Time  // admission time of the newest entry
+	charter *ThreadRow // newest below next; nil while there is none
+
+	threads map[string]*ThreadRow
+	owners  map[string]*OwnerRow
+	records map[record.ID]RecordRow
+	batch   *pebble.Batch
+	scratch []byte
+	judged  []effect
+}
+
+// Begin opens a draft on the register as it is: its records are admitted at that
+// time, of which what is below a millisecond is cut off.
+func (r *Register) Begin(admitted time.Time) *Draft {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.begin(admitted, &Draft{next: r.cursor.Size, ledger: r.ledger, last: r.last, charter: r.charter})
+}
+
+// Next opens a draft on top of this one, which must not be judged into any
+// more. So the records of one commit can be judged while the one before is
+// being written. If this draft is never advanced, neither can the next be.
+func (d *Draft) Next(admitted time.Time) *Draft {
+	d.r.mu.Lock()
+	defer d.r.mu.Unlock()
+	below := d
+	n := d.r.begin(admitted, below)
+	if d.r.cursor.Size < d.next { // not yet advanced, nor an earlier one perhaps
+		n.below = append(slices.Clone(d.below), d)
+	}
+	return n
+}
+
+func (r *Register) begin(admitted time.Time, below *Draft) *Draft {
+	return &Draft{
+		r: r, admitted: admitted.UTC().Truncate(time.Millisecond),
+		start: below.next, next: below.next, ledger: below.ledger, last: below.last, charter: below.charter,
+		threads: make(map[string]*ThreadRow), owners: make(map[string]*OwnerRow),
+		records: make(map[record.ID]RecordRow), batch: r.db.NewBatch(),
+	}
+}
+
+// Len is the number of records judged into the draft.
+func (d *Draft) Len() int { return int(d.next - d.start) }
+
+// NextIndex is the log index that the next record takes.
+func (d *Draft) NextIndex() uint64 { return d.next }
+
+// Judge decides whether the record may stand at the next index, and makes its
+// entry with the signatures that count. An error that is a *[record.Refusal]
+// concerns that record alone and leaves the draft as it was; any other means
+// that the draft must be dropped.
+func (d *Draft) Judge(v record.Verified) (record.Entry, error) {
+	if c, ok := v.Statement().Predicate.(*record.Charter); ok && c.Rules > Rules {
+		return record.Entry{}, record.Refuse(record.Unsupported, "rules %d: this ledger's binary has rules %d: upgrade it before the charter", c.Rules, Rules)
+	}
+	return d.judge(v, d.admitted)
+}
+
+// Apply replays an admitted entry at the next index: the same rules, at the
+// entry's own admission time. The entry must be what [Draft.Judge] makes of its
+// record; any error means that this entry must not be in a ledger, or (an
+// [UpgradeError]) that this binary cannot tell. The draft must then be dropped.
+func (d *Draft) Apply(e record.Entry, v record.Verified) error {
+	made, err := d.judge(v, e.Admitted)
+	if err != nil {
+		var refusal *record.Refusal
+		if errors.As(err, &refusal) && refusal.Class == record.Unsupported {
+			return &UpgradeError{Index: d.next, Detail: refusal.Detail}
+		}
+		return fmt.Errorf("entry %d must not be in this ledger: %w", d.next, err)
+	}
+	if !sameEntry(e, made) {
+		return fmt.Errorf("entry %d must not be in this ledger: it differs from what its record and signatures make", d.next-1)
+	}
+	return nil
+}
+
+// UpgradeError says that an entry needs a newer binary. It never means that the
+// entry is wrong.
+type UpgradeError struct {
+	Index  uint64
+	Detail string
+}
+
+func (e *UpgradeError) Error() string { return e.Detail }
+
+func sameEntry(a, b record.Entry) bool {
+	return a.Admitted.Equal(b.Admitted) && string(a.Envelope.Payload) == string(b.Envelope.Payload) &&
+		slices.EqualFunc(a.Envelope.Signatures, b.Envelope.Signatures, func(x, y record.Signature) bool {
+			return x.KeyID == y.KeyID && string(x.Sig) == string(y.Sig)
+		})
+}
+
+func (d *Draft) judge(v record.Verified, admitted time.Time) (record.Entry, error) {
+	if admitted.Before(d.last) {
+		return record.Entry{}, fmt.Errorf("admitting entry %d at %s: the entry before it was admitted at %s, and admission times never go back",
+			d.next, admitted.Format(time.RFC3339Nano), d.last.Format(time.RFC3339Nano))
+	}
+	j := judging{d: d, v: v, st: v.Statement(), index: d.next, admitted: admitted}
+	if err := j.judge(); err != nil {
+		return record.Entry{}, err
+	}
+	e, err := v.Entry(admitted, j.keeps)
+	if err != nil {
+		return record.Entry{}, err
+	}
+	return e, d.admit(&j)
+}
+
+// admit writes the rows of a record that was judged. From here on an error is
+// no refusal: the draft is spoilt.
+func (d *Draft) admit(j *judging) error {
+	st := j.st
+	rec := RecordRow{
+		Index: j.index, ID: j.v.ID(), Kind: st.Kind, Thread: st.Thread, Issuer: st.Issuer,
+		IssuedAt: st.IssuedAt, Admitted: j.admitted, Follows: st.Follows, Subject: st.Subject.SHA256,
+	}
+	row := &ThreadRow{Thread: st.Thread, Index: rec.Index, ID: rec.ID, Kind: rec.Kind, Admitted: rec.Admitted, State: j.state}
+	value, err := row.encode()
+	if err != nil {
+		return err
+	}
+	d.set(appendPlain(d.key(), tableRecord, binary.BigEndian.AppendUint64(nil, rec.Index)), rec.encode())
+	d.set(appendPlain(d.key(), tableID, rec.ID[:]), binary.BigEndian.AppendUint64(nil, rec.Index))
+	d.set(appendVersion(d.key(), tableThread, row.Thread, row.Index), value)
+	d.set(appendListed(d.key(), tableKind, string(rec.Kind), rec.Index), nil)
+	d.set(appendListed(d.key(), tableIssuer, rec.Issuer, rec.Index), nil)
+	for _, c := range j.claims {
+		d.set(appendVersion(d.key(), tableKey, c.keyid, rec.Index), c.owner.encode())
+		d.owners[c.keyid] = &c.owner
+	}
+	for _, u := range identifierChanges(j.head, row) {
+		d.set(appendVersion(d.key(), tableIdentifier, u.text, rec.Index), []byte{byte(u.use)})
+	}
+	d.judged = append(d.judged, effect{record: rec, before: j.head, after: row})
+	d.threads[row.Thread] = row
+	d.records[rec.ID] = rec
+	if _, ok := row.State.(*CharterRow); ok {
+		d.charter = row
+		if rec.Index == 0 {
+			d.ledger = rec.ID
+		}
+	}
+	d.last = rec.Admitted
+	d.next++
+	return nil
+}
+
+// key is the scratch space for one key at a time.
+func (d *Draft) key() []byte { return d.scratch[:0] }
+
+// set adds a row; the batch copies both. It fails only for a batch that was
+// already applied, which a finished draft's is.
+func (d *Draft) set(key, value []byte) {
+	d.scratch = key
+	if err := d.batch.Set(key, value, nil); err != nil {
+		panic(fmt.Sprintf("register: writing into a draft that was advanced: %v", err))
+	}
+}
+
+// thread is the newest version of a thread below the draft's next index, nil if
+// there is none.
+func (d *Draft) thread(name string) (*ThreadRow, error) {
+	if row := d.threads[name]; row != nil {
+		return row, nil
+	}
+	for _, b := range slices.Backward(d.below) {
+		if row := b.threads[name]; row != nil {
+			return row, nil
+		}
+	}
+	return d.r.committed(name, d.start)
+}
+
+// owner is to whom a key belongs, nil if to nobody yet.
+func (d *Draft) owner(keyid string) (*OwnerRow, error) {
+	if o := d.owners[keyid]; o != nil {
+		return o, nil
+	}
+	for _, b := range slices.Backward(d.below) {
+		if o := b.owners[keyid]; o != nil {
+			return o, nil
+		}
+	}
+	return d.r.keyOwner(keyid, d.start)
+}
+
+// record finds the row of a record that stands below the draft's next index.
+func (d *Draft) record(id record.ID) (row RecordRow, ok bool, err error) {
+	if row, ok = d.records[id]; ok {
+		return row, true, nil
+	}
+	for _, b := range slices.Backward(d.below) {
+		if row, ok = b.records[id]; ok {
+			return row, true, nil
+		}
+	}
+	index, ok, err := d.r.Lookup(id)
+	if err != nil || !ok || index >= d.start {
+		return RecordRow{}, false, err
+	}
+	row, err = d.r.recordRow(index)
+	return row, err == nil, err
+}
+
+// party is the state of a party, nil if it was never enrolled.
+func (d *Draft) party(id string) (*PartyRow, error) {
+	row, err := d.thread("party/" + id)
+	if err != nil || row == nil {
+		return nil, err
+	}
+	return row.State.(*PartyRow), nil
+}
+
+// Advance makes the draft part of the register, without sync: the log is what
+// is durable. root is the log's at the draft's end. After an error the register
+// must be closed and opened anew.
+func (r *Register) Advance(d *Draft, root [32]byte) error {
+	if at := r.Size(); at != d.start {
+		return fmt.Errorf("advancing a draft begun at %d: the register is at %d", d.start, at)
+	}
+	cursor := Cursor{Size: d.next, Root: root}
+	d.set(cursorKey, cursor.encode())
+	if err := r.db.Apply(d.batch, pebble.NoSync); err != nil {
+		return fmt.Errorf("advancing register to %d: %w", d.next, err)
+	}
+	if err := r.refreshReader(); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, row := range d.threads {
+		r.cacheOf(row.Thread).put(row)
+	}
+	r.cursor, r.ledger, r.last, r.charter = cursor, d.ledger, d.last, d.charter
+	d.below, d.batch = nil, nil
+	return nil
+}

@@ -1,0 +1,106 @@
+package register
+
+import (
+	"slices"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// amendExtension is the one type that is judged in its own way.
+const amendExtension = "extension"
+
+// judgeAmendment applies RECORDS.md "Amendments": the change itself is the record
+// package's; here are the dates, which depend on the charter and on today.
+func (j *judging) judgeAmendment() error {
+	a := j.st.Predicate.(*record.Amendment)
+	row, err := j.running()
+	if err != nil {
+		return err
+	}
+	if err := j.amendsSource(row, a); err != nil {
+		return err
+	}
+	old := &row.Current
+	amended, _, err := record.Amend(old, a)
+	if err != nil {
+		return err
+	}
+	if err := checkTarget(&amended.Target); err != nil {
+		return err
+	}
+	next := *row
+	step := j.step()
+	next.Amended = &step
+	if due := amended.ResponseDue; due != nil && (a.ReopensDuty() || old.ResponseDue == nil) {
+		next.Openings = append(slices.Clip(row.Openings), Opening{Step: step, ResponseDue: *due})
+	}
+	if err := j.amendedDates(a, old, amended); err != nil {
+		return err
+	}
+	next.Current = *amended
+	if row.Imported() && amended.Target.Name != old.Target.Name {
+		next.FormerName = formerNames(row.FormerName, old.Target.Name, amended.Target.Name)
+	}
+	j.state = &next
+	return nil
+}
+
+// amendsSource: an amendment's own source names the same entity, and what is
+// imported has no duty to respond.
+func (j *judging) amendsSource(row *DesignationRow, a *record.Amendment) error {
+	own := row.Current.Source
+	switch {
+	case own == nil && a.Source != nil:
+		return invalid("/predicate/source", "%s was not imported", j.st.Thread)
+	case own != nil && a.Source != nil && (a.Source.List != own.List || a.Source.ID != own.ID):
+		return invalid("/predicate/source", "%s is %s of list %s for ever", j.st.Thread, own.ID, own.List)
+	case own != nil && (a.Reopens || a.ResponseDue != nil):
+		return invalid("/predicate/reopens", "what was imported from a list has no duty to respond")
+	}
+	return nil
+}
+
+// amendedDates judges what an amendment does to the dates. Nothing imported has
+// notice, term or response period.
+func (j *judging) amendedDates(a *record.Amendment, old, next *record.Designation) error {
+	if next.DeterminedOn != nil && next.DeterminedOn.After(j.today) {
+		return invalid("/predicate/set/determinedOn", "%s is after today, %s in %s", *next.DeterminedOn, j.today, j.charter.TimeZone)
+	}
+	if a.Type == amendExtension && old.EffectiveUntil != nil && !j.today.Before(*old.EffectiveUntil) {
+		return j.conflict("an extension comes before effectiveUntil, which is %s", *old.EffectiveUntil)
+	}
+	if old.Source != nil {
+		return nil
+	}
+	moved := *next.EffectiveFrom != *old.EffectiveFrom
+	if moved || stricter(old.Action, next.Action) {
+		if err := j.noticed(*next.EffectiveFrom); err != nil {
+			return err
+		}
+	}
+	if err := j.amendedTerm(a, old, next); err != nil {
+		return err
+	}
+	if next.ResponseDue != nil && (a.ReopensDuty() || old.ResponseDue == nil || *next.ResponseDue != *old.ResponseDue) {
+		return j.timeToRespond(*next.ResponseDue)
+	}
+	return nil
+}
+
+// amendedTerm: by extension effectiveUntil < old + 1 day + term; any other
+// amendment that makes the time in force longer is held to effectiveFrom + term.
+func (j *judging) amendedTerm(a *record.Amendment, old, next *record.Designation) error {
+	if a.Type == amendExtension {
+		end := old.EffectiveUntil.AddDays(1).Add(j.charter.Periods.Term)
+		if !next.EffectiveUntil.Before(end) {
+			return invalid("/predicate/set/effectiveUntil", "%s: an extension adds at most a term of %s, so %s is the latest", *next.EffectiveUntil, j.charter.Periods.Term, end.AddDays(-1))
+		}
+		return nil
+	}
+	if next.EffectiveFrom.Before(*old.EffectiveFrom) || next.EffectiveUntil.After(*old.EffectiveUntil) {
+		return j.inTerm(next)
+	}
+	return nil
+}
+
+func stricter(old, next string) bool { return old == "condition" && next == "prohibit" }

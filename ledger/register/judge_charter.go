@@ -1,0 +1,182 @@
+package register
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register/rules1"
+)
+
+// Owners of keys that are no party's.
+const (
+	ownerRoot   = "charter"
+	ownerPolicy = "policy"
+)
+
+// newCharterRow is the state that a charter makes.
+func newCharterRow(c *record.Charter) (*CharterRow, error) {
+	row := &CharterRow{Charter: *c}
+	if err := row.prepare(); err != nil {
+		return nil, &record.Refusal{Class: record.Invalid, Detail: "not admissible", Faults: []record.Fault{{Pointer: "/predicate", Detail: err.Error()}}}
+	}
+	row.Root = make([]RootKeyRow, len(c.RootKeys))
+	for i, k := range c.RootKeys {
+		key, err := k.Key.Key()
+		if err != nil {
+			return nil, invalid(fmt.Sprintf("/predicate/rootKeys/%d/key", i), "%v", err)
+		}
+		row.Root[i] = RootKeyRow{ID: key.ID(), Holder: k.Holder, key: key}
+	}
+	return row, nil
+}
+
+// prepare computes what the row does not store.
+func (c *CharterRow) prepare() (err error) {
+	if c.zone, err = rules1.Location(c.TimeZone); err != nil {
+		return err
+	}
+	for i := range c.Root {
+		if c.Root[i].key, err = c.RootKeys[i].Key.Key(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judgeCharter: thresholds.root of the old root set and of the new, each new
+// root key signs, the origin never changes.
+func (j *judging) judgeCharter() error {
+	c := j.st.Predicate.(*record.Charter)
+	next, err := newCharterRow(c)
+	if err != nil {
+		return err
+	}
+	if j.index > 0 {
+		if err := j.amendsCharter(c); err != nil {
+			return err
+		}
+	}
+	if check := j.d.r.o.CheckPolicy; check != nil {
+		if err := check(c.Policy, c.Origin); err != nil {
+			return invalid("/predicate/policy", "%v", err)
+		}
+	}
+	if err := j.signedByRoots(next); err != nil {
+		return err
+	}
+	if err := j.claimRoots(next); err != nil {
+		return err
+	}
+	if err := j.claimPolicy(next); err != nil {
+		return err
+	}
+	j.state = next
+	return nil
+}
+
+// amendsCharter checks what a later charter may not change.
+func (j *judging) amendsCharter(c *record.Charter) error {
+	if c.Origin != j.charter.Origin {
+		return invalid("/predicate/origin", "the origin is %s for ever", j.charter.Origin)
+	}
+	if c.Rules < j.charter.Rules {
+		return invalid("/predicate/rules", "rules %d are in force; they are only raised", j.charter.Rules)
+	}
+	return nil
+}
+
+func (j *judging) signedByRoots(next *CharterRow) error {
+	if j.index > 0 {
+		if err := j.need(j.charter.Thresholds.Root, "root key", j.charter.root); err != nil {
+			return err
+		}
+	}
+	var added []*record.Key
+	for _, k := range next.Root {
+		if _, old := j.charter.root(k.ID); j.index == 0 || !old {
+			added = append(added, k.key)
+		}
+	}
+	if err := j.needKeys(added); err != nil {
+		return err
+	}
+	return j.need(next.Thresholds.Root, "root key", next.root)
+}
+
+// claimRoots gives the new root keys to the root set, for ever.
+func (j *judging) claimRoots(next *CharterRow) error {
+	for i, k := range next.Root {
+		if err := j.claim(fmt.Sprintf("/predicate/rootKeys/%d/key", i), k.ID, OwnerRow{Owner: ownerRoot, Holder: k.Holder}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// claimPolicy sets the policy's own keys apart: log and witness keys may not be
+// party or root keys. Only Ed25519 ones could be: records know no ML-DSA.
+func (j *judging) claimPolicy(next *CharterRow) error {
+	list := j.d.r.o.PolicyKeys
+	if list == nil {
+		return nil
+	}
+	raws, err := list(next.Policy)
+	if err != nil {
+		return invalid("/predicate/policy", "%v", err)
+	}
+	slices.SortFunc(raws, bytes.Compare)
+	for _, raw := range slices.CompactFunc(raws, bytes.Equal) {
+		if len(raw) != ed25519.PublicKeySize {
+			continue
+		}
+		key, err := record.NewKey(ed25519.PublicKey(raw))
+		if err != nil {
+			continue // too weak a key to be anybody's
+		}
+		next.PolicyKeys = append(next.PolicyKeys, key.ID())
+		if err := j.claim("/predicate/policy", key.ID(), OwnerRow{Owner: ownerPolicy}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// claim gives a key to an owner and holder for ever, and refuses one that is
+// another's. Claiming again what one has is no fault.
+func (j *judging) claim(pointer, keyid string, to OwnerRow) error {
+	owner, err := j.d.owner(keyid)
+	if err != nil {
+		return err
+	}
+	for _, c := range j.claims {
+		if c.keyid == keyid {
+			owner = &c.owner
+		}
+	}
+	switch {
+	case owner == nil:
+		j.claims = append(j.claims, claim{keyid, to})
+		return nil
+	case *owner == to:
+		return nil
+	case owner.Owner != to.Owner:
+		return invalid(pointer, "key %s belongs to %s: a key has one owner for ever", shortKey(keyid), owner.name())
+	default:
+		return invalid(pointer, "key %s belongs to holder %s: a key has one holder for ever", shortKey(keyid), owner.Holder)
+	}
+}
+
+// name is the owner as a sentence names it.
+func (o *OwnerRow) name() string {
+	switch o.Owner {
+	case ownerRoot:
+		return "the root set"
+	case ownerPolicy:
+		return "the policy's log or witnesses"
+	}
+	return strings.TrimPrefix(o.Owner, "party/")
+}

@@ -1,0 +1,202 @@
+package register
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// maxLiveKeys bounds a party's keys, and with them what one signature may cost
+// to verify.
+const maxLiveKeys = 16
+
+// judgeKeys adds and revokes a party's keys. Each added key signs; who else
+// signs depends on whose keys they are (RECORDS.md "Keys and who may sign").
+func (j *judging) judgeKeys() error {
+	k := j.st.Predicate.(*record.Keys)
+	if j.head == nil {
+		return invalid("/predicate/thread", "nobody was enrolled on %s", j.st.Thread)
+	}
+	p := *j.head.State.(*PartyRow)
+	p.Keys = slices.Clone(p.Keys)
+	if p.StatusOn(j.today) == statusWithdrawn {
+		return record.Refuse(record.Forbidden, "%s is withdrawn: its keys change no more", p.ID)
+	}
+	added, err := record.ListedKeys(j.st)
+	if err != nil {
+		return err
+	}
+	if err := j.subjectIsKeys(&p, added); err != nil {
+		return err
+	}
+	byRegistrar := false
+	switch {
+	case p.ID == record.Authority:
+		err = j.signedForAuthority(&p, k)
+	case j.st.Issuer == record.Authority:
+		byRegistrar = true
+		err = j.signedByRegistrar(&p, k)
+	default:
+		err = j.signedByParty(&p, k)
+	}
+	if err != nil {
+		return err
+	}
+	if err := j.needKeys(added); err != nil {
+		return err
+	}
+	if err := j.revokeKeys(&p, k.Revoke); err != nil {
+		return err
+	}
+	if err := j.addKeys(&p, "/predicate/add", k.Add, added, byRegistrar); err != nil {
+		return err
+	}
+	j.state = &p
+	return nil
+}
+
+// signedByParty: an officer key of the party; or a recovery key, where all that
+// is added and revoked are officer keys.
+func (j *judging) signedByParty(p *PartyRow, k *record.Keys) error {
+	officers := j.sign(j.holder(p, officer))
+	recovery := func(row *KeyRow) bool { return row.Use == record.UseRecovery }
+	if onlyOfficers(p, k) {
+		officers = append(officers, j.sign(j.holder(p, recovery))...)
+	} else if len(officers) == 0 && len(j.holders(j.holder(p, recovery))) > 0 {
+		return record.Refuse(record.Forbidden, "a recovery key signs only for officer keys: 1 officer needed for what else this adds or revokes")
+	}
+	if len(officers) == 0 {
+		return j.tooFew(1, "officer", nil)
+	}
+	return nil
+}
+
+func onlyOfficers(p *PartyRow, k *record.Keys) bool {
+	for _, a := range k.Add {
+		if a.Use != record.UseOfficer {
+			return false
+		}
+	}
+	for _, r := range k.Revoke {
+		if row := p.Key(r.KeyID); row != nil && row.Use != record.UseOfficer {
+			return false
+		}
+	}
+	return true
+}
+
+// signedForAuthority: adding to the authority's keys takes root keys, revoking
+// takes one registrar (or, so that rogue registrars can be stopped, root keys).
+func (j *judging) signedForAuthority(p *PartyRow, k *record.Keys) error {
+	roots := j.sign(j.charter.root)
+	enough := int64(len(roots)) >= j.charter.Thresholds.Root
+	if len(k.Add) > 0 && !enough {
+		return j.tooFew(j.charter.Thresholds.Root, "root key", roots)
+	}
+	if len(k.Revoke) > 0 {
+		if registrars := j.sign(j.holder(p, registrar)); len(registrars) == 0 && !enough {
+			return j.tooFew(1, "registrar", nil)
+		}
+	}
+	return nil
+}
+
+// signedByRegistrar is for a party that lost its keys. Its officers, if there
+// are any left, must be able to undo it: so registrars revoke no key of theirs,
+// and what is added counts only after the charter's recovery period.
+func (j *judging) signedByRegistrar(p *PartyRow, k *record.Keys) error {
+	for i, r := range k.Revoke {
+		if row := p.Key(r.KeyID); row != nil && !row.ByRegistrar {
+			return record.Refuse(record.Forbidden, "key %s of %s was not added by a registrar: only %s revokes it (/predicate/revoke/%d)", shortKey(r.KeyID), row.Holder, p.ID, i)
+		}
+	}
+	return j.registrars(j.charter.Thresholds.Registrar)
+}
+
+func (j *judging) revokeKeys(p *PartyRow, list []record.KeyRevocation) error {
+	for i, r := range list {
+		row := p.Key(r.KeyID)
+		switch {
+		case row == nil:
+			return invalid(fmt.Sprintf("/predicate/revoke/%d/keyid", i), "key %s is none of %s", shortKey(r.KeyID), p.ID)
+		case row.Revoked != 0:
+			return j.conflict("key %s of %s was revoked at index %d already", shortKey(r.KeyID), row.Holder, row.Revoked)
+		case r.CompromisedSince != nil && (r.CompromisedSince.Before(row.AddedAt) || r.CompromisedSince.After(j.admitted)):
+			return invalid(fmt.Sprintf("/predicate/revoke/%d/compromisedSince", i), "%s: wanted between %s, when the key was added, and now",
+				*r.CompromisedSince, record.Instant{Time: row.AddedAt})
+		}
+		at := j.admitted
+		row.Revoked, row.RevokedAt, row.CompromisedSince = j.index, &at, r.CompromisedSince
+	}
+	return nil
+}
+
+// addKeys gives keys to a party: each is nobody else's and never was, and no more
+// than 16 live at a time.
+func (j *judging) addKeys(p *PartyRow, pointer string, list []record.PartyKey, keys []*record.Key, byRegistrar bool) error {
+	for i, k := range list {
+		id, at := keys[i].ID(), fmt.Sprintf("%s/%d/key", pointer, i)
+		if old := p.Key(id); old != nil {
+			if old.Revoked != 0 {
+				return invalid(at, "key %s was revoked at index %d: it never comes back; make a new one", shortKey(id), old.Revoked)
+			}
+			return invalid(at, "key %s is %s's already", shortKey(id), p.ID)
+		}
+		if err := j.claim(at, id, OwnerRow{Owner: "party/" + p.ID, Holder: k.Holder}); err != nil {
+			return err
+		}
+		row := KeyRow{
+			ID: id, PEM: k.Key, Use: k.Use, Holder: k.Holder, Functions: k.Functions, NotAfter: k.NotAfter,
+			Added: j.index, AddedAt: j.admitted, ByRegistrar: byRegistrar, key: keys[i],
+		}
+		if byRegistrar {
+			from := j.charter.Periods.Recovery.AddTo(j.admitted)
+			row.UsableFrom = &from
+		}
+		p.Keys = append(p.Keys, row)
+	}
+	live := 0
+	for i := range p.Keys {
+		if k := &p.Keys[i]; k.Revoked == 0 && (k.NotAfter == nil || !j.today.After(*k.NotAfter)) {
+			live++
+		}
+	}
+	if len(list) > 0 && live > maxLiveKeys {
+		return invalid(pointer, "%s would have %d live keys, at most %d are allowed: revoke some", p.ID, live, maxLiveKeys)
+	}
+	return nil
+}
+
+// subjectIsKeys: the document, else the first added key, else the enrolment.
+func (j *judging) subjectIsKeys(p *PartyRow, added []*record.Key) error {
+	switch {
+	case j.st.Document != nil:
+		return nil
+	case len(added) > 0:
+		if j.st.Subject.SHA256 == sha256.Sum256(added[0].DER()) {
+			return nil
+		}
+		return invalid("/subject/0/digest/sha256", "without a document the subject is the first added key's DER: its SHA-256 is %x", sha256.Sum256(added[0].DER()))
+	case j.st.Subject.SHA256 == p.Enrolment || j.st.Subject.SHA256 == p.Enrolled.ID:
+		return nil
+	}
+	return invalid("/subject/0/digest/sha256", "without a document or added keys the subject is the party's enrolment: %s", p.Enrolment)
+}
+
+// prepare parses the keys, once for all who read the row.
+func (p *PartyRow) prepare() (err error) {
+	for i := range p.Keys {
+		if p.Keys[i].key, err = p.Keys[i].PEM.Key(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// says whether the row is what was once listed so.
+func (k *KeyRow) says(l record.PartyKey) bool {
+	sameDate := k.NotAfter == l.NotAfter || k.NotAfter != nil && l.NotAfter != nil && *k.NotAfter == *l.NotAfter
+	return k.Use == l.Use && k.Holder == l.Holder && slices.Equal(k.Functions, l.Functions) && sameDate
+}

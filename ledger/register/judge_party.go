@@ -1,0 +1,254 @@
+package register
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// judgeEnrolment: every listed key signs, and registrars (of the authority: root
+// keys). A later enrolment replaces what describes the party, and nothing else.
+func (j *judging) judgeEnrolment() error {
+	e := j.st.Predicate.(*record.Enrolment)
+	if j.head != nil {
+		return j.judgeReEnrolment(e)
+	}
+	keys, err := record.ListedKeys(j.st)
+	if err != nil {
+		return err
+	}
+	if err := j.subjectIsKey(keys); err != nil {
+		return err
+	}
+	p := &PartyRow{
+		ID: j.st.Issuer, Roles: e.Roles, Enrolment: j.v.ID(),
+		Enrolled: j.step(),
+	}
+	p.describe(e)
+	if err := j.needKeys(keys); err != nil {
+		return err
+	}
+	others, err := j.introduced(p)
+	if err != nil {
+		return err
+	}
+	if most := record.MaxSignatures - int(others); len(keys) > most {
+		return invalid("/predicate/keys", "%d keys: an entry holds %d signatures, of which %d are others': list at most %d, and add the rest by a keys record",
+			len(keys), record.MaxSignatures, others, most)
+	}
+	if err := j.addKeys(p, "/predicate/keys", e.Keys, keys, false); err != nil {
+		return err
+	}
+	j.state = p
+	return nil
+}
+
+// introduced refuses an enrolment that nobody entitled signed, and returns how
+// many signatures beside the listed keys' it takes.
+func (j *judging) introduced(p *PartyRow) (others int64, err error) {
+	t := j.charter.Thresholds
+	if p.ID == record.Authority {
+		return t.Root, j.need(t.Root, "root key", j.charter.root)
+	}
+	auth, err := j.d.party(record.Authority)
+	if err != nil {
+		return 0, err
+	}
+	sponsor, err := j.sponsor(p)
+	if err != nil {
+		return 0, err
+	}
+	var signed []string
+	if err := j.inStanding(auth); err == nil {
+		signed = j.sign(j.holder(auth, registrar))
+	} else if sponsor == "" {
+		return 0, err
+	}
+	switch {
+	case int64(len(signed)) >= t.Registrar:
+		return t.Registrar, nil
+	case sponsor != "":
+		p.Sponsor = sponsor
+		return 1, nil
+	}
+	return 0, j.tooFew(t.Registrar, "registrar", signed)
+}
+
+// sponsor finds the provider whose officer signed the enrolment of a party that
+// is a reseller and nothing else; "" if none did. Of several the first by ID is
+// named.
+func (j *judging) sponsor(p *PartyRow) (sponsor string, err error) {
+	if !slices.Equal(p.Roles, []record.Role{record.RoleReseller}) {
+		return "", nil
+	}
+	for _, s := range j.v.Signatures() {
+		owner, err := j.d.owner(s.Key.ID())
+		if err != nil {
+			return "", err
+		}
+		if owner == nil || owner.party() == "" {
+			continue
+		}
+		provider, err := j.d.party(owner.party())
+		if err != nil {
+			return "", err
+		}
+		if provider == nil || !slices.Contains(provider.Roles, record.RoleProvider) || j.inStanding(provider) != nil {
+			continue
+		}
+		if len(j.sign(only(s.Key.ID(), j.holder(provider, officer)))) > 0 && (sponsor == "" || provider.ID < sponsor) {
+			sponsor = provider.ID
+		}
+	}
+	return sponsor, nil
+}
+
+// judgeReEnrolment: one officer key of the party, and registrars (of the
+// authority: root keys). Roles and keys stand as they are.
+func (j *judging) judgeReEnrolment(e *record.Enrolment) error {
+	old := j.head.State.(*PartyRow)
+	if err := j.inStanding(old); err != nil {
+		return err
+	}
+	if !sameRoles(e.Roles, old.Roles) {
+		return invalid("/predicate/roles", "%s was enrolled as %v: a later enrolment does not change that", old.ID, old.Roles)
+	}
+	for i, k := range e.Keys {
+		key, err := k.Key.Key()
+		if err != nil {
+			return invalid(fmt.Sprintf("/predicate/keys/%d/key", i), "%v", err)
+		}
+		if row := old.Key(key.ID()); row == nil || row.Revoked != 0 || !row.says(k) {
+			return invalid(fmt.Sprintf("/predicate/keys/%d", i), "key %s is not so enrolled: a later enrolment changes no keys, a keys record does", shortKey(key.ID()))
+		}
+	}
+	if err := j.subjectIsEnrolled(old, e); err != nil {
+		return err
+	}
+	if err := j.need(1, "officer", j.holder(old, officer)); err != nil {
+		return err
+	}
+	if err := j.introducedAgain(old); err != nil {
+		return err
+	}
+	p := *old
+	p.Enrolment = j.v.ID()
+	p.describe(e)
+	if p.LegalName != old.LegalName {
+		p.FormerName = formerNames(old.FormerName, old.LegalName, p.LegalName)
+	}
+	j.state = &p
+	return nil
+}
+
+func (j *judging) introducedAgain(p *PartyRow) error {
+	if p.ID == record.Authority {
+		return j.need(j.charter.Thresholds.Root, "root key", j.charter.root)
+	}
+	return j.registrars(j.charter.Thresholds.Registrar)
+}
+
+// registrars need to have signed, that many.
+func (j *judging) registrars(n int64) error {
+	auth, err := j.d.party(record.Authority)
+	if err != nil {
+		return err
+	}
+	if err := j.inStanding(auth); err != nil {
+		return err
+	}
+	return j.need(n, "registrar", j.holder(auth, registrar))
+}
+
+// judgeStanding: active → suspended ⇄ active → withdrawn, by registrars; the
+// authority's by root keys.
+func (j *judging) judgeStanding() error {
+	s := j.st.Predicate.(*record.Standing)
+	if j.head == nil {
+		return invalid("/predicate/thread", "nobody was enrolled on %s", j.st.Thread)
+	}
+	old := j.head.State.(*PartyRow)
+	if j.st.Subject.SHA256 != old.Enrolment && j.st.Subject.SHA256 != old.Enrolled.ID {
+		return invalid("/subject/0/digest/sha256", "a standing is about the party's enrolment: %s", old.Enrolment)
+	}
+	if old.ID == record.Authority {
+		if err := j.need(j.charter.Thresholds.Root, "root key", j.charter.root); err != nil {
+			return err
+		}
+	} else if err := j.registrars(j.charter.Thresholds.Registrar); err != nil {
+		return err
+	}
+	last := statusActive
+	if n := len(old.Standing); n > 0 {
+		last = old.Standing[n-1].Status
+	}
+	switch {
+	case last == statusWithdrawn:
+		return j.conflict("%s is withdrawn for good; its ID is never used again", old.ID)
+	case last == s.Status:
+		return j.conflict("%s is %s already", old.ID, last)
+	}
+	p := *old
+	p.Standing = append(slices.Clip(old.Standing), StandingStep{Step: j.step(), Status: s.Status, EffectiveOn: s.EffectiveOn, Reason: s.Reason})
+	j.state = &p
+	return nil
+}
+
+// step names this record.
+func (j *judging) step() Step { return Step{Index: j.index, ID: j.v.ID(), Admitted: j.admitted} }
+
+// describe copies what a later enrolment may replace.
+func (p *PartyRow) describe(e *record.Enrolment) {
+	p.LegalName, p.Country, p.LEI, p.Website, p.Contact = e.LegalName, e.Country, e.LEI, e.Website, e.Contact
+}
+
+// Has says whether the party has a role.
+func (p *PartyRow) Has(role record.Role) bool { return slices.Contains(p.Roles, role) }
+
+// subjectIsKey: without a document, the subject of an enrolment is its first key.
+func (j *judging) subjectIsKey(keys []*record.Key) error {
+	if j.st.Document != nil || j.st.Subject.SHA256 == sha256.Sum256(keys[0].DER()) {
+		return nil
+	}
+	return invalid("/subject/0/digest/sha256", "without a document the subject is the first key's DER: its SHA-256 is %x", sha256.Sum256(keys[0].DER()))
+}
+
+// subjectIsEnrolled: a later enrolment without keys is about what it follows up.
+func (j *judging) subjectIsEnrolled(p *PartyRow, e *record.Enrolment) error {
+	if len(e.Keys) > 0 {
+		keys, err := record.ListedKeys(j.st)
+		if err != nil {
+			return err
+		}
+		return j.subjectIsKey(keys)
+	}
+	if j.st.Document != nil || j.st.Subject.SHA256 == p.Enrolment || j.st.Subject.SHA256 == p.Enrolled.ID {
+		return nil
+	}
+	return invalid("/subject/0/digest/sha256", "without a document or keys the subject is the party's enrolment: %s", p.Enrolment)
+}
+
+func sameRoles(a, b []record.Role) bool {
+	a, b = slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b))
+	return slices.Equal(slices.Compact(a), slices.Compact(b))
+}
+
+// only is a capacity of one key alone.
+func only(keyid string, as capacity) capacity {
+	return func(id string) (string, bool) {
+		if id != keyid {
+			return "", false
+		}
+		return as(id)
+	}
+}
+
+// party is the ID of the party that owns the key, "" if none does.
+func (o *OwnerRow) party() string {
+	if len(o.Owner) > len("party/") && o.Owner[:len("party/")] == "party/" {
+		return o.Owner[len("party/"):]
+	}
+	return ""
+}

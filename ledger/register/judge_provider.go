@@ -1,0 +1,91 @@
+package register
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// provider is the issuer, who must be one, in standing for this kind of record.
+func (j *judging) provider() (*PartyRow, error) {
+	p, err := j.d.party(j.st.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	if !p.Has(record.RoleProvider) {
+		return nil, record.Refuse(record.Forbidden, "%s is no provider (enrolled as %v): only providers file a %s", p.ID, p.Roles, j.st.Kind)
+	}
+	return p, j.inStanding(p)
+}
+
+// judgeResponse: an officer or automation key of a provider. The subject is the
+// record of the designation's thread that was seen; an older one is admitted,
+// and meets no duty.
+func (j *judging) judgeResponse() error {
+	r := j.st.Predicate.(*record.Response)
+	p, err := j.provider()
+	if err != nil {
+		return err
+	}
+	if err := j.need(1, "officer or automation key", j.holder(p, working)); err != nil {
+		return err
+	}
+	name := strings.TrimSuffix(strings.TrimPrefix(j.st.Thread, "response/"), "/"+p.ID)
+	head, err := j.d.thread("designation/" + name)
+	if err != nil {
+		return err
+	}
+	if head == nil {
+		return invalid("/predicate/thread", "there is no designation/%s to respond to", name)
+	}
+	about, err := j.about(head)
+	if err != nil {
+		return err
+	}
+	known := head.State.(*DesignationRow).Current.Conditions
+	for i, id := range r.Conditions {
+		if !slices.ContainsFunc(known, func(c record.Condition) bool { return c.ID == id }) {
+			return invalid(fmt.Sprintf("/predicate/conditions/%d", i), "%s has no condition %q", head.Thread, id)
+		}
+	}
+	j.state = &ResponseRow{Response: *r, About: about}
+	return nil
+}
+
+// about is the index of the record that a response answers.
+func (j *judging) about(head *ThreadRow) (uint64, error) {
+	subject := record.ID(j.st.Subject.SHA256)
+	if subject == head.ID {
+		return head.Index, nil
+	}
+	seen, ok, err := j.d.record(subject)
+	if err != nil {
+		return 0, err
+	}
+	if !ok || seen.Thread != head.Thread {
+		return 0, invalid("/subject/0/digest/sha256", "no record %s stands on %s; its newest is %s", subject, head.Thread, head.ID)
+	}
+	return seen.Index, nil
+}
+
+// judgeCertification: a provider's officer; `initial` is the first on the thread.
+func (j *judging) judgeCertification() error {
+	c := j.st.Predicate.(*record.CIPCertification)
+	p, err := j.provider()
+	if err != nil {
+		return err
+	}
+	if err := j.need(1, "officer", j.holder(p, officer)); err != nil {
+		return err
+	}
+	if first := j.head == nil; c.Initial != first {
+		if first {
+			return invalid("/predicate/initial", "this is the first certification of %s: initial must be true", p.ID)
+		}
+		return invalid("/predicate/initial", "%s has certified before, at index %d: this is not the initial one", p.ID, j.head.Index)
+	}
+	j.state = &CertificationRow{CIPCertification: *c}
+	return nil
+}

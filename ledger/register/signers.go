@@ -1,0 +1,255 @@
+package register
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// A capacity says whether a key may sign a record in one role ("registrar"), and
+// for which holder. Thresholds count distinct holders, not keys (RECORDS.md
+// "Keys and who may sign").
+type capacity func(keyid string) (holder string, ok bool)
+
+// sign finds the holders who signed in a capacity, and keeps their signatures:
+// all of them, beyond the threshold and of one holder too (DESIGN.md section 4,
+// "Entry").
+func (j *judging) sign(as capacity) (holders []string) {
+	for i, s := range j.v.Signatures() {
+		if _, ok := as(s.Key.ID()); ok {
+			j.kept |= 1 << i
+		}
+	}
+	return j.holders(as)
+}
+
+// holders are the distinct holders who signed in a capacity, in order.
+func (j *judging) holders(as capacity) (holders []string) {
+	for _, s := range j.v.Signatures() {
+		holder, ok := as(s.Key.ID())
+		if !ok {
+			continue
+		}
+		if at, found := slices.BinarySearch(holders, holder); !found {
+			holders = slices.Insert(holders, at, holder)
+		}
+	}
+	return holders
+}
+
+// need refuses the record unless that many distinct holders signed in a capacity.
+func (j *judging) need(n int64, noun string, as capacity) error {
+	if holders := j.sign(as); int64(len(holders)) < n {
+		return j.tooFew(n, noun, holders)
+	}
+	return nil
+}
+
+// needKeys refuses the record unless each of these keys signed it: possession is
+// proven, or not enrolled.
+func (j *judging) needKeys(keys []*record.Key) error {
+	var missing []string
+	for _, k := range keys {
+		if len(j.sign(func(keyid string) (string, bool) { return "", keyid == k.ID() })) == 0 {
+			missing = append(missing, shortKey(k.ID()))
+		}
+	}
+	if missing != nil {
+		return record.Refuse(record.Forbidden, "every listed key signs, to prove that its holder has it: %s did not", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// keeps tells [record.Verified.Entry] which signatures count.
+func (j *judging) keeps(k *record.Key) bool {
+	for i, s := range j.v.Signatures() {
+		if s.Key == k {
+			return j.kept&(1<<i) != 0
+		}
+	}
+	return false
+}
+
+// root keys of the charter in force. A set is the newest charter's below the index.
+func (c *CharterRow) root(keyid string) (string, bool) {
+	for i := range c.Root {
+		if c.Root[i].ID == keyid {
+			return c.Root[i].Holder, true
+		}
+	}
+	return "", false
+}
+
+// holder is the capacity of a party's live keys of which pick is true.
+func (j *judging) holder(p *PartyRow, pick func(*KeyRow) bool) capacity {
+	return func(keyid string) (string, bool) {
+		if p == nil {
+			return "", false
+		}
+		k := p.Key(keyid)
+		if k == nil || !pick(k) || k.idle(j.admitted, j.today) != "" {
+			return "", false
+		}
+		return k.Holder, true
+	}
+}
+
+// officer, automation and the functions of the authority's keys. An automation
+// key has no function but importer, so an officer is asked for by name.
+func officer(k *KeyRow) bool { return k.Use == record.UseOfficer }
+func working(k *KeyRow) bool { return k.Use == record.UseOfficer || k.Use == record.UseAutomation }
+func registrar(k *KeyRow) bool {
+	return officer(k) && slices.Contains(k.Functions, record.FuncRegistrar)
+}
+func designator(k *KeyRow) bool {
+	return officer(k) && slices.Contains(k.Functions, record.FuncDesignator)
+}
+func importer(k *KeyRow) bool {
+	return working(k) && slices.Contains(k.Functions, record.FuncImporter)
+}
+
+// Key is the party's key with that key ID, live or revoked; nil if it has none.
+func (p *PartyRow) Key(keyid string) *KeyRow {
+	for i := range p.Keys {
+		if p.Keys[i].ID == keyid {
+			return &p.Keys[i]
+		}
+	}
+	return nil
+}
+
+// Live says whether the key may sign an entry admitted then, on that admission
+// date, were it the next after this version of its party.
+func (k *KeyRow) Live(admitted time.Time, today record.Date) bool {
+	return k.idle(admitted, today) == ""
+}
+
+// idle says why a key may not sign an entry above the version that it is read
+// from; "" means that it may. Validity is judged by log position and admission
+// date, never by issuedAt.
+func (k *KeyRow) idle(admitted time.Time, today record.Date) string {
+	switch {
+	case k.Revoked != 0:
+		return fmt.Sprintf("was revoked at index %d", k.Revoked)
+	case k.NotAfter != nil && today.After(*k.NotAfter):
+		return fmt.Sprintf("was valid until %s", *k.NotAfter)
+	case k.UsableFrom != nil && admitted.Before(*k.UsableFrom):
+		return fmt.Sprintf("was added by the registrar and counts from %s on", record.Instant{Time: *k.UsableFrom})
+	}
+	return ""
+}
+
+// StatusOn is the party's standing on a date, as far as this version knows: that
+// of the newest record which is effective by then.
+func (p *PartyRow) StatusOn(date record.Date) string {
+	for _, s := range slices.Backward(p.Standing) {
+		if !s.EffectiveOn.After(date) {
+			return s.Status
+		}
+	}
+	return statusActive
+}
+
+// Standings of a party.
+const (
+	statusActive    = "active"
+	statusSuspended = "suspended"
+	statusWithdrawn = "withdrawn"
+)
+
+// inStanding refuses what the party's standing forbids: a suspended one signs
+// only responses and keys, a withdrawn one nothing.
+func (j *judging) inStanding(p *PartyRow) error {
+	switch p.StatusOn(j.today) {
+	case statusWithdrawn:
+		return record.Refuse(record.Forbidden, "%s is withdrawn: it signs nothing more", p.ID)
+	case statusSuspended:
+		if j.st.Kind != record.KindResponse && j.st.Kind != record.KindKeys {
+			return record.Refuse(record.Forbidden, "%s is suspended: it signs only responses and keys until it is active again", p.ID)
+		}
+	}
+	return nil
+}
+
+// tooFew says how many more must sign, and why other signatures do not count.
+func (j *judging) tooFew(n int64, noun string, holders []string) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s needed, ", plural(n, noun))
+	if len(holders) == 0 {
+		b.WriteString("none signed")
+	} else {
+		fmt.Fprintf(&b, "%d signed (%s)", len(holders), strings.Join(holders, ", "))
+	}
+	for i, s := range j.v.Signatures() {
+		if j.kept&(1<<i) != 0 {
+			continue
+		}
+		why, err := j.useless(s.Key.ID())
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&b, "; key %s %s", shortKey(s.Key.ID()), why)
+	}
+	return record.Refuse(record.Forbidden, "%s", b.String())
+}
+
+// useless says why a key's signature does not count here.
+func (j *judging) useless(keyid string) (string, error) {
+	owner, err := j.d.owner(keyid)
+	switch {
+	case err != nil:
+		return "", err
+	case owner == nil:
+		return "is not enrolled", nil
+	case owner.Owner == ownerRoot:
+		if _, ok := j.charter.root(keyid); !ok {
+			return "is a root key no more", nil
+		}
+		return "is a root key", nil
+	case owner.Owner == ownerPolicy:
+		return "is a log or witness key", nil
+	}
+	id := strings.TrimPrefix(owner.Owner, "party/")
+	if id != j.st.Issuer {
+		return "belongs to " + id, nil
+	}
+	p, err := j.d.party(id)
+	if err != nil {
+		return "", err
+	}
+	k := p.Key(keyid)
+	if why := k.idle(j.admitted, j.today); why != "" {
+		return why, nil
+	}
+	functions := make([]string, len(k.Functions))
+	for i, f := range k.Functions {
+		functions[i] = string(f)
+	}
+	what := fmt.Sprintf("is an %s key of %s", k.Use, k.Holder)
+	if k.Use == record.UseRecovery {
+		what = "is a recovery key of " + k.Holder
+	}
+	if len(functions) > 0 {
+		what += " (" + strings.Join(functions, ", ") + ")"
+	}
+	return what, nil
+}
+
+func plural(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// shortKey is enough of a key ID for a sentence.
+func shortKey(keyid string) string {
+	const shown = len("SHA256:") + 8
+	if len(keyid) <= shown {
+		return keyid
+	}
+	return keyid[:shown] + "…"
+}
