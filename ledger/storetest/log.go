@@ -16,6 +16,16 @@ type Log struct {
 	levels  [][]proof.Hash // the rows of the tiles
 }
 
+// LogOf is the log of these entries.
+func LogOf(entries [][]byte) *Log {
+	l := &Log{}
+	for _, e := range entries {
+		l.entries = append(l.entries, e)
+		l.add(0, proof.LeafHash(e))
+	}
+	return l
+}
+
 // Grow appends n entries and returns the extension by them.
 func (l *Log) Grow(n int) ledger.Extension {
 	from := len(l.entries)
@@ -98,10 +108,7 @@ func (l *Log) Clone() *Log { return l.Back(0) }
 
 // Back is the log as it was n entries ago, as a log of its own.
 func (l *Log) Back(n int) *Log {
-	b := &Log{Salt: l.Salt}
-	for _, e := range l.entries[:len(l.entries)-n] {
-		b.entries = append(b.entries, e)
-		b.add(0, proof.LeafHash(e))
-	}
+	b := LogOf(l.entries[:len(l.entries)-n])
+	b.Salt = l.Salt
 	return b
 }

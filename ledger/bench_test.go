@@ -1,0 +1,179 @@
+package ledger_test
+
+import (
+	"context"
+	"encoding/binary"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/pebblestore"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+// bench is a ledger on the real disk, with a fold that only deduplicates.
+type bench struct {
+	*ledger.Ledger[pebblestore.Blob]
+	wait func() error // ends Run and closes everything
+}
+
+func openBench(b *testing.B, dir string, c ledger.Config) bench {
+	b.Helper()
+	store, err := pebblestore.Open(vfs.Default, dir+"/log", pebblestore.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	signer, policy := logKey(b)
+	index, err := pebblestore.OpenIndex(vfs.Default, dir+"/index", policy, pebblestore.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	c.Origin, c.Signers = origin, []*proof.Signer{signer}
+	l, err := ledger.Open(b.Context(), store, index, c)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- l.Run(ctx) }()
+	return bench{l, func() error {
+		cancel()
+		err := <-ended
+		index.Close()
+		store.Close()
+		return err
+	}}
+}
+
+// blobs makes blobs of incompressible bytes, all different, of which entries have
+// this size.
+func blobs(size int) func(i uint64) pebblestore.Blob {
+	noise := make([]byte, 1<<20)
+	rng := rand.NewChaCha8([32]byte{1})
+	rng.Read(noise)
+	return func(i uint64) pebblestore.Blob {
+		data := make([]byte, size-8) // the admission time has eight
+		copy(data, noise[i*7919%uint64(len(noise)-size):])
+		binary.BigEndian.PutUint64(data, i)
+		return pebblestore.NewBlob(data)
+	}
+}
+
+// fill appends n blobs, as fast as workers that each wait for their own commit can.
+func fill(b *testing.B, l *ledger.Ledger[pebblestore.Blob], from, n uint64, size, workers int) {
+	b.Helper()
+	blob := blobs(size)
+	var next atomic.Uint64
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < n; i = next.Add(1) - 1 {
+				t, err := l.Append(b.Context(), blob(from+i))
+				if err == nil {
+					_, err = t.Committed(b.Context())
+				}
+				if err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// BenchmarkAppend is the ledger's core: 300-byte entries with exact deduplication
+// to durable. Choose the size of the ledger with -benchtime 100000x and so on: the
+// cost per entry stays flat.
+func BenchmarkAppend(b *testing.B) {
+	l := openBench(b, b.TempDir(), ledger.Config{Interval: 100 * time.Millisecond, Backlog: 1 << 40})
+	b.ResetTimer()
+	b.ReportAllocs()
+	fill(b, l.Ledger, 0, uint64(b.N), 300, 8192)
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "entries/s")
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	b.ReportMetric(float64(m.HeapInuse)/(1<<20), "heap-MiB")
+	if err := l.wait(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkReceipt builds and checks inclusion proofs of random entries of a
+// warm ledger of a million.
+func BenchmarkReceipt(b *testing.B) {
+	const size = 1_000_000
+	l := openBench(b, b.TempDir(), ledger.Config{Interval: 100 * time.Millisecond, Backlog: 1 << 40})
+	fill(b, l.Ledger, 0, size, 300, 8192)
+	if _, err := l.AwaitPublished(b.Context(), size-1); err != nil {
+		b.Fatal(err)
+	}
+	for i := uint64(0); i < size; i += 256 {
+		l.Receipt(b.Context(), i)
+	}
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		rng := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano())))
+		for pb.Next() {
+			if _, err := l.Receipt(b.Context(), rng.Uint64N(size)); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "receipts/s")
+	if err := l.wait(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkOpenLoop offers a thousand entries a second, whether or not the ledger
+// keeps up, and reports how long each took to be durable and to be published.
+func BenchmarkOpenLoop(b *testing.B) {
+	const rate = 1000
+	l := openBench(b, b.TempDir(), ledger.Config{})
+	blob := blobs(800)
+	committed, published := make([]time.Duration, b.N), make([]time.Duration, b.N)
+	b.ResetTimer()
+	start := time.Now()
+	var wg sync.WaitGroup
+	for i := range b.N {
+		due := start.Add(time.Duration(i) * time.Second / rate)
+		time.Sleep(time.Until(due))
+		wg.Go(func() {
+			t, err := l.Append(b.Context(), blob(uint64(i)))
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			a, err := t.Committed(b.Context())
+			committed[i] = time.Since(due)
+			if err == nil {
+				_, err = l.AwaitPublished(b.Context(), a.Index)
+			}
+			if err != nil {
+				b.Error(err)
+			}
+			published[i] = time.Since(due)
+		})
+	}
+	wg.Wait()
+	b.StopTimer()
+	report := func(name string, d []time.Duration) {
+		slices.Sort(d)
+		b.ReportMetric(float64(d[len(d)/2].Microseconds()), name+"-p50-µs")
+		b.ReportMetric(float64(d[len(d)*99/100].Microseconds()), name+"-p99-µs")
+	}
+	report("committed", committed)
+	report("published", published)
+	if err := l.wait(); err != nil {
+		b.Fatal(err)
+	}
+}

@@ -1,0 +1,243 @@
+package ledger_test
+
+import (
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/pebblestore"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/storetest"
+)
+
+// acked is what clients were told before a crash.
+type acked struct {
+	size     int             // blobs 0…size−1 are published, in this order
+	receipts []proof.Receipt // given out
+	tree     proof.Tree      // of the last checkpoint
+}
+
+// survive opens the ledger on what a crash left and checks that nothing that was
+// told is lost, that old receipts fit the new tree, and that it goes on: all blobs
+// that were ever sent are sent again, and each is there once.
+func (w *world) survive(t *testing.T, told acked, sent int) {
+	t.Helper()
+	n := w.mustOpen(t)
+	defer n.close()
+	if told.tree.Size > 0 {
+		if p := n.Published(); p == nil || p.Checkpoint().Size < told.tree.Size {
+			t.Fatalf("published size %d is forgotten", told.tree.Size)
+		}
+	}
+	for i, a := range n.add(t, numbered(0, sent)...) {
+		if i < told.size && a != (ledger.Admission{Index: uint64(i), Known: true}) {
+			t.Fatalf("blob %d of %d published ones is admitted as %+v", i, told.size, a)
+		}
+	}
+	if entries := w.checkLaws(t, n); len(entries) != sent {
+		t.Fatalf("%d entries for %d blobs", len(entries), sent)
+	}
+	for _, r := range told.receipts {
+		w.checkReceipt(t, r, r.Index)
+		w.checkReceipt(t, must(n.Receipt(t.Context(), r.Index)), r.Index)
+	}
+	path, err := n.Consistency(t.Context(), told.tree.Size, uint64(sent))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if told.tree.Size > 0 {
+		if err := proof.VerifyConsistency(told.tree, n.Published().Checkpoint().Tree(), path); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// The power fails before each single write to the file system while a ledger
+// commits and publishes. With one disk for log and index, they crash together.
+func TestCrashAtEveryWrite(t *testing.T) {
+	const seed, sent = 3, 60
+	rng := rand.New(rand.NewPCG(seed, 0))
+	mem := vfs.NewCrashableMem()
+	type crash struct {
+		left *vfs.MemFS
+		told acked
+	}
+	var mu sync.Mutex // Pebble writes in the background too
+	var crashes []crash
+	var told acked
+	w := newWorld(t)
+	w.fs = errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+			mu.Lock()
+			defer mu.Unlock()
+			cfg := vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(3) * 50, RNG: rng}
+			crashes = append(crashes, crash{mem.CrashClone(cfg), told})
+		}
+		return nil
+	}))
+	n := w.mustOpen(t)
+	for size := 0; size < sent; {
+		k := min(1+rng.IntN(9), sent-size)
+		n.add(t, numbered(size, size+k)...)
+		size += k
+		r := must(n.Receipt(t.Context(), uint64(size-1)))
+		mu.Lock()
+		told.receipts = append(told.receipts[:len(told.receipts):len(told.receipts)], r)
+		told.size, told.tree = size, n.Published().Checkpoint().Tree()
+		mu.Unlock()
+	}
+	if err := n.close(); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d crashes (seed %d)", len(crashes), seed)
+	for i, c := range crashes {
+		if testing.Short() && i%5 != 0 {
+			continue
+		}
+		w.at(c.left).survive(t, c.told, sent)
+		if t.Failed() {
+			t.Fatalf("crash %d of %d (seed %d)", i, len(crashes), seed)
+		}
+	}
+}
+
+// Each write of the store fails: not applied; applied yet reported failed; applied
+// after the reopening. The ledger stops, and reopened it is whole.
+func TestEveryStoreWriteFails(t *testing.T) {
+	for name, fault := range map[string]storetest.Fault{"lost": storetest.Lose, "a lie": storetest.Lie, "late": storetest.Hold} {
+		for write := range 8 {
+			w := newWorld(t)
+			var f *storetest.Faulty
+			w.wrap = func(s ledger.Store) ledger.Store {
+				f = &storetest.Faulty{Store: s, Fault: func(n int) storetest.Fault {
+					if n == write {
+						return fault
+					}
+					return storetest.Pass
+				}}
+				return f
+			}
+			n := w.mustOpen(t)
+			var told acked
+			const sent = 20
+			stopped := false
+			for size := 0; size < sent; size += 5 {
+				tickets := n.appendAll(t, numbered(size, size+5)...)
+				err := n.Commit(t.Context())
+				if err == nil {
+					err = n.Publish(t.Context())
+				} else if _, err := tickets[0].Committed(t.Context()); !errors.Is(err, ledger.ErrUnknown) {
+					t.Errorf("%s, write %d: the waiter got %v, want ErrUnknown", name, write, err)
+				}
+				if err != nil {
+					stopped = true
+					if !errors.Is(err, ledger.ErrUnknown) || !errors.Is(n.Err(), ledger.ErrUnknown) {
+						t.Errorf("%s, write %d: %v; want ErrUnknown", name, write, err)
+					}
+					if _, err := n.Append(t.Context(), numbered(99, 100)[0]); !errors.Is(err, ledger.ErrStopped) {
+						t.Errorf("%s, write %d: appending to a stopped ledger: %v", name, write, err)
+					}
+					break
+				}
+				told = acked{size + 5, append(told.receipts, must(n.Receipt(t.Context(), uint64(size)))), n.Published().Checkpoint().Tree()}
+			}
+			if stopped != (write < f.Writes()) {
+				t.Fatalf("%s: %d writes, stopped %v at %d", name, f.Writes(), stopped, write)
+			}
+			if err := n.close(); err != nil {
+				t.Fatal(err)
+			}
+			after := w.at(w.fs)
+			if fault == storetest.Hold { // it arrives while the reopened ledger is already there, or before
+				store := must(pebblestore.Open(w.fs, "log", small))
+				if err := f.Release(t.Context(), store); err != nil {
+					t.Fatal(err)
+				}
+				store.Close()
+			}
+			after.survive(t, told, sent)
+		}
+	}
+}
+
+// An extension that arrives while the reopened ledger runs is a writer that is not
+// supposed to be there: whoever comes second conflicts, and no history is lost.
+func TestLateWriteConflicts(t *testing.T) {
+	w := newWorld(t)
+	var f *storetest.Faulty
+	w.wrap = func(s ledger.Store) ledger.Store {
+		f = &storetest.Faulty{Store: s, Fault: func(n int) storetest.Fault { return []storetest.Fault{0, 0, storetest.Hold}[n] }}
+		return f
+	}
+	n := w.mustOpen(t)
+	n.add(t, numbered(0, 3)...)
+	n.appendAll(t, numbered(3, 6)...)
+	if err := n.Commit(t.Context()); !errors.Is(err, ledger.ErrUnknown) {
+		t.Fatal(err)
+	}
+	n.close()
+	w.wrap = nil
+	n = w.mustOpen(t)
+	if err := f.Release(t.Context(), n.store); err != nil {
+		t.Fatal(err)
+	}
+	tickets := n.appendAll(t, numbered(6, 8)...)
+	if err := n.Commit(t.Context()); !errors.Is(err, ledger.ErrConflict) {
+		t.Fatalf("extending a head that moved: %v", err)
+	}
+	if _, err := tickets[0].Committed(t.Context()); !errors.Is(err, ledger.ErrConflict) {
+		t.Errorf("the waiter got %v", err)
+	}
+	n.close()
+	w.survive(t, acked{size: 3}, 8)
+}
+
+// The fold is derived: deleted, behind, or of another log, it comes back.
+func TestFoldComesBack(t *testing.T) {
+	w := newWorld(t)
+	n := w.mustOpen(t)
+	n.add(t, numbered(0, 2000)...)
+	n.close()
+
+	if err := w.fs.RemoveAll("index"); err != nil {
+		t.Fatal(err)
+	}
+	n = w.mustOpen(t)
+	if n.index.Cursor() != n.Head() {
+		t.Fatalf("replayed to %v, want %v", n.index.Cursor(), n.Head())
+	}
+	if a := n.add(t, numbered(1999, 2001)...); !a[0].Known || a[0].Index != 1999 || a[1].Index != 2000 {
+		t.Errorf("after the replay: %+v", a)
+	}
+	n.close()
+
+	other := newWorld(t) // longer, with other roots
+	m := other.mustOpen(t)
+	m.add(t, numbered(500, 3000)...)
+	m.close()
+	for _, from := range []vfs.FS{other.fs} {
+		w.fs.RemoveAll("index")
+		if ok, err := vfs.Clone(from, w.fs, "index", "index"); err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+		n = w.mustOpen(t)
+		if n.index.Cursor() != n.Head() {
+			t.Errorf("a fold of another log: at %v, want %v", n.index.Cursor(), n.Head())
+		}
+		if a := n.add(t, numbered(0, 1)...); a[0] != (ledger.Admission{Known: true}) {
+			t.Errorf("after the replay: %+v", a)
+		}
+		n.close()
+	}
+}
+
+// rotten is a disk that changes what lies on it.
+type rotten struct {
+	ledger.Store
+	tiles, entries bool
+}

@@ -1,0 +1,208 @@
+package ledger_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/pebblestore"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/storetest"
+)
+
+const origin = "log.example/1"
+
+// world is what outlives a process: a disk, the log's key, and the policy that
+// everybody verifies with.
+type world struct {
+	fs     vfs.FS
+	signer *proof.Signer
+	policy *proof.Policy
+	config ledger.Config
+	wrap   func(ledger.Store) ledger.Store // puts something before the store
+	fold   func(*pebblestore.Index) ledger.Fold[pebblestore.Blob]
+}
+
+func newWorld(t testing.TB) *world {
+	signer, policy := logKey(t)
+	return &world{fs: vfs.NewCrashableMem(), signer: signer, policy: policy}
+}
+
+// at is the same world with another disk: the one found after a crash.
+func (w *world) at(fs vfs.FS) *world {
+	c := *w
+	c.fs, c.wrap = fs, nil
+	return &c
+}
+
+// node is one process's ledger.
+type node struct {
+	*ledger.Ledger[pebblestore.Blob]
+	store *pebblestore.Store
+	index *pebblestore.Index
+}
+
+var small = pebblestore.Options{CacheBytes: 1 << 20, MemoryBytes: 1 << 20}
+
+func (w *world) open(t testing.TB) (*node, error) {
+	store, err := pebblestore.Open(w.fs, "log", small)
+	if err != nil {
+		return nil, err
+	}
+	index, err := pebblestore.OpenIndex(w.fs, "index", w.policy, small)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	n := &node{store: store, index: index}
+	c := w.config
+	c.Origin, c.Signers = origin, []*proof.Signer{w.signer}
+	var s ledger.Store = store
+	if w.wrap != nil {
+		s = w.wrap(s)
+	}
+	var f ledger.Fold[pebblestore.Blob] = index
+	if w.fold != nil {
+		f = w.fold(index)
+	}
+	if n.Ledger, err = ledger.Open(t.Context(), s, f, c); err != nil {
+		return nil, errors.Join(err, n.close())
+	}
+	return n, nil
+}
+
+func (n *node) close() error { return errors.Join(n.index.Close(), n.store.Close()) }
+
+func (w *world) mustOpen(t testing.TB) *node {
+	t.Helper()
+	n, err := w.open(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// reopen is a clean restart.
+func (w *world) reopen(t testing.TB, n *node) *node {
+	t.Helper()
+	if err := n.close(); err != nil {
+		t.Fatal(err)
+	}
+	return w.mustOpen(t)
+}
+
+// appendAll appends, without committing.
+func (n *node) appendAll(t testing.TB, blobs ...pebblestore.Blob) []*ledger.Ticket {
+	t.Helper()
+	tickets := make([]*ledger.Ticket, len(blobs))
+	for i, b := range blobs {
+		var err error
+		if tickets[i], err = n.Append(t.Context(), b); err != nil {
+			t.Fatalf("appending: %v", err)
+		}
+	}
+	return tickets
+}
+
+// add appends, commits and publishes.
+func (n *node) add(t testing.TB, blobs ...pebblestore.Blob) []ledger.Admission {
+	t.Helper()
+	tickets := n.appendAll(t, blobs...)
+	n.step(t)
+	admissions := make([]ledger.Admission, len(tickets))
+	for i, ticket := range tickets {
+		var err error
+		if admissions[i], err = ticket.Committed(t.Context()); err != nil {
+			t.Fatalf("blob %d: %v", i, err)
+		}
+	}
+	return admissions
+}
+
+func (n *node) step(t testing.TB) {
+	t.Helper()
+	if err := n.Commit(t.Context()); err != nil {
+		t.Fatalf("committing: %v", err)
+	}
+	if err := n.Publish(t.Context()); err != nil {
+		t.Fatalf("publishing: %v", err)
+	}
+}
+
+// numbered makes the blobs [from, to).
+func numbered(from, to int) []pebblestore.Blob {
+	var blobs []pebblestore.Blob
+	for i := from; i < to; i++ {
+		blobs = append(blobs, pebblestore.NewBlob(fmt.Appendf(nil, "blob %d", i)))
+	}
+	return blobs
+}
+
+// checkLaws re-checks what a ledger promises of all that it has published, from
+// the outside: the root is that of all entries hashed anew, the tiles are theirs,
+// no blob is there twice, and admission times do not go back.
+func (w *world) checkLaws(t testing.TB, n *node) (entries [][]byte) {
+	t.Helper()
+	p := n.Published()
+	if p == nil {
+		return nil
+	}
+	cp := p.Checkpoint()
+	entries, err := n.Entries(t.Context(), 0, cp.Size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := storetest.LogOf(entries)
+	if got := log.Head(len(entries)); got != cp.Tree() {
+		t.Fatalf("the checkpoint is of %v, the entries hash to %v", cp.Tree(), got)
+	}
+	for id := range proof.Tiles(0, cp.Size) {
+		if got, err := n.Tile(t.Context(), id); err != nil || string(got) != string(log.Tile(id)) {
+			t.Fatalf("%v differs, %v", id, err)
+		}
+	}
+	seen := make(map[string]int)
+	var last time.Time
+	for i, e := range entries {
+		if j, twice := seen[string(e[8:])]; twice {
+			t.Fatalf("entries %d and %d are the same blob", j, i)
+		}
+		seen[string(e[8:])] = i
+		at, err := n.index.Admitted(e)
+		if err != nil || at.Before(last) {
+			t.Fatalf("entry %d admitted %v, after %v; %v", i, at, last, err)
+		}
+		last = at
+	}
+	return entries
+}
+
+// checkReceipt verifies a receipt with the policy alone.
+func (w *world) checkReceipt(t testing.TB, r proof.Receipt, index uint64) {
+	t.Helper()
+	v, err := r.Verify(w.policy, time.Now())
+	if err != nil || v.Index() != index {
+		t.Fatalf("receipt of %d: %v", index, err)
+	}
+}
+
+// logKey makes a log key and the policy that wants it and no witness.
+func logKey(t testing.TB) (*proof.Signer, *proof.Policy) {
+	t.Helper()
+	skey, vkey, err := proof.GenerateKey(proof.Ed25519, origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := proof.ParseSigner(skey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy, err := proof.ParsePolicy([]byte("log " + vkey + "\nquorum none\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer, policy
+}
