@@ -1,0 +1,231 @@
+package proof
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// One line for each thing that tlog-policy, or DESIGN.md section 4, requires. L1,
+// L2, W1 … are vkeys, see policyKeys.
+func TestPolicyTable(t *testing.T) {
+	keys := policyKeys(t)
+	for _, test := range []struct {
+		name, text string
+		err        string // "" if it must be read
+	}{
+		// Structure
+		{"the least", "quorum none\n", ""},
+		{"a log", "log L1\nquorum none\n", ""},
+		{"several logs", "log L1\nlog L2 https://l2.example/\nquorum none\n", ""},
+		{"a log of both types", "log L1\nlog L1pq\nquorum none\n", ""},
+		{"white space and comments", "\n \t \n# c\n\t # c\n \tlog\t \tL1  \n#\nquorum  none\t\n", ""},
+		{"witnesses after the quorum", "witness a W1\nquorum a\nwitness b W2\n", ""},
+		{"logs after the quorum", "quorum none\nlog L1\n", ""},
+		{"any, all, numbers", "witness a W1\nwitness b W2\nwitness c W3\ngroup x any a b\ngroup y 2 x c\nquorum y\n", ""},
+		{"nested groups", "witness a W1\nwitness b W2\nwitness c W3\ngroup x 1 a\ngroup y all x b\ngroup z any y c\nquorum z\n", ""},
+		{"names like keywords", "witness any W1\nwitness all W2\nwitness log W3\ngroup 2 2 any all log\nquorum 2\n", ""},
+		{"opaque octets", "witness \xff\xfe W1 https://\u00e9.example/\ngroup K\u00a0x any \xff\xfe\nquorum K\u00a0x\n# \x80\n", ""},
+		{"Kelvin is not K", "witness K W1\nwitness \u212a W2\nquorum K\n", ""},
+		{"unused witnesses and groups", "witness a W1\nwitness b W2\ngroup g any b\nquorum a\n", ""},
+		{"two keys in one group", "witness a W1\nwitness b W1pq\ngroup g any a b\nquorum g\n", ""},
+		{"a spare key outside the quorum", "witness a W1\nwitness b W1pq\nquorum a\n", ""},
+
+		{"empty", "", "no quorum line"},
+		{"no quorum", "log L1\n", "no quorum line"},
+		{"two quorums", "quorum none\nquorum none\n", "line 2: a second quorum line"},
+		{"two quorums, one set", "witness a W1\nquorum none\nquorum a\n", "line 3: a second quorum line"},
+		{"quorum of two", "witness a W1\nwitness b W2\nquorum a b\n", "line 3: want: quorum"},
+		{"quorum of nothing", "quorum\n", "line 1: want: quorum"},
+		{"quorum defined below", "quorum a\nwitness a W1\n", `line 1: "a" is not defined`},
+		{"quorum is a log", "log L1\nquorum log.example/1\n", "line 2"},
+		{"no final newline", "log L1\nquorum none", "last line has no newline"},
+		{"unknown word", "log L1\nmonitor x\nquorum none\n", `line 2: "monitor"`},
+		{"upper case", "Quorum none\n", "line 1"},
+		{"comment after items", "quorum none # really\n", "line 1"},
+		// Character set
+		{"carriage return", "quorum none\r\n", "line 1: control character 0x0d"},
+		{"NUL in a comment", "# \x00\nquorum none\n", "line 1: control character 0x00"},
+		{"DEL", "# a\n# \x7f\nquorum none\n", "line 2: control character 0x7f"},
+		{"no-break space is no white space", "quorum\u00a0none\n", "line 1"},
+		// Logs
+		{"log without key", "log\nquorum none\n", "line 1: want: log"},
+		{"log with a name", "log l L1 https://l.example/\nquorum none\n", "line 1: want: log"},
+		{"log with a witness's key", "log W1\nquorum none\n", "line 1: key w1.example: type 0x04"},
+		{"log with a wrong key ID", "log L1bad\nquorum none\n", "line 1: key log.example/1: key ID"},
+		{"log twice", "log L1\nlog L1\nquorum none\n", "line 2: the key of log.example/1 is already that of the log"},
+		{"log twice under two names", "log L1\nlog L1renamed\nquorum none\n", "line 2: the key of other.example is already that of the log log.example/1"},
+		{"log with a bad URL", "log L1 log.example\nquorum none\n", "line 1: \"log.example\" is not an absolute URL"},
+		// Witnesses
+		{"witness without key", "witness a\nquorum none\n", "line 1: want: witness"},
+		{"witness with a log's key", "witness a L1\nquorum none\n", "line 1: key log.example/1: type 0x01"},
+		{"witness with a wrong key ID", "witness a W1bad\nquorum none\n", "line 1: key w1.example: key ID"},
+		{"witness twice", "witness a W1\nwitness b W1\nquorum none\n", `line 2: the key of w1.example is already that of the witness a`},
+		{"witness twice under two names", "witness a W1\nwitness b W1renamed\nquorum none\n", "line 2: the key of other.example is already"},
+		{"log key as witness, other type", "log L1\nwitness a L1cosig\nquorum none\n", "line 2: the key of log.example/1 is already that of the log"},
+		{"log key as witness, same type", "log L1pq\nwitness a L1pq\nquorum none\n", "line 2: the key of log.example/1 is already that of the log"},
+		{"witness key as log", "witness a W1\nlog W1log\nquorum none\n", "line 2: the key of w1.example is already that of the witness a"},
+		{"witness named none", "witness none W1\nquorum none\n", "line 1: the name none is reserved"},
+		{"a name twice", "witness a W1\nwitness a W2\nquorum none\n", `line 2: "a" is defined twice`},
+		{"a name for a witness and a group", "witness a W1\ngroup a any a\nquorum a\n", `line 2: "a" is defined twice`},
+		// Groups
+		{"k = 0", "witness a W1\ngroup g 0 a\nquorum g\n", "line 2: threshold 0 of 1"},
+		{"k > n", "witness a W1\ngroup g 2 a\nquorum g\n", "line 2: threshold 2 of 1"},
+		{"k negative", "witness a W1\ngroup g -1 a\nquorum g\n", "line 2: threshold"},
+		{"k with sign", "witness a W1\ngroup g +1 a\nquorum g\n", "line 2: threshold"},
+		{"k with zeros", "witness a W1\ngroup g 01 a\nquorum g\n", "line 2: threshold"},
+		{"k in hexadecimal", "witness a W1\ngroup g 0x1 a\nquorum g\n", "line 2: threshold"},
+		{"k enormous", "witness a W1\ngroup g 18446744073709551617 a\nquorum g\n", "line 2: threshold"},
+		{"no threshold", "witness a W1\ngroup g a\nquorum g\n", "line 2: want: group"},
+		{"no member", "group g any\nquorum g\n", "line 1: want: group"},
+		{"no member, number", "group g 0\nquorum g\n", "line 1: want: group"},
+		{"none as a member", "witness a W1\ngroup g any a none\nquorum g\n", "line 2: none cannot"},
+		{"group named none", "witness a W1\ngroup none any a\nquorum none\n", "line 2: the name none"},
+		{"member defined below", "group g any a\nwitness a W1\nquorum g\n", `line 1: "a" is not defined`},
+		{"itself as a member", "group g any g\nquorum g\n", `line 1: "g" is not defined`},
+		{"member twice", "witness a W1\nwitness b W2\ngroup g 2 a a b\nquorum g\n", `line 3: "a" is already a member of "g"`},
+		{"member of two groups", "witness a W1\nwitness b W2\ngroup g any a\ngroup h any a b\nquorum h\n", `line 4: "a" is already a member of "g"`},
+		{"a log as a member", "log L1\ngroup g any log.example/1\nquorum g\n", "line 2"},
+		{"one operator in two groups", "witness a W1\nwitness b W1pq\nwitness c W2\ngroup g any b c\ngroup h all a g\nquorum h\n", "line 6: witnesses \"a\" and \"b\" have the same key name"},
+	} {
+		p, err := ParsePolicy([]byte(keys.Replace(test.text)))
+		switch {
+		case test.err == "" && err != nil:
+			t.Errorf("%s: %v", test.name, err)
+		case test.err == "":
+			again, err := ParsePolicy([]byte(p.Text()))
+			if err != nil || again.Text() != p.Text() || again.Fingerprint() != p.Fingerprint() {
+				t.Errorf("%s: the canonical text reads as %v", test.name, err)
+			}
+		case err == nil || !strings.Contains(err.Error(), test.err):
+			t.Errorf("%s: got %v, want …%s…", test.name, err, test.err)
+		}
+	}
+}
+
+// policyKeys replaces names of keys by vkeys: W1 and W1pq are one operator's two,
+// W1renamed the same key under another name, W1log the same key as a log's, ….
+func policyKeys(t *testing.T) *strings.Replacer {
+	c := newCast(t)
+	w := func(name string) Key { return c.witness[name].Key() }
+	as := func(k Key, name string, alg Algorithm) string { return vkeyOf(name, alg, []byte(k.material)) }
+	bad := func(k Key) string {
+		return strings.Replace(k.String(), fmt.Sprintf("%08x", k.ID()), fmt.Sprintf("%08x", k.ID()^1), 1)
+	}
+	l := c.log.Key()
+	return strings.NewReplacer(
+		"L1pq", c.logPQ.Key().String(),
+		"L1bad", bad(l),
+		"L1renamed", as(l, "other.example", Ed25519),
+		"L1cosig", as(l, testOrigin, CosignatureEd25519),
+		"L1", l.String(),
+		"L2", newSigner(t, Ed25519).Key().String(),
+		"W1pq", w("w1-pq").String(),
+		"W1bad", bad(w("w1")),
+		"W1renamed", as(w("w1"), "other.example", CosignatureEd25519),
+		"W1log", as(w("w1"), "w1.example", Ed25519),
+		"W1", w("w1").String(),
+		"W2", w("w2").String(),
+		"W3", w("w3").String(),
+	)
+}
+
+// "It is strongly recommended that an implementation supports at least up to 32
+// logs, 32 witnesses, and 32 groups."
+func TestPolicyLimits(t *testing.T) {
+	lines := func(logs, witnesses, groups int) string {
+		var b strings.Builder
+		for i := range logs {
+			fmt.Fprintf(&b, "log %s\n", vkeyOf(fmt.Sprintf("l%d", i), Ed25519, numbered(1, i)))
+		}
+		for i := range witnesses {
+			fmt.Fprintf(&b, "witness w%d %s\n", i, vkeyOf(fmt.Sprintf("w%d", i), CosignatureEd25519, numbered(2, i)))
+		}
+		last := "none"
+		for i := range groups {
+			fmt.Fprintf(&b, "group g%d any w%d", i, i)
+			if i > 0 {
+				fmt.Fprintf(&b, " g%d", i-1)
+			}
+			b.WriteByte('\n')
+			last = fmt.Sprintf("g%d", i)
+		}
+		return b.String() + "quorum " + last + "\n"
+	}
+	for _, n := range []int{32, MaxPolicyMembers} {
+		p, err := ParsePolicy([]byte(lines(n, n, n)))
+		if err != nil {
+			t.Fatalf("%d each: %v", n, err)
+		}
+		if len(p.Logs()) != n || len(p.Witnesses()) != n || len(p.InQuorum()) != n || p.ForkNeeds() != 0 {
+			t.Errorf("%d each: %d logs, %d witnesses, %d in the quorum, fork %d", n, len(p.Logs()), len(p.Witnesses()), len(p.InQuorum()), p.ForkNeeds())
+		}
+	}
+	const over = MaxPolicyMembers + 1
+	for _, text := range []string{lines(over, 1, 1), lines(1, over, 1), lines(1, 1, 1) + strings.Repeat("# comment\n", MaxPolicy/10)} {
+		if _, err := ParsePolicy([]byte(text)); err == nil {
+			t.Error("a policy over a limit is read")
+		}
+	}
+	tooManyGroups := lines(1, 1, 1)
+	for i := range over {
+		tooManyGroups += fmt.Sprintf("group h%d any %s\n", i, map[bool]string{true: "g0", false: fmt.Sprintf("h%d", i-1)}[i == 0])
+	}
+	if _, err := ParsePolicy([]byte(tooManyGroups)); err == nil {
+		t.Error("too many groups are read")
+	}
+}
+
+// numbered is 32 bytes that pass for an Ed25519 key in a policy.
+func numbered(role byte, i int) []byte {
+	b := make([]byte, 32)
+	b[0], b[1], b[2] = byte(i), byte(i>>8), role
+	return b
+}
+
+func TestPolicyAnswers(t *testing.T) {
+	keys := policyKeys(t)
+	text := keys.Replace("# ours\nlog L1 https://log.example/\n\tlog  L1pq\nwitness a W1 https://w1.example/\nwitness b W2\nwitness c W3\ngroup g 2 a b\nquorum g\n")
+	p, err := ParsePolicy([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k, n := p.QuorumSize(); p.Quorum() != "g" || p.IsNone() || k != 2 || n != 2 {
+		t.Errorf("quorum %s, %d of %d", p.Quorum(), k, n)
+	}
+	if p.Logs()[0].URL != "https://log.example/" || p.Witnesses()[0].URL != "https://w1.example/" || len(p.Witnesses()) != 3 || len(p.InQuorum()) != 2 {
+		t.Errorf("got %+v", p)
+	}
+	if len(p.LogKeys(testOrigin)) != 2 || len(p.LogKeys("other")) != 0 || !slices.Equal(p.Origins(), []string{testOrigin}) {
+		t.Errorf("origins %v", p.Origins())
+	}
+	if p.Satisfied("a") || p.Satisfied("a", "c") || !p.Satisfied("a", "b") {
+		t.Error("Satisfied")
+	}
+	if len(p.Warnings()) != 0 || p.Sound() != nil || p.ForkNeeds() != 2 || p.PostQuantum() {
+		t.Errorf("warnings %q, fork %d", p.Warnings(), p.ForkNeeds())
+	}
+	// The fingerprint is what its comment says, with the tools that everybody has.
+	if sed, err := exec.LookPath("sed"); err == nil {
+		cmd := exec.Command(sed, "-E", `/^[ \t]*(#|$)/d; s/[ \t]+/ /g; s/^ //; s/ $//`)
+		cmd.Stdin = strings.NewReader(text)
+		if out, err := cmd.Output(); err != nil || string(out) != p.Text() {
+			t.Errorf("sed gives %q, %v", out, err)
+		}
+	}
+	disjoint, err := ParsePolicy([]byte(keys.Replace("log L1\nwitness a W1\nwitness b W2\ngroup g any a b\nquorum g\n")))
+	if err != nil || !errors.Is(disjoint.Sound(), ErrDisjoint) || len(disjoint.Warnings()) != 1 {
+		t.Errorf("disjoint: %v", err)
+	}
+	none, err := ParsePolicy([]byte(keys.Replace("log L1\nquorum none\n")))
+	if err != nil || none.Sound() != nil || len(none.Warnings()) != 1 || !none.IsNone() || none.Quorum() != "none" || !none.Satisfied() || none.PostQuantum() {
+		t.Errorf("none: %v", err)
+	}
+	pq, err := ParsePolicy([]byte(keys.Replace("log L1pq\nwitness x W2\nwitness a W1pq\nquorum a\n")))
+	if err != nil || !pq.PostQuantum() {
+		t.Errorf("post-quantum: %v", err)
+	}
+}
