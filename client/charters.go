@@ -1,0 +1,161 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// charter is one charter of the pinned ledger, proven by its receipt.
+type charter struct {
+	index   uint64
+	id      record.ID
+	content *record.Charter
+	policy  *proof.Policy
+	receipt proof.Receipt
+}
+
+// charters are all charters known, oldest first; the first is the pinned one.
+type charters []charter
+
+// policy is the one that judges a checkpoint of that size: the newest charter's
+// below it. There is always one: the pinned charter is at index 0.
+func (c charters) policy(size uint64) *proof.Policy {
+	p := c[0].policy
+	for _, next := range c[1:] {
+		if next.index < size {
+			p = next.policy
+		}
+	}
+	return p
+}
+
+// newest is the charter in force as far as is known.
+func (c charters) newest() charter { return c[len(c)-1] }
+
+// checkCharters judges a chain that begins with the pinned charter. The anchor is
+// the root keys: each charter is signed by thresholds of the old root set and of
+// the new, and each receipt satisfies its own new policy, so that the chain holds
+// even when every witness of an older one is gone.
+func checkCharters(pin record.ID, chain []proof.Receipt, now time.Time) (charters, error) {
+	var known charters
+	for _, r := range chain {
+		e, err := record.ParseEntry(r.Entry)
+		if err != nil {
+			return nil, fmt.Errorf("charter at index %d: %w", r.Index, err)
+		}
+		var old *record.Charter
+		var oldID record.ID
+		if len(known) > 0 {
+			old, oldID = known.newest().content, known.newest().id
+		}
+		id := record.IDOf(e.Envelope.Payload)
+		if len(known) == 0 && (id != pin || r.Index != 0) {
+			return nil, fmt.Errorf("the ledger shows charter %s at index %d; pinned is %s at index 0", id, r.Index, pin)
+		}
+		content, err := succeed(old, oldID, e)
+		if err != nil {
+			return nil, fmt.Errorf("charter %s at index %d: %w", id, r.Index, err)
+		}
+		policy, err := proof.ParsePolicy([]byte(content.Policy))
+		if err != nil {
+			return nil, fmt.Errorf("charter %s: its policy: %w", id, err)
+		}
+		v, err := r.Verify(policy, now)
+		if err != nil {
+			return nil, fmt.Errorf("charter %s at index %d: %w", id, r.Index, err)
+		}
+		if origin := v.Published().Checkpoint().Origin; origin != content.Origin {
+			return nil, fmt.Errorf("charter %s: proven in the log %s, its origin is %s", id, origin, content.Origin)
+		}
+		if len(known) > 0 && r.Index <= known.newest().index {
+			return nil, fmt.Errorf("charter %s at index %d: out of order", id, r.Index)
+		}
+		known = append(known, charter{r.Index, id, content, policy, r})
+	}
+	if len(known) == 0 {
+		return nil, errors.New("no charter in the chain")
+	}
+	return known, nil
+}
+
+// succeed judges one charter against the one before it (nil for the pinned one):
+// RECORDS.md "Kinds", charter, "who signs".
+func succeed(old *record.Charter, oldID record.ID, e record.Entry) (*record.Charter, error) {
+	st, err := record.ParseStatement(e.Envelope.Payload)
+	if err != nil {
+		return nil, err
+	}
+	next, ok := st.Predicate.(*record.Charter)
+	if !ok {
+		return nil, fmt.Errorf("this is a %s", st.Kind)
+	}
+	listed, err := record.ListedKeys(st)
+	if err != nil {
+		return nil, err
+	}
+	candidates := slices.Clone(listed)
+	if old != nil {
+		if st.Follows != oldID {
+			return nil, fmt.Errorf("it follows %s, not %s: a charter is missing between", st.Follows, oldID)
+		}
+		if next.Origin != old.Origin {
+			return nil, fmt.Errorf("it changes the origin from %s to %s", old.Origin, next.Origin)
+		}
+		for _, k := range old.RootKeys {
+			key, err := k.Key.Key()
+			if err != nil {
+				return nil, err
+			}
+			candidates = append(candidates, key)
+		}
+	}
+	v, err := record.Reopen(e, func(id string) *record.Key {
+		for _, k := range candidates {
+			if k.ID() == id {
+				return k
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if old != nil {
+		if err := rootsSigned(v, old, "old"); err != nil {
+			return nil, err
+		}
+	}
+	for i, k := range next.RootKeys {
+		if (old == nil || !hasRoot(old, k.Key)) && !signedBy(v, k.Key) {
+			return nil, fmt.Errorf("root key %d (%s) is new and did not sign", i+1, k.Holder)
+		}
+	}
+	return next, rootsSigned(v, next, "new")
+}
+
+// rootsSigned counts distinct holders of a charter's root keys among the signers.
+func rootsSigned(v record.Verified, c *record.Charter, which string) error {
+	holders := make(map[string]bool)
+	for _, k := range c.RootKeys {
+		if signedBy(v, k.Key) {
+			holders[k.Holder] = true
+		}
+	}
+	if int64(len(holders)) < c.Thresholds.Root {
+		return fmt.Errorf("%d of the %s root keys' holders needed, %d signed", c.Thresholds.Root, which, len(holders))
+	}
+	return nil
+}
+
+func signedBy(v record.Verified, key record.PEM) bool {
+	return slices.ContainsFunc(v.Signatures(), func(s record.VerifiedSignature) bool { return s.Key.PEM() == key })
+}
+
+func hasRoot(c *record.Charter, key record.PEM) bool {
+	return slices.ContainsFunc(c.RootKeys, func(k record.RootKey) bool { return k.Key == key })
+}

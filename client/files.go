@@ -1,0 +1,58 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// readFile reads one whole file; fs.ErrNotExist is in the error's tree if there is none.
+func readFile(files vfs.FS, name string) ([]byte, error) {
+	f, err := files.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(f)
+	return data, errors.Join(err, f.Close())
+}
+
+// writeFile puts data in place of whatever name holds: whole or not at all. With
+// sync it is durable on return; without, a crash may leave it damaged, which
+// only what is checked when read can afford.
+func writeFile(files vfs.FS, name string, data []byte, sync bool) error {
+	temporary := name + ".tmp"
+	f, err := files.Create(temporary, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	_, err = f.Write(data)
+	if err == nil && sync {
+		err = f.Sync()
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = files.Rename(temporary, name)
+	}
+	if err == nil && sync {
+		err = syncDir(files, files.PathDir(name))
+	}
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	return nil
+}
+
+func syncDir(files vfs.FS, dir string) error {
+	d, err := files.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -1,0 +1,155 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// Receipt is a verified receipt of the record that was asked for.
+type Receipt struct {
+	*proof.VerifiedReceipt
+	ID   record.ID
+	Text []byte // the file
+}
+
+// readReceipt verifies what a server handed out for a record.
+func readReceipt(text []byte, id record.ID, p Policies, now time.Time) (*Receipt, error) {
+	r, err := proof.ParseReceipt(text)
+	if err != nil {
+		return nil, fmt.Errorf("the server's receipt: %w", err)
+	}
+	cp, _, err := proof.ParseCheckpoint(r.Checkpoint)
+	if err != nil {
+		return nil, fmt.Errorf("the server's receipt: %w", err)
+	}
+	policy, err := p.Policy(cp.Size)
+	if err != nil {
+		return nil, err
+	}
+	v, err := r.Verify(policy, now)
+	if err != nil {
+		return nil, fmt.Errorf("the server's receipt: %w", err)
+	}
+	e, err := record.ParseEntry(v.Entry())
+	if err != nil {
+		return nil, fmt.Errorf("the server's receipt: %w", err)
+	}
+	if got := record.IDOf(e.Envelope.Payload); got != id {
+		return nil, fmt.Errorf("the server's receipt is of record %s, not %s", got, id)
+	}
+	return &Receipt{v, id, text}, nil
+}
+
+// Submission is what became of a record.
+type Submission struct {
+	ID      record.ID
+	Receipt *Receipt // nil: committed, says the server, and not published yet
+	Known   bool     // it was on the ledger before
+}
+
+// Patience says how a submission is repeated. Sending a record again is sending
+// it once, so repeating is always safe.
+type Patience struct {
+	For    time.Duration                       // how long to go on; 0 = one try
+	Notify func(err error, next time.Duration) // told before each wait; may be nil
+}
+
+// Submit sends an envelope or bundle, repeats while the server is busy or out of
+// reach, and verifies the receipt. A refusal is a *[Problem].
+func (c *Client) Submit(ctx context.Context, envelope []byte, p Policies, patience Patience) (*Submission, error) {
+	env, err := record.ParseEnvelope(envelope)
+	if err != nil {
+		return nil, err
+	}
+	id := record.IDOf(env.Payload)
+	try := func() (*Submission, error) {
+		s, err := c.submit(ctx, id, envelope, p)
+		return s, retry(err)
+	}
+	options := []backoff.RetryOption{backoff.WithMaxElapsedTime(patience.For), backoff.WithBackOff(backoff.NewExponentialBackOff())}
+	if patience.For == 0 {
+		options = append(options, backoff.WithMaxTries(1))
+	}
+	if patience.Notify != nil {
+		options = append(options, backoff.WithNotify(patience.Notify))
+	}
+	s, err := backoff.Retry(ctx, try, options...)
+	var stop *backoff.PermanentError
+	if errors.As(err, &stop) {
+		err = stop.Err
+	}
+	var wait *waiting
+	if errors.As(err, &wait) {
+		err = wait.Unwrap()
+	}
+	return s, err
+}
+
+func (c *Client) submit(ctx context.Context, id record.ID, envelope []byte, p Policies) (*Submission, error) {
+	body, res, err := c.call(ctx, http.MethodPost, "/v1/records", "application/json", envelope)
+	if err != nil {
+		return nil, err
+	}
+	s := &Submission{ID: id, Known: res.StatusCode == http.StatusOK}
+	if res.StatusCode == http.StatusAccepted {
+		return s, nil
+	}
+	s.Receipt, err = readReceipt(body, id, p, time.Now())
+	return s, err
+}
+
+// waiting is an error after which the server asked for a pause.
+type waiting struct {
+	error
+	pause error // *backoff.RetryAfterError
+}
+
+func (w *waiting) Unwrap() error { return w.error }
+func (w *waiting) As(target any) bool {
+	return errors.As(w.pause, target)
+}
+
+// retry sorts errors into those that pass and those that stay.
+func retry(err error) error {
+	var p *Problem
+	var u *wire.Unreachable
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &p) && p.Later() && p.RetryAfter > 0:
+		return &waiting{err, backoff.RetryAfter(int(p.RetryAfter / time.Second))}
+	case errors.As(err, &p) && p.Later(), errors.As(err, &u):
+		return err
+	}
+	return backoff.Permanent(err)
+}
+
+// Verdict is a dry run's answer: the server's word on what would happen now.
+type Verdict struct {
+	ID      record.ID `json:"record"`
+	Effects []string  `json:"effects"`
+}
+
+// DryRun asks what would become of an envelope; nothing is written.
+func (c *Client) DryRun(ctx context.Context, envelope []byte) (*Verdict, error) {
+	body, _, err := c.call(ctx, http.MethodPost, "/v1/records?dry-run=true", "application/json", envelope)
+	if err != nil {
+		return nil, err
+	}
+	v := &Verdict{}
+	if err := json.NewDecoder(bytes.NewReader(body)).Decode(v); err != nil {
+		return nil, fmt.Errorf("the server's verdict: %w", err)
+	}
+	return v, nil
+}

@@ -1,0 +1,226 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+)
+
+// Refresh fetches the newest checkpoint, and the charters if there are new ones,
+// without the entries. It believes the checkpoint only if it continues the trusted
+// one: a rollback or a fork is a *[ForkError] that names both.
+func (t *Trust) Refresh(ctx context.Context, c *Client) error {
+	next, err := t.fetch(ctx, c)
+	if err != nil {
+		return err
+	}
+	if last := t.checkpoint; last != nil && next.Checkpoint().Size > last.Checkpoint().Size {
+		from, err := proof.NewBuilder(c.log.Tiles, -1).TreeAt(ctx, last.Checkpoint().Size, next.Checkpoint().Tree())
+		if err != nil {
+			return fmt.Errorf("proving that size %d continues size %d: %w", next.Checkpoint().Size, last.Checkpoint().Size, err)
+		}
+		if from != last.Checkpoint().Tree() {
+			return t.fork(next)
+		}
+	}
+	return t.believe(next)
+}
+
+// Sync brings the replayed copy to the ledger's newest checkpoint: every entry
+// fetched, hashed, its signatures verified, folded; then the root compared. It is
+// incremental and can be interrupted at any point. progress, if not nil, is told
+// the size reached and the size to reach.
+func (t *Trust) Sync(ctx context.Context, c *Client, progress func(reached, size uint64)) error {
+	next, err := t.fetch(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err := t.Close(); err != nil {
+		return err
+	}
+	r, err := t.openRegister()
+	if err != nil {
+		return err
+	}
+	if err := t.replay(ctx, c, r, next, progress); err != nil {
+		return errors.Join(err, r.Close())
+	}
+	t.register = r
+	return nil
+}
+
+// replay follows the log to the checkpoint and then believes it.
+func (t *Trust) replay(ctx context.Context, c *Client, r *register.Register, next *proof.Published, progress func(reached, size uint64)) error {
+	files, want := copyDir{t.files, t.dir}, next.Checkpoint().Tree()
+	grown, err := files.resume(r)
+	if err != nil {
+		return err
+	}
+	if grown.size() > want.Size { // a run beyond what was ever believed, or a lie of an earlier server
+		if err := files.forget(r); err != nil {
+			return err
+		}
+		grown = newTree()
+	}
+	f := &follower{read: c.log.Bundle, tree: grown, register: r, keep: files.keep}
+	if progress != nil {
+		f.progress = func(reached uint64) { progress(reached, want.Size) }
+	}
+	if err := t.passes(ctx, f); err != nil {
+		return err
+	}
+	got, err := f.to(ctx, want.Size)
+	if err != nil {
+		return err
+	}
+	if got.Root != want.Root {
+		err := fmt.Errorf("%w: at size %d they make %s, it says %s", errHistory, want.Size, got.Root, want.Root)
+		return errors.Join(err, files.forget(r))
+	}
+	if err := t.agreeOnCharters(ctx, c, r); err != nil {
+		return err
+	}
+	if next, err = t.verify(next.Note()); err != nil { // by the policy of the charters that were just read
+		return err
+	}
+	return t.believe(next)
+}
+
+// passes takes a copy that is behind the trusted checkpoint over it: the entries
+// must make its root on the way, or the log has two histories.
+func (t *Trust) passes(ctx context.Context, f *follower) error {
+	if t.checkpoint == nil || f.tree.size() > t.checkpoint.Checkpoint().Size {
+		return nil
+	}
+	last := t.checkpoint.Checkpoint().Tree()
+	got, err := f.to(ctx, last.Size)
+	if err != nil {
+		return err
+	}
+	if got != last {
+		return &ForkError{Trusted: last, Shown: got, TrustedNote: t.checkpoint.Note()}
+	}
+	return nil
+}
+
+// fetch gets the newest checkpoint and believes its signatures, not yet its
+// history. If the known policies do not satisfy it, a charter may have replaced
+// them: then the chain is fetched anew.
+func (t *Trust) fetch(ctx context.Context, c *Client) (*proof.Published, error) {
+	note, err := c.log.Checkpoint(ctx)
+	if err != nil {
+		return nil, unpublished(err)
+	}
+	next, err := t.verify(note)
+	if err != nil {
+		if more := t.refreshCharters(ctx, c); more != nil {
+			return nil, errors.Join(err, more)
+		}
+		if next, err = t.verify(note); err != nil {
+			return nil, err
+		}
+	}
+	if t.checkpoint == nil {
+		return next, nil
+	}
+	if last, shown := t.checkpoint.Checkpoint().Tree(), next.Checkpoint().Tree(); shown.Size < last.Size || shown.Size == last.Size && shown.Root != last.Root {
+		return nil, t.fork(next)
+	}
+	return next, nil
+}
+
+func (t *Trust) fork(next *proof.Published) error {
+	return &ForkError{
+		Trusted: t.checkpoint.Checkpoint().Tree(), TrustedNote: t.checkpoint.Note(),
+		Shown: next.Checkpoint().Tree(), ShownNote: next.Note(),
+	}
+}
+
+func (t *Trust) refreshCharters(ctx context.Context, c *Client) error {
+	raw, err := c.Chain(ctx, t.pin.Charter)
+	if err != nil {
+		return fmt.Errorf("fetching the charters: %w", err)
+	}
+	known := t.charters
+	if err := t.readCharters(raw); err != nil {
+		return err
+	}
+	if len(t.charters) < len(known) {
+		t.charters = known
+		return errors.New("the ledger hides a charter that is known here")
+	}
+	return writeFile(t.files, t.path(chartersFile), raw, true)
+}
+
+// agreeOnCharters compares the chain with the charters that the replay met, and
+// fetches it anew where it is shorter.
+func (t *Trust) agreeOnCharters(ctx context.Context, c *Client, r *register.Register) error {
+	met, err := r.Charters()
+	if err != nil {
+		return err
+	}
+	if len(met) > len(t.charters) {
+		if err := t.refreshCharters(ctx, c); err != nil {
+			return err
+		}
+	}
+	if !slices.EqualFunc(met, t.charters, func(m register.RecordRow, k charter) bool { return m.Index == k.index && m.ID == k.id }) {
+		return fmt.Errorf("%d charters are among the ledger's entries, and its chain of charters has %d others", len(met), len(t.charters))
+	}
+	return nil
+}
+
+// believe makes a checkpoint the trusted one.
+func (t *Trust) believe(next *proof.Published) error {
+	if err := writeFile(t.files, t.path(checkpointFile), next.Note(), true); err != nil {
+		return err
+	}
+	t.checkpoint = next
+	return nil
+}
+
+// Receipt makes a receipt from the copy alone, against the trusted checkpoint.
+func (t *Trust) Receipt(ctx context.Context, id record.ID) (proof.Receipt, error) {
+	r, err := t.Copy()
+	if err != nil {
+		return proof.Receipt{}, err
+	}
+	index, ok, err := r.Lookup(id)
+	if err != nil {
+		return proof.Receipt{}, err
+	}
+	if !ok {
+		return proof.Receipt{}, fmt.Errorf("no record %s among all %d entries", id, r.Size())
+	}
+	files, tree := copyDir{t.files, t.dir}, t.checkpoint.Checkpoint().Tree()
+	path, err := proof.NewBuilder(files.tiles, -1).InclusionProof(ctx, index, tree)
+	if err != nil {
+		return proof.Receipt{}, err
+	}
+	entry, err := t.Entry(ctx, index)
+	if err != nil {
+		return proof.Receipt{}, err
+	}
+	return proof.Receipt{Entry: entry, Index: index, Path: path.Path, Checkpoint: t.checkpoint.Note()}, nil
+}
+
+// Entry reads one entry of the copy.
+func (t *Trust) Entry(ctx context.Context, index uint64) ([]byte, error) {
+	size := t.Covers()
+	if index >= size {
+		return nil, fmt.Errorf("index %d is not covered by the copy, which has %d entries", index, size)
+	}
+	for id := range proof.Bundles(index, size) {
+		entries, err := copyDir{t.files, t.dir}.bundle(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		return entries[index%proof.TileWidth], nil
+	}
+	return nil, nil
+}

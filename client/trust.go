@@ -1,0 +1,250 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+)
+
+// Trust is a trust directory: what a verifier keeps of one ledger (DESIGN.md
+// section 2). It holds
+//
+//	trust.json             the pinned charter's record ID and the ledger's URL
+//	charters.tlog-proof    the chain of charters, hence the policies by log index
+//	checkpoint             the newest checkpoint that satisfied its policy
+//	tile/…, register/      after a sync: the replayed copy
+//
+// It believes a checkpoint only under the policy of the newest charter below its
+// size, and only if it continues what was believed before.
+type Trust struct {
+	files vfs.FS
+	dir   string
+	pin   pin
+	now   func() time.Time
+
+	charters   charters
+	checkpoint *proof.Published   // nil before the first
+	register   *register.Register // opened when first asked for
+}
+
+// pin is what trust.json holds.
+type pin struct {
+	Format  int       `json:"docketTrust"`
+	Charter record.ID `json:"charter"`
+	URL     string    `json:"url"`
+}
+
+const trustFormat = 1
+
+// Names in a trust directory.
+const (
+	pinFile        = "trust.json"
+	chartersFile   = "charters" + proof.ReceiptSuffix
+	checkpointFile = "checkpoint"
+	registerDir    = "register"
+)
+
+// ErrNoTrust: the directory is not a trust directory.
+var ErrNoTrust = errors.New("not a trust directory")
+
+// OpenTrust opens a trust directory and checks again all that it holds.
+func OpenTrust(files vfs.FS, dir string) (*Trust, error) {
+	t := &Trust{files: files, dir: dir, now: time.Now}
+	raw, err := readFile(files, t.path(pinFile))
+	if missing(err) {
+		return nil, fmt.Errorf("%s: %w: no %s in it", dir, ErrNoTrust, pinFile)
+	} else if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(raw, &t.pin); err != nil || t.pin.Format != trustFormat {
+		return nil, fmt.Errorf("%s: %w: %s is not of a format that this binary knows", dir, ErrNoTrust, pinFile)
+	}
+	raw, err = readFile(files, t.path(chartersFile))
+	if err != nil {
+		return nil, fmt.Errorf("opening the trust directory %s: %w", dir, err)
+	}
+	if err := t.readCharters(raw); err != nil {
+		return nil, fmt.Errorf("opening the trust directory %s: %w", dir, err)
+	}
+	note, err := readFile(files, t.path(checkpointFile))
+	if missing(err) {
+		return t, nil
+	} else if err != nil {
+		return nil, err
+	}
+	if t.checkpoint, err = t.verify(note); err != nil {
+		return nil, fmt.Errorf("the trusted checkpoint in %s: %w", dir, err)
+	}
+	return t, nil
+}
+
+// CreateTrust pins the charter with that record ID at the ledger that url names:
+// it fetches the chain of charters, judges it, and writes the directory. A
+// directory that pins the same charter already is opened; one that pins another
+// is an error.
+func CreateTrust(ctx context.Context, files vfs.FS, dir string, c *Client, id record.ID) (*Trust, error) {
+	if old, err := OpenTrust(files, dir); err == nil {
+		if old.pin.Charter != id {
+			return nil, fmt.Errorf("%s pins another charter, %s", dir, old.pin.Charter)
+		}
+		return old, nil
+	} else if !errors.Is(err, ErrNoTrust) {
+		return nil, err
+	}
+	raw, err := c.Chain(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	t := &Trust{files: files, dir: dir, now: time.Now, pin: pin{trustFormat, id, c.URL()}}
+	if err := t.readCharters(raw); err != nil {
+		return nil, err
+	}
+	if err := files.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("making %s: %w", dir, err)
+	}
+	if err := writeFile(files, t.path(chartersFile), raw, true); err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(t.pin)
+	if err != nil {
+		return nil, err
+	}
+	return t, writeFile(files, t.path(pinFile), append(text, '\n'), true) // last: now it is a trust directory
+}
+
+// Close closes the copy's register if it was opened.
+func (t *Trust) Close() error {
+	if t.register == nil {
+		return nil
+	}
+	err := t.register.Close()
+	t.register = nil
+	return err
+}
+
+func (t *Trust) path(name string) string { return t.files.PathJoin(t.dir, name) }
+
+// readCharters takes the charters out of a chain and judges them. Other records
+// in the chain are left aside: a chain file brings more than charters.
+func (t *Trust) readCharters(raw []byte) error {
+	chain, err := proof.ParseChain(raw)
+	if err != nil {
+		return err
+	}
+	var own []proof.Receipt
+	for _, r := range chain {
+		if kindOf(r) == record.KindCharter {
+			own = append(own, r)
+		}
+	}
+	t.charters, err = checkCharters(t.pin.Charter, own, t.now())
+	return err
+}
+
+// kindOf is the kind of a receipt's record, "" if it cannot be read.
+func kindOf(r proof.Receipt) record.Kind {
+	e, err := record.ParseEntry(r.Entry)
+	if err != nil {
+		return ""
+	}
+	st, err := record.ParseStatement(e.Envelope.Payload)
+	if err != nil {
+		return ""
+	}
+	return st.Kind
+}
+
+// Ledger is the pinned charter's record ID: the ledger's name in every record.
+func (t *Trust) Ledger() record.ID { return t.pin.Charter }
+
+// URL is where the ledger was when it was pinned.
+func (t *Trust) URL() string { return t.pin.URL }
+
+// Dir is the directory.
+func (t *Trust) Dir() string { return t.dir }
+
+// Charter is the newest charter known, and its index.
+func (t *Trust) Charter() (*record.Charter, uint64) {
+	c := t.charters.newest()
+	return c.content, c.index
+}
+
+// Policy is the policy that judges a checkpoint of that size.
+func (t *Trust) Policy(size uint64) (*proof.Policy, error) { return t.charters.policy(size), nil }
+
+// Checkpoint is the newest checkpoint that is trusted; nil before the first.
+func (t *Trust) Checkpoint() *proof.Published { return t.checkpoint }
+
+// verify judges a note by the policy that its size asks for.
+func (t *Trust) verify(note []byte) (*proof.Published, error) { return verifyNote(t, note, t.now()) }
+
+func verifyNote(p Policies, note []byte, now time.Time) (*proof.Published, error) {
+	cp, _, err := proof.ParseCheckpoint(note)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := p.Policy(cp.Size)
+	if err != nil {
+		return nil, err
+	}
+	return policy.Verify(note, now)
+}
+
+// Policies says under which policy a checkpoint of a size is judged: a [Trust]
+// knows one for each charter, a [Fixed] one knows one.
+type Policies interface {
+	Policy(size uint64) (*proof.Policy, error)
+}
+
+// Fixed is one policy for every size, as --policy names it.
+type Fixed struct{ Only *proof.Policy }
+
+// Policy is that one.
+func (f Fixed) Policy(uint64) (*proof.Policy, error) { return f.Only, nil }
+
+// Copy opens the replayed copy. Its register must agree with the files beside it
+// and with the trusted checkpoint; [ErrNoCopy] if nothing was synced yet.
+func (t *Trust) Copy() (*register.Register, error) {
+	if t.register != nil {
+		return t.register, nil
+	}
+	if _, err := t.files.Stat(t.path(registerDir)); missing(err) {
+		return nil, fmt.Errorf("%s: %w", t.dir, ErrNoCopy)
+	} else if err != nil {
+		return nil, err
+	}
+	r, err := t.openRegister()
+	if err != nil {
+		return nil, err
+	}
+	cursor := r.Cursor()
+	if t.checkpoint == nil || cursor.Size != t.checkpoint.Checkpoint().Size || proof.Hash(cursor.Root) != t.checkpoint.Checkpoint().Root {
+		return nil, errors.Join(fmt.Errorf("%s: %w: its last sync did not finish", t.dir, ErrNoCopy), r.Close())
+	}
+	t.register = r
+	return r, nil
+}
+
+// ErrNoCopy: the trust directory has no replayed copy that matches its checkpoint.
+var ErrNoCopy = errors.New("no replayed copy (docket sync makes one)")
+
+func (t *Trust) openRegister() (*register.Register, error) {
+	return register.Open(t.files, t.path(registerDir), RegisterOptions())
+}
+
+// Covers is the size of the replayed copy: it covers the indexes below.
+func (t *Trust) Covers() uint64 {
+	r, err := t.Copy()
+	if err != nil {
+		return 0
+	}
+	return r.Size()
+}

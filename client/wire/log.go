@@ -1,0 +1,173 @@
+// Package wire makes the C2SP calls over HTTP: it fetches checkpoints, tiles and
+// entry bundles of any C2SP log. It believes nothing and checks only shapes and
+// sizes; whoever calls it verifies what it brings.
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+// Bounds of what a log may answer, in bytes.
+const (
+	maxCheckpoint = 64 << 10
+	maxTile       = proof.TileWidth * 32
+	maxBundle     = proof.TileWidth * (2 + 1<<16 - 1)
+	maxProblem    = 16 << 10
+)
+
+// parallel is how many requests one call keeps under way.
+const parallel = 8
+
+// Log reads one log by the C2SP tlog-tiles API.
+type Log struct {
+	base *url.URL
+	http *http.Client
+}
+
+// NewLog reads the log whose URL prefix is base, through transport
+// (http.DefaultTransport if nil).
+func NewLog(base string, transport http.RoundTripper) (*Log, error) {
+	u, err := ParseBase(base)
+	if err != nil {
+		return nil, err
+	}
+	return &Log{base: u, http: &http.Client{Transport: transport, Timeout: time.Minute}}, nil
+}
+
+// ParseBase reads the URL of a server: http or https, no query, no fragment.
+func ParseBase(base string) (*url.URL, error) {
+	u, err := url.Parse(strings.TrimSuffix(base, "/"))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("URL of the ledger: %w", err)
+	case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
+		return nil, fmt.Errorf("URL of the ledger %q: want http://host or https://host", base)
+	case u.RawQuery != "" || u.Fragment != "" || u.User != nil:
+		return nil, fmt.Errorf("URL of the ledger %q: want no user, query or fragment", base)
+	}
+	return u, nil
+}
+
+// URL is the prefix of every call.
+func (l *Log) URL() string { return l.base.String() }
+
+// Checkpoint fetches the newest signed note that the log shows, unverified.
+func (l *Log) Checkpoint(ctx context.Context) ([]byte, error) {
+	return l.fetch(ctx, "checkpoint", maxCheckpoint)
+}
+
+// Tiles fetches tiles, in parallel, each exactly as wide as asked. A log may have
+// dropped a partial tile once the full one exists; then the full one is fetched
+// and cut (C2SP tlog-tiles, "Partial Tiles").
+func (l *Log) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error) {
+	tiles := make([][]byte, len(ids))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(parallel)
+	for i, id := range ids {
+		g.Go(func() error {
+			data, err := l.fetch(ctx, id.Path(), maxTile)
+			if NotFound(err) && id.Width < proof.TileWidth {
+				data, err = l.fetch(ctx, id.Full().Path(), maxTile)
+				data = data[:min(len(data), id.Width*32)]
+			}
+			if err != nil {
+				return err
+			}
+			if len(data) != id.Width*32 {
+				return fmt.Errorf("%s: %d bytes, want %d", id.Path(), len(data), id.Width*32)
+			}
+			tiles[i] = data
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return tiles, nil
+}
+
+// Bundle fetches the entries of one bundle, as many as its width says.
+func (l *Log) Bundle(ctx context.Context, id proof.BundleID) ([][]byte, error) {
+	data, err := l.fetch(ctx, id.Path(), maxBundle)
+	width := id.Width
+	if NotFound(err) && width < proof.TileWidth {
+		width = proof.TileWidth
+		data, err = l.fetch(ctx, id.Full().Path(), maxBundle)
+	}
+	if err != nil {
+		return nil, err
+	}
+	entries, err := proof.ParseBundle(data, width)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", id.Path(), err)
+	}
+	return entries[:id.Width], nil
+}
+
+func (l *Log) fetch(ctx context.Context, path string, limit int64) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, l.base.String()+"/"+path, nil)
+	if err != nil {
+		return nil, fmt.Errorf("asking for /%s: %w", path, err)
+	}
+	res, err := l.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("asking for /%s: %w", path, &Unreachable{err})
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("asking for /%s: %w", path, ReadStatus(res))
+	}
+	data, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading /%s: %w", path, &Unreachable{err})
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("reading /%s: longer than %d bytes", path, limit)
+	}
+	return data, nil
+}
+
+// Unreachable is a call that got no whole answer; the same call may go through later.
+type Unreachable struct{ Err error }
+
+func (u *Unreachable) Error() string { return u.Err.Error() }
+func (u *Unreachable) Unwrap() error { return u.Err }
+
+// Status is an answer that is not the one hoped for.
+type Status struct {
+	Code       int
+	RetryAfter time.Duration // 0 if the server named none
+	Body       []byte        // bounded; problem+json as a rule
+}
+
+func (s *Status) Error() string {
+	return fmt.Sprintf("the server answered %d %s", s.Code, http.StatusText(s.Code))
+}
+
+// ReadStatus reads the bounded body of an unwelcome answer.
+func ReadStatus(res *http.Response) *Status {
+	body, _ := io.ReadAll(io.LimitReader(res.Body, maxProblem))
+	s := &Status{Code: res.StatusCode, Body: body}
+	if seconds, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && seconds > 0 {
+		s.RetryAfter = time.Duration(seconds) * time.Second
+	}
+	return s
+}
+
+// NotFound tells whether an error is the server's 404.
+func NotFound(err error) bool {
+	var s *Status
+	return errors.As(err, &s) && s.Code == http.StatusNotFound
+}

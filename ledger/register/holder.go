@@ -1,0 +1,51 @@
+package register
+
+import (
+	"strings"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// KeyHolder says whose a key is: what a receipt's signature means to people.
+type KeyHolder struct {
+	KeyID       string          `json:"keyid"`
+	Party       string          `json:"party,omitempty"` // empty for a root key
+	Holder      string          `json:"holder"`          // a post, never a person
+	Use         record.Use      `json:"use,omitempty"`   // empty for a root key
+	Added       uint64          `json:"added"`           // index of the record that added it
+	ByRegistrar bool            `json:"byRegistrar,omitempty"`
+	Revoked     uint64          `json:"revoked,omitempty"` // index of the revoking record, 0 if live
+	Compromised *record.Instant `json:"compromisedSince,omitempty"`
+
+	key *record.Key
+}
+
+// KeyHolder finds the holder of a key among all that the register ever knew; ok is
+// false for a key that was never enrolled, or is a log's or a witness's.
+func (r *Register) KeyHolder(keyid string) (h KeyHolder, ok bool, err error) {
+	size := r.Size()
+	owner, err := r.keyOwner(keyid, size)
+	if err != nil || owner == nil || owner.Owner == ownerPolicy {
+		return KeyHolder{}, false, err
+	}
+	err = r.versions(owner.Owner, size, func(row *ThreadRow) bool { // newest first
+		switch s := row.State.(type) {
+		case *PartyRow: // every key that it ever had stands in the newest version
+			if k := s.Key(keyid); k != nil {
+				h, ok = KeyHolder{
+					KeyID: keyid, Party: strings.TrimPrefix(owner.Owner, "party/"), Holder: k.Holder, Use: k.Use,
+					Added: k.Added, ByRegistrar: k.ByRegistrar, Revoked: k.Revoked, Compromised: k.CompromisedSince, key: k.key,
+				}, true
+			}
+			return false
+		case *CharterRow: // the oldest charter that lists it added it
+			for _, k := range s.Root {
+				if k.ID == keyid {
+					h, ok = KeyHolder{KeyID: keyid, Holder: k.Holder, Added: row.Index, key: k.key}, true
+				}
+			}
+		}
+		return true
+	})
+	return h, ok, err
+}
