@@ -52,7 +52,7 @@ func Open(env Envelope, candidates func(*Statement) []*Key) (Verified, error) {
 		return Verified{}, err
 	}
 	if len(search.found) == 0 {
-		return Verified{}, search.refuse(st, len(env.Signatures))
+		return Verified{}, search.refuse(st, env.Signatures)
 	}
 	return Verified{
 		id:         IDOf(env.Payload),
@@ -206,20 +206,25 @@ func (s *search) has(key *Key) bool {
 	return slices.ContainsFunc(s.found, func(f VerifiedSignature) bool { return f.Key.Equal(key) })
 }
 
-func (s *search) refuse(st *Statement, signatures int) *Refusal {
+// refuse says which of the reasons it is that nothing verified, and what to do.
+func (s *search) refuse(st *Statement, signatures []Signature) *Refusal {
 	if len(s.keys) == 0 {
 		return Refuse(Forbidden, "no key is known for %s, and the record lists none; is the issuer enrolled, and its ID spelt right?", st.Issuer)
 	}
+	for _, sig := range signatures {
+		if key := byID(s.keys, sig.KeyID); key != nil {
+			return Refuse(Forbidden, "the signature by %s does not verify; the payload was changed after signing, or something else was signed: sign again", key)
+		}
+	}
 	const shown = 4
-	ids := make([]string, 0, shown)
+	names := make([]string, 0, shown+1)
 	for _, k := range s.keys[:min(shown, len(s.keys))] {
-		ids = append(ids, k.ID())
+		names = append(names, k.ID())
 	}
-	if more := len(s.keys) - len(ids); more > 0 {
-		ids = append(ids, fmt.Sprintf("%d more", more))
+	if more := len(s.keys) - shown; more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
 	}
-	return Refuse(Forbidden, "no signature verifies with a key known for %s or listed in the record; %d looked at, keys are %s: sign with one of these, and send the payload unchanged",
-		st.Issuer, signatures, strings.Join(ids, ", "))
+	return Refuse(Forbidden, "no signature verifies with a key known for %s or listed in the record; sign with one of these: %s", st.Issuer, strings.Join(names, ", "))
 }
 
 // ListedKeys are the keys that a statement itself introduces: a charter's root

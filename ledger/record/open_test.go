@@ -257,13 +257,14 @@ func TestOpenRefuses(t *testing.T) {
 		class record.Class
 		words string
 	}{
-		"unknown key":     {envelopeBy(t, responseOf(400), stranger), []*record.Key{own.Key()}, record.Forbidden, "known for acme-cloud or listed in the record"},
-		"names the keys":  {envelopeBy(t, responseOf(400), stranger), []*record.Key{own.Key()}, record.Forbidden, own.Key().ID()},
-		"no key known":    {good, nil, record.Forbidden, "no key is known for acme-cloud"},
-		"changed payload": {changed, []*record.Key{own.Key()}, record.Forbidden, "send the payload unchanged"},
-		"other type":      {otherType, []*record.Key{own.Key()}, record.Malformed, "payloadType"},
-		"no statement":    {noStatement, []*record.Key{own.Key()}, record.Invalid, ""},
-		"no signatures":   {record.Envelope{PayloadType: record.PayloadType, Payload: good.Payload}, []*record.Key{own.Key()}, record.Forbidden, ""},
+		"unknown key":      {envelopeBy(t, responseOf(400), stranger), []*record.Key{own.Key()}, record.Forbidden, "known for acme-cloud or listed in the record"},
+		"names the keys":   {envelopeBy(t, responseOf(400), stranger), []*record.Key{own.Key()}, record.Forbidden, own.Key().ID()},
+		"no key known":     {good, nil, record.Forbidden, "no key is known for acme-cloud"},
+		"changed payload":  {changed, []*record.Key{own.Key()}, record.Forbidden, "the signature by " + own.Key().ID() + " does not verify"},
+		"changed, no hint": {hintless(changed), []*record.Key{own.Key()}, record.Forbidden, "sign with one of these: " + own.Key().ID()},
+		"other type":       {otherType, []*record.Key{own.Key()}, record.Malformed, "payloadType"},
+		"no statement":     {noStatement, []*record.Key{own.Key()}, record.Invalid, ""},
+		"no signatures":    {record.Envelope{PayloadType: record.PayloadType, Payload: good.Payload}, []*record.Key{own.Key()}, record.Forbidden, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v, err := record.Open(c.env, known(c.keys...))

@@ -1,7 +1,7 @@
 // Package record holds the statements that people sign: their kinds, their
 // strict JSON, the DSSE envelope around them and the entry that a ledger makes
-// of one. [Open] is the only maker of a [Verified]; nothing here does I/O, knows
-// the time, or judges what a register would.
+// of one. [Open] and [Reopen] are the only makers of a [Verified]. Nothing here
+// does I/O but a [KMSSigner], knows the time, or judges what a register would.
 //
 // Formats: DESIGN.md section 4, RECORDS.md "Every record".
 package record

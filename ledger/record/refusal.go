@@ -29,8 +29,8 @@ type Refusal struct {
 	Current  ID        // Conflict: the thread's newest record, zero if none
 	RetryAt  time.Time // TooEarly: the instant at which the same envelope becomes fine
 	Earliest string    // Invalid: the earliest civil date allowed, "2006-01-02"
-	Limit    int       // TooLarge: bytes allowed
-	Size     int       // TooLarge: bytes seen
+	Limit    int       // TooLarge: bytes allowed (signatures, where Detail counts those)
+	Size     int       // TooLarge: bytes seen (likewise)
 }
 
 // Fault is one field at fault. Pointer is a JSON Pointer (RFC 6901) from the

@@ -38,6 +38,7 @@ func (e Envelope) Sign(ctx context.Context, s *Signer) (Envelope, error) {
 // private half of key. It is verified first: a KMS or a smart card that signs
 // something else is found here and not at the ledger.
 func (e Envelope) Attach(key *Key, sig []byte) (Envelope, error) {
+	e.PayloadType = PayloadType // what PAE covers
 	if err := key.Verify(PAE(e.Payload), sig); err != nil {
 		return Envelope{}, fmt.Errorf("attaching signature: %w; sign exactly the bytes that docket sign --pae prints", err)
 	}
