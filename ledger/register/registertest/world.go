@@ -1,0 +1,166 @@
+// Package registertest makes small fictional worlds for tests: a charter, an
+// authority with officers, providers, their real keys and real envelopes. Keys
+// are derived from their names, so that the same test makes the same records.
+//
+// A [World] writes and signs records, and knows what each thread's next record
+// follows. A [Book] is a world with a register: the fold without a log.
+package registertest
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// World writes records. Its fields may be changed between two of them.
+type World struct {
+	Now    time.Time      // issuedAt of the next record
+	Rules  record.Charter // what [World.Charter] says; change it before
+	Ledger record.ID      // zero until the charter was noted
+
+	heads      map[string]record.ID // newest record of each thread, as far as noted
+	enrolments map[string]record.ID
+	signers    map[string]*record.Signer
+}
+
+// New is a world in which nothing was said yet. policy may be any text where
+// nobody checks it.
+func New(now time.Time, origin, policy string) *World {
+	w := &World{
+		Now:   now.UTC().Truncate(time.Millisecond),
+		heads: make(map[string]record.ID), enrolments: make(map[string]record.ID), signers: make(map[string]*record.Signer),
+	}
+	w.Rules = record.Charter{
+		Name: "Office of Cloud Restrictions (fictional)", Origin: origin, TimeZone: "America/New_York", Rules: 1,
+		RootKeys:   []record.RootKey{w.RootKey("root-1"), w.RootKey("root-2"), w.RootKey("root-3")},
+		Thresholds: record.Thresholds{Root: 2, Designation: 2, Registrar: 1, Licensing: 1, Import: 1},
+		Periods: record.Periods{
+			Notice: record.Period{Days: 180}, Term: record.Period{Years: 1}, Response: record.Period{Days: 30},
+			Certification: record.Period{Years: 1}, ResellerBreach: record.Period{Days: 30}, AIReport: record.Period{Days: 15},
+			Commitment: record.Period{Days: 31}, Draft: record.Period{Days: 30}, Recovery: record.Period{Days: 7},
+		},
+		Imports: []record.ImportList{{List: "ofac-sdn", MaxRemovedPercent: 2}},
+		Policy:  policy,
+	}
+	return w
+}
+
+// Signer is the key of that name: "root/root-1", "authority/officer-1",
+// "acme-cloud/ci". What follows a # only makes it another key of the same holder.
+func (w *World) Signer(name string) *record.Signer {
+	if s := w.signers[name]; s != nil {
+		return s
+	}
+	seed := sha256.Sum256([]byte("docket test key\n" + name))
+	s, err := record.SignerOf(ed25519.NewKeyFromSeed(seed[:]))
+	if err != nil {
+		panic(err)
+	}
+	w.signers[name] = s
+	return s
+}
+
+// KeyID is the key ID of that key.
+func (w *World) KeyID(name string) string { return w.Signer(name).Key().ID() }
+
+// RootKey lists a root key of that holder; the key's name is "root/" and it.
+func (w *World) RootKey(holder string) record.RootKey {
+	return record.RootKey{Key: w.Signer("root/" + holder).Key().PEM(), Holder: stem(holder)}
+}
+
+// Officer, Automation and Recovery list a party's key by its name,
+// "acme-cloud/compliance", whose second half is the holder.
+func (w *World) Officer(name string, functions ...record.Function) record.PartyKey {
+	return w.partyKey(name, record.UseOfficer, functions)
+}
+
+// Automation is like [World.Officer].
+func (w *World) Automation(name string, functions ...record.Function) record.PartyKey {
+	return w.partyKey(name, record.UseAutomation, functions)
+}
+
+// Recovery is like [World.Officer].
+func (w *World) Recovery(name string) record.PartyKey {
+	return w.partyKey(name, record.UseRecovery, nil)
+}
+
+func (w *World) partyKey(name string, use record.Use, functions []record.Function) record.PartyKey {
+	_, holder, _ := strings.Cut(name, "/")
+	return record.PartyKey{Key: w.Signer(name).Key().PEM(), Use: use, Holder: stem(holder), Functions: functions}
+}
+
+func stem(holder string) string {
+	holder, _, _ = strings.Cut(holder, "#")
+	return holder
+}
+
+// Statement fills in what people leave out: ledger, follows, issuedAt, and the
+// subject that goes with the kind.
+func (w *World) Statement(thread, issuer string, p record.Predicate) *record.Statement {
+	st := &record.Statement{Kind: p.Kind(), Predicate: p, Common: record.Common{
+		Ledger: w.Ledger, Thread: thread, Issuer: issuer, IssuedAt: w.Now, Follows: w.heads[thread],
+	}}
+	st.Subject.SHA256 = sha256.Sum256([]byte(thread))
+	switch p := p.(type) {
+	case *record.Enrolment:
+		st.Subject.SHA256 = w.aboutKeys(issuer, p.Keys)
+	case *record.Keys:
+		st.Subject.SHA256 = w.aboutKeys(strings.TrimPrefix(thread, "party/"), p.Add)
+	case *record.Standing:
+		st.Subject.SHA256 = w.enrolments[strings.TrimPrefix(thread, "party/")]
+	case *record.Response:
+		name := strings.TrimSuffix(strings.TrimPrefix(thread, "response/"), "/"+issuer)
+		st.Subject.SHA256 = w.heads["designation/"+name]
+	}
+	return st
+}
+
+func (w *World) aboutKeys(party string, keys []record.PartyKey) [32]byte {
+	if len(keys) == 0 {
+		return w.enrolments[party]
+	}
+	key, err := keys[0].Key.Key()
+	if err != nil {
+		panic(err)
+	}
+	return sha256.Sum256(key.DER())
+}
+
+// Sign encodes a statement and signs it with the keys of those names.
+func (w *World) Sign(st *record.Statement, names ...string) record.Envelope {
+	payload, err := record.EncodeStatement(st)
+	if err != nil {
+		panic(fmt.Sprintf("registertest: encoding a %s on %s: %v", st.Kind, st.Thread, err))
+	}
+	env := record.Envelope{PayloadType: record.PayloadType, Payload: payload}
+	for _, name := range names {
+		if env, err = env.Sign(context.Background(), w.Signer(name)); err != nil {
+			panic(fmt.Sprintf("registertest: signing as %s: %v", name, err))
+		}
+	}
+	return env
+}
+
+// Note tells the world that a record was admitted: its thread has it as head.
+func (w *World) Note(env record.Envelope) {
+	st, err := record.ParseStatement(env.Payload)
+	if err != nil {
+		panic(err)
+	}
+	id := record.IDOf(env.Payload)
+	w.heads[st.Thread] = id
+	if st.Kind == record.KindEnrolment {
+		w.enrolments[st.Issuer] = id
+	}
+	if w.Ledger.IsZero() {
+		w.Ledger = id
+	}
+}
+
+// Head is the newest record noted on a thread, zero if there is none.
+func (w *World) Head(thread string) record.ID { return w.heads[thread] }
