@@ -28,6 +28,8 @@ type follower struct {
 	register *register.Register
 	keep     func(*run) error     // stores what was read, before it is folded; may be nil
 	progress func(entries uint64) // the size reached; may be nil
+
+	signatures uint64 // verified so far
 }
 
 // run is what one batch brings.
@@ -63,6 +65,7 @@ func (f *follower) to(ctx context.Context, size uint64) (proof.Tree, error) {
 			if err := replayer.Take(r.batch, r.head.Root); err != nil {
 				return err
 			}
+			f.signatures += r.batch.Signatures()
 			if f.progress != nil {
 				f.progress(r.head.Size)
 			}

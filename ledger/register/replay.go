@@ -3,7 +3,6 @@ package register
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -47,6 +46,14 @@ type Batch struct {
 
 // Len is the number of entries.
 func (b *Batch) Len() int { return len(b.entries) }
+
+// Signatures is the number of signatures that verified.
+func (b *Batch) Signatures() (n uint64) {
+	for _, e := range b.entries {
+		n += uint64(len(e.Envelope.Signatures))
+	}
+	return n
+}
 
 // EntryError says which entry of the log is not one.
 type EntryError struct {
@@ -182,16 +189,4 @@ func (p *Replayer) Take(b *Batch, root [32]byte) error {
 		}
 	}
 	return p.r.Advance(d, root)
-}
-
-// Charters are the rows of all charters, oldest first.
-func (r *Register) Charters() ([]RecordRow, error) {
-	var all []RecordRow
-	var failed error
-	err := r.ofKind(record.KindCharter, 0, r.Size(), func(index uint64) bool {
-		row, err := r.recordRow(index)
-		all, failed = append(all, row), err
-		return err == nil
-	})
-	return all, errors.Join(err, failed)
 }

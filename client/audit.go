@@ -1,0 +1,233 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+)
+
+// Source is a log to be audited: a server ([Client.Source]) or a directory in the
+// layout of C2SP tlog-tiles ([Directory]).
+type Source interface {
+	Checkpoint(ctx context.Context) ([]byte, error)
+	Bundle(ctx context.Context, id proof.BundleID) ([][]byte, error)
+	Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error)
+}
+
+// Source reads the server's log.
+func (c *Client) Source() Source { return c.log }
+
+// Directory reads a log from a directory: a synced trust directory is one.
+func Directory(files vfs.FS, dir string) Source { return directory{copyDir{files, dir}} }
+
+type directory struct{ copyDir }
+
+func (d directory) Checkpoint(context.Context) ([]byte, error) {
+	return readFile(d.files, d.path(checkpointFile))
+}
+func (d directory) Bundle(ctx context.Context, id proof.BundleID) ([][]byte, error) {
+	return d.bundle(ctx, id)
+}
+func (d directory) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error) {
+	return d.tiles(ctx, ids)
+}
+
+// Audit says what to audit, and from where to judge it.
+type Audit struct {
+	Source  Source
+	Charter record.ID // the pinned charter; zero takes the log's own, and says so
+	Trusted *proof.Published
+	Files   vfs.FS // where the audit's own register is built, in Dir
+	Dir     string
+	// Progress is told the size reached and the size to reach; may be nil.
+	Progress func(reached, size uint64)
+}
+
+// AuditReport is what an audit found. Nothing in it is the server's word.
+type AuditReport struct {
+	Ledger     record.ID        // the charter at index 0
+	Tree       proof.Tree       // what the entries make
+	Published  *proof.Published // nil if the checkpoint satisfies no policy
+	Judged     uint64           // entries that were judged
+	Signatures uint64           // signatures that verified
+	Findings   []string         // what does not add up; none is the hoped-for answer
+	Notes      []string         // what to know, and no fault
+}
+
+// Run replays the whole log: every leaf hashed, every signature verified, every
+// record judged by the rules in force at its index, every tile compared, the
+// checkpoint held against the policy. Whatever does not add up is a finding; an
+// error means that the audit itself could not go on.
+func (a Audit) Run(ctx context.Context) (*AuditReport, error) {
+	note, err := a.Source.Checkpoint(ctx)
+	if err != nil {
+		return nil, unpublished(err)
+	}
+	cp, _, err := proof.ParseCheckpoint(note)
+	if err != nil {
+		return nil, fmt.Errorf("the checkpoint: %w", err)
+	}
+	reg, err := register.Open(a.Files, a.Dir, RegisterOptions())
+	if err != nil {
+		return nil, err
+	}
+	defer reg.Close()
+	if err := reg.Reset(); err != nil {
+		return nil, err
+	}
+	r := &AuditReport{}
+	if err := a.replay(ctx, r, reg, cp); err != nil {
+		return nil, err
+	}
+	if err := a.judgeCheckpoint(r, reg, note, cp); err != nil {
+		return nil, err
+	}
+	return r, a.compareTrusted(ctx, r)
+}
+
+func (r *AuditReport) find(format string, args ...any) {
+	r.Findings = append(r.Findings, fmt.Sprintf(format, args...))
+}
+
+// replay folds every entry. The first that must not be in a ledger ends the
+// judging, since what follows has no state to be judged by; hashing goes on.
+func (a Audit) replay(ctx context.Context, r *AuditReport, reg *register.Register, cp proof.Checkpoint) error {
+	f := &follower{read: a.Source.Bundle, tree: newTree(), register: reg, keep: func(run *run) error { return a.compareTiles(ctx, r, run, cp.Size) }}
+	if a.Progress != nil {
+		f.progress = func(n uint64) { a.Progress(n, cp.Size) }
+	}
+	_, err := f.to(ctx, cp.Size)
+	var bad *register.EntryError
+	var old *register.UpgradeError
+	switch {
+	case errors.As(err, &old):
+		return fmt.Errorf("entry %d: %w", old.Index, err)
+	case errors.As(err, &bad):
+		r.find("entry %d must not be in this ledger: %v; the %d entries after it were hashed, not judged", bad.Index, bad.Err, cp.Size-bad.Index-1)
+		if r.Tree, err = hashAll(ctx, a.Source.Bundle, cp.Size); err != nil {
+			return err
+		}
+		r.Judged = bad.Index
+	case err != nil:
+		return err
+	default:
+		if r.Tree, err = f.tree.at(); err != nil {
+			return err
+		}
+		r.Judged = cp.Size
+	}
+	r.Ledger, r.Signatures = reg.Ledger(), f.signatures
+	if r.Tree.Root != cp.Root {
+		r.find("the %d entries make the root %s; the checkpoint says %s", cp.Size, r.Tree.Root, cp.Root)
+	}
+	switch {
+	case a.Charter.IsZero():
+		r.Notes = append(r.Notes, fmt.Sprintf("no charter was pinned: this is the ledger of whoever wrote charter %s", r.Ledger))
+	case a.Charter != r.Ledger && r.Judged > 0:
+		r.find("the charter at index 0 is %s; pinned is %s", r.Ledger, a.Charter)
+	}
+	return nil
+}
+
+// hashAll makes the root of all entries and judges none.
+func hashAll(ctx context.Context, read readBundle, size uint64) (proof.Tree, error) {
+	t := newTree()
+	for id := range proof.Bundles(0, size) {
+		entries, err := read(ctx, id)
+		if err != nil {
+			return proof.Tree{}, err
+		}
+		for _, e := range entries {
+			if err := t.append(e); err != nil {
+				return proof.Tree{}, err
+			}
+		}
+		t.cut()
+	}
+	return t.at()
+}
+
+// compareTiles holds the tiles that are served against those that the entries make.
+func (a Audit) compareTiles(ctx context.Context, r *AuditReport, run *run, size uint64) error {
+	tiles := run.full
+	if run.head.Size == size {
+		tiles = append(tiles, run.partial...)
+	}
+	ids := make([]proof.TileID, len(tiles))
+	for i, t := range tiles {
+		ids[i] = t.id
+	}
+	served, err := a.Source.Tiles(ctx, ids)
+	var gone *wire.Unreachable
+	switch {
+	case errors.As(err, &gone), ctx.Err() != nil:
+		return err
+	case err != nil:
+		r.find("tiles below size %d: %v", run.head.Size, err)
+		return nil
+	}
+	for i, t := range tiles {
+		if !bytes.Equal(served[i], t.data) {
+			r.find("%s is not what the entries make: proofs built from it are wrong", t.id)
+		}
+	}
+	return nil
+}
+
+// judgeCheckpoint holds the checkpoint against the policy of the newest charter
+// below its size.
+func (a Audit) judgeCheckpoint(r *AuditReport, reg *register.Register, note []byte, cp proof.Checkpoint) error {
+	if reg.Size() == 0 {
+		r.find("the checkpoint of size %d has no charter to be judged by", cp.Size)
+		return nil
+	}
+	text, origin, err := reg.PolicyAt(min(cp.Size, reg.Size()))
+	if err != nil {
+		return err
+	}
+	policy, err := proof.ParsePolicy([]byte(text))
+	if err != nil {
+		return err
+	}
+	if cp.Origin != origin {
+		r.find("the checkpoint is of the log %s; the charter's origin is %s", cp.Origin, origin)
+	}
+	r.Notes = append(r.Notes, policy.Warnings()...)
+	published, err := policy.Verify(note, time.Now())
+	if err != nil {
+		r.find("the checkpoint of size %d: %v", cp.Size, err)
+		return nil
+	}
+	r.Published = published
+	return nil
+}
+
+// compareTrusted holds the log against a checkpoint that was trusted before.
+func (a Audit) compareTrusted(ctx context.Context, r *AuditReport) error {
+	if a.Trusted == nil {
+		return nil
+	}
+	last := a.Trusted.Checkpoint().Tree()
+	if last.Size > r.Tree.Size {
+		r.find("rollback: the log has %d entries, and %d (root %s) were trusted before", r.Tree.Size, last.Size, last.Root)
+		return nil
+	}
+	old, err := proof.NewBuilder(a.Source.Tiles, -1).TreeAt(ctx, last.Size, r.Tree)
+	if err != nil {
+		r.find("consistency with the trusted size %d: %v", last.Size, err)
+		return nil
+	}
+	if old.Root != last.Root {
+		r.find("fork: at size %d the log's root is %s, and %s was trusted before", last.Size, old.Root, last.Root)
+	}
+	return nil
+}
