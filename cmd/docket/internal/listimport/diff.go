@@ -16,8 +16,9 @@ import (
 //
 // New on the list: a designation. Target or programme differ: an amendment.
 // Gone from the list: a revocation "delisted". Back on it: a new designation on
-// the old thread. A thread that was revoked for another reason stays as it is,
-// with a note: only a delisting can be reversed (RECORDS.md, revocation).
+// the old thread. A thread that ended otherwise, by the authority's own hand, stays
+// as it is, with a note if it is listed: only a delisting can be reversed
+// (RECORDS.md, revocation).
 //
 // A [*RemovalError] says that more would go than the charter allows.
 func Diff(list *List, current iter.Seq2[Current, error], o Options) (*Plan, error) {
@@ -38,7 +39,7 @@ func Diff(list *List, current iter.Seq2[Current, error], o Options) (*Plan, erro
 	}
 	removed, inForce := 0, 0
 	for id, c := range known {
-		if c.Ended != "" || d.outside(c.Designation.Target) {
+		if d.ended(c) != "" || d.outside(c.Designation.Target) {
 			continue
 		}
 		inForce++
@@ -97,13 +98,25 @@ func (d *differ) entry(e Entry, c *Current) error {
 		d.designate(e, record.ID{})
 	case c.Ended == "delisted":
 		d.designate(e, c.Newest)
-	case c.Ended != "":
-		d.out.Notes = append(d.out.Notes, fmt.Sprintf(
-			"%s is still listed, but its designation was revoked (%s) and cannot be imported again", c.Thread, c.Ended))
+	case d.ended(c) != "":
+		d.out.Notes = append(d.out.Notes, fmt.Sprintf("%s is still listed, but its designation %s: the import leaves it so", c.Thread, d.ended(c)))
 	default:
 		return d.compare(e, c)
 	}
 	return nil
+}
+
+// ended says how a thread ended, "" while it lives. One that the clock ended
+// takes no amendment either.
+func (d *differ) ended(c *Current) string {
+	until := c.Designation.EffectiveUntil
+	switch {
+	case c.Ended != "":
+		return "was revoked (" + c.Ended + ")"
+	case until != nil && d.opts.Today.After(*until):
+		return "expired with " + until.String()
+	}
+	return ""
 }
 
 func (d *differ) designate(e Entry, follows record.ID) {

@@ -112,6 +112,28 @@ func TestRevokedForGood(t *testing.T) {
 	}
 }
 
+// The clock ends a thread to which designators gave a last day: it takes no
+// amendment, and its going from the list is no removal.
+func TestExpired(t *testing.T) {
+	b := book{}
+	b.apply(t, plan(t, small(org("1", "KESTREL"), org("2", "HARBOUR")), b, anything).Items...)
+	c := b["designation/ofac-sdn-1"]
+	until := today.AddDays(-1)
+	c.Designation.EffectiveUntil = &until
+	changed := small(org("1", "KESTREL II"), org("2", "HARBOUR"))
+	p := plan(t, changed, b, anything)
+	if len(p.Items) != 0 || len(p.Notes) != 1 || !strings.Contains(p.Notes[0], "still listed, but its designation expired with 2026-11-22") {
+		t.Errorf("listed: %+v", p)
+	}
+	if p := plan(t, small(org("2", "HARBOUR")), b, anything); len(p.Items) != 0 {
+		t.Errorf("gone: %+v", p)
+	}
+	c.Designation.EffectiveUntil = &today // inclusive
+	if p := plan(t, changed, b, anything); p.Amendments != 1 {
+		t.Errorf("on its last day: %+v", p)
+	}
+}
+
 func TestOnlyTargetAndProgramCount(t *testing.T) {
 	b := book{}
 	b.apply(t, plan(t, small(org("1", "KESTREL")), b, anything).Items...)

@@ -10,7 +10,7 @@ import (
 // charter lets one import revoke. Nothing was planned.
 type RemovalError struct {
 	Removed    int   // threads that are no longer on the list
-	InForce    int   // threads of the list that the register holds
+	InForce    int   // the list's threads that live, without persons where those are outside
 	MaxPercent int64 // the charter's imports[].maxRemovedPercent
 }
 

@@ -60,5 +60,5 @@ type Options struct {
 	MaxRemovedPercent int64        // the charter's, for this list
 	AllowRemoved      int          // allow up to so many removals, whatever the percentage
 	Published         *record.Date // the list's date of publication, if known
-	Today             record.Date  // in the charter's time zone: revocations take effect
+	Today             record.Date  // in the charter's time zone: revocations take effect on it
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/listimport"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/ofac"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
 // shared is where the public data lie beside the checkout; they are read there
@@ -23,19 +24,24 @@ const shared = "../../../../../shared/data"
 // year reads one edition of OFAC's SDN list.
 func year(t testing.TB, year string) *listimport.List {
 	t.Helper()
+	return read(t, "ofac-"+year, "sdn.csv", "add.csv", "alt.csv")
+}
+
+func read(t testing.TB, dir string, names ...string) *listimport.List {
+	t.Helper()
 	if _, err := os.Stat(shared); os.IsNotExist(err) {
 		t.Skipf("no public data in %s: the real lists are not imported", shared)
 	}
 	var files [3]ofac.File
-	for i, name := range []string{"sdn.csv", "add.csv", "alt.csv"} {
-		f, err := os.Open(filepath.Join(shared, "ofac-"+year, name))
+	for i, name := range names {
+		f, err := os.Open(filepath.Join(shared, dir, name))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer f.Close()
 		files[i] = ofac.File{Name: name, Reader: f}
 	}
-	l, err := ofac.Read(ofac.SDN, files[0], files[1], files[2])
+	l, err := ofac.Read(ofac.ListOf(names[0]), files[0], files[1], files[2])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,25 +137,37 @@ func resume(t *testing.T, l *listimport.List, b book, o listimport.Options, p *l
 	half.equals(t, l, o.Individuals)
 }
 
-// Every record of both imports obeys its kind's rules and fits into an entry.
+// Every record of the imports obeys its kind's rules and the register's tables,
+// and fits into an entry.
 func TestRealRecordsFit(t *testing.T) {
 	published := record.Date{Year: 2021, Month: time.July, Day: 7}
 	o := listimport.Options{Individuals: true, MaxRemovedPercent: 100, Published: &published, Today: today}
-	b := book{}
 	at := time.Date(2026, 11, 23, 18, 19, 4, 123e6, time.UTC)
 	largest, thread := 0, ""
-	for _, l := range []*listimport.List{year(t, "2019"), year(t, "2021")} {
-		p := plan(t, l, b, o)
+	sdn, cons := book{}, book{}
+	for _, step := range []struct {
+		book
+		*listimport.List
+	}{
+		{sdn, year(t, "2019")},
+		{sdn, year(t, "2021")},
+		{cons, read(t, "ofac-nonsdn", "cons_prim.csv", "cons_add.csv", "cons_alt.csv")},
+	} {
+		p := plan(t, step.List, step.book, o)
 		for _, i := range p.Items {
-			payload, err := record.EncodeStatement(i.Statement(record.ID{1}, "authority", at))
+			st := i.Statement(record.ID{1}, record.Authority, at)
+			payload, err := record.EncodeStatement(st)
 			if err != nil {
 				t.Fatalf("%s: %v", i.Thread, err)
+			}
+			if faults := rules1.Check(st); len(faults) > 0 {
+				t.Fatalf("%s: %v", i.Thread, faults)
 			}
 			if len(payload) > largest {
 				largest, thread = len(payload), i.Thread
 			}
 		}
-		b.apply(t, p.Items...)
+		step.apply(t, p.Items...)
 	}
 	if limit := record.MaxPayload(record.AlgEd25519); largest > limit {
 		t.Errorf("%s has %d bytes, the limit is %d", thread, largest, limit)

@@ -36,6 +36,7 @@ func TestRefusals(t *testing.T) {
 		{"LF, cut between columns", alt, func(s string) string { return cut(7)(toLF(s)) }, "alt.csv:4: 4 columns, the alias file has 5"},
 		{"LF, a line lost at the end", add, func(s string) string { return strings.TrimRight(s[:strings.Index(s, "411,")], "\r\n") }, "the end mark"},
 		{"more after the end mark", sdn, func(s string) string { return s + "\r\n101" }, "sdn.csv:6: there is more after the end mark"},
+		{"end mark inside a row", alt, func(s string) string { return strings.ReplaceAll(toLF(s), "\n\x1a", "\x1a") }, "alt.csv:4: the end mark (0x1A) stands inside a row"},
 		{"two files in one", alt, func(s string) string { return s + s }, "alt.csv:5: there is more after the end mark"},
 
 		{"orphan address", add, replace("411,6", "412,6"), "add.csv:6: orphan row: entity 412 is not in sdn.csv: the files are not of one day"},

@@ -130,6 +130,9 @@ func (s *scanner) split(raw []byte) (string, error) {
 	if !found || bytes.ContainsAny(line, "\r\n") {
 		return "", fmt.Errorf("line ends are mixed (the first line ends in %q): %s was damaged on its way, download it again", s.lineEnd, s.name)
 	}
+	if bytes.IndexByte(line, endMark) >= 0 {
+		return "", fmt.Errorf("the end mark (0x1A) stands inside a row: %s was damaged on its way, download it again", s.name)
+	}
 	if end != "" {
 		return decode(line)
 	}
