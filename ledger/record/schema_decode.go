@@ -19,6 +19,7 @@ type decoder struct {
 	// the items of a list, which are whole.
 	partial bool
 	lists   bool // only lists may be touched
+	draft   bool // ledger and issuedAt may be missing: they are filled in later
 }
 
 // A step leads to a member, or to an item where name is "".
@@ -210,7 +211,8 @@ func (d *decoder) object(o Object, sh *shape, dst, common reflect.Value) {
 		return
 	}
 	for i, f := range sh.fields {
-		if f.required && seen&(1<<i) == 0 {
+		later := d.draft && f.common && (f.is == isID || f.is == isInstant)
+		if f.required && seen&(1<<i) == 0 && !later {
 			d.into(f.name)
 			d.fault("is missing")
 			d.out()

@@ -130,10 +130,12 @@ func (g *grammar) matches(s string) bool {
 	if len(s) < g.min || len(s) > g.max {
 		return false
 	}
+	in := &g.head
 	for i := range len(s) {
-		if s[i] >= 128 || !g.tail[s[i]] || i == 0 && !g.head[s[i]] {
+		if s[i] >= utf8.RuneSelf || !in[s[i]] {
 			return false
 		}
+		in = &g.tail
 	}
 	return true
 }
