@@ -13,7 +13,7 @@ import (
 // Commit takes in everything that the pool holds: it judges in order, and makes
 // what is admitted durable, one synced write a batch. When it returns, all those
 // items have their verdict. While the fold advances over one batch, the next one
-// is judged and written, as far as the fold lets it ([Fold]).
+// is judged and written.
 //
 // An error means that the ledger has stopped, but for [ErrClock] and ctx's own:
 // then nothing was written, and it may be called again. Once a batch is judged,
@@ -27,7 +27,7 @@ func (l *Ledger[V]) Commit(ctx context.Context) error {
 			return nil
 		}
 		err := <-advanced
-		advanced = nil
+		advanced, l.flying = nil, nil
 		return err
 	}
 	for {
@@ -36,9 +36,7 @@ func (l *Ledger[V]) Commit(ctx context.Context) error {
 		}
 		b := l.pool.take()
 		if b == nil {
-			err := join()
-			l.flying = nil
-			return err
+			return join()
 		}
 		for from := 0; from < len(b.waiting); {
 			p, err := l.plan(b, from)
@@ -113,7 +111,11 @@ func (l *Ledger[V]) judge(p *plan[V]) error {
 	l.judging.Lock()
 	defer l.judging.Unlock()
 	todo := p.batch.waiting[p.end:]
-	p.draft = l.fold.Begin(p.admitted)
+	var below Draft[V]
+	if l.flying != nil {
+		below = l.flying.draft
+	}
+	p.draft = l.fold.Begin(below, p.admitted)
 	p.ids = make(map[record.ID]uint64, len(todo))
 	p.x.Entries = make([][]byte, 0, len(todo))
 	size := 0

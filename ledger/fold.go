@@ -22,17 +22,17 @@ type Item interface {
 // by replay.
 //
 // The ledger calls Begin, Judge, Advance, Replay and Reset one at a time, but for
-// one overlap: while Advance of a draft runs, it may already Begin the next one.
-// Begin or the first Judge must then either wait or see through that draft.
-// Lookup and Policy are called at any time.
+// one overlap: while it advances over a draft, it may already begin the next one
+// on top of that and judge into it. Lookup and Policy are called at any time.
 type Fold[V Item] interface {
 	// Cursor is how much of the log the fold has taken in: the head it was last
 	// advanced to. It may be behind the log's head after a crash, never ahead.
 	Cursor() Head
 
-	// Begin starts a draft on top of the newest state for items that are all
-	// admitted at this instant (UTC, milliseconds).
-	Begin(admitted time.Time) Draft[V]
+	// Begin starts a draft for items that are all admitted at this instant (UTC,
+	// milliseconds): on top of below, which nobody judges into any more and which
+	// is advanced over before this one is; or, if that is nil, of the newest state.
+	Begin(below Draft[V], admitted time.Time) Draft[V]
 
 	// Advance makes the state of d the fold's own, as of head. It is called once
 	// per draft that judged at least one item well, after the store has made its

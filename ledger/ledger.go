@@ -146,7 +146,7 @@ type Ledger[V Item] struct {
 	edge       *edge
 	head       Head      // what the next extension grows from
 	clock      time.Time // the newest admission
-	flying     *plan[V]  // durable, perhaps not yet advanced over
+	flying     *plan[V]  // durable, being advanced over; nil if none is
 
 	publishing sync.Mutex // held by Publish; guards what follows
 	reassured  bool       // the last published checkpoint was shown to a quorum since opening
@@ -165,7 +165,7 @@ func (l *Ledger[V]) Append(ctx context.Context, v V) (*Ticket, error) {
 	if ok {
 		return &Ticket{done: closed, a: Admission{Index: index, Known: true}}, nil
 	}
-	if l.Backlog() > uint64(l.config.Backlog) {
+	if l.Backlog() >= uint64(l.config.Backlog) {
 		return nil, ErrBacklog
 	}
 	return l.pool.put(v)
@@ -190,7 +190,7 @@ func (l *Ledger[V]) Find(v V) (index uint64, ok bool, err error) {
 func (l *Ledger[V]) Try(f func(d Draft[V]) error) error {
 	l.judging.Lock()
 	defer l.judging.Unlock()
-	return f(l.fold.Begin(now()))
+	return f(l.fold.Begin(nil, now()))
 }
 
 // Head is the committed head.

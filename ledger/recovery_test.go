@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
 	"sync"
@@ -236,8 +237,75 @@ func TestFoldComesBack(t *testing.T) {
 	}
 }
 
-// rotten is a disk that changes what lies on it.
+// rotten is a disk that changes a bit of what is read back: of the entry at this
+// index, or of this tile's first hash.
 type rotten struct {
 	ledger.Store
-	tiles, entries bool
+	entry *uint64
+	tile  *proof.TileID
+}
+
+func (r *rotten) Entries(ctx context.Context, start, end uint64) ([][]byte, error) {
+	e, err := r.Store.Entries(ctx, start, end)
+	if err == nil && r.entry != nil && start <= *r.entry && *r.entry < end {
+		e[*r.entry-start][0] ^= 1
+	}
+	return e, err
+}
+
+func (r *rotten) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error) {
+	h, err := r.Store.Tiles(ctx, ids)
+	for i, id := range ids {
+		if err == nil && r.tile != nil && id.Full() == r.tile.Full() {
+			h[i][0] ^= 1
+		}
+	}
+	return h, err
+}
+
+// Whatever rots gives an error, not a wrong proof: at the opening if the right edge
+// rotted, when it is read otherwise.
+func TestRottenDisk(t *testing.T) {
+	w := newWorld(t)
+	disk := &rotten{}
+	w.wrap = func(s ledger.Store) ledger.Store { disk.Store = s; return disk }
+	w.config.PoolItems = 1 << 20
+	n := w.mustOpen(t)
+	n.add(t, numbered(0, 70_000)...)
+
+	for _, id := range []proof.TileID{{Index: 7}, {Level: 1}} {
+		n = w.reopen(t, n) // forgets the checked tiles
+		disk.tile = &id
+		_, inTile := n.Tile(t.Context(), proof.TileID{Index: 7, Width: 9})
+		_, inReceipt := n.Receipt(t.Context(), 7*256+1)
+		_, inEntries := n.Entries(t.Context(), 7*256, 8*256)
+		for what, err := range map[string]error{"tile": inTile, "receipt": inReceipt, "entries": inEntries} {
+			if !errors.Is(err, ledger.ErrCorrupt) {
+				t.Errorf("tile %v rotten: reading a %s gives %v", id, what, err)
+			}
+		}
+		disk.tile = nil
+		w.checkReceipt(t, must(n.Receipt(t.Context(), 7*256+1)), 7*256+1)
+	}
+	n = w.reopen(t, n)
+	bad := uint64(300)
+	disk.entry = &bad
+	_, inEntry := n.Entry(t.Context(), bad)
+	_, inReceipt := n.Receipt(t.Context(), bad)
+	for what, err := range map[string]error{"entry": inEntry, "receipt": inReceipt} {
+		if !errors.Is(err, ledger.ErrCorrupt) {
+			t.Errorf("entry rotten: reading a %s gives %v", what, err)
+		}
+	}
+	n.close()
+	for name, rot := range map[string]*rotten{
+		"right edge, level 0": {tile: &proof.TileID{Index: 70_000 / 256}},
+		"right edge, level 2": {tile: &proof.TileID{Level: 2}},
+		"newest entry":        {entry: new(uint64(69_999))},
+	} {
+		w.wrap = func(s ledger.Store) ledger.Store { rot.Store = s; return rot }
+		if _, err := w.open(t); !errors.Is(err, ledger.ErrCorrupt) {
+			t.Errorf("opening with a rotten %s: %v", name, err)
+		}
+	}
 }

@@ -76,9 +76,9 @@ func (x *Index) Close() error { return x.db.Close() }
 // Cursor implements [ledger.Fold].
 func (x *Index) Cursor() ledger.Head { return x.cursor }
 
-// Begin implements [ledger.Fold]. Blobs do not depend on one another, so drafts
-// need not wait for one another either.
-func (x *Index) Begin(admitted time.Time) ledger.Draft[Blob] {
+// Begin implements [ledger.Fold]. Blobs do not depend on one another, so neither
+// do drafts.
+func (x *Index) Begin(_ ledger.Draft[Blob], admitted time.Time) ledger.Draft[Blob] {
 	return &indexDraft{admitted: uint64(admitted.UnixMilli())}
 }
 

@@ -1,0 +1,296 @@
+package ledger_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/pebblestore"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// picky refuses the blobs that it is told to, and fails on one.
+type picky struct {
+	*pebblestore.Index
+	refuse map[record.ID]bool
+	broken record.ID
+}
+
+type pickyDraft struct {
+	ledger.Draft[pebblestore.Blob]
+	fold *picky
+}
+
+func (p *picky) Begin(below ledger.Draft[pebblestore.Blob], at time.Time) ledger.Draft[pebblestore.Blob] {
+	return pickyDraft{p.Index.Begin(nil, at), p}
+}
+
+func (p *picky) Advance(d ledger.Draft[pebblestore.Blob], head ledger.Head) error {
+	return p.Index.Advance(d.(pickyDraft).Draft, head)
+}
+
+func (d pickyDraft) Judge(b pebblestore.Blob) ([]byte, error) {
+	switch {
+	case d.fold.refuse[b.ID()]:
+		return nil, record.Refuse(record.Forbidden, "one signature is missing")
+	case d.fold.broken == b.ID():
+		return nil, errors.New("the index is gone")
+	}
+	return d.Draft.Judge(b)
+}
+
+func newPicky(t *testing.T) (*world, *picky) {
+	w := newWorld(t)
+	p := &picky{refuse: make(map[record.ID]bool)}
+	w.fold = func(x *pebblestore.Index) ledger.Fold[pebblestore.Blob] { p.Index = x; return p }
+	return w, p
+}
+
+// A refusal concerns one item alone and leaves no trace.
+func TestRefusal(t *testing.T) {
+	w, p := newPicky(t)
+	n := w.mustOpen(t)
+	defer n.close()
+	blobs := numbered(0, 5)
+	p.refuse[blobs[2].ID()] = true
+	tickets := n.appendAll(t, blobs...)
+	n.step(t)
+	for i, want := range []uint64{0, 1, 99, 2, 3} {
+		a, err := tickets[i].Committed(t.Context())
+		if i == 2 {
+			if refusal := (*record.Refusal)(nil); !errors.As(err, &refusal) || refusal.Class != record.Forbidden {
+				t.Errorf("the refused blob got %v", err)
+			}
+			continue
+		}
+		if err != nil || a.Index != want {
+			t.Errorf("blob %d: %+v, %v; want index %d", i, a, err, want)
+		}
+	}
+	if len(w.checkLaws(t, n)) != 4 {
+		t.Error("the refused blob left an entry")
+	}
+	// The same payload is judged again: it may bear another signature by now.
+	p.refuse = nil
+	if a := n.add(t, blobs...); a[2] != (ledger.Admission{Index: 4}) || a[3] != (ledger.Admission{Index: 2, Known: true}) {
+		t.Errorf("sent again: %+v", a)
+	}
+	// A batch of refusals alone extends nothing.
+	more := numbered(10, 12)
+	p.refuse = map[record.ID]bool{more[0].ID(): true, more[1].ID(): true}
+	n.appendAll(t, more...)
+	n.step(t)
+	if n.Head().Size != 5 {
+		t.Errorf("size %d after refusals", n.Head().Size)
+	}
+}
+
+// Equal items in one commit, in two that overlap, and later, are one entry.
+func TestSameAgain(t *testing.T) {
+	w := newWorld(t)
+	w.config.BatchItems = 4
+	n := w.mustOpen(t)
+	defer n.close()
+	blobs := append(numbered(0, 6), append(numbered(0, 6), numbered(3, 9)...)...)
+	for i, a := range n.add(t, blobs...) {
+		want := ledger.Admission{Index: uint64(i), Known: false}
+		switch {
+		case i >= 15:
+			want.Index = uint64(i - 9)
+		case i >= 12:
+			want = ledger.Admission{Index: uint64(i - 9), Known: true}
+		case i >= 6:
+			want = ledger.Admission{Index: uint64(i - 6), Known: true}
+		}
+		if a != want {
+			t.Errorf("blob %d is admitted as %+v, want %+v", i, a, want)
+		}
+	}
+	w.checkLaws(t, n)
+}
+
+// A fault of the fold writes nothing and stops the ledger.
+func TestBrokenFold(t *testing.T) {
+	w, p := newPicky(t)
+	n := w.mustOpen(t)
+	defer n.close()
+	n.add(t, numbered(0, 3)...)
+	blobs := numbered(3, 6)
+	p.broken = blobs[1].ID()
+	tickets := n.appendAll(t, blobs...)
+	if err := n.Commit(t.Context()); err == nil || n.Err() == nil {
+		t.Error("a broken fold was not noticed")
+	}
+	for i, ticket := range tickets {
+		if _, err := ticket.Committed(t.Context()); err == nil || !strings.Contains(err.Error(), "the index is gone") {
+			t.Errorf("ticket %d got %v", i, err)
+		}
+	}
+	if h, err := n.store.Head(t.Context()); err != nil || h.Size != 3 {
+		t.Errorf("the store is at %d, %v", h.Size, err)
+	}
+}
+
+// Try shows a verdict and leaves nothing.
+func TestTry(t *testing.T) {
+	w, p := newPicky(t)
+	n := w.mustOpen(t)
+	defer n.close()
+	blobs := numbered(0, 2)
+	p.refuse[blobs[1].ID()] = true
+	err := n.Try(func(d ledger.Draft[pebblestore.Blob]) error {
+		if _, err := d.Judge(blobs[0]); err != nil {
+			t.Error(err)
+		}
+		_, err := d.Judge(blobs[1])
+		return err
+	})
+	if refusal := (*record.Refusal)(nil); !errors.As(err, &refusal) {
+		t.Errorf("got %v, want the refusal", err)
+	}
+	if a := n.add(t, blobs[0]); a[0] != (ledger.Admission{}) {
+		t.Errorf("after a try: %+v", a)
+	}
+}
+
+// The pool is bounded, and so is what waits for the quorum.
+func TestBounds(t *testing.T) {
+	w := newWorld(t)
+	w.config.PoolItems, w.config.Backlog = 3, 5
+	n := w.mustOpen(t)
+	defer n.close()
+	n.appendAll(t, numbered(0, 3)...)
+	if _, err := n.Append(t.Context(), numbered(3, 4)[0]); !errors.Is(err, ledger.ErrBusy) {
+		t.Errorf("a full pool: %v", err)
+	}
+	if err := n.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	n.appendAll(t, numbered(3, 6)...)
+	if err := n.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.Append(t.Context(), numbered(20, 21)[0]); !errors.Is(err, ledger.ErrBacklog) {
+		t.Errorf("backlog of %d: %v", n.Backlog(), err)
+	}
+	if ticket, err := n.Append(t.Context(), numbered(4, 5)[0]); err != nil {
+		t.Errorf("a known item with a full backlog: %v", err)
+	} else if a, err := ticket.Committed(t.Context()); err != nil || !a.Known || a.Index != 4 {
+		t.Errorf("a known item with a full backlog: %+v, %v", a, err)
+	}
+	n.step(t)
+	n.add(t, numbered(20, 21)...)
+}
+
+// The clock of the next start is behind the newest entry: nothing is admitted, and
+// reads go on.
+func TestClockBehind(t *testing.T) {
+	w := newWorld(t)
+	n := w.mustOpen(t)
+	n.add(t, numbered(0, 3)...)
+	n.close()
+	synctest.Test(t, func(t *testing.T) { // where it is the year 2000
+		n := w.mustOpen(t)
+		defer n.close()
+		tickets := n.appendAll(t, numbered(3, 4)...)
+		if err := n.Commit(t.Context()); !errors.Is(err, ledger.ErrClock) {
+			t.Errorf("committing in the past: %v", err)
+		}
+		if _, err := tickets[0].Committed(t.Context()); !errors.Is(err, ledger.ErrClock) {
+			t.Errorf("the waiter got %v", err)
+		}
+		if n.Err() != nil {
+			t.Errorf("stopped: %v", n.Err())
+		}
+		must(n.Receipt(t.Context(), 2))
+	})
+	n = w.mustOpen(t)
+	defer n.close()
+	n.add(t, numbered(3, 4)...)
+	w.checkLaws(t, n)
+}
+
+// Run under load, then told to end: whatever was accepted is published.
+func TestRunLosesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.config.BatchItems = 16
+	n := w.mustOpen(t)
+	defer n.close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- n.Run(ctx) }()
+	var senders sync.WaitGroup
+	var mu sync.Mutex
+	accepted := 0
+	for s := range 8 {
+		senders.Go(func() {
+			for i := range 200 {
+				blob := numbered(s*150+i, s*150+i+1)[0] // neighbours send some of the same
+				ticket, err := n.Append(t.Context(), blob)
+				if errors.Is(err, ledger.ErrStopped) {
+					return
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if i == 120 && s == 3 {
+					cancel()
+				}
+				a, err := ticket.Committed(t.Context())
+				if err != nil {
+					t.Errorf("accepted, then: %v", err)
+					return
+				}
+				if i%10 == 0 || ctx.Err() != nil {
+					if _, err := n.AwaitPublished(t.Context(), a.Index); err != nil {
+						t.Errorf("accepted at %d, then: %v", a.Index, err)
+					}
+				}
+				mu.Lock()
+				accepted++
+				mu.Unlock()
+			}
+		})
+	}
+	senders.Wait()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if n.Backlog() != 0 || n.Head().Size == 0 {
+		t.Errorf("ended at size %d with a backlog of %d", n.Head().Size, n.Backlog())
+	}
+	w.checkLaws(t, n)
+}
+
+// When idle, one record is committed and published at once: no timer is involved.
+func TestIdleIsImmediate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		n := w.mustOpen(t)
+		defer n.close()
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- n.Run(ctx) }()
+		for i := range 3 {
+			time.Sleep(time.Hour)
+			before := time.Now()
+			ticket := n.appendAll(t, numbered(i, i+1)...)[0]
+			a := must(ticket.Committed(t.Context()))
+			must(n.AwaitPublished(t.Context(), a.Index))
+			if took := time.Since(before); took != 0 {
+				t.Errorf("record %d took %v of the bubble's time", i, took)
+			}
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
