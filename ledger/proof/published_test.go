@@ -1,0 +1,272 @@
+package proof
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// operators is three witnesses of two keys each, of whom two must cosign.
+const operators = "group o1 any w1 w1-pq\ngroup o2 any w2 w2-pq\ngroup o3 any w3 w3-pq\ngroup all3 2 o1 o2 o3\nquorum all3\n"
+
+func TestVerify(t *testing.T) {
+	c := newCast(t)
+	p := c.policy(t, operators)
+	cp := Checkpoint{testOrigin, 13, LeafHash(nil)}
+	now := uint64(testTime.Unix())
+	at := func(name string, stamp uint64) Signature { return c.at(t, name, cp, stamp) }
+
+	for _, test := range []struct {
+		name      string
+		sigs      []Signature
+		existedBy uint64 // 0: no quorum
+		newest    uint64
+		pq        bool
+		err       string
+	}{
+		{"two", []Signature{at("w1", now-9), at("w2", now-5)}, now - 5, now - 5, false, ""},
+		{"three: the second proves the time", []Signature{at("w3", now), at("w1", now-9), at("w2", now-5)}, now - 5, now, false, ""},
+		{"both keys of one count once", []Signature{at("w1", now-9), at("w1-pq", now-8), at("w2", now)}, now, now, false, ""},
+		{"the other key of one is earlier", []Signature{at("w1", now-9), at("w2", now), at("w2-pq", now-4)}, now - 4, now, false, ""},
+		{"post-quantum", []Signature{at("w1-pq", now-9), at("w2", now-3), at("w3-pq", now-1)}, now - 3, now - 1, true, ""},
+		{"a clock five minutes ahead", []Signature{at("w1", now), at("w2", now+300)}, now + 300, now + 300, false, ""},
+
+		{"none", nil, 0, 0, false, "not enough cosignatures: 0 of 2 (o1, o2, o3 missing)"},
+		{"one", []Signature{at("w2", now)}, 0, 0, false, "not enough cosignatures: 1 of 2 (o1, o3 missing)"},
+		{"both keys of one", []Signature{at("w2", now), at("w2-pq", now)}, 0, 0, false, "1 of 2 (o1, o3 missing)"},
+		{"more than five minutes ahead", []Signature{at("w1", now), at("w2", now+301)}, 0, 0, false, "1 of 2 (o2, o3 missing); not counted: w2 (stamped in the future"},
+		{"without a time", []Signature{at("w1", now), at("w2-pq", 0)}, 0, 0, false, "not counted: w2-pq (no time)"},
+		{"2^63", []Signature{at("w1", now), at("w2", 1<<63)}, 0, 0, false, "stamped in the future"},
+		{"2^64-1", []Signature{at("w1", now), at("w2", math.MaxUint64)}, 0, 0, false, "stamped in the future"},
+	} {
+		pub, err := p.Verify(c.cosigned(t, cp, test.sigs...), testTime)
+		if test.err != "" {
+			var short *QuorumError
+			if !errors.As(err, &short) || !strings.Contains(err.Error(), test.err) {
+				t.Errorf("%s: got %v, want …%s…", test.name, err, test.err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", test.name, err)
+			continue
+		}
+		if pub.ExistedBy().Unix() != int64(test.existedBy) || pub.CosignedAt().Unix() != int64(test.newest) || pub.PostQuantum() != test.pq {
+			t.Errorf("%s: existed by %v, cosigned at %v, post-quantum %v", test.name, pub.ExistedBy(), pub.CosignedAt(), pub.PostQuantum())
+		}
+		if pub.Checkpoint() != cp || len(pub.LogKeys()) != 2 || len(pub.Cosignatures()) != len(test.sigs) || pub.Policy() != p {
+			t.Errorf("%s: %+v", test.name, pub)
+		}
+	}
+}
+
+// Two lines by one key: the note's text allows it (a re-cosigned checkpoint), the
+// earlier one proves the time.
+func TestVerifyTakesTheEarliest(t *testing.T) {
+	c := newCast(t)
+	cp := Checkpoint{testOrigin, 13, LeafHash(nil)}
+	now := uint64(testTime.Unix())
+	note, err := FormatNote(cp, slices.Concat(sigsOf(t, c.sign(t, cp)),
+		[]Signature{c.at(t, "w1", cp, now), c.at(t, "w1", cp, now-60), c.at(t, "w1", cp, now-30)})...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pub, err := c.policy(t, "quorum w1\n").Verify(note, testTime)
+	if err != nil || pub.ExistedBy().Unix() != int64(now-60) || len(pub.Cosignatures()) != 1 {
+		t.Errorf("got %v, %v", pub, err)
+	}
+}
+
+func TestVerifyErrors(t *testing.T) {
+	c, other := newCast(t), newCast(t)
+	p := c.policy(t, "quorum w1\n")
+	cp := Checkpoint{testOrigin, 13, LeafHash(nil)}
+	w1 := c.at(t, "w1", cp, uint64(testTime.Unix()))
+	good := c.cosigned(t, cp, w1)
+	if _, err := p.Verify(good, testTime); err != nil {
+		t.Fatal(err)
+	}
+
+	var origin *OriginError
+	elsewhere, err := SignCheckpoint(Checkpoint{"other.example", 13, LeafHash(nil)}, otherSigner(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Verify(elsewhere, testTime); !errors.As(err, &origin) || origin.Origin != "other.example" || !slices.Equal(origin.Want, []string{testOrigin}) {
+		t.Errorf("another log: %v", err)
+	}
+	var unsigned *LogSignatureError
+	if _, err := p.Verify(other.cosigned(t, cp, w1), testTime); !errors.As(err, &unsigned) || len(unsigned.Keys) != 2 {
+		t.Errorf("another key under the log's name: %v", err)
+	}
+	// A known key's line that does not verify condemns the note, however good the rest.
+	for i, s := range sigsOf(t, good) {
+		sigs := sigsOf(t, good)
+		sigs[i].Sig[len(s.Sig)-1] ^= 1
+		note, err := FormatNote(cp, sigs...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var bad *SignatureError
+		if _, err := p.Verify(note, testTime); !errors.As(err, &bad) || bad.Name != s.Name || bad.ID != s.ID {
+			t.Errorf("signature by %s: %v", s.Name, err)
+		}
+	}
+	short := sigsOf(t, good)
+	for i := range short {
+		if short[i].Name == "w1.example" {
+			short[i].Sig = short[i].Sig[:3]
+		}
+	}
+	if note, err := FormatNote(cp, short...); err != nil {
+		t.Error(err)
+	} else if _, err := p.Verify(note, testTime); err == nil {
+		t.Error("a cosignature of three bytes")
+	}
+	// Signatures of another text.
+	next := Checkpoint{testOrigin, 14, LeafHash(nil)}
+	note, err := FormatNote(next, sigsOf(t, good)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bad *SignatureError
+	if _, err := p.Verify(note, testTime); !errors.As(err, &bad) {
+		t.Errorf("signatures of another size: %v", err)
+	}
+	// Unknown signatures are ignored (signed-note), also of known names.
+	stranger, err := AddSignatures(good, other.at(t, "w1", cp, 5), Signature{Name: testOrigin, ID: 7, Sig: []byte("what is this")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Verify(stranger, testTime); err != nil {
+		t.Errorf("with strangers: %v", err)
+	}
+	if _, err := p.Verify([]byte("hello"), testTime); err == nil {
+		t.Error("no note")
+	}
+}
+
+// One of several log keys is enough, the log's own ML-DSA signature is no
+// cosignature, and quorum none proves no time.
+func TestVerifyAnyLogKey(t *testing.T) {
+	c := newCast(t)
+	cp := Checkpoint{testOrigin, 13, LeafHash(nil)}
+	none := c.policy(t, "quorum none\n")
+	for _, s := range []*Signer{c.log, c.logPQ} {
+		note, err := SignCheckpoint(cp, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pub, err := none.Verify(note, testTime)
+		if err != nil || !pub.ExistedBy().IsZero() || !pub.CosignedAt().IsZero() || pub.PostQuantum() {
+			t.Errorf("%v: %+v, %v", s.Key().Algorithm(), pub, err)
+			continue
+		}
+		if keys := pub.LogKeys(); len(keys) != 1 || keys[0].String() != s.Key().String() {
+			t.Errorf("signed by %v", keys)
+		}
+		if _, err := c.policy(t, "quorum w1-pq\n").Verify(note, testTime); err == nil {
+			t.Error("the log is its own witness")
+		}
+		if s == c.logPQ {
+			if stamp := sigsOf(t, note)[0].Sig[:8]; !slices.Equal(stamp, make([]byte, 8)) {
+				t.Errorf("the log claims a time: %x", stamp)
+			}
+		}
+	}
+	// An impossible empty tree is the log's word, and never published.
+	note, err := FormatNote(Checkpoint{testOrigin, 0, Hash{1}}, signRaw(t, c, Checkpoint{testOrigin, 0, Hash{1}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := none.VerifyLog(note); err != nil {
+		t.Error(err)
+	}
+	if _, err := none.Verify(note, testTime); err == nil {
+		t.Error("an empty tree with a root is published")
+	}
+	empty := c.sign(t, Checkpoint{testOrigin, 0, EmptyRoot()})
+	if _, err := none.Verify(empty, testTime); err != nil {
+		t.Errorf("the empty tree: %v", err)
+	}
+}
+
+// An origin may differ from the name of the key, for logs that are configured by
+// both (the witness network's list).
+func TestVerifyLogByOrigin(t *testing.T) {
+	c := newCast(t)
+	cp := Checkpoint{"a log with spaces", 3, LeafHash(nil)}
+	note, err := FormatNote(cp, signRaw(t, c, cp))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := VerifyLog(note, cp.Origin, c.log.Key()); err != nil || s.Checkpoint() != cp {
+		t.Error(err)
+	}
+	var origin *OriginError
+	if _, err := VerifyLog(note, testOrigin, c.log.Key()); !errors.As(err, &origin) {
+		t.Error(err)
+	}
+	var unsigned *LogSignatureError
+	if _, err := VerifyLog(note, cp.Origin); !errors.As(err, &unsigned) {
+		t.Error(err)
+	}
+}
+
+// The library's signers stamp the clock's second.
+func TestCosignTime(t *testing.T) {
+	c := newCast(t)
+	cp := Checkpoint{testOrigin, 13, LeafHash(nil)}
+	for _, name := range []string{"w1", "w1-pq"} {
+		before := time.Now().Unix()
+		sig, err := c.witness[name].Cosign(cp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pub, err := c.policy(t, "quorum "+name+"\n").Verify(c.cosigned(t, cp, sig), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at := pub.ExistedBy().Unix(); at < before || at > time.Now().Unix() {
+			t.Errorf("%s stamped %d, began at %d", name, at, before)
+		}
+		if _, err := c.witness[name].Cosign(Checkpoint{testOrigin, 0, Hash{1}}); err == nil {
+			t.Errorf("%s cosigns an impossible tree", name)
+		}
+	}
+}
+
+// signRaw signs what SignCheckpoint refuses.
+func signRaw(t testing.TB, c *cast, cp Checkpoint) Signature {
+	t.Helper()
+	sig, err := c.log.sign(cp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Signature{Name: c.log.key.name, ID: c.log.key.ID(), Sig: sig}
+}
+
+func sigsOf(t testing.TB, note []byte) []Signature {
+	t.Helper()
+	_, sigs, err := ParseCheckpoint(note)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sigs
+}
+
+func otherSigner(t testing.TB) *Signer {
+	t.Helper()
+	skey, _, err := GenerateKey(Ed25519, "other.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := ParseSigner(skey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}

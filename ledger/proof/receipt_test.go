@@ -1,0 +1,240 @@
+package proof
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	fproof "github.com/transparency-dev/formats/proof"
+)
+
+// testReceipt is entry i of a tree of n, cosigned by w1.
+func testReceipt(t testing.TB, c *cast, f *forest, i, n int) Receipt {
+	t.Helper()
+	tree := f.tree(n)
+	cp := Checkpoint{testOrigin, tree.Size, tree.Root}
+	return Receipt{
+		Entry:      testEntry(i),
+		Index:      uint64(i),
+		Path:       f.path(i, 0, n),
+		Checkpoint: c.cosigned(t, cp, c.at(t, "w1", cp, uint64(testTime.Unix()))),
+	}
+}
+
+func TestReceipt(t *testing.T) {
+	c, f := newCast(t), grow(20)
+	p := c.policy(t, "quorum w1\n")
+	for _, n := range []int{1, 2, 3, 7, 8, 20} {
+		for i := range n {
+			r := testReceipt(t, c, f, i, n)
+			text, err := r.Format()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := ParseReceipt(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v, err := got.Verify(p, testTime)
+			if err != nil {
+				t.Fatalf("%d of %d: %v", i, n, err)
+			}
+			if !bytes.Equal(v.Entry(), r.Entry) || v.Index() != uint64(i) || v.Published().Checkpoint().Size != uint64(n) {
+				t.Errorf("%d of %d: %+v", i, n, v)
+			}
+			// A published parser reads the same.
+			var theirs fproof.TLogProof
+			if err := theirs.Unmarshal(text); err != nil || theirs.Index != r.Index || !bytes.Equal(theirs.ExtraData, r.Entry) ||
+				!bytes.Equal(theirs.Checkpoint, r.Checkpoint) || len(theirs.Hashes) != len(r.Path) || !bytes.Equal(theirs.Marshal(), text) {
+				t.Errorf("%d of %d: formats reads %+v, %v", i, n, theirs, err)
+			}
+		}
+	}
+}
+
+// Whichever byte of a receipt is changed, it does not verify as what it was; where
+// it still verifies, an unknown signature line has changed, or nothing that counts.
+func TestReceiptOneByteOff(t *testing.T) {
+	c, f := newCast(t), grow(8)
+	p := c.policy(t, "quorum w1\n")
+	r := testReceipt(t, c, f, 5, 8)
+	r.Checkpoint = c.cosignedBy(t, r.Checkpoint, c.log) // Ed25519 only: fewer bytes, each tried
+	text, err := r.Format()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range text {
+		for _, flip := range []byte{1, 0x20} {
+			bad := bytes.Clone(text)
+			bad[i] ^= flip
+			got, err := ParseReceipt(bad)
+			if err != nil {
+				continue
+			}
+			if _, err := got.Verify(p, testTime); err == nil {
+				t.Errorf("byte %d (%q instead of %q) does not matter", i, bad[i], text[i])
+			}
+		}
+	}
+}
+
+// cosignedBy keeps the signatures of that log key and of witnesses.
+func (c *cast) cosignedBy(t *testing.T, note []byte, log *Signer) []byte {
+	t.Helper()
+	cp, sigs, err := ParseCheckpoint(note)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept []Signature
+	for _, s := range sigs {
+		if s.Name != testOrigin || s.ID == log.Key().ID() {
+			kept = append(kept, s)
+		}
+	}
+	out, err := FormatNote(cp, kept...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestReceiptRefuses(t *testing.T) {
+	c, f := newCast(t), grow(8)
+	p := c.policy(t, "quorum w1\n")
+	r := testReceipt(t, c, f, 5, 8)
+	for what, spoil := range map[string]func(*Receipt){
+		"another entry": func(r *Receipt) { r.Entry = testEntry(4) },
+		"another index": func(r *Receipt) { r.Index = 4 },
+		"beyond":        func(r *Receipt) { r.Index = 8 },
+		"shorter path":  func(r *Receipt) { r.Path = r.Path[1:] },
+		"no path":       func(r *Receipt) { r.Path = nil },
+		"another tree":  func(r *Receipt) { r.Checkpoint = testReceipt(t, c, f, 5, 7).Checkpoint },
+	} {
+		bad := r
+		spoil(&bad)
+		if _, err := bad.Verify(p, testTime); !errors.Is(err, ErrNotIncluded) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	var short *QuorumError
+	if _, err := r.Verify(c.policy(t, "quorum w2\n"), testTime); !errors.As(err, &short) {
+		t.Errorf("another quorum: %v", err)
+	}
+	if _, err := (Receipt{Entry: []byte("x"), Checkpoint: []byte("no note\n")}).Format(); err == nil {
+		t.Error("a receipt without a note is written")
+	}
+	if _, err := (Receipt{Checkpoint: r.Checkpoint}).Format(); err == nil {
+		t.Error("a receipt without an entry is written")
+	}
+	if _, err := (Receipt{Entry: r.Entry, Path: make([]Hash, MaxPath+1), Checkpoint: r.Checkpoint}).Format(); err == nil {
+		t.Error("a receipt with a path of 64 is written")
+	}
+}
+
+func TestReceiptGrammar(t *testing.T) {
+	c, f := newCast(t), grow(8)
+	good, err := testReceipt(t, c, f, 5, 8).Format()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.SplitAfter(string(good), "\n")
+	with := func(i int, line string) string {
+		l := append([]string{}, lines...)
+		l[i] = line
+		return strings.Join(l, "")
+	}
+	for what, text := range map[string]string{
+		"empty":              "",
+		"header only":        lines[0],
+		"another version":    with(0, "c2sp.org/tlog-proof@v2\n"),
+		"another header":     with(0, "c2sp.org/tlog-proof@v1 \n"),
+		"byte order mark":    "\ufeff" + string(good),
+		"line end before":    "\n" + string(good),
+		"carriage returns":   strings.ReplaceAll(string(good), "\n", "\r\n"),
+		"no extra":           with(1, ""),
+		"empty extra":        with(1, "extra \n"),
+		"extra unpadded":     with(1, "extra eA\n"),
+		"extra twice":        with(1, lines[1]+lines[1]),
+		"extra with a tab":   with(1, strings.Replace(lines[1], " ", "\t", 1)),
+		"extra too long":     with(1, "extra "+strings.Repeat("AAAA", 16*1024)+"\n"),
+		"no index":           with(2, ""),
+		"empty index":        with(2, "index \n"),
+		"index with zero":    with(2, "index 05\n"),
+		"index with sign":    with(2, "index +5\n"),
+		"index of 2^64":      with(2, "index 18446744073709551616\n"),
+		"short hash":         with(3, "AAAA\n"),
+		"hash with space":    with(3, lines[3][:len(lines[3])-1]+" \n"),
+		"64 hashes":          with(3, strings.Repeat(lines[3], 62)),
+		"no empty line":      with(6, ""),
+		"two empty lines":    with(6, "\n\n"),
+		"no final newline":   strings.TrimSuffix(string(good), "\n"),
+		"a line after":       string(good) + "\n",
+		"bytes after":        string(good) + "x\n",
+		"another receipt":    string(good) + string(good),
+		"cut in a signature": string(good[:len(good)-100]),
+	} {
+		if r, err := ParseReceipt([]byte(text)); err == nil {
+			t.Errorf("%s: read as %+v", what, r)
+		}
+	}
+}
+
+// The longest entry that a published parser's 64 KiB buffer takes, and one more.
+func TestReceiptLineLimit(t *testing.T) {
+	c, f := newCast(t), grow(8)
+	r := testReceipt(t, c, f, 5, 8)
+	r.Entry = make([]byte, (maxLine-len("extra "))/4*3)
+	text, err := r.Format()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var theirs fproof.TLogProof
+	if err := theirs.Unmarshal(text); err != nil {
+		t.Errorf("formats: %v", err)
+	}
+	r.Entry = append(r.Entry, 0)
+	if _, err := r.Format(); err == nil {
+		t.Error("a longer line is written")
+	}
+	r.Entry = make([]byte, 48_000) // the ledger's own limit
+	if _, err := r.Format(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestChain(t *testing.T) {
+	c, f := newCast(t), grow(20)
+	var chain []Receipt
+	var text []byte
+	for _, n := range []int{1, 3, 20} {
+		r := testReceipt(t, c, f, n-1, n)
+		one, err := r.Format()
+		if err != nil {
+			t.Fatal(err)
+		}
+		chain, text = append(chain, r), append(text, one...)
+		got, err := FormatChain(chain)
+		if err != nil || !bytes.Equal(got, text) {
+			t.Fatalf("%d receipts: %v", len(chain), err)
+		}
+		back, err := ParseChain(got)
+		if err != nil || len(back) != len(chain) || back[len(back)-1].Index != uint64(n-1) {
+			t.Errorf("%d receipts are read as %d: %v", len(chain), len(back), err)
+		}
+	}
+	for what, bad := range map[string][]byte{
+		"empty":          nil,
+		"line between":   bytes.Replace(text, []byte("\nc2sp"), []byte("\n\nc2sp"), 1),
+		"line after":     append(bytes.Clone(text), '\n'),
+		"something else": append(bytes.Clone(text), "hello\n"...),
+		"cut":            text[:len(text)-1],
+	} {
+		if got, err := ParseChain(bad); err == nil {
+			t.Errorf("%s: read as %d receipts", what, len(got))
+		}
+	}
+	if _, err := FormatChain(nil); err == nil {
+		t.Error("a chain of nothing is written")
+	}
+}
