@@ -1,0 +1,238 @@
+package proof
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"filippo.io/mldsa"
+	fnote "github.com/transparency-dev/formats/note"
+	fproof "github.com/transparency-dev/formats/proof"
+	"golang.org/x/mod/sumdb/note"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// fixedCast is a cast whose keys never change. They are in this file: trust them
+// with nothing.
+func fixedCast(t testing.TB) *cast {
+	t.Helper()
+	c := &cast{witness: map[string]testWitness{}}
+	skey := func(alg Algorithm, name string) (string, []byte) {
+		seed := sha256.Sum256(fmt.Appendf(nil, "docket golden files: %s %d", name, alg))
+		var pub []byte
+		if alg == MLDSA44 {
+			key, err := mldsa.NewPrivateKey(mldsa.MLDSA44(), seed[:])
+			if err != nil {
+				t.Fatal(err)
+			}
+			pub = key.PublicKey().Bytes()
+		} else {
+			pub = ed25519.NewKeyFromSeed(seed[:]).Public().(ed25519.PublicKey)
+		}
+		key, err := newKey(name, alg, pub)
+		if err != nil {
+			t.Fatal(err)
+		}
+		secret := base64.StdEncoding.EncodeToString(append([]byte{byte(alg)}, seed[:]...))
+		return fmt.Sprintf("PRIVATE+KEY+%s+%08x+%s", name, key.ID(), secret), seed[:]
+	}
+	signer := func(alg Algorithm) *Signer {
+		secret, _ := skey(alg, testOrigin)
+		s, err := ParseSigner(secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	c.log, c.logPQ = signer(Ed25519), signer(MLDSA44)
+	for _, w := range []string{"w1", "w2", "w3"} {
+		for suffix, alg := range map[string]Algorithm{"": CosignatureEd25519, "-pq": MLDSA44} {
+			secret, seed := skey(alg, w+".example")
+			cosigner, err := ParseCosigner(secret)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.witness[w+suffix] = testWitness{cosigner, seed}
+		}
+	}
+	return c
+}
+
+// goldenNote signs with everything, and the same bytes every time: ML-DSA without
+// its random part.
+func (c *cast) goldenNote(t testing.TB, cp Checkpoint, stamps map[string]uint64) []byte {
+	t.Helper()
+	_, pqSeed := c.logPQ, sha256.Sum256(fmt.Appendf(nil, "docket golden files: %s %d", testOrigin, MLDSA44))
+	log := testWitness{&Cosigner{key: c.logPQ.Key()}, pqSeed[:]}
+	tmp := &cast{witness: map[string]testWitness{"log": log}}
+	sigs := []Signature{signRaw(t, c, cp), tmp.at(t, "log", cp, 0)}
+	for name, stamp := range stamps {
+		sigs = append(sigs, c.at(t, name, cp, stamp))
+	}
+	text, err := FormatNote(cp, sigs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// TestGolden holds the formats still: files that older versions wrote are read, and
+// written again to the byte, and so they are by published code.
+func TestGolden(t *testing.T) {
+	c := fixedCast(t)
+	f, g := fork(2, 300)
+	policy := "# Golden files of Docket's receipts. The keys are worthless.\n\n" + c.policy(t, operators).Text()
+	stamp := uint64(testTime.Unix())
+	note := func(f *forest, n int, stamps map[string]uint64) []byte {
+		return c.goldenNote(t, Checkpoint{testOrigin, uint64(n), f.mth(0, n)}, stamps)
+	}
+	receipt := func(i, n int, stamps map[string]uint64) Receipt {
+		return Receipt{testEntry(i), uint64(i), f.path(i, 0, n), note(f, n, stamps)}
+	}
+	one := receipt(131, 300, map[string]uint64{"w1": stamp - 3, "w3": stamp, "w3-pq": stamp, "w2-pq": stamp + 1})
+	chain := []Receipt{receipt(0, 1, map[string]uint64{"w1": stamp - 90, "w2": stamp - 90}), receipt(7, 13, map[string]uint64{"w1-pq": stamp - 60, "w2-pq": stamp - 58}), one}
+	evidence := func(a, b []byte, nodes ...Hash) []byte {
+		e, err := NewEvidence(a, b, nodes...)
+		return must(t)(e, err).(Evidence).mustFormat(t)
+	}
+	files := map[string][]byte{
+		"policy.txt":            []byte(policy),
+		"one.tlog-proof":        must(t)(one.Format()).([]byte),
+		"chain.tlog-proof":      must(t)(FormatChain(chain)).([]byte),
+		"same-size.split-view":  evidence(note(f, 13, nil), note(g, 13, nil)),
+		"rewritten.split-view":  evidence(note(f, 13, nil), note(g, 300, nil), nodesAt(t, g, 13, 300)...),
+		"empty-root.split-view": evidence(c.goldenNote(t, Checkpoint{testOrigin, 0, Hash{1}}, nil), nil),
+		"entry.bundle":          must(t)(FormatBundle([][]byte{testEntry(0), nil, testEntry(2)})).([]byte),
+	}
+	for name, want := range files {
+		path := filepath.Join("testdata", "golden", name)
+		if *update {
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, want, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s: what is written today differs; a format must not change (-update only for a new file)", path)
+		}
+	}
+}
+
+func (e Evidence) mustFormat(t testing.TB) []byte { return must(t)(e.Format()).([]byte) }
+
+func must(t testing.TB) func(v any, err error) any {
+	t.Helper()
+	return func(v any, err error) any {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func golden(t testing.TB, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", "golden", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func TestGoldenVerifies(t *testing.T) {
+	p, err := ParsePolicy(golden(t, "policy.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := ParseReceipt(golden(t, "one.tlog-proof"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := r.Verify(p, testTime)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.Index() != 131 || string(v.Entry()) != "entry 131" || !v.Published().ExistedBy().Equal(testTime) || !v.Published().PostQuantum() {
+		t.Errorf("got %d %q, existed by %v", v.Index(), v.Entry(), v.Published().ExistedBy())
+	}
+	if _, err := r.Verify(p, testTime.Add(-time.Hour)); err == nil {
+		t.Error("verifies an hour before it was cosigned")
+	}
+	chain, err := ParseChain(golden(t, "chain.tlog-proof"))
+	if err != nil || len(chain) != 3 {
+		t.Fatalf("chain of %d: %v", len(chain), err)
+	}
+	for i, r := range chain {
+		if _, err := r.Verify(p, testTime); err != nil {
+			t.Errorf("chain %d: %v", i, err)
+		}
+	}
+	if _, err := ParseReceipt(golden(t, "chain.tlog-proof")); err == nil || !strings.Contains(err.Error(), "chain") {
+		t.Errorf("a chain as a receipt: %v", err)
+	}
+	for name, kind := range map[string]SplitKind{"same-size": SplitSameSize, "rewritten": SplitExtension, "empty-root": SplitEmpty} {
+		e, err := ParseEvidence(golden(t, name+".split-view"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if split, err := e.Verify(p.LogKeys(e.Origin())...); err != nil || split.Kind() != kind {
+			t.Errorf("%s: %v, %v", name, split, err)
+		}
+	}
+}
+
+// A published parser reads the golden receipt, and published verifiers its note.
+func TestGoldenByOthers(t *testing.T) {
+	var theirs fproof.TLogProof
+	text := golden(t, "one.tlog-proof")
+	if err := theirs.Unmarshal(text); err != nil || !bytes.Equal(theirs.Marshal(), text) {
+		t.Fatalf("formats/proof: %v", err)
+	}
+	p, err := ParsePolicy(golden(t, "policy.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var verifiers []note.Verifier
+	for _, l := range p.Logs() {
+		v, err := fnote.NewVerifier(l.Key.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		verifiers = append(verifiers, v)
+	}
+	for _, w := range p.Witnesses() {
+		v, err := fnote.NewVerifierForCosignatureV1(w.Key.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		verifiers = append(verifiers, v)
+	}
+	n, err := note.Open(theirs.Checkpoint, note.VerifierList(verifiers...))
+	if err != nil || len(n.Sigs) != 6 || len(n.UnverifiedSigs) != 0 {
+		t.Errorf("sumdb/note: %v", err)
+	}
+	stamp, err := fnote.CoSigV1Timestamp(n.Sigs[2])
+	if err != nil || stamp.Unix() != testTime.Unix()-3 {
+		t.Errorf("the first cosignature is stamped %v, %v", stamp, err)
+	}
+	if logPQ := sigsOf(t, theirs.Checkpoint)[1]; binary.BigEndian.Uint64(logPQ.Sig) != 0 {
+		t.Error("the log's ML-DSA signature has a time")
+	}
+}
