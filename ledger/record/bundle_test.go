@@ -45,6 +45,24 @@ func TestCosignBundlesOpen(t *testing.T) {
 	}
 }
 
+// TestCosignEd25519ph: the key is fine, the algorithm is another; the refusal
+// must not leave people guessing.
+func TestCosignEd25519ph(t *testing.T) {
+	key, err := record.ParseKey(readFile(t, "cosign", "ed25519ph.pub"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	env, err := record.ParseEnvelope(readFile(t, "cosign", "ed25519ph.bundle.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = record.Open(env, known(signerOf(t, record.AlgEd25519).Key(), key))
+	var r *record.Refusal
+	if !errors.As(err, &r) || r.Class != record.Forbidden || !strings.Contains(r.Detail, key.ID()+" is Ed25519ph") {
+		t.Errorf("got %v, want a refusal that names Ed25519ph", err)
+	}
+}
+
 func TestBundleRefused(t *testing.T) {
 	good := string(readFile(t, "cosign", "response.bundle.json"))
 	replace := func(old, new string) string {

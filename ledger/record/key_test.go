@@ -283,4 +283,3 @@ func TestParseKeyID(t *testing.T) {
 		}
 	}
 }
-

@@ -1,10 +1,8 @@
 package record
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -141,92 +139,6 @@ func (v Verified) Entry(admitted time.Time, keep func(*Key) bool) (Entry, error)
 	return e, nil
 }
 
-// search finds the key of each signature.
-type search struct {
-	message []byte
-	keys    []*Key
-	tries   int
-	found   []VerifiedSignature
-}
-
-// all tries first what the key IDs hint at, for every signature, so that honest
-// hints never run into the limit because of a neighbour without one.
-func (s *search) all(signatures []Signature) error {
-	open := make([]Signature, 0, len(signatures))
-	for i, sig := range signatures {
-		if slices.ContainsFunc(signatures[:i], func(o Signature) bool { return bytes.Equal(o.Sig, sig.Sig) }) {
-			continue
-		}
-		hinted := byID(s.keys, sig.KeyID)
-		if hinted != nil && s.has(hinted) {
-			continue // a second signature by one key, as ECDSA makes them
-		}
-		switch ok, err := s.try(hinted, sig.Sig); {
-		case err != nil:
-			return err
-		case !ok:
-			open = append(open, sig)
-		}
-	}
-	for _, sig := range open {
-		for _, key := range s.keys {
-			if key.ID() == sig.KeyID {
-				continue
-			}
-			ok, err := s.try(key, sig.Sig)
-			if err != nil {
-				return err
-			}
-			if ok {
-				break
-			}
-		}
-	}
-	slices.SortFunc(s.found, func(a, b VerifiedSignature) int { return strings.Compare(a.Key.ID(), b.Key.ID()) })
-	return nil
-}
-
-// try counts each verification, of which P-384 takes two; a key that has signed
-// already, or whose algorithm makes no such signature, is free.
-func (s *search) try(key *Key, sig []byte) (bool, error) {
-	if key == nil || !key.fits(sig) || s.has(key) {
-		return false, nil
-	}
-	if s.tries += len(key.verifiers); s.tries > MaxTries {
-		return false, Refuse(Forbidden, "too many keys to try; set keyid in each signature to the SHA256:… of its key")
-	}
-	if key.Verify(s.message, sig) != nil {
-		return false, nil
-	}
-	s.found = append(s.found, VerifiedSignature{Key: key, Sig: sig})
-	return true, nil
-}
-
-func (s *search) has(key *Key) bool {
-	return slices.ContainsFunc(s.found, func(f VerifiedSignature) bool { return f.Key.Equal(key) })
-}
-
-// refuse says which of the reasons it is that nothing verified, and what to do.
-func (s *search) refuse(st *Statement, signatures []Signature) *Refusal {
-	if len(s.keys) == 0 {
-		return Refuse(Forbidden, "no key is known for %s, and the record lists none; is the issuer enrolled, and its ID spelt right?", st.Issuer)
-	}
-	for _, sig := range signatures {
-		if key := byID(s.keys, sig.KeyID); key != nil {
-			return Refuse(Forbidden, "the signature by %s does not verify; the payload was changed after signing, or something else was signed: sign again", key)
-		}
-	}
-	const shown = 4
-	names := make([]string, 0, shown+1)
-	for _, k := range s.keys[:min(shown, len(s.keys))] {
-		names = append(names, k.ID())
-	}
-	if more := len(s.keys) - shown; more > 0 {
-		names = append(names, fmt.Sprintf("%d more", more))
-	}
-	return Refuse(Forbidden, "no signature verifies with a key known for %s or listed in the record; sign with one of these: %s", st.Issuer, strings.Join(names, ", "))
-}
-
 // ListedKeys are the keys that a statement itself introduces: a charter's root
 // keys, an enrolment's keys, those that `keys` adds. A key that is not in its
 // canonical form is a *[Refusal] Invalid.
@@ -266,22 +178,4 @@ func ListedKeys(st *Statement) ([]*Key, error) {
 		return nil, &Refusal{Class: Invalid, Detail: fmt.Sprintf("the %s lists keys that cannot be used", st.Kind), Faults: faults}
 	}
 	return keys, nil
-}
-
-// distinct drops nils and repeated keys, keeping the order.
-func distinct(keys []*Key) []*Key {
-	out := keys[:0]
-	for _, k := range keys {
-		if k != nil && byID(out, k.ID()) == nil {
-			out = append(out, k)
-		}
-	}
-	return out
-}
-
-func byID(keys []*Key, id string) *Key {
-	if i := slices.IndexFunc(keys, func(k *Key) bool { return k.ID() == id }); i >= 0 {
-		return keys[i]
-	}
-	return nil
 }
