@@ -1,0 +1,175 @@
+// Package node puts one ledger together: its keys, its store, its register and
+// its server, in one directory. It promises that at most one process has the
+// directory open, and that a directory which was closed in any way opens again.
+//
+//	D/keys/log-ed25519.key, D/keys/log-mldsa44.key   the log's signing keys
+//	D/store/                                         entries, tiles, head, published checkpoint
+//	D/register/                                      derived: may be deleted at any time
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/pebblestore"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/server"
+)
+
+// Config says where a ledger is and who signs for it.
+type Config struct {
+	Files  vfs.FS // the disk; vfs.Default
+	Dir    string
+	Keys   Keys
+	Ledger ledger.Config // Origin, Signers and Log are filled in
+	Log    *slog.Logger  // nil discards
+}
+
+// Node is one open ledger.
+type Node struct {
+	Ledger   *ledger.Ledger[record.Verified]
+	Register *register.Register
+	config   Config
+	store    *pebblestore.Store
+}
+
+// Open opens the ledger in a directory, an empty one included.
+func Open(ctx context.Context, c Config) (*Node, error) {
+	if c.Files == nil {
+		c.Files = vfs.Default
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	dir := func(name string) string { return c.Files.PathJoin(c.Dir, name) }
+	store, err := pebblestore.Open(c.Files, dir("store"), pebblestore.Options{Log: c.Log})
+	if err != nil {
+		return nil, err
+	}
+	o := client.RegisterOptions()
+	o.CacheBytes, o.Logger = 256<<20, pebbleLog{c.Log}
+	reg, err := register.Open(c.Files, dir("register"), o)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	c.Ledger.Origin, c.Ledger.Signers, c.Ledger.Log = c.Keys.Origin, c.Keys.Signers, c.Log
+	l, err := ledger.Open(ctx, store, ledger.Records(reg), c.Ledger)
+	if err != nil {
+		return nil, errors.Join(err, reg.Close(), store.Close())
+	}
+	return &Node{Ledger: l, Register: reg, config: c, store: store}, nil
+}
+
+// Close releases the directory. The ledger must not be running.
+func (n *Node) Close() error { return errors.Join(n.Register.Close(), n.store.Close()) }
+
+// Admit appends one record and commits it, and publishes it where the policy's
+// quorum is none. It is for a ledger that is not running.
+func (n *Node) Admit(ctx context.Context, env record.Envelope) (index uint64, published bool, err error) {
+	v, err := record.Open(env, n.Register.Candidates)
+	if err != nil {
+		return 0, false, err
+	}
+	ticket, err := n.Ledger.Append(ctx, v)
+	if err != nil {
+		return 0, false, err
+	}
+	if err := n.Ledger.Commit(ctx); err != nil {
+		return 0, false, err
+	}
+	at, err := ticket.Committed(ctx)
+	if err != nil {
+		return 0, false, err
+	}
+	switch err := n.Ledger.Publish(ctx); {
+	case errors.Is(err, ledger.ErrNoQuorum):
+		return at.Index, false, nil
+	case err != nil:
+		return at.Index, false, err
+	}
+	return at.Index, true, nil
+}
+
+// Serve runs the ledger and answers HTTP on l until ctx ends, then loses nothing
+// that was accepted: the server finishes its requests, after that the ledger
+// commits and publishes what it has. It closes l. A return before ctx ends is
+// why the ledger stopped.
+func (n *Node) Serve(ctx context.Context, l net.Listener, c server.Config) error {
+	c.Ledger, c.Register, c.Log = n.Ledger, n.Register, n.config.Log
+	if c.DiskFree == nil {
+		c.DiskFree = n.diskFree
+	}
+	s, err := server.New(c)
+	if err != nil {
+		l.Close()
+		return err
+	}
+	serving, stopServing := context.WithCancel(ctx)
+	defer stopServing()
+	running, stopRunning := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopRunning()
+	ran := make(chan error, 1)
+	go func() {
+		err := n.Ledger.Run(running)
+		stopServing() // a ledger that stopped serves nobody: whoever supervises starts anew
+		ran <- err
+	}()
+	served := s.Serve(serving, l)
+	stopRunning()
+	return errors.Join(served, <-ran)
+}
+
+func (n *Node) diskFree() (uint64, error) {
+	usage, err := n.config.Files.GetDiskUsage(n.config.Dir)
+	if err != nil {
+		return 0, fmt.Errorf("asking for the free space of %s: %w", n.config.Dir, err)
+	}
+	return usage.AvailBytes, nil
+}
+
+// CheckPolicy refuses a charter whose policy lacks one of the directory's keys:
+// nobody could verify what the ledger signs.
+func (k Keys) CheckPolicy(c *record.Charter) error {
+	policy, err := proof.ParsePolicy([]byte(c.Policy))
+	if err != nil {
+		return fmt.Errorf("the charter's policy: %w", err)
+	}
+	if c.Origin != k.Origin {
+		return fmt.Errorf("the charter's origin is %s, this directory's keys are named %s", c.Origin, k.Origin)
+	}
+	for _, s := range k.Signers {
+		found := false
+		for _, key := range policy.LogKeys(c.Origin) {
+			found = found || key.SameKey(s.Key())
+		}
+		if !found {
+			return fmt.Errorf("the charter's policy lacks this directory's log key %s (docket init prints both)", s.Key())
+		}
+	}
+	return nil
+}
+
+// pebbleLog is Pebble's voice: what it does is for the curious, what it cannot do
+// ends the process, since a write whose sync failed must never be taken for done.
+type pebbleLog struct{ log *slog.Logger }
+
+func (p pebbleLog) Infof(format string, args ...any) {
+	p.log.Debug("pebble", "msg", fmt.Sprintf(format, args...))
+}
+func (p pebbleLog) Errorf(format string, args ...any) {
+	p.log.Error("pebble", "err", fmt.Sprintf(format, args...))
+}
+func (p pebbleLog) Fatalf(format string, args ...any) {
+	err := fmt.Sprintf(format, args...)
+	p.log.Error("the disk failed; the process ends here, and the next start recovers", "err", err)
+	panic("pebble: " + err)
+}
