@@ -17,7 +17,7 @@ type Cosign func(ctx context.Context, ask Ask) (Answer, error)
 
 // Ask is one checkpoint to be cosigned.
 type Ask struct {
-	Note   []byte // the checkpoint with the log's own signatures, and any cosignatures it already has
+	Note   []byte // the checkpoint with the log's own signatures
 	Tree   proof.Tree
 	Policy *proof.Policy
 
@@ -122,8 +122,17 @@ func (l *Ledger[V]) reassure(ctx context.Context, last *shown, tree *view) error
 	if l.reassured || last.published == nil || l.config.Cosign == nil || last.published.Policy().IsNone() {
 		return nil
 	}
-	cp := last.published.Checkpoint()
-	_, err := l.gather(ctx, Ask{Note: last.note(), Tree: cp.Tree(), Policy: last.published.Policy(), Again: true}, tree)
+	cp, signatures, err := proof.ParseCheckpoint(last.note())
+	if err != nil {
+		return err
+	}
+	// The cosignatures of then say nothing about what the witnesses have seen since.
+	own := slices.DeleteFunc(signatures, func(s proof.Signature) bool { return s.Name != cp.Origin })
+	note, err := proof.FormatNote(cp, own...)
+	if err != nil {
+		return err
+	}
+	_, err = l.gather(ctx, Ask{Note: note, Tree: cp.Tree(), Policy: last.published.Policy(), Again: true}, tree)
 	if err != nil {
 		return fmt.Errorf("showing the published checkpoint of size %d again: %w", cp.Size, err)
 	}
