@@ -1,0 +1,127 @@
+package register
+
+import (
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// Statuses of a response (RECORDS.md "Kinds").
+const (
+	answerAcknowledged = "acknowledged"
+	answerWindingDown  = "winding-down"
+	answerAnswered     = "answered"
+)
+
+// begun reports whether the answer begins something that must be concluded.
+func (r *ResponseRow) begun() bool {
+	return r.Status == answerAcknowledged || r.Status == answerWindingDown
+}
+
+// answer is one response on a thread response/D/P.
+type answer struct {
+	Step
+	*ResponseRow
+}
+
+// asking is the record that opened the duty to respond at the instant asked for,
+// and the due date that it has today.
+type asking struct {
+	Step
+	due record.Date
+}
+
+// respond is a provider's duty to respond to a designation, nil if it owes
+// nothing. answers are its responses admitted by the instant asked for, oldest
+// first.
+func (c clock) respond(thread string, row *DesignationRow, asked asking, p *PartyRow, answers []answer) *Duty {
+	due := asked.due
+	d := &Duty{Party: p.ID, Kind: DutyRespond, Designation: thread, OpenedBy: asked.ID, Records: []record.ID{row.Opened.ID}}
+	if asked.ID != row.Opened.ID {
+		d.Records = append(d.Records, asked.ID)
+	}
+	if p.Enrolled.Index < row.Opened.Index {
+		if p.StatusOn(c.date(row.Opened.Admitted)) != statusActive {
+			return nil
+		}
+	} else {
+		enrolled := c.date(p.Enrolled.Admitted)
+		if end := row.end(); !c.passed(p.Enrolled) || end != nil && !enrolled.Before(*end) {
+			return nil
+		}
+		if later := enrolled.Add(c.periods(p.Enrolled.Index).Response); later.After(due) {
+			due = later
+		}
+	}
+	d.Due = &due
+	d.Records = append(d.Records, p.Enrolled.ID)
+	for _, a := range answers {
+		if a.About >= asked.Index { // one about an older record meets nothing
+			d.met(a.Step, c)
+			break
+		}
+	}
+	return d.close(c, row, p)
+}
+
+// conclude is the duty to finish what the newest response began, nil if none
+// began anything, or what began was `answered`.
+func (c clock) conclude(thread string, row *DesignationRow, p *PartyRow, answers []answer) *Duty {
+	var began, met *answer
+	for i := range answers {
+		switch a := &answers[i]; {
+		case a.begun():
+			began, met = a, nil
+		case a.Status == answerAnswered:
+			began, met = nil, nil
+		case met == nil && a.About >= row.askedBelow(a.Index):
+			met = a
+		}
+	}
+	if began == nil {
+		return nil
+	}
+	d := &Duty{Party: p.ID, Kind: DutyConclude, Designation: thread, OpenedBy: began.ID, Records: []record.ID{row.Opened.ID, p.Enrolled.ID, began.ID}}
+	switch {
+	case began.WindDownBy != nil:
+		due := *began.WindDownBy
+		d.Due = &due
+	case row.Current.EffectiveFrom != nil:
+		due := *row.Current.EffectiveFrom
+		d.Due = &due
+		if row.Amended != nil {
+			d.Records = append(d.Records, row.Amended.ID)
+		}
+	}
+	if met != nil {
+		d.met(met.Step, c)
+	}
+	return d.close(c, row, p)
+}
+
+// askedBelow is the index of the newest record below another that opened or
+// re-opened the duty to respond.
+func (d *DesignationRow) askedBelow(index uint64) uint64 {
+	asked := d.Opened.Index
+	for _, o := range d.Openings {
+		if o.Index < index {
+			asked = max(asked, o.Index)
+		}
+	}
+	return asked
+}
+
+// close pauses and settles a duty that comes from a designation, and completes
+// what it rests on; nil if nothing is owed.
+func (d *Duty) close(c clock, row *DesignationRow, p *PartyRow) *Duty {
+	d.pause(c, row)
+	if !d.settle(c, p, row.end()) {
+		return nil
+	}
+	if d.MetBy != nil {
+		d.Records = append(d.Records, *d.MetBy)
+	}
+	if e := row.revocation(); e != nil && e.Cause == causeError {
+		d.Error = true
+		d.Records = append(d.Records, e.ID)
+	}
+	return d
+}

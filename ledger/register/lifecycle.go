@@ -1,0 +1,156 @@
+package register
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// Status is what a designation is on one day.
+type Status string
+
+const (
+	StatusNone      Status = "none"      // not yet designated
+	StatusAnnounced Status = "announced" // admitted; effectiveFrom is still to come
+	StatusInForce   Status = "in-force"
+	StatusSuspended Status = "suspended"
+	StatusExpired   Status = "expired" // its last day is over
+	StatusRevoked   Status = "revoked"
+)
+
+// Statuses are all of them, in the order of a designation's life.
+var Statuses = []Status{StatusAnnounced, StatusInForce, StatusSuspended, StatusExpired, StatusRevoked, StatusNone}
+
+// causeError is a revocation's cause with which every view leads.
+const causeError = "error"
+
+// StatusOn is what the designation is on a date, by its dates and the clock alone
+// (RECORDS.md "Kinds", designation to revocation). A revocation is final from its
+// effectiveOn, which may lie in the past; the term runs on while suspended. zone
+// is the charter's, for a designation in force from its admission.
+//
+// It knows the newest life of the thread only, from effectiveFrom on or from
+// admission: see [history.life].
+func (d *DesignationRow) StatusOn(date record.Date, zone *time.Location) Status {
+	switch revoked := d.revocation(); {
+	case revoked != nil && !date.Before(revoked.EffectiveOn):
+		return StatusRevoked
+	case d.Current.EffectiveUntil != nil && date.After(*d.Current.EffectiveUntil):
+		return StatusExpired
+	case slices.ContainsFunc(d.pauses(), func(p pause) bool { return p.holds(date) }):
+		return StatusSuspended
+	case date.Before(d.from(zone)):
+		return StatusAnnounced
+	}
+	return StatusInForce
+}
+
+// from is the first day in force: effectiveFrom; absent, the admission date.
+func (d *DesignationRow) from(zone *time.Location) record.Date {
+	if d.Current.EffectiveFrom != nil {
+		return *d.Current.EffectiveFrom
+	}
+	return record.DateOf(d.Opened.Admitted, zone)
+}
+
+// end is the first day on which the designation is over, nil if none is known.
+func (d *DesignationRow) end() *record.Date {
+	var end *record.Date
+	if until := d.Current.EffectiveUntil; until != nil {
+		next := until.AddDays(1)
+		end = &next
+	}
+	if revoked := d.revocation(); revoked != nil && (end == nil || revoked.EffectiveOn.Before(*end)) {
+		end = &revoked.EffectiveOn
+	}
+	return end
+}
+
+// pause is one run of days on which a designation is suspended.
+type pause struct {
+	from   record.Date
+	resume *record.Date // first day after it; nil: nothing ends it yet
+	by     Step         // the record that set resume, or began it
+}
+
+func (p pause) holds(date record.Date) bool {
+	return !date.Before(p.from) && (p.resume == nil || date.Before(*p.resume))
+}
+
+// pauses are the suspended runs of days, apart from each other and in order. Each
+// event paints its days from effectiveOn until `until` over those before it: a
+// suspension as paused, a reinstatement as not. So a reinstatement that holds
+// until a day leaves the rest of the suspension standing.
+func (d *DesignationRow) pauses() []pause {
+	var runs []pause
+	for _, e := range d.Events {
+		if e.Kind == record.KindRevocation {
+			continue
+		}
+		p := pause{from: e.EffectiveOn, by: e.Step}
+		if e.Until != nil {
+			next := e.Until.AddDays(1)
+			p.resume = &next
+		}
+		runs = cut(runs, p)
+		if e.Kind == record.KindSuspension {
+			runs = join(append(runs, p))
+		}
+	}
+	return runs
+}
+
+// cut takes the days of c out of the runs; a run that it ends early resumes by
+// c's record.
+func cut(runs []pause, c pause) []pause {
+	var left []pause
+	for _, r := range runs {
+		if r.resume != nil && !c.from.Before(*r.resume) || c.resume != nil && !r.from.Before(*c.resume) {
+			left = append(left, r) // apart
+			continue
+		}
+		if r.from.Before(c.from) {
+			left = append(left, pause{r.from, &c.from, c.by})
+		}
+		if c.resume != nil && (r.resume == nil || c.resume.Before(*r.resume)) {
+			left = append(left, pause{*c.resume, r.resume, r.by})
+		}
+	}
+	return left
+}
+
+// join makes one run of those that touch.
+func join(runs []pause) []pause {
+	slices.SortFunc(runs, func(a, b pause) int { return a.from.Compare(b.from) })
+	joined := runs[:1]
+	for _, r := range runs[1:] {
+		if last := &joined[len(joined)-1]; last.resume != nil && last.resume.Compare(r.from) == 0 {
+			last.resume, last.by = r.resume, r.by
+			continue
+		}
+		joined = append(joined, r)
+	}
+	return joined
+}
+
+// clock answers for one instant: the date there, and the charter that judged each
+// index.
+type clock struct {
+	at       time.Time
+	zone     *time.Location
+	charters []*ThreadRow // oldest first
+}
+
+func (c clock) today() record.Date                  { return record.DateOf(c.at, c.zone) }
+func (c clock) date(admitted time.Time) record.Date { return record.DateOf(admitted, c.zone) }
+
+// passed reports whether a record was admitted by the instant asked for.
+func (c clock) passed(s Step) bool { return !s.Admitted.After(c.at) }
+
+// periods are those of the newest charter below an index; index 0 has its own.
+func (c clock) periods(index uint64) record.Periods {
+	i, _ := slices.BinarySearchFunc(c.charters, index, func(row *ThreadRow, index uint64) int { return cmp.Compare(row.Index, index) })
+	return c.charters[max(i-1, 0)].State.(*CharterRow).Periods
+}
