@@ -1,0 +1,105 @@
+package register
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strconv"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// View answers questions from the register as it was at one size. It stays what
+// it is while the register grows; a Reset or Close of the register ends it. What
+// depends on the clock is asked with a time, and every answer names the records
+// that it rests on, so that each can be proven.
+type View struct {
+	r        *Register
+	size     uint64
+	charters []*ThreadRow // below size, oldest first
+}
+
+// Now is the view of everything folded so far.
+func (r *Register) Now() (*View, error) { return r.At(r.Size()) }
+
+// At is the view at a size. One that the register has not reached is an error.
+func (r *Register) At(size uint64) (*View, error) {
+	if have := r.Size(); size > have {
+		return nil, fmt.Errorf("as of size %d: the register has %s so far", size, Entries(have))
+	}
+	v := &View{r: r, size: size}
+	err := r.versions("charter", size, func(row *ThreadRow) bool {
+		v.charters = append(v.charters, row)
+		return true
+	})
+	slices.Reverse(v.charters)
+	return v, err
+}
+
+// Size is the number of entries that the view sees.
+func (v *View) Size() uint64 { return v.size }
+
+// Known is the view of what the ledger had admitted by an instant: the second
+// meaning of "at T", knowable at T.
+func (v *View) Known(at time.Time) (*View, error) {
+	size, err := v.sizeAt(at)
+	if err != nil {
+		return nil, err
+	}
+	return v.r.At(size)
+}
+
+// sizeAt is how many of the view's entries were admitted by an instant. Admission
+// times never go back, so they can be searched.
+func (v *View) sizeAt(at time.Time) (uint64, error) {
+	var failed error
+	n := sort.Search(int(v.size), func(i int) bool {
+		row, err := v.r.recordRow(uint64(i))
+		if err != nil {
+			failed = err
+		}
+		return row.Admitted.After(at)
+	})
+	return uint64(n), failed
+}
+
+// clock asks as of an instant. An empty ledger has no time zone and no records to
+// ask about.
+func (v *View) clock(at time.Time) clock {
+	c := clock{at: at, zone: time.UTC, charters: v.charters}
+	if n := len(v.charters); n > 0 {
+		c.zone = v.charters[n-1].State.(*CharterRow).zone
+	}
+	return c
+}
+
+// Today is the civil date of an instant in the charter's time zone.
+func (v *View) Today(at time.Time) record.Date { return v.clock(at).today() }
+
+// AbsentError says that the view has no such thing. Over a replayed copy that is
+// a proof: every entry was seen.
+type AbsentError struct {
+	What string // "designation/2026-099", `domain "kestrel.example"`
+	Size uint64
+}
+
+func (e *AbsentError) Error() string {
+	return fmt.Sprintf("no %s: no such record among all %s", e.What, Entries(e.Size))
+}
+
+func (v *View) absent(format string, args ...any) error {
+	return &AbsentError{What: fmt.Sprintf(format, args...), Size: v.size}
+}
+
+// Entries is a number of entries as a sentence says it: "1 entry", "7,379 entries".
+func Entries(n uint64) string {
+	if n == 1 {
+		return "1 entry"
+	}
+	digits := strconv.FormatUint(n, 10)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits + " entries"
+}

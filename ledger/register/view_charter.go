@@ -1,0 +1,45 @@
+package register
+
+import "github.com/seed-53cf897a/docket/ledger/record"
+
+// Charter is the newest charter of a view: what judges the entry of index Size.
+type Charter struct {
+	Record  Record         `json:"entry"`
+	Charter record.Charter `json:"charter"`
+	Roots   []RootKey      `json:"rootKeys"`
+	Entries uint64         `json:"entries"` // that the view sees
+	Records []record.ID    `json:"records"` // all charters so far, oldest first
+}
+
+// RootKey is one root key of a charter.
+type RootKey struct {
+	ID     string `json:"keyid"`
+	Holder string `json:"holder"`
+}
+
+// Charter is the newest charter; its policy text is Charter.Policy.
+func (v *View) Charter() (Charter, error) {
+	n := len(v.charters)
+	if n == 0 {
+		return Charter{}, v.absent("charter")
+	}
+	r, err := v.RecordAt(v.charters[n-1].Index)
+	if err != nil {
+		return Charter{}, err
+	}
+	row := v.charters[n-1].State.(*CharterRow)
+	c := Charter{Record: r, Charter: row.Charter, Entries: v.size}
+	for _, k := range row.Root {
+		c.Roots = append(c.Roots, RootKey{ID: k.ID, Holder: k.Holder})
+	}
+	for _, row := range v.charters {
+		c.Records = append(c.Records, row.ID)
+	}
+	return c, nil
+}
+
+// Policy is the text of the newest charter's policy, and the index from which on it holds.
+func (v *View) Policy() (text string, from uint64, err error) {
+	c, err := v.Charter()
+	return c.Charter.Policy, c.Record.Index, err
+}

@@ -1,0 +1,127 @@
+package register
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// Change is what became of one thread between two views. Before and After are the
+// status of a designation or the standing of a party, which the clock alone may
+// have changed; "none" before there was one.
+type Change struct {
+	Error   bool        `json:"publishedInError,omitempty"`
+	Thread  string      `json:"thread"`
+	Name    string      `json:"name,omitempty"` // of a designation's target or a party
+	Before  string      `json:"before,omitempty"`
+	After   string      `json:"after,omitempty"`
+	Changed []string    `json:"changed,omitempty"` // members that differ: "target.alias"
+	Records []record.ID `json:"records,omitempty"` // new on the thread, oldest first
+}
+
+// Changes yields the threads that differ from an earlier view of the same
+// register, each view asked at its own instant, by thread, until yield returns
+// false. With one view and two instants it tells what the clock alone changed.
+func (v *View) Changes(before *View, then, now time.Time, yield func(Change) bool) error {
+	if before.size > v.size {
+		return fmt.Errorf("changes from size %d to %d: the first must not be the larger", before.size, v.size)
+	}
+	was, is := before.clock(then), v.clock(now)
+	return v.histories("", "", func(h *history) (bool, error) {
+		ch := Change{Thread: h.thread, Records: h.ids(before.size)}
+		err := ch.tell(h, h.known(before.size), is, was)
+		if err != nil || ch.Before == ch.After && len(ch.Records) == 0 {
+			return err == nil, err
+		}
+		return yield(ch), nil
+	})
+}
+
+// tell compares a thread with itself as it was.
+func (ch *Change) tell(h, old *history, is, was clock) error {
+	row, err := h.newest()
+	if err != nil {
+		return err
+	}
+	last, err := old.newest()
+	if err != nil {
+		return err
+	}
+	switch s := row.State.(type) {
+	case *DesignationRow:
+		ch.Name = s.Current.Target.Name
+		if e := s.revocation(); e != nil && e.Cause == causeError {
+			ch.Error = true
+		}
+		after, err := h.status(is)
+		if err != nil {
+			return err
+		}
+		before, err := old.status(was)
+		if err != nil {
+			return err
+		}
+		ch.Before, ch.After = string(before), string(after)
+		if last != nil {
+			ch.Changed, err = membersChanged(last.State.(*DesignationRow).Current, s.Current)
+		}
+		return err
+	case *PartyRow:
+		ch.Name, ch.Before, ch.After = s.LegalName, string(StatusNone), s.StatusOn(is.today())
+		if last != nil {
+			ch.Before = last.State.(*PartyRow).StatusOn(was.today())
+		}
+	}
+	return nil
+}
+
+// membersChanged are the members of two values that differ as JSON, those of the
+// target one by one, sorted.
+func membersChanged(old, new record.Designation) ([]string, error) {
+	before, after := map[string]json.RawMessage{}, map[string]json.RawMessage{}
+	for _, side := range []struct {
+		d  record.Designation
+		to map[string]json.RawMessage
+	}{{old, before}, {new, after}} {
+		if err := members("", side.d, side.to); err != nil {
+			return nil, err
+		}
+		delete(side.to, "target")
+		if err := members("target.", side.d.Target, side.to); err != nil {
+			return nil, err
+		}
+	}
+	var changed []string
+	for name, value := range after {
+		if !bytes.Equal(before[name], value) {
+			changed = append(changed, name)
+		}
+	}
+	for name := range before {
+		if _, still := after[name]; !still {
+			changed = append(changed, name)
+		}
+	}
+	slices.SortFunc(changed, strings.Compare)
+	return changed, nil
+}
+
+func members(prefix string, of any, to map[string]json.RawMessage) error {
+	encoded, err := json.Marshal(of)
+	if err != nil {
+		return err
+	}
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(encoded, &object); err != nil {
+		return err
+	}
+	for name, value := range object {
+		to[prefix+name] = value
+	}
+	return nil
+}
