@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -226,13 +225,4 @@ func validKeyID(id []byte) bool {
 	}
 	n, err := strictRawBase64.Decode(hash[:], id[len(keyIDPrefix):])
 	return err == nil && n == 32
-}
-
-// ParseKeyID checks the text form of a key ID, "SHA256:" and 43 characters of
-// base64 as [Key.ID] gives it.
-func ParseKeyID(s string) (string, error) {
-	if !validKeyID([]byte(s)) {
-		return "", fmt.Errorf("key ID %q: wanted %s and 43 characters of base64, as docket show prints it", strings.ToValidUTF8(s, "\ufffd"), keyIDPrefix)
-	}
-	return s, nil
 }

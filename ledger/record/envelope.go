@@ -36,30 +36,17 @@ func ParseEnvelope(raw []byte) (Envelope, error) {
 		return Envelope{}, tooLarge(MaxSubmission, len(raw), "the envelope is %d bytes; at most %d are read", len(raw), MaxSubmission)
 	}
 	value, err := ParseJSON(raw)
-	if err != nil {
-		return Envelope{}, notAnEnvelope(raw, err)
-	}
-	object, _ := value.(Object)
-	switch guiseOf(object) {
-	case guiseEnvelope:
+	switch object, _ := value.(Object); {
+	case err != nil && looksLikeJSON(raw):
+		return Envelope{}, Refuse(Malformed, "envelope: %v", err)
+	case guiseOf(object) == guiseEnvelope:
 		return envelopeOf(object)
-	case guiseBundle:
+	case guiseOf(object) == guiseBundle:
 		return bundleEnvelope(raw, object)
+	case guiseOf(object) == guiseStatement, guiseOf(object) == guiseShort:
+		return Envelope{}, Refuse(Malformed, "this is %s; wanted an envelope: sign it first (docket sign)", Describe(raw))
 	}
-	return Envelope{}, Refuse(Malformed, "this is %s; wanted an envelope (sign it first: docket sign)", Describe(raw))
-}
-
-// notAnEnvelope prefers to say what the bytes are; the scanner's complaint is
-// left for what looks like JSON.
-func notAnEnvelope(raw []byte, scan error) error {
-	if !looksLikeJSON(raw) {
-		return Refuse(Malformed, "this is %s; wanted an envelope", Describe(raw))
-	}
-	var refusal *Refusal
-	if errors.As(scan, &refusal) {
-		return refusal
-	}
-	return Refuse(Malformed, "envelope: %v", scan)
+	return Envelope{}, Refuse(Malformed, "this is %s; wanted an envelope", Describe(raw))
 }
 
 func envelopeOf(object Object) (Envelope, error) {

@@ -158,11 +158,11 @@ func TestParseEnvelopeSaysWhatItGot(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, raw := range map[string]string{
-		"this is a PEM public key; wanted an envelope": string(public),
-		"an unsigned statement; wanted an envelope":    `{"_type":"https://in-toto.io/Statement/v1"}`,
-		"an entry of a ledger; wanted":                 `{"admitted":"","envelope":{}}`,
-		"an unsigned record in its short form":         "# mine\nkind: response\n",
-		"a receipt (tlog-proof); wanted":               "c2sp.org/tlog-proof@v1\nextra AAAA\n",
+		"this is a PEM public key; wanted an envelope":    string(public),
+		"an unsigned statement; wanted an envelope: sign": `{"_type":"https://in-toto.io/Statement/v1"}`,
+		"an entry of a ledger; wanted":                    `{"admitted":"","envelope":{}}`,
+		"an unsigned record in its short form":            "# mine\nkind: response\n",
+		"a receipt (tlog-proof); wanted":                  "c2sp.org/tlog-proof@v1\nextra AAAA\n",
 	} {
 		if err := wantRefusal(t, raw, record.Malformed); err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("got %q, want words with %q", err, want)
