@@ -53,11 +53,7 @@ func partyEffects(e effect, p *PartyRow) []string {
 		if e.before != nil {
 			return []string{fmt.Sprintf("replaces what describes %s", p.ID)}
 		}
-		roles := make([]string, len(p.Roles))
-		for i, r := range p.Roles {
-			roles[i] = string(r)
-		}
-		return []string{fmt.Sprintf("enrols %s as %s with %s; they sign from index %d on", p.ID, strings.Join(roles, " and "), plural(int64(len(p.Keys)), "key"), e.record.Index+1)}
+		return []string{fmt.Sprintf("enrols %s as %s with %s; they sign from index %d on", p.ID, joined(p.Roles), plural(int64(len(p.Keys)), "key"), e.record.Index+1)}
 	case record.KindStanding:
 		s := p.Standing[len(p.Standing)-1]
 		return []string{fmt.Sprintf("%s is %s from %s on", p.ID, s.Status, s.EffectiveOn)}

@@ -113,7 +113,7 @@ func (j *judging) judgeReEnrolment(e *record.Enrolment) error {
 		return err
 	}
 	if !sameRoles(e.Roles, old.Roles) {
-		return invalid("/predicate/roles", "%s was enrolled as %v: a later enrolment does not change that", old.ID, old.Roles)
+		return invalid("/predicate/roles", "%s was enrolled as %s: a later enrolment does not change that", old.ID, joined(old.Roles))
 	}
 	for i, k := range e.Keys {
 		key, err := k.Key.Key()

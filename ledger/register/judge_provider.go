@@ -15,7 +15,7 @@ func (j *judging) provider() (*PartyRow, error) {
 		return nil, err
 	}
 	if !p.Has(record.RoleProvider) {
-		return nil, record.Refuse(record.Forbidden, "%s is no provider (enrolled as %v): only providers file a %s", p.ID, p.Roles, j.st.Kind)
+		return nil, record.Refuse(record.Forbidden, "%s is no provider (enrolled as %s): only providers file a %s", p.ID, joined(p.Roles), j.st.Kind)
 	}
 	return p, j.inStanding(p)
 }

@@ -212,8 +212,8 @@ func (j *judging) useless(keyid string) (string, error) {
 	case owner.Owner == ownerPolicy:
 		return "is a log or witness key", nil
 	}
-	id := strings.TrimPrefix(owner.Owner, "party/")
-	if id != j.st.Issuer {
+	id := owner.party()
+	if id != j.st.Issuer && id != record.Authority {
 		return "belongs to " + id, nil
 	}
 	p, err := j.d.party(id)
@@ -224,18 +224,30 @@ func (j *judging) useless(keyid string) (string, error) {
 	if why := k.idle(j.admitted, j.today); why != "" {
 		return why, nil
 	}
-	functions := make([]string, len(k.Functions))
-	for i, f := range k.Functions {
-		functions[i] = string(f)
+	holder := k.Holder
+	if id != j.st.Issuer {
+		holder = id + "'s " + holder
 	}
-	what := fmt.Sprintf("is an %s key of %s", k.Use, k.Holder)
+	what := fmt.Sprintf("is an %s key of %s", k.Use, holder)
 	if k.Use == record.UseRecovery {
-		what = "is a recovery key of " + k.Holder
+		what = "is a recovery key of " + holder
 	}
-	if len(functions) > 0 {
-		what += " (" + strings.Join(functions, ", ") + ")"
+	if len(k.Functions) > 0 {
+		what += fmt.Sprintf(" (%s)", joined(k.Functions))
 	}
 	return what, nil
+}
+
+// joined lists functions or roles as a sentence does.
+func joined[S ~string](words []S) string {
+	var b strings.Builder
+	for i, w := range words {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(string(w))
+	}
+	return b.String()
 }
 
 func plural(n int64, noun string) string {

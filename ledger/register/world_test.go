@@ -1,0 +1,99 @@
+package register_test
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register/registertest"
+)
+
+var start = time.Date(2026, 11, 23, 18, 0, 0, 0, time.UTC)
+
+// forge judges a record whose signatures are looked up among every key that the
+// test made, not only among the register's candidates: an attacker's keyid hint
+// is no excuse for admitting what Open would not have offered.
+func forge(t *testing.T, b *registertest.Book, env record.Envelope, keys ...string) error {
+	t.Helper()
+	v, err := record.Open(env, func(st *record.Statement) []*record.Key {
+		all := b.Register.Candidates(st)
+		for _, name := range keys {
+			all = append(all, b.Signer(name).Key())
+		}
+		return all
+	})
+	if err != nil {
+		return err
+	}
+	d := b.Register.Begin(b.Now)
+	before := d.NextIndex()
+	_, err = d.Judge(v)
+	var refusal *record.Refusal
+	switch {
+	case err == nil:
+		t.Errorf("%s on %s was admitted", v.Statement().Kind, v.Statement().Thread)
+	case !errors.As(err, &refusal):
+		t.Errorf("an error that is no refusal: %v", err)
+	case d.NextIndex() != before || d.Len() != 0:
+		t.Errorf("a refusal moved the draft")
+	}
+	return err
+}
+
+// sign makes the record and signs it with each of these keys.
+func sign(b *registertest.Book, thread, issuer string, p record.Predicate, keys ...string) (record.Envelope, []string) {
+	return b.Sign(b.Statement(thread, issuer, p), keys...), keys
+}
+
+// refused checks class and words of a refusal.
+func refused(t *testing.T, err error, class record.Class, words ...string) *record.Refusal {
+	t.Helper()
+	var refusal *record.Refusal
+	if !errors.As(err, &refusal) {
+		t.Fatalf("got %v, want a refusal with %q", err, words)
+	}
+	if refusal.Class != class {
+		t.Errorf("class %d, want %d: %v", refusal.Class, class, err)
+	}
+	for _, w := range words {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("got %q, want %q in it", err, w)
+		}
+	}
+	return refusal
+}
+
+// signedBy lists whose signatures an entry kept.
+func signedBy(t *testing.T, b *registertest.Book, e record.Entry, want ...string) {
+	t.Helper()
+	var ids, wanted []string
+	for _, s := range e.Envelope.Signatures {
+		ids = append(ids, s.KeyID)
+	}
+	for _, name := range want {
+		wanted = append(wanted, b.KeyID(name))
+	}
+	slices.Sort(wanted)
+	if !slices.Equal(ids, wanted) {
+		t.Errorf("kept signatures %v, want %v (%v)", ids, wanted, want)
+	}
+}
+
+func days(n int) time.Duration { return time.Duration(n) * 24 * time.Hour }
+
+// today is the admission date of the book's next record.
+func today(b *registertest.Book) record.Date {
+	zone, err := time.LoadLocation("America/New_York")
+	if err != nil {
+		panic(err)
+	}
+	return record.DateOf(b.Now, zone)
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func rawKey(s *record.Signer) []byte { return s.Key().Public().(ed25519.PublicKey) }
