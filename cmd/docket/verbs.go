@@ -9,5 +9,7 @@ var verbs = []struct {
 	make  func(*app) *cobra.Command
 }{
 	{"operate", (*app).keygen},
+	{"operate", (*app).init},
+	{"operate", (*app).serve},
 	{"operate", (*app).version},
 }

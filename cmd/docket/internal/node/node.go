@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 
@@ -40,9 +41,14 @@ type Node struct {
 	Register *register.Register
 	config   Config
 	store    *pebblestore.Store
+	lock     io.Closer
 }
 
-// Open opens the ledger in a directory, an empty one included.
+// ErrInUse: another process has the directory open.
+var ErrInUse = errors.New("the ledger is open in another process")
+
+// Open opens the ledger in a directory, an empty one included. The caller closes
+// it. [ErrInUse] if another process has it open.
 func Open(ctx context.Context, c Config) (*Node, error) {
 	if c.Files == nil {
 		c.Files = vfs.Default
@@ -51,26 +57,41 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	dir := func(name string) string { return c.Files.PathJoin(c.Dir, name) }
+	if err := c.Files.MkdirAll(c.Dir, 0o755); err != nil {
+		return nil, err
+	}
+	lock, err := c.Files.Lock(dir("lock"))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInUse, err)
+	}
 	store, err := pebblestore.Open(c.Files, dir("store"), pebblestore.Options{Log: c.Log})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, lock.Close())
 	}
 	o := client.RegisterOptions()
 	o.CacheBytes, o.Logger = 256<<20, pebbleLog{c.Log}
 	reg, err := register.Open(c.Files, dir("register"), o)
 	if err != nil {
-		return nil, errors.Join(err, store.Close())
+		return nil, errors.Join(err, store.Close(), lock.Close())
 	}
 	c.Ledger.Origin, c.Ledger.Signers, c.Ledger.Log = c.Keys.Origin, c.Keys.Signers, c.Log
 	l, err := ledger.Open(ctx, store, ledger.Records(reg), c.Ledger)
 	if err != nil {
-		return nil, errors.Join(err, reg.Close(), store.Close())
+		return nil, errors.Join(err, reg.Close(), store.Close(), lock.Close())
 	}
-	return &Node{Ledger: l, Register: reg, config: c, store: store}, nil
+	return &Node{Ledger: l, Register: reg, config: c, store: store, lock: lock}, nil
 }
 
-// Close releases the directory. The ledger must not be running.
-func (n *Node) Close() error { return errors.Join(n.Register.Close(), n.store.Close()) }
+// Close releases the directory. The ledger must not be running. Closing twice is
+// closing once.
+func (n *Node) Close() error {
+	if n.lock == nil {
+		return nil
+	}
+	err := errors.Join(n.Register.Close(), n.store.Close(), n.lock.Close())
+	n.lock = nil
+	return err
+}
 
 // Admit appends one record and commits it, and publishes it where the policy's
 // quorum is none. It is for a ledger that is not running.

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+func (a *app) init() *cobra.Command {
+	var dir, origin, charter string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "init --dir D (--origin NAME | --charter ENVELOPE)",
+		Short: "Begin a ledger: make the log's keys, then admit its charter",
+		Long: `Begins a ledger in two steps.
+
+First, with --origin, it makes the log's two signing keys (Ed25519 and ML-DSA-44)
+in D/keys and prints the policy lines to put into the charter. They sign
+checkpoints and nothing else.
+
+Then, with --charter, the charter, signed by its root keys, becomes index 0. A
+charter whose policy lacks either of the directory's keys is refused. With
+"quorum none" it is published at once; otherwise docket serve publishes it when
+the witnesses have cosigned.
+
+Both steps can be repeated: what is there already is left as it is.`,
+		Example: `  docket init --dir ledger --origin docket.ocr.example/2026
+  docket sign --key root-1.key --key root-2.key --key root-3.key charter.yaml
+  docket init --dir ledger --charter charter.dsse.json`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			switch {
+			case origin != "" && charter != "":
+				return misuse("--origin and --charter are two steps").hint("first --origin, then put the printed lines into the charter, sign it, then --charter")
+			case origin != "":
+				return a.initKeys(dir, origin, asJSON)
+			case charter != "":
+				return a.initCharter(c, dir, charter, asJSON)
+			}
+			return misuse("want --origin NAME, or --charter ENVELOPE").hint("docket init --help")
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", "", "directory of the ledger")
+	c.Flags().StringVar(&origin, "origin", "", "the log's name for ever, like docket.example.org/2026")
+	c.Flags().StringVar(&charter, "charter", "", "envelope of the signed charter")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.MarkFlagRequired("dir")
+	return c
+}
+
+// initKeys is the first step.
+func (a *app) initKeys(dir, origin string, asJSON bool) error {
+	keys, err := node.CreateKeys(dir, origin)
+	if err != nil {
+		return refuse("%w", err)
+	}
+	var vkeys []string
+	for _, s := range keys.Signers {
+		vkeys = append(vkeys, s.Key().String())
+	}
+	if asJSON {
+		return a.printJSON(map[string]any{"origin": keys.Origin, "vkeys": vkeys})
+	}
+	a.say("the log's keys are in %s/keys; back them up, and show them to nobody", dir)
+	a.say("put these lines into the charter's policy (a URL may follow each):")
+	for _, v := range vkeys {
+		a.printf("log %s\n", v)
+	}
+	return nil
+}
+
+// initCharter is the second step.
+func (a *app) initCharter(c *cobra.Command, dir, file string, asJSON bool) error {
+	raw, err := a.readFile(file)
+	if err != nil {
+		return err
+	}
+	env, err := record.ParseEnvelope(raw)
+	if err != nil {
+		return misuse("%s: %w", file, err)
+	}
+	st, err := record.ParseStatement(env.Payload)
+	if err != nil {
+		return refuse("%s: %w", file, err)
+	}
+	content, ok := st.Predicate.(*record.Charter)
+	if !ok {
+		return misuse("%s: this is a %s; wanted a charter", file, st.Kind)
+	}
+	keys, err := a.logKeys(dir)
+	if err != nil {
+		return err
+	}
+	if err := keys.CheckPolicy(content); err != nil {
+		return refuse("%s: %w", file, err)
+	}
+	n, err := a.openNode(c, node.Config{Dir: dir, Keys: keys})
+	if err != nil {
+		return err
+	}
+	defer n.Close()
+	id := record.IDOf(env.Payload)
+	if known := n.Register.Ledger(); !known.IsZero() && known != id {
+		return refuse("%s has a charter already, %s", dir, known).hint("a ledger has one charter at index 0; a later one is submitted like any record")
+	}
+	_, published, err := n.Admit(c.Context(), env)
+	if err != nil {
+		return refuse("%s: %w", file, err)
+	}
+	policy, err := proof.ParsePolicy([]byte(content.Policy))
+	if err != nil {
+		return err
+	}
+	for _, w := range policy.Warnings() {
+		a.say("docket: warning: %s", w)
+	}
+	if asJSON {
+		return a.printJSON(map[string]any{"ledger": id, "published": published})
+	}
+	if published {
+		a.say("index 0 is published")
+	} else {
+		a.say("index 0 is committed; docket serve publishes it when the witnesses have cosigned")
+	}
+	a.say("the ledger's name, by which everybody pins it, is the charter's record ID:")
+	a.printf("%s\n", id)
+	return n.Close()
+}
+
+func (a *app) logKeys(dir string) (node.Keys, error) {
+	keys, err := node.LoadKeys(dir)
+	if errors.Is(err, node.ErrNoKeys) {
+		return keys, misuse("%w", err).hint("docket init --dir %s --origin NAME makes them", dir)
+	}
+	return keys, err
+}
+
+// openNode opens a ledger's directory, of which one process at a time has the use.
+func (a *app) openNode(c *cobra.Command, config node.Config) (*node.Node, error) {
+	n, err := node.Open(c.Context(), config)
+	if errors.Is(err, node.ErrInUse) {
+		return nil, notYet("%w", err).hint("end the docket serve that has it open, or name another --dir")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the ledger in %s: %w", config.Dir, err)
+	}
+	return n, nil
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/server"
+)
+
+func (a *app) serve() *cobra.Command {
+	var (
+		dir, listen string
+		verbose     bool
+		lc          ledger.Config
+		sc          server.Config
+		minFree     int64
+	)
+	c := &cobra.Command{
+		Use:   "serve --dir D [--listen ADDRESS]",
+		Short: "Run the ledger server",
+		Long: `Serves the ledger in D over HTTP: records in, receipts out; checkpoints, tiles and
+entries as C2SP tlog-tiles writes them; the register as JSON and as pages.
+
+The log of requests and events goes to stderr, one JSON object a line; /metrics is
+for Prometheus, /healthz and /readyz for whoever supervises. On SIGINT or SIGTERM
+it finishes the requests at work, commits and publishes what it has accepted, and
+ends with status 0. If a write fails it ends with status 1: start it again, the
+next start recovers.
+
+Without --tls-cert it speaks plain HTTP: bind it to loopback, or put a proxy that
+speaks TLS before it.`,
+		Example: `  docket serve --dir ledger
+  docket serve --dir ledger --listen :443 --tls-cert fullchain.pem --tls-key key.pem`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if (sc.CertFile == "") != (sc.KeyFile == "") {
+				return misuse("--tls-cert and --tls-key go together")
+			}
+			if minFree < 0 {
+				return misuse("--min-free %d: want a number of megabytes", minFree)
+			}
+			sc.MinFree = uint64(minFree) << 20
+			keys, err := a.logKeys(dir)
+			if err != nil {
+				return err
+			}
+			level := slog.LevelInfo
+			if verbose {
+				level = slog.LevelDebug
+			}
+			log := slog.New(slog.NewJSONHandler(a.err, &slog.HandlerOptions{Level: level}))
+			n, err := a.openNode(c, node.Config{Dir: dir, Keys: keys, Ledger: lc, Log: log})
+			if err != nil {
+				return err
+			}
+			defer n.Close()
+			if n.Ledger.Head().Size == 0 {
+				return misuse("the ledger in %s has no charter yet", dir).hint("docket init --dir %s --charter ENVELOPE", dir)
+			}
+			l, err := net.Listen("tcp", listen)
+			if err != nil {
+				return refuse("listening on %s: %w", listen, err).hint("another process may have the port: name another with --listen")
+			}
+			scheme := "http"
+			if sc.CertFile != "" {
+				scheme = "https"
+			}
+			a.printf("%s://%s\n", scheme, l.Addr())
+			log.Info("serving", "origin", keys.Origin, "size", n.Ledger.Head().Size, "url", fmt.Sprintf("%s://%s", scheme, l.Addr()), "pid", os.Getpid())
+			if err := n.Serve(c.Context(), l, sc); err != nil {
+				return err
+			}
+			log.Info("ended", "origin", keys.Origin, "size", n.Ledger.Head().Size)
+			return n.Close()
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&dir, "dir", "", "directory of the ledger")
+	f.StringVar(&listen, "listen", "127.0.0.1:8470", "address to listen on; port 0 takes a free one")
+	f.StringVar(&sc.CertFile, "tls-cert", "", "PEM file of the certificate and its chain")
+	f.StringVar(&sc.KeyFile, "tls-key", "", "PEM file of the certificate's private key")
+	f.Int64Var(&minFree, "min-free", 1024, "megabytes that must be free on the disk for a record to be accepted; 0 means 1024")
+	f.Float64Var(&sc.IssuerRate.PerSecond, "issuer-rate", 50, "records that one issuer may submit each second; below 0 means no limit")
+	f.IntVar(&sc.IssuerRate.Burst, "issuer-burst", 500, "records that one issuer may submit at once")
+	f.DurationVar(&sc.PublishWait, "publish-wait", 10*time.Second, "how long a submitter waits for the quorum before the answer is 202")
+	f.IntVar(&sc.MaxConnections, "max-connections", 4096, "connections open at once")
+	f.DurationVar(&lc.Interval, "publish-interval", 0, "least time between two checkpoints")
+	f.BoolVar(&verbose, "verbose", false, "log what the database does too")
+	c.MarkFlagRequired("dir")
+	return c
+}
