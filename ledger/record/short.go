@@ -80,7 +80,7 @@ func ParseShort(raw []byte, env ShortEnv) (*Short, error) {
 func (sh *Short) judge(sp *spec, w *writing) []Fault {
 	s := sh.Statement
 	d := &decoder{path: []step{{name: "predicate"}}, draft: true}
-	d.object(w.predicate, sp.shape, reflect.ValueOf(s.Predicate).Elem(), reflect.ValueOf(&s.Common).Elem())
+	d.predicate(w.predicate, sp, s)
 	if faults := w.without(d.faults); len(faults) > 0 || len(w.faults) > 0 {
 		return faults
 	}

@@ -71,7 +71,7 @@ func (s *Statement) decode(o Object, sp *spec) []Fault {
 		case "predicate":
 			if p, ok := m.Value.(Object); ok {
 				s.object = p
-				d.object(p, sp.shape, reflect.ValueOf(s.Predicate).Elem(), reflect.ValueOf(&s.Common).Elem())
+				d.predicate(p, sp, s)
 			} else {
 				d.wants(m.Value, "an object")
 			}
@@ -93,6 +93,19 @@ func (d *decoder) missing(o Object, names []string) {
 			d.fault("is missing")
 			d.out()
 		}
+	}
+}
+
+// predicate fills the members of every record and those of the kind.
+func (d *decoder) predicate(o Object, sp *spec, s *Statement) {
+	d.object(o, sp.shape, reflect.ValueOf(s.Predicate).Elem(), reflect.ValueOf(&s.Common).Elem())
+	if s.Thread == "" {
+		return // a fault already
+	}
+	if fault := sp.threadFault(s.Thread); fault != "" {
+		d.into("thread")
+		d.fault("%s", fault)
+		d.out()
 	}
 }
 
@@ -151,11 +164,8 @@ func (d *decoder) digest(o Object) (sum [32]byte) {
 // judge are the rules across fields.
 func (s *Statement) judge(sp *spec) []Fault {
 	var f faults
-	fault := sp.threadFault(s.Thread)
-	f.when(fault != "", fault, "/predicate/thread")
-	if fault == "" {
-		fault = sp.issuerFault(s.Thread, s.Issuer)
-		f.when(fault != "", fault, "/predicate/issuer")
+	if fault := sp.issuerFault(s.Thread, s.Issuer); fault != "" {
+		f.add("/predicate/issuer", "%s", fault)
 	}
 	if p, ok := s.Predicate.(interface {
 		check(*Statement, *faults)
