@@ -53,7 +53,7 @@ func millionReader(_ context.Context, ids []TileID) ([][]byte, error) {
 
 func BenchmarkInclusionProof(b *testing.B) {
 	_, tree := million()
-	for name, cache := range map[string]int{"no cache": -1, "default cache": 0, "all cached": 5000} {
+	for name, cache := range map[string]int{"no cache": -1, "default cache": 0, "all cached": 10_000} {
 		b.Run(name, func(b *testing.B) {
 			builder := NewBuilder(millionReader, cache)
 			rng := rand.New(rand.NewPCG(1, 2))

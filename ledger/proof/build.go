@@ -29,10 +29,10 @@ type Builder struct {
 	cache tileCache
 }
 
-// DefaultCache is how many full tiles a Builder keeps when it is not told: 16 MiB.
+// DefaultCache is how many tiles a Builder keeps when it is not told: 16 MiB.
 const DefaultCache = 1024
 
-// NewBuilder reads through the function and keeps up to cache full tiles, 16 KiB
+// NewBuilder reads through the function and keeps up to cache tiles, 16 KiB
 // each with their inner nodes, between calls (0: [DefaultCache]; negative: none).
 func NewBuilder(read ReadTiles, cache int) *Builder {
 	if cache == 0 {

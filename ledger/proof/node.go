@@ -12,7 +12,7 @@ import (
 // hashTile is a tile with the inner nodes that its hashes make: level[h][i] is the
 // root of 2^h of its hashes, from i·2^h on. Nodes that are not complete are absent.
 type hashTile struct {
-	id    TileID // as wide as it was used
+	id    TileID
 	level [TileHeight][]Hash
 }
 
@@ -49,7 +49,6 @@ func place(id compact.NodeID) (level uint8, index uint64, height uint, offset ui
 
 // nodeSet holds the tiles of one proof or batch, complete for the nodes planned.
 type nodeSet struct {
-	size  uint64
 	tiles map[TileID]*hashTile // by their full IDs
 }
 
@@ -70,18 +69,18 @@ func (s *nodeSet) all(ids []compact.NodeID) []Hash {
 // fetch gets the tiles in which the nodes stand, those that are not cached in one
 // read. The nodes are complete subtrees of a tree of that size.
 func (b *Builder) fetch(ctx context.Context, nodes []compact.NodeID, size uint64) (*nodeSet, error) {
-	set := &nodeSet{size: size, tiles: make(map[TileID]*hashTile, len(nodes)/TileHeight+1)}
+	set := &nodeSet{tiles: make(map[TileID]*hashTile, len(nodes)/TileHeight+1)}
 	var missing []TileID
 	for _, n := range nodes {
 		level, index, _, _ := place(n)
-		full := TileID{Level: level, Index: index, Width: TileWidth}
-		if _, seen := set.tiles[full]; seen {
+		id := TileID{Level: level, Index: index, Width: widthIn(size, level, index)}
+		if _, seen := set.tiles[id.Full()]; seen {
 			continue
 		}
-		t := b.cache.find(full)
-		set.tiles[full] = t
+		t := b.cache.find(id)
+		set.tiles[id.Full()] = t
 		if t == nil {
-			missing = append(missing, TileID{Level: level, Index: index, Width: widthIn(size, level, index)})
+			missing = append(missing, id)
 		}
 	}
 	if len(missing) == 0 {
@@ -104,34 +103,35 @@ func (b *Builder) fetch(ctx context.Context, nodes []compact.NodeID, size uint64
 	return set, nil
 }
 
-// tileCache keeps full tiles that a verified proof went through. Two generations
-// bound it: when the young one is full it becomes the old one, and what was old
-// and not asked for since is forgotten.
+// tileCache keeps tiles that a verified proof went through, each as wide as it was:
+// that prefix never changes, so nothing is ever invalid. Two generations bound it:
+// when the young one is full it becomes the old one, and what was old and not asked
+// for since is forgotten.
 type tileCache struct {
 	mu         sync.Mutex
 	limit      int // tiles in both generations
 	young, old map[TileID]*hashTile
 }
 
-func (c *tileCache) find(full TileID) *hashTile {
+func (c *tileCache) find(id TileID) *hashTile {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if t := c.young[full]; t != nil {
+	if t := c.young[id]; t != nil {
 		return t
 	}
-	t := c.old[full]
+	t := c.old[id]
 	if t != nil {
 		c.put(t)
 	}
 	return t
 }
 
-// keep takes the full tiles of a set whose proofs verified.
+// keep takes the tiles of a set whose proofs verified.
 func (c *tileCache) keep(set *nodeSet) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for full, t := range set.tiles {
-		if t.id == full && c.young[full] == nil {
+	for _, t := range set.tiles {
+		if c.young[t.id] == nil {
 			c.put(t)
 		}
 	}
@@ -141,9 +141,9 @@ func (c *tileCache) keep(set *nodeSet) {
 func (c *tileCache) drop(set *nodeSet) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for full := range set.tiles {
-		delete(c.young, full)
-		delete(c.old, full)
+	for _, t := range set.tiles {
+		delete(c.young, t.id)
+		delete(c.old, t.id)
 	}
 }
 
