@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 )
 
@@ -97,3 +98,33 @@ func today(b *registertest.Book) record.Date {
 func ptr[T any](v T) *T { return &v }
 
 func rawKey(s *record.Signer) []byte { return s.Key().Public().(ed25519.PublicKey) }
+
+// identified lists the names under which a thread is found, in the dump.
+func identified(t *testing.T, b *registertest.Book, thread string) (names []string) {
+	t.Helper()
+	for _, line := range strings.Split(dump(t, b.Register), "\n") {
+		if rest, ok := strings.CutPrefix(line, `"nname\x1f`); ok {
+			if name, rest, ok := strings.Cut(rest, `\x1f`); ok && strings.HasPrefix(rest, thread+`\x00`) && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+// sameWords compares lists that are joined by "; ".
+func sameWords(a, b string) bool {
+	x, y := strings.Split(a, "; "), strings.Split(b, "; ")
+	slices.Sort(x)
+	slices.Sort(y)
+	return slices.Equal(x, y)
+}
+
+func dump(t *testing.T, r *register.Register) string {
+	t.Helper()
+	var b strings.Builder
+	if err := r.Dump(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}

@@ -1,0 +1,311 @@
+package register_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register/registertest"
+)
+
+var officers = []string{"authority/officer-1", "authority/officer-2"}
+
+// TestDates: notice, response and term at their edges, with the earliest date
+// that would do. Today is 23 November 2026.
+func TestDates(t *testing.T) {
+	b := registertest.NewBook(start, "acme-cloud")
+	for _, c := range []struct {
+		name     string
+		change   func(*record.Designation)
+		earliest string
+		words    string // "" = admitted
+	}{
+		{"determined today", func(d *record.Designation) { d.DeterminedOn = ptr(today(b)) }, "", ""},
+		{"determined tomorrow", func(d *record.Designation) { d.DeterminedOn = ptr(today(b).AddDays(1)) }, "", "is after today"},
+		{"notice of 180 days", func(d *record.Designation) {
+			d.EffectiveFrom, d.EffectiveUntil = ptr(today(b).AddDays(180)), ptr(today(b).AddDays(500))
+		}, "", ""},
+		{"notice of 179 days", func(d *record.Designation) { d.EffectiveFrom = ptr(today(b).AddDays(179)) }, "2027-05-22", "2027-05-22 is the earliest"},
+		{"answers in 30 days", func(d *record.Designation) { d.ResponseDue = ptr(today(b).AddDays(30)) }, "", ""},
+		{"answers in 29 days", func(d *record.Designation) { d.ResponseDue = ptr(today(b).AddDays(29)) }, "2026-12-23", "2026-12-23 is the earliest"},
+		{"no answers", func(d *record.Designation) { d.ResponseDue = nil }, "", ""},
+		{"a year", func(d *record.Designation) {
+			d.EffectiveUntil = ptr(d.EffectiveFrom.Add(record.Period{Years: 1}).AddDays(-1))
+		}, "", ""},
+		{"a year and a day", func(d *record.Designation) { d.EffectiveUntil = ptr(d.EffectiveFrom.Add(record.Period{Years: 1})) }, "", "is the latest"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := b.Order("Kestrel")
+			c.change(d)
+			v, err := record.Open(b.Designate("1", d), b.Register.Candidates)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = b.Register.Begin(b.Now).Judge(v)
+			if c.words == "" {
+				if err != nil {
+					t.Errorf("not admitted: %v", err)
+				}
+				return
+			}
+			if r := refused(t, err, record.Invalid, c.words); r.Earliest != c.earliest {
+				t.Errorf("earliest %q, want %q", r.Earliest, c.earliest)
+			}
+		})
+	}
+}
+
+func suspend(b *registertest.Book, in int, until *record.Date) *record.Suspension {
+	return &record.Suspension{EffectiveOn: today(b).AddDays(in), Until: until, Reason: "talks"}
+}
+
+func reinstate(b *registertest.Book, in int) *record.Reinstatement {
+	return &record.Reinstatement{EffectiveOn: today(b).AddDays(in), Reason: "talks ended"}
+}
+
+func lift(b *registertest.Book, cause string) *record.Revocation {
+	return &record.Revocation{EffectiveOn: today(b), Cause: cause, Reason: "test"}
+}
+
+// TestLife walks a designation through its states: each step that the state does
+// not allow is a conflict that names the newest record.
+func TestLife(t *testing.T) {
+	b := registertest.NewBook(start, "acme-cloud")
+	const thread = "designation/1"
+	not := func(p record.Predicate, class record.Class, words string) {
+		t.Helper()
+		env, _ := sign(b, thread, "authority", p, officers...)
+		r := refused(t, forge(t, b, env), class, words)
+		if class == record.Conflict && r.Current != b.Head(thread) {
+			t.Errorf("current %s, want %s", r.Current, b.Head(thread))
+		}
+	}
+	step := func(p record.Predicate) {
+		t.Helper()
+		must(t, b, thread, "authority", p, officers...)
+	}
+	not(suspend(b, 0, nil), record.Invalid, "nothing was designated")
+	b.Must(b.Designate("1", b.Order("Kestrel")))
+	not(b.Order("Kestrel"), record.Conflict, "exists already")
+	not(reinstate(b, 0), record.Conflict, "is not suspended")
+	not(suspend(b, -1, nil), record.Invalid, "is before today")
+	not(suspend(b, 3650, nil), record.Invalid, "the designation ends with")
+	not(lift(b, "delisted"), record.Invalid, "delisted is for what was imported")
+
+	step(suspend(b, 10, ptr(today(b).AddDays(20)))) // announced
+	not(suspend(b, 10, nil), record.Conflict, "is suspended already")
+	not(reinstate(b, 21), record.Invalid, "the suspension ends by itself")
+	b.Now = b.Now.Add(days(21)) // it is over, by the clock alone
+	not(reinstate(b, 0), record.Conflict, "is not suspended")
+	step(suspend(b, 0, nil))
+	b.Now = b.Now.Add(days(100))
+	not(suspend(b, 0, nil), record.Conflict, "is suspended already")
+	step(reinstate(b, 5))
+	not(reinstate(b, 5), record.Conflict, "is not suspended")
+
+	expired := registertest.NewBook(start)
+	expired.Must(expired.Designate("1", expired.Order("Kestrel")))
+	expired.Now = start.Add(days(190 + 366))
+	for _, p := range []record.Predicate{suspend(expired, 0, nil), reinstate(expired, 0), &record.Amendment{Type: "alias", Reason: "x", Add: alias("K")}} {
+		env, _ := sign(expired, thread, "authority", p, officers...)
+		refused(t, forge(t, expired, env), record.Conflict, "expired")
+	}
+	must(t, expired, thread, "authority", lift(expired, "error"), officers...)
+
+	step(lift(b, "lifted"))
+	for _, p := range []record.Predicate{lift(b, "error"), suspend(b, 0, nil), reinstate(b, 0), &record.Amendment{Type: "alias", Reason: "x", Add: alias("K")}} {
+		not(p, record.Conflict, "was revoked (lifted)")
+	}
+	not(b.Order("Kestrel"), record.Conflict, "exists already")
+	b.Must(b.Respond("1", "acme-cloud", ack)) // history may be answered
+}
+
+func alias(name string) record.Object {
+	return record.Object{{Name: "target", Value: record.Object{{Name: "alias", Value: []any{
+		record.Object{{Name: "name", Value: name}, {Name: "type", Value: "aka"}},
+	}}}}}
+}
+
+func set(name string, value any) record.Object { return record.Object{{Name: name, Value: value}} }
+
+// TestImports: threads belong to lists; what was delisted may come back.
+func TestImports(t *testing.T) {
+	b := registertest.NewBook(start, "acme-cloud")
+	env := b.Designate("ofac-sdn-77", b.Order("Kestrel"))
+	refused(t, forge(t, b, env), record.Invalid, "are for what is imported from the list ofac-sdn")
+	other := b.Listed("77", "X")
+	other.Source.List = "eu-cfsp"
+	env, _ = sign(b, "designation/eu-cfsp-77", "authority", other, officers...)
+	refused(t, forge(t, b, env), record.Invalid, "stands in no charter's imports")
+	env, keys := sign(b, "designation/eu-cfsp-77", "authority", other, "authority/nightly-import")
+	refused(t, forge(t, b, env, keys...), record.Forbidden, "2 officers needed")
+	late := b.Listed("77", "X")
+	late.DeterminedOn = ptr(today(b).AddDays(1))
+	refused(t, forge(t, b, b.Import("77", late)), record.Invalid, "is after today")
+
+	b.Must(b.Import("36", b.Listed("36", "AEROCARIBBEAN AIRLINES")))
+	rename := &record.Amendment{Type: "correction", Reason: "changed on the list", Set: set("target", set("name", "AERO-CARIBBEAN"))}
+	b.Must(b.Import("36", rename))
+	refused(t, forge(t, b, b.Import("36", b.Listed("36", "AERO-CARIBBEAN"))), record.Conflict, "exists already")
+	for _, a := range []*record.Amendment{
+		{Type: "scope", Reason: "x", Set: set("scope", set("successors", true)), ResponseDue: ptr(today(b).AddDays(99))},
+		{Type: "correction", Reason: "x", Set: set("program", []any{"CUBA"}), Reopens: true},
+	} {
+		refused(t, forge(t, b, b.Import("36", a)), record.Invalid, "has no duty to respond")
+	}
+	wrong := &record.Amendment{Type: "correction", Reason: "x", Set: set("program", []any{"CUBA"}), Source: &record.Source{List: "ofac-sdn", ID: "37"}}
+	st := b.Statement("designation/ofac-sdn-36", "authority", wrong)
+	if _, err := record.EncodeStatement(st); err == nil {
+		t.Error("an amendment with another entity's source was encoded")
+	}
+
+	b.Must(b.Import("36", lift(b, "delisted")))
+	back := b.Listed("36", "AERO CARIBBEAN S.A.")
+	b.Must(b.Import("36", back))
+	b.Must(b.Import("36", lift(b, "lifted")))
+	refused(t, forge(t, b, b.Import("36", back)), record.Conflict, "exists already")
+	names := strings.Join(identified(t, b, "designation/ofac-sdn-36"), "; ")
+	if want := "aero caribbean sa; aero caribbean; aerocaribbean airlines"; !sameWords(names, want) {
+		t.Errorf("found by %q, want %q", names, want)
+	}
+}
+
+// TestAmendments: what an amendment does to the dates.
+func TestAmendments(t *testing.T) {
+	b := registertest.NewBook(start, "acme-cloud")
+	b.Must(b.Designate("1", b.Order("Kestrel"))) // announced for 1 June 2027, until 31 May 2028, due 8 January 2027
+	day := func(n int) string { return today(b).AddDays(n).String() }
+	for _, c := range []struct {
+		name  string
+		a     record.Amendment
+		words string // "" = admitted
+	}{
+		{"alias", record.Amendment{Type: "alias", Add: alias("K")}, ""},
+		{"new effectiveFrom with notice", record.Amendment{Type: "correction", Set: set("effectiveFrom", day(181))}, "is the latest"},
+		{"both moved", record.Amendment{Type: "correction", Set: append(set("effectiveFrom", day(181)), record.Member{Name: "effectiveUntil", Value: day(500)})}, ""},
+		{"new effectiveFrom without notice", record.Amendment{Type: "correction", Set: set("effectiveFrom", day(179))}, "notice is P180D"},
+		{"later determinedOn", record.Amendment{Type: "correction", Set: set("determinedOn", day(1))}, "is after today"},
+		{"stricter, with notice", record.Amendment{Type: "correction", Set: set("action", "prohibit")}, ""},
+		{"deadline moved", record.Amendment{Type: "deadline", Set: set("responseDue", day(60))}, ""},
+		{"scope with time to answer", record.Amendment{Type: "scope", Set: set("scope", set("successors", true)), ResponseDue: ptr(today(b).AddDays(30))}, ""},
+		{"scope without", record.Amendment{Type: "scope", Set: set("scope", set("successors", true)), ResponseDue: ptr(today(b).AddDays(29))}, "2026-12-23 is the earliest"},
+		{"re-opened without a day", record.Amendment{Type: "correction", Set: set("findings", []any{"f"}), Reopens: true}, "responseDue"},
+		{"corrected to a longer time", record.Amendment{Type: "correction", Set: set("effectiveUntil", "2028-06-01")}, "is the latest"},
+		{"corrected to a shorter time", record.Amendment{Type: "correction", Set: set("effectiveUntil", "2028-01-01")}, ""},
+		{"extended by a term", record.Amendment{Type: "extension", Set: set("effectiveUntil", "2029-05-31")}, ""},
+		{"extended by more", record.Amendment{Type: "extension", Set: set("effectiveUntil", "2029-06-01")}, "2029-05-31 is the latest"},
+		{"a source on what was not imported", record.Amendment{Type: "correction", Set: set("findings", []any{"f"}), Source: &record.Source{List: "ofac-sdn", ID: "1"}}, "thread"},
+		{"no such country", record.Amendment{Type: "target-detail", Set: set("target", set("country", "QQ"))}, "ISO 3166-1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.a.Reason = "test"
+			err := try(b, "designation/1", &c.a, officers...)
+			if c.words == "" {
+				if err != nil {
+					t.Errorf("not admitted: %v", err)
+				}
+				return
+			}
+			refused(t, err, record.Invalid, c.words)
+		})
+	}
+
+	// In force, a stricter action needs notice again, so it moves effectiveFrom.
+	b.Now = start.Add(days(200))
+	strict := &record.Amendment{Type: "correction", Reason: "x", Set: set("action", "prohibit")}
+	refused(t, try(b, "designation/1", strict, officers...), record.Invalid, "notice is P180D")
+	strict.Set = append(strict.Set, record.Member{Name: "effectiveFrom", Value: day(180)})
+	if err := try(b, "designation/1", strict, officers...); err != nil {
+		t.Error(err)
+	}
+
+	// An extension comes before the last day; two of them may follow one another,
+	// and a later correction is not held to the first term.
+	extend := func(until string) *record.Amendment {
+		return &record.Amendment{Type: "extension", Reason: "x", Set: set("effectiveUntil", until)}
+	}
+	b.Now = start.Add(days(190 + 365))
+	refused(t, try(b, "designation/1", extend("2029-01-01"), officers...), record.Conflict, "before effectiveUntil")
+	b.Now = b.Now.Add(-days(1))
+	must(t, b, "designation/1", "authority", extend("2029-05-31"), officers...)
+	must(t, b, "designation/1", "authority", extend("2030-05-31"), officers...)
+	must(t, b, "designation/1", "authority", &record.Amendment{Type: "correction", Reason: "x", Set: set("effectiveUntil", "2030-05-30")}, officers...)
+}
+
+// try judges and drops.
+func try(b *registertest.Book, thread string, p record.Predicate, keys ...string) error {
+	env, err := encode(b, thread, p, keys)
+	if err != nil {
+		return err
+	}
+	v, err := record.Open(env, b.Register.Candidates)
+	if err != nil {
+		return err
+	}
+	_, err = b.Register.Begin(b.Now).Judge(v)
+	return err
+}
+
+func encode(b *registertest.Book, thread string, p record.Predicate, keys []string) (record.Envelope, error) {
+	st := b.Statement(thread, "authority", p)
+	if _, err := record.EncodeStatement(st); err != nil {
+		return record.Envelope{}, err
+	}
+	return b.Sign(st, keys...), nil
+}
+
+// TestResponses: the subject stands on the designation's thread, conditions exist.
+func TestResponses(t *testing.T) {
+	b := registertest.NewBook(start, "acme-cloud")
+	refused(t, forge(t, b, b.Respond("1", "acme-cloud", ack)), record.Invalid, "there is no designation/1")
+	first := b.Must(b.Designate("1", b.Order("Kestrel")))
+	other := b.Must(b.Designate("2", b.Order("Other")))
+	must(t, b, "designation/1", "authority", &record.Amendment{Type: "alias", Reason: "x", Add: alias("K")}, officers...)
+	about := func(e record.Entry, r *record.Response) record.Envelope {
+		st := b.Statement("response/1/acme-cloud", "acme-cloud", r)
+		st.Subject.SHA256 = record.IDOf(e.Envelope.Payload)
+		return b.Sign(st, "acme-cloud/ci")
+	}
+	refused(t, forge(t, b, about(other, ack)), record.Invalid, "no record", "stands on designation/1")
+	refused(t, forge(t, b, about(record.Entry{Envelope: record.Envelope{Payload: []byte("?")}}, ack)), record.Invalid, "no record")
+	refused(t, forge(t, b, b.Respond("1", "acme-cloud", &record.Response{Status: "conditions-met", Conditions: []string{"c1", "c3"}})), record.Invalid, `has no condition "c3"`)
+	b.Must(about(first, ack)) // an older record of the thread is admitted
+	b.Must(b.Respond("1", "acme-cloud", &record.Response{Status: "conditions-met", Conditions: []string{"c1", "c2"}}))
+}
+
+// TestCertifications: `initial` is the first on the thread, and only that.
+func TestCertifications(t *testing.T) {
+	b := registertest.NewBook(start, "acme-cloud")
+	cip := func(initial bool) record.Envelope {
+		return b.Sign(b.Statement("cip/acme-cloud", "acme-cloud", &record.CIPCertification{PeriodFrom: today(b), PeriodUntil: today(b), Initial: initial}), "acme-cloud/compliance")
+	}
+	refused(t, forge(t, b, cip(false)), record.Invalid, "initial must be true")
+	b.Must(cip(true))
+	b.Must(cip(false))
+}
+
+// TestEffects are what a dry run answers; a dropped draft leaves nothing.
+func TestEffects(t *testing.T) {
+	b := registertest.NewBook(start, "acme-cloud", "borealis", "cirrus", "delta-racks", "echo")
+	must(t, b, "party/echo", "authority", &record.Standing{Status: "suspended", EffectiveOn: today(b), Reason: "x"}, "authority/officer-1")
+	v, err := record.Open(b.Designate("1", b.Order("Kestrel")), b.Register.Candidates)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := b.Register.Begin(b.Now)
+	if _, err := d.Judge(v); err != nil {
+		t.Fatal(err)
+	}
+	effects, err := d.Effects()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "[is in force from 2027-06-01 until 2028-05-31 opens 4 duties to respond, due 2027-01-08]"
+	if got := fmt.Sprint(effects); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got := b.Register.Size(); got != 8 {
+		t.Errorf("size %d after a dry run, want 8", got)
+	}
+}
