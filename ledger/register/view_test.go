@@ -1,0 +1,457 @@
+package register_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/registertest"
+)
+
+// story is a ledger in which everything happens that a view tells of, one record
+// a step; after is called after each.
+func story(t *testing.T, after func(b *registertest.Book)) *registertest.Book {
+	t.Helper()
+	b := registertest.NewBook(start, "acme-cloud", "borealis-compute")
+	do := func(later int, env func() record.Envelope) {
+		b.Now = b.Now.Add(days(later) + time.Minute)
+		b.Must(env())
+		if after != nil {
+			after(b)
+		}
+	}
+	order := func(kind record.Predicate) func() record.Envelope {
+		return func() record.Envelope {
+			return b.Sign(b.Statement("designation/2026-014", record.Authority, kind), "authority/officer-1", "authority/officer-2")
+		}
+	}
+	do(1, func() record.Envelope { return b.Designate("2026-014", b.Order("Kestrel Hosting FZ-LLC (fictional)")) })
+	do(0, func() record.Envelope { return b.Designate("2026-016", b.Order("Lumen Resale (fictional)")) })
+	do(0, func() record.Envelope { return b.Import("36", b.Listed("36", "AEROCARIBBEAN AIRLINES")) })
+	do(1, func() record.Envelope {
+		return b.Respond("2026-014", "acme-cloud", &record.Response{Status: "winding-down", WindDownBy: ptr(today(b).AddDays(60))})
+	})
+	do(1, order(&record.Amendment{Type: "correction", Reason: "Misprint.", Set: fragment(t, `{"target":{"registrationNumber":"0048231"}}`)}))
+	do(1, func() record.Envelope {
+		return b.Import("36", &record.Amendment{Type: "target-detail", Reason: "List.", Set: fragment(t, `{"target":{"name":"AERO-CARIBBEAN"}}`)})
+	})
+	do(1, func() record.Envelope {
+		return b.Import("36", &record.Revocation{EffectiveOn: today(b), Cause: "delisted", Reason: "Gone."})
+	})
+	do(2, func() record.Envelope { return b.Import("36", b.Listed("36", "Aero-Caribbean Airlines")) })
+	do(1, order(&record.Suspension{EffectiveOn: today(b).AddDays(2), Until: ptr(today(b).AddDays(11)), Reason: "Talks."}))
+	do(1, func() record.Envelope { return b.Provider("cirrus-hosting") })
+	do(1, func() record.Envelope {
+		c := &record.CIPCertification{PeriodFrom: today(b).AddDays(-300), PeriodUntil: today(b), Reviewed: true, UpdatedForServices: true,
+			UpdatedForThreats: true, Compliant: true, UnverifiableResolved: true, Initial: true}
+		return b.Sign(b.Statement("cip/acme-cloud", "acme-cloud", c), "acme-cloud/compliance")
+	})
+	do(1, func() record.Envelope {
+		return b.Sign(b.Statement("designation/2026-016", record.Authority, &record.Revocation{EffectiveOn: record.Date{Year: 2026, Month: 11, Day: 1}, Cause: "error", Reason: "Wrong file."}),
+			"authority/officer-1", "authority/officer-2")
+	})
+	return b
+}
+
+func fragment(t *testing.T, text string) record.Object {
+	t.Helper()
+	v, err := record.ParseJSON([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v.(record.Object)
+}
+
+// everything asks a view all its questions at an instant.
+func everything(t *testing.T, v *register.View, at time.Time) string {
+	t.Helper()
+	var out []any
+	add := func(answer any, err error) {
+		var absent *register.AbsentError
+		if err != nil && !errors.As(err, &absent) {
+			t.Fatal(err)
+		}
+		out = append(out, answer)
+	}
+	c, err := v.Charter()
+	add(c, err)
+	add(nil, v.Parties(register.PartyFilter{}, at, func(p register.Party) bool { out = append(out, p); return true }))
+	for _, id := range []string{"authority", "acme-cloud", "cirrus-hosting"} {
+		p, err := v.Party(id, at)
+		add(p, err)
+	}
+	add(nil, v.Designations(register.DesignationFilter{}, at, func(d register.Designation) bool { out = append(out, d); return true }))
+	for _, id := range []string{"2026-014", "2026-016", "ofac-sdn-36"} {
+		d, err := v.Designation(id, at)
+		add(d, err)
+	}
+	add(nil, v.Duties(register.DutyFilter{}, at, func(d register.Duty) bool { out = append(out, d); return true }))
+	for scheme, value := range map[string]string{"name": "aerocaribbean airlines"} {
+		f, err := v.Identifier(scheme, value, at)
+		add(f, err)
+	}
+	add(nil, v.Records(register.RecordFilter{}, func(r register.Record) bool { out = append(out, r); return true }))
+	encoded, err := json.MarshalIndent(out, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(encoded)
+}
+
+// As of a size means what the register said when it had that size, whatever came
+// later: for every size and for instants before, amid and after the story.
+func TestViewsDoNotChange(t *testing.T) {
+	instants := []time.Time{start.Add(-days(3)), start.Add(days(1) + time.Hour), start.Add(days(9)), start.Add(days(100)), start.Add(days(800))}
+	said := map[uint64][]string{}
+	b := story(t, func(b *registertest.Book) {
+		v, err := b.Register.Now()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, at := range instants {
+			said[v.Size()] = append(said[v.Size()], everything(t, v, at))
+		}
+	})
+	for size := range said {
+		v, err := b.Register.At(size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, at := range instants {
+			if got := everything(t, v, at); got != said[size][i] {
+				t.Errorf("as of %d at %s: it now says\n%s\nit said\n%s", size, at, got, said[size][i])
+			}
+		}
+	}
+	if _, err := b.Register.At(b.Register.Size() + 1); err == nil {
+		t.Error("a view beyond the register's size")
+	}
+}
+
+func now(t *testing.T, b *registertest.Book) *register.View {
+	t.Helper()
+	v, err := b.Register.Now()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// In force at T is by all that is known now, knowable at T by what was admitted.
+func TestBothMeaningsOfATime(t *testing.T) {
+	b := story(t, nil)
+	v := now(t, b)
+	for _, c := range []struct {
+		thread           string
+		after            int // days from the start
+		status, knowable register.Status
+	}{
+		{"2026-014", 0, register.StatusNone, register.StatusNone},
+		{"2026-014", 2, register.StatusAnnounced, register.StatusAnnounced},
+		{"2026-014", 15, register.StatusSuspended, register.StatusSuspended},
+		{"2026-014", 30, register.StatusAnnounced, register.StatusAnnounced},
+		{"2026-014", 200, register.StatusInForce, register.StatusInForce},
+		{"2026-014", 600, register.StatusExpired, register.StatusExpired},
+		{"2026-016", 2, register.StatusRevoked, register.StatusAnnounced}, // corrected later, from a day before
+		{"2026-016", 20, register.StatusRevoked, register.StatusRevoked},
+		{"ofac-sdn-36", 2, register.StatusInForce, register.StatusInForce},
+		{"ofac-sdn-36", 6, register.StatusRevoked, register.StatusRevoked},
+		{"ofac-sdn-36", 9, register.StatusInForce, register.StatusInForce}, // relisted
+	} {
+		d, err := v.Designation(c.thread, start.Add(days(c.after)+time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.Status != c.status || d.Knowable != c.knowable {
+			t.Errorf("%s after %d days: in force %s, knowable %s; want %s, %s", c.thread, c.after, d.Status, d.Knowable, c.status, c.knowable)
+		}
+		if d.Error != (c.thread == "2026-016") {
+			t.Errorf("%s: published in error: %t", c.thread, d.Error)
+		}
+	}
+}
+
+func TestDesignationTellsItsThread(t *testing.T) {
+	b := story(t, nil)
+	d, err := now(t, b).Designation("designation/ofac-sdn-36", b.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Name != "Aero-Caribbean Airlines" || d.Source == nil || *d.Source != (register.SourceName{List: "ofac-sdn", ID: "36"}) {
+		t.Errorf("got %+v", d.Designation)
+	}
+	if want := []string{"AEROCARIBBEAN AIRLINES", "AERO-CARIBBEAN"}; !slices.Equal(d.FormerName, want) {
+		t.Errorf("former names %q, want %q", d.FormerName, want)
+	}
+	if d.Record != b.Head("designation/ofac-sdn-36") || d.Opened != d.Record || len(d.Records) != 1 || len(d.History) != 4 {
+		t.Errorf("record %s, opened %s, %d of this life, %d in all; want the newest, itself, 1, 4", d.Record, d.Opened, len(d.Records), len(d.History))
+	}
+	encoded, err := json.Marshal(d.Designation)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var object map[string]any
+	if err := json.Unmarshal(encoded, &object); err != nil {
+		t.Fatal(err)
+	}
+	if want := map[string]any{"list": "ofac-sdn", "id": "36"}; !reflect.DeepEqual(object["source"], want) {
+		t.Errorf("source %v, want %v", object["source"], want)
+	}
+	for _, name := range []string{"thread", "record", "name", "status", "knowable", "program"} {
+		if object[name] == nil {
+			t.Errorf("no %q in %s", name, encoded)
+		}
+	}
+}
+
+func TestDesignationFilters(t *testing.T) {
+	b := story(t, nil)
+	v := now(t, b)
+	for _, c := range []struct {
+		f    register.DesignationFilter
+		want string
+	}{
+		{register.DesignationFilter{}, "2026-014 2026-016 ofac-sdn-36"},
+		{register.DesignationFilter{After: "designation/2026-014"}, "2026-016 ofac-sdn-36"},
+		{register.DesignationFilter{After: "designation/ofac-sdn-36"}, ""},
+		{register.DesignationFilter{Status: register.StatusInForce}, "ofac-sdn-36"},
+		{register.DesignationFilter{Country: "XB"}, "2026-014 2026-016"},
+		{register.DesignationFilter{Program: "SDGT"}, "ofac-sdn-36"},
+		{register.DesignationFilter{List: "ofac-sdn"}, "ofac-sdn-36"},
+		{register.DesignationFilter{Name: "aero caribbean"}, "ofac-sdn-36"}, // a former name
+		{register.DesignationFilter{Name: "KESTREL hosting, FZ LLC fictional"}, "2026-014"},
+		{register.DesignationFilter{Scheme: "asn", Value: "AS64511"}, "2026-014 2026-016"},
+		{register.DesignationFilter{Scheme: "registrationNumber", Value: "0048231"}, "2026-014"},
+		{register.DesignationFilter{Scheme: "asn", Value: "64511", Name: "Lumen Resale (fictional)"}, "2026-016"},
+		{register.DesignationFilter{Scheme: "domain", Value: "KESTREL.example."}, "2026-014 2026-016"},
+		{register.DesignationFilter{Scheme: "vessel", Value: "1"}, ""},
+	} {
+		var got []string
+		err := v.Designations(c.f, b.Now, func(d register.Designation) bool {
+			got = append(got, strings.TrimPrefix(d.Thread, "designation/"))
+			return true
+		})
+		if err != nil || strings.Join(got, " ") != c.want {
+			t.Errorf("%+v: got %v, %v; want %s", c.f, got, err, c.want)
+		}
+	}
+}
+
+// Pages of one are the list, and a list stops when told.
+func TestDesignationPages(t *testing.T) {
+	b := story(t, nil)
+	v := now(t, b)
+	var pages []string
+	for after := ""; ; {
+		last := after
+		err := v.Designations(register.DesignationFilter{After: after}, b.Now, func(d register.Designation) bool {
+			pages, after = append(pages, d.Thread), d.Thread
+			return false
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if after == last {
+			break
+		}
+	}
+	if want := []string{"designation/2026-014", "designation/2026-016", "designation/ofac-sdn-36"}; !slices.Equal(pages, want) {
+		t.Errorf("got %v, want %v", pages, want)
+	}
+}
+
+func TestDutiesOfTheStory(t *testing.T) {
+	b := story(t, nil)
+	v := now(t, b)
+	for _, c := range []struct {
+		f     register.DutyFilter
+		after int
+		want  string
+	}{
+		{register.DutyFilter{Kind: register.DutyRespond}, 0, ""},
+		{register.DutyFilter{Kind: register.DutyRespond}, 8, "acme-cloud met 2026-014, borealis-compute open 2026-014"},
+		{register.DutyFilter{Kind: register.DutyRespond, Designation: "2026-014"}, 13,
+			"acme-cloud met 2026-014, borealis-compute paused 2026-014, cirrus-hosting paused 2026-014"},
+		{register.DutyFilter{State: register.DutyOverdue}, 60, "borealis-compute overdue 2026-014, cirrus-hosting overdue 2026-014"},
+		{register.DutyFilter{Party: "acme-cloud"}, 14, "acme-cloud met 2026-014, acme-cloud paused 2026-014, acme-cloud met, acme-cloud open"},
+		{register.DutyFilter{Kind: register.DutyCertify, State: register.DutyOverdue}, 366, "borealis-compute overdue"},
+		{register.DutyFilter{Party: "authority"}, 60, ""},
+		{register.DutyFilter{Party: "nobody"}, 60, ""},
+		{register.DutyFilter{Designation: "ofac-sdn-36"}, 60, ""},
+	} {
+		var got []string
+		err := v.Duties(c.f, start.Add(days(c.after)+2*time.Hour), func(d register.Duty) bool {
+			text := d.Party + " " + string(d.State)
+			if d.Designation != "" {
+				text += " " + strings.TrimPrefix(d.Designation, "designation/")
+			}
+			got = append(got, text)
+			for _, id := range append(d.Records, d.OpenedBy) {
+				if _, err := v.Record(id); err != nil {
+					t.Errorf("%s rests on %s: %v", text, id, err)
+				}
+			}
+			return true
+		})
+		if err != nil || strings.Join(got, ", ") != c.want {
+			t.Errorf("%+v after %d days: got %q, %v; want %q", c.f, c.after, got, err, c.want)
+		}
+	}
+}
+
+func TestIdentifier(t *testing.T) {
+	b := story(t, nil)
+	v := now(t, b)
+	for _, c := range []struct{ scheme, value, want string }{
+		{"name", "Aero Caribbean Airlines", "current designation/ofac-sdn-36"},
+		{"name", "AEROCARIBBEAN AIRLINES", "former designation/ofac-sdn-36"},
+		{"name", "acme cloud inc fictional", "current party/acme-cloud"},
+		{"asn", "AS64511", "current designation/2026-014, current designation/2026-016"},
+		{"domain", "nobody.example", ""},
+		{"name", "()", ""},
+	} {
+		f, err := v.Identifier(c.scheme, c.value, b.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, m := range f.Matches {
+			got = append(got, m.Use+" "+m.Thread)
+			if (m.Designation == nil) == (m.Party == nil) || m.Since.IsZero() {
+				t.Errorf("%s %q: match %+v", c.scheme, c.value, m)
+			}
+		}
+		if strings.Join(got, ", ") != c.want || f.Entries != v.Size() {
+			t.Errorf("%s %q: got %v among %d, want %s", c.scheme, c.value, got, f.Entries, c.want)
+		}
+	}
+}
+
+func TestPartyView(t *testing.T) {
+	b := story(t, nil)
+	p, err := now(t, b).Party("acme-cloud", b.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Standing != "active" || len(p.Keys) != 3 || len(p.Attestations) != 2 || len(p.Duties) != 4 {
+		t.Errorf("got %s, %d keys, %d attestations, %d duties; want active, 3, 2, 4", p.Standing, len(p.Keys), len(p.Attestations), len(p.Duties))
+	}
+	for _, k := range p.Keys {
+		if !k.Live {
+			t.Errorf("key of %s is idle: %s", k.Holder, k.Idle)
+		}
+	}
+	early, err := now(t, b).Party("cirrus-hosting", start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if early.Knowable != "none" || early.Keys[0].Live {
+		t.Errorf("before its enrolment: knowable %s, key live %t", early.Knowable, early.Keys[0].Live)
+	}
+}
+
+// Absence is said over all entries, by one type of error.
+func TestAbsent(t *testing.T) {
+	b := story(t, nil)
+	v := now(t, b)
+	_, e1 := v.Designation("2026-099", b.Now)
+	_, e2 := v.Party("nobody", b.Now)
+	_, e3 := v.Record(record.ID{1})
+	_, e4 := v.RecordAt(v.Size())
+	_, e5 := v.Thread("designation/2026-01") // no prefix of a thread is one
+	_, e6 := v.Head("cip/borealis-compute")
+	for _, err := range []error{e1, e2, e3, e4, e5, e6} {
+		var absent *register.AbsentError
+		if !errors.As(err, &absent) || absent.Size != v.Size() || !strings.Contains(err.Error(), fmt.Sprintf("all %d entries", v.Size())) {
+			t.Errorf("got %v, want absence among all %d entries", err, v.Size())
+		}
+	}
+	empty, err := b.Register.At(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := everything(t, empty, b.Now); strings.Contains(got, "kestrel") {
+		t.Errorf("an empty view says %s", got)
+	}
+}
+
+func TestRecordsByFilter(t *testing.T) {
+	b := story(t, nil)
+	v := now(t, b)
+	for _, f := range []register.RecordFilter{
+		{}, {From: 7}, {Kind: record.KindDesignation}, {Kind: record.KindDesignation, From: 6}, {Issuer: "acme-cloud"},
+		{Issuer: "authority", Kind: record.KindSuspension}, {Thread: "designation/ofac-sdn-36"},
+		{Thread: "designation/ofac-sdn-36", Kind: record.KindDesignation, From: 9}, {Thread: "nothing/here"}, {Issuer: "nobody"},
+	} {
+		var want, got []uint64
+		for i := f.From; i < v.Size(); i++ {
+			r, err := v.RecordAt(i)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if (f.Kind == "" || r.Kind == f.Kind) && (f.Issuer == "" || r.Issuer == f.Issuer) && (f.Thread == "" || r.Thread == f.Thread) {
+				want = append(want, i)
+			}
+		}
+		if err := v.Records(f, func(r register.Record) bool { got = append(got, r.Index); return true }); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%+v: got %v, want %v", f, got, want)
+		}
+	}
+}
+
+func TestChanges(t *testing.T) {
+	b := story(t, nil)
+	v := now(t, b)
+	changes := func(before, after *register.View, then, now time.Time) (out []string) {
+		t.Helper()
+		err := after.Changes(before, then, now, func(c register.Change) bool {
+			text := fmt.Sprintf("%s %s>%s %d", c.Thread, c.Before, c.After, len(c.Records))
+			if len(c.Changed) > 0 {
+				text += " " + strings.Join(c.Changed, ",")
+			}
+			out = append(out, text)
+			return true
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	// What the clock alone does.
+	later := b.Now.Add(days(200))
+	if got, want := changes(v, v, b.Now, later), []string{"designation/2026-014 suspended>in-force 0"}; !slices.Equal(got, want) {
+		t.Errorf("by the clock: got %q, want %q", got, want)
+	}
+	// What the records did since the answer of acme-cloud.
+	before, err := b.Register.At(8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := before.RecordAt(7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"cip/acme-cloud > 1",
+		"designation/2026-014 announced>suspended 2 target.registrationNumber",
+		"designation/2026-016 announced>revoked 1",
+		"designation/ofac-sdn-36 in-force>in-force 3 target.name",
+		"party/cirrus-hosting none>active 1",
+	}
+	if got := changes(before, v, r.Admitted, b.Now); !slices.Equal(got, want) {
+		t.Errorf("since index 7:\n got %q\nwant %q", got, want)
+	}
+	if err := before.Changes(v, b.Now, b.Now, func(register.Change) bool { return true }); err == nil {
+		t.Error("changes from a larger view to a smaller one")
+	}
+}
