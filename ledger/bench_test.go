@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -50,6 +51,13 @@ func openBench(b *testing.B, dir string, c ledger.Config) bench {
 		store.Close()
 		return err
 	}}
+}
+
+// cpu is the processor time that the process has used: what a busy machine does not change.
+func cpu() time.Duration {
+	var r syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &r)
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
 // blobs makes blobs of incompressible bytes, all different, of which entries have
@@ -96,8 +104,10 @@ func BenchmarkAppend(b *testing.B) {
 	l := openBench(b, b.TempDir(), ledger.Config{Interval: 100 * time.Millisecond, Backlog: 1 << 40})
 	b.ResetTimer()
 	b.ReportAllocs()
+	before := cpu()
 	fill(b, l.Ledger, 0, uint64(b.N), 300, 8192)
 	b.StopTimer()
+	b.ReportMetric(float64((cpu()-before).Nanoseconds())/float64(b.N), "cpu-ns/entry")
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "entries/s")
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)

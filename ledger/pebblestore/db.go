@@ -7,6 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -49,9 +50,10 @@ func openDB(fs vfs.FS, dir string, o Options, lookups bool) (*pebble.DB, error) 
 		L0StopWritesThreshold:       64,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 	}
-	if lookups { // skips the levels that do not have the key
+	if lookups { // of random keys: nothing to compress, and most levels to skip
 		for i := range p.Levels {
 			p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+			p.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
 		}
 	}
 	return pebble.Open(dir, p)
