@@ -46,15 +46,18 @@ func fixedCast(t testing.TB) *cast {
 		secret := base64.StdEncoding.EncodeToString(append([]byte{byte(alg)}, seed[:]...))
 		return fmt.Sprintf("PRIVATE+KEY+%s+%08x+%s", name, key.ID(), secret), seed[:]
 	}
-	signer := func(alg Algorithm) *Signer {
-		secret, _ := skey(alg, testOrigin)
+	signer := func(alg Algorithm) (*Signer, []byte) {
+		secret, seed := skey(alg, testOrigin)
 		s, err := ParseSigner(secret)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return s
+		return s, seed
 	}
-	c.log, c.logPQ = signer(Ed25519), signer(MLDSA44)
+	c.log, _ = signer(Ed25519)
+	var seed []byte
+	c.logPQ, seed = signer(MLDSA44)
+	c.logSeed = seededKey{c.logPQ.Key(), seed}
 	for _, w := range []string{"w1", "w2", "w3"} {
 		for suffix, alg := range map[string]Algorithm{"": CosignatureEd25519, "-pq": MLDSA44} {
 			secret, seed := skey(alg, w+".example")
@@ -62,20 +65,17 @@ func fixedCast(t testing.TB) *cast {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c.witness[w+suffix] = testWitness{cosigner, seed}
+			c.witness[w+suffix] = testWitness{cosigner, seededKey{cosigner.Key(), seed}}
 		}
 	}
 	return c
 }
 
-// goldenNote signs with everything, and the same bytes every time: ML-DSA without
+// goldenNote signs with both log keys, and the same bytes every time: ML-DSA without
 // its random part.
 func (c *cast) goldenNote(t testing.TB, cp Checkpoint, stamps map[string]uint64) []byte {
 	t.Helper()
-	_, pqSeed := c.logPQ, sha256.Sum256(fmt.Appendf(nil, "docket golden files: %s %d", testOrigin, MLDSA44))
-	log := testWitness{&Cosigner{key: c.logPQ.Key()}, pqSeed[:]}
-	tmp := &cast{witness: map[string]testWitness{"log": log}}
-	sigs := []Signature{signRaw(t, c, cp), tmp.at(t, "log", cp, 0)}
+	sigs := []Signature{signRaw(t, c, cp), c.logSeed.at(t, cp, 0)}
 	for name, stamp := range stamps {
 		sigs = append(sigs, c.at(t, name, cp, stamp))
 	}
@@ -86,64 +86,65 @@ func (c *cast) goldenNote(t testing.TB, cp Checkpoint, stamps map[string]uint64)
 	return text
 }
 
-// TestGolden holds the formats still: files that older versions wrote are read, and
-// written again to the byte, and so they are by published code.
+// TestGolden holds the formats still: what older versions wrote is what is written
+// today, to the byte.
 func TestGolden(t *testing.T) {
 	c := fixedCast(t)
 	f, g := fork(2, 300)
-	policy := "# Golden files of Docket's receipts. The keys are worthless.\n\n" + c.policy(t, operators).Text()
 	stamp := uint64(testTime.Unix())
 	note := func(f *forest, n int, stamps map[string]uint64) []byte {
 		return c.goldenNote(t, Checkpoint{testOrigin, uint64(n), f.mth(0, n)}, stamps)
 	}
-	receipt := func(i, n int, stamps map[string]uint64) Receipt {
-		return Receipt{testEntry(i), uint64(i), f.path(i, 0, n), note(f, n, stamps)}
+	chain := []Receipt{
+		{testEntry(0), 0, f.path(0, 0, 1), note(f, 1, map[string]uint64{"w1": stamp - 90, "w2": stamp - 90})},
+		{testEntry(7), 7, f.path(7, 0, 13), note(f, 13, map[string]uint64{"w1-pq": stamp - 60, "w2-pq": stamp - 58})},
+		{testEntry(131), 131, f.path(131, 0, 300), note(f, 300, map[string]uint64{"w1": stamp - 3, "w3": stamp, "w3-pq": stamp, "w2-pq": stamp + 1})},
 	}
-	one := receipt(131, 300, map[string]uint64{"w1": stamp - 3, "w3": stamp, "w3-pq": stamp, "w2-pq": stamp + 1})
-	chain := []Receipt{receipt(0, 1, map[string]uint64{"w1": stamp - 90, "w2": stamp - 90}), receipt(7, 13, map[string]uint64{"w1-pq": stamp - 60, "w2-pq": stamp - 58}), one}
-	evidence := func(a, b []byte, nodes ...Hash) []byte {
-		e, err := NewEvidence(a, b, nodes...)
-		return must(t)(e, err).(Evidence).mustFormat(t)
-	}
-	files := map[string][]byte{
-		"policy.txt":            []byte(policy),
-		"one.tlog-proof":        must(t)(one.Format()).([]byte),
-		"chain.tlog-proof":      must(t)(FormatChain(chain)).([]byte),
-		"same-size.split-view":  evidence(note(f, 13, nil), note(g, 13, nil)),
-		"rewritten.split-view":  evidence(note(f, 13, nil), note(g, 300, nil), nodesAt(t, g, 13, 300)...),
-		"empty-root.split-view": evidence(c.goldenNote(t, Checkpoint{testOrigin, 0, Hash{1}}, nil), nil),
-		"entry.bundle":          must(t)(FormatBundle([][]byte{testEntry(0), nil, testEntry(2)})).([]byte),
-	}
-	for name, want := range files {
-		path := filepath.Join("testdata", "golden", name)
-		if *update {
-			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(path, want, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		got, err := os.ReadFile(path)
+	write := func(name string, format func() ([]byte, error)) {
+		t.Helper()
+		text, err := format()
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("%s: %v", name, err)
 		}
-		if !bytes.Equal(got, want) {
-			t.Errorf("%s: what is written today differs; a format must not change (-update only for a new file)", path)
-		}
+		compareGolden(t, name, text)
 	}
+	write("policy.txt", func() ([]byte, error) {
+		return []byte("# Golden files of Docket's receipts. The keys are worthless.\n\n" + c.policy(t, operators).Text()), nil
+	})
+	write("one.tlog-proof", chain[2].Format)
+	write("chain.tlog-proof", func() ([]byte, error) { return FormatChain(chain) })
+	write("same-size.split-view", func() ([]byte, error) {
+		return formatted(NewEvidence(note(f, 13, nil), note(g, 13, nil)))
+	})
+	write("rewritten.split-view", func() ([]byte, error) {
+		return formatted(NewEvidence(note(f, 13, nil), note(g, 300, nil), nodesAt(t, g, 13, 300)...))
+	})
+	write("empty-root.split-view", func() ([]byte, error) {
+		return formatted(NewEvidence(c.goldenNote(t, Checkpoint{testOrigin, 0, Hash{1}}, nil), nil))
+	})
+	write("entry.bundle", func() ([]byte, error) { return FormatBundle([][]byte{testEntry(0), nil, testEntry(2)}) })
 }
 
-func (e Evidence) mustFormat(t testing.TB) []byte { return must(t)(e.Format()).([]byte) }
+func formatted(e Evidence, err error) ([]byte, error) {
+	if err != nil {
+		return nil, err
+	}
+	return e.Format()
+}
 
-func must(t testing.TB) func(v any, err error) any {
+func compareGolden(t *testing.T, name string, want []byte) {
 	t.Helper()
-	return func(v any, err error) any {
-		t.Helper()
-		if err != nil {
+	path := filepath.Join("testdata", "golden", name)
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		return v
+		if err := os.WriteFile(path, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := golden(t, name); !bytes.Equal(got, want) {
+		t.Errorf("%s: what is written today differs; a format must not change (-update only for a new file)", path)
 	}
 }
 

@@ -59,6 +59,8 @@ func TestPolicyTable(t *testing.T) {
 		{"log twice", "log L1\nlog L1\nquorum none\n", "line 2: the key of log.example/1 is already that of the log"},
 		{"log twice under two names", "log L1\nlog L1renamed\nquorum none\n", "line 2: the key of other.example is already that of the log log.example/1"},
 		{"log with a bad URL", "log L1 log.example\nquorum none\n", "line 1: \"log.example\" is not an absolute URL"},
+		{"log with a path for a URL", "log L1 file:///tmp\nquorum none\n", "not an absolute URL"},
+		{"log with a URL of nothing", "log L1 https://\nquorum none\n", "not an absolute URL"},
 		// Witnesses
 		{"witness without key", "witness a\nquorum none\n", "line 1: want: witness"},
 		{"witness with a log's key", "witness a L1\nquorum none\n", "line 1: key log.example/1: type 0x01"},

@@ -132,6 +132,43 @@ func TestReceiptRefuses(t *testing.T) {
 	}
 }
 
+// The example of tlog-proof, whose extra line and signatures are cut there: those
+// are filled up here, the rest is the text's.
+func TestExampleReceipt(t *testing.T) {
+	const example = `c2sp.org/tlog-proof@v1
+extra YWdlLXYxLjIuMS1kYXJ3aW4tYXJtNjQudGFyLmd6
+index 73894
+gSKyXoYZUgZ6jduWYrkDOARinOMGJveXjgMkBTcdPlQ=
+B95lDa8R83lS8n0eG+o0buTxRKQTYFi//1U8anccXmA=
+EKNzoDWG8LGC0Yp9o+sv3qllpMP9uHQ9B20KNL+Q1zs=
+RoopEkOdqkYqMB4MJXrbt/hMjOxsVn0IrWjpz1ZMMes=
+AHCioX9nLjsrse6YhjRRmk1WUEirVOLLRoOQ6vfO5vk=
+
+example.com/fancylog
+109482
+sFodV/vSp5O8n9a8QpW6PRY97tfOSW5bsc2Xl/EQi08=
+
+— example.com/fancylog hI2DJwAA1roloI==
+— witness1.example mJirIklj9qY9v2B/5bg=
+— witness2.example TnKKVHLXxwYwrSjgow==
+— witness3.example S4X82uH53oEcROGLFQ==
+`
+	text := strings.Replace(example, "hI2DJwAA1roloI==", "hI2DJwAA1roloA==", 1) // canonical base64
+	r, err := ParseReceipt([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(r.Entry) != "age-v1.2.1-darwin-arm64.tar.gz" || r.Index != 73894 || len(r.Path) != 5 {
+		t.Errorf("got %+v", r)
+	}
+	if out, err := r.Format(); err != nil || string(out) != text {
+		t.Errorf("written again: %s, %v", out, err)
+	}
+	if _, err := ParseReceipt([]byte(example)); err == nil {
+		t.Error("base64 with stray bits is read")
+	}
+}
+
 func TestReceiptGrammar(t *testing.T) {
 	c, f := newCast(t), grow(8)
 	good, err := testReceipt(t, c, f, 5, 8).Format()

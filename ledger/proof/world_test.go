@@ -134,11 +134,19 @@ func (r *reader) read(_ context.Context, ids []TileID) ([][]byte, error) {
 // cast is the keys of a test: made once, since they cost.
 type cast struct {
 	log, logPQ *Signer
+	logSeed    seededKey              // of logPQ, in a fixed cast
 	witness    map[string]testWitness // w1, w2, w3 (Ed25519) and w1-pq, w2-pq, w3-pq
 }
 
 type testWitness struct {
 	*Cosigner
+	seeded seededKey
+}
+
+// seededKey signs without the library's signers, which stamp the clock's time and
+// draw random bytes.
+type seededKey struct {
+	key  Key
 	seed []byte
 }
 
@@ -184,7 +192,7 @@ func newCosigner(t testing.TB, alg Algorithm, name string) testWitness {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return testWitness{c, seed}
+	return testWitness{c, seededKey{c.Key(), seed}}
 }
 
 // policy is two log keys, three witnesses with two keys each, and the quorum lines.
@@ -201,20 +209,24 @@ func (c *cast) policy(t testing.TB, quorum string) *Policy {
 	return p
 }
 
-// at makes a cosignature stamped at that time, which the libraries' signers cannot:
-// they take the clock's. The messages are those of tlog-cosignature, written again.
+// at is a cosignature by one of the witnesses, stamped at that time.
 func (c *cast) at(t testing.TB, name string, cp Checkpoint, stamp uint64) Signature {
 	t.Helper()
-	w := c.witness[name]
+	return c.witness[name].seeded.at(t, cp, stamp)
+}
+
+// at signs the messages of tlog-cosignature, written here a second time.
+func (k seededKey) at(t testing.TB, cp Checkpoint, stamp uint64) Signature {
+	t.Helper()
 	var sig []byte
-	if w.key.alg == MLDSA44 {
+	if k.key.alg == MLDSA44 {
 		m := []byte("subtree/v1\n\x00")
-		m = append(append(m, byte(len(w.key.name))), w.key.name...)
+		m = append(append(m, byte(len(k.key.name))), k.key.name...)
 		m = binary.BigEndian.AppendUint64(m, stamp)
 		m = append(append(m, byte(len(cp.Origin))), cp.Origin...)
 		m = binary.BigEndian.AppendUint64(m, 0)
 		m = append(binary.BigEndian.AppendUint64(m, cp.Size), cp.Root[:]...)
-		key, err := mldsa.NewPrivateKey(mldsa.MLDSA44(), w.seed)
+		key, err := mldsa.NewPrivateKey(mldsa.MLDSA44(), k.seed)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -222,9 +234,9 @@ func (c *cast) at(t testing.TB, name string, cp Checkpoint, stamp uint64) Signat
 			t.Fatal(err)
 		}
 	} else {
-		sig = ed25519.Sign(ed25519.NewKeyFromSeed(w.seed), fmt.Appendf(nil, "cosignature/v1\ntime %d\n%s", stamp, cp.Body()))
+		sig = ed25519.Sign(ed25519.NewKeyFromSeed(k.seed), fmt.Appendf(nil, "cosignature/v1\ntime %d\n%s", stamp, cp.Body()))
 	}
-	return Signature{Name: w.key.name, ID: w.key.ID(), Sig: append(binary.BigEndian.AppendUint64(nil, stamp), sig...)}
+	return Signature{Name: k.key.name, ID: k.key.ID(), Sig: append(binary.BigEndian.AppendUint64(nil, stamp), sig...)}
 }
 
 func (c *cast) sign(t testing.TB, cp Checkpoint) []byte {
