@@ -8,6 +8,7 @@ var verbs = []struct {
 	group string
 	make  func(*app) *cobra.Command
 }{
+	{"start", (*app).demo},
 	{"operate", (*app).keygen},
 	{"operate", (*app).init},
 	{"operate", (*app).serve},

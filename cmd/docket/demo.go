@@ -1,0 +1,39 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/demo"
+)
+
+func (a *app) demo() *cobra.Command {
+	o := demo.Options{Out: a.out}
+	c := &cobra.Command{
+		Use:   "demo [--once]",
+		Short: "Play the whole network on loopback, with fictional parties",
+		Long: `Plays the whole of Docket on loopback with fictional parties and throw-away keys:
+an authority restricts, providers answer, an auditor checks, and what must be
+refused is refused. It needs no set-up and takes a few seconds.
+
+Afterwards the directory holds policy.txt, trust/, receipts/ and the unencrypted
+keys of everybody, and the ledger stays up until it is interrupted, so that every
+other verb can be tried on it. An earlier demo in the directory is replaced;
+anything else is left alone.`,
+		Example: `  docket demo
+  docket demo --once && docket verify --trust docket-demo/trust docket-demo/receipts/*.tlog-proof`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			err := demo.Run(c.Context(), o)
+			if errors.Is(err, demo.ErrNotOurs) {
+				return refuse("%w", err).hint("name another directory with --dir")
+			}
+			return err
+		},
+	}
+	c.Flags().StringVar(&o.Dir, "dir", "docket-demo", "directory for the demo's files")
+	c.Flags().StringVar(&o.Listen, "listen", "127.0.0.1:0", "loopback address for the ledger")
+	c.Flags().BoolVar(&o.Once, "once", false, "end after the story")
+	return c
+}

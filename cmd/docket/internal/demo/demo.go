@@ -1,0 +1,223 @@
+// Package demo plays the whole of Docket on loopback, with fictional parties and
+// throw-away keys: an authority restricts, providers answer, an auditor checks,
+// and what must be refused is refused. Everything goes over HTTP through the same
+// client that anybody uses; the demo has no back door.
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/server"
+)
+
+// Options of a demo.
+type Options struct {
+	Dir    string    // replaced if it bears the demo's mark
+	Listen string    // loopback address
+	Once   bool      // end after the story, not with the context
+	Out    io.Writer // the story
+}
+
+// ErrNotOurs: the directory exists and was not made by a demo.
+var ErrNotOurs = errors.New("exists and is not an earlier demo's")
+
+const (
+	markFile = ".docket-demo"
+	origin   = "docket.demo.example/1"
+)
+
+// Run plays the demo. It returns nil if everything was as it should be, after the
+// story with Once, otherwise when ctx ends.
+func Run(ctx context.Context, o Options) error {
+	if err := clear(o.Dir); err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", o.Listen) // before the charter is written: it names the URL
+	if err != nil {
+		return fmt.Errorf("listening on %s: %w", o.Listen, err)
+	}
+	s := &story{out: o.Out, dir: o.Dir, url: "http://" + l.Addr().String(), now: time.Now()}
+	return s.play(ctx, l, o.Once)
+}
+
+// clear makes an empty directory, in place of an earlier demo's only.
+func clear(dir string) error {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case err == nil && len(entries) > 0:
+		if _, err := os.Stat(filepath.Join(dir, markFile)); err != nil {
+			return fmt.Errorf("%s %w", dir, ErrNotOurs)
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("clearing the earlier demo: %w", err)
+		}
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	for _, sub := range []string{"", "keys", "receipts", "documents"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(dir, markFile), []byte("made by docket demo, which may replace this directory\n"), 0o644)
+}
+
+// story is one demo being played.
+type story struct {
+	out io.Writer
+	dir string
+	url string
+	now time.Time
+
+	cast   *cast
+	node   *node.Node
+	client *client.Client
+	policy *proof.Policy
+	ledger record.ID
+	dates  dates
+	heads  map[string]record.ID // newest record by thread
+
+	receipts int // verified
+	refusals int // as they should be
+	wrong    int // not as they should be
+}
+
+// play sets the stage, tells the story, and stays up if it is to.
+func (s *story) play(ctx context.Context, l net.Listener, once bool) error {
+	keys, err := node.CreateKeys(filepath.Join(s.dir, "ledger"), origin)
+	if err != nil {
+		l.Close()
+		return err
+	}
+	if s.node, err = node.Open(ctx, node.Config{Dir: filepath.Join(s.dir, "ledger"), Keys: keys}); err != nil {
+		l.Close()
+		return err
+	}
+	defer s.node.Close()
+
+	serving, end := context.WithCancel(ctx)
+	defer end()
+	served := make(chan error, 1)
+	go func() { served <- s.node.Serve(serving, l, server.Config{}) }()
+
+	told := s.tell(ctx, keys)
+	if told == nil && !once {
+		s.line("")
+		s.line("the ledger stays up at %s (its pages are for a browser); interrupt to end it", s.url)
+		select {
+		case <-ctx.Done():
+		case err := <-served:
+			return err
+		}
+	}
+	end()
+	return errors.Join(told, <-served, s.node.Close())
+}
+
+// tell is the story.
+func (s *story) tell(ctx context.Context, keys node.Keys) (err error) {
+	s.line("docket demo: fictional parties, throw-away keys, loopback only; files in %s", shown(s.dir))
+	s.heads = make(map[string]record.ID)
+	if s.client, err = client.New(s.url, nil); err != nil {
+		return err
+	}
+	if s.cast, err = newCast(filepath.Join(s.dir, "keys")); err != nil {
+		return err
+	}
+	if err := s.writePolicy(keys); err != nil {
+		return err
+	}
+	for _, part := range []func(context.Context) error{s.charter, s.authority, s.providers, s.auditor, s.calendar} {
+		if err := part(ctx); err != nil {
+			return fmt.Errorf("the demo could not go on: %w", err)
+		}
+	}
+	s.line("")
+	size := s.node.Ledger.Published().Checkpoint().Size
+	if s.wrong > 0 || s.receipts != int(size) {
+		return fmt.Errorf("%d things are not as they should be; %d records, %d receipts", s.wrong, size, s.receipts)
+	}
+	s.line("ok: %d records, %d receipts, %d refusals as they should be", size, s.receipts, s.refusals)
+	s.line("next: docket verify --trust %s %s", filepath.Join(s.dir, "trust"), filepath.Join(s.dir, "receipts", "*"+proof.ReceiptSuffix))
+	return nil
+}
+
+// writePolicy writes the policy file with the ledger's URL.
+func (s *story) writePolicy(keys node.Keys) error {
+	var b strings.Builder
+	for _, k := range keys.Signers {
+		fmt.Fprintf(&b, "log %s %s\n", k.Key(), s.url)
+	}
+	b.WriteString("quorum none\n")
+	var err error
+	if s.policy, err = proof.ParsePolicy([]byte(b.String())); err != nil {
+		return err
+	}
+	return s.write("policy.txt", []byte(b.String()))
+}
+
+func (s *story) write(name string, data []byte) error {
+	return os.WriteFile(filepath.Join(s.dir, name), data, 0o644)
+}
+
+func (s *story) trustDir() string { return filepath.Join(s.dir, "trust") }
+
+// trust pins the demo's charter and brings the copy up to date.
+func (s *story) trust(ctx context.Context) (*client.Trust, error) {
+	t, err := client.CreateTrust(ctx, vfs.Default, s.trustDir(), s.client, s.ledger)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.Sync(ctx, s.client, nil); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	return t, nil
+}
+
+func (s *story) line(format string, args ...any) { fmt.Fprintf(s.out, format+"\n", args...) }
+
+// step tells one step: what, and in more words.
+func (s *story) step(number, what, words string) { s.line("  %-4s %-15s %s", number, what, words) }
+
+// outcome tells a step that ends in a verdict, on one line with dots between.
+func (s *story) outcome(what, words, verdict string) {
+	const column = 46
+	if n := column - len(words) - 1; n > 1 {
+		words += " " + strings.Repeat(".", n)
+	}
+	s.step("", what, words+" "+verdict)
+}
+
+// refused expects an error and tells it.
+func (s *story) refused(what, words string, err error) {
+	if err == nil {
+		s.wrong++
+		s.outcome(what, words, "ACCEPTED, and should have been refused")
+		return
+	}
+	s.refusals++
+	s.outcome(what, words, "refused: "+err.Error())
+}
+
+// shown is a path as a person would type it.
+func shown(dir string) string {
+	if filepath.IsAbs(dir) || strings.HasPrefix(dir, ".") {
+		return dir
+	}
+	return "./" + dir
+}

@@ -1,0 +1,263 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// charter writes, signs and admits the charter. It is the one record that does
+// not go over HTTP: nobody can be asked before there is a ledger.
+func (s *story) charter(ctx context.Context) (err error) {
+	s.line("")
+	s.line("authority")
+	if s.dates, err = newDates(s.now); err != nil {
+		return err
+	}
+	c := s.charterOf()
+	subject, doc, err := s.document("charter.txt", c.Name+"\n\nCharter of the ledger "+origin+".\n")
+	if err != nil {
+		return err
+	}
+	env, err := s.sign(ctx, &record.Statement{Kind: c.Kind(), Subject: subject, Predicate: c,
+		Common: record.Common{Thread: "charter", Issuer: record.Authority, Document: doc}}, "root-root-1", "root-root-2", "root-root-3")
+	if err != nil {
+		return err
+	}
+	if _, _, err := s.node.Admit(ctx, env); err != nil {
+		return err
+	}
+	s.ledger = record.IDOf(env.Payload)
+	s.heads["charter"] = s.ledger
+	r, err := s.client.Receipt(ctx, s.ledger, client.Fixed{Only: s.policy})
+	if err != nil {
+		return err
+	}
+	if err := s.keep("charter", r); err != nil {
+		return err
+	}
+	s.step("#0", "charter", c.Name+", 3 root keys (2 needed), no witnesses yet (quorum none)")
+	return nil
+}
+
+// authority enrols everybody, tries an order with one signature, and gives three.
+func (s *story) authority(ctx context.Context) error {
+	var names []string
+	all := s.enrolments()
+	for _, e := range all {
+		st := s.statement("party/"+e.party, e.party, e.says)
+		key, err := e.says.Keys[0].Key.Key()
+		if err != nil {
+			return err
+		}
+		st.Subject.SHA256 = record.IDOf(key.DER())
+		if _, err := s.submit(ctx, "enrolment-"+e.party, st, e.sign...); err != nil {
+			return err
+		}
+		names = append(names, e.party)
+	}
+	names[0] = "authority (3 officers)"
+	s.step(fmt.Sprintf("#1-%d", len(all)), "enrolments", strings.Join(names, ", "))
+
+	orders := s.orders()
+	for i, o := range orders {
+		subject, doc, err := s.document("order-"+o.name+".txt", orderText(o))
+		if err != nil {
+			return err
+		}
+		st := s.statement("designation/"+o.name, record.Authority, o.says)
+		st.Subject, st.Document = subject, doc
+		if i == 0 {
+			_, err := s.send(ctx, st, "authority-officer-1")
+			s.refused("designation", o.name+" with one officer's signature", err)
+		}
+		if _, err := s.submit(ctx, "designation-"+o.name, st, "authority-officer-1", "authority-officer-2"); err != nil {
+			return err
+		}
+	}
+	s.step("#6-8", "designations", fmt.Sprintf("%s %s, %s %s, %s %s; two officers each", orders[0].name, orders[0].short, orders[1].name, orders[1].short, orders[2].name, orders[2].short))
+
+	subject, doc, err := s.document("correction-2026-014-1.txt", "CORRECTION 1 to order 2026-014 (fictional)\n")
+	if err != nil {
+		return err
+	}
+	st := s.statement("designation/2026-014", record.Authority, s.correction())
+	st.Subject, st.Document = subject, doc
+	if _, err := s.submit(ctx, "amendment-2026-014-1", st, "authority-officer-1", "authority-officer-2"); err != nil {
+		return err
+	}
+	s.step("#9", "amendment", "2026-014: registration number corrected; nobody has to answer again")
+	return nil
+}
+
+// providers answer; one sends twice, one signs for another.
+func (s *story) providers(ctx context.Context) error {
+	s.line("")
+	s.line("providers")
+	windDown := s.dates.windDown
+	acme := s.answer("acme-cloud", &record.Response{Status: "winding-down", WindDownBy: &windDown, Conditions: []string{"c1"}})
+	sent, err := s.submit(ctx, "response-2026-014-acme-cloud", acme, "acme-cloud-ci")
+	if err != nil {
+		return err
+	}
+	s.step("#10", "response", "acme-cloud on 2026-014: winding-down by "+windDown.String())
+
+	borealis := s.answer("borealis-compute", &record.Response{Status: "no-relationship"})
+	if _, err := s.submit(ctx, "response-2026-014-borealis-compute", borealis, "borealis-compute-ci"); err != nil {
+		return err
+	}
+	s.step("#11", "response", "borealis-compute on 2026-014: no-relationship")
+
+	form := s.statement("cip/acme-cloud", "acme-cloud", s.certification("cip/acme-cloud"))
+	salt := record.NewSalt("/subject", record.IDOf([]byte("the form stays private")).String())
+	if form.Subject.SHA256, err = record.ParseID(salt.Commit(s.ledger, "cip/acme-cloud").Commit); err != nil {
+		return err
+	}
+	if _, err := s.submit(ctx, "cip-certification-acme-cloud", form, "acme-cloud-compliance"); err != nil {
+		return err
+	}
+	s.step("#12", "certification", fmt.Sprintf("acme-cloud for %d", s.dates.year))
+
+	again, err := s.client.Submit(ctx, sent.envelope, client.Fixed{Only: s.policy}, client.Patience{})
+	switch {
+	case err != nil:
+		return err
+	case again.Known && again.Receipt.Index() == sent.receipt.Index():
+		s.outcome("same again", "acme-cloud's response, sent twice", fmt.Sprintf("same index %d, same record", sent.receipt.Index()))
+	default:
+		s.wrong++
+		s.outcome("same again", "acme-cloud's response, sent twice", fmt.Sprintf("ANOTHER index, %d", again.Receipt.Index()))
+	}
+
+	forged := s.answer("cirrus-hosting", &record.Response{Status: "no-relationship"})
+	_, err = s.send(ctx, forged, "delta-racks-compliance")
+	s.refused("intruder", "delta-racks signs for cirrus-hosting", err)
+	return nil
+}
+
+// auditor verifies a receipt offline, a spoilt one, and then everything.
+func (s *story) auditor(ctx context.Context) error {
+	s.line("")
+	s.line("auditor")
+	t, err := s.trust(ctx)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	const name = "response-2026-014-acme-cloud" + proof.ReceiptSuffix
+	file, err := os.ReadFile(filepath.Join(s.dir, "receipts", name))
+	if err != nil {
+		return err
+	}
+	r, err := client.Verify(ctx, file, t, time.Now())
+	if err != nil {
+		return err
+	}
+	if r.Authorship != client.ByReplay {
+		s.wrong++
+	}
+	s.outcome("receipt", name, "verified offline")
+	who := r.Signers[0]
+	s.step("", "", fmt.Sprintf("  signed by   %s, holder %s (key %s, enrolled at #%d)", who.Party, who.Holder, who.KeyID[:len("SHA256:")+6]+"…", who.Added))
+	cp := r.Published.Checkpoint()
+	s.step("", "", fmt.Sprintf("  on ledger   %s, index %d of %d", cp.Origin, r.Index, cp.Size))
+	s.step("", "", "  existed by  not proven: no witnesses in the policy")
+
+	_, err = client.Verify(ctx, spoil(file), t, time.Now())
+	s.refused("one byte off", "the same file, tampered", err)
+
+	audit, err := s.audit(ctx, t)
+	if err != nil {
+		return err
+	}
+	verdict := "consistent; 0 entries that should not be there"
+	if len(audit.Findings) > 0 {
+		s.wrong++
+		verdict = strings.Join(audit.Findings, "; ")
+	}
+	root := record.ID(audit.Tree.Root).String()[:4] + "…"
+	s.outcome("full replay", fmt.Sprintf("%d entries, %d signatures, root %s", audit.Tree.Size, audit.Signatures, root), verdict)
+	return t.Close()
+}
+
+// statement fills in what every record has.
+func (s *story) statement(thread, issuer string, p record.Predicate) *record.Statement {
+	st := &record.Statement{Kind: p.Kind(), Predicate: p, Common: record.Common{
+		Ledger: s.ledger, Thread: thread, Issuer: issuer, Follows: s.heads[thread],
+	}}
+	st.Subject.Name = thread
+	return st
+}
+
+// answer is a provider's response to the first order as it stands.
+func (s *story) answer(party string, r *record.Response) *record.Statement {
+	st := s.statement("response/2026-014/"+party, party, r)
+	st.Subject = record.Subject{Name: "designation/2026-014", SHA256: s.heads["designation/2026-014"]}
+	return st
+}
+
+// sign makes the envelope of a statement, issued now.
+func (s *story) sign(ctx context.Context, st *record.Statement, names ...string) (record.Envelope, error) {
+	st.IssuedAt = time.Now().UTC().Truncate(time.Second)
+	payload, err := record.EncodeStatement(st)
+	if err != nil {
+		return record.Envelope{}, err
+	}
+	env := record.Envelope{PayloadType: record.PayloadType, Payload: payload}
+	for _, name := range names {
+		signer, err := s.cast.signer(name)
+		if err != nil {
+			return env, err
+		}
+		if env, err = env.Sign(ctx, signer); err != nil {
+			return env, err
+		}
+	}
+	return env, nil
+}
+
+// sent is a record that is on the ledger.
+type sent struct {
+	envelope []byte
+	receipt  *client.Receipt
+}
+
+// send signs and submits, and believes nothing but a verified receipt.
+func (s *story) send(ctx context.Context, st *record.Statement, names ...string) (sent, error) {
+	env, err := s.sign(ctx, st, names...)
+	if err != nil {
+		return sent{}, err
+	}
+	raw := env.Marshal()
+	sub, err := s.client.Submit(ctx, raw, client.Fixed{Only: s.policy}, client.Patience{For: 30 * time.Second})
+	if err != nil {
+		return sent{}, err
+	}
+	if sub.Receipt == nil {
+		return sent{}, errors.New("committed, and not published in time")
+	}
+	s.heads[st.Thread] = sub.ID
+	return sent{raw, sub.Receipt}, nil
+}
+
+// submit sends a record that must be accepted, and keeps its receipt.
+func (s *story) submit(ctx context.Context, name string, st *record.Statement, names ...string) (sent, error) {
+	done, err := s.send(ctx, st, names...)
+	if err != nil {
+		return sent{}, fmt.Errorf("%s: %w", name, err)
+	}
+	return done, s.keep(name, done.receipt)
+}
+
+func (s *story) keep(name string, r *client.Receipt) error {
+	s.receipts++
+	return s.write(filepath.Join("receipts", name+proof.ReceiptSuffix), r.Text)
+}
