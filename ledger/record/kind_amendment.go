@@ -15,7 +15,7 @@ type Amendment struct {
 	Reason      string   `json:"reason" rule:"required fmt=lines max=4000" doc:"why, for people" eg:"Registration number misprinted in the order."`
 	Drop        Object   `json:"drop,omitempty" rule:"lists" doc:"list items to remove; each must be there, exactly" eg:"{target: {domain: [old.example]}}"`
 	Unset       []string `json:"unset,omitempty" rule:"fmt=path" doc:"optional fields to remove" eg:"[federalRegisterNotice]"`
-	Set         Object   `json:"set,omitempty" doc:"fields to replace; objects are merged member by member, lists replaced whole" eg:"{target: {registrationNumber: \"0048231\"}}"`
+	Set         Object   `json:"set,omitempty" rule:"usual" doc:"fields to replace; objects are merged member by member, lists replaced whole" eg:"{target: {registrationNumber: \"0048231\"}}"`
 	Add         Object   `json:"add,omitempty" rule:"lists" doc:"list items to append; none may be there yet" eg:"{target: {domain: [new.example]}}"`
 	ResponseDue *Date    `json:"responseDue,omitempty" doc:"the new last day to respond, when this re-opens the duty" eg:"2027-03-31"`
 	Reopens     bool     `json:"reopens,omitempty" doc:"everybody must respond again; type scope always re-opens" eg:"true"`

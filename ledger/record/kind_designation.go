@@ -15,11 +15,11 @@ type Designation struct {
 	Action                string      `json:"action" rule:"required enum=prohibit|condition" doc:"no service at all, or only on conditions" eg:"prohibit"`
 	Target                Target      `json:"target" rule:"required" doc:"who or what is restricted"`
 	Program               []string    `json:"program" rule:"required max=200" doc:"the programmes under which it stands" eg:"[CLOUD-1]"`
-	DeterminedOn          *Date       `json:"determinedOn,omitempty" doc:"required unless imported: the day of the decision, not after admission" eg:"2026-12-01"`
-	EffectiveFrom         *Date       `json:"effectiveFrom,omitempty" doc:"required unless imported: first day in force; admission + the charter's notice or later" eg:"2027-06-01"`
+	DeterminedOn          *Date       `json:"determinedOn,omitempty" rule:"usual" doc:"required unless imported: the day of the decision, not after admission" eg:"2026-12-01"`
+	EffectiveFrom         *Date       `json:"effectiveFrom,omitempty" rule:"usual" doc:"required unless imported: first day in force; admission + the charter's notice or later" eg:"2027-06-01"`
 	Conditions            []Condition `json:"conditions,omitempty" rule:"items=100" doc:"required with action condition"`
 	Findings              []string    `json:"findings,omitempty" rule:"fmt=lines max=4000" doc:"factor codes" eg:"[anonymous-resale]"`
-	EffectiveUntil        *Date       `json:"effectiveUntil,omitempty" doc:"required unless imported: last day in force (inclusive), within the charter's term" eg:"2028-05-31"`
+	EffectiveUntil        *Date       `json:"effectiveUntil,omitempty" rule:"usual" doc:"required unless imported: last day in force (inclusive), within the charter's term" eg:"2028-05-31"`
 	ResponseDue           *Date       `json:"responseDue,omitempty" doc:"last day to respond (inclusive); absent: no duty" eg:"2027-01-08"`
 	Scope                 *Scope      `json:"scope,omitempty" doc:"who else is meant"`
 	FederalRegisterNotice string      `json:"federalRegisterNotice,omitempty" doc:"citation of the notice" eg:"\"00 FR 00000 (fictional)\""`
@@ -32,7 +32,7 @@ type Target struct {
 	Name               string    `json:"name" rule:"required" doc:"its name" eg:"Kestrel Hosting FZ-LLC (fictional)"`
 	Alias              []Alias   `json:"alias,omitempty" doc:"other names"`
 	Country            string    `json:"country,omitempty" rule:"fmt=country" doc:"ISO 3166-1 alpha-2; XA to XZ for fictional ones; required of a jurisdiction" eg:"XB"`
-	Role               string    `json:"role,omitempty" rule:"enum=foreign-provider|reseller|customer" doc:"of a person: required unless imported" eg:"reseller"`
+	Role               string    `json:"role,omitempty" rule:"usual enum=foreign-provider|reseller|customer" doc:"of a person: required unless imported" eg:"reseller"`
 	LEI                string    `json:"lei,omitempty" rule:"fmt=lei" doc:"ISO 17442 legal entity identifier" eg:"9999DOCKETDEMO000118"`
 	RegistrationNumber string    `json:"registrationNumber,omitempty" rule:"max=200" doc:"in its company register, as written there" eg:"\"0048213\""`
 	ASN                []int64   `json:"asn,omitempty" rule:"lo=0 hi=4294967295" doc:"autonomous system numbers" eg:"[64511]"`

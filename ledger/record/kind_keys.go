@@ -12,7 +12,7 @@ var keysSpec = newSpec[Keys](spec{
 
 // Keys changes the keys of a party.
 type Keys struct {
-	Add    []PartyKey      `json:"add,omitempty" rule:"items=8" doc:"new keys; each signs this record"`
+	Add    []PartyKey      `json:"add,omitempty" rule:"usual items=8" doc:"new keys; each signs this record"`
 	Revoke []KeyRevocation `json:"revoke,omitempty" rule:"items=16" doc:"keys that sign no more from the next record on"`
 }
 

@@ -16,7 +16,8 @@ import (
 //	rule  words: required; fmt=FORMAT, enum=A|B, max=CHARACTERS of a string, or of
 //	      each string of a list; lo=, hi= of an integer; items= at most, of a list
 //	      or map; empty: the list may be; names=FORMAT of a map's names;
-//	      lists: an amendment's fragment that may touch lists only
+//	      lists: an amendment's fragment that may touch lists only; usual: not
+//	      required, but open in templates
 //	doc   one line for people: template, JSON Schema
 //	eg    an example of the value
 type shape struct {
@@ -60,6 +61,7 @@ type field struct {
 	index    int  // of the Go field
 	common   bool // it belongs to [Common], not to the kind's own struct
 	required bool
+	usual    bool // templates show it as if it were required
 	doc, eg  string
 }
 
@@ -91,6 +93,7 @@ func objectShape(t reflect.Type) *shape {
 		}
 		own := &field{shape: shapeOf(f.Type, f.Tag.Get("rule")), name: name, index: i, doc: f.Tag.Get("doc"), eg: f.Tag.Get("eg")}
 		own.required = hasWord(f.Tag.Get("rule"), "required")
+		own.usual = hasWord(f.Tag.Get("rule"), "usual")
 		own.needsItem = own.required && own.is == isList && !own.empty
 		sh.fields = append(sh.fields, own)
 	}
@@ -151,7 +154,7 @@ func (sh *shape) rules(rule string) {
 	for word := range strings.FieldsSeq(rule) {
 		name, value, _ := strings.Cut(word, "=")
 		switch name {
-		case "required":
+		case "required", "usual":
 		case "empty":
 			sh.empty = true
 		case "lists":

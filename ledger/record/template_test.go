@@ -1,0 +1,91 @@
+package record
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var (
+	openLine = regexp.MustCompile(`^([ -]*[a-zA-Z0-9]+:)\s+# (required: |required, e\.g\. |e\.g\. |)(.*)$`)
+	fileLine = regexp.MustCompile(`^(document: \{file:) `)
+	offLine  = regexp.MustCompile(`(?m)^# ( *(?:- )?[a-zA-Z0-9]+:)`)
+)
+
+// fillTemplate writes into each open place what its comment offers.
+func fillTemplate(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		if fileLine.MatchString(line) {
+			lines[i] = strings.Replace(line, "{file:", "{file: f.pdf", 1)
+			continue
+		}
+		m := openLine.FindStringSubmatch(line)
+		switch {
+		case m == nil:
+		case m[2] == "required: " || m[2] == "" && strings.Contains(m[3], " | "):
+			words, _, _ := strings.Cut(m[3], ";")
+			words, isList := strings.CutPrefix(words, "a list of ")
+			options := strings.Split(words, " | ")
+			if isList {
+				lines[i] = m[1] + " [" + options[1] + "]"
+			} else {
+				lines[i] = m[1] + " " + options[0]
+			}
+		case m[2] != "":
+			example, _, _ := strings.Cut(m[3], ";")
+			lines[i] = m[1] + " " + example
+		}
+		if strings.HasPrefix(line, "policy: |") {
+			lines[i] = line + "\n  log docket.example/2026+5f1c0a92+Ad\n  quorum none"
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestTemplateFilledParses(t *testing.T) {
+	for _, kind := range Kinds() {
+		text, err := Template(string(kind))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var empty *ShortError
+		if _, err := ParseShort([]byte(text), fictional); !errors.As(err, &empty) {
+			t.Errorf("%s: a template nobody filled in: %v", kind, err)
+		}
+		filled := fillTemplate(text)
+		filled = strings.Replace(filled, "  root: 2", "  root: 1", 1) // the template shows one root key
+		if _, err := ParseShort([]byte(filled), fictional); err != nil {
+			t.Errorf("%s: %v\n%s", kind, err, filled)
+		}
+	}
+}
+
+// TestTemplateHasEveryField: with every # taken away, nothing is unknown and
+// nothing is misplaced; only what was left empty, or excludes one another, is wrong.
+func TestTemplateHasEveryField(t *testing.T) {
+	for _, kind := range Kinds() {
+		text, err := Template(string(kind))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range specOf(kind).shape.fieldNames()[7:] {
+			if !strings.Contains(text, name+":") {
+				t.Errorf("%s: no field %s", kind, name)
+			}
+		}
+		all := fillTemplate(offLine.ReplaceAllString(text, "$1"))
+		_, err = ParseShort([]byte(all), fictional)
+		var faults *ShortError
+		if err != nil && !errors.As(err, &faults) {
+			t.Errorf("%s: %v\n%s", kind, err, all)
+			continue
+		}
+		for i := 0; faults != nil && i < len(faults.Faults); i++ {
+			if f := faults.Faults[i]; !strings.Contains(f.Detail, "has no value") {
+				t.Errorf("%s: %v\n%s", kind, f, all)
+			}
+		}
+	}
+}
