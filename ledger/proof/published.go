@@ -131,15 +131,23 @@ func VerifyLog(note []byte, origin string, keys ...Key) (*Signed, error) {
 // VerifyLog checks that one of the policy's logs signed the note, and says nothing
 // about witnesses. Errors as of the function [VerifyLog].
 func (p *Policy) VerifyLog(note []byte) (*Signed, error) {
-	cp, _, err := ParseCheckpoint(note)
+	cp, sigs, err := ParseCheckpoint(note)
 	if err != nil {
 		return nil, err
 	}
+	s, err := p.verifyLog(cp, sigs, note)
+	if err != nil {
+		return nil, err
+	}
+	return &Signed{s}, nil
+}
+
+func (p *Policy) verifyLog(cp Checkpoint, sigs []Signature, note []byte) (signed, error) {
 	keys := p.LogKeys(cp.Origin)
 	if len(keys) == 0 {
-		return nil, &OriginError{Origin: cp.Origin, Want: p.Origins()}
+		return signed{}, &OriginError{Origin: cp.Origin, Want: p.Origins()}
 	}
-	return VerifyLog(note, cp.Origin, keys...)
+	return verifyLog(cp, sigs, note, keys)
 }
 
 func verifyLog(cp Checkpoint, sigs []Signature, note []byte, keys []Key) (signed, error) {
@@ -172,19 +180,22 @@ func verifyLog(cp Checkpoint, sigs []Signature, note []byte, keys []Key) (signed
 // own signature never counts to the quorum: a key has one role in a policy.
 // Errors: those of [VerifyLog], [QuorumError].
 func (p *Policy) Verify(note []byte, now time.Time) (*Published, error) {
-	log, err := p.VerifyLog(note)
+	cp, sigs, err := ParseCheckpoint(note)
 	if err != nil {
 		return nil, err
 	}
-	if err := log.cp.check(); err != nil {
-		return nil, fmt.Errorf("checkpoint of %s: %w", log.cp.Origin, err)
-	}
-	pub := &Published{signed: log.signed, policy: p}
-	cosigs, ignored, err := p.cosignatures(pub, now)
+	log, err := p.verifyLog(cp, sigs, note)
 	if err != nil {
 		return nil, err
 	}
-	pub.cosignatures = cosigs
+	if err := cp.check(); err != nil {
+		return nil, fmt.Errorf("checkpoint of %s: %w", cp.Origin, err)
+	}
+	cosigs, ignored, err := p.cosignatures(cp, sigs, now)
+	if err != nil {
+		return nil, err
+	}
+	pub := &Published{signed: log, policy: p, cosignatures: cosigs}
 	if p.quorum == nil {
 		return pub, nil
 	}
@@ -201,12 +212,8 @@ func (p *Policy) Verify(note []byte, now time.Time) (*Published, error) {
 
 // cosignatures verifies those of the policy's witnesses and returns the ones that
 // count, by time, and why others do not.
-func (p *Policy) cosignatures(pub *Published, now time.Time) (counted []Cosignature, ignored []string, err error) {
-	_, sigs, err := ParseCheckpoint(pub.note)
-	if err != nil {
-		return nil, nil, err
-	}
-	body := pub.cp.Body()
+func (p *Policy) cosignatures(cp Checkpoint, sigs []Signature, now time.Time) (counted []Cosignature, ignored []string, err error) {
+	body := cp.Body()
 	latest := now.Add(MaxSkew).Unix()
 	for _, w := range p.witnesses {
 		var first time.Time

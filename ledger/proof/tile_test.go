@@ -23,6 +23,9 @@ func TestTilePaths(t *testing.T) {
 			t.Errorf("got %s, want %s", got, path)
 		}
 		bundle := BundleID{want.Index, want.Width}
+		if bundle.Tile() != (TileID{0, want.Index, want.Width}) || bundle.Full().Width != 256 || bundle.In(math.MaxUint64) != bundle.Tile().In(math.MaxUint64) {
+			t.Errorf("bundle %v", bundle)
+		}
 		if got, err := ParseBundlePath(bundle.Path()); err != nil || got != bundle {
 			t.Errorf("%s: got %v, %v", bundle.Path(), got, err)
 		}
