@@ -32,10 +32,10 @@ type Draft struct {
 
 	threads map[string]*ThreadRow
 	owners  map[string]*OwnerRow
-	records map[record.ID]RecordRow
+	records map[record.ID]int // where in judged
+	judged  []effect
 	batch   *pebble.Batch
 	scratch []byte
-	judged  []effect
 }
 
 // Begin opens a draft on the register as it is: its records are admitted at that
@@ -65,7 +65,7 @@ func (r *Register) begin(admitted time.Time, below *Draft) *Draft {
 		r: r, admitted: admitted.UTC().Truncate(time.Millisecond),
 		start: below.next, next: below.next, ledger: below.ledger, last: below.last, charter: below.charter,
 		threads: make(map[string]*ThreadRow), owners: make(map[string]*OwnerRow),
-		records: make(map[record.ID]RecordRow), batch: r.db.NewBatch(),
+		records: make(map[record.ID]int), batch: r.db.NewBatch(),
 	}
 }
 
@@ -150,8 +150,10 @@ func (d *Draft) admit(j *judging) error {
 	if err != nil {
 		return err
 	}
-	d.set(appendPlain(d.key(), tableRecord, binary.BigEndian.AppendUint64(nil, rec.Index)), rec.encode())
-	d.set(appendPlain(d.key(), tableID, rec.ID[:]), binary.BigEndian.AppendUint64(nil, rec.Index))
+	var index [8]byte
+	binary.BigEndian.PutUint64(index[:], rec.Index)
+	d.set(appendPlain(d.key(), tableRecord, index[:]), rec.encode())
+	d.set(appendPlain(d.key(), tableID, rec.ID[:]), index[:])
 	d.set(appendVersion(d.key(), tableThread, row.Thread, row.Index), value)
 	d.set(appendListed(d.key(), tableKind, string(rec.Kind), rec.Index), nil)
 	d.set(appendListed(d.key(), tableIssuer, rec.Issuer, rec.Index), nil)
@@ -162,9 +164,9 @@ func (d *Draft) admit(j *judging) error {
 	for _, u := range identifierChanges(j.head, row) {
 		d.set(appendVersion(d.key(), tableIdentifier, u.text, rec.Index), []byte{byte(u.use)})
 	}
-	d.judged = append(d.judged, effect{record: rec, before: j.head, after: row})
 	d.threads[row.Thread] = row
-	d.records[rec.ID] = rec
+	d.records[rec.ID] = len(d.judged)
+	d.judged = append(d.judged, effect{record: rec, before: j.head, after: row})
 	if _, ok := row.State.(*CharterRow); ok {
 		d.charter = row
 		if rec.Index == 0 {
@@ -217,12 +219,12 @@ func (d *Draft) owner(keyid string) (*OwnerRow, error) {
 
 // record finds the row of a record that stands below the draft's next index.
 func (d *Draft) record(id record.ID) (row RecordRow, ok bool, err error) {
-	if row, ok = d.records[id]; ok {
-		return row, true, nil
+	if i, ok := d.records[id]; ok {
+		return d.judged[i].record, true, nil
 	}
 	for _, b := range slices.Backward(d.below) {
-		if row, ok = b.records[id]; ok {
-			return row, true, nil
+		if i, ok := b.records[id]; ok {
+			return b.judged[i].record, true, nil
 		}
 	}
 	index, ok, err := d.r.Lookup(id)
@@ -254,8 +256,8 @@ func (r *Register) Advance(d *Draft, root [32]byte) error {
 	if err := r.db.Apply(d.batch, pebble.NoSync); err != nil {
 		return fmt.Errorf("advancing register to %d: %w", d.next, err)
 	}
-	if err := r.refreshReader(); err != nil {
-		return err
+	if err := errors.Join(d.batch.Close(), r.refreshReader()); err != nil {
+		return fmt.Errorf("advancing register to %d: %w", d.next, err)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -43,7 +43,7 @@ type Options struct {
 
 	CacheBytes    int64         // Pebble's block cache; 0 = 256 MiB
 	MemTableBytes uint64        // one memtable of at most two; 0 = 64 MiB
-	Threads       int           // threads kept in memory; 0 = 32,768
+	Threads       int           // threads kept in memory, parties apart; 0 = 16,384 to twice as many
 	Logger        pebble.Logger // nil = Pebble's own; its Fatalf must not return
 }
 
@@ -75,8 +75,8 @@ type Register struct {
 	seekKey []byte
 }
 
-// Open opens the register in dir, or begins an empty one. One of another format
-// or of other rules is deleted first: replaying brings it back.
+// Open opens the register in dir, or begins an empty one. One that is damaged, of
+// another format or of other rules is deleted first: replaying brings it back.
 func Open(fs vfs.FS, dir string, o Options) (*Register, error) {
 	r := &Register{fs: fs, dir: dir, o: o}
 	if r.o.CacheBytes == 0 {
@@ -86,9 +86,16 @@ func Open(fs vfs.FS, dir string, o Options) (*Register, error) {
 		r.o.MemTableBytes = 64 << 20
 	}
 	if r.o.Threads == 0 {
-		r.o.Threads = 32 << 10
+		r.o.Threads = 16 << 10
 	}
-	if err := r.open(); err != nil {
+	err := r.open()
+	if errors.Is(err, pebble.ErrCorruption) { // as good as deleted
+		if err := fs.RemoveAll(dir); err != nil {
+			return nil, fmt.Errorf("deleting damaged register in %s: %w", dir, err)
+		}
+		err = r.open()
+	}
+	if err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -111,7 +118,7 @@ func (r *Register) open() error {
 		return fmt.Errorf("opening register in %s: %w", r.dir, err)
 	}
 	r.db = db
-	r.parties, r.threads = newCache(r.o.Threads), newCache(r.o.Threads)
+	r.parties, r.threads = newCache(max(64, r.o.Threads/8)), newCache(r.o.Threads)
 	if err := r.load(); err != nil {
 		return errors.Join(err, db.Close())
 	}
