@@ -1,0 +1,243 @@
+package ledger_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/pebblestore"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/registertest"
+)
+
+// office is a public ledger with the people who write to it.
+type office struct {
+	*registertest.World
+	l      *ledger.Public
+	fs     vfs.FS
+	signer *proof.Signer
+	store  *pebblestore.Store
+	reg    *register.Register
+	now    func() // commits and publishes
+}
+
+func newOffice(t testing.TB, fs vfs.FS, dir string) *office {
+	signer, policy := logKey(t)
+	o := &office{World: registertest.New(time.Now(), origin, policy.Text()), fs: fs, signer: signer}
+	o.open(t, dir, ledger.Config{})
+	return o
+}
+
+func (o *office) open(t testing.TB, dir string, c ledger.Config) {
+	t.Helper()
+	options := registertest.Small()
+	so := small
+	if o.fs == vfs.Default {
+		options.CacheBytes, options.MemTableBytes, options.Threads = 0, 0, 0
+		so = pebblestore.Options{}
+	}
+	options.CheckPolicy, options.PolicyKeys = proof.CheckCharterPolicy, proof.PolicyKeys
+	var err error
+	if o.store, err = pebblestore.Open(o.fs, dir+"log", so); err != nil {
+		t.Fatal(err)
+	}
+	if o.reg, err = register.Open(o.fs, dir+"register", options); err != nil {
+		t.Fatal(err)
+	}
+	c.Origin, c.Signers = origin, []*proof.Signer{o.signer}
+	if o.l, err = ledger.Open(t.Context(), o.store, ledger.Records(o.reg), c); err != nil {
+		t.Fatal(err)
+	}
+	o.now = func() {
+		if err := errors.Join(o.l.Commit(t.Context()), o.l.Publish(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (o *office) close(t testing.TB) {
+	t.Helper()
+	if err := errors.Join(o.reg.Close(), o.store.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// send opens, appends and steps; it notes what was admitted.
+func (o *office) send(t testing.TB, env record.Envelope) (ledger.Admission, error) {
+	t.Helper()
+	v, err := record.Open(env, o.reg.Candidates)
+	if err != nil {
+		return ledger.Admission{}, err
+	}
+	ticket, err := o.l.Append(t.Context(), v)
+	if err != nil {
+		return ledger.Admission{}, err
+	}
+	o.now()
+	a, err := ticket.Committed(t.Context())
+	if err == nil {
+		o.Note(env)
+	}
+	return a, err
+}
+
+func (o *office) mustSend(t testing.TB, env record.Envelope) ledger.Admission {
+	t.Helper()
+	a, err := o.send(t, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// A small public ledger: the register judges, the same record is the same entry,
+// one signature too few is refused and then enough, a register that is lost comes
+// back, and every receipt verifies with the charter's policy.
+func TestPublicLedger(t *testing.T) {
+	o := newOffice(t, vfs.NewCrashableMem(), "")
+	o.mustSend(t, o.Charter())
+	o.mustSend(t, o.Authority())
+	o.mustSend(t, o.Provider("acme-cloud"))
+
+	order := o.Statement("designation/2026-014", record.Authority, o.Order("Kestrel Hosting"))
+	half := o.Sign(order, "authority/officer-1")
+	if _, err := o.send(t, half); !strings.Contains(fmt.Sprint(err), "2 officers needed, 1 signed") {
+		t.Errorf("one officer's signature: %v", err)
+	}
+	whole := o.Sign(order, "authority/officer-1", "authority/officer-2")
+	if a := o.mustSend(t, whole); a != (ledger.Admission{Index: 3}) {
+		t.Errorf("two officers' signatures: %+v", a)
+	}
+	answer := o.Respond("2026-014", "acme-cloud", &record.Response{Status: "acknowledged", Conditions: []string{"c1"}})
+	v, err := record.Open(answer, o.reg.Candidates)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = o.l.Try(func(d ledger.Draft[record.Verified]) error {
+		if _, err := d.Judge(v); err != nil {
+			return err
+		}
+		effects, err := d.(ledger.RecordDraft).Effects()
+		if len(effects) == 0 {
+			t.Error("a dry run without effects")
+		}
+		return err
+	})
+	if err != nil {
+		t.Errorf("dry run: %v", err)
+	}
+	if a := o.mustSend(t, answer); a != (ledger.Admission{Index: 4}) {
+		t.Errorf("after the dry run: %+v", a)
+	}
+	if a := o.mustSend(t, answer); a != (ledger.Admission{Index: 4, Known: true}) {
+		t.Errorf("sent again: %+v", a)
+	}
+
+	var before, after strings.Builder
+	if err := o.reg.Dump(&before); err != nil {
+		t.Fatal(err)
+	}
+	o.close(t)
+	if err := o.fs.RemoveAll("register"); err != nil {
+		t.Fatal(err)
+	}
+	o.open(t, "", ledger.Config{})
+	defer func() { o.close(t) }()
+	if err := o.reg.Dump(&after); err != nil {
+		t.Fatal(err)
+	}
+	if before.String() != after.String() {
+		t.Error("the replayed register differs from the one in use")
+	}
+	if a := o.mustSend(t, answer); a != (ledger.Admission{Index: 4, Known: true}) {
+		t.Errorf("sent again after the replay: %+v", a)
+	}
+	policy := must(proof.ParsePolicy([]byte(o.Rules.Policy)))
+	receipts := must(o.l.Receipts(t.Context(), 0, 1, 2, 3, 4))
+	for i, r := range receipts {
+		r := must(proof.ParseReceipt(must(r.Format())))
+		v, err := r.Verify(policy, time.Now())
+		if err != nil {
+			t.Fatalf("receipt %d: %v", i, err)
+		}
+		e, err := record.ParseEntry(v.Entry())
+		if err != nil || e.Admitted.After(time.Now()) {
+			t.Errorf("entry %d: %+v, %v", i, e, err)
+		}
+	}
+}
+
+// BenchmarkRecords appends real responses, verified beforehand, under the full
+// fold; choose how many with -benchtime 30000x.
+func BenchmarkRecords(b *testing.B) {
+	const providers = 64
+	o := newOffice(b, vfs.Default, b.TempDir()+"/")
+	defer o.close(b)
+	o.mustSend(b, o.Charter())
+	o.mustSend(b, o.Authority())
+	for i := range providers {
+		o.mustSend(b, o.Provider(fmt.Sprintf("provider-%02d", i)))
+	}
+	for i := range b.N/providers + 1 {
+		name := fmt.Sprintf("2026-%05d", i)
+		env := o.Designate(name, o.Order("Kestrel "+name))
+		if _, err := o.l.Append(b.Context(), must(record.Open(env, o.reg.Candidates))); err != nil {
+			b.Fatal(err)
+		}
+		o.Note(env)
+	}
+	o.now()
+	verified := make([]record.Verified, b.N)
+	for i := range verified {
+		env := o.Respond(fmt.Sprintf("2026-%05d", i/providers), fmt.Sprintf("provider-%02d", i%providers),
+			&record.Response{Status: "acknowledged", Conditions: []string{"c1"}})
+		verified[i] = must(record.Open(env, o.reg.Candidates))
+	}
+	start := o.l.Head().Size
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- o.l.Run(ctx) }()
+	b.ResetTimer()
+	b.ReportAllocs()
+	before := cpu()
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range 4096 {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(b.N); i = next.Add(1) - 1 {
+				ticket, err := o.l.Append(b.Context(), verified[i])
+				if err == nil {
+					_, err = ticket.Committed(b.Context())
+				}
+				if err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	b.StopTimer()
+	b.ReportMetric(float64((cpu()-before).Nanoseconds())/float64(b.N), "cpu-ns/entry")
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
+	cancel()
+	if err := <-ended; err != nil {
+		b.Fatal(err)
+	}
+	entries, err := o.l.Entries(b.Context(), start, start+1)
+	if err != nil || o.l.Head().Size != start+uint64(b.N) {
+		b.Fatal(o.l.Head().Size, err)
+	}
+	b.ReportMetric(float64(len(entries[0])), "bytes/entry")
+}
