@@ -60,6 +60,24 @@ func TestSignedNoteExample(t *testing.T) {
 	}
 }
 
+// The example response of tlog-witness "add-checkpoint", whose names are those of
+// two keys of one witness and a second witness.
+func TestExampleCosignatures(t *testing.T) {
+	const lines = `— witness.example/w1 CMp+6LWBU0anHGH5aNDTJkH/gj79sG+T6+iP2ThYN5krrDJbR1HDnucjL39QsZTSvVjyQLrdk3DXDqI5G2HgLatVs0pWh6Up69HVOw==
+— witness.example/w1 I7rEps0pvK2UqkS2gSpVUDhrhVtQV9lgF6pRrWAvjJHjyWpW7VcE3SiOlVlbQNt64vWhO+DlkL0+UfzuOBMh9ChdMkP1vi/lCAsmlw==
+— witness.example/w2 AWui8Sk55XjYLOijihBjhqEH6nS1ndDymE0a+6idX7pLcnoB+dhnz0854aLZgrrKbYKA7nC3HNJhm/kWl7oJlqU3rXXvpysAdyP3wQ==
+`
+	sigs, err := ParseSignatures([]byte(lines))
+	if err != nil || len(sigs) != 3 || sigs[0].ID != 0x08ca7ee8 || len(sigs[2].Sig) != 72 {
+		t.Errorf("got %+v, %v", sigs, err)
+	}
+	for _, bad := range []string{"", "\n", lines + "\n", strings.TrimSuffix(lines, "\n"), strings.Repeat(lines, 40), strings.Repeat("x", MaxNote+1)} {
+		if _, err := ParseSignatures([]byte(bad)); err == nil {
+			t.Errorf("%.20q… is read", bad)
+		}
+	}
+}
+
 func TestBadCheckpoints(t *testing.T) {
 	lines := strings.SplitAfter(exampleNote, "\n")
 	sig := lines[4]

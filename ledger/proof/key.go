@@ -121,9 +121,14 @@ func newKey(name string, alg Algorithm, pub []byte) (Key, error) {
 	return k, nil
 }
 
-func (k Key) Name() string         { return k.name }
+// Name is the key name: the origin of a log, the name of a witness's operator.
+func (k Key) Name() string { return k.name }
+
+// Algorithm is the signature type of the key.
 func (k Key) Algorithm() Algorithm { return k.alg }
-func (k Key) IsZero() bool         { return k.alg == 0 }
+
+// IsZero reports no key.
+func (k Key) IsZero() bool { return k.alg == 0 }
 
 // ID is the key ID: SHA-256(name ‖ "\n" ‖ type ‖ public key), first four bytes.
 func (k Key) ID() uint32 {
@@ -155,7 +160,9 @@ func (k Key) Public() crypto.PublicKey {
 func (k Key) SameKey(other Key) bool { return k.material == other.material }
 
 // made reports whether the signature line claims to be this key's.
-func (k Key) made(s Signature) bool { return s.Name == k.name && s.ID == k.verifier.KeyHash() }
+func (k Key) made(s Signature) bool {
+	return !k.IsZero() && s.Name == k.name && s.ID == k.verifier.KeyHash()
+}
 
 // verify checks a signature line that the key made. body is the checkpoint's text.
 func (k Key) verify(body []byte, s Signature) error {

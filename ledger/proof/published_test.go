@@ -211,8 +211,10 @@ func TestVerifyLogByOrigin(t *testing.T) {
 		t.Error(err)
 	}
 	var unsigned *LogSignatureError
-	if _, err := VerifyLog(note, cp.Origin); !errors.As(err, &unsigned) {
-		t.Error(err)
+	for _, keys := range [][]Key{nil, {{}}, {c.logPQ.Key()}} {
+		if _, err := VerifyLog(note, cp.Origin, keys...); !errors.As(err, &unsigned) {
+			t.Error(err)
+		}
 	}
 }
 

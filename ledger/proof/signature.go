@@ -85,10 +85,16 @@ func FormatNote(cp Checkpoint, sigs ...Signature) ([]byte, error) {
 	if err := checkOrigin(cp.Origin); err != nil {
 		return nil, fmt.Errorf("writing a checkpoint: %w", err)
 	}
+	rank := func(s Signature) int {
+		if s.Name == cp.Origin {
+			return 0
+		}
+		return 1
+	}
 	sigs = slices.Clone(sigs)
 	slices.SortStableFunc(sigs, func(a, b Signature) int {
 		return cmp.Or(
-			-compareBool(a.Name == cp.Origin, b.Name == cp.Origin),
+			cmp.Compare(rank(a), rank(b)),
 			cmp.Compare(a.Name, b.Name),
 			cmp.Compare(len(a.Sig), len(b.Sig)),
 			cmp.Compare(a.ID, b.ID),
@@ -122,16 +128,6 @@ func AddSignatures(note []byte, sigs ...Signature) ([]byte, error) {
 		merged = append(merged, s)
 	}
 	return FormatNote(cp, merged...)
-}
-
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return 1
-	}
-	return -1
 }
 
 // checkName holds the rule for key names: signed-note "Format", and the one byte
