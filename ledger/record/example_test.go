@@ -1,50 +1,51 @@
 package record_test
 
 import (
-	"context"
 	"fmt"
-	"log"
-	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// A provider signs what it did; a ledger that knows the provider's key opens the
-// envelope and makes an entry of it.
-func ExampleOpen() {
-	private, public, err := record.GenerateKey(record.AlgEd25519, nil)
-	if err != nil {
-		log.Fatal(err)
-	}
-	signer, err := record.LoadSigner(private, nil)
-	if err != nil {
-		log.Fatal(err)
-	}
-	signed, err := record.Sign(context.Background(), responseOf(800), signer)
-	if err != nil {
-		log.Fatal(err)
-	}
-	file := signed.Marshal()
-
-	key, err := record.ParseKey(public)
-	if err != nil {
-		log.Fatal(err)
-	}
-	envelope, err := record.ParseEnvelope(file)
-	if err != nil {
-		log.Fatal(err)
-	}
-	verified, err := record.Open(envelope, func(*record.Statement) []*record.Key { return []*record.Key{key} })
-	if err != nil {
-		log.Fatal(err)
-	}
-	entry, err := verified.Entry(time.Date(2026, 11, 23, 18, 19, 4, 123e6, time.UTC), func(*record.Key) bool { return true })
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(verified.Statement().Thread, "signed by", len(verified.Signatures()))
-	fmt.Printf("%s…\n", entry.Marshal()[:36])
+// A record as people write it, with three slips.
+func ExampleParseShort() {
+	_, err := record.ParseShort([]byte(`
+kind: response
+thread: response/2026-014/acme-cloud
+issuer: acme-cloud
+status: winding-dwn
+windDownBy: 2027-02-29
+conditons: [c1]
+`), record.ShortEnv{})
+	fmt.Println(err)
 	// Output:
-	// response/2026-014/acme-cloud signed by 1
-	// {"admitted":"2026-11-23T18:19:04.123…
+	// line 5: status is "winding-dwn"; did you mean "winding-down"?; want one of acknowledged, no-relationship, licensed, conditions-met, winding-down, wound-down, answered
+	// line 6: windDownBy "2027-02-29" is no day of the calendar
+	// line 7: conditons is no field of kind response; did you mean "conditions"?
+}
+
+// An amendment, and what it changes.
+func ExampleAmend() {
+	order := &record.Designation{
+		Measure: "person", Action: "prohibit", Program: []string{"CLOUD-1"},
+		Target: record.Target{Schema: "Company", Name: "Kestrel Hosting FZ-LLC (fictional)", RegistrationNumber: "0048213"},
+		Source: &record.Source{List: "ofac-sdn", ID: "36"},
+	}
+	corrected := *order
+	corrected.Target.RegistrationNumber = "0048231"
+	corrected.Target.Domain = []string{"kestrel-cloud.example"}
+
+	amendment, err := record.Diff(order, &corrected)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, changes, err := record.Amend(order, amendment)
+	fmt.Println(amendment.Type, err)
+	for _, c := range changes {
+		fmt.Println(c)
+	}
+	// Output:
+	// target-detail <nil>
+	// target.registrationNumber: 0048213 → 0048231
+	// target.domain: + kestrel-cloud.example
 }

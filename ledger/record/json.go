@@ -38,7 +38,7 @@ func (o Object) Lookup(name string) any {
 // encoding/json reads as the same value.
 func ParseJSON(raw []byte) (any, error) {
 	// One copy, of which every plain string is a slice.
-	s := scanner{text: string(raw)}
+	s := scanner{text: string(raw), mems: make([]Member, 0, 32), items: make([]any, 0, 8)}
 	s.space()
 	v, err := s.value()
 	if err != nil {
@@ -271,12 +271,25 @@ func (s *scanner) integer() (int64, error) {
 	return n, nil
 }
 
+// ordinary are the bytes that stand for themselves in a string and are ASCII.
+var ordinary = func() (t [256]bool) {
+	for c := ' '; c < utf8.RuneSelf; c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
+
 // string scans a string; the usual one, without an escape, is a slice of the text.
 func (s *scanner) string() (string, error) {
 	s.at++
 	start, ascii := s.at, true
 	for s.at < len(s.text) {
-		switch c := s.text[s.at]; {
+		c := s.text[s.at]
+		if ordinary[c] {
+			s.at++
+			continue
+		}
+		switch {
 		case c == '"':
 			v := s.text[start:s.at]
 			if !ascii && !utf8.ValidString(v) {

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 )
@@ -31,4 +32,30 @@ func BenchmarkParseJSON(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// FuzzParseStatement: whatever is accepted can be written, and reads back as
+// itself.
+func FuzzParseStatement(f *testing.F) {
+	for _, examples := range payloads(f) {
+		for _, payload := range examples {
+			f.Add(payload)
+		}
+	}
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		s, err := ParseStatement(payload)
+		if err != nil {
+			var r *Refusal
+			if !errors.As(err, &r) || r.Class == Invalid && len(r.Faults) == 0 {
+				t.Fatalf("got %T %v, want a refusal with its faults", err, err)
+			}
+			return
+		}
+		roundTrip(t, s)
+		s.Strings(func(pointer, value string) {
+			if pointer == "" || value == "" {
+				t.Errorf("an empty string at %q", pointer)
+			}
+		})
+	})
 }
