@@ -144,3 +144,17 @@ func BenchmarkSignCheckpoint(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkFormatReceipt(b *testing.B) {
+	r, err := ParseReceipt(golden(b, "one.tlog-proof"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	r.Entry = make([]byte, 1200)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := r.Format(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -3,7 +3,6 @@ package proof
 import (
 	"errors"
 	"fmt"
-	"strings"
 )
 
 // MaxChain is the most receipts of one chain file.
@@ -36,13 +35,13 @@ func FormatChain(chain []Receipt) ([]byte, error) {
 	if len(chain) == 0 || len(chain) > MaxChain {
 		return nil, fmt.Errorf("chain of %d receipts, want 1 to %d", len(chain), MaxChain)
 	}
-	var b strings.Builder
+	var b []byte
 	for i, r := range chain {
 		one, err := r.Format()
 		if err != nil {
 			return nil, fmt.Errorf("chain: receipt %d: %w", i+1, err)
 		}
-		b.Write(one)
+		b = append(b, one...)
 	}
-	return []byte(b.String()), nil
+	return b, nil
 }

@@ -44,19 +44,27 @@ func ParseReceipt(data []byte) (Receipt, error) {
 
 // Format writes the receipt. It refuses what [ParseReceipt] would not read.
 func (r Receipt) Format() ([]byte, error) {
-	var b strings.Builder
-	b.Grow(len(r.Entry)*4/3 + 45*len(r.Path) + len(r.Checkpoint) + 64)
-	fmt.Fprintf(&b, "%s\nextra %s\nindex %d\n", receiptHeader, base64.StdEncoding.EncodeToString(r.Entry), r.Index)
+	extra := len("extra ") + base64.StdEncoding.EncodedLen(len(r.Entry))
+	switch {
+	case len(r.Entry) == 0:
+		return nil, errors.New("writing a receipt: no entry")
+	case extra > maxLine:
+		return nil, fmt.Errorf("writing a receipt: entry of %d bytes makes a line of %d, limit %d", len(r.Entry), extra, maxLine)
+	case len(r.Path) > MaxPath:
+		return nil, fmt.Errorf("writing a receipt: path of %d hashes, limit %d", len(r.Path), MaxPath)
+	}
+	if _, _, err := ParseCheckpoint(r.Checkpoint); err != nil {
+		return nil, fmt.Errorf("writing a receipt: %w", err)
+	}
+	const hashLine = 44 + 1
+	b := make([]byte, 0, extra+hashLine*len(r.Path)+len(r.Checkpoint)+64)
+	b = append(b, receiptHeader+"\nextra "...)
+	b = base64.StdEncoding.AppendEncode(b, r.Entry)
+	b = fmt.Appendf(b, "\nindex %d\n", r.Index)
 	for _, h := range r.Path {
-		b.WriteString(h.String())
-		b.WriteByte('\n')
+		b = append(base64.StdEncoding.AppendEncode(b, h[:]), '\n')
 	}
-	b.WriteByte('\n')
-	b.Write(r.Checkpoint)
-	if _, err := ParseReceipt([]byte(b.String())); err != nil {
-		return nil, fmt.Errorf("writing a %w", err)
-	}
-	return []byte(b.String()), nil
+	return append(append(b, '\n'), r.Checkpoint...), nil
 }
 
 // cutReceipt reads the receipt that the text begins with and returns what follows
