@@ -22,11 +22,12 @@ type answer struct {
 	*ResponseRow
 }
 
-// asking is the record that opened the duty to respond at the instant asked for,
-// and the due date that it has today.
+// asking is the record that had opened the duty to respond by the instant asked
+// for, with the due date and the newest amendment, perhaps of that date.
 type asking struct {
 	Step
-	due record.Date
+	due     record.Date
+	amended *Step
 }
 
 // respond is a provider's duty to respond to a designation, nil if it owes
@@ -38,8 +39,11 @@ func (c clock) respond(thread string, row *DesignationRow, asked asking, p *Part
 	if asked.ID != row.Opened.ID {
 		d.Records = append(d.Records, asked.ID)
 	}
+	if asked.amended != nil && asked.amended.ID != asked.ID {
+		d.Records = append(d.Records, asked.amended.ID)
+	}
 	if p.Enrolled.Index < row.Opened.Index {
-		if p.StatusOn(c.date(row.Opened.Admitted)) != statusActive {
+		if !c.activeAt(p, row.Opened) {
 			return nil
 		}
 	} else {

@@ -28,17 +28,23 @@ func ordered(events ...string) *DesignationRow {
 	return row
 }
 
-// provider reads "enrolled 20", "suspended 5", "active 8", "withdrawn 30". Without
+// provider reads "enrolled 20", "suspended 5", "active 8", "withdrawn 30", and with
+// "later" what was admitted after the designation, though effective before. Without
 // "enrolled" it was there before everything.
 func provider(story ...string) *PartyRow {
 	p := &PartyRow{ID: "acme-cloud", Roles: []record.Role{record.RoleProvider}, Enrolled: step(2, -30)}
 	for i, s := range story {
 		status, on, _ := strings.Cut(s, " ")
+		on, later := strings.CutSuffix(on, " later")
 		if status == "enrolled" {
 			p.Enrolled = step(50, number(on))
 			continue
 		}
-		p.Standing = append(p.Standing, StandingStep{Step: step(uint64(60+i), number(on)), Status: status, EffectiveOn: day(number(on))})
+		index := uint64(3 + i)
+		if later || number(on) >= 0 {
+			index += 60 // after the designation
+		}
+		p.Standing = append(p.Standing, StandingStep{Step: step(index, number(on)), Status: status, EffectiveOn: day(number(on))})
 	}
 	return p
 }
@@ -120,6 +126,7 @@ func TestDutyToRespond(t *testing.T) {
 			want: map[int]string{44: "overdue due 40", 45: "late due 40 met 45", 60: "late due 40 met 45"}},
 		{sentence: "suspended at the admission: no duty", party: []string{"suspended -5"}, want: map[int]string{1: "nothing"}},
 		{sentence: "suspended and active again before it", party: []string{"suspended -9", "active -5"}, want: map[int]string{1: "open due 40"}},
+		{sentence: "suspended later from a day before: the duty stays", party: []string{"suspended -5 later"}, want: map[int]string{1: "open due 40"}},
 		{sentence: "suspended later: the duty stays", party: []string{"suspended 5"}, want: map[int]string{10: "open due 40", 41: "overdue due 40"}},
 		{sentence: "enrolled later: max(responseDue, enrolment date + response)", party: []string{"enrolled 5"},
 			want: map[int]string{4: "nothing", 6: "open due 40"}},
@@ -155,6 +162,8 @@ func TestDutyToRespond(t *testing.T) {
 		{sentence: "lifted after it was due: history is not rewritten", events: []string{"revocation 50 lifted"}, want: map[int]string{49: "overdue due 40", 60: "overdue due 40"}},
 		{sentence: "responseDue absent: no duty", change: func(row *DesignationRow) { row.Openings, row.Current.ResponseDue = nil, nil },
 			want: map[int]string{1: "nothing"}},
+		{sentence: "a due date that came by correction", change: func(row *DesignationRow) { row.Openings, row.Current.ResponseDue = nil, dayOrNone(60) },
+			answers: []string{"30 no-relationship"}, want: map[int]string{29: "open due 60", 30: "met due 60 met 30"}},
 		{sentence: "a deadline amended later", change: func(row *DesignationRow) { row.Current.ResponseDue = dayOrNone(60) },
 			want: map[int]string{41: "open due 60", 61: "overdue due 60"}},
 	} {
@@ -310,7 +319,7 @@ func TestDutyToCertifyNamesTheGap(t *testing.T) {
 // What rests on a revocation in error says so first.
 func TestDutyPublishedInError(t *testing.T) {
 	row := ordered("revocation 60 error")
-	d := clockAt(70).respond("designation/2026-014", row, asking{row.Opened, day(40)}, provider(), nil)
+	d := clockAt(70).respond("designation/2026-014", row, asking{Step: row.Opened, due: day(40)}, provider(), nil)
 	if d == nil || !d.Error || !slices.Contains(d.Records, row.Events[0].ID) {
 		t.Errorf("got %+v, want one that is marked and rests on %s", d, row.Events[0].ID)
 	}

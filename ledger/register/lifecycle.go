@@ -1,7 +1,6 @@
 package register
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -133,24 +132,4 @@ func join(runs []pause) []pause {
 		joined = append(joined, r)
 	}
 	return joined
-}
-
-// clock answers for one instant: the date there, and the charter that judged each
-// index.
-type clock struct {
-	at       time.Time
-	zone     *time.Location
-	charters []*ThreadRow // oldest first
-}
-
-func (c clock) today() record.Date                  { return record.DateOf(c.at, c.zone) }
-func (c clock) date(admitted time.Time) record.Date { return record.DateOf(admitted, c.zone) }
-
-// passed reports whether a record was admitted by the instant asked for.
-func (c clock) passed(s Step) bool { return !s.Admitted.After(c.at) }
-
-// periods are those of the newest charter below an index; index 0 has its own.
-func (c clock) periods(index uint64) record.Periods {
-	i, _ := slices.BinarySearchFunc(c.charters, index, func(row *ThreadRow, index uint64) int { return cmp.Compare(row.Index, index) })
-	return c.charters[max(i-1, 0)].State.(*CharterRow).Periods
 }

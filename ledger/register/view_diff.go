@@ -72,9 +72,9 @@ func (ch *Change) tell(h, old *history, is, was clock) error {
 		}
 		return err
 	case *PartyRow:
-		ch.Name, ch.Before, ch.After = s.LegalName, string(StatusNone), s.StatusOn(is.today())
+		ch.Name, ch.Before, ch.After = s.LegalName, string(StatusNone), is.standing(s)
 		if last != nil {
-			ch.Before = last.State.(*PartyRow).StatusOn(was.today())
+			ch.Before = was.standing(last.State.(*PartyRow))
 		}
 	}
 	return nil

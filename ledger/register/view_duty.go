@@ -103,8 +103,8 @@ func (v *View) designationDuties(h *history, f DutyFilter, c clock, providers []
 // too.
 func (h *history) asked(row *DesignationRow, c clock) (*asking, error) {
 	opened := row.Openings
-	if len(opened) == 0 {
-		opened = []Opening{{Step: row.Opened}} // a due date came by correction
+	if len(opened) == 0 || opened[0].Index != row.Opened.Index {
+		opened = append([]Opening{{Step: row.Opened}}, opened...) // a due date may come by correction
 	}
 	last := -1
 	for i := range opened {
@@ -125,7 +125,7 @@ func (h *history) asked(row *DesignationRow, c clock) (*asking, error) {
 	if row.Current.ResponseDue == nil {
 		return nil, nil
 	}
-	return &asking{Step: opened[last].Step, due: *row.Current.ResponseDue}, nil
+	return &asking{Step: opened[last].Step, due: *row.Current.ResponseDue, amended: row.Amended}, nil
 }
 
 // answers are the responses to one life of a designation admitted by an instant,

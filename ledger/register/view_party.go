@@ -13,7 +13,7 @@ type Party struct {
 	LegalName  string        `json:"legalName"`
 	Country    string        `json:"country"`
 	Roles      []record.Role `json:"roles"`
-	Standing   string        `json:"standing"` // active, suspended, withdrawn: at T, with all that is known now
+	Standing   string        `json:"standing"` // active, suspended, withdrawn: at T, all corrections known
 	Knowable   string        `json:"knowable"` // the same by what was admitted by T; "none" before the enrolment
 	LEI        string        `json:"lei,omitempty"`
 	Website    string        `json:"website,omitempty"`
@@ -132,7 +132,7 @@ func (v *View) party(h *history, at time.Time, known uint64) (Party, error) {
 	c := v.clock(at)
 	p := Party{
 		ID: row.ID, LegalName: row.LegalName, Country: row.Country, Roles: row.Roles,
-		Standing: row.StatusOn(c.today()), Knowable: string(StatusNone),
+		Standing: c.standing(row), Knowable: string(StatusNone),
 		LEI: row.LEI, Website: row.Website, Contact: row.Contact, FormerName: row.FormerName, Sponsor: row.Sponsor,
 		Enrolled: c.date(row.Enrolled.Admitted), Record: newest.ID, Records: h.ids(0),
 	}
@@ -141,7 +141,7 @@ func (v *View) party(h *history, at time.Time, known uint64) (Party, error) {
 		return Party{}, err
 	}
 	if earlier != nil {
-		p.Knowable = earlier.State.(*PartyRow).StatusOn(c.today())
+		p.Knowable = c.standing(earlier.State.(*PartyRow))
 	}
 	for i := range row.Keys {
 		p.Keys = append(p.Keys, row.Keys[i].tell(c))

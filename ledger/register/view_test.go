@@ -352,8 +352,8 @@ func TestPartyView(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if early.Knowable != "none" || early.Keys[0].Live {
-		t.Errorf("before its enrolment: knowable %s, key live %t", early.Knowable, early.Keys[0].Live)
+	if early.Standing != "none" || early.Knowable != "none" || early.Keys[0].Live {
+		t.Errorf("before its enrolment: %s, knowable %s, key live %t", early.Standing, early.Knowable, early.Keys[0].Live)
 	}
 }
 
@@ -453,5 +453,30 @@ func TestChanges(t *testing.T) {
 	}
 	if err := before.Changes(v, b.Now, b.Now, func(register.Change) bool { return true }); err == nil {
 		t.Error("changes from a larger view to a smaller one")
+	}
+}
+
+// A view answers alike while the register grows under it.
+func TestViewWhileGrowing(t *testing.T) {
+	b := story(t, nil)
+	v, at := now(t, b), b.Now
+	want := everything(t, v, at)
+	grown := make(chan struct{})
+	go func() {
+		defer close(grown)
+		for i := range 200 {
+			id := fmt.Sprint(1000 + i)
+			b.Must(b.Import(id, b.Listed(id, "Kestrel "+id)))
+		}
+	}()
+	for done := false; !done; {
+		select {
+		case <-grown:
+			done = true
+		default:
+		}
+		if got := everything(t, v, at); got != want {
+			t.Fatalf("as of %d it now says\n%s\nit said\n%s", v.Size(), got, want)
+		}
 	}
 }
