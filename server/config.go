@@ -16,7 +16,7 @@ import (
 // Config is what a server stands on and how much it bears. Ledger and Register
 // are required; the zero value of every other field is the default beside it.
 type Config struct {
-	Ledger   *ledger.Ledger[record.Verified]
+	Ledger   *ledger.Public
 	Register *register.Register
 	Log      *slog.Logger // none
 
@@ -44,7 +44,8 @@ type Config struct {
 	ShutdownGrace time.Duration // for requests at work when the server stops; 20 s
 
 	// Verifiers is how many submissions are verified at once, VerifyQueue how
-	// many may wait for their turn, VerifyWait how long.
+	// many may wait for their turn, VerifyWait how long. As many questions to the
+	// register are answered at once.
 	Verifiers   int           // 2 × GOMAXPROCS
 	VerifyQueue int           // 1,024
 	VerifyWait  time.Duration // 2 s

@@ -19,7 +19,7 @@ func (s *Server) openAPI(x *exchange) error {
 // schema serves the JSON Schema of a kind.
 func (s *Server) schema(x *exchange) error {
 	kind := record.Kind(x.Param("kind"))
-	schema, err := record.JSONSchema(kind)
+	schema, err := record.SchemaJSON(kind)
 	if err != nil {
 		p := refuse(notFound, "no kind of record is called %q", clip(string(kind)))
 		p.cause = err

@@ -6,18 +6,19 @@ import (
 	"time"
 )
 
-// gate bounds the work that a stranger can make the server do: at most slots
-// verifications run at once, at most queue callers wait for one, none longer
-// than patience. Beyond that the answer is a cheap "busy".
+// gate bounds the work that a stranger can make the server do: at most slots of
+// his submissions or questions are worked on at once, at most queue wait for
+// their turn, none longer than patience. Beyond that the answer is a cheap "busy".
 type gate struct {
+	what     string
 	slots    chan struct{}
 	queue    int64
 	patience time.Duration
 	waiting  atomic.Int64
 }
 
-func newGate(slots, queue int, patience time.Duration) *gate {
-	return &gate{slots: make(chan struct{}, slots), queue: int64(queue), patience: patience}
+func newGate(what string, slots, queue int, patience time.Duration) *gate {
+	return &gate{what: what, slots: make(chan struct{}, slots), queue: int64(queue), patience: patience}
 }
 
 // enter takes a slot; leave gives it back.
@@ -29,7 +30,7 @@ func (g *gate) enter(ctx context.Context) error {
 	}
 	if g.waiting.Add(1) > g.queue {
 		g.waiting.Add(-1)
-		return busy("%d records already wait to be verified", g.queue)
+		return busy("%d %s already wait for their turn", g.queue, g.what)
 	}
 	defer g.waiting.Add(-1)
 	timer := time.NewTimer(g.patience)
@@ -38,13 +39,24 @@ func (g *gate) enter(ctx context.Context) error {
 	case g.slots <- struct{}{}:
 		return nil
 	case <-timer.C:
-		return busy("no turn to verify the signatures within %s", g.patience)
+		return busy("no turn among the %s within %s", g.what, g.patience)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
 func (g *gate) leave() { <-g.slots }
+
+// behind makes a handler wait for its turn.
+func (g *gate) behind(h handler) handler {
+	return func(x *exchange) error {
+		if err := g.enter(x.Request.Context()); err != nil {
+			return err
+		}
+		defer g.leave()
+		return h(x)
+	}
+}
 
 func busy(format string, args ...any) *problem {
 	p := refuse(overloaded, format, args...)

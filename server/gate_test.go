@@ -10,7 +10,7 @@ import (
 
 func TestGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(1, 1, time.Second)
+		g := newGate("records", 1, 1, time.Second)
 		ctx := t.Context()
 		if err := g.enter(ctx); err != nil {
 			t.Fatal(err)

@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger"
@@ -27,7 +28,7 @@ func (s *Server) healthz(x *exchange) error {
 }
 
 // readyz says whether a record sent now would be committed and published, and
-// if not, why: each reason is one that a submitter would be told too.
+// if not, why.
 func (s *Server) readyz(x *exchange) error {
 	h := s.health()
 	if h.Reasons = s.notReady(); len(h.Reasons) > 0 {
@@ -37,13 +38,17 @@ func (s *Server) readyz(x *exchange) error {
 	return x.json(http.StatusOK, h)
 }
 
+// notReady are the reasons in the words that a submitter would be told.
 func (s *Server) notReady() []string {
 	var reasons []string
 	if err := s.writable(); err != nil {
 		reasons = append(reasons, problemOf(err).detail)
 	}
-	for _, err := range s.cfg.Ledger.Trouble() {
-		reasons = append(reasons, problemOf(err).detail)
+	if late := s.cfg.Register.LastAdmitted().Sub(time.Now()); late > 0 {
+		reasons = append(reasons, fmt.Sprintf("the server's clock is %s behind the ledger's newest entry", late.Round(time.Millisecond)))
+	}
+	if waits := s.publication.stuck(s.published(), s.cfg.Ledger.Backlog()); waits >= stuckAfter {
+		reasons = append(reasons, fmt.Sprintf("%d entries are committed, and none was published for %s: too few witnesses answer", s.cfg.Ledger.Backlog(), waits.Round(time.Second)))
 	}
 	return reasons
 }
@@ -57,4 +62,31 @@ func (s *Server) writable() error {
 		return fmt.Errorf("%w: %w", ledger.ErrStopped, err)
 	}
 	return s.disk.check()
+}
+
+// stuckAfter is for how long entries may wait for the quorum before the server
+// calls itself not ready.
+const stuckAfter = 30 * time.Second
+
+// publication remembers since when the published size has stood still while
+// entries waited. mu guards what is below it.
+type publication struct {
+	mu    sync.Mutex
+	size  uint64
+	since time.Time // zero: nothing waits
+}
+
+// stuck is told how things are, and says for how long they have been so.
+func (p *publication) stuck(published, backlog uint64) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch now := time.Now(); {
+	case backlog == 0:
+		p.since = time.Time{}
+	case p.since.IsZero() || p.size != published:
+		p.size, p.since = published, now
+	default:
+		return now.Sub(p.since)
+	}
+	return 0
 }

@@ -1,8 +1,6 @@
 package server
 
 import (
-	"encoding/base64"
-	"encoding/binary"
 	"net/url"
 	"slices"
 	"strconv"
@@ -80,6 +78,15 @@ func (q *query) oneOf(name string, words ...string) string {
 	return v
 }
 
+// oneOf is [query.oneOf] for the words of a type.
+func oneOf[T ~string](q *query, name string, words []T) T {
+	all := make([]string, len(words))
+	for i, w := range words {
+		all[i] = string(w)
+	}
+	return T(q.oneOf(name, all...))
+}
+
 func (q *query) flag(name string) bool {
 	return q.oneOf(name, "true", "false") == "true"
 }
@@ -106,12 +113,12 @@ func (q *query) limit() int {
 	return int(n)
 }
 
-// at reads the instant that a question is asked about: RFC 3339, or a civil
-// date, which stands for its first moment in zone. Absent: now.
-func (q *query) at(zone *time.Location) time.Time {
-	v := q.values.Get("at")
-	if !q.has("at") {
-		return time.Now().UTC()
+// instant reads RFC 3339, or a civil date, which stands for its first moment in
+// zone. The zero time if the parameter is absent.
+func (q *query) instant(name string, zone *time.Location) time.Time {
+	v := q.values.Get(name)
+	if !q.has(name) {
+		return time.Time{}
 	}
 	if t, err := time.Parse(time.RFC3339, v); err == nil && strings.HasSuffix(v, "Z") {
 		return t.UTC()
@@ -119,29 +126,19 @@ func (q *query) at(zone *time.Location) time.Time {
 	if t, err := time.ParseInLocation(time.DateOnly, v, zone); err == nil {
 		return t.UTC()
 	}
-	q.fault("at", "is %q; it is an instant like 2027-06-01T00:00:00Z or a date like 2027-06-01", clip(v))
+	q.fault(name, "is %q; it is an instant like 2027-06-01T00:00:00Z or a date like 2027-06-01", clip(v))
 	return time.Time{}
 }
 
-// cursorMark begins every cursor, which is otherwise only the index at which the
-// list goes on. It is opaque so that what it holds may change.
-const cursorMark = 0xd1
-
-// after reads ?after=, the cursor of an earlier page; 0 without one.
-func (q *query) after() uint64 {
-	v := q.values.Get("after")
+// after reads ?after=, the cursor of an earlier page of that list; the zero
+// cursor without one.
+func (q *query) after(list byte) cursor {
 	if !q.has("after") {
-		return 0
+		return cursor{list: list}
 	}
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(v)
-	if err != nil || len(raw) != 9 || raw[0] != cursorMark {
-		q.fault("after", "is not a cursor that this ledger gave; take it from \"next\" of the page before")
-		return 0
+	c, err := parseCursor(list, q.values.Get("after"))
+	if err != nil {
+		q.fault("after", "is not a cursor of this list; take it from \"next\" of the page before")
 	}
-	return binary.BigEndian.Uint64(raw[1:])
-}
-
-func cursor(next uint64) string {
-	raw := binary.BigEndian.AppendUint64([]byte{cursorMark}, next)
-	return base64.RawURLEncoding.EncodeToString(raw)
+	return c
 }

@@ -28,7 +28,11 @@ func (s *Server) receipt(x *exchange) error {
 	if !chain {
 		return s.answerReceipt(ctx, x, index, http.StatusOK)
 	}
-	indexes, err := s.chainOf(ctx, index)
+	_, entry, err := s.entry(x, index)
+	if err != nil {
+		return err
+	}
+	indexes, err := s.chainOf(index, entry)
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"time"
+	"strconv"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
@@ -52,3 +52,43 @@ func (s *Server) entry(x *exchange, index uint64) (line []byte, e record.Entry, 
 
 // instant is how times are written: UTC, milliseconds.
 const instant = "2006-01-02T15:04:05.000Z"
+
+type recordsAnswer struct {
+	AsOf    asOf              `json:"asOf"`
+	Records []register.Record `json:"records"`
+	Next    string            `json:"next,omitempty"`
+}
+
+// listRecords is GET /v1/records, oldest first.
+func (s *Server) records(x *exchange) error {
+	q, err := s.askPage(x, listRecords, "kind", "thread", "issuer")
+	if err != nil {
+		return err
+	}
+	filter := register.RecordFilter{
+		Kind:   oneOf(q.query, "kind", record.Kinds()),
+		Thread: q.text("thread"),
+		Issuer: q.text("issuer"),
+	}
+	if q.place != "" {
+		last, err := strconv.ParseUint(q.place, 10, 63)
+		if err != nil {
+			q.fault("after", "is not a cursor of this list; take it from \"next\" of the page before")
+		}
+		filter.From = last + 1
+	}
+	if err := q.done(); err != nil {
+		return err
+	}
+	p := newPage[register.Record](q.limit)
+	if err := q.view.Records(filter, p.take); err != nil {
+		return err
+	}
+	answer := recordsAnswer{AsOf: q.asOf, Records: p.items}
+	if p.more {
+		// Not as of this size: what comes meanwhile stands at the end.
+		last := p.items[len(p.items)-1].Index
+		answer.Next = cursor{list: listRecords, place: strconv.FormatUint(last, 10)}.String()
+	}
+	return x.json(http.StatusOK, answer)
+}

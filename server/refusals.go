@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
 // problemOf makes a problem of any error: the table of DESIGN.md section 7. What
@@ -17,18 +18,21 @@ func problemOf(err error) *problem {
 	var (
 		p       *problem
 		refusal *record.Refusal
+		absent  *register.AbsentError
 	)
 	switch {
 	case errors.As(err, &p):
 		return p
 	case errors.As(err, &refusal):
 		return ofRefusal(refusal)
-	case errors.Is(err, ledger.ErrUnknown):
-		return later(unknown, 5*time.Second, err, "the record may or may not be in the log; send the same bytes again, and it is there once")
+	case errors.As(err, &absent):
+		return refuse(notFound, "%s", absent)
 	case errors.Is(err, ledger.ErrRollback), errors.Is(err, ledger.ErrCorrupt):
 		return later(stopped, time.Minute, err, "the ledger found a fault in itself and stopped; its operator has to act")
-	case errors.Is(err, ledger.ErrStopped):
+	case errors.Is(err, ledger.ErrStopped): // also when it stopped for an unknown outcome: that was another's
 		return later(stopped, 10*time.Second, err, "the ledger accepts nothing until it is reopened; nothing was written, send the same bytes again")
+	case errors.Is(err, ledger.ErrUnknown):
+		return later(unknown, 5*time.Second, err, "the record may or may not be in the log; send the same bytes again, and it is there once")
 	case errors.Is(err, ledger.ErrBusy):
 		return later(overloaded, time.Second, err, "too many records wait to be committed; nothing was written, send the same bytes again")
 	case errors.Is(err, ledger.ErrBacklog), errors.Is(err, ledger.ErrNoQuorum):

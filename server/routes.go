@@ -19,23 +19,24 @@ type route struct {
 
 func (s *Server) routes() []route {
 	const get, post = http.MethodGet, http.MethodPost
+	ask := s.queries.behind
 	return []route{
 		{method: get, path: "/checkpoint", handle: s.checkpoint},
 		{method: get, path: "/tile/*path", handle: s.tile, doc: []string{"/tile/{level}/{index}", "/tile/entries/{index}"}},
 
 		{method: post, path: "/v1/records", handle: s.submit},
-		{method: get, path: "/v1/records", handle: s.listRecords},
+		{method: get, path: "/v1/records", handle: ask(s.records)},
 		{method: get, path: "/v1/records/:id", handle: s.record},
 		{method: get, path: "/v1/records/:id/receipt", handle: s.receipt},
 
-		{method: get, path: "/v1/register/designations", handle: s.designations},
-		{method: get, path: "/v1/register/designations/:id", handle: s.designation},
-		{method: get, path: "/v1/register/parties", handle: s.parties},
-		{method: get, path: "/v1/register/parties/:id", handle: s.party},
-		{method: get, path: "/v1/register/duties", handle: s.duties},
-		{method: get, path: "/v1/register/duties/:id", handle: s.dutiesOf},
-		{method: get, path: "/v1/register/policy", handle: s.policy},
-		{method: get, path: "/v1/register/identifiers/:scheme/:value", handle: s.identifier},
+		{method: get, path: "/v1/register/designations", handle: ask(s.designations)},
+		{method: get, path: "/v1/register/designations/:id", handle: ask(s.designation)},
+		{method: get, path: "/v1/register/parties", handle: ask(s.parties)},
+		{method: get, path: "/v1/register/parties/:id", handle: ask(s.party)},
+		{method: get, path: "/v1/register/duties", handle: ask(s.duties)},
+		{method: get, path: "/v1/register/duties/:id", handle: ask(s.dutiesOf)},
+		{method: get, path: "/v1/register/policy", handle: ask(s.policy)},
+		{method: get, path: "/v1/register/identifiers/:scheme/:value", handle: ask(s.identifier)},
 
 		{method: get, path: "/schemas/:kind/v1", handle: s.schema},
 		{method: get, path: "/openapi.json", handle: s.openAPI},
@@ -43,10 +44,10 @@ func (s *Server) routes() []route {
 		{method: get, path: "/readyz", handle: s.readyz},
 		{method: get, path: "/metrics", handle: s.exposeMetrics},
 
-		{method: get, path: "/", handle: s.homePage, page: true},
-		{method: get, path: "/designations/:id", handle: s.designationPage, page: true},
-		{method: get, path: "/parties/:id", handle: s.partyPage, page: true},
-		{method: get, path: "/records/:id", handle: s.recordPage, page: true},
+		{method: get, path: "/", handle: ask(s.homePage), page: true},
+		{method: get, path: "/designations/:id", handle: ask(s.designationPage), page: true},
+		{method: get, path: "/parties/:id", handle: ask(s.partyPage), page: true},
+		{method: get, path: "/records/:id", handle: ask(s.recordPage), page: true},
 		{method: get, path: "/style.css", handle: s.style, page: true},
 	}
 }

@@ -24,9 +24,13 @@ type Server struct {
 	handler http.Handler
 	metrics *metrics
 	bodies  *bodies
-	gate    *gate
+	gate    *gate // before verifying a submission
+	queries *gate // before asking the register
 	bundles *bundleCache
 	disk    *disk
+
+	publication publication
+	tally       tally
 
 	issuers, importers, forgers *buckets // nil: no bound
 
@@ -45,7 +49,8 @@ func New(cfg Config) (*Server, error) {
 		cfg:       cfg,
 		log:       cfg.Log,
 		bodies:    newBodies(cfg.MaxBody),
-		gate:      newGate(cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
+		gate:      newGate("submissions", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
+		queries:   newGate("questions", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
 		bundles:   newBundleCache(cfg.BundleCache),
 		disk:      &disk{free: cfg.DiskFree, min: cfg.MinFree},
 		issuers:   newBuckets(cfg.IssuerRate, 1<<14),

@@ -35,10 +35,12 @@ func (s *Server) submit(x *exchange) error {
 	if err != nil {
 		return fmt.Errorf("looking up %s: %w", id, err)
 	}
-	if known && !dry {
+	switch {
+	case known && dry:
+		return s.knownVerdict(x, id, index)
+	case known:
 		return s.answer(ctx, x, id, ledger.Admission{Index: index, Known: true}, wait)
-	}
-	if !dry {
+	case !dry:
 		if err := s.writable(); err != nil {
 			return err
 		}
@@ -85,10 +87,15 @@ func (s *Server) verify(ctx context.Context, x *exchange, env record.Envelope) (
 	if wait, empty := s.forgers.empty(from); empty {
 		return record.Verified{}, tooOften(wait, "from %s came more than %s whose signatures do not hold", from, s.cfg.ForgeryRate)
 	}
-	v, err := s.open(ctx, env)
+	v, st, err := s.open(ctx, env)
 	if err != nil {
-		if problemOf(err).kind == forbidden {
+		if st != nil {
 			s.forgers.take(from)
+			// A record of another ledger, or of an issuer whose name is misspelt, is
+			// told that first.
+			if reason := s.cfg.Register.Begin(time.Now()).Preflight(st); reason != nil {
+				err = reason
+			}
 		}
 		return record.Verified{}, err
 	}
@@ -102,15 +109,34 @@ func (s *Server) verify(ctx context.Context, x *exchange, env record.Envelope) (
 	return v, nil
 }
 
-func (s *Server) open(ctx context.Context, env record.Envelope) (record.Verified, error) {
+// open verifies the signatures in its turn. The statement is returned too where
+// it could be read and no signature holds.
+func (s *Server) open(ctx context.Context, env record.Envelope) (v record.Verified, st *record.Statement, err error) {
 	start := time.Now()
 	if err := s.gate.enter(ctx); err != nil {
-		return record.Verified{}, err
+		return record.Verified{}, nil, err
 	}
 	defer s.gate.leave()
-	v, err := record.Open(env, s.cfg.Register.Candidates)
+	v, err = record.Open(env, func(opened *record.Statement) []*record.Key {
+		st = opened
+		return s.cfg.Register.Candidates(st)
+	})
 	s.metrics.verify.Observe(time.Since(start).Seconds())
-	return v, err
+	return v, st, err
+}
+
+// imported says that a record carries over a published list, of which there may
+// be thousands at once; only the authority's keys can have signed it.
+func imported(st *record.Statement) bool {
+	switch p := st.Predicate.(type) {
+	case *record.Designation:
+		return p.Source != nil
+	case *record.Amendment:
+		return p.Source != nil
+	case *record.Revocation:
+		return p.Cause == "delisted"
+	}
+	return false
 }
 
 func tooOften(wait time.Duration, format string, args ...any) *problem {

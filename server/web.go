@@ -74,4 +74,3 @@ type failurePage struct {
 	frame
 	Detail string
 }
-

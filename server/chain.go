@@ -1,0 +1,47 @@
+package server
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+)
+
+// chainOf lists the records that let a stranger check who signed the one at
+// index (DESIGN.md section 4 "Receipt"): all charters, the enrolment, keys and
+// standing records of the authority and of each party whose key signed it, and
+// last the record itself. The others are in log order.
+func (s *Server) chainOf(index uint64, entry record.Entry) ([]uint64, error) {
+	view, err := s.cfg.Register.At(s.published())
+	if err != nil {
+		return nil, err
+	}
+	threads := []string{"charter", "party/" + record.Authority}
+	for _, sig := range entry.Envelope.Signatures {
+		party, _, known, err := s.cfg.Register.Owner(sig.KeyID)
+		if err != nil {
+			return nil, err
+		}
+		if thread := "party/" + party; known && !slices.Contains(threads, thread) {
+			threads = append(threads, thread)
+		}
+	}
+	var indexes []uint64
+	for _, thread := range threads {
+		records, err := view.Thread(thread)
+		if absent := (*register.AbsentError)(nil); errors.As(err, &absent) {
+			continue // a root key's owner is the charter, no party
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range records {
+			if r.Index != index {
+				indexes = append(indexes, r.Index)
+			}
+		}
+	}
+	slices.Sort(indexes)
+	return append(indexes, index), nil
+}

@@ -1,0 +1,167 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+)
+
+type designationPage struct {
+	frame
+	ID, Name   string
+	Status     register.Status
+	Error      bool
+	Facts      []fact
+	Conditions []record.Condition
+	Thread     []threadLine
+	Duties     []dutyLine
+}
+
+// designationPage shows one designation with its whole thread.
+func (s *Server) designationPage(x *exchange) error {
+	q, err := s.ask(x)
+	if err != nil {
+		return err
+	}
+	d, err := q.view.Designation("designation/"+x.Param("id"), q.asOf.At)
+	if err != nil {
+		return err
+	}
+	duties := newPage[register.Duty](maxLimit)
+	if err := q.view.Duties(register.DutyFilter{Designation: d.Thread}, q.asOf.At, duties.take); err != nil {
+		return err
+	}
+	return x.page(http.StatusOK, "designation", designationPage{
+		frame: q.frame(d.Name), ID: designationID(d.Thread), Name: d.Name, Status: d.Status, Error: d.Error,
+		Facts: facts(
+			"Knowable today", string(d.Knowable),
+			"Measure", d.Measure, "Action", d.Action, "Target is", d.Schema, "Country", d.Country,
+			"Also known as", aliases(d.Alias), "Formerly", strings.Join(d.FormerName, "; "),
+			"Program", strings.Join(d.Program, ", "), "List", source(d.Source),
+			"In force from", d.EffectiveFrom.String(), "until", dateOrNone(d.EffectiveUntil),
+			"Answers due", dateOrNone(d.ResponseDue),
+			"LEI", d.LEI, "Registration number", d.RegistrationNumber, "ASN", numbers(d.ASN),
+			"Domain", strings.Join(d.Domain, ", "), "Address", addresses(d.Address),
+			"Findings", strings.Join(d.Current.Findings, ", "),
+			"Federal Register", d.Current.FederalRegisterNotice,
+		),
+		Conditions: d.Current.Conditions,
+		Thread:     threadLines(d.History),
+		Duties:     dutyLines(duties.items),
+	})
+}
+
+type partyPage struct {
+	frame
+	ID, Name, Status string
+	Facts            []fact
+	Keys             []keyLine
+	Thread           []threadLine
+	Duties           []dutyLine
+}
+
+type keyLine struct {
+	ID, Holder, Use, Functions, State string
+}
+
+// partyPage shows one party with its keys and its calendar.
+func (s *Server) partyPage(x *exchange) error {
+	q, err := s.ask(x)
+	if err != nil {
+		return err
+	}
+	p, err := q.view.Party(x.Param("id"), q.asOf.At)
+	if err != nil {
+		return err
+	}
+	thread, err := q.view.Thread("party/" + p.ID)
+	if err != nil {
+		return err
+	}
+	page := partyPage{
+		frame: q.frame(p.LegalName), ID: p.ID, Name: p.LegalName, Status: p.Standing,
+		Facts: facts(
+			"Roles", join(p.Roles), "Country", p.Country, "LEI", p.LEI, "Website", p.Website, "Contact", p.Contact,
+			"Formerly", strings.Join(p.FormerName, "; "), "Enrolled", p.Enrolled.String(), "Sponsor", p.Sponsor,
+		),
+		Thread: threadLines(append(thread, p.Attestations...)),
+		Duties: dutyLines(p.Duties),
+	}
+	for _, k := range p.Keys {
+		state := "may sign"
+		if !k.Live {
+			state = k.Idle
+		}
+		page.Keys = append(page.Keys, keyLine{k.ID, k.Holder, string(k.Use), join(k.Functions), state})
+	}
+	return x.page(http.StatusOK, "party", page)
+}
+
+type recordPage struct {
+	frame
+	ID                 record.ID
+	Index              uint64
+	Kind               record.Kind
+	Thread, ThreadPage string
+	Issuer, IssuerPage string
+	Admitted           string
+	Signatures         []string
+	Statement          string
+}
+
+// recordPage shows one record as it was signed.
+func (s *Server) recordPage(x *exchange) error {
+	q, err := s.ask(x)
+	if err != nil {
+		return err
+	}
+	id, index, err := s.find(x)
+	if err != nil {
+		return err
+	}
+	r, err := q.view.RecordAt(index)
+	if err != nil {
+		return err
+	}
+	_, entry, err := s.entry(x, index)
+	if err != nil {
+		return err
+	}
+	var statement bytes.Buffer
+	if err := json.Indent(&statement, entry.Envelope.Payload, "", "  "); err != nil {
+		return fmt.Errorf("the payload of entry %d: %w", index, err)
+	}
+	page := recordPage{
+		frame: q.frame(string(r.Kind) + " #" + strconv.FormatUint(index, 10)),
+		ID:    id, Index: index, Kind: r.Kind, Thread: r.Thread, Issuer: r.Issuer,
+		Admitted: entry.Admitted.Format(shown), Statement: statement.String(),
+	}
+	switch family, name, _ := strings.Cut(r.Thread, "/"); family {
+	case "designation":
+		page.ThreadPage = "/designations/" + name
+	case "party":
+		page.ThreadPage = "/parties/" + name
+	case "response":
+		page.ThreadPage = "/designations/" + strings.TrimSuffix(name, "/"+r.Issuer)
+	}
+	if _, err := q.view.Head("party/" + r.Issuer); err == nil {
+		page.IssuerPage = "/parties/" + r.Issuer
+	} else if absent := (*register.AbsentError)(nil); !errors.As(err, &absent) {
+		return err
+	}
+	for _, sig := range entry.Envelope.Signatures {
+		owner, holder, _, err := s.cfg.Register.Owner(sig.KeyID)
+		if err != nil {
+			return err
+		}
+		page.Signatures = append(page.Signatures, fmt.Sprintf("%s, %s: %s", owner, holder, sig.KeyID))
+	}
+	return x.page(http.StatusOK, "record", page)
+}

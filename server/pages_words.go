@@ -1,0 +1,115 @@
+package server
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+)
+
+// fact is one line of what a page says about its thing.
+type fact struct{ Name, Value string }
+
+// facts leaves out what is not there.
+func facts(pairs ...string) []fact {
+	var list []fact
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			list = append(list, fact{pairs[i], pairs[i+1]})
+		}
+	}
+	return list
+}
+
+type threadLine struct {
+	ID       record.ID
+	Index    uint64
+	Kind     record.Kind
+	Admitted string
+	Issuer   string
+}
+
+func threadLines(records []register.Record) []threadLine {
+	lines := make([]threadLine, len(records))
+	for i, r := range records {
+		lines[i] = threadLine{r.ID, r.Index, r.Kind, r.Admitted.Format(shown), r.Issuer}
+	}
+	return lines
+}
+
+type dutyLine struct {
+	Party, Designation string
+	Kind               register.DutyKind
+	State              register.DutyState
+	Due                string
+}
+
+func dutyLines(duties []register.Duty) []dutyLine {
+	lines := make([]dutyLine, len(duties))
+	for i, d := range duties {
+		lines[i] = dutyLine{d.Party, designationID(d.Designation), d.Kind, d.State, dateOrNone(d.Due)}
+	}
+	return lines
+}
+
+// shown is how people see an instant.
+const shown = "2006-01-02 15:04:05Z"
+
+func designationID(thread string) string { return strings.TrimPrefix(thread, "designation/") }
+
+func dateOrNone(d *record.Date) string {
+	if d == nil {
+		return ""
+	}
+	return d.String()
+}
+
+func aliases(list []record.Alias) string {
+	names := make([]string, len(list))
+	for i, a := range list {
+		names[i] = a.Name + " (" + a.Type
+		if a.Weak {
+			names[i] += ", weak"
+		}
+		names[i] += ")"
+	}
+	return strings.Join(names, "; ")
+}
+
+func addresses(list []record.Address) string {
+	lines := make([]string, len(list))
+	for i, a := range list {
+		var parts []string
+		for _, part := range []string{a.Full, a.Street, a.City, a.Region, a.PostalCode, a.Country} {
+			if part != "" {
+				parts = append(parts, part)
+			}
+		}
+		lines[i] = strings.Join(parts, ", ")
+	}
+	return strings.Join(lines, "; ")
+}
+
+func source(s *register.SourceName) string {
+	if s == nil {
+		return ""
+	}
+	return s.List + ", entry " + s.ID
+}
+
+func numbers(list []int64) string {
+	words := make([]string, len(list))
+	for i, n := range list {
+		words[i] = strconv.FormatInt(n, 10)
+	}
+	return strings.Join(words, ", ")
+}
+
+func join[T ~string](list []T) string {
+	words := make([]string, len(list))
+	for i, w := range list {
+		words[i] = string(w)
+	}
+	return strings.Join(words, ", ")
+}

@@ -1,0 +1,114 @@
+package server
+
+import (
+	"errors"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/rules1"
+)
+
+// asOf says for which size and instant an answer of the register holds.
+type asOf struct {
+	Size uint64    `json:"size"`
+	At   time.Time `json:"at"`
+}
+
+// question is what every question to the register has in common: the published
+// size or a smaller one, an instant, and for lists a page.
+type question struct {
+	*query
+	view  *register.View
+	asOf  asOf
+	place string // the list goes on after it
+	limit int
+}
+
+// ask reads the parameters of a question; known are those beside at and size.
+func (s *Server) ask(x *exchange, known ...string) (*question, error) {
+	return s.askPage(x, 0, known...)
+}
+
+// askPage is ask for a list that is read in pages; list is 0 for what is none.
+func (s *Server) askPage(x *exchange, list byte, known ...string) (*question, error) {
+	known = append(known, "at", "size")
+	if list != 0 {
+		known = append(known, "after", "limit")
+	}
+	q := &question{query: x.query(known...)}
+	from := cursor{}
+	if list != 0 {
+		from = q.after(list)
+		q.place, q.limit = from.place, q.query.limit()
+	}
+	published := s.published()
+	q.asOf.Size = published
+	if from.size > 0 {
+		q.asOf.Size = from.size
+	}
+	q.asOf.Size = q.number("size", q.asOf.Size)
+	if q.asOf.Size > published {
+		q.fault("size", "is %d; %d entries are published", q.asOf.Size, published)
+	}
+	if err := q.done(); err != nil {
+		return nil, err
+	}
+	var err error
+	if q.view, err = s.cfg.Register.At(q.asOf.Size); err != nil {
+		return nil, err
+	}
+	zone, err := zoneOf(q.view)
+	if err != nil {
+		return nil, err
+	}
+	q.asOf.At = q.instant("at", zone)
+	if !q.has("at") {
+		q.asOf.At = from.at
+	}
+	if q.asOf.At.IsZero() {
+		q.asOf.At = time.Now().UTC().Truncate(time.Millisecond)
+	}
+	return q, q.done()
+}
+
+// zoneOf is the charter's time zone, in which civil dates are meant.
+func zoneOf(v *register.View) (*time.Location, error) {
+	c, err := v.Charter()
+	if absent := (*register.AbsentError)(nil); errors.As(err, &absent) {
+		return time.UTC, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return rules1.Location(c.Charter.TimeZone)
+}
+
+// page gathers one page of a list: it takes each item until the page is full,
+// and then knows where the next one goes on.
+type page[T any] struct {
+	limit int
+	items []T
+	more  bool
+}
+
+func newPage[T any](limit int) *page[T] { return &page[T]{limit: limit, items: []T{}} }
+
+// take is the yield of the register's lists. It looks one item further than the
+// page, to tell whether there is a next one.
+func (p *page[T]) take(item T) bool {
+	if len(p.items) == p.limit {
+		p.more = true
+		return false
+	}
+	p.items = append(p.items, item)
+	return true
+}
+
+// next is the cursor of the page after this one, whose last item is at place; ""
+// if there is none.
+func (q *question) next(list byte, more bool, place func() string) string {
+	if !more {
+		return ""
+	}
+	return cursor{list: list, size: q.asOf.Size, at: q.asOf.At, place: place()}.String()
+}

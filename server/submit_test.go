@@ -1,0 +1,326 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+func TestARecordInAReceiptOut(t *testing.T) {
+	w := begun(t, settings{}, "acme-cloud")
+	env := w.Designate("2026-014", w.Order("Kestrel Hosting"))
+	first := w.must(env)
+
+	got := w.receipt(first.Body.Bytes())
+	id := record.IDOf(env.Payload).String()
+	if got.Index() != 3 || first.Header().Get("Docket-Index") != "3" || first.Header().Get("Docket-Record") != id ||
+		first.Header().Get("Location") != "/v1/records/"+id || first.Header().Get("Content-Type") != typeText {
+		t.Errorf("index %d, headers %v", got.Index(), first.Header())
+	}
+	entry, err := record.ParseEntry(got.Entry())
+	if err != nil || !bytes.Equal(entry.Envelope.Payload, env.Payload) {
+		t.Errorf("the receipt is of another entry: %v", err)
+	}
+
+	// The same payload again is the same entry, also with other signatures.
+	for _, again := range []record.Envelope{env, {PayloadType: env.PayloadType, Payload: env.Payload, Signatures: []record.Signature{{Sig: []byte("not mine")}}}} {
+		r := w.post(again.Marshal())
+		if r.Code != http.StatusOK || r.Header().Get("Docket-Index") != "3" {
+			t.Errorf("again: %d %v", r.Code, r.Header())
+		}
+		if index := w.receipt(r.Body.Bytes()).Index(); index != 3 {
+			t.Errorf("again: a receipt of index %d", index)
+		}
+	}
+	if size := w.server.published(); size != 4 {
+		t.Errorf("%d entries, want 4", size)
+	}
+}
+
+func TestWaitCommitted(t *testing.T) {
+	w := begun(t, settings{}, "acme-cloud")
+	env := w.Designate("2026-014", w.Order("Kestrel Hosting"))
+	r := w.post(env.Marshal(), "wait=committed")
+	got := w.object(r, http.StatusAccepted)
+	id := record.IDOf(env.Payload).String()
+	if got["record"] != id || got["index"] != float64(3) || got["status"] != "committed" || r.Header().Get("Location") != "/v1/records/"+id {
+		t.Errorf("%v %v", got, r.Header())
+	}
+	if _, err := w.ledger.AwaitPublished(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	receipt := w.get(got["receipt"].(string))
+	if receipt.Code != http.StatusOK || w.receipt(receipt.Body.Bytes()).Index() != 3 {
+		t.Errorf("the receipt afterwards: %d %s", receipt.Code, receipt.Body)
+	}
+	if r := w.post(env.Marshal(), "wait=committed"); r.Code != http.StatusOK {
+		t.Errorf("a published one again: %d, want 200", r.Code)
+	}
+}
+
+func TestDryRun(t *testing.T) {
+	w := begun(t, settings{}, "acme-cloud", "borealis")
+	env := w.Designate("2026-014", w.Order("Kestrel Hosting"))
+	size := w.server.published()
+	got := w.object(w.post(env.Marshal(), "dry-run=true"), http.StatusOK)
+	if got["admissible"] != true || got["index"] != float64(size) || !strings.Contains(fmt.Sprint(got["effects"]), "opens 2 duties to respond") {
+		t.Errorf("%v", got)
+	}
+	signers := got["signatures"].([]any)
+	if len(signers) != 2 || !strings.Contains(fmt.Sprint(signers), "officer-1") || !strings.Contains(fmt.Sprint(signers), "officer-2") {
+		t.Errorf("signatures %v", signers)
+	}
+	one := w.Sign(w.Statement("designation/2026-014", "authority", w.Order("Kestrel")), "authority/officer-1")
+	w.problem(w.post(one.Marshal(), "dry-run=true"), forbidden)
+	if w.server.published() != size || w.ledger.Head().Size != size || w.register.Size() != size {
+		t.Error("a dry run wrote something")
+	}
+	w.must(env)
+	if got := w.object(w.post(env.Marshal(), "dry-run=true"), http.StatusOK); got["known"] != true || got["index"] != float64(size) {
+		t.Errorf("a dry run of a known record: %v", got)
+	}
+}
+
+func TestBundles(t *testing.T) {
+	w := begun(t, settings{}, "acme-cloud")
+	env := w.Designate("2026-014", w.Order("Kestrel Hosting"))
+	bundle := fmt.Sprintf(`{"mediaType":%q,"verificationMaterial":{"publicKey":{"hint":"x"}},"dsseEnvelope":%s}`, typeBundle, env.Marshal())
+	r := httptest.NewRequest("POST", "/v1/records", strings.NewReader(bundle))
+	r.Header.Set("Content-Type", typeBundle)
+	if got := w.do(r); got.Code != http.StatusCreated || w.receipt(got.Body.Bytes()).Index() != 3 {
+		t.Errorf("%d %s", got.Code, got.Body)
+	}
+}
+
+// Every row of DESIGN.md section 7's table that needs no broken ledger.
+func TestBadInput(t *testing.T) {
+	w := begun(t, settings{}, "acme-cloud", "borealis")
+	w.must(w.Designate("2026-014", w.Order("Kestrel Hosting")))
+	w.must(w.Respond("2026-014", "acme-cloud", &record.Response{Status: "acknowledged"}))
+	about := func(st *record.Statement, change func(*record.Statement)) *record.Statement { change(st); return st }
+	response := func(provider, status string) *record.Statement {
+		return w.Statement("response/2026-014/"+provider, provider, &record.Response{Status: status})
+	}
+	size := w.server.published()
+
+	for name, c := range map[string]struct {
+		body  []byte
+		media string
+		kind  problemKind
+		words string // in the answer
+	}{
+		"not JSON":              {[]byte("hello"), "", malformed, "wanted an envelope"},
+		"nothing":               {nil, "", malformed, "an empty file"},
+		"duplicate names":       {[]byte(`{"payload":"","payload":""}`), "", malformed, ""},
+		"an unsigned statement": {[]byte(`{"_type":"x","predicateType":"y"}`), "", malformed, "docket sign"},
+		"wrong media type":      {[]byte("kind: response"), "application/yaml", badMediaType, typeBundle},
+		"no media type":         {[]byte("{}"), "none", badMediaType, typeJSON},
+		"other charset":         {[]byte("{}"), "application/json; charset=utf-16", badMediaType, ""},
+		"over the body's limit": {bytes.Repeat([]byte{' '}, record.MaxSubmission+1), "", tooLarge, `"limit":262144,"size":262145`},
+		"over the entry's limit": {record.Envelope{PayloadType: record.PayloadType, Payload: bytes.Repeat([]byte{' '}, record.MaxEntry), Signatures: []record.Signature{{Sig: []byte{1}}}}.Marshal(),
+			"", tooLarge, `"size":48000`},
+		"malformed statement": {record.Envelope{PayloadType: record.PayloadType, Payload: []byte(`{"_type":"https://in-toto.io/Statement/v1"}`), Signatures: []record.Signature{{Sig: []byte{1}}}}.Marshal(),
+			"", invalid, `"pointer"`},
+		"a schema violated": {w.broken(response("borealis", "acknowledged"), `"acknowledged"`, `"maybe"`, "borealis/ci"), "", invalid, `"pointer":"/predicate/status"`},
+		"another ledger": {w.Sign(about(response("borealis", "acknowledged"), func(st *record.Statement) { st.Ledger = record.IDOf([]byte("elsewhere")) }), "borealis/ci").Marshal(),
+			"", invalid, "signed for"},
+		"a kind of the future":        {w.broken(response("borealis", "acknowledged"), "urn:docket:response:v1", "urn:docket:licence:v1", "borealis/ci"), "", unsupported, "upgrade"},
+		"a signature that is not one": {spoilt(w.Sign(response("borealis", "acknowledged"), "borealis/ci")), "", forbidden, "does not verify"},
+		"an unknown key":              {w.Sign(response("borealis", "acknowledged"), "stranger/key").Marshal(), "", forbidden, "no signature verifies"},
+		"an issuer nobody knows":      {w.Sign(w.Statement("response/2026-014/acme-clod", "acme-clod", &record.Response{Status: "acknowledged"}), "acme-cloud/ci").Marshal(), "", invalid, `did you mean \"acme-cloud\"?`},
+		"another party's key":         {w.Sign(response("borealis", "acknowledged"), "acme-cloud/ci").Marshal(), "", forbidden, ""},
+		"one officer of two":          {w.Sign(w.Statement("designation/2026-015", "authority", w.Order("Lumen")), "authority/officer-1").Marshal(), "", forbidden, "officer-1"},
+		"stale follows":               {w.Sign(about(response("acme-cloud", "no-relationship"), func(st *record.Statement) { st.Follows = record.ID{} }), "acme-cloud/ci").Marshal(), "", conflict, `"current":"` + w.Head("response/2026-014/acme-cloud").String()},
+		"a step that is not allowed":  {w.Sign(w.Statement("designation/2026-014", "authority", &record.Reinstatement{EffectiveOn: w.today(), Reason: "x"}), "authority/officer-1", "authority/officer-2").Marshal(), "", conflict, ""},
+		"a draft that is too old":     {w.Sign(about(response("borealis", "acknowledged"), func(st *record.Statement) { st.IssuedAt = w.Now.Add(-31 * 24 * time.Hour) }), "borealis/ci").Marshal(), "", conflict, "sign"},
+		"notice too short":            {w.Designate("2026-016", w.early(w.Order("Lumen"))).Marshal(), "", invalid, `"earliest":"` + w.today().AddDays(180).String()},
+		"issued too far ahead":        {w.Sign(about(response("borealis", "acknowledged"), func(st *record.Statement) { st.IssuedAt = w.Now.Add(time.Hour) }), "borealis/ci").Marshal(), "", tooEarly, `"retryAt"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest("POST", "/v1/records", bytes.NewReader(c.body))
+			switch c.media {
+			case "":
+				r.Header.Set("Content-Type", typeJSON)
+			case "none":
+			default:
+				r.Header.Set("Content-Type", c.media)
+			}
+			out := w.do(r)
+			w.in(t).problem(out, c.kind)
+			if !strings.Contains(out.Body.String(), c.words) {
+				t.Errorf("%s, want %s in it", out.Body, c.words)
+			}
+			if early := out.Header().Get("Retry-After"); c.kind == tooEarly && (early < "3290" || early > "3300") {
+				t.Errorf("Retry-After %s, want 55 minutes", early)
+			}
+		})
+	}
+	if now := w.ledger.Head().Size; now != size || w.register.Size() != size {
+		t.Errorf("something refused left a trace: %d entries, had %d", now, size)
+	}
+	w.problem(w.post(nil, "dryrun=true"), badParameter)
+	w.problem(w.post(nil, "wait=forever"), badParameter)
+}
+
+// broken is an envelope whose payload people's own tools would not have made.
+func (w *world) broken(st *record.Statement, old, new string, key string) []byte {
+	w.t.Helper()
+	payload, err := record.EncodeStatement(st)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	changed := bytes.Replace(payload, []byte(old), []byte(new), 1)
+	if bytes.Equal(changed, payload) {
+		w.t.Fatalf("%s is not in %s", old, payload)
+	}
+	env := record.Envelope{PayloadType: record.PayloadType, Payload: changed}
+	signed, err := env.Sign(w.t.Context(), w.Signer(key))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return signed.Marshal()
+}
+
+func spoilt(env record.Envelope) []byte {
+	env.Signatures[0].Sig[7] ^= 1
+	return env.Marshal()
+}
+
+func (w *world) today() record.Date {
+	w.t.Helper()
+	view, err := w.register.Now()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return view.Today(time.Now())
+}
+
+func (w *world) early(d *record.Designation) *record.Designation {
+	from := w.today().AddDays(100)
+	d.EffectiveFrom = &from
+	return d
+}
+
+func TestIssuersAreLimitedByThemselvesAlone(t *testing.T) {
+	w := newWorld(t, settings{server: Config{IssuerRate: Rate{PerSecond: 0.001, Burst: 6}, ForgeryRate: Rate{PerSecond: 0.001, Burst: 3}}})
+	w.must(w.Charter())
+	w.must(w.Authority())
+	w.must(w.Provider("acme-cloud"))
+	w.must(w.Provider("borealis"))
+	w.must(w.Designate("2026-014", w.Order("Kestrel Hosting")))
+
+	// A forger with acme-cloud's name uses up his own address's tokens, not acme-cloud's.
+	forged := func(from string) *httptest.ResponseRecorder {
+		env := w.Sign(w.Statement("response/2026-014/acme-cloud", "acme-cloud", &record.Response{Status: "acknowledged", Screening: &record.Digest{SHA256: record.IDOf([]byte(from)).String()}}), "stranger/key")
+		r := httptest.NewRequest("POST", "/v1/records", bytes.NewReader(env.Marshal()))
+		r.Header.Set("Content-Type", typeJSON)
+		r.RemoteAddr = from
+		return w.do(r)
+	}
+	for i := range 3 {
+		w.problem(forged(fmt.Sprintf("192.0.2.7:%d", 1000+i)), forbidden)
+	}
+	refused := forged("192.0.2.7:2000")
+	w.problem(refused, tooMany)
+	if refused.Header().Get("Retry-After") == "" {
+		t.Error("429 without Retry-After")
+	}
+	w.problem(forged("[2001:db8::1]:1000"), forbidden)
+
+	w.must(w.Respond("2026-014", "acme-cloud", &record.Response{Status: "acknowledged"}))
+	for i := range 8 {
+		env := w.Respond("2026-014", "acme-cloud", &record.Response{Status: "no-relationship"})
+		r := w.post(env.Marshal())
+		if r.Code == http.StatusTooManyRequests {
+			if i < 3 {
+				t.Errorf("limited after %d records, burst is 6", i)
+			}
+			if got := w.problem(r, tooMany); !strings.Contains(got["detail"].(string), "acme-cloud") {
+				t.Errorf("%v does not say whose limit", got)
+			}
+			w.must(w.Respond("2026-014", "borealis", &record.Response{Status: "acknowledged"}))
+			return
+		}
+		w.Note(env)
+	}
+	t.Error("never limited")
+}
+
+func TestTroubleOfTheLedgerIs503(t *testing.T) {
+	free := uint64(100)
+	w := begun(t, settings{server: Config{MinFree: 50, DiskFree: func() (uint64, error) { return free, nil }}}, "acme-cloud")
+	first := w.Designate("2026-014", w.Order("Kestrel Hosting"))
+	second := w.Designate("2026-015", w.Order("Lumen Resale"))
+	w.must(first)
+
+	free = 49
+	w.server.disk.asked = time.Time{}
+	w.problem(w.post(second.Marshal()), diskLow)
+	if r := w.post(first.Marshal()); r.Code != http.StatusOK {
+		t.Errorf("a known record while the disk is low: %d; reads go on", r.Code)
+	}
+	if r := w.get("/checkpoint"); r.Code != http.StatusOK {
+		t.Errorf("the checkpoint while the disk is low: %d", r.Code)
+	}
+	ready := w.object(w.get("/readyz"), http.StatusServiceUnavailable)
+	if !strings.Contains(fmt.Sprint(ready["reasons"]), "disk") {
+		t.Errorf("readyz says %v", ready)
+	}
+	free = 50
+	w.server.disk.asked = time.Time{}
+	w.object(w.get("/readyz"), http.StatusOK)
+
+	if err := w.stop(); err != nil {
+		t.Fatal(err)
+	}
+	w.problem(w.post(second.Marshal()), stopped)
+	w.object(w.get("/readyz"), http.StatusServiceUnavailable)
+	w.object(w.get("/healthz"), http.StatusOK)
+	if r := w.get("/v1/records/" + record.IDOf(first.Payload).String() + "/receipt"); r.Code != http.StatusOK {
+		t.Errorf("a receipt from a stopped ledger: %d", r.Code)
+	}
+}
+
+func TestRequestLog(t *testing.T) {
+	w := begun(t, settings{}, "acme-cloud")
+	w.log.Reset()
+	env := w.Designate("2026-014", w.Order("Kestrel Hosting"))
+	w.must(env)
+	w.get("/v1/records/" + record.IDOf(env.Payload).String())
+	w.get("/no/such/path?secret=1")
+	lines := strings.Split(strings.TrimSpace(w.log.String()), "\n")
+	if len(lines) != 3 {
+		t.Fatalf("%d lines for 3 requests:\n%s", len(lines), w.log)
+	}
+	want := []map[string]any{
+		{"method": "POST", "route": "/v1/records", "status": 201.0, "index": 3.0},
+		{"method": "GET", "route": "/v1/records/:id", "status": 200.0, "index": 3.0},
+		{"method": "GET", "route": "none", "status": 404.0, "problem": "not-found"},
+	}
+	for i, line := range lines {
+		var got map[string]any
+		if err := json.Unmarshal([]byte(line), &got); err != nil {
+			t.Fatal(err)
+		}
+		for key, v := range want[i] {
+			if got[key] != v {
+				t.Errorf("line %d: %s is %v, want %v", i, key, got[key], v)
+			}
+		}
+		for _, key := range []string{"bytes", "duration", "request"} {
+			if got[key] == nil {
+				t.Errorf("line %d has no %s: %s", i, key, line)
+			}
+		}
+	}
+	if strings.Contains(w.log.String(), "Kestrel") || strings.Contains(w.log.String(), "secret") {
+		t.Error("the log has what a record or a query says")
+	}
+}

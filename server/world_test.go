@@ -1,0 +1,211 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/pebblestore"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/registertest"
+)
+
+const origin = "docket.example/test"
+
+// world is a whole ledger server on a memory file system, and people who sign.
+type world struct {
+	*registertest.World
+	t        testing.TB
+	server   *Server
+	ledger   *ledger.Public
+	register *register.Register
+	policy   *proof.Policy
+	log      *bytes.Buffer // what the server logged; read it when nothing is under way
+	stop     func() error  // ends the ledger's Run, and returns what it returned
+}
+
+// settings of a world; the zero value is a ledger without witnesses.
+type settings struct {
+	server Config
+	ledger ledger.Config
+	policy string // lines beside the log's; "quorum none" if empty
+	idle   bool   // Run is not started
+	fs     vfs.FS // in memory if nil
+}
+
+func newWorld(t testing.TB, set settings) *world {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	skey, vkey, err := proof.GenerateKey(proof.Ed25519, origin)
+	must(err)
+	signer, err := proof.ParseSigner(skey)
+	must(err)
+	if set.policy == "" {
+		set.policy = "quorum none\n"
+	}
+	text := "log " + vkey + "\n" + set.policy
+	w := &world{World: registertest.New(time.Now(), origin, text), t: t, log: new(bytes.Buffer)}
+	w.policy, err = proof.ParsePolicy([]byte(text))
+	must(err)
+
+	if set.fs == nil {
+		set.fs = vfs.NewMem()
+	}
+	store, err := pebblestore.Open(set.fs, "store", pebblestore.Options{})
+	must(err)
+	w.register, err = register.Open(set.fs, "register", registertest.Small())
+	must(err)
+	set.ledger.Origin, set.ledger.Signers = origin, []*proof.Signer{signer}
+	w.ledger, err = ledger.Open(t.Context(), store, ledger.Records(w.register), set.ledger)
+	must(err)
+
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	run := make(chan error, 1)
+	if !set.idle {
+		go func() { run <- w.ledger.Run(ctx) }()
+	} else {
+		run <- nil
+	}
+	w.stop = sync.OnceValue(func() error { cancel(); return <-run })
+	t.Cleanup(func() {
+		if err := w.stop(); err != nil {
+			t.Errorf("the ledger ended with %v", err)
+		}
+		w.register.Close()
+		store.Close()
+	})
+
+	set.server.Ledger, set.server.Register = w.ledger, w.register
+	if set.server.Log == nil {
+		set.server.Log = slog.New(slog.NewJSONHandler(&locked{w: w.log}, nil))
+	}
+	w.server, err = New(set.server)
+	must(err)
+	return w
+}
+
+// begun is a world with its charter, its authority and these providers enrolled.
+func begun(t testing.TB, set settings, providers ...string) *world {
+	t.Helper()
+	w := newWorld(t, set)
+	w.must(w.Charter())
+	w.must(w.Authority())
+	for _, p := range providers {
+		w.must(w.Provider(p))
+	}
+	return w
+}
+
+// in is the same world for a subtest.
+func (w *world) in(t testing.TB) *world {
+	sub := *w
+	sub.t = t
+	return &sub
+}
+
+// must submits a record that is admitted, and returns the index that it got.
+func (w *world) must(env record.Envelope) *httptest.ResponseRecorder {
+	w.t.Helper()
+	r := w.post(env.Marshal())
+	if r.Code != http.StatusCreated {
+		w.t.Fatalf("submitting: %d %s", r.Code, r.Body)
+	}
+	w.Note(env)
+	w.Now = time.Now()
+	return r
+}
+
+func (w *world) post(body []byte, query ...string) *httptest.ResponseRecorder {
+	w.t.Helper()
+	path := "/v1/records"
+	if len(query) > 0 {
+		path += "?" + strings.Join(query, "&")
+	}
+	r := httptest.NewRequest("POST", path, bytes.NewReader(body))
+	r.Header.Set("Content-Type", typeJSON)
+	return w.do(r)
+}
+
+func (w *world) get(path string, header ...string) *httptest.ResponseRecorder {
+	w.t.Helper()
+	r := httptest.NewRequest("GET", "/", nil)
+	if err := setTarget(r, path); err != nil {
+		w.t.Fatal(err)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	return w.do(r)
+}
+
+func (w *world) do(r *http.Request) *httptest.ResponseRecorder {
+	out := httptest.NewRecorder()
+	w.server.Handler().ServeHTTP(out, r)
+	return out
+}
+
+// object reads the answer as JSON.
+func (w *world) object(r *httptest.ResponseRecorder, status int) map[string]any {
+	w.t.Helper()
+	if r.Code != status {
+		w.t.Fatalf("status %d, want %d: %s", r.Code, status, r.Body)
+	}
+	var v map[string]any
+	if err := json.Unmarshal(r.Body.Bytes(), &v); err != nil {
+		w.t.Fatalf("%v: %s", err, r.Body)
+	}
+	return v
+}
+
+// receipt verifies a receipt from scratch, as its owner would.
+func (w *world) receipt(text []byte) *proof.VerifiedReceipt {
+	w.t.Helper()
+	r, err := proof.ParseReceipt(text)
+	if err != nil {
+		w.t.Fatalf("%v:\n%s", err, text)
+	}
+	v, err := r.Verify(w.policy, time.Now())
+	if err != nil {
+		w.t.Fatalf("a receipt that was handed out does not verify: %v", err)
+	}
+	return v
+}
+
+// problem checks that an answer is a problem of that kind.
+func (w *world) problem(r *httptest.ResponseRecorder, kind problemKind) map[string]any {
+	w.t.Helper()
+	p := w.object(r, problemKinds[kind].status)
+	if p["type"] != "urn:docket:problem:"+string(kind) {
+		w.t.Fatalf("a problem of type %v, want %s: %s", p["type"], kind, r.Body)
+	}
+	return p
+}
+
+// locked lets several goroutines write into one buffer.
+type locked struct {
+	mu sync.Mutex
+	w  *bytes.Buffer
+}
+
+func (l *locked) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
