@@ -18,7 +18,7 @@ conditons: [c1]
 `), record.ShortEnv{})
 	fmt.Println(err)
 	// Output:
-	// line 5: status is "winding-dwn"; did you mean "winding-down"?; want one of acknowledged, no-relationship, licensed, conditions-met, winding-down, wound-down, answered
+	// line 5: status is "winding-dwn"; want one of acknowledged, no-relationship, licensed, conditions-met, winding-down, wound-down, answered; did you mean "winding-down"?
 	// line 6: windDownBy "2027-02-29" is no day of the calendar
 	// line 7: conditons is no field of kind response; did you mean "conditions"?
 }

@@ -3,6 +3,7 @@ package record
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -159,6 +160,25 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	var r *Refusal
 	if !errors.As(err, &r) || len(r.Faults) != 3 {
 		t.Fatalf("got %v, want 3 faults", err)
+	}
+}
+
+// TestFaultsAreBounded: nobody makes us compare a hundred thousand names.
+func TestFaultsAreBounded(t *testing.T) {
+	o := object(t, string(responsePayload()))
+	for i := range o {
+		if o[i].Name == "predicate" {
+			p := o[i].Value.(Object)
+			for n := range 10_000 {
+				p = append(p, Member{fmt.Sprintf("unknown%d", n), int64(0)})
+			}
+			o[i].Value = p
+		}
+	}
+	_, err := ParseStatement(appendJSON(nil, o))
+	var r *Refusal
+	if !errors.As(err, &r) || len(r.Faults) != maxFaults {
+		t.Fatalf("got %.200v", err)
 	}
 }
 

@@ -50,6 +50,12 @@ func escapePointer(name string) string {
 	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 }
 
+// maxFaults bounds the work that a hostile statement can cause: beyond it, nobody
+// reads on.
+const maxFaults = 100
+
+func (d *decoder) full() bool { return len(d.faults) >= maxFaults }
+
 func (d *decoder) fault(format string, args ...any) {
 	d.faults = append(d.faults, Fault{Pointer: d.pointer(), Detail: fmt.Sprintf(format, args...)})
 }
@@ -146,7 +152,7 @@ func (d *decoder) string(s string, sh *shape) bool {
 		if slices.Contains(sh.enum, s) {
 			return true
 		}
-		d.fault("is %s%s; want one of %s", quote(s), didYouMean(s, sh.enum), strings.Join(sh.enum, ", "))
+		d.fault("is %s; want one of %s%s", quote(s), strings.Join(sh.enum, ", "), didYouMean(s, sh.enum))
 	case len(s) > sh.max && utf8.RuneCountInString(s) > sh.max:
 		d.fault("is %d characters long; at most %d are allowed", utf8.RuneCountInString(s), sh.max)
 	default:
@@ -192,6 +198,9 @@ func (d *decoder) object(o Object, sh *shape, dst, common reflect.Value) {
 	var seen uint64
 	at := -1
 	for _, m := range o {
+		if d.full() {
+			return
+		}
 		i, f := sh.lookup(m.Name, at+1)
 		d.into(m.Name)
 		if f == nil {
@@ -240,6 +249,9 @@ func (d *decoder) list(v any, sh *shape, dst reflect.Value) {
 	list := reflect.MakeSlice(dst.Type(), len(items), len(items))
 	faults := len(d.faults)
 	for i, item := range items {
+		if d.full() {
+			break
+		}
 		d.item(i)
 		d.value(item, sh.item, list.Index(i))
 		d.out()

@@ -172,7 +172,7 @@ func TestShortFaults(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{head + rest + "resaon: r\n", `line 8: resaon is no field of kind revocation; did you mean "reason"?`},
 		{head + "effectiveOn: 2027-02-30\ncause: lifted\nreason: r\n", `line 5: effectiveOn "2027-02-30" is no day`},
-		{head + "effectiveOn: 2027-01-01\ncause: lited\nreason: r\n", `line 6: cause is "lited"; did you mean "lifted"?`},
+		{head + "effectiveOn: 2027-01-01\ncause: lited\nreason: r\n", `line 6: cause is "lited"; want one of lifted, error, court-order, superseded, delisted; did you mean "lifted"?`},
 		{head + "effectiveOn: 2027-01-01\ncause: lifted\nreason:\n", `line 7: reason has no value`},
 		{head + rest + "reason: twice\n", `line 8: reason stands here twice`},
 		{head + "effectiveOn: &a 2027-01-01\ncause: lifted\nreason: r\n", `line 5: effectiveOn uses an anchor`},

@@ -59,6 +59,9 @@ func invalid(faults []Fault) *Refusal {
 func (s *Statement) decode(o Object, sp *spec) []Fault {
 	d := &decoder{path: make([]step, 0, 8)}
 	for _, m := range o {
+		if d.full() {
+			break
+		}
 		d.into(m.Name)
 		switch m.Name {
 		case "_type":
