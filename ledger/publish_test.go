@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,8 +17,10 @@ import (
 // panel is three witnesses in the ledger's process: keys that sign what the test
 // lets them sign, after checking that it leads on from what they saw.
 type panel struct {
-	t     *testing.T
-	keys  []*proof.Cosigner
+	t    *testing.T
+	keys []*proof.Cosigner
+
+	mu    sync.Mutex // guards what follows, where Run asks
 	seen  []proof.Tree
 	deaf  []bool   // does not answer
 	fake  []bool   // answers with a signature of something else
@@ -45,6 +48,8 @@ func newPanel(t *testing.T) (*world, *panel) {
 }
 
 func (p *panel) cosign(ctx context.Context, ask ledger.Ask) (a ledger.Answer, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.asks = append(p.asks, ask)
 	cp, _, err := proof.ParseCheckpoint(ask.Note)
 	if err != nil || cp.Tree() != ask.Tree {
@@ -213,10 +218,12 @@ func TestRunAwaitsTheQuorum(t *testing.T) {
 		if _, err := n.AwaitPublished(short, 0); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("waiting without a quorum: %v", err)
 		}
+		p.mu.Lock()
 		if len(p.asks) < 4 || len(p.asks) > 20 {
 			t.Errorf("the witnesses were asked %d times in a minute", len(p.asks))
 		}
 		p.deaf[0] = false
+		p.mu.Unlock()
 		must(n.AwaitPublished(t.Context(), 0))
 		cancel()
 		if err := <-ended; err != nil {

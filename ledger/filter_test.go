@@ -1,0 +1,73 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"testing"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+func numberedID(i int) record.ID {
+	return record.IDOf(binary.BigEndian.AppendUint64(nil, uint64(i)))
+}
+
+// The filter never forgets, seldom errs, and stays small as it grows.
+func TestFilter(t *testing.T) {
+	const known, others = 600_000, 100_000
+	f := newFilter(0)
+	for i := range known {
+		f.add(numberedID(i))
+	}
+	for i := range known {
+		if !f.has(numberedID(i)) {
+			t.Fatalf("ID %d of %d is forgotten", i, known)
+		}
+	}
+	wrong := 0
+	for i := range others {
+		if f.has(numberedID(known + i)) {
+			wrong++
+		}
+	}
+	if wrong > others/200 {
+		t.Errorf("%d of %d new IDs would be looked up, want at most 1 in 200", wrong, others)
+	}
+	bytes := 0
+	for _, s := range *f.segments.Load() {
+		bytes += len(*s) * 64
+	}
+	if bytes > 4*known {
+		t.Errorf("%d bytes for %d IDs, want at most 4 each", bytes, known)
+	}
+}
+
+func BenchmarkFilter(b *testing.B) {
+	f := newFilter(0)
+	ids := make([]record.ID, 1<<20)
+	for i := range ids {
+		ids[i] = numberedID(i)
+		f.add(ids[i])
+	}
+	new := numberedID(-1)
+	b.ResetTimer()
+	for i := range b.N {
+		binary.BigEndian.PutUint64(new[:], uint64(i)*0x9e3779b97f4a7c15)
+		f.has(new)
+	}
+}
+
+// The cache keeps what was asked for last, and no more than it may.
+func TestTileCache(t *testing.T) {
+	c := newTileCache(0)
+	first := new(subtree)
+	c.put(tileKey{0, 0}, first)
+	for i := range uint64(3 * c.limit) {
+		c.put(tileKey{0, 1 + i}, new(subtree))
+		if c.get(tileKey{0, 0}) != first {
+			t.Fatalf("the tile asked for last is gone after %d others", i)
+		}
+	}
+	if len(c.byID) != c.limit || c.order.Len() != c.limit {
+		t.Errorf("%d tiles, limit %d", len(c.byID), c.limit)
+	}
+}
