@@ -1,7 +1,11 @@
 package rules1
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -63,5 +67,20 @@ func BenchmarkCheckText(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// The index keys of every name are in old registers: the key of each code point
+// by itself and after a letter stays, whatever x/text is linked in.
+func TestNameKeyIsFrozen(t *testing.T) {
+	h := sha256.New()
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		if utf8.ValidRune(r) && classOf(r) != unassigned && !unicode.Is(unicode.Co, r) {
+			fmt.Fprintf(h, "%x %x\n", NameKey(string(r)), NameKey("K"+string(r)))
+		}
+	}
+	const want = "112ad55588d5ee1b8777c597873e3f5de3b6de40d2b89de4aa827789b722e4c1"
+	if got := hex.EncodeToString(h.Sum(nil)); got != want {
+		t.Errorf("got %s, want %s: raise KeyFormat with it", got, want)
 	}
 }
