@@ -12,5 +12,6 @@ var verbs = []struct {
 	{"operate", (*app).keygen},
 	{"operate", (*app).init},
 	{"operate", (*app).serve},
+	{"operate", (*app).bench},
 	{"operate", (*app).version},
 }

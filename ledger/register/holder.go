@@ -49,3 +49,13 @@ func (r *Register) KeyHolder(keyid string) (h KeyHolder, ok bool, err error) {
 	})
 	return h, ok, err
 }
+
+// KeyByID is a key that some party, or the root set, holds or held; nil if the
+// register knows none. It says nothing of what the key may sign.
+func (r *Register) KeyByID(keyid string) *record.Key {
+	h, ok, err := r.KeyHolder(keyid)
+	if err != nil || !ok {
+		return nil
+	}
+	return h.key
+}

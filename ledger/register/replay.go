@@ -166,12 +166,11 @@ func (p *Replayer) key(id string) *record.Key {
 	if k, ok := p.held.Load(id); ok {
 		return k.(*record.Key)
 	}
-	h, ok, err := p.r.KeyHolder(id)
-	if err != nil || !ok {
-		return nil
+	k := p.r.KeyByID(id)
+	if k != nil {
+		p.held.Store(id, k)
 	}
-	p.held.Store(id, h.key)
-	return h.key
+	return k
 }
 
 // Take folds a batch that continues the register, and makes root, the log's at the

@@ -93,6 +93,15 @@ func (n *Node) Close() error {
 	return err
 }
 
+// Reopen closes the node and opens its directory anew: a ledger that has run does
+// not run again.
+func (n *Node) Reopen(ctx context.Context) (*Node, error) {
+	if err := n.Close(); err != nil {
+		return nil, err
+	}
+	return Open(ctx, n.config)
+}
+
 // Admit appends one record and commits it, and publishes it where the policy's
 // quorum is none. It is for a ledger that is not running.
 func (n *Node) Admit(ctx context.Context, env record.Envelope) (index uint64, published bool, err error) {

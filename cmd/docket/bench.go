@@ -1,0 +1,71 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/bench"
+)
+
+func (a *app) bench() *cobra.Command {
+	var asJSON bool
+	o := bench.Options{}
+	c := &cobra.Command{
+		Use:   "bench [" + strings.Join(bench.Names[1:], "|") + "]…",
+		Short: "Measure a ledger on this machine, beside what the machine can do",
+		Long: `Measures a ledger on this machine, in a directory that is removed afterwards: durable
+appends with and without the register, latency under a fixed load, HTTP, proofs,
+audit. What the machine itself can do (fsync, signature verification) is measured
+in the same run and stands beside each figure; compare ratios, not figures.`,
+		Example: `  docket bench
+  docket bench core --entries 1000000
+  docket bench latency --rate 1000 --for 30s --json`,
+		ValidArgs: bench.Names,
+		Args:      cobra.OnlyValidArgs,
+		RunE: func(c *cobra.Command, names []string) error {
+			if o.Entries < 1 || o.Records < 1 || o.Rate < 1 || o.Conns < 1 || o.For < time.Second || o.Size < 64 {
+				return misuse("want at least 1 entry, record, connection and record a second, 64 bytes, 1s")
+			}
+			if !asJSON {
+				a.printf("%-46s %12s %-10s  %s\n", "what", "figure", "", "beside (this machine, this run)")
+			}
+			o.Report = func(r bench.Row) {
+				if asJSON {
+					a.printJSON(r)
+					return
+				}
+				beside := ""
+				if r.Limit > 0 {
+					beside = fmt.Sprintf("%.2f × %s (%s)", r.Value/r.Limit, r.LimitName, figure(r.Limit))
+				}
+				a.printf("%-46s %12s %-10s  %s\n", r.Name, figure(r.Value), r.Unit, beside)
+			}
+			return bench.Run(c.Context(), o, names...)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.Dir, "dir", os.TempDir(), "a directory on the disk to be measured")
+	f.IntVar(&o.Entries, "entries", 200_000, "entries of the core's run")
+	f.IntVar(&o.Records, "records", 50_000, "records of the runs with the register")
+	f.IntVar(&o.Size, "size", 300, "bytes of an entry of the core's run")
+	f.IntVar(&o.Rate, "rate", 1000, "records a second of the latency run")
+	f.DurationVar(&o.For, "for", 5*time.Second, "how long the latency and HTTP runs last")
+	f.IntVar(&o.Conns, "conns", 256, "connections of the HTTP run")
+	f.BoolVar(&asJSON, "json", false, "print one JSON object a row")
+	return c
+}
+
+// figure prints a measured number with three digits that mean something.
+func figure(v float64) string {
+	switch {
+	case v >= 1000:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 10:
+		return fmt.Sprintf("%.1f", v)
+	}
+	return fmt.Sprintf("%.2f", v)
+}

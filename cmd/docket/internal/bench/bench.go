@@ -1,0 +1,96 @@
+// Package bench measures a ledger on the machine at hand, in one run with what
+// the machine itself can do: every row has a limit beside it, since only the
+// ratio says anything on a shared machine. It writes into a directory of its own
+// and removes it.
+package bench
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+)
+
+// Options of a run.
+type Options struct {
+	Dir     string        // where the disk to be measured is; a directory in it is made and removed
+	Entries int           // entries of the core's run
+	Records int           // records of the runs with the register
+	Size    int           // bytes of an entry of the core's run
+	Rate    int           // records a second of the open loop
+	For     time.Duration // how long the open loop and the HTTP load last
+	Conns   int           // connections of the HTTP load
+	Report  func(Row)     // told of each row as it is measured
+}
+
+// Row is one figure beside what bounds it.
+type Row struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit"`
+	// Limit is what the machine did in this run without the ledger; 0: none applies.
+	Limit     float64 `json:"limit,omitempty"`
+	LimitName string  `json:"limitName,omitempty"`
+}
+
+// Names are what can be measured, in order.
+var Names = []string{"limits", "core", "records", "latency", "http", "proofs", "audit"}
+
+// Run measures what is named, all if nothing is.
+func Run(ctx context.Context, o Options, names ...string) error {
+	for _, n := range names {
+		if !slices.Contains(Names, n) {
+			return fmt.Errorf("no measurement %q; there are %v", n, Names)
+		}
+	}
+	dir, err := os.MkdirTemp(o.Dir, "docket-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	r := &run{Options: o, dir: dir}
+	for _, part := range []struct {
+		name    string
+		measure func(context.Context) error
+	}{
+		{"limits", r.limits}, {"core", r.core}, {"records", r.records}, {"latency", r.latency},
+		{"http", r.http}, {"proofs", r.proofs}, {"audit", r.audit},
+	} {
+		// The limits are measured always: the rest is read beside them.
+		if part.name != "limits" && len(names) > 0 && !slices.Contains(names, part.name) {
+			continue
+		}
+		if err := part.measure(ctx); err != nil {
+			return fmt.Errorf("measuring %s: %w", part.name, err)
+		}
+	}
+	return nil
+}
+
+// run is one run of measurements and what the earlier ones found.
+type run struct {
+	Options
+	dir      string
+	fsync    []time.Duration // sorted
+	verifies float64         // Ed25519 verifications a second, all cores
+	filled   *world          // the ledger that the records went into
+}
+
+func (r *run) row(name string, value float64, unit string) {
+	r.Report(Row{Name: name, Value: value, Unit: unit})
+}
+
+func (r *run) beside(name string, value float64, unit string, limit float64, limitName string) {
+	r.Report(Row{Name: name, Value: value, Unit: unit, Limit: limit, LimitName: limitName})
+}
+
+// quantile of sorted durations, in milliseconds.
+func quantile(sorted []time.Duration, q float64) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return float64(sorted[int(q*float64(len(sorted)-1))].Microseconds()) / 1000
+}
+
+func perSecond(n int, took time.Duration) float64 { return float64(n) / took.Seconds() }

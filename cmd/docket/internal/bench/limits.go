@@ -1,0 +1,75 @@
+package bench
+
+import (
+	"context"
+	"crypto/ed25519"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// limits measures what the machine can do: syncs of its disk, signatures of its cores.
+func (r *run) limits(context.Context) error {
+	f, err := os.Create(filepath.Join(r.dir, "sync"))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	block := make([]byte, 4096)
+	for range 300 {
+		begun := time.Now()
+		if _, err := f.Write(block); err != nil {
+			return err
+		}
+		if err := f.Sync(); err != nil {
+			return err
+		}
+		r.fsync = append(r.fsync, time.Since(begun))
+	}
+	slices.Sort(r.fsync)
+	r.row("fsync of 4 KiB, p50", quantile(r.fsync, 0.5), "ms")
+	r.row("fsync of 4 KiB, p99", quantile(r.fsync, 0.99), "ms")
+
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return err
+	}
+	message := make([]byte, 800)
+	sig := ed25519.Sign(private, message)
+	r.verifies = onAllCores(time.Second, func() { ed25519.Verify(public, message, sig) })
+	r.row("Ed25519 verifications, all cores", r.verifies, "/s")
+	return nil
+}
+
+// onAllCores repeats f on every core and counts.
+func onAllCores(how time.Duration, f func()) (perSecond float64) {
+	var n atomic.Int64
+	var wg sync.WaitGroup
+	begun := time.Now()
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for time.Since(begun) < how {
+				f()
+				n.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	return float64(n.Load()) / time.Since(begun).Seconds()
+}
+
+// onEach calls f on every core until it has nothing more to do.
+func onEach(f func() bool) {
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for f() {
+			}
+		})
+	}
+	wg.Wait()
+}

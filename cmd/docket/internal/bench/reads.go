@@ -1,0 +1,141 @@
+package bench
+
+import (
+	"context"
+	"math/rand/v2"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// proofs measures receipts of random entries: path built, checked, entry read.
+func (r *run) proofs(ctx context.Context) error {
+	l, err := r.ledger(ctx)
+	if err != nil {
+		return err
+	}
+	size := l.Published().Checkpoint().Size
+	var failed atomic.Pointer[error]
+	rate := onAllCores(2*time.Second, func() {
+		if _, err := l.Receipt(ctx, rand.Uint64N(size)); err != nil {
+			failed.Store(&err)
+		}
+	})
+	if err := failed.Load(); err != nil {
+		return *err
+	}
+	r.row("inclusion proofs with entries, warm", rate, "/s")
+	return nil
+}
+
+// ledger is the one that the records went into.
+func (r *run) ledger(ctx context.Context) (*ledger.Public, error) {
+	if r.filled == nil {
+		if err := r.records(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return r.filled.node.Ledger, r.filled.node.Ledger.Publish(ctx)
+}
+
+// audit measures a replay of the whole ledger: signatures and hashes alone, then
+// every rule too.
+func (r *run) audit(ctx context.Context) error {
+	l, err := r.ledger(ctx)
+	if err != nil {
+		return err
+	}
+	size := l.Published().Checkpoint().Size
+	src := source{l}
+	took, err := src.signatures(ctx, r.filled, size)
+	if err != nil {
+		return err
+	}
+	r.beside("audit: hashes and signatures", perSecond(int(size), took), "entries/s", r.verifies, "Ed25519 verifications")
+	begun := time.Now()
+	report, err := client.Audit{Source: src, Charter: r.filled.Ledger, Files: vfs.Default, Dir: filepath.Join(r.dir, "audit")}.Run(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range report.Findings {
+		return &finding{f}
+	}
+	r.beside("audit: hashes, signatures and every rule", perSecond(int(size), time.Since(begun)), "entries/s", r.verifies, "Ed25519 verifications")
+	return nil
+}
+
+type finding struct{ what string }
+
+func (f *finding) Error() string { return "the audit found: " + f.what }
+
+// source reads a ledger in this process as an auditor reads a server.
+type source struct{ l *ledger.Public }
+
+func (s source) Checkpoint(context.Context) ([]byte, error) { return s.l.Published().Note(), nil }
+
+func (s source) Bundle(ctx context.Context, id proof.BundleID) ([][]byte, error) {
+	start := id.Index * proof.TileWidth
+	return s.l.Entries(ctx, start, start+uint64(id.Width))
+}
+
+func (s source) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error) {
+	rows := make([][]byte, len(ids))
+	for i, id := range ids {
+		var err error
+		if rows[i], err = s.l.Tile(ctx, id); err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
+// signatures hashes every entry and verifies its signatures, on all cores, and
+// judges nothing.
+func (s source) signatures(ctx context.Context, w *world, size uint64) (time.Duration, error) {
+	keys := w.node.Register
+	var held sync.Map
+	find := func(id string) *record.Key {
+		if k, ok := held.Load(id); ok {
+			return k.(*record.Key)
+		}
+		k := keys.KeyByID(id)
+		held.Store(id, k)
+		return k
+	}
+	var next atomic.Int64
+	var failed atomic.Pointer[error]
+	begun := time.Now()
+	onEach(func() bool {
+		n := uint64(next.Add(1)) - 1
+		if n*proof.TileWidth >= size || failed.Load() != nil {
+			return false
+		}
+		entries, err := s.l.Entries(ctx, n*proof.TileWidth, min(size, (n+1)*proof.TileWidth))
+		for _, raw := range entries {
+			proof.LeafHash(raw)
+			var e record.Entry
+			if e, err = record.ParseEntry(raw); err == nil {
+				_, err = record.Reopen(e, find)
+			}
+			if err != nil {
+				break
+			}
+		}
+		if err != nil {
+			failed.Store(&err)
+		}
+		return err == nil
+	})
+	if err := failed.Load(); err != nil {
+		return 0, *err
+	}
+	return time.Since(begun), nil
+}
