@@ -77,6 +77,9 @@ func (v *View) Party(id string, at time.Time) (PartyDetail, error) {
 		return PartyDetail{}, err
 	}
 	detail := PartyDetail{Party: p, Attestations: []Record{}, Duties: []Duty{}}
+	if !slices.Contains(p.Roles, record.RoleProvider) {
+		return detail, nil // providers attest and owe, nobody else does in rules 1
+	}
 	err = v.Records(RecordFilter{Issuer: id}, func(r Record) bool {
 		if r.Kind == record.KindResponse || r.Kind == record.KindCIPCertification {
 			detail.Attestations = append(detail.Attestations, r)
