@@ -32,43 +32,62 @@ func (w *writing) document(n *yaml.Node, sp *spec) {
 		w.fault(n, pointer, "want members: {file: order.pdf}")
 		return
 	}
-	var file DocumentFile
+	var file, named DocumentFile
 	var written Object
-	found := false
 	for _, m := range members {
 		at := pointer + "/" + escapePointer(m.name)
 		_, f := documentShape.lookup(m.name, 0)
 		switch {
 		case m.name == "file":
-			file, found = w.file(m.value, m.value.Value, at)
+			file, _ = w.file(m.value, m.value.Value, at)
 		case m.name == "sha256":
 			if fault := FormatSHA256.Fault(m.value.Value); fault != "" {
 				w.fault(m.value, at, "%s", fault)
 			}
-			hex.Decode(file.SHA256[:], []byte(m.value.Value))
+			hex.Decode(named.SHA256[:], []byte(m.value.Value))
 		case m.name == "private":
-			w.private = scalar(m.value, &shape{is: isBoolean}) == true
+			private, isBool := scalar(m.value, &shape{is: isBoolean}).(bool)
+			if w.private = private; !isBool {
+				w.fault(m.value, at, "is %s; want true or false", quote(m.value.Value))
+			}
 		case f == nil:
 			w.fault(m.value, at, "is no field of document%s", didYouMean(m.name, append(documentShape.fieldNames(), "file", "private", "sha256")))
 		default:
 			written = append(written, Member{m.name, w.value(m.value, f.shape, at)})
 		}
 	}
+	none := [32]byte{}
 	switch {
 	case len(w.faults) > 0:
 		return
-	case file.SHA256 == [32]byte{}:
+	case file.SHA256 == none && named.SHA256 == none:
 		w.fault(n, pointer, "names no file: {file: order.pdf}")
 		return
+	case file.SHA256 == none:
+		file.SHA256 = named.SHA256
+	case named.SHA256 != none && named.SHA256 != file.SHA256:
+		w.fault(n, pointer+"/sha256", "is not the file's, which is %x", file.SHA256)
+		return
+	}
+	w.settle(n, sp, file, written)
+}
+
+// settle makes the document's digest the subject, or a commitment to it where the
+// kind keeps its documents private.
+func (w *writing) settle(n *yaml.Node, sp *spec, file DocumentFile, written Object) {
+	const pointer = "/predicate/document"
+	switch {
 	case sp.private && !w.private:
 		w.fault(n, pointer, "is private for kind %s: add private: true, and a commitment to its digest is published", sp.kind)
 		return
-	}
-	if w.private {
+	case w.private && !sp.private:
+		w.fault(n, pointer+"/private", "is true, but a record of kind %s publishes its document's digest: leave it out", sp.kind)
+		return
+	case w.private:
 		w.secret("/subject", hex.EncodeToString(file.SHA256[:]))
-	} else {
+	default:
 		w.subject = Subject{Name: file.Name, SHA256: file.SHA256}
-		if found {
+		if file.Name != "" {
 			written = describeFile(written, file)
 		}
 	}

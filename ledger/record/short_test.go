@@ -194,6 +194,11 @@ func TestShortFaults(t *testing.T) {
 		{"", "empty"},
 		{"# nothing\n", "empty"},
 		{"kind: cip-certification\nthread: cip/p\nissuer: p\ndocument: {file: f}\n", "add private: true"},
+		{"kind: cip-certification\nthread: cip/p\nissuer: p\ndocument: {file: f, private: yes}\n", `document.private is "yes"; want true or false`},
+		{"kind: revocation\nthread: designation/d\nissuer: authority\ndocument: {file: d, private: true}\n" + rest, "document.private is true, but a record of kind revocation publishes"},
+		{"kind: revocation\nthread: designation/d\nissuer: authority\ndocument: {file: d, sha256: " + zeroHex + "}\n" + rest, "document.sha256 is not the file's"},
+		{"kind: revocation\nthread: designation/d\nissuer: authority\ndocument: {url: [\"https://a.example\"]}\n" + rest, "document names no file"},
+		{"kind: response\nthread: response/d/p\nissuer: p\nstatus: acknowledged\naccountsClosed: {secret: }\n", "line 5: accountsClosed commits to nothing"},
 		{`{"kind":"revocation","thread":"designation/d","issuer":"authority","about":"x"}`, "about want latest"},
 	} {
 		_, err := ParseShort([]byte(c.text), fictional)

@@ -255,6 +255,9 @@ func (w *writing) special(n *yaml.Node, members []yamlMember, sh *shape, pointer
 	switch {
 	case sh.is == isString && sh.format == FormatPEM && (name == "file" || name == "kms"):
 		return w.key(n, name, value, pointer), true
+	case (isCommitment || isDigest) && name == "secret" && value == "":
+		w.fault(n, pointer, "commits to nothing: {secret: \"12\"}")
+		return Object{}, true
 	case isCommitment && name == "secret":
 		w.secret(pointer, value)
 		return Object{{"commit", placeholder}}, true
