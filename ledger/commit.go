@@ -16,8 +16,8 @@ import (
 // is judged and written.
 //
 // An error means that the ledger has stopped, but for [ErrClock] and ctx's own:
-// then nothing was written, and it may be called again. Once a batch is judged,
-// ctx is given to the store alone.
+// then nothing was written, and it may be called again. A batch that is judged is
+// also written, whatever ctx says meanwhile.
 func (l *Ledger[V]) Commit(ctx context.Context) error {
 	l.sequencing.Lock()
 	defer l.sequencing.Unlock()
@@ -176,7 +176,7 @@ func (l *Ledger[V]) extend(ctx context.Context, p *plan[V]) error {
 	if len(p.x.Entries) == 0 {
 		return nil
 	}
-	err := l.store.Extend(ctx, p.x)
+	err := l.store.Extend(context.WithoutCancel(ctx), p.x) // torn, its outcome would be unknown
 	switch {
 	case errors.Is(err, ErrConflict): // another writer, who is not supposed to be there
 		return l.stop(fmt.Errorf("extending to %d: %w", p.x.New.Size, err))

@@ -103,19 +103,19 @@ func (c Config) withDefaults() (Config, error) {
 			return c, fmt.Errorf("the log key is named %s, the log %s", s.Key().Name(), c.Origin)
 		}
 	}
-	orInt(&c.BatchItems, 2048)
-	orInt(&c.BatchBytes, 8<<20)
-	orInt(&c.PoolItems, 16_384)
-	orInt(&c.Backlog, 131_072)
-	orInt(&c.CacheBytes, 64<<20)
-	orInt(&c.Grace, 10*time.Second)
+	orDefault(&c.BatchItems, 2048)
+	orDefault(&c.BatchBytes, 8<<20)
+	orDefault(&c.PoolItems, 16_384)
+	orDefault(&c.Backlog, 131_072)
+	orDefault(&c.CacheBytes, 64<<20)
+	orDefault(&c.Grace, 10*time.Second)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return c, nil
 }
 
-func orInt[T ~int | ~int64](v *T, def T) {
+func orDefault[T ~int | ~int64](v *T, def T) {
 	if *v <= 0 {
 		*v = def
 	}

@@ -96,7 +96,9 @@ func (l *Ledger[V]) Publish(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("publishing size %d: %w", tree.Size, err)
 	}
-	if err := l.store.Publish(ctx, old.note(), published.Note()); err != nil {
+	// What a quorum has cosigned is persisted even if the caller gives up now: the
+	// outcome would be unknown otherwise.
+	if err := l.store.Publish(context.WithoutCancel(ctx), old.note(), published.Note()); err != nil {
 		if !errors.Is(err, ErrConflict) {
 			err = fmt.Errorf("%w: %w", ErrUnknown, err)
 		}

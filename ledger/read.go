@@ -32,7 +32,7 @@ func (l *Ledger[V]) Entry(ctx context.Context, index uint64) ([]byte, error) {
 }
 
 // Tile is a tile, its hashes packed, at a width that the published size has or
-// that any smaller size had.
+// that any smaller size had. The caller must not change it.
 func (l *Ledger[V]) Tile(ctx context.Context, id proof.TileID) ([]byte, error) {
 	if size := l.shown.Load().size(); !id.In(size) {
 		return nil, fmt.Errorf("%w: %s of a tree of %d", ErrUnpublished, id, size)
