@@ -154,17 +154,32 @@ func kindOf(predicateType string) (*spec, error) {
 
 // threadFault checks a thread against the kind's grammar.
 func (sp *spec) threadFault(thread string) string {
-	segments := strings.Split(thread, "/")
-	ok := len(segments) == len(sp.segments)
-	for i := 0; ok && i < len(segments); i++ {
-		if want := sp.segments[i]; isVariable(want) {
-			ok = FormatSegment.Fault(segments[i]) == ""
+	rest, more, ok := thread, true, true
+	for _, want := range sp.segments {
+		var segment string
+		ok = ok && more
+		segment, rest, more = strings.Cut(rest, "/")
+		if isVariable(want) {
+			ok = ok && grammars[FormatSegment].matches(segment)
 		} else {
-			ok = segments[i] == want
+			ok = ok && segment == want
 		}
 	}
-	if !ok {
+	if !ok || more {
 		return fmt.Sprintf("is %s; a record of kind %s stands on a thread %s, each capital a segment of a-z, 0-9, '.' and '-'", quote(thread), sp.kind, sp.thread)
+	}
+	return ""
+}
+
+// segment is the part of a well-formed thread that the grammar calls name, "" if
+// it has none.
+func (sp *spec) segment(thread, name string) string {
+	for _, own := range sp.segments {
+		segment, rest, _ := strings.Cut(thread, "/")
+		if own == name {
+			return segment
+		}
+		thread = rest
 	}
 	return ""
 }
@@ -172,9 +187,8 @@ func (sp *spec) threadFault(thread string) string {
 // owner is the party to which a well-formed thread belongs: its segment P, else
 // the authority.
 func (sp *spec) owner(thread string) string {
-	segments := strings.Split(thread, "/")
-	if i := slices.Index(sp.segments, "P"); i >= 0 && i < len(segments) {
-		return segments[i]
+	if party := sp.segment(thread, "P"); party != "" {
+		return party
 	}
 	return Authority
 }

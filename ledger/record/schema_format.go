@@ -50,7 +50,7 @@ var grammars = compileGrammars(map[Format]*grammar{
 	FormatText:      {means: "one line of text"},
 	FormatLines:     {means: "text", lines: true},
 	FormatSegment:   {means: "1 to 64 of a-z, 0-9, '.' and '-', not beginning with '.' or '-'", first: "a-z0-9", rest: "a-z0-9.-", min: 1, max: 64},
-	FormatThread:    {means: "lower-case segments between slashes", pattern: `^[a-z0-9][a-z0-9.-]{0,63}(/[a-z0-9][a-z0-9.-]{0,63}){0,3}$`},
+	FormatThread:    {means: "lower-case segments between slashes", first: "a-z0-9", rest: "a-z0-9./-", min: 1, max: MaxThread},
 	FormatName:      {means: "1 to 64 letters, digits, '.', '_' and '-'", first: "A-Za-z0-9", rest: "A-Za-z0-9._-", min: 1, max: 64},
 	FormatCountry:   {means: "two capital letters (ISO 3166-1 alpha-2)", rest: "A-Z", min: 2, max: 2},
 	FormatLEI:       {means: "18 capital letters and digits, then 2 check digits (ISO 17442)", pattern: `^[0-9A-Z]{18}[0-9]{2}$`},

@@ -1,9 +1,6 @@
 package record
 
-import (
-	"crypto/sha256"
-	"strings"
-)
+import "crypto/sha256"
 
 // A subject rule says what a kind's subject is where no document is given
 // (RECORDS.md "Kinds").
@@ -56,14 +53,8 @@ func (sp *spec) subjectOf(s *Statement) (Subject, About) {
 // latestOf is the thread that `about: latest` means: of a record about a
 // designation that designation's, else its own.
 func (sp *spec) latestOf(thread string) string {
-	if sp.about != aboutDesignation {
-		return thread
-	}
-	segments := strings.Split(thread, "/")
-	for i, name := range sp.segments {
-		if name == "D" && i < len(segments) {
-			return "designation/" + segments[i]
-		}
+	if designation := sp.segment(thread, "D"); sp.about == aboutDesignation && designation != "" {
+		return "designation/" + designation
 	}
 	return thread
 }
