@@ -131,7 +131,7 @@ func (r *policyReader) witness(args []string) error {
 // group reads: group <name> all|any|<k> <name>…
 func (r *policyReader) group(args []string) error {
 	if len(args) < 3 {
-		return errors.New("want: group <name> all|any|<k> <name>...")
+		return errors.New("want: group <name> all|any|<k> <name>…")
 	}
 	if r.groups++; r.groups > MaxPolicyMembers {
 		return fmt.Errorf("more than %d groups", MaxPolicyMembers)
