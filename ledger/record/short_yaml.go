@@ -1,11 +1,9 @@
 package record
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -167,161 +165,11 @@ func (w *writing) kind(root *yaml.Node, members []yamlMember) (*spec, error) {
 	for _, m := range members {
 		if m.name == "kind" {
 			sp, err := mustSpec(Kind(m.value.Value))
-			if err != nil {
-				return nil, Refuse(Unsupported, "line %d: %v", m.value.Line, err)
+			if err != nil && m.value.Line > 0 {
+				err = Refuse(Unsupported, "line %d: %v", m.value.Line, err)
 			}
-			return sp, nil
+			return sp, err
 		}
 	}
 	return nil, w.refuse([]Fault{{"/predicate/kind", "is missing: say what kind of record this is; docket new KIND prints a template"}})
-}
-
-var plainInteger = regexp.MustCompile(`^(0|-?[1-9][0-9]{0,15})$`)
-
-// value is the node as its shape reads it. What does not fit becomes what it looks
-// like, for the decoder to refuse.
-func (w *writing) value(n *yaml.Node, sh *shape, pointer string) any {
-	if _, known := w.lines[pointer]; !known {
-		w.lines[pointer] = n.Line
-	}
-	if sh == nil {
-		sh = &shape{is: isString}
-	}
-	switch {
-	case n.Kind == yaml.AliasNode || n.Anchor != "":
-		w.fault(n, pointer, "uses an anchor or alias: write the value out")
-	case n.Style&yaml.TaggedStyle != 0:
-		w.fault(n, pointer, "has a tag (%s): write the value alone", n.Tag)
-	case n.Kind == yaml.ScalarNode && n.Tag == "!!null":
-		w.fault(n, pointer, "has no value: write one, or leave the line out")
-	case n.Kind == yaml.ScalarNode:
-		return scalar(n, sh)
-	case n.Kind == yaml.SequenceNode:
-		list := []any{}
-		for i, item := range n.Content {
-			list = append(list, w.value(item, sh.item, fmt.Sprintf("%s/%d", pointer, i)))
-		}
-		return list
-	default:
-		return w.mapping(n, sh, pointer)
-	}
-	return ""
-}
-
-func scalar(n *yaml.Node, sh *shape) any {
-	if plain := n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0; plain {
-		switch {
-		case sh.is == isInteger && plainInteger.MatchString(n.Value):
-			v, err := strconv.ParseInt(n.Value, 10, 64)
-			if err == nil && v <= MaxInteger && v >= -MaxInteger {
-				return v
-			}
-		case sh.is == isBoolean && (n.Value == "true" || n.Value == "false"):
-			return n.Value == "true"
-		}
-	}
-	return n.Value
-}
-
-func (w *writing) mapping(n *yaml.Node, sh *shape, pointer string) any {
-	members, _ := w.members(n, pointer)
-	if v, ok := w.special(n, members, sh, pointer); ok {
-		return v
-	}
-	if sh.is == isFragment {
-		sh = sh.fragment
-	}
-	o := Object{}
-	for _, m := range members {
-		var inner *shape
-		if sh.is == isMap {
-			inner = sh.item
-		} else if _, f := sh.lookup(m.name, 0); f != nil {
-			inner = f.shape
-		}
-		o = append(o, Member{m.name, w.value(m.value, inner, pointer+"/"+escapePointer(m.name))})
-	}
-	return o
-}
-
-// special are the mappings that stand for something else: a key's file, a value to
-// commit to.
-func (w *writing) special(n *yaml.Node, members []yamlMember, sh *shape, pointer string) (any, bool) {
-	if len(members) != 1 || members[0].value.Kind != yaml.ScalarNode {
-		return nil, false
-	}
-	name, value := members[0].name, members[0].value.Value
-	isCommitment, isDigest := sh.is == isObject && elem(sh.typ) == typeCommitment, sh.is == isObject && elem(sh.typ) == typeDigest
-	switch {
-	case sh.is == isString && sh.format == FormatPEM && (name == "file" || name == "kms"):
-		return w.key(n, name, value, pointer), true
-	case (isCommitment || isDigest) && name == "secret" && value == "":
-		w.fault(n, pointer, "commits to nothing: {secret: \"12\"}")
-		return Object{}, true
-	case isCommitment && name == "secret":
-		w.secret(pointer, value)
-		return Object{{"commit", placeholder}}, true
-	case isDigest && name == "secret":
-		w.secret(pointer, value)
-		return Object{{"sha256", placeholder}}, true
-	case isDigest && name == "file":
-		if doc, ok := w.file(n, value, pointer); ok {
-			w.secret(pointer, hex.EncodeToString(doc.SHA256[:]))
-		}
-		return Object{{"sha256", placeholder}}, true
-	}
-	return nil, false
-}
-
-// secret notes a value to commit to, by its pointer from the predicate's root.
-func (w *writing) secret(pointer, value string) {
-	w.secrets = append(w.secrets, Salt{Pointer: strings.TrimPrefix(pointer, "/predicate"), Value: value})
-}
-
-func (w *writing) key(n *yaml.Node, how, where, pointer string) any {
-	load := w.env.Key
-	if how == "kms" {
-		load = w.env.KMS
-	}
-	if load == nil {
-		w.fault(n, pointer, "names a key (%s), and this input cannot read one: write the PEM", where)
-		return ""
-	}
-	pem, err := load(where)
-	if err != nil {
-		w.fault(n, pointer, "%v", err)
-	}
-	return string(pem)
-}
-
-func (w *writing) file(n *yaml.Node, name, pointer string) (DocumentFile, bool) {
-	if w.env.Document == nil {
-		w.fault(n, pointer, "names a file (%s), and this input cannot read one: write its sha256", name)
-		return DocumentFile{}, false
-	}
-	doc, err := w.env.Document(name)
-	if err != nil {
-		w.fault(n, pointer, "%v", err)
-	}
-	return doc, err == nil
-}
-
-// about reads `about: latest` or `about: RECORD-ID`.
-func (w *writing) about(n *yaml.Node) {
-	id, err := ParseID(n.Value)
-	switch {
-	case w.has("/predicate/document"):
-		w.fault(n, "/predicate/about", "stands beside document: the subject is one of them")
-	case n.Kind == yaml.ScalarNode && n.Value == "latest":
-		w.latest = true
-	case n.Kind == yaml.ScalarNode && err == nil && !id.IsZero():
-		w.subject = Subject{SHA256: id}
-	default:
-		w.fault(n, "/predicate/about", "want latest, or a record ID of 64 hexadecimal digits")
-	}
-}
-
-func (w *writing) has(pointer string) bool {
-	_, ok := w.lines[pointer]
-	return ok
 }
