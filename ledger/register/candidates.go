@@ -2,6 +2,7 @@ package register
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
@@ -83,12 +84,16 @@ func (c *candidates) roots() {
 
 // sponsors are the officers of every provider: any of them may introduce a reseller.
 func (c *candidates) sponsors() {
-	_ = c.r.threadsOf("party/", c.below, func(row *ThreadRow) bool {
-		if p := row.State.(*PartyRow); p.Has(record.RoleProvider) {
-			c.party(p.ID, officer)
+	names, err := c.r.threadNames("party/", c.below)
+	if err != nil {
+		return
+	}
+	for _, name := range names {
+		row, err := c.r.committed(name, c.below)
+		if err == nil && row != nil && row.State.(*PartyRow).Has(record.RoleProvider) {
+			c.party(strings.TrimPrefix(name, "party/"), officer)
 		}
-		return true
-	})
+	}
 }
 
 // Owner says to whom a key belongs, for words about a signature that does not

@@ -1,37 +1,53 @@
 package register
 
 import (
+	"maps"
+	"slices"
+	"strings"
+
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
 // similarParty is `; did you mean "acme-cloud"?` for an issuer that is not
 // enrolled, where one is that differs by a slip of the pen.
 func (d *Draft) similarParty(issuer string) (string, error) {
-	var ids []string
-	err := d.parties(func(p *PartyRow) { ids = append(ids, p.ID) })
-	return record.DidYouMean(issuer, ids), err
+	names, err := d.partyThreads()
+	for i := range names {
+		names[i] = strings.TrimPrefix(names[i], "party/")
+	}
+	return record.DidYouMean(issuer, names), err
 }
 
-// parties visits every party as the draft sees it, each once, in no order that
-// matters.
-func (d *Draft) parties(visit func(*PartyRow)) error {
-	seen := make(map[string]bool)
-	drafted := func(threads map[string]*ThreadRow) {
-		for name, row := range threads {
-			if p, ok := row.State.(*PartyRow); ok && !seen[name] {
-				seen[name] = true
-				visit(p)
+// partyThreads are the threads of all parties that the draft sees, in order. It
+// decodes none: an unknown issuer, which costs nobody a key, must be cheap.
+func (d *Draft) partyThreads() ([]string, error) {
+	names, err := d.r.threadNames("party/", d.start)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range append(slices.Clip(d.below), d) {
+		for name := range maps.Keys(b.threads) {
+			if strings.HasPrefix(name, "party/") {
+				names = append(names, name)
 			}
 		}
 	}
-	drafted(d.threads)
-	for i := len(d.below) - 1; i >= 0; i-- {
-		drafted(d.below[i].threads)
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// parties visits every party as the draft sees it.
+func (d *Draft) parties(visit func(*PartyRow)) error {
+	names, err := d.partyThreads()
+	if err != nil {
+		return err
 	}
-	return d.r.threadsOf("party/", d.start, func(row *ThreadRow) bool {
-		if p := row.State.(*PartyRow); !seen[row.Thread] {
-			visit(p)
+	for _, name := range names {
+		row, err := d.thread(name)
+		if err != nil {
+			return err
 		}
-		return true
-	})
+		visit(row.State.(*PartyRow))
+	}
+	return nil
 }

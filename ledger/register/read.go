@@ -37,7 +37,12 @@ func (r *Register) Lookup(id record.ID) (index uint64, ok bool, err error) {
 }
 
 // Record reads the row of an index; one at or beyond the register's size is an error.
-func (r *Register) Record(index uint64) (RecordRow, error) { return r.recordRow(index) }
+func (r *Register) Record(index uint64) (RecordRow, error) {
+	if size := r.Size(); index >= size {
+		return RecordRow{}, fmt.Errorf("reading record %d of a register of %d", index, size)
+	}
+	return r.recordRow(index)
+}
 
 func (r *Register) recordRow(index uint64) (RecordRow, error) {
 	b, err := r.value(recordKey(index))
@@ -45,7 +50,7 @@ func (r *Register) recordRow(index uint64) (RecordRow, error) {
 		return RecordRow{}, err
 	}
 	if b == nil {
-		return RecordRow{}, fmt.Errorf("no record row %d: the register is shorter or damaged", index)
+		return RecordRow{}, fmt.Errorf("no record row %d: %w", index, errDamaged)
 	}
 	return decodeRecordRow(index, b)
 }
@@ -118,6 +123,19 @@ func (r *Register) threadsOf(prefix string, below uint64, yield func(*ThreadRow)
 	})
 }
 
+// threadNames are the threads below a size whose name begins with prefix, in order.
+func (r *Register) threadNames(prefix string, below uint64) (names []string, err error) {
+	lower, upper := prefixBounds(tableThread, prefix)
+	err = r.scan(lower, upper, func(key, _ []byte) (bool, error) {
+		text, index := versionOf(key)
+		if index < below && (len(names) == 0 || names[len(names)-1] != string(text)) {
+			names = append(names, string(text))
+		}
+		return true, nil
+	})
+	return names, err
+}
+
 // keyOwner reads to whom a key belonged at a size; nil means to nobody.
 func (r *Register) keyOwner(keyid string, below uint64) (*OwnerRow, error) {
 	if below == 0 {
@@ -150,7 +168,7 @@ func (r *Register) identified(scheme, value string, below uint64, yield func(val
 		done = string(text)
 		part := strings.Split(done, "\x1f")
 		if len(part) != 3 || len(use) != 1 {
-			return false, fmt.Errorf("identifier row %q: the register is damaged", done)
+			return false, fmt.Errorf("identifier row %q: %w", done, errDamaged)
 		}
 		return yield(part[1], part[2], index, IdentifierUse(use[0])), nil
 	})

@@ -89,7 +89,7 @@ func Open(fs vfs.FS, dir string, o Options) (*Register, error) {
 		r.o.Threads = 16 << 10
 	}
 	err := r.open()
-	if errors.Is(err, pebble.ErrCorruption) { // as good as deleted
+	if errors.Is(err, pebble.ErrCorruption) || errors.Is(err, errDamaged) { // as good as deleted
 		if err := fs.RemoveAll(dir); err != nil {
 			return nil, fmt.Errorf("deleting damaged register in %s: %w", dir, err)
 		}

@@ -3,6 +3,7 @@ package register
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -181,6 +182,10 @@ const (
 	SchemeName         = "name" // keyed by rules1.NameKey
 )
 
+// errDamaged marks rows that this code did not write. [Open] deletes such a
+// register; whoever meets one later resets it and replays.
+var errDamaged = errors.New("the register is damaged: delete it, it comes back by replay")
+
 // millis is the resolution of every time in the register.
 func millis(t time.Time) uint64 { return uint64(t.UnixMilli()) }
 
@@ -202,7 +207,7 @@ func (row *RecordRow) encode() []byte {
 func decodeRecordRow(index uint64, b []byte) (RecordRow, error) {
 	row := RecordRow{Index: index}
 	if len(b) < 3*32+16 {
-		return row, fmt.Errorf("record row %d: %d bytes: the register is damaged", index, len(b))
+		return row, fmt.Errorf("record row %d has %d bytes: %w", index, len(b), errDamaged)
 	}
 	copy(row.ID[:], b)
 	copy(row.Follows[:], b[32:])
@@ -213,7 +218,7 @@ func decodeRecordRow(index uint64, b []byte) (RecordRow, error) {
 	var text [3]string
 	for i := range text {
 		if len(b) == 0 || len(b) < 1+int(b[0]) {
-			return row, fmt.Errorf("record row %d is cut short: the register is damaged", index)
+			return row, fmt.Errorf("record row %d is cut short: %w", index, errDamaged)
 		}
 		text[i], b = string(b[1:1+b[0]]), b[1+b[0]:]
 	}
@@ -235,7 +240,7 @@ func (row *ThreadRow) encode() ([]byte, error) {
 
 func decodeThreadRow(thread string, index uint64, b []byte) (*ThreadRow, error) {
 	if len(b) < 41 || len(b) < 41+int(b[40]) {
-		return nil, fmt.Errorf("row of %s at %d is cut short: the register is damaged", thread, index)
+		return nil, fmt.Errorf("row of %s at %d is cut short: %w", thread, index, errDamaged)
 	}
 	row := &ThreadRow{Thread: thread, Index: index}
 	copy(row.ID[:], b)
@@ -254,14 +259,14 @@ func decodeThreadRow(thread string, index uint64, b []byte) (*ThreadRow, error) 
 	case "cip":
 		row.State = new(CertificationRow)
 	default:
-		return nil, fmt.Errorf("row of %s at %d: no such thread in these rules: the register is damaged", thread, index)
+		return nil, fmt.Errorf("row of %s at %d: no such thread in these rules: %w", thread, index, errDamaged)
 	}
 	if err := json.Unmarshal(b[41+b[40]:], row.State); err != nil {
-		return nil, fmt.Errorf("row of %s at %d: %w", thread, index, err)
+		return nil, fmt.Errorf("row of %s at %d: %w: %w", thread, index, errDamaged, err)
 	}
 	if s, ok := row.State.(interface{ prepare() error }); ok {
 		if err := s.prepare(); err != nil {
-			return nil, fmt.Errorf("row of %s at %d: %w", thread, index, err)
+			return nil, fmt.Errorf("row of %s at %d: %w: %w", thread, index, errDamaged, err)
 		}
 	}
 	return row, nil

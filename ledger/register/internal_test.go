@@ -1,0 +1,136 @@
+package register
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// TestOtherFormat: a register of another format or of other rules is emptied.
+func TestOtherFormat(t *testing.T) {
+	for _, at := range []int{47, 55} { // the last bytes of rules and of format
+		fs := vfs.NewMem()
+		r := open(t, fs)
+		cursor := Cursor{Size: 3}.encode()
+		cursor[at]++
+		for _, row := range [][2][]byte{{cursorKey, cursor}, {recordKey(2), []byte("of another shape")}} {
+			if err := r.db.Set(row[0], row[1], pebble.NoSync); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		r = open(t, fs)
+		var rows bytes.Buffer
+		if err := r.Dump(&rows); err != nil {
+			t.Fatal(err)
+		}
+		if r.Size() != 0 || rows.Len() != 0 {
+			t.Errorf("size %d, rows %q; want none", r.Size(), rows.String())
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestDamaged: a damaged register, here one that lost rows, is as good as a
+// deleted one.
+func TestDamaged(t *testing.T) {
+	fs := vfs.NewMem()
+	r := open(t, fs)
+	if err := r.db.Set(cursorKey, Cursor{Size: 3}.encode(), pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r = open(t, fs)
+	if r.Size() != 0 {
+		t.Errorf("size %d, want 0", r.Size())
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func open(t *testing.T, fs vfs.FS) *Register {
+	t.Helper()
+	r, err := Open(fs, "register", Options{CacheBytes: 1 << 20, MemTableBytes: 1 << 20, Logger: quiet{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+type quiet struct{}
+
+func (quiet) Infof(string, ...any)  {}
+func (quiet) Errorf(string, ...any) {}
+func (quiet) Fatalf(format string, args ...any) {
+	panic(format)
+}
+
+// TestKeys: every key splits where its suffix begins, sorts as Pebble demands,
+// and comes apart as it was put together; of a version the newest comes first.
+func TestKeys(t *testing.T) {
+	texts := []string{"a", "a/b", "ab", "b\x09", "lei\x1f9\x1fparty/x", "\x09\x09\x09\x09\x09\x09\x09\x09\x09"}
+	var keys [][]byte
+	for _, text := range texts {
+		for _, index := range []uint64{0, 1, 255, 256, 1 << 40, ^uint64(0) - 1} {
+			listed, version := appendListed(nil, tableThread, text, index), appendVersion(nil, tableThread, text, index)
+			if got, n := listedOf(listed); string(got) != text || n != index {
+				t.Errorf("%q %d came apart as %q %d", text, index, got, n)
+			}
+			if got, n := versionOf(version); string(got) != text || n != index {
+				t.Errorf("%q %d came apart as %q %d", text, index, got, n)
+			}
+			if next := appendVersion(nil, tableThread, text, index+1); bytes.Compare(next, version) >= 0 {
+				t.Errorf("%q: version %d does not stand before %d", text, index+1, index)
+			}
+			keys = append(keys, listed, version, recordKey(index), idKey(record.ID{byte(index)}))
+		}
+	}
+	slices.SortFunc(keys, bytes.Compare)
+	for i, a := range keys {
+		prefix := a[:comparer.Split(a)]
+		if len(prefix) < len(a) && bytes.Compare(prefix, a) >= 0 || comparer.Split(prefix) != len(prefix) {
+			t.Errorf("%q splits into %q", a, prefix)
+		}
+		for _, b := range keys[i:] {
+			if bytes.Compare(prefix, b[:comparer.Split(b)]) > 0 {
+				t.Errorf("%q and %q: prefixes in another order than keys", a, b)
+			}
+		}
+	}
+}
+
+// FuzzRows: rows come apart as they were put together, and nothing else panics.
+func FuzzRows(f *testing.F) {
+	row := RecordRow{Index: 7, ID: record.ID{1}, Kind: record.KindResponse, Thread: "response/1/a", Issuer: "a"}
+	row.IssuedAt, row.Admitted = fromMillis(1), fromMillis(2)
+	f.Add(row.encode())
+	thread := ThreadRow{Thread: "response/1/a", Index: 7, Kind: record.KindResponse, State: &ResponseRow{About: 3}}
+	b, err := thread.encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if row, err := decodeRecordRow(7, b); err == nil {
+			again, err := decodeRecordRow(7, row.encode())
+			if err != nil || again != row {
+				t.Errorf("%+v became %+v, %v", row, again, err)
+			}
+		}
+		for _, name := range []string{"charter", "party/a", "designation/1", "response/1/a", "cip/a", "other"} {
+			decodeThreadRow(name, 7, b)
+		}
+	})
+}
