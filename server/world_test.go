@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -33,6 +34,7 @@ type world struct {
 	register *register.Register
 	policy   *proof.Policy
 	log      *bytes.Buffer // what the server logged; read it when nothing is under way
+	address  string        // where listen serves
 	stop     func() error  // ends the ledger's Run, and returns what it returned
 }
 
@@ -43,6 +45,8 @@ type settings struct {
 	policy string // lines beside the log's; "quorum none" if empty
 	idle   bool   // Run is not started
 	fs     vfs.FS // in memory if nil
+	dir    string // on fs
+	fast   bool   // the register has its own defaults, not a test's small ones
 }
 
 func newWorld(t testing.TB, set settings) *world {
@@ -68,9 +72,13 @@ func newWorld(t testing.TB, set settings) *world {
 	if set.fs == nil {
 		set.fs = vfs.NewMem()
 	}
-	store, err := pebblestore.Open(set.fs, "store", pebblestore.Options{})
+	store, err := pebblestore.Open(set.fs, filepath.Join(set.dir, "store"), pebblestore.Options{})
 	must(err)
-	w.register, err = register.Open(set.fs, "register", registertest.Small())
+	options := registertest.Small()
+	if set.fast {
+		options = register.Options{Logger: registertest.Quiet{}}
+	}
+	w.register, err = register.Open(set.fs, filepath.Join(set.dir, "register"), options)
 	must(err)
 	set.ledger.Origin, set.ledger.Signers = origin, []*proof.Signer{signer}
 	w.ledger, err = ledger.Open(t.Context(), store, ledger.Records(w.register), set.ledger)

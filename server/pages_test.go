@@ -1,0 +1,100 @@
+package server
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+func (w *world) page(path string, status int) string {
+	w.t.Helper()
+	r := w.get(path)
+	h := r.Header()
+	if r.Code != status || h.Get("Content-Type") != "text/html; charset=utf-8" || h.Get("Content-Security-Policy") != contentPolicy {
+		w.t.Fatalf("%s: %d %v", path, r.Code, h)
+	}
+	return r.Body.String()
+}
+
+func TestPages(t *testing.T) {
+	w := story(t)
+	answer := w.Head("response/2026-014/acme-cloud").String()
+	for path, wants := range map[string][]string{
+		"/":                        {"Office of Cloud Restrictions (fictional)", "UNVERIFIED", `href="/designations/2026-014"`, "in-force", "docket.example/test\n8\n"},
+		"/?status=announced&name=": {"Kestrel Hosting", "Lumen Resale"},
+		"/?name=kestrel+hosting":   {"Kestrel Hosting"},
+		"/?country=zz":             {"None among all 8 records"},
+		"/designations/2026-014":   {"Kestrel Hosting", "kestrel.example", "No new accounts.", `href="/parties/borealis"`, "/records/" + w.Head("designation/2026-014").String()},
+		"/parties/acme-cloud":      {"acme-cloud, Inc. (fictional)", w.KeyID("acme-cloud/ci"), "/records/" + answer},
+		"/parties/authority":       {"designator, registrar"},
+		"/records/" + answer:       {"no-relationship", "acme-cloud, ci", "/v1/records/" + answer + "/receipt?chain=true", `href="/designations/2026-014"`},
+	} {
+		page := w.page(path, http.StatusOK)
+		for _, want := range wants {
+			if !strings.Contains(page, want) {
+				t.Errorf("%s has no %q", path, want)
+			}
+		}
+	}
+	if strings.Contains(w.page("/?status=announced", http.StatusOK), "AEROCARIBBEAN") {
+		t.Error("the status filter does not filter")
+	}
+	for _, path := range []string{"/designations/2026-099", "/parties/nobody", "/records/xyz"} {
+		if page := w.page(path, http.StatusNotFound); !strings.Contains(page, "no such thing") {
+			t.Errorf("%s: %s", path, page)
+		}
+	}
+	w.page("/?status=gone", http.StatusBadRequest)
+	if r := w.get("/style.css"); r.Code != http.StatusOK || r.Header().Get("Content-Type") != "text/css; charset=utf-8" {
+		t.Errorf("style: %d %v", r.Code, r.Header())
+	}
+	newWorld(t, settings{}).page("/", http.StatusOK)
+}
+
+// What others have signed is text, wherever it stands.
+func TestPagesEscape(t *testing.T) {
+	w := begun(t, settings{}, "acme-cloud")
+	const evil = `<script>alert("1")</script>"'><img src=x onerror=alert(2)>`
+	order := w.Order(evil)
+	order.Conditions = []record.Condition{{ID: "c1", Text: evil}}
+	order.FederalRegisterNotice = evil
+	order.Target.Alias = []record.Alias{{Name: evil, Type: "aka"}}
+	env := w.Designate("2026-014", order)
+	w.must(env)
+	tag := regexp.MustCompile(`(?i)<(script|img)`)
+	for _, path := range []string{"/", "/?name=" + "%3Cscript%3Ealert(1)%3C/script%3E", "/designations/2026-014", "/records/" + record.IDOf(env.Payload).String(), "/designations/%3Cscript%3E"} {
+		r := w.get(path)
+		if tag.MatchString(r.Body.String()) {
+			t.Errorf("%s has a tag that somebody signed:\n%s", path, tag.FindString(r.Body.String()))
+		}
+	}
+	if page := w.page("/designations/2026-014", http.StatusOK); !strings.Contains(page, "&lt;script&gt;") {
+		t.Error("the name is not shown at all")
+	}
+}
+
+// Nothing is fetched from elsewhere, and everything can be reached by keyboard
+// and named by a screen reader.
+func TestPagesStandAlone(t *testing.T) {
+	w := story(t)
+	asset := regexp.MustCompile(`(?:src|href|action)="([^"]*)"`)
+	for _, path := range []string{"/", "/designations/2026-014", "/parties/acme-cloud", "/records/" + w.Head("designation/2026-014").String()} {
+		page := w.page(path, http.StatusOK)
+		for _, m := range asset.FindAllStringSubmatch(page, -1) {
+			if !strings.HasPrefix(m[1], "/") && !strings.HasPrefix(m[1], "#") || strings.HasPrefix(m[1], "//") {
+				t.Errorf("%s refers to %s", path, m[1])
+			}
+		}
+		for _, want := range []string{`<html lang="en">`, "<main id=\"main\">", `class="skip"`, "<title>", "<h1>"} {
+			if strings.Count(page, want) != 1 {
+				t.Errorf("%s has %d × %s", path, strings.Count(page, want), want)
+			}
+		}
+		if strings.Contains(page, "style=") || strings.Contains(page, "<style") || strings.Contains(page, "<script") {
+			t.Errorf("%s has inline style or script, which its policy forbids", path)
+		}
+	}
+}

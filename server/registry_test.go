@@ -1,0 +1,290 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// story is a world with three designations, two providers and one answer.
+func story(t testing.TB) *world {
+	w := begun(t, settings{}, "acme-cloud", "borealis")
+	w.must(w.Designate("2026-014", w.Order("Kestrel Hosting")))
+	w.must(w.Designate("2026-015", w.Order("Lumen Resale")))
+	w.must(w.Import("36", w.Listed("36", "AEROCARIBBEAN AIRLINES")))
+	w.must(w.Respond("2026-014", "acme-cloud", &record.Response{Status: "no-relationship"}))
+	return w
+}
+
+// list reads all pages of a list, one item a page, and gives one member of each item.
+func (w *world) list(path, items, member string) []string {
+	w.t.Helper()
+	u, err := url.Parse(path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var all []string
+	for range 50 {
+		q := u.Query()
+		q.Set("limit", "1")
+		u.RawQuery = q.Encode()
+		page := w.object(w.get(u.String()), http.StatusOK)
+		asOf := page["asOf"].(map[string]any)
+		if asOf["size"] == nil || asOf["at"] == nil {
+			w.t.Fatalf("%s does not say as of when: %v", path, page)
+		}
+		for _, item := range page[items].([]any) {
+			all = append(all, fmt.Sprint(item.(map[string]any)[member]))
+		}
+		next, ok := page["next"].(string)
+		if !ok {
+			return all
+		}
+		q.Set("after", next)
+		u.RawQuery = q.Encode()
+	}
+	w.t.Fatalf("%s never ends", path)
+	return nil
+}
+
+func TestListsInPages(t *testing.T) {
+	w := story(t)
+	at := url.QueryEscape(time.Now().AddDate(0, 0, 50).UTC().Format(time.RFC3339))
+	for _, c := range []struct{ path, items, member, want string }{
+		{"/v1/records", "records", "index", "0 1 2 3 4 5 6 7"},
+		{"/v1/records?kind=designation", "records", "index", "4 5 6"},
+		{"/v1/records?issuer=acme-cloud", "records", "kind", "enrolment response"},
+		{"/v1/records?issuer=authority&kind=enrolment", "records", "index", "1"},
+		{"/v1/records?thread=designation/2026-015", "records", "index", "5"},
+		{"/v1/records?thread=designation/2026-099", "records", "index", ""},
+		{"/v1/records?size=2", "records", "index", "0 1"},
+		{"/v1/register/designations", "designations", "thread", "designation/2026-014 designation/2026-015 designation/ofac-sdn-36"},
+		{"/v1/register/designations?status=in-force", "designations", "thread", "designation/ofac-sdn-36"},
+		{"/v1/register/designations?status=announced&country=XB", "designations", "name", "Kestrel Hosting Lumen Resale"},
+		{"/v1/register/designations?list=ofac-sdn", "designations", "name", "AEROCARIBBEAN AIRLINES"},
+		{"/v1/register/designations?name=kestrel+hosting", "designations", "thread", "designation/2026-014"},
+		{"/v1/register/designations?size=5", "designations", "thread", "designation/2026-014"},
+		{"/v1/register/designations?program=SDGT", "designations", "thread", "designation/ofac-sdn-36"},
+		{"/v1/register/parties", "parties", "party", "acme-cloud authority borealis"},
+		{"/v1/register/parties?role=provider&status=active", "parties", "party", "acme-cloud borealis"},
+		{"/v1/register/duties?kind=respond", "duties", "party", "acme-cloud borealis acme-cloud borealis"},
+		{"/v1/register/duties?kind=respond&state=overdue&at=" + at, "duties", "party", "borealis acme-cloud borealis"},
+		{"/v1/register/duties?designation=2026-014&state=open", "duties", "party", "borealis"},
+		{"/v1/register/duties?party=acme-cloud&state=met", "duties", "designation", "designation/2026-014"},
+		{"/v1/register/duties/acme-cloud?kind=certify", "duties", "state", "open"},
+	} {
+		if got := strings.Join(w.list(c.path, c.items, c.member), " "); got != c.want {
+			t.Errorf("%s: %q, want %q", c.path, got, c.want)
+		}
+	}
+}
+
+// Pages tell of one moment, whatever comes in between.
+func TestPagesAreOfOneSize(t *testing.T) {
+	w := story(t)
+	first := w.object(w.get("/v1/register/designations?limit=2"), http.StatusOK)
+	w.must(w.Designate("2026-016", w.Order("Between Two Pages")))
+	second := w.object(w.get("/v1/register/designations?limit=9&after="+first["next"].(string)), http.StatusOK)
+	if !jsonEqual(first["asOf"], second["asOf"]) {
+		t.Errorf("the pages are as of %v and %v", first["asOf"], second["asOf"])
+	}
+	if got := len(second["designations"].([]any)); got != 1 {
+		t.Errorf("%d designations on the second page, want 1", got)
+	}
+}
+
+func jsonEqual(a, b any) bool {
+	x, _ := json.Marshal(a)
+	y, _ := json.Marshal(b)
+	return string(x) == string(y)
+}
+
+func TestOneThing(t *testing.T) {
+	w := story(t)
+	d := w.object(w.get("/v1/register/designations/2026-014"), http.StatusOK)
+	if d["name"] != "Kestrel Hosting" || d["status"] != "announced" || len(d["history"].([]any)) != 1 || d["asOf"].(map[string]any)["size"] != 8.0 {
+		t.Errorf("%v", d)
+	}
+	later := w.object(w.get("/v1/register/designations/2026-014?at="+w.today().AddDays(200).String()), http.StatusOK)
+	if later["status"] != "in-force" {
+		t.Errorf("in 200 days it is %v", later["status"])
+	}
+	w.problem(w.get("/v1/register/designations/2026-014?size=4"), notFound)
+	w.problem(w.get("/v1/register/designations/2026-099"), notFound)
+	w.problem(w.get("/v1/register/parties/nobody"), notFound)
+	w.problem(w.get("/v1/register/duties/nobody"), notFound)
+	w.problem(w.get("/v1/register/identifiers/passport/123"), notFound)
+	w.problem(w.get("/v1/register/designations?size=9"), badParameter)
+	w.problem(w.get("/v1/register/designations?status=gone"), badParameter)
+	w.problem(w.get("/v1/register/designations?stauts=in-force"), badParameter)
+	w.problem(w.get("/v1/register/parties/acme-cloud?limit=3"), badParameter)
+
+	p := w.object(w.get("/v1/register/parties/acme-cloud"), http.StatusOK)
+	if p["legalName"] != "acme-cloud, Inc. (fictional)" || len(p["keys"].([]any)) != 3 || len(p["attestations"].([]any)) != 1 {
+		t.Errorf("%v", p)
+	}
+	policy := w.object(w.get("/v1/register/policy"), http.StatusOK)
+	if _, err := proof.ParsePolicy([]byte(policy["policy"].(string))); err != nil || policy["from"] != 0.0 {
+		t.Errorf("%v, %v", err, policy)
+	}
+	for path, matches := range map[string]int{"domain/kestrel.example": 2, "asn/AS64511": 2, "name/aerocaribbean%20airlines": 1, "name/a%2Fb": 0, "lei/5493001KJTIIGC8Y1R12": 0} {
+		found := w.object(w.get("/v1/register/identifiers/"+path), http.StatusOK)
+		if got := len(found["matches"].([]any)); got != matches {
+			t.Errorf("%s: %d matches, want %d", path, got, matches)
+		}
+	}
+	if slashed := w.object(w.get("/v1/register/identifiers/registrationNumber/a%2Fb"), http.StatusOK); slashed["value"] != "a/b" {
+		t.Errorf("an escaped slash came as %v", slashed["value"])
+	}
+}
+
+func TestRecordBesideItsExactEntry(t *testing.T) {
+	w := story(t)
+	order := w.Order("A & B <Hosting>")
+	env := w.Designate("2026-017", order)
+	w.must(env)
+	id := record.IDOf(env.Payload).String()
+	r := w.get("/v1/records/" + id)
+	var got struct {
+		Record    string          `json:"record"`
+		Index     uint64          `json:"index"`
+		Statement json.RawMessage `json:"statement"`
+		Entry     json.RawMessage `json:"entry"`
+	}
+	if err := json.Unmarshal(r.Body.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	entry, err := w.ledger.Entry(t.Context(), 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Record != id || got.Index != 8 || string(got.Entry) != string(entry) || string(got.Statement) != string(env.Payload) {
+		t.Errorf("%s", r.Body)
+	}
+	w.problem(w.get("/v1/records/"+strings.Repeat("0", 64)), notFound)
+	w.problem(w.get("/v1/records/"+strings.Repeat("0", 64)+"/receipt"), notFound)
+	w.problem(w.get("/v1/records/"+id+"/receipt?chain=maybe"), badParameter)
+}
+
+func TestNotYetPublished(t *testing.T) {
+	w := newWorld(t, settings{idle: true})
+	env := w.Charter()
+	posted := make(chan int, 1)
+	go func() { posted <- w.post(env.Marshal(), "wait=committed").Code }()
+	for w.ledger.Head().Size == 0 {
+		if err := w.ledger.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code := <-posted; code != http.StatusAccepted {
+		t.Fatalf("posted: %d", code)
+	}
+	path := "/v1/records/" + record.IDOf(env.Payload).String()
+	if got := w.problem(w.get(path+"/receipt"), unpublished); got["index"] != 0.0 {
+		t.Errorf("%v", got)
+	}
+	w.problem(w.get(path), unpublished)
+	w.problem(w.get("/tile/0/000.p/1"), notFound)
+	w.problem(w.get("/tile/entries/000.p/1"), notFound)
+	if got := w.list("/v1/records", "records", "index"); len(got) != 0 {
+		t.Errorf("what is not published is listed: %v", got)
+	}
+	if err := w.ledger.Publish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if r := w.get(path + "/receipt"); r.Code != http.StatusOK {
+		t.Errorf("published: %d %s", r.Code, r.Body)
+	}
+}
+
+// A chain is checked by who knows the policy alone: each receipt verifies, and
+// replaying their entries judges the last one's signers.
+func TestChain(t *testing.T) {
+	w := story(t)
+	extra := w.Officer("acme-cloud/deputy")
+	w.must(w.Sign(w.Statement("party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{extra}}), "acme-cloud/compliance", "acme-cloud/deputy"))
+	env := w.Sign(w.Statement("response/2026-015/acme-cloud", "acme-cloud", &record.Response{Status: "no-relationship"}), "acme-cloud/deputy")
+	w.must(env)
+
+	r := w.get("/v1/records/" + record.IDOf(env.Payload).String() + "/receipt?chain=true")
+	chain, err := proof.ParseChain(r.Body.Bytes())
+	if err != nil {
+		t.Fatalf("%v: %s", err, r.Body)
+	}
+	var kinds []string
+	keys := map[string]*record.Key{}
+	for i, one := range chain {
+		v, err := one.Verify(w.policy, time.Now())
+		if err != nil {
+			t.Fatalf("receipt %d: %v", i, err)
+		}
+		entry, err := record.ParseEntry(v.Entry())
+		if err != nil {
+			t.Fatal(err)
+		}
+		opened, err := record.Reopen(entry, func(id string) *record.Key { return keys[id] })
+		if err != nil {
+			t.Fatalf("receipt %d, entry %d: %v", i, v.Index(), err)
+		}
+		listed, err := record.ListedKeys(opened.Statement())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, k := range listed {
+			keys[k.ID()] = k
+		}
+		kinds = append(kinds, fmt.Sprintf("%d %s %s", v.Index(), opened.Statement().Kind, opened.Statement().Issuer))
+	}
+	want := []string{"0 charter authority", "1 enrolment authority", "2 enrolment acme-cloud", "8 keys acme-cloud", "9 response acme-cloud"}
+	if !slices.Equal(kinds, want) {
+		t.Errorf("the chain is %q, want %q", kinds, want)
+	}
+	// The charter's own chain is the charter and the authority.
+	r = w.get("/v1/records/" + w.Ledger.String() + "/receipt?chain=true")
+	if chain, err := proof.ParseChain(r.Body.Bytes()); err != nil || chain[len(chain)-1].Index != 0 {
+		t.Errorf("the charter's chain: %v", err)
+	}
+}
+
+func TestSchemas(t *testing.T) {
+	w := newWorld(t, settings{})
+	for _, kind := range record.Kinds() {
+		r := w.get("/schemas/" + string(kind) + "/v1")
+		if schema := w.object(r, http.StatusOK); schema["title"] != string(kind) || r.Header().Get("Content-Type") != "application/schema+json" {
+			t.Errorf("%s: %v", kind, r.Header())
+		}
+		if again := w.get("/schemas/"+string(kind)+"/v1", "If-None-Match", r.Header().Get("ETag")); again.Code != http.StatusNotModified {
+			t.Errorf("%s again: %d", kind, again.Code)
+		}
+	}
+	w.problem(w.get("/schemas/licence-plate/v1"), notFound)
+}
+
+func TestMetrics(t *testing.T) {
+	w := story(t)
+	w.post([]byte("hello"))
+	w.get("/nowhere/" + strings.Repeat("x", 50))
+	text := w.get("/metrics").Body.String()
+	for _, line := range []string{
+		`docket_http_requests_total{method="POST",route="/v1/records",status="201"} 8`,
+		`docket_http_requests_total{method="GET",route="none",status="404"} 1`,
+		`docket_http_problems_total{problem="malformed"} 1`,
+		`docket_records_total{outcome="published"} 8`,
+		"docket_ledger_size 8", "docket_ledger_published_size 8", "docket_ready 1",
+	} {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("no line %q", line)
+		}
+	}
+	if strings.Contains(text, "xxx") {
+		t.Error("a label came from a request")
+	}
+}

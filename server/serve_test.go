@@ -1,0 +1,319 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// The server is stopped while 32 connections submit. Whoever was answered with a
+// receipt has one that holds, whoever was told "committed" finds it published
+// once the ledger has ended, and nobody else's record is half there.
+func TestShutdownUnderLoadLosesNothing(t *testing.T) {
+	w := begun(t, settings{server: Config{IssuerRate: Rate{PerSecond: -1}}})
+	requests := w.responses(2000, "")
+	stop := w.listen()
+
+	type answered struct {
+		request int
+		status  int
+		body    []byte
+	}
+	var mu sync.Mutex
+	var all []answered
+	var next, done atomic.Int64
+	var clients sync.WaitGroup
+	for range 32 {
+		clients.Go(func() {
+			c, err := net.Dial("tcp", w.address)
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			r := bufio.NewReader(c)
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(requests) {
+					return
+				}
+				if _, err := c.Write(requests[i]); err != nil {
+					return
+				}
+				resp, err := http.ReadResponse(r, nil)
+				if err != nil {
+					return // refused before it was read
+				}
+				body, err := io.ReadAll(resp.Body)
+				if err != nil {
+					t.Errorf("an answer was cut off: %v", err)
+				}
+				mu.Lock()
+				all = append(all, answered{i, resp.StatusCode, body})
+				mu.Unlock()
+				if done.Add(1) == 300 {
+					go stop()
+				}
+			}
+		})
+	}
+	clients.Wait()
+	stop()
+	if err := w.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 300 || len(all) == len(requests) {
+		t.Fatalf("%d of %d answered: the server was not stopped in the middle", len(all), len(requests))
+	}
+	for _, a := range all {
+		_, body, _ := strings.Cut(string(requests[a.request]), "\r\n\r\n")
+		env, err := record.ParseEnvelope([]byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		index, ok, err := w.register.Lookup(record.IDOf(env.Payload))
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case a.status == http.StatusServiceUnavailable:
+			continue
+		case !ok || index >= w.server.published():
+			t.Errorf("answered %d, and lost", a.status)
+		case a.status == http.StatusCreated && w.receipt(a.body).Index() != index:
+			t.Errorf("the receipt is of another index than %d", index)
+		}
+	}
+}
+
+// Without a quorum the answer is 202 in time, and 503 once the backlog is full;
+// both inside a bubble, so that nobody waits.
+func TestNoQuorum(t *testing.T) {
+	_, vkey, err := proof.GenerateKey(proof.CosignatureEd25519, "witness.example/w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, settings{
+			policy: "witness w " + vkey + " https://witness.example\nquorum w\n",
+			ledger: ledger.Config{Backlog: 2, Cosign: func(context.Context, ledger.Ask) (ledger.Answer, error) { return ledger.Answer{}, nil }},
+		})
+		post := func(env record.Envelope) int {
+			start := time.Now()
+			r := w.post(env.Marshal())
+			if r.Code == http.StatusAccepted {
+				w.Note(env)
+				if took := time.Since(start); took != 10*time.Second {
+					t.Errorf("202 after %s, want PublishWait", took)
+				}
+			} else {
+				w.problem(r, noQuorum)
+			}
+			w.Now = time.Now()
+			return r.Code
+		}
+		want := []int{202, 202, 503}
+		for i, env := range []func() record.Envelope{w.Charter, w.Authority, func() record.Envelope { return w.Provider("acme-cloud") }} {
+			if code := post(env()); code != want[i] {
+				t.Fatalf("record %d: %d, want %d", i, code, want[i])
+			}
+		}
+		w.problem(w.get("/checkpoint"), notFound)
+		w.get("/readyz")
+		time.Sleep(stuckAfter)
+		if ready := w.object(w.get("/readyz"), http.StatusServiceUnavailable); !strings.Contains(fmt.Sprint(ready["reasons"]), "witnesses") {
+			t.Errorf("readyz says %v", ready)
+		}
+		if err := w.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestSlowClientsAreCutOff(t *testing.T) {
+	w := newWorld(t, settings{server: Config{HeaderTimeout: 50 * time.Millisecond, ReadTimeout: 100 * time.Millisecond, IdleTimeout: 50 * time.Millisecond}})
+	stop := w.listen()
+	defer stop()
+	for name, c := range map[string]struct{ send, want string }{
+		"half a header":      {"POST /v1/records HTTP/1.1\r\nHost: x\r\nContent-T", "HTTP/1.1 400"},
+		"nothing at all":     {"", ""},
+		"half a body":        {"POST /v1/records HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{", "HTTP/1.1 408"},
+		"idle":               {"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200"},
+		"a header too large": {"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 32<<10), "HTTP/1.1 431"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := net.Dial("tcp", w.address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			go conn.Write([]byte(c.send))
+			got, _ := io.ReadAll(conn) // ends because the server ends it
+			if !strings.HasPrefix(string(got), c.want) || c.want == "" && len(got) > 0 {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestConnectionsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, settings{server: Config{MaxConnections: 2}})
+		l := newPipes()
+		ctx, cancel := context.WithCancel(t.Context())
+		served := make(chan error, 1)
+		go func() { served <- w.server.Serve(ctx, l) }()
+		var open []net.Conn
+		for range 2 {
+			c, err := l.dial(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			open = append(open, c)
+		}
+		third := make(chan net.Conn, 1)
+		go func() {
+			c, _ := l.dial(ctx)
+			third <- c
+		}()
+		synctest.Wait()
+		if len(third) != 0 {
+			t.Fatal("a third connection was accepted")
+		}
+		open[0].Close()
+		synctest.Wait()
+		if len(third) != 1 {
+			t.Fatal("the third connection was not accepted after another had ended")
+		}
+		(<-third).Close()
+		open[1].Close()
+		cancel()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+		if err := w.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestTLS(t *testing.T) {
+	cert, key := selfSigned(t, t.TempDir(), 1)
+	w := newWorld(t, settings{server: Config{CertFile: cert, KeyFile: key}})
+	stop := w.listen()
+	defer stop()
+	pool := x509.NewCertPool()
+	text, err := os.ReadFile(cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool.AppendCertsFromPEM(text)
+	for _, h2 := range []bool{false, true} {
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, ServerName: "localhost"}, ForceAttemptHTTP2: h2}
+		resp, err := (&http.Client{Transport: transport}).Get("https://" + w.address + "/healthz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		transport.CloseIdleConnections()
+		if resp.StatusCode != http.StatusOK || (resp.ProtoMajor == 2) != h2 {
+			t.Errorf("%d over %s", resp.StatusCode, resp.Proto)
+		}
+	}
+	if _, err := New(Config{Ledger: w.ledger, Register: w.register, CertFile: cert}); err == nil {
+		t.Error("a certificate without its key was taken")
+	}
+	missing, err := New(Config{Ledger: w.ledger, Register: w.register, CertFile: "nowhere", KeyFile: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := missing.Serve(t.Context(), newPipes()); err == nil {
+		t.Error("served without its certificate")
+	}
+}
+
+func TestRenewedCertificatesAreTakenUp(t *testing.T) {
+	dir := t.TempDir()
+	certFile, keyFile := selfSigned(t, dir, 1)
+	synctest.Test(t, func(t *testing.T) {
+		c, err := loadCertificate(certFile, keyFile, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		serial := func() int64 {
+			t.Helper()
+			cert, err := c.current(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			leaf, err := x509.ParseCertificate(cert.Certificate[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			return leaf.SerialNumber.Int64()
+		}
+		selfSigned(t, dir, 2)
+		os.Chtimes(certFile, time.Time{}, time.Unix(2_000_000_000, 0))
+		if got := serial(); got != 1 {
+			t.Errorf("serial %d within the minute, want 1", got)
+		}
+		time.Sleep(time.Minute)
+		if got := serial(); got != 2 {
+			t.Errorf("serial %d a minute after the renewal, want 2", got)
+		}
+		os.WriteFile(certFile, []byte("half a file"), 0o600)
+		time.Sleep(time.Minute)
+		if got := serial(); got != 2 {
+			t.Errorf("serial %d after a renewal that does not load, want the old one", got)
+		}
+	})
+}
+
+// selfSigned writes a certificate for localhost and its key.
+func selfSigned(t *testing.T, dir string, serial int64) (certFile, keyFile string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(serial), DNSNames: []string{"localhost"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for name, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: der}, keyFile: {Type: "PRIVATE KEY", Bytes: pkcs8}} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return certFile, keyFile
+}
