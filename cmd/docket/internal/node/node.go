@@ -33,6 +33,10 @@ type Config struct {
 	Keys   Keys
 	Ledger ledger.Config // Origin, Signers and Log are filled in
 	Log    *slog.Logger  // nil discards
+
+	// Fatal ends the process once nobody knows any more what is on the disk; nil
+	// exits with status 1. It must not return.
+	Fatal func(reason string)
 }
 
 // Node is one open ledger.
@@ -64,7 +68,7 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInUse, err)
 	}
-	store, err := pebblestore.Open(c.Files, dir("store"), pebblestore.Options{Log: c.Log})
+	store, err := pebblestore.Open(c.Files, dir("store"), pebblestore.Options{Log: c.Log, Fatal: c.Fatal})
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
