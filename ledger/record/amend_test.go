@@ -192,6 +192,56 @@ func TestDiffThenAmend(t *testing.T) {
 	}
 }
 
+// FuzzAmend: whatever an amendment does, the designation it was given stays, the
+// result is whole, and Diff finds the way from one to the other.
+func FuzzAmend(f *testing.F) {
+	for _, seed := range []string{
+		`{"type":"correction","set":{"target":{"registrationNumber":"9"},"scope":{"ownershipPct":25}},"unset":["federalRegisterNotice"]}`,
+		`{"type":"alias","drop":{"target":{"alias":[{"name":"KH","type":"aka","weak":true}]}},"add":{"target":{"alias":[{"name":"N","type":"fka"}]}}}`,
+		`{"type":"extension","set":{"effectiveUntil":"2028-06-30"}}`,
+		`{"type":"scope","unset":["scope"],"responseDue":"2027-02-01"}`,
+		`{"type":"target-detail","set":{"target":{"asn":[],"address":[{"city":"P"}]}},"add":{"target":{"domain":["a.example"]}}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	sh := shapeOf(reflect.TypeFor[Amendment](), "")
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		v, err := ParseJSON(raw)
+		if err != nil {
+			return
+		}
+		var a Amendment
+		d := decoder{partial: true}
+		if d.value(v, sh, reflect.ValueOf(&a).Elem()); len(d.faults) > 0 {
+			return
+		}
+		old := kestrel()
+		amended, changes, err := Amend(old, &a)
+		if !reflect.DeepEqual(old, kestrel()) {
+			t.Fatal("Amend changed the designation that it was given")
+		}
+		if err != nil {
+			return
+		}
+		if len(changes) == 0 && !a.ReopensDuty() {
+			t.Fatal("an amendment without effect")
+		}
+		if !reflect.DeepEqual(amended, amended.clone()) {
+			t.Fatalf("written and read: got %+v, want %+v", amended.clone(), amended)
+		}
+		back, err := Diff(old, amended)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back == nil {
+			return
+		}
+		if again, _, err := Amend(old, back); err != nil || !reflect.DeepEqual(again, amended) {
+			t.Fatalf("by Diff: got %+v, %v, want %+v", again, err, amended)
+		}
+	})
+}
+
 func TestDiffIdentity(t *testing.T) {
 	a, b := kestrel(), kestrel()
 	b.Source = &Source{List: "ofac-sdn", ID: "36"}

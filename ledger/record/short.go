@@ -53,14 +53,8 @@ func ParseShort(raw []byte, env ShortEnv) (*Short, error) {
 	if len(raw) > MaxShort {
 		return nil, &Refusal{Class: TooLarge, Detail: fmt.Sprintf("reading record: %d bytes; at most %d are read", len(raw), MaxShort), Limit: MaxShort, Size: len(raw)}
 	}
-	if trimmed := bytes.TrimSpace(raw); len(trimmed) > 0 && trimmed[0] == '{' {
-		if v, err := ParseJSON(raw); err == nil && v.(Object).Lookup("_type") != nil {
-			s, err := ParseStatement(raw)
-			if err != nil {
-				return nil, err
-			}
-			return &Short{Statement: s, payload: bytes.Clone(raw)}, nil
-		}
+	if whole, err := wholeStatement(raw); whole != nil || err != nil {
+		return whole, err
 	}
 	w := &writing{env: env, lines: map[string]int{}}
 	sp, err := w.read(raw)
@@ -74,6 +68,18 @@ func ParseShort(raw []byte, env ShortEnv) (*Short, error) {
 		return nil, w.refuse(faults)
 	}
 	return sh, nil
+}
+
+// wholeStatement reads raw if it is an in-toto statement, nil if it is not.
+func wholeStatement(raw []byte) (*Short, error) {
+	if trimmed := bytes.TrimSpace(raw); len(trimmed) == 0 || trimmed[0] != '{' || !bytes.Contains(raw, []byte(`"predicateType"`)) {
+		return nil, nil
+	}
+	s, err := ParseStatement(raw)
+	if err != nil {
+		return nil, err
+	}
+	return &Short{Statement: s, payload: bytes.Clone(raw)}, nil
 }
 
 // judge finds the faults that no ledger could heal, and settles the subject.
