@@ -32,7 +32,7 @@ func (d *Draft) effects(e effect) ([]string, error) {
 	switch s := e.after.State.(type) {
 	case *CharterRow:
 		if e.before == nil {
-			return []string{fmt.Sprintf("opens the ledger %s", e.record.ID)}, nil
+			return []string{fmt.Sprintf("opens the ledger %s", s.Origin)}, nil
 		}
 		return []string{fmt.Sprintf("amends the charter; it judges from index %d on", e.record.Index+1)}, nil
 	case *PartyRow:

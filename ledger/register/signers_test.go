@@ -189,7 +189,7 @@ func TestWhoMayNotSign(t *testing.T) {
 		})
 	}
 
-	t.Run("six keys and two registrars needed", func(t *testing.T) {
+	t.Run("six keys and a registrar", func(t *testing.T) {
 		env, names := sign(b, "party/many", "many", provider("many", six...), append(sixNames, "authority/officer-1")...)
 		v, err := record.Open(env, b.Register.Candidates)
 		if err != nil {
@@ -201,4 +201,39 @@ func TestWhoMayNotSign(t *testing.T) {
 		}
 		signedBy(t, b, e, names...)
 	})
+	t.Run("eight keys leave no room for a registrar", func(t *testing.T) {
+		env, keys := sign(b, "party/toomany", "toomany", provider("toomany", eight...), append(eightNames, "authority/officer-1")...)
+		refused(t, forge(t, b, env, keys...), record.Invalid, "list at most 7")
+	})
+}
+
+// TestTwoRegistrars: with a threshold of two, one registrar's two keys are one.
+func TestTwoRegistrars(t *testing.T) {
+	b := registertest.NewBook(start, "acme-cloud")
+	must(t, b, "party/authority", "authority", &record.Keys{Add: []record.PartyKey{
+		b.Officer("authority/officer-1#2", record.FuncRegistrar), b.Officer("authority/officer-4", record.FuncRegistrar),
+	}}, "root/root-1", "root/root-2", "authority/officer-1#2", "authority/officer-4")
+	b.Must(charter(b, func(c *record.Charter) { c.Thresholds.Registrar = 2 }, "root/root-1", "root/root-2"))
+
+	e := &record.Enrolment{LegalName: "New", Country: "US", Roles: []record.Role{record.RoleProvider}, Keys: []record.PartyKey{b.Officer("new/o")}}
+	standing := &record.Standing{Status: "suspended", EffectiveOn: today(b), Reason: "x"}
+	recovery := &record.Keys{Add: []record.PartyKey{b.Officer("acme-cloud/new")}}
+	for _, c := range []struct {
+		thread, issuer string
+		say            record.Predicate
+		own            []string
+	}{
+		{"party/new", "new", e, []string{"new/o"}},
+		{"party/acme-cloud", "authority", standing, nil},
+		{"party/acme-cloud", "authority", recovery, []string{"acme-cloud/new"}},
+	} {
+		env, keys := sign(b, c.thread, c.issuer, c.say, append(c.own[:len(c.own):len(c.own)], "authority/officer-1", "authority/officer-1#2")...)
+		refused(t, forge(t, b, env, keys...), record.Forbidden, "2 registrars needed, 1 signed (officer-1)")
+		env, _ = sign(b, c.thread, c.issuer, c.say, append(c.own[:len(c.own):len(c.own)], "authority/officer-1", "authority/officer-4")...)
+		if _, err := b.Submit(env); err != nil {
+			t.Errorf("%s: %v", c.say.Kind(), err)
+		}
+	}
+	// Revoking one of the authority's keys still takes one.
+	must(t, b, "party/authority", "authority", revoke(b, "authority/officer-1#2"), "authority/officer-4")
 }

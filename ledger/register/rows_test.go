@@ -1,0 +1,34 @@
+package register_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register/registertest"
+)
+
+// TestRowsPerRecord: five rows say what a record is and did (record, ID, thread,
+// kind, issuer); keys and identifiers add theirs. The bulk of a ledger, responses,
+// must not cost more than six.
+func TestRowsPerRecord(t *testing.T) {
+	b := registertest.NewBook(start, "acme-cloud")
+	rows := func() int { return strings.Count(dump(t, b.Register), "\n") }
+	for _, c := range []struct {
+		say  func() record.Envelope
+		want int
+	}{
+		{func() record.Envelope { return b.Provider("borealis") }, 5 + 3 + 1},                  // three keys, a name
+		{func() record.Envelope { return b.Designate("1", b.Order("Kestrel")) }, 5 + 3},        // a name, a domain, an ASN
+		{func() record.Envelope { return b.Import("36", b.Listed("36", "AEROCARIBBEAN")) }, 6}, // a name
+		{func() record.Envelope { return b.Respond("1", "acme-cloud", ack) }, 5},
+		{func() record.Envelope { return b.Respond("1", "acme-cloud", nobody) }, 5},
+		{func() record.Envelope { return b.Import("36", lift(b, "delisted")) }, 5},
+	} {
+		before := rows()
+		e := b.Must(c.say())
+		if got := rows() - before; got != c.want {
+			t.Errorf("%s: %d rows, want %d", mustParse(t, e.Envelope).Kind, got, c.want)
+		}
+	}
+}
