@@ -132,11 +132,11 @@ func (n *node) step(t testing.TB) {
 	}
 }
 
-// numbered makes the blobs [from, to).
+// numbered makes the blobs [from, to), of 10 to 410 bytes.
 func numbered(from, to int) []pebblestore.Blob {
 	var blobs []pebblestore.Blob
 	for i := from; i < to; i++ {
-		blobs = append(blobs, pebblestore.NewBlob(fmt.Appendf(nil, "blob %d", i)))
+		blobs = append(blobs, pebblestore.NewBlob(fmt.Appendf(nil, "blob %d%*s", i, i*53%400, "")))
 	}
 	return blobs
 }

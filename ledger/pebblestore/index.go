@@ -55,7 +55,7 @@ func OpenIndex(fs vfs.FS, dir string, policy *proof.Policy, o Options) (*Index, 
 }
 
 func (x *Index) open() (err error) {
-	if x.db, err = openDB(x.fs, x.dir, x.o, true); err != nil {
+	if x.db, err = openDB(x.fs, x.dir, x.o, forIndex); err != nil {
 		return err
 	}
 	v, err := get(x.db, []byte{keyCursor})

@@ -39,7 +39,7 @@ var _ ledger.Store = (*Store)(nil)
 // Open opens the store in dir, and makes it if there is none. A directory has one
 // opener at a time.
 func Open(fs vfs.FS, dir string, o Options) (*Store, error) {
-	db, err := openDB(fs, dir, o, false)
+	db, err := openDB(fs, dir, o, forLog)
 	if err != nil {
 		return nil, fmt.Errorf("opening the store %s: %w", dir, err)
 	}
