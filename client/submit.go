@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -73,9 +74,42 @@ func (c *Client) Submit(ctx context.Context, envelope []byte, p Policies, patien
 		return nil, err
 	}
 	id := record.IDOf(env.Payload)
-	try := func() (*Submission, error) {
-		s, err := c.submit(ctx, id, envelope, p)
-		return s, retry(err)
+	return patient(ctx, patience, func() (*Submission, error) { return c.submit(ctx, id, envelope, p) })
+}
+
+// Admission is the server's word that a record is durable at an index. It is
+// UNVERIFIED: a [Trust.Sync] beyond the index shows that it is true.
+type Admission struct {
+	ID    record.ID
+	Index uint64
+	Known bool // it was on the ledger before
+}
+
+// Commit is Submit for whoever has thousands to send: it waits only until the
+// record is durable, and nothing is verified.
+func (c *Client) Commit(ctx context.Context, envelope []byte, patience Patience) (*Admission, error) {
+	env, err := record.ParseEnvelope(envelope)
+	if err != nil {
+		return nil, err
+	}
+	return patient(ctx, patience, func() (*Admission, error) {
+		_, res, err := c.call(ctx, http.MethodPost, "/v1/records?wait=committed", "application/json", envelope)
+		if err != nil {
+			return nil, err
+		}
+		index, err := strconv.ParseUint(res.Header.Get("Docket-Index"), 10, 63)
+		if err != nil {
+			return nil, fmt.Errorf("the server's answer names no index: %w", err)
+		}
+		return &Admission{ID: record.IDOf(env.Payload), Index: index, Known: res.StatusCode == http.StatusOK}, nil
+	})
+}
+
+// patient repeats what may pass, with growing pauses or those that the server asks for.
+func patient[T any](ctx context.Context, patience Patience, once func() (T, error)) (T, error) {
+	try := func() (T, error) {
+		v, err := once()
+		return v, retry(err)
 	}
 	options := []backoff.RetryOption{backoff.WithMaxElapsedTime(patience.For), backoff.WithBackOff(backoff.NewExponentialBackOff())}
 	if patience.For == 0 {
@@ -84,7 +118,7 @@ func (c *Client) Submit(ctx context.Context, envelope []byte, p Policies, patien
 	if patience.Notify != nil {
 		options = append(options, backoff.WithNotify(patience.Notify))
 	}
-	s, err := backoff.Retry(ctx, try, options...)
+	v, err := backoff.Retry(ctx, try, options...)
 	var stop *backoff.PermanentError
 	if errors.As(err, &stop) {
 		err = stop.Err
@@ -93,7 +127,7 @@ func (c *Client) Submit(ctx context.Context, envelope []byte, p Policies, patien
 	if errors.As(err, &wait) {
 		err = wait.Unwrap()
 	}
-	return s, err
+	return v, err
 }
 
 func (c *Client) submit(ctx context.Context, id record.ID, envelope []byte, p Policies) (*Submission, error) {

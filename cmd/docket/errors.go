@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 
+	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
@@ -47,26 +50,58 @@ func notYet(format string, args ...any) *failure {
 	return &failure{status: statusNotYet, err: fmt.Errorf(format, args...)}
 }
 
+// statusOf sorts an error that no verb has sorted: what passes by itself is "not
+// yet", so that a script can simply run the same command again.
+func statusOf(err error) (status int, next string) {
+	var f *failure
+	var p *client.Problem
+	var u *wire.Unreachable
+	var s *wire.Status
+	switch {
+	case errors.Is(err, context.Canceled):
+		return statusNotYet, "interrupted; run the same command again to go on"
+	case errors.As(err, &f):
+		return f.status, f.next
+	case errors.Is(err, client.ErrUnpublished):
+		return statusNotYet, "run the same command again in a moment"
+	case errors.As(err, &p) && p.Later(), errors.As(err, &s) && s.Code >= 500:
+		return statusNotYet, "the server is busy; run the same command again"
+	case errors.As(err, &u):
+		return statusNotYet, "the server is out of reach; check its URL, or run the same command again later"
+	case errors.Is(err, syscall.EAGAIN):
+		return statusNotYet, "another docket process has it open; run the same command again when it has ended"
+	case errors.Is(err, client.ErrNoCopy):
+		return statusRefused, "docket sync makes the copy"
+	}
+	return statusRefused, ""
+}
+
+// faultsOf are the single fields at fault, where more than one is.
+func faultsOf(err error) []record.Fault {
+	var r *record.Refusal
+	var p *client.Problem
+	var faults []record.Fault
+	switch {
+	case errors.As(err, &r):
+		faults = r.Faults
+	case errors.As(err, &p):
+		faults = p.Faults
+	}
+	if len(faults) < 2 {
+		return nil
+	}
+	return faults
+}
+
 // report prints an error the way all verbs do and returns the exit status.
 func (a *app) report(err error) int {
 	if err == nil {
 		return statusDone
 	}
-	status, next := statusRefused, ""
-	var f *failure
-	if errors.As(err, &f) {
-		status, next = f.status, f.next
-	}
-	if errors.Is(err, context.Canceled) {
-		status = statusNotYet
-		next = "interrupted; run the same command again to go on"
-	}
+	status, next := statusOf(err)
 	fmt.Fprintf(a.err, "docket: %v\n", err)
-	var r *record.Refusal
-	if errors.As(err, &r) && len(r.Faults) > 1 {
-		for _, fault := range r.Faults {
-			fmt.Fprintf(a.err, "  %s: %s\n", fault.Pointer, fault.Detail)
-		}
+	for _, fault := range faultsOf(err) {
+		fmt.Fprintf(a.err, "  %s: %s\n", printable(fault.Pointer), printable(fault.Detail))
 	}
 	if next != "" {
 		fmt.Fprintf(a.err, "hint: %s\n", next)

@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/signal"
@@ -14,12 +15,15 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
 func main() { os.Exit(mainStatus()) }
 
 // mainStatus is main with a status to return, so that scripted tests can call it.
 func mainStatus() int {
+	cobra.EnableCommandSorting = false // help prints the verbs in their own order
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv}
@@ -67,7 +71,7 @@ Exit status: 0 done, 1 refused or failed, 2 misused, 3 not yet (run the same com
   docket verify --trust trust response.tlog-proof      # check a receipt, offline`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          noVerb,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetIn(a.in)
@@ -84,21 +88,49 @@ Exit status: 0 done, 1 refused or failed, 2 misused, 3 not yet (run the same com
 		c.GroupID = v.group
 		root.AddCommand(c)
 	}
+	root.SetHelpCommandGroupID("start")
+	root.SetCompletionCommandGroupID("operate")
 	misusedArgs(root)
 	return root
 }
 
-// misusedArgs makes wrong arguments exit 2 everywhere, not 1.
+// misusedArgs makes wrong arguments, missing flags and flags that exclude each
+// other exit 2 everywhere, not 1.
 func misusedArgs(c *cobra.Command) {
-	if check := c.Args; check != nil {
-		c.Args = func(c *cobra.Command, args []string) error {
-			if err := check(c, args); err != nil {
+	check := c.Args
+	c.Args = func(c *cobra.Command, args []string) error {
+		for _, err := range []error{checkArgs(check, c, args), c.ValidateRequiredFlags(), c.ValidateFlagGroups()} {
+			var own *failure
+			if errors.As(err, &own) {
+				return err
+			} else if err != nil {
 				return misuse("%v", err).hint("%s --help", c.CommandPath())
 			}
-			return nil
 		}
+		return nil
 	}
 	for _, sub := range c.Commands() {
 		misusedArgs(sub)
 	}
+}
+
+func checkArgs(check cobra.PositionalArgs, c *cobra.Command, args []string) error {
+	if check == nil {
+		return nil
+	}
+	return check(c, args)
+}
+
+// noVerb refuses what follows a command that only has verbs below it.
+func noVerb(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var verbs []string
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			verbs = append(verbs, sub.Name())
+		}
+	}
+	return misuse("%s has no verb %q%s", c.CommandPath(), args[0], record.DidYouMean(args[0], verbs)).hint("%s --help", c.CommandPath())
 }

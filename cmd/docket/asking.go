@@ -1,0 +1,206 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/rules1"
+)
+
+// asking are the flags of the verbs that answer from the replayed copy.
+type asking struct {
+	app            *app
+	trust          *trusting
+	at             string
+	size           string
+	remote, asJSON bool
+}
+
+// asking adds them to a verb.
+func (a *app) asking(c *cobra.Command) *asking {
+	q := &asking{app: a, trust: a.trusting(c)}
+	f := c.Flags()
+	f.StringVar(&q.at, "at", "", "as it stands at a date (2027-06-01) or an instant (2027-06-01T00:00:00Z); default now")
+	f.StringVar(&q.size, "size", "", "as the first N entries have it; default all that the copy has")
+	f.BoolVar(&q.remote, "remote", false, "ask the server instead of the copy: its word only, UNVERIFIED")
+	f.BoolVar(&q.asJSON, "json", false, "print JSON")
+	return q
+}
+
+// answer is the copy as it was asked for.
+type answer struct {
+	*register.View
+	trust *client.Trust
+	at    time.Time
+	zone  *time.Location // the charter's
+}
+
+// open opens the copy and says on stderr as of what it answers; the caller closes
+// its trust.
+func (q *asking) open() (*answer, error) {
+	trust, err := q.trust.open()
+	if err != nil {
+		return nil, err
+	}
+	r, err := q.copied(trust)
+	if err != nil {
+		return nil, errors.Join(err, trust.Close())
+	}
+	return r, nil
+}
+
+func (q *asking) copied(trust *client.Trust) (*answer, error) {
+	reg, err := trust.Copy()
+	if errors.Is(err, client.ErrNoCopy) {
+		return nil, refuse("%w", err).hint("docket sync --trust %s", trust.Dir())
+	} else if err != nil {
+		return nil, err
+	}
+	size := reg.Size()
+	if q.size != "" {
+		if size, err = parseSize(q.size, reg.Size()); err != nil {
+			return nil, err
+		}
+	}
+	r := &answer{trust: trust}
+	if r.View, err = reg.At(size); err != nil {
+		return nil, err
+	}
+	if r.zone, err = r.timeZone(); err != nil {
+		return nil, err
+	}
+	if r.at, err = parseAt(q.at, r.zone); err != nil {
+		return nil, err
+	}
+	if size != reg.Size() {
+		q.app.say("as of size %d; the copy is %s", size, asOf(trust.Checkpoint()))
+	} else {
+		q.app.say("%s", asOf(trust.Checkpoint()))
+	}
+	return r, nil
+}
+
+// timeZone is that of the newest charter; UTC where the view is of no entry.
+func (r *answer) timeZone() (*time.Location, error) {
+	c, err := r.Charter()
+	var absent *register.AbsentError
+	if errors.As(err, &absent) {
+		return time.UTC, nil
+	} else if err != nil {
+		return nil, err
+	}
+	return rules1.Location(c.Charter.TimeZone)
+}
+
+func parseSize(text string, have uint64) (uint64, error) {
+	n, err := strconv.ParseUint(text, 10, 63)
+	if err != nil {
+		return 0, misuse("size %q: want a number of entries", text)
+	}
+	if n > have {
+		return 0, refuse("size %d: the copy has %s", n, register.Entries(have)).hint("docket sync brings it to the newest checkpoint")
+	}
+	return n, nil
+}
+
+// parseAt reads an instant, or a civil date, which stands for its first moment in
+// the charter's time zone; "" is now.
+func parseAt(text string, zone *time.Location) (time.Time, error) {
+	if text == "" {
+		return time.Now().UTC(), nil
+	}
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		return t.UTC(), nil
+	}
+	t, err := time.ParseInLocation(time.DateOnly, text, zone)
+	if err != nil {
+		return t, misuse("%q: want a date like 2027-06-01 or an instant like 2027-06-01T00:00:00Z", text)
+	}
+	return t.UTC(), nil
+}
+
+// ask asks the server and prints what it says, which nothing proves. path stands
+// below /v1.
+func (q *asking) ask(c *cobra.Command, path string, query url.Values) error {
+	var trust *client.Trust
+	if q.trust.dir != "" {
+		var err error
+		if trust, err = q.trust.open(); err != nil {
+			return err
+		}
+		defer trust.Close()
+	}
+	server, err := q.trust.connect(trust)
+	if err != nil {
+		return err
+	}
+	for name, value := range map[string]string{"at": q.at, "size": q.size} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	path = "/v1/" + path
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	body, err := server.Get(c.Context(), path)
+	if err != nil {
+		return err
+	}
+	q.app.say("UNVERIFIED: this is the word of %s, which nothing here has checked", server.URL())
+	var text bytes.Buffer
+	if err := json.Indent(&text, body, "", "  "); err != nil {
+		return fmt.Errorf("the server's answer is no JSON: %w", err)
+	}
+	q.app.printf("%s\n", bytes.TrimSpace(text.Bytes()))
+	return nil
+}
+
+// oneOf checks a word from a closed set; "" passes.
+func oneOf[T ~string](flag, word string, words []T) (T, error) {
+	if word == "" {
+		return "", nil
+	}
+	all := make([]string, len(words))
+	for i, w := range words {
+		if string(w) == word {
+			return w, nil
+		}
+		all[i] = string(w)
+	}
+	return "", misuse("--%s %q%s", flag, word, record.DidYouMean(word, all)).hint("one of %s", strings.Join(all, ", "))
+}
+
+// identifier splits scheme:value.
+func identifier(text string) (scheme, value string, ok bool) {
+	scheme, value, found := strings.Cut(text, ":")
+	if !found || value == "" {
+		return "", "", false
+	}
+	for _, s := range register.Schemes {
+		if strings.EqualFold(s, scheme) {
+			return s, value, true
+		}
+	}
+	return "", "", false
+}
+
+// missing words an absence, which over a replayed copy is proven.
+func missing(err error) error {
+	var absent *register.AbsentError
+	if errors.As(err, &absent) {
+		return refuse("%w", err)
+	}
+	return err
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+
+	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+)
+
+func (a *app) audit() *cobra.Command {
+	u := auditing{app: a}
+	c := &cobra.Command{
+		Use:   "audit URL | DIR",
+		Short: "Replay a whole ledger and judge everything in it",
+		Long: `Replays a ledger from its first entry: every leaf is hashed, every signature verified,
+every record judged by the rules in force at its index, every tile compared with
+what the entries make, the checkpoint held against the charter's policy. Whatever
+does not add up is a finding; with any, the exit status is 1.
+
+The ledger is a server, or a directory in the layout of C2SP tlog-tiles, such as a
+trust directory. --trust or --charter says which ledger it must be, and --trust
+also that it continues what was trusted before; with neither it is the ledger of
+whoever wrote its charter, and the report says so.`,
+		Example: `  docket audit --trust trust https://docket.ocr.example
+  docket audit --charter 6f1c…9e ./mirror`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return u.run(c.Context(), args[0]) },
+	}
+	u.trust = a.trusting(c)
+	c.Flags().StringVar(&u.charter, "charter", "", "the charter's record ID, or its envelope")
+	c.Flags().BoolVar(&u.asJSON, "json", false, "print JSON")
+	return c
+}
+
+// auditing is one run of docket audit.
+type auditing struct {
+	app     *app
+	trust   *trusting
+	charter string
+	asJSON  bool
+}
+
+func (u *auditing) run(ctx context.Context, where string) error {
+	var audit client.Audit
+	if err := u.source(&audit, where); err != nil {
+		return err
+	}
+	if err := u.pin(&audit, where); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "docket-audit-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	audit.Files, audit.Dir = vfs.Default, dir
+	var bar *progressbar.ProgressBar
+	audit.Progress = func(reached, size uint64) {
+		if bar == nil {
+			bar = u.app.progress("judging", int64(size))
+		}
+		bar.Set64(int64(reached))
+	}
+	report, err := audit.Run(ctx)
+	if bar != nil {
+		bar.Finish()
+	}
+	if err != nil {
+		return err
+	}
+	return u.print(report)
+}
+
+// source is the log: a server's, or a directory.
+func (u *auditing) source(audit *client.Audit, where string) error {
+	if strings.Contains(where, "://") {
+		server, err := client.New(where, nil)
+		if err != nil {
+			return misuse("%w", err)
+		}
+		audit.Source = server.Source()
+		return nil
+	}
+	info, err := os.Stat(where)
+	if err != nil || !info.IsDir() {
+		return misuse("%s is neither a URL nor a directory", where)
+	}
+	audit.Source = client.Directory(vfs.Default, where)
+	return nil
+}
+
+// pin says which ledger it must be. A trust directory that is audited itself is
+// held against its own pin.
+func (u *auditing) pin(audit *client.Audit, where string) (err error) {
+	if u.charter != "" {
+		audit.Charter, err = u.app.charterID(u.charter)
+		return err
+	}
+	dir := u.trust.dir
+	if dir == "" {
+		dir = where
+	}
+	trust, err := client.OpenTrust(vfs.Default, dir)
+	switch {
+	case errors.Is(err, client.ErrNoTrust) && u.trust.dir == "":
+		return nil
+	case errors.Is(err, client.ErrNoTrust):
+		return misuse("%w", err)
+	case err != nil:
+		return err
+	}
+	audit.Charter, audit.Trusted = trust.Ledger(), trust.Checkpoint()
+	return trust.Close()
+}
+
+// audited is what audit prints as JSON.
+type audited struct {
+	Ledger     record.ID `json:"ledger"`
+	Origin     string    `json:"origin,omitempty"`
+	Size       uint64    `json:"size"`
+	Root       string    `json:"root"`
+	Judged     uint64    `json:"judged"`
+	Signatures uint64    `json:"signatures"`
+	Consistent bool      `json:"consistent"`
+	Findings   []string  `json:"findings"`
+	Notes      []string  `json:"notes"`
+}
+
+func (u *auditing) print(r *client.AuditReport) error {
+	out := audited{
+		Ledger: r.Ledger, Size: r.Tree.Size, Root: r.Tree.Root.String(), Judged: r.Judged, Signatures: r.Signatures,
+		Consistent: len(r.Findings) == 0, Findings: append([]string{}, r.Findings...), Notes: append([]string{}, r.Notes...),
+	}
+	if r.Published != nil {
+		out.Origin = r.Published.Checkpoint().Origin
+	}
+	if u.asJSON {
+		if err := u.app.printJSON(out); err != nil {
+			return err
+		}
+	} else {
+		u.printText(r, out)
+	}
+	if n := len(r.Findings); n > 0 {
+		return refuse("%s does not add up: %d findings", r.Ledger, n).hint("keep the ledger's checkpoint and this report: they are the evidence")
+	}
+	return nil
+}
+
+func (u *auditing) printText(r *client.AuditReport, out audited) {
+	for _, f := range r.Findings {
+		u.app.printf("finding: %s\n", printable(f))
+	}
+	for _, n := range r.Notes {
+		u.app.say("note: %s", printable(n))
+	}
+	u.app.printf("ledger %s %s\n", out.Ledger, printable(out.Origin))
+	u.app.printf("%s, %d judged, %d signatures verified, root %s\n", register.Entries(out.Size), out.Judged, out.Signatures, out.Root)
+	if r.Published != nil && !r.Published.CosignedAt().IsZero() {
+		u.app.printf("checkpoint cosigned %s\n", stamp(r.Published.CosignedAt()))
+	}
+	if out.Consistent {
+		u.app.printf("consistent; 0 entries that should not be there\n")
+	}
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+)
+
+// changes says field by field what a record changes against the one that it
+// follows; nothing where it opens its thread or the thread is not known here.
+func (g *ground) changes(ctx context.Context, st *record.Statement) ([]string, error) {
+	v, err := g.view()
+	if err != nil || v == nil || st.Follows.IsZero() {
+		return nil, err
+	}
+	if am, ok := st.Predicate.(*record.Amendment); ok {
+		return amended(v, st.Thread, am)
+	}
+	old, err := v.Record(st.Follows)
+	var absent *register.AbsentError
+	if errors.As(err, &absent) {
+		return []string{fmt.Sprintf("the record that it follows is not known here (%v)", err)}, nil
+	} else if err != nil {
+		return nil, err
+	}
+	if old.Kind != st.Kind || g.trust == nil {
+		return []string{fmt.Sprintf("follows a %s at index %d, admitted %s", old.Kind, old.Index, stamp(old.Admitted))}, nil
+	}
+	before, err := g.statement(ctx, old.Index)
+	if err != nil {
+		return nil, err
+	}
+	return differences(saying(before), saying(st)), nil
+}
+
+// amended applies an amendment to the designation as it stands.
+func amended(v *register.View, thread string, am *record.Amendment) ([]string, error) {
+	d, err := v.Designation(thread, time.Now())
+	var absent *register.AbsentError
+	if errors.As(err, &absent) {
+		return []string{err.Error()}, nil
+	} else if err != nil {
+		return nil, err
+	}
+	_, changes, err := record.Amend(&d.Current, am)
+	if err != nil {
+		return nil, refuse("as %s stands: %w", thread, err)
+	}
+	lines := make([]string, len(changes))
+	for i, c := range changes {
+		lines[i] = c.String()
+	}
+	if am.ReopensDuty() {
+		lines = append(lines, "re-opens the duty to respond")
+	}
+	return lines, nil
+}
+
+// said is one scalar of a statement, by its JSON pointer.
+type said struct{ pointer, value string }
+
+// saying is all that a statement says, apart from where on the ledger and when:
+// what makes two records say the same (DESIGN.md section 8, submit).
+func saying(st *record.Statement) []said {
+	all := []said{{"/subject", fmt.Sprintf("%x", st.Subject.SHA256)}}
+	for _, m := range st.Object() {
+		if m.Name != "issuedAt" && m.Name != "follows" {
+			all = scalars(all, "/"+m.Name, m.Value)
+		}
+	}
+	return all
+}
+
+func scalars(all []said, pointer string, v any) []said {
+	switch v := v.(type) {
+	case record.Object:
+		for _, m := range v {
+			all = scalars(all, pointer+"/"+m.Name, m.Value)
+		}
+		return all
+	case []any:
+		for i, item := range v {
+			all = scalars(all, pointer+"/"+strconv.Itoa(i), item)
+		}
+		return append(all, said{pointer + "/#", strconv.Itoa(len(v))})
+	}
+	return append(all, said{pointer, fmt.Sprint(v)})
+}
+
+// differences are lines "field: old → new", in the order of the new, then what is gone.
+func differences(old, new []said) []string {
+	was := make(map[string]string, len(old))
+	for _, s := range old {
+		was[s.pointer] = s.value
+	}
+	is := make(map[string]bool, len(new))
+	var lines []string
+	for _, s := range new {
+		is[s.pointer] = true
+		before, there := was[s.pointer]
+		switch {
+		case !there:
+			lines = append(lines, fmt.Sprintf("%s: + %s", s.pointer, s.value))
+		case before != s.value:
+			lines = append(lines, fmt.Sprintf("%s: %s → %s", s.pointer, before, s.value))
+		}
+	}
+	for _, s := range old {
+		if !is[s.pointer] {
+			lines = append(lines, fmt.Sprintf("%s: − %s", s.pointer, s.value))
+		}
+	}
+	return lines
+}
+
+// sameWords tells whether two records say the same. A commitment says the same as
+// another if the salts of both, kept by the signer, open them to one value.
+func sameWords(old, new *record.Statement, oldSalts, newSalts []record.Salt) bool {
+	if old.Kind != new.Kind || old.Ledger != new.Ledger {
+		return false
+	}
+	alike := make(map[string]bool)
+	for _, n := range newSalts {
+		for _, o := range oldSalts {
+			if o.Pointer == n.Pointer && o.Value == n.Value && opens(old, o) {
+				alike[n.Pointer] = true
+			}
+		}
+	}
+	a, b := saying(old), saying(new)
+	if len(a) != len(b) {
+		return false
+	}
+	was := make(map[string]string, len(a))
+	for _, s := range a {
+		was[s.pointer] = s.value
+	}
+	for _, s := range b {
+		before, there := was[s.pointer]
+		if !there || before != s.value && !alike[s.pointer] && !alike[parent(s.pointer)] {
+			return false
+		}
+	}
+	return true
+}
+
+// opens tells whether a salt opens the commitment at its pointer.
+func opens(st *record.Statement, salt record.Salt) bool {
+	want := salt.Commit(st.Ledger, st.Thread).Commit
+	for _, s := range saying(st) {
+		if (s.pointer == salt.Pointer || parent(s.pointer) == salt.Pointer) && s.value == want {
+			return true
+		}
+	}
+	return false
+}
+
+// parent is the pointer of the object that holds a member.
+func parent(pointer string) string {
+	for i := len(pointer) - 1; i >= 0; i-- {
+		if pointer[i] == '/' {
+			return pointer[:i]
+		}
+	}
+	return ""
+}

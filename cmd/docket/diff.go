@@ -1,0 +1,93 @@
+package main
+
+import (
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-53cf897a/docket/ledger/register"
+)
+
+func (a *app) diff() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "diff SIZE|DATE [SIZE|DATE]",
+		Short: "Say what changed between two sizes or two dates, from the replayed copy",
+		Long: `Says which threads changed between two states of the ledger: their status or standing
+before and after, the fields that differ, the records that were added. A state is a
+size (the first N entries, when the last of them was admitted) or a date (its last
+moment, in the charter's time zone, with all that was admitted by then). The second
+is now if it is left out.`,
+		Example: `  docket diff --trust trust 9 13
+  docket diff --trust trust 2027-05-31 2027-06-01`,
+		Args: cobra.RangeArgs(1, 2),
+	}
+	t := a.trusting(c)
+	q := &asking{app: a, trust: t}
+	c.Flags().BoolVar(&q.asJSON, "json", false, "print one JSON object a line")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		return listed(q, "change", func(r *answer, yield func(register.Change) bool) error {
+			before, then, err := r.state(args[0])
+			if err != nil {
+				return err
+			}
+			after, now := r.View, r.at
+			if len(args) == 2 {
+				if after, now, err = r.state(args[1]); err != nil {
+					return err
+				}
+			}
+			if before.Size() > after.Size() || then.After(now) {
+				return misuse("%s is later than %s", args[0], strings.Join(args[1:], "")).hint("the earlier one comes first")
+			}
+			return after.Changes(before, then, now, yield)
+		}, showChange)
+	}
+	return c
+}
+
+func showChange(w *tabwriter.Writer, ch register.Change) {
+	status := ch.After
+	if ch.Before != ch.After {
+		status = ch.Before + " → " + ch.After
+	}
+	row(w, inError(ch.Error)+status, ch.Thread, ch.Name, records(len(ch.Records)), strings.Join(ch.Changed, ", "))
+}
+
+func records(n int) string {
+	switch n {
+	case 0:
+		return "by the clock"
+	case 1:
+		return "1 record"
+	}
+	return strconv.Itoa(n) + " records"
+}
+
+// state finds a state of the ledger by its size, or as of the end of a date.
+func (r *answer) state(text string) (*register.View, time.Time, error) {
+	reg, err := r.trust.Copy()
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	if day, err := time.ParseInLocation(time.DateOnly, text, r.zone); err == nil {
+		end := day.AddDate(0, 0, 1).Add(-time.Millisecond)
+		v, err := r.Known(end)
+		return v, end.UTC(), err
+	}
+	size, err := strconv.ParseUint(text, 10, 63)
+	if err != nil {
+		return nil, time.Time{}, misuse("%q: want a size (a number of entries) or a date like 2027-06-01", text)
+	}
+	if size, err = parseSize(text, reg.Size()); err != nil {
+		return nil, time.Time{}, err
+	}
+	v, err := reg.At(size)
+	if err != nil || size == 0 {
+		return v, time.Time{}, err
+	}
+	last, err := v.RecordAt(size - 1)
+	return v, last.Admitted, err
+}

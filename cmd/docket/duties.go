@@ -1,0 +1,58 @@
+package main
+
+import (
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+)
+
+func (a *app) duties() *cobra.Command {
+	var kind, state string
+	var f register.DutyFilter
+	c := &cobra.Command{
+		Use:   "duties",
+		Short: "List who owes what by when, from the replayed copy",
+		Long: `Lists duties as they stand at a time (--at, default now): to respond to a designation,
+to conclude what a response began, to certify the customer identification programme.
+They are computed from what is on the ledger, never stored; with --json each lists
+the records that it rests on.`,
+		Example: `  docket duties --trust trust --party acme-cloud
+  docket duties --trust trust --designation 2026-014 --state open
+  docket duties --trust trust --state overdue --at 2027-02-01`,
+		Args: cobra.NoArgs,
+	}
+	q := a.asking(c)
+	c.Flags().StringVar(&f.Party, "party", "", "of this party")
+	c.Flags().StringVar(&f.Designation, "designation", "", "about this designation")
+	c.Flags().StringVar(&kind, "kind", "", words(register.DutyKinds))
+	c.Flags().StringVar(&state, "state", "", words(register.DutyStates))
+	c.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(textsOf(register.DutyKinds), cobra.ShellCompDirectiveNoFileComp))
+	c.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(textsOf(register.DutyStates), cobra.ShellCompDirectiveNoFileComp))
+	c.RunE = func(c *cobra.Command, _ []string) (err error) {
+		if f.Kind, err = oneOf("kind", kind, register.DutyKinds); err != nil {
+			return err
+		}
+		if f.State, err = oneOf("state", state, register.DutyStates); err != nil {
+			return err
+		}
+		if q.remote {
+			return q.ask(c, "register/duties", values("party", f.Party, "designation", f.Designation, "kind", kind, "state", state))
+		}
+		return listed(q, "duty", func(r *answer, yield func(register.Duty) bool) error {
+			return r.Duties(f, r.at, yield)
+		}, func(w *tabwriter.Writer, d register.Duty) {
+			row(w, inError(d.Error)+string(d.State), due(d.Due), d.Party, d.Kind, d.Designation, dated("met on ", d.MetOn))
+		})
+	}
+	return c
+}
+
+func due(d *record.Date) string {
+	if d == nil {
+		return "no date"
+	}
+	return d.String()
+}

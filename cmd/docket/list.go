@@ -1,0 +1,178 @@
+package main
+
+import (
+	"net/url"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+)
+
+func (a *app) list() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "list designations | parties | records",
+		Short: "List designations, parties or records, from the replayed copy",
+		Args:  noVerb,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(a.listDesignations(), a.listParties(), a.listRecords())
+	return c
+}
+
+func (a *app) listDesignations() *cobra.Command {
+	var status, identified string
+	var f register.DesignationFilter
+	c := &cobra.Command{
+		Use:   "designations",
+		Short: "List designations as they stand at a time",
+		Long: `Lists designations, by thread, as they stand at a time (--at, default now): the first
+column is their status by their dates with every correction known now. With --json
+one object a line, which also has the status that was knowable then and the records
+that it rests on.`,
+		Example: `  docket list designations --trust trust --status in-force
+  docket list designations --trust trust --country XB --at 2027-06-01 --json`,
+		Args: cobra.NoArgs,
+	}
+	q := a.asking(c)
+	c.Flags().StringVar(&status, "status", "", "announced, in-force, suspended, expired or revoked")
+	c.Flags().StringVar(&f.Country, "country", "", "the target's country")
+	c.Flags().StringVar(&f.Program, "program", "", "a programme under which it stands")
+	c.Flags().StringVar(&f.List, "list", "", "imported from this list")
+	c.Flags().StringVar(&f.Name, "name", "", "a name, alias or former name, exact but for case, accents and punctuation")
+	c.Flags().StringVar(&identified, "identifier", "", "SCHEME:VALUE, like domain:kestrel.example")
+	c.RegisterFlagCompletionFunc("status", cobra.FixedCompletions(textsOf(register.Statuses), cobra.ShellCompDirectiveNoFileComp))
+	c.RunE = func(c *cobra.Command, _ []string) (err error) {
+		if f.Status, err = oneOf("status", status, register.Statuses); err != nil {
+			return err
+		}
+		if identified != "" {
+			var ok bool
+			if f.Scheme, f.Value, ok = identifier(identified); !ok {
+				return misuse("--identifier %q: want SCHEME:VALUE", identified).hint("schemes: %s", words(register.Schemes))
+			}
+		}
+		if q.remote {
+			return q.ask(c, "register/designations", values("status", status, "country", f.Country, "program", f.Program, "list", f.List, "name", f.Name))
+		}
+		return listed(q, "designation", func(r *answer, yield func(register.Designation) bool) error {
+			return r.Designations(f, r.at, yield)
+		}, func(w *tabwriter.Writer, d register.Designation) {
+			row(w, inError(d.Error)+string(d.Status), d.Thread, d.Name, d.Country, words(d.Program))
+		})
+	}
+	return c
+}
+
+func (a *app) listParties() *cobra.Command {
+	var role, standing string
+	c := &cobra.Command{
+		Use:     "parties",
+		Short:   "List parties as they stand at a time",
+		Example: "  docket list parties --trust trust --role provider",
+		Args:    cobra.NoArgs,
+	}
+	q := a.asking(c)
+	c.Flags().StringVar(&role, "role", "", "authority, provider, reseller or auditor")
+	c.Flags().StringVar(&standing, "status", "", "active, suspended or withdrawn")
+	c.RunE = func(c *cobra.Command, _ []string) (err error) {
+		f := register.PartyFilter{}
+		if f.Role, err = oneOf("role", role, []record.Role{record.RoleAuthority, record.RoleProvider, record.RoleReseller, record.RoleAuditor}); err != nil {
+			return err
+		}
+		if f.Standing, err = oneOf("status", standing, []string{"active", "suspended", "withdrawn"}); err != nil {
+			return err
+		}
+		if q.remote {
+			return q.ask(c, "register/parties", values("role", role, "standing", standing))
+		}
+		return listed(q, "party", func(r *answer, yield func(register.Party) bool) error {
+			return r.Parties(f, r.at, yield)
+		}, func(w *tabwriter.Writer, p register.Party) {
+			row(w, p.Standing, p.ID, p.LegalName, p.Country, words(p.Roles))
+		})
+	}
+	return c
+}
+
+func (a *app) listRecords() *cobra.Command {
+	var kind string
+	var f register.RecordFilter
+	c := &cobra.Command{
+		Use:     "records",
+		Short:   "List records, oldest first",
+		Example: "  docket list records --trust trust --kind response --issuer acme-cloud",
+		Args:    cobra.NoArgs,
+	}
+	q := a.asking(c)
+	c.Flags().StringVar(&kind, "kind", "", "kind of record")
+	c.Flags().StringVar(&f.Thread, "thread", "", "on this thread")
+	c.Flags().StringVar(&f.Issuer, "issuer", "", "by this party")
+	c.Flags().Uint64Var(&f.From, "from", 0, "from this index on")
+	c.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(textsOf(record.Kinds()), cobra.ShellCompDirectiveNoFileComp))
+	c.RunE = func(c *cobra.Command, _ []string) (err error) {
+		if f.Kind, err = oneOf("kind", kind, record.Kinds()); err != nil {
+			return err
+		}
+		if q.remote {
+			return q.ask(c, "records", values("kind", kind, "thread", f.Thread, "issuer", f.Issuer))
+		}
+		return listed(q, "record", func(r *answer, yield func(register.Record) bool) error {
+			return r.Records(f, yield)
+		}, func(w *tabwriter.Writer, rec register.Record) {
+			row(w, rec.Index, rec.Kind, rec.Thread, rec.Issuer, stamp(rec.Admitted), rec.ID)
+		})
+	}
+	return c
+}
+
+// listed prints what a query yields: a table, or one JSON object a line. That there
+// is nothing is an answer too, and a proven one.
+func listed[T any](q *asking, noun string, query func(*answer, func(T) bool) error, show func(*tabwriter.Writer, T)) error {
+	r, err := q.open()
+	if err != nil {
+		return err
+	}
+	defer r.trust.Close()
+	n, failed := 0, error(nil)
+	w := q.app.table()
+	err = query(r, func(item T) bool {
+		n++
+		if q.asJSON {
+			failed = q.app.printJSON(item)
+			return failed == nil
+		}
+		show(w, item)
+		return true
+	})
+	if err == nil {
+		err = failed
+	}
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		q.app.say("no such %s among all %s", noun, register.Entries(r.Size()))
+	}
+	return w.Flush()
+}
+
+// values are the parameters of a query that have a value.
+func values(pairs ...string) url.Values {
+	v := url.Values{}
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			v.Set(pairs[i], pairs[i+1])
+		}
+	}
+	return v
+}
+
+func textsOf[T ~string](list []T) []string {
+	texts := make([]string, len(list))
+	for i, w := range list {
+		texts[i] = string(w)
+	}
+	return texts
+}

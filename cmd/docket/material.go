@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// What the names of a record's files end in, after its NAME.
+const (
+	envelopeSuffix  = ".dsse.json"
+	statementSuffix = ".statement.json"
+	saltsSuffix     = ".salts.json"
+	receiptSuffix   = proof.ReceiptSuffix
+)
+
+// material is a record in any of the forms in which people have one.
+type material struct {
+	name     string // of the file, as it was given
+	stem     string // NAME, with its folder: what the files beside it begin with
+	short    *record.Short
+	envelope *record.Envelope // of an envelope or a bundle; nil with a short form or statement
+	isBundle bool
+}
+
+// readMaterial reads a record, statement, envelope or bundle.
+func (a *app) readMaterial(ctx context.Context, name string) (material, error) {
+	raw, err := a.readFile(name)
+	if err != nil {
+		return material{}, err
+	}
+	m := material{name: name, stem: stemOf(name)}
+	switch what := record.Describe(raw); {
+	case slices.Contains([]string{"a DSSE envelope", "a Sigstore bundle"}, what):
+		env, err := record.ParseEnvelope(raw)
+		if err != nil {
+			return m, refuse("%s: %w", name, err)
+		}
+		m.envelope, m.isBundle = &env, what == "a Sigstore bundle"
+	case strings.HasPrefix(what, "an unsigned "), strings.HasPrefix(what, "text of a kind"), strings.HasPrefix(what, "JSON that breaks"):
+		if m.short, err = record.ParseShort(raw, a.shortEnv(ctx, filepath.Dir(name))); err != nil {
+			return m, refuse("%s: %w", name, err).hint("docket new KIND prints a template, docket schema KIND every field")
+		}
+	default:
+		return m, misuse("%s is %s; wanted a record (YAML or JSON), a statement, an envelope or a bundle", name, what)
+	}
+	return m, nil
+}
+
+// stemOf is NAME of NAME.yaml, NAME.dsse.json, NAME.statement.json, …
+func stemOf(name string) string {
+	if name == "-" {
+		return "record"
+	}
+	for _, suffix := range []string{envelopeSuffix, statementSuffix, receiptSuffix, ".sigstore.json", ".bundle.json", ".yaml", ".yml", ".json"} {
+		if stem, ok := strings.CutSuffix(name, suffix); ok && filepath.Base(name) != suffix {
+			return stem
+		}
+	}
+	return name
+}
+
+// shortEnv reads what a short form names; file names are relative to its folder.
+func (a *app) shortEnv(ctx context.Context, dir string) record.ShortEnv {
+	at := func(name string) string {
+		if filepath.IsAbs(name) {
+			return name
+		}
+		return filepath.Join(dir, name)
+	}
+	return record.ShortEnv{
+		Document: func(name string) (record.DocumentFile, error) {
+			data, err := a.readFile(at(name))
+			if err != nil {
+				return record.DocumentFile{}, err
+			}
+			return record.DocumentFile{Name: filepath.Base(name), MediaType: mediaType(name, data), Bytes: int64(len(data)), SHA256: sha256.Sum256(data)}, nil
+		},
+		Key: func(name string) (record.PEM, error) {
+			text, err := a.readFile(at(name))
+			if err != nil {
+				return "", err
+			}
+			key, err := record.ParseKey(text)
+			if err != nil {
+				return "", err
+			}
+			return key.PEM(), nil
+		},
+		KMS: func(uri string) (record.PEM, error) {
+			s, err := record.KMSSigner(ctx, uri)
+			if err != nil {
+				return "", err
+			}
+			return s.Key().PEM(), nil
+		},
+	}
+}
+
+// mediaTypes are those of the documents that authorities and providers publish.
+// The host's own table is not asked: the same file gives the same record anywhere.
+var mediaTypes = map[string]string{
+	".pdf": "application/pdf", ".csv": "text/csv", ".md": "text/markdown", ".json": "application/json",
+	".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+	".odt":  "application/vnd.oasis.opendocument.text",
+}
+
+func mediaType(name string, data []byte) string {
+	if t, ok := mediaTypes[strings.ToLower(filepath.Ext(name))]; ok {
+		return t
+	}
+	return http.DetectContentType(data)
+}
+
+// readSalts reads NAME.salts.json; there may be none.
+func (a *app) readSalts(stem string) []record.Salt {
+	raw, err := a.readFile(stem + saltsSuffix)
+	if err != nil {
+		return nil
+	}
+	var salts []record.Salt
+	if json.Unmarshal(raw, &salts) != nil {
+		return nil
+	}
+	return salts
+}
+
+// writeSalts keeps the salts of a record's commitments: without them nobody can
+// ever open one, so they are durable before the record is.
+func writeSalts(stem string, salts []record.Salt) error {
+	if len(salts) == 0 {
+		return nil
+	}
+	text, err := json.MarshalIndent(salts, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeNew(stem+saltsSuffix, append(text, '\n'), 0o600)
+}

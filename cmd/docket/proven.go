@@ -1,0 +1,216 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+)
+
+// proven words what a verified receipt proves, and what it does not.
+type proven struct {
+	report   *client.Report
+	trust    *client.Trust // nil with a policy alone
+	document string        // compared and equal; "" if none was given
+}
+
+// lines are all of it, a fact each.
+func (p proven) lines() []string {
+	r := p.report
+	st := r.Statement
+	cp := r.Published.Checkpoint()
+	lines := []string{
+		fact("record", "%s on %s", st.Kind, st.Thread),
+		fact("record ID", "%s", r.ID),
+		fact("says", "%s", gist(st)),
+		fact("issuer", "%s", st.Issuer),
+	}
+	lines = append(lines, p.signers()...)
+	lines = append(lines,
+		fact("on ledger", "%s, index %d of %d", cp.Origin, r.Index, cp.Size),
+		fact("admitted", "%s, by the ledger's clock", stamp(r.Entry.Admitted)),
+		fact("existed by", "%s", p.existedBy()),
+	)
+	lines = append(lines, p.authorship()...)
+	if p.document != "" {
+		lines = append(lines, fact("document", "%s is the one that the record is about", p.document))
+	}
+	if r.Published.PostQuantum() {
+		lines = append(lines, fact("post-quantum", "yes: ML-DSA signatures of the log and of a quorum"))
+	}
+	return lines
+}
+
+func fact(name, format string, args ...any) string {
+	return fmt.Sprintf("%-12s%s", name, fmt.Sprintf(format, args...))
+}
+
+// signers are one line a signature, and what became of its key since.
+func (p proven) signers() []string {
+	var lines []string
+	for _, h := range p.report.Signers {
+		lines = append(lines, fact("signed by", "%s", signerText(h)))
+		if h.ByRegistrar {
+			lines = append(lines, fact("", "this key was added by the registrar"))
+		}
+		if h.Revoked != 0 {
+			lines = append(lines, fact("", "this key was revoked later, at #%d: it counts for index %d", h.Revoked, p.report.Index))
+		}
+		if h.Compromised != nil {
+			lines = append(lines, fact("", "the party claims that this key was compromised since %s", h.Compromised))
+		}
+	}
+	return lines
+}
+
+func signerText(h register.KeyHolder) string {
+	if h.Holder == "" {
+		return "key " + h.KeyID
+	}
+	return holderText(h)
+}
+
+// existedBy is the least time by which a quorum had cosigned, and who.
+func (p proven) existedBy() string {
+	pub := p.report.Published
+	by := pub.ExistedBy()
+	if by.IsZero() {
+		return "not proven: no witnesses in the policy"
+	}
+	k, n := pub.Policy().QuorumSize()
+	return fmt.Sprintf("%s, said %s (%d of %d needed)", stamp(by), strings.Join(p.witnesses(by), ", "), k, n)
+}
+
+// witnesses are those whose cosignatures were there by then, each named once.
+func (p proven) witnesses(by time.Time) []string {
+	var names []string
+	seen := make(map[string]bool)
+	for _, c := range p.report.Published.Cosignatures() {
+		if !c.Time.After(by) && !seen[c.Key.Name()] {
+			seen[c.Key.Name()] = true
+			names = append(names, c.Witness)
+		}
+	}
+	return names
+}
+
+// authorship says how far it was checked that who signed had the right to.
+func (p proven) authorship() []string {
+	r := p.report
+	switch r.Authorship {
+	case client.ByReplay:
+		return []string{fact("authorship", "checked: the entry was judged by the rules in a replayed copy of %s", register.Entries(r.Covers))}
+	case client.ByChain:
+		var at []string
+		seen := make(map[uint64]bool)
+		for _, h := range r.Signers {
+			if !seen[h.Added] {
+				seen[h.Added] = true
+				at = append(at, fmt.Sprint(h.Added))
+			}
+		}
+		return []string{fmt.Sprintf("issuer: key enrolled at %s; later revocation or suspension NOT CHECKED", strings.Join(at, ", "))}
+	}
+	switch {
+	case p.trust == nil:
+		return []string{"issuer NOT CHECKED: inclusion alone is proven; --trust DIR, or a chain, tells who had the right to sign"}
+	case p.trust.Covers() == 0:
+		return []string{"issuer NOT CHECKED: the trust directory has no replayed copy; docket sync makes one"}
+	}
+	return []string{fmt.Sprintf("issuer NOT CHECKED: the trust directory covers the indexes below %d; docket sync brings it further", p.trust.Covers())}
+}
+
+// line is all of it on one line.
+func (p proven) line() string {
+	r := p.report
+	checked := "issuer NOT CHECKED"
+	switch r.Authorship {
+	case client.ByReplay:
+		checked = "issuer " + r.Statement.Issuer
+	case client.ByChain:
+		checked = "issuer " + r.Statement.Issuer + ", later revocation or suspension NOT CHECKED"
+	}
+	return fmt.Sprintf("verified: %s on %s, index %d, %s", r.Statement.Kind, printable(r.Statement.Thread), r.Index, checked)
+}
+
+// gist is a statement in a few words.
+func gist(st *record.Statement) string {
+	switch p := st.Predicate.(type) {
+	case *record.Charter:
+		return fmt.Sprintf("%s; rules %d, %d root keys of which %d holders sign", p.Name, p.Rules, len(p.RootKeys), p.Thresholds.Root)
+	case *record.Enrolment:
+		return fmt.Sprintf("%s (%s)", p.LegalName, p.Country)
+	case *record.Standing:
+		return fmt.Sprintf("%s from %s: %s", p.Status, p.EffectiveOn, p.Reason)
+	case *record.Keys:
+		return fmt.Sprintf("%d keys added, %d revoked", len(p.Add), len(p.Revoke))
+	case *record.Designation:
+		return fmt.Sprintf("%s: %s%s%s", p.Target.Name, p.Action, dated(" from ", p.EffectiveFrom), dated(" until ", p.EffectiveUntil))
+	case *record.Amendment:
+		return fmt.Sprintf("%s: %s", p.Type, p.Reason)
+	case *record.Suspension:
+		return fmt.Sprintf("suspended from %s%s: %s", p.EffectiveOn, dated(" until ", p.Until), p.Reason)
+	case *record.Reinstatement:
+		return fmt.Sprintf("reinstated from %s%s: %s", p.EffectiveOn, dated(" until ", p.Until), p.Reason)
+	case *record.Revocation:
+		if p.Cause == "error" {
+			return fmt.Sprintf("published in error; lifted from %s: %s", p.EffectiveOn, p.Reason)
+		}
+		return fmt.Sprintf("revoked (%s) from %s: %s", p.Cause, p.EffectiveOn, p.Reason)
+	case *record.Response:
+		return p.Status + dated(" by ", p.WindDownBy)
+	case *record.CIPCertification:
+		return fmt.Sprintf("certifies %s until %s", p.PeriodFrom, p.PeriodUntil)
+	}
+	return string(st.Kind)
+}
+
+func dated(word string, d *record.Date) string {
+	if d == nil {
+		return ""
+	}
+	return word + d.String()
+}
+
+// verified is what verify prints as JSON.
+type verified struct {
+	File        string               `json:"file"`
+	Verified    bool                 `json:"verified"`
+	Refused     string               `json:"refused,omitempty"`
+	Record      *record.ID           `json:"record,omitempty"`
+	Kind        record.Kind          `json:"kind,omitempty"`
+	Thread      string               `json:"thread,omitempty"`
+	Issuer      string               `json:"issuer,omitempty"`
+	Says        string               `json:"says,omitempty"`
+	Origin      string               `json:"origin,omitempty"`
+	Index       *uint64              `json:"index,omitempty"`
+	Size        uint64               `json:"size,omitempty"`
+	Admitted    *time.Time           `json:"admitted,omitempty"`
+	ExistedBy   *time.Time           `json:"existedBy,omitempty"` // absent: not proven
+	Witnesses   []string             `json:"witnesses,omitempty"`
+	Authorship  string               `json:"authorship,omitempty"` // not-checked, by-chain, by-replay
+	Covers      uint64               `json:"covers,omitempty"`
+	Signers     []register.KeyHolder `json:"signers,omitempty"`
+	Document    string               `json:"document,omitempty"`
+	PostQuantum bool                 `json:"postQuantum,omitempty"`
+	Policy      string               `json:"policy,omitempty"`
+	Warnings    []string             `json:"warnings,omitempty"`
+}
+
+func (p proven) facts(file string) verified {
+	r := p.report
+	cp := r.Published.Checkpoint()
+	v := verified{
+		File: file, Verified: true, Record: &r.ID, Kind: r.Statement.Kind, Thread: r.Statement.Thread, Issuer: r.Statement.Issuer,
+		Says: gist(r.Statement), Origin: cp.Origin, Index: &r.Index, Size: cp.Size, Admitted: &r.Entry.Admitted,
+		Authorship: [...]string{"not-checked", "by-chain", "by-replay"}[r.Authorship], Covers: r.Covers, Signers: r.Signers,
+		Document: p.document, PostQuantum: r.Published.PostQuantum(), Policy: r.Policy.Fingerprint(), Warnings: r.Policy.Warnings(),
+	}
+	if by := r.Published.ExistedBy(); !by.IsZero() {
+		v.ExistedBy, v.Witnesses = &by, p.witnesses(by)
+	}
+	return v
+}

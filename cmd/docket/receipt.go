@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+func (a *app) receipt() *cobra.Command {
+	r := receiving{app: a}
+	c := &cobra.Command{
+		Use:   "receipt ID | FILE",
+		Short: "Fetch a record's receipt, a chain, or a newer one",
+		Long: `Fetches the receipt of a record and verifies it. The record is named by its ID, by
+its envelope, or by an older receipt of it.
+
+Named by its ID, the receipt goes to stdout; by a file, to NAME.tlog-proof beside
+it. --out names another file.
+
+--chain brings everything that also shows who signed: the charters, the records
+that enrolled the signers' keys, the record. --refresh replaces an older receipt by
+one against today's checkpoint: do it before a witness or a log key retires. Out of
+reach of the ledger, the receipt is made from the replayed copy if that covers it.`,
+		Example: `  docket receipt --trust trust response.dsse.json
+  docket receipt --trust trust --chain --out evidence.tlog-proof 6f1c…
+  docket receipt --trust trust --refresh response.tlog-proof`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeFiles("json", "tlog-proof"),
+		RunE:              func(c *cobra.Command, args []string) error { return r.run(c.Context(), args[0]) },
+	}
+	r.trust = a.trusting(c).orPolicy(c)
+	f := c.Flags()
+	f.BoolVar(&r.chain, "chain", false, "a chain, which also shows whose keys signed")
+	f.BoolVar(&r.refresh, "refresh", false, "replace the receipt that is there by a newer one of the same record")
+	f.StringVar(&r.out, "out", "", "file to write")
+	return c
+}
+
+// receiving is one run of docket receipt.
+type receiving struct {
+	app            *app
+	trust          *trusting
+	chain, refresh bool
+	out            string
+}
+
+func (r *receiving) run(ctx context.Context, what string) error {
+	id, file, err := r.app.recordNamed(what)
+	if err != nil {
+		return err
+	}
+	policies, trust, err := r.trust.policies()
+	if err != nil {
+		return err
+	}
+	if trust != nil {
+		defer trust.Close()
+	}
+	text, err := r.fetch(ctx, id, policies, trust)
+	if err != nil {
+		return err
+	}
+	switch {
+	case r.out != "":
+		file = r.out
+	case file == "":
+		_, err := r.app.out.Write(text)
+		return err
+	}
+	if err := r.write(file, text, id); err != nil {
+		return err
+	}
+	r.app.printf("%s\n", file)
+	return nil
+}
+
+// recordNamed finds which record is meant, and the file that its receipt goes to;
+// none where it is named by its ID.
+func (a *app) recordNamed(what string) (id record.ID, file string, err error) {
+	if id, err := record.ParseID(what); err == nil {
+		return id, "", nil
+	}
+	raw, err := a.readFile(what)
+	if err != nil {
+		return id, "", err
+	}
+	if id = receiptOf(raw); !id.IsZero() {
+		return id, what, nil
+	}
+	env, err := record.ParseEnvelope(raw)
+	if err != nil {
+		return id, "", wrongFile(what, raw, "a record ID, an envelope or a receipt", err)
+	}
+	return record.IDOf(env.Payload), stemOf(what) + receiptSuffix, nil
+}
+
+// fetch asks the ledger, and else makes the receipt from the copy.
+func (r *receiving) fetch(ctx context.Context, id record.ID, policies client.Policies, trust *client.Trust) ([]byte, error) {
+	server, err := r.trust.connect(trust)
+	if err != nil {
+		return nil, err
+	}
+	if r.chain {
+		return fetchChain(ctx, server, policies, id)
+	}
+	receipt, err := server.Receipt(ctx, id, policies)
+	if err == nil {
+		return receipt.Text, nil
+	}
+	if status, _ := statusOf(err); trust == nil || status != statusNotYet || ctx.Err() != nil {
+		return nil, err
+	}
+	own, bad := trust.Receipt(ctx, id)
+	if bad != nil {
+		return nil, err
+	}
+	r.app.say("docket: warning: %v; made from the copy, %s", err, asOf(trust.Checkpoint()))
+	return own.Format()
+}
+
+// fetchChain fetches a chain and verifies it to the end.
+func fetchChain(ctx context.Context, server *client.Client, policies client.Policies, id record.ID) ([]byte, error) {
+	text, err := server.Chain(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	report, err := client.Verify(ctx, text, policies, time.Now())
+	if err != nil {
+		return nil, refuse("the server's chain: %w", err)
+	}
+	if report.ID != id {
+		return nil, refuse("the server's chain is of record %s, not %s", report.ID, id)
+	}
+	return text, nil
+}
+
+// write keeps the receipt; with --refresh it takes the place of an older one.
+func (r *receiving) write(file string, text []byte, id record.ID) error {
+	if !r.refresh && !r.chain {
+		return keepReceipt(file, text, id)
+	}
+	old, err := os.ReadFile(file)
+	if err == nil && r.refresh && receiptOf(old) == id {
+		return replaceFile(file, text, 0o644)
+	}
+	return writeNew(file, text, 0o644)
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+)
+
+func (a *app) show() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "show RECORD-ID | THREAD | DESIGNATION | PARTY | SCHEME:VALUE",
+		Short: "Show one thing on the ledger, from the replayed copy",
+		Long: `Shows a record by its ID, a thread, a designation or a party by its ID, or everything
+about one identifier (` + strings.Join(register.Schemes, ", ") + `).
+
+Of a designation it gives both readings of "at T": in force, by its dates with every
+correction known now, and knowable, by what the ledger had admitted by T. Every
+answer lists the records that it rests on; docket receipt proves each.
+
+What the copy does not have is not on the ledger, up to the copy's size: "no such
+record among all N entries" is a proof.`,
+		Example: `  docket show --trust trust 2026-014
+  docket show --trust trust acme-cloud --at 2027-06-01
+  docket show --trust trust domain:kestrel-hosting.example
+  docket show --trust trust response/2026-014/acme-cloud`,
+		Args: cobra.ExactArgs(1),
+	}
+	q := a.asking(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if q.remote {
+			return q.ask(c, remotePath(args[0]), url.Values{})
+		}
+		r, err := q.open()
+		if err != nil {
+			return err
+		}
+		defer r.trust.Close()
+		return missing(q.show(c.Context(), r, args[0]))
+	}
+	return c
+}
+
+// remotePath is where a server answers about it.
+func remotePath(what string) string {
+	scheme, value, named := identifier(what)
+	kind, id, _ := strings.Cut(what, "/")
+	switch _, err := record.ParseID(what); {
+	case err == nil:
+		return "records/" + what
+	case named:
+		return "register/identifiers/" + url.PathEscape(scheme) + "/" + url.PathEscape(value)
+	case kind == "designation" && id != "":
+		return "register/designations/" + url.PathEscape(id)
+	case kind == "party" && id != "":
+		return "register/parties/" + url.PathEscape(id)
+	case id != "":
+		return "records?thread=" + url.QueryEscape(what)
+	}
+	return "register/designations/" + url.PathEscape(what)
+}
+
+// show finds out what is meant.
+func (q *asking) show(ctx context.Context, r *answer, what string) error {
+	if id, err := record.ParseID(what); err == nil {
+		return q.showRecord(ctx, r, id)
+	}
+	if scheme, value, ok := identifier(what); ok {
+		return q.showIdentifier(r, scheme, value)
+	}
+	switch family, id, slash := strings.Cut(what, "/"); {
+	case family == "designation" && slash:
+		return q.showDesignation(r, what)
+	case family == "party" && slash:
+		return q.showParty(r, id)
+	case slash || what == "charter":
+		return q.showThread(ctx, r, what)
+	}
+	err := q.showDesignation(r, what)
+	if isAbsent(err) {
+		err = q.showParty(r, what)
+	}
+	if isAbsent(err) {
+		return refuse("no designation or party %q: no such record among all %s", what, register.Entries(r.Size())).hint("docket list designations, docket list parties; identifiers are written SCHEME:VALUE, like domain:kestrel.example")
+	}
+	return err
+}
+
+func isAbsent(err error) bool {
+	var absent *register.AbsentError
+	return errors.As(err, &absent)
+}
+
+// showIdentifier shows who bears an identifier, or bore it.
+func (q *asking) showIdentifier(r *answer, scheme, value string) error {
+	found, err := r.Identifier(scheme, value, r.at)
+	if err != nil {
+		return err
+	}
+	if q.asJSON {
+		return q.app.printJSON(found)
+	}
+	if len(found.Matches) == 0 {
+		return refuse("no %s %q: no such record among all %s", scheme, value, register.Entries(found.Entries))
+	}
+	w := q.app.table()
+	for _, m := range found.Matches {
+		switch {
+		case m.Designation != nil:
+			row(w, m.Use, m.Thread, inError(m.Designation.Error)+string(m.Designation.Status), m.Designation.Name, m.Since)
+		case m.Party != nil:
+			row(w, m.Use, m.Thread, m.Party.Standing, m.Party.LegalName, m.Since)
+		}
+	}
+	return w.Flush()
+}
+
+// showThread shows the records of any thread, and what the newest says.
+func (q *asking) showThread(ctx context.Context, r *answer, thread string) error {
+	records, err := r.Thread(thread)
+	if err != nil {
+		return err
+	}
+	if q.asJSON {
+		return q.app.printJSON(map[string]any{"thread": thread, "records": records})
+	}
+	q.app.printf("%s\n", printable(thread))
+	for _, rec := range records {
+		st, err := statementAt(ctx, r, rec.Index)
+		if err != nil {
+			return err
+		}
+		q.app.printf("  #%-6d %-18s %s  %s\n          %s\n", rec.Index, rec.Kind, stamp(rec.Admitted), printable(gist(st)), rec.ID)
+	}
+	return nil
+}
+
+// showRecord shows one record as it was signed, and by whom.
+func (q *asking) showRecord(ctx context.Context, r *answer, id record.ID) error {
+	rec, err := r.Record(id)
+	if err != nil {
+		return err
+	}
+	e, err := entryAt(ctx, r, rec.Index)
+	if err != nil {
+		return err
+	}
+	st, err := record.ParseStatement(e.Envelope.Payload)
+	if err != nil {
+		return err
+	}
+	if q.asJSON {
+		return q.app.printJSON(map[string]any{"record": rec, "predicate": st.Object(), "entry": jsonText(e.Marshal())})
+	}
+	if d, err := r.Designation(rec.Thread, r.at); err == nil && d.Error {
+		q.app.printf("published in error\n")
+	}
+	showStatement(q.app.out, rec.ID, st)
+	q.app.printf("  %-12s index %d, admitted %s\n", "on ledger", rec.Index, stamp(rec.Admitted))
+	reg, err := r.trust.Copy()
+	if err != nil {
+		return err
+	}
+	for _, s := range e.Envelope.Signatures {
+		h, _, err := reg.KeyHolder(s.KeyID)
+		if err != nil {
+			return err
+		}
+		h.KeyID = s.KeyID
+		q.app.printf("  %-12s %s\n", "signed by", signerText(h))
+	}
+	if head, err := r.Head(rec.Thread); err == nil && head.ID != id {
+		q.app.printf("  %-12s %s at index %d, %s\n", "newer", head.Kind, head.Index, head.ID)
+	}
+	return nil
+}
+
+// entryAt reads an entry of the copy again.
+func entryAt(ctx context.Context, r *answer, index uint64) (record.Entry, error) {
+	raw, err := r.trust.Entry(ctx, index)
+	if err != nil {
+		return record.Entry{}, err
+	}
+	return record.ParseEntry(raw)
+}
+
+func statementAt(ctx context.Context, r *answer, index uint64) (*record.Statement, error) {
+	e, err := entryAt(ctx, r, index)
+	if err != nil {
+		return nil, err
+	}
+	return record.ParseStatement(e.Envelope.Payload)
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+)
+
+// jsonText is JSON that is printed as it is.
+type jsonText = json.RawMessage
+
+// row writes one line of a table; foreign text is made fit for a terminal.
+func row(w io.Writer, columns ...any) {
+	texts := make([]string, len(columns))
+	for i, c := range columns {
+		texts[i] = printable(fmt.Sprint(c))
+	}
+	fmt.Fprintln(w, strings.Join(texts, "\t"))
+}
+
+// inError leads whatever is said of a designation that was published in error.
+func inError(yes bool) string {
+	if yes {
+		return "published in error, "
+	}
+	return ""
+}
+
+// showDesignation shows one designation in both readings, with its whole thread.
+func (q *asking) showDesignation(r *answer, thread string) error {
+	d, err := r.Designation(thread, r.at)
+	if err != nil {
+		return err
+	}
+	if q.asJSON {
+		return q.app.printJSON(d)
+	}
+	if d.Error {
+		q.app.printf("published in error\n")
+	}
+	q.app.printf("%s  %s\n", d.Thread, printable(d.Name))
+	line := q.liner()
+	on := r.Today(r.at)
+	line("in force", "on %s: %s (by its dates, with every correction known now)", on, d.Status)
+	line("knowable", "on %s: %s (by what the ledger had admitted by then)", on, d.Knowable)
+	if d.Source != nil {
+		line("source", "%s, %s", d.Source.List, d.Source.ID)
+	}
+	for _, name := range d.FormerName {
+		line("former name", "%s", name)
+	}
+	line("effective", "from %s%s", d.EffectiveFrom, dated(" until ", d.EffectiveUntil))
+	if d.ResponseDue != nil {
+		line("answers due", "%s", d.ResponseDue)
+	}
+	for _, e := range d.Events {
+		line(string(e.Kind), "from %s%s%s: %s", e.EffectiveOn, dated(" until ", e.Until), because(e.Cause), e.Reason)
+	}
+	q.app.printf("  says, with every amendment\n")
+	if err := q.showJSON(d.Current); err != nil {
+		return err
+	}
+	q.showHistory(d.History)
+	return nil
+}
+
+func because(cause string) string {
+	if cause == "" {
+		return ""
+	}
+	return " (" + cause + ")"
+}
+
+// showParty shows a party with its keys, what it filed and what it owes.
+func (q *asking) showParty(r *answer, id string) error {
+	p, err := r.Party(id, r.at)
+	if err != nil {
+		return err
+	}
+	if q.asJSON {
+		return q.app.printJSON(p)
+	}
+	q.app.printf("party/%s  %s\n", p.ID, printable(p.LegalName))
+	line := q.liner()
+	on := r.Today(r.at)
+	line("standing", "on %s: %s; knowable then: %s", on, p.Standing, p.Knowable)
+	line("country", "%s", p.Country)
+	line("roles", "%s", words(p.Roles))
+	line("enrolled", "%s", p.Enrolled)
+	for _, f := range []struct{ name, value string }{{"LEI", p.LEI}, {"website", p.Website}, {"contact", p.Contact}, {"sponsor", p.Sponsor}} {
+		if f.value != "" {
+			line(f.name, "%s", f.value)
+		}
+	}
+	for _, k := range p.Keys {
+		line("key", "%s", keyText(k))
+	}
+	for _, s := range p.Steps {
+		line("standing", "%s from %s: %s", s.Status, s.EffectiveOn, s.Reason)
+	}
+	for _, d := range p.Duties {
+		line("duty", "%s", dutyText(d))
+	}
+	for _, rec := range p.Attestations {
+		line("filed", "#%d %s on %s, %s", rec.Index, rec.Kind, rec.Thread, rec.ID)
+	}
+	for _, rec := range p.Records {
+		line("rests on", "%s", rec)
+	}
+	return nil
+}
+
+// keyText is a key, when it counts, and by whose word.
+func keyText(k register.PartyKey) string {
+	text := fmt.Sprintf("%s %s of %s", k.ID, k.Use, k.Holder)
+	if len(k.Functions) > 0 {
+		text += " (" + words(k.Functions) + ")"
+	}
+	text += fmt.Sprintf(", enrolled at #%d", k.Added)
+	if k.ByRegistrar {
+		text += ", added by the registrar"
+	}
+	if !k.Live {
+		text += ", " + k.Idle
+	}
+	if k.CompromisedSince != nil {
+		text += fmt.Sprintf(", compromised since %s as the party claims", k.CompromisedSince)
+	}
+	return text
+}
+
+func dutyText(d register.Duty) string {
+	text := fmt.Sprintf("%s%s to %s", inError(d.Error), d.State, d.Kind)
+	if d.Designation != "" {
+		text += " " + d.Designation
+	}
+	return text + dated(", due ", d.Due) + dated(", met on ", d.MetOn)
+}
+
+func words[T ~string](list []T) string { return strings.Join(textsOf(list), ", ") }
+
+// showHistory lists the records that an answer rests on.
+func (q *asking) showHistory(records []register.Record) {
+	q.app.printf("  rests on\n")
+	for _, rec := range records {
+		q.app.printf("    #%-6d %-14s %s  %s\n", rec.Index, rec.Kind, stamp(rec.Admitted), rec.ID)
+	}
+}
+
+// showJSON shows a value's fields as showStatement shows a statement's.
+func (q *asking) showJSON(v any) error {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	tree, err := record.ParseJSON(raw)
+	if err != nil {
+		return err
+	}
+	for _, m := range tree.(record.Object) {
+		showMember(q.app.out, "    ", m)
+	}
+	return nil
+}
+
+// liner prints facts, one a line, names aligned.
+func (q *asking) liner() func(name, format string, args ...any) {
+	return func(name, format string, args ...any) {
+		q.app.printf("  %-12s %s\n", name, printable(fmt.Sprintf(format, args...)))
+	}
+}

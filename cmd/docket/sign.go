@@ -1,0 +1,257 @@
+package main
+
+import (
+	"encoding/base64"
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+func (a *app) sign() *cobra.Command {
+	s := signing{app: a}
+	c := &cobra.Command{
+		Use:   "sign --key FILE… RECORD",
+		Short: "Sign a record, after showing what it says",
+		Long: `Signs a record: a short form (YAML or JSON), a statement, an envelope or a Sigstore
+bundle. The result is an envelope, NAME.dsse.json; an envelope gains a signature,
+and no byte of what others signed changes.
+
+Of a short form it fills in, once, what only the ledger knows: its name, the record
+that this one follows, the time. That comes from the trust directory, which is
+synced first (--offline leaves it as it is). Secrets become commitments; their
+salts go to NAME.salts.json, which stays with you.
+
+Before it signs it shows every field, who signed already, what changes against the
+record that it follows, and asks. Nothing is sent anywhere: docket submit does.
+
+A charter is signed without any trust directory; so is the authority's own
+enrolment, with --charter and the charter's envelope or record ID.
+
+A key that cannot be used here signs outside: --pae prints the bytes to sign,
+--attach takes the signature.`,
+		Example: `  docket sign --trust trust --key officer-1.key order.yaml       # writes order.dsse.json
+  docket sign --trust trust --key officer-2.key order.dsse.json  # on another machine
+  docket sign --key root-1.key --key root-2.key charter.yaml
+  docket sign --pae order.yaml | my-hsm-sign > order.sig
+  docket sign --attach order.sig --public-key officer-1.key.pub order.statement.json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return s.run(c, args[0]) },
+	}
+	s.trust = a.trusting(c)
+	f := c.Flags()
+	f.StringArrayVar(&s.keys, "key", nil, "private key file or KMS URI; may be repeated")
+	f.StringVar(&s.charter, "charter", "", "the charter's envelope or record ID, while there is no ledger to trust yet")
+	f.StringVar(&s.out, "out", "", "file of the envelope (default NAME"+envelopeSuffix+")")
+	f.BoolVar(&s.offline, "offline", false, "do not sync the trust directory first")
+	f.BoolVar(&s.yes, "yes", false, "sign without asking")
+	f.BoolVar(&s.pae, "pae", false, "print the bytes to sign outside (DSSE's PAE), and sign nothing")
+	f.StringVar(&s.attach, "attach", "", "file of a signature that was made outside, raw or base64")
+	f.StringVar(&s.publicKey, "public-key", "", "with --attach: the public key that it verifies with")
+	f.BoolVar(&s.asJSON, "json", false, "print JSON")
+	c.MarkFlagsMutuallyExclusive("key", "pae", "attach")
+	c.MarkFlagsRequiredTogether("attach", "public-key")
+	c.MarkFlagsOneRequired("key", "pae", "attach")
+	c.MarkFlagsMutuallyExclusive("trust", "charter")
+	return c
+}
+
+// signing is one run of docket sign.
+type signing struct {
+	app                             *app
+	trust                           *trusting
+	keys                            []string
+	charter, out, attach, publicKey string
+	offline, yes, pae, asJSON       bool
+}
+
+func (s *signing) run(c *cobra.Command, file string) error {
+	m, err := s.app.readMaterial(c.Context(), file)
+	if err != nil {
+		return err
+	}
+	if s.out == "" {
+		s.out = m.stem + envelopeSuffix
+	}
+	if err := s.untouched(m); err != nil {
+		return err
+	}
+	g, err := s.trust.ground(c, s.charter, s.offline)
+	if err != nil {
+		return err
+	}
+	defer g.Close()
+	env, salts, err := g.envelope(m, time.Now())
+	if err != nil {
+		return err
+	}
+	b, err := s.app.brief(c.Context(), g, env)
+	if err != nil {
+		return err
+	}
+	b.show()
+	if s.pae {
+		return s.printPAE(m, env, salts)
+	}
+	signed, err := s.signatures(c, b, env)
+	if err != nil {
+		return err
+	}
+	verdict, err := g.verdict(signed)
+	if err != nil {
+		return err
+	}
+	if err := writeSalts(m.stem, salts); err != nil {
+		return err
+	}
+	if err := s.write(m, signed); err != nil {
+		return err
+	}
+	return s.tell(signed, verdict)
+}
+
+// untouched refuses to sign a short form anew where its envelope stands already:
+// it would be another record.
+func (s *signing) untouched(m material) error {
+	if m.envelope != nil || s.pae {
+		return nil
+	}
+	_, err := os.Lstat(s.out)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return refuse("looking at %s: %w", s.out, err)
+	}
+	return refuse("%s exists: signing %s anew would make another record", s.out, m.name).hint("to add your signature: docket sign %s; to begin anew: move it away", s.out)
+}
+
+// envelope is what is there to sign: a short form filled in, anything else as it is.
+func (g *ground) envelope(m material, now time.Time) (record.Envelope, []record.Salt, error) {
+	if m.envelope != nil {
+		return *m.envelope, nil, nil
+	}
+	payload, salts, err := g.fill(m.short, now)
+	if err != nil {
+		return record.Envelope{}, nil, err
+	}
+	return record.Envelope{PayloadType: record.PayloadType, Payload: payload}, salts, nil
+}
+
+// signatures asks, and adds a signature by each key, or the one made outside.
+func (s *signing) signatures(c *cobra.Command, b *brief, env record.Envelope) (record.Envelope, error) {
+	if s.attach != "" {
+		return s.attached(env)
+	}
+	signers := make([]*record.Signer, len(s.keys))
+	for i, name := range s.keys {
+		var err error
+		if signers[i], err = s.app.signerFor(c, name); err != nil {
+			return env, err
+		}
+		s.app.say("signing as %s", b.who(signers[i].Key().ID()))
+	}
+	if err := s.app.consent(s.yes, "Sign this?"); err != nil {
+		return env, err
+	}
+	for _, signer := range signers {
+		if b.signedBy(signer.Key()) {
+			s.app.say("docket: %s has signed already", b.who(signer.Key().ID()))
+			continue
+		}
+		var err error
+		if env, err = env.Sign(c.Context(), signer); err != nil {
+			return env, refuse("signing: %w", err)
+		}
+	}
+	return env, nil
+}
+
+// consent asks before something is signed.
+func (a *app) consent(yes bool, question string) error {
+	if yes {
+		return nil
+	}
+	ok, err := a.confirm(question)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return refuse("not signed; nothing was written")
+	}
+	return nil
+}
+
+// attached adds a signature that was made outside.
+func (s *signing) attached(env record.Envelope) (record.Envelope, error) {
+	text, err := s.app.readFile(s.publicKey)
+	if err != nil {
+		return env, err
+	}
+	key, err := record.ParseKey(text)
+	if err != nil {
+		return env, wrongFile(s.publicKey, text, "a PEM public key", err)
+	}
+	sig, err := s.app.readFile(s.attach)
+	if err != nil {
+		return env, err
+	}
+	out, err := env.Attach(key, sig)
+	if decoded, bad := base64.StdEncoding.DecodeString(strings.TrimSpace(string(sig))); err != nil && bad == nil {
+		out, err = env.Attach(key, decoded)
+	}
+	if err != nil {
+		return env, refuse("%s: %w", s.attach, err).hint("sign exactly the bytes that docket sign --pae prints for this very file")
+	}
+	return out, nil
+}
+
+// printPAE prints what a signature covers. What was filled in is kept as a
+// statement beside the record: --attach needs the same bytes.
+func (s *signing) printPAE(m material, env record.Envelope, salts []record.Salt) error {
+	if m.envelope == nil && m.name != m.stem+statementSuffix {
+		if err := writeSalts(m.stem, salts); err != nil {
+			return err
+		}
+		if err := writeNew(m.stem+statementSuffix, env.Payload, 0o644); err != nil {
+			return err
+		}
+		s.app.say("wrote %s; then: docket sign --attach SIGNATURE --public-key KEY %[1]s", m.stem+statementSuffix)
+	}
+	_, err := s.app.out.Write(record.PAE(env.Payload))
+	return err
+}
+
+// write keeps the envelope. One of the same payload gains the signatures, in one step.
+func (s *signing) write(m material, env record.Envelope) error {
+	data := append(env.Marshal(), '\n')
+	old, err := os.ReadFile(s.out)
+	if err != nil {
+		return writeNew(s.out, data, 0o644)
+	}
+	had, err := record.ParseEnvelope(old)
+	if err != nil {
+		return writeNew(s.out, data, 0o644)
+	}
+	both, err := record.Merge(had, env)
+	if err != nil {
+		return refuse("%s holds another record, %s", s.out, record.IDOf(had.Payload)).hint("files are never overwritten: move it away or name another with --out")
+	}
+	return replaceFile(s.out, append(both.Marshal(), '\n'), 0o644)
+}
+
+// tell prints the file, and what it needs next.
+func (s *signing) tell(env record.Envelope, v verdict) error {
+	s.app.say("wrote %s", s.out)
+	v.say(s.app)
+	if s.asJSON {
+		return s.app.printJSON(map[string]any{"record": record.IDOf(env.Payload), "file": s.out, "signatures": len(env.Signatures), "complete": v.complete, "needs": v.needs})
+	}
+	s.app.printf("%s\n", s.out)
+	return nil
+}

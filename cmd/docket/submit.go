@@ -1,0 +1,387 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+func (a *app) submit() *cobra.Command {
+	s := submitting{app: a}
+	c := &cobra.Command{
+		Use:   "submit [--key FILE] RECORD…",
+		Short: "Sign, send, verify; keep the receipt",
+		Long: `Sends records to the ledger and keeps a verified receipt of each, NAME.tlog-proof.
+
+An envelope is sent as it is. A short form is filled in, signed with --key, and
+saved as NAME.dsse.json before it is sent; a saved envelope is sent again and never
+signed again, so that repeating the command is always safe. If the newest record on
+the thread says the same already, nothing is sent: "already on the ledger at 10".
+
+While the server is busy it tries again, for as long as --wait says. Exit status 3
+means that the record is committed and not published yet, or that the server was
+out of reach: run the same command again.`,
+		Example: `  docket submit --trust trust --key ci.key response.yaml
+  docket submit --trust trust order.dsse.json
+  docket submit --trust trust --key ci.key --dry-run response.yaml`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return s.run(c, args) },
+	}
+	s.trust = a.trusting(c).orPolicy(c)
+	f := c.Flags()
+	f.StringArrayVar(&s.keys, "key", nil, "private key file or KMS URI; may be repeated")
+	f.BoolVar(&s.dry, "dry-run", false, "ask what would become of it; nothing is sent for good, or saved")
+	f.BoolVar(&s.chain, "chain", false, "keep a chain: the receipts of the charters and of the signers' keys too")
+	f.DurationVar(&s.wait, "wait", 30*time.Second, "how long to go on while the server is busy or out of reach")
+	f.BoolVar(&s.yes, "yes", false, "sign without asking (it asks on a terminal only)")
+	f.BoolVar(&s.asJSON, "json", false, "print one JSON object a record")
+	return c
+}
+
+// submitting is one run of docket submit.
+type submitting struct {
+	app                     *app
+	trust                   *trusting
+	keys                    []string
+	dry, chain, yes, asJSON bool
+	wait                    time.Duration
+
+	policies client.Policies
+	server   *client.Client
+	ground   *ground // nil until a short form asks for it
+}
+
+// run sends each file; one that fails does not keep the others back.
+func (s *submitting) run(c *cobra.Command, files []string) error {
+	policies, trust, err := s.trust.policies()
+	if err != nil {
+		return err
+	}
+	if trust != nil {
+		defer trust.Close()
+	}
+	s.policies = policies
+	if s.server, err = s.trust.connect(trust); err != nil {
+		return err
+	}
+	if trust != nil {
+		s.ground = &ground{ledger: trust.Ledger(), trust: trust}
+	}
+	var failed []error
+	for _, file := range files {
+		if err := s.one(c, file); err != nil {
+			if c.Context().Err() != nil || len(files) == 1 {
+				return err
+			}
+			s.app.report(fmt.Errorf("%s: %w", file, err))
+			failed = append(failed, err)
+		}
+	}
+	return several(failed, len(files))
+}
+
+// several sums up: exit 3 only if every failure passes by itself.
+func several(failed []error, of int) error {
+	if len(failed) == 0 {
+		return nil
+	}
+	worst := statusNotYet
+	for _, err := range failed {
+		if status, _ := statusOf(err); status != statusNotYet {
+			worst = statusRefused
+		}
+	}
+	return &failure{status: worst, err: fmt.Errorf("%d of %d failed", len(failed), of)}
+}
+
+// one takes a file through: fill, sign, save, send, verify, keep.
+func (s *submitting) one(c *cobra.Command, file string) error {
+	m, err := s.app.readMaterial(c.Context(), file)
+	if err != nil {
+		return err
+	}
+	env, known, err := s.envelope(c, m)
+	if err != nil {
+		return err
+	}
+	if known != nil {
+		return s.already(c.Context(), m, *known)
+	}
+	if s.dry {
+		return s.dryRun(c.Context(), env)
+	}
+	sub, err := s.send(c.Context(), env)
+	if err != nil {
+		return s.explain(m, err)
+	}
+	if sub.Receipt == nil {
+		return notYet("record %s is committed, not yet published", sub.ID).hint("run the same command again: it is sent once, and the receipt comes when the witnesses have cosigned")
+	}
+	return s.keep(c.Context(), m, sub)
+}
+
+// envelope is what to send: the one that was named, the one that was saved
+// before, or a new one. known is set where nothing needs to be sent.
+func (s *submitting) envelope(c *cobra.Command, m material) (env record.Envelope, known *record.ID, err error) {
+	if m.envelope != nil {
+		return *m.envelope, nil, nil
+	}
+	saved, err := s.app.saved(m.stem + envelopeSuffix)
+	if err != nil {
+		return env, nil, err
+	}
+	if saved == nil && len(s.keys) == 0 {
+		return env, nil, misuse("%s is not signed", m.name).hint("sign it in one go with --key FILE, or with docket sign first")
+	}
+	if err := s.synced(c); err != nil {
+		return env, nil, err
+	}
+	payload, salts, err := s.ground.fill(m.short, time.Now())
+	if err != nil {
+		return env, nil, err
+	}
+	st, err := record.ParseStatement(payload)
+	if err != nil {
+		return env, nil, err
+	}
+	if saved != nil {
+		return *saved, nil, s.same(m, *saved, st, salts)
+	}
+	if id, err := s.newest(c.Context(), m, st, salts); err != nil || id != nil {
+		return env, id, err
+	}
+	env, err = s.sign(c, m, payload, salts)
+	return env, nil, err
+}
+
+// saved reads the envelope of an earlier run; nil if there is none.
+func (a *app) saved(name string) (*record.Envelope, error) {
+	if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	env, err := a.readEnvelope(name)
+	return &env, err
+}
+
+// synced opens the copy that a record is filled in from.
+func (s *submitting) synced(c *cobra.Command) error {
+	if s.ground == nil {
+		return misuse("to fill in a record, its ledger must be known").hint("give --trust DIR; --policy is enough for an envelope only")
+	}
+	if s.ground.register != nil {
+		return nil
+	}
+	if err := s.trust.synced(c, s.ground.trust); err != nil {
+		return err
+	}
+	var err error
+	s.ground.register, err = s.ground.trust.Copy()
+	return err
+}
+
+// same refuses to send an envelope for a record that was edited since.
+func (s *submitting) same(m material, saved record.Envelope, st *record.Statement, salts []record.Salt) error {
+	before, err := record.ParseStatement(saved.Payload)
+	if err != nil {
+		return refuse("%s: %w", m.stem+envelopeSuffix, err)
+	}
+	if m.short.About.Need != record.NeedNothing {
+		st.Subject = before.Subject // resolved then; a saved envelope is never signed again
+	}
+	if sameWords(before, st, s.app.readSalts(m.stem), salts) {
+		return nil
+	}
+	return refuse("%s and %s say different things", m.name, m.stem+envelopeSuffix).hint("what was signed is never signed again: move %s away to sign the new one", m.stem+envelopeSuffix)
+}
+
+// newest finds that the thread's newest record says the same already.
+func (s *submitting) newest(ctx context.Context, m material, st *record.Statement, salts []record.Salt) (*record.ID, error) {
+	head, ok, err := s.ground.head(st.Thread)
+	if err != nil || !ok || head.Kind != st.Kind {
+		return nil, err
+	}
+	before, err := s.ground.statement(ctx, head.Index)
+	if err != nil {
+		return nil, err
+	}
+	if !sameWords(before, st, s.app.readSalts(m.stem), salts) {
+		return nil, nil
+	}
+	return &head.ID, nil
+}
+
+// sign signs what was filled in and saves it, salts first.
+func (s *submitting) sign(c *cobra.Command, m material, payload []byte, salts []record.Salt) (record.Envelope, error) {
+	env := record.Envelope{PayloadType: record.PayloadType, Payload: payload}
+	b, err := s.app.brief(c.Context(), s.ground, env)
+	if err != nil {
+		return env, err
+	}
+	b.show()
+	if s.app.tty && !s.dry {
+		if err := s.app.consent(s.yes, "Sign and send this?"); err != nil {
+			return env, err
+		}
+	}
+	for _, name := range s.keys {
+		signer, err := s.app.signerFor(c, name)
+		if err != nil {
+			return env, err
+		}
+		if env, err = env.Sign(c.Context(), signer); err != nil {
+			return env, refuse("signing with %s: %w", name, err)
+		}
+	}
+	if s.dry {
+		return env, nil
+	}
+	if err := writeSalts(m.stem, salts); err != nil {
+		return env, err
+	}
+	return env, writeNew(m.stem+envelopeSuffix, append(env.Marshal(), '\n'), 0o644)
+}
+
+// send sends, again while the server is busy. A receipt that does not verify under
+// the policies known here may be the first under a new charter: it is fetched.
+func (s *submitting) send(ctx context.Context, env record.Envelope) (*client.Submission, error) {
+	patience := client.Patience{For: s.wait, Notify: func(err error, next time.Duration) {
+		s.app.say("docket: %v; again in %s", err, next.Round(100*time.Millisecond))
+	}}
+	raw := env.Marshal()
+	sub, err := s.server.Submit(ctx, raw, s.policies, patience)
+	if status, _ := statusOf(err); err == nil || status == statusNotYet || isProblem(err) || s.ground == nil {
+		return sub, err
+	}
+	if fresh := s.ground.trust.Refresh(ctx, s.server); fresh != nil {
+		return nil, s.app.keepEvidence(s.ground.trust, err)
+	}
+	return s.server.Submit(ctx, raw, s.policies, patience)
+}
+
+func isProblem(err error) bool {
+	var p *client.Problem
+	return errors.As(err, &p)
+}
+
+// explain says what to do about a refusal.
+func (s *submitting) explain(m material, err error) error {
+	var p *client.Problem
+	if !errors.As(err, &p) || p.Later() {
+		return err
+	}
+	again := "sign it again"
+	if m.envelope == nil {
+		again = "move " + m.stem + envelopeSuffix + " away and run the same command again"
+	}
+	switch {
+	case p.Status == 409 && p.Current != "":
+		return refuse("refused: %w", err).hint("the thread's newest record is %s; look at it (docket sync, docket show %[1]s), then %s", p.Current, again)
+	case p.Status == 422 && p.Earliest != "":
+		return refuse("refused: %w", err).hint("the earliest date allowed is %s; correct the record, then %s", p.Earliest, again)
+	case p.Status == 422, p.Status == 409:
+		return refuse("refused: %w", err).hint("correct the record, then %s", again)
+	}
+	return refuse("refused: %w", err)
+}
+
+// keep writes the receipt, or the chain, and prints the result.
+func (s *submitting) keep(ctx context.Context, m material, sub *client.Submission) error {
+	text := sub.Receipt.Text
+	if s.chain {
+		var err error
+		if text, err = fetchChain(ctx, s.server, s.policies, sub.ID); err != nil {
+			return err
+		}
+	}
+	file := m.stem + receiptSuffix
+	if err := keepReceipt(file, text, sub.ID); err != nil {
+		return err
+	}
+	if sub.Known {
+		s.app.say("already on the ledger at %d", sub.Receipt.Index())
+	}
+	return s.result(sub.ID, sub.Receipt.Index(), file, sub.Known)
+}
+
+// already is the end of a run that had nothing to send.
+func (s *submitting) already(ctx context.Context, m material, id record.ID) error {
+	if s.dry {
+		s.app.say("already on the ledger; nothing would be sent")
+		s.app.printf("%s\n", id)
+		return nil
+	}
+	receipt, err := s.server.Receipt(ctx, id, s.policies)
+	if err != nil {
+		return err
+	}
+	return s.keep(ctx, m, &client.Submission{ID: id, Receipt: receipt, Known: true})
+}
+
+func (s *submitting) result(id record.ID, index uint64, file string, known bool) error {
+	if s.asJSON {
+		return s.app.printJSON(map[string]any{"index": index, "record": id, "receipt": file, "known": known})
+	}
+	s.app.printf("%d %s %s\n", index, id, file)
+	return nil
+}
+
+// keepReceipt writes a receipt. One of the same record that is there already is as
+// good: it stays.
+func keepReceipt(file string, text []byte, id record.ID) error {
+	if old, err := os.ReadFile(file); err == nil && receiptOf(old) == id {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	return writeNew(file, text, 0o644)
+}
+
+// receiptOf is the record that a receipt, or a chain, is of; zero if it is neither.
+func receiptOf(text []byte) record.ID {
+	chain, err := proof.ParseChain(text)
+	if err != nil {
+		return record.ID{}
+	}
+	e, err := record.ParseEntry(chain[len(chain)-1].Entry)
+	if err != nil {
+		return record.ID{}
+	}
+	return record.IDOf(e.Envelope.Payload)
+}
+
+// dryRun prints what the server says would become of the record.
+func (s *submitting) dryRun(ctx context.Context, env record.Envelope) error {
+	v, err := s.server.DryRun(ctx, env.Marshal())
+	if isProblem(err) {
+		return refuseOrLater(err)
+	} else if err != nil {
+		return err
+	}
+	if s.asJSON {
+		return s.app.printJSON(v)
+	}
+	s.app.say("would be admitted now, says the server (UNVERIFIED); nothing was written")
+	for _, e := range v.Effects {
+		s.app.printf("%s\n", printable(e))
+	}
+	return nil
+}
+
+// refuseOrLater words a server's answer to a dry run.
+func refuseOrLater(err error) error {
+	if status, _ := statusOf(err); status == statusNotYet {
+		return err
+	}
+	return refuse("would be refused: %w", err)
+}

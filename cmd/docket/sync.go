@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+
+	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+func (a *app) sync() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "sync --trust DIR",
+		Short: "Bring a trust directory's replayed copy to the newest checkpoint",
+		Long: `Fetches every entry that the copy does not have yet, hashes it, verifies its
+signatures and judges it by the rules, as the ledger had to; then compares the root
+with the newest published checkpoint, which must continue the one trusted before.
+
+It can be interrupted at any point and goes on where it was. A ledger that went
+back, or that shows another history than before, is refused: both checkpoints are
+kept in the trust directory, since they are the evidence.`,
+		Example: "  docket sync --trust trust",
+		Args:    cobra.NoArgs,
+	}
+	t := a.trusting(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		trust, err := t.open()
+		if err != nil {
+			return err
+		}
+		defer trust.Close()
+		server, err := t.connect(trust)
+		if err != nil {
+			return err
+		}
+		before := trust.Covers()
+		if err := a.sync1(c.Context(), trust, server); err != nil {
+			return err
+		}
+		return a.printCopy(trust, before, asJSON)
+	}
+	return c
+}
+
+// sync1 syncs a copy, with a bar on a terminal, and keeps the evidence of a fork.
+func (a *app) sync1(ctx context.Context, trust *client.Trust, server *client.Client) error {
+	var bar *progressbar.ProgressBar
+	err := trust.Sync(ctx, server, func(reached, size uint64) {
+		if bar == nil {
+			bar = a.progress("replaying", int64(size))
+		}
+		bar.Set64(int64(reached))
+	})
+	if bar != nil {
+		bar.Finish()
+	}
+	return a.keepEvidence(trust, err)
+}
+
+// keepEvidence writes what a log signed against itself beside the copy.
+func (a *app) keepEvidence(trust *client.Trust, err error) error {
+	var fork *client.ForkError
+	if !errors.As(err, &fork) {
+		return err
+	}
+	dir := filepath.Join(trust.Dir(), "evidence")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	kept := map[string][]byte{
+		"trusted-" + short(fork.Trusted.Root) + ".checkpoint": fork.TrustedNote,
+	}
+	if fork.ShownNote != nil {
+		kept["shown-"+short(fork.Shown.Root)+".checkpoint"] = fork.ShownNote
+	}
+	if e, bad := proof.NewEvidence(fork.TrustedNote, fork.ShownNote); bad == nil && fork.Trusted.Size == fork.Shown.Size {
+		if text, bad := e.Format(); bad == nil {
+			kept["fork-"+short(fork.Shown.Root)+proof.EvidenceSuffix] = text
+		}
+	}
+	for name, data := range kept {
+		if err := writeNew(filepath.Join(dir, name), data, 0o644); err != nil {
+			return err
+		}
+	}
+	return refuse("%w", err).hint("what the log signed is kept in %s: show it to the other readers of this ledger, and trust neither history until it is explained", dir)
+}
+
+// printCopy says how far a copy goes.
+func (a *app) printCopy(trust *client.Trust, before uint64, asJSON bool) error {
+	p := trust.Checkpoint()
+	cp := p.Checkpoint()
+	if asJSON {
+		out := map[string]any{"ledger": trust.Ledger(), "origin": cp.Origin, "size": cp.Size, "root": cp.Root.String(), "new": cp.Size - before}
+		if at := p.CosignedAt(); !at.IsZero() {
+			out["cosignedAt"] = at
+		}
+		return a.printJSON(out)
+	}
+	a.say("%s: every entry replayed and judged, %d of them new", trust.Dir(), cp.Size-before)
+	a.printf("%s %s\n", cp.Origin, asOf(p))
+	return nil
+}
+
+// short names a tree in a file name.
+func short(root proof.Hash) string { return hex.EncodeToString(root[:6]) }

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/spf13/cobra"
+
+	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+func (a *app) trust() *cobra.Command {
+	var charter, dir string
+	var noSync, asJSON bool
+	c := &cobra.Command{
+		Use:   "trust URL --charter ID --to DIR",
+		Short: "Pin a ledger by its charter: make a trust directory",
+		Long: `Makes a trust directory, which is all that a verifier needs of a ledger: the pinned
+charter, the charters after it, their policies, the newest checkpoint, and a
+replayed copy of every entry (--no-sync leaves that for docket sync).
+
+The charter's record ID is the ledger's name. Take it from the authority by a way
+that the server does not control: its gazette, its letterhead, a phone call.
+
+Exit status 3: the ledger has published nothing yet.`,
+		Example: "  docket trust https://docket.ocr.example --charter 6f1c…9e --to trust",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			id, err := a.charterID(charter)
+			if err != nil {
+				return err
+			}
+			server, err := client.New(args[0], nil)
+			if err != nil {
+				return misuse("%w", err)
+			}
+			t, err := client.CreateTrust(c.Context(), vfs.Default, dir, server, id)
+			if err != nil {
+				return emptyLedger(c.Context(), server, err)
+			}
+			defer t.Close()
+			before := uint64(0)
+			if noSync {
+				err = a.keepEvidence(t, t.Refresh(c.Context(), server))
+			} else {
+				before = t.Covers()
+				err = a.sync1(c.Context(), t, server)
+			}
+			if err != nil {
+				return err
+			}
+			a.introduce(t)
+			if noSync {
+				a.say("not synced: receipts verify, and who had the right to sign is NOT CHECKED until docket sync --trust %s", dir)
+				return a.printPinned(t, asJSON)
+			}
+			return a.printCopy(t, before, asJSON)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&charter, "charter", "", "the charter's record ID, or its envelope")
+	f.StringVar(&dir, "to", "", "directory to make")
+	f.BoolVar(&noSync, "no-sync", false, "fetch no entries: charters, policies and checkpoint only")
+	f.BoolVar(&asJSON, "json", false, "print JSON")
+	c.MarkFlagRequired("charter")
+	c.MarkFlagRequired("to")
+	c.MarkFlagDirname("to")
+	return c
+}
+
+// charterID reads what --charter names.
+func (a *app) charterID(charter string) (record.ID, error) {
+	if id, err := record.ParseID(charter); err == nil {
+		return id, nil
+	}
+	env, err := a.readEnvelope(charter)
+	if err != nil {
+		return record.ID{}, misuse("--charter %s: want a record ID (64 hexadecimal digits) or the charter's envelope: %w", charter, err)
+	}
+	return record.IDOf(env.Payload), nil
+}
+
+// emptyLedger tells a ledger that has published nothing yet from one that has
+// another charter.
+func emptyLedger(ctx context.Context, server *client.Client, err error) error {
+	if !isProblem(err) {
+		return err
+	}
+	if _, nothing := server.Source().Checkpoint(ctx); wire.NotFound(nothing) {
+		return notYet("%s has published nothing yet", server.URL()).hint("run the same command again when it has")
+	}
+	return err
+}
+
+// introduce says whose ledger it is, and what its policy is worth.
+func (a *app) introduce(t *client.Trust) {
+	charter, index := t.Charter()
+	a.say("%s: %s, charter at #%d", printable(charter.Origin), printable(charter.Name), index)
+	policy, err := proof.ParsePolicy([]byte(charter.Policy))
+	if err != nil {
+		return // it was parsed when the charter was judged
+	}
+	a.say("policy %s: quorum %s", policy.Fingerprint(), quorumText(policy))
+	for _, w := range policy.Warnings() {
+		a.say("docket: warning: %s", w)
+	}
+}
+
+func (a *app) printPinned(t *client.Trust, asJSON bool) error {
+	cp := t.Checkpoint().Checkpoint()
+	if asJSON {
+		return a.printJSON(map[string]any{"ledger": t.Ledger(), "origin": cp.Origin, "size": cp.Size, "root": cp.Root.String(), "synced": false})
+	}
+	a.printf("%s %s\n", cp.Origin, asOf(t.Checkpoint()))
+	return nil
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/spf13/cobra"
+
+	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// The environment variables that stand in for --trust and --ledger.
+const (
+	trustEnv  = "DOCKET_TRUST"
+	ledgerEnv = "DOCKET_LEDGER"
+)
+
+// trusting are the flags that say whom a verb believes, and where the ledger is.
+type trusting struct {
+	app                 *app
+	dir, ledger, policy string
+}
+
+// trusting adds --trust and --ledger to a verb.
+func (a *app) trusting(c *cobra.Command) *trusting {
+	t := &trusting{app: a}
+	c.Flags().StringVar(&t.dir, "trust", a.getenv(trustEnv), "trust directory (or $"+trustEnv+")")
+	c.Flags().StringVar(&t.ledger, "ledger", a.getenv(ledgerEnv), "URL of the ledger, where it is not the trust directory's (or $"+ledgerEnv+")")
+	c.MarkFlagDirname("trust")
+	return t
+}
+
+// orPolicy adds --policy to a verb for which inclusion alone can be enough.
+func (t *trusting) orPolicy(c *cobra.Command) *trusting {
+	c.Flags().StringVar(&t.policy, "policy", "", "tlog-policy file, instead of --trust where only inclusion matters")
+	c.MarkFlagFilename("policy", "txt")
+	return t
+}
+
+// open opens the trust directory; the caller closes it.
+func (t *trusting) open() (*client.Trust, error) {
+	if t.dir == "" {
+		return nil, misuse("no trust directory").hint("name one with --trust DIR or $%s; docket trust URL --charter ID --to DIR makes one", trustEnv)
+	}
+	trust, err := client.OpenTrust(vfs.Default, t.dir)
+	if errors.Is(err, client.ErrNoTrust) {
+		return nil, misuse("%w", err).hint("docket trust URL --charter ID --to %s makes it one", t.dir)
+	}
+	return trust, err
+}
+
+// policies says whom to believe: the trust directory, or else the one policy. trust
+// is nil with a policy; whoever gets one closes it.
+func (t *trusting) policies() (p client.Policies, trust *client.Trust, err error) {
+	switch {
+	case t.policy == "":
+		if trust, err = t.open(); err != nil {
+			return nil, nil, err
+		}
+		return trust, trust, nil
+	case t.dir != "" && t.app.getenv(trustEnv) != t.dir:
+		return nil, nil, misuse("--trust and --policy exclude each other").hint("--policy is enough for inclusion; --trust also tells who had the right to sign")
+	}
+	text, err := t.app.readFile(t.policy)
+	if err != nil {
+		return nil, nil, err
+	}
+	policy, err := proof.ParsePolicy(text)
+	if err != nil {
+		return nil, nil, wrongFile(t.policy, text, "a tlog-policy", err)
+	}
+	t.app.say("policy %s", policy.Fingerprint())
+	return client.Fixed{Only: policy}, nil, nil
+}
+
+// connect is the server: --ledger, or else where the trust directory has it from.
+func (t *trusting) connect(trust *client.Trust) (*client.Client, error) {
+	url := t.ledger
+	if url == "" && trust != nil {
+		url = trust.URL()
+	}
+	if url == "" {
+		return nil, misuse("which ledger?").hint("name its URL with --ledger or $%s", ledgerEnv)
+	}
+	c, err := client.New(url, nil)
+	if err != nil {
+		return nil, misuse("%w", err)
+	}
+	return c, nil
+}
+
+// synced brings the copy to the newest checkpoint. Where the ledger is out of
+// reach the copy stays as it is, and that is said: what has no copy at all fails.
+func (t *trusting) synced(c *cobra.Command, trust *client.Trust) error {
+	server, err := t.connect(trust)
+	if err != nil {
+		return err
+	}
+	err = t.app.sync1(c.Context(), trust, server)
+	if status, _ := statusOf(err); err == nil || status != statusNotYet || c.Context().Err() != nil || trust.Covers() == 0 {
+		return err
+	}
+	t.app.say("docket: warning: %v; going on with the copy as it is", err)
+	return nil
+}
+
+// asOf says how far, and by whose word, answers from a copy go.
+func asOf(p *proof.Published) string {
+	size := p.Checkpoint().Size
+	if p.Policy().IsNone() {
+		return fmt.Sprintf("as of size %d, signed by the log alone: no witnesses in the policy", size)
+	}
+	return fmt.Sprintf("as of size %d, cosigned %s", size, stamp(p.CosignedAt()))
+}
+
+// stamp writes an instant for people: UTC, whole seconds.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
+
+// wrongFile refuses a file that was read and is not what the verb takes.
+func wrongFile(name string, raw []byte, wanted string, err error) error {
+	return misuse("%s is %s; wanted %s: %w", name, record.Describe(raw), wanted, err)
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+func (a *app) verify() *cobra.Command {
+	v := verifying{app: a}
+	c := &cobra.Command{
+		Use:   "verify RECEIPT…",
+		Short: "Check receipts offline, and say what they prove and what not",
+		Long: `Checks receipts, or chains, without asking anybody: that the entry is in the tree
+that it claims, that the log signed that tree and the witnesses' quorum cosigned it.
+It prints what is proven, by whom and when, and what is not.
+
+Inclusion is not authorship. Who had the right to sign is checked only with a trust
+directory whose copy covers the entry; a chain shows whose the keys were, and not
+whether they were revoked in between. With --policy only inclusion is checked.
+
+--document compares a document with the digest that the record is about.
+
+Several receipts get one line each, and the exit status is 1 if any fails.`,
+		Example: `  docket verify --trust trust response.tlog-proof
+  docket verify --policy policy.txt cip-2026.tlog-proof
+  docket verify --trust trust --document order-2026-014.pdf order.tlog-proof
+  docket verify --trust trust receipts/*.tlog-proof`,
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: completeFiles("tlog-proof"),
+		RunE:              func(c *cobra.Command, args []string) error { return v.run(c.Context(), args) },
+	}
+	v.trust = a.trusting(c).orPolicy(c)
+	c.Flags().StringVar(&v.document, "document", "", "the document that the record is about")
+	c.Flags().StringVar(&v.salts, "salts", "", "NAME"+saltsSuffix+", where the record only commits to its document")
+	c.Flags().BoolVar(&v.asJSON, "json", false, "print one JSON object a receipt")
+	return c
+}
+
+// verifying is one run of docket verify.
+type verifying struct {
+	app             *app
+	trust           *trusting
+	document, salts string
+	asJSON          bool
+}
+
+func (v *verifying) run(ctx context.Context, files []string) error {
+	if v.document != "" && len(files) > 1 {
+		return misuse("--document goes with one receipt, not %d", len(files))
+	}
+	policies, trust, err := v.trust.policies()
+	if err != nil {
+		return err
+	}
+	if trust != nil {
+		defer trust.Close()
+	}
+	bad := 0
+	for _, file := range files {
+		r, err := v.one(ctx, file, policies)
+		if status, _ := statusOf(err); err != nil && (len(files) == 1 || status != statusRefused) {
+			return v.refused(file, err)
+		}
+		if err != nil {
+			bad++
+		}
+		if err := v.print(file, r, err, trust, len(files) > 1); err != nil {
+			return err
+		}
+	}
+	if len(files) == 1 {
+		return nil
+	}
+	v.app.say("%d of %d verified", len(files)-bad, len(files))
+	if bad > 0 {
+		return refuse("%d of %d refused", bad, len(files))
+	}
+	return nil
+}
+
+// refused words the failure of a single file.
+func (v *verifying) refused(file string, err error) error {
+	if status, _ := statusOf(err); status != statusRefused {
+		return err
+	}
+	if v.asJSON {
+		if err := v.app.printJSON(verified{File: file, Refused: err.Error()}); err != nil {
+			return err
+		}
+	}
+	return refuse("%s: refused: %w", file, err)
+}
+
+// one verifies one file.
+func (v *verifying) one(ctx context.Context, file string, policies client.Policies) (*client.Report, error) {
+	raw, err := v.app.readFile(file)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.HasPrefix(raw, []byte("c2sp.org/tlog-proof@")) {
+		if what := record.Describe(raw); what != "a receipt (tlog-proof)" {
+			return nil, misuse("%s is %s; wanted a receipt (%s)", file, what, receiptSuffix)
+		}
+	}
+	r, err := client.Verify(ctx, raw, policies, time.Now())
+	if err != nil || v.document == "" {
+		return r, err
+	}
+	return r, v.checkDocument(r)
+}
+
+// checkDocument compares the document with the record's subject: its digest, or the
+// commitment to it.
+func (v *verifying) checkDocument(r *client.Report) error {
+	data, err := v.app.readFile(v.document)
+	if err != nil {
+		return err
+	}
+	digest := sha256.Sum256(data)
+	if digest == r.Statement.Subject.SHA256 {
+		return nil
+	}
+	if v.salts == "" {
+		return fmt.Errorf("%s is not the document: its SHA-256 is %x, the record is about %x (if it only commits to its document: --salts NAME%s)", v.document, digest, r.Statement.Subject.SHA256, saltsSuffix)
+	}
+	raw, err := v.app.readFile(v.salts)
+	if err != nil {
+		return err
+	}
+	var salts []record.Salt
+	if err := json.Unmarshal(raw, &salts); err != nil {
+		return wrongFile(v.salts, raw, "the salts of a record (NAME"+saltsSuffix+")", err)
+	}
+	subject := record.Commitment{Commit: hex.EncodeToString(r.Statement.Subject.SHA256[:])}
+	for _, s := range salts {
+		if s.Pointer == "/subject" && s.Value == hex.EncodeToString(digest[:]) {
+			return subject.Open(r.Statement.Ledger, r.Statement.Thread, s)
+		}
+	}
+	return fmt.Errorf("%s is not the document: %s has no salt for its SHA-256, %x", v.document, v.salts, digest)
+}
+
+// print prints one result: a line where there are several, else all of it.
+func (v *verifying) print(file string, r *client.Report, err error, trust *client.Trust, brief bool) error {
+	switch {
+	case err != nil && v.asJSON:
+		return v.app.printJSON(verified{File: file, Refused: err.Error()})
+	case err != nil:
+		v.app.printf("%s: refused: %v\n", file, err)
+		return nil
+	}
+	p := proven{report: r, trust: trust, document: v.document}
+	switch {
+	case v.asJSON:
+		return v.app.printJSON(p.facts(file))
+	case brief:
+		v.app.printf("%s: %s\n", file, p.line())
+	default:
+		v.app.printf("%s: verified offline\n", file)
+		for _, l := range p.lines() {
+			v.app.printf("  %s\n", printable(l))
+		}
+		for _, w := range r.Policy.Warnings() {
+			v.app.say("docket: warning: %s", w)
+		}
+	}
+	return nil
+}
