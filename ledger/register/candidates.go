@@ -72,7 +72,7 @@ func (c *candidates) party(id string, pick func(*KeyRow) bool) {
 
 func (c *candidates) roots() {
 	c.r.mu.Lock()
-	charter := c.r.charter
+	charter := c.r.tip.charter
 	c.r.mu.Unlock()
 	if charter == nil {
 		return

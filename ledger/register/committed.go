@@ -28,7 +28,7 @@ func (r *Register) committed(thread string, below uint64) (*ThreadRow, error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.cursor.Size <= below { // else a newer version may have come meanwhile
+	if r.tip.next <= below { // else a newer version may have come meanwhile
 		r.cacheOf(thread).put(row)
 	}
 	return row, nil

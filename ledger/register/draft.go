@@ -22,13 +22,9 @@ import (
 type Draft struct {
 	r        *Register
 	below    []*Draft // judged earlier and not yet advanced when this one was begun, oldest first
+	start    uint64   // index of its first record
 	admitted time.Time
-	start    uint64
-	next     uint64
-
-	ledger  record.ID
-	last    time.Time  // admission time of the newest entry
-	charter *ThreadRow // newest below next; nil while there is none
+	tip
 
 	threads map[string]*ThreadRow
 	owners  map[string]*OwnerRow
@@ -43,7 +39,7 @@ type Draft struct {
 func (r *Register) Begin(admitted time.Time) *Draft {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.begin(admitted, &Draft{next: r.cursor.Size, ledger: r.ledger, last: r.last, charter: r.charter})
+	return r.begin(admitted, r.tip)
 }
 
 // Next opens a draft on top of this one, which must not be judged into any
@@ -52,18 +48,16 @@ func (r *Register) Begin(admitted time.Time) *Draft {
 func (d *Draft) Next(admitted time.Time) *Draft {
 	d.r.mu.Lock()
 	defer d.r.mu.Unlock()
-	below := d
-	n := d.r.begin(admitted, below)
-	if d.r.cursor.Size < d.next { // not yet advanced, nor an earlier one perhaps
+	n := d.r.begin(admitted, d.tip)
+	if d.r.tip.next < d.next { // this one is not advanced yet, nor perhaps those below it
 		n.below = append(slices.Clone(d.below), d)
 	}
 	return n
 }
 
-func (r *Register) begin(admitted time.Time, below *Draft) *Draft {
+func (r *Register) begin(admitted time.Time, on tip) *Draft {
 	return &Draft{
-		r: r, admitted: admitted.UTC().Truncate(time.Millisecond),
-		start: below.next, next: below.next, ledger: below.ledger, last: below.last, charter: below.charter,
+		r: r, start: on.next, admitted: admitted.UTC().Truncate(time.Millisecond), tip: on,
 		threads: make(map[string]*ThreadRow), owners: make(map[string]*OwnerRow),
 		records: make(map[record.ID]int), batch: r.db.NewBatch(),
 	}
@@ -84,41 +78,6 @@ func (d *Draft) Judge(v record.Verified) (record.Entry, error) {
 		return record.Entry{}, record.Refuse(record.Unsupported, "rules %d: this ledger's binary has rules %d: upgrade it before the charter", c.Rules, Rules)
 	}
 	return d.judge(v, d.admitted)
-}
-
-// Apply replays an admitted entry at the next index: the same rules, at the
-// entry's own admission time. The entry must be what [Draft.Judge] makes of its
-// record; any error means that this entry must not be in a ledger, or (an
-// [UpgradeError]) that this binary cannot tell. The draft must then be dropped.
-func (d *Draft) Apply(e record.Entry, v record.Verified) error {
-	made, err := d.judge(v, e.Admitted)
-	if err != nil {
-		var refusal *record.Refusal
-		if errors.As(err, &refusal) && refusal.Class == record.Unsupported {
-			return &UpgradeError{Index: d.next, Detail: refusal.Detail}
-		}
-		return fmt.Errorf("entry %d must not be in this ledger: %w", d.next, err)
-	}
-	if !sameEntry(e, made) {
-		return fmt.Errorf("entry %d must not be in this ledger: it differs from what its record and signatures make", d.next-1)
-	}
-	return nil
-}
-
-// UpgradeError says that an entry needs a newer binary. It never means that the
-// entry is wrong.
-type UpgradeError struct {
-	Index  uint64
-	Detail string
-}
-
-func (e *UpgradeError) Error() string { return e.Detail }
-
-func sameEntry(a, b record.Entry) bool {
-	return a.Admitted.Equal(b.Admitted) && string(a.Envelope.Payload) == string(b.Envelope.Payload) &&
-		slices.EqualFunc(a.Envelope.Signatures, b.Envelope.Signatures, func(x, y record.Signature) bool {
-			return x.KeyID == y.KeyID && string(x.Sig) == string(y.Sig)
-		})
 }
 
 func (d *Draft) judge(v record.Verified, admitted time.Time) (record.Entry, error) {
@@ -264,7 +223,7 @@ func (r *Register) Advance(d *Draft, root [32]byte) error {
 	for _, row := range d.threads {
 		r.cacheOf(row.Thread).put(row)
 	}
-	r.cursor, r.ledger, r.last, r.charter = cursor, d.ledger, d.last, d.charter
+	r.tip, r.root = d.tip, root
 	d.below, d.batch = nil, nil
 	return nil
 }

@@ -184,19 +184,3 @@ func (j *judging) subjectIsKeys(p *PartyRow, added []*record.Key) error {
 	}
 	return invalid("/subject/0/digest/sha256", "without a document or added keys the subject is the party's enrolment: %s", p.Enrolment)
 }
-
-// prepare parses the keys, once for all who read the row.
-func (p *PartyRow) prepare() (err error) {
-	for i := range p.Keys {
-		if p.Keys[i].key, err = p.Keys[i].PEM.Key(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// says whether the row is what was once listed so.
-func (k *KeyRow) says(l record.PartyKey) bool {
-	sameDate := k.NotAfter == l.NotAfter || k.NotAfter != nil && l.NotAfter != nil && *k.NotAfter == *l.NotAfter
-	return k.Use == l.Use && k.Holder == l.Holder && slices.Equal(k.Functions, l.Functions) && sameDate
-}

@@ -162,40 +162,6 @@ func (j *judging) registrars(n int64) error {
 	return j.need(n, "registrar", j.holder(auth, registrar))
 }
 
-// judgeStanding: active → suspended ⇄ active → withdrawn, by registrars; the
-// authority's by root keys.
-func (j *judging) judgeStanding() error {
-	s := j.st.Predicate.(*record.Standing)
-	if j.head == nil {
-		return invalid("/predicate/thread", "nobody was enrolled on %s", j.st.Thread)
-	}
-	old := j.head.State.(*PartyRow)
-	if j.st.Subject.SHA256 != old.Enrolment && j.st.Subject.SHA256 != old.Enrolled.ID {
-		return invalid("/subject/0/digest/sha256", "a standing is about the party's enrolment: %s", old.Enrolment)
-	}
-	if old.ID == record.Authority {
-		if err := j.need(j.charter.Thresholds.Root, "root key", j.charter.root); err != nil {
-			return err
-		}
-	} else if err := j.registrars(j.charter.Thresholds.Registrar); err != nil {
-		return err
-	}
-	last := statusActive
-	if n := len(old.Standing); n > 0 {
-		last = old.Standing[n-1].Status
-	}
-	switch {
-	case last == statusWithdrawn:
-		return j.conflict("%s is withdrawn for good; its ID is never used again", old.ID)
-	case last == s.Status:
-		return j.conflict("%s is %s already", old.ID, last)
-	}
-	p := *old
-	p.Standing = append(slices.Clip(old.Standing), StandingStep{Step: j.step(), Status: s.Status, EffectiveOn: s.EffectiveOn, Reason: s.Reason})
-	j.state = &p
-	return nil
-}
-
 // step names this record.
 func (j *judging) step() Step { return Step{Index: j.index, ID: j.v.ID(), Admitted: j.admitted} }
 

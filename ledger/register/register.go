@@ -54,6 +54,14 @@ type Cursor struct {
 	Root [32]byte // of the log at Size, as it was given to Advance
 }
 
+// tip is what the next record is judged against, whatever its thread.
+type tip struct {
+	next    uint64     // index of the next record
+	ledger  record.ID  // of index 0; zero while there is none
+	last    time.Time  // admission time of the newest entry; zero while there is none
+	charter *ThreadRow // the newest, which is below next; nil while there is none
+}
+
 // Register holds the folded state. Its methods may be called from any goroutine;
 // drafts are advanced by one.
 type Register struct {
@@ -63,11 +71,9 @@ type Register struct {
 	db  *pebble.DB
 
 	mu      sync.Mutex // guards what follows
-	cursor  Cursor
-	ledger  record.ID // of index 0; zero while empty
-	last    time.Time // admission time of the newest entry; zero while empty
-	charter *ThreadRow
-	parties *cache // hot: every record asks for one
+	tip     tip
+	root    [32]byte // of the log at tip.next
+	parties *cache   // hot: every record asks for one
 	threads *cache
 
 	reading sync.Mutex       // guards what follows
@@ -127,7 +133,7 @@ func (r *Register) open() error {
 
 // load reads the cursor and what is always kept in memory.
 func (r *Register) load() error {
-	r.cursor, r.ledger, r.last, r.charter = Cursor{}, record.ID{}, time.Time{}, nil
+	r.tip, r.root = tip{}, [32]byte{}
 	b, err := r.value(cursorKey)
 	if err != nil || b == nil {
 		return err
@@ -144,10 +150,14 @@ func (r *Register) load() error {
 	if err != nil {
 		return err
 	}
-	if r.charter, err = r.newest("charter", cursor.Size); err != nil {
+	charter, err := r.newest("charter", cursor.Size)
+	if err != nil {
 		return err
 	}
-	r.cursor, r.ledger, r.last = cursor, first.ID, newest.Admitted
+	if charter == nil {
+		return fmt.Errorf("no charter below %d: %w", cursor.Size, errDamaged)
+	}
+	r.tip, r.root = tip{next: cursor.Size, ledger: first.ID, last: newest.Admitted, charter: charter}, cursor.Root
 	return nil
 }
 
@@ -181,7 +191,7 @@ func decodeCursor(b []byte) (c Cursor, ok bool) {
 func (r *Register) Cursor() Cursor {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.cursor
+	return Cursor{Size: r.tip.next, Root: r.root}
 }
 
 // Size is the number of entries folded so far.
@@ -191,7 +201,7 @@ func (r *Register) Size() uint64 { return r.Cursor().Size }
 func (r *Register) Ledger() record.ID {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.ledger
+	return r.tip.ledger
 }
 
 // LastAdmitted is the admission time of the newest entry, zero while the
@@ -199,7 +209,7 @@ func (r *Register) Ledger() record.ID {
 func (r *Register) LastAdmitted() time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.last
+	return r.tip.last
 }
 
 // Reset deletes everything, so that a replay can begin at index 0. Drafts begun

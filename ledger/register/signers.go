@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
@@ -109,69 +108,6 @@ func designator(k *KeyRow) bool {
 }
 func importer(k *KeyRow) bool {
 	return working(k) && slices.Contains(k.Functions, record.FuncImporter)
-}
-
-// Key is the party's key with that key ID, live or revoked; nil if it has none.
-func (p *PartyRow) Key(keyid string) *KeyRow {
-	for i := range p.Keys {
-		if p.Keys[i].ID == keyid {
-			return &p.Keys[i]
-		}
-	}
-	return nil
-}
-
-// Live says whether the key may sign an entry admitted then, on that admission
-// date, were it the next after this version of its party.
-func (k *KeyRow) Live(admitted time.Time, today record.Date) bool {
-	return k.idle(admitted, today) == ""
-}
-
-// idle says why a key may not sign an entry above the version that it is read
-// from; "" means that it may. Validity is judged by log position and admission
-// date, never by issuedAt.
-func (k *KeyRow) idle(admitted time.Time, today record.Date) string {
-	switch {
-	case k.Revoked != 0:
-		return fmt.Sprintf("was revoked at index %d", k.Revoked)
-	case k.NotAfter != nil && today.After(*k.NotAfter):
-		return fmt.Sprintf("was valid until %s", *k.NotAfter)
-	case k.UsableFrom != nil && admitted.Before(*k.UsableFrom):
-		return fmt.Sprintf("was added by the registrar and counts from %s on", record.Instant{Time: *k.UsableFrom})
-	}
-	return ""
-}
-
-// StatusOn is the party's standing on a date, as far as this version knows: that
-// of the newest record which is effective by then.
-func (p *PartyRow) StatusOn(date record.Date) string {
-	for _, s := range slices.Backward(p.Standing) {
-		if !s.EffectiveOn.After(date) {
-			return s.Status
-		}
-	}
-	return statusActive
-}
-
-// Standings of a party.
-const (
-	statusActive    = "active"
-	statusSuspended = "suspended"
-	statusWithdrawn = "withdrawn"
-)
-
-// inStanding refuses what the party's standing forbids: a suspended one signs
-// only responses and keys, a withdrawn one nothing.
-func (j *judging) inStanding(p *PartyRow) error {
-	switch p.StatusOn(j.today) {
-	case statusWithdrawn:
-		return record.Refuse(record.Forbidden, "%s is withdrawn: it signs nothing more", p.ID)
-	case statusSuspended:
-		if j.st.Kind != record.KindResponse && j.st.Kind != record.KindKeys {
-			return record.Refuse(record.Forbidden, "%s is suspended: it signs only responses and keys until it is active again", p.ID)
-		}
-	}
-	return nil
 }
 
 // tooFew says how many more must sign, and why other signatures do not count.

@@ -1,0 +1,44 @@
+package register
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// Apply replays an admitted entry at the next index: the same rules, at the
+// entry's own admission time. The entry must be what [Draft.Judge] makes of its
+// record; any error means that this entry must not be in a ledger, or (an
+// [UpgradeError]) that this binary cannot tell. The draft must then be dropped.
+func (d *Draft) Apply(e record.Entry, v record.Verified) error {
+	made, err := d.judge(v, e.Admitted)
+	if err != nil {
+		var refusal *record.Refusal
+		if errors.As(err, &refusal) && refusal.Class == record.Unsupported {
+			return &UpgradeError{Index: d.next, Detail: refusal.Detail}
+		}
+		return fmt.Errorf("entry %d must not be in this ledger: %w", d.next, err)
+	}
+	if !sameEntry(e, made) {
+		return fmt.Errorf("entry %d must not be in this ledger: it differs from what its record and signatures make", d.next-1)
+	}
+	return nil
+}
+
+// UpgradeError says that an entry needs a newer binary. It never means that the
+// entry is wrong.
+type UpgradeError struct {
+	Index  uint64
+	Detail string
+}
+
+func (e *UpgradeError) Error() string { return e.Detail }
+
+func sameEntry(a, b record.Entry) bool {
+	return a.Admitted.Equal(b.Admitted) && string(a.Envelope.Payload) == string(b.Envelope.Payload) &&
+		slices.EqualFunc(a.Envelope.Signatures, b.Envelope.Signatures, func(x, y record.Signature) bool {
+			return x.KeyID == y.KeyID && string(x.Sig) == string(y.Sig)
+		})
+}

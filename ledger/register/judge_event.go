@@ -1,0 +1,127 @@
+package register
+
+import (
+	"slices"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+const causeDelisted = "delisted"
+
+// revocation is the event that ended the designation, nil if none did.
+func (d *DesignationRow) revocation() *Event {
+	if n := len(d.Events); n > 0 && d.Events[n-1].Kind == record.KindRevocation {
+		return &d.Events[n-1]
+	}
+	return nil
+}
+
+// suspension is the suspension that has begun or is announced on a date, nil if
+// there is none: after until the clock alone ends it.
+func (d *DesignationRow) suspension(date record.Date) *Event {
+	n := len(d.Events)
+	if n == 0 || d.Events[n-1].Kind != record.KindSuspension {
+		return nil
+	}
+	if e := &d.Events[n-1]; e.Until == nil || !date.After(*e.Until) {
+		return e
+	}
+	return nil
+}
+
+// designated is the designation that a later record of its family is about.
+func (j *judging) designated() (*DesignationRow, error) {
+	if j.head == nil {
+		return nil, invalid("/predicate/thread", "nothing was designated on %s", j.st.Thread)
+	}
+	row := j.head.State.(*DesignationRow)
+	if err := j.signedByDesignators(row.Current.Source); err != nil {
+		return nil, err
+	}
+	if end := row.revocation(); end != nil {
+		return nil, j.conflict("%s was revoked (%s) at index %d: that is final", j.st.Thread, end.Cause, end.Index)
+	}
+	return row, nil
+}
+
+// running is the same where the clock must not have ended it either.
+func (j *judging) running() (*DesignationRow, error) {
+	row, err := j.designated()
+	if err != nil {
+		return nil, err
+	}
+	if until := row.Current.EffectiveUntil; until != nil && j.today.After(*until) {
+		return nil, j.conflict("%s expired with %s: nothing but a revocation can follow", j.st.Thread, *until)
+	}
+	return row, nil
+}
+
+// judgeSuspension: announced or in force → suspended; not twice.
+func (j *judging) judgeSuspension() error {
+	s := j.st.Predicate.(*record.Suspension)
+	row, err := j.running()
+	if err != nil {
+		return err
+	}
+	if now := row.suspension(j.today); now != nil {
+		return j.conflict("%s is suspended already, by index %d: reinstate it first", j.st.Thread, now.Index)
+	}
+	if err := j.fromToday(s.EffectiveOn); err != nil {
+		return err
+	}
+	if until := row.Current.EffectiveUntil; until != nil && s.EffectiveOn.After(*until) {
+		return invalid("/predicate/effectiveOn", "%s: the designation ends with %s", s.EffectiveOn, *until)
+	}
+	j.happen(row, Event{EffectiveOn: s.EffectiveOn, Until: s.Until, Reason: s.Reason})
+	return nil
+}
+
+// judgeReinstatement: suspended → the state that the dates give.
+func (j *judging) judgeReinstatement() error {
+	s := j.st.Predicate.(*record.Reinstatement)
+	row, err := j.running()
+	if err != nil {
+		return err
+	}
+	now := row.suspension(j.today)
+	if now == nil {
+		return j.conflict("%s is not suspended", j.st.Thread)
+	}
+	if err := j.fromToday(s.EffectiveOn); err != nil {
+		return err
+	}
+	if now.Until != nil && s.EffectiveOn.After(*now.Until) {
+		return invalid("/predicate/effectiveOn", "%s: the suspension ends by itself with %s", s.EffectiveOn, *now.Until)
+	}
+	j.happen(row, Event{EffectiveOn: s.EffectiveOn, Until: s.Until, Reason: s.Reason})
+	return nil
+}
+
+// judgeRevocation: final. effectiveOn is free, and shown as what it is.
+func (j *judging) judgeRevocation() error {
+	r := j.st.Predicate.(*record.Revocation)
+	row, err := j.designated()
+	if err != nil {
+		return err
+	}
+	if r.Cause == causeDelisted && !row.Imported() {
+		return invalid("/predicate/cause", "delisted is for what was imported from a list; this was not")
+	}
+	j.happen(row, Event{EffectiveOn: r.EffectiveOn, Cause: r.Cause, Reason: r.Reason})
+	return nil
+}
+
+func (j *judging) fromToday(effectiveOn record.Date) error {
+	if effectiveOn.Before(j.today) {
+		return tooSoon("/predicate/effectiveOn", j.today, "%s is before today, %s in %s", effectiveOn, j.today, j.charter.TimeZone)
+	}
+	return nil
+}
+
+// happen adds an event of this record's kind.
+func (j *judging) happen(row *DesignationRow, e Event) {
+	e.Step, e.Kind = j.step(), j.st.Kind
+	next := *row
+	next.Events = append(slices.Clip(row.Events), e)
+	j.state = &next
+}

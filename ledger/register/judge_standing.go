@@ -1,0 +1,73 @@
+package register
+
+import (
+	"slices"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// StatusOn is the party's standing on a date, as far as this version knows: that
+// of the newest record which is effective by then.
+func (p *PartyRow) StatusOn(date record.Date) string {
+	for _, s := range slices.Backward(p.Standing) {
+		if !s.EffectiveOn.After(date) {
+			return s.Status
+		}
+	}
+	return statusActive
+}
+
+// Standings of a party.
+const (
+	statusActive    = "active"
+	statusSuspended = "suspended"
+	statusWithdrawn = "withdrawn"
+)
+
+// inStanding refuses what the party's standing forbids: a suspended one signs
+// only responses and keys, a withdrawn one nothing.
+func (j *judging) inStanding(p *PartyRow) error {
+	switch p.StatusOn(j.today) {
+	case statusWithdrawn:
+		return record.Refuse(record.Forbidden, "%s is withdrawn: it signs nothing more", p.ID)
+	case statusSuspended:
+		if j.st.Kind != record.KindResponse && j.st.Kind != record.KindKeys {
+			return record.Refuse(record.Forbidden, "%s is suspended: it signs only responses and keys until it is active again", p.ID)
+		}
+	}
+	return nil
+}
+
+// judgeStanding: active → suspended ⇄ active → withdrawn, by registrars; the
+// authority's by root keys.
+func (j *judging) judgeStanding() error {
+	s := j.st.Predicate.(*record.Standing)
+	if j.head == nil {
+		return invalid("/predicate/thread", "nobody was enrolled on %s", j.st.Thread)
+	}
+	old := j.head.State.(*PartyRow)
+	if j.st.Subject.SHA256 != old.Enrolment && j.st.Subject.SHA256 != old.Enrolled.ID {
+		return invalid("/subject/0/digest/sha256", "a standing is about the party's enrolment: %s", old.Enrolment)
+	}
+	if old.ID == record.Authority {
+		if err := j.need(j.charter.Thresholds.Root, "root key", j.charter.root); err != nil {
+			return err
+		}
+	} else if err := j.registrars(j.charter.Thresholds.Registrar); err != nil {
+		return err
+	}
+	last := statusActive
+	if n := len(old.Standing); n > 0 {
+		last = old.Standing[n-1].Status
+	}
+	switch {
+	case last == statusWithdrawn:
+		return j.conflict("%s is withdrawn for good; its ID is never used again", old.ID)
+	case last == s.Status:
+		return j.conflict("%s is %s already", old.ID, last)
+	}
+	p := *old
+	p.Standing = append(slices.Clip(old.Standing), StandingStep{Step: j.step(), Status: s.Status, EffectiveOn: s.EffectiveOn, Reason: s.Reason})
+	j.state = &p
+	return nil
+}
