@@ -290,7 +290,7 @@ func FuzzPaths(f *testing.F) {
 		if setTarget(r, target) != nil {
 			return
 		}
-		out := w.do(r)
+		out := w.in(t).do(r)
 		if out.Code >= 500 || out.Code >= 300 && out.Code < 400 {
 			t.Fatalf("%q: %d %s", target, out.Code, out.Body)
 		}

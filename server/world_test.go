@@ -166,6 +166,11 @@ func (w *world) get(path string, header ...string) *httptest.ResponseRecorder {
 func (w *world) do(r *http.Request) *httptest.ResponseRecorder {
 	out := httptest.NewRecorder()
 	w.server.Handler().ServeHTTP(out, r)
+	d, err := loadDescribed()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	d.check(w.t, r, out)
 	return out
 }
 
