@@ -44,7 +44,7 @@ func (l *Ledger[V]) Commit(ctx context.Context) error {
 				err = l.extend(ctx, p)
 			}
 			if err := errors.Join(join(), err); err != nil {
-				b.fail(err)
+				b.fail(verdict(err))
 				return err
 			}
 			l.flying, from = p, p.end
@@ -58,6 +58,15 @@ func (l *Ledger[V]) Commit(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// verdict is what those are told whose commit failed: that it may have happened,
+// or surely did not.
+func verdict(err error) error {
+	if errors.Is(err, ErrUnknown) || errors.Is(err, ErrClock) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrStopped, err)
 }
 
 // plan is one commit: decided, hashed, nothing written.

@@ -191,7 +191,7 @@ func TestLateWriteConflicts(t *testing.T) {
 	if err := n.Commit(t.Context()); !errors.Is(err, ledger.ErrConflict) {
 		t.Fatalf("extending a head that moved: %v", err)
 	}
-	if _, err := tickets[0].Committed(t.Context()); !errors.Is(err, ledger.ErrConflict) {
+	if _, err := tickets[0].Committed(t.Context()); !errors.Is(err, ledger.ErrConflict) || !errors.Is(err, ledger.ErrStopped) {
 		t.Errorf("the waiter got %v", err)
 	}
 	n.close()
