@@ -12,52 +12,66 @@ import (
 
 // Commit takes in everything that the pool holds: it judges in order, and makes
 // what is admitted durable, one synced write a batch. When it returns, all those
-// items have their verdict. While the fold advances over one batch, the next one
-// is judged and written.
+// items have their verdict.
 //
 // An error means that the ledger has stopped, but for [ErrClock] and ctx's own:
 // then nothing was written, and it may be called again. A batch that is judged is
 // also written, whatever ctx says meanwhile.
-func (l *Ledger[V]) Commit(ctx context.Context) error {
+func (l *Ledger[V]) Commit(ctx context.Context) error { return l.commit(ctx, false) }
+
+// commit is Commit. With overlap, the next batch is judged and written while the
+// fold advances over the one before: Run gains by it a good part of the second
+// core. The step alone does one thing after another, for whoever must be able to
+// repeat what it did.
+func (l *Ledger[V]) commit(ctx context.Context, overlap bool) error {
 	l.sequencing.Lock()
 	defer l.sequencing.Unlock()
-	var advanced chan error // of the plan in flight
-	join := func() error {
-		if advanced == nil {
-			return nil
-		}
-		err := <-advanced
-		advanced, l.flying = nil, nil
-		return err
-	}
 	for {
 		if err := errors.Join(ctx.Err(), l.Err()); err != nil {
-			return errors.Join(err, join())
+			return errors.Join(err, l.land())
 		}
 		b := l.pool.take()
 		if b == nil {
-			return join()
+			return l.land()
 		}
-		for from := 0; from < len(b.waiting); {
-			p, err := l.plan(b, from)
-			if err == nil {
-				err = l.extend(ctx, p)
-			}
-			if err := errors.Join(join(), err); err != nil {
-				b.fail(verdict(err))
+		if err := l.commitBatch(ctx, b, overlap); err != nil {
+			return err
+		}
+	}
+}
+
+// commitBatch commits a batch, in parts if it is too large for one commit. The
+// parts share their tickets' channel, so that they never overlap.
+func (l *Ledger[V]) commitBatch(ctx context.Context, b *batch[V], overlap bool) error {
+	for from := 0; from < len(b.waiting); {
+		p, err := l.plan(b, from)
+		if err == nil {
+			err = l.extend(ctx, p)
+		}
+		if err := errors.Join(l.land(), err); err != nil {
+			b.fail(verdict(err))
+			return err
+		}
+		from = p.end
+		l.flying = p
+		go func() { p.landed <- l.advance(p) }()
+		if !overlap || from < len(b.waiting) {
+			if err := l.land(); err != nil {
 				return err
-			}
-			l.flying, from = p, p.end
-			soon := make(chan error, 1)
-			go func() { soon <- l.advance(p) }()
-			advanced = soon
-			if from < len(b.waiting) { // the parts of a batch share their tickets' channel
-				if err := join(); err != nil {
-					return err
-				}
 			}
 		}
 	}
+	return nil
+}
+
+// land waits until the fold has advanced over the plan in flight, if there is one.
+func (l *Ledger[V]) land() error {
+	if l.flying == nil {
+		return nil
+	}
+	err := <-l.flying.landed
+	l.flying = nil
+	return err
 }
 
 // verdict is what those are told whose commit failed: that it may have happened,
@@ -82,13 +96,14 @@ type plan[V Item] struct {
 	refused  int
 	known    int
 	admitted time.Time
+	landed   chan error // gets what advance returns
 }
 
 // plan judges a batch, or as much of it as one commit takes, and builds the
 // extension. It fails before it has changed anything but the filter, which may
 // know too much.
 func (l *Ledger[V]) plan(b *batch[V], from int) (*plan[V], error) {
-	p := &plan[V]{begun: time.Now(), batch: b, end: from, admitted: now()}
+	p := &plan[V]{begun: time.Now(), batch: b, end: from, admitted: now(), landed: make(chan error, 1)}
 	if p.admitted.Before(l.clock) {
 		return nil, fmt.Errorf("%w: it says %s, the entry %s", ErrClock, p.admitted.Format(time.RFC3339Nano), l.clock.Format(time.RFC3339Nano))
 	}

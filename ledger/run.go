@@ -37,7 +37,7 @@ func (l *Ledger[V]) Run(ctx context.Context) error {
 	l.pool.close(fmt.Errorf("%w: %w", ErrStopped, errClosed))
 	grace, done := context.WithTimeout(steps, l.config.Grace)
 	defer done()
-	err := l.Commit(grace)
+	err := l.commit(grace, true)
 	if err == nil {
 		err = l.Publish(grace)
 	}
@@ -58,7 +58,7 @@ func (l *Ledger[V]) commitLoop(ctx, steps context.Context) {
 			return
 		case <-l.pool.wake:
 		}
-		if err := l.Commit(steps); errors.Is(err, ErrClock) {
+		if err := l.commit(steps, true); errors.Is(err, ErrClock) {
 			l.config.Log.Error("nothing can be committed", "origin", l.config.Origin, "size", l.Head().Size, "err", err)
 		}
 	}
