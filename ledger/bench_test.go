@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"os"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -110,9 +109,9 @@ func BenchmarkAppend(b *testing.B) {
 	b.StopTimer()
 	b.ReportMetric(float64((cpu()-before).Nanoseconds())/float64(b.N), "cpu-ns/entry")
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "entries/s")
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	b.ReportMetric(float64(m.HeapInuse)/(1<<20), "heap-MiB")
+	var r syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &r)
+	b.ReportMetric(float64(r.Maxrss)/1024, "rss-MiB")
 	if err := l.wait(); err != nil {
 		b.Fatal(err)
 	}
