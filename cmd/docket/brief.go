@@ -19,6 +19,7 @@ type brief struct {
 	statement *record.Statement
 	signed    []*record.Key // whose signatures verify
 	foreign   int           // signatures that no known key made
+	needs     string        // what is missing for the ledger to take it
 	changes   []string
 	warnings  []string
 }
@@ -57,6 +58,18 @@ func (b *brief) readSignatures(env record.Envelope) error {
 		b.signed = append(b.signed, s.Key)
 	}
 	b.foreign = v.Ignored()
+	stands, err := b.ground.verdict(env)
+	var f *failure
+	switch {
+	case errors.As(err, &f):
+		b.needs = f.Error()
+	case err != nil:
+		return err
+	case stands.complete:
+		b.needs = "complete: enough have signed"
+	default:
+		b.needs = stands.needs
+	}
 	return nil
 }
 
@@ -118,6 +131,9 @@ func (b *brief) show() {
 	}
 	for _, k := range b.signed {
 		a.say("  signed by    %s", b.who(k.ID()))
+	}
+	if b.needs != "" {
+		a.say("  stands at    %s", printable(b.needs))
 	}
 	a.say("  read         %s", b.ground)
 	for _, w := range b.warnings {

@@ -53,6 +53,12 @@ func writeNew(name string, data []byte, mode fs.FileMode) error {
 
 // replaceFile puts data in place of whatever name holds, in one step.
 func replaceFile(name string, data []byte, mode fs.FileMode) error {
+	return putFile(name, data, mode, true)
+}
+
+// putFile writes a file whole or not at all. Without durable a crash may lose it,
+// which only what can be made again can afford.
+func putFile(name string, data []byte, mode fs.FileMode, durable bool) error {
 	dir := filepath.Dir(name)
 	f, err := os.CreateTemp(dir, "."+filepath.Base(name)+".*")
 	if err != nil {
@@ -63,7 +69,7 @@ func replaceFile(name string, data []byte, mode fs.FileMode) error {
 	if err == nil {
 		err = f.Chmod(mode)
 	}
-	if err == nil {
+	if err == nil && durable {
 		err = f.Sync()
 	}
 	if closed := f.Close(); err == nil {
@@ -74,6 +80,9 @@ func replaceFile(name string, data []byte, mode fs.FileMode) error {
 	}
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	if !durable {
+		return nil
 	}
 	return syncDir(dir)
 }

@@ -154,8 +154,18 @@ func listed[T any](q *asking, noun string, query func(*answer, func(T) bool) err
 	}
 	if n == 0 {
 		q.app.say("no such %s among all %s", noun, register.Entries(r.Size()))
+		q.app.say("hint: %s", emptiness[noun])
 	}
 	return w.Flush()
+}
+
+// emptiness says what to do where a list is empty.
+var emptiness = map[string]string{
+	"designation": "other --status, --at or filters may have some; docket new designation begins one; docket sync fetches newer ones",
+	"party":       "docket new enrolment begins one; docket sync fetches newer ones",
+	"record":      "docket sync fetches newer ones",
+	"duty":        "a party owes nothing before a designation or its enrolment; --at asks about another day",
+	"change":      "nothing became of any thread in between",
 }
 
 // values are the parameters of a query that have a value.

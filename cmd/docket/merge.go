@@ -14,7 +14,7 @@ func (a *app) merge() *cobra.Command {
 		Use:   "merge A B…",
 		Short: "Join the signatures of envelopes that hold the same record",
 		Long: `Joins what several people signed apart: every file must hold the same payload, byte
-for byte. The first file gains the signatures of the others, unless --out names
+for byte. The first envelope gains the signatures of the others, unless --out names
 another. No signature is checked here: docket sign shows whose they are, and the
 ledger judges them.`,
 		Example: `  docket merge order.dsse.json from-officer-2/order.dsse.json
@@ -40,12 +40,14 @@ ledger judges them.`,
 				}
 			}
 			data := append(joined.Marshal(), '\n')
-			if out == "" || out == args[0] {
-				out, err = args[0], replaceFile(args[0], data, 0o644)
-			} else {
-				err = writeNew(out, data, 0o644)
+			if out == "" {
+				out = stemOf(args[0]) + envelopeSuffix
 			}
-			if err != nil {
+			write := writeNew
+			if out == args[0] {
+				write = replaceFile
+			}
+			if err := write(out, data, 0o644); err != nil {
 				return err
 			}
 			a.say("%s: %d signatures, %d of them new", out, len(joined.Signatures), len(joined.Signatures)-before)

@@ -26,7 +26,7 @@ func (p proven) lines() []string {
 		fact("record", "%s on %s", st.Kind, st.Thread),
 		fact("record ID", "%s", r.ID),
 		fact("says", "%s", gist(st)),
-		fact("issuer", "%s", st.Issuer),
+		fact("issuer", "%s", p.issuer()),
 	}
 	lines = append(lines, p.signers()...)
 	lines = append(lines,
@@ -42,6 +42,14 @@ func (p proven) lines() []string {
 		lines = append(lines, fact("post-quantum", "yes: ML-DSA signatures of the log and of a quorum"))
 	}
 	return lines
+}
+
+// issuer names the issuer, as a claim where nobody checked it.
+func (p proven) issuer() string {
+	if p.report.Authorship == client.NotChecked {
+		return p.report.Statement.Issuer + ", as it says of itself"
+	}
+	return p.report.Statement.Issuer
 }
 
 func fact(name, format string, args ...any) string {

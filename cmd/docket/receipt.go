@@ -141,10 +141,11 @@ func fetchChain(ctx context.Context, server *client.Client, policies client.Poli
 
 // write keeps the receipt; with --refresh it takes the place of an older one.
 func (r *receiving) write(file string, text []byte, id record.ID) error {
-	if !r.refresh && !r.chain {
-		return keepReceipt(file, text, id)
-	}
 	old, err := os.ReadFile(file)
+	if err == nil && !r.refresh && !r.chain && receiptOf(old) == id {
+		r.app.say("%s is a receipt of this record already; --refresh replaces it by one against the newest checkpoint", file)
+		return nil
+	}
 	if err == nil && r.refresh && receiptOf(old) == id {
 		return replaceFile(file, text, 0o644)
 	}

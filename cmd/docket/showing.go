@@ -110,8 +110,20 @@ func showText(w io.Writer, indent, name, text string) {
 	}
 	fmt.Fprintf(w, "%s%s:\n", indent, printable(name))
 	for _, l := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
-		fmt.Fprintf(w, "%s  %s\n", indent, printable(l))
+		fmt.Fprintf(w, "%s  %s\n", indent, abridged(printable(l)))
 	}
+}
+
+// abridged shortens what nobody reads: a policy's ML-DSA keys, of which the name
+// and the key ID stand before, take more than a screen each.
+func abridged(line string) string {
+	words := strings.Split(line, " ")
+	for i, word := range words {
+		if len(word) > 200 {
+			words[i] = fmt.Sprintf("%s…%s", word[:64], word[len(word)-8:])
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // showKey writes what is a commitment or a digest, and nothing else, on one line.
