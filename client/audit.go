@@ -167,9 +167,8 @@ func (a Audit) compareTiles(ctx context.Context, r *AuditReport, run *run, size 
 		ids[i] = t.id
 	}
 	served, err := a.Source.Tiles(ctx, ids)
-	var gone *wire.Unreachable
 	switch {
-	case errors.As(err, &gone), ctx.Err() != nil:
+	case err != nil && noAnswer(ctx, err):
 		return err
 	case err != nil:
 		r.find("tiles below size %d: %v", run.head.Size, err)
@@ -222,6 +221,9 @@ func (a Audit) compareTrusted(ctx context.Context, r *AuditReport) error {
 		return nil
 	}
 	old, err := proof.NewBuilder(a.Source.Tiles, -1).TreeAt(ctx, last.Size, r.Tree)
+	if err != nil && noAnswer(ctx, err) {
+		return err
+	}
 	if err != nil {
 		r.find("consistency with the trusted size %d: %v", last.Size, err)
 		return nil
@@ -230,4 +232,11 @@ func (a Audit) compareTrusted(ctx context.Context, r *AuditReport) error {
 		r.find("fork: at size %d the log's root is %s, and %s was trusted before", last.Size, old.Root, last.Root)
 	}
 	return nil
+}
+
+// noAnswer tells an audit that could not go on from a log at fault.
+func noAnswer(ctx context.Context, err error) bool {
+	var gone *wire.Unreachable
+	var busy *wire.Status
+	return ctx.Err() != nil || errors.As(err, &gone) || errors.As(err, &busy) && busy.Later()
 }

@@ -1,10 +1,12 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -133,7 +135,8 @@ func (t *Trust) Close() error {
 func (t *Trust) path(name string) string { return t.files.PathJoin(t.dir, name) }
 
 // readCharters takes the charters out of a chain and judges them. Other records
-// in the chain are left aside: a chain file brings more than charters.
+// in the chain are left aside: a chain file brings more than charters. The record
+// that it is of stands last, and may be the oldest charter.
 func (t *Trust) readCharters(raw []byte) error {
 	chain, err := proof.ParseChain(raw)
 	if err != nil {
@@ -145,6 +148,7 @@ func (t *Trust) readCharters(raw []byte) error {
 			own = append(own, r)
 		}
 	}
+	slices.SortStableFunc(own, func(a, b proof.Receipt) int { return cmp.Compare(a.Index, b.Index) })
 	t.charters, err = checkCharters(t.pin.Charter, own, t.now())
 	return err
 }

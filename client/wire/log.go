@@ -156,6 +156,11 @@ func (s *Status) Error() string {
 	return fmt.Sprintf("the server answered %d %s", s.Code, http.StatusText(s.Code))
 }
 
+// Later tells whether the same call may be answered later.
+func (s *Status) Later() bool {
+	return s.Code >= 500 || s.Code == http.StatusTooManyRequests
+}
+
 // ReadStatus reads the bounded body of an unwelcome answer.
 func ReadStatus(res *http.Response) *Status {
 	body, _ := io.ReadAll(io.LimitReader(res.Body, maxProblem))
