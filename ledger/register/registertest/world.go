@@ -10,6 +10,8 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"strings"
 	"time"
@@ -56,13 +58,26 @@ func (w *World) Signer(name string) *record.Signer {
 	if s := w.signers[name]; s != nil {
 		return s
 	}
-	seed := sha256.Sum256([]byte("docket test key\n" + name))
-	s, err := record.SignerOf(ed25519.NewKeyFromSeed(seed[:]))
+	s, err := record.SignerOf(private(name))
 	if err != nil {
 		panic(err)
 	}
 	w.signers[name] = s
 	return s
+}
+
+func private(name string) ed25519.PrivateKey {
+	seed := sha256.Sum256([]byte("docket test key\n" + name))
+	return ed25519.NewKeyFromSeed(seed[:])
+}
+
+// PrivatePEM is that key as a file holds it, for tests of whoever reads files.
+func (w *World) PrivatePEM(name string) []byte {
+	der, err := x509.MarshalPKCS8PrivateKey(private(name))
+	if err != nil {
+		panic(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 }
 
 // KeyID is the key ID of that key.
