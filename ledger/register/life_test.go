@@ -1,7 +1,6 @@
 package register_test
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -283,29 +282,4 @@ func TestCertifications(t *testing.T) {
 	refused(t, forge(t, b, cip(false)), record.Invalid, "initial must be true")
 	b.Must(cip(true))
 	b.Must(cip(false))
-}
-
-// TestEffects are what a dry run answers; a dropped draft leaves nothing.
-func TestEffects(t *testing.T) {
-	b := registertest.NewBook(start, "acme-cloud", "borealis", "cirrus", "delta-racks", "echo")
-	must(t, b, "party/echo", "authority", &record.Standing{Status: "suspended", EffectiveOn: today(b), Reason: "x"}, "authority/officer-1")
-	v, err := record.Open(b.Designate("1", b.Order("Kestrel")), b.Register.Candidates)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := b.Register.Begin(b.Now)
-	if _, err := d.Judge(v); err != nil {
-		t.Fatal(err)
-	}
-	effects, err := d.Effects()
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := "[is in force from 2027-06-01 until 2028-05-31 opens 4 duties to respond, due 2027-01-08]"
-	if got := fmt.Sprint(effects); got != want {
-		t.Errorf("got %s, want %s", got, want)
-	}
-	if got := b.Register.Size(); got != 8 {
-		t.Errorf("size %d after a dry run, want 8", got)
-	}
 }

@@ -124,7 +124,7 @@ func (r *Register) open() error {
 		return fmt.Errorf("opening register in %s: %w", r.dir, err)
 	}
 	r.db = db
-	r.parties, r.threads = newCache(max(64, r.o.Threads/8)), newCache(r.o.Threads)
+	r.parties, r.threads = newCache(max(2, r.o.Threads/8)), newCache(r.o.Threads)
 	if err := r.load(); err != nil {
 		return errors.Join(err, db.Close())
 	}

@@ -39,9 +39,10 @@ func (Quiet) Errorf(string, ...any) {}
 // Fatalf is the process dying.
 func (Quiet) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
 
-// Small are options of a register that a test can open many of.
+// Small are options of a register that a test can open many of, and that forgets
+// its threads soon.
 func Small() register.Options {
-	return register.Options{CacheBytes: 1 << 20, MemTableBytes: 1 << 20, Threads: 64, Logger: Quiet{}}
+	return register.Options{CacheBytes: 1 << 20, MemTableBytes: 1 << 20, Threads: 8, Logger: Quiet{}}
 }
 
 // NewBook opens a register in memory, with the charter, the authority and these

@@ -1,0 +1,96 @@
+package register_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register/registertest"
+)
+
+// TestEffects tells a story and reads what a dry run says before each record.
+func TestEffects(t *testing.T) {
+	b := registertest.NewBook(start, "acme-cloud", "borealis", "cirrus", "delta-racks", "echo")
+	short := func(name string) string { return b.KeyID(name)[:len("SHA256:")+8] + "…" }
+	first := b.Designate("0", b.Order("Early"))
+	for _, c := range []struct {
+		thread, issuer string
+		say            record.Predicate
+		keys           []string
+		want           string
+	}{
+		{"party/echo", "authority", &record.Standing{Status: "suspended", EffectiveOn: today(b), Reason: "x"}, []string{"authority/officer-1"},
+			"echo is suspended from 2026-11-23 on"},
+		{"designation/1", "authority", b.Order("Kestrel"), officers,
+			"is in force from 2027-06-01 until 2028-05-31; opens 4 duties to respond, due 2027-01-08"},
+		{"designation/ofac-sdn-36", "authority", b.Listed("36", "AERO"), []string{"authority/nightly-import"},
+			"is in force at once"},
+		{"designation/1", "authority", &record.Amendment{Type: "alias", Reason: "x", Add: alias("K")}, officers,
+			"amends designation/1, \"Kestrel\""},
+		{"response/1/acme-cloud", "acme-cloud", &record.Response{Status: "winding-down", WindDownBy: ptr(today(b).AddDays(99))}, []string{"acme-cloud/ci"},
+			"meets the duty to respond to designation/1; opens a duty to conclude by 2027-03-02"},
+		{"response/1/borealis", "borealis", ack, []string{"borealis/ci"},
+			"meets the duty to respond to designation/1; opens a duty to conclude by 2027-06-01, when it takes effect"},
+		{"response/ofac-sdn-36/borealis", "borealis", nobody, []string{"borealis/ci"},
+			"answers designation/ofac-sdn-36, which asks for no answer"},
+		{"designation/1", "authority", &record.Amendment{Type: "scope", Reason: "x", Set: set("scope", set("successors", true)), ResponseDue: ptr(today(b).AddDays(60))}, officers,
+			"amends designation/1, \"Kestrel\"; re-opens 4 duties to respond, due 2027-01-22"},
+		{"designation/1", "authority", suspend(b, 3, ptr(today(b).AddDays(9))), officers,
+			"suspends designation/1 from 2026-11-26 until 2026-12-02"},
+		{"designation/1", "authority", reinstate(b, 5), officers,
+			"reinstates designation/1 from 2026-11-28 on"},
+		{"designation/1", "authority", lift(b, "error"), officers,
+			"revokes designation/1 from 2026-11-23 on (error): final"},
+		{"cip/cirrus", "cirrus", &record.CIPCertification{PeriodFrom: today(b), PeriodUntil: today(b), Initial: true}, []string{"cirrus/compliance"},
+			"certifies cirrus from 2026-11-23 until 2026-11-23"},
+		{"party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{b.Officer("acme-cloud/new")}, Revoke: revoke(b, "acme-cloud/ci").Revoke}, []string{"acme-cloud/compliance", "acme-cloud/new"},
+			"revokes key " + short("acme-cloud/ci") + " of ci; it signs no more from index 20 on; adds key " + short("acme-cloud/new") + " of new (officer); it signs from index 20 on"},
+		{"party/acme-cloud", "authority", &record.Keys{Add: []record.PartyKey{b.Officer("acme-cloud/lost")}}, []string{"authority/officer-1", "acme-cloud/lost"},
+			"adds key " + short("acme-cloud/lost") + " of lost (officer), added by the registrar: it counts from 2026-11-30T18:00:00Z on"},
+		{"party/acme-cloud", "acme-cloud", &record.Enrolment{LegalName: "Acme II", Country: "US", Roles: []record.Role{record.RoleProvider}}, []string{"acme-cloud/compliance", "authority/officer-1"},
+			"replaces what describes acme-cloud"},
+		{"charter", "authority", &b.Rules, []string{"root/root-1", "root/root-2"},
+			"amends the charter; it judges from index 23 on"},
+	} {
+		env, _ := sign(b, c.thread, c.issuer, c.say, c.keys...)
+		size := b.Register.Size()
+		if got := dryRun(t, b, env); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.say.Kind(), got, c.want)
+		}
+		if b.Register.Size() != size {
+			t.Fatal("a dry run changed the register")
+		}
+		b.Must(env)
+	}
+
+	// An answer to what was asked before is admitted and meets nothing; one that
+	// comes late says so.
+	b.Must(first)
+	b.Now = b.Now.Add(days(60))
+	if got := dryRun(t, b, b.Respond("0", "delta-racks", nobody)); got != "meets the duty to respond to designation/0, late: it was due 2027-01-08" {
+		t.Errorf("late: got %q", got)
+	}
+	must(t, b, "designation/0", "authority", &record.Amendment{Type: "correction", Reason: "x", Set: set("findings", []any{"f"}), Reopens: true, ResponseDue: ptr(today(b).AddDays(60))}, officers...)
+	st := b.Statement("response/0/delta-racks", "delta-racks", nobody)
+	st.Subject.SHA256 = record.IDOf(first.Payload)
+	if got := dryRun(t, b, b.Sign(st, "delta-racks/ci")); got != "meets no duty: it is about the record at index 23, but index 24 asks anew" {
+		t.Errorf("stale: got %q", got)
+	}
+}
+
+func dryRun(t *testing.T, b *registertest.Book, env record.Envelope) string {
+	t.Helper()
+	v, err := record.Open(env, b.Register.Candidates)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := b.Register.Begin(b.Now)
+	if _, err := d.Judge(v); err != nil {
+		t.Fatal(err)
+	}
+	effects, err := d.Effects()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(effects, "; ")
+}
