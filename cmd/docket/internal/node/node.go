@@ -61,8 +61,8 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	dir := func(name string) string { return c.Files.PathJoin(c.Dir, name) }
-	if err := c.Files.MkdirAll(c.Dir, 0o755); err != nil {
-		return nil, err
+	if err := makeDir(c.Files, c.Dir); err != nil {
+		return nil, fmt.Errorf("making %s: %w", c.Dir, err)
 	}
 	lock, err := c.Files.Lock(dir("lock"))
 	if err != nil {
@@ -84,6 +84,30 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 		return nil, errors.Join(err, reg.Close(), store.Close(), lock.Close())
 	}
 	return &Node{Ledger: l, Register: reg, config: c, store: store, lock: lock}, nil
+}
+
+// makeDir makes a directory whose name is durable: what is synced in it would
+// otherwise be lost with it. The store sees to the names below.
+func makeDir(files vfs.FS, dir string) error {
+	missing := dir
+	for above := files.PathDir(missing); above != missing; above = files.PathDir(missing) {
+		if _, err := files.Stat(above); err == nil {
+			break
+		}
+		missing = above
+	}
+	if err := files.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for made := dir; ; made = files.PathDir(made) {
+		above, err := files.OpenDir(files.PathDir(made))
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(above.Sync(), above.Close()); err != nil || made == missing {
+			return err
+		}
+	}
 }
 
 // Close releases the directory. The ledger must not be running. Closing twice is
