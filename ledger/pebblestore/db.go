@@ -81,8 +81,12 @@ func forLog(p *pebble.Options) {
 }
 
 // forIndex is for look-ups of random keys: most levels can be skipped, and there
-// is nothing to compress.
+// is nothing to compress. Rows come in any order, so that what is compacted more
+// seldom is rewritten less often; only known items are ever looked up, and the
+// filters keep that cheap meanwhile.
 func forIndex(p *pebble.Options) {
+	p.L0CompactionThreshold = 10
+	p.LBaseMaxBytes = 512 << 20
 	for i := range p.Levels {
 		p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 		p.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
