@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -105,6 +106,52 @@ func TestShutdownUnderLoadLosesNothing(t *testing.T) {
 			t.Errorf("the receipt is of another index than %d", index)
 		}
 	}
+}
+
+// Whoever waits for a quorum that does not come is told so at half of the grace,
+// before the server is gone.
+func TestShutdownHurriesThoseWhoWait(t *testing.T) {
+	_, vkey, err := proof.GenerateKey(proof.CosignatureEd25519, "witness.example/w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, settings{
+			policy: "witness w " + vkey + " https://witness.example\nquorum w\n",
+			ledger: ledger.Config{Cosign: func(context.Context, ledger.Ask) (ledger.Answer, error) { return ledger.Answer{}, nil }},
+			server: Config{PublishWait: 50 * time.Second, ShutdownGrace: 20 * time.Second},
+		})
+		l := newPipes()
+		ctx, cancel := context.WithCancel(t.Context())
+		served := make(chan error, 1)
+		go func() { served <- w.server.Serve(ctx, l) }()
+		answered := make(chan int, 1)
+		go func() {
+			resp, err := l.client(t).Post("http://docket/v1/records", typeJSON, bytes.NewReader(w.Charter().Marshal()))
+			if err != nil {
+				t.Error(err)
+				answered <- 0
+				return
+			}
+			resp.Body.Close()
+			answered <- resp.StatusCode
+		}()
+		synctest.Wait()
+		start := time.Now()
+		cancel()
+		if code := <-answered; code != http.StatusAccepted || time.Since(start) != 10*time.Second {
+			t.Errorf("%d after %s, want 202 after half of the grace", code, time.Since(start))
+		}
+		if err := <-served; err != nil {
+			t.Errorf("serving: %v", err)
+		}
+		if ready := w.object(w.get("/readyz"), http.StatusServiceUnavailable); !strings.Contains(fmt.Sprint(ready["reasons"]), "stopping") {
+			t.Errorf("readyz says %v", ready)
+		}
+		if err := w.stop(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // Without a quorum the answer is 202 in time, and 503 once the backlog is full;

@@ -3,8 +3,8 @@
 // a few pages for people.
 //
 // It promises that an answer of 200 or 201 is durable and published, that every
-// failure is one problem+json, and that nothing it does costs more than its
-// limits allow. It holds no rule of admission and no state of its own: what it
+// failure of the API is one problem+json (of a page, a page), and that nothing it
+// does costs more than its limits allow. It holds no rule of admission and no state of its own: what it
 // answers, beyond tiles and receipts, is the server's word alone. Who must not
 // trust it uses package client.
 package server
