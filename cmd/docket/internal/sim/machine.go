@@ -1,0 +1,178 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/server"
+)
+
+// machine is the one that a ledger runs on: a disk, and a process while it is up.
+// It does not run the ledger: the simulation calls its steps.
+type machine struct {
+	net  *network
+	name string
+	keys node.Keys
+
+	disk *vfs.MemFS
+	node *node.Node // nil while the process is down
+	life context.Context
+	end  context.CancelFunc // of the process: its connections break off
+
+	trouble trouble
+}
+
+// trouble is one misfortune of a disk that is to come, or that came.
+type trouble struct {
+	mu     sync.Mutex // Pebble writes in the background too; guards what follows
+	armed  bool
+	after  int        // writes before it comes
+	fails  bool       // the write fails; otherwise the power does
+	keep   int        // percent of what was not synced that survives
+	rng    *rand.Rand // decides which
+	broken bool       // every further write of the ledger's store fails
+	left   *vfs.MemFS // the disk as it was left; nil while nothing came
+}
+
+// errDisk is what a broken disk says.
+var errDisk = errors.New("input/output error")
+
+// death is the panic with which a process ends that cannot go on.
+type death struct{ reason string }
+
+// up starts the process, which recovers from whatever became of its disk. It is
+// false if the power failed once more meanwhile.
+func (m *machine) up(ctx context.Context) (bool, error) {
+	m.life, m.end = context.WithCancel(ctx)
+	n, err := m.open(ctx)
+	if left := m.trouble.end(); left != nil {
+		m.end()
+		if err == nil {
+			err = n.Close()
+		} else {
+			err = nil // the write that failed, or what came of it
+		}
+		m.disk = left
+		return false, err
+	}
+	if err != nil {
+		m.end()
+		return false, fmt.Errorf("opening after a crash: %w", err)
+	}
+	s, err := server.New(server.Config{Ledger: n.Ledger, Register: n.Register})
+	if err != nil {
+		return false, errors.Join(err, n.Close())
+	}
+	m.node = n
+	m.net.up(m.name, m.life, s.Handler())
+	return true, nil
+}
+
+func (m *machine) open(ctx context.Context) (n *node.Node, err error) {
+	defer dies(&err)
+	fs := errorfs.Wrap(m.disk, errorfs.InjectorFunc(func(op errorfs.Op) error { return m.write(op) }))
+	return node.Open(ctx, node.Config{
+		Files: fs, Dir: "ledger", Keys: m.keys, Ledger: ledger.Config{BatchItems: 3, PoolItems: 40, Backlog: 60},
+		Fatal: func(reason string) { panic(death{reason}) },
+	})
+}
+
+// step lets the ledger take one. Whether it died of it is to be asked of fell.
+func (m *machine) step(ctx context.Context, take func(context.Context) error) (err error) {
+	defer dies(&err)
+	return take(ctx)
+}
+
+// dies turns the end of the process into an error.
+func dies(err *error) {
+	switch r := recover().(type) {
+	case nil:
+	case death:
+		*err = fmt.Errorf("the process ended: %s", r.reason)
+	default:
+		panic(r)
+	}
+}
+
+// fell says whether the machine has lost its power or its disk, or the ledger has
+// stopped: then it is to be taken down.
+func (m *machine) fell() bool {
+	m.trouble.mu.Lock()
+	defer m.trouble.mu.Unlock()
+	return m.trouble.left != nil || m.node.Ledger.Err() != nil
+}
+
+// crash ends the process where it stands, and its machine too if not all that it
+// wrote is kept.
+func (m *machine) crash(keep int, rng *rand.Rand) {
+	left := m.trouble.end()
+	if left == nil {
+		left = afterCrash(m.disk, keep, rng)
+	}
+	m.end()
+	m.settle()
+	m.node.Close() // of a process that is dead: only its goroutines are to end
+	m.node, m.disk = nil, left
+}
+
+// down ends the process as an operator does.
+func (m *machine) down() error {
+	m.trouble.end()
+	m.end()
+	m.settle()
+	err := m.node.Close()
+	m.node = nil
+	return err
+}
+
+// write is asked before each operation on the disk.
+func (m *machine) write(op errorfs.Op) error {
+	if op.Kind.ReadOrWrite() != errorfs.OpIsWrite {
+		return nil
+	}
+	t := &m.trouble
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	log := strings.HasPrefix(op.Path, "ledger/store/") && strings.HasSuffix(op.Path, ".log")
+	switch {
+	case t.broken && log:
+		return errDisk
+	case !t.armed || t.fails && !log:
+		return nil
+	case t.after > 0:
+		t.after--
+		return nil
+	}
+	t.armed, t.broken = false, t.fails
+	m.end() // first: nothing that happens now is told to anybody
+	t.left = afterCrash(m.disk, t.keep, t.rng)
+	if t.fails {
+		return errDisk
+	}
+	return nil
+}
+
+// arm prepares a misfortune.
+func (t *trouble) arm(fails bool, after, keep int, rng *rand.Rand) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.armed, t.fails, t.after, t.keep, t.rng = true, fails, after, keep, rng
+}
+
+// end is the end of all trouble: with what it left of the disk, if it came.
+func (t *trouble) end() *vfs.MemFS {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	left := t.left
+	t.armed, t.broken, t.left = false, false, nil
+	return left
+}
