@@ -127,6 +127,7 @@ func (w *walker) step(t *testing.T) bool {
 		}
 		return false
 	}
+	w.candidatesSuffice(t, env, e)
 	if w.rng.IntN(4) == 0 {
 		return false // a dry run: the draft is dropped
 	}
@@ -141,6 +142,20 @@ func (w *walker) step(t *testing.T) bool {
 	}
 	w.admitted[st.Kind]++
 	return true
+}
+
+// candidatesSuffice: whoever offers Open the register's candidates alone gets the
+// same entry as with every key in the world.
+func (w *walker) candidatesSuffice(t *testing.T, env record.Envelope, want record.Entry) {
+	t.Helper()
+	v, err := record.Open(env, w.Register.Candidates)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := w.Register.Begin(w.Now).Judge(v)
+	if err != nil || string(e.Marshal()) != string(want.Marshal()) {
+		t.Fatalf("%s: with the candidates %v, %v; want %v", v.Statement().Thread, e.Envelope.Signatures, err, want.Envelope.Signatures)
+	}
 }
 
 // TestWalk: whatever was said, refused and dropped, a replay of the entries alone
