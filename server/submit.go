@@ -95,7 +95,7 @@ func (s *Server) verify(ctx context.Context, x *exchange, env record.Envelope) (
 			// told that first.
 			if reason := s.cfg.Register.Begin(time.Now()).Preflight(st); reason != nil {
 				err = reason
-			} else if reason := s.stranger(env, st); reason != nil {
+			} else if reason := s.cfg.Register.Strangers(env, st.Issuer); reason != nil {
 				err = reason
 			}
 		}
@@ -109,21 +109,6 @@ func (s *Server) verify(ctx context.Context, x *exchange, env record.Envelope) (
 		return record.Verified{}, tooOften(wait, "the limit of %s is %s", issuer, rate)
 	}
 	return v, nil
-}
-
-// stranger says whose key it was, where the first signature is one by a known key
-// that may not sign such a record: better words, for one more verification.
-func (s *Server) stranger(env record.Envelope, st *record.Statement) error {
-	sig := env.Signatures[0]
-	key := s.cfg.Register.KeyByID(sig.KeyID)
-	if key == nil || key.Verify(record.PAE(env.Payload), sig.Sig) != nil {
-		return nil
-	}
-	owner, holder, _, err := s.cfg.Register.Owner(sig.KeyID)
-	if err != nil {
-		return err
-	}
-	return record.Refuse(record.Forbidden, "key %s belongs to %s, holder %s, and counts for no %s of %s", key.ID()[:len("SHA256:")+8]+"…", owner, holder, st.Kind, st.Issuer)
 }
 
 // open verifies the signatures in its turn. The statement is returned too where
