@@ -174,7 +174,7 @@ func answer(r *bufio.Reader) (status int, body []byte, err error) {
 			}
 		case len(line) == 0:
 			if length < 0 {
-				return status, nil, http.ErrMissingContentLength
+				return status, nil, http.ErrNotSupported
 			}
 			if status/100 == 2 {
 				_, err := r.Discard(length)

@@ -51,8 +51,9 @@ type Config struct {
 	VerifyWait  time.Duration // 2 s
 
 	// IssuerRate bounds the records of one issuer, ImporterRate those that one
-	// imports from a list, ForgeryRate what one address may send that is refused
-	// for its signatures. PerSecond below 0: no bound.
+	// imports from a list, ForgeryRate what one address may send that bears
+	// nobody's signature. Behind a proxy all clients share its address: raise that
+	// one, or let the proxy count. PerSecond below 0: no bound.
 	IssuerRate   Rate // 50 a second, 500 at once
 	ImporterRate Rate // 5,000 a second, 20,000 at once
 	ForgeryRate  Rate // 10 a second, 200 at once

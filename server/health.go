@@ -44,7 +44,7 @@ func (s *Server) notReady() []string {
 	if err := s.writable(); err != nil {
 		reasons = append(reasons, problemOf(err).detail)
 	}
-	if late := s.cfg.Register.LastAdmitted().Sub(time.Now()); late > 0 {
+	if late := time.Until(s.cfg.Register.LastAdmitted()); late > 0 {
 		reasons = append(reasons, fmt.Sprintf("the server's clock is %s behind the ledger's newest entry", late.Round(time.Millisecond)))
 	}
 	if waits := s.publication.stuck(s.published(), s.cfg.Ledger.Backlog()); waits >= stuckAfter {

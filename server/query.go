@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
 // A page of a list has defaultLimit items unless ?limit= says otherwise, up to maxLimit.
@@ -113,9 +115,9 @@ func (q *query) limit() int {
 	return int(n)
 }
 
-// instant reads RFC 3339, or a civil date, which stands for its first moment in
-// zone. The zero time if the parameter is absent.
-func (q *query) instant(name string, zone *time.Location) time.Time {
+// instant reads RFC 3339, or a civil date, whose first moment begin knows. The
+// zero time if the parameter is absent.
+func (q *query) instant(name string, begin func(record.Date) time.Time) time.Time {
 	v := q.values.Get(name)
 	if !q.has(name) {
 		return time.Time{}
@@ -123,8 +125,8 @@ func (q *query) instant(name string, zone *time.Location) time.Time {
 	if t, err := time.Parse(time.RFC3339, v); err == nil && strings.HasSuffix(v, "Z") {
 		return t.UTC()
 	}
-	if t, err := time.ParseInLocation(time.DateOnly, v, zone); err == nil {
-		return t.UTC()
+	if d, err := record.ParseDate(v); err == nil {
+		return begin(d)
 	}
 	q.fault(name, "is %q; it is an instant like 2027-06-01T00:00:00Z or a date like 2027-06-01", clip(v))
 	return time.Time{}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
 func ask(t *testing.T, rawQuery string, known ...string) *query {
@@ -48,9 +50,9 @@ func TestQueryValues(t *testing.T) {
 		"dry-run=yes":               func(q *query) { q.flag("dry-run") },
 		"dry-run":                   func(q *query) { q.flag("dry-run") },
 		"status=gone":               func(q *query) { q.oneOf("status", "in-force") },
-		"at=yesterday":              func(q *query) { q.instant("at", time.UTC) },
-		"at=2027-02-30":             func(q *query) { q.instant("at", time.UTC) },
-		"at=2027-06-01T00:00:00":    func(q *query) { q.instant("at", time.UTC) },
+		"at=yesterday":              func(q *query) { q.instant("at", midnight) },
+		"at=2027-02-30":             func(q *query) { q.instant("at", midnight) },
+		"at=2027-06-01T00:00:00":    func(q *query) { q.instant("at", midnight) },
 		"after=AAAA":                func(q *query) { q.after(listRecords) },
 		"after=":                    func(q *query) { q.after(listRecords) },
 	} {
@@ -62,23 +64,46 @@ func TestQueryValues(t *testing.T) {
 	}
 }
 
-func TestQueryAt(t *testing.T) {
-	newYork, err := time.LoadLocation("America/New_York")
-	if err != nil {
-		t.Skip(err)
-	}
+// midnight stands for a view of a charter in UTC.
+func midnight(d record.Date) time.Time {
+	return time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC)
+}
+
+func TestQueryInstant(t *testing.T) {
 	for raw, want := range map[string]string{
 		"at=2027-06-01T10:00:00Z":     "2027-06-01T10:00:00Z",
 		"at=2027-06-01T10:00:00.250Z": "2027-06-01T10:00:00.25Z",
-		"at=2027-06-01":               "2027-06-01T04:00:00Z", // the first moment of that day there
+		"at=2027-06-01":               "2027-06-01T00:00:00Z",
+		"":                            "0001-01-01T00:00:00Z",
 	} {
 		q := ask(t, raw, "at")
-		if got := q.instant("at", newYork).Format(time.RFC3339Nano); got != want || q.done() != nil {
+		if got := q.instant("at", midnight).Format(time.RFC3339Nano); got != want || q.done() != nil {
 			t.Errorf("?%s: %s, %v; want %s", raw, got, q.done(), want)
 		}
 	}
-	if got := ask(t, "", "at").instant("at", newYork); !got.IsZero() {
-		t.Errorf("no ?at: %s, want none", got)
+}
+
+// A civil date begins when it does in the charter's zone, summer and winter.
+func TestBegin(t *testing.T) {
+	w := newWorld(t, settings{})
+	w.must(w.Charter()) // America/New_York
+	view, err := w.register.Now()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for date, want := range map[string]string{
+		"2027-06-01": "2027-06-01T04:00:00Z",
+		"2027-12-01": "2027-12-01T05:00:00Z",
+		"2027-03-14": "2027-03-14T05:00:00Z", // the clocks go forward later that day
+		"2027-11-08": "2027-11-08T05:00:00Z",
+	} {
+		d, err := record.ParseDate(date)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := begin(view, d).Format(time.RFC3339); got != want {
+			t.Errorf("%s begins at %s, want %s", date, got, want)
+		}
 	}
 }
 

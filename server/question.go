@@ -1,11 +1,11 @@
 package server
 
 import (
-	"errors"
+	"sort"
 	"time"
 
+	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
-	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
 // asOf says for which size and instant an answer of the register holds.
@@ -57,11 +57,7 @@ func (s *Server) askPage(x *exchange, list byte, known ...string) (*question, er
 	if q.view, err = s.cfg.Register.At(q.asOf.Size); err != nil {
 		return nil, err
 	}
-	zone, err := zoneOf(q.view)
-	if err != nil {
-		return nil, err
-	}
-	q.asOf.At = q.instant("at", zone)
+	q.asOf.At = q.instant("at", func(d record.Date) time.Time { return begin(q.view, d) })
 	if !q.has("at") {
 		q.asOf.At = from.at
 	}
@@ -71,16 +67,15 @@ func (s *Server) askPage(x *exchange, list byte, known ...string) (*question, er
 	return q, q.done()
 }
 
-// zoneOf is the charter's time zone, in which civil dates are meant.
-func zoneOf(v *register.View) (*time.Location, error) {
-	c, err := v.Charter()
-	if absent := (*register.AbsentError)(nil); errors.As(err, &absent) {
-		return time.UTC, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return rules1.Location(c.Charter.TimeZone)
+// begin is the first moment of a civil date as the charter's time zone has it,
+// to the second. The view alone knows the zone, so it is asked for the date until
+// the date is reached.
+func begin(v *register.View, d record.Date) time.Time {
+	const most = 36 * 60 * 60 // seconds around midnight UTC that hold it in any zone
+	utc := time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC)
+	early := utc.Add(-most / 2 * time.Second)
+	n := sort.Search(most, func(s int) bool { return !v.Today(early.Add(time.Duration(s) * time.Second)).Before(d) })
+	return early.Add(time.Duration(n) * time.Second)
 }
 
 // page gathers one page of a list: it takes each item until the page is full,
