@@ -16,15 +16,21 @@ func (d *DesignationRow) revocation() *Event {
 	return nil
 }
 
-// suspension is the suspension that has begun or is announced on a date, nil if
-// there is none: after until the clock alone ends it.
-func (d *DesignationRow) suspension(date record.Date) *Event {
-	n := len(d.Events)
-	if n == 0 || d.Events[n-1].Kind != record.KindSuspension {
+// suspension is the pause that has begun or is announced on a date, nil if there
+// is none: after its last day the clock alone ends it. A reinstatement ends the one
+// that it was given for, though it may be announced itself; one that holds for a
+// while leaves the rest of the pause to come.
+func (d *DesignationRow) suspension(date record.Date) *pause {
+	if len(d.Events) == 0 {
 		return nil
 	}
-	if e := &d.Events[n-1]; e.Until == nil || !date.After(*e.Until) {
-		return e
+	last := d.Events[len(d.Events)-1]
+	for _, p := range d.pauses() {
+		over := p.resume != nil && !date.Before(*p.resume)
+		ended := last.Kind == record.KindReinstatement && p.from.Before(last.EffectiveOn)
+		if !over && !ended {
+			return &p
+		}
 	}
 	return nil
 }
@@ -64,7 +70,7 @@ func (j *judging) judgeSuspension() error {
 		return err
 	}
 	if now := row.suspension(j.today); now != nil {
-		return j.conflict("%s is suspended already, by index %d: reinstate it first", j.st.Thread, now.Index)
+		return j.conflict("%s is suspended already, by index %d: reinstate it first", j.st.Thread, now.by.Index)
 	}
 	if err := j.fromToday(s.EffectiveOn); err != nil {
 		return err
@@ -90,8 +96,8 @@ func (j *judging) judgeReinstatement() error {
 	if err := j.fromToday(s.EffectiveOn); err != nil {
 		return err
 	}
-	if now.Until != nil && s.EffectiveOn.After(*now.Until) {
-		return invalid("/predicate/effectiveOn", "%s: the suspension ends by itself with %s", s.EffectiveOn, *now.Until)
+	if now.resume != nil && !s.EffectiveOn.Before(*now.resume) {
+		return invalid("/predicate/effectiveOn", "%s: the suspension ends by itself with %s", s.EffectiveOn, now.resume.AddDays(-1))
 	}
 	j.happen(row, Event{EffectiveOn: s.EffectiveOn, Until: s.Until, Reason: s.Reason})
 	return nil

@@ -103,6 +103,14 @@ func TestLife(t *testing.T) {
 	step(reinstate(b, 5))
 	not(reinstate(b, 5), record.Conflict, "is not suspended")
 
+	b.Now = b.Now.Add(days(10)) // reinstated for a while: the rest of the pause comes back by the clock
+	step(suspend(b, 0, ptr(today(b).AddDays(30))))
+	step(&record.Reinstatement{EffectiveOn: today(b), Until: ptr(today(b).AddDays(5)), Reason: "x"})
+	not(suspend(b, 0, nil), record.Conflict, "is suspended already")
+	b.Now = b.Now.Add(days(7))
+	step(reinstate(b, 0))
+	not(reinstate(b, 0), record.Conflict, "is not suspended")
+
 	expired := registertest.NewBook(start)
 	expired.Must(expired.Designate("1", expired.Order("Kestrel")))
 	expired.Now = start.Add(days(190 + 366))
