@@ -150,7 +150,7 @@ func (u *auditing) print(r *client.AuditReport) error {
 		u.printText(r, out)
 	}
 	if n := len(r.Findings); n > 0 {
-		return refuse("%s does not add up: %d findings", r.Ledger, n).hint("keep the ledger's checkpoint and this report: they are the evidence")
+		return refuse("%s does not add up: %s", r.Ledger, count(n, "finding")).hint("keep the ledger's checkpoint and this report: they are the evidence")
 	}
 	return nil
 }

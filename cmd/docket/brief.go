@@ -94,6 +94,9 @@ func (b *brief) warn() error {
 	if b.foreign > 0 {
 		say("%d of its signatures verify with no key that is known here", b.foreign)
 	}
+	if err := b.preflight(); err != nil {
+		return err
+	}
 	head, ok, err := g.head(st.Thread)
 	switch {
 	case err != nil:
@@ -111,6 +114,23 @@ func (b *brief) warn() error {
 		say("designation/%s has changed since the record that this answers: a %s at index %d, %s", name, head.Kind, head.Index, head.ID)
 	}
 	return err
+}
+
+// preflight asks the register for what no signature could heal.
+func (b *brief) preflight() error {
+	g := b.ground
+	if g.register == nil || g.ledger.IsZero() && b.statement.Kind != record.KindCharter {
+		return nil
+	}
+	err := g.register.Begin(g.now()).Preflight(b.statement)
+	var r *record.Refusal
+	if errors.As(err, &r) && (r.Class == record.Conflict || r.Class == record.TooEarly) {
+		return nil // it depends on the day, or on what the thread has become: see warn
+	}
+	if err != nil {
+		return refuse("the ledger would refuse this, whoever signs it: %w", err).hint("nothing was written; correct the record")
+	}
+	return nil
 }
 
 // show prints all of it to stderr.

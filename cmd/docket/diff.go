@@ -57,13 +57,10 @@ func showChange(w *tabwriter.Writer, ch register.Change) {
 }
 
 func records(n int) string {
-	switch n {
-	case 0:
+	if n == 0 {
 		return "by the clock"
-	case 1:
-		return "1 record"
 	}
-	return strconv.Itoa(n) + " records"
+	return count(n, "record")
 }
 
 // state finds a state of the ledger by its size, or as of the end of a date.

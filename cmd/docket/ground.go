@@ -181,13 +181,18 @@ func (g *ground) judge(env record.Envelope) (*register.Draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := time.Now()
-	if last := g.register.LastAdmitted(); now.Before(last) {
-		now = last
-	}
-	d := g.register.Begin(now)
+	d := g.register.Begin(g.now())
 	_, err = d.Judge(v)
 	return d, err
+}
+
+// now is when a record would be admitted: never before the newest entry.
+func (g *ground) now() time.Time {
+	now := time.Now()
+	if last := g.register.LastAdmitted(); now.Before(last) {
+		return last
+	}
+	return now
 }
 
 // statement reads a record of the copy again.

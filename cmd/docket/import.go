@@ -222,7 +222,7 @@ func (m *importer) show(list *listimport.List, p *listimport.Plan) {
 	}
 	text := fmt.Sprintf("%s: %d new, %d amended, %d gone, %d unchanged", list.Name, p.Designations, p.Amendments, p.Revocations, p.Unchanged)
 	if p.Outside > 0 {
-		text += fmt.Sprintf("; %d natural persons left out (--individuals takes them)", p.Outside)
+		text += fmt.Sprintf("; %s left out (--individuals takes them)", count(p.Outside, "natural person"))
 	}
 	m.app.say("%s", text)
 }

@@ -169,6 +169,6 @@ func (m *importer) result(p *listimport.Plan, trust *client.Trust, sent map[stri
 			"unchanged": p.Unchanged, "outside": p.Outside, "sent": len(sent), "size": cp.Checkpoint().Size,
 		})
 	}
-	m.app.printf("%d records published; %s\n", len(sent), asOf(cp))
+	m.app.printf("%s published; %s\n", count(len(sent), "record"), asOf(cp))
 	return nil
 }

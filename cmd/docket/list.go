@@ -85,7 +85,7 @@ func (a *app) listParties() *cobra.Command {
 			return err
 		}
 		if q.remote {
-			return q.ask(c, "register/parties", values("role", role, "standing", standing))
+			return q.ask(c, "register/parties", values("role", role, "status", standing))
 		}
 		return listed(q, "party", func(r *answer, yield func(register.Party) bool) error {
 			return r.Parties(f, r.at, yield)

@@ -50,7 +50,7 @@ ledger judges them.`,
 			if err := write(out, data, 0o644); err != nil {
 				return err
 			}
-			a.say("%s: %d signatures, %d of them new", out, len(joined.Signatures), len(joined.Signatures)-before)
+			a.say("%s: %s, %d of them new", out, count(len(joined.Signatures), "signature"), len(joined.Signatures)-before)
 			a.printf("%s\n", out)
 			return nil
 		},

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,7 +24,7 @@ Kinds:
 		RunE: func(_ *cobra.Command, args []string) error {
 			text, err := record.Template(args[0])
 			if err != nil {
-				return unknownKind(err)
+				return misuse("%w", err)
 			}
 			a.printf("%s", text)
 			return nil
@@ -52,15 +51,6 @@ func oneKind(c *cobra.Command, args []string) error {
 		names = append(names, string(k))
 	}
 	return misuse("want one kind of record").hint("one of %s", strings.Join(names, ", "))
-}
-
-// unknownKind tells a kind that a newer binary knows from one that is misspelt.
-func unknownKind(err error) error {
-	var r *record.Refusal
-	if errors.As(err, &r) && r.Class == record.Unsupported {
-		return refuse("%w", err)
-	}
-	return misuse("%w", err)
 }
 
 // completeKinds offers the kinds to the shell.

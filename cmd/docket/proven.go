@@ -154,7 +154,7 @@ func gist(st *record.Statement) string {
 	case *record.Standing:
 		return fmt.Sprintf("%s from %s: %s", p.Status, p.EffectiveOn, p.Reason)
 	case *record.Keys:
-		return fmt.Sprintf("%d keys added, %d revoked", len(p.Add), len(p.Revoke))
+		return fmt.Sprintf("%s added, %d revoked", count(len(p.Add), "key"), len(p.Revoke))
 	case *record.Designation:
 		return fmt.Sprintf("%s: %s%s%s", p.Target.Name, p.Action, dated(" from ", p.EffectiveFrom), dated(" until ", p.EffectiveUntil))
 	case *record.Amendment:

@@ -29,6 +29,14 @@ func (a *app) printJSON(v any) error {
 	return e.Encode(v)
 }
 
+// count is a number of things as a sentence says it.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
 // table aligns columns that are written with tabs between them; flush it.
 func (a *app) table() *tabwriter.Writer {
 	return tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)

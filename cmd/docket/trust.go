@@ -73,7 +73,7 @@ Exit status 3: the ledger has published nothing yet.`,
 
 // charterID reads what --charter names.
 func (a *app) charterID(charter string) (record.ID, error) {
-	if id, err := record.ParseID(charter); err == nil {
+	if id, err := record.ParseID(charter); err == nil && !id.IsZero() {
 		return id, nil
 	}
 	env, err := a.readEnvelope(charter)

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// TestMain makes this binary the docket command for the scripts.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"docket": func() { os.Exit(mainStatus()) }})
+}
+
+// TestScripts runs testdata/script/*.txtar: each verb as people type it, refusals
+// included. Beside testscript's own commands there are
+//
+//	exits N COMMAND…     runs it and wants that exit status
+//	ledger P…            serves a ledger with these providers at $URL (script_ledger_test.go)
+//	fill FILE…           replaces ${VARIABLES} in files: dates, the ledger, its charter
+//	spoil FILE           changes one character of a receipt's entry
+//	sign-outside F OUT   signs a file's bytes with the key of acme-cloud's ci
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup:               setDates,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":        exits,
+			"ledger":       serveLedger,
+			"fill":         fill,
+			"spoil":        spoil,
+			"sign-outside": signOutside,
+		},
+	})
+}
+
+// setDates gives scripts the dates that a designation of today needs.
+func setDates(env *testscript.Env) error {
+	zone, err := time.LoadLocation("America/New_York")
+	if err != nil {
+		return err
+	}
+	today := record.DateOf(time.Now(), zone)
+	from := today.AddDays(190)
+	for name, d := range map[string]record.Date{
+		"TODAY": today, "FROM": from, "UNTIL": from.Add(record.Period{Years: 1}).AddDays(-1),
+		"DUE": today.AddDays(46), "BEFORE": today.AddDays(-1), "EARLY": today.AddDays(100),
+	} {
+		env.Setenv(name, d.String())
+	}
+	env.Setenv("SHARED", sharedData)
+	return nil
+}
+
+// exits runs a command and wants its exit status.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits STATUS COMMAND…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	var exit *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit status %d, want %d", got, want)
+	}
+}
+
+// fill replaces ${NAME} in files by what the script knows.
+func fill(ts *testscript.TestScript, _ bool, args []string) {
+	for _, name := range args {
+		text := os.Expand(ts.ReadFile(name), ts.Getenv)
+		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o644))
+	}
+}
+
+// spoil changes one character of a receipt's entry; it stays base64.
+func spoil(ts *testscript.TestScript, _ bool, args []string) {
+	lines := strings.SplitAfter(ts.ReadFile(args[0]), "\n")
+	entry := []byte(lines[1])
+	at := len(entry) / 2
+	if entry[at] == 'A' {
+		entry[at] = 'B'
+	} else {
+		entry[at] = 'A'
+	}
+	lines[1] = string(entry)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Join(lines, "")), 0o644))
+}
