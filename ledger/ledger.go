@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
 var (
@@ -158,7 +159,7 @@ func (l *Ledger[V]) Append(ctx context.Context, v V) (*Ticket, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	index, ok, err := l.Find(v)
+	index, ok, err := l.Lookup(v.ID())
 	if err != nil {
 		return nil, err
 	}
@@ -171,10 +172,9 @@ func (l *Ledger[V]) Append(ctx context.Context, v V) (*Ticket, error) {
 	return l.pool.put(v)
 }
 
-// Find looks an item up among the committed ones. It costs next to nothing for
-// one that is new.
-func (l *Ledger[V]) Find(v V) (index uint64, ok bool, err error) {
-	id := v.ID()
+// Lookup finds an item among the committed ones by its ID. It costs next to
+// nothing for one that is new.
+func (l *Ledger[V]) Lookup(id record.ID) (index uint64, ok bool, err error) {
 	if !l.known.has(id) {
 		return 0, false, nil
 	}

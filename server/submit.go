@@ -31,9 +31,9 @@ func (s *Server) submit(x *exchange) error {
 	defer cancel()
 
 	id := record.IDOf(env.Payload)
-	index, known, err := s.cfg.Register.Lookup(id)
+	index, known, err := s.cfg.Ledger.Lookup(id)
 	if err != nil {
-		return fmt.Errorf("looking up %s: %w", id, err)
+		return err
 	}
 	switch {
 	case known && dry:
