@@ -12,18 +12,24 @@ import (
 )
 
 // afterCrash is a disk as a crash of this machine leaves it: all that was synced,
-// and of the rest every file, every name and every block of 4,096 bytes with the
-// chance keep, in percent. 100 is a process that was killed while its machine
+// and of the rest every block of 4,096 bytes and the names of every directory with
+// the chance keep, in percent. 100 is a process that was killed while its machine
 // went on. The disk given is of no use afterwards.
 //
+// A directory keeps its new names together or not at all: Pebble's manifest and the
+// marker that names it have only their order, which journals of file systems keep.
+//
 // Pebble's own CrashClone decides in the order of a map, so that two runs with one
-// seed would find two disks. Here its two extremes are mixed in the order of names.
-func afterCrash(fs *vfs.MemFS, keep int, rng *rand.Rand) *vfs.MemFS {
-	if keep == 0 || keep == 100 { // with rng, since all must be drawn below 100
-		return fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: keep, RNG: rng})
+// seed would find two disks. Here its two extremes are mixed, by dice for each path.
+func afterCrash(fs *vfs.MemFS, keep int, seed uint64) *vfs.MemFS {
+	if keep == 0 {
+		return durable(fs)
 	}
-	m := mixer{keep: keep, rng: rng, out: vfs.NewCrashableMem()}
-	m.all = fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rng})
+	all := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: diceOf(seed, "", 0)}) // all are below 100
+	if keep == 100 {
+		return all
+	}
+	m := mixer{keep: keep, seed: seed, all: all, out: vfs.NewCrashableMem()}
 	must(m.layers(fs))
 	must(m.directory("/", 0))
 	return m.out
@@ -32,7 +38,7 @@ func afterCrash(fs *vfs.MemFS, keep int, rng *rand.Rand) *vfs.MemFS {
 // mixer puts the disk together.
 type mixer struct {
 	keep int
-	rng  *rand.Rand
+	seed uint64
 
 	all *vfs.MemFS // everything
 	out *vfs.MemFS
@@ -43,12 +49,15 @@ type mixer struct {
 	durable []*vfs.MemFS
 }
 
-func (m *mixer) lucky() bool { return m.rng.IntN(100) < m.keep }
+func (m *mixer) lucky(dice *rand.Rand) bool { return dice.IntN(100) < m.keep }
+
+// durable is what was synced.
+func durable(fs *vfs.MemFS) *vfs.MemFS { return fs.CrashClone(vfs.CrashCloneCfg{}) }
 
 // layers finds what is durable at each depth, by making the names above it so.
 func (m *mixer) layers(fs *vfs.MemFS) error {
 	for dirs := []string{"/"}; len(dirs) > 0; {
-		m.durable = append(m.durable, fs.CrashClone(vfs.CrashCloneCfg{}))
+		m.durable = append(m.durable, durable(fs))
 		var below []string
 		for _, dir := range dirs {
 			names, err := fs.List(dir)
@@ -69,7 +78,7 @@ func (m *mixer) layers(fs *vfs.MemFS) error {
 		}
 		dirs = below
 	}
-	m.durable = append(m.durable, fs.CrashClone(vfs.CrashCloneCfg{}))
+	m.durable = append(m.durable, durable(fs))
 	return nil
 }
 
@@ -80,18 +89,19 @@ func (m *mixer) directory(dir string, depth int) error {
 		return err
 	}
 	slices.Sort(names)
+	keeps := m.lucky(diceOf(m.seed, dir, 0))
 	for _, name := range names {
 		path := m.all.PathJoin(dir, name)
 		info, err := m.all.Stat(path)
 		if err != nil {
 			return err
 		}
-		_, err = m.durable[depth].Stat(path)
-		if lucky := m.lucky(); err != nil && !lucky {
+		dice := diceOf(m.seed, path, 1)
+		if _, err := m.durable[depth].Stat(path); err != nil && !keeps {
 			continue
 		}
 		if !info.IsDir() {
-			if err := m.file(path, depth); err != nil {
+			if err := m.file(path, depth, keeps, dice); err != nil {
 				return err
 			}
 			continue
@@ -121,12 +131,12 @@ func (m *mixer) back(from *vfs.MemFS, dir string) error {
 
 // file decides block by block. A name that was renamed over is of the old file or
 // of the new one.
-func (m *mixer) file(path string, depth int) error {
+func (m *mixer) file(path string, depth int, keeps bool, dice *rand.Rand) error {
 	durable, named := readAll(m.durable[depth], path)
 	synced, present := readAll(m.durable[len(m.durable)-1], path)
 	data := durable
-	if !named || bytes.HasPrefix(synced, durable) || present && m.lucky() {
-		data = m.blocks(path, synced)
+	if !named || bytes.HasPrefix(synced, durable) || present && keeps {
+		data = m.blocks(path, synced, dice)
 	}
 	f, err := m.out.Create(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
@@ -136,12 +146,12 @@ func (m *mixer) file(path string, depth int) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-func (m *mixer) blocks(path string, synced []byte) []byte {
+func (m *mixer) blocks(path string, synced []byte, dice *rand.Rand) []byte {
 	const block = 4096
 	data := bytes.Clone(synced)
 	all, _ := readAll(m.all, path)
 	for i := 0; i < len(all); i += block {
-		if !m.lucky() {
+		if !m.lucky(dice) {
 			continue
 		}
 		part := all[i:min(i+block, len(all))]

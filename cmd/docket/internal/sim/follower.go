@@ -103,7 +103,7 @@ func (f *follower) hear(c copied, err error) error {
 func (f *follower) crash(keep int) {
 	f.w.note("%s crashes, %d %% of what it had not synced is kept", f.name, keep)
 	f.life++
-	left := afterCrash(f.disk, keep, f.w.rng)
+	left := afterCrash(f.disk, keep, f.w.rng.Uint64())
 	if f.away {
 		f.interrupt()
 	}

@@ -120,8 +120,11 @@ func (p *people) speech() speech {
 		return speech{"scope of " + order, thread, record.Authority, &record.Amendment{Type: "scope", Reason: "r", Set: scope, ResponseDue: &due}, officers, nil}
 	case 2:
 		until := today.AddDays(3 + w.rng.IntN(20))
-		return speech{"suspension of " + order, thread, record.Authority, &record.Suspension{EffectiveOn: today.AddDays(w.rng.IntN(3)), Until: &until, Reason: "talks"}, officers, nil}
+		return speech{"suspension of " + order, thread, record.Authority, &record.Suspension{EffectiveOn: today.AddDays(w.rng.IntN(3)), Until: &until, Reason: "talks"}, officers, func() { p.paused = append(p.paused, order) }}
 	case 3:
+		if n := len(p.paused); n > 0 {
+			order, thread = p.paused[n-1], "designation/"+p.paused[n-1]
+		}
 		return speech{"reinstatement of " + order, thread, record.Authority, &record.Reinstatement{EffectiveOn: today.AddDays(w.rng.IntN(3)), Reason: "talks ended"}, officers, nil}
 	case 4:
 		return speech{"revocation of " + order, thread, record.Authority, &record.Revocation{EffectiveOn: today, Cause: pick(w, "lifted", "error"), Reason: "r"}, officers, nil}

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"sync"
+	"testing/synctest"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -38,7 +38,7 @@ type trouble struct {
 	after  int        // writes before it comes
 	fails  bool       // the write fails; otherwise the power does
 	keep   int        // percent of what was not synced that survives
-	rng    *rand.Rand // decides which
+	seed   uint64     // decides which
 	broken bool       // every further write of the ledger's store fails
 	left   *vfs.MemFS // the disk as it was left; nil while nothing came
 }
@@ -54,6 +54,7 @@ type death struct{ reason string }
 func (m *machine) up(ctx context.Context) (bool, error) {
 	m.life, m.end = context.WithCancel(ctx)
 	n, err := m.open(ctx)
+	m.settle()
 	if left := m.trouble.end(); left != nil {
 		m.end()
 		if err == nil {
@@ -113,10 +114,10 @@ func (m *machine) fell() bool {
 
 // crash ends the process where it stands, and its machine too if not all that it
 // wrote is kept.
-func (m *machine) crash(keep int, rng *rand.Rand) {
+func (m *machine) crash(keep int, seed uint64) {
 	left := m.trouble.end()
 	if left == nil {
-		left = afterCrash(m.disk, keep, rng)
+		left = afterCrash(m.disk, keep, seed)
 	}
 	m.end()
 	m.settle()
@@ -136,25 +137,54 @@ func (m *machine) down() error {
 
 // write is asked before each operation on the disk.
 func (m *machine) write(op errorfs.Op) error {
-	if op.Kind.ReadOrWrite() != errorfs.OpIsWrite {
+	log := strings.HasPrefix(op.Path, "ledger/store/") && strings.HasSuffix(op.Path, ".log")
+	if !m.counts(op, log) {
 		return nil
 	}
-	t := &m.trouble
+	comes, err := m.trouble.next(log)
+	if !comes {
+		return err
+	}
+	if m.node != nil {
+		synctest.Wait() // what can be told before it comes is told
+	}
+	m.end() // nothing that happens now is
+	return m.trouble.came(m.disk)
+}
+
+// counts leaves out what Pebble does in the background, whose order is another one
+// in each run: while the ledger is up, all but its writes to the store's log.
+func (m *machine) counts(op errorfs.Op, log bool) bool {
+	if op.Kind.ReadOrWrite() != errorfs.OpIsWrite || op.Kind == errorfs.OpRemove || strings.HasSuffix(op.Path, ".sst") {
+		return false
+	}
+	return log || m.node == nil
+}
+
+// next counts one operation: whether the trouble comes with it, and otherwise what
+// becomes of it.
+func (t *trouble) next(log bool) (comes bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	log := strings.HasPrefix(op.Path, "ledger/store/") && strings.HasSuffix(op.Path, ".log")
 	switch {
 	case t.broken && log:
-		return errDisk
+		return false, errDisk
 	case !t.armed || t.fails && !log:
-		return nil
+		return false, nil
 	case t.after > 0:
 		t.after--
-		return nil
+		return false, nil
 	}
 	t.armed, t.broken = false, t.fails
-	m.end() // first: nothing that happens now is told to anybody
-	t.left = afterCrash(m.disk, t.keep, t.rng)
+	return true, nil
+}
+
+// came takes the disk as it is now.
+func (t *trouble) came(disk *vfs.MemFS) error {
+	left := afterCrash(disk, t.keep, t.seed)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.left = left
 	if t.fails {
 		return errDisk
 	}
@@ -162,10 +192,10 @@ func (m *machine) write(op errorfs.Op) error {
 }
 
 // arm prepares a misfortune.
-func (t *trouble) arm(fails bool, after, keep int, rng *rand.Rand) {
+func (t *trouble) arm(fails bool, after, keep int, seed uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.armed, t.fails, t.after, t.keep, t.rng = true, fails, after, keep, rng
+	t.armed, t.fails, t.after, t.keep, t.seed = true, fails, after, keep, seed
 }
 
 // end is the end of all trouble: with what it left of the disk, if it came.

@@ -117,6 +117,9 @@ func (p *port) RoundTrip(r *http.Request) (*http.Response, error) {
 		if _, err := h.call(r, p.actor, body); err != nil {
 			return nil, err
 		}
+		if err := wait(r.Context(), late); err != nil {
+			return nil, err
+		}
 	}
 	res, err := h.call(r, p.actor, body)
 	if err != nil {

@@ -25,6 +25,7 @@ type people struct {
 	letters  []*letter
 
 	orders  []string // designations that have a receipt
+	paused  []string // those of them that were suspended
 	spare   []string // keys that were added, by name
 	revoked []string // keys that were revoked
 }
@@ -109,6 +110,7 @@ func (p *people) hear(l *letter, s *client.Submission, err error) error {
 	case errors.As(err, &problem):
 		p.w.note("  letter %d refused, %d: %v", l.number, problem.Status, err)
 		l.settled = true
+		p.remember(problem.Current)
 		return p.w.laws.refused(l.id, problem)
 	case passes(err):
 		p.w.note("  letter %d has no answer", l.number)
@@ -133,6 +135,16 @@ func (p *people) received(l *letter, s *client.Submission) error {
 	}
 	l.settled, l.receipt = true, true
 	return nil
+}
+
+// remember sends a letter again that turns out to be on the ledger: its receipt
+// tells what the next one on its thread follows.
+func (p *people) remember(current string) {
+	for _, l := range p.letters {
+		if !l.receipt && l.forged == "" && l.id.String() == current {
+			p.send(l)
+		}
+	}
 }
 
 // passes tells whether an error says nothing but that no whole answer came.

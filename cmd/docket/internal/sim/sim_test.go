@@ -4,27 +4,79 @@ import (
 	"flag"
 	"fmt"
 	"testing"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
 var (
 	seed  = flag.Uint64("seed", 0, "run this seed alone")
-	steps = flag.Int("steps", 160, "steps of each run")
+	steps = flag.Int("steps", 400, "steps of each run")
 	trace = flag.Bool("trace", false, "print what happens")
 )
 
-// TestSimulation lets some worlds live.
+// TestSimulation lets some worlds live. Together they must have seen everything
+// that a world can do to a ledger, or they prove little.
 func TestSimulation(t *testing.T) {
 	seeds := []uint64{1, 2, 3, 4, 5}
 	if *seed != 0 {
 		seeds = []uint64{*seed}
 	}
+	kinds, refusals, misfortunes := make(map[record.Kind]int), make(map[int]int), make(map[mishap]int)
 	for _, s := range seeds {
 		t.Run(fmt.Sprint(s), func(t *testing.T) {
 			r := Run(t, s, *steps)
 			if *trace {
-				t.Log(r.World.Trace())
+				t.Log(r.Trace)
 			}
-			t.Logf("seed %d: %d entries %v, %d receipts, refusals %v, %d crashes, mishaps %v, root %s", s, r.Entries, r.Kinds, r.Receipt, r.Refused, r.Crashes, r.Mishaps, r.Root)
+			t.Logf("seed %d: %d entries %v, %d receipts, refusals %v, %d crashes, mishaps %v, root %s", s, r.Entries, r.Kinds, r.Receipts, r.Refusals, r.Crashes, r.Mishaps, r.Root)
+			if r.Entries == 0 || r.Crashes == 0 {
+				t.Errorf("%d entries, %d crashes (seed %d)", r.Entries, r.Crashes, s)
+			}
+			add(kinds, r.Kinds)
+			add(refusals, r.Refusals)
+			add(misfortunes, r.Mishaps)
 		})
+	}
+	if *seed != 0 || t.Failed() {
+		return
+	}
+	for _, kind := range []record.Kind{
+		record.KindCharter, record.KindEnrolment, record.KindStanding, record.KindKeys, record.KindDesignation, record.KindAmendment,
+		record.KindSuspension, record.KindReinstatement, record.KindRevocation, record.KindResponse, record.KindCIPCertification,
+	} {
+		if kinds[kind] == 0 {
+			t.Errorf("no %s was admitted in any world", kind)
+		}
+	}
+	for _, status := range []int{403, 409, 422} {
+		if refusals[status] == 0 {
+			t.Errorf("nothing was refused with %d in any world", status)
+		}
+	}
+	for _, m := range mishaps {
+		if misfortunes[m] == 0 {
+			t.Errorf("no %s in any world", m)
+		}
+	}
+}
+
+// TestSameSeed: a seed tells a whole story, so that what it broke can be looked at
+// again.
+func TestSameSeed(t *testing.T) {
+	var first *Report
+	for range 2 {
+		r := Run(t, 7, 150)
+		if first == nil {
+			first = r
+		}
+		if r.Trace != first.Trace || r.Root != first.Root {
+			t.Fatalf("two runs of seed 7 differ:\n%s\n\n%s", first.Trace, r.Trace)
+		}
+	}
+}
+
+func add[K comparable](to, from map[K]int) {
+	for k, n := range from {
+		to[k] += n
 	}
 }

@@ -88,7 +88,8 @@ func (w *World) note(format string, args ...any) {
 func (w *World) Trace() string { return strings.Join(w.trace, "\n") }
 
 // start sends an actor off. run is on its own goroutine and touches nothing of
-// the world but the network; what it returns is called by the world's.
+// the world but the network; what it returns is called by the world's. It comes as
+// far as it can before the next one starts: their order is the seed's.
 func (w *World) start(run func() (hear func() error)) {
 	number := w.errands
 	w.errands++
@@ -98,6 +99,7 @@ func (w *World) start(run func() (hear func() error)) {
 		defer w.mu.Unlock()
 		w.done = append(w.done, errand{number, hear})
 	}()
+	synctest.Wait()
 }
 
 // settle waits until nothing moves any more, then hears of the errands that have
@@ -126,9 +128,6 @@ func (m *machine) settle() { synctest.Wait() }
 
 // chance is true so many times in a hundred.
 func (w *World) chance(percent int) bool { return w.rng.IntN(100) < percent }
-
-// dice are a fresh source, for what another goroutine may throw.
-func (w *World) dice() *rand.Rand { return rand.New(rand.NewPCG(w.rng.Uint64(), 0)) }
 
 // pick is one of them.
 func pick[T any](w *World, of ...T) T { return of[w.rng.IntN(len(of))] }
