@@ -1,0 +1,200 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+// Bounds of what a witness may answer, in bytes.
+const (
+	maxCosignatures = 64 << 10
+	maxEvidence     = 2*proof.MaxNote + 16<<10
+	maxEvidenceList = 1 << 20
+)
+
+// SizeType is the media type of the answer 409 (C2SP tlog-witness, "add-checkpoint").
+const SizeType = "text/x.tlog.size"
+
+// Witness makes the calls of one witness, by the C2SP tlog-witness API, and those by
+// which witnesses of this project pass evidence on. It verifies no signature.
+type Witness struct {
+	base *url.URL
+	http *http.Client
+}
+
+// NewWitness calls the witness whose submission or monitoring prefix is base,
+// through transport (http.DefaultTransport if nil). Deadlines are the caller's; none
+// exceeds a minute. A redirection is not followed: a prefix is what the operator said.
+func NewWitness(base string, transport http.RoundTripper) (*Witness, error) {
+	u, err := ParseBase(base)
+	if err != nil {
+		return nil, fmt.Errorf("witness: %w", err)
+	}
+	return &Witness{base: u, http: &http.Client{
+		Transport:     transport,
+		Timeout:       time.Minute,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
+}
+
+// URL is the prefix of every call.
+func (w *Witness) URL() string { return w.base.String() }
+
+// Conflict is a witness's 409: the last checkpoint that it cosigned of that log has
+// this size. It is only a claim.
+type Conflict struct{ Size uint64 }
+
+func (c *Conflict) Error() string {
+	return fmt.Sprintf("the witness stands at size %d", c.Size)
+}
+
+// AddCheckpoint asks for cosignatures and returns the lines as the witness sent
+// them: at least one, not verified, by keys known or not. Errors: [Conflict],
+// [Status], [Unreachable], or the answer is malformed.
+func (w *Witness) AddCheckpoint(ctx context.Context, a AddCheckpoint) ([]proof.Signature, error) {
+	lines, err := w.call(ctx, http.MethodPost, "add-checkpoint", a.Format(), maxCosignatures)
+	if err != nil {
+		return nil, fmt.Errorf("asking %s to cosign: %w", w.base.Host, err)
+	}
+	sigs, err := proof.ParseSignatures(lines)
+	if err != nil {
+		return nil, fmt.Errorf("asking %s to cosign: %w", w.base.Host, err)
+	}
+	return sigs, nil
+}
+
+// Checkpoint fetches the newest checkpoint that the witness shows of a log, with its
+// cosignatures, unverified ("Monitor Retrieval Mechanism"). [NotFound]: it never
+// cosigned one.
+func (w *Witness) Checkpoint(ctx context.Context, origin string) ([]byte, error) {
+	note, err := w.call(ctx, http.MethodGet, OriginHash(origin)+"/checkpoint", nil, maxCheckpoint)
+	if err != nil {
+		return nil, fmt.Errorf("asking %s for its checkpoint of %s: %w", w.base.Host, origin, err)
+	}
+	return note, nil
+}
+
+// OriginHash names a log in the monitoring path: lower-case hex SHA-256 of its origin.
+func OriginHash(origin string) string {
+	sum := sha256.Sum256([]byte(origin))
+	return hex.EncodeToString(sum[:])
+}
+
+// HandIn shows the witness a checkpoint that was seen elsewhere, for it to compare.
+func (w *Witness) HandIn(ctx context.Context, note []byte) error {
+	if _, err := w.call(ctx, http.MethodPost, "v1/checkpoints", note, maxProblem); err != nil {
+		return fmt.Errorf("handing a checkpoint to %s: %w", w.base.Host, err)
+	}
+	return nil
+}
+
+// SendEvidence passes an evidence file on. The witness judges it for itself.
+func (w *Witness) SendEvidence(ctx context.Context, file []byte) error {
+	if _, err := w.call(ctx, http.MethodPost, "v1/evidence", file, maxProblem); err != nil {
+		return fmt.Errorf("passing evidence to %s: %w", w.base.Host, err)
+	}
+	return nil
+}
+
+// EvidenceIDs lists the evidence that the witness keeps.
+func (w *Witness) EvidenceIDs(ctx context.Context) ([]string, error) {
+	list, err := w.call(ctx, http.MethodGet, "v1/evidence", nil, maxEvidenceList)
+	if err != nil {
+		return nil, fmt.Errorf("asking %s for its evidence: %w", w.base.Host, err)
+	}
+	ids := strings.Fields(string(list))
+	for _, id := range ids {
+		if !isEvidenceID(id) {
+			return nil, fmt.Errorf("asking %s for its evidence: %.80q is no name of a file", w.base.Host, id)
+		}
+	}
+	return ids, nil
+}
+
+// Evidence fetches one evidence file, unverified.
+func (w *Witness) Evidence(ctx context.Context, id string) ([]byte, error) {
+	if !isEvidenceID(id) {
+		return nil, fmt.Errorf("%.80q is no name of evidence: want 64 lower-case hex digits", id)
+	}
+	file, err := w.call(ctx, http.MethodGet, "v1/evidence/"+id, nil, maxEvidence)
+	if err != nil {
+		return nil, fmt.Errorf("asking %s for the evidence %s: %w", w.base.Host, id, err)
+	}
+	return file, nil
+}
+
+func isEvidenceID(id string) bool {
+	raw, err := hex.DecodeString(id)
+	return err == nil && len(raw) == sha256.Size && strings.ToLower(id) == id
+}
+
+// call makes one request and returns the bounded body of a 2xx answer.
+func (w *Witness) call(ctx context.Context, method, path string, body []byte, limit int64) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, w.base.String()+"/"+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if method == http.MethodPost {
+		req.Header.Set("Content-Type", "text/plain; charset=utf-8")
+	}
+	res, err := w.http.Do(req)
+	if err != nil {
+		return nil, &Unreachable{err}
+	}
+	defer res.Body.Close()
+	if res.StatusCode == http.StatusConflict {
+		return nil, readConflict(res)
+	}
+	if res.StatusCode < 200 || res.StatusCode > 299 {
+		return nil, refusal(ReadStatus(res))
+	}
+	data, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
+	if err != nil {
+		return nil, &Unreachable{err}
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("the answer is longer than %d bytes", limit)
+	}
+	return data, nil
+}
+
+// readConflict reads the size of a 409. One of another form is a [Status] like any
+// other: some witnesses answer so to two roots of one size.
+func readConflict(res *http.Response) error {
+	s := ReadStatus(res)
+	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	line, ok := bytes.CutSuffix(s.Body, []byte("\n"))
+	size, err := parseSize(string(line))
+	if !ok || err != nil || media != SizeType {
+		return refusal(s)
+	}
+	return &Conflict{Size: size}
+}
+
+// refusal adds the first line of what the witness said.
+func refusal(s *Status) error {
+	line, _, _ := strings.Cut(strings.TrimSpace(string(s.Body)), "\n")
+	if line == "" {
+		return s
+	}
+	return fmt.Errorf("%w: %.200q", s, line)
+}
+
+// Refused tells whether an error is a witness's definite refusal, which asking again
+// with the same request will not change.
+func Refused(err error) bool {
+	var s *Status
+	return errors.As(err, &s) && s.Code >= 400 && !s.Later()
+}

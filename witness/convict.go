@@ -1,0 +1,213 @@
+package witness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+// ErrNotNow: too many checkpoints wait to be compared; hand it in again later.
+var ErrNotNow = errors.New("too many checkpoints of this log wait to be compared; try again later")
+
+// Verdict is what became of a checkpoint that was handed in.
+type Verdict string
+
+const (
+	OnOurLine   Verdict = "on the history that this witness cosigned"
+	NotCompared Verdict = "kept, to be compared in the next round"
+	InEvidence  Verdict = "not on one history with other checkpoints; see /v1/evidence"
+)
+
+// See takes a checkpoint that a client or an auditor was shown. It is compared with
+// what this witness cosigned at that size at once, and with everything else by the
+// next [Witness.Gossip]. Errors: [ErrMalformed], [ErrUnknownLog], [ErrUntrusted],
+// [ErrNotNow].
+func (w *Witness) See(ctx context.Context, note []byte) (Verdict, error) {
+	v, signed, err := w.open(note)
+	if err != nil {
+		return "", err
+	}
+	if err := v.take(ctx); err != nil {
+		return "", err
+	}
+	defer v.give()
+	if err := w.compareSize(v, signed); err != nil {
+		return "", err
+	}
+	t := signed.Checkpoint().Tree()
+	switch {
+	case t.Size == 0 && t.Root == proof.EmptyRoot(), w.onOurLine(v, t):
+		return OnOurLine, nil
+	case v.chargedIn(t) != "":
+		return InEvidence, nil
+	case w.setAside(v, signed):
+		return NotCompared, nil
+	}
+	return "", ErrNotNow
+}
+
+// Accept judges evidence from elsewhere under the keys of the log, keeps it and
+// halts the log. news is false if it says nothing new. Errors: [ErrUnknownLog], or
+// it is no evidence.
+func (w *Witness) Accept(ctx context.Context, e proof.Evidence) (id string, news bool, err error) {
+	v := w.ward(e.Origin())
+	if v == nil {
+		return "", false, ErrUnknownLog
+	}
+	if err := v.take(ctx); err != nil {
+		return "", false, err
+	}
+	defer v.give()
+	return w.convict(v, e)
+}
+
+// convict keeps evidence, if it verifies, and halts the log. What is kept holds the
+// log's own signatures alone, so that strangers' lines make no second piece of it. The turn
+// is held, so that nothing is being signed meanwhile.
+func (w *Witness) convict(v *ward, e proof.Evidence) (id string, news bool, err error) {
+	s := v.served()
+	if s == nil {
+		return "", false, ErrUnknownLog
+	}
+	view, err := e.Verify(s.Keys...)
+	if err != nil {
+		return "", false, err
+	}
+	if e, err = bare(view, e.Nodes); err != nil {
+		return "", false, err
+	}
+	if known := w.alreadyKnown(v, trees(view)); known != "" {
+		return known, false, nil
+	}
+	// Stop first: should the disk fail, nothing is signed all the same.
+	v.halted.Store(true)
+	if id, err = w.shelf.put(e); err != nil {
+		return "", true, w.doubt(err)
+	}
+	v.charge(id, trees(view)...)
+	w.log.Error("this log signed two histories; it is halted until a person acknowledges the evidence",
+		"origin", v.origin, "evidence", id, "finding", view.String())
+	w.metrics.convicted(v.origin)
+	return id, true, nil
+}
+
+// bare is the same evidence without signatures of others.
+func bare(view *proof.SplitView, nodes []proof.Hash) (proof.Evidence, error) {
+	first, err := logNote(view.First())
+	if err != nil {
+		return proof.Evidence{}, err
+	}
+	var second []byte
+	if view.Second() != nil {
+		if second, err = logNote(view.Second()); err != nil {
+			return proof.Evidence{}, err
+		}
+	}
+	return proof.NewEvidence(first, second, nodes...)
+}
+
+func trees(view *proof.SplitView) []proof.Tree {
+	t := []proof.Tree{view.First().Checkpoint().Tree()}
+	if view.Second() != nil {
+		t = append(t, view.Second().Checkpoint().Tree())
+	}
+	return t
+}
+
+// alreadyKnown is the ID of kept evidence beside which trees show nothing new: each
+// of them stands in evidence or on the line that this witness follows, or there is
+// more than enough. Otherwise an acknowledged fork would halt the log anew with
+// every step that it takes.
+func (w *Witness) alreadyKnown(v *ward, shown []proof.Tree) (id string) {
+	for _, t := range shown {
+		switch known := v.chargedIn(t); {
+		case known != "":
+			id = known
+		case !w.onOurLine(v, t):
+			return v.enough()
+		}
+	}
+	return id
+}
+
+// onOurLine tells whether the witness has cosigned, or was about to cosign, that
+// tree. A tree so old that it was forgotten is not on it.
+func (w *Witness) onOurLine(v *ward, t proof.Tree) bool {
+	note, err := w.state.at(v.origin, t.Size)
+	if err != nil || note == nil {
+		return false
+	}
+	cp, _, err := proof.ParseCheckpoint(note)
+	return err == nil && cp.Tree() == t
+}
+
+// isHalted tells whether a log is halted. An acknowledgement is a file that a person
+// puts on the shelf, so it is looked for whenever it would make a difference.
+func (w *Witness) isHalted(v *ward) bool {
+	if !v.halted.Load() {
+		return false
+	}
+	halts, err := w.shelf.halts(v.origin)
+	if err != nil {
+		w.log.Error("the evidence cannot be read; the log stays halted", "origin", v.origin, "err", err)
+		return true
+	}
+	if !halts {
+		w.log.Warn("all evidence against this log is acknowledged; it is served again", "origin", v.origin)
+		v.halted.Store(false)
+	}
+	return halts
+}
+
+// compareSize looks for evidence that needs no more than what is at hand: an empty
+// tree with a wrong root, or another tree of the same size. An error means that the
+// state could not be read.
+func (w *Witness) compareSize(v *ward, signed *proof.Signed) error {
+	cp := signed.Checkpoint()
+	if cp.Size == 0 {
+		if cp.Root != proof.EmptyRoot() {
+			return w.charge(v, signed.Note(), nil)
+		}
+		return nil
+	}
+	ours, err := w.state.at(v.origin, cp.Size)
+	if err != nil {
+		return fmt.Errorf("reading the checkpoint of %s at %d: %w", v.origin, cp.Size, err)
+	}
+	rivals := v.rivals(cp.Tree())
+	if ours != nil {
+		if o, _, err := proof.ParseCheckpoint(ours); err != nil || o.Tree() != cp.Tree() {
+			rivals = append(rivals, ours)
+		}
+	}
+	for _, other := range rivals {
+		if err := w.charge(v, signed.Note(), other); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// charge makes evidence of one or two notes, whose signatures were verified, and
+// convicts. Keys that have left the list since no longer count: then it is nothing.
+func (w *Witness) charge(v *ward, a, b []byte, nodes ...proof.Hash) error {
+	e, err := proof.NewEvidence(a, b, nodes...)
+	if err != nil {
+		return fmt.Errorf("making evidence: %w", err)
+	}
+	_, _, err = w.convict(v, e)
+	var unsigned *proof.LogSignatureError
+	if errors.As(err, &unsigned) || errors.Is(err, ErrUnknownLog) {
+		return nil
+	}
+	return err
+}
+
+// suspect notes what is odd and proves nothing: it is logged and counted, never
+// passed on, and halts nothing.
+func (w *Witness) suspect(origin, what string, err error) {
+	w.log.Warn("suspicion: "+what, "origin", origin, "err", err)
+	w.metrics.suspected(origin)
+}

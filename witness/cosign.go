@@ -1,0 +1,222 @@
+package witness
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+// Why a checkpoint is not cosigned (tlog-witness "add-checkpoint"). The HTTP face
+// makes status codes of them.
+var (
+	ErrMalformed    = errors.New("the request is malformed")                                                    // 400
+	ErrUnknownLog   = errors.New("this witness does not serve a log of that origin")                            // 404
+	ErrUntrusted    = errors.New("the checkpoint is not signed by a key that this witness trusts for that log") // 403
+	ErrOldAhead     = errors.New("the old size is larger than the checkpoint")                                  // 400
+	ErrInconsistent = errors.New("the checkpoint is not shown to extend the one cosigned before")               // 422
+)
+
+// StaleError is an old size other than that of the last cosigned checkpoint: 409.
+type StaleError struct{ Size uint64 } // the last cosigned one
+
+func (e *StaleError) Error() string {
+	return fmt.Sprintf("the last checkpoint cosigned here has size %d", e.Size)
+}
+
+// RateError is a log that has used up its requests: 429.
+type RateError struct{ After time.Duration }
+
+func (e *RateError) Error() string {
+	return fmt.Sprintf("this log has used up its requests; the next is due in %s", e.After.Round(time.Second))
+}
+
+// HaltedError is a log that was caught with two histories: 403, until a person has
+// acknowledged the evidence.
+type HaltedError struct{ Origin string }
+
+func (e *HaltedError) Error() string {
+	return fmt.Sprintf("this witness holds evidence of two histories of %s and cosigns nothing more of it until its operator has acknowledged that; see /v1/evidence", e.Origin)
+}
+
+// Cosign does add-checkpoint: it returns one cosignature by each key of the witness,
+// once the checkpoint is durable as the newest of its log. A request that asks for
+// the newest one again is answered with new cosignatures. Errors are those above,
+// [ErrBroken], or ctx's; whatever the error, nothing was signed.
+func (w *Witness) Cosign(ctx context.Context, r wire.AddCheckpoint) (sigs []proof.Signature, err error) {
+	v, signed, err := w.open(r.Note)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { w.metrics.asked(v.origin, err) }()
+	if err := v.take(ctx); err != nil {
+		return nil, fmt.Errorf("waiting for an earlier checkpoint of %s: %w", v.origin, err)
+	}
+	defer v.give()
+	if err := w.examine(v, signed, r); err != nil {
+		return nil, err
+	}
+	cp := signed.Checkpoint()
+	// Persist before signing, the whole note: a cosignature that we forget is a fork
+	// we allowed, and without the log's signature nothing could be proven later.
+	if err := w.advance(v, signed); err != nil {
+		return nil, err
+	}
+	return w.sign(v, cp)
+}
+
+// open finds the log of a note and verifies that the log signed it.
+func (w *Witness) open(note []byte) (*ward, *proof.Signed, error) {
+	origin, _, _ := bytes.Cut(note, []byte("\n"))
+	v := w.ward(string(origin))
+	if v == nil {
+		if _, _, err := proof.ParseCheckpoint(note); err != nil {
+			return nil, nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+		}
+		return nil, nil, ErrUnknownLog
+	}
+	signed, err := v.verify(note)
+	if err != nil {
+		w.metrics.asked(v.origin, err)
+	}
+	return v, signed, err
+}
+
+// verify checks the log's own signatures and keeps only those of the note: whatever
+// else stands there is unknown to the witness, and it neither stores nor serves it.
+func (v *ward) verify(note []byte) (*proof.Signed, error) {
+	s := v.served()
+	if s == nil {
+		return nil, ErrUnknownLog
+	}
+	signed, err := proof.VerifyLog(note, v.origin, s.Keys...)
+	var forged *proof.SignatureError
+	var none *proof.LogSignatureError
+	switch {
+	case errors.As(err, &forged), errors.As(err, &none):
+		return nil, fmt.Errorf("%w: %w", ErrUntrusted, err)
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	return signed, nil
+}
+
+// logNote is a signed checkpoint with the verified signatures of the log alone.
+func logNote(signed *proof.Signed) ([]byte, error) {
+	cp, sigs, err := proof.ParseCheckpoint(signed.Note())
+	if err != nil {
+		return nil, err
+	}
+	sigs = slices.DeleteFunc(sigs, func(s proof.Signature) bool {
+		return !slices.ContainsFunc(signed.LogKeys(), func(k proof.Key) bool { return s.Name == k.Name() && s.ID == k.ID() })
+	})
+	return proof.FormatNote(cp, sigs...)
+}
+
+// examine makes the checks of tlog-witness "add-checkpoint" that need the log's
+// state, in its order. The turn is held.
+func (w *Witness) examine(v *ward, signed *proof.Signed, r wire.AddCheckpoint) error {
+	if err := w.doubted(); err != nil {
+		return err
+	}
+	if err := w.compareSize(v, signed); err != nil {
+		return err
+	}
+	old, next := v.old(), signed.Checkpoint().Tree()
+	switch {
+	case r.Old > next.Size:
+		return fmt.Errorf("%w: old %d, checkpoint %d", ErrOldAhead, r.Old, next.Size)
+	case r.Old != old.Size:
+		w.setAside(v, signed)
+		return &StaleError{Size: old.Size}
+	}
+	// The library's verifier knows the rest: the empty tree has one root, nothing
+	// stands between it and any other tree, and equal sizes have equal roots.
+	if err := proof.VerifyConsistency(old, next, r.Path); err != nil {
+		if old.Size > 0 && next.Size > old.Size && w.setAside(v, signed) {
+			w.suspect(v.origin, "a checkpoint was submitted with a consistency proof that fails", err)
+		}
+		return fmt.Errorf("%w: %w", ErrInconsistent, err)
+	}
+	if w.isHalted(v) {
+		return &HaltedError{Origin: v.origin}
+	}
+	s := v.served()
+	if s == nil {
+		return ErrUnknownLog // it left the list while this request waited
+	}
+	if v.known && next == v.newest {
+		return spend(s.repeats)
+	}
+	return spend(s.advances)
+}
+
+// advance makes a checkpoint the newest of its log. The turn is held.
+func (w *Witness) advance(v *ward, signed *proof.Signed) error {
+	cp := signed.Checkpoint()
+	if v.known && cp.Tree() == v.newest {
+		return nil // durable since it was cosigned first
+	}
+	note, err := logNote(signed)
+	if err != nil {
+		return fmt.Errorf("keeping the checkpoint of %s at %d: %w", v.origin, cp.Size, err)
+	}
+	if err := w.state.advance(v.origin, cp.Size, note); err != nil {
+		return w.doubt(fmt.Errorf("keeping the checkpoint of %s at %d: %w", v.origin, cp.Size, err))
+	}
+	v.signed.Store(false)
+	v.settle(cp.Tree())
+	return nil
+}
+
+// sign makes the cosignatures of the newest checkpoint. The turn is held, so that
+// what they say, "the largest tree seen at that time", is so.
+func (w *Witness) sign(v *ward, cp proof.Checkpoint) ([]proof.Signature, error) {
+	sigs := make([]proof.Signature, len(w.cfg.Keys))
+	var lines []byte
+	for i, k := range w.cfg.Keys {
+		var err error
+		if sigs[i], err = k.Cosign(cp); err != nil {
+			return nil, fmt.Errorf("signing: %w", err)
+		}
+		lines = append(lines, sigs[i].Line()...)
+	}
+	if err := w.state.signed(v.origin, cp.Size, lines); err != nil {
+		return nil, w.doubt(fmt.Errorf("keeping the cosignatures of %s at %d: %w", v.origin, cp.Size, err))
+	}
+	v.signed.Store(true)
+	return sigs, nil
+}
+
+// doubt stops the witness: the disk may hold a checkpoint that memory has not, and
+// what is signed from here might not extend it.
+func (w *Witness) doubt(err error) error {
+	err = fmt.Errorf("%w: %w", ErrBroken, err)
+	w.broken.CompareAndSwap(nil, &err)
+	w.log.Error("a write failed; nothing more is cosigned until the witness is restarted", "err", err)
+	return err
+}
+
+func (w *Witness) doubted() error {
+	if err := w.broken.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// spend takes one request from an allowance, or says when there will be one.
+func spend(l *rate.Limiter) error {
+	r := l.Reserve()
+	if after := r.Delay(); after > 0 {
+		r.Cancel()
+		return &RateError{After: after}
+	}
+	return nil
+}

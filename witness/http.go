@@ -1,0 +1,224 @@
+package witness
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+// Bounds of what is read, in bytes. A request holds 63 proof lines, and a checkpoint
+// with the 16 signatures of nearly 5 kB that signed-note wants to be possible.
+const (
+	MaxRequest  = 128 << 10
+	MaxEvidence = 2*MaxRequest + 16<<10
+)
+
+// Handler is the witness's HTTP face, below whatever prefix the caller strips; one
+// prefix for submission and monitoring:
+//
+//	POST /add-checkpoint           tlog-witness
+//	GET  /<origin hash>/checkpoint tlog-witness, "Monitor Retrieval Mechanism"
+//	POST /v1/checkpoints           takes a checkpoint that somebody was shown: 200
+//	                               compared, 202 to be compared; the body says more
+//	GET  /v1/evidence              the IDs of the evidence kept, one a line
+//	GET  /v1/evidence/<id>         one evidence file
+//	POST /v1/evidence              takes evidence: 201 new, 200 known, its ID
+//
+// Errors are one line of text that says what to do. TLS, timeouts and connections
+// are the caller's http.Server.
+func (w *Witness) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /add-checkpoint", w.face(w.postCheckpoint))
+	mux.HandleFunc("GET /{hash}/checkpoint", w.face(w.getCheckpoint))
+	mux.HandleFunc("POST /v1/checkpoints", w.face(w.postSeen))
+	mux.HandleFunc("POST /v1/evidence", w.face(w.postEvidence))
+	mux.HandleFunc("GET /v1/evidence", w.face(w.listEvidence))
+	mux.HandleFunc("GET /v1/evidence/{id}", w.face(w.getEvidence))
+	return mux
+}
+
+// answer is what a call says.
+type answer struct {
+	status int
+	media  string // text/plain if empty
+	cache  string // Cache-Control; no-store if empty
+	body   []byte
+}
+
+// face turns a call into a handler: decode, call, encode.
+func (w *Witness) face(call func(http.ResponseWriter, *http.Request) (answer, error)) http.HandlerFunc {
+	return func(rw http.ResponseWriter, r *http.Request) {
+		a, err := call(rw, r)
+		if err != nil {
+			a = w.refuse(rw, r, err)
+		}
+		if a.media == "" {
+			a.media = "text/plain; charset=utf-8"
+		}
+		if a.cache == "" {
+			a.cache = "no-store"
+		}
+		h := rw.Header()
+		h.Set("Content-Type", a.media)
+		h.Set("Cache-Control", a.cache)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Content-Length", strconv.Itoa(len(a.body)))
+		rw.WriteHeader(a.status)
+		rw.Write(a.body)
+	}
+}
+
+func (w *Witness) postCheckpoint(rw http.ResponseWriter, r *http.Request) (answer, error) {
+	body, err := readBody(rw, r, MaxRequest)
+	if err != nil {
+		return answer{}, err
+	}
+	a, err := wire.ParseAddCheckpoint(body)
+	if err != nil {
+		return answer{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	sigs, err := w.Cosign(r.Context(), a)
+	if err != nil {
+		return answer{}, err
+	}
+	var lines []byte
+	for _, s := range sigs {
+		lines = append(lines, s.Line()...)
+	}
+	return answer{status: http.StatusOK, body: lines}, nil
+}
+
+func (w *Witness) getCheckpoint(_ http.ResponseWriter, r *http.Request) (answer, error) {
+	note, err := w.monitor(r.Context(), r.PathValue("hash"))
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusOK, body: note, cache: "no-cache"}, nil
+}
+
+func (w *Witness) postSeen(rw http.ResponseWriter, r *http.Request) (answer, error) {
+	note, err := readBody(rw, r, MaxRequest)
+	if err != nil {
+		return answer{}, err
+	}
+	verdict, err := w.See(r.Context(), note)
+	if err != nil {
+		return answer{}, err
+	}
+	status := http.StatusOK
+	if verdict == NotCompared {
+		status = http.StatusAccepted
+	}
+	return answer{status: status, body: []byte(verdict + "\n")}, nil
+}
+
+func (w *Witness) postEvidence(rw http.ResponseWriter, r *http.Request) (answer, error) {
+	file, err := readBody(rw, r, MaxEvidence)
+	if err != nil {
+		return answer{}, err
+	}
+	e, err := proof.ParseEvidence(file)
+	if err != nil {
+		return answer{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	id, news, err := w.Accept(r.Context(), e)
+	if err != nil {
+		return answer{}, err
+	}
+	a := answer{status: http.StatusOK, body: []byte(id + "\n")}
+	if news {
+		rw.Header().Set("Location", "/v1/evidence/"+id)
+		a.status = http.StatusCreated
+	}
+	return a, nil
+}
+
+func (w *Witness) listEvidence(http.ResponseWriter, *http.Request) (answer, error) {
+	all, err := w.shelf.List()
+	var ids []byte
+	for _, k := range all {
+		ids = append(ids, k.ID+"\n"...)
+	}
+	return answer{status: http.StatusOK, body: ids}, err
+}
+
+func (w *Witness) getEvidence(_ http.ResponseWriter, r *http.Request) (answer, error) {
+	k, err := w.shelf.Show(r.PathValue("id"))
+	return answer{status: http.StatusOK, body: k.File, cache: "public, max-age=31536000, immutable"}, err
+}
+
+// readBody reads a whole body of at most limit bytes. The rest of a longer one is
+// not read: the connection is closed.
+func readBody(rw http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength > limit {
+		rw.Header().Set("Connection", "close")
+		return nil, &http.MaxBytesError{Limit: limit}
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(rw, r.Body, limit))
+	var over *http.MaxBytesError
+	if err != nil && !errors.As(err, &over) {
+		return nil, fmt.Errorf("%w: reading the body: %w", ErrMalformed, err)
+	}
+	return body, err
+}
+
+// refuse is the one place where an error becomes an answer. What went wrong in here
+// goes to the log, not to the client.
+func (w *Witness) refuse(rw http.ResponseWriter, r *http.Request, err error) answer {
+	var stale *StaleError
+	if errors.As(err, &stale) {
+		return answer{status: http.StatusConflict, media: wire.SizeType, body: fmt.Appendf(nil, "%d\n", stale.Size)}
+	}
+	status, words := statusOf(err), err.Error()
+	var slow *RateError
+	switch {
+	case errors.As(err, &slow):
+		rw.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(slow.After.Seconds()))))
+	case status == http.StatusServiceUnavailable:
+		rw.Header().Set("Retry-After", strconv.Itoa(int(time.Minute.Seconds())))
+	case status == http.StatusInternalServerError:
+		w.log.Error("a request was not answered", "path", r.Pattern, "err", err)
+		words = "internal error; see the witness's log"
+	}
+	return answer{status: status, body: []byte(words + "\n")}
+}
+
+// statusOf is the status code of an error (tlog-witness "add-checkpoint").
+func statusOf(err error) int {
+	var (
+		stale  *StaleError
+		slow   *RateError
+		halted *HaltedError
+		over   *http.MaxBytesError
+		forged *proof.SignatureError
+		none   *proof.LogSignatureError
+	)
+	switch {
+	case err == nil:
+		return http.StatusOK
+	case errors.As(err, &over):
+		return http.StatusRequestEntityTooLarge
+	case errors.As(err, &stale):
+		return http.StatusConflict
+	case errors.As(err, &slow):
+		return http.StatusTooManyRequests
+	case errors.As(err, &halted), errors.Is(err, ErrUntrusted), errors.As(err, &forged), errors.As(err, &none):
+		return http.StatusForbidden
+	case errors.Is(err, ErrUnknownLog), errors.Is(err, ErrNoSuchEvidence), errors.Is(err, ErrNothingYet):
+		return http.StatusNotFound
+	case errors.Is(err, ErrMalformed), errors.Is(err, ErrOldAhead):
+		return http.StatusBadRequest
+	case errors.Is(err, ErrInconsistent), errors.Is(err, proof.ErrNoEvidence):
+		return http.StatusUnprocessableEntity
+	case errors.Is(err, ErrNotNow), errors.Is(err, ErrBroken), canceled(err):
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}

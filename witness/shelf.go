@@ -1,0 +1,230 @@
+package witness
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+// Shelf is the directory on which a witness keeps evidence: ID.split-view is what
+// was found, ID.acknowledged beside it what a person decided. They are plain files,
+// so that a person can look, copy and decide while the witness runs: it takes notice
+// of an acknowledgement by the next request or round.
+type Shelf struct {
+	fs  vfs.FS
+	dir string
+}
+
+const acknowledgedSuffix = ".acknowledged"
+
+// ErrNoSuchEvidence: nothing of that ID is on the shelf.
+var ErrNoSuchEvidence = errors.New("no such evidence")
+
+// Kept is one piece of evidence on the shelf. It verified under the log's keys when
+// it was put there.
+type Kept struct {
+	ID           string // lower-case hex SHA-256 of File
+	File         []byte // as proof.ParseEvidence reads it
+	Evidence     proof.Evidence
+	Acknowledged *Acknowledgement // nil: the log is halted
+}
+
+// Acknowledgement is what a person decided: the witness may go on with the log.
+type Acknowledgement struct {
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
+}
+
+// trees are those of its checkpoints.
+func (k Kept) trees() (trees []proof.Tree) {
+	for _, note := range [][]byte{k.Evidence.First, k.Evidence.Second} {
+		if note == nil {
+			continue
+		}
+		if cp, _, err := proof.ParseCheckpoint(note); err == nil {
+			trees = append(trees, cp.Tree())
+		}
+	}
+	return trees
+}
+
+// OpenShelf opens the directory, and makes it if there is none. Several may have it
+// open.
+func OpenShelf(fs vfs.FS, dir string) (*Shelf, error) {
+	if err := fs.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("opening the evidence in %s: %w", dir, err)
+	}
+	return &Shelf{fs: fs, dir: dir}, nil
+}
+
+// List is everything on the shelf, by ID.
+func (s *Shelf) List() ([]Kept, error) {
+	names, err := s.fs.List(s.dir)
+	if err != nil {
+		return nil, fmt.Errorf("listing evidence: %w", err)
+	}
+	slices.Sort(names)
+	var all []Kept
+	for _, name := range names {
+		id, ok := strings.CutSuffix(name, proof.EvidenceSuffix)
+		if !ok || !isID(id) {
+			continue
+		}
+		k, err := s.Show(id)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, k)
+	}
+	return all, nil
+}
+
+// Show reads one piece. Errors: [ErrNoSuchEvidence], or the file was damaged.
+func (s *Shelf) Show(id string) (Kept, error) {
+	if !isID(id) {
+		return Kept{}, fmt.Errorf("%w: %.80q is not 64 lower-case hex digits", ErrNoSuchEvidence, id)
+	}
+	file, err := s.read(id + proof.EvidenceSuffix)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Kept{}, fmt.Errorf("%w: %s", ErrNoSuchEvidence, id)
+	}
+	if err != nil {
+		return Kept{}, err
+	}
+	if idOf(file) != id {
+		return Kept{}, fmt.Errorf("evidence %s: the file was altered: its SHA-256 is %s", id, idOf(file))
+	}
+	e, err := proof.ParseEvidence(file)
+	if err != nil {
+		return Kept{}, fmt.Errorf("evidence %s: %w", id, err)
+	}
+	k := Kept{ID: id, File: file, Evidence: e}
+	k.Acknowledged, err = s.acknowledgement(id)
+	return k, err
+}
+
+// Acknowledge notes what a person decided about one piece of evidence, durably. When
+// all that is held against a log is acknowledged, the witness goes on with it, on
+// the history that it cosigned before. By and Reason are needed; At is now if zero.
+func (s *Shelf) Acknowledge(id string, a Acknowledgement) error {
+	k, err := s.Show(id)
+	switch {
+	case err != nil:
+		return err
+	case k.Acknowledged != nil:
+		return fmt.Errorf("evidence %s was acknowledged by %s at %s", id, k.Acknowledged.By, k.Acknowledged.At.Format(time.RFC3339))
+	case strings.TrimSpace(a.By) == "" || strings.TrimSpace(a.Reason) == "":
+		return errors.New("acknowledging evidence: say who decides, and why")
+	}
+	if a.At.IsZero() {
+		a.At = time.Now().UTC().Truncate(time.Second)
+	}
+	text, err := json.Marshal(a)
+	if err != nil {
+		return fmt.Errorf("acknowledging evidence: %w", err)
+	}
+	return s.write(id+acknowledgedSuffix, append(text, '\n'))
+}
+
+func (s *Shelf) acknowledgement(id string) (*Acknowledgement, error) {
+	text, err := s.read(id + acknowledgedSuffix)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var a Acknowledgement
+	if err := json.Unmarshal(text, &a); err != nil {
+		return nil, fmt.Errorf("acknowledgement of evidence %s: %w", id, err)
+	}
+	return &a, nil
+}
+
+// against is what is held against a log.
+func (s *Shelf) against(origin string) ([]Kept, error) {
+	all, err := s.List()
+	return slices.DeleteFunc(all, func(k Kept) bool { return k.Evidence.Origin() != origin }), err
+}
+
+// halts tells whether something held against a log is not acknowledged.
+func (s *Shelf) halts(origin string) (bool, error) {
+	all, err := s.against(origin)
+	return slices.ContainsFunc(all, func(k Kept) bool { return k.Acknowledged == nil }), err
+}
+
+// put keeps a piece of evidence durably.
+func (s *Shelf) put(e proof.Evidence) (id string, err error) {
+	file, err := e.Format()
+	if err != nil {
+		return "", err
+	}
+	id = idOf(file)
+	return id, s.write(id+proof.EvidenceSuffix, file)
+}
+
+// write makes a file appear whole, or not at all.
+func (s *Shelf) write(name string, data []byte) error {
+	if err := s.replace(name, data); err != nil {
+		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	return nil
+}
+
+func (s *Shelf) replace(name string, data []byte) error {
+	part := s.fs.PathJoin(s.dir, name+".part")
+	f, err := s.fs.Create(part, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := s.fs.Rename(part, s.fs.PathJoin(s.dir, name)); err != nil {
+		return err
+	}
+	d, err := s.fs.OpenDir(s.dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func (s *Shelf) read(name string) ([]byte, error) {
+	f, err := s.fs.Open(s.fs.PathJoin(s.dir, name))
+	if err != nil {
+		return nil, fmt.Errorf("reading evidence: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(f)
+	if err != nil {
+		return nil, fmt.Errorf("reading evidence: %w", err)
+	}
+	return data, nil
+}
+
+func idOf(file []byte) string {
+	sum := sha256.Sum256(file)
+	return hex.EncodeToString(sum[:])
+}
+
+func isID(s string) bool {
+	raw, err := hex.DecodeString(s)
+	return err == nil && len(raw) == sha256.Size && s == hex.EncodeToString(raw)
+}

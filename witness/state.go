@@ -1,0 +1,188 @@
+package witness
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+// state is what must survive a crash. Pebble holds, for each origin,
+//
+//	c <origin> 00 <size> → the checkpoint of that size, with the log's signatures
+//	s <origin> 00        → size, and the witness's signature lines on that checkpoint
+//	p <origin> 00 <tree> → a checkpoint that came by gossip and is not yet compared
+//
+// with sizes big-endian, so that the newest checkpoint is the last of its range. An
+// origin has no control characters, so 00 ends it. c is synced before anything is
+// signed; s and p can be lost: s is made again, p comes again.
+//
+// Updates of different logs that arrive together share one sync: that is how
+// Pebble's commit pipeline works (its log writer syncs once for all batches that are
+// queued), so there is no other queue in front of it.
+type state struct{ db *pebble.DB }
+
+const (
+	keyCheckpoint = 'c'
+	keySignatures = 's'
+	keyPending    = 'p'
+)
+
+func openState(fs vfs.FS, dir string, log *slog.Logger, fatal func(string)) (*state, error) {
+	cache := pebble.NewCache(8 << 20)
+	defer cache.Unref()
+	if fatal == nil {
+		fatal = func(string) { os.Exit(1) }
+	}
+	db, err := pebble.Open(dir, &pebble.Options{
+		FS:                          fs,
+		Cache:                       cache,
+		Logger:                      logger{log, fatal},
+		FormatMajorVersion:          pebble.FormatValueSeparation,
+		MemTableSize:                4 << 20,
+		MemTableStopWritesThreshold: 4,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening the witness's state %s: %w", dir, err)
+	}
+	return &state{db}, nil
+}
+
+func (s *state) close() error { return s.db.Close() }
+
+func stateKey(kind byte, origin string) []byte {
+	return append(append([]byte{kind}, origin...), 0)
+}
+
+func sizeKey(origin string, size uint64) []byte {
+	return binary.BigEndian.AppendUint64(stateKey(keyCheckpoint, origin), size)
+}
+
+func pendingKey(origin string, t proof.Tree) []byte {
+	k := binary.BigEndian.AppendUint64(stateKey(keyPending, origin), t.Size)
+	return append(k, t.Root[:]...)
+}
+
+// latest is the newest checkpoint that may have been cosigned; nil if there is none.
+func (s *state) latest(origin string) ([]byte, error) {
+	it, err := s.scan(keyCheckpoint, origin)
+	if err != nil {
+		return nil, err
+	}
+	defer it.Close()
+	if !it.Last() {
+		return nil, it.Error()
+	}
+	return bytes.Clone(it.Value()), it.Error()
+}
+
+// at is the checkpoint of that size that may have been cosigned; nil if there is
+// none, or it is long ago.
+func (s *state) at(origin string, size uint64) ([]byte, error) {
+	return s.get(sizeKey(origin, size))
+}
+
+// advance makes a checkpoint the newest one. When it returns nil, that is durable.
+func (s *state) advance(origin string, size uint64, note []byte) error {
+	return s.db.Set(sizeKey(origin, size), note, pebble.Sync)
+}
+
+// signed keeps the witness's signature lines for the monitoring endpoint.
+func (s *state) signed(origin string, size uint64, lines []byte) error {
+	v := append(binary.BigEndian.AppendUint64(nil, size), lines...)
+	return s.db.Set(stateKey(keySignatures, origin), v, pebble.NoSync)
+}
+
+// signatures are the newest signature lines and the size that they are for; ok is
+// false if there are none.
+func (s *state) signatures(origin string) (size uint64, lines []byte, ok bool, err error) {
+	v, err := s.get(stateKey(keySignatures, origin))
+	if err != nil || len(v) < 8 {
+		return 0, nil, false, err
+	}
+	return binary.BigEndian.Uint64(v), v[8:], true, nil
+}
+
+func (s *state) hold(origin string, t proof.Tree, note []byte) error {
+	return s.db.Set(pendingKey(origin, t), note, pebble.NoSync)
+}
+
+func (s *state) release(origin string, t proof.Tree) error {
+	return s.db.Delete(pendingKey(origin, t), pebble.NoSync)
+}
+
+// pending are the notes that are held.
+func (s *state) pending(origin string) (notes [][]byte, err error) {
+	it, err := s.scan(keyPending, origin)
+	if err != nil {
+		return nil, err
+	}
+	defer it.Close()
+	for ok := it.First(); ok; ok = it.Next() {
+		notes = append(notes, bytes.Clone(it.Value()))
+	}
+	return notes, it.Error()
+}
+
+// trim forgets all checkpoints of an origin but the newest keep.
+func (s *state) trim(origin string, keep int) error {
+	it, err := s.scan(keyCheckpoint, origin)
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	ok := it.Last()
+	for n := 1; ok && n < keep; n++ {
+		ok = it.Prev()
+	}
+	if !ok {
+		return it.Error()
+	}
+	return s.db.DeleteRange(stateKey(keyCheckpoint, origin), bytes.Clone(it.Key()), pebble.NoSync)
+}
+
+func (s *state) scan(kind byte, origin string) (*pebble.Iterator, error) {
+	lower := stateKey(kind, origin)
+	upper := bytes.Clone(lower)
+	upper[len(upper)-1] = 1
+	return s.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+}
+
+func (s *state) get(key []byte) ([]byte, error) {
+	v, closer, err := s.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer closer.Close()
+	return bytes.Clone(v), nil
+}
+
+// logger passes on what Pebble reports, and ends the process when it must: Pebble
+// does not return a failed sync, since nobody knows what the disk holds then.
+type logger struct {
+	log   *slog.Logger
+	fatal func(string)
+}
+
+func (l logger) Infof(string, ...any) {}
+
+func (l logger) Errorf(format string, args ...any) {
+	l.log.Error("the witness's state reports", "err", fmt.Sprintf(format, args...))
+}
+
+func (l logger) Fatalf(format string, args ...any) {
+	reason := fmt.Sprintf(format, args...)
+	l.log.Error("the witness's state cannot go on; the process ends, and its next start recovers", "err", reason)
+	l.fatal(reason)
+	panic(reason)
+}

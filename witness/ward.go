@@ -1,0 +1,172 @@
+package witness
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/time/rate"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+// maxPending is how many checkpoints of one log wait to be compared.
+const maxPending = 64
+
+// maxCharged is how many trees in evidence are enough for a halted log.
+const maxCharged = 32
+
+// ward is one log as the witness knows it.
+//
+// Its turn is held from the check of a checkpoint to its cosignatures, and guards
+// newest, known and the writes to the log's state: of two updates the second is
+// checked against what the first left, and no smaller tree is signed after a larger
+// one (tlog-witness "add-checkpoint", the race). mu guards pending and charged. The
+// rest is fixed or atomic.
+type ward struct {
+	origin string
+	conf   atomic.Pointer[service] // nil: not on the list
+
+	turn   chan struct{}
+	newest proof.Tree // the last one cosigned; durable
+	known  bool       // there is one
+
+	size   atomic.Uint64 // of newest, for whoever only looks
+	signed atomic.Bool   // the state holds cosignatures of newest
+
+	mu      sync.Mutex
+	pending map[proof.Tree][]byte // checkpoints that the log signed, not yet compared
+	charged map[proof.Tree]string // trees that stand in evidence on the shelf, and its ID
+
+	halted atomic.Bool // evidence is not acknowledged, as far as was looked
+}
+
+// service is how the witness serves a log at present.
+type service struct {
+	Log
+	advances *rate.Limiter // new checkpoints
+	repeats  *rate.Limiter // the newest one once more
+}
+
+// newWard recalls what the state has of a log.
+func (w *Witness) newWard(origin string) (*ward, error) {
+	v := &ward{origin: origin, turn: make(chan struct{}, 1), pending: map[proof.Tree][]byte{}, charged: map[proof.Tree]string{}}
+	note, err := w.state.latest(origin)
+	if err != nil {
+		return nil, err
+	}
+	if note != nil {
+		cp, _, err := proof.ParseCheckpoint(note)
+		if err != nil || cp.Origin != origin {
+			return nil, fmt.Errorf("the newest checkpoint in the state is not one of this log: %w", err)
+		}
+		v.settle(cp.Tree())
+		size, _, ok, err := w.state.signatures(origin)
+		if err != nil {
+			return nil, err
+		}
+		v.signed.Store(ok && size == cp.Size)
+	}
+	notes, err := w.state.pending(origin)
+	if err != nil {
+		return nil, err
+	}
+	for _, note := range notes {
+		if cp, _, err := proof.ParseCheckpoint(note); err == nil {
+			v.pending[cp.Tree()] = note
+		}
+	}
+	kept, err := w.shelf.against(origin)
+	for _, k := range kept {
+		v.charge(k.ID, k.trees()...)
+		if k.Acknowledged == nil {
+			v.halted.Store(true)
+		}
+	}
+	return v, err
+}
+
+// configure serves the log as the list says. A log whose allowance has not changed
+// keeps what it has used of it.
+func (v *ward) configure(l Log) {
+	s := &service{Log: l, advances: newLimiter(l.QPD), repeats: newLimiter(l.QPD)}
+	if old := v.conf.Load(); old != nil && old.QPD == l.QPD {
+		s.advances, s.repeats = old.advances, old.repeats
+	}
+	v.conf.Store(s)
+}
+
+func (v *ward) dismiss() { v.conf.Store(nil) }
+
+// served is nil if the log is not on the list.
+func (v *ward) served() *service { return v.conf.Load() }
+
+// settle notes that a tree is the newest one. The turn is held, or nobody else
+// knows v yet.
+func (v *ward) settle(t proof.Tree) {
+	v.newest, v.known = t, true
+	v.size.Store(t.Size)
+}
+
+// old is the tree that the next one must extend: the empty one at first.
+func (v *ward) old() proof.Tree {
+	if !v.known {
+		return proof.Tree{Root: proof.EmptyRoot()}
+	}
+	return v.newest
+}
+
+func (v *ward) take(ctx context.Context) error {
+	select {
+	case v.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (v *ward) give() { <-v.turn }
+
+func (v *ward) keys() []proof.Key {
+	if s := v.served(); s != nil {
+		return s.Keys
+	}
+	return nil
+}
+
+// charge notes that trees stand in evidence.
+func (v *ward) charge(id string, trees ...proof.Tree) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, t := range trees {
+		v.charged[t] = id
+	}
+}
+
+// chargedIn is the ID of evidence in which a tree stands; "" if there is none.
+func (v *ward) chargedIn(t proof.Tree) string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.charged[t]
+}
+
+// enough is the ID of some evidence if the log is halted and more of it would change
+// nothing; a log could sign new evidence for ever.
+func (v *ward) enough() string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.charged) < maxCharged || !v.halted.Load() {
+		return ""
+	}
+	for _, id := range v.charged {
+		return id
+	}
+	return ""
+}
+
+// newLimiter lets a log make its requests a day, and save up those of an hour, two
+// at least.
+func newLimiter(qpd uint32) *rate.Limiter {
+	return rate.NewLimiter(rate.Limit(float64(qpd)/86400), max(2, int(qpd/24)))
+}

@@ -1,0 +1,267 @@
+// Package witness cosigns the checkpoints of transparency logs by C2SP
+// tlog-witness, for any number of logs of anybody, and catches the log that shows
+// different people different histories.
+//
+// What it promises: for each origin it never cosigns two checkpoints of which one
+// does not extend the other, whatever crashes, races or lies happen; what it has
+// cosigned is durable before the signature exists; two signed histories that reach
+// it, by whichever way, are kept as evidence that anyone can verify offline, and
+// from then on it cosigns nothing of that log until a person has decided.
+//
+// What it does not: it does not read entries, so it does not say that they are
+// good; and a log that keeps its two audiences, and their witnesses, apart for ever
+// is not caught by it. sign-subtree, which tlog-witness leaves optional, is not
+// offered. Checkpoints with extension lines are refused, because an ML-DSA
+// cosignature does not cover them.
+//
+// The package offers steps, [Witness.Cosign] and [Witness.Gossip]; [Witness.Handler]
+// is the HTTP face of the first, [Witness.Run] the loop around the second.
+package witness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"path"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+// Key makes cosignatures: a [proof.Cosigner], or one whose private half is elsewhere.
+type Key interface {
+	Key() proof.Key
+	// Cosign stamps the present second. It is called only once the checkpoint is
+	// durable.
+	Cosign(proof.Checkpoint) (proof.Signature, error)
+}
+
+// Config is a witness. Keys, FS and Dir are needed.
+type Config struct {
+	Keys []Key  // under one name; an Ed25519 and an ML-DSA-44 key as a rule
+	FS   vfs.FS // real or in memory
+	Dir  string // holds "state" and "evidence"; one opener at a time
+
+	Logs LogList // which logs it serves, until SetLogs says others
+
+	// Peers are the monitoring prefixes of other witnesses, Sources the URLs under
+	// which logs can be read, by origin: more than one if they are seen to differ.
+	Peers   []string
+	Sources map[string][]string
+
+	// Transport carries Gossip's requests; http.DefaultTransport if nil. Parallel is
+	// how many of them are under way at once: 8 if 0. With 1 their order is always
+	// the same.
+	Transport http.RoundTripper
+	Parallel  int
+
+	Log     *slog.Logger          // nil discards
+	Metrics prometheus.Registerer // nil: none
+
+	// Fatal ends the process once nobody knows what is on the disk; it must not
+	// return. nil exits with status 1.
+	Fatal func(reason string)
+}
+
+// Witness cosigns. Its methods may be called by several goroutines.
+type Witness struct {
+	cfg     Config
+	name    string
+	state   *state
+	shelf   *Shelf
+	log     *slog.Logger
+	metrics *metrics
+
+	peers   []*wire.Witness
+	sources map[string][]*source
+
+	mu     sync.RWMutex
+	wards  map[string]*ward // by origin: every one that was ever on the list since Open
+	hashed map[string]*ward // the same by origin hash
+
+	broken    atomic.Pointer[error] // a write whose outcome is unknown: nothing more is signed
+	gossiping sync.Mutex            // one round at a time
+	delivered map[delivery]bool     // which evidence is done with at which peer; under gossiping
+}
+
+// ErrBroken: a write to the state had an unknown outcome. Restart the witness: it
+// goes on from what the disk has.
+var ErrBroken = errors.New("the witness's state is in doubt after a failed write; restart it")
+
+// Open opens the witness in a directory, and makes it if there is none.
+func Open(cfg Config) (*Witness, error) {
+	w := &Witness{cfg: cfg, log: cfg.Log, delivered: map[delivery]bool{},
+		wards: map[string]*ward{}, hashed: map[string]*ward{}}
+	if w.log == nil {
+		w.log = slog.New(slog.DiscardHandler)
+	}
+	if w.cfg.Parallel <= 0 {
+		w.cfg.Parallel = 8
+	}
+	if err := w.checkKeys(); err != nil {
+		return nil, err
+	}
+	if err := w.reach(); err != nil {
+		return nil, err
+	}
+	if err := cfg.FS.MkdirAll(cfg.Dir, 0o755); err != nil {
+		return nil, fmt.Errorf("opening the witness: %w", err)
+	}
+	var err error
+	if w.shelf, err = OpenShelf(cfg.FS, path.Join(cfg.Dir, "evidence")); err != nil {
+		return nil, err
+	}
+	if w.state, err = openState(cfg.FS, path.Join(cfg.Dir, "state"), w.log, cfg.Fatal); err != nil {
+		return nil, err
+	}
+	if w.metrics, err = newMetrics(w, cfg.Metrics); err != nil {
+		return nil, errors.Join(err, w.state.close())
+	}
+	if err := w.SetLogs(cfg.Logs); err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	return w, nil
+}
+
+// Close waits for nothing: requests and rounds must have ended.
+func (w *Witness) Close() error {
+	w.metrics.unregister()
+	return w.state.close()
+}
+
+// Name is the name that the witness signs under.
+func (w *Witness) Name() string { return w.name }
+
+// Keys are its public keys.
+func (w *Witness) Keys() []proof.Key {
+	keys := make([]proof.Key, len(w.cfg.Keys))
+	for i, k := range w.cfg.Keys {
+		keys[i] = k.Key()
+	}
+	return keys
+}
+
+// Evidence is the shelf on which the witness keeps what it caught.
+func (w *Witness) Evidence() *Shelf { return w.shelf }
+
+// checkKeys: each answer carries one line by each key, all of one witness.
+func (w *Witness) checkKeys() error {
+	if len(w.cfg.Keys) == 0 {
+		return errors.New("opening the witness: it has no key to sign with")
+	}
+	w.name = w.cfg.Keys[0].Key().Name()
+	for i, k := range w.cfg.Keys {
+		if k.Key().Name() != w.name {
+			return fmt.Errorf("opening the witness: its keys have two names, %s and %s", w.name, k.Key().Name())
+		}
+		if k.Key().Algorithm() == proof.Ed25519 {
+			return fmt.Errorf("opening the witness: the key %08x is a log's; a witness signs with 0x04 or 0x06", k.Key().ID())
+		}
+		for _, other := range w.cfg.Keys[:i] {
+			if k.Key().SameKey(other.Key()) {
+				return fmt.Errorf("opening the witness: the key %08x is there twice", k.Key().ID())
+			}
+		}
+	}
+	return nil
+}
+
+// SetLogs puts another list in force, at once. A log that is no longer on it gets no
+// more cosignatures; what the witness knows of it stays, for when it comes back.
+func (w *Witness) SetLogs(list LogList) error {
+	if err := w.checkList(list); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	listed := make(map[string]Log, len(list))
+	for _, l := range list {
+		listed[l.Origin] = l
+		if w.wards[l.Origin] != nil {
+			continue
+		}
+		v, err := w.newWard(l.Origin)
+		if err != nil {
+			return fmt.Errorf("taking up the log %s: %w", l.Origin, err)
+		}
+		w.wards[l.Origin] = v
+		w.hashed[wire.OriginHash(l.Origin)] = v
+	}
+	for origin, v := range w.wards {
+		if l, ok := listed[origin]; ok {
+			v.configure(l)
+		} else {
+			v.dismiss()
+			w.metrics.forget(origin)
+		}
+	}
+	return nil
+}
+
+func (w *Witness) checkList(list LogList) error {
+	seen := make(map[string]bool, len(list))
+	for _, l := range list {
+		switch {
+		case seen[l.Origin]:
+			return fmt.Errorf("log list: %s is there twice", l.Origin)
+		case len(l.Keys) == 0:
+			return fmt.Errorf("log list: %s has no key", l.Origin)
+		case l.QPD == 0:
+			return fmt.Errorf("log list: %s may make no request a day", l.Origin)
+		}
+		seen[l.Origin] = true
+		for _, own := range w.cfg.Keys {
+			if slices.ContainsFunc(l.Keys, own.Key().SameKey) {
+				return fmt.Errorf("log list: %s has this witness's own key: a log cannot witness itself", l.Origin)
+			}
+		}
+	}
+	return nil
+}
+
+// ward finds a log that the witness serves; nil if it serves none of that origin.
+func (w *Witness) ward(origin string) *ward {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if v := w.wards[origin]; v != nil && v.served() != nil {
+		return v
+	}
+	return nil
+}
+
+// served are the logs that the witness serves, by origin.
+func (w *Witness) served() []*ward {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	var out []*ward
+	for _, origin := range slices.Sorted(maps.Keys(w.wards)) {
+		if v := w.wards[origin]; v.served() != nil {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// Run gossips now and then every interval, until ctx ends.
+func (w *Witness) Run(ctx context.Context, every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		w.Gossip(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
