@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -66,9 +67,13 @@ func (m *mixer) layers(fs *vfs.MemFS) error {
 			}
 			for _, name := range names {
 				path := fs.PathJoin(dir, name)
-				if info, err := fs.Stat(path); err != nil {
+				info, err := fs.Stat(path)
+				if errors.Is(err, os.ErrNotExist) {
+					continue // Pebble cleans up in the background
+				} else if err != nil {
 					return err
-				} else if info.IsDir() {
+				}
+				if info.IsDir() {
 					below = append(below, path)
 				}
 			}

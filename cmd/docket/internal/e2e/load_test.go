@@ -1,0 +1,211 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/storetest"
+)
+
+// provider is one of those who answer without pause: each response follows the one
+// before. What has no answer when a server dies is sent again, the same bytes.
+type provider struct {
+	id       string
+	ledger   *ledger
+	open     []byte // sent, and no receipt yet
+	env      record.Envelope
+	receipts []*client.Receipt
+	said     int
+}
+
+var windDown = record.Date{Year: 2030, Month: time.May, Day: 15}
+
+// next is the envelope to be sent now.
+func (p *provider) next() []byte {
+	if p.open == nil {
+		l := p.ledger
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.world.Now = time.Now().UTC().Truncate(time.Millisecond)
+		st := l.world.Statement("response/1/"+p.id, p.id, &record.Response{Status: "winding-down", WindDownBy: &windDown})
+		st.Note = fmt.Sprintf("answer %d", p.said)
+		p.said++
+		p.env = l.world.Sign(st, p.id+"/ci")
+		p.open = p.env.Marshal()
+	}
+	return p.open
+}
+
+// answer sends responses until the server is gone. told is called for each receipt.
+func (p *provider) answer(ctx context.Context, c *client.Client, told func()) error {
+	for {
+		s, err := c.Submit(ctx, p.next(), client.Fixed{Only: p.ledger.policy}, client.Patience{})
+		var gone *wire.Unreachable
+		var later *client.Problem
+		switch {
+		case errors.As(err, &gone), errors.As(err, &later) && later.Later():
+			return nil // it was killed, or is about to end
+		case err != nil:
+			return fmt.Errorf("%s, answer %d: %w", p.id, p.said, err)
+		case s.Receipt == nil:
+			continue // committed, it says: ask again
+		}
+		p.receipts = append(p.receipts, s.Receipt)
+		p.ledger.mu.Lock()
+		p.ledger.world.Note(p.env)
+		p.ledger.mu.Unlock()
+		p.open = nil
+		told()
+	}
+}
+
+// load lets all providers answer until the server is gone, and calls enough, once,
+// when that many receipts were handed out.
+func load(t *testing.T, c *client.Client, providers []*provider, receipts int64, enough func()) {
+	t.Helper()
+	var told atomic.Int64
+	var wg sync.WaitGroup
+	for _, p := range providers {
+		wg.Go(func() {
+			err := p.answer(t.Context(), c, func() {
+				if told.Add(1) == receipts {
+					enough()
+				}
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// settle sends what is still open to a server that goes on.
+func settle(t *testing.T, l *ledger, c *client.Client, providers []*provider) {
+	t.Helper()
+	for _, p := range providers {
+		if p.open == nil {
+			continue
+		}
+		p.receipts = append(p.receipts, l.must(t.Context(), c, p.env))
+		p.open = nil
+	}
+}
+
+// begin enrols the authority and n providers, and gives an order to answer to.
+func begin(t *testing.T, l *ledger, c *client.Client, n int) (all []*provider) {
+	t.Helper()
+	l.must(t.Context(), c, l.world.Authority())
+	for i := range n {
+		p := &provider{id: fmt.Sprintf("cloud-%d", i), ledger: l}
+		l.must(t.Context(), c, l.world.Provider(p.id))
+		all = append(all, p)
+	}
+	l.must(t.Context(), c, l.world.Designate("1", l.world.Order("Kestrel Hosting")))
+	return all
+}
+
+// checkReceipts holds every receipt against a copy that was replayed from the
+// server: the entry stands at its index, and the tree of then is the beginning of
+// the tree of now.
+func checkReceipts(t *testing.T, l *ledger, c *client.Client, receipts []*client.Receipt) {
+	t.Helper()
+	trust, err := client.CreateTrust(t.Context(), vfs.NewMem(), "trust", c, l.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer trust.Close()
+	if err := trust.Sync(t.Context(), c, nil); err != nil {
+		t.Fatal(err)
+	}
+	var entries [][]byte
+	for i := range trust.Covers() {
+		e, err := trust.Entry(t.Context(), i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries = append(entries, e)
+	}
+	log := storetest.LogOf(entries)
+	if now := trust.Checkpoint().Checkpoint().Tree(); log.Head(len(entries)) != now {
+		t.Fatalf("the checkpoint is of %v, the entries hash to %v", now, log.Head(len(entries)))
+	}
+	seen := make(map[uint64]record.ID)
+	for _, r := range receipts {
+		then := r.Published().Checkpoint().Tree()
+		switch {
+		case r.Index() >= uint64(len(entries)) || !bytes.Equal(entries[r.Index()], r.Entry()):
+			t.Fatalf("the receipt of index %d is of an entry that is not there, among %d", r.Index(), len(entries))
+		case log.Head(int(then.Size)) != then:
+			t.Fatalf("the receipt of index %d is against %v, which was %v", r.Index(), then, log.Head(int(then.Size)))
+		case seen[r.Index()] != record.ID{} && seen[r.Index()] != r.ID:
+			t.Fatalf("two records were told that they are at index %d", r.Index())
+		}
+		seen[r.Index()] = r.ID
+		report, err := client.Verify(t.Context(), r.Text, trust, time.Now())
+		if err != nil || report.ID != r.ID || report.Authorship != client.ByReplay {
+			t.Fatalf("the receipt of index %d: %+v, %v", r.Index(), report, err)
+		}
+	}
+	audit, err := client.Audit{Source: c.Source(), Charter: l.id, Trusted: trust.Checkpoint(), Files: vfs.NewMem(), Dir: "audit"}.Run(t.Context())
+	if err != nil || len(audit.Findings) > 0 || audit.Judged != uint64(len(entries)) {
+		t.Fatalf("the audit: %+v, %v", audit, err)
+	}
+}
+
+// checkRegister compares the register that a server left behind with the one that
+// a replay makes.
+func checkRegister(t *testing.T, l *ledger) {
+	t.Helper()
+	keys, err := node.LoadKeys(l.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dump := func() string {
+		n, err := node.Open(t.Context(), node.Config{Dir: l.dir, Keys: keys})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer n.Close()
+		var b bytes.Buffer
+		if err := n.Register.Dump(&b); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	left := dump()
+	if err := vfs.Default.RemoveAll(filepath.Join(l.dir, "register")); err != nil {
+		t.Fatal(err)
+	}
+	if replayed := dump(); replayed != left {
+		t.Error("the register differs from one that was replayed from zero")
+	}
+}
+
+// tree is what a server has published.
+func tree(t *testing.T, c *client.Client) proof.Tree {
+	t.Helper()
+	note, err := c.Source().Checkpoint(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cp, _, err := proof.ParseCheckpoint(note)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cp.Tree()
+}
