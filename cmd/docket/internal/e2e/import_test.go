@@ -3,10 +3,18 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/listimport"
@@ -57,6 +65,44 @@ func TestImport(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestImportInterrupted kills the import in its midst. The same command goes on
+// where it was, and in the end every record is there once.
+func TestImportInterrupted(t *testing.T) {
+	if _, err := os.Stat(shared); os.IsNotExist(err) {
+		t.Skipf("no public data in %s: the real lists are not imported", shared)
+	}
+	const listed, until = 3534, 1000
+	i := newImport(t, false)
+	before := i.size()
+	server, err := url.Parse(i.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var posts atomic.Int64
+	var first *exec.Cmd
+	pass := httputil.NewSingleHostReverseProxy(server)
+	pass.ErrorLog = log.New(io.Discard, "", 0) // of the connections that break off
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && posts.Add(1) == until {
+			first.Process.Kill()
+		}
+		pass.ServeHTTP(w, r)
+	}))
+	defer proxy.Close()
+	first = exec.Command(binary(t), i.args("2019", "--ledger", proxy.URL)...)
+	if err := first.Run(); err == nil || first.ProcessState.Exited() {
+		t.Fatalf("the import was not killed: %v", err)
+	}
+	r := i.must("2019")
+	if r.Sent == 0 || r.Sent > listed-until/2 {
+		t.Errorf("%d of %d records were sent by the second run, after %d by the first", r.Sent, listed, until)
+	}
+	if after := i.size(); after != before+listed {
+		t.Errorf("%d entries, want %d", after, before+listed)
+	}
+	i.inForce("2019", listed)
 }
 
 // imports are the runs of one importer against one ledger.
