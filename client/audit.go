@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -112,7 +113,12 @@ func (a Audit) replay(ctx context.Context, r *AuditReport, reg *register.Registe
 	case errors.As(err, &old):
 		return fmt.Errorf("entry %d: %w", old.Index, err)
 	case errors.As(err, &bad):
-		r.find("entry %d must not be in this ledger: %v; the %d entries after it were hashed, not judged", bad.Index, bad.Err, cp.Size-bad.Index-1)
+		must := fmt.Sprintf("entry %d must not be in this ledger: ", bad.Index)
+		why := strings.TrimPrefix(bad.Err.Error(), must) // the register says it as well
+		r.find("%s%s; the %d entries after it were hashed, not judged", must, why, cp.Size-bad.Index-1)
+		if err := a.refold(ctx, reg, bad.Index); err != nil {
+			return err
+		}
 		if r.Tree, err = hashAll(ctx, a.Source.Bundle, cp.Size); err != nil {
 			return err
 		}
@@ -136,6 +142,17 @@ func (a Audit) replay(ctx context.Context, r *AuditReport, reg *register.Registe
 		r.find("the charter at index 0 is %s; pinned is %s", r.Ledger, a.Charter)
 	}
 	return nil
+}
+
+// refold brings the register to the last entry before one that must not be there:
+// the batch in which that stood was not taken in.
+func (a Audit) refold(ctx context.Context, reg *register.Register, size uint64) error {
+	if err := reg.Reset(); err != nil {
+		return err
+	}
+	f := &follower{read: a.Source.Bundle, tree: newTree(), register: reg}
+	_, err := f.to(ctx, size)
+	return err
 }
 
 // hashAll makes the root of all entries and judges none.

@@ -82,7 +82,7 @@ func (c *Client) Submit(ctx context.Context, envelope []byte, p Policies, patien
 type Admission struct {
 	ID    record.ID
 	Index uint64
-	Known bool // it was on the ledger before
+	Known bool // it was published before
 }
 
 // Commit is Submit for whoever has thousands to send: it waits only until the

@@ -19,14 +19,8 @@ func (t *Trust) Refresh(ctx context.Context, c *Client) error {
 	if err != nil {
 		return err
 	}
-	if last := t.checkpoint; last != nil && next.Checkpoint().Size > last.Checkpoint().Size {
-		from, err := proof.NewBuilder(c.log.Tiles, -1).TreeAt(ctx, last.Checkpoint().Size, next.Checkpoint().Tree())
-		if err != nil {
-			return fmt.Errorf("proving that size %d continues size %d: %w", next.Checkpoint().Size, last.Checkpoint().Size, err)
-		}
-		if from != last.Checkpoint().Tree() {
-			return t.fork(next)
-		}
+	if err := t.continues(ctx, c, next); err != nil {
+		return err
 	}
 	return t.believe(next)
 }
@@ -40,6 +34,9 @@ func (t *Trust) Sync(ctx context.Context, c *Client, progress func(reached, size
 	if err != nil {
 		return err
 	}
+	if err := t.continues(ctx, c, next); err != nil {
+		return err // before the copy takes in a single entry of another history
+	}
 	if err := t.Close(); err != nil {
 		return err
 	}
@@ -51,6 +48,23 @@ func (t *Trust) Sync(ctx context.Context, c *Client, progress func(reached, size
 		return errors.Join(err, r.Close())
 	}
 	t.register = r
+	return nil
+}
+
+// continues proves, by the server's own tiles, that a checkpoint continues the
+// trusted one.
+func (t *Trust) continues(ctx context.Context, c *Client, next *proof.Published) error {
+	last := t.checkpoint
+	if last == nil || next.Checkpoint().Size <= last.Checkpoint().Size {
+		return nil // fetch has compared them
+	}
+	from, err := proof.NewBuilder(c.log.Tiles, -1).TreeAt(ctx, last.Checkpoint().Size, next.Checkpoint().Tree())
+	if err != nil {
+		return fmt.Errorf("proving that size %d continues size %d: %w", next.Checkpoint().Size, last.Checkpoint().Size, err)
+	}
+	if from != last.Checkpoint().Tree() {
+		return t.fork(next)
+	}
 	return nil
 }
 
@@ -197,30 +211,46 @@ func (t *Trust) Receipt(ctx context.Context, id record.ID) (proof.Receipt, error
 	if !ok {
 		return proof.Receipt{}, fmt.Errorf("no record %s among all %d entries", id, r.Size())
 	}
-	files, tree := copyDir{t.files, t.dir}, t.checkpoint.Checkpoint().Tree()
-	path, err := proof.NewBuilder(files.tiles, -1).InclusionProof(ctx, index, tree)
+	entry, in, err := t.included(ctx, index)
 	if err != nil {
 		return proof.Receipt{}, err
 	}
-	entry, err := t.Entry(ctx, index)
-	if err != nil {
-		return proof.Receipt{}, err
-	}
-	return proof.Receipt{Entry: entry, Index: index, Path: path.Path, Checkpoint: t.checkpoint.Note()}, nil
+	return proof.Receipt{Entry: entry, Index: index, Path: in.Path, Checkpoint: t.checkpoint.Note()}, nil
 }
 
-// Entry reads one entry of the copy.
+// included reads an entry of the copy with its path to the trusted root, which
+// checks both: the files may have been damaged since they were written.
+func (t *Trust) included(ctx context.Context, index uint64) ([]byte, proof.Inclusion, error) {
+	files, tree := copyDir{t.files, t.dir}, t.checkpoint.Checkpoint().Tree()
+	in, err := proof.NewBuilder(files.tiles, -1).InclusionProof(ctx, index, tree)
+	if err != nil {
+		return nil, in, t.damaged(index, err)
+	}
+	for id := range proof.Bundles(index, tree.Size) {
+		entries, err := files.bundle(ctx, id)
+		if err != nil {
+			return nil, in, t.damaged(index, err)
+		}
+		entry := entries[index%proof.TileWidth]
+		if proof.LeafHash(entry) != in.Leaf {
+			return nil, in, t.damaged(index, fmt.Errorf("%s holds another entry than was verified", id))
+		}
+		return entry, in, nil
+	}
+	return nil, in, fmt.Errorf("no entry %d among %d", index, tree.Size)
+}
+
+// damaged is what a copy is whose files do not make its root any more.
+func (t *Trust) damaged(index uint64, err error) error {
+	return fmt.Errorf("the copy in %s is damaged at index %d (delete its folders tile and %s, then sync): %w", t.dir, index, registerDir, err)
+}
+
+// Entry reads one entry of the copy, checked against the trusted root.
 func (t *Trust) Entry(ctx context.Context, index uint64) ([]byte, error) {
 	size := t.Covers()
 	if index >= size {
 		return nil, fmt.Errorf("index %d is not covered by the copy, which has %d entries", index, size)
 	}
-	for id := range proof.Bundles(index, size) {
-		entries, err := copyDir{t.files, t.dir}.bundle(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		return entries[index%proof.TileWidth], nil
-	}
-	return nil, nil
+	entry, _, err := t.included(ctx, index)
+	return entry, err
 }

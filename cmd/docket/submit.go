@@ -262,10 +262,21 @@ func (s *submitting) send(ctx context.Context, env record.Envelope) (*client.Sub
 	if status, _ := statusOf(err); err == nil || status == statusNotYet || isProblem(err) || s.ground == nil {
 		return sub, err
 	}
-	if fresh := s.ground.trust.Refresh(ctx, s.server); fresh != nil {
-		return nil, s.app.keepEvidence(s.ground.trust, err)
+	if fresh := s.renew(ctx); fresh != nil {
+		return nil, errors.Join(err, fresh)
 	}
 	return s.server.Submit(ctx, raw, s.policies, patience)
+}
+
+// renew brings the trust directory to the newest checkpoint, its copy too if it
+// has one: a copy that is behind its checkpoint answers nothing.
+func (s *submitting) renew(ctx context.Context) error {
+	trust := s.ground.trust
+	s.ground.register = nil // it is closed, and opened again when asked for
+	if trust.Covers() > 0 {
+		return s.app.sync1(ctx, trust, s.server)
+	}
+	return s.app.keepEvidence(trust, trust.Refresh(ctx, s.server))
 }
 
 func isProblem(err error) bool {

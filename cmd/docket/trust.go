@@ -42,18 +42,18 @@ Exit status 3: the ledger has published nothing yet.`,
 				return emptyLedger(c.Context(), server, err)
 			}
 			defer t.Close()
-			before := uint64(0)
-			if noSync {
-				err = a.keepEvidence(t, t.Refresh(c.Context(), server))
-			} else {
-				before = t.Covers()
+			before := t.Covers()
+			switch {
+			case !noSync:
 				err = a.sync1(c.Context(), t, server)
+			case before == 0: // a copy must not fall behind its checkpoint
+				err = a.keepEvidence(t, t.Refresh(c.Context(), server))
 			}
 			if err != nil {
 				return err
 			}
 			a.introduce(t)
-			if noSync {
+			if noSync && before == 0 {
 				a.say("not synced: receipts verify, and who had the right to sign is NOT CHECKED until docket sync --trust %s", dir)
 				return a.printPinned(t, asJSON)
 			}

@@ -1,0 +1,245 @@
+package client
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register/registertest"
+)
+
+// audit audits a source in a memory of its own.
+func audit(t *testing.T, a Audit) *AuditReport {
+	t.Helper()
+	a.Files, a.Dir = vfs.NewMem(), "audit"
+	r, err := a.Run(t.Context())
+	must(t, err)
+	return r
+}
+
+// found fails unless there is exactly one finding and it says so.
+func found(t *testing.T, r *AuditReport, want string) {
+	t.Helper()
+	if len(r.Findings) != 1 || !strings.Contains(r.Findings[0], want) {
+		t.Errorf("findings %q, want one that says %q", r.Findings, want)
+	}
+}
+
+// An honest ledger has no finding, from the server and from a copy; every
+// signature in it was verified.
+func TestAuditHonest(t *testing.T) {
+	w := newWorld(t, "acme-cloud")
+	w.listed(1400)
+	files := vfs.NewMem()
+	trust := w.trust(files, "trust")
+	must(t, trust.Sync(t.Context(), w.client(), nil))
+	for name, source := range map[string]Source{"server": w.client().Source(), "copy": Directory(files, "trust")} {
+		t.Run(name, func(t *testing.T) {
+			var reached uint64
+			r := audit(t, Audit{Source: source, Charter: w.Ledger, Trusted: trust.Checkpoint(), Progress: func(n, _ uint64) { reached = n }})
+			if len(r.Findings) > 0 || r.Ledger != w.Ledger || r.Judged != 1400 || reached != 1400 || r.Published == nil {
+				t.Errorf("%+v, progress to %d", r, reached)
+			}
+			if r.Tree != w.ledger.Published().Checkpoint().Tree() {
+				t.Errorf("tree %v", r.Tree)
+			}
+			if want := uint64(3 + 6 + 4 + 1397); r.Signatures != want {
+				t.Errorf("%d signatures, want %d", r.Signatures, want)
+			}
+		})
+	}
+	r := audit(t, Audit{Source: w.client().Source()})
+	if len(r.Findings) > 0 || !strings.Contains(strings.Join(r.Notes, "\n"), "no charter was pinned") {
+		t.Errorf("without a pin: %+v", r)
+	}
+	found(t, audit(t, Audit{Source: w.client().Source(), Charter: record.ID{1}}), "pinned is 0100")
+}
+
+// A log that continues another history than was trusted, or has gone back.
+func TestAuditAgainstTrusted(t *testing.T) {
+	ours, theirs := newWorld(t), newWorld(t)
+	ours.listed(300)
+	theirs.listed(400)
+	found(t, audit(t, Audit{Source: theirs.client().Source(), Charter: ours.Ledger, Trusted: ours.ledger.Published()}), "fork: at size 300")
+	found(t, audit(t, Audit{Source: ours.client().Source(), Charter: ours.Ledger, Trusted: theirs.ledger.Published()}), "rollback")
+}
+
+// A server whose tiles are not what its entries make gives wrong proofs; an audit
+// says which tile. A lost connection is no finding.
+func TestAuditWrongTile(t *testing.T) {
+	w := newWorld(t)
+	w.listed(600)
+	for _, tile := range []string{"/tile/0/001", "/tile/0/002.p/88", "/tile/1/000.p/2"} {
+		w.net.rewrite = func(r *http.Request, answer []byte) []byte {
+			if r.URL.Path == tile {
+				answer[5] ^= 1
+			}
+			return answer
+		}
+		found(t, audit(t, Audit{Source: w.client().Source(), Charter: w.Ledger}), "is not what the entries make")
+		w.net.rewrite = nil
+		w.net.instead = func(r *http.Request) *http.Response {
+			if r.URL.Path == tile {
+				return &http.Response{StatusCode: http.StatusNotFound, Body: http.NoBody, Header: http.Header{}}
+			}
+			return nil
+		}
+		found(t, audit(t, Audit{Source: w.client().Source(), Charter: w.Ledger}), "tiles below")
+		w.net.instead = nil
+	}
+	w.net.fail = func(r *http.Request) error {
+		if strings.HasPrefix(r.URL.Path, "/tile/0/") {
+			return errLost
+		}
+		return nil
+	}
+	a := Audit{Source: w.client().Source(), Charter: w.Ledger, Files: vfs.NewMem(), Dir: "audit"}
+	var gone *wire.Unreachable
+	if _, err := a.Run(t.Context()); !errors.As(err, &gone) {
+		t.Errorf("a lost connection: %v", err)
+	}
+}
+
+// Entries that must not be in a ledger: the audit names the first, and hashes on.
+func TestAuditForeignEntry(t *testing.T) {
+	honest := func(b *registertest.Book) []record.Entry { return b.Entries }
+	for _, c := range []struct {
+		name    string
+		entries func(b *registertest.Book) []record.Entry
+		want    string
+	}{
+		{"nothing", honest, ""},
+		{"a designation with one officer's signature", func(b *registertest.Book) []record.Entry {
+			st := b.Statement("designation/2026-014", record.Authority, b.Order("Kestrel Hosting"))
+			return append(b.Entries, forced(t, b, b.Sign(st, "authority/officer-1")))
+		}, "entry 3 must not be in this ledger: 2 officers needed"},
+		{"a provider who answers for another", func(b *registertest.Book) []record.Entry {
+			b.Must(b.Designate("2026-014", b.Order("Kestrel Hosting")))
+			st := b.Statement("response/2026-014/acme-cloud", "acme-cloud", &record.Response{Status: "acknowledged"})
+			return append(b.Entries, forced(t, b, b.Sign(st, "root/root-1")))
+		}, "entry 4 must not be in this ledger"},
+		{"a time that goes back", func(b *registertest.Book) []record.Entry {
+			b.Must(b.Designate("2026-014", b.Order("Kestrel Hosting")))
+			b.Entries[3].Admitted = b.Entries[2].Admitted.Add(-time.Second)
+			return b.Entries
+		}, "entry 3 must not be in this ledger"},
+		{"a signature that nobody made", func(b *registertest.Book) []record.Entry {
+			b.Must(b.Designate("2026-014", b.Order("Kestrel Hosting")))
+			b.Entries[3].Envelope.Signatures[0].Sig[7] ^= 1
+			return b.Entries
+		}, "entry 3 must not be in this ledger"},
+		{"the same record twice", func(b *registertest.Book) []record.Entry {
+			e := b.Must(b.Designate("2026-014", b.Order("Kestrel Hosting")))
+			return append(b.Entries, e)
+		}, "entry 4 must not be in this ledger"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := book(t)
+			entries := c.entries(b)
+			r := audit(t, Audit{Source: published(t, entries), Charter: b.Ledger})
+			if r.Tree.Size != uint64(len(entries)) || r.Published == nil || r.Published.Checkpoint().Tree() != r.Tree {
+				t.Errorf("hashed %v", r.Tree)
+			}
+			if c.want == "" {
+				if len(r.Findings) > 0 || r.Judged != 3 {
+					t.Errorf("%+v", r)
+				}
+				return
+			}
+			found(t, r, c.want)
+		})
+	}
+}
+
+// book is a register with a log's policy in its charter, and acme-cloud.
+func book(t *testing.T) *registertest.Book {
+	t.Helper()
+	b := &registertest.Book{World: registertest.New(began, origin, "log "+logKey().Key().String()+"\nquorum none\n")}
+	full := registertest.NewBook(began)
+	must(t, full.Register.Reset())
+	b.Register = full.Register
+	t.Cleanup(func() { b.Register.Close() })
+	b.Must(b.Charter())
+	b.Must(b.Authority())
+	b.Must(b.Provider("acme-cloud"))
+	return b
+}
+
+// forced makes the entry of a record that no register admits, as a ledger would
+// that does not judge.
+func forced(t *testing.T, b *registertest.Book, env record.Envelope) record.Entry {
+	t.Helper()
+	keys := func(*record.Statement) (all []*record.Key) {
+		for _, name := range []string{"authority/officer-1", "root/root-1"} {
+			all = append(all, b.Signer(name).Key())
+		}
+		return all
+	}
+	v, err := record.Open(env, keys)
+	must(t, err)
+	e, err := v.Entry(b.Now, func(*record.Key) bool { return true })
+	must(t, err)
+	return e
+}
+
+// published is a log of these entries, signed by the log's own key, in the layout
+// of C2SP tlog-tiles.
+func published(t *testing.T, entries []record.Entry) Source {
+	t.Helper()
+	dir := copyDir{vfs.NewMem(), "log"}
+	r := &run{}
+	grown := newTree()
+	var lines [][]byte
+	for _, e := range entries {
+		lines = append(lines, e.Marshal())
+		must(t, grown.append(lines[len(lines)-1]))
+	}
+	for id := range proof.Bundles(0, uint64(len(lines))) {
+		r.bundles = append(r.bundles, bundle{id, lines[id.Index*proof.TileWidth:][:id.Width]})
+	}
+	r.full, r.partial = grown.cut()
+	must(t, dir.keep(r))
+	head, err := grown.at()
+	must(t, err)
+	note, err := proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: head.Size, Root: head.Root}, logKey())
+	must(t, err)
+	must(t, writeFile(dir.files, dir.path(checkpointFile), note, true))
+	return directory{dir}
+}
+
+// A checkpoint that nobody of the policy signed, or of another root.
+func TestAuditWrongCheckpoint(t *testing.T) {
+	w := newWorld(t)
+	skey, _, err := proof.GenerateKey(proof.Ed25519, origin)
+	must(t, err)
+	stranger, err := proof.ParseSigner(skey)
+	must(t, err)
+	cp := w.ledger.Published().Checkpoint()
+	other := cp
+	other.Root[0] ^= 1
+	for _, c := range []struct {
+		cp     proof.Checkpoint
+		signer *proof.Signer
+		want   string
+	}{
+		{cp, stranger, "the checkpoint of size 2"},
+		{other, logKey(), "the checkpoint says"},
+	} {
+		note, err := proof.SignCheckpoint(c.cp, c.signer)
+		must(t, err)
+		w.net.rewrite = func(r *http.Request, answer []byte) []byte {
+			if r.URL.Path == "/checkpoint" {
+				return note
+			}
+			return answer
+		}
+		found(t, audit(t, Audit{Source: w.client().Source(), Charter: w.Ledger}), c.want)
+	}
+}

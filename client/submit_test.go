@@ -1,0 +1,168 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+func rewriteTo(answer []byte) func(*http.Request, []byte) []byte {
+	return func(*http.Request, []byte) []byte { return answer }
+}
+
+// Submitting twice is submitting once: the same index, and a receipt that verifies.
+func TestSubmitTwice(t *testing.T) {
+	w := newWorld(t, "acme-cloud")
+	w.running()
+	env := w.Designate("2026-014", w.Order("Kestrel Hosting"))
+	for i, known := range []bool{false, true, true} {
+		s, err := w.client().Submit(t.Context(), env.Marshal(), Fixed{w.policy}, Patience{})
+		must(t, err)
+		if s.Known != known || s.Receipt == nil || s.Receipt.Index() != 3 || s.ID != record.IDOf(env.Payload) {
+			t.Errorf("time %d: %+v", i+1, s)
+		}
+	}
+	a, err := w.client().Commit(t.Context(), env.Marshal(), Patience{})
+	must(t, err)
+	if !a.Known || a.Index != 3 {
+		t.Errorf("committing it once more: %+v", a)
+	}
+	w.Note(env)
+	w.Now = time.Now()
+	env = w.Respond("2026-014", "acme-cloud", &record.Response{Status: "acknowledged"})
+	v, err := w.client().DryRun(t.Context(), env.Marshal())
+	must(t, err)
+	if v.ID != record.IDOf(env.Payload) || len(v.Effects) == 0 {
+		t.Errorf("dry run: %+v", v)
+	}
+	if a, err = w.client().Commit(t.Context(), env.Marshal(), Patience{}); err != nil || a.Known || a.Index != 4 {
+		t.Errorf("committing: %+v, %v", a, err)
+	}
+}
+
+// A refusal is not repeated, and says what the ledger says.
+func TestSubmitRefused(t *testing.T) {
+	w := newWorld(t, "acme-cloud")
+	w.running()
+	one := w.Sign(w.Statement("designation/2026-014", record.Authority, w.Order("Kestrel Hosting")), "authority/officer-1")
+	_, err := w.client().Submit(t.Context(), one.Marshal(), Fixed{w.policy}, Patience{For: time.Hour})
+	var p *Problem
+	if !errors.As(err, &p) || p.Status != http.StatusForbidden || !strings.Contains(p.Error(), "2 officers needed, 1 signed (officer-1)") {
+		t.Errorf("one signature: %v", err)
+	}
+	if _, err := w.client().DryRun(t.Context(), one.Marshal()); !errors.As(err, &p) || p.Later() {
+		t.Errorf("dry run: %v", err)
+	}
+	if _, err := w.client().Submit(t.Context(), []byte("no envelope"), Fixed{w.policy}, Patience{}); err == nil {
+		t.Error("no envelope was sent")
+	}
+}
+
+// While the server is busy, or out of reach, the same bytes are sent again: after
+// the pause that it asks for, or after growing ones, until patience ends.
+func TestSubmitPatience(t *testing.T) {
+	w := newWorld(t)
+	env := w.Designate("2026-014", w.Order("Kestrel Hosting"))
+	w.admit(env)
+	receipt, err := w.client().Receipt(t.Context(), record.IDOf(env.Payload), Fixed{w.policy})
+	must(t, err)
+	busy := func(status int, after string) func() (*http.Response, error) {
+		return func() (*http.Response, error) {
+			r := httptest.NewRecorder()
+			r.Header().Set("Retry-After", after)
+			r.WriteHeader(status)
+			r.WriteString(`{"status":503,"detail":"the quorum does not answer"}`)
+			return r.Result(), nil
+		}
+	}
+	lost := func() (*http.Response, error) { return nil, errLost }
+	fine := func() (*http.Response, error) {
+		r := httptest.NewRecorder()
+		r.WriteHeader(http.StatusCreated)
+		r.Write(receipt.Text)
+		return r.Result(), nil
+	}
+	for _, c := range []struct {
+		name     string
+		answers  []func() (*http.Response, error)
+		patience time.Duration
+		min, max time.Duration // of all pauses
+		fails    bool
+	}{
+		{"at once", []func() (*http.Response, error){fine}, 0, 0, 0, false},
+		{"busy, without patience", []func() (*http.Response, error){busy(503, "2")}, 0, 0, 0, true},
+		{"busy twice", []func() (*http.Response, error){busy(503, "2"), busy(429, "5"), fine}, time.Minute, 7 * time.Second, 7 * time.Second, false},
+		{"lost, busy, lost", []func() (*http.Response, error){lost, busy(503, ""), lost, fine}, time.Minute, time.Millisecond, 10 * time.Second, false},
+		{"away for longer", []func() (*http.Response, error){busy(503, "40"), busy(503, "40")}, time.Minute, 40 * time.Second, 40 * time.Second, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				calls, told := 0, 0
+				transport := trip(func(r *http.Request) (*http.Response, error) {
+					calls++
+					if calls > len(c.answers) {
+						t.Fatalf("call %d, expected %d", calls, len(c.answers))
+					}
+					return c.answers[calls-1]()
+				})
+				client, err := New("http://ledger.example", transport)
+				must(t, err)
+				start := time.Now()
+				_, err = client.Submit(context.Background(), env.Marshal(), Fixed{w.policy}, Patience{For: c.patience, Notify: func(error, time.Duration) { told++ }})
+				if took := time.Since(start); took < c.min || took > c.max {
+					t.Errorf("paused %s, want %s to %s", took, c.min, c.max)
+				}
+				if c.fails != (err != nil) || calls != len(c.answers) {
+					t.Errorf("%d calls: %v", calls, err)
+				}
+				if told != calls-1 {
+					t.Errorf("told %d times of %d repetitions", told, calls-1)
+				}
+				var p *Problem
+				var gone *wire.Unreachable
+				if c.fails && !(errors.As(err, &p) && p.Later()) && !errors.As(err, &gone) {
+					t.Errorf("not one that passes: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// trip is a transport made of a function.
+type trip func(*http.Request) (*http.Response, error)
+
+func (f trip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// A record that is committed and not published has no receipt yet; asking for one
+// says so.
+func TestUnpublished(t *testing.T) {
+	w := newWorld(t)
+	env := w.Designate("2026-014", w.Order("Kestrel Hosting"))
+	v, err := record.Open(env, w.register.Candidates)
+	must(t, err)
+	_, err = w.ledger.Append(t.Context(), v)
+	must(t, err)
+	must(t, w.ledger.Commit(t.Context()))
+	if _, err := w.client().Receipt(t.Context(), record.IDOf(env.Payload), Fixed{w.policy}); !errors.Is(err, ErrUnpublished) {
+		t.Errorf("its receipt: %v", err)
+	}
+	if _, err := w.client().Chain(t.Context(), record.IDOf(env.Payload)); !errors.Is(err, ErrUnpublished) {
+		t.Errorf("its chain: %v", err)
+	}
+	a, err := w.client().Commit(t.Context(), env.Marshal(), Patience{})
+	if err != nil || a.Index != 2 {
+		t.Errorf("committing it again: %+v, %v", a, err)
+	}
+	var p *Problem
+	if _, err := w.client().Receipt(t.Context(), record.ID{7}, Fixed{w.policy}); !errors.As(err, &p) || p.Status != http.StatusNotFound {
+		t.Errorf("a record that is not there: %v", err)
+	}
+}

@@ -1,0 +1,324 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// A sync fetches what is new, and nothing twice; the copy is the ledger's register,
+// row by row, and opens again as it was.
+func TestSyncIncremental(t *testing.T) {
+	w := newWorld(t, "acme-cloud")
+	files := vfs.NewMem()
+	trust := w.trust(files, "trust")
+	if _, err := trust.Copy(); !errors.Is(err, ErrNoCopy) {
+		t.Fatalf("before a sync: %v", err)
+	}
+	var reached, of uint64
+	must(t, trust.Sync(t.Context(), w.client(), func(r, s uint64) { reached, of = r, s }))
+	if reached != 3 || of != 3 {
+		t.Errorf("progress ended at %d of %d", reached, of)
+	}
+	w.same(trust)
+	for _, step := range []struct {
+		size  uint64
+		fetch []string
+	}{
+		{255, []string{"/tile/entries/000.p/255"}},
+		{255, nil},
+		{256, []string{"/tile/entries/000"}},
+		{700, []string{"/tile/entries/001", "/tile/entries/002.p/188"}},
+		{1900, []string{"/tile/entries/002", "/tile/entries/003", "/tile/entries/004", "/tile/entries/005", "/tile/entries/006", "/tile/entries/007.p/108"}},
+	} {
+		w.listed(step.size)
+		w.net.bundles()
+		must(t, trust.Sync(t.Context(), w.client(), nil))
+		fetched := w.net.bundles()
+		slices.Sort(fetched)
+		if !slices.Equal(fetched, step.fetch) {
+			t.Errorf("to %d: fetched %v, want %v", step.size, fetched, step.fetch)
+		}
+		w.same(trust)
+		if got := trust.Covers(); got != step.size {
+			t.Errorf("covers %d, want %d", got, step.size)
+		}
+	}
+	must(t, trust.Close())
+	again, err := OpenTrust(files, "trust")
+	must(t, err)
+	defer again.Close()
+	if again.Covers() != 1900 || again.Ledger() != w.Ledger {
+		t.Errorf("opened again: covers %d of ledger %s", again.Covers(), again.Ledger())
+	}
+	w.same(again)
+	for index := uint64(0); index < 1900; index += 133 {
+		own, err := again.Entry(t.Context(), index)
+		must(t, err)
+		its, err := w.ledger.Entry(t.Context(), index)
+		must(t, err)
+		if string(own) != string(its) {
+			t.Errorf("entry %d is another in the copy", index)
+		}
+	}
+}
+
+// A receipt made from the copy is as good as the server's.
+func TestReceiptFromCopy(t *testing.T) {
+	w := newWorld(t)
+	w.listed(300)
+	trust := w.synced()
+	for _, index := range []uint64{0, 1, 255, 256, 299} {
+		row, err := w.register.Record(index)
+		must(t, err)
+		own, err := trust.Receipt(t.Context(), row.ID)
+		must(t, err)
+		v, err := own.Verify(w.policy, w.Now)
+		must(t, err)
+		if v.Index() != index {
+			t.Errorf("receipt of index %d, want %d", v.Index(), index)
+		}
+	}
+	if _, err := trust.Receipt(t.Context(), record.ID{1}); err == nil || !strings.Contains(err.Error(), "among all 300 entries") {
+		t.Errorf("a record that is not there: %v", err)
+	}
+}
+
+// A sync that is cut off goes on where it was: what was folded is not fetched again.
+func TestSyncResumes(t *testing.T) {
+	w := newWorld(t)
+	w.listed(2600)
+	for _, cut := range []string{"/tile/entries/000", "/tile/entries/003", "/tile/entries/006", "/tile/entries/009", "/tile/entries/010.p/40"} {
+		t.Run(cut, func(t *testing.T) {
+			trust := w.trust(vfs.NewMem(), "trust")
+			w.net.fail = func(r *http.Request) error {
+				if r.URL.Path == cut {
+					return errLost
+				}
+				return nil
+			}
+			err := trust.Sync(t.Context(), w.client(), nil)
+			w.net.fail = nil
+			var gone *wire.Unreachable
+			if !errors.As(err, &gone) {
+				t.Fatalf("cut off: %v", err)
+			}
+			if trust.Covers() != 0 {
+				t.Errorf("an unfinished copy covers %d", trust.Covers())
+			}
+			w.net.bundles()
+			must(t, trust.Sync(t.Context(), w.client(), nil))
+			fetched := w.net.bundles()
+			if cut > "/tile/entries/004" && slices.Contains(fetched, "/tile/entries/000") {
+				t.Errorf("fetched again from the beginning: %v", fetched)
+			}
+			w.same(trust)
+		})
+	}
+}
+
+// Interrupted by the user it is the same.
+func TestSyncInterrupted(t *testing.T) {
+	w := newWorld(t)
+	w.listed(2600)
+	trust := w.trust(vfs.NewMem(), "trust")
+	ctx, stop := context.WithCancel(t.Context())
+	err := trust.Sync(ctx, w.client(), func(reached, _ uint64) {
+		if reached >= 1024 {
+			stop()
+		}
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("interrupted: %v", err)
+	}
+	must(t, trust.Sync(t.Context(), w.client(), nil))
+	w.same(trust)
+}
+
+// A log that goes back, or shows another history, is refused whatever its size, by
+// a sync and by a refresh; the error names both, and keeps what the log signed.
+func TestForks(t *testing.T) {
+	ours := newWorld(t)
+	ours.listed(300)
+	for _, c := range []struct {
+		name string
+		size uint64
+		want string
+	}{
+		{"rollback", 200, "rollback"},
+		{"same size", 300, "fork"},
+		{"longer", 400, "fork"},
+		{"much longer", 900, "fork"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			theirs := newWorld(t) // the same charter, admitted at another time
+			theirs.listed(c.size)
+			for name, follow := range map[string]func(*Trust) error{
+				"sync":    func(trust *Trust) error { return trust.Sync(t.Context(), theirs.client(), nil) },
+				"refresh": func(trust *Trust) error { return trust.Refresh(t.Context(), theirs.client()) },
+			} {
+				trust := ours.synced()
+				trusted := trust.Checkpoint()
+				err := follow(trust)
+				var fork *ForkError
+				if !errors.As(err, &fork) {
+					t.Errorf("%s: %v", name, err)
+					continue
+				}
+				if fork.Trusted != trusted.Checkpoint().Tree() || fork.Shown != theirs.ledger.Published().Checkpoint().Tree() {
+					t.Errorf("%s: trusted %v, shown %v", name, fork.Trusted, fork.Shown)
+				}
+				for _, part := range []string{c.want, fork.Trusted.Root.String(), fork.Shown.Root.String()} {
+					if !strings.Contains(err.Error(), part) {
+						t.Errorf("%s: %q does not say %q", name, err, part)
+					}
+				}
+				for _, note := range [][]byte{fork.TrustedNote, fork.ShownNote} {
+					if _, err := ours.policy.VerifyLog(note); err != nil {
+						t.Errorf("%s: the kept checkpoint: %v", name, err)
+					}
+				}
+				if trust.Checkpoint() != trusted {
+					t.Errorf("%s: another checkpoint is trusted now", name)
+				}
+				ours.same(trust) // and the copy is as it was
+			}
+		})
+	}
+}
+
+// A server whose entries are not those of its checkpoint convinces nobody, and the
+// next honest sync succeeds.
+func TestSyncFromLiar(t *testing.T) {
+	w := newWorld(t)
+	w.listed(300)
+	other := newWorld(t)
+	other.listed(300)
+	trust := w.trust(vfs.NewMem(), "trust")
+	w.net.instead = func(r *http.Request) *http.Response {
+		if strings.HasPrefix(r.URL.Path, "/tile/entries/") {
+			answer, err := other.net.RoundTrip(r)
+			must(t, err)
+			return answer
+		}
+		return nil
+	}
+	if err := trust.Sync(t.Context(), w.client(), nil); !errors.Is(err, errHistory) {
+		t.Fatalf("other entries: %v", err)
+	}
+	if trust.Checkpoint() != nil || trust.Covers() != 0 {
+		t.Errorf("trusts size %d after it", trust.Covers())
+	}
+	w.net.instead = nil
+	must(t, trust.Sync(t.Context(), w.client(), nil))
+	w.same(trust)
+}
+
+// A copy whose files are damaged gives no entry and no receipt that is wrong; where
+// the damage is at its edge, the next sync begins anew.
+func TestDamagedCopy(t *testing.T) {
+	w := newWorld(t)
+	w.listed(300)
+	for _, c := range []struct {
+		file  string
+		heals bool
+	}{
+		{"tile/entries/000", false},
+		{"tile/0/000", false},
+		{"tile/0/001.p/44", true},
+		{"tile/1/000.p/1", true},
+	} {
+		t.Run(c.file, func(t *testing.T) {
+			files := vfs.NewMem()
+			trust := w.trust(files, "trust")
+			must(t, trust.Sync(t.Context(), w.client(), nil))
+			name := files.PathJoin("trust", c.file)
+			data, err := readFile(files, name)
+			must(t, err)
+			data[len(data)/2] ^= 1
+			must(t, writeFile(files, name, data, true))
+			wrong, last := 0, uint64(0)
+			for index := uint64(0); index < 300; index++ {
+				own, err := trust.Entry(t.Context(), index)
+				if err != nil {
+					wrong, last = wrong+1, index
+					if !strings.Contains(err.Error(), "damaged") {
+						t.Fatalf("index %d: %v", index, err)
+					}
+					continue
+				}
+				its, err := w.ledger.Entry(t.Context(), index)
+				must(t, err)
+				if string(own) != string(its) {
+					t.Fatalf("index %d: another entry", index)
+				}
+			}
+			if wrong == 0 {
+				t.Error("nothing was noticed")
+			}
+			must(t, trust.Sync(t.Context(), w.client(), nil))
+			_, err = trust.Entry(t.Context(), last)
+			if c.heals != (err == nil) {
+				t.Errorf("after the next sync: %v", err)
+			}
+		})
+	}
+}
+
+// Nothing published yet, another charter, a server that is away: each has its error.
+func TestCreateTrust(t *testing.T) {
+	w := newWorld(t)
+	files := vfs.NewMem()
+	var p *Problem
+	if _, err := CreateTrust(t.Context(), files, "trust", w.client(), record.ID{1}); !errors.As(err, &p) || p.Status != http.StatusNotFound {
+		t.Errorf("another charter: %v", err)
+	}
+	w.net.fail = func(*http.Request) error { return errLost }
+	var gone *wire.Unreachable
+	if _, err := CreateTrust(t.Context(), files, "trust", w.client(), w.Ledger); !errors.As(err, &gone) {
+		t.Errorf("out of reach: %v", err)
+	}
+	w.net.fail = nil
+	if _, err := OpenTrust(files, "trust"); !errors.Is(err, ErrNoTrust) {
+		t.Errorf("after failures: %v", err)
+	}
+	w.trust(files, "trust")
+	if _, err := CreateTrust(t.Context(), files, "trust", w.client(), record.ID{1}); err == nil || !strings.Contains(err.Error(), "pins another charter") {
+		t.Errorf("another charter in the same directory: %v", err)
+	}
+	// A chain whose charter was signed by nobody that counts.
+	w.net.rewrite = func(r *http.Request, answer []byte) []byte {
+		if !strings.HasSuffix(r.URL.Path, "/receipt") {
+			return answer
+		}
+		chain, err := proof.ParseChain(answer)
+		must(t, err)
+		charter := &chain[len(chain)-1]
+		e, err := record.ParseEntry(charter.Entry)
+		must(t, err)
+		e.Envelope.Signatures = e.Envelope.Signatures[:1]
+		charter.Entry = e.Marshal()
+		text, err := proof.FormatChain(chain)
+		must(t, err)
+		return text
+	}
+	if _, err := CreateTrust(t.Context(), vfs.NewMem(), "trust", w.client(), w.Ledger); err == nil || !strings.Contains(err.Error(), "root key") {
+		t.Errorf("a charter with one signature: %v", err)
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
