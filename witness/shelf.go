@@ -63,7 +63,7 @@ func (k Kept) trees() (trees []proof.Tree) {
 // OpenShelf opens the directory, and makes it if there is none. Several may have it
 // open.
 func OpenShelf(fs vfs.FS, dir string) (*Shelf, error) {
-	if err := fs.MkdirAll(dir, 0o755); err != nil {
+	if err := makeDir(fs, dir); err != nil {
 		return nil, fmt.Errorf("opening the evidence in %s: %w", dir, err)
 	}
 	return &Shelf{fs: fs, dir: dir}, nil
@@ -199,11 +199,7 @@ func (s *Shelf) replace(name string, data []byte) error {
 	if err := s.fs.Rename(part, s.fs.PathJoin(s.dir, name)); err != nil {
 		return err
 	}
-	d, err := s.fs.OpenDir(s.dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return syncDir(s.fs, s.dir)
 }
 
 func (s *Shelf) read(name string) ([]byte, error) {

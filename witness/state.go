@@ -36,6 +36,9 @@ const (
 )
 
 func openState(fs vfs.FS, dir string, log *slog.Logger, fatal func(string)) (*state, error) {
+	if err := makeDir(fs, dir); err != nil {
+		return nil, fmt.Errorf("making the witness's state %s: %w", dir, err)
+	}
 	cache := pebble.NewCache(8 << 20)
 	defer cache.Unref()
 	if fatal == nil {
@@ -165,6 +168,30 @@ func (s *state) get(key []byte) ([]byte, error) {
 	}
 	defer closer.Close()
 	return bytes.Clone(v), nil
+}
+
+// makeDir makes a directory, and those above it that are missing, so that a crash
+// does not take it away again with all that was synced inside: a directory is
+// durable once its parent is synced, which not even Pebble does for more than one.
+func makeDir(fs vfs.FS, dir string) error {
+	parent := fs.PathDir(dir)
+	if _, err := fs.Stat(parent); err != nil && parent != dir {
+		if err := makeDir(fs, parent); err != nil {
+			return err
+		}
+	}
+	if err := fs.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return syncDir(fs, parent)
+}
+
+func syncDir(fs vfs.FS, dir string) error {
+	d, err := fs.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // logger passes on what Pebble reports, and ends the process when it must: Pebble

@@ -25,7 +25,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"path"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -114,14 +113,14 @@ func Open(cfg Config) (*Witness, error) {
 	if err := w.reach(); err != nil {
 		return nil, err
 	}
-	if err := cfg.FS.MkdirAll(cfg.Dir, 0o755); err != nil {
-		return nil, fmt.Errorf("opening the witness: %w", err)
+	if err := makeDir(cfg.FS, cfg.Dir); err != nil {
+		return nil, fmt.Errorf("making the witness's directory %s: %w", cfg.Dir, err)
 	}
 	var err error
-	if w.shelf, err = OpenShelf(cfg.FS, path.Join(cfg.Dir, "evidence")); err != nil {
+	if w.shelf, err = OpenShelf(cfg.FS, cfg.FS.PathJoin(cfg.Dir, "evidence")); err != nil {
 		return nil, err
 	}
-	if w.state, err = openState(cfg.FS, path.Join(cfg.Dir, "state"), w.log, cfg.Fatal); err != nil {
+	if w.state, err = openState(cfg.FS, cfg.FS.PathJoin(cfg.Dir, "state"), w.log, cfg.Fatal); err != nil {
 		return nil, err
 	}
 	if w.metrics, err = newMetrics(w, cfg.Metrics); err != nil {
