@@ -28,6 +28,7 @@ var verbs = []struct {
 	{"read", (*app).policy},
 	{"operate", (*app).init},
 	{"operate", (*app).serve},
+	{"operate", (*app).witness},
 	{"operate", (*app).bench},
 	{"operate", (*app).version},
 }

@@ -1,13 +1,11 @@
 package node
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/skeys"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
 // Keys are a log's signing keys, one of each algorithm, all named by its origin.
@@ -17,87 +15,58 @@ type Keys struct {
 	Signers []*proof.Signer
 }
 
-var keyFiles = []struct {
-	name string
-	alg  proof.Algorithm
-}{
-	{"log-ed25519.key", proof.Ed25519},
-	{"log-mldsa44.key", proof.MLDSA44},
+var keyFiles = []skeys.File{
+	{Name: "log-ed25519.key", Algorithm: proof.Ed25519},
+	{Name: "log-mldsa44.key", Algorithm: proof.MLDSA44},
 }
 
 // ErrNoKeys: the directory holds no log keys; [CreateKeys] makes them.
-var ErrNoKeys = errors.New("no log keys")
+var ErrNoKeys = skeys.ErrNone
 
 // CreateKeys makes the log's keys in dir, or keeps those that are there already
 // if they have the same origin.
 func CreateKeys(dir, origin string) (Keys, error) {
-	if k, err := LoadKeys(dir); err == nil {
-		if k.Origin != origin {
-			return Keys{}, fmt.Errorf("%s holds the keys of the log %s", dir, k.Origin)
-		}
-		return k, nil
-	} else if !errors.Is(err, ErrNoKeys) {
+	if err := skeys.Create(dir, origin, keyFiles); err != nil {
 		return Keys{}, err
-	}
-	keys := filepath.Join(dir, "keys")
-	if err := os.MkdirAll(keys, 0o700); err != nil {
-		return Keys{}, fmt.Errorf("making %s: %w", keys, err)
-	}
-	for _, f := range keyFiles {
-		name := filepath.Join(keys, f.name)
-		if _, err := os.Stat(name); err == nil {
-			continue // a run that was cut off between the two
-		}
-		secret, _, err := proof.GenerateKey(f.alg, origin)
-		if err != nil {
-			return Keys{}, err
-		}
-		if err := writeSecret(name, []byte(secret+"\n")); err != nil {
-			return Keys{}, err
-		}
 	}
 	return LoadKeys(dir)
 }
 
-// LoadKeys reads the log's keys.
+// LoadKeys reads the log's keys; [ErrNoKeys] if there are none.
 func LoadKeys(dir string) (Keys, error) {
+	texts, err := skeys.Load(dir, keyFiles)
+	if err != nil {
+		return Keys{}, err
+	}
 	var k Keys
-	for _, f := range keyFiles {
-		name := filepath.Join(dir, "keys", f.name)
-		text, err := os.ReadFile(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			return Keys{}, fmt.Errorf("%s: %w: %s is missing", dir, ErrNoKeys, filepath.Join("keys", f.name))
-		} else if err != nil {
-			return Keys{}, err
-		}
-		s, err := proof.ParseSigner(string(trimNewline(text)))
+	for i, text := range texts {
+		s, err := proof.ParseSigner(text)
 		if err != nil {
-			return Keys{}, fmt.Errorf("%s: %w", name, err)
-		}
-		if k.Origin != "" && k.Origin != s.Key().Name() {
-			return Keys{}, fmt.Errorf("%s is named %s, the key beside it %s: they belong to two logs", name, s.Key().Name(), k.Origin)
+			return Keys{}, fmt.Errorf("%s: %w", keyFiles[i].Name, err)
 		}
 		k.Origin, k.Signers = s.Key().Name(), append(k.Signers, s)
 	}
 	return k, nil
 }
 
-func trimNewline(b []byte) []byte {
-	if n := len(b); n > 0 && b[n-1] == '\n' {
-		return b[:n-1]
-	}
-	return b
-}
-
-// writeSecret writes a new file for its owner only, durably.
-func writeSecret(name string, data []byte) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+// CheckPolicy refuses a charter whose policy lacks one of the directory's keys:
+// nobody could verify what the ledger signs.
+func (k Keys) CheckPolicy(c *record.Charter) error {
+	policy, err := proof.ParsePolicy([]byte(c.Policy))
 	if err != nil {
-		return err
+		return fmt.Errorf("the charter's policy: %w", err)
 	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
+	if c.Origin != k.Origin {
+		return fmt.Errorf("the charter's origin is %s, this directory's keys are named %s", c.Origin, k.Origin)
 	}
-	return errors.Join(err, f.Close())
+	for _, s := range k.Signers {
+		found := false
+		for _, key := range policy.LogKeys(c.Origin) {
+			found = found || key.SameKey(s.Key())
+		}
+		if !found {
+			return fmt.Errorf("the charter's policy lacks this directory's log key %s (docket init prints both)", s.Key())
+		}
+	}
+	return nil
 }

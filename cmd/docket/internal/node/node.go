@@ -20,7 +20,6 @@ import (
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
-	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/server"
@@ -192,28 +191,6 @@ func (n *Node) diskFree() (uint64, error) {
 		return 0, fmt.Errorf("asking for the free space of %s: %w", n.config.Dir, err)
 	}
 	return usage.AvailBytes, nil
-}
-
-// CheckPolicy refuses a charter whose policy lacks one of the directory's keys:
-// nobody could verify what the ledger signs.
-func (k Keys) CheckPolicy(c *record.Charter) error {
-	policy, err := proof.ParsePolicy([]byte(c.Policy))
-	if err != nil {
-		return fmt.Errorf("the charter's policy: %w", err)
-	}
-	if c.Origin != k.Origin {
-		return fmt.Errorf("the charter's origin is %s, this directory's keys are named %s", c.Origin, k.Origin)
-	}
-	for _, s := range k.Signers {
-		found := false
-		for _, key := range policy.LogKeys(c.Origin) {
-			found = found || key.SameKey(s.Key())
-		}
-		if !found {
-			return fmt.Errorf("the charter's policy lacks this directory's log key %s (docket init prints both)", s.Key())
-		}
-	}
-	return nil
 }
 
 // pebbleLog is Pebble's voice: what it does is for the curious, what it cannot do

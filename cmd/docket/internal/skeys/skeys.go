@@ -1,0 +1,87 @@
+// Package skeys keeps the signing keys of a log or a witness in a directory: one
+// file a key, for its owner only, in the text form of signed notes.
+package skeys
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+// File is one key's file in DIR/keys.
+type File struct {
+	Name      string
+	Algorithm proof.Algorithm
+}
+
+// ErrNone: a key's file is missing.
+var ErrNone = errors.New("no signing keys")
+
+// Create makes the keys that are missing, all under one name. Keys of another name
+// in the directory are an error.
+func Create(dir, name string, files []File) error {
+	keys := filepath.Join(dir, "keys")
+	if err := os.MkdirAll(keys, 0o700); err != nil {
+		return fmt.Errorf("making %s: %w", keys, err)
+	}
+	for _, f := range files {
+		file := filepath.Join(keys, f.Name)
+		if old, err := os.ReadFile(file); err == nil {
+			if other := nameOf(string(old)); other != name {
+				return fmt.Errorf("%s holds the keys of %s", dir, other)
+			}
+			continue
+		}
+		secret, _, err := proof.GenerateKey(f.Algorithm, name)
+		if err != nil {
+			return err
+		}
+		if err := write(file, []byte(secret+"\n")); err != nil {
+			return fmt.Errorf("writing %s: %w", file, err)
+		}
+	}
+	return nil
+}
+
+// Load reads the keys' texts, in the order of files. [ErrNone] if one is missing;
+// keys of two names are an error.
+func Load(dir string, files []File) ([]string, error) {
+	var texts []string
+	for _, f := range files {
+		text, err := os.ReadFile(filepath.Join(dir, "keys", f.Name))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%s: %w: %s is missing", dir, ErrNone, filepath.Join("keys", f.Name))
+		} else if err != nil {
+			return nil, err
+		}
+		texts = append(texts, strings.TrimSuffix(string(text), "\n"))
+		if a, b := nameOf(texts[0]), nameOf(texts[len(texts)-1]); a != b {
+			return nil, fmt.Errorf("%s: its keys have two names, %s and %s", dir, a, b)
+		}
+	}
+	return texts, nil
+}
+
+// nameOf reads the name of a key's text: PRIVATE+KEY+<name>+<id>+<base64>.
+func nameOf(text string) string {
+	parts := strings.SplitN(strings.TrimPrefix(text, "PRIVATE+KEY+"), "+", 2)
+	return parts[0]
+}
+
+// write writes a new file for its owner only, durably.
+func write(name string, data []byte) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}

@@ -1,0 +1,119 @@
+// Package stand puts one witness together: its keys, its state and its HTTP face,
+// in one directory.
+//
+//	W/keys/witness-ed25519.key, W/keys/witness-mldsa44.key   its signing keys
+//	W/state/                                                 what it has cosigned: never delete it
+//	W/evidence/                                              what it caught, as files
+package stand
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/net/netutil"
+
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/skeys"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/witness"
+)
+
+var keyFiles = []skeys.File{
+	{Name: "witness-ed25519.key", Algorithm: proof.CosignatureEd25519},
+	{Name: "witness-mldsa44.key", Algorithm: proof.MLDSA44},
+}
+
+// CreateKeys makes the witness's keys in dir, or keeps those that are there if they
+// have the same name.
+func CreateKeys(dir, name string) ([]witness.Key, error) {
+	if err := skeys.Create(dir, name, keyFiles); err != nil {
+		return nil, err
+	}
+	return LoadKeys(dir)
+}
+
+// LoadKeys reads the witness's keys; [skeys.ErrNone] if there are none.
+func LoadKeys(dir string) ([]witness.Key, error) {
+	texts, err := skeys.Load(dir, keyFiles)
+	if err != nil {
+		return nil, err
+	}
+	var keys []witness.Key
+	for i, text := range texts {
+		k, err := proof.ParseCosigner(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", keyFiles[i].Name, err)
+		}
+		keys = append(keys, k)
+	}
+	return keys, nil
+}
+
+// Limits of the HTTP face. A request is small, and a log waits for the answer.
+const (
+	maxConnections = 1024
+	readTimeout    = 10 * time.Second
+	writeTimeout   = 30 * time.Second
+	idleTimeout    = 2 * time.Minute
+	grace          = 10 * time.Second
+)
+
+// Server answers for one witness.
+type Server struct {
+	Witness  *witness.Witness
+	Metrics  *prometheus.Registry // served at /metrics; nil: not
+	CertFile string               // with KeyFile: TLS
+	KeyFile  string
+	Every    time.Duration // between two rounds of gossip; 0: no rounds
+	Log      *slog.Logger
+}
+
+// Serve answers on l and gossips until ctx ends, then finishes the requests at
+// work. It closes l.
+func (s Server) Serve(ctx context.Context, l net.Listener) error {
+	mux := http.NewServeMux()
+	mux.Handle("/", s.Witness.Handler())
+	if s.Metrics != nil {
+		mux.Handle("GET /metrics", promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{}))
+	}
+	hs := &http.Server{
+		Handler: mux, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
+	}
+	rounds, stop := context.WithCancel(ctx)
+	gossiped := make(chan struct{})
+	go func() {
+		defer close(gossiped)
+		if s.Every > 0 {
+			s.Witness.Run(rounds, s.Every)
+		}
+	}()
+	defer func() { stop(); <-gossiped }()
+
+	l = netutil.LimitListener(l, maxConnections)
+	failed := make(chan error, 1)
+	go func() {
+		if s.CertFile != "" {
+			failed <- hs.ServeTLS(l, s.CertFile, s.KeyFile)
+			return
+		}
+		failed <- hs.Serve(l)
+	}()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serving %s: %w", l.Addr(), err)
+	case <-ctx.Done():
+	}
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	if err := hs.Shutdown(ending); err != nil {
+		return errors.Join(fmt.Errorf("requests were still at work after %s: %w", grace, err), hs.Close())
+	}
+	return nil
+}

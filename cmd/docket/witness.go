@@ -1,0 +1,245 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
+
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/skeys"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/stand"
+	"github.com/seed-53cf897a/docket/witness"
+)
+
+func (a *app) witness() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "witness",
+		Short: "Run a witness: cosign what is consistent, catch a split view",
+		Long: `A witness watches logs for everybody else. It cosigns a checkpoint only if that
+extends the one it cosigned before, compares what it has seen with other witnesses,
+and keeps evidence if a log ever shows two histories. One small process serves any
+number of C2SP logs, not only Docket's.`,
+		Example: `  docket witness init --dir w1 --name w1.example/docket
+  docket witness serve --dir w1 --logs logs.txt --listen 127.0.0.1:8471`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(a.witnessInit(), a.witnessServe(), a.witnessGossip(), a.witnessEvidence())
+	return c
+}
+
+func (a *app) witnessInit() *cobra.Command {
+	var dir, name, url string
+	c := &cobra.Command{
+		Use:   "init --dir W --name NAME",
+		Short: "Make a witness's keys and print them for policies",
+		Long: `Makes the witness's two keys (Ed25519 and ML-DSA-44, under one name) in W/keys and
+prints the lines that a policy needs: two witnesses, and the group that makes one
+of them. Keys that are there already are kept.`,
+		Example: "  docket witness init --dir w1 --name w1.example/docket --url https://w1.example",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			keys, err := stand.CreateKeys(dir, name)
+			if err != nil {
+				return refuse("%w", err)
+			}
+			a.say("the witness's keys are in %s/keys; whoever has them can cosign in its name", dir)
+			short, _, _ := strings.Cut(name, ".")
+			short = strings.Map(func(r rune) rune {
+				if r == '/' || r == ' ' {
+					return '-'
+				}
+				return r
+			}, short)
+			var members []string
+			for i, k := range keys {
+				member := short + []string{"e", "m"}[i]
+				members = append(members, member)
+				a.printf("%s\n", strings.TrimSpace(fmt.Sprintf("witness %s %s %s", member, k.Key(), url)))
+			}
+			a.printf("group %s any %s\n", short, strings.Join(members, " "))
+			return nil
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", "", "directory of the witness")
+	c.Flags().StringVar(&name, "name", "", "the witness's name for ever, like w1.example/docket")
+	c.Flags().StringVar(&url, "url", "", "where it will be reached, for the printed lines")
+	c.MarkFlagRequired("dir")
+	c.MarkFlagRequired("name")
+	return c
+}
+
+// post is what the flags of a witness's verbs say.
+type post struct {
+	dir, logs string
+	peers     []string
+	sources   []string // ORIGIN=URL
+	verbose   bool
+}
+
+func (p *post) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&p.dir, "dir", "", "directory of the witness")
+	f.StringVar(&p.logs, "logs", "", "file of the logs it serves, in the witness network's logs/v0 format")
+	f.StringArrayVar(&p.peers, "peer", nil, "URL of another witness to compare notes with; repeat for more")
+	f.StringArrayVar(&p.sources, "source", nil, "ORIGIN=URL: where a log can be read; repeat for more, also for one log")
+	f.BoolVar(&p.verbose, "verbose", false, "log each comparison")
+}
+
+// open opens the witness's directory.
+func (a *app) openWitness(p post, log *slog.Logger, metrics prometheus.Registerer) (*witness.Witness, error) {
+	keys, err := stand.LoadKeys(p.dir)
+	if errors.Is(err, skeys.ErrNone) {
+		return nil, misuse("%w", err).hint("docket witness init --dir %s --name NAME makes them", p.dir)
+	} else if err != nil {
+		return nil, err
+	}
+	list, err := a.readLogs(p.logs)
+	if err != nil {
+		return nil, err
+	}
+	sources := make(map[string][]string)
+	for _, s := range p.sources {
+		origin, url, ok := strings.Cut(s, "=")
+		if !ok {
+			return nil, misuse("--source %s: want ORIGIN=URL", s)
+		}
+		sources[origin] = append(sources[origin], url)
+	}
+	w, err := witness.Open(witness.Config{
+		Keys: keys, FS: vfs.Default, Dir: p.dir, Logs: list, Peers: p.peers, Sources: sources, Log: log, Metrics: metrics,
+	})
+	if err != nil {
+		return nil, notYet("%w", err).hint("one process at a time has the use of a witness's directory")
+	}
+	return w, nil
+}
+
+func (a *app) readLogs(name string) (witness.LogList, error) {
+	text, err := a.readFile(name)
+	if err != nil {
+		return nil, err
+	}
+	list, err := witness.ParseLogs(text)
+	if err != nil {
+		return nil, misuse("%s: %w", name, err)
+	}
+	return list, nil
+}
+
+func (a *app) witnessLog(verbose bool) *slog.Logger {
+	level := slog.LevelInfo
+	if verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewJSONHandler(a.err, &slog.HandlerOptions{Level: level}))
+}
+
+func (a *app) witnessServe() *cobra.Command {
+	var (
+		p      post
+		listen string
+		s      stand.Server
+	)
+	c := &cobra.Command{
+		Use:   "serve --dir W --logs FILE [--listen ADDRESS]",
+		Short: "Cosign for the logs of a list, and gossip",
+		Long: `Serves C2SP tlog-witness: cosigns checkpoints of the logs in the list, shows the
+newest of each, takes checkpoints and evidence that others saw. Every --gossip it
+fetches what its peers and the logs' own URLs show, and compares.
+
+The list is read again when it changes, at the next round of gossip, or at once on
+SIGHUP. A log that vanishes from it gets no more cosignatures; what the witness
+knows of it stays.
+
+W/state must never be deleted or restored from an old copy while the keys are in
+use: a witness that forgets what it cosigned can be made to cosign a fork.`,
+		Example: `  docket witness serve --dir w1 --logs logs.txt
+  docket witness serve --dir w1 --logs logs.txt --listen :443 --tls-cert fullchain.pem --tls-key key.pem \
+      --peer https://w2.example --source docket.ocr.example/2026=https://docket.ocr.example`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if (s.CertFile == "") != (s.KeyFile == "") {
+				return misuse("--tls-cert and --tls-key go together")
+			}
+			s.Log, s.Metrics = a.witnessLog(p.verbose), prometheus.NewRegistry()
+			w, err := a.openWitness(p, s.Log, s.Metrics)
+			if err != nil {
+				return err
+			}
+			defer w.Close()
+			s.Witness = w
+			l, err := net.Listen("tcp", listen)
+			if err != nil {
+				return refuse("listening on %s: %w", listen, err).hint("another process may have the port: name another with --listen")
+			}
+			scheme := "http"
+			if s.CertFile != "" {
+				scheme = "https"
+			}
+			a.printf("%s://%s\n", scheme, l.Addr())
+			s.Log.Info("witnessing", "name", w.Name(), "url", fmt.Sprintf("%s://%s", scheme, l.Addr()), "pid", os.Getpid())
+			ctx, stop := context.WithCancel(c.Context())
+			watched := make(chan struct{})
+			go func() { defer close(watched); a.watchLogs(ctx, w, p.logs, s.Log, s.Every) }()
+			defer func() { stop(); <-watched }()
+			return s.Serve(ctx, l)
+		},
+	}
+	p.flags(c)
+	c.MarkFlagRequired("dir")
+	c.MarkFlagRequired("logs")
+	f := c.Flags()
+	f.StringVar(&listen, "listen", "127.0.0.1:8471", "address to listen on; port 0 takes a free one")
+	f.StringVar(&s.CertFile, "tls-cert", "", "PEM file of the certificate and its chain")
+	f.StringVar(&s.KeyFile, "tls-key", "", "PEM file of the certificate's private key")
+	f.DurationVar(&s.Every, "gossip", time.Minute, "time between two rounds of gossip")
+	return c
+}
+
+// watchLogs puts a changed list in force: on SIGHUP at once, otherwise at the next
+// round. A list that cannot be read changes nothing, and is told.
+func (a *app) watchLogs(ctx context.Context, w *witness.Witness, name string, log *slog.Logger, every time.Duration) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	tick := time.NewTicker(max(every, time.Second))
+	defer tick.Stop()
+	last, _ := os.ReadFile(name)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hup:
+		case <-tick.C:
+		}
+		text, err := os.ReadFile(name)
+		if err == nil && bytes.Equal(text, last) {
+			continue
+		}
+		last = text
+		var list witness.LogList
+		if err == nil {
+			list, err = witness.ParseLogs(text)
+		}
+		if err == nil {
+			err = w.SetLogs(list)
+		}
+		if err != nil {
+			log.Error("the list of logs is not taken; the old one stays in force", "file", name, "err", err)
+			continue
+		}
+		log.Info("the list of logs changed", "file", name, "logs", len(list))
+	}
+}

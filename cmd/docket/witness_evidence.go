@@ -1,0 +1,210 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/spf13/cobra"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/witness"
+)
+
+func (a *app) witnessEvidence() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "evidence",
+		Short: "Look at, verify and decide about evidence of a split view",
+		Long: `Evidence is one file that proves, to anyone and offline, that a log signed two
+histories. A witness that holds some cosigns nothing more of that log until a person
+has acknowledged it.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(a.evidenceList(), a.evidenceShow(), a.evidenceAcknowledge(), a.evidenceVerify())
+	return c
+}
+
+// shelf opens the evidence of a witness, which may be serving.
+func (a *app) shelf(dir string) (*witness.Shelf, error) {
+	if _, err := vfs.Default.Stat(dir); err != nil {
+		return nil, misuse("%s: no such witness directory", dir)
+	}
+	return witness.OpenShelf(vfs.Default, filepath.Join(dir, "evidence"))
+}
+
+func (a *app) evidenceList() *cobra.Command {
+	var dir string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "list --dir W",
+		Short:   "List the evidence that a witness keeps",
+		Example: "  docket witness evidence list --dir w1",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			shelf, err := a.shelf(dir)
+			if err != nil {
+				return err
+			}
+			all, err := shelf.List()
+			if err != nil {
+				return err
+			}
+			if len(all) == 0 {
+				a.say("no evidence: no log that this witness serves was caught with two histories")
+			}
+			for _, k := range all {
+				if asJSON {
+					if err := a.printJSON(map[string]any{"id": k.ID, "acknowledged": k.Acknowledged}); err != nil {
+						return err
+					}
+					continue
+				}
+				a.printf("%s  %s\n", k.ID, state(k))
+			}
+			return nil
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", "", "directory of the witness")
+	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
+	c.MarkFlagRequired("dir")
+	return c
+}
+
+func state(k witness.Kept) string {
+	if k.Acknowledged == nil {
+		return "open: nothing more of this log is cosigned"
+	}
+	return fmt.Sprintf("acknowledged by %s on %s: %s", printable(k.Acknowledged.By), k.Acknowledged.At.Format(time.DateOnly), printable(k.Acknowledged.Reason))
+}
+
+func (a *app) evidenceShow() *cobra.Command {
+	var dir string
+	c := &cobra.Command{
+		Use:     "show --dir W ID",
+		Short:   "Print one evidence file, to hand on",
+		Example: "  docket witness evidence show --dir w1 3f…9a > fork" + proof.EvidenceSuffix,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			shelf, err := a.shelf(dir)
+			if err != nil {
+				return err
+			}
+			k, err := shelf.Show(args[0])
+			if errors.Is(err, witness.ErrNoSuchEvidence) {
+				return misuse("%w", err).hint("docket witness evidence list --dir %s", dir)
+			} else if err != nil {
+				return err
+			}
+			a.say("%s", state(k))
+			a.printf("%s", k.File)
+			return nil
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", "", "directory of the witness")
+	c.MarkFlagRequired("dir")
+	return c
+}
+
+func (a *app) evidenceAcknowledge() *cobra.Command {
+	var dir string
+	var ack witness.Acknowledgement
+	c := &cobra.Command{
+		Use:   "acknowledge --dir W --by WHO --reason WHY ID",
+		Short: "Decide, as a person, that the witness may go on with the log",
+		Long: `Notes who decided what about one piece of evidence. When all that is held against a
+log is acknowledged, the witness goes on with it, on the history that it cosigned
+before. The evidence stays, and stays public. A serving witness takes notice by its
+next request.`,
+		Example: `  docket witness evidence acknowledge --dir w1 --by "operations desk" --reason "log restored from backup; see report 7" 3f…9a`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			shelf, err := a.shelf(dir)
+			if err != nil {
+				return err
+			}
+			err = shelf.Acknowledge(args[0], ack)
+			if errors.Is(err, witness.ErrNoSuchEvidence) {
+				return misuse("%w", err).hint("docket witness evidence list --dir %s", dir)
+			} else if err != nil {
+				return refuse("%w", err)
+			}
+			a.say("acknowledged")
+			return nil
+		},
+	}
+	c.Flags().StringVar(&dir, "dir", "", "directory of the witness")
+	c.Flags().StringVar(&ack.By, "by", "", "who decides")
+	c.Flags().StringVar(&ack.Reason, "reason", "", "why")
+	for _, required := range []string{"dir", "by", "reason"} {
+		c.MarkFlagRequired(required)
+	}
+	return c
+}
+
+func (a *app) evidenceVerify() *cobra.Command {
+	var vkeys []string
+	var policyFile string
+	c := &cobra.Command{
+		Use:   "verify (--key VKEY… | --policy FILE) FILE",
+		Short: "Verify evidence offline, with the log's key",
+		Long: `Verifies that a log signed two histories. Nothing is needed but the log's public key,
+as its policy has it: no network, no trust in whoever handed the file over.`,
+		Example: "  docket witness evidence verify --policy policy.txt fork" + proof.EvidenceSuffix,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			keys, err := a.logKeysOf(vkeys, policyFile)
+			if err != nil {
+				return err
+			}
+			data, err := a.readFile(args[0])
+			if err != nil {
+				return err
+			}
+			e, err := proof.ParseEvidence(data)
+			if err != nil {
+				return misuse("%s: %w", args[0], err)
+			}
+			view, err := e.Verify(keys...)
+			if err != nil {
+				return refuse("%s: %w", args[0], err).hint("this proves nothing against the log")
+			}
+			a.printf("proven: %s\n", view)
+			return nil
+		},
+	}
+	c.Flags().StringArrayVar(&vkeys, "key", nil, "vkey of the log; repeat for more")
+	c.Flags().StringVar(&policyFile, "policy", "", "policy file whose log keys are taken")
+	return c
+}
+
+func (a *app) logKeysOf(vkeys []string, policyFile string) ([]proof.Key, error) {
+	var keys []proof.Key
+	for _, v := range vkeys {
+		k, err := proof.ParseLogKey(strings.TrimSpace(v))
+		if err != nil {
+			return nil, misuse("--key: %w", err)
+		}
+		keys = append(keys, k)
+	}
+	if policyFile != "" {
+		text, err := a.readFile(policyFile)
+		if err != nil {
+			return nil, err
+		}
+		p, err := proof.ParsePolicy(text)
+		if err != nil {
+			return nil, misuse("%s: %w", policyFile, err)
+		}
+		for _, l := range p.Logs() {
+			keys = append(keys, l.Key)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, misuse("want the log's key: --key VKEY, or --policy FILE")
+	}
+	return keys, nil
+}

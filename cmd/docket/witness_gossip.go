@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+func (a *app) witnessGossip() *cobra.Command {
+	var (
+		p  post
+		to []string
+	)
+	c := &cobra.Command{
+		Use:   "gossip (--dir W --logs FILE | --to URL FILE…)",
+		Short: "Make one round of gossip, or show witnesses what you saw",
+		Long: `With --dir it makes one round of gossip for a witness that is not serving: fetches
+what its peers and the logs' URLs show, compares, and passes evidence on.
+
+With --to it hands checkpoints to witnesses, as anybody may who was shown one: a
+checkpoint file, or a receipt, whose checkpoint is taken. If the log has shown you
+another history than the witness, that becomes evidence.`,
+		Example: `  docket witness gossip --dir w1 --logs logs.txt --peer https://w2.example
+  docket witness gossip --to https://w1.example --to https://w2.example trust/checkpoint answer.tlog-proof`,
+		RunE: func(c *cobra.Command, files []string) error {
+			switch {
+			case len(to) > 0 && p.dir != "":
+				return misuse("--to and --dir are two different things").hint("docket witness gossip --help")
+			case len(to) > 0 && len(files) > 0:
+				return a.handIn(c.Context(), to, files)
+			case p.dir != "" && p.logs != "" && len(files) == 0:
+				return a.gossipOnce(c.Context(), p)
+			}
+			return misuse("want --dir W --logs FILE, or --to URL and files").hint("docket witness gossip --help")
+		},
+	}
+	p.flags(c)
+	c.Flags().StringArrayVar(&to, "to", nil, "URL of a witness to hand checkpoints to; repeat for more")
+	return c
+}
+
+func (a *app) gossipOnce(ctx context.Context, p post) error {
+	w, err := a.openWitness(p, a.witnessLog(p.verbose), nil)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	r := w.Gossip(ctx)
+	a.printf("%d checkpoints seen, %d on one history, %d waiting, %d new evidence, %d passed on\n", r.Fetched, r.Compared, r.Waiting, r.Evidence, r.Delivered)
+	if r.Evidence > 0 {
+		return refuse("a log showed two histories").hint("docket witness evidence list --dir %s", p.dir)
+	}
+	return w.Close()
+}
+
+// handIn shows checkpoints to witnesses.
+func (a *app) handIn(ctx context.Context, to, files []string) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for _, name := range files {
+		note, err := a.readCheckpoint(name)
+		if err != nil {
+			return err
+		}
+		for _, url := range to {
+			w, err := wire.NewWitness(url, nil)
+			if err != nil {
+				return misuse("%w", err)
+			}
+			if err := w.HandIn(ctx, note); err != nil {
+				var gone *wire.Unreachable
+				if errors.As(err, &gone) {
+					return notYet("%w", err)
+				}
+				return refuse("%s: %w", name, err)
+			}
+			a.say("%s: taken by %s", name, url)
+		}
+	}
+	return nil
+}
+
+// readCheckpoint reads a checkpoint, or takes it out of a receipt or a chain.
+func (a *app) readCheckpoint(name string) ([]byte, error) {
+	data, err := a.readFile(name)
+	if err != nil {
+		return nil, err
+	}
+	if bytes.HasPrefix(data, []byte("c2sp.org/tlog-proof@")) {
+		chain, err := proof.ParseChain(data)
+		if err != nil {
+			return nil, misuse("%s: %w", name, err)
+		}
+		data = chain[len(chain)-1].Checkpoint
+	}
+	if _, _, err := proof.ParseCheckpoint(data); err != nil {
+		return nil, misuse("%s: %w", name, err)
+	}
+	return data, nil
+}
