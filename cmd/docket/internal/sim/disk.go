@@ -129,7 +129,7 @@ func (m *mixer) directory(dir string, depth int) error {
 // back is a directory whole as it was.
 func (m *mixer) back(from *vfs.MemFS, dir string) error {
 	if ok, err := vfs.Clone(from, m.out, dir, dir, vfs.CloneSync); err != nil || !ok {
-		return fmt.Errorf("bringing back %s: %v, %w", dir, ok, errors.Join(err))
+		return fmt.Errorf("bringing back %s: %v, %v", dir, ok, err)
 	}
 	return nil
 }

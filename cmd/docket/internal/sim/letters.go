@@ -215,7 +215,7 @@ func (p *people) forge(s speech, st *record.Statement) *letter {
 // complete lets those sign who had yet to: what was refused may be admitted now.
 func (p *people) complete() *letter {
 	for _, l := range p.letters {
-		if len(l.lacks) == 0 || l.away || !l.settled {
+		if len(l.lacks) == 0 || l.away > 0 || !l.settled {
 			continue
 		}
 		st, err := record.ParseStatement(l.env.Payload)

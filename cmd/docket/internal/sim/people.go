@@ -40,7 +40,7 @@ type letter struct {
 	lacks  []string // those who have yet to sign it
 	noted  func()   // what its sender learns from the receipt; may be nil
 
-	away    bool // no answer yet
+	away    int  // times that it is under way
 	settled bool // refused, or there is a receipt
 	receipt bool
 }
@@ -64,12 +64,20 @@ func (p *people) write(what string, env record.Envelope) *letter {
 	return l
 }
 
-// send sends a letter once.
+// send sends a letter, unless it is under way. The impatient send it twice at once.
 func (p *people) send(l *letter) {
-	if l.away {
+	if l.away > 0 {
 		return
 	}
-	l.away, l.settled = true, false
+	p.post(l)
+	if p.w.chance(10) {
+		p.post(l)
+	}
+}
+
+func (p *people) post(l *letter) {
+	l.away++
+	l.settled = false
 	p.w.laws.sent(l.id)
 	from := fmt.Sprintf("submitter-%d", p.w.rng.IntN(submitters))
 	c, err := client.New(ledgerURL, p.w.net.from(from))
@@ -79,7 +87,7 @@ func (p *people) send(l *letter) {
 	p.w.start(func() func() error {
 		s, err := c.Submit(ctx, l.env.Marshal(), p.policies, client.Patience{})
 		return func() error {
-			l.away = false
+			l.away--
 			if err := p.hear(l, s, err); err != nil {
 				return fmt.Errorf("letter %d, %s: %w", l.number, l.what, err)
 			}
@@ -111,7 +119,7 @@ func (p *people) hear(l *letter, s *client.Submission, err error) error {
 		p.w.note("  letter %d refused, %d: %v", l.number, problem.Status, err)
 		l.settled = true
 		p.remember(problem.Current)
-		return p.w.laws.refused(l.id, problem)
+		return p.w.laws.refused(l.id, problem, l.away == 0)
 	case passes(err):
 		p.w.note("  letter %d has no answer", l.number)
 		return nil
@@ -160,7 +168,7 @@ func passes(err error) bool {
 // unsettled are the letters whose fate is not known, and that are not away.
 func (p *people) unsettled() (out []*letter) {
 	for _, l := range p.letters {
-		if !l.settled && !l.away {
+		if !l.settled && l.away == 0 {
 			out = append(out, l)
 		}
 	}
