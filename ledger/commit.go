@@ -104,8 +104,11 @@ type plan[V Item] struct {
 // know too much.
 func (l *Ledger[V]) plan(b *batch[V], from int) (*plan[V], error) {
 	p := &plan[V]{begun: time.Now(), batch: b, end: from, admitted: now(), landed: make(chan error, 1)}
+	if err := l.clockErr(p.begun); err != nil {
+		return nil, err
+	}
 	if p.admitted.Before(l.clock) {
-		return nil, fmt.Errorf("%w: it says %s, the entry %s", ErrClock, p.admitted.Format(time.RFC3339Nano), l.clock.Format(time.RFC3339Nano))
+		return nil, fmt.Errorf("%w: it says %s, and the newest entry was admitted %s", ErrClock, p.admitted.Format(time.RFC3339Nano), l.clock.Format(time.RFC3339Nano))
 	}
 	if err := l.judge(p); err != nil {
 		return nil, err

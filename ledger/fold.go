@@ -53,8 +53,9 @@ type Fold[V Item] interface {
 	// order, until yield returns an error, which it returns.
 	IDs(yield func(record.ID) error) error
 
-	// Policy is the policy that a checkpoint of this size has to satisfy.
-	Policy(size uint64) (*proof.Policy, error)
+	// Policy is the policy that a checkpoint of this size has to satisfy, and the
+	// index of the item that set it: it holds for the sizes above that.
+	Policy(size uint64) (policy *proof.Policy, since uint64, err error)
 
 	// Admitted reads the admission time of an entry, so that the clock of a
 	// reopened ledger does not go back.

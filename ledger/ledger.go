@@ -35,8 +35,9 @@ var (
 	// was accepted.
 	ErrBacklog = errors.New("too many records wait for the witnesses' quorum")
 
-	// ErrClock: the clock is behind the newest entry. Nothing was written.
-	ErrClock = errors.New("the ledger's clock is behind its newest entry")
+	// ErrClock: the clock is behind the newest entry, or a quorum of witnesses does
+	// not confirm it. Nothing was written.
+	ErrClock = errors.New("the ledger's clock is off")
 
 	// ErrUnknown: a write may or may not have happened. The ledger has stopped
 	// and must be reopened; the same item can be appended again then.
@@ -74,6 +75,10 @@ type Config struct {
 	// store and the witnesses allow.
 	Interval time.Duration
 
+	// Heartbeat is after how long without a publication Run has the newest
+	// checkpoint cosigned again; 10 min if zero, never if negative.
+	Heartbeat time.Duration
+
 	BatchItems int   // most items of one commit; 2,048 if zero
 	BatchBytes int   // entry bytes at which a commit is cut; 8 MiB if zero
 	PoolItems  int   // most items that wait for a commit; 16,384 if zero
@@ -110,6 +115,9 @@ func (c Config) withDefaults() (Config, error) {
 	orDefault(&c.Backlog, 131_072)
 	orDefault(&c.CacheBytes, 64<<20)
 	orDefault(&c.Grace, 10*time.Second)
+	if c.Heartbeat == 0 {
+		c.Heartbeat = 10 * time.Minute
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -123,8 +131,8 @@ func orDefault[T ~int | ~int64](v *T, def T) {
 }
 
 // Ledger is one open log. [Open] makes it. Append, the reads and the waits are
-// called from any goroutine; Commit and Publish one call of each at a time (a
-// second one waits).
+// called from any goroutine; of Commit one call at a time (a second one waits), and
+// of Publish, Recosign, AddCosignatures, TakeLate and CheckClock together.
 type Ledger[V Item] struct {
 	config Config
 	store  Store
@@ -136,6 +144,9 @@ type Ledger[V Item] struct {
 	view  atomic.Pointer[view]  // the committed tree
 	shown atomic.Pointer[shown] // the published checkpoint
 	fresh chan struct{}         // wakes Run: something was committed
+	late  latecomers            // what witnesses said after the quorum was there
+
+	reading atomic.Pointer[reading] // the newest comparison of the clock with a quorum's; nil before the first
 
 	failure  atomic.Pointer[error] // why the ledger stopped
 	stopped  chan struct{}         // closed when failure is set
@@ -149,8 +160,9 @@ type Ledger[V Item] struct {
 	clock      time.Time // the newest admission
 	flying     *plan[V]  // durable, being advanced over; nil if none is
 
-	publishing sync.Mutex // held by Publish; guards what follows
+	publishing sync.Mutex // held by whoever replaces the published checkpoint; guards what follows
 	reassured  bool       // the last published checkpoint was shown to a quorum since opening
+	kept       *Kept      // the newest kept checkpoint; nil while not read
 }
 
 // Append puts v in the pool, or finds it in the log. It refuses without a trace:
@@ -222,9 +234,7 @@ func (l *Ledger[V]) stop(err error) error {
 			l.config.Log.Error("the ledger stopped; it has to be reopened", "origin", l.config.Origin, "size", l.Head().Size, "err", err)
 		}
 		l.pool.close(fmt.Errorf("%w: %w", ErrStopped, err))
-		for b := l.pool.take(); b != nil; b = l.pool.take() {
-			b.fail(fmt.Errorf("%w: %w", ErrStopped, err))
-		}
+		l.pool.refuse(fmt.Errorf("%w: %w", ErrStopped, err))
 	})
 	return l.Err()
 }

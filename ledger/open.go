@@ -32,6 +32,7 @@ func Open[V Item](ctx context.Context, store Store, fold Fold[V], c Config) (*Le
 		cache:   newTileCache(c.CacheBytes),
 		fresh:   make(chan struct{}, 1),
 		stopped: make(chan struct{}),
+		late:    latecomers{wake: make(chan struct{}, 1)},
 	}
 	for _, step := range []func(context.Context) error{l.loadTree, l.loadClock, l.catchUp, l.loadFilter, l.loadPublished} {
 		if err := step(ctx); err != nil {
@@ -180,7 +181,7 @@ func (l *Ledger[V]) loadPublished(ctx context.Context) error {
 	if cp.Root != root {
 		return fmt.Errorf("%w: it is the one that this store published, of size %d", ErrRollback, cp.Size)
 	}
-	policy, err := l.fold.Policy(cp.Size)
+	policy, _, err := l.fold.Policy(cp.Size)
 	if err != nil {
 		return fmt.Errorf("policy for size %d: %w", cp.Size, err)
 	}

@@ -125,6 +125,13 @@ func (p *pool[V]) take() *batch[V] {
 	return b
 }
 
+// refuse gives all that waits the same verdict.
+func (p *pool[V]) refuse(err error) {
+	for b := p.take(); b != nil; b = p.take() {
+		b.fail(err)
+	}
+}
+
 // close makes every later put fail with err; what is in the pool stays.
 func (p *pool[V]) close(err error) {
 	p.mu.Lock()

@@ -10,36 +10,6 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// Cosign asks the witnesses of a policy for their cosignatures and returns once
-// they make a quorum, or ctx ends, or nobody is left to ask. It is handed in,
-// since the ledger speaks no network.
-type Cosign func(ctx context.Context, ask Ask) (Answer, error)
-
-// Ask is one checkpoint to be cosigned.
-type Ask struct {
-	Note   []byte // the checkpoint with the log's own signatures
-	Tree   proof.Tree
-	Policy *proof.Policy
-
-	// Again says that this checkpoint was published before: it is shown so that a
-	// witness who has seen more can say so before anything new is signed.
-	Again bool
-
-	// Consistency proves that the tree of a smaller size leads up to this one.
-	Consistency func(ctx context.Context, from uint64) ([]proof.Hash, error)
-}
-
-// Answer is what the witnesses said. What it holds is judged by the ledger: a
-// cosignature that does not verify is dropped, and of the other checkpoints only
-// one that bears this log's own signature is believed.
-type Answer struct {
-	Cosignatures []proof.Signature
-
-	// Seen are checkpoints of this log, as notes, fetched from witnesses who claim
-	// to have cosigned something larger, or something else.
-	Seen [][]byte
-}
-
 // shown is the published checkpoint, and the way to hear of the next one.
 type shown struct {
 	published *proof.Published // nil before the first
@@ -64,152 +34,111 @@ func (s *shown) note() []byte {
 // is satisfied, persists the checkpoint, then shows it and wakes who waits for
 // it. With nothing new it does nothing.
 //
-// [ErrNoQuorum] leaves everything as it was: call it again. So does ctx's error.
-// [ErrRollback] and a failed write stop the ledger.
-func (l *Ledger[V]) Publish(ctx context.Context) (err error) {
+// [ErrNoQuorum] and [ErrClock] leave everything as it was: call it again. So does
+// ctx's error. [ErrRollback] and a failed write stop the ledger.
+func (l *Ledger[V]) Publish(ctx context.Context) error {
 	l.publishing.Lock()
 	defer l.publishing.Unlock()
 	if err := errors.Join(ctx.Err(), l.Err()); err != nil {
 		return err
 	}
-	old, tree := l.shown.Load(), l.view.Load()
-	if err := l.reassure(ctx, old, tree); err != nil {
+	if err := l.reassure(ctx); err != nil {
 		return err
 	}
-	if tree.Size == old.size() {
-		return nil
+	tree := l.view.Load()
+	sizes, err := l.milestones(l.shown.Load().size(), tree.Size)
+	if err != nil {
+		return err
 	}
+	for i, size := range sizes {
+		err := l.publish(ctx, tree, size)
+		if errors.Is(err, ErrNoQuorum) && i < len(sizes)-1 {
+			l.config.Log.Error("no checkpoint shows this policy's last entry under that policy: its witnesses do not answer", "origin", l.config.Origin, "size", size, "err", err)
+			continue // perhaps they are gone for ever; what comes next has its own
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// milestones are the sizes to publish on the way from one size to another: the last
+// one, and before it the end of every era of a policy that began and ended between
+// the two, since each policy must once be shown under its own witnesses.
+func (l *Ledger[V]) milestones(from, to uint64) ([]uint64, error) {
+	if to <= from {
+		return nil, nil
+	}
+	sizes := []uint64{to}
+	for at := to; ; {
+		_, since, err := l.fold.Policy(at)
+		if err != nil {
+			return nil, fmt.Errorf("policy for size %d: %w", at, err)
+		}
+		if at < to && since >= from {
+			sizes = append(sizes, at)
+		}
+		if since <= from {
+			slices.Reverse(sizes)
+			return sizes, nil
+		}
+		at = since
+	}
+}
+
+// publish is one publication, of a prefix of the committed tree.
+func (l *Ledger[V]) publish(ctx context.Context, tree *view, size uint64) (err error) {
 	if f := l.config.Watch.Published; f != nil {
 		begun := time.Now()
-		defer func() { f(tree.Size, time.Since(begun), err) }()
+		defer func() { f(size, time.Since(begun), err) }()
 	}
-	policy, err := l.fold.Policy(tree.Size)
+	policy, _, err := l.fold.Policy(size)
 	if err != nil {
-		return fmt.Errorf("policy for size %d: %w", tree.Size, err)
+		return fmt.Errorf("policy for size %d: %w", size, err)
 	}
-	cp := proof.Checkpoint{Origin: l.config.Origin, Size: tree.Size, Root: tree.Root}
+	cp := proof.Checkpoint{Origin: l.config.Origin, Size: size, Root: tree.Root}
+	if size < tree.Size {
+		if cp.Root, err = l.rootAt(ctx, tree, size); err != nil {
+			return err
+		}
+	}
 	note, err := proof.SignCheckpoint(cp, l.config.Signers...)
 	if err != nil {
 		return err
 	}
-	published, err := l.gather(ctx, Ask{Note: note, Tree: tree.Head, Policy: policy}, tree)
+	published, _, err := l.gather(ctx, Ask{Note: note, Tree: cp.Tree(), Policy: policy}, tree)
 	if err != nil {
-		return fmt.Errorf("publishing size %d: %w", tree.Size, err)
+		return fmt.Errorf("publishing size %d: %w", size, err)
 	}
-	// What a quorum has cosigned is persisted even if the caller gives up now: the
-	// outcome would be unknown otherwise.
-	if err := l.store.Publish(context.WithoutCancel(ctx), old.note(), published.Note()); err != nil {
+	return l.replace(ctx, published)
+}
+
+// replace makes a checkpoint the published one, in the store and then in sight:
+// what was shown is remembered. What a quorum has cosigned is persisted even if
+// the caller gives up now: the outcome would be unknown otherwise.
+func (l *Ledger[V]) replace(ctx context.Context, next *proof.Published) error {
+	ctx = context.WithoutCancel(ctx)
+	old := l.shown.Load()
+	err := l.keep(ctx, old.published, next)
+	if err == nil {
+		err = l.store.Publish(ctx, old.note(), next.Note())
+	}
+	if err != nil {
 		if !errors.Is(err, ErrConflict) {
 			err = fmt.Errorf("%w: %w", ErrUnknown, err)
 		}
-		return l.stop(fmt.Errorf("persisting the checkpoint of size %d: %w", tree.Size, err))
+		return l.stop(fmt.Errorf("persisting the checkpoint of size %d: %w", next.Checkpoint().Size, err))
 	}
-	l.show(published)
+	l.show(next)
 	return nil
 }
 
-// show makes a checkpoint the published one. Persisted first: what was shown is
-// remembered.
 func (l *Ledger[V]) show(p *proof.Published) {
 	old := l.shown.Swap(&shown{p, make(chan struct{})})
 	if old != nil {
 		close(old.next)
 	}
-}
-
-// reassure shows the last published checkpoint to a quorum once after opening,
-// before anything new is signed: a store that was rolled back would otherwise
-// sign a second history (DESIGN.md section 6).
-func (l *Ledger[V]) reassure(ctx context.Context, last *shown, tree *view) error {
-	if l.reassured || last.published == nil || l.config.Cosign == nil || last.published.Policy().IsNone() {
-		return nil
-	}
-	cp, signatures, err := proof.ParseCheckpoint(last.note())
-	if err != nil {
-		return err
-	}
-	// The cosignatures of then say nothing about what the witnesses have seen since.
-	own := slices.DeleteFunc(signatures, func(s proof.Signature) bool { return s.Name != cp.Origin })
-	note, err := proof.FormatNote(cp, own...)
-	if err != nil {
-		return err
-	}
-	_, err = l.gather(ctx, Ask{Note: note, Tree: cp.Tree(), Policy: last.published.Policy(), Again: true}, tree)
-	if err != nil {
-		return fmt.Errorf("showing the published checkpoint of size %d again: %w", cp.Size, err)
-	}
-	l.reassured = true
-	return nil
-}
-
-// gather asks for cosignatures and judges what comes back.
-func (l *Ledger[V]) gather(ctx context.Context, ask Ask, tree *view) (*proof.Published, error) {
-	var answer Answer
-	var asking error
-	if l.config.Cosign != nil && !ask.Policy.IsNone() {
-		ask.Consistency = func(ctx context.Context, from uint64) ([]proof.Hash, error) {
-			return l.consistency(ctx, tree, from, ask.Tree.Size)
-		}
-		answer, asking = l.config.Cosign(ctx, ask)
-		for _, note := range answer.Seen {
-			if err := l.checkSeen(ctx, note, ask.Policy, tree); err != nil {
-				return nil, l.stop(err)
-			}
-		}
-	}
-	published, err := l.admit(ask, answer.Cosignatures)
-	if quorum := (*proof.QuorumError)(nil); errors.As(err, &quorum) {
-		return nil, errors.Join(fmt.Errorf("%w: %w", ErrNoQuorum, err), asking)
-	}
-	return published, err
-}
-
-// admit verifies the note with the cosignatures that came. One that does not
-// verify would condemn the note: it is dropped, and its witness named.
-func (l *Ledger[V]) admit(ask Ask, cosignatures []proof.Signature) (*proof.Published, error) {
-	for {
-		note, err := proof.AddSignatures(ask.Note, cosignatures...)
-		if err != nil {
-			return nil, err
-		}
-		published, err := ask.Policy.Verify(note, time.Now())
-		bad := (*proof.SignatureError)(nil)
-		if !errors.As(err, &bad) {
-			return published, err
-		}
-		rest := slices.DeleteFunc(slices.Clone(cosignatures), func(s proof.Signature) bool { return s.Name == bad.Name && s.ID == bad.ID })
-		if len(rest) == len(cosignatures) {
-			return nil, err // the log's own
-		}
-		l.config.Log.Error("a witness's cosignature does not verify; going on without it", "origin", l.config.Origin, "size", ask.Tree.Size, "witness", bad.Name)
-		cosignatures = rest
-	}
-}
-
-// checkSeen judges a checkpoint that a witness says it has cosigned. Its size
-// alone is only a claim: what counts is this log's own signature.
-func (l *Ledger[V]) checkSeen(ctx context.Context, note []byte, policy *proof.Policy, tree *view) error {
-	keys := policy.LogKeys(l.config.Origin)
-	for _, s := range l.config.Signers {
-		keys = append(keys, s.Key())
-	}
-	seen, err := proof.VerifyLog(note, l.config.Origin, keys...)
-	if err != nil {
-		l.config.Log.Error("a witness claims a checkpoint that this log did not sign; going on without it", "origin", l.config.Origin, "err", err)
-		return nil
-	}
-	cp := seen.Checkpoint()
-	if cp.Size > tree.Size {
-		return fmt.Errorf("%w: it is of size %d, the store's head of %d", ErrRollback, cp.Size, tree.Size)
-	}
-	root, err := l.rootAt(ctx, tree, cp.Size)
-	if err != nil {
-		return err
-	}
-	if cp.Root != root {
-		return fmt.Errorf("%w: at size %d its root is %s, the store's %s", ErrRollback, cp.Size, cp.Root, root)
-	}
-	return nil
 }
 
 // Published is the newest published checkpoint; nil before the first.

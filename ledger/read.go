@@ -58,27 +58,34 @@ func (l *Ledger[V]) Receipt(ctx context.Context, index uint64) (proof.Receipt, e
 func (l *Ledger[V]) Receipts(ctx context.Context, indexes ...uint64) ([]proof.Receipt, error) {
 	s := l.shown.Load()
 	tree := l.view.Load() // after shown: it has all that was shown
-	note := s.note()
 	receipts := make([]proof.Receipt, len(indexes))
 	for i, index := range indexes {
 		if index >= s.size() {
 			return nil, fmt.Errorf("%w: entry %d of %d", ErrUnpublished, index, s.size())
 		}
-		entries, err := l.store.Entries(ctx, index, index+1)
-		if err != nil {
-			return nil, fmt.Errorf("reading entry %d: %w", index, err)
-		}
-		if len(entries) != 1 {
-			return nil, fmt.Errorf("%w: %d entries for index %d", ErrCorrupt, len(entries), index)
-		}
-		at := s.published.Checkpoint().Tree()
-		path, err := l.inclusion(ctx, tree, entries[0], index, at)
-		if err != nil {
+		var err error
+		if receipts[i], err = l.receipt(ctx, tree, index, s.published); err != nil {
 			return nil, err
 		}
-		receipts[i] = proof.Receipt{Entry: entries[0], Index: index, Path: path, Checkpoint: note}
 	}
 	return receipts, nil
+}
+
+// receipt is the receipt of an entry against a checkpoint that is larger than its
+// index.
+func (l *Ledger[V]) receipt(ctx context.Context, tree *view, index uint64, at *proof.Published) (proof.Receipt, error) {
+	entries, err := l.store.Entries(ctx, index, index+1)
+	if err != nil {
+		return proof.Receipt{}, fmt.Errorf("reading entry %d: %w", index, err)
+	}
+	if len(entries) != 1 {
+		return proof.Receipt{}, fmt.Errorf("%w: %d entries for index %d", ErrCorrupt, len(entries), index)
+	}
+	path, err := l.inclusion(ctx, tree, entries[0], index, at.Checkpoint().Tree())
+	if err != nil {
+		return proof.Receipt{}, err
+	}
+	return proof.Receipt{Entry: entries[0], Index: index, Path: path, Checkpoint: at.Note()}, nil
 }
 
 // Consistency proves that the tree of size from leads up to that of size to,

@@ -17,6 +17,13 @@ const (
 	maxPause   = 30 * time.Second
 )
 
+// clockPause is for how long nobody asks the witnesses about the clock again after
+// they did not confirm it: submissions may come far faster than that.
+const clockPause = time.Second
+
+// lateDelay is how long late cosignatures are collected before they are written.
+const lateDelay = time.Second
+
 // Run commits and publishes as items come, until ctx ends: then it accepts
 // nothing more, commits and publishes what it had accepted within Config.Grace,
 // and returns nil. Any other return is why the ledger stopped; it must be
@@ -37,12 +44,17 @@ func (l *Ledger[V]) Run(ctx context.Context) error {
 	l.pool.close(fmt.Errorf("%w: %w", ErrStopped, errClosed))
 	grace, done := context.WithTimeout(steps, l.config.Grace)
 	defer done()
+	if l.pool.len() > 0 {
+		if err := l.CheckClock(grace); err != nil {
+			l.pool.refuse(err)
+		}
+	}
 	err := l.commit(grace, true)
 	if err == nil {
 		err = l.Publish(grace)
 	}
 	l.stop(errClosed)
-	if errors.Is(err, ErrNoQuorum) || errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, ErrNoQuorum) || errors.Is(err, ErrClock) || errors.Is(err, context.DeadlineExceeded) {
 		l.config.Log.Warn("closed with entries that are committed and not published; the next start publishes them", "origin", l.config.Origin, "size", l.Head().Size, "err", err)
 		return nil
 	}
@@ -50,6 +62,8 @@ func (l *Ledger[V]) Run(ctx context.Context) error {
 }
 
 func (l *Ledger[V]) commitLoop(ctx, steps context.Context) {
+	var refused time.Time // when the clock was last not confirmed
+	var why error
 	for {
 		select {
 		case <-ctx.Done():
@@ -58,39 +72,101 @@ func (l *Ledger[V]) commitLoop(ctx, steps context.Context) {
 			return
 		case <-l.pool.wake:
 		}
-		if err := l.commit(steps, true); errors.Is(err, ErrClock) {
+		if l.confirmed() {
+			why = nil
+		} else if why == nil || time.Since(refused) >= clockPause {
+			why = l.CheckClock(ctx)
+			refused = time.Now()
+		}
+		err := why
+		if why == nil {
+			err = l.commit(steps, true)
+		} else if ctx.Err() == nil && l.Err() == nil {
+			l.pool.refuse(why)
+		}
+		if errors.Is(err, ErrClock) {
 			l.config.Log.Error("nothing can be committed", "origin", l.config.Origin, "size", l.Head().Size, "err", err)
 		}
 	}
 }
 
+// publishLoop publishes what is committed; has the published checkpoint cosigned
+// anew when nothing else was published for long; and takes in what came late. What
+// fails is tried again, ever more slowly.
 func (l *Ledger[V]) publishLoop(ctx context.Context) {
-	pause := firstPause
+	heart := newHeart(l.config.Heartbeat)
+	defer heart.Stop()
+	var ripe <-chan time.Time // late answers are taken together, soon
 	for {
+		var step func(context.Context) error
+		wait := l.config.Interval
 		select {
 		case <-ctx.Done():
 			return
 		case <-l.stopped:
 			return
+		case <-l.late.wake:
+			if ripe == nil {
+				ripe = time.After(lateDelay)
+			}
+			continue
+		case <-ripe:
+			ripe = nil
+			step, wait = l.TakeLate, 0
+		case <-heart.C:
+			step = l.Recosign
 		case <-l.fresh:
+			step = l.Publish
 		}
-		wait := l.config.Interval
-		if err := l.Publish(ctx); err != nil && ctx.Err() == nil && l.Err() == nil {
-			l.config.Log.Error("the committed head is not published; trying again", "origin", l.config.Origin, "size", l.Head().Size, "in", pause, "err", err)
-			wait = max(wait, pause)
-			pause = min(2*pause, maxPause)
-			l.rouse()
-		} else {
-			pause = firstPause
-		}
-		if wait > 0 {
-			select {
-			case <-ctx.Done():
+		for pause := firstPause; ; pause = min(2*pause, maxPause) {
+			err := step(ctx)
+			if err == nil || ctx.Err() != nil || l.Err() != nil {
+				break
+			}
+			pause := max(pause, l.config.Interval)
+			l.config.Log.Error("the witnesses are asked again", "origin", l.config.Origin, "size", l.Head().Size, "in", pause, "err", err)
+			if !l.sleep(ctx, pause) {
 				return
-			case <-l.stopped:
-				return
-			case <-time.After(wait):
 			}
 		}
+		heart.reset()
+		if !l.sleep(ctx, wait) {
+			return
+		}
+	}
+}
+
+// sleep returns false if the ledger or ctx ends first.
+func (l *Ledger[V]) sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-l.stopped:
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// heart beats once, some time after it was reset last.
+type heart struct {
+	*time.Timer
+	every time.Duration // below zero: never
+}
+
+func newHeart(every time.Duration) heart {
+	h := heart{time.NewTimer(max(every, 0)), every}
+	if every < 0 {
+		h.Stop()
+	}
+	return h
+}
+
+func (h heart) reset() {
+	if h.every > 0 {
+		h.Reset(h.every)
 	}
 }

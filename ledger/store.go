@@ -21,6 +21,9 @@ import (
 //     is applied, or is not, or will be applied later, even after a reopen; in
 //     the last case a next Extend from the old head must conflict.
 //  4. Publish obeys 1 and 3 for the published checkpoint.
+//  5. What was kept stays, byte for byte and in its order. A Keep that does not
+//     come after all others is [ErrConflict] and changes nothing; of the newest
+//     one again it is nil and changes nothing. Keep obeys 3.
 //
 // A Store is safe for concurrent use; what it returns may be kept, and what it
 // is given is not kept.
@@ -44,6 +47,14 @@ type Store interface {
 
 	// Publish replaces the published checkpoint old (nil if there is none) by next.
 	Publish(ctx context.Context, old, next []byte) error
+
+	// Keep files a checkpoint behind those that are kept already: neither its
+	// Stamp nor its Size may be less than theirs.
+	Keep(ctx context.Context, k Kept) error
+
+	// LastKept is the newest kept checkpoint of which neither Stamp nor Size is
+	// greater than these; nil if there is none.
+	LastKept(ctx context.Context, stamp, size uint64) (*Kept, error)
 }
 
 var (
@@ -57,6 +68,14 @@ var (
 // Head is how far a log has come: its size in entries and the RFC 6962 root over
 // them. Of an empty log the root is [proof.EmptyRoot].
 type Head = proof.Tree
+
+// Kept is a checkpoint that was published once, and is kept since another one
+// replaced it. A store does not look into it.
+type Kept struct {
+	Stamp uint64 // under which it is filed: seconds since 1970
+	Size  uint64 // of its tree
+	Note  []byte
+}
 
 // Extension is one step of the log from Old to New.
 type Extension struct {

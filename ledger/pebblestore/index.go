@@ -183,7 +183,7 @@ func (x *Index) IDs(yield func(record.ID) error) error {
 }
 
 // Policy implements [ledger.Fold].
-func (x *Index) Policy(uint64) (*proof.Policy, error) { return x.policy, nil }
+func (x *Index) Policy(uint64) (*proof.Policy, uint64, error) { return x.policy, 0, nil }
 
 // Admitted implements [ledger.Fold].
 func (x *Index) Admitted(entry []byte) (time.Time, error) {

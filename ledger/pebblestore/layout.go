@@ -13,6 +13,8 @@ import (
 const (
 	keyEntry     = 'e' // index, 8 bytes big-endian → the entry
 	keyHead      = 'h' // → size, 8 bytes big-endian; root
+	keyKept      = 'k' // size, stamp, 8 bytes big-endian each → a signed note
+	keyKeptAt    = 'm' // stamp, size, 8 bytes big-endian each → nothing
 	keyPublished = 'p' // → the signed note
 	keyTile      = 't' // level, 1 byte; index, 8 bytes big-endian → its hashes so far
 
@@ -29,6 +31,11 @@ func putEntryKey(k []byte, index uint64) {
 
 func tileKey(id proof.TileID) []byte {
 	return binary.BigEndian.AppendUint64([]byte{keyTile, id.Level}, id.Index)
+}
+
+// keptKey is the key of a kept checkpoint under either prefix.
+func keptKey(prefix byte, first, second uint64) []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64([]byte{prefix}, first), second)
 }
 
 func encodeHead(h ledger.Head) []byte {

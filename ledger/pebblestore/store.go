@@ -32,6 +32,7 @@ type Store struct {
 
 	extending  sync.Mutex // held over compare and swap of the head
 	publishing sync.Mutex // held over compare and swap of the published checkpoint
+	keeping    sync.Mutex // held over compare and append of a kept checkpoint
 }
 
 var _ ledger.Store = (*Store)(nil)

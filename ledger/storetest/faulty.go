@@ -23,7 +23,7 @@ var ErrInjected = errors.New("injected failure")
 // Faulty is a store whose writes fail as Fault says. It is for one goroutine.
 type Faulty struct {
 	ledger.Store
-	Fault func(write int) Fault // asked before each Extend and Publish, counted from 0
+	Fault func(write int) Fault // asked before each Extend, Publish and Keep, counted from 0
 
 	writes int
 	held   []func(context.Context, ledger.Store) error
@@ -40,6 +40,11 @@ func (f *Faulty) Extend(ctx context.Context, x ledger.Extension) error {
 // Publish implements [ledger.Store].
 func (f *Faulty) Publish(ctx context.Context, old, next []byte) error {
 	return f.write(ctx, func(ctx context.Context, s ledger.Store) error { return s.Publish(ctx, old, next) })
+}
+
+// Keep implements [ledger.Store].
+func (f *Faulty) Keep(ctx context.Context, k ledger.Kept) error {
+	return f.write(ctx, func(ctx context.Context, s ledger.Store) error { return s.Keep(ctx, k) })
 }
 
 func (f *Faulty) write(ctx context.Context, w func(context.Context, ledger.Store) error) error {

@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"reflect"
 	"sync"
 	"testing"
 
@@ -45,6 +47,7 @@ func Run(t *testing.T, empty func(t testing.TB) World) {
 		{"nil means durable", nilIsDurable},
 		{"an extension may be applied late", appliedLate},
 		{"the published checkpoint is swapped", swapsPublished},
+		{"what was kept stays, in its order", keepsInOrder},
 		{"buffers are not shared", sharesNothing},
 		{"readers see heads and all below", readersBeside},
 	} {
@@ -204,6 +207,67 @@ func swapsPublished(t *testing.T, w World) {
 	}
 	if h, err := s.Head(t.Context()); err != nil || h.Size != 0 {
 		t.Errorf("publishing moved the head: %v, %v", h, err)
+	}
+}
+
+// keepsInOrder is law 5: it asks for every pair of bounds after each step.
+func keepsInOrder(t *testing.T, w World) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	s := open(t, w)
+	var all []ledger.Kept
+	check := func(s ledger.Store) {
+		t.Helper()
+		bounds := []uint64{0, 1, 2, 3, 5, 8, 9, 10, 100, 1 << 40, math.MaxUint64}
+		for _, stamp := range bounds {
+			for _, size := range bounds {
+				var want *ledger.Kept
+				for _, k := range all {
+					if k.Stamp <= stamp && k.Size <= size {
+						want = &k
+					}
+				}
+				got, err := s.LastKept(t.Context(), stamp, size)
+				if err != nil || !reflect.DeepEqual(got, want) {
+					t.Fatalf("the last one kept up to stamp %d and size %d is %+v, %v; want %+v", stamp, size, got, err, want)
+				}
+			}
+		}
+	}
+	check(s)
+	for _, next := range [][2]uint64{{0, 1}, {0, 3}, {2, 3}, {3, 3}, {3, 9}, {9, 9}, {9, 10}, {1 << 40, 1 << 33}} {
+		k := ledger.Kept{Stamp: next[0], Size: next[1], Note: fmt.Appendf(nil, "checkpoint %d at %d", next[1], next[0])}
+		given := k
+		given.Note = bytes.Clone(k.Note)
+		if err := s.Keep(t.Context(), given); err != nil {
+			t.Fatal(err)
+		}
+		clear(given.Note)
+		all = append(all, k)
+		check(s)
+		if err := s.Keep(t.Context(), ledger.Kept{Stamp: k.Stamp, Size: k.Size, Note: []byte("another")}); err != nil {
+			t.Errorf("the newest again: %v", err)
+		}
+		for _, older := range [][2]uint64{{k.Stamp, k.Size - 1}, {k.Stamp + 1, k.Size - 1}} {
+			if err := s.Keep(t.Context(), ledger.Kept{Stamp: older[0], Size: older[1]}); !errors.Is(err, ledger.ErrConflict) {
+				t.Errorf("stamp %d and size %d after %d and %d: %v, want ErrConflict", older[0], older[1], k.Stamp, k.Size, err)
+			}
+		}
+		if k.Stamp > 0 {
+			if err := s.Keep(t.Context(), ledger.Kept{Stamp: k.Stamp - 1, Size: k.Size + 1}); !errors.Is(err, ledger.ErrConflict) {
+				t.Errorf("an older stamp: %v, want ErrConflict", err)
+			}
+		}
+		check(s)
+		after := w.Crash(rng).Open(t)
+		check(after)
+		if err := after.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s = reopen(t, w, s)
+	check(s)
+	if p, err := s.Published(t.Context()); err != nil || p != nil {
+		t.Errorf("keeping published %q, %v", p, err)
 	}
 }
 

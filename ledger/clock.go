@@ -1,0 +1,122 @@
+package ledger
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+// maxOff is how far the witnesses' clocks may be from the ledger's before it admits
+// nothing: what verifiers and auditors grant (proof.MaxSkew). Beyond it, an auditor
+// would flag every entry admitted, for ever.
+const maxOff = proof.MaxSkew
+
+// maxMove is how far the wall clock may move against the monotonic one before the
+// witnesses have to confirm it anew. Corrections by NTP are far smaller; a machine
+// that was asleep, restored from a snapshot or set by hand is beyond it.
+const maxMove = time.Minute
+
+// reading is one comparison of the ledger's clock with those of a quorum.
+type reading struct {
+	wall time.Time // when; without a monotonic part
+	mono time.Time // the same moment with it
+	off  error     // why the clock is not to be trusted; nil if it was confirmed
+}
+
+// moved is how far the wall clock was moved since the reading.
+func (r *reading) moved(now time.Time) time.Duration {
+	return now.Round(0).Sub(r.wall) - now.Sub(r.mono)
+}
+
+// CheckClock has the witnesses confirm the ledger's clock if they have not done so
+// since the ledger was opened, if it was off the last time, or if it was moved
+// since: admission times are for ever. [ErrClock] says that it is off, or that no
+// quorum answered; call it again. Where the quorum is none, or nothing is
+// published, nobody can tell and it returns nil.
+func (l *Ledger[V]) CheckClock(ctx context.Context) error {
+	if l.confirmed() {
+		return nil
+	}
+	l.publishing.Lock()
+	defer l.publishing.Unlock()
+	if err := errors.Join(ctx.Err(), l.Err()); err != nil {
+		return err
+	}
+	if l.confirmed() { // while this waited
+		return nil
+	}
+	err := l.recosign(ctx)
+	if err != nil && !errors.Is(err, ErrClock) {
+		return fmt.Errorf("%w: the witnesses have not confirmed it: %w", ErrClock, err)
+	}
+	return cmp.Or(err, l.clockErr(time.Now()))
+}
+
+func (l *Ledger[V]) confirmed() bool {
+	if p := l.Published(); p == nil || !l.witnessed(p.Policy()) {
+		return true
+	}
+	return l.reading.Load() != nil && l.clockErr(time.Now()) == nil
+}
+
+// clockErr says why nothing must be admitted now, as far as is known.
+func (l *Ledger[V]) clockErr(now time.Time) error {
+	r := l.reading.Load()
+	switch {
+	case r == nil:
+		return nil
+	case r.off != nil:
+		return r.off
+	}
+	if moved := r.moved(now); moved.Abs() > maxMove {
+		return fmt.Errorf("%w: it was moved by %s, and the witnesses have not confirmed it since", ErrClock, moved.Round(time.Second))
+	}
+	return nil
+}
+
+// readClock compares the clock with the times of the cosignatures that have just
+// come. It is right if those that agree with it make a quorum, so that no few
+// witnesses can stop the ledger by lying; wrong if only all together do, and its
+// error says by how much; and without a quorum of either, nothing is learned.
+func (l *Ledger[V]) readClock(ask Ask, cosignatures []proof.Signature, published *proof.Published) error {
+	if ask.Policy.IsNone() || len(cosignatures) == 0 {
+		return nil
+	}
+	if published == nil {
+		var err error
+		if published, err = l.admitAt(ask, cosignatures, anyTime); err != nil {
+			return nil
+		}
+	}
+	now := time.Now()
+	var agree []string
+	var offs []time.Duration
+	for _, c := range published.Cosignatures() {
+		off := now.Sub(c.Time)
+		offs = append(offs, off)
+		if off.Abs() <= maxOff {
+			agree = append(agree, c.Witness)
+		}
+	}
+	r := &reading{wall: now.Round(0), mono: now}
+	if !ask.Policy.Satisfied(agree...) {
+		slices.Sort(offs)
+		r.off = clockOff(offs[len(offs)/2])
+		l.config.Log.Error("the clock is off; nothing is admitted until the witnesses confirm it", "origin", l.config.Origin, "err", r.off)
+	}
+	l.reading.Store(r)
+	return r.off
+}
+
+func clockOff(by time.Duration) error {
+	word := "ahead of"
+	if by < 0 {
+		word = "behind"
+	}
+	return fmt.Errorf("%w: it is %s %s the witnesses'", ErrClock, by.Abs().Round(time.Second), word)
+}

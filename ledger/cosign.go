@@ -1,0 +1,163 @@
+package ledger
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+// Cosign asks the witnesses of a policy for their cosignatures and returns once
+// they make a quorum, or ctx ends, or nobody is left to ask. It is handed in,
+// since the ledger speaks no network.
+type Cosign func(ctx context.Context, ask Ask) (Answer, error)
+
+// Ask is one checkpoint to be cosigned.
+type Ask struct {
+	Note   []byte // the checkpoint with the log's own signatures
+	Tree   proof.Tree
+	Policy *proof.Policy
+
+	// Again says that this checkpoint was published before: it is shown so that a
+	// witness who has seen more can say so before anything new is signed.
+	Again bool
+
+	// Consistency proves that the tree of a smaller size leads up to this one.
+	Consistency func(ctx context.Context, from uint64) ([]proof.Hash, error)
+
+	// Late takes what comes after Cosign has returned: a witness who was slower
+	// than the quorum counts for whoever monitors the log. It never blocks.
+	Late func(Answer)
+}
+
+// Answer is what the witnesses said. What it holds is judged by the ledger: a
+// cosignature that does not verify is dropped, and of the other checkpoints only
+// one that bears this log's own signature is believed.
+type Answer struct {
+	Cosignatures []proof.Signature
+
+	// Seen are checkpoints of this log, as notes, fetched from witnesses who claim
+	// to have cosigned something larger, or something else.
+	Seen [][]byte
+}
+
+// gather asks for cosignatures and judges what comes back. With [ErrNoQuorum], the
+// largest tree is returned that this log signed, that the store holds, and that a
+// witness showed; the zero tree if none did.
+func (l *Ledger[V]) gather(ctx context.Context, ask Ask, tree *view) (*proof.Published, proof.Tree, error) {
+	var answer Answer
+	var asking error
+	var seen proof.Tree
+	if l.config.Cosign != nil && len(ask.Policy.Witnesses()) > 0 {
+		ask.Consistency = func(ctx context.Context, from uint64) ([]proof.Hash, error) {
+			return l.consistency(ctx, tree, from, ask.Tree.Size)
+		}
+		ask.Late = func(a Answer) { l.late.put(ask.Tree.Size, a) }
+		answer, asking = l.config.Cosign(ctx, ask)
+		for _, note := range answer.Seen {
+			shown, err := l.checkSeen(ctx, note, ask.Policy, tree)
+			if err != nil {
+				return nil, seen, l.stop(err)
+			}
+			if shown.Size > seen.Size {
+				seen = shown
+			}
+		}
+	}
+	all := ofWitnesses(ask.Policy, answer.Cosignatures)
+	published, err := l.admit(ask, timely(all, time.Now()))
+	if clock := l.readClock(ask, all, published); clock != nil && err != nil {
+		return nil, seen, clock
+	}
+	if quorum := (*proof.QuorumError)(nil); errors.As(err, &quorum) {
+		return nil, seen, errors.Join(fmt.Errorf("%w: %w", ErrNoQuorum, err), asking)
+	}
+	return published, seen, err
+}
+
+// ofWitnesses leaves only the signatures that claim to be by the policy's
+// witnesses: those of unknown keys are ignored (tlog-witness "add-checkpoint"),
+// and nobody but the log signs in the log's name.
+func ofWitnesses(policy *proof.Policy, sigs []proof.Signature) []proof.Signature {
+	keys := policy.Witnesses()
+	return slices.DeleteFunc(slices.Clone(sigs), func(s proof.Signature) bool {
+		return !slices.ContainsFunc(keys, func(w proof.Witness) bool { return w.Key.Name() == s.Name && w.Key.ID() == s.ID })
+	})
+}
+
+// timely leaves only the cosignatures of which the time can count.
+func timely(sigs []proof.Signature, now time.Time) []proof.Signature {
+	latest := uint64(now.Add(proof.MaxSkew).Unix())
+	return slices.DeleteFunc(slices.Clone(sigs), func(s proof.Signature) bool { return stamp(s) == 0 || stamp(s) > latest })
+}
+
+// stamp is the time of a cosignature in seconds since 1970 (tlog-cosignature
+// "Format"); 0 if it has none.
+func stamp(s proof.Signature) uint64 {
+	if len(s.Sig) < 8 {
+		return 0
+	}
+	if t := binary.BigEndian.Uint64(s.Sig); t <= math.MaxInt64 {
+		return t
+	}
+	return 0
+}
+
+// admit verifies the note with the cosignatures that came. One that does not
+// verify would condemn the note: it is dropped, and its witness named.
+func (l *Ledger[V]) admit(ask Ask, cosignatures []proof.Signature) (*proof.Published, error) {
+	return l.admitAt(ask, cosignatures, time.Now())
+}
+
+func (l *Ledger[V]) admitAt(ask Ask, cosignatures []proof.Signature, now time.Time) (*proof.Published, error) {
+	for {
+		note, err := proof.AddSignatures(ask.Note, cosignatures...)
+		if err != nil {
+			return nil, err
+		}
+		published, err := ask.Policy.Verify(note, now)
+		bad := (*proof.SignatureError)(nil)
+		if !errors.As(err, &bad) {
+			return published, err
+		}
+		rest := slices.DeleteFunc(slices.Clone(cosignatures), func(s proof.Signature) bool { return s.Name == bad.Name && s.ID == bad.ID })
+		if len(rest) == len(cosignatures) {
+			return nil, err // the log's own
+		}
+		l.config.Log.Error("a witness's cosignature does not verify; going on without it", "origin", l.config.Origin, "size", ask.Tree.Size, "witness", bad.Name)
+		cosignatures = rest
+	}
+}
+
+// checkSeen judges a checkpoint that a witness says it has cosigned, and returns
+// its tree if the store holds it. Its size alone is only a claim: what counts is
+// this log's own signature; without it the tree is the zero one. The error is
+// [ErrRollback], or the store's.
+func (l *Ledger[V]) checkSeen(ctx context.Context, note []byte, policy *proof.Policy, tree *view) (proof.Tree, error) {
+	keys := policy.LogKeys(l.config.Origin)
+	for _, s := range l.config.Signers {
+		keys = append(keys, s.Key())
+	}
+	seen, err := proof.VerifyLog(note, l.config.Origin, keys...)
+	if err != nil {
+		l.config.Log.Error("a witness claims a checkpoint that this log did not sign; going on without it", "origin", l.config.Origin, "err", err)
+		return proof.Tree{}, nil
+	}
+	cp := seen.Checkpoint()
+	if cp.Size > tree.Size {
+		return proof.Tree{}, fmt.Errorf("%w: it is of size %d, the store's head of %d", ErrRollback, cp.Size, tree.Size)
+	}
+	root, err := l.rootAt(ctx, tree, cp.Size)
+	if err != nil {
+		return proof.Tree{}, err
+	}
+	if cp.Root != root {
+		return proof.Tree{}, fmt.Errorf("%w: at size %d its root is %s, the store's %s", ErrRollback, cp.Size, cp.Root, root)
+	}
+	return cp.Tree(), nil
+}

@@ -1,0 +1,188 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+// Recosign asks the witnesses to cosign the published checkpoint again and shows
+// the newer cosignatures instead of the older: that nothing was published since is
+// as fresh a statement as any, and clients want one. Without a published
+// checkpoint, or where its quorum is none, it does nothing. Errors as of [Ledger.Publish].
+func (l *Ledger[V]) Recosign(ctx context.Context) error {
+	l.publishing.Lock()
+	defer l.publishing.Unlock()
+	if err := errors.Join(ctx.Err(), l.Err()); err != nil {
+		return err
+	}
+	return l.recosign(ctx)
+}
+
+// reassure shows the last published checkpoint to a quorum once after opening,
+// before anything new is signed: a store that was rolled back would otherwise
+// sign a second history (DESIGN.md section 6).
+func (l *Ledger[V]) reassure(ctx context.Context) error {
+	if l.reassured {
+		return nil
+	}
+	return l.recosign(ctx)
+}
+
+// recosign shows the published checkpoint to a quorum. If the ledger ended after a
+// part of the witnesses had cosigned the next one, they cosign nothing smaller any
+// more: then it shows that one, which it has signed before and the store leads up
+// to, and a quorum of that publishes it.
+func (l *Ledger[V]) recosign(ctx context.Context) error {
+	last := l.shown.Load()
+	if last.published == nil || !l.witnessed(last.published.Policy()) {
+		return nil
+	}
+	tree := l.view.Load()
+	cp := last.published.Checkpoint()
+	note, err := ownNote(last.note())
+	if err != nil {
+		return err
+	}
+	for {
+		policy, _, err := l.fold.Policy(cp.Size)
+		if err != nil {
+			return fmt.Errorf("policy for size %d: %w", cp.Size, err)
+		}
+		fresh, seen, err := l.gather(ctx, Ask{Note: note, Tree: cp.Tree(), Policy: policy, Again: true}, tree)
+		if errors.Is(err, ErrNoQuorum) && seen.Size > cp.Size {
+			cp.Size, cp.Root = seen.Size, seen.Root
+			if note, err = proof.SignCheckpoint(cp, l.config.Signers...); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("showing the checkpoint of size %d again: %w", cp.Size, err)
+		}
+		l.reassured = true
+		if cp.Size > last.size() {
+			return l.replace(ctx, fresh)
+		}
+		_, sigs, err := proof.ParseCheckpoint(fresh.Note())
+		if err != nil {
+			return err
+		}
+		return l.addNewer(ctx, ofWitnesses(policy, sigs))
+	}
+}
+
+// witnessed says that there are witnesses to wait for.
+func (l *Ledger[V]) witnessed(p *proof.Policy) bool { return l.config.Cosign != nil && !p.IsNone() }
+
+// ownNote is a note with the log's own signatures alone: cosignatures of then say
+// nothing about what the witnesses have seen since, and other witnesses take no
+// request above 10 KiB.
+func ownNote(note []byte) ([]byte, error) {
+	cp, signatures, err := proof.ParseCheckpoint(note)
+	if err != nil {
+		return nil, err
+	}
+	return proof.FormatNote(cp, slices.DeleteFunc(signatures, func(s proof.Signature) bool { return s.Name != cp.Origin })...)
+}
+
+// AddCosignatures merges cosignatures that came after their checkpoint of this size
+// was published into it, if it is still the newest. Those that do not verify are
+// dropped; of one key the newest stays.
+func (l *Ledger[V]) AddCosignatures(ctx context.Context, size uint64, sigs ...proof.Signature) error {
+	l.publishing.Lock()
+	defer l.publishing.Unlock()
+	if err := errors.Join(ctx.Err(), l.Err()); err != nil {
+		return err
+	}
+	s := l.shown.Load()
+	if s.published == nil || s.size() != size {
+		return nil
+	}
+	return l.addNewer(ctx, timely(ofWitnesses(s.published.Policy(), sigs), time.Now()))
+}
+
+// addNewer puts those cosignatures on the published checkpoint that are newer than
+// what it bears of the same key.
+func (l *Ledger[V]) addNewer(ctx context.Context, sigs []proof.Signature) error {
+	s := l.shown.Load()
+	_, there, err := proof.ParseCheckpoint(s.note())
+	if err != nil {
+		return err
+	}
+	sigs = slices.DeleteFunc(sigs, func(n proof.Signature) bool {
+		return slices.ContainsFunc(there, func(o proof.Signature) bool {
+			return o.Name == n.Name && o.ID == n.ID && stamp(o) >= stamp(n)
+		})
+	})
+	if len(sigs) == 0 {
+		return nil
+	}
+	merged, err := l.admit(Ask{Note: s.note(), Tree: s.published.Checkpoint().Tree(), Policy: s.published.Policy()}, sigs)
+	if err != nil || bytes.Equal(merged.Note(), s.note()) {
+		return err
+	}
+	return l.replace(ctx, merged)
+}
+
+// latecomers are what witnesses said about the newest checkpoint that they were
+// asked about, after it had its quorum.
+type latecomers struct {
+	wake chan struct{} // holds one value while there is something to take
+
+	mu   sync.Mutex
+	size uint64
+	a    Answer
+}
+
+// maxLateSeen is how many checkpoints of witnesses are held until they are judged.
+const maxLateSeen = 16
+
+func (c *latecomers) put(size uint64, a Answer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if size > c.size {
+		c.size, c.a.Cosignatures = size, nil
+	}
+	if size == c.size && len(c.a.Cosignatures)+len(a.Cosignatures) <= proof.MaxSignatures {
+		c.a.Cosignatures = append(c.a.Cosignatures, a.Cosignatures...)
+	}
+	if len(c.a.Seen)+len(a.Seen) <= maxLateSeen {
+		c.a.Seen = append(c.a.Seen, a.Seen...)
+	}
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (c *latecomers) take() (uint64, Answer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a := c.a
+	c.a = Answer{}
+	return c.size, a
+}
+
+// TakeLate judges what witnesses said after their quorum was there: cosignatures
+// are merged as [Ledger.AddCosignatures] does, and a checkpoint that this store
+// does not lead up to is [ErrRollback], which stops the ledger.
+func (l *Ledger[V]) TakeLate(ctx context.Context) error {
+	size, a := l.late.take()
+	for _, note := range a.Seen {
+		policy, _, err := l.fold.Policy(l.Head().Size)
+		if err != nil {
+			return fmt.Errorf("policy for size %d: %w", l.Head().Size, err)
+		}
+		if _, err := l.checkSeen(ctx, note, policy, l.view.Load()); err != nil {
+			return l.stop(err)
+		}
+	}
+	return l.AddCosignatures(ctx, size, a.Cosignatures...)
+}
