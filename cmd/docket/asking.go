@@ -151,7 +151,10 @@ func (q *asking) ask(c *cobra.Command, path string, query url.Values) error {
 		}
 	}
 	path = "/v1/" + path
-	if len(query) > 0 {
+	switch {
+	case len(query) > 0 && strings.Contains(path, "?"):
+		path += "&" + query.Encode()
+	case len(query) > 0:
 		path += "?" + query.Encode()
 	}
 	body, err := server.Get(c.Context(), path)

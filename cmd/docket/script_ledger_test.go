@@ -23,15 +23,6 @@ import (
 	"github.com/seed-53cf897a/docket/server"
 )
 
-// sharedData is where public data lies beside the checkout; it is never copied.
-var sharedData = func() string {
-	dir, err := filepath.Abs(filepath.Join("..", "..", "..", "shared", "data"))
-	if err != nil {
-		panic(err)
-	}
-	return dir
-}()
-
 // people are whose keys a script finds in keys/, PARTY-HOLDER.pem.
 var people = []string{
 	"root/root-1", "root/root-2", "root/root-3",
@@ -41,12 +32,12 @@ var people = []string{
 
 // serveLedger serves a real ledger, its disk in memory, until the script ends: the
 // charter, the authority, and the providers named. Of three witnesses two must
-// cosign, and do, unless the first argument is -quorum-none. It sets $URL,
-// $CHARTER, and writes policy.txt and keys/.
+// cosign, and do; after -silent none does, so that nothing is ever published. It
+// sets $URL, $CHARTER, and writes policy.txt and keys/.
 func serveLedger(ts *testscript.TestScript, _ bool, args []string) {
-	origin, quorum := "docket.example/script", true
-	if len(args) > 0 && args[0] == "-quorum-none" {
-		quorum, args = false, args[1:]
+	origin, silent := "docket.example/script", false
+	if len(args) > 0 && args[0] == "-silent" {
+		silent, args = true, args[1:]
 	}
 	keys, err := node.CreateKeys(ts.MkAbs("ledger"), origin)
 	ts.Check(err)
@@ -59,12 +50,10 @@ func serveLedger(ts *testscript.TestScript, _ bool, args []string) {
 	for _, s := range keys.Signers {
 		policy += fmt.Sprintf("log %s %s\n", s.Key(), url)
 	}
-	config := ledger.Config{}
-	if quorum {
-		policy += witnesses.policy()
-		config.Cosign = witnesses.cosign
-	} else {
-		policy += "quorum none\n"
+	policy += witnesses.policy()
+	config := ledger.Config{Cosign: witnesses.cosign, Grace: time.Second}
+	if silent {
+		config.Cosign = nobody
 	}
 	world := registertest.New(time.Now(), origin, policy)
 	n, err := node.Open(context.Background(), node.Config{Files: vfs.NewMem(), Dir: "ledger", Keys: keys, Ledger: config})
@@ -83,7 +72,7 @@ func serveLedger(ts *testscript.TestScript, _ bool, args []string) {
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	plenty := func() (uint64, error) { return 1 << 40, nil }
-	go func() { served <- n.Serve(ctx, l, server.Config{DiskFree: plenty}) }()
+	go func() { served <- n.Serve(ctx, l, server.Config{DiskFree: plenty, PublishWait: 2 * time.Second}) }()
 	ts.Defer(func() {
 		stop()
 		ts.Check(<-served)
@@ -140,6 +129,9 @@ func (w witnesses) cosign(_ context.Context, ask ledger.Ask) (ledger.Answer, err
 	}
 	return answer, nil
 }
+
+// nobody answers.
+func nobody(context.Context, ledger.Ask) (ledger.Answer, error) { return ledger.Answer{}, nil }
 
 // signOutside signs a file's bytes as a card or a KMS would.
 func signOutside(ts *testscript.TestScript, _ bool, args []string) {

@@ -58,7 +58,6 @@ func setDates(env *testscript.Env) error {
 	} {
 		env.Setenv(name, d.String())
 	}
-	env.Setenv("SHARED", sharedData)
 	return nil
 }
 

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/url"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
@@ -34,7 +36,7 @@ record among all N entries" is a proof.`,
 	q := a.asking(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if q.remote {
-			return q.ask(c, remotePath(args[0]), url.Values{})
+			return q.askAbout(c, args[0])
 		}
 		r, err := q.open()
 		if err != nil {
@@ -44,6 +46,17 @@ record among all N entries" is a proof.`,
 		return missing(q.show(c.Context(), r, args[0]))
 	}
 	return c
+}
+
+// askAbout asks the server. A word alone may be a designation or a party.
+func (q *asking) askAbout(c *cobra.Command, what string) error {
+	path := remotePath(what)
+	err := q.ask(c, path, url.Values{})
+	var p *client.Problem
+	if party, ok := strings.CutPrefix(path, "register/designations/"); ok && !strings.Contains(what, "/") && errors.As(err, &p) && p.Status == http.StatusNotFound {
+		return q.ask(c, "register/parties/"+party, url.Values{})
+	}
+	return err
 }
 
 // remotePath is where a server answers about it.
