@@ -105,12 +105,16 @@ type reference struct {
 	note []byte
 }
 
-// references are what a tree can be compared with, ours first.
+// references are what a tree can be compared with, ours first. A fork that is known
+// speaks for nothing.
 func (w *Witness) references(v *ward, t proof.Tree, shown []*proof.Signed) []reference {
 	var refs []reference
 	add := func(tree proof.Tree, note []byte) {
 		same := func(r reference) bool { return r.tree == tree }
-		if note != nil && tree.Size != 0 && tree.Size != t.Size && !slices.ContainsFunc(refs, same) {
+		if note == nil || tree.Size == 0 || tree.Size == t.Size || slices.ContainsFunc(refs, same) {
+			return
+		}
+		if v.chargedIn(tree) == "" || w.onOurLine(v, tree) {
 			refs = append(refs, reference{tree, note})
 		}
 	}

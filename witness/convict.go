@@ -116,20 +116,22 @@ func trees(view *proof.SplitView) []proof.Tree {
 	return t
 }
 
-// alreadyKnown is the ID of kept evidence beside which trees show nothing new: each
-// of them stands in evidence or on the line that this witness follows, or there is
-// more than enough. Otherwise an acknowledged fork would halt the log anew with
-// every step that it takes.
+// alreadyKnown is the ID of kept evidence beside which trees show nothing new: one of
+// them stands in it and is not on the line that this witness follows. Otherwise an
+// acknowledged fork would halt the log anew with every honest step beside it. A
+// further step of the fork is new, when it is held against our own line.
 func (w *Witness) alreadyKnown(v *ward, shown []proof.Tree) (id string) {
 	for _, t := range shown {
-		switch known := v.chargedIn(t); {
-		case known != "":
-			id = known
-		case !w.onOurLine(v, t):
+		if known := v.chargedIn(t); known != "" && !w.onOurLine(v, t) {
+			return known
+		}
+	}
+	for _, t := range shown {
+		if v.chargedIn(t) == "" {
 			return v.enough()
 		}
 	}
-	return id
+	return v.chargedIn(shown[0])
 }
 
 // onOurLine tells whether the witness has cosigned, or was about to cosign, that

@@ -1,0 +1,238 @@
+package witness_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/witness"
+)
+
+func decision(why string) witness.Acknowledgement {
+	return witness.Acknowledgement{By: "op@w1.example", Reason: why}
+}
+
+// The log asks a witness to cosign a second tree of one size: refused by the spec's
+// code, kept as evidence, and from then on the log is halted, over restarts, until
+// a person acknowledges; then the witness goes on with the history it has cosigned.
+func TestHaltsUntilAcknowledged(t *testing.T) {
+	a, b := newHistory(players(), 40, 40, ""), newHistory(players(), 40, 3, "B")
+	cfg := config(t, "w1.example")
+	w := must(witness.Open(cfg))
+	mustCosign(t, w, a.ask(0, 5))
+	shown := must(w.Latest(t.Context(), origin))
+	_, err := w.Cosign(t.Context(), b.ask(5, 5))
+	wantErr(t, err, witness.ErrInconsistent)
+	checkEvidence(t, w, 1)
+	halted := new(witness.HaltedError)
+	for range 2 {
+		if _, err := w.Cosign(t.Context(), a.ask(5, 6)); !asErr(err, &halted) {
+			t.Fatalf("not halted: %v", err)
+		}
+		if _, err := w.Cosign(t.Context(), a.ask(5, 5)); !asErr(err, &halted) {
+			t.Fatalf("not halted: %v", err)
+		}
+		if got := must(w.Latest(t.Context(), origin)); !bytes.Equal(got, shown) {
+			t.Errorf("it no longer shows what it cosigned before:\n%s", got)
+		}
+		w.Close()
+		w = must(witness.Open(cfg))
+	}
+	defer func() { w.Close() }()
+
+	// The shelf is files: a person opens it beside the running witness.
+	shelf := must(witness.OpenShelf(cfg.FS, "w/evidence"))
+	id := must(shelf.List())[0].ID
+	if err := shelf.Acknowledge(id, witness.Acknowledgement{By: "op"}); err == nil {
+		t.Error("acknowledged without a reason")
+	}
+	if err := shelf.Acknowledge(id, decision("their key leaked, they told us")); err != nil {
+		t.Fatal(err)
+	}
+	if err := shelf.Acknowledge(id, decision("once more")); err == nil {
+		t.Error("acknowledged twice")
+	}
+	mustCosign(t, w, a.ask(5, 6))
+	if k := must(shelf.Show(id)); k.Acknowledged == nil || k.Acknowledged.By != "op@w1.example" || k.Acknowledged.At.IsZero() {
+		t.Errorf("%+v", k.Acknowledged)
+	}
+
+	// The same fork says nothing new, beside whatever the witness has cosigned since.
+	again := must(proof.NewEvidence(b.note(5), a.note(6), ranges(a, 5, 6)...))
+	if got, news, err := w.Accept(t.Context(), again); err != nil || news || got != id {
+		t.Errorf("known evidence: %s, %v, %v", got, news, err)
+	}
+	mustCosign(t, w, a.ask(6, 7))
+	// A further step of the fork does.
+	further := must(proof.NewEvidence(b.note(6), a.note(6)))
+	if _, news, err := w.Accept(t.Context(), further); err != nil || !news {
+		t.Errorf("new evidence: %v, %v", news, err)
+	}
+	if _, err := w.Cosign(t.Context(), a.ask(7, 8)); !asErr(err, &halted) {
+		t.Errorf("not halted: %v", err)
+	}
+}
+
+// ranges are the nodes of [0,m) and [m,n) of a history.
+func ranges(h *history, m, n uint64) []proof.Hash {
+	var nodes []proof.Hash
+	for at := uint64(0); at < m; {
+		k := uint64(1)
+		for at+2*k <= m && at%(2*k) == 0 {
+			k *= 2
+		}
+		nodes = append(nodes, h.mth(at, at+k))
+		at += k
+	}
+	for at := m; at < n; {
+		k := uint64(1)
+		for at+2*k <= n && at%(2*k) == 0 {
+			k *= 2
+		}
+		nodes = append(nodes, h.mth(at, at+k))
+		at += k
+	}
+	return nodes
+}
+
+// Each kind of evidence, as it may come from elsewhere.
+func TestAccepts(t *testing.T) {
+	a, b := newHistory(players(), 40, 40, ""), newHistory(players(), 40, 3, "B")
+	empty := lyingNote(players(), proof.Checkpoint{Origin: origin, Root: proof.LeafHash(nil)})
+	for kind, e := range map[proof.SplitKind]proof.Evidence{
+		proof.SplitEmpty:     must(proof.NewEvidence(empty, nil)),
+		proof.SplitSameSize:  must(proof.NewEvidence(a.note(9), b.note(9))),
+		proof.SplitExtension: must(proof.NewEvidence(b.note(9), a.note(14), ranges(a, 9, 14)...)),
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			r := newRig(t)
+			mustCosign(t, r.w, a.ask(0, 7))
+			// A stranger's line makes no second piece of it.
+			junk := e
+			junk.First = addStranger(players(), e.First)
+			for i, want := range []int{201, 200, 200} {
+				file := must(e.Format())
+				if i == 1 {
+					file = must(junk.Format())
+				}
+				if got := r.do(t, "POST", "/v1/evidence", file); got.status != want {
+					t.Errorf("%d, want %d: %s", got.status, want, got.body)
+				}
+			}
+			checkEvidence(t, r.w, 1)
+			if got := r.add(t, a.ask(7, 8)); got.status != 403 {
+				t.Errorf("%d, want 403: %s", got.status, got.body)
+			}
+		})
+	}
+}
+
+// What is no evidence halts nothing.
+func TestDoesNotAccept(t *testing.T) {
+	r := newRig(t)
+	mustCosign(t, r.w, r.a.ask(0, 7))
+	other := newSigner(proof.Ed25519, "other.example")
+	unknown := must(proof.SignCheckpoint(proof.Checkpoint{Origin: "other.example", Size: 1}, other))
+	unknown2 := must(proof.SignCheckpoint(proof.Checkpoint{Origin: "other.example", Size: 1, Root: proof.EmptyRoot()}, other))
+	for name, tc := range map[string]struct {
+		file []byte
+		want int
+	}{
+		"nonsense":      {[]byte("nonsense"), 400},
+		"nothing":       {nil, 400},
+		"one history":   {must(must(proof.NewEvidence(r.a.note(5), r.a.note(9), ranges(r.a, 5, 9)...)).Format()), 422},
+		"the same tree": {must(must(proof.NewEvidence(r.a.note(5), r.a.note(5))).Format()), 422},
+		"wrong nodes":   {must(must(proof.NewEvidence(r.b.note(5), r.a.note(9), ranges(r.b, 5, 9)...)).Format()), 422},
+		"a lone tree":   {must(must(proof.NewEvidence(r.a.note(5), nil)).Format()), 422},
+		"a stranger's":  {must(must(proof.NewEvidence(r.a.note(7), strangersNote(r.b))).Format()), 403},
+		"another log's": {must(must(proof.NewEvidence(unknown, unknown2)).Format()), 404},
+	} {
+		if got := r.do(t, "POST", "/v1/evidence", tc.file); got.status != tc.want {
+			t.Errorf("%s: %d, want %d: %s", name, got.status, tc.want, got.body)
+		}
+	}
+	checkEvidence(t, r.w, 0)
+	mustCosign(t, r.w, r.a.ask(7, 8))
+	for path, want := range map[string]int{"/v1/evidence": 200, "/v1/evidence/x": 404, "/v1/evidence/" + wire.OriginHash("x"): 404} {
+		if got := r.do(t, "GET", path, nil); got.status != want {
+			t.Errorf("GET %s: %d, want %d", path, got.status, want)
+		}
+	}
+}
+
+// The submission itself can be the proof: an empty tree with a wrong root, and a tree
+// of a size that the log once brought with another root, however it asks.
+func TestSubmissionsAreCompared(t *testing.T) {
+	a, b := newHistory(players(), 40, 40, ""), newHistory(players(), 40, 3, "B")
+	empty := lyingNote(players(), proof.Checkpoint{Origin: origin, Root: proof.LeafHash(nil)})
+	for name, tc := range map[string]struct {
+		ask  wire.AddCheckpoint
+		want error
+	}{
+		"an empty tree, stale":   {wire.AddCheckpoint{Note: empty}, nil},
+		"an older size, stale":   {b.ask(4, 5), nil},
+		"an older size, ahead":   {wire.AddCheckpoint{Old: 9, Note: b.note(5)}, witness.ErrOldAhead},
+		"the newest size":        {b.ask(9, 9), witness.ErrInconsistent},
+		"the newest size, stale": {b.ask(5, 9), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := open(t, config(t, "w1.example"))
+			mustCosign(t, w, a.ask(0, 5))
+			mustCosign(t, w, a.ask(5, 9))
+			_, err := w.Cosign(t.Context(), tc.ask)
+			stale := new(witness.StaleError)
+			if tc.want == nil && !asErr(err, &stale) || tc.want != nil && !errors.Is(err, tc.want) {
+				t.Errorf("got %v", err)
+			}
+			checkEvidence(t, w, 1)
+		})
+	}
+}
+
+// A checkpoint that waited keeps the witness from cosigning its rival, whichever
+// comes first, and a restart in between does not help the log.
+func TestWaitingCheckpointsAreRivals(t *testing.T) {
+	a, b := newHistory(players(), 40, 40, ""), newHistory(players(), 40, 3, "B")
+	cfg := config(t, "w1.example")
+	w := must(witness.Open(cfg))
+	mustCosign(t, w, a.ask(0, 5))
+	if got := must(w.See(t.Context(), b.note(9))); got != witness.NotCompared {
+		t.Fatal(got)
+	}
+	w.Close()
+	w = open(t, cfg)
+	_, err := w.Cosign(t.Context(), a.ask(5, 9))
+	if halted := new(witness.HaltedError); !asErr(err, &halted) {
+		t.Errorf("not halted: %v", err)
+	}
+	checkEvidence(t, w, 1)
+}
+
+// A file on the shelf that was altered is not served as evidence.
+func TestShelfNoticesDamage(t *testing.T) {
+	a, b := newHistory(players(), 40, 40, ""), newHistory(players(), 40, 3, "B")
+	cfg := config(t, "w1.example")
+	cfg.FS, cfg.Dir = vfs.Default, t.TempDir()
+	w := open(t, cfg)
+	id, _, err := w.Accept(t.Context(), must(proof.NewEvidence(a.note(9), b.note(9))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := cfg.Dir + "/evidence/" + id + proof.EvidenceSuffix
+	file := must(os.ReadFile(name))
+	if k := must(w.Evidence().Show(id)); !bytes.Equal(k.File, file) {
+		t.Error("the file is not what is shown")
+	}
+	file[len(file)/2] ^= 1
+	if err := os.WriteFile(name, file, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Evidence().Show(id); err == nil {
+		t.Error("an altered file is shown")
+	}
+}
