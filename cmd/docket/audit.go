@@ -35,7 +35,7 @@ whoever wrote its charter, and the report says so.`,
 		RunE: func(c *cobra.Command, args []string) error { return u.run(c.Context(), args[0]) },
 	}
 	u.trust = a.trusting(c)
-	c.Flags().StringVar(&u.charter, "charter", "", "the charter's record ID, or its envelope")
+	c.Flags().StringVar(&u.charter, "charter", "", "the charter's record ID, or its envelope or receipt")
 	c.Flags().BoolVar(&u.asJSON, "json", false, "print JSON")
 	return c
 }

@@ -18,7 +18,7 @@ type brief struct {
 	id        record.ID
 	statement *record.Statement
 	signed    []*record.Key // whose signatures verify
-	foreign   int           // signatures that no known key made
+	foreign   int           // signatures by no key that may sign this
 	needs     string        // what is missing for the ledger to take it
 	changes   []string
 	warnings  []string
@@ -92,7 +92,7 @@ func (b *brief) warn() error {
 		return nil
 	}
 	if b.foreign > 0 {
-		say("%d of its signatures verify with no key that is known here", b.foreign)
+		say("%s that it bears will not count: by no key that may sign this", count(b.foreign, "signature"))
 	}
 	if err := b.preflight(); err != nil {
 		return err
@@ -104,14 +104,14 @@ func (b *brief) warn() error {
 	case ok && head.ID == b.id:
 		say("it is on the ledger already, at index %d", head.Index)
 	case ok && head.ID != st.Follows:
-		say("a newer record is on %s: %s, a %s at index %d; the ledger will refuse this one: write it anew", st.Thread, head.ID, head.Kind, head.Index)
+		say("a newer record is on %s: %s, %s %s at index %d; the ledger will refuse this one: write it anew", st.Thread, head.ID, article(head.Kind), head.Kind, head.Index)
 	}
 	if st.Kind != record.KindResponse {
 		return nil
 	}
 	name := strings.Split(st.Thread, "/")[1]
 	if head, ok, err = g.head("designation/" + name); err == nil && ok && head.ID != record.ID(st.Subject.SHA256) {
-		say("designation/%s has changed since the record that this answers: a %s at index %d, %s", name, head.Kind, head.Index, head.ID)
+		say("designation/%s has changed since the record that this answers: %s %s at index %d, %s", name, article(head.Kind), head.Kind, head.Index, head.ID)
 	}
 	return err
 }
@@ -226,6 +226,7 @@ func listedKeys(st *record.Statement) []record.PartyKey {
 // verdict is what the register as it is known here would make of an envelope.
 type verdict struct {
 	complete bool
+	next     string   // what to do with a complete one
 	needs    string   // what is missing, where it is not complete
 	warning  string   // what the ledger might say instead
 	effects  []string // of a complete one
@@ -246,7 +247,11 @@ func (g *ground) verdict(env record.Envelope) (verdict, error) {
 	switch {
 	case err == nil:
 		effects, err := d.Effects()
-		return verdict{complete: true, effects: effects}, err
+		next := "docket submit sends it"
+		if g.ledger.IsZero() {
+			next = "docket init --dir D --charter begins the ledger with it"
+		}
+		return verdict{complete: true, next: next, effects: effects}, err
 	case !errors.As(err, &r):
 		return verdict{}, err
 	case r.Class == record.Forbidden:
@@ -261,7 +266,7 @@ func (g *ground) verdict(env record.Envelope) (verdict, error) {
 func (v verdict) say(a *app) {
 	switch {
 	case v.complete:
-		a.say("complete: enough have signed; docket submit sends it")
+		a.say("complete: enough have signed; %s", v.next)
 		for _, e := range v.effects {
 			a.say("  %s", printable(e))
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -29,13 +30,21 @@ func (g *ground) changes(ctx context.Context, st *record.Statement) ([]string, e
 		return nil, err
 	}
 	if old.Kind != st.Kind || g.trust == nil {
-		return []string{fmt.Sprintf("follows a %s at index %d, admitted %s", old.Kind, old.Index, stamp(old.Admitted))}, nil
+		return []string{fmt.Sprintf("follows %s %s at index %d, admitted %s", article(old.Kind), old.Kind, old.Index, stamp(old.Admitted))}, nil
 	}
 	before, err := g.statement(ctx, old.Index)
 	if err != nil {
 		return nil, err
 	}
 	return differences(saying(before), saying(st)), nil
+}
+
+// article is what English puts before a kind's name.
+func article(k record.Kind) string {
+	if strings.ContainsRune("aeiou", rune(k[0])) {
+		return "an"
+	}
+	return "a"
 }
 
 // amended applies an amendment to the designation as it stands.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 
 	"github.com/seed-53cf897a/docket/client"
@@ -76,21 +77,28 @@ func statusOf(err error) (status int, next string) {
 	return statusRefused, ""
 }
 
-// faultsOf are the single fields at fault, where more than one is.
+// faultsOf are the single fields at fault that the error's own words do not name:
+// a refusal names an only one itself, a server's answer lists it beside its words.
 func faultsOf(err error) []record.Fault {
 	var r *record.Refusal
 	var p *client.Problem
-	var faults []record.Fault
 	switch {
-	case errors.As(err, &r):
-		faults = r.Faults
+	case errors.As(err, &r) && len(r.Faults) > 1:
+		return r.Faults
 	case errors.As(err, &p):
-		faults = p.Faults
+		return p.Faults
 	}
-	if len(faults) < 2 {
-		return nil
+	return nil
+}
+
+// worded makes an error's words fit for a terminal, later lines indented: some of
+// them are a server's, or a file's.
+func worded(err error) string {
+	lines := strings.Split(err.Error(), "\n")
+	for i, line := range lines {
+		lines[i] = printable(line)
 	}
-	return faults
+	return strings.Join(lines, "\n  ")
 }
 
 // report prints an error the way all verbs do and returns the exit status.
@@ -99,12 +107,12 @@ func (a *app) report(err error) int {
 		return statusDone
 	}
 	status, next := statusOf(err)
-	fmt.Fprintf(a.err, "docket: %v\n", err)
+	fmt.Fprintf(a.err, "docket: %s\n", worded(err))
 	for _, fault := range faultsOf(err) {
 		fmt.Fprintf(a.err, "  %s: %s\n", printable(fault.Pointer), printable(fault.Detail))
 	}
 	if next != "" {
-		fmt.Fprintf(a.err, "hint: %s\n", next)
+		fmt.Fprintf(a.err, "hint: %s\n", printable(next))
 	}
 	return status
 }

@@ -132,15 +132,19 @@ func (g *ground) head(thread string) (head register.Record, ok bool, err error) 
 
 // fill completes a short form. A statement, which has all, comes back as it is.
 func (g *ground) fill(sh *record.Short, now time.Time) (payload []byte, salts []record.Salt, err error) {
+	head, _, err := g.head(sh.Statement.Thread) // the zero ID where there is none
+	if err != nil {
+		return nil, nil, err
+	}
+	return g.fillAfter(sh, head.ID, now)
+}
+
+// fillAfter completes a short form as the record after follows.
+func (g *ground) fillAfter(sh *record.Short, follows record.ID, now time.Time) (payload []byte, salts []record.Salt, err error) {
 	st := sh.Statement
-	f := record.Filling{Ledger: g.ledger, IssuedAt: now}
+	f := record.Filling{Ledger: g.ledger, IssuedAt: now, Follows: follows}
 	if g.ledger.IsZero() && st.Kind != record.KindCharter && st.Ledger.IsZero() {
 		return nil, nil, misuse("a record of kind %s names its ledger, and none is known", st.Kind).hint("give --trust DIR, or --charter with the charter's envelope or record ID while there is no ledger to trust yet")
-	}
-	if head, ok, err := g.head(st.Thread); err != nil {
-		return nil, nil, err
-	} else if ok {
-		f.Follows = head.ID
 	}
 	if f.About, err = g.about(sh.About); err != nil {
 		return nil, nil, err

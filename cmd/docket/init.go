@@ -76,13 +76,9 @@ func (a *app) initKeys(dir, origin string, asJSON bool) error {
 
 // initCharter is the second step.
 func (a *app) initCharter(c *cobra.Command, dir, file string, asJSON bool) error {
-	raw, err := a.readFile(file)
+	env, err := a.readEnvelope(file)
 	if err != nil {
 		return err
-	}
-	env, err := record.ParseEnvelope(raw)
-	if err != nil {
-		return misuse("%s: %w", file, err)
 	}
 	st, err := record.ParseStatement(env.Payload)
 	if err != nil {
@@ -90,7 +86,7 @@ func (a *app) initCharter(c *cobra.Command, dir, file string, asJSON bool) error
 	}
 	content, ok := st.Predicate.(*record.Charter)
 	if !ok {
-		return misuse("%s: this is a %s; wanted a charter", file, st.Kind)
+		return misuse("%s is %s %s; wanted a charter", file, article(st.Kind), st.Kind)
 	}
 	keys, err := a.logKeys(dir)
 	if err != nil {
@@ -110,6 +106,10 @@ func (a *app) initCharter(c *cobra.Command, dir, file string, asJSON bool) error
 	}
 	_, published, err := n.Admit(c.Context(), env)
 	if err != nil {
+		var r *record.Refusal
+		if errors.As(err, &r) && r.Class == record.Forbidden {
+			return refuse("%s: %w", file, err).hint("add what is missing: docket sign --key FILE %s", file)
+		}
 		return refuse("%s: %w", file, err)
 	}
 	policy, err := proof.ParsePolicy([]byte(content.Policy))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -77,6 +78,9 @@ func (a *app) shortEnv(ctx context.Context, dir string) record.ShortEnv {
 	}
 	return record.ShortEnv{
 		Document: func(name string) (record.DocumentFile, error) {
+			if name == "" {
+				return record.DocumentFile{}, errors.New("names no file: write one, as {file: order.pdf}")
+			}
 			data, err := a.readFile(at(name))
 			if err != nil {
 				return record.DocumentFile{}, err

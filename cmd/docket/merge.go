@@ -32,12 +32,13 @@ ledger judges them.`,
 				if err != nil {
 					return err
 				}
-				joined, err = record.Merge(joined, next)
+				both, err := record.Merge(joined, next)
 				if errors.Is(err, record.ErrOtherPayload) {
 					return refuse("%s holds record %s, %s holds %s: they were not made from the same signed draft", args[0], record.IDOf(joined.Payload), name, record.IDOf(next.Payload)).hint("one person signs the short form, the others sign the envelope that this gave")
 				} else if err != nil {
 					return refuse("%w", err)
 				}
+				joined = both
 			}
 			data := append(joined.Marshal(), '\n')
 			if out == "" {
@@ -67,7 +68,7 @@ func (a *app) readEnvelope(name string) (record.Envelope, error) {
 	}
 	env, err := record.ParseEnvelope(raw)
 	if err != nil {
-		return env, wrongFile(name, raw, "an envelope or a bundle", err)
+		return env, misuse("%s: %w", name, err) // it says what the file is, and what was wanted
 	}
 	return env, nil
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
 func (a *app) policy() *cobra.Command {
@@ -39,6 +40,9 @@ in common: such a policy stops no fork. "quorum none" passes with a warning.`,
 			}
 			p, err := proof.ParsePolicy(text)
 			if err != nil {
+				if what := record.Describe(text); !strings.HasPrefix(what, "text of a kind") {
+					return misuse("%s is %s; wanted a tlog-policy", args[0], what)
+				}
 				return refuse("%s: %w", args[0], err)
 			}
 			if asJSON {

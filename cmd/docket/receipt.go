@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,7 +21,7 @@ func (a *app) receipt() *cobra.Command {
 its envelope, or by an older receipt of it.
 
 Named by its ID, the receipt goes to stdout; by a file, to NAME.tlog-proof beside
-it. --out names another file.
+it, a chain to NAME.chain.tlog-proof. --out names another file.
 
 --chain brings everything that also shows who signed: the charters, the records
 that enrolled the signers' keys, the record. --refresh replaces an older receipt by
@@ -40,6 +41,9 @@ reach of the ledger, the receipt is made from the replayed copy if that covers i
 	f.StringVar(&r.out, "out", "", "file to write")
 	return c
 }
+
+// chainInfix tells the file of a chain from that of a receipt of the same record.
+const chainInfix = ".chain"
 
 // receiving is one run of docket receipt.
 type receiving struct {
@@ -71,6 +75,8 @@ func (r *receiving) run(ctx context.Context, what string) error {
 	case file == "":
 		_, err := r.app.out.Write(text)
 		return err
+	case r.chain && !r.refresh:
+		file = strings.TrimSuffix(stemOf(file), chainInfix) + chainInfix + receiptSuffix
 	}
 	if err := r.write(file, text, id); err != nil {
 		return err

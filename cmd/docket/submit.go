@@ -146,19 +146,15 @@ func (s *submitting) envelope(c *cobra.Command, m material) (env record.Envelope
 	if err := s.synced(c); err != nil {
 		return env, nil, err
 	}
+	if saved != nil {
+		return *saved, nil, s.same(m, *saved)
+	}
+	if id, err := s.newest(c.Context(), m); err != nil || id != nil {
+		return env, id, err
+	}
 	payload, salts, err := s.ground.fill(m.short, time.Now())
 	if err != nil {
 		return env, nil, err
-	}
-	st, err := record.ParseStatement(payload)
-	if err != nil {
-		return env, nil, err
-	}
-	if saved != nil {
-		return *saved, nil, s.same(m, *saved, st, salts)
-	}
-	if id, err := s.newest(c.Context(), m, st, salts); err != nil || id != nil {
-		return env, id, err
 	}
 	env, err = s.sign(c, m, payload, salts)
 	return env, nil, err
@@ -190,22 +186,20 @@ func (s *submitting) synced(c *cobra.Command) error {
 }
 
 // same refuses to send an envelope for a record that was edited since.
-func (s *submitting) same(m material, saved record.Envelope, st *record.Statement, salts []record.Salt) error {
+func (s *submitting) same(m material, saved record.Envelope) error {
 	before, err := record.ParseStatement(saved.Payload)
 	if err != nil {
 		return refuse("%s: %w", m.stem+envelopeSuffix, err)
 	}
-	if m.short.About.Need != record.NeedNothing {
-		st.Subject = before.Subject // resolved then; a saved envelope is never signed again
-	}
-	if sameWords(before, st, s.app.readSalts(m.stem), salts) {
-		return nil
+	if again, err := s.repeats(m, before, true); err != nil || again {
+		return err
 	}
 	return refuse("%s and %s say different things", m.name, m.stem+envelopeSuffix).hint("what was signed is never signed again: move %s away to sign the new one", m.stem+envelopeSuffix)
 }
 
 // newest finds that the thread's newest record says the same already.
-func (s *submitting) newest(ctx context.Context, m material, st *record.Statement, salts []record.Salt) (*record.ID, error) {
+func (s *submitting) newest(ctx context.Context, m material) (*record.ID, error) {
+	st := m.short.Statement
 	head, ok, err := s.ground.head(st.Thread)
 	if err != nil || !ok || head.Kind != st.Kind {
 		return nil, err
@@ -214,10 +208,33 @@ func (s *submitting) newest(ctx context.Context, m material, st *record.Statemen
 	if err != nil {
 		return nil, err
 	}
-	if !sameWords(before, st, s.app.readSalts(m.stem), salts) {
-		return nil, nil
+	again, err := s.repeats(m, before, false)
+	if err != nil || !again {
+		return nil, err
 	}
 	return &head.ID, nil
+}
+
+// repeats tells whether the short form, filled in where before stands, says the same
+// again. What `about: latest` meant then is what it means for an envelope that was
+// saved (settled): that is never signed again. What could not stand there, such as a
+// later certification in the place of an initial one, does not repeat it.
+func (s *submitting) repeats(m material, before *record.Statement, settled bool) (bool, error) {
+	payload, salts, err := s.ground.fillAfter(m.short, before.Follows, time.Now())
+	var r *record.Refusal
+	if errors.As(err, &r) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	st, err := record.ParseStatement(payload)
+	if err != nil {
+		return false, err
+	}
+	if settled && m.short.About.Need != record.NeedNothing {
+		st.Subject = before.Subject
+	}
+	return sameWords(before, st, s.app.readSalts(m.stem), salts), nil
 }
 
 // sign signs what was filled in and saves it, salts first.
@@ -290,7 +307,7 @@ func (s *submitting) explain(m material, err error) error {
 	if !errors.As(err, &p) || p.Later() {
 		return err
 	}
-	again := "sign it again"
+	again := "sign its short form again, where " + m.stem + envelopeSuffix + " is out of the way"
 	if m.envelope == nil {
 		again = "move " + m.stem + envelopeSuffix + " away and run the same command again"
 	}
@@ -299,6 +316,8 @@ func (s *submitting) explain(m material, err error) error {
 		return refuse("refused: %w", err).hint("the thread's newest record is %s; look at it (docket sync, docket show %[1]s), then %s", p.Current, again)
 	case p.Status == 422 && p.Earliest != "":
 		return refuse("refused: %w", err).hint("the earliest date allowed is %s; correct the record, then %s", p.Earliest, again)
+	case p.Status == 403:
+		return refuse("refused: %w", err).hint("who is missing adds a signature: docket sign --key FILE %s; then submit that file", m.stem+envelopeSuffix)
 	case p.Status == 422, p.Status == 409:
 		return refuse("refused: %w", err).hint("correct the record, then %s", again)
 	}

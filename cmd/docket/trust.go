@@ -61,7 +61,7 @@ Exit status 3: the ledger has published nothing yet.`,
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&charter, "charter", "", "the charter's record ID, or its envelope")
+	f.StringVar(&charter, "charter", "", "the charter's record ID, or its envelope or receipt")
 	f.StringVar(&dir, "to", "", "directory to make")
 	f.BoolVar(&noSync, "no-sync", false, "fetch no entries: charters, policies and checkpoint only")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
@@ -76,11 +76,11 @@ func (a *app) charterID(charter string) (record.ID, error) {
 	if id, err := record.ParseID(charter); err == nil && !id.IsZero() {
 		return id, nil
 	}
-	env, err := a.readEnvelope(charter)
+	id, _, err := a.recordNamed(charter)
 	if err != nil {
-		return record.ID{}, misuse("--charter %s: want a record ID (64 hexadecimal digits) or the charter's envelope: %w", charter, err)
+		return record.ID{}, misuse("--charter %s: want a record ID (64 hexadecimal digits), or the charter's envelope or receipt: %w", charter, err)
 	}
-	return record.IDOf(env.Payload), nil
+	return id, nil
 }
 
 // emptyLedger tells a ledger that has published nothing yet from one that has
