@@ -140,6 +140,18 @@ func (p *power) MaybeError(op errorfs.Op) error {
 	return nil
 }
 
+func newPower(seed uint64) *power {
+	return &power{disk: vfs.NewCrashableMem(), left: 1 << 30, rng: rand.New(rand.NewPCG(seed, 3))}
+}
+
+// config is a witness on that power.
+func (p *power) config(c *crashing) witness.Config {
+	return witness.Config{
+		Keys: c.key, FS: errorfs.Wrap(p.disk, p), Dir: "w", Logs: c.logs,
+		Fatal: func(reason string) { panic(reason) },
+	}
+}
+
 func (p *power) String() string { return "power" }
 
 func (p *power) failed() bool {
@@ -151,10 +163,7 @@ func (p *power) failed() bool {
 // live opens the witness and lets the log ask until the power fails, or it has asked
 // enough.
 func (c *crashing) live(t *testing.T, p *power, rng *rand.Rand, seen *told) error {
-	w, err := witness.Open(witness.Config{
-		Keys: c.key, FS: errorfs.Wrap(p.disk, p), Dir: "w", Logs: c.logs,
-		Fatal: func(reason string) { panic(reason) },
-	})
+	w, err := witness.Open(p.config(c))
 	if err != nil && strings.Contains(err.Error(), "manifest file") {
 		// Pebble trusts a disk to keep directory entries and blocks that were not
 		// synced in their order, as journaling file systems do, and this one does not.
@@ -220,9 +229,9 @@ func release(w *witness.Witness) error {
 func TestCrashAtEachWriteOfEvidence(t *testing.T) {
 	c := newCrashing()
 	for left := 1; ; left++ {
-		rng := rand.New(rand.NewPCG(uint64(left), 2))
-		p := &power{disk: vfs.NewCrashableMem(), left: left, rng: rng}
-		cfg := witness.Config{Keys: c.key, FS: errorfs.Wrap(p.disk, p), Dir: "w", Logs: c.logs, Fatal: func(s string) { panic(s) }}
+		p := newPower(uint64(left))
+		p.left = left
+		cfg := p.config(c)
 		w := must(witness.Open(cfg))
 		must(w.Cosign(t.Context(), c.asks[0][0][6]))
 		cosigned := !p.failed()

@@ -1,0 +1,219 @@
+package witness_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/witness"
+)
+
+// A log with 48 requests a day gets two at once and then one each half hour. What
+// strangers repeat of it does not use up what it needs to go on, nor does what was
+// refused.
+func TestRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := config(t, "w1.example")
+		cfg.Logs[0].QPD = 48
+		w := must(witness.Open(cfg))
+		defer w.Close()
+		h := newHistory(players(), 60, 60, "")
+		at := uint64(0)
+		step := func() error {
+			_, err := w.Cosign(t.Context(), h.ask(at, at+1))
+			if err == nil {
+				at++
+			}
+			return err
+		}
+		slow := new(witness.RateError)
+		for range 2 {
+			if err := step(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := step(); !asErr(err, &slow) || slow.After != 30*time.Minute {
+			t.Fatalf("got %v, want a pause of half an hour", err)
+		}
+		for i := range 4 { // a stranger repeats the newest
+			_, err := w.Cosign(t.Context(), h.ask(at, at))
+			if (err != nil) != (i >= 2) {
+				t.Errorf("repetition %d: %v", i, err)
+			}
+		}
+		for range 100 { // or what is refused: always the true answer
+			stale := new(witness.StaleError)
+			if _, err := w.Cosign(t.Context(), h.ask(0, 1)); !asErr(err, &stale) {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(30 * time.Minute)
+		if err := step(); err != nil {
+			t.Fatal(err)
+		}
+		if err := step(); !asErr(err, &slow) {
+			t.Fatalf("got %v", err)
+		}
+		// The list in force again, with the same allowance: it is not made anew.
+		if err := w.SetLogs(cfg.Logs); err != nil {
+			t.Fatal(err)
+		}
+		if err := step(); !asErr(err, &slow) {
+			t.Fatalf("a reload gave a new allowance: %v", err)
+		}
+		more := listed(origin, players().log...)
+		if err := w.SetLogs(more); err != nil {
+			t.Fatal(err)
+		}
+		for range 20 {
+			if err := step(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+func TestRateOverHTTP(t *testing.T) {
+	r := newRig(t)
+	slow := listed(origin, players().log...)
+	slow[0].QPD = 1
+	if err := r.w.SetLogs(slow); err != nil {
+		t.Fatal(err)
+	}
+	r.add(t, r.a.ask(0, 1))
+	r.add(t, r.a.ask(1, 2))
+	got := r.add(t, r.a.ask(2, 3))
+	if got.status != 429 || len(got.header.Get("Retry-After")) != len("86400") {
+		t.Errorf("%d, Retry-After %q", got.status, got.header.Get("Retry-After"))
+	}
+}
+
+// Labels come from the list: whatever origins are asked for, those of the list are
+// the only ones counted, and one that left it is gone.
+func TestMetricLabels(t *testing.T) {
+	cfg := config(t, "w1.example")
+	reg := cfg.Metrics.(*prometheus.Registry)
+	w := open(t, cfg)
+	h := newHistory(players(), 20, 20, "")
+	mustCosign(t, w, h.ask(0, 5))
+	for _, q := range []wire.AddCheckpoint{{Note: otherNote()}, {Note: []byte("evil\n0\n")}, h.ask(0, 6), {Note: strangersNote(h)}} {
+		w.Cosign(t.Context(), q)
+	}
+	want := []string{
+		`docket_witness_halted{origin="log.example/1"} 0`,
+		`docket_witness_requests_total{origin="log.example/1",status="200"} 1`,
+		`docket_witness_requests_total{origin="log.example/1",status="403"} 1`,
+		`docket_witness_requests_total{origin="log.example/1",status="409"} 1`,
+		`docket_witness_size{origin="log.example/1"} 5`,
+	}
+	if got := series(t, reg); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if err := w.SetLogs(nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := series(t, reg); len(got) != 0 {
+		t.Errorf("of a log that left the list: %q", got)
+	}
+}
+
+// series are the labelled ones, as Prometheus writes them.
+func series(t *testing.T, reg *prometheus.Registry) (all []string) {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			var labels []string
+			for _, l := range m.GetLabel() {
+				labels = append(labels, fmt.Sprintf("%s=%q", l.GetName(), l.GetValue()))
+			}
+			if len(labels) > 0 {
+				all = append(all, fmt.Sprintf("%s{%s} %v", f.GetName(), strings.Join(labels, ","), m.GetCounter().GetValue()+m.GetGauge().GetValue()))
+			}
+		}
+	}
+	return all
+}
+
+// A witness needs keys that are its own, under one name.
+func TestOpenRefuses(t *testing.T) {
+	c := players()
+	one, two := c.witness["w1.example"], c.witness["w2.example"]
+	for why, keys := range map[string][]witness.Key{
+		"no key":    nil,
+		"two names": {one[0], two[1]},
+		"one twice": {one[0], one[0]},
+	} {
+		cfg := config(t, "w1.example")
+		cfg.Keys = keys
+		if _, err := witness.Open(cfg); err == nil {
+			t.Errorf("%s: opened", why)
+		}
+	}
+	for why, change := range map[string]func(*witness.Config){
+		"a peer that is no URL": func(c *witness.Config) { c.Peers = []string{"w2.example"} },
+		"a source that is none": func(c *witness.Config) { c.Sources = map[string][]string{origin: {"ftp://x"}} },
+		"its own key in the list": func(c *witness.Config) {
+			c.Logs = witness.LogList{{Origin: origin, QPD: 1, Keys: []proof.Key{one[1].Key()}}}
+		},
+	} {
+		cfg := config(t, "w1.example")
+		change(&cfg)
+		if _, err := witness.Open(cfg); err == nil {
+			t.Errorf("%s: opened", why)
+		}
+	}
+}
+
+// A crash between keeping a checkpoint and keeping its cosignatures leaves the
+// monitoring endpoint with the newest checkpoint all the same.
+func TestShowsTheNewestAfterACrash(t *testing.T) {
+	c := newCrashing()
+	for seed := range uint64(40) {
+		p := newPower(seed)
+		w := must(witness.Open(p.config(c)))
+		must(w.Cosign(t.Context(), c.asks[0][0][6]))
+		p.left = 1
+		must(w.Cosign(t.Context(), c.asks[0][6][8])) // the power fails on its first write
+		w.Close()
+		cfg := p.config(c)
+		cfg.FS = p.after
+		w = must(witness.Open(cfg))
+		note, err := w.Latest(t.Context(), origin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkCosigned(t, w, note)
+		if cp, _, _ := proof.ParseCheckpoint(note); cp.Size != 6 && cp.Size != 8 {
+			t.Errorf("size %d", cp.Size)
+		}
+		w.Close()
+	}
+}
+
+// Whoever no longer waits is not served, and disturbs nobody.
+func TestCanceled(t *testing.T) {
+	w := open(t, config(t, "w1.example"))
+	h := newHistory(players(), 20, 20, "")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := w.Cosign(ctx, h.ask(0, 5)); err != nil && !errors.Is(err, ctx.Err()) {
+		t.Error(err)
+	}
+	stale := new(witness.StaleError)
+	if _, err := w.Cosign(t.Context(), h.ask(1, 6)); !asErr(err, &stale) {
+		t.Error(err)
+	}
+}
