@@ -1,0 +1,240 @@
+// Package asking asks witnesses for cosignatures over HTTP (C2SP tlog-witness,
+// "add-checkpoint"), for one ledger.
+//
+// It asks all witnesses of a policy at once, those outside the quorum too, and has
+// an answer as soon as the quorum is there: nobody waits for a dead witness that is
+// not needed. What comes later is handed over all the same. No witness is asked
+// two things at a time; of what waits for one meanwhile, only the newest is sent.
+//
+// It promises nothing about the witnesses. Each cosignature is verified before it
+// counts, and the ledger verifies all of it again.
+package asking
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+// Config says how to ask. The zero value is good.
+type Config struct {
+	Transport http.RoundTripper // http.DefaultTransport if nil
+
+	// Timeout is how long one witness is given for one answer, proof and retry
+	// included; 10 s if zero.
+	Timeout time.Duration
+
+	// MinInterval is the least time between two requests to one witness, by its name
+	// in the policy: what its operator grants a log (the "qpd" of the witness
+	// network's lists is so many in 24 h). Of several at one URL the longest counts.
+	MinInterval map[string]time.Duration
+
+	Log *slog.Logger // nil discards
+}
+
+// Asker asks the witnesses of one ledger, and remembers of each what it cosigned
+// last. It is safe for concurrent use.
+type Asker struct {
+	config Config
+	ending chan struct{} // closed by Close
+
+	running sync.WaitGroup // a goroutine for each witness that is being asked
+
+	mu      sync.Mutex // guards what follows, and the peers
+	closed  bool
+	policy  *proof.Policy        // the one asked under last
+	peers   map[string]*peer     // by URL
+	records map[string]*standing // by the witness's name in the policy
+}
+
+// New makes an asker. Close it before the ledger's store is closed.
+func New(c Config) *Asker {
+	if c.Timeout <= 0 {
+		c.Timeout = 10 * time.Second
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Asker{config: c, ending: make(chan struct{}), peers: make(map[string]*peer), records: make(map[string]*standing)}
+}
+
+// errClosed is what a round ends with when the asker does.
+var errClosed = errors.New("the asker was closed")
+
+// Cosign is a [ledger.Cosign]. It returns once the quorum is satisfied, every
+// witness has answered or failed, or ctx has ended; witnesses go on answering to
+// ask.Late. The error says of each witness why it gave nothing; with a quorum it
+// is nil.
+func (a *Asker) Cosign(ctx context.Context, ask ledger.Ask) (ledger.Answer, error) {
+	r := newRound(ask)
+	if err := a.begin(ctx, r); err != nil {
+		return ledger.Answer{}, err
+	}
+	select {
+	case <-r.done:
+	case <-ctx.Done():
+	case <-a.ending:
+	}
+	return r.end()
+}
+
+// begin puts the round to all witnesses that can be asked.
+func (a *Asker) begin(ctx context.Context, r *round) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed {
+		return errClosed
+	}
+	a.policy = r.ask.Policy
+	var fit []string // that have not failed just now
+	var asked []*peer
+	for _, w := range r.ask.Policy.Witnesses() {
+		p, err := a.peer(w)
+		if err != nil {
+			a.standing(w.Name).err = err.Error()
+			r.fail(w.Name, err)
+			continue
+		}
+		if !slices.Contains(asked, p) {
+			asked = append(asked, p)
+		}
+		if !p.rests() {
+			fit = append(fit, w.Name)
+		}
+	}
+	// Who has failed is left alone for a while, unless there is no quorum without.
+	if r.ask.Policy.Satisfied(fit...) {
+		asked = slices.DeleteFunc(asked, func(p *peer) bool { return p.rests() })
+	}
+	r.start(len(asked))
+	for _, p := range asked {
+		a.put(ctx, p, r)
+	}
+	return nil
+}
+
+// peer is the witness's URL; a.mu is held.
+func (a *Asker) peer(w proof.Witness) (*peer, error) {
+	if w.URL == "" {
+		return nil, errors.New("the policy gives no URL for it")
+	}
+	p := a.peers[w.URL]
+	if p == nil {
+		var err error
+		if p, err = newPeer(w.URL, a.config.Transport); err != nil {
+			return nil, err
+		}
+		a.peers[w.URL] = p
+	}
+	p.interval = max(p.interval, a.config.MinInterval[w.Name])
+	return p, nil
+}
+
+// put gives the peer a round, now or when it is through with what it is at. A
+// round that waits already is pushed out by the newer. a.mu is held.
+func (a *Asker) put(ctx context.Context, p *peer, r *round) {
+	if p.at == nil {
+		p.at = r
+		a.running.Go(func() { a.serve(context.WithoutCancel(ctx), p) })
+		return
+	}
+	if p.next != nil {
+		p.next.give(p.url, errOvertaken, nil, nil)
+	}
+	p.next = r
+}
+
+// errOvertaken: a newer checkpoint was there before this one could be sent.
+var errOvertaken = errors.New("a newer checkpoint went first")
+
+// serve asks a peer about one round after another, until none waits.
+func (a *Asker) serve(ctx context.Context, p *peer) {
+	for r := a.current(p); r != nil; r = a.following(p) {
+		if !a.await(p) {
+			r.give(p.url, errClosed, nil, nil)
+			continue
+		}
+		r = a.current(p) // a newer one may have come meanwhile
+		requested, cancel := context.WithTimeout(ctx, a.config.Timeout)
+		if a.mark(p, cancel) {
+			a.ask(requested, p, r)
+		} else {
+			r.give(p.url, errClosed, nil, nil)
+		}
+		cancel()
+	}
+}
+
+// await waits until the peer may be asked again; false if the asker ends first.
+func (a *Asker) await(p *peer) bool {
+	a.mu.Lock()
+	wait := time.Until(p.asked.Add(p.interval))
+	if p.asked.IsZero() {
+		wait = 0
+	}
+	a.mu.Unlock()
+	if wait <= 0 {
+		return true
+	}
+	select {
+	case <-a.ending:
+		return false
+	case <-time.After(wait):
+		return true
+	}
+}
+
+// current is what the peer is to be asked about: the newest.
+func (a *Asker) current(p *peer) *round {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if p.next != nil {
+		p.at.give(p.url, errOvertaken, nil, nil)
+		p.at, p.next = p.next, nil
+	}
+	return p.at
+}
+
+// mark notes that a request begins, and how to break it off.
+func (a *Asker) mark(p *peer, cancel context.CancelFunc) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p.asked, p.cancel = time.Now(), cancel
+	return !a.closed
+}
+
+// following ends a request and returns what is next; nil if nothing is.
+func (a *Asker) following(p *peer) *round {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p.at, p.next, p.cancel = p.next, nil, nil
+	return p.at
+}
+
+// Close breaks off what is under way and waits for it.
+func (a *Asker) Close() {
+	a.mu.Lock()
+	if !a.closed {
+		a.closed = true
+		close(a.ending)
+	}
+	for _, p := range a.peers {
+		if p.cancel != nil {
+			p.cancel()
+		}
+	}
+	a.mu.Unlock()
+	a.running.Wait()
+}
+
+// namesAt are the policy's witnesses at a URL.
+func namesAt(policy *proof.Policy, url string) []proof.Witness {
+	return slices.DeleteFunc(policy.Witnesses(), func(w proof.Witness) bool { return w.URL != url })
+}

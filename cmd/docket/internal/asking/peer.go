@@ -1,0 +1,204 @@
+package asking
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+// How long a witness that failed is left alone: twice as long after each failure.
+// Then it is asked once, and all is as before if it answers.
+const (
+	firstRest = time.Second
+	maxRest   = time.Minute
+)
+
+// peer is one URL, at which one or more witnesses of a policy live. Asker.mu guards
+// its fields; while at is set, one goroutine asks.
+type peer struct {
+	url      string
+	call     *wire.Witness
+	interval time.Duration // least time between two requests
+
+	at, next *round             // what it is being asked, and after that
+	cancel   context.CancelFunc // breaks off the request under way
+	asked    time.Time          // when the last request began
+
+	size  uint64 // that it cosigned last, as far as known
+	known bool
+
+	latency  time.Duration // of its last good answer
+	failures int           // since then
+	rest     time.Time     // until when it is left alone
+	err      string        // of the last failure; "" since it answers
+}
+
+func newPeer(url string, transport http.RoundTripper) (*peer, error) {
+	call, err := wire.NewWitness(url, transport)
+	if err != nil {
+		return nil, err
+	}
+	return &peer{url: url, call: call}, nil
+}
+
+func (p *peer) rests() bool { return time.Now().Before(p.rest) }
+
+// ask makes the request of one round and gives the round what came of it.
+func (a *Asker) ask(ctx context.Context, p *peer, r *round) {
+	begun := time.Now()
+	sigs, err := a.addCheckpoint(ctx, p, r.ask)
+	took := time.Since(begun)
+	at := namesAt(r.ask.Policy, p.url)
+	answer := new(ledger.Answer)
+	var wrong map[string]error
+	var good map[string]proof.Signature
+	var counted []string
+	if err == nil {
+		good, wrong = verify(r.ask, sigs, at)
+		for _, w := range at {
+			s, ok := good[w.Name]
+			if !ok {
+				continue
+			}
+			answer.Cosignatures = append(answer.Cosignatures, s)
+			if off := time.Until(timeOf(s)); off.Abs() <= proof.MaxSkew {
+				counted = append(counted, w.Name)
+			} else {
+				wrong[w.Name] = fmt.Errorf("its cosignature is stamped %s: its clock or the one here is wrong", timeOf(s).Format(time.RFC3339))
+			}
+		}
+		err = joined(at, wrong)
+	} else if divergent(err, r.ask.Tree.Size) {
+		if note, lost := p.call.Checkpoint(ctx, originOf(r.ask)); lost == nil {
+			answer.Seen = append(answer.Seen, note)
+		} else {
+			err = fmt.Errorf("%w; and what it has cosigned it does not show: %w", err, lost)
+		}
+	}
+	a.note(p, r, at, good, wrong, err, took)
+	r.give(p.url, err, answer, counted)
+}
+
+// addCheckpoint sends the checkpoint with the proof from what the witness cosigned
+// last. If that was something else than remembered, it says so, and is asked once
+// more.
+func (a *Asker) addCheckpoint(ctx context.Context, p *peer, ask ledger.Ask) ([]proof.Signature, error) {
+	a.mu.Lock()
+	old := p.size
+	if !p.known && ask.Again {
+		old = ask.Tree.Size // most likely: it cosigned what was published
+	}
+	a.mu.Unlock()
+	for again := false; ; again = true {
+		old = min(old, ask.Tree.Size)
+		path, err := ask.Consistency(ctx, old)
+		if err != nil {
+			return nil, err
+		}
+		sigs, err := p.call.AddCheckpoint(ctx, wire.AddCheckpoint{Old: old, Path: path, Note: ask.Note})
+		conflict := (*wire.Conflict)(nil)
+		if again || !errors.As(err, &conflict) || conflict.Size > ask.Tree.Size {
+			return sigs, err
+		}
+		old = conflict.Size
+	}
+}
+
+// divergent says that a refusal may come from a witness who has cosigned something
+// that this checkpoint does not lead on from: it stands further, or at another root
+// (422 or, with some, a 409 of another form).
+func divergent(err error, size uint64) bool {
+	if c := (*wire.Conflict)(nil); errors.As(err, &c) {
+		return c.Size > size
+	}
+	s := (*wire.Status)(nil)
+	return errors.As(err, &s) && (s.Code == http.StatusConflict || s.Code == http.StatusUnprocessableEntity)
+}
+
+// note remembers how it went.
+func (a *Asker) note(p *peer, r *round, at []proof.Witness, good map[string]proof.Signature, wrong map[string]error, err error, took time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	size := r.ask.Tree.Size
+	if len(good) > 0 {
+		p.size, p.known, p.latency = size, true, took
+	} else {
+		p.known = false
+	}
+	for _, w := range at {
+		st := a.standing(w.Name)
+		st.err = ""
+		if s, ok := good[w.Name]; ok {
+			st.size, st.at = size, timeOf(s)
+		}
+		if e := wrong[w.Name]; e != nil {
+			st.err = e.Error()
+		} else if err != nil && len(good) == 0 {
+			st.err = err.Error()
+		}
+	}
+	if err == nil {
+		if p.failures > 0 {
+			a.config.Log.Info("the witness answers again", "witness", p.url, "size", size)
+		}
+		p.failures, p.rest, p.err = 0, time.Time{}, ""
+		return
+	}
+	select {
+	case <-a.ending:
+		return // broken off; nobody's fault
+	default:
+	}
+	p.rest = time.Now().Add(min(firstRest<<min(p.failures, 10), maxRest))
+	p.err = err.Error()
+	if p.failures++; p.failures == 1 {
+		a.config.Log.Warn("a witness does not cosign", "witness", p.url, "size", size, "err", err)
+	}
+}
+
+// holds verifies one cosignature: with it the note is good, though it may lack a
+// quorum.
+func holds(ask ledger.Ask, s proof.Signature) error {
+	note, err := proof.AddSignatures(ask.Note, s)
+	if err != nil {
+		return err
+	}
+	_, err = ask.Policy.Verify(note, time.Now())
+	if short := (*proof.QuorumError)(nil); errors.As(err, &short) {
+		return nil
+	}
+	return err
+}
+
+// timeOf is when a cosignature that verifies was made (tlog-cosignature "Format").
+func timeOf(s proof.Signature) time.Time {
+	return time.Unix(int64(min(binary.BigEndian.Uint64(s.Sig), math.MaxInt64)), 0).UTC()
+}
+
+func originOf(ask ledger.Ask) string {
+	cp, _, err := proof.ParseCheckpoint(ask.Note)
+	if err != nil {
+		return ""
+	}
+	return cp.Origin
+}
+
+// joined is what is wrong with the witnesses of one URL, in the policy's order.
+func joined(at []proof.Witness, wrong map[string]error) error {
+	var errs []error
+	for _, w := range slices.Clone(at) {
+		if err := wrong[w.Name]; err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", w.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}

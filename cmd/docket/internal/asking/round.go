@@ -1,0 +1,109 @@
+package asking
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+// round is one question to all witnesses of a policy.
+type round struct {
+	ask  ledger.Ask
+	done chan struct{} // closed once the quorum is there, or nobody is left
+
+	mu      sync.Mutex // guards what follows
+	left    int        // peers that have not answered; below zero before the start
+	ended   bool       // the asker has its answer; what comes is late
+	through bool       // done is closed
+	counted []string   // witnesses whose cosignature counts, by name
+	answer  ledger.Answer
+	errs    []error
+}
+
+func newRound(ask ledger.Ask) *round { return &round{ask: ask, done: make(chan struct{})} }
+
+// fail notes why somebody is not asked.
+func (r *round) fail(who string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.errs = append(r.errs, fmt.Errorf("%s: %w", who, err))
+}
+
+// start says how many will answer.
+func (r *round) start(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.left = n
+	r.check()
+}
+
+// give takes one peer's answer: err, cosignatures that verify, and a checkpoint
+// that it claims to have seen. Of these cosignatures, those of the counted
+// witnesses count now.
+func (r *round) give(who string, err error, a *ledger.Answer, counted []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.left--
+	if err != nil {
+		r.errs = append(r.errs, fmt.Errorf("%s: %w", who, err))
+	}
+	if a != nil && r.ended {
+		if r.ask.Late != nil {
+			r.ask.Late(*a)
+		}
+		return
+	}
+	if a != nil {
+		r.answer.Cosignatures = append(r.answer.Cosignatures, a.Cosignatures...)
+		r.answer.Seen = append(r.answer.Seen, a.Seen...)
+		r.counted = append(r.counted, counted...)
+	}
+	r.check()
+}
+
+func (r *round) check() {
+	if !r.through && (r.left == 0 || r.ask.Policy.Satisfied(r.counted...)) {
+		r.through = true
+		close(r.done)
+	}
+}
+
+// end returns what has come so far.
+func (r *round) end() (ledger.Answer, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = true
+	if r.ask.Policy.Satisfied(r.counted...) {
+		return r.answer, nil
+	}
+	if r.left > 0 {
+		r.errs = append(r.errs, fmt.Errorf("%d witnesses have not answered yet", r.left))
+	}
+	return r.answer, errors.Join(r.errs...)
+}
+
+// verify leaves the cosignatures by these witnesses that verify, and says of each
+// witness that gave none, or one that is no good, why. Signatures by keys that are
+// nobody's here are ignored (tlog-witness "add-checkpoint").
+func verify(ask ledger.Ask, sigs []proof.Signature, at []proof.Witness) (good map[string]proof.Signature, wrong map[string]error) {
+	good, wrong = make(map[string]proof.Signature), make(map[string]error)
+	for _, w := range at {
+		wrong[w.Name] = errors.New("it answered without a cosignature by this key")
+		for _, s := range sigs {
+			if s.Name != w.Key.Name() || s.ID != w.Key.ID() {
+				continue
+			}
+			if err := holds(ask, s); err != nil {
+				wrong[w.Name] = err
+				continue
+			}
+			good[w.Name] = s
+			delete(wrong, w.Name)
+			break
+		}
+	}
+	return good, wrong
+}
