@@ -206,7 +206,8 @@ func syncTimes(b *testing.B, path string, stop <-chan struct{}) (took []time.Dur
 	block := make([]byte, 4096)
 	for {
 		begun := time.Now()
-		if _, err := f.Write(block); err == nil {
+		_, err := f.Write(block)
+		if err == nil {
 			err = f.Sync()
 		}
 		if err != nil {

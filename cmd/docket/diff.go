@@ -74,11 +74,11 @@ func (r *answer) state(text string) (*register.View, time.Time, error) {
 		v, err := r.Known(end)
 		return v, end.UTC(), err
 	}
-	size, err := strconv.ParseUint(text, 10, 63)
-	if err != nil {
+	if _, err := strconv.ParseUint(text, 10, 63); err != nil {
 		return nil, time.Time{}, misuse("%q: want a size (a number of entries) or a date like 2027-06-01", text)
 	}
-	if size, err = parseSize(text, reg.Size()); err != nil {
+	size, err := parseSize(text, reg.Size())
+	if err != nil {
 		return nil, time.Time{}, err
 	}
 	v, err := reg.At(size)

@@ -176,7 +176,7 @@ func countryTable(codes []string) []byte {
 			}
 		}
 		if len(second) > 0 {
-			fmt.Fprintf(&b, "%q - 'A': %q,\n", first, second)
+			fmt.Fprintf(&b, "%d: %q,\n", first-'A', second)
 		}
 	}
 	b.WriteString("}\n")
