@@ -165,7 +165,7 @@ func countryTable(codes []string) []byte {
 	var b bytes.Buffer
 	b.WriteString(header)
 	fmt.Fprintf(&b, "// countries are the %d officially assigned alpha-2 codes of ISO 3166-1: for each first\n"+
-		"// letter the second ones. Facts from datasets/country-codes (ODC-PDDL-1.0) at\n"+
+		"// letter (0 is A) the second ones. Facts from datasets/country-codes (ODC-PDDL-1.0) at\n"+
 		"// caa72d1e0e5af8876c170bb36a9e4d64a01bba88.\n", len(codes))
 	b.WriteString("var countries = [26]string{\n")
 	for first := byte('A'); first <= 'Z'; first++ {
