@@ -1,12 +1,44 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"slices"
 
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
+
+// chain makes the receipts of a chain's records: all against the newest
+// checkpoint, but each charter that is not the newest against the last one that
+// was published before the next charter, so that it is proven under its own policy
+// even when none of the witnesses of then is left.
+func (s *Server) chain(ctx context.Context, indexes []uint64) ([]proof.Receipt, error) {
+	receipts, err := s.cfg.Ledger.Receipts(ctx, indexes...)
+	if err != nil {
+		return nil, err
+	}
+	charters, err := s.cfg.Register.Charters()
+	if err != nil {
+		return nil, err
+	}
+	for i := 0; i+1 < len(charters); i++ {
+		at := slices.Index(indexes, charters[i].Index)
+		if at < 0 {
+			continue
+		}
+		r, err := s.cfg.Ledger.ReceiptUnder(ctx, charters[i].Index, charters[i+1].Index)
+		switch {
+		case err == nil:
+			receipts[at] = r
+		case !errors.Is(err, ledger.ErrNotKept): // its witnesses never answered: the newest is all there is
+			return nil, err
+		}
+	}
+	return receipts, nil
+}
 
 // chainOf lists the records that let a stranger check who signed the one at
 // index (DESIGN.md section 4 "Receipt"): all charters, the enrolment, keys and

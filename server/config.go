@@ -24,6 +24,10 @@ type Config struct {
 	// up within a minute.
 	CertFile, KeyFile string
 
+	// Witnesses says how the policy's witnesses stand, for /v1/witnesses and the
+	// metrics. Nil: nobody is asked.
+	Witnesses func() []Witness
+
 	// DiskFree says how many bytes the store's disk has left; below MinFree
 	// records are refused and reads go on. Nil: not checked.
 	DiskFree func() (uint64, error)

@@ -11,7 +11,8 @@ import (
 )
 
 // metrics are what an operator watches. Labels come from closed sets: route
-// templates, methods, status codes, problem kinds; never from a request.
+// templates, methods, status codes, problem kinds, the policy's names of witnesses;
+// never from a request.
 type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
@@ -48,6 +49,7 @@ func newMetrics(s *Server) *metrics {
 		}),
 	}
 	m.registry.MustRegister(m.requests, m.seconds, m.problems, m.records, m.verify,
+		witnessMetrics{s.witnessed},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("docket_verify_waiting", "Submissions that wait for their turn to be verified.",

@@ -36,7 +36,7 @@ func (s *Server) receipt(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	receipts, err := s.cfg.Ledger.Receipts(ctx, indexes...)
+	receipts, err := s.chain(ctx, indexes)
 	if err != nil {
 		return err
 	}

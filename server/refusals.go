@@ -35,10 +35,12 @@ func problemOf(err error) *problem {
 		return later(unknown, 5*time.Second, err, "the record may or may not be in the log; send the same bytes again, and it is there once")
 	case errors.Is(err, ledger.ErrBusy):
 		return later(overloaded, time.Second, err, "too many records wait to be committed; nothing was written, send the same bytes again")
+	case errors.Is(err, ledger.ErrClock) && errors.Is(err, ledger.ErrNoQuorum): // the clock first: that is what the quorum was asked for
+		return later(clockBehind, 15*time.Second, err, "the witnesses have not confirmed the server's clock: too few of them answer; nothing was written, send the same bytes again")
+	case errors.Is(err, ledger.ErrClock):
+		return later(clockBehind, 5*time.Second, err, "the server's clock is off: it is behind the ledger's newest entry, or more than 5 minutes from the witnesses'; nothing was written, send the same bytes again")
 	case errors.Is(err, ledger.ErrBacklog), errors.Is(err, ledger.ErrNoQuorum):
 		return later(noQuorum, 30*time.Second, err, "too many records wait for the witnesses' quorum; nothing was written, send the same bytes again")
-	case errors.Is(err, ledger.ErrClock):
-		return later(clockBehind, 5*time.Second, err, "the server's clock is behind the ledger's newest entry; nothing was written, send the same bytes again")
 	case errors.Is(err, ledger.ErrUnpublished):
 		p := refuse(notFound, "not below the published size")
 		p.cause = err

@@ -29,6 +29,9 @@ func (s *Server) routes() []route {
 		{method: get, path: "/v1/records/:id", handle: s.record},
 		{method: get, path: "/v1/records/:id/receipt", handle: s.receipt},
 
+		{method: get, path: "/v1/checkpoints", handle: ask(s.checkpointAt)},
+		{method: get, path: "/v1/witnesses", handle: s.witnesses},
+
 		{method: get, path: "/v1/register/designations", handle: ask(s.designations)},
 		{method: get, path: "/v1/register/designations/:id", handle: ask(s.designation)},
 		{method: get, path: "/v1/register/parties", handle: ask(s.parties)},

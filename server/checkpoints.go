@@ -1,0 +1,37 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// checkpointAt is GET /v1/checkpoints?at=T: the newest checkpoint of which the
+// witnesses' quorum is stamped no later than T. The entries below it are what was
+// knowable then. It is proven by what it bears, not by this answer.
+func (s *Server) checkpointAt(x *exchange) error {
+	q := x.query("at")
+	view, err := s.cfg.Register.At(s.published())
+	if err != nil {
+		return err
+	}
+	at := q.instant("at", func(d record.Date) time.Time { return begin(view, d) })
+	if !q.has("at") {
+		q.fault("at", "is missing: say which moment, like 2027-06-01T00:00:00Z")
+	}
+	if err := q.done(); err != nil {
+		return err
+	}
+	published, err := s.cfg.Ledger.CheckpointAt(x.Request.Context(), at)
+	if errors.Is(err, ledger.ErrNotKept) {
+		return refuse(notFound, "no checkpoint has a quorum of witnesses that is stamped so early; under quorum none nothing proves a time")
+	}
+	if err != nil {
+		return err
+	}
+	x.Writer.Header().Set("Cache-Control", cacheNever)
+	return x.bytes(http.StatusOK, typeText, published.Note())
+}

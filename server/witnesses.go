@@ -1,0 +1,98 @@
+package server
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Witness is how one witness of the ledger's policy stands, as the ledger sees it.
+type Witness struct {
+	Name     string // in the policy
+	URL      string // "" if the policy gives none
+	InQuorum bool   // it can contribute to the quorum
+
+	Size     uint64        // that it cosigned last since the ledger was started; 0 if none
+	At       time.Time     // of that cosignature, by the witness's clock; zero if there is none
+	Latency  time.Duration // of its last good answer
+	Failures int           // since then
+	Error    string        // why it gave nothing the last time; "" if it did
+}
+
+// witnessJSON is a Witness as /v1/witnesses says it.
+type witnessJSON struct {
+	Name     string   `json:"name"`
+	URL      string   `json:"url,omitempty"`
+	InQuorum bool     `json:"inQuorum"`
+	Size     uint64   `json:"size"`
+	At       string   `json:"at,omitempty"`
+	Age      *float64 `json:"ageSeconds,omitempty"`
+	Latency  float64  `json:"latencySeconds"`
+	Failures int      `json:"failures"`
+	Error    string   `json:"error,omitempty"`
+}
+
+// witnesses is GET /v1/witnesses: those of the policy under which the ledger asked
+// last, in its order.
+func (s *Server) witnesses(x *exchange) error {
+	if err := x.query().done(); err != nil {
+		return err
+	}
+	all := []witnessJSON{}
+	for _, w := range s.witnessed() {
+		j := witnessJSON{
+			Name: w.Name, URL: w.URL, InQuorum: w.InQuorum, Size: w.Size,
+			Latency: w.Latency.Seconds(), Failures: w.Failures, Error: w.Error,
+		}
+		if !w.At.IsZero() {
+			age := time.Since(w.At).Seconds()
+			j.At, j.Age = w.At.UTC().Format(time.RFC3339), &age
+		}
+		all = append(all, j)
+	}
+	return x.json(http.StatusOK, map[string]any{"witnesses": all})
+}
+
+func (s *Server) witnessed() []Witness {
+	if s.cfg.Witnesses == nil {
+		return nil
+	}
+	return s.cfg.Witnesses()
+}
+
+// witnessMetrics reads how the witnesses stand whenever it is collected. Its
+// labels are the policy's names for them.
+type witnessMetrics struct{ read func() []Witness }
+
+var (
+	witnessSize     = witnessDesc("size", "Size of the tree that the witness cosigned last; 0 if none since the start.")
+	witnessAge      = witnessDesc("cosigned_age_seconds", "Time since the witness's last cosignature, by its clock.")
+	witnessLatency  = witnessDesc("latency_seconds", "Time that the witness took for its last good answer.")
+	witnessFailures = witnessDesc("failures", "Requests in a row that the witness did not answer well.")
+)
+
+func witnessDesc(name, help string) *prometheus.Desc {
+	return prometheus.NewDesc("docket_witness_"+name, help, []string{"witness"}, nil)
+}
+
+func (m witnessMetrics) Describe(to chan<- *prometheus.Desc) {
+	to <- witnessSize
+	to <- witnessAge
+	to <- witnessLatency
+	to <- witnessFailures
+}
+
+func (m witnessMetrics) Collect(to chan<- prometheus.Metric) {
+	say := func(d *prometheus.Desc, v float64, name string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, name)
+	}
+	for _, w := range m.read() {
+		say(witnessSize, float64(w.Size), w.Name)
+		say(witnessLatency, w.Latency.Seconds(), w.Name)
+		say(witnessFailures, float64(w.Failures), w.Name)
+		if !w.At.IsZero() {
+			say(witnessAge, time.Since(w.At).Seconds(), w.Name)
+		}
+	}
+}
