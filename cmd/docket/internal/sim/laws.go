@@ -3,7 +3,6 @@ package sim
 import (
 	"context"
 	"fmt"
-	"testing"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -31,6 +30,7 @@ type laws struct {
 	receipts  []*client.Receipt   // every one that was handed out
 	committed map[record.ID]bool  // the ledger said so
 	no        map[record.ID]int   // refused since it was sent last: the status
+	shelf     *vfs.MemFS          // where the shadow is at night
 	shadow    *register.Register  // replayed entry by entry, never reset
 	dumps     map[uint64]digest   // of the shadow, by size
 	kinds     map[record.Kind]int // entries of each kind
@@ -38,17 +38,20 @@ type laws struct {
 	compared  uint64              // size at which the ledger's register was compared last
 }
 
-func newLaws(t testing.TB, w *World, policy string) *laws {
+func newLaws(w *World, policy string) *laws {
 	parsed, err := proof.ParsePolicy([]byte(policy))
 	must(err)
-	shadow, err := register.Open(vfs.NewMem(), "shadow", judging())
-	must(err)
-	t.Cleanup(func() { shadow.Close() })
 	return &laws{
 		w: w, policy: parsed, at: make(map[record.ID]uint64), heads: make(map[string]record.ID), roots: make(map[uint64]proof.Hash),
 		published: proof.Tree{Root: proof.EmptyRoot()}, committed: make(map[record.ID]bool), no: make(map[record.ID]int),
-		shadow: shadow, dumps: make(map[uint64]digest), kinds: make(map[record.Kind]int), refusals: make(map[int]int),
+		shelf: vfs.NewMem(), dumps: make(map[uint64]digest), kinds: make(map[record.Kind]int), refusals: make(map[int]int),
 	}
+}
+
+// morning opens the shadow, whose goroutines live within a day.
+func (l *laws) morning() (err error) {
+	l.shadow, err = register.Open(l.shelf, "shadow", judging())
+	return err
 }
 
 // sent: the record may be admitted from now on.

@@ -145,9 +145,31 @@ func (p *people) speech() speech {
 		c.Periods.Response = record.Period{Days: 30 + w.rng.IntN(3)}
 		return speech{"a new charter", "charter", record.Authority, &c, []string{"root/root-1", "root/root-3"}, nil}
 	}
-	by := today.AddDays(10 + w.rng.IntN(20))
-	r := &record.Response{Status: pick(w, "acknowledged", "winding-down", "no-relationship"), WindDownBy: &by}
+	return p.response(provider, order)
+}
+
+// response is what a provider did about an order.
+func (p *people) response(provider, order string) speech {
+	by := rules1.DateIn(p.Now, zone).AddDays(10 + p.w.rng.IntN(20))
+	r := &record.Response{Status: pick(p.w, "acknowledged", "winding-down", "no-relationship"), WindDownBy: &by}
 	return speech{"response of " + provider + " on " + order, "response/" + order + "/" + provider, provider, r, []string{provider + "/ci"}, nil}
+}
+
+// crowd is what all providers say at once, each on every order.
+func (p *people) crowd() (all []*letter) {
+	p.Now = time.Now().UTC().Truncate(time.Millisecond)
+	for _, order := range p.orders {
+		for _, provider := range providers {
+			if p.Head("party/" + provider).IsZero() {
+				continue
+			}
+			s := p.response(provider, order)
+			st := p.Statement(s.thread, s.issuer, s.says)
+			st.Note = fmt.Sprintf("letter %d", len(p.letters))
+			all = append(all, p.write(s.what, p.Sign(st, s.sign...)))
+		}
+	}
+	return all
 }
 
 // newKey adds a key, and revokes one that was added before.

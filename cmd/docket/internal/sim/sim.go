@@ -23,6 +23,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
@@ -44,8 +45,12 @@ type Report struct {
 func Run(t *testing.T, seed uint64, steps int) *Report {
 	t.Helper()
 	cryptotest.SetGlobalRandom(t, seed)
-	w := newWorld(t, seed)
+	w := newWorld(seed)
 	var err error
+	if seed%2 == 1 {
+		err = w.day(t, w.found)
+		w.night()
+	}
 	for left := steps; left > 0 && err == nil; {
 		today := min(left, 20+w.rng.IntN(30))
 		left -= today
@@ -68,12 +73,13 @@ func (w *World) day(t *testing.T, f func() error) (err error) {
 		time.Sleep(time.Until(w.now)) // a bubble begins in the year 2000
 		ctx, end := context.WithCancel(t.Context())
 		w.ctx = ctx
+		must(w.laws.morning())
 		defer func() {
 			if w.ledger.node != nil {
 				w.ledger.crash(100, 0)
 			}
 			end()
-			err = errors.Join(err, w.settle())
+			err = errors.Join(err, w.settle(), w.laws.shadow.Close())
 			w.now = time.Now().UTC()
 			w.last = maxTime(w.last, w.now)
 		}()
@@ -107,6 +113,32 @@ func (w *World) live(steps int) error {
 		}
 	}
 	return w.laws.verify()
+}
+
+// found is a day without mishaps on which the ledger grows to just below the size
+// at which its first tile is full. Every other world begins with one.
+func (w *World) found() error {
+	w.net.behave(true)
+	defer w.net.behave(false)
+	for w.ledger.node == nil {
+		if err := w.boot(); err != nil {
+			return err
+		}
+	}
+	for w.laws.published.Size < proof.TileWidth-20 {
+		for range 5 {
+			if l := w.people.compose(); l != nil {
+				w.people.send(l)
+			}
+		}
+		for _, l := range w.people.crowd() {
+			w.people.send(l)
+		}
+		if err := w.serveAll(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // quiet is a day without mishaps, at whose end nothing is open: every letter has

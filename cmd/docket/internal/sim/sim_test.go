@@ -8,16 +8,19 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
+// usual is enough for four worlds to see everything.
+const usual = 300
+
 var (
 	seed  = flag.Uint64("seed", 0, "run this seed alone")
-	steps = flag.Int("steps", 400, "steps of each run")
+	steps = flag.Int("steps", usual, "steps of each run")
 	trace = flag.Bool("trace", false, "print what happens")
 )
 
-// TestSimulation lets some worlds live. Together they must have seen everything
+// TestSimulation lets some worlds live, two of them across the edge of a tile. Together they must have seen everything
 // that a world can do to a ledger, or they prove little.
 func TestSimulation(t *testing.T) {
-	seeds := []uint64{1, 2, 3, 4, 5}
+	seeds := []uint64{1, 2, 3, 4}
 	if *seed != 0 {
 		seeds = []uint64{*seed}
 	}
@@ -37,7 +40,7 @@ func TestSimulation(t *testing.T) {
 			add(misfortunes, r.Mishaps)
 		})
 	}
-	if *seed != 0 || t.Failed() {
+	if *seed != 0 || *steps < usual || t.Failed() {
 		return
 	}
 	for _, kind := range []record.Kind{
@@ -65,12 +68,12 @@ func TestSimulation(t *testing.T) {
 func TestSameSeed(t *testing.T) {
 	var first *Report
 	for range 2 {
-		r := Run(t, 7, 150)
+		r := Run(t, 8, 150)
 		if first == nil {
 			first = r
 		}
 		if r.Trace != first.Trace || r.Root != first.Root {
-			t.Fatalf("two runs of seed 7 differ:\n%s\n\n%s", first.Trace, r.Trace)
+			t.Fatalf("two runs of seed 8 differ:\n%s\n\n%s", first.Trace, r.Trace)
 		}
 	}
 }

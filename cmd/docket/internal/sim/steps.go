@@ -24,11 +24,16 @@ func (w *World) step() error {
 		for _, l := range w.people.rivals() {
 			w.people.send(l)
 		}
-	case n < 30:
+	case n < 31:
+		for _, l := range w.people.crowd() {
+			w.people.send(l)
+		}
+		return w.sequence()
+	case n < 34:
 		if l := w.people.complete(); l != nil {
 			w.people.send(l)
 		}
-	case n < 38:
+	case n < 41:
 		w.people.again()
 	case n < 63:
 		return w.sequence()

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"testing"
 	"testing/synctest"
 	"time"
 
@@ -55,7 +54,7 @@ type errand struct {
 }
 
 // newWorld makes the machines and the people; nothing has happened yet.
-func newWorld(t testing.TB, seed uint64) *World {
+func newWorld(seed uint64) *World {
 	keys := node.Keys{Origin: origin}
 	policy := ""
 	for _, alg := range []proof.Algorithm{proof.Ed25519, proof.MLDSA44} {
@@ -75,7 +74,7 @@ func newWorld(t testing.TB, seed uint64) *World {
 	w.people = newPeople(w, policy)
 	w.followers = []*follower{newFollower(w, "follower-1"), newFollower(w, "follower-2")}
 	w.auditor = &auditor{w: w}
-	w.laws = newLaws(t, w, policy)
+	w.laws = newLaws(w, policy)
 	return w
 }
 
