@@ -142,7 +142,7 @@ func kindOf(predicateType string) (*spec, error) {
 	}
 	name, ok := strings.CutPrefix(predicateType, "urn:docket:")
 	if !ok {
-		return nil, Refuse(Unsupported, "predicateType %s is no Docket record (urn:docket:KIND:v1)", quote(predicateType))
+		return nil, invalid([]Fault{{"/predicateType", fmt.Sprintf("is %s, no Docket record's (urn:docket:KIND:v1)", quote(predicateType))}})
 	}
 	kind, version, _ := strings.Cut(name, ":")
 	if specOf(Kind(kind)) != nil {

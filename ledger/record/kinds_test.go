@@ -117,7 +117,7 @@ func TestParseStatementRefuses(t *testing.T) {
 		{`urn:docket:response:v1`, `urn:docket:licence:v1`, Unsupported, "upgrade"},
 		{`urn:docket:response:v1`, `urn:docket:response:v2`, Unsupported, "upgrade"},
 		{`urn:docket:response:v1`, `urn:docket:respnse:v1`, Unsupported, `did you mean "response"`},
-		{`urn:docket:response:v1`, `https://slsa.dev/provenance/v1`, Unsupported, "no Docket record"},
+		{`urn:docket:response:v1`, `https://slsa.dev/provenance/v1`, Invalid, "no Docket record"},
 		{`"subject":[`, `"subject":[{"digest":{"sha256":"` + zeroHex + `"}},`, Invalid, "/subject: want exactly one subject"},
 		{`"name":"designation/2026-014",`, `"uri":"x",`, Invalid, "/subject/0/uri"},
 		{`"name":"designation/2026-014",`, ``, 0, ""},

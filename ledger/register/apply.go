@@ -14,18 +14,24 @@ import (
 // [UpgradeError]) that this binary cannot tell. The draft must then be dropped.
 func (d *Draft) Apply(e record.Entry, v record.Verified) error {
 	made, err := d.judge(v, e.Admitted)
-	if err != nil {
-		var refusal *record.Refusal
-		if errors.As(err, &refusal) && refusal.Class == record.Unsupported {
-			return &UpgradeError{Index: d.next, Detail: refusal.Detail}
-		}
+	var refusal *record.Refusal
+	switch {
+	case errors.As(err, &refusal) && refusal.Class == record.Unsupported:
+		return &UpgradeError{Index: d.next, Detail: refusal.Detail}
+	case errors.As(err, &refusal), errors.Is(err, errClockBack):
 		return fmt.Errorf("entry %d must not be in this ledger: %w", d.next, err)
-	}
-	if !sameEntry(e, made) {
+	case err != nil:
+		return &storeError{fmt.Errorf("judging entry %d: %w", d.next, err)}
+	case !sameEntry(e, made):
 		return fmt.Errorf("entry %d must not be in this ledger: it differs from what its record and signatures make", d.next-1)
 	}
 	return nil
 }
+
+// storeError is a fault of the register's own store: it accuses no entry.
+type storeError struct{ error }
+
+func (e *storeError) Unwrap() error { return e.error }
 
 // UpgradeError says that an entry needs a newer binary. It never means that the
 // entry is wrong.

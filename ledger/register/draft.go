@@ -80,10 +80,13 @@ func (d *Draft) Judge(v record.Verified) (record.Entry, error) {
 	return d.judge(v, d.admitted)
 }
 
+// errClockBack is nobody's refusal: the ledger must wait until its clock is right.
+var errClockBack = errors.New("admission times never go back")
+
 func (d *Draft) judge(v record.Verified, admitted time.Time) (record.Entry, error) {
 	if admitted.Before(d.last) {
-		return record.Entry{}, fmt.Errorf("admitting entry %d at %s: the entry before it was admitted at %s, and admission times never go back",
-			d.next, admitted.Format(time.RFC3339Nano), d.last.Format(time.RFC3339Nano))
+		return record.Entry{}, fmt.Errorf("admitting entry %d at %s: the entry before it was admitted at %s, and %w",
+			d.next, admitted.Format(time.RFC3339Nano), d.last.Format(time.RFC3339Nano), errClockBack)
 	}
 	j := judging{d: d, v: v, st: v.Statement(), index: d.next, admitted: admitted}
 	if err := j.judge(); err != nil {

@@ -3,9 +3,11 @@ package register
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -27,6 +29,9 @@ type Replayer struct {
 	listed map[string]*record.Key
 	held   sync.Map // keyid → *record.Key, those of the register: to whom a key belongs never changes
 	next   uint64   // index of the first entry of the next Verify
+
+	mu     sync.Mutex // guards broken
+	broken error      // why the register could not be read: no entry's fault
 }
 
 // Replayer replays on top of the register as it is, with so many workers (0 = one
@@ -38,10 +43,13 @@ func (r *Register) Replayer(workers int) *Replayer {
 	return &Replayer{r: r, workers: workers, listed: make(map[string]*record.Key), next: r.Size()}
 }
 
-// Batch is a run of entries whose signatures all verify.
+// Batch is a run of entries whose signatures all verify, and what is wrong with the
+// one after them, if anything is. Whether that is the first fault of the log, only
+// the fold of those before it can tell.
 type Batch struct {
 	entries  []record.Entry
 	verified []record.Verified
+	fault    *EntryError
 }
 
 // Len is the number of entries.
@@ -64,11 +72,13 @@ type EntryError struct {
 func (e *EntryError) Error() string { return fmt.Sprintf("entry %d: %v", e.Index, e.Err) }
 func (e *EntryError) Unwrap() error { return e.Err }
 
-// Verify parses the entries that come next and checks every signature in them.
-// Errors: *[EntryError] of the first entry at fault.
+// Verify parses the entries that come next and checks every signature in them, up
+// to the first that is none; that one is [Replayer.Take]'s to report, since an
+// earlier one may prove not to belong in the log, or to need a newer binary. An
+// error is never an entry's: the register could not be read, or ctx ended.
 func (p *Replayer) Verify(ctx context.Context, entries [][]byte) (*Batch, error) {
 	b := &Batch{entries: make([]record.Entry, len(entries)), verified: make([]record.Verified, len(entries))}
-	err := p.each(ctx, len(entries), func(i int) error {
+	err := p.each(ctx, b, func(i int) error {
 		var err error
 		b.entries[i], err = record.ParseEntry(entries[i])
 		return err
@@ -78,10 +88,11 @@ func (p *Replayer) Verify(ctx context.Context, entries [][]byte) (*Batch, error)
 	}
 	for i, e := range b.entries {
 		if err := p.list(e.Envelope.Payload); err != nil {
-			return nil, &EntryError{p.next + uint64(i), err}
+			b.cut(&EntryError{p.next + uint64(i), err}, i)
+			break
 		}
 	}
-	err = p.each(ctx, len(entries), func(i int) error {
+	err = p.each(ctx, b, func(i int) error {
 		var err error
 		b.verified[i], err = record.Reopen(b.entries[i], p.key)
 		return err
@@ -89,12 +100,22 @@ func (p *Replayer) Verify(ctx context.Context, entries [][]byte) (*Batch, error)
 	if err != nil {
 		return nil, err
 	}
-	p.next += uint64(len(entries))
+	if err := p.unreadable(); err != nil {
+		return nil, err
+	}
+	p.next += uint64(b.Len())
 	return b, nil
 }
 
-// each runs f for [0, n) on all workers and returns the error of the least index.
-func (p *Replayer) each(ctx context.Context, n int, f func(i int) error) error {
+// cut leaves the entries below i, the first at fault.
+func (b *Batch) cut(fault *EntryError, i int) {
+	b.entries, b.verified, b.fault = b.entries[:i], b.verified[:i], fault
+}
+
+// each runs f for every entry of the batch, on all workers, and cuts the batch where
+// it fails first.
+func (p *Replayer) each(ctx context.Context, b *Batch, f func(i int) error) error {
+	n := b.Len()
 	first := make([]*EntryError, p.workers)
 	g, ctx := errgroup.WithContext(ctx)
 	for w := range p.workers {
@@ -116,7 +137,8 @@ func (p *Replayer) each(ctx context.Context, n int, f func(i int) error) error {
 	}
 	for _, e := range first {
 		if e != nil {
-			return e
+			b.cut(e, int(e.Index-p.next))
+			break
 		}
 	}
 	return nil
@@ -166,26 +188,72 @@ func (p *Replayer) key(id string) *record.Key {
 	if k, ok := p.held.Load(id); ok {
 		return k.(*record.Key)
 	}
-	k := p.r.KeyByID(id)
-	if k != nil {
-		p.held.Store(id, k)
+	h, ok, err := p.r.KeyHolder(id)
+	switch {
+	case err != nil:
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.broken = errors.Join(p.broken, err)
+		return nil
+	case !ok:
+		return nil
 	}
-	return k
+	p.held.Store(id, h.key)
+	return h.key
+}
+
+// unreadable is why some key could not be looked up: an entry is not to blame.
+func (p *Replayer) unreadable() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.broken
 }
 
 // Take folds a batch that continues the register, and makes root, the log's at the
-// batch's end, the register's. Errors: *[EntryError] of an entry that must not be
-// in a ledger, wrapping an [UpgradeError] where this binary cannot tell. After an
-// error the register stands where it stood before the batch.
+// batch's end, the register's. Errors: *[EntryError] of the first entry that must
+// not be in a ledger, wrapping an [UpgradeError] where this binary cannot tell;
+// any other is of the register's own store. After an error the register stands
+// where it stood before the batch, and what is left of the replay needs a new
+// Replayer.
 func (p *Replayer) Take(b *Batch, root [32]byte) error {
-	if b.Len() == 0 {
+	if b.Len() == 0 && b.fault == nil {
 		return nil
 	}
-	d := p.r.Begin(b.entries[0].Admitted)
+	d := p.r.Begin(time.Time{}) // each entry says when it was admitted
 	for i, e := range b.entries {
 		if err := d.Apply(e, b.verified[i]); err != nil {
-			return &EntryError{d.start + uint64(i), err}
+			return blame(d.start+uint64(i), err)
 		}
 	}
+	if b.fault != nil {
+		return d.faulty(b.fault)
+	}
 	return p.r.Advance(d, root)
+}
+
+// blame says that an entry is at fault, unless the register is.
+func blame(index uint64, err error) error {
+	var own *storeError
+	if errors.As(err, &own) {
+		return err
+	}
+	return &EntryError{index, err}
+}
+
+// faulty words what Verify found wrong with the entry that comes next: nothing, as
+// far as this binary can tell, where newer rules or a newer kind may allow it.
+func (d *Draft) faulty(fault *EntryError) error {
+	var refusal *record.Refusal
+	switch {
+	case d.charter != nil && d.charter.State.(*CharterRow).Rules > Rules:
+		return &EntryError{fault.Index, d.newerRules()}
+	case errors.As(fault.Err, &refusal) && refusal.Class == record.Unsupported:
+		return &EntryError{fault.Index, &UpgradeError{Index: fault.Index, Detail: fmt.Sprintf("at index %d, %s", fault.Index, refusal.Detail)}}
+	}
+	return fault
+}
+
+// newerRules says that the charter in force asks for rules that this binary lacks.
+func (d *Draft) newerRules() error {
+	return &UpgradeError{Index: d.next, Detail: fmt.Sprintf("needs rules %d from index %d on: upgrade", d.charter.State.(*CharterRow).Rules, d.charter.Index+1)}
 }

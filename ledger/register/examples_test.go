@@ -1,0 +1,116 @@
+package register_test
+
+import (
+	"crypto/sha256"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/registertest"
+)
+
+// examples are RECORDS.md's own, which lie beside the checkout; each is submitted on
+// a day that fits its dates, signed by whom RECORDS.md says.
+var examples = []struct {
+	file string
+	on   string // instant, UTC
+	keys []string
+}{
+	{"charter.yaml", "2026-11-23T18:00:00Z", []string{"root/root-1", "root/root-2", "root/root-3"}},
+	{"enrolment-authority.yaml", "2026-11-23T18:01:00Z", []string{"authority/officer-1", "authority/officer-2", "authority/officer-3", "authority/nightly", "root/root-2", "root/root-3"}},
+	{"enrolment-provider.yaml", "2026-11-24T15:00:00Z", []string{"acme-cloud/compliance", "acme-cloud/ci", "acme-cloud/recovery", "authority/officer-1"}},
+	{"designation-person.yaml", "2026-12-01T15:00:00Z", []string{"authority/officer-1", "authority/officer-2"}},
+	{"designation-jurisdiction.yaml", "2026-12-01T15:00:00Z", []string{"authority/officer-2", "authority/officer-3"}},
+	{"response.yaml", "2026-12-02T09:30:00Z", []string{"acme-cloud/ci"}},
+	{"amendment.yaml", "2026-12-09T15:00:00Z", []string{"authority/officer-1", "authority/officer-3"}},
+	{"cip-certification.yaml", "2027-01-05T15:00:00Z", []string{"acme-cloud/compliance"}},
+	{"suspension.yaml", "2027-08-01T15:00:00Z", []string{"authority/officer-1", "authority/officer-2"}},
+	{"revocation.yaml", "2027-12-02T15:00:00Z", []string{"authority/officer-1", "authority/officer-2"}},
+}
+
+// TestExamples: the examples that people start from are one story, each filled as
+// they stand, signed, admitted with exactly those signatures, and replayed.
+func TestExamples(t *testing.T) {
+	const folder = "../../../shared/examples"
+	if _, err := os.Stat(folder); errors.Is(err, os.ErrNotExist) {
+		t.Skipf("%s is not beside this checkout", folder)
+	}
+	b := empty(t)
+	for _, x := range examples {
+		raw, err := os.ReadFile(filepath.Join(folder, x.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b.Now, err = time.Parse(time.RFC3339, x.on); err != nil {
+			t.Fatal(err)
+		}
+		short, err := record.ParseShort(raw, filesOf(b))
+		if err != nil {
+			t.Fatalf("%s: %v", x.file, err)
+		}
+		payload, _, err := short.Fill(record.Filling{Ledger: b.Ledger, Follows: b.Head(short.Statement.Thread), IssuedAt: b.Now, About: b.Head(short.About.Thread)})
+		if err != nil {
+			t.Fatalf("%s: %v", x.file, err)
+		}
+		env := record.Envelope{PayloadType: record.PayloadType, Payload: payload}
+		for _, key := range x.keys {
+			if env, err = env.Sign(t.Context(), b.Signer(key)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e, err := b.Submit(env)
+		if err != nil {
+			t.Fatalf("%s: %v", x.file, err)
+		}
+		signedBy(t, b, e, x.keys...)
+	}
+	replayed, err := register.Open(vfs.NewMem(), "replayed", registertest.Small())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := follow(t, replayed, b.Entries, b.Root); err != nil {
+		t.Fatal(err)
+	}
+	if dump(t, replayed) != dump(t, b.Register) {
+		t.Error("replayed, the register differs")
+	}
+}
+
+// filesOf reads nothing: a key is the one whose name its file bears, a document has
+// its name as content.
+func filesOf(b *registertest.Book) record.ShortEnv {
+	owners := map[string]string{"root": "root", "officer": "authority", "nightly": "authority", "compliance": "acme-cloud", "recovery": "acme-cloud"}
+	return record.ShortEnv{
+		Document: func(file string) (record.DocumentFile, error) {
+			return record.DocumentFile{Name: file, MediaType: "application/pdf", Bytes: int64(len(file)), SHA256: sha256.Sum256([]byte(file))}, nil
+		},
+		Key: func(file string) (record.PEM, error) {
+			name := strings.TrimSuffix(file, ".pub")
+			stem, _, _ := strings.Cut(name, "-")
+			return b.Signer(owners[stem] + "/" + name).Key().PEM(), nil
+		},
+		KMS: func(string) (record.PEM, error) { return b.Signer("acme-cloud/ci").Key().PEM(), nil },
+	}
+}
+
+// follow brings a register to the end of a log, as whoever follows it does.
+func follow(t *testing.T, r *register.Register, entries []record.Entry, root [32]byte) error {
+	t.Helper()
+	lines := make([][]byte, len(entries))
+	for i, e := range entries {
+		lines[i] = e.Marshal()
+	}
+	p := r.Replayer(2)
+	b, err := p.Verify(t.Context(), lines)
+	if err != nil {
+		return err
+	}
+	return p.Take(b, root)
+}
