@@ -55,7 +55,7 @@ func checkCharters(pin record.ID, chain []proof.Receipt, now time.Time) (charter
 		}
 		id := record.IDOf(e.Envelope.Payload)
 		if len(known) == 0 && (id != pin || r.Index != 0) {
-			return nil, fmt.Errorf("the ledger shows charter %s at index %d; pinned is %s at index 0", id, r.Index, pin)
+			return nil, fmt.Errorf("the ledger begins with charter %s at index %d, not with the pinned %s at index 0: it is another ledger, or the pin is wrong", id, r.Index, pin)
 		}
 		content, err := succeed(old, oldID, e)
 		if err != nil {

@@ -43,12 +43,14 @@ whoever wrote its charter, and the report says so.`,
 // auditing is one run of docket audit.
 type auditing struct {
 	app     *app
+	where   string // what is audited, as it was named
 	trust   *trusting
 	charter string
 	asJSON  bool
 }
 
 func (u *auditing) run(ctx context.Context, where string) error {
+	u.where = where
 	var audit client.Audit
 	if err := u.source(&audit, where); err != nil {
 		return err
@@ -94,6 +96,20 @@ func (u *auditing) source(audit *client.Audit, where string) error {
 		return misuse("%s is neither a URL nor a directory", where)
 	}
 	audit.Source = client.Directory(vfs.Default, where)
+	return u.hasCopy(where)
+}
+
+// hasCopy refuses a trust directory that holds no entries; any other directory may
+// be a mirror.
+func (u *auditing) hasCopy(dir string) error {
+	trust, err := client.OpenTrust(vfs.Default, dir)
+	if err != nil {
+		return nil // it is none, or what is wrong with it is a finding
+	}
+	defer trust.Close()
+	if trust.Covers() == 0 {
+		return refuse("%s has no replayed copy to audit", dir).hint("docket sync --trust %s makes one; docket audit URL --trust %[1]s replays the server's", dir)
+	}
 	return nil
 }
 
@@ -150,7 +166,7 @@ func (u *auditing) print(r *client.AuditReport) error {
 		u.printText(r, out)
 	}
 	if n := len(r.Findings); n > 0 {
-		return refuse("%s does not add up: %s", r.Ledger, count(n, "finding")).hint("keep the ledger's checkpoint and this report: they are the evidence")
+		return refuse("%s does not add up: %s", u.where, count(n, "finding")).hint("keep the ledger's checkpoint and this report: they are the evidence")
 	}
 	return nil
 }
@@ -162,7 +178,11 @@ func (u *auditing) printText(r *client.AuditReport, out audited) {
 	for _, n := range r.Notes {
 		u.app.say("note: %s", printable(n))
 	}
-	u.app.printf("ledger %s %s\n", out.Ledger, printable(out.Origin))
+	if out.Ledger.IsZero() {
+		u.app.printf("ledger unknown: no charter stood at index 0\n")
+	} else {
+		u.app.printf("ledger %s %s\n", out.Ledger, printable(out.Origin))
+	}
 	u.app.printf("%s, %d judged, %d signatures verified, root %s\n", register.Entries(out.Size), out.Judged, out.Signatures, out.Root)
 	if r.Published != nil && !r.Published.CosignedAt().IsZero() {
 		u.app.printf("checkpoint cosigned %s\n", stamp(r.Published.CosignedAt()))

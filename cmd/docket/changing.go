@@ -30,7 +30,7 @@ func (g *ground) changes(ctx context.Context, st *record.Statement) ([]string, e
 		return nil, err
 	}
 	if old.Kind != st.Kind || g.trust == nil {
-		return []string{fmt.Sprintf("follows %s %s at index %d, admitted %s", article(old.Kind), old.Kind, old.Index, stamp(old.Admitted))}, nil
+		return []string{fmt.Sprintf("follows %s %s record at index %d, admitted %s", article(old.Kind), old.Kind, old.Index, stamp(old.Admitted))}, nil
 	}
 	before, err := g.statement(ctx, old.Index)
 	if err != nil {

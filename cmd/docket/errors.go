@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
@@ -58,6 +59,7 @@ func statusOf(err error) (status int, next string) {
 	var p *client.Problem
 	var u *wire.Unreachable
 	var s *wire.Status
+	var cert *tls.CertificateVerificationError
 	switch {
 	case errors.Is(err, context.Canceled):
 		return statusNotYet, "interrupted; run the same command again to go on"
@@ -67,6 +69,8 @@ func statusOf(err error) (status int, next string) {
 		return statusNotYet, "run the same command again in a moment"
 	case errors.As(err, &p) && p.Later(), errors.As(err, &s) && s.Code >= 500:
 		return statusNotYet, "the server is busy; run the same command again"
+	case errors.As(err, &cert):
+		return statusRefused, "this machine does not trust the server's certificate; $SSL_CERT_FILE names a PEM file of authorities that are to be trusted"
 	case errors.As(err, &u):
 		return statusNotYet, "the server is out of reach; check its URL, or run the same command again later"
 	case errors.Is(err, syscall.EAGAIN):

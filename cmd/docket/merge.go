@@ -68,7 +68,7 @@ func (a *app) readEnvelope(name string) (record.Envelope, error) {
 	}
 	env, err := record.ParseEnvelope(raw)
 	if err != nil {
-		return env, misuse("%s: %w", name, err) // it says what the file is, and what was wanted
+		return env, wrongFile(name, raw, "an envelope or a bundle", err)
 	}
 	return env, nil
 }

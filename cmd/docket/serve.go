@@ -1,10 +1,13 @@
 package main
 
 import (
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,8 +22,10 @@ func (a *app) serve() *cobra.Command {
 		dir, listen string
 		verbose     bool
 		lc          ledger.Config
+		nc          node.Config
 		sc          server.Config
 		minFree     int64
+		intervals   map[string]string
 	)
 	c := &cobra.Command{
 		Use:   "serve --dir D [--listen ADDRESS]",
@@ -47,6 +52,19 @@ speaks TLS before it.`,
 				return misuse("--min-free %d: want a number of megabytes", minFree)
 			}
 			sc.MinFree = uint64(minFree) << 20
+			nc.Asking.MinInterval = make(map[string]time.Duration)
+			for name, text := range intervals {
+				every, err := time.ParseDuration(text)
+				if err != nil || every < 0 {
+					return misuse("--witness-interval %s=%s: want a duration like 10s", name, text)
+				}
+				nc.Asking.MinInterval[name] = every
+			}
+			if sc.CertFile != "" {
+				if _, err := tls.LoadX509KeyPair(sc.CertFile, sc.KeyFile); err != nil {
+					return misuse("--tls-cert and --tls-key: %w", err) // before anybody is told that it serves
+				}
+			}
 			keys, err := a.logKeys(dir)
 			if err != nil {
 				return err
@@ -56,7 +74,7 @@ speaks TLS before it.`,
 				level = slog.LevelDebug
 			}
 			log := slog.New(slog.NewJSONHandler(a.err, &slog.HandlerOptions{Level: level}))
-			n, err := a.openNode(c, node.Config{Dir: dir, Keys: keys, Ledger: lc, Log: log})
+			n, err := a.openNode(c, node.Config{Dir: dir, Keys: keys, Ledger: lc, Asking: nc.Asking, Log: log})
 			if err != nil {
 				return err
 			}
@@ -65,8 +83,10 @@ speaks TLS before it.`,
 				return misuse("the ledger in %s has no charter yet", dir).hint("docket init --dir %s --charter ENVELOPE", dir)
 			}
 			l, err := net.Listen("tcp", listen)
-			if err != nil {
-				return refuse("listening on %s: %w", listen, err).hint("another process may have the port: name another with --listen")
+			if errors.Is(err, syscall.EADDRINUSE) {
+				return refuse("listening on %s: %w", listen, err).hint("another process has the port: end it, or name another with --listen")
+			} else if err != nil {
+				return misuse("listening on %s: %w", listen, err).hint("an address is HOST:PORT of this machine, like 127.0.0.1:8470 or :443")
 			}
 			scheme := "http"
 			if sc.CertFile != "" {
@@ -92,6 +112,9 @@ speaks TLS before it.`,
 	f.DurationVar(&sc.PublishWait, "publish-wait", 10*time.Second, "how long a submitter waits for the quorum before the answer is 202")
 	f.IntVar(&sc.MaxConnections, "max-connections", 4096, "connections open at once")
 	f.DurationVar(&lc.Interval, "publish-interval", 0, "least time between two checkpoints")
+	f.DurationVar(&lc.Heartbeat, "heartbeat", 10*time.Minute, "after how long without a new checkpoint the witnesses cosign the newest again")
+	f.DurationVar(&nc.Asking.Timeout, "witness-timeout", 10*time.Second, "how long one witness is waited for")
+	f.StringToStringVar(&intervals, "witness-interval", nil, "NAME=DURATION, the least time between two requests to that witness of the policy; may be repeated")
 	f.BoolVar(&verbose, "verbose", false, "log what the database does too")
 	c.MarkFlagRequired("dir")
 	return c

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -122,5 +123,8 @@ func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
 
 // wrongFile refuses a file that was read and is not what the verb takes.
 func wrongFile(name string, raw []byte, wanted string, err error) error {
+	if strings.HasPrefix(err.Error(), "this is ") {
+		return misuse("%s is %s; wanted %s", name, record.Describe(raw), wanted) // a parser that says no more
+	}
 	return misuse("%s is %s; wanted %s: %w", name, record.Describe(raw), wanted, err)
 }
