@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -28,7 +29,7 @@ func writeFile(files vfs.FS, name string, data []byte, sync bool) error {
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
 	}
-	_, err = f.Write(data)
+	_, err = f.Write(bytes.Clone(data)) // a vfs.File may change what it is given
 	if err == nil && sync {
 		err = f.Sync()
 	}
