@@ -79,6 +79,10 @@ func (l *Ledger[V]) clockErr(now time.Time) error {
 	return nil
 }
 
+// ClockErr says why nothing is admitted now for the clock's sake, as far as is known
+// without asking anybody: an [ErrClock], or nil.
+func (l *Ledger[V]) ClockErr() error { return l.clockErr(time.Now()) }
+
 // readClock compares the clock with the times of the cosignatures that have just
 // come. It is right if those that agree with it make a quorum, so that no few
 // witnesses can stop the ledger by lying; wrong if only all together do, and its

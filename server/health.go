@@ -47,6 +47,9 @@ func (s *Server) notReady() []string {
 	if late := time.Until(s.cfg.Register.LastAdmitted()); late > 0 {
 		reasons = append(reasons, fmt.Sprintf("the server's clock is %s behind the ledger's newest entry", late.Round(time.Millisecond)))
 	}
+	if err := s.cfg.Ledger.ClockErr(); err != nil {
+		reasons = append(reasons, err.Error())
+	}
 	if waits := s.publication.stuck(s.published(), s.cfg.Ledger.Backlog()); waits >= stuckAfter {
 		reasons = append(reasons, fmt.Sprintf("%d entries are committed, and none was published for %s: too few witnesses answer", s.cfg.Ledger.Backlog(), waits.Round(time.Second)))
 	}

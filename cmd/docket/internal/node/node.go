@@ -18,6 +18,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/asking"
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -30,7 +31,8 @@ type Config struct {
 	Files  vfs.FS // the disk; vfs.Default
 	Dir    string
 	Keys   Keys
-	Ledger ledger.Config // Origin, Signers and Log are filled in
+	Ledger ledger.Config // Origin, Signers and Log are filled in; Cosign too if it is nil
+	Asking asking.Config // how witnesses are asked; Log is filled in
 	Log    *slog.Logger  // nil discards
 
 	// Fatal ends the process once nobody knows any more what is on the disk; nil
@@ -43,6 +45,7 @@ type Node struct {
 	Ledger   *ledger.Ledger[record.Verified]
 	Register *register.Register
 	config   Config
+	asker    *asking.Asker
 	store    *pebblestore.Store
 	lock     io.Closer
 }
@@ -77,12 +80,18 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 	if err != nil {
 		return nil, errors.Join(err, store.Close(), lock.Close())
 	}
-	c.Ledger.Origin, c.Ledger.Signers, c.Ledger.Log = c.Keys.Origin, c.Keys.Signers, c.Log
-	l, err := ledger.Open(ctx, store, ledger.Records(reg), c.Ledger)
+	c.Asking.Log = c.Log
+	asker := asking.New(c.Asking)
+	lc := c.Ledger
+	lc.Origin, lc.Signers, lc.Log = c.Keys.Origin, c.Keys.Signers, c.Log
+	if lc.Cosign == nil {
+		lc.Cosign = asker.Cosign // whatever the policy: an amendment may bring witnesses
+	}
+	l, err := ledger.Open(ctx, store, ledger.Records(reg), lc)
 	if err != nil {
 		return nil, errors.Join(err, reg.Close(), store.Close(), lock.Close())
 	}
-	return &Node{Ledger: l, Register: reg, config: c, store: store, lock: lock}, nil
+	return &Node{Ledger: l, Register: reg, config: c, asker: asker, store: store, lock: lock}, nil
 }
 
 // makeDir makes a directory whose name is durable: what is synced in it would
@@ -115,6 +124,7 @@ func (n *Node) Close() error {
 	if n.lock == nil {
 		return nil
 	}
+	n.asker.Close() // it reads proofs from the store
 	err := errors.Join(n.Register.Close(), n.store.Close(), n.lock.Close())
 	n.lock = nil
 	return err
@@ -165,6 +175,9 @@ func (n *Node) Serve(ctx context.Context, l net.Listener, c server.Config) error
 	if c.DiskFree == nil {
 		c.DiskFree = n.diskFree
 	}
+	if c.Witnesses == nil {
+		c.Witnesses = n.witnesses
+	}
 	s, err := server.New(c)
 	if err != nil {
 		l.Close()
@@ -183,6 +196,14 @@ func (n *Node) Serve(ctx context.Context, l net.Listener, c server.Config) error
 	served := s.Serve(serving, l)
 	stopRunning()
 	return errors.Join(served, <-ran)
+}
+
+func (n *Node) witnesses() []server.Witness {
+	var all []server.Witness
+	for _, w := range n.asker.Status() {
+		all = append(all, server.Witness(w))
+	}
+	return all
 }
 
 func (n *Node) diskFree() (uint64, error) {
