@@ -324,3 +324,29 @@ func TestEverySize(t *testing.T) {
 		at += width
 	}
 }
+
+// Whatever is sent, the answer is one that the text knows, and nothing that was not
+// signed by the log moves the witness.
+func FuzzAddCheckpoint(f *testing.F) {
+	h := newHistory(players(), 30, 30, "")
+	for _, q := range []wire.AddCheckpoint{h.ask(0, 5), h.ask(5, 9), h.ask(5, 5), h.ask(0, 0), {Old: 5, Note: otherNote()}} {
+		f.Add(q.Format())
+	}
+	f.Add(edited(h.ask(5, 9), "old 5", "old 05"))
+	w := open(f, config(f, "w1.example"))
+	handler := w.Handler()
+	f.Fuzz(func(t *testing.T, body []byte) {
+		rec := httptest.NewRecorder()
+		handler.ServeHTTP(rec, httptest.NewRequest("POST", "/add-checkpoint", bytes.NewReader(body)))
+		switch rec.Code {
+		case 200, 400, 403, 404, 409, 413, 422:
+		default:
+			t.Fatalf("%d: %s", rec.Code, rec.Body)
+		}
+		if note, err := w.Latest(t.Context(), origin); err == nil {
+			if cp, _, _ := proof.ParseCheckpoint(note); cp.Root != h.mth(0, min(cp.Size, 30)) {
+				t.Fatalf("at a tree that the log did not sign:\n%s", note)
+			}
+		}
+	})
+}

@@ -151,16 +151,18 @@ func (w *Witness) isHalted(v *ward) bool {
 	if !v.halted.Load() {
 		return false
 	}
-	halts, err := w.shelf.halts(v.origin)
-	if err != nil {
-		w.log.Error("the evidence cannot be read; the log stays halted", "origin", v.origin, "err", err)
-		return true
+	for _, id := range v.held() {
+		done, err := w.shelf.acknowledged(id)
+		if err != nil {
+			w.log.Error("an acknowledgement cannot be read; the log stays halted", "origin", v.origin, "evidence", id, "err", err)
+		}
+		if !done {
+			return true
+		}
 	}
-	if !halts {
-		w.log.Warn("all evidence against this log is acknowledged; it is served again", "origin", v.origin)
-		v.halted.Store(false)
-	}
-	return halts
+	w.log.Warn("all evidence against this log is acknowledged; it is served again", "origin", v.origin)
+	v.halted.Store(false)
+	return false
 }
 
 // compareSize looks for evidence that needs no more than what is at hand: an empty

@@ -50,12 +50,20 @@ func (e *HaltedError) Error() string {
 // once the checkpoint is durable as the newest of its log. A request that asks for
 // the newest one again is answered with new cosignatures. Errors are those above,
 // [ErrBroken], or ctx's; whatever the error, nothing was signed.
-func (w *Witness) Cosign(ctx context.Context, r wire.AddCheckpoint) (sigs []proof.Signature, err error) {
+func (w *Witness) Cosign(ctx context.Context, r wire.AddCheckpoint) ([]proof.Signature, error) {
 	v, signed, err := w.open(r.Note)
-	if err != nil {
+	if v == nil {
 		return nil, err
 	}
-	defer func() { w.metrics.asked(v.origin, err) }()
+	var sigs []proof.Signature
+	if err == nil {
+		sigs, err = w.cosign(ctx, v, signed, r)
+	}
+	w.metrics.asked(v.origin, err)
+	return sigs, err
+}
+
+func (w *Witness) cosign(ctx context.Context, v *ward, signed *proof.Signed, r wire.AddCheckpoint) ([]proof.Signature, error) {
 	if err := v.take(ctx); err != nil {
 		return nil, fmt.Errorf("waiting for an earlier checkpoint of %s: %w", v.origin, err)
 	}
@@ -72,7 +80,8 @@ func (w *Witness) Cosign(ctx context.Context, r wire.AddCheckpoint) (sigs []proo
 	return w.sign(v, cp)
 }
 
-// open finds the log of a note and verifies that the log signed it.
+// open finds the log of a note, nil if it is not on the list, and verifies that the
+// log signed it.
 func (w *Witness) open(note []byte) (*ward, *proof.Signed, error) {
 	origin, _, _ := bytes.Cut(note, []byte("\n"))
 	v := w.ward(string(origin))
@@ -83,14 +92,10 @@ func (w *Witness) open(note []byte) (*ward, *proof.Signed, error) {
 		return nil, nil, ErrUnknownLog
 	}
 	signed, err := v.verify(note)
-	if err != nil {
-		w.metrics.asked(v.origin, err)
-	}
 	return v, signed, err
 }
 
-// verify checks the log's own signatures and keeps only those of the note: whatever
-// else stands there is unknown to the witness, and it neither stores nor serves it.
+// verify checks that the log signed a note, by any of its keys.
 func (v *ward) verify(note []byte) (*proof.Signed, error) {
 	s := v.served()
 	if s == nil {
@@ -108,7 +113,8 @@ func (v *ward) verify(note []byte) (*proof.Signed, error) {
 	return signed, nil
 }
 
-// logNote is a signed checkpoint with the verified signatures of the log alone.
+// logNote is a signed checkpoint with the verified signatures of the log alone:
+// what strangers add, the witness neither stores nor serves.
 func logNote(signed *proof.Signed) ([]byte, error) {
 	cp, sigs, err := proof.ParseCheckpoint(signed.Note())
 	if err != nil {
@@ -136,6 +142,8 @@ func (w *Witness) examine(v *ward, signed *proof.Signed, r wire.AddCheckpoint) e
 	case r.Old != old.Size:
 		w.setAside(v, signed)
 		return &StaleError{Size: old.Size}
+	case next.Size == old.Size && next.Root != old.Root && v.known:
+		return fmt.Errorf("%w: another tree of %d entries was", ErrInconsistent, old.Size)
 	}
 	// The library's verifier knows the rest: the empty tree has one root, nothing
 	// stands between it and any other tree, and equal sizes have equal roots.
@@ -173,6 +181,7 @@ func (w *Witness) advance(v *ward, signed *proof.Signed) error {
 	}
 	v.signed.Store(false)
 	v.settle(cp.Tree())
+	v.untrimmed.Add(1)
 	return nil
 }
 

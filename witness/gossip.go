@@ -14,7 +14,10 @@ import (
 
 // historyKept is how many checkpoints of each log are kept beside the newest: those
 // that peers may still show.
-const historyKept = 4096
+const (
+	historyKept = 4096
+	trimEvery   = 1024 // checkpoints
+)
 
 // source is one place where a log can be read.
 type source struct {
@@ -71,13 +74,22 @@ func (w *Witness) Gossip(ctx context.Context) Round {
 	for i, v := range wards {
 		r.Fetched += len(shown[i])
 		w.compareAll(ctx, v, shown[i], &r)
-		if err := w.state.trim(v.origin, historyKept); err != nil {
-			w.doubt(fmt.Errorf("forgetting old checkpoints of %s: %w", v.origin, err))
-		}
+		w.trim(v)
 	}
 	w.deliver(ctx, &r)
 	w.metrics.round()
 	return r
+}
+
+// trim forgets old checkpoints once there are many more than are kept.
+func (w *Witness) trim(v *ward) {
+	if v.untrimmed.Load() < trimEvery {
+		return
+	}
+	v.untrimmed.Store(0)
+	if err := w.state.trim(v.origin, historyKept); err != nil {
+		w.doubt(fmt.Errorf("forgetting old checkpoints of %s: %w", v.origin, err))
+	}
 }
 
 // poll asks each peer and each source for what it shows of each log, all peers and

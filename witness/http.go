@@ -134,7 +134,7 @@ func (w *Witness) postEvidence(rw http.ResponseWriter, r *http.Request) (answer,
 	}
 	a := answer{status: http.StatusOK, body: []byte(id + "\n")}
 	if news {
-		rw.Header().Set("Location", "/v1/evidence/"+id)
+		rw.Header().Set("Location", "evidence/"+id) // relative: nobody here knows the prefix
 		a.status = http.StatusCreated
 	}
 	return a, nil

@@ -159,10 +159,10 @@ func (s *Shelf) against(origin string) ([]Kept, error) {
 	return slices.DeleteFunc(all, func(k Kept) bool { return k.Evidence.Origin() != origin }), err
 }
 
-// halts tells whether something held against a log is not acknowledged.
-func (s *Shelf) halts(origin string) (bool, error) {
-	all, err := s.against(origin)
-	return slices.ContainsFunc(all, func(k Kept) bool { return k.Acknowledged == nil }), err
+// acknowledged tells whether a person has decided about one piece.
+func (s *Shelf) acknowledged(id string) (bool, error) {
+	a, err := s.acknowledgement(id)
+	return a != nil, err
 }
 
 // put keeps a piece of evidence durably.

@@ -3,6 +3,8 @@ package witness
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -35,6 +37,8 @@ type ward struct {
 	size   atomic.Uint64 // of newest, for whoever only looks
 	signed atomic.Bool   // the state holds cosignatures of newest
 
+	untrimmed atomic.Int64 // checkpoints kept since older ones were forgotten
+
 	mu      sync.Mutex
 	pending map[proof.Tree][]byte // checkpoints that the log signed, not yet compared
 	charged map[proof.Tree]string // trees that stand in evidence on the shelf, and its ID
@@ -52,6 +56,7 @@ type service struct {
 // newWard recalls what the state has of a log.
 func (w *Witness) newWard(origin string) (*ward, error) {
 	v := &ward{origin: origin, turn: make(chan struct{}, 1), pending: map[proof.Tree][]byte{}, charged: map[proof.Tree]string{}}
+	v.untrimmed.Store(trimEvery) // nobody knows how many there are
 	note, err := w.state.latest(origin)
 	if err != nil {
 		return nil, err
@@ -149,6 +154,13 @@ func (v *ward) chargedIn(t proof.Tree) string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.charged[t]
+}
+
+// held are the IDs of the evidence against the log.
+func (v *ward) held() []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.Compact(slices.Sorted(maps.Values(v.charged)))
 }
 
 // enough is the ID of some evidence if the log is halted and more of it would change
