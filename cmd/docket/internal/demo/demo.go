@@ -92,6 +92,11 @@ type story struct {
 	dates  dates
 	heads  map[string]record.ID // newest record by thread
 
+	keys  node.Keys
+	posts []*post // three witnesses
+
+	without sent // the record that was published while one of them was stopped
+
 	receipts int // verified
 	refusals int // as they should be
 	wrong    int // not as they should be
@@ -103,6 +108,22 @@ func (s *story) play(ctx context.Context, l net.Listener, once bool) error {
 	if err != nil {
 		l.Close()
 		return err
+	}
+	s.keys = keys
+	if err := s.newPosts(keys, s.url); err != nil {
+		l.Close()
+		return err
+	}
+	defer func() {
+		for _, p := range s.posts {
+			p.stop()
+		}
+	}()
+	for _, p := range s.posts {
+		if err := p.start(ctx); err != nil {
+			l.Close()
+			return err
+		}
 	}
 	if s.node, err = node.Open(ctx, node.Config{Dir: filepath.Join(s.dir, "ledger"), Keys: keys}); err != nil {
 		l.Close()
@@ -117,6 +138,9 @@ func (s *story) play(ctx context.Context, l net.Listener, once bool) error {
 
 	told := s.tell(ctx, keys)
 	if told == nil && !once {
+		if err := s.posts[1].start(ctx); err != nil { // the stopped one comes back
+			return err
+		}
 		s.line("")
 		s.line("the ledger stays up at %s (its pages are for a browser); interrupt to end it", s.url)
 		select {
@@ -142,7 +166,7 @@ func (s *story) tell(ctx context.Context, keys node.Keys) (err error) {
 	if err := s.writePolicy(keys); err != nil {
 		return err
 	}
-	for _, part := range []func(context.Context) error{s.charter, s.authority, s.providers, s.auditor, s.calendar} {
+	for _, part := range []func(context.Context) error{s.charter, s.authority, s.providers, s.auditor, s.calendar, s.witnesses} {
 		if err := part(ctx); err != nil {
 			return fmt.Errorf("the demo could not go on: %w", err)
 		}
@@ -163,7 +187,7 @@ func (s *story) writePolicy(keys node.Keys) error {
 	for _, k := range keys.Signers {
 		fmt.Fprintf(&b, "log %s %s\n", k.Key(), s.url)
 	}
-	b.WriteString("quorum none\n")
+	b.WriteString(s.policyLines())
 	var err error
 	if s.policy, err = proof.ParsePolicy([]byte(b.String())); err != nil {
 		return err
