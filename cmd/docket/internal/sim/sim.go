@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/cryptotest"
 	"testing/synctest"
@@ -155,8 +156,10 @@ func (w *World) quiet() error {
 		}
 	}
 	for range 3 {
-		for _, l := range w.people.unsettled() {
-			w.people.send(l)
+		for open := range slices.Chunk(w.people.unsettled(), 10) {
+			for _, l := range open {
+				w.people.send(l)
+			}
 			if err := w.serveAll(); err != nil {
 				return err
 			}
