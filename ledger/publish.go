@@ -111,6 +111,7 @@ func (l *Ledger[V]) publish(ctx context.Context, tree *view, size uint64) (err e
 	if err != nil {
 		return fmt.Errorf("publishing size %d: %w", size, err)
 	}
+	l.reassured = l.reassured || l.witnessed(policy) // a quorum knows of nothing larger
 	return l.replace(ctx, published)
 }
 
