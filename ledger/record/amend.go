@@ -29,8 +29,13 @@ func Amend(current *Designation, a *Amendment) (*Designation, []Change, error) {
 	if len(am.faults) == 0 {
 		am.whole()
 	}
-	if len(am.faults) == 0 && !a.ReopensDuty() && reflect.DeepEqual(current, am.result) {
-		am.faults = []Fault{{"/predicate", "undoes itself: the designation stays as it is"}}
+	// A day to respond by re-opens the duty, which is an effect, even if it is the old one.
+	if len(am.faults) == 0 && a.ResponseDue == nil && reflect.DeepEqual(current, am.result) {
+		what := "undoes itself"
+		if len(am.changes) == 0 {
+			what = "changes nothing, and there is no duty to respond that it could re-open"
+		}
+		am.faults = []Fault{{"/predicate", what + ": the designation stays as it is"}}
 	}
 	if len(am.faults) > 0 {
 		return nil, nil, cannotAmend(am.faults)
@@ -234,7 +239,7 @@ func (am *amender) deadlines(current *Designation, a *Amendment) {
 	switch {
 	case a.ResponseDue != nil && slices.ContainsFunc(am.changes, func(c Change) bool { return c.Path == "responseDue" }):
 		fault("/predicate/responseDue", "stands here and in set or unset: once is enough")
-	case a.ResponseDue == nil && a.ReopensDuty() && current.ResponseDue != nil:
+	case a.ResponseDue == nil && (a.Reopens || a.ReopensDuty() && current.ResponseDue != nil):
 		fault("/predicate/responseDue", "is missing: the duty to respond re-opens and needs a new last day")
 	case a.ResponseDue != nil && (next.ResponseDue == nil || *next.ResponseDue != *a.ResponseDue):
 		c := Change{Op: opSet, Path: "responseDue", New: a.ResponseDue.String()}

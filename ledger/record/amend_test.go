@@ -86,6 +86,8 @@ func TestAmendExample(t *testing.T) {
 
 func TestAmendRefusals(t *testing.T) {
 	imported := &Designation{Measure: "person", Action: "prohibit", Program: []string{"SDGT"}, Target: Target{Schema: "Company", Name: "X"}, Source: &Source{List: "ofac-sdn", ID: "36"}}
+	optional := kestrel() // to answer
+	optional.ResponseDue = nil
 	for _, c := range []struct {
 		name           string
 		typ            string
@@ -124,6 +126,8 @@ func TestAmendRefusals(t *testing.T) {
 		{name: "a duty for an import", typ: "correction", set: `{"responseDue":"2027-04-01"}`, of: imported, want: "leaves no valid designation: responseDue"},
 		{name: "part of an absent object", typ: "scope", set: `{"scope":{"ownershipPct":50}}`, of: imported, want: "/predicate/set/scope/successors is missing"},
 		{name: "there and back", typ: "alias", drop: `{"target":{"alias":[{"name":"KH","type":"aka","weak":true}]}}`, add: `{"target":{"alias":[{"name":"KH","type":"aka","weak":true}]}}`, want: "/predicate undoes itself"},
+		{name: "scope of nothing, no duty", typ: "scope", of: imported, want: "/predicate changes nothing"},
+		{name: "re-opens a duty that never was, without a day", typ: "correction", set: `{"action":"prohibit"}`, reopens: true, of: optional, want: "/predicate/responseDue is missing"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := &Amendment{Type: c.typ, Reopens: c.reopens, Drop: object(t, c.drop), Set: object(t, c.set), Add: object(t, c.add), Unset: strings.Fields(c.unset)}
@@ -157,6 +161,21 @@ func TestAmendReopens(t *testing.T) {
 	}
 	if *got.ResponseDue != *a.ResponseDue || *got.Scope.OwnershipPct != 25 || !got.Scope.Successors || len(changes) != 2 {
 		t.Errorf("got %+v, %v", got, changes)
+	}
+}
+
+// TestAmendScopeWithoutDuty: where nobody has to answer, a changed scope needs no
+// day, and one that is given opens the duty.
+func TestAmendScopeWithoutDuty(t *testing.T) {
+	d := kestrel()
+	d.ResponseDue = nil
+	a := &Amendment{Type: "scope", Set: object(t, `{"scope":{"ownershipPct":25}}`)}
+	if got, _, err := Amend(d, a); err != nil || got.ResponseDue != nil {
+		t.Errorf("without a day: %+v, %v", got, err)
+	}
+	a.Set, a.ResponseDue = nil, date("2027-03-01")
+	if got, _, err := Amend(d, a); err != nil || got.ResponseDue == nil || *got.ResponseDue != *a.ResponseDue {
+		t.Errorf("with a day alone: %+v, %v", got, err)
 	}
 }
 

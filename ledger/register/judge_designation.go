@@ -24,6 +24,9 @@ func (j *judging) judgeDesignation() error {
 		if end := old.revocation(); end == nil || end.Cause != causeDelisted || !old.Imported() || d.Source == nil {
 			return j.conflict("%s exists already: change it by an amendment; only an imported one that was delisted is designated again", j.st.Thread)
 		}
+		if was := old.Current.Source; d.Source.List != was.List || d.Source.ID != was.ID {
+			return invalid("/predicate/source", "%s is %s of list %s for ever", j.st.Thread, was.ID, was.List)
+		}
 		row.FormerName = formerNames(old.FormerName, old.Current.Target.Name, d.Target.Name)
 	}
 	if d.DeterminedOn != nil && d.DeterminedOn.After(j.today) {

@@ -178,6 +178,20 @@ func TestImports(t *testing.T) {
 	}
 }
 
+// TestRelistedAsAnother: (list, id) is what stands on a thread for ever, also where
+// lists come and go until another one spells the same thread.
+func TestRelistedAsAnother(t *testing.T) {
+	b := registertest.NewBook(start)
+	b.Must(b.Import("36", b.Listed("36", "AEROCARIBBEAN AIRLINES")))
+	b.Must(b.Import("36", lift(b, "delisted")))
+	b.Must(charter(b, func(c *record.Charter) { c.Imports = []record.ImportList{{List: "ofac", MaxRemovedPercent: 2}} }, "root/root-1", "root/root-2"))
+	other := b.Listed("36", "X")
+	other.Source = &record.Source{List: "ofac", ID: "sdn-36"}
+	refused(t, forge(t, b, b.Import("36", other)), record.Invalid, "is 36 of list ofac-sdn for ever")
+	b.Must(charter(b, same, "root/root-1", "root/root-2"))
+	b.Must(b.Import("36", b.Listed("36", "X")))
+}
+
 // TestAmendments: what an amendment does to the dates.
 func TestAmendments(t *testing.T) {
 	b := registertest.NewBook(start, "acme-cloud")
