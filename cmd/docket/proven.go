@@ -39,7 +39,7 @@ func (p proven) lines() []string {
 		lines = append(lines, fact("document", "%s is the one that the record is about", p.document))
 	}
 	if r.Published.PostQuantum() {
-		lines = append(lines, fact("post-quantum", "yes: ML-DSA signatures of the log and of a quorum"))
+		lines = append(lines, fact("quantum", "post-quantum: ML-DSA signatures of the log and of a quorum"))
 	}
 	return lines
 }
@@ -53,7 +53,7 @@ func (p proven) issuer() string {
 }
 
 func fact(name, format string, args ...any) string {
-	return fmt.Sprintf("%-12s%s", name, fmt.Sprintf(format, args...))
+	return fmt.Sprintf("%-11s %s", name, fmt.Sprintf(format, args...))
 }
 
 // signers are one line a signature, and what became of its key since.
