@@ -34,7 +34,8 @@ var rooms = map[string][]string{
 	"github.com/cockroachdb/pebble/": {"ledger/pebblestore", "ledger/storetest", "ledger/register", "witness"},
 }
 
-// pebbleFS is only a file system; whoever opens a store has to name one.
+// pebbleFS is only a file system, with one that fails on purpose below it; whoever
+// opens a store has to name one.
 const pebbleFS = "github.com/cockroachdb/pebble/v2/vfs"
 
 func TestArrows(t *testing.T) {
@@ -46,7 +47,7 @@ func TestArrows(t *testing.T) {
 				t.Errorf("%s imports %s; DESIGN.md section 5 allows it only %v", room, ours, allowed)
 			}
 			for library, seenIn := range rooms {
-				if imported == pebbleFS || !strings.HasPrefix(imported+"/", library) {
+				if within(imported, pebbleFS) || !strings.HasPrefix(imported+"/", library) {
 					continue
 				}
 				if !slices.ContainsFunc(seenIn, func(r string) bool { return within(room, r) }) {

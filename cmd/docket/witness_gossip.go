@@ -50,13 +50,15 @@ func (a *app) gossipOnce(ctx context.Context, p post) error {
 	if err != nil {
 		return err
 	}
-	defer w.Close()
 	r := w.Gossip(ctx)
+	if err := w.Close(); err != nil {
+		return err
+	}
 	a.printf("%d checkpoints seen, %d on one history, %d waiting, %d new evidence, %d passed on\n", r.Fetched, r.Compared, r.Waiting, r.Evidence, r.Delivered)
 	if r.Evidence > 0 {
 		return refuse("a log showed two histories").hint("docket witness evidence list --dir %s", p.dir)
 	}
-	return w.Close()
+	return nil
 }
 
 // handIn shows checkpoints to witnesses.
