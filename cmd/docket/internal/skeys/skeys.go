@@ -22,8 +22,8 @@ type File struct {
 // ErrNone: a key's file is missing.
 var ErrNone = errors.New("no signing keys")
 
-// Create makes the keys that are missing, all under one name. Keys of another name
-// in the directory are an error.
+// Create makes the keys that are missing, all under one name, durably. Keys of
+// another name in the directory are an error.
 func Create(dir, name string, files []File) error {
 	keys := filepath.Join(dir, "keys")
 	if err := os.MkdirAll(keys, 0o700); err != nil {
@@ -45,7 +45,21 @@ func Create(dir, name string, files []File) error {
 			return fmt.Errorf("writing %s: %w", file, err)
 		}
 	}
+	// The names too: a charter that names these keys may outlive a power cut.
+	for _, d := range []string{keys, dir, filepath.Dir(dir)} {
+		if err := syncDir(d); err != nil {
+			return fmt.Errorf("syncing %s: %w", d, err)
+		}
+	}
 	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // Load reads the keys' texts, in the order of files. [ErrNone] if one is missing;
