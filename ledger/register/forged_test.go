@@ -205,4 +205,15 @@ func TestUnknownIsNotWrong(t *testing.T) {
 	exposed(t, b, "no Docket record", foreign)
 	exposed(t, b, "2 root keys needed", rules2("root/root-1"), field)
 	exposed(t, b, "admission times never go back", forged.Marshal(), licence)
+
+	// A ledger that is born with newer rules may have a charter that we cannot read.
+	b = empty(t)
+	payload := bytes.Replace(b.Charter().Payload, []byte(`"rules":1`), []byte(`"rules":2,"later":1`), 1)
+	env, err := record.Sign(t.Context(), payload, b.Signer("root/root-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	upgrade(0, "needs rules 2 from index 0 on", record.Entry{Admitted: b.Now, Envelope: env}.Marshal())
+	env.Payload = bytes.Replace(payload, []byte(`"rules":2`), []byte(`"rules":1`), 1)
+	exposed(t, b, "is no field here", record.Entry{Admitted: b.Now, Envelope: env}.Marshal())
 }

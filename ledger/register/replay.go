@@ -87,8 +87,12 @@ func (p *Replayer) Verify(ctx context.Context, entries [][]byte) (*Batch, error)
 		return nil, err
 	}
 	for i, e := range b.entries {
+		index := p.next + uint64(i)
 		if err := p.list(e.Envelope.Payload); err != nil {
-			b.cut(&EntryError{p.next + uint64(i), err}, i)
+			if rules := openingRules(e.Envelope.Payload); index == 0 && rules > Rules {
+				err = needsRules(0, rules, 0)
+			}
+			b.cut(&EntryError{index, err}, i)
 			break
 		}
 	}
@@ -244,16 +248,29 @@ func blame(index uint64, err error) error {
 // far as this binary can tell, where newer rules or a newer kind may allow it.
 func (d *Draft) faulty(fault *EntryError) error {
 	var refusal *record.Refusal
-	switch {
-	case d.charter != nil && d.charter.State.(*CharterRow).Rules > Rules:
-		return &EntryError{fault.Index, d.newerRules()}
+	switch c := d.charter; {
+	case c != nil && c.State.(*CharterRow).Rules > Rules:
+		return &EntryError{fault.Index, needsRules(fault.Index, c.State.(*CharterRow).Rules, c.Index+1)}
 	case errors.As(fault.Err, &refusal) && refusal.Class == record.Unsupported:
 		return &EntryError{fault.Index, &UpgradeError{Index: fault.Index, Detail: fmt.Sprintf("at index %d, %s", fault.Index, refusal.Detail)}}
 	}
 	return fault
 }
 
-// newerRules says that the charter in force asks for rules that this binary lacks.
-func (d *Draft) newerRules() error {
-	return &UpgradeError{Index: d.next, Detail: fmt.Sprintf("needs rules %d from index %d on: upgrade", d.charter.State.(*CharterRow).Rules, d.charter.Index+1)}
+// openingRules are those for which a charter asks whose schema may be newer than
+// this binary's, 0 if the payload is none. Only index 0 is judged by its own rules.
+func openingRules(payload []byte) int64 {
+	v, err := record.ParseJSON(payload)
+	statement, _ := v.(record.Object)
+	if err != nil || statement.Lookup("predicateType") != record.KindCharter.PredicateType() {
+		return 0
+	}
+	charter, _ := statement.Lookup("predicate").(record.Object)
+	rules, _ := charter.Lookup("rules").(int64)
+	return rules
+}
+
+// needsRules says that the charter in force asks for rules that this binary lacks.
+func needsRules(index uint64, rules int64, since uint64) error {
+	return &UpgradeError{Index: index, Detail: fmt.Sprintf("needs rules %d from index %d on: upgrade", rules, since)}
 }
