@@ -93,15 +93,15 @@ func (b *Builder) InclusionProofs(ctx context.Context, indexes []uint64, tree Tr
 // ConsistencyProof proves that the tree begins with one of from entries, and
 // returns that older tree with the proof (RFC 6962, section 2.1.2).
 func (b *Builder) ConsistencyProof(ctx context.Context, from uint64, tree Tree) (Tree, []Hash, error) {
-	plan, err := merkle.Consistency(from, tree.Size)
-	if err != nil {
-		return Tree{}, nil, fmt.Errorf("proving consistency: %w", err)
-	}
 	switch from {
 	case 0:
 		return Tree{Root: EmptyRoot()}, nil, nil
 	case tree.Size:
 		return tree, nil, nil
+	}
+	plan, err := merkle.Consistency(from, tree.Size)
+	if err != nil {
+		return Tree{}, nil, fmt.Errorf("proving consistency: %w", err)
 	}
 	left := compact.RangeNodes(0, from, nil)
 	nodes, err := b.fetch(ctx, append(left, plan.IDs...), tree.Size)
