@@ -77,6 +77,14 @@ func (w *writing) document(n *yaml.Node, sp *spec) {
 func (w *writing) settle(n *yaml.Node, sp *spec, file DocumentFile, written Object) {
 	const pointer = "/predicate/document"
 	switch {
+	case sp.about == aboutEnrolment, sp.about == aboutDesignation:
+		w.fault(n, pointer, "is not what a record of kind %s is about, which is %s: leave it out", sp.kind, map[subject]string{
+			aboutEnrolment: "the party's enrolment", aboutDesignation: "a record of the designation (about: latest)",
+		}[sp.about])
+		return
+	case sp.about == aboutFirstKey && file.Name == "" && len(written) == 0:
+		w.fault(n, pointer, "needs a name beside its sha256: without a word about a document, a record of kind %s is about a key", sp.kind)
+		return
 	case sp.private && !w.private:
 		w.fault(n, pointer, "is private for kind %s: add private: true, and a commitment to its digest is published", sp.kind)
 		return

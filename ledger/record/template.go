@@ -34,7 +34,7 @@ func Template(kind string) (string, error) {
 		}
 	}
 	t.add("# note:", "text for people, at most 2000 characters")
-	return "# " + sp.says + "\n# Fill in what is empty; take the # from what else you need. Then: docket submit --key KEY FILE\n" + t.String(), nil
+	return "# " + sp.says + "\n# Fill in what is empty; take the # from what else you need. Then: docket sign --key KEY FILE\n# or, where one signature is enough, docket submit --key KEY FILE\n" + t.String(), nil
 }
 
 // exampleThread is a thread of the kind.
@@ -87,6 +87,7 @@ func (t *template) subject(sp *spec) {
 		t.add("document: {file: }", "required, e.g. order.pdf; its digest is signed; {file: F, url: [U]} says where it is published")
 	case sp.about == aboutDesignation:
 		t.add("about: latest", "the designation's record that you answer: the newest, or its record ID")
+	case sp.about == aboutEnrolment: // docket finds it
 	default:
 		t.add("# document: {file: letter.pdf}", "a document that this record is about")
 	}
