@@ -1,0 +1,43 @@
+package main
+
+import (
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"testing"
+
+	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// TestReport tries what people see of an error, and what scripts see of it: some
+// of the words are a server's.
+func TestReport(t *testing.T) {
+	only := &client.Problem{Status: 422, Detail: "not admissible", Faults: []record.Fault{{Pointer: "/predicate/lei", Detail: "check digits"}}}
+	for _, c := range []struct {
+		name   string
+		err    error
+		status int
+		want   string
+	}{
+		{"done", nil, statusDone, ""},
+		{"an only fault of a server", refuse("refused: %w", only), statusRefused, "docket: refused: not admissible\n  /predicate/lei: check digits\n"},
+		{"several lines", refuse("a\nb"), statusRefused, "docket: a\n  b\n"},
+		{"escapes", refuse("\x1b[2Jall is well").hint("\x1b[1mtrust me"), statusRefused, "docket: \\u001b[2Jall is well\nhint: \\u001b[1mtrust me\n"},
+		{"busy", &client.Problem{Status: 503, Detail: "full"}, statusNotYet, "docket: full\nhint: the server is busy; run the same command again\n"},
+		{"a certificate that nobody vouches for", fmt.Errorf("asking: %w", &wire.Unreachable{Err: &tls.CertificateVerificationError{Err: fmt.Errorf("unknown authority")}}), statusRefused, ""},
+		{"misused", misuse("which?"), statusMisused, "docket: which?\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var out bytes.Buffer
+			a := &app{err: &out}
+			if got := a.report(c.err); got != c.status {
+				t.Errorf("exit status %d, want %d", got, c.status)
+			}
+			if c.want != "" && out.String() != c.want {
+				t.Errorf("printed %q, want %q", out.String(), c.want)
+			}
+		})
+	}
+}
