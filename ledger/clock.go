@@ -35,9 +35,13 @@ func (r *reading) moved(now time.Time) time.Duration {
 
 // CheckClock has the witnesses confirm the ledger's clock if they have not done so
 // since the ledger was opened, if it was off the last time, or if it was moved
-// since: admission times are for ever. [ErrClock] says that it is off, or that no
-// quorum answered; call it again. Where the quorum is none, or nothing is
-// published, nobody can tell and it returns nil.
+// since: admission times are for ever. [ErrClock] says that it is off, or was moved
+// and no quorum answers; call it again.
+//
+// It returns nil where nobody can tell: where the quorum is none, or nothing is
+// published; or where no quorum answers and nothing speaks against the clock. A
+// ledger that has lost its witnesses for ever could not admit the charter that names
+// others.
 func (l *Ledger[V]) CheckClock(ctx context.Context) error {
 	if l.confirmed() {
 		return nil
@@ -51,17 +55,26 @@ func (l *Ledger[V]) CheckClock(ctx context.Context) error {
 		return nil
 	}
 	err := l.recosign(ctx)
+	if errors.Is(err, ErrNoQuorum) && l.reading.Load() == nil {
+		l.config.Log.Warn("no quorum confirms the clock; it is taken as it is", "origin", l.config.Origin, "size", l.Head().Size, "err", err)
+		return nil
+	}
 	if err != nil && !errors.Is(err, ErrClock) {
-		return fmt.Errorf("%w: the witnesses have not confirmed it: %w", ErrClock, err)
+		return fmt.Errorf("%w: it was moved or off, and the witnesses have not confirmed it since: %w", ErrClock, err)
 	}
 	return cmp.Or(err, l.clockErr(time.Now()))
 }
 
+// confirmed says that a quorum has confirmed the clock, or that none has to.
 func (l *Ledger[V]) confirmed() bool {
-	if p := l.Published(); p == nil || !l.witnessed(p.Policy()) {
+	if l.reading.Load() != nil {
+		return l.clockErr(time.Now()) == nil
+	}
+	if l.config.Cosign == nil || l.Published() == nil {
 		return true
 	}
-	return l.reading.Load() != nil && l.clockErr(time.Now()) == nil
+	policy, _, err := l.fold.Policy(l.Head().Size)
+	return err == nil && policy.IsNone()
 }
 
 // clockErr says why nothing must be admitted now, as far as is known.

@@ -2,9 +2,13 @@ package ledger_test
 
 import (
 	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -20,7 +24,10 @@ type panel struct {
 	t    *testing.T
 	keys []*proof.Cosigner
 
-	mu    sync.Mutex // guards what follows, where Run asks
+	secrets []string // of the keys
+
+	mu    sync.Mutex      // guards what follows, where Run asks
+	off   []time.Duration // by how much its clock is ahead
 	seen  []proof.Tree
 	deaf  []bool   // does not answer
 	fake  []bool   // answers with a signature of something else
@@ -31,20 +38,38 @@ type panel struct {
 // newPanel makes a world whose policy wants two of three witnesses.
 func newPanel(t *testing.T) (*world, *panel) {
 	w := newWorld(t)
-	p := &panel{t: t, seen: make([]proof.Tree, 3), deaf: make([]bool, 3), fake: make([]bool, 3)}
-	text := "log " + w.signer.Key().String() + "\n"
+	p, lines := witnessPanel(t, "")
+	w.policy = must(proof.ParsePolicy([]byte("log " + w.signer.Key().String() + "\n" + lines)))
+	w.config.Cosign = p.cosign
+	return w, p
+}
+
+// witnessPanel makes three witnesses and the lines of a policy that wants two of
+// them. The names of two panels differ by their prefix.
+func witnessPanel(t *testing.T, prefix string) (*panel, string) {
+	p := &panel{t: t, seen: make([]proof.Tree, 3), deaf: make([]bool, 3), fake: make([]bool, 3), off: make([]time.Duration, 3)}
+	text := ""
 	for i := range 3 {
-		skey, vkey, err := proof.GenerateKey(proof.CosignatureEd25519, fmt.Sprintf("w%d.example", i))
+		skey, vkey, err := proof.GenerateKey(proof.CosignatureEd25519, fmt.Sprintf("%sw%d.example", prefix, i))
 		if err != nil {
 			t.Fatal(err)
 		}
+		p.secrets = append(p.secrets, skey)
 		p.keys = append(p.keys, must(proof.ParseCosigner(skey)))
 		p.seen[i].Root = proof.EmptyRoot()
 		text += fmt.Sprintf("witness w%d %s\n", i, vkey)
 	}
-	w.policy = must(proof.ParsePolicy([]byte(text + "group all 2 w0 w1 w2\nquorum all\n")))
-	w.config.Cosign = p.cosign
-	return w, p
+	return p, text + "group all 2 w0 w1 w2\nquorum all\n"
+}
+
+// stamped is a cosignature by the i-th witness with a time of the test's choice
+// (tlog-cosignature "Ed25519 signed message").
+func (p *panel) stamped(i int, cp proof.Checkpoint, at time.Time) proof.Signature {
+	raw := must(base64.StdEncoding.DecodeString(strings.SplitN(p.secrets[i], "+", 5)[4]))
+	message := append(fmt.Appendf(nil, "cosignature/v1\ntime %d\n", at.Unix()), cp.Body()...)
+	sig := ed25519.Sign(ed25519.NewKeyFromSeed(raw[1:]), message)
+	k := p.keys[i].Key()
+	return proof.Signature{Name: k.Name(), ID: k.ID(), Sig: append(binary.BigEndian.AppendUint64(nil, uint64(at.Unix())), sig...)}
 }
 
 func (p *panel) cosign(ctx context.Context, ask ledger.Ask) (a ledger.Answer, err error) {
@@ -74,6 +99,9 @@ func (p *panel) cosign(ctx context.Context, ask ledger.Ask) (a ledger.Answer, er
 		s, err := k.Cosign(cp)
 		if err != nil {
 			return a, err
+		}
+		if p.off[i] != 0 {
+			s = p.stamped(i, cp, time.Now().Add(p.off[i]))
 		}
 		if p.fake[i] {
 			cp.Root[0] ^= 1

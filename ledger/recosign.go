@@ -15,7 +15,7 @@ import (
 // Recosign asks the witnesses to cosign the published checkpoint again and shows
 // the newer cosignatures instead of the older: that nothing was published since is
 // as fresh a statement as any, and clients want one. Without a published
-// checkpoint, or where its quorum is none, it does nothing. Errors as of [Ledger.Publish].
+// checkpoint, or where the quorum is none, it does nothing. Errors as of [Ledger.Publish].
 func (l *Ledger[V]) Recosign(ctx context.Context) error {
 	l.publishing.Lock()
 	defer l.publishing.Unlock()
@@ -35,26 +35,29 @@ func (l *Ledger[V]) reassure(ctx context.Context) error {
 	return l.recosign(ctx)
 }
 
-// recosign shows the published checkpoint to a quorum. If the ledger ended after a
-// part of the witnesses had cosigned the next one, they cosign nothing smaller any
+// recosign shows the published checkpoint to a quorum of the newest policy's
+// witnesses, since those before may be gone for ever. If the ledger ended after a
+// part of them had cosigned the next checkpoint, they cosign nothing smaller any
 // more: then it shows that one, which it has signed before and the store leads up
 // to, and a quorum of that publishes it.
 func (l *Ledger[V]) recosign(ctx context.Context) error {
-	last := l.shown.Load()
-	if last.published == nil || !l.witnessed(last.published.Policy()) {
+	last, tree := l.shown.Load(), l.view.Load()
+	if last.published == nil {
 		return nil
 	}
-	tree := l.view.Load()
+	policy, era, err := l.fold.Policy(tree.Size)
+	if err != nil {
+		return fmt.Errorf("policy for size %d: %w", tree.Size, err)
+	}
+	if !l.witnessed(policy) {
+		return nil
+	}
 	cp := last.published.Checkpoint()
-	note, err := ownNote(last.note())
+	note, err := l.ownNote(last.note())
 	if err != nil {
 		return err
 	}
 	for {
-		policy, _, err := l.fold.Policy(cp.Size)
-		if err != nil {
-			return fmt.Errorf("policy for size %d: %w", cp.Size, err)
-		}
 		fresh, seen, err := l.gather(ctx, Ask{Note: note, Tree: cp.Tree(), Policy: policy, Again: true}, tree)
 		if errors.Is(err, ErrNoQuorum) && seen.Size > cp.Size {
 			cp.Size, cp.Root = seen.Size, seen.Root
@@ -67,29 +70,44 @@ func (l *Ledger[V]) recosign(ctx context.Context) error {
 			return fmt.Errorf("showing the checkpoint of size %d again: %w", cp.Size, err)
 		}
 		l.reassured = true
-		if cp.Size > last.size() {
-			return l.replace(ctx, fresh)
+		if cp.Size == last.size() {
+			_, sigs, err := proof.ParseCheckpoint(fresh.Note())
+			if err != nil {
+				return err
+			}
+			return l.addNewer(ctx, ofWitnesses(last.published.Policy(), sigs))
 		}
-		_, sigs, err := proof.ParseCheckpoint(fresh.Note())
-		if err != nil {
-			return err
+		if _, since, err := l.fold.Policy(cp.Size); err != nil || since != era {
+			return err // it has to be published under another policy than this quorum's
 		}
-		return l.addNewer(ctx, ofWitnesses(policy, sigs))
+		return l.replace(ctx, fresh)
 	}
 }
 
 // witnessed says that there are witnesses to wait for.
 func (l *Ledger[V]) witnessed(p *proof.Policy) bool { return l.config.Cosign != nil && !p.IsNone() }
 
-// ownNote is a note with the log's own signatures alone: cosignatures of then say
-// nothing about what the witnesses have seen since, and other witnesses take no
-// request above 10 KiB.
-func ownNote(note []byte) ([]byte, error) {
+// ownNote is a note with the log's own signatures alone, those by its present keys
+// among them: cosignatures of then say nothing about what the witnesses have seen
+// since, and other witnesses take no request above 10 KiB.
+func (l *Ledger[V]) ownNote(note []byte) ([]byte, error) {
 	cp, signatures, err := proof.ParseCheckpoint(note)
 	if err != nil {
 		return nil, err
 	}
-	return proof.FormatNote(cp, slices.DeleteFunc(signatures, func(s proof.Signature) bool { return s.Name != cp.Origin })...)
+	own, err := proof.SignCheckpoint(cp, l.config.Signers...)
+	if err != nil {
+		return nil, err
+	}
+	_, present, err := proof.ParseCheckpoint(own)
+	if err != nil {
+		return nil, err
+	}
+	past := slices.DeleteFunc(signatures, func(s proof.Signature) bool { return s.Name != cp.Origin })
+	if own, err = proof.FormatNote(cp, past...); err != nil {
+		return nil, err
+	}
+	return proof.AddSignatures(own, present...)
 }
 
 // AddCosignatures merges cosignatures that came after their checkpoint of this size

@@ -61,9 +61,10 @@ func (l *Ledger[V]) Run(ctx context.Context) error {
 	return err
 }
 
+// commitLoop commits what comes, by a clock that the witnesses were asked about.
 func (l *Ledger[V]) commitLoop(ctx, steps context.Context) {
-	var refused time.Time // when the clock was last not confirmed
-	var why error
+	var asked time.Time
+	var why error // the clock was not confirmed
 	for {
 		select {
 		case <-ctx.Done():
@@ -72,11 +73,12 @@ func (l *Ledger[V]) commitLoop(ctx, steps context.Context) {
 			return
 		case <-l.pool.wake:
 		}
-		if l.confirmed() {
+		switch {
+		case l.confirmed():
 			why = nil
-		} else if why == nil || time.Since(refused) >= clockPause {
+		case asked.IsZero(), why != nil && time.Since(asked) >= clockPause, why == nil && l.ClockErr() != nil:
 			why = l.CheckClock(ctx)
-			refused = time.Now()
+			asked = time.Now()
 		}
 		err := why
 		if why == nil {

@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -205,4 +206,18 @@ func logKey(t testing.TB) (*proof.Signer, *proof.Policy) {
 		t.Fatal(err)
 	}
 	return signer, policy
+}
+
+// running runs the ledger until the returned function is called.
+func (n *node) running(t *testing.T) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- n.Run(ctx) }()
+	return func() {
+		t.Helper()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
@@ -87,18 +88,16 @@ func onlyOfficers(p *PartyRow, k *record.Keys) bool {
 	return true
 }
 
-// signedForAuthority: adding to the authority's keys takes root keys, revoking
-// takes one registrar (or, so that rogue registrars can be stopped, root keys).
+// signedForAuthority: adding to the authority's keys takes root keys, revoking one
+// takes one registrar, and a record that does both takes both.
 func (j *judging) signedForAuthority(p *PartyRow, k *record.Keys) error {
-	roots := j.sign(j.charter.root)
-	enough := int64(len(roots)) >= j.charter.Thresholds.Root
-	if len(k.Add) > 0 && !enough {
-		return j.tooFew(j.charter.Thresholds.Root, "root key", roots)
+	if len(k.Add) > 0 {
+		if err := j.need(j.charter.Thresholds.Root, "root key", j.charter.root); err != nil {
+			return err
+		}
 	}
 	if len(k.Revoke) > 0 {
-		if registrars := j.sign(j.holder(p, registrar)); len(registrars) == 0 && !enough {
-			return j.tooFew(1, "registrar", nil)
-		}
+		return j.need(1, "registrar", j.holder(p, registrar))
 	}
 	return nil
 }
@@ -152,8 +151,7 @@ func (j *judging) addKeys(p *PartyRow, pointer string, list []record.PartyKey, k
 			Added: j.index, AddedAt: j.admitted, ByRegistrar: byRegistrar, key: keys[i],
 		}
 		if byRegistrar {
-			from := j.charter.Periods.Recovery.AddTo(j.admitted)
-			row.UsableFrom = &from
+			row.UsableFrom = j.recovered()
 		}
 		p.Keys = append(p.Keys, row)
 	}
@@ -167,6 +165,16 @@ func (j *judging) addKeys(p *PartyRow, pointer string, list []record.PartyKey, k
 		return invalid(pointer, "%s would have %d live keys, at most %d are allowed: revoke some", p.ID, live, maxLiveKeys)
 	}
 	return nil
+}
+
+// recovered is when a key that a registrar adds now can sign. No entry is admitted
+// after the year 9999, nor could a row hold such a time.
+func (j *judging) recovered() *time.Time {
+	from := j.charter.Periods.Recovery.AddTo(j.admitted)
+	if last := time.Date(9999, 12, 31, 23, 59, 59, 999e6, time.UTC); from.After(last) {
+		from = last
+	}
+	return &from
 }
 
 // subjectIsKeys: the document, else the first added key, else the enrolment.

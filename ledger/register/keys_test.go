@@ -162,6 +162,25 @@ func TestRecovery(t *testing.T) {
 	must(t, b, "party/acme-cloud", "authority", revoke(b, "acme-cloud/new"), "authority/officer-1")
 }
 
+// TestEndlessRecovery: a period beyond all calendars is an odd charter, no broken row.
+func TestEndlessRecovery(t *testing.T) {
+	b := registertest.NewBook(start, "acme-cloud")
+	b.Must(b.Designate("1", b.Order("Kestrel")))
+	b.Must(charter(b, func(c *record.Charter) { c.Periods.Recovery = record.Period{Years: 9999} }, "root/root-1", "root/root-2"))
+	must(t, b, "party/acme-cloud", "authority", &record.Keys{Add: []record.PartyKey{b.Officer("acme-cloud/new")}}, "authority/officer-1", "acme-cloud/new")
+	env, keys := sign(b, "response/1/acme-cloud", "acme-cloud", ack, "acme-cloud/new")
+	refused(t, forge(t, b, env, keys...), record.Forbidden, "counts from 9999-12-31T23:59:59.999Z on")
+}
+
+// TestReplacedKey: a record that adds and revokes keys of the authority keeps the
+// signatures of roots and registrars alike.
+func TestReplacedKey(t *testing.T) {
+	b := registertest.NewBook(start)
+	replace := &record.Keys{Add: []record.PartyKey{b.Officer("authority/new")}, Revoke: revoke(b, "authority/officer-3").Revoke}
+	names := []string{"authority/officer-1", "root/root-1", "root/root-3", "authority/new"}
+	signedBy(t, b, must(t, b, "party/authority", "authority", replace, names...), names...)
+}
+
 // TestRecoveryKey: it replaces officers, at once.
 func TestRecoveryKey(t *testing.T) {
 	b := registertest.NewBook(start, "acme-cloud")

@@ -69,8 +69,14 @@ type EntryError struct {
 	Err   error
 }
 
-func (e *EntryError) Error() string { return fmt.Sprintf("entry %d: %v", e.Index, e.Err) }
 func (e *EntryError) Unwrap() error { return e.Err }
+
+func (e *EntryError) Error() string {
+	if upgrade, ok := e.Err.(*UpgradeError); ok {
+		return upgrade.Error() // it names the index, and no fault of the entry's
+	}
+	return fmt.Sprintf("entry %d: %v", e.Index, e.Err)
+}
 
 // Verify parses the entries that come next and checks every signature in them, up
 // to the first that is none; that one is [Replayer.Take]'s to report, since an

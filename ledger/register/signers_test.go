@@ -90,6 +90,12 @@ func TestWhoMayNotSign(t *testing.T) {
 			[]string{"root/root-1", "root/root-2"}, record.Forbidden, "every listed key signs"},
 		{"a designator revokes a key of the authority", "party/authority", "authority", &record.Keys{Revoke: []record.KeyRevocation{{KeyID: b.KeyID("authority/officer-1")}}},
 			[]string{"authority/officer-2"}, record.Forbidden, "1 registrar needed, none signed"},
+		{"root keys revoke a key of the authority", "party/authority", "authority", &record.Keys{Revoke: []record.KeyRevocation{{KeyID: b.KeyID("authority/officer-3")}}},
+			[]string{"root/root-1", "root/root-2", "root/root-3"}, record.Forbidden, "1 registrar needed, none signed"},
+		{"root keys replace a key of the authority", "party/authority", "authority", &record.Keys{Add: []record.PartyKey{b.Officer("authority/new")}, Revoke: []record.KeyRevocation{{KeyID: b.KeyID("authority/officer-3")}}},
+			[]string{"root/root-1", "root/root-2", "authority/new"}, record.Forbidden, "1 registrar needed, none signed"},
+		{"a registrar replaces a key of the authority", "party/authority", "authority", &record.Keys{Add: []record.PartyKey{b.Officer("authority/new")}, Revoke: []record.KeyRevocation{{KeyID: b.KeyID("authority/officer-3")}}},
+			[]string{"authority/officer-1", "root/root-1", "authority/new"}, record.Forbidden, "2 root keys needed, 1 signed (root-1)"},
 		{"a registrar suspends the authority", "party/authority", "authority", &record.Standing{Status: "suspended", EffectiveOn: today(b), Reason: "x"},
 			[]string{"authority/officer-1"}, record.Forbidden, "2 root keys needed"},
 

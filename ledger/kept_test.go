@@ -1,0 +1,228 @@
+package ledger_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+// counted counts what is kept.
+type counted struct {
+	ledger.Store
+	kept int
+}
+
+func (c *counted) Keep(ctx context.Context, k ledger.Kept) error {
+	c.kept++
+	return c.Store.Keep(ctx, k)
+}
+
+// At any moment of the past, the checkpoint that answers for it is stamped no later,
+// and nothing that was published a minute before is missing; one a minute is kept.
+func TestCheckpointAt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, p := newPanel(t)
+		store := &counted{}
+		w.wrap = func(s ledger.Store) ledger.Store { store.Store = s; return store }
+		n := w.mustOpen(t)
+		defer func() { n.close() }()
+		if _, err := n.CheckpointAt(t.Context(), time.Now()); !errors.Is(err, ledger.ErrNotKept) {
+			t.Errorf("nothing published: %v", err)
+		}
+		type moment struct {
+			at   time.Time
+			size uint64
+		}
+		var past []moment
+		begun := time.Now()
+		for i := range 120 { // every 7 s, for 14 minutes
+			n.add(t, numbered(i, i+1)...)
+			past = append(past, moment{time.Now(), uint64(i + 1)})
+			time.Sleep(7 * time.Second)
+			p.off[2] = time.Duration(i%9-4) * time.Minute // its clock is anywhere
+		}
+		busy := store.kept
+		if busy < 12 || busy > 15 {
+			t.Errorf("%d kept in 14 minutes", busy)
+		}
+		for range 18 { // three hours of silence
+			time.Sleep(10 * time.Minute)
+			if err := n.Recosign(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			past = append(past, moment{time.Now(), 120})
+		}
+		time.Sleep(10 * time.Minute)
+		n.add(t, numbered(120, 121)...)
+		past = append(past, moment{time.Now(), 121})
+		if idle := store.kept - busy; idle != 2 {
+			t.Errorf("%d kept of one size that was cosigned 19 times, want the first and the last", idle)
+		}
+		n = w.reopen(t, n)
+		for i, m := range past {
+			got, err := n.CheckpointAt(t.Context(), m.at)
+			size := uint64(0)
+			switch {
+			case err == nil:
+				size = got.Checkpoint().Size
+				if got.ExistedBy().After(m.at) {
+					t.Errorf("moment %d: stamped %s, asked for %s", i, got.ExistedBy(), m.at)
+				}
+			case !errors.Is(err, ledger.ErrNotKept):
+				t.Fatal(err)
+			}
+			before := uint64(0) // the newest published five minutes and one before, whatever the clocks
+			for _, o := range past[:i] {
+				if m.at.Sub(o.at) > 6*time.Minute {
+					before = o.size
+				}
+			}
+			if size < before || size > m.size {
+				t.Errorf("moment %d, %s after the start: size %d, want %d to %d", i, m.at.Sub(begun), size, before, m.size)
+			}
+		}
+		if _, err := n.CheckpointAt(t.Context(), begun.Add(-time.Hour)); !errors.Is(err, ledger.ErrNotKept) {
+			t.Errorf("before all: %v", err)
+		}
+		if _, err := n.CheckpointAt(t.Context(), time.Time{}); !errors.Is(err, ledger.ErrNotKept) {
+			t.Errorf("before time: %v", err)
+		}
+	})
+}
+
+// A ledger that began without witnesses gets some by a charter amendment, and others
+// later, when the first are gone for ever. Every charter has a receipt under its own
+// policy, for ever.
+func TestWitnessesComeAndGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, vfs.NewMem(), "")
+		first, firstLines := witnessPanel(t, "first-")
+		second, secondLines := witnessPanel(t, "second-")
+		third, thirdLines := witnessPanel(t, "third-")
+		log := "log " + o.signer.Key().String() + "\n"
+		panels := map[string]*panel{log + firstLines: first, log + secondLines: second, log + thirdLines: third}
+		cosign := func(ctx context.Context, ask ledger.Ask) (ledger.Answer, error) {
+			p := panels[ask.Policy.Text()]
+			if p == nil {
+				return ledger.Answer{}, fmt.Errorf("no such witnesses:\n%s", ask.Policy.Text())
+			}
+			return p.cosign(ctx, ask)
+		}
+		restart := func() {
+			o.close(t)
+			o.open(t, "", ledger.Config{Cosign: cosign})
+		}
+		amend := func(lines string) uint64 {
+			t.Helper()
+			time.Sleep(24 * time.Hour)
+			o.Now, o.Rules.Policy = time.Now(), log+lines
+			return o.mustSend(t, o.Charter()).Index
+		}
+		add := func(name string) {
+			t.Helper()
+			time.Sleep(time.Hour)
+			o.Now = time.Now()
+			o.mustSend(t, o.Provider(name))
+		}
+		restart()
+		o.mustSend(t, o.Charter())
+		o.mustSend(t, o.Authority())
+		add("acme-cloud")
+		if _, err := o.l.CheckpointAt(t.Context(), time.Now()); !errors.Is(err, ledger.ErrNotKept) {
+			t.Errorf("under quorum none nothing proves a time: %v", err)
+		}
+		charters := []uint64{0, amend(firstLines)}
+		if got := o.l.Published(); got.Policy().IsNone() || got.ExistedBy().IsZero() {
+			t.Error("the first checkpoint after the amendment is not under its policy")
+		}
+		add("borealis")
+		restart()
+		add("cirrus")
+		first.deaf = []bool{true, true, true} // for ever
+		charters = append(charters, amend(secondLines))
+		add("dune")
+		second.deaf = []bool{true, true, true}
+		restart()
+		charters = append(charters, amend(thirdLines))
+		add("ember")
+
+		policies := []string{"quorum none\n", firstLines, secondLines, thirdLines}
+		for i, c := range charters {
+			next := o.l.Published().Checkpoint().Size
+			if i+1 < len(charters) {
+				next = charters[i+1]
+			}
+			r, err := o.l.ReceiptUnder(t.Context(), c, next)
+			if err != nil {
+				t.Fatalf("charter at %d: %v", c, err)
+			}
+			v, err := r.Verify(must(proof.ParsePolicy([]byte(log+policies[i]))), time.Now())
+			if err != nil {
+				t.Fatalf("charter at %d: %v", c, err)
+			}
+			if size := v.Published().Checkpoint().Size; size <= c || size > next {
+				t.Errorf("charter at %d is proven at size %d, the next is at %d", c, size, next)
+			}
+		}
+		if _, err := o.l.ReceiptUnder(t.Context(), 5, 5); !errors.Is(err, ledger.ErrNotKept) {
+			t.Errorf("a receipt under a size without the entry: %v", err)
+		}
+		o.close(t)
+	})
+}
+
+// Two charters in one backlog: the first is shown under its own witnesses before the
+// second; if they do not answer, the ledger goes on.
+func TestCharterBetweenTwoPublications(t *testing.T) {
+	for _, gone := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			o := newOffice(t, vfs.NewMem(), "")
+			first, firstLines := witnessPanel(t, "first-")
+			second, secondLines := witnessPanel(t, "second-")
+			first.deaf = []bool{gone, gone, gone}
+			log := "log " + o.signer.Key().String() + "\n"
+			o.close(t)
+			o.open(t, "", ledger.Config{Cosign: func(ctx context.Context, ask ledger.Ask) (ledger.Answer, error) {
+				if ask.Policy.Text() == log+firstLines {
+					return first.cosign(ctx, ask)
+				}
+				return second.cosign(ctx, ask)
+			}})
+			o.mustSend(t, o.Charter())
+			o.mustSend(t, o.Authority())
+			publish := o.now
+			o.now = func() {
+				if err := o.l.Commit(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			o.Rules.Policy = log + firstLines
+			o.mustSend(t, o.Charter()) // index 2
+			o.mustSend(t, o.Provider("acme-cloud"))
+			o.Rules.Policy = log + secondLines
+			o.mustSend(t, o.Charter()) // index 4
+			o.mustSend(t, o.Provider("borealis"))
+			publish()
+			if got := o.l.Published(); got.Checkpoint().Size != 6 || got.Policy().Text() != log+secondLines {
+				t.Errorf("published %v", got.Checkpoint().Tree())
+			}
+			r, err := o.l.ReceiptUnder(t.Context(), 2, 4)
+			if gone {
+				if !errors.Is(err, ledger.ErrNotKept) {
+					t.Errorf("nobody cosigned under the first policy: %v", err)
+				}
+			} else if _, err := r.Verify(must(proof.ParsePolicy([]byte(log+firstLines))), time.Now()); err != nil {
+				t.Error(err)
+			}
+			o.close(t)
+		})
+	}
+}
