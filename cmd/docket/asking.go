@@ -33,7 +33,7 @@ func (a *app) asking(c *cobra.Command) *asking {
 	f := c.Flags()
 	f.StringVar(&q.at, "at", "", "as it stands at a date (2027-06-01) or an instant (2027-06-01T00:00:00Z); default now")
 	f.StringVar(&q.size, "size", "", "as the first N entries have it; default all that the copy has")
-	f.BoolVar(&q.remote, "remote", false, "ask the server instead of the copy: its word only, UNVERIFIED")
+	f.BoolVar(&q.remote, "remote", false, "ask the server instead of the copy: its JSON as it comes, UNVERIFIED")
 	f.BoolVar(&q.asJSON, "json", false, "print JSON")
 	return q
 }

@@ -39,7 +39,32 @@ func count(n int, noun string) string {
 
 // table aligns columns that are written with tabs between them; flush it.
 func (a *app) table() *tabwriter.Writer {
-	return tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
+	return tabwriter.NewWriter(&trimmed{w: a.out}, 0, 8, 2, ' ', 0)
+}
+
+// trimmed writes what it is given without the spaces that end a line: those that
+// pad a last cell with nothing in it.
+type trimmed struct {
+	w      io.Writer
+	spaces int // seen, not written yet
+}
+
+func (t *trimmed) Write(p []byte) (int, error) {
+	out := make([]byte, 0, len(p)+t.spaces)
+	for _, b := range p {
+		switch b {
+		case ' ':
+			t.spaces++
+			continue
+		case '\n':
+		default:
+			out = append(out, strings.Repeat(" ", t.spaces)...)
+		}
+		t.spaces = 0
+		out = append(out, b)
+	}
+	_, err := t.w.Write(out)
+	return len(p), err
 }
 
 // confirm asks a yes-or-no question. Without a terminal, or at the end of the
