@@ -60,6 +60,7 @@ type AuditReport struct {
 	Published  *proof.Published // nil if the checkpoint satisfies no policy
 	Judged     uint64           // entries that were judged
 	Signatures uint64           // signatures that verified
+	Fork       *ForkError       // what the log signed against what was trusted; nil if it continues that
 	Findings   []string         // what does not add up; none is the hoped-for answer
 	Notes      []string         // what to know, and no fault
 }
@@ -92,7 +93,7 @@ func (a Audit) Run(ctx context.Context) (*AuditReport, error) {
 	if err := a.judgeCheckpoint(r, reg, note, cp); err != nil {
 		return nil, err
 	}
-	return r, a.compareTrusted(ctx, r)
+	return r, a.compareTrusted(ctx, r, note)
 }
 
 func (r *AuditReport) find(format string, args ...any) {
@@ -228,13 +229,14 @@ func (a Audit) judgeCheckpoint(r *AuditReport, reg *register.Register, note []by
 }
 
 // compareTrusted holds the log against a checkpoint that was trusted before.
-func (a Audit) compareTrusted(ctx context.Context, r *AuditReport) error {
+func (a Audit) compareTrusted(ctx context.Context, r *AuditReport, note []byte) error {
 	if a.Trusted == nil {
 		return nil
 	}
 	last := a.Trusted.Checkpoint().Tree()
 	if last.Size > r.Tree.Size {
 		r.find("rollback: the log has %d entries, and %d (root %s) were trusted before", r.Tree.Size, last.Size, last.Root)
+		r.fork(ctx, a, note)
 		return nil
 	}
 	old, err := proof.NewBuilder(a.Source.Tiles, -1).TreeAt(ctx, last.Size, r.Tree)
@@ -247,8 +249,17 @@ func (a Audit) compareTrusted(ctx context.Context, r *AuditReport) error {
 	}
 	if old.Root != last.Root {
 		r.find("fork: at size %d the log's root is %s, and %s was trusted before", last.Size, old.Root, last.Root)
+		r.fork(ctx, a, note)
 	}
 	return nil
+}
+
+// fork keeps what the log signed, if it signed what it shows. The tiles of a larger
+// tree that was trusted are not at hand: then the two notes are all there is.
+func (r *AuditReport) fork(ctx context.Context, a Audit, note []byte) {
+	if shown, err := a.Trusted.Policy().VerifyLog(note); err == nil {
+		r.Fork = newFork(ctx, a.Source.Tiles, a.Trusted, shown)
+	}
 }
 
 // noAnswer tells an audit that could not go on from a log at fault.

@@ -67,8 +67,18 @@ func TestAuditAgainstTrusted(t *testing.T) {
 	ours, theirs := newWorld(t), newWorld(t)
 	ours.listed(300)
 	theirs.listed(400)
-	found(t, audit(t, Audit{Source: theirs.client().Source(), Charter: ours.Ledger, Trusted: ours.ledger.Published()}), "fork: at size 300")
-	found(t, audit(t, Audit{Source: ours.client().Source(), Charter: ours.Ledger, Trusted: theirs.ledger.Published()}), "rollback")
+	r := audit(t, Audit{Source: theirs.client().Source(), Charter: ours.Ledger, Trusted: ours.ledger.Published()})
+	found(t, r, "fork: at size 300")
+	e, err := proof.ParseEvidence(r.Fork.Evidence)
+	must(t, err)
+	if _, err := e.Verify(logKey().Key()); err != nil {
+		t.Errorf("the evidence: %v", err)
+	}
+	r = audit(t, Audit{Source: ours.client().Source(), Charter: ours.Ledger, Trusted: theirs.ledger.Published()})
+	found(t, r, "rollback")
+	if r.Fork == nil || r.Fork.Evidence != nil || r.Fork.ShownNote == nil {
+		t.Errorf("a rollback without the larger tree's tiles: %+v", r.Fork)
+	}
 }
 
 // A server whose tiles are not what its entries make gives wrong proofs; an audit

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"golang.org/x/sync/errgroup"
 
@@ -164,23 +163,6 @@ func (f *follower) runs(ctx context.Context, size uint64) func(yield func(*run, 
 		} else if len(r.bundles) > 0 {
 			yield(r, nil)
 		}
-	}
-}
-
-// ForkError says that a log shows two histories, or has gone back. Both notes are
-// signed by the log: keep them, they are the evidence.
-type ForkError struct {
-	Trusted, Shown proof.Tree
-	TrustedNote    []byte
-	ShownNote      []byte
-}
-
-func (e *ForkError) Error() string {
-	switch t, s := e.Trusted, e.Shown; {
-	case s.Size < t.Size:
-		return fmt.Sprintf("rollback: the ledger shows size %d (root %s), and size %d (root %s) was trusted before", s.Size, s.Root, t.Size, t.Root)
-	default:
-		return fmt.Sprintf("fork: the ledger shows size %d with root %s, which does not continue size %d with root %s that was trusted before", s.Size, s.Root, t.Size, t.Root)
 	}
 }
 

@@ -63,7 +63,7 @@ func (t *Trust) continues(ctx context.Context, c *Client, next *proof.Published)
 		return fmt.Errorf("proving that size %d continues size %d: %w", next.Checkpoint().Size, last.Checkpoint().Size, err)
 	}
 	if from != last.Checkpoint().Tree() {
-		return t.fork(next)
+		return t.fork(ctx, c, next)
 	}
 	return nil
 }
@@ -143,16 +143,9 @@ func (t *Trust) fetch(ctx context.Context, c *Client) (*proof.Published, error) 
 		return next, nil
 	}
 	if last, shown := t.checkpoint.Checkpoint().Tree(), next.Checkpoint().Tree(); shown.Size < last.Size || shown.Size == last.Size && shown.Root != last.Root {
-		return nil, t.fork(next)
+		return nil, t.fork(ctx, c, next)
 	}
 	return next, nil
-}
-
-func (t *Trust) fork(next *proof.Published) error {
-	return &ForkError{
-		Trusted: t.checkpoint.Checkpoint().Tree(), TrustedNote: t.checkpoint.Note(),
-		Shown: next.Checkpoint().Tree(), ShownNote: next.Note(),
-	}
 }
 
 func (t *Trust) refreshCharters(ctx context.Context, c *Client) error {

@@ -182,6 +182,11 @@ func TestForks(t *testing.T) {
 						t.Errorf("%s: %q does not say %q", name, err, part)
 					}
 				}
+				if e, err := proof.ParseEvidence(fork.Evidence); err != nil {
+					t.Errorf("%s: the evidence: %v", name, err)
+				} else if _, err := e.Verify(logKey().Key()); err != nil {
+					t.Errorf("%s: the evidence: %v", name, err)
+				}
 				for _, note := range [][]byte{fork.TrustedNote, fork.ShownNote} {
 					if _, err := ours.policy.VerifyLog(note); err != nil {
 						t.Errorf("%s: the kept checkpoint: %v", name, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -164,6 +165,13 @@ func (u *auditing) print(r *client.AuditReport) error {
 		}
 	} else {
 		u.printText(r, out)
+	}
+	if r.Fork != nil && u.trust.dir != "" {
+		next, err := keepFork(filepath.Join(u.trust.dir, evidenceDir), r.Fork)
+		if err != nil {
+			return err
+		}
+		return refuse("%s does not add up: %s", u.where, count(len(r.Findings), "finding")).hint("%s", next)
 	}
 	if n := len(r.Findings); n > 0 {
 		return refuse("%s does not add up: %s", u.where, count(n, "finding")).hint("keep the ledger's checkpoint and this report: they are the evidence")

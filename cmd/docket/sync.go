@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
@@ -71,27 +73,50 @@ func (a *app) keepEvidence(trust *client.Trust, err error) error {
 	if !errors.As(err, &fork) {
 		return err
 	}
-	dir := filepath.Join(trust.Dir(), "evidence")
+	dir := filepath.Join(trust.Dir(), evidenceDir)
+	next, bad := keepFork(dir, fork)
+	if bad != nil {
+		return errors.Join(err, bad)
+	}
+	return refuse("%w", err).hint("%s, and trust neither history until it is explained", next)
+}
+
+// keepFork writes what a log signed against itself, and says what to do with it.
+// Each file is named by its content: the same tree may come with other cosignatures
+// the next time.
+func keepFork(dir string, fork *client.ForkError) (next string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
+		return "", err
 	}
-	kept := map[string][]byte{
-		"trusted-" + short(fork.Trusted.Root) + ".checkpoint": fork.TrustedNote,
-	}
-	if fork.ShownNote != nil {
-		kept["shown-"+short(fork.Shown.Root)+".checkpoint"] = fork.ShownNote
-	}
-	if e, bad := proof.NewEvidence(fork.TrustedNote, fork.ShownNote); bad == nil && fork.Trusted.Size == fork.Shown.Size {
-		if text, bad := e.Format(); bad == nil {
-			kept["fork-"+short(fork.Shown.Root)+proof.EvidenceSuffix] = text
+	var notes []string
+	for _, tree := range []struct {
+		size uint64
+		note []byte
+	}{{fork.Trusted.Size, fork.TrustedNote}, {fork.Shown.Size, fork.ShownNote}} {
+		if tree.note == nil {
+			continue // only the entries show it
 		}
-	}
-	for name, data := range kept {
-		if err := writeNew(filepath.Join(dir, name), data, 0o644); err != nil {
-			return err
+		name := filepath.Join(dir, evidenceName(tree.size, tree.note, ".checkpoint"))
+		if err := writeNew(name, tree.note, 0o644); err != nil {
+			return "", err
 		}
+		notes = append(notes, name)
 	}
-	return refuse("%w", err).hint("what the log signed is kept in %s: show it to the other readers of this ledger, and trust neither history until it is explained", dir)
+	if fork.Evidence == nil {
+		return "show the witnesses what the log signed: docket witness gossip --to URL " + strings.Join(notes, " "), nil
+	}
+	name := filepath.Join(dir, evidenceName(fork.Shown.Size, fork.Evidence, proof.EvidenceSuffix))
+	return "this proves it to anybody who has the log's key; hand it to the witnesses: docket witness gossip --to URL " + name, writeNew(name, fork.Evidence, 0o644)
+}
+
+// evidenceDir is where a trust directory keeps what a log signed against itself.
+const evidenceDir = "evidence"
+
+// evidenceName names a file by what is in it: the same tree may come with other
+// cosignatures the next time.
+func evidenceName(size uint64, data []byte, suffix string) string {
+	sum := sha256.Sum256(data)
+	return fmt.Sprintf("evidence-%d-%x%s", size, sum[:6], suffix)
 }
 
 // printCopy says how far a copy goes.
@@ -109,6 +134,3 @@ func (a *app) printCopy(trust *client.Trust, before uint64, asJSON bool) error {
 	a.printf("%s %s\n", cp.Origin, asOf(p))
 	return nil
 }
-
-// short names a tree in a file name.
-func short(root proof.Hash) string { return hex.EncodeToString(root[:6]) }

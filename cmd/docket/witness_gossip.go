@@ -25,7 +25,8 @@ what its peers and the logs' URLs show, compares, and passes evidence on.
 
 With --to it hands checkpoints to witnesses, as anybody may who was shown one: a
 checkpoint file, or a receipt, whose checkpoint is taken. If the log has shown you
-another history than the witness, that becomes evidence.`,
+another history than the witness, that becomes evidence. An evidence file is handed
+over as it is; each witness judges it for itself.`,
 		Example: `  docket witness gossip --dir w1 --logs logs.txt --peer https://w2.example
   docket witness gossip --to https://w1.example --to https://w2.example trust/checkpoint answer.tlog-proof`,
 		RunE: func(c *cobra.Command, files []string) error {
@@ -61,12 +62,12 @@ func (a *app) gossipOnce(ctx context.Context, p post) error {
 	return nil
 }
 
-// handIn shows checkpoints to witnesses.
+// handIn shows checkpoints, or evidence, to witnesses.
 func (a *app) handIn(ctx context.Context, to, files []string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for _, name := range files {
-		note, err := a.readCheckpoint(name)
+		data, evidence, err := a.readSeen(name)
 		if err != nil {
 			return err
 		}
@@ -75,7 +76,11 @@ func (a *app) handIn(ctx context.Context, to, files []string) error {
 			if err != nil {
 				return misuse("%w", err)
 			}
-			if err := w.HandIn(ctx, note); err != nil {
+			send := w.HandIn
+			if evidence {
+				send = w.SendEvidence
+			}
+			if err := send(ctx, data); err != nil {
 				var gone *wire.Unreachable
 				if errors.As(err, &gone) {
 					return notYet("%w", err)
@@ -88,21 +93,24 @@ func (a *app) handIn(ctx context.Context, to, files []string) error {
 	return nil
 }
 
-// readCheckpoint reads a checkpoint, or takes it out of a receipt or a chain.
-func (a *app) readCheckpoint(name string) ([]byte, error) {
-	data, err := a.readFile(name)
-	if err != nil {
-		return nil, err
+// readSeen reads a checkpoint, or takes it out of a receipt or a chain; or it reads
+// evidence.
+func (a *app) readSeen(name string) (data []byte, evidence bool, err error) {
+	if data, err = a.readFile(name); err != nil {
+		return nil, false, err
+	}
+	if _, err := proof.ParseEvidence(data); err == nil {
+		return data, true, nil
 	}
 	if bytes.HasPrefix(data, []byte("c2sp.org/tlog-proof@")) {
 		chain, err := proof.ParseChain(data)
 		if err != nil {
-			return nil, misuse("%s: %w", name, err)
+			return nil, false, misuse("%s: %w", name, err)
 		}
 		data = chain[len(chain)-1].Checkpoint
 	}
 	if _, _, err := proof.ParseCheckpoint(data); err != nil {
-		return nil, misuse("%s: %w", name, err)
+		return nil, false, misuse("%s: %w", name, err)
 	}
-	return data, nil
+	return data, false, nil
 }
