@@ -1,0 +1,140 @@
+package wire
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+// canned answers every call in the same way.
+type canned struct {
+	status int
+	media  string
+	body   string
+	header http.Header
+	asked  int
+}
+
+func (c *canned) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.asked++
+	if r.Body != nil {
+		io.Copy(io.Discard, r.Body)
+	}
+	rec := httptest.NewRecorder()
+	for name, values := range c.header {
+		rec.Header()[name] = values
+	}
+	rec.Header().Set("Content-Type", c.media)
+	rec.WriteHeader(c.status)
+	rec.Body.WriteString(c.body)
+	res := rec.Result()
+	res.Request = r
+	return res, nil
+}
+
+func askCanned(t *testing.T, c *canned) ([]proof.Signature, error) {
+	t.Helper()
+	w, err := NewWitness("https://w.example/prefix/", c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w.AddCheckpoint(t.Context(), AddCheckpoint{Note: []byte("x\n")})
+}
+
+// The example answer of tlog-witness "add-checkpoint": three lines by two names.
+const exampleAnswer = `— witness.example/w1 CMp+6LWBU0anHGH5aNDTJkH/gj79sG+T6+iP2ThYN5krrDJbR1HDnucjL39QsZTSvVjyQLrdk3DXDqI5G2HgLatVs0pWh6Up69HVOw==
+— witness.example/w1 I7rEps0pvK2UqkS2gSpVUDhrhVtQV9lgF6pRrWAvjJHjyWpW7VcE3SiOlVlbQNt64vWhO+DlkL0+UfzuOBMh9ChdMkP1vi/lCAsmlw==
+— witness.example/w2 AWui8Sk55XjYLOijihBjhqEH6nS1ndDymE0a+6idX7pLcnoB+dhnz0854aLZgrrKbYKA7nC3HNJhm/kWl7oJlqU3rXXvpysAdyP3wQ==
+`
+
+func TestAddCheckpointReadsLines(t *testing.T) {
+	sigs, err := askCanned(t, &canned{status: 200, body: exampleAnswer})
+	if err != nil || len(sigs) != 3 || sigs[2].Name != "witness.example/w2" {
+		t.Errorf("%v, %v", sigs, err)
+	}
+	for why, body := range map[string]string{
+		"nothing":          "",
+		"no newline":       strings.TrimSuffix(exampleAnswer, "\n"),
+		"a checkpoint too": "x\n0\n\n" + exampleAnswer,
+		"a page":           "<html>welcome</html>\n",
+		"endless":          strings.Repeat(exampleAnswer, 1000),
+	} {
+		if sigs, err := askCanned(t, &canned{status: 200, body: body}); err == nil {
+			t.Errorf("%s: read as %v", why, sigs)
+		}
+	}
+}
+
+// A 409 is a conflict only in the form that the text gives it; any other is a refusal.
+func TestAddCheckpointReadsConflicts(t *testing.T) {
+	var conflict *Conflict
+	for _, media := range []string{"text/x.tlog.size", "text/x.tlog.size; charset=utf-8"} {
+		_, err := askCanned(t, &canned{status: 409, media: media, body: "20852014\n"})
+		if !errors.As(err, &conflict) || conflict.Size != 20852014 {
+			t.Errorf("%s: %v", media, err)
+		}
+	}
+	for why, c := range map[string]*canned{
+		"another type":  {status: 409, media: "text/plain", body: "5\n"},
+		"no type":       {status: 409, body: "5\n"},
+		"no newline":    {status: 409, media: SizeType, body: "5"},
+		"leading zeros": {status: 409, media: SizeType, body: "05\n"},
+		"a sign":        {status: 409, media: SizeType, body: "+5\n"},
+		"two lines":     {status: 409, media: SizeType, body: "5\n6\n"},
+		"nothing":       {status: 409, media: SizeType},
+		"endless":       {status: 409, media: SizeType, body: strings.Repeat("5", 1<<20)},
+	} {
+		if _, err := askCanned(t, c); !Refused(err) || errors.As(err, &conflict) {
+			t.Errorf("%s: %v", why, err)
+		}
+	}
+}
+
+func TestAddCheckpointReadsRefusals(t *testing.T) {
+	for status, refused := range map[int]bool{400: true, 403: true, 404: true, 413: true, 422: true, 429: false, 500: false, 503: false} {
+		c := &canned{status: status, body: "one line\nanother\n", header: http.Header{"Retry-After": {"7"}}}
+		_, err := askCanned(t, c)
+		var s *Status
+		switch {
+		case !errors.As(err, &s) || s.Code != status:
+			t.Errorf("%d: %v", status, err)
+		case Refused(err) != refused, s.Later() == refused:
+			t.Errorf("%d: refused %v", status, Refused(err))
+		case s.RetryAfter.Seconds() != 7:
+			t.Errorf("%d: retry after %s", status, s.RetryAfter)
+		case !strings.Contains(err.Error(), "w.example") || !strings.Contains(err.Error(), `"one line"`):
+			t.Errorf("%d: %v says neither who nor why", status, err)
+		}
+	}
+}
+
+// A witness that moved is asked where the policy says, and nowhere else.
+func TestRedirectionsAreNotFollowed(t *testing.T) {
+	c := &canned{status: 307, header: http.Header{"Location": {"https://elsewhere.example/"}}}
+	if _, err := askCanned(t, c); err == nil || c.asked != 1 {
+		t.Errorf("%v after %d calls", err, c.asked)
+	}
+}
+
+func TestEvidenceIDs(t *testing.T) {
+	id := OriginHash("x")
+	w, err := NewWitness("https://w.example", &canned{status: 200, body: id + "\n" + id + "\n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ids, err := w.EvidenceIDs(t.Context()); err != nil || len(ids) != 2 {
+		t.Errorf("%v, %v", ids, err)
+	}
+	w, _ = NewWitness("https://w.example", &canned{status: 200, body: "../../../etc/passwd\n"})
+	if ids, err := w.EvidenceIDs(t.Context()); err == nil {
+		t.Errorf("read as %v", ids)
+	}
+	if _, err := w.Evidence(t.Context(), strings.ToUpper(id)); err == nil {
+		t.Error("an ID in upper case was asked for")
+	}
+}
