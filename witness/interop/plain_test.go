@@ -2,6 +2,7 @@ package interop
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -99,7 +100,7 @@ func TestLogOfOtherLibraries(t *testing.T) {
 			if status != http.StatusConflict || header.Get("Content-Type") != "text/x.tlog.size" || string(said) != "300\n" {
 				t.Errorf("a stale old size: %d %s %q", status, header.Get("Content-Type"), said)
 			}
-			status, _, shown := call(t, "GET", w.url+"/"+formats.ID(l.origin)+"/checkpoint", nil)
+			status, _, shown := call(t, "GET", fmt.Sprintf("%s/%x/checkpoint", w.url, sha256.Sum256([]byte(l.origin))), nil)
 			if status != http.StatusOK {
 				t.Fatalf("what monitors are shown: %d", status)
 			}
