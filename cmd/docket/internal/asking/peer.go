@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/seed-53cf897a/docket/client/wire"
@@ -63,7 +62,7 @@ func (a *Asker) ask(ctx context.Context, p *peer, r *round) {
 	var good map[string]proof.Signature
 	var counted []string
 	if err == nil {
-		good, wrong = verify(r.ask, sigs, at)
+		good, wrong = r.verify(sigs, at)
 		for _, w := range at {
 			s, ok := good[w.Name]
 			if !ok {
@@ -165,20 +164,6 @@ func (a *Asker) note(p *peer, r *round, at []proof.Witness, good map[string]proo
 	}
 }
 
-// holds verifies one cosignature: with it the note is good, though it may lack a
-// quorum.
-func holds(ask ledger.Ask, s proof.Signature) error {
-	note, err := proof.AddSignatures(ask.Note, s)
-	if err != nil {
-		return err
-	}
-	_, err = ask.Policy.Verify(note, time.Now())
-	if short := (*proof.QuorumError)(nil); errors.As(err, &short) {
-		return nil
-	}
-	return err
-}
-
 // timeOf is when a cosignature that verifies was made (tlog-cosignature "Format").
 func timeOf(s proof.Signature) time.Time {
 	return time.Unix(int64(min(binary.BigEndian.Uint64(s.Sig), math.MaxInt64)), 0).UTC()
@@ -195,7 +180,7 @@ func originOf(ask ledger.Ask) string {
 // joined is what is wrong with the witnesses of one URL, in the policy's order.
 func joined(at []proof.Witness, wrong map[string]error) error {
 	var errs []error
-	for _, w := range slices.Clone(at) {
+	for _, w := range at {
 		if err := wrong[w.Name]; err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", w.Name, err))
 		}

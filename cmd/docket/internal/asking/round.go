@@ -3,7 +3,9 @@ package asking
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
@@ -12,6 +14,7 @@ import (
 // round is one question to all witnesses of a policy.
 type round struct {
 	ask  ledger.Ask
+	lean []byte        // its note with one signature
 	done chan struct{} // closed once the quorum is there, or nobody is left
 
 	mu      sync.Mutex // guards what follows
@@ -23,7 +26,9 @@ type round struct {
 	errs    []error
 }
 
-func newRound(ask ledger.Ask) *round { return &round{ask: ask, done: make(chan struct{})} }
+func newRound(ask ledger.Ask) *round {
+	return &round{ask: ask, lean: lean(ask), done: make(chan struct{})}
+}
 
 // fail notes why somebody is not asked.
 func (r *round) fail(who string, err error) {
@@ -85,25 +90,63 @@ func (r *round) end() (ledger.Answer, error) {
 	return r.answer, errors.Join(r.errs...)
 }
 
+// lean is the note with one signature of the log: enough for a policy to judge
+// cosignatures by, and half as dear where a log signs with two algorithms.
+func lean(ask ledger.Ask) []byte {
+	cp, sigs, err := proof.ParseCheckpoint(ask.Note)
+	if err != nil {
+		return ask.Note
+	}
+	for _, k := range ask.Policy.LogKeys(cp.Origin) {
+		for _, s := range sigs {
+			if s.Name != k.Name() || s.ID != k.ID() {
+				continue
+			}
+			if note, err := proof.FormatNote(cp, s); err == nil {
+				return note
+			}
+		}
+	}
+	return ask.Note
+}
+
 // verify leaves the cosignatures by these witnesses that verify, and says of each
 // witness that gave none, or one that is no good, why. Signatures by keys that are
 // nobody's here are ignored (tlog-witness "add-checkpoint").
-func verify(ask ledger.Ask, sigs []proof.Signature, at []proof.Witness) (good map[string]proof.Signature, wrong map[string]error) {
+func (r *round) verify(sigs []proof.Signature, at []proof.Witness) (good map[string]proof.Signature, wrong map[string]error) {
 	good, wrong = make(map[string]proof.Signature), make(map[string]error)
+	var all []proof.Signature
 	for _, w := range at {
-		wrong[w.Name] = errors.New("it answered without a cosignature by this key")
-		for _, s := range sigs {
-			if s.Name != w.Key.Name() || s.ID != w.Key.ID() {
-				continue
-			}
-			if err := holds(ask, s); err != nil {
-				wrong[w.Name] = err
-				continue
-			}
-			good[w.Name] = s
-			delete(wrong, w.Name)
-			break
+		i := slices.IndexFunc(sigs, func(s proof.Signature) bool { return s.Name == w.Key.Name() && s.ID == w.Key.ID() })
+		if i < 0 {
+			wrong[w.Name] = errors.New("it answered without a cosignature by this key")
+			continue
+		}
+		good[w.Name] = sigs[i]
+		all = append(all, sigs[i])
+	}
+	if len(all) == 0 || r.holds(all...) == nil {
+		return good, wrong
+	}
+	for name, s := range good { // at least one is bad: which?
+		if err := r.holds(s); err != nil {
+			wrong[name] = err
+			delete(good, name)
 		}
 	}
 	return good, wrong
+}
+
+// holds verifies cosignatures: with them the note is good, though it may lack a
+// quorum.
+func (r *round) holds(sigs ...proof.Signature) error {
+	note, err := proof.AddSignatures(r.lean, sigs...)
+	if err != nil {
+		return err
+	}
+	_, err = r.ask.Policy.Verify(note, time.Now())
+	if short := (*proof.QuorumError)(nil); errors.As(err, &short) {
+		return nil
+	}
+	return err
 }
