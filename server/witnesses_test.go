@@ -1,0 +1,141 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+// cosigner is a witness in the ledger's process, and its line of a policy.
+func cosigner(t testing.TB, name string) (ledger.Cosign, string) {
+	t.Helper()
+	skey, vkey, err := proof.GenerateKey(proof.CosignatureEd25519, name+".example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := proof.ParseCosigner(skey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(_ context.Context, ask ledger.Ask) (ledger.Answer, error) {
+		cp, _, err := proof.ParseCheckpoint(ask.Note)
+		if err != nil {
+			return ledger.Answer{}, err
+		}
+		s, err := key.Cosign(cp)
+		return ledger.Answer{Cosignatures: []proof.Signature{s}}, err
+	}, fmt.Sprintf("witness %s %s\n", name, vkey)
+}
+
+// What was knowable at a moment is below the newest checkpoint stamped no later.
+func TestCheckpointAt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cosign, line := cosigner(t, "w1")
+		w := begun(t, settings{policy: line + "quorum w1\n", ledger: ledger.Config{Cosign: cosign}}, "acme-cloud")
+		early := time.Now()
+		time.Sleep(time.Hour)
+		w.Now = time.Now()
+		w.must(w.Provider("borealis"))
+		for at, size := range map[time.Time]uint64{early: 3, time.Now().Add(-time.Minute): 3, time.Now(): 4, time.Now().AddDate(1, 0, 0): 4} {
+			r := w.get("/v1/checkpoints?at=" + url.QueryEscape(at.UTC().Format(time.RFC3339)))
+			if r.Code != http.StatusOK || !strings.HasPrefix(r.Header().Get("Content-Type"), "text/plain") {
+				t.Fatalf("%s: %d %s", at, r.Code, r.Body)
+			}
+			p, err := w.policy.Verify(r.Body.Bytes(), time.Now())
+			if err != nil || p.Checkpoint().Size != size || p.ExistedBy().After(at) {
+				t.Errorf("at %s: size %d, stamped %s, %v; want size %d", at, p.Checkpoint().Size, p.ExistedBy(), err, size)
+			}
+		}
+		w.problem(w.get("/v1/checkpoints?at=1999-01-01T00:00:00Z"), notFound)
+		w.problem(w.get("/v1/checkpoints"), badParameter)
+		w.problem(w.get("/v1/checkpoints?at=noon"), badParameter)
+		if err := w.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestCheckpointAtWithoutWitnesses(t *testing.T) {
+	w := begun(t, settings{})
+	p := w.problem(w.get("/v1/checkpoints?at="+time.Now().UTC().Format(time.RFC3339)), notFound)
+	if !strings.Contains(fmt.Sprint(p["detail"]), "quorum none") {
+		t.Errorf("it does not say why: %v", p)
+	}
+}
+
+// The witnesses are told of as the ledger sees them, to people and to Prometheus.
+func TestWitnesses(t *testing.T) {
+	all := []Witness{
+		{Name: "w1", URL: "https://w1.example/x", InQuorum: true, Size: 9, At: time.Now().Add(-time.Minute), Latency: 20 * time.Millisecond},
+		{Name: "w2", Failures: 3, Error: "asking w2.example to cosign: connection refused"},
+	}
+	w := newWorld(t, settings{server: Config{Witnesses: func() []Witness { return all }}})
+	got := w.object(w.get("/v1/witnesses"), http.StatusOK)["witnesses"].([]any)
+	first, second := got[0].(map[string]any), got[1].(map[string]any)
+	if len(got) != 2 || first["name"] != "w1" || first["size"] != 9.0 || first["ageSeconds"].(float64) < 60 || first["error"] != nil {
+		t.Errorf("the first is %v", first)
+	}
+	if second["at"] != nil || second["failures"] != 3.0 || second["error"] == nil || second["inQuorum"] != false {
+		t.Errorf("the second is %v", second)
+	}
+	text := w.get("/metrics").Body.String()
+	for _, line := range []string{`docket_witness_size{witness="w1"} 9`, `docket_witness_latency_seconds{witness="w1"} 0.02`, `docket_witness_failures{witness="w2"} 3`, `docket_witness_cosigned_age_seconds{witness="w1"} 6`} {
+		if !strings.Contains(text, line) {
+			t.Errorf("the metrics lack %s", line)
+		}
+	}
+	if strings.Contains(text, "refused") || strings.Contains(text, `cosigned_age_seconds{witness="w2"}`) {
+		t.Error("the metrics say too much")
+	}
+	none := newWorld(t, settings{})
+	if got := none.object(none.get("/v1/witnesses"), http.StatusOK)["witnesses"].([]any); len(got) != 0 {
+		t.Errorf("nobody is asked: %v", got)
+	}
+}
+
+// A chain proves each charter under its own policy, after the witnesses of then are
+// gone.
+func TestChainAcrossCharters(t *testing.T) {
+	first, firstLine := cosigner(t, "w1")
+	second, secondLine := cosigner(t, "w2")
+	w := begun(t, settings{policy: firstLine + "quorum w1\n", ledger: ledger.Config{Cosign: func(ctx context.Context, ask ledger.Ask) (ledger.Answer, error) {
+		if strings.Contains(ask.Policy.Text(), firstLine) {
+			return first(ctx, ask)
+		}
+		return second(ctx, ask)
+	}}}, "acme-cloud")
+	old := w.policy
+	text := strings.Replace(old.Text(), firstLine+"quorum w1\n", secondLine+"quorum w2\n", 1)
+	var err error
+	if w.policy, err = proof.ParsePolicy([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	w.Rules.Policy = text
+	w.must(w.Charter()) // index 3
+	r := w.must(w.Provider("borealis"))
+	chain, err := proof.ParseChain(w.get("/v1/records/" + r.Header().Get("Docket-Record") + "/receipt?chain=true").Body.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range chain {
+		policy := w.policy
+		if c.Index == 0 {
+			policy = old
+		}
+		v, err := c.Verify(policy, time.Now())
+		if err != nil {
+			t.Fatalf("entry %d: %v", c.Index, err)
+		}
+		if size := v.Published().Checkpoint().Size; c.Index == 0 && size != 3 || c.Index > 0 && size != 5 {
+			t.Errorf("entry %d is proven at size %d", c.Index, size)
+		}
+	}
+}
