@@ -41,16 +41,13 @@ func (w *Witness) gather(ctx context.Context, v *ward, shown []*proof.Signed, r 
 		if err := v.take(ctx); err != nil {
 			return err
 		}
-		before := v.halted.Load()
-		err := w.compareSize(v, s)
+		found, err := w.compareSize(v, s)
+		r.Evidence += found
 		if w.onOurLine(v, s.Checkpoint().Tree()) {
 			r.Compared++
 		} else {
 			w.makeRoom(v)
 			w.setAside(v, s)
-		}
-		if !before && v.halted.Load() {
-			r.Evidence++
 		}
 		v.give()
 		if err != nil {

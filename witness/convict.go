@@ -33,7 +33,7 @@ func (w *Witness) See(ctx context.Context, note []byte) (Verdict, error) {
 		return "", err
 	}
 	defer v.give()
-	if err := w.compareSize(v, signed); err != nil {
+	if _, err := w.compareSize(v, signed); err != nil {
 		return "", err
 	}
 	t := signed.Checkpoint().Tree()
@@ -166,47 +166,50 @@ func (w *Witness) isHalted(v *ward) bool {
 }
 
 // compareSize looks for evidence that needs no more than what is at hand: an empty
-// tree with a wrong root, or another tree of the same size. An error means that the
-// state could not be read.
-func (w *Witness) compareSize(v *ward, signed *proof.Signed) error {
+// tree with a wrong root, or another tree of the same size. found is how much of it
+// was new. An error means that the state could not be read or written.
+func (w *Witness) compareSize(v *ward, signed *proof.Signed) (found int, err error) {
 	cp := signed.Checkpoint()
 	if cp.Size == 0 {
 		if cp.Root != proof.EmptyRoot() {
 			return w.charge(v, signed.Note(), nil)
 		}
-		return nil
-	}
-	ours, err := w.state.at(v.origin, cp.Size)
-	if err != nil {
-		return fmt.Errorf("reading the checkpoint of %s at %d: %w", v.origin, cp.Size, err)
+		return 0, nil
 	}
 	rivals := v.rivals(cp.Tree())
-	if ours != nil {
-		if o, _, err := proof.ParseCheckpoint(ours); err != nil || o.Tree() != cp.Tree() {
-			rivals = append(rivals, ours)
-		}
+	ours, err := w.state.at(v.origin, cp.Size)
+	if err != nil {
+		return 0, fmt.Errorf("reading the checkpoint of %s at %d: %w", v.origin, cp.Size, err)
+	}
+	if ours != nil && !w.onOurLine(v, cp.Tree()) {
+		rivals = append(rivals, ours)
 	}
 	for _, other := range rivals {
-		if err := w.charge(v, signed.Note(), other); err != nil {
-			return err
+		n, err := w.charge(v, signed.Note(), other)
+		if err != nil {
+			return found, err
 		}
+		found += n
 	}
-	return nil
+	return found, nil
 }
 
-// charge makes evidence of one or two notes, whose signatures were verified, and
-// convicts. Keys that have left the list since no longer count: then it is nothing.
-func (w *Witness) charge(v *ward, a, b []byte, nodes ...proof.Hash) error {
-	e, err := proof.NewEvidence(a, b, nodes...)
+// charge makes evidence of one or two notes of which the signatures were verified,
+// and convicts. If the keys have left the list since, it is nothing.
+func (w *Witness) charge(v *ward, a, b []byte) (found int, err error) {
+	e, err := proof.NewEvidence(a, b)
 	if err != nil {
-		return fmt.Errorf("making evidence: %w", err)
+		return 0, fmt.Errorf("making evidence: %w", err)
 	}
-	_, _, err = w.convict(v, e)
+	_, news, err := w.convict(v, e)
 	var unsigned *proof.LogSignatureError
-	if errors.As(err, &unsigned) || errors.Is(err, ErrUnknownLog) {
-		return nil
+	switch {
+	case errors.As(err, &unsigned), errors.Is(err, ErrUnknownLog):
+		return 0, nil
+	case err == nil && news:
+		return 1, nil
 	}
-	return err
+	return 0, err
 }
 
 // suspect notes what is odd and proves nothing: it is logged and counted, never

@@ -132,7 +132,7 @@ func (w *Witness) examine(v *ward, signed *proof.Signed, r wire.AddCheckpoint) e
 	if err := w.doubted(); err != nil {
 		return err
 	}
-	if err := w.compareSize(v, signed); err != nil {
+	if _, err := w.compareSize(v, signed); err != nil {
 		return err
 	}
 	old, next := v.old(), signed.Checkpoint().Tree()

@@ -48,8 +48,11 @@ func (w *Witness) shown(ctx context.Context, v *ward) ([]byte, error) {
 		return nil, ErrNothingYet
 	}
 	note, err := w.state.at(v.origin, size)
-	if err != nil || note == nil {
+	if err != nil {
 		return nil, fmt.Errorf("reading the checkpoint of %s at %d: %w", v.origin, size, err)
+	}
+	if note == nil {
+		return nil, ErrNothingYet // it was forgotten, after a crash took newer cosignatures
 	}
 	sigs, err := proof.ParseSignatures(lines)
 	if err != nil {

@@ -7,14 +7,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/transparency-dev/tessera"
-	"github.com/transparency-dev/tessera/storage/posix"
 	"github.com/transparency-dev/witness/persistence/sqlite"
 	theirs "github.com/transparency-dev/witness/witness"
 	"golang.org/x/mod/sumdb/note"
@@ -60,63 +57,6 @@ func newOurs(t testing.TB, name string, logs witness.LogList) ours {
 	o.url = s.URL + "/some/prefix"
 	t.Cleanup(func() { s.Close(); o.Close() })
 	return o
-}
-
-// A Tessera log with a witness policy publishes nothing without our two witnesses,
-// starts anew with no memory of where they stand, and goes on.
-func TestTesseraLog(t *testing.T) {
-	const origin = "tessera.example/log"
-	skey, vkey := newKey(proof.Ed25519, origin)
-	logs := must(witness.ParseLogs(fmt.Appendf(nil, "logs/v0\nvkey %s\nqpd 86400\ncontact x\n", vkey)))
-	w1, w2 := newOurs(t, "w1.example", logs), newOurs(t, "w2.example", logs)
-	dir := t.TempDir()
-	policy := must(proof.ParsePolicy(fmt.Appendf(nil, "log %s\nwitness w1 %s\nwitness w2 %s\ngroup all all w1 w2\nquorum all\n", vkey, w1.keys[0], w2.keys[0])))
-	size := uint64(0)
-	for life := range 3 {
-		checkpoint := runTessera(t, dir, skey, fmt.Sprint(life), w1, w2)
-		p, err := policy.Verify(checkpoint, time.Now())
-		if err != nil {
-			t.Fatalf("life %d: %v\n%s", life, err, checkpoint)
-		}
-		if p.Checkpoint().Size <= size {
-			t.Fatalf("life %d: size %d after %d", life, p.Checkpoint().Size, size)
-		}
-		size = p.Checkpoint().Size
-		shown := must(must(wire.NewWitness(w1.url, nil)).Checkpoint(t.Context(), origin))
-		if cp, _, _ := proof.ParseCheckpoint(shown); cp.Size < size {
-			t.Errorf("the witness shows size %d of %d", cp.Size, size)
-		}
-	}
-}
-
-// runTessera opens the log in dir, adds entries and returns its published checkpoint.
-func runTessera(t *testing.T, dir, skey, life string, witnesses ...ours) []byte {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	var members []tessera.Witness
-	for _, w := range witnesses {
-		members = append(members, must(tessera.NewWitness(w.keys[0], must(url.Parse(w.url)))))
-	}
-	opts := tessera.NewAppendOptions().
-		WithCheckpointSigner(must(note.NewSigner(skey))).
-		WithBatching(10, 20*time.Millisecond).
-		WithCheckpointInterval(100*time.Millisecond).
-		WithWitnesses(tessera.NewWitnessGroup(2, members[0], members[1]), &tessera.WitnessOptions{Timeout: 10 * time.Second})
-	driver := must(posix.New(ctx, posix.Config{Path: dir}))
-	log, shutdown, reader, err := tessera.NewAppender(ctx, driver, opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	await := tessera.NewPublicationAwaiter(ctx, reader.ReadCheckpoint, 50*time.Millisecond)
-	for i := range 25 {
-		if _, _, err := await.Await(ctx, log.Add(ctx, tessera.NewEntry(fmt.Appendf(nil, "entry %s/%d", life, i)))); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := shutdown(ctx); err != nil {
-		t.Fatal(err)
-	}
-	return must(reader.ReadCheckpoint(ctx))
 }
 
 // theirWitness is transparency-dev's, with SQLite on a disk, behind HTTP.
