@@ -139,8 +139,25 @@ func (c *Client) submit(ctx context.Context, id record.ID, envelope []byte, p Po
 	if res.StatusCode == http.StatusAccepted {
 		return s, nil
 	}
-	s.Receipt, err = readReceipt(body, id, p, time.Now())
-	return s, err
+	if s.Receipt, err = readReceipt(body, id, p, time.Now()); err != nil {
+		return nil, err
+	}
+	return s, s.continues(ctx, c, p)
+}
+
+// continues refuses a receipt that cannot continue what a trust directory trusts:
+// a smaller tree, or a new record at an index that another entry has.
+func (s *Submission) continues(ctx context.Context, c *Client, p Policies) error {
+	t, ok := p.(*Trust)
+	if !ok || t.checkpoint == nil {
+		return nil
+	}
+	shown := s.Receipt.Published()
+	size := t.checkpoint.Checkpoint().Size
+	if cp := shown.Checkpoint(); cp.Size < size || cp.Size == size && cp.Root != t.checkpoint.Checkpoint().Root || !s.Known && s.Receipt.Index() < size {
+		return t.fork(ctx, c, shown)
+	}
+	return nil
 }
 
 // waiting is an error after which the server asked for a pause.

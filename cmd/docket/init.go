@@ -55,6 +55,9 @@ Both steps can be repeated: what is there already is left as it is.`,
 
 // initKeys is the first step.
 func (a *app) initKeys(dir, origin string, asJSON bool) error {
+	if fault := record.FormatOrigin.Fault(origin); fault != "" {
+		return misuse("--origin: %s", fault)
+	}
 	keys, err := node.CreateKeys(dir, origin)
 	if err != nil {
 		return refuse("%w", err)
