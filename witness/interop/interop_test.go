@@ -1,7 +1,6 @@
 package interop
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -36,7 +35,7 @@ func newKey(alg proof.Algorithm, name string) (skey, vkey string) {
 	return skey, vkey
 }
 
-// ours is a witness of Docket's on a disk, behind HTTP, for one log.
+// ours is a witness of Docket's on a disk, behind HTTP.
 type ours struct {
 	*witness.Witness
 	url  string
@@ -111,52 +110,4 @@ func TestTheirWitness(t *testing.T) {
 	if !errors.As(err, &conflict) || conflict.Size != 30 {
 		t.Errorf("got %v, want a conflict at 30", err)
 	}
-}
-
-// What both answer to requests on which the text leaves no choice. Ours must answer
-// so; theirs is logged.
-func TestSideBySide(t *testing.T) {
-	l := newLog("log.example/1", 30)
-	junk := []proof.Hash{proof.LeafHash(nil)}
-	for _, tc := range []struct {
-		what  string
-		first bool // they cosigned size 5 before
-		body  []byte
-		want  int
-	}{
-		{"never seen, old 7 and a garbage proof", false, wire.AddCheckpoint{Old: 7, Path: junk, Note: l.note(9)}.Format(), 409},
-		{"old 0 with proof lines", false, wire.AddCheckpoint{Path: junk, Note: l.note(9)}.Format(), 422},
-		{"size 0 with another root", false, wire.AddCheckpoint{Note: l.signed(proof.Checkpoint{Origin: l.origin, Root: junk[0]})}.Format(), 422},
-		{"a body of 1 MB", false, append([]byte("old 0\n\n"), bytes.Repeat([]byte("x"), 1<<20)...), 413},
-		{"one size, another root", true, wire.AddCheckpoint{Old: 5, Note: l.signed(proof.Checkpoint{Origin: l.origin, Size: 5, Root: junk[0]})}.Format(), 422},
-		{"old size with leading zeros", true, bytes.Replace(l.ask(5, 6).Format(), []byte("old 5"), []byte("old 05"), 1), 400},
-		{"64 proof lines", true, wire.AddCheckpoint{Old: 5, Path: make([]proof.Hash, 64), Note: l.note(9)}.Format(), 400},
-		{"no signature by the log", true, wire.AddCheckpoint{Old: 5, Note: newLog(l.origin, 9).note(9)}.Format(), 403},
-		{"unknown log", true, wire.AddCheckpoint{Note: newLog("other.example", 9).note(9)}.Format(), 404},
-		{"an honest step", true, l.ask(5, 9).Format(), 200},
-	} {
-		o := newOurs(t, "w1.example", l.list)
-		url, _ := theirWitness(t, "w3.example", l.list)
-		status := func(url string) int {
-			if tc.first {
-				post(t, url, l.ask(0, 5).Format())
-			}
-			return post(t, url, tc.body)
-		}
-		got, other := status(o.url), status(url)
-		if got != tc.want {
-			t.Errorf("%s: ours answers %d, want %d", tc.what, got, tc.want)
-		}
-		t.Logf("%-40s want %d, ours %d, theirs %d", tc.what, tc.want, got, other)
-	}
-}
-
-func post(t testing.TB, url string, body []byte) int {
-	res, err := http.Post(url+"/add-checkpoint", "text/plain", bytes.NewReader(body))
-	if err != nil {
-		t.Logf("%v", err)
-		return 0
-	}
-	defer res.Body.Close()
-	return res.StatusCode
 }
