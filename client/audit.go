@@ -25,7 +25,7 @@ type Source interface {
 }
 
 // Source reads the server's log.
-func (c *Client) Source() Source { return c.log }
+func (c *Client) Source() Source { return serverSource{c.log, c} }
 
 // Directory reads a log from a directory: a synced trust directory is one.
 func Directory(files vfs.FS, dir string) Source { return directory{copyDir{files, dir}} }
@@ -60,6 +60,7 @@ type AuditReport struct {
 	Published  *proof.Published // nil if the checkpoint satisfies no policy
 	Judged     uint64           // entries that were judged
 	Signatures uint64           // signatures that verified
+	Kept       int              // older checkpoints that the admission times were held against
 	Fork       *ForkError       // what the log signed against what was trusted; nil if it continues that
 	Findings   []string         // what does not add up; none is the hoped-for answer
 	Notes      []string         // what to know, and no fault
@@ -67,7 +68,8 @@ type AuditReport struct {
 
 // Run replays the whole log: every leaf hashed, every signature verified, every
 // record judged by the rules in force at its index, every tile compared, the
-// checkpoint held against the policy. Whatever does not add up is a finding; an
+// checkpoint held against the policy, admission times against the times of the
+// checkpoints published meanwhile. Whatever does not add up is a finding; an
 // error means that the audit itself could not go on.
 func (a Audit) Run(ctx context.Context) (*AuditReport, error) {
 	note, err := a.Source.Checkpoint(ctx)
@@ -93,7 +95,10 @@ func (a Audit) Run(ctx context.Context) (*AuditReport, error) {
 	if err := a.judgeCheckpoint(r, reg, note, cp); err != nil {
 		return nil, err
 	}
-	return r, a.compareTrusted(ctx, r, note)
+	if err := a.compareTrusted(ctx, r, note); err != nil {
+		return nil, err
+	}
+	return r, a.judgeTimes(ctx, r, reg)
 }
 
 func (r *AuditReport) find(format string, args ...any) {
@@ -266,5 +271,6 @@ func (r *AuditReport) fork(ctx context.Context, a Audit, note []byte) {
 func noAnswer(ctx context.Context, err error) bool {
 	var gone *wire.Unreachable
 	var busy *wire.Status
-	return ctx.Err() != nil || errors.As(err, &gone) || errors.As(err, &busy) && busy.Later()
+	var later *Problem
+	return ctx.Err() != nil || errors.As(err, &gone) || errors.As(err, &busy) && busy.Later() || errors.As(err, &later) && later.Later()
 }

@@ -34,6 +34,9 @@ func (c charters) policy(size uint64) *proof.Policy {
 	return p
 }
 
+// Policy is that policy: charters are [Policies].
+func (c charters) Policy(size uint64) (*proof.Policy, error) { return c.policy(size), nil }
+
 // newest is the charter in force as far as is known.
 func (c charters) newest() charter { return c[len(c)-1] }
 

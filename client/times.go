@@ -1,0 +1,267 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/register"
+)
+
+// MaxDelay is how long before the time of a cosigned checkpoint an entry may have
+// been admitted that the checkpoint does not hold yet. It is generous: a ledger
+// without a quorum goes on admitting for a while.
+const MaxDelay = time.Hour
+
+// errNoneKept: the source has no cosigned checkpoint of that time.
+var errNoneKept = errors.New("no cosigned checkpoint of that time is kept")
+
+// keeper is a source that keeps the checkpoints it published.
+type keeper interface {
+	// CheckpointAt is the newest one whose quorum is stamped no later than t;
+	// errNoneKept if there is none.
+	CheckpointAt(ctx context.Context, t time.Time) ([]byte, error)
+}
+
+// serverSource is a ledger's server as a source.
+type serverSource struct {
+	*wire.Log
+	c *Client
+}
+
+// CheckpointAt asks the server's GET /v1/checkpoints.
+func (s serverSource) CheckpointAt(ctx context.Context, t time.Time) ([]byte, error) {
+	note, _, err := s.c.call(ctx, http.MethodGet, "/v1/checkpoints?at="+url.QueryEscape(t.UTC().Format(time.RFC3339)), "", nil)
+	if p := (*Problem)(nil); errors.As(err, &p) && p.Status == http.StatusNotFound {
+		return nil, errNoneKept
+	}
+	return note, err
+}
+
+// timed is a checkpoint of the log's one history, and the time that proves.
+type timed struct {
+	size uint64
+	at   time.Time // of its quorum
+}
+
+// judgeTimes holds the admission times, which are the ledger's own word, against the
+// quorum times of the checkpoints that were published meanwhile: an entry cannot
+// have been admitted long before a checkpoint that does not hold it, nor after one
+// that does.
+func (a Audit) judgeTimes(ctx context.Context, r *AuditReport, reg *register.Register) error {
+	if r.Published == nil || r.Judged == 0 {
+		return nil // that is a finding already
+	}
+	var known []timed
+	for _, p := range []*proof.Published{r.Published, a.Trusted} {
+		if p != nil && !p.ExistedBy().IsZero() && r.Fork == nil {
+			known = append(known, timed{p.Checkpoint().Size, p.ExistedBy()})
+		}
+	}
+	if k, ok := a.Source.(keeper); ok && len(known) > 0 {
+		kept, err := a.fetchKept(ctx, k, r, reg)
+		if err != nil {
+			return err
+		}
+		r.Kept = len(kept)
+		known = append(known, kept...)
+	}
+	if r.Kept == 0 && len(known) > 0 {
+		r.Notes = append(r.Notes, "older checkpoints are not kept here: admission times were held against the newest alone; docket audit URL asks the ledger for them")
+	}
+	slices.SortFunc(known, func(a, b timed) int { return a.at.Compare(b.at) })
+	return compareTimes(r, reg, known)
+}
+
+// compareTimes finds each entry once, with the first checkpoint that shows it.
+func compareTimes(r *AuditReport, reg *register.Register, known []timed) error {
+	size := min(r.Judged, reg.Size())
+	var included, late uint64 // entries below were compared
+	for _, k := range known {
+		// Admission times never go back: those at fault stand together.
+		first, last, err := span(reg, included, min(k.size, size), func(admitted time.Time) bool { return admitted.After(k.at.Add(proof.MaxSkew)) }, true)
+		if err != nil {
+			return err
+		}
+		if first < last {
+			if err := r.wrongTime(reg, first, last, "is after a quorum cosigned the checkpoint of size %d, which holds it, at %s", k); err != nil {
+				return err
+			}
+		}
+		included = max(included, min(k.size, size))
+
+		first, last, err = span(reg, max(k.size, late), size, func(admitted time.Time) bool { return admitted.Before(k.at.Add(-MaxDelay)) }, false)
+		if err != nil {
+			return err
+		}
+		if first < last {
+			if err := r.wrongTime(reg, first, last, "is more than 1 h before a quorum cosigned the checkpoint of size %d, which does not hold it, at %s: the ledger's clock was wrong, or it kept the entry back", k); err != nil {
+				return err
+			}
+			late = last
+		}
+	}
+	return nil
+}
+
+// span is the run of entries in [from, to) whose admission time is at fault: it ends
+// at to (fromEnd), or begins at from.
+func span(reg *register.Register, from, to uint64, fault func(admitted time.Time) bool, fromEnd bool) (first, last uint64, err error) {
+	if from >= to {
+		return from, from, nil
+	}
+	at := func(index uint64) (bool, error) {
+		row, err := reg.Record(index)
+		if err != nil {
+			return false, err
+		}
+		return fault(row.Admitted), nil
+	}
+	if fromEnd {
+		for first, last = to, to; first > from; first-- {
+			if bad, err := at(first - 1); err != nil || !bad {
+				return first, last, err
+			}
+		}
+		return first, last, nil
+	}
+	for first, last = from, from; last < to; last++ {
+		if bad, err := at(last); err != nil || !bad {
+			return first, last, err
+		}
+	}
+	return first, last, nil
+}
+
+func (r *AuditReport) wrongTime(reg *register.Register, first, last uint64, why string, k timed) error {
+	row, err := reg.Record(first)
+	if err != nil {
+		return err
+	}
+	others := ""
+	if last-first > 1 {
+		others = fmt.Sprintf(" (and so on to entry %d)", last-1)
+	}
+	r.find("entry %d%s: its admission time %s "+why, first, others, row.Admitted.UTC().Format(time.RFC3339), k.size, k.at.UTC().Format(time.RFC3339))
+	return nil
+}
+
+const (
+	keptWalks = 8       // parallel walks through the kept checkpoints
+	keptLimit = 1 << 14 // checkpoints of one walk; beyond, the walk takes wider steps
+)
+
+// fetchKept fetches the kept checkpoints, newest first, in several stretches of
+// time at once. Each is judged by the policy of its size, and must be of this log's
+// one history; what is not is a finding.
+func (a Audit) fetchKept(ctx context.Context, source keeper, r *AuditReport, reg *register.Register) ([]timed, error) {
+	begin, err := reg.Record(0)
+	if err != nil {
+		return nil, err
+	}
+	policies, err := policiesOf(reg)
+	if err != nil {
+		return nil, err
+	}
+	from, to := begin.Admitted, r.Published.ExistedBy()
+	stretch := max(to.Sub(from)/keptWalks+1, time.Minute)
+	var walks [keptWalks]walk
+	g, walking := errgroup.WithContext(ctx)
+	for i := range walks {
+		until := to.Add(-time.Duration(i) * stretch)
+		if until.Before(from) {
+			break
+		}
+		g.Go(func() error { return walks[i].walk(walking, source, policies, until.Add(-stretch), until) })
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	builder := proof.NewBuilder(a.Source.Tiles, 0)
+	var kept []timed
+	for _, w := range walks {
+		r.Findings = append(r.Findings, w.findings...)
+		for _, p := range w.found {
+			t := timed{p.Checkpoint().Size, p.ExistedBy()}
+			if t.size > r.Tree.Size || slices.Contains(kept[max(0, len(kept)-1):], t) {
+				continue // published meanwhile; or where two stretches meet
+			}
+			if old, err := builder.TreeAt(ctx, t.size, r.Tree); err != nil && noAnswer(ctx, err) {
+				return nil, err
+			} else if err != nil {
+				r.find("consistency with the kept size %d: %v", t.size, err)
+			} else if old != p.Checkpoint().Tree() {
+				r.find("fork: at size %d the log's root is %s, and it published %s at %s", t.size, old.Root, p.Checkpoint().Root, t.at.UTC().Format(time.RFC3339))
+				r.Fork = newFork(ctx, a.Source.Tiles, p, r.Published)
+			} else {
+				kept = append(kept, t)
+			}
+		}
+	}
+	return kept, nil
+}
+
+// policiesOf are the policies of the charters that a replay met.
+func policiesOf(reg *register.Register) (charters, error) {
+	rows, err := reg.Charters()
+	if err != nil {
+		return nil, err
+	}
+	var all charters
+	for _, row := range rows {
+		text, _, err := reg.PolicyAt(row.Index + 1)
+		if err != nil {
+			return nil, err
+		}
+		policy, err := proof.ParsePolicy([]byte(text))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, charter{index: row.Index, id: row.ID, policy: policy})
+	}
+	return all, nil
+}
+
+// walk is one stretch of time, and the checkpoints kept of it.
+type walk struct {
+	found    []*proof.Published
+	findings []string
+}
+
+// walk goes from one kept checkpoint to the one before, down to the first that is no
+// newer than from.
+func (w *walk) walk(ctx context.Context, source keeper, policies charters, from, until time.Time) error {
+	step := time.Second
+	for at := until; ; {
+		note, err := source.CheckpointAt(ctx, at)
+		if errors.Is(err, errNoneKept) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("asking for the checkpoint of %s: %w", at.UTC().Format(time.RFC3339), err)
+		}
+		p, err := verifyNote(policies, note, time.Now())
+		if err == nil && (p.ExistedBy().IsZero() || p.ExistedBy().After(at)) {
+			err = fmt.Errorf("it is of another time: %s", p.ExistedBy().UTC().Format(time.RFC3339))
+		}
+		if err != nil {
+			w.findings = append(w.findings, fmt.Sprintf("the checkpoint that is kept of %s: %v", at.UTC().Format(time.RFC3339), err))
+			return nil
+		}
+		w.found = append(w.found, p)
+		if !p.ExistedBy().After(from) {
+			return nil
+		}
+		if len(w.found) == keptLimit {
+			step = max(step, p.ExistedBy().Sub(from)/keptLimit)
+		}
+		at = p.ExistedBy().Add(-step)
+	}
+}

@@ -1,0 +1,135 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register/registertest"
+)
+
+// keptSource is a log that keeps the checkpoints that it published.
+type keptSource struct {
+	Source
+	kept  []*proof.Published
+	asked int
+}
+
+func (s *keptSource) CheckpointAt(_ context.Context, t time.Time) ([]byte, error) {
+	s.asked++
+	var note []byte
+	for _, p := range s.kept {
+		if !p.ExistedBy().After(t) {
+			note = p.Note()
+		}
+	}
+	if note == nil {
+		return nil, errNoneKept
+	}
+	return note, nil
+}
+
+func (s *keptSource) Checkpoint(context.Context) ([]byte, error) {
+	return s.kept[len(s.kept)-1].Note(), nil
+}
+
+// A ledger whose clock is forged is caught by the times of the checkpoints that it
+// published meanwhile, whichever way it lies; a clock that is a little off is not.
+func TestAuditTimes(t *testing.T) {
+	const real = 0 * time.Second
+	for _, c := range []struct {
+		name   string
+		offset [4]time.Duration // of the ledger's clock, at each of four designations an hour and a half apart
+		want   []string
+	}{
+		{"true", [4]time.Duration{real, real, real, real}, nil},
+		{"a little behind", [4]time.Duration{real, real, -50 * time.Minute, real}, nil},
+		{"a little ahead", [4]time.Duration{real, real, 4 * time.Minute, real}, nil},
+		{"set back", [4]time.Duration{real, real, -80 * time.Minute, real}, []string{"entry 5: its admission time 2000-01-01T03:40:00Z is more than 1 h before a quorum cosigned the checkpoint of size 5, which does not hold it, at 2000-01-01T04:50:00Z"}},
+		{"set ahead", [4]time.Duration{real, 30 * time.Minute, real, real}, []string{"entry 4: its admission time 2000-01-01T04:00:00Z is after a quorum cosigned the checkpoint of size 5, which holds it, at 2000-01-01T03:30:00Z"}},
+		{"back for long", [4]time.Duration{real, real, -80 * time.Minute, -160 * time.Minute}, []string{"entry 5", "entry 6"}},
+		{"ahead at the end", [4]time.Duration{real, real, real, time.Hour}, []string{"entry 6: its admission time 2000-01-01T07:30:00Z is after"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				source, ledger := forgedClock(t, c.offset)
+				r := audit(t, Audit{Source: source, Charter: ledger})
+				if len(r.Findings) != len(c.want) {
+					t.Fatalf("findings %q, want %d", r.Findings, len(c.want))
+				}
+				for i, want := range c.want {
+					if !strings.Contains(r.Findings[i], want) {
+						t.Errorf("finding %q, want …%s…", r.Findings[i], want)
+					}
+				}
+				if r.Kept < len(source.kept)-1 || source.asked > 3*len(source.kept)+keptWalks {
+					t.Errorf("compared %d kept checkpoints of %d, asking %d times", r.Kept, len(source.kept), source.asked)
+				}
+			})
+		})
+	}
+}
+
+// forgedClock is a log of three records at midnight and four designations, one every
+// 90 minutes from 2 o'clock, each admitted by a clock that is off by so much. Two of
+// two witnesses, whose clocks are right, cosign after each, and again 80 minutes later.
+func forgedClock(t *testing.T, offset [4]time.Duration) (*keptSource, record.ID) {
+	t.Helper()
+	text := "log " + logKey().Key().String() + "\n"
+	var cosigners []*proof.Cosigner
+	for i := range 2 {
+		skey, _, err := proof.GenerateKey(proof.CosignatureEd25519, fmt.Sprintf("w%d.example", i))
+		must(t, err)
+		c, err := proof.ParseCosigner(skey)
+		must(t, err)
+		cosigners = append(cosigners, c)
+		text += fmt.Sprintf("witness w%d %s\n", i, c.Key())
+	}
+	text += "group both 2 w0 w1\nquorum both\n"
+	policy, err := proof.ParsePolicy([]byte(text))
+	must(t, err)
+	b := &registertest.Book{World: registertest.New(time.Now(), origin, text)}
+	full := registertest.NewBook(time.Now())
+	must(t, full.Register.Reset())
+	b.Register = full.Register
+	defer b.Register.Close()
+	b.Must(b.Charter())
+	b.Must(b.Authority())
+	b.Must(b.Provider("acme-cloud"))
+	source := &keptSource{}
+	cosign := func() {
+		t.Helper()
+		log := published(t, b.Entries)
+		note, err := log.Checkpoint(t.Context())
+		must(t, err)
+		cp, sigs, err := proof.ParseCheckpoint(note)
+		must(t, err)
+		for _, c := range cosigners {
+			sig, err := c.Cosign(cp)
+			must(t, err)
+			sigs = append(sigs, sig)
+		}
+		note, err = proof.FormatNote(cp, sigs...)
+		must(t, err)
+		p, err := policy.Verify(note, time.Now())
+		must(t, err)
+		source.Source, source.kept = log, append(source.kept, p)
+	}
+	cosign()
+	time.Sleep(2 * time.Hour)
+	for i, off := range offset {
+		b.Now = time.Now().Add(off)
+		name := fmt.Sprintf("2000-%03d", i)
+		b.Must(b.Designate(name, b.Order("Kestrel Hosting")))
+		cosign()
+		time.Sleep(80 * time.Minute)
+		cosign()
+		time.Sleep(10 * time.Minute)
+	}
+	return source, b.Ledger
+}
