@@ -40,21 +40,27 @@ number of C2SP logs, not only Docket's.`,
 }
 
 func (a *app) witnessInit() *cobra.Command {
-	var dir, name, url string
+	var dir, name, url, uri string
 	c := &cobra.Command{
 		Use:   "init --dir W --name NAME",
 		Short: "Make a witness's keys and print them for policies",
 		Long: `Makes the witness's two keys (Ed25519 and ML-DSA-44, under one name) in W/keys and
 prints the lines that a policy needs: two witnesses, and the group that makes one
-of them. Keys that are there already are kept.`,
-		Example: "  docket witness init --dir w1 --name w1.example/docket --url https://w1.example",
-		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			keys, err := stand.CreateKeys(dir, name)
+of them. Keys that are there already are kept.
+
+With --kms the key is an Ed25519 key that a KMS keeps (sigstore's plugin of that name
+must be on PATH); W/keys then holds only its URI.`,
+		Example: `  docket witness init --dir w1 --name w1.example/docket --url https://w1.example
+  docket witness init --dir w1 --name w1.example/docket --kms awskms:///alias/witness`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			keys, err := stand.CreateKeys(c.Context(), dir, name, uri)
 			if err != nil {
 				return refuse("%w", err)
 			}
-			a.say("the witness's keys are in %s/keys; whoever has them can cosign in its name", dir)
+			if uri == "" {
+				a.say("the witness's keys are in %s/keys; whoever has them can cosign in its name", dir)
+			}
 			short, _, _ := strings.Cut(name, ".")
 			short = strings.Map(func(r rune) rune {
 				if r == '/' || r == ' ' {
@@ -75,6 +81,7 @@ of them. Keys that are there already are kept.`,
 	c.Flags().StringVar(&dir, "dir", "", "directory of the witness")
 	c.Flags().StringVar(&name, "name", "", "the witness's name for ever, like w1.example/docket")
 	c.Flags().StringVar(&url, "url", "", "where it will be reached, for the printed lines")
+	c.Flags().StringVar(&uri, "kms", "", "URI of an Ed25519 key that a KMS keeps, instead of keys in files")
 	c.MarkFlagRequired("dir")
 	c.MarkFlagRequired("name")
 	return c
@@ -98,8 +105,8 @@ func (p *post) flags(c *cobra.Command) {
 }
 
 // open opens the witness's directory.
-func (a *app) openWitness(p post, log *slog.Logger, metrics prometheus.Registerer) (*witness.Witness, error) {
-	keys, err := stand.LoadKeys(p.dir)
+func (a *app) openWitness(ctx context.Context, p post, log *slog.Logger, metrics prometheus.Registerer) (*witness.Witness, error) {
+	keys, err := stand.LoadKeys(ctx, p.dir)
 	if errors.Is(err, skeys.ErrNone) {
 		return nil, misuse("%w", err).hint("docket witness init --dir %s --name NAME makes them", p.dir)
 	} else if err != nil {
@@ -174,7 +181,7 @@ use: a witness that forgets what it cosigned can be made to cosign a fork.`,
 				return misuse("--tls-cert and --tls-key go together")
 			}
 			s.Log, s.Metrics = a.witnessLog(p.verbose), prometheus.NewRegistry()
-			w, err := a.openWitness(p, s.Log, s.Metrics)
+			w, err := a.openWitness(c.Context(), p, s.Log, s.Metrics)
 			if err != nil {
 				return err
 			}

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -134,4 +135,10 @@ func GenerateKey(alg Algorithm, password []byte) (private, public []byte, err er
 		}
 	}
 	return cryptoutils.PEMEncode(kind, der), []byte(key.pem), nil
+}
+
+// SignMessage signs bytes that are no record: a witness's cosignature, where one
+// keeper holds its key too. ctx bounds the call to a KMS.
+func (s *Signer) SignMessage(ctx context.Context, message []byte) ([]byte, error) {
+	return s.signer.SignMessage(bytes.NewReader(message), options.WithContext(ctx))
 }

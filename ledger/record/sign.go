@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
-	"github.com/sigstore/sigstore/pkg/signature/options"
 )
 
 // PAE is the bytes that a signature covers: DSSE's pre-authentication encoding
@@ -27,7 +26,7 @@ func (e Envelope) Sign(ctx context.Context, s *Signer) (Envelope, error) {
 	if err := e.fit(s.key.alg.signatureSize()); err != nil {
 		return Envelope{}, err
 	}
-	sig, err := s.signer.SignMessage(bytes.NewReader(PAE(e.Payload)), options.WithContext(ctx))
+	sig, err := s.SignMessage(ctx, PAE(e.Payload))
 	if err != nil {
 		return Envelope{}, fmt.Errorf("signing with %s: %w", s.key, err)
 	}

@@ -110,7 +110,7 @@ func (s *story) play(ctx context.Context, l net.Listener, once bool) error {
 		return err
 	}
 	s.keys = keys
-	if err := s.newPosts(keys, s.url); err != nil {
+	if err := s.newPosts(ctx, keys, s.url); err != nil {
 		l.Close()
 		return err
 	}

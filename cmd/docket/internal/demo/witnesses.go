@@ -34,7 +34,7 @@ type post struct {
 }
 
 // newPosts makes three witnesses with their keys, each the others' peer.
-func (s *story) newPosts(keys node.Keys, ledgerURL string) error {
+func (s *story) newPosts(ctx context.Context, keys node.Keys, ledgerURL string) error {
 	var logKeys []proof.Key
 	for _, k := range keys.Signers {
 		logKeys = append(logKeys, k.Key())
@@ -43,7 +43,7 @@ func (s *story) newPosts(keys node.Keys, ledgerURL string) error {
 	for i := range 3 {
 		name := fmt.Sprintf("w%d", i+1)
 		dir := filepath.Join(s.dir, "witnesses", name)
-		own, err := stand.CreateKeys(dir, name+".demo.example/docket")
+		own, err := stand.CreateKeys(ctx, dir, name+".demo.example/docket", "")
 		if err != nil {
 			return err
 		}

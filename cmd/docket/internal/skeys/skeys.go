@@ -45,8 +45,33 @@ func Create(dir, name string, files []File) error {
 			return fmt.Errorf("writing %s: %w", file, err)
 		}
 	}
-	// The names too: a charter that names these keys may outlive a power cut.
-	for _, d := range []string{keys, dir, filepath.Dir(dir)} {
+	return syncDirs(dir)
+}
+
+// Write writes a new file beside the keys, for its owner only, durably. A file that
+// is there already with the same content is fine.
+func Write(dir, name string, data []byte) error {
+	keys := filepath.Join(dir, "keys")
+	if err := os.MkdirAll(keys, 0o700); err != nil {
+		return fmt.Errorf("making %s: %w", keys, err)
+	}
+	file := filepath.Join(keys, name)
+	if old, err := os.ReadFile(file); err == nil {
+		if string(old) == string(data) {
+			return nil
+		}
+		return fmt.Errorf("%s exists with other content", file)
+	}
+	if err := write(file, data); err != nil {
+		return fmt.Errorf("writing %s: %w", file, err)
+	}
+	return syncDirs(dir)
+}
+
+// syncDirs makes the names durable too: a charter that names these keys may outlive
+// a power cut.
+func syncDirs(dir string) error {
+	for _, d := range []string{filepath.Join(dir, "keys"), dir, filepath.Dir(dir)} {
 		if err := syncDir(d); err != nil {
 			return fmt.Errorf("syncing %s: %w", d, err)
 		}

@@ -1,7 +1,8 @@
 // Package stand puts one witness together: its keys, its state and its HTTP face,
 // in one directory.
 //
-//	W/keys/witness-ed25519.key, W/keys/witness-mldsa44.key   its signing keys
+//	W/keys/witness-ed25519.key, W/keys/witness-mldsa44.key   its signing keys, or
+//	W/keys/witness.kms                                       where its one key is kept
 //	W/state/                                                 what it has cosigned: never delete it
 //	W/evidence/                                              what it caught, as files
 package stand
@@ -19,41 +20,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/net/netutil"
 
-	"github.com/seed-53cf897a/docket/cmd/docket/internal/skeys"
-	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/witness"
 )
-
-var keyFiles = []skeys.File{
-	{Name: "witness-ed25519.key", Algorithm: proof.CosignatureEd25519},
-	{Name: "witness-mldsa44.key", Algorithm: proof.MLDSA44},
-}
-
-// CreateKeys makes the witness's keys in dir, or keeps those that are there if they
-// have the same name.
-func CreateKeys(dir, name string) ([]witness.Key, error) {
-	if err := skeys.Create(dir, name, keyFiles); err != nil {
-		return nil, err
-	}
-	return LoadKeys(dir)
-}
-
-// LoadKeys reads the witness's keys; [skeys.ErrNone] if there are none.
-func LoadKeys(dir string) ([]witness.Key, error) {
-	texts, err := skeys.Load(dir, keyFiles)
-	if err != nil {
-		return nil, err
-	}
-	var keys []witness.Key
-	for i, text := range texts {
-		k, err := proof.ParseCosigner(text)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", keyFiles[i].Name, err)
-		}
-		keys = append(keys, k)
-	}
-	return keys, nil
-}
 
 // Limits of the HTTP face. A request is small, and a log waits for the answer.
 const (

@@ -1,0 +1,73 @@
+package proof_test
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+// A cosignature made by a keeper elsewhere counts like any other; what the keeper
+// gets wrong never leaves.
+func TestNewCosigner(t *testing.T) {
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	logKey, vkey, err := proof.GenerateKey(proof.Ed25519, "log.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := proof.ParseSigner(logKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cp := proof.Checkpoint{Origin: "log.example", Size: 1, Root: proof.LeafHash([]byte("x"))}
+	note, err := proof.SignCheckpoint(cp, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	w, err := proof.NewCosigner("w.example", public, func(m []byte) ([]byte, error) { return ed25519.Sign(private, m), nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	sig, err := w.Cosign(cp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy, err := proof.ParsePolicy([]byte("log " + vkey + "\nwitness w " + w.Key().String() + "\nquorum w\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if note, err = proof.AddSignatures(note, sig); err != nil {
+		t.Fatal(err)
+	}
+	p, err := policy.Verify(note, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := len(p.Cosignatures()); got != 1 {
+		t.Errorf("%d cosignatures counted, want 1", got)
+	}
+
+	down := errors.New("keeper is down")
+	for want, sign := range map[string]func([]byte) ([]byte, error){
+		"keeper is down":  func([]byte) ([]byte, error) { return nil, down },
+		"does not verify": func(m []byte) ([]byte, error) { return ed25519.Sign(private, append(m, 'x')), nil },
+	} {
+		w, err := proof.NewCosigner("w.example", public, sign)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Cosign(cp); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+	if _, err := proof.NewCosigner("w.example", public[:31], nil); err == nil {
+		t.Error("a key of 31 bytes was taken")
+	}
+}
