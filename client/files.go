@@ -48,6 +48,21 @@ func writeFile(files vfs.FS, name string, data []byte, sync bool) error {
 	return nil
 }
 
+// makeDir makes a directory, and those above it that are missing, durably: what is
+// synced in a directory is lost with it while its own name is not.
+func makeDir(files vfs.FS, dir string) error {
+	above := files.PathDir(dir)
+	if _, err := files.Stat(above); err != nil && above != dir {
+		if err := makeDir(files, above); err != nil {
+			return err
+		}
+	}
+	if err := files.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("making %s: %w", dir, err)
+	}
+	return syncDir(files, above)
+}
+
 func syncDir(files vfs.FS, dir string) error {
 	d, err := files.OpenDir(dir)
 	if err != nil {

@@ -109,8 +109,8 @@ func CreateTrust(ctx context.Context, files vfs.FS, dir string, c *Client, id re
 	if err := t.readCharters(raw); err != nil {
 		return nil, err
 	}
-	if err := files.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("making %s: %w", dir, err)
+	if err := makeDir(files, dir); err != nil {
+		return nil, err
 	}
 	if err := writeFile(files, t.path(chartersFile), raw, true); err != nil {
 		return nil, err
