@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/schollz/progressbar/v3"
@@ -23,7 +24,8 @@ func (a *app) audit() *cobra.Command {
 		Short: "Replay a whole ledger and judge everything in it",
 		Long: `Replays a ledger from its first entry: every leaf is hashed, every signature verified,
 every record judged by the rules in force at its index, every tile compared with
-what the entries make, the checkpoint held against the charter's policy. Whatever
+what the entries make, the checkpoint held against the charter's policy, admission
+times against the witnesses' times on the checkpoints that the server kept. Whatever
 does not add up is a finding; with any, the exit status is 1.
 
 The ledger is a server, or a directory in the layout of C2SP tlog-tiles, such as a
@@ -35,7 +37,7 @@ whoever wrote its charter, and the report says so.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return u.run(c.Context(), args[0]) },
 	}
-	u.trust = a.trusting(c)
+	u.trust = a.trusting(c).fetching(c)
 	c.Flags().StringVar(&u.charter, "charter", "", "the charter's record ID, or its envelope or receipt")
 	c.Flags().BoolVar(&u.asJSON, "json", false, "print JSON")
 	return c
@@ -78,6 +80,11 @@ func (u *auditing) run(ctx context.Context, where string) error {
 	}
 	if err != nil {
 		return err
+	}
+	if report.Published != nil && strings.Contains(where, "://") {
+		if old := client.CheckAge(report.Published, u.trust.maxAge, time.Now()); old != nil {
+			report.Notes = append(report.Notes, old.Error())
+		}
 	}
 	return u.print(report)
 }
@@ -146,6 +153,7 @@ type audited struct {
 	Root       string    `json:"root"`
 	Judged     uint64    `json:"judged"`
 	Signatures uint64    `json:"signatures"`
+	Kept       int       `json:"keptCheckpoints"`
 	Consistent bool      `json:"consistent"`
 	Findings   []string  `json:"findings"`
 	Notes      []string  `json:"notes"`
@@ -153,7 +161,7 @@ type audited struct {
 
 func (u *auditing) print(r *client.AuditReport) error {
 	out := audited{
-		Ledger: r.Ledger, Size: r.Tree.Size, Root: r.Tree.Root.String(), Judged: r.Judged, Signatures: r.Signatures,
+		Ledger: r.Ledger, Size: r.Tree.Size, Root: r.Tree.Root.String(), Judged: r.Judged, Signatures: r.Signatures, Kept: r.Kept,
 		Consistent: len(r.Findings) == 0, Findings: append([]string{}, r.Findings...), Notes: append([]string{}, r.Notes...),
 	}
 	if r.Published != nil {
@@ -194,6 +202,9 @@ func (u *auditing) printText(r *client.AuditReport, out audited) {
 	u.app.printf("%s, %d judged, %d signatures verified, root %s\n", register.Entries(out.Size), out.Judged, out.Signatures, out.Root)
 	if r.Published != nil && !r.Published.CosignedAt().IsZero() {
 		u.app.printf("checkpoint cosigned %s\n", stamp(r.Published.CosignedAt()))
+	}
+	if r.Kept > 0 {
+		u.app.printf("admission times held against %s\n", count(r.Kept, "kept checkpoint"))
 	}
 	if out.Consistent {
 		u.app.printf("consistent; 0 entries that should not be there\n")

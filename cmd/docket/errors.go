@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
@@ -59,12 +60,15 @@ func statusOf(err error) (status int, next string) {
 	var p *client.Problem
 	var u *wire.Unreachable
 	var s *wire.Status
+	var q *proof.QuorumError
 	var cert *tls.CertificateVerificationError
 	switch {
 	case errors.Is(err, context.Canceled):
 		return statusNotYet, "interrupted; run the same command again to go on"
 	case errors.As(err, &f):
 		return f.status, f.next
+	case errors.As(err, &q):
+		return statusRefused, "what a quorum did not cosign is not accepted: ask for a newer receipt (docket receipt --refresh), or ask the ledger's operator about the missing witnesses"
 	case errors.Is(err, client.ErrUnpublished):
 		return statusNotYet, "run the same command again in a moment"
 	case errors.As(err, &p) && p.Later(), errors.As(err, &s) && s.Code >= 500:

@@ -53,7 +53,7 @@ with --allow-removed.`,
 		ValidArgsFunction: completeFiles("csv"),
 		RunE:              func(c *cobra.Command, args []string) error { return m.run(c, args) },
 	}
-	m.trust = a.trusting(c)
+	m.trust = a.trusting(c).fetching(c)
 	f := c.Flags()
 	f.BoolVar(&m.submit, "submit", false, "sign and send the records, instead of printing them")
 	f.StringArrayVar(&m.keys, "key", nil, "with --submit: private key file or KMS URI of an importer; may be repeated")

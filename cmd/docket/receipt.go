@@ -34,7 +34,7 @@ reach of the ledger, the receipt is made from the replayed copy if that covers i
 		ValidArgsFunction: completeFiles("json", "tlog-proof"),
 		RunE:              func(c *cobra.Command, args []string) error { return r.run(c.Context(), args[0]) },
 	}
-	r.trust = a.trusting(c).orPolicy(c)
+	r.trust = a.trusting(c).orPolicy(c).fetching(c)
 	f := c.Flags()
 	f.BoolVar(&r.chain, "chain", false, "a chain, which also shows whose keys signed")
 	f.BoolVar(&r.refresh, "refresh", false, "replace the receipt that is there by a newer one of the same record")
@@ -116,6 +116,9 @@ func (r *receiving) fetch(ctx context.Context, id record.ID, policies client.Pol
 	}
 	receipt, err := server.Receipt(ctx, id, policies)
 	if err == nil {
+		if old := client.CheckAge(receipt.Published(), r.trust.maxAge, time.Now()); old != nil {
+			r.app.say("docket: warning: %v", old) // the receipt is as good as any
+		}
 		return receipt.Text, nil
 	}
 	if status, _ := statusOf(err); trust == nil || status != statusNotYet || ctx.Err() != nil {

@@ -43,7 +43,7 @@ A key that cannot be used here signs outside: --pae prints the bytes to sign,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return s.run(c, args[0]) },
 	}
-	s.trust = a.trusting(c)
+	s.trust = a.trusting(c).fetching(c)
 	f := c.Flags()
 	f.StringArrayVar(&s.keys, "key", nil, "private key file or KMS URI; may be repeated")
 	f.StringVar(&s.charter, "charter", "", "the charter's envelope or record ID, while there is no ledger to trust yet")

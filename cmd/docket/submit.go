@@ -37,7 +37,7 @@ out of reach: run the same command again.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return s.run(c, args) },
 	}
-	s.trust = a.trusting(c).orPolicy(c)
+	s.trust = a.trusting(c).orPolicy(c).fetching(c)
 	f := c.Flags()
 	f.StringArrayVar(&s.keys, "key", nil, "private key file or KMS URI; may be repeated")
 	f.BoolVar(&s.dry, "dry-run", false, "ask what would become of it; nothing is sent for good, or saved")

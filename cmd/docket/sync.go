@@ -27,11 +27,14 @@ with the newest published checkpoint, which must continue the one trusted before
 
 It can be interrupted at any point and goes on where it was. A ledger that went
 back, or that shows another history than before, is refused: both checkpoints are
-kept in the trust directory, since they are the evidence.`,
+kept in the trust directory, since they are the evidence.
+
+Exit status 3: the newest checkpoint is older than --max-age. The copy is brought to
+it all the same; what came after it, if anything did, is not there.`,
 		Example: "  docket sync --trust trust",
 		Args:    cobra.NoArgs,
 	}
-	t := a.trusting(c)
+	t := a.trusting(c).fetching(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		trust, err := t.open()
@@ -47,7 +50,10 @@ kept in the trust directory, since they are the evidence.`,
 		if err := a.sync1(c.Context(), trust, server); err != nil {
 			return err
 		}
-		return a.printCopy(trust, before, asJSON)
+		if err := a.printCopy(trust, before, asJSON); err != nil {
+			return err
+		}
+		return recent(trust.Checkpoint(), t.maxAge)
 	}
 	return c
 }

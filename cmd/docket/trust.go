@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/spf13/cobra"
@@ -15,6 +16,7 @@ import (
 func (a *app) trust() *cobra.Command {
 	var charter, dir string
 	var noSync, asJSON bool
+	var maxAge time.Duration
 	c := &cobra.Command{
 		Use:   "trust URL --charter ID --to DIR",
 		Short: "Pin a ledger by its charter: make a trust directory",
@@ -25,7 +27,8 @@ replayed copy of every entry (--no-sync leaves that for docket sync).
 The charter's record ID is the ledger's name. Take it from the authority by a way
 that the server does not control: its gazette, its letterhead, a phone call.
 
-Exit status 3: the ledger has published nothing yet.`,
+Exit status 3: the ledger has published nothing yet, or its newest checkpoint is
+older than --max-age; then the directory is there all the same.`,
 		Example: "  docket trust https://docket.ocr.example --charter 6f1c…9e --to trust",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -55,12 +58,18 @@ Exit status 3: the ledger has published nothing yet.`,
 			a.introduce(t)
 			if noSync && before == 0 {
 				a.say("not synced: receipts verify, and who had the right to sign is NOT CHECKED until docket sync --trust %s", dir)
-				return a.printPinned(t, asJSON)
+				err = a.printPinned(t, asJSON)
+			} else {
+				err = a.printCopy(t, before, asJSON)
 			}
-			return a.printCopy(t, before, asJSON)
+			if err != nil {
+				return err
+			}
+			return recent(t.Checkpoint(), maxAge)
 		},
 	}
 	f := c.Flags()
+	maxAgeFlag(c, &maxAge)
 	f.StringVar(&charter, "charter", "", "the charter's record ID, or its envelope or receipt")
 	f.StringVar(&dir, "to", "", "directory to make")
 	f.BoolVar(&noSync, "no-sync", false, "fetch no entries: charters, policies and checkpoint only")

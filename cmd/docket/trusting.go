@@ -24,6 +24,7 @@ const (
 type trusting struct {
 	app                 *app
 	dir, ledger, policy string
+	maxAge              time.Duration
 }
 
 // trusting adds --trust and --ledger to a verb.
@@ -40,6 +41,25 @@ func (t *trusting) orPolicy(c *cobra.Command) *trusting {
 	c.Flags().StringVar(&t.policy, "policy", "", "tlog-policy file, instead of --trust where only inclusion matters")
 	c.MarkFlagFilename("policy", "txt")
 	return t
+}
+
+// fetching adds --max-age to a verb that fetches the newest checkpoint.
+func (t *trusting) fetching(c *cobra.Command) *trusting {
+	maxAgeFlag(c, &t.maxAge)
+	return t
+}
+
+func maxAgeFlag(c *cobra.Command, age *time.Duration) {
+	c.Flags().DurationVar(age, "max-age", time.Hour, "how old the ledger's newest checkpoint may be, by its witnesses' clocks; 0: any")
+}
+
+// recent is exit 3 for a newest checkpoint that is older than it may be: what it
+// proves was taken in.
+func recent(newest *proof.Published, maxAge time.Duration) error {
+	if err := client.CheckAge(newest, maxAge, time.Now()); err != nil {
+		return notYet("not yet: %w", err).hint("its witnesses are out of its reach, or newer checkpoints are kept from you: ask its operator and another reader, or run the same command later; --max-age 0 takes it as it is")
+	}
+	return nil
 }
 
 // open opens the trust directory; the caller closes it.
@@ -101,7 +121,9 @@ func (t *trusting) synced(c *cobra.Command, trust *client.Trust) error {
 	if err != nil {
 		return err
 	}
-	err = t.app.sync1(c.Context(), trust, server)
+	if err = t.app.sync1(c.Context(), trust, server); err == nil {
+		err = recent(trust.Checkpoint(), t.maxAge)
+	}
 	if status, _ := statusOf(err); err == nil || status != statusNotYet || c.Context().Err() != nil || trust.Covers() == 0 {
 		return err
 	}

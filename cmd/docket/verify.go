@@ -90,7 +90,8 @@ func (v *verifying) run(ctx context.Context, files []string) error {
 
 // refused words the failure of a single file.
 func (v *verifying) refused(file string, err error) error {
-	if status, _ := statusOf(err); status != statusRefused {
+	status, next := statusOf(err)
+	if status != statusRefused {
 		return err
 	}
 	if v.asJSON {
@@ -98,7 +99,7 @@ func (v *verifying) refused(file string, err error) error {
 			return err
 		}
 	}
-	return refuse("%s: refused: %w", file, err)
+	return refuse("%s: refused: %w", file, err).hint("%s", next)
 }
 
 // one verifies one file.
