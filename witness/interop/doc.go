@@ -10,7 +10,8 @@
 //     witnesses cosigned; a client that follows our ledger, builds proofs from its
 //     tiles and checks all of them (fsck); a policy parser.
 //   - github.com/transparency-dev/witness: its handler with SQLite, and omniwitness
-//     whole, which reads our logs/v0 list; both cosign our ledger.
+//     whole, which reads our logs/v0 list; both cosign our ledger, as the package and
+//     as `docket serve`.
 //   - github.com/transparency-dev/formats, golang.org/x/mod/sumdb: a log made of
 //     nothing else, and a verifier of our receipts and cosignatures.
 //
