@@ -89,20 +89,7 @@ func (p proven) existedBy() string {
 		return "not proven: no witnesses in the policy"
 	}
 	k, n := pub.Policy().QuorumSize()
-	return fmt.Sprintf("%s, said %s (%d of %d needed)", stamp(by), strings.Join(p.witnesses(by), ", "), k, n)
-}
-
-// witnesses are those whose cosignatures were there by then, each named once.
-func (p proven) witnesses(by time.Time) []string {
-	var names []string
-	seen := make(map[string]bool)
-	for _, c := range p.report.Published.Cosignatures() {
-		if !c.Time.After(by) && !seen[c.Key.Name()] {
-			seen[c.Key.Name()] = true
-			names = append(names, c.Witness)
-		}
-	}
-	return names
+	return fmt.Sprintf("%s, said %s (%d of %d needed)", stamp(by), strings.Join(pub.Witnessed(by), ", "), k, n)
 }
 
 // authorship says how far it was checked that who signed had the right to.
@@ -218,7 +205,7 @@ func (p proven) facts(file string) verified {
 		Document: p.document, PostQuantum: r.Published.PostQuantum(), Policy: r.Policy.Fingerprint(), Warnings: r.Policy.Warnings(),
 	}
 	if by := r.Published.ExistedBy(); !by.IsZero() {
-		v.ExistedBy, v.Witnesses = &by, p.witnesses(by)
+		v.ExistedBy, v.Witnesses = &by, p.report.Published.Witnessed(by)
 	}
 	return v
 }

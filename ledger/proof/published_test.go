@@ -57,6 +57,12 @@ func TestVerify(t *testing.T) {
 		if pub.ExistedBy().Unix() != int64(test.existedBy) || pub.CosignedAt().Unix() != int64(test.newest) || pub.PostQuantum() != test.pq {
 			t.Errorf("%s: existed by %v, cosigned at %v, post-quantum %v", test.name, pub.ExistedBy(), pub.CosignedAt(), pub.PostQuantum())
 		}
+		if got := strings.Join(pub.Witnessed(pub.ExistedBy()), " "); got != "o1 o2" {
+			t.Errorf("%s: %q had witnessed it by then, want the quorum's \"o1 o2\"", test.name, got)
+		}
+		if early := pub.ExistedBy().Add(-time.Second); len(pub.Witnessed(early)) >= 2 {
+			t.Errorf("%s: a second earlier %v made a quorum already", test.name, pub.Witnessed(early))
+		}
 		if pub.Checkpoint() != cp || len(pub.LogKeys()) != 2 || len(pub.Cosignatures()) != len(test.sigs) || pub.Policy() != p {
 			t.Errorf("%s: %+v", test.name, pub)
 		}

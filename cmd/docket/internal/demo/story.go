@@ -174,7 +174,7 @@ func (s *story) auditor(ctx context.Context) error {
 	s.step("", "", fmt.Sprintf("  on ledger   %s, index %d of %d", cp.Origin, r.Index, cp.Size))
 	k, n := r.Policy.QuorumSize()
 	existed := r.Published.ExistedBy()
-	s.step("", "", fmt.Sprintf("  existed by  %s, said %s (%d of %d needed)", existed.Format("2006-01-02 15:04:05Z"), strings.Join(said(r.Published, existed), ", "), k, n))
+	s.step("", "", fmt.Sprintf("  existed by  %s, said %s (%d of %d needed)", existed.Format("2006-01-02 15:04:05Z"), strings.Join(r.Published.Witnessed(existed), ", "), k, n))
 
 	_, err = client.Verify(ctx, spoil(file), t, time.Now())
 	s.refused("one byte off", "the same file, tampered", err)

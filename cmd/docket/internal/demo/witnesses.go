@@ -117,24 +117,12 @@ func (s *story) policyLines() string {
 	return b.String()
 }
 
-// said are the operators whose cosignatures a checkpoint has, up to an instant.
-func said(p *proof.Published, until time.Time) []string {
-	var who []string
-	for _, c := range p.Cosignatures() {
-		name, _, _ := strings.Cut(c.Key.Name(), ".")
-		if !c.Time.After(until) && !slices.Contains(who, name) {
-			who = append(who, name)
-		}
-	}
-	slices.Sort(who)
-	return who
-}
-
 // witnesses tells how it went without one of them, and lets the operator's key sign
 // a second history.
 func (s *story) witnesses(ctx context.Context) error {
 	s.line("witnesses")
-	who := said(s.without.receipt.Published(), s.now.Add(time.Hour))
+	alone := s.without.receipt.Published()
+	who := alone.Witnessed(alone.CosignedAt())
 	if !slices.Equal(who, []string{"w1", "w3"}) {
 		s.wrong++
 	}
