@@ -60,7 +60,7 @@ type AuditReport struct {
 	Published  *proof.Published // nil if the checkpoint satisfies no policy
 	Judged     uint64           // entries that were judged
 	Signatures uint64           // signatures that verified
-	Kept       int              // older checkpoints that the admission times were held against
+	Kept       int              // checkpoints that the source keeps, held against the admission times
 	Fork       *ForkError       // what the log signed against what was trusted; nil if it continues that
 	Findings   []string         // what does not add up; none is the hoped-for answer
 	Notes      []string         // what to know, and no fault

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,12 +17,13 @@ import (
 // keptSource is a log that keeps the checkpoints that it published.
 type keptSource struct {
 	Source
-	kept  []*proof.Published
-	asked int
+	kept   []*proof.Published // oldest first
+	cosign func(proof.Checkpoint) *proof.Published
+	asked  atomic.Int64 // an audit asks from several goroutines
 }
 
 func (s *keptSource) CheckpointAt(_ context.Context, t time.Time) ([]byte, error) {
-	s.asked++
+	s.asked.Add(1)
 	var note []byte
 	for _, p := range s.kept {
 		if !p.ExistedBy().After(t) {
@@ -67,8 +69,8 @@ func TestAuditTimes(t *testing.T) {
 						t.Errorf("finding %q, want …%s…", r.Findings[i], want)
 					}
 				}
-				if r.Kept < len(source.kept)-1 || source.asked > 3*len(source.kept)+keptWalks {
-					t.Errorf("compared %d kept checkpoints of %d, asking %d times", r.Kept, len(source.kept), source.asked)
+				if r.Kept < len(source.kept)-1 || source.asked.Load() > int64(3*len(source.kept)+keptWalks) {
+					t.Errorf("compared %d kept checkpoints of %d, asking %d times", r.Kept, len(source.kept), source.asked.Load())
 				}
 			})
 		})
@@ -102,12 +104,11 @@ func forgedClock(t *testing.T, offset [4]time.Duration) (*keptSource, record.ID)
 	b.Must(b.Authority())
 	b.Must(b.Provider("acme-cloud"))
 	source := &keptSource{}
-	cosign := func() {
+	source.cosign = func(cp proof.Checkpoint) *proof.Published {
 		t.Helper()
-		log := published(t, b.Entries)
-		note, err := log.Checkpoint(t.Context())
+		note, err := proof.SignCheckpoint(cp, logKey())
 		must(t, err)
-		cp, sigs, err := proof.ParseCheckpoint(note)
+		_, sigs, err := proof.ParseCheckpoint(note)
 		must(t, err)
 		for _, c := range cosigners {
 			sig, err := c.Cosign(cp)
@@ -118,7 +119,16 @@ func forgedClock(t *testing.T, offset [4]time.Duration) (*keptSource, record.ID)
 		must(t, err)
 		p, err := policy.Verify(note, time.Now())
 		must(t, err)
-		source.Source, source.kept = log, append(source.kept, p)
+		return p
+	}
+	cosign := func() {
+		t.Helper()
+		source.Source = published(t, b.Entries)
+		note, err := source.Source.Checkpoint(t.Context())
+		must(t, err)
+		cp, _, err := proof.ParseCheckpoint(note)
+		must(t, err)
+		source.kept = append(source.kept, source.cosign(cp))
 	}
 	cosign()
 	time.Sleep(2 * time.Hour)
@@ -132,4 +142,34 @@ func forgedClock(t *testing.T, offset [4]time.Duration) (*keptSource, record.ID)
 		time.Sleep(10 * time.Minute)
 	}
 	return source, b.Ledger
+}
+
+// A kept checkpoint of another history is a finding, with evidence; so is one of this
+// history that was the newest when it had long ceased to be.
+func TestAuditKeptFork(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		root byte // of the checkpoint that is kept too much
+		want string
+	}{{"another history", 1, "fork: at size 4"}, {"the same history", 0, ""}} {
+		synctest.Test(t, func(t *testing.T) {
+			source, ledger := forgedClock(t, [4]time.Duration{})
+			cp := source.kept[1].Checkpoint()
+			cp.Root[0] ^= c.root
+			source.kept = append(source.kept, source.cosign(cp))
+			time.Sleep(time.Second)
+			source.kept = append(source.kept, source.cosign(source.kept[len(source.kept)-2].Checkpoint()))
+			r := audit(t, Audit{Source: source, Charter: ledger})
+			if c.want == "" {
+				found(t, r, "entry 4 (and so on to entry 6): its admission time") // cosigned as the newest long after
+				return
+			}
+			found(t, r, c.want)
+			e, err := proof.ParseEvidence(r.Fork.Evidence)
+			must(t, err)
+			if _, err := e.Verify(logKey().Key()); err != nil {
+				t.Errorf("the evidence: %v", err)
+			}
+		})
+	}
 }
