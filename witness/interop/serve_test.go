@@ -103,7 +103,7 @@ func (d *docket) checkWitnesses(n int, size uint64) {
 func buildDocket(t *testing.T) string {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), "docket")
-	c := exec.CommandContext(t.Context(), "go", "build", "-o", bin, ".")
+	c := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", bin, ".")
 	c.Dir = filepath.Join("..", "..", "cmd", "docket")
 	if out, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("building docket: %v\n%s", err, out)
