@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/asking"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/server"
@@ -22,6 +23,7 @@ type machine struct {
 	net  *network
 	name string
 	keys node.Keys
+	ask  asking.Config
 
 	disk *vfs.MemFS
 	node *node.Node // nil while the process is down
@@ -82,7 +84,7 @@ func (m *machine) open(ctx context.Context) (n *node.Node, err error) {
 	defer dies(&err)
 	fs := errorfs.Wrap(m.disk, errorfs.InjectorFunc(func(op errorfs.Op) error { return m.write(op) }))
 	return node.Open(ctx, node.Config{
-		Files: fs, Dir: "ledger", Keys: m.keys, Ledger: ledger.Config{BatchItems: 3, PoolItems: 40, Backlog: 60},
+		Files: fs, Dir: "ledger", Keys: m.keys, Ledger: ledger.Config{BatchItems: 3, PoolItems: 40, Backlog: 60}, Asking: m.ask,
 		Fatal: func(reason string) { panic(death{reason}) },
 	})
 }

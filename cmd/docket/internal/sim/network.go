@@ -30,7 +30,15 @@ type network struct {
 	kind  bool              // does its best: no fault at all
 	cut   map[link]bool     // nothing passes
 	count map[mishap]int
+
+	odds  int             // a mishap befalls one call in so many
+	far   map[string]bool // calls to these hosts take some milliseconds, no two the same
+	shown map[link]string // which host answers instead, since a name says little
+	tap   tap             // may be nil
 }
+
+// tap is shown every answer that a living process gave, whether it arrives or not.
+type tap func(l link, r *http.Request, body []byte, res *httptest.ResponseRecorder)
 
 type link struct{ from, to string }
 
@@ -59,7 +67,7 @@ var mishaps = []mishap{refused, busy, lateRequest, lateAnswer, repeated, answerL
 var errNetwork = errors.New("network")
 
 func newNetwork(seed uint64) *network {
-	return &network{seed: seed, hosts: make(map[string]*host), calls: make(map[string]uint64), cut: make(map[link]bool), count: make(map[mishap]int)}
+	return &network{seed: seed, odds: 4, hosts: make(map[string]*host), calls: make(map[string]uint64), cut: make(map[link]bool), count: make(map[mishap]int), far: make(map[string]bool), shown: make(map[link]string)}
 }
 
 // up makes a process answer at a name, until life ends.
@@ -81,6 +89,14 @@ func (n *network) sever(l link, cut bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.cut[l] = cut
+}
+
+// show lets another host answer to an actor under a name; to nobody in place of it
+// if instead is empty.
+func (n *network) show(l link, instead string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.shown[l] = instead
 }
 
 // from is the network as one actor sees it.
@@ -106,6 +122,11 @@ func (p *port) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("%w: %s", errNetwork, refused)
 	}
 	late := time.Duration(dice.Int64N(int64(20 * time.Second)))
+	if p.net.far[r.URL.Host] {
+		if err := wait(r.Context(), time.Millisecond+time.Duration(dice.Int64N(int64(40*time.Millisecond)))); err != nil {
+			return nil, err
+		}
+	}
 	switch what {
 	case busy:
 		return proxy(r), nil
@@ -114,14 +135,14 @@ func (p *port) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	case repeated:
-		if _, err := h.call(r, p.actor, body); err != nil {
+		if _, err := p.call(h, r, body); err != nil {
 			return nil, err
 		}
 		if err := wait(r.Context(), late); err != nil {
 			return nil, err
 		}
 	}
-	res, err := h.call(r, p.actor, body)
+	res, err := p.call(h, r, body)
 	if err != nil {
 		return nil, err
 	}
@@ -147,8 +168,11 @@ func (n *network) plan(l link, path string) (*host, mishap, *rand.Rand) {
 	n.calls[key]++
 	dice := diceOf(n.seed, key, n.calls[key])
 	h := n.hosts[l.to]
+	if instead := n.shown[l]; instead != "" {
+		h = n.hosts[instead]
+	}
 	what := none
-	if !n.kind && dice.IntN(4) == 0 {
+	if !n.kind && dice.IntN(n.odds) == 0 {
 		what = mishaps[dice.IntN(len(mishaps))]
 	}
 	n.count[what]++
@@ -167,19 +191,25 @@ func diceOf(seed uint64, key string, n uint64) *rand.Rand {
 
 // call lets the process carry out one request. If the process ends meanwhile, its
 // connections do.
-func (h *host) call(r *http.Request, actor string, body []byte) (*http.Response, error) {
+func (p *port) call(h *host, r *http.Request, body []byte) (*http.Response, error) {
+	if h.life.Err() != nil { // since the call was planned
+		return nil, fmt.Errorf("%w: %s", errNetwork, refused)
+	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(h.life, cancel)()
 	in := httptest.NewRequestWithContext(ctx, r.Method, r.URL.RequestURI(), bytes.NewReader(body))
-	in.Header, in.RemoteAddr = r.Header.Clone(), addressOf(actor)
+	in.Header, in.RemoteAddr = r.Header.Clone(), addressOf(p.actor)
 	out := httptest.NewRecorder()
 	h.handler.ServeHTTP(out, in)
-	switch {
-	case h.life.Err() != nil:
+	if h.life.Err() != nil {
 		return nil, fmt.Errorf("%w: connection reset", errNetwork)
-	case r.Context().Err() != nil:
-		return nil, r.Context().Err()
+	}
+	if p.net.tap != nil {
+		p.net.tap(link{p.actor, r.URL.Host}, r, body, out)
+	}
+	if err := r.Context().Err(); err != nil {
+		return nil, err
 	}
 	res := out.Result()
 	res.Request = r

@@ -9,19 +9,22 @@
 // when the simulation lets it; at night every machine is off, and its clock may
 // show any time in the morning.
 //
+// There are two kinds of it. A [World] is one ledger without witnesses and all that
+// people can say to it. A town ([RunTown]) is a ledger with witnesses, of whom some
+// lie, and clients; its operator is honest, until perhaps he keeps two histories
+// with the same keys and shows each to some.
+//
 // Another part joins with a disk ([afterCrash]) and links of its own on the
 // [network], steps in steps.go, and laws beside the others; what it does while the
 // world goes on is an errand ([World.start]).
 package sim
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"testing"
 	"testing/cryptotest"
-	"testing/synctest"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
@@ -59,7 +62,7 @@ func Run(t *testing.T, seed uint64, steps int) *Report {
 		w.night()
 	}
 	if err == nil {
-		w.now = maxTime(w.now, w.last).Add(time.Minute)
+		w.morrow()
 		err = w.day(t, w.quiet)
 	}
 	if err != nil {
@@ -68,39 +71,19 @@ func Run(t *testing.T, seed uint64, steps int) *Report {
 	return w.report()
 }
 
-// day opens a bubble at the world's time, and lets f live in it.
-func (w *World) day(t *testing.T, f func() error) (err error) {
-	synctest.Test(t, func(t *testing.T) {
-		time.Sleep(time.Until(w.now)) // a bubble begins in the year 2000
-		ctx, end := context.WithCancel(t.Context())
-		w.ctx = ctx
+// day opens the ledger's world for a day.
+func (w *World) day(t *testing.T, f func() error) error {
+	live := func() error {
 		must(w.laws.morning())
-		defer func() {
-			if w.ledger.node != nil {
-				w.ledger.crash(100, 0)
-			}
-			end()
-			err = errors.Join(err, w.settle(), w.laws.shadow.Close())
-			w.now = time.Now().UTC()
-			w.last = maxTime(w.last, w.now)
-		}()
-		err = f()
-	})
-	return err
-}
-
-// night sets the clock: on, or back.
-func (w *World) night() {
-	switch n := w.rng.IntN(10); {
-	case n < 5:
-		w.now = w.now.Add(time.Duration(w.rng.Int64N(int64(24 * time.Hour))))
-	case n < 7:
-		w.now = w.now.Add(time.Duration(w.rng.Int64N(int64(40 * 24 * time.Hour))))
-	case n < 9:
-		w.now = w.now.Add(-time.Duration(w.rng.Int64N(int64(time.Minute))))
-	default:
-		w.now = w.now.Add(-time.Duration(w.rng.Int64N(int64(time.Hour))))
+		return f()
 	}
+	return w.story.day(t, live, func(end func()) error {
+		if w.ledger.node != nil {
+			w.ledger.crash(100, 0)
+		}
+		end()
+		return errors.Join(w.settle(), w.laws.shadow.Close())
+	})
 }
 
 // live takes steps, and checks every law after each.
@@ -201,11 +184,4 @@ func (w *World) report() *Report {
 		Trace: w.Trace(), Root: w.laws.published.Root.String(), Entries: len(w.laws.entries), Kinds: w.laws.kinds,
 		Receipts: len(w.laws.receipts), Refusals: w.laws.refusals, Crashes: w.crashes, Mishaps: w.net.count,
 	}
-}
-
-func maxTime(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }

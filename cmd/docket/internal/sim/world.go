@@ -1,14 +1,9 @@
 package sim
 
 import (
-	"context"
-	"fmt"
-	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 	"testing/synctest"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -26,12 +21,7 @@ const (
 // World is everything that outlives a day: disks, actors, what they know, and the
 // laws. It is owned by the goroutine of [Run].
 type World struct {
-	seed    uint64
-	rng     *rand.Rand
-	ctx     context.Context // of the day
-	trace   []string
-	now     time.Time // what the clocks show when the next day begins
-	last    time.Time // the latest that they ever showed
+	story
 	crashes int
 
 	net       *network
@@ -66,10 +56,7 @@ func newWorld(seed uint64) *World {
 		policy += "log " + public + " " + ledgerURL + "\n"
 	}
 	policy += "quorum none\n"
-	w := &World{
-		seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), net: newNetwork(seed),
-		now: time.Date(2026, 11, 23, 18, 19, 4, 123e6, time.UTC),
-	}
+	w := &World{story: newStory(seed), net: newNetwork(seed)}
 	w.ledger = &machine{net: w.net, name: ledgerHost, keys: keys, disk: vfs.NewCrashableMem()}
 	w.people = newPeople(w, policy)
 	w.followers = []*follower{newFollower(w, "follower-1"), newFollower(w, "follower-2")}
@@ -77,14 +64,6 @@ func newWorld(seed uint64) *World {
 	w.laws = newLaws(w, policy)
 	return w
 }
-
-// note writes one line of the trace.
-func (w *World) note(format string, args ...any) {
-	w.trace = append(w.trace, fmt.Sprintf("%4d  %s  ", len(w.trace), time.Now().UTC().Format("2006-01-02 15:04:05.000"))+fmt.Sprintf(format, args...))
-}
-
-// Trace is what happened, a line a step.
-func (w *World) Trace() string { return strings.Join(w.trace, "\n") }
 
 // start sends an actor off. run is on its own goroutine and touches nothing of
 // the world but the network; what it returns is called by the world's. It comes as
@@ -124,12 +103,6 @@ func (w *World) settle() error {
 
 // settle waits until the requests that were cut off have noticed it.
 func (m *machine) settle() { synctest.Wait() }
-
-// chance is true so many times in a hundred.
-func (w *World) chance(percent int) bool { return w.rng.IntN(100) < percent }
-
-// pick is one of them.
-func pick[T any](w *World, of ...T) T { return of[w.rng.IntN(len(of))] }
 
 // short names a record in the trace.
 func short(id record.ID) string { return id.String()[:8] }

@@ -1,0 +1,81 @@
+package sim
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"testing"
+)
+
+var (
+	towns     = flag.Uint64("towns", 12, "how many towns TestTowns lets live")
+	townSteps = flag.Int("town.steps", 90, "steps of each town")
+)
+
+// wanted must have happened in the towns taken together, or they prove little.
+var wanted = []string{
+	"fork", "forged view with a quorum", "calm", "gossip", "no quorum", "evidence was due", "evidence came with the healing",
+	"ledger crashes", "ledger loses power", "witness crashes", "witness loses power", "witness loses power as it starts", "witness restored from a backup",
+	"ledger and witness parted", "witnesses parted", "client and witnesses parted",
+	"client finds a fork", "client is shown too few cosignatures", "client is shown something of both", "watcher's machine fails", "checkpoint handed in",
+	"a witness: honest", "a witness: signs whatever", "a witness: restored from old", "a witness: slow",
+}
+
+// TestTowns: while any two quorums have an honest witness in common, an operator who
+// shows two histories convinces nobody of the second, and is caught.
+func TestTowns(t *testing.T) {
+	seen := make(map[string]int)
+	first, n := uint64(1), *towns
+	if *seed != 0 {
+		first, n = *seed, 1
+	}
+	for s := first; s < first+n; s++ {
+		t.Run(fmt.Sprint(s), func(t *testing.T) {
+			p := planOf(s)
+			r, err := RunTown(t, s, p, *townSteps)
+			if err != nil {
+				t.Fatalf("%v\nseed %d, %+v, %d steps; again: go test ./cmd/docket/internal/sim -run TestTowns -seed %d -town.steps %d\n%s", err, s, p, *townSteps, s, *townSteps, r.Trace)
+			}
+			if *trace {
+				t.Log(r.Trace)
+			}
+			t.Logf("seed %d: %+v, %d entries, %v, mishaps %v", s, p, r.Entries, r.Seen, r.Mishaps)
+			add(seen, r.Seen)
+		})
+	}
+	if n < 12 || t.Failed() {
+		return
+	}
+	for _, what := range wanted {
+		if seen[what] == 0 {
+			t.Errorf("no town saw this: %s", what)
+		}
+	}
+}
+
+// TestTooManyLiars is the other side of it, and shows that the laws have teeth: where
+// two quorums may have nobody honest in common, some operator does convince two
+// clients of two histories, whether the witness that lies does so by intent or was
+// restored from a backup; and no witness that is honest has cosigned both even then.
+func TestTooManyLiars(t *testing.T) {
+	for liars, first := range map[conduct]uint64{double: 7, restored: 40} { // the seeds before show nothing
+		p := plan{witnesses: 3, quorum: 2, dishonest: 1, fork: true, liars: liars}
+		if p.sound() {
+			t.Fatal("the plan is sound")
+		}
+		fooled := false
+		for s := first; s < first+60 && !fooled; s++ {
+			_, err := RunTown(t, s, p, *townSteps)
+			switch {
+			case errors.Is(err, errBelieved):
+				fooled = true
+				t.Logf("%s: in the town of seed %d", liars, s)
+			case err != nil:
+				t.Fatalf("%v (seed %d, %+v)", err, s, p)
+			}
+		}
+		if !fooled {
+			t.Errorf("%s: no client was fooled in any town", liars)
+		}
+	}
+}
