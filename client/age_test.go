@@ -3,6 +3,8 @@ package client
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,4 +68,39 @@ func TestCheckAge(t *testing.T) {
 	}
 	w := newWorld(t)
 	must(t, CheckAge(w.ledger.Published(), time.Second, time.Now().Add(year)))
+}
+
+// A checkpoint below its quorum is not accepted, whichever way it comes, and the
+// error says which witnesses are missing; what was trusted stays.
+func TestBelowQuorum(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatched(t)
+		w.admit(w.amend(w.text("l1", "w1 w2 w3")))
+		trust := w.synced()
+		before := trust.Checkpoint()
+		w.admit(w.Import("0001", w.Listed("0001", "Entity 1")))
+		w.net.rewrite = func(r *http.Request, answer []byte) []byte {
+			if r.URL.Path != "/checkpoint" {
+				return answer
+			}
+			cp, sigs, err := proof.ParseCheckpoint(answer)
+			must(t, err)
+			note, err := proof.FormatNote(cp, slices.DeleteFunc(sigs, func(s proof.Signature) bool { return s.Name == "w1.example" || s.Name == "w3.example" })...)
+			must(t, err)
+			return note
+		}
+		for name, follow := range map[string]func() error{
+			"sync":    func() error { return trust.Sync(t.Context(), w.client(), nil) },
+			"refresh": func() error { return trust.Refresh(t.Context(), w.client()) },
+		} {
+			var short *proof.QuorumError
+			if err := follow(); !errors.As(err, &short) || !slices.Equal(short.Missing, []string{"w1", "w3"}) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if trust.Checkpoint().Checkpoint() != before.Checkpoint() {
+				t.Errorf("%s: size %d is trusted now", name, trust.Checkpoint().Checkpoint().Size)
+			}
+		}
+		found(t, audit(t, Audit{Source: w.client().Source(), Charter: w.Ledger}), "not enough cosignatures: 1 of 2 (w1, w3 missing)")
+	})
 }
