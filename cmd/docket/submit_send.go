@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// send sends, again while the server is busy. A receipt that does not verify under
+// the policies known here may be the first under a new charter: it is fetched.
+func (s *submitting) send(ctx context.Context, env record.Envelope) (*client.Submission, error) {
+	patience := client.Patience{For: s.wait, Notify: func(err error, next time.Duration) {
+		s.app.say("docket: %v; again in %s", err, next.Round(100*time.Millisecond))
+	}}
+	raw := env.Marshal()
+	sub, err := s.server.Submit(ctx, raw, s.policies, patience)
+	if status, _ := statusOf(err); err == nil || status == statusNotYet || isProblem(err) || s.ground == nil {
+		return sub, err
+	}
+	if fresh := s.renew(ctx); fresh != nil {
+		return nil, errors.Join(err, fresh)
+	}
+	return s.server.Submit(ctx, raw, s.policies, patience)
+}
+
+// renew brings the trust directory to the newest checkpoint, its copy too if it
+// has one: a copy that is behind its checkpoint answers nothing.
+func (s *submitting) renew(ctx context.Context) error {
+	trust := s.ground.trust
+	s.ground.register = nil // it is closed, and opened again when asked for
+	if trust.Covers() > 0 {
+		return s.app.sync1(ctx, trust, s.server)
+	}
+	return s.app.keepEvidence(trust, trust.Refresh(ctx, s.server))
+}
+
+func isProblem(err error) bool {
+	var p *client.Problem
+	return errors.As(err, &p)
+}
+
+// explain says what to do about a refusal.
+func (s *submitting) explain(m material, err error) error {
+	var p *client.Problem
+	if !errors.As(err, &p) || p.Later() {
+		return err
+	}
+	again := "sign its short form again, where " + m.stem + envelopeSuffix + " is out of the way"
+	if m.envelope == nil {
+		again = "move " + m.stem + envelopeSuffix + " away and run the same command again"
+	}
+	switch {
+	case p.Status == 409 && p.Current != "":
+		return refuse("refused: %w", err).hint("the thread's newest record is %s; look at it (docket sync, docket show %[1]s), then %s", p.Current, again)
+	case p.Status == 422 && p.Earliest != "":
+		return refuse("refused: %w", err).hint("the earliest date allowed is %s; correct the record, then %s", p.Earliest, again)
+	case p.Status == 403:
+		return refuse("refused: %w", err).hint("who is missing adds a signature: docket sign --key FILE %s; then submit that file", m.stem+envelopeSuffix)
+	case p.Status == 422, p.Status == 409:
+		return refuse("refused: %w", err).hint("correct the record, then %s", again)
+	}
+	return refuse("refused: %w", err)
+}
+
+// keep writes the receipt, or the chain, and prints the result.
+func (s *submitting) keep(ctx context.Context, m material, sub *client.Submission) error {
+	text := sub.Receipt.Text
+	if s.chain {
+		var err error
+		if text, err = fetchChain(ctx, s.server, s.policies, sub.ID); err != nil {
+			return err
+		}
+	}
+	file := m.stem + receiptSuffix
+	if err := keepReceipt(file, text, sub.ID); err != nil {
+		return err
+	}
+	if sub.Known {
+		s.app.say("already on the ledger at %d", sub.Receipt.Index())
+	}
+	return s.result(sub.ID, sub.Receipt.Index(), file, sub.Known)
+}
+
+// already is the end of a run that had nothing to send.
+func (s *submitting) already(ctx context.Context, m material, id record.ID) error {
+	if s.dry {
+		s.app.say("already on the ledger; nothing would be sent")
+		s.app.printf("%s\n", id)
+		return nil
+	}
+	receipt, err := s.server.Receipt(ctx, id, s.policies)
+	if err != nil {
+		return err
+	}
+	return s.keep(ctx, m, &client.Submission{ID: id, Receipt: receipt, Known: true})
+}
+
+func (s *submitting) result(id record.ID, index uint64, file string, known bool) error {
+	if s.asJSON {
+		return s.app.printJSON(map[string]any{"index": index, "record": id, "receipt": file, "known": known})
+	}
+	s.app.printf("%d %s %s\n", index, id, file)
+	return nil
+}
+
+// keepReceipt writes a receipt. One of the same record that is there already is as
+// good: it stays.
+func keepReceipt(file string, text []byte, id record.ID) error {
+	if old, err := os.ReadFile(file); err == nil && receiptOf(old) == id {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	return writeNew(file, text, 0o644)
+}
+
+// receiptOf is the record that a receipt, or a chain, is of; zero if it is neither.
+func receiptOf(text []byte) record.ID {
+	chain, err := proof.ParseChain(text)
+	if err != nil {
+		return record.ID{}
+	}
+	e, err := record.ParseEntry(chain[len(chain)-1].Entry)
+	if err != nil {
+		return record.ID{}
+	}
+	return record.IDOf(e.Envelope.Payload)
+}
+
+// dryRun prints what the server says would become of the record.
+func (s *submitting) dryRun(ctx context.Context, env record.Envelope) error {
+	v, err := s.server.DryRun(ctx, env.Marshal())
+	if isProblem(err) {
+		return refuseOrLater(err)
+	} else if err != nil {
+		return err
+	}
+	if s.asJSON {
+		return s.app.printJSON(v)
+	}
+	s.app.say("would be admitted now, says the server (UNVERIFIED); nothing was written")
+	for _, e := range v.Effects {
+		s.app.printf("%s\n", printable(e))
+	}
+	return nil
+}
+
+// refuseOrLater words a server's answer to a dry run.
+func refuseOrLater(err error) error {
+	if status, _ := statusOf(err); status == statusNotYet {
+		return err
+	}
+	return refuse("would be refused: %w", err)
+}
