@@ -72,7 +72,7 @@ func (c *watcher) look(replay bool) error {
 	if err := c.believes(t); err != nil {
 		return err
 	}
-	if err != nil && c.trusted != before && before.Size > 0 {
+	if err != nil && c.trusted != before {
 		return fmt.Errorf("%s believes size %d although it says: %w", c.name, c.trusted.Size, err)
 	}
 	return c.complains(err)
