@@ -190,7 +190,7 @@ func TestLyingWitness(t *testing.T) {
 		"rubbish":                        say(200, text("— \n")),
 		"a flood":                        say(200, text(strings.Repeat("— w2.example AAAAAAAAAAAA\n", 1<<16))),
 		"a redirection": func(out http.ResponseWriter, r *http.Request) {
-			http.Redirect(out, r, "https://w0.example/x/add-checkpoint", 307)
+			http.Redirect(out, r, "https://w0.example/x/add-checkpoint", http.StatusTemporaryRedirect)
 		},
 		"409 of the size that it was told": func(out http.ResponseWriter, r *http.Request) {
 			out.Header().Set("Content-Type", "text/x.tlog.size")
