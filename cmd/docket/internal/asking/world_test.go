@@ -190,7 +190,9 @@ func (s *site) asked() []string {
 func dead(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
 // down refuses.
-func down(out http.ResponseWriter, r *http.Request) { http.Error(out, "down for repairs", http.StatusServiceUnavailable) }
+func down(out http.ResponseWriter, r *http.Request) {
+	http.Error(out, "down for repairs", http.StatusServiceUnavailable)
+}
 
 // slow is honest, and takes its time.
 func (s *site) slow(d time.Duration) http.HandlerFunc {
