@@ -248,7 +248,11 @@ func TestServesTheProofFromWhereTheWitnessStands(t *testing.T) {
 		for _, s := range w.witnesses {
 			s.asked()
 		}
-		w.reopen() // remembers nothing; the witnesses stand at 9, 5 and 9
+		w.reopen()                                       // remembers nothing; the witnesses stand at 9, 5 and 9
+		if err := w.l.Publish(t.Context()); err != nil { // nothing is new: shows the old one again
+			t.Fatal(err)
+		}
+		synctest.Wait() // to all: a newer round would go first where one still waits
 		w.mustAdd(3)
 		synctest.Wait()
 		for i, s := range w.witnesses {
@@ -341,6 +345,10 @@ func TestMinInterval(t *testing.T) {
 		if n := len(w.witnesses[1].asked()); n < 300 {
 			t.Errorf("the other was asked %d times", n)
 		}
+		time.Sleep(30 * time.Second)
+		w.mustAdd(1)
+		synctest.Wait() // the slow one is asked here, whatever came before
+		time.Sleep(10 * time.Second)
 		w.witnesses[0].behave(down)
 		begun := time.Now()
 		w.mustAdd(1) // needs the slow one now
