@@ -115,7 +115,7 @@ func (c *crashing) run(t *testing.T, seed uint64) error {
 	}
 	seen := &told{roots: map[uint64]proof.Hash{}}
 	for life := range 3 {
-		p := &power{disk: disk, left: 3 + rng.IntN(40), rng: rng}
+		p := &power{disk: disk, left: 3 + rng.IntN(40), rng: rand.New(rand.NewPCG(rng.Uint64(), 4))}
 		if life == 2 {
 			p.left = 1 << 30
 		}
