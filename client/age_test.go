@@ -38,9 +38,9 @@ func TestCheckAge(t *testing.T) {
 			policy, err := proof.ParsePolicy([]byte(text + "group two 2 w0 w1 w2 w3\nquorum two\n"))
 			must(t, err)
 			cp := proof.Checkpoint{Origin: origin, Size: 1}
-			note, err := proof.SignCheckpoint(cp, logKey())
+			signed, err := proof.SignCheckpoint(cp, logKey())
 			must(t, err)
-			_, sigs, err := proof.ParseCheckpoint(note)
+			_, sigs, err := proof.ParseCheckpoint(signed.Note())
 			must(t, err)
 			now := time.Now().Add(3 * time.Hour)
 			for ago := 3 * time.Hour; ago > 0; ago -= time.Minute {
@@ -53,7 +53,7 @@ func TestCheckAge(t *testing.T) {
 				}
 				time.Sleep(time.Minute)
 			}
-			note, err = proof.FormatNote(cp, sigs...)
+			note, err := proof.FormatNote(cp, sigs...)
 			must(t, err)
 			p, err := policy.Verify(note, now)
 			must(t, err)

@@ -220,7 +220,7 @@ func published(t *testing.T, entries []record.Entry) Source {
 	must(t, err)
 	note, err := proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: head.Size, Root: head.Root}, logKey())
 	must(t, err)
-	must(t, writeFile(dir.files, dir.path(checkpointFile), note, true))
+	must(t, writeFile(dir.files, dir.path(checkpointFile), note.Note(), true))
 	return directory{dir}
 }
 
@@ -246,7 +246,7 @@ func TestAuditWrongCheckpoint(t *testing.T) {
 		must(t, err)
 		w.net.rewrite = func(r *http.Request, answer []byte) []byte {
 			if r.URL.Path == "/checkpoint" {
-				return note
+				return note.Note()
 			}
 			return answer
 		}

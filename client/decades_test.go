@@ -127,11 +127,11 @@ func (w *watched) cosign(ctx context.Context, ask ledger.Ask) (answer ledger.Ans
 			if err != nil {
 				return answer, err
 			}
-			if err := proof.VerifyConsistency(o.last, ask.Tree, path); err != nil {
+			if err := proof.VerifyConsistency(o.last, ask.Tree(), path); err != nil {
 				w.t.Errorf("%s is shown another history: %v", m.Name, err)
 			}
 		}
-		cp, _, err := proof.ParseCheckpoint(ask.Note)
+		cp, _, err := proof.ParseCheckpoint(ask.Signed.Note())
 		if err != nil {
 			return answer, err
 		}
@@ -139,7 +139,7 @@ func (w *watched) cosign(ctx context.Context, ask ledger.Ask) (answer ledger.Ans
 		if err != nil {
 			return answer, err
 		}
-		o.last = ask.Tree
+		o.last = ask.Tree()
 		answer.Cosignatures = append(answer.Cosignatures, sig)
 	}
 	return answer, nil

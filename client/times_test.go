@@ -106,16 +106,16 @@ func forgedClock(t *testing.T, offset [4]time.Duration) (*keptSource, record.ID)
 	source := &keptSource{}
 	source.cosign = func(cp proof.Checkpoint) *proof.Published {
 		t.Helper()
-		note, err := proof.SignCheckpoint(cp, logKey())
+		signed, err := proof.SignCheckpoint(cp, logKey())
 		must(t, err)
-		_, sigs, err := proof.ParseCheckpoint(note)
+		_, sigs, err := proof.ParseCheckpoint(signed.Note())
 		must(t, err)
 		for _, c := range cosigners {
 			sig, err := c.Cosign(cp)
 			must(t, err)
 			sigs = append(sigs, sig)
 		}
-		note, err = proof.FormatNote(cp, sigs...)
+		note, err := proof.FormatNote(cp, sigs...)
 		must(t, err)
 		p, err := policy.Verify(note, time.Now())
 		must(t, err)

@@ -19,8 +19,7 @@ type Cosign func(ctx context.Context, ask Ask) (Answer, error)
 
 // Ask is one checkpoint to be cosigned.
 type Ask struct {
-	Note   []byte // the checkpoint with the log's own signatures
-	Tree   proof.Tree
+	Signed *proof.Signed // with the log's own signatures alone
 	Policy *proof.Policy
 
 	// Again says that this checkpoint was published before: it is shown so that a
@@ -34,6 +33,9 @@ type Ask struct {
 	// than the quorum counts for whoever monitors the log. It never blocks.
 	Late func(Answer)
 }
+
+// Tree is the one to be cosigned.
+func (a Ask) Tree() proof.Tree { return a.Signed.Checkpoint().Tree() }
 
 // Answer is what the witnesses said. What it holds is judged by the ledger: a
 // cosignature that does not verify is dropped, and of the other checkpoints only
@@ -55,9 +57,9 @@ func (l *Ledger[V]) gather(ctx context.Context, ask Ask, tree *view) (*proof.Pub
 	var seen proof.Tree
 	if l.config.Cosign != nil && len(ask.Policy.Witnesses()) > 0 {
 		ask.Consistency = func(ctx context.Context, from uint64) ([]proof.Hash, error) {
-			return l.consistency(ctx, tree, from, ask.Tree.Size)
+			return l.consistency(ctx, tree, from, ask.Tree().Size)
 		}
-		ask.Late = func(a Answer) { l.late.put(ask.Tree.Size, a) }
+		ask.Late = func(a Answer) { l.late.put(ask.Tree().Size, a) }
 		answer, asking = l.config.Cosign(ctx, ask)
 		for _, note := range answer.Seen {
 			shown, err := l.checkSeen(ctx, note, ask.Policy, tree)
@@ -116,11 +118,7 @@ func (l *Ledger[V]) admit(ask Ask, cosignatures []proof.Signature) (*proof.Publi
 
 func (l *Ledger[V]) admitAt(ask Ask, cosignatures []proof.Signature, now time.Time) (*proof.Published, error) {
 	for {
-		note, err := proof.AddSignatures(ask.Note, cosignatures...)
-		if err != nil {
-			return nil, err
-		}
-		published, err := ask.Policy.Verify(note, now)
+		published, err := ask.Policy.Cosigned(ask.Signed, cosignatures, now)
 		bad := (*proof.SignatureError)(nil)
 		if !errors.As(err, &bad) {
 			return published, err
@@ -129,7 +127,7 @@ func (l *Ledger[V]) admitAt(ask Ask, cosignatures []proof.Signature, now time.Ti
 		if len(rest) == len(cosignatures) {
 			return nil, err // the log's own
 		}
-		l.config.Log.Error("a witness's cosignature does not verify; going on without it", "origin", l.config.Origin, "size", ask.Tree.Size, "witness", bad.Name)
+		l.config.Log.Error("a witness's cosignature does not verify; going on without it", "origin", l.config.Origin, "size", ask.Tree().Size, "witness", bad.Name)
 		cosignatures = rest
 	}
 }

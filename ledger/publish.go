@@ -103,11 +103,11 @@ func (l *Ledger[V]) publish(ctx context.Context, tree *view, size uint64) (err e
 			return err
 		}
 	}
-	note, err := proof.SignCheckpoint(cp, l.config.Signers...)
+	signed, err := proof.SignCheckpoint(cp, l.config.Signers...)
 	if err != nil {
 		return err
 	}
-	published, _, err := l.gather(ctx, Ask{Note: note, Tree: cp.Tree(), Policy: policy}, tree)
+	published, _, err := l.gather(ctx, Ask{Signed: signed, Policy: policy}, tree)
 	if err != nil {
 		return fmt.Errorf("publishing size %d: %w", size, err)
 	}

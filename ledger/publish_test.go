@@ -76,9 +76,9 @@ func (p *panel) cosign(ctx context.Context, ask ledger.Ask) (a ledger.Answer, er
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.asks = append(p.asks, ask)
-	cp, _, err := proof.ParseCheckpoint(ask.Note)
-	if err != nil || cp.Tree() != ask.Tree {
-		p.t.Errorf("asked for %v with a note of %v, %v", ask.Tree, cp, err)
+	cp, _, err := proof.ParseCheckpoint(ask.Signed.Note())
+	if err != nil || cp.Tree() != ask.Tree() {
+		p.t.Errorf("asked for %v with a note of %v, %v", ask.Tree(), cp, err)
 	}
 	for i, k := range p.keys {
 		if p.deaf[i] {
@@ -86,13 +86,13 @@ func (p *panel) cosign(ctx context.Context, ask ledger.Ask) (a ledger.Answer, er
 		}
 		path, err := ask.Consistency(ctx, p.seen[i].Size)
 		if err != nil {
-			p.t.Errorf("no consistency proof from %d to %d: %v", p.seen[i].Size, ask.Tree.Size, err)
+			p.t.Errorf("no consistency proof from %d to %d: %v", p.seen[i].Size, ask.Tree().Size, err)
 		}
-		if err := proof.VerifyConsistency(p.seen[i], ask.Tree, path); err != nil {
+		if err := proof.VerifyConsistency(p.seen[i], ask.Tree(), path); err != nil {
 			p.t.Errorf("witness %d: %v", i, err)
 			continue
 		}
-		p.seen[i] = ask.Tree
+		p.seen[i] = ask.Tree()
 		if p.fake[i] {
 			cp.Root[0] ^= 1
 		}
@@ -154,7 +154,7 @@ func TestShownAgainOnOpening(t *testing.T) {
 	n.add(t, numbered(3, 5)...)
 	got := make([]string, len(p.asks))
 	for i, a := range p.asks {
-		got[i] = fmt.Sprint(a.Tree.Size, a.Again)
+		got[i] = fmt.Sprint(a.Tree().Size, a.Again)
 	}
 	if want := []string{"3 true", "5 false"}; !slices.Equal(got, want) {
 		t.Errorf("the witnesses were asked %v, want %v", got, want)
@@ -181,7 +181,7 @@ func TestShownAgainOnOpening(t *testing.T) {
 func TestRollback(t *testing.T) {
 	other := newWorld(t)
 	sign := func(s *proof.Signer, tree proof.Tree) []byte {
-		return must(proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: tree.Size, Root: tree.Root}, s))
+		return must(proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: tree.Size, Root: tree.Root}, s)).Note()
 	}
 	for name, c := range map[string]struct {
 		seen     func(w *world, tree proof.Tree) []byte
@@ -218,7 +218,7 @@ func TestStoreBehindItsOwnCheckpoint(t *testing.T) {
 	w := newWorld(t)
 	n := w.mustOpen(t)
 	n.add(t, numbered(0, 3)...)
-	ahead := must(proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: 4}, w.signer))
+	ahead := must(proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: 4}, w.signer)).Note()
 	if err := n.store.Publish(t.Context(), n.Published().Note(), ahead); err != nil {
 		t.Fatal(err)
 	}

@@ -53,15 +53,15 @@ func (l *Ledger[V]) recosign(ctx context.Context) error {
 		return nil
 	}
 	cp := last.published.Checkpoint()
-	note, err := l.ownNote(last.note())
+	signed, err := l.signAgain(last.published)
 	if err != nil {
 		return err
 	}
 	for {
-		fresh, seen, err := l.gather(ctx, Ask{Note: note, Tree: cp.Tree(), Policy: policy, Again: true}, tree)
+		fresh, seen, err := l.gather(ctx, Ask{Signed: signed, Policy: policy, Again: true}, tree)
 		if errors.Is(err, ErrNoQuorum) && seen.Size > cp.Size {
 			cp.Size, cp.Root = seen.Size, seen.Root
-			if note, err = proof.SignCheckpoint(cp, l.config.Signers...); err != nil {
+			if signed, err = proof.SignCheckpoint(cp, l.config.Signers...); err != nil {
 				return err
 			}
 			continue
@@ -87,11 +87,11 @@ func (l *Ledger[V]) recosign(ctx context.Context) error {
 // witnessed says that there are witnesses to wait for.
 func (l *Ledger[V]) witnessed(p *proof.Policy) bool { return l.config.Cosign != nil && !p.IsNone() }
 
-// ownNote is a note with the log's own signatures alone, those by its present keys
-// among them: cosignatures of then say nothing about what the witnesses have seen
-// since, and other witnesses take no request above 10 KiB.
-func (l *Ledger[V]) ownNote(note []byte) ([]byte, error) {
-	cp, signatures, err := proof.ParseCheckpoint(note)
+// signAgain is the checkpoint with the log's own signatures alone, those by its
+// present keys among them: cosignatures of then say nothing about what the witnesses
+// have seen since, and other witnesses take no request above 10 KiB.
+func (l *Ledger[V]) signAgain(p *proof.Published) (*proof.Signed, error) {
+	cp, signatures, err := proof.ParseCheckpoint(p.Note())
 	if err != nil {
 		return nil, err
 	}
@@ -99,15 +99,7 @@ func (l *Ledger[V]) ownNote(note []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, present, err := proof.ParseCheckpoint(own)
-	if err != nil {
-		return nil, err
-	}
-	past := slices.DeleteFunc(signatures, func(s proof.Signature) bool { return s.Name != cp.Origin })
-	if own, err = proof.FormatNote(cp, past...); err != nil {
-		return nil, err
-	}
-	return proof.AddSignatures(own, present...)
+	return own.With(slices.DeleteFunc(signatures, func(s proof.Signature) bool { return s.Name != cp.Origin }))
 }
 
 // AddCosignatures merges cosignatures that came after their checkpoint of this size
@@ -143,7 +135,7 @@ func (l *Ledger[V]) addNewer(ctx context.Context, sigs []proof.Signature) error 
 		return nil
 	}
 	// Both were timely when they came; a clock that went back since changes nothing.
-	merged, err := l.admitAt(Ask{Note: s.note(), Tree: s.published.Checkpoint().Tree(), Policy: s.published.Policy()}, sigs, anyTime)
+	merged, err := l.admitAt(Ask{Signed: s.published.Signed(), Policy: s.published.Policy()}, sigs, anyTime)
 	if err != nil || bytes.Equal(merged.Note(), s.note()) {
 		return err
 	}

@@ -26,7 +26,7 @@ func cosigner(t testing.TB, name string) (ledger.Cosign, string) {
 		t.Fatal(err)
 	}
 	return func(_ context.Context, ask ledger.Ask) (ledger.Answer, error) {
-		cp, _, err := proof.ParseCheckpoint(ask.Note)
+		cp, _, err := proof.ParseCheckpoint(ask.Signed.Note())
 		if err != nil {
 			return ledger.Answer{}, err
 		}

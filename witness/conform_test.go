@@ -71,9 +71,9 @@ func TestAddCheckpointConforms(t *testing.T) {
 		return lyingNote(c, proof.Checkpoint{Origin: origin, Root: root})
 	}
 	other := newSigner(proof.Ed25519, "other.example")
-	otherNote := must(proof.SignCheckpoint(proof.Checkpoint{Origin: "other.example", Size: 1, Root: garbage}, other))
+	otherNote := must(proof.SignCheckpoint(proof.Checkpoint{Origin: "other.example", Size: 1, Root: garbage}, other)).Note()
 	unsigned := append(a.checkpoint(6).Body(), '\n')
-	strangers := must(proof.SignCheckpoint(a.checkpoint(6), c.stranger))
+	strangers := must(proof.SignCheckpoint(a.checkpoint(6), c.stranger)).Note()
 	forged := bytes.Replace(a.note(6), []byte("\n6\n"), []byte("\n7\n"), 1)
 
 	for _, tc := range []struct {
@@ -114,7 +114,7 @@ func TestAddCheckpointConforms(t *testing.T) {
 
 		{must: "ignore signatures from unknown keys", body: with(a.ask(5, 6), func(q *wire.AddCheckpoint) { q.Note = addStranger(c, q.Note) }), want: 200},
 		{must: "accept several signatures, any key of the log being enough", body: with(a.ask(5, 6), func(q *wire.AddCheckpoint) {
-			q.Note = must(proof.SignCheckpoint(a.checkpoint(6), c.log[1]))
+			q.Note = must(proof.SignCheckpoint(a.checkpoint(6), c.log[1])).Note()
 		}), want: 200},
 		{must: "respond 404: unknown origin", body: wire.AddCheckpoint{Note: otherNote}.Format(), want: 404},
 		{must: "respond 404: unknown origin, before anything about sizes", body: wire.AddCheckpoint{Old: 9, Note: otherNote}.Format(), want: 404},

@@ -137,8 +137,8 @@ func TestDoesNotAccept(t *testing.T) {
 	r := newRig(t)
 	mustCosign(t, r.w, r.a.ask(0, 7))
 	other := newSigner(proof.Ed25519, "other.example")
-	unknown := must(proof.SignCheckpoint(proof.Checkpoint{Origin: "other.example", Size: 1}, other))
-	unknown2 := must(proof.SignCheckpoint(proof.Checkpoint{Origin: "other.example", Size: 1, Root: proof.EmptyRoot()}, other))
+	unknown := must(proof.SignCheckpoint(proof.Checkpoint{Origin: "other.example", Size: 1}, other)).Note()
+	unknown2 := must(proof.SignCheckpoint(proof.Checkpoint{Origin: "other.example", Size: 1, Root: proof.EmptyRoot()}, other)).Note()
 	for name, tc := range map[string]struct {
 		file []byte
 		want int

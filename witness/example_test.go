@@ -31,12 +31,12 @@ func Example() {
 
 	root := proof.LeafHash([]byte("the first entry"))
 	note, _ := proof.SignCheckpoint(proof.Checkpoint{Origin: "log.example/7", Size: 1, Root: root}, log)
-	sigs, err := w.Cosign(context.Background(), wire.AddCheckpoint{Note: note})
+	sigs, err := w.Cosign(context.Background(), wire.AddCheckpoint{Note: note.Note()})
 	fmt.Println(len(sigs), "cosignature by", sigs[0].Name, err)
 
 	root = proof.LeafHash([]byte("the first entry, altered"))
 	note, _ = proof.SignCheckpoint(proof.Checkpoint{Origin: "log.example/7", Size: 1, Root: root}, log)
-	_, err = w.Cosign(context.Background(), wire.AddCheckpoint{Old: 1, Note: note})
+	_, err = w.Cosign(context.Background(), wire.AddCheckpoint{Old: 1, Note: note.Note()})
 	fmt.Println(err)
 	caught, _ := w.Evidence().List()
 	fmt.Println("evidence kept:", len(caught))

@@ -219,12 +219,12 @@ func (m mixed) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 }
 
 func strangersNote(h *history) []byte {
-	return must(proof.SignCheckpoint(h.checkpoint(7), players().stranger))
+	return must(proof.SignCheckpoint(h.checkpoint(7), players().stranger)).Note()
 }
 
 func otherNote() []byte {
 	s := newSigner(proof.Ed25519, "other.example")
-	return must(proof.SignCheckpoint(proof.Checkpoint{Origin: "other.example", Root: proof.EmptyRoot()}, s))
+	return must(proof.SignCheckpoint(proof.Checkpoint{Origin: "other.example", Root: proof.EmptyRoot()}, s)).Note()
 }
 
 // A client was shown a fork that no witness has cosigned, and hands it in over HTTP:

@@ -136,7 +136,7 @@ func TestSetLogs(t *testing.T) {
 		t.Errorf("it forgot where the log stood: %v", err)
 	}
 	old := h.ask(5, 6)
-	old.Note = must(proof.SignCheckpoint(h.checkpoint(6), c.log[0]))
+	old.Note = must(proof.SignCheckpoint(h.checkpoint(6), c.log[0])).Note()
 	_, err = w.Cosign(t.Context(), old)
 	wantErr(t, err, witness.ErrUntrusted)
 	mustCosign(t, w, h.ask(5, 6))

@@ -106,7 +106,7 @@ func (h *history) checkpoint(n uint64) proof.Checkpoint {
 }
 
 func (h *history) note(n uint64) []byte {
-	return must(proof.SignCheckpoint(h.checkpoint(n), h.signers...))
+	return must(proof.SignCheckpoint(h.checkpoint(n), h.signers...)).Note()
 }
 
 // ask is the request to go from m to n.

@@ -115,7 +115,7 @@ func (w witnesses) policy() (text string) {
 
 // cosign asks the first and the third; the second is asleep.
 func (w witnesses) cosign(_ context.Context, ask ledger.Ask) (ledger.Answer, error) {
-	cp, _, err := proof.ParseCheckpoint(ask.Note)
+	cp, _, err := proof.ParseCheckpoint(ask.Signed.Note())
 	if err != nil {
 		return ledger.Answer{}, err
 	}

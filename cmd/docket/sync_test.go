@@ -31,10 +31,11 @@ func TestKeepFork(t *testing.T) {
 	}
 	note := func(root byte, cosigned bool) []byte {
 		cp := proof.Checkpoint{Origin: "log.example/fork", Size: 7, Root: proof.Hash{root}}
-		data, err := proof.SignCheckpoint(cp, log)
+		signed, err := proof.SignCheckpoint(cp, log)
 		if err != nil {
 			t.Fatal(err)
 		}
+		data := signed.Note()
 		if !cosigned {
 			return data
 		}

@@ -253,14 +253,14 @@ func (c *cast) plus(t *testing.T, base []byte, sigs ...Signature) []byte {
 
 func TestSignCheckpointRefuses(t *testing.T) {
 	s := newSigner(t, Ed25519)
-	for what, f := range map[string]func() ([]byte, error){
-		"no signer":    func() ([]byte, error) { return SignCheckpoint(Checkpoint{testOrigin, 1, Hash{}}) },
-		"other origin": func() ([]byte, error) { return SignCheckpoint(Checkpoint{"other.example", 1, Hash{}}, s) },
-		"bad origin":   func() ([]byte, error) { return SignCheckpoint(Checkpoint{"a\nb", 1, Hash{}}, s) },
-		"long origin":  func() ([]byte, error) { return SignCheckpoint(Checkpoint{strings.Repeat("o", 256), 1, Hash{}}, s) },
+	for what, f := range map[string]func() (*Signed, error){
+		"no signer":    func() (*Signed, error) { return SignCheckpoint(Checkpoint{testOrigin, 1, Hash{}}) },
+		"other origin": func() (*Signed, error) { return SignCheckpoint(Checkpoint{"other.example", 1, Hash{}}, s) },
+		"bad origin":   func() (*Signed, error) { return SignCheckpoint(Checkpoint{"a\nb", 1, Hash{}}, s) },
+		"long origin":  func() (*Signed, error) { return SignCheckpoint(Checkpoint{strings.Repeat("o", 256), 1, Hash{}}, s) },
 	} {
 		if note, err := f(); err == nil {
-			t.Errorf("%s: signed %q", what, note)
+			t.Errorf("%s: signed %q", what, note.Note())
 		}
 	}
 }

@@ -45,7 +45,7 @@ func TestEvidenceOfEverySize(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return note
+		return note.Note()
 	}
 	for n := 1; n <= 20; n++ {
 		for m := 1; m <= n; m++ {

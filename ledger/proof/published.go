@@ -15,12 +15,12 @@ import (
 const MaxSkew = 5 * time.Minute
 
 // Signed is a checkpoint that a log key signed. The log may have signed another
-// history too: only [Published] says that witnesses compared. Made by [VerifyLog],
-// [Policy.VerifyLog] and, as part of it, Published.
+// history too: only [Published] says that witnesses compared. Made by whoever signs,
+// [SignCheckpoint], by [VerifyLog] and [Policy.VerifyLog], and part of Published.
 type Signed struct{ signed }
 
 // Published is a checkpoint that satisfies a policy: signed by one of its logs,
-// cosigned by its quorum. Made by [Policy.Verify] only.
+// cosigned by its quorum. Made by [Policy.Verify] and [Policy.Cosigned] only.
 type Published struct {
 	signed
 	policy       *Policy
@@ -41,6 +41,7 @@ type signed struct {
 	cp   Checkpoint
 	note []byte
 	logs []Key
+	good []Signature // theirs, each made or verified here
 }
 
 // Checkpoint is what the log signed.
@@ -77,6 +78,26 @@ func (p *Published) Witnessed(by time.Time) []string {
 	}
 	return names
 }
+
+// With is the same checkpoint with further signatures, of keys that are not on it yet.
+// Nothing is verified here.
+func (s *Signed) With(sigs []Signature) (*Signed, error) {
+	_, there, err := ParseCheckpoint(s.note)
+	if err != nil {
+		return nil, err
+	}
+	sigs = slices.DeleteFunc(slices.Clone(sigs), func(n Signature) bool {
+		return slices.ContainsFunc(there, func(o Signature) bool { return o.Name == n.Name && o.ID == n.ID })
+	})
+	more := *s
+	if more.note, err = AddSignatures(s.note, sigs...); err != nil {
+		return nil, err
+	}
+	return &more, nil
+}
+
+// Signed is the checkpoint without what its policy says of it.
+func (p *Published) Signed() *Signed { return &Signed{p.signed} }
 
 // Policy is the one under which the checkpoint is published.
 func (p *Published) Policy() *Policy { return p.policy }
@@ -144,7 +165,7 @@ func VerifyLog(note []byte, origin string, keys ...Key) (*Signed, error) {
 	if cp.Origin != origin {
 		return nil, &OriginError{Origin: cp.Origin, Want: []string{origin}}
 	}
-	s, err := verifyLog(cp, sigs, note, keys)
+	s, err := verifyLog(cp, sigs, note, keys, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -158,22 +179,24 @@ func (p *Policy) VerifyLog(note []byte) (*Signed, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := p.verifyLog(cp, sigs, note)
+	s, err := p.verifyLog(cp, sigs, note, nil)
 	if err != nil {
 		return nil, err
 	}
 	return &Signed{s}, nil
 }
 
-func (p *Policy) verifyLog(cp Checkpoint, sigs []Signature, note []byte) (signed, error) {
+func (p *Policy) verifyLog(cp Checkpoint, sigs []Signature, note []byte, known []Signature) (signed, error) {
 	keys := p.LogKeys(cp.Origin)
 	if len(keys) == 0 {
 		return signed{}, &OriginError{Origin: cp.Origin, Want: p.Origins()}
 	}
-	return verifyLog(cp, sigs, note, keys)
+	return verifyLog(cp, sigs, note, keys, known)
 }
 
-func verifyLog(cp Checkpoint, sigs []Signature, note []byte, keys []Key) (signed, error) {
+// verifyLog verifies what the keys signed, but for the known signatures: those were
+// found good on the same text.
+func verifyLog(cp Checkpoint, sigs []Signature, note []byte, keys []Key, known []Signature) (signed, error) {
 	s := signed{cp: cp, note: bytes.Clone(note)}
 	body := cp.Body()
 	for _, k := range keys {
@@ -182,10 +205,13 @@ func verifyLog(cp Checkpoint, sigs []Signature, note []byte, keys []Key) (signed
 			if !k.made(sig) {
 				continue
 			}
-			if err := k.verify(body, sig); err != nil {
-				return signed{}, err
+			if !slices.ContainsFunc(known, sig.equal) {
+				if err := k.verify(body, sig); err != nil {
+					return signed{}, err
+				}
 			}
 			good = true
+			s.good = append(s.good, sig)
 		}
 		if good {
 			s.logs = append(s.logs, k)
@@ -203,11 +229,27 @@ func verifyLog(cp Checkpoint, sigs []Signature, note []byte, keys []Key) (signed
 // own signature never counts to the quorum: a key has one role in a policy.
 // Errors: those of [VerifyLog], [QuorumError].
 func (p *Policy) Verify(note []byte, now time.Time) (*Published, error) {
+	return p.publish(note, nil, now)
+}
+
+// Cosigned is [Policy.Verify] of a checkpoint with more signatures on it, as
+// [AddSignatures] puts them there. What the log signed is known to be good and is not
+// verified again: that is most of the work where a log has just signed, and for
+// whoever counts cosignatures as they come.
+func (p *Policy) Cosigned(s *Signed, cosignatures []Signature, now time.Time) (*Published, error) {
+	note, err := AddSignatures(s.note, cosignatures...)
+	if err != nil {
+		return nil, err
+	}
+	return p.publish(note, s.good, now)
+}
+
+func (p *Policy) publish(note []byte, known []Signature, now time.Time) (*Published, error) {
 	cp, sigs, err := ParseCheckpoint(note)
 	if err != nil {
 		return nil, err
 	}
-	log, err := p.verifyLog(cp, sigs, note)
+	log, err := p.verifyLog(cp, sigs, note, known)
 	if err != nil {
 		return nil, err
 	}

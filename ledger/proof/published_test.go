@@ -101,7 +101,7 @@ func TestVerifyErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Verify(elsewhere, testTime); !errors.As(err, &origin) || origin.Origin != "other.example" || !slices.Equal(origin.Want, []string{testOrigin}) {
+	if _, err := p.Verify(elsewhere.Note(), testTime); !errors.As(err, &origin) || origin.Origin != "other.example" || !slices.Equal(origin.Want, []string{testOrigin}) {
 		t.Errorf("another log: %v", err)
 	}
 	var unsigned *LogSignatureError
@@ -162,10 +162,11 @@ func TestVerifyAnyLogKey(t *testing.T) {
 	cp := Checkpoint{testOrigin, 13, LeafHash(nil)}
 	none := c.policy(t, "quorum none\n")
 	for _, s := range []*Signer{c.log, c.logPQ} {
-		note, err := SignCheckpoint(cp, s)
+		signed, err := SignCheckpoint(cp, s)
 		if err != nil {
 			t.Fatal(err)
 		}
+		note := signed.Note()
 		pub, err := none.Verify(note, testTime)
 		if err != nil || !pub.ExistedBy().IsZero() || !pub.CosignedAt().IsZero() || pub.PostQuantum() {
 			t.Errorf("%v: %+v, %v", s.Key().Algorithm(), pub, err)

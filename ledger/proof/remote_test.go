@@ -26,7 +26,7 @@ func TestNewCosigner(t *testing.T) {
 		t.Fatal(err)
 	}
 	cp := proof.Checkpoint{Origin: "log.example", Size: 1, Root: proof.LeafHash([]byte("x"))}
-	note, err := proof.SignCheckpoint(cp, log)
+	signed, err := proof.SignCheckpoint(cp, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,10 +43,7 @@ func TestNewCosigner(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if note, err = proof.AddSignatures(note, sig); err != nil {
-		t.Fatal(err)
-	}
-	p, err := policy.Verify(note, time.Now())
+	p, err := policy.Cosigned(signed, []proof.Signature{sig}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

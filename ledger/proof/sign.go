@@ -81,25 +81,30 @@ func (s *Signer) Key() Key { return s.key }
 // SignCheckpoint makes the note that a log publishes: the checkpoint, signed by
 // each signer. Their name must be the origin, since a policy finds a log's keys by
 // it (tlog-policy "Defining a log").
-func SignCheckpoint(cp Checkpoint, signers ...*Signer) ([]byte, error) {
+func SignCheckpoint(cp Checkpoint, signers ...*Signer) (*Signed, error) {
 	if err := cp.check(); err != nil {
 		return nil, fmt.Errorf("signing a checkpoint: %w", err)
 	}
 	if len(signers) == 0 {
 		return nil, errors.New("signing a checkpoint: no log key")
 	}
-	sigs := make([]Signature, len(signers))
-	for i, s := range signers {
-		if s.key.name != cp.Origin {
-			return nil, fmt.Errorf("signing a checkpoint of %s: the log key is named %s", cp.Origin, s.key.name)
+	s := signed{cp: cp}
+	for _, by := range signers {
+		if by.key.name != cp.Origin {
+			return nil, fmt.Errorf("signing a checkpoint of %s: the log key is named %s", cp.Origin, by.key.name)
 		}
-		sig, err := s.sign(cp)
+		sig, err := by.sign(cp)
 		if err != nil {
 			return nil, fmt.Errorf("signing a checkpoint of %s: %w", cp.Origin, err)
 		}
-		sigs[i] = Signature{Name: s.key.name, ID: s.key.ID(), Sig: sig}
+		s.logs = append(s.logs, by.key)
+		s.good = append(s.good, Signature{Name: by.key.name, ID: by.key.ID(), Sig: sig})
 	}
-	return FormatNote(cp, sigs...)
+	var err error
+	if s.note, err = FormatNote(cp, s.good...); err != nil {
+		return nil, err
+	}
+	return &Signed{s}, nil
 }
 
 // Cosigner is a witness's private key. Whoever holds one must have checked, and

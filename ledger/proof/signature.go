@@ -72,6 +72,10 @@ func parseSignature(line string) (Signature, error) {
 	return Signature{Name: name, ID: binary.BigEndian.Uint32(raw), Sig: raw[4:]}, nil
 }
 
+func (s Signature) equal(t Signature) bool {
+	return s.Name == t.Name && s.ID == t.ID && bytes.Equal(s.Sig, t.Sig)
+}
+
 // Line is the signature as one line of a note, with its newline.
 func (s Signature) Line() []byte {
 	raw := append(binary.BigEndian.AppendUint32(nil, s.ID), s.Sig...)

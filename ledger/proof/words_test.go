@@ -38,8 +38,8 @@ func TestWords(t *testing.T) {
 		want string
 	}{
 		{verify(twoOfThree, r.Checkpoint), "not enough cosignatures: 1 of 2 (w2, w3 missing)"},
-		{verify(twoOfThree, elsewhere), "the checkpoint is of another log: other.example, wanted log.example/1"},
-		{verify(noLogs, elsewhere), "the checkpoint is of other.example, and the policy lists no log"},
+		{verify(twoOfThree, elsewhere.Note()), "the checkpoint is of another log: other.example, wanted log.example/1"},
+		{verify(noLogs, elsewhere.Note()), "the checkpoint is of other.example, and the policy lists no log"},
 		{verify(twoOfThree, unsigned), "no signature of the log log.example/1 by a key that is trusted for it ("},
 		{verify(twoOfThree, altered), "the signature by log.example/1 (key "},
 		{errMoved, "entry is not in the tree it claims"},

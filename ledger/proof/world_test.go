@@ -241,11 +241,11 @@ func (k seededKey) at(t testing.TB, cp Checkpoint, stamp uint64) Signature {
 
 func (c *cast) sign(t testing.TB, cp Checkpoint) []byte {
 	t.Helper()
-	note, err := SignCheckpoint(cp, c.log, c.logPQ)
+	signed, err := SignCheckpoint(cp, c.log, c.logPQ)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return note
+	return signed.Note()
 }
 
 func (c *cast) cosigned(t testing.TB, cp Checkpoint, sigs ...Signature) []byte {

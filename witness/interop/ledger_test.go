@@ -87,11 +87,11 @@ func cosign(ctx context.Context, ask ledger.Ask) (ledger.Answer, error) {
 	var problems []error
 	for _, w := range ask.Policy.Witnesses() {
 		c := must(wire.NewWitness(w.URL, nil))
-		sigs, err := c.AddCheckpoint(ctx, wire.AddCheckpoint{Note: ask.Note})
+		sigs, err := c.AddCheckpoint(ctx, wire.AddCheckpoint{Note: ask.Signed.Note()})
 		if conflict := (*wire.Conflict)(nil); errors.As(err, &conflict) {
 			var path []proof.Hash
 			if path, err = ask.Consistency(ctx, conflict.Size); err == nil {
-				sigs, err = c.AddCheckpoint(ctx, wire.AddCheckpoint{Old: conflict.Size, Path: path, Note: ask.Note})
+				sigs, err = c.AddCheckpoint(ctx, wire.AddCheckpoint{Old: conflict.Size, Path: path, Note: ask.Signed.Note()})
 			}
 		}
 		answer.Cosignatures = append(answer.Cosignatures, sigs...)

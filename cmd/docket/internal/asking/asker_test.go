@@ -163,7 +163,7 @@ func TestLyingWitness(t *testing.T) {
 		return must(k.Cosign(proof.Checkpoint{Origin: origin, Size: 99, Root: proof.Hash{1}})).Line()
 	}
 	logs := func() []byte { // by the log's key
-		note := must(proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: 99, Root: proof.Hash{1}}, w.signers...))
+		note := must(proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: 99, Root: proof.Hash{1}}, w.signers...)).Note()
 		_, lines, _ := strings.Cut(string(note), "\n\n")
 		return []byte(lines)
 	}

@@ -76,7 +76,7 @@ func (a *Asker) ask(ctx context.Context, p *peer, r *round) {
 			}
 		}
 		err = joined(at, wrong)
-	} else if divergent(err, r.ask.Tree.Size) {
+	} else if divergent(err, r.ask.Tree().Size) {
 		if note, lost := p.call.Checkpoint(ctx, originOf(r.ask)); lost == nil {
 			answer.Seen = append(answer.Seen, note)
 		} else {
@@ -94,18 +94,18 @@ func (a *Asker) addCheckpoint(ctx context.Context, p *peer, ask ledger.Ask) ([]p
 	a.mu.Lock()
 	old := p.size
 	if !p.known && ask.Again {
-		old = ask.Tree.Size // most likely: it cosigned what was published
+		old = ask.Tree().Size // most likely: it cosigned what was published
 	}
 	a.mu.Unlock()
 	for again := false; ; again = true {
-		old = min(old, ask.Tree.Size)
+		old = min(old, ask.Tree().Size)
 		path, err := ask.Consistency(ctx, old)
 		if err != nil {
 			return nil, err
 		}
-		sigs, err := p.call.AddCheckpoint(ctx, wire.AddCheckpoint{Old: old, Path: path, Note: ask.Note})
+		sigs, err := p.call.AddCheckpoint(ctx, wire.AddCheckpoint{Old: old, Path: path, Note: ask.Signed.Note()})
 		conflict := (*wire.Conflict)(nil)
-		if again || !errors.As(err, &conflict) || conflict.Size > ask.Tree.Size {
+		if again || !errors.As(err, &conflict) || conflict.Size > ask.Tree().Size {
 			return sigs, err
 		}
 		old = conflict.Size
@@ -127,7 +127,7 @@ func divergent(err error, size uint64) bool {
 func (a *Asker) note(p *peer, r *round, at []proof.Witness, good map[string]proof.Signature, wrong map[string]error, err error, took time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	size := r.ask.Tree.Size
+	size := r.ask.Tree().Size
 	if len(good) > 0 {
 		p.size, p.known, p.latency = size, true, took
 	} else {
@@ -170,11 +170,7 @@ func timeOf(s proof.Signature) time.Time {
 }
 
 func originOf(ask ledger.Ask) string {
-	cp, _, err := proof.ParseCheckpoint(ask.Note)
-	if err != nil {
-		return ""
-	}
-	return cp.Origin
+	return ask.Signed.Checkpoint().Origin
 }
 
 // joined is what is wrong with the witnesses of one URL, in the policy's order.

@@ -14,7 +14,6 @@ import (
 // round is one question to all witnesses of a policy.
 type round struct {
 	ask  ledger.Ask
-	lean []byte        // its note with one signature
 	done chan struct{} // closed once the quorum is there, or nobody is left
 
 	mu      sync.Mutex // guards what follows
@@ -27,7 +26,7 @@ type round struct {
 }
 
 func newRound(ask ledger.Ask) *round {
-	return &round{ask: ask, lean: lean(ask), done: make(chan struct{})}
+	return &round{ask: ask, done: make(chan struct{})}
 }
 
 // fail notes why somebody is not asked.
@@ -90,26 +89,6 @@ func (r *round) end() (ledger.Answer, error) {
 	return r.answer, errors.Join(r.errs...)
 }
 
-// lean is the note with one signature of the log: enough for a policy to judge
-// cosignatures by, and half as dear where a log signs with two algorithms.
-func lean(ask ledger.Ask) []byte {
-	cp, sigs, err := proof.ParseCheckpoint(ask.Note)
-	if err != nil {
-		return ask.Note
-	}
-	for _, k := range ask.Policy.LogKeys(cp.Origin) {
-		for _, s := range sigs {
-			if s.Name != k.Name() || s.ID != k.ID() {
-				continue
-			}
-			if note, err := proof.FormatNote(cp, s); err == nil {
-				return note
-			}
-		}
-	}
-	return ask.Note
-}
-
 // verify leaves the cosignatures by these witnesses that verify, and says of each
 // witness that gave none, or one that is no good, why. Signatures by keys that are
 // nobody's here are ignored (tlog-witness "add-checkpoint").
@@ -140,11 +119,7 @@ func (r *round) verify(sigs []proof.Signature, at []proof.Witness) (good map[str
 // holds verifies cosignatures: with them the note is good, though it may lack a
 // quorum.
 func (r *round) holds(sigs ...proof.Signature) error {
-	note, err := proof.AddSignatures(r.lean, sigs...)
-	if err != nil {
-		return err
-	}
-	_, err = r.ask.Policy.Verify(note, time.Now())
+	_, err := r.ask.Policy.Cosigned(r.ask.Signed, sigs, time.Now())
 	if short := (*proof.QuorumError)(nil); errors.As(err, &short) {
 		return nil
 	}

@@ -163,7 +163,11 @@ func (s *story) fork(ctx context.Context) ([]byte, error) {
 	}
 	entries[cp.Size-1] = []byte("what an operator would rather have there")
 	cp.Root = rootOf(entries)
-	return proof.SignCheckpoint(cp, s.keys.Signers...)
+	signed, err := proof.SignCheckpoint(cp, s.keys.Signers...)
+	if err != nil {
+		return nil, err
+	}
+	return signed.Note(), nil
 }
 
 // rootOf is RFC 6962's tree hash, as its section 2.1 writes it.

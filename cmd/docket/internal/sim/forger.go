@@ -115,13 +115,13 @@ func (b *branch) write(env record.Envelope) error {
 // publish asks the witnesses for all that it can get, and shows the head with that.
 func (f *forger) publish(b *branch) (quorum bool, err error) {
 	head := b.log.Head(len(b.entries))
-	note, err := proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: head.Size, Root: head.Root}, f.town.ledger.keys.Signers...)
+	signed, err := proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: head.Size, Root: head.Root}, f.town.ledger.keys.Signers...)
 	if err != nil {
 		return false, err
 	}
 	f.town.oaths.signs(head)
 	answer, _ := b.asker.Cosign(f.town.ctx, ledger.Ask{
-		Note: note, Tree: head, Policy: f.town.policy,
+		Signed: signed, Policy: f.town.policy,
 		Consistency: func(ctx context.Context, from uint64) ([]proof.Hash, error) {
 			if from == 0 || from == head.Size {
 				return nil, nil
@@ -130,14 +130,13 @@ func (f *forger) publish(b *branch) (quorum bool, err error) {
 			return path, err
 		},
 	})
-	if note, err = proof.AddSignatures(note, answer.Cosignatures...); err != nil {
+	if b.note, err = proof.AddSignatures(signed.Note(), answer.Cosignatures...); err != nil {
 		return false, err
 	}
-	b.note = note
-	if _, short := f.town.policy.Verify(note, time.Now()); short != nil {
+	if _, short := f.town.policy.Verify(b.note, time.Now()); short != nil {
 		return false, nil
 	}
-	b.best = note
+	b.best = b.note
 	return true, nil
 }
 

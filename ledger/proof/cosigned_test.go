@@ -1,0 +1,95 @@
+package proof
+
+import (
+	"errors"
+	"reflect"
+	"testing"
+)
+
+// Adding cosignatures to what the log has just signed is verifying the whole note:
+// the same verdict, the same result, whatever is added.
+func TestCosignedIsVerify(t *testing.T) {
+	c := newCast(t)
+	p := c.policy(t, "quorum w1\n")
+	cp := Checkpoint{testOrigin, 13, LeafHash(nil)}
+	signed, err := SignCheckpoint(cp, c.log, c.logPQ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := uint64(testTime.Unix())
+	own := sigsOf(t, signed.Note())
+	spoilt := func(s Signature) Signature {
+		s.Sig = append([]byte(nil), s.Sig...)
+		s.Sig[len(s.Sig)-1] ^= 1
+		return s
+	}
+	w1 := c.at(t, "w1", cp, now)
+	for what, sigs := range map[string][]Signature{
+		"nothing":                             nil,
+		"the quorum":                          {w1},
+		"a bad cosignature":                   {spoilt(w1)},
+		"a stranger's":                        {w1, {Name: "stranger", ID: 7, Sig: make([]byte, 64)}},
+		"the log's own again":                 {w1, own[0], own[1]},
+		"in the log's name, bad, Ed25519":     {w1, spoilt(own[0])},
+		"in the log's name, bad, ML-DSA":      {w1, spoilt(own[1])},
+		"in the log's name, of an unused key": {w1, {Name: testOrigin, ID: own[0].ID + 1, Sig: own[0].Sig}},
+	} {
+		note, err := AddSignatures(signed.Note(), sigs...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, wantErr := p.Verify(note, testTime)
+		got, err := p.Cosigned(signed, sigs, testTime)
+		if !reflect.DeepEqual(err, wantErr) || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %v, %v; want %v, %v", what, got, err, want, wantErr)
+		}
+	}
+}
+
+// That a log has signed with keys of its own makes none of them the policy's.
+func TestCosignedByForeignKeys(t *testing.T) {
+	c, other := newCast(t), newCast(t)
+	cp := Checkpoint{testOrigin, 13, LeafHash(nil)}
+	signed, err := SignCheckpoint(cp, other.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var unsigned *LogSignatureError
+	if _, err := c.policy(t, "quorum none\n").Cosigned(signed, nil, testTime); !errors.As(err, &unsigned) {
+		t.Errorf("keys of the same name: %v", err)
+	}
+	// Put on later, the policy's own line is verified like any other.
+	both, err := signed.With(sigsOf(t, c.sign(t, cp)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.policy(t, "quorum none\n").Cosigned(both, nil, testTime); err != nil {
+		t.Error(err)
+	}
+	forged := sigsOf(t, c.sign(t, Checkpoint{testOrigin, 14, LeafHash(nil)}))
+	if both, err = signed.With(forged); err != nil {
+		t.Fatal(err)
+	}
+	var bad *SignatureError
+	if _, err := c.policy(t, "quorum none\n").Cosigned(both, nil, testTime); !errors.As(err, &bad) {
+		t.Errorf("another checkpoint's signature: %v", err)
+	}
+}
+
+// With leaves what is there: a key that has signed is not replaced.
+func TestWithKeeps(t *testing.T) {
+	c := newCast(t)
+	cp := Checkpoint{testOrigin, 13, LeafHash(nil)}
+	signed, err := SignCheckpoint(cp, c.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := sigsOf(t, c.sign(t, Checkpoint{testOrigin, 14, LeafHash(nil)}))
+	more, err := signed.With(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := sigsOf(t, more.Note()); len(got) != 2 || !got[0].equal(sigsOf(t, signed.Note())[0]) || !got[1].equal(other[1]) {
+		t.Errorf("got %v", got)
+	}
+}
