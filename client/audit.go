@@ -212,16 +212,16 @@ func (a Audit) judgeCheckpoint(r *AuditReport, reg *register.Register, note []by
 		r.find("the checkpoint of size %d has no charter to be judged by", cp.Size)
 		return nil
 	}
-	text, origin, err := reg.PolicyAt(min(cp.Size, reg.Size()))
+	era, err := reg.EraAt(min(cp.Size, reg.Size()))
 	if err != nil {
 		return err
 	}
-	policy, err := proof.ParsePolicy([]byte(text))
+	policy, err := proof.ParsePolicy([]byte(era.Policy))
 	if err != nil {
 		return err
 	}
-	if cp.Origin != origin {
-		r.find("the checkpoint is of the log %s; the charter's origin is %s", cp.Origin, origin)
+	if cp.Origin != era.Origin {
+		r.find("the checkpoint is of the log %s; the charter's origin is %s", cp.Origin, era.Origin)
 	}
 	r.Notes = append(r.Notes, policy.Warnings()...)
 	published, err := policy.Verify(note, time.Now())

@@ -217,11 +217,11 @@ func policiesOf(reg *register.Register) (charters, error) {
 	}
 	var all charters
 	for _, row := range rows {
-		text, _, err := reg.PolicyAt(row.Index + 1)
+		era, err := reg.EraAt(row.Index + 1)
 		if err != nil {
 			return nil, err
 		}
-		policy, err := proof.ParsePolicy([]byte(text))
+		policy, err := proof.ParsePolicy([]byte(era.Policy))
 		if err != nil {
 			return nil, err
 		}

@@ -92,30 +92,20 @@ func (f *records) IDs(yield func(record.ID) error) error {
 // Policy is that of the newest charter below size. Policies change seldom and are
 // asked for with each publication, so the last one is kept.
 func (f *records) Policy(size uint64) (*proof.Policy, uint64, error) {
-	text, _, err := f.r.PolicyAt(size)
+	era, err := f.r.EraAt(size)
 	if err != nil {
 		return nil, 0, err
-	}
-	charters, err := f.r.Charters()
-	if err != nil {
-		return nil, 0, err
-	}
-	var since uint64
-	for _, c := range charters {
-		if c.Index < size {
-			since = c.Index
-		}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.policy == nil || f.text != text {
-		p, err := proof.ParsePolicy([]byte(text))
+	if f.policy == nil || f.text != era.Policy {
+		p, err := proof.ParsePolicy([]byte(era.Policy))
 		if err != nil {
 			return nil, 0, fmt.Errorf("the charter's policy: %w", err)
 		}
-		f.text, f.policy = text, p
+		f.text, f.policy = era.Policy, p
 	}
-	return f.policy, since, nil
+	return f.policy, era.Since, nil
 }
 
 func (f *records) Admitted(entry []byte) (time.Time, error) {

@@ -19,16 +19,29 @@ func (r *Register) Charters() ([]RecordRow, error) {
 	return all, errors.Join(err, failed)
 }
 
-// PolicyAt is the policy text, and the origin, of the newest charter below a size:
-// what judges a checkpoint of that size.
-func (r *Register) PolicyAt(size uint64) (text, origin string, err error) {
-	row, err := r.newest(ownerRoot, size)
-	if err != nil {
-		return "", "", err
+// Era is what a charter says of the checkpoints of its time: those of the sizes above
+// its index, up to the index of the next charter.
+type Era struct {
+	Since  uint64 // index of the charter
+	Origin string
+	Policy string // tlog-policy text
+}
+
+// EraAt is that of the newest charter below a size: what judges a checkpoint of that
+// size. Every publication asks, so that of the newest charter is in memory.
+func (r *Register) EraAt(size uint64) (Era, error) {
+	r.mu.Lock()
+	row := r.tip.charter
+	r.mu.Unlock()
+	if row == nil || row.Index >= size {
+		var err error
+		if row, err = r.newest(ownerRoot, size); err != nil {
+			return Era{}, err
+		}
 	}
 	if row == nil {
-		return "", "", fmt.Errorf("no charter below size %d", size)
+		return Era{}, fmt.Errorf("no charter below size %d", size)
 	}
 	c := row.State.(*CharterRow)
-	return c.Policy, c.Origin, nil
+	return Era{row.Index, c.Origin, c.Policy}, nil
 }
