@@ -71,10 +71,9 @@ func Run(ctx context.Context, o Options, names ...string) error {
 // run is one run of measurements and what the earlier ones found.
 type run struct {
 	Options
-	dir      string
-	fsync    []time.Duration // sorted
-	verifies float64         // Ed25519 verifications a second, all cores
-	filled   *world          // the ledger that the records went into
+	dir    string
+	fsync  []time.Duration // sorted
+	filled *world          // the ledger that the records went into
 }
 
 func (r *run) row(name string, value float64, unit string) {

@@ -39,13 +39,13 @@ func (r *run) http(ctx context.Context) error {
 	go func() {
 		served <- w.node.Serve(serving, l, server.Config{IssuerRate: server.Rate{PerSecond: -1}})
 	}()
-	answered, took, err := r.load(ctx, l.Addr().String(), bodies)
+	name := fmt.Sprintf("POST /v1/records, %d connections", r.Conns)
+	err = r.besideVerifications(name, "records/s", func() (float64, error) {
+		answered, took, err := r.load(ctx, l.Addr().String(), bodies)
+		return perSecond(answered, took), err
+	})
 	end()
-	if err := errors.Join(err, <-served); err != nil {
-		return err
-	}
-	r.beside(fmt.Sprintf("POST /v1/records, %d connections", r.Conns), perSecond(answered, took), "records/s", r.verifies, "Ed25519 verifications")
-	return nil
+	return errors.Join(err, <-served)
 }
 
 // load posts bodies over keep-alive connections until they or the time run out. It

@@ -34,14 +34,38 @@ func (r *run) limits(context.Context) error {
 	r.row("fsync of 4 KiB, p50", quantile(r.fsync, 0.5), "ms")
 	r.row("fsync of 4 KiB, p99", quantile(r.fsync, 0.99), "ms")
 
+	rate, err := verifications()
+	r.row("Ed25519 verifications, all cores", rate, "/s")
+	return err
+}
+
+// verifications is how many Ed25519 signatures all cores verify in a second.
+func verifications() (perSecond float64, err error) {
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	message := make([]byte, 800)
 	sig := ed25519.Sign(private, message)
-	r.verifies = onAllCores(time.Second, func() { ed25519.Verify(public, message, sig) })
-	r.row("Ed25519 verifications, all cores", r.verifies, "/s")
+	return onAllCores(time.Second, func() { ed25519.Verify(public, message, sig) }), nil
+}
+
+// besideVerifications measures f between two measurements of what the cores can
+// verify: the machine's speed may have changed since the run began.
+func (r *run) besideVerifications(name, unit string, f func() (perSecond float64, err error)) error {
+	before, err := verifications()
+	if err != nil {
+		return err
+	}
+	figure, err := f()
+	if err != nil {
+		return err
+	}
+	after, err := verifications()
+	if err != nil {
+		return err
+	}
+	r.beside(name, figure, unit, (before+after)/2, "Ed25519 verifications")
 	return nil
 }
 

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"sync"
@@ -55,26 +56,22 @@ func (r *run) audit(ctx context.Context) error {
 	}
 	size := l.Published().Checkpoint().Size
 	src := source{l}
-	took, err := src.signatures(ctx, r.filled, size)
+	err = r.besideVerifications("audit: hashes and signatures", "entries/s", func() (float64, error) {
+		took, err := src.signatures(ctx, r.filled, size)
+		return perSecond(int(size), took), err
+	})
 	if err != nil {
 		return err
 	}
-	r.beside("audit: hashes and signatures", perSecond(int(size), took), "entries/s", r.verifies, "Ed25519 verifications")
-	begun := time.Now()
-	report, err := client.Audit{Source: src, Charter: r.filled.Ledger, Files: vfs.Default, Dir: filepath.Join(r.dir, "audit")}.Run(ctx)
-	if err != nil {
-		return err
-	}
-	for _, f := range report.Findings {
-		return &finding{f}
-	}
-	r.beside("audit: hashes, signatures and every rule", perSecond(int(size), time.Since(begun)), "entries/s", r.verifies, "Ed25519 verifications")
-	return nil
+	return r.besideVerifications("audit: hashes, signatures and every rule", "entries/s", func() (float64, error) {
+		begun := time.Now()
+		report, err := client.Audit{Source: src, Charter: r.filled.Ledger, Files: vfs.Default, Dir: filepath.Join(r.dir, "audit")}.Run(ctx)
+		if err == nil && len(report.Findings) > 0 {
+			err = fmt.Errorf("the audit found: %s", report.Findings[0])
+		}
+		return perSecond(int(size), time.Since(begun)), err
+	})
 }
-
-type finding struct{ what string }
-
-func (f *finding) Error() string { return "the audit found: " + f.what }
 
 // source reads a ledger in this process as an auditor reads a server.
 type source struct{ l *ledger.Public }
