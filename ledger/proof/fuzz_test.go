@@ -161,7 +161,7 @@ func FuzzKey(f *testing.F) {
 		if k, err := parseKey(s); err == nil && k.String() != s {
 			t.Errorf("%q is written as %q", s, k)
 		}
-		if k, err := publicOf(s); err == nil {
+		if k, _, err := publicOf(s); err == nil {
 			if _, err := parseKey(k.String()); err != nil {
 				t.Errorf("%q has the public half %q: %v", s, k, err)
 			}

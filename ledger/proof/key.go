@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"strings"
 
-	"filippo.io/mldsa"
+	"github.com/cloudflare/circl/sign/mldsa/mldsa44"
 	fnote "github.com/transparency-dev/formats/note"
 	"golang.org/x/mod/sumdb/note"
 )
@@ -95,7 +95,7 @@ func newKey(name string, alg Algorithm, pub []byte) (Key, error) {
 	size, known := map[Algorithm]int{
 		Ed25519:            ed25519.PublicKeySize,
 		CosignatureEd25519: ed25519.PublicKeySize,
-		MLDSA44:            mldsa.MLDSA44PublicKeySize,
+		MLDSA44:            mldsa44.PublicKeySize,
 	}[alg]
 	switch {
 	case !known:
@@ -113,7 +113,7 @@ func newKey(name string, alg Algorithm, pub []byte) (Key, error) {
 	case CosignatureEd25519:
 		k.verifier, err = fnote.NewVerifierForCosignatureV1(k.String())
 	case MLDSA44:
-		k.verifier, err = fnote.NewMLDSAVerifier(k.String())
+		k.verifier, err = newMLDSAVerifier(k)
 	}
 	if err != nil {
 		return Key{}, fmt.Errorf("key %s: %w", name, err)
@@ -143,14 +143,10 @@ func (k Key) String() string {
 	return fmt.Sprintf("%s+%08x+%s", k.name, k.ID(), base64.StdEncoding.EncodeToString(raw))
 }
 
-// Public is the bare key: ed25519.PublicKey or *mldsa.PublicKey.
+// Public is the bare key: ed25519.PublicKey or *mldsa44.PublicKey (of circl).
 func (k Key) Public() crypto.PublicKey {
-	if k.alg == MLDSA44 {
-		pub, err := mldsa.NewPublicKey(mldsa.MLDSA44(), []byte(k.material))
-		if err != nil {
-			panic("a Key that the library does not accept: " + err.Error())
-		}
-		return pub
+	if v, ok := k.verifier.(mldsaVerifier); ok {
+		return v.public
 	}
 	return ed25519.PublicKey(k.material)
 }
@@ -196,7 +192,7 @@ func splitSkey(skey string) (name string, id uint32, alg Algorithm, seed []byte,
 		return "", 0, 0, nil, errSkey
 	}
 	raw, err := decode64(parts[4])
-	if err != nil || len(raw) != 33 { // type and a seed: both algorithms have one of 32 bytes
+	if err != nil || len(raw) != 1+seedSize { // type and seed
 		return "", 0, 0, nil, errSkey
 	}
 	return parts[2], uint32(hash), Algorithm(raw[0]), raw[1:], nil

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 
-	"filippo.io/mldsa"
 	fnote "github.com/transparency-dev/formats/note"
 	"golang.org/x/mod/sumdb/note"
 )
@@ -19,24 +18,32 @@ func GenerateKey(alg Algorithm, name string) (skey, vkey string, err error) {
 	if err := checkName(name); err != nil {
 		return "", "", err
 	}
-	switch alg {
-	case Ed25519:
-		return note.GenerateKey(rand.Reader, name)
-	case MLDSA44:
-		return fnote.GenerateMLDSAKey(name)
-	case CosignatureEd25519:
-		pub, priv, err := ed25519.GenerateKey(rand.Reader)
-		if err != nil {
-			return "", "", err
-		}
-		k, err := newKey(name, alg, pub)
-		if err != nil {
-			return "", "", err
-		}
-		secret := base64.StdEncoding.EncodeToString(append([]byte{byte(alg)}, priv.Seed()...))
-		return fmt.Sprintf("PRIVATE+KEY+%s+%08x+%s", name, k.ID(), secret), k.String(), nil
+	seed := make([]byte, seedSize)
+	rand.Read(seed) // it never fails: crypto/rand ends the process rather
+	pub, err := publicOfSeed(alg, seed)
+	if err != nil {
+		return "", "", err
 	}
-	return "", "", fmt.Errorf("no key of %s can be made", alg)
+	k, err := newKey(name, alg, pub)
+	if err != nil {
+		return "", "", err
+	}
+	secret := base64.StdEncoding.EncodeToString(append([]byte{byte(alg)}, seed...))
+	return fmt.Sprintf("PRIVATE+KEY+%s+%08x+%s", name, k.ID(), secret), k.String(), nil
+}
+
+// seedSize is the size of a private key, in bytes: all algorithms derive theirs of a
+// seed (RFC 8032 section 5.1.5, FIPS 204 section 5.1).
+const seedSize = 32
+
+func publicOfSeed(alg Algorithm, seed []byte) ([]byte, error) {
+	switch alg {
+	case Ed25519, CosignatureEd25519:
+		return ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey), nil
+	case MLDSA44:
+		return mldsaPublic(seed), nil
+	}
+	return nil, fmt.Errorf("%s is not supported", alg)
 }
 
 // Signer is a log's private key. It signs checkpoints and nothing else.
@@ -47,7 +54,7 @@ type Signer struct {
 
 // ParseSigner reads a log's private key of type 0x01 or 0x06.
 func ParseSigner(skey string) (*Signer, error) {
-	key, err := publicOf(skey)
+	key, seed, err := publicOf(skey)
 	if err != nil {
 		return nil, err
 	}
@@ -60,15 +67,10 @@ func ParseSigner(skey string) (*Signer, error) {
 		}
 		s.sign = func(cp Checkpoint) ([]byte, error) { return signer.Sign(cp.Body()) }
 	case MLDSA44:
-		signer, err := fnote.NewMLDSASigner(skey)
-		if err != nil {
-			return nil, fmt.Errorf("log key %s: %w", key.name, err)
-		}
+		signer := newMLDSASigner(key, seed)
 		// Timestamp 0: the log makes no claim of time (tlog-cosignature
 		// "ML-DSA-44 signed message"), and its signature counts to no quorum.
-		s.sign = func(cp Checkpoint) ([]byte, error) {
-			return signer.SignSubtree(0, cp.Origin, 0, cp.Size, cp.Root[:])
-		}
+		s.sign = func(cp Checkpoint) ([]byte, error) { return signer.sign(cp, 0) }
 	default:
 		return nil, fmt.Errorf("private key %s: %s is a witness's; a log signs with 0x01 or 0x06", key.name, key.alg)
 	}
@@ -117,12 +119,15 @@ type Cosigner struct {
 
 // ParseCosigner reads a witness's private key of type 0x04 or 0x06.
 func ParseCosigner(skey string) (*Cosigner, error) {
-	key, err := publicOf(skey)
+	key, seed, err := publicOf(skey)
 	if err != nil {
 		return nil, err
 	}
 	if key.alg == Ed25519 {
 		return nil, fmt.Errorf("private key %s: type 0x01 is a log's; a witness signs with 0x04 or 0x06", key.name)
+	}
+	if key.alg == MLDSA44 {
+		return &Cosigner{key: key, signer: newMLDSASigner(key, seed)}, nil
 	}
 	signer, err := fnote.NewSignerForCosignatureV1(skey)
 	if err != nil {
@@ -148,30 +153,21 @@ func (c *Cosigner) Cosign(cp Checkpoint) (Signature, error) {
 
 // publicOf derives the public key of a private one and checks its key ID, which
 // the libraries do not do for every type.
-func publicOf(skey string) (Key, error) {
+func publicOf(skey string) (Key, []byte, error) {
 	name, id, alg, seed, err := splitSkey(skey)
 	if err != nil {
-		return Key{}, err
+		return Key{}, nil, err
 	}
-	var pub []byte
-	switch alg {
-	case Ed25519, CosignatureEd25519:
-		pub = ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey)
-	case MLDSA44:
-		priv, err := mldsa.NewPrivateKey(mldsa.MLDSA44(), seed)
-		if err != nil {
-			return Key{}, fmt.Errorf("private key %s: %w", name, err)
-		}
-		pub = priv.PublicKey().Bytes()
-	default:
-		return Key{}, fmt.Errorf("private key %s: %s is not supported", name, alg)
+	pub, err := publicOfSeed(alg, seed)
+	if err != nil {
+		return Key{}, nil, fmt.Errorf("private key %s: %w", name, err)
 	}
 	key, err := newKey(name, alg, pub)
 	if err != nil {
-		return Key{}, err
+		return Key{}, nil, err
 	}
 	if key.ID() != id {
-		return Key{}, fmt.Errorf("private key %s: key ID %08x, but its bytes give %08x", name, id, key.ID())
+		return Key{}, nil, fmt.Errorf("private key %s: key ID %08x, but its bytes give %08x", name, id, key.ID())
 	}
-	return key, nil
+	return key, seed, nil
 }
