@@ -23,5 +23,5 @@ func (s *Server) signable(v record.Verified) error {
 	if _, err := draft.Judge(v); err != nil {
 		return err
 	}
-	return refuse(logKeys, "the policy names none of the keys that this log signs with, so nothing could be published under it; name one of them beside its successors, or let the operator make the successors (docket init --next) and start the server again before this charter: then the same bytes are fine")
+	return refuse(logKeys, "the policy names none of the keys that this log signs with, so nothing could be published under it; name one of them beside its successors, or let the operator make the successors (docket init --next) and start the server again: then the same bytes are fine")
 }

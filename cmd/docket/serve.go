@@ -40,7 +40,10 @@ ends with status 0. If a write fails it ends with status 1: start it again, the
 next start recovers.
 
 Without --tls-cert it speaks plain HTTP: bind it to loopback, or put a proxy that
-speaks TLS before it.`,
+speaks TLS before it.
+
+It signs with every key in D/keys. It does not start where the newest charter's
+policy names none of them, and warns where the two differ (docket init --next).`,
 		Example: `  docket serve --dir ledger
   docket serve --dir ledger --listen :443 --tls-cert fullchain.pem --tls-key key.pem`,
 		Args: cobra.NoArgs,
@@ -81,6 +84,11 @@ speaks TLS before it.`,
 			defer n.Close()
 			if n.Ledger.Head().Size == 0 {
 				return misuse("the ledger in %s has no charter yet", dir).hint("docket init --dir %s --charter ENVELOPE", dir)
+			}
+			if err := n.CheckKeys(); errors.Is(err, ledger.ErrNoLogKey) {
+				return refuse("nothing could be published: %w", err).hint("bring back the files that were in %s/keys, from the backup; if they are lost for ever, the root keys sign a charter that names these keys, and docket init --dir %[1]s --charter ENVELOPE admits it", dir)
+			} else if err != nil {
+				return err
 			}
 			l, err := net.Listen("tcp", listen)
 			if errors.Is(err, syscall.EADDRINUSE) {
