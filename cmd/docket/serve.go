@@ -48,8 +48,8 @@ policy names none of them, and warns where the two differ (docket init --next).`
   docket serve --dir ledger --listen :443 --tls-cert fullchain.pem --tls-key key.pem`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if (sc.CertFile == "") != (sc.KeyFile == "") {
-				return misuse("--tls-cert and --tls-key go together")
+			if err := checkTLS(sc.CertFile, sc.KeyFile); err != nil {
+				return err
 			}
 			if minFree < 0 {
 				return misuse("--min-free %d: want a number of megabytes", minFree)
@@ -62,11 +62,6 @@ policy names none of them, and warns where the two differ (docket init --next).`
 					return misuse("--witness-interval %s=%s: want a duration like 10s", name, text)
 				}
 				nc.Asking.MinInterval[name] = every
-			}
-			if sc.CertFile != "" {
-				if _, err := tls.LoadX509KeyPair(sc.CertFile, sc.KeyFile); err != nil {
-					return misuse("--tls-cert and --tls-key: %w", err) // before anybody is told that it serves
-				}
 			}
 			keys, err := a.logKeys(dir)
 			if err != nil {
@@ -126,4 +121,18 @@ policy names none of them, and warns where the two differ (docket init --next).`
 	f.BoolVar(&verbose, "verbose", false, "log what the database does too")
 	c.MarkFlagRequired("dir")
 	return c
+}
+
+// checkTLS looks at the files before anybody is told that something serves.
+func checkTLS(cert, key string) error {
+	switch {
+	case cert == "" && key == "":
+		return nil
+	case cert == "" || key == "":
+		return misuse("--tls-cert and --tls-key go together")
+	}
+	if _, err := tls.LoadX509KeyPair(cert, key); err != nil {
+		return misuse("--tls-cert and --tls-key: %w", err)
+	}
+	return nil
 }

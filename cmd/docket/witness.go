@@ -177,8 +177,8 @@ use: a witness that forgets what it cosigned can be made to cosign a fork.`,
       --peer https://w2.example --source docket.ocr.example/2026=https://docket.ocr.example`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if (s.CertFile == "") != (s.KeyFile == "") {
-				return misuse("--tls-cert and --tls-key go together")
+			if err := checkTLS(s.CertFile, s.KeyFile); err != nil {
+				return err
 			}
 			s.Log, s.Metrics = a.witnessLog(p.verbose), prometheus.NewRegistry()
 			w, err := a.openWitness(c.Context(), p, s.Log, s.Metrics)
