@@ -127,10 +127,10 @@ func (a *app) openWitness(ctx context.Context, p post, log *slog.Logger, metrics
 	w, err := witness.Open(witness.Config{
 		Keys: keys, FS: vfs.Default, Dir: p.dir, Logs: list, Peers: p.peers, Sources: sources, Log: log, Metrics: metrics,
 	})
-	if err != nil {
-		return nil, notYet("%w", err).hint("one process at a time has the use of a witness's directory")
+	if errors.Is(err, witness.ErrConfig) {
+		return nil, misuse("%w", err)
 	}
-	return w, nil
+	return w, err
 }
 
 func (a *app) readLogs(name string) (witness.LogList, error) {
