@@ -174,9 +174,9 @@ func (w *watched) amend(policy string) record.Envelope {
 
 // A ledger lives through seven years: it begins without witnesses and gets them, its
 // log key is replaced and both sign meanwhile, its witnesses are replaced one by one,
-// then a whole quorum of them is lost for ever and the root keys name others. Whoever
-// followed it, slept through it, or comes at the end, believes the same, and every
-// receipt ever given still verifies.
+// then a whole quorum of them is lost for ever, and later the log's keys, and each time
+// the root keys name others. Whoever followed it, slept through it, or comes at the
+// end, believes the same, and every receipt ever given still verifies.
 func TestSevenYears(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWatched(t)
@@ -255,9 +255,15 @@ func TestSevenYears(t *testing.T) {
 		}
 		w.later(30 * 24 * time.Hour)
 		amend(w.text("l2", "w7 w8 w9"))
-		w.later(year) // 6, 7
+		w.later(year) // 6: the log's own keys are lost
 		live()
-		w.later(year)
+		w.signWith("l3")
+		w.commit(w.Import("keyless", w.Listed("keyless", "Entity of the day without a key")))
+		if err := w.ledger.Publish(t.Context()); !errors.Is(err, ledger.ErrNoLogKey) {
+			t.Fatalf("without a log key: %v", err)
+		}
+		amend(w.text("l3", "w7 w8 w9"))
+		w.later(year) // 7
 		live()
 
 		late := w.synced()

@@ -51,6 +51,10 @@ var (
 	// What is committed stays committed; Publish may be called again.
 	ErrNoQuorum = errors.New("no quorum of witnesses")
 
+	// ErrNoLogKey: the policy names none of the keys that this log signs with, so
+	// that nothing it signs can satisfy it. What is committed stays committed.
+	ErrNoLogKey = errors.New("the policy names none of the keys that this log signs with")
+
 	// ErrRollback: a checkpoint with this log's own signature exists that this
 	// store does not lead up to. Nothing is signed any more.
 	ErrRollback = errors.New("this log signed a checkpoint that its store does not have: the store was rolled back or forked")

@@ -34,8 +34,8 @@ func (s *shown) note() []byte {
 // is satisfied, persists the checkpoint, then shows it and wakes who waits for
 // it. With nothing new it does nothing.
 //
-// [ErrNoQuorum] and [ErrClock] leave everything as it was: call it again. So does
-// ctx's error. [ErrRollback] and a failed write stop the ledger.
+// [ErrNoQuorum], [ErrNoLogKey] and [ErrClock] leave everything as it was: call it
+// again. So does ctx's error. [ErrRollback] and a failed write stop the ledger.
 func (l *Ledger[V]) Publish(ctx context.Context) error {
 	l.publishing.Lock()
 	defer l.publishing.Unlock()
@@ -52,8 +52,8 @@ func (l *Ledger[V]) Publish(ctx context.Context) error {
 	}
 	for i, size := range sizes {
 		err := l.publish(ctx, tree, size)
-		if errors.Is(err, ErrNoQuorum) && i < len(sizes)-1 {
-			l.config.Log.Error("no checkpoint shows this policy's last entry under that policy: its witnesses do not answer", "origin", l.config.Origin, "size", size, "err", err)
+		if i < len(sizes)-1 && (errors.Is(err, ErrNoQuorum) || errors.Is(err, ErrNoLogKey)) {
+			l.config.Log.Error("no checkpoint shows this policy's last entry under that policy: its witnesses do not answer, or its log keys are not here", "origin", l.config.Origin, "size", size, "err", err)
 			continue // perhaps they are gone for ever; what comes next has its own
 		}
 		if err != nil {
@@ -97,6 +97,9 @@ func (l *Ledger[V]) publish(ctx context.Context, tree *view, size uint64) (err e
 	if err != nil {
 		return fmt.Errorf("policy for size %d: %w", size, err)
 	}
+	if !l.Signs(policy) {
+		return fmt.Errorf("publishing size %d: %w", size, ErrNoLogKey) // no witness needs to see it
+	}
 	cp := proof.Checkpoint{Origin: l.config.Origin, Size: size, Root: tree.Root}
 	if size < tree.Size {
 		if cp.Root, err = l.rootAt(ctx, tree, size); err != nil {
@@ -113,6 +116,15 @@ func (l *Ledger[V]) publish(ctx context.Context, tree *view, size uint64) (err e
 	}
 	l.reassured = l.reassured || l.witnessed(policy) // a quorum knows of nothing larger
 	return l.replace(ctx, published)
+}
+
+// Signs reports whether the policy names one of the log's keys: a checkpoint that
+// satisfies it can be made only then. One key is enough, while others come and go.
+func (l *Ledger[V]) Signs(policy *proof.Policy) bool {
+	named := policy.LogKeys(l.config.Origin)
+	return slices.ContainsFunc(l.config.Signers, func(s *proof.Signer) bool {
+		return slices.ContainsFunc(named, s.Key().SameKey)
+	})
 }
 
 // replace makes a checkpoint the published one, in the store and then in sight:

@@ -1,12 +1,14 @@
 package ledger_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -257,5 +259,31 @@ func TestRunAwaitsTheQuorum(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+// Run says at its end what was left undone, and nothing else: where the witnesses
+// were only to be shown again what is published, all is published.
+func TestRunTellsWhatIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, p := newPanel(t)
+		n := w.mustOpen(t)
+		n.add(t, numbered(0, 3)...)
+		p.deaf[0], p.deaf[1] = true, true
+		var log bytes.Buffer
+		w.config.Log = slog.New(slog.NewTextHandler(&log, nil))
+		n = w.reopen(t, n)
+		n.running(t)()
+		if got := log.String(); !strings.Contains(got, "all that is committed is published") || strings.Contains(got, "not published") {
+			t.Errorf("with nothing left: %s", got)
+		}
+		log.Reset()
+		n = w.reopen(t, n)
+		n.appendAll(t, numbered(3, 5)...)
+		n.running(t)()
+		if got := log.String(); !strings.Contains(got, "not published") || !strings.Contains(got, "entries=2") {
+			t.Errorf("with two left: %s", got)
+		}
+		n.close()
 	})
 }

@@ -53,7 +53,7 @@ func (l *Ledger[V]) recosign(ctx context.Context) error {
 		return nil
 	}
 	cp := last.published.Checkpoint()
-	signed, err := l.signAgain(last.published)
+	signed, err := l.signAgain(last.published, policy)
 	if err != nil {
 		return err
 	}
@@ -87,10 +87,11 @@ func (l *Ledger[V]) recosign(ctx context.Context) error {
 // witnessed says that there are witnesses to wait for.
 func (l *Ledger[V]) witnessed(p *proof.Policy) bool { return l.config.Cosign != nil && !p.IsNone() }
 
-// signAgain is the checkpoint with the log's own signatures alone, those by its
-// present keys among them: cosignatures of then say nothing about what the witnesses
-// have seen since, and other witnesses take no request above 10 KiB.
-func (l *Ledger[V]) signAgain(p *proof.Published) (*proof.Signed, error) {
+// signAgain is the checkpoint with the log's own signatures alone, by its present
+// keys and by those that the newest policy names: cosignatures of then say nothing
+// about what the witnesses have seen since, and other witnesses take no request above
+// 10 KiB, which is too little for a third generation of keys that nobody wants.
+func (l *Ledger[V]) signAgain(p *proof.Published, newest *proof.Policy) (*proof.Signed, error) {
 	cp, signatures, err := proof.ParseCheckpoint(p.Note())
 	if err != nil {
 		return nil, err
@@ -99,7 +100,10 @@ func (l *Ledger[V]) signAgain(p *proof.Published) (*proof.Signed, error) {
 	if err != nil {
 		return nil, err
 	}
-	return own.With(slices.DeleteFunc(signatures, func(s proof.Signature) bool { return s.Name != cp.Origin }))
+	named := newest.LogKeys(cp.Origin)
+	return own.With(slices.DeleteFunc(signatures, func(s proof.Signature) bool {
+		return !slices.ContainsFunc(named, func(k proof.Key) bool { return k.Name() == s.Name && k.ID() == s.ID })
+	}))
 }
 
 // AddCosignatures merges cosignatures that came after their checkpoint of this size

@@ -54,11 +54,15 @@ func (l *Ledger[V]) Run(ctx context.Context) error {
 		err = l.Publish(grace)
 	}
 	l.stop(errClosed)
-	if errors.Is(err, ErrNoQuorum) || errors.Is(err, ErrClock) || errors.Is(err, context.DeadlineExceeded) {
-		l.config.Log.Warn("closed with entries that are committed and not published; the next start publishes them", "origin", l.config.Origin, "size", l.Head().Size, "err", err)
-		return nil
+	if !errors.Is(err, ErrNoQuorum) && !errors.Is(err, ErrNoLogKey) && !errors.Is(err, ErrClock) && !errors.Is(err, context.DeadlineExceeded) {
+		return err
 	}
-	return err
+	if waiting := l.Backlog(); waiting > 0 {
+		l.config.Log.Warn("closed with entries that are committed and not published; the next start publishes them", "origin", l.config.Origin, "size", l.Head().Size, "entries", waiting, "err", err)
+	} else {
+		l.config.Log.Info("closed; all that is committed is published, and only the last step failed", "origin", l.config.Origin, "size", l.Head().Size, "err", err)
+	}
+	return nil
 }
 
 // commitLoop commits what comes, by a clock that the witnesses were asked about.

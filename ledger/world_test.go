@@ -23,7 +23,7 @@ type world struct {
 	fs     vfs.FS
 	signer *proof.Signer
 	policy *proof.Policy
-	config ledger.Config
+	config ledger.Config                   // Signers are further keys
 	wrap   func(ledger.Store) ledger.Store // puts something before the store
 	fold   func(*pebblestore.Index) ledger.Fold[pebblestore.Blob]
 }
@@ -60,7 +60,7 @@ func (w *world) open(t testing.TB) (*node, error) {
 	}
 	n := &node{store: store, index: index}
 	c := w.config
-	c.Origin, c.Signers = origin, []*proof.Signer{w.signer}
+	c.Origin, c.Signers = origin, append([]*proof.Signer{w.signer}, c.Signers...)
 	var s ledger.Store = store
 	if w.wrap != nil {
 		s = w.wrap(s)

@@ -9,8 +9,18 @@ import (
 	"time"
 )
 
-// certificate is a TLS certificate that follows its files: a renewed one is
-// used from the next minute on, without a restart. mu guards what is below it.
+// TLSConfig speaks TLS with a certificate that follows its files: a renewed one is
+// used from the next minute on, without a restart. It is for whatever serves in the
+// same way beside a ledger, such as a witness.
+func TLSConfig(certFile, keyFile string, log *slog.Logger) (*tls.Config, error) {
+	c, err := loadCertificate(certFile, keyFile, log)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.current}, nil
+}
+
+// certificate is read anew when its files change. mu guards what is below it.
 type certificate struct {
 	certFile, keyFile string
 	log               *slog.Logger
@@ -27,10 +37,6 @@ func loadCertificate(certFile, keyFile string, log *slog.Logger) (*certificate, 
 		return nil, fmt.Errorf("loading the TLS certificate: %w", err)
 	}
 	return c, nil
-}
-
-func (c *certificate) config() *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.current}
 }
 
 // current returns the newest certificate that loaded. A renewal that does not

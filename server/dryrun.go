@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
 // verdict is what a dry run answers for a record that would be admitted. One
@@ -36,11 +37,7 @@ type signedBy struct {
 // judge is the dry run: the register judges on a draft that is then dropped, so
 // nothing is written, and another record may still come in between.
 func (s *Server) judge(x *exchange, v record.Verified) error {
-	now := time.Now()
-	if last := s.cfg.Register.LastAdmitted(); now.Before(last) {
-		now = last // admission times never go back
-	}
-	draft := s.cfg.Register.Begin(now)
+	draft, now := s.draft()
 	index := draft.NextIndex()
 	entry, err := draft.Judge(v)
 	if err != nil {
@@ -69,6 +66,15 @@ func (s *Server) judge(x *exchange, v record.Verified) error {
 	}
 	s.metrics.taken(outcomeJudged)
 	return x.json(http.StatusOK, answer)
+}
+
+// draft is one to judge on and drop, and when what it judges would be admitted.
+func (s *Server) draft() (*register.Draft, time.Time) {
+	now := time.Now()
+	if last := s.cfg.Register.LastAdmitted(); now.Before(last) {
+		now = last // admission times never go back
+	}
+	return s.cfg.Register.Begin(now), now
 }
 
 // knownVerdict is the dry run of what is on the ledger already.

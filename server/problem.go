@@ -27,6 +27,7 @@ const (
 	unsupported  problemKind = "unsupported"
 	forbidden    problemKind = "forbidden"
 	conflict     problemKind = "conflict"
+	logKeys      problemKind = "log-keys"
 	unpublished  problemKind = "not-yet-published"
 	tooMany      problemKind = "too-many"
 	tooEarly     problemKind = "too-early"
@@ -55,6 +56,7 @@ var problemKinds = map[problemKind]struct {
 	unsupported:  {http.StatusUnprocessableEntity, "This server does not know that kind of record"},
 	forbidden:    {http.StatusForbidden, "The signatures do not permit this record"},
 	conflict:     {http.StatusConflict, "The record does not follow the thread as it is"},
+	logKeys:      {http.StatusConflict, "This log holds no key of the new policy"},
 	unpublished:  {http.StatusConflict, "The record is committed but not yet published"},
 	tooMany:      {http.StatusTooManyRequests, "Too many records in a short time"},
 	tooEarly:     {http.StatusServiceUnavailable, "The record is dated ahead of the ledger's clock"},

@@ -39,12 +39,11 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	l = netutil.LimitListener(l, s.cfg.MaxConnections)
 	serve := func() error { return hs.Serve(l) }
 	if s.cfg.CertFile != "" {
-		cert, err := loadCertificate(s.cfg.CertFile, s.cfg.KeyFile, s.log)
-		if err != nil {
+		var err error
+		if hs.TLSConfig, err = TLSConfig(s.cfg.CertFile, s.cfg.KeyFile, s.log); err != nil {
 			l.Close()
 			return err
 		}
-		hs.TLSConfig = cert.config()
 		serve = func() error { return hs.ServeTLS(l, "", "") }
 	}
 

@@ -49,6 +49,9 @@ func (s *Server) submit(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	if err := s.signable(v); err != nil {
+		return err
+	}
 	if dry {
 		return s.judge(x, v)
 	}

@@ -97,7 +97,11 @@ type Witness struct {
 // goes on from what the disk has.
 var ErrBroken = errors.New("the witness's state is in doubt after a failed write; restart it")
 
-// Open opens the witness in a directory, and makes it if there is none.
+// ErrConfig: no witness can be what a [Config] says. Nothing was opened, or made.
+var ErrConfig = errors.New("the witness cannot be as it is configured")
+
+// Open opens the witness in a directory, and makes it if there is none. Errors:
+// [ErrConfig], or what is in the directory is damaged, or another process has it open.
 func Open(cfg Config) (*Witness, error) {
 	w := &Witness{cfg: cfg, log: cfg.Log, delivered: map[delivery]bool{},
 		wards: map[string]*ward{}, hashed: map[string]*ward{}}
@@ -107,11 +111,10 @@ func Open(cfg Config) (*Witness, error) {
 	if w.cfg.Parallel <= 0 {
 		w.cfg.Parallel = 8
 	}
-	if err := w.checkKeys(); err != nil {
-		return nil, err
-	}
-	if err := w.reach(); err != nil {
-		return nil, err
+	for _, check := range []func() error{w.checkKeys, w.reach, func() error { return w.checkList(cfg.Logs) }} {
+		if err := check(); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+		}
 	}
 	if err := makeDir(cfg.FS, cfg.Dir); err != nil {
 		return nil, fmt.Errorf("making the witness's directory %s: %w", cfg.Dir, err)
@@ -156,19 +159,19 @@ func (w *Witness) Evidence() *Shelf { return w.shelf }
 // checkKeys: each answer carries one line by each key, all of one witness.
 func (w *Witness) checkKeys() error {
 	if len(w.cfg.Keys) == 0 {
-		return errors.New("opening the witness: it has no key to sign with")
+		return errors.New("it has no key to sign with")
 	}
 	w.name = w.cfg.Keys[0].Key().Name()
 	for i, k := range w.cfg.Keys {
 		if k.Key().Name() != w.name {
-			return fmt.Errorf("opening the witness: its keys have two names, %s and %s", w.name, k.Key().Name())
+			return fmt.Errorf("its keys have two names, %s and %s", w.name, k.Key().Name())
 		}
 		if k.Key().Algorithm() == proof.Ed25519 {
-			return fmt.Errorf("opening the witness: the key %08x is a log's; a witness signs with 0x04 or 0x06", k.Key().ID())
+			return fmt.Errorf("the key %08x is a log's; a witness signs with 0x04 or 0x06", k.Key().ID())
 		}
 		for _, other := range w.cfg.Keys[:i] {
 			if k.Key().SameKey(other.Key()) {
-				return fmt.Errorf("opening the witness: the key %08x is there twice", k.Key().ID())
+				return fmt.Errorf("the key %08x is there twice", k.Key().ID())
 			}
 		}
 	}

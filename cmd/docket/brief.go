@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
@@ -83,7 +85,8 @@ func (b *brief) signedBy(key *record.Key) bool {
 }
 
 // warn gathers what should make a signer stop: a newer record on the thread, a
-// response about a designation as it no longer stands, another ledger.
+// response about a designation as it no longer stands, a charter that leaves the log
+// no key, another ledger.
 func (b *brief) warn() error {
 	st, g := b.statement, b.ground
 	say := func(format string, args ...any) { b.warnings = append(b.warnings, fmt.Sprintf(format, args...)) }
@@ -106,6 +109,13 @@ func (b *brief) warn() error {
 	case ok && head.ID != st.Follows:
 		say("a newer record is on %s: %s, %s %s at index %d; the ledger will refuse this one: write it anew", st.Thread, head.ID, article(head.Kind), head.Kind, head.Index)
 	}
+	if c, ok := st.Predicate.(*record.Charter); ok {
+		kept, err := g.keepsLogKey(c)
+		if err == nil && !kept {
+			say("no log key of the present policy stands in this one: unless the log signs with the new ones already (docket init --next), it can publish nothing under it")
+		}
+		return err
+	}
 	if st.Kind != record.KindResponse {
 		return nil
 	}
@@ -114,6 +124,29 @@ func (b *brief) warn() error {
 		say("designation/%s has changed since the record that this answers: %s %s at index %d, %s", name, article(head.Kind), head.Kind, head.Index, head.ID)
 	}
 	return err
+}
+
+// keepsLogKey tells whether a charter's policy names a log key that the present one
+// names too; true where no charter is known, or this one's policy is none.
+func (g *ground) keepsLogKey(c *record.Charter) (bool, error) {
+	if g.register == nil || g.register.Size() == 0 {
+		return true, nil
+	}
+	next, err := proof.ParsePolicy([]byte(c.Policy))
+	if err != nil {
+		return true, nil // the ledger will say so
+	}
+	era, err := g.register.EraAt(g.register.Size())
+	if err != nil {
+		return false, err
+	}
+	present, err := proof.ParsePolicy([]byte(era.Policy))
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(next.LogKeys(c.Origin), func(k proof.Key) bool {
+		return slices.ContainsFunc(present.LogKeys(era.Origin), k.SameKey)
+	}), nil
 }
 
 // preflight asks the register for what no signature could heal.

@@ -7,15 +7,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
+	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
 func (a *app) init() *cobra.Command {
 	var dir, origin, charter string
-	var asJSON bool
+	var next, asJSON bool
 	c := &cobra.Command{
-		Use:   "init --dir D (--origin NAME | --charter ENVELOPE)",
+		Use:   "init --dir D (--origin NAME [--next] | --charter ENVELOPE)",
 		Short: "Begin a ledger: make the log's keys, then admit its charter",
 		Long: `Begins a ledger in two steps.
 
@@ -28,17 +29,30 @@ charter whose policy lacks either of the directory's keys is refused. With
 "quorum none" it is published at once; otherwise docket serve publishes it when
 the witnesses have cosigned.
 
-Both steps can be repeated: what is there already is left as it is.`,
+Both steps can be repeated: what is there already is left as it is.
+
+With --next it makes the keys that are to follow the present ones, and prints their
+policy lines. docket serve, started again, signs with both. The root keys then sign
+a charter that names both, and later, when every witness and verifier has it, one
+that names the new ones alone; once that is published the old files can go. There
+are never more than two generations: other witnesses take no larger requests.
+
+Where the log's keys are lost for ever, the root keys sign a charter that names new
+ones, and --charter admits it, since docket serve does not start without a key that
+the policy names.`,
 		Example: `  docket init --dir ledger --origin docket.ocr.example/2026
   docket sign --key root-1.key --key root-2.key --key root-3.key charter.yaml
-  docket init --dir ledger --charter charter.dsse.json`,
+  docket init --dir ledger --charter charter.dsse.json
+  docket init --dir ledger --origin docket.ocr.example/2026 --next`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			switch {
 			case origin != "" && charter != "":
 				return misuse("--origin and --charter are two steps").hint("first --origin, then put the printed lines into the charter, sign it, then --charter")
+			case next && origin == "":
+				return misuse("--next goes with --origin").hint("docket init --dir %s --origin NAME --next", dir)
 			case origin != "":
-				return a.initKeys(dir, origin, asJSON)
+				return a.initKeys(dir, origin, next, asJSON)
 			case charter != "":
 				return a.initCharter(c, dir, charter, asJSON)
 			}
@@ -47,18 +61,26 @@ Both steps can be repeated: what is there already is left as it is.`,
 	}
 	c.Flags().StringVar(&dir, "dir", "", "directory of the ledger")
 	c.Flags().StringVar(&origin, "origin", "", "the log's name for ever, like docket.example.org/2026")
+	c.Flags().BoolVar(&next, "next", false, "make the keys that are to follow the present ones")
 	c.Flags().StringVar(&charter, "charter", "", "envelope of the signed charter")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.MarkFlagRequired("dir")
 	return c
 }
 
-// initKeys is the first step.
-func (a *app) initKeys(dir, origin string, asJSON bool) error {
+// initKeys is the first step, and the first one of a rotation.
+func (a *app) initKeys(dir, origin string, next, asJSON bool) error {
 	if fault := record.FormatOrigin.Fault(origin); fault != "" {
 		return misuse("--origin: %s", fault)
 	}
-	keys, err := node.CreateKeys(dir, origin)
+	create := node.CreateKeys
+	if next {
+		create = node.CreateNextKeys
+	}
+	keys, err := create(dir, origin)
+	if errors.Is(err, node.ErrNoKeys) {
+		return noKeys(err, dir)
+	}
 	if err != nil {
 		return refuse("%w", err)
 	}
@@ -69,8 +91,14 @@ func (a *app) initKeys(dir, origin string, asJSON bool) error {
 	if asJSON {
 		return a.printJSON(map[string]any{"origin": keys.Origin, "vkeys": vkeys})
 	}
-	a.say("the log's keys are in %s/keys; back them up, and show them to nobody", dir)
-	a.say("put these lines into the charter's policy (a URL may follow each):")
+	if next {
+		a.say("the successors of the log's keys are in %s/keys; back them up, and start docket serve again: it signs with both", dir)
+		a.say("put these lines beside the old ones into a new charter's policy, sign it with the root keys and submit it;")
+		a.say("later a charter with these lines alone; once that is published, remove the old files:")
+	} else {
+		a.say("the log's keys are in %s/keys; back them up, and show them to nobody", dir)
+		a.say("put these lines into the charter's policy (a URL may follow each):")
+	}
 	for _, v := range vkeys {
 		a.printf("log %s\n", v)
 	}
@@ -95,19 +123,24 @@ func (a *app) initCharter(c *cobra.Command, dir, file string, asJSON bool) error
 	if err != nil {
 		return err
 	}
-	if err := keys.CheckPolicy(content); err != nil {
-		return refuse("%s: %w", file, err)
-	}
 	n, err := a.openNode(c, node.Config{Dir: dir, Keys: keys})
 	if err != nil {
 		return err
 	}
 	defer n.Close()
-	id := record.IDOf(env.Payload)
-	if known := n.Register.Ledger(); !known.IsZero() && known != id {
-		return refuse("%s has a charter already, %s", dir, known).hint("a ledger has one charter at index 0; a later one is submitted like any record")
+	_, again, err := n.Ledger.Lookup(record.IDOf(env.Payload))
+	if err != nil {
+		return err
 	}
-	_, published, err := n.Admit(c.Context(), env)
+	if !again {
+		if err := begins(n, dir); err != nil {
+			return err
+		}
+		if err := keys.CheckPolicy(content); err != nil {
+			return refuse("%s: %w", file, err)
+		}
+	}
+	index, published, err := n.Admit(c.Context(), env)
 	if err != nil {
 		var r *record.Refusal
 		if errors.As(err, &r) && r.Class == record.Forbidden {
@@ -122,25 +155,45 @@ func (a *app) initCharter(c *cobra.Command, dir, file string, asJSON bool) error
 	for _, w := range policy.Warnings() {
 		a.say("docket: warning: %s", w)
 	}
+	name := n.Register.Ledger()
 	if asJSON {
-		return a.printJSON(map[string]any{"ledger": id, "published": published})
+		return a.printJSON(map[string]any{"ledger": name, "published": published})
 	}
 	if published {
-		a.say("index 0 is published")
+		a.say("index %d is published", index)
 	} else {
-		a.say("index 0 is committed; docket serve publishes it when the witnesses have cosigned")
+		a.say("index %d is committed; docket serve publishes it when the witnesses have cosigned", index)
 	}
-	a.say("the ledger's name, by which everybody pins it, is the charter's record ID:")
-	a.printf("%s\n", id)
+	a.say("the ledger's name, by which everybody pins it, is the record ID of its first charter:")
+	a.printf("%s\n", name)
 	return n.Close()
+}
+
+// begins refuses a charter that is not the first one, unless nobody could submit it:
+// the log's keys are lost, and it brings others.
+func begins(n *node.Node, dir string) error {
+	known := n.Register.Ledger()
+	if known.IsZero() {
+		return nil
+	}
+	if err := n.CheckKeys(); errors.Is(err, ledger.ErrNoLogKey) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return refuse("%s has a charter already, %s", dir, known).hint("a ledger has one charter at index 0; a later one is submitted like any record")
 }
 
 func (a *app) logKeys(dir string) (node.Keys, error) {
 	keys, err := node.LoadKeys(dir)
 	if errors.Is(err, node.ErrNoKeys) {
-		return keys, misuse("%w", err).hint("docket init --dir %s --origin NAME makes them", dir)
+		return keys, noKeys(err, dir)
 	}
 	return keys, err
+}
+
+func noKeys(err error, dir string) error {
+	return misuse("%w", err).hint("docket init --dir %s --origin NAME makes those of a new ledger; lost ones come back from the backup", dir)
 }
 
 // openNode opens a ledger's directory, of which one process at a time has the use.

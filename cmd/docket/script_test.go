@@ -27,25 +27,31 @@ func TestMain(m *testing.M) {
 //	ledger P…            serves a ledger with these providers at $URL (script_ledger_test.go)
 //	fill FILE…           replaces ${VARIABLES} in files: dates, the ledger, its charter
 //	spoil FILE           changes one character of a receipt's entry
+//	start NAME COMMAND…  starts what serves, its URL in $NAME (script_process_test.go)
+//	end NAME             ends it, as its operator does
 //	sign-outside F OUT   signs a file's bytes with the key of acme-cloud's ci
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Setup:               setDates,
+		Setup:               setUp,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":        exits,
 			"ledger":       serveLedger,
 			"fill":         fill,
 			"spoil":        spoil,
+			"start":        start,
+			"end":          end,
 			"sign-outside": signOutside,
 		},
 	})
 }
 
-// setDates gives scripts the dates that a designation of today needs.
-func setDates(env *testscript.Env) error {
+// setUp gives scripts the dates that a designation of today needs, and a place for
+// their processes.
+func setUp(env *testscript.Env) error {
+	env.Values[processesKey{}] = make(processes)
 	zone, err := time.LoadLocation("America/New_York")
 	if err != nil {
 		return err

@@ -40,13 +40,16 @@ ends with status 0. If a write fails it ends with status 1: start it again, the
 next start recovers.
 
 Without --tls-cert it speaks plain HTTP: bind it to loopback, or put a proxy that
-speaks TLS before it.`,
+speaks TLS before it.
+
+It signs with every key in D/keys. It does not start where the newest charter's
+policy names none of them, and warns where the two differ (docket init --next).`,
 		Example: `  docket serve --dir ledger
   docket serve --dir ledger --listen :443 --tls-cert fullchain.pem --tls-key key.pem`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if (sc.CertFile == "") != (sc.KeyFile == "") {
-				return misuse("--tls-cert and --tls-key go together")
+			if err := checkTLS(sc.CertFile, sc.KeyFile); err != nil {
+				return err
 			}
 			if minFree < 0 {
 				return misuse("--min-free %d: want a number of megabytes", minFree)
@@ -59,11 +62,6 @@ speaks TLS before it.`,
 					return misuse("--witness-interval %s=%s: want a duration like 10s", name, text)
 				}
 				nc.Asking.MinInterval[name] = every
-			}
-			if sc.CertFile != "" {
-				if _, err := tls.LoadX509KeyPair(sc.CertFile, sc.KeyFile); err != nil {
-					return misuse("--tls-cert and --tls-key: %w", err) // before anybody is told that it serves
-				}
 			}
 			keys, err := a.logKeys(dir)
 			if err != nil {
@@ -81,6 +79,11 @@ speaks TLS before it.`,
 			defer n.Close()
 			if n.Ledger.Head().Size == 0 {
 				return misuse("the ledger in %s has no charter yet", dir).hint("docket init --dir %s --charter ENVELOPE", dir)
+			}
+			if err := n.CheckKeys(); errors.Is(err, ledger.ErrNoLogKey) {
+				return refuse("nothing could be published: %w", err).hint("bring back the files that were in %s/keys, from the backup; if they are lost for ever, the root keys sign a charter that names these keys, and docket init --dir %[1]s --charter ENVELOPE admits it", dir)
+			} else if err != nil {
+				return err
 			}
 			l, err := net.Listen("tcp", listen)
 			if errors.Is(err, syscall.EADDRINUSE) {
@@ -118,4 +121,18 @@ speaks TLS before it.`,
 	f.BoolVar(&verbose, "verbose", false, "log what the database does too")
 	c.MarkFlagRequired("dir")
 	return c
+}
+
+// checkTLS looks at the files before anybody is told that something serves.
+func checkTLS(cert, key string) error {
+	switch {
+	case cert == "" && key == "":
+		return nil
+	case cert == "" || key == "":
+		return misuse("--tls-cert and --tls-key go together")
+	}
+	if _, err := tls.LoadX509KeyPair(cert, key); err != nil {
+		return misuse("--tls-cert and --tls-key: %w", err)
+	}
+	return nil
 }

@@ -62,6 +62,8 @@ func (s *submitting) explain(m material, err error) error {
 		return refuse("refused: %w", err).hint("the earliest date allowed is %s; correct the record, then %s", p.Earliest, again)
 	case p.Status == 403:
 		return refuse("refused: %w", err).hint("who is missing adds a signature: docket sign --key FILE %s; then submit that file", m.stem+envelopeSuffix)
+	case p.Type == "urn:docket:problem:log-keys":
+		return refuse("refused: %w", err).hint("once the operator has those keys: docket submit %s; or correct the policy, then %s", m.stem+envelopeSuffix, again)
 	case p.Status == 422, p.Status == 409:
 		return refuse("refused: %w", err).hint("correct the record, then %s", again)
 	}

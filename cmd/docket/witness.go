@@ -127,10 +127,10 @@ func (a *app) openWitness(ctx context.Context, p post, log *slog.Logger, metrics
 	w, err := witness.Open(witness.Config{
 		Keys: keys, FS: vfs.Default, Dir: p.dir, Logs: list, Peers: p.peers, Sources: sources, Log: log, Metrics: metrics,
 	})
-	if err != nil {
-		return nil, notYet("%w", err).hint("one process at a time has the use of a witness's directory")
+	if errors.Is(err, witness.ErrConfig) {
+		return nil, misuse("%w", err)
 	}
-	return w, nil
+	return w, err
 }
 
 func (a *app) readLogs(name string) (witness.LogList, error) {
@@ -177,8 +177,8 @@ use: a witness that forgets what it cosigned can be made to cosign a fork.`,
       --peer https://w2.example --source docket.ocr.example/2026=https://docket.ocr.example`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if (s.CertFile == "") != (s.KeyFile == "") {
-				return misuse("--tls-cert and --tls-key go together")
+			if err := checkTLS(s.CertFile, s.KeyFile); err != nil {
+				return err
 			}
 			s.Log, s.Metrics = a.witnessLog(p.verbose), prometheus.NewRegistry()
 			w, err := a.openWitness(c.Context(), p, s.Log, s.Metrics)

@@ -1,72 +1,150 @@
 package node
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/skeys"
 	"github.com/seed-53cf897a/docket/ledger/proof"
-	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// Keys are a log's signing keys, one of each algorithm, all named by its origin.
-// They sign checkpoints and nothing else.
+// Keys are a log's signing keys, all named by its origin. They sign checkpoints and
+// nothing else. As a rule there is one generation of them, a key of each algorithm;
+// while they rotate there are two, and every key signs.
 type Keys struct {
 	Origin  string
-	Signers []*proof.Signer
+	Signers []*proof.Signer // the older generation first
 }
 
-var keyFiles = []skeys.File{
-	{Name: "log-ed25519.key", Algorithm: proof.Ed25519},
-	{Name: "log-mldsa44.key", Algorithm: proof.MLDSA44},
+// maxGenerations is how many generations sign at once. Other witnesses take no
+// request above 10 KiB, and a third one's signatures would not fit.
+const maxGenerations = 2
+
+// keyFiles are those of one generation. The first one's names bear no number.
+func keyFiles(generation int) []skeys.File {
+	number := ""
+	if generation > 1 {
+		number = fmt.Sprintf("-%d", generation)
+	}
+	return []skeys.File{
+		{Name: "log-ed25519" + number + ".key", Algorithm: proof.Ed25519},
+		{Name: "log-mldsa44" + number + ".key", Algorithm: proof.MLDSA44},
+	}
 }
 
-// ErrNoKeys: the directory holds no log keys; [CreateKeys] makes them.
+// keyFile is what keyFiles gives, and nothing else.
+var keyFile = regexp.MustCompile(`^log-(?:ed25519|mldsa44)(?:-([2-9]|[1-9][0-9]{1,8}))?\.key$`)
+
+// generations are those of which a file is in dir, the oldest first.
+func generations(dir string) ([]int, error) {
+	entries, err := os.ReadDir(filepath.Join(dir, "keys"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var all []int
+	for _, e := range entries {
+		m := keyFile.FindStringSubmatch(e.Name())
+		if m == nil {
+			continue
+		}
+		generation := 1
+		if m[1] != "" {
+			if generation, err = strconv.Atoi(m[1]); err != nil {
+				return nil, err
+			}
+		}
+		all = append(all, generation)
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
+
+// ErrNoKeys: the directory holds no log keys, or not all of a generation;
+// [CreateKeys] makes them.
 var ErrNoKeys = skeys.ErrNone
 
 // CreateKeys makes the log's keys in dir, or keeps those that are there already
 // if they have the same origin.
 func CreateKeys(dir, origin string) (Keys, error) {
-	if err := skeys.Create(dir, origin, keyFiles); err != nil {
+	all, err := generations(dir)
+	if err != nil {
+		return Keys{}, err
+	}
+	if len(all) == 0 {
+		all = []int{1}
+	}
+	if err := skeys.Create(dir, origin, keyFiles(all[0])); err != nil {
 		return Keys{}, err
 	}
 	return LoadKeys(dir)
 }
 
-// LoadKeys reads the log's keys; [ErrNoKeys] if there are none.
-func LoadKeys(dir string) (Keys, error) {
-	texts, err := skeys.Load(dir, keyFiles)
+// CreateNextKeys makes the keys that are to follow those in dir, and returns them
+// alone. If they are there already, because the older ones are too, it keeps them.
+func CreateNextKeys(dir, origin string) (Keys, error) {
+	all, err := generations(dir)
 	if err != nil {
 		return Keys{}, err
 	}
-	var k Keys
-	for i, text := range texts {
-		s, err := proof.ParseSigner(text)
-		if err != nil {
-			return Keys{}, fmt.Errorf("%s: %w", keyFiles[i].Name, err)
-		}
-		k.Origin, k.Signers = s.Key().Name(), append(k.Signers, s)
+	if len(all) == 0 {
+		return Keys{}, fmt.Errorf("%s: %w", dir, ErrNoKeys)
 	}
-	return k, nil
+	present, err := loadKeys(dir, all[0])
+	if err != nil {
+		return Keys{}, err
+	}
+	if present.Origin != origin {
+		return Keys{}, fmt.Errorf("%s holds the keys of %s", dir, present.Origin)
+	}
+	next := all[len(all)-1]
+	if len(all) == 1 {
+		next++
+	}
+	if err := skeys.Create(dir, origin, keyFiles(next)); err != nil {
+		return Keys{}, err
+	}
+	return loadKeys(dir, next)
 }
 
-// CheckPolicy refuses a charter whose policy lacks one of the directory's keys:
-// nobody could verify what the ledger signs.
-func (k Keys) CheckPolicy(c *record.Charter) error {
-	policy, err := proof.ParsePolicy([]byte(c.Policy))
+// LoadKeys reads the log's keys; [ErrNoKeys] if there are none.
+func LoadKeys(dir string) (Keys, error) {
+	all, err := generations(dir)
 	if err != nil {
-		return fmt.Errorf("the charter's policy: %w", err)
+		return Keys{}, err
 	}
-	if c.Origin != k.Origin {
-		return fmt.Errorf("the charter's origin is %s, this directory's keys are named %s", c.Origin, k.Origin)
+	if len(all) == 0 {
+		return Keys{}, fmt.Errorf("%s: %w", dir, ErrNoKeys)
 	}
-	for _, s := range k.Signers {
-		found := false
-		for _, key := range policy.LogKeys(c.Origin) {
-			found = found || key.SameKey(s.Key())
+	if len(all) > maxGenerations {
+		return Keys{}, fmt.Errorf("%s holds %d generations of log keys; at most %d sign at once: remove the files of those that no charter names any more", dir, len(all), maxGenerations)
+	}
+	return loadKeys(dir, all...)
+}
+
+func loadKeys(dir string, generations ...int) (Keys, error) {
+	var k Keys
+	for _, generation := range generations {
+		files := keyFiles(generation)
+		texts, err := skeys.Load(dir, files)
+		if err != nil {
+			return Keys{}, err
 		}
-		if !found {
-			return fmt.Errorf("the charter's policy lacks this directory's log key %s (docket init prints both)", s.Key())
+		for i, text := range texts {
+			s, err := proof.ParseSigner(text)
+			if err != nil {
+				return Keys{}, fmt.Errorf("%s: %w", files[i].Name, err)
+			}
+			if name := s.Key().Name(); k.Origin != "" && name != k.Origin {
+				return Keys{}, fmt.Errorf("%s: its keys have two names, %s and %s", dir, k.Origin, name)
+			}
+			k.Origin, k.Signers = s.Key().Name(), append(k.Signers, s)
 		}
 	}
-	return nil
+	return k, nil
 }

@@ -2,9 +2,10 @@
 // its server, in one directory. It promises that at most one process has the
 // directory open, and that a directory which was closed in any way opens again.
 //
-//	D/keys/log-ed25519.key, D/keys/log-mldsa44.key   the log's signing keys
-//	D/store/                                         entries, tiles, head, published checkpoint
-//	D/register/                                      derived: may be deleted at any time
+//	D/keys/log-ed25519.key, D/keys/log-mldsa44.key       the log's signing keys
+//	D/keys/log-ed25519-2.key, D/keys/log-mldsa44-2.key   their successors, and so on
+//	D/store/                                             entries, tiles, head, published checkpoint
+//	D/register/                                          derived: may be deleted at any time
 package node
 
 import (

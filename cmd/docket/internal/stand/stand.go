@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/net/netutil"
 
+	"github.com/seed-53cf897a/docket/server"
 	"github.com/seed-53cf897a/docket/witness"
 )
 
@@ -36,7 +37,7 @@ const (
 type Server struct {
 	Witness  *witness.Witness
 	Metrics  *prometheus.Registry // served at /metrics; nil: not
-	CertFile string               // with KeyFile: TLS
+	CertFile string               // with KeyFile: TLS; renewed files are picked up within a minute
 	KeyFile  string
 	Every    time.Duration // between two rounds of gossip; 0: no rounds
 	Log      *slog.Logger
@@ -54,6 +55,16 @@ func (s Server) Serve(ctx context.Context, l net.Listener) error {
 		Handler: mux, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
+	l = netutil.LimitListener(l, maxConnections)
+	serve := func() error { return hs.Serve(l) }
+	if s.CertFile != "" {
+		var err error
+		if hs.TLSConfig, err = server.TLSConfig(s.CertFile, s.KeyFile, s.Log); err != nil {
+			l.Close()
+			return err
+		}
+		serve = func() error { return hs.ServeTLS(l, "", "") }
+	}
 	rounds, stop := context.WithCancel(ctx)
 	gossiped := make(chan struct{})
 	go func() {
@@ -64,15 +75,8 @@ func (s Server) Serve(ctx context.Context, l net.Listener) error {
 	}()
 	defer func() { stop(); <-gossiped }()
 
-	l = netutil.LimitListener(l, maxConnections)
 	failed := make(chan error, 1)
-	go func() {
-		if s.CertFile != "" {
-			failed <- hs.ServeTLS(l, s.CertFile, s.KeyFile)
-			return
-		}
-		failed <- hs.Serve(l)
-	}()
+	go func() { failed <- serve() }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serving %s: %w", l.Addr(), err)

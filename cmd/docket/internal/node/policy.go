@@ -1,0 +1,83 @@
+package node
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// CheckPolicy refuses a charter whose policy lacks one of the directory's keys:
+// nobody could verify what the ledger signs with it.
+func (k Keys) CheckPolicy(c *record.Charter) error {
+	policy, err := proof.ParsePolicy([]byte(c.Policy))
+	if err != nil {
+		return fmt.Errorf("the charter's policy: %w", err)
+	}
+	if c.Origin != k.Origin {
+		return fmt.Errorf("the charter's origin is %s, this directory's keys are named %s", c.Origin, k.Origin)
+	}
+	if _, unnamed := k.compare(policy); len(unnamed) > 0 {
+		return fmt.Errorf("the charter's policy lacks this directory's log key %s (docket init prints them all)", short(unnamed[0]))
+	}
+	return nil
+}
+
+// compare finds the log keys of the policy that are not here, and those here that
+// are not in the policy.
+func (k Keys) compare(policy *proof.Policy) (missing, unnamed []proof.Key) {
+	missing = policy.LogKeys(k.Origin)
+	for _, s := range k.Signers {
+		if i := slices.IndexFunc(missing, s.Key().SameKey); i >= 0 {
+			missing = slices.Delete(missing, i, i+1)
+		} else {
+			unnamed = append(unnamed, s.Key())
+		}
+	}
+	return missing, unnamed
+}
+
+// CheckKeys holds the directory's keys against the newest charter: what they sign
+// from now on has to satisfy its policy. [ledger.ErrNoLogKey] if they cannot; what
+// only needs somebody's attention goes to the log. Without a charter there is
+// nothing to say.
+func (n *Node) CheckKeys() error {
+	size := n.Ledger.Head().Size
+	if size == 0 {
+		return nil
+	}
+	era, err := n.Register.EraAt(size)
+	if err != nil {
+		return err
+	}
+	policy, err := proof.ParsePolicy([]byte(era.Policy))
+	if err != nil {
+		return fmt.Errorf("the policy of the charter at %d: %w", era.Since, err)
+	}
+	missing, unnamed := n.config.Keys.compare(policy)
+	if !n.Ledger.Signs(policy) {
+		return fmt.Errorf("the charter at index %d: %w: it names %s; here are %s", era.Since, ledger.ErrNoLogKey, shorts(missing), shorts(unnamed))
+	}
+	for _, key := range missing {
+		n.config.Log.Warn("the charter's policy names a log key that is not here: nothing is signed with it", "origin", key.Name(), "key", short(key), "charter", era.Since)
+	}
+	for _, key := range unnamed {
+		n.config.Log.Warn("the charter's policy does not name a log key that is here: it signs, and counts for nobody", "origin", key.Name(), "key", short(key), "charter", era.Since)
+	}
+	return nil
+}
+
+// short is a key's ID as its vkey and its signature lines bear it. An ML-DSA vkey
+// has 1,800 characters.
+func short(k proof.Key) string { return fmt.Sprintf("%08x (%s)", k.ID(), k.Algorithm()) }
+
+func shorts(keys []proof.Key) string {
+	texts := make([]string, len(keys))
+	for i, k := range keys {
+		texts[i] = short(k)
+	}
+	return strings.Join(texts, ", ")
+}

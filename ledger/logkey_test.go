@@ -1,0 +1,94 @@
+package ledger_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/pebblestore"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+// eras is a fold whose policy changed once, at an index.
+type eras struct {
+	*pebblestore.Index
+	older, newer *proof.Policy
+	since        uint64
+}
+
+func (e eras) Policy(size uint64) (*proof.Policy, uint64, error) {
+	if size > e.since {
+		return e.newer, e.since, nil
+	}
+	return e.older, 0, nil
+}
+
+// A log that lost its keys shows nothing under the old policy any more; a policy that
+// names a key of its own lets it go on, the end of the old one's era unseen. No
+// witness is asked about what could satisfy no policy.
+func TestNoLogKey(t *testing.T) {
+	w, p := newPanel(t)
+	old := w.policy
+	w.signer, _ = logKey(t)
+	n := w.mustOpen(t)
+	n.appendAll(t, numbered(0, 3)...)
+	if n.Signs(old) {
+		t.Error("the log says that it holds another's key")
+	}
+	if err := errors.Join(n.Commit(t.Context()), n.Publish(t.Context())); !errors.Is(err, ledger.ErrNoLogKey) {
+		t.Errorf("publishing: %v", err)
+	}
+	if n.Published() != nil || n.Err() != nil || len(p.asks) > 0 {
+		t.Errorf("published %v, stopped %v, %d times asked", n.Published(), n.Err(), len(p.asks))
+	}
+
+	fresh, lines := witnessPanel(t, "")
+	w.config.Cosign = fresh.cosign
+	w.policy = must(proof.ParsePolicy([]byte("log " + w.signer.Key().String() + "\n" + lines)))
+	w.fold = func(x *pebblestore.Index) ledger.Fold[pebblestore.Blob] { return eras{x, old, w.policy, 3} }
+	n = w.reopen(t, n)
+	defer func() { n.close() }()
+	n.add(t, numbered(3, 4)...)
+	w.checkReceipt(t, must(n.Receipt(t.Context(), 1)), 1)
+}
+
+// Of the log's own signatures on the published checkpoint, the witnesses are shown
+// again those of its present keys and of the policy's, not those of a key that has
+// retired: a third generation would be more than other witnesses take.
+func TestRetiredKeyIsNotShownAgain(t *testing.T) {
+	w, p := newPanel(t)
+	retired := w.signer
+	present, _ := logKey(t)
+	next, _ := logKey(t)
+	line := func(s *proof.Signer) string { return "log " + s.Key().String() + "\n" }
+	witnesses := w.policy.Text()[len(line(retired)):]
+	older := must(proof.ParsePolicy([]byte(line(retired) + line(present) + witnesses)))
+	newer := must(proof.ParsePolicy([]byte(line(present) + witnesses)))
+	w.fold = func(x *pebblestore.Index) ledger.Fold[pebblestore.Blob] { return eras{x, older, newer, 2} }
+	w.config.Signers = []*proof.Signer{present}
+	n := w.mustOpen(t)
+	n.add(t, numbered(0, 3)...)
+
+	w.signer, w.config.Signers = present, []*proof.Signer{next}
+	n = w.reopen(t, n)
+	defer func() { n.close() }()
+	if err := n.Recosign(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ask := p.asks[len(p.asks)-1]
+	_, sigs, err := proof.ParseCheckpoint(ask.Signed.Note())
+	if err != nil || !ask.Again {
+		t.Fatalf("asked %+v, %v", ask, err)
+	}
+	var by []uint32
+	for _, s := range sigs {
+		by = append(by, s.ID)
+	}
+	want := []uint32{present.Key().ID(), next.Key().ID()}
+	slices.Sort(by)
+	slices.Sort(want)
+	if !slices.Equal(by, want) {
+		t.Errorf("shown again with signatures by %08x, want %08x", by, want)
+	}
+}
