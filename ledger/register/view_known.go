@@ -44,23 +44,6 @@ func (v *View) Knowable(at time.Time) (Knowable, error) {
 	return Knowable{Size: min(k.Size, admitted)}, err
 }
 
-// Known is the view of what was knowable at an instant.
-func (v *View) Known(at time.Time) (*View, error) {
-	k, err := v.Knowable(at)
-	if err != nil {
-		return nil, err
-	}
-	return v.until(k)
-}
-
-func (v *View) until(k Knowable) (*View, error) {
-	earlier, err := v.r.At(k.Size)
-	if err != nil {
-		return nil, err
-	}
-	return earlier.By(v.cosigned), nil
-}
-
 // admittedBy is how many of the view's entries were admitted by an instant.
 // Admission times never go back, so they can be searched.
 func (v *View) admittedBy(at time.Time) (uint64, error) {
@@ -87,7 +70,7 @@ func (v *View) moment(at time.Time) (moment, error) {
 	if err != nil {
 		return moment{}, err
 	}
-	earlier, err := v.until(k)
+	earlier, err := v.r.At(k.Size)
 	if err != nil {
 		return moment{}, err
 	}
