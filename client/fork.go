@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
@@ -19,10 +20,14 @@ type ForkError struct {
 	// ([proof.Evidence]); nil where the two checkpoints alone do not, as when a log
 	// goes back to an older part of the one history.
 	Evidence []byte
+
+	kept time.Time // of its quorum, if Shown is a checkpoint of the past: then it is no rollback
 }
 
 func (e *ForkError) Error() string {
 	switch t, s := e.Trusted, e.Shown; {
+	case !e.kept.IsZero():
+		return fmt.Sprintf("fork: of %s the ledger keeps size %d with root %s, which size %d with root %s does not continue", e.kept.UTC().Format(time.RFC3339), s.Size, s.Root, t.Size, t.Root)
 	case s.Size < t.Size:
 		return fmt.Sprintf("rollback: the ledger shows size %d (root %s), and size %d (root %s) was trusted before", s.Size, s.Root, t.Size, t.Root)
 	default:

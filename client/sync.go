@@ -26,9 +26,10 @@ func (t *Trust) Refresh(ctx context.Context, c *Client) error {
 }
 
 // Sync brings the replayed copy to the ledger's newest checkpoint: every entry
-// fetched, hashed, its signatures verified, folded; then the root compared. It is
-// incremental and can be interrupted at any point. progress, if not nil, is told
-// the size reached and the size to reach.
+// fetched, hashed, its signatures verified, folded; then the root compared, and those
+// of the checkpoints that the ledger has kept meanwhile: the times of their quorums
+// say what was knowable when. It is incremental and can be interrupted at any point.
+// progress, if not nil, is told the size reached and the size to reach.
 func (t *Trust) Sync(ctx context.Context, c *Client, progress func(reached, size uint64)) error {
 	next, err := t.fetch(ctx, c)
 	if err != nil {
@@ -102,7 +103,14 @@ func (t *Trust) replay(ctx context.Context, c *Client, r *register.Register, nex
 	if next, err = t.verify(next.Note()); err != nil { // by the policy of the charters that were just read
 		return err
 	}
-	return t.believe(next)
+	times, err := t.newTimes(ctx, c, r, next)
+	if err != nil {
+		return err
+	}
+	if err := t.believe(next); err != nil {
+		return err
+	}
+	return t.keepTimes(times) // last: they lead up to what is believed
 }
 
 // passes takes a copy that is behind the trusted checkpoint over it: the entries

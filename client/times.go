@@ -4,14 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
-	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
@@ -21,43 +16,12 @@ import (
 // without a quorum goes on admitting for a while.
 const MaxDelay = time.Hour
 
-// errNoneKept: the source has no cosigned checkpoint of that time.
-var errNoneKept = errors.New("no cosigned checkpoint of that time is kept")
-
-// keeper is a source that keeps the checkpoints it published.
-type keeper interface {
-	// CheckpointAt is the newest one whose quorum is stamped no later than t;
-	// errNoneKept if there is none.
-	CheckpointAt(ctx context.Context, t time.Time) ([]byte, error)
-}
-
-// serverSource is a ledger's server as a source.
-type serverSource struct {
-	*wire.Log
-	c *Client
-}
-
-// CheckpointAt asks the server's GET /v1/checkpoints.
-func (s serverSource) CheckpointAt(ctx context.Context, t time.Time) ([]byte, error) {
-	note, _, err := s.c.call(ctx, http.MethodGet, "/v1/checkpoints?at="+url.QueryEscape(t.UTC().Format(time.RFC3339)), "", nil)
-	if p := (*Problem)(nil); errors.As(err, &p) && p.Status == http.StatusNotFound {
-		return nil, errNoneKept
-	}
-	return note, err
-}
-
-// timed is a checkpoint of the log's one history, and the time that proves.
-type timed struct {
-	size uint64
-	at   time.Time // of its quorum
-}
-
 // judgeTimes holds the admission times, which are the ledger's own word, against the
 // quorum times of the checkpoints that were published meanwhile: an entry cannot
 // have been admitted long before a checkpoint that does not hold it, nor after one
 // that does.
 func (a Audit) judgeTimes(ctx context.Context, r *AuditReport, reg *register.Register) error {
-	if r.Published == nil || r.Judged == 0 {
+	if r.Published == nil || r.Judged == 0 || r.Published.Checkpoint().Tree() != r.Tree {
 		return nil // that is a finding already
 	}
 	var known []timed
@@ -154,14 +118,8 @@ func (r *AuditReport) wrongTime(reg *register.Register, first, last uint64, why 
 	return nil
 }
 
-const (
-	keptWalks = 8       // parallel walks through the kept checkpoints
-	keptLimit = 1 << 14 // checkpoints of one walk; beyond, the walk takes wider steps
-)
-
-// fetchKept fetches the kept checkpoints, newest first, in several stretches of
-// time at once. Each is judged by the policy of its size, and must be of this log's
-// one history; what is not is a finding.
+// fetchKept fetches the kept checkpoints; what does not add up among them is a
+// finding.
 func (a Audit) fetchKept(ctx context.Context, source keeper, r *AuditReport, reg *register.Register) ([]timed, error) {
 	begin, err := reg.Record(0)
 	if err != nil {
@@ -171,40 +129,14 @@ func (a Audit) fetchKept(ctx context.Context, source keeper, r *AuditReport, reg
 	if err != nil {
 		return nil, err
 	}
-	from, to := begin.Admitted, r.Published.ExistedBy()
-	stretch := max(to.Sub(from)/keptWalks+1, time.Minute)
-	var walks [keptWalks]walk
-	g, walking := errgroup.WithContext(ctx)
-	for i := range walks {
-		until := to.Add(-time.Duration(i) * stretch)
-		if until.Before(from) {
-			break
-		}
-		g.Go(func() error { return walks[i].walk(walking, source, policies, until.Add(-stretch), until) })
-	}
-	if err := g.Wait(); err != nil {
+	log := keptLog{source: source, policies: policies, tiles: a.Source.Tiles, newest: r.Published, limit: 1 << 14}
+	kept, faults, err := log.between(ctx, timed{at: begin.Admitted}, r.Published.ExistedBy())
+	if err != nil {
 		return nil, err
 	}
-	builder := proof.NewBuilder(a.Source.Tiles, 0)
-	var kept []timed
-	for _, w := range walks {
-		r.Findings = append(r.Findings, w.findings...)
-		for _, p := range w.found {
-			t := timed{p.Checkpoint().Size, p.ExistedBy()}
-			if t.size > r.Tree.Size || slices.Contains(kept[max(0, len(kept)-1):], t) {
-				continue // published meanwhile; or where two stretches meet
-			}
-			if old, err := builder.TreeAt(ctx, t.size, r.Tree); err != nil && noAnswer(ctx, err) {
-				return nil, err
-			} else if err != nil {
-				r.find("consistency with the kept size %d: %v", t.size, err)
-			} else if old != p.Checkpoint().Tree() {
-				r.find("fork: at size %d the log's root is %s, and it published %s at %s", t.size, old.Root, p.Checkpoint().Root, t.at.UTC().Format(time.RFC3339))
-				r.Fork = newFork(ctx, a.Source.Tiles, p, r.Published)
-			} else {
-				kept = append(kept, t)
-			}
-		}
+	for _, fault := range faults {
+		r.find("%v", fault)
+		errors.As(fault, &r.Fork)
 	}
 	return kept, nil
 }
@@ -228,40 +160,4 @@ func policiesOf(reg *register.Register) (charters, error) {
 		all = append(all, charter{index: row.Index, id: row.ID, policy: policy})
 	}
 	return all, nil
-}
-
-// walk is one stretch of time, and the checkpoints kept of it.
-type walk struct {
-	found    []*proof.Published
-	findings []string
-}
-
-// walk goes from one kept checkpoint to the one before, down to the first that is no
-// newer than from.
-func (w *walk) walk(ctx context.Context, source keeper, policies charters, from, until time.Time) error {
-	step := time.Second
-	for at := until; ; {
-		note, err := source.CheckpointAt(ctx, at)
-		if errors.Is(err, errNoneKept) {
-			return nil
-		} else if err != nil {
-			return fmt.Errorf("asking for the checkpoint of %s: %w", at.UTC().Format(time.RFC3339), err)
-		}
-		p, err := verifyNote(policies, note, time.Now())
-		if err == nil && (p.ExistedBy().IsZero() || p.ExistedBy().After(at)) {
-			err = fmt.Errorf("it is of another time: %s", p.ExistedBy().UTC().Format(time.RFC3339))
-		}
-		if err != nil {
-			w.findings = append(w.findings, fmt.Sprintf("the checkpoint that is kept of %s: %v", at.UTC().Format(time.RFC3339), err))
-			return nil
-		}
-		w.found = append(w.found, p)
-		if !p.ExistedBy().After(from) {
-			return nil
-		}
-		if len(w.found) == keptLimit {
-			step = max(step, p.ExistedBy().Sub(from)/keptLimit)
-		}
-		at = p.ExistedBy().Add(-step)
-	}
 }

@@ -151,7 +151,7 @@ func TestAuditKeptFork(t *testing.T) {
 		name string
 		root byte // of the checkpoint that is kept too much
 		want string
-	}{{"another history", 1, "fork: at size 4"}, {"the same history", 0, ""}} {
+	}{{"another history", 1, "the ledger keeps size 4 with root"}, {"the same history", 0, ""}} {
 		synctest.Test(t, func(t *testing.T) {
 			source, ledger := forgedClock(t, [4]time.Duration{})
 			cp := source.kept[1].Checkpoint()

@@ -23,6 +23,7 @@ import (
 //	charters.tlog-proof    the chain of charters, hence the policies by log index
 //	checkpoint             the newest checkpoint that satisfied its policy
 //	tile/…, register/      after a sync: the replayed copy
+//	quorum-times           and when a quorum had cosigned how much of it
 //
 // It believes a checkpoint only under the policy of the newest charter below its
 // size, and only if it continues what was believed before.
@@ -52,6 +53,7 @@ const (
 	chartersFile   = "charters" + proof.ReceiptSuffix
 	checkpointFile = "checkpoint"
 	registerDir    = "register"
+	timesFile      = "quorum-times"
 )
 
 // ErrNoTrust: the directory is not a trust directory.

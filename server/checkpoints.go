@@ -1,12 +1,14 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
 // checkpointAt is GET /v1/checkpoints?at=T: the newest checkpoint of which the
@@ -34,4 +36,19 @@ func (s *Server) checkpointAt(x *exchange) error {
 	}
 	x.Writer.Header().Set("Cache-Control", cacheNever)
 	return x.bytes(http.StatusOK, typeText, published.Note())
+}
+
+// cosigned tells the register how much was knowable at a moment, by the same
+// checkpoint.
+func (s *Server) cosigned(ctx context.Context) register.Cosigned {
+	return func(at time.Time) (register.Knowable, error) {
+		published, err := s.cfg.Ledger.CheckpointAt(ctx, at)
+		if errors.Is(err, ledger.ErrNotKept) {
+			return register.Knowable{Size: s.published()}, nil
+		}
+		if err != nil {
+			return register.Knowable{}, err
+		}
+		return register.Knowable{Size: published.Checkpoint().Size, Cosigned: published.ExistedBy().UTC()}, nil
+	}
 }

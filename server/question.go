@@ -53,10 +53,11 @@ func (s *Server) askPage(x *exchange, list byte, known ...string) (*question, er
 	if err := q.done(); err != nil {
 		return nil, err
 	}
-	var err error
-	if q.view, err = s.cfg.Register.At(q.asOf.Size); err != nil {
+	view, err := s.cfg.Register.At(q.asOf.Size)
+	if err != nil {
 		return nil, err
 	}
+	q.view = view.By(s.cosigned(x.Request.Context()))
 	q.asOf.At = q.instant("at", func(d record.Date) time.Time { return begin(q.view, d) })
 	if !q.has("at") {
 		q.asOf.At = from.at

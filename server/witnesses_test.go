@@ -2,10 +2,12 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,6 +59,53 @@ func TestCheckpointAt(t *testing.T) {
 		w.problem(w.get("/v1/checkpoints?at=1999-01-01T00:00:00Z"), notFound)
 		w.problem(w.get("/v1/checkpoints"), badParameter)
 		w.problem(w.get("/v1/checkpoints?at=noon"), badParameter)
+		if err := w.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// What the register says was knowable goes by the same checkpoints, and by admission
+// times where there are none.
+func TestKnowableAt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cosign, line := cosigner(t, "w1")
+		var away atomic.Bool
+		w := begun(t, settings{policy: line + "quorum w1\n", ledger: ledger.Config{Cosign: func(ctx context.Context, ask ledger.Ask) (ledger.Answer, error) {
+			if away.Load() {
+				return ledger.Answer{}, errors.New("away")
+			}
+			return cosign(ctx, ask)
+		}}}, "acme-cloud")
+		early := time.Now().UTC().Truncate(time.Second)
+		time.Sleep(time.Hour)
+		w.Now = time.Now()
+		away.Store(true)
+		if r := w.post(w.Provider("borealis").Marshal()); r.Code != http.StatusAccepted {
+			t.Fatalf("without a quorum: %d %s", r.Code, r.Body)
+		}
+		admitted := time.Now().UTC()
+		time.Sleep(time.Hour)
+		away.Store(false)
+		time.Sleep(time.Hour)
+		cosigned := w.ledger.Published().ExistedBy().UTC()
+		for _, c := range []struct {
+			at       time.Time
+			knowable string
+			size     float64
+			proven   bool
+		}{
+			{early.Add(-time.Hour), "none", 0, false},
+			{early, "none", 3, true},
+			{admitted.Add(time.Minute), "none", 3, true},
+			{cosigned, "active", 4, true},
+		} {
+			p := w.object(w.get("/v1/register/parties/borealis?at="+url.QueryEscape(c.at.Format(time.RFC3339))), http.StatusOK)
+			by := p["knowableBy"].(map[string]any)
+			if p["knowable"] != c.knowable || by["size"] != c.size || (by["cosigned"] != nil) != c.proven {
+				t.Errorf("at %s: knowable %v by %v, want %s by %v, proven %t", c.at, p["knowable"], by, c.knowable, c.size, c.proven)
+			}
+		}
 		if err := w.stop(); err != nil {
 			t.Error(err)
 		}

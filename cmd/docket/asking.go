@@ -74,7 +74,7 @@ func (q *asking) copied(trust *client.Trust) (*answer, error) {
 		}
 	}
 	r := &answer{trust: trust}
-	if r.View, err = reg.At(size); err != nil {
+	if r.View, err = trust.At(size); err != nil {
 		return nil, err
 	}
 	if r.zone, err = r.timeZone(); err != nil {

@@ -18,8 +18,8 @@ func (a *app) diff() *cobra.Command {
 		Long: `Says which threads changed between two states of the ledger: their status or standing
 before and after, the fields that differ, the records that were added. A state is a
 size (the first N entries, when the last of them was admitted) or a date (its last
-moment, in the charter's time zone, with all that was admitted by then). The second
-is now if it is left out.`,
+moment, in the charter's time zone, with all that was knowable then: see docket show).
+The second is now, with all that the copy has, if it is left out.`,
 		Example: `  docket diff --trust trust 9 13
   docket diff --trust trust 2027-05-31 2027-06-01`,
 		Args: cobra.RangeArgs(1, 2),
@@ -29,13 +29,13 @@ is now if it is left out.`,
 	c.Flags().BoolVar(&q.asJSON, "json", false, "print one JSON object a line")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		return listed(q, "change", func(r *answer, yield func(register.Change) bool) error {
-			before, then, err := r.state(args[0])
+			before, then, err := q.state(r, args[0])
 			if err != nil {
 				return err
 			}
 			after, now := r.View, r.at
 			if len(args) == 2 {
-				if after, now, err = r.state(args[1]); err != nil {
+				if after, now, err = q.state(r, args[1]); err != nil {
 					return err
 				}
 			}
@@ -63,25 +63,27 @@ func records(n int) string {
 	return count(n, "record")
 }
 
-// state finds a state of the ledger by its size, or as of the end of a date.
-func (r *answer) state(text string) (*register.View, time.Time, error) {
-	reg, err := r.trust.Copy()
-	if err != nil {
-		return nil, time.Time{}, err
-	}
+// state finds a state of the ledger by its size, or as of the end of a date; then it
+// says on stderr how much that is, and by whose word.
+func (q *asking) state(r *answer, text string) (*register.View, time.Time, error) {
 	if day, err := time.ParseInLocation(time.DateOnly, text, r.zone); err == nil {
 		end := day.AddDate(0, 0, 1).Add(-time.Millisecond)
-		v, err := r.Known(end)
+		k, err := r.Knowable(end)
+		if err != nil {
+			return nil, time.Time{}, err
+		}
+		q.app.say("knowable on %s: %s (%s)", text, register.Entries(k.Size), byText(k))
+		v, err := r.trust.At(k.Size)
 		return v, end.UTC(), err
 	}
 	if _, err := strconv.ParseUint(text, 10, 63); err != nil {
 		return nil, time.Time{}, misuse("%q: want a size (a number of entries) or a date like 2027-06-01", text)
 	}
-	size, err := parseSize(text, reg.Size())
+	size, err := parseSize(text, r.Size())
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	v, err := reg.At(size)
+	v, err := r.trust.At(size)
 	if err != nil || size == 0 {
 		return v, time.Time{}, err
 	}

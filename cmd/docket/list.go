@@ -29,8 +29,9 @@ func (a *app) listDesignations() *cobra.Command {
 		Short: "List designations as they stand at a time",
 		Long: `Lists designations, by thread, as they stand at a time (--at, default now): the first
 column is their status by their dates with every correction known now. With --json
-one object a line, which also has the status that was knowable then and the records
-that it rests on.`,
+one object a line, which also has the status that was knowable then (knowableBy: the
+size that a quorum had cosigned, and when; without a time, by admission times) and
+the records that it rests on.`,
 		Example: `  docket list designations --trust trust --status in-force
   docket list designations --trust trust --country XB --at 2027-06-01 --json`,
 		Args: cobra.NoArgs,

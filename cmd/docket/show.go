@@ -21,9 +21,12 @@ func (a *app) show() *cobra.Command {
 		Long: `Shows a record by its ID, a thread, a designation or a party by its ID, or everything
 about one identifier (` + strings.Join(register.Schemes, ", ") + `).
 
-Of a designation it gives both readings of "at T": in force, by its dates with every
-correction known now, and knowable, by what the ledger had admitted by T. Every
-answer lists the records that it rests on; docket receipt proves each.
+Of a designation or a party it gives both readings of "at T": by its dates with every
+correction known now, and knowable at T: by the entries below the newest checkpoint
+that a quorum of witnesses had cosigned by then. docket sync keeps those times; where
+it has none that is so old, admission times stand in, which are the ledger's own word,
+and the answer says so. Every answer lists the records that it rests on; docket
+receipt proves each.
 
 What the copy does not have is not on the ledger, up to the copy's size: "no such
 record among all N entries" is a proof.`,

@@ -46,7 +46,7 @@ func (q *asking) showDesignation(r *answer, thread string) error {
 	line := q.liner()
 	on := r.Today(r.at)
 	line("in force", "on %s: %s (by its dates, with every correction known now)", on, d.Status)
-	line("knowable", "on %s: %s (by what the ledger had admitted by then)", on, d.Knowable)
+	line("knowable", "on %s: %s (%s)", on, d.Knowable, byText(d.KnowableBy))
 	if d.Source != nil {
 		line("source", "%s, %s", d.Source.List, d.Source.ID)
 	}
@@ -68,6 +68,14 @@ func (q *asking) showDesignation(r *answer, thread string) error {
 	return nil
 }
 
+// byText says by whose word so much was knowable.
+func byText(k register.Knowable) string {
+	if k.Cosigned.IsZero() {
+		return "by admission times, the ledger's own word: no cosigned checkpoint of that time is kept"
+	}
+	return fmt.Sprintf("below size %d, cosigned %s", k.Size, stamp(k.Cosigned))
+}
+
 func because(cause string) string {
 	if cause == "" {
 		return ""
@@ -87,7 +95,8 @@ func (q *asking) showParty(r *answer, id string) error {
 	q.app.printf("party/%s  %s\n", p.ID, printable(p.LegalName))
 	line := q.liner()
 	on := r.Today(r.at)
-	line("standing", "on %s: %s; knowable then: %s", on, p.Standing, p.Knowable)
+	line("standing", "on %s: %s", on, p.Standing)
+	line("knowable", "on %s: %s (%s)", on, p.Knowable, byText(p.KnowableBy))
 	line("country", "%s", p.Country)
 	line("roles", "%s", words(p.Roles))
 	line("enrolled", "%s", p.Enrolled)

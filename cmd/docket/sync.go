@@ -25,6 +25,10 @@ func (a *app) sync() *cobra.Command {
 signatures and judges it by the rules, as the ledger had to; then compares the root
 with the newest published checkpoint, which must continue the one trusted before.
 
+It also learns how much a quorum of witnesses had cosigned when, from that checkpoint
+and from those that the ledger has kept since the last sync, which must be of the same
+history: docket show --at says by it what was knowable then.
+
 It can be interrupted at any point and goes on where it was. A ledger that went
 back, or that shows another history than before, is refused: both checkpoints are
 kept in the trust directory, since they are the evidence.

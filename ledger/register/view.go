@@ -3,7 +3,6 @@ package register
 import (
 	"fmt"
 	"slices"
-	"sort"
 	"strconv"
 	"time"
 
@@ -18,6 +17,7 @@ type View struct {
 	r        *Register
 	size     uint64
 	charters []*ThreadRow // below size, oldest first
+	cosigned Cosigned     // nil: nobody says
 }
 
 // Now is the view of everything folded so far.
@@ -40,30 +40,6 @@ func (r *Register) At(size uint64) (*View, error) {
 // Size is the number of entries that the view sees.
 func (v *View) Size() uint64 { return v.size }
 
-// Known is the view of what the ledger had admitted by an instant: the second
-// meaning of "at T", knowable at T.
-func (v *View) Known(at time.Time) (*View, error) {
-	size, err := v.sizeAt(at)
-	if err != nil {
-		return nil, err
-	}
-	return v.r.At(size)
-}
-
-// sizeAt is how many of the view's entries were admitted by an instant. Admission
-// times never go back, so they can be searched.
-func (v *View) sizeAt(at time.Time) (uint64, error) {
-	var failed error
-	n := sort.Search(int(v.size), func(i int) bool {
-		row, err := v.r.recordRow(uint64(i))
-		if err != nil {
-			failed = err
-		}
-		return row.Admitted.After(at)
-	})
-	return uint64(n), failed
-}
-
 // clock asks as of an instant. An empty ledger has no time zone and no records to
 // ask about.
 func (v *View) clock(at time.Time) clock {
@@ -71,6 +47,14 @@ func (v *View) clock(at time.Time) clock {
 	if n := len(v.charters); n > 0 {
 		c.zone = v.charters[n-1].State.(*CharterRow).zone
 	}
+	return c
+}
+
+// whole is that clock for what stands in the view at the instant: all its records
+// were there, whatever their admission times say.
+func (v *View) whole(at time.Time) clock {
+	c := v.clock(at)
+	c.there = v.size
 	return c
 }
 

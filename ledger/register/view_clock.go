@@ -14,13 +14,14 @@ type clock struct {
 	at       time.Time
 	zone     *time.Location
 	charters []*ThreadRow // oldest first
+	there    uint64       // records below it were there at the instant; for others their admission times say
 }
 
 func (c clock) today() record.Date                  { return record.DateOf(c.at, c.zone) }
 func (c clock) date(admitted time.Time) record.Date { return record.DateOf(admitted, c.zone) }
 
-// passed reports whether a record was admitted by the instant asked for.
-func (c clock) passed(s Step) bool { return !s.Admitted.After(c.at) }
+// passed reports whether a record was there at the instant asked for.
+func (c clock) passed(s Step) bool { return s.Index < c.there || !s.Admitted.After(c.at) }
 
 // periods are those of the newest charter below an index; index 0 has its own.
 func (c clock) periods(index uint64) record.Periods {

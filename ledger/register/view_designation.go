@@ -9,14 +9,14 @@ import (
 )
 
 // Designation is a designation as it stands at one instant, in both meanings: by
-// its dates with every correction known to the view, and by what the ledger had
-// admitted by then.
+// its dates with every correction known to the view, and by what was knowable then.
 type Designation struct {
 	// Error says that it was published in error, before anything else is said.
-	Error    bool   `json:"publishedInError,omitempty"`
-	Thread   string `json:"thread"`
-	Status   Status `json:"status"`   // in force at T, all corrections known
-	Knowable Status `json:"knowable"` // knowable at T
+	Error      bool     `json:"publishedInError,omitempty"`
+	Thread     string   `json:"thread"`
+	Status     Status   `json:"status"`   // in force at T, all corrections known
+	Knowable   Status   `json:"knowable"` // knowable at T
+	KnowableBy Knowable `json:"knowableBy"`
 
 	Name       string         `json:"name"`
 	Alias      []record.Alias `json:"alias,omitempty"`
@@ -77,21 +77,6 @@ type DesignationFilter struct {
 	Scheme  string // with Value: an identifier, see [View.Identifier]
 	Value   string
 	After   string // thread: go on after it
-}
-
-// moment is an instant with what was known at it.
-type moment struct {
-	now   clock  // everything known to the view
-	then  clock  // what was admitted by the instant
-	known uint64 // entries admitted by the instant
-}
-
-func (v *View) moment(at time.Time) (moment, error) {
-	earlier, err := v.Known(at)
-	if err != nil {
-		return moment{}, err
-	}
-	return moment{now: v.clock(at), then: earlier.clock(at), known: earlier.size}, nil
 }
 
 // Designation finds a designation by its thread ("designation/2026-014", or
@@ -224,6 +209,7 @@ func tellDesignation(h *history, m moment) (Designation, *DesignationRow, error)
 	if d.Status, err = h.status(m.now); err != nil {
 		return Designation{}, nil, err
 	}
-	d.Knowable, err = h.known(m.known).status(m.then)
+	d.KnowableBy = m.known
+	d.Knowable, err = h.known(m.known.Size).status(m.then)
 	return d, row, err
 }

@@ -25,13 +25,13 @@ type Change struct {
 }
 
 // Changes yields the threads that differ from an earlier view of the same
-// register, each view asked at its own instant, by thread, until yield returns
-// false. With one view and two instants it tells what the clock alone changed.
+// register, each view asked at its own instant, at which all its records were there,
+// by thread, until yield returns false. With one view and two instants it tells what the clock alone changed.
 func (v *View) Changes(before *View, then, now time.Time, yield func(Change) bool) error {
 	if before.size > v.size {
 		return fmt.Errorf("changes from size %d to %d: the first must not be the larger", before.size, v.size)
 	}
-	was, is := before.clock(then), v.clock(now)
+	was, is := before.whole(then), v.whole(now)
 	return v.histories("", "", func(h *history) (bool, error) {
 		ch := Change{Thread: h.thread, Records: h.ids(before.size)}
 		err := ch.tell(h, h.known(before.size), is, was)

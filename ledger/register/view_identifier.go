@@ -71,7 +71,7 @@ func (v *View) fillMatch(match *Match, index uint64, m moment) error {
 		return err
 	}
 	if strings.HasPrefix(match.Thread, "party/") {
-		p, err := v.party(h, m.now.at, m.known)
+		p, err := v.party(h, m)
 		match.Party = &p
 		return err
 	}

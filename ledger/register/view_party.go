@@ -14,7 +14,8 @@ type Party struct {
 	Country    string        `json:"country"`
 	Roles      []record.Role `json:"roles"`
 	Standing   string        `json:"standing"` // active, suspended, withdrawn: at T, all corrections known
-	Knowable   string        `json:"knowable"` // the same by what was admitted by T; "none" before the enrolment
+	Knowable   string        `json:"knowable"` // the same by what was knowable at T; "none" before the enrolment
+	KnowableBy Knowable      `json:"knowableBy"`
 	LEI        string        `json:"lei,omitempty"`
 	Website    string        `json:"website,omitempty"`
 	Contact    string        `json:"contact,omitempty"`
@@ -68,11 +69,11 @@ func (v *View) Party(id string, at time.Time) (PartyDetail, error) {
 	if h == nil {
 		return PartyDetail{}, v.absent("party %s", id)
 	}
-	known, err := v.sizeAt(at)
+	m, err := v.moment(at)
 	if err != nil {
 		return PartyDetail{}, err
 	}
-	p, err := v.party(h, at, known)
+	p, err := v.party(h, m)
 	if err != nil {
 		return PartyDetail{}, err
 	}
@@ -105,7 +106,7 @@ type PartyFilter struct {
 
 // Parties yields the parties that a filter chooses, by ID, until yield returns false.
 func (v *View) Parties(f PartyFilter, at time.Time, yield func(Party) bool) error {
-	known, err := v.sizeAt(at)
+	m, err := v.moment(at)
 	if err != nil {
 		return err
 	}
@@ -114,7 +115,7 @@ func (v *View) Parties(f PartyFilter, at time.Time, yield func(Party) bool) erro
 		after = "party/" + f.After
 	}
 	return v.histories("party/", after, func(h *history) (bool, error) {
-		p, err := v.party(h, at, known)
+		p, err := v.party(h, m)
 		if err != nil {
 			return false, err
 		}
@@ -126,25 +127,25 @@ func (v *View) Parties(f PartyFilter, at time.Time, yield func(Party) bool) erro
 }
 
 // party tells a party from its thread.
-func (v *View) party(h *history, at time.Time, known uint64) (Party, error) {
+func (v *View) party(h *history, m moment) (Party, error) {
 	newest, err := h.newest()
 	if err != nil {
 		return Party{}, err
 	}
 	row := newest.State.(*PartyRow)
-	c := v.clock(at)
+	c := m.now
 	p := Party{
 		ID: row.ID, LegalName: row.LegalName, Country: row.Country, Roles: row.Roles,
-		Standing: c.standing(row), Knowable: string(StatusNone),
+		Standing: c.standing(row), Knowable: string(StatusNone), KnowableBy: m.known,
 		LEI: row.LEI, Website: row.Website, Contact: row.Contact, FormerName: row.FormerName, Sponsor: row.Sponsor,
 		Enrolled: c.date(row.Enrolled.Admitted), Record: newest.ID, Records: h.ids(0),
 	}
-	earlier, err := h.below(known)
+	earlier, err := h.below(m.known.Size)
 	if err != nil {
 		return Party{}, err
 	}
 	if earlier != nil {
-		p.Knowable = c.standing(earlier.State.(*PartyRow))
+		p.Knowable = m.then.standing(earlier.State.(*PartyRow))
 	}
 	for i := range row.Keys {
 		p.Keys = append(p.Keys, row.Keys[i].tell(c))

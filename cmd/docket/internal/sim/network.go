@@ -19,14 +19,14 @@ import (
 // as bad as networks are: it refuses, delays, repeats, cuts off, and loses answers
 // to requests that were carried out.
 //
-// What befalls a call is drawn from the seed, the link, the path and how often it
+// What befalls a call is drawn from the seed, the link, what is asked and how often it
 // was called before: not from the order of calls, which goroutines decide.
 type network struct {
 	seed uint64
 
 	mu    sync.Mutex // guards what follows
 	hosts map[string]*host
-	calls map[string]uint64 // by link and path
+	calls map[string]uint64 // by link and what is asked
 	kind  bool              // does its best: no fault at all
 	cut   map[link]bool     // nothing passes
 	count map[mishap]int
@@ -117,7 +117,7 @@ func (p *port) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		r.Body.Close()
 	}
-	h, what, dice := p.net.plan(link{p.actor, r.URL.Host}, r.Method+" "+r.URL.Path)
+	h, what, dice := p.net.plan(link{p.actor, r.URL.Host}, r.Method+" "+r.URL.RequestURI())
 	if h == nil {
 		return nil, fmt.Errorf("%w: %s", errNetwork, refused)
 	}
@@ -161,10 +161,10 @@ func (p *port) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // plan draws what befalls a call. No host: the call is refused.
-func (n *network) plan(l link, path string) (*host, mishap, *rand.Rand) {
+func (n *network) plan(l link, asked string) (*host, mishap, *rand.Rand) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	key := l.from + " " + l.to + " " + path
+	key := l.from + " " + l.to + " " + asked
 	n.calls[key]++
 	dice := diceOf(n.seed, key, n.calls[key])
 	h := n.hosts[l.to]

@@ -1,0 +1,103 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/register"
+)
+
+// syncLimit is how many kept checkpoints one walk of a sync takes one by one; the
+// first sync of a busy ledger, old by years, then asks some thousand times.
+const syncLimit = 512
+
+// At is the view of the copy at a size. How much was knowable at an instant it takes
+// from the quorum times that sync has kept.
+func (t *Trust) At(size uint64) (*register.View, error) {
+	r, err := t.Copy()
+	if err != nil {
+		return nil, err
+	}
+	v, err := r.At(size)
+	if err != nil {
+		return nil, err
+	}
+	return v.By(t.cosigned), nil
+}
+
+// cosigned says how much a quorum had cosigned by an instant, of the checkpoints that
+// sync came to trust and of those that the ledger kept.
+func (t *Trust) cosigned(at time.Time) (register.Knowable, error) {
+	times, err := t.readTimes()
+	if err != nil {
+		return register.Knowable{}, err
+	}
+	k := times.with(timesOf(t.checkpoint)...).by(at) // the trusted one is of a sync that may have kept none
+	return register.Knowable{Size: k.size, Cosigned: k.at}, nil
+}
+
+// newTimes are the quorum times known and those that lead up to a checkpoint which is
+// about to be trusted: of the trusted one, of that one, and of the checkpoints that
+// the ledger has kept since. Nil says that there are none: a copy that has come as far
+// before has them all, however often the checkpoint was cosigned since, and asks
+// nothing.
+func (t *Trust) newTimes(ctx context.Context, c *Client, r *register.Register, next *proof.Published) (quorumTimes, error) {
+	known, err := t.readTimes()
+	if err != nil {
+		return nil, err
+	}
+	last := known.last()
+	if last.size >= next.Checkpoint().Size || !slices.ContainsFunc(t.charters, func(c charter) bool { return !c.policy.IsNone() }) {
+		return nil, nil
+	}
+	if last.size == 0 {
+		begin, err := r.Record(0)
+		if err != nil {
+			return nil, err
+		}
+		last.at = begin.Admitted
+	}
+	until := next.ExistedBy().Add(-time.Second)
+	if next.ExistedBy().IsZero() { // without witnesses now, and perhaps not always
+		until = t.now()
+	}
+	log := keptLog{source: serverSource{c.log, c}, policies: t.charters, newest: next, tiles: copyDir{t.files, t.dir}.tiles, limit: syncLimit}
+	kept, faults, err := log.between(ctx, last, until)
+	if err := errors.Join(append(faults, err)...); err != nil {
+		return nil, err
+	}
+	return known.with(slices.Concat(kept, timesOf(t.checkpoint), timesOf(next))...), nil
+}
+
+// keepTimes replaces the quorum times known.
+func (t *Trust) keepTimes(times quorumTimes) error {
+	if times == nil {
+		return nil
+	}
+	return writeFile(t.files, t.path(timesFile), times.format(), true)
+}
+
+func (t *Trust) readTimes() (quorumTimes, error) {
+	text, err := readFile(t.files, t.path(timesFile))
+	if missing(err) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	times, err := parseTimes(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s (delete it, then sync): %w", t.path(timesFile), err)
+	}
+	return times, nil
+}
+
+func timesOf(p *proof.Published) []timed {
+	if p == nil {
+		return nil
+	}
+	return []timed{{p.Checkpoint().Size, p.ExistedBy()}}
+}

@@ -1,0 +1,360 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/register"
+)
+
+// witnessed is a world with three witnesses since its fourth entry, at noon.
+func witnessed(t *testing.T) *watched {
+	t.Helper()
+	w := newWatched(t)
+	w.later(12 * time.Hour)
+	w.admit(w.amend(w.text("l1", "w1 w2 w3")))
+	return w
+}
+
+// list admits and publishes one more designation.
+func (w *watched) list(id string) {
+	w.t.Helper()
+	w.admit(w.Import(id, w.Listed(id, "Entity "+id)))
+}
+
+// knowable is what a copy says of an imported designation at a moment.
+func knowable(t *testing.T, trust *Trust, id string, at time.Time) (register.Status, register.Knowable) {
+	t.Helper()
+	v, err := trust.At(trust.Covers())
+	must(t, err)
+	d, err := v.Designation("ofac-sdn-"+id, at)
+	must(t, err)
+	return d.Knowable, d.KnowableBy
+}
+
+// asks counts the questions for kept checkpoints since the last call.
+func (n *network) asks() (count int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, path := range n.asked {
+		if path == "/v1/checkpoints" {
+			count++
+		}
+	}
+	n.asked = nil
+	return count
+}
+
+// What no quorum has cosigned yet is not knowable, however long ago the ledger says
+// that it admitted it.
+func TestKnowableOnceCosigned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := witnessed(t)
+		w.later(time.Hour)
+		w.list("0001")
+		before := time.Now()
+		w.later(time.Hour)
+		w.observers["w2"].gone, w.observers["w3"].gone = true, true
+		w.commit(w.Import("0002", w.Listed("0002", "Entity 2")))
+		admitted := time.Now()
+		if err := w.ledger.Publish(t.Context()); !errors.Is(err, ledger.ErrNoQuorum) {
+			t.Fatalf("without a quorum: %v", err)
+		}
+		w.later(time.Hour)
+		w.observers["w2"].gone = false
+		must(t, w.ledger.Publish(t.Context()))
+		cosigned := time.Now()
+		w.later(time.Hour)
+		w.list("0003")
+
+		trust := w.synced()
+		for _, c := range []struct {
+			at     time.Time
+			status register.Status
+			by     register.Knowable
+		}{
+			{before, register.StatusNone, register.Knowable{Size: 5, Cosigned: before.UTC()}},
+			{admitted.Add(time.Minute), register.StatusNone, register.Knowable{Size: 5, Cosigned: before.UTC()}},
+			{cosigned.Add(-time.Second), register.StatusNone, register.Knowable{Size: 5, Cosigned: before.UTC()}},
+			{cosigned, register.StatusInForce, register.Knowable{Size: 6, Cosigned: cosigned.UTC()}},
+			{time.Now().Add(year), register.StatusInForce, register.Knowable{Size: 7, Cosigned: time.Now().UTC()}},
+		} {
+			if status, by := knowable(t, trust, "0002", c.at); status != c.status || by != c.by {
+				t.Errorf("at %s: knowable %s by %v, want %s by %v", c.at, status, by, c.status, c.by)
+			}
+		}
+		// Before there were witnesses nothing proves a time.
+		if status, by := knowable(t, trust, "0001", before.Add(-2*time.Hour)); status != register.StatusNone || by != (register.Knowable{Size: 3}) {
+			t.Errorf("before the witnesses: %s by %v", status, by)
+		}
+	})
+}
+
+// A sync asks for what was kept since the last one; where nothing new is published,
+// however often it is cosigned again, for nothing. Whoever comes late learns as much
+// as whoever followed, and what was learnt is read again.
+func TestKnowableIncremental(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := witnessed(t)
+		files := vfs.NewMem()
+		follows := w.trust(files, "trust")
+		w.trusts = append(w.trusts, follows)
+		sync := func(most int) {
+			t.Helper()
+			w.net.asks()
+			must(t, follows.Sync(t.Context(), w.client(), nil))
+			if n := w.net.asks(); n > most {
+				t.Errorf("size %d: asked %d times for kept checkpoints, want at most %d", follows.Covers(), n, most)
+			}
+		}
+		published := quorumTimes{{4, time.Now().UTC()}}
+		sync(keptWalks)
+		for i := range 6 {
+			w.later(3 * time.Hour)
+			w.list(fmt.Sprint(1000 + i))
+			published = append(published, timed{uint64(5 + i), time.Now().UTC()})
+			sync(keptWalks)
+			for range 5 { // idle
+				w.later(10 * time.Minute)
+				must(t, w.ledger.Recosign(t.Context()))
+				sync(0)
+			}
+		}
+		late := w.synced()
+		must(t, follows.Close())
+		again, err := OpenTrust(files, "trust")
+		must(t, err)
+		for name, trust := range map[string]*Trust{"who followed": follows, "who came late": late, "opened again": again} {
+			times, err := trust.readTimes()
+			must(t, err)
+			if got, want := string(times.format()), string(published.format()); got != want {
+				t.Errorf("%s: got\n%swant\n%s", name, got, want)
+			}
+		}
+		must(t, writeFile(files, again.path(timesFile), published.format()[:60], true))
+		v, err := again.At(again.Covers())
+		must(t, err)
+		if _, err := v.Knowable(time.Now()); err == nil || !strings.Contains(err.Error(), "delete it, then sync") {
+			t.Errorf("of a damaged file: %v", err)
+		}
+		must(t, again.Close())
+	})
+}
+
+// Where more is kept than a walk will fetch, it takes wider steps, and yet comes to
+// the end.
+func TestKnowableBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, _ := forgedClock(t, [4]time.Duration{})
+		newest := source.kept[len(source.kept)-1]
+		from := newest.ExistedBy()
+		cp := newest.Checkpoint()
+		for range 600 {
+			time.Sleep(time.Minute)
+			source.kept = append(source.kept, source.cosign(cp))
+		}
+		newest = source.kept[len(source.kept)-1]
+		log := keptLog{source: source, policies: Fixed{newest.Policy()}, newest: newest, tiles: source.Source.Tiles, limit: 10}
+		kept, faults, err := log.between(t.Context(), timed{at: from}, newest.ExistedBy())
+		must(t, errors.Join(append(faults, err)...))
+		if n := int(source.asked.Load()); n > keptWalks*2*(log.limit+1) || len(kept) < log.limit {
+			t.Errorf("asked %d times for %d of 600 kept checkpoints", n, len(kept))
+		}
+		if first := (quorumTimes{}).with(kept...)[0]; first.at.After(from) {
+			t.Errorf("it ended at %s, and not at %s", first.at, from)
+		}
+	})
+}
+
+// forge signs and cosigns another history of that size, as a dishonest log with
+// dishonest witnesses would.
+func (w *watched) forge(size uint64) []byte {
+	w.t.Helper()
+	cp := proof.Checkpoint{Origin: origin, Size: size, Root: proof.Hash{1}}
+	signed, err := proof.SignCheckpoint(cp, w.logSigner("l1"))
+	must(w.t, err)
+	var sigs []proof.Signature
+	for _, name := range []string{"w1", "w2"} {
+		sig, err := w.observers[name].key.Cosign(cp)
+		must(w.t, err)
+		sigs = append(sigs, sig)
+	}
+	signed, err = signed.With(sigs)
+	must(w.t, err)
+	return signed.Note()
+}
+
+// A kept checkpoint of another history is a fork, with evidence; one that proves
+// nothing is an error. Neither leaves a trace in what is trusted.
+func TestKnowableFork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := witnessed(t)
+		trust := w.synced()
+		before := trust.Checkpoint()
+		w.trusts = append(w.trusts, trust)
+		times, err := readFile(trust.files, trust.path(timesFile))
+		must(t, err)
+		w.later(time.Hour)
+		forged := w.forge(5)
+		w.later(time.Hour)
+		w.list("0001")
+		w.list("0002")
+		for name, kept := range map[string][]byte{"forged": forged, "below the quorum": before.Note()[:len(before.Note())-1], "of another time": w.ledger.Published().Note()} {
+			w.net.rewrite = func(r *http.Request, answer []byte) []byte {
+				if r.URL.Path == "/v1/checkpoints" {
+					return kept
+				}
+				return answer
+			}
+			err = trust.Sync(t.Context(), w.client(), nil)
+			var fork *ForkError
+			switch {
+			case err == nil:
+				t.Errorf("%s: no error", name)
+			case errors.As(err, &fork) != (name == "forged"):
+				t.Errorf("%s: %v", name, err)
+			case fork != nil:
+				e, err := proof.ParseEvidence(fork.Evidence)
+				must(t, err)
+				if _, err := e.Verify(w.logSigner("l1").Key()); err != nil {
+					t.Errorf("the evidence: %v", err)
+				}
+				if !strings.Contains(fork.Error(), "fork: of ") || fork.Shown.Size != 5 {
+					t.Errorf("%v", fork)
+				}
+			}
+			left, err := readFile(trust.files, trust.path(timesFile))
+			must(t, err)
+			if string(left) != string(times) || trust.Checkpoint().Checkpoint() != before.Checkpoint() {
+				t.Errorf("%s: size %d is trusted now, and known are\n%s", name, trust.Checkpoint().Checkpoint().Size, left)
+			}
+		}
+		w.net.rewrite = nil
+		must(t, trust.Sync(t.Context(), w.client(), nil))
+		w.same(trust)
+	})
+}
+
+// Whenever the power fails, the times known are those of before or of after the sync,
+// whole; the next sync makes them those of after.
+func TestKnowableAfterCrash(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := witnessed(t)
+		mem := vfs.NewCrashableMem()
+		rng := rand.New(rand.NewPCG(1, 0))
+		var mu sync.Mutex // Pebble writes in the background too
+		var left []*vfs.MemFS
+		crashing := false
+		files := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if crashing && op.Kind.ReadOrWrite() == errorfs.OpIsWrite && !strings.Contains(op.Path, registerDir) {
+				left = append(left, mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(3) * 50, RNG: rng}))
+			}
+			return nil
+		}))
+		trust := w.trust(files, "trust")
+		must(t, trust.Sync(t.Context(), w.client(), nil))
+		w.trusts = append(w.trusts, trust)
+		old, err := trust.readTimes()
+		must(t, err)
+		w.later(time.Hour)
+		w.list("0001")
+		w.later(time.Hour)
+		w.list("0002")
+		mu.Lock()
+		crashing = true
+		mu.Unlock()
+		must(t, trust.Sync(t.Context(), w.client(), nil))
+		mu.Lock()
+		crashing = false
+		left = append(left, mem.CrashClone(vfs.CrashCloneCfg{})) // it was durable
+		mu.Unlock()
+		new, err := trust.readTimes()
+		must(t, err)
+		if len(old) != 1 || len(new) != 3 || len(left) < 5 {
+			t.Fatalf("from %v to %v, with %d crashes", old, new, len(left))
+		}
+		seen := map[string]bool{}
+		for i, disk := range left {
+			after, err := OpenTrust(disk, "trust")
+			must(t, err)
+			times, err := after.readTimes()
+			must(t, err)
+			text := string(times.format())
+			seen[text] = true
+			if text != string(old.format()) && text != string(new.format()) {
+				t.Errorf("crash %d leaves\n%s", i, text)
+			}
+			if last := times.last().size; last > after.Checkpoint().Checkpoint().Size {
+				t.Errorf("crash %d: times are known up to %d, and size %d is trusted", i, last, after.Checkpoint().Checkpoint().Size)
+			}
+			must(t, after.Sync(t.Context(), w.client(), nil))
+			if times, err = after.readTimes(); err != nil || string(times.format()) != string(new.format()) {
+				t.Errorf("crash %d: after the next sync %v, %v", i, times, err)
+			}
+			must(t, after.Close())
+		}
+		if len(seen) != 2 {
+			t.Errorf("%d states seen after %d crashes", len(seen), len(left))
+		}
+	})
+}
+
+// Nothing proves a time under quorum none, and nobody is asked. Who hands on nothing
+// but tiles keeps no checkpoints: then those that sync saw are known.
+func TestKnowableWhereNoneAreKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatched(t)
+		w.later(time.Hour)
+		w.list("0001")
+		trust := w.synced()
+		if n := w.net.asks(); n > 0 {
+			t.Errorf("under quorum none: asked %d times", n)
+		}
+		if status, by := knowable(t, trust, "0001", time.Now()); status != register.StatusInForce || by != (register.Knowable{Size: 4}) {
+			t.Errorf("under quorum none: %s by %v", status, by)
+		}
+		if status, by := knowable(t, trust, "0001", time.Now().Add(-time.Minute)); status != register.StatusNone || by != (register.Knowable{Size: 3}) {
+			t.Errorf("under quorum none, a minute before: %s by %v", status, by)
+		}
+
+		w = witnessed(t)
+		for _, status := range []int{http.StatusNotFound, http.StatusForbidden} {
+			trust := w.trust(vfs.NewMem(), "trust")
+			w.trusts = append(w.trusts, trust)
+			static := func() {
+				w.net.instead = func(r *http.Request) *http.Response {
+					if r.URL.Path != "/v1/checkpoints" {
+						return nil
+					}
+					return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader("<html>"))}
+				}
+				must(t, trust.Sync(t.Context(), w.client(), nil))
+			}
+			static()
+			seen := timed{trust.Covers(), time.Now().UTC()}
+			w.later(time.Hour)
+			w.list(fmt.Sprint(status, "a"))
+			w.later(time.Hour)
+			w.list(fmt.Sprint(status, "b"))
+			static()
+			if _, by := knowable(t, trust, fmt.Sprint(status, "a"), time.Now().Add(-time.Minute)); by != (register.Knowable{Size: seen.size, Cosigned: seen.at}) {
+				t.Errorf("%d: between two syncs: by %v", status, by)
+			}
+		}
+	})
+}

@@ -1,0 +1,78 @@
+package register
+
+import (
+	"sort"
+	"time"
+)
+
+// Knowable is how much of a ledger was knowable at an instant, and by whose word.
+type Knowable struct {
+	Size     uint64    `json:"size"`              // the entries below it
+	Cosigned time.Time `json:"cosigned,omitzero"` // when a quorum of witnesses had; zero: by admission times, the ledger's own word
+}
+
+// Cosigned says what a quorum of witnesses had cosigned by an instant: the size and
+// time of the newest checkpoint that is stamped no later. Where no checkpoint is
+// known that is so old, the time is zero, and the size is one that cannot have been
+// exceeded yet. A register knows no checkpoints: a [View] is handed this.
+type Cosigned func(at time.Time) (Knowable, error)
+
+// By is the view that takes from cosigned how much was knowable at an instant; a
+// view without goes by admission times alone.
+func (v *View) By(cosigned Cosigned) *View {
+	by := *v
+	by.cosigned = cosigned
+	return &by
+}
+
+// Knowable is how many of the view's entries were knowable at an instant: the second
+// meaning of "at T". What was admitted and not yet cosigned nobody could know, and
+// nothing proves when it was admitted; where no checkpoint tells, admission times do.
+func (v *View) Knowable(at time.Time) (Knowable, error) {
+	k := Knowable{Size: v.size}
+	if v.cosigned != nil {
+		var err error
+		if k, err = v.cosigned(at); err != nil {
+			return Knowable{}, err
+		}
+		k.Size = min(k.Size, v.size)
+	}
+	if !k.Cosigned.IsZero() {
+		return k, nil
+	}
+	admitted, err := v.admittedBy(at)
+	return Knowable{Size: min(k.Size, admitted)}, err
+}
+
+// admittedBy is how many of the view's entries were admitted by an instant.
+// Admission times never go back, so they can be searched.
+func (v *View) admittedBy(at time.Time) (uint64, error) {
+	var failed error
+	n := sort.Search(int(v.size), func(i int) bool {
+		row, err := v.r.recordRow(uint64(i))
+		if err != nil {
+			failed = err
+		}
+		return row.Admitted.After(at)
+	})
+	return uint64(n), failed
+}
+
+// moment is an instant with what was known at it.
+type moment struct {
+	now   clock // everything known to the view
+	then  clock // what was knowable at the instant
+	known Knowable
+}
+
+func (v *View) moment(at time.Time) (moment, error) {
+	k, err := v.Knowable(at)
+	if err != nil {
+		return moment{}, err
+	}
+	earlier, err := v.r.At(k.Size)
+	if err != nil {
+		return moment{}, err
+	}
+	return moment{now: v.clock(at), then: earlier.whole(at), known: k}, nil
+}
