@@ -208,51 +208,6 @@ func (w *world) early(d *record.Designation) *record.Designation {
 	return d
 }
 
-func TestIssuersAreLimitedByThemselvesAlone(t *testing.T) {
-	w := newWorld(t, settings{server: Config{IssuerRate: Rate{PerSecond: 0.001, Burst: 6}, ForgeryRate: Rate{PerSecond: 0.001, Burst: 3}}})
-	w.must(w.Charter())
-	w.must(w.Authority())
-	w.must(w.Provider("acme-cloud"))
-	w.must(w.Provider("borealis"))
-	w.must(w.Designate("2026-014", w.Order("Kestrel Hosting")))
-
-	// A forger with acme-cloud's name uses up his own address's tokens, not acme-cloud's.
-	forged := func(from string) *httptest.ResponseRecorder {
-		env := w.Sign(w.Statement("response/2026-014/acme-cloud", "acme-cloud", &record.Response{Status: "acknowledged", Screening: &record.Digest{SHA256: record.IDOf([]byte(from)).String()}}), "stranger/key")
-		r := httptest.NewRequest("POST", "/v1/records", bytes.NewReader(env.Marshal()))
-		r.Header.Set("Content-Type", typeJSON)
-		r.RemoteAddr = from
-		return w.do(r)
-	}
-	for i := range 3 {
-		w.problem(forged(fmt.Sprintf("192.0.2.7:%d", 1000+i)), forbidden)
-	}
-	refused := forged("192.0.2.7:2000")
-	w.problem(refused, tooMany)
-	if refused.Header().Get("Retry-After") == "" {
-		t.Error("429 without Retry-After")
-	}
-	w.problem(forged("[2001:db8::1]:1000"), forbidden)
-
-	w.must(w.Respond("2026-014", "acme-cloud", &record.Response{Status: "acknowledged"}))
-	for i := range 8 {
-		env := w.Respond("2026-014", "acme-cloud", &record.Response{Status: "no-relationship"})
-		r := w.post(env.Marshal())
-		if r.Code == http.StatusTooManyRequests {
-			if i < 3 {
-				t.Errorf("limited after %d records, burst is 6", i)
-			}
-			if got := w.problem(r, tooMany); !strings.Contains(got["detail"].(string), "acme-cloud") {
-				t.Errorf("%v does not say whose limit", got)
-			}
-			w.must(w.Respond("2026-014", "borealis", &record.Response{Status: "acknowledged"}))
-			return
-		}
-		w.Note(env)
-	}
-	t.Error("never limited")
-}
-
 func TestTroubleOfTheLedgerIs503(t *testing.T) {
 	free := uint64(100)
 	w := begun(t, settings{server: Config{MinFree: 50, DiskFree: func() (uint64, error) { return free, nil }}}, "acme-cloud")
