@@ -57,11 +57,12 @@ func (s *Server) askPage(x *exchange, list byte, known ...string) (*question, er
 	if q.view, err = s.cfg.Register.At(q.asOf.Size); err != nil {
 		return nil, err
 	}
-	q.asOf.At = q.instant("at", func(d record.Date) time.Time { return begin(q.view, d) })
-	if !q.has("at") {
+	switch {
+	case q.has("at"): // any instant, also the one that Go has for none
+		q.asOf.At = q.instant("at", func(d record.Date) time.Time { return begin(q.view, d) })
+	case from.size > 0:
 		q.asOf.At = from.at
-	}
-	if q.asOf.At.IsZero() {
+	default:
 		q.asOf.At = time.Now().UTC().Truncate(time.Millisecond)
 	}
 	return q, q.done()

@@ -13,8 +13,8 @@ type Party struct {
 	LegalName  string        `json:"legalName"`
 	Country    string        `json:"country"`
 	Roles      []record.Role `json:"roles"`
-	Standing   string        `json:"standing"` // active, suspended, withdrawn: at T, all corrections known
-	Knowable   string        `json:"knowable"` // the same by what was admitted by T; "none" before the enrolment
+	Standing   string        `json:"standing"` // active, suspended, withdrawn, "none" before the enrolment: at T, all corrections known
+	Knowable   string        `json:"knowable"` // the same by what was admitted by T
 	LEI        string        `json:"lei,omitempty"`
 	Website    string        `json:"website,omitempty"`
 	Contact    string        `json:"contact,omitempty"`
