@@ -139,7 +139,7 @@ func TestBadInput(t *testing.T) {
 		"one officer of two":          {w.Sign(w.Statement("designation/2026-015", "authority", w.Order("Lumen")), "authority/officer-1").Marshal(), "", forbidden, "officer-1"},
 		"stale follows":               {w.Sign(about(response("acme-cloud", "no-relationship"), func(st *record.Statement) { st.Follows = record.ID{} }), "acme-cloud/ci").Marshal(), "", conflict, `"current":"` + w.Head("response/2026-014/acme-cloud").String()},
 		"a step that is not allowed":  {w.Sign(w.Statement("designation/2026-014", "authority", &record.Reinstatement{EffectiveOn: w.today(), Reason: "x"}), "authority/officer-1", "authority/officer-2").Marshal(), "", conflict, ""},
-		"a draft that is too old":     {w.Sign(about(response("borealis", "acknowledged"), func(st *record.Statement) { st.IssuedAt = w.Now.Add(-31 * 24 * time.Hour) }), "borealis/ci").Marshal(), "", conflict, "sign"},
+		"a draft that is too old":     {w.Sign(about(response("acme-cloud", "no-relationship"), func(st *record.Statement) { st.IssuedAt = w.Now.Add(-31 * 24 * time.Hour) }), "acme-cloud/ci").Marshal(), "", conflict, `"current":"` + w.Head("response/2026-014/acme-cloud").String()},
 		"notice too short":            {w.Designate("2026-016", w.early(w.Order("Lumen"))).Marshal(), "", invalid, `"earliest":"` + w.today().AddDays(180).String()},
 		"issued too far ahead":        {w.Sign(about(response("borealis", "acknowledged"), func(st *record.Statement) { st.IssuedAt = w.Now.Add(time.Hour) }), "borealis/ci").Marshal(), "", tooEarly, `"retryAt"`},
 	} {
