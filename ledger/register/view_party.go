@@ -66,7 +66,7 @@ func (v *View) Party(id string, at time.Time) (PartyDetail, error) {
 		return PartyDetail{}, err
 	}
 	if h == nil {
-		return PartyDetail{}, v.absent("party %s", id)
+		return PartyDetail{}, v.unknown("party", id)
 	}
 	known, err := v.sizeAt(at)
 	if err != nil {
