@@ -116,19 +116,22 @@ func TestBadInput(t *testing.T) {
 		kind  problemKind
 		words string // in the answer
 	}{
-		"not JSON":              {[]byte("hello"), "", malformed, "wanted an envelope"},
-		"nothing":               {nil, "", malformed, "an empty file"},
-		"duplicate names":       {[]byte(`{"payload":"","payload":""}`), "", malformed, ""},
-		"an unsigned statement": {[]byte(`{"_type":"x","predicateType":"y"}`), "", malformed, "docket sign"},
-		"wrong media type":      {[]byte("kind: response"), "application/yaml", badMediaType, typeBundle},
-		"no media type":         {[]byte("{}"), "none", badMediaType, typeJSON},
-		"other charset":         {[]byte("{}"), "application/json; charset=utf-16", badMediaType, ""},
-		"over the body's limit": {bytes.Repeat([]byte{' '}, record.MaxSubmission+1), "", tooLarge, `"limit":262144,"size":262145`},
-		"over the entry's limit": {record.Envelope{PayloadType: record.PayloadType, Payload: bytes.Repeat([]byte{' '}, record.MaxEntry), Signatures: []record.Signature{{Sig: []byte{1}}}}.Marshal(),
-			"", tooLarge, `"size":48000`},
-		"malformed statement": {record.Envelope{PayloadType: record.PayloadType, Payload: []byte(`{"_type":"https://in-toto.io/Statement/v1"}`), Signatures: []record.Signature{{Sig: []byte{1}}}}.Marshal(),
-			"", invalid, `"pointer"`},
-		"a schema violated": {w.broken(response("borealis", "acknowledged"), `"acknowledged"`, `"maybe"`, "borealis/ci"), "", invalid, `"pointer":"/predicate/status"`},
+		"not JSON":                          {[]byte("hello"), "", malformed, "wanted an envelope"},
+		"nothing":                           {nil, "", malformed, "an empty file"},
+		"duplicate names":                   {[]byte(`{"payload":"","payload":""}`), "", malformed, ""},
+		"an unsigned statement":             {[]byte(`{"_type":"x","predicateType":"y"}`), "", malformed, "docket sign"},
+		"wrong media type":                  {[]byte("kind: response"), "application/yaml", badMediaType, typeBundle},
+		"no media type":                     {[]byte("{}"), "none", badMediaType, typeJSON},
+		"other charset":                     {[]byte("{}"), "application/json; charset=utf-16", badMediaType, ""},
+		"over the body's limit":             {bytes.Repeat([]byte{' '}, record.MaxSubmission+1), "", tooLarge, `"limit":262144,"size":262145`},
+		"over the entry's limit":            {enveloped(strings.Repeat(" ", record.MaxEntry)), "", tooLarge, `"size":48000`},
+		"malformed statement":               {enveloped(`{"_type":"https://in-toto.io/Statement/v1"}`), "", invalid, `"pointer"`},
+		"a payload that is no JSON":         {enveloped("hello"), "", invalid, `"pointer":"","detail":"JSON at byte 0`},
+		"a payload that is cut off":         {enveloped(`{"_type":"https://in-toto.io/Statement/v1"`), "", invalid, `"pointer":"","detail":"JSON at byte 42`},
+		"a payload that is a list":          {enveloped("[1]"), "", invalid, `"pointer":"","detail":"is a list; want an object"`},
+		"a payload with null":               {enveloped(`{"predicate":{"counts":[1,null]}}`), "", invalid, `"pointer":"/predicate/counts/1","detail":"JSON at byte 26: null`},
+		"a payload with a name given twice": {enveloped(`{"predicate":{"note":"","note":""}}`), "", invalid, `"pointer":"/predicate/note"`},
+		"a schema violated":                 {w.broken(response("borealis", "acknowledged"), `"acknowledged"`, `"maybe"`, "borealis/ci"), "", invalid, `"pointer":"/predicate/status"`},
 		"another ledger": {w.Sign(about(response("borealis", "acknowledged"), func(st *record.Statement) { st.Ledger = record.IDOf([]byte("elsewhere")) }), "borealis/ci").Marshal(),
 			"", invalid, "signed for"},
 		"a kind of the future":        {w.broken(response("borealis", "acknowledged"), "urn:docket:response:v1", "urn:docket:licence:v1", "borealis/ci"), "", unsupported, "upgrade"},
@@ -167,6 +170,11 @@ func TestBadInput(t *testing.T) {
 	}
 	w.problem(w.post(nil, "dryrun=true"), badParameter)
 	w.problem(w.post(nil, "wait=forever"), badParameter)
+}
+
+// enveloped is a payload in an envelope that bears some signature.
+func enveloped(payload string) []byte {
+	return record.Envelope{PayloadType: record.PayloadType, Payload: []byte(payload), Signatures: []record.Signature{{Sig: []byte{1}}}}.Marshal()
 }
 
 // broken is an envelope whose payload people's own tools would not have made.
