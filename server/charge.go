@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
 	"time"
@@ -96,10 +95,6 @@ func tooOften(wait time.Duration, format string, args ...any) *problem {
 	p := refuse(tooMany, format, args...)
 	p.retryAfter = wait
 	return p
-}
-
-func (r Rate) String() string {
-	return fmt.Sprintf("%g records a second, %d at once", r.PerSecond, r.Burst)
 }
 
 // address is the client's network address without its port; of IPv6 the /64,

@@ -96,6 +96,11 @@ func (c Config) withDefaults() (Config, error) {
 	c.ForgeryRate = c.ForgeryRate.or(Rate{10, 200})
 	c.BundleCache = cmp.Or(c.BundleCache, 64<<20)
 
+	for name, r := range map[string]Rate{"IssuerRate": c.IssuerRate, "ImporterRate": c.ImporterRate, "ForgeryRate": c.ForgeryRate} {
+		if err := r.Check(); err != nil {
+			return c, fmt.Errorf("server: %s: %w", name, err)
+		}
+	}
 	for name, n := range map[string]int{
 		"MaxBody": c.MaxBody, "MaxHeader": c.MaxHeader, "MaxConnections": c.MaxConnections,
 		"Verifiers": c.Verifiers, "VerifyQueue": c.VerifyQueue, "BundleCache": c.BundleCache,
@@ -117,7 +122,7 @@ func (r Rate) or(d Rate) Rate {
 	if r == (Rate{}) {
 		return d
 	}
-	if r.Burst < 1 {
+	if r.Burst == 0 {
 		r.Burst = 1
 	}
 	return r

@@ -48,6 +48,9 @@ speaks TLS before it.`,
 			if (sc.CertFile == "") != (sc.KeyFile == "") {
 				return misuse("--tls-cert and --tls-key go together")
 			}
+			if err := sc.IssuerRate.Check(); err != nil {
+				return misuse("--issuer-rate, --issuer-burst: %w", err)
+			}
 			if minFree < 0 {
 				return misuse("--min-free %d: want a number of megabytes", minFree)
 			}
