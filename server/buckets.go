@@ -1,6 +1,8 @@
 package server
 
 import (
+	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -9,8 +11,26 @@ import (
 
 // Rate is a token bucket: Burst at once, then PerSecond for ever.
 type Rate struct {
-	PerSecond float64
-	Burst     int
+	PerSecond float64 // below 0: no bound
+	Burst     int     // 0 means 1
+}
+
+// Check refuses a rate at which a bucket that is empty stays so: whoever has used
+// up his burst would be locked out for good.
+func (r Rate) Check() error {
+	switch {
+	case r.PerSecond == 0:
+		return fmt.Errorf("0 records a second would be %d, and then none for ever; below 0 means no limit", max(1, r.Burst))
+	case math.IsNaN(r.PerSecond) || math.IsInf(r.PerSecond, 0):
+		return fmt.Errorf("%g records a second: want a number; below 0 means no limit", r.PerSecond)
+	case r.Burst < 0:
+		return fmt.Errorf("%d records at once: want 1 or more", r.Burst)
+	}
+	return nil
+}
+
+func (r Rate) String() string {
+	return fmt.Sprintf("%g records a second, %d at once", r.PerSecond, r.Burst)
 }
 
 // buckets holds one token bucket per key, at most max of them: memory is

@@ -2,9 +2,13 @@ package server
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
 func TestBucketsRefillAndSayHowLong(t *testing.T) {
@@ -66,6 +70,30 @@ func TestNoBuckets(t *testing.T) {
 	for range 1000 {
 		if _, ok := b.take("any"); !ok {
 			t.Fatal("an unlimited rate refused")
+		}
+	}
+}
+
+// A rate that never gives a token back would lock out for good whoever used up his
+// burst.
+func TestRatesThatEnd(t *testing.T) {
+	for _, r := range []Rate{{PerSecond: -1}, {PerSecond: -1, Burst: 7}, {PerSecond: 0.001}, {PerSecond: 50, Burst: 500}} {
+		if err := r.Check(); err != nil {
+			t.Errorf("%+v: %v", r, err)
+		}
+	}
+	if (Rate{}).Check() == nil {
+		t.Error("no record at all, ever, was taken for a rate")
+	}
+	for _, r := range []Rate{{Burst: 500}, {Burst: -1}, {PerSecond: math.NaN(), Burst: 1}, {PerSecond: math.Inf(1), Burst: 1}, {PerSecond: 5, Burst: -1}} {
+		if r.Check() == nil {
+			t.Errorf("%+v was taken", r)
+		}
+		for _, c := range []Config{{IssuerRate: r}, {ImporterRate: r}, {ForgeryRate: r}} {
+			c.Ledger, c.Register = new(ledger.Public), new(register.Register)
+			if _, err := New(c); err == nil {
+				t.Errorf("%+v was taken for a server", r)
+			}
 		}
 	}
 }

@@ -54,10 +54,11 @@ type Config struct {
 	VerifyQueue int           // 1,024
 	VerifyWait  time.Duration // 2 s
 
-	// IssuerRate bounds the records of one issuer, ImporterRate those that one
-	// imports from a list, ForgeryRate what one address may send that bears
-	// nobody's signature. Behind a proxy all clients share its address: raise that
-	// one, or let the proxy count. PerSecond below 0: no bound.
+	// IssuerRate bounds the records that one party's keys have signed, its own or
+	// others' that it introduces; ImporterRate those that it imports from a list;
+	// ForgeryRate what one address may send that no enrolled key has signed. Behind
+	// a proxy all clients share its address: raise that one, or let the proxy count.
+	// PerSecond below 0: no bound.
 	IssuerRate   Rate // 50 a second, 500 at once
 	ImporterRate Rate // 5,000 a second, 20,000 at once
 	ForgeryRate  Rate // 10 a second, 200 at once
@@ -95,6 +96,11 @@ func (c Config) withDefaults() (Config, error) {
 	c.ForgeryRate = c.ForgeryRate.or(Rate{10, 200})
 	c.BundleCache = cmp.Or(c.BundleCache, 64<<20)
 
+	for name, r := range map[string]Rate{"IssuerRate": c.IssuerRate, "ImporterRate": c.ImporterRate, "ForgeryRate": c.ForgeryRate} {
+		if err := r.Check(); err != nil {
+			return c, fmt.Errorf("server: %s: %w", name, err)
+		}
+	}
 	for name, n := range map[string]int{
 		"MaxBody": c.MaxBody, "MaxHeader": c.MaxHeader, "MaxConnections": c.MaxConnections,
 		"Verifiers": c.Verifiers, "VerifyQueue": c.VerifyQueue, "BundleCache": c.BundleCache,
@@ -116,7 +122,7 @@ func (r Rate) or(d Rate) Rate {
 	if r == (Rate{}) {
 		return d
 	}
-	if r.Burst < 1 {
+	if r.Burst == 0 {
 		r.Burst = 1
 	}
 	return r

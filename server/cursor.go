@@ -40,6 +40,12 @@ func (c cursor) String() string {
 	return base64.RawURLEncoding.EncodeToString(append(raw, c.place...))
 }
 
+// The instants that an answer can name: RFC 3339 writes a year with four digits.
+var (
+	firstInstant = time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)
+	lastInstant  = time.Date(9999, 12, 31, 23, 59, 59, 999e6, time.UTC)
+)
+
 var errCursor = errors.New("not a cursor of this list")
 
 func parseCursor(list byte, text string) (cursor, error) {
@@ -51,6 +57,9 @@ func parseCursor(list byte, text string) (cursor, error) {
 	at := int64(binary.BigEndian.Uint64(raw[9:]))
 	if c.size > 0 {
 		c.at = time.UnixMilli(at).UTC()
+		if c.at.Before(firstInstant) || c.at.After(lastInstant) {
+			return cursor{list: list}, errCursor
+		}
 	}
 	if c.String() != text {
 		return cursor{list: list}, errCursor

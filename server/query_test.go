@@ -1,6 +1,8 @@
 package server
 
 import (
+	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -126,12 +128,61 @@ func TestCursorsComeBack(t *testing.T) {
 	}
 }
 
+// A cursor is the client's to write. Each is one that a page gave, or refused.
 func FuzzCursor(f *testing.F) {
 	f.Add(cursor{list: listParties, size: 7, at: time.UnixMilli(5), place: "acme-cloud"}.String())
+	for _, ms := range []int64{1 << 62, -1 << 62, 1<<63 - 1, -1 << 63, firstInstant.UnixMilli() - 1, firstInstant.UnixMilli(), lastInstant.UnixMilli(), lastInstant.UnixMilli() + 1} {
+		f.Add(cursor{list: listParties, size: 7, at: time.UnixMilli(ms), place: "acme-cloud"}.String())
+	}
 	f.Add("AAAA")
 	f.Fuzz(func(t *testing.T, text string) {
-		if c, err := parseCursor(listParties, text); err == nil && c.String() != text {
+		c, err := parseCursor(listParties, text)
+		if err != nil {
+			return
+		}
+		if c.String() != text {
 			t.Errorf("%q came back as %q", text, c.String())
 		}
+		if _, err := json.Marshal(asOf{c.size, c.at}); err != nil {
+			t.Errorf("%q gives a page that cannot be told: %v", text, err)
+		}
 	})
+}
+
+// The ends of time are instants like any other, by a cursor and by ?at= alike; what
+// lies beyond them is refused.
+func TestTheEndsOfTime(t *testing.T) {
+	w := story(t)
+	lists := map[byte]string{listDesignations: "designations", listParties: "parties", listDuties: "duties"}
+	for list, path := range lists {
+		place := map[byte]string{listDuties: "0"}[list]
+		for at, kind := range map[int64]problemKind{
+			1 << 62: badParameter, -1 << 62: badParameter, 1<<63 - 1: badParameter, -1 << 63: badParameter,
+			firstInstant.UnixMilli() - 1: badParameter, lastInstant.UnixMilli() + 1: badParameter,
+			firstInstant.UnixMilli(): "", lastInstant.UnixMilli(): "", time.Time{}.UnixMilli(): "",
+		} {
+			after := cursor{list: list, size: 1, at: time.UnixMilli(at), place: place}.String()
+			r := w.get("/v1/register/" + path + "?after=" + after)
+			if kind != "" {
+				w.problem(r, kind)
+				continue
+			}
+			got := w.object(r, http.StatusOK)["asOf"].(map[string]any)
+			if want := time.UnixMilli(at).UTC().Format(time.RFC3339Nano); got["at"] != want {
+				t.Errorf("%s: as of %v, want %s", path, got["at"], want)
+			}
+		}
+		for at, want := range map[string]string{
+			"0001-01-01T00:00:00Z":     "0001-01-01T00:00:00Z",
+			"0000-01-01T00:00:00Z":     "0000-01-01T00:00:00Z",
+			"9999-12-31T23:59:59.999Z": "9999-12-31T23:59:59.999Z",
+			"1000-01-01":               "1000-01-01T04:56:02Z",
+			"9999-12-31":               "9999-12-31T05:00:00Z",
+		} {
+			got := w.object(w.get("/v1/register/"+path+"?at="+at), http.StatusOK)["asOf"].(map[string]any)
+			if got["at"] != want {
+				t.Errorf("%s?at=%s: as of %v, want %s", path, at, got["at"], want)
+			}
+		}
+	}
 }

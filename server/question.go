@@ -58,11 +58,12 @@ func (s *Server) askPage(x *exchange, list byte, known ...string) (*question, er
 		return nil, err
 	}
 	q.view = view.By(s.cosigned(x.Request.Context()))
-	q.asOf.At = q.instant("at", func(d record.Date) time.Time { return begin(q.view, d) })
-	if !q.has("at") {
+	switch {
+	case q.has("at"): // any instant, also the one that Go has for none
+		q.asOf.At = q.instant("at", func(d record.Date) time.Time { return begin(q.view, d) })
+	case from.size > 0:
 		q.asOf.At = from.at
-	}
-	if q.asOf.At.IsZero() {
+	default:
 		q.asOf.At = time.Now().UTC().Truncate(time.Millisecond)
 	}
 	return q, q.done()

@@ -125,9 +125,6 @@ func (s *Server) dutiesOf(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	if _, err := q.view.Head("party/" + x.Param("id")); err != nil {
-		return err
-	}
 	return s.answerDuties(x, q, x.Param("id"))
 }
 
@@ -136,7 +133,7 @@ func (s *Server) dutiesOf(x *exchange) error {
 func (s *Server) answerDuties(x *exchange, q *question, party string) error {
 	filter := register.DutyFilter{
 		Party:       party,
-		Designation: strings.TrimPrefix(q.text("designation"), "designation/"),
+		Designation: q.text("designation"),
 		Kind:        oneOf(q.query, "kind", register.DutyKinds),
 		State:       oneOf(q.query, "state", register.DutyStates),
 	}

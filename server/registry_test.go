@@ -121,6 +121,20 @@ func TestOneThing(t *testing.T) {
 	w.problem(w.get("/v1/register/designations/2026-099"), notFound)
 	w.problem(w.get("/v1/register/parties/nobody"), notFound)
 	w.problem(w.get("/v1/register/duties/nobody"), notFound)
+	for path, hint := range map[string]string{
+		"/v1/register/duties?party=nobody":             "no party nobody",
+		"/v1/register/duties?party=acme-cluod":         `did you mean "acme-cloud"?`,
+		"/v1/register/duties/acme-cluod":               `did you mean "acme-cloud"?`,
+		"/v1/register/parties/acme-cluod":              `did you mean "acme-cloud"?`,
+		"/v1/register/duties?designation=2027-099":     "no designation 2027-099",
+		"/v1/register/duties?designation=2026-0144":    `did you mean "2026-014"?`,
+		"/v1/register/duties/borealis?designation=nix": "no designation nix",
+		"/v1/register/designations/2026-0144":          `did you mean "2026-014"?`,
+	} {
+		if got := w.problem(w.get(path), notFound); !strings.Contains(got["detail"].(string), hint) {
+			t.Errorf("%s: %v, want %s", path, got["detail"], hint)
+		}
+	}
 	w.problem(w.get("/v1/register/identifiers/passport/123"), notFound)
 	w.problem(w.get("/v1/register/designations?size=9"), badParameter)
 	w.problem(w.get("/v1/register/designations?status=gone"), badParameter)

@@ -3,10 +3,7 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger"
@@ -80,99 +77,6 @@ func (s *Server) envelope(x *exchange) (record.Envelope, error) {
 	}
 	defer s.bodies.put(body) // ParseEnvelope keeps none of it
 	return record.ParseEnvelope(*body)
-}
-
-// verify opens the envelope in its turn, and charges for it: an address for what
-// is refused for its signatures, an issuer for what is his. So a forger can use
-// up his own address's tokens, and nobody else's.
-func (s *Server) verify(ctx context.Context, x *exchange, env record.Envelope) (record.Verified, error) {
-	from := address(x.Request.RemoteAddr)
-	if wait, empty := s.forgers.empty(from); empty {
-		return record.Verified{}, tooOften(wait, "from %s came more than %s whose signatures do not hold", from, s.cfg.ForgeryRate)
-	}
-	v, st, err := s.open(ctx, env)
-	if err != nil {
-		if st != nil {
-			s.forgers.take(from)
-			// A record of another ledger, or of an issuer whose name is misspelt, is
-			// told that first.
-			if reason := s.cfg.Register.Begin(time.Now()).Preflight(st); reason != nil {
-				err = reason
-			} else if reason := s.cfg.Register.Strangers(env, st.Issuer); reason != nil {
-				err = reason
-			}
-		}
-		return record.Verified{}, err
-	}
-	issuer, rate, buckets := v.Statement().Issuer, s.cfg.IssuerRate, s.issuers
-	if imported(v.Statement()) {
-		rate, buckets = s.cfg.ImporterRate, s.importers
-	}
-	if wait, ok := buckets.take(issuer); !ok {
-		return record.Verified{}, tooOften(wait, "the limit of %s is %s", issuer, rate)
-	}
-	return v, nil
-}
-
-// open verifies the signatures in its turn. The statement is returned too where
-// it could be read and no signature holds.
-func (s *Server) open(ctx context.Context, env record.Envelope) (v record.Verified, st *record.Statement, err error) {
-	start := time.Now()
-	if err := s.gate.enter(ctx); err != nil {
-		return record.Verified{}, nil, err
-	}
-	defer s.gate.leave()
-	v, err = record.Open(env, func(opened *record.Statement) []*record.Key {
-		st = opened
-		return s.cfg.Register.Candidates(st)
-	})
-	s.metrics.verify.Observe(time.Since(start).Seconds())
-	return v, st, err
-}
-
-// imported says that a record carries over a published list, of which there may
-// be thousands at once; only the authority's keys can have signed it.
-func imported(st *record.Statement) bool {
-	switch p := st.Predicate.(type) {
-	case *record.Designation:
-		return p.Source != nil
-	case *record.Amendment:
-		return p.Source != nil
-	case *record.Revocation:
-		return p.Cause == "delisted"
-	}
-	return false
-}
-
-func tooOften(wait time.Duration, format string, args ...any) *problem {
-	p := refuse(tooMany, format, args...)
-	p.retryAfter = wait
-	return p
-}
-
-func (r Rate) String() string {
-	return fmt.Sprintf("%g records a second, %d at once", r.PerSecond, r.Burst)
-}
-
-// address is the client's network address without its port; of IPv6 the /64,
-// which is what one customer of a provider has.
-func address(remote string) string {
-	host, err := netip.ParseAddrPort(remote)
-	if err != nil {
-		if name, _, err := net.SplitHostPort(remote); err == nil {
-			return name
-		}
-		return remote
-	}
-	ip := host.Addr().Unmap().WithZone("")
-	if ip.Is4() {
-		return ip.String()
-	}
-	prefix, err := ip.Prefix(64)
-	if err != nil {
-		return ip.String()
-	}
-	return prefix.String()
 }
 
 // answer waits for publication and hands out the receipt: 201, or 200 for what

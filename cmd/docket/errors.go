@@ -117,7 +117,7 @@ func (a *app) report(err error) int {
 	status, next := statusOf(err)
 	fmt.Fprintf(a.err, "docket: %s\n", worded(err))
 	for _, fault := range faultsOf(err) {
-		fmt.Fprintf(a.err, "  %s: %s\n", printable(fault.Pointer), printable(fault.Detail))
+		fmt.Fprintf(a.err, "  %s\n", printable(fault.String()))
 	}
 	if next != "" {
 		fmt.Fprintf(a.err, "hint: %s\n", printable(next))

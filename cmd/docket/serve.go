@@ -51,6 +51,9 @@ policy names none of them, and warns where the two differ (docket init --next).`
 			if err := checkTLS(sc.CertFile, sc.KeyFile); err != nil {
 				return err
 			}
+			if err := sc.IssuerRate.Check(); err != nil {
+				return misuse("--issuer-rate, --issuer-burst: %w", err)
+			}
 			if minFree < 0 {
 				return misuse("--min-free %d: want a number of megabytes", minFree)
 			}

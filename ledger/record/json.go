@@ -2,6 +2,7 @@ package record
 
 import (
 	"fmt"
+	"strconv"
 	"unicode/utf8"
 )
 
@@ -35,7 +36,7 @@ func (o Object) Lookup(name string) any {
 // null; integers only, |n| ≤ [MaxInteger], written one way; at most [MaxDepth]
 // deep; nothing but white space around it. The result is made of string, int64,
 // bool, []any and [Object]; nothing in it refers to raw. What it accepts,
-// encoding/json reads as the same value.
+// encoding/json reads as the same value. Every error is a *[SyntaxError].
 func ParseJSON(raw []byte) (any, error) {
 	// One copy, of which every plain string is a slice.
 	s := scanner{text: string(raw), mems: make([]Member, 0, 32), items: make([]any, 0, 8)}
@@ -52,8 +53,9 @@ func ParseJSON(raw []byte) (any, error) {
 
 // A SyntaxError says where JSON broke which rule of DESIGN.md section 4.
 type SyntaxError struct {
-	Offset int // bytes before the fault
-	Detail string
+	Offset  int    // bytes before the fault
+	Pointer string // JSON Pointer (RFC 6901) of the value at fault; "" is the whole
+	Detail  string
 }
 
 func (e *SyntaxError) Error() string {
@@ -70,6 +72,14 @@ type scanner struct {
 
 func (s *scanner) errorf(at int, format string, args ...any) error {
 	return &SyntaxError{Offset: at, Detail: fmt.Sprintf(format, args...)}
+}
+
+// within says that what was at fault lies in the member or item of that name.
+func within(name string, err error) error {
+	if e, ok := err.(*SyntaxError); ok {
+		e.Pointer = "/" + escapePointer(name) + e.Pointer
+	}
+	return err
 }
 
 func (s *scanner) space() {
@@ -153,7 +163,7 @@ func (s *scanner) object() (any, error) {
 				}
 			}
 			if many[name] || many == nil && twice(s.mems[base:], name) {
-				return nil, s.errorf(start, "the name %q stands here twice", name)
+				return nil, within(name, s.errorf(start, "the name %q stands here twice", name))
 			}
 			if many != nil {
 				many[name] = true
@@ -192,7 +202,7 @@ func (s *scanner) name() (name string, start int, err error) {
 
 func (s *scanner) member(name string) error {
 	if !s.accept(':') {
-		return s.errorf(s.at, "want : after the name %q", name)
+		return within(name, s.errorf(s.at, "want : after the name %q", name))
 	}
 	s.space()
 	// The name takes its place before the value, which may hold members itself.
@@ -200,7 +210,7 @@ func (s *scanner) member(name string) error {
 	mine := len(s.mems) - 1
 	v, err := s.value()
 	if err != nil {
-		return err
+		return within(name, err)
 	}
 	s.mems[mine].Value = v
 	return nil
@@ -226,7 +236,7 @@ func (s *scanner) list() (any, error) {
 			s.space()
 			v, err := s.value()
 			if err != nil {
-				return nil, err
+				return nil, within(strconv.Itoa(len(s.items)-base), err)
 			}
 			s.items = append(s.items, v)
 			if s.accept(']') {

@@ -109,7 +109,6 @@ func TestParseStatementRefuses(t *testing.T) {
 		class    Class
 		want     string
 	}{
-		{`{"_type"`, `{"_type" `, Malformed, "JSON at byte"},
 		{`"_type":"https://in-toto.io/Statement/v1"`, `"_type":"https://in-toto.io/Statement/v2"`, Invalid, "/_type"},
 		{`"_type":"https://in-toto.io/Statement/v1",`, ``, Invalid, "/_type: is missing"},
 		{`Statement/v1"`, `Statement/v0.1"`, 0, ""},
@@ -136,9 +135,6 @@ func TestParseStatementRefuses(t *testing.T) {
 			t.Fatalf("no %q", c.old)
 		}
 		payload := strings.Replace(good, c.old, c.new, 1)
-		if c.class == Malformed {
-			payload = payload[:len(payload)-1]
-		}
 		_, err := ParseStatement([]byte(payload))
 		if c.class == 0 {
 			if err != nil {

@@ -34,10 +34,17 @@ type Refusal struct {
 }
 
 // Fault is one field at fault. Pointer is a JSON Pointer (RFC 6901) from the
-// statement's root ("/predicate/target/country").
+// statement's root ("/predicate/target/country"); "" is the statement itself.
 type Fault struct {
 	Pointer string `json:"pointer"`
 	Detail  string `json:"detail"`
+}
+
+func (f Fault) String() string {
+	if f.Pointer == "" {
+		return f.Detail
+	}
+	return f.Pointer + ": " + f.Detail
 }
 
 func (r *Refusal) Error() string {
@@ -45,9 +52,9 @@ func (r *Refusal) Error() string {
 	case 0:
 		return r.Detail
 	case 1:
-		return fmt.Sprintf("%s: %s: %s", r.Detail, r.Faults[0].Pointer, r.Faults[0].Detail)
+		return fmt.Sprintf("%s: %s", r.Detail, r.Faults[0])
 	}
-	return fmt.Sprintf("%s: %s: %s (and %d more)", r.Detail, r.Faults[0].Pointer, r.Faults[0].Detail, len(r.Faults)-1)
+	return fmt.Sprintf("%s: %s (and %d more)", r.Detail, r.Faults[0], len(r.Faults)-1)
 }
 
 // Refuse makes a refusal of one sentence.

@@ -17,16 +17,16 @@ const (
 // ParseStatement reads one payload: strict JSON, an in-toto Statement v1 or v0.1
 // with exactly one subject, a kind of the catalogue, and every rule of that kind
 // that needs neither the register nor a pinned table (those are package
-// register's). Every error is a *[Refusal]: Malformed, Unsupported, or Invalid
-// with each fault's JSON pointer.
+// register's). Every error is a *[Refusal]: Unsupported, or Invalid with each
+// fault's JSON pointer.
 func ParseStatement(payload []byte) (*Statement, error) {
 	v, err := ParseJSON(payload)
 	if err != nil {
-		return nil, Refuse(Malformed, "reading statement: %v", err)
+		return nil, invalid([]Fault{{err.(*SyntaxError).Pointer, err.Error()}})
 	}
 	o, ok := v.(Object)
 	if !ok {
-		return nil, Refuse(Malformed, "reading statement: %s, not an object", describeJSON(v))
+		return nil, invalid([]Fault{{"", "is " + describeJSON(v) + "; want an object"}})
 	}
 	return decodeStatement(o)
 }

@@ -2,6 +2,7 @@ package register
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -107,33 +108,53 @@ func (d *Draft) designationEffects(e effect, s *DesignationRow) ([]string, error
 	if n > 1 {
 		verb = "re-opens"
 	}
-	providers, err := d.activeProviders(e)
+	owing, err := d.owing(e, s)
 	if err != nil {
 		return nil, err
 	}
-	duties := "no duty to respond yet (no provider is active); whoever is enrolled later has one"
+	duties := "no duty to respond yet (no provider owes one); whoever is enrolled later has one"
 	switch {
-	case providers == 1:
+	case owing == 1:
 		duties = "1 duty to respond"
-	case providers > 1:
-		duties = fmt.Sprintf("%d duties to respond", providers)
+	case owing > 1:
+		duties = fmt.Sprintf("%d duties to respond", owing)
 	}
 	return append(out, fmt.Sprintf("%s %s, due %s", verb, duties, s.Openings[n-1].ResponseDue)), nil
 }
 
-// activeProviders counts the parties that owe an answer to what opens now.
-func (d *Draft) activeProviders(e effect) (n int, err error) {
-	today := d.today(e)
+// owing counts the parties that owe an answer to what opens now, as [View.Duties]
+// will find them once the record is admitted.
+func (d *Draft) owing(e effect, s *DesignationRow) (n int, err error) {
+	c, err := d.clock(e)
+	if err != nil {
+		return 0, err
+	}
+	opening := s.Openings[len(s.Openings)-1]
+	asked := asking{Step: opening.Step, due: opening.ResponseDue}
 	err = d.parties(func(p *PartyRow) {
-		if p.Has(record.RoleProvider) && p.Enrolled.Index < e.record.Index && p.StatusOn(today) == statusActive {
+		if p.Has(record.RoleProvider) && p.Enrolled.Index < e.record.Index && c.respond(e.record.Thread, s, asked, p, nil) != nil {
 			n++
 		}
 	})
 	return n, err
 }
 
-func (d *Draft) today(e effect) record.Date {
-	return record.DateOf(e.record.Admitted, d.charter.State.(*CharterRow).zone)
+// clock answers for the moment at which a record of the draft is admitted.
+func (d *Draft) clock(e effect) (clock, error) {
+	c := clock{at: e.record.Admitted, zone: d.charter.State.(*CharterRow).zone}
+	err := d.r.versions(ownerRoot, d.start, func(row *ThreadRow) bool {
+		c.charters = append(c.charters, row)
+		return true
+	})
+	slices.Reverse(c.charters)
+	for _, b := range append(slices.Clip(d.below), d) {
+		for _, x := range b.judged {
+			if x.after.Thread == ownerRoot && !slices.ContainsFunc(c.charters, func(row *ThreadRow) bool { return row.Index == x.after.Index }) {
+				c.charters = append(c.charters, x.after) // judged, and perhaps advanced over meanwhile
+			}
+		}
+	}
+	return c, err
 }
 
 func (d *Draft) responseEffects(e effect, s *ResponseRow) ([]string, error) {
@@ -143,17 +164,11 @@ func (d *Draft) responseEffects(e effect, s *ResponseRow) ([]string, error) {
 		return nil, err
 	}
 	des := head.State.(*DesignationRow)
-	var out []string
-	switch n := len(des.Openings); {
-	case n == 0 || des.Current.ResponseDue == nil:
-		out = append(out, fmt.Sprintf("answers %s, which asks for no answer", head.Thread))
-	case s.About < des.Openings[n-1].Index:
-		out = append(out, fmt.Sprintf("meets no duty: it is about the record at index %d, but index %d asks anew", s.About, des.Openings[n-1].Index))
-	case d.today(e).After(*des.Current.ResponseDue):
-		out = append(out, fmt.Sprintf("meets the duty to respond to %s, late: it was due %s", head.Thread, *des.Current.ResponseDue))
-	default:
-		out = append(out, fmt.Sprintf("meets the duty to respond to %s", head.Thread))
+	met, err := d.meets(e, s, head.Thread, des)
+	if err != nil {
+		return nil, err
 	}
+	out := []string{met}
 	if s.Status == "acknowledged" || s.Status == "winding-down" {
 		switch {
 		case s.WindDownBy != nil:
@@ -165,6 +180,34 @@ func (d *Draft) responseEffects(e effect, s *ResponseRow) ([]string, error) {
 		}
 	}
 	return out, nil
+}
+
+// meets says which duty to respond the response meets, by the rule of [View.Duties].
+func (d *Draft) meets(e effect, s *ResponseRow, thread string, des *DesignationRow) (string, error) {
+	n := len(des.Openings)
+	if n == 0 || des.Current.ResponseDue == nil {
+		return fmt.Sprintf("answers %s, which asks for no answer", thread), nil
+	}
+	opening := des.Openings[n-1]
+	if s.About < opening.Index {
+		return fmt.Sprintf("meets no duty: it is about the record at index %d, but index %d asks anew", s.About, opening.Index), nil
+	}
+	p, err := d.party(e.record.Issuer)
+	if err != nil {
+		return "", err
+	}
+	c, err := d.clock(e)
+	if err != nil {
+		return "", err
+	}
+	this := answer{Step{e.record.Index, e.record.ID, e.record.Admitted}, s}
+	switch duty := c.respond(thread, des, asking{Step: opening.Step, due: *des.Current.ResponseDue}, p, []answer{this}); {
+	case duty == nil:
+		return fmt.Sprintf("answers %s, to which %s owes no answer", thread, p.ID), nil
+	case duty.State == DutyLate:
+		return fmt.Sprintf("meets the duty to respond to %s, late: it was due %s", thread, duty.Due), nil
+	}
+	return fmt.Sprintf("meets the duty to respond to %s", thread), nil
 }
 
 func quoteName(name string) string { return `"` + name + `"` }

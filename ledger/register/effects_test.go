@@ -1,10 +1,12 @@
 package register_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 )
 
@@ -76,6 +78,61 @@ func TestEffects(t *testing.T) {
 	if got := dryRun(t, b, b.Sign(st, "delta-racks/ci")); got != "meets no duty: it is about the record at index 23, but index 24 asks anew" {
 		t.Errorf("stale: got %q", got)
 	}
+}
+
+// TestEffectsCountTheDuties: a dry run says how many duties an order and each later
+// asking opens, and that many there are: whoever was suspended at the designation
+// owes nothing for ever, whoever is suspended since then owes all the same.
+func TestEffectsCountTheDuties(t *testing.T) {
+	b := registertest.NewBook(start, "acme-cloud", "borealis", "cirrus", "delta-racks")
+	stand := func(party, status string, on int) {
+		must(t, b, "party/"+party, "authority", &record.Standing{Status: status, EffectiveOn: today(b).AddDays(on), Reason: "x"}, "authority/officer-1")
+	}
+	check := func(want string, env record.Envelope) {
+		t.Helper()
+		if got := dryRun(t, b, env); !strings.Contains(got, want) {
+			t.Errorf("%q, want %q in it", got, want)
+		}
+		b.Must(env)
+		view, err := b.Register.Now()
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		err = view.Duties(register.DutyFilter{Kind: register.DutyRespond, Designation: "1"}, b.Now, func(d register.Duty) bool {
+			if d.MetBy == nil {
+				n++
+			}
+			return true
+		})
+		if err != nil || !strings.Contains(want, fmt.Sprintf(" %d dut", n)) {
+			t.Errorf("%d duties are open (%v), want %q", n, err, want)
+		}
+	}
+	reopen := func(reason string) record.Envelope {
+		env, _ := sign(b, "designation/1", "authority", &record.Amendment{Type: "correction", Reason: reason, Set: set("findings", []any{reason}), Reopens: true, ResponseDue: ptr(today(b).AddDays(60))}, officers...)
+		return env
+	}
+	stand("borealis", "suspended", 0)
+	check("opens 3 duties to respond", b.Designate("1", b.Order("Kestrel")))
+	if got := dryRun(t, b, b.Respond("1", "borealis", nobody)); got != "answers designation/1, to which borealis owes no answer" {
+		t.Errorf("suspended at the designation: %q", got)
+	}
+	b.Must(b.Respond("1", "acme-cloud", nobody))
+
+	stand("cirrus", "suspended", 0)
+	check("re-opens 3 duties to respond", reopen("cirrus is suspended since"))
+	stand("cirrus", "active", 0)
+	stand("borealis", "active", 0)
+	check("re-opens 3 duties to respond", reopen("borealis is active since"))
+	b.Must(b.Provider("echo"))
+	check("re-opens 4 duties to respond", reopen("echo was enrolled later"))
+	stand("delta-racks", "withdrawn", 9)
+	check("re-opens 4 duties to respond", reopen("delta-racks goes soon"))
+	b.Now = b.Now.Add(days(10))
+	check("re-opens 3 duties to respond", reopen("delta-racks is gone"))
+	must(t, b, "designation/1", "authority", suspend(b, 0, nil), officers...)
+	check("re-opens 3 duties to respond", reopen("it is suspended, and they are paused"))
 }
 
 func dryRun(t *testing.T, b *registertest.Book, env record.Envelope) string {

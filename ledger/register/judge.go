@@ -76,6 +76,11 @@ func (j *judging) preliminaries() error {
 	if err := j.opened(); err != nil {
 		return err
 	}
+	head, err := j.d.thread(j.st.Thread)
+	if err != nil {
+		return err
+	}
+	j.head = head // every conflict names it
 	if err := j.window(); err != nil {
 		return err
 	}
@@ -163,10 +168,7 @@ func (j *judging) window() error {
 }
 
 // follows applies the law that two writers cannot overwrite each other.
-func (j *judging) follows() (err error) {
-	if j.head, err = j.d.thread(j.st.Thread); err != nil {
-		return err
-	}
+func (j *judging) follows() error {
 	switch follows := j.st.Follows; {
 	case j.head == nil && !follows.IsZero():
 		return j.conflict("nothing stands on %s yet, so there is nothing to follow: leave follows out and sign again", j.st.Thread)

@@ -11,11 +11,27 @@ import (
 // similarParty is `; did you mean "acme-cloud"?` for an issuer that is not
 // enrolled, where one is that differs by a slip of the pen.
 func (d *Draft) similarParty(issuer string) (string, error) {
-	names, err := d.partyThreads()
-	for i := range names {
-		names[i] = strings.TrimPrefix(names[i], "party/")
+	threads, err := d.partyThreads()
+	return similar("party/", issuer, threads), err
+}
+
+// unknown says that the view has no such party or designation, and which one of
+// nearly that name it has.
+func (v *View) unknown(family, name string) error {
+	threads, err := v.r.threadNames(family+"/", v.size)
+	if err != nil {
+		return err
 	}
-	return record.DidYouMean(issuer, names), err
+	return &AbsentError{What: family + " " + name, Size: v.size, Hint: similar(family+"/", name, threads)}
+}
+
+// similar is [record.DidYouMean] of the threads that begin with family.
+func similar(family, written string, threads []string) string {
+	names := make([]string, len(threads))
+	for i, t := range threads {
+		names[i] = strings.TrimPrefix(t, family)
+	}
+	return record.DidYouMean(written, names)
 }
 
 // partyThreads are the threads of all parties that the draft sees, in order. It

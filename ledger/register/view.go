@@ -64,12 +64,13 @@ func (v *View) Today(at time.Time) record.Date { return v.clock(at).today() }
 // AbsentError says that the view has no such thing. Over a replayed copy that is
 // a proof: every entry was seen.
 type AbsentError struct {
-	What string // "designation/2026-099", `domain "kestrel.example"`
+	What string // "designation 2026-099", "record 3fa9…"
 	Size uint64
+	Hint string // `; did you mean "2026-014"?`, or nothing
 }
 
 func (e *AbsentError) Error() string {
-	return fmt.Sprintf("no %s: no such record among all %s", e.What, Entries(e.Size))
+	return fmt.Sprintf("no %s: no such record among all %s%s", e.What, Entries(e.Size), e.Hint)
 }
 
 func (v *View) absent(format string, args ...any) error {

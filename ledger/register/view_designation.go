@@ -82,12 +82,9 @@ type DesignationFilter struct {
 // Designation finds a designation by its thread ("designation/2026-014", or
 // "2026-014" alone), as it stands at an instant.
 func (v *View) Designation(thread string, at time.Time) (DesignationDetail, error) {
-	h, err := v.history(designationThread(thread))
+	h, err := v.designation(thread)
 	if err != nil {
 		return DesignationDetail{}, err
-	}
-	if h == nil {
-		return DesignationDetail{}, v.absent("%s", designationThread(thread))
 	}
 	m, err := v.moment(at)
 	if err != nil {
@@ -105,11 +102,14 @@ func (v *View) Designation(thread string, at time.Time) (DesignationDetail, erro
 	return detail, err
 }
 
-func designationThread(name string) string {
-	if strings.HasPrefix(name, "designation/") {
-		return name
+// designation is the history of a designation, by its thread or by its name alone.
+func (v *View) designation(thread string) (*history, error) {
+	name := strings.TrimPrefix(thread, "designation/")
+	h, err := v.history("designation/" + name)
+	if h == nil && err == nil {
+		err = v.unknown("designation", name)
 	}
-	return "designation/" + name
+	return h, err
 }
 
 // Designations yields the designations that a filter chooses, by thread, as they

@@ -22,12 +22,22 @@ func (f DutyFilter) wants(k DutyKind) bool { return f.Kind == "" || f.Kind == k 
 
 // Duties yields the duties that a filter chooses, as they stand at an instant:
 // those that come from designations, by designation and party, then those to
-// certify, by party; until yield returns false.
+// certify, by party; until yield returns false. A party or a designation that the
+// view does not know is an [AbsentError]: nobody knows what it owes.
 func (v *View) Duties(f DutyFilter, at time.Time, yield func(Duty) bool) error {
 	c := v.clock(at)
 	providers, err := v.providers(f, c)
-	if err != nil || len(providers) == 0 {
+	if err != nil {
 		return err
+	}
+	var about *history // the one designation asked about
+	if f.Designation != "" {
+		if about, err = v.designation(f.Designation); err != nil {
+			return err
+		}
+	}
+	if len(providers) == 0 {
+		return nil
 	}
 	stopped := false
 	choose := func(d *Duty) bool {
@@ -38,16 +48,16 @@ func (v *View) Duties(f DutyFilter, at time.Time, yield func(Duty) bool) error {
 	}
 	if f.wants(DutyRespond) || f.wants(DutyConclude) {
 		each := func(h *history) (bool, error) { return v.designationDuties(h, f, c, providers, choose) }
-		if f.Designation == "" {
+		if about == nil {
 			err = v.histories("designation/", "", each)
 		} else {
-			err = v.histories(designationThread(f.Designation)+"\x00", "", each)
+			_, err = each(about)
 		}
 		if err != nil || stopped {
 			return err
 		}
 	}
-	if f.Designation != "" || !f.wants(DutyCertify) {
+	if about != nil || !f.wants(DutyCertify) {
 		return nil
 	}
 	return v.certifyDuties(c, providers, choose)
@@ -66,10 +76,14 @@ func (v *View) providers(f DutyFilter, c clock) ([]*PartyRow, error) {
 		return list, v.r.threadsOf("party/", v.size, add)
 	}
 	row, err := v.r.newest("party/"+f.Party, v.size)
-	if row != nil {
-		add(row)
+	if err != nil {
+		return nil, err
 	}
-	return list, err
+	if row == nil {
+		return nil, v.unknown("party", f.Party)
+	}
+	add(row)
+	return list, nil
 }
 
 // designationDuties visits the duties that come from one designation.

@@ -13,8 +13,8 @@ type Party struct {
 	LegalName  string        `json:"legalName"`
 	Country    string        `json:"country"`
 	Roles      []record.Role `json:"roles"`
-	Standing   string        `json:"standing"` // active, suspended, withdrawn: at T, all corrections known
-	Knowable   string        `json:"knowable"` // the same by what was knowable at T; "none" before the enrolment
+	Standing   string        `json:"standing"` // active, suspended, withdrawn, "none" before the enrolment: at T, all corrections known
+	Knowable   string        `json:"knowable"` // the same by what was knowable at T
 	KnowableBy Knowable      `json:"knowableBy"`
 	LEI        string        `json:"lei,omitempty"`
 	Website    string        `json:"website,omitempty"`
@@ -67,7 +67,7 @@ func (v *View) Party(id string, at time.Time) (PartyDetail, error) {
 		return PartyDetail{}, err
 	}
 	if h == nil {
-		return PartyDetail{}, v.absent("party %s", id)
+		return PartyDetail{}, v.unknown("party", id)
 	}
 	m, err := v.moment(at)
 	if err != nil {

@@ -18,6 +18,7 @@ func TestWindow(t *testing.T) {
 	b.Must(b.Designate("1", b.Order("Kestrel")))
 	b.Now = start.Add(time.Hour)
 	env := b.Respond("1", "acme-cloud", ack)
+	order := b.Statement("designation/1", "authority", lift(b, "error"))
 	early, late := b.Now.Add(-5*time.Minute), b.Now.Add(days(30))
 
 	b.Now = early.Add(-time.Millisecond)
@@ -26,7 +27,12 @@ func TestWindow(t *testing.T) {
 		t.Errorf("retry at %s, want %s", r.RetryAt, early)
 	}
 	b.Now = late.Add(time.Millisecond)
-	refused(t, forge(t, b, env), record.Conflict, "draft period over", "sign again")
+	if r := refused(t, forge(t, b, env), record.Conflict, "draft period over", "sign again"); !r.Current.IsZero() {
+		t.Errorf("current %s of a thread that is not there", r.Current)
+	}
+	if r := refused(t, forge(t, b, b.Sign(order, officers...)), record.Conflict, "draft period over"); r.Current != b.Head("designation/1") {
+		t.Errorf("current %s, want the designation", r.Current)
+	}
 	for _, at := range []time.Time{early, late} {
 		v, err := record.Open(env, b.Register.Candidates)
 		if err != nil {

@@ -1,0 +1,151 @@
+package server
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// from posts a record from a network address.
+func (w *world) from(remote string, env record.Envelope) *httptest.ResponseRecorder {
+	w.t.Helper()
+	r := httptest.NewRequest("POST", "/v1/records", bytes.NewReader(env.Marshal()))
+	r.Header.Set("Content-Type", typeJSON)
+	r.RemoteAddr = remote
+	return w.do(r)
+}
+
+func TestIssuersAreLimitedByThemselvesAlone(t *testing.T) {
+	w := newWorld(t, settings{server: Config{IssuerRate: Rate{PerSecond: 0.001, Burst: 6}, ForgeryRate: Rate{PerSecond: 0.001, Burst: 3}}})
+	w.must(w.Charter())
+	w.must(w.Authority())
+	w.must(w.Provider("acme-cloud"))
+	w.must(w.Provider("borealis"))
+	w.must(w.Designate("2026-014", w.Order("Kestrel Hosting")))
+
+	// A forger with acme-cloud's name uses up his own address's tokens, not acme-cloud's.
+	forged := func(from string) *httptest.ResponseRecorder {
+		return w.from(from, w.Sign(w.Statement("response/2026-014/acme-cloud", "acme-cloud", &record.Response{Status: "acknowledged", Screening: &record.Digest{SHA256: record.IDOf([]byte(from)).String()}}), "stranger/key"))
+	}
+	for i := range 3 {
+		w.problem(forged(fmt.Sprintf("192.0.2.7:%d", 1000+i)), forbidden)
+	}
+	refused := forged("192.0.2.7:2000")
+	w.problem(refused, tooMany)
+	if refused.Header().Get("Retry-After") == "" {
+		t.Error("429 without Retry-After")
+	}
+	w.problem(forged("[2001:db8::1]:1000"), forbidden)
+
+	w.must(w.Respond("2026-014", "acme-cloud", &record.Response{Status: "acknowledged"}))
+	for i := range 8 {
+		env := w.Respond("2026-014", "acme-cloud", &record.Response{Status: "no-relationship"})
+		r := w.post(env.Marshal())
+		if r.Code == http.StatusTooManyRequests {
+			if i < 3 {
+				t.Errorf("limited after %d records, burst is 6", i)
+			}
+			if got := w.problem(r, tooMany); !strings.Contains(got["detail"].(string), "acme-cloud") {
+				t.Errorf("%v does not say whose limit", got)
+			}
+			w.must(w.Respond("2026-014", "borealis", &record.Response{Status: "acknowledged"}))
+			return
+		}
+		w.Note(env)
+	}
+	t.Error("never limited")
+}
+
+// A record may name an issuer whose keys never saw it, and be signed by keys that
+// it lists itself, or by another party's. Whoever sends such is charged himself.
+func TestNobodyIsChargedForWhatHisKeysDidNotSign(t *testing.T) {
+	const burst = 6
+	w := newWorld(t, settings{server: Config{IssuerRate: Rate{PerSecond: 0.001, Burst: burst}, ForgeryRate: Rate{PerSecond: 0.001, Burst: 3}}})
+	w.must(w.Charter())
+	w.must(w.Authority())
+	w.must(w.Provider("acme-cloud"))
+	w.must(w.Provider("borealis"))
+	w.must(w.Provider("cirrus"))
+	w.must(w.Designate("2026-014", w.Order("Kestrel Hosting")))
+	w.must(w.Sign(w.Statement("party/acme-cloud", "acme-cloud", &record.Keys{Revoke: []record.KeyRevocation{{KeyID: w.KeyID("acme-cloud/ci")}}}), "acme-cloud/compliance"))
+
+	enrol := func(id, key string) *record.Enrolment {
+		return &record.Enrolment{LegalName: id, Country: "US", Roles: []record.Role{record.RoleProvider}, Keys: []record.PartyKey{w.Officer(key)}}
+	}
+	usurped := w.Rules
+	usurped.RootKeys = []record.RootKey{w.RootKey("usurper")}
+	usurped.Thresholds.Root = 1
+	grab := &record.Keys{Add: []record.PartyKey{w.Officer("authority/mole", record.FuncDesignator)}}
+	for i, c := range []struct {
+		name           string
+		thread, issuer string
+		say            record.Predicate
+		keys           []string
+		charged        string
+		judged         int
+	}{
+		{"an enrolment of a party that is there", "party/acme-cloud", "acme-cloud", enrol("acme-cloud", "stranger/key"), []string{"stranger/key"}, "from 198.51.100.", 3},
+		{"an enrolment of a party that is not", "party/newcomer", "newcomer", enrol("newcomer", "stranger/key"), []string{"stranger/key"}, "from 198.51.100.", 3},
+		{"an enrolment with a revoked key", "party/acme-cloud", "acme-cloud", enrol("acme-cloud", "acme-cloud/ci"), []string{"acme-cloud/ci"}, "from 198.51.100.", 3},
+		{"a charter", "charter", "authority", &usurped, []string{"root/usurper"}, "from 198.51.100.", 3},
+		{"keys for the authority", "party/authority", "authority", grab, []string{"authority/mole"}, "from 198.51.100.", 3},
+		{"a provider's keys in the authority's name", "party/cirrus", "authority", &record.Keys{Add: []record.PartyKey{w.Officer("cirrus/mole")}}, []string{"cirrus/compliance", "cirrus/mole"}, "the limit of cirrus", burst},
+		{"a stranger's keys in the authority's name", "party/borealis", "authority", &record.Keys{Add: []record.PartyKey{w.Officer("borealis/mole")}}, []string{"borealis/mole"}, "from 198.51.100.", 3},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w, from := w.in(t), fmt.Sprintf("198.51.100.%d:1000", i+1)
+			size := w.server.published()
+			judged := 0
+			for n := range 2 * burst {
+				st := w.Statement(c.thread, c.issuer, c.say)
+				st.Note = fmt.Sprint(n)
+				switch r := w.from(from, w.Sign(st, c.keys...)); {
+				case r.Code == http.StatusTooManyRequests:
+					if got := w.problem(r, tooMany); !strings.HasPrefix(got["detail"].(string), c.charged) {
+						t.Errorf("%v, want %s", got, c.charged)
+					}
+				case r.Code < 400 || r.Code >= 500:
+					t.Fatalf("%d %s", r.Code, r.Body)
+				default:
+					judged++
+				}
+			}
+			if judged != c.judged {
+				t.Errorf("%d were judged, want the burst of %d", judged, c.judged)
+			}
+			if w.ledger.Head().Size != size {
+				t.Error("something was admitted")
+			}
+		})
+	}
+
+	// Whoever was named has all that is left of his own burst.
+	w.must(w.Sign(w.Statement("response/2026-014/acme-cloud", "acme-cloud", &record.Response{Status: "acknowledged"}), "acme-cloud/compliance"))
+	w.must(w.Designate("2026-015", w.Order("Lumen Resale")))
+	w.must(w.Respond("2026-014", "borealis", &record.Response{Status: "acknowledged"}))
+}
+
+// Who introduces others pays for them: their own names are free to invent.
+func TestWhoIntroducesIsCharged(t *testing.T) {
+	w := newWorld(t, settings{server: Config{IssuerRate: Rate{PerSecond: 0.001, Burst: 6}}})
+	w.must(w.Charter())
+	w.must(w.Authority())
+	w.must(w.Provider("acme-cloud"))
+	resell := func(i int) record.Envelope {
+		id := fmt.Sprintf("reseller-%d", i)
+		e := &record.Enrolment{LegalName: id, Country: "US", Roles: []record.Role{record.RoleReseller}, Keys: []record.PartyKey{w.Officer(id + "/desk")}}
+		return w.Sign(w.Statement("party/"+id, id, e), id+"/desk", "acme-cloud/compliance")
+	}
+	for i := range 6 {
+		w.must(resell(i))
+	}
+	if got := w.problem(w.post(resell(6).Marshal()), tooMany); !strings.Contains(got["detail"].(string), "the limit of acme-cloud") {
+		t.Errorf("%v, want the sponsor's limit", got)
+	}
+	w.must(w.Designate("2026-014", w.Order("Kestrel Hosting")))
+}
