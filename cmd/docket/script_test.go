@@ -26,6 +26,8 @@ func TestMain(m *testing.M) {
 //	exits N COMMAND…     runs it and wants that exit status
 //	ledger P…            serves a ledger with these providers at $URL (script_ledger_test.go)
 //	fill FILE…           replaces ${VARIABLES} in files: dates, the ledger, its charter
+//	rotate               gives that ledger other witnesses, by a new charter
+//	forge D I C OUT      makes the receipt of a second history (script_forge_test.go)
 //	spoil FILE           changes one character of a receipt's entry
 //	sign-outside F OUT   signs a file's bytes with the key of acme-cloud's ci
 func TestScripts(t *testing.T) {
@@ -33,10 +35,12 @@ func TestScripts(t *testing.T) {
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Setup:               setDates,
+		Setup:               staged,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":        exits,
 			"ledger":       serveLedger,
+			"rotate":       rotate,
+			"forge":        forge,
 			"fill":         fill,
 			"spoil":        spoil,
 			"sign-outside": signOutside,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -27,6 +28,9 @@ It prints what is proven, by whom and when, and what is not.
 Inclusion is not authorship. Who had the right to sign is checked only with a trust
 directory whose copy covers the entry; a chain shows whose the keys were, and not
 whether they were revoked in between. With --policy only inclusion is checked.
+
+A receipt of another history than the trust directory's is refused, whoever cosigned
+it, and what proves the fork is kept in the trust directory.
 
 --document compares a document with the digest that the record is about.
 
@@ -65,14 +69,16 @@ func (v *verifying) run(ctx context.Context, files []string) error {
 	if trust != nil {
 		defer trust.Close()
 	}
-	bad := 0
+	bad, next := 0, ""
 	for _, file := range files {
 		r, err := v.one(ctx, file, policies)
-		if status, _ := statusOf(err); err != nil && (len(files) == 1 || status != statusRefused) {
+		err = v.app.keepEvidence(trust, err)
+		status, hint := statusOf(err)
+		if err != nil && (len(files) == 1 || status != statusRefused) {
 			return v.refused(file, err)
 		}
 		if err != nil {
-			bad++
+			bad, next = bad+1, cmp.Or(hint, next)
 		}
 		if err := v.print(file, r, err, trust, len(files) > 1); err != nil {
 			return err
@@ -83,7 +89,7 @@ func (v *verifying) run(ctx context.Context, files []string) error {
 	}
 	v.app.say("%d of %d verified", len(files)-bad, len(files))
 	if bad > 0 {
-		return refuse("%d of %d refused", bad, len(files))
+		return refuse("%d of %d refused", bad, len(files)).hint("%s", next)
 	}
 	return nil
 }
