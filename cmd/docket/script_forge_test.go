@@ -19,7 +19,8 @@ import (
 
 // forge writes the receipt that an operator and a dishonest quorum would hand out of a
 // second history: forge DIR INDEX CHANGED OUT takes the entries of a trust directory's
-// copy, changes one, and proves that another is in the tree of them all.
+// copy, changes one, or adds one that nobody has seen, and proves that another is in the
+// tree of them all.
 func forge(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 4 {
 		ts.Fatalf("usage: forge DIR INDEX CHANGED OUT")
@@ -35,8 +36,10 @@ func forge(ts *testscript.TestScript, _ bool, args []string) {
 	ranges := compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}
 	edge := ranges.NewEmptyRange(0)
 	var tile, own []byte // of fewer entries than fill one
+	covered := cp.Size
+	cp.Size = max(covered, changed+1)
 	for i := range cp.Size {
-		raw, err := trust.Entry(context.Background(), i)
+		raw, err := trust.Entry(context.Background(), min(i, covered-1))
 		ts.Check(err)
 		if i == changed {
 			e, err := record.ParseEntry(raw)

@@ -7,12 +7,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
@@ -99,6 +101,10 @@ func (v *verifying) refused(file string, err error) error {
 	status, next := statusOf(err)
 	if status != statusRefused {
 		return err
+	}
+	var short *proof.QuorumError
+	if errors.As(err, &short) {
+		next = "what a quorum did not cosign is not accepted: if others have taken the witnesses' place, docket sync learns of it; docket receipt --refresh asks for a newer receipt"
 	}
 	if v.asJSON {
 		if err := v.app.printJSON(verified{File: file, Refused: err.Error()}); err != nil {
