@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -85,7 +84,11 @@ func Verify(ctx context.Context, file []byte, p Policies, now time.Time) (*Repor
 // verifyReceipt is the one way in which a receipt is believed. c is the server that
 // handed it out; nil offline.
 func verifyReceipt(ctx context.Context, c *Client, r proof.Receipt, p Policies, now time.Time) (*proof.VerifiedReceipt, error) {
-	policy, err := policyFor(r, p)
+	cp, _, err := proof.ParseCheckpoint(r.Checkpoint)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := p.Policy(cp.Size)
 	if err != nil {
 		return nil, err
 	}
@@ -97,23 +100,6 @@ func verifyReceipt(ctx context.Context, c *Client, r proof.Receipt, p Policies, 
 		return v, t.agrees(ctx, c, v)
 	}
 	return v, nil
-}
-
-// policyFor judges a charter's own receipt by the charter's own policy if the trust
-// directory knows that charter: its root keys are the anchor.
-func policyFor(r proof.Receipt, p Policies) (*proof.Policy, error) {
-	if t, ok := p.(*Trust); ok {
-		for _, c := range t.charters {
-			if c.index == r.Index && bytes.Equal(c.receipt.Entry, r.Entry) {
-				return c.policy, nil
-			}
-		}
-	}
-	cp, _, err := proof.ParseCheckpoint(r.Checkpoint)
-	if err != nil {
-		return nil, err
-	}
-	return p.Policy(cp.Size)
 }
 
 // author tells whose keys signed, of an entry that the replayed copy has: there it was
