@@ -49,12 +49,12 @@ func stageOf(ts *testscript.TestScript) *stage { return ts.Value("stage").(*stag
 
 // serveLedger serves a real ledger, its disk in memory, until the script ends: the
 // charter, the authority, and the providers named. Of three witnesses two must
-// cosign, and do; after -silent none does, so that nothing is ever published. It
-// sets $URL, $CHARTER, and writes policy.txt and keys/.
+// cosign, and do; after -silent none does, so that nothing is ever published; after
+// -unwatched there are none. It sets $URL, $CHARTER, and writes policy.txt and keys/.
 func serveLedger(ts *testscript.TestScript, _ bool, args []string) {
-	origin, silent := "docket.example/script", false
-	if len(args) > 0 && args[0] == "-silent" {
-		silent, args = true, args[1:]
+	origin, silent, unwatched := "docket.example/script", false, false
+	if len(args) > 0 && strings.HasPrefix(args[0], "-") {
+		silent, unwatched, args = args[0] == "-silent", args[0] == "-unwatched", args[1:]
 	}
 	keys, err := node.CreateKeys(ts.MkAbs("ledger"), origin)
 	ts.Check(err)
@@ -65,6 +65,9 @@ func serveLedger(ts *testscript.TestScript, _ bool, args []string) {
 	s := stageOf(ts)
 	s.url, s.keys, s.witnesses = url, keys, newWitnesses(ts)
 	policy := s.policy(s.witnesses[:3])
+	if unwatched {
+		policy = s.policy(nil)
+	}
 	config := ledger.Config{Cosign: s.witnesses.cosign, Grace: time.Second}
 	if silent {
 		config.Cosign = nobody
@@ -106,10 +109,13 @@ func serveLedger(ts *testscript.TestScript, _ bool, args []string) {
 	write("ci.pub", []byte(world.Signer("acme-cloud/ci").Key().PEM()))
 }
 
-// policy is one that asks for two of three witnesses.
+// policy is one that asks for two of three witnesses, or for none.
 func (s *stage) policy(three witnesses) (text string) {
 	for _, k := range s.keys.Signers {
 		text += fmt.Sprintf("log %s %s\n", k.Key(), s.url)
+	}
+	if len(three) == 0 {
+		return text + "quorum none\n"
 	}
 	names := ""
 	for _, c := range three {

@@ -172,6 +172,7 @@ func (v *verifying) print(file string, r *client.Report, err error, trust *clien
 		v.app.printf("%s: refused: %v\n", file, err)
 		return nil
 	}
+	v.app.warn(r.Policy) // it may be that of an older charter
 	p := proven{report: r, trust: trust, document: v.document}
 	switch {
 	case v.asJSON:
@@ -182,9 +183,6 @@ func (v *verifying) print(file string, r *client.Report, err error, trust *clien
 		v.app.printf("%s: verified offline\n", file)
 		for _, l := range p.lines() {
 			v.app.printf("  %s\n", printable(l))
-		}
-		for _, w := range r.Policy.Warnings() {
-			v.app.say("docket: warning: %s", w)
 		}
 	}
 	return nil

@@ -223,13 +223,9 @@ func (v *convicting) keysOf(origin, file string) (keys []proof.Key, err error) {
 }
 
 func (v *convicting) policyKeys(origin, file string) ([]proof.Key, error) {
-	text, err := v.app.readFile(v.policy)
+	p, err := v.app.readPolicy(v.policy)
 	if err != nil {
 		return nil, err
-	}
-	p, err := proof.ParsePolicy(text)
-	if err != nil {
-		return nil, wrongFile(v.policy, text, "a tlog-policy", err)
 	}
 	keys := p.LogKeys(origin)
 	if len(keys) == 0 {
