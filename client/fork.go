@@ -72,6 +72,15 @@ func (t *Trust) oneHistory(ctx context.Context, v *proof.VerifiedReceipt) (bool,
 	return true, nil
 }
 
+// Newest is for what a server makes against its newest checkpoint, receipts and chains:
+// with a smaller tree than is trusted the log has gone back, which is a *[ForkError].
+func (t *Trust) Newest(ctx context.Context, shown *proof.Published) error {
+	if shown.Checkpoint().Size < t.size() {
+		return t.fork(ctx, nil, shown)
+	}
+	return nil
+}
+
 // fork is the error of a checkpoint that is not of one history with the trusted one.
 // The evidence takes the tiles of the larger tree: the copy's, or the server's.
 func (t *Trust) fork(ctx context.Context, c *Client, shown *proof.Published) error {

@@ -24,9 +24,7 @@ type Receipt struct {
 	Text []byte // the file
 }
 
-// readReceipt verifies what the server handed out for a record. The server makes
-// receipts against its newest checkpoint: one of a smaller tree than is trusted is a
-// *[ForkError].
+// readReceipt verifies what the server handed out for a record.
 func (c *Client) readReceipt(ctx context.Context, text []byte, id record.ID, p Policies) (*Receipt, error) {
 	r, err := proof.ParseReceipt(text)
 	if err != nil {
@@ -43,8 +41,10 @@ func (c *Client) readReceipt(ctx context.Context, text []byte, id record.ID, p P
 	if got := record.IDOf(e.Envelope.Payload); got != id {
 		return nil, fmt.Errorf("the server's receipt is of record %s, not %s", got, id)
 	}
-	if t, ok := p.(*Trust); ok && v.Published().Checkpoint().Size < t.size() {
-		return nil, t.fork(ctx, c, v.Published())
+	if t, ok := p.(*Trust); ok {
+		if err := t.Newest(ctx, v.Published()); err != nil {
+			return nil, err
+		}
 	}
 	return &Receipt{v, id, text}, nil
 }

@@ -164,6 +164,11 @@ func fetchChain(ctx context.Context, server *client.Client, policies client.Poli
 	if report.ID != id {
 		return nil, refuse("the server's chain is of record %s, not %s", report.ID, id)
 	}
+	if trust, ok := policies.(*client.Trust); ok {
+		if err := trust.Newest(ctx, report.Published); err != nil {
+			return nil, refuse("the server's chain: %w", err)
+		}
+	}
 	return text, nil
 }
 
@@ -201,6 +206,6 @@ func (r *receiving) replaces(ctx context.Context, file string, old, text []byte,
 	if shown.Size > had.Size || shown == had {
 		return nil
 	}
-	return refuse("%s is of size %d, and the ledger shows size %d with root %s, which does not continue it", file, had.Size, shown.Size, shown.Root).
+	return refuse("%s is of size %d, and the newest receipt to be had is of size %d with root %s, which does not continue it", file, had.Size, shown.Size, shown.Root).
 		hint("it stays as it is; show it to the witnesses: docket witness gossip --to URL %s", file)
 }

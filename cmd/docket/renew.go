@@ -10,10 +10,13 @@ import (
 // renew brings a trust directory to the newest checkpoint, its copy too if it has one:
 // a copy that is behind its checkpoint answers nothing.
 func (a *app) renew(ctx context.Context, trust *client.Trust, server *client.Client) error {
-	if trust.Covers() > 0 {
-		return a.sync1(ctx, trust, server)
+	switch _, err := trust.Copy(); {
+	case errors.Is(err, client.ErrNoCopy):
+		return a.keepEvidence(trust, trust.Refresh(ctx, server))
+	case err != nil:
+		return err // such as one that another process has open
 	}
-	return a.keepEvidence(trust, trust.Refresh(ctx, server))
+	return a.sync1(ctx, trust, server)
 }
 
 // renewing asks a server for what must verify, and once more with the trust directory

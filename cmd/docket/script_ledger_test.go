@@ -6,7 +6,12 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,10 +65,8 @@ func serveLedger(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	ts.Check(err)
-	url := "http://" + l.Addr().String()
-
 	s := stageOf(ts)
-	s.url, s.keys, s.witnesses = url, keys, newWitnesses(ts)
+	s.url, s.keys, s.witnesses = "http://"+l.Addr().String(), keys, newWitnesses(ts)
 	policy := s.policy(s.witnesses[:3])
 	if unwatched {
 		policy = s.policy(nil)
@@ -97,7 +100,7 @@ func serveLedger(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(n.Close())
 	})
 
-	ts.Setenv("URL", url)
+	ts.Setenv("URL", s.url)
 	ts.Setenv("CHARTER", world.Ledger.String())
 	ts.Setenv("DOCKET_TRUST", "")
 	write := func(name string, data []byte) { ts.Check(os.WriteFile(ts.MkAbs(name), data, 0o600)) }
@@ -143,6 +146,27 @@ func rotate(ts *testscript.TestScript, _ bool, args []string) {
 	if sub.Receipt == nil {
 		ts.Fatalf("the new charter is not published")
 	}
+}
+
+// replay serves the ledger at $REPLAYED as it is, but for receipts: each request for one
+// is answered with a file, which was true once.
+func replay(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: replay FILE")
+	}
+	answer := ts.ReadFile(args[0])
+	target, err := url.Parse(stageOf(ts).url)
+	ts.Check(err)
+	through := httputil.NewSingleHostReverseProxy(target)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/receipt") {
+			io.WriteString(w, answer)
+			return
+		}
+		through.ServeHTTP(w, r)
+	}))
+	ts.Defer(s.Close)
+	ts.Setenv("REPLAYED", s.URL)
 }
 
 // witnesses are six, of whom three are in a policy at a time. They cosign whatever they

@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 //	ledger P…            serves a ledger with these providers at $URL (script_ledger_test.go)
 //	fill FILE…           replaces ${VARIABLES} in files: dates, the ledger, its charter
 //	rotate               gives that ledger other witnesses, by a new charter
+//	replay FILE          answers with an old receipt at $REPLAYED
 //	forge D I C OUT      makes the receipt of a second history (script_forge_test.go)
 //	spoil FILE           changes one character of a receipt's entry
 //	sign-outside F OUT   signs a file's bytes with the key of acme-cloud's ci
@@ -40,6 +41,7 @@ func TestScripts(t *testing.T) {
 			"exits":        exits,
 			"ledger":       serveLedger,
 			"rotate":       rotate,
+			"replay":       replay,
 			"forge":        forge,
 			"fill":         fill,
 			"spoil":        spoil,
