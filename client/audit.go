@@ -47,7 +47,8 @@ type Audit struct {
 	Source  Source
 	Charter record.ID // the pinned charter; zero takes the log's own, and says so
 	Trusted *proof.Published
-	Files   vfs.FS // where the audit's own register is built, in Dir
+	Copy    proof.ReadTiles // of the copy that goes to Trusted; nil without one
+	Files   vfs.FS          // where the audit's own register is built, in Dir
 	Dir     string
 	// Progress is told the size reached and the size to reach; may be nil.
 	Progress func(reached, size uint64)
@@ -259,12 +260,24 @@ func (a Audit) compareTrusted(ctx context.Context, r *AuditReport, note []byte) 
 	return nil
 }
 
-// fork keeps what the log signed, if it signed what it shows. The tiles of a larger
-// tree that was trusted are not at hand: then the two notes are all there is.
+// fork keeps what the log signed, if it signed what it shows: by the keys of the
+// charter in force there, if the pinned one leads up to it, since those of the trusted
+// checkpoint may have retired. Of a rollback without the copy the two notes are all
+// there is.
 func (r *AuditReport) fork(ctx context.Context, a Audit, note []byte) {
-	if shown, err := a.Trusted.Policy().VerifyLog(note); err == nil {
-		r.Fork = newFork(ctx, a.Source.Tiles, a.Trusted, shown)
+	var shown signed = r.Published
+	if r.Published == nil || r.Ledger != a.Charter {
+		s, err := a.Trusted.Policy().VerifyLog(note)
+		if err != nil {
+			return
+		}
+		shown = s
 	}
+	larger := a.Source.Tiles
+	if a.Copy != nil && a.Trusted.Checkpoint().Size > r.Tree.Size {
+		larger = a.Copy
+	}
+	r.Fork = newFork(ctx, larger, a.Trusted, shown)
 }
 
 // noAnswer tells an audit that could not go on from a log at fault.

@@ -1,8 +1,10 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -78,6 +80,68 @@ func TestAuditAgainstTrusted(t *testing.T) {
 	found(t, r, "rollback")
 	if r.Fork == nil || r.Fork.Evidence != nil || r.Fork.ShownNote == nil {
 		t.Errorf("a rollback without the larger tree's tiles: %+v", r.Fork)
+	}
+	files := vfs.NewMem()
+	trust := theirs.trust(files, "trust")
+	must(t, trust.Sync(t.Context(), theirs.client(), nil))
+	r = audit(t, Audit{Source: ours.client().Source(), Charter: ours.Ledger, Trusted: trust.Checkpoint(), Copy: Directory(files, "trust").Tiles})
+	found(t, r, "rollback")
+	e, err = proof.ParseEvidence(r.Fork.Evidence)
+	must(t, err)
+	if _, err := e.Verify(logKey().Key()); err != nil {
+		t.Errorf("the evidence of a rollback to another history: %v", err)
+	}
+}
+
+// resigned is a log whose checkpoint other keys sign than those of its first charter.
+type resigned struct {
+	Source
+	note []byte
+}
+
+func (s resigned) Checkpoint(context.Context) ([]byte, error) { return s.note, nil }
+
+// What was trusted was signed by a log key that has retired since; what is shown now, by
+// its successor alone. It is a fork all the same, proven by both keys.
+func TestAuditForkAfterRotation(t *testing.T) {
+	b := book(t)
+	other := slices.Clone(b.Entries)
+	other[2].Admitted = other[2].Admitted.Add(time.Millisecond)
+	note, err := published(t, other).Checkpoint(t.Context())
+	must(t, err)
+	policy, err := proof.ParsePolicy([]byte(b.Rules.Policy))
+	must(t, err)
+	trusted, err := policy.Verify(note, time.Now())
+	must(t, err)
+
+	skey, vkey, err := proof.GenerateKey(proof.Ed25519, origin)
+	must(t, err)
+	next, err := proof.ParseSigner(skey)
+	must(t, err)
+	b.Rules.Policy = "log " + vkey + "\nquorum none\n"
+	b.Must(b.Charter())
+	source := published(t, b.Entries)
+	note, err = source.Checkpoint(t.Context())
+	must(t, err)
+	cp, _, err := proof.ParseCheckpoint(note)
+	must(t, err)
+	signed, err := proof.SignCheckpoint(cp, next)
+	must(t, err)
+	r := audit(t, Audit{Source: resigned{source, signed.Note()}, Charter: b.Ledger, Trusted: trusted})
+	found(t, r, "fork: at size 3")
+	if r.Fork == nil {
+		t.Fatal("nothing is kept of it")
+	}
+	e, err := proof.ParseEvidence(r.Fork.Evidence)
+	must(t, err)
+	if _, err := e.Verify(logKey().Key(), next.Key()); err != nil {
+		t.Errorf("the evidence: %v", err)
+	}
+
+	// By the charter of somebody else's ledger, another key convicts nobody.
+	r = audit(t, Audit{Source: resigned{source, signed.Note()}, Charter: record.ID{1}, Trusted: trusted})
+	if r.Fork != nil || len(r.Findings) != 2 {
+		t.Errorf("another charter: %q, %+v", r.Findings, r.Fork)
 	}
 }
 

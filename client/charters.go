@@ -16,7 +16,6 @@ type charter struct {
 	id      record.ID
 	content *record.Charter
 	policy  *proof.Policy
-	receipt proof.Receipt
 }
 
 // charters are all charters known, oldest first; the first is the pinned one.
@@ -78,7 +77,7 @@ func checkCharters(pin record.ID, chain []proof.Receipt, now time.Time) (charter
 		if len(known) > 0 && r.Index <= known.newest().index {
 			return nil, fmt.Errorf("charter %s at index %d: out of order", id, r.Index)
 		}
-		known = append(known, charter{r.Index, id, content, policy, r})
+		known = append(known, charter{r.Index, id, content, policy})
 	}
 	if len(known) == 0 {
 		return nil, errors.New("no charter in the chain")

@@ -98,13 +98,14 @@ func (c *Client) Chain(ctx context.Context, id record.ID) ([]byte, error) {
 }
 
 // Receipt fetches a record's receipt against the newest published checkpoint and
-// verifies it.
+// verifies it. One that does not continue what a trust directory trusts is a
+// *[ForkError].
 func (c *Client) Receipt(ctx context.Context, id record.ID, p Policies) (*Receipt, error) {
 	body, _, err := c.call(ctx, http.MethodGet, "/v1/records/"+id.String()+"/receipt", "", nil)
 	if err != nil {
 		return nil, recordError(id, err)
 	}
-	return readReceipt(body, id, p, time.Now())
+	return c.readReceipt(ctx, body, id, p)
 }
 
 func recordError(id record.ID, err error) error {

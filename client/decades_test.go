@@ -280,6 +280,11 @@ func TestSevenYears(t *testing.T) {
 			if got, want := trust.Checkpoint().Checkpoint().Tree(), w.ledger.Published().Checkpoint().Tree(); got != want {
 				t.Errorf("%s: trusts size %d, want %d", name, got.Size, want.Size)
 			}
+			charter, err := w.client().Receipt(t.Context(), w.Ledger, trust)
+			must(t, err)
+			if r, err := Verify(t.Context(), charter.Text, trust, time.Now()); err != nil || r.Policy.Fingerprint() != w.ledger.Published().Policy().Fingerprint() {
+				t.Errorf("%s: today's receipt of the first charter: %v", name, err)
+			}
 			for _, g := range receipts {
 				r, err := Verify(t.Context(), g.file, trust, time.Now())
 				if err != nil {

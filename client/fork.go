@@ -1,7 +1,9 @@
 package client
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -28,21 +30,70 @@ func (e *ForkError) Error() string {
 	switch t, s := e.Trusted, e.Shown; {
 	case !e.kept.IsZero():
 		return fmt.Sprintf("fork: of %s the ledger keeps size %d with root %s, which size %d with root %s does not continue", e.kept.UTC().Format(time.RFC3339), s.Size, s.Root, t.Size, t.Root)
-	case s.Size < t.Size:
+	case s.Size < t.Size && e.Evidence == nil:
 		return fmt.Sprintf("rollback: the ledger shows size %d (root %s), and size %d (root %s) was trusted before", s.Size, s.Root, t.Size, t.Root)
 	default:
-		return fmt.Sprintf("fork: the ledger shows size %d with root %s, which does not continue size %d with root %s that was trusted before", s.Size, s.Root, t.Size, t.Root)
+		return fmt.Sprintf("fork: size %d with root %s is shown, which is another history than size %d with root %s that was trusted before", s.Size, s.Root, t.Size, t.Root)
 	}
 }
 
-// fork is the error of a checkpoint that does not continue the trusted one. The
-// evidence takes the tiles of the larger tree: the server's, or the copy's.
-func (t *Trust) fork(ctx context.Context, c *Client, next *proof.Published) error {
-	read := c.log.Tiles
-	if next.Checkpoint().Size < t.checkpoint.Checkpoint().Size {
-		read = copyDir{t.files, t.dir}.tiles
+// agrees holds a receipt, from wherever it came, against what is trusted: its tree
+// against the trusted checkpoint of the same size, or against the copy, if that covers
+// it; its entry against the copy's where the tree is larger. Otherwise it is a
+// *[ForkError]: a quorum that cosigned another history once makes no receipt good. What
+// is beyond the copy says nothing. c is the server, for its tiles; nil offline.
+func (t *Trust) agrees(ctx context.Context, c *Client, v *proof.VerifiedReceipt) error {
+	if t.checkpoint == nil {
+		return nil
 	}
-	return newFork(ctx, read, t.checkpoint, next)
+	one, err := t.oneHistory(ctx, v)
+	if err != nil || one {
+		return err
+	}
+	return t.fork(ctx, c, v.Published())
+}
+
+func (t *Trust) oneHistory(ctx context.Context, v *proof.VerifiedReceipt) (bool, error) {
+	shown, last := v.Published().Checkpoint().Tree(), t.checkpoint.Checkpoint().Tree()
+	if shown.Size == last.Size {
+		return shown == last, nil
+	}
+	if _, err := t.Copy(); errors.Is(err, ErrNoCopy) {
+		return true, nil
+	} else if err != nil {
+		return false, err
+	}
+	switch {
+	case shown.Size < last.Size:
+		own, err := proof.NewBuilder(copyDir{t.files, t.dir}.tiles, -1).TreeAt(ctx, shown.Size, last)
+		if err != nil {
+			return false, t.damaged(shown.Size-1, err)
+		}
+		return own == shown, nil
+	case v.Index() < last.Size:
+		own, err := t.Entry(ctx, v.Index())
+		return bytes.Equal(own, v.Entry()), err
+	}
+	return true, nil
+}
+
+// Newest is for what a server makes against its newest checkpoint, receipts and chains:
+// with a smaller tree than is trusted the log has gone back, which is a *[ForkError].
+func (t *Trust) Newest(ctx context.Context, shown *proof.Published) error {
+	if shown.Checkpoint().Size < t.size() {
+		return t.fork(ctx, nil, shown)
+	}
+	return nil
+}
+
+// fork is the error of a checkpoint that is not of one history with the trusted one.
+// The evidence takes the tiles of the larger tree: the copy's, or the server's.
+func (t *Trust) fork(ctx context.Context, c *Client, shown *proof.Published) error {
+	read := copyDir{t.files, t.dir}.tiles
+	if c != nil && shown.Checkpoint().Size > t.checkpoint.Checkpoint().Size {
+		read = c.log.Tiles
+	}
+	return newFork(ctx, read, t.checkpoint, shown)
 }
 
 // signed is a *[proof.Signed] or a *[proof.Published].

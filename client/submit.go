@@ -24,21 +24,13 @@ type Receipt struct {
 	Text []byte // the file
 }
 
-// readReceipt verifies what a server handed out for a record.
-func readReceipt(text []byte, id record.ID, p Policies, now time.Time) (*Receipt, error) {
+// readReceipt verifies what the server handed out for a record.
+func (c *Client) readReceipt(ctx context.Context, text []byte, id record.ID, p Policies) (*Receipt, error) {
 	r, err := proof.ParseReceipt(text)
 	if err != nil {
 		return nil, fmt.Errorf("the server's receipt: %w", err)
 	}
-	cp, _, err := proof.ParseCheckpoint(r.Checkpoint)
-	if err != nil {
-		return nil, fmt.Errorf("the server's receipt: %w", err)
-	}
-	policy, err := p.Policy(cp.Size)
-	if err != nil {
-		return nil, err
-	}
-	v, err := r.Verify(policy, now)
+	v, err := verifyReceipt(ctx, c, r, p, time.Now())
 	if err != nil {
 		return nil, fmt.Errorf("the server's receipt: %w", err)
 	}
@@ -48,6 +40,11 @@ func readReceipt(text []byte, id record.ID, p Policies, now time.Time) (*Receipt
 	}
 	if got := record.IDOf(e.Envelope.Payload); got != id {
 		return nil, fmt.Errorf("the server's receipt is of record %s, not %s", got, id)
+	}
+	if t, ok := p.(*Trust); ok {
+		if err := t.Newest(ctx, v.Published()); err != nil {
+			return nil, err
+		}
 	}
 	return &Receipt{v, id, text}, nil
 }
@@ -139,25 +136,14 @@ func (c *Client) submit(ctx context.Context, id record.ID, envelope []byte, p Po
 	if res.StatusCode == http.StatusAccepted {
 		return s, nil
 	}
-	if s.Receipt, err = readReceipt(body, id, p, time.Now()); err != nil {
+	if s.Receipt, err = c.readReceipt(ctx, body, id, p); err != nil {
 		return nil, err
 	}
-	return s, s.continues(ctx, c, p)
-}
-
-// continues refuses a receipt that cannot continue what a trust directory trusts:
-// a smaller tree, or a new record at an index that another entry has.
-func (s *Submission) continues(ctx context.Context, c *Client, p Policies) error {
-	t, ok := p.(*Trust)
-	if !ok || t.checkpoint == nil {
-		return nil
+	// What is new stands behind all that was published before.
+	if t, ok := p.(*Trust); ok && !s.Known && s.Receipt.Index() < t.size() {
+		return nil, t.fork(ctx, c, s.Receipt.Published())
 	}
-	shown := s.Receipt.Published()
-	size := t.checkpoint.Checkpoint().Size
-	if cp := shown.Checkpoint(); cp.Size < size || cp.Size == size && cp.Root != t.checkpoint.Checkpoint().Root || !s.Known && s.Receipt.Index() < size {
-		return t.fork(ctx, c, shown)
-	}
-	return nil
+	return s, nil
 }
 
 // waiting is an error after which the server asked for a pause.

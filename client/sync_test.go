@@ -154,7 +154,7 @@ func TestForks(t *testing.T) {
 		size uint64
 		want string
 	}{
-		{"rollback", 200, "rollback"},
+		{"shorter", 200, "fork"},
 		{"same size", 300, "fork"},
 		{"longer", 400, "fork"},
 		{"much longer", 900, "fork"},
@@ -198,6 +198,31 @@ func TestForks(t *testing.T) {
 				ours.same(trust) // and the copy is as it was
 			}
 		})
+	}
+}
+
+// A log that goes back on its one history signed nothing against itself; whoever
+// trusted more of it notices all the same.
+func TestRollback(t *testing.T) {
+	w := newWorld(t)
+	w.listed(200)
+	before := w.ledger.Published().Note()
+	w.listed(300)
+	trust := w.synced()
+	w.net.rewrite = func(r *http.Request, answer []byte) []byte {
+		if r.URL.Path == "/checkpoint" {
+			return before
+		}
+		return answer
+	}
+	for name, err := range map[string]error{
+		"sync":    trust.Sync(t.Context(), w.client(), nil),
+		"refresh": trust.Refresh(t.Context(), w.client()),
+	} {
+		var fork *ForkError
+		if !errors.As(err, &fork) || !strings.Contains(err.Error(), "rollback") || fork.Evidence != nil || fork.ShownNote == nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -30,7 +30,8 @@ func (a Audit) judgeTimes(ctx context.Context, r *AuditReport, reg *register.Reg
 			known = append(known, timed{p.Checkpoint().Size, p.ExistedBy()})
 		}
 	}
-	if k, ok := a.Source.(keeper); ok && len(known) > 0 {
+	k, asked := a.Source.(keeper)
+	if asked && len(known) > 0 {
 		kept, err := a.fetchKept(ctx, k, r, reg)
 		if err != nil {
 			return err
@@ -38,7 +39,11 @@ func (a Audit) judgeTimes(ctx context.Context, r *AuditReport, reg *register.Reg
 		r.Kept = len(kept)
 		known = append(known, kept...)
 	}
-	if r.Kept == 0 && len(known) > 0 {
+	switch {
+	case r.Kept > 0 || len(known) == 0:
+	case asked:
+		r.Notes = append(r.Notes, "the ledger was asked for the checkpoints that it published before, and showed none that holds: admission times were held against the newest alone")
+	default:
 		r.Notes = append(r.Notes, "older checkpoints are not kept here: admission times were held against the newest alone; docket audit URL asks the ledger for them")
 	}
 	slices.SortFunc(known, func(a, b timed) int { return a.at.Compare(b.at) })

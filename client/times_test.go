@@ -144,6 +144,33 @@ func forgedClock(t *testing.T, offset [4]time.Duration) (*keptSource, record.ID)
 	return source, b.Ledger
 }
 
+// forgetful is a server that shows none of the checkpoints it published.
+type forgetful struct{ *keptSource }
+
+func (forgetful) CheckpointAt(context.Context, time.Time) ([]byte, error) { return nil, errNoneKept }
+
+// Where no older checkpoint could be compared, the report says so, and whose doing that
+// is: a directory has none, a server was asked and showed none.
+func TestAuditNoneKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, ledger := forgedClock(t, [4]time.Duration{})
+		for name, c := range map[string]struct {
+			source Source
+			want   string
+			not    string
+		}{
+			"server":    {forgetful{source}, "the ledger was asked for the checkpoints that it published before, and showed none that holds", "docket audit URL"},
+			"directory": {struct{ Source }{source}, "docket audit URL asks the ledger for them", "showed none"},
+		} {
+			r := audit(t, Audit{Source: c.source, Charter: ledger})
+			notes := strings.Join(r.Notes, "\n")
+			if len(r.Findings) > 0 || r.Kept > 0 || !strings.Contains(notes, c.want) || strings.Contains(notes, c.not) {
+				t.Errorf("%s: findings %q, notes %q", name, r.Findings, r.Notes)
+			}
+		}
+	})
+}
+
 // A kept checkpoint of another history is a finding, with evidence; so is one of this
 // history that was the newest when it had long ceased to be.
 func TestAuditKeptFork(t *testing.T) {

@@ -189,6 +189,14 @@ func (t *Trust) Policy(size uint64) (*proof.Policy, error) { return t.charters.p
 // Checkpoint is the newest checkpoint that is trusted; nil before the first.
 func (t *Trust) Checkpoint() *proof.Published { return t.checkpoint }
 
+// size is the trusted checkpoint's; 0 before the first.
+func (t *Trust) size() uint64 {
+	if t.checkpoint == nil {
+		return 0
+	}
+	return t.checkpoint.Checkpoint().Size
+}
+
 // verify judges a note by the policy that its size asks for.
 func (t *Trust) verify(note []byte) (*proof.Published, error) { return verifyNote(t, note, t.now()) }
 

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -41,7 +40,8 @@ type Report struct {
 
 // Verify checks a receipt, or a chain of which the last receipt is the record's,
 // offline, under the policies of a trust directory or a single one. Only with a
-// trust directory that covers the index, or a chain, is authorship checked.
+// trust directory that covers the index, or a chain, is authorship checked. What is of
+// another history than a trust directory's is a *[ForkError].
 func Verify(ctx context.Context, file []byte, p Policies, now time.Time) (*Report, error) {
 	chain, err := proof.ParseChain(file)
 	if err != nil {
@@ -49,11 +49,7 @@ func Verify(ctx context.Context, file []byte, p Policies, now time.Time) (*Repor
 	}
 	verified := make([]*proof.VerifiedReceipt, len(chain))
 	for i, r := range chain {
-		policy, err := policyFor(r, p)
-		if err != nil {
-			return nil, err
-		}
-		if verified[i], err = r.Verify(policy, now); err != nil {
+		if verified[i], err = verifyReceipt(ctx, nil, r, p, now); err != nil {
 			if len(chain) > 1 {
 				return nil, fmt.Errorf("receipt %d of the chain: %w", i+1, err)
 			}
@@ -73,7 +69,7 @@ func Verify(ctx context.Context, file []byte, p Policies, now time.Time) (*Repor
 		r.Signers = append(r.Signers, register.KeyHolder{KeyID: s.KeyID})
 	}
 	if t, ok := p.(*Trust); ok {
-		if err := t.author(ctx, r, last.Entry()); err != nil {
+		if err := t.author(r); err != nil {
 			return nil, err
 		}
 	}
@@ -85,25 +81,30 @@ func Verify(ctx context.Context, file []byte, p Policies, now time.Time) (*Repor
 	return r, nil
 }
 
-// policyFor judges a charter's own receipt by the charter's own policy if the trust
-// directory knows that charter: its root keys are the anchor.
-func policyFor(r proof.Receipt, p Policies) (*proof.Policy, error) {
-	if t, ok := p.(*Trust); ok {
-		for _, c := range t.charters {
-			if c.index == r.Index && bytes.Equal(c.receipt.Entry, r.Entry) {
-				return c.policy, nil
-			}
-		}
-	}
+// verifyReceipt is the one way in which a receipt is believed. c is the server that
+// handed it out; nil offline.
+func verifyReceipt(ctx context.Context, c *Client, r proof.Receipt, p Policies, now time.Time) (*proof.VerifiedReceipt, error) {
 	cp, _, err := proof.ParseCheckpoint(r.Checkpoint)
 	if err != nil {
 		return nil, err
 	}
-	return p.Policy(cp.Size)
+	policy, err := p.Policy(cp.Size)
+	if err != nil {
+		return nil, err
+	}
+	v, err := r.Verify(policy, now)
+	if err != nil {
+		return nil, err
+	}
+	if t, ok := p.(*Trust); ok {
+		return v, t.agrees(ctx, c, v)
+	}
+	return v, nil
 }
 
-// author looks the entry up in the replayed copy, where it was judged.
-func (t *Trust) author(ctx context.Context, r *Report, entry []byte) error {
+// author tells whose keys signed, of an entry that the replayed copy has: there it was
+// judged.
+func (t *Trust) author(r *Report) error {
 	reg, err := t.Copy()
 	if errors.Is(err, ErrNoCopy) {
 		return nil
@@ -112,13 +113,6 @@ func (t *Trust) author(ctx context.Context, r *Report, entry []byte) error {
 	}
 	if r.Index >= reg.Size() {
 		return nil
-	}
-	own, err := t.Entry(ctx, r.Index)
-	if err != nil {
-		return err
-	}
-	if !bytes.Equal(own, entry) {
-		return fmt.Errorf("fork: the receipt proves one entry at index %d, the replayed copy of %d entries has another there; keep both files, they are evidence", r.Index, reg.Size())
 	}
 	r.Authorship, r.Covers = ByReplay, reg.Size()
 	for i, s := range r.Signers {

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -82,14 +83,129 @@ func TestVerifyRevokedLater(t *testing.T) {
 	}
 }
 
-// A receipt of the same index from another history is a fork, not a receipt.
-func TestVerifyFork(t *testing.T) {
-	ours, _ := answered(t)
-	theirs, id := answered(t)
-	receipt, err := theirs.client().Receipt(t.Context(), id, Fixed{theirs.policy})
+// forked is a receipt of an entry in another history of the world's ledger: of that
+// size, with another entry in the place of one, signed by the log's own key.
+func forked(t *testing.T, w *world, size, changed, index uint64) proof.Receipt {
+	t.Helper()
+	var entries []record.Entry
+	for i := range size {
+		raw, err := w.ledger.Entry(t.Context(), min(i, w.ledger.Head().Size-1)) // beyond the end anything will do
+		must(t, err)
+		e, err := record.ParseEntry(raw)
+		must(t, err)
+		if i == changed {
+			e.Admitted = e.Admitted.Add(time.Millisecond)
+		}
+		entries = append(entries, e)
+	}
+	source := published(t, entries)
+	note, err := source.Checkpoint(t.Context())
 	must(t, err)
-	if _, err := Verify(t.Context(), receipt.Text, ours.synced(), time.Now()); err == nil || !strings.Contains(err.Error(), "fork") {
-		t.Errorf("an entry of another history: %v", err)
+	cp, _, err := proof.ParseCheckpoint(note)
+	must(t, err)
+	in, err := proof.NewBuilder(source.Tiles, -1).InclusionProof(t.Context(), index, cp.Tree())
+	must(t, err)
+	return proof.Receipt{Entry: entries[index].Marshal(), Index: index, Path: in.Path, Checkpoint: note}
+}
+
+// A receipt of another history than the one that is trusted is a fork, whether its own
+// entry differs or another one, as far as the trust directory can tell; offline and
+// from the server. The error has both checkpoints, and evidence where the trees can be
+// laid side by side. What is beyond the copy proves nothing against it.
+func TestVerifyFork(t *testing.T) {
+	w, _ := answered(t)
+	chainOnly := w.trust(vfs.NewMem(), "trust")
+	must(t, chainOnly.Refresh(t.Context(), w.client()))
+	covering := w.synced()
+	const none = 99
+	for _, c := range []struct {
+		name                 string
+		size, changed, index uint64
+		byCheckpoint, byCopy string // what is said with the checkpoint alone, and with a copy
+		evidence             bool
+	}{
+		{"the same history", 5, none, 2, "", "", false},
+		{"the same size, another entry", 5, 4, 2, "fork", "fork", true},
+		{"the same size, its own entry", 5, 2, 2, "fork", "fork", true},
+		{"a smaller tree of the same history", 4, none, 2, "", "", false},
+		{"a smaller tree, another entry", 4, 3, 2, "", "fork", true},
+		{"a smaller tree, its own entry", 3, 1, 1, "", "fork", true},
+		{"a larger tree of the same history", 7, none, 2, "", "", false},
+		{"a larger tree, another entry", 7, 4, 2, "", "", false},
+		{"a larger tree, its own entry", 7, 4, 4, "", "fork", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := forked(t, w, c.size, c.changed, c.index)
+			text, err := r.Format()
+			must(t, err)
+			chain, err := proof.FormatChain([]proof.Receipt{r, forked(t, w, 5, none, 2)})
+			must(t, err)
+			for trust, want := range map[*Trust]string{chainOnly: c.byCheckpoint, covering: c.byCopy} {
+				for name, file := range map[string][]byte{"receipt": text, "chain": chain} {
+					_, err := Verify(t.Context(), file, trust, time.Now())
+					checkFork(t, name, err, want, r.Checkpoint, trust.Checkpoint(), c.evidence && trust == covering || c.size == 5)
+				}
+			}
+		})
+	}
+}
+
+// checkFork wants a [ForkError] that has both notes, and evidence or not.
+func checkFork(t *testing.T, name string, err error, want string, shown []byte, trusted *proof.Published, evidence bool) {
+	t.Helper()
+	if want == "" {
+		must(t, err)
+		return
+	}
+	var fork *ForkError
+	if !errors.As(err, &fork) || !strings.Contains(err.Error(), want) {
+		t.Errorf("%s: got %v, want a %s", name, err, want)
+		return
+	}
+	if string(fork.ShownNote) != string(shown) || string(fork.TrustedNote) != string(trusted.Note()) {
+		t.Errorf("%s: the notes are of %v and %v", name, fork.Shown, fork.Trusted)
+	}
+	if !evidence {
+		if fork.Evidence != nil {
+			t.Errorf("%s: evidence out of nothing", name)
+		}
+		return
+	}
+	e, err := proof.ParseEvidence(fork.Evidence)
+	must(t, err)
+	if _, err := e.Verify(logKey().Key()); err != nil {
+		t.Errorf("%s: the evidence: %v", name, err)
+	}
+}
+
+// A server hands out receipts against its newest checkpoint: one of another history is
+// a fork, one of a smaller tree than is trusted a rollback.
+func TestReceiptFork(t *testing.T) {
+	w, _ := answered(t)
+	trust := w.synced()
+	const none = 99
+	for _, c := range []struct {
+		name                 string
+		size, changed, index uint64
+		want                 string
+		evidence             bool
+	}{
+		{"the newest", 5, none, 2, "", false},
+		{"the same size, another entry", 5, 4, 2, "fork", true},
+		{"a smaller tree of the same history", 4, none, 2, "rollback", false},
+		{"a smaller tree, another entry", 4, 3, 2, "fork", true},
+		{"a larger tree, its own entry", 7, 2, 2, "fork", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := forked(t, w, c.size, c.changed, c.index)
+			text, err := r.Format()
+			must(t, err)
+			e, err := record.ParseEntry(r.Entry)
+			must(t, err)
+			w.net.rewrite = rewriteTo(text)
+			_, err = w.client().Receipt(t.Context(), record.IDOf(e.Envelope.Payload), trust)
+			checkFork(t, "receipt", err, c.want, r.Checkpoint, trust.Checkpoint(), c.evidence)
+		})
 	}
 }
 

@@ -141,7 +141,7 @@ func (u *auditing) pin(audit *client.Audit, where string) (err error) {
 	case err != nil:
 		return err
 	}
-	audit.Charter, audit.Trusted = trust.Ledger(), trust.Checkpoint()
+	audit.Charter, audit.Trusted, audit.Copy = trust.Ledger(), trust.Checkpoint(), client.Directory(vfs.Default, dir).Tiles
 	return trust.Close()
 }
 

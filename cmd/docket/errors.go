@@ -68,7 +68,7 @@ func statusOf(err error) (status int, next string) {
 	case errors.As(err, &f):
 		return f.status, f.next
 	case errors.As(err, &q):
-		return statusRefused, "what a quorum did not cosign is not accepted: ask for a newer receipt (docket receipt --refresh), or ask the ledger's operator about the missing witnesses"
+		return statusRefused, "what a quorum did not cosign is not accepted: ask the ledger's operator about the missing witnesses, and whether others have taken their place"
 	case errors.Is(err, client.ErrUnpublished):
 		return statusNotYet, "run the same command again in a moment"
 	case errors.As(err, &p) && p.Later(), errors.As(err, &s) && s.Code >= 500:

@@ -152,9 +152,7 @@ func (a *app) initCharter(c *cobra.Command, dir, file string, asJSON bool) error
 	if err != nil {
 		return err
 	}
-	for _, w := range policy.Warnings() {
-		a.say("docket: warning: %s", w)
-	}
+	a.warn(policy)
 	name := n.Register.Ledger()
 	if asJSON {
 		return a.printJSON(map[string]any{"ledger": name, "published": published})

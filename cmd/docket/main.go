@@ -40,6 +40,7 @@ type app struct {
 	out, err io.Writer
 	tty      bool // err is a terminal: progress may be drawn, questions asked
 	getenv   func(string) string
+	warned   []string // about policies, once each
 }
 
 // run executes one command line and returns its exit status.

@@ -45,6 +45,7 @@ in common: such a policy stops no fork. "quorum none" passes with a warning.`,
 				}
 				return refuse("%s: %w", args[0], err)
 			}
+			a.warn(p)
 			if asJSON {
 				err = a.printJSON(policyFacts(p))
 			} else {
@@ -76,9 +77,6 @@ func (a *app) showPolicy(p *proof.Policy) {
 		a.printf("post-quantum yes: every log key and every key of the quorum is ML-DSA\n")
 	}
 	a.printf("fingerprint  %s\n", p.Fingerprint())
-	for _, w := range p.Warnings() {
-		a.say("docket: warning: %s", w)
-	}
 }
 
 func at(url string) string {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -24,9 +26,11 @@ Named by its ID, the receipt goes to stdout; by a file, to NAME.tlog-proof besid
 it, a chain to NAME.chain.tlog-proof. --out names another file.
 
 --chain brings everything that also shows who signed: the charters, the records
-that enrolled the signers' keys, the record. --refresh replaces an older receipt by
-one against today's checkpoint: do it before a witness or a log key retires. Out of
-reach of the ledger, the receipt is made from the replayed copy if that covers it.`,
+that enrolled the signers' keys, the record. --refresh brings the trust directory up
+to date and replaces an older receipt by one against today's checkpoint, under today's
+policy: do it before a witness or a log key retires. One that proves more, or that is
+of another history, is not replaced. Out of reach of the ledger, the receipt is made
+from the replayed copy if that covers it.`,
 		Example: `  docket receipt --trust trust response.dsse.json
   docket receipt --trust trust --chain --out evidence.tlog-proof 6f1c…
   docket receipt --trust trust --refresh response.tlog-proof`,
@@ -78,8 +82,8 @@ func (r *receiving) run(ctx context.Context, what string) error {
 	case r.chain && !r.refresh:
 		file = strings.TrimSuffix(stemOf(file), chainInfix) + chainInfix + receiptSuffix
 	}
-	if err := r.write(file, text, id); err != nil {
-		return err
+	if err := r.write(ctx, file, text, id, policies); err != nil {
+		return r.app.keepEvidence(trust, err)
 	}
 	r.app.printf("%s\n", file)
 	return nil
@@ -111,15 +115,15 @@ func (r *receiving) fetch(ctx context.Context, id record.ID, policies client.Pol
 	if err != nil {
 		return nil, err
 	}
-	if r.chain {
-		return fetchChain(ctx, server, policies, id)
+	if r.refresh && trust != nil {
+		err = r.app.renew(ctx, trust, server)
 	}
-	receipt, err := server.Receipt(ctx, id, policies)
+	var text []byte
 	if err == nil {
-		if old := client.CheckAge(receipt.Published(), r.trust.maxAge, time.Now()); old != nil {
-			r.app.say("docket: warning: %v", old) // the receipt is as good as any
-		}
-		return receipt.Text, nil
+		text, err = renewing(ctx, r.app, trust, server, func() ([]byte, error) { return r.ask(ctx, server, id, policies) })
+	}
+	if err == nil || r.chain {
+		return text, err
 	}
 	if status, _ := statusOf(err); trust == nil || status != statusNotYet || ctx.Err() != nil {
 		return nil, err
@@ -130,6 +134,21 @@ func (r *receiving) fetch(ctx context.Context, id record.ID, policies client.Pol
 	}
 	r.app.say("docket: warning: %v; made from the copy, %s", err, asOf(trust.Checkpoint()))
 	return own.Format()
+}
+
+// ask fetches what was asked for, verified.
+func (r *receiving) ask(ctx context.Context, server *client.Client, id record.ID, policies client.Policies) ([]byte, error) {
+	if r.chain {
+		return fetchChain(ctx, server, policies, id)
+	}
+	receipt, err := server.Receipt(ctx, id, policies)
+	if err != nil {
+		return nil, err
+	}
+	if old := client.CheckAge(receipt.Published(), r.trust.maxAge, time.Now()); old != nil {
+		r.app.say("docket: warning: %v", old) // the receipt is as good as any
+	}
+	return receipt.Text, nil
 }
 
 // fetchChain fetches a chain and verifies it to the end.
@@ -145,18 +164,48 @@ func fetchChain(ctx context.Context, server *client.Client, policies client.Poli
 	if report.ID != id {
 		return nil, refuse("the server's chain is of record %s, not %s", report.ID, id)
 	}
+	if trust, ok := policies.(*client.Trust); ok {
+		if err := trust.Newest(ctx, report.Published); err != nil {
+			return nil, refuse("the server's chain: %w", err)
+		}
+	}
 	return text, nil
 }
 
 // write keeps the receipt; with --refresh it takes the place of an older one.
-func (r *receiving) write(file string, text []byte, id record.ID) error {
+func (r *receiving) write(ctx context.Context, file string, text []byte, id record.ID, policies client.Policies) error {
 	old, err := os.ReadFile(file)
 	if err == nil && !r.refresh && !r.chain && receiptOf(old) == id {
 		r.app.say("%s is a receipt of this record already; --refresh replaces it by one against the newest checkpoint", file)
 		return nil
 	}
-	if err == nil && r.refresh && receiptOf(old) == id {
-		return replaceFile(file, text, 0o644)
+	if err != nil || !r.refresh || receiptOf(old) != id {
+		return writeNew(file, text, 0o644)
 	}
-	return writeNew(file, text, 0o644)
+	if err := r.replaces(ctx, file, old, text, policies); err != nil {
+		return err
+	}
+	return replaceFile(file, text, 0o644)
+}
+
+// replaces refuses to put a receipt in the place of one that proves more: of a larger
+// tree, or of another history. What does not verify any more proves nothing.
+func (r *receiving) replaces(ctx context.Context, file string, old, text []byte, policies client.Policies) error {
+	before, err := client.Verify(ctx, old, policies, time.Now())
+	var fork *client.ForkError
+	if errors.As(err, &fork) {
+		return fmt.Errorf("%s: %w", file, err)
+	} else if err != nil {
+		return nil
+	}
+	after, err := client.Verify(ctx, text, policies, time.Now())
+	if err != nil {
+		return err
+	}
+	had, shown := before.Published.Checkpoint().Tree(), after.Published.Checkpoint().Tree()
+	if shown.Size > had.Size || shown == had {
+		return nil
+	}
+	return refuse("%s is of size %d, and the newest receipt to be had is of size %d with root %s, which does not continue it", file, had.Size, shown.Size, shown.Root).
+		hint("it stays as it is; show it to the witnesses: docket witness gossip --to URL %s", file)
 }

@@ -6,7 +6,12 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +20,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
@@ -30,32 +36,43 @@ var people = []string{
 	"acme-cloud/compliance", "acme-cloud/ci", "borealis/ci",
 }
 
+// stage is what the commands of one script share.
+type stage struct {
+	url       string
+	keys      node.Keys
+	world     *registertest.World
+	witnesses witnesses
+}
+
+type stageKey struct{}
+
+func stageOf(ts *testscript.TestScript) *stage { return ts.Value(stageKey{}).(*stage) }
+
 // serveLedger serves a real ledger, its disk in memory, until the script ends: the
 // charter, the authority, and the providers named. Of three witnesses two must
-// cosign, and do; after -silent none does, so that nothing is ever published. It
-// sets $URL, $CHARTER, and writes policy.txt and keys/.
+// cosign, and do; after -silent none does, so that nothing is ever published; after
+// -unwatched there are none. It sets $URL, $CHARTER, and writes policy.txt and keys/.
 func serveLedger(ts *testscript.TestScript, _ bool, args []string) {
-	origin, silent := "docket.example/script", false
-	if len(args) > 0 && args[0] == "-silent" {
-		silent, args = true, args[1:]
+	origin, silent, unwatched := "docket.example/script", false, false
+	if len(args) > 0 && strings.HasPrefix(args[0], "-") {
+		silent, unwatched, args = args[0] == "-silent", args[0] == "-unwatched", args[1:]
 	}
 	keys, err := node.CreateKeys(ts.MkAbs("ledger"), origin)
 	ts.Check(err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	ts.Check(err)
-	url := "http://" + l.Addr().String()
-
-	witnesses := newWitnesses(ts)
-	policy := ""
-	for _, s := range keys.Signers {
-		policy += fmt.Sprintf("log %s %s\n", s.Key(), url)
+	s := stageOf(ts)
+	s.url, s.keys, s.witnesses = "http://"+l.Addr().String(), keys, newWitnesses(ts)
+	policy := s.policy(s.witnesses[:3])
+	if unwatched {
+		policy = s.policy(nil)
 	}
-	policy += witnesses.policy()
-	config := ledger.Config{Cosign: witnesses.cosign, Grace: time.Second}
+	config := ledger.Config{Cosign: s.witnesses.cosign, Grace: time.Second}
 	if silent {
 		config.Cosign = nobody
 	}
 	world := registertest.New(time.Now(), origin, policy)
+	s.world = world
 	n, err := node.Open(context.Background(), node.Config{Files: vfs.NewMem(), Dir: "ledger", Keys: keys, Ledger: config})
 	ts.Check(err)
 	records := []func() record.Envelope{world.Charter, world.Authority}
@@ -79,7 +96,7 @@ func serveLedger(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(n.Close())
 	})
 
-	ts.Setenv("URL", url)
+	ts.Setenv("URL", s.url)
 	ts.Setenv("CHARTER", world.Ledger.String())
 	ts.Setenv("DOCKET_TRUST", "")
 	write := func(name string, data []byte) { ts.Check(os.WriteFile(ts.MkAbs(name), data, 0o600)) }
@@ -91,12 +108,69 @@ func serveLedger(ts *testscript.TestScript, _ bool, args []string) {
 	write("ci.pub", []byte(world.Signer("acme-cloud/ci").Key().PEM()))
 }
 
-// witnesses are three that cosign whatever they are shown: honest ones are the
-// business of package witness.
+// policy is one that asks for two of three witnesses, or for none.
+func (s *stage) policy(three witnesses) (text string) {
+	for _, k := range s.keys.Signers {
+		text += fmt.Sprintf("log %s %s\n", k.Key(), s.url)
+	}
+	if len(three) == 0 {
+		return text + "quorum none\n"
+	}
+	names := ""
+	for _, c := range three {
+		name, _, _ := strings.Cut(c.Key().Name(), ".")
+		text += fmt.Sprintf("witness %s %s https://%[1]s.example\n", name, c.Key())
+		names += " " + name
+	}
+	return text + "group two-of-three 2" + names + "\nquorum two-of-three\n"
+}
+
+// rotate has the root keys put w4, w5 and w6 in the place of the witnesses.
+func rotate(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) > 0 {
+		ts.Fatalf("usage: rotate")
+	}
+	s := stageOf(ts)
+	s.world.Rules.Policy = s.policy(s.witnesses[3:])
+	s.world.Now = time.Now()
+	policy, err := proof.ParsePolicy([]byte(s.world.Rules.Policy))
+	ts.Check(err)
+	c, err := client.New(s.url, nil)
+	ts.Check(err)
+	sub, err := c.Submit(context.Background(), s.world.Charter().Marshal(), client.Fixed{Only: policy}, client.Patience{For: time.Minute})
+	ts.Check(err)
+	if sub.Receipt == nil {
+		ts.Fatalf("the new charter is not published")
+	}
+}
+
+// replay serves the ledger at $REPLAYED as it is, but for receipts: each request for one
+// is answered with a file, which was true once.
+func replay(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: replay FILE")
+	}
+	answer := ts.ReadFile(args[0])
+	target, err := url.Parse(stageOf(ts).url)
+	ts.Check(err)
+	through := httputil.NewSingleHostReverseProxy(target)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/receipt") {
+			io.WriteString(w, answer)
+			return
+		}
+		through.ServeHTTP(w, r)
+	}))
+	ts.Defer(s.Close)
+	ts.Setenv("REPLAYED", s.URL)
+}
+
+// witnesses are six, of whom three are in a policy at a time. They cosign whatever they
+// are shown: honest ones are the business of package witness.
 type witnesses []*proof.Cosigner
 
 func newWitnesses(ts *testscript.TestScript) (w witnesses) {
-	for i := range 3 {
+	for i := range 6 {
 		skey, _, err := proof.GenerateKey(proof.CosignatureEd25519, fmt.Sprintf("w%d.example/docket", i+1))
 		ts.Check(err)
 		c, err := proof.ParseCosigner(skey)
@@ -106,26 +180,21 @@ func newWitnesses(ts *testscript.TestScript) (w witnesses) {
 	return w
 }
 
-func (w witnesses) policy() (text string) {
-	for i, c := range w {
-		text += fmt.Sprintf("witness w%d %s https://w%[1]d.example\n", i+1, c.Key())
-	}
-	return text + "group two-of-three 2 w1 w2 w3\nquorum two-of-three\n"
-}
-
-// cosign asks the first and the third; the second is asleep.
+// cosign asks the first and the third of the policy's; the second is asleep.
 func (w witnesses) cosign(_ context.Context, ask ledger.Ask) (ledger.Answer, error) {
-	cp, _, err := proof.ParseCheckpoint(ask.Signed.Note())
-	if err != nil {
-		return ledger.Answer{}, err
-	}
+	cp := ask.Signed.Checkpoint()
 	var answer ledger.Answer
-	for _, c := range []*proof.Cosigner{w[0], w[2]} {
-		sig, err := c.Cosign(cp)
-		if err != nil {
-			return ledger.Answer{}, err
+	for i, asked := range ask.Policy.Witnesses() {
+		for _, c := range w {
+			if i == 1 || c.Key().String() != asked.Key.String() {
+				continue
+			}
+			sig, err := c.Cosign(cp)
+			if err != nil {
+				return ledger.Answer{}, err
+			}
+			answer.Cosignatures = append(answer.Cosignatures, sig)
 		}
-		answer.Cosignatures = append(answer.Cosignatures, sig)
 	}
 	return answer, nil
 }

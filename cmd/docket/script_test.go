@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 //	exits N COMMAND…     runs it and wants that exit status
 //	ledger P…            serves a ledger with these providers at $URL (script_ledger_test.go)
 //	fill FILE…           replaces ${VARIABLES} in files: dates, the ledger, its charter
+//	rotate               gives that ledger other witnesses, by a new charter
+//	replay FILE          answers with an old receipt at $REPLAYED
+//	forge D I C OUT      makes the receipt of a second history (script_forge_test.go)
 //	spoil FILE           changes one character of a receipt's entry
 //	start NAME COMMAND…  starts what serves, its URL in $NAME (script_process_test.go)
 //	end NAME             ends it, as its operator does
@@ -39,6 +42,9 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":        exits,
 			"ledger":       serveLedger,
+			"rotate":       rotate,
+			"replay":       replay,
+			"forge":        forge,
 			"fill":         fill,
 			"spoil":        spoil,
 			"start":        start,
@@ -49,9 +55,10 @@ func TestScripts(t *testing.T) {
 }
 
 // setUp gives scripts the dates that a designation of today needs, and a place for
-// their processes.
+// their ledger and their processes.
 func setUp(env *testscript.Env) error {
 	env.Values[processesKey{}] = make(processes)
+	env.Values[stageKey{}] = &stage{}
 	zone, err := time.LoadLocation("America/New_York")
 	if err != nil {
 		return err

@@ -12,37 +12,25 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// send sends, again while the server is busy. A receipt that does not verify under
-// the policies known here may be the first under a new charter: it is fetched.
+// send sends, again while the server is busy.
 func (s *submitting) send(ctx context.Context, env record.Envelope) (*client.Submission, error) {
 	patience := client.Patience{For: s.wait, Notify: func(err error, next time.Duration) {
 		s.app.say("docket: %v; again in %s", err, next.Round(100*time.Millisecond))
 	}}
 	raw := env.Marshal()
-	sub, err := s.server.Submit(ctx, raw, s.policies, patience)
-	if status, _ := statusOf(err); err == nil || status == statusNotYet || isProblem(err) || s.ground == nil {
-		return sub, err
-	}
-	if fresh := s.renew(ctx); fresh != nil {
-		return nil, errors.Join(err, fresh)
-	}
-	return s.server.Submit(ctx, raw, s.policies, patience)
+	return believed(ctx, s, func() (*client.Submission, error) { return s.server.Submit(ctx, raw, s.policies, patience) })
 }
 
-// renew brings the trust directory to the newest checkpoint, its copy too if it
-// has one: a copy that is behind its checkpoint answers nothing.
-func (s *submitting) renew(ctx context.Context) error {
-	trust := s.ground.trust
-	s.ground.register = nil // it is closed, and opened again when asked for
-	if trust.Covers() > 0 {
-		return s.app.sync1(ctx, trust, s.server)
+// believed is what the server answers, under a renewed trust directory if need be.
+func believed[T any](ctx context.Context, s *submitting, ask func() (T, error)) (T, error) {
+	if s.ground == nil {
+		return renewing(ctx, s.app, nil, s.server, ask)
 	}
-	return s.app.keepEvidence(trust, trust.Refresh(ctx, s.server))
-}
-
-func isProblem(err error) bool {
-	var p *client.Problem
-	return errors.As(err, &p)
+	answer, err := renewing(ctx, s.app, s.ground.trust, s.server, ask)
+	if s.ground.register != nil {
+		s.ground.register, _ = s.ground.trust.Copy() // renewing has closed it; without one it is synced when asked for
+	}
+	return answer, err
 }
 
 // explain says what to do about a refusal.
@@ -75,7 +63,7 @@ func (s *submitting) keep(ctx context.Context, m material, sub *client.Submissio
 	text := sub.Receipt.Text
 	if s.chain {
 		var err error
-		if text, err = fetchChain(ctx, s.server, s.policies, sub.ID); err != nil {
+		if text, err = believed(ctx, s, func() ([]byte, error) { return fetchChain(ctx, s.server, s.policies, sub.ID) }); err != nil {
 			return err
 		}
 	}
@@ -96,7 +84,7 @@ func (s *submitting) already(ctx context.Context, m material, id record.ID) erro
 		s.app.printf("%s\n", id)
 		return nil
 	}
-	receipt, err := s.server.Receipt(ctx, id, s.policies)
+	receipt, err := believed(ctx, s, func() (*client.Receipt, error) { return s.server.Receipt(ctx, id, s.policies) })
 	if err != nil {
 		return err
 	}

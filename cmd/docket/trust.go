@@ -113,9 +113,7 @@ func (a *app) introduce(t *client.Trust) {
 		return // it was parsed when the charter was judged
 	}
 	a.say("policy %s: quorum %s", policy.Fingerprint(), quorumText(policy))
-	for _, w := range policy.Warnings() {
-		a.say("docket: warning: %s", w)
-	}
+	a.warn(policy)
 }
 
 func (a *app) printPinned(t *client.Trust, asJSON bool) error {

@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,8 +72,15 @@ func (t *trusting) open() (*client.Trust, error) {
 	trust, err := client.OpenTrust(vfs.Default, t.dir)
 	if errors.Is(err, client.ErrNoTrust) {
 		return nil, misuse("%w", err).hint("docket trust URL --charter ID --to %s makes it one", t.dir)
+	} else if err != nil {
+		return nil, err
 	}
-	return trust, err
+	newest, err := trust.Policy(math.MaxUint64)
+	if err != nil {
+		return nil, errors.Join(err, trust.Close())
+	}
+	t.app.warn(newest)
+	return trust, nil
 }
 
 // policies says whom to believe: the trust directory, or else the one policy. trust
@@ -86,16 +95,37 @@ func (t *trusting) policies() (p client.Policies, trust *client.Trust, err error
 	case t.dir != "" && t.app.getenv(trustEnv) != t.dir:
 		return nil, nil, misuse("--trust and --policy exclude each other").hint("--policy is enough for inclusion; --trust also tells who had the right to sign")
 	}
-	text, err := t.app.readFile(t.policy)
+	policy, err := t.app.readPolicy(t.policy)
 	if err != nil {
 		return nil, nil, err
 	}
-	policy, err := proof.ParsePolicy(text)
-	if err != nil {
-		return nil, nil, wrongFile(t.policy, text, "a tlog-policy", err)
-	}
 	t.app.say("policy %s", policy.Fingerprint())
 	return client.Fixed{Only: policy}, nil, nil
+}
+
+// readPolicy reads a policy file, and says what it is not worth.
+func (a *app) readPolicy(name string) (*proof.Policy, error) {
+	text, err := a.readFile(name)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := proof.ParsePolicy(text)
+	if err != nil {
+		return nil, wrongFile(name, text, "a tlog-policy", err)
+	}
+	a.warn(policy)
+	return policy, nil
+}
+
+// warn says what a policy that is relied on is not worth (DESIGN.md section 3), once in
+// a run: many receipts may stand under it.
+func (a *app) warn(p *proof.Policy) {
+	for _, w := range p.Warnings() {
+		if !slices.Contains(a.warned, w) {
+			a.warned = append(a.warned, w)
+			a.say("docket: warning: %s", w)
+		}
+	}
 }
 
 // connect is the server: --ledger, or else where the trust directory has it from.

@@ -2,16 +2,19 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
@@ -27,6 +30,9 @@ It prints what is proven, by whom and when, and what is not.
 Inclusion is not authorship. Who had the right to sign is checked only with a trust
 directory whose copy covers the entry; a chain shows whose the keys were, and not
 whether they were revoked in between. With --policy only inclusion is checked.
+
+A receipt of another history than the trust directory's is refused, whoever cosigned
+it, and what proves the fork is kept in the trust directory.
 
 --document compares a document with the digest that the record is about.
 
@@ -65,14 +71,16 @@ func (v *verifying) run(ctx context.Context, files []string) error {
 	if trust != nil {
 		defer trust.Close()
 	}
-	bad := 0
+	bad, next := 0, ""
 	for _, file := range files {
 		r, err := v.one(ctx, file, policies)
-		if status, _ := statusOf(err); err != nil && (len(files) == 1 || status != statusRefused) {
+		err = v.app.keepEvidence(trust, err)
+		status, hint := statusOf(err)
+		if err != nil && (len(files) == 1 || status != statusRefused) {
 			return v.refused(file, err)
 		}
 		if err != nil {
-			bad++
+			bad, next = bad+1, cmp.Or(hint, next)
 		}
 		if err := v.print(file, r, err, trust, len(files) > 1); err != nil {
 			return err
@@ -83,7 +91,7 @@ func (v *verifying) run(ctx context.Context, files []string) error {
 	}
 	v.app.say("%d of %d verified", len(files)-bad, len(files))
 	if bad > 0 {
-		return refuse("%d of %d refused", bad, len(files))
+		return refuse("%d of %d refused", bad, len(files)).hint("%s", next)
 	}
 	return nil
 }
@@ -93,6 +101,10 @@ func (v *verifying) refused(file string, err error) error {
 	status, next := statusOf(err)
 	if status != statusRefused {
 		return err
+	}
+	var short *proof.QuorumError
+	if errors.As(err, &short) {
+		next = "what a quorum did not cosign is not accepted: if others have taken the witnesses' place, docket sync learns of it; docket receipt --refresh asks for a newer receipt"
 	}
 	if v.asJSON {
 		if err := v.app.printJSON(verified{File: file, Refused: err.Error()}); err != nil {
@@ -160,6 +172,7 @@ func (v *verifying) print(file string, r *client.Report, err error, trust *clien
 		v.app.printf("%s: refused: %v\n", file, err)
 		return nil
 	}
+	v.app.warn(r.Policy) // it may be that of an older charter
 	p := proven{report: r, trust: trust, document: v.document}
 	switch {
 	case v.asJSON:
@@ -170,9 +183,6 @@ func (v *verifying) print(file string, r *client.Report, err error, trust *clien
 		v.app.printf("%s: verified offline\n", file)
 		for _, l := range p.lines() {
 			v.app.printf("  %s\n", printable(l))
-		}
-		for _, w := range r.Policy.Warnings() {
-			v.app.say("docket: warning: %s", w)
 		}
 	}
 	return nil

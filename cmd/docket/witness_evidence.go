@@ -146,65 +146,90 @@ next request.`,
 }
 
 func (a *app) evidenceVerify() *cobra.Command {
-	var vkeys []string
-	var policyFile string
+	v := convicting{app: a}
 	c := &cobra.Command{
 		Use:   "verify (--key VKEY… | --policy FILE) FILE",
 		Short: "Verify evidence offline, with the log's key",
 		Long: `Verifies that a log signed two histories. Nothing is needed but the log's public key,
-as its policy has it: no network, no trust in whoever handed the file over.`,
+as its policy has it: no network, no trust in whoever handed the file over.
+
+A key convicts the log that it is named after, and no other that a policy may list.
+--origin says that the keys given are those of a log with another name.`,
 		Example: "  docket witness evidence verify --policy policy.txt fork" + proof.EvidenceSuffix,
 		Args:    cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			keys, err := a.logKeysOf(vkeys, policyFile)
-			if err != nil {
-				return err
-			}
-			data, err := a.readFile(args[0])
-			if err != nil {
-				return err
-			}
-			e, err := proof.ParseEvidence(data)
-			if err != nil {
-				return misuse("%s: %w", args[0], err)
-			}
-			view, err := e.Verify(keys...)
-			if err != nil {
-				return refuse("%s: %w", args[0], err).hint("this proves nothing against the log")
-			}
-			a.printf("proven: %s\n", view)
-			return nil
-		},
+		RunE:    func(_ *cobra.Command, args []string) error { return v.run(args[0]) },
 	}
-	c.Flags().StringArrayVar(&vkeys, "key", nil, "vkey of the log; repeat for more")
-	c.Flags().StringVar(&policyFile, "policy", "", "policy file whose log keys are taken")
+	f := c.Flags()
+	f.StringArrayVar(&v.vkeys, "key", nil, "vkey of the log; repeat for more")
+	f.StringVar(&v.policy, "policy", "", "policy file whose keys of that log are taken")
+	f.StringVar(&v.origin, "origin", "", "the log whose keys --key gives, where they are named otherwise")
+	c.MarkFlagsMutuallyExclusive("policy", "key")
+	c.MarkFlagsMutuallyExclusive("policy", "origin")
 	return c
 }
 
-func (a *app) logKeysOf(vkeys []string, policyFile string) ([]proof.Key, error) {
-	var keys []proof.Key
-	for _, v := range vkeys {
-		k, err := proof.ParseLogKey(strings.TrimSpace(v))
+// convicting is one run of docket witness evidence verify.
+type convicting struct {
+	app            *app
+	vkeys          []string
+	policy, origin string
+}
+
+func (v *convicting) run(file string) error {
+	data, err := v.app.readFile(file)
+	if err != nil {
+		return err
+	}
+	e, err := proof.ParseEvidence(data)
+	if err != nil {
+		return misuse("%s: %w", file, err)
+	}
+	keys, err := v.keysOf(e.Origin(), file)
+	if err != nil {
+		return err
+	}
+	view, err := e.Verify(keys...)
+	if err != nil {
+		return refuse("%s: %w", file, err).hint("this proves nothing against the log")
+	}
+	v.app.printf("proven: %s\n", view)
+	return nil
+}
+
+// keysOf are the keys that can convict the log of that origin. [proof.Evidence.Verify]
+// takes a key of any name, and another log's would convict this one of what it never
+// signed.
+func (v *convicting) keysOf(origin, file string) (keys []proof.Key, err error) {
+	if v.policy != "" {
+		return v.policyKeys(origin, file)
+	}
+	if v.origin != "" && v.origin != origin {
+		return nil, refuse("%s: it is about %s, not about %s", file, origin, v.origin)
+	}
+	for _, text := range v.vkeys {
+		k, err := proof.ParseLogKey(strings.TrimSpace(text))
 		if err != nil {
 			return nil, misuse("--key: %w", err)
 		}
+		if k.Name() != origin && v.origin == "" {
+			return nil, misuse("%s is about %s, and the key is named %s", file, origin, k.Name()).hint("if it is that log's all the same, say so: --origin %s", origin)
+		}
 		keys = append(keys, k)
-	}
-	if policyFile != "" {
-		text, err := a.readFile(policyFile)
-		if err != nil {
-			return nil, err
-		}
-		p, err := proof.ParsePolicy(text)
-		if err != nil {
-			return nil, misuse("%s: %w", policyFile, err)
-		}
-		for _, l := range p.Logs() {
-			keys = append(keys, l.Key)
-		}
 	}
 	if len(keys) == 0 {
 		return nil, misuse("want the log's key: --key VKEY, or --policy FILE")
+	}
+	return keys, nil
+}
+
+func (v *convicting) policyKeys(origin, file string) ([]proof.Key, error) {
+	p, err := v.app.readPolicy(v.policy)
+	if err != nil {
+		return nil, err
+	}
+	keys := p.LogKeys(origin)
+	if len(keys) == 0 {
+		return nil, refuse("%s: it is about %s, and %s names no key of that log (its logs: %s)", file, origin, v.policy, strings.Join(p.Origins(), ", "))
 	}
 	return keys, nil
 }

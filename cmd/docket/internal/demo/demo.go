@@ -138,9 +138,6 @@ func (s *story) play(ctx context.Context, l net.Listener, once bool) error {
 
 	told := s.tell(ctx, keys)
 	if told == nil && !once {
-		if err := s.posts[1].start(ctx); err != nil { // the stopped one comes back
-			return err
-		}
 		s.line("")
 		s.line("the ledger stays up at %s (its pages are for a browser); interrupt to end it", s.url)
 		select {

@@ -6,15 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/stand"
 	"github.com/seed-53cf897a/docket/ledger/proof"
@@ -115,141 +112,4 @@ func (s *story) policyLines() string {
 	}
 	fmt.Fprintf(&b, "group two-of-three 2 %s\nquorum two-of-three\n", strings.Join(groups, " "))
 	return b.String()
-}
-
-// witnesses tells how it went without one of them, and lets the operator's key sign
-// a second history.
-func (s *story) witnesses(ctx context.Context) error {
-	s.line("witnesses")
-	alone := s.without.receipt.Published()
-	who := alone.Witnessed(alone.CosignedAt())
-	if !slices.Equal(who, []string{"w1", "w3"}) {
-		s.wrong++
-	}
-	s.outcome("w2 stopped", "before #12: receipts go on (2 of 3)", "cosigned by "+strings.Join(who, ", "))
-
-	note, err := s.fork(ctx)
-	if err != nil {
-		return err
-	}
-	var refusers []string
-	for _, p := range []*post{s.posts[0], s.posts[2]} {
-		if s.refuses(ctx, p, note) {
-			refusers = append(refusers, p.name)
-		}
-	}
-	if len(refusers) != 2 {
-		s.wrong++
-		s.outcome("fork", "the operator's key signs a second history", "COSIGNED")
-		return nil
-	}
-	s.refusals++
-	id, err := s.caught(ctx, note)
-	if err != nil {
-		return err
-	}
-	s.outcome("fork", "the operator's key signs a second history", "refused by "+strings.Join(refusers, ", ")+"; evidence in "+filepath.Join(s.dir, "evidence"))
-	s.step("", "", "  proven by   "+id)
-	return s.decide()
-}
-
-// fork signs another history of the same size, with the log's real keys: the last
-// entry is another one.
-func (s *story) fork(ctx context.Context) ([]byte, error) {
-	cp := s.node.Ledger.Published().Checkpoint()
-	entries, err := s.node.Ledger.Entries(ctx, 0, cp.Size)
-	if err != nil {
-		return nil, err
-	}
-	entries[cp.Size-1] = []byte("what an operator would rather have there")
-	cp.Root = rootOf(entries)
-	signed, err := proof.SignCheckpoint(cp, s.keys.Signers...)
-	if err != nil {
-		return nil, err
-	}
-	return signed.Note(), nil
-}
-
-// rootOf is RFC 6962's tree hash, as its section 2.1 writes it.
-func rootOf(entries [][]byte) proof.Hash {
-	switch n := len(entries); n {
-	case 0:
-		return proof.EmptyRoot()
-	case 1:
-		return proof.LeafHash(entries[0])
-	default:
-		k := 1
-		for k*2 < n {
-			k *= 2
-		}
-		return proof.NodeHash(rootOf(entries[:k]), rootOf(entries[k:]))
-	}
-}
-
-// refuses asks a witness to cosign the second history.
-func (s *story) refuses(ctx context.Context, p *post, note []byte) bool {
-	w, err := wire.NewWitness(p.url, nil)
-	if err != nil {
-		return false
-	}
-	_, err = w.AddCheckpoint(ctx, wire.AddCheckpoint{Old: s.node.Ledger.Published().Checkpoint().Size, Note: note})
-	return err != nil
-}
-
-// caught hands the second history in where it was not seen yet, lets gossip carry
-// the evidence, and verifies the file as a stranger would.
-func (s *story) caught(ctx context.Context, note []byte) (id string, err error) {
-	w1, err := wire.NewWitness(s.posts[0].url, nil)
-	if err != nil {
-		return "", err
-	}
-	if err := w1.HandIn(ctx, note); err != nil {
-		return "", err
-	}
-	s.posts[0].w.Gossip(ctx)
-	if err := os.MkdirAll(filepath.Join(s.dir, "evidence"), 0o755); err != nil {
-		return "", err
-	}
-	for _, p := range []*post{s.posts[0], s.posts[2]} {
-		kept, err := p.w.Evidence().List()
-		if err != nil {
-			return "", err
-		}
-		if len(kept) == 0 {
-			return "", fmt.Errorf("%s has no evidence of the fork", p.name)
-		}
-		e, err := proof.ParseEvidence(kept[0].File)
-		if err != nil {
-			return "", err
-		}
-		view, err := e.Verify(s.policy.LogKeys(origin)...)
-		if err != nil {
-			return "", err
-		}
-		id = view.String()
-		if err := s.write(filepath.Join("evidence", kept[0].ID[:16]+proof.EvidenceSuffix), kept[0].File); err != nil {
-			return "", err
-		}
-	}
-	return id, nil
-}
-
-// decide is a person at each witness: until then nothing more is cosigned.
-func (s *story) decide() error {
-	for _, p := range []*post{s.posts[0], s.posts[2]} {
-		kept, err := p.w.Evidence().List()
-		if err != nil {
-			return err
-		}
-		for _, k := range kept {
-			if k.Acknowledged != nil {
-				continue
-			}
-			if err := p.w.Evidence().Acknowledge(k.ID, witness.Acknowledgement{By: "the demo", Reason: "the fork was part of the story"}); err != nil {
-				return err
-			}
-		}
-	}
-	s.step("", "", "  decided by  a person at each witness; until then they cosign nothing more of this log")
-	return nil
 }
