@@ -134,8 +134,10 @@ func (a Audit) fetchKept(ctx context.Context, source keeper, r *AuditReport, reg
 	if err != nil {
 		return nil, err
 	}
+	// Cosignatures are stamped by the second: one of the very first is stamped earlier
+	// than the entry that it holds was admitted.
 	log := keptLog{source: source, policies: policies, tiles: a.Source.Tiles, newest: r.Published, limit: 1 << 14}
-	kept, faults, err := log.between(ctx, timed{at: begin.Admitted}, r.Published.ExistedBy())
+	kept, faults, err := log.between(ctx, timed{at: begin.Admitted.Truncate(time.Second)}, r.Published.ExistedBy())
 	if err != nil {
 		return nil, err
 	}
