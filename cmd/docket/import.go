@@ -22,8 +22,6 @@ func (a *app) importing() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "import ofac FILE…",
 		Short: "Carry a published list over: the difference to the register becomes records",
-		Args:  noVerb,
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(a.importOFAC())
 	return c
