@@ -26,8 +26,11 @@ anything else is left alone.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			err := demo.Run(c.Context(), o)
-			if errors.Is(err, demo.ErrNotOurs) {
+			switch {
+			case errors.Is(err, demo.ErrNotOurs):
 				return refuse("%w", err).hint("name another directory with --dir")
+			case errors.Is(err, demo.ErrRunning):
+				return notYet("%w", err).hint("end it, or name another directory with --dir")
 			}
 			return err
 		},
