@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -133,9 +132,6 @@ func (m *importer) keepReceipts(ctx context.Context, trust *client.Trust, p *lis
 	if m.receipts == "" {
 		return nil
 	}
-	if err := os.MkdirAll(m.receipts, 0o755); err != nil {
-		return err
-	}
 	bar := m.app.progress("receipts", int64(len(sent)))
 	defer bar.Finish()
 	for _, item := range p.Items {
@@ -149,9 +145,8 @@ func (m *importer) keepReceipts(ctx context.Context, trust *client.Trust, p *lis
 			return err
 		}
 		name := fmt.Sprintf("%s-%d%s", strings.ReplaceAll(item.Thread, "/", "-"), a.Index, receiptSuffix)
-		// Not synced one by one: any of them can be made again from the copy.
-		if err := putFile(filepath.Join(m.receipts, name), text, 0o644, false); err != nil {
-			return err
+		if err := keepReceipt(filepath.Join(m.receipts, name), text, a.ID, false); err != nil {
+			return refuse("every record is published; keeping their receipts: %w", err).hint("files are never overwritten: move it away; docket receipt ID fetches each that is missing")
 		}
 		bar.Add(1)
 	}
