@@ -72,6 +72,8 @@ func statusOf(err error) (status int, next string) {
 		return statusRefused, "what a quorum did not cosign is not accepted: ask for a newer receipt (docket receipt --refresh), or ask the ledger's operator about the missing witnesses"
 	case errors.Is(err, client.ErrUnpublished):
 		return statusNotYet, "run the same command again in a moment"
+	case errors.As(err, &p) && p.RetryAt != "":
+		return statusNotYet, "run the same command again at " + p.RetryAt + ", or later"
 	case errors.As(err, &p) && p.Later():
 		return statusNotYet, again(p.Status)
 	case errors.As(err, &s) && s.Later():
