@@ -233,13 +233,14 @@ func (b *brief) who(keyid string) string {
 	return "key " + keyid + ", which is not enrolled"
 }
 
-// holderText names a key's holder as people say it.
+// holderText names a key's holder as people say it, and the key's marks.
 func holderText(h register.KeyHolder) string {
 	party := h.Party
 	if party == "" {
 		party = "root"
 	}
-	return fmt.Sprintf("%s, holder %s (key %s, enrolled at #%d)", party, h.Holder, h.KeyID, h.Added)
+	text := fmt.Sprintf("%s, holder %s (key %s, enrolled at #%d)", party, h.Holder, h.KeyID, h.Added)
+	return strings.Join(append([]string{text}, h.Marks()...), "; ")
 }
 
 // listedKeys are the keys that a statement itself introduces, with their holders.
