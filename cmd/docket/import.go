@@ -106,7 +106,7 @@ func (m *importer) run(c *cobra.Command, files []string) error {
 	if !m.submit {
 		return m.printStatements(g.ledger, plan)
 	}
-	return m.send(c.Context(), g, plan, signers)
+	return m.send(c.Context(), g, list, plan, signers)
 }
 
 func (m *importer) check() error {

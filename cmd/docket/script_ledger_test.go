@@ -32,13 +32,10 @@ var people = []string{
 
 // serveLedger serves a real ledger, its disk in memory, until the script ends: the
 // charter, the authority, and the providers named. Of three witnesses two must
-// cosign, and do; after -silent none does, so that nothing is ever published. It
+// cosign, and do, but while there is a file "asleep": then nothing is published. It
 // sets $URL, $CHARTER, and writes policy.txt and keys/.
 func serveLedger(ts *testscript.TestScript, _ bool, args []string) {
-	origin, silent := "docket.example/script", false
-	if len(args) > 0 && args[0] == "-silent" {
-		silent, args = true, args[1:]
-	}
+	const origin = "docket.example/script"
 	keys, err := node.CreateKeys(ts.MkAbs("ledger"), origin)
 	ts.Check(err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -51,10 +48,12 @@ func serveLedger(ts *testscript.TestScript, _ bool, args []string) {
 		policy += fmt.Sprintf("log %s %s\n", s.Key(), url)
 	}
 	policy += witnesses.policy()
-	config := ledger.Config{Cosign: witnesses.cosign, Grace: time.Second}
-	if silent {
-		config.Cosign = nobody
-	}
+	config := ledger.Config{Grace: time.Second, Cosign: func(ctx context.Context, ask ledger.Ask) (ledger.Answer, error) {
+		if _, err := os.Stat(ts.MkAbs("asleep")); err == nil {
+			return ledger.Answer{}, nil // nobody answers
+		}
+		return witnesses.cosign(ctx, ask)
+	}}
 	world := registertest.New(time.Now(), origin, policy)
 	n, err := node.Open(context.Background(), node.Config{Files: vfs.NewMem(), Dir: "ledger", Keys: keys, Ledger: config})
 	ts.Check(err)
@@ -129,9 +128,6 @@ func (w witnesses) cosign(_ context.Context, ask ledger.Ask) (ledger.Answer, err
 	}
 	return answer, nil
 }
-
-// nobody answers.
-func nobody(context.Context, ledger.Ask) (ledger.Answer, error) { return ledger.Answer{}, nil }
 
 // signOutside signs a file's bytes as a card or a KMS would.
 func signOutside(ts *testscript.TestScript, _ bool, args []string) {
