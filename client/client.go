@@ -74,10 +74,9 @@ func (p *Problem) Error() string {
 	return fmt.Sprintf("the server answered %d %s", p.Status, http.StatusText(p.Status))
 }
 
-// Later tells whether the same request may be fine later.
-func (p *Problem) Later() bool {
-	return p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests || p.Status == http.StatusBadGateway || p.Status == http.StatusGatewayTimeout
-}
+// Later tells whether the same request may be fine later: a server that fails, or a
+// proxy before it, refuses nothing, and may even have written what it was sent.
+func (p *Problem) Later() bool { return p.Status >= 500 || p.Status == http.StatusTooManyRequests }
 
 // ErrUnpublished: the ledger has published nothing yet, or not yet this record.
 var ErrUnpublished = errors.New("not published yet")

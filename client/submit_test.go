@@ -101,6 +101,7 @@ func TestSubmitPatience(t *testing.T) {
 		{"busy, without patience", []func() (*http.Response, error){busy(503, "2")}, 0, 0, 0, true},
 		{"busy twice", []func() (*http.Response, error){busy(503, "2"), busy(429, "5"), fine}, time.Minute, 7 * time.Second, 7 * time.Second, false},
 		{"lost, busy, lost", []func() (*http.Response, error){lost, busy(503, ""), lost, fine}, time.Minute, time.Millisecond, 10 * time.Second, false},
+		{"failed, perhaps after it wrote", []func() (*http.Response, error){busy(500, ""), fine}, time.Minute, time.Millisecond, 10 * time.Second, false},
 		{"away for longer", []func() (*http.Response, error){busy(503, "40"), busy(503, "40")}, time.Minute, 40 * time.Second, 40 * time.Second, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
@@ -52,6 +53,24 @@ func TestPages(t *testing.T) {
 		t.Errorf("style: %d %v", r.Code, r.Header())
 	}
 	newWorld(t, settings{}).page("/", http.StatusOK)
+}
+
+// By whose word a key came, and what its party says of it, stands wherever the key does.
+func TestPagesMark(t *testing.T) {
+	w := begun(t, settings{}, "acme-cloud")
+	lost := w.Sign(w.Statement("party/acme-cloud", "authority", &record.Keys{Add: []record.PartyKey{w.Officer("acme-cloud/lost")}}), "authority/officer-1", "acme-cloud/lost")
+	w.must(lost)
+	since := record.Instant{Time: time.Now().UTC().Truncate(time.Millisecond)}
+	w.Now = time.Now()
+	w.must(w.Sign(w.Statement("party/acme-cloud", "acme-cloud", &record.Keys{Revoke: []record.KeyRevocation{{KeyID: w.KeyID("acme-cloud/lost"), CompromisedSince: &since}}}), "acme-cloud/compliance"))
+	for _, path := range []string{"/parties/acme-cloud", "/records/" + record.IDOf(lost.Payload).String()} {
+		page := w.page(path, http.StatusOK)
+		for _, want := range []string{w.KeyID("acme-cloud/lost"), "added by the registrar, compromised since", "as the party claims"} {
+			if !strings.Contains(page, want) {
+				t.Errorf("%s has no %q", path, want)
+			}
+		}
+	}
 }
 
 // What others have signed is text, wherever it stands.

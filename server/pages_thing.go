@@ -68,7 +68,7 @@ type partyPage struct {
 }
 
 type keyLine struct {
-	ID, Holder, Use, Functions, State string
+	ID, Holder, Use, Functions, State, Marks string
 }
 
 // partyPage shows one party with its keys and its calendar.
@@ -99,7 +99,7 @@ func (s *Server) partyPage(x *exchange) error {
 		if !k.Live {
 			state = k.Idle
 		}
-		page.Keys = append(page.Keys, keyLine{k.ID, k.Holder, string(k.Use), join(k.Functions), state})
+		page.Keys = append(page.Keys, keyLine{k.ID, k.Holder, string(k.Use), join(k.Functions), state, join(k.Marks())})
 	}
 	return x.page(http.StatusOK, "party", page)
 }
@@ -112,8 +112,12 @@ type recordPage struct {
 	Thread, ThreadPage string
 	Issuer, IssuerPage string
 	Admitted           string
-	Signatures         []string
+	Signatures         []signatureLine
 	Statement          string
+}
+
+type signatureLine struct {
+	Party, Holder, KeyID, Marks string
 }
 
 // recordPage shows one record as it was signed.
@@ -157,11 +161,14 @@ func (s *Server) recordPage(x *exchange) error {
 		return err
 	}
 	for _, sig := range entry.Envelope.Signatures {
-		owner, holder, _, err := s.cfg.Register.Owner(sig.KeyID)
+		h, _, err := s.cfg.Register.KeyHolder(sig.KeyID)
 		if err != nil {
 			return err
 		}
-		page.Signatures = append(page.Signatures, fmt.Sprintf("%s, %s: %s", owner, holder, sig.KeyID))
+		if h.Party == "" {
+			h.Party = "the root set"
+		}
+		page.Signatures = append(page.Signatures, signatureLine{h.Party, h.Holder, sig.KeyID, join(h.Marks())})
 	}
 	return x.page(http.StatusOK, "record", page)
 }

@@ -84,7 +84,7 @@ func (b *brief) signedBy(key *record.Key) bool {
 	return false
 }
 
-// warn gathers what should make a signer stop: a newer record on the thread, a
+// warn gathers what should make a signer stop: what the ledger would refuse, a
 // response about a designation as it no longer stands, a charter that leaves the log
 // no key, another ledger.
 func (b *brief) warn() error {
@@ -97,17 +97,16 @@ func (b *brief) warn() error {
 	if b.foreign > 0 {
 		say("%s that it bears will not count: by no key that may sign this", count(b.foreign, "signature"))
 	}
-	if err := b.preflight(); err != nil {
-		return err
-	}
 	head, ok, err := g.head(st.Thread)
 	switch {
 	case err != nil:
 		return err
 	case ok && head.ID == b.id:
 		say("it is on the ledger already, at index %d", head.Index)
-	case ok && head.ID != st.Follows:
-		say("a newer record is on %s: %s, %s %s at index %d; the ledger will refuse this one: write it anew", st.Thread, head.ID, article(head.Kind), head.Kind, head.Index)
+	default:
+		if err := b.preflight(say); err != nil {
+			return err
+		}
 	}
 	if c, ok := st.Predicate.(*record.Charter); ok {
 		kept, err := g.keepsLogKey(c)
@@ -149,21 +148,25 @@ func (g *ground) keepsLogKey(c *record.Charter) (bool, error) {
 	}), nil
 }
 
-// preflight asks the register for what no signature could heal.
-func (b *brief) preflight() error {
+// preflight asks the register for what no signature could heal. What depends on the
+// day, or on what others record in the meantime, is only warned of.
+func (b *brief) preflight(warn func(format string, args ...any)) error {
 	g := b.ground
 	if g.register == nil || g.ledger.IsZero() && b.statement.Kind != record.KindCharter {
 		return nil
 	}
 	err := g.register.Begin(g.now()).Preflight(b.statement)
 	var r *record.Refusal
-	if errors.As(err, &r) && (r.Class == record.Conflict || r.Class == record.TooEarly) {
-		return nil // it depends on the day, or on what the thread has become: see warn
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &r):
+		return err
+	case r.Class == record.Conflict, r.Class == record.TooEarly, r.Class == record.Forbidden:
+		warn("the ledger would refuse it as it stands, whoever signs it: %v", r)
+		return nil
 	}
-	if err != nil {
-		return refuse("the ledger would refuse this, whoever signs it: %w", err).hint("nothing was written; correct the record")
-	}
-	return nil
+	return refuse("the ledger would refuse this, whoever signs it: %w", r).hint("nothing was written; correct the record")
 }
 
 // show prints all of it to stderr.
@@ -230,13 +233,14 @@ func (b *brief) who(keyid string) string {
 	return "key " + keyid + ", which is not enrolled"
 }
 
-// holderText names a key's holder as people say it.
+// holderText names a key's holder as people say it, and the key's marks.
 func holderText(h register.KeyHolder) string {
 	party := h.Party
 	if party == "" {
 		party = "root"
 	}
-	return fmt.Sprintf("%s, holder %s (key %s, enrolled at #%d)", party, h.Holder, h.KeyID, h.Added)
+	text := fmt.Sprintf("%s, holder %s (key %s, enrolled at #%d)", party, h.Holder, h.KeyID, h.Added)
+	return strings.Join(append([]string{text}, h.Marks()...), "; ")
 }
 
 // listedKeys are the keys that a statement itself introduces, with their holders.
@@ -261,12 +265,11 @@ type verdict struct {
 	complete bool
 	next     string   // what to do with a complete one
 	needs    string   // what is missing, where it is not complete
-	warning  string   // what the ledger might say instead
 	effects  []string // of a complete one
 }
 
 // verdict tries an envelope on the register. What no further signature can heal is
-// an error; too few signatures are not.
+// an error; too few signatures are not, nor what the day or others may still change.
 func (g *ground) verdict(env record.Envelope) (verdict, error) {
 	st, err := record.ParseStatement(env.Payload)
 	if err != nil {
@@ -290,7 +293,7 @@ func (g *ground) verdict(env record.Envelope) (verdict, error) {
 	case r.Class == record.Forbidden:
 		return verdict{needs: r.Error()}, nil
 	case r.Class == record.Conflict, r.Class == record.TooEarly:
-		return verdict{warning: r.Error()}, nil
+		return verdict{}, nil // the brief has warned of it
 	}
 	return verdict{}, refuse("the ledger would refuse this, however many sign: %w", r).hint("nothing was written; correct the record and sign it again")
 }
@@ -305,7 +308,5 @@ func (v verdict) say(a *app) {
 		}
 	case v.needs != "":
 		a.say("not complete yet: %s", printable(v.needs))
-	case v.warning != "":
-		a.say("docket: warning: the ledger would refuse it as it stands: %s", printable(v.warning))
 	}
 }

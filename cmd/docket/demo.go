@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"net"
 
 	"github.com/spf13/cobra"
 
@@ -25,9 +26,15 @@ anything else is left alone.`,
   docket demo --once && docket verify --trust docket-demo/trust docket-demo/receipts/*.tlog-proof`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if !loopback(o.Listen) {
+				return misuse("--listen %s: the demo's keys are for anybody, so it stays on loopback", o.Listen).hint("like 127.0.0.1:8470; docket serve listens elsewhere")
+			}
 			err := demo.Run(c.Context(), o)
-			if errors.Is(err, demo.ErrNotOurs) {
+			switch {
+			case errors.Is(err, demo.ErrNotOurs):
 				return refuse("%w", err).hint("name another directory with --dir")
+			case errors.Is(err, demo.ErrRunning):
+				return notYet("%w", err).hint("end it, or name another directory with --dir")
 			}
 			return err
 		},
@@ -36,4 +43,11 @@ anything else is left alone.`,
 	c.Flags().StringVar(&o.Listen, "listen", "127.0.0.1:0", "loopback address for the ledger")
 	c.Flags().BoolVar(&o.Once, "once", false, "end after the story")
 	return c
+}
+
+// loopback tells whether an address to listen on can be reached from this machine
+// alone. An empty host is every interface.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	return err == nil && (host == "localhost" || net.ParseIP(host).IsLoopback())
 }

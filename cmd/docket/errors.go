@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"syscall"
 
@@ -71,8 +72,12 @@ func statusOf(err error) (status int, next string) {
 		return statusRefused, "what a quorum did not cosign is not accepted: ask the ledger's operator about the missing witnesses, and whether others have taken their place"
 	case errors.Is(err, client.ErrUnpublished):
 		return statusNotYet, "run the same command again in a moment"
-	case errors.As(err, &p) && p.Later(), errors.As(err, &s) && s.Code >= 500:
-		return statusNotYet, "the server is busy; run the same command again"
+	case errors.As(err, &p) && p.RetryAt != "":
+		return statusNotYet, "run the same command again at " + p.RetryAt + ", or later"
+	case errors.As(err, &p) && p.Later():
+		return statusNotYet, again(p.Status)
+	case errors.As(err, &s) && s.Later():
+		return statusNotYet, again(s.Code)
 	case errors.As(err, &cert):
 		return statusRefused, "this machine does not trust the server's certificate; $SSL_CERT_FILE names a PEM file of authorities that are to be trusted"
 	case errors.As(err, &u):
@@ -83,6 +88,14 @@ func statusOf(err error) (status int, next string) {
 		return statusRefused, "docket sync makes the copy"
 	}
 	return statusRefused, ""
+}
+
+// again is what to do after an answer that may be another one later.
+func again(code int) string {
+	if code == http.StatusServiceUnavailable || code == http.StatusTooManyRequests {
+		return "the server is busy; run the same command again"
+	}
+	return "the server failed, and the outcome is unknown; run the same command again: what is sent twice is on the ledger once"
 }
 
 // faultsOf are the single fields at fault that the error's own words do not name:

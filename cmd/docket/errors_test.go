@@ -26,6 +26,9 @@ func TestReport(t *testing.T) {
 		{"several lines", refuse("a\nb"), statusRefused, "docket: a\n  b\n"},
 		{"escapes", refuse("\x1b[2Jall is well").hint("\x1b[1mtrust me"), statusRefused, "docket: \\u001b[2Jall is well\nhint: \\u001b[1mtrust me\n"},
 		{"busy", &client.Problem{Status: 503, Detail: "full"}, statusNotYet, "docket: full\nhint: the server is busy; run the same command again\n"},
+		{"dated ahead", &client.Problem{Status: 503, Detail: "too early", RetryAt: "2027-01-08T05:00:00.000Z"}, statusNotYet, "docket: too early\nhint: run the same command again at 2027-01-08T05:00:00.000Z, or later\n"},
+		{"failed", refuseOrLater(&client.Problem{Status: 500, Title: "The server failed"}), statusNotYet, "docket: The server failed\nhint: the server failed, and the outcome is unknown; run the same command again: what is sent twice is on the ledger once\n"},
+		{"failed over a tile", &wire.Status{Code: 502}, statusNotYet, ""},
 		{"a certificate that nobody vouches for", fmt.Errorf("asking: %w", &wire.Unreachable{Err: &tls.CertificateVerificationError{Err: fmt.Errorf("unknown authority")}}), statusRefused, ""},
 		{"misused", misuse("which?"), statusMisused, "docket: which?\n"},
 	} {

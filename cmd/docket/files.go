@@ -40,6 +40,11 @@ func (a *app) readFile(name string) ([]byte, error) {
 // bytes again are fine, so that a command can be repeated. The file appears
 // whole or not at all, and is durable when writeNew returns.
 func writeNew(name string, data []byte, mode fs.FileMode) error {
+	return putNew(name, data, mode, true)
+}
+
+// putNew is writeNew for what need not be durable too.
+func putNew(name string, data []byte, mode fs.FileMode, durable bool) error {
 	if old, err := os.ReadFile(name); err == nil {
 		if bytes.Equal(old, data) {
 			return nil
@@ -48,7 +53,7 @@ func writeNew(name string, data []byte, mode fs.FileMode) error {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("looking at %s: %w", name, err)
 	}
-	return replaceFile(name, data, mode)
+	return putFile(name, data, mode, durable)
 }
 
 // replaceFile puts data in place of whatever name holds, in one step.

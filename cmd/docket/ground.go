@@ -170,7 +170,7 @@ func (g *ground) about(a record.About) (record.ID, error) {
 	}
 	thread, err := v.Thread(a.Thread)
 	if err != nil {
-		return record.ID{}, refuse("%w", err)
+		return record.ID{}, refuse("%w", err).hint("docket list designations, or parties, names what there is; docket sync fetches what is newer")
 	}
 	if a.Need == record.NeedEnrolment {
 		return thread[0].ID, nil

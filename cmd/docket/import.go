@@ -22,8 +22,6 @@ func (a *app) importing() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "import ofac FILE…",
 		Short: "Carry a published list over: the difference to the register becomes records",
-		Args:  noVerb,
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(a.importOFAC())
 	return c
@@ -108,7 +106,7 @@ func (m *importer) run(c *cobra.Command, files []string) error {
 	if !m.submit {
 		return m.printStatements(g.ledger, plan)
 	}
-	return m.send(c.Context(), g, plan, signers)
+	return m.send(c.Context(), g, list, plan, signers)
 }
 
 func (m *importer) check() error {

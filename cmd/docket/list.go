@@ -14,8 +14,6 @@ func (a *app) list() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list designations | parties | records",
 		Short: "List designations, parties or records, from the replayed copy",
-		Args:  noVerb,
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(a.listDesignations(), a.listParties(), a.listRecords())
 	return c

@@ -91,6 +91,8 @@ Exit status: 0 done, 1 refused or failed, 2 misused, 3 not yet (run the same com
 	}
 	root.SetHelpCommandGroupID("start")
 	root.SetCompletionCommandGroupID("operate")
+	root.InitDefaultCompletionCmd() // now: what holds for every verb holds for it
+	wantVerb(root)
 	misusedArgs(root)
 	return root
 }
@@ -120,6 +122,22 @@ func checkArgs(check cobra.PositionalArgs, c *cobra.Command, args []string) erro
 		return nil
 	}
 	return check(c, args)
+}
+
+// wantVerb makes every command that only has verbs below it want one of them; the
+// root alone answers with its help.
+func wantVerb(c *cobra.Command) {
+	if c.HasSubCommands() && !c.Runnable() {
+		c.Args = noVerb
+		c.RunE = func(c *cobra.Command, _ []string) error {
+			c.SetOut(c.ErrOrStderr())
+			c.Help()
+			return misuse("%s needs a verb", c.CommandPath())
+		}
+	}
+	for _, sub := range c.Commands() {
+		wantVerb(sub)
+	}
 }
 
 // noVerb refuses what follows a command that only has verbs below it.

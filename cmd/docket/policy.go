@@ -14,8 +14,6 @@ func (a *app) policy() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "policy",
 		Short: "Look at a policy: which log, which witnesses, which quorum",
-		Args:  noVerb,
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(a.policyCheck())
 	return c

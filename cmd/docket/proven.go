@@ -61,15 +61,6 @@ func (p proven) signers() []string {
 	var lines []string
 	for _, h := range p.report.Signers {
 		lines = append(lines, fact("signed by", "%s", signerText(h)))
-		if h.ByRegistrar {
-			lines = append(lines, fact("", "this key was added by the registrar"))
-		}
-		if h.Revoked != 0 {
-			lines = append(lines, fact("", "this key was revoked later, at #%d: it counts for index %d", h.Revoked, p.report.Index))
-		}
-		if h.Compromised != nil {
-			lines = append(lines, fact("", "the party claims that this key was compromised since %s", h.Compromised))
-		}
 	}
 	return lines
 }

@@ -50,12 +50,12 @@ func stageOf(ts *testscript.TestScript) *stage { return ts.Value(stageKey{}).(*s
 
 // serveLedger serves a real ledger, its disk in memory, until the script ends: the
 // charter, the authority, and the providers named. Of three witnesses two must
-// cosign, and do; after -silent none does, so that nothing is ever published; after
+// cosign, and do, but while there is a file "asleep": then nothing is published. After
 // -unwatched there are none. It sets $URL, $CHARTER, and writes policy.txt and keys/.
 func serveLedger(ts *testscript.TestScript, _ bool, args []string) {
-	origin, silent, unwatched := "docket.example/script", false, false
-	if len(args) > 0 && strings.HasPrefix(args[0], "-") {
-		silent, unwatched, args = args[0] == "-silent", args[0] == "-unwatched", args[1:]
+	origin, unwatched := "docket.example/script", false
+	if len(args) > 0 && args[0] == "-unwatched" {
+		unwatched, args = true, args[1:]
 	}
 	keys, err := node.CreateKeys(ts.MkAbs("ledger"), origin)
 	ts.Check(err)
@@ -67,10 +67,12 @@ func serveLedger(ts *testscript.TestScript, _ bool, args []string) {
 	if unwatched {
 		policy = s.policy(nil)
 	}
-	config := ledger.Config{Cosign: s.witnesses.cosign, Grace: time.Second}
-	if silent {
-		config.Cosign = nobody
-	}
+	config := ledger.Config{Grace: time.Second, Cosign: func(ctx context.Context, ask ledger.Ask) (ledger.Answer, error) {
+		if _, err := os.Stat(ts.MkAbs("asleep")); err == nil {
+			return ledger.Answer{}, nil // nobody answers
+		}
+		return s.witnesses.cosign(ctx, ask)
+	}}
 	world := registertest.New(time.Now(), origin, policy)
 	s.world = world
 	n, err := node.Open(context.Background(), node.Config{Files: vfs.NewMem(), Dir: "ledger", Keys: keys, Ledger: config})
@@ -198,9 +200,6 @@ func (w witnesses) cosign(_ context.Context, ask ledger.Ask) (ledger.Answer, err
 	}
 	return answer, nil
 }
-
-// nobody answers.
-func nobody(context.Context, ledger.Ask) (ledger.Answer, error) { return ledger.Answer{}, nil }
 
 // signOutside signs a file's bytes as a card or a KMS would.
 func signOutside(ts *testscript.TestScript, _ bool, args []string) {

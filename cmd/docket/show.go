@@ -170,25 +170,26 @@ func (q *asking) showRecord(ctx context.Context, r *answer, id record.ID) error 
 	if err != nil {
 		return err
 	}
+	reg, err := r.trust.Copy()
+	if err != nil {
+		return err
+	}
+	signers := make([]register.KeyHolder, len(e.Envelope.Signatures))
+	for i, s := range e.Envelope.Signatures {
+		if signers[i], _, err = reg.KeyHolder(s.KeyID); err != nil {
+			return err
+		}
+	}
 	if q.asJSON {
-		return q.app.printJSON(map[string]any{"record": rec, "predicate": st.Object(), "entry": jsonText(e.Marshal())})
+		return q.app.printJSON(map[string]any{"record": rec, "predicate": st.Object(), "signers": signers, "entry": jsonText(e.Marshal())})
 	}
 	if d, err := r.Designation(rec.Thread, r.at); err == nil && d.Error {
 		q.app.printf("published in error\n")
 	}
 	showStatement(q.app.out, rec.ID, st)
 	q.app.printf("  %-12s index %d, admitted %s\n", "on ledger", rec.Index, stamp(rec.Admitted))
-	reg, err := r.trust.Copy()
-	if err != nil {
-		return err
-	}
-	for _, s := range e.Envelope.Signatures {
-		h, _, err := reg.KeyHolder(s.KeyID)
-		if err != nil {
-			return err
-		}
-		h.KeyID = s.KeyID
-		q.app.printf("  %-12s %s\n", "signed by", signerText(h))
+	for _, h := range signers {
+		q.app.printf("  %-12s %s\n", "signed by", holderText(h))
 	}
 	if head, err := r.Head(rec.Thread); err == nil && head.ID != id {
 		q.app.printf("  %-12s %s at index %d, %s\n", "newer", head.Kind, head.Index, head.ID)

@@ -130,16 +130,10 @@ func keyText(k register.PartyKey) string {
 		text += " (" + words(k.Functions) + ")"
 	}
 	text += fmt.Sprintf(", enrolled at #%d", k.Added)
-	if k.ByRegistrar {
-		text += ", added by the registrar"
-	}
 	if !k.Live {
 		text += ", " + k.Idle
 	}
-	if k.CompromisedSince != nil {
-		text += fmt.Sprintf(", compromised since %s as the party claims", k.CompromisedSince)
-	}
-	return text
+	return strings.Join(append([]string{text}, k.Marks()...), ", ")
 }
 
 func dutyText(d register.Duty) string {

@@ -106,7 +106,7 @@ func (s *signing) run(c *cobra.Command, file string) error {
 	if err != nil {
 		return err
 	}
-	if !verdict.complete && verdict.needs == b.needs && len(signed.Signatures) > len(env.Signatures) {
+	if verdict.needs != "" && verdict.needs == b.needs && len(signed.Signatures) > len(env.Signatures) {
 		s.app.say("docket: warning: nothing is nearer to complete by this: the key may not sign such a record")
 	}
 	if err := writeSalts(m.stem, salts); err != nil {

@@ -68,7 +68,7 @@ func (s *submitting) keep(ctx context.Context, m material, sub *client.Submissio
 		}
 	}
 	file := m.stem + receiptSuffix
-	if err := keepReceipt(file, text, sub.ID); err != nil {
+	if err := keepReceipt(file, text, sub.ID, true); err != nil {
 		return err
 	}
 	if sub.Known {
@@ -100,15 +100,16 @@ func (s *submitting) result(id record.ID, index uint64, file string, known bool)
 }
 
 // keepReceipt writes a receipt. One of the same record that is there already is as
-// good: it stays.
-func keepReceipt(file string, text []byte, id record.ID) error {
+// good: it stays. Without durable a crash may lose it, which only one that can be
+// made again from a copy can afford.
+func keepReceipt(file string, text []byte, id record.ID, durable bool) error {
 	if old, err := os.ReadFile(file); err == nil && receiptOf(old) == id {
 		return nil
 	}
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}
-	return writeNew(file, text, 0o644)
+	return putNew(file, text, 0o644, durable)
 }
 
 // receiptOf is the record that a receipt, or a chain, is of; zero if it is neither.

@@ -42,7 +42,7 @@ older than --max-age; then the directory is there all the same.`,
 			}
 			t, err := client.CreateTrust(c.Context(), vfs.Default, dir, server, id)
 			if err != nil {
-				return emptyLedger(c.Context(), server, err)
+				return unpinned(c.Context(), server, err)
 			}
 			defer t.Close()
 			before := t.Covers()
@@ -92,14 +92,16 @@ func (a *app) charterID(charter string) (record.ID, error) {
 	return id, nil
 }
 
-// emptyLedger tells a ledger that has published nothing yet from one that has
-// another charter.
-func emptyLedger(ctx context.Context, server *client.Client, err error) error {
-	if !isProblem(err) {
-		return err
+// unpinned says why a ledger was not pinned: one that has published nothing yet is no
+// other ledger.
+func unpinned(ctx context.Context, server *client.Client, err error) error {
+	if isProblem(err) {
+		if _, nothing := server.Source().Checkpoint(ctx); wire.NotFound(nothing) {
+			return notYet("%s has published nothing yet", server.URL()).hint("run the same command again when it has")
+		}
 	}
-	if _, nothing := server.Source().Checkpoint(ctx); wire.NotFound(nothing) {
-		return notYet("%s has published nothing yet", server.URL()).hint("run the same command again when it has")
+	if status, next := statusOf(err); status == statusRefused && next == "" {
+		return refuse("%w", err).hint("compare the URL, and the charter's record ID, with what the authority gives out; each ledger has a trust directory of its own")
 	}
 	return err
 }

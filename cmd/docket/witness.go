@@ -32,8 +32,6 @@ and keeps evidence if a log ever shows two histories. One small process serves a
 number of C2SP logs, not only Docket's.`,
 		Example: `  docket witness init --dir w1 --name w1.example/docket
   docket witness serve --dir w1 --logs logs.txt --listen 127.0.0.1:8471`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(a.witnessInit(), a.witnessServe(), a.witnessGossip(), a.witnessEvidence())
 	return c

@@ -21,8 +21,6 @@ func (a *app) witnessEvidence() *cobra.Command {
 		Long: `Evidence is one file that proves, to anyone and offline, that a log signed two
 histories. A witness that holds some cosigns nothing more of that log until a person
 has acknowledged it.`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(a.evidenceList(), a.evidenceShow(), a.evidenceAcknowledge(), a.evidenceVerify())
 	return c

@@ -106,11 +106,10 @@ func (r *Register) Owner(keyid string) (owner, holder string, ok bool, err error
 	return row.name(), row.Holder, true, nil
 }
 
-// Preflight refuses what no signature could make admissible now: another ledger,
-// an issuer that nobody enrolled, a time that is not yet or no more, a stale
-// follows. It costs no verification, so a server asks it first; what passes may
-// still be refused by [Draft.Judge].
+// Preflight refuses what no signature could make admissible now: it judges as
+// [Draft.Judge] does, as if all had signed who must. So whoever signs first is told
+// what is at fault, and nothing is verified for it. The draft stays as it was.
 func (d *Draft) Preflight(st *record.Statement) error {
-	j := judging{d: d, st: st, index: d.next, admitted: d.admitted}
-	return j.preliminaries()
+	j := judging{d: d, st: st, index: d.next, admitted: d.admitted, unsigned: true}
+	return j.judge()
 }

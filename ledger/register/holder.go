@@ -1,6 +1,7 @@
 package register
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -18,6 +19,29 @@ type KeyHolder struct {
 	Compromised *record.Instant `json:"compromisedSince,omitempty"`
 
 	key *record.Key
+}
+
+// Marks are what nobody should see a signature without: by whose word its key came,
+// and what became of the key since (RECORDS.md "Keys and who may sign").
+func (h KeyHolder) Marks() []string {
+	marks := marks(h.ByRegistrar, h.Compromised)
+	if h.Revoked != 0 {
+		marks = append(marks, fmt.Sprintf("revoked at #%d: what it signed up to there counts", h.Revoked))
+	}
+	return marks
+}
+
+// Marks are those of a key that is shown with whether it may sign.
+func (k PartyKey) Marks() []string { return marks(k.ByRegistrar, k.CompromisedSince) }
+
+func marks(byRegistrar bool, compromised *record.Instant) (marks []string) {
+	if byRegistrar {
+		marks = append(marks, "added by the registrar")
+	}
+	if compromised != nil {
+		marks = append(marks, fmt.Sprintf("compromised since %s, as the party claims", compromised))
+	}
+	return marks
 }
 
 // KeyHolder finds the holder of a key among all that the register ever knew; ok is

@@ -73,7 +73,7 @@ func (j *judging) introduced(p *PartyRow) (others int64, err error) {
 		p.Sponsor = sponsor
 		return 1, nil
 	}
-	return 0, j.tooFew(t.Registrar, "registrar", signed)
+	return t.Registrar, j.tooFew(t.Registrar, "registrar", signed)
 }
 
 // sponsor finds the provider whose officer signed the enrolment of a party that

@@ -50,6 +50,9 @@ func (j *judging) need(n int64, noun string, as capacity) error {
 // needKeys refuses the record unless each of these keys signed it: possession is
 // proven, or not enrolled.
 func (j *judging) needKeys(keys []*record.Key) error {
+	if j.unsigned {
+		return nil
+	}
 	var missing []string
 	for _, k := range keys {
 		if len(j.sign(func(keyid string) (string, bool) { return "", keyid == k.ID() })) == 0 {
@@ -112,6 +115,9 @@ func importer(k *KeyRow) bool {
 
 // tooFew says how many more must sign, and why other signatures do not count.
 func (j *judging) tooFew(n int64, noun string, holders []string) error {
+	if j.unsigned {
+		return nil
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s needed, ", plural(n, noun))
 	if len(holders) == 0 {

@@ -119,7 +119,9 @@ func (w *walker) step(t *testing.T) bool {
 		t.Fatal(err)
 	}
 	d := w.Register.Begin(w.Now)
+	first := d.Preflight(v.Statement())
 	e, err := d.Judge(v)
+	toldFirst(t, first, err)
 	if err != nil {
 		var refusal *record.Refusal
 		if !errors.As(err, &refusal) {
@@ -376,5 +378,17 @@ func TestReopen(t *testing.T) {
 		if err := r.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// toldFirst wants who signs first to be told whatever the judge says in the end, but
+// for who has not signed.
+func toldFirst(t *testing.T, first, judged error) {
+	t.Helper()
+	var refusal *record.Refusal
+	switch {
+	case errors.As(judged, &refusal) && refusal.Class == record.Forbidden:
+	case fmt.Sprint(first) != fmt.Sprint(judged):
+		t.Errorf("told first: %v; judged: %v", first, judged)
 	}
 }

@@ -85,6 +85,9 @@ func TestFollows(t *testing.T) {
 		t.Errorf("current %s, want the newest", r.Current)
 	}
 	refused(t, b.Register.Begin(b.Now).Preflight(mustParse(t, stale)), record.Conflict, "has moved on")
+	soon := b.Order("Kestrel")
+	soon.EffectiveFrom = ptr(today(b).AddDays(100))
+	refused(t, b.Register.Begin(b.Now).Preflight(b.Statement("designation/2", "authority", soon)), record.Invalid, "/predicate/effectiveFrom")
 }
 
 func mustParse(t *testing.T, env record.Envelope) *record.Statement {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -33,20 +34,25 @@ type Options struct {
 	Out    io.Writer // the story
 }
 
-// ErrNotOurs: the directory exists and was not made by a demo.
-var ErrNotOurs = errors.New("exists and is not an earlier demo's")
+// Why a directory is left as it is.
+var (
+	ErrNotOurs = errors.New("exists and is not an earlier demo's")
+	ErrRunning = errors.New("a demo is running there")
+)
 
 const (
-	markFile = ".docket-demo"
+	markFile = ".docket-demo" // made by a demo, which may replace what is beside it
 	origin   = "docket.demo.example/1"
 )
 
 // Run plays the demo. It returns nil if everything was as it should be, after the
 // story with Once, otherwise when ctx ends.
 func Run(ctx context.Context, o Options) error {
-	if err := clear(o.Dir); err != nil {
+	lock, err := occupy(o.Dir)
+	if err != nil {
 		return err
 	}
+	defer lock.Close()
 	l, err := net.Listen("tcp", o.Listen) // before the charter is written: it names the URL
 	if err != nil {
 		return fmt.Errorf("listening on %s: %w", o.Listen, err)
@@ -55,26 +61,52 @@ func Run(ctx context.Context, o Options) error {
 	return s.play(ctx, l, o.Once)
 }
 
-// clear makes an empty directory, in place of an earlier demo's only.
-func clear(dir string) error {
+// occupy makes a directory for one demo alone, in place of an earlier one's only. The
+// mark is locked before anything is removed, and stays: a demo that runs keeps its files.
+func occupy(dir string) (lock io.Closer, err error) {
+	mark := filepath.Join(dir, markFile)
 	entries, err := os.ReadDir(dir)
-	switch {
-	case err == nil && len(entries) > 0:
-		if _, err := os.Stat(filepath.Join(dir, markFile)); err != nil {
-			return fmt.Errorf("%s %w", dir, ErrNotOurs)
-		}
-		if err := os.RemoveAll(dir); err != nil {
-			return fmt.Errorf("clearing the earlier demo: %w", err)
-		}
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if _, err := os.Stat(mark); len(entries) > 0 && err != nil {
+		return nil, fmt.Errorf("%s %w", dir, ErrNotOurs)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	lock, err = vfs.Default.Lock(mark)
+	if errors.Is(err, syscall.EAGAIN) {
+		return nil, fmt.Errorf("%s: %w", dir, ErrRunning)
+	} else if err != nil {
+		return nil, fmt.Errorf("locking %s: %w", mark, err)
+	}
+	if err := furnish(dir); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return lock, nil
+}
+
+// furnish removes what an earlier demo left, and makes the directories of a new one.
+func furnish(dir string) error {
+	earlier, err := os.ReadDir(dir)
+	if err != nil {
 		return err
 	}
-	for _, sub := range []string{"", "keys", "receipts", "documents"} {
-		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
+	for _, e := range earlier {
+		if e.Name() == markFile {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return fmt.Errorf("clearing the earlier demo: %w", err)
+		}
+	}
+	for _, sub := range []string{"keys", "receipts", "documents"} {
+		if err := os.Mkdir(filepath.Join(dir, sub), 0o755); err != nil {
 			return err
 		}
 	}
-	return os.WriteFile(filepath.Join(dir, markFile), []byte("made by docket demo, which may replace this directory\n"), 0o644)
+	return nil
 }
 
 // story is one demo being played.

@@ -112,6 +112,8 @@ func (p *people) hear(l *letter, s *client.Submission, err error) error {
 		return p.w.laws.promised(l.id)
 	case err == nil:
 		return p.received(l, s)
+	case errors.As(err, &problem) && problem.Status == http.StatusInternalServerError:
+		return fmt.Errorf("the server has no word for it: %w", err)
 	case errors.As(err, &problem) && problem.Later():
 		p.w.note("  letter %d later: %v", l.number, err)
 		return nil
