@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -115,6 +116,8 @@ func differences(old, new []said) []string {
 		switch {
 		case !there:
 			lines = append(lines, fmt.Sprintf("%s: + %s", s.pointer, s.value))
+		case before != s.value && strings.Contains(before+s.value, "\n"):
+			lines = append(lines, rewritten(s.pointer, before, s.value)...)
 		case before != s.value:
 			lines = append(lines, fmt.Sprintf("%s: %s → %s", s.pointer, before, s.value))
 		}
@@ -123,6 +126,33 @@ func differences(old, new []said) []string {
 		if !is[s.pointer] {
 			lines = append(lines, fmt.Sprintf("%s: − %s", s.pointer, s.value))
 		}
+	}
+	return lines
+}
+
+// rewritten says of a text of several lines, a policy as a rule or a key, which are
+// gone and which came.
+func rewritten(pointer, old, new string) (lines []string) {
+	if key, err := record.PEM(new).Key(); err == nil {
+		was := "another key"
+		if k, err := record.PEM(old).Key(); err == nil {
+			was = k.ID()
+		}
+		return []string{fmt.Sprintf("%s: %s → %s", pointer, was, key.ID())}
+	}
+	before, after := strings.Split(strings.TrimSuffix(old, "\n"), "\n"), strings.Split(strings.TrimSuffix(new, "\n"), "\n")
+	for _, l := range before {
+		if !slices.Contains(after, l) {
+			lines = append(lines, fmt.Sprintf("%s: − %s", pointer, abridged(l)))
+		}
+	}
+	for _, l := range after {
+		if !slices.Contains(before, l) {
+			lines = append(lines, fmt.Sprintf("%s: + %s", pointer, abridged(l)))
+		}
+	}
+	if lines == nil {
+		lines = append(lines, pointer+": the same lines in another order, or not as often")
 	}
 	return lines
 }
