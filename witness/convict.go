@@ -16,19 +16,29 @@ type Verdict string
 
 const (
 	OnOurLine   Verdict = "on the history that this witness cosigned"
+	SpokenFor   Verdict = "what a larger checkpoint begins with, which waits to be compared"
 	NotCompared Verdict = "kept, to be compared in the next round"
 	InEvidence  Verdict = "not on one history with other checkpoints; see /v1/evidence"
 )
 
 // See takes a checkpoint that a client or an auditor was shown. It is compared with
 // what this witness cosigned at that size at once, and with everything else by the
-// next [Witness.Gossip]. Errors: [ErrMalformed], [ErrUnknownLog], [ErrUntrusted],
-// [ErrNotNow].
+// next [Witness.Gossip]; or now, if there is no room to wait and it can be compared.
+// Errors: [ErrMalformed], [ErrUnknownLog], [ErrUntrusted], [ErrNotNow].
 func (w *Witness) See(ctx context.Context, note []byte) (Verdict, error) {
 	v, signed, err := w.open(note)
 	if err != nil {
 		return "", err
 	}
+	verdict, err := w.receive(ctx, v, signed)
+	if errors.Is(err, ErrNotNow) && signed.Checkpoint().Size <= v.horizon() {
+		return w.compareNow(ctx, v, signed)
+	}
+	return verdict, err
+}
+
+// receive takes a checkpoint that was handed in, without a look at the log.
+func (w *Witness) receive(ctx context.Context, v *ward, signed *proof.Signed) (Verdict, error) {
 	if err := v.take(ctx); err != nil {
 		return "", err
 	}
@@ -38,14 +48,29 @@ func (w *Witness) See(ctx context.Context, note []byte) (Verdict, error) {
 	}
 	t := signed.Checkpoint().Tree()
 	switch {
-	case t.Size == 0 && t.Root == proof.EmptyRoot(), w.onOurLine(v, t):
+	case t.Size == 0 && t.Root == proof.EmptyRoot(), w.settledBefore(v, t):
 		return OnOurLine, nil
 	case v.chargedIn(t) != "":
 		return InEvidence, nil
-	case w.setAside(v, signed):
+	case w.setAside(v, signed, handedIn):
 		return NotCompared, nil
 	}
 	return "", ErrNotNow
+}
+
+// compareNow compares one checkpoint while whoever handed it in waits.
+func (w *Witness) compareNow(ctx context.Context, v *ward, signed *proof.Signed) (Verdict, error) {
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	c, err := w.comparing(v)
+	if err != nil {
+		return "", err
+	}
+	verdict, err := c.settle(ctx, reference{signed.Checkpoint().Tree(), signed.Note()})
+	if err == nil && verdict == NotCompared || canceled(err) {
+		return "", ErrNotNow
+	}
+	return verdict, err
 }
 
 // Accept judges evidence from elsewhere under the keys of the log, keeps it and
@@ -143,6 +168,12 @@ func (w *Witness) onOurLine(v *ward, t proof.Tree) bool {
 	}
 	cp, _, err := proof.ParseCheckpoint(note)
 	return err == nil && cp.Tree() == t
+}
+
+// settledBefore tells whether a tree is known to be on the history that the witness
+// cosigned.
+func (w *Witness) settledBefore(v *ward, t proof.Tree) bool {
+	return v.remembers(t) || w.onOurLine(v, t)
 }
 
 // isHalted tells whether a log is halted. An acknowledgement is a file that a person

@@ -140,7 +140,7 @@ func (w *Witness) examine(v *ward, signed *proof.Signed, r wire.AddCheckpoint) e
 	case r.Old > next.Size:
 		return fmt.Errorf("%w: old %d, checkpoint %d", ErrOldAhead, r.Old, next.Size)
 	case r.Old != old.Size:
-		w.setAside(v, signed)
+		w.setAside(v, signed, submitted)
 		return &StaleError{Size: old.Size}
 	case next.Size == old.Size && next.Root != old.Root && v.known:
 		return fmt.Errorf("%w: another tree of %d entries was", ErrInconsistent, old.Size)
@@ -148,7 +148,7 @@ func (w *Witness) examine(v *ward, signed *proof.Signed, r wire.AddCheckpoint) e
 	// The library's verifier knows the rest: the empty tree has one root, nothing
 	// stands between it and any other tree, and equal sizes have equal roots.
 	if err := proof.VerifyConsistency(old, next, r.Path); err != nil {
-		if old.Size > 0 && next.Size > old.Size && w.setAside(v, signed) {
+		if old.Size > 0 && next.Size > old.Size && w.setAside(v, signed, submitted) {
 			w.suspect(v.origin, "a checkpoint was submitted with a consistency proof that fails", err)
 		}
 		return fmt.Errorf("%w: %w", ErrInconsistent, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,6 +19,9 @@ const (
 	historyKept = 4096
 	trimEvery   = 1024 // checkpoints
 )
+
+// callLimit bounds one call, or one comparison.
+const callLimit = 10 * time.Second
 
 // source is one place where a log can be read.
 type source struct {
@@ -60,6 +64,14 @@ type Round struct {
 	Delivered int // pieces of evidence that a peer took
 }
 
+func (r *Round) add(more Round) {
+	r.Fetched += more.Fetched
+	r.Compared += more.Compared
+	r.Waiting += more.Waiting
+	r.Evidence += more.Evidence
+	r.Delivered += more.Delivered
+}
+
 // Gossip makes one round: it fetches the newest checkpoint of each log from the
 // peers and from where the log is read, compares them and those that were handed in
 // with the history cosigned here, and passes evidence on. What cannot be fetched or
@@ -72,8 +84,7 @@ func (w *Witness) Gossip(ctx context.Context) Round {
 	wards := w.served()
 	shown := w.poll(ctx, wards)
 	for i, v := range wards {
-		r.Fetched += len(shown[i])
-		w.compareAll(ctx, v, shown[i], &r)
+		r.add(w.compareAll(ctx, v, shown[i]))
 		w.trim(v)
 	}
 	w.deliver(ctx, &r)

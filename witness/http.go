@@ -113,7 +113,7 @@ func (w *Witness) postSeen(rw http.ResponseWriter, r *http.Request) (answer, err
 		return answer{}, err
 	}
 	status := http.StatusOK
-	if verdict == NotCompared {
+	if verdict == NotCompared || verdict == SpokenFor {
 		status = http.StatusAccepted
 	}
 	return answer{status: status, body: []byte(verdict + "\n")}, nil

@@ -10,11 +10,36 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
+// maxPending is how many checkpoints of one log wait in each room. patience is how
+// many rounds one that others could be compared with waits before it gives way.
+const (
+	maxPending = 64
+	patience   = 60
+)
+
+// room is the place of those that came by one way. Each way has its own, so that
+// whoever floods one crowds out nothing that came by another.
+type room byte
+
+const (
+	handedIn  room = 'h' // by clients and auditors, who were told that it is kept
+	submitted room = 's' // to be cosigned, and was refused
+	shown     room = 'g' // by a peer or a source, in a round of gossip
+)
+
+// pending is a checkpoint that the log signed and that waits to be compared. in and
+// tries are guarded by the ward's mu.
+type pending struct {
+	reference
+	in    room
+	tries int // rounds in which nobody knew
+}
+
 // setAside keeps a checkpoint for the next round to compare; false if there is no
 // room.
-func (w *Witness) setAside(v *ward, signed *proof.Signed) bool {
+func (w *Witness) setAside(v *ward, signed *proof.Signed, in room) bool {
 	t := signed.Checkpoint().Tree()
-	if t.Size == 0 || w.onOurLine(v, t) || v.chargedIn(t) != "" {
+	if t.Size == 0 || w.settledBefore(v, t) || v.chargedIn(t) != "" {
 		return true // on one history with everything, or compared before
 	}
 	note, err := logNote(signed)
@@ -23,62 +48,116 @@ func (w *Witness) setAside(v *ward, signed *proof.Signed) bool {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if _, there := v.pending[t]; there {
+	p := v.pending[t]
+	switch {
+	case p != nil && (p.in == in || in != handedIn):
 		return true
-	}
-	if len(v.pending) >= maxPending {
+	case p == nil && !w.makeRoom(v, t, in):
+		v.crowded++
 		return false
+	case p == nil:
+		p = &pending{reference: reference{t, note}}
+		v.pending[t] = p
 	}
-	v.pending[t] = note
-	if err := w.state.hold(v.origin, t, note); err != nil {
+	p.in = in // from now on, if it waited already: somebody was told that it is kept
+	if err := w.state.hold(v.origin, *p); err != nil {
 		w.doubt(fmt.Errorf("keeping a checkpoint to compare: %w", err))
 	}
 	return true
 }
 
-// makeRoom lets the smallest tree go if there is no room, for what the peers show:
-// theirs is not lost to a flood of old checkpoints that strangers hand in.
-func (w *Witness) makeRoom(v *ward) {
-	if all := v.waiting(); len(all) >= maxPending {
-		w.dropPending(v, all[0])
+// makeRoom lets one go if the room is full: none that no round has tried to compare
+// yet, because whoever brought it was told that one will. Of those beyond all that
+// is known, the largest goes for a smaller: nearer ones are compared sooner, and if
+// the log made them up it is caught with them. Of the others, the one that was tried
+// most often, when patience is at its end. mu is held.
+func (w *Witness) makeRoom(v *ward, t proof.Tree, in room) bool {
+	var all []*pending
+	for _, p := range v.pending {
+		if p.in == in {
+			all = append(all, p)
+		}
 	}
+	if len(all) < maxPending {
+		return true
+	}
+	slices.SortFunc(all, func(a, b *pending) int { return compareTrees(a.tree, b.tree) })
+	known := v.horizon()
+	victim := slices.MaxFunc(all, func(a, b *pending) int { return cmp.Compare(a.tries, b.tries) })
+	if victim.tries < patience {
+		victim = nil
+	}
+	for _, p := range all {
+		if p.tries > 0 && p.tree.Size > max(known, t.Size) {
+			victim = p
+		}
+	}
+	if victim != nil {
+		w.release(v, victim.tree)
+	}
+	return victim != nil
 }
 
 // dropPending forgets a checkpoint that was compared.
 func (w *Witness) dropPending(v *ward, t proof.Tree) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if _, there := v.pending[t]; !there {
+	w.release(v, t)
+}
+
+// release forgets a checkpoint; mu is held.
+func (w *Witness) release(v *ward, t proof.Tree) {
+	if v.pending[t] == nil {
 		return
 	}
 	delete(v.pending, t)
 	if err := w.state.release(v.origin, t); err != nil {
-		w.doubt(fmt.Errorf("forgetting a compared checkpoint: %w", err))
+		w.doubt(fmt.Errorf("forgetting a checkpoint that waited: %w", err))
 	}
 }
 
-// waiting are the trees whose checkpoints wait to be compared, the smallest first.
-func (v *ward) waiting() []proof.Tree {
+// waiting are the checkpoints that wait to be compared: those first that were tried
+// in the fewest rounds, so that what cannot be compared holds up nothing that can,
+// and of these the smallest.
+func (v *ward) waiting() []reference {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return slices.SortedFunc(maps.Keys(v.pending), compareTrees)
+	all := slices.SortedFunc(maps.Values(v.pending), func(a, b *pending) int {
+		return cmp.Or(cmp.Compare(a.tries, b.tries), compareTrees(a.tree, b.tree))
+	})
+	refs := make([]reference, len(all))
+	for i, p := range all {
+		refs[i] = p.reference
+	}
+	return refs
 }
 
-// waitingNote is the checkpoint of a tree that waits; nil if it no longer does.
-func (v *ward) waitingNote(t proof.Tree) []byte {
+// tried notes that a round could not compare a checkpoint that waits.
+func (v *ward) tried(t proof.Tree) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.pending[t]
+	if p := v.pending[t]; p != nil {
+		p.tries++
+	}
 }
 
 // rivals are the checkpoints that wait and have another tree of that size.
 func (v *ward) rivals(t proof.Tree) (notes [][]byte) {
 	for _, other := range v.waiting() {
-		if other.Size == t.Size && other != t {
-			notes = append(notes, v.waitingNote(other))
+		if other.tree.Size == t.Size && other.tree != t {
+			notes = append(notes, other.note)
 		}
 	}
 	return notes
+}
+
+// turnedAway is how many checkpoints found no room since it was asked last.
+func (v *ward) turnedAway() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	n := v.crowded
+	v.crowded = 0
+	return n
 }
 
 // compareTrees orders by size, then by root.

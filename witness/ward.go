@@ -13,18 +13,19 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// maxPending is how many checkpoints of one log wait to be compared.
-const maxPending = 64
-
-// maxCharged is how many trees in evidence are enough for a halted log.
-const maxCharged = 32
+// maxCharged is how many trees in evidence are enough for a halted log. maxProven is
+// how many are remembered to be on the history that was cosigned.
+const (
+	maxCharged = 32
+	maxProven  = 4096
+)
 
 // ward is one log as the witness knows it.
 //
 // Its turn is held from the check of a checkpoint to its cosignatures, and guards
 // newest, known and the writes to the log's state: of two updates the second is
 // checked against what the first left, and no smaller tree is signed after a larger
-// one (tlog-witness "add-checkpoint", the race). mu guards pending and charged. The
+// one (tlog-witness "add-checkpoint", the race). mu guards what stands below it. The
 // rest is fixed or atomic.
 type ward struct {
 	origin string
@@ -39,9 +40,13 @@ type ward struct {
 
 	untrimmed atomic.Int64 // checkpoints kept since older ones were forgotten
 
+	ahead atomic.Pointer[reference] // the largest that a round found to extend ours; may be nil, or be behind by now
+
 	mu      sync.Mutex
-	pending map[proof.Tree][]byte // checkpoints that the log signed, not yet compared
-	charged map[proof.Tree]string // trees that stand in evidence on the shelf, and its ID
+	pending map[proof.Tree]*pending // checkpoints that the log signed, not yet compared
+	crowded int                     // that found no room among them
+	proven  map[proof.Tree]bool     // found to be what ours begins with
+	charged map[proof.Tree]string   // trees that stand in evidence on the shelf, and its ID
 
 	halted atomic.Bool // evidence is not acknowledged, as far as was looked
 }
@@ -55,7 +60,7 @@ type service struct {
 
 // newWard recalls what the state has of a log.
 func (w *Witness) newWard(origin string) (*ward, error) {
-	v := &ward{origin: origin, turn: make(chan struct{}, 1), pending: map[proof.Tree][]byte{}, charged: map[proof.Tree]string{}}
+	v := &ward{origin: origin, turn: make(chan struct{}, 1), pending: map[proof.Tree]*pending{}, proven: map[proof.Tree]bool{}, charged: map[proof.Tree]string{}}
 	v.untrimmed.Store(trimEvery) // nobody knows how many there are
 	note, err := w.state.latest(origin)
 	if err != nil {
@@ -73,14 +78,12 @@ func (w *Witness) newWard(origin string) (*ward, error) {
 		}
 		v.signed.Store(ok && size == cp.Size)
 	}
-	notes, err := w.state.pending(origin)
+	held, err := w.state.pending(origin)
 	if err != nil {
 		return nil, err
 	}
-	for _, note := range notes {
-		if cp, _, err := proof.ParseCheckpoint(note); err == nil {
-			v.pending[cp.Tree()] = note
-		}
+	for _, p := range held {
+		v.pending[p.tree] = p
 	}
 	kept, err := w.shelf.against(origin)
 	for _, k := range kept {
@@ -138,6 +141,32 @@ func (v *ward) keys() []proof.Key {
 		return s.Keys
 	}
 	return nil
+}
+
+// horizon is the size of the largest tree that is known to be on one history with
+// ours: what is larger cannot be compared yet.
+func (v *ward) horizon() uint64 {
+	if r := v.ahead.Load(); r != nil {
+		return max(r.tree.Size, v.size.Load())
+	}
+	return v.size.Load()
+}
+
+// remember notes that ours begins with a tree. When there are too many all are
+// forgotten: they are found again.
+func (v *ward) remember(t proof.Tree) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.proven) >= maxProven {
+		clear(v.proven)
+	}
+	v.proven[t] = true
+}
+
+func (v *ward) remembers(t proof.Tree) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.proven[t]
 }
 
 // charge notes that trees stand in evidence.
