@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/proof"
@@ -28,17 +29,19 @@ type comparison struct {
 	ours   reference // zero if nothing was cosigned
 	shown  []reference
 	opaque map[proof.Tree]bool // beyond all that is known, and nobody serves the tiles
+	silent map[*source]bool    // did not answer, and are not asked again
 	Round
 
 	inVain int   // trees of which nobody knows
 	why    error // of one of them
 }
 
-// compareAll compares all that there is of a log. What waits comes first: it was
-// promised to be compared, and leaves room.
-func (w *Witness) compareAll(ctx context.Context, v *ward, now []*proof.Signed) Round {
+// compareAll compares all that there is of a log: what peers show, what the log shows
+// where it is read, and what waits.
+func (w *Witness) compareAll(ctx context.Context, v *ward, fromPeers []*proof.Signed) Round {
 	c, err := w.comparing(v)
 	if err == nil {
+		now := append(fromPeers, c.askSources(ctx)...)
 		c.Fetched = len(now)
 		err = c.run(ctx, now)
 	}
@@ -52,7 +55,7 @@ func (w *Witness) compareAll(ctx context.Context, v *ward, now []*proof.Signed) 
 }
 
 func (w *Witness) comparing(v *ward) (*comparison, error) {
-	c := &comparison{w: w, v: v, opaque: map[proof.Tree]bool{}}
+	c := &comparison{w: w, v: v, opaque: map[proof.Tree]bool{}, silent: map[*source]bool{}}
 	note, err := w.state.latest(v.origin)
 	if err != nil || note == nil {
 		return c, err
@@ -64,6 +67,23 @@ func (w *Witness) comparing(v *ward) (*comparison, error) {
 	return c, err
 }
 
+// askSources fetches what the log shows at each place where it is read.
+func (c *comparison) askSources(ctx context.Context) (now []*proof.Signed) {
+	var mu sync.Mutex
+	each(c.w, c.w.sources[c.v.origin], func(s *source) {
+		signed, gone := c.w.hear(ctx, c.v, s.log.URL(), s.log.Checkpoint)
+		mu.Lock()
+		defer mu.Unlock()
+		c.silent[s] = gone
+		if signed != nil {
+			now = append(now, signed)
+		}
+	})
+	return now
+}
+
+// run compares. What waits comes first: it was promised to be compared, and leaves
+// room.
 func (c *comparison) run(ctx context.Context, now []*proof.Signed) error {
 	open, err := c.gather(ctx, now)
 	if err != nil {
@@ -187,9 +207,7 @@ func (c *comparison) settle(ctx context.Context, t reference) (Verdict, error) {
 	if why != nil {
 		c.inVain, c.why = c.inVain+1, why
 	}
-	if !passing(why) {
-		c.v.tried(t.tree)
-	}
+	c.v.tried(t.tree, !passing(why))
 	return NotCompared, nil
 }
 
@@ -240,6 +258,7 @@ func (c *comparison) others(t proof.Tree) []reference {
 var (
 	// errNoSource is a matter of configuration: it was told when the list was taken.
 	errNoSource = errors.New("no place is known where this log's tiles can be read")
+	errSilent   = errors.New("where this log's tiles can be read, nobody answers in time")
 	errOpaque   = errors.New("the larger tree's tiles could not be read just before")
 )
 
@@ -255,8 +274,12 @@ func (c *comparison) align(ctx context.Context, a, b reference) (*proof.Evidence
 	}
 	err := errNoSource
 	for _, s := range c.w.sources[c.v.origin] {
+		if c.silent[s] {
+			err = errSilent
+			continue
+		}
 		var left, right []proof.Hash
-		if left, right, err = s.builder.Ranges(ctx, a.tree.Size, b.tree); err != nil {
+		if left, right, err = c.ranges(ctx, s, a.tree.Size, b.tree); err != nil {
 			continue
 		}
 		e, err := proof.NewEvidence(a.note, b.note, append(left, right...)...)
@@ -274,10 +297,19 @@ func (c *comparison) align(ctx context.Context, a, b reference) (*proof.Evidence
 	return nil, err
 }
 
+// ranges asks one source, once for all if it takes too long.
+func (c *comparison) ranges(ctx context.Context, s *source, at uint64, tree proof.Tree) (left, right []proof.Hash, err error) {
+	call, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	left, right, err = s.builder.Ranges(call, at, tree)
+	c.silent[s] = call.Err() != nil
+	return left, right, err
+}
+
 // passing tells whether somebody may know a little later: it was not the answer that
 // was missing, but whoever gives it.
 func passing(err error) bool {
 	var gone *wire.Unreachable
 	var status *wire.Status
-	return errors.As(err, &gone) || errors.As(err, &status) && status.Later()
+	return errors.As(err, &gone) || errors.Is(err, errSilent) || errors.As(err, &status) && status.Later()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
@@ -58,9 +59,12 @@ func (w *Witness) receive(ctx context.Context, v *ward, signed *proof.Signed) (V
 	return "", ErrNotNow
 }
 
+// waitLimit is how long somebody waits for a comparison.
+const waitLimit = 10 * time.Second
+
 // compareNow compares one checkpoint while whoever handed it in waits.
 func (w *Witness) compareNow(ctx context.Context, v *ward, signed *proof.Signed) (Verdict, error) {
-	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	ctx, cancel := context.WithTimeout(ctx, waitLimit)
 	defer cancel()
 	c, err := w.comparing(v)
 	if err != nil {

@@ -27,12 +27,13 @@ const (
 	shown     room = 'g' // by a peer or a source, in a round of gossip
 )
 
-// pending is a checkpoint that the log signed and that waits to be compared. in and
-// tries are guarded by the ward's mu.
+// pending is a checkpoint that the log signed and that waits to be compared. The
+// ward's mu guards in, tries and vain.
 type pending struct {
 	reference
 	in    room
-	tries int // rounds in which nobody knew
+	tries int // rounds that could not compare it
+	vain  int // those of them in which whoever could know was there, and did not
 }
 
 // setAside keeps a checkpoint for the next round to compare; false if there is no
@@ -66,11 +67,11 @@ func (w *Witness) setAside(v *ward, signed *proof.Signed, in room) bool {
 	return true
 }
 
-// makeRoom lets one go if the room is full: none that no round has tried to compare
+// makeRoom lets one go if the room is full: none that no round has compared in vain
 // yet, because whoever brought it was told that one will. Of those beyond all that
 // is known, the largest goes for a smaller: nearer ones are compared sooner, and if
-// the log made them up it is caught with them. Of the others, the one that was tried
-// most often, when patience is at its end. mu is held.
+// the log made them up it is caught with them. Of the others, the one that was compared
+// in vain most often, when patience is at its end. mu is held.
 func (w *Witness) makeRoom(v *ward, t proof.Tree, in room) bool {
 	var all []*pending
 	for _, p := range v.pending {
@@ -83,12 +84,12 @@ func (w *Witness) makeRoom(v *ward, t proof.Tree, in room) bool {
 	}
 	slices.SortFunc(all, func(a, b *pending) int { return compareTrees(a.tree, b.tree) })
 	known := v.horizon()
-	victim := slices.MaxFunc(all, func(a, b *pending) int { return cmp.Compare(a.tries, b.tries) })
-	if victim.tries < patience {
+	victim := slices.MaxFunc(all, func(a, b *pending) int { return cmp.Compare(a.vain, b.vain) })
+	if victim.vain < patience {
 		victim = nil
 	}
 	for _, p := range all {
-		if p.tries > 0 && p.tree.Size > max(known, t.Size) {
+		if p.vain > 0 && p.tree.Size > max(known, t.Size) {
 			victim = p
 		}
 	}
@@ -132,12 +133,16 @@ func (v *ward) waiting() []reference {
 	return refs
 }
 
-// tried notes that a round could not compare a checkpoint that waits.
-func (v *ward) tried(t proof.Tree) {
+// tried notes that a round could not compare a checkpoint that waits; in vain if
+// whoever could know was there.
+func (v *ward) tried(t proof.Tree, vain bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if p := v.pending[t]; p != nil {
 		p.tries++
+		if vain {
+			p.vain++
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/time/rate"
 
@@ -38,7 +39,8 @@ type ward struct {
 	size   atomic.Uint64 // of newest, for whoever only looks
 	signed atomic.Bool   // the state holds cosignatures of newest
 
-	untrimmed atomic.Int64 // checkpoints kept since older ones were forgotten
+	took      time.Duration // its part of the last round; the round's own
+	untrimmed atomic.Int64  // checkpoints kept since older ones were forgotten
 
 	ahead atomic.Pointer[reference] // the largest that a round found to extend ours; may be nil, or be behind by now
 

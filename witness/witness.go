@@ -59,8 +59,8 @@ type Config struct {
 	Sources map[string][]string
 
 	// Transport carries Gossip's requests; http.DefaultTransport if nil. Parallel is
-	// how many of them are under way at once: 8 if 0. With 1 their order is always
-	// the same.
+	// with how many peers, and then about how many logs, it deals at once: 16 if 0.
+	// With 1 the order of requests is always the same.
 	Transport http.RoundTripper
 	Parallel  int
 
@@ -81,7 +81,7 @@ type Witness struct {
 	log     *slog.Logger
 	metrics *metrics
 
-	peers   []*wire.Witness
+	peers   []*peer
 	sources map[string][]*source
 
 	mu     sync.RWMutex
@@ -89,8 +89,7 @@ type Witness struct {
 	hashed map[string]*ward // the same by origin hash
 
 	broken    atomic.Pointer[error] // a write whose outcome is unknown: nothing more is signed
-	gossiping sync.Mutex            // one round at a time
-	delivered map[delivery]bool     // which evidence is done with at which peer; under gossiping
+	gossiping sync.Mutex            // one round at a time; guards what peers and wards remember of the last
 }
 
 // ErrBroken: a write to the state had an unknown outcome. Restart the witness: it
@@ -99,13 +98,13 @@ var ErrBroken = errors.New("the witness's state is in doubt after a failed write
 
 // Open opens the witness in a directory, and makes it if there is none.
 func Open(cfg Config) (*Witness, error) {
-	w := &Witness{cfg: cfg, log: cfg.Log, delivered: map[delivery]bool{},
+	w := &Witness{cfg: cfg, log: cfg.Log,
 		wards: map[string]*ward{}, hashed: map[string]*ward{}}
 	if w.log == nil {
 		w.log = slog.New(slog.DiscardHandler)
 	}
 	if w.cfg.Parallel <= 0 {
-		w.cfg.Parallel = 8
+		w.cfg.Parallel = 16
 	}
 	if err := w.checkKeys(); err != nil {
 		return nil, err
