@@ -124,3 +124,73 @@ func checkShelf(t *testing.T, w *witness.Witness, want int) {
 		t.Errorf("%s keeps %d pieces of evidence, want %d", w.Name(), len(all), want)
 	}
 }
+
+// A peer that does not serve a log yet, or does not know the key that signed, gets the
+// evidence once its list has changed; what it has is not sent again.
+func TestEvidenceIsOfferedAgain(t *testing.T) {
+	a, b := newHistory(players(), 12, 12, ""), newHistory(players(), 12, 3, "B")
+	known := must(proof.NewEvidence(a.note(7), b.note(7)))
+	for why, list := range map[string]witness.LogList{
+		"it does not serve the log":  nil,
+		"it does not know the key":   listed(origin, players().stranger),
+		"it is not there":            listed(origin, players().log...),
+		"it lives behind a bad gate": listed(origin, players().log...),
+	} {
+		t.Run(why, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				net := newNetwork()
+				cfg := config(t, "w1.example")
+				cfg.Peers, cfg.Transport = []string{"https://w2.example"}, net
+				w1 := must(witness.Open(cfg))
+				cfg = config(t, "w2.example")
+				cfg.Logs = list
+				w2 := must(witness.Open(cfg))
+				defer w1.Close()
+				defer w2.Close()
+				if _, _, err := w1.Accept(t.Context(), known); err != nil {
+					t.Fatal(err)
+				}
+				calls := 0
+				counted := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+					if r.URL.Path == "/v1/evidence" {
+						calls++
+					}
+					w2.Handler().ServeHTTP(rw, r)
+				})
+				net.hosts["w2.example"] = counted
+				pause := time.Hour
+				switch why {
+				case "it is not there":
+					net.hosts["w2.example"], pause = nil, time.Minute
+				case "it lives behind a bad gate":
+					net.hosts["w2.example"], pause = http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+						rw.Header().Set("Retry-After", "600")
+						http.Error(rw, "later", http.StatusServiceUnavailable)
+					}), 10*time.Minute
+				}
+				for range 3 {
+					if r := gossip(t, w1); r.Delivered != 0 {
+						t.Fatalf("%+v", r)
+					}
+				}
+				if calls > 1 {
+					t.Errorf("it was asked %d times at once", calls)
+				}
+				net.hosts["w2.example"] = counted
+				if err := w2.SetLogs(listed(origin, players().log...)); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(pause)
+				if r := gossip(t, w1); r.Delivered != 1 {
+					t.Errorf("%+v", r)
+				}
+				checkShelf(t, w2, 1)
+				calls = 0
+				time.Sleep(2 * pause)
+				if r := gossip(t, w1); r.Delivered != 0 || calls != 0 {
+					t.Errorf("sent again: %+v", r)
+				}
+			})
+		})
+	}
+}

@@ -42,7 +42,7 @@ func (w *Witness) reach() error {
 		if err != nil {
 			return fmt.Errorf("peer %s: %w", url, err)
 		}
-		w.peers = append(w.peers, &peer{Witness: p, done: map[string]bool{}})
+		w.peers = append(w.peers, &peer{Witness: p, parcels: map[string]parcel{}})
 	}
 	w.sources = make(map[string][]*source)
 	for origin, urls := range w.cfg.Sources {

@@ -2,18 +2,31 @@ package witness
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
+// refusedPause is how long evidence that a peer refused is not offered to it again:
+// lists of logs and keys change.
+const refusedPause = time.Hour
+
 // peer is another witness. What it remembers is the current round's own.
 type peer struct {
 	*wire.Witness
-	after string          // the log that it was asked about last, when it was not asked about all
-	done  map[string]bool // which evidence it has or refused, by ID
+	after   string            // the log that it was asked about last, when it was not asked about all
+	parcels map[string]parcel // by the ID of the evidence
+}
+
+// parcel is one piece of evidence at one peer.
+type parcel struct {
+	done  bool      // it has it, or will never take it
+	again time.Time // not before
 }
 
 // askPeers asks each peer for what it shows of each log, all peers at once, and each
@@ -69,7 +82,7 @@ func (w *Witness) deliver(ctx context.Context) (delivered int) {
 
 func (w *Witness) deliverTo(ctx context.Context, p *peer, all []Kept) (delivered int) {
 	for _, k := range all {
-		if p.done[k.ID] {
+		if x := p.parcels[k.ID]; x.done || time.Now().Before(x.again) {
 			continue
 		}
 		err := p.send(ctx, k)
@@ -85,11 +98,21 @@ func (w *Witness) deliverTo(ctx context.Context, p *peer, all []Kept) (delivered
 	return delivered
 }
 
-// send offers one piece of evidence. Whoever refuses it will not be asked again.
+// send offers one piece of evidence, and notes whether and when to do so again. It
+// is final only that the file shows no split view: another log list, key or version
+// may be in force tomorrow.
 func (p *peer) send(ctx context.Context, k Kept) error {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
 	err := p.SendEvidence(ctx, k.File)
-	p.done[k.ID] = err == nil || wire.Refused(err)
+	var s *wire.Status
+	switch {
+	case err == nil, errors.As(err, &s) && s.Code == http.StatusUnprocessableEntity:
+		p.parcels[k.ID] = parcel{done: true}
+	case wire.Refused(err):
+		p.parcels[k.ID] = parcel{again: time.Now().Add(refusedPause)}
+	case s != nil:
+		p.parcels[k.ID] = parcel{again: time.Now().Add(min(s.RetryAfter, refusedPause))}
+	}
 	return err
 }
