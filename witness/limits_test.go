@@ -1,9 +1,11 @@
 package witness_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -145,6 +147,31 @@ func series(t *testing.T, reg *prometheus.Registry) (all []string) {
 		}
 	}
 	return all
+}
+
+// Whoever misspells an origin, or gives no source, is told so: at the start, and
+// whenever another list is taken.
+func TestSourcesAndListDiffer(t *testing.T) {
+	const typo, blind = "origin=typo.example", "no source is given"
+	var told bytes.Buffer
+	cfg := config(t, "w1.example")
+	cfg.Log = slog.New(slog.NewTextHandler(&told, nil))
+	cfg.Sources = map[string][]string{"typo.example": {"https://log.example"}}
+	w := open(t, cfg)
+	check := func(when string, wants ...string) {
+		for _, what := range []string{typo, blind} {
+			if got := strings.Contains(told.String(), what); got != slices.Contains(wants, what) {
+				t.Errorf("%s: %q: %v:\n%s", when, what, got, &told)
+			}
+		}
+		told.Reset()
+	}
+	check("at the start", typo, blind)
+	other := witness.LogList{{Origin: "typo.example", Keys: cfg.Logs[0].Keys, QPD: 1, Contact: "op"}}
+	wantErr(t, w.SetLogs(other), nil)
+	check("it is on the list")
+	wantErr(t, w.SetLogs(nil), nil)
+	check("nothing is on the list", typo)
 }
 
 // A witness needs keys that are its own, under one name.

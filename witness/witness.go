@@ -203,6 +203,7 @@ func (w *Witness) SetLogs(list LogList) error {
 			w.metrics.forget(origin)
 		}
 	}
+	w.compareSources(list)
 	return nil
 }
 
@@ -225,6 +226,27 @@ func (w *Witness) checkList(list LogList) error {
 		}
 	}
 	return nil
+}
+
+// compareSources warns of what the list and [Config].Sources do not have in common.
+// It is no error: the list changes while the witness runs, and may name a log before
+// anybody knows where it can be read.
+func (w *Witness) compareSources(list LogList) {
+	var blind []string
+	unlisted := maps.Clone(w.cfg.Sources)
+	for _, l := range list {
+		delete(unlisted, l.Origin)
+		if len(w.cfg.Sources[l.Origin]) == 0 {
+			blind = append(blind, l.Origin)
+		}
+	}
+	for _, origin := range slices.Sorted(maps.Keys(unlisted)) {
+		w.log.Warn("a source is given for a log that is not on the list: is the origin misspelt?", "origin", origin)
+	}
+	if len(blind) > 0 {
+		w.log.Warn("no source is given for some logs, so that two checkpoints of one size are all that can be compared",
+			"logs", len(blind), "first", blind[0])
+	}
 }
 
 // ward finds a log that the witness serves; nil if it serves none of that origin.
