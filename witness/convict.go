@@ -1,6 +1,7 @@
 package witness
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,15 +26,26 @@ const (
 // See takes a checkpoint that a client or an auditor was shown. It is compared with
 // what this witness cosigned at that size at once, and with everything else by the
 // next [Witness.Gossip]; or now, if there is no room to wait and it can be compared.
-// Errors: [ErrMalformed], [ErrUnknownLog], [ErrUntrusted], [ErrNotNow].
+// Errors: [ErrMalformed], [ErrUnknownLog], [ErrUntrusted], [ErrNotNow],
+// [RateError] if there are too many that say nothing new, or have to be compared now.
 func (w *Witness) See(ctx context.Context, note []byte) (Verdict, error) {
 	v, signed, err := w.open(note)
 	if err != nil {
 		return "", err
 	}
+	s := v.served()
+	if s == nil {
+		return "", ErrUnknownLog
+	}
 	verdict, err := w.receive(ctx, v, signed)
-	if errors.Is(err, ErrNotNow) && signed.Checkpoint().Size <= v.horizon() {
+	switch {
+	case errors.Is(err, ErrNotNow) && signed.Checkpoint().Size <= v.horizon():
+		if err := spend(s.unsure); err != nil {
+			return "", err
+		}
 		return w.compareNow(ctx, v, signed)
+	case err == nil && verdict != NotCompared:
+		err = spend(s.known)
 	}
 	return verdict, err
 }
@@ -78,8 +90,8 @@ func (w *Witness) compareNow(ctx context.Context, v *ward, signed *proof.Signed)
 }
 
 // Accept judges evidence from elsewhere under the keys of the log, keeps it and
-// halts the log. news is false if it says nothing new. Errors: [ErrUnknownLog], or
-// it is no evidence.
+// halts the log. news is false if it says nothing new. Errors: [ErrUnknownLog], it is
+// no evidence, or [RateError] if there is too much that says nothing new.
 func (w *Witness) Accept(ctx context.Context, e proof.Evidence) (id string, news bool, err error) {
 	v := w.ward(e.Origin())
 	if v == nil {
@@ -89,7 +101,13 @@ func (w *Witness) Accept(ctx context.Context, e proof.Evidence) (id string, news
 		return "", false, err
 	}
 	defer v.give()
-	return w.convict(v, e)
+	if id, news, err = w.convict(v, e); news {
+		return id, news, err
+	}
+	if s := v.served(); s != nil {
+		err = cmp.Or(spend(s.known), err)
+	}
+	return id, news, err
 }
 
 // convict keeps evidence, if it verifies, and halts the log. What is kept holds the

@@ -31,11 +31,12 @@ func (e *StaleError) Error() string {
 	return fmt.Sprintf("the last checkpoint cosigned here has size %d", e.Size)
 }
 
-// RateError is a log that has used up its requests: 429.
+// RateError is a log that has used up its requests, or others who have used up what
+// they may send of it: 429.
 type RateError struct{ After time.Duration }
 
 func (e *RateError) Error() string {
-	return fmt.Sprintf("this log has used up its requests; the next is due in %s", e.After.Round(time.Second))
+	return fmt.Sprintf("too many requests of this kind for this log; the next is due in %s", e.After.Round(time.Second))
 }
 
 // HaltedError is a log that was caught with two histories: 403, until a person has
@@ -69,6 +70,9 @@ func (w *Witness) cosign(ctx context.Context, v *ward, signed *proof.Signed, r w
 	}
 	defer v.give()
 	if err := w.examine(v, signed, r); err != nil {
+		if s := v.served(); s != nil {
+			err = s.refuse(err, signed.Checkpoint().Size > v.old().Size)
+		}
 		return nil, err
 	}
 	cp := signed.Checkpoint()

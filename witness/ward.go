@@ -1,7 +1,9 @@
 package witness
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -58,6 +60,37 @@ type service struct {
 	Log
 	advances *rate.Limiter // new checkpoints
 	repeats  *rate.Limiter // the newest one once more
+	*gate
+}
+
+// gate bounds what the log does not ask for itself, or not well: whoever has one of
+// its checkpoints can send it again and again. Each kind has an allowance of its own,
+// so that no flood of one keeps out another, and none keeps the log from going on.
+type gate struct {
+	stale  *rate.Limiter // refused, and not larger than ours: old notes
+	ahead  *rate.Limiter // refused, and larger: a log that has to learn where we stand
+	known  *rate.Limiter // handed in, and nothing new; evidence too
+	unsure *rate.Limiter // handed in, and to be compared at once
+}
+
+func newGate() *gate {
+	l := func() *rate.Limiter { return rate.NewLimiter(1, 64) }
+	return &gate{l(), l(), l(), l()}
+}
+
+// refuse is the answer to a submission that is refused: err, or that there are too
+// many of the kind.
+func (g *gate) refuse(err error, larger bool) error {
+	var stale *StaleError
+	var halted *HaltedError
+	if !errors.As(err, &stale) && !errors.As(err, &halted) && !errors.Is(err, ErrOldAhead) && !errors.Is(err, ErrInconsistent) {
+		return err
+	}
+	l := g.stale
+	if larger {
+		l = g.ahead
+	}
+	return cmp.Or(spend(l), err)
 }
 
 // newWard recalls what the state has of a log.
@@ -100,9 +133,12 @@ func (w *Witness) newWard(origin string) (*ward, error) {
 // configure serves the log as the list says. A log whose allowance has not changed
 // keeps what it has used of it.
 func (v *ward) configure(l Log) {
-	s := &service{Log: l, advances: newLimiter(l.QPD), repeats: newLimiter(l.QPD)}
-	if old := v.conf.Load(); old != nil && old.QPD == l.QPD {
-		s.advances, s.repeats = old.advances, old.repeats
+	s := &service{Log: l, advances: newLimiter(l.QPD), repeats: newLimiter(l.QPD), gate: newGate()}
+	if old := v.conf.Load(); old != nil {
+		s.gate = old.gate
+		if old.QPD == l.QPD {
+			s.advances, s.repeats = old.advances, old.repeats
+		}
 	}
 	v.conf.Store(s)
 }
