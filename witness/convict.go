@@ -20,6 +20,7 @@ const (
 	OnOurLine   Verdict = "on the history that this witness cosigned"
 	SpokenFor   Verdict = "what a larger checkpoint begins with, which waits to be compared"
 	NotCompared Verdict = "kept, to be compared in the next round"
+	Beyond      Verdict = "larger than all that is known here; kept while there is room"
 	InEvidence  Verdict = "not on one history with other checkpoints; see /v1/evidence"
 )
 
@@ -39,12 +40,9 @@ func (w *Witness) See(ctx context.Context, note []byte) (Verdict, error) {
 	}
 	verdict, err := w.receive(ctx, v, signed)
 	switch {
-	case errors.Is(err, ErrNotNow) && signed.Checkpoint().Size <= v.horizon():
-		if err := spend(s.unsure); err != nil {
-			return "", err
-		}
-		return w.compareNow(ctx, v, signed)
-	case err == nil && verdict != NotCompared:
+	case errors.Is(err, ErrNotNow):
+		return w.compareNow(ctx, v, s, signed)
+	case err == nil && verdict != NotCompared && verdict != Beyond:
 		err = spend(s.known)
 	}
 	return verdict, err
@@ -65,24 +63,46 @@ func (w *Witness) receive(ctx context.Context, v *ward, signed *proof.Signed) (V
 		return OnOurLine, nil
 	case v.chargedIn(t) != "":
 		return InEvidence, nil
-	case w.setAside(v, signed, handedIn):
-		return NotCompared, nil
+	case !w.setAside(v, signed, handedIn):
+		return "", ErrNotNow
+	case t.Size > v.horizon():
+		return Beyond, nil
 	}
-	return "", ErrNotNow
+	return NotCompared, nil
 }
 
 // waitLimit is how long somebody waits for a comparison.
 const waitLimit = 10 * time.Second
 
-// compareNow compares one checkpoint while whoever handed it in waits.
-func (w *Witness) compareNow(ctx context.Context, v *ward, signed *proof.Signed) (Verdict, error) {
+// compareNow compares one checkpoint that finds no room while whoever handed it in
+// waits. If it is larger than all that is known, the log may know more by now; if
+// not, it takes the room of a larger one.
+func (w *Witness) compareNow(ctx context.Context, v *ward, s *service, signed *proof.Signed) (Verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, waitLimit)
 	defer cancel()
 	c, err := w.comparing(v)
 	if err != nil {
 		return "", err
 	}
-	verdict, err := c.settle(ctx, reference{signed.Checkpoint().Tree(), signed.Note()})
+	t := signed.Checkpoint().Tree()
+	if t.Size > v.horizon() && spend(s.distant) == nil {
+		if _, err := c.gather(ctx, c.askSources(ctx)); err != nil && !canceled(err) {
+			return "", err
+		}
+		if err := c.lookAhead(ctx); err != nil && !canceled(err) {
+			return "", err
+		}
+	}
+	if t.Size > v.horizon() {
+		if !w.squeezeIn(v, signed) {
+			return "", ErrNotNow
+		}
+		return Beyond, nil
+	}
+	if err := spend(s.unsure); err != nil {
+		return "", err
+	}
+	verdict, err := c.settle(ctx, reference{t, signed.Note()})
 	if err == nil && verdict == NotCompared || canceled(err) {
 		return "", ErrNotNow
 	}

@@ -93,8 +93,9 @@ func TestJunkDoesNotDeafen(t *testing.T) {
 	checkEvidence(t, w, 1)
 }
 
-// Of what is larger than all that is known the smallest waits: it is compared first,
-// and if it is a lie, the log is caught with it first.
+// Of what is larger than all that is known the smallest waits, whatever the log makes
+// up: it is compared first, and if it is a lie, the log is caught with it first. If the
+// log shows more by now, it is compared at once.
 func TestNearerTreesDisplaceFartherOnes(t *testing.T) {
 	tn := newTown(t, "w1.example")
 	w := tn.witnesses["w1.example"]
@@ -105,14 +106,16 @@ func TestNearerTreesDisplaceFartherOnes(t *testing.T) {
 		cp := proof.Checkpoint{Origin: origin, Size: 1<<40 + i, Root: proof.LeafHash(nil)}
 		must(w.See(t.Context(), must(proof.SignCheckpoint(cp, players().log...)).Note()))
 	}
-	if _, err := w.See(t.Context(), b.note(40)); err == nil {
-		t.Error("what was just promised to be compared gave way before it was")
-	}
-	gossip(t, w)
-	if got := must(w.See(t.Context(), b.note(40))); got != witness.NotCompared {
+	if got := must(w.See(t.Context(), b.note(40))); got != witness.Beyond {
 		t.Error(got)
 	}
+	if _, err := w.See(t.Context(), must(proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: 1 << 41}, players().log...)).Note()); err == nil {
+		t.Error("a larger tree found room")
+	}
 	tn.shows["w1.example"] = &server{a, 50}
+	if got := must(w.See(t.Context(), a.note(45))); got != witness.SpokenFor {
+		t.Error(got)
+	}
 	if r := gossip(t, w); r.Evidence != 1 {
 		t.Errorf("%+v", r)
 	}

@@ -114,7 +114,7 @@ func (w *Witness) postSeen(rw http.ResponseWriter, r *http.Request) (answer, err
 		return answer{}, err
 	}
 	status := http.StatusOK
-	if verdict == NotCompared || verdict == SpokenFor {
+	if verdict == NotCompared || verdict == Beyond || verdict == SpokenFor {
 		status = http.StatusAccepted
 	}
 	return answer{status: status, body: []byte(verdict + "\n")}, nil

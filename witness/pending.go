@@ -56,40 +56,40 @@ func (w *Witness) setAside(v *ward, signed *proof.Signed, in room) bool {
 	case p == nil && !w.makeRoom(v, t, in):
 		v.crowded++
 		return false
-	case p == nil:
-		p = &pending{reference: reference{t, note}}
-		v.pending[t] = p
 	}
-	p.in = in // from now on, if it waited already: somebody was told that it is kept
-	if err := w.state.hold(v.origin, *p); err != nil {
-		w.doubt(fmt.Errorf("keeping a checkpoint to compare: %w", err))
-	}
+	w.hold(v, reference{t, note}, in)
 	return true
 }
 
-// makeRoom lets one go if the room is full: none that no round has compared in vain
-// yet, because whoever brought it was told that one will. Of those beyond all that
-// is known, the largest goes for a smaller: nearer ones are compared sooner, and if
-// the log made them up it is caught with them. Of the others, the one that was compared
-// in vain most often, when patience is at its end. mu is held.
-func (w *Witness) makeRoom(v *ward, t proof.Tree, in room) bool {
-	var all []*pending
-	for _, p := range v.pending {
-		if p.in == in {
-			all = append(all, p)
-		}
+// hold keeps a checkpoint, or notes of one that waits that somebody was told so. mu
+// is held.
+func (w *Witness) hold(v *ward, ref reference, in room) {
+	if v.pending[ref.tree] == nil {
+		v.pending[ref.tree] = &pending{reference: ref}
 	}
+	p := v.pending[ref.tree]
+	p.in = in
+	if err := w.state.hold(v.origin, *p); err != nil {
+		w.doubt(fmt.Errorf("keeping a checkpoint to compare: %w", err))
+	}
+}
+
+// makeRoom lets one go if the room is full: none that no round has compared in vain
+// yet. Of those beyond all that is known, the largest goes for a smaller: nearer ones
+// are compared sooner, and if the log made them up it is caught with them. Of the
+// others, the one that was compared in vain most often, when patience is at its end.
+// mu is held.
+func (w *Witness) makeRoom(v *ward, t proof.Tree, in room) bool {
+	all := v.inside(in)
 	if len(all) < maxPending {
 		return true
 	}
-	slices.SortFunc(all, func(a, b *pending) int { return compareTrees(a.tree, b.tree) })
-	known := v.horizon()
 	victim := slices.MaxFunc(all, func(a, b *pending) int { return cmp.Compare(a.vain, b.vain) })
 	if victim.vain < patience {
 		victim = nil
 	}
 	for _, p := range all {
-		if p.vain > 0 && p.tree.Size > max(known, t.Size) {
+		if p.vain > 0 && p.tree.Size > max(v.horizon(), t.Size) {
 			victim = p
 		}
 	}
@@ -97,6 +97,39 @@ func (w *Witness) makeRoom(v *ward, t proof.Tree, in room) bool {
 		w.release(v, victim.tree)
 	}
 	return victim != nil
+}
+
+// squeezeIn keeps a checkpoint that was handed in, and is beyond all that is known,
+// in place of the largest, which no round needs to have tried: a log that makes up
+// one tree after another keeps nothing out that is smaller.
+func (w *Witness) squeezeIn(v *ward, signed *proof.Signed) bool {
+	t := signed.Checkpoint().Tree()
+	note, err := logNote(signed)
+	if err != nil {
+		return false
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if all := v.inside(handedIn); len(all) >= maxPending {
+		largest := all[len(all)-1]
+		if largest.tree.Size <= t.Size {
+			return false
+		}
+		w.release(v, largest.tree)
+	}
+	w.hold(v, reference{t, note}, handedIn)
+	return true
+}
+
+// inside are those that wait in one room, the smallest first; mu is held.
+func (v *ward) inside(in room) (all []*pending) {
+	for _, p := range v.pending {
+		if p.in == in {
+			all = append(all, p)
+		}
+	}
+	slices.SortFunc(all, func(a, b *pending) int { return compareTrees(a.tree, b.tree) })
+	return all
 }
 
 // dropPending forgets a checkpoint that was compared.

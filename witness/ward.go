@@ -67,15 +67,16 @@ type service struct {
 // its checkpoints can send it again and again. Each kind has an allowance of its own,
 // so that no flood of one keeps out another, and none keeps the log from going on.
 type gate struct {
-	stale  *rate.Limiter // refused, and not larger than ours: old notes
-	ahead  *rate.Limiter // refused, and larger: a log that has to learn where we stand
-	known  *rate.Limiter // handed in, and nothing new; evidence too
-	unsure *rate.Limiter // handed in, and to be compared at once
+	stale   *rate.Limiter // refused, and not larger than ours: old notes
+	ahead   *rate.Limiter // refused, and larger: a log that has to learn where we stand
+	known   *rate.Limiter // handed in, and nothing new; evidence too
+	unsure  *rate.Limiter // handed in, and to be compared at once
+	distant *rate.Limiter // handed in, and larger than all that is known: the log is asked
 }
 
 func newGate() *gate {
 	l := func() *rate.Limiter { return rate.NewLimiter(1, 64) }
-	return &gate{l(), l(), l(), l()}
+	return &gate{l(), l(), l(), l(), l()}
 }
 
 // refuse is the answer to a submission that is refused: err, or that there are too
