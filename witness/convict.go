@@ -75,8 +75,8 @@ func (w *Witness) receive(ctx context.Context, v *ward, signed *proof.Signed) (V
 const waitLimit = 10 * time.Second
 
 // compareNow compares one checkpoint that finds no room while whoever handed it in
-// waits. If it is larger than all that is known, the log may know more by now; if
-// not, it takes the room of a larger one.
+// waits. If it is larger than all that is known, the log may know more by now. Of what
+// cannot be compared yet, what is larger than ours takes the room of a larger one.
 func (w *Witness) compareNow(ctx context.Context, v *ward, s *service, signed *proof.Signed) (Verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, waitLimit)
 	defer cancel()
@@ -93,20 +93,22 @@ func (w *Witness) compareNow(ctx context.Context, v *ward, s *service, signed *p
 			return "", err
 		}
 	}
-	if t.Size > v.horizon() {
-		if !w.squeezeIn(v, signed) {
-			return "", ErrNotNow
+	verdict := Beyond
+	if t.Size <= v.horizon() {
+		if err := spend(s.unsure); err != nil {
+			return "", err
 		}
-		return Beyond, nil
+		if verdict, err = c.settle(ctx, reference{t, signed.Note()}); canceled(err) {
+			verdict, err = NotCompared, nil
+		}
 	}
-	if err := spend(s.unsure); err != nil {
-		return "", err
+	switch {
+	case verdict != Beyond && verdict != NotCompared:
+		return verdict, err
+	case t.Size > c.ours.tree.Size && w.squeezeIn(v, signed):
+		return verdict, nil
 	}
-	verdict, err := c.settle(ctx, reference{t, signed.Note()})
-	if err == nil && verdict == NotCompared || canceled(err) {
-		return "", ErrNotNow
-	}
-	return verdict, err
+	return "", ErrNotNow
 }
 
 // Accept judges evidence from elsewhere under the keys of the log, keeps it and

@@ -116,7 +116,25 @@ func TestNearerTreesDisplaceFartherOnes(t *testing.T) {
 	if got := must(w.See(t.Context(), a.note(45))); got != witness.SpokenFor {
 		t.Error(got)
 	}
+	// What the log shows is as far as anybody can see, and another of that size is a lie.
+	if got := must(w.See(t.Context(), a.note(50))); got != witness.NotCompared {
+		t.Error(got)
+	}
 	if r := gossip(t, w); r.Evidence != 1 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// Another tree of the size that the log was seen at last is evidence at once, though
+// we have cosigned neither.
+func TestTheLogsNewestIsARival(t *testing.T) {
+	tn := newTown(t, "w1.example")
+	w := tn.witnesses["w1.example"]
+	a, b := newHistory(players(), 60, 60, ""), newHistory(players(), 60, 3, "B")
+	tn.shows["w1.example"] = &server{a, 20}
+	mustCosign(t, w, a.ask(0, 10))
+	gossip(t, w)
+	if got := must(w.See(t.Context(), b.note(20))); got != witness.InEvidence {
+		t.Error(got)
 	}
 }

@@ -99,9 +99,9 @@ func (w *Witness) makeRoom(v *ward, t proof.Tree, in room) bool {
 	return victim != nil
 }
 
-// squeezeIn keeps a checkpoint that was handed in, and is beyond all that is known,
-// in place of the largest, which no round needs to have tried: a log that makes up
-// one tree after another keeps nothing out that is smaller.
+// squeezeIn keeps a checkpoint that was handed in in place of the largest, which no
+// round needs to have tried: a log that makes up one tree after another, beyond all
+// that is known, keeps nothing out that is smaller.
 func (w *Witness) squeezeIn(v *ward, signed *proof.Signed) bool {
 	t := signed.Checkpoint().Tree()
 	note, err := logNote(signed)
@@ -112,7 +112,7 @@ func (w *Witness) squeezeIn(v *ward, signed *proof.Signed) bool {
 	defer v.mu.Unlock()
 	if all := v.inside(handedIn); len(all) >= maxPending {
 		largest := all[len(all)-1]
-		if largest.tree.Size <= t.Size {
+		if largest.tree.Size <= max(v.horizon(), t.Size) {
 			return false
 		}
 		w.release(v, largest.tree)
@@ -179,9 +179,14 @@ func (v *ward) tried(t proof.Tree, vain bool) {
 	}
 }
 
-// rivals are the checkpoints that wait and have another tree of that size.
+// rivals are the checkpoints that wait, or were found to extend ours, and have another
+// tree of that size.
 func (v *ward) rivals(t proof.Tree) (notes [][]byte) {
-	for _, other := range v.waiting() {
+	all := v.waiting()
+	if r := v.ahead.Load(); r != nil {
+		all = append(all, *r)
+	}
+	for _, other := range all {
 		if other.tree.Size == t.Size && other.tree != t {
 			notes = append(notes, other.note)
 		}
