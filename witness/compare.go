@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/proof"
@@ -28,8 +29,8 @@ type comparison struct {
 	v      *ward
 	ours   reference // zero if nothing was cosigned
 	shown  []reference
-	opaque map[proof.Tree]bool // beyond all that is known, and nobody serves the tiles
-	silent map[*source]bool    // did not answer, and are not asked again
+	opaque map[proof.Tree]error // beyond all that is known, and why nobody serves the tiles
+	silent map[*source]bool     // did not answer, and are not asked again
 	Round
 
 	inVain int   // trees of which nobody knows
@@ -48,14 +49,14 @@ func (w *Witness) compareAll(ctx context.Context, v *ward, fromPeers []*proof.Si
 	if err != nil && ctx.Err() == nil {
 		w.log.Error("checkpoints were not compared", "origin", v.origin, "err", err)
 	}
-	if away := v.turnedAway(); c.inVain+away > 0 && c.why != errNoSource {
+	if away := v.takeTurnedAway(); c.inVain+away > 0 && c.why != errNoSource {
 		w.suspect(v.origin, fmt.Sprintf("%d trees could not be compared with others, and %d found no room to wait", c.inVain, away), cmp.Or(c.why, ErrNotNow))
 	}
 	return c.Round
 }
 
 func (w *Witness) comparing(v *ward) (*comparison, error) {
-	c := &comparison{w: w, v: v, opaque: map[proof.Tree]bool{}, silent: map[*source]bool{}}
+	c := &comparison{w: w, v: v, opaque: map[proof.Tree]error{}, silent: map[*source]bool{}}
 	note, err := w.state.latest(v.origin)
 	if err != nil || note == nil {
 		return c, err
@@ -82,10 +83,9 @@ func (c *comparison) askSources(ctx context.Context) (now []*proof.Signed) {
 	return now
 }
 
-// run compares. What waits comes first: it was promised to be compared, and leaves
-// room.
+// run compares all that waits, and what is shown and found no room.
 func (c *comparison) run(ctx context.Context, now []*proof.Signed) error {
-	open, err := c.gather(ctx, now)
+	homeless, err := c.gather(ctx, now)
 	if err != nil {
 		return err
 	}
@@ -104,14 +104,13 @@ func (c *comparison) run(ctx context.Context, now []*proof.Signed) error {
 			c.w.dropPending(c.v, ref.tree)
 		}
 	}
-	for _, s := range open {
-		verdict, err := c.settle(ctx, reference{s.Checkpoint().Tree(), s.Note()})
+	for _, ref := range homeless {
+		verdict, err := c.settle(ctx, ref)
 		switch {
 		case err != nil:
 			return err
 		case verdict == NotCompared:
-			c.Waiting++
-			c.w.setAside(c.v, s, shown)
+			c.v.turnAway()
 		default:
 			c.Compared++
 		}
@@ -119,10 +118,8 @@ func (c *comparison) run(ctx context.Context, now []*proof.Signed) error {
 	return nil
 }
 
-// gather compares what is shown now with what is at hand, and leaves what is still
-// open and does not wait yet.
-func (c *comparison) gather(ctx context.Context, now []*proof.Signed) (open []*proof.Signed, err error) {
-	waits := c.v.waiting()
+// gather compares what is shown now with what is at hand, and lets the rest wait.
+func (c *comparison) gather(ctx context.Context, now []*proof.Signed) (homeless []reference, err error) {
 	for _, s := range now {
 		if err := c.v.take(ctx); err != nil {
 			return nil, err
@@ -133,20 +130,20 @@ func (c *comparison) gather(ctx context.Context, now []*proof.Signed) (open []*p
 		if err != nil {
 			return nil, err
 		}
-		t := s.Checkpoint().Tree()
-		same := func(r reference) bool { return r.tree == t }
+		ref := reference{s.Checkpoint().Tree(), s.Note()}
+		same := func(r reference) bool { return r.tree == ref.tree }
 		switch {
-		case c.w.settledBefore(c.v, t), t.Size == 0:
+		case c.w.settledBefore(c.v, ref.tree), ref.tree.Size == 0:
 			c.Compared++
 		case slices.ContainsFunc(c.shown, same):
 		default:
-			c.shown = append(c.shown, reference{t, s.Note()})
-			if !slices.ContainsFunc(waits, same) {
-				open = append(open, s)
+			c.shown = append(c.shown, ref)
+			if !c.w.setAside(c.v, s, shown) {
+				homeless = append(homeless, ref)
 			}
 		}
 	}
-	return open, nil
+	return homeless, nil
 }
 
 // lookAhead finds the largest tree shown now that extends ours: up to there all trees
@@ -187,6 +184,7 @@ func (c *comparison) settle(ctx context.Context, t reference) (Verdict, error) {
 	if c.v.chargedIn(t.tree) != "" {
 		return InEvidence, nil
 	}
+	c.v.tried(t.tree)
 	var why error
 	for _, ref := range c.others(t.tree) {
 		e, err := c.align(ctx, t, ref)
@@ -207,7 +205,9 @@ func (c *comparison) settle(ctx context.Context, t reference) (Verdict, error) {
 	if why != nil {
 		c.inVain, c.why = c.inVain+1, why
 	}
-	c.v.tried(t.tree, !passing(why))
+	if !passing(why) {
+		c.v.inVain(t.tree)
+	}
 	return NotCompared, nil
 }
 
@@ -230,7 +230,7 @@ func (c *comparison) others(t proof.Tree) []reference {
 	var refs []reference
 	add := func(r reference) bool {
 		same := func(other reference) bool { return r.tree == other.tree }
-		if r.tree.Size == 0 || r.tree.Size == t.Size || c.opaque[r.tree] || slices.ContainsFunc(refs, same) ||
+		if r.tree.Size == 0 || r.tree.Size == t.Size || c.opaque[r.tree] != nil || slices.ContainsFunc(refs, same) ||
 			c.v.chargedIn(r.tree) != "" && !c.w.onOurLine(c.v, r.tree) {
 			return false
 		}
@@ -259,7 +259,6 @@ var (
 	// errNoSource is a matter of configuration: it was told when the list was taken.
 	errNoSource = errors.New("no place is known where this log's tiles can be read")
 	errSilent   = errors.New("where this log's tiles can be read, nobody answers in time")
-	errOpaque   = errors.New("the larger tree's tiles could not be read just before")
 )
 
 // align finds out whether the smaller of two trees is what the larger begins with,
@@ -269,8 +268,8 @@ func (c *comparison) align(ctx context.Context, a, b reference) (*proof.Evidence
 	if a.tree.Size > b.tree.Size {
 		a, b = b, a
 	}
-	if c.opaque[b.tree] {
-		return nil, errOpaque
+	if err := c.opaque[b.tree]; err != nil {
+		return nil, err
 	}
 	err := errNoSource
 	for _, s := range c.w.sources[c.v.origin] {
@@ -293,13 +292,17 @@ func (c *comparison) align(ctx context.Context, a, b reference) (*proof.Evidence
 		}
 		return &e, nil
 	}
-	c.opaque[b.tree] = b.tree.Size > c.v.horizon()
+	if b.tree.Size > c.v.horizon() {
+		c.opaque[b.tree] = err
+	}
 	return nil, err
 }
 
-// ranges asks one source, once for all if it takes too long.
+// ranges asks one source, and never again if it takes too long: so long that all can
+// be asked once.
 func (c *comparison) ranges(ctx context.Context, s *source, at uint64, tree proof.Tree) (left, right []proof.Hash, err error) {
-	call, cancel := context.WithTimeout(ctx, callLimit)
+	limit := (shareLimit - callLimit) / time.Duration(len(c.w.sources[c.v.origin]))
+	call, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	left, right, err = s.builder.Ranges(call, at, tree)
 	c.silent[s] = call.Err() != nil

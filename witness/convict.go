@@ -108,6 +108,7 @@ func (w *Witness) compareNow(ctx context.Context, v *ward, s *service, signed *p
 	case t.Size > c.ours.tree.Size && w.squeezeIn(v, signed):
 		return verdict, nil
 	}
+	v.turnAway()
 	return "", ErrNotNow
 }
 

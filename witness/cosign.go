@@ -144,7 +144,9 @@ func (w *Witness) examine(v *ward, signed *proof.Signed, r wire.AddCheckpoint) e
 	case r.Old > next.Size:
 		return fmt.Errorf("%w: old %d, checkpoint %d", ErrOldAhead, r.Old, next.Size)
 	case r.Old != old.Size:
-		w.setAside(v, signed, submitted)
+		if !w.setAside(v, signed, submitted) {
+			v.turnAway()
+		}
 		return &StaleError{Size: old.Size}
 	case next.Size == old.Size && next.Root != old.Root && v.known:
 		return fmt.Errorf("%w: another tree of %d entries was", ErrInconsistent, old.Size)

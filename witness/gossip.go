@@ -24,7 +24,7 @@ const (
 
 // Limits of a round, so that whoever dawdles takes little from the others.
 const (
-	callLimit  = 20 * time.Second // for one call, or the tiles of one comparison
+	callLimit  = 20 * time.Second // for one call
 	shareLimit = 40 * time.Second // for one peer, or one log
 	roundLimit = 2 * time.Minute  // to ask and compare; evidence is passed on all the same
 )

@@ -32,8 +32,8 @@ const (
 type pending struct {
 	reference
 	in    room
-	tries int // rounds that could not compare it
-	vain  int // those of them in which whoever could know was there, and did not
+	tries int // how often it was to be compared
+	vain  int // how often whoever could know was there, and did not
 }
 
 // setAside keeps a checkpoint for the next round to compare; false if there is no
@@ -54,7 +54,6 @@ func (w *Witness) setAside(v *ward, signed *proof.Signed, in room) bool {
 	case p != nil && (p.in == in || in != handedIn):
 		return true
 	case p == nil && !w.makeRoom(v, t, in):
-		v.crowded++
 		return false
 	}
 	w.hold(v, reference{t, note}, in)
@@ -166,16 +165,21 @@ func (v *ward) waiting() []reference {
 	return refs
 }
 
-// tried notes that a round could not compare a checkpoint that waits; in vain if
-// whoever could know was there.
-func (v *ward) tried(t proof.Tree, vain bool) {
+// tried notes that a checkpoint that waits is being compared.
+func (v *ward) tried(t proof.Tree) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if p := v.pending[t]; p != nil {
 		p.tries++
-		if vain {
-			p.vain++
-		}
+	}
+}
+
+// inVain notes that it was in vain, though whoever could know was there.
+func (v *ward) inVain(t proof.Tree) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if p := v.pending[t]; p != nil {
+		p.vain++
 	}
 }
 
@@ -194,8 +198,15 @@ func (v *ward) rivals(t proof.Tree) (notes [][]byte) {
 	return notes
 }
 
-// turnedAway is how many checkpoints found no room since it was asked last.
-func (v *ward) turnedAway() int {
+// turnAway notes that a checkpoint could neither be compared nor wait.
+func (v *ward) turnAway() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.crowded++
+}
+
+// takeTurnedAway is how many these were since it was asked last.
+func (v *ward) takeTurnedAway() int {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	n := v.crowded
