@@ -178,6 +178,33 @@ func TestShownAgainOnOpening(t *testing.T) {
 	}
 }
 
+// One witness has cosigned what was not published before the ledger ended. The others
+// would cosign the published checkpoint again, but one of these has a wrong clock: that
+// keeps the ledger from nothing.
+func TestOneIsAheadAndOneIsOff(t *testing.T) {
+	w, p := newPanel(t)
+	n := w.mustOpen(t)
+	n.add(t, numbered(0, 3)...)
+	n.appendAll(t, numbered(3, 5)...)
+	p.deaf[1], p.deaf[2] = true, true
+	if err := errors.Join(n.Commit(t.Context()), n.Publish(t.Context())); !errors.Is(err, ledger.ErrNoQuorum) {
+		t.Fatal(err)
+	}
+	p.shows = [][]byte{p.asks[len(p.asks)-1].Signed.Note()}
+	n.close()
+	clear(p.deaf)
+	p.off[1] = time.Hour
+	w.config.Cosign = func(ctx context.Context, ask ledger.Ask) (ledger.Answer, error) {
+		p.deaf[0] = ask.Tree().Size < p.seen[0].Size
+		return p.cosign(ctx, ask)
+	}
+	n = w.mustOpen(t)
+	defer n.close()
+	if err := n.Publish(t.Context()); err != nil || n.Published().Checkpoint().Size != 5 || n.ClockErr() != nil {
+		t.Errorf("size %d, %v, %v", n.Published().Checkpoint().Size, err, n.ClockErr())
+	}
+}
+
 // A witness's larger number is only a claim. A checkpoint with this log's own
 // signature that the store does not lead up to is a rollback.
 func TestRollback(t *testing.T) {

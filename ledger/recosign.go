@@ -59,7 +59,8 @@ func (l *Ledger[V]) recosign(ctx context.Context) error {
 	}
 	for {
 		fresh, seen, err := l.gather(ctx, Ask{Signed: signed, Policy: policy, Again: true}, tree)
-		if errors.Is(err, ErrNoQuorum) && seen.Size > cp.Size {
+		// Those who cosign the smaller one may be few, and wrong about the time too.
+		if (errors.Is(err, ErrNoQuorum) || errors.Is(err, ErrClock)) && seen.Size > cp.Size {
 			cp.Size, cp.Root = seen.Size, seen.Root
 			if signed, err = proof.SignCheckpoint(cp, l.config.Signers...); err != nil {
 				return err

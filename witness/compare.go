@@ -1,100 +1,17 @@
 package witness
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
+	"time"
 
+	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
-
-// compareAll puts all that is known of a log side by side: the newest checkpoint
-// cosigned here, what peers and sources showed in this round, and what waits from
-// before. Two of one size are compared as they are; of two sizes, the smaller must
-// be what the larger tree begins with, which only the log's tiles can tell. A tree
-// larger than ours waits until ours, or another, begins with it.
-func (w *Witness) compareAll(ctx context.Context, v *ward, shown []*proof.Signed, r *Round) {
-	if err := w.gather(ctx, v, shown, r); err != nil {
-		w.log.Error("checkpoints were not compared", "origin", v.origin, "err", err)
-		return
-	}
-	for _, t := range v.waiting() {
-		settled, err := w.settle(ctx, v, t, shown, r)
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil:
-			w.log.Error("checkpoints were not compared", "origin", v.origin, "size", t.Size, "err", err)
-		case settled:
-			r.Compared++
-			w.dropPending(v, t)
-		default:
-			r.Waiting++
-		}
-	}
-}
-
-// gather compares what was shown with what is at hand, and lets the rest wait.
-func (w *Witness) gather(ctx context.Context, v *ward, shown []*proof.Signed, r *Round) error {
-	for _, s := range shown {
-		if err := v.take(ctx); err != nil {
-			return err
-		}
-		found, err := w.compareSize(v, s)
-		r.Evidence += found
-		if w.onOurLine(v, s.Checkpoint().Tree()) {
-			r.Compared++
-		} else {
-			w.makeRoom(v)
-			w.setAside(v, s)
-		}
-		v.give()
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// settle compares a tree that waits with the newest one cosigned here, with what was
-// shown in this round and with the largest that waits. true: it needs no more
-// thought, because a larger tree begins with it and speaks for it from now on, or
-// because it stands in evidence.
-func (w *Witness) settle(ctx context.Context, v *ward, t proof.Tree, shown []*proof.Signed, r *Round) (bool, error) {
-	note := v.waitingNote(t)
-	if note == nil || w.onOurLine(v, t) || v.chargedIn(t) != "" {
-		return true, nil
-	}
-	var last error
-	for _, ref := range w.references(v, t, shown) {
-		e, err := w.align(ctx, v, reference{t, note}, ref)
-		switch {
-		case err != nil:
-			last = err
-		case e != nil:
-			return w.convictFound(ctx, v, *e, r)
-		case ref.tree.Size > t.Size:
-			return true, nil
-		}
-	}
-	if last != nil {
-		w.suspect(v.origin, fmt.Sprintf("a tree of %d entries could not be compared with others", t.Size), last)
-	}
-	return false, nil
-}
-
-func (w *Witness) convictFound(ctx context.Context, v *ward, e proof.Evidence, r *Round) (bool, error) {
-	if err := v.take(ctx); err != nil {
-		return false, err
-	}
-	defer v.give()
-	_, news, err := w.convict(v, e)
-	if news {
-		r.Evidence++
-	}
-	return err == nil, err
-}
 
 // reference is a checkpoint, by the tree in it.
 type reference struct {
@@ -102,57 +19,300 @@ type reference struct {
 	note []byte
 }
 
-// references are what a tree can be compared with, ours first. A fork that is known
-// speaks for nothing.
-func (w *Witness) references(v *ward, t proof.Tree, shown []*proof.Signed) []reference {
-	var refs []reference
-	add := func(tree proof.Tree, note []byte) {
-		same := func(r reference) bool { return r.tree == tree }
-		if note == nil || tree.Size == 0 || tree.Size == t.Size || slices.ContainsFunc(refs, same) {
-			return
-		}
-		if v.chargedIn(tree) == "" || w.onOurLine(v, tree) {
-			refs = append(refs, reference{tree, note})
-		}
-	}
-	if note, err := w.state.latest(v.origin); err == nil && note != nil {
-		if cp, _, err := proof.ParseCheckpoint(note); err == nil {
-			add(cp.Tree(), note)
-		}
-	}
-	for _, s := range shown {
-		add(s.Checkpoint().Tree(), s.Note())
-	}
-	if all := v.waiting(); len(all) > 0 {
-		largest := all[len(all)-1]
-		add(largest, v.waitingNote(largest))
-	}
-	return refs
+// comparison puts what is known of one log side by side, once: the newest checkpoint
+// cosigned here, what peers and sources show now, and what waits from before. Two of
+// one size are compared as they are; of two sizes, the smaller must be what the
+// larger tree begins with, which only the log's tiles can tell. A tree larger than
+// ours waits until ours, or another, begins with it.
+type comparison struct {
+	w      *Witness
+	v      *ward
+	ours   reference // zero if nothing was cosigned
+	shown  []reference
+	opaque map[proof.Tree]error // beyond all that is known, and why nobody serves the tiles
+	silent map[*source]bool     // did not answer, and are not asked again
+	Round
+
+	inVain int   // trees of which nobody knows
+	why    error // of one of them
 }
+
+// compareAll compares all that there is of a log: what peers show, what the log shows
+// where it is read, and what waits.
+func (w *Witness) compareAll(ctx context.Context, v *ward, fromPeers []*proof.Signed) Round {
+	c, err := w.comparing(v)
+	if err == nil {
+		now := append(fromPeers, c.askSources(ctx)...)
+		c.Fetched = len(now)
+		err = c.run(ctx, now)
+	}
+	if err != nil && ctx.Err() == nil {
+		w.log.Error("checkpoints were not compared", "origin", v.origin, "err", err)
+	}
+	if away := v.takeTurnedAway(); c.inVain+away > 0 && c.why != errNoSource {
+		w.suspect(v.origin, fmt.Sprintf("%d trees could not be compared with others, and %d found no room to wait", c.inVain, away), cmp.Or(c.why, ErrNotNow))
+	}
+	return c.Round
+}
+
+func (w *Witness) comparing(v *ward) (*comparison, error) {
+	c := &comparison{w: w, v: v, opaque: map[proof.Tree]error{}, silent: map[*source]bool{}}
+	note, err := w.state.latest(v.origin)
+	if err != nil || note == nil {
+		return c, err
+	}
+	cp, _, err := proof.ParseCheckpoint(note)
+	if err == nil {
+		c.ours = reference{cp.Tree(), note}
+	}
+	return c, err
+}
+
+// askSources fetches what the log shows at each place where it is read.
+func (c *comparison) askSources(ctx context.Context) (now []*proof.Signed) {
+	var mu sync.Mutex
+	each(c.w, c.w.sources[c.v.origin], func(s *source) {
+		signed, gone := c.w.hear(ctx, c.v, s.log.URL(), s.log.Checkpoint)
+		mu.Lock()
+		defer mu.Unlock()
+		c.silent[s] = gone
+		if signed != nil {
+			now = append(now, signed)
+		}
+	})
+	return now
+}
+
+// run compares all that waits, and what is shown and found no room.
+func (c *comparison) run(ctx context.Context, now []*proof.Signed) error {
+	homeless, err := c.gather(ctx, now)
+	if err != nil {
+		return err
+	}
+	if err := c.lookAhead(ctx); err != nil {
+		return err
+	}
+	for _, ref := range c.v.waiting() {
+		verdict, err := c.settle(ctx, ref)
+		switch {
+		case err != nil:
+			return err
+		case verdict == NotCompared:
+			c.Waiting++
+		default:
+			c.Compared++
+			c.w.dropPending(c.v, ref.tree)
+		}
+	}
+	for _, ref := range homeless {
+		verdict, err := c.settle(ctx, ref)
+		switch {
+		case err != nil:
+			return err
+		case verdict == NotCompared:
+			c.v.turnAway()
+		default:
+			c.Compared++
+		}
+	}
+	return nil
+}
+
+// gather compares what is shown now with what is at hand, and lets the rest wait.
+func (c *comparison) gather(ctx context.Context, now []*proof.Signed) (homeless []reference, err error) {
+	for _, s := range now {
+		if err := c.v.take(ctx); err != nil {
+			return nil, err
+		}
+		found, err := c.w.compareSize(c.v, s)
+		c.v.give()
+		c.Evidence += found
+		if err != nil {
+			return nil, err
+		}
+		ref := reference{s.Checkpoint().Tree(), s.Note()}
+		same := func(r reference) bool { return r.tree == ref.tree }
+		switch {
+		case c.w.settledBefore(c.v, ref.tree), ref.tree.Size == 0:
+			c.Compared++
+		case slices.ContainsFunc(c.shown, same):
+		default:
+			c.shown = append(c.shown, ref)
+			if !c.w.setAside(c.v, s, shown) {
+				homeless = append(homeless, ref)
+			}
+		}
+	}
+	return homeless, nil
+}
+
+// lookAhead finds the largest tree shown now that extends ours: up to there all trees
+// can be compared.
+func (c *comparison) lookAhead(ctx context.Context) error {
+	if c.ours.tree.Size == 0 {
+		return nil
+	}
+	larger := slices.Clone(c.shown)
+	slices.SortFunc(larger, func(a, b reference) int { return compareTrees(b.tree, a.tree) })
+	for _, r := range larger {
+		if r.tree.Size <= c.v.horizon() {
+			return nil
+		}
+		e, err := c.align(ctx, c.ours, r)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case e != nil:
+			if err := c.convict(ctx, *e); err != nil {
+				return err
+			}
+		case err == nil:
+			c.v.ahead.Store(&r)
+			return nil
+		}
+	}
+	return nil
+}
+
+// settle compares one tree with the others. NotCompared: nobody knows yet. Otherwise
+// it needs no more thought, because a larger tree begins with it and speaks for it
+// from now on, or because it stands in evidence.
+func (c *comparison) settle(ctx context.Context, t reference) (Verdict, error) {
+	if c.w.settledBefore(c.v, t.tree) {
+		return OnOurLine, nil
+	}
+	if c.v.chargedIn(t.tree) != "" {
+		return InEvidence, nil
+	}
+	c.v.tried(t.tree)
+	var why error
+	for _, ref := range c.others(t.tree) {
+		e, err := c.align(ctx, t, ref)
+		switch {
+		case ctx.Err() != nil:
+			return NotCompared, ctx.Err()
+		case err != nil:
+			why = err
+		case e != nil:
+			return InEvidence, c.convict(ctx, *e)
+		case ref.tree.Size > t.tree.Size && ref.tree == c.ours.tree:
+			c.v.remember(t.tree)
+			return OnOurLine, nil
+		case ref.tree.Size > t.tree.Size:
+			return SpokenFor, nil
+		}
+	}
+	if why != nil {
+		c.inVain, c.why = c.inVain+1, why
+	}
+	if !passing(why) {
+		c.v.inVain(t.tree)
+	}
+	return NotCompared, nil
+}
+
+func (c *comparison) convict(ctx context.Context, e proof.Evidence) error {
+	if err := c.v.take(ctx); err != nil {
+		return err
+	}
+	defer c.v.give()
+	_, news, err := c.w.convict(c.v, e)
+	if news {
+		c.Evidence++
+	}
+	return err
+}
+
+// others are what a tree can be compared with: ours, what extends it, what is shown
+// now, and the largest that waits and can be read; larger ones first, since they can
+// speak for it. A fork that is known speaks for nothing.
+func (c *comparison) others(t proof.Tree) []reference {
+	var refs []reference
+	add := func(r reference) bool {
+		same := func(other reference) bool { return r.tree == other.tree }
+		if r.tree.Size == 0 || r.tree.Size == t.Size || c.opaque[r.tree] != nil || slices.ContainsFunc(refs, same) ||
+			c.v.chargedIn(r.tree) != "" && !c.w.onOurLine(c.v, r.tree) {
+			return false
+		}
+		refs = append(refs, r)
+		return true
+	}
+	add(c.ours)
+	if r := c.v.ahead.Load(); r != nil {
+		add(*r)
+	}
+	for _, r := range c.shown {
+		add(r)
+	}
+	waits := c.v.waiting()
+	slices.SortFunc(waits, func(a, b reference) int { return compareTrees(b.tree, a.tree) })
+	for _, r := range waits {
+		if r.tree.Size > t.Size && add(r) {
+			break
+		}
+	}
+	smaller := func(r reference) bool { return r.tree.Size < t.Size }
+	return append(slices.DeleteFunc(slices.Clone(refs), smaller), slices.DeleteFunc(refs, func(r reference) bool { return !smaller(r) })...)
+}
+
+var (
+	// errNoSource is a matter of configuration: it was told when the list was taken.
+	errNoSource = errors.New("no place is known where this log's tiles can be read")
+	errSilent   = errors.New("where this log's tiles can be read, nobody answers in time")
+)
 
 // align finds out whether the smaller of two trees is what the larger begins with,
 // from the log's tiles, as any of the sources serves them; they are checked against
 // the larger root. nil, nil: it is. Evidence: it is not. An error: nobody knows.
-func (w *Witness) align(ctx context.Context, v *ward, a, b reference) (*proof.Evidence, error) {
+func (c *comparison) align(ctx context.Context, a, b reference) (*proof.Evidence, error) {
 	if a.tree.Size > b.tree.Size {
 		a, b = b, a
 	}
-	err := errors.New("no place is known where this log's tiles can be read")
-	for _, s := range w.sources[v.origin] {
+	if err := c.opaque[b.tree]; err != nil {
+		return nil, err
+	}
+	err := errNoSource
+	for _, s := range c.w.sources[c.v.origin] {
+		if c.silent[s] {
+			err = errSilent
+			continue
+		}
 		var left, right []proof.Hash
-		if left, right, err = s.builder.Ranges(ctx, a.tree.Size, b.tree); err != nil {
+		if left, right, err = c.ranges(ctx, s, a.tree.Size, b.tree); err != nil {
 			continue
 		}
 		e, err := proof.NewEvidence(a.note, b.note, append(left, right...)...)
 		if err != nil {
 			return nil, err
 		}
-		if _, err = e.Verify(v.keys()...); errors.Is(err, proof.ErrNoEvidence) {
+		if _, err = e.Verify(c.v.keys()...); errors.Is(err, proof.ErrNoEvidence) {
 			return nil, nil
 		} else if err != nil {
 			return nil, err
 		}
 		return &e, nil
 	}
+	if b.tree.Size > c.v.horizon() {
+		c.opaque[b.tree] = err
+	}
 	return nil, err
+}
+
+// ranges asks one source, and never again if it takes too long: so long that all can
+// be asked once.
+func (c *comparison) ranges(ctx context.Context, s *source, at uint64, tree proof.Tree) (left, right []proof.Hash, err error) {
+	limit := (shareLimit - callLimit) / time.Duration(len(c.w.sources[c.v.origin]))
+	call, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	left, right, err = s.builder.Ranges(call, at, tree)
+	c.silent[s] = call.Err() != nil
+	return left, right, err
+}
+
+// passing tells whether somebody may know a little later: it was not the answer that
+// was missing, but whoever gives it.
+func passing(err error) bool {
+	var gone *wire.Unreachable
+	var status *wire.Status
+	return errors.As(err, &gone) || errors.Is(err, errSilent) || errors.As(err, &status) && status.Later()
 }

@@ -1,9 +1,11 @@
 package witness
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
@@ -16,19 +18,38 @@ type Verdict string
 
 const (
 	OnOurLine   Verdict = "on the history that this witness cosigned"
+	SpokenFor   Verdict = "what a larger checkpoint begins with, which waits to be compared"
 	NotCompared Verdict = "kept, to be compared in the next round"
+	Beyond      Verdict = "larger than all that is known here; kept while there is room"
 	InEvidence  Verdict = "not on one history with other checkpoints; see /v1/evidence"
 )
 
 // See takes a checkpoint that a client or an auditor was shown. It is compared with
 // what this witness cosigned at that size at once, and with everything else by the
-// next [Witness.Gossip]. Errors: [ErrMalformed], [ErrUnknownLog], [ErrUntrusted],
-// [ErrNotNow].
+// next [Witness.Gossip]; or now, if there is no room to wait and it can be compared.
+// Errors: [ErrMalformed], [ErrUnknownLog], [ErrUntrusted], [ErrNotNow],
+// [RateError] if there are too many that say nothing new, or have to be compared now.
 func (w *Witness) See(ctx context.Context, note []byte) (Verdict, error) {
 	v, signed, err := w.open(note)
 	if err != nil {
 		return "", err
 	}
+	s := v.served()
+	if s == nil {
+		return "", ErrUnknownLog
+	}
+	verdict, err := w.receive(ctx, v, signed)
+	switch {
+	case errors.Is(err, ErrNotNow):
+		return w.compareNow(ctx, v, s, signed)
+	case err == nil && verdict != NotCompared && verdict != Beyond:
+		err = spend(s.known)
+	}
+	return verdict, err
+}
+
+// receive takes a checkpoint that was handed in, without a look at the log.
+func (w *Witness) receive(ctx context.Context, v *ward, signed *proof.Signed) (Verdict, error) {
 	if err := v.take(ctx); err != nil {
 		return "", err
 	}
@@ -38,19 +59,62 @@ func (w *Witness) See(ctx context.Context, note []byte) (Verdict, error) {
 	}
 	t := signed.Checkpoint().Tree()
 	switch {
-	case t.Size == 0 && t.Root == proof.EmptyRoot(), w.onOurLine(v, t):
+	case t.Size == 0 && t.Root == proof.EmptyRoot(), w.settledBefore(v, t):
 		return OnOurLine, nil
 	case v.chargedIn(t) != "":
 		return InEvidence, nil
-	case w.setAside(v, signed):
-		return NotCompared, nil
+	case !w.setAside(v, signed, handedIn):
+		return "", ErrNotNow
+	case t.Size > v.horizon():
+		return Beyond, nil
 	}
+	return NotCompared, nil
+}
+
+// waitLimit is how long somebody waits for a comparison.
+const waitLimit = 10 * time.Second
+
+// compareNow compares one checkpoint that finds no room while whoever handed it in
+// waits. If it is larger than all that is known, the log may know more by now. Of what
+// cannot be compared yet, what is larger than ours takes the room of a larger one.
+func (w *Witness) compareNow(ctx context.Context, v *ward, s *service, signed *proof.Signed) (Verdict, error) {
+	ctx, cancel := context.WithTimeout(ctx, waitLimit)
+	defer cancel()
+	c, err := w.comparing(v)
+	if err != nil {
+		return "", err
+	}
+	t := signed.Checkpoint().Tree()
+	if t.Size > v.horizon() && spend(s.distant) == nil {
+		if _, err := c.gather(ctx, c.askSources(ctx)); err != nil && !canceled(err) {
+			return "", err
+		}
+		if err := c.lookAhead(ctx); err != nil && !canceled(err) {
+			return "", err
+		}
+	}
+	verdict := Beyond
+	if t.Size <= v.horizon() {
+		if err := spend(s.unsure); err != nil {
+			return "", err
+		}
+		if verdict, err = c.settle(ctx, reference{t, signed.Note()}); canceled(err) {
+			verdict, err = NotCompared, nil
+		}
+	}
+	switch {
+	case verdict != Beyond && verdict != NotCompared:
+		return verdict, err
+	case t.Size > c.ours.tree.Size && w.squeezeIn(v, signed):
+		return verdict, nil
+	}
+	v.turnAway()
 	return "", ErrNotNow
 }
 
 // Accept judges evidence from elsewhere under the keys of the log, keeps it and
-// halts the log. news is false if it says nothing new. Errors: [ErrUnknownLog], or
-// it is no evidence.
+// halts the log. news is false if it says nothing new. Errors: [ErrUnknownLog], it is
+// no evidence, or [RateError] if there is too much that says nothing new.
 func (w *Witness) Accept(ctx context.Context, e proof.Evidence) (id string, news bool, err error) {
 	v := w.ward(e.Origin())
 	if v == nil {
@@ -60,7 +124,13 @@ func (w *Witness) Accept(ctx context.Context, e proof.Evidence) (id string, news
 		return "", false, err
 	}
 	defer v.give()
-	return w.convict(v, e)
+	if id, news, err = w.convict(v, e); news {
+		return id, news, err
+	}
+	if s := v.served(); s != nil {
+		err = cmp.Or(spend(s.known), err)
+	}
+	return id, news, err
 }
 
 // convict keeps evidence, if it verifies, and halts the log. What is kept holds the
@@ -143,6 +213,12 @@ func (w *Witness) onOurLine(v *ward, t proof.Tree) bool {
 	}
 	cp, _, err := proof.ParseCheckpoint(note)
 	return err == nil && cp.Tree() == t
+}
+
+// settledBefore tells whether a tree is known to be on the history that the witness
+// cosigned.
+func (w *Witness) settledBefore(v *ward, t proof.Tree) bool {
+	return v.remembers(t) || w.onOurLine(v, t)
 }
 
 // isHalted tells whether a log is halted. An acknowledgement is a file that a person

@@ -31,11 +31,12 @@ func (e *StaleError) Error() string {
 	return fmt.Sprintf("the last checkpoint cosigned here has size %d", e.Size)
 }
 
-// RateError is a log that has used up its requests: 429.
+// RateError is a log that has used up its requests, or others who have used up what
+// they may send of it: 429.
 type RateError struct{ After time.Duration }
 
 func (e *RateError) Error() string {
-	return fmt.Sprintf("this log has used up its requests; the next is due in %s", e.After.Round(time.Second))
+	return fmt.Sprintf("too many requests of this kind for this log; the next is due in %s", e.After.Round(time.Second))
 }
 
 // HaltedError is a log that was caught with two histories: 403, until a person has
@@ -69,6 +70,9 @@ func (w *Witness) cosign(ctx context.Context, v *ward, signed *proof.Signed, r w
 	}
 	defer v.give()
 	if err := w.examine(v, signed, r); err != nil {
+		if s := v.served(); s != nil {
+			err = s.refuse(err, signed.Checkpoint().Size > v.old().Size)
+		}
 		return nil, err
 	}
 	cp := signed.Checkpoint()
@@ -140,7 +144,9 @@ func (w *Witness) examine(v *ward, signed *proof.Signed, r wire.AddCheckpoint) e
 	case r.Old > next.Size:
 		return fmt.Errorf("%w: old %d, checkpoint %d", ErrOldAhead, r.Old, next.Size)
 	case r.Old != old.Size:
-		w.setAside(v, signed)
+		if !w.setAside(v, signed, submitted) {
+			v.turnAway()
+		}
 		return &StaleError{Size: old.Size}
 	case next.Size == old.Size && next.Root != old.Root && v.known:
 		return fmt.Errorf("%w: another tree of %d entries was", ErrInconsistent, old.Size)
@@ -148,7 +154,7 @@ func (w *Witness) examine(v *ward, signed *proof.Signed, r wire.AddCheckpoint) e
 	// The library's verifier knows the rest: the empty tree has one root, nothing
 	// stands between it and any other tree, and equal sizes have equal roots.
 	if err := proof.VerifyConsistency(old, next, r.Path); err != nil {
-		if old.Size > 0 && next.Size > old.Size && w.setAside(v, signed) {
+		if old.Size > 0 && next.Size > old.Size && w.setAside(v, signed, submitted) {
 			w.suspect(v.origin, "a checkpoint was submitted with a consistency proof that fails", err)
 		}
 		return fmt.Errorf("%w: %w", ErrInconsistent, err)

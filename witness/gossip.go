@@ -1,10 +1,13 @@
 package witness
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -19,14 +22,18 @@ const (
 	trimEvery   = 1024 // checkpoints
 )
 
+// Limits of a round, so that whoever dawdles takes little from the others.
+const (
+	callLimit  = 20 * time.Second // for one call
+	shareLimit = 40 * time.Second // for one peer, or one log
+	roundLimit = 2 * time.Minute  // to ask and compare; evidence is passed on all the same
+)
+
 // source is one place where a log can be read.
 type source struct {
 	log     *wire.Log
 	builder *proof.Builder
 }
-
-// delivery is one piece of evidence at one peer.
-type delivery struct{ peer, id string }
 
 // reach prepares the calls that Gossip makes.
 func (w *Witness) reach() error {
@@ -35,7 +42,7 @@ func (w *Witness) reach() error {
 		if err != nil {
 			return fmt.Errorf("peer %s: %w", url, err)
 		}
-		w.peers = append(w.peers, p)
+		w.peers = append(w.peers, &peer{Witness: p, parcels: map[string]parcel{}})
 	}
 	w.sources = make(map[string][]*source)
 	for origin, urls := range w.cfg.Sources {
@@ -60,24 +67,64 @@ type Round struct {
 	Delivered int // pieces of evidence that a peer took
 }
 
-// Gossip makes one round: it fetches the newest checkpoint of each log from the
-// peers and from where the log is read, compares them and those that were handed in
-// with the history cosigned here, and passes evidence on. What cannot be fetched or
-// proven is a suspicion and has no consequence. After ctx ends it returns what was
-// done so far.
+func (r *Round) add(more Round) {
+	r.Fetched += more.Fetched
+	r.Compared += more.Compared
+	r.Waiting += more.Waiting
+	r.Evidence += more.Evidence
+	r.Delivered += more.Delivered
+}
+
+// Gossip makes one round: it passes on what evidence there is, fetches the newest
+// checkpoint of each log from the peers and from where the log is read, compares
+// them and those that were handed in with the history cosigned here, and passes on
+// what that proved. What cannot be fetched or proven is a suspicion and has no
+// consequence. Whatever the others do, a round ends after some minutes; what it leaves,
+// the next one begins with. After ctx ends it returns what was done so far.
 func (w *Witness) Gossip(ctx context.Context) Round {
 	w.gossiping.Lock()
 	defer w.gossiping.Unlock()
-	var r Round
+	r := Round{Delivered: w.deliver(ctx)}
 	wards := w.served()
-	shown := w.poll(ctx, wards)
-	for i, v := range wards {
-		r.Fetched += len(shown[i])
-		w.compareAll(ctx, v, shown[i], &r)
-		w.trim(v)
-	}
-	w.deliver(ctx, &r)
+	comparing, cancel := context.WithTimeout(ctx, roundLimit)
+	defer cancel()
+	r.add(w.compareLogs(comparing, wards, w.askPeers(comparing, wards)))
+	r.Delivered += w.deliver(ctx)
 	w.metrics.round()
+	return r
+}
+
+// each does something with all of several at once, as many as are allowed.
+func each[T any](w *Witness, all []T, do func(T)) {
+	var g errgroup.Group
+	g.SetLimit(w.cfg.Parallel)
+	for _, one := range all {
+		g.Go(func() error { do(one); return nil })
+	}
+	g.Wait()
+}
+
+// compareLogs compares what there is of each log, the quickest of the last round
+// first: logs that serve no tiles, or slowly, hold up each other and nobody else.
+func (w *Witness) compareLogs(ctx context.Context, wards []*ward, shown map[string][]*proof.Signed) (r Round) {
+	var mu sync.Mutex
+	quickest := slices.Clone(wards)
+	slices.SortStableFunc(quickest, func(a, b *ward) int { return cmp.Compare(a.took, b.took) })
+	each(w, quickest, func(v *ward) {
+		begun := time.Now()
+		v.took = 0 // who had no turn is among the first of the next round
+		if ctx.Err() != nil {
+			return
+		}
+		ctx, cancel := context.WithTimeout(ctx, shareLimit)
+		defer cancel()
+		found := w.compareAll(ctx, v, shown[v.origin])
+		w.trim(v)
+		v.took = time.Since(begun)
+		mu.Lock()
+		defer mu.Unlock()
+		r.add(found)
+	})
 	return r
 }
 
@@ -92,80 +139,22 @@ func (w *Witness) trim(v *ward) {
 	}
 }
 
-// poll asks each peer and each source for what it shows of each log, all peers and
-// sources at once, and each about one log after another: whoever does not answer is
-// not asked again in this round.
-func (w *Witness) poll(ctx context.Context, wards []*ward) (shown [][]*proof.Signed) {
-	var mu sync.Mutex
-	shown = make([][]*proof.Signed, len(wards))
-	take := func(i int, from string, note []byte, err error) (goOn bool) {
-		if err == nil {
-			var s *proof.Signed
-			if s, err = wards[i].verify(note); err == nil {
-				mu.Lock()
-				shown[i] = append(shown[i], s)
-				mu.Unlock()
-				return true
-			}
-			if !errors.Is(err, ErrUnknownLog) {
-				w.suspect(wards[i].origin, "a checkpoint shown by "+from+" is not the log's", err)
-			}
-			return true
-		}
-		if wire.NotFound(err) || ctx.Err() != nil {
-			return ctx.Err() == nil
-		}
-		w.log.Info("a checkpoint could not be fetched", "origin", wards[i].origin, "from", from, "err", err)
-		var gone *wire.Unreachable
-		return !errors.As(err, &gone)
-	}
-	var g errgroup.Group
-	g.SetLimit(w.cfg.Parallel)
-	for _, p := range w.peers {
-		g.Go(func() error {
-			for i, v := range wards {
-				note, err := p.Checkpoint(ctx, v.origin)
-				if !take(i, p.URL(), note, err) {
-					break
-				}
-			}
-			return nil
-		})
-	}
-	for i, v := range wards {
-		for _, s := range w.sources[v.origin] {
-			g.Go(func() error {
-				note, err := s.log.Checkpoint(ctx)
-				take(i, s.log.URL(), note, err)
-				return nil
-			})
-		}
-	}
-	g.Wait()
-	return shown
-}
-
-// deliver passes what is on the shelf to the peers: whoever cannot be reached now
-// gets it in a later round, whoever refuses it does not.
-func (w *Witness) deliver(ctx context.Context, r *Round) {
-	all, err := w.shelf.List()
+// hear fetches one checkpoint, and verifies it. nil if there is none, or none of the
+// log's; gone if nobody answers.
+func (w *Witness) hear(ctx context.Context, v *ward, from string, fetch func(context.Context) ([]byte, error)) (s *proof.Signed, gone bool) {
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	note, err := fetch(ctx)
 	if err != nil {
-		w.log.Error("the evidence cannot be read, so it is not passed on", "err", err)
-		return
-	}
-	for _, p := range w.peers {
-		for _, k := range all {
-			d := delivery{p.URL(), k.ID}
-			if w.delivered[d] {
-				continue
-			}
-			err := p.SendEvidence(ctx, k.File)
-			if err == nil {
-				r.Delivered++
-			}
-			if w.delivered[d] = err == nil || wire.Refused(err); !w.delivered[d] {
-				break
-			}
+		if !wire.NotFound(err) {
+			w.log.Info("a checkpoint could not be fetched", "origin", v.origin, "from", from, "err", err)
 		}
+		var unreachable *wire.Unreachable
+		return nil, errors.As(err, &unreachable)
 	}
+	s, err = v.verify(note)
+	if err != nil && !errors.Is(err, ErrUnknownLog) {
+		w.suspect(v.origin, "a checkpoint shown by "+from+" is not the log's", err)
+	}
+	return s, false
 }

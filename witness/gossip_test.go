@@ -240,13 +240,13 @@ func TestHandedIn(t *testing.T) {
 	}{
 		{"our own", a.note(20), witness.OnOurLine, 0},
 		{"ours, before we came", a.note(11), witness.NotCompared, 0},
-		{"ours, after us", a.note(25), witness.NotCompared, 0},
+		{"ours, after us", a.note(25), witness.Beyond, 0},
 		{"the empty tree", a.note(0), witness.OnOurLine, 0},
 		{"before the fork", b.note(3), witness.NotCompared, 0},
 		{"same size", b.note(20), witness.InEvidence, 0},
 		{"smaller", b.note(11), witness.NotCompared, 1},
-		{"larger than what the log shows", b.note(39), witness.NotCompared, 0},
-		{"larger, but not than what the log shows", b.note(22), witness.NotCompared, 1},
+		{"larger than what the log shows", b.note(39), witness.Beyond, 0},
+		{"larger, but not than what the log shows", b.note(22), witness.Beyond, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tn := newTown(t, "w1.example")

@@ -31,6 +31,7 @@ const (
 //	GET  /v1/evidence/<id>         one evidence file
 //	POST /v1/evidence              takes evidence: 201 new, 200 known, its ID
 //
+// A log, and what others say of it, has allowances: 429 with Retry-After beyond them.
 // Errors are one line of text that says what to do. TLS, timeouts and connections
 // are the caller's http.Server.
 func (w *Witness) Handler() http.Handler {
@@ -113,7 +114,7 @@ func (w *Witness) postSeen(rw http.ResponseWriter, r *http.Request) (answer, err
 		return answer{}, err
 	}
 	status := http.StatusOK
-	if verdict == NotCompared {
+	if verdict == NotCompared || verdict == Beyond || verdict == SpokenFor {
 		status = http.StatusAccepted
 	}
 	return answer{status: status, body: []byte(verdict + "\n")}, nil

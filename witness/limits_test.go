@@ -1,9 +1,12 @@
 package witness_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -50,11 +53,16 @@ func TestRate(t *testing.T) {
 				t.Errorf("repetition %d: %v", i, err)
 			}
 		}
-		for range 100 { // or what is refused: always the true answer
-			stale := new(witness.StaleError)
-			if _, err := w.Cosign(t.Context(), h.ask(0, 1)); !asErr(err, &stale) {
-				t.Fatal(err)
+		stale := new(witness.StaleError)
+		for i := range 100 { // or an old one
+			_, err := w.Cosign(t.Context(), h.ask(0, 1))
+			if i < 64 && !asErr(err, &stale) || i >= 64 && (!asErr(err, &slow) || slow.After > time.Second) {
+				t.Fatalf("repetition %d: %v", i, err)
 			}
+		}
+		// A log that forgot where it stands is told all the same.
+		if _, err := w.Cosign(t.Context(), h.ask(0, at+1)); !asErr(err, &stale) || stale.Size != at {
+			t.Fatal(err)
 		}
 		time.Sleep(30 * time.Minute)
 		if err := step(); err != nil {
@@ -78,6 +86,43 @@ func TestRate(t *testing.T) {
 			if err := step(); err != nil {
 				t.Fatal(err)
 			}
+		}
+	})
+}
+
+// Whoever repeats what is known is bounded, and keeps out nobody who has news: by hand
+// or as evidence.
+func TestRepetitionsAreBounded(t *testing.T) {
+	a, b := newHistory(players(), 60, 60, ""), newHistory(players(), 60, 3, "B")
+	honest := must(must(proof.NewEvidence(a.note(5), a.note(9), ranges(a, 5, 9)...)).Format())
+	synctest.Test(t, func(t *testing.T) {
+		w := must(witness.Open(config(t, "w1.example")))
+		defer w.Close()
+		mustCosign(t, w, a.ask(0, 20))
+		post := func(path string, body []byte) *httptest.ResponseRecorder {
+			rec := httptest.NewRecorder()
+			w.Handler().ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), "POST", path, bytes.NewReader(body)))
+			return rec
+		}
+		for i := range 200 {
+			for path, body := range map[string][]byte{"/v1/checkpoints": a.note(20), "/v1/evidence": honest} {
+				got := post(path, body)
+				if limited := got.Code == 429; limited != (i >= 32) || limited && got.Header().Get("Retry-After") != "1" {
+					t.Fatalf("%s, repetition %d: %d, Retry-After %q", path, i, got.Code, got.Header().Get("Retry-After"))
+				}
+			}
+		}
+		if got := post("/v1/checkpoints", a.note(21)); got.Code != 202 {
+			t.Errorf("%d: %s", got.Code, got.Body)
+		}
+		mustCosign(t, w, a.ask(20, 22))
+		file := must(must(proof.NewEvidence(a.note(9), b.note(9))).Format())
+		if got := post("/v1/evidence", file); got.Code != 201 {
+			t.Errorf("%d: %s", got.Code, got.Body)
+		}
+		time.Sleep(time.Minute)
+		if got := post("/v1/evidence", file); got.Code != 200 {
+			t.Errorf("%d: %s", got.Code, got.Body)
 		}
 	})
 }
@@ -145,6 +190,31 @@ func series(t *testing.T, reg *prometheus.Registry) (all []string) {
 		}
 	}
 	return all
+}
+
+// Whoever misspells an origin, or gives no source, is told so: at the start, and
+// whenever another list is taken.
+func TestSourcesAndListDiffer(t *testing.T) {
+	const typo, blind = "origin=typo.example", "no source is given"
+	var told bytes.Buffer
+	cfg := config(t, "w1.example")
+	cfg.Log = slog.New(slog.NewTextHandler(&told, nil))
+	cfg.Sources = map[string][]string{"typo.example": {"https://log.example"}}
+	w := open(t, cfg)
+	check := func(when string, wants ...string) {
+		for _, what := range []string{typo, blind} {
+			if got := strings.Contains(told.String(), what); got != slices.Contains(wants, what) {
+				t.Errorf("%s: %q: %v:\n%s", when, what, got, &told)
+			}
+		}
+		told.Reset()
+	}
+	check("at the start", typo, blind)
+	other := witness.LogList{{Origin: "typo.example", Keys: cfg.Logs[0].Keys, QPD: 1, Contact: "op"}}
+	wantErr(t, w.SetLogs(other), nil)
+	check("it is on the list")
+	wantErr(t, w.SetLogs(nil), nil)
+	check("nothing is on the list", typo)
 }
 
 // A witness needs keys that are its own, under one name.

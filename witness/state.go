@@ -19,7 +19,7 @@ import (
 //
 //	c <origin> 00 <size> → the checkpoint of that size, with the log's signatures
 //	s <origin> 00        → size, and the witness's signature lines on that checkpoint
-//	p <origin> 00 <tree> → a checkpoint that came by gossip and is not yet compared
+//	p <origin> 00 <tree> → its room, and a checkpoint that is not yet compared
 //
 // with sizes big-endian, so that the newest checkpoint is the last of its range. An
 // origin has no control characters, so 00 ends it. c is synced before anything is
@@ -144,25 +144,30 @@ func (s *state) signatures(origin string) (size uint64, lines []byte, ok bool, e
 	return binary.BigEndian.Uint64(v), v[8:], true, nil
 }
 
-func (s *state) hold(origin string, t proof.Tree, note []byte) error {
-	return s.db.Set(pendingKey(origin, t), note, pebble.NoSync)
+func (s *state) hold(origin string, p pending) error {
+	return s.db.Set(pendingKey(origin, p.tree), append([]byte{byte(p.in)}, p.note...), pebble.NoSync)
 }
 
 func (s *state) release(origin string, t proof.Tree) error {
 	return s.db.Delete(pendingKey(origin, t), pebble.NoSync)
 }
 
-// pending are the notes that are held.
-func (s *state) pending(origin string) (notes [][]byte, err error) {
+// pending are the checkpoints that are held.
+func (s *state) pending(origin string) (held []*pending, err error) {
 	it, err := s.scan(keyPending, origin)
 	if err != nil {
 		return nil, err
 	}
 	defer it.Close()
 	for ok := it.First(); ok; ok = it.Next() {
-		notes = append(notes, bytes.Clone(it.Value()))
+		in, note := room(it.Value()[0]), bytes.Clone(it.Value()[1:])
+		cp, _, err := proof.ParseCheckpoint(note)
+		if err != nil {
+			continue // what waits can be lost
+		}
+		held = append(held, &pending{reference: reference{cp.Tree(), note}, in: in})
 	}
-	return notes, it.Error()
+	return held, it.Error()
 }
 
 // trim forgets all checkpoints of an origin but the newest keep.

@@ -1,30 +1,34 @@
 package witness
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/time/rate"
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// maxPending is how many checkpoints of one log wait to be compared.
-const maxPending = 64
-
-// maxCharged is how many trees in evidence are enough for a halted log.
-const maxCharged = 32
+// maxCharged is how many trees in evidence are enough for a halted log. maxProven is
+// how many are remembered to be on the history that was cosigned.
+const (
+	maxCharged = 32
+	maxProven  = 4096
+)
 
 // ward is one log as the witness knows it.
 //
 // Its turn is held from the check of a checkpoint to its cosignatures, and guards
 // newest, known and the writes to the log's state: of two updates the second is
 // checked against what the first left, and no smaller tree is signed after a larger
-// one (tlog-witness "add-checkpoint", the race). mu guards pending and charged. The
+// one (tlog-witness "add-checkpoint", the race). mu guards what stands below it. The
 // rest is fixed or atomic.
 type ward struct {
 	origin string
@@ -37,11 +41,16 @@ type ward struct {
 	size   atomic.Uint64 // of newest, for whoever only looks
 	signed atomic.Bool   // the state holds cosignatures of newest
 
-	untrimmed atomic.Int64 // checkpoints kept since older ones were forgotten
+	took      time.Duration // its part of the last round; the round's own
+	untrimmed atomic.Int64  // checkpoints kept since older ones were forgotten
+
+	ahead atomic.Pointer[reference] // the largest that a round found to extend ours; may be nil, or be behind by now
 
 	mu      sync.Mutex
-	pending map[proof.Tree][]byte // checkpoints that the log signed, not yet compared
-	charged map[proof.Tree]string // trees that stand in evidence on the shelf, and its ID
+	pending map[proof.Tree]*pending // checkpoints that the log signed, not yet compared
+	crowded int                     // that found no room among them
+	proven  map[proof.Tree]bool     // found to be what ours begins with
+	charged map[proof.Tree]string   // trees that stand in evidence on the shelf, and its ID
 
 	halted atomic.Bool // evidence is not acknowledged, as far as was looked
 }
@@ -51,11 +60,43 @@ type service struct {
 	Log
 	advances *rate.Limiter // new checkpoints
 	repeats  *rate.Limiter // the newest one once more
+	*gate
+}
+
+// gate bounds what the log does not ask for itself, or not well: whoever has one of
+// its checkpoints can send it again and again. Each kind has an allowance of its own,
+// so that no flood of one keeps out another, and none keeps the log from going on.
+type gate struct {
+	stale   *rate.Limiter // refused, and not larger than ours: old notes
+	ahead   *rate.Limiter // refused, and larger: a log that has to learn where we stand
+	known   *rate.Limiter // handed in, and nothing new; evidence too
+	unsure  *rate.Limiter // handed in, and to be compared at once
+	distant *rate.Limiter // handed in, and larger than all that is known: the log is asked
+}
+
+func newGate() *gate {
+	l := func() *rate.Limiter { return rate.NewLimiter(1, 64) }
+	return &gate{l(), l(), l(), l(), l()}
+}
+
+// refuse is the answer to a submission that is refused: err, or that there are too
+// many of the kind.
+func (g *gate) refuse(err error, larger bool) error {
+	var stale *StaleError
+	var halted *HaltedError
+	if !errors.As(err, &stale) && !errors.As(err, &halted) && !errors.Is(err, ErrOldAhead) && !errors.Is(err, ErrInconsistent) {
+		return err
+	}
+	l := g.stale
+	if larger {
+		l = g.ahead
+	}
+	return cmp.Or(spend(l), err)
 }
 
 // newWard recalls what the state has of a log.
 func (w *Witness) newWard(origin string) (*ward, error) {
-	v := &ward{origin: origin, turn: make(chan struct{}, 1), pending: map[proof.Tree][]byte{}, charged: map[proof.Tree]string{}}
+	v := &ward{origin: origin, turn: make(chan struct{}, 1), pending: map[proof.Tree]*pending{}, proven: map[proof.Tree]bool{}, charged: map[proof.Tree]string{}}
 	v.untrimmed.Store(trimEvery) // nobody knows how many there are
 	note, err := w.state.latest(origin)
 	if err != nil {
@@ -73,14 +114,12 @@ func (w *Witness) newWard(origin string) (*ward, error) {
 		}
 		v.signed.Store(ok && size == cp.Size)
 	}
-	notes, err := w.state.pending(origin)
+	held, err := w.state.pending(origin)
 	if err != nil {
 		return nil, err
 	}
-	for _, note := range notes {
-		if cp, _, err := proof.ParseCheckpoint(note); err == nil {
-			v.pending[cp.Tree()] = note
-		}
+	for _, p := range held {
+		v.pending[p.tree] = p
 	}
 	kept, err := w.shelf.against(origin)
 	for _, k := range kept {
@@ -95,9 +134,12 @@ func (w *Witness) newWard(origin string) (*ward, error) {
 // configure serves the log as the list says. A log whose allowance has not changed
 // keeps what it has used of it.
 func (v *ward) configure(l Log) {
-	s := &service{Log: l, advances: newLimiter(l.QPD), repeats: newLimiter(l.QPD)}
-	if old := v.conf.Load(); old != nil && old.QPD == l.QPD {
-		s.advances, s.repeats = old.advances, old.repeats
+	s := &service{Log: l, advances: newLimiter(l.QPD), repeats: newLimiter(l.QPD), gate: newGate()}
+	if old := v.conf.Load(); old != nil {
+		s.gate = old.gate
+		if old.QPD == l.QPD {
+			s.advances, s.repeats = old.advances, old.repeats
+		}
 	}
 	v.conf.Store(s)
 }
@@ -138,6 +180,32 @@ func (v *ward) keys() []proof.Key {
 		return s.Keys
 	}
 	return nil
+}
+
+// horizon is the size of the largest tree that is known to be on one history with
+// ours: what is larger cannot be compared yet.
+func (v *ward) horizon() uint64 {
+	if r := v.ahead.Load(); r != nil {
+		return max(r.tree.Size, v.size.Load())
+	}
+	return v.size.Load()
+}
+
+// remember notes that ours begins with a tree. When there are too many all are
+// forgotten: they are found again.
+func (v *ward) remember(t proof.Tree) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.proven) >= maxProven {
+		clear(v.proven)
+	}
+	v.proven[t] = true
+}
+
+func (v *ward) remembers(t proof.Tree) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.proven[t]
 }
 
 // charge notes that trees stand in evidence.

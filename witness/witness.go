@@ -59,8 +59,8 @@ type Config struct {
 	Sources map[string][]string
 
 	// Transport carries Gossip's requests; http.DefaultTransport if nil. Parallel is
-	// how many of them are under way at once: 8 if 0. With 1 their order is always
-	// the same.
+	// with how many peers, and then about how many logs, it deals at once: 16 if 0.
+	// With 1 the order of requests is always the same.
 	Transport http.RoundTripper
 	Parallel  int
 
@@ -81,7 +81,7 @@ type Witness struct {
 	log     *slog.Logger
 	metrics *metrics
 
-	peers   []*wire.Witness
+	peers   []*peer
 	sources map[string][]*source
 
 	mu     sync.RWMutex
@@ -89,8 +89,7 @@ type Witness struct {
 	hashed map[string]*ward // the same by origin hash
 
 	broken    atomic.Pointer[error] // a write whose outcome is unknown: nothing more is signed
-	gossiping sync.Mutex            // one round at a time
-	delivered map[delivery]bool     // which evidence is done with at which peer; under gossiping
+	gossiping sync.Mutex            // one round at a time; guards what peers and wards remember of the last
 }
 
 // ErrBroken: a write to the state had an unknown outcome. Restart the witness: it
@@ -103,13 +102,13 @@ var ErrConfig = errors.New("the witness cannot be as it is configured")
 // Open opens the witness in a directory, and makes it if there is none. Errors:
 // [ErrConfig], or what is in the directory is damaged, or another process has it open.
 func Open(cfg Config) (*Witness, error) {
-	w := &Witness{cfg: cfg, log: cfg.Log, delivered: map[delivery]bool{},
+	w := &Witness{cfg: cfg, log: cfg.Log,
 		wards: map[string]*ward{}, hashed: map[string]*ward{}}
 	if w.log == nil {
 		w.log = slog.New(slog.DiscardHandler)
 	}
 	if w.cfg.Parallel <= 0 {
-		w.cfg.Parallel = 8
+		w.cfg.Parallel = 16
 	}
 	for _, check := range []func() error{w.checkKeys, w.reach, func() error { return w.checkList(cfg.Logs) }} {
 		if err := check(); err != nil {
@@ -207,6 +206,7 @@ func (w *Witness) SetLogs(list LogList) error {
 			w.metrics.forget(origin)
 		}
 	}
+	w.compareSources(list)
 	return nil
 }
 
@@ -229,6 +229,27 @@ func (w *Witness) checkList(list LogList) error {
 		}
 	}
 	return nil
+}
+
+// compareSources warns of what the list and [Config].Sources do not have in common.
+// It is no error: the list changes while the witness runs, and may name a log before
+// anybody knows where it can be read.
+func (w *Witness) compareSources(list LogList) {
+	var blind []string
+	unlisted := maps.Clone(w.cfg.Sources)
+	for _, l := range list {
+		delete(unlisted, l.Origin)
+		if len(w.cfg.Sources[l.Origin]) == 0 {
+			blind = append(blind, l.Origin)
+		}
+	}
+	for _, origin := range slices.Sorted(maps.Keys(unlisted)) {
+		w.log.Warn("a source is given for a log that is not on the list: is the origin misspelt?", "origin", origin)
+	}
+	if len(blind) > 0 {
+		w.log.Warn("no source is given for some logs, so that two checkpoints of one size are all that can be compared",
+			"logs", len(blind), "first", blind[0])
+	}
 }
 
 // ward finds a log that the witness serves; nil if it serves none of that origin.

@@ -172,6 +172,9 @@ func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
 		in.Body = http.NoBody
 	}
 	h.ServeHTTP(rec, in)
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
 	res := rec.Result()
 	res.Request = r
 	return res, nil

@@ -98,7 +98,7 @@ func (p *post) flags(c *cobra.Command) {
 	f.StringVar(&p.dir, "dir", "", "directory of the witness")
 	f.StringVar(&p.logs, "logs", "", "file of the logs it serves, in the witness network's logs/v0 format")
 	f.StringArrayVar(&p.peers, "peer", nil, "URL of another witness to compare notes with; repeat for more")
-	f.StringArrayVar(&p.sources, "source", nil, "ORIGIN=URL: where a log can be read; repeat for more, also for one log")
+	f.StringArrayVar(&p.sources, "source", nil, "ORIGIN=URL: where a log can be read, without which only checkpoints of one size can be compared; repeat for more, also for one log")
 	f.BoolVar(&p.verbose, "verbose", false, "log each comparison")
 }
 
@@ -166,7 +166,8 @@ fetches what its peers and the logs' own URLs show, and compares.
 
 The list is read again when it changes, at the next round of gossip, or at once on
 SIGHUP. A log that vanishes from it gets no more cosignatures; what the witness
-knows of it stays.
+knows of it stays. A log's qpd bounds its new checkpoints; what is refused, or says
+nothing new, is bounded apart from that: 64 of a kind, then one a second.
 
 W/state must never be deleted or restored from an old copy while the keys are in
 use: a witness that forgets what it cosigned can be made to cosign a fork.`,

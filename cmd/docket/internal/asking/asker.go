@@ -102,6 +102,10 @@ func (a *Asker) begin(ctx context.Context, r *round) error {
 			r.fail(w.Name, err)
 			continue
 		}
+		if err := p.mayBeAsked(); err != nil {
+			r.fail(w.Name, err)
+			continue
+		}
 		if !slices.Contains(asked, p) {
 			asked = append(asked, p)
 		}
@@ -157,8 +161,8 @@ var errOvertaken = errors.New("a newer checkpoint went first")
 // serve asks a peer about one round after another, until none waits.
 func (a *Asker) serve(ctx context.Context, p *peer) {
 	for r := a.current(p); r != nil; r = a.following(p) {
-		if !a.await(p) {
-			r.give(p.url, errClosed, nil, nil)
+		if err := a.await(p); err != nil {
+			r.give(p.url, err, nil, nil)
 			continue
 		}
 		r = a.current(p) // a newer one may have come meanwhile
@@ -172,22 +176,23 @@ func (a *Asker) serve(ctx context.Context, p *peer) {
 	}
 }
 
-// await waits until the peer may be asked again; false if the asker ends first.
-func (a *Asker) await(p *peer) bool {
+// await waits until the peer's interval is over. An error: it is not to be asked.
+func (a *Asker) await(p *peer) error {
 	a.mu.Lock()
+	told := p.mayBeAsked()
 	wait := time.Until(p.asked.Add(p.interval))
 	if p.asked.IsZero() {
 		wait = 0
 	}
 	a.mu.Unlock()
-	if wait <= 0 {
-		return true
+	if told != nil || wait <= 0 {
+		return told
 	}
 	select {
 	case <-a.ending:
-		return false
+		return errClosed
 	case <-time.After(wait):
-		return true
+		return nil
 	}
 }
 

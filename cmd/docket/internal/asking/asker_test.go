@@ -358,6 +358,50 @@ func TestMinInterval(t *testing.T) {
 	})
 }
 
+// A witness that says when to come back is left alone until then, though not for ever,
+// even if the quorum needs it; nobody waits for it meanwhile.
+func TestRetryAfter(t *testing.T) {
+	for says, want := range map[string]time.Duration{"300": 5 * time.Minute, "86400": 10 * time.Minute} {
+		for _, needed := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 3, 0)
+				w.mustAdd(1)
+				if needed {
+					w.witnesses[1].behave(down)
+				}
+				synctest.Wait()
+				w.witnesses[0].asked()
+				w.witnesses[0].behave(func(rw http.ResponseWriter, _ *http.Request) {
+					rw.Header().Set("Retry-After", says)
+					http.Error(rw, "the log has used up its requests", http.StatusTooManyRequests)
+				})
+				begun := time.Now()
+				for time.Since(begun) < want-time.Second {
+					step := time.Now()
+					if err := w.add(1); (err != nil) != needed || needed && !strings.Contains(err.Error(), "used up its requests") {
+						t.Fatal(err)
+					}
+					synctest.Wait()
+					if took := time.Since(step); took > time.Second {
+						t.Fatalf("waited %s", took)
+					}
+					time.Sleep(7 * time.Second)
+				}
+				if n := len(w.witnesses[0].asked()); n != 1 {
+					t.Errorf("asked %d times in %s, needed: %v", n, want, needed)
+				}
+				w.witnesses[0].behave(nil)
+				time.Sleep(time.Second)
+				w.mustAdd(1)
+				synctest.Wait()
+				if n := len(w.witnesses[0].asked()); n != 1 {
+					t.Errorf("not asked after %s, needed: %v", want, needed)
+				}
+			})
+		}
+	}
+}
+
 // Without a quorum nothing is published and the backlog fills up; when the
 // witnesses are back, everything goes on by itself.
 func TestRecoversByItself(t *testing.T) {

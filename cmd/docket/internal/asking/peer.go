@@ -21,6 +21,10 @@ const (
 	maxRest   = time.Minute
 )
 
+// maxTold bounds what a witness may ask for with Retry-After: what it says in an
+// hour of trouble must not cost the ledger its quorum for a day.
+const maxTold = 10 * time.Minute
+
 // peer is one URL, at which one or more witnesses of a policy live. Asker.mu guards
 // its fields; while at is set, one goroutine asks.
 type peer struct {
@@ -37,7 +41,8 @@ type peer struct {
 
 	latency  time.Duration // of its last good answer
 	failures int           // since then
-	rest     time.Time     // until when it is left alone
+	rest     time.Time     // until when it is left alone, unless it is needed
+	told     time.Time     // until when it asked to be left alone
 	err      string        // of the last failure; "" since it answers
 }
 
@@ -50,6 +55,14 @@ func newPeer(url string, transport http.RoundTripper) (*peer, error) {
 }
 
 func (p *peer) rests() bool { return time.Now().Before(p.rest) }
+
+// mayBeAsked is an error while the witness has asked to be left alone.
+func (p *peer) mayBeAsked() error {
+	if wait := time.Until(p.told); wait > 0 {
+		return fmt.Errorf("it asked to be left alone for another %s: %s", wait.Round(time.Second), p.err)
+	}
+	return nil
+}
 
 // ask makes the request of one round and gives the round what came of it.
 func (a *Asker) ask(ctx context.Context, p *peer, r *round) {
@@ -159,6 +172,9 @@ func (a *Asker) note(p *peer, r *round, at []proof.Witness, good map[string]proo
 	}
 	p.rest = time.Now().Add(min(firstRest<<min(p.failures, 10), maxRest))
 	p.err = err.Error()
+	if s := (*wire.Status)(nil); errors.As(err, &s) {
+		p.told = time.Now().Add(min(s.RetryAfter, maxTold))
+	}
 	if p.failures++; p.failures == 1 {
 		a.config.Log.Warn("a witness does not cosign", "witness", p.url, "size", size, "err", err)
 	}

@@ -1,9 +1,11 @@
 package sim
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing/synctest"
@@ -29,6 +31,7 @@ type machine struct {
 	node *node.Node // nil while the process is down
 	life context.Context
 	end  context.CancelFunc // of the process: its connections break off
+	cry  cries
 
 	trouble trouble
 }
@@ -85,8 +88,29 @@ func (m *machine) open(ctx context.Context) (n *node.Node, err error) {
 	fs := errorfs.Wrap(m.disk, errorfs.InjectorFunc(func(op errorfs.Op) error { return m.write(op) }))
 	return node.Open(ctx, node.Config{
 		Files: fs, Dir: "ledger", Keys: m.keys, Ledger: ledger.Config{BatchItems: 3, PoolItems: 40, Backlog: 60}, Asking: m.ask,
+		Log:   slog.New(slog.NewTextHandler(&m.cry, &slog.HandlerOptions{Level: slog.LevelError})),
 		Fatal: func(reason string) { panic(death{reason}) },
 	})
+}
+
+// cries are what the ledger says that a person must hear.
+type cries struct {
+	mu   sync.Mutex
+	said bytes.Buffer
+}
+
+// Write implements [io.Writer].
+func (c *cries) Write(line []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.said.Write(line)
+}
+
+// cried tells whether the ledger has said that loudly.
+func (m *machine) cried(what string) bool {
+	m.cry.mu.Lock()
+	defer m.cry.mu.Unlock()
+	return strings.Contains(m.cry.said.String(), what)
 }
 
 // step lets the ledger take one. Whether it died of it is to be asked of fell.

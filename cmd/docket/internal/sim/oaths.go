@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -22,6 +23,7 @@ type oaths struct {
 
 	mu       sync.Mutex                     // answers come on the callers' goroutines; guards what follows
 	cosigned map[string]map[proof.Tree]bool // by witness: all that its key was ever seen under
+	asked    map[proof.Tree][]byte          // what the honest ledger has asked to be cosigned
 	breaches []error                        // seen on the wire
 
 	trusted map[string]map[proof.Tree]bool // by client: all that it ever believed
@@ -41,7 +43,7 @@ type line struct {
 
 func newOaths(tn *town) *oaths {
 	return &oaths{
-		town: tn, cosigned: make(map[string]map[proof.Tree]bool), trusted: make(map[string]map[proof.Tree]bool),
+		town: tn, cosigned: make(map[string]map[proof.Tree]bool), asked: make(map[proof.Tree][]byte), trusted: make(map[string]map[proof.Tree]bool),
 		halted: make(map[string]bool), signed: make(map[proof.Tree]bool),
 	}
 }
@@ -64,6 +66,9 @@ func (l *line) has(t proof.Tree) bool {
 
 // heard takes down each cosignature that passes (it is the network's tap).
 func (o *oaths) heard(l link, r *http.Request, body []byte, res *httptest.ResponseRecorder) {
+	if r.URL.Path == "/add-checkpoint" && l.from == ledgerHost {
+		o.hearAsked(body)
+	}
 	i := slices.IndexFunc(o.town.sites, func(s *site) bool { return s.name == l.to })
 	if i < 0 || !o.town.sites[i].trusty() || res.Code != http.StatusOK {
 		return
@@ -71,6 +76,8 @@ func (o *oaths) heard(l link, r *http.Request, body []byte, res *httptest.Respon
 	s := o.town.sites[i]
 	var note []byte
 	switch {
+	case l.from == sluggardHost:
+		return
 	case r.URL.Path == "/add-checkpoint":
 		a, err := wire.ParseAddCheckpoint(body)
 		if err != nil {
@@ -110,6 +117,17 @@ func (o *oaths) heard(l link, r *http.Request, body []byte, res *httptest.Respon
 	add1(o.cosigned, s.name, by.Checkpoint().Tree())
 }
 
+// hearAsked takes down what the honest ledger asks to be cosigned.
+func (o *oaths) hearAsked(body []byte) {
+	a, err := wire.ParseAddCheckpoint(body)
+	must(err)
+	cp, _, err := proof.ParseCheckpoint(a.Note)
+	must(err)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.asked[cp.Tree()] = a.Note
+}
+
 func (o *oaths) breach(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -134,6 +152,13 @@ func (o *oaths) check() error {
 		if err := o.oneHistory(o.cosigned[name]); err != nil {
 			errs = append(errs, fmt.Errorf("%s has cosigned two histories: %w", name, err))
 		}
+	}
+	asked := make(map[proof.Tree]bool)
+	for t := range o.asked {
+		asked[t] = true
+	}
+	if err := o.oneHistory(asked); err != nil {
+		errs = append(errs, fmt.Errorf("the honest ledger has signed two histories: %w", err))
 	}
 	all := make(map[proof.Tree]bool)
 	for _, trees := range o.trusted {
@@ -264,6 +289,11 @@ func (o *oaths) known(also ...proof.Tree) bool {
 		trees[newest] = true
 	}
 	return o.oneHistory(trees) != nil
+}
+
+// compareTrees orders by size, then by root.
+func compareTrees(a, b proof.Tree) int {
+	return cmp.Or(cmp.Compare(a.Size, b.Size), bytes.Compare(a.Root[:], b.Root[:]))
 }
 
 func add1(to map[string]map[proof.Tree]bool, who string, t proof.Tree) {

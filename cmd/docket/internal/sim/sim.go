@@ -11,8 +11,9 @@
 //
 // There are two kinds of it. A [World] is one ledger without witnesses and all that
 // people can say to it. A town ([RunTown]) is a ledger with witnesses, of whom some
-// lie, and clients; its operator is honest, until perhaps he keeps two histories
-// with the same keys and shows each to some.
+// lie, and whose clocks differ, and clients; its operator is honest, though he may
+// bring back an old backup, until perhaps he keeps two histories with the same keys
+// and shows each to some. Strangers send the witnesses what they must not take.
 //
 // Another part joins with a disk ([afterCrash]) and links of its own on the
 // [network], steps in steps.go, and laws beside the others; what it does while the

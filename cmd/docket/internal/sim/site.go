@@ -19,7 +19,8 @@ import (
 )
 
 // conduct is how a witness behaves. All but the honest ones, the slow one among
-// them, count as dishonest: the laws promise nothing about what they sign.
+// them, count as dishonest: the laws promise nothing about what they sign. The clocks
+// of all differ by some minutes.
 type conduct string
 
 const (
@@ -29,6 +30,7 @@ const (
 	babbling conduct = "answers nonsense"   // of many kinds
 	dead     conduct = "dead"               // is never there
 	restored conduct = "restored from old"  // its disk is at times one of days ago
+	astray   conduct = "clock is wrong"     // by more than anybody grants; honest otherwise
 	hanging  conduct = "takes and says nil" // accepts the connection, and that is all
 )
 
@@ -38,6 +40,7 @@ type site struct {
 	name    string // also its host
 	keys    []witness.Key
 	conduct conduct
+	off     time.Duration // its clock is ahead of the world's
 
 	disk    *vfs.MemFS
 	backup  *vfs.MemFS       // nil while there is none
@@ -49,12 +52,14 @@ type site struct {
 
 func newSite(tn *town, name string, c conduct) (s *site, vkeys []string) {
 	s = &site{town: tn, name: name, conduct: c, disk: vfs.NewCrashableMem()}
+	dice := diceOf(tn.seed, "clock of "+name, 0)
+	if s.off = time.Duration(dice.Int64N(int64(8*time.Minute))) - 4*time.Minute; c == astray {
+		s.off += time.Hour
+	}
 	for _, alg := range []proof.Algorithm{proof.CosignatureEd25519, proof.MLDSA44} {
 		secret, public, err := proof.GenerateKey(alg, name)
 		must(err)
-		k, err := proof.ParseCosigner(secret)
-		must(err)
-		s.keys, vkeys = append(s.keys, k), append(vkeys, public)
+		s.keys, vkeys = append(s.keys, newWatch(secret, s.off)), append(vkeys, public)
 	}
 	return s, vkeys
 }
@@ -63,7 +68,7 @@ func newSite(tn *town, name string, c conduct) (s *site, vkeys []string) {
 func (s *site) trusty() bool { return s.conduct == honest || s.conduct == slow }
 
 // own tells whether it runs the real program.
-func (s *site) own() bool { return s.trusty() || s.conduct == restored }
+func (s *site) own() bool { return s.trusty() || s.conduct == restored || s.conduct == astray }
 
 // up starts the process, which goes on from what its disk has. It is false if the
 // power failed meanwhile.
@@ -78,7 +83,7 @@ func (s *site) up() (bool, error) {
 	}
 	cfg := witness.Config{
 		Keys: s.keys, FS: errorfs.Wrap(s.disk, errorfs.InjectorFunc(s.write)), Dir: "w", Logs: s.town.listed(), Parallel: 1,
-		Sources:   map[string][]string{origin: {ledgerURL, "http://" + mirror(0), "http://" + mirror(1)}},
+		Sources:   map[string][]string{origin: {ledgerURL, "http://" + mirror(0), "http://" + mirror(1)}, sluggardOrigin: {"http://" + sluggardHost}},
 		Transport: alive{s.town.net.from(s.name), s.life},
 		Fatal:     func(reason string) { panic(death{reason}) },
 	}

@@ -34,6 +34,10 @@ type town struct {
 	unsaid *record.Envelope // nobody knows yet whether it was committed
 	orders int
 
+	backup backup // of the ledger
+	misled bool   // the ledger lives on a backup now
+
+	sluggard *sluggard
 	sites    []*site
 	watchers []*watcher
 	oaths    *oaths
@@ -85,7 +89,7 @@ func newTown(seed uint64, p plan) *town {
 		switch {
 		case i < p.dishonest:
 			if c = p.liars; c == "" {
-				c = pick(tn, double, double, restored, restored, babbling, dead, hanging)
+				c = pick(tn, double, double, restored, restored, babbling, dead, hanging, astray)
 			}
 		case i == p.witnesses-1 && p.witnesses-p.dishonest > p.quorum:
 			c = pick(tn, honest, slow)
@@ -106,6 +110,7 @@ func newTown(seed uint64, p plan) *town {
 	for i := range 4 {
 		tn.watchers = append(tn.watchers, &watcher{town: tn, name: fmt.Sprintf("watcher-%d", i), disk: vfs.NewCrashableMem()})
 	}
+	tn.sluggard = newSluggard(tn)
 	tn.net.odds = 12 // there are so many calls in each step
 	tn.oaths = newOaths(tn)
 	tn.net.tap = tn.oaths.heard
@@ -118,7 +123,7 @@ func (tn *town) listed() witness.LogList {
 	for _, s := range tn.ledger.keys.Signers {
 		l.Keys = append(l.Keys, s.Key())
 	}
-	return witness.LogList{l}
+	return witness.LogList{l, {Origin: sluggardOrigin, Keys: []proof.Key{tn.sluggard.signer.Key()}, QPD: 1 << 30, Contact: "nobody"}}
 }
 
 // settleSite adds a witness to the town and its keys to the policy, as one group.
@@ -132,6 +137,7 @@ func (tn *town) settleSite(policy *strings.Builder, i int, c conduct) (group str
 	tn.sites = append(tn.sites, s)
 	tn.net.far[s.name] = true
 	tn.saw("a witness: " + string(c))
+	tn.saw(fmt.Sprintf("a witness's clock is ahead: %v", s.off > 0))
 	return group
 }
 
@@ -189,6 +195,7 @@ func (tn *town) day(t *testing.T, live func() error) error {
 		if tn.forger != nil {
 			must(tn.forger.morning())
 		}
+		tn.sluggard.morning(tn.ctx)
 		return errors.Join(tn.bootAll(), live())
 	}
 	return tn.story.day(t, morning, func(end func()) error {
@@ -244,6 +251,11 @@ func (tn *town) next() record.Envelope {
 func (tn *town) write() error {
 	l, env := tn.ledger.node.Ledger, tn.next()
 	tn.unsaid = &env
+	if err := tn.ledger.step(tn.ctx, l.CheckClock); err != nil { // as Run does before it commits
+		tn.note("the clock is not confirmed: %s", brief(err))
+		tn.saw("clock not confirmed")
+		return tn.expect(err, ledger.ErrNoQuorum, ledger.ErrClock)
+	}
 	v, err := record.Open(env, tn.ledger.node.Register.Candidates)
 	if err != nil {
 		return err

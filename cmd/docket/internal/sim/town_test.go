@@ -8,7 +8,7 @@ import (
 )
 
 var (
-	towns     = flag.Uint64("towns", 12, "how many towns TestTowns lets live")
+	towns     = flag.Uint64("towns", 16, "how many towns TestTowns lets live")
 	townSteps = flag.Int("town.steps", 90, "steps of each town")
 )
 
@@ -18,7 +18,9 @@ var wanted = []string{
 	"ledger crashes", "ledger loses power", "witness crashes", "witness loses power", "witness loses power as it starts", "witness restored from a backup",
 	"ledger and witness parted", "witnesses parted", "client and witnesses parted",
 	"client finds a fork", "client is shown too few cosignatures", "client is shown something of both", "watcher's machine fails", "checkpoint handed in",
-	"a witness: honest", "a witness: signs whatever", "a witness: restored from old", "a witness: slow",
+	"a witness: honest", "a witness: signs whatever", "a witness: restored from old", "a witness: slow", "a witness: clock is wrong",
+	"a witness's clock is ahead: true", "a witness's clock is ahead: false", "clock not confirmed", "ledger restored from a backup",
+	"log floods a witness", "old checkpoints replayed", "nonsense sent to a witness", "witness of two logs",
 }
 
 // TestTowns: while any two quorums have an honest witness in common, an operator who
@@ -43,12 +45,30 @@ func TestTowns(t *testing.T) {
 			add(seen, r.Seen)
 		})
 	}
-	if n < 12 || t.Failed() {
+	if n < 16 || t.Failed() {
 		return
 	}
 	for _, what := range wanted {
 		if seen[what] == 0 {
 			t.Errorf("no town saw this: %s", what)
+		}
+	}
+}
+
+// TestSameTown: a seed tells a town's whole story.
+func TestSameTown(t *testing.T) {
+	const seed = 10 // with a fork, a slow witness and one restored from old
+	var first *TownReport
+	for range 2 {
+		r, err := RunTown(t, seed, planOf(seed), 60)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = r
+		}
+		if r.Trace != first.Trace {
+			t.Fatalf("two runs of seed %d differ:\n%s\n\n%s", seed, first.Trace, r.Trace)
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 // step is one thing that happens in the town.
 func (tn *town) step() error {
 	s := pick(tn, tn.sites...)
-	switch n := tn.roll(100); {
+	switch n := tn.roll(112); {
 	case n < 35:
 		return tn.operate()
 	case n < 40:
@@ -38,7 +38,7 @@ func (tn *town) step() error {
 	case n < 70:
 		tn.part()
 	case n < 78:
-		tn.gossip(s)
+		return tn.gossip(s)
 	case n < 90:
 		c := pick(tn, tn.watchers...)
 		tn.direct(c)
@@ -48,6 +48,18 @@ func (tn *town) step() error {
 		return c.handIn(c.note)
 	case n < 96:
 		return tn.calm()
+	case n < 99:
+		tn.replay(s)
+	case n < 101:
+		tn.pester(s)
+	case n < 104:
+		if tn.forger != nil {
+			tn.forger.flood(s)
+		}
+	case n < 106:
+		tn.sluggard.bring(s)
+	case n < 109:
+		return tn.rollBack()
 	default:
 		d := pick(tn, time.Second, 20*time.Second, 3*time.Minute)
 		tn.note("%v pass", d)
@@ -181,14 +193,25 @@ func (tn *town) part() {
 	}
 }
 
-func (tn *town) gossip(s *site) {
+// gossip lets a witness make one round, which whoever hangs must not draw out.
+func (tn *town) gossip(s *site) error {
 	if s.witness == nil {
-		return
+		return nil
 	}
+	begun := time.Now()
 	r := s.witness.Gossip(tn.ctx)
-	tn.note("%s gossips: %+v", s.name, r)
+	took := time.Since(begun)
+	tn.note("%s gossips for %s: %+v", s.name, took.Round(time.Second), r)
 	tn.saw("gossip")
+	if took > longestRound {
+		return fmt.Errorf("a round of gossip of %s took %s", s.name, took)
+	}
+	return nil
 }
+
+// longestRound is what a witness with so many peers, asked one after another, may
+// take if all of them hang.
+const longestRound = 10 * time.Minute
 
 // direct decides what a client will be shown: the history of its audience, and now
 // and then another, or something of both.
@@ -294,6 +317,15 @@ func (tn *town) calm() error {
 	}
 	defer tn.net.behave(false)
 	time.Sleep(2 * time.Minute)
+	l := tn.ledger.node.Ledger
+	if l.Head().Size > 0 {
+		if err := l.Publish(tn.ctx); err != nil {
+			return fmt.Errorf("a quorum of witnesses is alive, and the ledger does not publish: %w", err)
+		}
+	}
+	if err := l.CheckClock(tn.ctx); err != nil {
+		return fmt.Errorf("a quorum of witnesses is alive, and the ledger's clock is not confirmed: %w", err)
+	}
 	if err := tn.write(); err != nil {
 		return err
 	}
@@ -302,7 +334,6 @@ func (tn *town) calm() error {
 			return err
 		}
 	}
-	l := tn.ledger.node.Ledger
 	if err := l.Publish(tn.ctx); err != nil {
 		return fmt.Errorf("a quorum of witnesses is alive, and the ledger does not publish: %w", err)
 	}
@@ -329,6 +360,13 @@ func (tn *town) heal() error {
 		return err
 	}
 	time.Sleep(2 * time.Minute)
+	for _, s := range tn.sites {
+		tn.replay(s)
+		tn.pester(s)
+		if tn.forger != nil {
+			tn.forger.flood(s)
+		}
+	}
 	var handed []proof.Tree
 	for _, c := range tn.watchers {
 		if c.note == nil {
@@ -353,7 +391,9 @@ func (tn *town) heal() error {
 	}
 	due := tn.oaths.known(handed...)
 	for _, i := range tn.rng.Perm(len(tn.sites)) {
-		tn.gossip(tn.sites[i])
+		if err := tn.gossip(tn.sites[i]); err != nil {
+			return err
+		}
 	}
 	if err := tn.check(); err != nil {
 		return err

@@ -117,14 +117,15 @@ func (c *watcher) believes(t *client.Trust) error {
 	return nil
 }
 
-// complains judges a complaint: without a fork, nobody may speak of one.
+// complains judges a complaint: while the ledger has its own disk and one history,
+// nobody may speak of two.
 func (c *watcher) complains(err error) error {
 	var fork *client.ForkError
 	var short *proof.QuorumError
 	switch {
 	case errors.As(err, &fork):
 		c.town.saw("client finds a fork")
-		if c.town.forger == nil {
+		if c.town.forger == nil && !c.town.misled {
 			return fmt.Errorf("%s accuses an honest log: %w", c.name, err)
 		}
 		return c.handIn(fork.ShownNote)
