@@ -52,19 +52,12 @@ func newBuckets(r Rate, max int) *buckets {
 	return &buckets{rate: r, max: max, byKey: make(map[string]*rate.Limiter)}
 }
 
-// take takes one token of key's bucket; where there is none, it says how long
-// until there is.
-func (b *buckets) take(key string) (wait time.Duration, ok bool) {
-	if b == nil {
-		return 0, true
+// charge takes one token of key's bucket, also one that is not there yet: then the
+// bucket stays empty for longer.
+func (b *buckets) charge(key string) {
+	if b != nil {
+		b.of(key).Reserve()
 	}
-	l := b.of(key)
-	r := l.Reserve()
-	if wait = r.Delay(); wait == 0 {
-		return 0, true
-	}
-	r.Cancel()
-	return wait, false
 }
 
 // empty says whether key's bucket has no token now, and takes none.

@@ -15,23 +15,28 @@ func TestBucketsRefillAndSayHowLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBuckets(Rate{PerSecond: 2, Burst: 3}, 10)
 		for i := range 3 {
-			if _, ok := b.take("acme"); !ok {
-				t.Fatalf("token %d of a full bucket of 3 was refused", i+1)
+			if _, empty := b.empty("acme"); empty {
+				t.Fatalf("a bucket of 3 is empty after %d", i)
 			}
+			b.charge("acme")
 		}
-		wait, ok := b.take("acme")
-		if ok || wait != 500*time.Millisecond {
-			t.Fatalf("an empty bucket gave %v, %v; want a wait of 500ms", wait, ok)
+		wait, empty := b.empty("acme")
+		if !empty || wait != 500*time.Millisecond {
+			t.Fatalf("an empty bucket says %v, %v; want a wait of 500ms", wait, empty)
 		}
-		if w, empty := b.empty("acme"); !empty || w != 500*time.Millisecond {
-			t.Errorf("empty: %v, %v; want 500ms, true", w, empty)
-		}
-		if _, ok := b.take("borealis"); !ok {
+		if _, empty := b.empty("borealis"); empty {
 			t.Error("one key's bucket drained another's")
 		}
 		time.Sleep(wait)
-		if _, ok := b.take("acme"); !ok {
-			t.Error("refused after the wait that it asked for")
+		if _, empty := b.empty("acme"); empty {
+			t.Error("empty after the wait that it asked for")
+		}
+		// Whoever was let in while there was a token pays, though there is none any more.
+		for range 5 {
+			b.charge("acme")
+		}
+		if wait, empty := b.empty("acme"); !empty || wait != 2500*time.Millisecond {
+			t.Errorf("in debt: %v, %v; want 2.5s", wait, empty)
 		}
 	})
 }
@@ -39,23 +44,23 @@ func TestBucketsRefillAndSayHowLong(t *testing.T) {
 func TestBucketsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBuckets(Rate{PerSecond: 1, Burst: 2}, 8)
-		b.take("busy")
-		b.take("busy")
+		b.charge("busy")
+		b.charge("busy")
 		for i := range 100 {
-			b.take(fmt.Sprint("once-", i))
+			b.charge(fmt.Sprint("once-", i))
 			if n := len(b.byKey); n > 8 {
 				t.Fatalf("%d buckets, bound 8", n)
 			}
 		}
 		time.Sleep(time.Second) // all but busy's are full again, and may be forgotten
 		b = newBuckets(Rate{PerSecond: 1, Burst: 2}, 4)
-		b.take("busy")
-		b.take("busy")
+		b.charge("busy")
+		b.charge("busy")
 		for i := range 3 {
-			b.take(fmt.Sprint("idle-", i))
+			b.charge(fmt.Sprint("idle-", i))
 		}
 		time.Sleep(time.Second)
-		b.take("new")
+		b.charge("new")
 		if _, empty := b.empty("busy"); empty {
 			t.Error("busy has one token again by now")
 		}
@@ -68,7 +73,8 @@ func TestBucketsAreBounded(t *testing.T) {
 func TestNoBuckets(t *testing.T) {
 	b := newBuckets(Rate{PerSecond: -1}, 8)
 	for range 1000 {
-		if _, ok := b.take("any"); !ok {
+		b.charge("any")
+		if _, empty := b.empty("any"); empty {
 			t.Fatal("an unlimited rate refused")
 		}
 	}
@@ -89,7 +95,7 @@ func TestRatesThatEnd(t *testing.T) {
 		if r.Check() == nil {
 			t.Errorf("%+v was taken", r)
 		}
-		for _, c := range []Config{{IssuerRate: r}, {ImporterRate: r}, {ForgeryRate: r}} {
+		for _, c := range []Config{{IssuerRate: r}, {ImporterRate: r}, {RefusalRate: r}} {
 			c.Ledger, c.Register = new(ledger.Public), new(register.Register)
 			if _, err := New(c); err == nil {
 				t.Errorf("%+v was taken for a server", r)

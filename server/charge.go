@@ -2,46 +2,78 @@ package server
 
 import (
 	"context"
-	"net"
+	"net/http"
 	"net/netip"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// verify opens the envelope in its turn, and charges for it: an address for what
-// nobody enrolled has signed, whoever did sign it for the rest. So a stranger can
-// use up his own address's tokens, and nobody else's.
-func (s *Server) verify(ctx context.Context, x *exchange, env record.Envelope) (record.Verified, error) {
-	from := address(x.Request.RemoteAddr)
-	if wait, empty := s.forgers.empty(from); empty {
-		return record.Verified{}, s.tooForged(wait, from)
+// bill says who pays for a submission: whoever answers for the record, if it is
+// admitted; if it is refused, the address that it came from. What a party has signed
+// may be in anybody's hands (a draft, a record of another ledger), and be sent again
+// and again: so a stranger uses up his own address's tokens, and nobody else's.
+type bill struct {
+	refused, admitted *buckets
+	from, who         string // who is "" if no enrolled key has signed
+}
+
+// settle charges for a verdict. What is neither admitted nor refused may still be
+// admitted later. Debts are allowed: those who were let in at once all pay.
+func (b bill) settle(err error) {
+	switch {
+	case err != nil && (b.who == "" || problemOf(err).status() < http.StatusInternalServerError):
+		b.refused.charge(b.from)
+	case b.who != "": // else it is the first charter, by keys that only it lists
+		b.admitted.charge(b.who)
 	}
-	v, st, err := s.open(ctx, env)
-	if err != nil {
-		if st != nil {
-			s.forgers.take(from)
-			// A record of another ledger, or of an issuer whose name is misspelt, is
-			// told that first.
-			if reason := s.cfg.Register.Begin(time.Now()).Preflight(st); reason != nil {
-				err = reason
-			} else if reason := s.cfg.Register.Strangers(env, st.Issuer); reason != nil {
-				err = reason
-			}
-		}
-		return record.Verified{}, err
+}
+
+// verify opens the envelope in its turn, unless the address has nothing left to pay
+// with, or whoever would pay for the record.
+func (s *Server) verify(ctx context.Context, x *exchange, env record.Envelope) (record.Verified, bill, error) {
+	b := bill{refused: s.strangers, from: s.address(x)}
+	v, st, err := s.open(ctx, env, b.solvent)
+	if err == nil {
+		err = s.charge(v, &b)
+		return v, b, err
 	}
-	return v, s.charge(v, from)
+	if st == nil {
+		return v, b, err
+	}
+	b.settle(err)
+	// A record of another ledger, or of an issuer whose name is misspelt, is told
+	// that first.
+	if reason := s.cfg.Register.Begin(time.Now()).Preflight(st); reason != nil {
+		err = reason
+	} else if reason := s.cfg.Register.Strangers(env, st.Issuer); reason != nil {
+		err = reason
+	}
+	return v, b, err
+}
+
+// solvent refuses what comes from an address of which too much was refused.
+func (b bill) solvent() error {
+	if wait, empty := b.refused.empty(b.from); empty {
+		return tooOften(wait, "too much that came from %s was refused; its limit is %s", b.from, b.refused.rate)
+	}
+	return nil
 }
 
 // open verifies the signatures in its turn. The statement is returned too where
 // it could be read and no signature holds.
-func (s *Server) open(ctx context.Context, env record.Envelope) (v record.Verified, st *record.Statement, err error) {
+func (s *Server) open(ctx context.Context, env record.Envelope, solvent func() error) (v record.Verified, st *record.Statement, err error) {
 	start := time.Now()
+	if err := solvent(); err != nil {
+		return record.Verified{}, nil, err
+	}
 	if err := s.gate.enter(ctx); err != nil {
 		return record.Verified{}, nil, err
 	}
 	defer s.gate.leave()
+	if err := solvent(); err != nil { // those before it in the queue may have used it up
+		return record.Verified{}, nil, err
+	}
 	v, err = record.Open(env, func(opened *record.Statement) []*record.Key {
 		st = opened
 		return s.cfg.Register.Candidates(st)
@@ -50,25 +82,19 @@ func (s *Server) open(ctx context.Context, env record.Envelope) (v record.Verifi
 	return v, st, err
 }
 
-// charge takes a token of whoever answers for a record: its issuer's if a key of
-// his signed it, never because it names him.
-func (s *Server) charge(v record.Verified, from string) error {
+// charge finds who answers for a record: its issuer if a key of his signed it, never
+// because it names him.
+func (s *Server) charge(v record.Verified, b *bill) error {
 	who, err := s.cfg.Register.Signatory(v, time.Now())
-	if err != nil {
+	if err != nil || who == "" { // the keys that it lists alone: it is the first charter, or judging will refuse it
 		return err
 	}
-	if who == "" { // the keys that it lists alone: it is the first charter, or judging will refuse it
-		if wait, ok := s.forgers.take(from); !ok {
-			return s.tooForged(wait, from)
-		}
-		return nil
-	}
-	rate, buckets := s.cfg.IssuerRate, s.issuers
+	b.who, b.admitted = who, s.issuers
 	if imported(v.Statement()) {
-		rate, buckets = s.cfg.ImporterRate, s.importers
+		b.admitted = s.importers
 	}
-	if wait, ok := buckets.take(who); !ok {
-		return tooOften(wait, "the limit of %s is %s", who, rate)
+	if wait, empty := b.admitted.empty(who); empty {
+		return tooOften(wait, "the limit of %s is %s", who, b.admitted.rate)
 	}
 	return nil
 }
@@ -87,10 +113,6 @@ func imported(st *record.Statement) bool {
 	return false
 }
 
-func (s *Server) tooForged(wait time.Duration, from string) *problem {
-	return tooOften(wait, "from %s came more than %s that no enrolled key has signed", from, s.cfg.ForgeryRate)
-}
-
 func tooOften(wait time.Duration, format string, args ...any) *problem {
 	p := refuse(tooMany, format, args...)
 	p.retryAfter = wait
@@ -99,15 +121,12 @@ func tooOften(wait time.Duration, format string, args ...any) *problem {
 
 // address is the client's network address without its port; of IPv6 the /64,
 // which is what one customer of a provider has.
-func address(remote string) string {
-	host, err := netip.ParseAddrPort(remote)
+func (s *Server) address(x *exchange) string {
+	ip, err := netip.ParseAddr(x.ClientIP()) // a trusted proxy says whose it is
 	if err != nil {
-		if name, _, err := net.SplitHostPort(remote); err == nil {
-			return name
-		}
-		return remote
+		return x.Request.RemoteAddr
 	}
-	ip := host.Addr().Unmap().WithZone("")
+	ip = ip.Unmap().WithZone("")
 	if ip.Is4() {
 		return ip.String()
 	}

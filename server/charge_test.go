@@ -21,7 +21,7 @@ func (w *world) from(remote string, env record.Envelope) *httptest.ResponseRecor
 }
 
 func TestIssuersAreLimitedByThemselvesAlone(t *testing.T) {
-	w := newWorld(t, settings{server: Config{IssuerRate: Rate{PerSecond: 0.001, Burst: 6}, ForgeryRate: Rate{PerSecond: 0.001, Burst: 3}}})
+	w := newWorld(t, settings{server: Config{IssuerRate: Rate{PerSecond: 0.001, Burst: 6}, RefusalRate: Rate{PerSecond: 0.001, Burst: 3}}})
 	w.must(w.Charter())
 	w.must(w.Authority())
 	w.must(w.Provider("acme-cloud"))
@@ -65,7 +65,7 @@ func TestIssuersAreLimitedByThemselvesAlone(t *testing.T) {
 // it lists itself, or by another party's. Whoever sends such is charged himself.
 func TestNobodyIsChargedForWhatHisKeysDidNotSign(t *testing.T) {
 	const burst = 6
-	w := newWorld(t, settings{server: Config{IssuerRate: Rate{PerSecond: 0.001, Burst: burst}, ForgeryRate: Rate{PerSecond: 0.001, Burst: 3}}})
+	w := newWorld(t, settings{server: Config{IssuerRate: Rate{PerSecond: 0.001, Burst: burst}, RefusalRate: Rate{PerSecond: 0.001, Burst: 3}}})
 	w.must(w.Charter())
 	w.must(w.Authority())
 	w.must(w.Provider("acme-cloud"))
@@ -89,13 +89,13 @@ func TestNobodyIsChargedForWhatHisKeysDidNotSign(t *testing.T) {
 		charged        string
 		judged         int
 	}{
-		{"an enrolment of a party that is there", "party/acme-cloud", "acme-cloud", enrol("acme-cloud", "stranger/key"), []string{"stranger/key"}, "from 198.51.100.", 3},
-		{"an enrolment of a party that is not", "party/newcomer", "newcomer", enrol("newcomer", "stranger/key"), []string{"stranger/key"}, "from 198.51.100.", 3},
-		{"an enrolment with a revoked key", "party/acme-cloud", "acme-cloud", enrol("acme-cloud", "acme-cloud/ci"), []string{"acme-cloud/ci"}, "from 198.51.100.", 3},
-		{"a charter", "charter", "authority", &usurped, []string{"root/usurper"}, "from 198.51.100.", 3},
-		{"keys for the authority", "party/authority", "authority", grab, []string{"authority/mole"}, "from 198.51.100.", 3},
-		{"a provider's keys in the authority's name", "party/cirrus", "authority", &record.Keys{Add: []record.PartyKey{w.Officer("cirrus/mole")}}, []string{"cirrus/compliance", "cirrus/mole"}, "the limit of cirrus", burst},
-		{"a stranger's keys in the authority's name", "party/borealis", "authority", &record.Keys{Add: []record.PartyKey{w.Officer("borealis/mole")}}, []string{"borealis/mole"}, "from 198.51.100.", 3},
+		{"an enrolment of a party that is there", "party/acme-cloud", "acme-cloud", enrol("acme-cloud", "stranger/key"), []string{"stranger/key"}, "too much that came from 198.51.100.", 3},
+		{"an enrolment of a party that is not", "party/newcomer", "newcomer", enrol("newcomer", "stranger/key"), []string{"stranger/key"}, "too much that came from 198.51.100.", 3},
+		{"an enrolment with a revoked key", "party/acme-cloud", "acme-cloud", enrol("acme-cloud", "acme-cloud/ci"), []string{"acme-cloud/ci"}, "too much that came from 198.51.100.", 3},
+		{"a charter", "charter", "authority", &usurped, []string{"root/usurper"}, "too much that came from 198.51.100.", 3},
+		{"keys for the authority", "party/authority", "authority", grab, []string{"authority/mole"}, "too much that came from 198.51.100.", 3},
+		{"a provider's keys in the authority's name", "party/cirrus", "authority", &record.Keys{Add: []record.PartyKey{w.Officer("cirrus/mole")}}, []string{"cirrus/compliance", "cirrus/mole"}, "too much that came from 198.51.100.", 3},
+		{"a stranger's keys in the authority's name", "party/borealis", "authority", &record.Keys{Add: []record.PartyKey{w.Officer("borealis/mole")}}, []string{"borealis/mole"}, "too much that came from 198.51.100.", 3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w, from := w.in(t), fmt.Sprintf("198.51.100.%d:1000", i+1)
@@ -148,4 +148,72 @@ func TestWhoIntroducesIsCharged(t *testing.T) {
 		t.Errorf("%v, want the sponsor's limit", got)
 	}
 	w.must(w.Designate("2026-014", w.Order("Kestrel Hosting")))
+}
+
+// What a party has signed may be in anybody's hands, and good for nothing here: sent
+// again and again, from anywhere, it costs that party nothing.
+func TestReplaysAreNotTheSignersToPay(t *testing.T) {
+	w := newWorld(t, settings{server: Config{IssuerRate: Rate{PerSecond: 0.001, Burst: 6}, RefusalRate: Rate{PerSecond: 0.001, Burst: 3}}})
+	w.must(w.Charter())
+	w.must(w.Authority())
+	w.must(w.Provider("acme-cloud"))
+	w.must(w.Designate("2026-014", w.Order("Kestrel Hosting")))
+	response := func() *record.Statement {
+		return w.Statement("response/2026-014/acme-cloud", "acme-cloud", &record.Response{Status: "acknowledged"})
+	}
+	elsewhere, stale, draft := response(), response(), w.Statement("designation/2026-015", "authority", w.Order("Lumen Resale"))
+	elsewhere.Ledger = record.IDOf([]byte("last year's ledger"))
+	stale.Follows = record.IDOf([]byte("what stood there before"))
+	for name, env := range map[string]record.Envelope{
+		"of another ledger": w.Sign(elsewhere, "acme-cloud/ci"), "stale": w.Sign(stale, "acme-cloud/ci"), "half signed": w.Sign(draft, "authority/officer-1"),
+	} {
+		for i := range 12 {
+			if r := w.from(fmt.Sprintf("198.51.100.%d:1000", i), env); r.Code < 400 || r.Code >= 500 {
+				t.Fatalf("%s: %d %s", name, r.Code, r.Body)
+			}
+		}
+	}
+	w.must(w.Respond("2026-014", "acme-cloud", &record.Response{Status: "acknowledged"}))
+	w.must(w.Designate("2026-015", w.Order("Lumen Resale")))
+	// The address pays instead.
+	for i := range 5 {
+		kind := conflict
+		if i >= 3 {
+			kind = tooMany
+		}
+		w.problem(w.from("203.0.113.9:1000", w.Sign(stale, "acme-cloud/ci")), kind)
+	}
+}
+
+// Behind a proxy that is named, the client is who it says; nobody else is believed.
+func TestAddressBehindAProxy(t *testing.T) {
+	for _, c := range []struct{ remote, forwarded, want string }{
+		{"192.0.2.1:1000", "", "192.0.2.1"},
+		{"192.0.2.1:1000", "203.0.113.7", "192.0.2.1"},
+		{"10.0.0.5:1000", "203.0.113.7", "203.0.113.7"},
+		{"10.0.0.5:1000", "198.51.100.1, 203.0.113.7", "203.0.113.7"},
+		{"10.0.0.5:1000", "2001:db8:1:2:3::4", "2001:db8:1:2::/64"},
+		{"10.0.0.5:1000", "nonsense", "10.0.0.5"},
+	} {
+		w := newWorld(t, settings{server: Config{Proxies: []string{"10.0.0.0/8"}, RefusalRate: Rate{PerSecond: 0.001, Burst: 1}}})
+		w.must(w.Charter())
+		w.must(w.Authority())
+		post := func() *httptest.ResponseRecorder {
+			env := w.Sign(w.Statement("party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{w.Officer("stranger/key")}}), "stranger/key")
+			r := httptest.NewRequest("POST", "/v1/records", bytes.NewReader(env.Marshal()))
+			r.Header.Set("Content-Type", typeJSON)
+			r.RemoteAddr = c.remote
+			if c.forwarded != "" {
+				r.Header.Set("X-Forwarded-For", c.forwarded)
+			}
+			return w.do(r)
+		}
+		post()
+		if got := w.problem(post(), tooMany); !strings.Contains(got["detail"].(string), "from "+c.want+" was") {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+	if _, err := New(Config{Ledger: newWorld(t, settings{}).ledger, Proxies: []string{"a proxy"}}); err == nil {
+		t.Error("a proxy without an address is accepted")
+	}
 }

@@ -54,14 +54,18 @@ type Config struct {
 	VerifyQueue int           // 1,024
 	VerifyWait  time.Duration // 2 s
 
-	// IssuerRate bounds the records that one party's keys have signed, its own or
+	// IssuerRate bounds the records of one party that are admitted, its own or
 	// others' that it introduces; ImporterRate those that it imports from a list;
-	// ForgeryRate what one address may send that no enrolled key has signed. Behind
-	// a proxy all clients share its address: raise that one, or let the proxy count.
-	// PerSecond below 0: no bound.
+	// RefusalRate what one address may send that is refused. PerSecond below 0: no
+	// bound.
 	IssuerRate   Rate // 50 a second, 500 at once
 	ImporterRate Rate // 5,000 a second, 20,000 at once
-	ForgeryRate  Rate // 10 a second, 200 at once
+	RefusalRate  Rate // 10 a second, 200 at once
+
+	// Proxies are the addresses or networks (CIDR) of proxies before the server. What
+	// they say in X-Forwarded-For is believed; otherwise all clients would share one
+	// address.
+	Proxies []string
 
 	// BundleCache is the memory for compressed entry bundles.
 	BundleCache int // bytes; 64 MiB
@@ -93,10 +97,10 @@ func (c Config) withDefaults() (Config, error) {
 	c.VerifyWait = cmp.Or(c.VerifyWait, 2*time.Second)
 	c.IssuerRate = c.IssuerRate.or(Rate{50, 500})
 	c.ImporterRate = c.ImporterRate.or(Rate{5_000, 20_000})
-	c.ForgeryRate = c.ForgeryRate.or(Rate{10, 200})
+	c.RefusalRate = c.RefusalRate.or(Rate{10, 200})
 	c.BundleCache = cmp.Or(c.BundleCache, 64<<20)
 
-	for name, r := range map[string]Rate{"IssuerRate": c.IssuerRate, "ImporterRate": c.ImporterRate, "ForgeryRate": c.ForgeryRate} {
+	for name, r := range map[string]Rate{"IssuerRate": c.IssuerRate, "ImporterRate": c.ImporterRate, "RefusalRate": c.RefusalRate} {
 		if err := r.Check(); err != nil {
 			return c, fmt.Errorf("server: %s: %w", name, err)
 		}

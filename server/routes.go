@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -75,7 +76,7 @@ func (r route) docPaths() []string {
 // router is strict where gin is kind: one path, one resource. It neither
 // cleans paths nor redirects, and matches the path as it was sent: an escaped
 // letter of a fixed segment is another path, and %2F is no slash.
-func (s *Server) router() http.Handler {
+func (s *Server) router() (http.Handler, error) {
 	gin.SetMode(gin.ReleaseMode)
 	e := gin.New()
 	e.RedirectTrailingSlash = false
@@ -83,7 +84,11 @@ func (s *Server) router() http.Handler {
 	e.RemoveExtraSlash = false
 	e.UseRawPath = true
 	e.HandleMethodNotAllowed = true
-	e.ForwardedByClientIP = false
+	e.ForwardedByClientIP = len(s.cfg.Proxies) > 0
+	e.RemoteIPHeaders = []string{"X-Forwarded-For"}
+	if err := e.SetTrustedProxies(s.cfg.Proxies); err != nil {
+		return nil, fmt.Errorf("server: Proxies: %w", err)
+	}
 
 	for _, r := range s.routes() {
 		fail := (*exchange).fail
@@ -102,5 +107,5 @@ func (s *Server) router() http.Handler {
 	e.NoMethod(s.serve("none", func(x *exchange) error {
 		return refuse(badMethod, "this path takes %s", x.Writer.Header().Get("Allow"))
 	}, (*exchange).fail))
-	return e
+	return e, nil
 }

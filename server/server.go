@@ -32,7 +32,7 @@ type Server struct {
 	publication publication
 	tally       tally
 
-	issuers, importers, forgers *buckets // nil: no bound
+	issuers, importers, strangers *buckets // nil: no bound
 
 	boot     string // tells the requests of this process from another's
 	requests atomic.Uint64
@@ -55,13 +55,15 @@ func New(cfg Config) (*Server, error) {
 		disk:      &disk{free: cfg.DiskFree, min: cfg.MinFree},
 		issuers:   newBuckets(cfg.IssuerRate, 1<<14),
 		importers: newBuckets(cfg.ImporterRate, 1<<10),
-		forgers:   newBuckets(cfg.ForgeryRate, 1<<16),
+		strangers: newBuckets(cfg.RefusalRate, 1<<16),
 	}
 	var boot [4]byte
 	rand.Read(boot[:])
 	s.boot = hex.EncodeToString(boot[:])
 	s.metrics = newMetrics(s)
-	s.handler = s.router()
+	if s.handler, err = s.router(); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 

@@ -12,7 +12,7 @@ import (
 
 // submit is POST /v1/records: a record in, a receipt out. The order is by cost
 // and by whom it can hurt: what is known is answered before anything is
-// verified, and nobody's bucket is charged for a record that he did not sign.
+// verified, and who pays for the rest is settled once its verdict is there.
 func (s *Server) submit(x *exchange) error {
 	q := x.query("dry-run", "wait")
 	dry := q.flag("dry-run")
@@ -42,28 +42,34 @@ func (s *Server) submit(x *exchange) error {
 			return err
 		}
 	}
-	v, err := s.verify(ctx, x, env)
+	v, bill, err := s.verify(ctx, x, env)
 	if err != nil {
 		return err
 	}
-	if err := s.signable(v); err != nil {
-		return err
+	var a ledger.Admission
+	if err = s.signable(v); err == nil && dry {
+		err = s.judge(x, v)
+	} else if err == nil {
+		a, err = s.admit(ctx, v)
 	}
-	if dry {
-		return s.judge(x, v)
-	}
-	ticket, err := s.cfg.Ledger.Append(ctx, v)
-	if err != nil {
-		return err
-	}
-	a, err := ticket.Committed(ctx)
-	if err != nil && errors.Is(err, ctx.Err()) {
-		return later(unknown, time.Second, err, "the record waits to be committed; send the same bytes again, and it is there once")
-	}
-	if err != nil {
+	bill.settle(err)
+	if err != nil || dry {
 		return err
 	}
 	return s.answer(ctx, x, id, a, wait)
+}
+
+// admit appends the record and waits for the ledger's verdict.
+func (s *Server) admit(ctx context.Context, v record.Verified) (ledger.Admission, error) {
+	ticket, err := s.cfg.Ledger.Append(ctx, v)
+	if err != nil {
+		return ledger.Admission{}, err
+	}
+	a, err := ticket.Committed(ctx)
+	if err != nil && errors.Is(err, ctx.Err()) {
+		err = later(unknown, time.Second, err, "the record waits to be committed; send the same bytes again, and it is there once")
+	}
+	return a, err
 }
 
 // envelope reads the body, which is bounded before it is read.

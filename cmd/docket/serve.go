@@ -40,7 +40,8 @@ ends with status 0. If a write fails it ends with status 1: start it again, the
 next start recovers.
 
 Without --tls-cert it speaks plain HTTP: bind it to loopback, or put a proxy that
-speaks TLS before it.
+speaks TLS before it, and name that with --trusted-proxy: what is refused counts against
+the address that it came from.
 
 It signs with every key in D/keys. It does not start where the newest charter's
 policy names none of them, and warns where the two differ (docket init --next).`,
@@ -116,6 +117,7 @@ policy names none of them, and warns where the two differ (docket init --next).`
 	f.Float64Var(&sc.IssuerRate.PerSecond, "issuer-rate", 50, "records that one issuer may submit each second; below 0 means no limit")
 	f.IntVar(&sc.IssuerRate.Burst, "issuer-burst", 500, "records that one issuer may submit at once")
 	f.DurationVar(&sc.PublishWait, "publish-wait", 10*time.Second, "how long a submitter waits for the quorum before the answer is 202")
+	f.StringSliceVar(&sc.Proxies, "trusted-proxy", nil, "address or network of a proxy before the server, whose X-Forwarded-For is believed; may be repeated")
 	f.IntVar(&sc.MaxConnections, "max-connections", 4096, "connections open at once")
 	f.DurationVar(&lc.Interval, "publish-interval", 0, "least time between two checkpoints")
 	f.DurationVar(&lc.Heartbeat, "heartbeat", 10*time.Minute, "after how long without a new checkpoint the witnesses cosign the newest again")
