@@ -97,7 +97,8 @@ func (a *app) initKeys(dir, origin string, next, asJSON bool) error {
 		a.say("later a charter with these lines alone; once that is published, remove the old files:")
 	} else {
 		a.say("the log's keys are in %s/keys; back them up, and show them to nobody", dir)
-		a.say("put these lines into the charter's policy (a URL may follow each):")
+		a.say("put these lines into the charter's policy (a URL may follow each), after them those of the witnesses (docket witness init)")
+		a.say("and a quorum line, without which it is no policy; \"quorum none\" where nobody watches:")
 	}
 	for _, v := range vkeys {
 		a.printf("log %s\n", v)
