@@ -10,10 +10,11 @@ import (
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/witness"
 )
 
 func (a *app) init() *cobra.Command {
-	var dir, origin, charter string
+	var dir, origin, contact, charter string
 	var next, asJSON bool
 	c := &cobra.Command{
 		Use:   "init --dir D (--origin NAME [--next] | --charter ENVELOPE)",
@@ -29,6 +30,9 @@ charter whose policy lacks either of the directory's keys is refused. With
 "quorum none" it is published at once; otherwise docket serve publishes it when
 the witnesses have cosigned.
 
+With --contact it prints the same keys as witnesses want them: an entry for the file
+that docket witness serve --logs reads, with 86,400 checkpoints a day.
+
 Both steps can be repeated: what is there already is left as it is.
 
 With --next it makes the keys that are to follow the present ones, and prints their
@@ -43,6 +47,7 @@ the policy names.`,
 		Example: `  docket init --dir ledger --origin docket.ocr.example/2026
   docket sign --key root-1.key --key root-2.key --key root-3.key charter.yaml
   docket init --dir ledger --charter charter.dsse.json
+  docket init --dir ledger --origin docket.ocr.example/2026 --contact ops@ocr.example > logs.txt
   docket init --dir ledger --origin docket.ocr.example/2026 --next`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -51,8 +56,10 @@ the policy names.`,
 				return misuse("--origin and --charter are two steps").hint("first --origin, then put the printed lines into the charter, sign it, then --charter")
 			case next && origin == "":
 				return misuse("--next goes with --origin").hint("docket init --dir %s --origin NAME --next", dir)
+			case contact != "" && origin == "":
+				return misuse("--contact goes with --origin").hint("docket init --dir %s --origin NAME --contact %q", dir, contact)
 			case origin != "":
-				return a.initKeys(dir, origin, next, asJSON)
+				return a.initKeys(dir, origin, contact, next, asJSON)
 			case charter != "":
 				return a.initCharter(c, dir, charter, asJSON)
 			}
@@ -62,14 +69,16 @@ the policy names.`,
 	c.Flags().StringVar(&dir, "dir", "", "directory of the ledger")
 	c.Flags().StringVar(&origin, "origin", "", "the log's name for ever, like docket.example.org/2026")
 	c.Flags().BoolVar(&next, "next", false, "make the keys that are to follow the present ones")
+	c.Flags().StringVar(&contact, "contact", "", "whom the log's witnesses can reach, like ops@docket.example.org: prints their log list")
 	c.Flags().StringVar(&charter, "charter", "", "envelope of the signed charter")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.MarkFlagRequired("dir")
+	c.MarkFlagsMutuallyExclusive("contact", "json")
 	return c
 }
 
 // initKeys is the first step, and the first one of a rotation.
-func (a *app) initKeys(dir, origin string, next, asJSON bool) error {
+func (a *app) initKeys(dir, origin, contact string, next, asJSON bool) error {
 	if fault := record.FormatOrigin.Fault(origin); fault != "" {
 		return misuse("--origin: %s", fault)
 	}
@@ -83,6 +92,9 @@ func (a *app) initKeys(dir, origin string, next, asJSON bool) error {
 	}
 	if err != nil {
 		return refuse("%w", err)
+	}
+	if contact != "" {
+		return a.printLogList(keys, contact)
 	}
 	var vkeys []string
 	for _, s := range keys.Signers {
@@ -103,6 +115,21 @@ func (a *app) initKeys(dir, origin string, next, asJSON bool) error {
 	for _, v := range vkeys {
 		a.printf("log %s\n", v)
 	}
+	return nil
+}
+
+// printLogList prints the log as its witnesses' lists have it.
+func (a *app) printLogList(keys node.Keys, contact string) error {
+	log := witness.Log{Origin: keys.Origin, QPD: 24 * 60 * 60, Contact: contact} // one a second
+	for _, s := range keys.Signers {
+		log.Keys = append(log.Keys, s.Key())
+	}
+	text := witness.LogList{log}.Format()
+	if _, err := witness.ParseLogs(text); err != nil {
+		return misuse("--contact %q: want one line for people, like ops@docket.example.org", contact)
+	}
+	a.say("each witness adds this to the file that its docket witness serve --logs reads:")
+	a.printf("%s", text)
 	return nil
 }
 
