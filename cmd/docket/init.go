@@ -37,9 +37,10 @@ Both steps can be repeated: what is there already is left as it is.
 
 With --next it makes the keys that are to follow the present ones, and prints their
 policy lines. docket serve, started again, signs with both. The root keys then sign
-a charter that names both, and later, when every witness and verifier has it, one
-that names the new ones alone; once that is published the old files can go. There
-are never more than two generations: other witnesses take no larger requests.
+a charter that names both, and later, when every verifier has it and every witness
+has logged that its list of logs changed, one that names the new ones alone; once
+that is published the old files can go. There are never more than two generations:
+other witnesses take no larger requests.
 
 Where the log's keys are lost for ever, the root keys sign a charter that names new
 ones, and --charter admits it, since docket serve does not start without a key that
@@ -106,7 +107,8 @@ func (a *app) initKeys(dir, origin, contact string, next, asJSON bool) error {
 	if next {
 		a.say("the successors of the log's keys are in %s/keys; back them up, and start docket serve again: it signs with both", dir)
 		a.say("put these lines beside the old ones into a new charter's policy, sign it with the root keys and submit it;")
-		a.say("later a charter with these lines alone; once that is published, remove the old files:")
+		a.say("when every witness has these keys in its list of logs (--contact prints them so), a charter with these lines alone;")
+		a.say("once that is published, remove the old files:")
 	} else {
 		a.say("the log's keys are in %s/keys; back them up, and show them to nobody", dir)
 		a.say("put these lines into the charter's policy (a URL may follow each), after them those of the witnesses (docket witness init)")
