@@ -43,7 +43,9 @@ same.`,
 				return misuse("%w", err)
 			}
 			t, err := client.CreateTrust(c.Context(), vfs.Default, dir, server, id)
-			if err != nil {
+			if errors.Is(err, client.ErrNotEmpty) {
+				return refuse("%w", err).hint("name with --to a directory that is not there yet, or is empty")
+			} else if err != nil {
 				return unpinned(c.Context(), server, err)
 			}
 			defer t.Close()
