@@ -198,12 +198,3 @@ func identifier(text string) (scheme, value string, ok bool) {
 	}
 	return "", "", false
 }
-
-// missing words an absence, which over a replayed copy is proven.
-func missing(err error) error {
-	var absent *register.AbsentError
-	if errors.As(err, &absent) {
-		return refuse("%w", err)
-	}
-	return err
-}

@@ -118,12 +118,26 @@ func (a *app) listRecords() *cobra.Command {
 			return q.ask(c, "records", values("kind", kind, "thread", f.Thread, "issuer", f.Issuer))
 		}
 		return listed(q, "record", func(r *answer, yield func(register.Record) bool) error {
-			return r.Records(f, yield)
+			return someRecords(r, f, yield)
 		}, func(w *tabwriter.Writer, rec register.Record) {
 			row(w, rec.Index, rec.Kind, rec.Thread, rec.Issuer, stamp(rec.Admitted), rec.ID)
 		})
 	}
 	return c
+}
+
+// someRecords yields the records that a filter chooses. Where there are none since the
+// copy knows no such party or thread, it says so.
+func someRecords(r *answer, f register.RecordFilter, yield func(register.Record) bool) error {
+	found := false
+	err := r.Records(f, func(rec register.Record) bool { found = true; return yield(rec) })
+	if err == nil && !found && f.Issuer != "" {
+		_, err = r.Party(f.Issuer, r.at)
+	}
+	if err == nil && !found && f.Thread != "" {
+		_, err = r.Thread(f.Thread)
+	}
+	return err
 }
 
 // listed prints what a query yields: a table, or one JSON object a line. That there

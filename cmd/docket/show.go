@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -46,7 +48,7 @@ record among all N entries" is a proof.`,
 			return err
 		}
 		defer r.trust.Close()
-		return missing(q.show(c.Context(), r, args[0]))
+		return q.show(c.Context(), r, args[0])
 	}
 	return c
 }
@@ -98,18 +100,21 @@ func (q *asking) show(ctx context.Context, r *answer, what string) error {
 		return q.showThread(ctx, r, what)
 	}
 	err := q.showDesignation(r, what)
-	if isAbsent(err) {
+	if noDesignation := absence(err); noDesignation != nil {
 		err = q.showParty(r, what)
-	}
-	if isAbsent(err) {
-		return refuse("no designation or party %q: no such record among all %s", what, register.Entries(r.Size())).hint("docket list designations, docket list parties; identifiers are written SCHEME:VALUE, like domain:kestrel.example")
+		if noParty := absence(err); noParty != nil {
+			return refuse("%w", &register.AbsentError{
+				What: fmt.Sprintf("designation or party %q", what), Size: r.Size(), Hint: cmp.Or(noDesignation.Hint, noParty.Hint),
+			}).hint("docket list designations, or parties, names what there is; identifiers are written SCHEME:VALUE, like domain:kestrel.example; docket sync fetches what is newer")
+		}
 	}
 	return err
 }
 
-func isAbsent(err error) bool {
-	var absent *register.AbsentError
-	return errors.As(err, &absent)
+// absence is the error where the copy does not have what was asked for, else nil.
+func absence(err error) (absent *register.AbsentError) {
+	errors.As(err, &absent)
+	return absent
 }
 
 // showIdentifier shows who bears an identifier, or bore it.
@@ -122,7 +127,7 @@ func (q *asking) showIdentifier(r *answer, scheme, value string) error {
 		return q.app.printJSON(found)
 	}
 	if len(found.Matches) == 0 {
-		return refuse("no %s %q: no such record among all %s", scheme, value, register.Entries(found.Entries))
+		return &register.AbsentError{What: fmt.Sprintf("%s %q", scheme, value), Size: found.Entries}
 	}
 	w := q.app.table()
 	for _, m := range found.Matches {
