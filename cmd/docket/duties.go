@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -41,13 +43,37 @@ the records that it rests on.`,
 		if q.remote {
 			return q.ask(c, "register/duties", values("party", f.Party, "designation", f.Designation, "kind", kind, "state", state))
 		}
-		return listed(q, "duty", func(r *answer, yield func(register.Duty) bool) error {
+		return listed(q, func(r *answer, yield func(register.Duty) bool) error {
 			return r.Duties(f, r.at, yield)
 		}, func(w *tabwriter.Writer, d register.Duty) {
 			row(w, inError(d.Error)+string(d.State), due(d.Due), d.Party, d.Kind, d.Designation, dated("met on ", d.MetOn))
-		})
+		}, func(r *answer) error { return q.nothingOwed(r, f) })
 	}
 	return c
+}
+
+// nothingOwed is what everybody hopes for: nothing is overdue, and this is how the
+// other duties stand.
+func (q *asking) nothingOwed(r *answer, f register.DutyFilter) error {
+	state, day := f.State, r.Today(r.at)
+	f.State = ""
+	in := make(map[register.DutyState]int)
+	if err := r.Duties(f, r.at, func(d register.Duty) bool { in[d.State]++; return true }); err != nil {
+		return err
+	}
+	var others []string
+	for _, s := range register.DutyStates {
+		if in[s] > 0 {
+			others = append(others, fmt.Sprintf("%d %s", in[s], s))
+		}
+	}
+	if len(others) > 0 {
+		q.app.say("nothing is %s on %s (%s)", state, day, strings.Join(others, ", "))
+		return nil
+	}
+	q.app.say("nothing is owed on %s, by all %s", day, register.Entries(r.Size()))
+	q.app.say("hint: a party owes nothing before a designation or its enrolment; --at asks about another day")
+	return nil
 }
 
 func due(d *record.Date) string {
