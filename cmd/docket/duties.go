@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -20,7 +22,8 @@ func (a *app) duties() *cobra.Command {
 		Long: `Lists duties as they stand at a time (--at, default now): to respond to a designation,
 to conclude what a response began, to certify the customer identification programme.
 They are computed from what is on the ledger, never stored; with --json each lists
-the records that it rests on.`,
+the records that it rests on. Those of one party come by due date, all others by
+designation.`,
 		Example: `  docket duties --trust trust --party acme-cloud
   docket duties --trust trust --designation 2026-014 --state open
   docket duties --trust trust --state overdue --at 2027-02-01`,
@@ -44,12 +47,32 @@ the records that it rests on.`,
 			return q.ask(c, "register/duties", values("party", f.Party, "designation", f.Designation, "kind", kind, "state", state))
 		}
 		return listed(q, func(r *answer, yield func(register.Duty) bool) error {
+			if f.Party != "" {
+				return byDueDate(r, f, yield)
+			}
 			return r.Duties(f, r.at, yield)
 		}, func(w *tabwriter.Writer, d register.Duty) {
 			row(w, inError(d.Error)+string(d.State), due(d.Due), d.Party, d.Kind, d.Designation, dated("met on ", d.MetOn))
 		}, func(r *answer) error { return q.nothingOwed(r, f) })
 	}
 	return c
+}
+
+// byDueDate yields the duties of one party as it has to do them, those without a date
+// last.
+func byDueDate(r *answer, f register.DutyFilter, yield func(register.Duty) bool) error {
+	var all []register.Duty
+	err := r.Duties(f, r.at, func(d register.Duty) bool { all = append(all, d); return true })
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(all, func(a, b register.Duty) int { return cmp.Compare(due(a.Due), due(b.Due)) })
+	for _, d := range all {
+		if !yield(d) {
+			return nil
+		}
+	}
+	return nil
 }
 
 // nothingOwed is what everybody hopes for: nothing is overdue, and this is how the
@@ -76,6 +99,7 @@ func (q *asking) nothingOwed(r *answer, f register.DutyFilter) error {
 	return nil
 }
 
+// due is a due date for people; as text, no date comes after every date.
 func due(d *record.Date) string {
 	if d == nil {
 		return "no date"
