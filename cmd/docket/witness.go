@@ -209,7 +209,11 @@ use: a witness that forgets what it cosigned can be made to cosign a fork.`,
 			watched := make(chan struct{})
 			go func() { defer close(watched); a.watchLogs(ctx, w, p.logs, s.Log, s.Every) }()
 			defer func() { stop(); <-watched }()
-			return s.Serve(ctx, l)
+			if err := s.Serve(ctx, l); err != nil {
+				return err
+			}
+			s.Log.Info("ended", "name", w.Name())
+			return nil
 		},
 	}
 	p.flags(c)
