@@ -130,7 +130,7 @@ func (a *app) printLogList(keys node.Keys, contact string) error {
 	if _, err := witness.ParseLogs(text); err != nil {
 		return misuse("--contact %q: want one line for people, like ops@docket.example.org", contact)
 	}
-	a.say("each witness adds this to the file that its docket witness serve --logs reads:")
+	a.say("each witness adds this to the file that its docket witness serve --logs reads; the first line stands there once:")
 	a.printf("%s", text)
 	return nil
 }
