@@ -77,7 +77,7 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 	}
 	o := client.RegisterOptions()
 	o.CacheBytes, o.Logger = 256<<20, pebbleLog{c.Log}
-	reg, err := register.Open(c.Files, dir("register"), o)
+	reg, err := register.Open(pebblestore.InOrder(c.Files), dir("register"), o)
 	if err != nil {
 		return nil, errors.Join(err, store.Close(), lock.Close())
 	}
