@@ -1,6 +1,7 @@
 package server
 
 import (
+	"html"
 	"net/http"
 	"regexp"
 	"strings"
@@ -28,6 +29,9 @@ func TestPages(t *testing.T) {
 		"/?status=announced&name=": {"Kestrel Hosting", "Lumen Resale"},
 		"/?name=kestrel+hosting":   {"Kestrel Hosting"},
 		"/?country=zz":             {"None among all 8 records"},
+		"/designations":            {"Kestrel Hosting", "AEROCARIBBEAN", `action="/designations"`},
+		"/parties":                 {`href="/parties/acme-cloud"`, "authority", "borealis", "provider", "active"},
+		"/parties?role=authority":  {`href="/parties/authority"`},
 		"/designations/2026-014":   {"Kestrel Hosting", "kestrel.example", "No new accounts.", `href="/parties/borealis"`, "/records/" + w.Head("designation/2026-014").String()},
 		"/parties/acme-cloud":      {"acme-cloud, Inc. (fictional)", w.KeyID("acme-cloud/ci"), "/records/" + answer},
 		"/parties/authority":       {"designator, registrar"},
@@ -53,6 +57,36 @@ func TestPages(t *testing.T) {
 		t.Errorf("style: %d %v", r.Code, r.Header())
 	}
 	newWorld(t, settings{}).page("/", http.StatusOK)
+}
+
+// A list of pages ends, and has shown everything once.
+func TestPagesOfLists(t *testing.T) {
+	w := story(t)
+	next := regexp.MustCompile(`<a href="([^"]*)" rel="next">`)
+	for path, rows := range map[string]int{"/?limit=1": 3, "/designations?limit=1": 3, "/designations?limit=1&status=announced&name=": 2, "/parties?limit=2": 3} {
+		seen := make(map[string]int)
+		for at := path; at != ""; {
+			page := w.page(at, http.StatusOK)
+			for _, row := range regexp.MustCompile(`<td><a href="/(?:designations|parties)/([^"]*)"`).FindAllStringSubmatch(page, -1) {
+				seen[row[1]]++
+			}
+			at = ""
+			if m := next.FindStringSubmatch(page); m != nil {
+				at = html.UnescapeString(m[1])
+			}
+		}
+		if len(seen) != rows {
+			t.Errorf("%s lists %v, want %d", path, seen, rows)
+		}
+		for row, times := range seen {
+			if times != 1 {
+				t.Errorf("%s lists %s %d times", path, row, times)
+			}
+		}
+	}
+	if strings.Contains(w.page("/parties?role=authority", http.StatusOK), "borealis") {
+		t.Error("the role does not choose")
+	}
 }
 
 // By whose word a key came, and what its party says of it, stands wherever the key does.
@@ -100,14 +134,14 @@ func TestPagesEscape(t *testing.T) {
 func TestPagesStandAlone(t *testing.T) {
 	w := story(t)
 	asset := regexp.MustCompile(`(?:src|href|action)="([^"]*)"`)
-	for _, path := range []string{"/", "/designations/2026-014", "/parties/acme-cloud", "/records/" + w.Head("designation/2026-014").String()} {
+	for _, path := range []string{"/", "/designations", "/parties", "/designations/2026-014", "/parties/acme-cloud", "/records/" + w.Head("designation/2026-014").String()} {
 		page := w.page(path, http.StatusOK)
 		for _, m := range asset.FindAllStringSubmatch(page, -1) {
 			if !strings.HasPrefix(m[1], "/") && !strings.HasPrefix(m[1], "#") || strings.HasPrefix(m[1], "//") {
 				t.Errorf("%s refers to %s", path, m[1])
 			}
 		}
-		for _, want := range []string{`<html lang="en">`, "<main id=\"main\">", `class="skip"`, "<title>", "<h1>"} {
+		for _, want := range []string{`<html lang="en">`, "<main id=\"main\">", `class="skip"`, "<title>", "<h1"} {
 			if strings.Count(page, want) != 1 {
 				t.Errorf("%s has %d × %s", path, strings.Count(page, want), want)
 			}

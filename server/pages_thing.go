@@ -39,7 +39,7 @@ func (s *Server) designationPage(x *exchange) error {
 		return err
 	}
 	return x.page(http.StatusOK, "designation", designationPage{
-		frame: q.frame(d.Name), ID: designationID(d.Thread), Name: d.Name, Status: d.Status, Error: d.Error,
+		frame: s.frame(q, d.Name), ID: designationID(d.Thread), Name: d.Name, Status: d.Status, Error: d.Error,
 		Facts: facts(
 			"Knowable today", string(d.Knowable),
 			"Measure", d.Measure, "Action", d.Action, "Target is", d.Schema, "Country", d.Country,
@@ -86,7 +86,7 @@ func (s *Server) partyPage(x *exchange) error {
 		return err
 	}
 	page := partyPage{
-		frame: q.frame(p.LegalName), ID: p.ID, Name: p.LegalName, Status: p.Standing,
+		frame: s.frame(q, p.LegalName), ID: p.ID, Name: p.LegalName, Status: p.Standing,
 		Facts: facts(
 			"Roles", join(p.Roles), "Country", p.Country, "LEI", p.LEI, "Website", p.Website, "Contact", p.Contact,
 			"Formerly", strings.Join(p.FormerName, "; "), "Enrolled", p.Enrolled.String(), "Sponsor", p.Sponsor,
@@ -143,7 +143,7 @@ func (s *Server) recordPage(x *exchange) error {
 		return fmt.Errorf("the payload of entry %d: %w", index, err)
 	}
 	page := recordPage{
-		frame: q.frame(string(r.Kind) + " #" + strconv.FormatUint(index, 10)),
+		frame: s.frame(q, string(r.Kind)+" #"+strconv.FormatUint(index, 10)),
 		ID:    id, Index: index, Kind: r.Kind, Thread: r.Thread, Issuer: r.Issuer,
 		Admitted: entry.Admitted.Format(shown), Statement: statement.String(),
 	}

@@ -49,7 +49,9 @@ func (s *Server) routes() []route {
 		{method: get, path: "/metrics", handle: s.exposeMetrics},
 
 		{method: get, path: "/", handle: ask(s.homePage), page: true},
+		{method: get, path: "/designations", handle: ask(s.designationsPage), page: true},
 		{method: get, path: "/designations/:id", handle: ask(s.designationPage), page: true},
+		{method: get, path: "/parties", handle: ask(s.partiesPage), page: true},
 		{method: get, path: "/parties/:id", handle: ask(s.partyPage), page: true},
 		{method: get, path: "/records/:id", handle: ask(s.recordPage), page: true},
 		{method: get, path: "/style.css", handle: s.style, page: true},
