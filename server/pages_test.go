@@ -3,6 +3,7 @@ package server
 import (
 	"html"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -86,6 +87,43 @@ func TestPagesOfLists(t *testing.T) {
 	}
 	if strings.Contains(w.page("/parties?role=authority", http.StatusOK), "borealis") {
 		t.Error("the role does not choose")
+	}
+}
+
+// Who mistypes an address in a browser gets a page; the API's rooms, and programs,
+// get a problem.
+func TestStrayPathsAnswerAsAsked(t *testing.T) {
+	w := begun(t, settings{})
+	const chrome = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
+	for _, c := range []struct {
+		path, accept string
+		page         bool
+	}{
+		{"/nope", chrome, true},
+		{"/records", chrome, true},
+		{"/duties", chrome, true},
+		{"/designations/", chrome, true},
+		{"/designations/a/b", "text/html", true},
+		{"/nope", "", false},
+		{"/nope", "*/*", false},
+		{"/nope", "application/json", false},
+		{"/v1", chrome, false},
+		{"/v1/nope", chrome, false},
+		{"/tile/0/00", chrome, false},
+		{"/tile", chrome, false},
+		{"/checkpoint/", chrome, false},
+		{"/schemas/nope", chrome, false},
+		{"/readyz/", chrome, false},
+	} {
+		r := w.get(c.path, "Accept", c.accept)
+		if want := map[bool]string{true: "text/html; charset=utf-8", false: "application/problem+json"}[c.page]; r.Code != http.StatusNotFound || r.Header().Get("Content-Type") != want {
+			t.Errorf("%s for %q: %d %s, want 404 %s", c.path, c.accept, r.Code, r.Header().Get("Content-Type"), want)
+		}
+	}
+	post := httptest.NewRequest("POST", "/designations", nil)
+	post.Header.Set("Accept", chrome)
+	if r := w.do(post); r.Code != http.StatusMethodNotAllowed || !strings.Contains(r.Body.String(), "<h1>") || r.Header().Get("Allow") == "" {
+		t.Errorf("POST: %d %v %s", r.Code, r.Header(), r.Body)
 	}
 }
 
