@@ -24,9 +24,9 @@ func (w *world) page(path string, status int) string {
 
 func TestPages(t *testing.T) {
 	w := story(t)
-	answer := w.Head("response/2026-014/acme-cloud").String()
+	answer, charter := w.Head("response/2026-014/acme-cloud").String(), w.Head("charter").String()
 	for path, wants := range map[string][]string{
-		"/":                        {"Office of Cloud Restrictions (fictional)", "UNVERIFIED", `href="/designations/2026-014"`, "in-force", "docket.example/test\n8\n"},
+		"/":                        {"Office of Cloud Restrictions (fictional)", "UNVERIFIED", `href="/designations/2026-014"`, "in-force", "docket.example/test\n8\n", `href="/records/` + charter + `"`},
 		"/?status=announced&name=": {"Kestrel Hosting", "Lumen Resale"},
 		"/?name=kestrel+hosting":   {"Kestrel Hosting"},
 		"/?country=zz":             {"None among all 8 records"},
