@@ -11,9 +11,10 @@ import (
 
 // frame is what every page has.
 type frame struct {
-	Title  string
-	Ledger ledgerTitle
-	AsOf   *asOf
+	Title       string
+	Ledger      ledgerTitle
+	AsOf        *asOf
+	Unpublished string // why there is nothing to show; "" if there is
 }
 
 // ledgerTitle says which ledger this is.
@@ -38,7 +39,15 @@ func titleOf(v *register.View) ledgerTitle {
 }
 
 func (s *Server) frame(q *question, title string) frame {
-	return frame{Title: title, Ledger: titleOf(q.view), AsOf: &q.asOf}
+	f := frame{Title: title, Ledger: titleOf(q.view), AsOf: &q.asOf}
+	switch {
+	case s.published() > 0:
+	case s.cfg.Ledger.Head().Size > 0:
+		f.Unpublished = "Nothing is published yet: the witnesses have not cosigned."
+	default:
+		f.Unpublished = "Nothing is published yet: no record has come."
+	}
+	return f
 }
 
 type homePage struct {

@@ -57,7 +57,43 @@ func TestPages(t *testing.T) {
 	if r := w.get("/style.css"); r.Code != http.StatusOK || r.Header().Get("Content-Type") != "text/css; charset=utf-8" {
 		t.Errorf("style: %d %v", r.Code, r.Header())
 	}
-	newWorld(t, settings{}).page("/", http.StatusOK)
+}
+
+// A ledger that has published nothing says so, and leads nowhere where nothing is.
+func TestPagesBeforeTheFirstCheckpoint(t *testing.T) {
+	w := newWorld(t, unanswered(t))
+	link := regexp.MustCompile(`href="(/[^"]*)"`)
+	for _, want := range []string{"Nothing is published yet: no record has come.", "Nothing is published yet: the witnesses have not cosigned."} {
+		for _, path := range []string{"/", "/designations", "/parties"} {
+			page := w.page(path, http.StatusOK)
+			if !strings.Contains(page, want) {
+				t.Errorf("%s does not say %q:\n%s", path, want, page)
+			}
+			for _, not := range []string{"among all 0", "<pre", `class="origin"`} {
+				if strings.Contains(page, not) {
+					t.Errorf("%s has %q", path, not)
+				}
+			}
+			for _, m := range link.FindAllStringSubmatch(page, -1) {
+				if r := w.get(m[1]); r.Code != http.StatusOK {
+					t.Errorf("%s leads to %s: %d", path, m[1], r.Code)
+				}
+			}
+		}
+		w.post(w.Charter().Marshal(), "wait=committed")
+	}
+}
+
+// One record is a record.
+func TestPagesOfACharterAlone(t *testing.T) {
+	w := newWorld(t, settings{})
+	w.must(w.Charter())
+	page := w.page("/", http.StatusOK)
+	for _, want := range []string{"<b>1</b><span>record published</span>", "None among 1 record."} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %q in\n%s", want, page)
+		}
+	}
 }
 
 // A list of pages ends, and has shown everything once.

@@ -158,15 +158,10 @@ func TestShutdownHurriesThoseWhoWait(t *testing.T) {
 // Without a quorum the answer is 202 in time, and 503 once the backlog is full;
 // both inside a bubble, so that nobody waits.
 func TestNoQuorum(t *testing.T) {
-	_, vkey, err := proof.GenerateKey(proof.CosignatureEd25519, "witness.example/w")
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := unanswered(t)
+	set.ledger.Backlog = 2
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, settings{
-			policy: "witness w " + vkey + " https://witness.example\nquorum w\n",
-			ledger: ledger.Config{Backlog: 2, Cosign: func(context.Context, ledger.Ask) (ledger.Answer, error) { return ledger.Answer{}, nil }},
-		})
+		w := newWorld(t, set)
 		post := func(env record.Envelope) int {
 			start := time.Now()
 			r := w.post(env.Marshal())
@@ -197,10 +192,7 @@ func TestNoQuorum(t *testing.T) {
 // Who asks first once entries have waited too long is told so, and since when;
 // nobody has to have asked before.
 func TestReadyByTheOldestEntryThatWaits(t *testing.T) {
-	_, vkey, err := proof.GenerateKey(proof.CosignatureEd25519, "witness.example/w")
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := unanswered(t)
 	for _, c := range []struct {
 		waits time.Duration
 		want  string // "" if ready
@@ -210,10 +202,7 @@ func TestReadyByTheOldestEntryThatWaits(t *testing.T) {
 		{62 * time.Second, "1 entry committed and not published, the oldest for 1m2s: too few witnesses answer"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, settings{
-				policy: "witness w " + vkey + " https://witness.example\nquorum w\n",
-				ledger: ledger.Config{Cosign: func(context.Context, ledger.Ask) (ledger.Answer, error) { return ledger.Answer{}, nil }},
-			})
+			w := newWorld(t, set)
 			if r := w.post(w.Charter().Marshal(), "wait=committed"); r.Code != http.StatusAccepted {
 				t.Fatalf("%d %s", r.Code, r.Body)
 			}
