@@ -33,8 +33,8 @@ func TestPages(t *testing.T) {
 		"/designations":            {"Kestrel Hosting", "AEROCARIBBEAN", `action="/designations"`},
 		"/parties":                 {`href="/parties/acme-cloud"`, "authority", "borealis", "provider", "active"},
 		"/parties?role=authority":  {`href="/parties/authority"`},
-		"/designations/2026-014":   {"Kestrel Hosting", "kestrel.example", "No new accounts.", `href="/parties/borealis"`, "/records/" + w.Head("designation/2026-014").String()},
-		"/parties/acme-cloud":      {"acme-cloud, Inc. (fictional)", w.KeyID("acme-cloud/ci"), "/records/" + answer},
+		"/designations/2026-014":   {"Kestrel Hosting", "kestrel.example", "No new accounts.", `href="/parties/borealis"`, `<a href="/records/` + answer + `">no-relationship</a>`, "/records/" + w.Head("designation/2026-014").String()},
+		"/parties/acme-cloud":      {"acme-cloud, Inc. (fictional)", w.KeyID("acme-cloud/ci"), `<a href="/records/` + answer + `">no-relationship</a>`},
 		"/parties/authority":       {"designator, registrar"},
 		"/records/" + answer:       {"no-relationship", "acme-cloud, ci", "/v1/records/" + answer + "/receipt?chain=true", `href="/designations/2026-014"`},
 	} {

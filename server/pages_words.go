@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -43,12 +44,16 @@ type dutyLine struct {
 	Kind               register.DutyKind
 	State              register.DutyState
 	Due                string
+	MetBy, Met, MetOn  string // a record, what it says, and when; empty if the duty is not met
 }
 
 func dutyLines(duties []register.Duty) []dutyLine {
 	lines := make([]dutyLine, len(duties))
 	for i, d := range duties {
-		lines[i] = dutyLine{d.Party, designationID(d.Designation), d.Kind, d.State, dateOrNone(d.Due)}
+		lines[i] = dutyLine{Party: d.Party, Designation: designationID(d.Designation), Kind: d.Kind, State: d.State, Due: dateOrNone(d.Due)}
+		if d.MetBy != nil {
+			lines[i].MetBy, lines[i].Met, lines[i].MetOn = d.MetBy.String(), cmp.Or(d.Answer, "certified"), dateOrNone(d.MetOn)
+		}
 	}
 	return lines
 }
