@@ -14,12 +14,13 @@ type frame struct {
 	Title       string
 	Ledger      ledgerTitle
 	AsOf        *asOf
+	Today       string // the civil date there; "" without a charter, which says where
 	Unpublished string // why there is nothing to show; "" if there is
 }
 
 // ledgerTitle says which ledger this is.
 type ledgerTitle struct {
-	Name, Origin, ID string
+	Name, Origin, ID, Zone string
 }
 
 func (s *Server) title() ledgerTitle {
@@ -35,11 +36,14 @@ func titleOf(v *register.View) ledgerTitle {
 	if err != nil {
 		return ledgerTitle{Name: "Docket"}
 	}
-	return ledgerTitle{Name: c.Charter.Name, Origin: c.Charter.Origin, ID: c.Records[0].String()}
+	return ledgerTitle{Name: c.Charter.Name, Origin: c.Charter.Origin, ID: c.Records[0].String(), Zone: c.Charter.TimeZone}
 }
 
 func (s *Server) frame(q *question, title string) frame {
 	f := frame{Title: title, Ledger: titleOf(q.view), AsOf: &q.asOf}
+	if f.Ledger.Zone != "" {
+		f.Today = q.view.Today(q.asOf.At).String()
+	}
 	switch {
 	case s.published() > 0:
 	case s.cfg.Ledger.Head().Size > 0:

@@ -96,6 +96,20 @@ func TestPagesOfACharterAlone(t *testing.T) {
 	}
 }
 
+// Dates are days somewhere: each page with dates says where, and which day it is there.
+func TestPagesSayWhereDatesAre(t *testing.T) {
+	w := story(t)
+	want := "Dates are days in America/New_York, where “today” is "
+	for _, path := range []string{"/", "/designations", "/parties", "/designations/2026-014", "/parties/acme-cloud"} {
+		if page := w.page(path, http.StatusOK); strings.Count(page, want) != 1 {
+			t.Errorf("%s does not say %q", path, want)
+		}
+		if page := w.page(path+"?at=2027-03-01T04:00:00Z", http.StatusOK); !strings.Contains(page, want+"2027-02-28.") {
+			t.Errorf("%s at four in the morning of 1 March, UTC, does not say that it is 28 February", path)
+		}
+	}
+}
+
 // A list of pages ends, and has shown everything once.
 func TestPagesOfLists(t *testing.T) {
 	w := story(t)
