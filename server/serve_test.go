@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -157,15 +158,10 @@ func TestShutdownHurriesThoseWhoWait(t *testing.T) {
 // Without a quorum the answer is 202 in time, and 503 once the backlog is full;
 // both inside a bubble, so that nobody waits.
 func TestNoQuorum(t *testing.T) {
-	_, vkey, err := proof.GenerateKey(proof.CosignatureEd25519, "witness.example/w")
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := unanswered(t)
+	set.ledger.Backlog = 2
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, settings{
-			policy: "witness w " + vkey + " https://witness.example\nquorum w\n",
-			ledger: ledger.Config{Backlog: 2, Cosign: func(context.Context, ledger.Ask) (ledger.Answer, error) { return ledger.Answer{}, nil }},
-		})
+		w := newWorld(t, set)
 		post := func(env record.Envelope) int {
 			start := time.Now()
 			r := w.post(env.Marshal())
@@ -187,15 +183,45 @@ func TestNoQuorum(t *testing.T) {
 			}
 		}
 		w.problem(w.get("/checkpoint"), notFound)
-		w.get("/readyz")
-		time.Sleep(stuckAfter)
-		if ready := w.object(w.get("/readyz"), http.StatusServiceUnavailable); !strings.Contains(fmt.Sprint(ready["reasons"]), "witnesses") {
-			t.Errorf("readyz says %v", ready)
-		}
 		if err := w.stop(); err != nil {
 			t.Error(err)
 		}
 	})
+}
+
+// Who asks first once entries have waited too long is told so, and since when;
+// nobody has to have asked before.
+func TestReadyByTheOldestEntryThatWaits(t *testing.T) {
+	set := unanswered(t)
+	for _, c := range []struct {
+		waits time.Duration
+		want  string // "" if ready
+	}{
+		{stuckAfter - time.Second, ""},
+		{stuckAfter, "1 entry committed and not published, the oldest for 30s: too few witnesses answer"},
+		{62 * time.Second, "1 entry committed and not published, the oldest for 1m2s: too few witnesses answer"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, set)
+			if r := w.post(w.Charter().Marshal(), "wait=committed"); r.Code != http.StatusAccepted {
+				t.Fatalf("%d %s", r.Code, r.Body)
+			}
+			time.Sleep(c.waits)
+			metric, status, reasons := "docket_ready 1\n", http.StatusOK, any(nil)
+			if c.want != "" {
+				metric, status, reasons = "docket_ready 0\n", http.StatusServiceUnavailable, []any{c.want}
+			}
+			if body := w.get("/metrics").Body.String(); !strings.Contains(body, metric) {
+				t.Errorf("after %s the metrics have no %q", c.waits, metric)
+			}
+			if ready := w.object(w.get("/readyz"), status); !reflect.DeepEqual(ready["reasons"], reasons) {
+				t.Errorf("after %s readyz says %v, want %v", c.waits, ready["reasons"], reasons)
+			}
+			if err := w.stop(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 func TestSlowClientsAreCutOff(t *testing.T) {
