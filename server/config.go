@@ -37,6 +37,10 @@ type Config struct {
 	// the answer is 202.
 	PublishWait time.Duration // 10 s
 
+	// PublishInterval is the least time between two publications of the ledger's Run:
+	// that an entry waits for so long is nothing to worry about.
+	PublishInterval time.Duration
+
 	MaxBody        int // bytes of one submission; record.MaxSubmission, 256 KiB
 	MaxHeader      int // bytes of one request's header; 16 KiB
 	MaxConnections int // open at once; 4,096

@@ -52,7 +52,7 @@ func (s *Server) notReady() []string {
 	}
 	if waits, err := s.waits(); err != nil {
 		reasons = append(reasons, problemOf(err).detail)
-	} else if waits >= stuckAfter {
+	} else if waits >= stuckAfter+s.cfg.PublishInterval {
 		reasons = append(reasons, fmt.Sprintf("%s committed and not published, the oldest for %s: too few witnesses answer", register.Entries(s.cfg.Ledger.Backlog()), waits.Round(time.Second)))
 	}
 	return reasons
@@ -69,8 +69,8 @@ func (s *Server) writable() error {
 	return s.disk.check()
 }
 
-// stuckAfter is for how long entries may wait for the quorum before the server
-// calls itself not ready.
+// stuckAfter is for how long entries may wait for the quorum, once it is time to ask
+// for it, before the server calls itself not ready.
 const stuckAfter = 30 * time.Second
 
 // waits is for how long the oldest entry that is committed and not published has

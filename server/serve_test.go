@@ -194,14 +194,17 @@ func TestNoQuorum(t *testing.T) {
 func TestReadyByTheOldestEntryThatWaits(t *testing.T) {
 	set := unanswered(t)
 	for _, c := range []struct {
-		waits time.Duration
-		want  string // "" if ready
+		waits, interval time.Duration
+		want            string // "" if ready
 	}{
-		{stuckAfter - time.Second, ""},
-		{stuckAfter, "1 entry committed and not published, the oldest for 30s: too few witnesses answer"},
-		{62 * time.Second, "1 entry committed and not published, the oldest for 1m2s: too few witnesses answer"},
+		{stuckAfter - time.Second, 0, ""},
+		{time.Minute, time.Minute, ""}, // it publishes so seldom
+		{90 * time.Second, time.Minute, "1 entry committed and not published, the oldest for 1m30s: too few witnesses answer"},
+		{stuckAfter, 0, "1 entry committed and not published, the oldest for 30s: too few witnesses answer"},
+		{62 * time.Second, 0, "1 entry committed and not published, the oldest for 1m2s: too few witnesses answer"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
+			set.server.PublishInterval = c.interval
 			w := newWorld(t, set)
 			if r := w.post(w.Charter().Marshal(), "wait=committed"); r.Code != http.StatusAccepted {
 				t.Fatalf("%d %s", r.Code, r.Body)

@@ -173,6 +173,7 @@ func (n *Node) Admit(ctx context.Context, env record.Envelope) (index uint64, pu
 // why the ledger stopped.
 func (n *Node) Serve(ctx context.Context, l net.Listener, c server.Config) error {
 	c.Ledger, c.Register, c.Log = n.Ledger, n.Register, n.config.Log
+	c.PublishInterval = n.config.Ledger.Interval
 	if c.DiskFree == nil {
 		c.DiskFree = n.diskFree
 	}
