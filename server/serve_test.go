@@ -4,20 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
+	"net/http/httptest"
 	"reflect"
 	"strings"
 	"sync"
@@ -295,18 +288,15 @@ func TestConnectionsAreBounded(t *testing.T) {
 }
 
 func TestTLS(t *testing.T) {
-	cert, key := selfSigned(t, t.TempDir(), 1)
-	w := newWorld(t, settings{server: Config{CertFile: cert, KeyFile: key}})
+	certified := httptest.NewTLSServer(nil)
+	defer certified.Close()
+	w := newWorld(t, settings{server: Config{TLS: &tls.Config{Certificates: certified.TLS.Certificates}}})
 	stop := w.listen()
 	defer stop()
 	pool := x509.NewCertPool()
-	text, err := os.ReadFile(cert)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool.AppendCertsFromPEM(text)
+	pool.AddCert(certified.Certificate())
 	for _, h2 := range []bool{false, true} {
-		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, ServerName: "localhost"}, ForceAttemptHTTP2: h2}
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: h2}
 		resp, err := (&http.Client{Transport: transport}).Get("https://" + w.address + "/healthz")
 		if err != nil {
 			t.Fatal(err)
@@ -317,79 +307,4 @@ func TestTLS(t *testing.T) {
 			t.Errorf("%d over %s", resp.StatusCode, resp.Proto)
 		}
 	}
-	if _, err := New(Config{Ledger: w.ledger, Register: w.register, CertFile: cert}); err == nil {
-		t.Error("a certificate without its key was taken")
-	}
-	missing, err := New(Config{Ledger: w.ledger, Register: w.register, CertFile: "nowhere", KeyFile: key})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := missing.Serve(t.Context(), newPipes()); err == nil {
-		t.Error("served without its certificate")
-	}
-}
-
-func TestRenewedCertificatesAreTakenUp(t *testing.T) {
-	dir := t.TempDir()
-	certFile, keyFile := selfSigned(t, dir, 1)
-	synctest.Test(t, func(t *testing.T) {
-		c, err := loadCertificate(certFile, keyFile, slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
-		serial := func() int64 {
-			t.Helper()
-			cert, err := c.current(nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			leaf, err := x509.ParseCertificate(cert.Certificate[0])
-			if err != nil {
-				t.Fatal(err)
-			}
-			return leaf.SerialNumber.Int64()
-		}
-		selfSigned(t, dir, 2)
-		os.Chtimes(certFile, time.Time{}, time.Unix(2_000_000_000, 0))
-		if got := serial(); got != 1 {
-			t.Errorf("serial %d within the minute, want 1", got)
-		}
-		time.Sleep(time.Minute)
-		if got := serial(); got != 2 {
-			t.Errorf("serial %d a minute after the renewal, want 2", got)
-		}
-		os.WriteFile(certFile, []byte("half a file"), 0o600)
-		time.Sleep(time.Minute)
-		if got := serial(); got != 2 {
-			t.Errorf("serial %d after a renewal that does not load, want the old one", got)
-		}
-	})
-}
-
-// selfSigned writes a certificate for localhost and its key.
-func selfSigned(t *testing.T, dir string, serial int64) (certFile, keyFile string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(serial), DNSNames: []string{"localhost"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	for name, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: der}, keyFile: {Type: "PRIVATE KEY", Bytes: pkcs8}} {
-		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return certFile, keyFile
 }

@@ -35,7 +35,7 @@ func (j *judging) judgeEnrolment() error {
 		return err
 	}
 	if most := record.MaxSignatures - int(others); len(keys) > most {
-		return invalid("/predicate/keys", "%d keys: an entry holds %d signatures, of which %d are others': list at most %d, and add the rest by a keys record",
+		return notNow("/predicate/keys", "%d keys: an entry holds %d signatures, of which %d are others': list at most %d, and add the rest by a keys record",
 			len(keys), record.MaxSignatures, others, most)
 	}
 	if err := j.addKeys(p, "/predicate/keys", e.Keys, keys, false); err != nil {

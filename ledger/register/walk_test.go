@@ -24,6 +24,7 @@ type walker struct {
 	orders   int
 	comers   int // who asked to be enrolled
 	admitted map[record.Kind]int
+	hopeless []*record.Statement // what was refused for ever
 }
 
 func newWalker(seed uint64) *walker {
@@ -151,6 +152,10 @@ func (w *walker) step(t *testing.T) bool {
 	first := d.Preflight(v.Statement())
 	e, err := d.Judge(v)
 	toldFirst(t, first, err)
+	var told *record.Refusal
+	if errors.As(first, &told) && told.Class == record.Invalid && !told.Passing {
+		w.hopeless = append(w.hopeless, v.Statement())
+	}
 	if err != nil {
 		var refusal *record.Refusal
 		if !errors.As(err, &refusal) {
@@ -173,6 +178,20 @@ func (w *walker) step(t *testing.T) bool {
 	}
 	w.admitted[st.Kind]++
 	return true
+}
+
+// stayHopeless: whatever was recorded since, a record that was refused for ever is.
+func (w *walker) stayHopeless(t *testing.T, seed uint64) {
+	t.Helper()
+	for _, st := range w.hopeless {
+		var r *record.Refusal
+		if err := w.Register.Begin(w.Now).Preflight(st); !errors.As(err, &r) || r.Passing {
+			t.Errorf("%s on %s was refused for ever, and now %v (seed %d)", st.Kind, st.Thread, err, seed)
+		}
+	}
+	if len(w.hopeless) == 0 {
+		t.Errorf("nothing was refused for ever: the walk tests nothing of it (seed %d)", seed)
+	}
 }
 
 // candidatesSuffice: whoever offers Open the register's candidates alone gets the
@@ -206,6 +225,7 @@ func TestWalk(t *testing.T) {
 				t.Errorf("no %s was admitted: the walk tests nothing of it (seed %d)", kind, seed)
 			}
 		}
+		w.stayHopeless(t, seed)
 		t.Logf("seed %d: %d entries: %v", seed, len(w.Entries), w.admitted)
 		want := dump(t, w.Register)
 		fresh, err := register.Open(vfs.NewMem(), "replayed", registertest.Small())
