@@ -55,26 +55,34 @@ func (t *Trust) agrees(ctx context.Context, c *Client, v *proof.VerifiedReceipt)
 
 func (t *Trust) oneHistory(ctx context.Context, v *proof.VerifiedReceipt) (bool, error) {
 	shown, last := v.Published().Checkpoint().Tree(), t.checkpoint.Checkpoint().Tree()
-	if shown.Size == last.Size {
-		return shown == last, nil
-	}
-	if _, err := t.Copy(); errors.Is(err, ErrNoCopy) {
-		return true, nil
-	} else if err != nil {
-		return false, err
-	}
+	var one bool
+	var err error
 	switch {
+	case shown.Size == last.Size:
+		return shown == last, nil
 	case shown.Size < last.Size:
-		own, err := proof.NewBuilder(copyDir{t.files, t.dir}.tiles, -1).TreeAt(ctx, shown.Size, last)
-		if err != nil {
-			return false, t.damaged(shown.Size-1, err)
-		}
-		return own == shown, nil
+		var own proof.Tree
+		own, err = proof.NewBuilder(copyDir{t.files, t.dir}.tiles, -1).TreeAt(ctx, shown.Size, last)
+		one = own == shown
 	case v.Index() < last.Size:
-		own, err := t.Entry(ctx, v.Index())
-		return bytes.Equal(own, v.Entry()), err
+		var own []byte
+		own, _, err = t.included(ctx, v.Index())
+		one = bytes.Equal(own, v.Entry())
+	default:
+		return true, nil
 	}
-	return true, nil
+	if err == nil {
+		return one, nil
+	}
+	// The files say nothing. That is damage, unless no sync has ever brought them so
+	// far: the register is not asked before, since one that a sync has left unfinished
+	// is no reason to believe what the files disprove.
+	if _, none := t.Copy(); errors.Is(none, ErrNoCopy) {
+		return true, nil
+	} else if none != nil {
+		return false, none
+	}
+	return false, err
 }
 
 // Newest is for what a server makes against its newest checkpoint, receipts and chains:

@@ -108,9 +108,14 @@ func (k keptLog) between(ctx context.Context, after timed, until time.Time) (kep
 
 // walk is one stretch of time, and the checkpoints kept of it.
 type walk struct {
-	found []*proof.Published
-	fault error
+	found  []*proof.Published
+	beyond int // checkpoints that were larger than the newest one
+	fault  error
 }
+
+// maxBeyond is how many checkpoints beyond the newest one a walk steps over: they were
+// published during one sync.
+const maxBeyond = 64
 
 // walk goes from one kept checkpoint to the one before, down to the first that is
 // not both larger and newer than what is known.
@@ -122,6 +127,14 @@ func (w *walk) walk(ctx context.Context, k keptLog, after timed, until time.Time
 			return nil
 		} else if err != nil {
 			return fmt.Errorf("asking for the checkpoint of %s: %w", at.UTC().Format(time.RFC3339), err)
+		}
+		if cp, _, err := proof.ParseCheckpoint(note); err == nil && cp.Size > k.newest.Checkpoint().Size {
+			// Published meanwhile, perhaps under a charter that is not known yet.
+			if at = at.Add(-max(step, time.Minute)); w.beyond == maxBeyond || at.Before(after.at) {
+				return nil
+			}
+			w.beyond++
+			continue
 		}
 		p, err := verifyNote(k.policies, note, time.Now())
 		if err == nil && (p.ExistedBy().IsZero() || p.ExistedBy().After(at)) {

@@ -40,12 +40,13 @@ func (t *Trust) cosigned(at time.Time) (register.Knowable, error) {
 	return register.Knowable{Size: k.size, Cosigned: k.at}, nil
 }
 
-// newTimes are the quorum times known and those that lead up to a checkpoint which is
-// about to be trusted: of the trusted one, of that one, and of the checkpoints that
-// the ledger has kept since. Nil says that there are none: a copy that has come as far
+// newTimes are the quorum times known and those that lead up to the trusted checkpoint:
+// of the one that was trusted before, of that one, and of the checkpoints that the
+// ledger has kept in between. Nil says that there are none: a copy that has come as far
 // before has them all, however often the checkpoint was cosigned since, and asks
 // nothing.
-func (t *Trust) newTimes(ctx context.Context, c *Client, r *register.Register, next *proof.Published) (quorumTimes, error) {
+func (t *Trust) newTimes(ctx context.Context, c *Client, r *register.Register, before *proof.Published) (quorumTimes, error) {
+	next := t.checkpoint
 	known, err := t.readTimes()
 	if err != nil {
 		return nil, err
@@ -70,7 +71,7 @@ func (t *Trust) newTimes(ctx context.Context, c *Client, r *register.Register, n
 	if err := errors.Join(append(faults, err)...); err != nil {
 		return nil, err
 	}
-	return known.with(slices.Concat(kept, timesOf(t.checkpoint), timesOf(next))...), nil
+	return known.with(slices.Concat(kept, timesOf(before), timesOf(next))...), nil
 }
 
 // keepTimes replaces the quorum times known.

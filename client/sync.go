@@ -103,15 +103,27 @@ func (t *Trust) replay(ctx context.Context, c *Client, r *register.Register, nex
 	if next, err = t.verify(next.Note()); err != nil { // by the policy of the charters that were just read
 		return err
 	}
-	times, err := t.newTimes(ctx, c, r, next)
-	if err != nil {
-		return err
-	}
+	last := t.checkpoint
 	if err := t.believe(next); err != nil {
 		return err
 	}
-	return t.keepTimes(times) // last: they lead up to what is believed
+	// The entries are what counts: a ledger that cannot say when which size was cosigned
+	// takes nobody's copy away. It is asked again by the next sync.
+	times, err := t.newTimes(ctx, c, r, last)
+	if fork := (*ForkError)(nil); errors.As(err, &fork) || ctx.Err() != nil {
+		return err
+	} else if err != nil {
+		t.untimed = fmt.Errorf("what was knowable when could not be learnt: %w", err)
+		return nil
+	}
+	t.untimed = nil
+	return t.keepTimes(times)
 }
+
+// Untimed is why the last sync did not learn the quorum times of the sizes that it
+// brought; nil if it did. Until another one does, what was knowable goes by the times
+// known before.
+func (t *Trust) Untimed() error { return t.untimed }
 
 // passes takes a copy that is behind the trusted checkpoint over it: the entries
 // must make its root on the way, or the log has two histories.

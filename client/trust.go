@@ -37,6 +37,7 @@ type Trust struct {
 	charters   charters
 	checkpoint *proof.Published   // nil before the first
 	register   *register.Register // opened when first asked for
+	untimed    error              // why the last sync learnt no quorum times
 }
 
 // pin is what trust.json holds.

@@ -291,3 +291,24 @@ func TestWrongReceipts(t *testing.T) {
 		})
 	}
 }
+
+// A sync that a server has left unfinished is no reason to believe what the copy's
+// files disprove.
+func TestForkedReceiptBesideUnfinishedSync(t *testing.T) {
+	w, _ := answered(t)
+	trust := w.synced()
+	text, err := forked(t, w, 4, 3, 2).Format()
+	must(t, err)
+	must(t, trust.Close())
+	r, err := trust.openRegister()
+	must(t, err)
+	must(t, r.Advance(r.Begin(time.Now()), [32]byte{9}))
+	must(t, r.Close())
+	if _, err := trust.Copy(); !errors.Is(err, ErrNoCopy) {
+		t.Fatalf("the copy is not unfinished: %v", err)
+	}
+	var fork *ForkError
+	if _, err := Verify(t.Context(), text, trust, time.Now()); !errors.As(err, &fork) {
+		t.Errorf("a receipt of another history: %v", err)
+	}
+}

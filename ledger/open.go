@@ -124,7 +124,7 @@ func (l *Ledger[V]) catchUp(ctx context.Context) error {
 		}
 		at = end
 	}
-	l.config.Log.Info("replayed", "origin", l.config.Origin, "size", tree.Size, "took", time.Since(begun))
+	l.config.Log.Info("replayed", "origin", l.config.Origin, "size", tree.Size, "took", time.Since(begun).Round(time.Millisecond).String())
 	return nil
 }
 

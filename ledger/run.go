@@ -130,7 +130,7 @@ func (l *Ledger[V]) publishLoop(ctx context.Context) {
 				break
 			}
 			pause := max(pause, l.config.Interval)
-			l.config.Log.Error("the witnesses are asked again", "origin", l.config.Origin, "size", l.Head().Size, "in", pause, "err", err)
+			l.config.Log.Error("the witnesses are asked again", "origin", l.config.Origin, "size", l.Head().Size, "in", pause.String(), "err", err)
 			if !l.sleep(ctx, pause) {
 				return
 			}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,9 +21,9 @@ type Config struct {
 	Register *register.Register
 	Log      *slog.Logger // none
 
-	// CertFile and KeyFile make the server speak TLS; renewed files are picked
-	// up within a minute.
-	CertFile, KeyFile string
+	// TLS makes the server speak TLS, and HTTP/2; it brings the certificate. Nil: plain
+	// HTTP.
+	TLS *tls.Config
 
 	// Witnesses says how the policy's witnesses stand, for /v1/witnesses and the
 	// metrics. Nil: nobody is asked.
@@ -36,6 +37,10 @@ type Config struct {
 	// PublishWait is how long a submitter is kept waiting for the quorum before
 	// the answer is 202.
 	PublishWait time.Duration // 10 s
+
+	// PublishInterval is the least time between two publications of the ledger's Run:
+	// that an entry waits for so long is nothing to worry about.
+	PublishInterval time.Duration
 
 	MaxBody        int // bytes of one submission; record.MaxSubmission, 256 KiB
 	MaxHeader      int // bytes of one request's header; 16 KiB
@@ -75,9 +80,6 @@ type Config struct {
 func (c Config) withDefaults() (Config, error) {
 	if c.Ledger == nil || c.Register == nil {
 		return c, errors.New("server: a ledger and a register are required")
-	}
-	if (c.CertFile == "") != (c.KeyFile == "") {
-		return c, errors.New("server: a TLS certificate and its key go together; one of them is missing")
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

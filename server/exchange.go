@@ -88,7 +88,7 @@ func (s *Server) observe(x *exchange, route string, took time.Duration) {
 		slog.String("route", route),
 		slog.Int("status", status),
 		slog.Int("bytes", max(0, x.Writer.Size())),
-		slog.Duration("duration", took),
+		slog.String("duration", took.Round(time.Microsecond).String()),
 		slog.Uint64("request", x.number),
 	)
 	if x.index != nil {

@@ -3,10 +3,10 @@ package server
 import (
 	"fmt"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
 // health is what operators and load balancers ask.
@@ -50,8 +50,10 @@ func (s *Server) notReady() []string {
 	if err := s.cfg.Ledger.ClockErr(); err != nil {
 		reasons = append(reasons, err.Error())
 	}
-	if waits := s.publication.stuck(s.published(), s.cfg.Ledger.Backlog()); waits >= stuckAfter {
-		reasons = append(reasons, fmt.Sprintf("%d entries are committed, and none was published for %s: too few witnesses answer", s.cfg.Ledger.Backlog(), waits.Round(time.Second)))
+	if waits, err := s.waits(); err != nil {
+		reasons = append(reasons, problemOf(err).detail)
+	} else if waits >= stuckAfter+s.cfg.PublishInterval {
+		reasons = append(reasons, fmt.Sprintf("%s committed and not published, the oldest for %s: too few witnesses answer", register.Entries(s.cfg.Ledger.Backlog()), waits.Round(time.Second)))
 	}
 	return reasons
 }
@@ -67,29 +69,22 @@ func (s *Server) writable() error {
 	return s.disk.check()
 }
 
-// stuckAfter is for how long entries may wait for the quorum before the server
-// calls itself not ready.
+// stuckAfter is for how long entries may wait for the quorum, once it is time to ask
+// for it, before the server calls itself not ready.
 const stuckAfter = 30 * time.Second
 
-// publication remembers since when the published size has stood still while
-// entries waited. mu guards what is below it.
-type publication struct {
-	mu    sync.Mutex
-	size  uint64
-	since time.Time // zero: nothing waits
-}
-
-// stuck is told how things are, and says for how long they have been so.
-func (p *publication) stuck(published, backlog uint64) time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch now := time.Now(); {
-	case backlog == 0:
-		p.since = time.Time{}
-	case p.since.IsZero() || p.size != published:
-		p.size, p.since = published, now
-	default:
-		return now.Sub(p.since)
+// waits is for how long the oldest entry that is committed and not published has
+// waited, by its admission time: nobody has to have asked before, and a restart
+// forgets nothing. Zero if none waits.
+func (s *Server) waits() (time.Duration, error) {
+	published := s.published()
+	view, err := s.cfg.Register.Now()
+	if err != nil || published >= view.Size() {
+		return 0, err
 	}
-	return 0
+	oldest, err := view.RecordAt(published)
+	if err != nil {
+		return 0, err
+	}
+	return time.Since(oldest.Admitted), nil
 }

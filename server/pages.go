@@ -2,8 +2,6 @@ package server
 
 import (
 	"net/http"
-	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -13,14 +11,16 @@ import (
 
 // frame is what every page has.
 type frame struct {
-	Title  string
-	Ledger ledgerTitle
-	AsOf   *asOf
+	Title       string
+	Ledger      ledgerTitle
+	AsOf        *asOf
+	Today       string // the civil date there; "" without a charter, which says where
+	Unpublished string // why there is nothing to show; "" if there is
 }
 
 // ledgerTitle says which ledger this is.
 type ledgerTitle struct {
-	Name, Origin, ID string
+	Name, Origin, ID, Zone string
 }
 
 func (s *Server) title() ledgerTitle {
@@ -36,23 +36,29 @@ func titleOf(v *register.View) ledgerTitle {
 	if err != nil {
 		return ledgerTitle{Name: "Docket"}
 	}
-	return ledgerTitle{Name: c.Charter.Name, Origin: c.Charter.Origin, ID: c.Records[0].String()}
+	return ledgerTitle{Name: c.Charter.Name, Origin: c.Charter.Origin, ID: c.Records[0].String(), Zone: c.Charter.TimeZone}
 }
 
-func (q *question) frame(title string) frame {
-	return frame{Title: title, Ledger: titleOf(q.view), AsOf: &q.asOf}
+func (s *Server) frame(q *question, title string) frame {
+	f := frame{Title: title, Ledger: titleOf(q.view), AsOf: &q.asOf}
+	if f.Ledger.Zone != "" {
+		f.Today = q.view.Today(q.asOf.At).String()
+	}
+	switch {
+	case s.published() > 0:
+	case s.cfg.Ledger.Head().Size > 0:
+		f.Unpublished = "Nothing is published yet: the witnesses have not cosigned."
+	default:
+		f.Unpublished = "Nothing is published yet: no record has come."
+	}
+	return f
 }
 
 type homePage struct {
 	frame
-	Counts       []count
-	Statuses     []register.Status
-	Status       string
-	Name         string
-	Country      string
-	Designations []listedDesignation
-	Next         string
-	Checkpoint   string
+	designationList
+	Counts     []count
+	Checkpoint string
 }
 
 type count struct {
@@ -60,61 +66,17 @@ type count struct {
 	What string
 }
 
-type listedDesignation struct {
-	ID, Name, Country string
-	Status            register.Status
-	Error             bool
-	From, Until       string
-}
-
 // homePage says what this ledger is and whom it restricts today.
 func (s *Server) homePage(x *exchange) error {
-	q, err := s.askPage(x, listDesignations, "status", "name", "country")
+	q, list, err := s.listed(x)
 	if err != nil {
 		return err
 	}
-	q.blank("status", "name", "country") // a form sends its empty fields too
-	q.values.Set("country", strings.ToUpper(q.text("country")))
-	answer, err := designationsOf(q)
-	if err != nil {
-		return err
-	}
-	page := homePage{
-		frame:    q.frame("Designations"),
-		Counts:   s.tally.of(q),
-		Statuses: register.Statuses, Status: q.text("status"), Name: q.text("name"), Country: q.text("country"),
-	}
-	for _, d := range answer.Designations {
-		page.Designations = append(page.Designations, listedDesignation{
-			ID: designationID(d.Thread), Name: d.Name, Country: d.Country, Status: d.Status, Error: d.Error,
-			From: d.EffectiveFrom.String(), Until: dateOrNone(d.EffectiveUntil),
-		})
-	}
-	if answer.Next != "" {
-		next := url.Values{"after": {answer.Next}}
-		for _, name := range []string{"status", "name", "country"} {
-			if v := q.text(name); v != "" {
-				next.Set(name, v)
-			}
-		}
-		page.Next = "/?" + next.Encode()
-	}
+	page := homePage{frame: s.frame(q, "Designations"), designationList: list, Counts: s.tally.of(q)}
 	if p := s.cfg.Ledger.Published(); p != nil {
 		page.Checkpoint = string(p.Note())
 	}
 	return x.page(http.StatusOK, "home", page)
-}
-
-// blank forgets parameters that are given and empty.
-func (q *query) blank(names ...string) {
-	if q.values == nil {
-		q.values = url.Values{}
-	}
-	for _, name := range names {
-		if q.values.Get(name) == "" {
-			q.values.Del(name)
-		}
-	}
 }
 
 // tally counts the designations by status for the home page, at most every few

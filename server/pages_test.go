@@ -1,7 +1,9 @@
 package server
 
 import (
+	"html"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -22,14 +24,17 @@ func (w *world) page(path string, status int) string {
 
 func TestPages(t *testing.T) {
 	w := story(t)
-	answer := w.Head("response/2026-014/acme-cloud").String()
+	answer, charter := w.Head("response/2026-014/acme-cloud").String(), w.Head("charter").String()
 	for path, wants := range map[string][]string{
-		"/":                        {"Office of Cloud Restrictions (fictional)", "UNVERIFIED", `href="/designations/2026-014"`, "in-force", "docket.example/test\n8\n"},
+		"/":                        {"Office of Cloud Restrictions (fictional)", "UNVERIFIED", `href="/designations/2026-014"`, "in-force", "docket.example/test\n8\n", `href="/records/` + charter + `"`},
 		"/?status=announced&name=": {"Kestrel Hosting", "Lumen Resale"},
 		"/?name=kestrel+hosting":   {"Kestrel Hosting"},
 		"/?country=zz":             {"None among all 8 records"},
-		"/designations/2026-014":   {"Kestrel Hosting", "kestrel.example", "No new accounts.", `href="/parties/borealis"`, "/records/" + w.Head("designation/2026-014").String()},
-		"/parties/acme-cloud":      {"acme-cloud, Inc. (fictional)", w.KeyID("acme-cloud/ci"), "/records/" + answer},
+		"/designations":            {"Kestrel Hosting", "AEROCARIBBEAN", `action="/designations"`},
+		"/parties":                 {`href="/parties/acme-cloud"`, "authority", "borealis", "provider", "active"},
+		"/parties?role=authority":  {`href="/parties/authority"`},
+		"/designations/2026-014":   {"Kestrel Hosting", "kestrel.example", "No new accounts.", `href="/parties/borealis"`, `<a href="/records/` + answer + `">no-relationship</a>`, "/records/" + w.Head("designation/2026-014").String()},
+		"/parties/acme-cloud":      {"acme-cloud, Inc. (fictional)", w.KeyID("acme-cloud/ci"), `<a href="/records/` + answer + `">no-relationship</a>`},
 		"/parties/authority":       {"designator, registrar"},
 		"/records/" + answer:       {"no-relationship", "acme-cloud, ci", "/v1/records/" + answer + "/receipt?chain=true", `href="/designations/2026-014"`},
 	} {
@@ -52,7 +57,124 @@ func TestPages(t *testing.T) {
 	if r := w.get("/style.css"); r.Code != http.StatusOK || r.Header().Get("Content-Type") != "text/css; charset=utf-8" {
 		t.Errorf("style: %d %v", r.Code, r.Header())
 	}
-	newWorld(t, settings{}).page("/", http.StatusOK)
+}
+
+// A ledger that has published nothing says so, and leads nowhere where nothing is.
+func TestPagesBeforeTheFirstCheckpoint(t *testing.T) {
+	w := newWorld(t, unanswered(t))
+	link := regexp.MustCompile(`href="(/[^"]*)"`)
+	for _, want := range []string{"Nothing is published yet: no record has come.", "Nothing is published yet: the witnesses have not cosigned."} {
+		for _, path := range []string{"/", "/designations", "/parties"} {
+			page := w.page(path, http.StatusOK)
+			if !strings.Contains(page, want) {
+				t.Errorf("%s does not say %q:\n%s", path, want, page)
+			}
+			for _, not := range []string{"among all 0", "<pre", `class="origin"`} {
+				if strings.Contains(page, not) {
+					t.Errorf("%s has %q", path, not)
+				}
+			}
+			for _, m := range link.FindAllStringSubmatch(page, -1) {
+				if r := w.get(m[1]); r.Code != http.StatusOK {
+					t.Errorf("%s leads to %s: %d", path, m[1], r.Code)
+				}
+			}
+		}
+		w.post(w.Charter().Marshal(), "wait=committed")
+	}
+}
+
+// One record is a record.
+func TestPagesOfACharterAlone(t *testing.T) {
+	w := newWorld(t, settings{})
+	w.must(w.Charter())
+	page := w.page("/", http.StatusOK)
+	for _, want := range []string{"<b>1</b><span>record published</span>", "None among 1 record."} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %q in\n%s", want, page)
+		}
+	}
+}
+
+// Dates are days somewhere: each page with dates says where, and which day it is there.
+func TestPagesSayWhereDatesAre(t *testing.T) {
+	w := story(t)
+	want := "Dates are days in America/New_York, where “today” is "
+	for _, path := range []string{"/", "/designations", "/parties", "/designations/2026-014", "/parties/acme-cloud"} {
+		if page := w.page(path, http.StatusOK); strings.Count(page, want) != 1 {
+			t.Errorf("%s does not say %q", path, want)
+		}
+		if page := w.page(path+"?at=2027-03-01T04:00:00Z", http.StatusOK); !strings.Contains(page, want+"2027-02-28.") {
+			t.Errorf("%s at four in the morning of 1 March, UTC, does not say that it is 28 February", path)
+		}
+	}
+}
+
+// A list of pages ends, and has shown everything once.
+func TestPagesOfLists(t *testing.T) {
+	w := story(t)
+	next := regexp.MustCompile(`<a href="([^"]*)" rel="next">`)
+	for path, rows := range map[string]int{"/?limit=1": 3, "/designations?limit=1": 3, "/designations?limit=1&status=announced&name=": 2, "/parties?limit=2": 3} {
+		seen := make(map[string]int)
+		for at := path; at != ""; {
+			page := w.page(at, http.StatusOK)
+			for _, row := range regexp.MustCompile(`<td><a href="/(?:designations|parties)/([^"]*)"`).FindAllStringSubmatch(page, -1) {
+				seen[row[1]]++
+			}
+			at = ""
+			if m := next.FindStringSubmatch(page); m != nil {
+				at = html.UnescapeString(m[1])
+			}
+		}
+		if len(seen) != rows {
+			t.Errorf("%s lists %v, want %d", path, seen, rows)
+		}
+		for row, times := range seen {
+			if times != 1 {
+				t.Errorf("%s lists %s %d times", path, row, times)
+			}
+		}
+	}
+	if strings.Contains(w.page("/parties?role=authority", http.StatusOK), "borealis") {
+		t.Error("the role does not choose")
+	}
+}
+
+// Who mistypes an address in a browser gets a page; the API's rooms, and programs,
+// get a problem.
+func TestStrayPathsAnswerAsAsked(t *testing.T) {
+	w := begun(t, settings{})
+	const chrome = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
+	for _, c := range []struct {
+		path, accept string
+		page         bool
+	}{
+		{"/nope", chrome, true},
+		{"/records", chrome, true},
+		{"/duties", chrome, true},
+		{"/designations/", chrome, true},
+		{"/designations/a/b", "text/html", true},
+		{"/nope", "", false},
+		{"/nope", "*/*", false},
+		{"/nope", "application/json", false},
+		{"/v1", chrome, false},
+		{"/v1/nope", chrome, false},
+		{"/tile/0/00", chrome, false},
+		{"/tile", chrome, false},
+		{"/checkpoint/", chrome, false},
+		{"/schemas/nope", chrome, false},
+		{"/readyz/", chrome, false},
+	} {
+		r := w.get(c.path, "Accept", c.accept)
+		if want := map[bool]string{true: "text/html; charset=utf-8", false: "application/problem+json"}[c.page]; r.Code != http.StatusNotFound || r.Header().Get("Content-Type") != want {
+			t.Errorf("%s for %q: %d %s, want 404 %s", c.path, c.accept, r.Code, r.Header().Get("Content-Type"), want)
+		}
+	}
+	post := httptest.NewRequest("POST", "/designations", nil)
+	post.Header.Set("Accept", chrome)
+	if r := w.do(post); r.Code != http.StatusMethodNotAllowed || !strings.Contains(r.Body.String(), "<h1>") || r.Header().Get("Allow") == "" {
+		t.Errorf("POST: %d %v %s", r.Code, r.Header(), r.Body)
+	}
 }
 
 // By whose word a key came, and what its party says of it, stands wherever the key does.
@@ -100,14 +222,14 @@ func TestPagesEscape(t *testing.T) {
 func TestPagesStandAlone(t *testing.T) {
 	w := story(t)
 	asset := regexp.MustCompile(`(?:src|href|action)="([^"]*)"`)
-	for _, path := range []string{"/", "/designations/2026-014", "/parties/acme-cloud", "/records/" + w.Head("designation/2026-014").String()} {
+	for _, path := range []string{"/", "/designations", "/parties", "/designations/2026-014", "/parties/acme-cloud", "/records/" + w.Head("designation/2026-014").String()} {
 		page := w.page(path, http.StatusOK)
 		for _, m := range asset.FindAllStringSubmatch(page, -1) {
 			if !strings.HasPrefix(m[1], "/") && !strings.HasPrefix(m[1], "#") || strings.HasPrefix(m[1], "//") {
 				t.Errorf("%s refers to %s", path, m[1])
 			}
 		}
-		for _, want := range []string{`<html lang="en">`, "<main id=\"main\">", `class="skip"`, "<title>", "<h1>"} {
+		for _, want := range []string{`<html lang="en">`, "<main id=\"main\">", `class="skip"`, "<title>", "<h1"} {
 			if strings.Count(page, want) != 1 {
 				t.Errorf("%s has %d × %s", path, strings.Count(page, want), want)
 			}

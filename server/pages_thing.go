@@ -39,9 +39,9 @@ func (s *Server) designationPage(x *exchange) error {
 		return err
 	}
 	return x.page(http.StatusOK, "designation", designationPage{
-		frame: q.frame(d.Name), ID: designationID(d.Thread), Name: d.Name, Status: d.Status, Error: d.Error,
+		frame: s.frame(q, d.Name), ID: designationID(d.Thread), Name: d.Name, Status: d.Status, Error: d.Error,
 		Facts: facts(
-			"Knowable today", string(d.Knowable),
+			"Knowable today", string(d.Knowable)+" ("+byWhoseWord(d.KnowableBy)+")",
 			"Measure", d.Measure, "Action", d.Action, "Target is", d.Schema, "Country", d.Country,
 			"Also known as", aliases(d.Alias), "Formerly", strings.Join(d.FormerName, "; "),
 			"Program", strings.Join(d.Program, ", "), "List", source(d.Source),
@@ -86,8 +86,9 @@ func (s *Server) partyPage(x *exchange) error {
 		return err
 	}
 	page := partyPage{
-		frame: q.frame(p.LegalName), ID: p.ID, Name: p.LegalName, Status: p.Standing,
+		frame: s.frame(q, p.LegalName), ID: p.ID, Name: p.LegalName, Status: p.Standing,
 		Facts: facts(
+			"Knowable today", p.Knowable+" ("+byWhoseWord(p.KnowableBy)+")",
 			"Roles", join(p.Roles), "Country", p.Country, "LEI", p.LEI, "Website", p.Website, "Contact", p.Contact,
 			"Formerly", strings.Join(p.FormerName, "; "), "Enrolled", p.Enrolled.String(), "Sponsor", p.Sponsor,
 		),
@@ -143,7 +144,7 @@ func (s *Server) recordPage(x *exchange) error {
 		return fmt.Errorf("the payload of entry %d: %w", index, err)
 	}
 	page := recordPage{
-		frame: q.frame(string(r.Kind) + " #" + strconv.FormatUint(index, 10)),
+		frame: s.frame(q, string(r.Kind)+" #"+strconv.FormatUint(index, 10)),
 		ID:    id, Index: index, Kind: r.Kind, Thread: r.Thread, Issuer: r.Issuer,
 		Admitted: entry.Admitted.Format(shown), Statement: statement.String(),
 	}

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"cmp"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -43,18 +45,30 @@ type dutyLine struct {
 	Kind               register.DutyKind
 	State              register.DutyState
 	Due                string
+	MetBy, Met, MetOn  string // a record, what it says, and when; empty if the duty is not met
 }
 
 func dutyLines(duties []register.Duty) []dutyLine {
 	lines := make([]dutyLine, len(duties))
 	for i, d := range duties {
-		lines[i] = dutyLine{d.Party, designationID(d.Designation), d.Kind, d.State, dateOrNone(d.Due)}
+		lines[i] = dutyLine{Party: d.Party, Designation: designationID(d.Designation), Kind: d.Kind, State: d.State, Due: dateOrNone(d.Due)}
+		if d.MetBy != nil {
+			lines[i].MetBy, lines[i].Met, lines[i].MetOn = d.MetBy.String(), cmp.Or(d.Answer, "certified"), dateOrNone(d.MetOn)
+		}
 	}
 	return lines
 }
 
 // shown is how people see an instant.
 const shown = "2006-01-02 15:04:05Z"
+
+// byWhoseWord so much was knowable.
+func byWhoseWord(k register.Knowable) string {
+	if k.Cosigned.IsZero() {
+		return "by admission times, the ledger's own word: no cosigned checkpoint of that time is kept"
+	}
+	return fmt.Sprintf("below size %d, cosigned %s", k.Size, k.Cosigned.Format(shown))
+}
 
 func designationID(thread string) string { return strings.TrimPrefix(thread, "designation/") }
 

@@ -48,7 +48,7 @@ func (s *Server) askPage(x *exchange, list byte, known ...string) (*question, er
 	}
 	q.asOf.Size = q.number("size", q.asOf.Size)
 	if q.asOf.Size > published {
-		q.fault("size", "is %d; %d entries are published", q.asOf.Size, published)
+		q.fault("size", "is %d; the ledger has published %s", q.asOf.Size, register.Entries(published))
 	}
 	if err := q.done(); err != nil {
 		return nil, err

@@ -74,20 +74,28 @@ func (s *Server) parties(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	answer, err := partiesOf(q)
+	if err != nil {
+		return err
+	}
+	return x.json(http.StatusOK, answer)
+}
+
+func partiesOf(q *question) (partiesAnswer, error) {
 	filter := register.PartyFilter{
 		Role:     oneOf(q.query, "role", []record.Role{record.RoleAuthority, record.RoleProvider, record.RoleReseller, record.RoleAuditor}),
 		Standing: q.oneOf("status", "active", "suspended", "withdrawn"),
 		After:    q.place,
 	}
 	if err := q.done(); err != nil {
-		return err
+		return partiesAnswer{}, err
 	}
 	p := newPage[register.Party](q.limit)
 	if err := q.view.Parties(filter, q.asOf.At, p.take); err != nil {
-		return err
+		return partiesAnswer{}, err
 	}
 	next := q.next(listParties, p.more, func() string { return p.items[len(p.items)-1].ID })
-	return x.json(http.StatusOK, partiesAnswer{q.asOf, p.items, next})
+	return partiesAnswer{q.asOf, p.items, next}, nil
 }
 
 func (s *Server) party(x *exchange) error {

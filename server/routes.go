@@ -49,7 +49,9 @@ func (s *Server) routes() []route {
 		{method: get, path: "/metrics", handle: s.exposeMetrics},
 
 		{method: get, path: "/", handle: ask(s.homePage), page: true},
+		{method: get, path: "/designations", handle: ask(s.designationsPage), page: true},
 		{method: get, path: "/designations/:id", handle: ask(s.designationPage), page: true},
+		{method: get, path: "/parties", handle: ask(s.partiesPage), page: true},
 		{method: get, path: "/parties/:id", handle: ask(s.partyPage), page: true},
 		{method: get, path: "/records/:id", handle: ask(s.recordPage), page: true},
 		{method: get, path: "/style.css", handle: s.style, page: true},
@@ -90,10 +92,12 @@ func (s *Server) router() (http.Handler, error) {
 		return nil, fmt.Errorf("server: Proxies: %w", err)
 	}
 
+	api := make(map[string]bool) // the first segments of its paths
 	for _, r := range s.routes() {
-		fail := (*exchange).fail
-		if r.page {
-			fail = (*exchange).failPage
+		fail := (*exchange).failPage
+		if !r.page {
+			fail = (*exchange).fail
+			api[firstSegment(r.path)] = true
 		}
 		h := s.serve(r.path, r.handle, fail)
 		e.Handle(r.method, r.path, h)
@@ -101,11 +105,35 @@ func (s *Server) router() (http.Handler, error) {
 			e.Handle(http.MethodHead, r.path, h)
 		}
 	}
+	stray := func(x *exchange, err error) {
+		if api[firstSegment(x.Request.URL.EscapedPath())] {
+			x.fail(err)
+		} else {
+			x.failAsAsked(err)
+		}
+	}
 	e.NoRoute(s.serve("none", func(x *exchange) error {
 		return refuse(notFound, "no resource has this path; see /openapi.json for those that there are")
-	}, (*exchange).fail))
+	}, stray))
 	e.NoMethod(s.serve("none", func(x *exchange) error {
 		return refuse(badMethod, "this path takes %s", x.Writer.Header().Get("Allow"))
-	}, (*exchange).fail))
+	}, stray))
 	return e, nil
+}
+
+func firstSegment(path string) string {
+	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	return first
+}
+
+// failAsAsked answers outside the API: with a page to who asks for one, as browsers
+// do, and with a problem to everybody else.
+func (x *exchange) failAsAsked(err error) {
+	const page, problem = "text/html", "application/problem+json"
+	x.Writer.Header().Set("Vary", "Accept")
+	if x.NegotiateFormat(problem, page) == page {
+		x.failPage(err)
+	} else {
+		x.fail(err)
+	}
 }

@@ -38,12 +38,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	}
 	l = netutil.LimitListener(l, s.cfg.MaxConnections)
 	serve := func() error { return hs.Serve(l) }
-	if s.cfg.CertFile != "" {
-		var err error
-		if hs.TLSConfig, err = TLSConfig(s.cfg.CertFile, s.cfg.KeyFile, s.log); err != nil {
-			l.Close()
-			return err
-		}
+	if s.cfg.TLS != nil {
+		hs.TLSConfig = s.cfg.TLS.Clone() // net/http adds its protocols
 		serve = func() error { return hs.ServeTLS(l, "", "") }
 	}
 

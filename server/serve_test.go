@@ -4,20 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
+	"net/http/httptest"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -157,15 +151,10 @@ func TestShutdownHurriesThoseWhoWait(t *testing.T) {
 // Without a quorum the answer is 202 in time, and 503 once the backlog is full;
 // both inside a bubble, so that nobody waits.
 func TestNoQuorum(t *testing.T) {
-	_, vkey, err := proof.GenerateKey(proof.CosignatureEd25519, "witness.example/w")
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := unanswered(t)
+	set.ledger.Backlog = 2
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, settings{
-			policy: "witness w " + vkey + " https://witness.example\nquorum w\n",
-			ledger: ledger.Config{Backlog: 2, Cosign: func(context.Context, ledger.Ask) (ledger.Answer, error) { return ledger.Answer{}, nil }},
-		})
+		w := newWorld(t, set)
 		post := func(env record.Envelope) int {
 			start := time.Now()
 			r := w.post(env.Marshal())
@@ -187,15 +176,48 @@ func TestNoQuorum(t *testing.T) {
 			}
 		}
 		w.problem(w.get("/checkpoint"), notFound)
-		w.get("/readyz")
-		time.Sleep(stuckAfter)
-		if ready := w.object(w.get("/readyz"), http.StatusServiceUnavailable); !strings.Contains(fmt.Sprint(ready["reasons"]), "witnesses") {
-			t.Errorf("readyz says %v", ready)
-		}
 		if err := w.stop(); err != nil {
 			t.Error(err)
 		}
 	})
+}
+
+// Who asks first once entries have waited too long is told so, and since when;
+// nobody has to have asked before.
+func TestReadyByTheOldestEntryThatWaits(t *testing.T) {
+	set := unanswered(t)
+	for _, c := range []struct {
+		waits, interval time.Duration
+		want            string // "" if ready
+	}{
+		{stuckAfter - time.Second, 0, ""},
+		{time.Minute, time.Minute, ""}, // it publishes so seldom
+		{90 * time.Second, time.Minute, "1 entry committed and not published, the oldest for 1m30s: too few witnesses answer"},
+		{stuckAfter, 0, "1 entry committed and not published, the oldest for 30s: too few witnesses answer"},
+		{62 * time.Second, 0, "1 entry committed and not published, the oldest for 1m2s: too few witnesses answer"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			set.server.PublishInterval = c.interval
+			w := newWorld(t, set)
+			if r := w.post(w.Charter().Marshal(), "wait=committed"); r.Code != http.StatusAccepted {
+				t.Fatalf("%d %s", r.Code, r.Body)
+			}
+			time.Sleep(c.waits)
+			metric, status, reasons := "docket_ready 1\n", http.StatusOK, any(nil)
+			if c.want != "" {
+				metric, status, reasons = "docket_ready 0\n", http.StatusServiceUnavailable, []any{c.want}
+			}
+			if body := w.get("/metrics").Body.String(); !strings.Contains(body, metric) {
+				t.Errorf("after %s the metrics have no %q", c.waits, metric)
+			}
+			if ready := w.object(w.get("/readyz"), status); !reflect.DeepEqual(ready["reasons"], reasons) {
+				t.Errorf("after %s readyz says %v, want %v", c.waits, ready["reasons"], reasons)
+			}
+			if err := w.stop(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 func TestSlowClientsAreCutOff(t *testing.T) {
@@ -266,18 +288,15 @@ func TestConnectionsAreBounded(t *testing.T) {
 }
 
 func TestTLS(t *testing.T) {
-	cert, key := selfSigned(t, t.TempDir(), 1)
-	w := newWorld(t, settings{server: Config{CertFile: cert, KeyFile: key}})
+	certified := httptest.NewTLSServer(nil)
+	defer certified.Close()
+	w := newWorld(t, settings{server: Config{TLS: &tls.Config{Certificates: certified.TLS.Certificates}}})
 	stop := w.listen()
 	defer stop()
 	pool := x509.NewCertPool()
-	text, err := os.ReadFile(cert)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool.AppendCertsFromPEM(text)
+	pool.AddCert(certified.Certificate())
 	for _, h2 := range []bool{false, true} {
-		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, ServerName: "localhost"}, ForceAttemptHTTP2: h2}
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: h2}
 		resp, err := (&http.Client{Transport: transport}).Get("https://" + w.address + "/healthz")
 		if err != nil {
 			t.Fatal(err)
@@ -288,79 +307,4 @@ func TestTLS(t *testing.T) {
 			t.Errorf("%d over %s", resp.StatusCode, resp.Proto)
 		}
 	}
-	if _, err := New(Config{Ledger: w.ledger, Register: w.register, CertFile: cert}); err == nil {
-		t.Error("a certificate without its key was taken")
-	}
-	missing, err := New(Config{Ledger: w.ledger, Register: w.register, CertFile: "nowhere", KeyFile: key})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := missing.Serve(t.Context(), newPipes()); err == nil {
-		t.Error("served without its certificate")
-	}
-}
-
-func TestRenewedCertificatesAreTakenUp(t *testing.T) {
-	dir := t.TempDir()
-	certFile, keyFile := selfSigned(t, dir, 1)
-	synctest.Test(t, func(t *testing.T) {
-		c, err := loadCertificate(certFile, keyFile, slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
-		serial := func() int64 {
-			t.Helper()
-			cert, err := c.current(nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			leaf, err := x509.ParseCertificate(cert.Certificate[0])
-			if err != nil {
-				t.Fatal(err)
-			}
-			return leaf.SerialNumber.Int64()
-		}
-		selfSigned(t, dir, 2)
-		os.Chtimes(certFile, time.Time{}, time.Unix(2_000_000_000, 0))
-		if got := serial(); got != 1 {
-			t.Errorf("serial %d within the minute, want 1", got)
-		}
-		time.Sleep(time.Minute)
-		if got := serial(); got != 2 {
-			t.Errorf("serial %d a minute after the renewal, want 2", got)
-		}
-		os.WriteFile(certFile, []byte("half a file"), 0o600)
-		time.Sleep(time.Minute)
-		if got := serial(); got != 2 {
-			t.Errorf("serial %d after a renewal that does not load, want the old one", got)
-		}
-	})
-}
-
-// selfSigned writes a certificate for localhost and its key.
-func selfSigned(t *testing.T, dir string, serial int64) (certFile, keyFile string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(serial), DNSNames: []string{"localhost"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	for name, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: der}, keyFile: {Type: "PRIVATE KEY", Bytes: pkcs8}} {
-		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return certFile, keyFile
 }

@@ -28,9 +28,7 @@ type Server struct {
 	queries *gate // before asking the register
 	bundles *bundleCache
 	disk    *disk
-
-	publication publication
-	tally       tally
+	tally   tally
 
 	issuers, importers, strangers *buckets // nil: no bound
 

@@ -282,6 +282,10 @@ func TestRequestLog(t *testing.T) {
 				t.Errorf("line %d has no %s: %s", i, key, line)
 			}
 		}
+		text, _ := got["duration"].(string)
+		if _, err := time.ParseDuration(text); err != nil {
+			t.Errorf("line %d: a duration says its unit, not %v", i, got["duration"])
+		}
 	}
 	if strings.Contains(w.log.String(), "Kestrel") || strings.Contains(w.log.String(), "secret") {
 		t.Error("the log has what a record or a query says")

@@ -18,7 +18,7 @@ const contentPolicy = "default-src 'none'; style-src 'self'; form-action 'self';
 var webFiles embed.FS
 
 var (
-	pages    = parsePages("home", "designation", "party", "record", "failure")
+	pages    = parsePages("home", "designations", "designation", "parties", "party", "record", "failure")
 	styles   = mustRead("web/style.css")
 	styleTag = entityTag(styles)
 )

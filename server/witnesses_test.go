@@ -100,7 +100,15 @@ func TestKnowableAt(t *testing.T) {
 			{admitted.Add(time.Minute), "none", 3, true},
 			{cosigned, "active", 4, true},
 		} {
-			p := w.object(w.get("/v1/register/parties/borealis?at="+url.QueryEscape(c.at.Format(time.RFC3339))), http.StatusOK)
+			at := "?at=" + url.QueryEscape(c.at.Format(time.RFC3339))
+			word := fmt.Sprintf("%s (below size %.0f, cosigned ", c.knowable, c.size)
+			if !c.proven {
+				word = c.knowable + " (by admission times"
+			}
+			if page := w.page("/parties/borealis"+at, http.StatusOK); !strings.Contains(page, word) {
+				t.Errorf("at %s: the page does not say %q:\n%s", c.at, word, page)
+			}
+			p := w.object(w.get("/v1/register/parties/borealis"+at), http.StatusOK)
 			by := p["knowableBy"].(map[string]any)
 			if p["knowable"] != c.knowable || by["size"] != c.size || (by["cosigned"] != nil) != c.proven {
 				t.Errorf("at %s: knowable %v by %v, want %s by %v, proven %t", c.at, p["knowable"], by, c.knowable, c.size, c.proven)

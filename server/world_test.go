@@ -49,6 +49,19 @@ type settings struct {
 	fast   bool   // the register has its own defaults, not a test's small ones
 }
 
+// unanswered are the settings of a ledger whose one witness never answers.
+func unanswered(t testing.TB) settings {
+	t.Helper()
+	_, vkey, err := proof.GenerateKey(proof.CosignatureEd25519, "witness.example/w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return settings{
+		policy: "witness w " + vkey + " https://witness.example\nquorum w\n",
+		ledger: ledger.Config{Cosign: func(context.Context, ledger.Ask) (ledger.Answer, error) { return ledger.Answer{}, nil }},
+	}
+}
+
 func newWorld(t testing.TB, set settings) *world {
 	t.Helper()
 	must := func(err error) {

@@ -26,6 +26,9 @@ var arrows = map[string][]string{
 	"client":                 {"ledger/record", "ledger/proof", "ledger/register", "client/wire"},
 	"witness":                {"ledger/proof", "client/wire"},
 	"server":                 {"ledger", "ledger/record", "ledger/proof", "ledger/register"},
+
+	// A witness stands without a ledger's server.
+	"cmd/docket/internal/stand": {"cmd/docket/internal/skeys", "ledger/record", "ledger/proof", "witness"},
 }
 
 // rooms says where a library may be seen, again after DESIGN.md section 5.

@@ -148,8 +148,8 @@ func (g *ground) keepsLogKey(c *record.Charter) (bool, error) {
 	}), nil
 }
 
-// preflight asks the register for what no signature could heal. What depends on the
-// day, or on what others record in the meantime, is only warned of.
+// preflight asks the register for what no signature could heal. What the day, or others'
+// records, may heal in the meantime, or have where the copy is behind, is only warned of.
 func (b *brief) preflight(warn func(format string, args ...any)) error {
 	g := b.ground
 	if g.register == nil || g.ledger.IsZero() && b.statement.Kind != record.KindCharter {
@@ -162,11 +162,14 @@ func (b *brief) preflight(warn func(format string, args ...any)) error {
 		return nil
 	case !errors.As(err, &r):
 		return err
-	case r.Class == record.Conflict, r.Class == record.TooEarly, r.Class == record.Forbidden:
+	case g.hopeless(r):
+		return refuse("the ledger would refuse this, whoever signs it: %w", r).hint("nothing was written; correct the record")
+	case g.fresh:
 		warn("the ledger would refuse it as it stands, whoever signs it: %v", r)
-		return nil
+	default:
+		warn("as far as is known here, the ledger would refuse it as it stands, whoever signs it: %v", r)
 	}
-	return refuse("the ledger would refuse this, whoever signs it: %w", r).hint("nothing was written; correct the record")
+	return nil
 }
 
 // show prints all of it to stderr.
@@ -268,8 +271,8 @@ type verdict struct {
 	effects  []string // of a complete one
 }
 
-// verdict tries an envelope on the register. What no further signature can heal is
-// an error; too few signatures are not, nor what the day or others may still change.
+// verdict tries an envelope on the register. What nothing can heal is an error; too few
+// signatures are not, nor what the day or others may still change.
 func (g *ground) verdict(env record.Envelope) (verdict, error) {
 	st, err := record.ParseStatement(env.Payload)
 	if err != nil {
@@ -292,7 +295,7 @@ func (g *ground) verdict(env record.Envelope) (verdict, error) {
 		return verdict{}, err
 	case r.Class == record.Forbidden:
 		return verdict{needs: r.Error()}, nil
-	case r.Class == record.Conflict, r.Class == record.TooEarly:
+	case !g.hopeless(r):
 		return verdict{}, nil // the brief has warned of it
 	}
 	return verdict{}, refuse("the ledger would refuse this, however many sign: %w", r).hint("nothing was written; correct the record and sign it again")

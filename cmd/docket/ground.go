@@ -22,6 +22,7 @@ type ground struct {
 	trust    *client.Trust      // nil without a trust directory
 	register *register.Register // nil where only the ledger's name is known
 	own      bool               // the register is ours, in memory
+	fresh    bool               // the register was synced just now
 }
 
 // ground takes the trust directory, synced unless offline; or else the charter
@@ -39,10 +40,10 @@ func (t *trusting) ground(c *cobra.Command, charter string, offline bool) (*grou
 	if err != nil {
 		return nil, err
 	}
-	if !offline {
-		err = t.synced(c, trust)
-	}
 	g := &ground{ledger: trust.Ledger(), trust: trust}
+	if !offline {
+		g.fresh, err = t.synced(c, trust)
+	}
 	if err == nil {
 		g.register, err = trust.Copy()
 	}
@@ -188,6 +189,17 @@ func (g *ground) judge(env record.Envelope) (*register.Draft, error) {
 	d := g.register.Begin(g.now())
 	_, err = d.Judge(v)
 	return d, err
+}
+
+// hopeless says that a refusal stands whatever others record and whatever day comes:
+// only the record itself can be another. A date that is too early counts as such unless
+// the copy may lack a newer charter, with other periods.
+func (g *ground) hopeless(r *record.Refusal) bool {
+	switch r.Class {
+	case record.Conflict, record.TooEarly, record.Forbidden:
+		return false
+	}
+	return !r.Passing || g.fresh && r.Earliest != ""
 }
 
 // now is when a record would be admitted: never before the newest entry.

@@ -182,7 +182,7 @@ func (m *importer) plan(g *ground, list *listimport.List) (*listimport.Plan, err
 	plan, err := listimport.Diff(list, currentOf(v, list.Name, now), m.options)
 	var removal *listimport.RemovalError
 	if errors.As(err, &removal) {
-		return nil, refuse("%w", err).hint("nothing was written; a list that lost so many may be a broken feed")
+		return nil, refuse("%w", err).hint("no record of this plan was written; a list that lost so many may be a broken feed")
 	} else if err != nil {
 		return nil, refuse("%w", err)
 	}

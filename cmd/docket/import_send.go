@@ -51,7 +51,7 @@ func (m *importer) send(ctx context.Context, g *ground, list *listimport.List, p
 	last := slices.MaxFunc(all, func(a, b sent) int { return cmp.Compare(a.Index, b.Index) }).Index
 	there, err := m.await(ctx, g, server, func() (bool, error) { return g.trust.Covers() > last, nil })
 	if err != nil {
-		return err
+		return m.stopped(ctx, len(all), len(all), err)
 	}
 	if !there {
 		return notYet("all %d records are committed, and not all published yet", len(all)).hint("run the same command again, or docket sync, to see them published")
@@ -87,7 +87,7 @@ func (m *importer) carryOver(ctx context.Context, server *client.Client, g *grou
 			return nil, nil, m.stopped(ctx, len(all), of, err)
 		}
 		if p, err = m.plan(g, list); err != nil {
-			return nil, nil, err
+			return nil, nil, m.stopped(ctx, len(all), of, err)
 		}
 		m.show(list, p)
 	}

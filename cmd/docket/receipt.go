@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
@@ -28,9 +29,9 @@ it, a chain to NAME.chain.tlog-proof. --out names another file.
 --chain brings everything that also shows who signed: the charters, the records
 that enrolled the signers' keys, the record. --refresh brings the trust directory up
 to date and replaces an older receipt by one against today's checkpoint, under today's
-policy: do it before a witness or a log key retires. One that proves more, or that is
-of another history, is not replaced. Out of reach of the ledger, the receipt is made
-from the replayed copy if that covers it.`,
+policy, a chain by a chain: do it before a witness or a log key retires. One that
+proves more, or that is of another history, is not replaced. Out of reach of the
+ledger, a receipt is made from the replayed copy if that covers it, a chain is not.`,
 		Example: `  docket receipt --trust trust response.dsse.json
   docket receipt --trust trust --chain --out evidence.tlog-proof 6f1c…
   docket receipt --trust trust --refresh response.tlog-proof`,
@@ -69,24 +70,36 @@ func (r *receiving) run(ctx context.Context, what string) error {
 	if trust != nil {
 		defer trust.Close()
 	}
+	switch {
+	case r.out != "":
+		file = r.out
+	case file != "" && r.chain && !r.refresh:
+		file = strings.TrimSuffix(stemOf(file), chainInfix) + chainInfix + receiptSuffix
+	}
+	r.chain = r.chain || r.refresh && isChain(file) // a bare receipt would not show who signed
 	text, err := r.fetch(ctx, id, policies, trust)
 	if err != nil {
 		return err
 	}
-	switch {
-	case r.out != "":
-		file = r.out
-	case file == "":
+	if file == "" {
 		_, err := r.app.out.Write(text)
 		return err
-	case r.chain && !r.refresh:
-		file = strings.TrimSuffix(stemOf(file), chainInfix) + chainInfix + receiptSuffix
 	}
 	if err := r.write(ctx, file, text, id, policies); err != nil {
 		return r.app.keepEvidence(trust, err)
 	}
 	r.app.printf("%s\n", file)
 	return nil
+}
+
+// isChain tells whether a file holds more than one receipt.
+func isChain(file string) bool {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return false // nothing is there to be replaced
+	}
+	chain, err := proof.ParseChain(text)
+	return err == nil && len(chain) > 1
 }
 
 // recordNamed finds which record is meant, and the file that its receipt goes to;

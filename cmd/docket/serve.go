@@ -1,10 +1,7 @@
 package main
 
 import (
-	"crypto/tls"
 	"errors"
-	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"syscall"
@@ -24,6 +21,7 @@ func (a *app) serve() *cobra.Command {
 		lc          ledger.Config
 		nc          node.Config
 		sc          server.Config
+		files       tlsFiles
 		minFree     int64
 		intervals   map[string]string
 	)
@@ -39,9 +37,10 @@ it finishes the requests at work, commits and publishes what it has accepted, an
 ends with status 0. If a write fails it ends with status 1: start it again, the
 next start recovers.
 
-Without --tls-cert it speaks plain HTTP: bind it to loopback, or put a proxy that
-speaks TLS before it, and name that with --trusted-proxy: what is refused counts against
-the address that it came from.
+With --tls-cert and --tls-key it speaks TLS, and takes up renewed files within a
+minute; without, plain HTTP: bind it to loopback, or put a proxy that speaks TLS
+before it, and name that with --trusted-proxy: what is refused counts against the
+address that it came from.
 
 It signs with every key in D/keys. It does not start where the newest charter's
 policy names none of them, and warns where the two differ (docket init --next).`,
@@ -49,7 +48,9 @@ policy names none of them, and warns where the two differ (docket init --next).`
   docket serve --dir ledger --listen :443 --tls-cert fullchain.pem --tls-key key.pem`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := checkTLS(sc.CertFile, sc.KeyFile); err != nil {
+			log := a.eventLog(verbose)
+			var err error
+			if sc.TLS, err = files.config(log); err != nil {
 				return err
 			}
 			if err := sc.IssuerRate.Check(); err != nil {
@@ -71,11 +72,6 @@ policy names none of them, and warns where the two differ (docket init --next).`
 			if err != nil {
 				return err
 			}
-			level := slog.LevelInfo
-			if verbose {
-				level = slog.LevelDebug
-			}
-			log := slog.New(slog.NewJSONHandler(a.err, &slog.HandlerOptions{Level: level}))
 			n, err := a.openNode(c, node.Config{Dir: dir, Keys: keys, Ledger: lc, Asking: nc.Asking, Log: log})
 			if err != nil {
 				return err
@@ -95,12 +91,9 @@ policy names none of them, and warns where the two differ (docket init --next).`
 			} else if err != nil {
 				return misuse("listening on %s: %w", listen, err).hint("an address is HOST:PORT of this machine, like 127.0.0.1:8470 or :443")
 			}
-			scheme := "http"
-			if sc.CertFile != "" {
-				scheme = "https"
-			}
-			a.printf("%s://%s\n", scheme, l.Addr())
-			log.Info("serving", "origin", keys.Origin, "size", n.Ledger.Head().Size, "url", fmt.Sprintf("%s://%s", scheme, l.Addr()), "pid", os.Getpid())
+			url := urlOf(l, sc.TLS)
+			a.printf("%s\n", url)
+			log.Info("serving", "origin", keys.Origin, "size", n.Ledger.Head().Size, "url", url, "pid", os.Getpid())
 			if err := n.Serve(c.Context(), l, sc); err != nil {
 				return err
 			}
@@ -108,11 +101,10 @@ policy names none of them, and warns where the two differ (docket init --next).`
 			return n.Close()
 		},
 	}
+	files.flags(c)
 	f := c.Flags()
 	f.StringVar(&dir, "dir", "", "directory of the ledger")
 	f.StringVar(&listen, "listen", "127.0.0.1:8470", "address to listen on; port 0 takes a free one")
-	f.StringVar(&sc.CertFile, "tls-cert", "", "PEM file of the certificate and its chain")
-	f.StringVar(&sc.KeyFile, "tls-key", "", "PEM file of the certificate's private key")
 	f.Int64Var(&minFree, "min-free", 1024, "megabytes that must be free on the disk for a record to be accepted; 0 means 1024")
 	f.Float64Var(&sc.IssuerRate.PerSecond, "issuer-rate", 50, "records that one issuer may submit each second; below 0 means no limit")
 	f.IntVar(&sc.IssuerRate.Burst, "issuer-burst", 500, "records that one issuer may submit at once")
@@ -126,18 +118,4 @@ policy names none of them, and warns where the two differ (docket init --next).`
 	f.BoolVar(&verbose, "verbose", false, "log what the database does too")
 	c.MarkFlagRequired("dir")
 	return c
-}
-
-// checkTLS looks at the files before anybody is told that something serves.
-func checkTLS(cert, key string) error {
-	switch {
-	case cert == "" && key == "":
-		return nil
-	case cert == "" || key == "":
-		return misuse("--tls-cert and --tls-key go together")
-	}
-	if _, err := tls.LoadX509KeyPair(cert, key); err != nil {
-		return misuse("--tls-cert and --tls-key: %w", err)
-	}
-	return nil
 }

@@ -175,10 +175,10 @@ func (s *submitting) synced(c *cobra.Command) error {
 	if s.ground.register != nil {
 		return nil
 	}
-	if err := s.trust.synced(c, s.ground.trust); err != nil {
+	var err error
+	if s.ground.fresh, err = s.trust.synced(c, s.ground.trust); err != nil {
 		return err
 	}
-	var err error
 	s.ground.register, err = s.ground.trust.Copy()
 	return err
 }

@@ -74,6 +74,9 @@ func (a *app) sync1(ctx context.Context, trust *client.Trust, server *client.Cli
 	if bar != nil {
 		bar.Finish()
 	}
+	if why := trust.Untimed(); err == nil && why != nil {
+		a.say("docket: warning: %v; the next sync asks again", why)
+	}
 	return a.keepEvidence(trust, err)
 }
 

@@ -145,20 +145,21 @@ func (t *trusting) connect(trust *client.Trust) (*client.Client, error) {
 }
 
 // synced brings the copy to the newest checkpoint. Where the ledger is out of
-// reach the copy stays as it is, and that is said: what has no copy at all fails.
-func (t *trusting) synced(c *cobra.Command, trust *client.Trust) error {
+// reach the copy stays as it is, not fresh, and that is said: what has no copy at all
+// fails.
+func (t *trusting) synced(c *cobra.Command, trust *client.Trust) (fresh bool, err error) {
 	server, err := t.connect(trust)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err = t.app.sync1(c.Context(), trust, server); err == nil {
 		err = recent(trust.Checkpoint(), t.maxAge)
 	}
 	if status, _ := statusOf(err); err == nil || status != statusNotYet || c.Context().Err() != nil || trust.Covers() == 0 {
-		return err
+		return err == nil, err
 	}
 	t.app.say("docket: warning: %v; going on with the copy as it is", err)
-	return nil
+	return false, nil
 }
 
 // asOf says how far, and by whose word, answers from a copy go.

@@ -143,7 +143,8 @@ func (a *app) readLogs(name string) (witness.LogList, error) {
 	return list, nil
 }
 
-func (a *app) witnessLog(verbose bool) *slog.Logger {
+// eventLog is the log of what serves: one JSON object a line, to stderr.
+func (a *app) eventLog(verbose bool) *slog.Logger {
 	level := slog.LevelInfo
 	if verbose {
 		level = slog.LevelDebug
@@ -156,6 +157,7 @@ func (a *app) witnessServe() *cobra.Command {
 		p      post
 		listen string
 		s      stand.Server
+		files  tlsFiles
 	)
 	c := &cobra.Command{
 		Use:   "serve --dir W --logs FILE [--listen ADDRESS]",
@@ -178,6 +180,9 @@ SIGHUP. A log that vanishes from it gets no more cosignatures; what the witness
 knows of it stays. A log's qpd bounds its new checkpoints; what is refused, or says
 nothing new, is bounded apart from that: 64 of a kind, then one a second.
 
+With --tls-cert and --tls-key it speaks TLS, and takes up renewed files within a
+minute; without, plain HTTP.
+
 W/state must never be deleted or restored from an old copy while the keys are in
 use: a witness that forgets what it cosigned can be made to cosign a fork.`,
 		Example: `  docket witness serve --dir w1 --logs logs.txt
@@ -185,10 +190,11 @@ use: a witness that forgets what it cosigned can be made to cosign a fork.`,
       --peer https://w2.example --source docket.ocr.example/2026=https://docket.ocr.example`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := checkTLS(s.CertFile, s.KeyFile); err != nil {
+			s.Log, s.Metrics = a.eventLog(p.verbose), prometheus.NewRegistry()
+			var err error
+			if s.TLS, err = files.config(s.Log); err != nil {
 				return err
 			}
-			s.Log, s.Metrics = a.witnessLog(p.verbose), prometheus.NewRegistry()
 			w, err := a.openWitness(c.Context(), p, s.Log, s.Metrics)
 			if err != nil {
 				return err
@@ -199,12 +205,9 @@ use: a witness that forgets what it cosigned can be made to cosign a fork.`,
 			if err != nil {
 				return refuse("listening on %s: %w", listen, err).hint("another process may have the port: name another with --listen")
 			}
-			scheme := "http"
-			if s.CertFile != "" {
-				scheme = "https"
-			}
-			a.printf("%s://%s\n", scheme, l.Addr())
-			s.Log.Info("witnessing", "name", w.Name(), "url", fmt.Sprintf("%s://%s", scheme, l.Addr()), "pid", os.Getpid())
+			url := urlOf(l, s.TLS)
+			a.printf("%s\n", url)
+			s.Log.Info("witnessing", "name", w.Name(), "url", url, "pid", os.Getpid())
 			ctx, stop := context.WithCancel(c.Context())
 			watched := make(chan struct{})
 			go func() { defer close(watched); a.watchLogs(ctx, w, p.logs, s.Log, s.Every) }()
@@ -217,12 +220,11 @@ use: a witness that forgets what it cosigned can be made to cosign a fork.`,
 		},
 	}
 	p.flags(c)
+	files.flags(c)
 	c.MarkFlagRequired("dir")
 	c.MarkFlagRequired("logs")
 	f := c.Flags()
 	f.StringVar(&listen, "listen", "127.0.0.1:8471", "address to listen on; port 0 takes a free one")
-	f.StringVar(&s.CertFile, "tls-cert", "", "PEM file of the certificate and its chain")
-	f.StringVar(&s.KeyFile, "tls-key", "", "PEM file of the certificate's private key")
 	f.DurationVar(&s.Every, "gossip", time.Minute, "time between two rounds of gossip")
 	return c
 }

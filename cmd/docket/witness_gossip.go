@@ -47,7 +47,7 @@ over as it is; each witness judges it for itself.`,
 }
 
 func (a *app) gossipOnce(ctx context.Context, p post) error {
-	w, err := a.openWitness(ctx, p, a.witnessLog(p.verbose), nil)
+	w, err := a.openWitness(ctx, p, a.eventLog(p.verbose), nil)
 	if err != nil {
 		return err
 	}

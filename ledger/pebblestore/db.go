@@ -42,7 +42,7 @@ func openDB(fs vfs.FS, dir string, o Options, adapt func(*pebble.Options)) (*peb
 	cache := pebble.NewCache(o.CacheBytes)
 	defer cache.Unref()
 	p := &pebble.Options{
-		FS:                          fs,
+		FS:                          InOrder(fs),
 		Cache:                       cache,
 		Logger:                      newLogger(o),
 		FormatMajorVersion:          pebble.FormatValueSeparation,

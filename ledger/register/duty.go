@@ -44,6 +44,7 @@ type Duty struct {
 	OpenedBy    record.ID    `json:"openedBy"`
 	MetBy       *record.ID   `json:"metBy,omitempty"`
 	MetOn       *record.Date `json:"metOn,omitempty"`
+	Answer      string       `json:"answer,omitempty"` // the status of the response that met it
 	// Error says that the designation was published in error.
 	Error   bool        `json:"publishedInError,omitempty"`
 	Records []record.ID `json:"records"` // every record that this rests on
@@ -53,6 +54,12 @@ type Duty struct {
 func (d *Duty) met(by Step, c clock) {
 	id, on := by.ID, c.date(by.Admitted)
 	d.MetBy, d.MetOn = &id, &on
+}
+
+// answered notes the response that met the duty.
+func (d *Duty) answered(by *answer, c clock) {
+	d.met(by.Step, c)
+	d.Answer = by.Status
 }
 
 // settle gives the duty its state, or false where nothing is owed: the party was

@@ -57,9 +57,9 @@ func (c clock) respond(thread string, row *DesignationRow, asked asking, p *Part
 	}
 	d.Due = &due
 	d.Records = append(d.Records, p.Enrolled.ID)
-	for _, a := range answers {
-		if a.About >= asked.Index { // one about an older record meets nothing
-			d.met(a.Step, c)
+	for i := range answers {
+		if a := &answers[i]; a.About >= asked.Index { // one about an older record meets nothing
+			d.answered(a, c)
 			break
 		}
 	}
@@ -96,7 +96,7 @@ func (c clock) conclude(thread string, row *DesignationRow, p *PartyRow, answers
 		}
 	}
 	if met != nil {
-		d.met(met.Step, c)
+		d.answered(met, c)
 	}
 	return d.close(c, row, p)
 }

@@ -96,6 +96,13 @@ func told(d *Duty) string {
 	return s
 }
 
+// saysWhat holds if a duty that was met says by which of those answers.
+func saysWhat(d *Duty, answers []string) bool {
+	return d == nil || d.MetOn == nil && d.Answer == "" || d.Answer != "" && slices.ContainsFunc(answers, func(a string) bool {
+		return strings.HasPrefix(a, dayNumber(*d.MetOn)+" "+d.Answer)
+	})
+}
+
 func dayNumber(d record.Date) string {
 	at := time.Date(d.Year, d.Month, d.Day, 12, 0, 0, 0, time.UTC)
 	return fmt.Sprint(int(at.Sub(noon(0)) / (24 * time.Hour)))
@@ -180,6 +187,9 @@ func TestDutyToRespond(t *testing.T) {
 			if got := told(d); got != want {
 				t.Errorf("%s: day %d: got %q, want %q", c.sentence, n, got, want)
 			}
+			if !saysWhat(d, c.answers) {
+				t.Errorf("%s: day %d: answered %q by one of %q", c.sentence, n, d.Answer, c.answers)
+			}
 		}
 	}
 }
@@ -252,6 +262,9 @@ func TestDutyToConclude(t *testing.T) {
 			d := clock.conclude("designation/2026-014", row, provider(c.party...), answered(row, clock, c.answers...))
 			if got := told(d); got != want {
 				t.Errorf("%s: day %d: got %q, want %q", c.sentence, n, got, want)
+			}
+			if !saysWhat(d, c.answers) {
+				t.Errorf("%s: day %d: answered %q by one of %q", c.sentence, n, d.Answer, c.answers)
 			}
 		}
 	}

@@ -150,7 +150,7 @@ func (j *judging) opened() error {
 	if err != nil {
 		return err
 	}
-	return invalid("/predicate/issuer", "%s is not enrolled%s", j.st.Issuer, hint)
+	return notNow("/predicate/issuer", "%s is not enrolled%s", j.st.Issuer, hint)
 }
 
 // window applies issuedAt: admitted within [issuedAt − 5 min, issuedAt + draft].
@@ -190,15 +190,25 @@ func (j *judging) conflict(format string, args ...any) error {
 	return r
 }
 
-// invalid refuses a field, by its JSON pointer.
-func invalid(pointer, format string, args ...any) error {
+// invalid refuses a field, by its JSON pointer, and for ever: it is at fault by itself,
+// or against what never changes, or against its own thread, where a record that follows
+// another is a conflict.
+func invalid(pointer, format string, args ...any) *record.Refusal {
 	return &record.Refusal{Class: record.Invalid, Detail: "not admissible", Faults: []record.Fault{{Pointer: pointer, Detail: fmt.Sprintf(format, args...)}}}
 }
 
-// tooSoon refuses a date that is too early, with the earliest one allowed.
-func tooSoon(pointer string, earliest record.Date, format string, args ...any) error {
-	return &record.Refusal{
-		Class: record.Invalid, Detail: "too early a date", Earliest: earliest.String(),
-		Faults: []record.Fault{{Pointer: pointer, Detail: fmt.Sprintf(format, args...)}},
-	}
+// notNow refuses a field that may be right another day, under another charter, or after
+// a record on another thread.
+func notNow(pointer, format string, args ...any) *record.Refusal {
+	r := invalid(pointer, format, args...)
+	r.Passing = true
+	return r
+}
+
+// tooSoon refuses a date that is too early, with the earliest one allowed. Only a
+// charter with other periods heals it.
+func tooSoon(pointer string, earliest record.Date, format string, args ...any) *record.Refusal {
+	r := notNow(pointer, format, args...)
+	r.Detail, r.Earliest = "too early a date", earliest.String()
+	return r
 }

@@ -64,7 +64,7 @@ func (j *judging) amendsSource(row *DesignationRow, a *record.Amendment) error {
 // notice, term or response period.
 func (j *judging) amendedDates(a *record.Amendment, old, next *record.Designation) error {
 	if next.DeterminedOn != nil && next.DeterminedOn.After(j.today) {
-		return invalid("/predicate/set/determinedOn", "%s is after today, %s in %s", *next.DeterminedOn, j.today, j.charter.TimeZone)
+		return notNow("/predicate/set/determinedOn", "%s is after today, %s in %s", *next.DeterminedOn, j.today, j.charter.TimeZone)
 	}
 	if a.Type == amendExtension && old.EffectiveUntil != nil && !j.today.Before(*old.EffectiveUntil) {
 		return j.conflict("an extension comes before effectiveUntil, which is %s", *old.EffectiveUntil)
@@ -93,7 +93,7 @@ func (j *judging) amendedTerm(a *record.Amendment, old, next *record.Designation
 	if a.Type == amendExtension {
 		end := old.EffectiveUntil.AddDays(1).Add(j.charter.Periods.Term)
 		if !next.EffectiveUntil.Before(end) {
-			return invalid("/predicate/set/effectiveUntil", "%s: an extension adds at most a term of %s, so %s is the latest", *next.EffectiveUntil, j.charter.Periods.Term, end.AddDays(-1))
+			return notNow("/predicate/set/effectiveUntil", "%s: an extension adds at most a term of %s, so %s is the latest", *next.EffectiveUntil, j.charter.Periods.Term, end.AddDays(-1))
 		}
 		return nil
 	}

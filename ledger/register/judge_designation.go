@@ -30,7 +30,7 @@ func (j *judging) judgeDesignation() error {
 		row.FormerName = formerNames(old.FormerName, old.Current.Target.Name, d.Target.Name)
 	}
 	if d.DeterminedOn != nil && d.DeterminedOn.After(j.today) {
-		return invalid("/predicate/determinedOn", "%s is after today, %s in %s", *d.DeterminedOn, j.today, j.charter.TimeZone)
+		return notNow("/predicate/determinedOn", "%s is after today, %s in %s", *d.DeterminedOn, j.today, j.charter.TimeZone)
 	}
 	if d.Source == nil {
 		if err := j.noticed(*d.EffectiveFrom); err != nil {
@@ -86,14 +86,14 @@ func (c *CharterRow) imports(list string) bool {
 func (j *judging) ownThread(source *record.Source) error {
 	if source != nil {
 		if !j.charter.imports(source.List) {
-			return invalid("/predicate/source/list", "%q stands in no charter's imports: amend the charter first", source.List)
+			return notNow("/predicate/source/list", "%q stands in no charter's imports: amend the charter first", source.List)
 		}
 		return nil
 	}
 	name := strings.TrimPrefix(j.st.Thread, "designation/")
 	for _, l := range j.charter.Imports {
 		if strings.HasPrefix(name, l.List+"-") {
-			return invalid("/predicate/thread", "threads designation/%s-… are for what is imported from the list %s: choose another name", l.List, l.List)
+			return notNow("/predicate/thread", "threads designation/%s-… are for what is imported from the list %s: choose another name", l.List, l.List)
 		}
 	}
 	return nil
@@ -118,7 +118,7 @@ func (j *judging) timeToRespond(due record.Date) error {
 // inTerm: the last day in force is before effectiveFrom + term.
 func (j *judging) inTerm(d *record.Designation) error {
 	if end := d.EffectiveFrom.Add(j.charter.Periods.Term); !d.EffectiveUntil.Before(end) {
-		return invalid("/predicate/effectiveUntil", "%s: the term is %s, so %s is the latest; later by an extension", *d.EffectiveUntil, j.charter.Periods.Term, end.AddDays(-1))
+		return notNow("/predicate/effectiveUntil", "%s: the term is %s, so %s is the latest; later by an extension", *d.EffectiveUntil, j.charter.Periods.Term, end.AddDays(-1))
 	}
 	return nil
 }

@@ -123,7 +123,7 @@ func (j *judging) revokeKeys(p *PartyRow, list []record.KeyRevocation) error {
 		case row.Revoked != 0:
 			return j.conflict("key %s of %s was revoked at index %d already", shortKey(r.KeyID), row.Holder, row.Revoked)
 		case r.CompromisedSince != nil && (r.CompromisedSince.Before(row.AddedAt) || r.CompromisedSince.After(j.admitted)):
-			return invalid(fmt.Sprintf("/predicate/revoke/%d/compromisedSince", i), "%s: wanted between %s, when the key was added, and now",
+			return notNow(fmt.Sprintf("/predicate/revoke/%d/compromisedSince", i), "%s: wanted between %s, when the key was added, and now",
 				*r.CompromisedSince, record.Instant{Time: row.AddedAt})
 		}
 		at := j.admitted
@@ -162,7 +162,7 @@ func (j *judging) addKeys(p *PartyRow, pointer string, list []record.PartyKey, k
 		}
 	}
 	if len(list) > 0 && live > maxLiveKeys {
-		return invalid(pointer, "%s would have %d live keys, at most %d are allowed: revoke some", p.ID, live, maxLiveKeys)
+		return notNow(pointer, "%s would have %d live keys, at most %d are allowed: revoke some", p.ID, live, maxLiveKeys)
 	}
 	return nil
 }

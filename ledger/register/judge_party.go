@@ -35,7 +35,7 @@ func (j *judging) judgeEnrolment() error {
 		return err
 	}
 	if most := record.MaxSignatures - int(others); len(keys) > most {
-		return invalid("/predicate/keys", "%d keys: an entry holds %d signatures, of which %d are others': list at most %d, and add the rest by a keys record",
+		return notNow("/predicate/keys", "%d keys: an entry holds %d signatures, of which %d are others': list at most %d, and add the rest by a keys record",
 			len(keys), record.MaxSignatures, others, most)
 	}
 	if err := j.addKeys(p, "/predicate/keys", e.Keys, keys, false); err != nil {
@@ -51,6 +51,9 @@ func (j *judging) introduced(p *PartyRow) (others int64, err error) {
 	t := j.charter.Thresholds
 	if p.ID == record.Authority {
 		return t.Root, j.need(t.Root, "root key", j.charter.root)
+	}
+	if j.unsigned && p.sponsorable() { // by a provider, whatever the authority's standing
+		return 1, nil
 	}
 	auth, err := j.d.party(record.Authority)
 	if err != nil {
@@ -76,11 +79,16 @@ func (j *judging) introduced(p *PartyRow) (others int64, err error) {
 	return t.Registrar, j.tooFew(t.Registrar, "registrar", signed)
 }
 
-// sponsor finds the provider whose officer signed the enrolment of a party that
-// is a reseller and nothing else; "" if none did. Of several the first by ID is
-// named.
+// sponsorable says whether a provider may introduce the party instead of registrars: one
+// that is a reseller and nothing else.
+func (p *PartyRow) sponsorable() bool {
+	return slices.Equal(p.Roles, []record.Role{record.RoleReseller})
+}
+
+// sponsor finds the provider whose officer signed the enrolment of a party that may be
+// sponsored; "" if none did. Of several the first by ID is named.
 func (j *judging) sponsor(p *PartyRow) (sponsor string, err error) {
-	if !slices.Equal(p.Roles, []record.Role{record.RoleReseller}) {
+	if !p.sponsorable() {
 		return "", nil
 	}
 	for _, s := range j.v.Signatures() {

@@ -38,7 +38,7 @@ func (j *judging) judgeResponse() error {
 		return err
 	}
 	if head == nil {
-		return invalid("/predicate/thread", "there is no designation/%s to respond to", name)
+		return notNow("/predicate/thread", "there is no designation/%s to respond to", name)
 	}
 	about, err := j.about(head)
 	if err != nil {
@@ -47,7 +47,7 @@ func (j *judging) judgeResponse() error {
 	known := head.State.(*DesignationRow).Current.Conditions
 	for i, id := range r.Conditions {
 		if !slices.ContainsFunc(known, func(c record.Condition) bool { return c.ID == id }) {
-			return invalid(fmt.Sprintf("/predicate/conditions/%d", i), "%s has no condition %q", head.Thread, id)
+			return notNow(fmt.Sprintf("/predicate/conditions/%d", i), "%s has no condition %q", head.Thread, id)
 		}
 	}
 	j.state = &ResponseRow{Response: *r, About: about}
@@ -65,7 +65,7 @@ func (j *judging) about(head *ThreadRow) (uint64, error) {
 		return 0, err
 	}
 	if !ok || seen.Thread != head.Thread {
-		return 0, invalid("/subject/0/digest/sha256", "no record %s stands on %s; its newest is %s", subject, head.Thread, head.ID)
+		return 0, notNow("/subject/0/digest/sha256", "no record %s stands on %s; its newest is %s", subject, head.Thread, head.ID)
 	}
 	return seen.Index, nil
 }

@@ -85,9 +85,41 @@ func TestFollows(t *testing.T) {
 		t.Errorf("current %s, want the newest", r.Current)
 	}
 	refused(t, b.Register.Begin(b.Now).Preflight(mustParse(t, stale)), record.Conflict, "has moved on")
-	soon := b.Order("Kestrel")
-	soon.EffectiveFrom = ptr(today(b).AddDays(100))
-	refused(t, b.Register.Begin(b.Now).Preflight(b.Statement("designation/2", "authority", soon)), record.Invalid, "/predicate/effectiveFrom")
+}
+
+// TestPassing: whoever signs first on an older copy is told what may be healed by then,
+// and what never is.
+func TestPassing(t *testing.T) {
+	b := registertest.NewBook(start, "acme-cloud", "delta-racks")
+	order := func(change func(*record.Designation)) *record.Designation {
+		d := b.Order("Kestrel")
+		change(d)
+		return d
+	}
+	c := b.Rules
+	c.Origin = "docket.example/other"
+	for _, k := range []struct {
+		thread, issuer string
+		say            record.Predicate
+		passing        bool
+		words          string
+	}{
+		{"designation/2", "authority", order(func(d *record.Designation) { d.EffectiveFrom = ptr(today(b).AddDays(100)) }), true, "/predicate/effectiveFrom"},
+		{"designation/2", "authority", order(func(d *record.Designation) { d.DeterminedOn = ptr(today(b).AddDays(1)) }), true, "is after today"},
+		{"designation/2", "authority", order(func(d *record.Designation) { d.Target.Country = "ZZ" }), false, "country"},
+		{"designation/ofac-sdn-2", "authority", b.Order("Kestrel"), true, "choose another name"},
+		{"designation/eu-2", "authority", order(func(d *record.Designation) { d.Source = &record.Source{List: "eu", ID: "2"} }), true, "stands in no charter's imports"},
+		{"response/2/acme-cloud", "acme-cloud", ack, true, "there is no designation/2"},
+		{"cip/nobody", "nobody", &record.CIPCertification{PeriodFrom: today(b), PeriodUntil: today(b), Initial: true}, true, "is not enrolled"},
+		{"cip/acme-cloud", "acme-cloud", &record.CIPCertification{PeriodFrom: today(b), PeriodUntil: today(b)}, false, "initial must be true"},
+		{"party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{b.Officer("delta-racks/compliance")}}, false, "belongs to delta-racks"},
+		{"charter", "authority", &c, false, "for ever"},
+	} {
+		r := refused(t, b.Register.Begin(b.Now).Preflight(b.Statement(k.thread, k.issuer, k.say)), record.Invalid, k.words)
+		if r.Passing != k.passing {
+			t.Errorf("%v: passing %t, want %t", r, r.Passing, k.passing)
+		}
+	}
 }
 
 func mustParse(t *testing.T, env record.Envelope) *record.Statement {

@@ -77,7 +77,7 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 	}
 	o := client.RegisterOptions()
 	o.CacheBytes, o.Logger = 256<<20, pebbleLog{c.Log}
-	reg, err := register.Open(c.Files, dir("register"), o)
+	reg, err := register.Open(pebblestore.InOrder(c.Files), dir("register"), o)
 	if err != nil {
 		return nil, errors.Join(err, store.Close(), lock.Close())
 	}
@@ -175,6 +175,7 @@ func (n *Node) Admit(ctx context.Context, env record.Envelope) (index uint64, pu
 // why the ledger stopped.
 func (n *Node) Serve(ctx context.Context, l net.Listener, c server.Config) error {
 	c.Ledger, c.Register, c.Log = n.Ledger, n.Register, n.config.Log
+	c.PublishInterval = n.config.Ledger.Interval
 	if c.DiskFree == nil {
 		c.DiskFree = n.diskFree
 	}

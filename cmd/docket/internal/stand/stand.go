@@ -9,6 +9,7 @@ package stand
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,7 +21,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/net/netutil"
 
-	"github.com/seed-53cf897a/docket/server"
 	"github.com/seed-53cf897a/docket/witness"
 )
 
@@ -35,12 +35,11 @@ const (
 
 // Server answers for one witness.
 type Server struct {
-	Witness  *witness.Witness
-	Metrics  *prometheus.Registry // served at /metrics; nil: not
-	CertFile string               // with KeyFile: TLS; renewed files are picked up within a minute
-	KeyFile  string
-	Every    time.Duration // between two rounds of gossip; 0: no rounds
-	Log      *slog.Logger
+	Witness *witness.Witness
+	Metrics *prometheus.Registry // served at /metrics; nil: not
+	TLS     *tls.Config          // with the certificate; nil: plain HTTP
+	Every   time.Duration        // between two rounds of gossip; 0: no rounds
+	Log     *slog.Logger
 }
 
 // Serve answers on l and gossips until ctx ends, then finishes the requests at
@@ -57,12 +56,8 @@ func (s Server) Serve(ctx context.Context, l net.Listener) error {
 	}
 	l = netutil.LimitListener(l, maxConnections)
 	serve := func() error { return hs.Serve(l) }
-	if s.CertFile != "" {
-		var err error
-		if hs.TLSConfig, err = server.TLSConfig(s.CertFile, s.KeyFile, s.Log); err != nil {
-			l.Close()
-			return err
-		}
+	if s.TLS != nil {
+		hs.TLSConfig = s.TLS.Clone() // net/http adds its protocols
 		serve = func() error { return hs.ServeTLS(l, "", "") }
 	}
 	rounds, stop := context.WithCancel(ctx)
