@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -91,10 +92,13 @@ func OpenTrust(files vfs.FS, dir string) (*Trust, error) {
 	return t, nil
 }
 
+// ErrNotEmpty: the directory is not a trust directory, and not empty either.
+var ErrNotEmpty = errors.New("not a trust directory, and has other files in it")
+
 // CreateTrust pins the charter with that record ID at the ledger that url names:
 // it fetches the chain of charters, judges it, and writes the directory. A
 // directory that pins the same charter already is opened; one that pins another
-// is an error.
+// is an error, and [ErrNotEmpty] one that holds something else.
 func CreateTrust(ctx context.Context, files vfs.FS, dir string, c *Client, id record.ID) (*Trust, error) {
 	if old, err := OpenTrust(files, dir); err == nil {
 		if old.pin.Charter != id {
@@ -102,6 +106,9 @@ func CreateTrust(ctx context.Context, files vfs.FS, dir string, c *Client, id re
 		}
 		return old, nil
 	} else if !errors.Is(err, ErrNoTrust) {
+		return nil, err
+	}
+	if err := vacant(files, dir); err != nil {
 		return nil, err
 	}
 	raw, err := c.Chain(ctx, id)
@@ -123,6 +130,23 @@ func CreateTrust(ctx context.Context, files vfs.FS, dir string, c *Client, id re
 		return nil, err
 	}
 	return t, writeFile(files, t.path(pinFile), append(text, '\n'), true) // last: now it is a trust directory
+}
+
+// vacant refuses to make a trust directory of one that somebody else uses. What a
+// CreateTrust that was cut off leaves is in nobody's way.
+func vacant(files vfs.FS, dir string) error {
+	names, err := files.List(dir)
+	if missing(err) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if strings.TrimSuffix(name, ".tmp") != chartersFile && name != pinFile+".tmp" {
+			return fmt.Errorf("%s: %w: %s", dir, ErrNotEmpty, name)
+		}
+	}
+	return nil
 }
 
 // Close closes the copy's register if it was opened.

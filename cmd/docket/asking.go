@@ -83,11 +83,11 @@ func (q *asking) copied(trust *client.Trust) (*answer, error) {
 	if r.at, err = parseAt(q.at, r.zone); err != nil {
 		return nil, err
 	}
+	state := asOf(trust.Checkpoint())
 	if size != reg.Size() {
-		q.app.say("as of size %d; the copy is %s", size, asOf(trust.Checkpoint()))
-	} else {
-		q.app.say("%s", asOf(trust.Checkpoint()))
+		state = fmt.Sprintf("as of size %d; the copy is %s", size, state)
 	}
+	q.app.say("%s; dates are in %s", state, r.zone) // the cosignature's UTC may be of another day
 	return r, nil
 }
 
@@ -197,13 +197,4 @@ func identifier(text string) (scheme, value string, ok bool) {
 		}
 	}
 	return "", "", false
-}
-
-// missing words an absence, which over a replayed copy is proven.
-func missing(err error) error {
-	var absent *register.AbsentError
-	if errors.As(err, &absent) {
-		return refuse("%w", err)
-	}
-	return err
 }

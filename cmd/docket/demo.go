@@ -3,6 +3,9 @@ package main
 import (
 	"errors"
 	"net"
+	"os"
+	"os/exec"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -10,7 +13,7 @@ import (
 )
 
 func (a *app) demo() *cobra.Command {
-	o := demo.Options{Out: a.out}
+	o := demo.Options{Out: a.out, Docket: called(os.Args[0])}
 	c := &cobra.Command{
 		Use:   "demo [--once]",
 		Short: "Play the whole network on loopback, with fictional parties",
@@ -43,6 +46,18 @@ anything else is left alone.`,
 	c.Flags().StringVar(&o.Listen, "listen", "127.0.0.1:0", "loopback address for the ledger")
 	c.Flags().BoolVar(&o.Once, "once", false, "end after the story")
 	return c
+}
+
+// called is how a person calls this binary again: by its name alone where the shell
+// finds it, and by "go run" where that built it, since it is gone by then.
+func called(name string) string {
+	if _, err := exec.LookPath("docket"); err == nil {
+		return "docket"
+	}
+	if strings.Contains(name, "go-build") {
+		return "go run ./cmd/docket"
+	}
+	return name
 }
 
 // loopback tells whether an address to listen on can be reached from this machine

@@ -28,7 +28,7 @@ The second is now, with all that the copy has, if it is left out.`,
 	q := &asking{app: a, trust: t}
 	c.Flags().BoolVar(&q.asJSON, "json", false, "print one JSON object a line")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		return listed(q, "change", func(r *answer, yield func(register.Change) bool) error {
+		return listed(q, func(r *answer, yield func(register.Change) bool) error {
 			before, then, err := q.state(r, args[0])
 			if err != nil {
 				return err
@@ -43,7 +43,14 @@ The second is now, with all that the copy has, if it is left out.`,
 				return misuse("%s is later than %s", args[0], strings.Join(args[1:], "")).hint("the earlier one comes first")
 			}
 			return after.Changes(before, then, now, yield)
-		}, showChange)
+		}, showChange, func(*answer) error {
+			if len(args) == 2 {
+				q.app.say("nothing changed between %s and %s", args[0], args[1])
+			} else {
+				q.app.say("nothing changed since %s", args[0])
+			}
+			return nil
+		})
 	}
 	return c
 }

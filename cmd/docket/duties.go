@@ -1,6 +1,10 @@
 package main
 
 import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -18,7 +22,8 @@ func (a *app) duties() *cobra.Command {
 		Long: `Lists duties as they stand at a time (--at, default now): to respond to a designation,
 to conclude what a response began, to certify the customer identification programme.
 They are computed from what is on the ledger, never stored; with --json each lists
-the records that it rests on.`,
+the records that it rests on. Those of one party come by due date, all others by
+designation.`,
 		Example: `  docket duties --trust trust --party acme-cloud
   docket duties --trust trust --designation 2026-014 --state open
   docket duties --trust trust --state overdue --at 2027-02-01`,
@@ -41,15 +46,60 @@ the records that it rests on.`,
 		if q.remote {
 			return q.ask(c, "register/duties", values("party", f.Party, "designation", f.Designation, "kind", kind, "state", state))
 		}
-		return listed(q, "duty", func(r *answer, yield func(register.Duty) bool) error {
+		return listed(q, func(r *answer, yield func(register.Duty) bool) error {
+			if f.Party != "" {
+				return byDueDate(r, f, yield)
+			}
 			return r.Duties(f, r.at, yield)
 		}, func(w *tabwriter.Writer, d register.Duty) {
 			row(w, inError(d.Error)+string(d.State), due(d.Due), d.Party, d.Kind, d.Designation, dated("met on ", d.MetOn))
-		})
+		}, func(r *answer) error { return q.nothingOwed(r, f) })
 	}
 	return c
 }
 
+// byDueDate yields the duties of one party as it has to do them, those without a date
+// last.
+func byDueDate(r *answer, f register.DutyFilter, yield func(register.Duty) bool) error {
+	var all []register.Duty
+	err := r.Duties(f, r.at, func(d register.Duty) bool { all = append(all, d); return true })
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(all, func(a, b register.Duty) int { return cmp.Compare(due(a.Due), due(b.Due)) })
+	for _, d := range all {
+		if !yield(d) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// nothingOwed is what everybody hopes for: nothing is overdue, and this is how the
+// other duties stand.
+func (q *asking) nothingOwed(r *answer, f register.DutyFilter) error {
+	state, day := f.State, r.Today(r.at)
+	f.State = ""
+	in := make(map[register.DutyState]int)
+	if err := r.Duties(f, r.at, func(d register.Duty) bool { in[d.State]++; return true }); err != nil {
+		return err
+	}
+	var others []string
+	for _, s := range register.DutyStates {
+		if in[s] > 0 {
+			others = append(others, fmt.Sprintf("%d %s", in[s], s))
+		}
+	}
+	if len(others) > 0 {
+		q.app.say("nothing is %s on %s (%s)", state, day, strings.Join(others, ", "))
+		return nil
+	}
+	q.app.say("nothing is owed on %s, by all %s", day, register.Entries(r.Size()))
+	q.app.say("hint: a party owes nothing before a designation or its enrolment; --at asks about another day")
+	return nil
+}
+
+// due is a due date for people; as text, no date comes after every date.
 func due(d *record.Date) string {
 	if d == nil {
 		return "no date"

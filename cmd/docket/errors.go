@@ -13,6 +13,7 @@ import (
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
 // Exit statuses (DESIGN.md section 8).
@@ -63,6 +64,7 @@ func statusOf(err error) (status int, next string) {
 	var s *wire.Status
 	var q *proof.QuorumError
 	var cert *tls.CertificateVerificationError
+	var absent *register.AbsentError
 	switch {
 	case errors.Is(err, context.Canceled):
 		return statusNotYet, "interrupted; run the same command again to go on"
@@ -86,6 +88,8 @@ func statusOf(err error) (status int, next string) {
 		return statusNotYet, "another docket process has it open; run the same command again when it has ended"
 	case errors.Is(err, client.ErrNoCopy):
 		return statusRefused, "docket sync makes the copy"
+	case errors.As(err, &absent):
+		return statusRefused, "docket sync fetches what is newer"
 	}
 	return statusRefused, ""
 }

@@ -66,7 +66,9 @@ func replaceFile(name string, data []byte, mode fs.FileMode) error {
 func putFile(name string, data []byte, mode fs.FileMode, durable bool) error {
 	dir := filepath.Dir(name)
 	f, err := os.CreateTemp(dir, "."+filepath.Base(name)+".*")
-	if err != nil {
+	if bad := (*fs.PathError)(nil); errors.As(err, &bad) {
+		return fmt.Errorf("writing %s: %w", name, bad.Err) // the temporary name is nobody's business
+	} else if err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
 	}
 	defer os.Remove(f.Name())

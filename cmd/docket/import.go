@@ -35,7 +35,8 @@ func (a *app) importOFAC() *cobra.Command {
 		Long: `Reads the three files of OFAC's SDN list (sdn.csv, add.csv, alt.csv) or of its
 consolidated list (cons_prim.csv, cons_add.csv, cons_alt.csv), in any order, and
 compares them with the register: who is new becomes a designation, who changed an
-amendment, who is gone a revocation "delisted".
+amendment, who is gone a revocation "delisted". The Treasury publishes them at
+https://sanctionslist.ofac.treas.gov; docket fetches nothing by itself.
 
 Without --submit the statements go to stdout, one a line, unsigned. With it they are
 signed with --key and sent, many at once; interrupted, the same command goes on
@@ -147,7 +148,9 @@ func (m *importer) read(files []string) (*listimport.List, error) {
 			return nil, misuse("%s: want three files whose names end in sdn (or prim), add and alt, one of each", name)
 		}
 		data, err := m.app.readFile(name)
-		if err != nil {
+		if f := (*failure)(nil); errors.As(err, &f) {
+			return nil, f.hint("download the three files from https://sanctionslist.ofac.treas.gov; small fictional ones are in the source, in cmd/docket/internal/ofac/testdata")
+		} else if err != nil {
 			return nil, err
 		}
 		found[part] = ofac.File{Name: base, Reader: strings.NewReader(string(data))}

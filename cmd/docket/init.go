@@ -10,10 +10,11 @@ import (
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/witness"
 )
 
 func (a *app) init() *cobra.Command {
-	var dir, origin, charter string
+	var dir, origin, contact, charter string
 	var next, asJSON bool
 	c := &cobra.Command{
 		Use:   "init --dir D (--origin NAME [--next] | --charter ENVELOPE)",
@@ -29,13 +30,17 @@ charter whose policy lacks either of the directory's keys is refused. With
 "quorum none" it is published at once; otherwise docket serve publishes it when
 the witnesses have cosigned.
 
+With --contact it prints the same keys as witnesses want them: an entry for the file
+that docket witness serve --logs reads, with 86,400 checkpoints a day.
+
 Both steps can be repeated: what is there already is left as it is.
 
 With --next it makes the keys that are to follow the present ones, and prints their
 policy lines. docket serve, started again, signs with both. The root keys then sign
-a charter that names both, and later, when every witness and verifier has it, one
-that names the new ones alone; once that is published the old files can go. There
-are never more than two generations: other witnesses take no larger requests.
+a charter that names both, and later, when every verifier has it and every witness
+has logged that its list of logs changed, one that names the new ones alone; once
+that is published the old files can go. There are never more than two generations:
+other witnesses take no larger requests.
 
 Where the log's keys are lost for ever, the root keys sign a charter that names new
 ones, and --charter admits it, since docket serve does not start without a key that
@@ -43,6 +48,7 @@ the policy names.`,
 		Example: `  docket init --dir ledger --origin docket.ocr.example/2026
   docket sign --key root-1.key --key root-2.key --key root-3.key charter.yaml
   docket init --dir ledger --charter charter.dsse.json
+  docket init --dir ledger --origin docket.ocr.example/2026 --contact ops@ocr.example > logs.txt
   docket init --dir ledger --origin docket.ocr.example/2026 --next`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -51,8 +57,10 @@ the policy names.`,
 				return misuse("--origin and --charter are two steps").hint("first --origin, then put the printed lines into the charter, sign it, then --charter")
 			case next && origin == "":
 				return misuse("--next goes with --origin").hint("docket init --dir %s --origin NAME --next", dir)
+			case contact != "" && origin == "":
+				return misuse("--contact goes with --origin").hint("docket init --dir %s --origin NAME --contact %q", dir, contact)
 			case origin != "":
-				return a.initKeys(dir, origin, next, asJSON)
+				return a.initKeys(dir, origin, contact, next, asJSON)
 			case charter != "":
 				return a.initCharter(c, dir, charter, asJSON)
 			}
@@ -62,14 +70,16 @@ the policy names.`,
 	c.Flags().StringVar(&dir, "dir", "", "directory of the ledger")
 	c.Flags().StringVar(&origin, "origin", "", "the log's name for ever, like docket.example.org/2026")
 	c.Flags().BoolVar(&next, "next", false, "make the keys that are to follow the present ones")
+	c.Flags().StringVar(&contact, "contact", "", "whom the log's witnesses can reach, like ops@docket.example.org: prints their log list")
 	c.Flags().StringVar(&charter, "charter", "", "envelope of the signed charter")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.MarkFlagRequired("dir")
+	c.MarkFlagsMutuallyExclusive("contact", "json")
 	return c
 }
 
 // initKeys is the first step, and the first one of a rotation.
-func (a *app) initKeys(dir, origin string, next, asJSON bool) error {
+func (a *app) initKeys(dir, origin, contact string, next, asJSON bool) error {
 	if fault := record.FormatOrigin.Fault(origin); fault != "" {
 		return misuse("--origin: %s", fault)
 	}
@@ -84,6 +94,9 @@ func (a *app) initKeys(dir, origin string, next, asJSON bool) error {
 	if err != nil {
 		return refuse("%w", err)
 	}
+	if contact != "" {
+		return a.printLogList(keys, contact)
+	}
 	var vkeys []string
 	for _, s := range keys.Signers {
 		vkeys = append(vkeys, s.Key().String())
@@ -94,14 +107,31 @@ func (a *app) initKeys(dir, origin string, next, asJSON bool) error {
 	if next {
 		a.say("the successors of the log's keys are in %s/keys; back them up, and start docket serve again: it signs with both", dir)
 		a.say("put these lines beside the old ones into a new charter's policy, sign it with the root keys and submit it;")
-		a.say("later a charter with these lines alone; once that is published, remove the old files:")
+		a.say("when every witness has these keys in its list of logs (--contact prints them so), a charter with these lines alone;")
+		a.say("once that is published, remove the old files:")
 	} else {
 		a.say("the log's keys are in %s/keys; back them up, and show them to nobody", dir)
-		a.say("put these lines into the charter's policy (a URL may follow each):")
+		a.say("put these lines into the charter's policy (a URL may follow each), after them those of the witnesses (docket witness init)")
+		a.say("and a quorum line, without which it is no policy; \"quorum none\" where nobody watches:")
 	}
 	for _, v := range vkeys {
 		a.printf("log %s\n", v)
 	}
+	return nil
+}
+
+// printLogList prints the log as its witnesses' lists have it.
+func (a *app) printLogList(keys node.Keys, contact string) error {
+	log := witness.Log{Origin: keys.Origin, QPD: 24 * 60 * 60, Contact: contact} // one a second
+	for _, s := range keys.Signers {
+		log.Keys = append(log.Keys, s.Key())
+	}
+	text := witness.LogList{log}.Format()
+	if _, err := witness.ParseLogs(text); err != nil {
+		return misuse("--contact %q: want one line for people, like ops@docket.example.org", contact)
+	}
+	a.say("each witness adds this to the file that its docket witness serve --logs reads; the first line stands there once:")
+	a.printf("%s", text)
 	return nil
 }
 

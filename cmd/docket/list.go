@@ -55,11 +55,11 @@ the records that it rests on.`,
 		if q.remote {
 			return q.ask(c, "register/designations", values("status", status, "country", f.Country, "program", f.Program, "list", f.List, "name", f.Name))
 		}
-		return listed(q, "designation", func(r *answer, yield func(register.Designation) bool) error {
+		return listed(q, func(r *answer, yield func(register.Designation) bool) error {
 			return r.Designations(f, r.at, yield)
 		}, func(w *tabwriter.Writer, d register.Designation) {
 			row(w, inError(d.Error)+string(d.Status), d.Thread, d.Name, d.Country, words(d.Program))
-		})
+		}, q.none("designation", "other --status, --at or filters may have some; docket new designation begins one; docket sync fetches newer ones"))
 	}
 	return c
 }
@@ -86,11 +86,11 @@ func (a *app) listParties() *cobra.Command {
 		if q.remote {
 			return q.ask(c, "register/parties", values("role", role, "status", standing))
 		}
-		return listed(q, "party", func(r *answer, yield func(register.Party) bool) error {
+		return listed(q, func(r *answer, yield func(register.Party) bool) error {
 			return r.Parties(f, r.at, yield)
 		}, func(w *tabwriter.Writer, p register.Party) {
 			row(w, p.Standing, p.ID, p.LegalName, p.Country, words(p.Roles))
-		})
+		}, q.none("party", "docket new enrolment begins one; docket sync fetches newer ones"))
 	}
 	return c
 }
@@ -117,18 +117,32 @@ func (a *app) listRecords() *cobra.Command {
 		if q.remote {
 			return q.ask(c, "records", values("kind", kind, "thread", f.Thread, "issuer", f.Issuer))
 		}
-		return listed(q, "record", func(r *answer, yield func(register.Record) bool) error {
-			return r.Records(f, yield)
+		return listed(q, func(r *answer, yield func(register.Record) bool) error {
+			return someRecords(r, f, yield)
 		}, func(w *tabwriter.Writer, rec register.Record) {
 			row(w, rec.Index, rec.Kind, rec.Thread, rec.Issuer, stamp(rec.Admitted), rec.ID)
-		})
+		}, q.none("record", "docket sync fetches newer ones"))
 	}
 	return c
 }
 
+// someRecords yields the records that a filter chooses. Where there are none since the
+// copy knows no such party or thread, it says so.
+func someRecords(r *answer, f register.RecordFilter, yield func(register.Record) bool) error {
+	found := false
+	err := r.Records(f, func(rec register.Record) bool { found = true; return yield(rec) })
+	if err == nil && !found && f.Issuer != "" {
+		_, err = r.Party(f.Issuer, r.at)
+	}
+	if err == nil && !found && f.Thread != "" {
+		_, err = r.Thread(f.Thread)
+	}
+	return err
+}
+
 // listed prints what a query yields: a table, or one JSON object a line. That there
-// is nothing is an answer too, and a proven one.
-func listed[T any](q *asking, noun string, query func(*answer, func(T) bool) error, show func(*tabwriter.Writer, T)) error {
+// is nothing is an answer too, and a proven one: nothing words it.
+func listed[T any](q *asking, query func(*answer, func(T) bool) error, show func(*tabwriter.Writer, T), nothing func(*answer) error) error {
 	r, err := q.open()
 	if err != nil {
 		return err
@@ -148,23 +162,22 @@ func listed[T any](q *asking, noun string, query func(*answer, func(T) bool) err
 	if err == nil {
 		err = failed
 	}
+	if err == nil && n == 0 {
+		err = nothing(r)
+	}
 	if err != nil {
 		return err
-	}
-	if n == 0 {
-		q.app.say("no such %s among all %s", noun, register.Entries(r.Size()))
-		q.app.say("hint: %s", emptiness[noun])
 	}
 	return w.Flush()
 }
 
-// emptiness says what to do where a list is empty.
-var emptiness = map[string]string{
-	"designation": "other --status, --at or filters may have some; docket new designation begins one; docket sync fetches newer ones",
-	"party":       "docket new enrolment begins one; docket sync fetches newer ones",
-	"record":      "docket sync fetches newer ones",
-	"duty":        "a party owes nothing before a designation or its enrolment; --at asks about another day",
-	"change":      "nothing became of any thread in between",
+// none words that there is no such thing, and what to do.
+func (q *asking) none(noun, next string) func(*answer) error {
+	return func(r *answer) error {
+		q.app.say("no such %s among all %s", noun, register.Entries(r.Size()))
+		q.app.say("hint: %s", next)
+		return nil
+	}
 }
 
 // values are the parameters of a query that have a value.

@@ -88,12 +88,8 @@ func quorumText(p *proof.Policy) string {
 	if p.IsNone() {
 		return "none"
 	}
-	var names []string
-	for _, w := range p.InQuorum() {
-		names = append(names, w.Name)
-	}
 	k, n := p.QuorumSize()
-	return fmt.Sprintf("%s: %d of %d (%s)", p.Quorum(), k, n, strings.Join(names, ", "))
+	return fmt.Sprintf("%s: %d of %d (%s)", p.Quorum(), k, n, strings.Join(p.QuorumMembers(), ", "))
 }
 
 func forkText(p *proof.Policy) string {

@@ -109,7 +109,9 @@ func (a *app) recordNamed(what string) (id record.ID, file string, err error) {
 		return id, "", nil
 	}
 	raw, err := a.readFile(what)
-	if err != nil {
+	if _, ok := indexed(what); ok && err != nil {
+		return id, "", misuse("%w", err).hint("docket show %q prints the record ID of that index", what)
+	} else if err != nil {
 		return id, "", err
 	}
 	if id = receiptOf(raw); !id.IsZero() {

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,10 +19,10 @@ import (
 
 func (a *app) show() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "show RECORD-ID | THREAD | DESIGNATION | PARTY | SCHEME:VALUE",
+		Use:   "show RECORD-ID | '#INDEX' | THREAD | DESIGNATION | PARTY | SCHEME:VALUE",
 		Short: "Show one thing on the ledger, from the replayed copy",
-		Long: `Shows a record by its ID, a thread, a designation or a party by its ID, or everything
-about one identifier (` + strings.Join(register.Schemes, ", ") + `).
+		Long: `Shows a record by its ID or its index, a thread, a designation or a party by its ID,
+or everything about one identifier (` + strings.Join(register.Schemes, ", ") + `).
 
 Of a designation or a party it gives both readings of "at T": by its dates with every
 correction known now, and knowable at T: by the entries below the newest checkpoint
@@ -33,7 +36,8 @@ record among all N entries" is a proof.`,
 		Example: `  docket show --trust trust 2026-014
   docket show --trust trust acme-cloud --at 2027-06-01
   docket show --trust trust domain:kestrel-hosting.example
-  docket show --trust trust response/2026-014/acme-cloud`,
+  docket show --trust trust response/2026-014/acme-cloud
+  docket show --trust trust 13`,
 		Args: cobra.ExactArgs(1),
 	}
 	q := a.asking(c)
@@ -46,7 +50,7 @@ record among all N entries" is a proof.`,
 			return err
 		}
 		defer r.trust.Close()
-		return missing(q.show(c.Context(), r, args[0]))
+		return q.show(c.Context(), r, args[0])
 	}
 	return c
 }
@@ -89,6 +93,12 @@ func (q *asking) show(ctx context.Context, r *answer, what string) error {
 	if scheme, value, ok := identifier(what); ok {
 		return q.showIdentifier(r, scheme, value)
 	}
+	if scheme, _, ok := strings.Cut(what, ":"); ok && !strings.Contains(scheme, "/") {
+		return misuse("%q: no identifier has the scheme %q%s", what, scheme, record.DidYouMean(scheme, register.Schemes)).hint("identifiers are written SCHEME:VALUE; schemes: %s", words(register.Schemes))
+	}
+	if index, ok := indexed(what); ok && strings.HasPrefix(what, "#") {
+		return q.showIndex(ctx, r, index)
+	}
 	switch family, id, slash := strings.Cut(what, "/"); {
 	case family == "designation" && slash:
 		return q.showDesignation(r, what)
@@ -98,18 +108,38 @@ func (q *asking) show(ctx context.Context, r *answer, what string) error {
 		return q.showThread(ctx, r, what)
 	}
 	err := q.showDesignation(r, what)
-	if isAbsent(err) {
+	if noDesignation := absence(err); noDesignation != nil {
 		err = q.showParty(r, what)
-	}
-	if isAbsent(err) {
-		return refuse("no designation or party %q: no such record among all %s", what, register.Entries(r.Size())).hint("docket list designations, docket list parties; identifiers are written SCHEME:VALUE, like domain:kestrel.example")
+		if noParty := absence(err); noParty != nil {
+			if index, ok := indexed(what); ok {
+				return q.showIndex(ctx, r, index)
+			}
+			return refuse("%w", &register.AbsentError{
+				What: fmt.Sprintf("designation or party %q", what), Size: r.Size(), Hint: cmp.Or(noDesignation.Hint, noParty.Hint),
+			}).hint("docket list designations, or parties, names what there is; identifiers are written SCHEME:VALUE, like domain:kestrel.example; docket sync fetches what is newer")
+		}
 	}
 	return err
 }
 
-func isAbsent(err error) bool {
-	var absent *register.AbsentError
-	return errors.As(err, &absent)
+// indexed reads an index as it is printed everywhere, "#13", or as the number alone.
+func indexed(text string) (uint64, bool) {
+	index, err := strconv.ParseUint(strings.TrimPrefix(text, "#"), 10, 63)
+	return index, err == nil
+}
+
+func (q *asking) showIndex(ctx context.Context, r *answer, index uint64) error {
+	rec, err := r.RecordAt(index)
+	if err != nil {
+		return err
+	}
+	return q.showRecord(ctx, r, rec.ID)
+}
+
+// absence is the error where the copy does not have what was asked for, else nil.
+func absence(err error) (absent *register.AbsentError) {
+	errors.As(err, &absent)
+	return absent
 }
 
 // showIdentifier shows who bears an identifier, or bore it.
@@ -122,7 +152,7 @@ func (q *asking) showIdentifier(r *answer, scheme, value string) error {
 		return q.app.printJSON(found)
 	}
 	if len(found.Matches) == 0 {
-		return refuse("no %s %q: no such record among all %s", scheme, value, register.Entries(found.Entries))
+		return &register.AbsentError{What: fmt.Sprintf("%s %q", scheme, value), Size: found.Entries}
 	}
 	w := q.app.table()
 	for _, m := range found.Matches {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -27,8 +28,9 @@ replayed copy of every entry (--no-sync leaves that for docket sync).
 The charter's record ID is the ledger's name. Take it from the authority by a way
 that the server does not control: its gazette, its letterhead, a phone call.
 
-Exit status 3: the ledger has published nothing yet, or its newest checkpoint is
-older than --max-age; then the directory is there all the same.`,
+Exit status 3: the ledger has published nothing yet, and no directory is made; or
+its newest checkpoint is older than --max-age, and the directory is there all the
+same.`,
 		Example: "  docket trust https://docket.ocr.example --charter 6f1c…9e --to trust",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -41,7 +43,9 @@ older than --max-age; then the directory is there all the same.`,
 				return misuse("%w", err)
 			}
 			t, err := client.CreateTrust(c.Context(), vfs.Default, dir, server, id)
-			if err != nil {
+			if errors.Is(err, client.ErrNotEmpty) {
+				return refuse("%w", err).hint("name with --to a directory that is not there yet, or is empty")
+			} else if err != nil {
 				return unpinned(c.Context(), server, err)
 			}
 			defer t.Close()
@@ -95,9 +99,9 @@ func (a *app) charterID(charter string) (record.ID, error) {
 // unpinned says why a ledger was not pinned: one that has published nothing yet is no
 // other ledger.
 func unpinned(ctx context.Context, server *client.Client, err error) error {
-	if isProblem(err) {
+	if isProblem(err) || errors.Is(err, client.ErrUnpublished) {
 		if _, nothing := server.Source().Checkpoint(ctx); wire.NotFound(nothing) {
-			return notYet("%s has published nothing yet", server.URL()).hint("run the same command again when it has")
+			return notYet("%s has published nothing yet", server.URL()).hint("it waits for its witnesses, see %s/v1/witnesses; run the same command again when they have cosigned", server.URL())
 		}
 	}
 	if status, next := statusOf(err); status == statusRefused && next == "" {

@@ -138,7 +138,7 @@ func (a *app) readLogs(name string) (witness.LogList, error) {
 	}
 	list, err := witness.ParseLogs(text)
 	if err != nil {
-		return nil, misuse("%s: %w", name, err)
+		return nil, misuse("%s: %w", name, err).hint("docket witness serve --help shows such a list; a log's operator prints its entry with docket init --origin NAME --contact WHO")
 	}
 	return list, nil
 }
@@ -165,6 +165,15 @@ func (a *app) witnessServe() *cobra.Command {
 		Long: `Serves C2SP tlog-witness: cosigns checkpoints of the logs in the list, shows the
 newest of each, takes checkpoints and evidence that others saw. Every --gossip it
 fetches what its peers and the logs' own URLs show, and compares.
+
+The list is one file: a first line, then four lines for each key of each log. The
+second may be missing; a log's operator prints them with docket init --contact.
+
+  logs/v0
+  vkey docket.ocr.example/2026+5f1c0a92+AW3…
+  origin docket.ocr.example/2026
+  qpd 86400
+  contact ops@ocr.example
 
 The list is read again when it changes, at the next round of gossip, or at once on
 SIGHUP. A log that vanishes from it gets no more cosignatures; what the witness
@@ -203,7 +212,11 @@ use: a witness that forgets what it cosigned can be made to cosign a fork.`,
 			watched := make(chan struct{})
 			go func() { defer close(watched); a.watchLogs(ctx, w, p.logs, s.Log, s.Every) }()
 			defer func() { stop(); <-watched }()
-			return s.Serve(ctx, l)
+			if err := s.Serve(ctx, l); err != nil {
+				return err
+			}
+			s.Log.Info("ended", "name", w.Name())
+			return nil
 		},
 	}
 	p.flags(c)

@@ -85,16 +85,28 @@ func (p *Policy) Quorum() string {
 	return p.quorum.name
 }
 
-// QuorumSize is k and n of the quorum: how many of its members must have
-// witnessed. A single witness is 1 of 1, none is 0 of 0.
+// QuorumSize is k and n of the quorum: how many of its [Policy.QuorumMembers] must
+// have witnessed. A single witness, with however many keys, is 1 of 1, none is 0 of 0.
 func (p *Policy) QuorumSize() (k, n int) {
-	switch {
-	case p.quorum == nil:
+	if p.quorum == nil {
 		return 0, 0
-	case p.quorum.isWitness():
-		return 1, 1
 	}
-	return p.quorum.need, len(p.quorum.members)
+	need, of := p.quorum.voices()
+	return need, len(of)
+}
+
+// QuorumMembers are whom the quorum counts, groups or witnesses by their names in the
+// policy: a group of one witness's keys is one.
+func (p *Policy) QuorumMembers() []string {
+	if p.quorum == nil {
+		return nil
+	}
+	_, of := p.quorum.voices()
+	names := make([]string, len(of))
+	for i, m := range of {
+		names[i] = m.name
+	}
+	return names
 }
 
 // InQuorum are the witnesses that can contribute to the quorum.

@@ -188,6 +188,29 @@ func numbered(role byte, i int) []byte {
 	return b
 }
 
+// The keys of one witness count once, and under one name, that of their group.
+func TestQuorumMembers(t *testing.T) {
+	keys := policyKeys(t)
+	for _, test := range []struct{ lines, want string }{
+		{"quorum none\n", "0 of 0 ()"},
+		{"witness a W1\nquorum a\n", "1 of 1 (a)"},
+		{"witness a W1\nwitness b W1pq\ngroup g any a b\nquorum g\n", "1 of 1 (g)"},
+		{"witness a W1\nwitness b W1pq\ngroup g all a b\nquorum g\n", "1 of 1 (g)"},
+		{"witness a W1\nwitness b W1pq\nwitness c W2\ngroup g any a b\ngroup q 2 g c\nquorum q\n", "2 of 2 (g, c)"},
+		{"witness a W1\nwitness b W1pq\nwitness c W2\ngroup q any a b c\nquorum q\n", "1 of 3 (a, b, c)"},
+		{"witness a W1\ngroup g any a\nquorum g\n", "1 of 1 (a)"},
+	} {
+		p, err := ParsePolicy([]byte(keys.Replace(test.lines)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		k, n := p.QuorumSize()
+		if got := fmt.Sprintf("%d of %d (%s)", k, n, strings.Join(p.QuorumMembers(), ", ")); got != test.want {
+			t.Errorf("%q: got %s, want %s", test.lines, got, test.want)
+		}
+	}
+}
+
 func TestPolicyAnswers(t *testing.T) {
 	keys := policyKeys(t)
 	text := keys.Replace("# ours\nlog L1 https://log.example/\n\tlog  L1pq\nwitness a W1 https://w1.example/\nwitness b W2\nwitness c W3\ngroup g 2 a b\nquorum g\n")

@@ -56,8 +56,7 @@ func (s *signed) LogKeys() []Key { return slices.Clone(s.logs) }
 // Cosignatures are those that counted, one a key, by time.
 func (p *Published) Cosignatures() []Cosignature { return slices.Clone(p.cosignatures) }
 
-// Witnessed are the members of the quorum, groups or witnesses by their names in the
-// policy, that the cosignatures stamped no later than that instant satisfy.
+// Witnessed are those of the [Policy.QuorumMembers] that the cosignatures stamped no later than that instant satisfy.
 func (p *Published) Witnessed(by time.Time) []string {
 	q := p.policy.quorum
 	if q == nil {
@@ -66,10 +65,7 @@ func (p *Published) Witnessed(by time.Time) []string {
 	cosigned := func(m *member) bool {
 		return slices.ContainsFunc(p.cosignatures, func(c Cosignature) bool { return c.Witness == m.name && !c.Time.After(by) })
 	}
-	members := q.members
-	if q.isWitness() {
-		members = []*member{q}
-	}
+	_, members := q.voices()
 	var names []string
 	for _, m := range members {
 		if m.satisfied(cosigned) {

@@ -49,6 +49,23 @@ func (m *member) leaves(to []*member) []*member {
 	return to
 }
 
+// isOperator: the member is one witness, by a key or by a group of its keys, which
+// all bear its name.
+func (m *member) isOperator() bool {
+	return m.isWitness() || len(m.members) > 1 && !slices.ContainsFunc(m.members, func(c *member) bool {
+		return !c.isWitness() || c.key.name != m.members[0].key.name
+	})
+}
+
+// voices are what counts towards the member: its own members, or itself where it is
+// one witness with all its keys.
+func (m *member) voices() (need int, of []*member) {
+	if m.isOperator() {
+		return 1, []*member{m}
+	}
+	return m.need, m.members
+}
+
 // oneGroupPerWitness refuses keys of one witness in different groups: an honest
 // witness with two keys would count twice, and no analysis by groups would hold.
 func (m *member) oneGroupPerWitness() error {
@@ -147,11 +164,8 @@ func (e *QuorumError) Error() string {
 
 // shortfall says what the quorum lacks.
 func (m *member) shortfall(has func(*member) bool) *QuorumError {
-	e := &QuorumError{Need: 1}
-	of := []*member{m}
-	if !m.isWitness() {
-		e.Need, of = m.need, m.members
-	}
+	need, of := m.voices()
+	e := &QuorumError{Need: need}
 	for _, c := range of {
 		if c.satisfied(has) {
 			e.Have++

@@ -3,13 +3,11 @@ package record
 import "strings"
 
 // DidYouMean is `; did you mean "acme-cloud"?` where one of the words is near to
-// what was written, else "".
+// what was written, or the only one that begins with it, else "".
 func DidYouMean(written string, words []string) string { return didYouMean(written, words) }
 
-// didYouMean is `; did you mean "target"?` where one of the words is near to what
-// was written, else "".
 func didYouMean(written string, words []string) string {
-	best, nearest := "", 3 // three letters wrong is another word
+	best, nearest := begunBy(written, words), 3 // three letters wrong is another word
 	for _, w := range words {
 		if n := distance(strings.ToLower(written), strings.ToLower(w)); n < nearest && n < len(w) {
 			best, nearest = w, n
@@ -19,6 +17,23 @@ func didYouMean(written string, words []string) string {
 		return ""
 	}
 	return `; did you mean "` + best + `"?`
+}
+
+// begunBy is the only word that somebody who wrote its beginning can mean, else "".
+func begunBy(written string, words []string) (only string) {
+	if len(written) < 3 {
+		return ""
+	}
+	for _, w := range words {
+		if !strings.HasPrefix(strings.ToLower(w), strings.ToLower(written)) {
+			continue
+		}
+		if only != "" {
+			return ""
+		}
+		only = w
+	}
+	return only
 }
 
 // distance counts the letters to insert, delete, replace, or swap with the next

@@ -100,7 +100,8 @@ func (t *template) field(f *field, within bool) {
 	inner := f.is == isList && f.item.is == isObject || f.is == isObject && !isPlaceholder(f.shape)
 	switch {
 	case inner:
-	case f.is == isString && f.format == FormatLines && f.max > 4_000:
+	case f.isPage():
+		t.page(f.eg)
 		text += " |"
 	case !open && f.eg != "":
 		text += " " + f.eg
@@ -108,6 +109,16 @@ func (t *template) field(f *field, within bool) {
 	*t = append(*t, templateLine{!open, text, comment})
 	if inner {
 		t.members(f.shape, !open)
+	}
+}
+
+// isPage: a text of whole lines, as a policy is.
+func (f *field) isPage() bool { return f.is == isString && f.format == FormatLines && f.max > 4_000 }
+
+// page shows one above its place: within it a # would be part of the text.
+func (t *template) page(eg string) {
+	for line := range strings.Lines(eg) {
+		t.add("# "+strings.TrimSuffix(line, "\n"), "")
 	}
 }
 
@@ -137,7 +148,7 @@ func (f *field) explain() string {
 	switch {
 	case f.required && words != "":
 		return "required: " + words + "; " + f.doc
-	case f.required && f.eg != "":
+	case f.required && f.eg != "" && !f.isPage():
 		return "required, e.g. " + f.eg + "; " + f.doc
 	case f.required:
 		return "required; " + f.doc

@@ -71,7 +71,8 @@ func (j *judging) signedByDesignators(source *record.Source) error {
 	}
 	importers := j.sign(j.holder(auth, importer))
 	if !enough && int64(len(importers)) < t.Import {
-		return j.tooFew(t.Import, "importer", importers)
+		j.kept = 0 // a designator's signature does not count either, and that is told
+		return j.tooFew(t.Import, "importer", j.sign(j.holder(auth, importer)))
 	}
 	return nil
 }

@@ -73,7 +73,9 @@ func TestWhoMayNotSign(t *testing.T) {
 		{"the importer revokes an order", "designation/2026-014", "authority", &record.Revocation{EffectiveOn: today(b), Cause: "lifted", Reason: "x"}, []string{"authority/nightly-import"},
 			record.Forbidden, "2 officers needed"},
 		{"one designator on an imported thread", "designation/ofac-sdn-36", "authority", &record.Revocation{EffectiveOn: today(b), Cause: "lifted", Reason: "x"}, []string{"authority/officer-2"},
-			record.Forbidden, "1 importer needed, none signed"},
+			record.Forbidden, "1 importer needed, none signed; key "},
+		{"who that was", "designation/ofac-sdn-36", "authority", &record.Revocation{EffectiveOn: today(b), Cause: "lifted", Reason: "x"}, []string{"authority/officer-2"},
+			record.Forbidden, " is an officer key of officer-2 (designator"},
 		{"a provider designates", "designation/1", "authority", b.Order("x"), []string{"acme-cloud/compliance"},
 			record.Forbidden, "belongs to acme-cloud"},
 

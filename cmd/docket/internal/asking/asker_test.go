@@ -234,6 +234,22 @@ func TestLyingWitness(t *testing.T) {
 	}
 }
 
+// A witness that does not know the log's keys says so by a status alone, as other
+// people's do: what helps is told with it.
+func TestUnknownToTheWitness(t *testing.T) {
+	for _, code := range []int{http.StatusForbidden, http.StatusNotFound} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 3, 0)
+			w.witnesses[2].behave(func(out http.ResponseWriter, _ *http.Request) { out.WriteHeader(code) })
+			w.mustAdd(1)
+			synctest.Wait()
+			if s := w.status("w2-4"); !strings.Contains(s.Error, "list of logs what docket init --origin "+origin+" --contact WHO prints") {
+				t.Errorf("after %d its status is %q", code, s.Error)
+			}
+		})
+	}
+}
+
 // A witness who lost what it knew, or knows less or more than is remembered here,
 // is served the right proof.
 func TestServesTheProofFromWhereTheWitnessStands(t *testing.T) {

@@ -95,6 +95,8 @@ func (a *Asker) ask(ctx context.Context, p *peer, r *round) {
 		} else {
 			err = fmt.Errorf("%w; and what it has cosigned it does not show: %w", err, lost)
 		}
+	} else if unknown(err) {
+		err = fmt.Errorf("%w; unless it says otherwise, its operator adds to its list of logs what docket init --origin %s --contact WHO prints", err, originOf(r.ask))
 	}
 	a.note(p, r, at, good, wrong, err, took)
 	r.give(p.url, err, answer, counted)
@@ -134,6 +136,13 @@ func divergent(err error, size uint64) bool {
 	}
 	s := (*wire.Status)(nil)
 	return errors.As(err, &s) && (s.Code == http.StatusConflict || s.Code == http.StatusUnprocessableEntity)
+}
+
+// unknown says that a witness may not know this log, or not by the keys that it signs
+// with now (tlog-witness "add-checkpoint"): after a rotation that was not waited for.
+func unknown(err error) bool {
+	s := (*wire.Status)(nil)
+	return wire.NotFound(err) || errors.As(err, &s) && s.Code == http.StatusForbidden
 }
 
 // note remembers how it went.

@@ -32,6 +32,7 @@ type Options struct {
 	Listen string    // loopback address
 	Once   bool      // end after the story, not with the context
 	Out    io.Writer // the story
+	Docket string    // how the binary is called, for what to do next
 }
 
 // Why a directory is left as it is.
@@ -57,7 +58,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("listening on %s: %w", o.Listen, err)
 	}
-	s := &story{out: o.Out, dir: o.Dir, url: "http://" + l.Addr().String(), now: time.Now()}
+	s := &story{out: o.Out, dir: o.Dir, docket: o.Docket, url: "http://" + l.Addr().String(), now: time.Now()}
 	return s.play(ctx, l, o.Once)
 }
 
@@ -111,10 +112,11 @@ func furnish(dir string) error {
 
 // story is one demo being played.
 type story struct {
-	out io.Writer
-	dir string
-	url string
-	now time.Time
+	out    io.Writer
+	dir    string
+	docket string // how the binary is called
+	url    string
+	now    time.Time
 
 	cast   *cast
 	node   *node.Node
@@ -206,7 +208,7 @@ func (s *story) tell(ctx context.Context, keys node.Keys) (err error) {
 		return fmt.Errorf("%d things are not as they should be; %d records, %d receipts", s.wrong, size, s.receipts)
 	}
 	s.line("ok: %d records, %d receipts, %d refusals as they should be", size, s.receipts, s.refusals)
-	s.line("next: docket verify --trust %s %s", filepath.Join(s.dir, "trust"), filepath.Join(s.dir, "receipts", "*"+proof.ReceiptSuffix))
+	s.line("next: %s verify --trust %s %s", s.docket, filepath.Join(s.dir, "trust"), filepath.Join(s.dir, "receipts", "*"+proof.ReceiptSuffix))
 	return nil
 }
 

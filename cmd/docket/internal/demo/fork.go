@@ -135,7 +135,8 @@ func (s *story) caught(ctx context.Context, note []byte) (*proof.SplitView, erro
 	return e.Verify(s.policy.LogKeys(origin)...)
 }
 
-// decide is a person at each witness: until then nothing more is cosigned.
+// decide is a person at each witness: until then nothing more is cosigned. The demo is
+// that person, since its ledger is to go on.
 func (s *story) decide() error {
 	for _, p := range s.posts {
 		kept, err := p.w.Evidence().List()
@@ -151,6 +152,6 @@ func (s *story) decide() error {
 			}
 		}
 	}
-	s.step("", "", "  decided by  a person at each witness; until then they cosign nothing more of this log")
+	s.step("", "", "  decided by  a person at each witness; until then they cosign nothing more of this log (here the demo decides at once)")
 	return nil
 }

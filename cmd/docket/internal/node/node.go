@@ -141,7 +141,8 @@ func (n *Node) Reopen(ctx context.Context) (*Node, error) {
 }
 
 // Admit appends one record and commits it, and publishes it where the policy's
-// quorum is none. It is for a ledger that is not running.
+// quorum is none. A record that is there already may be published already. It is for a
+// ledger that is not running.
 func (n *Node) Admit(ctx context.Context, env record.Envelope) (index uint64, published bool, err error) {
 	v, err := record.Open(env, n.Register.Candidates)
 	if err != nil {
@@ -160,7 +161,8 @@ func (n *Node) Admit(ctx context.Context, env record.Envelope) (index uint64, pu
 	}
 	switch err := n.Ledger.Publish(ctx); {
 	case errors.Is(err, ledger.ErrNoQuorum):
-		return at.Index, false, nil
+		newest := n.Ledger.Published()
+		return at.Index, newest != nil && newest.Checkpoint().Size > at.Index, nil
 	case err != nil:
 		return at.Index, false, err
 	}
