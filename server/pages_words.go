@@ -62,14 +62,6 @@ func dutyLines(duties []register.Duty) []dutyLine {
 // shown is how people see an instant.
 const shown = "2006-01-02 15:04:05Z"
 
-// byWhoseWord so much was knowable.
-func byWhoseWord(k register.Knowable) string {
-	if k.Cosigned.IsZero() {
-		return "by admission times, the ledger's own word: no cosigned checkpoint of that time is kept"
-	}
-	return fmt.Sprintf("below size %d, cosigned %s", k.Size, k.Cosigned.Format(shown))
-}
-
 func designationID(thread string) string { return strings.TrimPrefix(thread, "designation/") }
 
 func dateOrNone(d *record.Date) string {

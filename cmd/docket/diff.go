@@ -79,7 +79,7 @@ func (q *asking) state(r *answer, text string) (*register.View, time.Time, error
 		if err != nil {
 			return nil, time.Time{}, err
 		}
-		q.app.say("knowable on %s: %s (%s)", text, register.Entries(k.Size), byText(k))
+		q.app.say("knowable on %s: %s (%s)", text, register.Entries(k.Size), k)
 		v, err := r.trust.At(k.Size)
 		return v, end.UTC(), err
 	}

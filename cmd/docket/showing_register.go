@@ -46,7 +46,7 @@ func (q *asking) showDesignation(r *answer, thread string) error {
 	line := q.liner()
 	on := r.Today(r.at)
 	line("in force", "on %s: %s (by its dates, with every correction known now)", on, d.Status)
-	line("knowable", "on %s: %s (%s)", on, d.Knowable, byText(d.KnowableBy))
+	line("knowable", "on %s: %s (%s)", on, d.Knowable, d.KnowableBy)
 	if d.Source != nil {
 		line("source", "%s, %s", d.Source.List, d.Source.ID)
 	}
@@ -66,14 +66,6 @@ func (q *asking) showDesignation(r *answer, thread string) error {
 	}
 	q.showHistory(d.History)
 	return nil
-}
-
-// byText says by whose word so much was knowable.
-func byText(k register.Knowable) string {
-	if k.Cosigned.IsZero() {
-		return "by admission times, the ledger's own word: no cosigned checkpoint of that time is kept"
-	}
-	return fmt.Sprintf("below size %d, cosigned %s", k.Size, stamp(k.Cosigned))
 }
 
 func because(cause string) string {
@@ -96,7 +88,7 @@ func (q *asking) showParty(r *answer, id string) error {
 	line := q.liner()
 	on := r.Today(r.at)
 	line("standing", "on %s: %s", on, p.Standing)
-	line("knowable", "on %s: %s (%s)", on, p.Knowable, byText(p.KnowableBy))
+	line("knowable", "on %s: %s (%s)", on, p.Knowable, p.KnowableBy)
 	line("country", "%s", p.Country)
 	line("roles", "%s", words(p.Roles))
 	line("enrolled", "%s", p.Enrolled)

@@ -1,6 +1,7 @@
 package register
 
 import (
+	"fmt"
 	"sort"
 	"time"
 )
@@ -9,6 +10,14 @@ import (
 type Knowable struct {
 	Size     uint64    `json:"size"`              // the entries below it
 	Cosigned time.Time `json:"cosigned,omitzero"` // when a quorum of witnesses had; zero: by admission times, the ledger's own word
+}
+
+// String says by whose word, for people.
+func (k Knowable) String() string {
+	if k.Cosigned.IsZero() {
+		return "by admission times, the ledger's own word: no cosigned checkpoint of that time is kept"
+	}
+	return fmt.Sprintf("below size %d, cosigned %s", k.Size, k.Cosigned.UTC().Format("2006-01-02 15:04:05Z"))
 }
 
 // Cosigned says what a quorum of witnesses had cosigned by an instant: the size and
