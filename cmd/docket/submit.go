@@ -118,6 +118,9 @@ func (s *submitting) one(c *cobra.Command, file string) error {
 	if s.dry {
 		return s.dryRun(c.Context(), env)
 	}
+	if err := room(m.stem+receiptSuffix, record.IDOf(env.Payload)); err != nil {
+		return err
+	}
 	sub, err := s.send(c.Context(), env)
 	if err != nil {
 		return s.explain(m, err)
@@ -238,6 +241,11 @@ func (s *submitting) repeats(m material, before *record.Statement, settled bool)
 // sign signs what was filled in and saves it, salts first.
 func (s *submitting) sign(c *cobra.Command, m material, payload []byte, salts []record.Salt) (record.Envelope, error) {
 	env := record.Envelope{PayloadType: record.PayloadType, Payload: payload}
+	if !s.dry {
+		if err := room(m.stem+receiptSuffix, record.IDOf(payload)); err != nil {
+			return env, err
+		}
+	}
 	b, err := s.app.brief(c.Context(), s.ground, env)
 	if err != nil {
 		return env, err

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -69,7 +70,7 @@ func (s *submitting) keep(ctx context.Context, m material, sub *client.Submissio
 	}
 	file := m.stem + receiptSuffix
 	if err := keepReceipt(file, text, sub.ID, true); err != nil {
-		return err
+		return refuse("admitted at %d, record ID %s; only the receipt could not be written: %w", sub.Receipt.Index(), sub.ID, err).hint("make room for %s and run the same command again: what is sent twice is on the ledger once", file)
 	}
 	if sub.Known {
 		s.app.say("already on the ledger at %d", sub.Receipt.Index())
@@ -96,6 +97,20 @@ func (s *submitting) result(id record.ID, index uint64, file string, known bool)
 		return s.app.printJSON(map[string]any{"index": index, "record": id, "receipt": file, "known": known})
 	}
 	s.app.printf("%d %s %s\n", index, id, file)
+	return nil
+}
+
+// room refuses to send a record whose receipt could not be kept: sent is sent for ever.
+func room(file string, id record.ID) error {
+	old, err := os.ReadFile(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return refuse("the receipt would go to %s: %w", file, err).hint("nothing was sent; move it away and run the same command again")
+	case receiptOf(old) != id:
+		return refuse("the receipt would go to %s, which exists with other content", file).hint("nothing was sent; move it away and run the same command again")
+	}
 	return nil
 }
 
