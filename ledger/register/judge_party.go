@@ -83,7 +83,7 @@ func (j *judging) sponsor(p *PartyRow) (sponsor string, err error) {
 	if !slices.Equal(p.Roles, []record.Role{record.RoleReseller}) {
 		return "", nil
 	}
-	for _, s := range j.v.Signatures() {
+	for _, s := range j.signatures() {
 		owner, err := j.d.owner(s.Key.ID())
 		if err != nil {
 			return "", err
