@@ -22,6 +22,7 @@ type ground struct {
 	trust    *client.Trust      // nil without a trust directory
 	register *register.Register // nil where only the ledger's name is known
 	own      bool               // the register is ours, in memory
+	fresh    bool               // the register is the ledger's, as it was published just now
 }
 
 // ground takes the trust directory, synced unless offline; or else the charter
@@ -42,7 +43,7 @@ func (t *trusting) ground(c *cobra.Command, charter string, offline bool) (*grou
 	if !offline {
 		err = t.synced(c, trust)
 	}
-	g := &ground{ledger: trust.Ledger(), trust: trust}
+	g := &ground{ledger: trust.Ledger(), trust: trust, fresh: !offline && !t.stale}
 	if err == nil {
 		g.register, err = trust.Copy()
 	}

@@ -182,6 +182,7 @@ func (s *submitting) synced(c *cobra.Command) error {
 		return err
 	}
 	var err error
+	s.ground.fresh = !s.trust.stale
 	s.ground.register, err = s.ground.trust.Copy()
 	return err
 }
@@ -251,18 +252,18 @@ func (s *submitting) sign(c *cobra.Command, m material, payload []byte, salts []
 		return env, err
 	}
 	b.show()
+	signers, err := s.app.signers(c, b, s.keys)
+	if err != nil {
+		return env, err
+	}
 	if s.app.tty && !s.dry {
 		if err := s.app.consent(s.yes, "Sign and send this?"); err != nil {
 			return env, err
 		}
 	}
-	for _, name := range s.keys {
-		signer, err := s.app.signerFor(c, name)
-		if err != nil {
-			return env, err
-		}
+	for _, signer := range signers {
 		if env, err = env.Sign(c.Context(), signer); err != nil {
-			return env, refuse("signing with %s: %w", name, err)
+			return env, refuse("signing: %w", err)
 		}
 	}
 	if s.dry {

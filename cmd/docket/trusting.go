@@ -27,6 +27,7 @@ type trusting struct {
 	app                 *app
 	dir, ledger, policy string
 	maxAge              time.Duration
+	stale               bool // synced went on with the copy as it was
 }
 
 // trusting adds --trust and --ledger to a verb.
@@ -157,6 +158,7 @@ func (t *trusting) synced(c *cobra.Command, trust *client.Trust) error {
 	if status, _ := statusOf(err); err == nil || status != statusNotYet || c.Context().Err() != nil || trust.Covers() == 0 {
 		return err
 	}
+	t.stale = true
 	t.app.say("docket: warning: %v; going on with the copy as it is", err)
 	return nil
 }
