@@ -60,3 +60,38 @@ func signedBy(env record.Envelope, key *record.Key) bool {
 	message := record.PAE(env.Payload)
 	return slices.ContainsFunc(env.Signatures, func(s record.Signature) bool { return key.Verify(message, s.Sig) == nil })
 }
+
+// unused says of an envelope that is sent as it is which of the keys named were not used
+// for it, and what to do about that.
+func (s *submitting) unused(env record.Envelope, file string) {
+	for i, key := range s.public {
+		if key != nil && !signedBy(env, key) {
+			s.app.say("docket: warning: %s is sent as it is; %s has not signed it, and was not used", file, s.keys[i])
+			s.app.say("  to add its signature: docket sign --key %s %s; to sign anew, move %[2]s away first", s.keys[i], file)
+		}
+	}
+}
+
+// publicHalves are those of the keys named, each of which must be there; nil for one of
+// which it takes a password or a KMS to know.
+func (a *app) publicHalves(names []string) ([]*record.Key, error) {
+	keys := make([]*record.Key, len(names))
+	for i, name := range names {
+		if isKMS(name) || name == "-" {
+			continue
+		}
+		text, err := a.readFile(name)
+		if err != nil {
+			return nil, err
+		}
+		signer, err := record.LoadSigner(text, nil)
+		switch {
+		case errors.Is(err, record.ErrPassword):
+		case err != nil:
+			return nil, misuse("%s: %w", name, err)
+		default:
+			keys[i] = signer.Key()
+		}
+	}
+	return keys, nil
+}

@@ -54,6 +54,7 @@ type submitting struct {
 	dry, chain, yes, asJSON bool
 	wait                    time.Duration
 
+	public   []*record.Key // of keys, as far as known
 	policies client.Policies
 	server   *client.Client
 	ground   *ground // nil until a short form asks for it
@@ -61,6 +62,11 @@ type submitting struct {
 
 // run sends each file; one that fails does not keep the others back.
 func (s *submitting) run(c *cobra.Command, files []string) error {
+	public, err := s.app.publicHalves(s.keys)
+	if err != nil {
+		return err
+	}
+	s.public = public
 	policies, trust, err := s.trust.policies()
 	if err != nil {
 		return err
@@ -135,6 +141,7 @@ func (s *submitting) one(c *cobra.Command, file string) error {
 // before, or a new one. known is set where nothing needs to be sent.
 func (s *submitting) envelope(c *cobra.Command, m material) (env record.Envelope, known *record.ID, err error) {
 	if m.envelope != nil {
+		s.unused(*m.envelope, m.name)
 		return *m.envelope, nil, nil
 	}
 	saved, err := s.app.saved(m.stem + envelopeSuffix)
@@ -148,6 +155,7 @@ func (s *submitting) envelope(c *cobra.Command, m material) (env record.Envelope
 		return env, nil, err
 	}
 	if saved != nil {
+		s.unused(*saved, m.stem+envelopeSuffix)
 		return *saved, nil, s.same(m, *saved)
 	}
 	if id, err := s.newest(c.Context(), m); err != nil || id != nil {
