@@ -151,7 +151,11 @@ func (s *submitting) dryRun(ctx context.Context, env record.Envelope) error {
 	if s.asJSON {
 		return s.app.printJSON(v)
 	}
-	s.app.say("would be admitted now, says the server (UNVERIFIED); nothing was written")
+	outcome := "would be admitted now"
+	if v.Known {
+		outcome = "nothing to send"
+	}
+	s.app.say("%s, says the server (UNVERIFIED); nothing was written", outcome)
 	for _, e := range v.Effects {
 		s.app.printf("%s\n", printable(e))
 	}
