@@ -78,14 +78,14 @@ func (s *signing) run(c *cobra.Command, file string) error {
 	if s.out == "" {
 		s.out = m.stem + envelopeSuffix
 	}
-	if err := s.untouched(m); err != nil {
-		return err
-	}
 	g, err := s.trust.ground(c, s.charter, s.offline)
 	if err != nil {
 		return err
 	}
 	defer g.Close()
+	if err := s.untouched(m, g); err != nil {
+		return err
+	}
 	env, salts, err := g.envelope(m, time.Now())
 	if err != nil {
 		return err
@@ -122,10 +122,15 @@ func (s *signing) run(c *cobra.Command, file string) error {
 }
 
 // untouched refuses to sign a short form anew where its envelope stands already:
-// it would be another record.
-func (s *signing) untouched(m material) error {
+// it would be another record. One of another ledger is no reason to add a signature.
+func (s *signing) untouched(m material, g *ground) error {
 	if m.envelope != nil || s.pae {
 		return nil
+	}
+	if s.out == m.stem+envelopeSuffix {
+		if err := foreign(m.stem, g.ledger); err != nil {
+			return err
+		}
 	}
 	_, err := os.Lstat(s.out)
 	switch {

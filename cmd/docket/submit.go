@@ -114,6 +114,11 @@ func (s *submitting) one(c *cobra.Command, file string) error {
 	if err != nil {
 		return err
 	}
+	if s.ground != nil {
+		if err := foreign(m.stem, s.ground.ledger); err != nil {
+			return err
+		}
+	}
 	env, known, err := s.envelope(c, m)
 	if err != nil {
 		return err

@@ -125,3 +125,11 @@ func printable(s string) string {
 	}
 	return b.String()
 }
+
+// sentence writes names as a sentence lists them.
+func sentence(names []string) string {
+	if n := len(names); n > 1 {
+		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
+	}
+	return strings.Join(names, "")
+}
