@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/ledger/proof"
@@ -15,10 +14,8 @@ import (
 
 // send sends, again while the server is busy.
 func (s *submitting) send(ctx context.Context, env record.Envelope) (*client.Submission, error) {
-	patience := client.Patience{For: s.wait, Notify: func(err error, next time.Duration) {
-		s.app.say("docket: %v; again in %s", err, next.Round(100*time.Millisecond))
-	}}
-	raw := env.Marshal()
+	defer s.meanwhile(ctx, record.IDOf(env.Payload))()
+	raw, patience := env.Marshal(), s.patience()
 	return believed(ctx, s, func() (*client.Submission, error) { return s.server.Submit(ctx, raw, s.policies, patience) })
 }
 
