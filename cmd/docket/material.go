@@ -167,7 +167,7 @@ func foreign(stem string, ours record.ID) error {
 	if _, err := os.Lstat(stem + saltsSuffix); err == nil && ledgerOf(stem+envelopeSuffix) != ours {
 		all = append(all, stem+saltsSuffix) // they open what the others hold
 	}
-	return refuse("%s is of another ledger (%.8s…, this is %.8s…)", first, theirs, ours).hint("move %s away; or name the trust directory of that ledger with --trust", sentence(all))
+	return refuse("%s is of another ledger (%.8s…, this is %.8s…)", first, theirs, ours).hint("move %s away; or name the trust directory of that ledger with --trust", sentence(all, "and"))
 }
 
 // ledgerOf is the ledger that a statement, an envelope or a receipt is written for;
