@@ -40,6 +40,9 @@ func (a *app) readMaterial(ctx context.Context, name string) (material, error) {
 	}
 	m := material{name: name, stem: stemOf(name)}
 	switch what := record.Describe(raw); {
+	case what == "a damaged or incomplete envelope":
+		_, err := record.ParseEnvelope(raw)
+		return m, refuse("%s is %s, of %d bytes: %w", name, what, len(raw), err).hint("ask whoever sent it for it again")
 	case slices.Contains([]string{"a DSSE envelope", "a Sigstore bundle"}, what):
 		env, err := record.ParseEnvelope(raw)
 		if err != nil {
