@@ -52,9 +52,9 @@ func NewLog(base string, transport http.RoundTripper) (*Log, error) {
 func ParseBase(base string) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimSuffix(base, "/"))
 	switch {
-	case err != nil:
+	case err != nil && strings.Contains(base, "://"):
 		return nil, fmt.Errorf("URL of the ledger: %w", err)
-	case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
+	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Host == "":
 		return nil, fmt.Errorf("URL of the ledger %q: want http://host or https://host", base)
 	case u.RawQuery != "" || u.Fragment != "" || u.User != nil:
 		return nil, fmt.Errorf("URL of the ledger %q: want no user, query or fragment", base)
