@@ -28,7 +28,9 @@ synced first (--offline leaves it as it is). Secrets become commitments; their
 salts go to NAME.salts.json, which stays with you.
 
 Before it signs it shows every field, who signed already, what changes against the
-record that it follows, and asks. Nothing is sent anywhere: docket submit does.
+record that it follows, and asks. A key that may not sign such a record is refused
+before that, or only warned of where the copy may be behind. Nothing is sent
+anywhere: docket submit does.
 
 A charter is signed without any trust directory; so is the authority's own
 enrolment, with --charter and the charter's envelope or record ID.

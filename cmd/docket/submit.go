@@ -23,8 +23,9 @@ func (a *app) submit() *cobra.Command {
 
 An envelope is sent as it is. A short form is filled in, signed with --key, and
 saved as NAME.dsse.json before it is sent; a saved envelope is sent again and never
-signed again, so that repeating the command is always safe. If the newest record on
-the thread says the same already, nothing is sent: "already on the ledger at 10".
+signed again, whatever --key says, so that repeating the command is always safe. If
+the newest record on the thread says the same already, nothing is sent: "already on
+the ledger at 10".
 
 While the server is busy it tries again, for as long as --wait says. Exit status 3
 means that the record is committed and not published yet, or that the server was
