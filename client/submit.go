@@ -175,6 +175,7 @@ func retry(err error) error {
 // Verdict is a dry run's answer: the server's word on what would happen now.
 type Verdict struct {
 	ID      record.ID `json:"record"`
+	Known   bool      `json:"known,omitempty"` // it is on the ledger already: nothing would
 	Effects []string  `json:"effects"`
 }
 

@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -50,9 +52,9 @@ func NewLog(base string, transport http.RoundTripper) (*Log, error) {
 func ParseBase(base string) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimSuffix(base, "/"))
 	switch {
-	case err != nil:
+	case err != nil && strings.Contains(base, "://"):
 		return nil, fmt.Errorf("URL of the ledger: %w", err)
-	case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
+	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Host == "":
 		return nil, fmt.Errorf("URL of the ledger %q: want http://host or https://host", base)
 	case u.RawQuery != "" || u.Fragment != "" || u.User != nil:
 		return nil, fmt.Errorf("URL of the ledger %q: want no user, query or fragment", base)
@@ -142,7 +144,20 @@ func (l *Log) fetch(ctx context.Context, path string, limit int64) ([]byte, erro
 // Unreachable is a call that got no whole answer; the same call may go through later.
 type Unreachable struct{ Err error }
 
-func (u *Unreachable) Error() string { return u.Err.Error() }
+// Error leaves out the request, which whoever made it has named.
+func (u *Unreachable) Error() string {
+	var call *url.Error
+	var dial *net.OpError
+	var why syscall.Errno
+	switch {
+	case errors.As(u.Err, &dial) && dial.Op == "dial" && errors.As(dial, &why):
+		return fmt.Sprintf("no connection to %s: %v", dial.Addr, why)
+	case errors.As(u.Err, &call):
+		return call.Err.Error()
+	}
+	return u.Err.Error()
+}
+
 func (u *Unreachable) Unwrap() error { return u.Err }
 
 // Status is an answer that is not the one hoped for.

@@ -17,6 +17,7 @@ import (
 type brief struct {
 	app       *app
 	ground    *ground
+	envelope  record.Envelope
 	id        record.ID
 	statement *record.Statement
 	signed    []*record.Key // whose signatures verify
@@ -32,7 +33,7 @@ func (a *app) brief(ctx context.Context, g *ground, env record.Envelope) (*brief
 	if err != nil {
 		return nil, refuse("%w", err)
 	}
-	b := &brief{app: a, ground: g, id: record.IDOf(env.Payload), statement: st}
+	b := &brief{app: a, ground: g, envelope: env, id: record.IDOf(env.Payload), statement: st}
 	if err := b.readSignatures(env); err != nil {
 		return nil, err
 	}
@@ -73,15 +74,6 @@ func (b *brief) readSignatures(env record.Envelope) error {
 		b.needs = stands.needs
 	}
 	return nil
-}
-
-func (b *brief) signedBy(key *record.Key) bool {
-	for _, k := range b.signed {
-		if k.Equal(key) {
-			return true
-		}
-	}
-	return false
 }
 
 // warn gathers what should make a signer stop: what the ledger would refuse, a

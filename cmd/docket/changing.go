@@ -23,6 +23,9 @@ func (g *ground) changes(ctx context.Context, st *record.Statement) ([]string, e
 	if am, ok := st.Predicate.(*record.Amendment); ok {
 		return amended(v, st.Thread, am)
 	}
+	if k, ok := st.Predicate.(*record.Keys); ok {
+		return g.rekeyed(k)
+	}
 	old, err := v.Record(st.Follows)
 	var absent *register.AbsentError
 	if errors.As(err, &absent) {
@@ -37,7 +40,37 @@ func (g *ground) changes(ctx context.Context, st *record.Statement) ([]string, e
 	if err != nil {
 		return nil, err
 	}
-	return differences(saying(before), saying(st)), nil
+	return differences(changeable(before), changeable(st)), nil
+}
+
+// changeable is what a statement says but for its ledger, which a thread never
+// changes: only the charter that opens it names none.
+func changeable(st *record.Statement) []said {
+	return slices.DeleteFunc(saying(st), func(s said) bool { return s.pointer == "/ledger" })
+}
+
+// rekeyed says what becomes of a party's keys. What the keys record before this one
+// did has nothing to do with it.
+func (g *ground) rekeyed(k *record.Keys) (lines []string, err error) {
+	for _, add := range k.Add {
+		key, err := add.Key.Key()
+		if err != nil {
+			return nil, refuse("the key of %s: %w", add.Holder, err)
+		}
+		lines = append(lines, fmt.Sprintf("adds %s (%s, %s)", add.Holder, add.Use, key.ID()))
+	}
+	for _, r := range k.Revoke {
+		h, ok, err := g.register.KeyHolder(r.KeyID)
+		switch {
+		case err != nil:
+			return nil, err
+		case !ok:
+			lines = append(lines, fmt.Sprintf("revokes %s, which is not enrolled", r.KeyID))
+		default:
+			lines = append(lines, fmt.Sprintf("revokes %s (%s, %s, enrolled at #%d)", h.Holder, h.Use, r.KeyID, h.Added))
+		}
+	}
+	return lines, nil
 }
 
 // article is what English puts before a kind's name.

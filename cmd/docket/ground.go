@@ -58,6 +58,9 @@ func (a *app) charterGround(charter string) (*ground, error) {
 	if id, err := record.ParseID(charter); err == nil {
 		return &ground{ledger: id}, nil
 	}
+	if err := whole(charter); err != nil {
+		return nil, err
+	}
 	raw, err := a.readFile(charter)
 	if err != nil {
 		return nil, err

@@ -7,7 +7,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"os"
 	"os/signal"
@@ -79,7 +78,7 @@ Exit status: 0 done, 1 refused or failed, 2 misused, 3 not yet (run the same com
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return misuse("%v", err).hint("%s --help", c.CommandPath())
+		return misused(c, "%v", err)
 	})
 	for i := range groups {
 		root.AddGroup(&groups[i])
@@ -95,33 +94,6 @@ Exit status: 0 done, 1 refused or failed, 2 misused, 3 not yet (run the same com
 	wantVerb(root)
 	misusedArgs(root)
 	return root
-}
-
-// misusedArgs makes wrong arguments, missing flags and flags that exclude each
-// other exit 2 everywhere, not 1.
-func misusedArgs(c *cobra.Command) {
-	check := c.Args
-	c.Args = func(c *cobra.Command, args []string) error {
-		for _, err := range []error{checkArgs(check, c, args), c.ValidateRequiredFlags(), c.ValidateFlagGroups()} {
-			var own *failure
-			if errors.As(err, &own) {
-				return err
-			} else if err != nil {
-				return misuse("%v", err).hint("%s --help", c.CommandPath())
-			}
-		}
-		return nil
-	}
-	for _, sub := range c.Commands() {
-		misusedArgs(sub)
-	}
-}
-
-func checkArgs(check cobra.PositionalArgs, c *cobra.Command, args []string) error {
-	if check == nil {
-		return nil
-	}
-	return check(c, args)
 }
 
 // wantVerb makes every command that only has verbs below it want one of them; the

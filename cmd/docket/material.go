@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -39,6 +40,9 @@ func (a *app) readMaterial(ctx context.Context, name string) (material, error) {
 	}
 	m := material{name: name, stem: stemOf(name)}
 	switch what := record.Describe(raw); {
+	case what == "a damaged or incomplete envelope":
+		_, err := record.ParseEnvelope(raw)
+		return m, refuse("%s is %s, of %d bytes: %w", name, what, len(raw), err).hint("ask whoever sent it for it again")
 	case slices.Contains([]string{"a DSSE envelope", "a Sigstore bundle"}, what):
 		env, err := record.ParseEnvelope(raw)
 		if err != nil {
@@ -147,4 +151,51 @@ func writeSalts(stem string, salts []record.Salt) error {
 		return err
 	}
 	return writeNew(stem+saltsSuffix, append(text, '\n'), 0o600)
+}
+
+// foreign refuses to go on among files of another ledger: one of an earlier demo, as
+// a rule. Each of them would be refused in its turn, for a reason of its own.
+func foreign(stem string, ours record.ID) error {
+	var all []string
+	var theirs record.ID
+	for _, suffix := range []string{envelopeSuffix, statementSuffix, receiptSuffix} {
+		if l := ledgerOf(stem + suffix); !l.IsZero() && l != ours {
+			all, theirs = append(all, stem+suffix), l
+		}
+	}
+	if len(all) == 0 || ours.IsZero() {
+		return nil
+	}
+	first := all[0]
+	if _, err := os.Lstat(stem + saltsSuffix); err == nil && ledgerOf(stem+envelopeSuffix) != ours {
+		all = append(all, stem+saltsSuffix) // they open what the others hold
+	}
+	return refuse("%s is of another ledger (%.8s…, this is %.8s…)", first, theirs, ours).hint("move %s away; or name the trust directory of that ledger with --trust", sentence(all, "and"))
+}
+
+// ledgerOf is the ledger that a statement, an envelope or a receipt is written for;
+// zero where the file, or its ledger, cannot be told.
+func ledgerOf(name string) record.ID {
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		return record.ID{}
+	}
+	payload := raw
+	if chain, err := proof.ParseChain(raw); err == nil {
+		e, err := record.ParseEntry(chain[len(chain)-1].Entry)
+		if err != nil {
+			return record.ID{}
+		}
+		payload = e.Envelope.Payload
+	} else if env, err := record.ParseEnvelope(raw); err == nil {
+		payload = env.Payload
+	}
+	st, err := record.ParseStatement(payload)
+	switch {
+	case err != nil:
+		return record.ID{}
+	case st.Kind == record.KindCharter && st.Ledger.IsZero():
+		return record.IDOf(payload) // it opens its ledger, and names it
+	}
+	return st.Ledger
 }

@@ -28,7 +28,9 @@ synced first (--offline leaves it as it is). Secrets become commitments; their
 salts go to NAME.salts.json, which stays with you.
 
 Before it signs it shows every field, who signed already, what changes against the
-record that it follows, and asks. Nothing is sent anywhere: docket submit does.
+record that it follows, and asks. A key that may not sign such a record is refused
+before that, or only warned of where the copy may be behind. Nothing is sent
+anywhere: docket submit does.
 
 A charter is signed without any trust directory; so is the authority's own
 enrolment, with --charter and the charter's envelope or record ID.
@@ -78,14 +80,14 @@ func (s *signing) run(c *cobra.Command, file string) error {
 	if s.out == "" {
 		s.out = m.stem + envelopeSuffix
 	}
-	if err := s.untouched(m); err != nil {
-		return err
-	}
 	g, err := s.trust.ground(c, s.charter, s.offline)
 	if err != nil {
 		return err
 	}
 	defer g.Close()
+	if err := s.untouched(m, g); err != nil {
+		return err
+	}
 	env, salts, err := g.envelope(m, time.Now())
 	if err != nil {
 		return err
@@ -106,8 +108,10 @@ func (s *signing) run(c *cobra.Command, file string) error {
 	if err != nil {
 		return err
 	}
-	if verdict.needs != "" && verdict.needs == b.needs && len(signed.Signatures) > len(env.Signatures) {
-		s.app.say("docket: warning: nothing is nearer to complete by this: the key may not sign such a record")
+	if len(signed.Signatures) == len(env.Signatures) {
+		s.app.say("nothing to add; %s stays as it is", m.name)
+		s.out = m.name
+		return s.tell(signed, verdict)
 	}
 	if err := writeSalts(m.stem, salts); err != nil {
 		return err
@@ -115,14 +119,20 @@ func (s *signing) run(c *cobra.Command, file string) error {
 	if err := s.write(m, signed); err != nil {
 		return err
 	}
+	s.app.say("wrote %s", s.out)
 	return s.tell(signed, verdict)
 }
 
 // untouched refuses to sign a short form anew where its envelope stands already:
-// it would be another record.
-func (s *signing) untouched(m material) error {
+// it would be another record. One of another ledger is no reason to add a signature.
+func (s *signing) untouched(m material, g *ground) error {
 	if m.envelope != nil || s.pae {
 		return nil
+	}
+	if s.out == m.stem+envelopeSuffix {
+		if err := foreign(m.stem, g.ledger); err != nil {
+			return err
+		}
 	}
 	_, err := os.Lstat(s.out)
 	switch {
@@ -149,25 +159,16 @@ func (g *ground) envelope(m material, now time.Time) (record.Envelope, []record.
 // signatures asks, and adds a signature by each key, or the one made outside.
 func (s *signing) signatures(c *cobra.Command, b *brief, env record.Envelope) (record.Envelope, error) {
 	if s.attach != "" {
-		return s.attached(env)
+		return s.attached(b, env)
 	}
-	signers := make([]*record.Signer, len(s.keys))
-	for i, name := range s.keys {
-		var err error
-		if signers[i], err = s.app.signerFor(c, name); err != nil {
-			return env, err
-		}
-		s.app.say("signing as %s", b.who(signers[i].Key().ID()))
+	signers, err := s.app.signers(c, b, s.keys)
+	if err != nil || len(signers) == 0 {
+		return env, err
 	}
 	if err := s.app.consent(s.yes, "Sign this?"); err != nil {
 		return env, err
 	}
 	for _, signer := range signers {
-		if b.signedBy(signer.Key()) {
-			s.app.say("docket: %s has signed already", b.who(signer.Key().ID()))
-			continue
-		}
-		var err error
 		if env, err = env.Sign(c.Context(), signer); err != nil {
 			return env, refuse("signing: %w", err)
 		}
@@ -191,7 +192,7 @@ func (a *app) consent(yes bool, question string) error {
 }
 
 // attached adds a signature that was made outside.
-func (s *signing) attached(env record.Envelope) (record.Envelope, error) {
+func (s *signing) attached(b *brief, env record.Envelope) (record.Envelope, error) {
 	text, err := s.app.readFile(s.publicKey)
 	if err != nil {
 		return env, err
@@ -199,6 +200,9 @@ func (s *signing) attached(env record.Envelope) (record.Envelope, error) {
 	key, err := record.ParseKey(text)
 	if err != nil {
 		return env, wrongFile(s.publicKey, text, "a PEM public key", err)
+	}
+	if wanted, err := b.wants(key); !wanted {
+		return env, err
 	}
 	sig, err := s.app.readFile(s.attach)
 	if err != nil {
@@ -250,7 +254,6 @@ func (s *signing) write(m material, env record.Envelope) error {
 
 // tell prints the file, and what it needs next.
 func (s *signing) tell(env record.Envelope, v verdict) error {
-	s.app.say("wrote %s", s.out)
 	v.say(s.app)
 	if s.asJSON {
 		return s.app.printJSON(map[string]any{"record": record.IDOf(env.Payload), "file": s.out, "signatures": len(env.Signatures), "complete": v.complete, "needs": v.needs})

@@ -23,8 +23,9 @@ func (a *app) submit() *cobra.Command {
 
 An envelope is sent as it is. A short form is filled in, signed with --key, and
 saved as NAME.dsse.json before it is sent; a saved envelope is sent again and never
-signed again, so that repeating the command is always safe. If the newest record on
-the thread says the same already, nothing is sent: "already on the ledger at 10".
+signed again, whatever --key says, so that repeating the command is always safe. If
+the newest record on the thread says the same already, nothing is sent: "already on
+the ledger at 10".
 
 While the server is busy it tries again, for as long as --wait says. Exit status 3
 means that the record is committed and not published yet, or that the server was
@@ -54,6 +55,7 @@ type submitting struct {
 	dry, chain, yes, asJSON bool
 	wait                    time.Duration
 
+	public   []*record.Key // of keys, as far as known
 	policies client.Policies
 	server   *client.Client
 	ground   *ground // nil until a short form asks for it
@@ -61,6 +63,11 @@ type submitting struct {
 
 // run sends each file; one that fails does not keep the others back.
 func (s *submitting) run(c *cobra.Command, files []string) error {
+	public, err := s.app.publicHalves(s.keys)
+	if err != nil {
+		return err
+	}
+	s.public = public
 	policies, trust, err := s.trust.policies()
 	if err != nil {
 		return err
@@ -108,6 +115,11 @@ func (s *submitting) one(c *cobra.Command, file string) error {
 	if err != nil {
 		return err
 	}
+	if s.ground != nil {
+		if err := foreign(m.stem, s.ground.ledger); err != nil {
+			return err
+		}
+	}
 	env, known, err := s.envelope(c, m)
 	if err != nil {
 		return err
@@ -117,6 +129,9 @@ func (s *submitting) one(c *cobra.Command, file string) error {
 	}
 	if s.dry {
 		return s.dryRun(c.Context(), env)
+	}
+	if err := room(m.stem+receiptSuffix, record.IDOf(env.Payload)); err != nil {
+		return err
 	}
 	sub, err := s.send(c.Context(), env)
 	if err != nil {
@@ -132,6 +147,7 @@ func (s *submitting) one(c *cobra.Command, file string) error {
 // before, or a new one. known is set where nothing needs to be sent.
 func (s *submitting) envelope(c *cobra.Command, m material) (env record.Envelope, known *record.ID, err error) {
 	if m.envelope != nil {
+		s.unused(*m.envelope, m.name)
 		return *m.envelope, nil, nil
 	}
 	saved, err := s.app.saved(m.stem + envelopeSuffix)
@@ -145,6 +161,7 @@ func (s *submitting) envelope(c *cobra.Command, m material) (env record.Envelope
 		return env, nil, err
 	}
 	if saved != nil {
+		s.unused(*saved, m.stem+envelopeSuffix)
 		return *saved, nil, s.same(m, *saved)
 	}
 	if id, err := s.newest(c.Context(), m); err != nil || id != nil {
@@ -238,23 +255,28 @@ func (s *submitting) repeats(m material, before *record.Statement, settled bool)
 // sign signs what was filled in and saves it, salts first.
 func (s *submitting) sign(c *cobra.Command, m material, payload []byte, salts []record.Salt) (record.Envelope, error) {
 	env := record.Envelope{PayloadType: record.PayloadType, Payload: payload}
+	if !s.dry {
+		if err := room(m.stem+receiptSuffix, record.IDOf(payload)); err != nil {
+			return env, err
+		}
+	}
 	b, err := s.app.brief(c.Context(), s.ground, env)
 	if err != nil {
 		return env, err
 	}
 	b.show()
+	signers, err := s.app.signers(c, b, s.keys)
+	if err != nil {
+		return env, err
+	}
 	if s.app.tty && !s.dry {
 		if err := s.app.consent(s.yes, "Sign and send this?"); err != nil {
 			return env, err
 		}
 	}
-	for _, name := range s.keys {
-		signer, err := s.app.signerFor(c, name)
-		if err != nil {
-			return env, err
-		}
+	for _, signer := range signers {
 		if env, err = env.Sign(c.Context(), signer); err != nil {
-			return env, refuse("signing with %s: %w", name, err)
+			return env, refuse("signing: %w", err)
 		}
 	}
 	if s.dry {

@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/ledger/proof"
@@ -14,10 +14,8 @@ import (
 
 // send sends, again while the server is busy.
 func (s *submitting) send(ctx context.Context, env record.Envelope) (*client.Submission, error) {
-	patience := client.Patience{For: s.wait, Notify: func(err error, next time.Duration) {
-		s.app.say("docket: %v; again in %s", err, next.Round(100*time.Millisecond))
-	}}
-	raw := env.Marshal()
+	defer s.meanwhile(ctx, record.IDOf(env.Payload))()
+	raw, patience := env.Marshal(), s.patience()
 	return believed(ctx, s, func() (*client.Submission, error) { return s.server.Submit(ctx, raw, s.policies, patience) })
 }
 
@@ -69,7 +67,7 @@ func (s *submitting) keep(ctx context.Context, m material, sub *client.Submissio
 	}
 	file := m.stem + receiptSuffix
 	if err := keepReceipt(file, text, sub.ID, true); err != nil {
-		return err
+		return refuse("admitted at %d, record ID %s; only the receipt could not be written: %w", sub.Receipt.Index(), sub.ID, err).hint("make room for %s and run the same command again: what is sent twice is on the ledger once", file)
 	}
 	if sub.Known {
 		s.app.say("already on the ledger at %d", sub.Receipt.Index())
@@ -96,6 +94,20 @@ func (s *submitting) result(id record.ID, index uint64, file string, known bool)
 		return s.app.printJSON(map[string]any{"index": index, "record": id, "receipt": file, "known": known})
 	}
 	s.app.printf("%d %s %s\n", index, id, file)
+	return nil
+}
+
+// room refuses to send a record whose receipt could not be kept: sent is sent for ever.
+func room(file string, id record.ID) error {
+	old, err := os.ReadFile(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return refuse("the receipt would go to %s: %w", file, err).hint("nothing was sent; move it away and run the same command again")
+	case receiptOf(old) != id:
+		return refuse("the receipt would go to %s, which exists with other content", file).hint("nothing was sent; move it away and run the same command again")
+	}
 	return nil
 }
 
@@ -136,7 +148,11 @@ func (s *submitting) dryRun(ctx context.Context, env record.Envelope) error {
 	if s.asJSON {
 		return s.app.printJSON(v)
 	}
-	s.app.say("would be admitted now, says the server (UNVERIFIED); nothing was written")
+	outcome := "would be admitted now"
+	if v.Known {
+		outcome = "nothing to send"
+	}
+	s.app.say("%s, says the server (UNVERIFIED); nothing was written", outcome)
 	for _, e := range v.Effects {
 		s.app.printf("%s\n", printable(e))
 	}

@@ -125,3 +125,11 @@ func printable(s string) string {
 	}
 	return b.String()
 }
+
+// sentence writes names as a sentence lists them, with "and" or "or" before the last.
+func sentence(names []string, last string) string {
+	if n := len(names); n > 1 {
+		return strings.Join(names[:n-1], ", ") + " " + last + " " + names[n-1]
+	}
+	return strings.Join(names, "")
+}

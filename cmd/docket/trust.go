@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -89,11 +90,23 @@ func (a *app) charterID(charter string) (record.ID, error) {
 	if id, err := record.ParseID(charter); err == nil && !id.IsZero() {
 		return id, nil
 	}
+	if err := whole(charter); err != nil {
+		return record.ID{}, err
+	}
 	id, _, err := a.recordNamed(charter)
 	if err != nil {
 		return record.ID{}, misuse("--charter %s: want a record ID (64 hexadecimal digits), or the charter's envelope or receipt: %w", charter, err)
 	}
 	return id, nil
+}
+
+// whole refuses a record ID that was shortened for people: what pins a ledger is all of it.
+func whole(id string) error {
+	shown, _, cut := strings.Cut(strings.ReplaceAll(id, "...", "…"), "…")
+	if !cut || shown == "" || strings.Trim(shown, "0123456789abcdef") != "" {
+		return nil
+	}
+	return misuse("--charter %s is abbreviated; want all 64 hexadecimal digits of the record ID", id).hint("the authority gives it out; the charter's envelope or receipt will do, too")
 }
 
 // unpinned says why a ledger was not pinned: one that has published nothing yet is no

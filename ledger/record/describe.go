@@ -79,7 +79,10 @@ func Describe(raw []byte) string {
 
 func describeObject(text []byte) string {
 	value, err := ParseJSON(text)
-	if err != nil {
+	switch {
+	case err != nil && (bytes.Contains(text, []byte(`"payloadType"`)) || bytes.Contains(text, []byte(`"dsseEnvelope"`))):
+		return "a damaged or incomplete envelope"
+	case err != nil:
 		return "JSON that breaks the rules"
 	}
 	object, ok := value.(Object)

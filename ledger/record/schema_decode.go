@@ -165,6 +165,11 @@ func (d *decoder) string(s string, sh *shape) bool {
 	return false
 }
 
+// prose tells whether any text will do.
+func (sh *shape) prose() bool {
+	return sh.is == isString && sh.enum == nil && (sh.format == FormatText || sh.format == FormatLines)
+}
+
 // setScalar reads what has a text form of its own. A record ID of zeros would
 // look absent once decoded, so it is no ID.
 func setScalar(dst any, s string) (err error) {
@@ -212,7 +217,11 @@ func (d *decoder) object(o Object, sh *shape, dst, common reflect.Value) {
 			if f.common {
 				into = common
 			}
-			d.value(m.Value, f.shape, into.Field(f.index))
+			if m.Value == any("") && f.required && f.prose() {
+				d.fault("is empty, and is required")
+			} else {
+				d.value(m.Value, f.shape, into.Field(f.index))
+			}
 		}
 		d.out()
 	}

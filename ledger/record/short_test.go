@@ -173,7 +173,10 @@ func TestShortFaults(t *testing.T) {
 		{head + rest + "resaon: r\n", `line 8: resaon is no field of kind revocation; did you mean "reason"?`},
 		{head + "effectiveOn: 2027-02-30\ncause: lifted\nreason: r\n", `line 5: effectiveOn "2027-02-30" is no day`},
 		{head + "effectiveOn: 2027-01-01\ncause: lited\nreason: r\n", `line 6: cause is "lited"; want one of lifted, error, court-order, superseded, delisted; did you mean "lifted"?`},
-		{head + "effectiveOn: 2027-01-01\ncause: lifted\nreason:\n", `line 7: reason has no value`},
+		{head + "effectiveOn: 2027-01-01\ncause: lifted\nreason:\n", `line 7: reason has no value, and is required`},
+		{head + rest + "note:\n", `line 8: note has no value: write one, or leave the line out`},
+		{head + "effectiveOn: 2027-01-01\ncause: lifted\nreason: \"\"\n", `line 7: reason is empty, and is required`},
+		{head + rest + "note: \"\"\n", `line 8: note is empty: leave the member out`},
 		{head + rest + "reason: twice\n", `line 8: reason stands here twice`},
 		{head + "effectiveOn: &a 2027-01-01\ncause: lifted\nreason: r\n", `line 5: effectiveOn uses an anchor`},
 		{head + "effectiveOn: !!str 2027-01-01\ncause: lifted\nreason: r\n", `line 5: effectiveOn has a tag`},
@@ -202,7 +205,10 @@ func TestShortFaults(t *testing.T) {
 		{"kind: keys\nthread: party/p\nissuer: p\ndocument: {sha256: " + strings.Repeat("1", 64) + "}\nrevoke: [{keyid: \"SHA256:uNiVztksCsDhcc0u9e8BrJBnSvWkkwwAAAAAAAAAAAA\"}]\n", "needs a name beside its sha256"},
 		{"kind: revocation\nthread: designation/d\nissuer: authority\ndocument: {url: [\"https://a.example\"]}\n" + rest, "document names no file"},
 		{"kind: response\nthread: response/d/p\nissuer: p\nstatus: acknowledged\naccountsClosed: {secret: }\n", "line 5: accountsClosed commits to nothing"},
-		{`{"kind":"revocation","thread":"designation/d","issuer":"authority","about":"x"}`, "about want latest"},
+		{`{"kind":"revocation","thread":"designation/d","issuer":"authority","about":"x"}`, `about is "x"; want latest, or a record ID`},
+		{"kind: revocation\nthread: designation/d\nissuer: authority\nabout: lastest\n", `line 4: about is "lastest"; want latest, or a record ID of 64 hexadecimal digits; did you mean "latest"?`},
+		{"kind: response\nthread: response/d/p\nissuer: p\nstatus: acknowledged\naccountsClosed: 3\n", `line 5: accountsClosed is a commitment, not published: write {secret: "3"}`},
+		{`{"kind":"response","thread":"response/d/p","issuer":"p","status":"acknowledged","accountsClosed":"3"}`, `write {secret: "3"}`},
 	} {
 		_, err := ParseShort([]byte(c.text), fictional)
 		if err == nil || !strings.Contains(err.Error(), c.want) {

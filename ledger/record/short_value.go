@@ -13,6 +13,15 @@ import (
 // plainInteger is how a whole number is written, up to the digits of [MaxInteger].
 var plainInteger = regexp.MustCompile(`^(0|-?[1-9][0-9]{0,15})$`)
 
+// field is the value of a member, which a required one has to have.
+func (w *writing) field(n *yaml.Node, f *field, pointer string) any {
+	if f.required && n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
+		w.fault(n, pointer, "has no value, and is required")
+		return ""
+	}
+	return w.value(n, f.shape, pointer)
+}
+
 // value is the node as its shape reads it. What does not fit becomes what it looks
 // like, for the decoder to refuse.
 func (w *writing) value(n *yaml.Node, sh *shape, pointer string) any {
@@ -29,6 +38,8 @@ func (w *writing) value(n *yaml.Node, sh *shape, pointer string) any {
 		w.fault(n, pointer, "has a tag (%s): write the value alone", n.Tag)
 	case n.Kind == yaml.ScalarNode && n.Tag == "!!null":
 		w.fault(n, pointer, "has no value: write one, or leave the line out")
+	case n.Kind == yaml.ScalarNode && sh.is == isObject && elem(sh.typ) == typeCommitment:
+		w.fault(n, pointer, "is a commitment, not published: write {secret: %s}", quote(n.Value))
 	case n.Kind == yaml.ScalarNode:
 		return scalar(n, sh)
 	case n.Kind == yaml.SequenceNode:
@@ -68,13 +79,13 @@ func (w *writing) mapping(n *yaml.Node, sh *shape, pointer string) any {
 	}
 	o := Object{}
 	for _, m := range members {
-		var inner *shape
+		inner, at := &field{}, pointer+"/"+escapePointer(m.name)
 		if sh.is == isMap {
-			inner = sh.item
+			inner.shape = sh.item
 		} else if _, f := sh.lookup(m.name, 0); f != nil {
-			inner = f.shape
+			inner = f
 		}
-		o = append(o, Member{m.name, w.value(m.value, inner, pointer+"/"+escapePointer(m.name))})
+		o = append(o, Member{m.name, w.field(m.value, inner, at)})
 	}
 	return o
 }
@@ -151,6 +162,8 @@ func (w *writing) about(n *yaml.Node) {
 		w.latest = true
 	case n.Kind == yaml.ScalarNode && err == nil && !id.IsZero():
 		w.subject = Subject{SHA256: id}
+	case n.Kind == yaml.ScalarNode && n.Value != "":
+		w.fault(n, "/predicate/about", "is %s; want latest, or a record ID of 64 hexadecimal digits%s", quote(n.Value), didYouMean(n.Value, []string{"latest"}))
 	default:
 		w.fault(n, "/predicate/about", "want latest, or a record ID of 64 hexadecimal digits")
 	}

@@ -84,7 +84,7 @@ func (w *writing) read(raw []byte) (*spec, error) {
 		case f == nil:
 			w.fault(m.value, pointer, "is no field of kind %s%s", sp.kind, didYouMean(m.name, append(sp.shape.fieldNames(), "about")))
 		default:
-			w.predicate = append(w.predicate, Member{m.name, w.value(m.value, f.shape, pointer)})
+			w.predicate = append(w.predicate, Member{m.name, w.field(m.value, f, pointer)})
 		}
 	}
 	return sp, nil

@@ -1,6 +1,7 @@
 package register
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -112,4 +113,36 @@ func (r *Register) Owner(keyid string) (owner, holder string, ok bool, err error
 func (d *Draft) Preflight(st *record.Statement) error {
 	j := judging{d: d, st: st, index: d.next, admitted: d.admitted, unsigned: true}
 	return j.judge()
+}
+
+// MaySign tells, before anybody signs, whether a signature by that key would count:
+// nil where it would, and where the record is refused whoever signs it, which is
+// [Draft.Preflight]'s to say. Else it is a *[record.Refusal] which says whose key it is:
+// Forbidden, or TooEarly for one that a registrar added and that counts from RetryAt on.
+// The draft stays as it was.
+func (d *Draft) MaySign(st *record.Statement, key *record.Key) error {
+	j := judging{d: d, st: st, index: d.next, admitted: d.admitted, unsigned: true, tried: key}
+	var r *record.Refusal
+	switch err := j.judge(); {
+	case j.kept != 0, errors.As(err, &r):
+		return nil
+	case err != nil:
+		return err
+	}
+	why, err := j.useless(key.ID())
+	if err != nil {
+		return err
+	}
+	refusal := record.Refuse(record.Forbidden, "key %s %s, and may not sign this %s", shortKey(key.ID()), why, st.Kind)
+	p, err := d.party(st.Issuer)
+	if err != nil {
+		return err
+	}
+	if p == nil {
+		return refusal
+	}
+	if k := p.Key(key.ID()); k != nil && k.Revoked == 0 && k.UsableFrom != nil && d.admitted.Before(*k.UsableFrom) {
+		refusal.Class, refusal.RetryAt = record.TooEarly, *k.UsableFrom
+	}
+	return refusal
 }

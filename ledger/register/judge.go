@@ -25,8 +25,9 @@ type judging struct {
 	today   record.Date // admission date
 	head    *ThreadRow  // the thread so far, nil if this record opens it
 
-	unsigned bool   // the record alone is judged, as if all had signed who must
-	kept     uint64 // bit i: signature i counts
+	unsigned bool        // the record alone is judged, as if all had signed who must
+	tried    *record.Key // whose signature is asked about; nil but in MaySign
+	kept     uint64      // bit i: signature i counts
 
 	state  State   // the thread after this record
 	claims []claim // keys that got an owner

@@ -65,7 +65,7 @@ func (j *judging) signedByParty(p *PartyRow, k *record.Keys) error {
 	recovery := func(row *KeyRow) bool { return row.Use == record.UseRecovery }
 	if onlyOfficers(p, k) {
 		officers = append(officers, j.sign(j.holder(p, recovery))...)
-	} else if len(officers) == 0 && len(j.holders(j.holder(p, recovery))) > 0 {
+	} else if !j.unsigned && len(officers) == 0 && len(j.holders(j.holder(p, recovery))) > 0 {
 		return record.Refuse(record.Forbidden, "a recovery key signs only for officer keys: 1 officer needed for what else this adds or revokes")
 	}
 	if len(officers) == 0 {

@@ -52,9 +52,6 @@ func (j *judging) introduced(p *PartyRow) (others int64, err error) {
 	if p.ID == record.Authority {
 		return t.Root, j.need(t.Root, "root key", j.charter.root)
 	}
-	if j.unsigned && p.sponsorable() { // by a provider, whatever the authority's standing
-		return 1, nil
-	}
 	auth, err := j.d.party(record.Authority)
 	if err != nil {
 		return 0, err
@@ -66,10 +63,12 @@ func (j *judging) introduced(p *PartyRow) (others int64, err error) {
 	var signed []string
 	if err := j.inStanding(auth); err == nil {
 		signed = j.sign(j.holder(auth, registrar))
-	} else if sponsor == "" {
+	} else if sponsor == "" && !(j.unsigned && p.sponsorable()) {
 		return 0, err
 	}
 	switch {
+	case j.unsigned && p.sponsorable(): // a provider will sign, whatever the authority's standing
+		return 1, nil
 	case int64(len(signed)) >= t.Registrar:
 		return t.Registrar, nil
 	case sponsor != "":
@@ -91,7 +90,7 @@ func (j *judging) sponsor(p *PartyRow) (sponsor string, err error) {
 	if !p.sponsorable() {
 		return "", nil
 	}
-	for _, s := range j.v.Signatures() {
+	for _, s := range j.signatures() {
 		owner, err := j.d.owner(s.Key.ID())
 		if err != nil {
 			return "", err

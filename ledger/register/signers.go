@@ -13,11 +13,19 @@ import (
 // "Keys and who may sign").
 type capacity func(keyid string) (holder string, ok bool)
 
+// signatures are those that the record bears; where a key is tried, that it alone signed.
+func (j *judging) signatures() []record.VerifiedSignature {
+	if j.tried != nil {
+		return []record.VerifiedSignature{{Key: j.tried}}
+	}
+	return j.v.Signatures()
+}
+
 // sign finds the holders who signed in a capacity, and keeps their signatures:
 // all of them, beyond the threshold and of one holder too (DESIGN.md section 4,
 // "Entry").
 func (j *judging) sign(as capacity) (holders []string) {
-	for i, s := range j.v.Signatures() {
+	for i, s := range j.signatures() {
 		if _, ok := as(s.Key.ID()); ok {
 			j.kept |= 1 << i
 		}
@@ -27,7 +35,7 @@ func (j *judging) sign(as capacity) (holders []string) {
 
 // holders are the distinct holders who signed in a capacity, in order.
 func (j *judging) holders(as capacity) (holders []string) {
-	for _, s := range j.v.Signatures() {
+	for _, s := range j.signatures() {
 		holder, ok := as(s.Key.ID())
 		if !ok {
 			continue
@@ -50,16 +58,13 @@ func (j *judging) need(n int64, noun string, as capacity) error {
 // needKeys refuses the record unless each of these keys signed it: possession is
 // proven, or not enrolled.
 func (j *judging) needKeys(keys []*record.Key) error {
-	if j.unsigned {
-		return nil
-	}
 	var missing []string
 	for _, k := range keys {
 		if len(j.sign(func(keyid string) (string, bool) { return "", keyid == k.ID() })) == 0 {
 			missing = append(missing, shortKey(k.ID()))
 		}
 	}
-	if missing != nil {
+	if missing != nil && !j.unsigned {
 		return record.Refuse(record.Forbidden, "every listed key signs, to prove that its holder has it: %s did not", strings.Join(missing, ", "))
 	}
 	return nil
@@ -67,7 +72,7 @@ func (j *judging) needKeys(keys []*record.Key) error {
 
 // keeps tells [record.Verified.Entry] which signatures count.
 func (j *judging) keeps(k *record.Key) bool {
-	for i, s := range j.v.Signatures() {
+	for i, s := range j.signatures() {
 		if s.Key == k {
 			return j.kept&(1<<i) != 0
 		}
@@ -125,7 +130,7 @@ func (j *judging) tooFew(n int64, noun string, holders []string) error {
 	} else {
 		fmt.Fprintf(&b, "%d signed (%s)", len(holders), strings.Join(holders, ", "))
 	}
-	for i, s := range j.v.Signatures() {
+	for i, s := range j.signatures() {
 		if j.kept&(1<<i) != 0 {
 			continue
 		}

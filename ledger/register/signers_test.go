@@ -245,3 +245,44 @@ func TestTwoRegistrars(t *testing.T) {
 	// Revoking one of the authority's keys still takes one.
 	must(t, b, "party/authority", "authority", revoke(b, "authority/officer-1#2"), "authority/officer-4")
 }
+
+// TestMaySign: who may not sign is told whose the key is, before there is a signature.
+func TestMaySign(t *testing.T) {
+	b := registertest.NewBook(start, "acme-cloud", "delta-racks")
+	must(t, b, "party/authority", "authority", &record.Keys{Add: []record.PartyKey{b.Recovery("authority/safe")}}, "root/root-1", "root/root-3", "authority/safe")
+	b.Must(b.Designate("2026-014", b.Order("Kestrel Hosting")))
+	must(t, b, "party/acme-cloud", "authority", &record.Keys{Add: []record.PartyKey{b.Officer("acme-cloud/late")}}, "authority/officer-1", "acme-cloud/late")
+	ack := &record.Response{Status: "acknowledged"}
+	late := b.Order("Lumen")
+	late.EffectiveFrom = ptr(today(b))
+	automation := &record.Keys{Add: []record.PartyKey{b.Automation("acme-cloud/two")}}
+	for _, c := range []struct {
+		thread, issuer string
+		say            record.Predicate
+		key, words     string // none: it may, or Preflight says what is at fault
+	}{
+		{"designation/1", "authority", b.Order("x"), "authority/officer-1", ""},
+		{"designation/1", "authority", b.Order("x"), "authority/nightly-import", "is an automation key of nightly-import (importer), and may not sign this designation"},
+		{"designation/1", "authority", b.Order("x"), "root/root-1", "is a root key, and"},
+		{"designation/1", "authority", b.Order("x"), "acme-cloud/compliance", "belongs to acme-cloud, and"},
+		{"designation/1", "authority", b.Order("x"), "nobody/1", "is not enrolled, and"},
+		{"designation/1", "authority", late, "nobody/1", ""},
+		{"designation/2026-014", "authority", b.Order("x"), "nobody/1", ""},
+		{"response/2026-014/acme-cloud", "acme-cloud", ack, "acme-cloud/ci", ""},
+		{"response/2026-014/acme-cloud", "acme-cloud", ack, "delta-racks/ci", "belongs to delta-racks, and"},
+		{"response/2026-099/acme-cloud", "acme-cloud", ack, "delta-racks/ci", ""},
+		{"party/acme-cloud", "acme-cloud", automation, "acme-cloud/two", ""},
+		{"response/2026-014/acme-cloud", "acme-cloud", ack, "acme-cloud/late", "was added by the registrar and counts from"},
+		{"party/acme-cloud", "acme-cloud", automation, "acme-cloud/safe", "is a recovery key of safe, and"},
+	} {
+		err := b.Register.Begin(b.Now).MaySign(b.Statement(c.thread, c.issuer, c.say), b.Signer(c.key).Key())
+		switch {
+		case c.key == "acme-cloud/late":
+			refused(t, err, record.TooEarly, c.words)
+		case c.words != "":
+			refused(t, err, record.Forbidden, c.words)
+		case err != nil:
+			t.Errorf("%s on %s: %v", c.key, c.thread, err)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -150,6 +151,10 @@ func (w *walker) step(t *testing.T) bool {
 	}
 	d := w.Register.Begin(w.Now)
 	first := d.Preflight(v.Statement())
+	may := make(map[string]error)
+	for _, s := range v.Signatures() {
+		may[s.Key.ID()] = d.MaySign(v.Statement(), s.Key)
+	}
 	e, err := d.Judge(v)
 	toldFirst(t, first, err)
 	var told *record.Refusal
@@ -163,6 +168,7 @@ func (w *walker) step(t *testing.T) bool {
 		}
 		return false
 	}
+	keptAsTold(t, may, e)
 	w.candidatesSuffice(t, env, e)
 	if w.rng.IntN(4) == 0 {
 		return false // a dry run: the draft is dropped
@@ -440,5 +446,17 @@ func toldFirst(t *testing.T, first, judged error) {
 	case errors.As(judged, &refusal) && (refusal.Class == record.Forbidden || refusal.Class == record.TooLarge):
 	case fmt.Sprint(first) != fmt.Sprint(judged):
 		t.Errorf("told first: %v; judged: %v", first, judged)
+	}
+}
+
+// keptAsTold wants an entry to keep the signatures of those who were told that they may
+// sign, and no other.
+func keptAsTold(t *testing.T, may map[string]error, e record.Entry) {
+	t.Helper()
+	for id, told := range may {
+		kept := slices.ContainsFunc(e.Envelope.Signatures, func(s record.Signature) bool { return s.KeyID == id })
+		if kept != (told == nil) {
+			t.Errorf("key %s was told %v; its signature was kept: %t", id, told, kept)
+		}
 	}
 }

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// calls is a server in the process.
+type calls func(*http.Request) (int, error)
+
+func (f calls) RoundTrip(r *http.Request) (*http.Response, error) {
+	code, err := f(r)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Response{StatusCode: code, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("{}")), Request: r}, nil
+}
+
+// sending sends an envelope to it and returns what was said meanwhile.
+func sending(t *testing.T, tty bool, server calls) (said string, err error) {
+	t.Helper()
+	c, err := client.New("http://ledger.example", server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	s := &submitting{app: &app{err: &out, tty: tty}, wait: 30 * time.Second, server: c}
+	_, err = s.send(t.Context(), record.Envelope{PayloadType: record.PayloadType, Payload: []byte("{}"), Signatures: []record.Signature{{Sig: []byte("x")}}})
+	return out.String(), err
+}
+
+// TestWaitingForWitnesses: on a terminal it is said what a long silence is about, and
+// only if it is that.
+func TestWaitingForWitnesses(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		tty    bool
+		silent time.Duration
+		asked  int // what the server says of the receipt meanwhile
+		want   string
+	}{
+		{"witnesses away", true, 10 * time.Second, http.StatusConflict, "committed, says the server; waiting for the witnesses\n"},
+		{"a pipe", false, 10 * time.Second, http.StatusConflict, ""},
+		{"no long silence", true, time.Second, http.StatusConflict, ""},
+		{"not even committed", true, 10 * time.Second, http.StatusNotFound, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				said, err := sending(t, c.tty, func(r *http.Request) (int, error) {
+					if r.Method == http.MethodGet {
+						return c.asked, nil
+					}
+					time.Sleep(c.silent)
+					return http.StatusAccepted, nil
+				})
+				if err != nil || said != c.want {
+					t.Errorf("said %q, %v; want %q", said, err, c.want)
+				}
+			})
+		})
+	}
+}
+
+// TestOutOfReachOnce: a server that stays out of reach is one line, however often it is
+// tried, and no call as Go prints it.
+func TestOutOfReachOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries := 0
+		said, err := sending(t, false, func(*http.Request) (int, error) {
+			tries++
+			return 0, syscall.ECONNREFUSED
+		})
+		if want := "docket: asking http://ledger.example: connection refused; trying for 30s\n"; said != want || tries < 3 || !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("said %q in %d tries, then %v; want %q", said, tries, err, want)
+		}
+	})
+}
