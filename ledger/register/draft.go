@@ -49,8 +49,12 @@ func (d *Draft) Next(admitted time.Time) *Draft {
 	d.r.mu.Lock()
 	defer d.r.mu.Unlock()
 	n := d.r.begin(admitted, d.tip)
-	if d.r.tip.next < d.next { // this one is not advanced yet, nor perhaps those below it
-		n.below = append(slices.Clone(d.below), d)
+	// Those that were advanced meanwhile are the register's: kept on, each draft of a
+	// ledger that never rests would carry all before it.
+	for _, b := range append(slices.Clip(d.below), d) {
+		if b.next > d.r.tip.next {
+			n.below = append(n.below, b)
+		}
 	}
 	return n
 }
