@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -194,14 +195,18 @@ func (w *Witness) advance(v *ward, signed *proof.Signed) error {
 // sign makes the cosignatures of the newest checkpoint. The turn is held, so that
 // what they say, "the largest tree seen at that time", is so.
 func (w *Witness) sign(v *ward, cp proof.Checkpoint) ([]proof.Signature, error) {
-	sigs := make([]proof.Signature, len(w.cfg.Keys))
+	sigs, failed := make([]proof.Signature, len(w.cfg.Keys)), make([]error, len(w.cfg.Keys))
+	var signing sync.WaitGroup
+	for i, k := range w.cfg.Keys { // at once: a key may be far away, and ML-DSA takes its time
+		signing.Go(func() { sigs[i], failed[i] = k.Cosign(cp) })
+	}
+	signing.Wait()
+	if err := errors.Join(failed...); err != nil {
+		return nil, fmt.Errorf("signing: %w", err)
+	}
 	var lines []byte
-	for i, k := range w.cfg.Keys {
-		var err error
-		if sigs[i], err = k.Cosign(cp); err != nil {
-			return nil, fmt.Errorf("signing: %w", err)
-		}
-		lines = append(lines, sigs[i].Line()...)
+	for _, s := range sigs {
+		lines = append(lines, s.Line()...)
 	}
 	if err := w.state.signed(v.origin, cp.Size, lines); err != nil {
 		return nil, w.doubt(fmt.Errorf("keeping the cosignatures of %s at %d: %w", v.origin, cp.Size, err))
