@@ -52,7 +52,12 @@ func (s *Server) submit(x *exchange) error {
 	} else if err == nil {
 		a, err = s.admit(ctx, v)
 	}
-	bill.settle(err)
+	switch {
+	case dry && err == nil:
+		bill.refused.charge(bill.from) // nothing is admitted, however often anybody asks
+	case !a.Known: // of two who send the same at once, one pays
+		bill.settle(err)
+	}
 	if err != nil || dry {
 		return err
 	}

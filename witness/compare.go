@@ -97,7 +97,7 @@ func (c *comparison) run(ctx context.Context, now []*proof.Signed) error {
 		switch {
 		case err != nil:
 			return err
-		case verdict == NotCompared:
+		case verdict == NotCompared, verdict == SpokenFor && c.v.promised(ref.tree):
 			c.Waiting++
 		default:
 			c.Compared++

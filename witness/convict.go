@@ -38,37 +38,38 @@ func (w *Witness) See(ctx context.Context, note []byte) (Verdict, error) {
 	if s == nil {
 		return "", ErrUnknownLog
 	}
-	verdict, err := w.receive(ctx, v, signed)
+	verdict, found, err := w.receive(ctx, v, signed)
 	switch {
 	case errors.Is(err, ErrNotNow):
 		return w.compareNow(ctx, v, s, signed)
-	case err == nil && verdict != NotCompared && verdict != Beyond:
+	case err == nil && found == 0 && verdict != NotCompared && verdict != Beyond:
 		err = spend(s.known)
 	}
 	return verdict, err
 }
 
-// receive takes a checkpoint that was handed in, without a look at the log.
-func (w *Witness) receive(ctx context.Context, v *ward, signed *proof.Signed) (Verdict, error) {
+// receive takes a checkpoint that was handed in, without a look at the log. found is how
+// much evidence it made.
+func (w *Witness) receive(ctx context.Context, v *ward, signed *proof.Signed) (verdict Verdict, found int, err error) {
 	if err := v.take(ctx); err != nil {
-		return "", err
+		return "", 0, err
 	}
 	defer v.give()
-	if _, err := w.compareSize(v, signed); err != nil {
-		return "", err
+	if found, err = w.compareSize(v, signed); err != nil {
+		return "", found, err
 	}
 	t := signed.Checkpoint().Tree()
 	switch {
 	case t.Size == 0 && t.Root == proof.EmptyRoot(), w.settledBefore(v, t):
-		return OnOurLine, nil
+		return OnOurLine, found, nil
 	case v.chargedIn(t) != "":
-		return InEvidence, nil
+		return InEvidence, found, nil
 	case !w.setAside(v, signed, handedIn):
-		return "", ErrNotNow
+		return "", found, ErrNotNow
 	case t.Size > v.horizon():
-		return Beyond, nil
+		return Beyond, found, nil
 	}
-	return NotCompared, nil
+	return NotCompared, found, nil
 }
 
 // waitLimit is how long somebody waits for a comparison.

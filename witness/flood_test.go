@@ -138,3 +138,22 @@ func TestTheLogsNewestIsARival(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A larger tree that begins with one that was handed in does not speak for it for good:
+// the log decides which that is, and whether anybody ever sees its tiles again.
+func TestHandedInIsNotForgottenForALargerOne(t *testing.T) {
+	a, b := newHistory(players(), 60, 60, ""), newHistory(players(), 400, 3, "B")
+	net := newNetwork()
+	cfg := config(t, "w1.example")
+	cfg.Sources = map[string][]string{origin: {"https://log.example"}}
+	cfg.Transport = net
+	w := open(t, cfg)
+	mustCosign(t, w, a.ask(0, 3))
+	must(w.See(t.Context(), b.note(5)))
+	net.hosts["log.example"] = &server{b, 400}
+	gossip(t, w)
+	mustCosign(t, w, a.ask(3, 8))
+	net.hosts["log.example"] = &server{a, 8}
+	gossip(t, w)
+	checkEvidence(t, w, 1)
+}

@@ -27,6 +27,8 @@ const (
 	shown     room = 'g' // by a peer or a source, in a round of gossip
 )
 
+var rooms = []room{handedIn, submitted, shown}
+
 // pending is a checkpoint that the log signed and that waits to be compared. The
 // ward's mu guards in, tries and vain.
 type pending struct {
@@ -181,6 +183,21 @@ func (v *ward) inVain(t proof.Tree) {
 	if p := v.pending[t]; p != nil {
 		p.vain++
 	}
+}
+
+// promised tells whether somebody was told that a checkpoint is kept until it is
+// compared. That a larger tree speaks for it is no reason to drop it: the log decides
+// which one that is, and whether its tiles are ever seen again. It waits as one that was
+// compared in vain.
+func (v *ward) promised(t proof.Tree) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	p := v.pending[t]
+	if p == nil || p.in != handedIn {
+		return false
+	}
+	p.vain++
+	return true
 }
 
 // rivals are the checkpoints that wait, or were found to extend ours, and have another

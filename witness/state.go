@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -160,10 +161,14 @@ func (s *state) pending(origin string) (held []*pending, err error) {
 	}
 	defer it.Close()
 	for ok := it.First(); ok; ok = it.Next() {
-		in, note := room(it.Value()[0]), bytes.Clone(it.Value()[1:])
+		value := bytes.Clone(it.Value())
+		if len(value) == 0 || !slices.Contains(rooms, room(value[0])) {
+			continue // of another form; what waits can be lost
+		}
+		in, note := room(value[0]), value[1:]
 		cp, _, err := proof.ParseCheckpoint(note)
-		if err != nil {
-			continue // what waits can be lost
+		if err != nil || cp.Origin != origin {
+			continue
 		}
 		held = append(held, &pending{reference: reference{cp.Tree(), note}, in: in})
 	}
