@@ -43,6 +43,7 @@ type Key struct {
 	name     string
 	alg      Algorithm
 	material string // the public key's bytes
+	id       uint32
 	verifier note.Verifier
 }
 
@@ -91,7 +92,7 @@ func newKey(name string, alg Algorithm, pub []byte) (Key, error) {
 	if err := checkName(name); err != nil {
 		return Key{}, err
 	}
-	k := Key{name: name, alg: alg, material: string(pub)}
+	k := Key{name: name, alg: alg, material: string(pub), id: keyID(name, alg, pub)}
 	size, known := map[Algorithm]int{
 		Ed25519:            ed25519.PublicKeySize,
 		CosignatureEd25519: ed25519.PublicKeySize,
@@ -131,9 +132,11 @@ func (k Key) Algorithm() Algorithm { return k.alg }
 func (k Key) IsZero() bool { return k.alg == 0 }
 
 // ID is the key ID: SHA-256(name ‖ "\n" ‖ type ‖ public key), first four bytes.
-func (k Key) ID() uint32 {
-	raw := append([]byte(k.name), '\n', byte(k.alg))
-	sum := sha256.Sum256(append(raw, k.material...))
+func (k Key) ID() uint32 { return k.id }
+
+func keyID(name string, alg Algorithm, pub []byte) uint32 {
+	raw := append([]byte(name), '\n', byte(alg))
+	sum := sha256.Sum256(append(raw, pub...))
 	return binary.BigEndian.Uint32(sum[:])
 }
 
@@ -157,7 +160,7 @@ func (k Key) SameKey(other Key) bool { return k.material == other.material }
 
 // made reports whether the signature line claims to be this key's.
 func (k Key) made(s Signature) bool {
-	return !k.IsZero() && s.Name == k.name && s.ID == k.verifier.KeyHash()
+	return !k.IsZero() && s.Name == k.name && s.ID == k.id
 }
 
 // verify checks a signature line that the key made. body is the checkpoint's text.

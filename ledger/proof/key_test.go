@@ -144,7 +144,7 @@ func TestWeakKeyVerifiesAnything(t *testing.T) {
 }
 
 func vkeyOf(name string, alg Algorithm, pub []byte) string {
-	k := Key{name: name, alg: alg, material: string(pub)}
+	k := Key{name: name, alg: alg, material: string(pub), id: keyID(name, alg, pub)}
 	return fmt.Sprint(k)
 }
 

@@ -50,6 +50,10 @@ func (s *signed) Checkpoint() Checkpoint { return s.cp }
 // Note is the signed note as it was verified, unknown signatures included.
 func (s *signed) Note() []byte { return bytes.Clone(s.note) }
 
+// Own is the note with the log's verified signatures alone, without what strangers may
+// have added.
+func (s *signed) Own() []byte { return formatNote(s.cp, s.good) }
+
 // LogKeys are the known keys of the log that signed; at least one.
 func (s *signed) LogKeys() []Key { return slices.Clone(s.logs) }
 

@@ -64,12 +64,25 @@ func parseSignature(line string) (Signature, error) {
 	switch {
 	case err != nil:
 		return Signature{}, fmt.Errorf("%s: %w", name, err)
-	case len(raw) < 5:
+	case len(raw) < 4:
 		return Signature{}, fmt.Errorf("%s: %d bytes are too short for a key ID and a signature", name, len(raw))
-	case len(raw) > maxSignature:
-		return Signature{}, fmt.Errorf("%s: signature of %d bytes, limit %d", name, len(raw), maxSignature)
 	}
-	return Signature{Name: name, ID: binary.BigEndian.Uint32(raw), Sig: raw[4:]}, nil
+	s := Signature{Name: name, ID: binary.BigEndian.Uint32(raw), Sig: raw[4:]}
+	return s, s.check()
+}
+
+// check says whether the signature could stand on a line.
+func (s Signature) check() error {
+	if err := checkName(s.Name); err != nil {
+		return err
+	}
+	switch n := len(s.Sig); {
+	case n == 0:
+		return fmt.Errorf("%s: no signature after the key ID", s.Name)
+	case n > maxSignature-4:
+		return fmt.Errorf("%s: signature of %d bytes, limit %d", s.Name, n, maxSignature-4)
+	}
+	return nil
 }
 
 func (s Signature) equal(t Signature) bool {
@@ -78,8 +91,15 @@ func (s Signature) equal(t Signature) bool {
 
 // Line is the signature as one line of a note, with its newline.
 func (s Signature) Line() []byte {
-	raw := append(binary.BigEndian.AppendUint32(nil, s.ID), s.Sig...)
-	return fmt.Appendf(nil, "%s%s %s\n", sigPrefix, s.Name, base64.StdEncoding.EncodeToString(raw))
+	return s.appendLine(nil)
+}
+
+func (s Signature) appendLine(b []byte) []byte {
+	raw := make([]byte, 0, 4+mldsaSignature+8)
+	raw = append(binary.BigEndian.AppendUint32(raw, s.ID), s.Sig...)
+	b = slices.Grow(b, len(sigPrefix)+len(s.Name)+2+base64.StdEncoding.EncodedLen(len(raw)))
+	b = append(append(append(b, sigPrefix...), s.Name...), ' ')
+	return append(base64.StdEncoding.AppendEncode(b, raw), '\n')
 }
 
 // FormatNote puts a checkpoint and its signatures together, in the order in which
@@ -89,6 +109,23 @@ func FormatNote(cp Checkpoint, sigs ...Signature) ([]byte, error) {
 	if err := checkOrigin(cp.Origin); err != nil {
 		return nil, fmt.Errorf("writing a checkpoint: %w", err)
 	}
+	if n := len(sigs); n == 0 || n > MaxSignatures {
+		return nil, fmt.Errorf("writing a checkpoint: %d signatures, of 1 to %d", n, MaxSignatures)
+	}
+	for _, s := range sigs {
+		if err := s.check(); err != nil {
+			return nil, fmt.Errorf("writing a checkpoint: %w", err)
+		}
+	}
+	note := formatNote(cp, sigs)
+	if len(note) > MaxNote {
+		return nil, fmt.Errorf("writing a checkpoint: %d bytes, limit %d", len(note), MaxNote)
+	}
+	return note, nil
+}
+
+// formatNote is FormatNote of what was found good, or was read from a note.
+func formatNote(cp Checkpoint, sigs []Signature) []byte {
 	rank := func(s Signature) int {
 		if s.Name == cp.Origin {
 			return 0
@@ -106,12 +143,9 @@ func FormatNote(cp Checkpoint, sigs ...Signature) ([]byte, error) {
 	})
 	note := append(cp.Body(), '\n')
 	for _, s := range sigs {
-		note = append(note, s.Line()...)
+		note = s.appendLine(note)
 	}
-	if _, _, err := ParseCheckpoint(note); err != nil {
-		return nil, fmt.Errorf("writing a checkpoint: %w", err)
-	}
-	return note, nil
+	return note
 }
 
 // AddSignatures puts further signatures on a note. One of a key that is already
