@@ -1,9 +1,10 @@
 package witness_test
 
 import (
-	"bytes"
+	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -21,10 +22,10 @@ import (
 
 // BenchmarkCosign asks over HTTP on a real disk, with both algorithms on both sides:
 // each log asks for its next checkpoint once the last one is answered. For one log
-// "of-bound" is the rate as a part of 1/(sync + signing + verification), each
-// measured in the same run.
+// "of-bound" is the rate as a part of 1/(sync + signing + verification), which is
+// measured between the requests, all along.
 //
-//	go test ./witness -run - -bench Cosign -benchtime 2000x
+//	go test ./witness -run - -bench Cosign -benchtime 8000x
 func BenchmarkCosign(b *testing.B) {
 	for _, logs := range []int{1, 8, 1000} {
 		b.Run(fmt.Sprintf("logs=%d", logs), func(b *testing.B) { benchCosign(b, logs) })
@@ -46,13 +47,11 @@ func benchCosign(b *testing.B, logs int) {
 			asks[i] = append(asks[i], h.ask(n, n+1).Format())
 		}
 	}
-	w := open(b, cfg)
-	s := httptest.NewServer(w.Handler())
+	s := httptest.NewServer(open(b, cfg).Handler())
 	defer s.Close()
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: logs}}
-	var bound time.Duration
+	var least *bound
 	if logs == 1 {
-		bound = apiece(b, cfg, asks[0][len(asks[0])/2])
+		least = newBound(b, cfg, asks[0][0])
 	}
 
 	b.ResetTimer()
@@ -60,54 +59,81 @@ func benchCosign(b *testing.B, logs int) {
 	var wg sync.WaitGroup
 	for _, bodies := range asks {
 		wg.Go(func() {
-			for _, body := range bodies {
-				res, err := client.Post(s.URL+"/add-checkpoint", "text/plain", bytes.NewReader(body))
-				if err != nil {
-					b.Error(err)
-					return
+			l := dial(b, s.Listener.Addr().String())
+			for i, body := range bodies {
+				if least != nil && i%50 == 0 {
+					least.measure(20)
 				}
-				said, _ := io.ReadAll(res.Body)
-				res.Body.Close()
-				if res.StatusCode != 200 {
-					b.Errorf("%d: %s", res.StatusCode, said)
-					return
-				}
+				l.ask(body)
 			}
 		})
 	}
 	wg.Wait()
 	took := time.Since(start)
-	rate := float64(each*logs) / took.Seconds()
+	if least == nil {
+		b.ReportMetric(float64(each*logs)/took.Seconds(), "cosigned/s")
+		return
+	}
+	rate := float64(each) / (took - least.took).Seconds()
+	apiece := least.took.Seconds() / float64(least.rounds)
 	b.ReportMetric(rate, "cosigned/s")
-	if bound > 0 {
-		b.ReportMetric(rate*bound.Seconds(), "of-bound")
-		b.ReportMetric(float64(bound.Microseconds()), "bound-µs")
+	b.ReportMetric(rate*apiece, "of-bound")
+	b.ReportMetric(1e6*apiece, "bound-µs")
+}
+
+// line is one log's connection. What it does itself is little: it shares the cores with
+// the witness.
+type line struct {
+	b       *testing.B
+	conn    net.Conn
+	answers *bufio.Reader
+}
+
+func dial(b *testing.B, addr string) *line {
+	conn := must(net.Dial("tcp", addr))
+	b.Cleanup(func() { conn.Close() })
+	return &line{b, conn, bufio.NewReader(conn)}
+}
+
+func (l *line) ask(body []byte) {
+	head := fmt.Appendf(nil, "POST /add-checkpoint HTTP/1.1\r\nHost: w1.example\r\nContent-Length: %d\r\n\r\n", len(body))
+	must(l.conn.Write(append(head, body...)))
+	res := must(http.ReadResponse(l.answers, nil))
+	if said := must(io.ReadAll(res.Body)); res.StatusCode != 200 {
+		l.b.Errorf("%d: %s", res.StatusCode, said)
 	}
 }
 
-// apiece is what one cosignature costs at least: to verify the log's two signatures,
-// to sync a checkpoint to the disk, to sign twice.
-func apiece(b *testing.B, cfg witness.Config, body []byte) time.Duration {
-	const rounds = 200
-	a := must(wire.ParseAddCheckpoint(body))
-	cp, _, err := proof.ParseCheckpoint(a.Note)
-	if err != nil {
-		b.Fatal(err)
-	}
+// bound is what one cosignature costs at least: to verify the log's two signatures, to
+// sync a checkpoint to the disk, to sign twice.
+type bound struct {
+	cfg    witness.Config
+	note   []byte
+	disk   *os.File
+	took   time.Duration
+	rounds int
+}
+
+func newBound(b *testing.B, cfg witness.Config, body []byte) *bound {
 	f := must(os.Create(filepath.Join(b.TempDir(), "synced")))
-	defer f.Close()
+	b.Cleanup(func() { f.Close() })
+	return &bound{cfg: cfg, note: must(wire.ParseAddCheckpoint(body)).Note, disk: f}
+}
+
+func (l *bound) measure(rounds int) {
 	start := time.Now()
 	for range rounds {
-		must(proof.VerifyLog(a.Note, cp.Origin, cfg.Logs[0].Keys...))
-		must(f.Write(a.Note))
-		if err := f.Sync(); err != nil {
-			b.Fatal(err)
+		cp := must(proof.VerifyLog(l.note, l.cfg.Logs[0].Origin, l.cfg.Logs[0].Keys...)).Checkpoint()
+		must(l.disk.Write(l.note))
+		if err := l.disk.Sync(); err != nil {
+			panic(err)
 		}
-		for _, k := range cfg.Keys {
+		for _, k := range l.cfg.Keys {
 			must(k.Cosign(cp))
 		}
 	}
-	return time.Since(start) / rounds
+	l.took += time.Since(start)
+	l.rounds += rounds
 }
 
 // BenchmarkStep is one Cosign without HTTP and without a disk: what the simulation

@@ -146,7 +146,7 @@ func (w *Witness) convict(v *ward, e proof.Evidence) (id string, news bool, err 
 	if err != nil {
 		return "", false, err
 	}
-	if e, err = bare(view, e.Nodes); err != nil {
+	if e, err = bare(view, e.Nodes...); err != nil {
 		return "", false, err
 	}
 	if known := w.alreadyKnown(v, trees(view)); known != "" {
@@ -154,6 +154,9 @@ func (w *Witness) convict(v *ward, e proof.Evidence) (id string, news bool, err 
 	}
 	// Stop first: should the disk fail, nothing is signed all the same.
 	v.halted.Store(true)
+	if err := w.keepGiven(v); err != nil {
+		return "", true, w.doubt(err)
+	}
 	if id, err = w.shelf.put(e); err != nil {
 		return "", true, w.doubt(err)
 	}
@@ -165,18 +168,12 @@ func (w *Witness) convict(v *ward, e proof.Evidence) (id string, news bool, err 
 }
 
 // bare is the same evidence without signatures of others.
-func bare(view *proof.SplitView, nodes []proof.Hash) (proof.Evidence, error) {
-	first, err := logNote(view.First())
-	if err != nil {
-		return proof.Evidence{}, err
-	}
+func bare(view *proof.SplitView, nodes ...proof.Hash) (proof.Evidence, error) {
 	var second []byte
 	if view.Second() != nil {
-		if second, err = logNote(view.Second()); err != nil {
-			return proof.Evidence{}, err
-		}
+		second = view.Second().Own()
 	}
-	return proof.NewEvidence(first, second, nodes...)
+	return proof.NewEvidence(view.First().Own(), second, nodes...)
 }
 
 func trees(view *proof.SplitView) []proof.Tree {
@@ -254,9 +251,11 @@ func (w *Witness) compareSize(v *ward, signed *proof.Signed) (found int, err err
 		return 0, nil
 	}
 	rivals := v.rivals(cp.Tree())
-	ours, err := w.state.at(v.origin, cp.Size)
-	if err != nil {
-		return 0, fmt.Errorf("reading the checkpoint of %s at %d: %w", v.origin, cp.Size, err)
+	var ours []byte
+	if cp.Size <= v.size.Load() {
+		if ours, err = w.state.at(v.origin, cp.Size); err != nil {
+			return 0, fmt.Errorf("reading the checkpoint of %s at %d: %w", v.origin, cp.Size, err)
+		}
 	}
 	if ours != nil && !w.onOurLine(v, cp.Tree()) {
 		rivals = append(rivals, ours)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -118,19 +117,6 @@ func (v *ward) verify(note []byte) (*proof.Signed, error) {
 	return signed, nil
 }
 
-// logNote is a signed checkpoint with the verified signatures of the log alone:
-// what strangers add, the witness neither stores nor serves.
-func logNote(signed *proof.Signed) ([]byte, error) {
-	cp, sigs, err := proof.ParseCheckpoint(signed.Note())
-	if err != nil {
-		return nil, err
-	}
-	sigs = slices.DeleteFunc(sigs, func(s proof.Signature) bool {
-		return !slices.ContainsFunc(signed.LogKeys(), func(k proof.Key) bool { return s.Name == k.Name() && s.ID == k.ID() })
-	})
-	return proof.FormatNote(cp, sigs...)
-}
-
 // examine makes the checks of tlog-witness "add-checkpoint" that need the log's
 // state, in its order. The turn is held.
 func (w *Witness) examine(v *ward, signed *proof.Signed, r wire.AddCheckpoint) error {
@@ -179,14 +165,9 @@ func (w *Witness) advance(v *ward, signed *proof.Signed) error {
 	if v.known && cp.Tree() == v.newest {
 		return nil // durable since it was cosigned first
 	}
-	note, err := logNote(signed)
-	if err != nil {
-		return fmt.Errorf("keeping the checkpoint of %s at %d: %w", v.origin, cp.Size, err)
-	}
-	if err := w.state.advance(v.origin, cp.Size, note); err != nil {
+	if err := w.state.advance(v.origin, cp.Size, signed.Own()); err != nil {
 		return w.doubt(fmt.Errorf("keeping the checkpoint of %s at %d: %w", v.origin, cp.Size, err))
 	}
-	v.signed.Store(false)
 	v.settle(cp.Tree())
 	v.untrimmed.Add(1)
 	return nil
@@ -197,21 +178,15 @@ func (w *Witness) advance(v *ward, signed *proof.Signed) error {
 func (w *Witness) sign(v *ward, cp proof.Checkpoint) ([]proof.Signature, error) {
 	sigs, failed := make([]proof.Signature, len(w.cfg.Keys)), make([]error, len(w.cfg.Keys))
 	var signing sync.WaitGroup
-	for i, k := range w.cfg.Keys { // at once: a key may be far away, and ML-DSA takes its time
-		signing.Go(func() { sigs[i], failed[i] = k.Cosign(cp) })
+	for i, k := range w.cfg.Keys[1:] { // at once: a key may be far away, and ML-DSA takes its time
+		signing.Go(func() { sigs[i+1], failed[i+1] = k.Cosign(cp) })
 	}
+	sigs[0], failed[0] = w.cfg.Keys[0].Cosign(cp)
 	signing.Wait()
 	if err := errors.Join(failed...); err != nil {
 		return nil, fmt.Errorf("signing: %w", err)
 	}
-	var lines []byte
-	for _, s := range sigs {
-		lines = append(lines, s.Line()...)
-	}
-	if err := w.state.signed(v.origin, cp.Size, lines); err != nil {
-		return nil, w.doubt(fmt.Errorf("keeping the cosignatures of %s at %d: %w", v.origin, cp.Size, err))
-	}
-	v.signed.Store(true)
+	v.given.Store(&given{cp.Size, sigs})
 	return sigs, nil
 }
 

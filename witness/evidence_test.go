@@ -17,6 +17,25 @@ func decision(why string) witness.Acknowledgement {
 	return witness.Acknowledgement{By: "op@w1.example", Reason: why}
 }
 
+// A crash right after the evidence takes nothing from what the witness shows of a halted
+// log, whose newest checkpoint it does not sign again.
+func TestHaltedLogShownAfterCrash(t *testing.T) {
+	a, b := newHistory(players(), 9, 9, ""), newHistory(players(), 9, 3, "B")
+	cfg := config(t, "w1.example")
+	disk := vfs.NewCrashableMem()
+	cfg.FS = disk
+	w := open(t, cfg)
+	mustCosign(t, w, a.ask(0, 4))
+	mustCosign(t, w, a.ask(4, 5))
+	shown := must(w.Latest(t.Context(), origin))
+	_, err := w.Cosign(t.Context(), b.ask(5, 5))
+	wantErr(t, err, witness.ErrInconsistent)
+	cfg.FS, cfg.Metrics = disk.CrashClone(vfs.CrashCloneCfg{}), nil
+	if got := must(open(t, cfg).Latest(t.Context(), origin)); !bytes.Equal(got, shown) {
+		t.Errorf("after the crash it shows\n%s\nand before\n%s", got, shown)
+	}
+}
+
 // The log asks a witness to cosign a second tree of one size: refused by the spec's
 // code, kept as evidence, and from then on the log is halted, over restarts, until
 // a person acknowledges; then the witness goes on with the history it has cosigned.

@@ -35,44 +35,61 @@ func (w *Witness) monitor(ctx context.Context, hash string) ([]byte, error) {
 }
 
 func (w *Witness) shown(ctx context.Context, v *ward) ([]byte, error) {
-	if !v.signed.Load() {
+	if !v.shows() {
 		if err := w.signAgain(ctx, v); err != nil {
 			return nil, err
 		}
 	}
-	size, lines, ok, err := w.state.signatures(v.origin)
-	if err != nil {
-		return nil, fmt.Errorf("reading the cosignatures of %s: %w", v.origin, err)
-	}
-	if !ok {
+	g := v.given.Load()
+	if g == nil {
 		return nil, ErrNothingYet
 	}
-	note, err := w.state.at(v.origin, size)
+	note, err := w.state.at(v.origin, g.size)
 	if err != nil {
-		return nil, fmt.Errorf("reading the checkpoint of %s at %d: %w", v.origin, size, err)
+		return nil, fmt.Errorf("reading the checkpoint of %s at %d: %w", v.origin, g.size, err)
 	}
 	if note == nil {
 		return nil, ErrNothingYet // it was forgotten, after a crash took newer cosignatures
 	}
-	sigs, err := proof.ParseSignatures(lines)
-	if err != nil {
-		return nil, fmt.Errorf("reading the cosignatures of %s: %w", v.origin, err)
-	}
-	return proof.AddSignatures(note, sigs...)
+	return proof.AddSignatures(note, g.sigs...)
 }
 
-// signAgain makes cosignatures of the newest checkpoint when a crash came between
-// keeping it and keeping them. A halted log shows what it has.
+// shows tells whether the cosignatures at hand are those of the newest checkpoint.
+func (v *ward) shows() bool {
+	g := v.given.Load()
+	return g != nil && g.size == v.size.Load()
+}
+
+// signAgain makes cosignatures of the newest checkpoint when a crash took them. A
+// halted log shows what it has.
 func (w *Witness) signAgain(ctx context.Context, v *ward) error {
 	if err := v.take(ctx); err != nil {
 		return err
 	}
 	defer v.give()
-	if !v.known || v.signed.Load() || w.isHalted(v) || w.doubted() != nil {
+	if !v.known || v.shows() || w.isHalted(v) || w.doubted() != nil {
 		return nil
 	}
 	_, err := w.sign(v, proof.Checkpoint{Origin: v.origin, Size: v.newest.Size, Root: v.newest.Root})
 	return err
+}
+
+// keepGiven writes down the cosignatures that the witness gave last: it cannot give
+// them again once the log is halted, and need not after a restart. They are not worth
+// a write for each checkpoint.
+func (w *Witness) keepGiven(v *ward) error {
+	g := v.given.Load()
+	if g == nil {
+		return nil
+	}
+	var lines []byte
+	for _, s := range g.sigs {
+		lines = append(lines, s.Line()...)
+	}
+	if err := w.state.signed(v.origin, g.size, lines); err != nil {
+		return fmt.Errorf("keeping the cosignatures of %s at %d: %w", v.origin, g.size, err)
+	}
+	return nil
 }
 
 func canceled(err error) bool {

@@ -45,10 +45,6 @@ func (w *Witness) setAside(v *ward, signed *proof.Signed, in room) bool {
 	if t.Size == 0 || w.settledBefore(v, t) || v.chargedIn(t) != "" {
 		return true // on one history with everything, or compared before
 	}
-	note, err := logNote(signed)
-	if err != nil {
-		return false
-	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	p := v.pending[t]
@@ -58,7 +54,7 @@ func (w *Witness) setAside(v *ward, signed *proof.Signed, in room) bool {
 	case p == nil && !w.makeRoom(v, t, in):
 		return false
 	}
-	w.hold(v, reference{t, note}, in)
+	w.hold(v, reference{t, signed.Own()}, in)
 	return true
 }
 
@@ -105,10 +101,6 @@ func (w *Witness) makeRoom(v *ward, t proof.Tree, in room) bool {
 // that is known, keeps nothing out that is smaller.
 func (w *Witness) squeezeIn(v *ward, signed *proof.Signed) bool {
 	t := signed.Checkpoint().Tree()
-	note, err := logNote(signed)
-	if err != nil {
-		return false
-	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if all := v.inside(handedIn); len(all) >= maxPending {
@@ -118,7 +110,7 @@ func (w *Witness) squeezeIn(v *ward, signed *proof.Signed) bool {
 		}
 		w.release(v, largest.tree)
 	}
-	w.hold(v, reference{t, note}, handedIn)
+	w.hold(v, reference{t, signed.Own()}, handedIn)
 	return true
 }
 

@@ -24,7 +24,8 @@ import (
 //
 // with sizes big-endian, so that the newest checkpoint is the last of its range. An
 // origin has no control characters, so 00 ends it. c is synced before anything is
-// signed; s and p can be lost: s is made again, p comes again.
+// signed. s is written when a log is halted, since the witness cannot sign again then,
+// and at the end. p can be lost: it comes again.
 //
 // Updates of different logs that arrive together share one sync: that is how
 // Pebble's commit pipeline works (its log writer syncs once for all batches that are
@@ -129,10 +130,10 @@ func (s *state) advance(origin string, size uint64, note []byte) error {
 	return s.db.Set(sizeKey(origin, size), note, pebble.Sync)
 }
 
-// signed keeps the witness's signature lines for the monitoring endpoint.
+// signed keeps the witness's signature lines for the monitoring endpoint, durably.
 func (s *state) signed(origin string, size uint64, lines []byte) error {
 	v := append(binary.BigEndian.AppendUint64(nil, size), lines...)
-	return s.db.Set(stateKey(keySignatures, origin), v, pebble.NoSync)
+	return s.db.Set(stateKey(keySignatures, origin), v, pebble.Sync)
 }
 
 // signatures are the newest signature lines and the size that they are for; ok is

@@ -38,8 +38,8 @@ type ward struct {
 	newest proof.Tree // the last one cosigned; durable
 	known  bool       // there is one
 
-	size   atomic.Uint64 // of newest, for whoever only looks
-	signed atomic.Bool   // the state holds cosignatures of newest
+	size  atomic.Uint64         // of newest, for whoever only looks
+	given atomic.Pointer[given] // the last cosignatures, of newest once they are made; nil if they were forgotten
 
 	took      time.Duration // its part of the last round; the round's own
 	untrimmed atomic.Int64  // checkpoints kept since older ones were forgotten
@@ -53,6 +53,12 @@ type ward struct {
 	charged map[proof.Tree]string   // trees that stand in evidence on the shelf, and its ID
 
 	halted atomic.Bool // evidence is not acknowledged, as far as was looked
+}
+
+// given are the cosignatures of one checkpoint.
+type given struct {
+	size uint64
+	sigs []proof.Signature
 }
 
 // service is how the witness serves a log at present.
@@ -108,11 +114,17 @@ func (w *Witness) newWard(origin string) (*ward, error) {
 			return nil, fmt.Errorf("the newest checkpoint in the state: %w", err)
 		}
 		v.settle(cp.Tree())
-		size, _, ok, err := w.state.signatures(origin)
+		size, lines, ok, err := w.state.signatures(origin)
 		if err != nil {
 			return nil, err
 		}
-		v.signed.Store(ok && size == cp.Size)
+		if ok {
+			sigs, err := proof.ParseSignatures(lines)
+			if err != nil {
+				return nil, fmt.Errorf("the cosignatures in the state: %w", err)
+			}
+			v.given.Store(&given{size, sigs})
+		}
 	}
 	held, err := w.state.pending(origin)
 	if err != nil {

@@ -137,7 +137,11 @@ func Open(cfg Config) (*Witness, error) {
 // Close waits for nothing: requests and rounds must have ended.
 func (w *Witness) Close() error {
 	w.metrics.unregister()
-	return w.state.close()
+	var failed []error
+	for _, v := range w.wards {
+		failed = append(failed, w.keepGiven(v))
+	}
+	return errors.Join(append(failed, w.state.close())...)
 }
 
 // Name is the name that the witness signs under.
