@@ -192,7 +192,7 @@ func (l *Ledger[V]) loadPublished(ctx context.Context) error {
 	if origin := published.Checkpoint().Origin; origin != l.config.Origin {
 		return errors.New("the store is of another log: " + origin)
 	}
-	l.show(published)
+	l.show(published, note)
 	return nil
 }
 

@@ -13,6 +13,7 @@ import (
 // shown is the published checkpoint, and the way to hear of the next one.
 type shown struct {
 	published *proof.Published // nil before the first
+	note      []byte           // its bytes, not to be changed; nil before the first
 	next      chan struct{}    // closed when another one is shown
 }
 
@@ -21,13 +22,6 @@ func (s *shown) size() uint64 {
 		return 0
 	}
 	return s.published.Checkpoint().Size
-}
-
-func (s *shown) note() []byte {
-	if s.published == nil {
-		return nil
-	}
-	return s.published.Note()
 }
 
 // Publish signs the committed head, gathers cosignatures until the policy's quorum
@@ -132,10 +126,10 @@ func (l *Ledger[V]) Signs(policy *proof.Policy) bool {
 // the caller gives up now: the outcome would be unknown otherwise.
 func (l *Ledger[V]) replace(ctx context.Context, next *proof.Published) error {
 	ctx = context.WithoutCancel(ctx)
-	old := l.shown.Load()
+	old, note := l.shown.Load(), next.Note()
 	err := l.keep(ctx, old.published, next)
 	if err == nil {
-		err = l.store.Publish(ctx, old.note(), next.Note())
+		err = l.store.Publish(ctx, old.note, note)
 	}
 	if err != nil {
 		if !errors.Is(err, ErrConflict) {
@@ -143,12 +137,12 @@ func (l *Ledger[V]) replace(ctx context.Context, next *proof.Published) error {
 		}
 		return l.stop(fmt.Errorf("persisting the checkpoint of size %d: %w", next.Checkpoint().Size, err))
 	}
-	l.show(next)
+	l.show(next, note)
 	return nil
 }
 
-func (l *Ledger[V]) show(p *proof.Published) {
-	old := l.shown.Swap(&shown{p, make(chan struct{})})
+func (l *Ledger[V]) show(p *proof.Published, note []byte) {
+	old := l.shown.Swap(&shown{p, note, make(chan struct{})})
 	if old != nil {
 		close(old.next)
 	}

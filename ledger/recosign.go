@@ -127,7 +127,7 @@ func (l *Ledger[V]) AddCosignatures(ctx context.Context, size uint64, sigs ...pr
 // what it bears of the same key.
 func (l *Ledger[V]) addNewer(ctx context.Context, sigs []proof.Signature) error {
 	s := l.shown.Load()
-	_, there, err := proof.ParseCheckpoint(s.note())
+	_, there, err := proof.ParseCheckpoint(s.note)
 	if err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ func (l *Ledger[V]) addNewer(ctx context.Context, sigs []proof.Signature) error 
 	}
 	// Both were timely when they came; a clock that went back since changes nothing.
 	merged, err := l.admitAt(Ask{Signed: s.published.Signed(), Policy: s.published.Policy()}, sigs, anyTime)
-	if err != nil || bytes.Equal(merged.Note(), s.note()) {
+	if err != nil || bytes.Equal(merged.Note(), s.note) {
 		return err
 	}
 	return l.replace(ctx, merged)

@@ -1,8 +1,10 @@
 package proof
 
 import (
+	"bytes"
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 )
 
@@ -91,5 +93,61 @@ func TestWithKeeps(t *testing.T) {
 	}
 	if got := sigsOf(t, more.Note()); len(got) != 2 || !got[0].equal(sigsOf(t, signed.Note())[0]) || !got[1].equal(other[1]) {
 		t.Errorf("got %v", got)
+	}
+}
+
+// Own leaves what strangers added, and has each line of the log once, however often
+// its keys are known.
+func TestOwn(t *testing.T) {
+	c := newCast(t)
+	cp := Checkpoint{testOrigin, 13, LeafHash(nil)}
+	signed, err := SignCheckpoint(cp, c.log, c.logPQ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	note := signed.Note()
+	for i := range uint32(MaxSignatures - 2) {
+		if note, err = AddSignatures(note, Signature{Name: testOrigin, ID: i, Sig: []byte{1}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keys := []Key{c.log.Key(), c.logPQ.Key()}
+	full, err := VerifyLog(note, testOrigin, slices.Repeat(keys, 60)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(full.Own(), signed.Note()) || len(full.LogKeys()) != 2 {
+		t.Errorf("%d keys, and the log's own note is\n%s", len(full.LogKeys()), full.Own())
+	}
+}
+
+// What a note could not hold is not written.
+func TestFormatNoteRefuses(t *testing.T) {
+	cp := Checkpoint{testOrigin, 13, LeafHash(nil)}
+	sig := Signature{Name: "w", ID: 1, Sig: []byte{1}}
+	large := Signature{Name: "w", ID: 1, Sig: make([]byte, maxSignature-4)}
+	for what, sigs := range map[string][]Signature{
+		"no signature":           nil,
+		"too many":               slices.Repeat([]Signature{sig}, MaxSignatures+1),
+		"too much":               slices.Repeat([]Signature{large}, MaxNote/maxSignature),
+		"a name with a space":    {{Name: "w 1", ID: 1, Sig: []byte{1}}},
+		"a name with a line end": {{Name: "w\n", ID: 1, Sig: []byte{1}}},
+		"no name":                {{ID: 1, Sig: []byte{1}}},
+		"an empty signature":     {{Name: "w", ID: 1}},
+		"a signature too large":  {{Name: "w", ID: 1, Sig: make([]byte, maxSignature-3)}},
+	} {
+		if note, err := FormatNote(cp, sigs...); err == nil {
+			t.Errorf("%s: wrote %d bytes", what, len(note))
+		}
+	}
+	if _, err := FormatNote(Checkpoint{Origin: "a\nb"}, sig); err == nil {
+		t.Error("an origin of two lines")
+	}
+	note, err := FormatNote(cp, slices.Repeat([]Signature{large}, 40)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, sigs, err := ParseCheckpoint(note); err != nil || len(sigs) != 40 {
+		t.Errorf("the largest signatures: %d, %v", len(sigs), err)
 	}
 }

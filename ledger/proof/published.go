@@ -38,10 +38,11 @@ type Cosignature struct {
 
 // signed is what both verified types share; its fields are the verifier's alone.
 type signed struct {
-	cp   Checkpoint
-	note []byte
-	logs []Key
-	good []Signature // theirs, each made or verified here
+	cp    Checkpoint
+	note  []byte
+	lines []Signature // all of the note's, in its order
+	logs  []Key
+	good  []Signature // theirs, each made or verified here
 }
 
 // Checkpoint is what the log signed.
@@ -52,7 +53,13 @@ func (s *signed) Note() []byte { return bytes.Clone(s.note) }
 
 // Own is the note with the log's verified signatures alone, without what strangers may
 // have added.
-func (s *signed) Own() []byte { return formatNote(s.cp, s.good) }
+func (s *signed) Own() []byte {
+	note, _, err := writeNote(s.cp, s.good)
+	if err != nil {
+		panic(err) // they were read from a note, or made here
+	}
+	return note
+}
 
 // LogKeys are the known keys of the log that signed; at least one.
 func (s *signed) LogKeys() []Key { return slices.Clone(s.logs) }
@@ -82,15 +89,12 @@ func (p *Published) Witnessed(by time.Time) []string {
 // With is the same checkpoint with further signatures, of keys that are not on it yet.
 // Nothing is verified here.
 func (s *Signed) With(sigs []Signature) (*Signed, error) {
-	_, there, err := ParseCheckpoint(s.note)
-	if err != nil {
-		return nil, err
-	}
 	sigs = slices.DeleteFunc(slices.Clone(sigs), func(n Signature) bool {
-		return slices.ContainsFunc(there, func(o Signature) bool { return o.Name == n.Name && o.ID == n.ID })
+		return slices.ContainsFunc(s.lines, n.sameKey)
 	})
 	more := *s
-	if more.note, err = AddSignatures(s.note, sigs...); err != nil {
+	var err error
+	if more.note, more.lines, err = writeNote(s.cp, merge(s.lines, sigs)); err != nil {
 		return nil, err
 	}
 	return &more, nil
@@ -165,8 +169,8 @@ func VerifyLog(note []byte, origin string, keys ...Key) (*Signed, error) {
 	if cp.Origin != origin {
 		return nil, &OriginError{Origin: cp.Origin, Want: []string{origin}}
 	}
-	s, err := verifyLog(cp, sigs, note, keys, nil)
-	if err != nil {
+	s := signed{cp: cp, note: bytes.Clone(note), lines: sigs}
+	if err := s.verifyLog(keys, nil); err != nil {
 		return nil, err
 	}
 	return &Signed{s}, nil
@@ -179,35 +183,37 @@ func (p *Policy) VerifyLog(note []byte) (*Signed, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := p.verifyLog(cp, sigs, note, nil)
-	if err != nil {
+	s := signed{cp: cp, note: bytes.Clone(note), lines: sigs}
+	if err := p.verifyLog(&s, nil); err != nil {
 		return nil, err
 	}
 	return &Signed{s}, nil
 }
 
-func (p *Policy) verifyLog(cp Checkpoint, sigs []Signature, note []byte, known []Signature) (signed, error) {
-	keys := p.LogKeys(cp.Origin)
+func (p *Policy) verifyLog(s *signed, known []Signature) error {
+	keys := p.LogKeys(s.cp.Origin)
 	if len(keys) == 0 {
-		return signed{}, &OriginError{Origin: cp.Origin, Want: p.Origins()}
+		return &OriginError{Origin: s.cp.Origin, Want: p.Origins()}
 	}
-	return verifyLog(cp, sigs, note, keys, known)
+	return s.verifyLog(keys, known)
 }
 
 // verifyLog verifies what the keys signed, but for the known signatures: those were
 // found good on the same text.
-func verifyLog(cp Checkpoint, sigs []Signature, note []byte, keys []Key, known []Signature) (signed, error) {
-	s := signed{cp: cp, note: bytes.Clone(note)}
-	body := cp.Body()
+func (s *signed) verifyLog(keys []Key, known []Signature) error {
+	body := s.cp.Body()
 	for _, k := range keys {
+		if slices.ContainsFunc(s.logs, func(seen Key) bool { return seen.name == k.name && seen.id == k.id }) {
+			continue // it is known twice
+		}
 		good := false
-		for _, sig := range sigs {
+		for _, sig := range s.lines {
 			if !k.made(sig) {
 				continue
 			}
 			if !slices.ContainsFunc(known, sig.equal) {
 				if err := k.verify(body, sig); err != nil {
-					return signed{}, err
+					return err
 				}
 			}
 			good = true
@@ -218,9 +224,9 @@ func verifyLog(cp Checkpoint, sigs []Signature, note []byte, keys []Key, known [
 		}
 	}
 	if len(s.logs) == 0 {
-		return signed{}, &LogSignatureError{Origin: cp.Origin, Keys: slices.Clone(keys)}
+		return &LogSignatureError{Origin: s.cp.Origin, Keys: slices.Clone(keys)}
 	}
-	return s, nil
+	return nil
 }
 
 // Verify checks a note against the policy (tlog-proof "Verifying a tlog proof",
@@ -229,7 +235,11 @@ func verifyLog(cp Checkpoint, sigs []Signature, note []byte, keys []Key, known [
 // own signature never counts to the quorum: a key has one role in a policy.
 // Errors: those of [VerifyLog], [QuorumError].
 func (p *Policy) Verify(note []byte, now time.Time) (*Published, error) {
-	return p.publish(note, nil, now)
+	cp, sigs, err := ParseCheckpoint(note)
+	if err != nil {
+		return nil, err
+	}
+	return p.publish(signed{cp: cp, note: bytes.Clone(note), lines: sigs}, nil, now)
 }
 
 // Cosigned is [Policy.Verify] of a checkpoint with more signatures on it, as
@@ -237,30 +247,27 @@ func (p *Policy) Verify(note []byte, now time.Time) (*Published, error) {
 // verified again: that is most of the work where a log has just signed, and for
 // whoever counts cosignatures as they come.
 func (p *Policy) Cosigned(s *Signed, cosignatures []Signature, now time.Time) (*Published, error) {
-	note, err := AddSignatures(s.note, cosignatures...)
+	note, lines, err := writeNote(s.cp, merge(s.lines, cosignatures))
 	if err != nil {
 		return nil, err
 	}
-	return p.publish(note, s.good, now)
+	return p.publish(signed{cp: s.cp, note: note, lines: lines}, s.good, now)
 }
 
-func (p *Policy) publish(note []byte, known []Signature, now time.Time) (*Published, error) {
-	cp, sigs, err := ParseCheckpoint(note)
+// publish makes s, of which nothing is verified but the known signatures, a published
+// checkpoint.
+func (p *Policy) publish(s signed, known []Signature, now time.Time) (*Published, error) {
+	if err := p.verifyLog(&s, known); err != nil {
+		return nil, err
+	}
+	if err := s.cp.check(); err != nil {
+		return nil, fmt.Errorf("checkpoint of %s: %w", s.cp.Origin, err)
+	}
+	cosigs, ignored, err := p.cosignatures(s.cp, s.lines, now)
 	if err != nil {
 		return nil, err
 	}
-	log, err := p.verifyLog(cp, sigs, note, known)
-	if err != nil {
-		return nil, err
-	}
-	if err := cp.check(); err != nil {
-		return nil, fmt.Errorf("checkpoint of %s: %w", cp.Origin, err)
-	}
-	cosigs, ignored, err := p.cosignatures(cp, sigs, now)
-	if err != nil {
-		return nil, err
-	}
-	pub := &Published{signed: log, policy: p, cosignatures: cosigs}
+	pub := &Published{signed: s, policy: p, cosignatures: cosigs}
 	if p.quorum == nil {
 		return pub, nil
 	}

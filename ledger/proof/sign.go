@@ -103,7 +103,7 @@ func SignCheckpoint(cp Checkpoint, signers ...*Signer) (*Signed, error) {
 		s.good = append(s.good, Signature{Name: by.key.name, ID: by.key.ID(), Sig: sig})
 	}
 	var err error
-	if s.note, err = FormatNote(cp, s.good...); err != nil {
+	if s.note, s.lines, err = writeNote(cp, s.good); err != nil {
 		return nil, err
 	}
 	return &Signed{s}, nil

@@ -86,18 +86,21 @@ func (s Signature) check() error {
 }
 
 func (s Signature) equal(t Signature) bool {
-	return s.Name == t.Name && s.ID == t.ID && bytes.Equal(s.Sig, t.Sig)
+	return s.sameKey(t) && bytes.Equal(s.Sig, t.Sig)
 }
 
 // Line is the signature as one line of a note, with its newline.
 func (s Signature) Line() []byte {
-	return s.appendLine(nil)
+	return s.appendLine(make([]byte, 0, s.lineSize()))
+}
+
+func (s Signature) lineSize() int {
+	return len(sigPrefix) + len(s.Name) + len(" \n") + base64.StdEncoding.EncodedLen(4+len(s.Sig))
 }
 
 func (s Signature) appendLine(b []byte) []byte {
-	raw := make([]byte, 0, 4+mldsaSignature+8)
+	raw := make([]byte, 0, 4+8+mldsaSignature) // on the stack, for what is no larger
 	raw = append(binary.BigEndian.AppendUint32(raw, s.ID), s.Sig...)
-	b = slices.Grow(b, len(sigPrefix)+len(s.Name)+2+base64.StdEncoding.EncodedLen(len(raw)))
 	b = append(append(append(b, sigPrefix...), s.Name...), ' ')
 	return append(base64.StdEncoding.AppendEncode(b, raw), '\n')
 }
@@ -106,26 +109,38 @@ func (s Signature) appendLine(b []byte) []byte {
 // every note of ours stands: the origin's own signatures first, then by name; of
 // one name the shorter first (Ed25519 before ML-DSA), then by key ID.
 func FormatNote(cp Checkpoint, sigs ...Signature) ([]byte, error) {
-	if err := checkOrigin(cp.Origin); err != nil {
-		return nil, fmt.Errorf("writing a checkpoint: %w", err)
-	}
-	if n := len(sigs); n == 0 || n > MaxSignatures {
-		return nil, fmt.Errorf("writing a checkpoint: %d signatures, of 1 to %d", n, MaxSignatures)
-	}
-	for _, s := range sigs {
-		if err := s.check(); err != nil {
-			return nil, fmt.Errorf("writing a checkpoint: %w", err)
-		}
-	}
-	note := formatNote(cp, sigs)
-	if len(note) > MaxNote {
-		return nil, fmt.Errorf("writing a checkpoint: %d bytes, limit %d", len(note), MaxNote)
-	}
-	return note, nil
+	note, _, err := writeNote(cp, sigs)
+	return note, err
 }
 
-// formatNote is FormatNote of what was found good, or was read from a note.
-func formatNote(cp Checkpoint, sigs []Signature) []byte {
+// writeNote is FormatNote; lines are the signatures in the note's order.
+func writeNote(cp Checkpoint, sigs []Signature) (note []byte, lines []Signature, err error) {
+	if err := checkOrigin(cp.Origin); err != nil {
+		return nil, nil, fmt.Errorf("writing a checkpoint: %w", err)
+	}
+	if n := len(sigs); n == 0 || n > MaxSignatures {
+		return nil, nil, fmt.Errorf("writing a checkpoint: %d signatures, of 1 to %d", n, MaxSignatures)
+	}
+	body := cp.Body()
+	size := len(body) + 1
+	for _, s := range sigs {
+		if err := s.check(); err != nil {
+			return nil, nil, fmt.Errorf("writing a checkpoint: %w", err)
+		}
+		size += s.lineSize()
+	}
+	if size > MaxNote {
+		return nil, nil, fmt.Errorf("writing a checkpoint: %d bytes, limit %d", size, MaxNote)
+	}
+	lines = arrange(cp, sigs)
+	note = append(append(make([]byte, 0, size), body...), '\n')
+	for _, s := range lines {
+		note = s.appendLine(note)
+	}
+	return note, lines, nil
+}
+
+func arrange(cp Checkpoint, sigs []Signature) []Signature {
 	rank := func(s Signature) int {
 		if s.Name == cp.Origin {
 			return 0
@@ -141,11 +156,7 @@ func formatNote(cp Checkpoint, sigs []Signature) []byte {
 			cmp.Compare(a.ID, b.ID),
 			bytes.Compare(a.Sig, b.Sig))
 	})
-	note := append(cp.Body(), '\n')
-	for _, s := range sigs {
-		note = s.appendLine(note)
-	}
-	return note
+	return sigs
 }
 
 // AddSignatures puts further signatures on a note. One of a key that is already
@@ -156,17 +167,23 @@ func AddSignatures(note []byte, sigs ...Signature) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	merged := make([]Signature, 0, len(old)+len(sigs))
-	for _, s := range append(old, sigs...) {
-		same := func(m Signature) bool { return m.Name == s.Name && m.ID == s.ID }
-		if i := slices.IndexFunc(merged, same); i >= 0 {
+	return FormatNote(cp, merge(old, sigs)...)
+}
+
+// merge puts further signatures beside old ones: of one key the last.
+func merge(old, more []Signature) []Signature {
+	merged := make([]Signature, 0, len(old)+len(more))
+	for _, s := range slices.Concat(old, more) {
+		if i := slices.IndexFunc(merged, s.sameKey); i >= 0 {
 			merged[i] = s
 			continue
 		}
 		merged = append(merged, s)
 	}
-	return FormatNote(cp, merged...)
+	return merged
 }
+
+func (s Signature) sameKey(t Signature) bool { return s.Name == t.Name && s.ID == t.ID }
 
 // checkName holds the rule for key names: signed-note "Format", and the one byte
 // of length that tlog-cosignature leaves for them.

@@ -72,7 +72,6 @@ func Run(ctx context.Context, o Options, names ...string) error {
 type run struct {
 	Options
 	dir    string
-	fsync  []time.Duration // sorted
 	filled *world          // the ledger that the records went into
 }
 
