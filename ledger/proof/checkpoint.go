@@ -35,15 +35,16 @@ func ParseCheckpoint(note []byte) (Checkpoint, []Signature, error) {
 	if len(note) > MaxNote {
 		return Checkpoint{}, nil, fmt.Errorf("checkpoint: %d bytes, limit %d", len(note), MaxNote)
 	}
-	text, lines, found := strings.Cut(string(note), "\n\n")
-	if !found {
+	text := string(note)
+	end := strings.Index(text, "\n\n")
+	if end < 0 {
 		return Checkpoint{}, nil, errors.New("checkpoint: no empty line before the signatures")
 	}
-	cp, err := ParseBody([]byte(text + "\n"))
+	cp, err := parseBody(text[:end+1])
 	if err != nil {
 		return Checkpoint{}, nil, err
 	}
-	sigs, err := ParseSignatures([]byte(lines))
+	sigs, err := parseSignatures(text[end+2:])
 	if err != nil {
 		return Checkpoint{}, nil, fmt.Errorf("checkpoint of %s at %d: %w", cp.Origin, cp.Size, err)
 	}
@@ -51,8 +52,10 @@ func ParseCheckpoint(note []byte) (Checkpoint, []Signature, error) {
 }
 
 // ParseBody reads the three lines of a checkpoint, without signatures.
-func ParseBody(text []byte) (Checkpoint, error) {
-	lines := strings.Split(string(text), "\n")
+func ParseBody(text []byte) (Checkpoint, error) { return parseBody(string(text)) }
+
+func parseBody(text string) (Checkpoint, error) {
+	lines := strings.Split(text, "\n")
 	switch {
 	case len(lines) > 4:
 		return Checkpoint{}, errors.New("checkpoint: extension lines are not accepted: three lines, then the signatures")

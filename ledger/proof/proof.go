@@ -67,10 +67,12 @@ func NodeHash(left, right Hash) Hash {
 	return sha256.Sum256(b[:])
 }
 
+var strictBase64 = base64.StdEncoding.Strict()
+
 // decode64 accepts exactly the base64 that its own encoding would give: Go's
 // decoder alone skips line ends and lets stray bits pass.
 func decode64(s string) ([]byte, error) {
-	b, err := base64.StdEncoding.Strict().DecodeString(s)
+	b, err := strictBase64.DecodeString(s)
 	if err != nil {
 		return nil, fmt.Errorf("not base64: %w", err)
 	}

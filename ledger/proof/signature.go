@@ -28,11 +28,13 @@ const sigPrefix = "— " // em dash (U+2014), space
 
 // ParseSignatures reads one or more signature lines, such as a witness answers
 // with (tlog-witness "add-checkpoint").
-func ParseSignatures(lines []byte) ([]Signature, error) {
+func ParseSignatures(lines []byte) ([]Signature, error) { return parseSignatures(string(lines)) }
+
+func parseSignatures(lines string) ([]Signature, error) {
 	if len(lines) > MaxNote {
 		return nil, fmt.Errorf("signatures: %d bytes, limit %d", len(lines), MaxNote)
 	}
-	body, ok := strings.CutSuffix(string(lines), "\n")
+	body, ok := strings.CutSuffix(lines, "\n")
 	if !ok {
 		return nil, errors.New("signatures: no newline at the end")
 	}
