@@ -72,7 +72,7 @@ func Run(ctx context.Context, o Options, names ...string) error {
 type run struct {
 	Options
 	dir    string
-	filled *world          // the ledger that the records went into
+	filled *world // the ledger that the records went into
 }
 
 func (r *run) row(name string, value float64, unit string) {
