@@ -241,7 +241,7 @@ func (w *Witness) isHalted(v *ward) bool {
 
 // compareSize looks for evidence that needs no more than what is at hand: an empty
 // tree with a wrong root, or another tree of the same size. found is how much of it
-// was new. An error means that the state could not be read or written.
+// was new. An error means that the state could not be read or written. The turn is held.
 func (w *Witness) compareSize(v *ward, signed *proof.Signed) (found int, err error) {
 	cp := signed.Checkpoint()
 	if cp.Size == 0 {
@@ -252,7 +252,7 @@ func (w *Witness) compareSize(v *ward, signed *proof.Signed) (found int, err err
 	}
 	rivals := v.rivals(cp.Tree())
 	var ours []byte
-	if cp.Size <= v.size.Load() {
+	if cp.Size <= v.size.Load() { // of what is larger nothing was cosigned
 		if ours, err = w.state.at(v.origin, cp.Size); err != nil {
 			return 0, fmt.Errorf("reading the checkpoint of %s at %d: %w", v.origin, cp.Size, err)
 		}
