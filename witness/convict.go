@@ -154,11 +154,12 @@ func (w *Witness) convict(v *ward, e proof.Evidence) (id string, news bool, err 
 	}
 	// Stop first: should the disk fail, nothing is signed all the same.
 	v.halted.Store(true)
-	if err := w.keepGiven(v); err != nil {
-		return "", true, w.doubt(err)
-	}
 	if id, err = w.shelf.put(e); err != nil {
 		return "", true, w.doubt(err)
+	}
+	// No checkpoint comes that would take them along.
+	if err := w.state.signed(v.origin, v.given.Load(), true); err != nil {
+		return "", true, w.doubt(fmt.Errorf("keeping the cosignatures of %s: %w", v.origin, err))
 	}
 	v.charge(id, trees(view)...)
 	w.log.Error("this log signed two histories; it is halted until a person acknowledges the evidence",

@@ -165,7 +165,7 @@ func (w *Witness) advance(v *ward, signed *proof.Signed) error {
 	if v.known && cp.Tree() == v.newest {
 		return nil // durable since it was cosigned first
 	}
-	if err := w.state.advance(v.origin, cp.Size, signed.Own()); err != nil {
+	if err := w.state.advance(v.origin, cp.Size, signed.Own(), v.given.Load()); err != nil {
 		return w.doubt(fmt.Errorf("keeping the checkpoint of %s at %d: %w", v.origin, cp.Size, err))
 	}
 	v.settle(cp.Tree())
@@ -186,7 +186,11 @@ func (w *Witness) sign(v *ward, cp proof.Checkpoint) ([]proof.Signature, error) 
 	if err := errors.Join(failed...); err != nil {
 		return nil, fmt.Errorf("signing: %w", err)
 	}
-	v.given.Store(&given{cp.Size, sigs})
+	var lines []byte
+	for _, s := range sigs {
+		lines = append(lines, s.Line()...)
+	}
+	v.given.Store(&given{cp.Size, lines})
 	return sigs, nil
 }
 

@@ -18,7 +18,8 @@ func decision(why string) witness.Acknowledgement {
 }
 
 // A crash right after the evidence takes nothing from what the witness shows of a halted
-// log, whose newest checkpoint it does not sign again.
+// log, whose newest checkpoint it does not sign again; one before the evidence takes the
+// last cosignatures at most.
 func TestHaltedLogShownAfterCrash(t *testing.T) {
 	a, b := newHistory(players(), 9, 9, ""), newHistory(players(), 9, 3, "B")
 	cfg := config(t, "w1.example")
@@ -33,6 +34,22 @@ func TestHaltedLogShownAfterCrash(t *testing.T) {
 	cfg.FS, cfg.Metrics = disk.CrashClone(vfs.CrashCloneCfg{}), nil
 	if got := must(open(t, cfg).Latest(t.Context(), origin)); !bytes.Equal(got, shown) {
 		t.Errorf("after the crash it shows\n%s\nand before\n%s", got, shown)
+	}
+
+	disk = vfs.NewCrashableMem()
+	cfg.FS = disk
+	w = must(witness.Open(cfg))
+	mustCosign(t, w, a.ask(0, 1))
+	w.Close()
+	w = open(t, cfg)
+	mustCosign(t, w, a.ask(1, 5))
+	mustCosign(t, w, a.ask(5, 7))
+	cfg.FS = disk.CrashClone(vfs.CrashCloneCfg{})
+	w = open(t, cfg)
+	_, err = w.Cosign(t.Context(), b.ask(7, 7))
+	wantErr(t, err, witness.ErrInconsistent)
+	if cp, _, err := proof.ParseCheckpoint(must(w.Latest(t.Context(), origin))); err != nil || cp.Size != 5 {
+		t.Errorf("after a crash at 7 the halted log shows %d, %v", cp.Size, err)
 	}
 }
 

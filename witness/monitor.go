@@ -51,7 +51,11 @@ func (w *Witness) shown(ctx context.Context, v *ward) ([]byte, error) {
 	if note == nil {
 		return nil, ErrNothingYet // it was forgotten, after a crash took newer cosignatures
 	}
-	return proof.AddSignatures(note, g.sigs...)
+	sigs, err := proof.ParseSignatures(g.lines)
+	if err != nil {
+		return nil, fmt.Errorf("reading the cosignatures of %s: %w", v.origin, err)
+	}
+	return proof.AddSignatures(note, sigs...)
 }
 
 // shows tells whether the cosignatures at hand are those of the newest checkpoint.
@@ -61,7 +65,7 @@ func (v *ward) shows() bool {
 }
 
 // signAgain makes cosignatures of the newest checkpoint when a crash took them. A
-// halted log shows what it has.
+// halted log shows what it has, which may be those before.
 func (w *Witness) signAgain(ctx context.Context, v *ward) error {
 	if err := v.take(ctx); err != nil {
 		return err
@@ -72,24 +76,6 @@ func (w *Witness) signAgain(ctx context.Context, v *ward) error {
 	}
 	_, err := w.sign(v, proof.Checkpoint{Origin: v.origin, Size: v.newest.Size, Root: v.newest.Root})
 	return err
-}
-
-// keepGiven writes down the cosignatures that the witness gave last: it cannot give
-// them again once the log is halted, and need not after a restart. They are not worth
-// a write for each checkpoint.
-func (w *Witness) keepGiven(v *ward) error {
-	g := v.given.Load()
-	if g == nil {
-		return nil
-	}
-	var lines []byte
-	for _, s := range g.sigs {
-		lines = append(lines, s.Line()...)
-	}
-	if err := w.state.signed(v.origin, g.size, lines); err != nil {
-		return fmt.Errorf("keeping the cosignatures of %s at %d: %w", v.origin, g.size, err)
-	}
-	return nil
 }
 
 func canceled(err error) bool {

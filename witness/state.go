@@ -24,8 +24,9 @@ import (
 //
 // with sizes big-endian, so that the newest checkpoint is the last of its range. An
 // origin has no control characters, so 00 ends it. c is synced before anything is
-// signed. s is written when a log is halted, since the witness cannot sign again then,
-// and at the end. p can be lost: it comes again.
+// signed. s goes with the next c, so that it costs no write of its own, and alone only
+// when a log is halted and at the end. s and p can be lost: s is made again, p comes
+// again.
 //
 // Updates of different logs that arrive together share one sync: that is how
 // Pebble's commit pipeline works (its log writer syncs once for all batches that are
@@ -125,26 +126,40 @@ func (s *state) at(origin string, size uint64) ([]byte, error) {
 	return s.get(sizeKey(origin, size))
 }
 
-// advance makes a checkpoint the newest one. When it returns nil, that is durable.
-func (s *state) advance(origin string, size uint64, note []byte) error {
-	return s.db.Set(sizeKey(origin, size), note, pebble.Sync)
+// advance makes a checkpoint the newest one, and keeps the signature lines on the one
+// before. When it returns nil, that is durable.
+func (s *state) advance(origin string, size uint64, note []byte, before *given) error {
+	b := s.db.NewBatch()
+	defer b.Close()
+	if err := b.Set(sizeKey(origin, size), note, nil); err != nil {
+		return err
+	}
+	if before != nil {
+		if err := b.Set(stateKey(keySignatures, origin), before.row(), nil); err != nil {
+			return err
+		}
+	}
+	return b.Commit(pebble.Sync)
 }
 
-// signed keeps the witness's signature lines for the monitoring endpoint, durably.
-func (s *state) signed(origin string, size uint64, lines []byte) error {
-	v := append(binary.BigEndian.AppendUint64(nil, size), lines...)
-	return s.db.Set(stateKey(keySignatures, origin), v, pebble.Sync)
+// signed keeps the witness's last signature lines, if there are any.
+func (s *state) signed(origin string, last *given, durably bool) error {
+	if last == nil {
+		return nil
+	}
+	return s.db.Set(stateKey(keySignatures, origin), last.row(), &pebble.WriteOptions{Sync: durably})
 }
 
-// signatures are the newest signature lines and the size that they are for; ok is
-// false if there are none.
-func (s *state) signatures(origin string) (size uint64, lines []byte, ok bool, err error) {
+// signatures are the newest signature lines that were kept; nil if there are none.
+func (s *state) signatures(origin string) (*given, error) {
 	v, err := s.get(stateKey(keySignatures, origin))
 	if err != nil || len(v) < 8 {
-		return 0, nil, false, err
+		return nil, err
 	}
-	return binary.BigEndian.Uint64(v), v[8:], true, nil
+	return &given{binary.BigEndian.Uint64(v), v[8:]}, nil
 }
+
+func (g *given) row() []byte { return append(binary.BigEndian.AppendUint64(nil, g.size), g.lines...) }
 
 func (s *state) hold(origin string, p pending) error {
 	return s.db.Set(pendingKey(origin, p.tree), append([]byte{byte(p.in)}, p.note...), pebble.NoSync)

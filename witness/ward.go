@@ -39,7 +39,7 @@ type ward struct {
 	known  bool       // there is one
 
 	size  atomic.Uint64         // of newest, for whoever only looks
-	given atomic.Pointer[given] // the last cosignatures, of newest once they are made; nil if they were forgotten
+	given atomic.Pointer[given] // the last cosignatures that are known: of newest, unless a crash took those; may be nil
 
 	took      time.Duration // its part of the last round; the round's own
 	untrimmed atomic.Int64  // checkpoints kept since older ones were forgotten
@@ -55,10 +55,10 @@ type ward struct {
 	halted atomic.Bool // evidence is not acknowledged, as far as was looked
 }
 
-// given are the cosignatures of one checkpoint.
+// given are the cosignatures of one checkpoint, as lines.
 type given struct {
-	size uint64
-	sigs []proof.Signature
+	size  uint64
+	lines []byte
 }
 
 // service is how the witness serves a log at present.
@@ -114,17 +114,11 @@ func (w *Witness) newWard(origin string) (*ward, error) {
 			return nil, fmt.Errorf("the newest checkpoint in the state: %w", err)
 		}
 		v.settle(cp.Tree())
-		size, lines, ok, err := w.state.signatures(origin)
+		g, err := w.state.signatures(origin)
 		if err != nil {
 			return nil, err
 		}
-		if ok {
-			sigs, err := proof.ParseSignatures(lines)
-			if err != nil {
-				return nil, fmt.Errorf("the cosignatures in the state: %w", err)
-			}
-			v.given.Store(&given{size, sigs})
-		}
+		v.given.Store(g)
 	}
 	held, err := w.state.pending(origin)
 	if err != nil {

@@ -139,7 +139,7 @@ func (w *Witness) Close() error {
 	w.metrics.unregister()
 	var failed []error
 	for _, v := range w.wards {
-		failed = append(failed, w.keepGiven(v))
+		failed = append(failed, w.state.signed(v.origin, v.given.Load(), false)) // closing syncs
 	}
 	return errors.Join(append(failed, w.state.close())...)
 }

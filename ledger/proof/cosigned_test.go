@@ -48,6 +48,36 @@ func TestCosignedIsVerify(t *testing.T) {
 	}
 }
 
+// Whoever handed a signature over and changes it then changes nothing that was verified.
+func TestCosignedOwnsItsSignatures(t *testing.T) {
+	c := newCast(t)
+	p := c.policy(t, "quorum w1\n")
+	cp := Checkpoint{testOrigin, 13, LeafHash(nil)}
+	signed, err := SignCheckpoint(cp, c.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	both, err := SignCheckpoint(cp, c.log, c.logPQ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := append(sigsOf(t, both.Note())[1:], c.at(t, "w1", cp, uint64(testTime.Unix())))
+	first, err := p.Cosigned(signed, more, testTime)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range more {
+		s.Sig[20] ^= 1
+	}
+	again, err := p.Cosigned(first.Signed(), nil, testTime)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Verify(again.Note(), testTime); err != nil {
+		t.Errorf("what counted as verified is not: %v", err)
+	}
+}
+
 // That a log has signed with keys of its own makes none of them the policy's.
 func TestCosignedByForeignKeys(t *testing.T) {
 	c, other := newCast(t), newCast(t)

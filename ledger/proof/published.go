@@ -203,7 +203,7 @@ func (p *Policy) verifyLog(s *signed, known []Signature) error {
 func (s *signed) verifyLog(keys []Key, known []Signature) error {
 	body := s.cp.Body()
 	for _, k := range keys {
-		if slices.ContainsFunc(s.logs, func(seen Key) bool { return seen.name == k.name && seen.id == k.id }) {
+		if slices.ContainsFunc(s.logs, func(seen Key) bool { return seen.name == k.name && seen.SameKey(k) }) {
 			continue // it is known twice
 		}
 		good := false

@@ -150,6 +150,9 @@ func arrange(cp Checkpoint, sigs []Signature) []Signature {
 		return 1
 	}
 	sigs = slices.Clone(sigs)
+	for i, s := range sigs {
+		sigs[i].Sig = bytes.Clone(s.Sig) // what was verified is not the caller's to change
+	}
 	slices.SortStableFunc(sigs, func(a, b Signature) int {
 		return cmp.Or(
 			cmp.Compare(rank(a), rank(b)),
