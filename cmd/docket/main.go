@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 
@@ -27,10 +28,19 @@ func main() { os.Exit(mainStatus()) }
 // core. It costs memory: about 200 MB more for a million entries.
 const garbage = 400
 
+// waiting is how many more threads run Go code than there are cores. One that waits for
+// the disk to sync counts as running until the runtime notices, which takes about as long
+// as the sync: on two cores that was up to half of them. With one more, a witness of
+// eight logs was measured to cosign 1.2 times as often, and POST to take 1.1 times as many.
+const waiting = 1
+
 // mainStatus is main with a status to return, so that scripted tests can call it.
 func mainStatus() int {
 	if os.Getenv("GOGC") == "" { // whoever runs it has the last word
 		debug.SetGCPercent(garbage)
+	}
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + waiting)
 	}
 	cobra.EnableCommandSorting = false // help prints the verbs in their own order
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

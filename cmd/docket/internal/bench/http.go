@@ -17,8 +17,8 @@ import (
 
 // http measures POST /v1/records over loopback: signatures verified, records
 // judged, durable and published before the answer. Beside it stands what the machine
-// can do at most: the same requests, answered by a handler that verifies one signature
-// and does nothing else.
+// can do at most: the same requests to a handler that verifies one signature and answers
+// without a body.
 func (r *run) http(ctx context.Context) error {
 	const most = 200_000
 	n := min(most, int(r.For.Seconds()*15_000))
@@ -31,6 +31,10 @@ func (r *run) http(ctx context.Context) error {
 	for i, env := range w.responses(n) {
 		bodies[i] = env.Marshal()
 	}
+	before, err := r.bare(ctx, bodies)
+	if err != nil {
+		return err
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -41,10 +45,6 @@ func (r *run) http(ctx context.Context) error {
 	go func() {
 		served <- w.node.Serve(serving, l, server.Config{IssuerRate: server.Rate{PerSecond: -1}})
 	}()
-	before, err := r.bare(ctx, bodies)
-	if err != nil {
-		return err
-	}
 	answered, took, err := r.load(ctx, l.Addr().String(), bodies, r.For)
 	end()
 	if err = errors.Join(err, <-served); err != nil {

@@ -32,9 +32,9 @@ func (r *run) records(ctx context.Context) error {
 
 // latency offers records at a fixed rate, whether or not the ledger keeps up, and
 // measures from when each was offered to when it was published, beside what the disk's
-// syncs took before and after. How far that was behind
-// the schedule is a row of its own: a runtime's timers are late by up to a millisecond,
-// and whatever is above it was waiting for a core that the ledger had.
+// syncs took before and after. How far the offers were behind the schedule is a row of
+// its own: a runtime's timers are late by up to a millisecond, and whatever is above it
+// was waiting for a core that the ledger had.
 func (r *run) latency(ctx context.Context) error {
 	n := int(r.For.Seconds() * float64(r.Rate))
 	w, err := r.newWorld(ctx, "latency", n)
