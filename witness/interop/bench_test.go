@@ -10,18 +10,25 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/witness"
 )
 
-// BenchmarkSideBySide asks our witness, which signs with Ed25519 and ML-DSA-44, and
-// transparency-dev's with SQLite, which signs with Ed25519, for the same cosignatures:
-// each log for its next checkpoint once the last one is answered.
+// BenchmarkSideBySide asks our witness, which signs with Ed25519 and ML-DSA-44, or as
+// "like" with Ed25519 alone, and transparency-dev's with SQLite, which signs with Ed25519,
+// for the same cosignatures: each log for its next checkpoint once the last one is
+// answered.
 //
 //	cd witness/interop && go test -run - -bench . -benchtime 4000x
 func BenchmarkSideBySide(b *testing.B) {
 	for _, logs := range []int{1, 8, 1000} {
 		b.Run(fmt.Sprintf("ours/logs=%d", logs), func(b *testing.B) {
 			ask(b, logs, func(list witness.LogList) string { return newOurs(b, "w1.example", list).url })
+		})
+		b.Run(fmt.Sprintf("like/logs=%d", logs), func(b *testing.B) {
+			ask(b, logs, func(list witness.LogList) string {
+				return newOurs(b, "w1.example", list, proof.CosignatureEd25519).url
+			})
 		})
 		b.Run(fmt.Sprintf("theirs/logs=%d", logs), func(b *testing.B) {
 			ask(b, logs, func(list witness.LogList) string {

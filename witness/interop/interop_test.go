@@ -42,11 +42,14 @@ type ours struct {
 	keys []string // vkeys
 }
 
-func newOurs(t testing.TB, name string, logs witness.LogList) ours {
+func newOurs(t testing.TB, name string, logs witness.LogList, algs ...proof.Algorithm) ours {
 	t.Helper()
 	o := ours{}
 	cfg := witness.Config{FS: vfs.Default, Dir: t.TempDir(), Logs: logs}
-	for _, alg := range []proof.Algorithm{proof.CosignatureEd25519, proof.MLDSA44} {
+	if len(algs) == 0 {
+		algs = []proof.Algorithm{proof.CosignatureEd25519, proof.MLDSA44}
+	}
+	for _, alg := range algs {
 		skey, vkey := newKey(alg, name)
 		o.keys = append(o.keys, vkey)
 		cfg.Keys = append(cfg.Keys, must(proof.ParseCosigner(skey)))
