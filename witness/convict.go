@@ -146,7 +146,7 @@ func (w *Witness) convict(v *ward, e proof.Evidence) (id string, news bool, err 
 	if err != nil {
 		return "", false, err
 	}
-	if e, err = bare(view, e.Nodes...); err != nil {
+	if e, err = bare(view, e.Nodes); err != nil {
 		return "", false, err
 	}
 	if known := w.alreadyKnown(v, trees(view)); known != "" {
@@ -157,19 +157,19 @@ func (w *Witness) convict(v *ward, e proof.Evidence) (id string, news bool, err 
 	if id, err = w.shelf.put(e); err != nil {
 		return "", true, w.doubt(err)
 	}
-	// No checkpoint comes that would take them along.
-	if err := w.state.signed(v.origin, v.given.Load(), true); err != nil {
-		return "", true, w.doubt(fmt.Errorf("keeping the cosignatures of %s: %w", v.origin, err))
-	}
 	v.charge(id, trees(view)...)
 	w.log.Error("this log signed two histories; it is halted until a person acknowledges the evidence",
 		"origin", v.origin, "evidence", id, "finding", view.String())
 	w.metrics.convicted(v.origin)
+	// What it shows of the log stays: no checkpoint comes that would take it along.
+	if err := w.state.signed(v.origin, v.given.Load(), true); err != nil {
+		return id, true, w.doubt(fmt.Errorf("keeping the cosignatures of %s: %w", v.origin, err))
+	}
 	return id, true, nil
 }
 
 // bare is the same evidence without signatures of others.
-func bare(view *proof.SplitView, nodes ...proof.Hash) (proof.Evidence, error) {
+func bare(view *proof.SplitView, nodes []proof.Hash) (proof.Evidence, error) {
 	var second []byte
 	if view.Second() != nil {
 		second = view.Second().Own()
