@@ -59,7 +59,8 @@ type app struct {
 	out, err io.Writer
 	tty      bool // err is a terminal: progress may be drawn, questions asked
 	getenv   func(string) string
-	warned   []string // about policies, once each
+	warned   []string  // about policies, once each
+	keys     *keyboard // made by the first question; nil before it
 }
 
 // run executes one command line and returns its exit status.
