@@ -66,7 +66,7 @@ func (t *Trust) newTimes(ctx context.Context, c *Client, r *register.Register, b
 	if next.ExistedBy().IsZero() { // without witnesses now, and perhaps not always
 		until = t.now()
 	}
-	log := keptLog{source: serverSource{c.log, c}, policies: t.charters, newest: next, tiles: copyDir{t.files, t.dir}.tiles, limit: syncLimit}
+	log := keptLog{source: serverSource{c.log, c}, policies: t.charters, newest: next, tiles: copyDir{files: t.files, dir: t.dir}.tiles, limit: syncLimit}
 	kept, faults, err := log.between(ctx, last, until)
 	if err := errors.Join(append(faults, err)...); err != nil {
 		return nil, err
