@@ -22,6 +22,7 @@ var (
 	ErrUntrusted    = errors.New("the checkpoint is not signed by a key that this witness trusts for that log") // 403
 	ErrOldAhead     = errors.New("the old size is larger than the checkpoint")                                  // 400
 	ErrInconsistent = errors.New("the checkpoint is not shown to extend the one cosigned before")               // 422
+	ErrLookingUp    = errors.New("this witness looks up what it has cosigned of this log; try again later")     // 503
 )
 
 // StaleError is an old size other than that of the last cosigned checkpoint: 409.
@@ -65,6 +66,9 @@ func (w *Witness) Cosign(ctx context.Context, r wire.AddCheckpoint) ([]proof.Sig
 }
 
 func (w *Witness) cosign(ctx context.Context, v *ward, signed *proof.Signed, r wire.AddCheckpoint) ([]proof.Signature, error) {
+	if v.sought.Load() { // it only ever ends, and what was found stands then
+		return nil, ErrLookingUp
+	}
 	if err := v.take(ctx); err != nil {
 		return nil, fmt.Errorf("waiting for an earlier checkpoint of %s: %w", v.origin, err)
 	}

@@ -38,7 +38,7 @@ func TestHaltedLogShownAfterCrash(t *testing.T) {
 
 	disk = vfs.NewCrashableMem()
 	cfg.FS = disk
-	w = must(witness.Open(cfg))
+	w = must(begin(cfg))
 	mustCosign(t, w, a.ask(0, 1))
 	w.Close()
 	w = open(t, cfg)
@@ -59,7 +59,7 @@ func TestHaltedLogShownAfterCrash(t *testing.T) {
 func TestHaltsUntilAcknowledged(t *testing.T) {
 	a, b := newHistory(players(), 40, 40, ""), newHistory(players(), 40, 3, "B")
 	cfg := config(t, "w1.example")
-	w := must(witness.Open(cfg))
+	w := must(begin(cfg))
 	mustCosign(t, w, a.ask(0, 5))
 	shown := must(w.Latest(t.Context(), origin))
 	_, err := w.Cosign(t.Context(), b.ask(5, 5))
@@ -77,7 +77,7 @@ func TestHaltsUntilAcknowledged(t *testing.T) {
 			t.Errorf("it no longer shows what it cosigned before:\n%s", got)
 		}
 		w.Close()
-		w = must(witness.Open(cfg))
+		w = must(begin(cfg))
 	}
 	defer func() { w.Close() }()
 
@@ -235,7 +235,7 @@ func TestSubmissionsAreCompared(t *testing.T) {
 func TestWaitingCheckpointsAreRivals(t *testing.T) {
 	a, b := newHistory(players(), 40, 40, ""), newHistory(players(), 40, 3, "B")
 	cfg := config(t, "w1.example")
-	w := must(witness.Open(cfg))
+	w := must(begin(cfg))
 	mustCosign(t, w, a.ask(0, 5))
 	if got := must(w.See(t.Context(), b.note(9))); got != witness.Beyond {
 		t.Fatal(got)

@@ -182,6 +182,8 @@ func (w *Witness) refuse(rw http.ResponseWriter, r *http.Request, err error) ans
 	switch {
 	case errors.As(err, &slow):
 		rw.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(slow.After.Seconds()))))
+	case errors.Is(err, ErrLookingUp):
+		rw.Header().Set("Retry-After", "5")
 	case status == http.StatusServiceUnavailable:
 		rw.Header().Set("Retry-After", strconv.Itoa(int(time.Minute.Seconds())))
 	case status == http.StatusInternalServerError:
@@ -218,7 +220,7 @@ func statusOf(err error) int {
 		return http.StatusBadRequest
 	case errors.Is(err, ErrInconsistent), errors.Is(err, proof.ErrNoEvidence):
 		return http.StatusUnprocessableEntity
-	case errors.Is(err, ErrNotNow), errors.Is(err, ErrBroken), canceled(err):
+	case errors.Is(err, ErrNotNow), errors.Is(err, ErrLookingUp), errors.Is(err, ErrBroken), canceled(err):
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError

@@ -27,7 +27,7 @@ func TestRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := config(t, "w1.example")
 		cfg.Logs[0].QPD = 48
-		w := must(witness.Open(cfg))
+		w := must(begin(cfg))
 		defer w.Close()
 		h := newHistory(players(), 60, 60, "")
 		at := uint64(0)
@@ -96,7 +96,7 @@ func TestRepetitionsAreBounded(t *testing.T) {
 	a, b := newHistory(players(), 60, 60, ""), newHistory(players(), 60, 3, "B")
 	honest := must(must(proof.NewEvidence(a.note(5), a.note(9), ranges(a, 5, 9)...)).Format())
 	synctest.Test(t, func(t *testing.T) {
-		w := must(witness.Open(config(t, "w1.example")))
+		w := must(begin(config(t, "w1.example")))
 		defer w.Close()
 		mustCosign(t, w, a.ask(0, 20))
 		post := func(path string, body []byte) *httptest.ResponseRecorder {
@@ -228,7 +228,7 @@ func TestOpenRefuses(t *testing.T) {
 	} {
 		cfg := config(t, "w1.example")
 		cfg.Keys = keys
-		if _, err := witness.Open(cfg); err == nil {
+		if _, err := begin(cfg); err == nil {
 			t.Errorf("%s: opened", why)
 		}
 	}
@@ -241,7 +241,7 @@ func TestOpenRefuses(t *testing.T) {
 	} {
 		cfg := config(t, "w1.example")
 		change(&cfg)
-		if _, err := witness.Open(cfg); err == nil {
+		if _, err := begin(cfg); err == nil {
 			t.Errorf("%s: opened", why)
 		}
 	}
@@ -253,14 +253,14 @@ func TestShowsTheNewestAfterACrash(t *testing.T) {
 	c := newCrashing()
 	for seed := range uint64(40) {
 		p := newPower(seed)
-		w := must(witness.Open(p.config(c)))
+		w := must(begin(p.config(c)))
 		must(w.Cosign(t.Context(), c.asks[0][0][6]))
 		p.left = 1
 		must(w.Cosign(t.Context(), c.asks[0][6][8])) // the power fails on its first write
 		w.Close()
 		cfg := p.config(c)
 		cfg.FS = p.after
-		w = must(witness.Open(cfg))
+		w = must(begin(cfg))
 		note, err := w.Latest(t.Context(), origin)
 		if err != nil {
 			t.Fatal(err)

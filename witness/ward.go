@@ -52,6 +52,7 @@ type ward struct {
 	proven  map[proof.Tree]bool     // found to be what ours begins with
 	charged map[proof.Tree]string   // trees that stand in evidence on the shelf, and its ID
 
+	sought atomic.Bool // what the keys cosigned of it is being looked up; nothing is signed meanwhile
 	halted atomic.Bool // evidence is not acknowledged, as far as was looked
 }
 
@@ -104,6 +105,11 @@ func (g *gate) refuse(err error, larger bool) error {
 func (w *Witness) newWard(origin string) (*ward, error) {
 	v := &ward{origin: origin, turn: make(chan struct{}, 1), pending: map[proof.Tree]*pending{}, proven: map[proof.Tree]bool{}, charged: map[proof.Tree]string{}}
 	v.untrimmed.Store(trimEvery) // nobody knows how many there are
+	sought, err := w.state.sought(origin)
+	if err != nil {
+		return nil, err
+	}
+	v.sought.Store(sought)
 	note, err := w.state.latest(origin)
 	if err != nil {
 		return nil, err

@@ -70,6 +70,13 @@ func (l *Log) Checkpoint(ctx context.Context) ([]byte, error) {
 	return l.fetch(ctx, "checkpoint", maxCheckpoint)
 }
 
+// CheckpointAt fetches the newest checkpoint that a quorum of witnesses had cosigned
+// at a moment, unverified: GET /v1/checkpoints?at=T, which ledgers of this project have
+// beside the C2SP calls. [NotFound]: none is so old, or the log keeps none.
+func (l *Log) CheckpointAt(ctx context.Context, t time.Time) ([]byte, error) {
+	return l.fetch(ctx, "v1/checkpoints?at="+url.QueryEscape(t.UTC().Format(time.RFC3339)), maxCheckpoint)
+}
+
 // Tiles fetches tiles, in parallel, each exactly as wide as asked. A log may have
 // dropped a partial tile once the full one exists; then the full one is fetched
 // and cut (C2SP tlog-tiles, "Partial Tiles").

@@ -61,6 +61,9 @@ func newSite(tn *town, name string, c conduct) (s *site, vkeys []string) {
 		must(err)
 		s.keys, vkeys = append(s.keys, newWatch(secret, s.off)), append(vkeys, public)
 	}
+	if s.own() {
+		must(witness.Create(witness.Config{Keys: s.keys, FS: s.disk, Dir: "w"}))
+	}
 	return s, vkeys
 }
 
