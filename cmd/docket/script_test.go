@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 //	spoil FILE           changes one character of a receipt's entry
 //	start NAME COMMAND…  starts what serves, its URL in $NAME (script_process_test.go)
 //	end NAME             ends it, as its operator does
+//	ask-witness W OLD    asks a witness to cosign (script_witness_test.go)
 //	sign-outside F OUT   signs a file's bytes with the key of acme-cloud's ci
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -51,6 +52,7 @@ func TestScripts(t *testing.T) {
 			"spoil":        spoil,
 			"start":        start,
 			"end":          end,
+			"ask-witness":  askWitness,
 			"sign-outside": signOutside,
 		},
 	})

@@ -3,7 +3,7 @@
 //
 //	W/keys/witness-ed25519.key, W/keys/witness-mldsa44.key   its signing keys, or
 //	W/keys/witness.kms                                       where its one key is kept
-//	W/state/                                                 what it has cosigned: never delete it
+//	W/state/                                                 what it has cosigned; without it the keys are of no use
 //	W/evidence/                                              what it caught, as files
 package stand
 
@@ -64,9 +64,7 @@ func (s Server) Serve(ctx context.Context, l net.Listener) error {
 	gossiped := make(chan struct{})
 	go func() {
 		defer close(gossiped)
-		if s.Every > 0 {
-			s.Witness.Run(rounds, s.Every)
-		}
+		s.Witness.Run(rounds, s.Every)
 	}()
 	defer func() { stop(); <-gossiped }()
 

@@ -18,11 +18,12 @@ import (
 func TestServeTLS(t *testing.T) {
 	certified := httptest.NewTLSServer(nil)
 	defer certified.Close()
-	keys, err := CreateKeys(t.Context(), t.TempDir(), "w.example", "")
+	dir := t.TempDir()
+	keys, err := Init(t.Context(), dir, "w.example", "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := witness.Open(witness.Config{Keys: keys, FS: vfs.NewMem(), Dir: "w"})
+	w, err := witness.Open(witness.Config{Keys: keys, FS: vfs.Default, Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
