@@ -331,7 +331,7 @@ func (w *Witness) adopt(ctx context.Context, v *ward, s *proof.Signed, lines []b
 			before = &pending{reference: ref, in: handedIn}
 		}
 	}
-	on := &given{t.Size, lines}
+	on := &given{size: t.Size, lines: lines}
 	if err := w.state.recall(v.origin, t.Size, s.Own(), on, before); err != nil {
 		return w.doubt(fmt.Errorf("keeping the checkpoint of %s at %d: %w", v.origin, t.Size, err))
 	}

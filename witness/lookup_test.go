@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -84,10 +85,21 @@ func TestOpenWantsItsState(t *testing.T) {
 	if names, _ := cfg.FS.List(""); len(names) != 0 {
 		t.Errorf("there is now %v", names)
 	}
+	if err := cfg.FS.MkdirAll("w/state", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	_, err = witness.Open(cfg)
+	wantErr(t, err, witness.ErrNoState)
+	if names, _ := cfg.FS.List("w/state"); slices.ContainsFunc(names, func(s string) bool { return s != "LOCK" }) {
+		t.Errorf("there is now %v", names)
+	}
 	db := must(pebble.Open("w/state", &pebble.Options{FS: cfg.FS, FormatMajorVersion: pebble.FormatValueSeparation}))
 	db.Close()
 	_, err = witness.Open(cfg)
 	wantErr(t, err, witness.ErrNoState)
+	if !strings.Contains(err.Error(), "was never finished") {
+		t.Error(err)
+	}
 
 	other := cfg
 	other.Keys = players().witness["w2.example"]
@@ -99,6 +111,9 @@ func TestOpenWantsItsState(t *testing.T) {
 	if !strings.Contains(err.Error(), "was not made for the key w1.example+") {
 		t.Error(err)
 	}
+	beside := cfg
+	beside.Keys = cfg.Keys[1:]
+	wantErr(t, witness.Create(beside, cfg.Keys[0].Key()), witness.ErrNoState)
 }
 
 // A state from before there were formats is taken over; one of a later format is not
@@ -166,11 +181,21 @@ func TestKeysThatComeLater(t *testing.T) {
 		t.Fatalf("made %v: %v", made, err)
 	}
 	w = must(witness.Open(cfg))
-	defer w.Close()
 	_, err = w.Cosign(t.Context(), h.ask(9, 10))
 	wantErr(t, err, witness.ErrLookingUp)
 	w.LookUp(t.Context())
 	wantStale(t, w, h, 11)
+	w.Close()
+
+	skey, _ := must2(proof.GenerateKey(proof.CosignatureEd25519, "w1.example"))
+	third := must(proof.ParseCosigner(skey)) // and another, after that
+	net.hosts["log.example"] = says{note: cosigned(h, 12, third)}
+	cfg.Keys = append(both[:2:2], third)
+	must(witness.Recreate(cfg))
+	w = must(witness.Open(cfg))
+	defer w.Close()
+	w.LookUp(t.Context())
+	wantStale(t, w, h, 12)
 }
 
 // afterwards is a copy of a file system in memory.
@@ -336,7 +361,7 @@ func TestLookUpBackInTime(t *testing.T) {
 }
 
 // Whoever hangs costs its log 30 s, in which that log is told so and no other, and it
-// is said who did not answer. A state that is there costs nothing.
+// is said who did not answer.
 func TestLookUpIsBounded(t *testing.T) {
 	all, list, sources := logs(3)
 	synctest.Test(t, func(t *testing.T) {
@@ -463,6 +488,23 @@ func TestOldCopyOfTheState(t *testing.T) {
 		}
 		w.Close()
 	}
+}
+
+// Whoever holds a receipt reminds the witness of what it has cosigned.
+func TestHandedInMemory(t *testing.T) {
+	c := players()
+	a := newHistory(c, 12, 12, "")
+	own := c.witness["w1.example"]
+	w := open(t, config(t, "w1.example"))
+	mustCosign(t, w, a.ask(0, 5))
+	if verdict := must(w.See(t.Context(), cosigned(a, 7, c.witness["w2.example"]...))); verdict != witness.Beyond {
+		t.Errorf("what another cosigned is %q", verdict)
+	}
+	if verdict := must(w.See(t.Context(), cosigned(a, 9, own...))); verdict != witness.OnOurLine {
+		t.Errorf("what it cosigned itself is %q", verdict)
+	}
+	wantStale(t, w, a, 9)
+	mustCosign(t, w, a.ask(9, 10))
 }
 
 // The power fails before each single write of the making of a new state and the looking

@@ -121,7 +121,7 @@ func openState(cfg Config, create bool) (*state, error) {
 		ErrorIfNotExists:            !create,
 	})
 	if errors.Is(err, pebble.ErrDBDoesNotExist) {
-		return nil, fmt.Errorf("%w: there is nothing in %s", ErrNoState, dir)
+		return nil, fmt.Errorf("%w: there is no database in %s", ErrNoState, dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the witness's state %s: %w", dir, err)

@@ -293,8 +293,8 @@ func (w *Witness) served() []*ward {
 	return out
 }
 
-// Run looks up what is to be looked up ([Witness.LookUp]), as soon as it is, and gossips
-// now and then every interval, until ctx ends. It makes no rounds if every is 0.
+// Run looks up what is to be looked up ([Witness.LookUp]), as soon as there is any, and
+// gossips now and then every interval, until ctx ends. If every is 0 it does not gossip.
 func (w *Witness) Run(ctx context.Context, every time.Duration) {
 	var looking sync.WaitGroup
 	looking.Go(func() { w.lookUps(ctx) })
