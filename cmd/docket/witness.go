@@ -220,7 +220,9 @@ serve refuses. If it is lost for ever, --new-state makes another, once: each log
 then looked up at its --source and at the peers, 30 s each at most, before anything of
 it is cosigned (503 until then), and what bears this witness's own key and the log's
 is what the witness has cosigned. What none of them shows stays forgotten, and who did
-not answer is logged. New keys, in a new directory and in a new policy, forget nothing.`,
+not answer is logged; a receipt that bears its cosignature reminds it too (docket
+witness gossip --to URL FILE…). New keys, in a new directory and in a new policy, have
+nothing to forget.`,
 		Example: `  docket witness serve --dir w1 --logs logs.txt
   docket witness serve --dir w1 --logs logs.txt --listen :443 --tls-cert fullchain.pem --tls-key key.pem \
       --peer https://w2.example --source docket.ocr.example/2026=https://docket.ocr.example`,
