@@ -87,6 +87,7 @@ func TestRepetitionsAreExamined(t *testing.T) {
 	}{
 		"with a proof":      {wire.AddCheckpoint{Old: 5, Path: []proof.Hash{{1}}, Note: again.Note}, 422},
 		"from another size": {wire.AddCheckpoint{Old: 4, Path: r.a.path(4, 5), Note: again.Note}, 409},
+		"from the start":    {wire.AddCheckpoint{Note: again.Note}, 409},
 		"signed by nobody":  {wire.AddCheckpoint{Old: 5, Note: strangersNote(r.a)}, 403},
 		"as it should be":   {again, 200},
 	} {

@@ -387,6 +387,7 @@ func TestMinIntervalOfRepetitions(t *testing.T) {
 			{0, 0},
 			{1000 * time.Second, 0},                // a heartbeat has waited until 864 s, and was sent
 			{700 * time.Second, 164 * time.Second}, // one waits
+			{1500 * time.Second, 0},                // one was sent at 864 s, and the next one waits
 			{time.Hour, 0},
 		} {
 			time.Sleep(c.after)
