@@ -26,6 +26,11 @@ type Ask struct {
 	// witness who has seen more can say so before anything new is signed.
 	Again bool
 
+	// NotBefore is the earliest time of a cosignature that counts, in whole seconds;
+	// any if zero. A witness may give again what it gave before, and that says nothing
+	// about what it has seen since.
+	NotBefore time.Time
+
 	// Consistency proves that the tree of a smaller size leads up to this one.
 	Consistency func(ctx context.Context, from uint64) ([]proof.Hash, error)
 
@@ -62,7 +67,8 @@ func (l *Ledger[V]) gather(ctx context.Context, ask Ask, tree *view) (*proof.Pub
 		ask.Late = func(a Answer) { l.late.put(ask.Tree().Size, a) }
 		answer, asking = l.config.Cosign(ctx, ask)
 		for _, note := range answer.Seen {
-			shown, err := l.checkSeen(ctx, note, ask.Policy, tree)
+			// Only the store is asked, and what it says must not hang on who waits.
+			shown, err := l.checkSeen(context.WithoutCancel(ctx), note, ask.Policy, tree)
 			if err != nil {
 				return nil, seen, l.stop(err)
 			}
@@ -72,7 +78,7 @@ func (l *Ledger[V]) gather(ctx context.Context, ask Ask, tree *view) (*proof.Pub
 		}
 	}
 	all := ofWitnesses(ask.Policy, answer.Cosignatures)
-	published, err := l.admit(ask, timely(all, time.Now()))
+	published, err := l.admit(ask, timely(all, ask.NotBefore, time.Now()))
 	if clock := l.readClock(ask, all, published); clock != nil && err != nil {
 		return nil, seen, clock
 	}
@@ -92,10 +98,11 @@ func ofWitnesses(policy *proof.Policy, sigs []proof.Signature) []proof.Signature
 	})
 }
 
-// timely leaves only the cosignatures of which the time can count.
-func timely(sigs []proof.Signature, now time.Time) []proof.Signature {
-	latest := uint64(now.Add(proof.MaxSkew).Unix())
-	return slices.DeleteFunc(slices.Clone(sigs), func(s proof.Signature) bool { return stamp(s) == 0 || stamp(s) > latest })
+// timely leaves only the cosignatures of which the time can count: that are not from
+// before the earliest, if there is one, nor of the future.
+func timely(sigs []proof.Signature, earliest, now time.Time) []proof.Signature {
+	least, most := uint64(max(1, earliest.Unix())), uint64(now.Add(proof.MaxSkew).Unix())
+	return slices.DeleteFunc(slices.Clone(sigs), func(s proof.Signature) bool { return stamp(s) < least || stamp(s) > most })
 }
 
 // stamp is the time of a cosignature in seconds since 1970 (tlog-cosignature

@@ -148,7 +148,9 @@ type Ledger[V Item] struct {
 	view  atomic.Pointer[view]  // the committed tree
 	shown atomic.Pointer[shown] // the published checkpoint
 	fresh chan struct{}         // wakes Run: something was committed
-	late  latecomers            // what witnesses said after the quorum was there
+
+	opened time.Time  // when, with a monotonic part
+	late   latecomers // what witnesses said after the quorum was there
 
 	reading atomic.Pointer[reading] // the newest comparison of the clock with a quorum's; nil before the first
 

@@ -32,6 +32,7 @@ func Open[V Item](ctx context.Context, store Store, fold Fold[V], c Config) (*Le
 		cache:   newTileCache(c.CacheBytes),
 		fresh:   make(chan struct{}, 1),
 		stopped: make(chan struct{}),
+		opened:  time.Now(), // before the store is read
 		late:    latecomers{wake: make(chan struct{}, 1)},
 	}
 	for _, step := range []func(context.Context) error{l.loadTree, l.loadClock, l.catchUp, l.loadFilter, l.loadPublished} {

@@ -31,7 +31,8 @@ const (
 //	GET  /v1/evidence/<id>         one evidence file
 //	POST /v1/evidence              takes evidence: 201 new, 200 known, its ID
 //
-// A log, and what others say of it, has allowances: 429 with Retry-After beyond them.
+// A log's new checkpoints, and what others hand in of it, have allowances: 429 with
+// Retry-After beyond them.
 // Errors are one line of text that says what to do. TLS, timeouts and connections
 // are the caller's http.Server.
 func (w *Witness) Handler() http.Handler {

@@ -114,7 +114,7 @@ policy names none of them, and warns where the two differ (docket init --next).`
 	f.DurationVar(&lc.Interval, "publish-interval", 0, "least time between two checkpoints")
 	f.DurationVar(&lc.Heartbeat, "heartbeat", 10*time.Minute, "after how long without a new checkpoint the witnesses cosign the newest again")
 	f.DurationVar(&nc.Asking.Timeout, "witness-timeout", 10*time.Second, "how long one witness is waited for")
-	f.StringToStringVar(&intervals, "witness-interval", nil, "NAME=DURATION, the least time between two requests to that witness of the policy; may be repeated")
+	f.StringToStringVar(&intervals, "witness-interval", nil, "NAME=DURATION, the least time between two new checkpoints for that witness of the policy; may be repeated")
 	f.BoolVar(&verbose, "verbose", false, "log what the database does too")
 	c.MarkFlagRequired("dir")
 	return c

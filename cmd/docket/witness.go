@@ -208,8 +208,10 @@ second may be missing; a log's operator prints them with docket init --contact.
 
 The list is read again when it changes, at the next round of gossip, or at once on
 SIGHUP. A log that vanishes from it gets no more cosignatures; what the witness
-knows of it stays. A log's qpd bounds its new checkpoints; what is refused, or says
-nothing new, is bounded apart from that: 64 of a kind, then one a second.
+knows of it stays. A log's qpd bounds its new checkpoints, and nothing that others
+send uses them up: whoever asks for the newest once more is given cosignatures of
+the last ten seconds. What is handed in and says nothing new is bounded apart from
+that: 64 of a kind, then one a second.
 
 With --tls-cert and --tls-key it speaks TLS, and takes up renewed files within a
 minute; without, plain HTTP.

@@ -374,6 +374,37 @@ func TestMinInterval(t *testing.T) {
 	})
 }
 
+// Nothing new waits for what was only repeated, or is about to be.
+func TestMinIntervalOfRepetitions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3, 0)
+		w.close()
+		const interval = 864 * time.Second // 100 requests a day
+		w.config.MinInterval = map[string]time.Duration{"w0-4": interval, "w1-4": interval, "w2-4": interval}
+		w.open()
+		defer w.run()()
+		for i, c := range []struct{ after, want time.Duration }{
+			{0, 0},
+			{1000 * time.Second, 0},                // a heartbeat has waited until 864 s, and was sent
+			{700 * time.Second, 164 * time.Second}, // one waits
+			{1500 * time.Second, 0},                // one was sent at 864 s, and the next one waits
+			{time.Hour, 0},
+		} {
+			time.Sleep(c.after)
+			begun := time.Now()
+			must(w.l.Append(t.Context(), pebblestore.NewBlob(fmt.Append(nil, "blob ", i))))
+			must(w.l.AwaitPublished(t.Context(), uint64(i)))
+			if took := time.Since(begun); took != c.want {
+				t.Errorf("%s after the one before: published after %s, want %s", c.after, took, c.want)
+			}
+		}
+		time.Sleep(time.Hour)
+		if age := time.Since(w.l.Published().CosignedAt()); age > interval {
+			t.Errorf("the newest cosignature is %s old", age)
+		}
+	})
+}
+
 // A witness that says when to come back is left alone until then, though not for ever,
 // even if the quorum needs it; nobody waits for it meanwhile.
 func TestRetryAfter(t *testing.T) {
