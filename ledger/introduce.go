@@ -51,6 +51,9 @@ func (l *Ledger[V]) introduce(ctx context.Context, policy *proof.Policy) (silent
 	ask.Late = func(a Answer) { l.late.put(0, a) }
 	asked := time.Now()
 	answer, asking := l.config.Cosign(ctx, ask)
+	if err := ctx.Err(); err != nil {
+		return nil, err // not everybody had the time to answer
+	}
 
 	held := uint64(0) // of this log, up to here, is a larger size no news
 	if l.config.Signed {
