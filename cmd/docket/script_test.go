@@ -33,6 +33,8 @@ func TestMain(m *testing.M) {
 //	spoil FILE           changes one character of a receipt's entry
 //	start NAME COMMAND…  starts what serves, its URL in $NAME (script_process_test.go)
 //	end NAME             ends it, as its operator does
+//	claim NAME SIZE      a witness that says where it stands and shows nothing (script_claim_test.go)
+//	port NAME            a free port, in $NAME
 //	sign-outside F OUT   signs a file's bytes with the key of acme-cloud's ci
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -51,6 +53,8 @@ func TestScripts(t *testing.T) {
 			"spoil":        spoil,
 			"start":        start,
 			"end":          end,
+			"claim":        claim,
+			"port":         port,
 			"sign-outside": signOutside,
 		},
 	})
