@@ -179,7 +179,7 @@ func TestIntroduceBeforeTheFirstEntry(t *testing.T) {
 func TestFirstPublicationInterrupted(t *testing.T) {
 	for _, shows := range []bool{true, false} {
 		w, p := newPanel(t)
-		w.config.Mark = func() error { w.config.Signed = true; return nil }
+		w.config.Mark = func() error { w.config.Signed = !shows; return nil }
 		p.deaf[1], p.deaf[2] = true, true
 		w.config.Cosign = func(ctx context.Context, ask ledger.Ask) (ledger.Answer, error) {
 			if ask.Introduces() && p.seen[0].Size == 0 { // they answer, and then are gone
