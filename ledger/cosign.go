@@ -39,6 +39,11 @@ type Ask struct {
 	Late func(Answer)
 }
 
+// Introduces says that this asks whether the log is new: by the empty tree, of which
+// everybody who may know of a larger one is to be asked, at the log's URL too, and
+// those who do not cosign it are to say where they stand ([Ledger.Introduce]).
+func (a Ask) Introduces() bool { return a.Tree().Size == 0 }
+
 // Tree is the one to be cosigned.
 func (a Ask) Tree() proof.Tree { return a.Signed.Checkpoint().Tree() }
 
@@ -49,8 +54,21 @@ type Answer struct {
 	Cosignatures []proof.Signature
 
 	// Seen are checkpoints of this log, as notes, fetched from witnesses who claim
-	// to have cosigned something larger, or something else.
+	// to have cosigned something larger, or something else; and, where [Ask.Introduces],
+	// from the log's URL.
 	Seen [][]byte
+
+	// Claims, where [Ask.Introduces], are what witnesses say who do not cosign the empty
+	// tree. Silent are the log's URLs that gave no answer, and why.
+	Claims []Claim
+	Silent []error
+}
+
+// Claim is a witness's word about the largest checkpoint of this log that it has
+// cosigned.
+type Claim struct {
+	Witness string // its name in the policy
+	Size    uint64 // 0: it never cosigned one
 }
 
 // gather asks for cosignatures and judges what comes back. With [ErrNoQuorum], the
@@ -139,10 +157,10 @@ func (l *Ledger[V]) admitAt(ask Ask, cosignatures []proof.Signature, now time.Ti
 	}
 }
 
-// checkSeen judges a checkpoint that a witness says it has cosigned, and returns
-// its tree if the store holds it. Its size alone is only a claim: what counts is
-// this log's own signature; without it the tree is the zero one. The error is
-// [ErrRollback], or the store's.
+// checkSeen judges a checkpoint that somebody shows, and returns its tree if the store
+// holds it. Its size alone is only a claim: what counts is this log's own signature;
+// without it the tree is the zero one. The error is [ErrRollback]; [ErrConflict], if
+// another writer has moved the store on; or the store's.
 func (l *Ledger[V]) checkSeen(ctx context.Context, note []byte, policy *proof.Policy, tree *view) (proof.Tree, error) {
 	keys := policy.LogKeys(l.config.Origin)
 	for _, s := range l.config.Signers {
@@ -150,11 +168,18 @@ func (l *Ledger[V]) checkSeen(ctx context.Context, note []byte, policy *proof.Po
 	}
 	seen, err := proof.VerifyLog(note, l.config.Origin, keys...)
 	if err != nil {
-		l.config.Log.Error("a witness claims a checkpoint that this log did not sign; going on without it", "origin", l.config.Origin, "err", err)
+		l.config.Log.Error("a checkpoint is shown that this log did not sign; going on without it", "origin", l.config.Origin, "err", err)
 		return proof.Tree{}, nil
 	}
 	cp := seen.Checkpoint()
 	if cp.Size > tree.Size {
+		head, err := l.store.Head(ctx) // anew: it may not be this process that went on
+		if err != nil {
+			return proof.Tree{}, fmt.Errorf("reading the head: %w", err)
+		}
+		if head.Size >= cp.Size {
+			return proof.Tree{}, fmt.Errorf("%w: a checkpoint of size %d is signed, and this process had come to %d", ErrConflict, cp.Size, tree.Size)
+		}
 		return proof.Tree{}, fmt.Errorf("%w: it is of size %d, the store's head of %d", ErrRollback, cp.Size, tree.Size)
 	}
 	root, err := l.rootAt(ctx, tree, cp.Size)

@@ -67,7 +67,7 @@ func (l *Ledger[V]) recosign(ctx context.Context) error {
 		// Those who cosign the smaller one may be few, and wrong about the time too.
 		if (errors.Is(err, ErrNoQuorum) || errors.Is(err, ErrClock)) && seen.Size > cp.Size {
 			cp.Size, cp.Root = seen.Size, seen.Root
-			if signed, err = proof.SignCheckpoint(cp, l.config.Signers...); err != nil {
+			if signed, err = l.sign(cp); err != nil {
 				return err
 			}
 			continue
@@ -110,7 +110,7 @@ func (l *Ledger[V]) signAgain(p *proof.Published, newest *proof.Policy) (*proof.
 	if err != nil {
 		return nil, err
 	}
-	own, err := proof.SignCheckpoint(cp, l.config.Signers...)
+	own, err := l.sign(cp)
 	if err != nil {
 		return nil, err
 	}

@@ -58,6 +58,7 @@ func TestProblemTable(t *testing.T) {
 		{fmt.Errorf("%w: %w", ledger.ErrStopped, ledger.ErrUnknown), 503, stopped, ""},
 		{ledger.ErrStopped, 503, stopped, ""},
 		{ledger.ErrRollback, 503, stopped, ""},
+		{ledger.ErrClaimed, 503, stopped, ""},
 		{ledger.ErrCorrupt, 503, stopped, ""},
 		{ledger.ErrUnpublished, 404, notFound, ""},
 		{disk.check(), 503, diskLow, ""},

@@ -27,7 +27,7 @@ func problemOf(err error) *problem {
 		return ofRefusal(refusal)
 	case errors.As(err, &absent):
 		return refuse(notFound, "%s", absent)
-	case errors.Is(err, ledger.ErrRollback), errors.Is(err, ledger.ErrCorrupt):
+	case errors.Is(err, ledger.ErrRollback), errors.Is(err, ledger.ErrClaimed), errors.Is(err, ledger.ErrCorrupt):
 		return later(stopped, time.Minute, err, "the ledger found a fault in itself and stopped; its operator has to act")
 	case errors.Is(err, ledger.ErrStopped): // also when it stopped for an unknown outcome: that was another's
 		return later(stopped, 10*time.Second, err, "the ledger accepts nothing until it is reopened; nothing was written, send the same bytes again")

@@ -34,6 +34,8 @@ func TestMain(m *testing.M) {
 //	start NAME COMMAND…  starts what serves, its URL in $NAME (script_process_test.go)
 //	end NAME             ends it, as its operator does
 //	ask-witness W OLD    asks a witness to cosign (script_witness_test.go)
+//	claim NAME SIZE      a witness that says where it stands and shows nothing (script_claim_test.go)
+//	port NAME            a free port, in $NAME
 //	sign-outside F OUT   signs a file's bytes with the key of acme-cloud's ci
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -53,6 +55,8 @@ func TestScripts(t *testing.T) {
 			"start":        start,
 			"end":          end,
 			"ask-witness":  askWitness,
+			"claim":        claim,
+			"port":         port,
 			"sign-outside": signOutside,
 		},
 	})

@@ -43,7 +43,14 @@ before it, and name that with --trusted-proxy: what is refused counts against th
 address that it came from.
 
 It signs with every key in D/keys. It does not start where the newest charter's
-policy names none of them, and warns where the two differ (docket init --next).`,
+policy names none of them, and warns where the two differ (docket init --next).
+
+Before it signs anything new it shows its witnesses what it published last, or the
+empty tree if it has published nothing. If they know more of this log, the store was
+lost or rolled back, or D is a copy of a directory that runs elsewhere: it signs
+nothing, and ends with status 1. Only one process may run on D or on any copy of it:
+two that do not know of each other sign two histories, and every witness that sees
+both halts the log.`,
 		Example: `  docket serve --dir ledger
   docket serve --dir ledger --listen :443 --tls-cert fullchain.pem --tls-key key.pem`,
 		Args: cobra.NoArgs,
@@ -95,7 +102,7 @@ policy names none of them, and warns where the two differ (docket init --next).`
 			a.printf("%s\n", url)
 			log.Info("serving", "origin", keys.Origin, "size", n.Ledger.Head().Size, "url", url, "pid", os.Getpid())
 			if err := n.Serve(c.Context(), l, sc); err != nil {
-				return err
+				return mayNotSign(err, dir)
 			}
 			log.Info("ended", "origin", keys.Origin, "size", n.Ledger.Head().Size)
 			return n.Close()
@@ -115,6 +122,7 @@ policy names none of them, and warns where the two differ (docket init --next).`
 	f.DurationVar(&lc.Heartbeat, "heartbeat", 10*time.Minute, "after how long without a new checkpoint the witnesses cosign the newest again")
 	f.DurationVar(&nc.Asking.Timeout, "witness-timeout", 10*time.Second, "how long one witness is waited for")
 	f.StringToStringVar(&intervals, "witness-interval", nil, "NAME=DURATION, the least time between two new checkpoints for that witness of the policy; may be repeated")
+	f.BoolVar(&lc.NewLog, "new-log", false, "the keys have signed nothing elsewhere, whatever a witness says before the first checkpoint")
 	f.BoolVar(&verbose, "verbose", false, "log what the database does too")
 	c.MarkFlagRequired("dir")
 	return c

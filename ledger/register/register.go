@@ -48,7 +48,8 @@ type Options struct {
 }
 
 // Cursor says how far a register has come. The ledger compares it with its own
-// head: ahead of the log, or another root at its size, means Reset and replay.
+// head: ahead of the log, or another root at its size, means that the log's store has
+// lost something.
 type Cursor struct {
 	Size uint64
 	Root [32]byte // of the log at Size, as it was given to Advance

@@ -69,8 +69,9 @@ func New(c Config) *Asker {
 // errClosed is what a round ends with when the asker does.
 var errClosed = errors.New("the asker was closed")
 
-// Cosign is a [ledger.Cosign]. It returns once the quorum is satisfied, every
-// witness has answered or failed, or ctx has ended; witnesses go on answering to
+// Cosign is a [ledger.Cosign]. It returns once the quorum is satisfied (and whoever
+// is at the log's URL has answered or failed, if that is asked), or every witness has
+// answered or failed, or ctx has ended; witnesses go on answering to
 // ask.Late. The error says of each witness why it gave nothing; with a quorum it
 // is nil.
 func (a *Asker) Cosign(ctx context.Context, ask ledger.Ask) (ledger.Answer, error) {
@@ -118,7 +119,16 @@ func (a *Asker) begin(ctx context.Context, r *round) error {
 	if r.ask.Policy.Satisfied(fit...) {
 		asked = slices.DeleteFunc(asked, func(p *peer) bool { return p.rests() })
 	}
-	r.start(len(asked))
+	var urls []string
+	if r.ask.Introduces() {
+		if urls = logURLs(r.ask.Policy, originOf(r.ask)); len(urls) == 0 {
+			r.answer.Silent = append(r.answer.Silent, errors.New("the policy gives no URL of the log"))
+		}
+	}
+	r.start(len(asked), len(urls))
+	for _, url := range urls {
+		a.running.Go(func() { a.look(ctx, url, r) })
+	}
 	for _, p := range asked {
 		a.put(ctx, p, r)
 	}

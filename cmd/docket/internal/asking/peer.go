@@ -135,13 +135,16 @@ func (a *Asker) ask(ctx context.Context, p *peer, r *round) {
 			}
 		}
 		err = joined(at, wrong)
+	} else if r.ask.Introduces() {
+		answer, counted, err = a.whereabouts(ctx, p, r, at, err)
 	} else if divergent(err, r.ask.Tree().Size) {
 		if note, lost := p.call.Checkpoint(ctx, originOf(r.ask)); lost == nil {
 			answer.Seen = append(answer.Seen, note)
 		} else {
 			err = fmt.Errorf("%w; and what it has cosigned it does not show: %w", err, lost)
 		}
-	} else if unknown(err) {
+	}
+	if unknown(err) {
 		err = fmt.Errorf("%w; unless it says otherwise, its operator adds to its list of logs what docket init --origin %s --contact WHO prints", err, originOf(r.ask))
 	}
 	a.note(p, r, what, at, good, wrong, err, took)
