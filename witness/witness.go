@@ -279,6 +279,9 @@ func (w *Witness) served() []*ward {
 	return out
 }
 
+// Err is [ErrBroken] if nothing more is cosigned until the witness is restarted.
+func (w *Witness) Err() error { return w.doubted() }
+
 // Run gossips now and then every interval, until ctx ends.
 func (w *Witness) Run(ctx context.Context, every time.Duration) {
 	tick := time.NewTicker(every)

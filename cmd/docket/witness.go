@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"strings"
@@ -155,7 +154,7 @@ func (a *app) eventLog(verbose bool) *slog.Logger {
 func (a *app) witnessServe() *cobra.Command {
 	var (
 		p      post
-		listen string
+		listen listening
 		s      stand.Server
 		files  tlsFiles
 	)
@@ -181,7 +180,10 @@ knows of it stays. A log's qpd bounds its new checkpoints; what is refused, or s
 nothing new, is bounded apart from that: 64 of a kind, then one a second.
 
 With --tls-cert and --tls-key it speaks TLS, and takes up renewed files within a
-minute; without, plain HTTP.
+minute; without, plain HTTP: name the proxy before it with --trusted-proxy.
+
+/healthz says that it lives, /readyz whether it cosigns. Metrics are served only with
+--metrics-listen, at /metrics of that address, for Prometheus.
 
 W/state must never be deleted or restored from an old copy while the keys are in
 use: a witness that forgets what it cosigned can be made to cosign a fork.`,
@@ -192,6 +194,10 @@ use: a witness that forgets what it cosigned can be made to cosign a fork.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			s.Log, s.Metrics = a.eventLog(p.verbose), prometheus.NewRegistry()
 			var err error
+			if s.Proxies, err = listen.check(); err != nil {
+				return err
+			}
+			s.MaxConnections, s.MaxPerAddress = listen.connections(s.Log), listen.mostOfAddress
 			if s.TLS, err = files.config(s.Log); err != nil {
 				return err
 			}
@@ -201,12 +207,16 @@ use: a witness that forgets what it cosigned can be made to cosign a fork.`,
 			}
 			defer w.Close()
 			s.Witness = w
-			l, err := net.Listen("tcp", listen)
+			l, metrics, err := listen.open()
 			if err != nil {
-				return refuse("listening on %s: %w", listen, err).hint("another process may have the port: name another with --listen")
+				return err
 			}
+			s.MetricsListener = metrics
 			url := urlOf(l, s.TLS)
 			a.printf("%s\n", url)
+			if metrics != nil {
+				s.Log.Info("metrics", "url", urlOf(metrics, nil)+"/metrics")
+			}
 			s.Log.Info("witnessing", "name", w.Name(), "url", url, "pid", os.Getpid())
 			ctx, stop := context.WithCancel(c.Context())
 			watched := make(chan struct{})
@@ -220,11 +230,11 @@ use: a witness that forgets what it cosigned can be made to cosign a fork.`,
 		},
 	}
 	p.flags(c)
+	listen.flags(c, "127.0.0.1:8471", 1024)
 	files.flags(c)
 	c.MarkFlagRequired("dir")
 	c.MarkFlagRequired("logs")
 	f := c.Flags()
-	f.StringVar(&listen, "listen", "127.0.0.1:8471", "address to listen on; port 0 takes a free one")
 	f.DurationVar(&s.Every, "gossip", time.Minute, "time between two rounds of gossip")
 	return c
 }
