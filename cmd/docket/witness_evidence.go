@@ -182,6 +182,9 @@ func (v *convicting) run(file string) error {
 	if err != nil {
 		return misuse("%s: %w", file, err)
 	}
+	if err := e.OneLog(); err != nil {
+		return refuse("%s: %w", file, err).hint("this proves nothing against either log")
+	}
 	keys, err := v.keysOf(e.Origin(), file)
 	if err != nil {
 		return err
