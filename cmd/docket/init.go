@@ -94,6 +94,7 @@ func (a *app) initKeys(dir, origin, contact string, next, asJSON bool) error {
 	if err != nil {
 		return refuse("%w", err)
 	}
+	a.warnOfReadersIn(dir)
 	if contact != "" {
 		return a.printLogList(keys, contact)
 	}
@@ -217,6 +218,7 @@ func (a *app) logKeys(dir string) (node.Keys, error) {
 	if errors.Is(err, node.ErrNoKeys) {
 		return keys, noKeys(err, dir)
 	}
+	a.warnOfReadersIn(dir)
 	return keys, err
 }
 

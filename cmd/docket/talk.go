@@ -8,25 +8,35 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/schollz/progressbar/v3"
 )
 
-// say prints one line of talk to stderr.
+// say prints one line of talk to stderr, fit for a terminal whoever's words are in it.
 func (a *app) say(format string, args ...any) {
-	fmt.Fprintf(a.err, format+"\n", args...)
+	io.WriteString(a.err, fit(fmt.Sprintf(format+"\n", args...)))
 }
 
-// printf prints a result to stdout.
+// printf prints a result to stdout, likewise. What must keep its bytes, as a file does,
+// is written to a.out itself.
 func (a *app) printf(format string, args ...any) {
-	fmt.Fprintf(a.out, format, args...)
+	io.WriteString(a.out, fit(fmt.Sprintf(format, args...)))
 }
 
-// printJSON prints one value as one line of JSON: what a script reads.
+// printJSON prints one value as one line of JSON: what a script reads. What a terminal
+// should not get stands in it as JSON's own escapes, which are the same text.
 func (a *app) printJSON(v any) error {
-	e := json.NewEncoder(a.out)
+	var b strings.Builder
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := io.WriteString(a.out, fit(b.String()))
+	return err
 }
 
 // count is a number of things as a sentence says it.
@@ -104,27 +114,51 @@ func (a *app) progress(what string, total int64) *progressbar.ProgressBar {
 	)
 }
 
-// printable makes foreign text fit for a terminal: control and bidirectional
-// control characters, which no record may hold but a file or a server might,
-// are shown as escapes.
-func printable(s string) string {
-	unsafe := func(r rune) bool {
-		return r < 0x20 || r >= 0x7f && r <= 0x9f || r == 0x061c || r == 0x200e || r == 0x200f ||
-			r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
-	}
-	if strings.IndexFunc(s, unsafe) < 0 {
+// printable makes a piece of foreign text fit for a line of a terminal: control characters,
+// bidirectional controls and everything else that is not seen, which no record may hold but
+// a file or a server might, are shown as JSON's escapes.
+func printable(s string) string { return escaped(s, unseen) }
+
+// fit does so for whole lines, which keep their ends and tabs.
+func fit(s string) string {
+	return escaped(s, func(r rune) bool { return r != '\n' && r != '\t' && unseen(r) })
+}
+
+func escaped(s string, unfit func(rune) bool) string {
+	if utf8.ValidString(s) && strings.IndexFunc(s, unfit) < 0 {
 		return s
 	}
 	var b strings.Builder
-	for _, r := range s {
-		if unsafe(r) {
-			fmt.Fprintf(&b, "\\u%04x", r)
-		} else {
+	before := rune(0)
+	for i, r := range s {
+		_, width := utf8.DecodeRuneInString(s[i:])
+		after, _ := utf8.DecodeRuneInString(s[i+width:])
+		switch high, low := utf16.EncodeRune(r); {
+		case !unfit(r), (r == '\u200c' || r == '\u200d') && joins(before) && joins(after):
 			b.WriteRune(r)
+		case high != utf8.RuneError:
+			fmt.Fprintf(&b, "\\u%04x\\u%04x", high, low)
+		default:
+			fmt.Fprintf(&b, "\\u%04x", r)
 		}
+		before = r
 	}
 	return b.String()
 }
+
+// unseen tells what a terminal obeys or does not show (Unicode's Default_Ignorable_Code_Point
+// and the controls; a byte that is no UTF-8 may be one of them).
+func unseen(r rune) bool {
+	switch r {
+	case utf8.RuneError, '\u2028', '\u2029':
+		return true
+	}
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+}
+
+// joins tells whether a rune may be of a script in which a joiner beside it changes what is
+// seen, as in Sinhala or Persian.
+func joins(r rune) bool { return r >= '\u0600' && unicode.In(r, unicode.L, unicode.M) }
 
 // sentence writes names as a sentence lists them, with "and" or "or" before the last.
 func sentence(names []string, last string) string {

@@ -55,6 +55,7 @@ must be on PATH); W/keys then holds only its URI.`,
 			if err != nil {
 				return refuse("%w", err)
 			}
+			a.warnOfReadersIn(dir)
 			if uri == "" {
 				a.say("the witness's keys are in %s/keys; whoever has them can cosign in its name", dir)
 			}
@@ -109,6 +110,7 @@ func (a *app) openWitness(ctx context.Context, p post, log *slog.Logger, metrics
 	} else if err != nil {
 		return nil, err
 	}
+	a.warnOfReadersIn(p.dir)
 	list, err := a.readLogs(p.logs)
 	if err != nil {
 		return nil, err

@@ -98,8 +98,8 @@ func (a *app) evidenceShow() *cobra.Command {
 				return err
 			}
 			a.say("%s", state(k))
-			a.printf("%s", k.File)
-			return nil
+			_, err = a.out.Write(k.File)
+			return err
 		},
 	}
 	c.Flags().StringVar(&dir, "dir", "", "directory of the witness")
