@@ -315,6 +315,32 @@ func TestIdleConnectionsKeepNobodyOut(t *testing.T) {
 	}
 }
 
+// The metrics are where the operator said, and nowhere else.
+func TestMetricsAreApart(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, settings{server: Config{MetricsListener: l}})
+	stop := w.listen()
+	defer stop()
+	for url, want := range map[string]string{
+		"http://" + l.Addr().String() + "/metrics": "docket_ready 1",
+		"http://" + w.address + "/metrics":         "not-found",
+		"http://" + l.Addr().String() + "/readyz":  "404",
+	} {
+		res, err := http.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil || !strings.Contains(string(body), want) {
+			t.Errorf("%s: %d, want %q (%v)", url, res.StatusCode, want, err)
+		}
+	}
+}
+
 // A request whose end is not clear is refused like any other, and in the log.
 func TestAmbiguousFramingIsRefused(t *testing.T) {
 	w := newWorld(t, settings{})
