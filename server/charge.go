@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/server/front"
 )
 
 // bill says who pays for a submission: whoever answers for the record, if it is
@@ -126,13 +127,9 @@ func (s *Server) address(x *exchange) string {
 	if err != nil {
 		return x.Request.RemoteAddr
 	}
-	ip = ip.Unmap().WithZone("")
-	if ip.Is4() {
-		return ip.String()
+	network := front.Network(ip)
+	if network.IsSingleIP() {
+		return network.Addr().String()
 	}
-	prefix, err := ip.Prefix(64)
-	if err != nil {
-		return ip.String()
-	}
-	return prefix.String()
+	return network.String()
 }

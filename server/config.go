@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"runtime"
 	"time"
 
@@ -29,6 +30,9 @@ type Config struct {
 	// metrics. Nil: nobody is asked.
 	Witnesses func() []Witness
 
+	// MetricsListener is where the metrics are served, at /metrics. Nil: nowhere.
+	MetricsListener net.Listener
+
 	// DiskFree says how many bytes the store's disk has left; below MinFree
 	// records are refused and reads go on. Nil: not checked.
 	DiskFree func() (uint64, error)
@@ -44,7 +48,8 @@ type Config struct {
 
 	MaxBody        int // bytes of one submission; record.MaxSubmission, 256 KiB
 	MaxHeader      int // bytes of one request's header; 16 KiB
-	MaxConnections int // open at once; 4,096
+	MaxConnections int // open at once, and requests at work at once; 4,096
+	MaxPerAddress  int // the same of one address that is no proxy's; an eighth, at least 16
 
 	HeaderTimeout time.Duration // 5 s
 	ReadTimeout   time.Duration // header and body; 20 s
@@ -68,8 +73,8 @@ type Config struct {
 	RefusalRate  Rate // 10 a second, 200 at once
 
 	// Proxies are the addresses or networks (CIDR) of proxies before the server. What
-	// they say in X-Forwarded-For is believed; otherwise all clients would share one
-	// address.
+	// they say in X-Forwarded-For is believed, and MaxPerAddress does not bind them;
+	// otherwise all clients would share one address.
 	Proxies []string
 
 	// BundleCache is the memory for compressed entry bundles.
@@ -108,7 +113,7 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	for name, n := range map[string]int{
-		"MaxBody": c.MaxBody, "MaxHeader": c.MaxHeader, "MaxConnections": c.MaxConnections,
+		"MaxBody": c.MaxBody, "MaxHeader": c.MaxHeader, "MaxConnections": c.MaxConnections, "MaxPerAddress": c.MaxPerAddress,
 		"Verifiers": c.Verifiers, "VerifyQueue": c.VerifyQueue, "BundleCache": c.BundleCache,
 	} {
 		if n < 0 {

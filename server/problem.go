@@ -17,6 +17,7 @@ type problemKind string
 
 const (
 	malformed    problemKind = "malformed"
+	badFraming   problemKind = "framing"
 	badParameter problemKind = "parameter"
 	notFound     problemKind = "not-found"
 	badMethod    problemKind = "method"
@@ -46,6 +47,7 @@ var problemKinds = map[problemKind]struct {
 	title  string
 }{
 	malformed:    {http.StatusBadRequest, "The body is not a DSSE envelope or Sigstore bundle"},
+	badFraming:   {http.StatusBadRequest, "Where the request ends is not clear"},
 	badParameter: {http.StatusBadRequest, "A query parameter is wrong"},
 	notFound:     {http.StatusNotFound, "There is no such thing on this ledger"},
 	badMethod:    {http.StatusMethodNotAllowed, "This path does not take that method"},

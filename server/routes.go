@@ -46,7 +46,6 @@ func (s *Server) routes() []route {
 		{method: get, path: "/openapi.json", handle: s.openAPI},
 		{method: get, path: "/healthz", handle: s.healthz},
 		{method: get, path: "/readyz", handle: s.readyz},
-		{method: get, path: "/metrics", handle: s.exposeMetrics},
 
 		{method: get, path: "/", handle: ask(s.homePage), page: true},
 		{method: get, path: "/designations", handle: ask(s.designationsPage), page: true},

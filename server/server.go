@@ -12,9 +12,13 @@ package server
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync/atomic"
+
+	"github.com/seed-53cf897a/docket/server/front"
 )
 
 // Server answers HTTP for one ledger. All of it is safe for concurrent use.
@@ -29,6 +33,7 @@ type Server struct {
 	bundles *bundleCache
 	disk    *disk
 	tally   tally
+	proxies []netip.Prefix
 
 	issuers, importers, strangers *buckets // nil: no bound
 
@@ -54,6 +59,9 @@ func New(cfg Config) (*Server, error) {
 		issuers:   newBuckets(cfg.IssuerRate, 1<<14),
 		importers: newBuckets(cfg.ImporterRate, 1<<10),
 		strangers: newBuckets(cfg.RefusalRate, 1<<16),
+	}
+	if s.proxies, err = front.ParseProxies(cfg.Proxies); err != nil {
+		return nil, fmt.Errorf("server: Proxies: %w", err)
 	}
 	var boot [4]byte
 	rand.Read(boot[:])

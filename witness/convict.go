@@ -124,6 +124,9 @@ func (w *Witness) compareNow(ctx context.Context, v *ward, s *service, signed *p
 // halts the log. news is false if it says nothing new. Errors: [ErrUnknownLog], it is
 // no evidence, or [RateError] if there is too much that says nothing new.
 func (w *Witness) Accept(ctx context.Context, e proof.Evidence) (id string, news bool, err error) {
+	if err := e.OneLog(); err != nil {
+		return "", false, err // before it is anybody's log: it is none for any
+	}
 	v := w.ward(e.Origin())
 	if v == nil {
 		return "", false, ErrUnknownLog

@@ -179,14 +179,16 @@ func TestDoesNotAccept(t *testing.T) {
 		file []byte
 		want int
 	}{
-		"nonsense":      {[]byte("nonsense"), 400},
-		"nothing":       {nil, 400},
-		"one history":   {must(must(proof.NewEvidence(r.a.note(5), r.a.note(9), ranges(r.a, 5, 9)...)).Format()), 422},
-		"the same tree": {must(must(proof.NewEvidence(r.a.note(5), r.a.note(5))).Format()), 422},
-		"wrong nodes":   {must(must(proof.NewEvidence(r.b.note(5), r.a.note(9), ranges(r.b, 5, 9)...)).Format()), 422},
-		"a lone tree":   {must(must(proof.NewEvidence(r.a.note(5), nil)).Format()), 422},
-		"a stranger's":  {must(must(proof.NewEvidence(r.a.note(7), strangersNote(r.b))).Format()), 403},
-		"another log's": {must(must(proof.NewEvidence(unknown, unknown2)).Format()), 404},
+		"nonsense":       {[]byte("nonsense"), 400},
+		"nothing":        {nil, 400},
+		"one history":    {must(must(proof.NewEvidence(r.a.note(5), r.a.note(9), ranges(r.a, 5, 9)...)).Format()), 422},
+		"the same tree":  {must(must(proof.NewEvidence(r.a.note(5), r.a.note(5))).Format()), 422},
+		"wrong nodes":    {must(must(proof.NewEvidence(r.b.note(5), r.a.note(9), ranges(r.b, 5, 9)...)).Format()), 422},
+		"a lone tree":    {must(must(proof.NewEvidence(r.a.note(5), nil)).Format()), 422},
+		"a stranger's":   {must(must(proof.NewEvidence(r.a.note(7), strangersNote(r.b))).Format()), 403},
+		"two logs":       {must(must(proof.NewEvidence(unknown, r.a.note(7))).Format()), 422}, // each the first
+		"two logs, ours": {must(must(proof.NewEvidence(r.a.note(0), unknown)).Format()), 422},
+		"another log's":  {must(must(proof.NewEvidence(unknown, unknown2)).Format()), 404},
 	} {
 		if got := r.do(t, "POST", "/v1/evidence", tc.file); got.status != tc.want {
 			t.Errorf("%s: %d, want %d: %s", name, got.status, tc.want, got.body)

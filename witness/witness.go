@@ -293,6 +293,9 @@ func (w *Witness) served() []*ward {
 	return out
 }
 
+// Err is [ErrBroken] if nothing more is cosigned until the witness is restarted.
+func (w *Witness) Err() error { return w.doubted() }
+
 // Run looks up what is to be looked up ([Witness.LookUp]), as soon as there is any, and
 // gossips now and then every interval, until ctx ends. If every is 0 it does not gossip.
 func (w *Witness) Run(ctx context.Context, every time.Duration) {

@@ -45,7 +45,7 @@ func NewLog(base string, transport http.RoundTripper) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Log{base: u, http: &http.Client{Transport: transport, Timeout: time.Minute}}, nil
+	return &Log{base: u, http: NewHTTP(transport)}, nil
 }
 
 // ParseBase reads the URL of a server: http or https, no query, no fragment.
@@ -132,7 +132,7 @@ func (l *Log) fetch(ctx context.Context, path string, limit int64) ([]byte, erro
 	}
 	res, err := l.http.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("asking for /%s: %w", path, &Unreachable{err})
+		return nil, fmt.Errorf("asking for /%s: %w", path, NoAnswer(err))
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {

@@ -101,6 +101,7 @@ func (a *app) initKeys(dir, origin, contact string, next, asJSON bool) error {
 	if err != nil {
 		return refuse("%w", err)
 	}
+	a.warnOfReadersIn(dir)
 	if contact != "" {
 		return a.printLogList(keys, contact)
 	}
@@ -256,6 +257,7 @@ func (a *app) logKeys(dir string) (node.Keys, error) {
 	if errors.Is(err, node.ErrNoKeys) {
 		return keys, noKeys(err, dir)
 	}
+	a.warnOfReadersIn(dir)
 	return keys, err
 }
 

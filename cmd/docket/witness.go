@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"strings"
@@ -68,6 +67,7 @@ looked up, as docket witness serve --new-state does.`,
 			if !stand.HasState(dir) {
 				a.say("warning: %s holds these keys and no state: docket witness serve will say what to do", dir)
 			}
+			a.warnOfReadersIn(dir)
 			if uri == "" {
 				a.say("the witness's keys are in %s/keys; whoever has them can cosign in its name", dir)
 			}
@@ -123,6 +123,7 @@ func (a *app) openWitness(ctx context.Context, p post, log *slog.Logger, metrics
 	} else if err != nil {
 		return nil, err
 	}
+	a.warnOfReadersIn(p.dir)
 	list, err := a.readLogs(p.logs)
 	if err != nil {
 		return nil, err
@@ -186,7 +187,7 @@ func (a *app) eventLog(verbose bool) *slog.Logger {
 func (a *app) witnessServe() *cobra.Command {
 	var (
 		p      post
-		listen string
+		listen listening
 		s      stand.Server
 		files  tlsFiles
 	)
@@ -214,7 +215,10 @@ the last ten seconds. What is handed in and says nothing new is bounded apart fr
 that: 64 of a kind, then one a second.
 
 With --tls-cert and --tls-key it speaks TLS, and takes up renewed files within a
-minute; without, plain HTTP.
+minute; without, plain HTTP: name the proxy before it with --trusted-proxy.
+
+/healthz says that it lives, /readyz whether it cosigns. Metrics are served only with
+--metrics-listen, at /metrics of that address, for Prometheus.
 
 W/state must never be deleted or restored from an old copy while the keys are in
 use: a witness that forgets what it cosigned can be made to cosign a fork. Without it
@@ -232,6 +236,10 @@ nothing to forget.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			s.Log, s.Metrics = a.eventLog(p.verbose), prometheus.NewRegistry()
 			var err error
+			if s.Proxies, err = listen.check(); err != nil {
+				return err
+			}
+			s.MaxConnections, s.MaxPerAddress = listen.connections(s.Log), listen.mostOfAddress
 			if s.TLS, err = files.config(s.Log); err != nil {
 				return err
 			}
@@ -241,12 +249,16 @@ nothing to forget.`,
 			}
 			defer w.Close()
 			s.Witness = w
-			l, err := net.Listen("tcp", listen)
+			l, metrics, err := listen.open()
 			if err != nil {
-				return refuse("listening on %s: %w", listen, err).hint("another process may have the port: name another with --listen")
+				return err
 			}
+			s.MetricsListener = metrics
 			url := urlOf(l, s.TLS)
 			a.printf("%s\n", url)
+			if metrics != nil {
+				s.Log.Info("metrics", "url", urlOf(metrics, nil)+"/metrics")
+			}
 			s.Log.Info("witnessing", "name", w.Name(), "url", url, "pid", os.Getpid())
 			ctx, stop := context.WithCancel(c.Context())
 			watched := make(chan struct{})
@@ -260,11 +272,11 @@ nothing to forget.`,
 		},
 	}
 	p.flags(c)
+	listen.flags(c, "127.0.0.1:8471", 1024)
 	files.flags(c)
 	c.MarkFlagRequired("dir")
 	c.MarkFlagRequired("logs")
 	f := c.Flags()
-	f.StringVar(&listen, "listen", "127.0.0.1:8471", "address to listen on; port 0 takes a free one")
 	f.DurationVar(&s.Every, "gossip", time.Minute, "time between two rounds of gossip")
 	f.BoolVar(&p.newState, "new-state", false, "the state is lost for ever: make another, and look up what these keys have cosigned")
 	return c

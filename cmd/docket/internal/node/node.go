@@ -198,6 +198,9 @@ func (n *Node) Serve(ctx context.Context, l net.Listener, c server.Config) error
 	s, err := server.New(c)
 	if err != nil {
 		l.Close()
+		if c.MetricsListener != nil {
+			c.MetricsListener.Close()
+		}
 		return err
 	}
 	serving, stopServing := context.WithCancel(ctx)
