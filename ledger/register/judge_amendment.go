@@ -1,8 +1,6 @@
 package register
 
 import (
-	"slices"
-
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
@@ -32,14 +30,14 @@ func (j *judging) judgeAmendment() error {
 	step := j.step()
 	next.Amended = &step
 	if due := amended.ResponseDue; due != nil && (a.ReopensDuty() || old.ResponseDue == nil) {
-		next.Openings = append(slices.Clip(row.Openings), Opening{Step: step, ResponseDue: *due})
+		next.Opening = &Opening{Step: step, ResponseDue: *due}
 	}
 	if err := j.amendedDates(a, old, amended); err != nil {
 		return err
 	}
 	next.Current = *amended
 	if row.Imported() && amended.Target.Name != old.Target.Name {
-		next.FormerName = formerNames(row.FormerName, old.Target.Name, amended.Target.Name)
+		j.renamed, next.Renamed = old.Target.Name, true
 	}
 	j.state = &next
 	return nil
