@@ -35,3 +35,6 @@ func (r *Register) RowsRead() uint64 { return r.read.Load() }
 
 // Kinds are those that the rules know.
 func Kinds() []record.Kind { return slices.Sorted(maps.Keys(rules)) }
+
+// Listed is how many keys the replay holds that the register does not have yet.
+func (p *Replayer) Listed() int { return len(p.listed) }

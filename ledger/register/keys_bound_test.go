@@ -6,7 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 )
 
@@ -201,5 +204,40 @@ func TestSponsorsAreBounded(t *testing.T) {
 	}
 	if _, err := b.Register.Begin(b.Now).Judge(v); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestReplayForgetsKeys: a replay keeps in memory the keys of what it has not yet folded,
+// not of the whole ledger.
+func TestReplayForgetsKeys(t *testing.T) {
+	b := registertest.NewBook(start)
+	for i := range 30 {
+		b.Must(b.Provider(fmt.Sprintf("p-%02d", i)))
+	}
+	r, err := register.Open(vfs.NewMem(), "replayed", registertest.Small())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	p := r.Replayer(1)
+	const batch = 4
+	for from := 0; from < len(b.Entries); from += batch {
+		var lines [][]byte
+		for _, e := range b.Entries[from:min(from+batch, len(b.Entries))] {
+			lines = append(lines, e.Marshal())
+		}
+		verified, err := p.Verify(t.Context(), lines)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Take(verified, [32]byte{}); err != nil {
+			t.Fatal(err)
+		}
+		if n := p.Listed(); n > batch*4 {
+			t.Fatalf("%d keys are held after %d entries", n, from)
+		}
+	}
+	if dump(t, r) == "" || r.Size() != b.Register.Size() {
+		t.Errorf("replayed %d entries of %d", r.Size(), b.Register.Size())
 	}
 }
