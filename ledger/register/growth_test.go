@@ -250,7 +250,7 @@ func (f *family) batch(t *testing.T, b *registertest.Book, from, n int, cold boo
 	var before, after runtime.MemStats
 	written, read := 0, b.Register.RowsRead()
 	runtime.ReadMemStats(&before)
-	for _, x := range list {
+	for i, x := range list {
 		if cold {
 			b.Register.Forget()
 		}
@@ -258,13 +258,13 @@ func (f *family) batch(t *testing.T, b *registertest.Book, from, n int, cold boo
 		if err := d.Suppose(x.id, x.st); err != nil {
 			var refusal *record.Refusal
 			if !errors.As(err, &refusal) || !f.limit {
-				t.Fatalf("record %d: %v", from, err)
+				t.Fatalf("record %d: %v", from+i, err)
 			}
 			t.Logf("the law: %v", err)
 			return cost{}, true
 		}
 		if written += d.Bytes(); d.Bytes() > maxRecordBytes {
-			t.Fatalf("record %d wrote %d bytes, want at most %d", from, d.Bytes(), maxRecordBytes)
+			t.Fatalf("record %d wrote %d bytes, want at most %d", from+i, d.Bytes(), maxRecordBytes)
 		}
 		if err := b.Register.Advance(d, [32]byte{}); err != nil {
 			t.Fatal(err)
