@@ -13,7 +13,7 @@ import (
 // clockAt is noon of a day under a charter that gives 30 days to respond and a year
 // to certify.
 func clockAt(n int) clock {
-	row := &CharterRow{}
+	row := &CharterRow{zone: time.UTC}
 	row.Periods.Response = record.Period{Days: 30}
 	row.Periods.Certification = record.Period{Years: 1}
 	return clock{at: noon(n), zone: time.UTC, charters: []*ThreadRow{{State: row}}}
@@ -169,8 +169,10 @@ func TestDutyToRespond(t *testing.T) {
 		{sentence: "lifted after it was due: history is not rewritten", events: []string{"revocation 50 lifted"}, want: map[int]string{49: "overdue due 40", 60: "overdue due 40"}},
 		{sentence: "responseDue absent: no duty", change: func(row *DesignationRow) { row.Openings, row.Current.ResponseDue = nil, nil },
 			want: map[int]string{1: "nothing"}},
-		{sentence: "a due date that came by correction", change: func(row *DesignationRow) { row.Openings, row.Current.ResponseDue = nil, dayOrNone(60) },
-			answers: []string{"30 no-relationship"}, want: map[int]string{29: "open due 60", 30: "met due 60 met 30"}},
+		{sentence: "a due date that came by correction", change: func(row *DesignationRow) {
+			row.Openings, row.Current.ResponseDue = []Opening{{Step: step(80, 10), ResponseDue: day(60)}}, dayOrNone(60)
+		},
+			answers: []string{"30 no-relationship"}, want: map[int]string{9: "nothing", 29: "open due 60", 30: "met due 60 met 30"}},
 		{sentence: "a deadline amended later", change: func(row *DesignationRow) { row.Current.ResponseDue = dayOrNone(60) },
 			want: map[int]string{41: "open due 60", 61: "overdue due 60"}},
 	} {
@@ -181,8 +183,8 @@ func TestDutyToRespond(t *testing.T) {
 		for n, want := range c.want {
 			clock := clockAt(n)
 			var d *Duty
-			if asked := askedOf(t, row, clock); asked != nil && clock.passed(provider(c.party...).Enrolled) {
-				d = clock.respond("designation/2026-014", row, *asked, provider(c.party...), answered(row, clock, c.answers...))
+			if clock.passed(provider(c.party...).Enrolled) {
+				d = clock.respond("designation/2026-014", asOf(t, row, clock), provider(c.party...), answered(row, clock, c.answers...))
 			}
 			if got := told(d); got != want {
 				t.Errorf("%s: day %d: got %q, want %q", c.sentence, n, got, want)
@@ -194,8 +196,8 @@ func TestDutyToRespond(t *testing.T) {
 	}
 }
 
-// askedOf asks a history whose one version is row, and one before each re-opening.
-func askedOf(t *testing.T, row *DesignationRow, c clock) *asking {
+// asOf asks a history whose one version is row, and one before each re-opening.
+func asOf(t *testing.T, row *DesignationRow, c clock) *DesignationRow {
 	t.Helper()
 	h := &history{thread: "designation/2026-014"}
 	for i, o := range slices.Backward(row.Openings) {
@@ -205,11 +207,11 @@ func askedOf(t *testing.T, row *DesignationRow, c clock) *asking {
 		}
 		h.versions = append(h.versions, oneVersion(o.Index, &version))
 	}
-	asked, err := h.asked(row, c)
+	then, err := h.asOf(row, c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return asked
+	return then
 }
 
 func oneVersion(index uint64, row *DesignationRow) version {
@@ -259,7 +261,7 @@ func TestDutyToConclude(t *testing.T) {
 		}
 		for n, want := range c.want {
 			clock := clockAt(n)
-			d := clock.conclude("designation/2026-014", row, provider(c.party...), answered(row, clock, c.answers...))
+			d := clock.conclude("designation/2026-014", asOf(t, row, clock), provider(c.party...), answered(row, clock, c.answers...))
 			if got := told(d); got != want {
 				t.Errorf("%s: day %d: got %q, want %q", c.sentence, n, got, want)
 			}
@@ -307,9 +309,10 @@ func TestDutyToCertify(t *testing.T) {
 			}
 		}
 		var got []string
-		for _, d := range clock.certify(provider(c.party...), filed) {
+		clock.certify(provider(c.party...), filed, func(d Duty) bool {
 			got = append(got, told(&d))
-		}
+			return true
+		})
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: got %q, want %q", c.sentence, got, c.want)
 		}
@@ -322,8 +325,8 @@ func TestDutyToCertifyNamesTheGap(t *testing.T) {
 	one.PeriodFrom, one.PeriodUntil = day(0), day(299)
 	two := certificate{step(201, 600), &CertificationRow{}}
 	two.PeriodFrom, two.PeriodUntil = day(310), day(599)
-	duties := clockAt(601).certify(provider(), []certificate{one, two})
-	last := duties[len(duties)-1]
+	var last Duty
+	clockAt(601).certify(provider(), []certificate{one, two}, func(d Duty) bool { last = d; return true })
 	if last.From == nil || *last.From != day(300) || last.OpenedBy != one.ID {
 		t.Errorf("got from %v opened by %s, want %v by %s", last.From, last.OpenedBy, day(300), one.ID)
 	}
@@ -332,7 +335,7 @@ func TestDutyToCertifyNamesTheGap(t *testing.T) {
 // What rests on a revocation in error says so first.
 func TestDutyPublishedInError(t *testing.T) {
 	row := ordered("revocation 60 error")
-	d := clockAt(70).respond("designation/2026-014", row, asking{Step: row.Opened, due: day(40)}, provider(), nil)
+	d := clockAt(70).respond("designation/2026-014", row, provider(), nil)
 	if d == nil || !d.Error || !slices.Contains(d.Records, row.Events[0].ID) {
 		t.Errorf("got %+v, want one that is marked and rests on %s", d, row.Events[0].ID)
 	}

@@ -108,40 +108,48 @@ func (d *Draft) designationEffects(e effect, s *DesignationRow) ([]string, error
 	if n > 1 {
 		verb = "re-opens"
 	}
-	owing, err := d.owing(e, s)
+	owing, due, err := d.owing(e, s)
 	if err != nil {
 		return nil, err
 	}
-	duties := "no duty to respond yet (no provider owes one); whoever is enrolled later has one"
+	duties := "no duty to respond yet (no provider owes one); whoever is active later has one"
 	switch {
 	case owing == 1:
 		duties = "1 duty to respond"
 	case owing > 1:
 		duties = fmt.Sprintf("%d duties to respond", owing)
 	}
-	return append(out, fmt.Sprintf("%s %s, due %s", verb, duties, s.Openings[n-1].ResponseDue)), nil
+	if owing > 0 && due == nil {
+		return append(out, fmt.Sprintf("%s %s, paused as long as it is suspended", verb, duties)), nil
+	}
+	return append(out, fmt.Sprintf("%s %s, due %s", verb, duties, due)), nil
 }
 
 // owing counts the parties that owe an answer to what opens now, as [View.Duties]
-// will find them once the record is admitted.
-func (d *Draft) owing(e effect, s *DesignationRow) (n int, err error) {
+// will find them once the record is admitted, and says when: all of them on one day.
+func (d *Draft) owing(e effect, s *DesignationRow) (n int, due *record.Date, err error) {
 	c, err := d.clock(e)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	opening := s.Openings[len(s.Openings)-1]
-	asked := asking{Step: opening.Step, due: opening.ResponseDue}
+	asked := *s
+	asked.Openings = []Opening{s.asked(opening)}
+	due = &opening.ResponseDue
 	err = d.parties(func(p *PartyRow) {
-		if p.Has(record.RoleProvider) && p.Enrolled.Index < e.record.Index && c.respond(e.record.Thread, s, asked, p, nil) != nil {
-			n++
+		if !p.Has(record.RoleProvider) || p.Enrolled.Index > e.record.Index {
+			return
+		}
+		if duty := c.respond(e.record.Thread, &asked, p, nil); duty != nil {
+			n, due = n+1, duty.Due
 		}
 	})
-	return n, err
+	return n, due, err
 }
 
 // clock answers for the moment at which a record of the draft is admitted.
 func (d *Draft) clock(e effect) (clock, error) {
-	c := clock{at: e.record.Admitted, zone: d.charter.State.(*CharterRow).zone}
+	c := clock{at: e.record.Admitted}
 	err := d.r.versions(ownerRoot, d.start, func(row *ThreadRow) bool {
 		c.charters = append(c.charters, row)
 		return true
@@ -154,7 +162,7 @@ func (d *Draft) clock(e effect) (clock, error) {
 			}
 		}
 	}
-	return c, err
+	return c.zoned(), err
 }
 
 func (d *Draft) responseEffects(e effect, s *ResponseRow) ([]string, error) {
@@ -201,8 +209,10 @@ func (d *Draft) meets(e effect, s *ResponseRow, thread string, des *DesignationR
 		return "", err
 	}
 	this := answer{Step{e.record.Index, e.record.ID, e.record.Admitted}, s}
-	switch duty := c.respond(thread, des, asking{Step: opening.Step, due: *des.Current.ResponseDue}, p, []answer{this}); {
-	case duty == nil:
+	asked := *des
+	asked.Openings = []Opening{des.asked(opening)}
+	switch duty := c.respond(thread, &asked, p, []answer{this}); {
+	case duty == nil || duty.MetBy == nil:
 		return fmt.Sprintf("answers %s, to which %s owes no answer", thread, p.ID), nil
 	case duty.State == DutyLate:
 		return fmt.Sprintf("meets the duty to respond to %s, late: it was due %s", thread, duty.Due), nil

@@ -28,7 +28,8 @@ const causeError = "error"
 // StatusOn is what the designation is on a date, by its dates and the clock alone
 // (RECORDS.md "Kinds", designation to revocation). A revocation is final from its
 // effectiveOn, which may lie in the past; the term runs on while suspended. zone
-// is the charter's, for a designation in force from its admission.
+// is that of the charter which judged the designation: without effectiveFrom it is in
+// force from its admission date.
 //
 // It knows the newest life of the thread only, from effectiveFrom on or from
 // admission: see [history.life].
@@ -54,19 +55,6 @@ func (d *DesignationRow) from(zone *time.Location) record.Date {
 	return record.DateOf(d.Opened.Admitted, zone)
 }
 
-// end is the first day on which the designation is over, nil if none is known.
-func (d *DesignationRow) end() *record.Date {
-	var end *record.Date
-	if until := d.Current.EffectiveUntil; until != nil {
-		next := until.AddDays(1)
-		end = &next
-	}
-	if revoked := d.revocation(); revoked != nil && (end == nil || revoked.EffectiveOn.Before(*end)) {
-		end = &revoked.EffectiveOn
-	}
-	return end
-}
-
 // pause is one run of days on which a designation is suspended.
 type pause struct {
 	from   record.Date
@@ -82,9 +70,11 @@ func (p pause) holds(date record.Date) bool {
 // event paints its days from effectiveOn until `until` over those before it: a
 // suspension as paused, a reinstatement as not. So a reinstatement that holds
 // until a day leaves the rest of the suspension standing.
-func (d *DesignationRow) pauses() []pause {
+func (d *DesignationRow) pauses() []pause { return pausesOf(d.Events) }
+
+func pausesOf(events []Event) []pause {
 	var runs []pause
-	for _, e := range d.Events {
+	for _, e := range events {
 		if e.Kind == record.KindRevocation {
 			continue
 		}

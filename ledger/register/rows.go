@@ -126,6 +126,7 @@ func (d *DesignationRow) Imported() bool { return d.Current.Source != nil }
 type Opening struct {
 	Step
 	ResponseDue record.Date
+	Amended     *Step `json:"-"` // asked: the newest amendment before the next opening, perhaps of that day
 }
 
 // Event is one step of a designation's life after it was opened.

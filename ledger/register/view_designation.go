@@ -197,7 +197,7 @@ func tellDesignation(h *history, m moment) (Designation, *DesignationRow, error)
 		Thread: h.thread, Name: t.Name, Alias: t.Alias, FormerName: row.FormerName, Schema: t.Schema,
 		Measure: c.Measure, Action: c.Action, Country: t.Country, Program: c.Program,
 		LEI: t.LEI, RegistrationNumber: t.RegistrationNumber, ASN: t.ASN, Domain: t.Domain, Address: t.Address,
-		EffectiveFrom: row.from(m.now.zone), EffectiveUntil: c.EffectiveUntil, ResponseDue: c.ResponseDue,
+		EffectiveFrom: row.from(m.now.zoneAt(row.Opened.Index)), EffectiveUntil: c.EffectiveUntil, ResponseDue: c.ResponseDue,
 		Record: newest.ID, Opened: row.Opened.ID, Records: h.ids(row.Opened.Index),
 	}
 	if c.Source != nil {

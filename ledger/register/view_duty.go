@@ -92,16 +92,16 @@ func (v *View) designationDuties(h *history, f DutyFilter, c clock, providers []
 	if err != nil || row == nil || !c.passed(row.Opened) {
 		return true, err
 	}
-	asked, err := h.asked(row, c)
+	row, err = h.asOf(row, c)
 	if err != nil {
 		return false, err
 	}
 	answers, err := v.answers(h.thread, row, c, f.Party)
-	if err != nil || asked == nil && len(answers) == 0 {
+	if err != nil || len(row.Openings) == 0 && len(answers) == 0 {
 		return true, err
 	}
 	for _, p := range providers {
-		if asked != nil && f.wants(DutyRespond) && !visit(c.respond(h.thread, row, *asked, p, answers[p.ID])) {
+		if f.wants(DutyRespond) && !visit(c.respond(h.thread, row, p, answers[p.ID])) {
 			return false, nil
 		}
 		if f.wants(DutyConclude) && !visit(c.conclude(h.thread, row, p, answers[p.ID])) {
@@ -111,35 +111,38 @@ func (v *View) designationDuties(h *history, f DutyFilter, c clock, providers []
 	return true, nil
 }
 
-// asked is the newest record that had opened or re-opened the duty to respond by
-// an instant, nil if none had. Its due date is that of the newest version before
-// the next one re-opened it: a deadline amended later holds for earlier instants
-// too.
-func (h *history) asked(row *DesignationRow, c clock) (*asking, error) {
-	opened := row.Openings
-	if len(opened) == 0 || opened[0].Index != row.Opened.Index {
-		opened = append([]Opening{{Step: row.Opened}}, opened...) // a due date may come by correction
-	}
-	last := -1
-	for i := range opened {
-		if c.passed(opened[i].Step) {
-			last = i
+// asOf is the designation as duties see it at an instant: of what opened, paused and
+// ended it that which had been admitted by then, with everything known of its terms. An
+// opening's due date is that of the newest version before the next one: a deadline
+// amended later holds for earlier instants too.
+func (h *history) asOf(row *DesignationRow, c clock) (*DesignationRow, error) {
+	then := *row
+	then.Openings, then.Events = nil, slices.DeleteFunc(slices.Clone(row.Events), func(e Event) bool { return !c.passed(e.Step) })
+	for i, o := range row.Openings {
+		if !c.passed(o.Step) {
+			break
 		}
-	}
-	if last < 0 {
-		return nil, nil
-	}
-	if last+1 < len(opened) {
-		before, err := h.below(opened[last+1].Index)
-		if err != nil {
-			return nil, err
+		terms := row
+		if i+1 < len(row.Openings) {
+			before, err := h.below(row.Openings[i+1].Index)
+			if err != nil {
+				return nil, err
+			}
+			terms = before.State.(*DesignationRow)
 		}
-		row = before.State.(*DesignationRow)
+		then.Openings = append(then.Openings, terms.asked(o))
 	}
-	if row.Current.ResponseDue == nil {
-		return nil, nil
+	return &then, nil
+}
+
+// asked is an opening of the duty to respond with the day that this version gives it,
+// zero where an amendment took it back.
+func (d *DesignationRow) asked(o Opening) Opening {
+	o.ResponseDue, o.Amended = record.Date{}, d.Amended
+	if d.Current.ResponseDue != nil {
+		o.ResponseDue = *d.Current.ResponseDue
 	}
-	return &asking{Step: opened[last].Step, due: *row.Current.ResponseDue, amended: row.Amended}, nil
+	return o
 }
 
 // answers are the responses to one life of a designation admitted by an instant,
@@ -187,10 +190,13 @@ func (v *View) certifyDuties(c clock, providers []*PartyRow, visit func(*Duty) b
 				filed = append(filed, certificate{Step{x.index, x.id(), x.admitted()}, version.State.(*CertificationRow)})
 			}
 		}
-		for _, d := range c.certify(p, filed) {
-			if !visit(&d) {
-				return nil
-			}
+		more := true
+		c.certify(p, filed, func(d Duty) bool {
+			more = visit(&d)
+			return more
+		})
+		if !more {
+			return nil
 		}
 	}
 	return nil
