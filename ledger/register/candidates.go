@@ -65,7 +65,7 @@ func (c *candidates) party(id string, pick func(*KeyRow) bool) {
 	}
 	p := row.State.(*PartyRow)
 	for i := range p.Keys {
-		if k := &p.Keys[i]; k.Revoked == 0 && pick(k) && !slices.Contains(c.keys, k.key) {
+		if k := &p.Keys[i]; pick(k) && !slices.Contains(c.keys, k.key) {
 			c.keys = append(c.keys, k.key)
 		}
 	}
@@ -100,11 +100,11 @@ func (c *candidates) sponsors() {
 // Owner says to whom a key belongs, for words about a signature that does not
 // count: a party ID, "the root set", or "the policy's log or witnesses".
 func (r *Register) Owner(keyid string) (owner, holder string, ok bool, err error) {
-	row, err := r.keyOwner(keyid, r.Size())
-	if err != nil || row == nil {
+	k, err := r.keyRow(keyid, r.Size())
+	if err != nil || k == nil {
 		return "", "", false, err
 	}
-	return row.name(), row.Holder, true, nil
+	return k.owner(), k.Holder, true, nil
 }
 
 // Preflight refuses what no signature could make admissible now: it judges as
@@ -141,7 +141,7 @@ func (d *Draft) MaySign(st *record.Statement, key *record.Key) error {
 	if p == nil {
 		return refusal
 	}
-	if k := p.Key(key.ID()); k != nil && k.Revoked == 0 && k.UsableFrom != nil && d.admitted.Before(*k.UsableFrom) {
+	if k := p.Key(key.ID()); k != nil && k.UsableFrom != nil && d.admitted.Before(*k.UsableFrom) {
 		refusal.Class, refusal.RetryAt = record.TooEarly, *k.UsableFrom
 	}
 	return refusal

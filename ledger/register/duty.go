@@ -74,7 +74,7 @@ func (d *Duty) met(by Step, c clock) {
 
 // stand gives a duty that nobody met its state, or false where nothing is owed: the
 // party was withdrawn before the due date.
-func (d *Duty) stand(c clock, p *PartyRow) bool {
+func (d *Duty) stand(c clock, p *partyLife) bool {
 	if gone := c.withdrawn(p); gone != nil && (d.Due == nil || gone.Before(*d.Due)) {
 		return false
 	}
@@ -94,7 +94,7 @@ func (d *Duty) stand(c clock, p *PartyRow) bool {
 //
 // What was met before the end stays met; what was overdue by then stays, and may still
 // be met late; all else lapsed. A due date is as it was known when the duty was met.
-func (d *Duty) settle(c clock, row *DesignationRow, p *PartyRow, opened onset, by *answer) *Duty {
+func (d *Duty) settle(c clock, row *designationLife, p *partyLife, opened onset, by *answer) *Duty {
 	if e := row.revocation(); e != nil && e.Cause == causeError {
 		d.Error = true
 		d.Records = append(d.Records, e.ID)

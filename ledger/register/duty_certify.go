@@ -18,7 +18,7 @@ type certificate struct {
 // enrolment, each next one as long after the last day covered, or after enrolment where
 // that day lies before. filed are the certifications admitted by the instant asked for,
 // oldest first.
-func (c clock) certify(p *PartyRow, filed []certificate, yield func(Duty) bool) {
+func (c clock) certify(p *partyLife, filed []certificate, yield func(Duty) bool) {
 	enrolled := c.date(p.Enrolled)
 	d := Duty{Party: p.ID, Kind: DutyCertify, OpenedBy: p.Enrolled.ID, Records: []record.ID{p.Enrolled.ID}}
 	d.Due = dueOn(enrolled.Add(c.periods(p.Enrolled.Index).Certification))

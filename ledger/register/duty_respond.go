@@ -27,15 +27,15 @@ type answer struct {
 // respond is a provider's duty to respond to a designation, nil if it owes nothing.
 // answers are its responses admitted by the instant asked for, oldest first; of the
 // designation's openings and events row has those.
-func (c clock) respond(thread string, row *DesignationRow, p *PartyRow, answers []answer) *Duty {
+func (c clock) respond(thread string, row *designationLife, p *partyLife, answers []answer) *Duty {
 	asked, owes, due := c.owed(row, p)
 	if asked == nil {
 		return nil
 	}
 	d := &Duty{Party: p.ID, Kind: DutyRespond, Designation: thread, OpenedBy: asked.ID, Due: dueOn(due), Records: []record.ID{row.Opened.ID}}
 	d.restsOn(asked.Step)
-	if asked.Amended != nil {
-		d.restsOn(*asked.Amended)
+	if asked.Moved != nil {
+		d.restsOn(*asked.Moved)
 	}
 	d.restsOn(p.Enrolled)
 	d.restsOn(owes)
@@ -58,15 +58,15 @@ func (d *Duty) restsOn(s Step) {
 // the designation not yet ended; nil if there is none. by is the record that made it owe, due
 // the day without what pauses add. A suspension ends no duty: who was suspended at
 // a re-opening owes still what was asked before, until it is active again.
-func (c clock) owed(row *DesignationRow, p *PartyRow) (asked *Opening, by Step, due record.Date) {
+func (c clock) owed(row *designationLife, p *partyLife) (asked *Opening, by Step, due record.Date) {
 	end, over := c.end(row)
 	for i := len(row.Openings) - 1; i >= 0; i-- {
 		o := &row.Openings[i]
-		if o.ResponseDue.IsZero() {
+		if o.ResponseDue == nil {
 			continue // a correction took the day back
 		}
 		if c.activeAt(p, o.Step) {
-			return o, o.Step, o.ResponseDue
+			return o, o.Step, *o.ResponseDue
 		}
 		at, by, ok := c.activeAfter(p, o.Step)
 		if !ok || at.day.After(c.today()) || over && !at.before(end) {
@@ -74,7 +74,7 @@ func (c clock) owed(row *DesignationRow, p *PartyRow) (asked *Opening, by Step, 
 		}
 		due := at.day.Add(c.periods(by.Index).Response)
 		if o.ResponseDue.After(due) {
-			due = o.ResponseDue
+			due = *o.ResponseDue
 		}
 		return o, by, due
 	}
@@ -84,7 +84,7 @@ func (c clock) owed(row *DesignationRow, p *PartyRow) (asked *Opening, by Step, 
 // conclude is the duty to finish what a response began, nil if none began anything, or
 // the newest is `answered`. It is open from the first response that began it; of several
 // days by which the provider said it would have concluded the earliest counts.
-func (c clock) conclude(thread string, row *DesignationRow, p *PartyRow, answers []answer) *Duty {
+func (c clock) conclude(thread string, row *designationLife, p *partyLife, answers []answer) *Duty {
 	var began, promised, met *answer
 	for i := range answers {
 		switch a := &answers[i]; {
@@ -118,9 +118,20 @@ func (c clock) conclude(thread string, row *DesignationRow, p *PartyRow, answers
 	return d.settle(c, row, p, c.onset(began.Step), met)
 }
 
+// asOf is the life as duties see it at an instant: of what opened, paused and ended it
+// that which had been admitted by then, with everything known of its terms. So a deadline
+// amended later holds for earlier instants too.
+func (d *designationLife) asOf(c clock) *designationLife {
+	return &designationLife{
+		DesignationRow: d.DesignationRow,
+		Openings:       slices.DeleteFunc(slices.Clone(d.Openings), func(o Opening) bool { return !c.passed(o.Step) }),
+		Events:         slices.DeleteFunc(slices.Clone(d.Events), func(e Event) bool { return !c.passed(e.Step) }),
+	}
+}
+
 // askedBelow is the index of the newest record below another that opened or
 // re-opened the duty to respond.
-func (d *DesignationRow) askedBelow(index uint64) uint64 {
+func (d *designationLife) askedBelow(index uint64) uint64 {
 	asked := d.Opened.Index
 	for _, o := range d.Openings {
 		if o.Index < index {

@@ -1,8 +1,6 @@
 package register
 
 import (
-	"slices"
-
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
@@ -31,18 +29,31 @@ func (j *judging) judgeAmendment() error {
 	next := *row
 	step := j.step()
 	next.Amended = &step
-	if due := amended.ResponseDue; due != nil && (a.ReopensDuty() || old.ResponseDue == nil) {
-		next.Openings = append(slices.Clip(row.Openings), Opening{Step: step, ResponseDue: *due})
-	}
+	next.Opening = j.reopened(row, a, amended.ResponseDue)
 	if err := j.amendedDates(a, old, amended); err != nil {
 		return err
 	}
 	next.Current = *amended
 	if row.Imported() && amended.Target.Name != old.Target.Name {
-		next.FormerName = formerNames(row.FormerName, old.Target.Name, amended.Target.Name)
+		j.renamed, next.Renamed = old.Target.Name, true
 	}
 	j.state = &next
 	return nil
+}
+
+// reopened is what opened the duty to respond last, once the amendment is made: the
+// amendment itself where it re-opens the duty, or gives it a day that it had not.
+func (j *judging) reopened(row *DesignationRow, a *record.Amendment, due *record.Date) *Opening {
+	old, step := row.Current.ResponseDue, j.step()
+	switch {
+	case due != nil && (old == nil || a.ReopensDuty()):
+		return &Opening{Step: step, ResponseDue: due}
+	case old != nil && (due == nil || *due != *old):
+		moved := *row.Opening
+		moved.ResponseDue, moved.Moved = due, &step
+		return &moved
+	}
+	return row.Opening
 }
 
 // amendsSource: an amendment's own source names the same entity, and what is

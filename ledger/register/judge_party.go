@@ -3,6 +3,7 @@ package register
 import (
 	"crypto/sha256"
 	"slices"
+	"strings"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
@@ -90,14 +91,14 @@ func (j *judging) sponsor(p *PartyRow) (sponsor string, err error) {
 		return "", nil
 	}
 	for _, s := range j.signatures() {
-		owner, err := j.d.owner(s.Key.ID())
+		k, err := j.d.keyRow(s.Key.ID())
 		if err != nil {
 			return "", err
 		}
-		if owner == nil || owner.party() == "" {
+		if k == nil || k.party() == "" {
 			continue
 		}
-		provider, err := j.d.party(owner.party())
+		provider, err := j.d.party(k.party())
 		if err != nil {
 			return "", err
 		}
@@ -137,7 +138,7 @@ func (j *judging) judgeReEnrolment(e *record.Enrolment) error {
 	p.Enrolment = j.v.ID()
 	p.describe(e)
 	if p.LegalName != old.LegalName {
-		p.FormerName = formerNames(old.FormerName, old.LegalName, p.LegalName)
+		j.renamed, p.Renamed = old.LegalName, true
 	}
 	j.state = &p
 	return nil
@@ -205,9 +206,10 @@ func only(keyid string, as capacity) capacity {
 }
 
 // party is the ID of the party that owns the key, "" if none does.
-func (o *OwnerRow) party() string {
-	if len(o.Owner) > len("party/") && o.Owner[:len("party/")] == "party/" {
-		return o.Owner[len("party/"):]
+func (k *KeyRow) party() string {
+	id, ok := strings.CutPrefix(k.Owner, "party/")
+	if !ok {
+		return ""
 	}
-	return ""
+	return id
 }

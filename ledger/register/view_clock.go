@@ -13,16 +13,16 @@ import (
 type clock struct {
 	at       time.Time
 	zone     *time.Location
-	charters []*ThreadRow // oldest first
-	there    uint64       // records below it were there at the instant; for others their admission times say
+	charters []charterTerms // oldest first
+	there    uint64         // records below it were there at the instant; for others their admission times say
 }
 
 // zoned sets the time zone: that of the newest charter which was there, else the first.
 func (c clock) zoned() clock {
 	c.zone = time.UTC
 	for i, row := range slices.Backward(c.charters) {
-		if i == 0 || c.passed(Step{row.Index, row.ID, row.Admitted}) {
-			c.zone = row.State.(*CharterRow).zone
+		if i == 0 || c.passed(row.Step) {
+			c.zone = row.zone
 			break
 		}
 	}
@@ -45,13 +45,13 @@ func (c clock) periods(index uint64) record.Periods { return c.charter(index).Pe
 func (c clock) zoneAt(index uint64) *time.Location { return c.charter(index).zone }
 
 // charter is the newest below an index; index 0 has its own.
-func (c clock) charter(index uint64) *CharterRow {
-	i, _ := slices.BinarySearchFunc(c.charters, index, func(row *ThreadRow, index uint64) int { return cmp.Compare(row.Index, index) })
-	return c.charters[max(i-1, 0)].State.(*CharterRow)
+func (c clock) charter(index uint64) charterTerms {
+	i, _ := slices.BinarySearchFunc(c.charters, index, func(t charterTerms, index uint64) int { return cmp.Compare(t.Index, index) })
+	return c.charters[max(i-1, 0)]
 }
 
 // standing is a party's on the clock's day, "none" before it was enrolled.
-func (c clock) standing(p *PartyRow) string {
+func (c clock) standing(p *partyLife) string {
 	if !c.passed(p.Enrolled) {
 		return string(StatusNone)
 	}
@@ -82,11 +82,11 @@ func (c clock) effective(s Step, on record.Date) onset {
 
 // end is when a designation is over: the day after effectiveUntil, or its revocation if
 // that is earlier; false as long as it is not over.
-func (c clock) end(row *DesignationRow) (end onset, over bool) {
+func (c clock) end(row *designationLife) (end onset, over bool) {
 	if until := row.Current.EffectiveUntil; until != nil {
 		end, over = onset{day: until.AddDays(1)}, true
 	}
-	if e := row.revocation(); e != nil {
+	if e := row.revocation(); e != nil && c.passed(e.Step) {
 		if revoked := c.effective(e.Step, e.EffectiveOn); !over || revoked.before(end) {
 			end, over = revoked, true
 		}
@@ -96,7 +96,7 @@ func (c clock) end(row *DesignationRow) (end onset, over bool) {
 
 // activeAt reports whether a party was active when a record was admitted, by what stood
 // below that record's index: nothing admitted later gives or takes a duty.
-func (c clock) activeAt(p *PartyRow, s Step) bool {
+func (c clock) activeAt(p *partyLife, s Step) bool {
 	if p.Enrolled.Index > s.Index {
 		return false
 	}
@@ -108,7 +108,7 @@ func (c clock) activeAt(p *PartyRow, s Step) bool {
 // activeAfter finds when a party that was not active at a record became so, and by which
 // record: by its enrolment, or by the first step back that no newer one had replaced when
 // its day came. ok is false if nothing made it active by the instant asked for.
-func (c clock) activeAfter(p *PartyRow, s Step) (at onset, by Step, ok bool) {
+func (c clock) activeAfter(p *partyLife, s Step) (at onset, by Step, ok bool) {
 	if p.Enrolled.Index > s.Index {
 		return c.onset(p.Enrolled), p.Enrolled, c.passed(p.Enrolled)
 	}
@@ -131,7 +131,7 @@ func (c clock) activeAfter(p *PartyRow, s Step) (at onset, by Step, ok bool) {
 }
 
 // withdrawn is the day from which the party is withdrawn, nil if it is not yet.
-func (c clock) withdrawn(p *PartyRow) *record.Date {
+func (c clock) withdrawn(p *partyLife) *record.Date {
 	for _, s := range slices.Backward(p.Standing) {
 		if c.passed(s.Step) {
 			if s.Status == statusWithdrawn && !s.EffectiveOn.After(c.today()) {

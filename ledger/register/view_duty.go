@@ -64,38 +64,42 @@ func (v *View) Duties(f DutyFilter, at time.Time, yield func(Duty) bool) error {
 }
 
 // providers are those enrolled by the instant that a filter asks about, by ID.
-func (v *View) providers(f DutyFilter, c clock) ([]*PartyRow, error) {
-	var list []*PartyRow
-	add := func(row *ThreadRow) bool {
-		if p := row.State.(*PartyRow); p.Has(record.RoleProvider) && c.passed(p.Enrolled) {
-			list = append(list, p)
+func (v *View) providers(f DutyFilter, c clock) ([]*partyLife, error) {
+	var list []*partyLife
+	add := func(h *history) (bool, error) {
+		row, err := h.newest()
+		if err != nil {
+			return false, err
 		}
-		return true
+		if p := row.State.(*PartyRow); !p.Has(record.RoleProvider) || !c.passed(p.Enrolled) {
+			return true, nil
+		}
+		p, err := h.party(row)
+		list = append(list, p)
+		return err == nil, err
 	}
 	if f.Party == "" {
-		return list, v.r.threadsOf("party/", v.size, add)
+		err := v.histories("party/", "", add)
+		return list, err
 	}
-	row, err := v.r.newest("party/"+f.Party, v.size)
+	h, err := v.history("party/" + f.Party)
 	if err != nil {
 		return nil, err
 	}
-	if row == nil {
+	if h == nil {
 		return nil, v.unknown("party", f.Party)
 	}
-	add(row)
-	return list, nil
+	_, err = add(h)
+	return list, err
 }
 
 // designationDuties visits the duties that come from one designation.
-func (v *View) designationDuties(h *history, f DutyFilter, c clock, providers []*PartyRow, visit func(*Duty) bool) (more bool, err error) {
+func (v *View) designationDuties(h *history, f DutyFilter, c clock, providers []*partyLife, visit func(*Duty) bool) (more bool, err error) {
 	row, err := h.life(c)
 	if err != nil || row == nil || !c.passed(row.Opened) {
 		return true, err
 	}
-	row, err = h.asOf(row, c)
-	if err != nil {
-		return false, err
-	}
+	row = row.asOf(c)
 	answers, err := v.answers(h.thread, row, c, f.Party)
 	if err != nil || len(row.Openings) == 0 && len(answers) == 0 {
 		return true, err
@@ -111,43 +115,9 @@ func (v *View) designationDuties(h *history, f DutyFilter, c clock, providers []
 	return true, nil
 }
 
-// asOf is the designation as duties see it at an instant: of what opened, paused and
-// ended it that which had been admitted by then, with everything known of its terms. An
-// opening's due date is that of the newest version before the next one: a deadline
-// amended later holds for earlier instants too.
-func (h *history) asOf(row *DesignationRow, c clock) (*DesignationRow, error) {
-	then := *row
-	then.Openings, then.Events = nil, slices.DeleteFunc(slices.Clone(row.Events), func(e Event) bool { return !c.passed(e.Step) })
-	for i, o := range row.Openings {
-		if !c.passed(o.Step) {
-			break
-		}
-		terms := row
-		if i+1 < len(row.Openings) {
-			before, err := h.below(row.Openings[i+1].Index)
-			if err != nil {
-				return nil, err
-			}
-			terms = before.State.(*DesignationRow)
-		}
-		then.Openings = append(then.Openings, terms.asked(o))
-	}
-	return &then, nil
-}
-
-// asked is an opening of the duty to respond with the day that this version gives it,
-// zero where an amendment took it back.
-func (d *DesignationRow) asked(o Opening) Opening {
-	o.ResponseDue, o.Amended = record.Date{}, d.Amended
-	if d.Current.ResponseDue != nil {
-		o.ResponseDue = *d.Current.ResponseDue
-	}
-	return o
-}
-
 // answers are the responses to one life of a designation admitted by an instant,
 // by party, oldest first; with a party, that one's alone.
-func (v *View) answers(thread string, row *DesignationRow, c clock, party string) (map[string][]answer, error) {
+func (v *View) answers(thread string, row *designationLife, c clock, party string) (map[string][]answer, error) {
 	prefix := "response/" + strings.TrimPrefix(thread, "designation/") + "/"
 	if party != "" {
 		prefix += party + "\x00"
@@ -171,7 +141,7 @@ func (v *View) answers(thread string, row *DesignationRow, c clock, party string
 }
 
 // certifyDuties visits the duties to certify.
-func (v *View) certifyDuties(c clock, providers []*PartyRow, visit func(*Duty) bool) error {
+func (v *View) certifyDuties(c clock, providers []*partyLife, visit func(*Duty) bool) error {
 	for _, p := range providers {
 		h, err := v.history("cip/" + p.ID)
 		if err != nil {
