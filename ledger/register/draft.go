@@ -93,7 +93,7 @@ func (d *Draft) judge(v record.Verified, admitted time.Time) (record.Entry, erro
 		return record.Entry{}, fmt.Errorf("admitting entry %d at %s: the entry before it was admitted at %s, and %w",
 			d.next, admitted.Format(time.RFC3339Nano), d.last.Format(time.RFC3339Nano), errClockBack)
 	}
-	j := judging{d: d, v: v, st: v.Statement(), index: d.next, admitted: admitted}
+	j := judging{d: d, v: v, st: v.Statement(), id: v.ID(), index: d.next, admitted: admitted}
 	if err := j.judge(); err != nil {
 		return record.Entry{}, err
 	}
@@ -109,7 +109,7 @@ func (d *Draft) judge(v record.Verified, admitted time.Time) (record.Entry, erro
 func (d *Draft) admit(j *judging) error {
 	st := j.st
 	rec := RecordRow{
-		Index: j.index, ID: j.v.ID(), Kind: st.Kind, Thread: st.Thread, Issuer: st.Issuer,
+		Index: j.index, ID: j.id, Kind: st.Kind, Thread: st.Thread, Issuer: st.Issuer,
 		IssuedAt: st.IssuedAt, Admitted: j.admitted, Follows: st.Follows, Subject: st.Subject.SHA256,
 	}
 	row := &ThreadRow{Thread: st.Thread, Index: rec.Index, ID: rec.ID, Kind: rec.Kind, Admitted: rec.Admitted, Did: j.did(), State: j.state}

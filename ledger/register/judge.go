@@ -18,6 +18,7 @@ type judging struct {
 	d        *Draft
 	v        record.Verified
 	st       *record.Statement
+	id       record.ID // of the record; zero where nobody has signed it yet
 	index    uint64
 	admitted time.Time
 

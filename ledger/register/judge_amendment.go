@@ -23,6 +23,9 @@ func (j *judging) judgeAmendment() error {
 	if err != nil {
 		return err
 	}
+	if err := j.fitsPayload(amended); err != nil {
+		return err
+	}
 	if err := checkTarget(&amended.Target); err != nil {
 		return err
 	}
@@ -54,6 +57,25 @@ func (j *judging) reopened(row *DesignationRow, a *record.Amendment, due *record
 		return &moved
 	}
 	return row.Opening
+}
+
+// maxDesignation bounds a designation with all its amendments, in bytes of the payload
+// that would say it anew: whatever is added to it, its state stays a row that can be
+// read and written.
+const maxDesignation = 48_000
+
+func (j *judging) fitsPayload(amended *record.Designation) error {
+	anew := record.Statement{Kind: amended.Kind(), Predicate: amended, Common: record.Common{
+		Ledger: j.st.Ledger, Thread: j.st.Thread, Issuer: j.st.Issuer, IssuedAt: j.st.IssuedAt,
+	}}
+	size, err := record.PayloadLen(&anew)
+	if err != nil {
+		return err
+	}
+	if size > maxDesignation {
+		return invalid("/predicate", "the designation would take %d bytes as a payload, at most %d are allowed: drop some of it in the same amendment", size, maxDesignation)
+	}
+	return nil
 }
 
 // amendsSource: an amendment's own source names the same entity, and what is

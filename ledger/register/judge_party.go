@@ -23,7 +23,7 @@ func (j *judging) judgeEnrolment() error {
 		return err
 	}
 	p := &PartyRow{
-		ID: j.st.Issuer, Roles: e.Roles, Enrolment: j.v.ID(),
+		ID: j.st.Issuer, Roles: e.Roles, Enrolment: j.id,
 		Enrolled: j.step(),
 	}
 	p.describe(e)
@@ -135,7 +135,7 @@ func (j *judging) judgeReEnrolment(e *record.Enrolment) error {
 		return err
 	}
 	p := *old
-	p.Enrolment = j.v.ID()
+	p.Enrolment = j.id
 	p.describe(e)
 	if p.LegalName != old.LegalName {
 		j.renamed, p.Renamed = old.LegalName, true
@@ -164,7 +164,7 @@ func (j *judging) registrars(n int64) error {
 }
 
 // step names this record.
-func (j *judging) step() Step { return Step{Index: j.index, ID: j.v.ID(), Admitted: j.admitted} }
+func (j *judging) step() Step { return Step{Index: j.index, ID: j.id, Admitted: j.admitted} }
 
 // describe copies what a later enrolment may replace.
 func (p *PartyRow) describe(e *record.Enrolment) {

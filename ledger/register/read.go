@@ -16,6 +16,7 @@ import (
 
 // value reads one plain row; nil means that there is none.
 func (r *Register) value(key []byte) ([]byte, error) {
+	r.read.Add(1)
 	b, closer, err := r.db.Get(key)
 	switch {
 	case errors.Is(err, pebble.ErrNotFound):
@@ -143,6 +144,7 @@ func (r *Register) threadNames(prefix string, below uint64) (names []string, err
 		return nil, fmt.Errorf("reading register: %w", err)
 	}
 	for ok := it.First(); ok; {
+		r.read.Add(1)
 		text, index := versionOf(it.Key())
 		name := string(text)
 		if index >= below {
@@ -202,6 +204,7 @@ func (r *Register) scan(lower, upper []byte, yield func(key, value []byte) (more
 		return fmt.Errorf("reading register: %w", err)
 	}
 	for ok := it.First(); ok; ok = it.Next() {
+		r.read.Add(1)
 		more, err := yield(it.Key(), it.Value())
 		if err != nil || !more {
 			return errors.Join(err, it.Close())

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -77,6 +78,8 @@ type Register struct {
 	terms   []charterTerms // of every charter below tip.next, oldest first; only appended to
 	parties *cache         // hot: every record asks for one
 	threads *cache
+
+	read atomic.Uint64 // rows read so far: what an answer or a record costs, for tests
 
 	reading sync.Mutex       // guards what follows
 	reader  *pebble.Iterator // over the threads as of the cursor; nil after each Advance

@@ -1,6 +1,7 @@
 package register
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -242,7 +243,7 @@ func decodeRecordRow(index uint64, b []byte) (RecordRow, error) {
 // encode gives the two rows of a version: what the record did, and the state after it,
 // which is nil where the first says it all.
 func (row *ThreadRow) encode() (did, state []byte, err error) {
-	what, err := json.Marshal(row.Did)
+	what, err := encodeJSON(row.Did)
 	if err != nil {
 		return nil, nil, fmt.Errorf("encoding what a record did to %s: %w", row.Thread, err)
 	}
@@ -252,12 +253,22 @@ func (row *ThreadRow) encode() (did, state []byte, err error) {
 	did = append(append(did, byte(len(row.Kind))), row.Kind...)
 	did = append(did, what...)
 	if stateOf(row.Thread) != nil {
-		if state, err = json.Marshal(row.State); err != nil {
+		if state, err = encodeJSON(row.State); err != nil {
 			return nil, nil, fmt.Errorf("encoding the state of %s: %w", row.Thread, err)
 		}
 	}
 	row.bytes = len(did) + len(state)
 	return did, state, nil
+}
+
+// encodeJSON is [json.Marshal] without its escapes for HTML, which would make some texts
+// six times as long as a payload has them.
+func encodeJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 // stepHeader is a step's record ID, admission time, and the length of its kind.
@@ -312,7 +323,7 @@ func (row *ThreadRow) decodeState(b []byte) error {
 }
 
 func (k *KeyRow) encode() ([]byte, error) {
-	b, err := json.Marshal(k)
+	b, err := encodeJSON(k)
 	if err != nil {
 		return nil, fmt.Errorf("encoding key %s: %w", k.ID, err)
 	}
