@@ -94,10 +94,12 @@ func (d *Draft) designationEffects(e effect, s *DesignationRow) ([]string, error
 			out = append(out, fmt.Sprintf("revokes %s from %s on (%s): final", e.record.Thread, ev.EffectiveOn, ev.Cause))
 		case ev.Kind == record.KindReinstatement:
 			out = append(out, fmt.Sprintf("reinstates %s from %s on", e.record.Thread, ev.EffectiveOn))
-		case ev.Until != nil:
-			out = append(out, fmt.Sprintf("suspends %s from %s until %s", e.record.Thread, ev.EffectiveOn, *ev.Until))
 		default:
-			out = append(out, fmt.Sprintf("suspends %s from %s on", e.record.Thread, ev.EffectiveOn))
+			said, err := d.suspensionEffect(e, ev)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, said...)
 		}
 	}
 	if s.Opening == nil || s.Opening.Index != e.record.Index {
@@ -122,6 +124,20 @@ func (d *Draft) designationEffects(e effect, s *DesignationRow) ([]string, error
 		return append(out, fmt.Sprintf("%s %s, paused as long as it is suspended", verb, duties)), nil
 	}
 	return append(out, fmt.Sprintf("%s %s, due %s", verb, duties, due)), nil
+}
+
+// suspensionEffect says until when a designation is suspended, and what becomes of the
+// duties that fall due meanwhile.
+func (d *Draft) suspensionEffect(e effect, ev *Event) ([]string, error) {
+	if ev.Until == nil {
+		return []string{fmt.Sprintf("suspends %s from %s on", e.record.Thread, ev.EffectiveOn), "what falls due meanwhile is paused"}, nil
+	}
+	c, err := d.clock(e)
+	if err != nil {
+		return nil, err
+	}
+	due := ev.Until.AddDays(1).Add(c.periods(e.record.Index).Response)
+	return []string{fmt.Sprintf("suspends %s from %s until %s", e.record.Thread, ev.EffectiveOn, *ev.Until), fmt.Sprintf("what falls due meanwhile is due %s", due)}, nil
 }
 
 // owing counts the parties that owe an answer to what opens now, as [View.Duties]

@@ -38,7 +38,7 @@ func TestEffects(t *testing.T) {
 		{"designation/1", "authority", &record.Amendment{Type: "scope", Reason: "x", Set: set("scope", set("successors", true)), ResponseDue: ptr(today(b).AddDays(60))}, officers,
 			"amends designation/1, \"Kestrel\"; re-opens 4 duties to respond, due 2027-01-22"},
 		{"designation/1", "authority", suspend(b, 3, ptr(today(b).AddDays(9))), officers,
-			"suspends designation/1 from 2026-11-26 until 2026-12-02"},
+			"suspends designation/1 from 2026-11-26 until 2026-12-02; what falls due meanwhile is due 2027-01-02"},
 		{"designation/1", "authority", reinstate(b, 5), officers,
 			"reinstates designation/1 from 2026-11-28 on"},
 		{"designation/1", "authority", lift(b, "error"), officers,
