@@ -121,6 +121,8 @@ type designationLife struct {
 	*DesignationRow
 	Openings []Opening // what opened or re-opened the duty to respond, oldest first
 	Events   []Event   // suspensions, reinstatements, the revocation, oldest first
+
+	paused []pause // what Events paint, once it was asked for
 }
 
 // happened adds what the next record of the life did.

@@ -1,7 +1,6 @@
 package register
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -101,7 +100,7 @@ func (d *Duty) settle(c clock, row *designationLife, p *partyLife, opened onset,
 	}
 	end, over := c.end(row)
 	if by != nil && (!over || c.onset(by.Step).before(end)) {
-		d.postpone(c, pausesOf(before(row.Events, by.Index)))
+		d.postpone(c, row.pausesBelow(by.Index))
 		d.answered(by, c)
 		return d
 	}
@@ -125,12 +124,6 @@ func (d *Duty) settle(c clock, row *designationLife, p *partyLife, opened onset,
 func (d *Duty) answered(by *answer, c clock) {
 	d.met(by.Step, c)
 	d.Answer = by.Status
-}
-
-// before are the events that were admitted below an index.
-func before(events []Event, index uint64) []Event {
-	n, _ := slices.BinarySearchFunc(events, index, func(e Event, index uint64) int { return cmp.Compare(e.Index, index) })
-	return events[:n]
 }
 
 // postpone moves a due date that falls into a pause to a response period after the

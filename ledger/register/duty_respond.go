@@ -60,23 +60,24 @@ func (d *Duty) restsOn(s Step) {
 // a re-opening owes still what was asked before, until it is active again.
 func (c clock) owed(row *designationLife, p *partyLife) (asked *Opening, by Step, due record.Date) {
 	end, over := c.end(row)
+	acts := c.acts(p)
 	for i := len(row.Openings) - 1; i >= 0; i-- {
 		o := &row.Openings[i]
 		if o.ResponseDue == nil {
 			continue // a correction took the day back
 		}
-		if c.activeAt(p, o.Step) {
+		since, ok := activeFrom(acts, c.onset(o.Step))
+		switch {
+		case !ok || since.day.After(c.today()) || over && !since.before(end):
+			continue
+		case since.before(c.onset(o.Step)):
 			return o, o.Step, *o.ResponseDue
 		}
-		at, by, ok := c.activeAfter(p, o.Step)
-		if !ok || at.day.After(c.today()) || over && !at.before(end) {
-			continue
-		}
-		due := at.day.Add(c.periods(by.Index).Response)
+		due := since.day.Add(c.periods(since.Index).Response)
 		if o.ResponseDue.After(due) {
 			due = *o.ResponseDue
 		}
-		return o, by, due
+		return o, since.Step, due
 	}
 	return nil, Step{}, record.Date{}
 }
@@ -86,7 +87,11 @@ func (c clock) owed(row *designationLife, p *partyLife) (asked *Opening, by Step
 // days by which the provider said it would have concluded the earliest counts.
 func (c clock) conclude(thread string, row *designationLife, p *partyLife, answers []answer) *Duty {
 	var began, promised, met *answer
+	asked, openings := row.Opened.Index, row.Openings
 	for i := range answers {
+		for len(openings) > 0 && openings[0].Index < answers[i].Index {
+			asked, openings = openings[0].Index, openings[1:]
+		}
 		switch a := &answers[i]; {
 		case a.begun():
 			if began == nil || met != nil {
@@ -97,7 +102,7 @@ func (c clock) conclude(thread string, row *designationLife, p *partyLife, answe
 			}
 		case a.Status == answerAnswered:
 			began, met = nil, nil
-		case met == nil && a.About >= row.askedBelow(a.Index):
+		case met == nil && a.About >= asked: // one about an older record meets nothing
 			met = a
 		}
 	}
@@ -127,16 +132,4 @@ func (d *designationLife) asOf(c clock) *designationLife {
 		Openings:       slices.DeleteFunc(slices.Clone(d.Openings), func(o Opening) bool { return !c.passed(o.Step) }),
 		Events:         slices.DeleteFunc(slices.Clone(d.Events), func(e Event) bool { return !c.passed(e.Step) }),
 	}
-}
-
-// askedBelow is the index of the newest record below another that opened or
-// re-opened the duty to respond.
-func (d *designationLife) askedBelow(index uint64) uint64 {
-	asked := d.Opened.Index
-	for _, o := range d.Openings {
-		if o.Index < index {
-			asked = max(asked, o.Index)
-		}
-	}
-	return asked
 }

@@ -41,7 +41,7 @@ func provider(story ...string) *partyLife {
 		on, admitted := admittedOn(on)
 		index := indexOn(admitted, 1+i)
 		if later {
-			index = uint64(60 + i) // after the designation
+			index, admitted = uint64(60+i), 0 // after the designation
 		}
 		p.Standing = append(p.Standing, StandingStep{Step: step(index, admitted), Status: status, EffectiveOn: day(number(on))})
 	}
@@ -388,5 +388,53 @@ func TestDutyPublishedInError(t *testing.T) {
 	d := clockAt(70).respond("designation/2026-014", row, provider(), nil)
 	if d == nil || !d.Error || !slices.Contains(d.Records, row.Events[0].ID) {
 		t.Errorf("got %+v, want one that is marked and rests on %s", d, row.Events[0].ID)
+	}
+}
+
+// A revocation ends no duty before its admission, on that very day neither.
+func TestDutyOnTheMorningOfTheRevocation(t *testing.T) {
+	row := ordered("revocation 30 lifted")
+	morning := clockAt(30)
+	morning.at = morning.at.Add(-time.Hour)
+	for c, want := range map[*clock]string{&morning: "open due 40", new(clockAt(30)): "lapsed due 40"} {
+		if got := told(c.respond("designation/2026-014", row.asOf(*c), provider(), nil)); got != want {
+			t.Errorf("at %s: got %q, want %q", c.at, got, want)
+		}
+	}
+}
+
+// What is asked of a long history does not grow with its length squared: that would take
+// minutes here.
+func TestDutyOfALongLife(t *testing.T) {
+	const n = 20_000
+	row, p := ordered(), provider()
+	row.Current.EffectiveUntil, row.Openings = dayOrNone(2*n), nil
+	var answers []answer
+	for i := range n {
+		row.Events = append(row.Events, Event{Step: step(indexOn(2*i, 1), 2*i), Kind: record.KindSuspension, EffectiveOn: day(2 * i), Until: dayOrNone(2 * i)})
+		row.Openings = append(row.Openings, Opening{Step: step(indexOn(2*i, 2), 2*i), ResponseDue: dayOrNone(2*i + 40)})
+		p.Standing = append(p.Standing,
+			StandingStep{Step: step(indexOn(2*i, 0), 2*i), Status: statusSuspended, EffectiveOn: day(2 * i)},
+			StandingStep{Step: step(indexOn(2*i, 3), 2*i), Status: statusActive, EffectiveOn: day(2*i + 1)},
+		)
+		a := answer{step(indexOn(2*i, 4), 2*i), &ResponseRow{Status: "wound-down", About: 10}}
+		if i == 0 {
+			a.Status = answerAcknowledged
+		}
+		answers = append(answers, a)
+	}
+	c := clockAt(2 * n)
+	began := time.Now()
+	for range 10 {
+		then := row.asOf(c)
+		if got := told(c.respond("designation/1", then, p, answers)); got != fmt.Sprintf("open due %d", 2*n+38) {
+			t.Fatalf("respond: %s", got)
+		}
+		if got := told(c.conclude("designation/1", then, p, answers)); got != "overdue due 131" {
+			t.Fatalf("conclude: %s", got)
+		}
+	}
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("ten questions took %s", took)
 	}
 }

@@ -1,6 +1,7 @@
 package register
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -80,19 +81,38 @@ func (p pause) holds(date record.Date) bool {
 // event paints its days from effectiveOn until `until` over those before it: a
 // suspension as paused, a reinstatement as not. So a reinstatement that holds
 // until a day leaves the rest of the suspension standing.
-func (d *designationLife) pauses() []pause { return pausesOf(d.Events) }
+func (d *designationLife) pauses() []pause {
+	if d.paused == nil {
+		d.paused = pausesOf(d.Events)
+	}
+	return d.paused
+}
+
+// pausesBelow are those known by the records below an index.
+func (d *designationLife) pausesBelow(index uint64) []pause {
+	n, _ := slices.BinarySearchFunc(d.Events, index, func(e Event, index uint64) int { return cmp.Compare(e.Index, index) })
+	if n == len(d.Events) {
+		return d.pauses()
+	}
+	return pausesOf(d.Events[:n])
+}
 
 func pausesOf(events []Event) []pause {
-	var runs []pause
+	runs := []pause{}
 	for _, e := range events {
 		if e.Kind == record.KindRevocation {
 			continue
 		}
 		p := e.span()
-		runs = cut(runs, p)
-		if e.Kind == record.KindSuspension {
-			runs = join(append(runs, p))
+		n := len(runs) // those before it lie apart: a long history is painted once
+		for n > 0 && (runs[n-1].resume == nil || !runs[n-1].resume.Before(p.from)) {
+			n--
 		}
+		tail := cut(runs[n:], p)
+		if e.Kind == record.KindSuspension {
+			tail = join(append(tail, p))
+		}
+		runs = append(runs[:n], tail...)
 	}
 	return runs
 }

@@ -94,40 +94,47 @@ func (c clock) end(row *designationLife) (end onset, over bool) {
 	return end, over && !end.day.After(c.today())
 }
 
-// activeAt reports whether a party was active when a record was admitted, by what stood
-// below that record's index: nothing admitted later gives or takes a duty.
-func (c clock) activeAt(p *partyLife, s Step) bool {
-	if p.Enrolled.Index > s.Index {
-		return false
-	}
-	then := *p
-	then.Standing = slices.DeleteFunc(slices.Clone(p.Standing), func(x StandingStep) bool { return x.Index >= s.Index })
-	return then.StatusOn(c.date(s)) == statusActive
+// act is a step of a party's standing that held for a while: from its onset until that of
+// the next.
+type act struct {
+	onset
+	Step
+	status string
 }
 
-// activeAfter finds when a party that was not active at a record became so, and by which
-// record: by its enrolment, or by the first step back that no newer one had replaced when
-// its day came. ok is false if nothing made it active by the instant asked for.
-func (c clock) activeAfter(p *partyLife, s Step) (at onset, by Step, ok bool) {
-	if p.Enrolled.Index > s.Index {
-		return c.onset(p.Enrolled), p.Enrolled, c.passed(p.Enrolled)
+// acts are those of a party, in order, its enrolment first; of steps that were announced
+// and replaced before their day there is none. What is admitted later changes nothing of
+// what was before.
+func (c clock) acts(p *partyLife) []act {
+	acts := []act{{c.onset(p.Enrolled), p.Enrolled, statusActive}}
+	for _, s := range p.Standing {
+		if !c.passed(s.Step) {
+			break
+		}
+		next := act{c.effective(s.Step, s.EffectiveOn), s.Step, s.Status}
+		for n := len(acts) - 1; n > 0 && !acts[n].before(next.onset); n-- {
+			acts = acts[:n] // replaced
+		}
+		acts = append(acts, next)
 	}
-	after := c.onset(s)
-	var newer *onset // the earliest onset of the newer steps
-	for _, step := range slices.Backward(p.Standing) {
-		if !c.passed(step.Step) {
-			continue
+	return acts
+}
+
+// activeFrom finds since when a party is active that was so at a moment or became so after
+// it, and by which record; false if it did not.
+func activeFrom(acts []act, at onset) (since act, ok bool) {
+	n, _ := slices.BinarySearchFunc(acts, at, func(a act, at onset) int {
+		if at.before(a.onset) {
+			return 1
 		}
-		on := c.effective(step.Step, step.EffectiveOn)
-		if newer != nil && !on.before(*newer) {
-			continue // it never acted
-		}
-		newer = &on
-		if step.Status == statusActive && after.before(on) {
-			at, by, ok = on, step.Step, true // steps act in the order of their indexes
+		return -1
+	})
+	for _, a := range acts[max(n-1, 0):] {
+		if a.status == statusActive {
+			return a, true
 		}
 	}
-	return at, by, ok
+	return act{}, false
 }
 
 // withdrawn is the day from which the party is withdrawn, nil if it is not yet.
