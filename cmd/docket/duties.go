@@ -21,6 +21,9 @@ func (a *app) duties() *cobra.Command {
 		Short: "List who owes what by when, from the replayed copy",
 		Long: `Lists duties as they stand at a time (--at, default now): to respond to a designation,
 to conclude what a response began, to certify the customer identification programme.
+One that falls due while the designation is suspended is due a response period after
+that, and paused as long as nobody knows when; one that was not due when the designation
+ended has lapsed.
 They are computed from what is on the ledger, never stored; with --json each lists
 the records that it rests on. Those of one party come by due date, all others by
 designation.`,

@@ -25,15 +25,14 @@ func (r *Register) Charters() ([]RecordRow, error) {
 
 // charterTerms are what a charter says of time: how long each period of its days is.
 type charterTerms struct {
-	Index   uint64
-	ID      record.ID
+	Step
 	Periods record.Periods
 	zone    *time.Location
 }
 
 // terms are those of the charter that the row's record is.
 func (row *ThreadRow) terms() (charterTerms, error) {
-	t := charterTerms{Index: row.Index, ID: row.ID}
+	t := charterTerms{Step: row.step()}
 	if row.Did.Periods == nil {
 		return t, fmt.Errorf("charter row %d has no periods: %w", row.Index, errDamaged)
 	}

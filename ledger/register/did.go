@@ -17,7 +17,9 @@ type Did struct {
 	Cause       string       `json:",omitempty"` // revocation
 	Reason      string       `json:",omitempty"`
 
-	ResponseDue *record.Date `json:",omitempty"` // designation, amendment: it opened or re-opened the duty to respond
+	Opens       bool         `json:",omitempty"` // designation, amendment: it opened or re-opened the duty to respond
+	Moves       bool         `json:",omitempty"` // amendment: it moved or took back the day by which to respond
+	ResponseDue *record.Date `json:",omitempty"` // where it opens or moves: that day from then on
 
 	Added   []string `json:",omitempty"` // enrolment, keys: key IDs
 	Revoked []string `json:",omitempty"`
@@ -48,8 +50,11 @@ func (j *judging) did() (did Did) {
 	}
 	switch s := j.state.(type) {
 	case *DesignationRow:
-		if s.Opening != nil && s.Opening.Index == j.index {
-			did.ResponseDue = &s.Opening.ResponseDue
+		if o := s.Opening; o != nil {
+			did.Opens, did.Moves = o.Index == j.index, o.Moved != nil && o.Moved.Index == j.index
+			if did.Opens || did.Moves {
+				did.ResponseDue = o.ResponseDue
+			}
 		}
 	case *ResponseRow:
 		did.Status, did.About, did.WindDownBy = s.Status, &s.About, s.WindDownBy
@@ -97,10 +102,10 @@ func (row *ThreadRow) event() *Event {
 
 // opening is what it opened, nil if it did not open or re-open the duty to respond.
 func (row *ThreadRow) opening() *Opening {
-	if row.Did.ResponseDue == nil {
+	if !row.Did.Opens {
 		return nil
 	}
-	return &Opening{Step: row.step(), ResponseDue: *row.Did.ResponseDue}
+	return &Opening{Step: row.step(), ResponseDue: row.Did.ResponseDue}
 }
 
 // standing is the step that it was of a party's standing, nil if it was none.
@@ -116,12 +121,18 @@ type designationLife struct {
 	*DesignationRow
 	Openings []Opening // what opened or re-opened the duty to respond, oldest first
 	Events   []Event   // suspensions, reinstatements, the revocation, oldest first
+
+	paused []pause // what Events paint, once it was asked for
 }
 
 // happened adds what the next record of the life did.
 func (d *designationLife) happened(row *ThreadRow) {
 	if o := row.opening(); o != nil {
 		d.Openings = append(d.Openings, *o)
+	}
+	if n := len(d.Openings); n > 0 && row.Did.Moves {
+		moved := row.step()
+		d.Openings[n-1].ResponseDue, d.Openings[n-1].Moved = row.Did.ResponseDue, &moved
 	}
 	if e := row.event(); e != nil {
 		d.Events = append(d.Events, *e)

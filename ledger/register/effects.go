@@ -94,10 +94,12 @@ func (d *Draft) designationEffects(e effect, s *DesignationRow) ([]string, error
 			out = append(out, fmt.Sprintf("revokes %s from %s on (%s): final", e.record.Thread, ev.EffectiveOn, ev.Cause))
 		case ev.Kind == record.KindReinstatement:
 			out = append(out, fmt.Sprintf("reinstates %s from %s on", e.record.Thread, ev.EffectiveOn))
-		case ev.Until != nil:
-			out = append(out, fmt.Sprintf("suspends %s from %s until %s", e.record.Thread, ev.EffectiveOn, *ev.Until))
 		default:
-			out = append(out, fmt.Sprintf("suspends %s from %s on", e.record.Thread, ev.EffectiveOn))
+			said, err := d.suspensionEffect(e, ev)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, said...)
 		}
 	}
 	if s.Opening == nil || s.Opening.Index != e.record.Index {
@@ -107,45 +109,60 @@ func (d *Draft) designationEffects(e effect, s *DesignationRow) ([]string, error
 	if e.before != nil && e.record.Kind == record.KindAmendment && e.before.State.(*DesignationRow).Opening != nil {
 		verb = "re-opens"
 	}
-	owing, err := d.owing(e, s)
+	owing, due, err := d.owing(e, s)
 	if err != nil {
 		return nil, err
 	}
-	duties := "no duty to respond yet (no provider owes one); whoever is enrolled later has one"
+	duties := "no duty to respond yet (no provider owes one); whoever is active later has one"
 	switch {
 	case owing == 1:
 		duties = "1 duty to respond"
 	case owing > 1:
 		duties = fmt.Sprintf("%d duties to respond", owing)
 	}
-	return append(out, fmt.Sprintf("%s %s, due %s", verb, duties, s.Opening.ResponseDue)), nil
+	if owing > 0 && due == nil {
+		return append(out, fmt.Sprintf("%s %s, paused as long as it is suspended", verb, duties)), nil
+	}
+	return append(out, fmt.Sprintf("%s %s, due %s", verb, duties, due)), nil
+}
+
+// suspensionEffect says until when a designation is suspended, and what becomes of the
+// duties that fall due meanwhile.
+func (d *Draft) suspensionEffect(e effect, ev *Event) ([]string, error) {
+	if ev.Until == nil {
+		return []string{fmt.Sprintf("suspends %s from %s on", e.record.Thread, ev.EffectiveOn), "what falls due meanwhile is paused"}, nil
+	}
+	c, err := d.clock(e)
+	if err != nil {
+		return nil, err
+	}
+	due := ev.Until.AddDays(1).Add(c.periods(e.record.Index).Response)
+	return []string{fmt.Sprintf("suspends %s from %s until %s", e.record.Thread, ev.EffectiveOn, *ev.Until), fmt.Sprintf("what falls due meanwhile is due %s", due)}, nil
 }
 
 // owing counts the parties that owe an answer to what opens now, as [View.Duties]
-// will find them once the record is admitted.
-func (d *Draft) owing(e effect, s *DesignationRow) (n int, err error) {
+// will find them once the record is admitted, and says when: all of them on one day.
+func (d *Draft) owing(e effect, s *DesignationRow) (n int, due *record.Date, err error) {
 	c, err := d.clock(e)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
-	asked := asking{Step: s.Opening.Step, due: s.Opening.ResponseDue}
+	life, due := s.ahead(), s.Opening.ResponseDue
 	err = d.parties(func(row *PartyRow) error {
-		if !row.Has(record.RoleProvider) || row.Enrolled.Index >= e.record.Index {
+		if !row.Has(record.RoleProvider) || row.Enrolled.Index > e.record.Index {
 			return nil
 		}
-		p, err := d.partyLife(row)
-		if err == nil && c.respond(e.record.Thread, s.ahead(), asked, p, nil) != nil {
-			n++
+		if duty := c.respond(e.record.Thread, life, row.ahead(), nil); duty != nil {
+			n, due = n+1, duty.Due
 		}
-		return err
+		return nil
 	})
-	return n, err
+	return n, due, err
 }
 
 // clock answers for the moment at which a record of the draft is admitted.
 func (d *Draft) clock(e effect) (clock, error) {
-	c := clock{at: e.record.Admitted, zone: d.charter.State.(*CharterRow).zone}
-	c.charters = d.r.termsBelow(d.start)
+	c := clock{at: e.record.Admitted, charters: d.r.termsBelow(d.start)}
 	for _, b := range append(slices.Clip(d.below), d) {
 		for _, x := range b.judged {
 			if x.after.Thread != ownerRoot || x.after.Index < d.start && slices.ContainsFunc(c.charters, func(t charterTerms) bool { return t.Index == x.after.Index }) {
@@ -158,7 +175,7 @@ func (d *Draft) clock(e effect) (clock, error) {
 			c.charters = append(c.charters, terms)
 		}
 	}
-	return c, nil
+	return c.zoned(), nil
 }
 
 func (d *Draft) responseEffects(e effect, s *ResponseRow) ([]string, error) {
@@ -192,9 +209,6 @@ func (d *Draft) meets(e effect, s *ResponseRow, thread string, des *DesignationR
 	if opening == nil || des.Current.ResponseDue == nil {
 		return fmt.Sprintf("answers %s, which asks for no answer", thread), nil
 	}
-	if s.About < opening.Index {
-		return fmt.Sprintf("meets no duty: it is about the record at index %d, but index %d asks anew", s.About, opening.Index), nil
-	}
 	p, err := d.party(e.record.Issuer)
 	if err != nil {
 		return "", err
@@ -212,9 +226,13 @@ func (d *Draft) meets(e effect, s *ResponseRow, thread string, des *DesignationR
 		return "", err
 	}
 	this := answer{Step{e.record.Index, e.record.ID, e.record.Admitted}, s}
-	switch duty := c.respond(thread, whole, asking{Step: opening.Step, due: *des.Current.ResponseDue}, standing, []answer{this}); {
+	switch duty := c.respond(thread, whole.asOf(c), standing, []answer{this}); {
 	case duty == nil:
 		return fmt.Sprintf("answers %s, to which %s owes no answer", thread, p.ID), nil
+	case duty.State == DutyLapsed:
+		return fmt.Sprintf("meets no duty: %s ended before it was due", thread), nil
+	case duty.MetBy == nil:
+		return fmt.Sprintf("meets no duty: it is about the record at index %d, but index %d asks anew", s.About, opening.Index), nil
 	case duty.State == DutyLate:
 		return fmt.Sprintf("meets the duty to respond to %s, late: it was due %s", thread, duty.Due), nil
 	}

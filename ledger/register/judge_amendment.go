@@ -32,9 +32,7 @@ func (j *judging) judgeAmendment() error {
 	next := *row
 	step := j.step()
 	next.Amended = &step
-	if due := amended.ResponseDue; due != nil && (a.ReopensDuty() || old.ResponseDue == nil) {
-		next.Opening = &Opening{Step: step, ResponseDue: *due}
-	}
+	next.Opening = j.reopened(row, a, amended.ResponseDue)
 	if err := j.amendedDates(a, old, amended); err != nil {
 		return err
 	}
@@ -44,6 +42,21 @@ func (j *judging) judgeAmendment() error {
 	}
 	j.state = &next
 	return nil
+}
+
+// reopened is what opened the duty to respond last, once the amendment is made: the
+// amendment itself where it re-opens the duty, or gives it a day that it had not.
+func (j *judging) reopened(row *DesignationRow, a *record.Amendment, due *record.Date) *Opening {
+	old, step := row.Current.ResponseDue, j.step()
+	switch {
+	case due != nil && (old == nil || a.ReopensDuty()):
+		return &Opening{Step: step, ResponseDue: due}
+	case old != nil && (due == nil || *due != *old):
+		moved := *row.Opening
+		moved.ResponseDue, moved.Moved = due, &step
+		return &moved
+	}
+	return row.Opening
 }
 
 // maxDesignation bounds a designation with all its amendments, in bytes of the payload

@@ -47,7 +47,7 @@ func (j *judging) judgeDesignation() error {
 		if err := j.timeToRespond(*d.ResponseDue); err != nil {
 			return err
 		}
-		row.Opening = &Opening{Step: j.step(), ResponseDue: *d.ResponseDue}
+		row.Opening = &Opening{Step: j.step(), ResponseDue: d.ResponseDue}
 	}
 	j.state = row
 	return nil

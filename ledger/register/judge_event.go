@@ -67,7 +67,7 @@ func (j *judging) judgeSuspension() error {
 	if now := row.ahead().suspension(j.today); now != nil {
 		return j.conflict("%s is suspended already, by index %d: reinstate it first", j.st.Thread, now.by.Index)
 	}
-	if err := j.fromToday(s.EffectiveOn); err != nil {
+	if err := j.fromToday("/predicate/effectiveOn", s.EffectiveOn); err != nil {
 		return err
 	}
 	if until := row.Current.EffectiveUntil; until != nil && s.EffectiveOn.After(*until) {
@@ -87,7 +87,7 @@ func (j *judging) judgeReinstatement() error {
 	if now == nil {
 		return j.conflict("%s is not suspended", j.st.Thread)
 	}
-	if err := j.fromToday(s.EffectiveOn); err != nil {
+	if err := j.fromToday("/predicate/effectiveOn", s.EffectiveOn); err != nil {
 		return err
 	}
 	if now.resume != nil && !s.EffectiveOn.Before(*now.resume) {
@@ -110,9 +110,10 @@ func (j *judging) judgeRevocation() error {
 	return nil
 }
 
-func (j *judging) fromToday(effectiveOn record.Date) error {
-	if effectiveOn.Before(j.today) {
-		return tooSoon("/predicate/effectiveOn", j.today, "%s is before today, %s in %s", effectiveOn, j.today, j.charter.TimeZone)
+// fromToday: a date that binds others is not set back.
+func (j *judging) fromToday(pointer string, date record.Date) error {
+	if date.Before(j.today) {
+		return tooSoon(pointer, j.today, "%s is before today, %s in %s", date, j.today, j.charter.TimeZone)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package register
 
 import (
 	"crypto/sha256"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -123,20 +122,10 @@ func (j *judging) judgeReEnrolment(e *record.Enrolment) error {
 	if !sameRoles(e.Roles, old.Roles) {
 		return invalid("/predicate/roles", "%s was enrolled as %s: a later enrolment does not change that", old.ID, joined(old.Roles))
 	}
-	for i, k := range e.Keys {
-		key, err := k.Key.Key()
-		if err != nil {
-			return invalid(fmt.Sprintf("/predicate/keys/%d/key", i), "%v", err)
-		}
-		row, err := j.keyOf(old, key.ID())
-		if err != nil {
-			return err
-		}
-		if row == nil || row.Revoked != 0 || !row.says(k) {
-			return invalid(fmt.Sprintf("/predicate/keys/%d", i), "key %s is not so enrolled: a later enrolment changes no keys, a keys record does", shortKey(key.ID()))
-		}
+	if len(e.Keys) > 0 {
+		return invalid("/predicate/keys", "a later enrolment lists no keys: they come and go by a keys record")
 	}
-	if err := j.subjectIsEnrolled(old, e); err != nil {
+	if err := j.subjectIsEnrolled(old); err != nil {
 		return err
 	}
 	if err := j.need(1, "officer", j.holder(old, officer)); err != nil {
@@ -193,19 +182,12 @@ func (j *judging) subjectIsKey(keys []*record.Key) error {
 	return invalid("/subject/0/digest/sha256", "without a document the subject is the first key's DER: its SHA-256 is %x", sha256.Sum256(keys[0].DER()))
 }
 
-// subjectIsEnrolled: a later enrolment without keys is about what it follows up.
-func (j *judging) subjectIsEnrolled(p *PartyRow, e *record.Enrolment) error {
-	if len(e.Keys) > 0 {
-		keys, err := record.ListedKeys(j.st)
-		if err != nil {
-			return err
-		}
-		return j.subjectIsKey(keys)
-	}
-	if j.st.Document != nil || j.st.Subject.SHA256 == p.Enrolment || j.st.Subject.SHA256 == p.Enrolled.ID {
+// subjectIsEnrolled: without a document, a later enrolment is about the party's first.
+func (j *judging) subjectIsEnrolled(p *PartyRow) error {
+	if j.st.Document != nil || j.st.Subject.SHA256 == p.Enrolled.ID {
 		return nil
 	}
-	return invalid("/subject/0/digest/sha256", "without a document or keys the subject is the party's enrolment: %s", p.Enrolment)
+	return invalid("/subject/0/digest/sha256", "without a document the subject of a later enrolment is the party's first enrolment record: %s", p.Enrolled.ID)
 }
 
 func sameRoles(a, b []record.Role) bool {

@@ -44,13 +44,35 @@ func (j *judging) judgeResponse() error {
 	if err != nil {
 		return err
 	}
-	known := head.State.(*DesignationRow).Current.Conditions
+	current := &head.State.(*DesignationRow).Current
+	if r.WindDownBy != nil {
+		if err := j.windsDown(*r.WindDownBy, current.EffectiveFrom); err != nil {
+			return err
+		}
+	}
 	for i, id := range r.Conditions {
-		if !slices.ContainsFunc(known, func(c record.Condition) bool { return c.ID == id }) {
+		if !slices.ContainsFunc(current.Conditions, func(c record.Condition) bool { return c.ID == id }) {
 			return notNow(fmt.Sprintf("/predicate/conditions/%d", i), "%s has no condition %q", head.Thread, id)
 		}
 	}
 	j.state = &ResponseRow{Status: r.Status, WindDownBy: r.WindDownBy, About: about}
+	return nil
+}
+
+// windsDown: no earlier than today, and no later than the day on which the
+// designation takes effect or the last of a response period from today, whichever is
+// later. More time than that is a licence, which a provider does not give itself.
+func (j *judging) windsDown(by record.Date, effectiveFrom *record.Date) error {
+	if err := j.fromToday("/predicate/windDownBy", by); err != nil {
+		return err
+	}
+	latest := j.today.Add(j.charter.Periods.Response)
+	if effectiveFrom != nil && effectiveFrom.After(latest) {
+		latest = *effectiveFrom
+	}
+	if by.After(latest) {
+		return notNow("/predicate/windDownBy", "%s: %s is the latest; more time takes a licence", by, latest)
+	}
 	return nil
 }
 
@@ -70,7 +92,8 @@ func (j *judging) about(head *ThreadRow) (uint64, error) {
 	return seen.Index, nil
 }
 
-// judgeCertification: a provider's officer; `initial` is the first on the thread.
+// judgeCertification: a provider's officer, for days that are over or today;
+// `initial` is the first on the thread.
 func (j *judging) judgeCertification() error {
 	c := j.st.Predicate.(*record.CIPCertification)
 	p, err := j.provider()
@@ -79,6 +102,9 @@ func (j *judging) judgeCertification() error {
 	}
 	if err := j.need(1, "officer", j.holder(p, officer)); err != nil {
 		return err
+	}
+	if c.PeriodUntil.After(j.today) {
+		return notNow("/predicate/periodUntil", "%s is after today, %s in %s: what is still to come cannot be certified", c.PeriodUntil, j.today, j.charter.TimeZone)
 	}
 	if first := j.head == nil; c.Initial != first {
 		if first {

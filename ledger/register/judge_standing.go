@@ -84,15 +84,11 @@ func (j *judging) judgeStanding() error {
 	} else if err := j.registrars(j.charter.Thresholds.Registrar); err != nil {
 		return err
 	}
-	last := statusActive
-	if n := len(old.Ahead); n > 0 {
-		last = old.Ahead[n-1].Status
+	if err := j.fromToday("/predicate/effectiveOn", s.EffectiveOn); err != nil {
+		return err
 	}
-	switch {
-	case last == statusWithdrawn:
-		return j.conflict("%s is withdrawn for good; its ID is never used again", old.ID)
-	case last == s.Status:
-		return j.conflict("%s is %s already", old.ID, last)
+	if err := j.changesStanding(old, s); err != nil {
+		return err
 	}
 	p := *old
 	p.Ahead = steppedOn(old.Ahead, StandingStep{Step: j.step(), Status: s.Status, EffectiveOn: s.EffectiveOn}, j.today)
@@ -100,5 +96,27 @@ func (j *judging) judgeStanding() error {
 		return j.conflict("%d changes of %s's standing are announced already: wait until one of them holds, or announce an earlier day", maxAnnounced, p.ID)
 	}
 	j.state = &p
+	return nil
+}
+
+// changesStanding refuses what would bring back a withdrawn party, and what changes
+// nothing. An announced step of this day or later is replaced; what is effective before
+// it stays.
+func (j *judging) changesStanding(old *PartyRow, s *record.Standing) error {
+	if old.StatusOn(j.today) == statusWithdrawn {
+		return j.conflict("%s is withdrawn for good; its ID is never used again", old.ID)
+	}
+	changes := old.StatusOn(s.EffectiveOn) != s.Status
+	for i := range old.Ahead {
+		switch step := &old.Ahead[i]; {
+		case step.EffectiveOn.After(s.EffectiveOn):
+			changes = changes || old.StatusOn(step.EffectiveOn) != s.Status
+		case step.EffectiveOn.Before(s.EffectiveOn) && old.StatusOn(step.EffectiveOn) == statusWithdrawn && step.EffectiveOn.After(j.today):
+			return j.conflict("%s is withdrawn from %s on: only what is effective by then replaces that", old.ID, step.EffectiveOn)
+		}
+	}
+	if !changes {
+		return j.conflict("%s is %s already", old.ID, s.Status)
+	}
 	return nil
 }

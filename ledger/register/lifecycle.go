@@ -1,6 +1,7 @@
 package register
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -28,7 +29,8 @@ const causeError = "error"
 // StatusOn is what the designation is on a date, by its dates and the clock alone
 // (RECORDS.md "Kinds", designation to revocation). A revocation is final from its
 // effectiveOn, which may lie in the past; the term runs on while suspended. zone
-// is the charter's, for a designation in force from its admission.
+// is that of the charter which judged the designation: without effectiveFrom it is in
+// force from its admission date.
 //
 // It knows the newest life of the thread only, from effectiveFrom on or from
 // admission: see [history.life].
@@ -52,19 +54,6 @@ func (d *DesignationRow) from(zone *time.Location) record.Date {
 		return *d.Current.EffectiveFrom
 	}
 	return record.DateOf(d.Opened.Admitted, zone)
-}
-
-// end is the first day on which the designation is over, nil if none is known.
-func (d *DesignationRow) end() *record.Date {
-	var end *record.Date
-	if until := d.Current.EffectiveUntil; until != nil {
-		next := until.AddDays(1)
-		end = &next
-	}
-	if revoked := d.revocation(); revoked != nil && (end == nil || revoked.EffectiveOn.Before(*end)) {
-		end = &revoked.EffectiveOn
-	}
-	return end
 }
 
 // pause is one run of days on which a designation is suspended.
@@ -93,16 +82,37 @@ func (p pause) holds(date record.Date) bool {
 // suspension as paused, a reinstatement as not. So a reinstatement that holds
 // until a day leaves the rest of the suspension standing.
 func (d *designationLife) pauses() []pause {
-	var runs []pause
-	for _, e := range d.Events {
+	if d.paused == nil {
+		d.paused = pausesOf(d.Events)
+	}
+	return d.paused
+}
+
+// pausesBelow are those known by the records below an index.
+func (d *designationLife) pausesBelow(index uint64) []pause {
+	n, _ := slices.BinarySearchFunc(d.Events, index, func(e Event, index uint64) int { return cmp.Compare(e.Index, index) })
+	if n == len(d.Events) {
+		return d.pauses()
+	}
+	return pausesOf(d.Events[:n])
+}
+
+func pausesOf(events []Event) []pause {
+	runs := []pause{}
+	for _, e := range events {
 		if e.Kind == record.KindRevocation {
 			continue
 		}
 		p := e.span()
-		runs = cut(runs, p)
-		if e.Kind == record.KindSuspension {
-			runs = join(append(runs, p))
+		n := len(runs) // those before it lie apart: a long history is painted once
+		for n > 0 && (runs[n-1].resume == nil || !runs[n-1].resume.Before(p.from)) {
+			n--
 		}
+		tail := cut(runs[n:], p)
+		if e.Kind == record.KindSuspension {
+			tail = join(append(tail, p))
+		}
+		runs = append(runs[:n], tail...)
 	}
 	return runs
 }

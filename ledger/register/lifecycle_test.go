@@ -32,13 +32,36 @@ func step(index uint64, on int) Step {
 	return Step{Index: index, ID: record.ID{byte(index)}, Admitted: noon(on)}
 }
 
-// happened reads "suspension 10-20", "reinstatement 15", "revocation 30 error" as
-// events at indexes from 100 on.
+// indexOn is the index of the nth record, below 10, that is admitted on a day.
+func indexOn(on, n int) uint64 {
+	if on < 0 {
+		return uint64(3 + n) // before the designation at index 10
+	}
+	return uint64(100 + 10*on + n)
+}
+
+// admittedOn reads "50 on 20": a record about day 50 that is admitted on day 20.
+func admittedOn(text string) (about string, admitted int) {
+	about, on, other := strings.Cut(text, " on ")
+	if other {
+		return about, number(on)
+	}
+	from, _, _ := strings.Cut(strings.Fields(about)[0], "-")
+	if from == "" { // a day before the designation
+		from = about
+	}
+	return about, number(from)
+}
+
+// happened reads "suspension 10-20", "reinstatement 15 on 12", "revocation 30 error" as
+// events.
 func happened(events ...string) []Event {
 	var list []Event
 	for i, text := range events {
-		part := strings.Fields(text)
-		e := Event{Kind: record.Kind(part[0])}
+		kind, text, _ := strings.Cut(text, " ")
+		text, admitted := admittedOn(text)
+		part := append([]string{kind}, strings.Fields(text)...)
+		e := Event{Kind: record.Kind(kind)}
 		from, until, ends := strings.Cut(part[1], "-")
 		e.EffectiveOn = day(number(from))
 		if ends {
@@ -47,7 +70,7 @@ func happened(events ...string) []Event {
 		if len(part) > 2 {
 			e.Cause = part[2]
 		}
-		e.Step = step(uint64(100+i), number(from))
+		e.Step = step(indexOn(admitted, 1+i), admitted)
 		list = append(list, e)
 	}
 	return list
@@ -165,7 +188,7 @@ func TestPausesPaint(t *testing.T) {
 // A record is judged by the newest charter below its index, index 0 by itself.
 func TestPeriodsByIndex(t *testing.T) {
 	charter := func(index uint64, days int) charterTerms {
-		return charterTerms{Index: index, Periods: record.Periods{Response: record.Period{Days: days}}}
+		return charterTerms{Step: Step{Index: index}, Periods: record.Periods{Response: record.Period{Days: days}}}
 	}
 	c := clock{charters: []charterTerms{charter(0, 30), charter(5, 40), charter(9, 50)}}
 	for index, want := range map[uint64]int{0: 30, 1: 30, 5: 30, 6: 40, 9: 40, 10: 50, 99: 50} {

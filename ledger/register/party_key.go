@@ -2,7 +2,6 @@ package register
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -59,10 +58,4 @@ func (p *PartyRow) prepare() (err error) {
 		}
 	}
 	return nil
-}
-
-// says whether the row is what was once listed so.
-func (k *KeyRow) says(l record.PartyKey) bool {
-	sameDate := k.NotAfter == l.NotAfter || k.NotAfter != nil && l.NotAfter != nil && *k.NotAfter == *l.NotAfter
-	return k.Use == l.Use && k.Holder == l.Holder && slices.Equal(k.Functions, l.Functions) && sameDate
 }

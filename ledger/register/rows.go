@@ -143,7 +143,8 @@ func (d *DesignationRow) Imported() bool { return d.Current.Source != nil }
 // Opening is a record that opened or re-opened the duty to respond.
 type Opening struct {
 	Step
-	ResponseDue record.Date
+	ResponseDue *record.Date `json:",omitempty"` // as amended before the next opening; nil: taken back
+	Moved       *Step        `json:",omitempty"` // the amendment that moved that day or took it back
 }
 
 // Event is one step of a designation's life after it was opened.

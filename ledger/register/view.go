@@ -33,22 +33,16 @@ func (r *Register) At(size uint64) (*View, error) {
 // Size is the number of entries that the view sees.
 func (v *View) Size() uint64 { return v.size }
 
-// clock asks as of an instant. An empty ledger has no time zone and no records to
-// ask about.
+// clock asks as of an instant, in the time zone of the charter that was in force then.
+// An empty ledger has no time zone and no records to ask about.
 func (v *View) clock(at time.Time) clock {
-	c := clock{at: at, zone: time.UTC, charters: v.charters}
-	if n := len(v.charters); n > 0 {
-		c.zone = v.charters[n-1].zone
-	}
-	return c
+	return clock{at: at, charters: v.charters}.zoned()
 }
 
 // whole is that clock for what stands in the view at the instant: all its records
 // were there, whatever their admission times say.
 func (v *View) whole(at time.Time) clock {
-	c := v.clock(at)
-	c.there = v.size
-	return c
+	return clock{at: at, charters: v.charters, there: v.size}.zoned()
 }
 
 // Today is the civil date of an instant in the charter's time zone.

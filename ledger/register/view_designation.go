@@ -200,7 +200,7 @@ func (v *View) tellDesignation(h *history, m moment) (Designation, *designationL
 		Thread: h.thread, Name: t.Name, Alias: t.Alias, Schema: t.Schema,
 		Measure: c.Measure, Action: c.Action, Country: t.Country, Program: c.Program,
 		LEI: t.LEI, RegistrationNumber: t.RegistrationNumber, ASN: t.ASN, Domain: t.Domain, Address: t.Address,
-		EffectiveFrom: row.from(m.now.zone), EffectiveUntil: c.EffectiveUntil, ResponseDue: c.ResponseDue,
+		EffectiveFrom: row.from(m.now.zoneAt(row.Opened.Index)), EffectiveUntil: c.EffectiveUntil, ResponseDue: c.ResponseDue,
 		Record: newest.ID, Opened: row.Opened.ID, Records: h.ids(row.Opened.Index),
 	}
 	if row.Renamed {

@@ -99,16 +99,13 @@ func (v *View) designationDuties(h *history, f DutyFilter, c clock, providers []
 	if err != nil || row == nil || !c.passed(row.Opened) {
 		return true, err
 	}
-	asked, err := h.asked(row, c)
-	if err != nil {
-		return false, err
-	}
+	row = row.asOf(c)
 	answers, err := v.answers(h.thread, row, c, f.Party)
-	if err != nil || asked == nil && len(answers) == 0 {
+	if err != nil || len(row.Openings) == 0 && len(answers) == 0 {
 		return true, err
 	}
 	for _, p := range providers {
-		if asked != nil && f.wants(DutyRespond) && !visit(c.respond(h.thread, row, *asked, p, answers[p.ID])) {
+		if f.wants(DutyRespond) && !visit(c.respond(h.thread, row, p, answers[p.ID])) {
 			return false, nil
 		}
 		if f.wants(DutyConclude) && !visit(c.conclude(h.thread, row, p, answers[p.ID])) {
@@ -116,37 +113,6 @@ func (v *View) designationDuties(h *history, f DutyFilter, c clock, providers []
 		}
 	}
 	return true, nil
-}
-
-// asked is the newest record that had opened or re-opened the duty to respond by
-// an instant, nil if none had. Its due date is that of the newest version before
-// the next one re-opened it: a deadline amended later holds for earlier instants
-// too.
-func (h *history) asked(row *designationLife, c clock) (*asking, error) {
-	opened := row.Openings
-	if len(opened) == 0 || opened[0].Index != row.Opened.Index {
-		opened = append([]Opening{{Step: row.Opened}}, opened...) // a due date may come by correction
-	}
-	last := -1
-	for i := range opened {
-		if c.passed(opened[i].Step) {
-			last = i
-		}
-	}
-	if last < 0 {
-		return nil, nil
-	}
-	if last+1 < len(opened) {
-		before, err := h.below(opened[last+1].Index)
-		if err != nil {
-			return nil, err
-		}
-		row = before.State.(*DesignationRow).ahead()
-	}
-	if row.Current.ResponseDue == nil {
-		return nil, nil
-	}
-	return &asking{Step: opened[last].Step, due: *row.Current.ResponseDue, amended: row.Amended}, nil
 }
 
 // answers are the responses to one life of a designation admitted by an instant,
@@ -194,10 +160,13 @@ func (v *View) certifyDuties(c clock, providers []*partyLife, visit func(*Duty) 
 				filed = append(filed, certificate{Step{x.index, x.id(), x.admitted()}, version.State.(*CertificationRow)})
 			}
 		}
-		for _, d := range c.certify(p, filed) {
-			if !visit(&d) {
-				return nil
-			}
+		more := true
+		c.certify(p, filed, func(d Duty) bool {
+			more = visit(&d)
+			return more
+		})
+		if !more {
+			return nil
 		}
 	}
 	return nil

@@ -100,7 +100,7 @@ func (h *history) life(c clock) (*designationLife, error) {
 	row, err := h.newest()
 	for row != nil && err == nil {
 		d := row.State.(*DesignationRow)
-		if c.passed(d.Opened) || !c.today().Before(d.from(c.zone)) {
+		if c.passed(d.Opened) || !c.today().Before(d.from(c.zoneAt(d.Opened.Index))) {
 			return h.lived(row)
 		}
 		row, err = h.below(d.Opened.Index)
@@ -160,7 +160,7 @@ func (h *history) status(c clock) (Status, error) {
 	if err != nil || d == nil {
 		return StatusNone, err
 	}
-	return d.StatusOn(c.today(), c.zone), nil
+	return d.StatusOn(c.today(), c.zoneAt(d.Opened.Index)), nil
 }
 
 // known is the same history as the ledger had it at a smaller size.

@@ -141,7 +141,7 @@ func (v *View) party(h *history, m moment) (Party, error) {
 		ID: row.ID, LegalName: row.LegalName, Country: row.Country, Roles: row.Roles,
 		Standing: c.standing(row), Knowable: string(StatusNone), KnowableBy: m.known,
 		LEI: row.LEI, Website: row.Website, Contact: row.Contact, Sponsor: row.Sponsor,
-		Enrolled: c.date(row.Enrolled.Admitted), Record: newest.ID, Records: h.ids(0),
+		Enrolled: c.date(row.Enrolled), Record: newest.ID, Records: h.ids(0),
 	}
 	earlier, err := h.below(m.known.Size)
 	if err != nil {
