@@ -76,7 +76,7 @@ func (s *Server) open(ctx context.Context, env record.Envelope, solvent func() e
 	}
 	v, err = record.Open(env, func(opened *record.Statement) []*record.Key {
 		st = opened
-		return s.cfg.Register.Candidates(st)
+		return s.cfg.Register.CandidatesOf(env)(st)
 	})
 	s.metrics.verify.Observe(time.Since(start).Seconds())
 	return v, st, err

@@ -185,7 +185,7 @@ func (g *ground) about(a record.About) (record.ID, error) {
 // judge tries a record on the register as it stands now. Nothing is written; the
 // ledger may know more by the time it judges.
 func (g *ground) judge(env record.Envelope) (*register.Draft, error) {
-	v, err := record.Open(env, g.register.Candidates)
+	v, err := record.Open(env, g.register.CandidatesOf(env))
 	if err != nil {
 		return nil, err
 	}

@@ -1,10 +1,14 @@
 package register
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
 // Charters are the rows of all charters, oldest first.
@@ -17,6 +21,47 @@ func (r *Register) Charters() ([]RecordRow, error) {
 		return err == nil
 	})
 	return all, errors.Join(err, failed)
+}
+
+// charterTerms are what a charter says of time: how long each period of its days is.
+type charterTerms struct {
+	Index   uint64
+	ID      record.ID
+	Periods record.Periods
+	zone    *time.Location
+}
+
+// terms are those of the charter that the row's record is.
+func (row *ThreadRow) terms() (charterTerms, error) {
+	t := charterTerms{Index: row.Index, ID: row.ID}
+	if row.Did.Periods == nil {
+		return t, fmt.Errorf("charter row %d has no periods: %w", row.Index, errDamaged)
+	}
+	t.Periods = *row.Did.Periods
+	var err error
+	if t.zone, err = rules1.Location(row.Did.TimeZone); err != nil {
+		return t, fmt.Errorf("charter row %d: %w: %w", row.Index, errDamaged, err)
+	}
+	return t, nil
+}
+
+// readTerms reads those of all charters below a size, oldest first.
+func (r *Register) readTerms(below uint64) (list []charterTerms, err error) {
+	err = r.history(ownerRoot, below, func(row *ThreadRow) (bool, error) {
+		t, err := row.terms()
+		list = append(list, t)
+		return true, err
+	})
+	slices.Reverse(list)
+	return list, err
+}
+
+// termsBelow are those of all charters below a size, oldest first; they are in memory.
+func (r *Register) termsBelow(size uint64) []charterTerms {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n, _ := slices.BinarySearchFunc(r.terms, size, func(t charterTerms, size uint64) int { return cmp.Compare(t.Index, size) })
+	return r.terms[:n:n]
 }
 
 // Era is what a charter says of the checkpoints of its time: those of the sizes above

@@ -65,7 +65,7 @@ func (d *Duty) answered(by *answer, c clock) {
 // settle gives the duty its state, or false where nothing is owed: the party was
 // withdrawn before the due date, or the designation ended by it, and nobody had
 // met it.
-func (d *Duty) settle(c clock, p *PartyRow, end *record.Date) bool {
+func (d *Duty) settle(c clock, p *partyLife, end *record.Date) bool {
 	today := c.today()
 	if d.MetOn != nil {
 		d.State = DutyMet
@@ -93,7 +93,7 @@ func (d *Duty) settle(c clock, p *PartyRow, end *record.Date) bool {
 // pause applies the suspensions that began by the day on which the duty was met,
 // or asked for, and not after it was due: it is paused meanwhile, and falls due a
 // response period after the designation resumes, never earlier than before.
-func (d *Duty) pause(c clock, row *DesignationRow) {
+func (d *Duty) pause(c clock, row *designationLife) {
 	day := c.today()
 	if d.MetOn != nil {
 		day = *d.MetOn
@@ -120,7 +120,7 @@ func (d *Duty) pause(c clock, row *DesignationRow) {
 }
 
 // withdrawn is the first day on which the party is withdrawn, nil if it is not.
-func (p *PartyRow) withdrawn() *record.Date {
+func (p *partyLife) withdrawn() *record.Date {
 	if n := len(p.Standing); n > 0 && p.Standing[n-1].Status == statusWithdrawn {
 		return &p.Standing[n-1].EffectiveOn
 	}

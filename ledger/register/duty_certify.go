@@ -15,7 +15,7 @@ type certificate struct {
 // that stands. The first is due a certification period after enrolment, each next
 // one as long after the last day covered. filed are the certifications admitted by
 // the instant asked for, oldest first.
-func (c clock) certify(p *PartyRow, filed []certificate) []Duty {
+func (c clock) certify(p *partyLife, filed []certificate) []Duty {
 	var duties []Duty
 	due := c.date(p.Enrolled.Admitted).Add(c.periods(p.Enrolled.Index).Certification)
 	d := Duty{Party: p.ID, Kind: DutyCertify, Due: &due, OpenedBy: p.Enrolled.ID, Records: []record.ID{p.Enrolled.ID}}

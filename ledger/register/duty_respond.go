@@ -33,7 +33,7 @@ type asking struct {
 // respond is a provider's duty to respond to a designation, nil if it owes
 // nothing. answers are its responses admitted by the instant asked for, oldest
 // first.
-func (c clock) respond(thread string, row *DesignationRow, asked asking, p *PartyRow, answers []answer) *Duty {
+func (c clock) respond(thread string, row *designationLife, asked asking, p *partyLife, answers []answer) *Duty {
 	due := asked.due
 	d := &Duty{Party: p.ID, Kind: DutyRespond, Designation: thread, OpenedBy: asked.ID, Records: []record.ID{row.Opened.ID}}
 	if asked.ID != row.Opened.ID {
@@ -68,7 +68,7 @@ func (c clock) respond(thread string, row *DesignationRow, asked asking, p *Part
 
 // conclude is the duty to finish what the newest response began, nil if none
 // began anything, or what began was `answered`.
-func (c clock) conclude(thread string, row *DesignationRow, p *PartyRow, answers []answer) *Duty {
+func (c clock) conclude(thread string, row *designationLife, p *partyLife, answers []answer) *Duty {
 	var began, met *answer
 	for i := range answers {
 		switch a := &answers[i]; {
@@ -103,7 +103,7 @@ func (c clock) conclude(thread string, row *DesignationRow, p *PartyRow, answers
 
 // askedBelow is the index of the newest record below another that opened or
 // re-opened the duty to respond.
-func (d *DesignationRow) askedBelow(index uint64) uint64 {
+func (d *designationLife) askedBelow(index uint64) uint64 {
 	asked := d.Opened.Index
 	for _, o := range d.Openings {
 		if o.Index < index {
@@ -115,7 +115,7 @@ func (d *DesignationRow) askedBelow(index uint64) uint64 {
 
 // close pauses and settles a duty that comes from a designation, and completes
 // what it rests on; nil if nothing is owed.
-func (d *Duty) close(c clock, row *DesignationRow, p *PartyRow) *Duty {
+func (d *Duty) close(c clock, row *designationLife, p *partyLife) *Duty {
 	d.pause(c, row)
 	if !d.settle(c, p, row.end()) {
 		return nil

@@ -13,16 +13,14 @@ import (
 // clockAt is noon of a day under a charter that gives 30 days to respond and a year
 // to certify.
 func clockAt(n int) clock {
-	row := &CharterRow{}
-	row.Periods.Response = record.Period{Days: 30}
-	row.Periods.Certification = record.Period{Years: 1}
-	return clock{at: noon(n), zone: time.UTC, charters: []*ThreadRow{{State: row}}}
+	periods := record.Periods{Response: record.Period{Days: 30}, Certification: record.Period{Years: 1}}
+	return clock{at: noon(n), zone: time.UTC, charters: []charterTerms{{Periods: periods}}}
 }
 
 // ordered is a designation at index 10, admitted on day 0, in force on days 100
 // to 300, to be answered by day 40.
-func ordered(events ...string) *DesignationRow {
-	row := &DesignationRow{Opened: step(10, 0), Events: happened(events...)}
+func ordered(events ...string) *designationLife {
+	row := lived(DesignationRow{Opened: step(10, 0)}, events...)
 	row.Current.EffectiveFrom, row.Current.EffectiveUntil, row.Current.ResponseDue = dayOrNone(100), dayOrNone(300), dayOrNone(40)
 	row.Openings = []Opening{{Step: row.Opened, ResponseDue: day(40)}}
 	return row
@@ -31,8 +29,8 @@ func ordered(events ...string) *DesignationRow {
 // provider reads "enrolled 20", "suspended 5", "active 8", "withdrawn 30", and with
 // "later" what was admitted after the designation, though effective before. Without
 // "enrolled" it was there before everything.
-func provider(story ...string) *PartyRow {
-	p := &PartyRow{ID: "acme-cloud", Roles: []record.Role{record.RoleProvider}, Enrolled: step(2, -30)}
+func provider(story ...string) *partyLife {
+	p := &partyLife{PartyRow: &PartyRow{ID: "acme-cloud", Roles: []record.Role{record.RoleProvider}, Enrolled: step(2, -30)}}
 	for i, s := range story {
 		status, on, _ := strings.Cut(s, " ")
 		on, later := strings.CutSuffix(on, " later")
@@ -52,7 +50,7 @@ func provider(story ...string) *PartyRow {
 // answered reads "20 acknowledged": given on day 20 about the newest record then;
 // "20 winding-down by 60"; "20 no-relationship about 10". They stand at indexes
 // from 200 on.
-func answered(row *DesignationRow, c clock, answers ...string) []answer {
+func answered(row *designationLife, c clock, answers ...string) []answer {
 	var list []answer
 	for i, s := range answers {
 		part := strings.Fields(s)
@@ -109,8 +107,8 @@ func dayNumber(d record.Date) string {
 }
 
 func TestDutyToRespond(t *testing.T) {
-	reopened := func(on, due int) func(*DesignationRow) {
-		return func(row *DesignationRow) {
+	reopened := func(on, due int) func(*designationLife) {
+		return func(row *designationLife) {
 			row.Openings = append(row.Openings, Opening{Step: step(80, on), ResponseDue: day(due)})
 			row.Current.ResponseDue = dayOrNone(due)
 		}
@@ -118,7 +116,7 @@ func TestDutyToRespond(t *testing.T) {
 	for _, c := range []struct {
 		sentence string
 		events   []string
-		change   func(*DesignationRow)
+		change   func(*designationLife)
 		party    []string
 		answers  []string
 		want     map[int]string // asked on that day
@@ -167,11 +165,11 @@ func TestDutyToRespond(t *testing.T) {
 		{sentence: "paused twice", events: []string{"suspension 20-49", "suspension 70-99"}, want: map[int]string{60: "open due 80", 75: "paused due 130", 100: "open due 130"}},
 		{sentence: "lifted before it was due: nothing is owed", events: []string{"revocation 30 lifted"}, want: map[int]string{29: "open due 40", 30: "nothing", 50: "nothing"}},
 		{sentence: "lifted after it was due: history is not rewritten", events: []string{"revocation 50 lifted"}, want: map[int]string{49: "overdue due 40", 60: "overdue due 40"}},
-		{sentence: "responseDue absent: no duty", change: func(row *DesignationRow) { row.Openings, row.Current.ResponseDue = nil, nil },
+		{sentence: "responseDue absent: no duty", change: func(row *designationLife) { row.Openings, row.Current.ResponseDue = nil, nil },
 			want: map[int]string{1: "nothing"}},
-		{sentence: "a due date that came by correction", change: func(row *DesignationRow) { row.Openings, row.Current.ResponseDue = nil, dayOrNone(60) },
+		{sentence: "a due date that came by correction", change: func(row *designationLife) { row.Openings, row.Current.ResponseDue = nil, dayOrNone(60) },
 			answers: []string{"30 no-relationship"}, want: map[int]string{29: "open due 60", 30: "met due 60 met 30"}},
-		{sentence: "a deadline amended later", change: func(row *DesignationRow) { row.Current.ResponseDue = dayOrNone(60) },
+		{sentence: "a deadline amended later", change: func(row *designationLife) { row.Current.ResponseDue = dayOrNone(60) },
 			want: map[int]string{41: "open due 60", 61: "overdue due 60"}},
 	} {
 		row := ordered(c.events...)
@@ -195,11 +193,11 @@ func TestDutyToRespond(t *testing.T) {
 }
 
 // askedOf asks a history whose one version is row, and one before each re-opening.
-func askedOf(t *testing.T, row *DesignationRow, c clock) *asking {
+func askedOf(t *testing.T, row *designationLife, c clock) *asking {
 	t.Helper()
 	h := &history{thread: "designation/2026-014"}
 	for i, o := range slices.Backward(row.Openings) {
-		version := *row
+		version := *row.DesignationRow
 		if i+1 < len(row.Openings) {
 			version.Current.ResponseDue = &o.ResponseDue
 		}
@@ -220,7 +218,7 @@ func TestDutyToConclude(t *testing.T) {
 	for _, c := range []struct {
 		sentence string
 		events   []string
-		change   func(*DesignationRow)
+		change   func(*designationLife)
 		party    []string
 		answers  []string
 		want     map[int]string
@@ -234,7 +232,7 @@ func TestDutyToConclude(t *testing.T) {
 		{sentence: "also where it names no day", answers: []string{"20 winding-down by 60", "30 acknowledged"},
 			want: map[int]string{61: "open due 100"}},
 		{sentence: "neither windDownBy nor effectiveFrom: open", answers: []string{"20 acknowledged"},
-			change: func(row *DesignationRow) { row.Current.EffectiveFrom = nil }, want: map[int]string{20: "open", 299: "open"}},
+			change: func(row *designationLife) { row.Current.EffectiveFrom = nil }, want: map[int]string{20: "open", 299: "open"}},
 		{sentence: "met by no-relationship", answers: []string{"20 acknowledged", "50 no-relationship"}, want: map[int]string{50: "met due 100 met 50"}},
 		{sentence: "met by licensed", answers: []string{"20 acknowledged", "50 licensed"}, want: map[int]string{50: "met due 100 met 50"}},
 		{sentence: "met by conditions-met", answers: []string{"20 acknowledged", "50 conditions-met"}, want: map[int]string{50: "met due 100 met 50"}},
@@ -244,7 +242,7 @@ func TestDutyToConclude(t *testing.T) {
 		{sentence: "none that began nothing", answers: []string{"20 no-relationship"}, want: map[int]string{61: "nothing"}},
 		{sentence: "begun anew", answers: []string{"20 winding-down by 60", "50 wound-down", "70 acknowledged"}, want: map[int]string{69: "met due 60 met 50", 70: "open due 100"}},
 		{sentence: "an older subject meets nothing", answers: []string{"20 acknowledged", "50 wound-down about 10"},
-			change: func(row *DesignationRow) {
+			change: func(row *designationLife) {
 				row.Openings = append(row.Openings, Opening{Step: step(80, 30), ResponseDue: day(70)})
 			}, want: map[int]string{50: "open due 100"}},
 		{sentence: "paused", events: []string{"suspension 50"}, answers: []string{"20 winding-down by 60"}, want: map[int]string{49: "open due 60", 50: "paused"}},
@@ -301,7 +299,7 @@ func TestDutyToCertify(t *testing.T) {
 				t.Fatal(err)
 			}
 			f := certificate{step(uint64(200+i), on), &CertificationRow{}}
-			f.PeriodFrom, f.PeriodUntil, f.Initial = day(from), day(until), i == 0
+			f.PeriodFrom, f.PeriodUntil = day(from), day(until)
 			if !f.Admitted.After(clock.at) {
 				filed = append(filed, f)
 			}

@@ -12,6 +12,7 @@ import (
 type effect struct {
 	record        RecordRow
 	before, after *ThreadRow
+	keys          []*KeyRow // added or revoked
 }
 
 // Effects are sentences for people about what the draft's records would bring
@@ -56,12 +57,12 @@ func partyEffects(e effect, p *PartyRow) []string {
 		}
 		return []string{fmt.Sprintf("enrols %s as %s with %s; they sign from index %d on", p.ID, joined(p.Roles), plural(int64(len(p.Keys)), "key"), e.record.Index+1)}
 	case record.KindStanding:
-		s := p.Standing[len(p.Standing)-1]
+		s := p.Ahead[len(p.Ahead)-1]
 		return []string{fmt.Sprintf("%s is %s from %s on", p.ID, s.Status, s.EffectiveOn)}
 	}
 	var out []string
-	for i := range p.Keys {
-		switch k := &p.Keys[i]; {
+	for _, k := range e.keys {
+		switch {
 		case k.Added == e.record.Index && k.UsableFrom != nil:
 			out = append(out, fmt.Sprintf("adds key %s of %s (%s), added by the registrar: it counts from %s on", shortKey(k.ID), k.Holder, k.Use, record.Instant{Time: *k.UsableFrom}))
 		case k.Added == e.record.Index:
@@ -88,8 +89,7 @@ func (d *Draft) designationEffects(e effect, s *DesignationRow) ([]string, error
 	case record.KindAmendment:
 		out = append(out, fmt.Sprintf("amends %s, %s", e.record.Thread, quoteName(s.Current.Target.Name)))
 	default:
-		ev := s.Events[len(s.Events)-1]
-		switch {
+		switch ev := e.after.event(); {
 		case ev.Kind == record.KindRevocation:
 			out = append(out, fmt.Sprintf("revokes %s from %s on (%s): final", e.record.Thread, ev.EffectiveOn, ev.Cause))
 		case ev.Kind == record.KindReinstatement:
@@ -100,12 +100,11 @@ func (d *Draft) designationEffects(e effect, s *DesignationRow) ([]string, error
 			out = append(out, fmt.Sprintf("suspends %s from %s on", e.record.Thread, ev.EffectiveOn))
 		}
 	}
-	n := len(s.Openings)
-	if n == 0 || s.Openings[n-1].Index != e.record.Index {
+	if s.Opening == nil || s.Opening.Index != e.record.Index {
 		return out, nil
 	}
 	verb := "opens"
-	if n > 1 {
+	if e.before != nil && e.record.Kind == record.KindAmendment && e.before.State.(*DesignationRow).Opening != nil {
 		verb = "re-opens"
 	}
 	owing, err := d.owing(e, s)
@@ -119,7 +118,7 @@ func (d *Draft) designationEffects(e effect, s *DesignationRow) ([]string, error
 	case owing > 1:
 		duties = fmt.Sprintf("%d duties to respond", owing)
 	}
-	return append(out, fmt.Sprintf("%s %s, due %s", verb, duties, s.Openings[n-1].ResponseDue)), nil
+	return append(out, fmt.Sprintf("%s %s, due %s", verb, duties, s.Opening.ResponseDue)), nil
 }
 
 // owing counts the parties that owe an answer to what opens now, as [View.Duties]
@@ -129,12 +128,16 @@ func (d *Draft) owing(e effect, s *DesignationRow) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	opening := s.Openings[len(s.Openings)-1]
-	asked := asking{Step: opening.Step, due: opening.ResponseDue}
-	err = d.parties(func(p *PartyRow) {
-		if p.Has(record.RoleProvider) && p.Enrolled.Index < e.record.Index && c.respond(e.record.Thread, s, asked, p, nil) != nil {
+	asked := asking{Step: s.Opening.Step, due: s.Opening.ResponseDue}
+	err = d.parties(func(row *PartyRow) error {
+		if !row.Has(record.RoleProvider) || row.Enrolled.Index >= e.record.Index {
+			return nil
+		}
+		p, err := d.partyLife(row)
+		if err == nil && c.respond(e.record.Thread, s.ahead(), asked, p, nil) != nil {
 			n++
 		}
+		return err
 	})
 	return n, err
 }
@@ -142,19 +145,20 @@ func (d *Draft) owing(e effect, s *DesignationRow) (n int, err error) {
 // clock answers for the moment at which a record of the draft is admitted.
 func (d *Draft) clock(e effect) (clock, error) {
 	c := clock{at: e.record.Admitted, zone: d.charter.State.(*CharterRow).zone}
-	err := d.r.versions(ownerRoot, d.start, func(row *ThreadRow) bool {
-		c.charters = append(c.charters, row)
-		return true
-	})
-	slices.Reverse(c.charters)
+	c.charters = d.r.termsBelow(d.start)
 	for _, b := range append(slices.Clip(d.below), d) {
 		for _, x := range b.judged {
-			if x.after.Thread == ownerRoot && !slices.ContainsFunc(c.charters, func(row *ThreadRow) bool { return row.Index == x.after.Index }) {
-				c.charters = append(c.charters, x.after) // judged, and perhaps advanced over meanwhile
+			if x.after.Thread != ownerRoot || x.after.Index < d.start && slices.ContainsFunc(c.charters, func(t charterTerms) bool { return t.Index == x.after.Index }) {
+				continue // of another thread, or advanced over meanwhile
 			}
+			terms, err := x.after.terms()
+			if err != nil {
+				return c, err
+			}
+			c.charters = append(c.charters, terms)
 		}
 	}
-	return c, err
+	return c, nil
 }
 
 func (d *Draft) responseEffects(e effect, s *ResponseRow) ([]string, error) {
@@ -184,11 +188,10 @@ func (d *Draft) responseEffects(e effect, s *ResponseRow) ([]string, error) {
 
 // meets says which duty to respond the response meets, by the rule of [View.Duties].
 func (d *Draft) meets(e effect, s *ResponseRow, thread string, des *DesignationRow) (string, error) {
-	n := len(des.Openings)
-	if n == 0 || des.Current.ResponseDue == nil {
+	opening := des.Opening
+	if opening == nil || des.Current.ResponseDue == nil {
 		return fmt.Sprintf("answers %s, which asks for no answer", thread), nil
 	}
-	opening := des.Openings[n-1]
 	if s.About < opening.Index {
 		return fmt.Sprintf("meets no duty: it is about the record at index %d, but index %d asks anew", s.About, opening.Index), nil
 	}
@@ -200,14 +203,59 @@ func (d *Draft) meets(e effect, s *ResponseRow, thread string, des *DesignationR
 	if err != nil {
 		return "", err
 	}
+	whole, err := d.designationLife(thread, des)
+	if err != nil {
+		return "", err
+	}
+	standing, err := d.partyLife(p)
+	if err != nil {
+		return "", err
+	}
 	this := answer{Step{e.record.Index, e.record.ID, e.record.Admitted}, s}
-	switch duty := c.respond(thread, des, asking{Step: opening.Step, due: *des.Current.ResponseDue}, p, []answer{this}); {
+	switch duty := c.respond(thread, whole, asking{Step: opening.Step, due: *des.Current.ResponseDue}, standing, []answer{this}); {
 	case duty == nil:
 		return fmt.Sprintf("answers %s, to which %s owes no answer", thread, p.ID), nil
 	case duty.State == DutyLate:
 		return fmt.Sprintf("meets the duty to respond to %s, late: it was due %s", thread, duty.Due), nil
 	}
 	return fmt.Sprintf("meets the duty to respond to %s", thread), nil
+}
+
+// history visits what each record from an index on did to a thread, oldest first, as far
+// as the draft sees it.
+func (d *Draft) history(thread string, from uint64, visit func(*ThreadRow)) error {
+	var rows []*ThreadRow
+	err := d.r.history(thread, d.start, func(row *ThreadRow) (bool, error) {
+		if row.Index < from {
+			return false, nil
+		}
+		rows = append(rows, row)
+		return true, nil
+	})
+	slices.Reverse(rows)
+	for _, b := range append(slices.Clip(d.below), d) {
+		for _, x := range b.judged {
+			if n := len(rows); x.after.Thread == thread && x.record.Index >= from && (n == 0 || rows[n-1].Index < x.record.Index) {
+				rows = append(rows, x.after)
+			}
+		}
+	}
+	for _, row := range rows {
+		visit(row)
+	}
+	return err
+}
+
+// designationLife is a designation with all that the draft sees of its life.
+func (d *Draft) designationLife(thread string, row *DesignationRow) (*designationLife, error) {
+	life := &designationLife{DesignationRow: row}
+	return life, d.history(thread, row.Opened.Index, life.happened)
+}
+
+// partyLife is a party with all that the draft sees of its standing.
+func (d *Draft) partyLife(row *PartyRow) (*partyLife, error) {
+	life := &partyLife{PartyRow: row}
+	return life, d.history("party/"+row.ID, 0, life.happened)
 }
 
 func quoteName(name string) string { return `"` + name + `"` }

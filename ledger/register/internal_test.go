@@ -116,8 +116,15 @@ func FuzzRows(f *testing.F) {
 	row := RecordRow{Index: 7, ID: record.ID{1}, Kind: record.KindResponse, Thread: "response/1/a", Issuer: "a"}
 	row.IssuedAt, row.Admitted = fromMillis(1), fromMillis(2)
 	f.Add(row.encode())
-	thread := ThreadRow{Thread: "response/1/a", Index: 7, Kind: record.KindResponse, State: &ResponseRow{About: 3}}
-	b, err := thread.encode()
+	about := uint64(3)
+	thread := ThreadRow{Thread: "response/1/a", Index: 7, Kind: record.KindResponse, Did: Did{About: &about}, State: &ResponseRow{About: 3}}
+	b, _, err := thread.encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	thread = ThreadRow{Thread: "party/a", State: &PartyRow{ID: "a"}}
+	_, b, err = thread.encode()
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -130,7 +137,11 @@ func FuzzRows(f *testing.F) {
 			}
 		}
 		for _, name := range []string{"charter", "party/a", "designation/1", "response/1/a", "cip/a", "other"} {
-			decodeThreadRow(name, 7, b)
+			if row, err := decodeStep(name, 7, b); err == nil {
+				row.decodeState(nil)
+			}
+			(&ThreadRow{Thread: name}).decodeState(b)
 		}
+		decodeKeyRow(b)
 	})
 }

@@ -18,6 +18,7 @@ type judging struct {
 	d        *Draft
 	v        record.Verified
 	st       *record.Statement
+	id       record.ID // of the record; zero where nobody has signed it yet
 	index    uint64
 	admitted time.Time
 
@@ -29,14 +30,9 @@ type judging struct {
 	tried    *record.Key // whose signature is asked about; nil but in MaySign
 	kept     uint64      // bit i: signature i counts
 
-	state  State   // the thread after this record
-	claims []claim // keys that got an owner
-}
-
-// claim says that a key belongs to somebody from this record on.
-type claim struct {
-	keyid string
-	owner OwnerRow
+	state   State     // the thread after this record
+	keys    []*KeyRow // keys that it adds or revokes
+	renamed string    // the name that it replaces, which becomes a former one; "" if none
 }
 
 // rules is the catalogue of rules 1: what each kind needs of the ledger's state.
@@ -183,7 +179,7 @@ func (j *judging) follows() error {
 }
 
 // conflict refuses a step that the thread does not allow, naming its newest record.
-func (j *judging) conflict(format string, args ...any) error {
+func (j *judging) conflict(format string, args ...any) *record.Refusal {
 	r := record.Refuse(record.Conflict, format, args...)
 	if j.head != nil {
 		r.Current = j.head.ID

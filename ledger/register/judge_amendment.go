@@ -1,8 +1,6 @@
 package register
 
 import (
-	"slices"
-
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
@@ -25,6 +23,9 @@ func (j *judging) judgeAmendment() error {
 	if err != nil {
 		return err
 	}
+	if err := j.fitsPayload(amended); err != nil {
+		return err
+	}
 	if err := checkTarget(&amended.Target); err != nil {
 		return err
 	}
@@ -32,16 +33,35 @@ func (j *judging) judgeAmendment() error {
 	step := j.step()
 	next.Amended = &step
 	if due := amended.ResponseDue; due != nil && (a.ReopensDuty() || old.ResponseDue == nil) {
-		next.Openings = append(slices.Clip(row.Openings), Opening{Step: step, ResponseDue: *due})
+		next.Opening = &Opening{Step: step, ResponseDue: *due}
 	}
 	if err := j.amendedDates(a, old, amended); err != nil {
 		return err
 	}
 	next.Current = *amended
 	if row.Imported() && amended.Target.Name != old.Target.Name {
-		next.FormerName = formerNames(row.FormerName, old.Target.Name, amended.Target.Name)
+		j.renamed, next.Renamed = old.Target.Name, true
 	}
 	j.state = &next
+	return nil
+}
+
+// maxDesignation bounds a designation with all its amendments, in bytes of the payload
+// that would say it anew: whatever is added to it, its state stays a row that can be
+// read and written.
+const maxDesignation = 48_000
+
+func (j *judging) fitsPayload(amended *record.Designation) error {
+	anew := record.Statement{Kind: amended.Kind(), Predicate: amended, Common: record.Common{
+		Ledger: j.st.Ledger, Thread: j.st.Thread, Issuer: j.st.Issuer, IssuedAt: j.st.IssuedAt,
+	}}
+	size, err := record.PayloadLen(&anew)
+	if err != nil {
+		return err
+	}
+	if size > maxDesignation {
+		return invalid("/predicate", "the designation would take %d bytes as a payload, at most %d are allowed: drop some of it in the same amendment", size, maxDesignation)
+	}
 	return nil
 }
 

@@ -27,7 +27,10 @@ func (j *judging) judgeDesignation() error {
 		if was := old.Current.Source; d.Source.List != was.List || d.Source.ID != was.ID {
 			return invalid("/predicate/source", "%s is %s of list %s for ever", j.st.Thread, was.ID, was.List)
 		}
-		row.FormerName = formerNames(old.FormerName, old.Current.Target.Name, d.Target.Name)
+		row.Renamed = old.Renamed
+		if old.Current.Target.Name != d.Target.Name {
+			j.renamed, row.Renamed = old.Current.Target.Name, true
+		}
 	}
 	if d.DeterminedOn != nil && d.DeterminedOn.After(j.today) {
 		return notNow("/predicate/determinedOn", "%s is after today, %s in %s", *d.DeterminedOn, j.today, j.charter.TimeZone)
@@ -44,7 +47,7 @@ func (j *judging) judgeDesignation() error {
 		if err := j.timeToRespond(*d.ResponseDue); err != nil {
 			return err
 		}
-		row.Openings = []Opening{{Step: j.step(), ResponseDue: *d.ResponseDue}}
+		row.Opening = &Opening{Step: j.step(), ResponseDue: *d.ResponseDue}
 	}
 	j.state = row
 	return nil
@@ -121,21 +124,6 @@ func (j *judging) inTerm(d *record.Designation) error {
 		return notNow("/predicate/effectiveUntil", "%s: the term is %s, so %s is the latest; later by an extension", *d.EffectiveUntil, j.charter.Periods.Term, end.AddDays(-1))
 	}
 	return nil
-}
-
-// formerNames are the names borne before, given that old was just replaced. A
-// name that is borne again is a former one no more.
-func formerNames(former []string, old, now string) []string {
-	out := make([]string, 0, len(former)+1)
-	for _, name := range append(slices.Clip(former), old) {
-		if name != now && !slices.Contains(out, name) {
-			out = append(out, name)
-		}
-	}
-	if len(out) == 0 {
-		return nil
-	}
-	return out
 }
 
 // checkTarget applies the frozen tables to a target that an amendment made.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
@@ -23,7 +24,7 @@ func (j *judging) judgeEnrolment() error {
 		return err
 	}
 	p := &PartyRow{
-		ID: j.st.Issuer, Roles: e.Roles, Enrolment: j.v.ID(),
+		ID: j.st.Issuer, Roles: e.Roles, Enrolment: j.id,
 		Enrolled: j.step(),
 	}
 	p.describe(e)
@@ -91,14 +92,14 @@ func (j *judging) sponsor(p *PartyRow) (sponsor string, err error) {
 		return "", nil
 	}
 	for _, s := range j.signatures() {
-		owner, err := j.d.owner(s.Key.ID())
+		k, err := j.d.keyRow(s.Key.ID())
 		if err != nil {
 			return "", err
 		}
-		if owner == nil || owner.party() == "" {
+		if k == nil || k.party() == "" {
 			continue
 		}
-		provider, err := j.d.party(owner.party())
+		provider, err := j.d.party(k.party())
 		if err != nil {
 			return "", err
 		}
@@ -127,7 +128,11 @@ func (j *judging) judgeReEnrolment(e *record.Enrolment) error {
 		if err != nil {
 			return invalid(fmt.Sprintf("/predicate/keys/%d/key", i), "%v", err)
 		}
-		if row := old.Key(key.ID()); row == nil || row.Revoked != 0 || !row.says(k) {
+		row, err := j.keyOf(old, key.ID())
+		if err != nil {
+			return err
+		}
+		if row == nil || row.Revoked != 0 || !row.says(k) {
 			return invalid(fmt.Sprintf("/predicate/keys/%d", i), "key %s is not so enrolled: a later enrolment changes no keys, a keys record does", shortKey(key.ID()))
 		}
 	}
@@ -141,10 +146,10 @@ func (j *judging) judgeReEnrolment(e *record.Enrolment) error {
 		return err
 	}
 	p := *old
-	p.Enrolment = j.v.ID()
+	p.Enrolment = j.id
 	p.describe(e)
 	if p.LegalName != old.LegalName {
-		p.FormerName = formerNames(old.FormerName, old.LegalName, p.LegalName)
+		j.renamed, p.Renamed = old.LegalName, true
 	}
 	j.state = &p
 	return nil
@@ -170,7 +175,7 @@ func (j *judging) registrars(n int64) error {
 }
 
 // step names this record.
-func (j *judging) step() Step { return Step{Index: j.index, ID: j.v.ID(), Admitted: j.admitted} }
+func (j *judging) step() Step { return Step{Index: j.index, ID: j.id, Admitted: j.admitted} }
 
 // describe copies what a later enrolment may replace.
 func (p *PartyRow) describe(e *record.Enrolment) {
@@ -219,9 +224,10 @@ func only(keyid string, as capacity) capacity {
 }
 
 // party is the ID of the party that owns the key, "" if none does.
-func (o *OwnerRow) party() string {
-	if len(o.Owner) > len("party/") && o.Owner[:len("party/")] == "party/" {
-		return o.Owner[len("party/"):]
+func (k *KeyRow) party() string {
+	id, ok := strings.CutPrefix(k.Owner, "party/")
+	if !ok {
+		return ""
 	}
-	return ""
+	return id
 }

@@ -50,7 +50,7 @@ func (j *judging) judgeResponse() error {
 			return notNow(fmt.Sprintf("/predicate/conditions/%d", i), "%s has no condition %q", head.Thread, id)
 		}
 	}
-	j.state = &ResponseRow{Response: *r, About: about}
+	j.state = &ResponseRow{Status: r.Status, WindDownBy: r.WindDownBy, About: about}
 	return nil
 }
 
@@ -86,6 +86,6 @@ func (j *judging) judgeCertification() error {
 		}
 		return invalid("/predicate/initial", "%s has certified before, at index %d: this is not the initial one", p.ID, j.head.Index)
 	}
-	j.state = &CertificationRow{CIPCertification: *c}
+	j.state = &CertificationRow{PeriodFrom: c.PeriodFrom, PeriodUntil: c.PeriodUntil}
 	return nil
 }

@@ -8,13 +8,41 @@ import (
 
 // StatusOn is the party's standing on a date, as far as this version knows: that
 // of the newest record which is effective by then.
-func (p *PartyRow) StatusOn(date record.Date) string {
-	for _, s := range slices.Backward(p.Standing) {
+func (p *partyLife) StatusOn(date record.Date) string { return standingOn(p.Standing, date) }
+
+// StatusOn is the same from this version's own record on.
+func (p *PartyRow) StatusOn(date record.Date) string { return standingOn(p.Ahead, date) }
+
+func standingOn(steps []StandingStep, date record.Date) string {
+	for _, s := range slices.Backward(steps) {
 		if !s.EffectiveOn.After(date) {
 			return s.Status
 		}
 	}
 	return statusActive
+}
+
+// maxAnnounced bounds what may be announced at a time on one thread: changes of a
+// party's standing, suspensions and reinstatements of a designation. A state holds
+// them all.
+const maxAnnounced = 16
+
+// steppedOn are the steps that decide the standing on some day from today on, once
+// another is added: the one in force, and those announced that the newer ones leave
+// a day to.
+func steppedOn(ahead []StandingStep, next StandingStep, today record.Date) []StandingStep {
+	next.Reason = ""
+	var left []StandingStep
+	for _, s := range ahead {
+		if s.EffectiveOn.Before(next.EffectiveOn) {
+			left = append(left, s)
+		}
+	}
+	left = append(left, next)
+	for len(left) > 1 && !left[1].EffectiveOn.After(today) {
+		left = left[1:]
+	}
+	return left
 }
 
 // Standings of a party.
@@ -57,8 +85,8 @@ func (j *judging) judgeStanding() error {
 		return err
 	}
 	last := statusActive
-	if n := len(old.Standing); n > 0 {
-		last = old.Standing[n-1].Status
+	if n := len(old.Ahead); n > 0 {
+		last = old.Ahead[n-1].Status
 	}
 	switch {
 	case last == statusWithdrawn:
@@ -67,7 +95,10 @@ func (j *judging) judgeStanding() error {
 		return j.conflict("%s is %s already", old.ID, last)
 	}
 	p := *old
-	p.Standing = append(slices.Clip(old.Standing), StandingStep{Step: j.step(), Status: s.Status, EffectiveOn: s.EffectiveOn, Reason: s.Reason})
+	p.Ahead = steppedOn(old.Ahead, StandingStep{Step: j.step(), Status: s.Status, EffectiveOn: s.EffectiveOn}, j.today)
+	if len(p.Ahead) > 1+maxAnnounced {
+		return j.conflict("%d changes of %s's standing are announced already: wait until one of them holds, or announce an earlier day", maxAnnounced, p.ID)
+	}
 	j.state = &p
 	return nil
 }

@@ -32,7 +32,7 @@ const causeError = "error"
 //
 // It knows the newest life of the thread only, from effectiveFrom on or from
 // admission: see [history.life].
-func (d *DesignationRow) StatusOn(date record.Date, zone *time.Location) Status {
+func (d *designationLife) StatusOn(date record.Date, zone *time.Location) Status {
 	switch revoked := d.revocation(); {
 	case revoked != nil && !date.Before(revoked.EffectiveOn):
 		return StatusRevoked
@@ -74,6 +74,16 @@ type pause struct {
 	by     Step         // the record that set resume, or began it
 }
 
+// span are the days that a suspension or a reinstatement decides.
+func (e *Event) span() pause {
+	p := pause{from: e.EffectiveOn, by: e.Step}
+	if e.Until != nil {
+		next := e.Until.AddDays(1)
+		p.resume = &next
+	}
+	return p
+}
+
 func (p pause) holds(date record.Date) bool {
 	return !date.Before(p.from) && (p.resume == nil || date.Before(*p.resume))
 }
@@ -82,17 +92,13 @@ func (p pause) holds(date record.Date) bool {
 // event paints its days from effectiveOn until `until` over those before it: a
 // suspension as paused, a reinstatement as not. So a reinstatement that holds
 // until a day leaves the rest of the suspension standing.
-func (d *DesignationRow) pauses() []pause {
+func (d *designationLife) pauses() []pause {
 	var runs []pause
 	for _, e := range d.Events {
 		if e.Kind == record.KindRevocation {
 			continue
 		}
-		p := pause{from: e.EffectiveOn, by: e.Step}
-		if e.Until != nil {
-			next := e.Until.AddDays(1)
-			p.resume = &next
-		}
+		p := e.span()
 		runs = cut(runs, p)
 		if e.Kind == record.KindSuspension {
 			runs = join(append(runs, p))

@@ -53,6 +53,15 @@ func happened(events ...string) []Event {
 	return list
 }
 
+// lived is a designation to which that happened.
+func lived(row DesignationRow, events ...string) *designationLife {
+	life := &designationLife{DesignationRow: &row, Events: happened(events...)}
+	if n := len(life.Events); n > 0 && life.Events[n-1].Kind == record.KindRevocation {
+		row.Revoked = &life.Events[n-1]
+	}
+	return life
+}
+
 func number(s string) (n int) {
 	if _, err := fmt.Sscan(s, &n); err != nil {
 		panic(err)
@@ -91,7 +100,7 @@ func TestStatusOn(t *testing.T) {
 		{"revoked after it expired", []string{"revocation 120 court-order"},
 			map[int]Status{0: StatusAnnounced, 10: StatusInForce, 101: StatusExpired, 120: StatusRevoked}},
 	} {
-		row := &DesignationRow{Opened: step(10, 0), Events: happened(c.events...)}
+		row := lived(DesignationRow{Opened: step(10, 0)}, c.events...)
 		row.Current.EffectiveFrom, row.Current.EffectiveUntil = dayOrNone(from), dayOrNone(until)
 		want := StatusNone
 		for n := range 130 {
@@ -107,7 +116,7 @@ func TestStatusOn(t *testing.T) {
 
 // An imported designation without dates is in force from its admission, for good.
 func TestStatusOfImported(t *testing.T) {
-	row := &DesignationRow{Opened: step(10, 5)}
+	row := lived(DesignationRow{Opened: step(10, 5)})
 	row.Current.Source = &record.Source{List: "ofac-sdn", ID: "36"}
 	for n, want := range map[int]Status{4: StatusAnnounced, 5: StatusInForce, 5000: StatusInForce} {
 		if got := row.StatusOn(day(n), time.UTC); got != want {
@@ -132,7 +141,7 @@ func TestPausesPaint(t *testing.T) {
 		}
 	}
 	for _, list := range events {
-		row := &DesignationRow{Events: happened(list...)}
+		row := lived(DesignationRow{}, list...)
 		runs := row.pauses()
 		for n := range 12 {
 			want := false
@@ -155,12 +164,10 @@ func TestPausesPaint(t *testing.T) {
 
 // A record is judged by the newest charter below its index, index 0 by itself.
 func TestPeriodsByIndex(t *testing.T) {
-	charter := func(index uint64, days int) *ThreadRow {
-		row := &CharterRow{}
-		row.Periods.Response = record.Period{Days: days}
-		return &ThreadRow{Index: index, State: row}
+	charter := func(index uint64, days int) charterTerms {
+		return charterTerms{Index: index, Periods: record.Periods{Response: record.Period{Days: days}}}
 	}
-	c := clock{charters: []*ThreadRow{charter(0, 30), charter(5, 40), charter(9, 50)}}
+	c := clock{charters: []charterTerms{charter(0, 30), charter(5, 40), charter(9, 50)}}
 	for index, want := range map[uint64]int{0: 30, 1: 30, 5: 30, 6: 40, 9: 40, 10: 50, 99: 50} {
 		if got := c.periods(index).Response.Days; got != want {
 			t.Errorf("index %d: got %d days, want %d", index, got, want)

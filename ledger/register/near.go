@@ -53,7 +53,7 @@ func (d *Draft) partyThreads() ([]string, error) {
 }
 
 // parties visits every party as the draft sees it.
-func (d *Draft) parties(visit func(*PartyRow)) error {
+func (d *Draft) parties(visit func(*PartyRow) error) error {
 	names, err := d.partyThreads()
 	if err != nil {
 		return err
@@ -63,7 +63,9 @@ func (d *Draft) parties(visit func(*PartyRow)) error {
 		if err != nil {
 			return err
 		}
-		visit(row.State.(*PartyRow))
+		if err := visit(row.State.(*PartyRow)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// Key is the party's key with that key ID, live or revoked; nil if it has none.
+// Key is the party's key with that key ID, nil if it has none that may sign.
 func (p *PartyRow) Key(keyid string) *KeyRow {
 	for i := range p.Keys {
 		if p.Keys[i].ID == keyid {
@@ -37,6 +37,18 @@ func (k *KeyRow) idle(admitted time.Time, today record.Date) string {
 		return fmt.Sprintf("was added by the registrar and counts from %s on", record.Instant{Time: *k.UsableFrom})
 	}
 	return ""
+}
+
+// parsed is the key itself; a log's or witness's row has none.
+func (k *KeyRow) parsed() (*record.Key, error) {
+	if k.key != nil {
+		return k.key, nil
+	}
+	key, err := k.PEM.Key()
+	if err != nil {
+		return nil, fmt.Errorf("key row %s: %w: %w", k.ID, errDamaged, err)
+	}
+	return key, nil
 }
 
 // prepare parses the keys, once for all who read the row.

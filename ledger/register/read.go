@@ -16,6 +16,7 @@ import (
 
 // value reads one plain row; nil means that there is none.
 func (r *Register) value(key []byte) ([]byte, error) {
+	r.read.Add(1)
 	b, closer, err := r.db.Get(key)
 	switch {
 	case errors.Is(err, pebble.ErrNotFound):
@@ -87,14 +88,20 @@ func (r *Register) listed(table byte, text string, from, below uint64, yield fun
 }
 
 // newest reads the thread's newest version below a size; nil means that there is none.
-func (r *Register) newest(thread string, below uint64) (*ThreadRow, error) {
-	var found *ThreadRow
-	err := r.versions(thread, below, func(row *ThreadRow) bool { found = row; return false })
-	return found, err
+func (r *Register) newest(thread string, below uint64) (found *ThreadRow, err error) {
+	err = r.history(thread, below, func(row *ThreadRow) (bool, error) {
+		found = row
+		return false, nil
+	})
+	if err != nil || found == nil {
+		return nil, err
+	}
+	return found, r.state(found)
 }
 
-// versions yields a thread's versions below a size, newest first.
-func (r *Register) versions(thread string, below uint64, yield func(*ThreadRow) bool) error {
+// history yields what each record below a size did to a thread, newest first, without
+// the states: [Register.state] reads one.
+func (r *Register) history(thread string, below uint64, yield func(*ThreadRow) (more bool, err error)) error {
 	if below == 0 {
 		return nil
 	}
@@ -102,51 +109,67 @@ func (r *Register) versions(thread string, below uint64, yield func(*ThreadRow) 
 	_, upper := prefixBounds(tableThread, thread+"\x00")
 	return r.scan(lower, upper, func(key, value []byte) (bool, error) {
 		_, index := versionOf(key)
-		row, err := decodeThreadRow(thread, index, value)
-		return err == nil && yield(row), err
-	})
-}
-
-// threadsOf yields, in the threads' own order, the newest version below a size of
-// each thread whose name begins with prefix.
-func (r *Register) threadsOf(prefix string, below uint64, yield func(*ThreadRow) bool) error {
-	lower, upper := prefixBounds(tableThread, prefix)
-	var done string // the thread whose newest version was seen
-	return r.scan(lower, upper, func(key, value []byte) (bool, error) {
-		text, index := versionOf(key)
-		if index >= below || string(text) == done {
-			return true, nil
+		row, err := decodeStep(thread, index, value)
+		if err != nil {
+			return false, err
 		}
-		done = string(text)
-		row, err := decodeThreadRow(done, index, value)
-		return err == nil && yield(row), err
+		return yield(row)
 	})
 }
 
-// threadNames are the threads below a size whose name begins with prefix, in order.
+// state completes a version of a thread with its state.
+func (r *Register) state(row *ThreadRow) error {
+	if stateOf(row.Thread) == nil {
+		return row.decodeState(nil)
+	}
+	b, err := r.value(appendVersion(nil, tableState, row.Thread, row.Index))
+	if err != nil {
+		return err
+	}
+	if b == nil {
+		return fmt.Errorf("no state of %s at %d: %w", row.Thread, row.Index, errDamaged)
+	}
+	return row.decodeState(b)
+}
+
+// threadNames are the threads below a size whose name begins with prefix, in order. It
+// goes from thread to thread, however many versions each has.
 func (r *Register) threadNames(prefix string, below uint64) (names []string, err error) {
-	lower, upper := prefixBounds(tableThread, prefix)
-	err = r.scan(lower, upper, func(key, _ []byte) (bool, error) {
-		text, index := versionOf(key)
-		if index < below && (len(names) == 0 || names[len(names)-1] != string(text)) {
-			names = append(names, string(text))
-		}
-		return true, nil
-	})
-	return names, err
-}
-
-// keyOwner reads to whom a key belonged at a size; nil means to nobody.
-func (r *Register) keyOwner(keyid string, below uint64) (*OwnerRow, error) {
 	if below == 0 {
 		return nil, nil
 	}
-	var found *OwnerRow
+	lower, upper := prefixBounds(tableThread, prefix)
+	it, err := r.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return nil, fmt.Errorf("reading register: %w", err)
+	}
+	for ok := it.First(); ok; {
+		r.read.Add(1)
+		text, index := versionOf(it.Key())
+		name := string(text)
+		if index >= below {
+			ok = it.SeekGE(appendVersion(nil, tableThread, name, below-1))
+			continue
+		}
+		names = append(names, name)
+		ok = it.SeekGE(append([]byte{tableThread}, name+"\x01"...)) // no thread's name has a byte so low
+	}
+	if err := it.Close(); err != nil {
+		return nil, fmt.Errorf("reading register: %w", err)
+	}
+	return names, nil
+}
+
+// keyRow reads a key as it was at a size; nil means that it was nobody's.
+func (r *Register) keyRow(keyid string, below uint64) (found *KeyRow, err error) {
+	if below == 0 {
+		return nil, nil
+	}
 	lower := appendVersion(nil, tableKey, keyid, below-1)
 	_, upper := prefixBounds(tableKey, keyid+"\x00")
-	err := r.scan(lower, upper, func(_, value []byte) (bool, error) {
-		found = decodeOwner(value)
-		return false, nil
+	err = r.scan(lower, upper, func(_, value []byte) (bool, error) {
+		found, err = decodeKeyRow(value)
+		return false, err
 	})
 	return found, err
 }
@@ -181,6 +204,7 @@ func (r *Register) scan(lower, upper []byte, yield func(key, value []byte) (more
 		return fmt.Errorf("reading register: %w", err)
 	}
 	for ok := it.First(); ok; ok = it.Next() {
+		r.read.Add(1)
 		more, err := yield(it.Key(), it.Value())
 		if err != nil || !more {
 			return errors.Join(err, it.Close())

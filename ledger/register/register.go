@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -28,7 +29,7 @@ const (
 	Rules = 1
 	// Format is the register's own format number: another one on disk means
 	// delete and replay. The tables of rules1 are part of it.
-	Format = 1
+	Format = 2
 )
 
 // Options of a register. The zero value is ready for use.
@@ -44,6 +45,7 @@ type Options struct {
 	CacheBytes    int64         // Pebble's block cache; 0 = 256 MiB
 	MemTableBytes uint64        // one memtable of at most two; 0 = 64 MiB
 	Threads       int           // threads kept in memory, parties apart; 0 = 16,384 to twice as many
+	ThreadBytes   int           // bytes of their rows, parties' half as many and apart; 0 = 64 MiB to twice as much
 	Logger        pebble.Logger // nil = Pebble's own; its Fatalf must not return
 }
 
@@ -72,9 +74,12 @@ type Register struct {
 
 	mu      sync.Mutex // guards what follows
 	tip     tip
-	root    [32]byte // of the log at tip.next
-	parties *cache   // hot: every record asks for one
+	root    [32]byte       // of the log at tip.next
+	terms   []charterTerms // of every charter below tip.next, oldest first; only appended to
+	parties *cache         // hot: every record asks for one
 	threads *cache
+
+	read atomic.Uint64 // rows read so far: what an answer or a record costs, for tests
 
 	reading sync.Mutex       // guards what follows
 	reader  *pebble.Iterator // over the threads as of the cursor; nil after each Advance
@@ -93,6 +98,9 @@ func Open(fs vfs.FS, dir string, o Options) (*Register, error) {
 	}
 	if r.o.Threads == 0 {
 		r.o.Threads = 16 << 10
+	}
+	if r.o.ThreadBytes == 0 {
+		r.o.ThreadBytes = 64 << 20
 	}
 	err := r.open()
 	if errors.Is(err, pebble.ErrCorruption) || errors.Is(err, errDamaged) { // as good as deleted
@@ -124,7 +132,7 @@ func (r *Register) open() error {
 		return fmt.Errorf("opening register in %s: %w", r.dir, err)
 	}
 	r.db = db
-	r.parties, r.threads = newCache(max(2, r.o.Threads/8)), newCache(r.o.Threads)
+	r.parties, r.threads = newCache(max(2, r.o.Threads/8), r.o.ThreadBytes/2), newCache(r.o.Threads, r.o.ThreadBytes)
 	if err := r.load(); err != nil {
 		return errors.Join(err, db.Close())
 	}
@@ -133,7 +141,7 @@ func (r *Register) open() error {
 
 // load reads the cursor and what is always kept in memory.
 func (r *Register) load() error {
-	r.tip, r.root = tip{}, [32]byte{}
+	r.tip, r.root, r.terms = tip{}, [32]byte{}, nil
 	b, err := r.value(cursorKey)
 	if err != nil || b == nil {
 		return err
@@ -150,8 +158,11 @@ func (r *Register) load() error {
 	if err != nil {
 		return err
 	}
-	charter, err := r.newest("charter", cursor.Size)
+	charter, err := r.newest(ownerRoot, cursor.Size)
 	if err != nil {
+		return err
+	}
+	if r.terms, err = r.readTerms(cursor.Size); err != nil {
 		return err
 	}
 	if charter == nil {

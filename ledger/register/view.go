@@ -2,7 +2,6 @@ package register
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -16,8 +15,8 @@ import (
 type View struct {
 	r        *Register
 	size     uint64
-	charters []*ThreadRow // below size, oldest first
-	cosigned Cosigned     // nil: nobody says
+	charters []charterTerms // below size, oldest first
+	cosigned Cosigned       // nil: nobody says
 }
 
 // Now is the view of everything folded so far.
@@ -28,13 +27,7 @@ func (r *Register) At(size uint64) (*View, error) {
 	if have := r.Size(); size > have {
 		return nil, fmt.Errorf("as of size %d: the register has %s so far", size, Entries(have))
 	}
-	v := &View{r: r, size: size}
-	err := r.versions("charter", size, func(row *ThreadRow) bool {
-		v.charters = append(v.charters, row)
-		return true
-	})
-	slices.Reverse(v.charters)
-	return v, err
+	return &View{r: r, size: size, charters: r.termsBelow(size)}, nil
 }
 
 // Size is the number of entries that the view sees.
@@ -45,7 +38,7 @@ func (v *View) Size() uint64 { return v.size }
 func (v *View) clock(at time.Time) clock {
 	c := clock{at: at, zone: time.UTC, charters: v.charters}
 	if n := len(v.charters); n > 0 {
-		c.zone = v.charters[n-1].State.(*CharterRow).zone
+		c.zone = v.charters[n-1].zone
 	}
 	return c
 }

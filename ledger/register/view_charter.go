@@ -27,13 +27,17 @@ func (v *View) Charter() (Charter, error) {
 	if err != nil {
 		return Charter{}, err
 	}
-	row := v.charters[n-1].State.(*CharterRow)
+	newest, err := v.r.newest(ownerRoot, v.size)
+	if err != nil {
+		return Charter{}, err
+	}
+	row := newest.State.(*CharterRow)
 	c := Charter{Record: r, Charter: row.Charter, Entries: v.size}
 	for _, k := range row.Root {
 		c.Roots = append(c.Roots, RootKey{ID: k.ID, Holder: k.Holder})
 	}
-	for _, row := range v.charters {
-		c.Records = append(c.Records, row.ID)
+	for _, t := range v.charters {
+		c.Records = append(c.Records, t.ID)
 	}
 	return c, nil
 }

@@ -90,7 +90,7 @@ func (v *View) Designation(thread string, at time.Time) (DesignationDetail, erro
 	if err != nil {
 		return DesignationDetail{}, err
 	}
-	d, row, err := tellDesignation(h, m)
+	d, row, err := v.tellDesignation(h, m)
 	if err != nil {
 		return DesignationDetail{}, err
 	}
@@ -120,7 +120,7 @@ func (v *View) Designations(f DesignationFilter, at time.Time, yield func(Design
 		return err
 	}
 	each := func(h *history) (bool, error) {
-		d, _, err := tellDesignation(h, m)
+		d, _, err := v.tellDesignation(h, m)
 		if err != nil {
 			return false, err
 		}
@@ -186,19 +186,27 @@ func (f DesignationFilter) chooses(d *Designation) bool {
 
 // tellDesignation tells a designation from its thread: its newest life, with the
 // statuses of the life that the instant falls into.
-func tellDesignation(h *history, m moment) (Designation, *DesignationRow, error) {
+func (v *View) tellDesignation(h *history, m moment) (Designation, *designationLife, error) {
 	newest, err := h.newest()
 	if err != nil {
 		return Designation{}, nil, err
 	}
-	row := newest.State.(*DesignationRow)
+	row, err := h.lived(newest)
+	if err != nil {
+		return Designation{}, nil, err
+	}
 	c, t := &row.Current, &row.Current.Target
 	d := Designation{
-		Thread: h.thread, Name: t.Name, Alias: t.Alias, FormerName: row.FormerName, Schema: t.Schema,
+		Thread: h.thread, Name: t.Name, Alias: t.Alias, Schema: t.Schema,
 		Measure: c.Measure, Action: c.Action, Country: t.Country, Program: c.Program,
 		LEI: t.LEI, RegistrationNumber: t.RegistrationNumber, ASN: t.ASN, Domain: t.Domain, Address: t.Address,
 		EffectiveFrom: row.from(m.now.zone), EffectiveUntil: c.EffectiveUntil, ResponseDue: c.ResponseDue,
 		Record: newest.ID, Opened: row.Opened.ID, Records: h.ids(row.Opened.Index),
+	}
+	if row.Renamed {
+		if d.FormerName, err = v.r.formerNames(h.thread, v.size, t.Name); err != nil {
+			return Designation{}, nil, err
+		}
 	}
 	if c.Source != nil {
 		d.Source = &SourceName{c.Source.List, c.Source.ID}

@@ -72,9 +72,18 @@ func (ch *Change) tell(h, old *history, is, was clock) error {
 		}
 		return err
 	case *PartyRow:
-		ch.Name, ch.Before, ch.After = s.LegalName, string(StatusNone), is.standing(s)
+		ch.Name, ch.Before = s.LegalName, string(StatusNone)
+		after, err := h.party(row)
+		if err != nil {
+			return err
+		}
+		ch.After = is.standing(after)
 		if last != nil {
-			ch.Before = was.standing(last.State.(*PartyRow))
+			before, err := old.party(last)
+			if err != nil {
+				return err
+			}
+			ch.Before = was.standing(before)
 		}
 	}
 	return nil

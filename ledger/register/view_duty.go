@@ -64,30 +64,37 @@ func (v *View) Duties(f DutyFilter, at time.Time, yield func(Duty) bool) error {
 }
 
 // providers are those enrolled by the instant that a filter asks about, by ID.
-func (v *View) providers(f DutyFilter, c clock) ([]*PartyRow, error) {
-	var list []*PartyRow
-	add := func(row *ThreadRow) bool {
-		if p := row.State.(*PartyRow); p.Has(record.RoleProvider) && c.passed(p.Enrolled) {
-			list = append(list, p)
+func (v *View) providers(f DutyFilter, c clock) ([]*partyLife, error) {
+	var list []*partyLife
+	add := func(h *history) (bool, error) {
+		row, err := h.newest()
+		if err != nil {
+			return false, err
 		}
-		return true
+		if p := row.State.(*PartyRow); !p.Has(record.RoleProvider) || !c.passed(p.Enrolled) {
+			return true, nil
+		}
+		p, err := h.party(row)
+		list = append(list, p)
+		return err == nil, err
 	}
 	if f.Party == "" {
-		return list, v.r.threadsOf("party/", v.size, add)
+		err := v.histories("party/", "", add)
+		return list, err
 	}
-	row, err := v.r.newest("party/"+f.Party, v.size)
+	h, err := v.history("party/" + f.Party)
 	if err != nil {
 		return nil, err
 	}
-	if row == nil {
+	if h == nil {
 		return nil, v.unknown("party", f.Party)
 	}
-	add(row)
-	return list, nil
+	_, err = add(h)
+	return list, err
 }
 
 // designationDuties visits the duties that come from one designation.
-func (v *View) designationDuties(h *history, f DutyFilter, c clock, providers []*PartyRow, visit func(*Duty) bool) (more bool, err error) {
+func (v *View) designationDuties(h *history, f DutyFilter, c clock, providers []*partyLife, visit func(*Duty) bool) (more bool, err error) {
 	row, err := h.life(c)
 	if err != nil || row == nil || !c.passed(row.Opened) {
 		return true, err
@@ -115,7 +122,7 @@ func (v *View) designationDuties(h *history, f DutyFilter, c clock, providers []
 // an instant, nil if none had. Its due date is that of the newest version before
 // the next one re-opened it: a deadline amended later holds for earlier instants
 // too.
-func (h *history) asked(row *DesignationRow, c clock) (*asking, error) {
+func (h *history) asked(row *designationLife, c clock) (*asking, error) {
 	opened := row.Openings
 	if len(opened) == 0 || opened[0].Index != row.Opened.Index {
 		opened = append([]Opening{{Step: row.Opened}}, opened...) // a due date may come by correction
@@ -134,7 +141,7 @@ func (h *history) asked(row *DesignationRow, c clock) (*asking, error) {
 		if err != nil {
 			return nil, err
 		}
-		row = before.State.(*DesignationRow)
+		row = before.State.(*DesignationRow).ahead()
 	}
 	if row.Current.ResponseDue == nil {
 		return nil, nil
@@ -144,7 +151,7 @@ func (h *history) asked(row *DesignationRow, c clock) (*asking, error) {
 
 // answers are the responses to one life of a designation admitted by an instant,
 // by party, oldest first; with a party, that one's alone.
-func (v *View) answers(thread string, row *DesignationRow, c clock, party string) (map[string][]answer, error) {
+func (v *View) answers(thread string, row *designationLife, c clock, party string) (map[string][]answer, error) {
 	prefix := "response/" + strings.TrimPrefix(thread, "designation/") + "/"
 	if party != "" {
 		prefix += party + "\x00"
@@ -168,7 +175,7 @@ func (v *View) answers(thread string, row *DesignationRow, c clock, party string
 }
 
 // certifyDuties visits the duties to certify.
-func (v *View) certifyDuties(c clock, providers []*PartyRow, visit func(*Duty) bool) error {
+func (v *View) certifyDuties(c clock, providers []*partyLife, visit func(*Duty) bool) error {
 	for _, p := range providers {
 		h, err := v.history("cip/" + p.ID)
 		if err != nil {

@@ -2,6 +2,7 @@ package register
 
 import (
 	"encoding/binary"
+	"fmt"
 	"slices"
 	"time"
 
@@ -11,15 +12,19 @@ import (
 // history is a thread with all its versions below a size, newest first. Versions
 // are decoded when asked for: most questions need the newest alone.
 type history struct {
+	r        *Register
 	thread   string
 	versions []version
 }
 
 type version struct {
 	index uint64
-	raw   []byte // as [ThreadRow] is encoded: record ID, admission time, …
+	raw   []byte // as [ThreadRow] is encoded without its state: record ID, admission time, …
 	row   *ThreadRow
 }
+
+// did is what the record did; its state is nil.
+func (x *version) did(thread string) (*ThreadRow, error) { return decodeStep(thread, x.index, x.raw) }
 
 func (x *version) id() record.ID       { return record.ID(x.raw[:32]) }
 func (x *version) admitted() time.Time { return fromMillis(binary.BigEndian.Uint64(x.raw[32:])) }
@@ -45,7 +50,7 @@ func (v *View) histories(prefix, after string, yield func(*history) (more bool, 
 					return false, err
 				}
 			}
-			h = &history{thread: string(text)}
+			h = &history{r: v.r, thread: string(text)}
 		}
 		h.versions = append(h.versions, version{index: index, raw: slices.Clone(value)})
 		return true, nil
@@ -72,7 +77,10 @@ func (h *history) below(index uint64) (*ThreadRow, error) {
 			continue
 		}
 		if x.row == nil {
-			row, err := decodeThreadRow(h.thread, x.index, x.raw)
+			row, err := x.did(h.thread)
+			if err == nil {
+				err = h.r.state(row)
+			}
 			if err != nil {
 				return nil, err
 			}
@@ -88,16 +96,62 @@ func (h *history) newest() (*ThreadRow, error) { return h.below(^uint64(0)) }
 // life is the designation at an instant with everything known at the history's
 // size: of an imported one that was delisted and designated again, the newest life
 // that had begun, by admission or by its dates; nil before the first.
-func (h *history) life(c clock) (*DesignationRow, error) {
+func (h *history) life(c clock) (*designationLife, error) {
 	row, err := h.newest()
 	for row != nil && err == nil {
 		d := row.State.(*DesignationRow)
 		if c.passed(d.Opened) || !c.today().Before(d.from(c.zone)) {
-			return d, nil
+			return h.lived(row)
 		}
 		row, err = h.below(d.Opened.Index)
 	}
 	return nil, err
+}
+
+// lived is the life of the designation whose state a version has.
+func (h *history) lived(row *ThreadRow) (*designationLife, error) {
+	d := row.State.(*DesignationRow)
+	life := &designationLife{DesignationRow: d}
+	return life, h.did(d.Opened.Index, row.Index, life.happened)
+}
+
+// party is the party of a version, with its standing up to there.
+func (h *history) party(row *ThreadRow) (*partyLife, error) {
+	life := &partyLife{PartyRow: row.State.(*PartyRow)}
+	return life, h.did(0, row.Index, life.happened)
+}
+
+// did visits what the records from one index to another did, oldest first.
+func (h *history) did(from, to uint64, visit func(*ThreadRow)) error {
+	for i := range slices.Backward(h.versions) {
+		if x := &h.versions[i]; x.index >= from && x.index <= to {
+			row, err := x.did(h.thread)
+			if err != nil {
+				return err
+			}
+			visit(row)
+		}
+	}
+	return nil
+}
+
+// keys are all keys that a party ever had below a size, in the order in which they came.
+func (h *history) keys(below uint64) (keys []KeyRow, err error) {
+	var ids []string
+	if err := h.did(0, below-1, func(row *ThreadRow) { ids = append(ids, row.Did.Added...) }); err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		k, err := h.r.keyRow(id, below)
+		if err != nil {
+			return nil, err
+		}
+		if k == nil {
+			return nil, fmt.Errorf("no row of key %s of %s: %w", id, h.thread, errDamaged)
+		}
+		keys = append(keys, *k)
+	}
+	return keys, nil
 }
 
 // status is what the designation is at an instant, in the sense of [history.life].
@@ -113,9 +167,9 @@ func (h *history) status(c clock) (Status, error) {
 func (h *history) known(size uint64) *history {
 	i := slices.IndexFunc(h.versions, func(x version) bool { return x.index < size })
 	if i < 0 {
-		return &history{thread: h.thread}
+		return &history{r: h.r, thread: h.thread}
 	}
-	return &history{thread: h.thread, versions: h.versions[i:]}
+	return &history{r: h.r, thread: h.thread, versions: h.versions[i:]}
 }
 
 // ids are the records on the thread from an index on, oldest first.

@@ -75,7 +75,7 @@ func (v *View) fillMatch(match *Match, index uint64, m moment) error {
 		match.Party = &p
 		return err
 	}
-	d, _, err := tellDesignation(h, m)
+	d, _, err := v.tellDesignation(h, m)
 	match.Designation = &d
 	return err
 }

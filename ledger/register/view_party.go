@@ -132,12 +132,15 @@ func (v *View) party(h *history, m moment) (Party, error) {
 	if err != nil {
 		return Party{}, err
 	}
-	row := newest.State.(*PartyRow)
+	row, err := h.party(newest)
+	if err != nil {
+		return Party{}, err
+	}
 	c := m.now
 	p := Party{
 		ID: row.ID, LegalName: row.LegalName, Country: row.Country, Roles: row.Roles,
 		Standing: c.standing(row), Knowable: string(StatusNone), KnowableBy: m.known,
-		LEI: row.LEI, Website: row.Website, Contact: row.Contact, FormerName: row.FormerName, Sponsor: row.Sponsor,
+		LEI: row.LEI, Website: row.Website, Contact: row.Contact, Sponsor: row.Sponsor,
 		Enrolled: c.date(row.Enrolled.Admitted), Record: newest.ID, Records: h.ids(0),
 	}
 	earlier, err := h.below(m.known.Size)
@@ -145,10 +148,23 @@ func (v *View) party(h *history, m moment) (Party, error) {
 		return Party{}, err
 	}
 	if earlier != nil {
-		p.Knowable = m.then.standing(earlier.State.(*PartyRow))
+		then, err := h.party(earlier)
+		if err != nil {
+			return Party{}, err
+		}
+		p.Knowable = m.then.standing(then)
 	}
-	for i := range row.Keys {
-		p.Keys = append(p.Keys, row.Keys[i].tell(c))
+	if row.Renamed {
+		if p.FormerName, err = v.r.formerNames(h.thread, v.size, row.LegalName); err != nil {
+			return Party{}, err
+		}
+	}
+	keys, err := h.keys(v.size)
+	if err != nil {
+		return Party{}, err
+	}
+	for i := range keys {
+		p.Keys = append(p.Keys, keys[i].tell(c))
 	}
 	for _, s := range row.Standing {
 		p.Steps = append(p.Steps, Standing{s.ID, s.Status, s.EffectiveOn, s.Reason})

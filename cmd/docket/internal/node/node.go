@@ -144,7 +144,7 @@ func (n *Node) Reopen(ctx context.Context) (*Node, error) {
 // quorum is none. A record that is there already may be published already. It is for a
 // ledger that is not running.
 func (n *Node) Admit(ctx context.Context, env record.Envelope) (index uint64, published bool, err error) {
-	v, err := record.Open(env, n.Register.Candidates)
+	v, err := record.Open(env, n.Register.CandidatesOf(env))
 	if err != nil {
 		return 0, false, err
 	}
