@@ -37,6 +37,9 @@ func (j *judging) judgeResponse() error {
 	if err != nil {
 		return err
 	}
+	if j.d.gaps != nil && (head == nil || head.unshown()) {
+		return j.answersUnshown(name, r)
+	}
 	if head == nil {
 		return notNow("/predicate/thread", "there is no designation/%s to respond to", name)
 	}
@@ -54,6 +57,28 @@ func (j *judging) judgeResponse() error {
 	return nil
 }
 
+// answersUnshown is for an answer to what a sparse replay was not shown, or of which it
+// was shown too little. What is shown of another thread is no designation's.
+func (j *judging) answersUnshown(name string, r *record.Response) error {
+	thread := "designation/" + name
+	seen, shown, err := j.d.record(record.ID(j.st.Subject.SHA256))
+	if err != nil {
+		return err
+	}
+	j.d.gaps.missed = nil
+	if shown && seen.Thread != thread {
+		return invalid("/subject/0/digest/sha256", "record %s stands on %s: an answer is about a record on %s", seen.ID, seen.Thread, thread)
+	}
+	if !shown {
+		j.unchecked("that record %x, which it answers, stands on %s", j.st.Subject.SHA256, thread)
+	}
+	if len(r.Conditions) > 0 {
+		j.unchecked("that %s has the conditions which it names", thread)
+	}
+	j.state = &ResponseRow{Status: r.Status, WindDownBy: r.WindDownBy, About: seen.Index}
+	return nil
+}
+
 // about is the index of the record that a response answers.
 func (j *judging) about(head *ThreadRow) (uint64, error) {
 	subject := record.ID(j.st.Subject.SHA256)
@@ -63,6 +88,10 @@ func (j *judging) about(head *ThreadRow) (uint64, error) {
 	seen, ok, err := j.d.record(subject)
 	if err != nil {
 		return 0, err
+	}
+	if !ok && j.d.gaps != nil {
+		j.unchecked("that record %s, which it is about, stands on %s", subject, head.Thread)
+		return 0, nil
 	}
 	if !ok || seen.Thread != head.Thread {
 		return 0, notNow("/subject/0/digest/sha256", "no record %s stands on %s; its newest is %s", subject, head.Thread, head.ID)
@@ -84,7 +113,7 @@ func (j *judging) judgeCertification() error {
 		if first {
 			return invalid("/predicate/initial", "this is the first certification of %s: initial must be true", p.ID)
 		}
-		return invalid("/predicate/initial", "%s has certified before, at index %d: this is not the initial one", p.ID, j.head.Index)
+		return invalid("/predicate/initial", "%s has certified before, by record %s: this is not the initial one", p.ID, j.head.ID)
 	}
 	j.state = &CertificationRow{PeriodFrom: c.PeriodFrom, PeriodUntil: c.PeriodUntil}
 	return nil
