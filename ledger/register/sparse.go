@@ -14,8 +14,9 @@ import (
 // Sparse replays some of a ledger's records, each at its own index, as a chain file
 // shows them (DESIGN.md section 4, "Receipt"). It is the fold itself on a history with
 // gaps: what the records shown decide is judged, what they contradict is refused, and
-// what would take a record that is not shown is named. Nothing is concluded from
-// absence.
+// what would take a record that is not shown is named. That a thread, or a record, is not
+// among those shown says nothing. What the newest record shown of a thread says is taken
+// to hold on, as in any log: a later one that is left out at the end leaves no trace.
 type Sparse struct {
 	r    *Register
 	d    *Draft
