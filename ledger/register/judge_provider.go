@@ -33,12 +33,12 @@ func (j *judging) judgeResponse() error {
 		return err
 	}
 	name := strings.TrimSuffix(strings.TrimPrefix(j.st.Thread, "response/"), "/"+p.ID)
+	if j.d.gaps != nil {
+		return j.answersUnshown(name, r)
+	}
 	head, err := j.d.thread("designation/" + name)
 	if err != nil {
 		return err
-	}
-	if j.d.gaps != nil && (head == nil || head.unshown()) {
-		return j.answersUnshown(name, r)
 	}
 	if head == nil {
 		return notNow("/predicate/thread", "there is no designation/%s to respond to", name)
@@ -57,8 +57,9 @@ func (j *judging) judgeResponse() error {
 	return nil
 }
 
-// answersUnshown is for an answer to what a sparse replay was not shown, or of which it
-// was shown too little. What is shown of another thread is no designation's.
+// answersUnshown is for an answer in a sparse replay, which does not know how the
+// designation stood: a record on its thread may be shown, and a later one not. What is
+// shown of another thread is no designation's.
 func (j *judging) answersUnshown(name string, r *record.Response) error {
 	thread := "designation/" + name
 	seen, shown, err := j.d.record(record.ID(j.st.Subject.SHA256))
@@ -88,10 +89,6 @@ func (j *judging) about(head *ThreadRow) (uint64, error) {
 	seen, ok, err := j.d.record(subject)
 	if err != nil {
 		return 0, err
-	}
-	if !ok && j.d.gaps != nil {
-		j.unchecked("that record %s, which it is about, stands on %s", subject, head.Thread)
-		return 0, nil
 	}
 	if !ok || seen.Thread != head.Thread {
 		return 0, notNow("/subject/0/digest/sha256", "no record %s stands on %s; its newest is %s", subject, head.Thread, head.ID)

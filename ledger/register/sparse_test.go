@@ -3,6 +3,7 @@ package register_test
 import (
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -249,4 +250,18 @@ func follows(st *record.Statement, id record.ID) *record.Statement {
 func about(st *record.Statement, id record.ID) *record.Statement {
 	st.Subject.SHA256 = id
 	return st
+}
+
+// How the designation stood when it was answered, a sparse replay cannot know: an
+// amendment may have come between.
+func TestSparseAnswerToAmended(t *testing.T) {
+	b := registertest.NewBook(start, "acme-cloud")
+	b.Must(b.Designate("1", b.Order("Kestrel")))
+	third := &record.Amendment{Type: "scope", Reason: "r", ResponseDue: ptr(today(b).AddDays(50)), Add: set("conditions", []any{append(set("id", "c3"), set("text", "More.")...)})}
+	b.Must(b.Sign(b.Statement("designation/1", "authority", third), officers...))
+	b.Must(b.Respond("1", "acme-cloud", &record.Response{Status: "conditions-met", Conditions: []string{"c3"}}))
+	unchecked, err := shown(t, b.Entries, 0, 1, 2, 3, 5)
+	if want := "that designation/1 has the conditions which it names"; err != nil || !slices.Contains(unchecked, want) {
+		t.Errorf("%q, %v; want %q", unchecked, err, want)
+	}
 }
