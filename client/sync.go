@@ -94,6 +94,9 @@ func (t *Trust) replay(ctx context.Context, c *Client, r *register.Register, nex
 	if next, err = t.verify(next.Note()); err != nil { // by the policy of the charters that were just read
 		return err
 	}
+	if err := admittedInTime(r.LastAdmitted(), next); err != nil {
+		return fmt.Errorf("entry %d: %w", signed.tree.Size-1, err)
+	}
 	last := t.checkpoint
 	if err := t.believe(next); err != nil {
 		return err

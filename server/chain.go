@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
@@ -42,8 +43,8 @@ func (s *Server) chain(ctx context.Context, indexes []uint64) ([]proof.Receipt, 
 
 // chainOf lists the records that let a stranger check who signed the one at
 // index (DESIGN.md section 4 "Receipt"): all charters, the enrolment, keys and
-// standing records of the authority and of each party whose key signed it, and
-// last the record itself. The others are in log order.
+// standing records of the authority and of each party whose key signed it, or who
+// sponsored one of those, and last the record itself. The others are in log order.
 func (s *Server) chainOf(index uint64, entry record.Entry) ([]uint64, error) {
 	view, err := s.cfg.Register.At(s.published())
 	if err != nil {
@@ -56,6 +57,15 @@ func (s *Server) chainOf(index uint64, entry record.Entry) ([]uint64, error) {
 			return nil, err
 		}
 		if thread := "party/" + party; known && !slices.Contains(threads, thread) {
+			threads = append(threads, thread)
+		}
+	}
+	for _, thread := range threads[2:] { // a sponsor is a provider: registrars enrolled it
+		sponsor, err := s.cfg.Register.Sponsor(strings.TrimPrefix(thread, "party/"))
+		if err != nil {
+			return nil, err
+		}
+		if thread := "party/" + sponsor; sponsor != "" && !slices.Contains(threads, thread) {
 			threads = append(threads, thread)
 		}
 	}

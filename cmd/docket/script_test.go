@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 //	replay FILE          answers with an old receipt at $REPLAYED
 //	mirror               serves that ledger, one byte altered, at $MIRROR (script_mirror_test.go)
 //	forge D I C OUT      makes the receipt of a second history (script_forge_test.go)
+//	forge-chain D CASE OUT  makes the chain of a record that nobody had the right to sign
 //	spoil FILE           changes one character of a receipt's entry
 //	start NAME COMMAND…  starts what serves, its URL in $NAME (script_process_test.go)
 //	end NAME             ends it, as its operator does
@@ -50,6 +51,7 @@ func TestScripts(t *testing.T) {
 			"replay":       replay,
 			"mirror":       mirror,
 			"forge":        forge,
+			"forge-chain":  forgeChain,
 			"fill":         fill,
 			"spoil":        spoil,
 			"start":        start,

@@ -150,6 +150,15 @@ func (r *Register) Owner(keyid string) (owner, holder string, ok bool, err error
 	return k.owner(), k.Holder, true, nil
 }
 
+// Sponsor is the provider that introduced a party instead of registrars, "" if none did.
+func (r *Register) Sponsor(party string) (string, error) {
+	row, err := r.committed("party/"+party, r.Size())
+	if err != nil || row == nil {
+		return "", err
+	}
+	return row.State.(*PartyRow).Sponsor, nil
+}
+
 // Preflight refuses what no signature could make admissible now: it judges as
 // [Draft.Judge] does, as if all had signed who must. So whoever signs first is told
 // what is at fault, and nothing is verified for it. The draft stays as it was.

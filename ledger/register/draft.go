@@ -33,6 +33,7 @@ type Draft struct {
 	judged  []effect
 	batch   *pebble.Batch
 	scratch []byte
+	gaps    *gaps // of a [Sparse] replay; nil where all records below are known
 }
 
 // Begin opens a draft on the register as it is: its records are admitted at that
@@ -175,7 +176,11 @@ func (d *Draft) thread(name string) (*ThreadRow, error) {
 			return row, nil
 		}
 	}
-	return d.r.committed(name, d.start)
+	row, err := d.r.committed(name, d.start)
+	if err == nil && row == nil {
+		d.gaps.miss(name)
+	}
+	return row, err
 }
 
 // keyRow is the newest row of a key, nil if it is nobody's yet.
@@ -203,17 +208,25 @@ func (d *Draft) record(id record.ID) (row RecordRow, ok bool, err error) {
 	}
 	index, ok, err := d.r.Lookup(id)
 	if err != nil || !ok || index >= d.start {
+		d.gaps.miss("record " + id.String())
 		return RecordRow{}, false, err
 	}
 	row, err = d.r.recordRow(index)
 	return row, err == nil, err
 }
 
-// party is the state of a party, nil if it was never enrolled.
+// party is the state of a party, nil if it was never enrolled; in a sparse replay, a
+// *[NotShownError] where that is not known.
 func (d *Draft) party(id string) (*PartyRow, error) {
 	row, err := d.thread("party/" + id)
-	if err != nil || row == nil {
+	if err != nil {
 		return nil, err
+	}
+	switch {
+	case d.gaps != nil && (row == nil || row.State == nil):
+		return nil, &NotShownError{Index: d.next, What: "what stands on party/" + id}
+	case row == nil:
+		return nil, nil
 	}
 	return row.State.(*PartyRow), nil
 }

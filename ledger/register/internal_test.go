@@ -2,6 +2,7 @@ package register
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"testing"
 
@@ -144,4 +145,24 @@ func FuzzRows(f *testing.F) {
 		}
 		decodeKeyRow(b)
 	})
+}
+
+// A sparse replay holds no refusal against a record for which something was looked up
+// and not shown, by whichever rule.
+func TestSparseGuard(t *testing.T) {
+	s, err := NewSparse(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	refusal := record.Refuse(record.Conflict, "no")
+	var bad *EntryError
+	if err := s.blame(7, refusal); !errors.As(err, &bad) || bad.Index != 7 {
+		t.Errorf("with nothing missed: %v", err)
+	}
+	s.d.gaps.miss("licence/1")
+	var hidden *NotShownError
+	if err := s.blame(7, refusal); !errors.As(err, &hidden) || hidden.Index != 7 || hidden.What != "what stands on licence/1" {
+		t.Errorf("after a look-up in vain: %v", err)
+	}
 }

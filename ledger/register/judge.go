@@ -1,6 +1,8 @@
 package register
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"time"
 
@@ -140,6 +142,10 @@ func (j *judging) opened() error {
 		return nil
 	}
 	p, err := j.d.party(j.st.Issuer)
+	if hidden := (*NotShownError)(nil); errors.As(err, &hidden) {
+		j.d.gaps.missed = nil
+		return cmp.Or(j.foreign(), err)
+	}
 	if err != nil || p != nil {
 		return err
 	}
@@ -167,6 +173,13 @@ func (j *judging) window() error {
 
 // follows applies the law that two writers cannot overwrite each other.
 func (j *judging) follows() error {
+	if j.d.gaps != nil {
+		return j.followsShown()
+	}
+	return j.followsHead()
+}
+
+func (j *judging) followsHead() error {
 	switch follows := j.st.Follows; {
 	case j.head == nil && !follows.IsZero():
 		return j.conflict("nothing stands on %s yet, so there is nothing to follow: leave follows out and sign again", j.st.Thread)

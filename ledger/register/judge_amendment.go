@@ -12,7 +12,7 @@ const amendExtension = "extension"
 func (j *judging) judgeAmendment() error {
 	a := j.st.Predicate.(*record.Amendment)
 	row, err := j.running()
-	if err != nil {
+	if err != nil || row == nil {
 		return err
 	}
 	if err := j.amendsSource(row, a); err != nil {

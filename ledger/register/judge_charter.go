@@ -54,6 +54,9 @@ func (j *judging) judgeCharter() error {
 	if err != nil {
 		return err
 	}
+	if j.head.unshown() {
+		return j.notShown("the charter that it follows")
+	}
 	if j.index > 0 {
 		if err := j.amendsCharter(c); err != nil {
 			return err

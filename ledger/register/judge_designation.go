@@ -19,7 +19,11 @@ func (j *judging) judgeDesignation() error {
 		return err
 	}
 	row := &DesignationRow{Current: *d, Opened: j.step()}
-	if j.head != nil {
+	switch {
+	case j.head.unshown() && d.Source == nil:
+		return j.conflict("%s exists already: change it by an amendment; only an imported one that was delisted is designated again", j.st.Thread)
+	case j.head.unshown(): // that it was delisted is what is not shown
+	case j.head != nil:
 		old := j.head.State.(*DesignationRow)
 		if end := old.revocation(); end == nil || end.Cause != causeDelisted || !old.Imported() || d.Source == nil {
 			return j.conflict("%s exists already: change it by an amendment; only an imported one that was delisted is designated again", j.st.Thread)
@@ -93,11 +97,8 @@ func (j *judging) ownThread(source *record.Source) error {
 		}
 		return nil
 	}
-	name := strings.TrimPrefix(j.st.Thread, "designation/")
-	for _, l := range j.charter.Imports {
-		if strings.HasPrefix(name, l.List+"-") {
-			return notNow("/predicate/thread", "threads designation/%s-… are for what is imported from the list %s: choose another name", l.List, l.List)
-		}
+	if l := j.charter.fromList(j.st.Thread); l != nil {
+		return notNow("/predicate/thread", "threads designation/%s-… are for what is imported from the list %s: choose another name", l.List, l.List)
 	}
 	return nil
 }
@@ -114,6 +115,17 @@ func (j *judging) noticed(from record.Date) error {
 func (j *judging) timeToRespond(due record.Date) error {
 	if earliest := j.today.Add(j.charter.Periods.Response); due.Before(earliest) {
 		return tooSoon("/predicate/responseDue", earliest, "%s: providers have %s from today, %s, so %s is the earliest", due, j.charter.Periods.Response, j.today, earliest)
+	}
+	return nil
+}
+
+// fromList says whether a thread is one of an imported list's, by its name.
+func (c *CharterRow) fromList(thread string) *record.Source {
+	name := strings.TrimPrefix(thread, "designation/")
+	for _, l := range c.Imports {
+		if id, ok := strings.CutPrefix(name, l.List+"-"); ok {
+			return &record.Source{List: l.List, ID: id}
+		}
 	}
 	return nil
 }

@@ -30,10 +30,14 @@ func (d *designationLife) suspension(date record.Date) *pause {
 	return nil
 }
 
-// designated is the designation that a later record of its family is about.
+// designated is the designation that a later record of its family is about; nil where a
+// sparse replay was not shown it.
 func (j *judging) designated() (*DesignationRow, error) {
 	if j.head == nil {
 		return nil, invalid("/predicate/thread", "nothing was designated on %s", j.st.Thread)
+	}
+	if j.head.unshown() { // what is on a list's thread was imported: no other is admitted there
+		return nil, j.signedByDesignators(j.charter.fromList(j.st.Thread))
 	}
 	row := j.head.State.(*DesignationRow)
 	if err := j.signedByDesignators(row.Current.Source); err != nil {
@@ -48,7 +52,7 @@ func (j *judging) designated() (*DesignationRow, error) {
 // running is the same where the clock must not have ended it either.
 func (j *judging) running() (*DesignationRow, error) {
 	row, err := j.designated()
-	if err != nil {
+	if err != nil || row == nil {
 		return nil, err
 	}
 	if until := row.Current.EffectiveUntil; until != nil && j.today.After(*until) {
@@ -63,6 +67,9 @@ func (j *judging) judgeSuspension() error {
 	row, err := j.running()
 	if err != nil {
 		return err
+	}
+	if row == nil {
+		return j.fromToday("/predicate/effectiveOn", s.EffectiveOn)
 	}
 	if now := row.ahead().suspension(j.today); now != nil {
 		return j.conflict("%s is suspended already, by index %d: reinstate it first", j.st.Thread, now.by.Index)
@@ -83,6 +90,9 @@ func (j *judging) judgeReinstatement() error {
 	if err != nil {
 		return err
 	}
+	if row == nil {
+		return j.fromToday("/predicate/effectiveOn", s.EffectiveOn)
+	}
 	now := row.ahead().suspension(j.today)
 	if now == nil {
 		return j.conflict("%s is not suspended", j.st.Thread)
@@ -100,7 +110,7 @@ func (j *judging) judgeReinstatement() error {
 func (j *judging) judgeRevocation() error {
 	r := j.st.Predicate.(*record.Revocation)
 	row, err := j.designated()
-	if err != nil {
+	if err != nil || row == nil {
 		return err
 	}
 	if r.Cause == causeDelisted && !row.Imported() {

@@ -25,6 +25,9 @@ func (j *judging) judgeKeys() error {
 	if j.head == nil {
 		return invalid("/predicate/thread", "nobody was enrolled on %s", j.st.Thread)
 	}
+	if j.head.unshown() {
+		return j.judgeKeysUnshown()
+	}
 	p := *j.head.State.(*PartyRow)
 	if p.StatusOn(j.today) == statusWithdrawn {
 		return record.Refuse(record.Forbidden, "%s is withdrawn: its keys change no more", p.ID)
@@ -155,6 +158,22 @@ func (j *judging) signedByRegistrar(p *PartyRow, k *record.Keys) error {
 		}
 	}
 	return j.registrars(j.charter.Thresholds.Registrar)
+}
+
+// judgeKeysUnshown is what can be said of a registrar's record for a party that a sparse
+// replay was not shown. Any other rests on the party's own keys.
+func (j *judging) judgeKeysUnshown() error {
+	if j.st.Issuer != record.Authority || j.st.Party() == record.Authority {
+		return j.notShown("what stands on %s before it", j.st.Thread)
+	}
+	added, err := record.ListedKeys(j.st)
+	if err != nil {
+		return err
+	}
+	if err := j.registrars(j.charter.Thresholds.Registrar); err != nil {
+		return err
+	}
+	return j.needKeys(added)
 }
 
 // revokeKeys takes keys from a party: live ones, and such as are past notAfter, of which

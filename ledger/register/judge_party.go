@@ -12,6 +12,9 @@ import (
 // keys). A later enrolment replaces what describes the party, and nothing else.
 func (j *judging) judgeEnrolment() error {
 	e := j.st.Predicate.(*record.Enrolment)
+	if j.head.unshown() {
+		return j.notShown("what stands on %s before it", j.st.Thread)
+	}
 	if j.head != nil {
 		return j.judgeReEnrolment(e)
 	}

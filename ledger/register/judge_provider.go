@@ -33,6 +33,9 @@ func (j *judging) judgeResponse() error {
 		return err
 	}
 	name := strings.TrimSuffix(strings.TrimPrefix(j.st.Thread, "response/"), "/"+p.ID)
+	if j.d.gaps != nil {
+		return j.answersUnshown(name, r)
+	}
 	head, err := j.d.thread("designation/" + name)
 	if err != nil {
 		return err
@@ -76,6 +79,37 @@ func (j *judging) windsDown(by record.Date, effectiveFrom *record.Date) error {
 	return nil
 }
 
+// answersUnshown is for an answer in a sparse replay, which does not know how the
+// designation stood: a record on its thread may be shown, and a later one not. What is
+// shown of another thread is no designation's.
+func (j *judging) answersUnshown(name string, r *record.Response) error {
+	thread := "designation/" + name
+	seen, shown, err := j.d.record(record.ID(j.st.Subject.SHA256))
+	if err != nil {
+		return err
+	}
+	j.d.gaps.missed = nil
+	if shown && seen.Thread != thread {
+		return invalid("/subject/0/digest/sha256", "record %s stands on %s: an answer is about a record on %s", seen.ID, seen.Thread, thread)
+	}
+	if !shown {
+		j.unchecked("that record %x, which it answers, stands on %s", j.st.Subject.SHA256, thread)
+	}
+	if r.WindDownBy != nil {
+		if err := j.fromToday("/predicate/windDownBy", *r.WindDownBy); err != nil {
+			return err
+		}
+		if r.WindDownBy.After(j.today.Add(j.charter.Periods.Response)) {
+			j.unchecked("that %s takes effect no earlier than %s, up to which it winds down", thread, r.WindDownBy)
+		}
+	}
+	if len(r.Conditions) > 0 {
+		j.unchecked("that %s has the conditions which it names", thread)
+	}
+	j.state = &ResponseRow{Status: r.Status, WindDownBy: r.WindDownBy, About: seen.Index}
+	return nil
+}
+
 // about is the index of the record that a response answers.
 func (j *judging) about(head *ThreadRow) (uint64, error) {
 	subject := record.ID(j.st.Subject.SHA256)
@@ -110,7 +144,7 @@ func (j *judging) judgeCertification() error {
 		if first {
 			return invalid("/predicate/initial", "this is the first certification of %s: initial must be true", p.ID)
 		}
-		return invalid("/predicate/initial", "%s has certified before, at index %d: this is not the initial one", p.ID, j.head.Index)
+		return invalid("/predicate/initial", "%s has certified before, by record %s: this is not the initial one", p.ID, j.head.ID)
 	}
 	j.state = &CertificationRow{PeriodFrom: c.PeriodFrom, PeriodUntil: c.PeriodUntil}
 	return nil

@@ -73,15 +73,14 @@ func (j *judging) judgeStanding() error {
 	if j.head == nil {
 		return invalid("/predicate/thread", "nobody was enrolled on %s", j.st.Thread)
 	}
+	if j.head.unshown() {
+		return j.signedForStanding()
+	}
 	old := j.head.State.(*PartyRow)
 	if j.st.Subject.SHA256 != old.Enrolment && j.st.Subject.SHA256 != old.Enrolled.ID {
 		return invalid("/subject/0/digest/sha256", "a standing is about the party's enrolment: %s", old.Enrolment)
 	}
-	if old.ID == record.Authority {
-		if err := j.need(j.charter.Thresholds.Root, "root key", j.charter.root); err != nil {
-			return err
-		}
-	} else if err := j.registrars(j.charter.Thresholds.Registrar); err != nil {
+	if err := j.signedForStanding(); err != nil {
 		return err
 	}
 	if err := j.fromToday("/predicate/effectiveOn", s.EffectiveOn); err != nil {
@@ -119,4 +118,11 @@ func (j *judging) changesStanding(old *PartyRow, s *record.Standing) error {
 		return j.conflict("%s is %s already", old.ID, s.Status)
 	}
 	return nil
+}
+
+func (j *judging) signedForStanding() error {
+	if j.st.Party() == record.Authority {
+		return j.need(j.charter.Thresholds.Root, "root key", j.charter.root)
+	}
+	return j.registrars(j.charter.Thresholds.Registrar)
 }

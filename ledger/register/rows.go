@@ -252,7 +252,7 @@ func (row *ThreadRow) encode() (did, state []byte, err error) {
 	did = binary.BigEndian.AppendUint64(did, millis(row.Admitted))
 	did = append(append(did, byte(len(row.Kind))), row.Kind...)
 	did = append(did, what...)
-	if stateOf(row.Thread) != nil {
+	if stateOf(row.Thread) != nil && !row.unshown() {
 		if state, err = encodeJSON(row.State); err != nil {
 			return nil, nil, fmt.Errorf("encoding the state of %s: %w", row.Thread, err)
 		}
