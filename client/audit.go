@@ -52,6 +52,8 @@ type Audit struct {
 	Dir     string
 	// Progress is told the size reached and the size to reach; may be nil.
 	Progress func(reached, size uint64)
+	// Found is told each finding as it comes; may be nil.
+	Found func(finding string)
 }
 
 // AuditReport is what an audit found. Nothing in it is the server's word.
@@ -63,11 +65,19 @@ type AuditReport struct {
 	Signatures uint64           // signatures that verified
 	Kept       int              // checkpoints that the source keeps, held against the admission times
 	Fork       *ForkError       // what the log signed against what was trusted; nil if it continues that
-	Findings   []string         // what does not add up; none is the hoped-for answer
+	Findings   []string         // what does not add up, the first [MaxFindings]; none is the hoped-for answer
+	More       int              // findings beyond those
 	Notes      []string         // what to know, and no fault
+
+	found func(string)
 }
 
-// Run replays the whole log: every leaf hashed, every signature verified, every
+// MaxFindings is how many findings a report holds: a log of which nothing adds up has
+// one for each tile.
+const MaxFindings = 1000
+
+// Run checks that the log signed its checkpoint before anything is fetched by the size
+// that stands in it, and then replays the whole log: every leaf hashed, every signature verified, every
 // record judged by the rules in force at its index, every tile compared, the
 // checkpoint held against the policy, admission times against the times of the
 // checkpoints published meanwhile. Whatever does not add up is a finding; an
@@ -89,58 +99,159 @@ func (a Audit) Run(ctx context.Context) (*AuditReport, error) {
 	if err := reg.Reset(); err != nil {
 		return nil, err
 	}
-	r := &AuditReport{}
-	if err := a.replay(ctx, r, reg, cp); err != nil {
+	r := &AuditReport{found: a.Found}
+	signer, err := a.logSigned(ctx, note, cp)
+	if err != nil {
 		return nil, err
+	}
+	if signer == unsigned {
+		r.find("the checkpoint of size %d is signed by no key that the log has by its charters: nothing was fetched by it", cp.Size)
+		return r, nil
+	}
+	if done, err := a.replay(ctx, r, reg, note, cp, signer); err != nil || done {
+		return r, err
 	}
 	if err := a.judgeCheckpoint(r, reg, note, cp); err != nil {
 		return nil, err
 	}
-	if err := a.compareTrusted(ctx, r, note); err != nil {
+	if err := a.compareTrusted(ctx, r, note, cp.Tree()); err != nil {
 		return nil, err
 	}
 	return r, a.judgeTimes(ctx, r, reg)
 }
 
 func (r *AuditReport) find(format string, args ...any) {
-	r.Findings = append(r.Findings, fmt.Sprintf(format, args...))
+	finding := fmt.Sprintf(format, args...)
+	if r.found != nil {
+		r.found(finding)
+	}
+	if len(r.Findings) == MaxFindings {
+		r.More++
+		return
+	}
+	r.Findings = append(r.Findings, finding)
+}
+
+// signer is what is known of who signed a checkpoint before the log is read.
+type signer int
+
+const (
+	unsigned     signer = iota // none of the log's keys did
+	signedByLog                // one of them did
+	signerUnread               // a later charter, which the source shows only among its entries, may name the key
+)
+
+// charterSource is a source that shows the chain of a ledger's charters.
+type charterSource interface {
+	Chain(ctx context.Context, id record.ID) ([]byte, error)
+}
+
+// logSigned looks for the log's key among those of the trusted checkpoint's policy, of
+// the charter at index 0, and of the charters after it.
+func (a Audit) logSigned(ctx context.Context, note []byte, cp proof.Checkpoint) (signer, error) {
+	if a.Trusted != nil {
+		if _, err := a.Trusted.Policy().VerifyLog(note); err == nil {
+			return signedByLog, nil
+		}
+	}
+	if cp.Size == 0 {
+		return signerUnread, nil // there is nothing to fetch
+	}
+	first := proof.BundleID{Width: int(min(cp.Size, proof.TileWidth))}
+	entries, err := a.Source.Bundle(ctx, first)
+	if err != nil {
+		return unsigned, err
+	}
+	e, err := record.ParseEntry(entries[0])
+	if err != nil {
+		return signerUnread, nil // the replay says what is wrong with it, and ends there
+	}
+	id := record.IDOf(e.Envelope.Payload)
+	if st, err := record.ParseStatement(e.Envelope.Payload); err == nil {
+		if c, ok := st.Predicate.(*record.Charter); ok && signedUnder(note, c) {
+			return signedByLog, nil
+		}
+	}
+	source, ok := a.Source.(charterSource)
+	if !ok {
+		return signerUnread, nil
+	}
+	raw, err := source.Chain(ctx, id)
+	if err != nil && noAnswer(ctx, err) {
+		return unsigned, err
+	} else if err != nil {
+		return signerUnread, nil // it hands on tiles alone
+	}
+	known, err := chartersOf(raw, id, time.Now())
+	if err != nil {
+		return unsigned, nil
+	}
+	for _, c := range known {
+		if signedUnder(note, c.content) {
+			return signedByLog, nil
+		}
+	}
+	return unsigned, nil
+}
+
+// signedUnder reports whether one of the log keys that a charter names signed a note.
+func signedUnder(note []byte, c *record.Charter) bool {
+	policy, err := proof.ParsePolicy([]byte(c.Policy))
+	if err != nil {
+		return false
+	}
+	_, err = policy.VerifyLog(note)
+	return err == nil
 }
 
 // replay folds every entry. The first that must not be in a ledger ends the
-// judging, since what follows has no state to be judged by; hashing goes on.
-func (a Audit) replay(ctx context.Context, r *AuditReport, reg *register.Register, cp proof.Checkpoint) error {
+// judging, since what follows has no state to be judged by; hashing goes on, if the log
+// signed how far. It reports whether there is nothing more to audit.
+func (a Audit) replay(ctx context.Context, r *AuditReport, reg *register.Register, note []byte, cp proof.Checkpoint, by signer) (done bool, err error) {
 	f := &follower{read: a.Source.Bundle, tree: newTree(), register: reg, keep: func(run *run) error { return a.compareTiles(ctx, r, run, cp.Size) }}
 	if a.Progress != nil {
 		f.progress = func(n uint64) { a.Progress(n, cp.Size) }
 	}
-	_, err := f.to(ctx, cp.Size)
+	_, err = f.to(ctx, cp.Size)
 	var bad *register.EntryError
 	var old *register.UpgradeError
 	switch {
 	case errors.As(err, &old):
-		return fmt.Errorf("entry %d: %w", old.Index, err)
+		return false, fmt.Errorf("entry %d: %w", old.Index, err)
 	case errors.As(err, &bad):
+		if err := a.refold(ctx, reg, bad.Index); err != nil {
+			return false, err
+		}
+		r.Ledger, r.Signatures, r.Judged = reg.Ledger(), f.signatures, bad.Index
 		must := fmt.Sprintf("entry %d must not be in this ledger: ", bad.Index)
 		why := strings.TrimPrefix(bad.Err.Error(), must) // the register says it as well
-		r.find("%s%s; the %d entries after it were hashed, not judged", must, why, cp.Size-bad.Index-1)
-		if err := a.refold(ctx, reg, bad.Index); err != nil {
-			return err
+		if by == signerUnread {
+			if by, err = signerAt(reg, note, bad.Index); err != nil {
+				return false, err
+			}
+		}
+		if by != signedByLog {
+			r.find("%s%s; the %d entries after it were not fetched, since no charter before it names a key that signed the checkpoint", must, why, cp.Size-bad.Index-1)
+			return true, nil
 		}
 		if r.Tree, err = hashAll(ctx, a.Source.Bundle, cp.Size); err != nil {
-			return err
+			return false, err
 		}
-		r.Judged = bad.Index
+		if r.Tree.Root != cp.Root {
+			r.find("the %d entries make the root %s; the checkpoint says %s: what the source hands out is not what the log signed, so that what is wrong with it is no fault of the log; judged up to entry %d (%s)", cp.Size, r.Tree.Root, cp.Root, bad.Index, why)
+		} else {
+			r.find("%s%s; the %d entries after it were hashed, not judged", must, why, cp.Size-bad.Index-1)
+		}
 	case err != nil:
-		return err
+		return false, err
 	default:
 		if r.Tree, err = f.tree.at(); err != nil {
-			return err
+			return false, err
 		}
-		r.Judged = cp.Size
-	}
-	r.Ledger, r.Signatures = reg.Ledger(), f.signatures
-	if r.Tree.Root != cp.Root {
-		r.find("the %d entries make the root %s; the checkpoint says %s", cp.Size, r.Tree.Root, cp.Root)
+		r.Ledger, r.Signatures, r.Judged = reg.Ledger(), f.signatures, cp.Size
+		if r.Tree.Root != cp.Root {
+			r.find("the %d entries make the root %s; the checkpoint says %s: what the source hands out is not what the log signed", cp.Size, r.Tree.Root, cp.Root)
+		}
 	}
 	switch {
 	case a.Charter.IsZero():
@@ -148,7 +259,26 @@ func (a Audit) replay(ctx context.Context, r *AuditReport, reg *register.Registe
 	case a.Charter != r.Ledger && r.Judged > 0:
 		r.find("the charter at index 0 is %s; pinned is %s", r.Ledger, a.Charter)
 	}
-	return nil
+	return false, nil
+}
+
+// signerAt is what the charter in force at an index says of who signed a checkpoint.
+func signerAt(reg *register.Register, note []byte, index uint64) (signer, error) {
+	if reg.Size() == 0 {
+		return unsigned, nil
+	}
+	era, err := reg.EraAt(index)
+	if err != nil {
+		return unsigned, err
+	}
+	policy, err := proof.ParsePolicy([]byte(era.Policy))
+	if err != nil {
+		return unsigned, err
+	}
+	if _, err := policy.VerifyLog(note); err != nil {
+		return unsigned, nil
+	}
+	return signedByLog, nil
 }
 
 // refold brings the register to the last entry before one that must not be there:
@@ -234,18 +364,19 @@ func (a Audit) judgeCheckpoint(r *AuditReport, reg *register.Register, note []by
 	return nil
 }
 
-// compareTrusted holds the log against a checkpoint that was trusted before.
-func (a Audit) compareTrusted(ctx context.Context, r *AuditReport, note []byte) error {
+// compareTrusted holds the tree that the checkpoint says, whatever the entries make,
+// against a checkpoint that was trusted before.
+func (a Audit) compareTrusted(ctx context.Context, r *AuditReport, note []byte, shown proof.Tree) error {
 	if a.Trusted == nil {
 		return nil
 	}
 	last := a.Trusted.Checkpoint().Tree()
-	if last.Size > r.Tree.Size {
-		r.find("rollback: the log has %d entries, and %d (root %s) were trusted before", r.Tree.Size, last.Size, last.Root)
+	if last.Size > shown.Size {
+		r.find("rollback: the log has %d entries, and %d (root %s) were trusted before", shown.Size, last.Size, last.Root)
 		r.fork(ctx, a, note)
 		return nil
 	}
-	old, err := proof.NewBuilder(a.Source.Tiles, -1).TreeAt(ctx, last.Size, r.Tree)
+	old, err := proof.NewBuilder(a.Source.Tiles, -1).TreeAt(ctx, last.Size, shown)
 	if err != nil && noAnswer(ctx, err) {
 		return err
 	}
@@ -274,7 +405,7 @@ func (r *AuditReport) fork(ctx context.Context, a Audit, note []byte) {
 		shown = s
 	}
 	larger := a.Source.Tiles
-	if a.Copy != nil && a.Trusted.Checkpoint().Size > r.Tree.Size {
+	if a.Copy != nil && a.Trusted.Checkpoint().Size > shown.Checkpoint().Size {
 		larger = a.Copy
 	}
 	r.Fork = newFork(ctx, larger, a.Trusted, shown)

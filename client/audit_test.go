@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -178,6 +179,109 @@ func TestAuditWrongTile(t *testing.T) {
 	var gone *wire.Unreachable
 	if _, err := a.Run(t.Context()); !errors.As(err, &gone) {
 		t.Errorf("a lost connection: %v", err)
+	}
+}
+
+// A size that the log did not sign is not fetched by, however large it is: the server
+// is asked for what shows who signs, and for nothing else.
+func TestAuditUnsignedSize(t *testing.T) {
+	w := newWorld(t)
+	w.listed(300)
+	skey, _, err := proof.GenerateKey(proof.Ed25519, origin)
+	must(t, err)
+	stranger, err := proof.ParseSigner(skey)
+	must(t, err)
+	note, err := proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: 1 << 60, Root: proof.Hash{1}}, stranger)
+	must(t, err)
+	first := w.net.handler
+	for name, source := range map[string]func() Source{
+		"server": func() Source { return w.client().Source() },
+		"tiles alone": func() Source { // of a mirror that makes up the rest as it is asked for
+			w.net.instead = func(r *http.Request) *http.Response {
+				if strings.HasPrefix(r.URL.Path, "/v1/") {
+					return &http.Response{StatusCode: http.StatusNotFound, Body: http.NoBody, Header: http.Header{}}
+				}
+				if after, ok := strings.CutPrefix(r.URL.Path, "/tile/entries/"); ok && after != "000" {
+					r.URL.Path = "/tile/entries/000"
+				}
+				return nil
+			}
+			return w.client().Source()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.net.handler = first
+			w.net.rewrite = func(r *http.Request, answer []byte) []byte {
+				if r.URL.Path == "/checkpoint" {
+					return note.Note()
+				}
+				return answer
+			}
+			w.net.bundles()
+			var told []string
+			r := audit(t, Audit{Source: source(), Charter: w.Ledger, Found: func(f string) { told = append(told, f) }})
+			if !slices.Equal(told, r.Findings) || !strings.Contains(told[len(told)-1], "fetched") {
+				t.Errorf("findings %q, told %q", r.Findings, told)
+			}
+			if n := len(w.net.bundles()); n > 40 {
+				t.Errorf("%d bundles were fetched by a size that nobody signed", n)
+			}
+		})
+	}
+}
+
+// The log's keys of today may be named by a later charter alone: an audit finds it in
+// the chain of charters, and where only tiles are handed on, among the entries.
+func TestAuditAfterRotation(t *testing.T) {
+	b := book(t)
+	skey, vkey, err := proof.GenerateKey(proof.Ed25519, origin)
+	must(t, err)
+	next, err := proof.ParseSigner(skey)
+	must(t, err)
+	b.Rules.Policy = "log " + vkey + "\nquorum none\n"
+	b.Must(b.Charter())
+	st := b.Statement("designation/2026-014", record.Authority, b.Order("Kestrel Hosting"))
+	source := published(t, append(slices.Clone(b.Entries), forced(t, b, b.Sign(st, "authority/officer-1"))))
+	note, err := source.Checkpoint(t.Context())
+	must(t, err)
+	cp, _, err := proof.ParseCheckpoint(note)
+	must(t, err)
+	signed, err := proof.SignCheckpoint(cp, next)
+	must(t, err)
+	r := audit(t, Audit{Source: resigned{source, signed.Note()}, Charter: b.Ledger})
+	found(t, r, "entry 4 must not be in this ledger: 2 officers needed, 1 signed (officer-1); the 0 entries after it were hashed")
+	if r.Tree.Size != 5 {
+		t.Errorf("hashed %d entries", r.Tree.Size)
+	}
+	other, _, err := proof.GenerateKey(proof.Ed25519, origin)
+	must(t, err)
+	stranger, err := proof.ParseSigner(other)
+	must(t, err)
+	signed, err = proof.SignCheckpoint(cp, stranger)
+	must(t, err)
+	r = audit(t, Audit{Source: resigned{source, signed.Note()}, Charter: b.Ledger})
+	found(t, r, "were not fetched, since no charter before it names a key that signed the checkpoint")
+}
+
+// What a mirror altered is not the log's fault, and no fork of what was trusted: an
+// audit says whose it is.
+func TestAuditSpoiltMirror(t *testing.T) {
+	w := newWorld(t)
+	w.listed(600)
+	trusted := w.ledger.Published()
+	w.listed(900)
+	w.net.rewrite = func(r *http.Request, answer []byte) []byte {
+		if r.URL.Path == "/tile/entries/001" {
+			at := bytes.Index(answer, []byte(`{"admitted":"`)) + len(`{"admitted":"2026-11-26T10:00:00.00`)
+			answer[at] = '0' + (answer[at]-'0'+1)%10
+		}
+		return answer
+	}
+	r := audit(t, Audit{Source: w.client().Source(), Charter: w.Ledger, Trusted: trusted})
+	if r.Fork != nil || !slices.ContainsFunc(r.Findings, func(f string) bool {
+		return strings.Contains(f, "what the source hands out is not what the log signed")
+	}) || slices.ContainsFunc(r.Findings, func(f string) bool { return strings.Contains(f, "fork") || strings.Contains(f, "must not be") }) {
+		t.Errorf("findings %q, fork %v", r.Findings, r.Fork)
 	}
 }
 

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 
 	"golang.org/x/sync/errgroup"
 
@@ -25,6 +24,7 @@ type follower struct {
 	read     readBundle
 	tree     *tree
 	register *register.Register
+	signed   *signedTree          // what the entries must be; nil where the caller compares the root
 	keep     func(*run) error     // stores what was read, before it is folded; may be nil
 	progress func(entries uint64) // the size reached; may be nil
 
@@ -48,7 +48,8 @@ type bundle struct {
 }
 
 // to follows the log up to a size and returns the head that its entries make.
-// Errors are the reader's, the keeper's, and *[register.EntryError] of the first
+// Errors are the reader's, the keeper's, a *[SourceError] if entries are not those of the
+// signed tree (none of their run was kept), and *[register.EntryError] of the first
 // entry that must not be in a ledger; the register then holds what came before
 // its batch.
 func (f *follower) to(ctx context.Context, size uint64) (proof.Tree, error) {
@@ -96,6 +97,11 @@ func (f *follower) verify(ctx context.Context, size uint64, out chan<- *run) err
 		r.full, r.partial = f.tree.cut()
 		if r.head, err = f.tree.at(); err != nil {
 			return err
+		}
+		if f.signed != nil {
+			if err := f.signed.check(ctx, r); err != nil {
+				return err
+			}
 		}
 		if f.keep != nil {
 			if err := f.keep(r); err != nil {
@@ -165,6 +171,3 @@ func (f *follower) runs(ctx context.Context, size uint64) func(yield func(*run, 
 		}
 	}
 }
-
-// errHistory: what the server handed out does not make the checkpoint it signed.
-var errHistory = errors.New("the server's entries do not make the root that its checkpoint signs")

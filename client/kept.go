@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
 // errNoneKept: the source has no cosigned checkpoint of that time.
@@ -29,6 +30,11 @@ type keeper interface {
 type serverSource struct {
 	*wire.Log
 	c *Client
+}
+
+// Chain is the server's [Client.Chain].
+func (s serverSource) Chain(ctx context.Context, id record.ID) ([]byte, error) {
+	return s.c.Chain(ctx, id)
 }
 
 // CheckpointAt asks the server's GET /v1/checkpoints. Whoever hands on tiles alone

@@ -26,10 +26,14 @@ func (t *Trust) Refresh(ctx context.Context, c *Client) error {
 }
 
 // Sync brings the replayed copy to the ledger's newest checkpoint: every entry
-// fetched, hashed, its signatures verified, folded; then the root compared, and those
-// of the checkpoints that the ledger has kept meanwhile: the times of their quorums
-// say what was knowable when. It is incremental and can be interrupted at any point.
-// progress, if not nil, is told the size reached and the size to reach.
+// fetched, hashed, held against the tree that the checkpoint signs, its signatures
+// verified, folded; then the times of the quorums of the checkpoints that the ledger
+// has kept meanwhile are learnt, which say what was knowable when. It is incremental
+// and can be interrupted at any point. progress, if not nil, is told the size reached
+// and the size to reach.
+//
+// A *[SourceError] is what the server handed out twice and the log did not sign: none of
+// it was kept. A *[ForkError] is the log's own.
 func (t *Trust) Sync(ctx context.Context, c *Client, progress func(reached, size uint64)) error {
 	next, err := t.fetch(ctx, c)
 	if err != nil {
@@ -59,43 +63,30 @@ func (t *Trust) continues(ctx context.Context, c *Client, next *proof.Published)
 	if last == nil || next.Checkpoint().Size <= last.Checkpoint().Size {
 		return nil // fetch has compared them
 	}
-	from, err := proof.NewBuilder(c.log.Tiles, -1).TreeAt(ctx, last.Checkpoint().Size, next.Checkpoint().Tree())
-	if err != nil {
-		return fmt.Errorf("proving that size %d continues size %d: %w", next.Checkpoint().Size, last.Checkpoint().Size, err)
-	}
-	if from != last.Checkpoint().Tree() {
+	signed := next.Checkpoint().Tree()
+	from, err := proof.NewBuilder(c.log.Tiles, -1).TreeAt(ctx, last.Checkpoint().Size, signed)
+	switch {
+	case errors.Is(err, proof.ErrCorrupt):
+		return &SourceError{URL: c.URL(), End: signed.Size, Signed: signed, Err: err}
+	case err != nil:
+		return fmt.Errorf("proving that size %d continues size %d: %w", signed.Size, last.Checkpoint().Size, err)
+	case from != last.Checkpoint().Tree():
 		return t.fork(ctx, c, next)
 	}
 	return nil
 }
 
-// replay follows the log to the checkpoint and then believes it.
+// replay follows the log to the checkpoint, which continues the trusted one, and then
+// believes it.
 func (t *Trust) replay(ctx context.Context, c *Client, r *register.Register, next *proof.Published, progress func(reached, size uint64)) error {
-	files, want := copyDir{t.files, t.dir}, next.Checkpoint().Tree()
-	grown, err := files.resume(r)
+	signed := &signedTree{url: c.URL(), tree: next.Checkpoint().Tree(), tiles: proof.NewBuilder(c.log.Tiles, 0)}
+	err := t.follow(ctx, c, r, signed, progress)
+	if source := (*SourceError)(nil); errors.As(err, &source) && ctx.Err() == nil {
+		signed.tiles = proof.NewBuilder(c.log.Tiles, 0)
+		err = t.follow(ctx, c, r, signed, progress) // it may have been broken on its way
+	}
 	if err != nil {
 		return err
-	}
-	if grown.size() > want.Size { // a run beyond what was ever believed, or a lie of an earlier server
-		if err := files.forget(r); err != nil {
-			return err
-		}
-		grown = newTree()
-	}
-	f := &follower{read: c.log.Bundle, tree: grown, register: r, keep: files.keep}
-	if progress != nil {
-		f.progress = func(reached uint64) { progress(reached, want.Size) }
-	}
-	if err := t.passes(ctx, f); err != nil {
-		return err
-	}
-	got, err := f.to(ctx, want.Size)
-	if err != nil {
-		return err
-	}
-	if got.Root != want.Root {
-		err := fmt.Errorf("%w: at size %d they make %s, it says %s", errHistory, want.Size, got.Root, want.Root)
-		return errors.Join(err, files.forget(r))
 	}
 	if err := t.agreeOnCharters(ctx, c, r); err != nil {
 		return err
@@ -120,27 +111,93 @@ func (t *Trust) replay(ctx context.Context, c *Client, r *register.Register, nex
 	return t.keepTimes(times)
 }
 
+// follow brings the copy to a signed tree, from where it stands.
+func (t *Trust) follow(ctx context.Context, c *Client, r *register.Register, signed *signedTree, progress func(reached, size uint64)) error {
+	files := copyDir{t.files, t.dir}
+	grown, err := files.resume(r)
+	if err != nil {
+		return err
+	}
+	own, err := grown.at()
+	if err != nil {
+		return err
+	}
+	// What an earlier server made this copy hold, beyond what was ever believed, need not
+	// be of this tree.
+	one, err := signed.has(ctx, own)
+	if err != nil {
+		return err
+	}
+	if !one {
+		if err := files.forget(r); err != nil {
+			return err
+		}
+		grown = newTree()
+	}
+	f := &follower{read: c.log.Bundle, tree: grown, register: r, signed: signed, keep: files.keep}
+	if progress != nil {
+		f.progress = func(reached uint64) { progress(reached, signed.tree.Size) }
+	}
+	_, err = f.to(ctx, signed.tree.Size)
+	return err
+}
+
+// signedTree is a tree that a log has signed, and what tells which smaller trees it
+// begins with.
+type signedTree struct {
+	url   string // of the source that is followed
+	tree  proof.Tree
+	tiles *proof.Builder // of that source
+}
+
+// has reports whether the signed tree begins with another. Tiles that do not make the
+// signed root are a *[SourceError].
+func (s *signedTree) has(ctx context.Context, smaller proof.Tree) (bool, error) {
+	if smaller.Size > s.tree.Size {
+		return false, nil
+	}
+	begins, err := s.tiles.TreeAt(ctx, smaller.Size, s.tree)
+	if errors.Is(err, proof.ErrCorrupt) {
+		return false, &SourceError{URL: s.url, End: s.tree.Size, Signed: s.tree, Err: err}
+	} else if err != nil {
+		return false, fmt.Errorf("comparing size %d with size %d: %w", smaller.Size, s.tree.Size, err)
+	}
+	return begins == smaller, nil
+}
+
+// check refuses a run of entries that are not those of the signed tree.
+func (s *signedTree) check(ctx context.Context, r *run) error {
+	if one, err := s.has(ctx, r.head); err != nil || one {
+		return err
+	}
+	return &SourceError{URL: s.url, First: r.start, End: r.head.Size, Signed: s.tree}
+}
+
+// SourceError says that a source handed out what is not in the tree that the log
+// signed: entries [First, End), or tiles of the tree up to End (then Err says so). It
+// says nothing about the log, whose signature stands on another content, and nothing of
+// it was kept.
+type SourceError struct {
+	URL        string
+	First, End uint64     // indexes of entries
+	Signed     proof.Tree // by the log
+	Err        error      // nil if the entries are at fault
+}
+
+func (e *SourceError) Unwrap() error { return e.Err }
+
+func (e *SourceError) Error() string {
+	what := fmt.Sprintf("the entries [%d, %d) that %s hands out are", e.First, e.End, e.URL)
+	if e.Err != nil {
+		what = fmt.Sprintf("the tiles that %s hands out are", e.URL)
+	}
+	return fmt.Sprintf("%s not those of the tree of size %d that the log signed: a fault of this source, not of the log; nothing of them was kept", what, e.Signed.Size)
+}
+
 // Untimed is why the last sync did not learn the quorum times of the sizes that it
 // brought; nil if it did. Until another one does, what was knowable goes by the times
 // known before.
 func (t *Trust) Untimed() error { return t.untimed }
-
-// passes takes a copy that is behind the trusted checkpoint over it: the entries
-// must make its root on the way, or the log has two histories.
-func (t *Trust) passes(ctx context.Context, f *follower) error {
-	if t.checkpoint == nil || f.tree.size() > t.checkpoint.Checkpoint().Size {
-		return nil
-	}
-	last := t.checkpoint.Checkpoint().Tree()
-	got, err := f.to(ctx, last.Size)
-	if err != nil {
-		return err
-	}
-	if got != last {
-		return &ForkError{Trusted: last, Shown: got, TrustedNote: t.checkpoint.Note()}
-	}
-	return nil
-}
 
 // fetch gets the newest checkpoint and believes its signatures, not yet its
 // history. If the known policies do not satisfy it, a charter may have replaced

@@ -1,11 +1,13 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -242,13 +244,118 @@ func TestSyncFromLiar(t *testing.T) {
 		}
 		return nil
 	}
-	if err := trust.Sync(t.Context(), w.client(), nil); !errors.Is(err, errHistory) {
+	var source *SourceError
+	if err := trust.Sync(t.Context(), w.client(), nil); !errors.As(err, &source) || source.First != 0 || source.End != 300 {
 		t.Fatalf("other entries: %v", err)
 	}
 	if trust.Checkpoint() != nil || trust.Covers() != 0 {
 		t.Errorf("trusts size %d after it", trust.Covers())
 	}
 	w.net.instead = nil
+	must(t, trust.Sync(t.Context(), w.client(), nil))
+	w.same(trust)
+}
+
+// A mirror that alters one byte is at fault itself: the log is accused of nothing, and
+// what the mirror handed out is forgotten, so that the next source or try goes on. The
+// copy is behind the trusted checkpoint, as receipts leave it that bring the checkpoint
+// along.
+func TestSyncFromSpoiltMirror(t *testing.T) {
+	spoil := func(r *http.Request, answer []byte) []byte {
+		if r.URL.Path != "/tile/entries/004" {
+			return answer
+		}
+		at := bytes.Index(answer, []byte(`{"admitted":"`)) + len(`{"admitted":"2026-11-26T10:00:00.00`)
+		answer[at] = '0' + (answer[at]-'0'+1)%10
+		return answer
+	}
+	for name, size := range map[string]uint64{"behind": 2200, "at the first sync": 0} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.listed(600)
+			trust := w.trust(vfs.NewMem(), "trust")
+			if size > 0 {
+				must(t, trust.Sync(t.Context(), w.client(), nil))
+				w.listed(size)
+				must(t, trust.Refresh(t.Context(), w.client()))
+			}
+			trusted := trust.Checkpoint()
+			w.listed(2600)
+			w.net.rewrite = spoil
+			err := trust.Sync(t.Context(), w.client(), nil)
+			var fork *ForkError
+			var source *SourceError
+			if errors.As(err, &fork) || !errors.As(err, &source) {
+				t.Fatalf("%v, want the source's fault", err)
+			}
+			if source.First > 4*256 || source.End <= 4*256 || source.URL != "http://ledger.example" {
+				t.Errorf("%+v does not name the bundle or the source", source)
+			}
+			if trust.Checkpoint() != trusted {
+				t.Error("another checkpoint is trusted now")
+			}
+			w.net.rewrite = nil
+			w.net.bundles()
+			must(t, trust.Sync(t.Context(), w.client(), nil))
+			if fetched := w.net.bundles(); source.First > 0 && slices.Contains(fetched, "/tile/entries/000") {
+				t.Errorf("what was good before was fetched again: %v", fetched)
+			}
+			w.same(trust)
+		})
+	}
+}
+
+// What a source hands out wrong once, a second try may bring right.
+func TestSyncTriesAgain(t *testing.T) {
+	w := newWorld(t)
+	w.listed(300)
+	trust := w.trust(vfs.NewMem(), "trust")
+	var once sync.Once
+	w.net.rewrite = func(r *http.Request, answer []byte) []byte {
+		if r.URL.Path == "/tile/entries/000" {
+			once.Do(func() { answer[20] ^= 1 })
+		}
+		return answer
+	}
+	must(t, trust.Sync(t.Context(), w.client(), nil))
+	w.same(trust)
+}
+
+// Tiles that do not make the signed root are the source's fault as well.
+func TestSyncFromSpoiltTiles(t *testing.T) {
+	w := newWorld(t)
+	w.listed(300)
+	trust := w.synced()
+	w.listed(2600)
+	w.net.rewrite = func(r *http.Request, answer []byte) []byte {
+		if strings.HasPrefix(r.URL.Path, "/tile/1/") {
+			answer[7] ^= 1
+		}
+		return answer
+	}
+	var fork *ForkError
+	var source *SourceError
+	if err := trust.Sync(t.Context(), w.client(), nil); errors.As(err, &fork) || !errors.As(err, &source) {
+		t.Fatalf("%v, want the source's fault", err)
+	}
+	w.net.rewrite = nil
+	must(t, trust.Sync(t.Context(), w.client(), nil))
+	w.same(trust)
+}
+
+// A copy that an earlier source has led astray begins anew.
+func TestSyncFromPoisonedCopy(t *testing.T) {
+	w, other := newWorld(t), newWorld(t)
+	w.listed(300)
+	other.listed(200)
+	files := vfs.NewMem()
+	trust := w.trust(files, "trust")
+	must(t, trust.Refresh(t.Context(), w.client()))
+	r, err := trust.openRegister()
+	must(t, err)
+	_, err = (&follower{read: other.client().Source().Bundle, tree: newTree(), register: r, keep: copyDir{files, "trust"}.keep}).to(t.Context(), 200)
+	must(t, err)
+	must(t, r.Close())
 	must(t, trust.Sync(t.Context(), w.client(), nil))
 	w.same(trust)
 }

@@ -161,13 +161,19 @@ func (t *Trust) Close() error {
 
 func (t *Trust) path(name string) string { return t.files.PathJoin(t.dir, name) }
 
-// readCharters takes the charters out of a chain and judges them. Other records
-// in the chain are left aside: a chain file brings more than charters. The record
-// that it is of stands last, and may be the oldest charter.
-func (t *Trust) readCharters(raw []byte) error {
+// readCharters takes the charters out of a chain and judges them.
+func (t *Trust) readCharters(raw []byte) (err error) {
+	t.charters, err = chartersOf(raw, t.pin.Charter, t.now())
+	return err
+}
+
+// chartersOf takes the charters out of a chain that begins with the pinned one, and
+// judges them. Other records in the chain are left aside: a chain file brings more than
+// charters. The record that it is of stands last, and may be the oldest charter.
+func chartersOf(raw []byte, pin record.ID, now time.Time) (charters, error) {
 	chain, err := proof.ParseChain(raw)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var own []proof.Receipt
 	for _, r := range chain {
@@ -176,8 +182,7 @@ func (t *Trust) readCharters(raw []byte) error {
 		}
 	}
 	slices.SortStableFunc(own, func(a, b proof.Receipt) int { return cmp.Compare(a.Index, b.Index) })
-	t.charters, err = checkCharters(t.pin.Charter, own, t.now())
-	return err
+	return checkCharters(pin, own, now)
 }
 
 // kindOf is the kind of a receipt's record, "" if it cannot be read.

@@ -26,7 +26,8 @@ func (a *app) audit() *cobra.Command {
 every record judged by the rules in force at its index, every tile compared with
 what the entries make, the checkpoint held against the charter's policy, admission
 times against the witnesses' times on the checkpoints that the server kept. Whatever
-does not add up is a finding; with any, the exit status is 1.
+does not add up is a finding, printed as it comes; with any, the exit status is 1. What
+a mirror hands out that the log did not sign is the mirror's fault, and is called that.
 
 The ledger is a server, or a directory in the layout of C2SP tlog-tiles, such as a
 trust directory. --trust or --charter says which ledger it must be, and --trust
@@ -73,6 +74,14 @@ func (u *auditing) run(ctx context.Context, where string) error {
 			bar = u.app.progress("judging", int64(size))
 		}
 		bar.Set64(int64(reached))
+	}
+	if !u.asJSON {
+		audit.Found = func(finding string) {
+			if bar != nil {
+				bar.Clear()
+			}
+			u.app.printf("finding: %s\n", printable(finding))
+		}
 	}
 	report, err := audit.Run(ctx)
 	if bar != nil {
@@ -156,13 +165,14 @@ type audited struct {
 	Kept       int       `json:"keptCheckpoints"`
 	Consistent bool      `json:"consistent"`
 	Findings   []string  `json:"findings"`
+	More       int       `json:"moreFindings,omitempty"` // beyond those listed
 	Notes      []string  `json:"notes"`
 }
 
 func (u *auditing) print(r *client.AuditReport) error {
 	out := audited{
 		Ledger: r.Ledger, Size: r.Tree.Size, Root: r.Tree.Root.String(), Judged: r.Judged, Signatures: r.Signatures, Kept: r.Kept,
-		Consistent: len(r.Findings) == 0, Findings: append([]string{}, r.Findings...), Notes: append([]string{}, r.Notes...),
+		Consistent: len(r.Findings) == 0, Findings: append([]string{}, r.Findings...), More: r.More, Notes: append([]string{}, r.Notes...),
 	}
 	if r.Published != nil {
 		out.Origin = r.Published.Checkpoint().Origin
@@ -179,18 +189,15 @@ func (u *auditing) print(r *client.AuditReport) error {
 		if err != nil {
 			return err
 		}
-		return refuse("%s does not add up: %s", u.where, count(len(r.Findings), "finding")).hint("%s", next)
+		return refuse("%s does not add up: %s", u.where, count(len(r.Findings)+r.More, "finding")).hint("%s", next)
 	}
 	if n := len(r.Findings); n > 0 {
-		return refuse("%s does not add up: %s", u.where, count(n, "finding")).hint("keep the ledger's checkpoint and this report: they are the evidence")
+		return refuse("%s does not add up: %s", u.where, count(n+r.More, "finding")).hint("keep the ledger's checkpoint and this report: they are the evidence")
 	}
 	return nil
 }
 
 func (u *auditing) printText(r *client.AuditReport, out audited) {
-	for _, f := range r.Findings {
-		u.app.printf("finding: %s\n", printable(f))
-	}
 	for _, n := range r.Notes {
 		u.app.say("note: %s", printable(n))
 	}

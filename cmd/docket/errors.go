@@ -65,6 +65,7 @@ func statusOf(err error) (status int, next string) {
 	var q *proof.QuorumError
 	var cert *tls.CertificateVerificationError
 	var absent *register.AbsentError
+	var source *client.SourceError
 	switch {
 	case errors.Is(err, context.Canceled):
 		return statusNotYet, "interrupted; run the same command again to go on"
@@ -86,6 +87,8 @@ func statusOf(err error) (status int, next string) {
 		return statusNotYet, "the server is out of reach; check its URL, or run the same command again later"
 	case errors.Is(err, syscall.EAGAIN):
 		return statusNotYet, "another docket process has it open; run the same command again when it has ended"
+	case errors.As(err, &source):
+		return statusRefused, "run the same command again, or take the entries from elsewhere: --ledger URL names another server or mirror of the same ledger"
 	case errors.Is(err, client.ErrNoCopy):
 		return statusRefused, "docket sync makes the copy"
 	case errors.As(err, &absent):

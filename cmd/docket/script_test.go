@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 //	fill FILE…           replaces ${VARIABLES} in files: dates, the ledger, its charter
 //	rotate               gives that ledger other witnesses, by a new charter
 //	replay FILE          answers with an old receipt at $REPLAYED
+//	mirror               serves that ledger, one byte altered, at $MIRROR (script_mirror_test.go)
 //	forge D I C OUT      makes the receipt of a second history (script_forge_test.go)
 //	spoil FILE           changes one character of a receipt's entry
 //	start NAME COMMAND…  starts what serves, its URL in $NAME (script_process_test.go)
@@ -44,6 +45,7 @@ func TestScripts(t *testing.T) {
 			"ledger":       serveLedger,
 			"rotate":       rotate,
 			"replay":       replay,
+			"mirror":       mirror,
 			"forge":        forge,
 			"fill":         fill,
 			"spoil":        spoil,

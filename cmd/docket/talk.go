@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/schollz/progressbar/v3"
+
+	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
 // say prints one line of talk to stderr.
@@ -104,23 +106,20 @@ func (a *app) progress(what string, total int64) *progressbar.ProgressBar {
 	)
 }
 
-// printable makes foreign text fit for a terminal: control and bidirectional
-// control characters, which no record may hold but a file or a server might,
-// are shown as escapes.
+// printable makes foreign text fit for a terminal: control and bidirectional control
+// characters and what no reader sees, which no record may hold but a file or a server
+// might, are shown as escapes.
 func printable(s string) string {
-	unsafe := func(r rune) bool {
-		return r < 0x20 || r >= 0x7f && r <= 0x9f || r == 0x061c || r == 0x200e || r == 0x200f ||
-			r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
-	}
-	if strings.IndexFunc(s, unsafe) < 0 {
-		return s
-	}
+	unsafe := func(i int, r rune) bool { return r < 0x20 || r >= 0x7f && r <= 0x9f || rules1.Hidden(s, i) }
 	var b strings.Builder
-	for _, r := range s {
-		if unsafe(r) {
-			fmt.Fprintf(&b, "\\u%04x", r)
-		} else {
+	for i, r := range s {
+		switch {
+		case !unsafe(i, r):
 			b.WriteRune(r)
+		case r > 0xffff:
+			fmt.Fprintf(&b, "\\U%08x", r)
+		default:
+			fmt.Fprintf(&b, "\\u%04x", r)
 		}
 	}
 	return b.String()

@@ -7,9 +7,11 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
 
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
@@ -137,14 +139,20 @@ func (k *Key) Verify(message, sig []byte) error {
 }
 
 // fits tells by length and shape alone whether sig can be a signature by k, so
-// that keys of another algorithm cost nothing. An ECDSA signature is ASN.1 DER:
-// sigstore would also take the raw r ‖ s form, a second spelling that we refuse.
+// that keys of another algorithm cost nothing. An ECDSA signature is ASN.1 DER
+// (RFC 3279, section 2.2.3). What the same parser does not take, sigstore's verifier
+// reads as raw r ‖ s, a second spelling, of which some begin as DER does.
 func (k *Key) fits(sig []byte) bool {
 	switch k.alg {
 	case AlgEd25519:
 		return len(sig) == ed25519.SignatureSize
 	case AlgECDSAP256, AlgECDSAP384:
-		return len(sig) >= 8 && len(sig) <= k.alg.signatureSize() && sig[0] == 0x30 && int(sig[1]) == len(sig)-2
+		var der struct{ R, S *big.Int }
+		if len(sig) > k.alg.signatureSize() {
+			return false
+		}
+		rest, err := asn1.Unmarshal(sig, &der)
+		return err == nil && len(rest) == 0
 	default:
 		return len(sig) == k.alg.signatureSize()
 	}

@@ -8,6 +8,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/pem"
 	"math/big"
 	"os"
@@ -248,6 +249,32 @@ func TestKeyVerifies(t *testing.T) {
 			t.Error("accepted the raw spelling of an ECDSA signature")
 		}
 	})
+
+	// r is the x of a multiple k of the base point, so that a signer who tries some ten
+	// thousand k finds one whose r ‖ s begins as DER of its length does.
+	for alg, k := range map[record.Algorithm]int64{record.AlgECDSAP256: 82845, record.AlgECDSAP384: 46345} {
+		t.Run("raw ECDSA that begins as DER, "+string(alg), func(t *testing.T) {
+			private := privateKey(t, alg).(*ecdsa.PrivateKey)
+			c, size := private.Curve, (private.Params().BitSize+7)/8
+			digest := sha256.Sum256(message)
+			r, _ := c.ScalarBaseMult(big.NewInt(k).Bytes())
+			s := new(big.Int).Mul(r, private.D)
+			s.Add(s, new(big.Int).SetBytes(digest[:]))
+			s.Mul(s, new(big.Int).ModInverse(big.NewInt(k), c.Params().N)).Mod(s, c.Params().N)
+			raw := append(r.FillBytes(make([]byte, size)), s.FillBytes(make([]byte, size))...)
+			v, err := signature.LoadVerifier(private.Public(), crypto.SHA256)
+			if err != nil || v.VerifySignature(bytes.NewReader(raw), bytes.NewReader(message)) != nil || raw[0] != 0x30 || int(raw[1]) != len(raw)-2 {
+				t.Fatalf("%x is not the signature that was meant (%v)", raw, err)
+			}
+			key, err := record.NewKey(private.Public())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if key.Verify(message, raw) == nil {
+				t.Error("accepted the raw spelling of an ECDSA signature")
+			}
+		})
+	}
 
 	t.Run("RSA PSS", func(t *testing.T) {
 		private := privateKey(t, record.AlgRSA3072).(*rsa.PrivateKey)

@@ -40,7 +40,7 @@ func SchemaJSON(kind Kind) ([]byte, error) {
 }
 
 func subjectSchema(sp *spec) Object {
-	says := "what the record is about; the name is free text and never judged"
+	says := "what the record is about; the name is text for people, and nothing is decided by it"
 	if sp.private {
 		says += "; the digest is a commitment to the document's"
 	}
@@ -55,7 +55,7 @@ func subjectSchema(sp *spec) Object {
 		{"type", "array"}, {"minItems", int64(1)}, {"maxItems", int64(1)},
 		{"items", Object{
 			{"type", "object"},
-			{"properties", Object{{"name", Object{{"type", "string"}}}, {"digest", digest}}},
+			{"properties", Object{{"name", subjectName.stringSchema()}, {"digest", digest}}},
 			{"required", []any{"digest"}},
 			{"additionalProperties", false},
 		}},

@@ -112,6 +112,9 @@ func (d *decoder) predicate(o Object, sp *spec, s *Statement) {
 }
 
 // subject reads [{"name": …, "digest": {"sha256": …}}].
+// subjectName is text as everywhere else, at most as long as a document's name.
+var subjectName = &shape{is: isString, format: FormatText, max: 255}
+
 func (d *decoder) subject(v any) (sub Subject) {
 	list, ok := v.([]any)
 	if !ok || len(list) != 1 {
@@ -129,7 +132,9 @@ func (d *decoder) subject(v any) (sub Subject) {
 		d.into(m.Name)
 		switch m.Name {
 		case "name":
-			sub.Name, _ = d.text(m.Value)
+			if name, ok := d.text(m.Value); ok && d.string(name, subjectName) {
+				sub.Name = name
+			}
 		case "digest":
 			if digest, ok := m.Value.(Object); ok {
 				sub.SHA256 = d.digest(digest)
@@ -241,10 +246,13 @@ func (s *Statement) appendPredicate(b []byte, sp *spec) []byte {
 	return appendObject(b, reflect.ValueOf(s.Predicate).Elem(), reflect.ValueOf(&s.Common).Elem(), sp.shape)
 }
 
-// Strings shows visit every string of the predicate with its JSON pointer from
-// the statement's root, an amendment's fragments included, for rules that judge
-// text by tables. A subject's name is never judged, so it is not shown.
+// Strings shows visit the subject's name and every string of the predicate with its
+// JSON pointer from the statement's root, an amendment's fragments included, for rules
+// that judge text by tables.
 func (s *Statement) Strings(visit func(pointer, value string)) {
+	if s.Subject.Name != "" {
+		visit("/subject/0/name", s.Subject.Name)
+	}
 	for _, m := range s.Object() {
 		walkStrings("/predicate/"+escapePointer(m.Name), m.Value, visit)
 	}

@@ -11,7 +11,7 @@ import (
 func (p *partyLife) StatusOn(date record.Date) string { return standingOn(p.Standing, date) }
 
 // StatusOn is the same from this version's own record on.
-func (p *PartyRow) StatusOn(date record.Date) string { return standingOn(p.Ahead, date) }
+func (p *PartyRow) StatusOn(date record.Date) string { return p.ahead().StatusOn(date) }
 
 func standingOn(steps []StandingStep, date record.Date) string {
 	for _, s := range slices.Backward(steps) {

@@ -29,7 +29,7 @@ func NameKey(name string) string {
 		switch classOf(r) {
 		case between:
 			pending = key.Len() > 0
-		case joining, ignored:
+		case joining, ignored, hidden, joiner:
 		default:
 			if pending {
 				key.WriteByte(' ')

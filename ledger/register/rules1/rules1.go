@@ -28,7 +28,7 @@ const (
 )
 
 // Check judges every value of a statement that a table decides: text is NFC of
-// assigned code points, countries and time zones exist, check digits agree. No
+// assigned code points that are seen, countries and time zones exist, check digits agree. No
 // fault means nil. The same statement gives the same faults on every machine.
 func Check(st *record.Statement) []record.Fault {
 	var c checker

@@ -37,20 +37,20 @@ const (
 
 func newEntity(id string, s *scanner) (*entity, error) {
 	e := &entity{id: id, line: s.line, rows: sha256.New(), seen: map[string]bool{}}
-	schema, known := schemas[s.row[colType].value()]
+	schema, known := schemas[s.value(colType)]
 	if !known {
 		return nil, fmt.Errorf("column %d: unknown type %q (individual, vessel, aircraft, or -0- for an organisation)",
 			colType+1, s.row[colType].text)
 	}
 	e.target.Schema = schema
-	if e.target.Name = s.row[colName].value(); e.target.Name == "" {
+	if e.target.Name = s.value(colName); e.target.Name == "" {
 		return nil, fmt.Errorf("column %d: entity %s has no name", colName+1, id)
 	}
-	if e.program = programs(s.row[colProgram].value()); len(e.program) == 0 {
+	if e.program = programs(s.value(colProgram)); len(e.program) == 0 {
 		return nil, fmt.Errorf("column %d: entity %s stands under no programme", colProgram+1, id)
 	}
 	if schema == "Vessel" {
-		e.flag = s.row[colFlag].value()
+		e.flag = s.value(colFlag)
 	}
 	e.keep(s)
 	return e, nil
@@ -106,7 +106,7 @@ func (e *entity) addAddress(s *scanner) error {
 		return err
 	}
 	e.located = true
-	street, city, country := s.row[2].value(), s.row[3].value(), s.row[4].value()
+	street, city, country := s.value(2), s.value(3), s.value(4)
 	code := countryCode(country)
 	if country != "" {
 		e.countries = append(e.countries, code)
@@ -137,7 +137,7 @@ func (e *entity) addAlias(s *scanner) error {
 	if err := e.take(s); err != nil {
 		return err
 	}
-	a := record.Alias{Type: s.row[2].value(), Name: s.row[3].value()}
+	a := record.Alias{Type: s.value(2), Name: s.value(3)}
 	switch a.Type {
 	case "aka", "fka", "nka":
 	default:

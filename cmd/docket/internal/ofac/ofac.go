@@ -113,6 +113,9 @@ func (r *reader) owner(s *scanner, ent string) (*entity, error) {
 func (r *reader) close(s *scanner) error {
 	f := listimport.File{Name: s.name, Size: s.size}
 	s.sum.Sum(f.SHA256[:0])
+	if s.hidden > 0 {
+		r.list.Notes = append(r.list.Notes, fmt.Sprintf("%s: characters that no reader sees were left out, %d of them: no record may hold such", s.name, s.hidden))
+	}
 	r.list.Files = append(r.list.Files, f)
 	if s.unmarked {
 		r.unmarked = append(r.unmarked, s.name)

@@ -37,6 +37,22 @@ func readTexts(texts [3]string) (*listimport.List, error) {
 	return Read(SDN, f[0], f[1], f[2])
 }
 
+// What no reader sees is left out, and said; a joiner between letters that join stays.
+func TestReadHiddenCharacters(t *testing.T) {
+	texts := small(t)
+	texts[0] = strings.Replace(texts[0], "AEROKESTREL", "AERO\u200bKES\u00adTREL \u0dc1\u0dca\u200d\u0dbb\u0dd3", 1)
+	list, err := readTexts(texts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := list.Entries[0].Target.Name, "AEROKESTREL \u0dc1\u0dca\u200d\u0dbb\u0dd3 AIRLINES"; got != want {
+		t.Errorf("name %q, want %q", got, want)
+	}
+	if len(list.Notes) != 1 || !strings.Contains(list.Notes[0], "sdn.csv: characters that no reader sees were left out, 2 of them") {
+		t.Errorf("notes %q", list.Notes)
+	}
+}
+
 func TestReadSmallList(t *testing.T) {
 	texts := small(t)
 	list, err := readTexts(texts)
@@ -208,7 +224,8 @@ func FuzzRow(f *testing.F) {
 			t.Fatalf("parse and format made %q of %q", got, line)
 		}
 		for _, field := range row {
-			if v := field.value(); v != clean(v) {
+			v, _ := field.value()
+			if again, hidden := clean(v); again != v || hidden > 0 {
 				t.Fatalf("%q is not clean", v)
 			}
 		}

@@ -97,10 +97,11 @@ func formatRow(row []field) string {
 	return line.String()
 }
 
-// value is the field's text as records carry it, empty for nothing.
-func (f field) value() string {
+// value is the field's text as records carry it, empty for nothing, and how many
+// characters of it were dropped since no reader sees them.
+func (f field) value() (text string, hidden int) {
 	if f.form == absent {
-		return ""
+		return "", 0
 	}
 	return clean(f.text)
 }

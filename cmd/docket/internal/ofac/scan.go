@@ -45,12 +45,20 @@ type scanner struct {
 	row      []field
 	raw      []byte // the current row with its line end; valid until the next call of next
 	unmarked bool   // the file ended without an end mark, as a trimmed copy does
+	hidden   int    // characters dropped from what was read of the rows, since no reader sees them
 }
 
 func newScanner(t table, f File) *scanner {
 	s := &scanner{table: t, name: f.Name, sum: sha256.New()}
 	s.in = bufio.NewReaderSize(io.TeeReader(f.Reader, s.sum), maxLine)
 	return s
+}
+
+// value is the text of one column of the row.
+func (s *scanner) value(column int) string {
+	text, hidden := s.row[column].value()
+	s.hidden += hidden
+	return text
 }
 
 // next reads the next row into s.row and s.raw; io.EOF after the last one.

@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
 // decode reads the bytes of one line as UTF-8 or, where they are not, as
@@ -25,17 +27,21 @@ func decode(line []byte) (string, error) {
 }
 
 // clean makes text that a record may carry (RECORDS.md "Every record"): NFC, a
-// blank for each control character, no bidi controls, no blanks around it. The
-// subject's digest is of the bytes as published, so the original stays provable.
-func clean(s string) string {
-	s = strings.Map(func(r rune) rune {
+// blank for each control character and line separator, nothing that a reader does not
+// see, no blanks around it. hidden is how many characters of the last sort were dropped.
+// The subject's digest is of the bytes as published, so the original stays provable.
+func clean(s string) (text string, hidden int) {
+	var b strings.Builder
+	b.Grow(len(s))
+	for i, r := range s {
 		switch {
-		case unicode.IsControl(r):
-			return ' '
-		case unicode.Is(unicode.Bidi_Control, r):
-			return -1
+		case unicode.IsControl(r), r == '\u2028', r == '\u2029':
+			b.WriteByte(' ')
+		case rules1.Hidden(s, i):
+			hidden++
+		default:
+			b.WriteRune(r)
 		}
-		return r
-	}, s)
-	return strings.TrimSpace(norm.NFC.String(s))
+	}
+	return strings.TrimSpace(norm.NFC.String(b.String())), hidden
 }

@@ -82,6 +82,25 @@ func unicodeTables() []byte {
 	}
 	b.WriteString("\n}\n\n")
 
+	fmt.Fprintf(&b, "// joining has, for each run of letters and marks of one script that joins in Unicode %s\n"+
+		"// (Scripts.txt), its first code point << 8 | the script's number from 1 on, 255 for marks\n"+
+		"// of script Inherited, 0 for everything else.\n", version)
+	b.WriteString("var joining15 = [...]uint32{")
+	last, n = 255-1, 0
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		c := joinsIn(r)
+		if c == last {
+			continue
+		}
+		last = c
+		if n%8 == 0 {
+			b.WriteString("\n\t")
+		}
+		fmt.Fprintf(&b, "%#x, ", uint32(r)<<8|uint32(c))
+		n++
+	}
+	b.WriteString("\n}\n\n")
+
 	fmt.Fprintf(&b, "// folds is full case folding (CaseFolding.txt %s, statuses C and F): words of one\n"+
 		"// code point and what it folds to.\n", version)
 	b.WriteString("const folds = \"\"")
@@ -114,6 +133,8 @@ const (
 	between
 	joining
 	ignored
+	hidden
+	joiner
 )
 
 func classOf(r rune) byte {
@@ -122,12 +143,56 @@ func classOf(r rune) byte {
 		return unassigned
 	case strings.ContainsRune(".'’ʼ", r):
 		return joining
-	case unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector):
+	case r == 0x200C || r == 0x200D:
+		return joiner
+	case defaultIgnorable(r), r >= 0xFFF9 && r <= 0xFFFB:
+		return hidden
+	case unicode.In(r, unicode.Cf):
 		return ignored
 	case unicode.In(r, unicode.Z, unicode.Cc, unicode.P):
 		return between
 	}
 	return kept
+}
+
+// defaultIgnorable is Default_Ignorable_Code_Point as DerivedCoreProperties.txt derives
+// it in Unicode 15.0.
+func defaultIgnorable(r rune) bool {
+	switch {
+	case unicode.In(r, unicode.White_Space, unicode.Prepended_Concatenation_Mark),
+		r >= 0xFFF9 && r <= 0xFFFB, r >= 0x13430 && r <= 0x13440:
+		return false
+	}
+	return unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Cf, unicode.Variation_Selector)
+}
+
+// joiningScripts are those whose letters take another shape beside each other, so that a
+// joiner between two of them is seen: the cursive ones (The Unicode Standard 15.0,
+// ArabicShaping.txt) and those with a virama (IndicSyllabicCategory.txt).
+var joiningScripts = []*unicode.RangeTable{
+	unicode.Adlam, unicode.Arabic, unicode.Chorasmian, unicode.Hanifi_Rohingya, unicode.Mandaic, unicode.Manichaean,
+	unicode.Mongolian, unicode.Nko, unicode.Old_Uyghur, unicode.Phags_Pa, unicode.Psalter_Pahlavi, unicode.Sogdian, unicode.Syriac,
+	unicode.Balinese, unicode.Bengali, unicode.Bhaiksuki, unicode.Brahmi, unicode.Chakma, unicode.Devanagari, unicode.Dives_Akuru,
+	unicode.Dogra, unicode.Grantha, unicode.Gujarati, unicode.Gunjala_Gondi, unicode.Gurmukhi, unicode.Javanese, unicode.Kaithi,
+	unicode.Kannada, unicode.Kawi, unicode.Khmer, unicode.Khojki, unicode.Khudawadi, unicode.Malayalam, unicode.Masaram_Gondi,
+	unicode.Meetei_Mayek, unicode.Modi, unicode.Multani, unicode.Myanmar, unicode.Nandinagari, unicode.Newa, unicode.Oriya,
+	unicode.Saurashtra, unicode.Sharada, unicode.Siddham, unicode.Sinhala, unicode.Soyombo, unicode.Sundanese, unicode.Syloti_Nagri,
+	unicode.Takri, unicode.Tamil, unicode.Telugu, unicode.Tibetan, unicode.Tirhuta, unicode.Zanabazar_Square,
+}
+
+func joinsIn(r rune) byte {
+	if !unicode.In(r, unicode.L, unicode.M) || classOf(r) == hidden {
+		return 0
+	}
+	if unicode.Is(unicode.Inherited, r) {
+		return 255
+	}
+	for i, script := range joiningScripts {
+		if unicode.Is(script, r) {
+			return byte(i + 1)
+		}
+	}
+	return 0
 }
 
 // assigned reports whether r has a General_Category other than Cn and Cs.
