@@ -197,3 +197,24 @@ func TestPeriodsByIndex(t *testing.T) {
 		}
 	}
 }
+
+// A civil day is that of the charter in force: a later one with another zone moves neither
+// the days before it nor the admission dates of what it did not judge.
+func TestZoneOfTheTime(t *testing.T) {
+	early, late := time.FixedZone("early", 14*3600), time.FixedZone("late", -5*3600)
+	c := clock{charters: []charterTerms{{Step: step(0, 0), zone: late}, {Step: step(7, 50), zone: early}}}
+	for on, want := range map[int]record.Date{-1: day(-1), 10: day(10), 49: day(49), 50: day(51), 60: day(61)} {
+		c.at = noon(on)
+		if got := c.zoned().today(); got != want {
+			t.Errorf("noon of %s, UTC: today is %s, want %s", day(on), got, want)
+		}
+	}
+	for _, x := range []struct {
+		s    Step
+		want record.Date
+	}{{step(0, 0), day(0)}, {step(6, 50), day(50)}, {step(7, 50), day(50)}, {step(8, 50), day(51)}} {
+		if got := c.date(x.s); got != x.want {
+			t.Errorf("index %d was admitted on %s, want %s", x.s.Index, got, x.want)
+		}
+	}
+}
