@@ -20,7 +20,7 @@ var wanted = []string{
 	"client finds a fork", "client is shown too few cosignatures", "client is shown something of both", "watcher's machine fails", "checkpoint handed in",
 	"a witness: honest", "a witness: signs whatever", "a witness: restored from old", "a witness: slow", "a witness: clock is wrong",
 	"a witness's clock is ahead: true", "a witness's clock is ahead: false", "clock not confirmed", "ledger restored from a backup", "ledger's store lost", "second history refused",
-	"log floods a witness", "old checkpoints replayed", "nonsense sent to a witness", "witness of two logs",
+	"log floods a witness", "old checkpoints replayed", "newest checkpoint repeated", "nonsense sent to a witness", "witness of two logs",
 }
 
 // TestTowns: while any two quorums have an honest witness in common, an operator who
