@@ -69,11 +69,14 @@ func New(c Config) *Asker {
 // errClosed is what a round ends with when the asker does.
 var errClosed = errors.New("the asker was closed")
 
-// Cosign is a [ledger.Cosign]. It returns once the quorum is satisfied (and whoever
-// is at the log's URL has answered or failed, if that is asked), or every witness has
-// answered or failed, or ctx has ended; witnesses go on answering to
+// Cosign is a [ledger.Cosign]. It returns once the quorum is satisfied, every
+// witness has answered or failed, or ctx has ended; witnesses go on answering to
 // ask.Late. The error says of each witness why it gave nothing; with a quorum it
 // is nil.
+//
+// Where the question is whether the log is new, it hears beside the quorum whoever
+// answers within Config.Timeout, at the log's URL too: that is asked once in the life of
+// a log, and one witness may know what the others do not.
 func (a *Asker) Cosign(ctx context.Context, ask ledger.Ask) (ledger.Answer, error) {
 	r := newRound(ask)
 	if err := a.begin(ctx, r); err != nil {
@@ -81,6 +84,9 @@ func (a *Asker) Cosign(ctx context.Context, ask ledger.Ask) (ledger.Answer, erro
 	}
 	select {
 	case <-r.done:
+		if ask.Introduces() {
+			a.hear(ctx, r)
+		}
 	case <-ctx.Done():
 	case <-a.ending:
 	}
@@ -116,7 +122,7 @@ func (a *Asker) begin(ctx context.Context, r *round) error {
 		}
 	}
 	// Who has failed is left alone for a while, unless there is no quorum without.
-	if r.ask.Policy.Satisfied(fit...) {
+	if !r.ask.Introduces() && r.ask.Policy.Satisfied(fit...) {
 		asked = slices.DeleteFunc(asked, func(p *peer) bool { return p.rests() })
 	}
 	var urls []string

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger"
@@ -47,6 +48,18 @@ func (a *Asker) whereabouts(ctx context.Context, p *peer, r *round, at []proof.W
 		}
 	}
 	return answer, counted, err
+}
+
+// hear waits for those who are not needed for the quorum.
+func (a *Asker) hear(ctx context.Context, r *round) {
+	patience := time.NewTimer(a.config.Timeout)
+	defer patience.Stop()
+	select {
+	case <-r.all:
+	case <-patience.C:
+	case <-ctx.Done():
+	case <-a.ending:
+	}
 }
 
 // look fetches what is shown at the log's own URL.

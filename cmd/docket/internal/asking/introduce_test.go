@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -107,4 +108,41 @@ func TestLostStore(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Of three witnesses two are enough, and have never heard of the log. The third has
+// cosigned what was never published, before the store was lost: it is heard, though it
+// is the slowest.
+func TestOneWitnessKnows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3, 0)
+		note := must(proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: 1, Root: proof.LeafHash(nil)}, w.signers...)).Note()
+		must(w.witnesses[2].witness.Cosign(t.Context(), wire.AddCheckpoint{Note: note}))
+		w.witnesses[2].behave(w.witnesses[2].slow(4 * time.Second))
+		if err := w.add(3); !errors.Is(err, ledger.ErrRollback) {
+			t.Errorf("publishing a second history: %v", err)
+		}
+		synctest.Wait()
+		if kept, err := w.witnesses[2].witness.Evidence().List(); err != nil || len(kept) > 0 {
+			t.Errorf("it has evidence: %v, %v", kept, err)
+		}
+	})
+}
+
+// A witness that hangs holds up the first checkpoint once, and not for long.
+func TestOneWitnessHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3, 0)
+		w.witnesses[2].behave(dead)
+		begun := time.Now()
+		w.mustAdd(1)
+		if took := time.Since(begun); took > 10*time.Second {
+			t.Errorf("the first checkpoint took %s", took)
+		}
+		begun = time.Now()
+		w.mustAdd(1)
+		if took := time.Since(begun); took > 0 {
+			t.Errorf("the second one %s", took)
+		}
+	})
 }

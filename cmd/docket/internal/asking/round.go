@@ -15,19 +15,21 @@ import (
 type round struct {
 	ask  ledger.Ask
 	done chan struct{} // closed once the quorum is there, or nobody is left
+	all  chan struct{} // closed once nobody is left
 
 	mu      sync.Mutex // guards what follows
 	left    int        // peers that have not answered; below zero before the start
 	looking int        // URLs of the log that have not answered
 	ended   bool       // the asker has its answer; what comes is late
 	through bool       // done is closed
+	heard   bool       // all is closed
 	counted []string   // witnesses whose cosignature counts, by name
 	answer  ledger.Answer
 	errs    []error
 }
 
 func newRound(ask ledger.Ask) *round {
-	return &round{ask: ask, done: make(chan struct{})}
+	return &round{ask: ask, done: make(chan struct{}), all: make(chan struct{})}
 }
 
 // fail notes why somebody is not asked.
@@ -87,6 +89,10 @@ func (r *round) check() {
 	if !r.through && r.looking == 0 && (r.left == 0 || r.ask.Policy.Satisfied(r.counted...)) {
 		r.through = true
 		close(r.done)
+	}
+	if !r.heard && r.looking == 0 && r.left == 0 {
+		r.heard = true
+		close(r.all)
 	}
 }
 
