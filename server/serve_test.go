@@ -329,7 +329,7 @@ func TestMetricsAreApart(t *testing.T) {
 		"http://" + w.address + "/metrics":         "not-found",
 		"http://" + l.Addr().String() + "/readyz":  "404",
 	} {
-		res, err := http.Get(url)
+		res, err := (&http.Client{Timeout: 5 * time.Second}).Get(url)
 		if err != nil {
 			t.Fatal(err)
 		}
