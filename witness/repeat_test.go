@@ -52,7 +52,7 @@ func TestRepetitionsAreAnsweredFromMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg, used := far(t, 0)
 		cfg.Logs[0].QPD = 1
-		w := must(witness.Open(cfg))
+		w := must(begin(cfg))
 		defer w.Close()
 		h := newHistory(players(), 20, 20, "")
 		mustCosign(t, w, h.ask(0, 5))
@@ -113,7 +113,7 @@ func TestRepetitionsAreExamined(t *testing.T) {
 func TestRepetitionsTakeNoTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg, _ := far(t, 2*time.Second)
-		w := must(witness.Open(cfg))
+		w := must(begin(cfg))
 		defer w.Close()
 		h := newHistory(players(), 20, 20, "")
 		mustCosign(t, w, h.ask(0, 5))
@@ -140,7 +140,7 @@ func TestRepetitionsTakeNoTurn(t *testing.T) {
 func TestOneSignsForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg, used := far(t, time.Second)
-		w := must(witness.Open(cfg))
+		w := must(begin(cfg))
 		defer w.Close()
 		h := newHistory(players(), 20, 20, "")
 		mustCosign(t, w, h.ask(0, 5))
@@ -165,7 +165,7 @@ func TestTheLogsNextIsReserved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := config(t, "w1.example")
 		cfg.Logs[0].QPD = 48 // two at once, one in half an hour
-		w := must(witness.Open(cfg))
+		w := must(begin(cfg))
 		defer w.Close()
 		h := newHistory(players(), 60, 60, "")
 		slow := new(witness.RateError)

@@ -71,17 +71,22 @@ func newPlace(t *testing.T, quorum string) *place {
 	p.world = registertest.New(time.Now(), origin, text)
 	p.charter = p.world.Charter()
 	p.world.Note(p.charter)
+	check(t, witness.Create(p.witnessConfig()))
 	p.openWitness()
 	t.Cleanup(func() { p.witness.Close() })
 	return p
 }
 
-func (p *place) openWitness() {
+func (p *place) witnessConfig() witness.Config {
 	log := witness.Log{Origin: origin, QPD: 1 << 30, Contact: "log@example"}
 	for _, s := range p.keys.Signers {
 		log.Keys = append(log.Keys, s.Key())
 	}
-	w, err := witness.Open(witness.Config{Keys: []witness.Key{p.witnessKey}, FS: p.disk, Dir: "w", Logs: witness.LogList{log}})
+	return witness.Config{Keys: []witness.Key{p.witnessKey}, FS: p.disk, Dir: "w", Logs: witness.LogList{log}}
+}
+
+func (p *place) openWitness() {
+	w, err := witness.Open(p.witnessConfig())
 	check(p.t, err)
 	p.witness = w
 	p.answer("w.example", w.Handler())
@@ -205,6 +210,7 @@ func TestURLOfTheLog(t *testing.T) {
 			if quorum == "w" { // the one witness never heard of the log
 				check(t, p.witness.Close())
 				p.disk = vfs.NewCrashableMem()
+				check(t, witness.Create(p.witnessConfig()))
 				p.openWitness()
 			}
 			if _, _, err := p.begin(vfs.NewMem()); !errors.Is(err, ledger.ErrRollback) {
