@@ -134,7 +134,10 @@ func TestOneMachineKeepsNobodyOut(t *testing.T) {
 				}
 				hello(w, r)
 			})
-			to := serve(t, Config{Handler: handler, TLS: hold.tls, MaxConnections: 64})
+			to := serve(t, Config{
+				Handler: handler, TLS: hold.tls, MaxConnections: 64,
+				HeaderTimeout: time.Hour, ReadTimeout: time.Hour, WriteTimeout: time.Hour, IdleTimeout: time.Hour, // no wait ends by itself
+			})
 			scheme := "http://"
 			if hold.tls != nil {
 				scheme = "https://"
@@ -145,14 +148,13 @@ func TestOneMachineKeepsNobodyOut(t *testing.T) {
 			for _, from := range []string{"127.0.0.3", "127.0.0.2"} {
 				d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
 				transport := &http.Transport{DialContext: d.DialContext, TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true}
-				begun := time.Now()
-				res, err := (&http.Client{Transport: transport, Timeout: 5 * time.Second}).Get(scheme + to + "/x")
+				res, err := (&http.Client{Transport: transport, Timeout: 20 * time.Second}).Get(scheme + to + "/x")
 				if err != nil {
 					t.Fatalf("from %s: %v", from, err)
 				}
 				res.Body.Close()
-				if took := time.Since(begun); res.StatusCode != 200 || took > 3*time.Second {
-					t.Errorf("from %s: %d after %s", from, res.StatusCode, took)
+				if res.StatusCode != 200 {
+					t.Errorf("from %s: %d", from, res.StatusCode)
 				}
 			}
 		})
