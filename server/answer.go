@@ -7,8 +7,15 @@ import (
 	"strconv"
 )
 
-// bytes answers with a whole body.
+// bytes answers with a whole body, which the outbox counts while it is on its way.
+// The exchange's turn ends here: what is left to do is the reader's part.
 func (x *exchange) bytes(status int, media string, body []byte) error {
+	sent, err := x.server.outbox.take(x.server.address(x), len(body))
+	if err != nil {
+		return err
+	}
+	defer sent()
+	x.leave()
 	h := x.Writer.Header()
 	h["Content-Type"] = []string{media}
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}

@@ -72,6 +72,10 @@ type Config struct {
 	// address.
 	Proxies []string
 
+	// AnswerMemory bounds the answers of more than 80 KiB that are on their way, also
+	// to those who read slowly; one address gets an eighth of it.
+	AnswerMemory int // bytes; 512 MiB
+
 	// BundleCache is the memory for compressed entry bundles.
 	BundleCache int // bytes; 64 MiB
 }
@@ -100,6 +104,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.IssuerRate = c.IssuerRate.or(Rate{50, 500})
 	c.ImporterRate = c.ImporterRate.or(Rate{5_000, 20_000})
 	c.RefusalRate = c.RefusalRate.or(Rate{10, 200})
+	c.AnswerMemory = cmp.Or(c.AnswerMemory, 512<<20)
 	c.BundleCache = cmp.Or(c.BundleCache, 64<<20)
 
 	for name, r := range map[string]Rate{"IssuerRate": c.IssuerRate, "ImporterRate": c.ImporterRate, "RefusalRate": c.RefusalRate} {
@@ -109,7 +114,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	for name, n := range map[string]int{
 		"MaxBody": c.MaxBody, "MaxHeader": c.MaxHeader, "MaxConnections": c.MaxConnections,
-		"Verifiers": c.Verifiers, "VerifyQueue": c.VerifyQueue, "BundleCache": c.BundleCache,
+		"Verifiers": c.Verifiers, "VerifyQueue": c.VerifyQueue, "BundleCache": c.BundleCache, "AnswerMemory": c.AnswerMemory,
 	} {
 		if n < 0 {
 			return c, fmt.Errorf("server: %s is %d; it cannot be negative", name, n)

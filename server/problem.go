@@ -161,6 +161,8 @@ func (x *exchange) fail(err error) {
 	h := x.Writer.Header()
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
+	h.Del("Content-Encoding")
+	h.Del("ETag")
 	switch p.status() {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		h.Set("Retry-After", p.retrySeconds())

@@ -25,7 +25,8 @@ type Server struct {
 	metrics *metrics
 	bodies  *bodies
 	gate    *gate // before verifying a submission
-	queries *gate // before asking the register
+	queries *gate // before asking the register, and what else is dear to answer
+	outbox  *outbox
 	bundles *bundleCache
 	disk    *disk
 	tally   tally
@@ -49,6 +50,7 @@ func New(cfg Config) (*Server, error) {
 		bodies:    newBodies(cfg.MaxBody),
 		gate:      newGate("submissions", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
 		queries:   newGate("questions", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
+		outbox:    newOutbox(cfg.AnswerMemory),
 		bundles:   newBundleCache(cfg.BundleCache),
 		disk:      &disk{free: cfg.DiskFree, min: cfg.MinFree},
 		issuers:   newBuckets(cfg.IssuerRate, 1<<14),
