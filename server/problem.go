@@ -29,6 +29,7 @@ const (
 	conflict     problemKind = "conflict"
 	logKeys      problemKind = "log-keys"
 	unpublished  problemKind = "not-yet-published"
+	longChain    problemKind = "chain-too-long"
 	tooMany      problemKind = "too-many"
 	tooEarly     problemKind = "too-early"
 	overloaded   problemKind = "overloaded"
@@ -58,6 +59,7 @@ var problemKinds = map[problemKind]struct {
 	conflict:     {http.StatusConflict, "The record does not follow the thread as it is"},
 	logKeys:      {http.StatusConflict, "This log holds no key of the new policy"},
 	unpublished:  {http.StatusConflict, "The record is committed but not yet published"},
+	longChain:    {http.StatusUnprocessableEntity, "The chain is longer than a chain file may be"},
 	tooMany:      {http.StatusTooManyRequests, "Too many records in a short time"},
 	tooEarly:     {http.StatusServiceUnavailable, "The record is dated ahead of the ledger's clock"},
 	overloaded:   {http.StatusServiceUnavailable, "The server is busy"},
