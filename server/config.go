@@ -54,7 +54,7 @@ type Config struct {
 
 	// Verifiers is how many submissions are verified at once, VerifyQueue how
 	// many may wait for their turn, VerifyWait how long. As many questions to the
-	// register are answered at once.
+	// register are answered at once, and as many bundles of entries made.
 	Verifiers   int           // 2 × GOMAXPROCS
 	VerifyQueue int           // 1,024
 	VerifyWait  time.Duration // 2 s
