@@ -72,6 +72,9 @@ type Config struct {
 	// address.
 	Proxies []string
 
+	// Question is the work that one question to the register may take, whoever asks.
+	Question register.Work // 10,000 rows, 8 MiB: some 100 ms of one core, and 64 MiB of memory
+
 	// AnswerMemory bounds the answers of more than 80 KiB that are on their way, also
 	// to those who read slowly; one address gets an eighth of it.
 	AnswerMemory int // bytes; 512 MiB
@@ -104,6 +107,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.IssuerRate = c.IssuerRate.or(Rate{50, 500})
 	c.ImporterRate = c.ImporterRate.or(Rate{5_000, 20_000})
 	c.RefusalRate = c.RefusalRate.or(Rate{10, 200})
+	c.Question = cmp.Or(c.Question, register.Work{Rows: 10_000, Bytes: 8 << 20})
 	c.AnswerMemory = cmp.Or(c.AnswerMemory, 512<<20)
 	c.BundleCache = cmp.Or(c.BundleCache, 64<<20)
 

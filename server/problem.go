@@ -30,6 +30,7 @@ const (
 	logKeys      problemKind = "log-keys"
 	unpublished  problemKind = "not-yet-published"
 	longChain    problemKind = "chain-too-long"
+	tooMuch      problemKind = "too-much-work"
 	tooMany      problemKind = "too-many"
 	tooEarly     problemKind = "too-early"
 	overloaded   problemKind = "overloaded"
@@ -60,6 +61,7 @@ var problemKinds = map[problemKind]struct {
 	logKeys:      {http.StatusConflict, "This log holds no key of the new policy"},
 	unpublished:  {http.StatusConflict, "The record is committed but not yet published"},
 	longChain:    {http.StatusUnprocessableEntity, "The chain is longer than a chain file may be"},
+	tooMuch:      {http.StatusUnprocessableEntity, "The question is too large for this server"},
 	tooMany:      {http.StatusTooManyRequests, "Too many records in a short time"},
 	tooEarly:     {http.StatusServiceUnavailable, "The record is dated ahead of the ledger's clock"},
 	overloaded:   {http.StatusServiceUnavailable, "The server is busy"},
