@@ -23,8 +23,8 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
-// maxAnswer bounds what a server may answer: a chain is the largest, in bytes.
-const maxAnswer = proof.MaxChain * (80 << 10)
+// maxAnswer bounds what a server may answer, in bytes: a chain is the largest.
+const maxAnswer = proof.MaxChainBytes
 
 // Client talks to one ledger server.
 type Client struct {

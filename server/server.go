@@ -29,7 +29,9 @@ type Server struct {
 	metrics *metrics
 	bodies  *bodies
 	gate    *gate // before verifying a submission
-	queries *gate // before asking the register
+	queries *gate // before asking the register, and what else is dear to answer
+	reads   *gate // before making a bundle of entries: apart, so that questions keep no copy from being synced
+	outbox  *outbox
 	bundles *bundleCache
 	disk    *disk
 	tally   tally
@@ -54,6 +56,8 @@ func New(cfg Config) (*Server, error) {
 		bodies:    newBodies(cfg.MaxBody),
 		gate:      newGate("submissions", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
 		queries:   newGate("questions", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
+		reads:     newGate("bundles", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
+		outbox:    newOutbox(cfg.AnswerMemory),
 		bundles:   newBundleCache(cfg.BundleCache),
 		disk:      &disk{free: cfg.DiskFree, min: cfg.MinFree},
 		issuers:   newBuckets(cfg.IssuerRate, 1<<14),

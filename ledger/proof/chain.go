@@ -11,13 +11,19 @@ import (
 	"github.com/transparency-dev/merkle/rfc6962"
 )
 
-// MaxChain is the most receipts of one chain file.
-const MaxChain = 1024
+// A chain file is of at most MaxChain receipts and MaxChainBytes bytes.
+const (
+	MaxChain      = 1024
+	MaxChainBytes = 16 << 20
+)
 
 // ParseChain reads a file of one or more receipts, one after another with nothing
 // between: each begins with the header line of a tlog-proof, which cannot be a
 // signature line, so there is one way to read it.
 func ParseChain(data []byte) ([]Receipt, error) {
+	if len(data) > MaxChainBytes {
+		return nil, fmt.Errorf("chain: %d bytes, the limit is %d", len(data), MaxChainBytes)
+	}
 	var chain []Receipt
 	for rest := string(data); rest != ""; {
 		if len(chain) == MaxChain {
@@ -47,7 +53,9 @@ func FormatChain(chain []Receipt) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("chain: receipt %d: %w", i+1, err)
 		}
-		b = append(b, one...)
+		if b = append(b, one...); len(b) > MaxChainBytes {
+			return nil, fmt.Errorf("chain: more than %d bytes with receipt %d", MaxChainBytes, i+1)
+		}
 	}
 	return b, nil
 }

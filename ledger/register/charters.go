@@ -2,7 +2,6 @@ package register
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -12,15 +11,13 @@ import (
 )
 
 // Charters are the rows of all charters, oldest first.
-func (r *Register) Charters() ([]RecordRow, error) {
-	var all []RecordRow
-	var failed error
-	err := r.ofKind(record.KindCharter, 0, r.Size(), func(index uint64) bool {
+func (r *Register) Charters() (all []RecordRow, err error) {
+	err = r.listed(tableKind, string(record.KindCharter), 0, r.Size(), func(index uint64) (bool, error) {
 		row, err := r.recordRow(index)
-		all, failed = append(all, row), err
-		return err == nil
+		all = append(all, row)
+		return true, err
 	})
-	return all, errors.Join(err, failed)
+	return all, err
 }
 
 // charterTerms are what a charter says of time: how long each period of its days is.

@@ -52,7 +52,7 @@ func (r *Register) seek(thread string, below uint64) (*ThreadRow, error) {
 		}
 		r.reader = it
 	}
-	r.read.Add(1)
+	r.rows.Add(1)
 	r.seekKey = appendVersion(r.seekKey[:0], tableThread, thread, below-1)
 	if !r.reader.SeekPrefixGE(r.seekKey) {
 		if err := r.reader.Error(); err != nil {

@@ -2,6 +2,7 @@ package register
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -32,6 +33,55 @@ type Did struct {
 
 	Periods  *record.Periods `json:",omitempty"` // charter
 	TimeZone string          `json:",omitempty"`
+
+	Prior *uint64 `json:",omitempty"` // index of the newest record below this one that was a turn
+}
+
+// turn says whether the record turned the thread's course, as duties, standing and status
+// ask: most records of a long thread did not, and a life is read without them.
+func (row *ThreadRow) turn() bool {
+	return row.event() != nil || row.opening() != nil || row.Did.Moves || row.standing() != nil
+}
+
+// lastTurn is the index of the newest turn up to this version, nil if there was none.
+func (row *ThreadRow) lastTurn() *uint64 {
+	if row.turn() {
+		return &row.Index
+	}
+	return row.Did.Prior
+}
+
+// turns visits the turns of a thread up to a version, newest first. step reads what the
+// record of an index did to it.
+func turns(row *ThreadRow, step func(index uint64) (*ThreadRow, error), visit func(*ThreadRow) (more bool)) error {
+	for at := row.lastTurn(); at != nil; at = row.Did.Prior {
+		if *at != row.Index {
+			var err error
+			if row, err = step(*at); err != nil {
+				return err
+			}
+		}
+		if !visit(row) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// course visits the turns from an index on, oldest first.
+func course(row *ThreadRow, from uint64, step func(index uint64) (*ThreadRow, error), visit func(*ThreadRow)) error {
+	var rows []*ThreadRow
+	err := turns(row, step, func(row *ThreadRow) bool {
+		if row.Index < from {
+			return false
+		}
+		rows = append(rows, row)
+		return true
+	})
+	for _, row := range slices.Backward(rows) {
+		visit(row)
+	}
+	return err
 }
 
 // did tells what the record does, once it is judged.

@@ -114,6 +114,9 @@ func (d *Draft) admit(j *judging) error {
 		IssuedAt: st.IssuedAt, Admitted: j.admitted, Follows: st.Follows, Subject: st.Subject.SHA256,
 	}
 	row := &ThreadRow{Thread: st.Thread, Index: rec.Index, ID: rec.ID, Kind: rec.Kind, Admitted: rec.Admitted, Did: j.did(), State: j.state}
+	if j.head != nil {
+		row.Did.Prior = j.head.lastTurn()
+	}
 	did, state, err := row.encode()
 	if err != nil {
 		return err

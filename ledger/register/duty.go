@@ -51,7 +51,12 @@ type Duty struct {
 	// Error says that the designation was published in error.
 	Error   bool        `json:"publishedInError,omitempty"`
 	Records []record.ID `json:"records"` // every record that this rests on
+
+	place string
 }
+
+// Place is where the duty stands in the list of [View.Duties].
+func (d Duty) Place() string { return d.place }
 
 // dueOn is a due date; none is later than the last that can be written (RFC 3339).
 func dueOn(date record.Date) *record.Date {

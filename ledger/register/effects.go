@@ -239,41 +239,33 @@ func (d *Draft) meets(e effect, s *ResponseRow, thread string, des *DesignationR
 	return fmt.Sprintf("meets the duty to respond to %s", thread), nil
 }
 
-// history visits what each record from an index on did to a thread, oldest first, as far
-// as the draft sees it.
-func (d *Draft) history(thread string, from uint64, visit func(*ThreadRow)) error {
-	var rows []*ThreadRow
-	err := d.r.history(thread, d.start, func(row *ThreadRow) (bool, error) {
-		if row.Index < from {
-			return false, nil
-		}
-		rows = append(rows, row)
-		return true, nil
-	})
-	slices.Reverse(rows)
-	for _, b := range append(slices.Clip(d.below), d) {
-		for _, x := range b.judged {
-			if n := len(rows); x.after.Thread == thread && x.record.Index >= from && (n == 0 || rows[n-1].Index < x.record.Index) {
-				rows = append(rows, x.after)
+// course visits the turns of a thread from an index on, oldest first, as far as the draft
+// sees them.
+func (d *Draft) course(thread string, from uint64, visit func(*ThreadRow)) error {
+	row, err := d.thread(thread)
+	if err != nil || row == nil {
+		return err
+	}
+	return course(row, from, func(index uint64) (*ThreadRow, error) {
+		for _, b := range append(slices.Clip(d.below), d) {
+			if i := index - b.start; index >= b.start && i < uint64(len(b.judged)) {
+				return b.judged[i].after, nil
 			}
 		}
-	}
-	for _, row := range rows {
-		visit(row)
-	}
-	return err
+		return d.r.step(thread, index)
+	}, visit)
 }
 
 // designationLife is a designation with all that the draft sees of its life.
 func (d *Draft) designationLife(thread string, row *DesignationRow) (*designationLife, error) {
 	life := &designationLife{DesignationRow: row}
-	return life, d.history(thread, row.Opened.Index, life.happened)
+	return life, d.course(thread, row.Opened.Index, life.happened)
 }
 
 // partyLife is a party with all that the draft sees of its standing.
 func (d *Draft) partyLife(row *PartyRow) (*partyLife, error) {
 	life := &partyLife{PartyRow: row}
-	return life, d.history("party/"+row.ID, 0, life.happened)
+	return life, d.course("party/"+row.ID, 0, life.happened)
 }
 
 func quoteName(name string) string { return `"` + name + `"` }

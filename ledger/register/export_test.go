@@ -30,11 +30,11 @@ func (r *Register) Forget() {
 	r.parties, r.threads = newCache(2, 1<<20), newCache(2, 1<<20)
 }
 
-// RowsRead is how many rows were read so far.
-func (r *Register) RowsRead() uint64 { return r.read.Load() }
-
 // Kinds are those that the rules know.
 func Kinds() []record.Kind { return slices.Sorted(maps.Keys(rules)) }
 
 // Listed is how many keys the replay holds that the register does not have yet.
 func (p *Replayer) Listed() int { return len(p.listed) }
+
+// Flush writes what is in memory to tables, in which keys are sought in another way.
+func (r *Register) Flush() error { return r.db.Flush() }

@@ -49,30 +49,32 @@ func (d *Draft) borne(prefix string) (bool, error) {
 	return found, err
 }
 
-// formerNames are the names that a thread had replaced below a size and does not bear
-// now, in the order in which they were first replaced.
-func (r *Register) formerNames(thread string, below uint64, now string) ([]string, error) {
+// formerNames are names that a thread had replaced below a size and does not bear now,
+// those first replaced first: at most that many, of the first by [rules1.NameKey], and
+// whether there are more.
+func (r reads) formerNames(thread string, below uint64, now string, most int) (names []string, more bool, err error) {
 	type former struct {
 		name  string
 		since uint64
 	}
 	var list []former
 	lower, upper := prefixBounds(tableFormer, thread+"\x1f")
-	err := r.scan(lower, upper, func(key, _ []byte) (bool, error) {
+	err = r.scan(lower, upper, func(key, _ []byte) (bool, error) {
 		text, since := listedOf(key)
 		part := strings.Split(string(text), "\x1f")
 		if len(part) != 3 {
 			return false, fmt.Errorf("former name row %q: %w", text, errDamaged)
 		}
 		if since < below && part[2] != now {
-			list = append(list, former{part[2], since})
+			if more = len(list) == most; !more {
+				list = append(list, former{part[2], since})
+			}
 		}
-		return true, nil
+		return !more, nil
 	})
 	slices.SortFunc(list, func(a, b former) int { return cmp.Compare(a.since, b.since) })
-	var names []string
 	for _, f := range list {
 		names = append(names, f.name)
 	}
-	return names, err
+	return names, more, err
 }

@@ -71,7 +71,7 @@ type Register struct {
 	fs  vfs.FS
 	dir string
 	o   Options
-	db  *pebble.DB
+	reads
 
 	mu      sync.Mutex // guards what follows
 	tip     tip
@@ -79,8 +79,6 @@ type Register struct {
 	terms   []charterTerms // of every charter below tip.next, oldest first; only appended to
 	parties *cache         // hot: every record asks for one
 	threads *cache
-
-	read atomic.Uint64 // rows read so far: what an answer or a record costs, for tests
 
 	reading sync.Mutex       // guards what follows
 	reader  *pebble.Iterator // over the threads as of the cursor; nil after each Advance
@@ -90,7 +88,7 @@ type Register struct {
 // Open opens the register in dir, or begins an empty one. One that is damaged, of
 // another format or of other rules is deleted first: replaying brings it back.
 func Open(fs vfs.FS, dir string, o Options) (*Register, error) {
-	r := &Register{fs: fs, dir: dir, o: o}
+	r := &Register{fs: fs, dir: dir, o: o, reads: reads{rows: new(atomic.Uint64)}}
 	if r.o.CacheBytes == 0 {
 		r.o.CacheBytes = 256 << 20
 	}

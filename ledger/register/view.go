@@ -13,7 +13,8 @@ import (
 // depends on the clock is asked with a time, and every answer names the records
 // that it rests on, so that each can be proven.
 type View struct {
-	r        *Register
+	register *Register
+	r        reads
 	size     uint64
 	charters []charterTerms // below size, oldest first
 	cosigned Cosigned       // nil: nobody says
@@ -27,7 +28,7 @@ func (r *Register) At(size uint64) (*View, error) {
 	if have := r.Size(); size > have {
 		return nil, fmt.Errorf("as of size %d: the register has %s so far", size, Entries(have))
 	}
-	return &View{r: r, size: size, charters: r.termsBelow(size)}, nil
+	return &View{register: r, r: r.reads, size: size, charters: r.termsBelow(size)}, nil
 }
 
 // Size is the number of entries that the view sees.

@@ -33,8 +33,14 @@ func (v *View) Changes(before *View, then, now time.Time, yield func(Change) boo
 	}
 	was, is := before.whole(then), v.whole(now)
 	return v.histories("", "", func(h *history) (bool, error) {
-		ch := Change{Thread: h.thread, Records: h.ids(before.size)}
-		err := ch.tell(h, h.known(before.size), is, was)
+		ch := Change{Thread: h.thread}
+		var err error
+		if h.top.Index >= before.size {
+			ch.Records, err = h.ids(before.size)
+		}
+		if err == nil {
+			err = ch.tell(h, h.known(before.size), is, was)
+		}
 		if err != nil || ch.Before == ch.After && len(ch.Records) == 0 {
 			return err == nil, err
 		}
@@ -73,18 +79,10 @@ func (ch *Change) tell(h, old *history, is, was clock) error {
 		return err
 	case *PartyRow:
 		ch.Name, ch.Before = s.LegalName, string(StatusNone)
-		after, err := h.party(row)
-		if err != nil {
-			return err
+		if ch.After, err = h.standing(row, is); err == nil && last != nil {
+			ch.Before, err = old.standing(last, was)
 		}
-		ch.After = is.standing(after)
-		if last != nil {
-			before, err := old.party(last)
-			if err != nil {
-				return err
-			}
-			ch.Before = was.standing(before)
-		}
+		return err
 	}
 	return nil
 }

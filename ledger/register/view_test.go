@@ -365,7 +365,7 @@ func TestAbsent(t *testing.T) {
 	_, e2 := v.Party("nobody", b.Now)
 	_, e3 := v.Record(record.ID{1})
 	_, e4 := v.RecordAt(v.Size())
-	_, e5 := v.Thread("designation/2026-01") // no prefix of a thread is one
+	e5 := v.Thread("designation/2026-01", 0, func(register.Record) bool { t.Error("no such thread has a record"); return true }) // no prefix of a thread is one
 	_, e6 := v.Head("cip/borealis-compute")
 	none := func(register.Duty) bool { t.Error("nobody owes something"); return true }
 	e7 := v.Duties(register.DutyFilter{Party: "nobody"}, b.Now, none)
