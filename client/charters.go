@@ -12,10 +12,11 @@ import (
 
 // charter is one charter of the pinned ledger, proven by its receipt.
 type charter struct {
-	index   uint64
-	id      record.ID
-	content *record.Charter
-	policy  *proof.Policy
+	index    uint64
+	id       record.ID
+	content  *record.Charter
+	policy   *proof.Policy
+	verified *proof.VerifiedReceipt
 }
 
 // charters are all charters known, oldest first; the first is the pinned one.
@@ -36,13 +37,22 @@ func (c charters) policy(size uint64) *proof.Policy {
 // Policy is that policy: charters are [Policies].
 func (c charters) Policy(size uint64) (*proof.Policy, error) { return c.policy(size), nil }
 
+// at is the charter at an index, nil if none is known there.
+func (c charters) at(index uint64) *charter {
+	if i := slices.IndexFunc(c, func(k charter) bool { return k.index == index }); i >= 0 {
+		return &c[i]
+	}
+	return nil
+}
+
 // newest is the charter in force as far as is known.
 func (c charters) newest() charter { return c[len(c)-1] }
 
 // checkCharters judges a chain that begins with the pinned charter. The anchor is
 // the root keys: each charter is signed by thresholds of the old root set and of
-// the new, and each receipt satisfies its own new policy, so that the chain holds
-// even when every witness of an older one is gone.
+// the new. Each receipt satisfies the policy that is in force where its checkpoint was
+// published, the charter's own until the next one, so that the chain holds even when
+// every witness and log key of an older one is gone.
 func checkCharters(pin record.ID, chain []proof.Receipt, now time.Time) (charters, error) {
 	var known charters
 	for _, r := range chain {
@@ -67,22 +77,35 @@ func checkCharters(pin record.ID, chain []proof.Receipt, now time.Time) (charter
 		if err != nil {
 			return nil, fmt.Errorf("charter %s: its policy: %w", id, err)
 		}
-		v, err := r.Verify(policy, now)
-		if err != nil {
-			return nil, fmt.Errorf("charter %s at index %d: %w", id, r.Index, err)
-		}
-		if origin := v.Published().Checkpoint().Origin; origin != content.Origin {
-			return nil, fmt.Errorf("charter %s: proven in the log %s, its origin is %s", id, origin, content.Origin)
-		}
 		if len(known) > 0 && r.Index <= known.newest().index {
 			return nil, fmt.Errorf("charter %s at index %d: out of order", id, r.Index)
 		}
-		known = append(known, charter{r.Index, id, content, policy})
+		known = append(known, charter{index: r.Index, id: id, content: content, policy: policy})
 	}
 	if len(known) == 0 {
 		return nil, errors.New("no charter in the chain")
 	}
+	for i := range known {
+		c := &known[i]
+		v, err := known.verify(chain[i], now)
+		if err != nil {
+			return nil, fmt.Errorf("charter %s at index %d: %w", c.id, c.index, err)
+		}
+		if origin := v.Published().Checkpoint().Origin; origin != c.content.Origin {
+			return nil, fmt.Errorf("charter %s: proven in the log %s, its origin is %s", c.id, origin, c.content.Origin)
+		}
+		c.verified = v
+	}
 	return known, nil
+}
+
+// verify judges a receipt by the policy in force where its checkpoint was published.
+func (c charters) verify(r proof.Receipt, now time.Time) (*proof.VerifiedReceipt, error) {
+	cp, _, err := proof.ParseCheckpoint(r.Checkpoint)
+	if err != nil {
+		return nil, err
+	}
+	return r.Verify(c.policy(cp.Size), now)
 }
 
 // succeed judges one charter against the one before it (nil for the pinned one):

@@ -23,8 +23,8 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
-// maxAnswer bounds what a server may answer: a chain is the largest, in bytes.
-const maxAnswer = proof.MaxChain * (80 << 10)
+// maxAnswer bounds what a server may answer, in bytes: a chain is the largest.
+const maxAnswer = proof.MaxChainBytes
 
 // Client talks to one ledger server.
 type Client struct {
@@ -38,7 +38,7 @@ func New(base string, transport http.RoundTripper) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{log: log, http: &http.Client{Transport: transport, Timeout: time.Minute}}, nil
+	return &Client{log: log, http: wire.NewHTTP(transport)}, nil
 }
 
 // URL is the server's.
@@ -121,8 +121,8 @@ func (c *Client) Get(ctx context.Context, path string) (json.RawMessage, error) 
 	return body, err
 }
 
-// call makes one request. An answer beyond 299 is a *[Problem]; none at all is a
-// *[wire.Unreachable].
+// call makes one request. An answer beyond 299 is a *[Problem]; none at all is an error
+// of [wire.NoAnswer].
 func (c *Client) call(ctx context.Context, method, path, mediaType string, body []byte) ([]byte, *http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.URL()+path, bytes.NewReader(body))
 	if err != nil {
@@ -131,9 +131,10 @@ func (c *Client) call(ctx context.Context, method, path, mediaType string, body 
 	if mediaType != "" {
 		req.Header.Set("Content-Type", mediaType)
 	}
+	wire.Repeatable(req)
 	res, err := c.http.Do(req)
 	if err != nil {
-		return nil, nil, fmt.Errorf("asking %s: %w", c.URL(), &wire.Unreachable{Err: err})
+		return nil, nil, fmt.Errorf("asking %s: %w", c.URL(), wire.NoAnswer(err))
 	}
 	defer res.Body.Close()
 	if res.StatusCode >= 300 {

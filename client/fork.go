@@ -23,11 +23,14 @@ type ForkError struct {
 	// goes back to an older part of the one history.
 	Evidence []byte
 
-	kept time.Time // of its quorum, if Shown is a checkpoint of the past: then it is no rollback
+	inOne bool      // both stand in one chain, and neither was trusted
+	kept  time.Time // of its quorum, if Shown is a checkpoint of the past: then it is no rollback
 }
 
 func (e *ForkError) Error() string {
 	switch t, s := e.Trusted, e.Shown; {
+	case e.inOne:
+		return fmt.Sprintf("fork: the chain is of two histories: size %d with root %s, and size %d with root %s, are not of one log", t.Size, t.Root, s.Size, s.Root)
 	case !e.kept.IsZero():
 		return fmt.Sprintf("fork: of %s the ledger keeps size %d with root %s, which size %d with root %s does not continue", e.kept.UTC().Format(time.RFC3339), s.Size, s.Root, t.Size, t.Root)
 	case s.Size < t.Size && e.Evidence == nil:

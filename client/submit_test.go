@@ -48,6 +48,50 @@ func TestSubmitTwice(t *testing.T) {
 	}
 }
 
+// sentOn answers every call with a redirection.
+type sentOn struct {
+	status, asked int
+	to            string
+}
+
+func (s *sentOn) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.asked++
+	out := httptest.NewRecorder()
+	out.Header().Set("Location", s.to)
+	out.WriteHeader(s.status)
+	res := out.Result()
+	res.Request = r
+	return res, nil
+}
+
+// What is sent to one server goes to no other, neither does a question, and nothing is
+// waited for.
+func TestNoOtherHostIsAsked(t *testing.T) {
+	env := record.Envelope{PayloadType: record.PayloadType, Payload: []byte("{}"), Signatures: []record.Signature{{Sig: []byte("x")}}}
+	for _, c := range []sentOn{
+		{status: 307, to: "https://elsewhere.example/v1/records"},
+		{status: 308, to: "http://ledger.example/v1/records"},
+		{status: 301, to: "https://elsewhere.example/v1/records"},
+		{status: 302, to: "https://ledger.example/v1/records"}, // by GET, whose answer is no receipt
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			server, err := New("https://ledger.example", &c)
+			must(t, err)
+			var elsewhere *wire.RedirectError
+			begun := time.Now()
+			if _, err := server.Commit(t.Context(), env.Marshal(), Patience{For: time.Hour}); !errors.As(err, &elsewhere) || c.asked != 1 || time.Since(begun) > 0 {
+				t.Errorf("%d to %s: %v after %d calls and %s", c.status, c.to, err, c.asked, time.Since(begun))
+			}
+			if c.status == 302 {
+				return
+			}
+			if _, err := server.Get(t.Context(), "/v1/records"); !errors.As(err, &elsewhere) || c.asked != 2 {
+				t.Errorf("%d to %s: %v after %d calls", c.status, c.to, err, c.asked)
+			}
+		})
+	}
+}
+
 // A refusal is not repeated, and says what the ledger says.
 func TestSubmitRefused(t *testing.T) {
 	w := newWorld(t, "acme-cloud")

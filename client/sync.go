@@ -180,6 +180,11 @@ func (t *Trust) replayed(ctx context.Context, c *Client, r *register.Register, f
 	if err == nil {
 		next, err = t.verify(next.Note()) // by the policy of the charters that were just read
 	}
+	if err == nil {
+		if late := admittedInTime(r.LastAdmitted(), next); late != nil {
+			err = fmt.Errorf("entry %d: %w", next.Checkpoint().Size-1, late)
+		}
+	}
 	if err := errors.Join(err, files.sync()); err != nil {
 		return errors.Join(err, r.Close())
 	}

@@ -16,6 +16,18 @@ import (
 // without a quorum goes on admitting for a while.
 const MaxDelay = time.Hour
 
+// admittedInTime refuses an admission time, the ledger's own word, that is after the time
+// by which a quorum says that the entry existed: as far as clocks may differ, no entry is
+// admitted after witnesses have seen it. Under quorum none no time is proven.
+func admittedInTime(admitted time.Time, p *proof.Published) error {
+	by := p.ExistedBy()
+	if by.IsZero() || !admitted.After(by.Add(proof.MaxSkew)) {
+		return nil
+	}
+	return fmt.Errorf("the ledger says that it was admitted at %s, and a quorum had cosigned size %d, which holds it, at %s already: the ledger's clock was wrong, or it tells an untrue time",
+		admitted.UTC().Format(time.RFC3339), p.Checkpoint().Size, by.UTC().Format(time.RFC3339))
+}
+
 // judgeTimes holds the admission times, which are the ledger's own word, against the
 // quorum times of the checkpoints that were published meanwhile: an entry cannot
 // have been admitted long before a checkpoint that does not hold it, nor after one

@@ -111,7 +111,8 @@ func forked(t *testing.T, w *world, size, changed, index uint64) proof.Receipt {
 // A receipt of another history than the one that is trusted is a fork, whether its own
 // entry differs or another one, as far as the trust directory can tell; offline and
 // from the server. The error has both checkpoints, and evidence where the trees can be
-// laid side by side. What is beyond the copy proves nothing against it.
+// laid side by side. What is beyond the copy proves nothing against it, but a chain's own
+// receipts may.
 func TestVerifyFork(t *testing.T) {
 	w, _ := answered(t)
 	chainOnly := w.trust(vfs.NewMem(), "trust")
@@ -123,26 +124,34 @@ func TestVerifyFork(t *testing.T) {
 		size, changed, index uint64
 		byCheckpoint, byCopy string // what is said with the checkpoint alone, and with a copy
 		evidence             bool
+		inChain              bool // a chain with another receipt of the true history shows it by itself
 	}{
-		{"the same history", 5, none, 2, "", "", false},
-		{"the same size, another entry", 5, 4, 2, "fork", "fork", true},
-		{"the same size, its own entry", 5, 2, 2, "fork", "fork", true},
-		{"a smaller tree of the same history", 4, none, 2, "", "", false},
-		{"a smaller tree, another entry", 4, 3, 2, "", "fork", true},
-		{"a smaller tree, its own entry", 3, 1, 1, "", "fork", true},
-		{"a larger tree of the same history", 7, none, 2, "", "", false},
-		{"a larger tree, another entry", 7, 4, 2, "", "", false},
-		{"a larger tree, its own entry", 7, 4, 4, "", "fork", false},
+		{"the same history", 5, none, 2, "", "", false, false},
+		{"the same size, another entry", 5, 4, 2, "fork", "fork", true, true},
+		{"the same size, its own entry", 5, 2, 2, "fork", "fork", true, true},
+		{"a smaller tree of the same history", 4, none, 2, "", "", false, false},
+		{"a smaller tree, another entry", 4, 3, 2, "", "fork", true, true},
+		{"a smaller tree, its own entry", 3, 1, 1, "", "fork", true, true},
+		{"a larger tree of the same history", 7, none, 2, "", "", false, false},
+		{"a larger tree, another entry", 7, 4, 2, "", "", false, false},
+		{"a larger tree, its own entry", 7, 4, 4, "", "fork", false, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := forked(t, w, c.size, c.changed, c.index)
 			text, err := r.Format()
 			must(t, err)
-			chain, err := proof.FormatChain([]proof.Receipt{r, forked(t, w, 5, none, 2)})
+			chain, err := proof.FormatChain([]proof.Receipt{r, forked(t, w, 5, none, 3)})
 			must(t, err)
 			for trust, want := range map[*Trust]string{chainOnly: c.byCheckpoint, covering: c.byCopy} {
 				for name, file := range map[string][]byte{"receipt": text, "chain": chain} {
 					_, err := Verify(t.Context(), file, trust, time.Now())
+					if want == "" && name == "chain" && c.inChain {
+						var fork *ForkError
+						if !errors.As(err, &fork) || !strings.Contains(err.Error(), "the chain is of two histories") {
+							t.Errorf("a chain of two histories: %v", err)
+						}
+						continue
+					}
 					checkFork(t, name, err, want, r.Checkpoint, trust.Checkpoint(), c.evidence && trust == covering || c.size == 5)
 				}
 			}
@@ -311,5 +320,22 @@ func TestForkedReceiptBesideUnfinishedSync(t *testing.T) {
 	var fork *ForkError
 	if _, err := Verify(t.Context(), text, trust, time.Now()); !errors.As(err, &fork) {
 		t.Errorf("a receipt of another history: %v", err)
+	}
+}
+
+// The chain of what a sponsored reseller signed shows the provider that introduced it,
+// or nobody could tell that it may be there.
+func TestVerifyChainOfSponsored(t *testing.T) {
+	w := newWorld(t, "acme-cloud")
+	e := &record.Enrolment{LegalName: "Lumen", Country: "XC", Roles: []record.Role{record.RoleReseller}, Keys: []record.PartyKey{w.Officer("lumen/o")}}
+	w.admit(w.Sign(w.Statement("party/lumen", "lumen", e), "lumen/o", "acme-cloud/compliance"))
+	keys := w.Sign(w.Statement("party/lumen", "lumen", &record.Keys{Add: []record.PartyKey{w.Officer("lumen/p")}}), "lumen/o", "lumen/p")
+	w.admit(keys)
+	chain, err := w.client().Chain(t.Context(), record.IDOf(keys.Payload))
+	must(t, err)
+	r, err := Verify(t.Context(), chain, Pinned{w.Ledger}, time.Now())
+	must(t, err)
+	if r.Authorship != ByChain {
+		t.Errorf("authorship %d: %s", r.Authorship, r.Chain.NotShown)
 	}
 }

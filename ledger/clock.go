@@ -59,6 +59,9 @@ func (l *Ledger[V]) CheckClock(ctx context.Context) error {
 		l.config.Log.Warn("no quorum confirms the clock; it is taken as it is", "origin", l.config.Origin, "size", l.Head().Size, "err", err)
 		return nil
 	}
+	if errors.Is(err, ErrNoQuorum) && l.confirmed() {
+		return nil // by cosignatures that came too early to count for more
+	}
 	if err != nil && !errors.Is(err, ErrClock) {
 		return fmt.Errorf("%w: it was moved or off, and the witnesses have not confirmed it since: %w", ErrClock, err)
 	}

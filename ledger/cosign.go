@@ -26,6 +26,11 @@ type Ask struct {
 	// witness who has seen more can say so before anything new is signed.
 	Again bool
 
+	// NotBefore is the earliest time of a cosignature that counts, in whole seconds;
+	// any if zero. A witness may give again what it gave before, and that says nothing
+	// about what it has seen since.
+	NotBefore time.Time
+
 	// Consistency proves that the tree of a smaller size leads up to this one.
 	Consistency func(ctx context.Context, from uint64) ([]proof.Hash, error)
 
@@ -33,6 +38,11 @@ type Ask struct {
 	// than the quorum counts for whoever monitors the log. It never blocks.
 	Late func(Answer)
 }
+
+// Introduces says that this asks whether the log is new: by the empty tree, of which
+// everybody who may know of a larger one is to be asked, at the log's URL too, and
+// those who do not cosign it are to say where they stand ([Ledger.Introduce]).
+func (a Ask) Introduces() bool { return a.Tree().Size == 0 }
 
 // Tree is the one to be cosigned.
 func (a Ask) Tree() proof.Tree { return a.Signed.Checkpoint().Tree() }
@@ -44,8 +54,21 @@ type Answer struct {
 	Cosignatures []proof.Signature
 
 	// Seen are checkpoints of this log, as notes, fetched from witnesses who claim
-	// to have cosigned something larger, or something else.
+	// to have cosigned something larger, or something else; and, where [Ask.Introduces],
+	// from the log's URL.
 	Seen [][]byte
+
+	// Claims, where [Ask.Introduces], are what witnesses say who do not cosign the empty
+	// tree. Silent are the log's URLs that gave no answer, and why.
+	Claims []Claim
+	Silent []error
+}
+
+// Claim is a witness's word about the largest checkpoint of this log that it has
+// cosigned.
+type Claim struct {
+	Witness string // its name in the policy
+	Size    uint64 // 0: it never cosigned one
 }
 
 // gather asks for cosignatures and judges what comes back. With [ErrNoQuorum], the
@@ -62,7 +85,8 @@ func (l *Ledger[V]) gather(ctx context.Context, ask Ask, tree *view) (*proof.Pub
 		ask.Late = func(a Answer) { l.late.put(ask.Tree().Size, a) }
 		answer, asking = l.config.Cosign(ctx, ask)
 		for _, note := range answer.Seen {
-			shown, err := l.checkSeen(ctx, note, ask.Policy, tree)
+			// Only the store is asked, and what it says must not hang on who waits.
+			shown, err := l.checkSeen(context.WithoutCancel(ctx), note, ask.Policy, tree)
 			if err != nil {
 				return nil, seen, l.stop(err)
 			}
@@ -72,7 +96,7 @@ func (l *Ledger[V]) gather(ctx context.Context, ask Ask, tree *view) (*proof.Pub
 		}
 	}
 	all := ofWitnesses(ask.Policy, answer.Cosignatures)
-	published, err := l.admit(ask, timely(all, time.Now()))
+	published, err := l.admit(ask, timely(all, ask.NotBefore, time.Now()))
 	if clock := l.readClock(ask, all, published); clock != nil && err != nil {
 		return nil, seen, clock
 	}
@@ -92,10 +116,11 @@ func ofWitnesses(policy *proof.Policy, sigs []proof.Signature) []proof.Signature
 	})
 }
 
-// timely leaves only the cosignatures of which the time can count.
-func timely(sigs []proof.Signature, now time.Time) []proof.Signature {
-	latest := uint64(now.Add(proof.MaxSkew).Unix())
-	return slices.DeleteFunc(slices.Clone(sigs), func(s proof.Signature) bool { return stamp(s) == 0 || stamp(s) > latest })
+// timely leaves only the cosignatures of which the time can count: that are not from
+// before the earliest, if there is one, nor of the future.
+func timely(sigs []proof.Signature, earliest, now time.Time) []proof.Signature {
+	least, most := uint64(max(1, earliest.Unix())), uint64(now.Add(proof.MaxSkew).Unix())
+	return slices.DeleteFunc(slices.Clone(sigs), func(s proof.Signature) bool { return stamp(s) < least || stamp(s) > most })
 }
 
 // stamp is the time of a cosignature in seconds since 1970 (tlog-cosignature
@@ -132,10 +157,10 @@ func (l *Ledger[V]) admitAt(ask Ask, cosignatures []proof.Signature, now time.Ti
 	}
 }
 
-// checkSeen judges a checkpoint that a witness says it has cosigned, and returns
-// its tree if the store holds it. Its size alone is only a claim: what counts is
-// this log's own signature; without it the tree is the zero one. The error is
-// [ErrRollback], or the store's.
+// checkSeen judges a checkpoint that somebody shows, and returns its tree if the store
+// holds it. Its size alone is only a claim: what counts is this log's own signature;
+// without it the tree is the zero one. The error is [ErrRollback]; [ErrConflict], if
+// another writer has moved the store on; or the store's.
 func (l *Ledger[V]) checkSeen(ctx context.Context, note []byte, policy *proof.Policy, tree *view) (proof.Tree, error) {
 	keys := policy.LogKeys(l.config.Origin)
 	for _, s := range l.config.Signers {
@@ -143,11 +168,18 @@ func (l *Ledger[V]) checkSeen(ctx context.Context, note []byte, policy *proof.Po
 	}
 	seen, err := proof.VerifyLog(note, l.config.Origin, keys...)
 	if err != nil {
-		l.config.Log.Error("a witness claims a checkpoint that this log did not sign; going on without it", "origin", l.config.Origin, "err", err)
+		l.config.Log.Error("a checkpoint is shown that this log did not sign; going on without it", "origin", l.config.Origin, "err", err)
 		return proof.Tree{}, nil
 	}
 	cp := seen.Checkpoint()
 	if cp.Size > tree.Size {
+		head, err := l.store.Head(ctx) // anew: it may not be this process that went on
+		if err != nil {
+			return proof.Tree{}, fmt.Errorf("reading the head: %w", err)
+		}
+		if head.Size >= cp.Size {
+			return proof.Tree{}, fmt.Errorf("%w: a checkpoint of size %d is signed, and this process had come to %d", ErrConflict, cp.Size, tree.Size)
+		}
 		return proof.Tree{}, fmt.Errorf("%w: it is of size %d, the store's head of %d", ErrRollback, cp.Size, tree.Size)
 	}
 	root, err := l.rootAt(ctx, tree, cp.Size)

@@ -21,12 +21,13 @@ type Item interface {
 // smaller ones. A fold is derived: it may be deleted at any time and comes back
 // by replay.
 //
-// The ledger calls Begin, Judge, Advance, Replay and Reset one at a time, but for
+// The ledger calls Begin, Judge, Advance and Replay one at a time, but for
 // one overlap: while it advances over a draft, it may already begin the next one
 // on top of that and judge into it. Lookup and Policy are called at any time.
 type Fold[V Item] interface {
 	// Cursor is how much of the log the fold has taken in: the head it was last
-	// advanced to. It may be behind the log's head after a crash, never ahead.
+	// advanced to. It may be behind the log's head after a crash, never ahead: then the
+	// store has lost something ([ErrRollback]).
 	Cursor() Head
 
 	// Begin starts a draft for items that are all admitted at this instant (UTC,
@@ -42,9 +43,6 @@ type Fold[V Item] interface {
 	// Replay takes in entries that are in the log already: those from the cursor
 	// up to head. An error says that the log holds an entry that is not one.
 	Replay(ctx context.Context, entries [][]byte, head Head) error
-
-	// Reset forgets everything, ready to be replayed from index 0.
-	Reset() error
 
 	// Lookup finds the index of an item that the fold has advanced over.
 	Lookup(id record.ID) (index uint64, ok bool, err error)

@@ -55,9 +55,10 @@ var (
 	// that nothing it signs can satisfy it. What is committed stays committed.
 	ErrNoLogKey = errors.New("the policy names none of the keys that this log signs with")
 
-	// ErrRollback: a checkpoint with this log's own signature exists that this
-	// store does not lead up to. Nothing is signed any more.
-	ErrRollback = errors.New("this log signed a checkpoint that its store does not have: the store was rolled back or forked")
+	// ErrRollback: a checkpoint with this log's own signature exists that this store
+	// does not lead up to, or the fold has seen entries that the store does not hold,
+	// or it is empty beside keys that have signed entries. Nothing is signed any more.
+	ErrRollback = errors.New("the store does not hold what this log has written: it was lost, rolled back or forked")
 
 	// ErrCorrupt: what was read back does not hash to the root that it belongs to.
 	ErrCorrupt = errors.New("the store does not agree with the ledger's root")
@@ -71,8 +72,21 @@ type Config struct {
 	Origin  string          // the log's name in its checkpoints
 	Signers []*proof.Signer // the log's keys, all named Origin
 
-	// Cosign asks witnesses; nil where the policy's quorum is none.
+	// Cosign asks witnesses; nil where the policy's quorum is none, and nobody is to be
+	// asked whether the log is new.
 	Cosign Cosign
+
+	// Signed says that one of the Signers bears the mark of having signed entries:
+	// opening an empty store is [ErrRollback] then. Mark puts that mark on all of them,
+	// durably, and is called before the first signature over an entry; nil if nothing
+	// keeps marks. The mark is kept beside the keys: who loses the store may still have
+	// those.
+	Signed bool
+	Mark   func() error
+
+	// NewLog is the operator's word that these keys have signed nothing elsewhere: what
+	// is [ErrClaimed] otherwise is a warning then.
+	NewLog bool
 
 	// Interval is the least time between two publications of Run, for logs whose
 	// checkpoints cost others something. The zero value publishes as fast as the
@@ -148,7 +162,9 @@ type Ledger[V Item] struct {
 	view  atomic.Pointer[view]  // the committed tree
 	shown atomic.Pointer[shown] // the published checkpoint
 	fresh chan struct{}         // wakes Run: something was committed
-	late  latecomers            // what witnesses said after the quorum was there
+
+	opened time.Time  // when, with a monotonic part
+	late   latecomers // what witnesses said after the quorum was there
 
 	reading atomic.Pointer[reading] // the newest comparison of the clock with a quorum's; nil before the first
 
@@ -166,6 +182,8 @@ type Ledger[V Item] struct {
 
 	publishing sync.Mutex // held by whoever replaces the published checkpoint; guards what follows
 	reassured  bool       // the last published checkpoint was shown to a quorum since opening
+	introduced bool       // a quorum was asked since opening whether this log is new
+	marked     bool       // the keys bear their mark
 	kept       *Kept      // the newest kept checkpoint; nil while not read
 }
 

@@ -16,9 +16,10 @@ import (
 // and otherwise the one that was there, whatever happened to it before. It is
 // the one recovery path. It checks that the right edge hashes to the head, that
 // the published checkpoint is this log's and leads up to the head, and that the
-// fold has seen a prefix of this log; it replays what the fold is missing, or
-// everything if the fold has seen another log. Nothing else may write to either
-// while the ledger is open; both stay the caller's to close.
+// fold has seen a prefix of this log, and replays what it is missing. Where the store
+// holds less than the fold has seen, or nothing beside keys that have signed entries,
+// it has lost something: [ErrRollback]. Nothing else may write to either while the
+// ledger is open; both stay the caller's to close.
 func Open[V Item](ctx context.Context, store Store, fold Fold[V], c Config) (*Ledger[V], error) {
 	c, err := c.withDefaults()
 	if err != nil {
@@ -32,6 +33,7 @@ func Open[V Item](ctx context.Context, store Store, fold Fold[V], c Config) (*Le
 		cache:   newTileCache(c.CacheBytes),
 		fresh:   make(chan struct{}, 1),
 		stopped: make(chan struct{}),
+		opened:  time.Now(), // before the store is read
 		late:    latecomers{wake: make(chan struct{}, 1)},
 	}
 	for _, step := range []func(context.Context) error{l.loadTree, l.loadClock, l.catchUp, l.loadFilter, l.loadPublished} {
@@ -59,6 +61,9 @@ func (l *Ledger[V]) loadTree(ctx context.Context) (err error) {
 		return fmt.Errorf("%w: the tiles at the right edge of size %d hash to %s, the head says %s", ErrCorrupt, head.Size, head.Root, l.head.Root)
 	}
 	l.view.Store(l.edge.view(head))
+	if l.config.Signed && head.Size == 0 {
+		return fmt.Errorf("%w: it is empty, and the log's keys have signed entries", ErrRollback)
+	}
 	return nil
 }
 
@@ -80,7 +85,9 @@ func (l *Ledger[V]) loadClock(ctx context.Context) error {
 // replayEntries is how many entries a fold replays between two cursors.
 const replayEntries = 1024
 
-// catchUp brings the fold to the head.
+// catchUp brings the fold to the head. The fold advances only after the store has made
+// the same entries durable, so one that is ahead of the store, or has seen others, is
+// the witness of a loss: its state is not to be deleted.
 func (l *Ledger[V]) catchUp(ctx context.Context) error {
 	tree, cursor := l.view.Load(), l.fold.Cursor()
 	root := proof.EmptyRoot()
@@ -91,11 +98,10 @@ func (l *Ledger[V]) catchUp(ctx context.Context) error {
 		}
 	}
 	if cursor.Size > tree.Size || cursor.Size > 0 && cursor.Root != root {
-		l.config.Log.Warn("the fold has seen another log; it is deleted and replayed", "origin", l.config.Origin, "size", tree.Size, "cursor", cursor.Size)
-		if err := l.fold.Reset(); err != nil {
-			return fmt.Errorf("deleting the fold's state: %w", err)
+		if cursor.Size > tree.Size {
+			return fmt.Errorf("%w: it holds %d entries, and what was derived from it, %d", ErrRollback, tree.Size, cursor.Size)
 		}
-		cursor = Head{Root: proof.EmptyRoot()}
+		return fmt.Errorf("%w: what was derived from its first %d entries had the root %s, they have %s", ErrRollback, cursor.Size, cursor.Root, root)
 	}
 	if cursor.Size == tree.Size {
 		return nil

@@ -26,10 +26,11 @@ func (s *shown) size() uint64 {
 
 // Publish signs the committed head, gathers cosignatures until the policy's quorum
 // is satisfied, persists the checkpoint, then shows it and wakes who waits for
-// it. With nothing new it does nothing.
+// it. With nothing new it does nothing. Before the first publication of all it asks
+// whether this log is new ([Ledger.Introduce]).
 //
 // [ErrNoQuorum], [ErrNoLogKey] and [ErrClock] leave everything as it was: call it
-// again. So does ctx's error. [ErrRollback] and a failed write stop the ledger.
+// again. So does ctx's error. [ErrRollback], [ErrClaimed] and a failed write stop the ledger.
 func (l *Ledger[V]) Publish(ctx context.Context) error {
 	l.publishing.Lock()
 	defer l.publishing.Unlock()
@@ -40,6 +41,9 @@ func (l *Ledger[V]) Publish(ctx context.Context) error {
 		return err
 	}
 	tree := l.view.Load()
+	if err := l.introduceFirst(ctx, tree.Size); err != nil {
+		return err
+	}
 	sizes, err := l.milestones(l.shown.Load().size(), tree.Size)
 	if err != nil {
 		return err
@@ -100,7 +104,7 @@ func (l *Ledger[V]) publish(ctx context.Context, tree *view, size uint64) (err e
 			return err
 		}
 	}
-	signed, err := proof.SignCheckpoint(cp, l.config.Signers...)
+	signed, err := l.sign(cp)
 	if err != nil {
 		return err
 	}

@@ -47,28 +47,19 @@ func (l *Ledger[V]) Tile(ctx context.Context, id proof.TileID) ([]byte, error) {
 // Receipt is the receipt of the entry at index against the newest published
 // checkpoint.
 func (l *Ledger[V]) Receipt(ctx context.Context, index uint64) (proof.Receipt, error) {
-	r, err := l.Receipts(ctx, index)
-	if err != nil {
-		return proof.Receipt{}, err
-	}
-	return r[0], nil
+	return l.ReceiptIn(ctx, index, l.Published())
 }
 
-// Receipts are the receipts of several entries, all against one checkpoint.
-func (l *Ledger[V]) Receipts(ctx context.Context, indexes ...uint64) ([]proof.Receipt, error) {
-	s := l.shown.Load()
-	tree := l.view.Load() // after shown: it has all that was shown
-	receipts := make([]proof.Receipt, len(indexes))
-	for i, index := range indexes {
-		if index >= s.size() {
-			return nil, fmt.Errorf("%w: entry %d of %d", ErrUnpublished, index, s.size())
-		}
-		var err error
-		if receipts[i], err = l.receipt(ctx, tree, index, s.published); err != nil {
-			return nil, err
-		}
+// ReceiptIn is the receipt of the entry at index against a checkpoint of this
+// ledger, as [Ledger.Published] gave it: so several can be made against one.
+func (l *Ledger[V]) ReceiptIn(ctx context.Context, index uint64, at *proof.Published) (proof.Receipt, error) {
+	if at == nil {
+		return proof.Receipt{}, fmt.Errorf("%w: entry %d, and nothing is published", ErrUnpublished, index)
 	}
-	return receipts, nil
+	if size := at.Checkpoint().Size; index >= size {
+		return proof.Receipt{}, fmt.Errorf("%w: entry %d of %d", ErrUnpublished, index, size)
+	}
+	return l.receipt(ctx, l.view.Load(), index, at) // the view has all that was shown before
 }
 
 // receipt is the receipt of an entry against a checkpoint that is larger than its

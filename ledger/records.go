@@ -70,11 +70,6 @@ func (f *records) Replay(ctx context.Context, entries [][]byte, head Head) error
 	return f.replayer.Take(b, head.Root)
 }
 
-func (f *records) Reset() error {
-	f.replayer = nil
-	return f.r.Reset()
-}
-
 func (f *records) Lookup(id record.ID) (uint64, bool, error) { return f.r.Lookup(id) }
 
 func (f *records) IDs(yield func(record.ID) error) error {

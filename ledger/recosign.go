@@ -27,7 +27,8 @@ func (l *Ledger[V]) Recosign(ctx context.Context) error {
 
 // reassure shows the last published checkpoint to a quorum once after opening,
 // before anything new is signed: a store that was rolled back would otherwise
-// sign a second history (DESIGN.md section 6).
+// sign a second history (DESIGN.md section 6). Cosignatures that witnesses gave before
+// the opening, and give again, do not count for it.
 func (l *Ledger[V]) reassure(ctx context.Context) error {
 	if l.reassured {
 		return nil
@@ -58,11 +59,15 @@ func (l *Ledger[V]) recosign(ctx context.Context) error {
 		return err
 	}
 	for {
-		fresh, seen, err := l.gather(ctx, Ask{Signed: signed, Policy: policy, Again: true}, tree)
+		ask := Ask{Signed: signed, Policy: policy, Again: true}
+		if !l.reassured {
+			ask.NotBefore = l.notBefore()
+		}
+		fresh, seen, err := l.gather(ctx, ask, tree)
 		// Those who cosign the smaller one may be few, and wrong about the time too.
 		if (errors.Is(err, ErrNoQuorum) || errors.Is(err, ErrClock)) && seen.Size > cp.Size {
 			cp.Size, cp.Root = seen.Size, seen.Root
-			if signed, err = proof.SignCheckpoint(cp, l.config.Signers...); err != nil {
+			if signed, err = l.sign(cp); err != nil {
 				return err
 			}
 			continue
@@ -85,6 +90,14 @@ func (l *Ledger[V]) recosign(ctx context.Context) error {
 	}
 }
 
+// notBefore is how long before the opening a cosignature may be stamped that speaks for
+// what its witness had seen by then. The opening is reckoned back from now: a clock that
+// was wrong then, and set right since, would otherwise have nothing count for hours.
+func (l *Ledger[V]) notBefore() time.Time {
+	now := time.Now()
+	return now.Round(0).Add(-now.Sub(l.opened) - proof.MaxRepeat).Truncate(time.Second)
+}
+
 // witnessed says that there are witnesses to wait for.
 func (l *Ledger[V]) witnessed(p *proof.Policy) bool { return l.config.Cosign != nil && !p.IsNone() }
 
@@ -97,7 +110,7 @@ func (l *Ledger[V]) signAgain(p *proof.Published, newest *proof.Policy) (*proof.
 	if err != nil {
 		return nil, err
 	}
-	own, err := proof.SignCheckpoint(cp, l.config.Signers...)
+	own, err := l.sign(cp)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +133,7 @@ func (l *Ledger[V]) AddCosignatures(ctx context.Context, size uint64, sigs ...pr
 	if s.published == nil || s.size() != size {
 		return nil
 	}
-	return l.addNewer(ctx, timely(ofWitnesses(s.published.Policy(), sigs), time.Now()))
+	return l.addNewer(ctx, timely(ofWitnesses(s.published.Policy(), sigs), time.Time{}, time.Now()))
 }
 
 // addNewer puts those cosignatures on the published checkpoint that are newer than
@@ -188,8 +201,10 @@ func (c *latecomers) take() (uint64, Answer) {
 
 // TakeLate judges what witnesses said after their quorum was there: cosignatures
 // are merged as [Ledger.AddCosignatures] does, and a checkpoint that this store
-// does not lead up to is [ErrRollback], which stops the ledger.
+// does not lead up to is [ErrRollback], which stops the ledger. Nobody is asked for
+// anything, and it goes on when ctx has ended: what was said would be lost.
 func (l *Ledger[V]) TakeLate(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx)
 	size, a := l.late.take()
 	for _, note := range a.Seen {
 		policy, _, err := l.fold.Policy(l.Head().Size)

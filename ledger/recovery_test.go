@@ -198,7 +198,9 @@ func TestLateWriteConflicts(t *testing.T) {
 	w.survive(t, acked{size: 3}, 8)
 }
 
-// The fold is derived: deleted, behind, or of another log, it comes back.
+// The fold is derived: deleted or behind, it comes back. It is never ahead of the store
+// that it is derived from, nor of another one, unless that has lost something: then it
+// stays as the evidence.
 func TestFoldComesBack(t *testing.T) {
 	w := newWorld(t)
 	n := w.mustOpen(t)
@@ -217,23 +219,50 @@ func TestFoldComesBack(t *testing.T) {
 	}
 	n.close()
 
-	other := newWorld(t) // longer, with other roots
-	m := other.mustOpen(t)
-	m.add(t, numbered(500, 3000)...)
-	m.close()
-	for _, from := range []vfs.FS{other.fs} {
+	for what, blobs := range map[string][]pebblestore.Blob{"ahead": numbered(0, 3000), "of another log": numbered(500, 1500)} {
+		other := newWorld(t)
+		m := other.mustOpen(t)
+		m.add(t, blobs...)
+		cursor := m.index.Cursor()
+		m.close()
 		w.fs.RemoveAll("index")
-		if ok, err := vfs.Clone(from, w.fs, "index", "index"); err != nil || !ok {
+		if ok, err := vfs.Clone(other.fs, w.fs, "index", "index"); err != nil || !ok {
 			t.Fatal(ok, err)
 		}
-		n = w.mustOpen(t)
-		if n.index.Cursor() != n.Head() {
-			t.Errorf("a fold of another log: at %v, want %v", n.index.Cursor(), n.Head())
+		for range 2 { // it does not help to start again
+			if _, err := w.open(t); !errors.Is(err, ledger.ErrRollback) {
+				t.Errorf("the fold is %s: %v, want ErrRollback", what, err)
+			}
 		}
-		if a := n.add(t, numbered(0, 1)...); a[0] != (ledger.Admission{Known: true}) {
-			t.Errorf("after the replay: %+v", a)
+		index := must(pebblestore.OpenIndex(w.fs, "index", w.policy, small))
+		if index.Cursor() != cursor {
+			t.Errorf("the fold is %s: then it was at %v, before at %v", what, index.Cursor(), cursor)
 		}
-		n.close()
+		index.Close()
+	}
+}
+
+// The store is gone, or what it had at first is back, beside a fold that knows more.
+func TestStoreLostBesideItsFold(t *testing.T) {
+	w := newWorld(t)
+	n := w.mustOpen(t)
+	n.add(t, numbered(0, 3)...)
+	n.close()
+	early := vfs.NewMem()
+	if ok, err := vfs.Clone(w.fs, early, "log", "log"); err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	n = w.mustOpen(t)
+	n.add(t, numbered(3, 5)...)
+	n.close()
+	for _, restore := range []bool{true, false} {
+		w.fs.RemoveAll("log")
+		if restore {
+			vfs.Clone(early, w.fs, "log", "log")
+		}
+		if _, err := w.open(t); !errors.Is(err, ledger.ErrRollback) {
+			t.Errorf("restored %v: %v, want ErrRollback", restore, err)
+		}
 	}
 }
 

@@ -98,14 +98,14 @@ func (l *Ledger[V]) commitLoop(ctx, steps context.Context) {
 
 // publishLoop publishes what is committed; has the published checkpoint cosigned
 // anew when nothing else was published for long; and takes in what came late. What
-// fails is tried again, ever more slowly.
+// fails is tried again, ever more slowly; but what is committed meanwhile goes first.
 func (l *Ledger[V]) publishLoop(ctx context.Context) {
 	heart := newHeart(l.config.Heartbeat)
 	defer heart.Stop()
 	var ripe <-chan time.Time // late answers are taken together, soon
 	for {
 		var step func(context.Context) error
-		wait := l.config.Interval
+		wait, fresh := l.config.Interval, l.fresh
 		select {
 		case <-ctx.Done():
 			return
@@ -121,24 +121,58 @@ func (l *Ledger[V]) publishLoop(ctx context.Context) {
 			step, wait = l.TakeLate, 0
 		case <-heart.C:
 			step = l.Recosign
-		case <-l.fresh:
-			step = l.Publish
+		case <-fresh:
+			step, fresh = l.Publish, nil
 		}
-		for pause := firstPause; ; pause = min(2*pause, maxPause) {
-			err := step(ctx)
-			if err == nil || ctx.Err() != nil || l.Err() != nil {
-				break
-			}
-			pause := max(pause, l.config.Interval)
-			l.config.Log.Error("the witnesses are asked again", "origin", l.config.Origin, "size", l.Head().Size, "in", pause.String(), "err", err)
-			if !l.sleep(ctx, pause) {
-				return
-			}
+		if l.insist(ctx, step, fresh) {
+			l.insist(ctx, l.Publish, nil)
+			wait = l.config.Interval
 		}
 		heart.reset()
 		if !l.sleep(ctx, wait) {
 			return
 		}
+	}
+}
+
+// insist takes a step until it succeeds, or ctx or the ledger ends. If something
+// comes on fresh meanwhile, it gives the step up and returns true.
+func (l *Ledger[V]) insist(ctx context.Context, step func(context.Context) error, fresh <-chan struct{}) (overtaken bool) {
+	for pause := firstPause; ; pause = min(2*pause, maxPause) {
+		err, overtaken := unless(ctx, step, fresh)
+		if overtaken || err == nil || ctx.Err() != nil || l.Err() != nil {
+			return overtaken
+		}
+		pause := max(pause, l.config.Interval)
+		l.config.Log.Error("the witnesses are asked again", "origin", l.config.Origin, "size", l.Head().Size, "in", pause.String(), "err", err)
+		select {
+		case <-ctx.Done():
+			return false
+		case <-l.stopped:
+			return false
+		case <-fresh:
+			return true
+		case <-time.After(pause):
+		}
+	}
+}
+
+// unless takes a step, and breaks it off if something comes on fresh: one that waits for
+// a witness who does not answer must not keep the others from new work.
+func unless(ctx context.Context, step func(context.Context) error, fresh <-chan struct{}) (err error, overtaken bool) {
+	if fresh == nil {
+		return step(ctx), false
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- step(ctx) }()
+	select {
+	case err := <-ended:
+		return err, false
+	case <-fresh:
+		cancel()
+		return <-ended, true
 	}
 }
 

@@ -1,19 +1,49 @@
 package server
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 )
 
-// bytes answers with a whole body.
+// bytes answers with a whole body, which the outbox counts while it is on its way.
+// The exchange's turn ends here: what is left to do is the reader's part.
 func (x *exchange) bytes(status int, media string, body []byte) error {
+	sent, err := x.server.outbox.take(x.server.address(x), len(body))
+	if err != nil {
+		return err
+	}
+	defer sent()
+	x.leave()
 	h := x.Writer.Header()
 	h["Content-Type"] = []string{media}
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	x.Writer.WriteHeader(status)
 	x.Writer.Write(body) // an error means that nobody listens any more
+	return nil
+}
+
+// unzipped answers with what a gzip stream holds, unpacked while it is sent.
+func (x *exchange) unzipped(media string, zipped []byte) error {
+	raw, err := gzip.NewReader(bytes.NewReader(zipped))
+	if err != nil {
+		return fmt.Errorf("unpacking the answer: %w", err)
+	}
+	sent, err := x.server.outbox.take(x.server.address(x), len(zipped))
+	if err != nil {
+		return err
+	}
+	defer sent()
+	x.leave()
+	x.Writer.Header()["Content-Type"] = []string{media}
+	x.Writer.WriteHeader(http.StatusOK)
+	if x.Request.Method != http.MethodHead {
+		io.Copy(x.Writer, raw) // what was packed here unpacks; an error means that nobody listens any more
+	}
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/server/front"
 )
 
 // bill says who pays for a submission: whoever answers for the record, if it is
@@ -76,7 +77,7 @@ func (s *Server) open(ctx context.Context, env record.Envelope, solvent func() e
 	}
 	v, err = record.Open(env, func(opened *record.Statement) []*record.Key {
 		st = opened
-		return s.cfg.Register.Candidates(st)
+		return s.cfg.Register.CandidatesOf(env)(st)
 	})
 	s.metrics.verify.Observe(time.Since(start).Seconds())
 	return v, st, err
@@ -126,13 +127,9 @@ func (s *Server) address(x *exchange) string {
 	if err != nil {
 		return x.Request.RemoteAddr
 	}
-	ip = ip.Unmap().WithZone("")
-	if ip.Is4() {
-		return ip.String()
+	network := front.Network(ip)
+	if network.IsSingleIP() {
+		return network.Addr().String()
 	}
-	prefix, err := ip.Prefix(64)
-	if err != nil {
-		return ip.String()
-	}
-	return prefix.String()
+	return network.String()
 }

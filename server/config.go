@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"runtime"
 	"time"
 
@@ -29,6 +30,9 @@ type Config struct {
 	// metrics. Nil: nobody is asked.
 	Witnesses func() []Witness
 
+	// MetricsListener is where the metrics are served, at /metrics. Nil: nowhere.
+	MetricsListener net.Listener
+
 	// DiskFree says how many bytes the store's disk has left; below MinFree
 	// records are refused and reads go on. Nil: not checked.
 	DiskFree func() (uint64, error)
@@ -44,7 +48,8 @@ type Config struct {
 
 	MaxBody        int // bytes of one submission; record.MaxSubmission, 256 KiB
 	MaxHeader      int // bytes of one request's header; 16 KiB
-	MaxConnections int // open at once; 4,096
+	MaxConnections int // open at once, and requests at work at once; 4,096
+	MaxPerAddress  int // the same of one address that is no proxy's; an eighth, at least 16
 
 	HeaderTimeout time.Duration // 5 s
 	ReadTimeout   time.Duration // header and body; 20 s
@@ -54,7 +59,7 @@ type Config struct {
 
 	// Verifiers is how many submissions are verified at once, VerifyQueue how
 	// many may wait for their turn, VerifyWait how long. As many questions to the
-	// register are answered at once.
+	// register are answered at once, and as many bundles of entries made.
 	Verifiers   int           // 2 × GOMAXPROCS
 	VerifyQueue int           // 1,024
 	VerifyWait  time.Duration // 2 s
@@ -68,9 +73,16 @@ type Config struct {
 	RefusalRate  Rate // 10 a second, 200 at once
 
 	// Proxies are the addresses or networks (CIDR) of proxies before the server. What
-	// they say in X-Forwarded-For is believed; otherwise all clients would share one
-	// address.
+	// they say in X-Forwarded-For is believed, and MaxPerAddress does not bind them;
+	// otherwise all clients would share one address.
 	Proxies []string
+
+	// Question is the work that one question to the register may take, whoever asks.
+	Question register.Work // 10,000 rows, 8 MiB: some 100 ms of one core, and 64 MiB of memory
+
+	// AnswerMemory bounds the answers of more than 80 KiB that are on their way, also
+	// to those who read slowly; one address gets an eighth of it.
+	AnswerMemory int // bytes; 512 MiB
 
 	// BundleCache is the memory for compressed entry bundles.
 	BundleCache int // bytes; 64 MiB
@@ -100,6 +112,8 @@ func (c Config) withDefaults() (Config, error) {
 	c.IssuerRate = c.IssuerRate.or(Rate{50, 500})
 	c.ImporterRate = c.ImporterRate.or(Rate{5_000, 20_000})
 	c.RefusalRate = c.RefusalRate.or(Rate{10, 200})
+	c.Question = cmp.Or(c.Question, register.Work{Rows: 10_000, Bytes: 8 << 20})
+	c.AnswerMemory = cmp.Or(c.AnswerMemory, 512<<20)
 	c.BundleCache = cmp.Or(c.BundleCache, 64<<20)
 
 	for name, r := range map[string]Rate{"IssuerRate": c.IssuerRate, "ImporterRate": c.ImporterRate, "RefusalRate": c.RefusalRate} {
@@ -108,8 +122,8 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	for name, n := range map[string]int{
-		"MaxBody": c.MaxBody, "MaxHeader": c.MaxHeader, "MaxConnections": c.MaxConnections,
-		"Verifiers": c.Verifiers, "VerifyQueue": c.VerifyQueue, "BundleCache": c.BundleCache,
+		"MaxBody": c.MaxBody, "MaxHeader": c.MaxHeader, "MaxConnections": c.MaxConnections, "MaxPerAddress": c.MaxPerAddress,
+		"Verifiers": c.Verifiers, "VerifyQueue": c.VerifyQueue, "BundleCache": c.BundleCache, "AnswerMemory": c.AnswerMemory,
 	} {
 		if n < 0 {
 			return c, fmt.Errorf("server: %s is %d; it cannot be negative", name, n)

@@ -14,6 +14,8 @@ const (
 	listDesignations = 'd'
 	listParties      = 'p'
 	listDuties       = 'u'
+	listKeys         = 'k'
+	listIdentifier   = 'i'
 )
 
 // cursor is where a list goes on, and as of which size and instant it began, so

@@ -27,9 +27,3 @@ func (s *Server) schema(x *exchange) error {
 	}
 	return x.embedded("application/schema+json", schema, entityTag(schema))
 }
-
-// exposeMetrics lets the Prometheus client write its own format.
-func (s *Server) exposeMetrics(x *exchange) error {
-	s.metrics.handler().ServeHTTP(x.Writer, x.Request)
-	return nil
-}

@@ -20,10 +20,29 @@ type exchange struct {
 	number  uint64
 	index   *uint64  // of the record that the exchange is about, where known
 	problem *problem // the failure that was answered, nil if none
+	turn    func()   // ends the exchange's turn at a gate, nil if it has none
 }
 
 // handler answers one request: decode, call, encode. An error becomes a problem.
 type handler func(*exchange) error
+
+// enter waits for a turn at a gate, which lasts until leave; an exchange has one at
+// a time.
+func (x *exchange) enter(g *gate) error {
+	if err := g.enter(x.Request.Context()); err != nil {
+		return err
+	}
+	x.turn = g.leave
+	return nil
+}
+
+// leave ends the exchange's turn, if it has one.
+func (x *exchange) leave() {
+	if x.turn != nil {
+		x.turn()
+		x.turn = nil
+	}
+}
 
 // about notes the index of the record that the exchange is about.
 func (x *exchange) about(index uint64) { x.index = &index }

@@ -47,19 +47,22 @@ func (g *gate) enter(ctx context.Context) error {
 
 func (g *gate) leave() { <-g.slots }
 
-// behind makes a handler wait for its turn.
+// behind makes a handler wait for its turn, which ends where its answer begins: who
+// reads slowly holds none.
 func (g *gate) behind(h handler) handler {
 	return func(x *exchange) error {
-		if err := g.enter(x.Request.Context()); err != nil {
+		if err := x.enter(g); err != nil {
 			return err
 		}
-		defer g.leave()
+		defer x.leave()
 		return h(x)
 	}
 }
 
-func busy(format string, args ...any) *problem {
+func busy(format string, args ...any) *problem { return busyFor(time.Second, format, args...) }
+
+func busyFor(wait time.Duration, format string, args ...any) *problem {
 	p := refuse(overloaded, format, args...)
-	p.retryAfter = time.Second
+	p.retryAfter = wait
 	return p
 }

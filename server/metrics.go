@@ -1,13 +1,11 @@
 package server
 
 import (
-	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // metrics are what an operator watches. Labels come from closed sets: route
@@ -93,7 +91,3 @@ const (
 )
 
 func (m *metrics) taken(o outcome) { m.records.WithLabelValues(string(o)).Inc() }
-
-func (m *metrics) handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
-}

@@ -41,7 +41,7 @@ func (s *Server) listed(x *exchange) (*question, designationList, error) {
 	list := designationList{
 		Path:     x.FullPath(),
 		Statuses: register.Statuses, Status: q.text("status"), Name: q.text("name"), Country: q.text("country"),
-		Next: q.more(x.FullPath(), answer.Next),
+		Next: q.link(x.FullPath(), "after", answer.Next),
 	}
 	for _, d := range answer.Designations {
 		list.Designations = append(list.Designations, listedDesignation{
@@ -61,9 +61,9 @@ func (q *query) blank(names ...string) {
 	}
 }
 
-// more is the address of the page after this one: the same question, gone on with.
-// "" if there is none.
-func (q *question) more(path, after string) string {
+// link is the address of the page that goes on with a list, whose cursor has that name:
+// the same question otherwise. "" if there is none.
+func (q *question) link(path, name, after string) string {
 	if after == "" {
 		return ""
 	}
@@ -71,7 +71,7 @@ func (q *question) more(path, after string) string {
 	for name, given := range q.values {
 		next[name] = given
 	}
-	next.Set("after", after)
+	next.Set(name, after)
 	return path + "?" + next.Encode()
 }
 
@@ -109,7 +109,7 @@ func (s *Server) partiesPage(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	page := partiesPage{frame: s.frame(q, "Parties"), Next: q.more(x.FullPath(), answer.Next)}
+	page := partiesPage{frame: s.frame(q, "Parties"), Next: q.link(x.FullPath(), "after", answer.Next)}
 	for _, p := range answer.Parties {
 		page.Parties = append(page.Parties, listedParty{p.ID, p.LegalName, p.Country, join(p.Roles), p.Standing, p.Enrolled.String()})
 	}

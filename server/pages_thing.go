@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,13 +21,16 @@ type designationPage struct {
 	Error      bool
 	Facts      []fact
 	Conditions []record.Condition
-	Thread     []threadLine
-	Duties     []dutyLine
+
+	Thread                 []threadLine
+	Duties                 []dutyLine
+	MoreThread, MoreDuties onward
 }
 
-// designationPage shows one designation with its whole thread.
+// designationPage shows one designation with its thread and who has to answer, each in
+// pages.
 func (s *Server) designationPage(x *exchange) error {
-	q, err := s.ask(x)
+	q, err := s.ask(x, "records", "duties")
 	if err != nil {
 		return err
 	}
@@ -34,8 +38,12 @@ func (s *Server) designationPage(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	duties := newPage[register.Duty](maxLimit)
-	if err := q.view.Duties(register.DutyFilter{Designation: d.Thread}, q.asOf.At, duties.take); err != nil {
+	thread, moreThread, err := threadPart(q, x, "records", register.RecordFilter{Thread: d.Thread})
+	if err != nil {
+		return err
+	}
+	duties, moreDuties, err := dutyPart(q, x, register.DutyFilter{Designation: d.Thread})
+	if err != nil {
 		return err
 	}
 	return x.page(http.StatusOK, "designation", designationPage{
@@ -53,35 +61,55 @@ func (s *Server) designationPage(x *exchange) error {
 			"Federal Register", d.Current.FederalRegisterNotice,
 		),
 		Conditions: d.Current.Conditions,
-		Thread:     threadLines(d.History),
-		Duties:     dutyLines(duties.items),
+		Thread:     thread, MoreThread: moreThread,
+		Duties: duties, MoreDuties: moreDuties,
 	})
+}
+
+// threadPart are the records of a page about one thing that a filter chooses.
+func threadPart(q *question, x *exchange, name string, f register.RecordFilter) ([]threadLine, onward, error) {
+	records, on, err := part(q, x, name, listRecords, recordPlace, func(v *register.View, after string, yield func(register.Record) bool) (err error) {
+		if after != "" {
+			if f.From, err = pastIndex(after); err != nil {
+				return register.ErrPlace
+			}
+		}
+		return v.Records(f, yield)
+	})
+	return threadLines(records), on, err
+}
+
+// dutyPart are the duties of a page about one thing.
+func dutyPart(q *question, x *exchange, f register.DutyFilter) ([]dutyLine, onward, error) {
+	duties, on, err := part(q, x, "duties", listDuties, register.Duty.Place, func(v *register.View, after string, yield func(register.Duty) bool) error {
+		f.After = after
+		return v.Duties(f, q.asOf.At, yield)
+	})
+	return dutyLines(duties), on, err
 }
 
 type partyPage struct {
 	frame
 	ID, Name, Status string
 	Facts            []fact
-	Keys             []keyLine
-	Thread           []threadLine
-	Duties           []dutyLine
+
+	Keys                                        []keyLine
+	Thread, Filed                               []threadLine
+	Duties                                      []dutyLine
+	MoreKeys, MoreThread, MoreFiled, MoreDuties onward
 }
 
 type keyLine struct {
 	ID, Holder, Use, Functions, State, Marks string
 }
 
-// partyPage shows one party with its keys and its calendar.
+// partyPage shows one party with its keys, its records and its calendar, each in pages.
 func (s *Server) partyPage(x *exchange) error {
-	q, err := s.ask(x)
+	q, err := s.ask(x, "keys", "records", "filed", "duties")
 	if err != nil {
 		return err
 	}
-	p, err := q.view.Party(x.Param("id"), q.asOf.At)
-	if err != nil {
-		return err
-	}
-	thread, err := q.view.Thread("party/" + p.ID)
+	p, err := q.view.PartyAlone(x.Param("id"), q.asOf.At)
 	if err != nil {
 		return err
 	}
@@ -92,15 +120,32 @@ func (s *Server) partyPage(x *exchange) error {
 			"Roles", join(p.Roles), "Country", p.Country, "LEI", p.LEI, "Website", p.Website, "Contact", p.Contact,
 			"Formerly", strings.Join(p.FormerName, "; "), "Enrolled", p.Enrolled.String(), "Sponsor", p.Sponsor,
 		),
-		Thread: threadLines(append(thread, p.Attestations...)),
-		Duties: dutyLines(p.Duties),
 	}
-	for _, k := range p.Keys {
+	keys, on, err := part(q, x, "keys", listKeys, register.PartyKey.Place, func(v *register.View, after string, yield func(register.PartyKey) bool) error {
+		return v.Keys(p.ID, after, q.asOf.At, yield)
+	})
+	if err != nil {
+		return err
+	}
+	page.MoreKeys = on
+	for _, k := range keys {
 		state := "may sign"
 		if !k.Live {
 			state = k.Idle
 		}
 		page.Keys = append(page.Keys, keyLine{k.ID, k.Holder, string(k.Use), join(k.Functions), state, join(k.Marks())})
+	}
+	if page.Thread, page.MoreThread, err = threadPart(q, x, "records", register.RecordFilter{Thread: "party/" + p.ID}); err != nil {
+		return err
+	}
+	if !slices.Contains(p.Roles, record.RoleProvider) {
+		return x.page(http.StatusOK, "party", page) // nobody else attests or owes anything
+	}
+	if page.Filed, page.MoreFiled, err = threadPart(q, x, "filed", register.RecordFilter{Issuer: p.ID, Attestations: true}); err != nil {
+		return err
+	}
+	if page.Duties, page.MoreDuties, err = dutyPart(q, x, register.DutyFilter{Party: p.ID}); err != nil {
+		return err
 	}
 	return x.page(http.StatusOK, "party", page)
 }

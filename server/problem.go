@@ -17,6 +17,7 @@ type problemKind string
 
 const (
 	malformed    problemKind = "malformed"
+	badFraming   problemKind = "framing"
 	badParameter problemKind = "parameter"
 	notFound     problemKind = "not-found"
 	badMethod    problemKind = "method"
@@ -29,6 +30,8 @@ const (
 	conflict     problemKind = "conflict"
 	logKeys      problemKind = "log-keys"
 	unpublished  problemKind = "not-yet-published"
+	longChain    problemKind = "chain-too-long"
+	tooMuch      problemKind = "too-much-work"
 	tooMany      problemKind = "too-many"
 	tooEarly     problemKind = "too-early"
 	overloaded   problemKind = "overloaded"
@@ -46,6 +49,7 @@ var problemKinds = map[problemKind]struct {
 	title  string
 }{
 	malformed:    {http.StatusBadRequest, "The body is not a DSSE envelope or Sigstore bundle"},
+	badFraming:   {http.StatusBadRequest, "Where the request ends is not clear"},
 	badParameter: {http.StatusBadRequest, "A query parameter is wrong"},
 	notFound:     {http.StatusNotFound, "There is no such thing on this ledger"},
 	badMethod:    {http.StatusMethodNotAllowed, "This path does not take that method"},
@@ -58,6 +62,8 @@ var problemKinds = map[problemKind]struct {
 	conflict:     {http.StatusConflict, "The record does not follow the thread as it is"},
 	logKeys:      {http.StatusConflict, "This log holds no key of the new policy"},
 	unpublished:  {http.StatusConflict, "The record is committed but not yet published"},
+	longChain:    {http.StatusUnprocessableEntity, "The chain is longer than a chain file may be"},
+	tooMuch:      {http.StatusUnprocessableEntity, "The question is too large for this server"},
 	tooMany:      {http.StatusTooManyRequests, "Too many records in a short time"},
 	tooEarly:     {http.StatusServiceUnavailable, "The record is dated ahead of the ledger's clock"},
 	overloaded:   {http.StatusServiceUnavailable, "The server is busy"},
@@ -161,6 +167,8 @@ func (x *exchange) fail(err error) {
 	h := x.Writer.Header()
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
+	h.Del("Content-Encoding")
+	h.Del("ETag")
 	switch p.status() {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		h.Set("Retry-After", p.retrySeconds())

@@ -23,7 +23,7 @@ import (
 // answerTo is how err reaches a client, and the log that the server wrote.
 func answerTo(err error) (*httptest.ResponseRecorder, string) {
 	var out bytes.Buffer
-	s := &Server{log: slog.New(slog.NewTextHandler(&out, nil)), boot: "test"}
+	s := &Server{log: slog.New(slog.NewTextHandler(&out, nil)), boot: "test", outbox: newOutbox(1 << 20)}
 	s.metrics = newMetrics(s)
 	w := httptest.NewRecorder()
 	gin.SetMode(gin.ReleaseMode)
@@ -58,6 +58,7 @@ func TestProblemTable(t *testing.T) {
 		{fmt.Errorf("%w: %w", ledger.ErrStopped, ledger.ErrUnknown), 503, stopped, ""},
 		{ledger.ErrStopped, 503, stopped, ""},
 		{ledger.ErrRollback, 503, stopped, ""},
+		{ledger.ErrClaimed, 503, stopped, ""},
 		{ledger.ErrCorrupt, 503, stopped, ""},
 		{ledger.ErrUnpublished, 404, notFound, ""},
 		{disk.check(), 503, diskLow, ""},
@@ -126,7 +127,7 @@ func TestEveryKindOfProblemHasATitleAndAStatus(t *testing.T) {
 
 func TestPanicsAreAnsweredAndLogged(t *testing.T) {
 	var out bytes.Buffer
-	s := &Server{log: slog.New(slog.NewTextHandler(&out, nil)), boot: "test"}
+	s := &Server{log: slog.New(slog.NewTextHandler(&out, nil)), boot: "test", outbox: newOutbox(1 << 20)}
 	s.metrics = newMetrics(s)
 	e := gin.New()
 	e.GET("/x", s.serve("/x", func(*exchange) error { panic("broken invariant") }, (*exchange).fail))

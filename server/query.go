@@ -132,15 +132,19 @@ func (q *query) instant(name string, begin func(record.Date) time.Time) time.Tim
 	return time.Time{}
 }
 
-// after reads ?after=, the cursor of an earlier page of that list; the zero
+// after reads a parameter that is the cursor of an earlier page of that list; the zero
 // cursor without one.
-func (q *query) after(list byte) cursor {
-	if !q.has("after") {
+func (q *query) after(name string, list byte) cursor {
+	if !q.has(name) {
 		return cursor{list: list}
 	}
-	c, err := parseCursor(list, q.values.Get("after"))
+	c, err := parseCursor(list, q.values.Get(name))
 	if err != nil {
-		q.fault("after", "is not a cursor of this list; take it from \"next\" of the page before")
+		q.noCursor(name)
 	}
 	return c
+}
+
+func (q *query) noCursor(name string) {
+	q.fault(name, "is not a cursor of this list; take it from \"next\" of the page before")
 }

@@ -55,8 +55,8 @@ func TestQueryValues(t *testing.T) {
 		"at=yesterday":              func(q *query) { q.instant("at", midnight) },
 		"at=2027-02-30":             func(q *query) { q.instant("at", midnight) },
 		"at=2027-06-01T00:00:00":    func(q *query) { q.instant("at", midnight) },
-		"after=AAAA":                func(q *query) { q.after(listRecords) },
-		"after=":                    func(q *query) { q.after(listRecords) },
+		"after=AAAA":                func(q *query) { q.after("after", listRecords) },
+		"after=":                    func(q *query) { q.after("after", listRecords) },
 	} {
 		q := ask(t, raw, "limit", "size", "dry-run", "status", "at", "after")
 		read(q)
@@ -155,7 +155,7 @@ func TestTheEndsOfTime(t *testing.T) {
 	w := story(t)
 	lists := map[byte]string{listDesignations: "designations", listParties: "parties", listDuties: "duties"}
 	for list, path := range lists {
-		place := map[byte]string{listDuties: "0"}[list]
+		place := map[byte]string{listDuties: "designation/2026-014 acme-cloud 1"}[list]
 		for at, kind := range map[int64]problemKind{
 			1 << 62: badParameter, -1 << 62: badParameter, 1<<63 - 1: badParameter, -1 << 63: badParameter,
 			firstInstant.UnixMilli() - 1: badParameter, lastInstant.UnixMilli() + 1: badParameter,

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"sort"
 	"time"
 
@@ -38,7 +39,7 @@ func (s *Server) askPage(x *exchange, list byte, known ...string) (*question, er
 	q := &question{query: x.query(known...)}
 	from := cursor{}
 	if list != 0 {
-		from = q.after(list)
+		from = q.after("after", list)
 		q.place, q.limit = from.place, q.query.limit()
 	}
 	published := s.published()
@@ -57,7 +58,7 @@ func (s *Server) askPage(x *exchange, list byte, known ...string) (*question, er
 	if err != nil {
 		return nil, err
 	}
-	q.view = view.By(s.cosigned(x.Request.Context()))
+	q.view = view.By(s.cosigned(x.Request.Context())).Within(s.cfg.Question)
 	switch {
 	case q.has("at"): // any instant, also the one that Go has for none
 		q.asOf.At = q.instant("at", func(d record.Date) time.Time { return begin(q.view, d) })
@@ -83,29 +84,70 @@ func begin(v *register.View, d record.Date) time.Time {
 // page gathers one page of a list: it takes each item until the page is full,
 // and then knows where the next one goes on.
 type page[T any] struct {
-	limit int
-	items []T
-	more  bool
+	limit   int
+	items   []T
+	after   string // the list goes on after this place; "" if it does not
+	skipped []string
+	place   func(T) string
 }
 
-func newPage[T any](limit int) *page[T] { return &page[T]{limit: limit, items: []T{}} }
+func newPage[T any](limit int, place func(T) string) *page[T] {
+	return &page[T]{limit: limit, items: []T{}, place: place}
+}
 
 // take is the yield of the register's lists. It looks one item further than the
 // page, to tell whether there is a next one.
 func (p *page[T]) take(item T) bool {
 	if len(p.items) == p.limit {
-		p.more = true
+		p.after = p.place(p.items[p.limit-1])
 		return false
 	}
 	p.items = append(p.items, item)
 	return true
 }
 
-// next is the cursor of the page after this one, whose last item is at place; ""
-// if there is none.
-func (q *question) next(list byte, more bool, place func() string) string {
-	if !more {
+// end takes how the list ended: where its work was used up, it goes on too. name is
+// the parameter that said where it began.
+func (p *page[T]) end(q *question, name string, err error) error {
+	if errors.Is(err, register.ErrPlace) {
+		q.noCursor(name)
+		return q.done()
+	}
+	var more *register.MoreError
+	if !errors.As(err, &more) {
+		return err
+	}
+	p.after = more.After
+	if more.Skipped != "" {
+		p.skipped = []string{more.Skipped}
+	}
+	return nil
+}
+
+// next is the cursor of the page that goes on after a place; "" if there is none.
+func (q *question) next(list byte, after string) string {
+	if after == "" {
 		return ""
 	}
-	return cursor{list: list, size: q.asOf.Size, at: q.asOf.At, place: place()}.String()
+	return cursor{list: list, size: q.asOf.Size, at: q.asOf.At, place: after}.String()
+}
+
+// onward says how a list of a page goes on: where, and without what.
+type onward struct {
+	Next    string // address; "" if it does not
+	Skipped []string
+}
+
+// part is one of the lists of a page about one thing: as much as the page shows from
+// where ?name= says on, and the page that goes on. Each takes the work of a question.
+func part[T any](q *question, x *exchange, name string, list byte, place func(T) string, ask func(v *register.View, after string, yield func(T) bool) error) ([]T, onward, error) {
+	from := q.after(name, list)
+	if err := q.done(); err != nil {
+		return nil, onward{}, err
+	}
+	p := newPage(register.MaxShown, place)
+	if err := p.end(q, name, ask(q.view.Within(x.server.cfg.Question), from.place, p.take)); err != nil {
+		return nil, onward{}, err
+	}
+	return p.items, onward{q.link(x.Request.URL.EscapedPath(), name, q.next(list, p.after)), p.skipped}, nil
 }

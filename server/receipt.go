@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
@@ -24,27 +23,10 @@ func (s *Server) receipt(x *exchange) error {
 	}
 	x.name(id, index)
 	x.Writer.Header().Set("Cache-Control", cacheNever)
-	ctx := x.Request.Context()
-	if !chain {
-		return s.answerReceipt(ctx, x, index, http.StatusOK)
+	if chain {
+		return s.queries.behind(func(x *exchange) error { return s.answerChain(x, index) })(x)
 	}
-	_, entry, err := s.entry(x, index)
-	if err != nil {
-		return err
-	}
-	indexes, err := s.chainOf(index, entry)
-	if err != nil {
-		return err
-	}
-	receipts, err := s.chain(ctx, indexes)
-	if err != nil {
-		return err
-	}
-	text, err := proof.FormatChain(receipts)
-	if err != nil {
-		return fmt.Errorf("writing the chain of entry %d: %w", index, err)
-	}
-	return x.bytes(http.StatusOK, typeText, text)
+	return s.answerReceipt(x.Request.Context(), x, index, http.StatusOK)
 }
 
 // find reads the path's record ID and looks it up: 404 for what the ledger does

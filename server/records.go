@@ -71,24 +71,29 @@ func (s *Server) records(x *exchange) error {
 		Issuer: q.text("issuer"),
 	}
 	if q.place != "" {
-		last, err := strconv.ParseUint(q.place, 10, 63)
-		if err != nil {
-			q.fault("after", "is not a cursor of this list; take it from \"next\" of the page before")
+		if filter.From, err = pastIndex(q.place); err != nil {
+			q.noCursor("after")
 		}
-		filter.From = last + 1
 	}
 	if err := q.done(); err != nil {
 		return err
 	}
-	p := newPage[register.Record](q.limit)
-	if err := q.view.Records(filter, p.take); err != nil {
+	p := newPage(q.limit, recordPlace)
+	if err := p.end(q, "after", q.view.Records(filter, p.take)); err != nil {
 		return err
 	}
 	answer := recordsAnswer{AsOf: q.asOf, Records: p.items}
-	if p.more {
+	if p.after != "" {
 		// Not as of this size: what comes meanwhile stands at the end.
-		last := p.items[len(p.items)-1].Index
-		answer.Next = cursor{list: listRecords, place: strconv.FormatUint(last, 10)}.String()
+		answer.Next = cursor{list: listRecords, place: p.after}.String()
 	}
 	return x.json(http.StatusOK, answer)
+}
+
+func recordPlace(r register.Record) string { return strconv.FormatUint(r.Index, 10) }
+
+// pastIndex is the index after that of a place.
+func pastIndex(place string) (uint64, error) {
+	last, err := strconv.ParseUint(place, 10, 63)
+	return last + 1, err
 }

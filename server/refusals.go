@@ -27,7 +27,9 @@ func problemOf(err error) *problem {
 		return ofRefusal(refusal)
 	case errors.As(err, &absent):
 		return refuse(notFound, "%s", absent)
-	case errors.Is(err, ledger.ErrRollback), errors.Is(err, ledger.ErrCorrupt):
+	case errors.Is(err, register.ErrTooMuch):
+		return refuse(tooMuch, "the answer needs more work than this server does for one question: ask a replayed copy instead, which has no such bound (docket sync, docket show)")
+	case errors.Is(err, ledger.ErrRollback), errors.Is(err, ledger.ErrClaimed), errors.Is(err, ledger.ErrCorrupt):
 		return later(stopped, time.Minute, err, "the ledger found a fault in itself and stopped; its operator has to act")
 	case errors.Is(err, ledger.ErrStopped): // also when it stopped for an unknown outcome: that was another's
 		return later(stopped, 10*time.Second, err, "the ledger accepts nothing until it is reopened; nothing was written, send the same bytes again")

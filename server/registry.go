@@ -1,9 +1,10 @@
 package server
 
 import (
+	"cmp"
 	"net/http"
+	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -17,6 +18,7 @@ type designationsAnswer struct {
 	AsOf         asOf                   `json:"asOf"`
 	Designations []register.Designation `json:"designations"`
 	Next         string                 `json:"next,omitempty"`
+	Skipped      []string               `json:"skipped,omitempty"`
 }
 
 func (s *Server) designations(x *exchange) error {
@@ -40,12 +42,11 @@ func designationsOf(q *question) (designationsAnswer, error) {
 	if err := q.done(); err != nil {
 		return designationsAnswer{}, err
 	}
-	p := newPage[register.Designation](q.limit)
-	if err := q.view.Designations(filter, q.asOf.At, p.take); err != nil {
+	p := newPage(q.limit, func(d register.Designation) string { return d.Thread })
+	if err := p.end(q, "after", q.view.Designations(filter, q.asOf.At, p.take)); err != nil {
 		return designationsAnswer{}, err
 	}
-	next := q.next(listDesignations, p.more, func() string { return p.items[len(p.items)-1].Thread })
-	return designationsAnswer{q.asOf, p.items, next}, nil
+	return designationsAnswer{q.asOf, p.items, q.next(listDesignations, p.after), p.skipped}, nil
 }
 
 func (s *Server) designation(x *exchange) error {
@@ -60,13 +61,15 @@ func (s *Server) designation(x *exchange) error {
 	return x.json(http.StatusOK, struct {
 		AsOf asOf `json:"asOf"`
 		register.DesignationDetail
-	}{q.asOf, d})
+		More map[string]string `json:"more,omitempty"`
+	}{q.asOf, d, more(d.Cut, nil, recordsOn(d.Thread))})
 }
 
 type partiesAnswer struct {
 	AsOf    asOf             `json:"asOf"`
 	Parties []register.Party `json:"parties"`
 	Next    string           `json:"next,omitempty"`
+	Skipped []string         `json:"skipped,omitempty"`
 }
 
 func (s *Server) parties(x *exchange) error {
@@ -90,12 +93,11 @@ func partiesOf(q *question) (partiesAnswer, error) {
 	if err := q.done(); err != nil {
 		return partiesAnswer{}, err
 	}
-	p := newPage[register.Party](q.limit)
-	if err := q.view.Parties(filter, q.asOf.At, p.take); err != nil {
+	p := newPage(q.limit, func(p register.Party) string { return p.ID })
+	if err := p.end(q, "after", q.view.Parties(filter, q.asOf.At, p.take)); err != nil {
 		return partiesAnswer{}, err
 	}
-	next := q.next(listParties, p.more, func() string { return p.items[len(p.items)-1].ID })
-	return partiesAnswer{q.asOf, p.items, next}, nil
+	return partiesAnswer{q.asOf, p.items, q.next(listParties, p.after), p.skipped}, nil
 }
 
 func (s *Server) party(x *exchange) error {
@@ -110,13 +112,50 @@ func (s *Server) party(x *exchange) error {
 	return x.json(http.StatusOK, struct {
 		AsOf asOf `json:"asOf"`
 		register.PartyDetail
-	}{q.asOf, p})
+		More map[string]string `json:"more,omitempty"`
+	}{q.asOf, p, more(p.Cut, map[string]string{
+		"keys":         "/v1/register/parties/" + p.ID + "/keys",
+		"attestations": "/v1/records?issuer=" + p.ID,
+		"duties":       "/v1/register/duties/" + p.ID,
+	}, recordsOn("party/"+p.ID))})
+}
+
+// more says where what an answer cuts is read whole, in pages.
+func more(cut []string, at map[string]string, otherwise string) map[string]string {
+	links := make(map[string]string, len(cut))
+	for _, name := range cut {
+		links[name] = cmp.Or(at[name], otherwise)
+	}
+	return links
+}
+
+func recordsOn(thread string) string { return "/v1/records?thread=" + url.QueryEscape(thread) }
+
+type keysAnswer struct {
+	AsOf    asOf                `json:"asOf"`
+	Keys    []register.PartyKey `json:"keys"`
+	Next    string              `json:"next,omitempty"`
+	Skipped []string            `json:"skipped,omitempty"`
+}
+
+// keysOf are the keys that a party ever had.
+func (s *Server) keysOf(x *exchange) error {
+	q, err := s.askPage(x, listKeys)
+	if err != nil {
+		return err
+	}
+	p := newPage(q.limit, register.PartyKey.Place)
+	if err := p.end(q, "after", q.view.Keys(x.Param("id"), q.place, q.asOf.At, p.take)); err != nil {
+		return err
+	}
+	return x.json(http.StatusOK, keysAnswer{q.asOf, p.items, q.next(listKeys, p.after), p.skipped})
 }
 
 type dutiesAnswer struct {
-	AsOf   asOf            `json:"asOf"`
-	Duties []register.Duty `json:"duties"`
-	Next   string          `json:"next,omitempty"`
+	AsOf    asOf            `json:"asOf"`
+	Duties  []register.Duty `json:"duties"`
+	Next    string          `json:"next,omitempty"`
+	Skipped []string        `json:"skipped,omitempty"`
 }
 
 func (s *Server) duties(x *exchange) error {
@@ -136,35 +175,22 @@ func (s *Server) dutiesOf(x *exchange) error {
 	return s.answerDuties(x, q, x.Param("id"))
 }
 
-// answerDuties pages by number: duties are computed in one fixed order for a
-// size and an instant, both of which the cursor carries on.
 func (s *Server) answerDuties(x *exchange, q *question, party string) error {
 	filter := register.DutyFilter{
 		Party:       party,
 		Designation: q.text("designation"),
 		Kind:        oneOf(q.query, "kind", register.DutyKinds),
 		State:       oneOf(q.query, "state", register.DutyStates),
-	}
-	skip := 0
-	if q.place != "" {
-		var err error
-		if skip, err = strconv.Atoi(q.place); err != nil || skip < 0 {
-			q.fault("after", "is not a cursor of this list; take it from \"next\" of the page before")
-		}
+		After:       q.place,
 	}
 	if err := q.done(); err != nil {
 		return err
 	}
-	p, seen := newPage[register.Duty](q.limit), 0
-	err := q.view.Duties(filter, q.asOf.At, func(d register.Duty) bool {
-		seen++
-		return seen <= skip || p.take(d)
-	})
-	if err != nil {
+	p := newPage(q.limit, register.Duty.Place)
+	if err := p.end(q, "after", q.view.Duties(filter, q.asOf.At, p.take)); err != nil {
 		return err
 	}
-	next := q.next(listDuties, p.more, func() string { return strconv.Itoa(skip + len(p.items)) })
-	return x.json(http.StatusOK, dutiesAnswer{q.asOf, p.items, next})
+	return x.json(http.StatusOK, dutiesAnswer{q.asOf, p.items, q.next(listDuties, p.after), p.skipped})
 }
 
 func (s *Server) policy(x *exchange) error {
@@ -181,11 +207,12 @@ func (s *Server) policy(x *exchange) error {
 		Policy string `json:"policy"` // tlog-policy text
 		From   uint64 `json:"from"`   // index of the charter that sets it
 		register.Charter
-	}{q.asOf, c.Charter.Policy, c.Record.Index, c})
+		More map[string]string `json:"more,omitempty"`
+	}{q.asOf, c.Charter.Policy, c.Record.Index, c, more(c.Cut, nil, recordsOn("charter"))})
 }
 
 func (s *Server) identifier(x *exchange) error {
-	q, err := s.ask(x)
+	q, err := s.askPage(x, listIdentifier)
 	if err != nil {
 		return err
 	}
@@ -193,12 +220,16 @@ func (s *Server) identifier(x *exchange) error {
 	if !slices.Contains(register.Schemes, scheme) {
 		return refuse(notFound, "no scheme of identifiers is called %q; there are %s", clip(scheme), strings.Join(register.Schemes, ", "))
 	}
-	found, err := q.view.Identifier(scheme, value, q.asOf.At)
-	if err != nil {
+	p := newPage(q.limit, func(m register.Match) string { return m.Thread })
+	if err := p.end(q, "after", q.view.Bearers(scheme, value, q.place, q.asOf.At, p.take)); err != nil {
 		return err
 	}
+	found := q.view.AsIdentifier(scheme, value)
+	found.Matches = p.items
 	return x.json(http.StatusOK, struct {
 		AsOf asOf `json:"asOf"`
 		register.Identifier
-	}{q.asOf, found})
+		Next    string   `json:"next,omitempty"`
+		Skipped []string `json:"skipped,omitempty"`
+	}{q.asOf, found, q.next(listIdentifier, p.after), p.skipped})
 }

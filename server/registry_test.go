@@ -286,7 +286,7 @@ func TestMetrics(t *testing.T) {
 	w := story(t)
 	w.post([]byte("hello"))
 	w.get("/nowhere/" + strings.Repeat("x", 50))
-	text := w.get("/metrics").Body.String()
+	text := w.exposed()
 	for _, line := range []string{
 		`docket_http_requests_total{method="POST",route="/v1/records",status="201"} 8`,
 		`docket_http_requests_total{method="GET",route="none",status="404"} 1`,

@@ -27,7 +27,7 @@ func (s *Server) routes() []route {
 
 		{method: post, path: "/v1/records", handle: s.submit},
 		{method: get, path: "/v1/records", handle: ask(s.records)},
-		{method: get, path: "/v1/records/:id", handle: s.record},
+		{method: get, path: "/v1/records/:id", handle: ask(s.record)},
 		{method: get, path: "/v1/records/:id/receipt", handle: s.receipt},
 
 		{method: get, path: "/v1/checkpoints", handle: ask(s.checkpointAt)},
@@ -37,6 +37,7 @@ func (s *Server) routes() []route {
 		{method: get, path: "/v1/register/designations/:id", handle: ask(s.designation)},
 		{method: get, path: "/v1/register/parties", handle: ask(s.parties)},
 		{method: get, path: "/v1/register/parties/:id", handle: ask(s.party)},
+		{method: get, path: "/v1/register/parties/:id/keys", handle: ask(s.keysOf)},
 		{method: get, path: "/v1/register/duties", handle: ask(s.duties)},
 		{method: get, path: "/v1/register/duties/:id", handle: ask(s.dutiesOf)},
 		{method: get, path: "/v1/register/policy", handle: ask(s.policy)},
@@ -46,7 +47,6 @@ func (s *Server) routes() []route {
 		{method: get, path: "/openapi.json", handle: s.openAPI},
 		{method: get, path: "/healthz", handle: s.healthz},
 		{method: get, path: "/readyz", handle: s.readyz},
-		{method: get, path: "/metrics", handle: s.exposeMetrics},
 
 		{method: get, path: "/", handle: ask(s.homePage), page: true},
 		{method: get, path: "/designations", handle: ask(s.designationsPage), page: true},

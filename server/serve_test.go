@@ -207,7 +207,7 @@ func TestReadyByTheOldestEntryThatWaits(t *testing.T) {
 			if c.want != "" {
 				metric, status, reasons = "docket_ready 0\n", http.StatusServiceUnavailable, []any{c.want}
 			}
-			if body := w.get("/metrics").Body.String(); !strings.Contains(body, metric) {
+			if body := w.exposed(); !strings.Contains(body, metric) {
 				t.Errorf("after %s the metrics have no %q", c.waits, metric)
 			}
 			if ready := w.object(w.get("/readyz"), status); !reflect.DeepEqual(ready["reasons"], reasons) {
@@ -246,6 +246,7 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 	}
 }
 
+// The oldest connection that waits makes room for a new one.
 func TestConnectionsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, settings{server: Config{MaxConnections: 2}})
@@ -254,29 +255,21 @@ func TestConnectionsAreBounded(t *testing.T) {
 		served := make(chan error, 1)
 		go func() { served <- w.server.Serve(ctx, l) }()
 		var open []net.Conn
-		for range 2 {
+		for range 3 {
 			c, err := l.dial(ctx)
 			if err != nil {
 				t.Fatal(err)
 			}
 			open = append(open, c)
 		}
-		third := make(chan net.Conn, 1)
-		go func() {
-			c, _ := l.dial(ctx)
-			third <- c
-		}()
-		synctest.Wait()
-		if len(third) != 0 {
-			t.Fatal("a third connection was accepted")
+		for i, c := range open {
+			c.SetReadDeadline(time.Now().Add(time.Second))
+			_, err := c.Read(make([]byte, 1))
+			if closed := err == io.EOF; closed != (i == 0) {
+				t.Errorf("connection %d of 3: %v", i+1, err)
+			}
+			c.Close()
 		}
-		open[0].Close()
-		synctest.Wait()
-		if len(third) != 1 {
-			t.Fatal("the third connection was not accepted after another had ended")
-		}
-		(<-third).Close()
-		open[1].Close()
 		cancel()
 		if err := <-served; err != nil {
 			t.Error(err)
@@ -285,6 +278,92 @@ func TestConnectionsAreBounded(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// One machine that holds all the connections it can keeps nobody from reading,
+// submitting, or asking how the server is.
+func TestIdleConnectionsKeepNobodyOut(t *testing.T) {
+	w := newWorld(t, settings{server: Config{MaxConnections: 128}})
+	stop := w.listen()
+	defer stop()
+	for range 300 {
+		c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}).Dial("tcp", w.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	client := http.Client{Timeout: 5 * time.Second}
+	defer client.CloseIdleConnections()
+	res, err := client.Post("http://"+w.address+"/v1/records", typeJSON, bytes.NewReader(w.Charter().Marshal()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusCreated {
+		t.Errorf("submitting: %d", res.StatusCode)
+	}
+	for _, path := range []string{"/checkpoint", "/healthz", "/readyz"} {
+		res, err := client.Get("http://" + w.address + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			t.Errorf("%s: %d", path, res.StatusCode)
+		}
+	}
+}
+
+// The metrics are where the operator said, and nowhere else.
+func TestMetricsAreApart(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, settings{server: Config{MetricsListener: l}})
+	stop := w.listen()
+	defer stop()
+	for url, want := range map[string]string{
+		"http://" + l.Addr().String() + "/metrics": "docket_ready 1",
+		"http://" + w.address + "/metrics":         "not-found",
+		"http://" + l.Addr().String() + "/readyz":  "404",
+	} {
+		res, err := (&http.Client{Timeout: 5 * time.Second}).Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil || !strings.Contains(string(body), want) {
+			t.Errorf("%s: %d, want %q (%v)", url, res.StatusCode, want, err)
+		}
+	}
+}
+
+// A request whose end is not clear is refused like any other, and in the log.
+func TestAmbiguousFramingIsRefused(t *testing.T) {
+	w := newWorld(t, settings{})
+	stop := w.listen()
+	conn, err := net.Dial("tcp", w.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(5 * time.Second))
+	fmt.Fprint(conn, "POST /v1/records HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"+
+		"0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+	got, err := io.ReadAll(conn)
+	if err != nil {
+		t.Error(err)
+	}
+	if text := string(got); !strings.HasPrefix(text, "HTTP/1.1 400 ") || !strings.Contains(text, "urn:docket:problem:framing") || strings.Count(text, "HTTP/1.1 ") != 1 {
+		t.Errorf("got %s", got)
+	}
+	stop()
+	if !strings.Contains(w.log.String(), `"problem":"framing"`) {
+		t.Errorf("the log has no line of it: %s", w.log)
+	}
 }
 
 func TestTLS(t *testing.T) {

@@ -12,9 +12,13 @@ package server
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync/atomic"
+
+	"github.com/seed-53cf897a/docket/server/front"
 )
 
 // Server answers HTTP for one ledger. All of it is safe for concurrent use.
@@ -25,10 +29,13 @@ type Server struct {
 	metrics *metrics
 	bodies  *bodies
 	gate    *gate // before verifying a submission
-	queries *gate // before asking the register
+	queries *gate // before asking the register, and what else is dear to answer
+	reads   *gate // before making a bundle of entries: apart, so that questions keep no copy from being synced
+	outbox  *outbox
 	bundles *bundleCache
 	disk    *disk
 	tally   tally
+	proxies []netip.Prefix
 
 	issuers, importers, strangers *buckets // nil: no bound
 
@@ -49,11 +56,16 @@ func New(cfg Config) (*Server, error) {
 		bodies:    newBodies(cfg.MaxBody),
 		gate:      newGate("submissions", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
 		queries:   newGate("questions", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
+		reads:     newGate("bundles", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
+		outbox:    newOutbox(cfg.AnswerMemory),
 		bundles:   newBundleCache(cfg.BundleCache),
 		disk:      &disk{free: cfg.DiskFree, min: cfg.MinFree},
 		issuers:   newBuckets(cfg.IssuerRate, 1<<14),
 		importers: newBuckets(cfg.ImporterRate, 1<<10),
 		strangers: newBuckets(cfg.RefusalRate, 1<<16),
+	}
+	if s.proxies, err = front.ParseProxies(cfg.Proxies); err != nil {
+		return nil, fmt.Errorf("server: Proxies: %w", err)
 	}
 	var boot [4]byte
 	rand.Read(boot[:])

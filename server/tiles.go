@@ -63,33 +63,43 @@ func (s *Server) tile(x *exchange) error {
 }
 
 // bundle serves entries: full bundles from the cache of compressed ones,
-// partial ones compressed as they are asked for.
+// partial ones made as they are asked for. Both are made in turn, since the largest
+// entries make a bundle of 12 MB.
 func (s *Server) bundle(x *exchange, path string) error {
 	id, err := proof.ParseBundlePath(path)
 	if err != nil {
 		return notATile(err)
 	}
-	read := func() ([]byte, error) { return s.readBundle(x, id) }
-	h := x.Writer.Header()
-	h.Set("Vary", "Accept-Encoding")
+	zipped := acceptsGzip(x.Request.Header.Get("Accept-Encoding"))
+	full := id.Width == proof.TileWidth
 	var data []byte
-	switch full := id.Width == proof.TileWidth; {
-	case !acceptsGzip(x.Request.Header.Get("Accept-Encoding")):
-		data, err = read()
-	case full:
-		h.Set("Content-Encoding", "gzip")
-		data, err = s.bundles.bundle(id.Index, read)
-	default:
-		h.Set("Content-Encoding", "gzip")
-		if data, err = read(); err == nil {
+	if full {
+		data = s.bundles.cached(id.Index)
+	}
+	if data == nil {
+		if err := x.enter(s.reads); err != nil {
+			return err
+		}
+		defer x.leave()
+		read := func() ([]byte, error) { return s.readBundle(x, id) }
+		if full {
+			data, err = s.bundles.bundle(id.Index, read)
+		} else if data, err = read(); err == nil && zipped {
 			data = compress(data, gzip.BestSpeed)
 		}
+		if err != nil {
+			return unpublishedTile(err, "bundle")
+		}
 	}
-	if err != nil {
-		h.Del("Content-Encoding")
-		return unpublishedTile(err, "bundle")
-	}
+	h := x.Writer.Header()
+	h.Set("Vary", "Accept-Encoding")
 	h.Set("Cache-Control", cacheForever)
+	if full && !zipped {
+		return x.unzipped(typeOctets, data)
+	}
+	if zipped {
+		h.Set("Content-Encoding", "gzip")
+	}
 	return x.bytes(http.StatusOK, typeOctets, data)
 }
 

@@ -303,3 +303,32 @@ func FuzzPaths(f *testing.F) {
 		}
 	})
 }
+
+// The largest bundles are made in turn; one that is compressed already needs none.
+func TestBundlesAreMadeInTurn(t *testing.T) {
+	w := begun(t, settings{server: Config{Verifiers: 1, VerifyWait: 1, IssuerRate: Rate{PerSecond: -1}}}, "acme-cloud")
+	w.must(w.Designate("2026-014", w.Order("Kestrel Hosting")))
+	w.admit(func(yield func(record.Envelope) bool) {
+		for i := range 256 {
+			answer := &record.Response{Status: "acknowledged", Detail: &record.Commitment{Commit: record.IDOf(fmt.Append(nil, i)).String()}}
+			if !yield(w.Respond("2026-014", "acme-cloud", answer)) {
+				return
+			}
+		}
+	})
+	plain := w.get("/tile/entries/000")
+	if err := w.server.reads.enter(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.problem(w.get("/tile/entries/001.p/1"), overloaded)
+	if r := w.get("/tile/entries/000", "Accept-Encoding", "gzip"); r.Code != http.StatusOK || !bytes.Equal(gunzip(t, r.Body.Bytes()), plain.Body.Bytes()) {
+		t.Errorf("the bundle that is in the cache: %d, or other bytes", r.Code)
+	}
+	if again := w.get("/tile/entries/000"); !bytes.Equal(again.Body.Bytes(), plain.Body.Bytes()) {
+		t.Error("unpacked from the cache a bundle has other bytes")
+	}
+	w.server.reads.leave()
+	if r := w.get("/tile/entries/001.p/1"); r.Code != http.StatusOK {
+		t.Errorf("%d %s", r.Code, r.Body)
+	}
+}

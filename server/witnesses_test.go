@@ -143,7 +143,7 @@ func TestWitnesses(t *testing.T) {
 	if second["at"] != nil || second["failures"] != 3.0 || second["error"] == nil || second["inQuorum"] != false {
 		t.Errorf("the second is %v", second)
 	}
-	text := w.get("/metrics").Body.String()
+	text := w.exposed()
 	for _, line := range []string{`docket_witness_size{witness="w1"} 9`, `docket_witness_latency_seconds{witness="w1"} 0.02`, `docket_witness_failures{witness="w2"} 3`, `docket_witness_cosigned_age_seconds{witness="w1"} 6`} {
 		if !strings.Contains(text, line) {
 			t.Errorf("the metrics lack %s", line)

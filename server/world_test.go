@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
@@ -185,6 +186,14 @@ func (w *world) do(r *http.Request) *httptest.ResponseRecorder {
 	}
 	d.check(w.t, r, out)
 	return out
+}
+
+// exposed is what Prometheus is told, on the listener that is its alone.
+func (w *world) exposed() string {
+	w.t.Helper()
+	out := httptest.NewRecorder()
+	promhttp.HandlerFor(w.server.metrics.registry, promhttp.HandlerOpts{}).ServeHTTP(out, httptest.NewRequest("GET", "/metrics", nil))
+	return out.Body.String()
 }
 
 // object reads the answer as JSON.

@@ -44,7 +44,9 @@ func (w *Witness) compareAll(ctx context.Context, v *ward, fromPeers []*proof.Si
 	if err == nil {
 		now := append(fromPeers, c.askSources(ctx)...)
 		c.Fetched = len(now)
-		err = c.run(ctx, now)
+		if err = c.recall(ctx, now); err == nil {
+			err = c.run(ctx, now)
+		}
 	}
 	if err != nil && ctx.Err() == nil {
 		w.log.Error("checkpoints were not compared", "origin", v.origin, "err", err)
@@ -57,15 +59,22 @@ func (w *Witness) compareAll(ctx context.Context, v *ward, fromPeers []*proof.Si
 
 func (w *Witness) comparing(v *ward) (*comparison, error) {
 	c := &comparison{w: w, v: v, opaque: map[proof.Tree]error{}, silent: map[*source]bool{}}
+	var err error
+	c.ours, err = w.newestOf(v)
+	return c, err
+}
+
+// newestOf is the newest checkpoint that may have been cosigned; zero if there is none.
+func (w *Witness) newestOf(v *ward) (reference, error) {
 	note, err := w.state.latest(v.origin)
 	if err != nil || note == nil {
-		return c, err
+		return reference{}, err
 	}
 	cp, _, err := proof.ParseCheckpoint(note)
-	if err == nil {
-		c.ours = reference{cp.Tree(), note}
+	if err != nil {
+		return reference{}, fmt.Errorf("the newest checkpoint of %s in the state: %w", v.origin, err)
 	}
-	return c, err
+	return reference{cp.Tree(), note}, nil
 }
 
 // askSources fetches what the log shows at each place where it is read.

@@ -27,6 +27,8 @@ const (
 // See takes a checkpoint that a client or an auditor was shown. It is compared with
 // what this witness cosigned at that size at once, and with everything else by the
 // next [Witness.Gossip]; or now, if there is no room to wait and it can be compared.
+// One that bears a key of this witness and is larger than all that it knows to have
+// cosigned is the newest from then on: its state is an old copy, or was lost.
 // Errors: [ErrMalformed], [ErrUnknownLog], [ErrUntrusted], [ErrNotNow],
 // [RateError] if there are too many that say nothing new, or have to be compared now.
 func (w *Witness) See(ctx context.Context, note []byte) (Verdict, error) {
@@ -37,6 +39,11 @@ func (w *Witness) See(ctx context.Context, note []byte) (Verdict, error) {
 	s := v.served()
 	if s == nil {
 		return "", ErrUnknownLog
+	}
+	if c, err := w.comparing(v); err != nil {
+		return "", err
+	} else if err := c.recall(ctx, []*proof.Signed{signed}); err != nil {
+		return "", err
 	}
 	verdict, found, err := w.receive(ctx, v, signed)
 	switch {
@@ -117,6 +124,9 @@ func (w *Witness) compareNow(ctx context.Context, v *ward, s *service, signed *p
 // halts the log. news is false if it says nothing new. Errors: [ErrUnknownLog], it is
 // no evidence, or [RateError] if there is too much that says nothing new.
 func (w *Witness) Accept(ctx context.Context, e proof.Evidence) (id string, news bool, err error) {
+	if err := e.OneLog(); err != nil {
+		return "", false, err // before it is anybody's log: it is none for any
+	}
 	v := w.ward(e.Origin())
 	if v == nil {
 		return "", false, ErrUnknownLog

@@ -22,6 +22,7 @@ var (
 	ErrUntrusted    = errors.New("the checkpoint is not signed by a key that this witness trusts for that log") // 403
 	ErrOldAhead     = errors.New("the old size is larger than the checkpoint")                                  // 400
 	ErrInconsistent = errors.New("the checkpoint is not shown to extend the one cosigned before")               // 422
+	ErrLookingUp    = errors.New("this witness looks up what it has cosigned of this log; try again later")     // 503
 )
 
 // StaleError is an old size other than that of the last cosigned checkpoint: 409.
@@ -31,8 +32,8 @@ func (e *StaleError) Error() string {
 	return fmt.Sprintf("the last checkpoint cosigned here has size %d", e.Size)
 }
 
-// RateError is a log that has used up its requests, or others who have used up what
-// they may send of it: 429.
+// RateError is a log that has used up its new checkpoints, or others who have used up
+// what they may hand in of it: 429.
 type RateError struct{ After time.Duration }
 
 func (e *RateError) Error() string {
@@ -48,9 +49,13 @@ func (e *HaltedError) Error() string {
 }
 
 // Cosign does add-checkpoint: it returns one cosignature by each key of the witness,
-// once the checkpoint is durable as the newest of its log. A request that asks for
-// the newest one again is answered with new cosignatures. Errors are those above,
+// once the checkpoint is durable as the newest of its log. Errors are those above,
 // [ErrBroken], or ctx's; whatever the error, nothing was signed.
+//
+// Whoever has a checkpoint of the log can send it, so nothing is charged to the log but
+// what its own signature made possible, once: a tree that is new here. A request that
+// asks for the newest one again is answered with cosignatures that are at most
+// [proof.MaxRepeat] old, and so makes none oftener than that.
 func (w *Witness) Cosign(ctx context.Context, r wire.AddCheckpoint) ([]proof.Signature, error) {
 	v, signed, err := w.open(r.Note)
 	if v == nil {
@@ -65,14 +70,21 @@ func (w *Witness) Cosign(ctx context.Context, r wire.AddCheckpoint) ([]proof.Sig
 }
 
 func (w *Witness) cosign(ctx context.Context, v *ward, signed *proof.Signed, r wire.AddCheckpoint) ([]proof.Signature, error) {
+	if v.sought.Load() { // it only ever ends, and what was found stands then
+		return nil, ErrLookingUp
+	}
+	// Before the turn: a flood of repetitions must not stand in line before the log.
+	if sigs := w.repeat(v, signed, r); sigs != nil {
+		return sigs, nil
+	}
 	if err := v.take(ctx); err != nil {
 		return nil, fmt.Errorf("waiting for an earlier checkpoint of %s: %w", v.origin, err)
 	}
 	defer v.give()
+	if sigs := w.repeat(v, signed, r); sigs != nil {
+		return sigs, nil // made for another while this one waited
+	}
 	if err := w.examine(v, signed, r); err != nil {
-		if s := v.served(); s != nil {
-			err = s.refuse(err, signed.Checkpoint().Size > v.old().Size)
-		}
 		return nil, err
 	}
 	cp := signed.Checkpoint()
@@ -82,6 +94,29 @@ func (w *Witness) cosign(ctx context.Context, v *ward, signed *proof.Signed, r w
 		return nil, err
 	}
 	return w.sign(v, cp)
+}
+
+// recent are the cosignatures of the newest checkpoint, as they were made.
+type recent struct {
+	tree proof.Tree
+	at   time.Time
+	sigs []proof.Signature
+}
+
+// repeat is the answer to a request for the newest checkpoint once more: the
+// cosignatures that are at hand, if they are no older than they may be. nil: it has to
+// be examined. It needs no turn: what was cosigned may be said again after a larger tree
+// was, as it may be read later. By the wall clock, since that is what they are stamped by.
+func (w *Witness) repeat(v *ward, signed *proof.Signed, r wire.AddCheckpoint) []proof.Signature {
+	last := v.recent.Load()
+	if last == nil || signed.Checkpoint().Tree() != last.tree || r.Old != last.tree.Size || len(r.Path) > 0 {
+		return nil
+	}
+	age := time.Now().Round(0).Sub(last.at.Round(0))
+	if age < 0 || age >= proof.MaxRepeat || v.served() == nil || w.doubted() != nil || v.halted.Load() {
+		return nil
+	}
+	return last.sigs
 }
 
 // open finds the log of a note, nil if it is not on the list, and verifies that the
@@ -141,7 +176,7 @@ func (w *Witness) examine(v *ward, signed *proof.Signed, r wire.AddCheckpoint) e
 	// The library's verifier knows the rest: the empty tree has one root, nothing
 	// stands between it and any other tree, and equal sizes have equal roots.
 	if err := proof.VerifyConsistency(old, next, r.Path); err != nil {
-		if old.Size > 0 && next.Size > old.Size && w.setAside(v, signed, submitted) {
+		if s := v.served(); s != nil && old.Size > 0 && next.Size > old.Size && w.setAside(v, signed, submitted) && spend(s.odd) == nil {
 			w.suspect(v.origin, "a checkpoint was submitted with a consistency proof that fails", err)
 		}
 		return fmt.Errorf("%w: %w", ErrInconsistent, err)
@@ -154,9 +189,9 @@ func (w *Witness) examine(v *ward, signed *proof.Signed, r wire.AddCheckpoint) e
 		return ErrUnknownLog // it left the list while this request waited
 	}
 	if v.known && next == v.newest {
-		return spend(s.repeats)
+		return nil // a repetition that nothing at hand answers: once in proof.MaxRepeat
 	}
-	return spend(s.advances)
+	return s.advances.spend(next.Size)
 }
 
 // advance makes a checkpoint the newest of its log. The turn is held.
@@ -176,6 +211,7 @@ func (w *Witness) advance(v *ward, signed *proof.Signed) error {
 // sign makes the cosignatures of the newest checkpoint. The turn is held, so that
 // what they say, "the largest tree seen at that time", is so.
 func (w *Witness) sign(v *ward, cp proof.Checkpoint) ([]proof.Signature, error) {
+	now := time.Now() // before they are stamped
 	sigs, failed := make([]proof.Signature, len(w.cfg.Keys)), make([]error, len(w.cfg.Keys))
 	var signing sync.WaitGroup
 	for i, k := range w.cfg.Keys[1:] { // at once: a key may be far away, and ML-DSA takes its time
@@ -191,6 +227,7 @@ func (w *Witness) sign(v *ward, cp proof.Checkpoint) ([]proof.Signature, error) 
 		lines = append(lines, s.Line()...)
 	}
 	v.given.Store(&given{cp.Size, lines})
+	v.recent.Store(&recent{cp.Tree(), now, sigs})
 	return sigs, nil
 }
 

@@ -68,7 +68,7 @@ func TestDawdlersHoldUpNobody(t *testing.T) {
 		start := func(name string, peers ...string) *witness.Witness {
 			cfg := config(t, name)
 			cfg.Logs, cfg.Sources, cfg.Peers, cfg.Transport, cfg.Parallel = list, sources, peers, net, 0
-			w := must(witness.Open(cfg))
+			w := must(begin(cfg))
 			net.hosts[name] = w.Handler()
 			return w
 		}
@@ -141,10 +141,10 @@ func TestEvidenceIsOfferedAgain(t *testing.T) {
 				net := newNetwork()
 				cfg := config(t, "w1.example")
 				cfg.Peers, cfg.Transport = []string{"https://w2.example"}, net
-				w1 := must(witness.Open(cfg))
+				w1 := must(begin(cfg))
 				cfg = config(t, "w2.example")
 				cfg.Logs = list
-				w2 := must(witness.Open(cfg))
+				w2 := must(begin(cfg))
 				defer w1.Close()
 				defer w2.Close()
 				if _, _, err := w1.Accept(t.Context(), known); err != nil {

@@ -38,7 +38,7 @@ func TestHaltedLogShownAfterCrash(t *testing.T) {
 
 	disk = vfs.NewCrashableMem()
 	cfg.FS = disk
-	w = must(witness.Open(cfg))
+	w = must(begin(cfg))
 	mustCosign(t, w, a.ask(0, 1))
 	w.Close()
 	w = open(t, cfg)
@@ -59,7 +59,7 @@ func TestHaltedLogShownAfterCrash(t *testing.T) {
 func TestHaltsUntilAcknowledged(t *testing.T) {
 	a, b := newHistory(players(), 40, 40, ""), newHistory(players(), 40, 3, "B")
 	cfg := config(t, "w1.example")
-	w := must(witness.Open(cfg))
+	w := must(begin(cfg))
 	mustCosign(t, w, a.ask(0, 5))
 	shown := must(w.Latest(t.Context(), origin))
 	_, err := w.Cosign(t.Context(), b.ask(5, 5))
@@ -77,7 +77,7 @@ func TestHaltsUntilAcknowledged(t *testing.T) {
 			t.Errorf("it no longer shows what it cosigned before:\n%s", got)
 		}
 		w.Close()
-		w = must(witness.Open(cfg))
+		w = must(begin(cfg))
 	}
 	defer func() { w.Close() }()
 
@@ -179,14 +179,16 @@ func TestDoesNotAccept(t *testing.T) {
 		file []byte
 		want int
 	}{
-		"nonsense":      {[]byte("nonsense"), 400},
-		"nothing":       {nil, 400},
-		"one history":   {must(must(proof.NewEvidence(r.a.note(5), r.a.note(9), ranges(r.a, 5, 9)...)).Format()), 422},
-		"the same tree": {must(must(proof.NewEvidence(r.a.note(5), r.a.note(5))).Format()), 422},
-		"wrong nodes":   {must(must(proof.NewEvidence(r.b.note(5), r.a.note(9), ranges(r.b, 5, 9)...)).Format()), 422},
-		"a lone tree":   {must(must(proof.NewEvidence(r.a.note(5), nil)).Format()), 422},
-		"a stranger's":  {must(must(proof.NewEvidence(r.a.note(7), strangersNote(r.b))).Format()), 403},
-		"another log's": {must(must(proof.NewEvidence(unknown, unknown2)).Format()), 404},
+		"nonsense":       {[]byte("nonsense"), 400},
+		"nothing":        {nil, 400},
+		"one history":    {must(must(proof.NewEvidence(r.a.note(5), r.a.note(9), ranges(r.a, 5, 9)...)).Format()), 422},
+		"the same tree":  {must(must(proof.NewEvidence(r.a.note(5), r.a.note(5))).Format()), 422},
+		"wrong nodes":    {must(must(proof.NewEvidence(r.b.note(5), r.a.note(9), ranges(r.b, 5, 9)...)).Format()), 422},
+		"a lone tree":    {must(must(proof.NewEvidence(r.a.note(5), nil)).Format()), 422},
+		"a stranger's":   {must(must(proof.NewEvidence(r.a.note(7), strangersNote(r.b))).Format()), 403},
+		"two logs":       {must(must(proof.NewEvidence(unknown, r.a.note(7))).Format()), 422}, // each the first
+		"two logs, ours": {must(must(proof.NewEvidence(r.a.note(0), unknown)).Format()), 422},
+		"another log's":  {must(must(proof.NewEvidence(unknown, unknown2)).Format()), 404},
 	} {
 		if got := r.do(t, "POST", "/v1/evidence", tc.file); got.status != tc.want {
 			t.Errorf("%s: %d, want %d: %s", name, got.status, tc.want, got.body)
@@ -235,7 +237,7 @@ func TestSubmissionsAreCompared(t *testing.T) {
 func TestWaitingCheckpointsAreRivals(t *testing.T) {
 	a, b := newHistory(players(), 40, 40, ""), newHistory(players(), 40, 3, "B")
 	cfg := config(t, "w1.example")
-	w := must(witness.Open(cfg))
+	w := must(begin(cfg))
 	mustCosign(t, w, a.ask(0, 5))
 	if got := must(w.See(t.Context(), b.note(9))); got != witness.Beyond {
 		t.Fatal(got)

@@ -22,7 +22,12 @@ func Example() {
 	}
 	skey, _, _ = proof.GenerateKey(proof.MLDSA44, "w1.example")
 	key, _ := proof.ParseCosigner(skey)
-	w, err := witness.Open(witness.Config{Keys: []witness.Key{key}, FS: vfs.NewMem(), Dir: "w1", Logs: logs})
+	cfg := witness.Config{Keys: []witness.Key{key}, FS: vfs.NewMem(), Dir: "w1", Logs: logs}
+	if err := witness.Create(cfg); err != nil { // once, with the keys
+		fmt.Println(err)
+		return
+	}
+	w, err := witness.Open(cfg)
 	if err != nil {
 		fmt.Println(err)
 		return

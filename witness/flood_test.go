@@ -51,7 +51,7 @@ func TestJunkDoesNotDeafen(t *testing.T) {
 	cfg := config(t, "w1.example")
 	cfg.Sources = map[string][]string{origin: {"https://log.example"}}
 	cfg.Transport, cfg.Log = net, slog.New(slog.NewTextHandler(&told, nil))
-	w := must(witness.Open(cfg))
+	w := must(begin(cfg))
 	defer func() { w.Close() }()
 	mustCosign(t, w, a.ask(0, 10))
 	flood := func(from uint64) (kept int) {
@@ -86,7 +86,7 @@ func TestJunkDoesNotDeafen(t *testing.T) {
 		t.Error(got)
 	}
 	w.Close()
-	w = must(witness.Open(cfg))
+	w = must(begin(cfg))
 	if got := must(w.See(t.Context(), b.note(3))); got != witness.InEvidence {
 		t.Error(got)
 	}

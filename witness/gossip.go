@@ -144,17 +144,23 @@ func (w *Witness) trim(v *ward) {
 func (w *Witness) hear(ctx context.Context, v *ward, from string, fetch func(context.Context) ([]byte, error)) (s *proof.Signed, gone bool) {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
+	s, err := w.fetch(ctx, v, from, fetch)
+	var unreachable *wire.Unreachable
+	if err != nil && !wire.NotFound(err) && !errors.Is(err, ErrUntrusted) && !errors.Is(err, ErrMalformed) {
+		w.log.Info("a checkpoint could not be fetched", "origin", v.origin, "from", from, "err", err)
+	}
+	return s, errors.As(err, &unreachable)
+}
+
+// fetch fetches one checkpoint, and verifies it. One that is not the log's is a suspicion.
+func (w *Witness) fetch(ctx context.Context, v *ward, from string, fetch func(context.Context) ([]byte, error)) (*proof.Signed, error) {
 	note, err := fetch(ctx)
 	if err != nil {
-		if !wire.NotFound(err) {
-			w.log.Info("a checkpoint could not be fetched", "origin", v.origin, "from", from, "err", err)
-		}
-		var unreachable *wire.Unreachable
-		return nil, errors.As(err, &unreachable)
+		return nil, err
 	}
-	s, err = v.verify(note)
+	s, err := v.verify(note)
 	if err != nil && !errors.Is(err, ErrUnknownLog) {
 		w.suspect(v.origin, "a checkpoint shown by "+from+" is not the log's", err)
 	}
-	return s, false
+	return s, err
 }

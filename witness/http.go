@@ -31,7 +31,8 @@ const (
 //	GET  /v1/evidence/<id>         one evidence file
 //	POST /v1/evidence              takes evidence: 201 new, 200 known, its ID
 //
-// A log, and what others say of it, has allowances: 429 with Retry-After beyond them.
+// A log's new checkpoints, and what others hand in of it, have allowances: 429 with
+// Retry-After beyond them.
 // Errors are one line of text that says what to do. TLS, timeouts and connections
 // are the caller's http.Server.
 func (w *Witness) Handler() http.Handler {
@@ -182,6 +183,8 @@ func (w *Witness) refuse(rw http.ResponseWriter, r *http.Request, err error) ans
 	switch {
 	case errors.As(err, &slow):
 		rw.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(slow.After.Seconds()))))
+	case errors.Is(err, ErrLookingUp):
+		rw.Header().Set("Retry-After", "5")
 	case status == http.StatusServiceUnavailable:
 		rw.Header().Set("Retry-After", strconv.Itoa(int(time.Minute.Seconds())))
 	case status == http.StatusInternalServerError:
@@ -218,7 +221,7 @@ func statusOf(err error) int {
 		return http.StatusBadRequest
 	case errors.Is(err, ErrInconsistent), errors.Is(err, proof.ErrNoEvidence):
 		return http.StatusUnprocessableEntity
-	case errors.Is(err, ErrNotNow), errors.Is(err, ErrBroken), canceled(err):
+	case errors.Is(err, ErrNotNow), errors.Is(err, ErrLookingUp), errors.Is(err, ErrBroken), canceled(err):
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError

@@ -16,8 +16,12 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// state is what must survive a crash. Pebble holds, for each origin,
+// state is what must survive a crash. Pebble holds
 //
+//	v                    → the format, one byte; without it the state is not whole
+//	k <vkey>             → nothing: what this key has cosigned is in here, or looked up
+//	u                    → nothing, if there: keys came that had been used before
+//	l <origin> 00        → nothing: what those keys cosigned of that log was looked up
 //	c <origin> 00 <size> → the checkpoint of that size, with the log's signatures
 //	s <origin> 00        → size, and the witness's signature lines on that checkpoint
 //	p <origin> 00 <tree> → its room, and a checkpoint that is not yet compared
@@ -26,22 +30,81 @@ import (
 // origin has no control characters, so 00 ends it. c is synced before anything is
 // signed. s goes with the next c, so that it costs no write of its own, and alone only
 // when a log is halted and at the end. s and p can be lost: s is made again, p comes
-// again.
+// again. v, k and u are made in one write, synced before the keys sign anything.
 //
 // Updates of different logs that arrive together share one sync: that is how
 // Pebble's commit pipeline works (its log writer syncs once for all batches that are
 // queued), so there is no other queue in front of it.
-type state struct{ db *pebble.DB }
+type state struct {
+	db  *pebble.DB
+	dir string
+}
 
 const (
+	keyFormat     = 'v'
+	keyCovered    = 'k'
+	keyUsed       = 'u'
+	keyLookedUp   = 'l'
 	keyCheckpoint = 'c'
 	keySignatures = 's'
 	keyPending    = 'p'
 )
 
-func openState(fs vfs.FS, dir string, log *slog.Logger, fatal func(string)) (*state, error) {
-	if err := makeDir(fs, dir); err != nil {
-		return nil, fmt.Errorf("making the witness's state %s: %w", dir, err)
+// stateFormat is what v says. 1 had no v, k, u and l, and is taken over as it is.
+const stateFormat = 2
+
+// ErrNoState: there are keys, and no state says what they have cosigned. What was in
+// use must be brought back, or [Recreate] looks it up.
+var ErrNoState = errors.New("it is not known what these keys have cosigned")
+
+// Create makes the state of a witness whose keys, cfg.Keys, were just made and have
+// cosigned nothing. old are the keys that are in the directory beside them, if any:
+// then the state must be there and cover those, [ErrNoState] otherwise. The keys may
+// be kept, and used, once it returns nil.
+func Create(cfg Config, old ...proof.Key) error {
+	_, err := makeState(cfg, old, false)
+	return err
+}
+
+// Recreate makes the state of a witness whose keys may have cosigned what no state
+// here knows: the state was lost, or the keys were used elsewhere. [Witness.LookUp]
+// then looks up each log before the witness serves it. A state that covers the keys
+// stays as it is; made is false.
+func Recreate(cfg Config) (made bool, err error) { return makeState(cfg, nil, true) }
+
+func makeState(cfg Config, old []proof.Key, used bool) (made bool, err error) {
+	w := &Witness{cfg: cfg}
+	if err := w.checkKeys(); err != nil {
+		return false, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	s, err := openState(cfg, len(old) == 0)
+	if err != nil {
+		return false, err
+	}
+	if len(old) > 0 {
+		err = s.check(old)
+	} else {
+		err = s.upgrade(w.Keys())
+	}
+	if err == nil {
+		made, err = s.cover(w.Keys(), used)
+	}
+	return made, errors.Join(err, s.close())
+}
+
+// openState opens the database, and makes it only if it may. Whoever opens it without
+// making it calls check next.
+func openState(cfg Config, create bool) (*state, error) {
+	fs, dir, log, fatal := cfg.FS, cfg.FS.PathJoin(cfg.Dir, "state"), cfg.Log, cfg.Fatal
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	if create {
+		if err := makeDir(fs, dir); err != nil {
+			return nil, fmt.Errorf("making the witness's state %s: %w", dir, err)
+		}
+	} else if _, err := fs.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%w: there is no %s", ErrNoState, dir)
 	}
 	cache := pebble.NewCache(8 << 20)
 	defer cache.Unref()
@@ -55,19 +118,122 @@ func openState(fs vfs.FS, dir string, log *slog.Logger, fatal func(string)) (*st
 		FormatMajorVersion:          pebble.FormatValueSeparation,
 		MemTableSize:                4 << 20,
 		MemTableStopWritesThreshold: 4,
+		ErrorIfNotExists:            !create,
 	})
+	if errors.Is(err, pebble.ErrDBDoesNotExist) {
+		return nil, fmt.Errorf("%w: there is no database in %s", ErrNoState, dir)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the witness's state %s: %w", dir, err)
 	}
-	return &state{db}, nil
+	return &state{db, dir}, nil
+}
+
+// check holds the state to be whole and to cover the keys: [ErrNoState] otherwise.
+func (s *state) check(keys []proof.Key) error {
+	if err := s.upgrade(keys); err != nil {
+		return err
+	}
+	whole, err := s.has([]byte{keyFormat})
+	if err != nil {
+		return err
+	}
+	if !whole {
+		return fmt.Errorf("%w: %s was never finished", ErrNoState, s.dir)
+	}
+	missing, err := s.uncovered(keys)
+	if err == nil && len(missing) > 0 {
+		err = fmt.Errorf("%w: %s was not made for the key %s+%08x", ErrNoState, s.dir, missing[0].Name(), missing[0].ID())
+	}
+	return err
+}
+
+// upgrade takes over a state of format 1, for the keys that are there: only a witness
+// that had opened it wrote checkpoints into it. One of a later format is an error.
+func (s *state) upgrade(keys []proof.Key) error {
+	format, err := s.get([]byte{keyFormat})
+	switch {
+	case err != nil:
+		return err
+	case len(format) == 1 && format[0] == stateFormat:
+		return nil
+	case format != nil:
+		return fmt.Errorf("%s is of a format (%x) that this docket, which knows %d, does not read: use the docket that wrote it, or a later one", s.dir, format, stateFormat)
+	}
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{keyCheckpoint}, UpperBound: []byte{keyCheckpoint + 1}})
+	if err != nil {
+		return err
+	}
+	used := it.First()
+	if err := it.Close(); err != nil || !used {
+		return err
+	}
+	_, err = s.cover(keys, false)
+	return err
+}
+
+// cover makes the state whole, and notes that it is that of those keys; if they were
+// used elsewhere, that all logs are to be looked up. news is false if nothing changed.
+// When it returns nil, that is durable.
+func (s *state) cover(keys []proof.Key, used bool) (news bool, err error) {
+	missing, err := s.uncovered(keys)
+	if err != nil || len(missing) == 0 {
+		return false, err
+	}
+	b := s.db.NewBatch()
+	defer b.Close()
+	err = b.Set([]byte{keyFormat}, []byte{stateFormat}, nil)
+	for _, k := range missing {
+		err = errors.Join(err, b.Set(coveredKey(k), nil, nil))
+	}
+	if used {
+		err = errors.Join(err, b.Set([]byte{keyUsed}, nil, nil), b.DeleteRange([]byte{keyLookedUp}, []byte{keyLookedUp + 1}, nil))
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := b.Commit(pebble.Sync); err != nil {
+		return false, fmt.Errorf("writing the witness's state %s: %w", s.dir, err)
+	}
+	return true, nil
+}
+
+// uncovered are those of the keys that the state was not made for.
+func (s *state) uncovered(keys []proof.Key) (missing []proof.Key, err error) {
+	for _, k := range keys {
+		has, err := s.has(coveredKey(k))
+		if err != nil {
+			return nil, err
+		}
+		if !has {
+			missing = append(missing, k)
+		}
+	}
+	return missing, nil
+}
+
+func coveredKey(k proof.Key) []byte { return append([]byte{keyCovered}, k.String()...) }
+
+// sought tells whether a log is to be looked up before it is served.
+func (s *state) sought(origin string) (bool, error) {
+	used, err := s.has([]byte{keyUsed})
+	if err != nil || !used {
+		return false, err
+	}
+	done, err := s.has(stateKey(keyLookedUp, origin))
+	return !done, err
+}
+
+// lookedUp notes that it was. When it returns nil, that is durable.
+func (s *state) lookedUp(origin string) error {
+	return s.db.Set(stateKey(keyLookedUp, origin), nil, pebble.Sync)
 }
 
 // inOrder is a file system on which Pebble always finds its manifest after a crash.
 // Pebble creates the manifest, then a marker that names it, removes the marker before,
 // and syncs the directory once: enough where a journal keeps the order of names, as
 // that of ext4 does. POSIX does not promise it. Where a marker comes back without its
-// manifest, the state does not open; where both markers are gone, it opens empty, and
-// the witness has forgotten all that it cosigned.
+// manifest, the state does not open; where both markers are gone, there is none.
 type inOrder struct{ vfs.FS }
 
 func (f inOrder) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
@@ -142,6 +308,26 @@ func (s *state) advance(origin string, size uint64, note []byte, before *given) 
 	return b.Commit(pebble.Sync)
 }
 
+// recall makes a checkpoint the newest one, with the signature lines on it, that the
+// state did not know: nothing was signed after it. What it had before, if anything, is
+// not known to be on one history with it, and waits to be compared. When it returns
+// nil, that is durable.
+func (s *state) recall(origin string, size uint64, note []byte, on *given, before *pending) error {
+	b := s.db.NewBatch()
+	defer b.Close()
+	var err error
+	if before != nil {
+		lower := stateKey(keyCheckpoint, origin)
+		err = errors.Join(b.DeleteRange(lower, append(lower[:len(lower)-1:len(lower)-1], 1), nil),
+			b.Set(pendingKey(origin, before.tree), before.row(), nil))
+	}
+	err = errors.Join(err, b.Set(sizeKey(origin, size), note, nil), b.Set(stateKey(keySignatures, origin), on.row(), nil))
+	if err != nil {
+		return err
+	}
+	return b.Commit(pebble.Sync)
+}
+
 // signed keeps the witness's last signature lines, if there are any.
 func (s *state) signed(origin string, last *given, durably bool) error {
 	if last == nil {
@@ -162,8 +348,10 @@ func (s *state) signatures(origin string) (*given, error) {
 func (g *given) row() []byte { return append(binary.BigEndian.AppendUint64(nil, g.size), g.lines...) }
 
 func (s *state) hold(origin string, p pending) error {
-	return s.db.Set(pendingKey(origin, p.tree), append([]byte{byte(p.in)}, p.note...), pebble.NoSync)
+	return s.db.Set(pendingKey(origin, p.tree), p.row(), pebble.NoSync)
 }
+
+func (p *pending) row() []byte { return append([]byte{byte(p.in)}, p.note...) }
 
 func (s *state) release(origin string, t proof.Tree) error {
 	return s.db.Delete(pendingKey(origin, t), pebble.NoSync)
@@ -213,6 +401,17 @@ func (s *state) scan(kind byte, origin string) (*pebble.Iterator, error) {
 	upper := bytes.Clone(lower)
 	upper[len(upper)-1] = 1
 	return s.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+}
+
+func (s *state) has(key []byte) (bool, error) {
+	_, closer, err := s.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, closer.Close()
 }
 
 func (s *state) get(key []byte) ([]byte, error) {

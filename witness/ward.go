@@ -1,7 +1,6 @@
 package witness
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,10 +25,10 @@ const (
 // ward is one log as the witness knows it.
 //
 // Its turn is held from the check of a checkpoint to its cosignatures, and guards
-// newest, known and the writes to the log's state: of two updates the second is
-// checked against what the first left, and no smaller tree is signed after a larger
-// one (tlog-witness "add-checkpoint", the race). mu guards what stands below it. The
-// rest is fixed or atomic.
+// newest, known, the log's allowance and the writes to its state: of two updates the
+// second is checked against what the first left, and no smaller tree is signed after a
+// larger one (tlog-witness "add-checkpoint", the race). mu guards what stands below it.
+// The rest is fixed or atomic.
 type ward struct {
 	origin string
 	conf   atomic.Pointer[service] // nil: not on the list
@@ -40,6 +39,8 @@ type ward struct {
 
 	size  atomic.Uint64         // of newest, for whoever only looks
 	given atomic.Pointer[given] // the last cosignatures that are known: of newest, unless a crash took those; may be nil
+
+	recent atomic.Pointer[recent] // the same, if they were made since the start, to be given again
 
 	took      time.Duration // its part of the last round; the round's own
 	untrimmed atomic.Int64  // checkpoints kept since older ones were forgotten
@@ -52,6 +53,7 @@ type ward struct {
 	proven  map[proof.Tree]bool     // found to be what ours begins with
 	charged map[proof.Tree]string   // trees that stand in evidence on the shelf, and its ID
 
+	sought atomic.Bool // what the keys cosigned of it is being looked up; nothing is signed meanwhile
 	halted atomic.Bool // evidence is not acknowledged, as far as was looked
 }
 
@@ -64,46 +66,37 @@ type given struct {
 // service is how the witness serves a log at present.
 type service struct {
 	Log
-	advances *rate.Limiter // new checkpoints
-	repeats  *rate.Limiter // the newest one once more
+	advances *allowance
 	*gate
 }
 
-// gate bounds what the log does not ask for itself, or not well: whoever has one of
-// its checkpoints can send it again and again. Each kind has an allowance of its own,
-// so that no flood of one keeps out another, and none keeps the log from going on.
+// gate bounds what others say of the log. Each kind has an allowance of its own, so
+// that no flood of one keeps out another.
+//
+// A submission that is refused has none: the refusal costs less than it took to verify
+// the log's signature, the log has to learn from it where we stand, and whoever has one
+// of its checkpoints could use up any allowance in its place.
 type gate struct {
-	stale   *rate.Limiter // refused, and not larger than ours: old notes
-	ahead   *rate.Limiter // refused, and larger: a log that has to learn where we stand
 	known   *rate.Limiter // handed in, and nothing new; evidence too
 	unsure  *rate.Limiter // handed in, and to be compared at once
 	distant *rate.Limiter // handed in, and larger than all that is known: the log is asked
+	odd     *rate.Limiter // what is logged of proofs that fail
 }
 
 func newGate() *gate {
 	l := func() *rate.Limiter { return rate.NewLimiter(1, 64) }
-	return &gate{l(), l(), l(), l(), l()}
-}
-
-// refuse is the answer to a submission that is refused: err, or that there are too
-// many of the kind.
-func (g *gate) refuse(err error, larger bool) error {
-	var stale *StaleError
-	var halted *HaltedError
-	if !errors.As(err, &stale) && !errors.As(err, &halted) && !errors.Is(err, ErrOldAhead) && !errors.Is(err, ErrInconsistent) {
-		return err
-	}
-	l := g.stale
-	if larger {
-		l = g.ahead
-	}
-	return cmp.Or(spend(l), err)
+	return &gate{l(), l(), l(), l()}
 }
 
 // newWard recalls what the state has of a log.
 func (w *Witness) newWard(origin string) (*ward, error) {
 	v := &ward{origin: origin, turn: make(chan struct{}, 1), pending: map[proof.Tree]*pending{}, proven: map[proof.Tree]bool{}, charged: map[proof.Tree]string{}}
 	v.untrimmed.Store(trimEvery) // nobody knows how many there are
+	sought, err := w.state.sought(origin)
+	if err != nil {
+		return nil, err
+	}
+	v.sought.Store(sought)
 	note, err := w.state.latest(origin)
 	if err != nil {
 		return nil, err
@@ -140,11 +133,11 @@ func (w *Witness) newWard(origin string) (*ward, error) {
 // configure serves the log as the list says. A log whose allowance has not changed
 // keeps what it has used of it.
 func (v *ward) configure(l Log) {
-	s := &service{Log: l, advances: newLimiter(l.QPD), repeats: newLimiter(l.QPD), gate: newGate()}
+	s := &service{Log: l, advances: newAllowance(l.QPD), gate: newGate()}
 	if old := v.conf.Load(); old != nil {
 		s.gate = old.gate
 		if old.QPD == l.QPD {
-			s.advances, s.repeats = old.advances, old.repeats
+			s.advances = old.advances
 		}
 	}
 	v.conf.Store(s)
@@ -251,8 +244,39 @@ func (v *ward) enough() string {
 	return ""
 }
 
-// newLimiter lets a log make its requests a day, and save up those of an hour, two
-// at least.
-func newLimiter(qpd uint32) *rate.Limiter {
-	return rate.NewLimiter(rate.Limit(float64(qpd)/86400), max(2, int(qpd/24)))
+// allowance is how many new checkpoints a log may bring. The ward's turn guards it.
+//
+// A stranger can bring what the log has published and this witness has not seen, and of
+// that the smallest first, so that the log finds none left whenever it comes. So the
+// next one is reserved for the largest that was refused for want of one, or what is
+// larger still: that the log alone can have made. It is not reserved for ever: a log that
+// was restarted may have to come back with less, as it shows what it published last.
+type allowance struct {
+	left     *rate.Limiter
+	reserved uint64    // for this size or more
+	until    time.Time // then for any
+}
+
+// reservation is for how long the next one is reserved once it is there: longer than a
+// ledger waits between two tries.
+const reservation = time.Minute
+
+// newAllowance lets a log bring so many a day, and save up those of an hour, two at
+// least.
+func newAllowance(qpd uint32) *allowance {
+	return &allowance{left: rate.NewLimiter(rate.Limit(float64(qpd)/86400), max(2, int(qpd/24)))}
+}
+
+// spend takes one for a checkpoint of that size, or says when there will be one.
+func (a *allowance) spend(size uint64) error {
+	now := time.Now()
+	if after := a.until.Sub(now); size < a.reserved && after > 0 {
+		return &RateError{After: after}
+	}
+	err := spend(a.left)
+	var slow *RateError
+	if errors.As(err, &slow) {
+		a.reserved, a.until = size, now.Add(slow.After+reservation)
+	}
+	return err
 }

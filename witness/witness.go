@@ -14,8 +14,13 @@
 // offered. Checkpoints with extension lines are refused, because an ML-DSA
 // cosignature does not cover them.
 //
-// The package offers steps, [Witness.Cosign] and [Witness.Gossip]; [Witness.Handler]
-// is the HTTP face of the first, [Witness.Run] the loop around the second.
+// What it has cosigned is its state. [Create] makes it with the keys, and there is no
+// witness without it: one that has forgotten would cosign a fork. [Recreate] begins
+// anew where it was lost.
+//
+// The package offers steps, [Witness.Cosign], [Witness.Gossip] and [Witness.LookUp];
+// [Witness.Handler] is the HTTP face of the first, [Witness.Run] the loop around the
+// others.
 package witness
 
 import (
@@ -84,6 +89,8 @@ type Witness struct {
 	peers   []*peer
 	sources map[string][]*source
 
+	unknown chan struct{} // logs are to be looked up
+
 	mu     sync.RWMutex
 	wards  map[string]*ward // by origin: every one that was ever on the list since Open
 	hashed map[string]*ward // the same by origin hash
@@ -99,10 +106,11 @@ var ErrBroken = errors.New("the witness's state is in doubt after a failed write
 // ErrConfig: no witness can be what a [Config] says. Nothing was opened, or made.
 var ErrConfig = errors.New("the witness cannot be as it is configured")
 
-// Open opens the witness in a directory, and makes it if there is none. Errors:
-// [ErrConfig], or what is in the directory is damaged, or another process has it open.
+// Open opens the witness in a directory, where [Create] or [Recreate] made its state.
+// Errors: [ErrConfig], [ErrNoState], or what is in the directory is damaged, or another
+// process has it open.
 func Open(cfg Config) (*Witness, error) {
-	w := &Witness{cfg: cfg, log: cfg.Log,
+	w := &Witness{cfg: cfg, log: cfg.Log, unknown: make(chan struct{}, 1),
 		wards: map[string]*ward{}, hashed: map[string]*ward{}}
 	if w.log == nil {
 		w.log = slog.New(slog.DiscardHandler)
@@ -115,15 +123,15 @@ func Open(cfg Config) (*Witness, error) {
 			return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 		}
 	}
-	if err := makeDir(cfg.FS, cfg.Dir); err != nil {
-		return nil, fmt.Errorf("making the witness's directory %s: %w", cfg.Dir, err)
-	}
 	var err error
-	if w.shelf, err = OpenShelf(cfg.FS, cfg.FS.PathJoin(cfg.Dir, "evidence")); err != nil {
+	if w.state, err = openState(cfg, false); err != nil {
 		return nil, err
 	}
-	if w.state, err = openState(cfg.FS, cfg.FS.PathJoin(cfg.Dir, "state"), w.log, cfg.Fatal); err != nil {
-		return nil, err
+	if err := w.state.check(w.Keys()); err != nil {
+		return nil, errors.Join(err, w.state.close())
+	}
+	if w.shelf, err = OpenShelf(cfg.FS, cfg.FS.PathJoin(cfg.Dir, "evidence")); err != nil {
+		return nil, errors.Join(err, w.state.close())
 	}
 	if w.metrics, err = newMetrics(w, cfg.Metrics); err != nil {
 		return nil, errors.Join(err, w.state.close())
@@ -211,6 +219,12 @@ func (w *Witness) SetLogs(list LogList) error {
 		}
 	}
 	w.compareSources(list)
+	if w.anySought(list) {
+		select {
+		case w.unknown <- struct{}{}:
+		default: // it is known already
+		}
+	}
 	return nil
 }
 
@@ -279,8 +293,18 @@ func (w *Witness) served() []*ward {
 	return out
 }
 
-// Run gossips now and then every interval, until ctx ends.
+// Err is [ErrBroken] if nothing more is cosigned until the witness is restarted.
+func (w *Witness) Err() error { return w.doubted() }
+
+// Run looks up what is to be looked up ([Witness.LookUp]), as soon as there is any, and
+// gossips now and then every interval, until ctx ends. If every is 0 it does not gossip.
 func (w *Witness) Run(ctx context.Context, every time.Duration) {
+	var looking sync.WaitGroup
+	looking.Go(func() { w.lookUps(ctx) })
+	defer looking.Wait()
+	if every <= 0 {
+		return
+	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {

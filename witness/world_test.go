@@ -238,9 +238,17 @@ func config(t testing.TB, name string) witness.Config {
 	}
 }
 
+// begin opens a witness whose keys have cosigned nothing but what its state knows.
+func begin(cfg witness.Config) (*witness.Witness, error) {
+	if err := witness.Create(cfg); err != nil {
+		return nil, err
+	}
+	return witness.Open(cfg)
+}
+
 func open(t testing.TB, cfg witness.Config) *witness.Witness {
 	t.Helper()
-	w, err := witness.Open(cfg)
+	w, err := begin(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

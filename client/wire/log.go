@@ -45,7 +45,7 @@ func NewLog(base string, transport http.RoundTripper) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Log{base: u, http: &http.Client{Transport: transport, Timeout: time.Minute}}, nil
+	return &Log{base: u, http: NewHTTP(transport)}, nil
 }
 
 // ParseBase reads the URL of a server: http or https, no query, no fragment.
@@ -68,6 +68,13 @@ func (l *Log) URL() string { return l.base.String() }
 // Checkpoint fetches the newest signed note that the log shows, unverified.
 func (l *Log) Checkpoint(ctx context.Context) ([]byte, error) {
 	return l.fetch(ctx, "checkpoint", maxCheckpoint)
+}
+
+// CheckpointAt fetches the newest checkpoint that a quorum of witnesses had cosigned
+// at a moment, unverified: GET /v1/checkpoints?at=T, which ledgers of this project have
+// beside the C2SP calls. [NotFound]: none is so old, or the log keeps none.
+func (l *Log) CheckpointAt(ctx context.Context, t time.Time) ([]byte, error) {
+	return l.fetch(ctx, "v1/checkpoints?at="+url.QueryEscape(t.UTC().Format(time.RFC3339)), maxCheckpoint)
 }
 
 // Tiles fetches tiles, in parallel, each exactly as wide as asked. A log may have
@@ -125,7 +132,7 @@ func (l *Log) fetch(ctx context.Context, path string, limit int64) ([]byte, erro
 	}
 	res, err := l.http.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("asking for /%s: %w", path, &Unreachable{err})
+		return nil, fmt.Errorf("asking for /%s: %w", path, NoAnswer(err))
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {

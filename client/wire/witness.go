@@ -149,6 +149,7 @@ func (w *Witness) call(ctx context.Context, method, path string, body []byte, li
 	if method == http.MethodPost {
 		req.Header.Set("Content-Type", "text/plain; charset=utf-8")
 	}
+	Repeatable(req)
 	res, err := w.http.Do(req)
 	if err != nil {
 		return nil, &Unreachable{err}

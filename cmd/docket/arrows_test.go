@@ -25,10 +25,11 @@ var arrows = map[string][]string{
 	"client/wire":            {"ledger/proof"},
 	"client":                 {"ledger/record", "ledger/proof", "ledger/register", "client/wire"},
 	"witness":                {"ledger/proof", "client/wire"},
-	"server":                 {"ledger", "ledger/record", "ledger/proof", "ledger/register"},
+	"server":                 {"ledger", "ledger/record", "ledger/proof", "ledger/register", "server/front"},
+	"server/front":           {},
 
 	// A witness stands without a ledger's server.
-	"cmd/docket/internal/stand": {"cmd/docket/internal/skeys", "ledger/record", "ledger/proof", "witness"},
+	"cmd/docket/internal/stand": {"cmd/docket/internal/skeys", "ledger/record", "ledger/proof", "server/front", "witness"},
 }
 
 // rooms says where a library may be seen, again after DESIGN.md section 5.

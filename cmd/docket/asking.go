@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,7 +35,7 @@ func (a *app) asking(c *cobra.Command) *asking {
 	f := c.Flags()
 	f.StringVar(&q.at, "at", "", "as it stands at a date (2027-06-01) or an instant (2027-06-01T00:00:00Z); default now")
 	f.StringVar(&q.size, "size", "", "as the first N entries have it; default all that the copy has")
-	f.BoolVar(&q.remote, "remote", false, "ask the server instead of the copy: its JSON as it comes, UNVERIFIED")
+	f.BoolVar(&q.remote, "remote", false, "ask the server instead of the copy: its JSON as it comes, a list page by page, UNVERIFIED")
 	f.BoolVar(&q.asJSON, "json", false, "print JSON")
 	return q
 }
@@ -130,8 +132,8 @@ func parseAt(text string, zone *time.Location) (time.Time, error) {
 	return t.UTC(), nil
 }
 
-// ask asks the server and prints what it says, which nothing proves. path stands
-// below /v1.
+// ask asks the server and prints what it says, which nothing proves: of a list page by
+// page, until it ends. path stands below /v1.
 func (q *asking) ask(c *cobra.Command, path string, query url.Values) error {
 	var trust *client.Trust
 	if q.trust.dir != "" {
@@ -150,24 +152,43 @@ func (q *asking) ask(c *cobra.Command, path string, query url.Values) error {
 			query.Set(name, value)
 		}
 	}
-	path = "/v1/" + path
-	switch {
-	case len(query) > 0 && strings.Contains(path, "?"):
-		path += "&" + query.Encode()
-	case len(query) > 0:
-		path += "?" + query.Encode()
-	}
-	body, err := server.Get(c.Context(), path)
-	if err != nil {
-		return err
-	}
 	q.app.say("UNVERIFIED: this is the word of %s, which nothing here has checked", server.URL())
-	var text bytes.Buffer
-	if err := json.Indent(&text, body, "", "  "); err != nil {
-		return fmt.Errorf("the server's answer is no JSON: %w", err)
+	for {
+		body, err := server.Get(c.Context(), withQuery("/v1/"+path, query))
+		if err != nil {
+			return err
+		}
+		var text bytes.Buffer
+		if err := json.Indent(&text, body, "", "  "); err != nil {
+			return fmt.Errorf("the server's answer is no JSON: %w", err)
+		}
+		q.app.printf("%s\n", bytes.TrimSpace(text.Bytes()))
+		var list struct {
+			Next string            `json:"next"`
+			More map[string]string `json:"more"`
+		}
+		if json.Unmarshal(body, &list) != nil {
+			list.Next = "" // no list, or none of ours
+		}
+		for _, name := range slices.Sorted(maps.Keys(list.More)) {
+			q.app.say("there is more: %s is read whole at %s", printable(name), printable(list.More[name]))
+		}
+		if list.Next == "" || list.Next == query.Get("after") {
+			return nil
+		}
+		query.Set("after", list.Next)
 	}
-	q.app.printf("%s\n", bytes.TrimSpace(text.Bytes()))
-	return nil
+}
+
+// withQuery is a path with these parameters beside those that it has.
+func withQuery(path string, query url.Values) string {
+	switch {
+	case len(query) == 0:
+		return path
+	case strings.Contains(path, "?"):
+		return path + "&" + query.Encode()
+	}
+	return path + "?" + query.Encode()
 }
 
 // oneOf checks a word from a closed set; "" passes.

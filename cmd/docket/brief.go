@@ -50,7 +50,7 @@ func (b *brief) readSignatures(env record.Envelope) error {
 	}
 	candidates := func(*record.Statement) []*record.Key { return nil }
 	if b.ground.register != nil {
-		candidates = b.ground.register.Candidates
+		candidates = b.ground.register.CandidatesOf(env)
 	}
 	v, err := record.Open(env, candidates)
 	if err != nil {

@@ -21,9 +21,12 @@ func (a *app) duties() *cobra.Command {
 		Short: "List who owes what by when, from the replayed copy",
 		Long: `Lists duties as they stand at a time (--at, default now): to respond to a designation,
 to conclude what a response began, to certify the customer identification programme.
+One that falls due while the designation is suspended is due a response period after
+that, and paused as long as nobody knows when; one that was not due when the designation
+ended has lapsed.
 They are computed from what is on the ledger, never stored; with --json each lists
-the records that it rests on. Those of one party come by due date, all others by
-designation.`,
+the records that it rests on. Those of one party come by due date (more than 10,000
+by designation), all others by designation.`,
 		Example: `  docket duties --trust trust --party acme-cloud
   docket duties --trust trust --designation 2026-014 --state open
   docket duties --trust trust --state overdue --at 2027-02-01`,
@@ -58,11 +61,30 @@ designation.`,
 	return c
 }
 
+// maxSorted is how many duties are kept to be sorted: a party may have as many as there
+// are designations.
+const maxSorted = 10_000
+
 // byDueDate yields the duties of one party as it has to do them, those without a date
-// last.
+// last; more than maxSorted as they come.
 func byDueDate(r *answer, f register.DutyFilter, yield func(register.Duty) bool) error {
 	var all []register.Duty
-	err := r.Duties(f, r.at, func(d register.Duty) bool { all = append(all, d); return true })
+	more, sorted := true, true
+	err := r.Duties(f, r.at, func(d register.Duty) bool {
+		if len(all) == maxSorted {
+			sorted = false
+			for _, d := range all {
+				more = more && yield(d)
+			}
+			all = nil
+		}
+		if all == nil && !sorted {
+			more = more && yield(d)
+			return more
+		}
+		all = append(all, d)
+		return true
+	})
 	if err != nil {
 		return err
 	}

@@ -63,6 +63,7 @@ func statusOf(err error) (status int, next string) {
 	var u *wire.Unreachable
 	var s *wire.Status
 	var q *proof.QuorumError
+	var elsewhere *wire.RedirectError
 	var cert *tls.CertificateVerificationError
 	var absent *register.AbsentError
 	var source *client.SourceError
@@ -81,6 +82,8 @@ func statusOf(err error) (status int, next string) {
 		return statusNotYet, again(p.Status)
 	case errors.As(err, &s) && s.Later():
 		return statusNotYet, again(s.Code)
+	case errors.As(err, &elsewhere):
+		return statusRefused, "if that is where it is now, and its operator says so, give that URL: --ledger " + elsewhere.To
 	case errors.As(err, &cert):
 		return statusRefused, "this machine does not trust the server's certificate; $SSL_CERT_FILE names a PEM file of authorities that are to be trusted"
 	case errors.As(err, &u):

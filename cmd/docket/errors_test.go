@@ -30,6 +30,8 @@ func TestReport(t *testing.T) {
 		{"failed", refuseOrLater(&client.Problem{Status: 500, Title: "The server failed"}), statusNotYet, "docket: The server failed\nhint: the server failed, and the outcome is unknown; run the same command again: what is sent twice is on the ledger once\n"},
 		{"failed over a tile", &wire.Status{Code: 502}, statusNotYet, ""},
 		{"a certificate that nobody vouches for", fmt.Errorf("asking: %w", &wire.Unreachable{Err: &tls.CertificateVerificationError{Err: fmt.Errorf("unknown authority")}}), statusRefused, ""},
+		{"sent elsewhere", fmt.Errorf("asking: %w", &wire.RedirectError{From: "a.example", To: "http://b.example"}), statusRefused,
+			"docket: asking: a.example sends on to http://b.example, which was not asked\nhint: if that is where it is now, and its operator says so, give that URL: --ledger http://b.example\n"},
 		{"misused", misuse("which?"), statusMisused, "docket: which?\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -172,20 +172,20 @@ func (g *ground) about(a record.About) (record.ID, error) {
 	if v == nil {
 		return record.ID{}, misuse("which record on %s it is about, only a replayed copy tells", a.Thread).hint("give --trust DIR, or write its record ID: about: ID")
 	}
-	thread, err := v.Thread(a.Thread)
+	about, err := v.Head(a.Thread)
+	if err == nil && a.Need == record.NeedEnrolment {
+		err = v.Thread(a.Thread, 0, func(first register.Record) bool { about = first; return false })
+	}
 	if err != nil {
 		return record.ID{}, refuse("%w", err).hint("docket list designations, or parties, names what there is; docket sync fetches what is newer")
 	}
-	if a.Need == record.NeedEnrolment {
-		return thread[0].ID, nil
-	}
-	return thread[len(thread)-1].ID, nil
+	return about.ID, nil
 }
 
 // judge tries a record on the register as it stands now. Nothing is written; the
 // ledger may know more by the time it judges.
 func (g *ground) judge(env record.Envelope) (*register.Draft, error) {
-	v, err := record.Open(env, g.register.Candidates)
+	v, err := record.Open(env, g.register.CandidatesOf(env))
 	if err != nil {
 		return nil, err
 	}

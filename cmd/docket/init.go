@@ -15,7 +15,7 @@ import (
 
 func (a *app) init() *cobra.Command {
 	var dir, origin, contact, charter string
-	var next, asJSON bool
+	var next, newLog, asJSON bool
 	c := &cobra.Command{
 		Use:   "init --dir D (--origin NAME [--next] | --charter ENVELOPE)",
 		Short: "Begin a ledger: make the log's keys, then admit its charter",
@@ -28,7 +28,13 @@ checkpoints and nothing else.
 Then, with --charter, the charter, signed by its root keys, becomes index 0. A
 charter whose policy lacks either of the directory's keys is refused. With
 "quorum none" it is published at once; otherwise docket serve publishes it when
-the witnesses have cosigned.
+the witnesses have cosigned. Weeks may pass between the two steps.
+
+Before anything with an entry is signed, the charter's witnesses, and whoever answers
+at the log's URL, are shown the empty tree: if they know more of this log, its store
+was lost, and nothing is signed. Keys that have signed bear a mark, D/keys/log-*.signed,
+and do not begin a second ledger. If a witness says that it knows more, and nobody
+shows what, and you know that these keys have signed nothing elsewhere, say --new-log.
 
 With --contact it prints the same keys as witnesses want them: an entry for the file
 that docket witness serve --logs reads, with 86,400 checkpoints a day.
@@ -62,7 +68,7 @@ the policy names.`,
 			case origin != "":
 				return a.initKeys(dir, origin, contact, next, asJSON)
 			case charter != "":
-				return a.initCharter(c, dir, charter, asJSON)
+				return a.initCharter(c, dir, charter, newLog, asJSON)
 			}
 			return misuse("want --origin NAME, or --charter ENVELOPE").hint("docket init --help")
 		},
@@ -72,6 +78,7 @@ the policy names.`,
 	c.Flags().BoolVar(&next, "next", false, "make the keys that are to follow the present ones")
 	c.Flags().StringVar(&contact, "contact", "", "whom the log's witnesses can reach, like ops@docket.example.org: prints their log list")
 	c.Flags().StringVar(&charter, "charter", "", "envelope of the signed charter")
+	c.Flags().BoolVar(&newLog, "new-log", false, "the keys have signed nothing elsewhere, whatever a witness says")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.MarkFlagRequired("dir")
 	c.MarkFlagsMutuallyExclusive("contact", "json")
@@ -94,6 +101,7 @@ func (a *app) initKeys(dir, origin, contact string, next, asJSON bool) error {
 	if err != nil {
 		return refuse("%w", err)
 	}
+	a.warnOfReadersIn(dir)
 	if contact != "" {
 		return a.printLogList(keys, contact)
 	}
@@ -136,7 +144,7 @@ func (a *app) printLogList(keys node.Keys, contact string) error {
 }
 
 // initCharter is the second step.
-func (a *app) initCharter(c *cobra.Command, dir, file string, asJSON bool) error {
+func (a *app) initCharter(c *cobra.Command, dir, file string, newLog, asJSON bool) error {
 	env, err := a.readEnvelope(file)
 	if err != nil {
 		return err
@@ -153,7 +161,7 @@ func (a *app) initCharter(c *cobra.Command, dir, file string, asJSON bool) error
 	if err != nil {
 		return err
 	}
-	n, err := a.openNode(c, node.Config{Dir: dir, Keys: keys})
+	n, err := a.openNode(c, node.Config{Dir: dir, Keys: keys, Ledger: ledger.Config{NewLog: newLog}})
 	if err != nil {
 		return err
 	}
@@ -170,17 +178,22 @@ func (a *app) initCharter(c *cobra.Command, dir, file string, asJSON bool) error
 			return refuse("%s: %w", file, err)
 		}
 	}
+	policy, err := proof.ParsePolicy([]byte(content.Policy))
+	if err != nil {
+		return refuse("%s: the charter's policy: %w", file, err)
+	}
+	if !again {
+		if err := a.introduceLog(c, n, policy, dir); err != nil {
+			return err
+		}
+	}
 	index, published, err := n.Admit(c.Context(), env)
 	if err != nil {
 		var r *record.Refusal
 		if errors.As(err, &r) && r.Class == record.Forbidden {
 			return refuse("%s: %w", file, err).hint("add what is missing: docket sign --key FILE %s", file)
 		}
-		return refuse("%s: %w", file, err)
-	}
-	policy, err := proof.ParsePolicy([]byte(content.Policy))
-	if err != nil {
-		return err
+		return mayNotSign(refuse("%s: %w", file, err), dir)
 	}
 	a.warn(policy)
 	name := n.Register.Ledger()
@@ -212,11 +225,39 @@ func begins(n *node.Node, dir string) error {
 	return refuse("%s has a charter already, %s", dir, known).hint("a ledger has one charter at index 0; a later one is submitted like any record")
 }
 
+// introduceLog asks whether the log is new before its first entry is committed: a second
+// history is not to be begun, let alone signed. Witnesses that do not answer yet are
+// asked again before the first signature.
+func (a *app) introduceLog(c *cobra.Command, n *node.Node, policy *proof.Policy, dir string) error {
+	silent, err := n.Ledger.Introduce(c.Context(), policy)
+	if err != nil && !errors.Is(err, ledger.ErrNoQuorum) && !errors.Is(err, ledger.ErrClock) {
+		return mayNotSign(err, dir)
+	}
+	for _, s := range silent {
+		a.say("docket: warning: nobody says whether these keys have signed elsewhere: there is no witness to ask, and %v", s)
+	}
+	return nil
+}
+
+// mayNotSign tells what to do about a ledger that must not go on.
+func mayNotSign(err error, dir string) error {
+	switch {
+	case errors.Is(err, ledger.ErrRollback):
+		return refuse("%w", err).hint("bring back the newest backup of %s/store, in its place; if this is a copy of a directory that runs elsewhere, only one may run. A new ledger takes new keys, under another name", dir)
+	case errors.Is(err, ledger.ErrClaimed):
+		return refuse("%w", err).hint("if these keys have signed nothing anywhere, run it again with --new-log; otherwise the store was lost: bring back the newest backup of %s/store", dir)
+	case errors.Is(err, ledger.ErrConflict):
+		return refuse("%w", err).hint("only one process may write to %s/store", dir)
+	}
+	return err
+}
+
 func (a *app) logKeys(dir string) (node.Keys, error) {
 	keys, err := node.LoadKeys(dir)
 	if errors.Is(err, node.ErrNoKeys) {
 		return keys, noKeys(err, dir)
 	}
+	a.warnOfReadersIn(dir)
 	return keys, err
 }
 
@@ -231,7 +272,7 @@ func (a *app) openNode(c *cobra.Command, config node.Config) (*node.Node, error)
 		return nil, notYet("%w", err).hint("end the docket serve that has it open, or name another --dir")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("opening the ledger in %s: %w", config.Dir, err)
+		return nil, mayNotSign(fmt.Errorf("opening the ledger in %s: %w", config.Dir, err), config.Dir)
 	}
 	return n, nil
 }

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -57,6 +60,7 @@ with an empty password, the key is written in the clear, and a warning says so.`
 			if password == nil {
 				a.say("docket: warning: %s is not encrypted; anyone who reads it can sign", out)
 			}
+			a.warnOfReaders(out) // some file systems keep no modes
 			a.say("wrote %s and %s.pub", out, out)
 			a.printf("%s\n", key.ID())
 			return nil
@@ -110,6 +114,7 @@ func (a *app) signerFor(c *cobra.Command, name string) (*record.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.warnOfReaders(name)
 	s, err := record.LoadSigner(text, a.password(c.Context(), name))
 	switch {
 	case errors.Is(err, errInterrupted):
@@ -120,6 +125,25 @@ func (a *app) signerFor(c *cobra.Command, name string) (*record.Signer, error) {
 		return nil, misuse("%s: %w", name, err)
 	}
 	return s, nil
+}
+
+// warnOfReaders warns, once, of a file with a private key to which others than its owner
+// have a right.
+func (a *app) warnOfReaders(name string) {
+	info, err := os.Stat(name)
+	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o077 == 0 || runtime.GOOS == "windows" || slices.Contains(a.exposed, name) {
+		return
+	}
+	a.exposed = append(a.exposed, name)
+	a.say("docket: warning: not its owner alone has a right to the private key in %s (mode %04o): chmod 600 %[1]s, and if others may have read it, replace the key", name, info.Mode().Perm())
+}
+
+// warnOfReadersIn does so for the signing keys of a log or a witness.
+func (a *app) warnOfReadersIn(dir string) {
+	files, _ := filepath.Glob(filepath.Join(dir, "keys", "*.key")) // the pattern is well formed
+	for _, name := range files {
+		a.warnOfReaders(name)
+	}
 }
 
 // isKMS tells a KMS URI ("awskms://…") from the name of a file.

@@ -132,13 +132,17 @@ func someRecords(r *answer, f register.RecordFilter, yield func(register.Record)
 	found := false
 	err := r.Records(f, func(rec register.Record) bool { found = true; return yield(rec) })
 	if err == nil && !found && f.Issuer != "" {
-		_, err = r.Party(f.Issuer, r.at)
+		_, err = r.PartyAlone(f.Issuer, r.at)
 	}
 	if err == nil && !found && f.Thread != "" {
-		_, err = r.Thread(f.Thread)
+		_, err = r.Head(f.Thread)
 	}
 	return err
 }
+
+// tableRows is how many rows of a table are kept to align their columns: a list may be
+// as long as the ledger.
+const tableRows = 1000
 
 // listed prints what a query yields: a table, or one JSON object a line. That there
 // is nothing is an answer too, and a proven one: nothing words it.
@@ -151,7 +155,12 @@ func listed[T any](q *asking, query func(*answer, func(T) bool) error, show func
 	n, failed := 0, error(nil)
 	w := q.app.table()
 	err = query(r, func(item T) bool {
-		n++
+		if n++; n%tableRows == 0 {
+			failed = w.Flush()
+		}
+		if failed != nil {
+			return false
+		}
 		if q.asJSON {
 			failed = q.app.printJSON(item)
 			return failed == nil

@@ -60,6 +60,7 @@ type app struct {
 	tty      bool // err is a terminal: progress may be drawn, questions asked
 	getenv   func(string) string
 	warned   []string  // about policies, once each
+	exposed  []string  // key files warned of, likewise
 	keys     *keyboard // made by the first question; nil before it
 }
 

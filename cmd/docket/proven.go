@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
@@ -90,23 +91,88 @@ func (p proven) authorship() []string {
 	case client.ByReplay:
 		return []string{fact("authorship", "checked: the entry was judged by the rules in a replayed copy of %s", register.Entries(r.Covers))}
 	case client.ByChain:
-		var at []string
-		seen := make(map[uint64]bool)
-		for _, h := range r.Signers {
-			if !seen[h.Added] {
-				seen[h.Added] = true
-				at = append(at, fmt.Sprint(h.Added))
-			}
-		}
-		return []string{fmt.Sprintf("issuer: key enrolled at %s; later revocation or suspension NOT CHECKED", strings.Join(at, ", "))}
+		lines := []string{fmt.Sprintf("issuer: had the right by the records shown (%s); later revocation or suspension NOT CHECKED", rightBy(r.Chain))}
+		return append(lines, p.chain()...)
 	}
 	switch {
+	case r.Chain != nil:
+		lines := []string{fmt.Sprintf("issuer NOT CHECKED: %s; docket receipt --chain fetches a whole chain", r.Chain.NotShown)}
+		return append(lines, p.chain()...)
 	case p.trust == nil:
 		return []string{"issuer NOT CHECKED: inclusion alone is proven; --trust DIR, or a chain, tells who had the right to sign"}
 	case p.trust.Covers() == 0:
 		return []string{"issuer NOT CHECKED: the trust directory has no replayed copy; docket sync makes one"}
 	}
 	return []string{fmt.Sprintf("issuer NOT CHECKED: the trust directory covers the indexes below %d; docket sync brings it further", p.trust.Covers())}
+}
+
+// rightBy names the records that gave the right to sign; a charter at index 0 is signed
+// by keys of its own.
+func rightBy(c *client.ChainReport) string {
+	if len(c.Shown) == 0 {
+		return "its own keys"
+	}
+	return "index " + indexList(c.Shown)
+}
+
+// chain says by which charter a chain is proven, and what it cannot show.
+func (p proven) chain() []string {
+	c := p.report.Chain
+	var lines []string
+	if !c.Ledger.IsZero() {
+		known := "; whether a later one replaced it NOT CHECKED"
+		switch {
+		case p.trust == nil:
+		case c.Charter < c.Known:
+			known = fmt.Sprintf("; the trust directory knows a newer one, charter %d", c.Known)
+		case c.Charter == c.Known:
+			known = ", the newest that the trust directory knows" + known
+		default:
+			known = ", which the trust directory does not know yet" + known
+		}
+		lines = append(lines, fact("charter", "under the policy of charter %d%s", c.Charter, known))
+		if p.trust == nil {
+			lines = append(lines, fact("ledger", "%s: compare it with the ID that the authority gives out", c.Ledger))
+		}
+	}
+	for _, clause := range c.Unchecked {
+		lines = append(lines, fact("not shown", "%s NOT CHECKED", clause))
+	}
+	if p.report.Authorship == client.ByChain {
+		lines = append(lines, fact("not shown", "that no key was another's before it was listed here NOT CHECKED"))
+	}
+	return append(lines, trees(c.Trees)...)
+}
+
+// trees says how the checkpoints of a chain go together, if there are several.
+func trees(t proof.Trees) (lines []string) {
+	if n := len(t.Continued); n > 0 {
+		lines = append(lines, fact("one log", "the checkpoint of size %d continues that of size %s", t.Newest.Size, indexList(sizes(t.Continued))))
+	}
+	if n := len(t.Unproven); n > 0 {
+		lines = append(lines, fact("one log", "that the checkpoint of size %d continues that of size %s NOT CHECKED: the receipts do not show it", t.Newest.Size, indexList(sizes(t.Unproven))))
+	}
+	return lines
+}
+
+func sizes(trees []proof.Tree) (all []uint64) {
+	for _, t := range trees {
+		all = append(all, t.Size)
+	}
+	return all
+}
+
+// indexList names a few numbers, and of many the first, the last and how many.
+func indexList(all []uint64) string {
+	const most = 12
+	var words []string
+	for _, n := range all {
+		words = append(words, fmt.Sprint(n))
+	}
+	if n := len(words); n > most {
+		return fmt.Sprintf("%s … %s, %d in all", strings.Join(words[:most-2], ", "), words[n-1], n)
+	}
+	return strings.Join(words, ", ")
 }
 
 // line is all of it on one line.
@@ -184,6 +250,32 @@ type verified struct {
 	PostQuantum bool                 `json:"postQuantum,omitempty"`
 	Policy      string               `json:"policy,omitempty"`
 	Warnings    []string             `json:"warnings,omitempty"`
+	Chain       *chainFacts          `json:"chain,omitempty"`
+}
+
+// chainFacts is what verify prints as JSON of a chain. What is in notShown, unchecked and
+// unproven is NOT CHECKED.
+type chainFacts struct {
+	Ledger    *record.ID `json:"ledger,omitempty"`    // the charter at index 0, if it is shown
+	Charter   uint64     `json:"charter"`             // index of the newest one shown
+	Known     uint64     `json:"charterKnown"`        // of the newest one that the trust directory knows
+	Shown     []uint64   `json:"shown,omitempty"`     // indexes of the records that gave the right to sign
+	Unchecked []string   `json:"unchecked"`           // rules that take a record which is not shown
+	NotShown  string     `json:"notShown,omitempty"`  // why the right to sign could not be judged
+	Continued []uint64   `json:"continued,omitempty"` // sizes of checkpoints that the newest one continues
+	Unproven  []uint64   `json:"unproven,omitempty"`  // sizes of those of which that is not shown
+}
+
+func (p proven) chainFacts() *chainFacts {
+	c := p.report.Chain
+	if c == nil {
+		return nil
+	}
+	f := &chainFacts{Charter: c.Charter, Known: c.Known, Shown: c.Shown, Unchecked: append([]string{}, c.Unchecked...), NotShown: c.NotShown, Continued: sizes(c.Trees.Continued), Unproven: sizes(c.Trees.Unproven)}
+	if !c.Ledger.IsZero() {
+		f.Ledger = &c.Ledger
+	}
+	return f
 }
 
 func (p proven) facts(file string) verified {
@@ -194,6 +286,7 @@ func (p proven) facts(file string) verified {
 		Says: gist(r.Statement), Origin: cp.Origin, Index: &r.Index, Size: cp.Size, Admitted: &r.Entry.Admitted,
 		Authorship: [...]string{"not-checked", "by-chain", "by-replay"}[r.Authorship], Covers: r.Covers, Signers: r.Signers,
 		Document: p.document, PostQuantum: r.Published.PostQuantum(), Policy: r.Policy.Fingerprint(), Warnings: r.Policy.Warnings(),
+		Chain: p.chainFacts(),
 	}
 	if by := r.Published.ExistedBy(); !by.IsZero() {
 		v.ExistedBy, v.Witnesses = &by, p.report.Published.Witnessed(by)

@@ -31,9 +31,13 @@ func TestMain(m *testing.M) {
 //	replay FILE          answers with an old receipt at $REPLAYED
 //	mirror               serves that ledger, one byte altered, at $MIRROR (script_mirror_test.go)
 //	forge D I C OUT      makes the receipt of a second history (script_forge_test.go)
+//	forge-chain D CASE OUT  makes the chain of a record that nobody had the right to sign
 //	spoil FILE           changes one character of a receipt's entry
 //	start NAME COMMAND…  starts what serves, its URL in $NAME (script_process_test.go)
 //	end NAME             ends it, as its operator does
+//	ask-witness W OLD    asks a witness to cosign (script_witness_test.go)
+//	claim NAME SIZE      a witness that says where it stands and shows nothing (script_claim_test.go)
+//	port NAME            a free port, in $NAME
 //	sign-outside F OUT   signs a file's bytes with the key of acme-cloud's ci
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -49,10 +53,14 @@ func TestScripts(t *testing.T) {
 			"replay":       replay,
 			"mirror":       mirror,
 			"forge":        forge,
+			"forge-chain":  forgeChain,
 			"fill":         fill,
 			"spoil":        spoil,
 			"start":        start,
 			"end":          end,
+			"ask-witness":  askWitness,
+			"claim":        claim,
+			"port":         port,
 			"sign-outside": signOutside,
 		},
 	})

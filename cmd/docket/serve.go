@@ -2,9 +2,7 @@ package main
 
 import (
 	"errors"
-	"net"
 	"os"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,14 +14,15 @@ import (
 
 func (a *app) serve() *cobra.Command {
 	var (
-		dir, listen string
-		verbose     bool
-		lc          ledger.Config
-		nc          node.Config
-		sc          server.Config
-		files       tlsFiles
-		minFree     int64
-		intervals   map[string]string
+		dir       string
+		verbose   bool
+		listen    listening
+		lc        ledger.Config
+		nc        node.Config
+		sc        server.Config
+		files     tlsFiles
+		minFree   int64
+		intervals map[string]string
 	)
 	c := &cobra.Command{
 		Use:   "serve --dir D [--listen ADDRESS]",
@@ -31,9 +30,10 @@ func (a *app) serve() *cobra.Command {
 		Long: `Serves the ledger in D over HTTP: records in, receipts out; checkpoints, tiles and
 entries as C2SP tlog-tiles writes them; the register as JSON and as pages.
 
-The log of requests and events goes to stderr, one JSON object a line; /metrics is
-for Prometheus, /healthz and /readyz for whoever supervises. On SIGINT or SIGTERM
-it finishes the requests at work, commits and publishes what it has accepted, and
+The log of requests and events goes to stderr, one JSON object a line; /healthz and
+/readyz are for whoever supervises, and answered even where all connections are in
+use. Metrics are served only with --metrics-listen, at /metrics of that address, for
+Prometheus: strangers should not reach it. On SIGINT or SIGTERM it finishes the requests at work, commits and publishes what it has accepted, and
 ends with status 0. If a write fails it ends with status 1: start it again, the
 next start recovers.
 
@@ -43,7 +43,14 @@ before it, and name that with --trusted-proxy: what is refused counts against th
 address that it came from.
 
 It signs with every key in D/keys. It does not start where the newest charter's
-policy names none of them, and warns where the two differ (docket init --next).`,
+policy names none of them, and warns where the two differ (docket init --next).
+
+Before it signs anything new it shows its witnesses what it published last, or the
+empty tree if it has published nothing. If they know more of this log, the store was
+lost or rolled back, or D is a copy of a directory that runs elsewhere: it signs
+nothing, and ends with status 1. Only one process may run on D or on any copy of it:
+two that do not know of each other sign two histories, and every witness that sees
+both halts the log.`,
 		Example: `  docket serve --dir ledger
   docket serve --dir ledger --listen :443 --tls-cert fullchain.pem --tls-key key.pem`,
 		Args: cobra.NoArgs,
@@ -53,6 +60,10 @@ policy names none of them, and warns where the two differ (docket init --next).`
 			if sc.TLS, err = files.config(log); err != nil {
 				return err
 			}
+			if _, err := listen.check(); err != nil {
+				return err
+			}
+			sc.Proxies, sc.MaxConnections, sc.MaxPerAddress = listen.proxies, listen.connections(log), listen.mostOfAddress
 			if err := sc.IssuerRate.Check(); err != nil {
 				return misuse("--issuer-rate, --issuer-burst: %w", err)
 			}
@@ -85,36 +96,37 @@ policy names none of them, and warns where the two differ (docket init --next).`
 			} else if err != nil {
 				return err
 			}
-			l, err := net.Listen("tcp", listen)
-			if errors.Is(err, syscall.EADDRINUSE) {
-				return refuse("listening on %s: %w", listen, err).hint("another process has the port: end it, or name another with --listen")
-			} else if err != nil {
-				return misuse("listening on %s: %w", listen, err).hint("an address is HOST:PORT of this machine, like 127.0.0.1:8470 or :443")
+			l, metrics, err := listen.open()
+			if err != nil {
+				return err
 			}
+			sc.MetricsListener = metrics
 			url := urlOf(l, sc.TLS)
 			a.printf("%s\n", url)
+			if metrics != nil {
+				log.Info("metrics", "url", urlOf(metrics, nil)+"/metrics")
+			}
 			log.Info("serving", "origin", keys.Origin, "size", n.Ledger.Head().Size, "url", url, "pid", os.Getpid())
 			if err := n.Serve(c.Context(), l, sc); err != nil {
-				return err
+				return mayNotSign(err, dir)
 			}
 			log.Info("ended", "origin", keys.Origin, "size", n.Ledger.Head().Size)
 			return n.Close()
 		},
 	}
+	listen.flags(c, "127.0.0.1:8470", 4096)
 	files.flags(c)
 	f := c.Flags()
 	f.StringVar(&dir, "dir", "", "directory of the ledger")
-	f.StringVar(&listen, "listen", "127.0.0.1:8470", "address to listen on; port 0 takes a free one")
 	f.Int64Var(&minFree, "min-free", 1024, "megabytes that must be free on the disk for a record to be accepted; 0 means 1024")
 	f.Float64Var(&sc.IssuerRate.PerSecond, "issuer-rate", 50, "records that one issuer may submit each second; below 0 means no limit")
 	f.IntVar(&sc.IssuerRate.Burst, "issuer-burst", 500, "records that one issuer may submit at once")
 	f.DurationVar(&sc.PublishWait, "publish-wait", 10*time.Second, "how long a submitter waits for the quorum before the answer is 202")
-	f.StringSliceVar(&sc.Proxies, "trusted-proxy", nil, "address or network of a proxy before the server, whose X-Forwarded-For is believed; may be repeated")
-	f.IntVar(&sc.MaxConnections, "max-connections", 4096, "connections open at once")
 	f.DurationVar(&lc.Interval, "publish-interval", 0, "least time between two checkpoints")
 	f.DurationVar(&lc.Heartbeat, "heartbeat", 10*time.Minute, "after how long without a new checkpoint the witnesses cosign the newest again")
 	f.DurationVar(&nc.Asking.Timeout, "witness-timeout", 10*time.Second, "how long one witness is waited for")
-	f.StringToStringVar(&intervals, "witness-interval", nil, "NAME=DURATION, the least time between two requests to that witness of the policy; may be repeated")
+	f.StringToStringVar(&intervals, "witness-interval", nil, "NAME=DURATION, the least time between two new checkpoints for that witness of the policy; may be repeated")
+	f.BoolVar(&lc.NewLog, "new-log", false, "the keys have signed nothing elsewhere, whatever a witness says before the first checkpoint")
 	f.BoolVar(&verbose, "verbose", false, "log what the database does too")
 	c.MarkFlagRequired("dir")
 	return c

@@ -29,7 +29,8 @@ correction known now, and knowable at T: by the entries below the newest checkpo
 that a quorum of witnesses had cosigned by then. docket sync keeps those times; where
 it has none that is so old, admission times stand in, which are the ledger's own word,
 and the answer says so. Every answer lists the records that it rests on; docket
-receipt proves each.
+receipt proves each. With --json the lists of a long history show their first or newest
+100 items, and of the records 16; "cut" names those that do: docket list records has all.
 
 What the copy does not have is not on the ledger, up to the copy's size: "no such
 record among all N entries" is a proof.`,
@@ -144,46 +145,60 @@ func absence(err error) (absent *register.AbsentError) {
 
 // showIdentifier shows who bears an identifier, or bore it.
 func (q *asking) showIdentifier(r *answer, scheme, value string) error {
-	found, err := r.Identifier(scheme, value, r.at)
-	if err != nil {
-		return err
-	}
 	if q.asJSON {
+		found, err := r.Identifier(scheme, value, r.at)
+		if err != nil {
+			return err
+		}
 		return q.app.printJSON(found)
 	}
-	if len(found.Matches) == 0 {
-		return &register.AbsentError{What: fmt.Sprintf("%s %q", scheme, value), Size: found.Entries}
-	}
+	n, failed := 0, error(nil)
 	w := q.app.table()
-	for _, m := range found.Matches {
+	err := r.Bearers(scheme, value, "", r.at, func(m register.Match) bool {
+		if n++; n%tableRows == 0 {
+			failed = w.Flush()
+		}
 		switch {
 		case m.Designation != nil:
 			row(w, m.Use, m.Thread, inError(m.Designation.Error)+string(m.Designation.Status), m.Designation.Name, m.Since)
 		case m.Party != nil:
 			row(w, m.Use, m.Thread, m.Party.Standing, m.Party.LegalName, m.Since)
 		}
+		return failed == nil
+	})
+	if err := cmp.Or(err, failed); err != nil {
+		return err
+	}
+	if n == 0 {
+		return &register.AbsentError{What: fmt.Sprintf("%s %q", scheme, value), Size: r.Size()}
 	}
 	return w.Flush()
 }
 
 // showThread shows the records of any thread, and what the newest says.
 func (q *asking) showThread(ctx context.Context, r *answer, thread string) error {
-	records, err := r.Thread(thread)
-	if err != nil {
-		return err
-	}
 	if q.asJSON {
-		return q.app.printJSON(map[string]any{"thread": thread, "records": records})
-	}
-	q.app.printf("%s\n", printable(thread))
-	for _, rec := range records {
-		st, err := statementAt(ctx, r, rec.Index)
+		var records []register.Record
+		err := r.Thread(thread, 0, func(rec register.Record) bool { records = append(records, rec); return true })
 		if err != nil {
 			return err
 		}
-		q.app.printf("  #%-6d %-18s %s  %s\n          %s\n", rec.Index, rec.Kind, stamp(rec.Admitted), printable(gist(st)), rec.ID)
+		return q.app.printJSON(map[string]any{"thread": thread, "records": records})
 	}
-	return nil
+	said, failed := false, error(nil)
+	err := r.Thread(thread, 0, func(rec register.Record) bool {
+		if !said {
+			q.app.printf("%s\n", printable(thread))
+			said = true
+		}
+		var st *record.Statement
+		if st, failed = statementAt(ctx, r, rec.Index); failed != nil {
+			return false
+		}
+		q.app.printf("  #%-6d %-18s %s  %s\n          %s\n", rec.Index, rec.Kind, stamp(rec.Admitted), printable(gist(st)), rec.ID)
+		return true
+	})
+	return cmp.Or(err, failed)
 }
 
 // showRecord shows one record as it was signed, and by whom.

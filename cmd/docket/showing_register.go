@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -64,8 +65,21 @@ func (q *asking) showDesignation(r *answer, thread string) error {
 	if err := q.showJSON(d.Current); err != nil {
 		return err
 	}
-	q.showHistory(d.History)
-	return nil
+	q.notShown(d.Cut, d.Thread, "history", "records")
+	q.app.printf("  rests on\n")
+	return r.Thread(d.Thread, 0, func(rec register.Record) bool {
+		q.app.printf("    #%-6d %-14s %s  %s\n", rec.Index, rec.Kind, stamp(rec.Admitted), rec.ID)
+		return true
+	})
+}
+
+// notShown says of which lists an answer shows only a part, but for those that are shown
+// whole beside it.
+func (q *asking) notShown(cut []string, thread string, whole ...string) {
+	cut = slices.DeleteFunc(slices.Clone(cut), func(name string) bool { return slices.Contains(whole, name) })
+	if len(cut) > 0 {
+		q.app.printf("  %-12s %s; all: docket list records --thread %s\n", "more", strings.Join(cut, ", "), thread)
+	}
 }
 
 func because(cause string) string {
@@ -97,22 +111,26 @@ func (q *asking) showParty(r *answer, id string) error {
 			line(f.name, "%s", f.value)
 		}
 	}
-	for _, k := range p.Keys {
-		line("key", "%s", keyText(k))
+	if err := r.Keys(id, "", r.at, func(k register.PartyKey) bool { line("key", "%s", keyText(k)); return true }); err != nil {
+		return err
 	}
 	for _, s := range p.Steps {
 		line("standing", "%s from %s: %s", s.Status, s.EffectiveOn, s.Reason)
 	}
-	for _, d := range p.Duties {
-		line("duty", "%s", dutyText(d))
+	if slices.Contains(p.Roles, record.RoleProvider) {
+		if err := r.Duties(register.DutyFilter{Party: id}, r.at, func(d register.Duty) bool { line("duty", "%s", dutyText(d)); return true }); err != nil {
+			return err
+		}
+		err := r.Records(register.RecordFilter{Issuer: id, Attestations: true}, func(rec register.Record) bool {
+			line("filed", "#%d %s on %s, %s", rec.Index, rec.Kind, rec.Thread, rec.ID)
+			return true
+		})
+		if err != nil {
+			return err
+		}
 	}
-	for _, rec := range p.Attestations {
-		line("filed", "#%d %s on %s, %s", rec.Index, rec.Kind, rec.Thread, rec.ID)
-	}
-	for _, rec := range p.Records {
-		line("rests on", "%s", rec)
-	}
-	return nil
+	q.notShown(p.Cut, "party/"+id, "keys", "duties", "attestations", "records")
+	return r.Thread("party/"+id, 0, func(rec register.Record) bool { line("rests on", "%s", rec.ID); return true })
 }
 
 // keyText is a key, when it counts, and by whose word.
@@ -137,14 +155,6 @@ func dutyText(d register.Duty) string {
 }
 
 func words[T ~string](list []T) string { return strings.Join(textsOf(list), ", ") }
-
-// showHistory lists the records that an answer rests on.
-func (q *asking) showHistory(records []register.Record) {
-	q.app.printf("  rests on\n")
-	for _, rec := range records {
-		q.app.printf("    #%-6d %-14s %s  %s\n", rec.Index, rec.Kind, stamp(rec.Admitted), rec.ID)
-	}
-}
 
 // showJSON shows a value's fields as showStatement shows a statement's.
 func (q *asking) showJSON(v any) error {

@@ -84,6 +84,7 @@ func (a *app) publicHalves(names []string) ([]*record.Key, error) {
 		if err != nil {
 			return nil, err
 		}
+		a.warnOfReaders(name)
 		signer, err := record.LoadSigner(text, nil)
 		switch {
 		case errors.Is(err, record.ErrPassword):

@@ -106,7 +106,7 @@ func (a *app) syncBy(ctx context.Context, trust *client.Trust, server *client.Cl
 // keepEvidence writes what a log signed against itself beside the copy.
 func (a *app) keepEvidence(trust *client.Trust, err error) error {
 	var fork *client.ForkError
-	if !errors.As(err, &fork) {
+	if !errors.As(err, &fork) || trust == nil {
 		return err
 	}
 	dir := filepath.Join(trust.Dir(), evidenceDir)

@@ -7,27 +7,36 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/schollz/progressbar/v3"
 
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
-// say prints one line of talk to stderr.
+// say prints one line of talk to stderr, fit for a terminal whoever's words are in it.
 func (a *app) say(format string, args ...any) {
-	fmt.Fprintf(a.err, format+"\n", args...)
+	io.WriteString(a.err, fit(fmt.Sprintf(format+"\n", args...)))
 }
 
-// printf prints a result to stdout.
+// printf prints a result to stdout, likewise. What must keep its bytes, as a file does,
+// is written to a.out itself.
 func (a *app) printf(format string, args ...any) {
-	fmt.Fprintf(a.out, format, args...)
+	io.WriteString(a.out, fit(fmt.Sprintf(format, args...)))
 }
 
-// printJSON prints one value as one line of JSON: what a script reads.
+// printJSON prints one value as one line of JSON: what a script reads. What a terminal
+// should not get stands in it as JSON's own escapes, which are the same text.
 func (a *app) printJSON(v any) error {
-	e := json.NewEncoder(a.out)
+	var b strings.Builder
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := io.WriteString(a.out, fit(b.String()))
+	return err
 }
 
 // count is a number of things as a sentence says it.
@@ -87,18 +96,28 @@ func (a *app) progress(what string, total int64) *progressbar.ProgressBar {
 	)
 }
 
-// printable makes foreign text fit for a terminal: control and bidirectional control
-// characters and what no reader sees, which no record may hold but a file or a server
-// might, are shown as escapes.
-func printable(s string) string {
-	unsafe := func(i int, r rune) bool { return r < 0x20 || r >= 0x7f && r <= 0x9f || rules1.Hidden(s, i) }
+// printable makes a piece of foreign text fit for a line of a terminal: control characters
+// and everything else that is not seen, which no record may hold but a file or a server
+// might, are shown as JSON's escapes.
+func printable(s string) string { return escaped(s, "") }
+
+// fit does so for whole lines, which keep their ends and tabs.
+func fit(s string) string { return escaped(s, "\n\t") }
+
+// escaped escapes what a terminal obeys or does not show, but for the controls that are
+// kept. A byte that is no UTF-8 may be such a control.
+func escaped(s, kept string) string {
+	unfit := func(i int, r rune) bool {
+		return r < 0x20 && !strings.ContainsRune(kept, r) || r >= 0x7f && r <= 0x9f || r == utf8.RuneError || rules1.Hidden(s, i)
+	}
 	var b strings.Builder
+	b.Grow(len(s))
 	for i, r := range s {
-		switch {
-		case !unsafe(i, r):
+		switch high, low := utf16.EncodeRune(r); {
+		case !unfit(i, r):
 			b.WriteRune(r)
-		case r > 0xffff:
-			fmt.Fprintf(&b, "\\U%08x", r)
+		case high != utf8.RuneError:
+			fmt.Fprintf(&b, "\\u%04x\\u%04x", high, low)
 		default:
 			fmt.Fprintf(&b, "\\u%04x", r)
 		}

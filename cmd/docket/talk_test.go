@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"testing"
 )
 
@@ -18,18 +19,43 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// TestPrintable shows what would change the words around it, or what no reader sees.
-func TestPrintable(t *testing.T) {
-	for _, c := range []struct{ text, want string }{
-		{"Kestrel Hosting, Кестрел 株式会社", "Kestrel Hosting, Кестрел 株式会社"},
-		{"a\x1b[2J\nb\u009bc", `a\u001b[2J\u000ab\u009bc`},
-		{"a\u202eb\u2066c\u200fd\u061ce", `a\u202eb\u2066c\u200fd\u061ce`},
-		{"a\u200bb\u00adc\ufeffd\u2028e\U000e0041", `a\u200bb\u00adc\ufeffd\u2028e\U000e0041`},
-		{"a\u200db", `a\u200db`},
-		{"\u0dc1\u0dca\u200d\u0dbb\u0dd3", "\u0dc1\u0dca\u200d\u0dbb\u0dd3"},
+// TestNothingUnseenIsPrinted tries what a terminal would obey, or not show, wherever a
+// stranger's text is printed: as it is, and as JSON, where it stays the same text.
+func TestNothingUnseenIsPrinted(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain, Żółć, 東京, Müller":   "plain, Żółć, 東京, Müller",
+		"\x1b[2J":                   `\u001b[2J`,
+		"\u009b2J":                  `\u009b2J`,
+		"a\u202eb\u2066c\u061cd":    `a\u202eb\u2066c\u061cd`,
+		"a\u200bb\ufeffc\u2060d":    `a\u200bb\ufeffc\u2060d`,
+		"a\u00adb\u034fc":           `a\u00adb\u034fc`,
+		"a\u200db\u200cc":           `a\u200db\u200cc`,
+		"ශ්\u200dරී ලංකා":           "ශ්\u200dරී ලංකා",
+		"می\u200cخواهم":             "می\u200cخواهم",
+		"x\U000e0041y\ufe0fz\u3164": `x\udb40\udc41y\ufe0fz\u3164`,
+		"a\u2028b":                  `a\u2028b`,
+		"\x9b2J":                    `\ufffd2J`,
 	} {
-		if got := printable(c.text); got != c.want {
-			t.Errorf("printable(%q) = %q, want %q", c.text, got, c.want)
+		var out, talk bytes.Buffer
+		a := &app{out: &out, err: &talk}
+		a.printf("%s", in)
+		a.say("%s", in)
+		if out.String() != want || talk.String() != want+"\n" || printable(in) != want {
+			t.Errorf("%q: printed %q, said %q, a piece of it %q, want %q", in, out.String(), talk.String(), printable(in), want)
 		}
+		out.Reset()
+		if err := a.printJSON(in); err != nil {
+			t.Fatal(err)
+		}
+		var back string
+		if err := json.Unmarshal(out.Bytes(), &back); err != nil || back != string([]rune(in)) || fit(out.String()) != out.String() {
+			t.Errorf("%q: as JSON %s, which is %q (%v)", in, out.String(), back, err)
+		}
+	}
+	if got := printable("a\nb\tc"); got != `a\u000ab\u0009c` {
+		t.Errorf("a piece of a line: %q", got)
+	}
+	if got := fit("a\nb\tc"); got != "a\nb\tc" {
+		t.Errorf("whole lines: %q", got)
 	}
 }

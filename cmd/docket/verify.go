@@ -27,9 +27,14 @@ func (a *app) verify() *cobra.Command {
 that it claims, that the log signed that tree and the witnesses' quorum cosigned it.
 It prints what is proven, by whom and when, and what is not.
 
-Inclusion is not authorship. Who had the right to sign is checked only with a trust
-directory whose copy covers the entry; a chain shows whose the keys were, and not
-whether they were revoked in between. With --policy only inclusion is checked.
+Inclusion is not authorship. Who had the right to sign is checked in whole only with a
+trust directory whose copy covers the entry. A chain is judged by the records that it
+shows, root keys first: what they contradict is refused, whoever published it, and what
+would take a record that is not shown, a later revocation above all, is printed as NOT
+CHECKED. Of a single receipt with --policy only inclusion is checked.
+
+--charter ID takes a chain and nothing else: its charters, from the one with that ID
+on, say under which policies it is proven, whatever was rotated since.
 
 A receipt of another history than the trust directory's is refused, whoever cosigned
 it, and what proves the fork is kept in the trust directory.
@@ -39,6 +44,7 @@ it, and what proves the fork is kept in the trust directory.
 Several receipts get one line each, and the exit status is 1 if any fails.`,
 		Example: `  docket verify --trust trust response.tlog-proof
   docket verify --policy policy.txt cip-2026.tlog-proof
+  docket verify --charter 6f1c…9e answer.chain.tlog-proof
   docket verify --trust trust --document order-2026-014.pdf order.tlog-proof
   docket verify --trust trust receipts/*.tlog-proof`,
 		Args:              cobra.MinimumNArgs(1),
@@ -46,6 +52,7 @@ Several receipts get one line each, and the exit status is 1 if any fails.`,
 		RunE:              func(c *cobra.Command, args []string) error { return v.run(c.Context(), args) },
 	}
 	v.trust = a.trusting(c).orPolicy(c)
+	c.Flags().StringVar(&v.charter, "charter", "", "the ledger's charter by its record ID (or its envelope or receipt): all that a chain needs")
 	c.Flags().StringVar(&v.document, "document", "", "the document that the record is about")
 	c.Flags().StringVar(&v.salts, "salts", "", "NAME"+saltsSuffix+", where the record only commits to its document")
 	c.Flags().BoolVar(&v.asJSON, "json", false, "print one JSON object a receipt")
@@ -56,6 +63,7 @@ Several receipts get one line each, and the exit status is 1 if any fails.`,
 type verifying struct {
 	app             *app
 	trust           *trusting
+	charter         string
 	document, salts string
 	asJSON          bool
 }
@@ -64,7 +72,7 @@ func (v *verifying) run(ctx context.Context, files []string) error {
 	if v.document != "" && len(files) > 1 {
 		return misuse("--document goes with one receipt, not %d", len(files))
 	}
-	policies, trust, err := v.trust.policies()
+	policies, trust, err := v.policies()
 	if err != nil {
 		return err
 	}
@@ -94,6 +102,18 @@ func (v *verifying) run(ctx context.Context, files []string) error {
 		return refuse("%d of %d refused", bad, len(files)).hint("%s", next)
 	}
 	return nil
+}
+
+// policies says whom to believe: --charter, or else as every verb does.
+func (v *verifying) policies() (client.Policies, *client.Trust, error) {
+	if v.charter == "" {
+		return v.trust.policies()
+	}
+	if v.trust.policy != "" || v.trust.dir != "" && v.app.getenv(trustEnv) != v.trust.dir {
+		return nil, nil, misuse("--charter stands alone").hint("a trust directory pins a charter already; a policy is what --charter takes from the chain")
+	}
+	id, err := v.app.charterID(v.charter)
+	return client.Pinned{Charter: id}, nil, err
 }
 
 // refused words the failure of a single file.
@@ -171,6 +191,9 @@ func (v *verifying) print(file string, r *client.Report, err error, trust *clien
 	case err != nil:
 		v.app.printf("%s: refused: %v\n", file, err)
 		return nil
+	}
+	if v.charter != "" && !brief {
+		v.app.say("policy %s: quorum %s; a fork needs %s", r.Policy.Fingerprint(), quorumText(r.Policy), forkText(r.Policy))
 	}
 	v.app.warn(r.Policy) // it may be that of an older charter
 	p := proven{report: r, trust: trust, document: v.document}

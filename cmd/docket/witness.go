@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"strings"
@@ -41,21 +40,34 @@ func (a *app) witnessInit() *cobra.Command {
 	var dir, name, url, uri string
 	c := &cobra.Command{
 		Use:   "init --dir W --name NAME",
-		Short: "Make a witness's keys and print them for policies",
-		Long: `Makes the witness's two keys (Ed25519 and ML-DSA-44, under one name) in W/keys and
-prints the lines that a policy needs: two witnesses, and the group that makes one
-of them. Keys that are there already are kept.
+		Short: "Make a witness's keys and state, and print its lines for policies",
+		Long: `Makes the witness's two keys (Ed25519 and ML-DSA-44, under one name) in W/keys, and
+W/state, where what they cosign is kept; and prints the lines that a policy needs: two
+witnesses, and the group that makes one of them.
+
+Run again, it prints the lines of the keys that are there. It never makes a state for
+them: they may have cosigned what a new one would not know. If one of the two keys is
+gone, another is made in its place, and goes on from the state that is there.
 
 With --kms the key is an Ed25519 key that a KMS keeps (sigstore's plugin of that name
-must be on PATH); W/keys then holds only its URI.`,
+must be on PATH); W/keys then holds only its URI. Whatever it has cosigned elsewhere is
+looked up, as docket witness serve --new-state does.`,
 		Example: `  docket witness init --dir w1 --name w1.example/docket --url https://w1.example
   docket witness init --dir w1 --name w1.example/docket --kms awskms:///alias/witness`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			keys, err := stand.CreateKeys(c.Context(), dir, name, uri)
-			if err != nil {
+			keys, err := stand.Init(c.Context(), dir, name, uri)
+			if errors.Is(err, witness.ErrNoState) {
+				return stateless(dir, err)
+			} else if errors.Is(err, syscall.EAGAIN) {
+				return err
+			} else if err != nil {
 				return refuse("%w", err)
 			}
+			if !stand.HasState(dir) {
+				a.say("warning: %s holds these keys and no state: docket witness serve will say what to do", dir)
+			}
+			a.warnOfReadersIn(dir)
 			if uri == "" {
 				a.say("the witness's keys are in %s/keys; whoever has them can cosign in its name", dir)
 			}
@@ -91,6 +103,7 @@ type post struct {
 	peers     []string
 	sources   []string // ORIGIN=URL
 	verbose   bool
+	newState  bool
 }
 
 func (p *post) flags(c *cobra.Command) {
@@ -110,6 +123,7 @@ func (a *app) openWitness(ctx context.Context, p post, log *slog.Logger, metrics
 	} else if err != nil {
 		return nil, err
 	}
+	a.warnOfReadersIn(p.dir)
 	list, err := a.readLogs(p.logs)
 	if err != nil {
 		return nil, err
@@ -122,13 +136,31 @@ func (a *app) openWitness(ctx context.Context, p post, log *slog.Logger, metrics
 		}
 		sources[origin] = append(sources[origin], url)
 	}
-	w, err := witness.Open(witness.Config{
+	cfg := witness.Config{
 		Keys: keys, FS: vfs.Default, Dir: p.dir, Logs: list, Peers: p.peers, Sources: sources, Log: log, Metrics: metrics,
-	})
-	if errors.Is(err, witness.ErrConfig) {
+	}
+	if p.newState {
+		made, err := witness.Recreate(cfg)
+		if err != nil {
+			return nil, err
+		}
+		if !made {
+			log.Warn("there is a state, and it stays; leave out --new-state from the next start on", "dir", p.dir)
+		}
+	}
+	w, err := witness.Open(cfg)
+	switch {
+	case errors.Is(err, witness.ErrConfig):
 		return nil, misuse("%w", err)
+	case errors.Is(err, witness.ErrNoState):
+		return nil, stateless(p.dir, err)
 	}
 	return w, err
+}
+
+// stateless refuses keys of which nobody knows what they have cosigned.
+func stateless(dir string, err error) error {
+	return refuse("%w", err).hint("bring back %s/state as it was last, never an older copy; if it is lost for ever: docket witness serve --new-state, which first asks the logs and the peers what these keys have cosigned, and forgets what none of them shows", dir)
 }
 
 func (a *app) readLogs(name string) (witness.LogList, error) {
@@ -155,7 +187,7 @@ func (a *app) eventLog(verbose bool) *slog.Logger {
 func (a *app) witnessServe() *cobra.Command {
 	var (
 		p      post
-		listen string
+		listen listening
 		s      stand.Server
 		files  tlsFiles
 	)
@@ -177,14 +209,26 @@ second may be missing; a log's operator prints them with docket init --contact.
 
 The list is read again when it changes, at the next round of gossip, or at once on
 SIGHUP. A log that vanishes from it gets no more cosignatures; what the witness
-knows of it stays. A log's qpd bounds its new checkpoints; what is refused, or says
-nothing new, is bounded apart from that: 64 of a kind, then one a second.
+knows of it stays. A log's qpd bounds its new checkpoints, and nothing that others
+send uses them up: whoever asks for the newest once more is given cosignatures of
+the last ten seconds. What is handed in and says nothing new is bounded apart from
+that: 64 of a kind, then one a second.
 
 With --tls-cert and --tls-key it speaks TLS, and takes up renewed files within a
-minute; without, plain HTTP.
+minute; without, plain HTTP: name the proxy before it with --trusted-proxy.
+
+/healthz says that it lives, /readyz whether it cosigns. Metrics are served only with
+--metrics-listen, at /metrics of that address, for Prometheus.
 
 W/state must never be deleted or restored from an old copy while the keys are in
-use: a witness that forgets what it cosigned can be made to cosign a fork.`,
+use: a witness that forgets what it cosigned can be made to cosign a fork. Without it
+serve refuses. If it is lost for ever, --new-state makes another, once: each log is
+then looked up at its --source and at the peers, 30 s each at most, before anything of
+it is cosigned (503 until then), and what bears this witness's own key and the log's
+is what the witness has cosigned. What none of them shows stays forgotten, and who did
+not answer is logged; a receipt that bears its cosignature reminds it too (docket
+witness gossip --to URL FILE…). New keys, in a new directory and in a new policy, have
+nothing to forget.`,
 		Example: `  docket witness serve --dir w1 --logs logs.txt
   docket witness serve --dir w1 --logs logs.txt --listen :443 --tls-cert fullchain.pem --tls-key key.pem \
       --peer https://w2.example --source docket.ocr.example/2026=https://docket.ocr.example`,
@@ -192,6 +236,10 @@ use: a witness that forgets what it cosigned can be made to cosign a fork.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			s.Log, s.Metrics = a.eventLog(p.verbose), prometheus.NewRegistry()
 			var err error
+			if s.Proxies, err = listen.check(); err != nil {
+				return err
+			}
+			s.MaxConnections, s.MaxPerAddress = listen.connections(s.Log), listen.mostOfAddress
 			if s.TLS, err = files.config(s.Log); err != nil {
 				return err
 			}
@@ -201,12 +249,16 @@ use: a witness that forgets what it cosigned can be made to cosign a fork.`,
 			}
 			defer w.Close()
 			s.Witness = w
-			l, err := net.Listen("tcp", listen)
+			l, metrics, err := listen.open()
 			if err != nil {
-				return refuse("listening on %s: %w", listen, err).hint("another process may have the port: name another with --listen")
+				return err
 			}
+			s.MetricsListener = metrics
 			url := urlOf(l, s.TLS)
 			a.printf("%s\n", url)
+			if metrics != nil {
+				s.Log.Info("metrics", "url", urlOf(metrics, nil)+"/metrics")
+			}
 			s.Log.Info("witnessing", "name", w.Name(), "url", url, "pid", os.Getpid())
 			ctx, stop := context.WithCancel(c.Context())
 			watched := make(chan struct{})
@@ -220,12 +272,13 @@ use: a witness that forgets what it cosigned can be made to cosign a fork.`,
 		},
 	}
 	p.flags(c)
+	listen.flags(c, "127.0.0.1:8471", 1024)
 	files.flags(c)
 	c.MarkFlagRequired("dir")
 	c.MarkFlagRequired("logs")
 	f := c.Flags()
-	f.StringVar(&listen, "listen", "127.0.0.1:8471", "address to listen on; port 0 takes a free one")
 	f.DurationVar(&s.Every, "gossip", time.Minute, "time between two rounds of gossip")
+	f.BoolVar(&p.newState, "new-state", false, "the state is lost for ever: make another, and look up what these keys have cosigned")
 	return c
 }
 

@@ -98,8 +98,8 @@ func (a *app) evidenceShow() *cobra.Command {
 				return err
 			}
 			a.say("%s", state(k))
-			a.printf("%s", k.File)
-			return nil
+			_, err = a.out.Write(k.File)
+			return err
 		},
 	}
 	c.Flags().StringVar(&dir, "dir", "", "directory of the witness")
@@ -181,6 +181,9 @@ func (v *convicting) run(file string) error {
 	e, err := proof.ParseEvidence(data)
 	if err != nil {
 		return misuse("%s: %w", file, err)
+	}
+	if err := e.OneLog(); err != nil {
+		return refuse("%s: %w", file, err).hint("this proves nothing against either log")
 	}
 	keys, err := v.keysOf(e.Origin(), file)
 	if err != nil {

@@ -144,17 +144,6 @@ func (x *Index) Replay(_ context.Context, entries [][]byte, head ledger.Head) er
 	return x.advance(ids, head)
 }
 
-// Reset implements [ledger.Fold].
-func (x *Index) Reset() error {
-	if err := x.db.Close(); err != nil {
-		return err
-	}
-	if err := x.fs.RemoveAll(x.dir); err != nil {
-		return err
-	}
-	return x.open()
-}
-
 // Lookup implements [ledger.Fold].
 func (x *Index) Lookup(id record.ID) (uint64, bool, error) {
 	v, closer, err := x.db.Get(append([]byte{keyItem}, id[:]...))

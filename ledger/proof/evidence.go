@@ -136,6 +136,22 @@ func (e Evidence) Origin() string {
 	return cp.Origin
 }
 
+// OneLog is [ErrNoEvidence] if the two checkpoints are of two logs: whatever those signed,
+// they owe each other nothing. It takes no key.
+func (e Evidence) OneLog() error {
+	if e.Second == nil {
+		return nil
+	}
+	second, _, err := ParseCheckpoint(e.Second)
+	if err != nil {
+		return err
+	}
+	if first := e.Origin(); second.Origin != first {
+		return fmt.Errorf("%w: its checkpoints are of two logs, %s and %s", ErrNoEvidence, first, second.Origin)
+	}
+	return nil
+}
+
 // SplitView is a log's verified misbehaviour: it signed two histories, or a tree
 // that cannot be. Made by [Evidence.Verify] only.
 type SplitView struct {
@@ -171,6 +187,9 @@ func (s *SplitView) String() string {
 // two keys, or twice, is no misbehaviour. Errors: [ErrNoEvidence], or those of
 // [VerifyLog].
 func (e Evidence) Verify(keys ...Key) (*SplitView, error) {
+	if err := e.OneLog(); err != nil {
+		return nil, err
+	}
 	first, err := VerifyLog(e.First, e.Origin(), keys...)
 	if err != nil {
 		return nil, fmt.Errorf("evidence: first checkpoint: %w", err)

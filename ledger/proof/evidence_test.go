@@ -183,3 +183,28 @@ func TestEvidenceGrammar(t *testing.T) {
 		t.Error("half a note is evidence")
 	}
 }
+
+// Two logs owe each other nothing, whosever keys judge them.
+func TestEvidenceOfTwoLogs(t *testing.T) {
+	c := newCast(t)
+	f := grow(2)
+	secret, _, err := GenerateKey(Ed25519, "other.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := ParseSigner(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := SignCheckpoint(Checkpoint{"other.example", 1, LeafHash([]byte("another"))}, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := NewEvidence(c.head(t, f, 1), other.Note())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Verify(c.log.Key()); !errors.Is(err, ErrNoEvidence) || !strings.Contains(err.Error(), "two logs") {
+		t.Errorf("%v", err)
+	}
+}

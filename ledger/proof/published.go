@@ -14,6 +14,11 @@ import (
 // MaxSkew is how far a cosignature's time may be ahead of the verifier's clock.
 const MaxSkew = 5 * time.Minute
 
+// MaxRepeat is how old a witness's cosignatures may be when it gives them again to
+// whoever asks for its newest checkpoint once more (DESIGN.md section 6): so nobody can
+// make it sign more often, and a ledger knows how far back what it hears may lie.
+const MaxRepeat = 10 * time.Second
+
 // Signed is a checkpoint that a log key signed. The log may have signed another
 // history too: only [Published] says that witnesses compared. Made by whoever signs,
 // [SignCheckpoint], by [VerifyLog] and [Policy.VerifyLog], and part of Published.

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -162,6 +163,7 @@ func cutNote(text string) (note []byte, rest string, err error) {
 type VerifiedReceipt struct {
 	entry     []byte
 	index     uint64
+	path      []Hash
 	published *Published
 }
 
@@ -185,5 +187,5 @@ func (r Receipt) Verify(p *Policy, now time.Time) (*VerifiedReceipt, error) {
 	if err := VerifyInclusion(LeafHash(r.Entry), r.Index, r.Path, pub.cp.Tree()); err != nil {
 		return nil, err
 	}
-	return &VerifiedReceipt{entry: []byte(string(r.Entry)), index: r.Index, published: pub}, nil
+	return &VerifiedReceipt{entry: []byte(string(r.Entry)), index: r.Index, path: slices.Clone(r.Path), published: pub}, nil
 }

@@ -3,6 +3,7 @@ package record_test
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -255,12 +256,21 @@ func TestKeyVerifies(t *testing.T) {
 	for alg, k := range map[record.Algorithm]int64{record.AlgECDSAP256: 82845, record.AlgECDSAP384: 46345} {
 		t.Run("raw ECDSA that begins as DER, "+string(alg), func(t *testing.T) {
 			private := privateKey(t, alg).(*ecdsa.PrivateKey)
-			c, size := private.Curve, (private.Params().BitSize+7)/8
+			n, size := private.Params().N, (private.Params().BitSize+7)/8
+			curve := map[record.Algorithm]ecdh.Curve{record.AlgECDSAP256: ecdh.P256(), record.AlgECDSAP384: ecdh.P384()}[alg]
+			nonce, err := curve.NewPrivateKey(big.NewInt(k).FillBytes(make([]byte, size)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			secret, err := private.Bytes()
+			if err != nil {
+				t.Fatal(err)
+			}
 			digest := sha256.Sum256(message)
-			r, _ := c.ScalarBaseMult(big.NewInt(k).Bytes())
-			s := new(big.Int).Mul(r, private.D)
+			r := new(big.Int).SetBytes(nonce.PublicKey().Bytes()[1 : 1+size])
+			s := new(big.Int).Mul(r, new(big.Int).SetBytes(secret))
 			s.Add(s, new(big.Int).SetBytes(digest[:]))
-			s.Mul(s, new(big.Int).ModInverse(big.NewInt(k), c.Params().N)).Mod(s, c.Params().N)
+			s.Mul(s, new(big.Int).ModInverse(big.NewInt(k), n)).Mod(s, n)
 			raw := append(r.FillBytes(make([]byte, size)), s.FillBytes(make([]byte, size))...)
 			v, err := signature.LoadVerifier(private.Public(), crypto.SHA256)
 			if err != nil || v.VerifySignature(bytes.NewReader(raw), bytes.NewReader(message)) != nil || raw[0] != 0x30 || int(raw[1]) != len(raw)-2 {

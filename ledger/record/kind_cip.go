@@ -13,8 +13,8 @@ var cipCertificationSpec = newSpec[CIPCertification](spec{
 
 // CIPCertification certifies a programme for a period.
 type CIPCertification struct {
-	PeriodFrom           Date                  `json:"periodFrom" rule:"required" doc:"first day certified" eg:"2026-01-01"`
-	PeriodUntil          Date                  `json:"periodUntil" rule:"required" doc:"last day certified (inclusive)" eg:"2026-12-31"`
+	PeriodFrom           Date                  `json:"periodFrom" rule:"required" doc:"first day certified" eg:"2025-01-01"`
+	PeriodUntil          Date                  `json:"periodUntil" rule:"required" doc:"last day certified (inclusive): the day of admission or earlier" eg:"2025-12-31"`
 	Reviewed             bool                  `json:"reviewed" rule:"required" doc:"the programme was reviewed" eg:"true"`
 	UpdatedForServices   bool                  `json:"updatedForServices" rule:"required" doc:"updated for changes of the services" eg:"true"`
 	UpdatedForThreats    bool                  `json:"updatedForThreats" rule:"required" doc:"updated for changes of the threats" eg:"true"`

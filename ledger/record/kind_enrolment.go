@@ -47,7 +47,7 @@ type Enrolment struct {
 	LegalName string     `json:"legalName" rule:"required" doc:"as registered" eg:"Acme Cloud, Inc. (fictional)"`
 	Country   string     `json:"country" rule:"required fmt=country" doc:"ISO 3166-1 alpha-2; XA to XZ for fictional ones" eg:"US"`
 	Roles     []Role     `json:"roles" rule:"required enum=authority|provider|reseller|auditor" doc:"what the party is to the ledger" eg:"[provider]"`
-	Keys      []PartyKey `json:"keys,omitempty" rule:"usual items=8" doc:"required in a party's first record; every key signs it"`
+	Keys      []PartyKey `json:"keys,omitempty" rule:"usual items=8" doc:"required in a party's first record, and there only; every key signs it"`
 	LEI       string     `json:"lei,omitempty" rule:"fmt=lei" doc:"ISO 17442 legal entity identifier" eg:"9999DOCKETDEMO000118"`
 	Website   string     `json:"website,omitempty" rule:"fmt=url" doc:"http or https" eg:"https://acme-cloud.example"`
 	Contact   string     `json:"contact,omitempty" doc:"a function mailbox, no person" eg:"compliance@acme-cloud.example"`

@@ -12,7 +12,7 @@ var keysSpec = newSpec[Keys](spec{
 
 // Keys changes the keys of a party.
 type Keys struct {
-	Add    []PartyKey      `json:"add,omitempty" rule:"usual items=8" doc:"new keys; each signs this record"`
+	Add    []PartyKey      `json:"add,omitempty" rule:"usual items=8" doc:"new keys; each signs this record; at most 16 of a party are live, and it adds at most 64 a year"`
 	Revoke []KeyRevocation `json:"revoke,omitempty" rule:"items=16" doc:"keys that sign no more from the next record on"`
 }
 

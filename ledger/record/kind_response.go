@@ -13,7 +13,7 @@ var responseSpec = newSpec[Response](spec{
 // designation's thread that the provider saw.
 type Response struct {
 	Status         string      `json:"status" rule:"required enum=acknowledged|no-relationship|licensed|conditions-met|winding-down|wound-down|answered" doc:"answered: the status itself is between provider and authority, see detail" eg:"acknowledged"`
-	WindDownBy     *Date       `json:"windDownBy,omitempty" doc:"the day by which it will be concluded; a duty of its own" eg:"2027-05-15"`
+	WindDownBy     *Date       `json:"windDownBy,omitempty" doc:"the day by which it will be concluded, a duty of its own; no later than effectiveFrom or, if that is later, a response period from admission; of several the earliest counts" eg:"2027-05-15"`
 	Conditions     []string    `json:"conditions,omitempty" rule:"fmt=name items=100" doc:"IDs of the conditions met so far" eg:"[c1]"`
 	AccountsClosed *Commitment `json:"accountsClosed,omitempty" doc:"how many, committed: {secret: \"12\"}" eg:"{secret: \"12\"}"`
 	Detail         *Commitment `json:"detail,omitempty" doc:"the answer itself, committed; required with status answered" eg:"{secret: \"winding-down\"}"`

@@ -7,7 +7,7 @@ const (
 )
 
 var suspensionSpec = newSpec[Suspension](spec{
-	says:   "A designation is not in force for a while; its duties pause, its term runs on.",
+	says:   "A designation is not in force for a while; duties that fall due meanwhile are put off, its term runs on.",
 	thread: "designation/D",
 	about:  aboutDocument,
 })

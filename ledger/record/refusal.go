@@ -28,7 +28,7 @@ type Refusal struct {
 
 	Current  ID        // Conflict: the thread's newest record, zero if none
 	RetryAt  time.Time // TooEarly: the instant at which the same envelope becomes fine
-	Earliest string    // Invalid: the earliest civil date allowed, "2006-01-02"
+	Earliest string    // Invalid, Conflict: the earliest civil date allowed, "2006-01-02"
 	Passing  bool      // Invalid: the day, a charter or what is recorded on other threads may yet heal it
 	Limit    int       // TooLarge: bytes allowed (signatures, where Detail counts those)
 	Size     int       // TooLarge: bytes seen (likewise)

@@ -215,6 +215,12 @@ func EncodeStatement(s *Statement) ([]byte, error) {
 	return payload, nil
 }
 
+// PayloadLen is the length of that payload, in bytes, whether it would be refused or not.
+func PayloadLen(s *Statement) (int, error) {
+	payload, err := encodeStatement(s)
+	return len(payload), err
+}
+
 func encodeStatement(s *Statement) ([]byte, error) {
 	if s.Predicate == nil {
 		return nil, Refuse(Invalid, "encoding statement: it has no predicate")

@@ -12,8 +12,24 @@ import (
 // those whose signature some rule could count, by the newest state, the likeliest
 // first. The keys that the statement itself lists are Open's to add. An error of
 // the store gives fewer candidates; judging will name it.
+//
+// Of a reseller's sponsors, who may be any provider, it gives only so many as one
+// submission may try; [Register.CandidatesOf] finds the others.
 func (r *Register) Candidates(st *record.Statement) []*record.Key {
-	c := candidates{r: r, below: r.Size()}
+	return r.CandidatesOf(record.Envelope{})(st)
+}
+
+// CandidatesOf is [Register.Candidates] for the statement of an envelope: what its
+// signatures' key IDs name comes before what has to be looked for.
+func (r *Register) CandidatesOf(env record.Envelope) func(*record.Statement) []*record.Key {
+	return func(st *record.Statement) []*record.Key {
+		c := candidates{r: r, below: r.Size(), signatures: env.Signatures[:min(len(env.Signatures), record.MaxTries)]}
+		c.gather(st)
+		return c.keys
+	}
+}
+
+func (c *candidates) gather(st *record.Statement) {
 	switch st.Kind {
 	case record.KindCharter:
 		c.roots()
@@ -48,14 +64,14 @@ func (r *Register) Candidates(st *record.Statement) []*record.Key {
 	default:
 		c.party(st.Issuer, working)
 	}
-	return c.keys
 }
 
 // candidates gathers keys as of a size.
 type candidates struct {
-	r     *Register
-	below uint64
-	keys  []*record.Key
+	r          *Register
+	below      uint64
+	signatures []record.Signature
+	keys       []*record.Key
 }
 
 func (c *candidates) party(id string, pick func(*KeyRow) bool) {
@@ -65,7 +81,7 @@ func (c *candidates) party(id string, pick func(*KeyRow) bool) {
 	}
 	p := row.State.(*PartyRow)
 	for i := range p.Keys {
-		if k := &p.Keys[i]; k.Revoked == 0 && pick(k) && !slices.Contains(c.keys, k.key) {
+		if k := &p.Keys[i]; pick(k) && !slices.Contains(c.keys, k.key) {
 			c.keys = append(c.keys, k.key)
 		}
 	}
@@ -83,28 +99,64 @@ func (c *candidates) roots() {
 	}
 }
 
-// sponsors are the officers of every provider: any of them may introduce a reseller.
+// maxSponsors is how many parties are looked at for one that may have sponsored another
+// without naming its key.
+const maxSponsors = 256
+
+// sponsors are officers of providers, any of whom may introduce a reseller: first those
+// whose keys the signatures name, then others, until there are more than one submission
+// may try. Anybody can ask this of a ledger, however many parties it has.
 func (c *candidates) sponsors() {
-	names, err := c.r.threadNames("party/", c.below)
-	if err != nil {
-		return
-	}
-	for _, name := range names {
-		row, err := c.r.committed(name, c.below)
-		if err == nil && row != nil && row.State.(*PartyRow).Has(record.RoleProvider) {
-			c.party(strings.TrimPrefix(name, "party/"), officer)
+	for _, s := range c.signatures {
+		if k, err := c.r.keyRow(s.KeyID, c.below); err == nil && k != nil && k.party() != "" {
+			c.sponsor("party/" + k.party())
 		}
 	}
+	name := "party/"
+	for range maxSponsors {
+		var err error
+		if name, err = c.r.threadAfter("party/", name); err != nil || name == "" || len(c.keys) > record.MaxTries {
+			return
+		}
+		c.sponsor(name)
+	}
+}
+
+func (c *candidates) sponsor(thread string) {
+	row, err := c.r.committed(thread, c.below)
+	if err == nil && row != nil && row.State.(*PartyRow).Has(record.RoleProvider) {
+		c.party(strings.TrimPrefix(thread, "party/"), officer)
+	}
+}
+
+// threadAfter is the thread of a family that sorts next after a name, "" if there is none.
+func (r *Register) threadAfter(family, name string) (next string, err error) {
+	_, upper := prefixBounds(tableThread, family)
+	err = r.scan(append([]byte{tableThread}, name+"\x01"...), upper, func(key, _ []byte) (bool, error) { // no name has a byte so low
+		text, _ := versionOf(key)
+		next = string(text)
+		return false, nil
+	})
+	return next, err
 }
 
 // Owner says to whom a key belongs, for words about a signature that does not
 // count: a party ID, "the root set", or "the policy's log or witnesses".
 func (r *Register) Owner(keyid string) (owner, holder string, ok bool, err error) {
-	row, err := r.keyOwner(keyid, r.Size())
-	if err != nil || row == nil {
+	k, err := r.keyRow(keyid, r.Size())
+	if err != nil || k == nil {
 		return "", "", false, err
 	}
-	return row.name(), row.Holder, true, nil
+	return k.owner(), k.Holder, true, nil
+}
+
+// Sponsor is the provider that introduced a party instead of registrars, "" if none did.
+func (r *Register) Sponsor(party string) (string, error) {
+	row, err := r.committed("party/"+party, r.Size())
+	if err != nil || row == nil {
+		return "", err
+	}
+	return row.State.(*PartyRow).Sponsor, nil
 }
 
 // Preflight refuses what no signature could make admissible now: it judges as
@@ -141,7 +193,7 @@ func (d *Draft) MaySign(st *record.Statement, key *record.Key) error {
 	if p == nil {
 		return refusal
 	}
-	if k := p.Key(key.ID()); k != nil && k.Revoked == 0 && k.UsableFrom != nil && d.admitted.Before(*k.UsableFrom) {
+	if k := p.Key(key.ID()); k != nil && k.UsableFrom != nil && d.admitted.Before(*k.UsableFrom) {
 		refusal.Class, refusal.RetryAt = record.TooEarly, *k.UsableFrom
 	}
 	return refusal

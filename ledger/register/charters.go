@@ -1,22 +1,63 @@
 package register
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
 // Charters are the rows of all charters, oldest first.
-func (r *Register) Charters() ([]RecordRow, error) {
-	var all []RecordRow
-	var failed error
-	err := r.ofKind(record.KindCharter, 0, r.Size(), func(index uint64) bool {
+func (r *Register) Charters() (all []RecordRow, err error) {
+	err = r.listed(tableKind, string(record.KindCharter), 0, r.Size(), func(index uint64) (bool, error) {
 		row, err := r.recordRow(index)
-		all, failed = append(all, row), err
-		return err == nil
+		all = append(all, row)
+		return true, err
 	})
-	return all, errors.Join(err, failed)
+	return all, err
+}
+
+// charterTerms are what a charter says of time: how long each period of its days is.
+type charterTerms struct {
+	Step
+	Periods record.Periods
+	zone    *time.Location
+}
+
+// terms are those of the charter that the row's record is.
+func (row *ThreadRow) terms() (charterTerms, error) {
+	t := charterTerms{Step: row.step()}
+	if row.Did.Periods == nil {
+		return t, fmt.Errorf("charter row %d has no periods: %w", row.Index, errDamaged)
+	}
+	t.Periods = *row.Did.Periods
+	var err error
+	if t.zone, err = rules1.Location(row.Did.TimeZone); err != nil {
+		return t, fmt.Errorf("charter row %d: %w: %w", row.Index, errDamaged, err)
+	}
+	return t, nil
+}
+
+// readTerms reads those of all charters below a size, oldest first.
+func (r *Register) readTerms(below uint64) (list []charterTerms, err error) {
+	err = r.history(ownerRoot, below, func(row *ThreadRow) (bool, error) {
+		t, err := row.terms()
+		list = append(list, t)
+		return true, err
+	})
+	slices.Reverse(list)
+	return list, err
+}
+
+// termsBelow are those of all charters below a size, oldest first; they are in memory.
+func (r *Register) termsBelow(size uint64) []charterTerms {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n, _ := slices.BinarySearchFunc(r.terms, size, func(t charterTerms, size uint64) int { return cmp.Compare(t.Index, size) })
+	return r.terms[:n:n]
 }
 
 // Era is what a charter says of the checkpoints of its time: those of the sizes above

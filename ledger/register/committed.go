@@ -52,6 +52,7 @@ func (r *Register) seek(thread string, below uint64) (*ThreadRow, error) {
 		}
 		r.reader = it
 	}
+	r.rows.Add(1)
 	r.seekKey = appendVersion(r.seekKey[:0], tableThread, thread, below-1)
 	if !r.reader.SeekPrefixGE(r.seekKey) {
 		if err := r.reader.Error(); err != nil {
@@ -60,7 +61,11 @@ func (r *Register) seek(thread string, below uint64) (*ThreadRow, error) {
 		return nil, nil
 	}
 	key := r.reader.Key()
-	return decodeThreadRow(thread, ^binary.BigEndian.Uint64(key[len(key)-suffixLen:]), r.reader.Value())
+	row, err := decodeStep(thread, ^binary.BigEndian.Uint64(key[len(key)-suffixLen:]), r.reader.Value())
+	if err != nil {
+		return nil, err
+	}
+	return row, r.state(row)
 }
 
 // refreshReader drops the iterator, which sees the register as it was.

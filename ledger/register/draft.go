@@ -27,11 +27,13 @@ type Draft struct {
 	tip
 
 	threads map[string]*ThreadRow
-	owners  map[string]*OwnerRow
+	keys    map[string]*KeyRow
+	former  map[string]bool   // what [Draft.borne] asks for
 	records map[record.ID]int // where in judged
 	judged  []effect
 	batch   *pebble.Batch
 	scratch []byte
+	gaps    *gaps // of a [Sparse] replay; nil where all records below are known
 }
 
 // Begin opens a draft on the register as it is: its records are admitted at that
@@ -62,7 +64,7 @@ func (d *Draft) Next(admitted time.Time) *Draft {
 func (r *Register) begin(admitted time.Time, on tip) *Draft {
 	return &Draft{
 		r: r, start: on.next, admitted: admitted.UTC().Truncate(time.Millisecond), tip: on,
-		threads: make(map[string]*ThreadRow), owners: make(map[string]*OwnerRow),
+		threads: make(map[string]*ThreadRow), keys: make(map[string]*KeyRow), former: make(map[string]bool),
 		records: make(map[record.ID]int), batch: r.db.NewBatch(),
 	}
 }
@@ -92,7 +94,7 @@ func (d *Draft) judge(v record.Verified, admitted time.Time) (record.Entry, erro
 		return record.Entry{}, fmt.Errorf("admitting entry %d at %s: the entry before it was admitted at %s, and %w",
 			d.next, admitted.Format(time.RFC3339Nano), d.last.Format(time.RFC3339Nano), errClockBack)
 	}
-	j := judging{d: d, v: v, st: v.Statement(), index: d.next, admitted: admitted}
+	j := judging{d: d, v: v, st: v.Statement(), id: v.ID(), index: d.next, admitted: admitted}
 	if err := j.judge(); err != nil {
 		return record.Entry{}, err
 	}
@@ -108,11 +110,14 @@ func (d *Draft) judge(v record.Verified, admitted time.Time) (record.Entry, erro
 func (d *Draft) admit(j *judging) error {
 	st := j.st
 	rec := RecordRow{
-		Index: j.index, ID: j.v.ID(), Kind: st.Kind, Thread: st.Thread, Issuer: st.Issuer,
+		Index: j.index, ID: j.id, Kind: st.Kind, Thread: st.Thread, Issuer: st.Issuer,
 		IssuedAt: st.IssuedAt, Admitted: j.admitted, Follows: st.Follows, Subject: st.Subject.SHA256,
 	}
-	row := &ThreadRow{Thread: st.Thread, Index: rec.Index, ID: rec.ID, Kind: rec.Kind, Admitted: rec.Admitted, State: j.state}
-	value, err := row.encode()
+	row := &ThreadRow{Thread: st.Thread, Index: rec.Index, ID: rec.ID, Kind: rec.Kind, Admitted: rec.Admitted, Did: j.did(), State: j.state}
+	if j.head != nil {
+		row.Did.Prior = j.head.lastTurn()
+	}
+	did, state, err := row.encode()
 	if err != nil {
 		return err
 	}
@@ -120,19 +125,26 @@ func (d *Draft) admit(j *judging) error {
 	binary.BigEndian.PutUint64(index[:], rec.Index)
 	d.set(appendPlain(d.key(), tableRecord, index[:]), rec.encode())
 	d.set(appendPlain(d.key(), tableID, rec.ID[:]), index[:])
-	d.set(appendVersion(d.key(), tableThread, row.Thread, row.Index), value)
+	d.set(appendVersion(d.key(), tableThread, row.Thread, row.Index), did)
+	if state != nil {
+		d.set(appendVersion(d.key(), tableState, row.Thread, row.Index), state)
+	}
 	d.set(appendListed(d.key(), tableKind, string(rec.Kind), rec.Index), nil)
 	d.set(appendListed(d.key(), tableIssuer, rec.Issuer, rec.Index), nil)
-	for _, c := range j.claims {
-		d.set(appendVersion(d.key(), tableKey, c.keyid, rec.Index), c.owner.encode())
-		d.owners[c.keyid] = &c.owner
+	for _, k := range j.keys {
+		value, err := k.encode()
+		if err != nil {
+			return err
+		}
+		d.set(appendVersion(d.key(), tableKey, k.ID, rec.Index), value)
+		d.keys[k.ID] = k
 	}
-	for _, u := range identifierChanges(j.head, row) {
-		d.set(appendVersion(d.key(), tableIdentifier, u.text, rec.Index), []byte{byte(u.use)})
+	if err := d.identify(j, row); err != nil {
+		return err
 	}
 	d.threads[row.Thread] = row
 	d.records[rec.ID] = len(d.judged)
-	d.judged = append(d.judged, effect{record: rec, before: j.head, after: row})
+	d.judged = append(d.judged, effect{record: rec, before: j.head, after: row, keys: j.keys})
 	if _, ok := row.State.(*CharterRow); ok {
 		d.charter = row
 		if rec.Index == 0 {
@@ -167,20 +179,24 @@ func (d *Draft) thread(name string) (*ThreadRow, error) {
 			return row, nil
 		}
 	}
-	return d.r.committed(name, d.start)
+	row, err := d.r.committed(name, d.start)
+	if err == nil && row == nil {
+		d.gaps.miss(name)
+	}
+	return row, err
 }
 
-// owner is to whom a key belongs, nil if to nobody yet.
-func (d *Draft) owner(keyid string) (*OwnerRow, error) {
-	if o := d.owners[keyid]; o != nil {
-		return o, nil
+// keyRow is the newest row of a key, nil if it is nobody's yet.
+func (d *Draft) keyRow(keyid string) (*KeyRow, error) {
+	if k := d.keys[keyid]; k != nil {
+		return k, nil
 	}
 	for _, b := range slices.Backward(d.below) {
-		if o := b.owners[keyid]; o != nil {
-			return o, nil
+		if k := b.keys[keyid]; k != nil {
+			return k, nil
 		}
 	}
-	return d.r.keyOwner(keyid, d.start)
+	return d.r.keyRow(keyid, d.start)
 }
 
 // record finds the row of a record that stands below the draft's next index.
@@ -195,17 +211,25 @@ func (d *Draft) record(id record.ID) (row RecordRow, ok bool, err error) {
 	}
 	index, ok, err := d.r.Lookup(id)
 	if err != nil || !ok || index >= d.start {
+		d.gaps.miss("record " + id.String())
 		return RecordRow{}, false, err
 	}
 	row, err = d.r.recordRow(index)
 	return row, err == nil, err
 }
 
-// party is the state of a party, nil if it was never enrolled.
+// party is the state of a party, nil if it was never enrolled; in a sparse replay, a
+// *[NotShownError] where that is not known.
 func (d *Draft) party(id string) (*PartyRow, error) {
 	row, err := d.thread("party/" + id)
-	if err != nil || row == nil {
+	if err != nil {
 		return nil, err
+	}
+	switch {
+	case d.gaps != nil && (row == nil || row.State == nil):
+		return nil, &NotShownError{Index: d.next, What: "what stands on party/" + id}
+	case row == nil:
+		return nil, nil
 	}
 	return row.State.(*PartyRow), nil
 }
@@ -225,12 +249,22 @@ func (r *Register) Advance(d *Draft, root [32]byte) error {
 	if err := errors.Join(d.batch.Close(), r.refreshReader()); err != nil {
 		return fmt.Errorf("advancing register to %d: %w", d.next, err)
 	}
+	var terms []charterTerms
+	for _, e := range d.judged {
+		if e.after.Thread == ownerRoot {
+			t, err := e.after.terms()
+			if err != nil {
+				return fmt.Errorf("advancing register to %d: %w", d.next, err)
+			}
+			terms = append(terms, t)
+		}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, row := range d.threads {
 		r.cacheOf(row.Thread).put(row)
 	}
-	r.tip, r.root = d.tip, root
+	r.tip, r.root, r.terms = d.tip, root, append(r.terms, terms...)
 	d.below, d.batch = nil, nil
 	return nil
 }

@@ -1,6 +1,8 @@
 package register
 
 import (
+	"slices"
+
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
@@ -21,19 +23,20 @@ const (
 	DutyMet     DutyState = "met"
 	DutyLate    DutyState = "late" // met after the due date
 	DutyOverdue DutyState = "overdue"
-	DutyPaused  DutyState = "paused" // the designation is suspended
+	DutyPaused  DutyState = "paused" // it would fall due in a pause that has no last day yet
+	DutyLapsed  DutyState = "lapsed" // the designation ended before it was due
 )
 
 // DutyKinds and DutyStates are all of them, for whoever reads a filter.
 var (
 	DutyKinds  = []DutyKind{DutyRespond, DutyConclude, DutyCertify}
-	DutyStates = []DutyState{DutyOpen, DutyMet, DutyLate, DutyOverdue, DutyPaused}
+	DutyStates = []DutyState{DutyOpen, DutyMet, DutyLate, DutyOverdue, DutyPaused, DutyLapsed}
 )
 
 // Duty is one thing that a provider owes or owed, as it stands at one instant.
 // Duties are computed when asked, never stored. Due is inclusive, in the charter's
-// time zone; absent, the duty has no date: nothing sets one, or it is paused by a
-// suspension without end.
+// time zone, with what a pause adds; absent, the duty has no date: nothing sets one, or
+// it is paused.
 type Duty struct {
 	Party       string       `json:"party"`
 	Kind        DutyKind     `json:"kind"`
@@ -48,12 +51,78 @@ type Duty struct {
 	// Error says that the designation was published in error.
 	Error   bool        `json:"publishedInError,omitempty"`
 	Records []record.ID `json:"records"` // every record that this rests on
+
+	place string
 }
 
-// met notes the record that met the duty.
+// Place is where the duty stands in the list of [View.Duties].
+func (d Duty) Place() string { return d.place }
+
+// dueOn is a due date; none is later than the last that can be written (RFC 3339).
+func dueOn(date record.Date) *record.Date {
+	if date.Year > 9999 {
+		return nil
+	}
+	return &date
+}
+
+// met notes the record that met the duty, with the state that this gives it.
 func (d *Duty) met(by Step, c clock) {
-	id, on := by.ID, c.date(by.Admitted)
-	d.MetBy, d.MetOn = &id, &on
+	id, on := by.ID, c.date(by)
+	d.MetBy, d.MetOn, d.State = &id, &on, DutyMet
+	if d.Due != nil && on.After(*d.Due) {
+		d.State = DutyLate
+	}
+	d.Records = append(d.Records, id)
+}
+
+// stand gives a duty that nobody met its state, or false where nothing is owed: the
+// party was withdrawn before the due date.
+func (d *Duty) stand(c clock, p *partyLife) bool {
+	if gone := c.withdrawn(p); gone != nil && (d.Due == nil || gone.Before(*d.Due)) {
+		return false
+	}
+	switch {
+	case d.State != "": // paused or lapsed
+	case d.Due != nil && c.today().After(*d.Due):
+		d.State = DutyOverdue
+	default:
+		d.State = DutyOpen
+	}
+	return true
+}
+
+// settle applies the end and the pauses of the designation that a duty comes from
+// (RECORDS.md "Pauses", "Ends"), and completes what it rests on; nil if nothing is
+// owed. opened is when the duty was, by the response that meets it, nil if none does.
+//
+// What was met before the end stays met; what was overdue by then stays, and may still
+// be met late; all else lapsed. A due date is as it was known when the duty was met.
+func (d *Duty) settle(c clock, row *designationLife, p *partyLife, opened onset, by *answer) *Duty {
+	if e := row.revocation(); e != nil && e.Cause == causeError {
+		d.Error = true
+		d.Records = append(d.Records, e.ID)
+	}
+	end, over := c.end(row)
+	if by != nil && (!over || c.onset(by.Step).before(end)) {
+		d.postpone(c, row.pausesBelow(by.Index))
+		d.answered(by, c)
+		return d
+	}
+	paused := d.postpone(c, row.pauses())
+	switch {
+	case over && (d.Due == nil || !d.Due.Before(end.day) || !opened.before(end)):
+		d.State = DutyLapsed
+	case by != nil:
+		d.answered(by, c)
+		return d
+	case paused:
+		d.State = DutyPaused
+	}
+	if !d.stand(c, p) {
+		return nil
+	}
+	return d
 }
 
 // answered notes the response that met the duty.
@@ -62,67 +131,24 @@ func (d *Duty) answered(by *answer, c clock) {
 	d.Answer = by.Status
 }
 
-// settle gives the duty its state, or false where nothing is owed: the party was
-// withdrawn before the due date, or the designation ended by it, and nobody had
-// met it.
-func (d *Duty) settle(c clock, p *PartyRow, end *record.Date) bool {
-	today := c.today()
-	if d.MetOn != nil {
-		d.State = DutyMet
-		if d.Due != nil && d.MetOn.After(*d.Due) {
-			d.State = DutyLate
+// postpone moves a due date that falls into a pause to a response period after the
+// pause's last day, again where it then falls into another. It reports whether the pause
+// has no last day yet: then there is no date.
+func (d *Duty) postpone(c clock, pauses []pause) (endless bool) {
+	for d.Due != nil {
+		i := slices.IndexFunc(pauses, func(p pause) bool { return p.holds(*d.Due) })
+		if i < 0 {
+			return false
 		}
-		return true
-	}
-	if gone := p.withdrawn(); gone != nil && !gone.After(today) && (d.Due == nil || gone.Before(*d.Due)) {
-		return false
-	}
-	if end != nil && !end.After(today) && (d.Due == nil || !end.After(*d.Due)) {
-		return false
-	}
-	switch {
-	case d.State == DutyPaused:
-	case d.Due != nil && today.After(*d.Due):
-		d.State = DutyOverdue
-	default:
-		d.State = DutyOpen
-	}
-	return true
-}
-
-// pause applies the suspensions that began by the day on which the duty was met,
-// or asked for, and not after it was due: it is paused meanwhile, and falls due a
-// response period after the designation resumes, never earlier than before.
-func (d *Duty) pause(c clock, row *DesignationRow) {
-	day := c.today()
-	if d.MetOn != nil {
-		day = *d.MetOn
-	}
-	for _, p := range row.pauses() {
-		if p.from.After(day) || d.Due != nil && p.from.After(*d.Due) {
-			break
-		}
+		p := pauses[i]
 		d.Records = append(d.Records, p.by.ID)
-		if p.holds(day) {
-			d.State = DutyPaused
-		}
-		if d.Due == nil {
-			continue
-		}
 		if p.resume == nil {
 			d.Due = nil
-			return
+			return true
 		}
-		if due := p.resume.Add(c.periods(p.by.Index).Response); due.After(*d.Due) {
-			d.Due = &due
+		if d.Due = dueOn(p.resume.Add(c.periods(p.by.Index).Response)); d.Due == nil {
+			return true
 		}
 	}
-}
-
-// withdrawn is the first day on which the party is withdrawn, nil if it is not.
-func (p *PartyRow) withdrawn() *record.Date {
-	if n := len(p.Standing); n > 0 && p.Standing[n-1].Status == statusWithdrawn {
-		return &p.Standing[n-1].EffectiveOn
-	}
-	return nil
+	return false
 }

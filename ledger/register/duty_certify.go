@@ -1,6 +1,8 @@
 package register
 
 import (
+	"slices"
+
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
@@ -10,47 +12,74 @@ type certificate struct {
 	*CertificationRow
 }
 
-// certify are a provider's duties to certify, oldest first: one met or late for
-// each certification that covered days not yet covered without a gap, then the one
-// that stands. The first is due a certification period after enrolment, each next
-// one as long after the last day covered. filed are the certifications admitted by
-// the instant asked for, oldest first.
-func (c clock) certify(p *PartyRow, filed []certificate) []Duty {
-	var duties []Duty
-	due := c.date(p.Enrolled.Admitted).Add(c.periods(p.Enrolled.Index).Certification)
-	d := Duty{Party: p.ID, Kind: DutyCertify, Due: &due, OpenedBy: p.Enrolled.ID, Records: []record.ID{p.Enrolled.ID}}
-	var covered record.Date
-	for i, f := range filed {
-		until := coveredBy(filed[:i+1])
-		if i > 0 && !until.After(covered) {
+// certify yields a provider's duties to certify, oldest first: one met or late for each
+// certification that covered days not yet covered without a gap, then the one that
+// stands; until yield returns false. The first is due a certification period after
+// enrolment, each next one as long after the last day covered, or after enrolment where
+// that day lies before. filed are the certifications admitted by the instant asked for,
+// oldest first.
+func (c clock) certify(p *partyLife, filed []certificate, yield func(Duty) bool) {
+	enrolled := c.date(p.Enrolled)
+	d := Duty{Party: p.ID, Kind: DutyCertify, OpenedBy: p.Enrolled.ID, Records: []record.ID{p.Enrolled.ID}}
+	d.Due = dueOn(enrolled.Add(c.periods(p.Enrolled.Index).Certification))
+	var covered coverage
+	for _, f := range filed {
+		if !covered.extend(f.PeriodFrom, f.PeriodUntil, enrolled) {
 			continue // within what was covered, or beyond a gap
 		}
-		covered = until
 		d.met(f.Step, c)
-		d.Records = append(d.Records, f.ID)
-		d.settle(c, p, nil)
-		duties = append(duties, d)
-
-		due, from := until.Add(c.periods(f.Index).Certification), until.AddDays(1)
-		d = Duty{Party: p.ID, Kind: DutyCertify, Due: &due, From: &from, OpenedBy: f.ID, Records: []record.ID{p.Enrolled.ID, f.ID}}
+		if !yield(d) {
+			return
+		}
+		from := covered.next(enrolled)
+		base := covered.until
+		if base.Before(enrolled) {
+			base = enrolled
+		}
+		d = Duty{Party: p.ID, Kind: DutyCertify, From: &from, OpenedBy: f.ID, Records: []record.ID{p.Enrolled.ID, f.ID}}
+		d.Due = dueOn(base.Add(c.periods(f.Index).Certification))
 	}
-	if d.settle(c, p, nil) {
-		duties = append(duties, d)
+	if d.stand(c, p) {
+		yield(d)
 	}
-	return duties
 }
 
-// coveredBy is the last day that the certifications cover without a gap since the
-// first one's period.
-func coveredBy(filed []certificate) record.Date {
-	covered := filed[0].PeriodUntil
-	for extended := true; extended; {
-		extended = false
-		for _, f := range filed {
-			if f.PeriodUntil.After(covered) && !f.PeriodFrom.After(covered.AddDays(1)) {
-				covered, extended = f.PeriodUntil, true
-			}
-		}
+// coverage is how far certifications reach without a gap, from the first one's period on.
+type coverage struct {
+	until record.Date
+	apart []span // beyond a gap, by their first day
+}
+
+// span are days, the last inclusive.
+type span struct{ from, until record.Date }
+
+// next is the first day that is not covered; none is before the enrolment.
+func (c *coverage) next(enrolled record.Date) record.Date {
+	if next := c.until.AddDays(1); next.After(enrolled) {
+		return next
 	}
-	return covered
+	return enrolled
+}
+
+// extend adds a period, and reports whether more is covered now.
+func (c *coverage) extend(from, until, enrolled record.Date) bool {
+	switch {
+	case c.until.IsZero():
+		c.until = until
+		return true
+	case !until.After(c.until):
+		return false
+	case from.After(c.next(enrolled)):
+		at, _ := slices.BinarySearchFunc(c.apart, from, func(s span, from record.Date) int { return s.from.Compare(from) })
+		c.apart = slices.Insert(c.apart, at, span{from, until})
+		return false
+	}
+	c.until = until
+	for len(c.apart) > 0 && !c.apart[0].from.After(c.next(enrolled)) {
+		if c.apart[0].until.After(c.until) {
+			c.until = c.apart[0].until
+		}
+		c.apart = c.apart[1:]
+	}
+	return true
 }

@@ -13,50 +13,49 @@ import (
 // clockAt is noon of a day under a charter that gives 30 days to respond and a year
 // to certify.
 func clockAt(n int) clock {
-	row := &CharterRow{}
-	row.Periods.Response = record.Period{Days: 30}
-	row.Periods.Certification = record.Period{Years: 1}
-	return clock{at: noon(n), zone: time.UTC, charters: []*ThreadRow{{State: row}}}
+	periods := record.Periods{Response: record.Period{Days: 30}, Certification: record.Period{Years: 1}}
+	return clock{at: noon(n), zone: time.UTC, charters: []charterTerms{{Periods: periods, zone: time.UTC}}}
 }
 
 // ordered is a designation at index 10, admitted on day 0, in force on days 100
 // to 300, to be answered by day 40.
-func ordered(events ...string) *DesignationRow {
-	row := &DesignationRow{Opened: step(10, 0), Events: happened(events...)}
+func ordered(events ...string) *designationLife {
+	row := lived(DesignationRow{Opened: step(10, 0)}, events...)
 	row.Current.EffectiveFrom, row.Current.EffectiveUntil, row.Current.ResponseDue = dayOrNone(100), dayOrNone(300), dayOrNone(40)
-	row.Openings = []Opening{{Step: row.Opened, ResponseDue: day(40)}}
+	row.Openings = []Opening{{Step: row.Opened, ResponseDue: dayOrNone(40)}}
 	return row
 }
 
-// provider reads "enrolled 20", "suspended 5", "active 8", "withdrawn 30", and with
-// "later" what was admitted after the designation, though effective before. Without
-// "enrolled" it was there before everything.
-func provider(story ...string) *PartyRow {
-	p := &PartyRow{ID: "acme-cloud", Roles: []record.Role{record.RoleProvider}, Enrolled: step(2, -30)}
+// provider reads "enrolled 20", "suspended 5", "active 8 on 6" (announced on day 6),
+// "withdrawn 30", and with "later" what was admitted after the designation, though
+// effective before. Without "enrolled" it was there before everything.
+func provider(story ...string) *partyLife {
+	p := &partyLife{PartyRow: &PartyRow{ID: "acme-cloud", Roles: []record.Role{record.RoleProvider}, Enrolled: step(2, -30)}}
 	for i, s := range story {
 		status, on, _ := strings.Cut(s, " ")
 		on, later := strings.CutSuffix(on, " later")
 		if status == "enrolled" {
-			p.Enrolled = step(50, number(on))
+			p.Enrolled = step(indexOn(number(on), 0), number(on))
 			continue
 		}
-		index := uint64(3 + i)
-		if later || number(on) >= 0 {
-			index += 60 // after the designation
+		on, admitted := admittedOn(on)
+		index := indexOn(admitted, 1+i)
+		if later {
+			index, admitted = uint64(60+i), 0 // after the designation
 		}
-		p.Standing = append(p.Standing, StandingStep{Step: step(index, number(on)), Status: status, EffectiveOn: day(number(on))})
+		p.Standing = append(p.Standing, StandingStep{Step: step(index, admitted), Status: status, EffectiveOn: day(number(on))})
 	}
 	return p
 }
 
 // answered reads "20 acknowledged": given on day 20 about the newest record then;
-// "20 winding-down by 60"; "20 no-relationship about 10". They stand at indexes
-// from 200 on.
-func answered(row *DesignationRow, c clock, answers ...string) []answer {
+// "20 winding-down by 60"; "20 no-relationship about 10". They stand behind all else that
+// was admitted on that day.
+func answered(row *designationLife, c clock, answers ...string) []answer {
 	var list []answer
 	for i, s := range answers {
 		part := strings.Fields(s)
-		a := answer{step(uint64(200+i), number(part[0])), &ResponseRow{}}
+		a := answer{step(indexOn(number(part[0]), 5+i), number(part[0])), &ResponseRow{}}
 		a.Status = part[1]
 		for _, o := range row.Openings {
 			if o.Admitted.Before(a.Admitted) {
@@ -109,16 +108,16 @@ func dayNumber(d record.Date) string {
 }
 
 func TestDutyToRespond(t *testing.T) {
-	reopened := func(on, due int) func(*DesignationRow) {
-		return func(row *DesignationRow) {
-			row.Openings = append(row.Openings, Opening{Step: step(80, on), ResponseDue: day(due)})
+	reopened := func(on, due int) func(*designationLife) {
+		return func(row *designationLife) {
+			row.Openings = append(row.Openings, Opening{Step: step(indexOn(on, 0), on), ResponseDue: dayOrNone(due)})
 			row.Current.ResponseDue = dayOrNone(due)
 		}
 	}
 	for _, c := range []struct {
 		sentence string
 		events   []string
-		change   func(*DesignationRow)
+		change   func(*designationLife)
 		party    []string
 		answers  []string
 		want     map[int]string // asked on that day
@@ -131,10 +130,22 @@ func TestDutyToRespond(t *testing.T) {
 			want: map[int]string{41: "met due 40 met 40"}},
 		{sentence: "late: met after the due date", answers: []string{"45 acknowledged", "50 no-relationship"},
 			want: map[int]string{44: "overdue due 40", 45: "late due 40 met 45", 60: "late due 40 met 45"}},
+
+		// Who owes.
 		{sentence: "suspended at the admission: no duty", party: []string{"suspended -5"}, want: map[int]string{1: "nothing"}},
 		{sentence: "suspended and active again before it", party: []string{"suspended -9", "active -5"}, want: map[int]string{1: "open due 40"}},
 		{sentence: "suspended later from a day before: the duty stays", party: []string{"suspended -5 later"}, want: map[int]string{1: "open due 40"}},
-		{sentence: "suspended later: the duty stays", party: []string{"suspended 5"}, want: map[int]string{10: "open due 40", 41: "overdue due 40"}},
+		{sentence: "a suspension ends no duty", party: []string{"suspended 5"}, want: map[int]string{10: "open due 40", 41: "overdue due 40"}},
+		{sentence: "a suspension that was announced before it and begins later", party: []string{"suspended 5 on -9"}, want: map[int]string{10: "open due 40"}},
+		{sentence: "suspended and back: it owed it already", party: []string{"suspended 5", "active 30"}, want: map[int]string{4: "open due 40", 10: "open due 40", 30: "open due 40", 41: "overdue due 40"}},
+		{sentence: "back to active: max(responseDue, that date + response)", party: []string{"suspended -5", "active 5"}, want: map[int]string{4: "nothing", 5: "open due 40"}},
+		{sentence: "back to active: the response period counts", party: []string{"suspended -5", "active 50"}, want: map[int]string{49: "nothing", 50: "open due 80", 81: "overdue due 80"}},
+		{sentence: "back, suspended, and back again: since the first time", party: []string{"suspended -5", "active 50", "suspended 55", "active 90"}, want: map[int]string{60: "open due 80", 95: "overdue due 80"}},
+		{sentence: "back from an announced day on", party: []string{"suspended -5", "active 50 on 20"}, want: map[int]string{49: "nothing", 50: "open due 80"}},
+		{sentence: "announced back, and replaced before that day", party: []string{"suspended -5", "active 50 on 20", "suspended 45 on 30", "active 60"}, want: map[int]string{50: "nothing", 59: "nothing", 60: "open due 90"}},
+		{sentence: "announced back, and replaced on that day", party: []string{"suspended -5", "active 50 on 20", "suspended 50"}, want: map[int]string{49: "nothing", 50: "open due 80"}},
+		{sentence: "back after it had expired", party: []string{"suspended -5", "active 301"}, want: map[int]string{302: "nothing"}},
+		{sentence: "back on its last day", party: []string{"suspended -5", "active 300"}, want: map[int]string{300: "open due 330", 301: "lapsed due 330"}},
 		{sentence: "enrolled later: max(responseDue, enrolment date + response)", party: []string{"enrolled 5"},
 			want: map[int]string{4: "nothing", 6: "open due 40"}},
 		{sentence: "enrolled later: the response period counts", party: []string{"enrolled 20"},
@@ -142,36 +153,79 @@ func TestDutyToRespond(t *testing.T) {
 		{sentence: "enrolled after responseDue", party: []string{"enrolled 200"}, want: map[int]string{200: "open due 230"}},
 		{sentence: "enrolled after it had expired", party: []string{"enrolled 301"}, want: map[int]string{302: "nothing"}},
 		{sentence: "enrolled after it was revoked", party: []string{"enrolled 60"}, events: []string{"revocation 50 lifted"}, want: map[int]string{61: "nothing"}},
+		{sentence: "enrolled before it was revoked from an earlier day", party: []string{"enrolled 60"}, events: []string{"revocation 50 lifted on 100"}, want: map[int]string{61: "open due 90", 91: "overdue due 90", 101: "overdue due 90"}},
+		{sentence: "enrolled, then suspended and back: since the enrolment", party: []string{"enrolled 20", "suspended 25", "active 60"}, want: map[int]string{21: "open due 50", 61: "overdue due 50"}},
 		{sentence: "withdrawn before the due date owes nothing", party: []string{"withdrawn 39"},
 			want: map[int]string{38: "open due 40", 39: "nothing", 60: "nothing"}},
 		{sentence: "withdrawn on the due date still owes", party: []string{"withdrawn 40"}, want: map[int]string{40: "open due 40", 60: "overdue due 40"}},
+		{sentence: "a withdrawal that was announced and replaced", party: []string{"withdrawn 30 on 10", "active 25 on 20"}, want: map[int]string{41: "overdue due 40"}},
 		{sentence: "what was met stays met", party: []string{"withdrawn 30"}, answers: []string{"20 no-relationship"}, want: map[int]string{60: "met due 40 met 20"}},
+
+		// Re-opened.
 		{sentence: "re-opened: met by the newest record that re-opened it, or a later one", change: reopened(30, 70), answers: []string{"20 no-relationship"},
 			want: map[int]string{29: "met due 40 met 20", 30: "open due 70", 71: "overdue due 70"}},
 		{sentence: "answered anew", change: reopened(30, 70), answers: []string{"20 no-relationship", "50 no-relationship"},
 			want: map[int]string{25: "met due 40 met 20", 49: "open due 70", 50: "met due 70 met 50"}},
 		{sentence: "an older subject meets nothing", change: reopened(30, 70), answers: []string{"50 no-relationship about 10"},
 			want: map[int]string{50: "open due 70"}},
-		{sentence: "any later record of the thread", change: reopened(30, 70), answers: []string{"50 no-relationship about 90"},
+		{sentence: "any later record of the thread", change: reopened(30, 70), answers: []string{"50 no-relationship about 420"},
 			want: map[int]string{50: "met due 70 met 50"}},
-		{sentence: "duties paused", events: []string{"suspension 20"},
-			want: map[int]string{19: "open due 40", 20: "paused", 41: "paused", 299: "paused", 301: "nothing"}},
-		{sentence: "due the day after until + response", events: []string{"suspension 20-49"},
-			want: map[int]string{19: "open due 40", 45: "paused due 80", 50: "open due 80", 81: "overdue due 80"}},
+		{sentence: "suspended at the re-opening: what was asked before stays, until it is active again", change: reopened(30, 70), party: []string{"suspended 20", "active 60"},
+			want: map[int]string{35: "open due 40", 41: "overdue due 40", 59: "overdue due 40", 60: "open due 90"}},
+		{sentence: "suspended at the re-opening, and answered before", change: reopened(30, 70), party: []string{"suspended 20", "active 60"}, answers: []string{"10 no-relationship"},
+			want: map[int]string{35: "met due 40 met 10", 60: "open due 90"}},
+		{sentence: "suspended at the re-opening, and answered all the same", change: reopened(30, 70), party: []string{"suspended 20", "active 60"}, answers: []string{"45 no-relationship"},
+			want: map[int]string{44: "overdue due 40", 45: "late due 40 met 45", 60: "met due 90 met 45"}},
+		{sentence: "suspended at the designation, active at the re-opening", change: reopened(30, 70), party: []string{"suspended -5", "active 20"},
+			want: map[int]string{19: "nothing", 20: "open due 50", 30: "open due 70"}},
+
+		// Pauses.
+		{sentence: "a pause that has no last day", events: []string{"suspension 20"},
+			want: map[int]string{19: "open due 40", 20: "paused", 41: "paused", 299: "paused", 301: "lapsed"}},
+		{sentence: "due its last day + 1 + response", events: []string{"suspension 20-49"},
+			want: map[int]string{19: "open due 40", 45: "open due 80", 50: "open due 80", 81: "overdue due 80"}},
+		{sentence: "known from the admission of the record that announces it", events: []string{"suspension 20-49 on 5"}, want: map[int]string{4: "open due 40", 5: "open due 80"}},
+		{sentence: "announced without a last day", events: []string{"suspension 20 on 5"}, want: map[int]string{4: "open due 40", 5: "paused"}},
+		{sentence: "announced, and taken back", events: []string{"suspension 20 on 5", "reinstatement 20 on 10"}, want: map[int]string{9: "paused", 10: "open due 40", 41: "overdue due 40"}},
 		{sentence: "due reinstatement + response", events: []string{"suspension 20", "reinstatement 60"},
-			want: map[int]string{59: "paused due 90", 60: "open due 90", 91: "overdue due 90"}},
-		{sentence: "never due earlier than before", events: []string{"suspension 2-4"}, want: map[int]string{3: "paused due 40", 5: "open due 40"}},
+			want: map[int]string{59: "paused", 60: "open due 90", 91: "overdue due 90"}},
+		{sentence: "an announced reinstatement", events: []string{"suspension 20", "reinstatement 60 on 50"}, want: map[int]string{49: "paused", 50: "open due 90"}},
+		{sentence: "a pause that ends before the due date moves nothing", events: []string{"suspension 2-39"}, want: map[int]string{3: "open due 40", 40: "open due 40", 41: "overdue due 40"}},
+		{sentence: "reinstated before the due date", events: []string{"suspension 20", "reinstatement 30"}, want: map[int]string{29: "paused", 30: "open due 40"}},
+		{sentence: "a pause whose last day is the due date", events: []string{"suspension 2-40"}, want: map[int]string{3: "open due 71"}},
+		{sentence: "a pause whose first day is the due date", events: []string{"suspension 40-49"}, want: map[int]string{39: "open due 40", 40: "open due 80"}},
 		{sentence: "answered while paused", events: []string{"suspension 20"}, answers: []string{"45 no-relationship"}, want: map[int]string{46: "met met 45"}},
 		{sentence: "answered before it was paused", events: []string{"suspension 20-49"}, answers: []string{"15 no-relationship"}, want: map[int]string{60: "met due 40 met 15"}},
-		{sentence: "overdue before it was suspended", events: []string{"suspension 45-60"}, want: map[int]string{50: "overdue due 40", 61: "overdue due 40"}},
-		{sentence: "paused twice", events: []string{"suspension 20-49", "suspension 70-99"}, want: map[int]string{60: "open due 80", 75: "paused due 130", 100: "open due 130"}},
-		{sentence: "lifted before it was due: nothing is owed", events: []string{"revocation 30 lifted"}, want: map[int]string{29: "open due 40", 30: "nothing", 50: "nothing"}},
+		{sentence: "what was overdue before the pause stays overdue", events: []string{"suspension 45-60"}, want: map[int]string{50: "overdue due 40", 61: "overdue due 40"}},
+		{sentence: "again, where the new date falls into another", events: []string{"suspension 20-49", "suspension 70-99"},
+			want: map[int]string{60: "open due 80", 70: "open due 130", 75: "open due 130", 100: "open due 130"}},
+		{sentence: "again, without a last day", events: []string{"suspension 20-49", "suspension 80"}, want: map[int]string{79: "open due 80", 80: "paused"}},
+		{sentence: "reinstated for a while", events: []string{"suspension 20-79", "reinstatement 35-44"}, want: map[int]string{34: "open due 110", 35: "open due 40", 41: "overdue due 40"}},
+		{sentence: "a last day so late that there is no day after it", events: []string{"suspension 20-2912077"}, want: map[int]string{20: "paused"}},
+
+		// Ends.
+		{sentence: "lifted before it was due", events: []string{"revocation 30 lifted"}, want: map[int]string{29: "open due 40", 30: "lapsed due 40", 50: "lapsed due 40"}},
+		{sentence: "lifted on the due date", events: []string{"revocation 40 lifted"}, want: map[int]string{39: "open due 40", 40: "lapsed due 40"}},
+		{sentence: "lifted the day after it was due", events: []string{"revocation 41 lifted"}, want: map[int]string{40: "open due 40", 41: "overdue due 40"}},
 		{sentence: "lifted after it was due: history is not rewritten", events: []string{"revocation 50 lifted"}, want: map[int]string{49: "overdue due 40", 60: "overdue due 40"}},
-		{sentence: "responseDue absent: no duty", change: func(row *DesignationRow) { row.Openings, row.Current.ResponseDue = nil, nil },
+		{sentence: "lifted from a day before: from its admission", events: []string{"revocation 10 error on 50"}, want: map[int]string{20: "open due 40", 49: "overdue due 40", 51: "overdue due 40"}},
+		{sentence: "lifted from a day before, before it was due", events: []string{"revocation 10 error on 30"}, want: map[int]string{29: "open due 40", 30: "lapsed due 40"}},
+		{sentence: "to be lifted", events: []string{"revocation 35 lifted on 30"}, want: map[int]string{34: "open due 40", 35: "lapsed due 40"}},
+		{sentence: "what was met stays met when it ends", events: []string{"revocation 30 lifted"}, answers: []string{"20 no-relationship"}, want: map[int]string{50: "met due 40 met 20"}},
+		{sentence: "answered on the day of the revocation, after it", events: []string{"revocation 30 lifted"}, answers: []string{"30 no-relationship"}, want: map[int]string{31: "lapsed due 40"}},
+		{sentence: "answered after it had ended", events: []string{"revocation 30 lifted"}, answers: []string{"35 no-relationship"}, want: map[int]string{36: "lapsed due 40"}},
+		{sentence: "overdue when it ended, answered then", events: []string{"revocation 50 lifted"}, answers: []string{"55 no-relationship"}, want: map[int]string{54: "overdue due 40", 55: "late due 40 met 55"}},
+		{sentence: "due on its last day", change: func(row *designationLife) { row.Openings[0].ResponseDue = dayOrNone(300) }, want: map[int]string{300: "open due 300", 301: "overdue due 300"}},
+		{sentence: "due the day after", change: func(row *designationLife) { row.Openings[0].ResponseDue = dayOrNone(301) }, want: map[int]string{300: "open due 301", 301: "lapsed due 301"}},
+		{sentence: "put off beyond its end", events: []string{"suspension 20-290"}, want: map[int]string{300: "open due 321", 301: "lapsed due 321"}},
+
+		{sentence: "responseDue absent: no duty", change: func(row *designationLife) { row.Openings, row.Current.ResponseDue = nil, nil },
 			want: map[int]string{1: "nothing"}},
-		{sentence: "a due date that came by correction", change: func(row *DesignationRow) { row.Openings, row.Current.ResponseDue = nil, dayOrNone(60) },
-			answers: []string{"30 no-relationship"}, want: map[int]string{29: "open due 60", 30: "met due 60 met 30"}},
-		{sentence: "a deadline amended later", change: func(row *DesignationRow) { row.Current.ResponseDue = dayOrNone(60) },
+		{sentence: "a due date that came by correction", change: func(row *designationLife) {
+			row.Openings = []Opening{{Step: step(indexOn(10, 0), 10), ResponseDue: dayOrNone(60)}}
+		}, answers: []string{"30 no-relationship"}, want: map[int]string{9: "nothing", 29: "open due 60", 30: "met due 60 met 30"}},
+		{sentence: "a due date that a correction took back", change: func(row *designationLife) { row.Openings[0].ResponseDue = nil }, want: map[int]string{9: "nothing", 41: "nothing"}},
+		{sentence: "a deadline amended later", change: func(row *designationLife) { row.Openings[0].ResponseDue = dayOrNone(60) },
 			want: map[int]string{41: "open due 60", 61: "overdue due 60"}},
 	} {
 		row := ordered(c.events...)
@@ -181,8 +235,8 @@ func TestDutyToRespond(t *testing.T) {
 		for n, want := range c.want {
 			clock := clockAt(n)
 			var d *Duty
-			if asked := askedOf(t, row, clock); asked != nil && clock.passed(provider(c.party...).Enrolled) {
-				d = clock.respond("designation/2026-014", row, *asked, provider(c.party...), answered(row, clock, c.answers...))
+			if clock.passed(provider(c.party...).Enrolled) {
+				d = clock.respond("designation/2026-014", row.asOf(clock), provider(c.party...), answered(row, clock, c.answers...))
 			}
 			if got := told(d); got != want {
 				t.Errorf("%s: day %d: got %q, want %q", c.sentence, n, got, want)
@@ -194,33 +248,11 @@ func TestDutyToRespond(t *testing.T) {
 	}
 }
 
-// askedOf asks a history whose one version is row, and one before each re-opening.
-func askedOf(t *testing.T, row *DesignationRow, c clock) *asking {
-	t.Helper()
-	h := &history{thread: "designation/2026-014"}
-	for i, o := range slices.Backward(row.Openings) {
-		version := *row
-		if i+1 < len(row.Openings) {
-			version.Current.ResponseDue = &o.ResponseDue
-		}
-		h.versions = append(h.versions, oneVersion(o.Index, &version))
-	}
-	asked, err := h.asked(row, c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return asked
-}
-
-func oneVersion(index uint64, row *DesignationRow) version {
-	return version{index: index, row: &ThreadRow{Thread: "designation/2026-014", Index: index, State: row}}
-}
-
 func TestDutyToConclude(t *testing.T) {
 	for _, c := range []struct {
 		sentence string
 		events   []string
-		change   func(*DesignationRow)
+		change   func(*designationLife)
 		party    []string
 		answers  []string
 		want     map[int]string
@@ -229,12 +261,23 @@ func TestDutyToConclude(t *testing.T) {
 			want: map[int]string{19: "nothing", 20: "open due 100", 101: "overdue due 100"}},
 		{sentence: "after winding-down, by windDownBy", answers: []string{"20 winding-down by 60"},
 			want: map[int]string{20: "open due 60", 61: "overdue due 60"}},
-		{sentence: "the newest response counts alone", answers: []string{"20 winding-down by 60", "30 winding-down by 90"},
-			want: map[int]string{29: "open due 60", 30: "open due 90", 61: "open due 90"}},
-		{sentence: "also where it names no day", answers: []string{"20 winding-down by 60", "30 acknowledged"},
-			want: map[int]string{61: "open due 100"}},
+		{sentence: "of several windDownBy the earliest counts", answers: []string{"20 winding-down by 60", "30 winding-down by 90"},
+			want: map[int]string{29: "open due 60", 30: "open due 60", 61: "overdue due 60"}},
+		{sentence: "also where the newest names no day", answers: []string{"20 winding-down by 60", "30 acknowledged"},
+			want: map[int]string{60: "open due 60", 61: "overdue due 60"}},
+		{sentence: "also where the newest names an earlier one", answers: []string{"20 winding-down by 60", "30 winding-down by 50"},
+			want: map[int]string{29: "open due 60", 30: "open due 50", 51: "overdue due 50"}},
+		{sentence: "of several since the duty opened", answers: []string{"20 winding-down by 60", "50 wound-down", "70 winding-down by 90"},
+			want: map[int]string{51: "met due 60 met 50", 70: "open due 90"}},
+		{sentence: "lapsed", events: []string{"revocation 50 lifted"}, answers: []string{"20 acknowledged"}, want: map[int]string{49: "open due 100", 50: "lapsed due 100"}},
+		{sentence: "lapsed, without a day", events: []string{"revocation 50 lifted"}, answers: []string{"20 acknowledged"},
+			change: func(row *designationLife) { row.Current.EffectiveFrom = nil }, want: map[int]string{49: "open", 50: "lapsed"}},
+		{sentence: "overdue when it ended", events: []string{"revocation 70 lifted"}, answers: []string{"20 winding-down by 60"}, want: map[int]string{71: "overdue due 60"}},
+		{sentence: "begun after it had ended", events: []string{"revocation 150 lifted"}, answers: []string{"160 acknowledged"}, want: map[int]string{160: "lapsed due 100"}},
+		{sentence: "without a day it falls into no pause", events: []string{"suspension 50"}, answers: []string{"20 acknowledged"},
+			change: func(row *designationLife) { row.Current.EffectiveFrom = nil }, want: map[int]string{60: "open"}},
 		{sentence: "neither windDownBy nor effectiveFrom: open", answers: []string{"20 acknowledged"},
-			change: func(row *DesignationRow) { row.Current.EffectiveFrom = nil }, want: map[int]string{20: "open", 299: "open"}},
+			change: func(row *designationLife) { row.Current.EffectiveFrom = nil }, want: map[int]string{20: "open", 299: "open"}},
 		{sentence: "met by no-relationship", answers: []string{"20 acknowledged", "50 no-relationship"}, want: map[int]string{50: "met due 100 met 50"}},
 		{sentence: "met by licensed", answers: []string{"20 acknowledged", "50 licensed"}, want: map[int]string{50: "met due 100 met 50"}},
 		{sentence: "met by conditions-met", answers: []string{"20 acknowledged", "50 conditions-met"}, want: map[int]string{50: "met due 100 met 50"}},
@@ -244,10 +287,11 @@ func TestDutyToConclude(t *testing.T) {
 		{sentence: "none that began nothing", answers: []string{"20 no-relationship"}, want: map[int]string{61: "nothing"}},
 		{sentence: "begun anew", answers: []string{"20 winding-down by 60", "50 wound-down", "70 acknowledged"}, want: map[int]string{69: "met due 60 met 50", 70: "open due 100"}},
 		{sentence: "an older subject meets nothing", answers: []string{"20 acknowledged", "50 wound-down about 10"},
-			change: func(row *DesignationRow) {
-				row.Openings = append(row.Openings, Opening{Step: step(80, 30), ResponseDue: day(70)})
+			change: func(row *designationLife) {
+				row.Openings = append(row.Openings, Opening{Step: step(indexOn(30, 0), 30), ResponseDue: dayOrNone(70)})
 			}, want: map[int]string{50: "open due 100"}},
 		{sentence: "paused", events: []string{"suspension 50"}, answers: []string{"20 winding-down by 60"}, want: map[int]string{49: "open due 60", 50: "paused"}},
+		{sentence: "suspended, and due when that is over", events: []string{"suspension 50-55"}, answers: []string{"20 winding-down by 60"}, want: map[int]string{50: "open due 60", 61: "overdue due 60"}},
 		{sentence: "due reinstatement + response", events: []string{"suspension 50", "reinstatement 70"}, answers: []string{"20 winding-down by 60"},
 			want: map[int]string{70: "open due 100", 101: "overdue due 100"}},
 		{sentence: "withdrawn before the due date owes nothing", party: []string{"withdrawn 55"}, answers: []string{"20 winding-down by 60"},
@@ -259,7 +303,7 @@ func TestDutyToConclude(t *testing.T) {
 		}
 		for n, want := range c.want {
 			clock := clockAt(n)
-			d := clock.conclude("designation/2026-014", row, provider(c.party...), answered(row, clock, c.answers...))
+			d := clock.conclude("designation/2026-014", row.asOf(clock), provider(c.party...), answered(row, clock, c.answers...))
 			if got := told(d); got != want {
 				t.Errorf("%s: day %d: got %q, want %q", c.sentence, n, got, want)
 			}
@@ -289,6 +333,14 @@ func TestDutyToCertify(t *testing.T) {
 		{"the gap closed", nil, []string{"300 0-299", "600 310-599", "610 300-309"}, 611, []string{"met due 335 met 300", "met due 665 met 610", "open due 964"}},
 		{"overlaps are claims, not judged", nil, []string{"300 0-299", "600 200-599"}, 601, []string{"met due 335 met 300", "met due 665 met 600", "open due 964"}},
 		{"within what was covered", nil, []string{"300 0-299", "320 100-200"}, 321, []string{"met due 335 met 300", "open due 665"}},
+		{"a period that ended before the enrolment: from the enrolment date", nil, []string{"10 -200--40"}, 11, []string{"met due 335 met 10", "open due 335"}},
+		{"one that ended on the eve of the enrolment", nil, []string{"10 -200--31"}, 11, []string{"met due 335 met 10", "open due 335"}},
+		{"one that ended with the enrolment", nil, []string{"10 -200--30"}, 11, []string{"met due 335 met 10", "open due 335"}},
+		{"one that ended after it", nil, []string{"10 -200--29"}, 11, []string{"met due 335 met 10", "open due 336"}},
+		{"days before the enrolment are no gap", nil, []string{"10 -200--40", "20 -30-10"}, 21, []string{"met due 335 met 10", "met due 335 met 20", "open due 375"}},
+		{"the enrolment's own day is one", nil, []string{"10 -200--40", "20 -29-10"}, 21, []string{"met due 335 met 10", "open due 335"}},
+		{"suspended: the duty stays", []string{"suspended 100"}, nil, 336, []string{"overdue due 335"}},
+		{"three apart, then the gap closed", nil, []string{"300 0-99", "301 120-139", "302 160-179", "303 130-165", "304 100-119"}, 305, []string{"met due 335 met 300", "met due 465 met 304", "open due 545"}},
 		{"withdrawn before the due date owes nothing", []string{"withdrawn 334"}, nil, 400, nil},
 		{"withdrawn: what was met stays", []string{"withdrawn 400"}, []string{"300 0-299"}, 401, []string{"met due 335 met 300"}},
 		{"withdrawn after it was overdue", []string{"withdrawn 340"}, nil, 400, []string{"overdue due 335"}},
@@ -301,15 +353,16 @@ func TestDutyToCertify(t *testing.T) {
 				t.Fatal(err)
 			}
 			f := certificate{step(uint64(200+i), on), &CertificationRow{}}
-			f.PeriodFrom, f.PeriodUntil, f.Initial = day(from), day(until), i == 0
+			f.PeriodFrom, f.PeriodUntil = day(from), day(until)
 			if !f.Admitted.After(clock.at) {
 				filed = append(filed, f)
 			}
 		}
 		var got []string
-		for _, d := range clock.certify(provider(c.party...), filed) {
+		clock.certify(provider(c.party...), filed, func(d Duty) bool {
 			got = append(got, told(&d))
-		}
+			return true
+		})
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: got %q, want %q", c.sentence, got, c.want)
 		}
@@ -322,8 +375,8 @@ func TestDutyToCertifyNamesTheGap(t *testing.T) {
 	one.PeriodFrom, one.PeriodUntil = day(0), day(299)
 	two := certificate{step(201, 600), &CertificationRow{}}
 	two.PeriodFrom, two.PeriodUntil = day(310), day(599)
-	duties := clockAt(601).certify(provider(), []certificate{one, two})
-	last := duties[len(duties)-1]
+	var last Duty
+	clockAt(601).certify(provider(), []certificate{one, two}, func(d Duty) bool { last = d; return true })
 	if last.From == nil || *last.From != day(300) || last.OpenedBy != one.ID {
 		t.Errorf("got from %v opened by %s, want %v by %s", last.From, last.OpenedBy, day(300), one.ID)
 	}
@@ -332,8 +385,56 @@ func TestDutyToCertifyNamesTheGap(t *testing.T) {
 // What rests on a revocation in error says so first.
 func TestDutyPublishedInError(t *testing.T) {
 	row := ordered("revocation 60 error")
-	d := clockAt(70).respond("designation/2026-014", row, asking{Step: row.Opened, due: day(40)}, provider(), nil)
+	d := clockAt(70).respond("designation/2026-014", row, provider(), nil)
 	if d == nil || !d.Error || !slices.Contains(d.Records, row.Events[0].ID) {
 		t.Errorf("got %+v, want one that is marked and rests on %s", d, row.Events[0].ID)
+	}
+}
+
+// A revocation ends no duty before its admission, on that very day neither.
+func TestDutyOnTheMorningOfTheRevocation(t *testing.T) {
+	row := ordered("revocation 30 lifted")
+	morning := clockAt(30)
+	morning.at = morning.at.Add(-time.Hour)
+	for c, want := range map[*clock]string{&morning: "open due 40", new(clockAt(30)): "lapsed due 40"} {
+		if got := told(c.respond("designation/2026-014", row.asOf(*c), provider(), nil)); got != want {
+			t.Errorf("at %s: got %q, want %q", c.at, got, want)
+		}
+	}
+}
+
+// What is asked of a long history does not grow with its length squared: that would take
+// minutes here.
+func TestDutyOfALongLife(t *testing.T) {
+	const n = 20_000
+	row, p := ordered(), provider()
+	row.Current.EffectiveUntil, row.Openings = dayOrNone(2*n), nil
+	var answers []answer
+	for i := range n {
+		row.Events = append(row.Events, Event{Step: step(indexOn(2*i, 1), 2*i), Kind: record.KindSuspension, EffectiveOn: day(2 * i), Until: dayOrNone(2 * i)})
+		row.Openings = append(row.Openings, Opening{Step: step(indexOn(2*i, 2), 2*i), ResponseDue: dayOrNone(2*i + 40)})
+		p.Standing = append(p.Standing,
+			StandingStep{Step: step(indexOn(2*i, 0), 2*i), Status: statusSuspended, EffectiveOn: day(2 * i)},
+			StandingStep{Step: step(indexOn(2*i, 3), 2*i), Status: statusActive, EffectiveOn: day(2*i + 1)},
+		)
+		a := answer{step(indexOn(2*i, 4), 2*i), &ResponseRow{Status: "wound-down", About: 10}}
+		if i == 0 {
+			a.Status = answerAcknowledged
+		}
+		answers = append(answers, a)
+	}
+	c := clockAt(2 * n)
+	began := time.Now()
+	for range 10 {
+		then := row.asOf(c)
+		if got := told(c.respond("designation/1", then, p, answers)); got != fmt.Sprintf("open due %d", 2*n+38) {
+			t.Fatalf("respond: %s", got)
+		}
+		if got := told(c.conclude("designation/1", then, p, answers)); got != "overdue due 131" {
+			t.Fatalf("conclude: %s", got)
+		}
+	}
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("ten questions took %s", took)
 	}
 }

@@ -12,6 +12,7 @@ import (
 type effect struct {
 	record        RecordRow
 	before, after *ThreadRow
+	keys          []*KeyRow // added or revoked
 }
 
 // Effects are sentences for people about what the draft's records would bring
@@ -56,12 +57,12 @@ func partyEffects(e effect, p *PartyRow) []string {
 		}
 		return []string{fmt.Sprintf("enrols %s as %s with %s; they sign from index %d on", p.ID, joined(p.Roles), plural(int64(len(p.Keys)), "key"), e.record.Index+1)}
 	case record.KindStanding:
-		s := p.Standing[len(p.Standing)-1]
+		s := p.Ahead[len(p.Ahead)-1]
 		return []string{fmt.Sprintf("%s is %s from %s on", p.ID, s.Status, s.EffectiveOn)}
 	}
 	var out []string
-	for i := range p.Keys {
-		switch k := &p.Keys[i]; {
+	for _, k := range e.keys {
+		switch {
 		case k.Added == e.record.Index && k.UsableFrom != nil:
 			out = append(out, fmt.Sprintf("adds key %s of %s (%s), added by the registrar: it counts from %s on", shortKey(k.ID), k.Holder, k.Use, record.Instant{Time: *k.UsableFrom}))
 		case k.Added == e.record.Index:
@@ -88,73 +89,93 @@ func (d *Draft) designationEffects(e effect, s *DesignationRow) ([]string, error
 	case record.KindAmendment:
 		out = append(out, fmt.Sprintf("amends %s, %s", e.record.Thread, quoteName(s.Current.Target.Name)))
 	default:
-		ev := s.Events[len(s.Events)-1]
-		switch {
+		switch ev := e.after.event(); {
 		case ev.Kind == record.KindRevocation:
 			out = append(out, fmt.Sprintf("revokes %s from %s on (%s): final", e.record.Thread, ev.EffectiveOn, ev.Cause))
 		case ev.Kind == record.KindReinstatement:
 			out = append(out, fmt.Sprintf("reinstates %s from %s on", e.record.Thread, ev.EffectiveOn))
-		case ev.Until != nil:
-			out = append(out, fmt.Sprintf("suspends %s from %s until %s", e.record.Thread, ev.EffectiveOn, *ev.Until))
 		default:
-			out = append(out, fmt.Sprintf("suspends %s from %s on", e.record.Thread, ev.EffectiveOn))
+			said, err := d.suspensionEffect(e, ev)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, said...)
 		}
 	}
-	n := len(s.Openings)
-	if n == 0 || s.Openings[n-1].Index != e.record.Index {
+	if s.Opening == nil || s.Opening.Index != e.record.Index {
 		return out, nil
 	}
 	verb := "opens"
-	if n > 1 {
+	if e.before != nil && e.record.Kind == record.KindAmendment && e.before.State.(*DesignationRow).Opening != nil {
 		verb = "re-opens"
 	}
-	owing, err := d.owing(e, s)
+	owing, due, err := d.owing(e, s)
 	if err != nil {
 		return nil, err
 	}
-	duties := "no duty to respond yet (no provider owes one); whoever is enrolled later has one"
+	duties := "no duty to respond yet (no provider owes one); whoever is active later has one"
 	switch {
 	case owing == 1:
 		duties = "1 duty to respond"
 	case owing > 1:
 		duties = fmt.Sprintf("%d duties to respond", owing)
 	}
-	return append(out, fmt.Sprintf("%s %s, due %s", verb, duties, s.Openings[n-1].ResponseDue)), nil
+	if owing > 0 && due == nil {
+		return append(out, fmt.Sprintf("%s %s, paused as long as it is suspended", verb, duties)), nil
+	}
+	return append(out, fmt.Sprintf("%s %s, due %s", verb, duties, due)), nil
+}
+
+// suspensionEffect says until when a designation is suspended, and what becomes of the
+// duties that fall due meanwhile.
+func (d *Draft) suspensionEffect(e effect, ev *Event) ([]string, error) {
+	if ev.Until == nil {
+		return []string{fmt.Sprintf("suspends %s from %s on", e.record.Thread, ev.EffectiveOn), "what falls due meanwhile is paused"}, nil
+	}
+	c, err := d.clock(e)
+	if err != nil {
+		return nil, err
+	}
+	due := ev.Until.AddDays(1).Add(c.periods(e.record.Index).Response)
+	return []string{fmt.Sprintf("suspends %s from %s until %s", e.record.Thread, ev.EffectiveOn, *ev.Until), fmt.Sprintf("what falls due meanwhile is due %s", due)}, nil
 }
 
 // owing counts the parties that owe an answer to what opens now, as [View.Duties]
-// will find them once the record is admitted.
-func (d *Draft) owing(e effect, s *DesignationRow) (n int, err error) {
+// will find them once the record is admitted, and says when: all of them on one day.
+func (d *Draft) owing(e effect, s *DesignationRow) (n int, due *record.Date, err error) {
 	c, err := d.clock(e)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
-	opening := s.Openings[len(s.Openings)-1]
-	asked := asking{Step: opening.Step, due: opening.ResponseDue}
-	err = d.parties(func(p *PartyRow) {
-		if p.Has(record.RoleProvider) && p.Enrolled.Index < e.record.Index && c.respond(e.record.Thread, s, asked, p, nil) != nil {
-			n++
+	life, due := s.ahead(), s.Opening.ResponseDue
+	err = d.parties(func(row *PartyRow) error {
+		if !row.Has(record.RoleProvider) || row.Enrolled.Index > e.record.Index {
+			return nil
 		}
+		if duty := c.respond(e.record.Thread, life, row.ahead(), nil); duty != nil {
+			n, due = n+1, duty.Due
+		}
+		return nil
 	})
-	return n, err
+	return n, due, err
 }
 
 // clock answers for the moment at which a record of the draft is admitted.
 func (d *Draft) clock(e effect) (clock, error) {
-	c := clock{at: e.record.Admitted, zone: d.charter.State.(*CharterRow).zone}
-	err := d.r.versions(ownerRoot, d.start, func(row *ThreadRow) bool {
-		c.charters = append(c.charters, row)
-		return true
-	})
-	slices.Reverse(c.charters)
+	c := clock{at: e.record.Admitted, charters: d.r.termsBelow(d.start)}
 	for _, b := range append(slices.Clip(d.below), d) {
 		for _, x := range b.judged {
-			if x.after.Thread == ownerRoot && !slices.ContainsFunc(c.charters, func(row *ThreadRow) bool { return row.Index == x.after.Index }) {
-				c.charters = append(c.charters, x.after) // judged, and perhaps advanced over meanwhile
+			if x.after.Thread != ownerRoot || x.after.Index < d.start && slices.ContainsFunc(c.charters, func(t charterTerms) bool { return t.Index == x.after.Index }) {
+				continue // of another thread, or advanced over meanwhile
 			}
+			terms, err := x.after.terms()
+			if err != nil {
+				return c, err
+			}
+			c.charters = append(c.charters, terms)
 		}
 	}
-	return c, err
+	return c.zoned(), nil
 }
 
 func (d *Draft) responseEffects(e effect, s *ResponseRow) ([]string, error) {
@@ -184,13 +205,9 @@ func (d *Draft) responseEffects(e effect, s *ResponseRow) ([]string, error) {
 
 // meets says which duty to respond the response meets, by the rule of [View.Duties].
 func (d *Draft) meets(e effect, s *ResponseRow, thread string, des *DesignationRow) (string, error) {
-	n := len(des.Openings)
-	if n == 0 || des.Current.ResponseDue == nil {
+	opening := des.Opening
+	if opening == nil || des.Current.ResponseDue == nil {
 		return fmt.Sprintf("answers %s, which asks for no answer", thread), nil
-	}
-	opening := des.Openings[n-1]
-	if s.About < opening.Index {
-		return fmt.Sprintf("meets no duty: it is about the record at index %d, but index %d asks anew", s.About, opening.Index), nil
 	}
 	p, err := d.party(e.record.Issuer)
 	if err != nil {
@@ -200,14 +217,55 @@ func (d *Draft) meets(e effect, s *ResponseRow, thread string, des *DesignationR
 	if err != nil {
 		return "", err
 	}
+	whole, err := d.designationLife(thread, des)
+	if err != nil {
+		return "", err
+	}
+	standing, err := d.partyLife(p)
+	if err != nil {
+		return "", err
+	}
 	this := answer{Step{e.record.Index, e.record.ID, e.record.Admitted}, s}
-	switch duty := c.respond(thread, des, asking{Step: opening.Step, due: *des.Current.ResponseDue}, p, []answer{this}); {
+	switch duty := c.respond(thread, whole.asOf(c), standing, []answer{this}); {
 	case duty == nil:
 		return fmt.Sprintf("answers %s, to which %s owes no answer", thread, p.ID), nil
+	case duty.State == DutyLapsed:
+		return fmt.Sprintf("meets no duty: %s ended before it was due", thread), nil
+	case duty.MetBy == nil:
+		return fmt.Sprintf("meets no duty: it is about the record at index %d, but index %d asks anew", s.About, opening.Index), nil
 	case duty.State == DutyLate:
 		return fmt.Sprintf("meets the duty to respond to %s, late: it was due %s", thread, duty.Due), nil
 	}
 	return fmt.Sprintf("meets the duty to respond to %s", thread), nil
+}
+
+// course visits the turns of a thread from an index on, oldest first, as far as the draft
+// sees them.
+func (d *Draft) course(thread string, from uint64, visit func(*ThreadRow)) error {
+	row, err := d.thread(thread)
+	if err != nil || row == nil {
+		return err
+	}
+	return course(row, from, func(index uint64) (*ThreadRow, error) {
+		for _, b := range append(slices.Clip(d.below), d) {
+			if i := index - b.start; index >= b.start && i < uint64(len(b.judged)) {
+				return b.judged[i].after, nil
+			}
+		}
+		return d.r.step(thread, index)
+	}, visit)
+}
+
+// designationLife is a designation with all that the draft sees of its life.
+func (d *Draft) designationLife(thread string, row *DesignationRow) (*designationLife, error) {
+	life := &designationLife{DesignationRow: row}
+	return life, d.course(thread, row.Opened.Index, life.happened)
+}
+
+// partyLife is a party with all that the draft sees of its standing.
+func (d *Draft) partyLife(row *PartyRow) (*partyLife, error) {
+	life := &partyLife{PartyRow: row}
+	return life, d.course("party/"+row.ID, 0, life.happened)
 }
 
 func quoteName(name string) string { return `"` + name + `"` }

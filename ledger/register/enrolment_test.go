@@ -16,12 +16,6 @@ func TestLaterEnrolment(t *testing.T) {
 	if names := identified(t, b, "party/acme-cloud"); !sameWords(names[0]+"; "+names[1], "acme cloud inc fictional; acme clouds inc") {
 		t.Errorf("found by %q", names)
 	}
-	// It may list keys as they stand, by which its subject is the first.
-	e.Keys = []record.PartyKey{b.Recovery("acme-cloud/safe")}
-	must(t, b, "party/acme-cloud", "acme-cloud", e, "acme-cloud/compliance", "authority/officer-1")
-	e.Keys[0].Holder = "somebody"
-	refused(t, forge(t, b, b.Sign(b.Statement("party/acme-cloud", "acme-cloud", e), "acme-cloud/compliance", "authority/officer-1")), record.Invalid, "is not so enrolled")
-
 	authority := &record.Enrolment{LegalName: "Office", Country: "XA", Roles: []record.Role{record.RoleAuthority}}
 	must(t, b, "party/authority", "authority", authority, "authority/officer-2", "root/root-1", "root/root-3")
 	b.Must(b.Provider("new")) // the keys are what they were
@@ -41,7 +35,7 @@ func TestSubjects(t *testing.T) {
 		{"party/new", "new", &record.Enrolment{LegalName: "x", Country: "US", Roles: []record.Role{record.RoleProvider}, Keys: []record.PartyKey{b.Officer("new/o")}},
 			"the first key's DER", []string{"new/o", "authority/officer-1"}},
 		{"party/acme-cloud", "acme-cloud", &record.Enrolment{LegalName: "x", Country: "US", Roles: []record.Role{record.RoleProvider}},
-			"the party's enrolment", []string{"acme-cloud/compliance", "authority/officer-1"}},
+			"the party's first enrolment record", []string{"acme-cloud/compliance", "authority/officer-1"}},
 		{"party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{b.Officer("acme-cloud/new")}},
 			"the first added key's DER", []string{"acme-cloud/compliance", "acme-cloud/new"}},
 		{"party/acme-cloud", "acme-cloud", revoke(b, "acme-cloud/ci"), "the party's enrolment", []string{"acme-cloud/compliance"}},

@@ -2,7 +2,6 @@ package register
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
@@ -47,31 +46,18 @@ func marks(byRegistrar bool, compromised *record.Instant) (marks []string) {
 // KeyHolder finds the holder of a key among all that the register ever knew; ok is
 // false for a key that was never enrolled, or is a log's or a witness's.
 func (r *Register) KeyHolder(keyid string) (h KeyHolder, ok bool, err error) {
-	size := r.Size()
-	owner, err := r.keyOwner(keyid, size)
-	if err != nil || owner == nil || owner.Owner == ownerPolicy {
+	k, err := r.keyRow(keyid, r.Size())
+	if err != nil || k == nil || k.Owner == ownerPolicy {
 		return KeyHolder{}, false, err
 	}
-	err = r.versions(owner.Owner, size, func(row *ThreadRow) bool { // newest first
-		switch s := row.State.(type) {
-		case *PartyRow: // every key that it ever had stands in the newest version
-			if k := s.Key(keyid); k != nil {
-				h, ok = KeyHolder{
-					KeyID: keyid, Party: strings.TrimPrefix(owner.Owner, "party/"), Holder: k.Holder, Use: k.Use,
-					Added: k.Added, ByRegistrar: k.ByRegistrar, Revoked: k.Revoked, Compromised: k.CompromisedSince, key: k.key,
-				}, true
-			}
-			return false
-		case *CharterRow: // the oldest charter that lists it added it
-			for _, k := range s.Root {
-				if k.ID == keyid {
-					h, ok = KeyHolder{KeyID: keyid, Holder: k.Holder, Added: row.Index, key: k.key}, true
-				}
-			}
-		}
-		return true
-	})
-	return h, ok, err
+	key, err := k.parsed()
+	if err != nil {
+		return KeyHolder{}, false, err
+	}
+	return KeyHolder{
+		KeyID: keyid, Party: k.party(), Holder: k.Holder, Use: k.Use,
+		Added: k.Added, ByRegistrar: k.ByRegistrar, Revoked: k.Revoked, Compromised: k.CompromisedSince, key: key,
+	}, true, nil
 }
 
 // KeyByID is a key that some party, or the root set, holds or held; nil if the

@@ -8,46 +8,81 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
-// identifierRow is one row to write: a thread begins, goes on otherwise, or
-// ceases to use an identifier.
-type identifierRow struct {
-	text string
-	use  IdentifierUse
-}
-
-// identifierChanges compares the identifiers of a thread before and after a
-// record, in the order of their keys. Most records change none.
-func identifierChanges(before, after *ThreadRow) []identifierRow {
-	next := identifiersOf(after)
-	var last map[string]IdentifierUse
-	if before != nil {
-		last = identifiersOf(before)
+// identify writes which identifiers the record's thread begins, goes on otherwise, or
+// ceases to use, and the name that it replaced. Most records change none.
+func (d *Draft) identify(j *judging, row *ThreadRow) error {
+	if j.renamed != "" {
+		if err := d.noteFormer(row, j.renamed); err != nil {
+			return err
+		}
 	}
-	var rows []identifierRow
+	next := identifiersOf(row)
+	var last map[string]IdentifierUse
+	if j.head != nil {
+		last = identifiersOf(j.head)
+	}
+	var changed []string
 	for text, use := range next {
 		if last[text] != use {
-			rows = append(rows, identifierRow{text, use})
+			changed = append(changed, text)
 		}
 	}
 	for text := range last {
 		if _, still := next[text]; !still {
-			rows = append(rows, identifierRow{text, IdentifierGone})
+			changed = append(changed, text)
 		}
 	}
-	slices.SortFunc(rows, func(a, b identifierRow) int { return strings.Compare(a.text, b.text) })
-	return rows
+	slices.Sort(changed)
+	for _, text := range changed {
+		before, err := d.use(text, last[text], j.head)
+		if err != nil {
+			return err
+		}
+		after, err := d.use(text, next[text], row)
+		if err != nil {
+			return err
+		}
+		if before != after {
+			d.set(appendVersion(d.key(), tableIdentifier, text, row.Index), []byte{byte(after)})
+		}
+	}
+	return nil
 }
 
-// identifiersOf are the identifiers by which a party or a designation is found.
+// use is how a thread uses an identifier, given how its state says that it does: as a
+// former name too, which no state lists.
+func (d *Draft) use(text string, said IdentifierUse, row *ThreadRow) (IdentifierUse, error) {
+	scheme, rest, _ := strings.Cut(text, "\x1f")
+	if said == IdentifierCurrent || said == IdentifierAlias || scheme != SchemeName || row == nil || !row.renamed() {
+		return max(said, IdentifierGone), nil
+	}
+	key, _, _ := strings.Cut(rest, "\x1f")
+	former, err := d.borne(formerText(row.Thread, key, ""))
+	if err != nil || !former {
+		return max(said, IdentifierGone), err
+	}
+	return IdentifierFormer, nil
+}
+
+// renamed says whether the thread has former names.
+func (row *ThreadRow) renamed() bool {
+	switch s := row.State.(type) {
+	case *PartyRow:
+		return s.Renamed
+	case *DesignationRow:
+		return s.Renamed
+	}
+	return false
+}
+
+// identifiersOf are the identifiers by which a party or a designation is found, but for
+// its former names.
 func identifiersOf(row *ThreadRow) map[string]IdentifierUse {
 	ids := identifiers{thread: row.Thread, uses: make(map[string]IdentifierUse)}
 	switch s := row.State.(type) {
 	case *PartyRow:
 		ids.add(SchemeLEI, s.LEI, IdentifierCurrent)
 		ids.name(s.LegalName, IdentifierCurrent)
-		for _, n := range s.FormerName {
-			ids.name(n, IdentifierFormer)
-		}
 	case *DesignationRow:
 		t := &s.Current.Target
 		ids.add(SchemeLEI, t.LEI, IdentifierCurrent)
@@ -65,9 +100,6 @@ func identifiersOf(row *ThreadRow) map[string]IdentifierUse {
 			} else {
 				ids.name(a.Name, IdentifierAlias)
 			}
-		}
-		for _, n := range s.FormerName {
-			ids.name(n, IdentifierFormer)
 		}
 	default:
 		return nil

@@ -2,6 +2,7 @@ package register
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"testing"
 
@@ -116,8 +117,15 @@ func FuzzRows(f *testing.F) {
 	row := RecordRow{Index: 7, ID: record.ID{1}, Kind: record.KindResponse, Thread: "response/1/a", Issuer: "a"}
 	row.IssuedAt, row.Admitted = fromMillis(1), fromMillis(2)
 	f.Add(row.encode())
-	thread := ThreadRow{Thread: "response/1/a", Index: 7, Kind: record.KindResponse, State: &ResponseRow{About: 3}}
-	b, err := thread.encode()
+	about := uint64(3)
+	thread := ThreadRow{Thread: "response/1/a", Index: 7, Kind: record.KindResponse, Did: Did{About: &about}, State: &ResponseRow{About: 3}}
+	b, _, err := thread.encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	thread = ThreadRow{Thread: "party/a", State: &PartyRow{ID: "a"}}
+	_, b, err = thread.encode()
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -130,7 +138,31 @@ func FuzzRows(f *testing.F) {
 			}
 		}
 		for _, name := range []string{"charter", "party/a", "designation/1", "response/1/a", "cip/a", "other"} {
-			decodeThreadRow(name, 7, b)
+			if row, err := decodeStep(name, 7, b); err == nil {
+				row.decodeState(nil)
+			}
+			(&ThreadRow{Thread: name}).decodeState(b)
 		}
+		decodeKeyRow(b)
 	})
+}
+
+// A sparse replay holds no refusal against a record for which something was looked up
+// and not shown, by whichever rule.
+func TestSparseGuard(t *testing.T) {
+	s, err := NewSparse(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	refusal := record.Refuse(record.Conflict, "no")
+	var bad *EntryError
+	if err := s.blame(7, refusal); !errors.As(err, &bad) || bad.Index != 7 {
+		t.Errorf("with nothing missed: %v", err)
+	}
+	s.d.gaps.miss("licence/1")
+	var hidden *NotShownError
+	if err := s.blame(7, refusal); !errors.As(err, &hidden) || hidden.Index != 7 || hidden.What != "what stands on licence/1" {
+		t.Errorf("after a look-up in vain: %v", err)
+	}
 }

@@ -1,6 +1,8 @@
 package register
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"time"
 
@@ -18,6 +20,7 @@ type judging struct {
 	d        *Draft
 	v        record.Verified
 	st       *record.Statement
+	id       record.ID // of the record; zero where nobody has signed it yet
 	index    uint64
 	admitted time.Time
 
@@ -29,14 +32,9 @@ type judging struct {
 	tried    *record.Key // whose signature is asked about; nil but in MaySign
 	kept     uint64      // bit i: signature i counts
 
-	state  State   // the thread after this record
-	claims []claim // keys that got an owner
-}
-
-// claim says that a key belongs to somebody from this record on.
-type claim struct {
-	keyid string
-	owner OwnerRow
+	state   State     // the thread after this record
+	keys    []*KeyRow // keys that it adds or revokes
+	renamed string    // the name that it replaces, which becomes a former one; "" if none
 }
 
 // rules is the catalogue of rules 1: what each kind needs of the ledger's state.
@@ -144,6 +142,10 @@ func (j *judging) opened() error {
 		return nil
 	}
 	p, err := j.d.party(j.st.Issuer)
+	if hidden := (*NotShownError)(nil); errors.As(err, &hidden) {
+		j.d.gaps.missed = nil
+		return cmp.Or(j.foreign(), err)
+	}
 	if err != nil || p != nil {
 		return err
 	}
@@ -171,6 +173,13 @@ func (j *judging) window() error {
 
 // follows applies the law that two writers cannot overwrite each other.
 func (j *judging) follows() error {
+	if j.d.gaps != nil {
+		return j.followsShown()
+	}
+	return j.followsHead()
+}
+
+func (j *judging) followsHead() error {
 	switch follows := j.st.Follows; {
 	case j.head == nil && !follows.IsZero():
 		return j.conflict("nothing stands on %s yet, so there is nothing to follow: leave follows out and sign again", j.st.Thread)
@@ -183,7 +192,7 @@ func (j *judging) follows() error {
 }
 
 // conflict refuses a step that the thread does not allow, naming its newest record.
-func (j *judging) conflict(format string, args ...any) error {
+func (j *judging) conflict(format string, args ...any) *record.Refusal {
 	r := record.Refuse(record.Conflict, format, args...)
 	if j.head != nil {
 		r.Current = j.head.ID

@@ -1,8 +1,6 @@
 package register
 
 import (
-	"slices"
-
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
@@ -14,7 +12,7 @@ const amendExtension = "extension"
 func (j *judging) judgeAmendment() error {
 	a := j.st.Predicate.(*record.Amendment)
 	row, err := j.running()
-	if err != nil {
+	if err != nil || row == nil {
 		return err
 	}
 	if err := j.amendsSource(row, a); err != nil {
@@ -25,23 +23,58 @@ func (j *judging) judgeAmendment() error {
 	if err != nil {
 		return err
 	}
+	if err := j.fitsPayload(amended); err != nil {
+		return err
+	}
 	if err := checkTarget(&amended.Target); err != nil {
 		return err
 	}
 	next := *row
 	step := j.step()
 	next.Amended = &step
-	if due := amended.ResponseDue; due != nil && (a.ReopensDuty() || old.ResponseDue == nil) {
-		next.Openings = append(slices.Clip(row.Openings), Opening{Step: step, ResponseDue: *due})
-	}
+	next.Opening = j.reopened(row, a, amended.ResponseDue)
 	if err := j.amendedDates(a, old, amended); err != nil {
 		return err
 	}
 	next.Current = *amended
 	if row.Imported() && amended.Target.Name != old.Target.Name {
-		next.FormerName = formerNames(row.FormerName, old.Target.Name, amended.Target.Name)
+		j.renamed, next.Renamed = old.Target.Name, true
 	}
 	j.state = &next
+	return nil
+}
+
+// reopened is what opened the duty to respond last, once the amendment is made: the
+// amendment itself where it re-opens the duty, or gives it a day that it had not.
+func (j *judging) reopened(row *DesignationRow, a *record.Amendment, due *record.Date) *Opening {
+	old, step := row.Current.ResponseDue, j.step()
+	switch {
+	case due != nil && (old == nil || a.ReopensDuty()):
+		return &Opening{Step: step, ResponseDue: due}
+	case old != nil && (due == nil || *due != *old):
+		moved := *row.Opening
+		moved.ResponseDue, moved.Moved = due, &step
+		return &moved
+	}
+	return row.Opening
+}
+
+// maxDesignation bounds a designation with all its amendments, in bytes of the payload
+// that would say it anew: whatever is added to it, its state stays a row that can be
+// read and written.
+const maxDesignation = 48_000
+
+func (j *judging) fitsPayload(amended *record.Designation) error {
+	anew := record.Statement{Kind: amended.Kind(), Predicate: amended, Common: record.Common{
+		Ledger: j.st.Ledger, Thread: j.st.Thread, Issuer: j.st.Issuer, IssuedAt: j.st.IssuedAt,
+	}}
+	size, err := record.PayloadLen(&anew)
+	if err != nil {
+		return err
+	}
+	if size > maxDesignation {
+		return invalid("/predicate", "the designation would take %d bytes as a payload, at most %d are allowed: drop some of it in the same amendment", size, maxDesignation)
+	}
 	return nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
@@ -54,6 +53,9 @@ func (j *judging) judgeCharter() error {
 	next, err := newCharterRow(c)
 	if err != nil {
 		return err
+	}
+	if j.head.unshown() {
+		return j.notShown("the charter that it follows")
 	}
 	if j.index > 0 {
 		if err := j.amendsCharter(c); err != nil {
@@ -110,7 +112,8 @@ func (j *judging) signedByRoots(next *CharterRow) error {
 // claimRoots gives the new root keys to the root set, for ever.
 func (j *judging) claimRoots(next *CharterRow) error {
 	for i, k := range next.Root {
-		if err := j.claim(fmt.Sprintf("/predicate/rootKeys/%d/key", i), k.ID, OwnerRow{Owner: ownerRoot, Holder: k.Holder}); err != nil {
+		row := KeyRow{ID: k.ID, Owner: ownerRoot, PEM: next.RootKeys[i].Key, Holder: k.Holder, Added: j.index, AddedAt: j.admitted, key: k.key}
+		if err := j.claim(fmt.Sprintf("/predicate/rootKeys/%d/key", i), row); err != nil {
 			return err
 		}
 	}
@@ -138,7 +141,7 @@ func (j *judging) claimPolicy(next *CharterRow) error {
 			continue // too weak a key to be anybody's
 		}
 		next.PolicyKeys = append(next.PolicyKeys, key.ID())
-		if err := j.claim("/predicate/policy", key.ID(), OwnerRow{Owner: ownerPolicy}); err != nil {
+		if err := j.claim("/predicate/policy", KeyRow{ID: key.ID(), Owner: ownerPolicy, Added: j.index, AddedAt: j.admitted}); err != nil {
 			return err
 		}
 	}
@@ -147,36 +150,39 @@ func (j *judging) claimPolicy(next *CharterRow) error {
 
 // claim gives a key to an owner and holder for ever, and refuses one that is
 // another's. Claiming again what one has is no fault.
-func (j *judging) claim(pointer, keyid string, to OwnerRow) error {
-	owner, err := j.d.owner(keyid)
-	if err != nil {
-		return err
-	}
-	for _, c := range j.claims {
-		if c.keyid == keyid {
-			owner = &c.owner
-		}
-	}
+func (j *judging) claim(pointer string, to KeyRow) error {
+	k, err := j.keyRow(to.ID)
 	switch {
-	case owner == nil:
-		j.claims = append(j.claims, claim{keyid, to})
+	case err != nil:
+		return err
+	case k == nil:
+		j.keys = append(j.keys, &to)
 		return nil
-	case *owner == to:
-		return nil
-	case owner.Owner != to.Owner:
-		return invalid(pointer, "key %s belongs to %s: a key has one owner for ever", shortKey(keyid), owner.name())
-	default:
-		return invalid(pointer, "key %s belongs to holder %s: a key has one holder for ever", shortKey(keyid), owner.Holder)
+	case k.Owner != to.Owner:
+		return invalid(pointer, "key %s belongs to %s: a key has one owner for ever", shortKey(to.ID), k.owner())
+	case k.Holder != to.Holder:
+		return invalid(pointer, "key %s belongs to holder %s: a key has one holder for ever", shortKey(to.ID), k.Holder)
 	}
+	return nil
 }
 
-// name is the owner as a sentence names it.
-func (o *OwnerRow) name() string {
-	switch o.Owner {
+// keyRow is the newest row of a key, this record's own included; nil if it is nobody's.
+func (j *judging) keyRow(keyid string) (*KeyRow, error) {
+	for _, k := range slices.Backward(j.keys) {
+		if k.ID == keyid {
+			return k, nil
+		}
+	}
+	return j.d.keyRow(keyid)
+}
+
+// owner is the key's owner as a sentence names it.
+func (k *KeyRow) owner() string {
+	switch k.Owner {
 	case ownerRoot:
 		return "the root set"
 	case ownerPolicy:
 		return "the policy's log or witnesses"
 	}
-	return strings.TrimPrefix(o.Owner, "party/")
+	return k.party()
 }

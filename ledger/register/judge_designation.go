@@ -19,7 +19,11 @@ func (j *judging) judgeDesignation() error {
 		return err
 	}
 	row := &DesignationRow{Current: *d, Opened: j.step()}
-	if j.head != nil {
+	switch {
+	case j.head.unshown() && d.Source == nil:
+		return j.conflict("%s exists already: change it by an amendment; only an imported one that was delisted is designated again", j.st.Thread)
+	case j.head.unshown(): // that it was delisted is what is not shown
+	case j.head != nil:
 		old := j.head.State.(*DesignationRow)
 		if end := old.revocation(); end == nil || end.Cause != causeDelisted || !old.Imported() || d.Source == nil {
 			return j.conflict("%s exists already: change it by an amendment; only an imported one that was delisted is designated again", j.st.Thread)
@@ -27,7 +31,10 @@ func (j *judging) judgeDesignation() error {
 		if was := old.Current.Source; d.Source.List != was.List || d.Source.ID != was.ID {
 			return invalid("/predicate/source", "%s is %s of list %s for ever", j.st.Thread, was.ID, was.List)
 		}
-		row.FormerName = formerNames(old.FormerName, old.Current.Target.Name, d.Target.Name)
+		row.Renamed = old.Renamed
+		if old.Current.Target.Name != d.Target.Name {
+			j.renamed, row.Renamed = old.Current.Target.Name, true
+		}
 	}
 	if d.DeterminedOn != nil && d.DeterminedOn.After(j.today) {
 		return notNow("/predicate/determinedOn", "%s is after today, %s in %s", *d.DeterminedOn, j.today, j.charter.TimeZone)
@@ -44,7 +51,7 @@ func (j *judging) judgeDesignation() error {
 		if err := j.timeToRespond(*d.ResponseDue); err != nil {
 			return err
 		}
-		row.Openings = []Opening{{Step: j.step(), ResponseDue: *d.ResponseDue}}
+		row.Opening = &Opening{Step: j.step(), ResponseDue: d.ResponseDue}
 	}
 	j.state = row
 	return nil
@@ -90,11 +97,8 @@ func (j *judging) ownThread(source *record.Source) error {
 		}
 		return nil
 	}
-	name := strings.TrimPrefix(j.st.Thread, "designation/")
-	for _, l := range j.charter.Imports {
-		if strings.HasPrefix(name, l.List+"-") {
-			return notNow("/predicate/thread", "threads designation/%s-… are for what is imported from the list %s: choose another name", l.List, l.List)
-		}
+	if l := j.charter.fromList(j.st.Thread); l != nil {
+		return notNow("/predicate/thread", "threads designation/%s-… are for what is imported from the list %s: choose another name", l.List, l.List)
 	}
 	return nil
 }
@@ -115,27 +119,23 @@ func (j *judging) timeToRespond(due record.Date) error {
 	return nil
 }
 
+// fromList says whether a thread is one of an imported list's, by its name.
+func (c *CharterRow) fromList(thread string) *record.Source {
+	name := strings.TrimPrefix(thread, "designation/")
+	for _, l := range c.Imports {
+		if id, ok := strings.CutPrefix(name, l.List+"-"); ok {
+			return &record.Source{List: l.List, ID: id}
+		}
+	}
+	return nil
+}
+
 // inTerm: the last day in force is before effectiveFrom + term.
 func (j *judging) inTerm(d *record.Designation) error {
 	if end := d.EffectiveFrom.Add(j.charter.Periods.Term); !d.EffectiveUntil.Before(end) {
 		return notNow("/predicate/effectiveUntil", "%s: the term is %s, so %s is the latest; later by an extension", *d.EffectiveUntil, j.charter.Periods.Term, end.AddDays(-1))
 	}
 	return nil
-}
-
-// formerNames are the names borne before, given that old was just replaced. A
-// name that is borne again is a former one no more.
-func formerNames(former []string, old, now string) []string {
-	out := make([]string, 0, len(former)+1)
-	for _, name := range append(slices.Clip(former), old) {
-		if name != now && !slices.Contains(out, name) {
-			out = append(out, name)
-		}
-	}
-	if len(out) == 0 {
-		return nil
-	}
-	return out
 }
 
 // checkTarget applies the frozen tables to a target that an amendment made.

@@ -9,18 +9,13 @@ import (
 const causeDelisted = "delisted"
 
 // revocation is the event that ended the designation, nil if none did.
-func (d *DesignationRow) revocation() *Event {
-	if n := len(d.Events); n > 0 && d.Events[n-1].Kind == record.KindRevocation {
-		return &d.Events[n-1]
-	}
-	return nil
-}
+func (d *DesignationRow) revocation() *Event { return d.Revoked }
 
 // suspension is the pause that has begun or is announced on a date, nil if there
 // is none: after its last day the clock alone ends it. A reinstatement ends the one
 // that it was given for, though it may be announced itself; one that holds for a
 // while leaves the rest of the pause to come.
-func (d *DesignationRow) suspension(date record.Date) *pause {
+func (d *designationLife) suspension(date record.Date) *pause {
 	if len(d.Events) == 0 {
 		return nil
 	}
@@ -35,10 +30,14 @@ func (d *DesignationRow) suspension(date record.Date) *pause {
 	return nil
 }
 
-// designated is the designation that a later record of its family is about.
+// designated is the designation that a later record of its family is about; nil where a
+// sparse replay was not shown it.
 func (j *judging) designated() (*DesignationRow, error) {
 	if j.head == nil {
 		return nil, invalid("/predicate/thread", "nothing was designated on %s", j.st.Thread)
+	}
+	if j.head.unshown() { // what is on a list's thread was imported: no other is admitted there
+		return nil, j.signedByDesignators(j.charter.fromList(j.st.Thread))
 	}
 	row := j.head.State.(*DesignationRow)
 	if err := j.signedByDesignators(row.Current.Source); err != nil {
@@ -53,7 +52,7 @@ func (j *judging) designated() (*DesignationRow, error) {
 // running is the same where the clock must not have ended it either.
 func (j *judging) running() (*DesignationRow, error) {
 	row, err := j.designated()
-	if err != nil {
+	if err != nil || row == nil {
 		return nil, err
 	}
 	if until := row.Current.EffectiveUntil; until != nil && j.today.After(*until) {
@@ -69,17 +68,19 @@ func (j *judging) judgeSuspension() error {
 	if err != nil {
 		return err
 	}
-	if now := row.suspension(j.today); now != nil {
+	if row == nil {
+		return j.fromToday("/predicate/effectiveOn", s.EffectiveOn)
+	}
+	if now := row.ahead().suspension(j.today); now != nil {
 		return j.conflict("%s is suspended already, by index %d: reinstate it first", j.st.Thread, now.by.Index)
 	}
-	if err := j.fromToday(s.EffectiveOn); err != nil {
+	if err := j.fromToday("/predicate/effectiveOn", s.EffectiveOn); err != nil {
 		return err
 	}
 	if until := row.Current.EffectiveUntil; until != nil && s.EffectiveOn.After(*until) {
 		return invalid("/predicate/effectiveOn", "%s: the designation ends with %s", s.EffectiveOn, *until)
 	}
-	j.happen(row, Event{EffectiveOn: s.EffectiveOn, Until: s.Until, Reason: s.Reason})
-	return nil
+	return j.happen(row, Event{EffectiveOn: s.EffectiveOn, Until: s.Until})
 }
 
 // judgeReinstatement: suspended → the state that the dates give.
@@ -89,45 +90,84 @@ func (j *judging) judgeReinstatement() error {
 	if err != nil {
 		return err
 	}
-	now := row.suspension(j.today)
+	if row == nil {
+		return j.fromToday("/predicate/effectiveOn", s.EffectiveOn)
+	}
+	now := row.ahead().suspension(j.today)
 	if now == nil {
 		return j.conflict("%s is not suspended", j.st.Thread)
 	}
-	if err := j.fromToday(s.EffectiveOn); err != nil {
+	if err := j.fromToday("/predicate/effectiveOn", s.EffectiveOn); err != nil {
 		return err
 	}
 	if now.resume != nil && !s.EffectiveOn.Before(*now.resume) {
 		return invalid("/predicate/effectiveOn", "%s: the suspension ends by itself with %s", s.EffectiveOn, now.resume.AddDays(-1))
 	}
-	j.happen(row, Event{EffectiveOn: s.EffectiveOn, Until: s.Until, Reason: s.Reason})
-	return nil
+	return j.happen(row, Event{EffectiveOn: s.EffectiveOn, Until: s.Until})
 }
 
 // judgeRevocation: final. effectiveOn is free, and shown as what it is.
 func (j *judging) judgeRevocation() error {
 	r := j.st.Predicate.(*record.Revocation)
 	row, err := j.designated()
-	if err != nil {
+	if err != nil || row == nil {
 		return err
 	}
 	if r.Cause == causeDelisted && !row.Imported() {
 		return invalid("/predicate/cause", "delisted is for what was imported from a list; this was not")
 	}
-	j.happen(row, Event{EffectiveOn: r.EffectiveOn, Cause: r.Cause, Reason: r.Reason})
+	j.revoke(row, Event{EffectiveOn: r.EffectiveOn, Cause: r.Cause})
 	return nil
 }
 
-func (j *judging) fromToday(effectiveOn record.Date) error {
-	if effectiveOn.Before(j.today) {
-		return tooSoon("/predicate/effectiveOn", j.today, "%s is before today, %s in %s", effectiveOn, j.today, j.charter.TimeZone)
+// fromToday: a date that binds others is not set back.
+func (j *judging) fromToday(pointer string, date record.Date) error {
+	if date.Before(j.today) {
+		return tooSoon(pointer, j.today, "%s is before today, %s in %s", date, j.today, j.charter.TimeZone)
 	}
 	return nil
 }
 
-// happen adds an event of this record's kind.
-func (j *judging) happen(row *DesignationRow, e Event) {
+// revoke ends the designation.
+func (j *judging) revoke(row *DesignationRow, e Event) {
 	e.Step, e.Kind = j.step(), j.st.Kind
 	next := *row
-	next.Events = append(slices.Clip(row.Events), e)
+	next.Revoked = &e
 	j.state = &next
+}
+
+// happen adds a suspension or a reinstatement.
+func (j *judging) happen(row *DesignationRow, e Event) error {
+	e.Step, e.Kind = j.step(), j.st.Kind
+	next := *row
+	next.Ahead = decisive(append(slices.Clip(row.Ahead), e), j.today)
+	if len(next.Ahead) > maxAnnounced {
+		return j.conflict("%d suspensions and reinstatements of %s are announced already: wait until one of them is over", maxAnnounced, j.st.Thread)
+	}
+	j.state = &next
+	return nil
+}
+
+// decisive are those events that decide whether the designation is suspended on some
+// day from today on: each but those whose days are over, or all painted over by newer
+// ones.
+func decisive(events []Event, today record.Date) []Event {
+	var left []Event
+	for i, e := range events {
+		span := e.span()
+		if span.from.Before(today) {
+			span.from = today
+		}
+		var shown []pause
+		if span.resume == nil || span.from.Before(*span.resume) {
+			shown = []pause{span}
+		}
+		for _, newer := range events[i+1:] {
+			shown = cut(shown, newer.span())
+		}
+		if len(shown) > 0 {
+			left = append(left, e)
+		}
+	}
+	return left
 }

@@ -9,9 +9,14 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// maxLiveKeys bounds a party's keys, and with them what one signature may cost
-// to verify.
-const maxLiveKeys = 16
+const (
+	// maxLiveKeys bounds a party's keys, and with them what one signature may cost
+	// to verify.
+	maxLiveKeys = 16
+	// maxYearlyKeys bounds how many a party adds in a civil year, so that whoever holds
+	// one officer key cannot fill the ledger with keys.
+	maxYearlyKeys = 64
+)
 
 // judgeKeys adds and revokes a party's keys. Each added key signs; who else
 // signs depends on whose keys they are (RECORDS.md "Keys and who may sign").
@@ -20,8 +25,10 @@ func (j *judging) judgeKeys() error {
 	if j.head == nil {
 		return invalid("/predicate/thread", "nobody was enrolled on %s", j.st.Thread)
 	}
+	if j.head.unshown() {
+		return j.judgeKeysUnshown()
+	}
 	p := *j.head.State.(*PartyRow)
-	p.Keys = slices.Clone(p.Keys)
 	if p.StatusOn(j.today) == statusWithdrawn {
 		return record.Refuse(record.Forbidden, "%s is withdrawn: its keys change no more", p.ID)
 	}
@@ -48,6 +55,11 @@ func (j *judging) judgeKeys() error {
 	if err := j.needKeys(added); err != nil {
 		return err
 	}
+	if !byRegistrar {
+		if err := j.countKeys(&p, len(k.Add)); err != nil {
+			return err
+		}
+	}
 	if err := j.revokeKeys(&p, k.Revoke); err != nil {
 		return err
 	}
@@ -63,7 +75,11 @@ func (j *judging) judgeKeys() error {
 func (j *judging) signedByParty(p *PartyRow, k *record.Keys) error {
 	officers := j.sign(j.holder(p, officer))
 	recovery := func(row *KeyRow) bool { return row.Use == record.UseRecovery }
-	if onlyOfficers(p, k) {
+	only, err := j.onlyOfficers(p, k)
+	if err != nil {
+		return err
+	}
+	if only {
 		officers = append(officers, j.sign(j.holder(p, recovery))...)
 	} else if !j.unsigned && len(officers) == 0 && len(j.holders(j.holder(p, recovery))) > 0 {
 		return record.Refuse(record.Forbidden, "a recovery key signs only for officer keys: 1 officer needed for what else this adds or revokes")
@@ -74,18 +90,44 @@ func (j *judging) signedByParty(p *PartyRow, k *record.Keys) error {
 	return nil
 }
 
-func onlyOfficers(p *PartyRow, k *record.Keys) bool {
+func (j *judging) onlyOfficers(p *PartyRow, k *record.Keys) (bool, error) {
 	for _, a := range k.Add {
 		if a.Use != record.UseOfficer {
-			return false
+			return false, nil
 		}
 	}
 	for _, r := range k.Revoke {
-		if row := p.Key(r.KeyID); row != nil && row.Use != record.UseOfficer {
-			return false
+		if row, err := j.keyOf(p, r.KeyID); err != nil || row != nil && row.Use != record.UseOfficer {
+			return false, err
 		}
 	}
-	return true
+	return true, nil
+}
+
+// keyOf is the party's key with that key ID, live or not, as this record leaves it; nil
+// if it never had it.
+func (j *judging) keyOf(p *PartyRow, keyid string) (*KeyRow, error) {
+	k, err := j.keyRow(keyid)
+	if err != nil || k == nil || k.party() != p.ID {
+		return nil, err
+	}
+	return k, nil
+}
+
+// countKeys holds a party to what it may add in a civil year of the charter's zone. What
+// enrols it, and what a registrar adds for it, is not counted: others answer for that.
+func (j *judging) countKeys(p *PartyRow, adds int) error {
+	if p.KeysYear < j.today.Year {
+		p.KeysYear, p.KeysAdded = j.today.Year, 0
+	}
+	if adds > 0 && p.KeysAdded+adds > maxYearlyKeys {
+		again := record.Date{Year: p.KeysYear + 1, Month: time.January, Day: 1}
+		r := j.conflict("%s has added %d keys in %d and may add %d more, this adds %d: again from %s on", p.ID, p.KeysAdded, p.KeysYear, maxYearlyKeys-p.KeysAdded, adds, again)
+		r.Earliest = again.String()
+		return r
+	}
+	p.KeysAdded += adds
+	return nil
 }
 
 // signedForAuthority: adding to the authority's keys takes root keys, revoking one
@@ -107,17 +149,41 @@ func (j *judging) signedForAuthority(p *PartyRow, k *record.Keys) error {
 // and what is added counts only after the charter's recovery period.
 func (j *judging) signedByRegistrar(p *PartyRow, k *record.Keys) error {
 	for i, r := range k.Revoke {
-		if row := p.Key(r.KeyID); row != nil && !row.ByRegistrar {
+		row, err := j.keyOf(p, r.KeyID)
+		if err != nil {
+			return err
+		}
+		if row != nil && !row.ByRegistrar {
 			return record.Refuse(record.Forbidden, "key %s of %s was not added by a registrar: only %s revokes it (/predicate/revoke/%d)", shortKey(r.KeyID), row.Holder, p.ID, i)
 		}
 	}
 	return j.registrars(j.charter.Thresholds.Registrar)
 }
 
+// judgeKeysUnshown is what can be said of a registrar's record for a party that a sparse
+// replay was not shown. Any other rests on the party's own keys.
+func (j *judging) judgeKeysUnshown() error {
+	if j.st.Issuer != record.Authority || j.st.Party() == record.Authority {
+		return j.notShown("what stands on %s before it", j.st.Thread)
+	}
+	added, err := record.ListedKeys(j.st)
+	if err != nil {
+		return err
+	}
+	if err := j.registrars(j.charter.Thresholds.Registrar); err != nil {
+		return err
+	}
+	return j.needKeys(added)
+}
+
+// revokeKeys takes keys from a party: live ones, and such as are past notAfter, of which
+// something may still have to be said.
 func (j *judging) revokeKeys(p *PartyRow, list []record.KeyRevocation) error {
 	for i, r := range list {
-		row := p.Key(r.KeyID)
+		row, err := j.keyOf(p, r.KeyID)
 		switch {
+		case err != nil:
+			return err
 		case row == nil:
 			return invalid(fmt.Sprintf("/predicate/revoke/%d/keyid", i), "key %s is none of %s", shortKey(r.KeyID), p.ID)
 		case row.Revoked != 0:
@@ -126,9 +192,13 @@ func (j *judging) revokeKeys(p *PartyRow, list []record.KeyRevocation) error {
 			return notNow(fmt.Sprintf("/predicate/revoke/%d/compromisedSince", i), "%s: wanted between %s, when the key was added, and now",
 				*r.CompromisedSince, record.Instant{Time: row.AddedAt})
 		}
-		at := j.admitted
-		row.Revoked, row.RevokedAt, row.CompromisedSince = j.index, &at, r.CompromisedSince
+		revoked, at := *row, j.admitted
+		revoked.Revoked, revoked.RevokedAt, revoked.CompromisedSince = j.index, &at, r.CompromisedSince
+		j.keys = append(j.keys, &revoked)
 	}
+	p.Keys = slices.DeleteFunc(slices.Clone(p.Keys), func(k KeyRow) bool {
+		return slices.ContainsFunc(list, func(r record.KeyRevocation) bool { return r.KeyID == k.ID })
+	})
 	return nil
 }
 
@@ -137,31 +207,30 @@ func (j *judging) revokeKeys(p *PartyRow, list []record.KeyRevocation) error {
 func (j *judging) addKeys(p *PartyRow, pointer string, list []record.PartyKey, keys []*record.Key, byRegistrar bool) error {
 	for i, k := range list {
 		id, at := keys[i].ID(), fmt.Sprintf("%s/%d/key", pointer, i)
-		if old := p.Key(id); old != nil {
+		old, err := j.keyOf(p, id)
+		if err != nil {
+			return err
+		}
+		if old != nil {
 			if old.Revoked != 0 {
 				return invalid(at, "key %s was revoked at index %d: it never comes back; make a new one", shortKey(id), old.Revoked)
 			}
 			return invalid(at, "key %s is %s's already", shortKey(id), p.ID)
 		}
-		if err := j.claim(at, id, OwnerRow{Owner: "party/" + p.ID, Holder: k.Holder}); err != nil {
-			return err
-		}
 		row := KeyRow{
-			ID: id, PEM: k.Key, Use: k.Use, Holder: k.Holder, Functions: k.Functions, NotAfter: k.NotAfter,
+			ID: id, Owner: "party/" + p.ID, PEM: k.Key, Use: k.Use, Holder: k.Holder, Functions: k.Functions, NotAfter: k.NotAfter,
 			Added: j.index, AddedAt: j.admitted, ByRegistrar: byRegistrar, key: keys[i],
 		}
 		if byRegistrar {
 			row.UsableFrom = j.recovered()
 		}
+		if err := j.claim(at, row); err != nil {
+			return err
+		}
 		p.Keys = append(p.Keys, row)
 	}
-	live := 0
-	for i := range p.Keys {
-		if k := &p.Keys[i]; k.Revoked == 0 && (k.NotAfter == nil || !j.today.After(*k.NotAfter)) {
-			live++
-		}
-	}
-	if len(list) > 0 && live > maxLiveKeys {
+	p.Keys = slices.DeleteFunc(p.Keys, func(k KeyRow) bool { return k.NotAfter != nil && j.today.After(*k.NotAfter) })
+	if live := len(p.Keys); len(list) > 0 && live > maxLiveKeys {
 		return notNow(pointer, "%s would have %d live keys, at most %d are allowed: revoke some", p.ID, live, maxLiveKeys)
 	}
 	return nil

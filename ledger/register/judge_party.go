@@ -2,8 +2,8 @@ package register
 
 import (
 	"crypto/sha256"
-	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
@@ -12,6 +12,9 @@ import (
 // keys). A later enrolment replaces what describes the party, and nothing else.
 func (j *judging) judgeEnrolment() error {
 	e := j.st.Predicate.(*record.Enrolment)
+	if j.head.unshown() {
+		return j.notShown("what stands on %s before it", j.st.Thread)
+	}
 	if j.head != nil {
 		return j.judgeReEnrolment(e)
 	}
@@ -23,7 +26,7 @@ func (j *judging) judgeEnrolment() error {
 		return err
 	}
 	p := &PartyRow{
-		ID: j.st.Issuer, Roles: e.Roles, Enrolment: j.v.ID(),
+		ID: j.st.Issuer, Roles: e.Roles, Enrolment: j.id,
 		Enrolled: j.step(),
 	}
 	p.describe(e)
@@ -91,14 +94,14 @@ func (j *judging) sponsor(p *PartyRow) (sponsor string, err error) {
 		return "", nil
 	}
 	for _, s := range j.signatures() {
-		owner, err := j.d.owner(s.Key.ID())
+		k, err := j.d.keyRow(s.Key.ID())
 		if err != nil {
 			return "", err
 		}
-		if owner == nil || owner.party() == "" {
+		if k == nil || k.party() == "" {
 			continue
 		}
-		provider, err := j.d.party(owner.party())
+		provider, err := j.d.party(k.party())
 		if err != nil {
 			return "", err
 		}
@@ -122,16 +125,10 @@ func (j *judging) judgeReEnrolment(e *record.Enrolment) error {
 	if !sameRoles(e.Roles, old.Roles) {
 		return invalid("/predicate/roles", "%s was enrolled as %s: a later enrolment does not change that", old.ID, joined(old.Roles))
 	}
-	for i, k := range e.Keys {
-		key, err := k.Key.Key()
-		if err != nil {
-			return invalid(fmt.Sprintf("/predicate/keys/%d/key", i), "%v", err)
-		}
-		if row := old.Key(key.ID()); row == nil || row.Revoked != 0 || !row.says(k) {
-			return invalid(fmt.Sprintf("/predicate/keys/%d", i), "key %s is not so enrolled: a later enrolment changes no keys, a keys record does", shortKey(key.ID()))
-		}
+	if len(e.Keys) > 0 {
+		return invalid("/predicate/keys", "a later enrolment lists no keys: they come and go by a keys record")
 	}
-	if err := j.subjectIsEnrolled(old, e); err != nil {
+	if err := j.subjectIsEnrolled(old); err != nil {
 		return err
 	}
 	if err := j.need(1, "officer", j.holder(old, officer)); err != nil {
@@ -141,10 +138,10 @@ func (j *judging) judgeReEnrolment(e *record.Enrolment) error {
 		return err
 	}
 	p := *old
-	p.Enrolment = j.v.ID()
+	p.Enrolment = j.id
 	p.describe(e)
 	if p.LegalName != old.LegalName {
-		p.FormerName = formerNames(old.FormerName, old.LegalName, p.LegalName)
+		j.renamed, p.Renamed = old.LegalName, true
 	}
 	j.state = &p
 	return nil
@@ -170,7 +167,7 @@ func (j *judging) registrars(n int64) error {
 }
 
 // step names this record.
-func (j *judging) step() Step { return Step{Index: j.index, ID: j.v.ID(), Admitted: j.admitted} }
+func (j *judging) step() Step { return Step{Index: j.index, ID: j.id, Admitted: j.admitted} }
 
 // describe copies what a later enrolment may replace.
 func (p *PartyRow) describe(e *record.Enrolment) {
@@ -188,19 +185,12 @@ func (j *judging) subjectIsKey(keys []*record.Key) error {
 	return invalid("/subject/0/digest/sha256", "without a document the subject is the first key's DER: its SHA-256 is %x", sha256.Sum256(keys[0].DER()))
 }
 
-// subjectIsEnrolled: a later enrolment without keys is about what it follows up.
-func (j *judging) subjectIsEnrolled(p *PartyRow, e *record.Enrolment) error {
-	if len(e.Keys) > 0 {
-		keys, err := record.ListedKeys(j.st)
-		if err != nil {
-			return err
-		}
-		return j.subjectIsKey(keys)
-	}
-	if j.st.Document != nil || j.st.Subject.SHA256 == p.Enrolment || j.st.Subject.SHA256 == p.Enrolled.ID {
+// subjectIsEnrolled: without a document, a later enrolment is about the party's first.
+func (j *judging) subjectIsEnrolled(p *PartyRow) error {
+	if j.st.Document != nil || j.st.Subject.SHA256 == p.Enrolled.ID {
 		return nil
 	}
-	return invalid("/subject/0/digest/sha256", "without a document or keys the subject is the party's enrolment: %s", p.Enrolment)
+	return invalid("/subject/0/digest/sha256", "without a document the subject of a later enrolment is the party's first enrolment record: %s", p.Enrolled.ID)
 }
 
 func sameRoles(a, b []record.Role) bool {
@@ -219,9 +209,10 @@ func only(keyid string, as capacity) capacity {
 }
 
 // party is the ID of the party that owns the key, "" if none does.
-func (o *OwnerRow) party() string {
-	if len(o.Owner) > len("party/") && o.Owner[:len("party/")] == "party/" {
-		return o.Owner[len("party/"):]
+func (k *KeyRow) party() string {
+	id, ok := strings.CutPrefix(k.Owner, "party/")
+	if !ok {
+		return ""
 	}
-	return ""
+	return id
 }

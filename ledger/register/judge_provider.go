@@ -33,6 +33,9 @@ func (j *judging) judgeResponse() error {
 		return err
 	}
 	name := strings.TrimSuffix(strings.TrimPrefix(j.st.Thread, "response/"), "/"+p.ID)
+	if j.d.gaps != nil {
+		return j.answersUnshown(name, r)
+	}
 	head, err := j.d.thread("designation/" + name)
 	if err != nil {
 		return err
@@ -44,13 +47,66 @@ func (j *judging) judgeResponse() error {
 	if err != nil {
 		return err
 	}
-	known := head.State.(*DesignationRow).Current.Conditions
+	current := &head.State.(*DesignationRow).Current
+	if r.WindDownBy != nil {
+		if err := j.windsDown(*r.WindDownBy, current.EffectiveFrom); err != nil {
+			return err
+		}
+	}
 	for i, id := range r.Conditions {
-		if !slices.ContainsFunc(known, func(c record.Condition) bool { return c.ID == id }) {
+		if !slices.ContainsFunc(current.Conditions, func(c record.Condition) bool { return c.ID == id }) {
 			return notNow(fmt.Sprintf("/predicate/conditions/%d", i), "%s has no condition %q", head.Thread, id)
 		}
 	}
-	j.state = &ResponseRow{Response: *r, About: about}
+	j.state = &ResponseRow{Status: r.Status, WindDownBy: r.WindDownBy, About: about}
+	return nil
+}
+
+// windsDown: no earlier than today, and no later than the day on which the
+// designation takes effect or the last of a response period from today, whichever is
+// later. More time than that is a licence, which a provider does not give itself.
+func (j *judging) windsDown(by record.Date, effectiveFrom *record.Date) error {
+	if err := j.fromToday("/predicate/windDownBy", by); err != nil {
+		return err
+	}
+	latest := j.today.Add(j.charter.Periods.Response)
+	if effectiveFrom != nil && effectiveFrom.After(latest) {
+		latest = *effectiveFrom
+	}
+	if by.After(latest) {
+		return notNow("/predicate/windDownBy", "%s: %s is the latest; more time takes a licence", by, latest)
+	}
+	return nil
+}
+
+// answersUnshown is for an answer in a sparse replay, which does not know how the
+// designation stood: a record on its thread may be shown, and a later one not. What is
+// shown of another thread is no designation's.
+func (j *judging) answersUnshown(name string, r *record.Response) error {
+	thread := "designation/" + name
+	seen, shown, err := j.d.record(record.ID(j.st.Subject.SHA256))
+	if err != nil {
+		return err
+	}
+	j.d.gaps.missed = nil
+	if shown && seen.Thread != thread {
+		return invalid("/subject/0/digest/sha256", "record %s stands on %s: an answer is about a record on %s", seen.ID, seen.Thread, thread)
+	}
+	if !shown {
+		j.unchecked("that record %x, which it answers, stands on %s", j.st.Subject.SHA256, thread)
+	}
+	if r.WindDownBy != nil {
+		if err := j.fromToday("/predicate/windDownBy", *r.WindDownBy); err != nil {
+			return err
+		}
+		if r.WindDownBy.After(j.today.Add(j.charter.Periods.Response)) {
+			j.unchecked("that %s takes effect no earlier than %s, up to which it winds down", thread, r.WindDownBy)
+		}
+	}
+	if len(r.Conditions) > 0 {
+		j.unchecked("that %s has the conditions which it names", thread)
+	}
+	j.state = &ResponseRow{Status: r.Status, WindDownBy: r.WindDownBy, About: seen.Index}
 	return nil
 }
 
@@ -70,7 +126,8 @@ func (j *judging) about(head *ThreadRow) (uint64, error) {
 	return seen.Index, nil
 }
 
-// judgeCertification: a provider's officer; `initial` is the first on the thread.
+// judgeCertification: a provider's officer, for days that are over or today;
+// `initial` is the first on the thread.
 func (j *judging) judgeCertification() error {
 	c := j.st.Predicate.(*record.CIPCertification)
 	p, err := j.provider()
@@ -80,12 +137,15 @@ func (j *judging) judgeCertification() error {
 	if err := j.need(1, "officer", j.holder(p, officer)); err != nil {
 		return err
 	}
+	if c.PeriodUntil.After(j.today) {
+		return notNow("/predicate/periodUntil", "%s is after today, %s in %s: what is still to come cannot be certified", c.PeriodUntil, j.today, j.charter.TimeZone)
+	}
 	if first := j.head == nil; c.Initial != first {
 		if first {
 			return invalid("/predicate/initial", "this is the first certification of %s: initial must be true", p.ID)
 		}
-		return invalid("/predicate/initial", "%s has certified before, at index %d: this is not the initial one", p.ID, j.head.Index)
+		return invalid("/predicate/initial", "%s has certified before, by record %s: this is not the initial one", p.ID, j.head.ID)
 	}
-	j.state = &CertificationRow{CIPCertification: *c}
+	j.state = &CertificationRow{PeriodFrom: c.PeriodFrom, PeriodUntil: c.PeriodUntil}
 	return nil
 }

@@ -21,8 +21,10 @@ const (
 	tableCursor     = 'c' // how far the register has come
 	tableRecord     = 'r' // index → RecordRow
 	tableID         = 'i' // record ID → index
-	tableThread     = 't' // thread, newest version first → ThreadRow
-	tableKey        = 'k' // keyid, newest first → OwnerRow
+	tableThread     = 't' // thread, newest version first → what the record did: a ThreadRow without its state
+	tableState      = 's' // thread, newest version first → State, of those threads whose records do not say it all
+	tableKey        = 'k' // keyid, newest first → KeyRow
+	tableFormer     = 'f' // thread, name key, name, since → nothing: a name that was replaced
 	tableIdentifier = 'n' // scheme, value, thread, newest first → one IdentifierUse byte
 	tableKind       = 'y' // kind, oldest first → nothing
 	tableIssuer     = 'e' // issuer, oldest first → nothing

@@ -1,6 +1,7 @@
 package register
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -28,11 +29,12 @@ const causeError = "error"
 // StatusOn is what the designation is on a date, by its dates and the clock alone
 // (RECORDS.md "Kinds", designation to revocation). A revocation is final from its
 // effectiveOn, which may lie in the past; the term runs on while suspended. zone
-// is the charter's, for a designation in force from its admission.
+// is that of the charter which judged the designation: without effectiveFrom it is in
+// force from its admission date.
 //
 // It knows the newest life of the thread only, from effectiveFrom on or from
 // admission: see [history.life].
-func (d *DesignationRow) StatusOn(date record.Date, zone *time.Location) Status {
+func (d *designationLife) StatusOn(date record.Date, zone *time.Location) Status {
 	switch revoked := d.revocation(); {
 	case revoked != nil && !date.Before(revoked.EffectiveOn):
 		return StatusRevoked
@@ -54,24 +56,21 @@ func (d *DesignationRow) from(zone *time.Location) record.Date {
 	return record.DateOf(d.Opened.Admitted, zone)
 }
 
-// end is the first day on which the designation is over, nil if none is known.
-func (d *DesignationRow) end() *record.Date {
-	var end *record.Date
-	if until := d.Current.EffectiveUntil; until != nil {
-		next := until.AddDays(1)
-		end = &next
-	}
-	if revoked := d.revocation(); revoked != nil && (end == nil || revoked.EffectiveOn.Before(*end)) {
-		end = &revoked.EffectiveOn
-	}
-	return end
-}
-
 // pause is one run of days on which a designation is suspended.
 type pause struct {
 	from   record.Date
 	resume *record.Date // first day after it; nil: nothing ends it yet
 	by     Step         // the record that set resume, or began it
+}
+
+// span are the days that a suspension or a reinstatement decides.
+func (e *Event) span() pause {
+	p := pause{from: e.EffectiveOn, by: e.Step}
+	if e.Until != nil {
+		next := e.Until.AddDays(1)
+		p.resume = &next
+	}
+	return p
 }
 
 func (p pause) holds(date record.Date) bool {
@@ -82,21 +81,38 @@ func (p pause) holds(date record.Date) bool {
 // event paints its days from effectiveOn until `until` over those before it: a
 // suspension as paused, a reinstatement as not. So a reinstatement that holds
 // until a day leaves the rest of the suspension standing.
-func (d *DesignationRow) pauses() []pause {
-	var runs []pause
-	for _, e := range d.Events {
+func (d *designationLife) pauses() []pause {
+	if d.paused == nil {
+		d.paused = pausesOf(d.Events)
+	}
+	return d.paused
+}
+
+// pausesBelow are those known by the records below an index.
+func (d *designationLife) pausesBelow(index uint64) []pause {
+	n, _ := slices.BinarySearchFunc(d.Events, index, func(e Event, index uint64) int { return cmp.Compare(e.Index, index) })
+	if n == len(d.Events) {
+		return d.pauses()
+	}
+	return pausesOf(d.Events[:n])
+}
+
+func pausesOf(events []Event) []pause {
+	runs := []pause{}
+	for _, e := range events {
 		if e.Kind == record.KindRevocation {
 			continue
 		}
-		p := pause{from: e.EffectiveOn, by: e.Step}
-		if e.Until != nil {
-			next := e.Until.AddDays(1)
-			p.resume = &next
+		p := e.span()
+		n := len(runs) // those before it lie apart: a long history is painted once
+		for n > 0 && (runs[n-1].resume == nil || !runs[n-1].resume.Before(p.from)) {
+			n--
 		}
-		runs = cut(runs, p)
+		tail := cut(runs[n:], p)
 		if e.Kind == record.KindSuspension {
-			runs = join(append(runs, p))
+			tail = join(append(tail, p))
 		}
+		runs = append(runs[:n], tail...)
 	}
 	return runs
 }

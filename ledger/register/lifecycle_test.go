@@ -32,13 +32,36 @@ func step(index uint64, on int) Step {
 	return Step{Index: index, ID: record.ID{byte(index)}, Admitted: noon(on)}
 }
 
-// happened reads "suspension 10-20", "reinstatement 15", "revocation 30 error" as
-// events at indexes from 100 on.
+// indexOn is the index of the nth record, below 10, that is admitted on a day.
+func indexOn(on, n int) uint64 {
+	if on < 0 {
+		return uint64(3 + n) // before the designation at index 10
+	}
+	return uint64(100 + 10*on + n)
+}
+
+// admittedOn reads "50 on 20": a record about day 50 that is admitted on day 20.
+func admittedOn(text string) (about string, admitted int) {
+	about, on, other := strings.Cut(text, " on ")
+	if other {
+		return about, number(on)
+	}
+	from, _, _ := strings.Cut(strings.Fields(about)[0], "-")
+	if from == "" { // a day before the designation
+		from = about
+	}
+	return about, number(from)
+}
+
+// happened reads "suspension 10-20", "reinstatement 15 on 12", "revocation 30 error" as
+// events.
 func happened(events ...string) []Event {
 	var list []Event
 	for i, text := range events {
-		part := strings.Fields(text)
-		e := Event{Kind: record.Kind(part[0])}
+		kind, text, _ := strings.Cut(text, " ")
+		text, admitted := admittedOn(text)
+		part := append([]string{kind}, strings.Fields(text)...)
+		e := Event{Kind: record.Kind(kind)}
 		from, until, ends := strings.Cut(part[1], "-")
 		e.EffectiveOn = day(number(from))
 		if ends {
@@ -47,10 +70,19 @@ func happened(events ...string) []Event {
 		if len(part) > 2 {
 			e.Cause = part[2]
 		}
-		e.Step = step(uint64(100+i), number(from))
+		e.Step = step(indexOn(admitted, 1+i), admitted)
 		list = append(list, e)
 	}
 	return list
+}
+
+// lived is a designation to which that happened.
+func lived(row DesignationRow, events ...string) *designationLife {
+	life := &designationLife{DesignationRow: &row, Events: happened(events...)}
+	if n := len(life.Events); n > 0 && life.Events[n-1].Kind == record.KindRevocation {
+		row.Revoked = &life.Events[n-1]
+	}
+	return life
 }
 
 func number(s string) (n int) {
@@ -91,7 +123,7 @@ func TestStatusOn(t *testing.T) {
 		{"revoked after it expired", []string{"revocation 120 court-order"},
 			map[int]Status{0: StatusAnnounced, 10: StatusInForce, 101: StatusExpired, 120: StatusRevoked}},
 	} {
-		row := &DesignationRow{Opened: step(10, 0), Events: happened(c.events...)}
+		row := lived(DesignationRow{Opened: step(10, 0)}, c.events...)
 		row.Current.EffectiveFrom, row.Current.EffectiveUntil = dayOrNone(from), dayOrNone(until)
 		want := StatusNone
 		for n := range 130 {
@@ -107,7 +139,7 @@ func TestStatusOn(t *testing.T) {
 
 // An imported designation without dates is in force from its admission, for good.
 func TestStatusOfImported(t *testing.T) {
-	row := &DesignationRow{Opened: step(10, 5)}
+	row := lived(DesignationRow{Opened: step(10, 5)})
 	row.Current.Source = &record.Source{List: "ofac-sdn", ID: "36"}
 	for n, want := range map[int]Status{4: StatusAnnounced, 5: StatusInForce, 5000: StatusInForce} {
 		if got := row.StatusOn(day(n), time.UTC); got != want {
@@ -132,7 +164,7 @@ func TestPausesPaint(t *testing.T) {
 		}
 	}
 	for _, list := range events {
-		row := &DesignationRow{Events: happened(list...)}
+		row := lived(DesignationRow{}, list...)
 		runs := row.pauses()
 		for n := range 12 {
 			want := false
@@ -155,15 +187,34 @@ func TestPausesPaint(t *testing.T) {
 
 // A record is judged by the newest charter below its index, index 0 by itself.
 func TestPeriodsByIndex(t *testing.T) {
-	charter := func(index uint64, days int) *ThreadRow {
-		row := &CharterRow{}
-		row.Periods.Response = record.Period{Days: days}
-		return &ThreadRow{Index: index, State: row}
+	charter := func(index uint64, days int) charterTerms {
+		return charterTerms{Step: Step{Index: index}, Periods: record.Periods{Response: record.Period{Days: days}}}
 	}
-	c := clock{charters: []*ThreadRow{charter(0, 30), charter(5, 40), charter(9, 50)}}
+	c := clock{charters: []charterTerms{charter(0, 30), charter(5, 40), charter(9, 50)}}
 	for index, want := range map[uint64]int{0: 30, 1: 30, 5: 30, 6: 40, 9: 40, 10: 50, 99: 50} {
 		if got := c.periods(index).Response.Days; got != want {
 			t.Errorf("index %d: got %d days, want %d", index, got, want)
+		}
+	}
+}
+
+// A civil day is that of the charter in force: a later one with another zone moves neither
+// the days before it nor the admission dates of what it did not judge.
+func TestZoneOfTheTime(t *testing.T) {
+	early, late := time.FixedZone("early", 14*3600), time.FixedZone("late", -5*3600)
+	c := clock{charters: []charterTerms{{Step: step(0, 0), zone: late}, {Step: step(7, 50), zone: early}}}
+	for on, want := range map[int]record.Date{-1: day(-1), 10: day(10), 49: day(49), 50: day(51), 60: day(61)} {
+		c.at = noon(on)
+		if got := c.zoned().today(); got != want {
+			t.Errorf("noon of %s, UTC: today is %s, want %s", day(on), got, want)
+		}
+	}
+	for _, x := range []struct {
+		s    Step
+		want record.Date
+	}{{step(0, 0), day(0)}, {step(6, 50), day(50)}, {step(7, 50), day(50)}, {step(8, 50), day(51)}} {
+		if got := c.date(x.s); got != x.want {
+			t.Errorf("index %d was admitted on %s, want %s", x.s.Index, got, x.want)
 		}
 	}
 }

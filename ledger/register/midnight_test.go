@@ -31,7 +31,7 @@ func TestMidnight(t *testing.T) {
 		return d
 	}
 	b.Must(b.Designate("1", order(func(*record.Designation) {})))
-	certify := &record.CIPCertification{PeriodFrom: next, PeriodUntil: next, Initial: true}
+	certify := &record.CIPCertification{PeriodFrom: next.AddDays(-1), PeriodUntil: next.AddDays(-1), Initial: true}
 
 	for _, c := range []struct {
 		name          string
@@ -47,6 +47,10 @@ func TestMidnight(t *testing.T) {
 		{"suspended from this day", "designation/1", "authority", &record.Suspension{EffectiveOn: next.AddDays(-1), Reason: "x"}, officers, true, false},
 		{"a key's last day", "cip/acme-cloud", "acme-cloud", certify, []string{"acme-cloud/dated"}, true, false},
 		{"suspended on the next day", "cip/borealis", "borealis", certify, []string{"borealis/compliance"}, true, false},
+		{"certified until the next day", "cip/acme-cloud", "acme-cloud", &record.CIPCertification{PeriodFrom: next, PeriodUntil: next, Initial: true}, []string{"acme-cloud/compliance"}, false, true},
+		{"withdrawn from this day", "party/acme-cloud", "authority", &record.Standing{Status: "withdrawn", EffectiveOn: next.AddDays(-1), Reason: "x"}, []string{"authority/officer-1"}, true, false},
+		{"wound down by this day", "response/1/acme-cloud", "acme-cloud", &record.Response{Status: "winding-down", WindDownBy: ptr(next.AddDays(-1))}, []string{"acme-cloud/ci"}, true, false},
+		{"wound down 30 days from the next day", "response/ofac-sdn-36/acme-cloud", "acme-cloud", &record.Response{Status: "winding-down", WindDownBy: ptr(next.AddDays(30))}, []string{"acme-cloud/ci"}, false, true},
 		{"amended on its last day", "designation/ofac-sdn-36", "authority", &record.Amendment{Type: "alias", Reason: "x", Add: alias("K")}, []string{"authority/nightly-import"}, true, false},
 		{"extended on its last day", "designation/ofac-sdn-36", "authority", &record.Amendment{Type: "extension", Reason: "x", Set: set("effectiveUntil", "2030-01-01")}, []string{"authority/nightly-import"}, false, false},
 		{"revoked after its last day", "designation/ofac-sdn-36", "authority", lift(b, "delisted"), []string{"authority/nightly-import"}, true, true},

@@ -1,6 +1,7 @@
 package register
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -11,18 +12,51 @@ import (
 // similarParty is `; did you mean "acme-cloud"?` for an issuer that is not
 // enrolled, where one is that differs by a slip of the pen.
 func (d *Draft) similarParty(issuer string) (string, error) {
-	threads, err := d.partyThreads()
-	return similar("party/", issuer, threads), err
+	threads, err := d.r.neighbours("party/", "party/"+issuer, d.start)
+	return similar("party/", issuer, d.andDrafted(threads)), err
 }
 
 // unknown says that the view has no such party or designation, and which one of
-// nearly that name it has.
+// nearly that name it has, among those that stand near it in the list.
 func (v *View) unknown(family, name string) error {
-	threads, err := v.r.threadNames(family+"/", v.size)
-	if err != nil {
+	threads, err := v.r.neighbours(family+"/", family+"/"+name, v.size)
+	if err != nil && !errors.Is(err, ErrTooMuch) { // then there is no hint
 		return err
 	}
 	return &AbsentError{What: family + " " + name, Size: v.size, Hint: similar(family+"/", name, threads)}
+}
+
+// maxNear is how many names on each side are looked at for one that is like it: a
+// stranger's typing error must be cheap, however many threads there are.
+const maxNear = 256
+
+// neighbours are the threads of a family below a size that sort next to a name, on both
+// sides.
+func (r reads) neighbours(family, name string, below uint64) (threads []string, err error) {
+	err = r.threads(family, name, below, func(row *ThreadRow) (bool, error) {
+		threads = append(threads, row.Thread)
+		return len(threads) < maxNear, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	lower, _ := prefixBounds(tableThread, family)
+	for n := 0; n < maxNear; n++ {
+		found := ""
+		err := r.scanBack(lower, append([]byte{tableThread}, name+"\x00"...), func(key, _ []byte) (bool, error) {
+			text, index := versionOf(key) // its oldest version
+			found = string(text)
+			if index < below {
+				threads = append(threads, found)
+			}
+			return false, nil
+		})
+		if err != nil || found == "" {
+			return threads, err
+		}
+		name = found
+	}
+	return threads, nil
 }
 
 // similar is [record.DidYouMean] of the threads that begin with family.
@@ -34,13 +68,14 @@ func similar(family, written string, threads []string) string {
 	return record.DidYouMean(written, names)
 }
 
-// partyThreads are the threads of all parties that the draft sees, in order. It
-// decodes none: an unknown issuer, which costs nobody a key, must be cheap.
+// partyThreads are the threads of all parties that the draft sees, in order.
 func (d *Draft) partyThreads() ([]string, error) {
 	names, err := d.r.threadNames("party/", d.start)
-	if err != nil {
-		return nil, err
-	}
+	return d.andDrafted(names), err
+}
+
+// andDrafted adds the parties that the register does not have yet, in order.
+func (d *Draft) andDrafted(names []string) []string {
 	for _, b := range append(slices.Clip(d.below), d) {
 		for name := range maps.Keys(b.threads) {
 			if strings.HasPrefix(name, "party/") {
@@ -49,11 +84,11 @@ func (d *Draft) partyThreads() ([]string, error) {
 		}
 	}
 	slices.Sort(names)
-	return slices.Compact(names), nil
+	return slices.Compact(names)
 }
 
 // parties visits every party as the draft sees it.
-func (d *Draft) parties(visit func(*PartyRow)) error {
+func (d *Draft) parties(visit func(*PartyRow) error) error {
 	names, err := d.partyThreads()
 	if err != nil {
 		return err
@@ -63,7 +98,9 @@ func (d *Draft) parties(visit func(*PartyRow)) error {
 		if err != nil {
 			return err
 		}
-		visit(row.State.(*PartyRow))
+		if err := visit(row.State.(*PartyRow)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

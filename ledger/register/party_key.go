@@ -2,13 +2,12 @@ package register
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// Key is the party's key with that key ID, live or revoked; nil if it has none.
+// Key is the party's key with that key ID, nil if it has none that may sign.
 func (p *PartyRow) Key(keyid string) *KeyRow {
 	for i := range p.Keys {
 		if p.Keys[i].ID == keyid {
@@ -39,6 +38,18 @@ func (k *KeyRow) idle(admitted time.Time, today record.Date) string {
 	return ""
 }
 
+// parsed is the key itself; a log's or witness's row has none.
+func (k *KeyRow) parsed() (*record.Key, error) {
+	if k.key != nil {
+		return k.key, nil
+	}
+	key, err := k.PEM.Key()
+	if err != nil {
+		return nil, fmt.Errorf("key row %s: %w: %w", k.ID, errDamaged, err)
+	}
+	return key, nil
+}
+
 // prepare parses the keys, once for all who read the row.
 func (p *PartyRow) prepare() (err error) {
 	for i := range p.Keys {
@@ -47,10 +58,4 @@ func (p *PartyRow) prepare() (err error) {
 		}
 	}
 	return nil
-}
-
-// says whether the row is what was once listed so.
-func (k *KeyRow) says(l record.PartyKey) bool {
-	sameDate := k.NotAfter == l.NotAfter || k.NotAfter != nil && l.NotAfter != nil && *k.NotAfter == *l.NotAfter
-	return k.Use == l.Use && k.Holder == l.Holder && slices.Equal(k.Functions, l.Functions) && sameDate
 }

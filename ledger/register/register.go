@@ -16,6 +16,7 @@ import (
 	"io"
 	"io/fs"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -31,7 +32,7 @@ const (
 	Rules = 1
 	// Format is the register's own format number: another one on disk means
 	// delete and replay. The tables of rules1 are part of it.
-	Format = 1
+	Format = 2
 )
 
 // Options of a register. The zero value is ready for use.
@@ -48,11 +49,13 @@ type Options struct {
 	MemTableBytes uint64        // one memtable of at most two; 0 = 64 MiB
 	Threads       int           // threads kept in memory, parties apart; 0 = 16,384 to twice as many
 	ReadOnly      bool          // nothing is written, locked or healed: for a directory that nobody writes to any more
+	ThreadBytes   int           // bytes of their rows, parties' half as many and apart; 0 = 64 MiB to twice as much
 	Logger        pebble.Logger // nil = Pebble's own; its Fatalf must not return
 }
 
 // Cursor says how far a register has come. The ledger compares it with its own
-// head: ahead of the log, or another root at its size, means Reset and replay.
+// head: ahead of the log, or another root at its size, means that the log's store has
+// lost something.
 type Cursor struct {
 	Size uint64
 	Root [32]byte // of the log at Size, as it was given to Advance
@@ -72,12 +75,13 @@ type Register struct {
 	fs  vfs.FS
 	dir string
 	o   Options
-	db  *pebble.DB
+	reads
 
 	mu      sync.Mutex // guards what follows
 	tip     tip
-	root    [32]byte // of the log at tip.next
-	parties *cache   // hot: every record asks for one
+	root    [32]byte       // of the log at tip.next
+	terms   []charterTerms // of every charter below tip.next, oldest first; only appended to
+	parties *cache         // hot: every record asks for one
 	threads *cache
 
 	reading sync.Mutex       // guards what follows
@@ -93,7 +97,7 @@ var ErrDamaged = errDamaged
 // another format or of other rules is deleted first: replaying brings it back. Where it
 // is to be read only, it is [ErrDamaged] instead, as is one that is not there.
 func Open(files vfs.FS, dir string, o Options) (*Register, error) {
-	r := &Register{fs: files, dir: dir, o: o}
+	r := &Register{fs: files, dir: dir, o: o, reads: reads{rows: new(atomic.Uint64)}}
 	if r.o.CacheBytes == 0 {
 		r.o.CacheBytes = 256 << 20
 	}
@@ -102,6 +106,9 @@ func Open(files vfs.FS, dir string, o Options) (*Register, error) {
 	}
 	if r.o.Threads == 0 {
 		r.o.Threads = 16 << 10
+	}
+	if r.o.ThreadBytes == 0 {
+		r.o.ThreadBytes = 64 << 20
 	}
 	err := r.open()
 	switch {
@@ -152,7 +159,7 @@ func (r *Register) open() error {
 		return fmt.Errorf("opening register in %s: %w", r.dir, err)
 	}
 	r.db = db
-	r.parties, r.threads = newCache(max(2, r.o.Threads/8)), newCache(r.o.Threads)
+	r.parties, r.threads = newCache(max(2, r.o.Threads/8), r.o.ThreadBytes/2), newCache(r.o.Threads, r.o.ThreadBytes)
 	if err := r.load(); err != nil {
 		return errors.Join(err, db.Close())
 	}
@@ -161,7 +168,7 @@ func (r *Register) open() error {
 
 // load reads the cursor and what is always kept in memory.
 func (r *Register) load() error {
-	r.tip, r.root = tip{}, [32]byte{}
+	r.tip, r.root, r.terms = tip{}, [32]byte{}, nil
 	b, err := r.value(cursorKey)
 	if err != nil || b == nil {
 		return err
@@ -181,8 +188,11 @@ func (r *Register) load() error {
 	if err != nil {
 		return err
 	}
-	charter, err := r.newest("charter", cursor.Size)
+	charter, err := r.newest(ownerRoot, cursor.Size)
 	if err != nil {
+		return err
+	}
+	if r.terms, err = r.readTerms(cursor.Size); err != nil {
 		return err
 	}
 	if charter == nil {

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -23,16 +25,25 @@ import (
 type Replayer struct {
 	r       *Register
 	workers int
-	// listed are the keys in the records that Verify has seen: a key may sign from
-	// the next index on, when Take has not yet come so far. Whether it may, Take
-	// decides. Owned by Verify.
-	listed map[string]*record.Key
-	held   sync.Map // keyid → *record.Key, those of the register: to whom a key belongs never changes
-	next   uint64   // index of the first entry of the next Verify
+	// listed are the keys in the records that Verify has seen and Take has not: a key
+	// may sign from the next index on. Whether it may, Take decides. Owned by Verify.
+	listed map[string]listedKey
+	held   sync.Map     // keyid → *record.Key, some of the register's: to whom a key belongs never changes
+	holds  atomic.Int64 // how many
+	next   uint64       // index of the first entry of the next Verify
 
 	mu     sync.Mutex // guards broken
 	broken error      // why the register could not be read: no entry's fault
 }
+
+// listedKey is a key in the record of an index.
+type listedKey struct {
+	*record.Key
+	index uint64
+}
+
+// maxHeld bounds the keys of the register that a replay keeps in memory.
+const maxHeld = 4096
 
 // Replayer replays on top of the register as it is, with so many workers (0 = one
 // a core).
@@ -40,7 +51,7 @@ func (r *Register) Replayer(workers int) *Replayer {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	return &Replayer{r: r, workers: workers, listed: make(map[string]*record.Key), next: r.Size()}
+	return &Replayer{r: r, workers: workers, listed: make(map[string]listedKey), next: r.Size()}
 }
 
 // Batch is a run of entries whose signatures all verify, and what is wrong with the
@@ -83,6 +94,8 @@ func (e *EntryError) Error() string {
 // earlier one may prove not to belong in the log, or to need a newer binary. An
 // error is never an entry's: the register could not be read, or ctx ended.
 func (p *Replayer) Verify(ctx context.Context, entries [][]byte) (*Batch, error) {
+	folded := p.r.Size()
+	maps.DeleteFunc(p.listed, func(_ string, k listedKey) bool { return k.index < folded }) // the register has them
 	b := &Batch{entries: make([]record.Entry, len(entries)), verified: make([]record.Verified, len(entries))}
 	err := p.each(ctx, b, func(i int) error {
 		var err error
@@ -94,7 +107,7 @@ func (p *Replayer) Verify(ctx context.Context, entries [][]byte) (*Batch, error)
 	}
 	for i, e := range b.entries {
 		index := p.next + uint64(i)
-		if err := p.list(e.Envelope.Payload); err != nil {
+		if err := p.list(index, e.Envelope.Payload); err != nil {
 			if rules := openingRules(e.Envelope.Payload); index == 0 && rules > Rules {
 				err = needsRules(0, rules, 0)
 			}
@@ -160,7 +173,7 @@ var bringsKeys = [][]byte{
 }
 
 // list remembers the keys that a record lists.
-func (p *Replayer) list(payload []byte) error {
+func (p *Replayer) list(index uint64, payload []byte) error {
 	if !mayBringKeys(payload) {
 		return nil
 	}
@@ -173,7 +186,7 @@ func (p *Replayer) list(payload []byte) error {
 		return err
 	}
 	for _, k := range keys {
-		p.listed[k.ID()] = k
+		p.listed[k.ID()] = listedKey{k, index}
 	}
 	return nil
 }
@@ -192,8 +205,8 @@ func mayBringKeys(payload []byte) bool {
 // key finds a key by its ID among those listed in this replay, and those that the
 // register held before it.
 func (p *Replayer) key(id string) *record.Key {
-	if k := p.listed[id]; k != nil {
-		return k
+	if k, ok := p.listed[id]; ok {
+		return k.Key
 	}
 	if k, ok := p.held.Load(id); ok {
 		return k.(*record.Key)
@@ -207,6 +220,10 @@ func (p *Replayer) key(id string) *record.Key {
 		return nil
 	case !ok:
 		return nil
+	}
+	if p.holds.Add(1) > maxHeld {
+		p.holds.Store(0)
+		p.held.Clear()
 	}
 	p.held.Store(id, h.key)
 	return h.key

@@ -1,6 +1,7 @@
 package register
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -27,17 +28,27 @@ type RecordRow struct {
 
 // ThreadRow is the life of one thing as it stands after one record. A row is
 // never changed: the next record on the thread adds a row of its own index.
+//
+// What the record did is one row and the state after it another, so that a thread's
+// history is read without all its states. Neither grows with the thread: a list that
+// does is what the history says, or has a table of its own.
 type ThreadRow struct {
 	Thread   string
 	Index    uint64      // of the record that made this version
 	ID       record.ID   // of that record
 	Kind     record.Kind // of that record
 	Admitted time.Time   // of that record
-	State    State       // shared by all readers: read only
+	Did      Did
+	State    State // shared by all readers: read only; nil in a history
+	bytes    int   // that the rows take, for the cache
 }
 
+// step names the record.
+func (row *ThreadRow) step() Step { return Step{row.Index, row.ID, row.Admitted} }
+
 // State is *CharterRow, *PartyRow, *DesignationRow, *ResponseRow or
-// *CertificationRow, by the thread's first segment.
+// *CertificationRow, by the thread's first segment. Each is bounded, whatever came
+// before it on the thread.
 type State interface{ state() }
 
 // CharterRow is the state of the thread "charter".
@@ -55,22 +66,25 @@ type RootKeyRow struct {
 	key    *record.Key
 }
 
-// PartyRow is the state of a thread party/P: the party, every key that it ever
-// had, and every step of its standing.
+// PartyRow is the state of a thread party/P: the party, the keys that may sign for it,
+// and its standing on each day from this record on. All keys that it ever had, and
+// all steps of its standing, are in the thread's history.
 type PartyRow struct {
-	ID         string
-	LegalName  string
-	Country    string
-	LEI        string `json:",omitempty"`
-	Website    string `json:",omitempty"`
-	Contact    string `json:",omitempty"`
-	Roles      []record.Role
-	Enrolled   Step      // the record that enrolled it
-	Enrolment  record.ID // the newest enrolment on the thread
-	Sponsor    string    `json:",omitempty"` // provider that signed instead of a registrar
-	Keys       []KeyRow
-	Standing   []StandingStep `json:",omitempty"`
-	FormerName []string       `json:",omitempty"`
+	ID        string
+	LegalName string
+	Country   string
+	LEI       string `json:",omitempty"`
+	Website   string `json:",omitempty"`
+	Contact   string `json:",omitempty"`
+	Roles     []record.Role
+	Enrolled  Step           // the record that enrolled it
+	Enrolment record.ID      // the newest enrolment on the thread
+	Sponsor   string         `json:",omitempty"` // provider that signed instead of a registrar
+	Keys      []KeyRow       // neither revoked nor, when this was written, past notAfter: at most maxLiveKeys
+	KeysYear  int            `json:",omitempty"` // civil year in which the party last added keys itself
+	KeysAdded int            `json:",omitempty"` // how many in that year
+	Ahead     []StandingStep `json:",omitempty"` // in force at this record, then announced, by effectiveOn: at most 1 + maxAnnounced
+	Renamed   bool           `json:",omitempty"` // it has former names
 }
 
 // Step names a record on a thread by its place in the log.
@@ -85,15 +99,17 @@ type StandingStep struct {
 	Step
 	Status      string // suspended, active, withdrawn
 	EffectiveOn record.Date
-	Reason      string
+	Reason      string `json:",omitempty"` // in the history alone
 }
 
-// KeyRow is one key of a party.
+// KeyRow is one key, whoever owns it. A log's or witness's has an owner and nothing
+// else, a root key no use.
 type KeyRow struct {
-	ID          string // "SHA256:…"
-	PEM         record.PEM
-	Use         record.Use
-	Holder      string
+	ID          string            // "SHA256:…"
+	Owner       string            // "charter" (a root key), "party/P", or "policy" (a log or witness key)
+	PEM         record.PEM        `json:",omitempty"`
+	Use         record.Use        `json:",omitempty"`
+	Holder      string            `json:",omitempty"`
 	Functions   []record.Function `json:",omitempty"`
 	NotAfter    *record.Date      `json:",omitempty"`
 	Added       uint64            // index of the record that added it: it signs from the next
@@ -104,19 +120,21 @@ type KeyRow struct {
 	RevokedAt   *time.Time `json:",omitempty"`
 	// CompromisedSince is the party's claim, shown and nothing else.
 	CompromisedSince *record.Instant `json:",omitempty"`
-	key              *record.Key
+	key              *record.Key     // parsed in a party's row, else when asked for
 }
 
 // DesignationRow is the state of a thread designation/D in its newest life (an
 // imported one may be delisted and designated again; the version below
-// Opened.Index is then the life before).
+// Opened.Index is then the life before). All that opened its duty to respond, and all
+// its events, are in the thread's history.
 type DesignationRow struct {
-	Current    record.Designation // with every amendment so far
-	FormerName []string           `json:",omitempty"` // derived by the register, imported ones only
-	Opened     Step               // the designation record of this life
-	Openings   []Opening          `json:",omitempty"` // what opened or re-opened the duty to respond, oldest first
-	Events     []Event            `json:",omitempty"` // suspensions, reinstatements, the revocation, oldest first
-	Amended    *Step              `json:",omitempty"` // the newest amendment
+	Current record.Designation // with every amendment so far
+	Opened  Step               // the designation record of this life
+	Opening *Opening           `json:",omitempty"` // what opened or re-opened the duty to respond last
+	Ahead   []Event            `json:",omitempty"` // suspensions and reinstatements that decide a day from this record on, oldest first: at most maxAnnounced
+	Revoked *Event             `json:",omitempty"`
+	Amended *Step              `json:",omitempty"` // the newest amendment
+	Renamed bool               `json:",omitempty"` // it has former names; imported ones only
 }
 
 // Imported says whether the designation came from a published list.
@@ -125,7 +143,8 @@ func (d *DesignationRow) Imported() bool { return d.Current.Source != nil }
 // Opening is a record that opened or re-opened the duty to respond.
 type Opening struct {
 	Step
-	ResponseDue record.Date
+	ResponseDue *record.Date `json:",omitempty"` // as amended before the next opening; nil: taken back
+	Moved       *Step        `json:",omitempty"` // the amendment that moved that day or took it back
 }
 
 // Event is one step of a designation's life after it was opened.
@@ -135,19 +154,20 @@ type Event struct {
 	EffectiveOn record.Date
 	Until       *record.Date `json:",omitempty"`
 	Cause       string       `json:",omitempty"` // of a revocation
-	Reason      string
+	Reason      string       `json:",omitempty"` // in the history alone
 }
 
-// ResponseRow is the state of a thread response/D/P: the newest response, which
-// counts alone.
+// ResponseRow is what later questions ask of the newest response on a thread
+// response/D/P, which counts alone. The record has the rest.
 type ResponseRow struct {
-	record.Response
-	About uint64 // index of the record on designation/D that it answers
+	Status     string
+	WindDownBy *record.Date
+	About      uint64 // index of the record on designation/D that it answers
 }
 
-// CertificationRow is the state of a thread cip/P: the newest certification.
+// CertificationRow is the same of the newest certification on a thread cip/P.
 type CertificationRow struct {
-	record.CIPCertification
+	PeriodFrom, PeriodUntil record.Date
 }
 
 func (*CharterRow) state()       {}
@@ -155,12 +175,6 @@ func (*PartyRow) state()         {}
 func (*DesignationRow) state()   {}
 func (*ResponseRow) state()      {}
 func (*CertificationRow) state() {}
-
-// OwnerRow says to whom a key belongs, for ever.
-type OwnerRow struct {
-	Owner  string // "charter" (a root key), "party/P", or "policy" (a log or witness key)
-	Holder string `json:",omitempty"`
-}
 
 // IdentifierUse says in which way a thread uses an identifier.
 type IdentifierUse byte
@@ -226,55 +240,100 @@ func decodeRecordRow(index uint64, b []byte) (RecordRow, error) {
 	return row, nil
 }
 
-func (row *ThreadRow) encode() ([]byte, error) {
-	state, err := json.Marshal(row.State)
+// encode gives the two rows of a version: what the record did, and the state after it,
+// which is nil where the first says it all.
+func (row *ThreadRow) encode() (did, state []byte, err error) {
+	what, err := encodeJSON(row.Did)
 	if err != nil {
-		return nil, fmt.Errorf("encoding the state of %s: %w", row.Thread, err)
+		return nil, nil, fmt.Errorf("encoding what a record did to %s: %w", row.Thread, err)
 	}
-	b := make([]byte, 0, 32+8+1+len(row.Kind)+len(state))
-	b = append(b, row.ID[:]...)
-	b = binary.BigEndian.AppendUint64(b, millis(row.Admitted))
-	b = append(append(b, byte(len(row.Kind))), row.Kind...)
-	return append(b, state...), nil
+	did = make([]byte, 0, stepHeader+len(row.Kind)+len(what))
+	did = append(did, row.ID[:]...)
+	did = binary.BigEndian.AppendUint64(did, millis(row.Admitted))
+	did = append(append(did, byte(len(row.Kind))), row.Kind...)
+	did = append(did, what...)
+	if stateOf(row.Thread) != nil && !row.unshown() {
+		if state, err = encodeJSON(row.State); err != nil {
+			return nil, nil, fmt.Errorf("encoding the state of %s: %w", row.Thread, err)
+		}
+	}
+	row.bytes = len(did) + len(state)
+	return did, state, nil
 }
 
-func decodeThreadRow(thread string, index uint64, b []byte) (*ThreadRow, error) {
-	if len(b) < 41 || len(b) < 41+int(b[40]) {
+// encodeJSON is [json.Marshal] without its escapes for HTML, which would make some texts
+// six times as long as a payload has them.
+func encodeJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
+// stepHeader is a step's record ID, admission time, and the length of its kind.
+const stepHeader = 32 + 8 + 1
+
+// decodeStep reads what one record did: a version without its state.
+func decodeStep(thread string, index uint64, b []byte) (*ThreadRow, error) {
+	if len(b) < stepHeader || len(b) < stepHeader+int(b[stepHeader-1]) {
 		return nil, fmt.Errorf("row of %s at %d is cut short: %w", thread, index, errDamaged)
 	}
-	row := &ThreadRow{Thread: thread, Index: index}
+	row := &ThreadRow{Thread: thread, Index: index, bytes: len(b)}
 	copy(row.ID[:], b)
 	row.Admitted = fromMillis(binary.BigEndian.Uint64(b[32:]))
-	row.Kind = record.Kind(b[41 : 41+b[40]])
-	segment, _, _ := strings.Cut(thread, "/")
-	switch segment {
-	case "charter":
-		row.State = new(CharterRow)
-	case "party":
-		row.State = new(PartyRow)
-	case "designation":
-		row.State = new(DesignationRow)
-	case "response":
-		row.State = new(ResponseRow)
-	case "cip":
-		row.State = new(CertificationRow)
-	default:
-		return nil, fmt.Errorf("row of %s at %d: no such thread in these rules: %w", thread, index, errDamaged)
-	}
-	if err := json.Unmarshal(b[41+b[40]:], row.State); err != nil {
+	kind, what := b[stepHeader:stepHeader+int(b[stepHeader-1])], b[stepHeader+int(b[stepHeader-1]):]
+	row.Kind = record.Kind(kind)
+	if err := json.Unmarshal(what, &row.Did); err != nil {
 		return nil, fmt.Errorf("row of %s at %d: %w: %w", thread, index, errDamaged, err)
-	}
-	if s, ok := row.State.(interface{ prepare() error }); ok {
-		if err := s.prepare(); err != nil {
-			return nil, fmt.Errorf("row of %s at %d: %w: %w", thread, index, errDamaged, err)
-		}
 	}
 	return row, nil
 }
 
-func (row OwnerRow) encode() []byte { return []byte(row.Owner + "\x1f" + row.Holder) }
+// stateOf is an empty state of those threads whose state is a row of its own; nil for
+// others.
+func stateOf(thread string) State {
+	switch segment, _, _ := strings.Cut(thread, "/"); segment {
+	case "charter":
+		return new(CharterRow)
+	case "party":
+		return new(PartyRow)
+	case "designation":
+		return new(DesignationRow)
+	}
+	return nil
+}
 
-func decodeOwner(b []byte) *OwnerRow {
-	owner, holder, _ := strings.Cut(string(b), "\x1f")
-	return &OwnerRow{Owner: owner, Holder: holder}
+// decodeState completes a version with its state; b is nil for threads that have no such
+// row.
+func (row *ThreadRow) decodeState(b []byte) error {
+	if row.State = stateOf(row.Thread); row.State == nil {
+		return row.stateDid()
+	}
+	row.bytes += len(b)
+	if err := json.Unmarshal(b, row.State); err != nil {
+		return fmt.Errorf("state of %s at %d: %w: %w", row.Thread, row.Index, errDamaged, err)
+	}
+	if s, ok := row.State.(interface{ prepare() error }); ok {
+		if err := s.prepare(); err != nil {
+			return fmt.Errorf("state of %s at %d: %w: %w", row.Thread, row.Index, errDamaged, err)
+		}
+	}
+	return nil
+}
+
+func (k *KeyRow) encode() ([]byte, error) {
+	b, err := encodeJSON(k)
+	if err != nil {
+		return nil, fmt.Errorf("encoding key %s: %w", k.ID, err)
+	}
+	return b, nil
+}
+
+func decodeKeyRow(b []byte) (*KeyRow, error) {
+	k := new(KeyRow)
+	if err := json.Unmarshal(b, k); err != nil {
+		return nil, fmt.Errorf("key row: %w: %w", errDamaged, err)
+	}
+	return k, nil
 }

@@ -23,8 +23,8 @@ func (r *Register) Signatory(v record.Verified, at time.Time) (who string, err e
 		return "", nil
 	}
 	today := rules1.DateIn(at, charter.State.(*CharterRow).zone)
-	signed := func(owner OwnerRow) (bool, error) {
-		row, err := r.committed(owner.Owner, below) // an owner of live keys is named as the thread that lists them
+	signed := func(owner string) (bool, error) {
+		row, err := r.committed(owner, below) // an owner of live keys is named as the thread that lists them
 		if err != nil || row == nil {
 			return false, err
 		}
@@ -39,20 +39,20 @@ func (r *Register) Signatory(v record.Verified, at time.Time) (who string, err e
 			return live
 		}), nil
 	}
-	issuer := OwnerRow{Owner: "party/" + v.Statement().Issuer}
-	if ok, err := signed(issuer); err != nil || ok {
-		return issuer.name(), err
+	issuer := v.Statement().Issuer
+	if ok, err := signed("party/" + issuer); err != nil || ok {
+		return issuer, err
 	}
 	for _, s := range v.Signatures() {
-		owner, err := r.keyOwner(s.Key.ID(), below)
+		k, err := r.keyRow(s.Key.ID(), below)
 		if err != nil {
 			return "", err
 		}
-		if owner == nil {
+		if k == nil {
 			continue
 		}
-		if ok, err := signed(*owner); err != nil || ok {
-			return owner.name(), err
+		if ok, err := signed(k.Owner); err != nil || ok {
+			return k.owner(), err
 		}
 	}
 	return "", nil

@@ -145,29 +145,24 @@ func (j *judging) tooFew(n int64, noun string, holders []string) error {
 
 // useless says why a key's signature does not count here.
 func (j *judging) useless(keyid string) (string, error) {
-	owner, err := j.d.owner(keyid)
+	k, err := j.d.keyRow(keyid)
 	switch {
 	case err != nil:
 		return "", err
-	case owner == nil:
+	case k == nil:
 		return "is not enrolled", nil
-	case owner.Owner == ownerRoot:
+	case k.Owner == ownerRoot:
 		if _, ok := j.charter.root(keyid); !ok {
 			return "is a root key no more", nil
 		}
 		return "is a root key", nil
-	case owner.Owner == ownerPolicy:
+	case k.Owner == ownerPolicy:
 		return "is a log or witness key", nil
 	}
-	id := owner.party()
+	id := k.party()
 	if id != j.st.Issuer && id != record.Authority {
 		return "belongs to " + id, nil
 	}
-	p, err := j.d.party(id)
-	if err != nil {
-		return "", err
-	}
-	k := p.Key(keyid)
 	if why := k.idle(j.admitted, j.today); why != "" {
 		return why, nil
 	}

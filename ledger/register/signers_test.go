@@ -127,7 +127,7 @@ func TestWhoMayNotSign(t *testing.T) {
 		{"a later enrolment without a registrar", "party/acme-cloud", "acme-cloud", provider("Acme II"), []string{"acme-cloud/compliance"},
 			record.Forbidden, "1 registrar needed"},
 		{"a later enrolment adds a key", "party/acme-cloud", "acme-cloud", provider("Acme II", b.Officer("acme-cloud/two")), []string{"acme-cloud/compliance", "acme-cloud/two", "authority/officer-1"},
-			record.Invalid, "is not so enrolled"},
+			record.Invalid, "lists no keys"},
 		{"a later enrolment changes roles", "party/acme-cloud", "acme-cloud", &record.Enrolment{LegalName: "Acme", Country: "US", Roles: []record.Role{record.RoleProvider, record.RoleAuditor}}, []string{"acme-cloud/compliance", "authority/officer-1"},
 			record.Invalid, "does not change that"},
 

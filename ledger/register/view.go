@@ -2,7 +2,6 @@ package register
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -14,10 +13,11 @@ import (
 // depends on the clock is asked with a time, and every answer names the records
 // that it rests on, so that each can be proven.
 type View struct {
-	r        *Register
+	register *Register
+	r        reads
 	size     uint64
-	charters []*ThreadRow // below size, oldest first
-	cosigned Cosigned     // nil: nobody says
+	charters []charterTerms // below size, oldest first
+	cosigned Cosigned       // nil: nobody says
 }
 
 // Now is the view of everything folded so far.
@@ -28,34 +28,22 @@ func (r *Register) At(size uint64) (*View, error) {
 	if have := r.Size(); size > have {
 		return nil, fmt.Errorf("as of size %d: the register has %s so far", size, Entries(have))
 	}
-	v := &View{r: r, size: size}
-	err := r.versions("charter", size, func(row *ThreadRow) bool {
-		v.charters = append(v.charters, row)
-		return true
-	})
-	slices.Reverse(v.charters)
-	return v, err
+	return &View{register: r, r: r.reads, size: size, charters: r.termsBelow(size)}, nil
 }
 
 // Size is the number of entries that the view sees.
 func (v *View) Size() uint64 { return v.size }
 
-// clock asks as of an instant. An empty ledger has no time zone and no records to
-// ask about.
+// clock asks as of an instant, in the time zone of the charter that was in force then.
+// An empty ledger has no time zone and no records to ask about.
 func (v *View) clock(at time.Time) clock {
-	c := clock{at: at, zone: time.UTC, charters: v.charters}
-	if n := len(v.charters); n > 0 {
-		c.zone = v.charters[n-1].State.(*CharterRow).zone
-	}
-	return c
+	return clock{at: at, charters: v.charters}.zoned()
 }
 
 // whole is that clock for what stands in the view at the instant: all its records
 // were there, whatever their admission times say.
 func (v *View) whole(at time.Time) clock {
-	c := v.clock(at)
-	c.there = v.size
-	return c
+	return clock{at: at, charters: v.charters, there: v.size}.zoned()
 }
 
 // Today is the civil date of an instant in the charter's time zone.

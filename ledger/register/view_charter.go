@@ -7,8 +7,9 @@ type Charter struct {
 	Record  Record         `json:"entry"`
 	Charter record.Charter `json:"charter"`
 	Roots   []RootKey      `json:"rootKeys"`
-	Entries uint64         `json:"entries"` // that the view sees
-	Records []record.ID    `json:"records"` // all charters so far, oldest first
+	Entries uint64         `json:"entries"`       // that the view sees
+	Records []record.ID    `json:"records"`       // the first charter, and the newest: at most 16, oldest first
+	Cut     []string       `json:"cut,omitempty"` // "records" if there are more: the thread "charter" has all
 }
 
 // RootKey is one root key of a charter.
@@ -27,13 +28,21 @@ func (v *View) Charter() (Charter, error) {
 	if err != nil {
 		return Charter{}, err
 	}
-	row := v.charters[n-1].State.(*CharterRow)
+	newest, err := v.r.newest(ownerRoot, v.size)
+	if err != nil {
+		return Charter{}, err
+	}
+	row := newest.State.(*CharterRow)
 	c := Charter{Record: r, Charter: row.Charter, Entries: v.size}
 	for _, k := range row.Root {
 		c.Roots = append(c.Roots, RootKey{ID: k.ID, Holder: k.Holder})
 	}
-	for _, row := range v.charters {
-		c.Records = append(c.Records, row.ID)
+	for i, t := range v.charters {
+		if i > 0 && i <= n-maxRests {
+			c.Cut = []string{"records"}
+			continue
+		}
+		c.Records = append(c.Records, t.ID)
 	}
 	return c, nil
 }

@@ -40,7 +40,10 @@ type Designation struct {
 
 	Record  record.ID   `json:"record"`  // newest on the thread: what the next one follows
 	Opened  record.ID   `json:"opened"`  // the designation itself
-	Records []record.ID `json:"records"` // from opened on, oldest first
+	Records []record.ID `json:"records"` // opened, and the newest of its life: at most 16, oldest first
+
+	// Cut names the members that show less than there is. The thread's records have it all.
+	Cut []string `json:"cut,omitempty"`
 }
 
 // SourceName names an entity of a published list.
@@ -49,13 +52,21 @@ type SourceName struct {
 	ID   string `json:"id"`
 }
 
-// DesignationDetail is one designation with its whole thread.
+// DesignationDetail is one designation with its thread, or as much of it as one answer
+// shows (Cut).
 type DesignationDetail struct {
 	Designation
 	Current record.Designation `json:"designation"` // with every amendment
 	Events  []DesignationEvent `json:"events,omitempty"`
-	History []Record           `json:"history"` // the whole thread, earlier lives too, oldest first
+	History []Record           `json:"history"` // the thread, earlier lives too, oldest first: the first 100
 }
+
+// MaxShown is how many items of each list of its own an answer about one thing shows;
+// what it cuts is a list to ask for by itself.
+const MaxShown = 100
+
+// maxFormer is how many former names an answer shows.
+const maxFormer = 16
 
 // DesignationEvent is a suspension, a reinstatement or the revocation.
 type DesignationEvent struct {
@@ -90,16 +101,49 @@ func (v *View) Designation(thread string, at time.Time) (DesignationDetail, erro
 	if err != nil {
 		return DesignationDetail{}, err
 	}
-	d, row, err := tellDesignation(h, m)
+	d, row, err := v.tellDesignation(h, m)
 	if err != nil {
 		return DesignationDetail{}, err
 	}
 	detail := DesignationDetail{Designation: d, Current: row.Current}
-	for _, e := range row.Events {
-		detail.Events = append(detail.Events, DesignationEvent{e.ID, e.Kind, e.EffectiveOn, e.Until, e.Cause, e.Reason})
+	if detail.Events, err = h.events(h.top, &detail.Cut); err != nil {
+		return DesignationDetail{}, err
 	}
-	detail.History, err = v.recordsOf(h, 0)
+	detail.History, err = v.shown(RecordFilter{Thread: h.thread}, "history", &detail.Cut)
 	return detail, err
+}
+
+// events are the newest of the designation's life, and those that decide the days ahead.
+func (h *history) events(newest *ThreadRow, cut *[]string) (list []DesignationEvent, err error) {
+	row := newest.State.(*DesignationRow)
+	var ahead []Step
+	for _, e := range row.Ahead {
+		ahead = append(ahead, e.Step)
+	}
+	err = h.shownTurns(newest, row.Opened.Index, ahead, "events", cut,
+		func(row *ThreadRow) bool { return row.event() != nil },
+		func(row *ThreadRow) {
+			e := row.event()
+			list = append(list, DesignationEvent{e.ID, e.Kind, e.EffectiveOn, e.Until, e.Cause, e.Reason})
+		})
+	return list, err
+}
+
+// shown are the first records that a filter chooses, as many as an answer shows of a list
+// that it has by the way.
+func (v *View) shown(f RecordFilter, name string, cut *[]string) ([]Record, error) {
+	list := []Record{}
+	err := v.aside(name, cut, func(v *View) error {
+		return v.Records(f, func(r Record) bool {
+			if len(list) == MaxShown {
+				*cut = append(*cut, name)
+				return false
+			}
+			list = append(list, r)
+			return true
+		})
+	})
+	return list, err
 }
 
 // designation is the history of a designation, by its thread or by its name alone.
@@ -113,68 +157,82 @@ func (v *View) designation(thread string) (*history, error) {
 }
 
 // Designations yields the designations that a filter chooses, by thread, as they
-// stand at an instant, until yield returns false.
+// stand at an instant, until yield returns false. A [MoreError] names the thread after
+// which it goes on.
 func (v *View) Designations(f DesignationFilter, at time.Time, yield func(Designation) bool) error {
 	m, err := v.moment(at)
 	if err != nil {
 		return err
 	}
-	each := func(h *history) (bool, error) {
-		d, _, err := tellDesignation(h, m)
+	p := progress{begun: f.After, passed: f.After}
+	return p.more(v.designations(f, func(h *history) (bool, error) {
+		p.at = h.thread
+		d, _, err := v.tellDesignation(h, m)
 		if err != nil {
 			return false, err
 		}
-		return !f.chooses(&d) || yield(d), nil
-	}
-	if f.Name == "" && f.Scheme == "" {
-		return v.histories("designation/", f.After, each)
-	}
-	threads, err := v.designationsNamed(f)
-	if err != nil {
-		return err
-	}
-	for _, thread := range threads {
-		h, err := v.history(thread)
-		if err != nil {
-			return err
-		}
-		if more, err := each(h); err != nil || !more {
-			return err
-		}
-	}
-	return nil
+		more := !f.chooses(&d) || yield(d)
+		p.passed = h.thread
+		return more, nil
+	}, &p))
 }
 
-// designationsNamed are the threads after f.After that bear the name and the
-// identifier now, sorted.
-func (v *View) designationsNamed(f DesignationFilter) ([]string, error) {
-	var threads []string
-	narrow := func(scheme, value string) error {
-		var found []string
-		err := v.uses(scheme, value, func(thread string, _ uint64, use IdentifierUse) bool {
-			if use != IdentifierGone && strings.HasPrefix(thread, "designation/") && thread > f.After {
-				found = append(found, thread)
+// designations visits those that bear the name and the identifier that a filter chooses
+// now, or all.
+func (v *View) designations(f DesignationFilter, visit func(*history) (bool, error), p *progress) error {
+	name, value := identifierKey(SchemeName, f.Name), identifierKey(f.Scheme, f.Value)
+	scheme, key := SchemeName, name
+	switch {
+	case f.Name == "" && f.Scheme == "":
+		return v.histories("designation/", f.After, visit)
+	case f.Name == "":
+		scheme, key = indexScheme(f.Scheme), value
+	}
+	if key == "" || scheme == "" {
+		return nil // no thread bears it
+	}
+	const family = "designation/"
+	return v.r.identified(scheme, key, max(f.After, family), v.size, func(thread string, _ uint64, use IdentifierUse) (bool, error) {
+		switch {
+		case !strings.HasPrefix(thread, family):
+			return false, nil // parties come after
+		case use == IdentifierGone:
+			p.passed = thread
+			return true, nil
+		}
+		p.at = thread
+		if f.Name != "" && f.Scheme != "" {
+			if other, err := v.r.bears(indexScheme(f.Scheme), value, thread, v.size); err != nil {
+				return false, err
+			} else if other == 0 || other == IdentifierGone {
+				p.passed = thread
+				return true, nil
 			}
-			return true
-		})
-		slices.Sort(found)
-		if threads != nil {
-			found = slices.DeleteFunc(found, func(t string) bool { return !slices.Contains(threads, t) })
 		}
-		threads = append([]string{}, found...)
-		return err
-	}
-	if f.Name != "" {
-		if err := narrow(SchemeName, f.Name); err != nil {
-			return nil, err
+		h, err := v.history(thread)
+		if err != nil {
+			return false, err
 		}
+		return visit(h)
+	})
+}
+
+// Statuses counts the designations by their status at an instant, all corrections known.
+func (v *View) Statuses(at time.Time) (map[Status]int, error) {
+	m, err := v.moment(at)
+	if err != nil {
+		return nil, err
 	}
-	if f.Scheme != "" {
-		if err := narrow(f.Scheme, f.Value); err != nil {
-			return nil, err
-		}
+	by := make(map[Status]int)
+	err = v.histories("designation/", "", func(h *history) (bool, error) {
+		status, err := h.status(m.now)
+		by[status]++
+		return true, err
+	})
+	if err != nil {
+		return nil, err
 	}
-	return threads, nil
+	return by, nil
 }
 
 func (f DesignationFilter) chooses(d *Designation) bool {
@@ -186,7 +244,7 @@ func (f DesignationFilter) chooses(d *Designation) bool {
 
 // tellDesignation tells a designation from its thread: its newest life, with the
 // statuses of the life that the instant falls into.
-func tellDesignation(h *history, m moment) (Designation, *DesignationRow, error) {
+func (v *View) tellDesignation(h *history, m moment) (Designation, *DesignationRow, error) {
 	newest, err := h.newest()
 	if err != nil {
 		return Designation{}, nil, err
@@ -194,11 +252,19 @@ func tellDesignation(h *history, m moment) (Designation, *DesignationRow, error)
 	row := newest.State.(*DesignationRow)
 	c, t := &row.Current, &row.Current.Target
 	d := Designation{
-		Thread: h.thread, Name: t.Name, Alias: t.Alias, FormerName: row.FormerName, Schema: t.Schema,
+		Thread: h.thread, Name: t.Name, Alias: t.Alias, Schema: t.Schema,
 		Measure: c.Measure, Action: c.Action, Country: t.Country, Program: c.Program,
 		LEI: t.LEI, RegistrationNumber: t.RegistrationNumber, ASN: t.ASN, Domain: t.Domain, Address: t.Address,
-		EffectiveFrom: row.from(m.now.zone), EffectiveUntil: c.EffectiveUntil, ResponseDue: c.ResponseDue,
-		Record: newest.ID, Opened: row.Opened.ID, Records: h.ids(row.Opened.Index),
+		EffectiveFrom: row.from(m.now.zoneAt(row.Opened.Index)), EffectiveUntil: c.EffectiveUntil, ResponseDue: c.ResponseDue,
+		Record: newest.ID, Opened: row.Opened.ID,
+	}
+	if d.Records, err = h.rests(row.Opened, &d.Cut); err != nil {
+		return Designation{}, nil, err
+	}
+	if row.Renamed {
+		if d.FormerName, err = h.formerNames(t.Name, &d.Cut); err != nil {
+			return Designation{}, nil, err
+		}
 	}
 	if c.Source != nil {
 		d.Source = &SourceName{c.Source.List, c.Source.ID}

@@ -33,8 +33,14 @@ func (v *View) Changes(before *View, then, now time.Time, yield func(Change) boo
 	}
 	was, is := before.whole(then), v.whole(now)
 	return v.histories("", "", func(h *history) (bool, error) {
-		ch := Change{Thread: h.thread, Records: h.ids(before.size)}
-		err := ch.tell(h, h.known(before.size), is, was)
+		ch := Change{Thread: h.thread}
+		var err error
+		if h.top.Index >= before.size {
+			ch.Records, err = h.ids(before.size)
+		}
+		if err == nil {
+			err = ch.tell(h, h.known(before.size), is, was)
+		}
 		if err != nil || ch.Before == ch.After && len(ch.Records) == 0 {
 			return err == nil, err
 		}
@@ -72,10 +78,11 @@ func (ch *Change) tell(h, old *history, is, was clock) error {
 		}
 		return err
 	case *PartyRow:
-		ch.Name, ch.Before, ch.After = s.LegalName, string(StatusNone), is.standing(s)
-		if last != nil {
-			ch.Before = was.standing(last.State.(*PartyRow))
+		ch.Name, ch.Before = s.LegalName, string(StatusNone)
+		if ch.After, err = h.standing(row, is); err == nil && last != nil {
+			ch.Before, err = old.standing(last, was)
 		}
+		return err
 	}
 	return nil
 }

@@ -1,7 +1,9 @@
 package register
 
 import (
-	"slices"
+	"errors"
+	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +16,7 @@ type DutyFilter struct {
 	Designation string // thread, or its name alone
 	Kind        DutyKind
 	State       DutyState
+	After       string // [Duty.Place]: go on after it
 }
 
 func (f DutyFilter) chooses(d *Duty) bool { return f.State == "" || f.State == d.State }
@@ -23,175 +26,332 @@ func (f DutyFilter) wants(k DutyKind) bool { return f.Kind == "" || f.Kind == k 
 // Duties yields the duties that a filter chooses, as they stand at an instant:
 // those that come from designations, by designation and party, then those to
 // certify, by party; until yield returns false. A party or a designation that the
-// view does not know is an [AbsentError]: nobody knows what it owes.
+// view does not know is an [AbsentError]: nobody knows what it owes. A [MoreError] names
+// the place after which it goes on.
 func (v *View) Duties(f DutyFilter, at time.Time, yield func(Duty) bool) error {
-	c := v.clock(at)
-	providers, err := v.providers(f, c)
+	from, err := parsePlace(f.After)
 	if err != nil {
 		return err
 	}
-	var about *history // the one designation asked about
+	l := &dutyList{
+		v: v, f: f, c: v.clock(at), from: from, yield: yield,
+		parties: make(map[string]*partyLife), progress: progress{begun: f.After, passed: f.After},
+	}
+	if f.Party != "" {
+		h, err := v.history("party/" + f.Party)
+		if err == nil && h == nil {
+			err = v.unknown("party", f.Party)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	if f.Designation != "" {
-		if about, err = v.designation(f.Designation); err != nil {
+		if l.about, err = v.designation(f.Designation); err != nil {
 			return err
 		}
 	}
-	if len(providers) == 0 {
-		return nil
+	err = l.progress.more(l.list())
+	var more *MoreError
+	if errors.As(err, &more) && more.Skipped != "" {
+		more.Skipped = strings.TrimSuffix(strings.TrimSuffix(more.Skipped, fmt.Sprintf(" %d", allDuties)), " "+allParties)
 	}
-	stopped := false
-	choose := func(d *Duty) bool {
-		if d != nil && f.chooses(d) {
-			stopped = stopped || !yield(*d)
-		}
-		return !stopped
+	return err
+}
+
+// dutyPlace is where a list of duties stands: how many of those that a party has by one
+// thread were passed.
+type dutyPlace struct {
+	thread string // designation/D, or cip/P
+	party  string
+	passed int
+}
+
+// Of a thread or a party that is passed whole.
+const (
+	allParties = "~" // sorts after each
+	allDuties  = 1 << 30
+)
+
+// whole says that all duties of the party by the thread were passed.
+func (p dutyPlace) whole() bool { return p.passed == allDuties }
+
+func (p dutyPlace) String() string { return p.thread + " " + p.party + " " + strconv.Itoa(p.passed) }
+
+func parsePlace(text string) (p dutyPlace, err error) {
+	if text == "" {
+		return p, nil
 	}
-	if f.wants(DutyRespond) || f.wants(DutyConclude) {
-		each := func(h *history) (bool, error) { return v.designationDuties(h, f, c, providers, choose) }
-		if about == nil {
-			err = v.histories("designation/", "", each)
-		} else {
-			_, err = each(about)
+	part := strings.Split(text, " ")
+	if len(part) == 3 {
+		p.thread, p.party = part[0], part[1]
+		known := strings.HasPrefix(p.thread, "designation/") || p.thread == "cip/"+p.party
+		if p.passed, err = strconv.Atoi(part[2]); known && err == nil && p.passed >= 0 && p.String() == text {
+			return p, nil
 		}
-		if err != nil || stopped {
+	}
+	return p, fmt.Errorf("%w: %q", ErrPlace, text)
+}
+
+// ErrPlace: what a list is to go on after is no place in it.
+var ErrPlace = errors.New("no place in this list")
+
+// dutyList is one walk through the duties. It holds those of one party by one thread.
+type dutyList struct {
+	v     *View
+	f     DutyFilter
+	c     clock
+	about *history // the one designation asked about, nil for all
+	from  dutyPlace
+	yield func(Duty) bool
+
+	parties map[string]*partyLife // providers met before, nil for other parties; at most maxPartiesKept
+	progress
+}
+
+// maxPartiesKept is how many parties one walk keeps in memory.
+const maxPartiesKept = 1024
+
+func (l *dutyList) list() error {
+	certifying := strings.HasPrefix(l.from.thread, "cip/")
+	if (l.f.wants(DutyRespond) || l.f.wants(DutyConclude)) && !certifying {
+		if more, err := l.designations(); err != nil || !more {
 			return err
 		}
 	}
-	if about != nil || !f.wants(DutyCertify) {
+	if l.about != nil || !l.f.wants(DutyCertify) {
 		return nil
 	}
-	return v.certifyDuties(c, providers, choose)
+	after := ""
+	if certifying {
+		after = l.from.party
+	}
+	_, err := l.eachParty(after, func(p *partyLife) (bool, error) {
+		return l.duties("cip/"+p.ID, p.ID, func() ([]Duty, error) { return l.certify(p) })
+	})
+	return err
 }
 
-// providers are those enrolled by the instant that a filter asks about, by ID.
-func (v *View) providers(f DutyFilter, c clock) ([]*PartyRow, error) {
-	var list []*PartyRow
-	add := func(row *ThreadRow) bool {
-		if p := row.State.(*PartyRow); p.Has(record.RoleProvider) && c.passed(p.Enrolled) {
-			list = append(list, p)
+// designations visits the duties that come from designations.
+func (l *dutyList) designations() (more bool, err error) {
+	if l.about != nil {
+		return l.designation(l.about)
+	}
+	if l.from.thread != "" {
+		h, err := l.v.history(l.from.thread)
+		if err != nil {
+			return false, err
 		}
-		return true
+		if h != nil {
+			if more, err := l.designation(h); err != nil || !more {
+				return false, err
+			}
+		}
 	}
-	if f.Party == "" {
-		return list, v.r.threadsOf("party/", v.size, add)
-	}
-	row, err := v.r.newest("party/"+f.Party, v.size)
-	if err != nil {
-		return nil, err
-	}
-	if row == nil {
-		return nil, v.unknown("party", f.Party)
-	}
-	add(row)
-	return list, nil
+	more = true
+	err = l.v.histories("designation/", l.from.thread, func(h *history) (bool, error) {
+		more, err = l.designation(h)
+		return more, err
+	})
+	return more, err
 }
 
-// designationDuties visits the duties that come from one designation.
-func (v *View) designationDuties(h *history, f DutyFilter, c clock, providers []*PartyRow, visit func(*Duty) bool) (more bool, err error) {
-	row, err := h.life(c)
-	if err != nil || row == nil || !c.passed(row.Opened) {
-		return true, err
+// designation visits the duties that come from one designation.
+func (l *dutyList) designation(h *history) (more bool, err error) {
+	after := ""
+	if h.thread == l.from.thread {
+		if after = l.from.party; after == allParties {
+			return true, nil
+		}
 	}
-	asked, err := h.asked(row, c)
+	l.at = dutyPlace{h.thread, allParties, allDuties}.String()
+	life, err := h.life(l.c)
 	if err != nil {
 		return false, err
 	}
-	answers, err := v.answers(h.thread, row, c, f.Party)
-	if err != nil || asked == nil && len(answers) == 0 {
-		return true, err
+	if life == nil || !l.c.passed(life.Opened) {
+		return true, nil
 	}
-	for _, p := range providers {
-		if asked != nil && f.wants(DutyRespond) && !visit(c.respond(h.thread, row, *asked, p, answers[p.ID])) {
+	life = life.asOf(l.c)
+	each := func(p *partyLife) (bool, error) {
+		return l.duties(h.thread, p.ID, func() ([]Duty, error) { return l.owed(h.thread, life, p) })
+	}
+	if len(life.Openings) > 0 {
+		more, err = l.eachParty(after, each)
+	} else {
+		more, err = l.eachAnswering(h.thread, after, each)
+	}
+	if more && err == nil {
+		l.passed = dutyPlace{h.thread, allParties, allDuties}.String()
+	}
+	return more, err
+}
+
+// duties yields those that one party has by one thread.
+func (l *dutyList) duties(thread, party string, find func() ([]Duty, error)) (more bool, err error) {
+	l.at = dutyPlace{thread, party, allDuties}.String()
+	all, err := find()
+	if err != nil {
+		return false, err
+	}
+	skip := 0
+	if thread == l.from.thread && party == l.from.party {
+		skip = l.from.passed
+	}
+	for i := range all {
+		d := &all[i]
+		if i < skip {
+			continue
+		}
+		d.place = dutyPlace{thread, party, i + 1}.String()
+		if l.f.chooses(d) && !l.yield(*d) {
 			return false, nil
 		}
-		if f.wants(DutyConclude) && !visit(c.conclude(h.thread, row, p, answers[p.ID])) {
-			return false, nil
-		}
 	}
+	l.passed = l.at
 	return true, nil
 }
 
-// asked is the newest record that had opened or re-opened the duty to respond by
-// an instant, nil if none had. Its due date is that of the newest version before
-// the next one re-opened it: a deadline amended later holds for earlier instants
-// too.
-func (h *history) asked(row *DesignationRow, c clock) (*asking, error) {
-	opened := row.Openings
-	if len(opened) == 0 || opened[0].Index != row.Opened.Index {
-		opened = append([]Opening{{Step: row.Opened}}, opened...) // a due date may come by correction
+// eachParty visits the providers that a filter asks about which were enrolled by the
+// instant, by ID, from one on.
+func (l *dutyList) eachParty(from string, visit func(*partyLife) (bool, error)) (more bool, err error) {
+	if l.f.Party != "" {
+		if l.f.Party < from || l.f.Party == from && l.from.whole() {
+			return true, nil
+		}
+		return l.party(&history{r: l.v.r, thread: "party/" + l.f.Party, size: l.v.size}, visit)
 	}
-	last := -1
-	for i := range opened {
-		if c.passed(opened[i].Step) {
-			last = i
+	if from != "" && !l.from.whole() {
+		if more, err := l.party(&history{r: l.v.r, thread: "party/" + from, size: l.v.size}, visit); err != nil || !more {
+			return false, err
 		}
 	}
-	if last < 0 {
-		return nil, nil
+	more = true
+	after := ""
+	if from != "" {
+		after = "party/" + from
 	}
-	if last+1 < len(opened) {
-		before, err := h.below(opened[last+1].Index)
-		if err != nil {
-			return nil, err
-		}
-		row = before.State.(*DesignationRow)
-	}
-	if row.Current.ResponseDue == nil {
-		return nil, nil
-	}
-	return &asking{Step: opened[last].Step, due: *row.Current.ResponseDue, amended: row.Amended}, nil
+	err = l.v.histories("party/", after, func(h *history) (bool, error) {
+		more, err = l.party(h, visit)
+		return more, err
+	})
+	return more, err
 }
 
-// answers are the responses to one life of a designation admitted by an instant,
-// by party, oldest first; with a party, that one's alone.
-func (v *View) answers(thread string, row *DesignationRow, c clock, party string) (map[string][]answer, error) {
-	prefix := "response/" + strings.TrimPrefix(thread, "designation/") + "/"
-	if party != "" {
-		prefix += party + "\x00"
+// eachAnswering is eachParty of those that have answered a designation.
+func (l *dutyList) eachAnswering(thread, from string, visit func(*partyLife) (bool, error)) (more bool, err error) {
+	visitOne := func(party string) (bool, error) {
+		return l.party(&history{r: l.v.r, thread: "party/" + party, size: l.v.size}, visit)
 	}
-	byParty := make(map[string][]answer)
-	err := v.histories(prefix, "", func(h *history) (bool, error) {
-		party := h.thread[strings.LastIndexByte(h.thread, '/')+1:]
-		for _, x := range slices.Backward(h.versions) {
-			if x.index < row.Opened.Index || x.admitted().After(c.at) {
-				continue
-			}
-			version, err := h.below(x.index + 1)
-			if err != nil {
-				return false, err
-			}
-			byParty[party] = append(byParty[party], answer{Step{x.index, x.id(), x.admitted()}, version.State.(*ResponseRow)})
+	if l.f.Party != "" {
+		if l.f.Party < from || l.f.Party == from && l.from.whole() {
+			return true, nil
 		}
+		return visitOne(l.f.Party)
+	}
+	prefix, after := responsesTo(thread), ""
+	if from != "" && !l.from.whole() {
+		if more, err := visitOne(from); err != nil || !more {
+			return false, err
+		}
+	}
+	if from != "" {
+		after = prefix + from
+	}
+	more = true
+	err = l.v.histories(prefix, after, func(h *history) (bool, error) {
+		more, err = visitOne(strings.TrimPrefix(h.thread, prefix))
+		return more, err
+	})
+	return more, err
+}
+
+func responsesTo(thread string) string {
+	return "response/" + strings.TrimPrefix(thread, "designation/") + "/"
+}
+
+// party visits one, if it is a provider that was enrolled by the instant.
+func (l *dutyList) party(h *history, visit func(*partyLife) (bool, error)) (more bool, err error) {
+	p, known := l.parties[h.thread]
+	if !known {
+		row, err := h.newest()
+		if err != nil {
+			return false, err
+		}
+		if row != nil {
+			if s := row.State.(*PartyRow); s.Has(record.RoleProvider) && l.c.passed(s.Enrolled) {
+				if p, err = h.party(row); err != nil {
+					return false, err
+				}
+			}
+		}
+		if len(l.parties) < maxPartiesKept {
+			l.parties[h.thread] = p
+		}
+	}
+	if p == nil {
+		return true, nil
+	}
+	return visit(p)
+}
+
+// owed are the duties that a party has by one designation.
+func (l *dutyList) owed(thread string, life *designationLife, p *partyLife) (duties []Duty, err error) {
+	answers, err := l.answers(responsesTo(thread)+p.ID, life.Opened.Index)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.v.r.toil(len(life.Events) + len(answers) + len(life.Openings)*(1+len(p.Standing))); err != nil {
+		return nil, err
+	}
+	if l.f.wants(DutyRespond) {
+		if d := l.c.respond(thread, life, p, answers); d != nil {
+			duties = append(duties, *d)
+		}
+	}
+	if l.f.wants(DutyConclude) {
+		if d := l.c.conclude(thread, life, p, answers); d != nil {
+			duties = append(duties, *d)
+		}
+	}
+	return duties, nil
+}
+
+// answers are the responses on a thread, from an index on, that were admitted by the
+// instant, oldest first.
+func (l *dutyList) answers(thread string, from uint64) (list []answer, err error) {
+	err = l.v.r.historyFrom(thread, from, l.v.size, func(row *ThreadRow) (bool, error) {
+		if row.Admitted.After(l.c.at) {
+			return false, nil
+		}
+		if err := l.v.r.state(row); err != nil {
+			return false, err
+		}
+		list = append(list, answer{row.step(), row.State.(*ResponseRow)})
 		return true, nil
 	})
-	return byParty, err
+	return list, err
 }
 
-// certifyDuties visits the duties to certify.
-func (v *View) certifyDuties(c clock, providers []*PartyRow, visit func(*Duty) bool) error {
-	for _, p := range providers {
-		h, err := v.history("cip/" + p.ID)
-		if err != nil {
-			return err
+// certify are a party's duties to certify.
+func (l *dutyList) certify(p *partyLife) (duties []Duty, err error) {
+	var filed []certificate
+	err = l.v.r.historyFrom("cip/"+p.ID, 0, l.v.size, func(row *ThreadRow) (bool, error) {
+		if row.Admitted.After(l.c.at) {
+			return false, nil
 		}
-		var filed []certificate
-		if h != nil {
-			for _, x := range slices.Backward(h.versions) {
-				if x.admitted().After(c.at) {
-					continue
-				}
-				version, err := h.below(x.index + 1)
-				if err != nil {
-					return err
-				}
-				filed = append(filed, certificate{Step{x.index, x.id(), x.admitted()}, version.State.(*CertificationRow)})
-			}
+		if err := l.v.r.state(row); err != nil {
+			return false, err
 		}
-		for _, d := range c.certify(p, filed) {
-			if !visit(&d) {
-				return nil
-			}
-		}
+		filed = append(filed, certificate{row.step(), row.State.(*CertificationRow)})
+		return true, nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	l.c.certify(p, filed, func(d Duty) bool {
+		duties = append(duties, d)
+		return true
+	})
+	return duties, nil
 }

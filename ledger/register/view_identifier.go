@@ -34,30 +34,45 @@ func (u IdentifierUse) String() string {
 	return [...]string{"", "gone", "current", "alias", "weak-alias", "former"}[u]
 }
 
-// Identifier finds who bears an identifier, as of an instant: an LEI, a
-// registration number as written, an ASN with or without "AS", a domain, a name
-// exact but for what [rules1.NameKey] evens out.
+// Identifier finds who bears an identifier, or bore it, as of an instant: an LEI, a
+// registration number as written, an ASN with or without "AS", a domain, a name exact but
+// for what [rules1.NameKey] evens out. Whoever asks within bounds asks for them by [View.Bearers].
 func (v *View) Identifier(scheme, value string, at time.Time) (Identifier, error) {
-	found := Identifier{Scheme: scheme, Value: identifierKey(scheme, value), Entries: v.size, Matches: []Match{}}
-	var indexes []uint64
-	err := v.uses(scheme, value, func(thread string, index uint64, use IdentifierUse) bool {
-		found.Matches = append(found.Matches, Match{Use: use.String(), Thread: thread})
-		indexes = append(indexes, index)
+	found := v.AsIdentifier(scheme, value)
+	err := v.Bearers(scheme, value, "", at, func(m Match) bool {
+		found.Matches = append(found.Matches, m)
 		return true
 	})
-	if err != nil || len(indexes) == 0 {
-		return found, err
+	return found, err
+}
+
+// AsIdentifier is an identifier as it is asked for and compared, with no match yet.
+func (v *View) AsIdentifier(scheme, value string) Identifier {
+	return Identifier{Scheme: scheme, Value: identifierKey(scheme, value), Entries: v.size, Matches: []Match{}}
+}
+
+// Bearers yields the matches of [View.Identifier], by thread, those after a thread, until
+// yield returns false. A [MoreError] names the thread after which it goes on.
+func (v *View) Bearers(scheme, value, after string, at time.Time, yield func(Match) bool) error {
+	key, index := identifierKey(scheme, value), indexScheme(scheme)
+	if key == "" || index == "" {
+		return nil
 	}
 	m, err := v.moment(at)
 	if err != nil {
-		return found, err
+		return err
 	}
-	for i := range found.Matches {
-		if err := v.fillMatch(&found.Matches[i], indexes[i], m); err != nil {
-			return found, err
+	p := progress{begun: after, passed: after}
+	return p.more(v.r.identified(index, key, after, v.size, func(thread string, since uint64, use IdentifierUse) (bool, error) {
+		p.at = thread
+		match := Match{Use: use.String(), Thread: thread}
+		if err := v.fillMatch(&match, since, m); err != nil {
+			return false, err
 		}
-	}
-	return found, nil
+		more := yield(match)
+		p.passed = thread
+		return more, nil
+	}))
 }
 
 func (v *View) fillMatch(match *Match, index uint64, m moment) error {
@@ -71,27 +86,24 @@ func (v *View) fillMatch(match *Match, index uint64, m moment) error {
 		return err
 	}
 	if strings.HasPrefix(match.Thread, "party/") {
-		p, err := v.party(h, m)
+		p, _, err := v.party(h, m)
 		match.Party = &p
 		return err
 	}
-	d, _, err := tellDesignation(h, m)
+	d, _, err := v.tellDesignation(h, m)
 	match.Designation = &d
 	return err
 }
 
-// uses yields each thread that uses, or used, an identifier.
-func (v *View) uses(scheme, value string, yield func(thread string, index uint64, use IdentifierUse) bool) error {
-	key := identifierKey(scheme, value)
-	if key == "" || !slices.Contains(Schemes, scheme) && scheme != SchemeRegistration {
-		return nil
+// indexScheme is a scheme as the index names it, "" if there is none.
+func indexScheme(scheme string) string {
+	switch {
+	case scheme == "registrationNumber":
+		return SchemeRegistration
+	case slices.Contains(Schemes, scheme), scheme == SchemeRegistration:
+		return scheme
 	}
-	if scheme == "registrationNumber" {
-		scheme = SchemeRegistration
-	}
-	return v.r.identified(scheme, key, v.size, func(_, thread string, index uint64, use IdentifierUse) bool {
-		return yield(thread, index, use)
-	})
+	return ""
 }
 
 // identifierKey is an identifier as the index holds it.

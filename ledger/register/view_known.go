@@ -79,7 +79,7 @@ func (v *View) moment(at time.Time) (moment, error) {
 	if err != nil {
 		return moment{}, err
 	}
-	earlier, err := v.r.At(k.Size)
+	earlier, err := v.register.At(k.Size)
 	if err != nil {
 		return moment{}, err
 	}

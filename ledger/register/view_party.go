@@ -1,13 +1,17 @@
 package register
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// Party is a party as it stands at one instant. Keys are all that it ever had.
+// Party is a party as it stands at one instant. Keys are those that are neither
+// revoked nor run out.
 type Party struct {
 	ID         string        `json:"party"`
 	LegalName  string        `json:"legalName"`
@@ -25,7 +29,11 @@ type Party struct {
 	Keys       []PartyKey    `json:"keys"`
 	Steps      []Standing    `json:"standings,omitempty"`
 	Record     record.ID     `json:"record"`  // newest on the thread
-	Records    []record.ID   `json:"records"` // the whole thread, oldest first
+	Records    []record.ID   `json:"records"` // the enrolment, and the newest of the thread: at most 16, oldest first
+
+	// Cut names the members that show less than there is: the thread's records have it
+	// all, [View.Keys], [View.Records] and [View.Duties] list it.
+	Cut []string `json:"cut,omitempty"`
 }
 
 // PartyKey is one key of a party: when it counts, and by whose word.
@@ -43,6 +51,8 @@ type PartyKey struct {
 	UsableFrom       *time.Time        `json:"usableFrom,omitempty"`
 	Revoked          *uint64           `json:"revoked,omitempty"` // index: it signs no more from the next
 	CompromisedSince *record.Instant   `json:"compromisedSince,omitempty"`
+
+	place string
 }
 
 // Standing is one step of a party's standing.
@@ -53,49 +63,160 @@ type Standing struct {
 	Reason      string      `json:"reason"`
 }
 
-// PartyDetail is a party with what it filed and what it owes.
+// PartyDetail is a party with what it filed and what it owes, or as much of it as one
+// answer shows (Cut). Keys are all that it ever had, or the first 100 and those that
+// [Party] has.
 type PartyDetail struct {
 	Party
 	Attestations []Record `json:"attestations"` // responses and certifications, in log order
 	Duties       []Duty   `json:"duties"`
 }
 
-// Party finds a party by its ID, as it stands at an instant.
+// PartyAlone finds a party by its ID, as it stands at an instant.
+func (v *View) PartyAlone(id string, at time.Time) (Party, error) {
+	h, m, err := v.partyAt(id, at)
+	if err != nil {
+		return Party{}, err
+	}
+	p, _, err := v.party(h, m)
+	return p, err
+}
+
+// Party is [View.PartyAlone] with its history.
 func (v *View) Party(id string, at time.Time) (PartyDetail, error) {
-	h, err := v.history("party/" + id)
+	h, m, err := v.partyAt(id, at)
 	if err != nil {
 		return PartyDetail{}, err
 	}
-	if h == nil {
-		return PartyDetail{}, v.unknown("party", id)
-	}
-	m, err := v.moment(at)
+	p, _, err := v.party(h, m)
 	if err != nil {
 		return PartyDetail{}, err
 	}
-	p, err := v.party(h, m)
-	if err != nil {
+	if p.Steps, err = h.standings(h.top, &p.Cut); err != nil {
+		return PartyDetail{}, err
+	}
+	if p.Keys, err = v.shownKeys(id, at, p.Keys, &p.Cut); err != nil {
 		return PartyDetail{}, err
 	}
 	detail := PartyDetail{Party: p, Attestations: []Record{}, Duties: []Duty{}}
 	if !slices.Contains(p.Roles, record.RoleProvider) {
 		return detail, nil // providers attest and owe, nobody else does in rules 1
 	}
-	err = v.Records(RecordFilter{Issuer: id}, func(r Record) bool {
-		if r.Kind == record.KindResponse || r.Kind == record.KindCIPCertification {
-			detail.Attestations = append(detail.Attestations, r)
-		}
-		return true
-	})
-	if err != nil {
+	if detail.Attestations, err = v.shown(RecordFilter{Issuer: id, Attestations: true}, "attestations", &detail.Cut); err != nil {
 		return PartyDetail{}, err
 	}
-	err = v.Duties(DutyFilter{Party: id}, at, func(d Duty) bool {
-		detail.Duties = append(detail.Duties, d)
-		return true
+	err = v.aside("duties", &detail.Cut, func(v *View) error {
+		return v.Duties(DutyFilter{Party: id}, at, func(d Duty) bool {
+			if len(detail.Duties) == MaxShown {
+				detail.Cut = append(detail.Cut, "duties")
+				return false
+			}
+			detail.Duties = append(detail.Duties, d)
+			return true
+		})
 	})
 	return detail, err
 }
+
+// partyAt is the history of a party, and the instant as its questions see it.
+func (v *View) partyAt(id string, at time.Time) (*history, moment, error) {
+	h, err := v.history("party/" + id)
+	if err == nil && h == nil {
+		err = v.unknown("party", id)
+	}
+	if err != nil {
+		return nil, moment{}, err
+	}
+	m, err := v.moment(at)
+	return h, m, err
+}
+
+// shownKeys are the first keys that the party ever had, and those that live.
+func (v *View) shownKeys(party string, at time.Time, live []PartyKey, cut *[]string) (list []PartyKey, err error) {
+	err = v.aside("keys", cut, func(v *View) error {
+		return v.Keys(party, "", at, func(k PartyKey) bool {
+			if len(list) == MaxShown {
+				*cut = append(*cut, "keys")
+				return false
+			}
+			list = append(list, k)
+			return true
+		})
+	})
+	for _, k := range live {
+		if !slices.ContainsFunc(list, func(x PartyKey) bool { return x.ID == k.ID }) {
+			list = append(list, k)
+		}
+	}
+	return list, err
+}
+
+// standings are the newest steps of the party's standing, and those that decide the days
+// ahead.
+func (h *history) standings(newest *ThreadRow, cut *[]string) (list []Standing, err error) {
+	var ahead []Step
+	for _, s := range newest.State.(*PartyRow).Ahead {
+		ahead = append(ahead, s.Step)
+	}
+	err = h.shownTurns(newest, 0, ahead, "standings", cut,
+		func(row *ThreadRow) bool { return row.standing() != nil },
+		func(row *ThreadRow) {
+			s := row.standing()
+			list = append(list, Standing{s.ID, s.Status, s.EffectiveOn, s.Reason})
+		})
+	return list, err
+}
+
+// Keys yields the keys that a party ever had, in the order in which they came, as they
+// stand at an instant, until yield returns false: those after a [PartyKey.Place]. A
+// [MoreError] names the place after which it goes on.
+func (v *View) Keys(party, after string, at time.Time, yield func(PartyKey) bool) error {
+	h, m, err := v.partyAt(party, at)
+	if err != nil {
+		return err
+	}
+	from, passed := uint64(0), 0
+	if after != "" {
+		index, n, _ := strings.Cut(after, " ")
+		from, err = strconv.ParseUint(index, 10, 63)
+		if err == nil {
+			passed, err = strconv.Atoi(n)
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %q", ErrPlace, after)
+		}
+	}
+	p := progress{begun: after, passed: after}
+	return p.more(h.r.historyFrom(h.thread, from, h.size, func(step *ThreadRow) (bool, error) {
+		p.at = keyPlace(step.Index, len(step.Did.Added))
+		for i, id := range step.Did.Added {
+			if step.Index == from && i < passed {
+				continue
+			}
+			k, err := h.key(id)
+			if err != nil {
+				return false, err
+			}
+			told := k.tell(m.now)
+			told.place = keyPlace(step.Index, i+1)
+			if !yield(told) {
+				return false, nil
+			}
+			p.passed = told.place
+		}
+		p.passed = p.at
+		return true, nil
+	}))
+}
+
+// keyPlace is a place among the keys that a party ever had: how many of those of one
+// record were passed.
+func keyPlace(index uint64, passed int) string {
+	return strconv.FormatUint(index, 10) + " " + strconv.Itoa(passed)
+}
+
+// Place is where the key stands in the list of [View.Keys].
+func (k PartyKey) Place() string { return k.place }
 
 // PartyFilter chooses parties; what is empty chooses all.
 type PartyFilter struct {
@@ -105,6 +226,7 @@ type PartyFilter struct {
 }
 
 // Parties yields the parties that a filter chooses, by ID, until yield returns false.
+// A [MoreError] names the ID after which it goes on.
 func (v *View) Parties(f PartyFilter, at time.Time, yield func(Party) bool) error {
 	m, err := v.moment(at)
 	if err != nil {
@@ -114,46 +236,56 @@ func (v *View) Parties(f PartyFilter, at time.Time, yield func(Party) bool) erro
 	if f.After != "" {
 		after = "party/" + f.After
 	}
-	return v.histories("party/", after, func(h *history) (bool, error) {
-		p, err := v.party(h, m)
+	p := progress{begun: f.After, passed: f.After}
+	return p.more(v.histories("party/", after, func(h *history) (bool, error) {
+		p.at = strings.TrimPrefix(h.thread, "party/")
+		told, _, err := v.party(h, m)
 		if err != nil {
 			return false, err
 		}
-		if f.Role != "" && !slices.Contains(p.Roles, f.Role) || f.Standing != "" && f.Standing != p.Standing {
-			return true, nil
-		}
-		return yield(p), nil
-	})
+		chosen := (f.Role == "" || slices.Contains(told.Roles, f.Role)) && (f.Standing == "" || f.Standing == told.Standing)
+		more := !chosen || yield(told)
+		p.passed = told.ID
+		return more, nil
+	}))
 }
 
 // party tells a party from its thread.
-func (v *View) party(h *history, m moment) (Party, error) {
+func (v *View) party(h *history, m moment) (Party, *PartyRow, error) {
 	newest, err := h.newest()
 	if err != nil {
-		return Party{}, err
+		return Party{}, nil, err
 	}
 	row := newest.State.(*PartyRow)
 	c := m.now
 	p := Party{
 		ID: row.ID, LegalName: row.LegalName, Country: row.Country, Roles: row.Roles,
-		Standing: c.standing(row), Knowable: string(StatusNone), KnowableBy: m.known,
-		LEI: row.LEI, Website: row.Website, Contact: row.Contact, FormerName: row.FormerName, Sponsor: row.Sponsor,
-		Enrolled: c.date(row.Enrolled.Admitted), Record: newest.ID, Records: h.ids(0),
+		Knowable: string(StatusNone), KnowableBy: m.known,
+		LEI: row.LEI, Website: row.Website, Contact: row.Contact, Sponsor: row.Sponsor,
+		Enrolled: c.date(row.Enrolled), Record: newest.ID, Keys: []PartyKey{},
+	}
+	if p.Standing, err = h.standing(newest, c); err != nil {
+		return Party{}, nil, err
 	}
 	earlier, err := h.below(m.known.Size)
-	if err != nil {
-		return Party{}, err
+	if err == nil && earlier != nil {
+		p.Knowable, err = h.standing(earlier, m.then)
 	}
-	if earlier != nil {
-		p.Knowable = m.then.standing(earlier.State.(*PartyRow))
+	if err != nil {
+		return Party{}, nil, err
+	}
+	if p.Records, err = h.rests(row.Enrolled, &p.Cut); err != nil {
+		return Party{}, nil, err
+	}
+	if row.Renamed {
+		if p.FormerName, err = h.formerNames(row.LegalName, &p.Cut); err != nil {
+			return Party{}, nil, err
+		}
 	}
 	for i := range row.Keys {
 		p.Keys = append(p.Keys, row.Keys[i].tell(c))
 	}
-	for _, s := range row.Standing {
-		p.Steps = append(p.Steps, Standing{s.ID, s.Status, s.EffectiveOn, s.Reason})
-	}
-	return p, nil
+	return p, row, nil
 }
 
 // tell shows a key as of an instant.

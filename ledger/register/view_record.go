@@ -1,7 +1,8 @@
 package register
 
 import (
-	"slices"
+	"errors"
+	"strconv"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -34,7 +35,7 @@ func recordOf(row RecordRow) Record {
 
 // Record finds a record by its ID.
 func (v *View) Record(id record.ID) (Record, error) {
-	index, ok, err := v.r.Lookup(id)
+	index, ok, err := v.register.Lookup(id)
 	if err != nil {
 		return Record{}, err
 	}
@@ -53,32 +54,15 @@ func (v *View) RecordAt(index uint64) (Record, error) {
 	return recordOf(row), err
 }
 
-// Thread are all records on a thread, oldest first.
-func (v *View) Thread(thread string) ([]Record, error) {
-	h, err := v.history(thread)
-	if err != nil {
-		return nil, err
+// Thread yields the records on a thread, oldest first, from an index on; none at all is
+// an [AbsentError].
+func (v *View) Thread(thread string, from uint64, yield func(Record) bool) error {
+	if h, err := v.history(thread); err != nil {
+		return err
+	} else if h == nil {
+		return v.absent("thread %s", thread)
 	}
-	if h == nil {
-		return nil, v.absent("thread %s", thread)
-	}
-	return v.recordsOf(h, 0)
-}
-
-// recordsOf are the records of a history from an index on, oldest first.
-func (v *View) recordsOf(h *history, from uint64) ([]Record, error) {
-	var list []Record
-	for i := len(h.versions) - 1; i >= 0; i-- {
-		if h.versions[i].index < from {
-			continue
-		}
-		r, err := v.RecordAt(h.versions[i].index)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, r)
-	}
-	return list, nil
+	return v.Records(RecordFilter{Thread: thread, From: from}, yield)
 }
 
 // Head is the newest record on a thread: what the next one must follow.
@@ -99,58 +83,45 @@ type RecordFilter struct {
 	Thread string
 	Issuer string
 	From   uint64 // least index
+
+	// Attestations chooses what providers file: responses and certifications.
+	Attestations bool
 }
 
 // Records yields the records that a filter chooses, in log order, until yield
-// returns false. To go on later, ask from the last one's index + 1.
+// returns false. To go on later, ask from the last one's index + 1; so does a
+// [MoreError], whose After is such an index.
 func (v *View) Records(f RecordFilter, yield func(Record) bool) error {
-	if f.Thread != "" {
-		return v.recordsOnThread(f, yield)
-	}
-	if f.Kind == "" && f.Issuer == "" {
-		return v.r.records(f.From, v.size, func(row RecordRow) bool { return yield(recordOf(row)) })
-	}
-	var failed error
-	each := func(index uint64) bool {
+	next := f.From
+	each := func(index uint64) (bool, error) {
 		row, err := v.r.recordRow(index)
 		if err != nil {
-			failed = err
-			return false
+			return false, err
 		}
-		return !f.chooses(row.Kind, row.Issuer) || yield(recordOf(row))
+		next = index + 1
+		return !f.chooses(row.Kind, row.Issuer) || yield(recordOf(row)), nil
 	}
-	err := error(nil)
-	if f.Issuer != "" {
-		err = v.r.ofIssuer(f.Issuer, f.From, v.size, each)
-	} else {
-		err = v.r.ofKind(f.Kind, f.From, v.size, each)
+	var err error
+	switch {
+	case f.Thread != "":
+		err = v.r.historyFrom(f.Thread, f.From, v.size, func(row *ThreadRow) (bool, error) { return each(row.Index) })
+	case f.Issuer != "":
+		err = v.r.listed(tableIssuer, f.Issuer, f.From, v.size, each)
+	case f.Kind != "":
+		err = v.r.listed(tableKind, string(f.Kind), f.From, v.size, each)
+	default:
+		err = v.r.records(f.From, v.size, func(row RecordRow) bool {
+			next = row.Index + 1
+			return !f.chooses(row.Kind, row.Issuer) || yield(recordOf(row))
+		})
 	}
-	if failed != nil {
-		return failed
+	if errors.Is(err, ErrTooMuch) && next > f.From {
+		return &MoreError{After: strconv.FormatUint(next-1, 10)}
 	}
 	return err
 }
 
-func (v *View) recordsOnThread(f RecordFilter, yield func(Record) bool) error {
-	h, err := v.history(f.Thread)
-	if err != nil || h == nil {
-		return err
-	}
-	for _, x := range slices.Backward(h.versions) {
-		if x.index < f.From {
-			continue
-		}
-		r, err := v.RecordAt(x.index)
-		if err != nil {
-			return err
-		}
-		if f.chooses(r.Kind, r.Issuer) && !yield(r) {
-			return nil
-		}
-	}
-	return nil
-}
-
 func (f RecordFilter) chooses(kind record.Kind, issuer string) bool {
-	return (f.Kind == "" || kind == f.Kind) && (f.Issuer == "" || issuer == f.Issuer)
+	return (f.Kind == "" || kind == f.Kind) && (f.Issuer == "" || issuer == f.Issuer) &&
+		(!f.Attestations || kind == record.KindResponse || kind == record.KindCIPCertification)
 }

@@ -276,11 +276,12 @@ func TestDutiesOfTheStory(t *testing.T) {
 		want  string
 	}{
 		{register.DutyFilter{Kind: register.DutyRespond}, 0, ""},
-		{register.DutyFilter{Kind: register.DutyRespond}, 8, "acme-cloud met 2026-014, borealis-compute open 2026-014"},
+		{register.DutyFilter{Kind: register.DutyRespond}, 8,
+			"acme-cloud met 2026-014, borealis-compute open 2026-014, acme-cloud open 2026-016, borealis-compute open 2026-016"}, // not yet revoked
 		{register.DutyFilter{Kind: register.DutyRespond, Designation: "2026-014"}, 13,
-			"acme-cloud met 2026-014, borealis-compute paused 2026-014, cirrus-hosting paused 2026-014"},
+			"acme-cloud met 2026-014, borealis-compute open 2026-014, cirrus-hosting open 2026-014"},
 		{register.DutyFilter{State: register.DutyOverdue}, 60, "borealis-compute overdue 2026-014, cirrus-hosting overdue 2026-014"},
-		{register.DutyFilter{Party: "acme-cloud"}, 14, "acme-cloud met 2026-014, acme-cloud paused 2026-014, acme-cloud met, acme-cloud open"},
+		{register.DutyFilter{Party: "acme-cloud"}, 14, "acme-cloud met 2026-014, acme-cloud open 2026-014, acme-cloud lapsed 2026-016, acme-cloud met, acme-cloud open"},
 		{register.DutyFilter{Kind: register.DutyCertify, State: register.DutyOverdue}, 366, "borealis-compute overdue"},
 		{register.DutyFilter{Party: "authority"}, 60, ""},
 		{register.DutyFilter{Designation: "ofac-sdn-36"}, 60, ""},
@@ -339,8 +340,8 @@ func TestPartyView(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.Standing != "active" || len(p.Keys) != 3 || len(p.Attestations) != 2 || len(p.Duties) != 4 {
-		t.Errorf("got %s, %d keys, %d attestations, %d duties; want active, 3, 2, 4", p.Standing, len(p.Keys), len(p.Attestations), len(p.Duties))
+	if p.Standing != "active" || len(p.Keys) != 3 || len(p.Attestations) != 2 || len(p.Duties) != 5 {
+		t.Errorf("got %s, %d keys, %d attestations, %d duties; want active, 3, 2, 5", p.Standing, len(p.Keys), len(p.Attestations), len(p.Duties))
 	}
 	for _, k := range p.Keys {
 		if !k.Live {
@@ -364,7 +365,7 @@ func TestAbsent(t *testing.T) {
 	_, e2 := v.Party("nobody", b.Now)
 	_, e3 := v.Record(record.ID{1})
 	_, e4 := v.RecordAt(v.Size())
-	_, e5 := v.Thread("designation/2026-01") // no prefix of a thread is one
+	e5 := v.Thread("designation/2026-01", 0, func(register.Record) bool { t.Error("no such thread has a record"); return true }) // no prefix of a thread is one
 	_, e6 := v.Head("cip/borealis-compute")
 	none := func(register.Duty) bool { t.Error("nobody owes something"); return true }
 	e7 := v.Duties(register.DutyFilter{Party: "nobody"}, b.Now, none)

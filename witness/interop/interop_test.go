@@ -54,6 +54,9 @@ func newOurs(t testing.TB, name string, logs witness.LogList, algs ...proof.Algo
 		o.keys = append(o.keys, vkey)
 		cfg.Keys = append(cfg.Keys, must(proof.ParseCosigner(skey)))
 	}
+	if err := witness.Create(cfg); err != nil {
+		t.Fatal(err)
+	}
 	o.Witness = must(witness.Open(cfg))
 	s := httptest.NewServer(http.StripPrefix("/some/prefix", o.Handler()))
 	o.url = s.URL + "/some/prefix"

@@ -26,7 +26,7 @@ type World struct {
 	Ledger record.ID      // zero until the charter was noted
 
 	heads      map[string]record.ID // newest record of each thread, as far as noted
-	enrolments map[string]record.ID
+	enrolments map[string]record.ID // first record of each party
 	signers    map[string]*record.Signer
 }
 
@@ -169,7 +169,7 @@ func (w *World) Note(env record.Envelope) {
 	}
 	id := record.IDOf(env.Payload)
 	w.heads[st.Thread] = id
-	if st.Kind == record.KindEnrolment {
+	if st.Kind == record.KindEnrolment && st.Follows.IsZero() {
 		w.enrolments[st.Issuer] = id
 	}
 	if w.Ledger.IsZero() {

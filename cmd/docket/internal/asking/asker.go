@@ -31,9 +31,10 @@ type Config struct {
 	// included; 10 s if zero.
 	Timeout time.Duration
 
-	// MinInterval is the least time between two requests to one witness, by its name
-	// in the policy: what its operator grants a log (the "qpd" of the witness
-	// network's lists is so many in 24 h). Of several at one URL the longest counts.
+	// MinInterval is the least time between two new checkpoints for one witness, by its
+	// name in the policy: what its operator grants a log (the "qpd" of the witness
+	// network's lists is so many in 24 h). What is repeated waits as long after either.
+	// Of several at one URL the longest counts.
 	MinInterval map[string]time.Duration
 
 	Log *slog.Logger // nil discards
@@ -72,6 +73,10 @@ var errClosed = errors.New("the asker was closed")
 // witness has answered or failed, or ctx has ended; witnesses go on answering to
 // ask.Late. The error says of each witness why it gave nothing; with a quorum it
 // is nil.
+//
+// Where the question is whether the log is new, it hears beside the quorum whoever
+// answers within Config.Timeout, at the log's URL too: that is asked once in the life of
+// a log, and one witness may know what the others do not.
 func (a *Asker) Cosign(ctx context.Context, ask ledger.Ask) (ledger.Answer, error) {
 	r := newRound(ask)
 	if err := a.begin(ctx, r); err != nil {
@@ -79,6 +84,9 @@ func (a *Asker) Cosign(ctx context.Context, ask ledger.Ask) (ledger.Answer, erro
 	}
 	select {
 	case <-r.done:
+		if ask.Introduces() {
+			a.hear(ctx, r)
+		}
 	case <-ctx.Done():
 	case <-a.ending:
 	}
@@ -102,7 +110,7 @@ func (a *Asker) begin(ctx context.Context, r *round) error {
 			r.fail(w.Name, err)
 			continue
 		}
-		if err := p.mayBeAsked(); err != nil {
+		if err := p.mayBeAsked(r.ask); err != nil {
 			r.fail(w.Name, err)
 			continue
 		}
@@ -114,10 +122,19 @@ func (a *Asker) begin(ctx context.Context, r *round) error {
 		}
 	}
 	// Who has failed is left alone for a while, unless there is no quorum without.
-	if r.ask.Policy.Satisfied(fit...) {
+	if !r.ask.Introduces() && r.ask.Policy.Satisfied(fit...) {
 		asked = slices.DeleteFunc(asked, func(p *peer) bool { return p.rests() })
 	}
-	r.start(len(asked))
+	var urls []string
+	if r.ask.Introduces() {
+		if urls = logURLs(r.ask.Policy, originOf(r.ask)); len(urls) == 0 {
+			r.answer.Silent = append(r.answer.Silent, errors.New("the policy gives no URL of the log"))
+		}
+	}
+	r.start(len(asked), len(urls))
+	for _, url := range urls {
+		a.running.Go(func() { a.look(ctx, url, r) })
+	}
 	for _, p := range asked {
 		a.put(ctx, p, r)
 	}
@@ -144,15 +161,19 @@ func (a *Asker) peer(w proof.Witness) (*peer, error) {
 // put gives the peer a round, now or when it is through with what it is at. A
 // round that waits already is pushed out by the newer. a.mu is held.
 func (a *Asker) put(ctx context.Context, p *peer, r *round) {
-	if p.at == nil {
-		p.at = r
-		a.running.Go(func() { a.serve(context.WithoutCancel(ctx), p) })
-		return
-	}
 	if p.next != nil {
 		p.next.give(p.url, errOvertaken, nil, nil)
 	}
 	p.next = r
+	if !p.busy {
+		p.busy = true
+		a.running.Go(func() { a.serve(context.WithoutCancel(ctx), p) })
+		return
+	}
+	select {
+	case p.newer <- struct{}{}:
+	default:
+	}
 }
 
 // errOvertaken: a newer checkpoint was there before this one could be sent.
@@ -160,14 +181,14 @@ var errOvertaken = errors.New("a newer checkpoint went first")
 
 // serve asks a peer about one round after another, until none waits.
 func (a *Asker) serve(ctx context.Context, p *peer) {
-	for r := a.current(p); r != nil; r = a.following(p) {
-		if err := a.await(p); err != nil {
+	for a.waits(p) {
+		r, err := a.await(p)
+		if err != nil {
 			r.give(p.url, err, nil, nil)
 			continue
 		}
-		r = a.current(p) // a newer one may have come meanwhile
 		requested, cancel := context.WithTimeout(ctx, a.config.Timeout)
-		if a.mark(p, cancel) {
+		if a.mark(p, r, cancel) {
 			a.ask(requested, p, r)
 		} else {
 			r.give(p.url, errClosed, nil, nil)
@@ -176,51 +197,51 @@ func (a *Asker) serve(ctx context.Context, p *peer) {
 	}
 }
 
-// await waits until the peer's interval is over. An error: it is not to be asked.
-func (a *Asker) await(p *peer) error {
+// waits ends what the peer was at, and tells whether there is more.
+func (a *Asker) waits(p *peer) bool {
 	a.mu.Lock()
-	told := p.mayBeAsked()
-	wait := time.Until(p.asked.Add(p.interval))
-	if p.asked.IsZero() {
-		wait = 0
-	}
-	a.mu.Unlock()
-	if told != nil || wait <= 0 {
-		return told
-	}
-	select {
-	case <-a.ending:
-		return errClosed
-	case <-time.After(wait):
-		return nil
+	defer a.mu.Unlock()
+	p.at, p.cancel = nil, nil
+	p.busy = p.next != nil
+	return p.busy
+}
+
+// await waits until the peer may be asked, and returns about what: the newest. An error:
+// it is not to be asked about that.
+func (a *Asker) await(p *peer) (*round, error) {
+	for {
+		r, wait, told := a.current(p)
+		if told != nil || wait <= 0 {
+			return r, told
+		}
+		select {
+		case <-a.ending:
+			return r, errClosed
+		case <-p.newer: // which may not have to wait
+		case <-time.After(wait):
+		}
 	}
 }
 
-// current is what the peer is to be asked about: the newest.
-func (a *Asker) current(p *peer) *round {
+// current is what the peer is to be asked about, the newest, and in how long; or why not.
+func (a *Asker) current(p *peer) (r *round, wait time.Duration, told error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if p.next != nil {
-		p.at.give(p.url, errOvertaken, nil, nil)
+		if p.at != nil {
+			p.at.give(p.url, errOvertaken, nil, nil)
+		}
 		p.at, p.next = p.next, nil
 	}
-	return p.at
+	return p.at, time.Until(p.due(p.at.ask)), p.mayBeAsked(p.at.ask)
 }
 
 // mark notes that a request begins, and how to break it off.
-func (a *Asker) mark(p *peer, cancel context.CancelFunc) bool {
+func (a *Asker) mark(p *peer, r *round, cancel context.CancelFunc) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	p.asked, p.cancel = time.Now(), cancel
+	p.asked[p.kind(r.ask)], p.cancel = time.Now(), cancel
 	return !a.closed
-}
-
-// following ends a request and returns what is next; nil if nothing is.
-func (a *Asker) following(p *peer) *round {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	p.at, p.next, p.cancel = p.next, nil, nil
-	return p.at
 }
 
 // Close breaks off what is under way and waits for it.

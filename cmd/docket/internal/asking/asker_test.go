@@ -25,8 +25,8 @@ func TestOneRequestForAllKeys(t *testing.T) {
 		w.mustAdd(3)
 		synctest.Wait()
 		for i, s := range w.witnesses {
-			if got := s.asked(); !slices.Equal(got, []string{"POST add-checkpoint"}) {
-				t.Errorf("witness %d was asked %v for the first checkpoint", i, got)
+			if got := s.asked(); !slices.Equal(got, []string{"POST add-checkpoint", "POST add-checkpoint"}) {
+				t.Errorf("witness %d was asked %v for the empty tree and the first checkpoint", i, got)
 			}
 		}
 		for n := range 5 {
@@ -120,9 +120,9 @@ func TestSlowWitness(t *testing.T) {
 		if by := w.cosigned(); by["w1-4"] || by["w3-6"] {
 			t.Errorf("cosigned by %v at once", by)
 		}
-		time.Sleep(6 * time.Second)
+		time.Sleep(10 * time.Second) // it is asked about the empty tree first
 		if by := w.cosigned(); len(by) != 8 {
-			t.Errorf("six seconds later cosigned by %v", by)
+			t.Errorf("ten seconds later cosigned by %v", by)
 		}
 		note := must(w.store.Published(t.Context()))
 		if string(note) != string(w.l.Published().Note()) {
@@ -370,6 +370,37 @@ func TestMinInterval(t *testing.T) {
 		w.mustAdd(1) // needs the slow one now
 		if took := time.Since(begun); took <= 0 || took > 30*time.Second {
 			t.Errorf("waited %s for a witness that may be asked every 30 s", took)
+		}
+	})
+}
+
+// Nothing new waits for what was only repeated, or is about to be.
+func TestMinIntervalOfRepetitions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3, 0)
+		w.close()
+		const interval = 864 * time.Second // 100 requests a day
+		w.config.MinInterval = map[string]time.Duration{"w0-4": interval, "w1-4": interval, "w2-4": interval}
+		w.open()
+		defer w.run()()
+		for i, c := range []struct{ after, want time.Duration }{
+			{0, 0},
+			{1000 * time.Second, 0},                // a heartbeat has waited until 864 s, and was sent
+			{700 * time.Second, 164 * time.Second}, // one waits
+			{1500 * time.Second, 0},                // one was sent at 864 s, and the next one waits
+			{time.Hour, 0},
+		} {
+			time.Sleep(c.after)
+			begun := time.Now()
+			must(w.l.Append(t.Context(), pebblestore.NewBlob(fmt.Append(nil, "blob ", i))))
+			must(w.l.AwaitPublished(t.Context(), uint64(i)))
+			if took := time.Since(begun); took != c.want {
+				t.Errorf("%s after the one before: published after %s, want %s", c.after, took, c.want)
+			}
+		}
+		time.Sleep(time.Hour)
+		if age := time.Since(w.l.Published().CosignedAt()); age > interval {
+			t.Errorf("the newest cosignature is %s old", age)
 		}
 	})
 }

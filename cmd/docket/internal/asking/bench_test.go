@@ -46,7 +46,11 @@ func benchPublish(b *testing.B, n int) {
 			keys = append(keys, must(proof.ParseCosigner(skey)))
 			vkeys = append(vkeys, vkey)
 		}
-		w, err := witness.Open(witness.Config{Keys: keys, FS: vfs.Default, Dir: b.TempDir(), Logs: witness.LogList{list}})
+		cfg := witness.Config{Keys: keys, FS: vfs.Default, Dir: b.TempDir(), Logs: witness.LogList{list}}
+		if err := witness.Create(cfg); err != nil {
+			b.Fatal(err)
+		}
+		w, err := witness.Open(cfg)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -26,24 +26,40 @@ const (
 const maxTold = 10 * time.Minute
 
 // peer is one URL, at which one or more witnesses of a policy live. Asker.mu guards
-// its fields; while at is set, one goroutine asks.
+// its fields; while busy is set, one goroutine asks.
 type peer struct {
 	url      string
 	call     *wire.Witness
 	interval time.Duration // least time between two requests
 
+	busy     bool               // there is the goroutine
 	at, next *round             // what it is being asked, and after that
+	newer    chan struct{}      // holds one value when next was set
 	cancel   context.CancelFunc // breaks off the request under way
-	asked    time.Time          // when the last request began
+	asked    map[kind]time.Time // when the last request began
 
 	size  uint64 // that it cosigned last, as far as known
 	known bool
 
-	latency  time.Duration // of its last good answer
-	failures int           // since then
-	rest     time.Time     // until when it is left alone, unless it is needed
-	told     time.Time     // until when it asked to be left alone
-	err      string        // of the last failure; "" since it answers
+	latency  time.Duration  // of its last good answer
+	failures int            // since then
+	rest     time.Time      // until when it is left alone, unless it is needed
+	told     map[kind]leave // when it asked to be left alone
+}
+
+// kind is what a witness is asked for. Each has an allowance of its own there, or may
+// have: one that is used up says nothing about the other.
+type kind bool
+
+const (
+	advance kind = false // a checkpoint that it has not cosigned
+	repeat  kind = true  // the one that it cosigned last, once more
+)
+
+// leave is until when, and why.
+type leave struct {
+	until time.Time
+	err   error
 }
 
 func newPeer(url string, transport http.RoundTripper) (*peer, error) {
@@ -51,23 +67,50 @@ func newPeer(url string, transport http.RoundTripper) (*peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &peer{url: url, call: call}, nil
+	return &peer{url: url, call: call, newer: make(chan struct{}, 1), asked: make(map[kind]time.Time), told: make(map[kind]leave)}, nil
 }
 
 func (p *peer) rests() bool { return time.Now().Before(p.rest) }
 
-// mayBeAsked is an error while the witness has asked to be left alone.
-func (p *peer) mayBeAsked() error {
-	if wait := time.Until(p.told); wait > 0 {
-		return fmt.Errorf("it asked to be left alone for another %s: %s", wait.Round(time.Second), p.err)
+// mayBeAsked is an error while the witness has asked to be left alone with such things.
+func (p *peer) mayBeAsked(ask ledger.Ask) error {
+	told := p.told[p.kind(ask)]
+	if wait := time.Until(told.until); wait > 0 {
+		return fmt.Errorf("it asked to be left alone for another %s: %w", wait.Round(time.Second), told.err)
 	}
 	return nil
+}
+
+// old is the size that the witness cosigned last, as far as known: where the proof
+// begins.
+func (p *peer) old(ask ledger.Ask) uint64 {
+	if !p.known && ask.Again {
+		return ask.Tree().Size // most likely: it cosigned what was published
+	}
+	return min(p.size, ask.Tree().Size)
+}
+
+// kind is what the question will be to it, as far as known.
+func (p *peer) kind(ask ledger.Ask) kind { return kindOf(p.old(ask), ask) }
+
+func kindOf(old uint64, ask ledger.Ask) kind { return kind(old == ask.Tree().Size) }
+
+// due is when the interval is over: what is new does not wait for what was repeated.
+func (p *peer) due(ask ledger.Ask) time.Time {
+	last := p.asked[advance]
+	if again := p.asked[repeat]; p.kind(ask) == repeat && again.After(last) {
+		last = again
+	}
+	if last.IsZero() {
+		return last
+	}
+	return last.Add(p.interval)
 }
 
 // ask makes the request of one round and gives the round what came of it.
 func (a *Asker) ask(ctx context.Context, p *peer, r *round) {
 	begun := time.Now()
-	sigs, err := a.addCheckpoint(ctx, p, r.ask)
+	sigs, what, err := a.addCheckpoint(ctx, p, r.ask)
 	took := time.Since(begun)
 	at := namesAt(r.ask.Policy, p.url)
 	answer := new(ledger.Answer)
@@ -82,46 +125,49 @@ func (a *Asker) ask(ctx context.Context, p *peer, r *round) {
 				continue
 			}
 			answer.Cosignatures = append(answer.Cosignatures, s)
-			if off := time.Until(timeOf(s)); off.Abs() <= proof.MaxSkew {
+			switch at := timeOf(s); {
+			case time.Until(at).Abs() > proof.MaxSkew:
+				wrong[w.Name] = fmt.Errorf("its cosignature is stamped %s: its clock or the one here is wrong", at.Format(time.RFC3339))
+			case at.Before(r.ask.NotBefore):
+				wrong[w.Name] = fmt.Errorf("its cosignature is stamped %s, too early to tell what it has seen since; one stamped %s or later counts", at.Format(time.RFC3339), r.ask.NotBefore.UTC().Format(time.RFC3339))
+			default:
 				counted = append(counted, w.Name)
-			} else {
-				wrong[w.Name] = fmt.Errorf("its cosignature is stamped %s: its clock or the one here is wrong", timeOf(s).Format(time.RFC3339))
 			}
 		}
 		err = joined(at, wrong)
+	} else if r.ask.Introduces() {
+		answer, counted, err = a.whereabouts(ctx, p, r, at, err)
 	} else if divergent(err, r.ask.Tree().Size) {
 		if note, lost := p.call.Checkpoint(ctx, originOf(r.ask)); lost == nil {
 			answer.Seen = append(answer.Seen, note)
 		} else {
 			err = fmt.Errorf("%w; and what it has cosigned it does not show: %w", err, lost)
 		}
-	} else if unknown(err) {
+	}
+	if unknown(err) {
 		err = fmt.Errorf("%w; unless it says otherwise, its operator adds to its list of logs what docket init --origin %s --contact WHO prints", err, originOf(r.ask))
 	}
-	a.note(p, r, at, good, wrong, err, took)
+	a.note(p, r, what, at, good, wrong, err, took)
 	r.give(p.url, err, answer, counted)
 }
 
 // addCheckpoint sends the checkpoint with the proof from what the witness cosigned
 // last. If that was something else than remembered, it says so, and is asked once
-// more.
-func (a *Asker) addCheckpoint(ctx context.Context, p *peer, ask ledger.Ask) ([]proof.Signature, error) {
+// more. what was asked of it then, is told too.
+func (a *Asker) addCheckpoint(ctx context.Context, p *peer, ask ledger.Ask) (sigs []proof.Signature, what kind, err error) {
 	a.mu.Lock()
-	old := p.size
-	if !p.known && ask.Again {
-		old = ask.Tree().Size // most likely: it cosigned what was published
-	}
+	old := p.old(ask)
 	a.mu.Unlock()
 	for again := false; ; again = true {
-		old = min(old, ask.Tree().Size)
+		what = kindOf(old, ask)
 		path, err := ask.Consistency(ctx, old)
 		if err != nil {
-			return nil, err
+			return nil, what, err
 		}
 		sigs, err := p.call.AddCheckpoint(ctx, wire.AddCheckpoint{Old: old, Path: path, Note: ask.Signed.Note()})
 		conflict := (*wire.Conflict)(nil)
 		if again || !errors.As(err, &conflict) || conflict.Size > ask.Tree().Size {
-			return sigs, err
+			return sigs, what, err
 		}
 		old = conflict.Size
 	}
@@ -146,7 +192,7 @@ func unknown(err error) bool {
 }
 
 // note remembers how it went.
-func (a *Asker) note(p *peer, r *round, at []proof.Witness, good map[string]proof.Signature, wrong map[string]error, err error, took time.Duration) {
+func (a *Asker) note(p *peer, r *round, what kind, at []proof.Witness, good map[string]proof.Signature, wrong map[string]error, err error, took time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	size := r.ask.Tree().Size
@@ -171,7 +217,8 @@ func (a *Asker) note(p *peer, r *round, at []proof.Witness, good map[string]proo
 		if p.failures > 0 {
 			a.config.Log.Info("the witness answers again", "witness", p.url, "size", size)
 		}
-		p.failures, p.rest, p.err = 0, time.Time{}, ""
+		p.failures, p.rest = 0, time.Time{}
+		delete(p.told, what)
 		return
 	}
 	select {
@@ -179,10 +226,16 @@ func (a *Asker) note(p *peer, r *round, at []proof.Witness, good map[string]proo
 		return // broken off; nobody's fault
 	default:
 	}
-	p.rest = time.Now().Add(min(firstRest<<min(p.failures, 10), maxRest))
-	p.err = err.Error()
-	if s := (*wire.Status)(nil); errors.As(err, &s) {
-		p.told = time.Now().Add(min(s.RetryAfter, maxTold))
+	s := (*wire.Status)(nil)
+	switch now := time.Now(); {
+	case errors.As(err, &s) && s.Code == http.StatusTooManyRequests:
+		p.told[what] = leave{now.Add(min(max(s.RetryAfter, firstRest), maxTold)), err}
+	case s != nil && s.RetryAfter > 0: // it has no time at all
+		l := leave{now.Add(min(s.RetryAfter, maxTold)), err}
+		p.told[advance], p.told[repeat] = l, l
+		fallthrough
+	default:
+		p.rest = now.Add(min(firstRest<<min(p.failures, 10), maxRest))
 	}
 	if p.failures++; p.failures == 1 {
 		a.config.Log.Warn("a witness does not cosign", "witness", p.url, "size", size, "err", err)

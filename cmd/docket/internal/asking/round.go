@@ -15,18 +15,21 @@ import (
 type round struct {
 	ask  ledger.Ask
 	done chan struct{} // closed once the quorum is there, or nobody is left
+	all  chan struct{} // closed once nobody is left
 
 	mu      sync.Mutex // guards what follows
 	left    int        // peers that have not answered; below zero before the start
+	looking int        // URLs of the log that have not answered
 	ended   bool       // the asker has its answer; what comes is late
 	through bool       // done is closed
+	heard   bool       // all is closed
 	counted []string   // witnesses whose cosignature counts, by name
 	answer  ledger.Answer
 	errs    []error
 }
 
 func newRound(ask ledger.Ask) *round {
-	return &round{ask: ask, done: make(chan struct{})}
+	return &round{ask: ask, done: make(chan struct{}), all: make(chan struct{})}
 }
 
 // fail notes why somebody is not asked.
@@ -36,17 +39,30 @@ func (r *round) fail(who string, err error) {
 	r.errs = append(r.errs, fmt.Errorf("%s: %w", who, err))
 }
 
-// start says how many will answer.
-func (r *round) start(n int) {
+// start says how many will answer: witnesses, and URLs of the log.
+func (r *round) start(n, urls int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.left = n
+	r.left, r.looking = n, urls
+	r.check()
+}
+
+// looked takes what is shown at one URL of the log: nothing, if it shows none.
+func (r *round) looked(note []byte, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.looking--
+	if err != nil {
+		r.answer.Silent = append(r.answer.Silent, err)
+	} else if note != nil {
+		r.answer.Seen = append(r.answer.Seen, note)
+	}
 	r.check()
 }
 
 // give takes one peer's answer: err, cosignatures that verify, and a checkpoint
-// that it claims to have seen. Of these cosignatures, those of the counted
-// witnesses count now.
+// that it claims to have seen. The counted witnesses count now, for their
+// cosignatures or for what they said instead.
 func (r *round) give(who string, err error, a *ledger.Answer, counted []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -63,15 +79,20 @@ func (r *round) give(who string, err error, a *ledger.Answer, counted []string) 
 	if a != nil {
 		r.answer.Cosignatures = append(r.answer.Cosignatures, a.Cosignatures...)
 		r.answer.Seen = append(r.answer.Seen, a.Seen...)
+		r.answer.Claims = append(r.answer.Claims, a.Claims...)
 		r.counted = append(r.counted, counted...)
 	}
 	r.check()
 }
 
 func (r *round) check() {
-	if !r.through && (r.left == 0 || r.ask.Policy.Satisfied(r.counted...)) {
+	if !r.through && r.looking == 0 && (r.left == 0 || r.ask.Policy.Satisfied(r.counted...)) {
 		r.through = true
 		close(r.done)
+	}
+	if !r.heard && r.looking == 0 && r.left == 0 {
+		r.heard = true
+		close(r.all)
 	}
 }
 

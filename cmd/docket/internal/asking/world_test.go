@@ -83,7 +83,10 @@ func newWorld(t *testing.T, n, outside int) *world {
 			groups = append(groups, fmt.Sprintf("w%d", i))
 		}
 		var err error
-		s.witness, err = witness.Open(witness.Config{Keys: s.keys, FS: w.witnessFS, Dir: host, Logs: witness.LogList{list}})
+		cfg := witness.Config{Keys: s.keys, FS: w.witnessFS, Dir: host, Logs: witness.LogList{list}}
+		if err = witness.Create(cfg); err == nil {
+			s.witness, err = witness.Open(cfg)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -165,15 +165,20 @@ func (s *story) play(ctx context.Context, l net.Listener, once bool) error {
 	}
 	defer s.node.Close()
 
+	metrics, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		l.Close()
+		return fmt.Errorf("listening for Prometheus: %w", err)
+	}
 	serving, end := context.WithCancel(ctx)
 	defer end()
 	served := make(chan error, 1)
-	go func() { served <- s.node.Serve(serving, l, server.Config{}) }()
+	go func() { served <- s.node.Serve(serving, l, server.Config{MetricsListener: metrics}) }()
 
 	told := s.tell(ctx, keys)
 	if told == nil && !once {
 		s.line("")
-		s.line("the ledger stays up at %s (its pages are for a browser); interrupt to end it", s.url)
+		s.line("the ledger stays up at %s (its pages are for a browser), its metrics at http://%s/metrics; interrupt to end it", s.url, metrics.Addr())
 		select {
 		case <-ctx.Done():
 		case err := <-served:

@@ -142,11 +142,11 @@ func (s *story) correction() *record.Amendment {
 	}
 }
 
-// certification certifies a provider's programme for this year.
+// certification certifies a provider's programme for this year, as far as it is over.
 func (s *story) certification(thread string) *record.CIPCertification {
 	accounts := record.NewSalt("/counts/foreignAccounts", "1204")
 	return &record.CIPCertification{
-		PeriodFrom: record.Date{Year: s.dates.year, Month: time.January, Day: 1}, PeriodUntil: record.Date{Year: s.dates.year, Month: time.December, Day: 31},
+		PeriodFrom: record.Date{Year: s.dates.year, Month: time.January, Day: 1}, PeriodUntil: s.dates.today,
 		Reviewed: true, UpdatedForServices: true, UpdatedForThreats: true, Compliant: true, UnverifiableResolved: true, Initial: true,
 		Counts: map[string]record.Commitment{"foreignAccounts": accounts.Commit(s.ledger, thread)},
 	}

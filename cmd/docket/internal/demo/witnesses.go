@@ -30,7 +30,7 @@ type post struct {
 	ended chan error
 }
 
-// newPosts makes three witnesses with their keys, each the others' peer.
+// newPosts makes three witnesses with their keys and states, each the others' peer.
 func (s *story) newPosts(ctx context.Context, keys node.Keys, ledgerURL string) error {
 	var logKeys []proof.Key
 	for _, k := range keys.Signers {
@@ -40,7 +40,7 @@ func (s *story) newPosts(ctx context.Context, keys node.Keys, ledgerURL string) 
 	for i := range 3 {
 		name := fmt.Sprintf("w%d", i+1)
 		dir := filepath.Join(s.dir, "witnesses", name)
-		own, err := stand.CreateKeys(ctx, dir, name+".demo.example/docket", "")
+		own, err := stand.Init(ctx, dir, name+".demo.example/docket", "")
 		if err != nil {
 			return err
 		}

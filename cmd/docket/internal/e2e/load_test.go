@@ -32,8 +32,6 @@ type provider struct {
 	said     int
 }
 
-var windDown = record.Date{Year: 2030, Month: time.May, Day: 15}
-
 // next is the envelope to be sent now.
 func (p *provider) next() []byte {
 	if p.open == nil {
@@ -41,6 +39,7 @@ func (p *provider) next() []byte {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.world.Now = time.Now().UTC().Truncate(time.Millisecond)
+		windDown := record.DateOf(l.world.Now, time.UTC).AddDays(20)
 		st := l.world.Statement("response/1/"+p.id, p.id, &record.Response{Status: "winding-down", WindDownBy: &windDown})
 		st.Note = fmt.Sprintf("answer %d", p.said)
 		p.said++

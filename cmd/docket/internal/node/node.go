@@ -4,6 +4,7 @@
 //
 //	D/keys/log-ed25519.key, D/keys/log-mldsa44.key       the log's signing keys
 //	D/keys/log-ed25519-2.key, D/keys/log-mldsa44-2.key   their successors, and so on
+//	D/keys/log-*.signed                                  marks of those that have signed entries
 //	D/store/                                             entries, tiles, head, published checkpoint
 //	D/register/                                          derived: may be deleted at any time
 package node
@@ -13,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 
@@ -32,7 +34,7 @@ type Config struct {
 	Files  vfs.FS // the disk; vfs.Default
 	Dir    string
 	Keys   Keys
-	Ledger ledger.Config // Origin, Signers and Log are filled in; Cosign too if it is nil
+	Ledger ledger.Config // Origin, Signers, Signed, Mark and Log are filled in; Cosign too if it is nil
 	Asking asking.Config // how witnesses are asked; Log is filled in
 	Log    *slog.Logger  // nil discards
 
@@ -54,8 +56,9 @@ type Node struct {
 // ErrInUse: another process has the directory open.
 var ErrInUse = errors.New("the ledger is open in another process")
 
-// Open opens the ledger in a directory, an empty one included. The caller closes
-// it. [ErrInUse] if another process has it open.
+// Open opens the ledger in a directory, an empty one included unless its keys have
+// signed entries. The caller closes it. [ErrInUse] if another process has it open;
+// [ledger.ErrRollback] if its store has lost something.
 func Open(ctx context.Context, c Config) (*Node, error) {
 	if c.Files == nil {
 		c.Files = vfs.Default
@@ -71,6 +74,15 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInUse, err)
 	}
+	marks := marks{c.Files, dir("keys")}
+	signed, err := marks.any(c.Keys.Signers)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	if _, err := c.Files.Stat(dir("store")); signed && errors.Is(err, fs.ErrNotExist) {
+		// Nothing is made in its place, where the backup is to go.
+		return nil, errors.Join(fmt.Errorf("%w: %s is gone, and the log's keys have signed entries", ledger.ErrRollback, dir("store")), lock.Close())
+	}
 	store, err := pebblestore.Open(c.Files, dir("store"), pebblestore.Options{Log: c.Log, Fatal: c.Fatal})
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
@@ -85,6 +97,7 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 	asker := asking.New(c.Asking)
 	lc := c.Ledger
 	lc.Origin, lc.Signers, lc.Log = c.Keys.Origin, c.Keys.Signers, c.Log
+	lc.Signed, lc.Mark = signed, func() error { return marks.put(c.Keys.Signers) }
 	if lc.Cosign == nil {
 		lc.Cosign = asker.Cosign // whatever the policy: an amendment may bring witnesses
 	}
@@ -144,7 +157,7 @@ func (n *Node) Reopen(ctx context.Context) (*Node, error) {
 // quorum is none. A record that is there already may be published already. It is for a
 // ledger that is not running.
 func (n *Node) Admit(ctx context.Context, env record.Envelope) (index uint64, published bool, err error) {
-	v, err := record.Open(env, n.Register.Candidates)
+	v, err := record.Open(env, n.Register.CandidatesOf(env))
 	if err != nil {
 		return 0, false, err
 	}
@@ -185,6 +198,9 @@ func (n *Node) Serve(ctx context.Context, l net.Listener, c server.Config) error
 	s, err := server.New(c)
 	if err != nil {
 		l.Close()
+		if c.MetricsListener != nil {
+			c.MetricsListener.Close()
+		}
 		return err
 	}
 	serving, stopServing := context.WithCancel(ctx)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 )
 
 // backup is an old state of the ledger's disk.
@@ -22,14 +23,13 @@ type backup struct {
 // before, and as soon as it reaches its witnesses it says what is wrong, loudly, and
 // stops, whatever it has admitted meanwhile. Then the operator finds the right disk.
 func (tn *town) rollBack() error {
-	if tn.forger != nil || tn.ledger.node == nil || !tn.plan.sound() || tn.unsaid != nil ||
-		tn.last.After(time.Now()) || tn.cast.Head("party/authority").IsZero() {
+	if !tn.settled() {
 		return nil
+	}
+	if tn.chance(40) {
+		return tn.loseStore()
 	}
 	l := tn.ledger.node.Ledger
-	if l.Published() == nil {
-		return nil
-	}
 	published := l.Published().Checkpoint().Size
 	if tn.backup.disk == nil || published <= tn.backup.head {
 		tn.note("a backup of the ledger is made at %d entries", l.Head().Size)
@@ -54,6 +54,75 @@ func (tn *town) rollBack() error {
 	tn.ledger.disk = right
 	tn.note("the right disk is back")
 	return tn.bootAll()
+}
+
+// settled says that the ledger is honest, up, and has published something.
+func (tn *town) settled() bool {
+	return tn.forger == nil && tn.ledger.node != nil && tn.plan.sound() && tn.unsaid == nil &&
+		!tn.last.After(time.Now()) && !tn.cast.Head("party/authority").IsZero() && tn.ledger.node.Ledger.Published() != nil
+}
+
+// loseStore takes the ledger's store away, perhaps what was derived from it too, and
+// perhaps the marks of its keys. It does not start; or if nothing at home knows that it
+// was there, the operator begins anew with a charter, and the witnesses keep it
+// from a second history. Then the operator finds the right disk.
+func (tn *town) loseStore() error {
+	tn.ledger.crash(100, 0)
+	right := tn.ledger.disk
+	tn.ledger.disk = afterCrash(right, 100, 0)
+	marks, register := tn.chance(50), tn.chance(50)
+	for name, lost := range map[string]bool{"store": true, "register": !register, "keys": !marks} {
+		if lost {
+			must(tn.ledger.disk.RemoveAll("ledger/" + name))
+		}
+	}
+	tn.note("the ledger's store is lost; its keys' marks are left: %v, its register: %v", marks, register)
+	tn.saw("ledger's store lost")
+	switch ok, err := tn.ledger.up(tn.ctx); {
+	case (marks || register) && errors.Is(err, ledger.ErrRollback):
+	case marks:
+		return fmt.Errorf("the ledger's store was lost, and it starts: %v, %w", ok, err)
+	case err != nil || !ok:
+		return fmt.Errorf("starting on an empty disk: %v, %w", ok, err)
+	default: // the register too had lost what was not synced
+		if err := tn.beginAgain(); err != nil {
+			return err
+		}
+		tn.ledger.crash(100, 0)
+	}
+	tn.ledger.disk = right
+	tn.note("the right disk is back")
+	return tn.bootAll()
+}
+
+// beginAgain begins a ledger anew whose store was lost.
+func (tn *town) beginAgain() error {
+	l := tn.ledger.node.Ledger
+	tn.misled = true
+	defer func() { tn.misled = false }()
+	if err := tn.kind(); err != nil {
+		return err
+	}
+	defer tn.net.behave(false)
+	time.Sleep(2 * time.Minute)
+	charter := registertest.New(time.Now().UTC().Truncate(time.Millisecond), origin, tn.policy.Text()).Charter()
+	v, err := record.Open(charter, tn.ledger.node.Register.Candidates)
+	if err != nil {
+		return err
+	}
+	if _, err := l.Append(tn.ctx, v); err != nil {
+		return err
+	}
+	if err := tn.ledger.step(tn.ctx, l.Commit); err != nil {
+		return err
+	}
+	tn.saw("second history refused")
+	err = errors.Join(tn.ledger.step(tn.ctx, l.Publish), l.TakeLate(tn.ctx))
+	tn.note("the ledger that lost its store publishes: %s", brief(err))
+	if !errors.Is(err, ledger.ErrRollback) || l.Published() != nil {
+		return fmt.Errorf("the ledger's store was lost, it reaches its witnesses, and goes on: %w", err)
+	}
+	return nil
 }
 
 // liveOnBackup lets the ledger live on a disk of before: first as the network is,

@@ -87,10 +87,15 @@ func (m *machine) open(ctx context.Context) (n *node.Node, err error) {
 	defer dies(&err)
 	fs := errorfs.Wrap(m.disk, errorfs.InjectorFunc(func(op errorfs.Op) error { return m.write(op) }))
 	return node.Open(ctx, node.Config{
-		Files: fs, Dir: "ledger", Keys: m.keys, Ledger: ledger.Config{BatchItems: 3, PoolItems: 40, Backlog: 60}, Asking: m.ask,
+		Files: fs, Dir: "ledger", Keys: m.keys, Ledger: m.config(), Asking: m.ask,
 		Log:   slog.New(slog.NewTextHandler(&m.cry, &slog.HandlerOptions{Level: slog.LevelError})),
 		Fatal: func(reason string) { panic(death{reason}) },
 	})
+}
+
+// config has the operator's word that the log is new, against witnesses that lie.
+func (m *machine) config() ledger.Config {
+	return ledger.Config{BatchItems: 3, PoolItems: 40, Backlog: 60, NewLog: true}
 }
 
 // cries are what the ledger says that a person must hear.

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -16,12 +17,17 @@ import (
 const stranger = "stranger.example"
 
 // replay lets the stranger send a witness the honest ledger's notes again, in one way
-// or the other: all are genuine, most are old.
+// or the other: all are genuine, most are old; or the newest alone, many times.
 func (tn *town) replay(s *site) {
 	w, err := wire.NewWitness(s.url(), tn.net.from(stranger))
 	must(err)
 	notes := tn.oaths.overheard()
-	handed := tn.chance(50)
+	way := tn.roll(3)
+	if way == 2 && len(notes) > 0 {
+		tn.repeat(s, notes[len(notes)-1])
+		return
+	}
+	handed := way == 1
 	taken := 0
 	for _, note := range notes {
 		if handed {
@@ -36,6 +42,30 @@ func (tn *town) replay(s *site) {
 	tn.note("a stranger replays %d checkpoints to %s (handed in: %v), %d are taken", len(notes), s.name, handed, taken)
 	if len(notes) > 0 {
 		tn.saw("old checkpoints replayed")
+	}
+}
+
+// repeat lets the stranger ask a witness again and again for one checkpoint, more often
+// than a log may save up requests. No witness of ours ever has enough of it.
+func (tn *town) repeat(s *site, note []byte) {
+	w, err := wire.NewWitness(s.url(), tn.net.from(stranger))
+	must(err)
+	cp, _, err := proof.ParseCheckpoint(note)
+	must(err)
+	taken := 0
+	for range savedUp + 5 {
+		_, err := w.AddCheckpoint(tn.ctx, wire.AddCheckpoint{Old: cp.Size, Note: note})
+		var status *wire.Status
+		switch {
+		case err == nil:
+			taken++
+		case errors.As(err, &status) && status.Code == http.StatusTooManyRequests && s.own():
+			tn.oaths.breach(fmt.Errorf("%s has enough of repetitions, and the ledger's would be among them: %w", s.name, err))
+		}
+	}
+	tn.note("a stranger repeats the checkpoint of %d to %s, %d times of %d with success", cp.Size, s.name, taken, savedUp+5)
+	if taken > savedUp {
+		tn.saw("newest checkpoint repeated")
 	}
 }
 

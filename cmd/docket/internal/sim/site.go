@@ -50,16 +50,22 @@ type site struct {
 	trouble trouble
 }
 
+// farBehind is how far a witness's clock may be off and be believed all the same.
+const farBehind = 4 * time.Minute
+
 func newSite(tn *town, name string, c conduct) (s *site, vkeys []string) {
 	s = &site{town: tn, name: name, conduct: c, disk: vfs.NewCrashableMem()}
 	dice := diceOf(tn.seed, "clock of "+name, 0)
-	if s.off = time.Duration(dice.Int64N(int64(8*time.Minute))) - 4*time.Minute; c == astray {
+	if s.off = time.Duration(dice.Int64N(int64(2*farBehind))) - farBehind; c == astray {
 		s.off += time.Hour
 	}
 	for _, alg := range []proof.Algorithm{proof.CosignatureEd25519, proof.MLDSA44} {
 		secret, public, err := proof.GenerateKey(alg, name)
 		must(err)
 		s.keys, vkeys = append(s.keys, newWatch(secret, s.off)), append(vkeys, public)
+	}
+	if s.own() {
+		must(witness.Create(witness.Config{Keys: s.keys, FS: s.disk, Dir: "w"}))
 	}
 	return s, vkeys
 }

@@ -117,9 +117,13 @@ func newTown(seed uint64, p plan) *town {
 	return tn
 }
 
+// savedUp is how many new checkpoints a log may save up with a witness: more than a
+// town makes of them, and few enough for a stranger to send.
+const savedUp = 100
+
 // listed is the witnesses' list of logs.
 func (tn *town) listed() witness.LogList {
-	l := witness.Log{Origin: origin, QPD: 1 << 30, Contact: "operator@" + ledgerHost}
+	l := witness.Log{Origin: origin, QPD: 24 * savedUp, Contact: "operator@" + ledgerHost}
 	for _, s := range tn.ledger.keys.Signers {
 		l.Keys = append(l.Keys, s.Key())
 	}

@@ -19,8 +19,8 @@ var wanted = []string{
 	"ledger and witness parted", "witnesses parted", "client and witnesses parted",
 	"client finds a fork", "client is shown too few cosignatures", "client is shown something of both", "watcher's machine fails", "checkpoint handed in",
 	"a witness: honest", "a witness: signs whatever", "a witness: restored from old", "a witness: slow", "a witness: clock is wrong",
-	"a witness's clock is ahead: true", "a witness's clock is ahead: false", "clock not confirmed", "ledger restored from a backup",
-	"log floods a witness", "old checkpoints replayed", "nonsense sent to a witness", "witness of two logs",
+	"a witness's clock is ahead: true", "a witness's clock is ahead: false", "clock not confirmed", "ledger restored from a backup", "ledger's store lost", "second history refused",
+	"log floods a witness", "old checkpoints replayed", "newest checkpoint repeated", "nonsense sent to a witness", "witness of two logs",
 }
 
 // TestTowns: while any two quorums have an honest witness in common, an operator who

@@ -58,6 +58,7 @@ func newWorld(seed uint64) *World {
 	policy += "quorum none\n"
 	w := &World{story: newStory(seed), net: newNetwork(seed)}
 	w.ledger = &machine{net: w.net, name: ledgerHost, keys: keys, disk: vfs.NewCrashableMem()}
+	w.ledger.ask.Transport = w.net.from(ledgerHost)
 	w.people = newPeople(w, policy)
 	w.followers = []*follower{newFollower(w, "follower-1"), newFollower(w, "follower-2")}
 	w.auditor = &auditor{w: w}

@@ -22,6 +22,20 @@ type File struct {
 // ErrNone: a key's file is missing.
 var ErrNone = errors.New("no signing keys")
 
+// Missing are those of the files that are not there. Keys of another name in the
+// directory are an error.
+func Missing(dir, name string, files []File) (missing []File, err error) {
+	for _, f := range files {
+		old, err := os.ReadFile(filepath.Join(dir, "keys", f.Name))
+		if err != nil {
+			missing = append(missing, f)
+		} else if other := nameOf(string(old)); other != name {
+			return nil, fmt.Errorf("%s holds the keys of %s", dir, other)
+		}
+	}
+	return missing, nil
+}
+
 // Create makes the keys that are missing, all under one name, durably. Keys of
 // another name in the directory are an error.
 func Create(dir, name string, files []File) error {
@@ -29,14 +43,12 @@ func Create(dir, name string, files []File) error {
 	if err := os.MkdirAll(keys, 0o700); err != nil {
 		return fmt.Errorf("making %s: %w", keys, err)
 	}
-	for _, f := range files {
+	missing, err := Missing(dir, name, files)
+	if err != nil {
+		return err
+	}
+	for _, f := range missing {
 		file := filepath.Join(keys, f.Name)
-		if old, err := os.ReadFile(file); err == nil {
-			if other := nameOf(string(old)); other != name {
-				return fmt.Errorf("%s holds the keys of %s", dir, other)
-			}
-			continue
-		}
 		secret, _, err := proof.GenerateKey(f.Algorithm, name)
 		if err != nil {
 			return err

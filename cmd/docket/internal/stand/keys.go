@@ -9,7 +9,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/skeys"
 	"github.com/seed-53cf897a/docket/ledger/proof"
@@ -34,17 +37,65 @@ type kept struct {
 // keeperTimeout bounds one signature by a KMS: a log waits for it.
 const keeperTimeout = 10 * time.Second
 
-// CreateKeys makes the witness's keys in dir, or keeps those that are there if they
-// have the same name. With a KMS URI it makes none, and notes where the key is: an
-// Ed25519 key, since no KMS knows ML-DSA-44 yet.
-func CreateKeys(ctx context.Context, dir, name, uri string) ([]witness.Key, error) {
-	if uri == "" {
-		if err := skeys.Create(dir, name, keyFiles); err != nil {
+// Init makes a witness in dir: its keys, and the state that says that they have
+// cosigned nothing, which is durable first. Keys that are there are kept, if they have
+// the same name; their state is never made anew, and a key that is made beside others
+// needs it: [witness.ErrNoState]. With a KMS URI it makes no key and notes where it is:
+// an Ed25519 key, since no KMS knows ML-DSA-44 yet. Nobody knows what that key has
+// cosigned elsewhere, so the witness will look each log up.
+func Init(ctx context.Context, dir, name, uri string) ([]witness.Key, error) {
+	if uri != "" {
+		return initKept(ctx, dir, kept{name, uri})
+	}
+	missing, err := skeys.Missing(dir, name, keyFiles)
+	if err != nil {
+		return nil, err
+	}
+	if len(missing) > 0 {
+		if err := makeKeys(dir, name, missing); err != nil {
 			return nil, err
 		}
-		return LoadKeys(ctx, dir)
 	}
-	k := kept{name, uri}
+	return LoadKeys(ctx, dir)
+}
+
+// makeKeys makes the keys of some files.
+func makeKeys(dir, name string, missing []skeys.File) error {
+	cfg := witness.Config{FS: vfs.Default, Dir: dir}
+	var secrets []string
+	for _, f := range missing {
+		secret, _, err := proof.GenerateKey(f.Algorithm, name)
+		if err != nil {
+			return err
+		}
+		k, err := proof.ParseCosigner(secret)
+		if err != nil {
+			return err
+		}
+		secrets, cfg.Keys = append(secrets, secret), append(cfg.Keys, k)
+	}
+	there := slices.DeleteFunc(slices.Clone(keyFiles), func(f skeys.File) bool { return slices.Contains(missing, f) })
+	others, err := load(dir, there)
+	if err != nil {
+		return err
+	}
+	var old []proof.Key
+	for _, k := range others {
+		old = append(old, k.Key())
+	}
+	if err := witness.Create(cfg, old...); err != nil {
+		return err
+	}
+	for i, f := range missing {
+		if err := skeys.Write(dir, f.Name, []byte(secrets[i]+"\n")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// initKept notes where a key is kept.
+func initKept(ctx context.Context, dir string, k kept) ([]witness.Key, error) {
 	keys, err := k.open(ctx)
 	if err != nil {
 		return nil, err
@@ -53,7 +104,18 @@ func CreateKeys(ctx context.Context, dir, name, uri string) ([]witness.Key, erro
 	if err != nil {
 		return nil, err
 	}
+	if _, err := os.Stat(filepath.Join(dir, "keys", keptFile)); errors.Is(err, fs.ErrNotExist) {
+		if _, err := witness.Recreate(witness.Config{Keys: keys, FS: vfs.Default, Dir: dir}); err != nil {
+			return nil, err
+		}
+	}
 	return keys, skeys.Write(dir, keptFile, append(text, '\n'))
+}
+
+// HasState tells whether there is anything where the witness's state belongs.
+func HasState(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "state"))
+	return err == nil
 }
 
 // LoadKeys reads the witness's keys, or reaches the one that a KMS keeps;
@@ -69,15 +131,19 @@ func LoadKeys(ctx context.Context, dir string) ([]witness.Key, error) {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	texts, err := skeys.Load(dir, keyFiles)
+	return load(dir, keyFiles)
+}
+
+// load reads the keys of some files.
+func load(dir string, files []skeys.File) (keys []witness.Key, err error) {
+	texts, err := skeys.Load(dir, files)
 	if err != nil {
 		return nil, err
 	}
-	var keys []witness.Key
 	for i, text := range texts {
 		k, err := proof.ParseCosigner(text)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", keyFiles[i].Name, err)
+			return nil, fmt.Errorf("%s: %w", files[i].Name, err)
 		}
 		keys = append(keys, k)
 	}

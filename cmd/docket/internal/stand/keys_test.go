@@ -10,12 +10,15 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 	"github.com/sigstore/sigstore/pkg/signature/kms/cliplugin/handler"
 	"github.com/sigstore/sigstore/pkg/signature/kms/fake"
 
+	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/skeys"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/witness"
 )
 
 // keeper is the program that sigstore looks for on PATH for the URI keeper://…;
@@ -83,7 +86,7 @@ func TestKeysInKMS(t *testing.T) {
 	t.Setenv(keeperKey, file)
 
 	w := filepath.Join(dir, "w")
-	if _, err := CreateKeys(t.Context(), w, "w.example", "keeper://key"); err != nil {
+	if _, err := Init(t.Context(), w, "w.example", "keeper://key"); err != nil {
 		t.Fatal(err)
 	}
 	keys, err := LoadKeys(t.Context(), w)
@@ -100,10 +103,94 @@ func TestKeysInKMS(t *testing.T) {
 	if sig.Name != "w.example" {
 		t.Errorf("signed as %s", sig.Name)
 	}
-	if _, err := CreateKeys(t.Context(), w, "other.example", "keeper://key"); err == nil {
+	// Nobody knows what it has cosigned elsewhere.
+	cfg := witness.Config{Keys: keys, FS: vfs.Default, Dir: w, Logs: witness.LogList{theLog()}}
+	opened, err := witness.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := opened.Cosign(t.Context(), firstOf(t)); !errors.Is(err, witness.ErrLookingUp) {
+		t.Errorf("a log is not looked up first: %v", err)
+	}
+	if err := opened.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Init(t.Context(), w, "other.example", "keeper://key"); err == nil {
 		t.Error("another name took the directory")
 	}
 	if _, err := LoadKeys(t.Context(), filepath.Join(dir, "none")); !errors.Is(err, skeys.ErrNone) {
 		t.Errorf("no keys: %v", err)
+	}
+}
+
+// logKey signs for log.example.
+var logKey = func() *proof.Signer {
+	skey, _, err := proof.GenerateKey(proof.Ed25519, "log.example")
+	if err != nil {
+		panic(err)
+	}
+	signer, err := proof.ParseSigner(skey)
+	if err != nil {
+		panic(err)
+	}
+	return signer
+}()
+
+func theLog() witness.Log {
+	return witness.Log{Origin: "log.example", Keys: []proof.Key{logKey.Key()}, QPD: 100, Contact: "nobody"}
+}
+
+// firstOf is the log's first checkpoint.
+func firstOf(t *testing.T) wire.AddCheckpoint {
+	signed, err := proof.SignCheckpoint(proof.Checkpoint{Origin: "log.example", Size: 1, Root: proof.LeafHash(nil)}, logKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return wire.AddCheckpoint{Note: signed.Note()}
+}
+
+// One of two keys is gone: another is made in its place, and goes on from the state.
+// Where that is gone too nothing is made.
+func TestInitBesideAKey(t *testing.T) {
+	dir := t.TempDir()
+	open := func() *witness.Witness {
+		keys, err := Init(t.Context(), dir, "w.example", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := witness.Open(witness.Config{Keys: keys, FS: vfs.Default, Dir: dir, Logs: witness.LogList{theLog()}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	w := open()
+	if _, err := w.Cosign(t.Context(), firstOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	was := w.Keys()
+	w.Close()
+	second := filepath.Join(dir, "keys", keyFiles[1].Name)
+	if err := os.Remove(second); err != nil {
+		t.Fatal(err)
+	}
+	w = open()
+	if is := w.Keys(); !is[0].SameKey(was[0]) || is[1].SameKey(was[1]) {
+		t.Errorf("the keys were %v and are %v", was, is)
+	}
+	var stale *witness.StaleError
+	if _, err := w.Cosign(t.Context(), firstOf(t)); !errors.As(err, &stale) || stale.Size != 1 {
+		t.Errorf("got %v", err)
+	}
+	w.Close()
+
+	if err := errors.Join(os.Remove(second), os.RemoveAll(filepath.Join(dir, "state"))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Init(t.Context(), dir, "w.example", ""); !errors.Is(err, witness.ErrNoState) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(second); err == nil || HasState(dir) {
+		t.Error("something was made")
 	}
 }

@@ -3,30 +3,31 @@
 //
 //	W/keys/witness-ed25519.key, W/keys/witness-mldsa44.key   its signing keys, or
 //	W/keys/witness.kms                                       where its one key is kept
-//	W/state/                                                 what it has cosigned: never delete it
+//	W/state/                                                 what it has cosigned; without it the keys are of no use
 //	W/evidence/                                              what it caught, as files
 package stand
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
-	"errors"
-	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"golang.org/x/net/netutil"
 
+	"github.com/seed-53cf897a/docket/server/front"
 	"github.com/seed-53cf897a/docket/witness"
 )
 
 // Limits of the HTTP face. A request is small, and a log waits for the answer.
 const (
 	maxConnections = 1024
+	maxHeader      = 16 << 10
 	readTimeout    = 10 * time.Second
 	writeTimeout   = 30 * time.Second
 	idleTimeout    = 2 * time.Minute
@@ -36,51 +37,51 @@ const (
 // Server answers for one witness.
 type Server struct {
 	Witness *witness.Witness
-	Metrics *prometheus.Registry // served at /metrics; nil: not
-	TLS     *tls.Config          // with the certificate; nil: plain HTTP
-	Every   time.Duration        // between two rounds of gossip; 0: no rounds
+	TLS     *tls.Config   // with the certificate; nil: plain HTTP
+	Every   time.Duration // between two rounds of gossip; 0: no rounds
 	Log     *slog.Logger
+
+	Metrics         *prometheus.Registry
+	MetricsListener net.Listener // where Metrics are served, at /metrics; nil: nowhere
+
+	MaxConnections int            // 1,024
+	MaxPerAddress  int            // an eighth of them
+	Proxies        []netip.Prefix // those before the witness, which MaxPerAddress does not bind
 }
 
 // Serve answers on l and gossips until ctx ends, then finishes the requests at
-// work. It closes l.
+// work. It closes l and MetricsListener.
 func (s Server) Serve(ctx context.Context, l net.Listener) error {
-	mux := http.NewServeMux()
-	mux.Handle("/", s.Witness.Handler())
-	if s.Metrics != nil {
-		mux.Handle("GET /metrics", promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{}))
-	}
-	hs := &http.Server{
-		Handler: mux, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: 16 << 10,
-		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
-	}
-	l = netutil.LimitListener(l, maxConnections)
-	serve := func() error { return hs.Serve(l) }
-	if s.TLS != nil {
-		hs.TLSConfig = s.TLS.Clone() // net/http adds its protocols
-		serve = func() error { return hs.ServeTLS(l, "", "") }
-	}
 	rounds, stop := context.WithCancel(ctx)
 	gossiped := make(chan struct{})
 	go func() {
 		defer close(gossiped)
-		if s.Every > 0 {
-			s.Witness.Run(rounds, s.Every)
-		}
+		s.Witness.Run(rounds, s.Every)
 	}()
 	defer func() { stop(); <-gossiped }()
+	c := front.Config{
+		Handler: s.handler(), Probes: []string{"/healthz", "/readyz"}, TLS: s.TLS, Log: s.Log, Proxies: s.Proxies,
+		MetricsListener: s.MetricsListener,
+		MaxConnections:  cmp.Or(s.MaxConnections, maxConnections), MaxPerAddress: s.MaxPerAddress,
+		MaxHeader: maxHeader, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, Grace: grace,
+	}
+	if s.Metrics != nil {
+		c.Metrics = s.Metrics
+	}
+	return c.Serve(ctx, l)
+}
 
-	failed := make(chan error, 1)
-	go func() { failed <- serve() }()
-	select {
-	case err := <-failed:
-		return fmt.Errorf("serving %s: %w", l.Addr(), err)
-	case <-ctx.Done():
-	}
-	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
-	defer cancel()
-	if err := hs.Shutdown(ending); err != nil {
-		return errors.Join(fmt.Errorf("requests were still at work after %s: %w", grace, err), hs.Close())
-	}
-	return nil
+// handler is the witness's face, beside what operators ask.
+func (s Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", s.Witness.Handler())
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if err := s.Witness.Err(); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		io.WriteString(w, "ok\n")
+	})
+	return mux
 }

@@ -1,0 +1,116 @@
+package wire
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+// places answers by URL, and notes who was asked.
+type places struct {
+	to    map[string]string // redirections
+	asked []string
+}
+
+func (p *places) RoundTrip(r *http.Request) (*http.Response, error) {
+	p.asked = append(p.asked, r.Method+" "+r.URL.String())
+	if r.Body != nil {
+		io.Copy(io.Discard, r.Body)
+	}
+	out := httptest.NewRecorder()
+	if to := p.to[r.URL.String()]; to != "" {
+		out.Header().Set("Location", to)
+		out.WriteHeader(307)
+	} else {
+		io.WriteString(out, "answer\n")
+	}
+	res := out.Result()
+	res.Request = r
+	return res, nil
+}
+
+// A log is asked where the caller said, and nowhere else.
+func TestNoOtherHostIsAsked(t *testing.T) {
+	const asked = "https://log.example/checkpoint"
+	for to, follow := range map[string]bool{
+		"https://log.example/moved":           true,
+		"/moved":                              true,
+		"http://log.example/moved":            false, // no TLS
+		"https://elsewhere.example/":          false,
+		"https://log.example:8443/checkpoint": false,
+		"https://log.example.evil.example/":   false,
+		"http://127.0.0.1:9/":                 false,
+		"//elsewhere.example/checkpoint":      false,
+	} {
+		p := &places{to: map[string]string{asked: to}}
+		l, err := NewLog("https://log.example", p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = l.Checkpoint(t.Context())
+		var elsewhere *RedirectError
+		if follow != (err == nil) || !follow && !errors.As(err, &elsewhere) {
+			t.Errorf("%s: %v", to, err)
+		}
+		if want := map[bool]int{true: 2, false: 1}[follow]; len(p.asked) != want {
+			t.Errorf("%s: asked %q", to, p.asked)
+		}
+	}
+	p := &places{to: map[string]string{"http://log.example/checkpoint": "https://log.example/checkpoint"}}
+	l, _ := NewLog("http://log.example", p)
+	if _, err := l.Checkpoint(t.Context()); err != nil {
+		t.Errorf("on to TLS: %v", err)
+	}
+	p = &places{to: map[string]string{asked: asked}}
+	l, _ = NewLog("https://log.example", p)
+	if _, err := l.Checkpoint(t.Context()); err == nil || len(p.asked) > 3 {
+		t.Errorf("in a circle: %v after %d calls", err, len(p.asked))
+	}
+}
+
+// A witness that closes an idle connection just as it is used again is asked once more.
+func TestClosedIdleConnectionIsNoFailure(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	context.AfterFunc(ctx, func() { l.Close() })
+	defer func() { cancel(); <-ended }()
+	go func() {
+		defer close(ended)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if r, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+				io.Copy(io.Discard, r.Body)
+				fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(exampleAnswer), exampleAnswer)
+			}
+			c.Read(make([]byte, 1)) // the next request has begun
+			c.Close()
+		}
+	}()
+	transport := new(http.Transport)
+	defer transport.CloseIdleConnections()
+	w, err := NewWitness("http://"+l.Addr().String(), transport)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		if _, err := w.AddCheckpoint(t.Context(), AddCheckpoint{Note: []byte(strings.Repeat("x", 100) + "\n"), Path: []proof.Hash{{}}}); err != nil {
+			t.Errorf("request %d: %v", i+1, err)
+		}
+	}
+}

@@ -1,0 +1,291 @@
+package node_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/asking"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register/registertest"
+	"github.com/seed-53cf897a/docket/server"
+	"github.com/seed-53cf897a/docket/witness"
+)
+
+const origin = "docket.example/2026"
+
+// place is where a ledger begins: its keys, its charter, and its witness, each disk in
+// memory and each host in this process.
+type place struct {
+	t       *testing.T
+	keys    node.Keys
+	vkeys   string
+	policy  *proof.Policy
+	world   *registertest.World
+	charter record.Envelope
+
+	witnessKey *proof.Cosigner
+	disk       *vfs.MemFS // of the witness
+	witness    *witness.Witness
+
+	mu    sync.Mutex
+	hosts map[string]http.Handler
+}
+
+// newPlace has a witness if the quorum line asks for it, and the log's URL in its
+// policy.
+func newPlace(t *testing.T, quorum string) *place {
+	p := &place{t: t, keys: node.Keys{Origin: origin}, hosts: make(map[string]http.Handler), disk: vfs.NewCrashableMem()}
+	for _, alg := range []proof.Algorithm{proof.Ed25519, proof.MLDSA44} {
+		skey, vkey, err := proof.GenerateKey(alg, origin)
+		check(t, err)
+		s, err := proof.ParseSigner(skey)
+		check(t, err)
+		p.keys.Signers = append(p.keys.Signers, s)
+		p.vkeys += fmt.Sprintf("log %s http://log.example\n", vkey)
+	}
+	skey, vkey, err := proof.GenerateKey(proof.CosignatureEd25519, "w.example")
+	check(t, err)
+	p.witnessKey, err = proof.ParseCosigner(skey)
+	check(t, err)
+	text := p.vkeys
+	if quorum != "none" {
+		text += "witness w " + vkey + " http://w.example\n"
+	}
+	text += "quorum " + quorum + "\n"
+	p.policy, err = proof.ParsePolicy([]byte(text))
+	check(t, err)
+	p.world = registertest.New(time.Now(), origin, text)
+	p.charter = p.world.Charter()
+	p.world.Note(p.charter)
+	check(t, witness.Create(p.witnessConfig()))
+	p.openWitness()
+	t.Cleanup(func() { p.witness.Close() })
+	return p
+}
+
+func (p *place) witnessConfig() witness.Config {
+	log := witness.Log{Origin: origin, QPD: 1 << 30, Contact: "log@example"}
+	for _, s := range p.keys.Signers {
+		log.Keys = append(log.Keys, s.Key())
+	}
+	return witness.Config{Keys: []witness.Key{p.witnessKey}, FS: p.disk, Dir: "w", Logs: witness.LogList{log}}
+}
+
+func (p *place) openWitness() {
+	w, err := witness.Open(p.witnessConfig())
+	check(p.t, err)
+	p.witness = w
+	p.answer("w.example", w.Handler())
+}
+
+// answer puts a handler at a host's name; nobody answers there if it is nil.
+func (p *place) answer(host string, h http.Handler) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hosts[host] = h
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (p *place) RoundTrip(r *http.Request) (*http.Response, error) {
+	p.mu.Lock()
+	h := p.hosts[r.URL.Host]
+	p.mu.Unlock()
+	if h == nil {
+		return nil, errors.New("no route to " + r.URL.Host)
+	}
+	out := httptest.NewRecorder()
+	h.ServeHTTP(out, r)
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	return out.Result(), nil
+}
+
+func (p *place) open(files vfs.FS) (*node.Node, error) {
+	return node.Open(p.t.Context(), node.Config{Files: files, Dir: "d/ledger", Keys: p.keys, Asking: asking.Config{Transport: p}})
+}
+
+// begin is what docket init --charter does.
+func (p *place) begin(files vfs.FS) (n *node.Node, silent []error, err error) {
+	if n, err = p.open(files); err != nil {
+		return nil, nil, err
+	}
+	if silent, err = n.Ledger.Introduce(p.t.Context(), p.policy); err == nil {
+		_, _, err = n.Admit(p.t.Context(), p.charter)
+	}
+	if err != nil {
+		return nil, silent, errors.Join(err, n.Close())
+	}
+	return n, silent, nil
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The power fails before each single write while a ledger begins. Beginning again
+// completes it: one history, which the witness has seen, and no other.
+func TestBeginningAtEveryCrash(t *testing.T) {
+	const seed = 7
+	for _, quorum := range []string{"w", "none"} {
+		p := newPlace(t, quorum)
+		type crash struct{ ledger, witness *vfs.MemFS }
+		var mu sync.Mutex // Pebble writes in the background too
+		var crashes []crash
+		rng := rand.New(rand.NewPCG(seed, 0))
+		mem := vfs.NewCrashableMem()
+		n, _, err := p.begin(errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+				mu.Lock()
+				defer mu.Unlock()
+				left := vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(3) * 50, RNG: rng}
+				crashes = append(crashes, crash{mem.CrashClone(left), p.disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rng})})
+			}
+			return nil
+		})))
+		check(t, err)
+		check(t, n.Close())
+		t.Logf("quorum %s: %d crashes (seed %d)", quorum, len(crashes), seed)
+		marked := 0
+		for i, c := range crashes {
+			if testing.Short() && i%5 != 0 {
+				continue
+			}
+			check(t, p.witness.Close())
+			p.disk = c.witness
+			p.openWitness()
+			names, _ := c.ledger.List("d/ledger/keys")
+			marked += len(names)
+			for range 2 {
+				n, _, err := p.begin(c.ledger)
+				if err != nil {
+					t.Fatalf("quorum %s, crash %d of %d (seed %d): %v", quorum, i, len(crashes), seed, err)
+				}
+				if cp := n.Ledger.Published(); cp == nil || cp.Checkpoint().Size != 1 || n.Register.Ledger() != record.IDOf(p.charter.Payload) {
+					t.Errorf("quorum %s, crash %d of %d (seed %d): published %v", quorum, i, len(crashes), seed, cp)
+				}
+				check(t, n.Close())
+			}
+			if kept, err := p.witness.Evidence().List(); err != nil || len(kept) > 0 {
+				t.Errorf("quorum %s, crash %d of %d (seed %d): the witness has evidence, %v, %v", quorum, i, len(crashes), seed, kept, err)
+			}
+		}
+		if marked == 0 {
+			t.Error("no crash left keys with their mark")
+		}
+	}
+}
+
+// What the log's own URL shows counts where nobody else can tell, and beside a quorum;
+// that it says nothing is told where it is the only one.
+func TestURLOfTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, quorum := range []string{"w", "none"} {
+			p := newPlace(t, quorum)
+			n, silent, err := p.begin(vfs.NewMem())
+			check(t, err)
+			if told := strings.Contains(fmt.Sprint(silent), "no route to log.example"); told != (quorum == "none") {
+				t.Errorf("quorum %s: nobody answers at the URL: told %v", quorum, silent)
+			}
+			s, err := server.New(server.Config{Ledger: n.Ledger, Register: n.Register})
+			check(t, err)
+			p.answer("log.example", s.Handler())
+			if quorum == "w" { // the one witness never heard of the log
+				check(t, p.witness.Close())
+				p.disk = vfs.NewCrashableMem()
+				check(t, witness.Create(p.witnessConfig()))
+				p.openWitness()
+			}
+			if _, _, err := p.begin(vfs.NewMem()); !errors.Is(err, ledger.ErrRollback) {
+				t.Errorf("quorum %s: the URL shows what these keys signed: %v", quorum, err)
+			}
+			other := newPlace(t, quorum)
+			other.answer("log.example", s.Handler())
+			o, _, err := other.begin(vfs.NewMem())
+			if err != nil {
+				t.Errorf("quorum %s: the URL shows what other keys signed: %v", quorum, err)
+			} else {
+				check(t, o.Close())
+			}
+			p.answer("log.example", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+			begun := time.Now()
+			another, silent, err := p.begin(vfs.NewMem())
+			if took := time.Since(begun); err != nil || took > time.Minute || quorum == "none" && len(silent) == 0 {
+				t.Errorf("quorum %s: the URL hangs: %v, %v after %s", quorum, silent, err, took)
+			}
+			check(t, errors.Join(n.Close(), another.Close()))
+		}
+	})
+}
+
+// Keys are marked before they sign entries, the successors too; a marked key beside no
+// store, or an empty one, is loss, whichever key it is.
+func TestMarksOfKeys(t *testing.T) {
+	p := newPlace(t, "none")
+	disk := vfs.NewMem()
+	n, _, err := p.begin(disk)
+	check(t, err)
+	check(t, n.Close())
+	marks, err := disk.List("d/ledger/keys")
+	check(t, err)
+	if len(marks) != 2 {
+		t.Errorf("marks %v, want one for each key", marks)
+	}
+	first := p.keys
+	skey, _, err := proof.GenerateKey(proof.Ed25519, origin)
+	check(t, err)
+	next, err := proof.ParseSigner(skey)
+	check(t, err)
+	p.keys.Signers = append(p.keys.Signers[:2:2], next)
+	n, err = p.open(disk)
+	check(t, err)
+	if marks, err = disk.List("d/ledger/keys"); err != nil || len(marks) != 2 {
+		t.Errorf("marks %v of a key that has signed nothing, %v", marks, err)
+	}
+	_, _, err = n.Admit(t.Context(), p.world.Authority())
+	check(t, errors.Join(err, n.Close()))
+	if marks, err = disk.List("d/ledger/keys"); err != nil || len(marks) != 3 {
+		t.Errorf("marks %v once it has, %v", marks, err)
+	}
+	skey, _, err = proof.GenerateKey(proof.Ed25519, origin)
+	check(t, err)
+	fresh, err := proof.ParseSigner(skey)
+	check(t, err)
+	for _, only := range []*proof.Signer{first.Signers[0], first.Signers[1], next} {
+		for _, empty := range []bool{false, true} {
+			check(t, disk.RemoveAll("d/ledger/store"))
+			check(t, disk.RemoveAll("d/ledger/register"))
+			p.keys.Signers = []*proof.Signer{only}
+			if empty {
+				p.keys.Signers = []*proof.Signer{fresh} // unmarked: it makes an empty store
+				n, err := p.open(disk)
+				check(t, err)
+				check(t, n.Close())
+				p.keys.Signers = []*proof.Signer{fresh, only}
+			}
+			if _, err := p.open(disk); !errors.Is(err, ledger.ErrRollback) {
+				t.Errorf("an empty store %v beside a key that has signed: %v", empty, err)
+			}
+			if _, err := disk.Stat("d/ledger/store"); !empty && err == nil {
+				t.Error("something was made in the place of the backup")
+			}
+		}
+	}
+}

@@ -1,0 +1,150 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
+
+// ErrClaimed: a witness says that it has cosigned this log at a size that nobody
+// shows. Nothing that has entries was signed. Only the operator knows whether the
+// log is new ([Config.NewLog]), or its store was lost.
+var ErrClaimed = errors.New("a witness has cosigned this log before, so it says, and nobody shows what")
+
+// Introduce asks the policy's witnesses, and whoever answers at the log's URL, whether
+// this log is as new as its store says. It is asked by the empty tree, which is a
+// prefix of every history: whoever has cosigned more must answer with that size, and
+// no witness is brought to hold two histories by the question (tlog-witness
+// "add-checkpoint"). As many have to answer as make a quorum.
+//
+// [Ledger.Publish] does it before its first signature over an entry, with the policy
+// in force. Whoever is about to commit the first entry can do it before, with the
+// policy to come. A ledger that has published, or was told before, asks nobody.
+//
+// silent is who did not answer where nobody else can tell: where the quorum is none,
+// it is the log's URL alone. Errors: [ErrRollback] and [ErrClaimed], which stop the
+// ledger; [ErrNoQuorum] and [ErrClock], after which it may be called again.
+func (l *Ledger[V]) Introduce(ctx context.Context, policy *proof.Policy) (silent []error, err error) {
+	l.publishing.Lock()
+	defer l.publishing.Unlock()
+	if err := errors.Join(ctx.Err(), l.Err()); err != nil {
+		return nil, err
+	}
+	return l.introduce(ctx, policy)
+}
+
+func (l *Ledger[V]) introduce(ctx context.Context, policy *proof.Policy) (silent []error, err error) {
+	if l.introduced || l.Published() != nil || l.config.Cosign == nil {
+		return nil, nil
+	}
+	tree := l.view.Load()
+	signed, err := l.sign(proof.Checkpoint{Origin: l.config.Origin, Root: proof.EmptyRoot()})
+	if err != nil {
+		return nil, err
+	}
+	ask := Ask{Signed: signed, Policy: policy}
+	ask.Consistency = func(context.Context, uint64) ([]proof.Hash, error) { return nil, nil } // with itself
+	ask.Late = func(a Answer) { l.late.put(0, a) }
+	asked := time.Now()
+	answer, asking := l.config.Cosign(ctx, ask)
+	if err := ctx.Err(); err != nil {
+		return nil, err // not everybody had the time to answer
+	}
+
+	held := uint64(0) // of this log, up to here, is a larger size no news
+	if l.config.Signed {
+		held = tree.Size // these keys have signed for this store before
+	}
+	for _, note := range answer.Seen {
+		shown, err := l.checkSeen(ctx, note, policy, tree)
+		if err != nil {
+			return nil, l.stop(err)
+		}
+		held = max(held, shown.Size)
+	}
+	all := ofWitnesses(policy, answer.Cosignatures)
+	answered := l.newToThem(ask, all, asked)
+	var unshown []string
+	for _, c := range answer.Claims {
+		answered = append(answered, c.Witness)
+		if c.Size > held {
+			unshown = append(unshown, fmt.Sprintf("%s stands at %d", c.Witness, c.Size))
+		}
+	}
+	if len(unshown) > 0 {
+		claimed := fmt.Errorf("%w: %s; the store holds %d entries", ErrClaimed, strings.Join(unshown, ", "), tree.Size)
+		if !l.config.NewLog {
+			return nil, l.stop(claimed)
+		}
+		l.config.Log.Warn("going on, since the operator says that the log is new", "origin", l.config.Origin, "err", claimed)
+	}
+	if !policy.Satisfied(answered...) {
+		if err := l.readClock(ask, all, nil); err != nil {
+			return nil, err
+		}
+		return nil, errors.Join(fmt.Errorf("asking whether this log is new: %w", ErrNoQuorum), asking)
+	}
+	l.introduced = true
+	if policy.IsNone() {
+		silent = answer.Silent
+	}
+	return silent, nil
+}
+
+// newToThem are the witnesses, by their names in the policy, who have cosigned the
+// empty tree just now: to do that, each must never have cosigned a larger one. An older
+// cosignature, from when the log was new, says nothing about today.
+func (l *Ledger[V]) newToThem(ask Ask, cosignatures []proof.Signature, asked time.Time) (names []string) {
+	for _, s := range timely(cosignatures, time.Time{}, time.Now()) {
+		_, err := ask.Policy.Cosigned(ask.Signed, []proof.Signature{s}, time.Now())
+		short := (*proof.QuorumError)(nil)
+		switch {
+		case err != nil && !errors.As(err, &short):
+			l.config.Log.Error("a witness's cosignature does not verify; going on without it", "origin", l.config.Origin, "size", 0, "witness", s.Name)
+		case time.Unix(int64(stamp(s)), 0).Before(asked.Add(-proof.MaxSkew)):
+			l.config.Log.Error("a witness repeats an old cosignature; going on without it", "origin", l.config.Origin, "size", 0, "witness", s.Name)
+		default:
+			for _, w := range ask.Policy.Witnesses() {
+				if w.Key.Name() == s.Name && w.Key.ID() == s.ID {
+					names = append(names, w.Name)
+				}
+			}
+		}
+	}
+	return names
+}
+
+// introduceFirst is introduce for a ledger that has entries, none of them published.
+func (l *Ledger[V]) introduceFirst(ctx context.Context, size uint64) error {
+	if size == 0 || l.Published() != nil {
+		return nil
+	}
+	policy, _, err := l.fold.Policy(size) // those before may be gone for ever
+	if err != nil {
+		return fmt.Errorf("policy for size %d: %w", size, err)
+	}
+	if !l.Signs(policy) {
+		return nil // nothing can be published, and nothing is signed
+	}
+	silent, err := l.introduce(ctx, policy)
+	for _, s := range silent {
+		l.config.Log.Warn("nobody says whether this log is new: there is no witness, and its URL does not answer", "origin", l.config.Origin, "size", size, "err", s)
+	}
+	return err
+}
+
+// sign makes the log's own signatures. Those over entries are made only once the keys
+// bear their mark, durably: an empty store beside such keys is a lost one.
+func (l *Ledger[V]) sign(cp proof.Checkpoint) (*proof.Signed, error) {
+	if cp.Size > 0 && !l.marked && l.config.Mark != nil {
+		if err := l.config.Mark(); err != nil {
+			return nil, fmt.Errorf("marking the log's keys before their first signature: %w", err)
+		}
+		l.marked = true
+	}
+	return proof.SignCheckpoint(cp, l.config.Signers...)
+}

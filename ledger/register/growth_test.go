@@ -1,0 +1,279 @@
+package register_test
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/registertest"
+)
+
+// A family is one way in which a thread can be made long. say writes its nth record, at
+// the world's time, which it may move; nil means that the law lets no more stand there
+// at any time, and what it refuses is checked by say itself.
+type family struct {
+	name  string
+	begin func(*registertest.Book)
+	say   func(b *registertest.Book, n int) *record.Statement
+	limit bool // the law ends it: the record after the last is a conflict
+}
+
+// families are all of them: every kind of rules 1 is said in one.
+var families = []family{
+	{name: "charters", say: func(b *registertest.Book, n int) *record.Statement {
+		c := b.Rules
+		c.Periods.Response = record.Period{Days: 30 + n%2}
+		return b.Statement("charter", "authority", &c)
+	}},
+	{name: "keys of a party, replaced one by one", begin: enrolled, say: func(b *registertest.Book, n int) *record.Statement {
+		if n%64 == 63 {
+			b.Now = b.Now.AddDate(1, 0, 0)
+		}
+		k := &record.Keys{Add: []record.PartyKey{b.Automation(fmt.Sprintf("acme-cloud/k-%d", n))}}
+		if n > 0 {
+			k.Revoke = revoke(b, fmt.Sprintf("acme-cloud/k-%d", n-1)).Revoke
+		}
+		return b.Statement("party/acme-cloud", "acme-cloud", k)
+	}},
+	{name: "keys of a party, each outdated", begin: enrolled, say: func(b *registertest.Book, n int) *record.Statement {
+		if b.Now = b.Now.AddDate(0, 0, 1); n%64 == 63 {
+			b.Now = b.Now.AddDate(1, 0, 0)
+		}
+		key := b.Automation(fmt.Sprintf("acme-cloud/o-%d", n))
+		key.NotAfter = ptr(today(b))
+		return b.Statement("party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{key}})
+	}},
+	{name: "keys added by the registrar", begin: enrolled, say: func(b *registertest.Book, n int) *record.Statement {
+		k := &record.Keys{Add: []record.PartyKey{b.Officer(fmt.Sprintf("acme-cloud/r-%d", n))}}
+		if n > 0 {
+			k.Revoke = revoke(b, fmt.Sprintf("acme-cloud/r-%d", n-1)).Revoke
+		}
+		return b.Statement("party/acme-cloud", "authority", k)
+	}},
+	{name: "standing", begin: enrolled, say: func(b *registertest.Book, n int) *record.Statement {
+		b.Now = b.Now.Add(days(1))
+		return b.Statement("party/acme-cloud", "authority", &record.Standing{
+			Status: []string{"suspended", "active"}[n%2], EffectiveOn: today(b), Reason: strings.Repeat("r", 200),
+		})
+	}},
+	{name: "standing, announced", limit: true, begin: enrolled, say: func(b *registertest.Book, n int) *record.Statement {
+		return b.Statement("party/acme-cloud", "authority", &record.Standing{
+			Status: []string{"suspended", "active"}[n%2], EffectiveOn: today(b).AddDays(1 + n), Reason: "r",
+		})
+	}},
+	{name: "standing, announced and replaced", begin: enrolled, say: func(b *registertest.Book, n int) *record.Statement {
+		return b.Statement("party/acme-cloud", "authority", &record.Standing{
+			Status: []string{"suspended", "active"}[n%2], EffectiveOn: today(b).AddDays(10), Reason: "r",
+		})
+	}},
+	{name: "enrolments anew, each of another name", begin: enrolled, say: func(b *registertest.Book, n int) *record.Statement {
+		return b.Statement("party/acme-cloud", "acme-cloud", &record.Enrolment{
+			LegalName: fmt.Sprintf("Acme %d", n), Country: "US", Roles: []record.Role{record.RoleProvider},
+		})
+	}},
+	{name: "amendments that re-open the duty", begin: ordered, say: func(b *registertest.Book, n int) *record.Statement {
+		return b.Statement("designation/1", "authority", &record.Amendment{
+			Type: "scope", Reason: strings.Repeat("r", 200), Set: set("scope", set("successors", n%2 == 0)), ResponseDue: ptr(today(b).AddDays(60)),
+		})
+	}},
+	{name: "amendments that add aliases", limit: true, begin: ordered, say: func(b *registertest.Book, n int) *record.Statement {
+		return b.Statement("designation/1", "authority", &record.Amendment{Type: "alias", Reason: "r", Add: alias(fmt.Sprintf("%04d %s", n, strings.Repeat("<", 180)))})
+	}},
+	{name: "amendments of a list's entity, each of another name", begin: listed, say: func(b *registertest.Book, n int) *record.Statement {
+		return b.Statement("designation/ofac-sdn-36", "authority", &record.Amendment{
+			Type: "correction", Reason: "r", Set: set("target", set("name", fmt.Sprintf("Aerocaribbean %d", n))),
+		})
+	}},
+	{name: "a list's entity, delisted and listed again", begin: listed, say: func(b *registertest.Book, n int) *record.Statement {
+		if n%2 == 0 {
+			return b.Statement("designation/ofac-sdn-36", "authority", lift(b, "delisted"))
+		}
+		return b.Statement("designation/ofac-sdn-36", "authority", b.Listed("36", fmt.Sprintf("Aerocaribbean %d", n)))
+	}},
+	{name: "suspensions and reinstatements", begin: ordered, say: func(b *registertest.Book, n int) *record.Statement {
+		if n%2 == 0 {
+			return b.Statement("designation/1", "authority", suspend(b, 0, nil))
+		}
+		return b.Statement("designation/1", "authority", reinstate(b, 0))
+	}},
+	{name: "reinstatements for a day each, announced", limit: true, begin: ordered, say: func(b *registertest.Book, n int) *record.Statement {
+		if n == 0 {
+			return b.Statement("designation/1", "authority", suspend(b, 0, nil))
+		}
+		r := reinstate(b, 2*n)
+		r.Until = &r.EffectiveOn
+		return b.Statement("designation/1", "authority", r)
+	}},
+	{name: "responses", begin: ordered, say: func(b *registertest.Book, n int) *record.Statement {
+		return b.Statement("response/1/acme-cloud", "acme-cloud", &record.Response{Status: "acknowledged", Conditions: []string{"c1"}})
+	}},
+	{name: "certifications", begin: enrolled, say: func(b *registertest.Book, n int) *record.Statement {
+		day := today(b).AddDays(-30_000 + 2*n)
+		return b.Statement("cip/acme-cloud", "acme-cloud", &record.CIPCertification{PeriodFrom: day, PeriodUntil: day.AddDays(1), Initial: n == 0})
+	}},
+}
+
+func enrolled(b *registertest.Book) { b.Must(b.Provider("acme-cloud")) }
+
+func ordered(b *registertest.Book) {
+	enrolled(b)
+	b.Must(b.Designate("1", b.Order("Kestrel")))
+}
+
+func listed(b *registertest.Book) { b.Must(b.Import("36", b.Listed("36", "Aerocaribbean"))) }
+
+// maxRecordBytes bounds what one record of a family writes: what it says itself and the
+// state after it, which is no more than a whole designation, twice for its keys,
+// identifiers and what stands around them.
+const maxRecordBytes = 2 * 48_000
+
+// TestNoThreadGrowsDear: however many records stand on a thread, as many as the law lets
+// or 10,000, the next one costs what the first ones did: in bytes written, in rows read,
+// in memory asked for. So nobody makes a register dear with the right to add to one
+// thread.
+func TestNoThreadGrowsDear(t *testing.T) {
+	for _, f := range families {
+		t.Run(f.name, func(t *testing.T) {
+			first, last := f.grow(t, 10_000)
+			t.Logf("a record of the first tenth: %v; of the last: %v", first, last)
+			if !f.limit && !last.atMost(first) { // one that the law ends grows up to what it allows
+				t.Errorf("a record cost %v in the first tenth of the thread, %v in the last", first, last)
+			}
+		})
+	}
+}
+
+// TestEveryKindHasAFamily: a kind that no family says fails, and so does a new one.
+func TestEveryKindHasAFamily(t *testing.T) {
+	said := make(map[record.Kind]bool)
+	for _, f := range families {
+		b := f.book(t)
+		for n := range 4 {
+			st := f.say(b, n)
+			b.Note(b.Sign(st))
+			said[st.Kind] = true
+		}
+	}
+	for _, k := range register.Kinds() {
+		if !said[k] {
+			t.Errorf("no family makes a thread long with records of kind %s", k)
+		}
+	}
+}
+
+// book is a world in which the family may begin.
+func (f *family) book(t *testing.T) *registertest.Book {
+	o := registertest.Small()
+	o.MemTableBytes = 64 << 20
+	r, err := register.Open(vfs.NewMem(), "register", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	b := &registertest.Book{World: registertest.New(start, "docket.example/test", "any"), Register: r}
+	b.Must(b.Charter())
+	b.Must(b.Authority())
+	if f.begin != nil {
+		f.begin(b)
+	}
+	return b
+}
+
+// cost is what one record costs, on average.
+type cost struct{ written, read, allocated, allocations float64 }
+
+func (c cost) String() string {
+	return fmt.Sprintf("%.0f bytes written, %.1f rows read, %.0f bytes in %.0f allocations", c.written, c.read, c.allocated, c.allocations)
+}
+
+// atMost allows for numbers that get longer, and for a memtable of Pebble's, of at most
+// 64 MiB, that is made in that tenth: what grows with the thread comes to megabytes.
+func (c cost) atMost(first cost) bool {
+	return c.written <= 1.1*first.written+64 && c.read <= first.read+2 &&
+		c.allocated <= 1.5*first.allocated+80<<10 && c.allocations <= 1.5*first.allocations+32
+}
+
+// grow makes one thread long, n records or as many as the law lets stand, and measures
+// its first and last tenth. Signatures are supposed: what they cost is bounded by
+// their number.
+func (f *family) grow(t *testing.T, n int) (first, last cost) {
+	b := f.book(t)
+	const batch = 100
+	for done := 0; done < n; done += batch {
+		measured := done < n/10 || done >= n-n/10
+		c, ended := f.batch(t, b, done, batch, measured)
+		if ended {
+			if !f.limit {
+				t.Fatalf("refused after %d records", done)
+			}
+			return first, last
+		}
+		if done < n/10 {
+			first = first.plus(c, float64(batch)/float64(n/10))
+		}
+		if done >= n-n/10 {
+			last = last.plus(c, float64(batch)/float64(n/10))
+		}
+	}
+	if f.limit {
+		t.Errorf("%d records stand, and nothing ends it", n)
+	}
+	return first, last
+}
+
+func (c cost) plus(more cost, weight float64) cost {
+	return cost{c.written + weight*more.written, c.read + weight*more.read, c.allocated + weight*more.allocated, c.allocations + weight*more.allocations}
+}
+
+// batch admits so many records, each at its own time, and says what one cost; cold, with
+// nothing in memory of the thread.
+func (f *family) batch(t *testing.T, b *registertest.Book, from, n int, cold bool) (c cost, ended bool) {
+	type due struct {
+		id record.ID
+		st *record.Statement
+		at time.Time
+	}
+	var list []due
+	for i := range n {
+		st := f.say(b, from+i)
+		env := b.Sign(st)
+		b.Note(env)
+		list = append(list, due{record.IDOf(env.Payload), st, b.Now})
+	}
+	var before, after runtime.MemStats
+	written, read := 0, b.Register.RowsRead()
+	runtime.ReadMemStats(&before)
+	for i, x := range list {
+		if cold {
+			b.Register.Forget()
+		}
+		d := b.Register.Begin(x.at)
+		if err := d.Suppose(x.id, x.st); err != nil {
+			var refusal *record.Refusal
+			if !errors.As(err, &refusal) || !f.limit {
+				t.Fatalf("record %d: %v", from+i, err)
+			}
+			t.Logf("the law: %v", err)
+			return cost{}, true
+		}
+		if written += d.Bytes(); d.Bytes() > maxRecordBytes {
+			t.Fatalf("record %d wrote %d bytes, want at most %d", from+i, d.Bytes(), maxRecordBytes)
+		}
+		if err := b.Register.Advance(d, [32]byte{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	per := float64(n)
+	return cost{
+		float64(written) / per, float64(b.Register.RowsRead()-read) / per,
+		float64(after.TotalAlloc-before.TotalAlloc) / per, float64(after.Mallocs-before.Mallocs) / per,
+	}, false
+}

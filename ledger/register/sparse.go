@@ -1,0 +1,215 @@
+package register
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// Sparse replays some of a ledger's records, each at its own index, as a chain file
+// shows them (DESIGN.md section 4, "Receipt"). It is the fold itself on a history with
+// gaps: what the records shown decide is judged, what they contradict is refused, and
+// what would take a record that is not shown is named. That a thread, or a record, is not
+// among those shown says nothing. What the newest record shown of a thread says is taken
+// to hold on, as in any log: a later one that is left out at the end leaves no trace.
+type Sparse struct {
+	r    *Register
+	d    *Draft
+	keys map[string]*record.Key // those that the records so far list
+}
+
+// NewSparse begins with nothing shown. The options are those of the ledger's register;
+// their sizes are not used.
+func NewSparse(o Options) (*Sparse, error) {
+	o.CacheBytes, o.MemTableBytes = 1<<20, 4<<20
+	r, err := Open(vfs.NewMem(), "sparse", o)
+	if err != nil {
+		return nil, err
+	}
+	s := &Sparse{r: r, d: r.Begin(time.Time{}), keys: make(map[string]*record.Key)}
+	s.d.gaps = new(gaps)
+	return s, nil
+}
+
+// Close frees what the replay held.
+func (s *Sparse) Close() error { return s.r.Close() }
+
+// Apply judges the entry at that index, which is above those applied before; the first
+// is the charter at index 0. unchecked are the rules that would have taken a record
+// which is not shown, a clause each, and no fault.
+//
+// Errors: a *[NotShownError] where that is the right to sign itself; an *[EntryError]
+// of an entry that must not be in a ledger, whatever the others are, wrapping an
+// [UpgradeError] where this binary cannot tell; any other is of the machine. After an
+// error nothing more can be applied.
+func (s *Sparse) Apply(index uint64, e record.Entry) (unchecked []string, err error) {
+	switch {
+	case s.d.charter == nil && index != 0:
+		return nil, &NotShownError{Index: index, What: "the charter at index 0"}
+	case index < s.d.next:
+		return nil, fmt.Errorf("replaying entry %d after entry %d: entries go in the order of the log", index, s.d.next-1)
+	}
+	st, err := record.ParseStatement(e.Envelope.Payload)
+	if err != nil {
+		if rules := openingRules(e.Envelope.Payload); index == 0 && rules > Rules {
+			err = needsRules(0, rules, 0)
+		}
+		return nil, s.d.faulty(&EntryError{index, err})
+	}
+	listed, err := record.ListedKeys(st)
+	if err != nil {
+		return nil, s.d.faulty(&EntryError{index, err})
+	}
+	for _, sig := range e.Envelope.Signatures {
+		if s.keys[sig.KeyID] == nil && !slices.ContainsFunc(listed, func(k *record.Key) bool { return k.ID() == sig.KeyID }) {
+			return nil, &NotShownError{Index: index, What: fmt.Sprintf("the record that lists key %s, which signed it,", shortKey(sig.KeyID))}
+		}
+	}
+	v, err := record.Reopen(e, func(id string) *record.Key { return s.keys[id] })
+	if err != nil {
+		return nil, s.d.faulty(&EntryError{index, err})
+	}
+	s.d.next, *s.d.gaps = index, gaps{}
+	if err := s.d.Apply(e, v); err != nil {
+		return nil, s.blame(index, err)
+	}
+	for _, k := range listed {
+		s.keys[k.ID()] = k
+	}
+	return s.d.gaps.unchecked, nil
+}
+
+// blame says what an error of judging says of the entry. A refusal after something was
+// looked for and not shown proves nothing: it may rest on the absence.
+func (s *Sparse) blame(index uint64, err error) error {
+	var hidden *NotShownError
+	if errors.As(err, &hidden) {
+		return hidden
+	}
+	var refusal *record.Refusal
+	if missed := s.d.gaps.missed; len(missed) > 0 && errors.As(err, &refusal) {
+		return &NotShownError{Index: index, What: "what stands on " + missed[0]}
+	}
+	return blame(index, err)
+}
+
+// Holders are whose keys signed an entry that was applied, as far as the records shown
+// tell, and what became of each key in those above it. It is asked once, after the
+// last Apply.
+func (s *Sparse) Holders(e record.Entry) ([]KeyHolder, error) {
+	if err := s.r.Advance(s.d, [32]byte{}); err != nil {
+		return nil, err
+	}
+	var all []KeyHolder
+	for _, sig := range e.Envelope.Signatures {
+		h, ok, err := s.r.KeyHolder(sig.KeyID)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			h = KeyHolder{KeyID: sig.KeyID}
+		}
+		all = append(all, h)
+	}
+	return all, nil
+}
+
+// NotShownError says that a sparse replay cannot tell whether who signed had the right
+// to: that would take a record which it was not shown. It accuses nobody.
+type NotShownError struct {
+	Index uint64 // of the record that cannot be judged
+	What  string // what is not shown: "the charter at index 0"
+}
+
+func (e *NotShownError) Error() string {
+	return fmt.Sprintf("index %d cannot be judged: %s is not shown", e.Index, e.What)
+}
+
+// gaps is what judging one record of a sparse replay looked for in vain.
+type gaps struct {
+	missed    []string // threads and records; see [Sparse.blame]
+	unchecked []string
+}
+
+// miss notes that something was looked for and is not among what is shown.
+func (g *gaps) miss(what string) {
+	if g != nil {
+		g.missed = append(g.missed, what)
+	}
+}
+
+// unshown says that the thread exists and what stands on it is not known, which is so
+// in a sparse replay alone.
+func (row *ThreadRow) unshown() bool { return row != nil && row.State == nil }
+
+// hide makes the head of a thread one of which only the ID is known.
+func (j *judging) hide() { j.head = &ThreadRow{Thread: j.st.Thread, ID: j.st.Follows} }
+
+// notShown is the verdict where the right to sign rests on what is not shown.
+func (j *judging) notShown(format string, args ...any) error {
+	return &NotShownError{Index: j.index, What: fmt.Sprintf(format, args...)}
+}
+
+// unchecked notes a rule that would take a record which is not shown.
+func (j *judging) unchecked(format string, args ...any) {
+	j.d.gaps.unchecked = append(j.d.gaps.unchecked, fmt.Sprintf(format, args...))
+}
+
+// followsShown is [judging.follows] among the records shown. What the record follows may
+// be one that is not; but if it is, it must be the newest of the thread.
+func (j *judging) followsShown() error {
+	j.d.gaps.missed = nil // that its thread does not exist yet is the record's own word
+	follows := j.st.Follows
+	if follows.IsZero() || j.head != nil && follows == j.head.ID {
+		switch {
+		case j.head == nil && j.index > 1:
+			j.unchecked("that nothing stood on %s before it", j.st.Thread)
+		case j.head.unshown():
+			j.unchecked("what stood on %s before it", j.st.Thread)
+		}
+		return j.followsHead()
+	}
+	row, shown, err := j.d.record(follows)
+	if err != nil {
+		return err
+	}
+	j.d.gaps.missed = nil
+	if shown && row.Thread != j.st.Thread {
+		return invalid("/predicate/follows", "%s stands on %s", follows, row.Thread)
+	}
+	if shown {
+		return j.followsHead()
+	}
+	j.unchecked("what stood on %s before it, which ends with record %s", j.st.Thread, follows)
+	j.hide()
+	return nil
+}
+
+// foreign refuses a record of an issuer who is not shown, where a key signed it that is
+// shown to be another's: keys have one owner for ever, and such a record takes its
+// issuer's own alone.
+func (j *judging) foreign() error {
+	switch j.st.Kind {
+	case record.KindKeys, record.KindResponse, record.KindCIPCertification:
+	default:
+		return nil
+	}
+	if j.st.Issuer == record.Authority {
+		return nil
+	}
+	for _, s := range j.signatures() {
+		k, err := j.d.keyRow(s.Key.ID())
+		if err != nil {
+			return err
+		}
+		if k != nil && k.Owner != "party/"+j.st.Issuer {
+			return record.Refuse(record.Forbidden, "key %s belongs to %s, and may not sign for %s", shortKey(k.ID), k.owner(), j.st.Issuer)
+		}
+	}
+	return nil
+}

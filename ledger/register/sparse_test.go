@@ -1,0 +1,267 @@
+package register_test
+
+import (
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/registertest"
+)
+
+// shown replays some entries of a log sparsely, and returns what was not checked in the
+// last one.
+func shown(t *testing.T, entries []record.Entry, indexes ...int) (unchecked []string, err error) {
+	t.Helper()
+	s, err := register.NewSparse(registertest.Small())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, i := range indexes {
+		if unchecked, err = s.Apply(uint64(i), entries[i]); err != nil {
+			return nil, err
+		}
+	}
+	return unchecked, nil
+}
+
+// Of an honest log, a sparse replay accuses no entry, whichever it is shown: all charters,
+// of each party everything or nothing, of all else what chance brings. All of them pass
+// where all are shown.
+func TestSparseAccusesNobody(t *testing.T) {
+	for seed := range uint64(2) {
+		w := newWalker(seed)
+		for range 300 {
+			w.step(t)
+		}
+		statements := make([]*record.Statement, len(w.Entries))
+		all := make([]int, len(w.Entries))
+		for i, e := range w.Entries {
+			statements[i], all[i] = mustParse(t, e.Envelope), i
+		}
+		if _, err := shown(t, w.Entries, all...); err != nil {
+			t.Fatalf("all shown: %v (seed %d)", err, seed)
+		}
+		rng := rand.New(rand.NewPCG(seed, 3))
+		verdicts := make(map[string]int)
+		for range 25 {
+			s, err := register.NewSparse(registertest.Small())
+			if err != nil {
+				t.Fatal(err)
+			}
+			threads := map[string]bool{"charter": true, "party/authority": rng.IntN(8) > 0}
+			for i, e := range w.Entries {
+				thread := statements[i].Thread
+				on, decided := threads[thread]
+				if !decided {
+					on = rng.IntN(3) > 0
+					threads[thread] = on
+				}
+				if !on || !strings.HasPrefix(thread, "party/") && thread != "charter" && rng.IntN(3) == 0 {
+					continue
+				}
+				unchecked, err := s.Apply(uint64(i), e)
+				var hidden *register.NotShownError
+				switch {
+				case errors.As(err, &hidden):
+					verdicts["not shown"]++
+				case err != nil:
+					t.Fatalf("entry %d, a %s on %s: %v (seed %d)", i, statements[i].Kind, thread, err, seed)
+				case len(unchecked) > 0:
+					verdicts["in part"]++
+				default:
+					verdicts["whole"]++
+				}
+				if err != nil {
+					break
+				}
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		t.Logf("seed %d: %v", seed, verdicts)
+		for _, v := range []string{"not shown", "in part", "whole"} {
+			if verdicts[v] == 0 {
+				t.Errorf("no verdict %q: the test tests nothing of it (seed %d)", v, seed)
+			}
+		}
+	}
+}
+
+// What a dishonest ledger admits is refused by the few records that show it.
+func TestSparseExposes(t *testing.T) {
+	b := registertest.NewBook(start, "acme-cloud", "delta-racks")
+	b.Must(b.Designate("1", b.Order("Kestrel")))
+	first := b.Respond("1", "acme-cloud", ack)
+	b.Must(first)
+	b.Must(b.Respond("1", "acme-cloud", nobody))
+	next := len(b.Entries)
+	certify := &record.CIPCertification{PeriodFrom: today(b), PeriodUntil: today(b), Initial: true}
+	for _, c := range []struct {
+		name   string
+		env    record.Envelope
+		keys   []string
+		shown  []int // before the record itself
+		words  string
+		hidden bool // it cannot be told
+	}{
+		{"one officer of two", b.Sign(b.Statement("designation/2", "authority", b.Order("x")), "authority/officer-1"),
+			[]string{"authority/officer-1"}, []int{0, 1}, "2 officers needed, 1 signed (officer-1)", false},
+		{"one officer of two, amending what is not shown", b.Sign(b.Statement("designation/1", "authority", &record.Amendment{Type: "correction", Reason: "r", Set: set("action", "prohibit")}), "authority/officer-1"),
+			[]string{"authority/officer-1"}, []int{0, 1}, "2 officers needed, 1 signed (officer-1)", false},
+		{"a provider's key for an order", b.Sign(b.Statement("designation/2", "authority", b.Order("x")), "delta-racks/compliance"),
+			[]string{"delta-racks/compliance"}, []int{0, 1, 3}, "2 officers needed, none signed; key SHA256:", false},
+		{"the importer on an order", b.Sign(b.Statement("designation/1", "authority", lift(b, "lifted")), "authority/nightly-import"),
+			[]string{"authority/nightly-import"}, []int{0, 1}, "2 officers needed", false},
+		{"another party's key, its own records shown", b.Sign(b.Statement("response/1/acme-cloud", "acme-cloud", nobody), "delta-racks/ci"),
+			[]string{"delta-racks/ci"}, []int{0, 1, 3}, "belongs to delta-racks, and may not sign for acme-cloud", false},
+		{"another party's key, both parties shown", b.Sign(b.Statement("response/1/acme-cloud", "acme-cloud", nobody), "delta-racks/ci"),
+			[]string{"delta-racks/ci"}, []int{0, 1, 2, 3}, "belongs to delta-racks", false},
+		{"automation certifies", b.Sign(b.Statement("cip/acme-cloud", "acme-cloud", certify), "acme-cloud/ci"),
+			[]string{"acme-cloud/ci"}, []int{0, 1, 2}, "1 officer needed", false},
+		{"an authority key that enrols itself", b.Sign(b.Statement("party/authority", "authority", &record.Keys{Add: []record.PartyKey{b.Officer("authority/self", record.FuncDesignator)}}), "authority/self"),
+			[]string{"authority/self"}, []int{0, 1}, "2 root keys needed, none signed", false},
+		{"an authority key that a registrar adds", b.Sign(b.Statement("party/authority", "authority", &record.Keys{Add: []record.PartyKey{b.Officer("authority/self", record.FuncDesignator)}}), "authority/officer-1", "authority/self"),
+			[]string{"authority/officer-1", "authority/self"}, []int{0, 1}, "2 root keys needed", false},
+		{"a provider that no registrar enrolled", b.Sign(b.Statement("party/lumen", "lumen", &record.Enrolment{LegalName: "L", Country: "XC", Roles: []record.Role{record.RoleProvider}, Keys: []record.PartyKey{b.Officer("lumen/o")}}), "lumen/o"),
+			[]string{"lumen/o"}, []int{0, 1}, "1 registrar needed", false},
+		{"a standing that no registrar signed", b.Sign(b.Statement("party/acme-cloud", "authority", &record.Standing{Status: "suspended", EffectiveOn: today(b), Reason: "r"}), "authority/officer-2"),
+			[]string{"authority/officer-2"}, []int{0, 1}, "1 registrar needed", false},
+		{"a record of another ledger", b.Sign(other(b.Statement("response/1/acme-cloud", "acme-cloud", nobody)), "acme-cloud/ci"),
+			[]string{"acme-cloud/ci"}, []int{0, 1, 2}, "this is " + b.Ledger.String(), false},
+		{"what follows an older record than the newest shown", b.Sign(follows(b.Statement("response/1/acme-cloud", "acme-cloud", nobody), record.ID{}), "acme-cloud/ci"),
+			[]string{"acme-cloud/ci"}, []int{0, 1, 2, 4, 5}, "exists: its newest record is", false},
+		{"what follows an older record than the newest shown, both shown", b.Sign(follows(b.Statement("response/1/acme-cloud", "acme-cloud", nobody), record.IDOf(first.Payload)), "acme-cloud/ci"),
+			[]string{"acme-cloud/ci"}, []int{0, 1, 2, 4, 5, 6}, "has moved on: its newest record is now", false},
+		{"what follows a record on another thread", b.Sign(follows(b.Statement("response/1/acme-cloud", "acme-cloud", nobody), b.Head("designation/1")), "acme-cloud/ci"),
+			[]string{"acme-cloud/ci"}, []int{0, 1, 2, 4}, "stands on designation/1", false},
+		{"an answer about what stands on another thread", b.Sign(about(b.Statement("response/9/acme-cloud", "acme-cloud", nobody), b.Head("designation/1")), "acme-cloud/ci"),
+			[]string{"acme-cloud/ci"}, []int{0, 1, 2, 4}, "stands on designation/1: an answer is about", false},
+		{"an answer about a party", b.Sign(about(b.Statement("response/1/acme-cloud", "acme-cloud", nobody), b.Head("party/acme-cloud")), "acme-cloud/ci"),
+			[]string{"acme-cloud/ci"}, []int{0, 1, 2}, "stands on party/acme-cloud: an answer is about", false},
+		{"a key of nobody", b.Sign(b.Statement("response/1/acme-cloud", "acme-cloud", nobody), "nobody/x"),
+			[]string{"nobody/x"}, []int{0, 1, 2}, "the record that lists key", true},
+		{"an issuer who is not shown", b.Sign(b.Statement("response/1/acme-cloud", "acme-cloud", nobody), "acme-cloud/ci"),
+			[]string{"acme-cloud/ci"}, []int{0, 1}, "the record that lists key", true},
+		{"an authority that is not shown", b.Sign(b.Statement("designation/2", "authority", b.Order("x")), "delta-racks/ci"),
+			[]string{"delta-racks/ci"}, []int{0, 3}, "the record that lists key", true},
+		{"no charter", b.Sign(b.Statement("response/1/acme-cloud", "acme-cloud", nobody), "acme-cloud/ci"),
+			[]string{"acme-cloud/ci"}, []int{1}, "the charter at index 0 is not shown", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			entries := append(b.Entries[:next:next], admitAll(t, b, c.env, c.keys...))
+			_, err := shown(t, entries, append(c.shown, next)...)
+			var bad *register.EntryError
+			var hidden *register.NotShownError
+			if errors.As(err, &bad) == c.hidden || errors.As(err, &hidden) != c.hidden || !strings.Contains(err.Error(), c.words) {
+				t.Errorf("got %v, want one that says %q (hidden: %t)", err, c.words, c.hidden)
+			}
+		})
+	}
+}
+
+// What takes a record that is not shown is named, clause by clause.
+func TestSparseNames(t *testing.T) {
+	b := registertest.NewBook(start, "acme-cloud")
+	b.Must(b.Designate("1", b.Order("Kestrel")))                                                                                                           // 3
+	b.Must(b.Respond("1", "acme-cloud", ack))                                                                                                              // 4
+	b.Must(b.Respond("1", "acme-cloud", nobody))                                                                                                           // 5
+	must(t, b, "party/acme-cloud", "acme-cloud", revoke(b, "acme-cloud/safe"), "acme-cloud/compliance")                                                    // 6
+	must(t, b, "party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{b.Officer("acme-cloud/n")}}, "acme-cloud/compliance", "acme-cloud/n") // 7
+	b.Must(b.Sign(b.Statement("response/1/acme-cloud", "acme-cloud", ack), "acme-cloud/n"))                                                                // 8
+	for _, c := range []struct {
+		indexes []int
+		want    []string // of the last
+		hidden  string
+	}{
+		{[]int{0}, nil, ""},
+		{[]int{0, 1}, nil, ""},
+		{[]int{0, 1, 2}, []string{"that nothing stood on party/acme-cloud before it"}, ""},
+		{[]int{0, 1, 2, 4}, []string{"that nothing stood on response/1/acme-cloud before it", "which it answers, stands on designation/1"}, ""},
+		{[]int{0, 1, 2, 5}, []string{"what stood on response/1/acme-cloud before it, which ends with record", "which it answers, stands on designation/1"}, ""},
+		{[]int{0, 1, 2, 3, 4, 5}, nil, ""},
+		{[]int{0, 1, 2, 6, 7, 8}, []string{"what stood on response/1/acme-cloud before it", "which it answers, stands on designation/1"}, ""},
+		{[]int{0, 1, 2, 7}, nil, "index 7 cannot be judged: what stands on party/acme-cloud before it is not shown"},
+		{[]int{0, 1, 7}, nil, "index 7 cannot be judged: the record that lists key"},
+	} {
+		got, err := shown(t, b.Entries, c.indexes...)
+		if c.hidden != "" {
+			if hidden := (*register.NotShownError)(nil); !errors.As(err, &hidden) || !strings.Contains(err.Error(), c.hidden) {
+				t.Errorf("%v: %v, want %q", c.indexes, err, c.hidden)
+			}
+			continue
+		}
+		if err != nil || len(got) != len(c.want) {
+			t.Errorf("%v: %q, %v; want %q", c.indexes, got, err, c.want)
+			continue
+		}
+		for i, want := range c.want {
+			if !strings.Contains(got[i], want) {
+				t.Errorf("%v: %q, want %q", c.indexes, got[i], want)
+			}
+		}
+	}
+}
+
+// Whose the signing keys were is told from what is shown, and what became of them since.
+func TestSparseHolders(t *testing.T) {
+	b := registertest.NewBook(start, "acme-cloud")
+	b.Must(b.Designate("1", b.Order("Kestrel")))
+	b.Must(b.Respond("1", "acme-cloud", ack))
+	must(t, b, "party/acme-cloud", "acme-cloud", revoke(b, "acme-cloud/ci"), "acme-cloud/compliance")
+	for _, c := range []struct {
+		indexes []int
+		revoked uint64
+	}{{[]int{0, 1, 2, 4}, 0}, {[]int{0, 1, 2, 4, 5}, 5}} {
+		s, err := register.NewSparse(registertest.Small())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range c.indexes {
+			if _, err := s.Apply(uint64(i), b.Entries[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h, err := s.Holders(b.Entries[4])
+		if err != nil || len(h) != 1 || h[0].Party != "acme-cloud" || h[0].Holder != "ci" || h[0].Added != 2 || h[0].Revoked != c.revoked {
+			t.Errorf("%v: %+v, %v", c.indexes, h, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func other(st *record.Statement) *record.Statement {
+	st.Ledger[0] ^= 1
+	return st
+}
+
+func follows(st *record.Statement, id record.ID) *record.Statement {
+	st.Follows = id
+	return st
+}
+
+func about(st *record.Statement, id record.ID) *record.Statement {
+	st.Subject.SHA256 = id
+	return st
+}
+
+// How the designation stood when it was answered, a sparse replay cannot know: an
+// amendment may have come between.
+func TestSparseAnswerToAmended(t *testing.T) {
+	b := registertest.NewBook(start, "acme-cloud")
+	b.Must(b.Designate("1", b.Order("Kestrel")))
+	third := &record.Amendment{Type: "scope", Reason: "r", ResponseDue: ptr(today(b).AddDays(50)), Add: set("conditions", []any{append(set("id", "c3"), set("text", "More.")...)})}
+	b.Must(b.Sign(b.Statement("designation/1", "authority", third), officers...))
+	b.Must(b.Respond("1", "acme-cloud", &record.Response{Status: "conditions-met", Conditions: []string{"c3"}}))
+	unchecked, err := shown(t, b.Entries, 0, 1, 2, 3, 5)
+	if want := "that designation/1 has the conditions which it names"; err != nil || !slices.Contains(unchecked, want) {
+		t.Errorf("%q, %v; want %q", unchecked, err, want)
+	}
+}

@@ -1,0 +1,246 @@
+package register_test
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/register"
+)
+
+// aList asks one list of a view, after a place, and writes what it yields.
+type aList struct {
+	name string
+	ask  func(v *register.View, after string, at time.Time, yield func(any, string) bool) error
+}
+
+func lists() []aList {
+	all := []aList{
+		{"designations", func(v *register.View, after string, at time.Time, yield func(any, string) bool) error {
+			return v.Designations(register.DesignationFilter{After: after}, at, func(d register.Designation) bool { return yield(d, d.Thread) })
+		}},
+		{"designations by name", func(v *register.View, after string, at time.Time, yield func(any, string) bool) error {
+			f := register.DesignationFilter{Name: "aero caribbean airlines", After: after}
+			return v.Designations(f, at, func(d register.Designation) bool { return yield(d, d.Thread) })
+		}},
+		{"designations by identifier", func(v *register.View, after string, at time.Time, yield func(any, string) bool) error {
+			f := register.DesignationFilter{Scheme: "asn", Value: "64511", After: after}
+			return v.Designations(f, at, func(d register.Designation) bool { return yield(d, d.Thread) })
+		}},
+		{"parties", func(v *register.View, after string, at time.Time, yield func(any, string) bool) error {
+			return v.Parties(register.PartyFilter{After: after}, at, func(p register.Party) bool { return yield(p, p.ID) })
+		}},
+		{"keys", func(v *register.View, after string, at time.Time, yield func(any, string) bool) error {
+			return v.Keys("authority", after, at, func(k register.PartyKey) bool { return yield(k, k.Place()) })
+		}},
+		{"identifier", func(v *register.View, after string, at time.Time, yield func(any, string) bool) error {
+			return v.Bearers("asn", "64511", after, at, func(m register.Match) bool { return yield(m, m.Thread) })
+		}},
+	}
+	for name, f := range map[string]register.RecordFilter{
+		"records": {}, "records of a kind": {Kind: "designation"}, "records on a thread": {Thread: "party/acme-cloud"},
+		"records of an issuer": {Issuer: "acme-cloud"}, "attestations": {Issuer: "acme-cloud", Attestations: true},
+	} {
+		all = append(all, aList{name, func(v *register.View, after string, at time.Time, yield func(any, string) bool) error {
+			f := f
+			if after != "" {
+				last, err := strconv.ParseUint(after, 10, 64)
+				if err != nil {
+					return err
+				}
+				f.From = last + 1
+			}
+			return v.Records(f, func(r register.Record) bool { return yield(r, strconv.FormatUint(r.Index, 10)) })
+		}})
+	}
+	for name, f := range map[string]register.DutyFilter{
+		"duties": {}, "duties of a party": {Party: "acme-cloud"}, "open duties": {State: register.DutyOpen},
+		"duties of a designation": {Designation: "2026-014"}, "duties to certify": {Kind: register.DutyCertify},
+		"a party's duties to conclude": {Party: "borealis-compute", Kind: register.DutyConclude},
+	} {
+		all = append(all, aList{name, func(v *register.View, after string, at time.Time, yield func(any, string) bool) error {
+			f := f
+			f.After = after
+			return v.Duties(f, at, func(d register.Duty) bool { return yield(d, d.Place()) })
+		}})
+	}
+	return all
+}
+
+// read is what a list yields from a place on, until it ends or until its page of most
+// items is full; and the place where it goes on, "" if it does not.
+func (l aList) read(t *testing.T, v *register.View, after string, at time.Time, most int) (items []string, next string) {
+	t.Helper()
+	last := ""
+	err := l.ask(v, after, at, func(item any, place string) bool {
+		if len(items) == most {
+			next = last
+			return false
+		}
+		text, err := json.Marshal(item)
+		if err != nil {
+			t.Fatal(err)
+		}
+		items, last = append(items, string(text)), place
+		return true
+	})
+	var more *register.MoreError
+	switch {
+	case errors.As(err, &more):
+		if more.Skipped != "" {
+			t.Fatalf("%s after %q leaves out %q", l.name, after, more.Skipped)
+		}
+		return items, more.After
+	case err != nil:
+		t.Fatalf("%s after %q: %v", l.name, after, err)
+	}
+	return items, next
+}
+
+// However little work one question may take, and however short its pages are, a list
+// that is gone on with until it ends is the same list.
+func TestListsWithinWork(t *testing.T) {
+	b := story(t, nil)
+	whole := now(t, b)
+	if err := b.Register.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []time.Time{b.Now, start.Add(days(9)), b.Now.AddDate(1, 0, 0)} {
+		for _, l := range lists() {
+			want, _ := l.read(t, whole, "", at, 1<<30)
+			for _, rows := range []int{80, 101, 150, 400, 10_000} {
+				for _, most := range []int{1, 3, 1 << 30} {
+					var got []string
+					after := ""
+					for n := 0; ; n++ {
+						v := whole.Within(register.Work{Rows: rows, Bytes: 1 << 20})
+						items, next := l.read(t, v, after, at, most)
+						got = append(got, items...)
+						if next == "" {
+							break
+						}
+						if next == after || n > 2000 {
+							t.Fatalf("%s within %d rows, %d a page: it goes on after %q for ever", l.name, rows, most, after)
+						}
+						after = next
+					}
+					if !slices.Equal(got, want) {
+						t.Errorf("%s at %s within %d rows, %d a page: %d items, want %d, or others", l.name, at, rows, most, len(got), len(want))
+					}
+				}
+			}
+		}
+	}
+}
+
+// A list goes on where it is told to, in memory and in tables alike: from each place of
+// it comes the rest.
+func TestListsGoOnFromEachPlace(t *testing.T) {
+	b := story(t, nil)
+	for _, flushed := range []bool{false, true} {
+		if flushed {
+			if err := b.Register.Flush(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for name, like := range map[string]string{"2026-0144": "2026-014", "2026-01": "2026-014"} {
+			if _, err := now(t, b).Designation(name, b.Now); err == nil || !strings.Contains(err.Error(), `did you mean "`+like) {
+				t.Errorf("designation %s, flushed %t: %v, want a hint at %s", name, flushed, err, like)
+			}
+		}
+		for _, l := range lists() {
+			var items, places []string
+			err := l.ask(now(t, b), "", b.Now, func(item any, place string) bool {
+				text, err := json.Marshal(item)
+				if err != nil {
+					t.Fatal(err)
+				}
+				items, places = append(items, string(text)), append(places, place)
+				return true
+			})
+			if err != nil {
+				t.Fatalf("%s: %d items, %v", l.name, len(items), err)
+			}
+			for i, place := range places {
+				if rest, _ := l.read(t, now(t, b), place, b.Now, 1<<30); !slices.Equal(rest, items[i+1:]) {
+					t.Errorf("%s after %q, flushed %t: %d items, want the last %d", l.name, place, flushed, len(rest), len(items)-i-1)
+				}
+			}
+		}
+	}
+}
+
+// What one question may not take ends it, before it has read much more.
+func TestWorkIsBounded(t *testing.T) {
+	b := story(t, nil)
+	for rows := 1; rows < 300; rows += 3 {
+		v := now(t, b).Within(register.Work{Rows: rows, Bytes: 1 << 20})
+		for _, ask := range []func() error{
+			func() error { _, err := v.Designation("2026-014", b.Now); return err },
+			func() error { _, err := v.Party("acme-cloud", b.Now); return err },
+			func() error { return v.Duties(register.DutyFilter{}, b.Now, func(register.Duty) bool { return true }) },
+			func() error { _, err := v.Designation("2026-01", b.Now); return err },
+		} {
+			before := b.Register.RowsRead()
+			err := ask()
+			if read := b.Register.RowsRead() - before; read > uint64(rows)+10 {
+				t.Errorf("%d rows were read where %d may be", read, rows)
+			}
+			var more *register.MoreError
+			var absent *register.AbsentError
+			if err != nil && !errors.Is(err, register.ErrTooMuch) && !errors.As(err, &more) && !errors.As(err, &absent) {
+				t.Errorf("within %d rows: %v", rows, err)
+			}
+		}
+	}
+}
+
+// What alone takes more than all the work of a question is left out, and said; the list
+// goes on.
+func TestListsLeaveOutWhatIsTooMuch(t *testing.T) {
+	b := story(t, nil)
+	left := make(map[string]int)
+	for rows := 1; rows < 60; rows++ {
+		for _, l := range lists() {
+			after := ""
+			for n := 0; ; n++ {
+				err := l.ask(now(t, b).Within(register.Work{Rows: rows, Bytes: 1 << 20}), after, b.Now, func(any, string) bool { return true })
+				if err == nil || errors.Is(err, register.ErrTooMuch) {
+					break
+				}
+				var more *register.MoreError
+				if !errors.As(err, &more) || more.After == after || n > 2000 {
+					t.Fatalf("%s within %d rows, after %q: %v", l.name, rows, after, err)
+				}
+				after = more.After
+				if more.Skipped != "" {
+					left[l.name]++
+				}
+			}
+		}
+	}
+	for _, name := range []string{"duties", "designations", "parties", "keys", "identifier"} {
+		if left[name] == 0 {
+			t.Errorf("%s never left anything out", name)
+		}
+	}
+}
+
+// What a client makes of a cursor is no place, and no harm.
+func TestPlacesOfNobody(t *testing.T) {
+	b := story(t, nil)
+	for _, place := range []string{"party/acme-cloud acme-cloud 0", "charter x 0", "designation/2026-014 acme-cloud -1", "designation/2026-014 ~ 7", "cip/acme-cloud borealis 0", "designation/ a 0", "\x00", "~", "zzz", "\xff\xff", "9 9", "18446744073709551615 1", "designation/2026-014 party/acme 99999999999"} {
+		for _, l := range lists() {
+			err := l.ask(now(t, b), place, b.Now, func(any, string) bool { return true })
+			var absent *register.AbsentError
+			var number *strconv.NumError
+			if err != nil && !errors.Is(err, register.ErrPlace) && !errors.As(err, &absent) && !errors.As(err, &number) {
+				t.Errorf("%s after %q: %v", l.name, place, err)
+			}
+		}
+	}
+}

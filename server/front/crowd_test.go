@@ -1,0 +1,167 @@
+package front
+
+import (
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// end is one end of a connection that says where it is from.
+type end struct {
+	net.Conn
+	from net.Addr
+}
+
+func (e end) RemoteAddr() net.Addr { return e.from }
+
+// arrivals are a listener's connections, or its errors.
+type arrivals []any
+
+func (a *arrivals) Accept() (net.Conn, error) {
+	next := (*a)[0]
+	*a = (*a)[1:]
+	if err, ok := next.(error); ok {
+		return nil, err
+	}
+	return next.(net.Conn), nil
+}
+func (a *arrivals) Close() error   { return nil }
+func (a *arrivals) Addr() net.Addr { return &net.TCPAddr{} }
+
+// arrive lets a connection from that address arrive, and returns the client's end.
+func arrive(t *testing.T, l *listener, from string) net.Conn {
+	t.Helper()
+	ours, theirs := net.Pipe()
+	l.Listener = &arrivals{end{theirs, &net.TCPAddr{IP: net.ParseIP(from), Port: 1}}}
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close(); ours.Close() })
+	return ours
+}
+
+func ended(c net.Conn) bool {
+	c.SetReadDeadline(time.Now())
+	_, err := c.Read(make([]byte, 1))
+	return err == io.EOF
+}
+
+// Where three quarters of the places are taken nobody waits for longer than a few seconds.
+func TestIdleTimeIsShortWhenCrowded(t *testing.T) {
+	for _, c := range []struct {
+		open int
+		wait time.Duration
+		want bool // they are closed when the next one comes
+	}{
+		{5, time.Minute, false}, {6, shortIdle - 1, false}, {6, shortIdle, true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l := &listener{crowd: newCrowd(8, 8, nil)}
+			var all []net.Conn
+			for range c.open {
+				all = append(all, arrive(t, l, "192.0.2.1"))
+			}
+			time.Sleep(c.wait)
+			arrive(t, l, "192.0.2.2")
+			if got := ended(all[0]); got != c.want {
+				t.Errorf("of 8 places %d were taken for %s: closed %v, want %v", c.open, c.wait, got, c.want)
+			}
+		})
+	}
+}
+
+// A customer's whole /64 is one address; the next /64 is another.
+func TestAddressesOfIPv6(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &listener{crowd: newCrowd(64, 2, nil)}
+		first := arrive(t, l, "2001:db8:0:1::1")
+		arrive(t, l, "2001:db8:0:1::2")
+		arrive(t, l, "2001:db8:0:2::1")
+		if ended(first) {
+			t.Fatal("another customer's connection counts too")
+		}
+		arrive(t, l, "2001:db8:0:1::3")
+		if !ended(first) {
+			t.Error("a third address of the /64 got a place beside the first")
+		}
+	})
+}
+
+// Whoever takes his share of the reserved places takes from himself.
+func TestReservedPlacesAreShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &listener{crowd: newCrowd(1, 1, nil)}
+		_, theirs := net.Pipe()
+		l.crowd.admit(end{theirs, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)}}).begin()
+		monitor := arrive(t, l, "192.0.2.2")
+		for range 2 * maxReserved {
+			arrive(t, l, "192.0.2.3")
+		}
+		if ended(monitor) {
+			t.Error("one address took the reserved place of another")
+		}
+		if n := l.crowd.reserved.Len(); n != 1+maxReservedPerAddress {
+			t.Errorf("%d places are taken", n)
+		}
+	})
+}
+
+// Everything that was counted is given back.
+func TestNothingStaysCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newCrowd(4, 2, nil)
+		l := &listener{crowd: g}
+		for i := range 20 {
+			ours, theirs := net.Pipe()
+			l.Listener = &arrivals{end{theirs, &net.TCPAddr{IP: net.IPv4(192, 0, 2, byte(i%3))}}}
+			c, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch conn := c.(*conn); i % 4 {
+			case 0:
+				conn.begin()
+				conn.Close()
+				conn.end()
+			case 1:
+				if conn.begin() {
+					conn.pause()
+					conn.Close()
+					conn.resume()
+					conn.end()
+				}
+			case 2:
+				if conn.begin() {
+					conn.end()
+				}
+			}
+			c.Close()
+			c.Close()
+			ours.Close()
+		}
+		if g.open != 0 || g.work != 0 || g.waiting.Len() != 0 || g.reserved.Len() != 0 || len(g.from) != 0 {
+			t.Errorf("%d open, %d at work, %d waiting, %d reserved, %d addresses", g.open, g.work, g.waiting.Len(), g.reserved.Len(), len(g.from))
+		}
+	})
+}
+
+// A process that can open no more files makes room, and says that it could not accept.
+func TestOutOfFiles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &listener{crowd: newCrowd(64, 64, nil)}
+		oldest := arrive(t, l, "192.0.2.1")
+		newest := arrive(t, l, "192.0.2.1")
+		l.Listener = &arrivals{&net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)}}
+		if _, err := l.Accept(); err == nil {
+			t.Error("nothing was said")
+		}
+		if !ended(oldest) || ended(newest) {
+			t.Error("want the oldest connection closed, and no other")
+		}
+	})
+}

@@ -1,0 +1,211 @@
+// Package front stands before a handler that strangers may call, the ledger's or a
+// witness's: it bounds connections and requests, all together and by address, and
+// every wait for a client. Whoever holds connections open keeps nobody else out: near
+// the limit those that wait for their client longest are closed, and questions about
+// the server's health are answered beside the limit.
+//
+// It does not bound what a request costs once it is whole; that is the handler's.
+package front
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Config is a front. Handler is required; the zero value of every other field is the
+// default beside it.
+type Config struct {
+	Handler http.Handler
+
+	// Refuse writes the answer to a request that the handler never sees: 400, or 503 with
+	// Retry-After set. Nil: one line of text.
+	Refuse func(w http.ResponseWriter, r *http.Request, status int, words string)
+
+	// Metrics are for Prometheus, at /metrics of MetricsListener alone: strangers are told
+	// nothing of it, and cannot keep the operator out. Either may be nil.
+	Metrics         prometheus.Gatherer
+	MetricsListener net.Listener
+
+	TLS *tls.Config  // brings the certificate, and HTTP/2; nil: plain HTTP
+	Log *slog.Logger // what net/http says of connections, at the level Debug; nil: none
+
+	// Probes are the paths of questions about the server's health. A connection that finds
+	// no place gets one of a few reserved ones, where they alone are answered, within 2 s.
+	Probes []string
+
+	// Proxies are those before the server. Many clients share the address of one, so it
+	// counts only to the limit of all.
+	Proxies []netip.Prefix
+
+	MaxConnections int // open at once, and requests at work at once; 4,096
+	MaxPerAddress  int // the same of one address (/64 of IPv6); an eighth of all, at least 16
+
+	MaxHeader     int           // bytes of one request's header; 16 KiB
+	HeaderTimeout time.Duration // for a TLS handshake, and for a request's header; 5 s
+	ReadTimeout   time.Duration // header and body; 20 s
+	WriteTimeout  time.Duration // from the header's end to the answer's; 60 s
+	IdleTimeout   time.Duration // between requests of a connection; 2 min
+	Grace         time.Duration // for requests at work when the server stops; 20 s
+}
+
+// Bounds of what one HTTP/2 connection holds: requests at once, and bytes that wait for
+// the handler.
+const (
+	maxStreams    = 128
+	maxStreamWait = 64 << 10
+	maxConnWait   = 256 << 10
+)
+
+// maxScrapers bounds the connections to the metrics.
+const maxScrapers = 64
+
+func (c Config) withDefaults() Config {
+	c.MaxConnections = cmp.Or(c.MaxConnections, 4096)
+	c.MaxPerAddress = min(cmp.Or(c.MaxPerAddress, max(c.MaxConnections/8, 16)), c.MaxConnections)
+	c.MaxHeader = cmp.Or(c.MaxHeader, 16<<10)
+	c.HeaderTimeout = cmp.Or(c.HeaderTimeout, 5*time.Second)
+	c.ReadTimeout = cmp.Or(c.ReadTimeout, 20*time.Second)
+	c.WriteTimeout = cmp.Or(c.WriteTimeout, time.Minute)
+	c.IdleTimeout = cmp.Or(c.IdleTimeout, 2*time.Minute)
+	c.Grace = cmp.Or(c.Grace, 20*time.Second)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Refuse == nil {
+		c.Refuse = func(w http.ResponseWriter, _ *http.Request, status int, words string) { http.Error(w, words, status) }
+	}
+	return c
+}
+
+// Serve answers requests on l until ctx ends; then it stops accepting, finishes the
+// requests at work and returns nil. At half of Grace their contexts end; after the
+// whole of it the connections are closed and the error says so. It closes l, and
+// MetricsListener.
+func (c Config) Serve(ctx context.Context, l net.Listener) error {
+	c = c.withDefaults()
+	defer c.exposeMetrics(ctx)()
+	requests, hurry := context.WithCancel(context.WithoutCancel(ctx))
+	defer hurry()
+	hs := &http.Server{
+		BaseContext:       func(net.Listener) context.Context { return requests },
+		ConnContext:       withConn,
+		Handler:           http.HandlerFunc(c.answer),
+		ReadHeaderTimeout: c.HeaderTimeout,
+		ReadTimeout:       c.ReadTimeout,
+		WriteTimeout:      c.WriteTimeout,
+		IdleTimeout:       c.IdleTimeout,
+		MaxHeaderBytes:    c.MaxHeader,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerStream: maxStreamWait, MaxReceiveBufferPerConnection: maxConnWait,
+		},
+		ErrorLog: log.New(connectionLog{c.Log}, "", 0),
+	}
+	guarded := &listener{Listener: l, crowd: newCrowd(c.MaxConnections, c.MaxPerAddress, c.Proxies)}
+	serve := func() error { return hs.Serve(guarded) }
+	if c.TLS != nil {
+		hs.TLSConfig = c.TLS.Clone() // net/http adds its protocols
+		serve = func() error { return hs.ServeTLS(guarded, "", "") }
+	}
+
+	failed := make(chan error, 1)
+	go func() { failed <- serve() }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serving %s: %w", l.Addr(), err)
+	case <-ctx.Done():
+	}
+	defer time.AfterFunc(c.Grace/2, hurry).Stop()
+	err := shutdown(context.WithoutCancel(ctx), hs, c.Grace)
+	if e := <-failed; !errors.Is(e, http.ErrServerClosed) {
+		err = errors.Join(err, e)
+	}
+	return err
+}
+
+// exposeMetrics serves the metrics until the function that it returns is called. Without
+// them the server goes on: it says so.
+func (c Config) exposeMetrics(ctx context.Context) (end func()) {
+	if c.MetricsListener == nil {
+		return func() {}
+	}
+	mux := http.NewServeMux()
+	if c.Metrics != nil {
+		mux.Handle("GET /metrics", promhttp.HandlerFor(c.Metrics, promhttp.HandlerOpts{}))
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := (Config{Handler: mux, Log: c.Log, MaxConnections: maxScrapers, Grace: time.Second}).Serve(ctx, c.MetricsListener); err != nil {
+			c.Log.Error("the metrics are not served", "err", err)
+		}
+	}()
+	return func() { cancel(); <-ended }
+}
+
+func shutdown(ctx context.Context, hs *http.Server, grace time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	if err := hs.Shutdown(ctx); err != nil {
+		return errors.Join(fmt.Errorf("requests were still at work after %s: %w", grace, err), hs.Close())
+	}
+	return nil
+}
+
+// answer lets a request through to the handler, if there is a place for it.
+func (c Config) answer(w http.ResponseWriter, r *http.Request) {
+	conn := connOf(r)
+	if conn.reserved || r.ProtoMajor == 1 && r.ProtoMinor == 0 {
+		// What follows a body that HTTP/1.0 frames may be what another server on the way
+		// took for its end (RFC 9112 section 6.1).
+		w.Header().Set("Connection", "close")
+	}
+	switch {
+	case len(r.TransferEncoding) > 0:
+		// Of two lengths net/http drops Content-Length before anybody sees it, so no
+		// request may have a Transfer-Encoding at all: otherwise whoever finds a proxy that
+		// believes the other length smuggles a request past it (RFC 9112 sections 6.3 and
+		// 11.2). HTTP/1.1 lets a server insist on Content-Length.
+		w.Header().Set("Connection", "close")
+		c.Refuse(w, r, http.StatusBadRequest, "the request has a Transfer-Encoding: say the body's length in Content-Length alone")
+	case conn.reserved && !slices.Contains(c.Probes, r.URL.Path):
+		c.full(w, r, "all connections are in use, or all those of your address")
+	case !conn.begin():
+		c.full(w, r, "too many requests are at work at once, of all or of your address")
+	default:
+		defer conn.end()
+		whole := *r // the caller's own stays as it is
+		if r.Body != http.NoBody {
+			whole.Body = body{r.Body, conn}
+		}
+		c.Handler.ServeHTTP(writer{w, conn}, &whole)
+	}
+}
+
+func (c Config) full(w http.ResponseWriter, r *http.Request, words string) {
+	w.Header().Set("Retry-After", "1")
+	c.Refuse(w, r, http.StatusServiceUnavailable, words)
+}
+
+// connectionLog takes what net/http says about connections (a TLS handshake
+// broken off, a header too long): the strangers' doing, so for the curious only.
+type connectionLog struct{ log *slog.Logger }
+
+func (l connectionLog) Write(line []byte) (int, error) {
+	l.log.Debug("connection", "err", strings.TrimSpace(string(line)))
+	return len(line), nil
+}
