@@ -16,6 +16,7 @@ type proven struct {
 	report   *client.Report
 	trust    *client.Trust // nil with a policy alone
 	document string        // compared and equal; "" if none was given
+	earlier  *earliest     // a time before that of the receipt; nil if none is proven
 }
 
 // lines are all of it, a fact each.
@@ -75,13 +76,19 @@ func signerText(h register.KeyHolder) string {
 
 // existedBy is the least time by which a quorum had cosigned, and who.
 func (p proven) existedBy() string {
-	pub := p.report.Published
+	pub, in := p.report.Published, ""
+	switch {
+	case p.earlier != nil && p.earlier.first == nil:
+		return fmt.Sprintf("%s, as this trust directory learnt of a quorum's checkpoint", stamp(p.earlier.by))
+	case p.earlier != nil:
+		pub, in = p.earlier.first.Published, ", by "+p.earlier.file
+	}
 	by := pub.ExistedBy()
 	if by.IsZero() {
 		return "not proven: no witnesses in the policy"
 	}
 	k, n := pub.Policy().QuorumSize()
-	return fmt.Sprintf("%s, said %s (%d of %d needed)", stamp(by), strings.Join(pub.Witnessed(by), ", "), k, n)
+	return fmt.Sprintf("%s, said %s (%d of %d needed)%s", stamp(by), strings.Join(pub.Witnessed(by), ", "), k, n, in)
 }
 
 // authorship says how far it was checked that who signed had the right to.
@@ -243,7 +250,8 @@ type verified struct {
 	Admitted    *time.Time           `json:"admitted,omitempty"`
 	ExistedBy   *time.Time           `json:"existedBy,omitempty"` // absent: not proven
 	Witnesses   []string             `json:"witnesses,omitempty"`
-	Authorship  string               `json:"authorship,omitempty"` // not-checked, by-chain, by-replay
+	ProvenBy    string               `json:"existedByFrom,omitempty"` // file of the first receipt, or "trust directory"; absent: this receipt
+	Authorship  string               `json:"authorship,omitempty"`    // not-checked, by-chain, by-replay
 	Covers      uint64               `json:"covers,omitempty"`
 	Signers     []register.KeyHolder `json:"signers,omitempty"`
 	Document    string               `json:"document,omitempty"`
@@ -290,6 +298,12 @@ func (p proven) facts(file string) verified {
 	}
 	if by := r.Published.ExistedBy(); !by.IsZero() {
 		v.ExistedBy, v.Witnesses = &by, p.report.Published.Witnessed(by)
+	}
+	switch e := p.earlier; {
+	case e != nil && e.first != nil:
+		v.ExistedBy, v.Witnesses, v.ProvenBy = &e.by, e.first.Published.Witnessed(e.by), e.file
+	case e != nil:
+		v.ExistedBy, v.Witnesses, v.ProvenBy = &e.by, nil, "trust directory"
 	}
 	return v
 }

@@ -9,6 +9,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -38,6 +41,10 @@ on, say under which policies it is proven, whatever was rotated since.
 
 A receipt of another history than the trust directory's is refused, whoever cosigned
 it, and what proves the fork is kept in the trust directory.
+
+A receipt's first version, which docket receipt --refresh keeps beside it as
+NAME.first.tlog-proof, and the times that the trust directory has learnt may prove an
+earlier time than the receipt itself: the earliest is printed, and by what it is proven.
 
 --document compares a document with the digest that the record is about.
 
@@ -90,7 +97,14 @@ func (v *verifying) run(ctx context.Context, files []string) error {
 		if err != nil {
 			bad, next = bad+1, cmp.Or(hint, next)
 		}
-		if err := v.print(file, r, err, trust, len(files) > 1); err != nil {
+		var earlier *earliest
+		if err == nil {
+			earlier, err = v.earlier(ctx, file, r, policies, trust)
+			if err = v.app.keepEvidence(trust, err); err != nil {
+				return v.refused(firstOf(file), err)
+			}
+		}
+		if err := v.print(file, r, earlier, err, trust, len(files) > 1); err != nil {
 			return err
 		}
 	}
@@ -152,6 +166,52 @@ func (v *verifying) one(ctx context.Context, file string, policies client.Polici
 	return r, v.checkDocument(r)
 }
 
+// earliest is an earlier time by which the record existed than its receipt proves, and who
+// says so: the first receipt that is kept beside, or else the trust directory.
+type earliest struct {
+	by    time.Time
+	file  string         // of the first receipt; empty if the trust directory says so
+	first *client.Report // what that proves; nil likewise
+}
+
+// earlier looks for one. A first receipt that does not verify proves nothing, which is
+// said; one of another history is evidence.
+func (v *verifying) earlier(ctx context.Context, file string, r *client.Report, policies client.Policies, trust *client.Trust) (*earliest, error) {
+	best := earliest{by: r.Published.ExistedBy()}
+	sooner := func(by time.Time) bool { return !by.IsZero() && (best.by.IsZero() || by.Before(best.by)) }
+	name := firstOf(file)
+	raw, err := os.ReadFile(name)
+	if err == nil && strings.HasSuffix(file, receiptSuffix) {
+		first, err := client.Verify(ctx, raw, policies, time.Now())
+		var fork *client.ForkError
+		switch {
+		case errors.As(err, &fork):
+			return nil, err
+		case err != nil:
+			v.app.say("docket: warning: %s, which is kept beside, does not verify here: %v", name, err)
+		case first.ID != r.ID || first.Index != r.Index:
+			v.app.say("docket: warning: %s, which is kept beside, is of another record", name)
+		case sooner(first.Published.ExistedBy()):
+			best = earliest{by: first.Published.ExistedBy(), file: name, first: first}
+		}
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if trust != nil {
+		by, err := trust.ExistedBy(r.Index)
+		if err != nil {
+			return nil, err
+		}
+		if sooner(by) {
+			best = earliest{by: by}
+		}
+	}
+	if best.by.Equal(r.Published.ExistedBy()) {
+		return nil, nil
+	}
+	return &best, nil
+}
+
 // checkDocument compares the document with the record's subject: its digest, or the
 // commitment to it.
 func (v *verifying) checkDocument(r *client.Report) error {
@@ -184,7 +244,7 @@ func (v *verifying) checkDocument(r *client.Report) error {
 }
 
 // print prints one result: a line where there are several, else all of it.
-func (v *verifying) print(file string, r *client.Report, err error, trust *client.Trust, brief bool) error {
+func (v *verifying) print(file string, r *client.Report, earlier *earliest, err error, trust *client.Trust, brief bool) error {
 	switch {
 	case err != nil && v.asJSON:
 		return v.app.printJSON(verified{File: file, Refused: err.Error()})
@@ -196,7 +256,7 @@ func (v *verifying) print(file string, r *client.Report, err error, trust *clien
 		v.app.say("policy %s: quorum %s; a fork needs %s", r.Policy.Fingerprint(), quorumText(r.Policy), forkText(r.Policy))
 	}
 	v.app.warn(r.Policy) // it may be that of an older charter
-	p := proven{report: r, trust: trust, document: v.document}
+	p := proven{report: r, trust: trust, document: v.document, earlier: earlier}
 	switch {
 	case v.asJSON:
 		return v.app.printJSON(p.facts(file))
