@@ -16,6 +16,7 @@ type proven struct {
 	report   *client.Report
 	trust    *client.Trust // nil with a policy alone
 	document string        // compared and equal; "" if none was given
+	opened   []opened      // commitments that --salts has opened
 	earlier  *earliest     // a time before that of the receipt; nil if none is proven
 }
 
@@ -39,6 +40,9 @@ func (p proven) lines() []string {
 	lines = append(lines, p.authorship()...)
 	if p.document != "" {
 		lines = append(lines, fact("document", "%s is the one that the record is about", p.document))
+	}
+	for _, o := range p.opened {
+		lines = append(lines, fact("opened", "%s is %q", o.Pointer, o.Value))
 	}
 	if r.Published.PostQuantum() {
 		lines = append(lines, fact("quantum", "post-quantum: ML-DSA signatures of the log and of a quorum"))
@@ -255,6 +259,7 @@ type verified struct {
 	Covers      uint64               `json:"covers,omitempty"`
 	Signers     []register.KeyHolder `json:"signers,omitempty"`
 	Document    string               `json:"document,omitempty"`
+	Opened      []opened             `json:"opened,omitempty"`
 	PostQuantum bool                 `json:"postQuantum,omitempty"`
 	Policy      string               `json:"policy,omitempty"`
 	Warnings    []string             `json:"warnings,omitempty"`
@@ -293,7 +298,7 @@ func (p proven) facts(file string) verified {
 		File: file, Verified: true, Record: &r.ID, Kind: r.Statement.Kind, Thread: r.Statement.Thread, Issuer: r.Statement.Issuer,
 		Says: gist(r.Statement), Origin: cp.Origin, Index: &r.Index, Size: cp.Size, Admitted: &r.Entry.Admitted,
 		Authorship: [...]string{"not-checked", "by-chain", "by-replay"}[r.Authorship], Covers: r.Covers, Signers: r.Signers,
-		Document: p.document, PostQuantum: r.Published.PostQuantum(), Policy: r.Policy.Fingerprint(), Warnings: r.Policy.Warnings(),
+		Document: p.document, Opened: p.opened, PostQuantum: r.Published.PostQuantum(), Policy: r.Policy.Fingerprint(), Warnings: r.Policy.Warnings(),
 		Chain: p.chainFacts(),
 	}
 	if by := r.Published.ExistedBy(); !by.IsZero() {
