@@ -49,6 +49,7 @@ type chain struct {
 	links    []link
 	charters charters // those that it shows, judged; nil where they were not asked for or that at index 0 is not among them
 	known    uint64   // index of the newest that a trust directory knows
+	unpinned bool     // nobody said which charter opens the ledger
 	trees    proof.Trees
 }
 
@@ -94,6 +95,7 @@ func (c *chain) readCharters(p Policies, now time.Time) error {
 	case *Trust:
 		pin = p.pin.Charter
 	default:
+		c.unpinned = true
 		if begins {
 			e, err := record.ParseEntry(shown[0].Entry)
 			if err != nil {
@@ -241,6 +243,9 @@ func (c *chain) judge(r *Report) error {
 		r.Chain.NotShown = "the charter at index 0 is not shown"
 		return nil
 	}
+	if index, ok := c.madeUp(); ok {
+		r.Chain.Unchecked = append(r.Chain.Unchecked, fmt.Sprintf("that the charter at index %d is in the log of this policy", index))
+	}
 	links := slices.Clone(c.links)
 	slices.SortFunc(links, func(a, b link) int { return cmp.Compare(a.verified.Index(), b.verified.Index()) })
 	s, err := register.NewSparse(RegisterOptions())
@@ -278,6 +283,25 @@ func (c *chain) judge(r *Report) error {
 	}
 	r.Authorship = ByChain
 	return nil
+}
+
+// madeUp finds a charter that may be in no log at all: none is pinned, and it is proven
+// under its own policy alone, in a tree that is not shown to be of one history with the
+// record's. One charter of somebody's making would make all that follows look right.
+func (c *chain) madeUp() (index uint64, ok bool) {
+	if !c.unpinned {
+		return 0, false
+	}
+	apart := func(v *proof.VerifiedReceipt) bool {
+		return slices.Contains(c.trees.Unproven, v.Published().Checkpoint().Tree())
+	}
+	record := c.links[len(c.links)-1].verified
+	for _, k := range c.charters[:len(c.charters)-1] { // the newest is proven under the policy given
+		if apart(k.verified) || apart(record) {
+			return k.index, true
+		}
+	}
+	return 0, false
 }
 
 // untold tells an error that accuses nobody: a record is not shown, or this binary is

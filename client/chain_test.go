@@ -555,3 +555,40 @@ func TestChainAndCopy(t *testing.T) {
 		t.Errorf("by the charter's ID alone: %+v, %v", holder, err)
 	}
 }
+
+// A policy alone knows no charter's ID. A dishonest log admits the second charter of a
+// ledger that somebody made up, and the chain shows the first one of that in a tree of
+// its own, by a policy of its own: it is not shown to be in the log at all.
+func TestChainWithMadeUpOpening(t *testing.T) {
+	for _, size := range []uint64{1, 2, 3, 4} { // of the tree that is made up
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			o := newOperator(t, "acme-cloud")
+			o.t = t
+			o.say("designation/1", "authority", o.Order("K"), "authority/officer-1", "authority/officer-2")
+			made := &operator{t: t, eras: []*era{newEra(t, "made-up")}, at: began}
+			made.World = registertest.New(began, origin, made.eras[0].policy)
+			made.admit(made.Charter(), "root/root-1", "root/root-2", "root/root-3")
+			for len(made.entries) < int(size) {
+				made.entries = append(made.entries, o.entries[1])
+			}
+			opening := made.receipt(0, size, made.eras[0])
+			made.entries = slices.Clone(o.entries) // from here on into the log that others know
+			next := made.Rules
+			next.Policy = o.eras[0].policy
+			authority := made.admit(made.Authority(), "root/root-1", "root/root-2")
+			second := made.say("charter", "authority", &next, "root/root-1", "root/root-2")
+			made.eras = o.eras
+			order := made.say("designation/99", "authority", made.Order("M"), "authority/officer-1", "authority/officer-2")
+			text := formatted(t, append([]proof.Receipt{opening}, made.chain(authority, second, order)...))
+			r, err := Verify(t.Context(), text, Fixed{o.eras[0].parsed(t)}, time.Now())
+			if size == 4 { // which the path of the authority's enrolment shows
+				refusedWith("two histories")(t, r, err)
+			} else {
+				must(t, err)
+				if !slices.Contains(r.Chain.Unchecked, "that the charter at index 0 is in the log of this policy") {
+					t.Errorf("of ledger %s: %q", r.Chain.Ledger, r.Chain.Unchecked)
+				}
+			}
+		})
+	}
+}

@@ -194,7 +194,7 @@ func (p proven) line() string {
 	case client.ByReplay:
 		checked = "issuer " + r.Statement.Issuer
 	case client.ByChain:
-		checked = "issuer " + r.Statement.Issuer + ", later revocation or suspension NOT CHECKED"
+		checked = fmt.Sprintf("issuer %s of ledger %s, later revocation or suspension NOT CHECKED", r.Statement.Issuer, r.Chain.Ledger)
 	}
 	return fmt.Sprintf("verified: %s on %s, index %d, %s", r.Statement.Kind, printable(r.Statement.Thread), r.Index, checked)
 }
