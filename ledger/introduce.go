@@ -27,7 +27,9 @@ var ErrClaimed = errors.New("a witness has cosigned this log before, so it says,
 //
 // silent is who did not answer where nobody else can tell: where the quorum is none,
 // it is the log's URL alone. Errors: [ErrRollback] and [ErrClaimed], which stop the
-// ledger; [ErrNoQuorum] and [ErrClock], after which it may be called again.
+// ledger; [ErrNoQuorum] and [ErrClock], after which it may be called again. With
+// [Config.NewLog] an ErrClaimed is an ErrNoQuorum too, and stops nothing: the others who
+// answer make no quorum.
 func (l *Ledger[V]) Introduce(ctx context.Context, policy *proof.Policy) (silent []error, err error) {
 	l.publishing.Lock()
 	defer l.publishing.Unlock()
@@ -70,13 +72,15 @@ func (l *Ledger[V]) introduce(ctx context.Context, policy *proof.Policy) (silent
 	answered := l.newToThem(ask, all, asked)
 	var unshown []string
 	for _, c := range answer.Claims {
-		answered = append(answered, c.Witness)
-		if c.Size > held {
+		if c.Size <= held {
+			answered = append(answered, c.Witness)
+		} else { // if that was another log of this name, it cosigns nothing of this one
 			unshown = append(unshown, fmt.Sprintf("%s stands at %d", c.Witness, c.Size))
 		}
 	}
+	var claimed error
 	if len(unshown) > 0 {
-		claimed := fmt.Errorf("%w: %s; the store holds %d entries", ErrClaimed, strings.Join(unshown, ", "), tree.Size)
+		claimed = fmt.Errorf("%w: %s; the store holds %d entries", ErrClaimed, strings.Join(unshown, ", "), tree.Size)
 		if !l.config.NewLog {
 			return nil, l.stop(claimed)
 		}
@@ -86,7 +90,7 @@ func (l *Ledger[V]) introduce(ctx context.Context, policy *proof.Policy) (silent
 		if err := l.readClock(ask, all, nil); err != nil {
 			return nil, err
 		}
-		return nil, errors.Join(fmt.Errorf("asking whether this log is new: %w", ErrNoQuorum), asking)
+		return nil, errors.Join(fmt.Errorf("asking whether this log is new: %w", ErrNoQuorum), claimed, asking)
 	}
 	l.introduced = true
 	if policy.IsNone() {

@@ -158,6 +158,41 @@ func TestLostStoreSignsNothing(t *testing.T) {
 	}
 }
 
+// A witness that knows another log by this name cosigns nothing of this one, whatever the
+// operator says, and calls the two a fork where it trusts the keys of both: nothing is
+// signed for its eyes unless the others make a quorum.
+func TestNewLogNeedsTheOthers(t *testing.T) {
+	for _, others := range []int{1, 2} {
+		synctest.Test(t, func(t *testing.T) {
+			w, p := newPanel(t)
+			p.deaf = []bool{false, others < 2, true}
+			w.config.NewLog = true
+			marked := false
+			w.config.Mark = func() error { marked = true; return nil }
+			w.config.Cosign = func(ctx context.Context, ask ledger.Ask) (ledger.Answer, error) {
+				a, err := p.cosign(ctx, ask)
+				if ask.Introduces() {
+					a.Claims = []ledger.Claim{{Witness: "w2", Size: 3}}
+				}
+				return a, err
+			}
+			n := w.mustOpen(t)
+			defer n.close()
+			n.appendAll(t, numbered(0, 1)...)
+			err := errors.Join(n.Commit(t.Context()), n.Publish(t.Context()))
+			if others == 2 {
+				if err != nil || n.Published() == nil {
+					t.Errorf("with a quorum of others: %v", err)
+				}
+				return
+			}
+			if !errors.Is(err, ledger.ErrClaimed) || !errors.Is(err, ledger.ErrNoQuorum) || marked || n.Err() != nil {
+				t.Errorf("without: %v; marked: %t; it stopped: %v", err, marked, n.Err())
+			}
+		})
+	}
+}
+
 // Whoever is about to commit the first entry can ask before; that is asking once.
 func TestIntroduceBeforeTheFirstEntry(t *testing.T) {
 	w, p := newPanel(t)

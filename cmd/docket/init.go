@@ -34,7 +34,9 @@ Before anything with an entry is signed, the charter's witnesses, and whoever an
 at the log's URL, are shown the empty tree: if they know more of this log, its store
 was lost, and nothing is signed. Keys that have signed bear a mark, D/keys/log-*.signed,
 and do not begin a second ledger. If a witness says that it knows more, and nobody
-shows what, and you know that these keys have signed nothing elsewhere, say --new-log.
+shows what, and you know that these keys have signed nothing elsewhere, say --new-log:
+the other witnesses must make a quorum then. If it knows another log by this name, take
+another name: it cosigns nothing of this one, and may call the two a fork.
 
 With --contact it prints the same keys as witnesses want them: an entry for the file
 that docket witness serve --logs reads, with 86,400 checkpoints a day.
@@ -230,7 +232,7 @@ func begins(n *node.Node, dir string) error {
 // asked again before the first signature.
 func (a *app) introduceLog(c *cobra.Command, n *node.Node, policy *proof.Policy, dir string) error {
 	silent, err := n.Ledger.Introduce(c.Context(), policy)
-	if err != nil && !errors.Is(err, ledger.ErrNoQuorum) && !errors.Is(err, ledger.ErrClock) {
+	if err != nil && (errors.Is(err, ledger.ErrClaimed) || !errors.Is(err, ledger.ErrNoQuorum) && !errors.Is(err, ledger.ErrClock)) {
 		return mayNotSign(err, dir)
 	}
 	for _, s := range silent {
@@ -244,8 +246,10 @@ func mayNotSign(err error, dir string) error {
 	switch {
 	case errors.Is(err, ledger.ErrRollback):
 		return refuse("%w", err).hint("bring back the newest backup of %s/store, in its place; if this is a copy of a directory that runs elsewhere, only one may run. A new ledger takes new keys, under another name", dir)
+	case errors.Is(err, ledger.ErrClaimed) && errors.Is(err, ledger.ErrNoQuorum):
+		return refuse("%w", err).hint("the others who answer make no quorum, and a witness that knows another log by this name cosigns nothing of this one: take another name (docket init --origin), or name other witnesses in the charter")
 	case errors.Is(err, ledger.ErrClaimed):
-		return refuse("%w", err).hint("if these keys have signed nothing anywhere, run it again with --new-log; otherwise the store was lost: bring back the newest backup of %s/store", dir)
+		return refuse("%w", err).hint("if these keys have signed nothing anywhere, and there was no other log by this name, which the witness would call a fork, run it again with --new-log; otherwise the store was lost: bring back the newest backup of %s/store", dir)
 	case errors.Is(err, ledger.ErrConflict):
 		return refuse("%w", err).hint("only one process may write to %s/store", dir)
 	}

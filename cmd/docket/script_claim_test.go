@@ -11,13 +11,15 @@ import (
 	"github.com/seed-53cf897a/docket/client/wire"
 )
 
-// claim serves a witness that says it stands at that size of every log, and shows
-// nothing; its URL is then in the variable of that name.
+// claim serves a witness at that address that says it stands at that size of every log,
+// and shows nothing.
 func claim(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: claim NAME SIZE")
+		ts.Fatalf("usage: claim ADDRESS SIZE")
 	}
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	l, err := net.Listen("tcp", args[0])
+	ts.Check(err)
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {
 			http.NotFound(w, r)
 			return
@@ -26,8 +28,10 @@ func claim(ts *testscript.TestScript, neg bool, args []string) {
 		w.WriteHeader(http.StatusConflict)
 		fmt.Fprintln(w, args[1])
 	}))
+	ts.Check(s.Listener.Close())
+	s.Listener = l
+	s.Start()
 	ts.Defer(s.Close)
-	ts.Setenv(args[0], s.URL)
 }
 
 // port finds a port of this machine that is free, for who has to name it beforehand.
