@@ -133,6 +133,17 @@ func (l *Ledger[V]) readClock(ask Ask, cosignatures []proof.Signature, published
 	return r.off
 }
 
+// timely refuses a tree whose newest entry is from the future: it was admitted by a clock
+// that was ahead while no quorum answered. Witnesses would date the tree before its
+// entries, and nobody accept it; and what they have not seen can still be taken back.
+func (t *view) timely(now time.Time) error {
+	if t.Size == 0 || !t.admitted.After(now.Add(proof.MaxSkew)) {
+		return nil
+	}
+	return fmt.Errorf("%w: it says %s, and the newest entry was admitted %s: nothing that holds it is signed before then",
+		ErrClock, now.UTC().Format(time.RFC3339), t.admitted.Format(time.RFC3339))
+}
+
 func clockOff(by time.Duration) error {
 	word := "ahead of"
 	if by < 0 {

@@ -128,7 +128,7 @@ func (l *Ledger[V]) plan(b *batch[V], from int) (*plan[V], error) {
 			p.full = append(p.full, t)
 		}
 	}
-	p.view = l.edge.view(head)
+	p.view = l.edge.view(head, p.admitted)
 	return p, nil
 }
 

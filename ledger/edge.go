@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/transparency-dev/merkle/compact"
 
@@ -81,11 +82,12 @@ func (e *edge) head() (Head, error) {
 // view is the tree at one head, for readers: immutable.
 type view struct {
 	Head
-	growing []*subtree
+	growing  []*subtree
+	admitted time.Time // of the newest entry
 }
 
-func (e *edge) view(h Head) *view {
-	return &view{h, append([]*subtree(nil), e.growing...)}
+func (e *edge) view(h Head, admitted time.Time) *view {
+	return &view{h, append([]*subtree(nil), e.growing...), admitted}
 }
 
 // loadEdge reads the partial tiles of a tree of this size back from the store

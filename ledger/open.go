@@ -60,7 +60,7 @@ func (l *Ledger[V]) loadTree(ctx context.Context) (err error) {
 	if head != l.head {
 		return fmt.Errorf("%w: the tiles at the right edge of size %d hash to %s, the head says %s", ErrCorrupt, head.Size, head.Root, l.head.Root)
 	}
-	l.view.Store(l.edge.view(head))
+	l.view.Store(l.edge.view(head, time.Time{})) // loadClock adds the time
 	if l.config.Signed && head.Size == 0 {
 		return fmt.Errorf("%w: it is empty, and the log's keys have signed entries", ErrRollback)
 	}
@@ -79,6 +79,7 @@ func (l *Ledger[V]) loadClock(ctx context.Context) error {
 	if l.clock, err = l.fold.Admitted(last[0]); err != nil {
 		return fmt.Errorf("admission time of entry %d: %w", l.head.Size-1, err)
 	}
+	l.view.Store(l.edge.view(l.head, l.clock))
 	return nil
 }
 

@@ -98,6 +98,11 @@ func (l *Ledger[V]) publish(ctx context.Context, tree *view, size uint64) (err e
 	if !l.Signs(policy) {
 		return fmt.Errorf("publishing size %d: %w", size, ErrNoLogKey) // no witness needs to see it
 	}
+	if l.witnessed(policy) {
+		if err := tree.timely(time.Now()); err != nil {
+			return fmt.Errorf("publishing size %d: %w", size, err)
+		}
+	}
 	cp := proof.Checkpoint{Origin: l.config.Origin, Size: size, Root: tree.Root}
 	if size < tree.Size {
 		if cp.Root, err = l.rootAt(ctx, tree, size); err != nil {

@@ -250,6 +250,8 @@ func mayNotSign(err error, dir string) error {
 		return refuse("%w", err).hint("the others who answer make no quorum, and a witness that knows another log by this name cosigns nothing of this one: take another name (docket init --origin), or name other witnesses in the charter")
 	case errors.Is(err, ledger.ErrClaimed):
 		return refuse("%w", err).hint("if these keys have signed nothing anywhere, and there was no other log by this name, which the witness would call a fork, run it again with --new-log; otherwise the store was lost: bring back the newest backup of %s/store", dir)
+	case errors.Is(err, ledger.ErrClock):
+		return refuse("%w", err).hint("set the clock, and run it again; if it was wrong when the charter was admitted, and there is no %s/keys/log-*.signed yet, remove %[1]s/store and %[1]s/register first", dir)
 	case errors.Is(err, ledger.ErrConflict):
 		return refuse("%w", err).hint("only one process may write to %s/store", dir)
 	}
