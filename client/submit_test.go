@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
@@ -209,5 +211,35 @@ func TestUnpublished(t *testing.T) {
 	var p *Problem
 	if _, err := w.client().Receipt(t.Context(), record.ID{7}, Fixed{w.policy}); !errors.As(err, &p) || p.Status != http.StatusNotFound {
 		t.Errorf("a record that is not there: %v", err)
+	}
+}
+
+// The status of an answer is nobody's signature: whoever stands between may call new what
+// the ledger has long known, and accuses it of nothing by that.
+func TestSubmitCalledNew(t *testing.T) {
+	for _, synced := range []bool{true, false} {
+		w := newWorld(t)
+		env := w.Designate("2026-014", w.Order("Kestrel Hosting"))
+		w.admit(env)
+		w.listed(8)
+		trust := w.trust(vfs.NewMem(), "trust")
+		if synced {
+			must(t, trust.Sync(t.Context(), w.client(), nil))
+		} else {
+			must(t, trust.Refresh(t.Context(), w.client()))
+		}
+		w.listed(10)
+		c, err := New("http://ledger.example", trip(func(r *http.Request) (*http.Response, error) {
+			res, err := w.net.RoundTrip(r)
+			if r.Method == http.MethodPost {
+				res.StatusCode = http.StatusCreated
+			}
+			return res, err
+		}))
+		must(t, err)
+		s, err := c.Submit(t.Context(), env.Marshal(), trust, Patience{})
+		if err != nil || !s.Known || s.Receipt.Index() != 2 {
+			t.Errorf("synced %v: %+v, %v", synced, s, err)
+		}
 	}
 }
