@@ -472,3 +472,23 @@ func must(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
+
+// What a mirror makes of the charters' chain leaves those that are known.
+func TestChartersSpoilt(t *testing.T) {
+	w := newWorld(t)
+	trust := w.synced()
+	w.net.rewrite = func(r *http.Request, answer []byte) []byte {
+		if r.URL.Path == "/checkpoint" {
+			return bytes.Replace(answer, []byte("— "), []byte("— x"), 1)
+		}
+		return []byte("no chain")
+	}
+	if err := trust.Refresh(t.Context(), w.client()); err == nil {
+		t.Fatal("believed")
+	}
+	if c, _ := trust.Charter(); c == nil {
+		t.Error("no charter is known any more")
+	}
+	w.net.rewrite = nil
+	must(t, trust.Sync(t.Context(), w.client(), nil))
+}

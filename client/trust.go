@@ -161,10 +161,15 @@ func (t *Trust) Close() error {
 
 func (t *Trust) path(name string) string { return t.files.PathJoin(t.dir, name) }
 
-// readCharters takes the charters out of a chain and judges them.
-func (t *Trust) readCharters(raw []byte) (err error) {
-	t.charters, err = chartersOf(raw, t.pin.Charter, t.now())
-	return err
+// readCharters takes the charters out of a chain and judges them. After an error those
+// that were known are known still.
+func (t *Trust) readCharters(raw []byte) error {
+	read, err := chartersOf(raw, t.pin.Charter, t.now())
+	if err != nil {
+		return err
+	}
+	t.charters = read
+	return nil
 }
 
 // chartersOf takes the charters out of a chain that begins with the pinned one, and
