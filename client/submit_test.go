@@ -243,3 +243,29 @@ func TestSubmitCalledNew(t *testing.T) {
 		}
 	}
 }
+
+// A server that names a pause of centuries is not waited for.
+func TestRetryAfterOverflows(t *testing.T) {
+	env := record.Envelope{PayloadType: record.PayloadType, Payload: []byte("{}"), Signatures: []record.Signature{{Sig: []byte("x")}}}
+	for _, after := range []string{"9223372036", "9223372037", "18446744073", "9223372036854775807", "99999999999999999999"} {
+		synctest.Test(t, func(t *testing.T) {
+			c, err := New("http://ledger.example", trip(func(r *http.Request) (*http.Response, error) {
+				time.Sleep(time.Second)
+				out := httptest.NewRecorder()
+				out.Header().Set("Retry-After", after)
+				out.WriteHeader(http.StatusServiceUnavailable)
+				return out.Result(), nil
+			}))
+			must(t, err)
+			begun := time.Now()
+			_, err = c.Commit(t.Context(), env.Marshal(), Patience{For: time.Minute})
+			var p *Problem
+			if took := time.Since(begun); !errors.As(err, &p) || took > 2*time.Minute {
+				t.Errorf("%s: %v after %s", after, err, took)
+			}
+			if p != nil && p.RetryAfter < 0 {
+				t.Errorf("%s: a pause of %s", after, p.RetryAfter)
+			}
+		})
+	}
+}
