@@ -100,5 +100,5 @@ func timesOf(p *proof.Published) []timed {
 	if p == nil {
 		return nil
 	}
-	return []timed{{p.Checkpoint().Size, p.ExistedBy()}}
+	return []timed{timesProven(p)}
 }

@@ -121,12 +121,12 @@ func TestKnowableIncremental(t *testing.T) {
 				t.Errorf("size %d: asked %d times for kept checkpoints, want at most %d", follows.Covers(), n, most)
 			}
 		}
-		published := quorumTimes{{4, time.Now().UTC()}}
+		published := quorumTimes{{size: 4, at: time.Now().UTC()}}
 		sync(keptWalks)
 		for i := range 6 {
 			w.later(3 * time.Hour)
 			w.list(fmt.Sprint(1000 + i))
-			published = append(published, timed{uint64(5 + i), time.Now().UTC()})
+			published = append(published, timed{size: uint64(5 + i), at: time.Now().UTC()})
 			sync(keptWalks)
 			for range 5 { // idle
 				w.later(10 * time.Minute)
@@ -353,7 +353,7 @@ func TestKnowableWhereNoneAreKept(t *testing.T) {
 				must(t, trust.Sync(t.Context(), w.client(), nil))
 			}
 			static()
-			seen := timed{trust.Covers(), time.Now().UTC()}
+			seen := timed{size: trust.Covers(), at: time.Now().UTC()}
 			w.later(time.Hour)
 			w.list(fmt.Sprint(status, "a"))
 			w.later(time.Hour)
