@@ -92,7 +92,7 @@ func (a Audit) Run(ctx context.Context) (*AuditReport, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the checkpoint: %w", err)
 	}
-	reg, err := register.Open(a.Files, a.Dir, RegisterOptions())
+	reg, err := register.Open(a.Files, a.Dir, copyOptions())
 	if err != nil {
 		return nil, err
 	}

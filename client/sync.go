@@ -67,7 +67,8 @@ func (t *Trust) sync(ctx context.Context, c *Client, progress func(reached, size
 	if whole && !anew && t.checkpoint.Checkpoint() == next.Checkpoint() { // nothing is new but cosignatures
 		return 0, t.keepNews(ctx, c, own, t.checkpoint, next)
 	}
-	r, err := t.begin(anew || none == nil && !whole) // what is damaged is read anew
+	anew = anew || none == nil && !whole // what is damaged is read anew
+	r, err := t.begin(anew)
 	if err != nil {
 		return 0, err
 	}
@@ -77,6 +78,16 @@ func (t *Trust) sync(ctx context.Context, c *Client, progress func(reached, size
 	for {
 		signed.tiles = proof.NewBuilder(c.log.Tiles, 0)
 		err = t.follow(ctx, r, files, source.bundle, signed, progress)
+		if register.Damaged(err) && !anew { // which the replay met on its way
+			anew = true
+			if err := r.Close(); err != nil && !register.Damaged(err) {
+				return 0, err
+			}
+			if r, err = t.begin(anew); err != nil {
+				return 0, err
+			}
+			continue
+		}
 		bad := (*SourceError)(nil)
 		if !errors.As(err, &bad) || ctx.Err() != nil || !source.again(bad) {
 			break

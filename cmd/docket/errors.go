@@ -96,6 +96,8 @@ func statusOf(err error) (status int, next string) {
 		return statusRefused, "run the same command again, or take the entries from elsewhere: --ledger URL names another server or mirror of the same ledger"
 	case errors.Is(err, client.ErrNoCopy):
 		return statusRefused, "docket sync makes the copy"
+	case register.Damaged(err):
+		return statusRefused, "the copy on this disk is damaged, which says nothing about the ledger: docket sync --verify mends it"
 	case errors.As(err, &absent):
 		return statusRefused, "docket sync fetches what is newer"
 	}
