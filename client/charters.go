@@ -45,6 +45,15 @@ func (c charters) at(index uint64) *charter {
 	return nil
 }
 
+// below are those among the first size entries.
+func (c charters) below(size uint64) charters {
+	n := len(c)
+	for n > 0 && c[n-1].index >= size {
+		n--
+	}
+	return c[:n]
+}
+
 // newest is the charter in force as far as is known.
 func (c charters) newest() charter { return c[len(c)-1] }
 

@@ -368,13 +368,14 @@ func (t *Trust) agreeOnCharters(ctx context.Context, c *Client, r *register.Regi
 	if err != nil {
 		return err
 	}
-	if len(met) > len(t.charters) {
+	if len(met) > len(t.charters.below(r.Size())) {
 		if err := t.refreshCharters(ctx, c); err != nil {
 			return err
 		}
 	}
-	if !slices.EqualFunc(met, t.charters, func(m register.RecordRow, k charter) bool { return m.Index == k.index && m.ID == k.id }) {
-		return fmt.Errorf("%d charters are among the ledger's entries, and its chain of charters has %d others", len(met), len(t.charters))
+	known := t.charters.below(r.Size())
+	if !slices.EqualFunc(met, known, func(m register.RecordRow, k charter) bool { return m.Index == k.index && m.ID == k.id }) {
+		return fmt.Errorf("%d charters are among the first %d entries, and %d others in the chain of charters", len(met), r.Size(), len(known))
 	}
 	return nil
 }

@@ -492,3 +492,26 @@ func TestChartersSpoilt(t *testing.T) {
 	w.net.rewrite = nil
 	must(t, trust.Sync(t.Context(), w.client(), nil))
 }
+
+// A mirror may be behind the chain of charters: those that are beyond its checkpoint are
+// not among its entries, and nothing is wrong with that.
+func TestSyncBehindCharter(t *testing.T) {
+	w := newWorld(t)
+	w.listed(10)
+	before := w.ledger.Published().Note()
+	w.admit(w.Charter())
+	trust := w.trust(vfs.NewMem(), "trust")
+	w.net.rewrite = func(r *http.Request, answer []byte) []byte {
+		if r.URL.Path == "/checkpoint" {
+			return before
+		}
+		return answer
+	}
+	must(t, trust.Sync(t.Context(), w.client(), nil))
+	if _, index := trust.Charter(); index != 10 || trust.Covers() != 10 {
+		t.Errorf("charter %d is known, %d entries covered", index, trust.Covers())
+	}
+	w.net.rewrite = nil
+	must(t, trust.Sync(t.Context(), w.client(), nil))
+	w.same(trust)
+}
