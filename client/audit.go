@@ -65,6 +65,7 @@ type AuditReport struct {
 	Signatures uint64           // signatures that verified
 	Kept       int              // checkpoints that the source keeps, held against the admission times
 	NotSigned  bool             // what the source hands out is not what the log signed: its fault, or its disk's
+	Behind     *BehindError     // set where the source shows what was the newest once, and no more
 	Fork       *ForkError       // what the log signed against what was trusted; nil if it continues that
 	Findings   []string         // what does not add up, the first [MaxFindings]; none is the hoped-for answer
 	More       int              // findings beyond those
@@ -372,6 +373,11 @@ func (a Audit) compareTrusted(ctx context.Context, r *AuditReport, note []byte, 
 		return nil
 	}
 	last := a.Trusted.Checkpoint().Tree()
+	if a.Copy != nil && r.Published != nil {
+		if r.Behind = behind(ctx, a.Copy, a.Trusted, r.Published); r.Behind != nil {
+			return nil
+		}
+	}
 	if last.Size > shown.Size {
 		r.find("rollback: the log has %d entries, and %d (root %s) were trusted before", shown.Size, last.Size, last.Root)
 		r.fork(ctx, a, note)

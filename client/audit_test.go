@@ -421,3 +421,19 @@ func TestAuditWrongCheckpoint(t *testing.T) {
 		found(t, audit(t, Audit{Source: w.client().Source(), Charter: w.Ledger}), c.want)
 	}
 }
+
+// A mirror that shows what was the newest once is behind, and no finding.
+func TestAuditBehind(t *testing.T) {
+	w := newWorld(t)
+	w.listed(300)
+	files := vfs.NewMem()
+	mirror := w.trust(files, "mirror")
+	must(t, mirror.Sync(t.Context(), w.client(), nil))
+	w.listed(400)
+	trust := w.trust(files, "trust")
+	must(t, trust.Sync(t.Context(), w.client(), nil))
+	r := audit(t, Audit{Source: Directory(files, "mirror"), Charter: w.Ledger, Trusted: trust.Checkpoint(), Copy: Directory(files, "trust").Tiles})
+	if len(r.Findings) > 0 || r.Behind == nil || r.Behind.Shown.Size != 300 || r.Fork != nil {
+		t.Errorf("%+v", r)
+	}
+}

@@ -184,7 +184,12 @@ func TestKnowableBounded(t *testing.T) {
 // dishonest witnesses would.
 func (w *watched) forge(size uint64) []byte {
 	w.t.Helper()
-	cp := proof.Checkpoint{Origin: origin, Size: size, Root: proof.Hash{1}}
+	return w.cosigned(proof.Checkpoint{Origin: origin, Size: size, Root: proof.Hash{1}})
+}
+
+// cosigned signs a checkpoint and has a quorum cosign it now, whatever they did before.
+func (w *watched) cosigned(cp proof.Checkpoint) []byte {
+	w.t.Helper()
 	signed, err := proof.SignCheckpoint(cp, w.logSigner("l1"))
 	must(w.t, err)
 	var sigs []proof.Signature
@@ -361,6 +366,37 @@ func TestKnowableWhereNoneAreKept(t *testing.T) {
 			static()
 			if _, by := knowable(t, trust, fmt.Sprint(status, "a"), time.Now().Add(-time.Minute)); by != (register.Knowable{Size: seen.size, Cosigned: seen.at}) {
 				t.Errorf("%d: between two syncs: by %v", status, by)
+			}
+		}
+	})
+}
+
+// A quorum that calls a tree the newest after it has cosigned a larger one has gone back
+// with the log: that is no old answer.
+func TestRollback(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := witnessed(t)
+		w.list("0001")
+		before := w.ledger.Published()
+		w.later(time.Hour)
+		w.list("0002")
+		trust := w.synced()
+		w.later(time.Hour)
+		for _, c := range []struct {
+			note []byte
+			fork bool
+		}{{before.Note(), false}, {w.cosigned(before.Checkpoint()), true}} {
+			w.net.rewrite = func(r *http.Request, answer []byte) []byte {
+				if r.URL.Path == "/checkpoint" {
+					return c.note
+				}
+				return answer
+			}
+			err := trust.Sync(t.Context(), w.client(), nil)
+			var behind *BehindError
+			var fork *ForkError
+			if !errors.As(err, &behind) && !errors.As(err, &fork) || (fork != nil) != c.fork {
+				t.Errorf("cosigned since: %v: %v", c.fork, err)
 			}
 		}
 	})

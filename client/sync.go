@@ -14,7 +14,7 @@ import (
 
 // Refresh fetches the newest checkpoint, and the charters if there are new ones,
 // without the entries. It believes the checkpoint only if it continues the trusted
-// one: a rollback or a fork is a *[ForkError] that names both.
+// one: a fork is a *[ForkError] that names both, what is older a *[BehindError].
 func (t *Trust) Refresh(ctx context.Context, c *Client) error {
 	next, err := t.fetch(ctx, c)
 	if err != nil {

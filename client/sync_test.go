@@ -203,27 +203,36 @@ func TestForks(t *testing.T) {
 	}
 }
 
-// A log that goes back on its one history signed nothing against itself; whoever
-// trusted more of it notices all the same.
-func TestRollback(t *testing.T) {
+// Whoever hands out what was the newest once is behind, and the log is accused of nothing;
+// nothing older is believed. Without the copy nobody can tell that from a log that has
+// gone back.
+func TestBehind(t *testing.T) {
 	w := newWorld(t)
 	w.listed(200)
 	before := w.ledger.Published().Note()
 	w.listed(300)
-	trust := w.synced()
+	synced, pinned := w.synced(), w.trust(vfs.NewMem(), "trust")
+	must(t, pinned.Refresh(t.Context(), w.client()))
 	w.net.rewrite = func(r *http.Request, answer []byte) []byte {
 		if r.URL.Path == "/checkpoint" {
 			return before
 		}
 		return answer
 	}
-	for name, err := range map[string]error{
-		"sync":    trust.Sync(t.Context(), w.client(), nil),
-		"refresh": trust.Refresh(t.Context(), w.client()),
+	for name, follow := range map[string]func(*Trust) error{
+		"sync":    func(trust *Trust) error { return trust.Sync(t.Context(), w.client(), nil) },
+		"refresh": func(trust *Trust) error { return trust.Refresh(t.Context(), w.client()) },
 	} {
-		var fork *ForkError
-		if !errors.As(err, &fork) || !strings.Contains(err.Error(), "rollback") || fork.Evidence != nil || fork.ShownNote == nil {
+		var behind *BehindError
+		if err := follow(synced); !errors.As(err, &behind) || behind.Shown.Size != 200 || behind.Trusted.Size != 300 {
 			t.Errorf("%s: %v", name, err)
+		}
+		var fork *ForkError
+		if err := follow(pinned); !errors.As(err, &fork) || !strings.Contains(err.Error(), "rollback") || !strings.Contains(err.Error(), "or an old answer") || fork.Evidence != nil || fork.ShownNote == nil {
+			t.Errorf("%s without a copy: %v", name, err)
+		}
+		if synced.Checkpoint().Checkpoint().Size != 300 || pinned.Checkpoint().Checkpoint().Size != 300 {
+			t.Errorf("%s: another checkpoint is trusted now", name)
 		}
 	}
 }

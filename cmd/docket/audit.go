@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -202,6 +203,9 @@ func (u *auditing) print(r *client.AuditReport) error {
 	}
 	if n := len(r.Findings); n > 0 {
 		return refuse("%s does not add up: %s", u.where, count(n+r.More, "finding")).hint("keep the ledger's checkpoint and this report: they are the evidence")
+	}
+	if r.Behind != nil {
+		return fmt.Errorf("%s: %w", u.where, r.Behind)
 	}
 	return nil
 }
