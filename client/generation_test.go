@@ -277,3 +277,35 @@ func TestDamagedRegister(t *testing.T) {
 		t.Errorf("damage was met %d times of %d", met, tries)
 	}
 }
+
+// A sync that cannot write down what it believes, as on a full disk, leaves the copy of
+// what is believed.
+func TestUnbelievedSyncKeepsCopy(t *testing.T) {
+	w := newWorld(t)
+	w.listed(300)
+	dir := t.TempDir() + "/trust"
+	trust := w.trust(vfs.Default, dir)
+	must(t, trust.Sync(t.Context(), w.client(), nil))
+	must(t, trust.Close())
+	w.listed(400)
+	full := errorfs.Wrap(vfs.Default, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && strings.HasPrefix(op.Path, dir+"/"+checkpointFile) {
+			return syscall.ENOSPC
+		}
+		return nil
+	}))
+	again, err := OpenTrust(full, dir)
+	must(t, err)
+	if err := again.Sync(t.Context(), w.client(), nil); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("the disk is full: %v", err)
+	}
+	must(t, again.Close())
+	left, err := OpenTrust(vfs.Default, dir)
+	must(t, err)
+	if left.Covers() != 300 {
+		t.Errorf("the copy covers %d", left.Covers())
+	}
+	must(t, left.Sync(t.Context(), w.client(), nil))
+	w.same(left)
+	must(t, left.Close())
+}

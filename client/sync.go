@@ -209,7 +209,6 @@ func (t *Trust) replayed(ctx context.Context, c *Client, r *register.Register, f
 		t.checkpoint = last
 		return err
 	}
-	defer t.prune()
 	return t.keepNews(ctx, c, own, last, next)
 }
 
@@ -219,6 +218,7 @@ func (t *Trust) keepNews(ctx context.Context, c *Client, r *register.Register, l
 	if err := t.believe(next); err != nil {
 		return err
 	}
+	t.prune() // not before: until here the older generation is the copy
 	// The entries are what counts: a ledger that cannot say when which size was cosigned
 	// takes nobody's copy away. It is asked again by the next sync.
 	times, err := t.newTimes(ctx, c, r, last)
