@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -267,5 +268,32 @@ func TestRetryAfterOverflows(t *testing.T) {
 				t.Errorf("%s: a pause of %s", after, p.RetryAfter)
 			}
 		})
+	}
+}
+
+// What a server names goes into commands that people are told to run, if it is what it
+// should be.
+func TestProblemsNameNoCommands(t *testing.T) {
+	ask := func(current, earliest, retryAt string) *Problem {
+		c, err := New("http://ledger.example", trip(func(*http.Request) (*http.Response, error) {
+			out := httptest.NewRecorder()
+			out.WriteHeader(http.StatusConflict)
+			fmt.Fprintf(out, `{"detail":"stale","current":%q,"earliest":%q,"retryAt":%q}`, current, earliest, retryAt)
+			return out.Result(), nil
+		}))
+		must(t, err)
+		_, err = c.Get(t.Context(), "/v1/records")
+		var p *Problem
+		if !errors.As(err, &p) || p.Error() != "stale" {
+			t.Fatal(err)
+		}
+		return p
+	}
+	id := record.ID{1}.String()
+	if p := ask(id, "2027-01-08", "2027-01-08T09:30:00.000Z"); p.Current != id || p.Earliest != "2027-01-08" || p.RetryAt != "2027-01-08T09:30:00.000Z" {
+		t.Errorf("%+v", p)
+	}
+	if p := ask("$(reboot)", "; reboot", "`reboot`"); p.Current+p.Earliest+p.RetryAt != "" {
+		t.Errorf("%+v", p)
 	}
 }
