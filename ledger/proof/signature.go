@@ -206,4 +206,6 @@ func checkName(s string) error {
 
 // badInName also refuses what a terminal obeys: a note is printed as it is, with signature
 // lines that anybody on its way can have added.
-func badInName(r rune) bool { return r == '+' || unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Cf) }
+func badInName(r rune) bool {
+	return r == '+' || unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Cf)
+}
