@@ -156,8 +156,11 @@ func (a Audit) fetchKept(ctx context.Context, source keeper, r *AuditReport, reg
 		return nil, err
 	}
 	for _, fault := range faults {
-		r.find("%v", fault)
-		errors.As(fault, &r.Fork)
+		if errors.As(fault, &r.Fork) {
+			r.find("%v", fault)
+			continue
+		}
+		r.findSource("%v", fault)
 	}
 	return kept, nil
 }

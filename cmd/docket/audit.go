@@ -194,7 +194,7 @@ func (u *auditing) print(r *client.AuditReport) error {
 		}
 		return refuse("%s does not add up: %s", u.where, count(len(r.Findings)+r.More, "finding")).hint("%s", next)
 	}
-	if r.NotSigned {
+	if r.NotSigned || r.OfSource > 0 && r.OfSource == len(r.Findings)+r.More {
 		f := refuse("%s does not add up: %s", u.where, count(len(r.Findings)+r.More, "finding"))
 		if u.own {
 			return f.hint("the copy is damaged, which says nothing about the ledger: docket sync --verify --trust %s mends it", u.where)
