@@ -82,7 +82,9 @@ func (t *Trust) oneHistory(ctx context.Context, v *proof.VerifiedReceipt) (bool,
 	case shown.Size < last.Size:
 		var own proof.Tree
 		own, err = proof.NewBuilder(copyDir{files: t.files, dir: t.dir}.tiles, -1).TreeAt(ctx, shown.Size, last)
-		one = own == shown
+		if one = own == shown; err != nil {
+			err = &DamageError{Dir: t.dir, Err: err}
+		}
 	case v.Index() < last.Size:
 		var own []byte
 		own, _, err = t.included(ctx, v.Index())

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -64,7 +63,9 @@ func (t *Trust) ExistedBy(index uint64) (time.Time, error) {
 func (t *Trust) newTimes(ctx context.Context, c *Client, r *register.Register, before *proof.Published) (quorumTimes, error) {
 	next := t.checkpoint
 	known, err := t.readTimes()
-	if err != nil {
+	if damage := (*DamageError)(nil); errors.As(err, &damage) {
+		known = nil // they are learnt anew
+	} else if err != nil {
 		return nil, err
 	}
 	last := known.last()
@@ -107,7 +108,7 @@ func (t *Trust) readTimes() (quorumTimes, error) {
 	}
 	times, err := parseTimes(text)
 	if err != nil {
-		return nil, fmt.Errorf("%s (delete it, then sync): %w", t.path(timesFile), err)
+		return nil, &DamageError{Dir: t.dir, Where: " in " + timesFile, Err: err}
 	}
 	return times, nil
 }

@@ -433,7 +433,21 @@ func (t *Trust) included(ctx context.Context, index uint64) ([]byte, proof.Inclu
 
 // damaged is what a copy is whose files do not make its root any more.
 func (t *Trust) damaged(index uint64, err error) error {
-	return fmt.Errorf("the copy in %s is damaged at index %d (docket sync --verify mends it): %w", t.dir, index, err)
+	return &DamageError{Dir: t.dir, Where: fmt.Sprintf(" at index %d", index), Err: err}
+}
+
+// DamageError is a copy whose own files do not hold what was verified before. It says
+// nothing about the ledger, nor about what was to be held against the copy.
+type DamageError struct {
+	Dir   string
+	Where string // in it, with a space before; may be empty
+	Err   error
+}
+
+func (e *DamageError) Unwrap() error { return e.Err }
+
+func (e *DamageError) Error() string {
+	return fmt.Sprintf("the copy in %s is damaged%s (docket sync --verify mends it): %v", e.Dir, e.Where, e.Err)
 }
 
 // Entry reads one entry of the copy, checked against the trusted root.
