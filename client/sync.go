@@ -358,7 +358,7 @@ func (t *Trust) refreshCharters(ctx context.Context, c *Client) error {
 		t.charters = known
 		return errors.New("the ledger hides a charter that is known here")
 	}
-	return writeFile(t.files, t.path(chartersFile), raw, true)
+	return t.keepCharters()
 }
 
 // agreeOnCharters compares the chain with the charters that the replay met, and

@@ -524,3 +524,25 @@ func TestSyncBehindCharter(t *testing.T) {
 	must(t, trust.Sync(t.Context(), w.client(), nil))
 	w.same(trust)
 }
+
+// Of a chain that a mirror fills with what nobody asked for, the charters are kept.
+func TestChartersPadded(t *testing.T) {
+	w := newWorld(t)
+	w.listed(5)
+	chain, err := w.client().Chain(t.Context(), w.Ledger)
+	must(t, err)
+	row, err := w.register.Record(4)
+	must(t, err)
+	other, err := w.client().Receipt(t.Context(), row.ID, Fixed{w.policy})
+	must(t, err)
+	w.net.rewrite = rewriteTo(append(slices.Clone(chain), bytes.Repeat(other.Text, 500)...))
+	files := vfs.NewMem()
+	w.trust(files, "trust")
+	kept, err := readFile(files, "trust/"+chartersFile)
+	must(t, err)
+	if all, err := proof.ParseChain(kept); err != nil || len(all) != 1 || kindOf(all[0]) != record.KindCharter {
+		t.Errorf("kept are %d bytes, %d receipts: %v", len(kept), len(all), err)
+	}
+	_, err = OpenTrust(files, "trust")
+	must(t, err)
+}

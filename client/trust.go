@@ -122,7 +122,7 @@ func CreateTrust(ctx context.Context, files vfs.FS, dir string, c *Client, id re
 	if err := makeDir(files, dir); err != nil {
 		return nil, err
 	}
-	if err := writeFile(files, t.path(chartersFile), raw, true); err != nil {
+	if err := t.keepCharters(); err != nil {
 		return nil, err
 	}
 	text, err := json.Marshal(t.pin)
@@ -170,6 +170,16 @@ func (t *Trust) readCharters(raw []byte) error {
 	}
 	t.charters = read
 	return nil
+}
+
+// keepCharters writes the charters down: what else a chain brings nobody has verified, and
+// every verb would read it again.
+func (t *Trust) keepCharters() error {
+	chain, err := t.charters.format()
+	if err != nil {
+		return err
+	}
+	return writeFile(t.files, t.path(chartersFile), chain, true)
 }
 
 // chartersOf takes the charters out of a chain that begins with the pinned one, and
