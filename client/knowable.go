@@ -14,6 +14,10 @@ import (
 // first sync of a busy ledger, old by years, then asks some thousand times.
 const syncLimit = 512
 
+// syncKept is how long a sync goes through the kept checkpoints, however slowly their
+// source answers; the copy is there before.
+const syncKept = 5 * time.Minute
+
 // At is the view of the copy at a size. How much was knowable at an instant it takes
 // from the quorum times that sync has kept.
 func (t *Trust) At(size uint64) (*register.View, error) {
@@ -84,6 +88,8 @@ func (t *Trust) newTimes(ctx context.Context, c *Client, r *register.Register, b
 		until = t.now()
 	}
 	log := keptLog{source: serverSource{c.log, c}, policies: t.charters, newest: next, tiles: copyDir{files: t.files, dir: t.dir}.tiles, limit: syncLimit}
+	ctx, stop := context.WithTimeout(ctx, syncKept)
+	defer stop()
 	kept, faults, err := log.between(ctx, last, until)
 	if err := errors.Join(append(faults, err)...); err != nil {
 		return nil, err

@@ -407,3 +407,33 @@ func TestRollback(t *testing.T) {
 		}
 	})
 }
+
+// A source that answers as slowly as a call allows is not followed for hours to its kept
+// checkpoints.
+func TestKnowableSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := witnessed(t)
+		for i := range 40 {
+			w.later(time.Minute)
+			w.list(fmt.Sprintf("%04d", i))
+		}
+		trust := w.trust(vfs.NewMem(), "trust")
+		w.net.fail = func(r *http.Request) error {
+			if r.URL.Path == "/v1/checkpoints" {
+				time.Sleep(50 * time.Second)
+			}
+			return nil
+		}
+		begun := time.Now()
+		must(t, trust.Sync(t.Context(), w.client(), nil))
+		if took := time.Since(begun); took > 10*time.Minute || trust.Untimed() == nil {
+			t.Errorf("took %s; untimed: %v", took, trust.Untimed())
+		}
+		w.net.fail = nil
+		must(t, trust.Sync(t.Context(), w.client(), nil))
+		if trust.Untimed() != nil || trust.Covers() != w.ledger.Head().Size {
+			t.Errorf("covers %d, untimed: %v", trust.Covers(), trust.Untimed())
+		}
+		must(t, trust.Close())
+	})
+}
