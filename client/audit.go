@@ -64,7 +64,9 @@ type AuditReport struct {
 	Judged     uint64           // entries that were judged
 	Signatures uint64           // signatures that verified
 	Kept       int              // checkpoints that the source keeps, held against the admission times
-	NotSigned  bool             // what the source hands out is not what the log signed: its fault, or its disk's
+	NotSigned  bool             // the entries that the source hands out are not what the log signed: what else is found goes back to that
+	OfSource   int              // findings of what the log did not sign: the fault of the source, or of its disk
+	Behind     *BehindError     // set where the source shows what was the newest once, and no more
 	Fork       *ForkError       // what the log signed against what was trusted; nil if it continues that
 	Findings   []string         // what does not add up, the first [MaxFindings]; none is the hoped-for answer
 	More       int              // findings beyond those
@@ -92,7 +94,7 @@ func (a Audit) Run(ctx context.Context) (*AuditReport, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the checkpoint: %w", err)
 	}
-	reg, err := register.Open(a.Files, a.Dir, RegisterOptions())
+	reg, err := register.Open(a.Files, a.Dir, copyOptions())
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +108,7 @@ func (a Audit) Run(ctx context.Context) (*AuditReport, error) {
 		return nil, err
 	}
 	if signer == unsigned {
-		r.find("the checkpoint of size %d is signed by no key that the log has by its charters: nothing was fetched by it", cp.Size)
+		r.findSource("the checkpoint of size %d is signed by no key that the log has by its charters: nothing was fetched by it", cp.Size)
 		return r, nil
 	}
 	if done, err := a.replay(ctx, r, reg, note, cp, signer); err != nil || done {
@@ -131,6 +133,12 @@ func (r *AuditReport) find(format string, args ...any) {
 		return
 	}
 	r.Findings = append(r.Findings, finding)
+}
+
+// findSource is find of what the source hands out and the log did not sign.
+func (r *AuditReport) findSource(format string, args ...any) {
+	r.OfSource++
+	r.find(format, args...)
 }
 
 // signer is what is known of who signed a checkpoint before the log is read.
@@ -239,7 +247,7 @@ func (a Audit) replay(ctx context.Context, r *AuditReport, reg *register.Registe
 			return false, err
 		}
 		if r.NotSigned = r.Tree.Root != cp.Root; r.NotSigned {
-			r.find("the %d entries make the root %s; the checkpoint says %s: what the source hands out is not what the log signed, so that what is wrong with it is no fault of the log; judged up to entry %d (%s)", cp.Size, r.Tree.Root, cp.Root, bad.Index, why)
+			r.findSource("the %d entries make the root %s; the checkpoint says %s: what the source hands out is not what the log signed, so that what is wrong with it is no fault of the log; judged up to entry %d (%s)", cp.Size, r.Tree.Root, cp.Root, bad.Index, why)
 		} else {
 			r.find("%s%s; the %d entries after it were hashed, not judged", must, why, cp.Size-bad.Index-1)
 		}
@@ -251,7 +259,7 @@ func (a Audit) replay(ctx context.Context, r *AuditReport, reg *register.Registe
 		}
 		r.Ledger, r.Signatures, r.Judged = reg.Ledger(), f.signatures, cp.Size
 		if r.NotSigned = r.Tree.Root != cp.Root; r.NotSigned {
-			r.find("the %d entries make the root %s; the checkpoint says %s: what the source hands out is not what the log signed", cp.Size, r.Tree.Root, cp.Root)
+			r.findSource("the %d entries make the root %s; the checkpoint says %s: what the source hands out is not what the log signed", cp.Size, r.Tree.Root, cp.Root)
 		}
 	}
 	switch {
@@ -326,12 +334,12 @@ func (a Audit) compareTiles(ctx context.Context, r *AuditReport, run *run, size 
 	case err != nil && noAnswer(ctx, err):
 		return err
 	case err != nil:
-		r.find("tiles below size %d: %v", run.head.Size, err)
+		r.findSource("tiles below size %d: %v", run.head.Size, err)
 		return nil
 	}
 	for i, t := range tiles {
 		if !bytes.Equal(served[i], t.data) {
-			r.find("%s is not what the entries make: proofs built from it are wrong", t.id)
+			r.findSource("%s is not what the entries make: proofs built from it are wrong", t.id)
 		}
 	}
 	return nil
@@ -372,6 +380,11 @@ func (a Audit) compareTrusted(ctx context.Context, r *AuditReport, note []byte, 
 		return nil
 	}
 	last := a.Trusted.Checkpoint().Tree()
+	if a.Copy != nil && r.Published != nil {
+		if r.Behind = behind(ctx, a.Copy, a.Trusted, r.Published); r.Behind != nil {
+			return nil
+		}
+	}
 	if last.Size > shown.Size {
 		r.find("rollback: the log has %d entries, and %d (root %s) were trusted before", shown.Size, last.Size, last.Root)
 		r.fork(ctx, a, note)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -420,4 +421,60 @@ func TestAuditWrongCheckpoint(t *testing.T) {
 		}
 		found(t, audit(t, Audit{Source: w.client().Source(), Charter: w.Ledger}), c.want)
 	}
+}
+
+// A mirror that shows what was the newest once is behind, and no finding.
+func TestAuditBehind(t *testing.T) {
+	w := newWorld(t)
+	w.listed(300)
+	files := vfs.NewMem()
+	mirror := w.trust(files, "mirror")
+	must(t, mirror.Sync(t.Context(), w.client(), nil))
+	w.listed(400)
+	trust := w.trust(files, "trust")
+	must(t, trust.Sync(t.Context(), w.client(), nil))
+	r := audit(t, Audit{Source: Directory(files, "mirror"), Charter: w.Ledger, Trusted: trust.Checkpoint(), Copy: Directory(files, "trust").Tiles})
+	if len(r.Findings) > 0 || r.Behind == nil || r.Behind.Shown.Size != 300 || r.Fork != nil {
+		t.Errorf("%+v", r)
+	}
+}
+
+// What a source hands out wrong of tiles or of kept checkpoints is its own fault: no log
+// signed that, whoever audits it.
+func TestAuditFaultsOfSource(t *testing.T) {
+	w := newWorld(t)
+	w.listed(300)
+	r := audit(t, Audit{Source: spoiltTiles{w.client().Source()}, Charter: w.Ledger})
+	found(t, r, "is not what the entries make")
+	if r.OfSource != 1 || r.Fork != nil {
+		t.Errorf("%+v", r)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		source, ledger := forgedClock(t, [4]time.Duration{})
+		r := audit(t, Audit{Source: garbled{source}, Charter: ledger})
+		if r.OfSource == 0 || r.OfSource != len(r.Findings) || r.Fork != nil {
+			t.Errorf("%d of the findings %q are the source's", r.OfSource, r.Findings)
+		}
+	})
+}
+
+// spoiltTiles alters the first tile.
+type spoiltTiles struct{ Source }
+
+func (s spoiltTiles) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error) {
+	tiles, err := s.Source.Tiles(ctx, ids)
+	for i, id := range ids {
+		if err == nil && id.Level == 0 && id.Index == 0 {
+			tiles[i] = slices.Clone(tiles[i])
+			tiles[i][0] ^= 1
+		}
+	}
+	return tiles, err
+}
+
+// garbled keeps checkpoints that are none.
+type garbled struct{ *keptSource }
+
+func (garbled) CheckpointAt(context.Context, time.Time) ([]byte, error) {
+	return []byte("no checkpoint"), nil
 }

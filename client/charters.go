@@ -16,7 +16,8 @@ type charter struct {
 	id       record.ID
 	content  *record.Charter
 	policy   *proof.Policy
-	verified *proof.VerifiedReceipt
+	receipt  proof.Receipt
+	verified *proof.VerifiedReceipt // what it proves
 }
 
 // charters are all charters known, oldest first; the first is the pinned one.
@@ -43,6 +44,24 @@ func (c charters) at(index uint64) *charter {
 		return &c[i]
 	}
 	return nil
+}
+
+// below are those among the first size entries.
+func (c charters) below(size uint64) charters {
+	n := len(c)
+	for n > 0 && c[n-1].index >= size {
+		n--
+	}
+	return c[:n]
+}
+
+// format writes the chain of charters, and nothing else.
+func (c charters) format() ([]byte, error) {
+	chain := make([]proof.Receipt, len(c))
+	for i := range c {
+		chain[i] = c[i].receipt
+	}
+	return proof.FormatChain(chain)
 }
 
 // newest is the charter in force as far as is known.
@@ -80,7 +99,7 @@ func checkCharters(pin record.ID, chain []proof.Receipt, now time.Time) (charter
 		if len(known) > 0 && r.Index <= known.newest().index {
 			return nil, fmt.Errorf("charter %s at index %d: out of order", id, r.Index)
 		}
-		known = append(known, charter{index: r.Index, id: id, content: content, policy: policy})
+		known = append(known, charter{index: r.Index, id: id, content: content, policy: policy, receipt: r})
 	}
 	if len(known) == 0 {
 		return nil, errors.New("no charter in the chain")

@@ -157,5 +157,15 @@ func readProblem(res *http.Response) error {
 		p = &Problem{}
 	}
 	p.Status, p.RetryAfter = s.Code, s.RetryAfter
+	// These go into commands that people are told to run.
+	if _, err := record.ParseID(p.Current); err != nil {
+		p.Current = ""
+	}
+	if _, err := time.Parse(time.DateOnly, p.Earliest); err != nil {
+		p.Earliest = ""
+	}
+	if _, err := time.Parse(time.RFC3339, p.RetryAt); err != nil {
+		p.RetryAt = ""
+	}
 	return p
 }

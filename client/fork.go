@@ -34,10 +34,26 @@ func (e *ForkError) Error() string {
 	case !e.kept.IsZero():
 		return fmt.Sprintf("fork: of %s the ledger keeps size %d with root %s, which size %d with root %s does not continue", e.kept.UTC().Format(time.RFC3339), s.Size, s.Root, t.Size, t.Root)
 	case s.Size < t.Size && e.Evidence == nil:
-		return fmt.Sprintf("rollback: the ledger shows size %d (root %s), and size %d (root %s) was trusted before", s.Size, s.Root, t.Size, t.Root)
+		return fmt.Sprintf("rollback: size %d (root %s) is shown as the newest, and size %d (root %s) was trusted before: the ledger has gone back, or an old answer of it was handed out", s.Size, s.Root, t.Size, t.Root)
 	default:
 		return fmt.Sprintf("fork: size %d with root %s is shown, which is another history than size %d with root %s that was trusted before", s.Size, s.Root, t.Size, t.Root)
 	}
+}
+
+// BehindError is a checkpoint of the trusted one's history that is older: its source, or a
+// cache on the way, has nothing newer or keeps it back. Anybody can hand out what was true
+// once, so that it says nothing against the log.
+type BehindError struct {
+	Trusted, Shown proof.Tree
+	At             time.Time // newest cosignature of what is shown; zero with quorum none
+}
+
+func (e *BehindError) Error() string {
+	cosigned := ""
+	if !e.At.IsZero() {
+		cosigned = ", cosigned " + e.At.UTC().Format(time.RFC3339)
+	}
+	return fmt.Sprintf("what is shown is behind: size %d%s, and size %d, which continues it, was trusted before", e.Shown.Size, cosigned, e.Trusted.Size)
 }
 
 // agrees holds a receipt, from wherever it came, against what is trusted: its tree
@@ -66,7 +82,9 @@ func (t *Trust) oneHistory(ctx context.Context, v *proof.VerifiedReceipt) (bool,
 	case shown.Size < last.Size:
 		var own proof.Tree
 		own, err = proof.NewBuilder(copyDir{files: t.files, dir: t.dir}.tiles, -1).TreeAt(ctx, shown.Size, last)
-		one = own == shown
+		if one = own == shown; err != nil {
+			err = &DamageError{Dir: t.dir, Err: err}
+		}
 	case v.Index() < last.Size:
 		var own []byte
 		own, _, err = t.included(ctx, v.Index())
@@ -89,7 +107,8 @@ func (t *Trust) oneHistory(ctx context.Context, v *proof.VerifiedReceipt) (bool,
 }
 
 // Newest is for what a server makes against its newest checkpoint, receipts and chains:
-// with a smaller tree than is trusted the log has gone back, which is a *[ForkError].
+// one of a smaller tree than is trusted is a *[BehindError], or a *[ForkError] unless the
+// copy shows that it is of the one history.
 func (t *Trust) Newest(ctx context.Context, shown *proof.Published) error {
 	if shown.Checkpoint().Size < t.size() {
 		return t.fork(ctx, nil, shown)
@@ -97,14 +116,34 @@ func (t *Trust) Newest(ctx context.Context, shown *proof.Published) error {
 	return nil
 }
 
-// fork is the error of a checkpoint that is not of one history with the trusted one.
+// fork is the error of a checkpoint that does not continue the trusted one: a
+// *[BehindError] or a *[ForkError].
 // The evidence takes the tiles of the larger tree: the copy's, or the server's.
 func (t *Trust) fork(ctx context.Context, c *Client, shown *proof.Published) error {
+	if b := behind(ctx, copyDir{files: t.files, dir: t.dir}.tiles, t.checkpoint, shown); b != nil {
+		return b
+	}
 	read := copyDir{files: t.files, dir: t.dir}.tiles
 	if c != nil && shown.Checkpoint().Size > t.checkpoint.Checkpoint().Size {
 		read = c.log.Tiles
 	}
 	return newFork(ctx, read, t.checkpoint, shown)
+}
+
+// behind is what a smaller checkpoint is if the tiles of the trusted one show it to be of
+// that one's past; nil otherwise. A whole quorum that has called it the newest since it
+// cosigned more has gone back with the log: quorums intersect, if they are of one policy.
+func behind(ctx context.Context, own proof.ReadTiles, trusted, shown *proof.Published) *BehindError {
+	b := &BehindError{Trusted: trusted.Checkpoint().Tree(), Shown: shown.Checkpoint().Tree(), At: shown.CosignedAt()}
+	back := shown.Policy().Fingerprint() == trusted.Policy().Fingerprint() && cosignedSince(shown).After(trusted.ExistedBy())
+	if b.Shown.Size >= b.Trusted.Size || back {
+		return nil
+	}
+	past, err := proof.NewBuilder(own, -1).TreeAt(ctx, b.Shown.Size, b.Trusted)
+	if err != nil || past != b.Shown {
+		return nil
+	}
+	return b
 }
 
 // signed is a *[proof.Signed] or a *[proof.Published].

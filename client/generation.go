@@ -114,6 +114,13 @@ func (t *Trust) reread() bool {
 	return true
 }
 
+// copyOptions are those of a register that comes back by replay.
+func copyOptions() register.Options {
+	o := RegisterOptions()
+	o.Survive = true
+	return o
+}
+
 // pinned opens a generation and holds it.
 func (t *Trust) pinned(n int) (*generation, error) {
 	dir := t.generationDir(n)
@@ -124,7 +131,7 @@ func (t *Trust) pinned(n int) (*generation, error) {
 	if !hold(pin) { // a sync is removing it
 		return nil, errors.Join(fmt.Errorf("%s: %w", dir, register.ErrDamaged), pin.Close())
 	}
-	o := RegisterOptions()
+	o := copyOptions()
 	o.ReadOnly = true
 	r, err := register.Open(t.files, dir, o)
 	if err != nil {
@@ -188,14 +195,14 @@ func (t *Trust) begin(anew bool) (*register.Register, error) {
 			return nil, err
 		}
 	}
-	r, err := register.Open(t.files, next, RegisterOptions())
+	r, err := register.Open(t.files, next, copyOptions())
 	if err != nil || r.Cursor().Size >= reached {
 		return r, err
 	}
 	if err := errors.Join(r.Close(), t.files.RemoveAll(next), t.clone(t.generationDir(all[0]), next)); err != nil {
 		return nil, err
 	}
-	return register.Open(t.files, next, RegisterOptions())
+	return register.Open(t.files, next, copyOptions())
 }
 
 // clone makes a directory that begins as another one, which nobody writes to: tables are

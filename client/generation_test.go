@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
 // Any number of processes read a copy side by side, one of them for as long as a pager
@@ -221,4 +224,88 @@ func TestUnreadableCopy(t *testing.T) {
 	}
 	must(t, trust.Sync(t.Context(), w.client(), nil))
 	w.same(trust)
+}
+
+// Damage in a register is the error of whoever meets it, and the next sync that has
+// something to do, or is asked to look, is not stopped by it.
+func TestDamagedRegister(t *testing.T) {
+	w := newWorld(t)
+	w.listed(300)
+	files := vfs.NewMem()
+	trust := w.trust(files, "trust")
+	const tries = 40
+	met := 0
+	for i := range tries {
+		must(t, trust.Sync(t.Context(), w.client(), nil))
+		must(t, trust.Close())
+		all, err := trust.generations()
+		must(t, err)
+		names, err := files.List(trust.generationDir(all[0]))
+		must(t, err)
+		for _, name := range names {
+			if !strings.HasSuffix(name, ".sst") {
+				continue
+			}
+			name = files.PathJoin(trust.generationDir(all[0]), name)
+			data, err := readFile(files, name)
+			must(t, err)
+			data[len(data)*i/tries] ^= 1
+			must(t, writeFile(files, name, data, true))
+		}
+		if r, err := trust.Copy(); err == nil {
+			err = r.Dump(io.Discard)
+			if err != nil && !register.Damaged(err) {
+				t.Errorf("damaged at %d/%d: %v", i, tries, err)
+			}
+			if err != nil {
+				met++
+			}
+		} else if !errors.Is(err, ErrNoCopy) {
+			t.Errorf("damaged at %d/%d: %v", i, tries, err)
+		} else {
+			met++
+		}
+		if i%8 != 7 { // else there is nothing new to sync
+			w.listed(uint64(301 + i))
+			must(t, trust.Sync(t.Context(), w.client(), nil))
+		}
+		_, err = trust.Verify(t.Context(), w.client(), nil)
+		must(t, err)
+		w.same(trust)
+	}
+	if met < tries/2 {
+		t.Errorf("damage was met %d times of %d", met, tries)
+	}
+}
+
+// A sync that cannot write down what it believes, as on a full disk, leaves the copy of
+// what is believed.
+func TestUnbelievedSyncKeepsCopy(t *testing.T) {
+	w := newWorld(t)
+	w.listed(300)
+	dir := t.TempDir() + "/trust"
+	trust := w.trust(vfs.Default, dir)
+	must(t, trust.Sync(t.Context(), w.client(), nil))
+	must(t, trust.Close())
+	w.listed(400)
+	full := errorfs.Wrap(vfs.Default, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && strings.HasPrefix(op.Path, dir+"/"+checkpointFile) {
+			return syscall.ENOSPC
+		}
+		return nil
+	}))
+	again, err := OpenTrust(full, dir)
+	must(t, err)
+	if err := again.Sync(t.Context(), w.client(), nil); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("the disk is full: %v", err)
+	}
+	must(t, again.Close())
+	left, err := OpenTrust(vfs.Default, dir)
+	must(t, err)
+	if left.Covers() != 300 {
+		t.Errorf("the copy covers %d", left.Covers())
+	}
+	must(t, left.Sync(t.Context(), w.client(), nil))
+	w.same(left)
+	must(t, left.Close())
 }

@@ -47,11 +47,17 @@ func (s serverSource) CheckpointAt(ctx context.Context, t time.Time) ([]byte, er
 	return note, err
 }
 
-// timed is the size of a checkpoint of the log's one history, and the time that the
+// timed is the size of a checkpoint of the log's one history, and the times that the
 // checkpoint proves.
 type timed struct {
-	size uint64
-	at   time.Time // of its quorum
+	size  uint64
+	at    time.Time // of its quorum: the tree existed by then
+	since time.Time // from then on a whole quorum has called it the newest; zero where nobody asks
+}
+
+// timesProven are those of a checkpoint.
+func timesProven(p *proof.Published) timed {
+	return timed{p.Checkpoint().Size, p.ExistedBy(), cosignedSince(p)}
 }
 
 // keptLog is a log whose published checkpoints somebody keeps.
@@ -80,7 +86,9 @@ func (k keptLog) between(ctx context.Context, after timed, until time.Time) (kep
 		if until.Before(after.at) {
 			break
 		}
-		g.Go(func() error { return walks[i].walk(walking, k, timed{after.size, until.Add(-stretch)}, until) })
+		g.Go(func() error {
+			return walks[i].walk(walking, k, timed{size: after.size, at: until.Add(-stretch)}, until)
+		})
 	}
 	if err := g.Wait(); err != nil {
 		return nil, nil, err
@@ -91,7 +99,7 @@ func (k keptLog) between(ctx context.Context, after timed, until time.Time) (kep
 			faults = append(faults, w.fault)
 		}
 		for _, p := range w.found {
-			t := timed{p.Checkpoint().Size, p.ExistedBy()}
+			t := timesProven(p)
 			if t.size > k.newest.Checkpoint().Size || slices.Contains(kept[max(0, len(kept)-1):], t) {
 				continue // published meanwhile; or where two stretches meet
 			}

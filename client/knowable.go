@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -14,6 +13,10 @@ import (
 // syncLimit is how many kept checkpoints one walk of a sync takes one by one; the
 // first sync of a busy ledger, old by years, then asks some thousand times.
 const syncLimit = 512
+
+// syncKept is how long a sync goes through the kept checkpoints, however slowly their
+// source answers; the copy is there before.
+const syncKept = 5 * time.Minute
 
 // At is the view of the copy at a size. How much was knowable at an instant it takes
 // from the quorum times that sync has kept.
@@ -64,7 +67,9 @@ func (t *Trust) ExistedBy(index uint64) (time.Time, error) {
 func (t *Trust) newTimes(ctx context.Context, c *Client, r *register.Register, before *proof.Published) (quorumTimes, error) {
 	next := t.checkpoint
 	known, err := t.readTimes()
-	if err != nil {
+	if damage := (*DamageError)(nil); errors.As(err, &damage) {
+		known = nil // they are learnt anew
+	} else if err != nil {
 		return nil, err
 	}
 	last := known.last()
@@ -83,6 +88,8 @@ func (t *Trust) newTimes(ctx context.Context, c *Client, r *register.Register, b
 		until = t.now()
 	}
 	log := keptLog{source: serverSource{c.log, c}, policies: t.charters, newest: next, tiles: copyDir{files: t.files, dir: t.dir}.tiles, limit: syncLimit}
+	ctx, stop := context.WithTimeout(ctx, syncKept)
+	defer stop()
 	kept, faults, err := log.between(ctx, last, until)
 	if err := errors.Join(append(faults, err)...); err != nil {
 		return nil, err
@@ -107,7 +114,7 @@ func (t *Trust) readTimes() (quorumTimes, error) {
 	}
 	times, err := parseTimes(text)
 	if err != nil {
-		return nil, fmt.Errorf("%s (delete it, then sync): %w", t.path(timesFile), err)
+		return nil, &DamageError{Dir: t.dir, Where: " in " + timesFile, Err: err}
 	}
 	return times, nil
 }
@@ -116,5 +123,5 @@ func timesOf(p *proof.Published) []timed {
 	if p == nil {
 		return nil
 	}
-	return []timed{{p.Checkpoint().Size, p.ExistedBy()}}
+	return []timed{timesProven(p)}
 }

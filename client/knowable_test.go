@@ -121,12 +121,12 @@ func TestKnowableIncremental(t *testing.T) {
 				t.Errorf("size %d: asked %d times for kept checkpoints, want at most %d", follows.Covers(), n, most)
 			}
 		}
-		published := quorumTimes{{4, time.Now().UTC()}}
+		published := quorumTimes{{size: 4, at: time.Now().UTC()}}
 		sync(keptWalks)
 		for i := range 6 {
 			w.later(3 * time.Hour)
 			w.list(fmt.Sprint(1000 + i))
-			published = append(published, timed{uint64(5 + i), time.Now().UTC()})
+			published = append(published, timed{size: uint64(5 + i), at: time.Now().UTC()})
 			sync(keptWalks)
 			for range 5 { // idle
 				w.later(10 * time.Minute)
@@ -148,8 +148,14 @@ func TestKnowableIncremental(t *testing.T) {
 		must(t, writeFile(files, again.path(timesFile), published.format()[:60], true))
 		v, err := again.At(again.Covers())
 		must(t, err)
-		if _, err := v.Knowable(time.Now()); err == nil || !strings.Contains(err.Error(), "delete it, then sync") {
+		var damage *DamageError
+		if _, err := v.Knowable(time.Now()); !errors.As(err, &damage) {
 			t.Errorf("of a damaged file: %v", err)
+		}
+		must(t, again.Sync(t.Context(), w.client(), nil)) // learns them anew
+		times, err := again.readTimes()
+		if err != nil || times.last() != published.last() {
+			t.Errorf("after a sync: %v, %v", times, err)
 		}
 		must(t, again.Close())
 	})
@@ -184,7 +190,12 @@ func TestKnowableBounded(t *testing.T) {
 // dishonest witnesses would.
 func (w *watched) forge(size uint64) []byte {
 	w.t.Helper()
-	cp := proof.Checkpoint{Origin: origin, Size: size, Root: proof.Hash{1}}
+	return w.cosigned(proof.Checkpoint{Origin: origin, Size: size, Root: proof.Hash{1}})
+}
+
+// cosigned signs a checkpoint and has a quorum cosign it now, whatever they did before.
+func (w *watched) cosigned(cp proof.Checkpoint) []byte {
+	w.t.Helper()
 	signed, err := proof.SignCheckpoint(cp, w.logSigner("l1"))
 	must(w.t, err)
 	var sigs []proof.Signature
@@ -353,7 +364,7 @@ func TestKnowableWhereNoneAreKept(t *testing.T) {
 				must(t, trust.Sync(t.Context(), w.client(), nil))
 			}
 			static()
-			seen := timed{trust.Covers(), time.Now().UTC()}
+			seen := timed{size: trust.Covers(), at: time.Now().UTC()}
 			w.later(time.Hour)
 			w.list(fmt.Sprint(status, "a"))
 			w.later(time.Hour)
@@ -363,5 +374,66 @@ func TestKnowableWhereNoneAreKept(t *testing.T) {
 				t.Errorf("%d: between two syncs: by %v", status, by)
 			}
 		}
+	})
+}
+
+// A quorum that calls a tree the newest after it has cosigned a larger one has gone back
+// with the log: that is no old answer.
+func TestRollback(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := witnessed(t)
+		w.list("0001")
+		before := w.ledger.Published()
+		w.later(time.Hour)
+		w.list("0002")
+		trust := w.synced()
+		w.later(time.Hour)
+		for _, c := range []struct {
+			note []byte
+			fork bool
+		}{{before.Note(), false}, {w.cosigned(before.Checkpoint()), true}} {
+			w.net.rewrite = func(r *http.Request, answer []byte) []byte {
+				if r.URL.Path == "/checkpoint" {
+					return c.note
+				}
+				return answer
+			}
+			err := trust.Sync(t.Context(), w.client(), nil)
+			var behind *BehindError
+			var fork *ForkError
+			if !errors.As(err, &behind) && !errors.As(err, &fork) || (fork != nil) != c.fork {
+				t.Errorf("cosigned since: %v: %v", c.fork, err)
+			}
+		}
+	})
+}
+
+// A source that answers as slowly as a call allows is not followed for hours to its kept
+// checkpoints.
+func TestKnowableSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := witnessed(t)
+		for i := range 40 {
+			w.later(time.Minute)
+			w.list(fmt.Sprintf("%04d", i))
+		}
+		trust := w.trust(vfs.NewMem(), "trust")
+		w.net.fail = func(r *http.Request) error {
+			if r.URL.Path == "/v1/checkpoints" {
+				time.Sleep(50 * time.Second)
+			}
+			return nil
+		}
+		begun := time.Now()
+		must(t, trust.Sync(t.Context(), w.client(), nil))
+		if took := time.Since(begun); took > 10*time.Minute || trust.Untimed() == nil {
+			t.Errorf("took %s; untimed: %v", took, trust.Untimed())
+		}
+		w.net.fail = nil
+		must(t, trust.Sync(t.Context(), w.client(), nil))
+		if trust.Untimed() != nil || trust.Covers() != w.ledger.Head().Size {
+			t.Errorf("covers %d, untimed: %v", trust.Covers(), trust.Untimed())
+		}
+		must(t, trust.Close())
 	})
 }

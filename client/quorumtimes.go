@@ -25,7 +25,7 @@ func (q quorumTimes) with(others ...timed) quorumTimes {
 	var rising quorumTimes
 	for _, t := range all {
 		if !t.at.IsZero() && t.size > rising.last().size {
-			rising = append(rising, timed{t.size, t.at.UTC()})
+			rising = append(rising, timed{size: t.size, at: t.at.UTC()})
 		}
 	}
 	return rising

@@ -21,7 +21,7 @@ func TestQuorumTimes(t *testing.T) {
 		for range rng.IntN(5) {
 			var part []timed
 			for range rng.IntN(6) {
-				part = append(part, timed{1 + rng.Uint64N(12), noon.Add(time.Duration(rng.IntN(12)) * time.Second)})
+				part = append(part, timed{size: 1 + rng.Uint64N(12), at: noon.Add(time.Duration(rng.IntN(12)) * time.Second)})
 			}
 			all, q = append(all, part...), q.with(part...)
 		}
@@ -60,7 +60,7 @@ func TestQuorumTimes(t *testing.T) {
 
 func FuzzQuorumTimes(f *testing.F) {
 	f.Add(quorumTimes{}.format())
-	f.Add(quorumTimes{{3, noon}, {9, noon.Add(time.Second)}, {1 << 40, noon.AddDate(50, 0, 0)}}.format())
+	f.Add(quorumTimes{{size: 3, at: noon}, {size: 9, at: noon.Add(time.Second)}, {size: 1 << 40, at: noon.AddDate(50, 0, 0)}}.format())
 	for _, text := range []string{
 		"", timesTitle, "docket-quorum-times/v2\n",
 		timesTitle + "\n9 2026-11-23T12:00:00Z", timesTitle + "\n\n", timesTitle + "\n09 2026-11-23T12:00:00Z\n",

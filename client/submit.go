@@ -139,9 +139,13 @@ func (c *Client) submit(ctx context.Context, id record.ID, envelope []byte, p Po
 	if s.Receipt, err = c.readReceipt(ctx, body, id, p); err != nil {
 		return nil, err
 	}
-	// What is new stands behind all that was published before.
+	// What is new stands behind all that was published before. Only signatures show that it
+	// does not: a status is the word of whoever answered.
 	if t, ok := p.(*Trust); ok && !s.Known && s.Receipt.Index() < t.size() {
-		return nil, t.fork(ctx, c, s.Receipt.Published())
+		if err := t.continues(ctx, c, s.Receipt.Published()); err != nil {
+			return nil, err
+		}
+		s.Known = true
 	}
 	return s, nil
 }

@@ -3,12 +3,15 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -209,5 +212,88 @@ func TestUnpublished(t *testing.T) {
 	var p *Problem
 	if _, err := w.client().Receipt(t.Context(), record.ID{7}, Fixed{w.policy}); !errors.As(err, &p) || p.Status != http.StatusNotFound {
 		t.Errorf("a record that is not there: %v", err)
+	}
+}
+
+// The status of an answer is nobody's signature: whoever stands between may call new what
+// the ledger has long known, and accuses it of nothing by that.
+func TestSubmitCalledNew(t *testing.T) {
+	for _, synced := range []bool{true, false} {
+		w := newWorld(t)
+		env := w.Designate("2026-014", w.Order("Kestrel Hosting"))
+		w.admit(env)
+		w.listed(8)
+		trust := w.trust(vfs.NewMem(), "trust")
+		if synced {
+			must(t, trust.Sync(t.Context(), w.client(), nil))
+		} else {
+			must(t, trust.Refresh(t.Context(), w.client()))
+		}
+		w.listed(10)
+		c, err := New("http://ledger.example", trip(func(r *http.Request) (*http.Response, error) {
+			res, err := w.net.RoundTrip(r)
+			if r.Method == http.MethodPost {
+				res.StatusCode = http.StatusCreated
+			}
+			return res, err
+		}))
+		must(t, err)
+		s, err := c.Submit(t.Context(), env.Marshal(), trust, Patience{})
+		if err != nil || !s.Known || s.Receipt.Index() != 2 {
+			t.Errorf("synced %v: %+v, %v", synced, s, err)
+		}
+	}
+}
+
+// A server that names a pause of centuries is not waited for.
+func TestRetryAfterOverflows(t *testing.T) {
+	env := record.Envelope{PayloadType: record.PayloadType, Payload: []byte("{}"), Signatures: []record.Signature{{Sig: []byte("x")}}}
+	for _, after := range []string{"9223372036", "9223372037", "18446744073", "9223372036854775807", "99999999999999999999"} {
+		synctest.Test(t, func(t *testing.T) {
+			c, err := New("http://ledger.example", trip(func(r *http.Request) (*http.Response, error) {
+				time.Sleep(time.Second)
+				out := httptest.NewRecorder()
+				out.Header().Set("Retry-After", after)
+				out.WriteHeader(http.StatusServiceUnavailable)
+				return out.Result(), nil
+			}))
+			must(t, err)
+			begun := time.Now()
+			_, err = c.Commit(t.Context(), env.Marshal(), Patience{For: time.Minute})
+			var p *Problem
+			if took := time.Since(begun); !errors.As(err, &p) || took > 2*time.Minute {
+				t.Errorf("%s: %v after %s", after, err, took)
+			}
+			if p != nil && p.RetryAfter < 0 {
+				t.Errorf("%s: a pause of %s", after, p.RetryAfter)
+			}
+		})
+	}
+}
+
+// What a server names goes into commands that people are told to run, if it is what it
+// should be.
+func TestProblemsNameNoCommands(t *testing.T) {
+	ask := func(current, earliest, retryAt string) *Problem {
+		c, err := New("http://ledger.example", trip(func(*http.Request) (*http.Response, error) {
+			out := httptest.NewRecorder()
+			out.WriteHeader(http.StatusConflict)
+			fmt.Fprintf(out, `{"detail":"stale","current":%q,"earliest":%q,"retryAt":%q}`, current, earliest, retryAt)
+			return out.Result(), nil
+		}))
+		must(t, err)
+		_, err = c.Get(t.Context(), "/v1/records")
+		var p *Problem
+		if !errors.As(err, &p) || p.Error() != "stale" {
+			t.Fatal(err)
+		}
+		return p
+	}
+	id := record.ID{1}.String()
+	if p := ask(id, "2027-01-08", "2027-01-08T09:30:00.000Z"); p.Current != id || p.Earliest != "2027-01-08" || p.RetryAt != "2027-01-08T09:30:00.000Z" {
+		t.Errorf("%+v", p)
+	}
+	if p := ask("$(reboot)", "; reboot", "`reboot`"); p.Current+p.Earliest+p.RetryAt != "" {
+		t.Errorf("%+v", p)
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 // Refresh fetches the newest checkpoint, and the charters if there are new ones,
 // without the entries. It believes the checkpoint only if it continues the trusted
-// one: a rollback or a fork is a *[ForkError] that names both.
+// one: a fork is a *[ForkError] that names both, what is older a *[BehindError].
 func (t *Trust) Refresh(ctx context.Context, c *Client) error {
 	next, err := t.fetch(ctx, c)
 	if err != nil {
@@ -67,7 +67,8 @@ func (t *Trust) sync(ctx context.Context, c *Client, progress func(reached, size
 	if whole && !anew && t.checkpoint.Checkpoint() == next.Checkpoint() { // nothing is new but cosignatures
 		return 0, t.keepNews(ctx, c, own, t.checkpoint, next)
 	}
-	r, err := t.begin(anew || none == nil && !whole) // what is damaged is read anew
+	anew = anew || none == nil && !whole // what is damaged is read anew
+	r, err := t.begin(anew)
 	if err != nil {
 		return 0, err
 	}
@@ -77,6 +78,16 @@ func (t *Trust) sync(ctx context.Context, c *Client, progress func(reached, size
 	for {
 		signed.tiles = proof.NewBuilder(c.log.Tiles, 0)
 		err = t.follow(ctx, r, files, source.bundle, signed, progress)
+		if register.Damaged(err) && !anew { // which the replay met on its way
+			anew = true
+			if err := r.Close(); err != nil && !register.Damaged(err) {
+				return 0, err
+			}
+			if r, err = t.begin(anew); err != nil {
+				return 0, err
+			}
+			continue
+		}
 		bad := (*SourceError)(nil)
 		if !errors.As(err, &bad) || ctx.Err() != nil || !source.again(bad) {
 			break
@@ -198,7 +209,6 @@ func (t *Trust) replayed(ctx context.Context, c *Client, r *register.Register, f
 		t.checkpoint = last
 		return err
 	}
-	defer t.prune()
 	return t.keepNews(ctx, c, own, last, next)
 }
 
@@ -208,6 +218,7 @@ func (t *Trust) keepNews(ctx context.Context, c *Client, r *register.Register, l
 	if err := t.believe(next); err != nil {
 		return err
 	}
+	t.prune() // not before: until here the older generation is the copy
 	// The entries are what counts: a ledger that cannot say when which size was cosigned
 	// takes nobody's copy away. It is asked again by the next sync.
 	times, err := t.newTimes(ctx, c, r, last)
@@ -347,7 +358,7 @@ func (t *Trust) refreshCharters(ctx context.Context, c *Client) error {
 		t.charters = known
 		return errors.New("the ledger hides a charter that is known here")
 	}
-	return writeFile(t.files, t.path(chartersFile), raw, true)
+	return t.keepCharters()
 }
 
 // agreeOnCharters compares the chain with the charters that the replay met, and
@@ -357,13 +368,14 @@ func (t *Trust) agreeOnCharters(ctx context.Context, c *Client, r *register.Regi
 	if err != nil {
 		return err
 	}
-	if len(met) > len(t.charters) {
+	if len(met) > len(t.charters.below(r.Size())) {
 		if err := t.refreshCharters(ctx, c); err != nil {
 			return err
 		}
 	}
-	if !slices.EqualFunc(met, t.charters, func(m register.RecordRow, k charter) bool { return m.Index == k.index && m.ID == k.id }) {
-		return fmt.Errorf("%d charters are among the ledger's entries, and its chain of charters has %d others", len(met), len(t.charters))
+	known := t.charters.below(r.Size())
+	if !slices.EqualFunc(met, known, func(m register.RecordRow, k charter) bool { return m.Index == k.index && m.ID == k.id }) {
+		return fmt.Errorf("%d charters are among the first %d entries, and %d others in the chain of charters", len(met), r.Size(), len(known))
 	}
 	return nil
 }
@@ -421,7 +433,21 @@ func (t *Trust) included(ctx context.Context, index uint64) ([]byte, proof.Inclu
 
 // damaged is what a copy is whose files do not make its root any more.
 func (t *Trust) damaged(index uint64, err error) error {
-	return fmt.Errorf("the copy in %s is damaged at index %d (docket sync --verify mends it): %w", t.dir, index, err)
+	return &DamageError{Dir: t.dir, Where: fmt.Sprintf(" at index %d", index), Err: err}
+}
+
+// DamageError is a copy whose own files do not hold what was verified before. It says
+// nothing about the ledger, nor about what was to be held against the copy.
+type DamageError struct {
+	Dir   string
+	Where string // in it, with a space before; may be empty
+	Err   error
+}
+
+func (e *DamageError) Unwrap() error { return e.Err }
+
+func (e *DamageError) Error() string {
+	return fmt.Sprintf("the copy in %s is damaged%s (docket sync --verify mends it): %v", e.Dir, e.Where, e.Err)
 }
 
 // Entry reads one entry of the copy, checked against the trusted root.

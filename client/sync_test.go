@@ -203,27 +203,36 @@ func TestForks(t *testing.T) {
 	}
 }
 
-// A log that goes back on its one history signed nothing against itself; whoever
-// trusted more of it notices all the same.
-func TestRollback(t *testing.T) {
+// Whoever hands out what was the newest once is behind, and the log is accused of nothing;
+// nothing older is believed. Without the copy nobody can tell that from a log that has
+// gone back.
+func TestBehind(t *testing.T) {
 	w := newWorld(t)
 	w.listed(200)
 	before := w.ledger.Published().Note()
 	w.listed(300)
-	trust := w.synced()
+	synced, pinned := w.synced(), w.trust(vfs.NewMem(), "trust")
+	must(t, pinned.Refresh(t.Context(), w.client()))
 	w.net.rewrite = func(r *http.Request, answer []byte) []byte {
 		if r.URL.Path == "/checkpoint" {
 			return before
 		}
 		return answer
 	}
-	for name, err := range map[string]error{
-		"sync":    trust.Sync(t.Context(), w.client(), nil),
-		"refresh": trust.Refresh(t.Context(), w.client()),
+	for name, follow := range map[string]func(*Trust) error{
+		"sync":    func(trust *Trust) error { return trust.Sync(t.Context(), w.client(), nil) },
+		"refresh": func(trust *Trust) error { return trust.Refresh(t.Context(), w.client()) },
 	} {
-		var fork *ForkError
-		if !errors.As(err, &fork) || !strings.Contains(err.Error(), "rollback") || fork.Evidence != nil || fork.ShownNote == nil {
+		var behind *BehindError
+		if err := follow(synced); !errors.As(err, &behind) || behind.Shown.Size != 200 || behind.Trusted.Size != 300 {
 			t.Errorf("%s: %v", name, err)
+		}
+		var fork *ForkError
+		if err := follow(pinned); !errors.As(err, &fork) || !strings.Contains(err.Error(), "rollback") || !strings.Contains(err.Error(), "or an old answer") || fork.Evidence != nil || fork.ShownNote == nil {
+			t.Errorf("%s without a copy: %v", name, err)
+		}
+		if synced.Checkpoint().Checkpoint().Size != 300 || pinned.Checkpoint().Checkpoint().Size != 300 {
+			t.Errorf("%s: another checkpoint is trusted now", name)
 		}
 	}
 }
@@ -471,4 +480,69 @@ func must(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// What a mirror makes of the charters' chain leaves those that are known.
+func TestChartersSpoilt(t *testing.T) {
+	w := newWorld(t)
+	trust := w.synced()
+	w.net.rewrite = func(r *http.Request, answer []byte) []byte {
+		if r.URL.Path == "/checkpoint" {
+			return bytes.Replace(answer, []byte("— "), []byte("— x"), 1)
+		}
+		return []byte("no chain")
+	}
+	if err := trust.Refresh(t.Context(), w.client()); err == nil {
+		t.Fatal("believed")
+	}
+	if c, _ := trust.Charter(); c == nil {
+		t.Error("no charter is known any more")
+	}
+	w.net.rewrite = nil
+	must(t, trust.Sync(t.Context(), w.client(), nil))
+}
+
+// A mirror may be behind the chain of charters: those that are beyond its checkpoint are
+// not among its entries, and nothing is wrong with that.
+func TestSyncBehindCharter(t *testing.T) {
+	w := newWorld(t)
+	w.listed(10)
+	before := w.ledger.Published().Note()
+	w.admit(w.Charter())
+	trust := w.trust(vfs.NewMem(), "trust")
+	w.net.rewrite = func(r *http.Request, answer []byte) []byte {
+		if r.URL.Path == "/checkpoint" {
+			return before
+		}
+		return answer
+	}
+	must(t, trust.Sync(t.Context(), w.client(), nil))
+	if _, index := trust.Charter(); index != 10 || trust.Covers() != 10 {
+		t.Errorf("charter %d is known, %d entries covered", index, trust.Covers())
+	}
+	w.net.rewrite = nil
+	must(t, trust.Sync(t.Context(), w.client(), nil))
+	w.same(trust)
+}
+
+// Of a chain that a mirror fills with what nobody asked for, the charters are kept.
+func TestChartersPadded(t *testing.T) {
+	w := newWorld(t)
+	w.listed(5)
+	chain, err := w.client().Chain(t.Context(), w.Ledger)
+	must(t, err)
+	row, err := w.register.Record(4)
+	must(t, err)
+	other, err := w.client().Receipt(t.Context(), row.ID, Fixed{w.policy})
+	must(t, err)
+	w.net.rewrite = rewriteTo(append(slices.Clone(chain), bytes.Repeat(other.Text, 500)...))
+	files := vfs.NewMem()
+	w.trust(files, "trust")
+	kept, err := readFile(files, "trust/"+chartersFile)
+	must(t, err)
+	if all, err := proof.ParseChain(kept); err != nil || len(all) != 1 || kindOf(all[0]) != record.KindCharter {
+		t.Errorf("kept are %d bytes, %d receipts: %v", len(kept), len(all), err)
+	}
+	_, err = OpenTrust(files, "trust")
+	must(t, err)
 }

@@ -39,7 +39,7 @@ func (a Audit) judgeTimes(ctx context.Context, r *AuditReport, reg *register.Reg
 	var known []timed
 	for _, p := range []*proof.Published{r.Published, a.Trusted} {
 		if p != nil && !p.ExistedBy().IsZero() && r.Fork == nil {
-			known = append(known, timed{p.Checkpoint().Size, p.ExistedBy()})
+			known = append(known, timesProven(p))
 		}
 	}
 	k, asked := a.Source.(keeper)
@@ -73,18 +73,20 @@ func compareTimes(r *AuditReport, reg *register.Register, known []timed) error {
 			return err
 		}
 		if first < last {
-			if err := r.wrongTime(reg, first, last, "is after a quorum cosigned the checkpoint of size %d, which holds it, at %s", k); err != nil {
+			if err := r.wrongTime(reg, first, last, "is after a quorum cosigned the checkpoint of size %d, which holds it, at %s", k.size, k.at); err != nil {
 				return err
 			}
 		}
 		included = max(included, min(k.size, size))
 
-		first, last, err = span(reg, max(k.size, late), size, func(admitted time.Time) bool { return admitted.Before(k.at.Add(-MaxDelay)) }, false)
+		// One witness of the quorum may have stood there for long when it stamped, and the
+		// log gone on with the others: what counts is the stamp that a whole quorum reaches.
+		first, last, err = span(reg, max(k.size, late), size, func(admitted time.Time) bool { return admitted.Before(k.since.Add(-MaxDelay)) }, false)
 		if err != nil {
 			return err
 		}
 		if first < last {
-			if err := r.wrongTime(reg, first, last, "is more than 1 h before a quorum cosigned the checkpoint of size %d, which does not hold it, at %s: the ledger's clock was wrong, or it kept the entry back", k); err != nil {
+			if err := r.wrongTime(reg, first, last, "is more than 1 h before a quorum cosigned the checkpoint of size %d, which does not hold it, at %s: the ledger's clock was wrong, or it kept the entry back", k.size, k.since); err != nil {
 				return err
 			}
 			late = last
@@ -122,7 +124,7 @@ func span(reg *register.Register, from, to uint64, fault func(admitted time.Time
 	return first, last, nil
 }
 
-func (r *AuditReport) wrongTime(reg *register.Register, first, last uint64, why string, k timed) error {
+func (r *AuditReport) wrongTime(reg *register.Register, first, last uint64, why string, size uint64, at time.Time) error {
 	row, err := reg.Record(first)
 	if err != nil {
 		return err
@@ -131,7 +133,7 @@ func (r *AuditReport) wrongTime(reg *register.Register, first, last uint64, why 
 	if last-first > 1 {
 		others = fmt.Sprintf(" (and so on to entry %d)", last-1)
 	}
-	r.find("entry %d%s: its admission time %s "+why, first, others, row.Admitted.UTC().Format(time.RFC3339), k.size, k.at.UTC().Format(time.RFC3339))
+	r.find("entry %d%s: its admission time %s "+why, first, others, row.Admitted.UTC().Format(time.RFC3339), size, at.UTC().Format(time.RFC3339))
 	return nil
 }
 
@@ -154,8 +156,11 @@ func (a Audit) fetchKept(ctx context.Context, source keeper, r *AuditReport, reg
 		return nil, err
 	}
 	for _, fault := range faults {
-		r.find("%v", fault)
-		errors.As(fault, &r.Fork)
+		if errors.As(fault, &r.Fork) {
+			r.find("%v", fault)
+			continue
+		}
+		r.findSource("%v", fault)
 	}
 	return kept, nil
 }

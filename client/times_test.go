@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,9 +18,9 @@ import (
 // keptSource is a log that keeps the checkpoints that it published.
 type keptSource struct {
 	Source
-	kept   []*proof.Published // oldest first
-	cosign func(proof.Checkpoint) *proof.Published
-	asked  atomic.Int64 // an audit asks from several goroutines
+	kept   []*proof.Published                                                    // oldest first
+	cosign func(cp proof.Checkpoint, others ...proof.Signature) *proof.Published // by the third witness beside others, if there are any
+	asked  atomic.Int64                                                          // an audit asks from several goroutines
 }
 
 func (s *keptSource) CheckpointAt(_ context.Context, t time.Time) ([]byte, error) {
@@ -79,12 +80,13 @@ func TestAuditTimes(t *testing.T) {
 
 // forgedClock is a log of three records at midnight and four designations, one every
 // 90 minutes from 2 o'clock, each admitted by a clock that is off by so much. Two of
-// two witnesses, whose clocks are right, cosign after each, and again 80 minutes later.
+// three witnesses, whose clocks are right, cosign after each, and again 80 minutes later;
+// the third is out of the ledger's reach.
 func forgedClock(t *testing.T, offset [4]time.Duration) (*keptSource, record.ID) {
 	t.Helper()
 	text := "log " + logKey().Key().String() + "\n"
 	var cosigners []*proof.Cosigner
-	for i := range 2 {
+	for i := range 3 {
 		skey, _, err := proof.GenerateKey(proof.CosignatureEd25519, fmt.Sprintf("w%d.example", i))
 		must(t, err)
 		c, err := proof.ParseCosigner(skey)
@@ -92,7 +94,7 @@ func forgedClock(t *testing.T, offset [4]time.Duration) (*keptSource, record.ID)
 		cosigners = append(cosigners, c)
 		text += fmt.Sprintf("witness w%d %s\n", i, c.Key())
 	}
-	text += "group both 2 w0 w1\nquorum both\n"
+	text += "group two 2 w0 w1 w2\nquorum two\n"
 	policy, err := proof.ParsePolicy([]byte(text))
 	must(t, err)
 	b := &registertest.Book{World: registertest.New(time.Now(), origin, text)}
@@ -104,13 +106,17 @@ func forgedClock(t *testing.T, offset [4]time.Duration) (*keptSource, record.ID)
 	b.Must(b.Authority())
 	b.Must(b.Provider("acme-cloud"))
 	source := &keptSource{}
-	source.cosign = func(cp proof.Checkpoint) *proof.Published {
+	source.cosign = func(cp proof.Checkpoint, others ...proof.Signature) *proof.Published {
 		t.Helper()
 		signed, err := proof.SignCheckpoint(cp, logKey())
 		must(t, err)
 		_, sigs, err := proof.ParseCheckpoint(signed.Note())
 		must(t, err)
-		for _, c := range cosigners {
+		by := cosigners[:2]
+		if len(others) > 0 {
+			sigs, by = append(sigs, others...), cosigners[2:]
+		}
+		for _, c := range by {
 			sig, err := c.Cosign(cp)
 			must(t, err)
 			sigs = append(sigs, sig)
@@ -199,4 +205,24 @@ func TestAuditKeptFork(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A witness that the ledger does not reach may long stand at an old checkpoint, and stamps
+// it anew for anybody who asks. Beside another one's cosignature of the time when it was
+// the newest that makes a quorum, and accuses nobody: the quorum as a whole has not
+// called it the newest since.
+func TestAuditLaggingWitness(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, ledger := forgedClock(t, [4]time.Duration{})
+		old := source.kept[1]
+		_, sigs, err := proof.ParseCheckpoint(old.Note())
+		must(t, err)
+		others := slices.DeleteFunc(sigs, func(s proof.Signature) bool { return s.Name != "w0.example" })
+		source.kept = append(source.kept, source.cosign(old.Checkpoint(), others...))
+		time.Sleep(time.Second)
+		source.kept = append(source.kept, source.cosign(source.kept[len(source.kept)-2].Checkpoint()))
+		if r := audit(t, Audit{Source: source, Charter: ledger}); len(r.Findings) > 0 || r.Kept < len(source.kept)-1 {
+			t.Errorf("%d kept checkpoints, findings %q", r.Kept, r.Findings)
+		}
+	})
 }

@@ -122,7 +122,7 @@ func CreateTrust(ctx context.Context, files vfs.FS, dir string, c *Client, id re
 	if err := makeDir(files, dir); err != nil {
 		return nil, err
 	}
-	if err := writeFile(files, t.path(chartersFile), raw, true); err != nil {
+	if err := t.keepCharters(); err != nil {
 		return nil, err
 	}
 	text, err := json.Marshal(t.pin)
@@ -161,10 +161,25 @@ func (t *Trust) Close() error {
 
 func (t *Trust) path(name string) string { return t.files.PathJoin(t.dir, name) }
 
-// readCharters takes the charters out of a chain and judges them.
-func (t *Trust) readCharters(raw []byte) (err error) {
-	t.charters, err = chartersOf(raw, t.pin.Charter, t.now())
-	return err
+// readCharters takes the charters out of a chain and judges them. After an error those
+// that were known are known still.
+func (t *Trust) readCharters(raw []byte) error {
+	read, err := chartersOf(raw, t.pin.Charter, t.now())
+	if err != nil {
+		return err
+	}
+	t.charters = read
+	return nil
+}
+
+// keepCharters writes the charters down: what else a chain brings nobody has verified, and
+// every verb would read it again.
+func (t *Trust) keepCharters() error {
+	chain, err := t.charters.format()
+	if err != nil {
+		return err
+	}
+	return writeFile(t.files, t.path(chartersFile), chain, true)
 }
 
 // chartersOf takes the charters out of a chain that begins with the pinned one, and

@@ -29,6 +29,10 @@ const (
 	maxProblem    = 16 << 10
 )
 
+// maxPause bounds the pause that a server may name: no caller waits for as long, and sums
+// with one of centuries overflow.
+const maxPause = 30 * 24 * time.Hour
+
 // parallel is how many requests one call keeps under way.
 const parallel = 8
 
@@ -170,7 +174,7 @@ func (u *Unreachable) Unwrap() error { return u.Err }
 // Status is an answer that is not the one hoped for.
 type Status struct {
 	Code       int
-	RetryAfter time.Duration // 0 if the server named none
+	RetryAfter time.Duration // 0 if the server named none; at most 30 days
 	Body       []byte        // bounded; problem+json as a rule
 }
 
@@ -188,7 +192,7 @@ func ReadStatus(res *http.Response) *Status {
 	body, _ := io.ReadAll(io.LimitReader(res.Body, maxProblem))
 	s := &Status{Code: res.StatusCode, Body: body}
 	if seconds, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && seconds > 0 {
-		s.RetryAfter = time.Duration(seconds) * time.Second
+		s.RetryAfter = time.Duration(min(seconds, int(maxPause/time.Second))) * time.Second
 	}
 	return s
 }

@@ -158,9 +158,12 @@ func (q *asking) ask(c *cobra.Command, path string, query url.Values) error {
 		if err != nil {
 			return err
 		}
+		if _, err := record.ParseJSON(body); err != nil { // indented, what is deep is long without end
+			return refuse("the server's answer: %w", err)
+		}
 		var text bytes.Buffer
 		if err := json.Indent(&text, body, "", "  "); err != nil {
-			return fmt.Errorf("the server's answer is no JSON: %w", err)
+			return refuse("the server's answer is no JSON: %w", err)
 		}
 		q.app.printf("%s\n", bytes.TrimSpace(text.Bytes()))
 		var list struct {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -193,7 +194,7 @@ func (u *auditing) print(r *client.AuditReport) error {
 		}
 		return refuse("%s does not add up: %s", u.where, count(len(r.Findings)+r.More, "finding")).hint("%s", next)
 	}
-	if r.NotSigned {
+	if r.NotSigned || r.OfSource > 0 && r.OfSource == len(r.Findings)+r.More {
 		f := refuse("%s does not add up: %s", u.where, count(len(r.Findings)+r.More, "finding"))
 		if u.own {
 			return f.hint("the copy is damaged, which says nothing about the ledger: docket sync --verify --trust %s mends it", u.where)
@@ -202,6 +203,9 @@ func (u *auditing) print(r *client.AuditReport) error {
 	}
 	if n := len(r.Findings); n > 0 {
 		return refuse("%s does not add up: %s", u.where, count(n+r.More, "finding")).hint("keep the ledger's checkpoint and this report: they are the evidence")
+	}
+	if r.Behind != nil {
+		return fmt.Errorf("%s: %w", u.where, r.Behind)
 	}
 	return nil
 }

@@ -67,6 +67,8 @@ func statusOf(err error) (status int, next string) {
 	var cert *tls.CertificateVerificationError
 	var absent *register.AbsentError
 	var source *client.SourceError
+	var behind *client.BehindError
+	var damage *client.DamageError
 	switch {
 	case errors.Is(err, context.Canceled):
 		return statusNotYet, "interrupted; run the same command again to go on"
@@ -94,8 +96,12 @@ func statusOf(err error) (status int, next string) {
 		return statusNotYet, "another docket process has it open; run the same command again when it has ended"
 	case errors.As(err, &source):
 		return statusRefused, "run the same command again, or take the entries from elsewhere: --ledger URL names another server or mirror of the same ledger"
+	case errors.As(err, &behind):
+		return statusNotYet, "run the same command again later, or with another server or mirror of the same ledger, --ledger URL; if it stays so, ask the operator and another reader"
 	case errors.Is(err, client.ErrNoCopy):
 		return statusRefused, "docket sync makes the copy"
+	case errors.As(err, &damage), register.Damaged(err):
+		return statusRefused, "the copy on this disk is damaged, which says nothing about the ledger: docket sync --verify mends it"
 	case errors.As(err, &absent):
 		return statusRefused, "docket sync fetches what is newer"
 	}

@@ -191,7 +191,7 @@ func fetchChain(ctx context.Context, server *client.Client, policies client.Poli
 	}
 	if trust, ok := policies.(*client.Trust); ok {
 		if err := trust.Newest(ctx, report.Published); err != nil {
-			return nil, refuse("the server's chain: %w", err)
+			return nil, fmt.Errorf("the server's chain: %w", err)
 		}
 	}
 	return text, nil

@@ -146,8 +146,8 @@ func rotate(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// replay serves the ledger at $REPLAYED as it is, but for receipts: each request for one
-// is answered with a file, which was true once.
+// replay serves the ledger at $REPLAYED as it is, but for receipts and the list of records:
+// each request for one is answered with a file, which was true once.
 func replay(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: replay FILE")
@@ -157,7 +157,7 @@ func replay(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	through := httputil.NewSingleHostReverseProxy(target)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "/receipt") {
+		if strings.HasSuffix(r.URL.Path, "/receipt") || r.Method == http.MethodGet && r.URL.Path == "/v1/records" {
 			io.WriteString(w, answer)
 			return
 		}

@@ -37,11 +37,11 @@ directory the second waits for the first, half a minute at most.
 damaged in them or missing. A copy whose newest files are damaged is mended so by any
 sync.
 
-A ledger that went
-back, or that shows another history than before, is refused: both checkpoints are
-kept in the trust directory, since they are the evidence.
+A ledger that went back, or that shows another history than before, is refused: both
+checkpoints are kept in the trust directory, since they are the evidence.
 
-Exit status 3: the newest checkpoint is older than --max-age. The copy is brought to
+Exit status 3: what is shown is older than what the copy has, as a mirror may be behind;
+or the newest checkpoint is older than --max-age. The copy is brought to
 it all the same; what came after it, if anything did, is not there.`,
 		Example: "  docket sync --trust trust",
 		Args:    cobra.NoArgs,

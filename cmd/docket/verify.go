@@ -94,7 +94,8 @@ func (v *verifying) run(ctx context.Context, files []string) error {
 		r, err := v.one(ctx, file, policies)
 		err = v.app.keepEvidence(trust, err)
 		status, hint := statusOf(err)
-		if err != nil && (len(files) == 1 || status != statusRefused) {
+		damage := (*client.DamageError)(nil)
+		if err != nil && (len(files) == 1 || status != statusRefused || errors.As(err, &damage)) {
 			return v.refused(file, err)
 		}
 		if err != nil {
@@ -136,8 +137,8 @@ func (v *verifying) policies() (client.Policies, *client.Trust, error) {
 // refused words the failure of a single file.
 func (v *verifying) refused(file string, err error) error {
 	status, next := statusOf(err)
-	if status != statusRefused {
-		return err
+	if damage := (*client.DamageError)(nil); status != statusRefused || errors.As(err, &damage) {
+		return err // which refuses nothing
 	}
 	var short *proof.QuorumError
 	if errors.As(err, &short) {

@@ -58,7 +58,7 @@ func TestGenerateKey(t *testing.T) {
 			}
 		}
 	}
-	for _, bad := range []string{"", "a b", "a+b", "a\n", "\xff", strings.Repeat("n", 256)} {
+	for _, bad := range []string{"", "a b", "a+b", "a\n", "\xff", "a\x7f", "a\u009b31m", "a\u202eb", strings.Repeat("n", 256)} {
 		if _, _, err := GenerateKey(Ed25519, bad); err == nil {
 			t.Errorf("a key named %q", bad)
 		}

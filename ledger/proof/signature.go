@@ -204,4 +204,8 @@ func checkName(s string) error {
 	return nil
 }
 
-func badInName(r rune) bool { return r < 0x20 || r == '+' || unicode.IsSpace(r) }
+// badInName also refuses what a terminal obeys: a note is printed as it is, with signature
+// lines that anybody on its way can have added.
+func badInName(r rune) bool {
+	return r == '+' || unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Cf)
+}

@@ -49,6 +49,7 @@ type Options struct {
 	MemTableBytes uint64        // one memtable of at most two; 0 = 64 MiB
 	Threads       int           // threads kept in memory, parties apart; 0 = 16,384 to twice as many
 	ReadOnly      bool          // nothing is written, locked or healed: for a directory that nobody writes to any more
+	Survive       bool          // damage that a read meets is its error ([Damaged]), not Logger's Fatalf: for whoever replays then
 	ThreadBytes   int           // bytes of their rows, parties' half as many and apart; 0 = 64 MiB to twice as much
 	Logger        pebble.Logger // nil = Pebble's own; its Fatalf must not return
 }
@@ -92,6 +93,10 @@ type Register struct {
 // ErrDamaged is a register that this binary cannot read: some of it is damaged, or it is
 // of another format or other rules. Replaying brings it back.
 var ErrDamaged = errDamaged
+
+// Damaged tells whether an error, of whatever was asked, is that of damage: replaying
+// brings the register back.
+func Damaged(err error) bool { return errors.Is(err, errDamaged) || pebble.IsCorruptionError(err) }
 
 // Open opens the register in dir, or begins an empty one. One that is damaged, of
 // another format or of other rules is deleted first: replaying brings it back. Where it
@@ -150,6 +155,9 @@ func (r *Register) open() error {
 	}
 	if r.o.ReadOnly {
 		po.FS = unlocked{r.fs}
+	}
+	if r.o.Survive {
+		po.EventListener = &pebble.EventListener{DataCorruption: func(pebble.DataCorruptionInfo) {}}
 	}
 	for i := range po.Levels {
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
