@@ -68,7 +68,7 @@ func (c *conn) begin() bool {
 			closing = g.breakOff(&c.from.waiting, nil)
 		case g.work >= g.max:
 			if closing = g.breakOff(&g.waiting, nil); closing == nil {
-				closing = g.level(c.from, func(a *address) int { return a.work }, nil)
+				closing = g.level(c.from, (*address).requests, g.breakOff, nil)
 			}
 		}
 		ok = g.work < g.max && (c.from == nil || c.from.work < g.perAddress)

@@ -16,6 +16,10 @@ const (
 	// all places are taken.
 	shortIdle = 5 * time.Second
 
+	// firstWord is how long a new connection keeps its place from those who have less
+	// right to one.
+	firstWord = time.Second
+
 	// maxReserved connections find a place beside the limit, maxReservedPerAddress of one
 	// address, each for reservedFor at most.
 	maxReserved           = 16
@@ -50,6 +54,21 @@ type address struct {
 	waiting list.List // as crowd's
 }
 
+// connections and requests are what an address has; nil has none.
+func (a *address) connections() int {
+	if a == nil {
+		return 0
+	}
+	return len(a.open)
+}
+
+func (a *address) requests() int {
+	if a == nil {
+		return 0
+	}
+	return a.work
+}
+
 func newCrowd(most, perAddress int, proxies []netip.Prefix) *crowd {
 	return &crowd{max: most, perAddress: perAddress, proxies: proxies, from: make(map[netip.Prefix]*address)}
 }
@@ -66,12 +85,8 @@ func (g *crowd) admit(c net.Conn) *conn {
 	from := g.from[n.network]
 	if from != nil && len(from.open) >= g.perAddress {
 		closing = g.evict(&from.waiting, closing)
-	}
-	if g.open >= g.max {
-		closing = g.evict(&g.waiting, closing)
-	}
-	if g.open >= g.max && (from == nil || len(from.open) < g.perAddress) {
-		closing = g.level(from, func(a *address) int { return len(a.open) }, closing)
+	} else if g.open >= g.max {
+		closing = g.makeRoom(from, now, closing)
 	}
 	if from = g.from[n.network]; g.open >= g.max || from != nil && len(from.open) >= g.perAddress {
 		closing = append(closing, g.reserve(n, now)...)
@@ -120,21 +135,38 @@ func (g *crowd) breakOff(waiting *list.List, closing []*conn) []*conn {
 	return closing
 }
 
+// makeRoom takes the place of the connection that has waited longest. Of one that had no
+// time to say anything only where no address has more than the newcomer's would, and its
+// own has more than that has.
+func (g *crowd) makeRoom(newcomer *address, now time.Time, closing []*conn) []*conn {
+	oldest := g.waiting.Front()
+	if oldest != nil && now.Sub(oldest.Value.(*conn).since) >= firstWord {
+		return g.evict(&g.waiting, closing)
+	}
+	closing = g.level(newcomer, (*address).connections, g.evict, closing)
+	if g.open < g.max || oldest == nil {
+		return closing
+	}
+	if from := oldest.Value.(*conn).from; from == nil || from.connections() > newcomer.connections() {
+		return g.evict(&g.waiting, closing)
+	}
+	return closing
+}
+
 // level takes a place from the address that has most of something, so that a few who keep
 // all places at work keep nobody out: if a newcomer's would not have as much with one more.
-func (g *crowd) level(newcomer *address, has func(*address) int, closing []*conn) []*conn {
+func (g *crowd) level(newcomer *address, has func(*address) int, take func(*list.List, []*conn) []*conn, closing []*conn) []*conn {
 	var most *address
 	for _, a := range g.from {
 		if most == nil || has(a) > has(most) {
 			most = a
 		}
 	}
-	least := 1
-	if newcomer != nil {
-		least += has(newcomer)
-	}
-	if most == nil || has(most) <= least {
+	if most == nil || has(most) <= has(newcomer)+1 {
 		return closing
+	}
+	if more := take(&most.waiting, closing); len(more) > len(closing) {
+		return more
 	}
 	for c := range most.open {
 		if c.requests > 0 {

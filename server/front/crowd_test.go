@@ -75,6 +75,26 @@ func TestIdleTimeIsShortWhenCrowded(t *testing.T) {
 	}
 }
 
+// Somebody who has just come, and has no more than others, does not make room for the next
+// one of those who hold all the rest.
+func TestNewcomersHaveTimeForTheFirstWord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &listener{crowd: newCrowd(8, 4, nil)}
+		for _, from := range []string{"192.0.2.1", "192.0.2.2"} {
+			for range 4 {
+				_, theirs := net.Pipe()
+				l.crowd.admit(end{theirs, &net.TCPAddr{IP: net.ParseIP(from)}}).begin()
+			}
+		}
+		newcomer := arrive(t, l, "192.0.2.3")
+		arrive(t, l, "192.0.2.1")
+		arrive(t, l, "192.0.2.4")
+		if ended(newcomer) {
+			t.Error("its place was taken before it could say anything")
+		}
+	})
+}
+
 // A customer's whole /64 is one address; the next /64 is another.
 func TestAddressesOfIPv6(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
