@@ -28,7 +28,7 @@ type Source interface {
 func (c *Client) Source() Source { return serverSource{c.log, c} }
 
 // Directory reads a log from a directory: a synced trust directory is one.
-func Directory(files vfs.FS, dir string) Source { return directory{copyDir{files, dir}} }
+func Directory(files vfs.FS, dir string) Source { return directory{copyDir{files: files, dir: dir}} }
 
 type directory struct{ copyDir }
 
@@ -64,6 +64,7 @@ type AuditReport struct {
 	Judged     uint64           // entries that were judged
 	Signatures uint64           // signatures that verified
 	Kept       int              // checkpoints that the source keeps, held against the admission times
+	NotSigned  bool             // what the source hands out is not what the log signed: its fault, or its disk's
 	Fork       *ForkError       // what the log signed against what was trusted; nil if it continues that
 	Findings   []string         // what does not add up, the first [MaxFindings]; none is the hoped-for answer
 	More       int              // findings beyond those
@@ -237,7 +238,7 @@ func (a Audit) replay(ctx context.Context, r *AuditReport, reg *register.Registe
 		if r.Tree, err = hashAll(ctx, a.Source.Bundle, cp.Size); err != nil {
 			return false, err
 		}
-		if r.Tree.Root != cp.Root {
+		if r.NotSigned = r.Tree.Root != cp.Root; r.NotSigned {
 			r.find("the %d entries make the root %s; the checkpoint says %s: what the source hands out is not what the log signed, so that what is wrong with it is no fault of the log; judged up to entry %d (%s)", cp.Size, r.Tree.Root, cp.Root, bad.Index, why)
 		} else {
 			r.find("%s%s; the %d entries after it were hashed, not judged", must, why, cp.Size-bad.Index-1)
@@ -249,7 +250,7 @@ func (a Audit) replay(ctx context.Context, r *AuditReport, reg *register.Registe
 			return false, err
 		}
 		r.Ledger, r.Signatures, r.Judged = reg.Ledger(), f.signatures, cp.Size
-		if r.Tree.Root != cp.Root {
+		if r.NotSigned = r.Tree.Root != cp.Root; r.NotSigned {
 			r.find("the %d entries make the root %s; the checkpoint says %s: what the source hands out is not what the log signed", cp.Size, r.Tree.Root, cp.Root)
 		}
 	}

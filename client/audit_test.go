@@ -371,7 +371,7 @@ func forced(t *testing.T, b *registertest.Book, env record.Envelope) record.Entr
 // of C2SP tlog-tiles.
 func published(t *testing.T, entries []record.Entry) Source {
 	t.Helper()
-	dir := copyDir{vfs.NewMem(), "log"}
+	dir := copyDir{files: vfs.NewMem(), dir: "log"}
 	r := &run{}
 	grown := newTree()
 	var lines [][]byte

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -14,11 +15,11 @@ import (
 
 // copyDir is a local copy of a log in the layout of C2SP tlog-tiles: tiles and
 // entry bundles as files, which any static web server could hand on. What is read
-// from it is checked against a trusted root by whoever reads; so a file that is
-// damaged is noticed, and files are not synced one by one.
+// from it is checked against a trusted root by whoever reads.
 type copyDir struct {
-	files vfs.FS
-	dir   string
+	files   vfs.FS
+	dir     string
+	written map[string]bool // files that were kept, and are to be synced before they count
 }
 
 func (c copyDir) path(p string) string { return c.files.PathJoin(c.dir, p) }
@@ -84,7 +85,7 @@ func (c copyDir) widest(partial, full string) ([]byte, error) {
 
 // keep writes what one run of a follower brings. Partial files of an earlier run
 // are removed once what they grew into is there.
-func (c copyDir) keep(r *run) error {
+func (c *copyDir) keep(r *run) error {
 	for _, b := range r.bundles {
 		data, err := proof.FormatBundle(b.entries)
 		if err != nil {
@@ -102,7 +103,7 @@ func (c copyDir) keep(r *run) error {
 	return nil
 }
 
-func (c copyDir) put(name, full string, width int, data []byte) error {
+func (c *copyDir) put(name, full string, width int, data []byte) error {
 	p := c.path(name)
 	if err := c.files.MkdirAll(c.files.PathDir(p), 0o755); err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
@@ -110,6 +111,10 @@ func (c copyDir) put(name, full string, width int, data []byte) error {
 	if err := writeFile(c.files, p, data, false); err != nil {
 		return err
 	}
+	if c.written == nil {
+		c.written = make(map[string]bool)
+	}
+	c.written[p] = true
 	narrower, err := c.files.List(c.path(full + ".p"))
 	if missing(err) {
 		return nil
@@ -117,9 +122,10 @@ func (c copyDir) put(name, full string, width int, data []byte) error {
 		return fmt.Errorf("looking beside %s: %w", name, err)
 	}
 	for _, w := range narrower {
-		if width < proof.TileWidth && w == fmt.Sprint(width) {
-			continue
+		if n, err := strconv.Atoi(w); err == nil && n >= width {
+			continue // a wider one is of what was trusted already
 		}
+		delete(c.written, c.path(full+".p/"+w))
 		if err := c.files.Remove(c.path(full + ".p/" + w)); err != nil && !missing(err) {
 			return fmt.Errorf("removing what %s replaces: %w", name, err)
 		}
@@ -127,9 +133,36 @@ func (c copyDir) put(name, full string, width int, data []byte) error {
 	return nil
 }
 
+// sync makes durable what was kept.
+func (c *copyDir) sync() error {
+	dirs := make(map[string]bool)
+	for name := range c.written {
+		f, err := c.files.Open(name)
+		if err != nil {
+			return fmt.Errorf("syncing the copy: %w", err)
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return fmt.Errorf("syncing %s: %w", name, err)
+		}
+		for dir := c.files.PathDir(name); !dirs[dir]; dir = c.files.PathDir(dir) {
+			dirs[dir] = true
+			if dir == c.dir {
+				break
+			}
+		}
+	}
+	for dir := range dirs {
+		if err := syncDir(c.files, dir); err != nil {
+			return fmt.Errorf("syncing %s: %w", dir, err)
+		}
+	}
+	c.written = nil
+	return nil
+}
+
 // resume finds how far a register and the files beside it go together: the tree of
 // the register's size, if the files at its right edge make the register's root.
-// Otherwise both begin anew; nothing is lost that the server does not have.
+// Otherwise the register begins anew, and the files are written again as it goes.
 func (c copyDir) resume(r *register.Register) (*tree, error) {
 	cursor := r.Cursor()
 	if cursor.Size == 0 {
@@ -142,13 +175,8 @@ func (c copyDir) resume(r *register.Register) (*tree, error) {
 			return t, nil
 		}
 	}
-	if err := c.forget(r); err != nil {
+	if err := r.Reset(); err != nil {
 		return nil, err
 	}
 	return newTree(), nil
-}
-
-// forget deletes the register and the files.
-func (c copyDir) forget(r *register.Register) error {
-	return errors.Join(r.Reset(), c.files.RemoveAll(c.path("tile")))
 }

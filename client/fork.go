@@ -65,7 +65,7 @@ func (t *Trust) oneHistory(ctx context.Context, v *proof.VerifiedReceipt) (bool,
 		return shown == last, nil
 	case shown.Size < last.Size:
 		var own proof.Tree
-		own, err = proof.NewBuilder(copyDir{t.files, t.dir}.tiles, -1).TreeAt(ctx, shown.Size, last)
+		own, err = proof.NewBuilder(copyDir{files: t.files, dir: t.dir}.tiles, -1).TreeAt(ctx, shown.Size, last)
 		one = own == shown
 	case v.Index() < last.Size:
 		var own []byte
@@ -100,7 +100,7 @@ func (t *Trust) Newest(ctx context.Context, shown *proof.Published) error {
 // fork is the error of a checkpoint that is not of one history with the trusted one.
 // The evidence takes the tiles of the larger tree: the copy's, or the server's.
 func (t *Trust) fork(ctx context.Context, c *Client, shown *proof.Published) error {
-	read := copyDir{t.files, t.dir}.tiles
+	read := copyDir{files: t.files, dir: t.dir}.tiles
 	if c != nil && shown.Checkpoint().Size > t.checkpoint.Checkpoint().Size {
 		read = c.log.Tiles
 	}

@@ -40,6 +40,22 @@ func (t *Trust) cosigned(at time.Time) (register.Knowable, error) {
 	return register.Knowable{Size: k.size, Cosigned: k.at}, nil
 }
 
+// ExistedBy is the earliest time by which, as this trust directory knows, a quorum had
+// cosigned a tree that holds the entry at an index; zero if it knows of none. It speaks of
+// the one history that is trusted.
+func (t *Trust) ExistedBy(index uint64) (time.Time, error) {
+	times, err := t.readTimes()
+	if err != nil {
+		return time.Time{}, err
+	}
+	for _, k := range times.with(timesOf(t.checkpoint)...) {
+		if k.size > index {
+			return k.at, nil
+		}
+	}
+	return time.Time{}, nil
+}
+
 // newTimes are the quorum times known and those that lead up to the trusted checkpoint:
 // of the one that was trusted before, of that one, and of the checkpoints that the
 // ledger has kept in between. Nil says that there are none: a copy that has come as far
@@ -66,7 +82,7 @@ func (t *Trust) newTimes(ctx context.Context, c *Client, r *register.Register, b
 	if next.ExistedBy().IsZero() { // without witnesses now, and perhaps not always
 		until = t.now()
 	}
-	log := keptLog{source: serverSource{c.log, c}, policies: t.charters, newest: next, tiles: copyDir{t.files, t.dir}.tiles, limit: syncLimit}
+	log := keptLog{source: serverSource{c.log, c}, policies: t.charters, newest: next, tiles: copyDir{files: t.files, dir: t.dir}.tiles, limit: syncLimit}
 	kept, faults, err := log.between(ctx, last, until)
 	if err := errors.Join(append(faults, err)...); err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -34,26 +35,120 @@ func (t *Trust) Refresh(ctx context.Context, c *Client) error {
 //
 // A *[SourceError] is what the server handed out twice and the log did not sign: none of
 // it was kept. A *[ForkError] is the log's own.
+//
+// One process syncs a directory at a time; [ErrSyncing] after half a minute of waiting.
 func (t *Trust) Sync(ctx context.Context, c *Client, progress func(reached, size uint64)) error {
+	_, err := t.sync(ctx, c, progress, false)
+	return err
+}
+
+// Verify is Sync that replays the whole copy anew from its own files first, and fetches
+// what is damaged in them or missing. It returns how many bundles of entries that were.
+func (t *Trust) Verify(ctx context.Context, c *Client, progress func(reached, size uint64)) (mended int, err error) {
+	return t.sync(ctx, c, progress, true)
+}
+
+func (t *Trust) sync(ctx context.Context, c *Client, progress func(reached, size uint64), anew bool) (mended int, err error) {
+	release, err := t.lock(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	t.reread()
 	next, err := t.fetch(ctx, c)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := t.continues(ctx, c, next); err != nil {
-		return err // before the copy takes in a single entry of another history
+		return 0, err // before the copy takes in a single entry of another history
 	}
-	if err := t.Close(); err != nil {
-		return err
+	own, none := t.Copy()
+	whole := none == nil && t.edgeHolds()
+	if whole && !anew && t.checkpoint.Checkpoint() == next.Checkpoint() { // nothing is new but cosignatures
+		return 0, t.keepNews(ctx, c, own, t.checkpoint, next)
 	}
-	r, err := t.openRegister()
+	r, err := t.begin(anew || none == nil && !whole) // what is damaged is read anew
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if err := t.replay(ctx, c, r, next, progress); err != nil {
-		return errors.Join(err, r.Close())
+	files := &copyDir{files: t.files, dir: t.dir}
+	source := &copySource{own: files, had: t.size(), server: c, wrong: make(map[uint64]bool)}
+	signed := &signedTree{url: c.URL(), tree: next.Checkpoint().Tree()}
+	for {
+		signed.tiles = proof.NewBuilder(c.log.Tiles, 0)
+		err = t.follow(ctx, r, files, source.bundle, signed, progress)
+		bad := (*SourceError)(nil)
+		if !errors.As(err, &bad) || ctx.Err() != nil || !source.again(bad) {
+			break
+		}
 	}
-	t.register = r
-	return nil
+	return len(source.wrong), t.replayed(ctx, c, r, files, next, err)
+}
+
+// copySource reads entries from a copy's own files as far as those are good, and from
+// the server otherwise.
+type copySource struct {
+	own    *copyDir
+	had    uint64 // entries that the files should have
+	server *Client
+	failed bool // the server has handed out what the log did not sign once
+
+	mu    sync.Mutex      // guards wrong
+	wrong map[uint64]bool // bundles that are damaged in the files, or missing
+}
+
+// bundle reads one bundle.
+func (s *copySource) bundle(ctx context.Context, id proof.BundleID) ([][]byte, error) {
+	if id.Index*proof.TileWidth+uint64(id.Width) <= s.had && !s.isWrong(id.Index) {
+		if entries, err := s.own.bundle(ctx, id); err == nil {
+			return entries, nil
+		}
+		s.setWrong(id.Index)
+	}
+	return s.server.log.Bundle(ctx, id)
+}
+
+// again reports whether a run that is not the log's may be read once more: from the
+// server where it came from the files, and else a second time, since it may have been
+// broken on its way.
+func (s *copySource) again(bad *SourceError) bool {
+	before := len(s.wrong)
+	if bad.Err == nil {
+		for id := range proof.Bundles(bad.First, bad.End) {
+			if id.Index*proof.TileWidth+uint64(id.Width) <= s.had {
+				s.setWrong(id.Index)
+			}
+		}
+	}
+	if len(s.wrong) > before {
+		return true
+	}
+	first := !s.failed
+	s.failed = true
+	return first
+}
+
+func (s *copySource) isWrong(bundle uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.wrong[bundle]
+}
+
+func (s *copySource) setWrong(bundle uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wrong[bundle] = true
+}
+
+// edgeHolds reports whether the files at the right edge of the copy make the trusted root.
+func (t *Trust) edgeHolds() bool {
+	files := copyDir{files: t.files, dir: t.dir}
+	grown, err := loadTree(t.size(), func(ids []proof.TileID) ([][]byte, error) { return files.tiles(context.Background(), ids) })
+	if err != nil {
+		return false
+	}
+	own, err := grown.at()
+	return err == nil && own == t.checkpoint.Checkpoint().Tree()
 }
 
 // continues proves, by the server's own tiles, that a checkpoint continues the
@@ -76,28 +171,40 @@ func (t *Trust) continues(ctx context.Context, c *Client, next *proof.Published)
 	return nil
 }
 
-// replay follows the log to the checkpoint, which continues the trusted one, and then
-// believes it.
-func (t *Trust) replay(ctx context.Context, c *Client, r *register.Register, next *proof.Published, progress func(reached, size uint64)) error {
-	signed := &signedTree{url: c.URL(), tree: next.Checkpoint().Tree(), tiles: proof.NewBuilder(c.log.Tiles, 0)}
-	err := t.follow(ctx, c, r, signed, progress)
-	if source := (*SourceError)(nil); errors.As(err, &source) && ctx.Err() == nil {
-		signed.tiles = proof.NewBuilder(c.log.Tiles, 0)
-		err = t.follow(ctx, c, r, signed, progress) // it may have been broken on its way
+// replayed makes the copy of what was followed, if that went well, and believes the
+// checkpoint to which it goes. Until then the copy of what was trusted stays as it is.
+func (t *Trust) replayed(ctx context.Context, c *Client, r *register.Register, files *copyDir, next *proof.Published, err error) error {
+	if err == nil {
+		err = t.agreeOnCharters(ctx, c, r)
 	}
-	if err != nil {
+	if err == nil {
+		next, err = t.verify(next.Note()) // by the policy of the charters that were just read
+	}
+	if err == nil {
+		if late := admittedInTime(r.LastAdmitted(), next); late != nil {
+			err = fmt.Errorf("entry %d: %w", next.Checkpoint().Size-1, late)
+		}
+	}
+	if err := errors.Join(err, files.sync()); err != nil {
+		return errors.Join(err, r.Close())
+	}
+	if err := errors.Join(t.finish(r), t.Close()); err != nil {
 		return err
-	}
-	if err := t.agreeOnCharters(ctx, c, r); err != nil {
-		return err
-	}
-	if next, err = t.verify(next.Note()); err != nil { // by the policy of the charters that were just read
-		return err
-	}
-	if err := admittedInTime(r.LastAdmitted(), next); err != nil {
-		return fmt.Errorf("entry %d: %w", signed.tree.Size-1, err)
 	}
 	last := t.checkpoint
+	t.checkpoint = next
+	own, err := t.Copy()
+	if err != nil {
+		t.checkpoint = last
+		return err
+	}
+	defer t.prune()
+	return t.keepNews(ctx, c, own, last, next)
+}
+
+// keepNews believes a checkpoint of which the copy is there, and learns what was knowable
+// when.
+func (t *Trust) keepNews(ctx context.Context, c *Client, r *register.Register, last, next *proof.Published) error {
 	if err := t.believe(next); err != nil {
 		return err
 	}
@@ -115,8 +222,7 @@ func (t *Trust) replay(ctx context.Context, c *Client, r *register.Register, nex
 }
 
 // follow brings the copy to a signed tree, from where it stands.
-func (t *Trust) follow(ctx context.Context, c *Client, r *register.Register, signed *signedTree, progress func(reached, size uint64)) error {
-	files := copyDir{t.files, t.dir}
+func (t *Trust) follow(ctx context.Context, r *register.Register, files *copyDir, read readBundle, signed *signedTree, progress func(reached, size uint64)) error {
 	grown, err := files.resume(r)
 	if err != nil {
 		return err
@@ -132,12 +238,12 @@ func (t *Trust) follow(ctx context.Context, c *Client, r *register.Register, sig
 		return err
 	}
 	if !one {
-		if err := files.forget(r); err != nil {
+		if err := r.Reset(); err != nil {
 			return err
 		}
 		grown = newTree()
 	}
-	f := &follower{read: c.log.Bundle, tree: grown, register: r, signed: signed, keep: files.keep}
+	f := &follower{read: read, tree: grown, register: r, signed: signed, keep: files.keep}
 	if progress != nil {
 		f.progress = func(reached uint64) { progress(reached, signed.tree.Size) }
 	}
@@ -294,7 +400,7 @@ func (t *Trust) Receipt(ctx context.Context, id record.ID) (proof.Receipt, error
 // included reads an entry of the copy with its path to the trusted root, which
 // checks both: the files may have been damaged since they were written.
 func (t *Trust) included(ctx context.Context, index uint64) ([]byte, proof.Inclusion, error) {
-	files, tree := copyDir{t.files, t.dir}, t.checkpoint.Checkpoint().Tree()
+	files, tree := copyDir{files: t.files, dir: t.dir}, t.checkpoint.Checkpoint().Tree()
 	in, err := proof.NewBuilder(files.tiles, -1).InclusionProof(ctx, index, tree)
 	if err != nil {
 		return nil, in, t.damaged(index, err)
@@ -315,7 +421,7 @@ func (t *Trust) included(ctx context.Context, index uint64) ([]byte, proof.Inclu
 
 // damaged is what a copy is whose files do not make its root any more.
 func (t *Trust) damaged(index uint64, err error) error {
-	return fmt.Errorf("the copy in %s is damaged at index %d (delete its folders tile and %s, then sync): %w", t.dir, index, registerDir, err)
+	return fmt.Errorf("the copy in %s is damaged at index %d (docket sync --verify mends it): %w", t.dir, index, err)
 }
 
 // Entry reads one entry of the copy, checked against the trusted root.

@@ -351,9 +351,9 @@ func TestSyncFromPoisonedCopy(t *testing.T) {
 	files := vfs.NewMem()
 	trust := w.trust(files, "trust")
 	must(t, trust.Refresh(t.Context(), w.client()))
-	r, err := trust.openRegister()
+	r, err := trust.begin(false)
 	must(t, err)
-	_, err = (&follower{read: other.client().Source().Bundle, tree: newTree(), register: r, keep: copyDir{files, "trust"}.keep}).to(t.Context(), 200)
+	_, err = (&follower{read: other.client().Source().Bundle, tree: newTree(), register: r, keep: (&copyDir{files: files, dir: "trust"}).keep}).to(t.Context(), 200)
 	must(t, err)
 	must(t, r.Close())
 	must(t, trust.Sync(t.Context(), w.client(), nil))
@@ -366,13 +366,14 @@ func TestDamagedCopy(t *testing.T) {
 	w := newWorld(t)
 	w.listed(300)
 	for _, c := range []struct {
-		file  string
-		heals bool
+		file   string
+		heals  bool // by a sync that has nothing else to do
+		mended int  // bundles
 	}{
-		{"tile/entries/000", false},
-		{"tile/0/000", false},
-		{"tile/0/001.p/44", true},
-		{"tile/1/000.p/1", true},
+		{"tile/entries/000", false, 2},
+		{"tile/0/000", false, 0},
+		{"tile/0/001.p/44", true, 0},
+		{"tile/1/000.p/1", true, 0},
 	} {
 		t.Run(c.file, func(t *testing.T) {
 			files := vfs.NewMem()
@@ -407,6 +408,18 @@ func TestDamagedCopy(t *testing.T) {
 			if c.heals != (err == nil) {
 				t.Errorf("after the next sync: %v", err)
 			}
+			w.net.bundles()
+			mended, err := trust.Verify(t.Context(), w.client(), nil)
+			must(t, err)
+			if fetched := w.net.bundles(); mended != c.mended || len(fetched) != c.mended {
+				t.Errorf("mended %d bundles, fetched %v", mended, fetched)
+			}
+			for index := uint64(0); index < 300; index++ {
+				if _, err := trust.Entry(t.Context(), index); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.same(trust)
 		})
 	}
 }

@@ -23,7 +23,8 @@ import (
 //	trust.json             the pinned charter's record ID and the ledger's URL
 //	charters.tlog-proof    the chain of charters, hence the policies by log index
 //	checkpoint             the newest checkpoint that satisfied its policy
-//	tile/…, register/      after a sync: the replayed copy
+//	tile/…, register/N/    after a sync: the replayed copy (generation.go)
+//	sync.lock              held by the process that syncs
 //	quorum-times           and when a quorum had cosigned how much of it
 //
 // It believes a checkpoint only under the policy of the newest charter below its
@@ -35,9 +36,9 @@ type Trust struct {
 	now   func() time.Time
 
 	charters   charters
-	checkpoint *proof.Published   // nil before the first
-	register   *register.Register // opened when first asked for
-	untimed    error              // why the last sync learnt no quorum times
+	checkpoint *proof.Published // nil before the first
+	copy       *generation      // opened when first asked for
+	untimed    error            // why the last sync learnt no quorum times
 }
 
 // pin is what trust.json holds.
@@ -54,7 +55,6 @@ const (
 	pinFile        = "trust.json"
 	chartersFile   = "charters" + proof.ReceiptSuffix
 	checkpointFile = "checkpoint"
-	registerDir    = "register"
 	timesFile      = "quorum-times"
 )
 
@@ -151,11 +151,11 @@ func vacant(files vfs.FS, dir string) error {
 
 // Close closes the copy's register if it was opened.
 func (t *Trust) Close() error {
-	if t.register == nil {
+	if t.copy == nil {
 		return nil
 	}
-	err := t.register.Close()
-	t.register = nil
+	err := t.copy.close()
+	t.copy = nil
 	return err
 }
 
@@ -254,35 +254,21 @@ type Fixed struct{ Only *proof.Policy }
 // Policy is that one.
 func (f Fixed) Policy(uint64) (*proof.Policy, error) { return f.Only, nil }
 
-// Copy opens the replayed copy. Its register must agree with the files beside it
-// and with the trusted checkpoint; [ErrNoCopy] if nothing was synced yet.
+// Copy opens the replayed copy, to be read: it is the one that makes the trusted
+// checkpoint. [ErrNoCopy] if nothing was synced yet, or what was cannot be read.
 func (t *Trust) Copy() (*register.Register, error) {
-	if t.register != nil {
-		return t.register, nil
+	if t.copy == nil {
+		g, err := t.openGeneration()
+		if err != nil {
+			return nil, err
+		}
+		t.copy = g
 	}
-	if _, err := t.files.Stat(t.path(registerDir)); missing(err) {
-		return nil, fmt.Errorf("%s: %w", t.dir, ErrNoCopy)
-	} else if err != nil {
-		return nil, err
-	}
-	r, err := t.openRegister()
-	if err != nil {
-		return nil, err
-	}
-	cursor := r.Cursor()
-	if t.checkpoint == nil || cursor.Size != t.checkpoint.Checkpoint().Size || proof.Hash(cursor.Root) != t.checkpoint.Checkpoint().Root {
-		return nil, errors.Join(fmt.Errorf("%s: %w: its last sync did not finish", t.dir, ErrNoCopy), r.Close())
-	}
-	t.register = r
-	return r, nil
+	return t.copy.Register, nil
 }
 
 // ErrNoCopy: the trust directory has no replayed copy that matches its checkpoint.
 var ErrNoCopy = errors.New("no replayed copy (docket sync makes one)")
-
-func (t *Trust) openRegister() (*register.Register, error) {
-	return register.Open(t.files, t.path(registerDir), RegisterOptions())
-}
 
 // Covers is the size of the replayed copy: it covers the indexes below.
 func (t *Trust) Covers() uint64 {

@@ -1,7 +1,9 @@
 package ledger_test
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -98,6 +100,87 @@ func TestClockDrifts(t *testing.T) {
 		}
 		n.add(t, numbered(4, 5)...)
 	})
+}
+
+// A clock that was set back admits at the newest entry's time until it has caught up, and
+// says so once a minute; farther back than verifiers grant, it admits nothing.
+func TestClockBehindTheNewestEntry(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		witnessed bool
+		back      time.Duration
+		admits    bool
+	}{
+		{"some seconds", true, 20 * time.Second, true},
+		{"what verifiers grant", true, 5 * time.Minute, true},
+		{"more than that", true, 5*time.Minute + time.Second, false},
+		{"nobody to contradict", false, 5 * time.Minute, true},
+		{"an hour, and nobody to contradict", false, time.Hour, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var w *world
+			var newest time.Time
+			synctest.Test(t, func(t *testing.T) { // each bubble begins at the same time
+				if w = newWorld(t); c.witnessed {
+					w, _ = newPanel(t)
+				}
+				n := w.mustOpen(t)
+				time.Sleep(c.back)
+				n.add(t, numbered(0, 3)...)
+				newest = n.admitted(t, 2)
+				if err := n.close(); err != nil {
+					t.Fatal(err)
+				}
+			})
+			synctest.Test(t, func(t *testing.T) {
+				var said bytes.Buffer
+				w.config.Log = slog.New(slog.NewTextHandler(&said, nil))
+				n := w.mustOpen(t)
+				defer func() { n.close() }()
+				if err := n.CheckClock(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				ticket := n.appendAll(t, numbered(3, 4)...)[0]
+				err := n.Commit(t.Context())
+				if !c.admits {
+					if !errors.Is(err, ledger.ErrClock) {
+						t.Errorf("committing: %v", err)
+					}
+					return
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := ticket.Committed(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if err := n.Publish(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if got := n.admitted(t, 3); !got.Equal(newest) {
+					t.Errorf("admitted %v, the newest before it %v", got, newest)
+				}
+				for i := range 10 {
+					time.Sleep(time.Second)
+					n.add(t, numbered(4+i, 5+i)...)
+				}
+				if lines := strings.Count(said.String(), "behind the newest entry"); lines != 1 {
+					t.Errorf("said %d times in 10 s:\n%s", lines, &said)
+				}
+				w.checkLaws(t, n)
+			})
+		})
+	}
+}
+
+// admitted is when an entry was.
+func (n *node) admitted(t testing.TB, index uint64) time.Time {
+	t.Helper()
+	entry, err := n.Entry(t.Context(), index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return must(n.index.Admitted(entry))
 }
 
 // Submissions that come while a clock that was moved is not confirmed do not each

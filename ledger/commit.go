@@ -107,8 +107,8 @@ func (l *Ledger[V]) plan(b *batch[V], from int) (*plan[V], error) {
 	if err := l.clockErr(p.begun); err != nil {
 		return nil, err
 	}
-	if p.admitted.Before(l.clock) {
-		return nil, fmt.Errorf("%w: it says %s, and the newest entry was admitted %s", ErrClock, p.admitted.Format(time.RFC3339Nano), l.clock.Format(time.RFC3339Nano))
+	if err := l.keepPace(p); err != nil {
+		return nil, err
 	}
 	if err := l.judge(p); err != nil {
 		return nil, err
@@ -130,6 +130,26 @@ func (l *Ledger[V]) plan(b *batch[V], from int) (*plan[V], error) {
 	}
 	p.view = l.edge.view(head)
 	return p, nil
+}
+
+// keepPace admits at the time of the newest entry where the clock says less, since
+// admission times never go back: a clock that is set back by some seconds costs nobody
+// anything. Beyond what verifiers grant it is [ErrClock]: witnesses' times would contradict
+// the entry for ever, and without any such a clock is more likely wrong than the newest entry.
+func (l *Ledger[V]) keepPace(p *plan[V]) error {
+	behind := l.clock.Sub(p.admitted)
+	if behind <= 0 {
+		return nil
+	}
+	if behind > maxOff {
+		return fmt.Errorf("%w: it says %s, and the newest entry was admitted %s", ErrClock, p.admitted.Format(time.RFC3339Nano), l.clock.Format(time.RFC3339Nano))
+	}
+	if p.begun.Sub(l.saidBehind) >= time.Minute {
+		l.saidBehind = p.begun
+		l.config.Log.Warn("the clock is behind the newest entry; records are admitted at that one's time until it has caught up", "origin", l.config.Origin, "size", l.head.Size, "behind", behind.String())
+	}
+	p.admitted = l.clock
+	return nil
 }
 
 // judge decides on items from the batch in order until it is through, or one

@@ -35,7 +35,7 @@ var (
 	// was accepted.
 	ErrBacklog = errors.New("too many records wait for the witnesses' quorum")
 
-	// ErrClock: the clock is behind the newest entry, or a quorum of witnesses does
+	// ErrClock: the clock is far behind the newest entry, or a quorum of witnesses does
 	// not confirm it. Nothing was written.
 	ErrClock = errors.New("the ledger's clock is off")
 
@@ -178,6 +178,7 @@ type Ledger[V Item] struct {
 	edge       *edge
 	head       Head      // what the next extension grows from
 	clock      time.Time // the newest admission
+	saidBehind time.Time // when it was last logged that the clock is behind that
 	flying     *plan[V]  // durable, being advanced over; nil if none is
 
 	publishing sync.Mutex // held by whoever replaces the published checkpoint; guards what follows

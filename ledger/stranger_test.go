@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,10 +22,10 @@ func TestNewWorkGoesBeforeAHeartbeat(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w, p := newPanel(t)
-				beats := 0
+				var beats atomic.Int64
 				w.config.Cosign = func(ctx context.Context, ask ledger.Ask) (ledger.Answer, error) {
 					if ask.Again {
-						beats++
+						beats.Add(1)
 						return ledger.Answer{}, again(ctx)
 					}
 					return p.cosign(ctx, ask)
@@ -39,10 +40,10 @@ func TestNewWorkGoesBeforeAHeartbeat(t *testing.T) {
 					if took := time.Since(begun); took > 0 {
 						t.Errorf("published after %s", took)
 					}
-					before := beats
+					before := beats.Load()
 					time.Sleep(10*time.Minute + 45*time.Second) // a heartbeat, and what it tries again
-					if name == "refused" && beats < before+3 || beats == before {
-						t.Errorf("%d heartbeats", beats-before)
+					if n := beats.Load() - before; n == 0 || name == "refused" && n < 3 {
+						t.Errorf("%d heartbeats", n)
 					}
 				}
 			})

@@ -15,7 +15,9 @@ type frame struct {
 	Title       string
 	Ledger      ledgerTitle
 	AsOf        *asOf
-	Today       string // the civil date there; "" without a charter, which says where
+	Today       string // the civil date there that is asked about; "" without a charter, which says where
+	When        string // "today", or "on 2027-07-01" where another day is asked about
+	Ahead       bool   // that is a day to come: what nobody has filed yet counts as not filed
 	Unpublished string // why there is nothing to show; "" if there is
 }
 
@@ -43,7 +45,11 @@ func titleOf(v *register.View) ledgerTitle {
 func (s *Server) frame(q *question, title string) frame {
 	f := frame{Title: title, Ledger: titleOf(q.view), AsOf: &q.asOf}
 	if f.Ledger.Zone != "" {
-		f.Today = q.view.Today(q.asOf.At).String()
+		now, asked := q.view.Today(time.Now()), q.view.Today(q.asOf.At)
+		f.Today, f.When, f.Ahead = asked.String(), "today", asked.After(now)
+		if asked != now {
+			f.When = "on " + f.Today
+		}
 	}
 	switch {
 	case s.published() > 0:

@@ -122,9 +122,45 @@ func TestPagesSayWhereDatesAre(t *testing.T) {
 		if page := w.page(path, http.StatusOK); strings.Count(page, want) != 1 {
 			t.Errorf("%s does not say %q", path, want)
 		}
-		if page := w.page(path+"?at=2027-03-01T04:00:00Z", http.StatusOK); !strings.Contains(page, want+"2027-02-28.") {
+		if page := w.page(path+"?at=2027-03-01T04:00:00Z", http.StatusOK); !strings.Contains(page, "Dates are days in America/New_York, where 2027-02-28 is asked about.") {
 			t.Errorf("%s at four in the morning of 1 March, UTC, does not say that it is 28 February", path)
 		}
+	}
+}
+
+// A page that is asked about another day says which, and of one to come that nothing
+// more is recorded by then.
+func TestPagesSayWhichDay(t *testing.T) {
+	w := story(t)
+	ahead, before := w.today().AddDays(200).String(), w.today().AddDays(-1).String()
+	for _, path := range []string{"/", "/designations", "/designations/2026-014", "/parties", "/parties/acme-cloud"} {
+		for day, coming := range map[string]bool{"": false, ahead: true, before: false} {
+			query := ""
+			if day != "" {
+				query = "?at=" + day
+			}
+			page := w.page(path+query, http.StatusOK)
+			if today := strings.Contains(page, "today"); today != (day == "") {
+				t.Errorf("%s as of %q says today: %v", path, day, today)
+			}
+			if day != "" && !strings.Contains(page, day+" is asked about") {
+				t.Errorf("%s does not say that %s is asked about", path, day)
+			}
+			if said := strings.Contains(page, "as it will stand if nothing more is recorded by then"); said != coming {
+				t.Errorf("%s as of %q says that the day is to come: %v", path, day, said)
+			}
+		}
+	}
+}
+
+// Only whole names are compared, and "none" does not say more than that.
+func TestPagesSayHowNamesAreCompared(t *testing.T) {
+	w := story(t)
+	if page := w.page("/?name=kestrel", http.StatusOK); !strings.Contains(page, "Only whole names were compared") {
+		t.Error("a search by a part of a name does not say how it was compared")
+	}
+	if page := w.page("/?country=zz", http.StatusOK); strings.Contains(page, "whole names were compared") {
+		t.Error("a search by country speaks of names")
 	}
 }
 

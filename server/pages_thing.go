@@ -46,10 +46,11 @@ func (s *Server) designationPage(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	f := s.frame(q, d.Name)
 	return x.page(http.StatusOK, "designation", designationPage{
-		frame: s.frame(q, d.Name), ID: designationID(d.Thread), Name: d.Name, Status: d.Status, Error: d.Error,
+		frame: f, ID: designationID(d.Thread), Name: d.Name, Status: d.Status, Error: d.Error,
 		Facts: facts(
-			"Knowable today", string(d.Knowable)+" ("+d.KnowableBy.String()+")",
+			"Knowable "+f.When, string(d.Knowable)+" ("+d.KnowableBy.String()+")",
 			"Measure", d.Measure, "Action", d.Action, "Target is", d.Schema, "Country", d.Country,
 			"Also known as", aliases(d.Alias), "Formerly", strings.Join(d.FormerName, "; "),
 			"Program", strings.Join(d.Program, ", "), "List", source(d.Source),
@@ -113,10 +114,11 @@ func (s *Server) partyPage(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	f := s.frame(q, p.LegalName)
 	page := partyPage{
-		frame: s.frame(q, p.LegalName), ID: p.ID, Name: p.LegalName, Status: p.Standing,
+		frame: f, ID: p.ID, Name: p.LegalName, Status: p.Standing,
 		Facts: facts(
-			"Knowable today", p.Knowable+" ("+p.KnowableBy.String()+")",
+			"Knowable "+f.When, p.Knowable+" ("+p.KnowableBy.String()+")",
 			"Roles", join(p.Roles), "Country", p.Country, "LEI", p.LEI, "Website", p.Website, "Contact", p.Contact,
 			"Formerly", strings.Join(p.FormerName, "; "), "Enrolled", p.Enrolled.String(), "Sponsor", p.Sponsor,
 		),

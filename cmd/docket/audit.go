@@ -49,6 +49,7 @@ type auditing struct {
 	app     *app
 	where   string // what is audited, as it was named
 	trust   *trusting
+	own     bool // it is a trust directory
 	charter string
 	asJSON  bool
 }
@@ -124,6 +125,7 @@ func (u *auditing) hasCopy(dir string) error {
 		return nil // it is none, or what is wrong with it is a finding
 	}
 	defer trust.Close()
+	u.own = true
 	if trust.Covers() == 0 {
 		return refuse("%s has no replayed copy to audit", dir).hint("docket sync --trust %s makes one; docket audit URL --trust %[1]s replays the server's", dir)
 	}
@@ -190,6 +192,13 @@ func (u *auditing) print(r *client.AuditReport) error {
 			return err
 		}
 		return refuse("%s does not add up: %s", u.where, count(len(r.Findings)+r.More, "finding")).hint("%s", next)
+	}
+	if r.NotSigned {
+		f := refuse("%s does not add up: %s", u.where, count(len(r.Findings)+r.More, "finding"))
+		if u.own {
+			return f.hint("the copy is damaged, which says nothing about the ledger: docket sync --verify --trust %s mends it", u.where)
+		}
+		return f.hint("this says nothing about the ledger: audit another server or mirror of it")
 	}
 	if n := len(r.Findings); n > 0 {
 		return refuse("%s does not add up: %s", u.where, count(n+r.More, "finding")).hint("keep the ledger's checkpoint and this report: they are the evidence")

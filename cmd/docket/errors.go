@@ -88,6 +88,8 @@ func statusOf(err error) (status int, next string) {
 		return statusRefused, "this machine does not trust the server's certificate; $SSL_CERT_FILE names a PEM file of authorities that are to be trusted"
 	case errors.As(err, &u):
 		return statusNotYet, "the server is out of reach; check its URL, or run the same command again later"
+	case errors.Is(err, client.ErrSyncing):
+		return statusNotYet, "run the same command again when it has ended"
 	case errors.Is(err, syscall.EAGAIN):
 		return statusNotYet, "another docket process has it open; run the same command again when it has ended"
 	case errors.As(err, &source):

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // maxFile bounds what a verb reads of one file named on the command line.
@@ -103,6 +105,23 @@ func syncDir(dir string) error {
 	defer d.Close()
 	if err := d.Sync(); err != nil {
 		return fmt.Errorf("syncing %s: %w", dir, err)
+	}
+	return nil
+}
+
+// leastToOpen is the space on the disk without which no database is opened: Pebble lays
+// out its write-ahead log ahead, and tries for ever where it cannot.
+const leastToOpen = 64 << 20 // bytes
+
+// roomToOpen looks first: what is opened on a full disk neither starts nor ends.
+func roomToOpen(files vfs.FS, dir string) error {
+	usage, err := files.GetDiskUsage(dir)
+	if err != nil {
+		return fmt.Errorf("asking for the free space of %s: %w", dir, err)
+	}
+	if usage.AvailBytes < leastToOpen {
+		return refuse("the disk of %s is full: %d MiB are free, and %d are needed to start", dir, usage.AvailBytes>>20, leastToOpen>>20).
+			hint("free some space; nothing was opened and nothing is lost")
 	}
 	return nil
 }

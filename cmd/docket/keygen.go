@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
@@ -33,13 +33,13 @@ with an empty password, the key is written in the clear, and a warning says so.`
 		Example: `  docket keygen --out compliance.key
   docket keygen --out ci.key --alg ecdsa-p256`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			for _, name := range []string{out, out + ".pub"} {
 				if _, err := os.Lstat(name); err == nil {
 					return refuse("%s exists already", name).hint("a key is never overwritten: move it away or name another with --out")
 				}
 			}
-			password, err := a.newPassword(out)
+			password, err := a.newPassword(c.Context(), out)
 			if err != nil {
 				return err
 			}
@@ -73,15 +73,15 @@ with an empty password, the key is written in the clear, and a warning says so.`
 }
 
 // newPassword asks twice for the password of a new key; nil means none.
-func (a *app) newPassword(name string) ([]byte, error) {
+func (a *app) newPassword(ctx context.Context, name string) ([]byte, error) {
 	if p := a.getenv(passwordEnv); p != "" {
 		return []byte(p), nil
 	}
-	first, err := a.askPassword("password for " + name + " (empty for none): ")
+	first, err := a.askPassword(ctx, "password for "+name+" (empty for none): ")
 	if err != nil || len(first) == 0 {
 		return nil, err
 	}
-	second, err := a.askPassword("again: ")
+	second, err := a.askPassword(ctx, "again: ")
 	if err != nil {
 		return nil, err
 	}
@@ -92,32 +92,17 @@ func (a *app) newPassword(name string) ([]byte, error) {
 }
 
 // password opens an existing key file.
-func (a *app) password(name string) func() ([]byte, error) {
+func (a *app) password(ctx context.Context, name string) func() ([]byte, error) {
 	return func() ([]byte, error) {
 		if p := a.getenv(passwordEnv); p != "" {
 			return []byte(p), nil
 		}
-		p, err := a.askPassword("password for " + name + ": ")
+		p, err := a.askPassword(ctx, "password for "+name+": ")
 		if err == nil && p == nil {
 			err = fmt.Errorf("no terminal to ask on; set $%s", passwordEnv)
 		}
 		return p, err
 	}
-}
-
-// askPassword reads one line without echo; nil where there is no terminal.
-func (a *app) askPassword(prompt string) ([]byte, error) {
-	in, ok := a.in.(*os.File)
-	if !ok || !a.tty || !term.IsTerminal(int(in.Fd())) {
-		return nil, nil
-	}
-	fmt.Fprint(a.err, prompt)
-	defer fmt.Fprintln(a.err)
-	p, err := term.ReadPassword(int(in.Fd()))
-	if err != nil {
-		return nil, fmt.Errorf("reading the password: %w", err)
-	}
-	return p, nil
 }
 
 // signerFor opens the private key that --key names: a PEM file or a KMS URI.
@@ -130,8 +115,10 @@ func (a *app) signerFor(c *cobra.Command, name string) (*record.Signer, error) {
 		return nil, err
 	}
 	a.warnOfReaders(name)
-	s, err := record.LoadSigner(text, a.password(name))
+	s, err := record.LoadSigner(text, a.password(c.Context(), name))
 	switch {
+	case errors.Is(err, errInterrupted):
+		return nil, err
 	case errors.Is(err, record.ErrPassword):
 		return nil, refuse("%s: %w", name, err).hint("give its password on a terminal or in $%s", passwordEnv)
 	case err != nil:

@@ -55,11 +55,15 @@ the records that it rests on.`,
 		if q.remote {
 			return q.ask(c, "register/designations", values("status", status, "country", f.Country, "program", f.Program, "list", f.List, "name", f.Name))
 		}
+		next := "other --status, --at or filters may have some; docket new designation begins one; docket sync fetches newer ones"
+		if f.Name != "" {
+			next = "only whole names were compared: a longer name, another spelling or script is not found by it; " + next
+		}
 		return listed(q, func(r *answer, yield func(register.Designation) bool) error {
 			return r.Designations(f, r.at, yield)
 		}, func(w *tabwriter.Writer, d register.Designation) {
 			row(w, inError(d.Error)+string(d.Status), d.Thread, d.Name, d.Country, words(d.Program))
-		}, q.none("designation", "other --status, --at or filters may have some; docket new designation begins one; docket sync fetches newer ones"))
+		}, q.none("designation", next))
 	}
 	return c
 }

@@ -59,8 +59,9 @@ type app struct {
 	out, err io.Writer
 	tty      bool // err is a terminal: progress may be drawn, questions asked
 	getenv   func(string) string
-	warned   []string // about policies, once each
-	exposed  []string // key files warned of, likewise
+	warned   []string  // about policies, once each
+	exposed  []string  // key files warned of, likewise
+	keys     *keyboard // made by the first question; nil before it
 }
 
 // run executes one command line and returns its exit status.

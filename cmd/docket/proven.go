@@ -16,6 +16,8 @@ type proven struct {
 	report   *client.Report
 	trust    *client.Trust // nil with a policy alone
 	document string        // compared and equal; "" if none was given
+	opened   []opened      // commitments that --salts has opened
+	earlier  *earliest     // a time before that of the receipt; nil if none is proven
 }
 
 // lines are all of it, a fact each.
@@ -38,6 +40,9 @@ func (p proven) lines() []string {
 	lines = append(lines, p.authorship()...)
 	if p.document != "" {
 		lines = append(lines, fact("document", "%s is the one that the record is about", p.document))
+	}
+	for _, o := range p.opened {
+		lines = append(lines, fact("opened", "%s is %q", o.Pointer, o.Value))
 	}
 	if r.Published.PostQuantum() {
 		lines = append(lines, fact("quantum", "post-quantum: ML-DSA signatures of the log and of a quorum"))
@@ -75,13 +80,19 @@ func signerText(h register.KeyHolder) string {
 
 // existedBy is the least time by which a quorum had cosigned, and who.
 func (p proven) existedBy() string {
-	pub := p.report.Published
+	pub, in := p.report.Published, ""
+	switch {
+	case p.earlier != nil && p.earlier.first == nil:
+		return fmt.Sprintf("%s, as this trust directory learnt of a quorum's checkpoint", stamp(p.earlier.by))
+	case p.earlier != nil:
+		pub, in = p.earlier.first.Published, ", by "+p.earlier.file
+	}
 	by := pub.ExistedBy()
 	if by.IsZero() {
 		return "not proven: no witnesses in the policy"
 	}
 	k, n := pub.Policy().QuorumSize()
-	return fmt.Sprintf("%s, said %s (%d of %d needed)", stamp(by), strings.Join(pub.Witnessed(by), ", "), k, n)
+	return fmt.Sprintf("%s, said %s (%d of %d needed)%s", stamp(by), strings.Join(pub.Witnessed(by), ", "), k, n, in)
 }
 
 // authorship says how far it was checked that who signed had the right to.
@@ -243,10 +254,12 @@ type verified struct {
 	Admitted    *time.Time           `json:"admitted,omitempty"`
 	ExistedBy   *time.Time           `json:"existedBy,omitempty"` // absent: not proven
 	Witnesses   []string             `json:"witnesses,omitempty"`
-	Authorship  string               `json:"authorship,omitempty"` // not-checked, by-chain, by-replay
+	ProvenBy    string               `json:"existedByFrom,omitempty"` // file of the first receipt, or "trust directory"; absent: this receipt
+	Authorship  string               `json:"authorship,omitempty"`    // not-checked, by-chain, by-replay
 	Covers      uint64               `json:"covers,omitempty"`
 	Signers     []register.KeyHolder `json:"signers,omitempty"`
 	Document    string               `json:"document,omitempty"`
+	Opened      []opened             `json:"opened,omitempty"`
 	PostQuantum bool                 `json:"postQuantum,omitempty"`
 	Policy      string               `json:"policy,omitempty"`
 	Warnings    []string             `json:"warnings,omitempty"`
@@ -285,11 +298,17 @@ func (p proven) facts(file string) verified {
 		File: file, Verified: true, Record: &r.ID, Kind: r.Statement.Kind, Thread: r.Statement.Thread, Issuer: r.Statement.Issuer,
 		Says: gist(r.Statement), Origin: cp.Origin, Index: &r.Index, Size: cp.Size, Admitted: &r.Entry.Admitted,
 		Authorship: [...]string{"not-checked", "by-chain", "by-replay"}[r.Authorship], Covers: r.Covers, Signers: r.Signers,
-		Document: p.document, PostQuantum: r.Published.PostQuantum(), Policy: r.Policy.Fingerprint(), Warnings: r.Policy.Warnings(),
+		Document: p.document, Opened: p.opened, PostQuantum: r.Published.PostQuantum(), Policy: r.Policy.Fingerprint(), Warnings: r.Policy.Warnings(),
 		Chain: p.chainFacts(),
 	}
 	if by := r.Published.ExistedBy(); !by.IsZero() {
 		v.ExistedBy, v.Witnesses = &by, p.report.Published.Witnessed(by)
+	}
+	switch e := p.earlier; {
+	case e != nil && e.first != nil:
+		v.ExistedBy, v.Witnesses, v.ProvenBy = &e.by, e.first.Published.Witnessed(e.by), e.file
+	case e != nil:
+		v.ExistedBy, v.Witnesses, v.ProvenBy = &e.by, nil, "trust directory"
 	}
 	return v
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -29,8 +30,9 @@ it, a chain to NAME.chain.tlog-proof. --out names another file.
 --chain brings everything that also shows who signed: the charters, the records
 that enrolled the signers' keys, the record. --refresh brings the trust directory up
 to date and replaces an older receipt by one against today's checkpoint, under today's
-policy, a chain by a chain: do it before a witness or a log key retires. One that
-proves more, or that is of another history, is not replaced. Out of reach of the
+policy, a chain by a chain: do it before a witness or a log key retires. The first one
+proves the earliest time, and stays beside as NAME.first.tlog-proof, which docket verify
+heeds. One that proves more, or that is of another history, is not replaced. Out of reach of the
 ledger, a receipt is made from the replayed copy if that covers it, a chain is not.`,
 		Example: `  docket receipt --trust trust response.dsse.json
   docket receipt --trust trust --chain --out evidence.tlog-proof 6f1c…
@@ -49,6 +51,14 @@ ledger, a receipt is made from the replayed copy if that covers it, a chain is n
 
 // chainInfix tells the file of a chain from that of a receipt of the same record.
 const chainInfix = ".chain"
+
+// firstInfix tells the file of a record's first receipt from that of its newest.
+const firstInfix = ".first"
+
+// firstOf is where the first receipt is kept when a newer one takes its place.
+func firstOf(file string) string {
+	return strings.TrimSuffix(file, receiptSuffix) + firstInfix + receiptSuffix
+}
 
 // receiving is one run of docket receipt.
 type receiving struct {
@@ -197,30 +207,54 @@ func (r *receiving) write(ctx context.Context, file string, text []byte, id reco
 	if err != nil || !r.refresh || receiptOf(old) != id {
 		return writeNew(file, text, 0o644)
 	}
-	if err := r.replaces(ctx, file, old, text, policies); err != nil {
+	before, err := r.replaces(ctx, file, old, text, policies)
+	if err != nil {
+		return err
+	}
+	if err := r.keepFirst(file, old, before); err != nil {
 		return err
 	}
 	return replaceFile(file, text, 0o644)
 }
 
+// keepFirst keeps the receipt that is replaced, unless an earlier one is kept: a newer
+// one says less about when the record was there.
+func (r *receiving) keepFirst(file string, old []byte, before *client.Report) error {
+	if before == nil || before.Published.ExistedBy().IsZero() {
+		return nil // it proves no time
+	}
+	first := firstOf(file)
+	if _, err := os.Lstat(first); err == nil {
+		return nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := writeNew(first, old, 0o644); err != nil {
+		return err
+	}
+	r.app.say("kept %s: it proves that the record existed by %s", first, stamp(before.Published.ExistedBy()))
+	return nil
+}
+
 // replaces refuses to put a receipt in the place of one that proves more: of a larger
-// tree, or of another history. What does not verify any more proves nothing.
-func (r *receiving) replaces(ctx context.Context, file string, old, text []byte, policies client.Policies) error {
+// tree, or of another history. It returns what the older one proves; nil if it does not
+// verify any more, and so proves nothing.
+func (r *receiving) replaces(ctx context.Context, file string, old, text []byte, policies client.Policies) (*client.Report, error) {
 	before, err := client.Verify(ctx, old, policies, time.Now())
 	var fork *client.ForkError
 	if errors.As(err, &fork) {
-		return fmt.Errorf("%s: %w", file, err)
+		return nil, fmt.Errorf("%s: %w", file, err)
 	} else if err != nil {
-		return nil
+		return nil, nil
 	}
 	after, err := client.Verify(ctx, text, policies, time.Now())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	had, shown := before.Published.Checkpoint().Tree(), after.Published.Checkpoint().Tree()
 	if shown.Size > had.Size || shown == had {
-		return nil
+		return before, nil
 	}
-	return refuse("%s is of size %d, and the newest receipt to be had is of size %d with root %s, which does not continue it", file, had.Size, shown.Size, shown.Root).
+	return nil, refuse("%s is of size %d, and the newest receipt to be had is of size %d with root %s, which does not continue it", file, had.Size, shown.Size, shown.Root).
 		hint("it stays as it is; show it to the witnesses: docket witness gossip --to URL %s", file)
 }

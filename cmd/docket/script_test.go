@@ -24,6 +24,7 @@ func TestMain(m *testing.M) {
 // included. Beside testscript's own commands there are
 //
 //	exits N COMMAND…     runs it and wants that exit status
+//	terminal N S {W K}…  answers a command's prompts (prompt_test.go)
 //	ledger P…            serves a ledger with these providers at $URL (script_ledger_test.go)
 //	fill FILE…           replaces ${VARIABLES} in files: dates, the ledger, its charter
 //	rotate               gives that ledger other witnesses, by a new charter
@@ -46,6 +47,7 @@ func TestScripts(t *testing.T) {
 		Setup:               setUp,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":        exits,
+			"terminal":     terminal,
 			"ledger":       serveLedger,
 			"rotate":       rotate,
 			"replay":       replay,

@@ -5,6 +5,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/spf13/cobra"
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
@@ -81,6 +82,9 @@ both halts the log.`,
 			}
 			keys, err := a.logKeys(dir)
 			if err != nil {
+				return err
+			}
+			if err := roomToOpen(vfs.Default, dir); err != nil {
 				return err
 			}
 			n, err := a.openNode(c, node.Config{Dir: dir, Keys: keys, Ledger: lc, Asking: nc.Asking, Log: log})

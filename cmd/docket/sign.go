@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"io/fs"
@@ -165,7 +166,7 @@ func (s *signing) signatures(c *cobra.Command, b *brief, env record.Envelope) (r
 	if err != nil || len(signers) == 0 {
 		return env, err
 	}
-	if err := s.app.consent(s.yes, "Sign this?"); err != nil {
+	if err := s.app.consent(c.Context(), s.yes, "Sign this?"); err != nil {
 		return env, err
 	}
 	for _, signer := range signers {
@@ -177,11 +178,11 @@ func (s *signing) signatures(c *cobra.Command, b *brief, env record.Envelope) (r
 }
 
 // consent asks before something is signed.
-func (a *app) consent(yes bool, question string) error {
+func (a *app) consent(ctx context.Context, yes bool, question string) error {
 	if yes {
 		return nil
 	}
-	ok, err := a.confirm(question)
+	ok, err := a.confirm(ctx, question)
 	if err != nil {
 		return err
 	}

@@ -270,7 +270,7 @@ func (s *submitting) sign(c *cobra.Command, m material, payload []byte, salts []
 		return env, err
 	}
 	if s.app.tty && !s.dry {
-		if err := s.app.consent(s.yes, "Sign and send this?"); err != nil {
+		if err := s.app.consent(c.Context(), s.yes, "Sign and send this?"); err != nil {
 			return env, err
 		}
 	}

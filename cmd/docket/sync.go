@@ -17,7 +17,7 @@ import (
 )
 
 func (a *app) sync() *cobra.Command {
-	var asJSON bool
+	var asJSON, verify bool
 	c := &cobra.Command{
 		Use:   "sync --trust DIR",
 		Short: "Bring a trust directory's replayed copy to the newest checkpoint",
@@ -29,7 +29,15 @@ It also learns how much a quorum of witnesses had cosigned when, from that check
 and from those that the ledger has kept since the last sync, which must be of the same
 history: docket show --at says by it what was knowable then.
 
-It can be interrupted at any point and goes on where it was. A ledger that went
+It can be interrupted at any point and goes on where it was; until it is through, the
+copy that was there answers. Others read meanwhile as they like; of two syncs of one
+directory the second waits for the first, half a minute at most.
+
+--verify reads the copy's own files anew from the first entry on, and fetches what is
+damaged in them or missing. A copy whose newest files are damaged is mended so by any
+sync.
+
+A ledger that went
 back, or that shows another history than before, is refused: both checkpoints are
 kept in the trust directory, since they are the evidence.
 
@@ -40,6 +48,7 @@ it all the same; what came after it, if anything did, is not there.`,
 	}
 	t := a.trusting(c).fetching(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().BoolVar(&verify, "verify", false, "check every file of the copy, and mend what is damaged")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		trust, err := t.open()
 		if err != nil {
@@ -51,7 +60,17 @@ it all the same; what came after it, if anything did, is not there.`,
 			return err
 		}
 		before := trust.Covers()
-		if err := a.sync1(c.Context(), trust, server); err != nil {
+		follow := trust.Sync
+		if verify {
+			follow = func(ctx context.Context, c *client.Client, progress func(reached, size uint64)) error {
+				mended, err := trust.Verify(ctx, c, progress)
+				if err == nil && mended > 0 {
+					a.say("docket: warning: %s of entries in %s were damaged or missing, and are fetched again: look after that disk", count(mended, "bundle"), trust.Dir())
+				}
+				return err
+			}
+		}
+		if err := a.syncBy(c.Context(), trust, server, follow); err != nil {
 			return err
 		}
 		if err := a.printCopy(trust, before, asJSON); err != nil {
@@ -64,8 +83,12 @@ it all the same; what came after it, if anything did, is not there.`,
 
 // sync1 syncs a copy, with a bar on a terminal, and keeps the evidence of a fork.
 func (a *app) sync1(ctx context.Context, trust *client.Trust, server *client.Client) error {
+	return a.syncBy(ctx, trust, server, trust.Sync)
+}
+
+func (a *app) syncBy(ctx context.Context, trust *client.Trust, server *client.Client, follow func(context.Context, *client.Client, func(reached, size uint64)) error) error {
 	var bar *progressbar.ProgressBar
-	err := trust.Sync(ctx, server, func(reached, size uint64) {
+	err := follow(ctx, server, func(reached, size uint64) {
 		if bar == nil {
 			bar = a.progress("replaying", int64(size))
 		}

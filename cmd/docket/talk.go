@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -76,24 +75,6 @@ func (t *trimmed) Write(p []byte) (int, error) {
 	}
 	_, err := t.w.Write(out)
 	return len(p), err
-}
-
-// confirm asks a yes-or-no question. Without a terminal, or at the end of the
-// input, the answer is no: nothing is signed by accident.
-func (a *app) confirm(question string) (bool, error) {
-	if !a.tty {
-		return false, misuse("%s needs an answer, and there is no terminal to ask on", question).hint("pass --yes after reading what it shows")
-	}
-	fmt.Fprintf(a.err, "%s [y/N] ", question)
-	line, err := bufio.NewReader(a.in).ReadString('\n')
-	if err != nil && err != io.EOF {
-		return false, fmt.Errorf("reading the answer: %w", err)
-	}
-	switch strings.ToLower(strings.TrimSpace(line)) {
-	case "y", "yes":
-		return true, nil
-	}
-	return false, nil
 }
 
 // progress draws a bar on a terminal and is silent in a pipe. A total below

@@ -9,6 +9,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,7 +43,12 @@ on, say under which policies it is proven, whatever was rotated since.
 A receipt of another history than the trust directory's is refused, whoever cosigned
 it, and what proves the fork is kept in the trust directory.
 
---document compares a document with the digest that the record is about.
+A receipt's first version, which docket receipt --refresh keeps beside it as
+NAME.first.tlog-proof, and the times that the trust directory has learnt may prove an
+earlier time than the receipt itself: the earliest is printed, and by what it is proven.
+
+--document compares a document with the digest that the record is about. --salts opens
+each commitment that it has a salt for, and refuses if one of them is not the record's.
 
 Several receipts get one line each, and the exit status is 1 if any fails.`,
 		Example: `  docket verify --trust trust response.tlog-proof
@@ -54,7 +63,7 @@ Several receipts get one line each, and the exit status is 1 if any fails.`,
 	v.trust = a.trusting(c).orPolicy(c)
 	c.Flags().StringVar(&v.charter, "charter", "", "the ledger's charter by its record ID (or its envelope or receipt): all that a chain needs")
 	c.Flags().StringVar(&v.document, "document", "", "the document that the record is about")
-	c.Flags().StringVar(&v.salts, "salts", "", "NAME"+saltsSuffix+", where the record only commits to its document")
+	c.Flags().StringVar(&v.salts, "salts", "", "NAME"+saltsSuffix+": opens what the record commits to, its document included")
 	c.Flags().BoolVar(&v.asJSON, "json", false, "print one JSON object a receipt")
 	return c
 }
@@ -65,12 +74,13 @@ type verifying struct {
 	trust           *trusting
 	charter         string
 	document, salts string
+	opened          []opened // by the salts
 	asJSON          bool
 }
 
 func (v *verifying) run(ctx context.Context, files []string) error {
-	if v.document != "" && len(files) > 1 {
-		return misuse("--document goes with one receipt, not %d", len(files))
+	if (v.document != "" || v.salts != "") && len(files) > 1 {
+		return misuse("--document and --salts go with one receipt, not %d", len(files))
 	}
 	policies, trust, err := v.policies()
 	if err != nil {
@@ -90,7 +100,14 @@ func (v *verifying) run(ctx context.Context, files []string) error {
 		if err != nil {
 			bad, next = bad+1, cmp.Or(hint, next)
 		}
-		if err := v.print(file, r, err, trust, len(files) > 1); err != nil {
+		var earlier *earliest
+		if err == nil {
+			earlier, err = v.earlier(ctx, file, r, policies, trust)
+			if err = v.app.keepEvidence(trust, err); err != nil {
+				return v.refused(firstOf(file), err)
+			}
+		}
+		if err := v.print(file, r, earlier, err, trust, len(files) > 1); err != nil {
 			return err
 		}
 	}
@@ -146,45 +163,110 @@ func (v *verifying) one(ctx context.Context, file string, policies client.Polici
 		}
 	}
 	r, err := client.Verify(ctx, raw, policies, time.Now())
-	if err != nil || v.document == "" {
-		return r, err
+	if err == nil && v.salts != "" {
+		v.opened, err = v.open(r)
 	}
-	return r, v.checkDocument(r)
+	if err == nil && v.document != "" {
+		err = v.checkDocument(r, v.opened)
+	}
+	return r, err
+}
+
+// earliest is an earlier time by which the record existed than its receipt proves, and who
+// says so: the first receipt that is kept beside, or else the trust directory.
+type earliest struct {
+	by    time.Time
+	file  string         // of the first receipt; empty if the trust directory says so
+	first *client.Report // what that proves; nil likewise
+}
+
+// earlier looks for one. A first receipt that does not verify proves nothing, which is
+// said; one of another history is evidence.
+func (v *verifying) earlier(ctx context.Context, file string, r *client.Report, policies client.Policies, trust *client.Trust) (*earliest, error) {
+	best := earliest{by: r.Published.ExistedBy()}
+	sooner := func(by time.Time) bool { return !by.IsZero() && (best.by.IsZero() || by.Before(best.by)) }
+	name := firstOf(file)
+	raw, err := os.ReadFile(name)
+	if err == nil && strings.HasSuffix(file, receiptSuffix) {
+		first, err := client.Verify(ctx, raw, policies, time.Now())
+		var fork *client.ForkError
+		switch {
+		case errors.As(err, &fork):
+			return nil, err
+		case err != nil:
+			v.app.say("docket: warning: %s, which is kept beside, does not verify here: %v", name, err)
+		case first.ID != r.ID || first.Index != r.Index:
+			v.app.say("docket: warning: %s, which is kept beside, is of another record", name)
+		case sooner(first.Published.ExistedBy()):
+			best = earliest{by: first.Published.ExistedBy(), file: name, first: first}
+		}
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if trust != nil {
+		by, err := trust.ExistedBy(r.Index)
+		if err != nil {
+			return nil, err
+		}
+		if sooner(by) {
+			best = earliest{by: by}
+		}
+	}
+	if best.by.Equal(r.Published.ExistedBy()) {
+		return nil, nil
+	}
+	return &best, nil
+}
+
+// opened is a commitment that --salts opens.
+type opened struct {
+	Pointer string `json:"pointer"`
+	Value   string `json:"value"`
+}
+
+// open opens every commitment that there is a salt for. A salt that opens none refuses
+// the file: it is of another record, or was changed.
+func (v *verifying) open(r *client.Report) (all []opened, err error) {
+	raw, err := v.app.readFile(v.salts)
+	if err != nil {
+		return nil, err
+	}
+	var salts []record.Salt
+	if err := json.Unmarshal(raw, &salts); err != nil || len(salts) == 0 {
+		return nil, wrongFile(v.salts, raw, "the salts of a record (NAME"+saltsSuffix+")", cmp.Or(err, errors.New("it holds none")))
+	}
+	for _, s := range salts {
+		c, ok := r.Statement.Commitment(s.Pointer)
+		if !ok {
+			return nil, refuse("%s: the record commits to nothing at %s", v.salts, s.Pointer).hint("it may be of another record")
+		}
+		if err := c.Open(r.Statement.Ledger, r.Statement.Thread, s); err != nil {
+			return nil, refuse("%s: %w", v.salts, err).hint("it may be of another record")
+		}
+		all = append(all, opened{s.Pointer, s.Value})
+	}
+	return all, nil
 }
 
 // checkDocument compares the document with the record's subject: its digest, or the
-// commitment to it.
-func (v *verifying) checkDocument(r *client.Report) error {
+// commitment to it, which the salts have opened.
+func (v *verifying) checkDocument(r *client.Report, salts []opened) error {
 	data, err := v.app.readFile(v.document)
 	if err != nil {
 		return err
 	}
 	digest := sha256.Sum256(data)
-	if digest == r.Statement.Subject.SHA256 {
+	if digest == r.Statement.Subject.SHA256 || slices.Contains(salts, opened{"/subject", hex.EncodeToString(digest[:])}) {
 		return nil
 	}
 	if v.salts == "" {
 		return fmt.Errorf("%s is not the document: its SHA-256 is %x, the record is about %x (if it only commits to its document: --salts NAME%s)", v.document, digest, r.Statement.Subject.SHA256, saltsSuffix)
 	}
-	raw, err := v.app.readFile(v.salts)
-	if err != nil {
-		return err
-	}
-	var salts []record.Salt
-	if err := json.Unmarshal(raw, &salts); err != nil {
-		return wrongFile(v.salts, raw, "the salts of a record (NAME"+saltsSuffix+")", err)
-	}
-	subject := record.Commitment{Commit: hex.EncodeToString(r.Statement.Subject.SHA256[:])}
-	for _, s := range salts {
-		if s.Pointer == "/subject" && s.Value == hex.EncodeToString(digest[:]) {
-			return subject.Open(r.Statement.Ledger, r.Statement.Thread, s)
-		}
-	}
 	return fmt.Errorf("%s is not the document: %s has no salt for its SHA-256, %x", v.document, v.salts, digest)
 }
 
 // print prints one result: a line where there are several, else all of it.
-func (v *verifying) print(file string, r *client.Report, err error, trust *client.Trust, brief bool) error {
+func (v *verifying) print(file string, r *client.Report, earlier *earliest, err error, trust *client.Trust, brief bool) error {
 	switch {
 	case err != nil && v.asJSON:
 		return v.app.printJSON(verified{File: file, Refused: err.Error()})
@@ -196,7 +278,7 @@ func (v *verifying) print(file string, r *client.Report, err error, trust *clien
 		v.app.say("policy %s: quorum %s; a fork needs %s", r.Policy.Fingerprint(), quorumText(r.Policy), forkText(r.Policy))
 	}
 	v.app.warn(r.Policy) // it may be that of an older charter
-	p := proven{report: r, trust: trust, document: v.document}
+	p := proven{report: r, trust: trust, document: v.document, earlier: earlier, opened: v.opened}
 	switch {
 	case v.asJSON:
 		return v.app.printJSON(p.facts(file))

@@ -124,6 +124,9 @@ func (a *app) openWitness(ctx context.Context, p post, log *slog.Logger, metrics
 		return nil, err
 	}
 	a.warnOfReadersIn(p.dir)
+	if err := roomToOpen(vfs.Default, p.dir); err != nil {
+		return nil, err
+	}
 	list, err := a.readLogs(p.logs)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // SaltSize is the length in bytes of a commitment's salt.
@@ -52,4 +53,32 @@ func (c Commitment) Open(ledger ID, thread string, s Salt) error {
 		return fmt.Errorf("opening %s on %s: %w", s.Pointer, thread, ErrNotCommitted)
 	}
 	return nil
+}
+
+// Commitment is what stands at a salt's pointer in the statement and may be a commitment:
+// a member {commit: …}, the digest of a screening report, or for "/subject" the subject's
+// digest. Only opening it tells. ok is false where there is none of these.
+func (s *Statement) Commitment(pointer string) (c Commitment, ok bool) {
+	if pointer == "/subject" {
+		return Commitment{Commit: hex.EncodeToString(s.Subject.SHA256[:])}, true
+	}
+	segments, ok := strings.CutPrefix(pointer, "/")
+	if !ok {
+		return Commitment{}, false
+	}
+	var at any = s.Object()
+	for segment := range strings.SplitSeq(segments, "/") {
+		o, ok := at.(Object)
+		if !ok {
+			return Commitment{}, false
+		}
+		at = o.Lookup(strings.NewReplacer("~1", "/", "~0", "~").Replace(segment))
+	}
+	o, _ := at.(Object)
+	for _, name := range []string{"commit", "sha256"} {
+		if hash, ok := o.Lookup(name).(string); ok && len(o) == 1 {
+			return Commitment{Commit: hash}, true
+		}
+	}
+	return Commitment{}, false
 }

@@ -35,6 +35,3 @@ func Kinds() []record.Kind { return slices.Sorted(maps.Keys(rules)) }
 
 // Listed is how many keys the replay holds that the register does not have yet.
 func (p *Replayer) Listed() int { return len(p.listed) }
-
-// Flush writes what is in memory to tables, in which keys are sought in another way.
-func (r *Register) Flush() error { return r.db.Flush() }

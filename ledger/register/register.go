@@ -13,8 +13,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -45,6 +48,7 @@ type Options struct {
 	CacheBytes    int64         // Pebble's block cache; 0 = 256 MiB
 	MemTableBytes uint64        // one memtable of at most two; 0 = 64 MiB
 	Threads       int           // threads kept in memory, parties apart; 0 = 16,384 to twice as many
+	ReadOnly      bool          // nothing is written, locked or healed: for a directory that nobody writes to any more
 	ThreadBytes   int           // bytes of their rows, parties' half as many and apart; 0 = 64 MiB to twice as much
 	Logger        pebble.Logger // nil = Pebble's own; its Fatalf must not return
 }
@@ -85,10 +89,15 @@ type Register struct {
 	seekKey []byte
 }
 
+// ErrDamaged is a register that this binary cannot read: some of it is damaged, or it is
+// of another format or other rules. Replaying brings it back.
+var ErrDamaged = errDamaged
+
 // Open opens the register in dir, or begins an empty one. One that is damaged, of
-// another format or of other rules is deleted first: replaying brings it back.
-func Open(fs vfs.FS, dir string, o Options) (*Register, error) {
-	r := &Register{fs: fs, dir: dir, o: o, reads: reads{rows: new(atomic.Uint64)}}
+// another format or of other rules is deleted first: replaying brings it back. Where it
+// is to be read only, it is [ErrDamaged] instead, as is one that is not there.
+func Open(files vfs.FS, dir string, o Options) (*Register, error) {
+	r := &Register{fs: files, dir: dir, o: o, reads: reads{rows: new(atomic.Uint64)}}
 	if r.o.CacheBytes == 0 {
 		r.o.CacheBytes = 256 << 20
 	}
@@ -102,8 +111,11 @@ func Open(fs vfs.FS, dir string, o Options) (*Register, error) {
 		r.o.ThreadBytes = 64 << 20
 	}
 	err := r.open()
-	if errors.Is(err, pebble.ErrCorruption) || errors.Is(err, errDamaged) { // as good as deleted
-		if err := fs.RemoveAll(dir); err != nil {
+	switch {
+	case damage(err) && o.ReadOnly:
+		return nil, errors.Join(ErrDamaged, err)
+	case damage(err): // as good as deleted
+		if err := files.RemoveAll(dir); err != nil {
 			return nil, fmt.Errorf("deleting damaged register in %s: %w", dir, err)
 		}
 		err = r.open()
@@ -114,14 +126,30 @@ func Open(fs vfs.FS, dir string, o Options) (*Register, error) {
 	return r, nil
 }
 
+// damage says of an error of opening that what is there is no register: any but one of
+// a lock, of space, of permission, or of what the process may have open. Pebble has no
+// class of errors for all that a flipped bit in one of its files can do.
+func damage(err error) bool {
+	for _, other := range []error{fs.ErrPermission, syscall.EAGAIN, syscall.EROFS, syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM} {
+		if errors.Is(err, other) {
+			return false
+		}
+	}
+	return err != nil
+}
+
 func (r *Register) open() error {
 	po := &pebble.Options{
 		FS:                 r.fs,
+		ReadOnly:           r.o.ReadOnly,
 		Comparer:           comparer,
 		CacheSize:          r.o.CacheBytes,
 		MemTableSize:       r.o.MemTableBytes,
 		FormatMajorVersion: pebble.FormatNewest,
 		Logger:             r.o.Logger,
+	}
+	if r.o.ReadOnly {
+		po.FS = unlocked{r.fs}
 	}
 	for i := range po.Levels {
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
@@ -146,7 +174,10 @@ func (r *Register) load() error {
 		return err
 	}
 	cursor, ok := decodeCursor(b)
-	if !ok {
+	switch {
+	case !ok && r.o.ReadOnly:
+		return fmt.Errorf("the register is of another version of docket: %w", errDamaged)
+	case !ok:
 		return r.wipe()
 	}
 	first, err := r.recordRow(0)
@@ -235,6 +266,22 @@ func (r *Register) Reset() error {
 	defer r.mu.Unlock()
 	return r.open()
 }
+
+// Flush makes durable what was advanced, and leaves it in a form that is opened without
+// replaying a write-ahead log.
+func (r *Register) Flush() error {
+	if err := r.db.Flush(); err != nil {
+		return fmt.Errorf("flushing register in %s: %w", r.dir, err)
+	}
+	return nil
+}
+
+// unlocked is a file system on which many processes open one database that nobody
+// writes to: Pebble locks a directory that it only reads too.
+type unlocked struct{ vfs.FS }
+
+// Lock locks nothing.
+func (unlocked) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
 
 // Close releases the directory. Nothing is lost that a replay would not bring back.
 func (r *Register) Close() error {

@@ -355,7 +355,7 @@ func TestMinInterval(t *testing.T) {
 			w.mustAdd(1)
 			time.Sleep(time.Second)
 		}
-		if n := len(w.witnesses[2].asked()); n < 10 || n > 11 {
+		if n := len(w.witnesses[2].asked()) - 1; n < 10 || n > 11 { // but for the empty tree, once in a log's life
 			t.Errorf("asked %d times in 300 s, once in 30 s is allowed", n)
 		}
 		if n := len(w.witnesses[1].asked()); n < 300 {

@@ -65,47 +65,16 @@ func unicodeTables() []byte {
 	b.WriteString(header)
 	fmt.Fprintf(&b, "// classes has, for each run of code points of one class in Unicode %s\n"+
 		"// (UnicodeData.txt, PropList.txt), its first code point << 8 | its class.\n", version)
-	b.WriteString("var classes = [...]uint32{")
-	last := byte(255)
-	n := 0
-	for r := rune(0); r <= unicode.MaxRune; r++ {
-		c := classOf(r)
-		if c == last {
-			continue
-		}
-		last = c
-		if n%8 == 0 {
-			b.WriteString("\n\t")
-		}
-		fmt.Fprintf(&b, "%#x, ", uint32(r)<<8|uint32(c))
-		n++
-	}
-	b.WriteString("\n}\n\n")
-
+	writeRuns(&b, "classes", classOf)
 	fmt.Fprintf(&b, "// joining has, for each run of letters and marks of one script that joins in Unicode %s\n"+
 		"// (Scripts.txt), its first code point << 8 | the script's number from 1 on, 255 for marks\n"+
 		"// of script Inherited, 0 for everything else.\n", version)
-	b.WriteString("var joining15 = [...]uint32{")
-	last, n = 255-1, 0
-	for r := rune(0); r <= unicode.MaxRune; r++ {
-		c := joinsIn(r)
-		if c == last {
-			continue
-		}
-		last = c
-		if n%8 == 0 {
-			b.WriteString("\n\t")
-		}
-		fmt.Fprintf(&b, "%#x, ", uint32(r)<<8|uint32(c))
-		n++
-	}
-	b.WriteString("\n}\n\n")
-
+	writeRuns(&b, "joining15", joinsIn)
 	fmt.Fprintf(&b, "// folds is full case folding (CaseFolding.txt %s, statuses C and F): words of one\n"+
 		"// code point and what it folds to.\n", version)
 	b.WriteString("const folds = \"\"")
 	caser := cases.Fold()
-	n = 0
+	n := 0
 	for r := rune(0); r <= unicode.MaxRune; r++ {
 		if !utf8.ValidRune(r) || !assigned(r) {
 			continue
@@ -124,6 +93,26 @@ func unicodeTables() []byte {
 	}
 	b.WriteString("\n")
 	return b.Bytes()
+}
+
+// writeRuns writes a table of runs of code points that have one value: the first code
+// point of each << 8 | the value.
+func writeRuns(b *bytes.Buffer, name string, of func(rune) byte) {
+	fmt.Fprintf(b, "var %s = [...]uint32{", name)
+	last, n := -1, 0
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		value := of(r)
+		if int(value) == last {
+			continue
+		}
+		last = int(value)
+		if n%8 == 0 {
+			b.WriteString("\n\t")
+		}
+		fmt.Fprintf(b, "%#x, ", uint32(r)<<8|uint32(value))
+		n++
+	}
+	b.WriteString("\n}\n\n")
 }
 
 // The classes, numbered as in text.go of package rules1.

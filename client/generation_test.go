@@ -1,0 +1,224 @@
+package client
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+)
+
+// Any number of processes read a copy side by side, one of them for as long as a pager
+// stands open, and a sync waits for none: a reader goes on with what it opened, and
+// whoever opens it afterwards has the new one. Generations that nobody reads go.
+func TestReadersShare(t *testing.T) {
+	w := newWorld(t)
+	w.listed(300)
+	dir := t.TempDir() + "/trust"
+	writer := w.trust(vfs.Default, dir)
+	must(t, writer.Sync(t.Context(), w.client(), nil))
+	must(t, writer.Close())
+
+	open := func() *Trust {
+		t.Helper()
+		reader, err := OpenTrust(vfs.Default, dir)
+		must(t, err)
+		if _, err := reader.Copy(); err != nil {
+			t.Fatal(err)
+		}
+		return reader
+	}
+	paging := open()
+	var g sync.WaitGroup
+	for range 6 {
+		g.Go(func() {
+			reader := open()
+			w.same(reader)
+			must(t, reader.Close())
+		})
+	}
+	g.Wait()
+
+	before := dump(t, paging.copy.Register)
+	for size := uint64(400); size <= 700; size += 100 {
+		w.listed(size)
+		must(t, writer.Sync(t.Context(), w.client(), nil))
+		must(t, writer.Close())
+		newest := open()
+		if newest.Covers() != size {
+			t.Errorf("after a sync to %d a new reader covers %d", size, newest.Covers())
+		}
+		w.same(newest)
+		must(t, newest.Close())
+	}
+	if dump(t, paging.copy.Register) != before || paging.Covers() != 300 {
+		t.Errorf("the reader from before covers %d now", paging.Covers())
+	}
+	if _, err := paging.Entry(t.Context(), 299); err != nil {
+		t.Errorf("an entry of the reader from before: %v", err)
+	}
+	kept, err := writer.generations()
+	must(t, err)
+	if !slices.Equal(kept, []int{5, 1}) {
+		t.Errorf("kept are the generations %v, want the newest and the one that is read", kept)
+	}
+	must(t, paging.Close())
+	must(t, writer.Sync(t.Context(), w.client(), nil))
+	w.listed(800)
+	must(t, writer.Sync(t.Context(), w.client(), nil))
+	if kept, err = writer.generations(); err != nil || !slices.Equal(kept, []int{6}) {
+		t.Errorf("kept are the generations %v (%v) after the reader has gone", kept, err)
+	}
+}
+
+// A copy is read from where nothing can be written: a disk that is full, or read-only, or
+// somebody else's.
+func TestReadOnlyCopy(t *testing.T) {
+	w, id := answered(t)
+	receipt, err := w.client().Receipt(t.Context(), id, Fixed{w.policy})
+	must(t, err)
+	files := vfs.NewMem()
+	trust := w.trust(files, "trust")
+	must(t, trust.Sync(t.Context(), w.client(), nil))
+	must(t, trust.Close())
+	for _, cause := range []error{syscall.EROFS, syscall.ENOSPC, syscall.EACCES} {
+		var wrote []string
+		denied := errorfs.Wrap(files, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+				wrote = append(wrote, op.Path)
+				return &os.PathError{Op: "open", Path: op.Path, Err: cause}
+			}
+			return nil
+		}))
+		reader, err := OpenTrust(denied, "trust")
+		must(t, err)
+		report, err := Verify(t.Context(), receipt.Text, reader, time.Now())
+		if err != nil || report.Authorship != ByReplay {
+			t.Errorf("%v: a genuine receipt: %+v, %v", cause, report, err)
+		}
+		w.same(reader)
+		must(t, reader.Close())
+		if len(wrote) > 0 {
+			t.Errorf("%v: a reader wrote %q", cause, wrote)
+		}
+		if err := reader.Sync(t.Context(), w.client(), nil); !errors.Is(err, cause) {
+			t.Errorf("a sync that cannot write: %v, want %v", err, cause)
+		}
+	}
+}
+
+// A sync that is interrupted leaves the copy that was good before.
+func TestInterruptedSyncKeepsCopy(t *testing.T) {
+	w := newWorld(t)
+	w.listed(600)
+	files := vfs.NewMem()
+	trust := w.trust(files, "trust")
+	must(t, trust.Sync(t.Context(), w.client(), nil))
+	before := dump(t, trust.copy.Register)
+	must(t, trust.Close())
+	w.listed(2600)
+	for count := 1; ; count++ {
+		crashing, written := true, 0
+		cut := errorfs.Wrap(files, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if !crashing || op.Kind.ReadOrWrite() != errorfs.OpIsWrite || strings.Contains(op.Path, nextDir) {
+				return nil // Pebble ends the process where its own writes fail
+			}
+			if written++; written > 7*count {
+				return syscall.ENOSPC
+			}
+			return nil
+		}))
+		again, err := OpenTrust(cut, "trust")
+		must(t, err)
+		err = again.Sync(t.Context(), w.client(), nil)
+		crashing = false
+		if err == nil {
+			w.same(again)
+			must(t, again.Close())
+			if count < 5 {
+				t.Errorf("only %d syncs failed", count)
+			}
+			return
+		}
+		must(t, again.Close())
+		left, err := OpenTrust(files, "trust")
+		must(t, err)
+		r, err := left.Copy()
+		if err != nil {
+			t.Fatalf("after %d writes: %v", 7*count, err)
+		}
+		if left.Covers() == 600 && dump(t, r) != before {
+			t.Fatalf("after %d writes the copy is another", 7*count)
+		}
+		for _, index := range []uint64{0, 255, 256, 511, 599} {
+			if _, err := left.Entry(t.Context(), index); err != nil {
+				t.Fatalf("after %d writes: %v", 7*count, err)
+			}
+		}
+		must(t, left.Close())
+		if left.Covers() > 600 {
+			return
+		}
+	}
+}
+
+// Of two syncs of one directory the second waits for the first, and not for ever.
+func TestSyncsTakeTurns(t *testing.T) {
+	w := newWorld(t)
+	files := vfs.NewMem()
+	trust := w.trust(files, "trust")
+	synctest.Test(t, func(t *testing.T) {
+		release, err := trust.lock(t.Context())
+		must(t, err)
+		begun := time.Now()
+		if _, err := trust.lock(t.Context()); !errors.Is(err, ErrSyncing) || time.Since(begun) < syncWait || time.Since(begun) > 2*syncWait {
+			t.Errorf("after %v: %v", time.Since(begun), err)
+		}
+		go func() {
+			time.Sleep(time.Second)
+			release()
+		}()
+		second, err := trust.lock(t.Context())
+		must(t, err)
+		must(t, second())
+	})
+}
+
+// A copy that cannot be read is as good as none: what it would prove is not checked, and
+// the next sync makes another.
+func TestUnreadableCopy(t *testing.T) {
+	w, id := answered(t)
+	receipt, err := w.client().Receipt(t.Context(), id, Fixed{w.policy})
+	must(t, err)
+	files := vfs.NewMem()
+	trust := w.trust(files, "trust")
+	must(t, trust.Sync(t.Context(), w.client(), nil))
+	must(t, trust.Close())
+	names, err := files.List(trust.generationDir(1))
+	must(t, err)
+	for _, name := range names {
+		path := files.PathJoin(trust.generationDir(1), name)
+		data, err := readFile(files, path)
+		must(t, err)
+		for i := range data {
+			data[i] ^= 0x55
+		}
+		must(t, writeFile(files, path, data, true))
+	}
+	report, err := Verify(t.Context(), receipt.Text, trust, time.Now())
+	if err != nil || report.Authorship != NotChecked {
+		t.Errorf("a genuine receipt: %+v, %v", report, err)
+	}
+	if _, err := trust.Copy(); !errors.Is(err, ErrNoCopy) {
+		t.Errorf("the copy: %v", err)
+	}
+	must(t, trust.Sync(t.Context(), w.client(), nil))
+	w.same(trust)
+}
