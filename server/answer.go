@@ -8,12 +8,13 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 // bytes answers with a whole body, which the outbox counts while it is on its way.
 // The exchange's turn ends here: what is left to do is the reader's part.
 func (x *exchange) bytes(status int, media string, body []byte) error {
-	sent, err := x.server.outbox.take(x.server.address(x), len(body))
+	sent, err := x.server.outbox.take(x.server.address(x), len(body), x.breakOff)
 	if err != nil {
 		return err
 	}
@@ -27,13 +28,18 @@ func (x *exchange) bytes(status int, media string, body []byte) error {
 	return nil
 }
 
+// breakOff ends the answer in the middle: whoever reads it sees that it is not whole.
+func (x *exchange) breakOff() {
+	http.NewResponseController(x.Writer).SetWriteDeadline(time.Unix(1, 0)) // one that cannot be broken off goes on
+}
+
 // unzipped answers with what a gzip stream holds, unpacked while it is sent.
 func (x *exchange) unzipped(media string, zipped []byte) error {
 	raw, err := gzip.NewReader(bytes.NewReader(zipped))
 	if err != nil {
 		return fmt.Errorf("unpacking the answer: %w", err)
 	}
-	sent, err := x.server.outbox.take(x.server.address(x), len(zipped))
+	sent, err := x.server.outbox.take(x.server.address(x), len(zipped), x.breakOff)
 	if err != nil {
 		return err
 	}

@@ -86,22 +86,21 @@ func (x *exchange) crash(reason any, fail func(*exchange, error)) {
 	}
 }
 
-// observe writes the request log's one line and counts.
+// observe writes the request log's one line, unless there are too many, and counts.
 func (s *Server) observe(x *exchange, route string, took time.Duration) {
 	status := x.Writer.Status()
 	s.metrics.request(route, x.Request.Method, status, took)
-	level := slog.LevelInfo
+	level, lines := slog.LevelInfo, s.requestLines
 	if x.problem != nil {
 		s.metrics.problem(x.problem.kind)
 		if x.problem.kind == internal || x.problem.kind == stopped {
-			level = slog.LevelError
+			level, lines = slog.LevelError, s.faultLines
 		}
 	}
-	ctx := context.Background()
-	if !s.log.Enabled(ctx, level) {
+	if !s.log.Enabled(context.Background(), level) || !lines.open(status == http.StatusCreated) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 9)
+	attrs := make([]slog.Attr, 0, 10)
 	attrs = append(attrs,
 		slog.String("method", method(x.Request.Method)),
 		slog.String("route", route),
@@ -119,7 +118,7 @@ func (s *Server) observe(x *exchange, route string, took time.Duration) {
 			attrs = append(attrs, slog.Any("err", x.problem.cause))
 		}
 	}
-	s.log.LogAttrs(ctx, level, "request", attrs...)
+	lines.write(s.log, level, attrs)
 }
 
 // method keeps a made-up method out of logs and labels.

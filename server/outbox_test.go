@@ -2,7 +2,9 @@ package server
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -15,29 +17,89 @@ import (
 
 func TestOutbox(t *testing.T) {
 	o := newOutbox(8 << 20)
-	first, err := o.take("192.0.2.1", 900<<10)
+	var broken []string
+	take := func(address string, size int) (func(), error) {
+		return o.take(address, size, func() { broken = append(broken, address) })
+	}
+	first, err := take("192.0.2.1", 900<<10)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = o.take("192.0.2.1", 200<<10)
+	_, err = take("192.0.2.1", 200<<10)
 	wantBusy(t, "beyond the share of one address", err)
-	if _, err := o.take("192.0.2.1", smallAnswer); err != nil {
+	if _, err := take("192.0.2.1", smallAnswer); err != nil {
 		t.Errorf("a small answer is refused: %v", err)
 	}
-	large, err := o.take("192.0.2.2", 7<<20)
+	large, err := take("192.0.2.2", 7<<20)
 	if err != nil {
 		t.Fatalf("an address with nothing on its way is refused one large answer: %v", err)
 	}
-	_, err = o.take("192.0.2.3", 500<<10)
-	wantBusy(t, "beyond the whole", err)
+	if len(broken) > 0 {
+		t.Errorf("answers to %v were broken off while there was room", broken)
+	}
+	third, err := take("192.0.2.3", 500<<10)
+	if err != nil || fmt.Sprint(broken) != "[192.0.2.1]" {
+		t.Errorf("beyond the whole: %v, broken off %v, want the first", err, broken)
+	}
 	large()
 	large() // counts once
-	if _, err = o.take("192.0.2.3", 500<<10); err != nil {
-		t.Errorf("what was given back is not free: %v", err)
+	first() // was broken off
+	if o.sum != 500<<10 || len(o.from) != 1 || o.sent.Len() != 1 {
+		t.Errorf("%d bytes of %d addresses in %d answers are counted, want the one under way", o.sum, len(o.from), o.sent.Len())
 	}
-	first()
-	if o.sum != 500<<10 || len(o.from) != 1 {
-		t.Errorf("%d bytes of %d addresses are counted, want those of the one under way", o.sum, len(o.from))
+	third()
+	if o.sum != 0 || len(o.from) != 0 || o.sent.Len() != 0 {
+		t.Errorf("%d bytes of %d addresses in %d answers are still counted", o.sum, len(o.from), o.sent.Len())
+	}
+}
+
+// Those who read nothing, from many addresses, keep nobody from an answer: theirs are broken
+// off.
+func TestSlowReadersKeepNoAnswerFromOthers(t *testing.T) {
+	gin.SetMode(gin.ReleaseMode)
+	const size = 24 << 20 // more than the connections themselves take
+	s := &Server{log: slog.New(slog.DiscardHandler), outbox: newOutbox(3 * size)}
+	s.metrics = newMetrics(s)
+	e := gin.New()
+	e.GET("/x", s.serve("/x", func(x *exchange) error {
+		return x.bytes(http.StatusOK, typeText, make([]byte, size))
+	}, (*exchange).fail))
+	for name, tls := range map[string]bool{"HTTP/1": false, "HTTP/2": true} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewUnstartedServer(e)
+			if server.EnableHTTP2 = tls; tls {
+				server.StartTLS()
+			} else {
+				server.Start()
+			}
+			defer server.Close()
+			get := func(from string) (*http.Response, error) {
+				transport := server.Client().Transport.(*http.Transport).Clone()
+				transport.DialContext = (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}).DialContext
+				t.Cleanup(transport.CloseIdleConnections)
+				return (&http.Client{Transport: transport, Timeout: 20 * time.Second}).Get(server.URL + "/x")
+			}
+			var held []*http.Response
+			for i := range 4 {
+				res, err := get(fmt.Sprintf("127.0.0.%d", 2+i))
+				if err != nil || res.StatusCode != 200 {
+					t.Fatal(res, err)
+				}
+				defer res.Body.Close()
+				held = append(held, res)
+			}
+			res, err := get("127.0.0.9")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			if n, err := io.Copy(io.Discard, res.Body); res.StatusCode != 200 || n != size || err != nil {
+				t.Errorf("behind answers that nobody reads: %d, %d bytes, %v", res.StatusCode, n, err)
+			}
+			if _, err := io.Copy(io.Discard, held[0].Body); err == nil {
+				t.Error("the answer that was begun first is whole")
+			}
+		})
 	}
 }
 

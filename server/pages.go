@@ -88,7 +88,9 @@ func (s *Server) homePage(x *exchange) error {
 
 // tally counts the designations by status for the home page. The count reads them all,
 // so it is done at most once in a few seconds, for everybody, and left out where there
-// are too many. mu guards what is below it; nobody waits for it.
+// are too many. It is of the present alone: a page of another moment shows it only if it
+// is the same, or whoever asks for a moment would choose what everybody else is shown.
+// mu guards what is below it; nobody waits for it.
 type tally struct {
 	mu      sync.Mutex
 	size    uint64
@@ -109,8 +111,12 @@ func (t *tally) of(q *question, work register.Work) []count {
 	}
 	defer t.mu.Unlock()
 	now, day := time.Now(), q.view.Today(q.asOf.At)
-	if !t.counted.IsZero() && (t.size == q.asOf.Size && t.day == day || now.Sub(t.counted) < tallyFor) {
+	present := !q.has("at") && !q.has("size") && !q.has("after")
+	switch {
+	case t.day == day && (t.size == q.asOf.Size || present && now.Sub(t.counted) < tallyFor):
 		return t.counts
+	case !present:
+		return nil
 	}
 	by, err := q.view.Within(register.Work{Rows: tallies * work.Rows, Bytes: tallies * work.Bytes}).Statuses(q.asOf.At)
 	if err != nil && !errors.Is(err, register.ErrTooMuch) {

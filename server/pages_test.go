@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"html"
 	"net/http"
 	"net/http/httptest"
@@ -56,6 +57,23 @@ func TestPages(t *testing.T) {
 	w.page("/?status=gone", http.StatusBadRequest)
 	if r := w.get("/style.css"); r.Code != http.StatusOK || r.Header().Get("Content-Type") != "text/css; charset=utf-8" {
 		t.Errorf("style: %d %v", r.Code, r.Header())
+	}
+}
+
+// What the home page counts is what there is at the moment that it is of: whoever asks for
+// another moment changes nothing of what the next one is told.
+func TestHomePageCountsItsOwnMoment(t *testing.T) {
+	numbers := regexp.MustCompile(`<li><b>(\d+)</b><span>([a-z-]+)</span>`)
+	want := fmt.Sprint(numbers.FindAllString(story(t).page("/", http.StatusOK), -1))
+	w := story(t)
+	for _, path := range []string{"/?at=2040-01-01", "/?size=1", "/", "/?at=2040-01-01", "/?size=1", "/"} {
+		got := fmt.Sprint(numbers.FindAllString(w.page(path, http.StatusOK), -1))
+		if path == "/" && got != want {
+			t.Errorf("after others asked for other moments the home page says %s, want %s", got, want)
+		}
+		if path != "/" && got != "[]" {
+			t.Errorf("%s counts %s, which was counted for another moment", path, got)
+		}
 	}
 }
 

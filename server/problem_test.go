@@ -23,7 +23,7 @@ import (
 // answerTo is how err reaches a client, and the log that the server wrote.
 func answerTo(err error) (*httptest.ResponseRecorder, string) {
 	var out bytes.Buffer
-	s := &Server{log: slog.New(slog.NewTextHandler(&out, nil)), boot: "test", outbox: newOutbox(1 << 20)}
+	s := &Server{log: slog.New(slog.NewTextHandler(&out, nil)), boot: "test", outbox: newOutbox(1 << 20), requestLines: newRequestLog(), faultLines: newRequestLog()}
 	s.metrics = newMetrics(s)
 	w := httptest.NewRecorder()
 	gin.SetMode(gin.ReleaseMode)
@@ -127,7 +127,7 @@ func TestEveryKindOfProblemHasATitleAndAStatus(t *testing.T) {
 
 func TestPanicsAreAnsweredAndLogged(t *testing.T) {
 	var out bytes.Buffer
-	s := &Server{log: slog.New(slog.NewTextHandler(&out, nil)), boot: "test", outbox: newOutbox(1 << 20)}
+	s := &Server{log: slog.New(slog.NewTextHandler(&out, nil)), boot: "test", outbox: newOutbox(1 << 20), requestLines: newRequestLog(), faultLines: newRequestLog()}
 	s.metrics = newMetrics(s)
 	e := gin.New()
 	e.GET("/x", s.serve("/x", func(*exchange) error { panic("broken invariant") }, (*exchange).fail))

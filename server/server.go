@@ -35,7 +35,9 @@ type Server struct {
 	bundles *bundleCache
 	disk    *disk
 	tally   tally
-	proxies []netip.Prefix
+
+	requestLines, faultLines *requestLog
+	proxies                  []netip.Prefix
 
 	issuers, importers, strangers *buckets // nil: no bound
 
@@ -51,15 +53,18 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg:       cfg,
-		log:       cfg.Log,
-		bodies:    newBodies(cfg.MaxBody),
-		gate:      newGate("submissions", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
-		queries:   newGate("questions", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
-		reads:     newGate("bundles", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
-		outbox:    newOutbox(cfg.AnswerMemory),
-		bundles:   newBundleCache(cfg.BundleCache),
-		disk:      &disk{free: cfg.DiskFree, min: cfg.MinFree},
+		cfg:     cfg,
+		log:     cfg.Log,
+		bodies:  newBodies(cfg.MaxBody),
+		gate:    newGate("submissions", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
+		queries: newGate("questions", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
+		reads:   newGate("bundles", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
+		outbox:  newOutbox(cfg.AnswerMemory),
+		bundles: newBundleCache(cfg.BundleCache),
+		disk:    &disk{free: cfg.DiskFree, min: cfg.MinFree},
+
+		requestLines: newRequestLog(), faultLines: newRequestLog(),
+
 		issuers:   newBuckets(cfg.IssuerRate, 1<<14),
 		importers: newBuckets(cfg.ImporterRate, 1<<10),
 		strangers: newBuckets(cfg.RefusalRate, 1<<16),

@@ -287,7 +287,39 @@ func TestRequestLog(t *testing.T) {
 			t.Errorf("line %d: a duration says its unit, not %v", i, got["duration"])
 		}
 	}
+	w.get("/tile/0/secret")
 	if strings.Contains(w.log.String(), "Kestrel") || strings.Contains(w.log.String(), "secret") {
 		t.Error("the log has what a record or a query says")
+	}
+}
+
+// What strangers ask does not fill the disk that the records are on: the log has so many
+// lines and says how many it left out; a record that was admitted always has its own.
+func TestRequestLogIsBounded(t *testing.T) {
+	w := begun(t, settings{}, "acme-cloud")
+	w.log.Reset()
+	begin := time.Now()
+	const asked = 3 * linesAtOnce
+	for range asked {
+		w.server.Handler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/healthz", nil))
+	}
+	w.must(w.Designate("2026-014", w.Order("Kestrel Hosting")))
+	lines := strings.Split(strings.TrimSpace(w.log.String()), "\n")
+	if most := linesAtOnce + 2 + int(time.Since(begin).Seconds()*linesPerSecond); len(lines) > most {
+		t.Errorf("%d lines for %d requests, want at most %d", len(lines), asked, most)
+	}
+	told := len(lines) - 1
+	for _, line := range lines {
+		var got struct{ Omitted int }
+		if err := json.Unmarshal([]byte(line), &got); err != nil {
+			t.Fatal(err)
+		}
+		told += got.Omitted
+	}
+	if told != asked {
+		t.Errorf("the log tells of %d requests, want %d", told, asked)
+	}
+	if last := lines[len(lines)-1]; !strings.Contains(last, `"method":"POST","route":"/v1/records","status":201`) {
+		t.Errorf("the record that was admitted has no line: %s", last)
 	}
 }

@@ -52,7 +52,7 @@ func (s *Server) tile(x *exchange) error {
 	}
 	id, err := proof.ParseTilePath(path)
 	if err != nil {
-		return notATile(err)
+		return notATile()
 	}
 	hashes, err := s.cfg.Ledger.Tile(x.Request.Context(), id)
 	if err != nil {
@@ -68,7 +68,7 @@ func (s *Server) tile(x *exchange) error {
 func (s *Server) bundle(x *exchange, path string) error {
 	id, err := proof.ParseBundlePath(path)
 	if err != nil {
-		return notATile(err)
+		return notATile()
 	}
 	zipped := acceptsGzip(x.Request.Header.Get("Accept-Encoding"))
 	full := id.Width == proof.TileWidth
@@ -125,10 +125,9 @@ func (s *Server) published() uint64 {
 	return 0
 }
 
-func notATile(err error) error {
-	p := refuse(notFound, "not the path of a tile: tlog-tiles writes tile/<L>/<N> or tile/entries/<N>, then .p/<W> if partial")
-	p.cause = err
-	return p
+// notATile does not log what the path is: it is a stranger's, and may be long.
+func notATile() error {
+	return refuse(notFound, "not the path of a tile: tlog-tiles writes tile/<L>/<N> or tile/entries/<N>, then .p/<W> if partial")
 }
 
 func unpublishedTile(err error, what string) error {

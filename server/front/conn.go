@@ -25,8 +25,10 @@ type conn struct {
 	// crowd.mu guards these.
 	from       *address      // nil if it counts for none
 	requests   int           // at work
+	body       int           // bytes that these have read of their bodies
 	work       int           // those that do not wait for the client
 	gone       bool          // closed, or about to be
+	cancel     func()        // ends its requests; nil before net/http has it
 	since      time.Time     // of its waiting
 	place, own *list.Element // in the crowd's list and in its address's, nil while it does not wait
 }
@@ -56,15 +58,18 @@ func (c *conn) within(t time.Time) time.Time {
 // room if they wait for their clients.
 func (c *conn) begin() bool {
 	g := c.crowd
-	var closing *conn
+	var closing []*conn
 	g.mu.Lock()
 	ok := !c.gone
 	if ok && !c.reserved {
 		g.busy(c) // it is not to make room for itself
-		if c.from != nil && c.from.work >= g.perAddress {
-			closing = g.breakOff(&c.from.waiting)
-		} else if g.work >= g.max {
-			closing = g.breakOff(&g.waiting)
+		switch own := c.from != nil && c.from.work >= g.perAddress; {
+		case own:
+			closing = g.breakOff(&c.from.waiting, nil)
+		case g.work >= g.max:
+			if closing = g.breakOff(&g.waiting, nil); closing == nil {
+				closing = g.level(c.from, (*address).requests, g.breakOff, nil)
+			}
 		}
 		ok = g.work < g.max && (c.from == nil || c.from.work < g.perAddress)
 	}
@@ -76,9 +81,7 @@ func (c *conn) begin() bool {
 		g.await(c, time.Now())
 	}
 	g.mu.Unlock()
-	if closing != nil {
-		closing.Conn.Close()
-	}
+	hangUp(closing)
 	return ok
 }
 
@@ -91,6 +94,28 @@ func (c *conn) end() {
 	}
 	c.requests--
 	c.rest()
+}
+
+// read notes that a request at work has so much more of its body; forget, that it ends.
+func (c *conn) read(n int) {
+	c.crowd.mu.Lock()
+	closing := c.crowd.hold(c, n)
+	c.crowd.mu.Unlock()
+	hangUp(closing)
+}
+
+func (c *conn) forget(n int) {
+	c.crowd.mu.Lock()
+	defer c.crowd.mu.Unlock()
+	if !c.gone {
+		c.crowd.carry(c, -n)
+	}
+}
+
+func hangUp(all []*conn) {
+	for _, c := range all {
+		c.Conn.Close()
+	}
 }
 
 // pause is for as long as a request at work waits for the client; resume ends it.
@@ -115,16 +140,23 @@ func (c *conn) rest() {
 	}
 }
 
-// body is a request's: to read it is to wait for the client.
+// body is a request's: to read it is to wait for the client, and what was read is taken to
+// be in memory until the request ends.
 type body struct {
 	io.ReadCloser
 	conn *conn
+	n    int // bytes read
 }
 
-func (b body) Read(p []byte) (int, error) {
+func (b *body) Read(p []byte) (int, error) {
 	b.conn.pause()
-	defer b.conn.resume()
-	return b.ReadCloser.Read(p)
+	n, err := b.ReadCloser.Read(p)
+	b.conn.resume()
+	if n > 0 {
+		b.n += n
+		b.conn.read(n)
+	}
+	return n, err
 }
 
 // writer is an answer's: to write it is to wait for the client.
@@ -156,7 +188,14 @@ func withConn(ctx context.Context, c net.Conn) context.Context {
 	if secure, ok := c.(*tls.Conn); ok {
 		c = secure.NetConn()
 	}
-	return context.WithValue(ctx, connKey{}, c)
+	own := c.(*conn)
+	ctx, cancel := context.WithCancel(ctx)
+	own.crowd.mu.Lock()
+	defer own.crowd.mu.Unlock()
+	if own.cancel = cancel; own.gone {
+		cancel()
+	}
+	return context.WithValue(ctx, connKey{}, own)
 }
 
 func connOf(r *http.Request) *conn { return r.Context().Value(connKey{}).(*conn) }

@@ -16,11 +16,19 @@ const (
 	// all places are taken.
 	shortIdle = 5 * time.Second
 
+	// firstWord is how long a new connection keeps its place from those who have less
+	// right to one.
+	firstWord = time.Second
+
 	// maxReserved connections find a place beside the limit, maxReservedPerAddress of one
 	// address, each for reservedFor at most.
 	maxReserved           = 16
 	maxReservedPerAddress = 4
 	reservedFor           = 2 * time.Second
+
+	// maxBodies is how much of all bodies may be in memory, in bytes; of one address an
+	// eighth of it.
+	maxBodies = 64 << 20
 )
 
 // crowd is all connections of a server. mu guards what is below it, the fields of every
@@ -32,6 +40,7 @@ type crowd struct {
 	mu       sync.Mutex
 	open     int       // without the reserved ones
 	work     int       // requests at work
+	body     int       // bytes that those have read of their bodies
 	waiting  list.List // of conns, in the order in which they began to wait for their clients
 	reserved list.List // of conns, in the order in which they came
 	from     map[netip.Prefix]*address
@@ -39,8 +48,25 @@ type crowd struct {
 
 // address is what one network address has open.
 type address struct {
-	open, work int
-	waiting    list.List // as crowd's
+	open    map[*conn]struct{}
+	work    int
+	body    int
+	waiting list.List // as crowd's
+}
+
+// connections and requests are what an address has; nil has none.
+func (a *address) connections() int {
+	if a == nil {
+		return 0
+	}
+	return len(a.open)
+}
+
+func (a *address) requests() int {
+	if a == nil {
+		return 0
+	}
+	return a.work
 }
 
 func newCrowd(most, perAddress int, proxies []netip.Prefix) *crowd {
@@ -49,28 +75,26 @@ func newCrowd(most, perAddress int, proxies []netip.Prefix) *crowd {
 
 // admit gives a new connection a place. If its address has none left it is that of the
 // address's connection that has waited longest, if nobody has, that of the one that has
-// waited longest of all. Where all are at work it is a reserved one.
+// waited longest of all. Where all are at work it is one of the address that has most, if
+// that has more than the new one's would; else it is a reserved one.
 func (g *crowd) admit(c net.Conn) *conn {
 	now := time.Now()
 	n := &conn{Conn: c, crowd: g, network: g.networkOf(c.RemoteAddr())}
 	g.mu.Lock()
 	closing := g.impatient(now)
 	from := g.from[n.network]
-	if from != nil && from.open >= g.perAddress {
+	if from != nil && len(from.open) >= g.perAddress {
 		closing = g.evict(&from.waiting, closing)
+	} else if g.open >= g.max {
+		closing = g.makeRoom(from, now, closing)
 	}
-	if g.open >= g.max {
-		closing = g.evict(&g.waiting, closing)
-	}
-	if g.open >= g.max || from != nil && from.open >= g.perAddress {
+	if from = g.from[n.network]; g.open >= g.max || from != nil && len(from.open) >= g.perAddress {
 		closing = append(closing, g.reserve(n, now)...)
 	} else {
 		g.enter(n, now)
 	}
 	g.mu.Unlock()
-	for _, c := range closing {
-		c.Conn.Close()
-	}
+	hangUp(closing)
 	if n.reserved {
 		c.SetDeadline(n.until)
 	}
@@ -101,14 +125,96 @@ func (g *crowd) evict(waiting *list.List, closing []*conn) []*conn {
 }
 
 // breakOff ends the connection that has waited longest in the middle of a request.
-func (g *crowd) breakOff(waiting *list.List) *conn {
+func (g *crowd) breakOff(waiting *list.List, closing []*conn) []*conn {
 	for e := waiting.Front(); e != nil; e = e.Next() {
 		if c := e.Value.(*conn); c.requests > 0 {
 			g.leave(c)
-			return c
+			return append(closing, c)
 		}
 	}
-	return nil
+	return closing
+}
+
+// makeRoom takes the place of the connection that has waited longest. Of one that had no
+// time to say anything only where no address has more than the newcomer's would, and its
+// own has more than that has.
+func (g *crowd) makeRoom(newcomer *address, now time.Time, closing []*conn) []*conn {
+	oldest := g.waiting.Front()
+	if oldest != nil && now.Sub(oldest.Value.(*conn).since) >= firstWord {
+		return g.evict(&g.waiting, closing)
+	}
+	closing = g.level(newcomer, (*address).connections, g.evict, closing)
+	if g.open < g.max || oldest == nil {
+		return closing
+	}
+	if from := oldest.Value.(*conn).from; from == nil || from.connections() > newcomer.connections() {
+		return g.evict(&g.waiting, closing)
+	}
+	return closing
+}
+
+// level takes a place from the address that has most of something, so that a few who keep
+// all places at work keep nobody out: if a newcomer's would not have as much with one more.
+func (g *crowd) level(newcomer *address, has func(*address) int, take func(*list.List, []*conn) []*conn, closing []*conn) []*conn {
+	var most *address
+	for _, a := range g.from {
+		if most == nil || has(a) > has(most) {
+			most = a
+		}
+	}
+	if most == nil || has(most) <= has(newcomer)+1 {
+		return closing
+	}
+	if more := take(&most.waiting, closing); len(more) > len(closing) {
+		return more
+	}
+	for c := range most.open {
+		if c.requests > 0 {
+			g.leave(c)
+			return append(closing, c)
+		}
+	}
+	return closing
+}
+
+// hold notes that a request at work has read so much more of its body. Where that is too
+// much, of its address or of all, the connection that has waited longest for the rest of
+// a body ends; where none waits, it is this one.
+func (g *crowd) hold(c *conn, n int) (closing []*conn) {
+	if c.gone {
+		return nil
+	}
+	g.carry(c, n)
+	if c.from != nil {
+		for c.from.body > maxBodies/8 && !c.gone {
+			closing = g.unload(&c.from.waiting, c, closing)
+		}
+	}
+	for g.body > maxBodies && !c.gone {
+		closing = g.unload(&g.waiting, c, closing)
+	}
+	return closing
+}
+
+func (g *crowd) unload(waiting *list.List, otherwise *conn, closing []*conn) []*conn {
+	victim := otherwise
+	for e := waiting.Front(); e != nil; e = e.Next() {
+		if c := e.Value.(*conn); c.body > 0 {
+			victim = c
+			break
+		}
+	}
+	g.leave(victim)
+	return append(closing, victim)
+}
+
+// carry counts bytes of bodies.
+func (g *crowd) carry(c *conn, n int) {
+	c.body += n
+	g.body += n
+	if c.from != nil {
+		c.from.body += n
+	}
 }
 
 // count notes that so many requests more are at work.
@@ -130,9 +236,7 @@ func (g *crowd) relieve() {
 		closing = g.evict(&g.waiting, closing)
 	}
 	g.mu.Unlock()
-	for _, c := range closing {
-		c.Conn.Close()
-	}
+	hangUp(closing)
 }
 
 // reserve gives a connection a place beside the limit, if need be that of another one:
@@ -163,20 +267,25 @@ func (g *crowd) enter(n *conn, now time.Time) {
 	if n.network.IsValid() {
 		n.from = g.from[n.network]
 		if n.from == nil {
-			n.from = new(address)
+			n.from = &address{open: make(map[*conn]struct{})}
 			g.from[n.network] = n.from
 		}
-		n.from.open++
+		n.from.open[n] = struct{}{}
 	}
 	g.await(n, now)
 }
 
-// leave takes a connection out. It does so once.
+// leave takes a connection out, and ends the requests that are at work on it. It does so
+// once.
 func (g *crowd) leave(c *conn) {
 	if c.gone {
 		return
 	}
 	c.gone = true
+	if c.cancel != nil {
+		c.cancel()
+	}
+	g.carry(c, -c.body)
 	if c.reserved {
 		g.reserved.Remove(c.place)
 		return
@@ -187,7 +296,7 @@ func (g *crowd) leave(c *conn) {
 	if c.from == nil {
 		return
 	}
-	if c.from.open--; c.from.open == 0 {
+	if delete(c.from.open, c); len(c.from.open) == 0 {
 		delete(g.from, c.network)
 	}
 }

@@ -75,6 +75,26 @@ func TestIdleTimeIsShortWhenCrowded(t *testing.T) {
 	}
 }
 
+// Somebody who has just come, and has no more than others, does not make room for the next
+// one of those who hold all the rest.
+func TestNewcomersHaveTimeForTheFirstWord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &listener{crowd: newCrowd(8, 4, nil)}
+		for _, from := range []string{"192.0.2.1", "192.0.2.2"} {
+			for range 4 {
+				_, theirs := net.Pipe()
+				l.crowd.admit(end{theirs, &net.TCPAddr{IP: net.ParseIP(from)}}).begin()
+			}
+		}
+		newcomer := arrive(t, l, "192.0.2.3")
+		arrive(t, l, "192.0.2.1")
+		arrive(t, l, "192.0.2.4")
+		if ended(newcomer) {
+			t.Error("its place was taken before it could say anything")
+		}
+	})
+}
+
 // A customer's whole /64 is one address; the next /64 is another.
 func TestAddressesOfIPv6(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -131,12 +151,15 @@ func TestNothingStaysCounted(t *testing.T) {
 			case 1:
 				if conn.begin() {
 					conn.pause()
+					conn.read(5)
 					conn.Close()
 					conn.resume()
 					conn.end()
 				}
 			case 2:
 				if conn.begin() {
+					conn.read(7)
+					conn.forget(7)
 					conn.end()
 				}
 			}
@@ -144,7 +167,7 @@ func TestNothingStaysCounted(t *testing.T) {
 			c.Close()
 			ours.Close()
 		}
-		if g.open != 0 || g.work != 0 || g.waiting.Len() != 0 || g.reserved.Len() != 0 || len(g.from) != 0 {
+		if g.open != 0 || g.work != 0 || g.body != 0 || g.waiting.Len() != 0 || g.reserved.Len() != 0 || len(g.from) != 0 {
 			t.Errorf("%d open, %d at work, %d waiting, %d reserved, %d addresses", g.open, g.work, g.waiting.Len(), g.reserved.Len(), len(g.from))
 		}
 	})

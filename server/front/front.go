@@ -1,8 +1,9 @@
 // Package front stands before a handler that strangers may call, the ledger's or a
 // witness's: it bounds connections and requests, all together and by address, and
-// every wait for a client. Whoever holds connections open keeps nobody else out: near
-// the limit those that wait for their client longest are closed, and questions about
-// the server's health are answered beside the limit.
+// every wait for a client, and what has come of bodies that are not whole. Whoever holds
+// connections open keeps nobody else out: near the limit those that wait for their client
+// longest are closed, where all are at work one of the address that has most, and questions
+// about the server's health are answered beside the limit.
 //
 // It does not bound what a request costs once it is whole; that is the handler's.
 package front
@@ -190,7 +191,9 @@ func (c Config) answer(w http.ResponseWriter, r *http.Request) {
 		defer conn.end()
 		whole := *r // the caller's own stays as it is
 		if r.Body != http.NoBody {
-			whole.Body = body{r.Body, conn}
+			b := &body{ReadCloser: r.Body, conn: conn}
+			defer func() { conn.forget(b.n) }()
+			whole.Body = b
 		}
 		c.Handler.ServeHTTP(writer{w, conn}, &whole)
 	}

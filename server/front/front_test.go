@@ -245,9 +245,9 @@ func TestProbesAreAnsweredBesideTheLimit(t *testing.T) {
 		}
 		hello(w, r)
 	})
-	to := serve(t, Config{Handler: handler, MaxConnections: most, MaxPerAddress: most, Probes: []string{"/healthz"}})
-	for range most {
-		fmt.Fprint(dialFrom(t, "127.0.0.2", to), "GET /work HTTP/1.1\r\nHost: x\r\n\r\n")
+	to := serve(t, Config{Handler: handler, MaxConnections: most, MaxPerAddress: 1, Probes: []string{"/healthz"}})
+	for i := range most {
+		fmt.Fprint(dialFrom(t, fmt.Sprintf("127.0.0.%d", 2+2*i), to), "GET /work HTTP/1.1\r\nHost: x\r\n\r\n")
 		<-working
 	}
 	defer close(release)
@@ -277,6 +277,126 @@ func TestProbesAreAnsweredBesideTheLimit(t *testing.T) {
 			t.Fatal("a reserved place is held for longer than it may be")
 		}
 	}
+}
+
+// A few addresses whose requests are all at work keep nobody out who has less: one of
+// theirs ends, and what was done for it.
+func TestFewKeepNobodyOut(t *testing.T) {
+	certified := httptest.NewTLSServer(nil)
+	defer certified.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(certified.Certificate())
+	for name, c := range map[string]struct {
+		tls  *tls.Config
+		work func(t *testing.T, from, to string)
+	}{
+		"HTTP/1": {nil, func(t *testing.T, from, to string) {
+			for range 8 {
+				fmt.Fprint(dialFrom(t, from, to), "GET /work HTTP/1.1\r\nHost: x\r\n\r\nGET /"+strings.Repeat("x", 8<<10)) // net/http sees no end behind the next request
+			}
+		}},
+		"HTTP/2": {&tls.Config{Certificates: certified.TLS.Certificates}, func(t *testing.T, from, to string) {
+			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+			client := &http.Client{Transport: &http.Transport{DialContext: d.DialContext, TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}}
+			t.Cleanup(client.CloseIdleConnections)
+			if _, err := client.Get("https://" + to + "/x"); err != nil { // one connection for all
+				t.Fatal(err)
+			}
+			for range 8 {
+				go client.Get("https://" + to + "/work")
+			}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			const most = 32
+			working, broken := make(chan struct{}, 2*most), make(chan struct{}, 2*most)
+			to := serve(t, Config{TLS: c.tls, MaxConnections: most, MaxPerAddress: 8, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/work" {
+					working <- struct{}{}
+					<-r.Context().Done()
+					broken <- struct{}{}
+				}
+				hello(w, r)
+			})})
+			for i := range 4 {
+				c.work(t, fmt.Sprintf("127.0.0.%d", 2+i), to)
+			}
+			for range most {
+				<-working
+			}
+			scheme := "http://"
+			if c.tls != nil {
+				scheme = "https://"
+			}
+			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP("127.0.0.9")}}
+			client := &http.Client{Transport: &http.Transport{DialContext: d.DialContext, TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}, Timeout: 10 * time.Second}
+			defer client.CloseIdleConnections()
+			res, err := client.Get(scheme + to + "/x")
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			if res.StatusCode != 200 {
+				t.Fatalf("somebody who has nothing open gets %d", res.StatusCode)
+			}
+			select {
+			case <-broken:
+			case <-time.After(5 * time.Second):
+				t.Error("what was broken off is still worked for")
+			}
+		})
+	}
+}
+
+// What has come of bodies that are not whole is bounded, of one address and of all: the
+// one that has waited longest for its rest ends, and whoever sends his at once is heard.
+func TestBodiesAreBounded(t *testing.T) {
+	const half = 256 << 10
+	to := serve(t, Config{Handler: hello, MaxConnections: 1024})
+	stuff := make([]byte, half)
+	send := func(from string) net.Conn {
+		c := dialFrom(t, from, to)
+		fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", 2*half)
+		c.Write(stuff) // an error means that it was ended already
+		return c
+	}
+	ask := func(from string) {
+		t.Helper()
+		c := dialFrom(t, from, to)
+		fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", half)
+		c.Write(stuff)
+		c.SetDeadline(time.Now().Add(5 * time.Second))
+		if res, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || res.StatusCode != 200 {
+			t.Errorf("a body from %s that comes at once: %v %v", from, res, err)
+		}
+	}
+	var one, all []net.Conn
+	for range 2 * maxBodies / 8 / half {
+		one = append(one, send("127.0.0.2"))
+	}
+	ask("127.0.0.2")
+	held := func(halves []net.Conn, most int) {
+		t.Helper()
+		n := most + 1
+		for begun := time.Now(); n > most && time.Since(begun) < 5*time.Second; { // the server may not have read all yet
+			n = 0
+			for _, c := range halves {
+				c.SetReadDeadline(time.Now().Add(time.Millisecond))
+				if _, err := c.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+					n++
+				}
+			}
+		}
+		if n > most {
+			t.Errorf("%d halves of bodies are held, want at most %d", n, most)
+		}
+	}
+	held(one, maxBodies/8/half)
+	for i := range 2 * maxBodies / half {
+		all = append(all, send(fmt.Sprintf("127.0.1.%d", i%32)))
+	}
+	ask("127.0.0.3")
+	held(all, maxBodies/half)
 }
 
 // One connection of HTTP/2 carries no more requests at once than as many connections.

@@ -1,0 +1,44 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+
+	"golang.org/x/time/rate"
+)
+
+// The request log has a line for every record that was admitted, for which a party paid.
+// Of everything else, which costs a stranger nothing, it has as many lines as a disk bears
+// for ever: 2 GB a day. The metrics count all.
+const (
+	linesPerSecond = 100
+	linesAtOnce    = 1_000
+)
+
+// requestLog bounds the lines of one level, so that no flood of one keeps out another.
+type requestLog struct {
+	lines   *rate.Limiter
+	omitted atomic.Uint64 // since the last line
+}
+
+func newRequestLog() *requestLog {
+	return &requestLog{lines: rate.NewLimiter(linesPerSecond, linesAtOnce)}
+}
+
+// open says whether a line is written; one that must be is, and counts.
+func (l *requestLog) open(must bool) bool {
+	if l.lines.Allow() || must {
+		return true
+	}
+	l.omitted.Add(1)
+	return false
+}
+
+// write writes it, and how many were left out before.
+func (l *requestLog) write(to *slog.Logger, level slog.Level, attrs []slog.Attr) {
+	if n := l.omitted.Swap(0); n > 0 {
+		attrs = append(attrs, slog.Uint64("omitted", n))
+	}
+	to.LogAttrs(context.Background(), level, "request", attrs...)
+}
