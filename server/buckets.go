@@ -29,6 +29,10 @@ func (r Rate) Check() error {
 	return nil
 }
 
+// reserve is what each key has beside what its party's keys share: of 50 a second and 500
+// at once, 1 and 10.
+func (r Rate) reserve() Rate { return Rate{r.PerSecond / 50, max(1, r.Burst/50)} }
+
 func (r Rate) String() string {
 	return fmt.Sprintf("%g records a second, %d at once", r.PerSecond, r.Burst)
 }
