@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/netip"
 	"time"
@@ -20,10 +21,12 @@ type bill struct {
 }
 
 // settle charges for a verdict. What is neither admitted nor refused may still be
-// admitted later. Debts are allowed: those who were let in at once all pay.
+// admitted later; a draft dated ahead is refused for now. Debts are allowed: those who
+// were let in at once all pay.
 func (b bill) settle(err error) {
+	var refusal *record.Refusal
 	switch {
-	case err != nil && (b.who == "" || problemOf(err).status() < http.StatusInternalServerError):
+	case err != nil && (b.who == "" || errors.As(err, &refusal) || problemOf(err).status() < http.StatusInternalServerError):
 		b.refused.charge(b.from)
 	case b.who != "": // else it is the first charter, by keys that only it lists
 		b.admitted.charge(b.who)

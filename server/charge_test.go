@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
@@ -170,6 +171,27 @@ func TestOneKeyUsesUpNoReserve(t *testing.T) {
 	})
 	w.must(w.Sign(w.Statement("designation/2026-015", record.Authority, w.Order("Lumen Resale")), "authority/officer-2", "authority/officer-3"))
 	w.must(w.Designate("2026-016", w.Order("Marrow Net"))) // officer-1 has nothing left; officer-2 has
+}
+
+// A draft that its signer dated ahead may be in anybody's hands: sending it spends nothing
+// of his.
+func TestNobodyIsChargedForADraftOfTomorrow(t *testing.T) {
+	w := newWorld(t, settings{server: Config{IssuerRate: Rate{PerSecond: 0.001, Burst: 5}, RefusalRate: Rate{PerSecond: 0.001, Burst: 20}}})
+	w.must(w.Charter())
+	w.must(w.Authority())
+	w.must(w.Provider("acme-cloud"))
+	w.must(w.Designate("2026-014", w.Order("Kestrel Hosting")))
+	draft := w.Statement("response/2026-014/acme-cloud", "acme-cloud", &record.Response{Status: "acknowledged"})
+	draft.IssuedAt = draft.IssuedAt.Add(time.Hour)
+	for i := range 21 {
+		r := w.from(fmt.Sprintf("192.0.2.7:%d", 1000+i), w.Sign(draft, "acme-cloud/ci"))
+		if i < 20 {
+			w.problem(r, tooEarly)
+		} else if got := w.problem(r, tooMany); !strings.HasPrefix(got["detail"].(string), "too much that came from 192.0.2.7") {
+			t.Errorf("%v, want the limit of the address", got)
+		}
+	}
+	w.must(w.Respond("2026-014", "acme-cloud", &record.Response{Status: "acknowledged"}))
 }
 
 // Who introduces others pays for them: their own names are free to invent.
