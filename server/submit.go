@@ -53,7 +53,7 @@ func (s *Server) submit(x *exchange) error {
 		a, err = s.admit(ctx, v)
 	}
 	switch {
-	case dry && err == nil:
+	case dry:
 		bill.refused.charge(bill.from) // nothing is admitted, however often anybody asks
 	case !a.Known: // of two who send the same at once, one pays
 		bill.settle(err)
