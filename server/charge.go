@@ -18,7 +18,12 @@ import (
 type bill struct {
 	refused, admitted *buckets
 	from, who         string // who is "" if no enrolled key has signed
+	tokens            int    // of who: one for each recordUnit of the payload
 }
+
+// recordUnit is how many bytes of a payload count as one record: what one key may add is
+// bounded in bytes too.
+const recordUnit = 4 << 10
 
 // settle charges for a verdict. What is neither admitted nor refused may still be
 // admitted later; a draft dated ahead is refused for now. Debts are allowed: those who
@@ -27,9 +32,9 @@ func (b bill) settle(err error) {
 	var refusal *record.Refusal
 	switch {
 	case err != nil && (b.who == "" || errors.As(err, &refusal) || problemOf(err).status() < http.StatusInternalServerError):
-		b.refused.charge(b.from)
+		b.refused.charge(b.from, 1)
 	case b.who != "": // else it is the first charter, by keys that only it lists
-		b.admitted.charge(b.who)
+		b.admitted.charge(b.who, b.tokens)
 	}
 }
 
@@ -95,7 +100,7 @@ func (s *Server) charge(v record.Verified, b *bill) error {
 	if err != nil || len(keys) == 0 { // the keys that it lists alone: it is the first charter, or judging will refuse it
 		return err
 	}
-	b.who, b.admitted = keys[0].Owner, s.issuers
+	b.who, b.admitted, b.tokens = keys[0].Owner, s.issuers, 1+len(v.Payload())/recordUnit
 	if imported(v.Statement()) {
 		b.admitted = s.importers
 	}
@@ -112,7 +117,7 @@ func (s *Server) charge(v record.Verified, b *bill) error {
 		}
 		least = min(least, wait)
 	}
-	return tooOften(least, "the limit of %s is %s; for %s alone, %s more", keys[0].Owner, limit, keys[0].Holder, s.reserves.rate)
+	return tooOften(least, "the limit of %s is %s; for %s alone, %s more", keys[0].Owner, limit.ofRecords(), keys[0].Holder, s.reserves.rate)
 }
 
 // imported says that a record carries over a published list, of which there may

@@ -173,6 +173,30 @@ func TestOneKeyUsesUpNoReserve(t *testing.T) {
 	w.must(w.Designate("2026-016", w.Order("Marrow Net"))) // officer-1 has nothing left; officer-2 has
 }
 
+// A party's limit bounds what it adds in bytes too: a record counts once for each 4 KiB.
+func TestLargeRecordsCountSeveralTimes(t *testing.T) {
+	w := newWorld(t, settings{server: Config{IssuerRate: Rate{PerSecond: 0.001, Burst: 40}}})
+	w.must(w.Charter())
+	w.must(w.Authority())
+	w.must(w.Provider("acme-cloud"))
+	w.must(w.Designate("2026-014", w.Order("Kestrel Hosting")))
+	large := func(i int) record.Envelope {
+		st := w.Statement("response/2026-014/acme-cloud", "acme-cloud", &record.Response{Status: "acknowledged"})
+		st.Document = &record.Document{Name: fmt.Sprint(i)}
+		for n := range 17 {
+			st.Document.URL = append(st.Document.URL, fmt.Sprintf("https://acme-cloud.example/%01950d", n))
+		}
+		return w.Sign(st, "acme-cloud/ci")
+	}
+	for i := range 6 { // 9 each, the fifth on credit; then the key's reserve
+		w.must(large(i))
+	}
+	if got := w.problem(w.post(large(6).Marshal()), tooMany); !strings.Contains(got["detail"].(string), "the limit of acme-cloud is 0.001 records of 4 KiB a second") {
+		t.Errorf("%v, want the limit with its unit", got)
+	}
+	w.must(w.Sign(w.Statement("response/2026-014/acme-cloud", "acme-cloud", &record.Response{Status: "no-relationship"}), "acme-cloud/compliance"))
+}
+
 // A draft that its signer dated ahead may be in anybody's hands: sending it spends nothing
 // of his.
 func TestNobodyIsChargedForADraftOfTomorrow(t *testing.T) {

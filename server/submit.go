@@ -54,7 +54,7 @@ func (s *Server) submit(x *exchange) error {
 	}
 	switch {
 	case dry:
-		bill.refused.charge(bill.from) // nothing is admitted, however often anybody asks
+		bill.refused.charge(bill.from, 1) // nothing is admitted, however often anybody asks
 	case !a.Known: // of two who send the same at once, one pays
 		bill.settle(err)
 	}
