@@ -29,6 +29,15 @@ func (r Rate) Check() error {
 	return nil
 }
 
+// reserve is what each key has beside what its party's keys share: of 50 a second and 500
+// at once, 1 and 10.
+func (r Rate) reserve() Rate { return Rate{r.PerSecond / 50, max(1, r.Burst/50)} }
+
+// ofRecords says what is counted where a large record counts several times.
+func (r Rate) ofRecords() string {
+	return fmt.Sprintf("%g records of %d KiB a second, %d at once", r.PerSecond, recordUnit>>10, r.Burst)
+}
+
 func (r Rate) String() string {
 	return fmt.Sprintf("%g records a second, %d at once", r.PerSecond, r.Burst)
 }
@@ -52,11 +61,11 @@ func newBuckets(r Rate, max int) *buckets {
 	return &buckets{rate: r, max: max, byKey: make(map[string]*rate.Limiter)}
 }
 
-// charge takes one token of key's bucket, also one that is not there yet: then the
-// bucket stays empty for longer.
-func (b *buckets) charge(key string) {
+// charge takes tokens of key's bucket, also such as are not there yet: then the bucket
+// stays empty for longer. No charge takes more than a full bucket has.
+func (b *buckets) charge(key string, tokens int) {
 	if b != nil {
-		b.of(key).Reserve()
+		b.of(key).ReserveN(time.Now(), min(tokens, max(1, b.rate.Burst)))
 	}
 }
 

@@ -18,7 +18,7 @@ func TestBucketsRefillAndSayHowLong(t *testing.T) {
 			if _, empty := b.empty("acme"); empty {
 				t.Fatalf("a bucket of 3 is empty after %d", i)
 			}
-			b.charge("acme")
+			b.charge("acme", 1)
 		}
 		wait, empty := b.empty("acme")
 		if !empty || wait != 500*time.Millisecond {
@@ -33,7 +33,7 @@ func TestBucketsRefillAndSayHowLong(t *testing.T) {
 		}
 		// Whoever was let in while there was a token pays, though there is none any more.
 		for range 5 {
-			b.charge("acme")
+			b.charge("acme", 1)
 		}
 		if wait, empty := b.empty("acme"); !empty || wait != 2500*time.Millisecond {
 			t.Errorf("in debt: %v, %v; want 2.5s", wait, empty)
@@ -44,23 +44,23 @@ func TestBucketsRefillAndSayHowLong(t *testing.T) {
 func TestBucketsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBuckets(Rate{PerSecond: 1, Burst: 2}, 8)
-		b.charge("busy")
-		b.charge("busy")
+		b.charge("busy", 1)
+		b.charge("busy", 1)
 		for i := range 100 {
-			b.charge(fmt.Sprint("once-", i))
+			b.charge(fmt.Sprint("once-", i), 1)
 			if n := len(b.byKey); n > 8 {
 				t.Fatalf("%d buckets, bound 8", n)
 			}
 		}
 		time.Sleep(time.Second) // all but busy's are full again, and may be forgotten
 		b = newBuckets(Rate{PerSecond: 1, Burst: 2}, 4)
-		b.charge("busy")
-		b.charge("busy")
+		b.charge("busy", 1)
+		b.charge("busy", 1)
 		for i := range 3 {
-			b.charge(fmt.Sprint("idle-", i))
+			b.charge(fmt.Sprint("idle-", i), 1)
 		}
 		time.Sleep(time.Second)
-		b.charge("new")
+		b.charge("new", 1)
 		if _, empty := b.empty("busy"); empty {
 			t.Error("busy has one token again by now")
 		}
@@ -73,7 +73,7 @@ func TestBucketsAreBounded(t *testing.T) {
 func TestNoBuckets(t *testing.T) {
 	b := newBuckets(Rate{PerSecond: -1}, 8)
 	for range 1000 {
-		b.charge("any")
+		b.charge("any", 1)
 		if _, empty := b.empty("any"); empty {
 			t.Fatal("an unlimited rate refused")
 		}

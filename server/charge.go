@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/netip"
 	"time"
@@ -10,23 +11,30 @@ import (
 	"github.com/seed-53cf897a/docket/server/front"
 )
 
-// bill says who pays for a submission: whoever answers for the record, if it is
-// admitted; if it is refused, the address that it came from. What a party has signed
-// may be in anybody's hands (a draft, a record of another ledger), and be sent again
-// and again: so a stranger uses up his own address's tokens, and nobody else's.
+// bill says who pays for a submission: who answers for the record, if it is admitted; if
+// it is refused, the address that it came from. What a party has signed may be in anybody's
+// hands (a draft, a record of another ledger), and be sent again and again: so a stranger
+// uses up his own address's tokens, and nobody else's.
 type bill struct {
 	refused, admitted *buckets
 	from, who         string // who is "" if no enrolled key has signed
+	tokens            int    // of who: one for each recordUnit of the payload
 }
 
+// recordUnit is how many bytes of a payload count as one record: what one key may add is
+// bounded in bytes too.
+const recordUnit = 4 << 10
+
 // settle charges for a verdict. What is neither admitted nor refused may still be
-// admitted later. Debts are allowed: those who were let in at once all pay.
+// admitted later; a draft dated ahead is refused for now. Debts are allowed: those who
+// were let in at once all pay.
 func (b bill) settle(err error) {
+	var refusal *record.Refusal
 	switch {
-	case err != nil && (b.who == "" || problemOf(err).status() < http.StatusInternalServerError):
-		b.refused.charge(b.from)
+	case err != nil && (b.who == "" || errors.As(err, &refusal) || problemOf(err).status() < http.StatusInternalServerError):
+		b.refused.charge(b.from, 1)
 	case b.who != "": // else it is the first charter, by keys that only it lists
-		b.admitted.charge(b.who)
+		b.admitted.charge(b.who, b.tokens)
 	}
 }
 
@@ -84,20 +92,32 @@ func (s *Server) open(ctx context.Context, env record.Envelope, solvent func() e
 }
 
 // charge finds who answers for a record: its issuer if a key of his signed it, never
-// because it names him.
+// because it names him. Where a party has nothing left, a key that signed pays with its
+// reserve: whoever has stolen one uses up what the party's keys share, and keeps the others
+// from nothing, least of all from revoking it.
 func (s *Server) charge(v record.Verified, b *bill) error {
-	who, err := s.cfg.Register.Signatory(v, time.Now())
-	if err != nil || who == "" { // the keys that it lists alone: it is the first charter, or judging will refuse it
+	keys, err := s.cfg.Register.Signatories(v, time.Now())
+	if err != nil || len(keys) == 0 { // the keys that it lists alone: it is the first charter, or judging will refuse it
 		return err
 	}
-	b.who, b.admitted = who, s.issuers
+	b.who, b.admitted, b.tokens = keys[0].Owner, s.issuers, 1+len(v.Payload())/recordUnit
 	if imported(v.Statement()) {
 		b.admitted = s.importers
 	}
-	if wait, empty := b.admitted.empty(who); empty {
-		return tooOften(wait, "the limit of %s is %s", who, b.admitted.rate)
+	least, empty := b.admitted.empty(b.who)
+	if !empty {
+		return nil
 	}
-	return nil
+	limit := b.admitted.rate
+	for _, k := range keys {
+		wait, empty := s.reserves.empty(k.KeyID)
+		if !empty {
+			b.who, b.admitted = k.KeyID, s.reserves
+			return nil
+		}
+		least = min(least, wait)
+	}
+	return tooOften(least, "the limit of %s is %s; for %s alone, %s more", keys[0].Owner, limit.ofRecords(), keys[0].Holder, s.reserves.rate)
 }
 
 // imported says that a record carries over a published list, of which there may

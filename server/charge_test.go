@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
@@ -130,6 +131,93 @@ func TestNobodyIsChargedForWhatHisKeysDidNotSign(t *testing.T) {
 	w.must(w.Respond("2026-014", "borealis", &record.Response{Status: "acknowledged"}))
 }
 
+// Whoever holds one of a party's keys uses up what they share, and nothing of the others'
+// reserves: so an officer revokes an automation key that floods the ledger, and two
+// officers designate whatever a registrar does meanwhile.
+func TestOneKeyUsesUpNoReserve(t *testing.T) {
+	w := newWorld(t, settings{server: Config{IssuerRate: Rate{PerSecond: 0.001, Burst: 100}}})
+	w.must(w.Charter())
+	w.must(w.Authority())
+	w.must(w.Provider("acme-cloud"))
+	w.must(w.Designate("2026-014", w.Order("Kestrel Hosting")))
+
+	flood := func(limit string, next func(i int) record.Envelope) {
+		t.Helper()
+		for i := range 110 {
+			env := next(i)
+			r := w.post(env.Marshal())
+			if r.Code == http.StatusTooManyRequests {
+				if got := w.problem(r, tooMany); !strings.Contains(got["detail"].(string), limit) {
+					t.Errorf("%v, want %s", got, limit)
+				}
+				return
+			}
+			if r.Code != http.StatusCreated {
+				t.Fatalf("%d %s", r.Code, r.Body)
+			}
+			w.Note(env)
+		}
+		t.Errorf("%s: never reached", limit)
+	}
+	flood("for ci alone, ", func(i int) record.Envelope {
+		return w.Respond("2026-014", "acme-cloud", &record.Response{Status: "acknowledged", Detail: &record.Commitment{Commit: record.IDOf(fmt.Append(nil, i)).String()}})
+	})
+	w.must(w.Sign(w.Statement("party/acme-cloud", "acme-cloud", &record.Keys{Revoke: []record.KeyRevocation{{KeyID: w.KeyID("acme-cloud/ci")}}}), "acme-cloud/compliance"))
+	w.must(w.Sign(w.Statement("response/2026-014/acme-cloud", "acme-cloud", &record.Response{Status: "no-relationship"}), "acme-cloud/compliance"))
+
+	flood("for officer-1 alone, ", func(i int) record.Envelope {
+		s := &record.Standing{Status: []string{"suspended", "active"}[i%2], EffectiveOn: w.today(), Reason: "talks"}
+		return w.Sign(w.Statement("party/acme-cloud", record.Authority, s), "authority/officer-1")
+	})
+	w.must(w.Sign(w.Statement("designation/2026-015", record.Authority, w.Order("Lumen Resale")), "authority/officer-2", "authority/officer-3"))
+	w.must(w.Designate("2026-016", w.Order("Marrow Net"))) // officer-1 has nothing left; officer-2 has
+}
+
+// A party's limit bounds what it adds in bytes too: a record counts once for each 4 KiB.
+func TestLargeRecordsCountSeveralTimes(t *testing.T) {
+	w := newWorld(t, settings{server: Config{IssuerRate: Rate{PerSecond: 0.001, Burst: 40}}})
+	w.must(w.Charter())
+	w.must(w.Authority())
+	w.must(w.Provider("acme-cloud"))
+	w.must(w.Designate("2026-014", w.Order("Kestrel Hosting")))
+	large := func(i int) record.Envelope {
+		st := w.Statement("response/2026-014/acme-cloud", "acme-cloud", &record.Response{Status: "acknowledged"})
+		st.Document = &record.Document{Name: fmt.Sprint(i)}
+		for n := range 17 {
+			st.Document.URL = append(st.Document.URL, fmt.Sprintf("https://acme-cloud.example/%01950d", n))
+		}
+		return w.Sign(st, "acme-cloud/ci")
+	}
+	for i := range 6 { // 9 each, the fifth on credit; then the key's reserve
+		w.must(large(i))
+	}
+	if got := w.problem(w.post(large(6).Marshal()), tooMany); !strings.Contains(got["detail"].(string), "the limit of acme-cloud is 0.001 records of 4 KiB a second") {
+		t.Errorf("%v, want the limit with its unit", got)
+	}
+	w.must(w.Sign(w.Statement("response/2026-014/acme-cloud", "acme-cloud", &record.Response{Status: "no-relationship"}), "acme-cloud/compliance"))
+}
+
+// A draft that its signer dated ahead may be in anybody's hands: sending it spends nothing
+// of his.
+func TestNobodyIsChargedForADraftOfTomorrow(t *testing.T) {
+	w := newWorld(t, settings{server: Config{IssuerRate: Rate{PerSecond: 0.001, Burst: 5}, RefusalRate: Rate{PerSecond: 0.001, Burst: 20}}})
+	w.must(w.Charter())
+	w.must(w.Authority())
+	w.must(w.Provider("acme-cloud"))
+	w.must(w.Designate("2026-014", w.Order("Kestrel Hosting")))
+	draft := w.Statement("response/2026-014/acme-cloud", "acme-cloud", &record.Response{Status: "acknowledged"})
+	draft.IssuedAt = draft.IssuedAt.Add(time.Hour)
+	for i := range 21 {
+		r := w.from(fmt.Sprintf("192.0.2.7:%d", 1000+i), w.Sign(draft, "acme-cloud/ci"))
+		if i < 20 {
+			w.problem(r, tooEarly)
+		} else if got := w.problem(r, tooMany); !strings.HasPrefix(got["detail"].(string), "too much that came from 192.0.2.7") {
+			t.Errorf("%v, want the limit of the address", got)
+		}
+	}
+	w.must(w.Respond("2026-014", "acme-cloud", &record.Response{Status: "acknowledged"}))
+}
+
 // Who introduces others pays for them: their own names are free to invent.
 func TestWhoIntroducesIsCharged(t *testing.T) {
 	w := newWorld(t, settings{server: Config{IssuerRate: Rate{PerSecond: 0.001, Burst: 6}}})
@@ -141,10 +229,10 @@ func TestWhoIntroducesIsCharged(t *testing.T) {
 		e := &record.Enrolment{LegalName: id, Country: "US", Roles: []record.Role{record.RoleReseller}, Keys: []record.PartyKey{w.Officer(id + "/desk")}}
 		return w.Sign(w.Statement("party/"+id, id, e), id+"/desk", "acme-cloud/compliance")
 	}
-	for i := range 6 {
+	for i := range 6 + 1 { // one is the key's reserve
 		w.must(resell(i))
 	}
-	if got := w.problem(w.post(resell(6).Marshal()), tooMany); !strings.Contains(got["detail"].(string), "the limit of acme-cloud") {
+	if got := w.problem(w.post(resell(7).Marshal()), tooMany); !strings.Contains(got["detail"].(string), "the limit of acme-cloud") {
 		t.Errorf("%v, want the sponsor's limit", got)
 	}
 	w.must(w.Designate("2026-014", w.Order("Kestrel Hosting")))

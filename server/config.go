@@ -65,9 +65,9 @@ type Config struct {
 	VerifyWait  time.Duration // 2 s
 
 	// IssuerRate bounds the records of one party that are admitted, its own or
-	// others' that it introduces; ImporterRate those that it imports from a list;
-	// RefusalRate what one address may send that is refused. PerSecond below 0: no
-	// bound.
+	// others' that it introduces, of which a large one counts once for each 4 KiB; where
+	// that is used up, each of its keys has a reserve of a fiftieth. ImporterRate bounds those that it imports from a list; RefusalRate
+	// what one address may send that is refused. PerSecond below 0: no bound.
 	IssuerRate   Rate // 50 a second, 500 at once
 	ImporterRate Rate // 5,000 a second, 20,000 at once
 	RefusalRate  Rate // 10 a second, 200 at once

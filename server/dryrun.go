@@ -35,8 +35,13 @@ type signedBy struct {
 }
 
 // judge is the dry run: the register judges on a draft that is then dropped, so
-// nothing is written, and another record may still come in between.
+// nothing is written, and another record may still come in between. Its effects are
+// found in long histories, so it waits for its turn as a question does.
 func (s *Server) judge(x *exchange, v record.Verified) error {
+	if err := x.enter(s.queries); err != nil {
+		return err
+	}
+	defer x.leave()
 	draft, now := s.draft()
 	index := draft.NextIndex()
 	entry, err := draft.Judge(v)

@@ -40,6 +40,7 @@ type Server struct {
 	proxies                  []netip.Prefix
 
 	issuers, importers, strangers *buckets // nil: no bound
+	reserves                      *buckets // of single keys
 
 	boot     string // tells the requests of this process from another's
 	requests atomic.Uint64
@@ -66,6 +67,7 @@ func New(cfg Config) (*Server, error) {
 		requestLines: newRequestLog(), faultLines: newRequestLog(),
 
 		issuers:   newBuckets(cfg.IssuerRate, 1<<14),
+		reserves:  newBuckets(cfg.IssuerRate.reserve(), 1<<14),
 		importers: newBuckets(cfg.ImporterRate, 1<<10),
 		strangers: newBuckets(cfg.RefusalRate, 1<<16),
 	}

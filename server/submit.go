@@ -53,8 +53,8 @@ func (s *Server) submit(x *exchange) error {
 		a, err = s.admit(ctx, v)
 	}
 	switch {
-	case dry && err == nil:
-		bill.refused.charge(bill.from) // nothing is admitted, however often anybody asks
+	case dry:
+		bill.refused.charge(bill.from, 1) // nothing is admitted, however often anybody asks
 	case !a.Known: // of two who send the same at once, one pays
 		bill.settle(err)
 	}

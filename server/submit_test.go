@@ -323,3 +323,24 @@ func TestRequestLogIsBounded(t *testing.T) {
 		t.Errorf("the record that was admitted has no line: %s", last)
 	}
 }
+
+// What a record would bring about is found in histories that others may have made long: a
+// dry run waits for its turn as a question does, and whoever found none pays nothing of the
+// signer's.
+func TestDryRunsWaitForTheirTurn(t *testing.T) {
+	w := begun(t, settings{server: Config{Verifiers: 1, VerifyWait: 1, IssuerRate: Rate{PerSecond: 0.001, Burst: 6}}}, "acme-cloud")
+	w.must(w.Designate("2026-014", w.Order("Kestrel Hosting")))
+	env := w.Respond("2026-014", "acme-cloud", &record.Response{Status: "acknowledged"})
+	if err := w.server.queries.enter(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 7 {
+		w.problem(w.post(env.Marshal(), "dry-run=true"), overloaded)
+	}
+	w.server.queries.leave()
+	w.object(w.post(env.Marshal(), "dry-run=true"), http.StatusOK)
+	if n := len(w.server.queries.slots); n != 0 {
+		t.Errorf("%d turns are still held", n)
+	}
+	w.must(env)
+}

@@ -99,8 +99,8 @@ func (c *candidates) roots() {
 	}
 }
 
-// maxSponsors is how many parties are looked at for one that may have sponsored another
-// without naming its key.
+// maxSponsors is how many providers are looked at for one that may have sponsored another
+// party without naming its key.
 const maxSponsors = 256
 
 // sponsors are officers of providers, any of whom may introduce a reseller: first those
@@ -112,14 +112,12 @@ func (c *candidates) sponsors() {
 			c.sponsor("party/" + k.party())
 		}
 	}
-	name := "party/"
-	for range maxSponsors {
-		var err error
-		if name, err = c.r.threadAfter("party/", name); err != nil || name == "" || len(c.keys) > record.MaxTries {
-			return
-		}
-		c.sponsor(name)
-	}
+	looked := 0
+	_ = c.r.providers("", c.below, func(id string) (bool, error) { // an error gives fewer candidates
+		c.sponsor("party/" + id)
+		looked++
+		return looked < maxSponsors && len(c.keys) <= record.MaxTries, nil
+	})
 }
 
 func (c *candidates) sponsor(thread string) {
@@ -127,17 +125,6 @@ func (c *candidates) sponsor(thread string) {
 	if err == nil && row != nil && row.State.(*PartyRow).Has(record.RoleProvider) {
 		c.party(strings.TrimPrefix(thread, "party/"), officer)
 	}
-}
-
-// threadAfter is the thread of a family that sorts next after a name, "" if there is none.
-func (r *Register) threadAfter(family, name string) (next string, err error) {
-	_, upper := prefixBounds(tableThread, family)
-	err = r.scan(append([]byte{tableThread}, name+"\x01"...), upper, func(key, _ []byte) (bool, error) { // no name has a byte so low
-		text, _ := versionOf(key)
-		next = string(text)
-		return false, nil
-	})
-	return next, err
 }
 
 // Owner says to whom a key belongs, for words about a signature that does not

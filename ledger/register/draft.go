@@ -131,6 +131,9 @@ func (d *Draft) admit(j *judging) error {
 	}
 	d.set(appendListed(d.key(), tableKind, string(rec.Kind), rec.Index), nil)
 	d.set(appendListed(d.key(), tableIssuer, rec.Issuer, rec.Index), nil)
+	if p, ok := row.State.(*PartyRow); ok && p.Enrolled.Index == rec.Index && p.Has(record.RoleProvider) {
+		d.set(appendVersion(d.key(), tableProvider, p.ID, rec.Index), nil)
+	}
 	for _, k := range j.keys {
 		value, err := k.encode()
 		if err != nil {

@@ -1,7 +1,7 @@
 package register
 
 import (
-	"slices"
+	"container/heap"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
@@ -47,11 +47,26 @@ func (c clock) certify(p *partyLife, filed []certificate, yield func(Duty) bool)
 // coverage is how far certifications reach without a gap, from the first one's period on.
 type coverage struct {
 	until record.Date
-	apart []span // beyond a gap, by their first day
+	apart spans // beyond a gap
 }
 
 // span are days, the last inclusive.
 type span struct{ from, until record.Date }
+
+// spans are a heap, the earliest first day on top: a provider may file as many as it
+// likes, in any order.
+type spans []span
+
+func (s spans) Len() int           { return len(s) }
+func (s spans) Less(i, j int) bool { return s[i].from.Before(s[j].from) }
+func (s spans) Swap(i, j int)      { s[i], s[j] = s[j], s[i] }
+func (s *spans) Push(x any)        { *s = append(*s, x.(span)) }
+func (s *spans) Pop() any {
+	n := len(*s) - 1
+	last := (*s)[n]
+	*s = (*s)[:n]
+	return last
+}
 
 // next is the first day that is not covered; none is before the enrolment.
 func (c *coverage) next(enrolled record.Date) record.Date {
@@ -70,16 +85,14 @@ func (c *coverage) extend(from, until, enrolled record.Date) bool {
 	case !until.After(c.until):
 		return false
 	case from.After(c.next(enrolled)):
-		at, _ := slices.BinarySearchFunc(c.apart, from, func(s span, from record.Date) int { return s.from.Compare(from) })
-		c.apart = slices.Insert(c.apart, at, span{from, until})
+		heap.Push(&c.apart, span{from, until})
 		return false
 	}
 	c.until = until
 	for len(c.apart) > 0 && !c.apart[0].from.After(c.next(enrolled)) {
-		if c.apart[0].until.After(c.until) {
-			c.until = c.apart[0].until
+		if s := heap.Pop(&c.apart).(span); s.until.After(c.until) {
+			c.until = s.until
 		}
-		c.apart = c.apart[1:]
 	}
 	return true
 }

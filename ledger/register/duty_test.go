@@ -2,6 +2,7 @@ package register
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -366,6 +367,43 @@ func TestDutyToCertify(t *testing.T) {
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: got %q, want %q", c.sentence, got, c.want)
 		}
+	}
+}
+
+// Days are covered in whatever order they are certified: as a set of days has it, and of a
+// hundred thousand periods backwards in a moment (a list kept in order took a minute).
+func TestCoverageInAnyOrder(t *testing.T) {
+	enrolled := day(0)
+	for seed := range uint64(300) {
+		random := rand.New(rand.NewPCG(seed, 7))
+		var c coverage
+		c.extend(day(1), day(1), enrolled)
+		days, until := map[int]bool{1: true}, 1
+		for range 40 {
+			from := 1 + random.IntN(60)
+			last := from + random.IntN(3)
+			for n := from; n <= last; n++ {
+				days[n] = true
+			}
+			before := until
+			for days[until+1] {
+				until++
+			}
+			more := c.extend(day(from), day(last), enrolled)
+			if c.until != day(until) || more != (until > before) {
+				t.Fatalf("seed %d: %d-%d covers until %s (more: %t), want %s", seed, from, last, c.until, more, day(until))
+			}
+		}
+	}
+
+	const n = 100_000
+	var c coverage
+	c.extend(day(1), day(1), enrolled)
+	for i := range n {
+		c.extend(day(3+2*(n-i)), day(4+2*(n-i)), enrolled)
+	}
+	if c.extend(day(2), day(4), enrolled); c.until != day(4+2*n) {
+		t.Errorf("covered until %s, want %s", c.until, day(4+2*n))
 	}
 }
 

@@ -148,8 +148,8 @@ func (d *Draft) owing(e effect, s *DesignationRow) (n int, due *record.Date, err
 		return 0, nil, err
 	}
 	life, due := s.ahead(), s.Opening.ResponseDue
-	err = d.parties(func(row *PartyRow) error {
-		if !row.Has(record.RoleProvider) || row.Enrolled.Index > e.record.Index {
+	err = d.providers(func(row *PartyRow) error {
+		if row.Enrolled.Index > e.record.Index {
 			return nil
 		}
 		if duty := c.respond(e.record.Thread, life, row.ahead(), nil); duty != nil {

@@ -28,6 +28,7 @@ const (
 	tableIdentifier = 'n' // scheme, value, thread, newest first → one IdentifierUse byte
 	tableKind       = 'y' // kind, oldest first → nothing
 	tableIssuer     = 'e' // issuer, oldest first → nothing
+	tableProvider   = 'p' // party ID → nothing: whom duties are asked of, apart from those whom anybody sponsors
 )
 
 const suffixLen = 9 // 8 bytes of index and the length itself

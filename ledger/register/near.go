@@ -68,12 +68,6 @@ func similar(family, written string, threads []string) string {
 	return record.DidYouMean(written, names)
 }
 
-// partyThreads are the threads of all parties that the draft sees, in order.
-func (d *Draft) partyThreads() ([]string, error) {
-	names, err := d.r.threadNames("party/", d.start)
-	return d.andDrafted(names), err
-}
-
 // andDrafted adds the parties that the register does not have yet, in order.
 func (d *Draft) andDrafted(names []string) []string {
 	for _, b := range append(slices.Clip(d.below), d) {
@@ -87,19 +81,25 @@ func (d *Draft) andDrafted(names []string) []string {
 	return slices.Compact(names)
 }
 
-// parties visits every party as the draft sees it.
-func (d *Draft) parties(visit func(*PartyRow) error) error {
-	names, err := d.partyThreads()
+// providers visits every provider as the draft sees it.
+func (d *Draft) providers(visit func(*PartyRow) error) error {
+	var names []string
+	err := d.r.providers("", d.start, func(id string) (bool, error) {
+		names = append(names, "party/"+id)
+		return true, nil
+	})
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
+	for _, name := range d.andDrafted(names) {
 		row, err := d.thread(name)
 		if err != nil {
 			return err
 		}
-		if err := visit(row.State.(*PartyRow)); err != nil {
-			return err
+		if p := row.State.(*PartyRow); p.Has(record.RoleProvider) {
+			if err := visit(p); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

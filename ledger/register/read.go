@@ -179,14 +179,15 @@ func (r reads) threads(prefix, after string, below uint64, yield func(*ThreadRow
 // pastThread is a key beyond those of a thread: no thread's name has a byte so low.
 func pastThread(thread string) []byte { return append([]byte{tableThread}, thread+"\x01"...) }
 
-// threadNames are the threads below a size whose name begins with prefix, in order.
-func (r reads) threadNames(prefix string, below uint64) (names []string, err error) {
-	lower, upper := prefixBounds(tableThread, prefix)
-	err = r.hop(lower, upper, below, pastThread, func(thread string, _ uint64, _ []byte) (bool, error) {
-		names = append(names, thread)
-		return true, nil
-	})
-	return names, err
+// providers yields those that were enrolled below a size, by ID, of those that sort after
+// another. However many resellers they sponsored, it goes from provider to provider.
+func (r reads) providers(after string, below uint64, yield func(id string) (more bool, err error)) error {
+	past := func(id string) []byte { return append([]byte{tableProvider}, id+"\x01"...) }
+	lower, upper := prefixBounds(tableProvider, "")
+	if after != "" {
+		lower = past(after)
+	}
+	return r.hop(lower, upper, below, past, func(id string, _ uint64, _ []byte) (bool, error) { return yield(id) })
 }
 
 // hop yields the newest version below a size of each text among the versioned rows of

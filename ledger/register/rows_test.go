@@ -18,7 +18,7 @@ func TestRowsPerRecord(t *testing.T) {
 		say  func() record.Envelope
 		want int
 	}{
-		{func() record.Envelope { return b.Provider("borealis") }, 6 + 3 + 1},                  // three keys, a name
+		{func() record.Envelope { return b.Provider("borealis") }, 6 + 3 + 2},                  // three keys, a name, one more provider
 		{func() record.Envelope { return b.Designate("1", b.Order("Kestrel")) }, 6 + 3},        // a name, a domain, an ASN
 		{func() record.Envelope { return b.Import("36", b.Listed("36", "AEROCARIBBEAN")) }, 7}, // a name
 		{func() record.Envelope { return b.Respond("1", "acme-cloud", ack) }, 5},

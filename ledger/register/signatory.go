@@ -1,59 +1,70 @@
 package register
 
 import (
-	"slices"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
-// Signatory is who answers for a record at an instant, be it admissible or not: the
-// owner of a key that signed it and is live then, its issuer before all others, by
-// the name that [Register.Owner] gives. It is "" where there is none. What a record
-// says of its issuer proves nothing: a charter, an enrolment or a keys record may be
-// signed by nothing but the keys that it lists itself.
+// Signatory is a key that answers for a record by its signature.
+type Signatory struct {
+	Owner  string // as [Register.Owner] names it
+	Holder string
+	KeyID  string
+}
+
+func (s Signatory) String() string { return s.Owner + "'s " + s.Holder }
+
+// Signatories are the keys that answer for a record at an instant, be it admissible or
+// not: all that signed it, are live then and have one owner, its issuer before all others.
+// There are none where nobody answers for it. What a record says of its issuer proves
+// nothing: a charter, an enrolment or a keys record may be signed by nothing but the keys
+// that it lists itself.
 //
 // Where the issuer has signed, as nearly always, it costs one row in memory.
-func (r *Register) Signatory(v record.Verified, at time.Time) (who string, err error) {
+func (r *Register) Signatories(v record.Verified, at time.Time) ([]Signatory, error) {
 	r.mu.Lock()
 	below, charter := r.tip.next, r.tip.charter
 	r.mu.Unlock()
 	if charter == nil {
-		return "", nil
+		return nil, nil
 	}
 	today := rules1.DateIn(at, charter.State.(*CharterRow).zone)
-	signed := func(owner string) (bool, error) {
+	of := func(owner, name string) (all []Signatory, err error) {
 		row, err := r.committed(owner, below) // an owner of live keys is named as the thread that lists them
 		if err != nil || row == nil {
-			return false, err
+			return nil, err
 		}
-		return slices.ContainsFunc(v.Signatures(), func(s record.VerifiedSignature) (live bool) {
+		for _, s := range v.Signatures() {
 			switch state := row.State.(type) {
 			case *PartyRow:
-				k := state.Key(s.Key.ID())
-				live = k != nil && k.Live(at, today)
+				if k := state.Key(s.Key.ID()); k != nil && k.Live(at, today) {
+					all = append(all, Signatory{name, k.Holder, k.ID})
+				}
 			case *CharterRow:
-				_, live = state.root(s.Key.ID())
+				if holder, ok := state.root(s.Key.ID()); ok {
+					all = append(all, Signatory{name, holder, s.Key.ID()})
+				}
 			}
-			return live
-		}), nil
+		}
+		return all, nil
 	}
 	issuer := v.Statement().Issuer
-	if ok, err := signed("party/" + issuer); err != nil || ok {
-		return issuer, err
+	if all, err := of("party/"+issuer, issuer); err != nil || all != nil {
+		return all, err
 	}
 	for _, s := range v.Signatures() {
 		k, err := r.keyRow(s.Key.ID(), below)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		if k == nil {
 			continue
 		}
-		if ok, err := signed(k.Owner); err != nil || ok {
-			return k.owner(), err
+		if all, err := of(k.Owner, k.owner()); err != nil || all != nil {
+			return all, err
 		}
 	}
-	return "", nil
+	return nil, nil
 }

@@ -1,6 +1,7 @@
 package register_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -8,8 +9,8 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 )
 
-// TestSignatory: whoever is named by others' words alone answers for nothing.
-func TestSignatory(t *testing.T) {
+// TestSignatories: whoever is named by others' words alone answers for nothing.
+func TestSignatories(t *testing.T) {
 	b := registertest.NewBook(start, "acme-cloud", "delta-racks")
 	b.Must(b.Designate("1", b.Order("Kestrel")))
 	must(t, b, "party/acme-cloud", "acme-cloud", &record.Keys{Revoke: revoke(b, "acme-cloud/ci").Revoke}, "acme-cloud/compliance")
@@ -36,25 +37,31 @@ func TestSignatory(t *testing.T) {
 		after          time.Duration
 		want           string
 	}{
-		{"its own key", "response/1/acme-cloud", "acme-cloud", ack, []string{"acme-cloud/compliance"}, 0, "acme-cloud"},
-		{"a key on its last day", "response/1/acme-cloud", "acme-cloud", ack, []string{"acme-cloud/short"}, days(9), "acme-cloud"},
+		{"its own key", "response/1/acme-cloud", "acme-cloud", ack, []string{"acme-cloud/compliance"}, 0, "acme-cloud's compliance"},
+		{"a key on its last day", "response/1/acme-cloud", "acme-cloud", ack, []string{"acme-cloud/short"}, days(9), "acme-cloud's short"},
 		{"a key whose time is over", "response/1/acme-cloud", "acme-cloud", ack, []string{"acme-cloud/short"}, days(10), ""},
-		{"one officer of two", "designation/2", "authority", b.Order("x"), officers[:1], 0, "authority"},
+		{"one officer of two", "designation/2", "authority", b.Order("x"), officers[:1], 0, "authority's officer-1"},
+		{"two officers", "designation/2", "authority", b.Order("x"), officers[:2], 0, "authority's officer-2, authority's officer-1"},
 		{"an enrolment's own keys", "party/acme-cloud", "acme-cloud", enrol("stranger/key"), []string{"stranger/key"}, 0, ""},
 		{"a revoked key, listed", "party/acme-cloud", "acme-cloud", enrol("acme-cloud/ci"), []string{"acme-cloud/ci"}, 0, ""},
-		{"a registrar", "party/new", "new", enrol("new/key"), []string{"new/key", "authority/officer-1"}, 0, "authority"},
-		{"a sponsor", "party/new", "new", enrol("new/key"), []string{"new/key", "delta-racks/compliance"}, 0, "delta-racks"},
-		{"a provider in the authority's name", "party/delta-racks", "authority", mole, []string{"delta-racks/mole", "delta-racks/compliance"}, 0, "delta-racks"},
+		{"a registrar", "party/new", "new", enrol("new/key"), []string{"new/key", "authority/officer-1"}, 0, "authority's officer-1"},
+		{"a sponsor", "party/new", "new", enrol("new/key"), []string{"new/key", "delta-racks/compliance"}, 0, "delta-racks's compliance"},
+		{"a provider in the authority's name", "party/delta-racks", "authority", mole, []string{"delta-racks/mole", "delta-racks/compliance"}, 0, "delta-racks's compliance"},
 		{"a charter's own keys", "charter", "authority", &charter, []string{"root/usurper"}, 0, ""},
-		{"a root key", "charter", "authority", &charter, []string{"root/usurper", "root/root-1"}, 0, "the root set"},
+		{"a root key", "charter", "authority", &charter, []string{"root/usurper", "root/root-1"}, 0, "the root set's root-1"},
 	} {
 		env, _ := sign(b, c.thread, c.issuer, c.say, c.keys...)
 		v, err := record.Open(env, b.Register.Candidates)
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
-		if got, err := b.Register.Signatory(v, b.Now.Add(c.after)); got != c.want || err != nil {
-			t.Errorf("%s: %q answers for it, %v; want %q", c.name, got, err, c.want)
+		got, err := b.Register.Signatories(v, b.Now.Add(c.after))
+		var who []string
+		for _, s := range got {
+			who = append(who, s.String())
+		}
+		if strings.Join(who, ", ") != c.want || err != nil {
+			t.Errorf("%s: %q answer for it, %v; want %q", c.name, who, err, c.want)
 		}
 	}
 }

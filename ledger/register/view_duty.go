@@ -35,7 +35,7 @@ func (v *View) Duties(f DutyFilter, at time.Time, yield func(Duty) bool) error {
 	}
 	l := &dutyList{
 		v: v, f: f, c: v.clock(at), from: from, yield: yield,
-		parties: make(map[string]*partyLife), progress: progress{begun: f.After, passed: f.After},
+		providers: make(map[string]*partyLife), progress: progress{begun: f.After, passed: f.After},
 	}
 	if f.Party != "" {
 		h, err := v.history("party/" + f.Party)
@@ -105,7 +105,7 @@ type dutyList struct {
 	from  dutyPlace
 	yield func(Duty) bool
 
-	parties map[string]*partyLife // providers met before, nil for other parties; at most maxPartiesKept
+	providers map[string]*partyLife // met before, by ID, nil for other parties; at most maxPartiesKept
 	progress
 }
 
@@ -126,9 +126,7 @@ func (l *dutyList) list() error {
 	if certifying {
 		after = l.from.party
 	}
-	_, err := l.eachParty(after, func(p *partyLife) (bool, error) {
-		return l.duties("cip/"+p.ID, p.ID, func() ([]Duty, error) { return l.certify(p) })
-	})
+	_, err := l.eachProvider(func(id string) string { return "cip/" + id }, after, l.certify)
 	return err
 }
 
@@ -173,13 +171,12 @@ func (l *dutyList) designation(h *history) (more bool, err error) {
 		return true, nil
 	}
 	life = life.asOf(l.c)
-	each := func(p *partyLife) (bool, error) {
-		return l.duties(h.thread, p.ID, func() ([]Duty, error) { return l.owed(h.thread, life, p) })
-	}
+	by := func(string) string { return h.thread }
+	find := func(p *partyLife) ([]Duty, error) { return l.owed(h.thread, life, p) }
 	if len(life.Openings) > 0 {
-		more, err = l.eachParty(after, each)
+		more, err = l.eachProvider(by, after, find)
 	} else {
-		more, err = l.eachAnswering(h.thread, after, each)
+		more, err = l.eachAnswering(by, after, find)
 	}
 	if more && err == nil {
 		l.passed = dutyPlace{h.thread, allParties, allDuties}.String()
@@ -187,15 +184,67 @@ func (l *dutyList) designation(h *history) (more bool, err error) {
 	return more, err
 }
 
-// duties yields those that one party has by one thread.
-func (l *dutyList) duties(thread, party string, find func() ([]Duty, error)) (more bool, err error) {
-	l.at = dutyPlace{thread, party, allDuties}.String()
-	all, err := find()
+// eachProvider yields the duties that find gives of each provider that a filter asks
+// about, by ID, from one on. by is the thread by which one has them.
+func (l *dutyList) eachProvider(by func(id string) string, from string, find func(*partyLife) ([]Duty, error)) (more bool, err error) {
+	return l.each(from, by, find, func(visit func(id string) (bool, error)) error {
+		return l.v.r.providers(from, l.v.size, visit)
+	})
+}
+
+// eachAnswering is eachProvider of those that have answered a designation.
+func (l *dutyList) eachAnswering(by func(id string) string, from string, find func(*partyLife) ([]Duty, error)) (more bool, err error) {
+	prefix, after := responsesTo(by("")), ""
+	if from != "" {
+		after = prefix + from
+	}
+	return l.each(from, by, find, func(visit func(id string) (bool, error)) error {
+		return l.v.histories(prefix, after, func(h *history) (bool, error) { return visit(strings.TrimPrefix(h.thread, prefix)) })
+	})
+}
+
+// each is eachProvider of those that after lists, which sort after from.
+func (l *dutyList) each(from string, by func(id string) string, find func(*partyLife) ([]Duty, error), after func(visit func(id string) (bool, error)) error) (more bool, err error) {
+	visit := func(id string) (bool, error) {
+		more, err = l.party(by(id), id, find)
+		return more, err
+	}
+	if l.f.Party != "" {
+		if l.f.Party < from || l.f.Party == from && l.from.whole() {
+			return true, nil
+		}
+		return visit(l.f.Party)
+	}
+	if from != "" && !l.from.whole() {
+		if more, err := visit(from); err != nil || !more {
+			return false, err
+		}
+	}
+	more = true
+	err = after(visit)
+	return more, err
+}
+
+func responsesTo(thread string) string {
+	return "response/" + strings.TrimPrefix(thread, "designation/") + "/"
+}
+
+// party yields the duties that one party has by one thread. It is at that place before it
+// reads anything of the party: where that takes too much, the party alone is left out.
+func (l *dutyList) party(thread, id string, find func(*partyLife) ([]Duty, error)) (more bool, err error) {
+	l.at = dutyPlace{thread, id, allDuties}.String()
+	p, err := l.provider(id)
 	if err != nil {
 		return false, err
 	}
+	var all []Duty
+	if p != nil {
+		if all, err = find(p); err != nil {
+			return false, err
+		}
+	}
 	skip := 0
-	if thread == l.from.thread && party == l.from.party {
+	if thread == l.from.thread && id == l.from.party {
 		skip = l.from.passed
 	}
 	for i := range all {
@@ -203,7 +252,7 @@ func (l *dutyList) duties(thread, party string, find func() ([]Duty, error)) (mo
 		if i < skip {
 			continue
 		}
-		d.place = dutyPlace{thread, party, i + 1}.String()
+		d.place = dutyPlace{thread, id, i + 1}.String()
 		if l.f.chooses(d) && !l.yield(*d) {
 			return false, nil
 		}
@@ -212,87 +261,28 @@ func (l *dutyList) duties(thread, party string, find func() ([]Duty, error)) (mo
 	return true, nil
 }
 
-// eachParty visits the providers that a filter asks about which were enrolled by the
-// instant, by ID, from one on.
-func (l *dutyList) eachParty(from string, visit func(*partyLife) (bool, error)) (more bool, err error) {
-	if l.f.Party != "" {
-		if l.f.Party < from || l.f.Party == from && l.from.whole() {
-			return true, nil
-		}
-		return l.party(&history{r: l.v.r, thread: "party/" + l.f.Party, size: l.v.size}, visit)
+// provider is a party that is one and was enrolled by the instant, nil if it is not.
+func (l *dutyList) provider(id string) (p *partyLife, err error) {
+	p, known := l.providers[id]
+	if known {
+		return p, nil
 	}
-	if from != "" && !l.from.whole() {
-		if more, err := l.party(&history{r: l.v.r, thread: "party/" + from, size: l.v.size}, visit); err != nil || !more {
-			return false, err
-		}
+	h := &history{r: l.v.r, thread: "party/" + id, size: l.v.size}
+	row, err := h.newest()
+	if err != nil {
+		return nil, err
 	}
-	more = true
-	after := ""
-	if from != "" {
-		after = "party/" + from
-	}
-	err = l.v.histories("party/", after, func(h *history) (bool, error) {
-		more, err = l.party(h, visit)
-		return more, err
-	})
-	return more, err
-}
-
-// eachAnswering is eachParty of those that have answered a designation.
-func (l *dutyList) eachAnswering(thread, from string, visit func(*partyLife) (bool, error)) (more bool, err error) {
-	visitOne := func(party string) (bool, error) {
-		return l.party(&history{r: l.v.r, thread: "party/" + party, size: l.v.size}, visit)
-	}
-	if l.f.Party != "" {
-		if l.f.Party < from || l.f.Party == from && l.from.whole() {
-			return true, nil
-		}
-		return visitOne(l.f.Party)
-	}
-	prefix, after := responsesTo(thread), ""
-	if from != "" && !l.from.whole() {
-		if more, err := visitOne(from); err != nil || !more {
-			return false, err
-		}
-	}
-	if from != "" {
-		after = prefix + from
-	}
-	more = true
-	err = l.v.histories(prefix, after, func(h *history) (bool, error) {
-		more, err = visitOne(strings.TrimPrefix(h.thread, prefix))
-		return more, err
-	})
-	return more, err
-}
-
-func responsesTo(thread string) string {
-	return "response/" + strings.TrimPrefix(thread, "designation/") + "/"
-}
-
-// party visits one, if it is a provider that was enrolled by the instant.
-func (l *dutyList) party(h *history, visit func(*partyLife) (bool, error)) (more bool, err error) {
-	p, known := l.parties[h.thread]
-	if !known {
-		row, err := h.newest()
-		if err != nil {
-			return false, err
-		}
-		if row != nil {
-			if s := row.State.(*PartyRow); s.Has(record.RoleProvider) && l.c.passed(s.Enrolled) {
-				if p, err = h.party(row); err != nil {
-					return false, err
-				}
+	if row != nil {
+		if s := row.State.(*PartyRow); s.Has(record.RoleProvider) && l.c.passed(s.Enrolled) {
+			if p, err = h.party(row); err != nil {
+				return nil, err
 			}
 		}
-		if len(l.parties) < maxPartiesKept {
-			l.parties[h.thread] = p
-		}
 	}
-	if p == nil {
-		return true, nil
+	if len(l.providers) < maxPartiesKept {
+		l.providers[id] = p
 	}
-	return visit(p)
+	return p, nil
 }
 
 // owed are the duties that a party has by one designation.

@@ -3,13 +3,16 @@ package register_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 )
 
 // aList asks one list of a view, after a place, and writes what it yields.
@@ -241,6 +244,63 @@ func TestPlacesOfNobody(t *testing.T) {
 			if err != nil && !errors.Is(err, register.ErrPlace) && !errors.As(err, &absent) && !errors.As(err, &number) {
 				t.Errorf("%s after %q: %v", l.name, place, err)
 			}
+		}
+	}
+}
+
+// Whatever others have themselves made long, each duty is found: a provider may sponsor
+// any number of resellers, who owe nothing, and one registrar may change one party's
+// standing as often as he likes, which leaves out that party alone.
+func TestOthersMakeNoListOfDutiesDear(t *testing.T) {
+	const rows = 150
+	b := registertest.NewBook(start, "acme-cloud", "borealis-compute", "cirrus-hosting")
+	b.Must(b.Designate("2026-014", b.Order("Kestrel")))
+	for i := range 2 * rows {
+		id := fmt.Sprintf("b-%03d", i) // between the providers
+		e := &record.Enrolment{LegalName: id, Country: "US", Roles: []record.Role{record.RoleReseller}, Keys: []record.PartyKey{b.Officer(id + "/desk")}}
+		b.Must(b.Sign(b.Statement("party/"+id, id, e), id+"/desk", "acme-cloud/compliance"))
+	}
+	owe := func(f register.DutyFilter, at time.Time) (who, left []string) {
+		for n := 0; ; n++ {
+			err := now(t, b).Within(register.Work{Rows: rows, Bytes: 1 << 20}).Duties(f, at, func(d register.Duty) bool {
+				who = append(who, string(d.Kind)+" "+d.Party)
+				return true
+			})
+			var more *register.MoreError
+			switch {
+			case errors.As(err, &more) && n < 20:
+				if f.After = more.After; more.Skipped != "" {
+					left = append(left, more.Skipped)
+				}
+			case err != nil:
+				t.Fatalf("%+v: %v", f, err)
+			default:
+				return who, left
+			}
+		}
+	}
+	for _, at := range []time.Time{b.Now, start, b.Now.AddDate(1, 0, 0)} {
+		for _, f := range []register.DutyFilter{{Designation: "2026-014"}, {Kind: register.DutyCertify}, {}} {
+			who, left := owe(f, at)
+			if want := map[bool]int{true: 6, false: 3}[f == register.DutyFilter{}]; len(who) != want || left != nil {
+				t.Errorf("%+v: %q owe, %q is left out", f, who, left)
+			}
+		}
+	}
+
+	for i := range 2 * rows {
+		must(t, b, "party/borealis-compute", "authority", &record.Standing{Status: []string{"suspended", "active"}[i%2], EffectiveOn: today(b), Reason: "talks"}, "authority/officer-1")
+	}
+	for _, c := range []struct {
+		f         register.DutyFilter
+		who, left string
+	}{
+		{register.DutyFilter{Designation: "2026-014"}, "respond acme-cloud respond cirrus-hosting", "designation/2026-014 borealis-compute"},
+		{register.DutyFilter{Kind: register.DutyCertify}, "certify acme-cloud certify cirrus-hosting", "cip/borealis-compute borealis-compute"},
+	} {
+		who, left := owe(c.f, b.Now)
+		if strings.Join(who, " ") != c.who || strings.Join(left, " ") != c.left {
+			t.Errorf("%+v: %q owe, %q is left out; want %s without %s", c.f, who, left, c.who, c.left)
 		}
 	}
 }
