@@ -31,12 +31,12 @@ type charterTerms struct {
 func (row *ThreadRow) terms() (charterTerms, error) {
 	t := charterTerms{Step: row.step()}
 	if row.Did.Periods == nil {
-		return t, fmt.Errorf("charter row %d has no periods: %w", row.Index, errDamaged)
+		return t, fmt.Errorf("charter row %d has no periods: %w", row.Index, ErrDamaged)
 	}
 	t.Periods = *row.Did.Periods
 	var err error
 	if t.zone, err = rules1.Location(row.Did.TimeZone); err != nil {
-		return t, fmt.Errorf("charter row %d: %w: %w", row.Index, errDamaged, err)
+		return t, fmt.Errorf("charter row %d: %w: %w", row.Index, ErrDamaged, err)
 	}
 	return t, nil
 }

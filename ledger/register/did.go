@@ -133,7 +133,7 @@ func (row *ThreadRow) stateDid() error {
 	case segment == "cip" && d.PeriodFrom != nil && d.PeriodUntil != nil:
 		row.State = &CertificationRow{PeriodFrom: *d.PeriodFrom, PeriodUntil: *d.PeriodUntil}
 	default:
-		return fmt.Errorf("row of %s at %d: no such thread in these rules: %w", row.Thread, row.Index, errDamaged)
+		return fmt.Errorf("row of %s at %d: no such thread in these rules: %w", row.Thread, row.Index, ErrDamaged)
 	}
 	return nil
 }

@@ -63,7 +63,7 @@ func (r reads) formerNames(thread string, below uint64, now string, most int) (n
 		text, since := listedOf(key)
 		part := strings.Split(string(text), "\x1f")
 		if len(part) != 3 {
-			return false, fmt.Errorf("former name row %q: %w", text, errDamaged)
+			return false, fmt.Errorf("former name row %q: %w", text, ErrDamaged)
 		}
 		if since < below && part[2] != now {
 			if more = len(list) == most; !more {

@@ -45,7 +45,7 @@ func (k *KeyRow) parsed() (*record.Key, error) {
 	}
 	key, err := k.PEM.Key()
 	if err != nil {
-		return nil, fmt.Errorf("key row %s: %w: %w", k.ID, errDamaged, err)
+		return nil, fmt.Errorf("key row %s: %w: %w", k.ID, ErrDamaged, err)
 	}
 	return key, nil
 }

@@ -57,7 +57,7 @@ func (r reads) recordRow(index uint64) (RecordRow, error) {
 		return RecordRow{}, err
 	}
 	if b == nil {
-		return RecordRow{}, fmt.Errorf("no record row %d: %w", index, errDamaged)
+		return RecordRow{}, fmt.Errorf("no record row %d: %w", index, ErrDamaged)
 	}
 	return decodeRecordRow(index, b)
 }
@@ -154,7 +154,7 @@ func (r reads) state(row *ThreadRow) error {
 		return err
 	}
 	if b == nil {
-		return fmt.Errorf("no state of %s at %d: %w", row.Thread, row.Index, errDamaged)
+		return fmt.Errorf("no state of %s at %d: %w", row.Thread, row.Index, ErrDamaged)
 	}
 	return row.decodeState(b)
 }
@@ -251,7 +251,7 @@ func (r reads) identified(scheme, value, after string, below uint64, yield func(
 	return r.hop(lower, upper, below, past, func(text string, index uint64, use []byte) (bool, error) {
 		thread := strings.TrimPrefix(text, prefix)
 		if thread == "" || len(use) != 1 {
-			return false, fmt.Errorf("identifier row %q: %w", text, errDamaged)
+			return false, fmt.Errorf("identifier row %q: %w", text, ErrDamaged)
 		}
 		return yield(thread, index, IdentifierUse(use[0]))
 	})

@@ -90,13 +90,9 @@ type Register struct {
 	seekKey []byte
 }
 
-// ErrDamaged is a register that this binary cannot read: some of it is damaged, or it is
-// of another format or other rules. Replaying brings it back.
-var ErrDamaged = errDamaged
-
 // Damaged tells whether an error, of whatever was asked, is that of damage: replaying
 // brings the register back.
-func Damaged(err error) bool { return errors.Is(err, errDamaged) || pebble.IsCorruptionError(err) }
+func Damaged(err error) bool { return errors.Is(err, ErrDamaged) || pebble.IsCorruptionError(err) }
 
 // Open opens the register in dir, or begins an empty one. One that is damaged, of
 // another format or of other rules is deleted first: replaying brings it back. Where it
@@ -184,7 +180,7 @@ func (r *Register) load() error {
 	cursor, ok := decodeCursor(b)
 	switch {
 	case !ok && r.o.ReadOnly:
-		return fmt.Errorf("the register is of another version of docket: %w", errDamaged)
+		return fmt.Errorf("the register is of another version of docket: %w", ErrDamaged)
 	case !ok:
 		return r.wipe()
 	}
@@ -204,7 +200,7 @@ func (r *Register) load() error {
 		return err
 	}
 	if charter == nil {
-		return fmt.Errorf("no charter below %d: %w", cursor.Size, errDamaged)
+		return fmt.Errorf("no charter below %d: %w", cursor.Size, ErrDamaged)
 	}
 	r.tip, r.root = tip{next: cursor.Size, ledger: first.ID, last: newest.Admitted, charter: charter}, cursor.Root
 	return nil

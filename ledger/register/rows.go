@@ -196,9 +196,9 @@ const (
 	SchemeName         = "name" // keyed by rules1.NameKey
 )
 
-// errDamaged marks rows that this code did not write. [Open] deletes such a
-// register; whoever meets one later resets it and replays.
-var errDamaged = errors.New("the register is damaged: delete it, it comes back by replay")
+// ErrDamaged is a register that this binary cannot read: rows that this code did not
+// write, a file that is damaged, another format or other rules. Replaying brings it back.
+var ErrDamaged = errors.New("the register is damaged: delete it, it comes back by replay")
 
 // millis is the resolution of every time in the register.
 func millis(t time.Time) uint64 { return uint64(t.UnixMilli()) }
@@ -221,7 +221,7 @@ func (row *RecordRow) encode() []byte {
 func decodeRecordRow(index uint64, b []byte) (RecordRow, error) {
 	row := RecordRow{Index: index}
 	if len(b) < 3*32+16 {
-		return row, fmt.Errorf("record row %d has %d bytes: %w", index, len(b), errDamaged)
+		return row, fmt.Errorf("record row %d has %d bytes: %w", index, len(b), ErrDamaged)
 	}
 	copy(row.ID[:], b)
 	copy(row.Follows[:], b[32:])
@@ -232,7 +232,7 @@ func decodeRecordRow(index uint64, b []byte) (RecordRow, error) {
 	var text [3]string
 	for i := range text {
 		if len(b) == 0 || len(b) < 1+int(b[0]) {
-			return row, fmt.Errorf("record row %d is cut short: %w", index, errDamaged)
+			return row, fmt.Errorf("record row %d is cut short: %w", index, ErrDamaged)
 		}
 		text[i], b = string(b[1:1+b[0]]), b[1+b[0]:]
 	}
@@ -277,7 +277,7 @@ const stepHeader = 32 + 8 + 1
 // decodeStep reads what one record did: a version without its state.
 func decodeStep(thread string, index uint64, b []byte) (*ThreadRow, error) {
 	if len(b) < stepHeader || len(b) < stepHeader+int(b[stepHeader-1]) {
-		return nil, fmt.Errorf("row of %s at %d is cut short: %w", thread, index, errDamaged)
+		return nil, fmt.Errorf("row of %s at %d is cut short: %w", thread, index, ErrDamaged)
 	}
 	row := &ThreadRow{Thread: thread, Index: index, bytes: len(b)}
 	copy(row.ID[:], b)
@@ -285,7 +285,7 @@ func decodeStep(thread string, index uint64, b []byte) (*ThreadRow, error) {
 	kind, what := b[stepHeader:stepHeader+int(b[stepHeader-1])], b[stepHeader+int(b[stepHeader-1]):]
 	row.Kind = record.Kind(kind)
 	if err := json.Unmarshal(what, &row.Did); err != nil {
-		return nil, fmt.Errorf("row of %s at %d: %w: %w", thread, index, errDamaged, err)
+		return nil, fmt.Errorf("row of %s at %d: %w: %w", thread, index, ErrDamaged, err)
 	}
 	return row, nil
 }
@@ -312,11 +312,11 @@ func (row *ThreadRow) decodeState(b []byte) error {
 	}
 	row.bytes += len(b)
 	if err := json.Unmarshal(b, row.State); err != nil {
-		return fmt.Errorf("state of %s at %d: %w: %w", row.Thread, row.Index, errDamaged, err)
+		return fmt.Errorf("state of %s at %d: %w: %w", row.Thread, row.Index, ErrDamaged, err)
 	}
 	if s, ok := row.State.(interface{ prepare() error }); ok {
 		if err := s.prepare(); err != nil {
-			return fmt.Errorf("state of %s at %d: %w: %w", row.Thread, row.Index, errDamaged, err)
+			return fmt.Errorf("state of %s at %d: %w: %w", row.Thread, row.Index, ErrDamaged, err)
 		}
 	}
 	return nil
@@ -333,7 +333,7 @@ func (k *KeyRow) encode() ([]byte, error) {
 func decodeKeyRow(b []byte) (*KeyRow, error) {
 	k := new(KeyRow)
 	if err := json.Unmarshal(b, k); err != nil {
-		return nil, fmt.Errorf("key row: %w: %w", errDamaged, err)
+		return nil, fmt.Errorf("key row: %w: %w", ErrDamaged, err)
 	}
 	return k, nil
 }

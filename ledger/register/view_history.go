@@ -183,7 +183,7 @@ func (h *history) shownTurns(row *ThreadRow, from uint64, also []Step, name stri
 func (h *history) key(id string) (*KeyRow, error) {
 	k, err := h.r.keyRow(id, h.size)
 	if err == nil && k == nil {
-		err = fmt.Errorf("no row of key %s of %s: %w", id, h.thread, errDamaged)
+		err = fmt.Errorf("no row of key %s of %s: %w", id, h.thread, ErrDamaged)
 	}
 	return k, err
 }
