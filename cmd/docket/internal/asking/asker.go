@@ -101,6 +101,7 @@ func (a *Asker) begin(ctx context.Context, r *round) error {
 		return errClosed
 	}
 	a.policy = r.ask.Policy
+	r.needed = !r.ask.Policy.Satisfied(a.willing(r.ask)...)
 	var fit []string // that have not failed just now
 	var asked []*peer
 	for _, w := range r.ask.Policy.Witnesses() {
@@ -110,7 +111,7 @@ func (a *Asker) begin(ctx context.Context, r *round) error {
 			r.fail(w.Name, err)
 			continue
 		}
-		if err := p.mayBeAsked(r.ask); err != nil {
+		if err := p.mayBeAsked(r.ask, r.needed); err != nil {
 			r.fail(w.Name, err)
 			continue
 		}
@@ -139,6 +140,17 @@ func (a *Asker) begin(ctx context.Context, r *round) error {
 		a.put(ctx, p, r)
 	}
 	return nil
+}
+
+// willing are the witnesses that answered last and have not asked to be left alone; a.mu
+// is held.
+func (a *Asker) willing(ask ledger.Ask) (names []string) {
+	for _, w := range ask.Policy.Witnesses() {
+		if p, err := a.peer(w); err == nil && p.failures == 0 && p.mayBeAsked(ask, false) == nil {
+			names = append(names, w.Name)
+		}
+	}
+	return names
 }
 
 // peer is the witness's URL; a.mu is held.
@@ -233,7 +245,7 @@ func (a *Asker) current(p *peer) (r *round, wait time.Duration, told error) {
 		}
 		p.at, p.next = p.next, nil
 	}
-	return p.at, time.Until(p.due(p.at.ask)), p.mayBeAsked(p.at.ask)
+	return p.at, time.Until(p.due(p.at.ask)), p.mayBeAsked(p.at.ask, p.at.needed)
 }
 
 // mark notes that a request begins, and how to break it off.

@@ -25,6 +25,10 @@ const (
 // hour of trouble must not cost the ledger its quorum for a day.
 const maxTold = 10 * time.Minute
 
+// maxNeeded is how long it is left alone while there is no quorum without it: publication
+// does not wait for longer once it is well.
+const maxNeeded = 30 * time.Second
+
 // peer is one URL, at which one or more witnesses of a policy live. Asker.mu guards
 // its fields; while busy is set, one goroutine asks.
 type peer struct {
@@ -56,10 +60,10 @@ const (
 	repeat  kind = true  // the one that it cosigned last, once more
 )
 
-// leave is until when, and why.
+// leave is since when, until when, and why.
 type leave struct {
-	until time.Time
-	err   error
+	since, until time.Time
+	err          error
 }
 
 func newPeer(url string, transport http.RoundTripper) (*peer, error) {
@@ -72,10 +76,15 @@ func newPeer(url string, transport http.RoundTripper) (*peer, error) {
 
 func (p *peer) rests() bool { return time.Now().Before(p.rest) }
 
-// mayBeAsked is an error while the witness has asked to be left alone with such things.
-func (p *peer) mayBeAsked(ask ledger.Ask) error {
+// mayBeAsked is an error while the witness has asked to be left alone with such things,
+// and for half a minute at most where it is needed.
+func (p *peer) mayBeAsked(ask ledger.Ask, needed bool) error {
 	told := p.told[p.kind(ask)]
-	if wait := time.Until(told.until); wait > 0 {
+	until := told.until
+	if soon := told.since.Add(maxNeeded); needed && soon.Before(until) {
+		until = soon
+	}
+	if wait := time.Until(until); wait > 0 {
 		return fmt.Errorf("it asked to be left alone for another %s: %w", wait.Round(time.Second), told.err)
 	}
 	return nil
@@ -229,9 +238,9 @@ func (a *Asker) note(p *peer, r *round, what kind, at []proof.Witness, good map[
 	s := (*wire.Status)(nil)
 	switch now := time.Now(); {
 	case errors.As(err, &s) && s.Code == http.StatusTooManyRequests:
-		p.told[what] = leave{now.Add(min(max(s.RetryAfter, firstRest), maxTold)), err}
+		p.told[what] = leave{now, now.Add(min(max(s.RetryAfter, firstRest), maxTold)), err}
 	case s != nil && s.RetryAfter > 0: // it has no time at all
-		l := leave{now.Add(min(s.RetryAfter, maxTold)), err}
+		l := leave{now, now.Add(min(s.RetryAfter, maxTold)), err}
 		p.told[advance], p.told[repeat] = l, l
 		fallthrough
 	default:

@@ -17,6 +17,8 @@ type round struct {
 	done chan struct{} // closed once the quorum is there, or nobody is left
 	all  chan struct{} // closed once nobody is left
 
+	needed bool // there is no quorum without those who asked to be left alone; set before the start
+
 	mu      sync.Mutex // guards what follows
 	left    int        // peers that have not answered; below zero before the start
 	looking int        // URLs of the log that have not answered
