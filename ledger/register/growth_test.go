@@ -139,9 +139,13 @@ const maxRecordBytes = 2 * 48_000
 // in memory asked for. So nobody makes a register dear with the right to add to one
 // thread.
 func TestNoThreadGrowsDear(t *testing.T) {
+	records := 10_000
+	if testing.Short() { // as where the race detector slows everything
+		records = 500
+	}
 	for _, f := range families {
 		t.Run(f.name, func(t *testing.T) {
-			first, last := f.grow(t, 10_000)
+			first, last := f.grow(t, records)
 			t.Logf("a record of the first tenth: %v; of the last: %v", first, last)
 			if !f.limit && !last.atMost(first) { // one that the law ends grows up to what it allows
 				t.Errorf("a record cost %v in the first tenth of the thread, %v in the last", first, last)
