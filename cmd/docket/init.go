@@ -80,7 +80,7 @@ the policy names.`,
 	c.Flags().BoolVar(&next, "next", false, "make the keys that are to follow the present ones")
 	c.Flags().StringVar(&contact, "contact", "", "whom the log's witnesses can reach, like ops@docket.example.org: prints their log list")
 	c.Flags().StringVar(&charter, "charter", "", "envelope of the signed charter")
-	c.Flags().BoolVar(&newLog, "new-log", false, "the keys have signed nothing elsewhere, whatever a witness says")
+	c.Flags().BoolVar(&newLog, "new-log", false, "the keys have signed nothing elsewhere: who claims a larger log of this name knows another one, and the others make a quorum")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.MarkFlagRequired("dir")
 	c.MarkFlagsMutuallyExclusive("contact", "json")

@@ -34,9 +34,9 @@ entries as C2SP tlog-tiles writes them; the register as JSON and as pages.
 The log of requests and events goes to stderr, one JSON object a line; /healthz and
 /readyz are for whoever supervises, and answered even where all connections are in
 use. Metrics are served only with --metrics-listen, at /metrics of that address, for
-Prometheus: strangers should not reach it. On SIGINT or SIGTERM it finishes the requests at work, commits and publishes what it has accepted, and
-ends with status 0. If a write fails it ends with status 1: start it again, the
-next start recovers.
+Prometheus: strangers should not reach it. On SIGINT or SIGTERM it finishes the
+requests at work, commits and publishes what it has accepted, and ends with status 0.
+If a write fails it ends with status 1: start it again, the next start recovers.
 
 With --tls-cert and --tls-key it speaks TLS, and takes up renewed files within a
 minute; without, plain HTTP: bind it to loopback, or put a proxy that speaks TLS
@@ -130,7 +130,7 @@ both halts the log.`,
 	f.DurationVar(&lc.Heartbeat, "heartbeat", 10*time.Minute, "after how long without a new checkpoint the witnesses cosign the newest again")
 	f.DurationVar(&nc.Asking.Timeout, "witness-timeout", 10*time.Second, "how long one witness is waited for")
 	f.StringToStringVar(&intervals, "witness-interval", nil, "NAME=DURATION, the least time between two new checkpoints for that witness of the policy; may be repeated")
-	f.BoolVar(&lc.NewLog, "new-log", false, "the keys have signed nothing elsewhere, whatever a witness says before the first checkpoint")
+	f.BoolVar(&lc.NewLog, "new-log", false, "before the first checkpoint: the keys have signed nothing elsewhere; who claims a larger log of this name knows another one, and the others make a quorum")
 	f.BoolVar(&verbose, "verbose", false, "log what the database does too")
 	c.MarkFlagRequired("dir")
 	return c
