@@ -117,7 +117,7 @@ func (c *crashing) run(t *testing.T, seed uint64) error {
 		if err := c.live(t, p, rng, seen); err != nil {
 			return fmt.Errorf("life %d: %w", life, err)
 		}
-		if disk = p.after; disk == nil {
+		if disk = p.found(); disk == nil {
 			break
 		}
 	}
@@ -165,11 +165,21 @@ func (p *power) config(c *crashing) witness.Config {
 
 func (p *power) String() string { return "power" }
 
-func (p *power) failed() bool {
+// failAt has the power fail at so many writes from now.
+func (p *power) failAt(writes int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.after != nil
+	p.left = writes
 }
+
+// found is the disk after the failure; nil before it.
+func (p *power) found() *vfs.MemFS {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.after
+}
+
+func (p *power) failed() bool { return p.found() != nil }
 
 // live opens the witness and lets the log ask until the power fails, or it has asked
 // enough.
@@ -238,7 +248,7 @@ func TestCrashAtEachWriteOfEvidence(t *testing.T) {
 	c := newCrashing()
 	for left := 1; ; left++ {
 		p := newPower(uint64(left))
-		p.left = left
+		p.failAt(left)
 		cfg := p.config(c)
 		w := must(begin(cfg))
 		must(w.Cosign(t.Context(), c.asks[0][0][6]))
@@ -247,10 +257,10 @@ func TestCrashAtEachWriteOfEvidence(t *testing.T) {
 		wantErr(t, err, witness.ErrInconsistent)
 		convicted := !p.failed()
 		w.Close()
-		if p.after == nil {
+		if p.found() == nil {
 			break
 		}
-		cfg.FS = p.after
+		cfg.FS = p.found()
 		w = open(t, cfg)
 		all := must(w.Evidence().List())
 		if convicted && len(all) != 1 {

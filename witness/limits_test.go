@@ -254,11 +254,11 @@ func TestShowsTheNewestAfterACrash(t *testing.T) {
 		p := newPower(seed)
 		w := must(begin(p.config(c)))
 		must(w.Cosign(t.Context(), c.asks[0][0][6]))
-		p.left = 1
+		p.failAt(1)
 		must(w.Cosign(t.Context(), c.asks[0][6][8])) // the power fails on its first write
 		w.Close()
 		cfg := p.config(c)
-		cfg.FS = p.after
+		cfg.FS = p.found()
 		w = must(begin(cfg))
 		note, err := w.Latest(t.Context(), origin)
 		if err != nil {

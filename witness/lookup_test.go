@@ -529,17 +529,17 @@ func TestCrashAtEachWriteOfANewState(t *testing.T) {
 		}
 		for left := 1; ; left++ {
 			p := newPower(uint64(left))
-			p.left = left
+			p.failAt(left)
 			cfg := set(p)
 			must(witness.Recreate(cfg))
 			w := must(witness.Open(cfg))
 			w.LookUp(t.Context())
 			w.Close()
-			if p.after == nil {
+			if p.found() == nil {
 				break
 			}
 			q := newPower(0)
-			q.disk = p.after
+			q.disk = p.found()
 			cfg = set(q)
 			w, err := witness.Open(cfg)
 			if errors.Is(err, witness.ErrNoState) {
