@@ -19,6 +19,16 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 )
 
+// newLogKey is another key of the log's name.
+func newLogKey(t *testing.T) *proof.Signer {
+	t.Helper()
+	skey, _, err := proof.GenerateKey(proof.Ed25519, origin)
+	must(t, err)
+	s, err := proof.ParseSigner(skey)
+	must(t, err)
+	return s
+}
+
 // audit audits a source in a memory of its own.
 func audit(t *testing.T, a Audit) *AuditReport {
 	t.Helper()
@@ -116,11 +126,8 @@ func TestAuditForkAfterRotation(t *testing.T) {
 	trusted, err := policy.Verify(note, time.Now())
 	must(t, err)
 
-	skey, vkey, err := proof.GenerateKey(proof.Ed25519, origin)
-	must(t, err)
-	next, err := proof.ParseSigner(skey)
-	must(t, err)
-	b.Rules.Policy = "log " + vkey + "\nquorum none\n"
+	next := newLogKey(t)
+	b.Rules.Policy = "log " + next.Key().String() + "\nquorum none\n"
 	b.Must(b.Charter())
 	source := published(t, b.Entries)
 	note, err = source.Checkpoint(t.Context())
@@ -188,10 +195,7 @@ func TestAuditWrongTile(t *testing.T) {
 func TestAuditUnsignedSize(t *testing.T) {
 	w := newWorld(t)
 	w.listed(300)
-	skey, _, err := proof.GenerateKey(proof.Ed25519, origin)
-	must(t, err)
-	stranger, err := proof.ParseSigner(skey)
-	must(t, err)
+	stranger := newLogKey(t)
 	note, err := proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: 1 << 60, Root: proof.Hash{1}}, stranger)
 	must(t, err)
 	first := w.net.handler
@@ -235,11 +239,8 @@ func TestAuditUnsignedSize(t *testing.T) {
 // the chain of charters, and where only tiles are handed on, among the entries.
 func TestAuditAfterRotation(t *testing.T) {
 	b := book(t)
-	skey, vkey, err := proof.GenerateKey(proof.Ed25519, origin)
-	must(t, err)
-	next, err := proof.ParseSigner(skey)
-	must(t, err)
-	b.Rules.Policy = "log " + vkey + "\nquorum none\n"
+	next := newLogKey(t)
+	b.Rules.Policy = "log " + next.Key().String() + "\nquorum none\n"
 	b.Must(b.Charter())
 	st := b.Statement("designation/2026-014", record.Authority, b.Order("Kestrel Hosting"))
 	source := published(t, append(slices.Clone(b.Entries), forced(t, b, b.Sign(st, "authority/officer-1"))))
@@ -254,10 +255,7 @@ func TestAuditAfterRotation(t *testing.T) {
 	if r.Tree.Size != 5 {
 		t.Errorf("hashed %d entries", r.Tree.Size)
 	}
-	other, _, err := proof.GenerateKey(proof.Ed25519, origin)
-	must(t, err)
-	stranger, err := proof.ParseSigner(other)
-	must(t, err)
+	stranger := newLogKey(t)
 	signed, err = proof.SignCheckpoint(cp, stranger)
 	must(t, err)
 	r = audit(t, Audit{Source: resigned{source, signed.Note()}, Charter: b.Ledger})
@@ -396,10 +394,7 @@ func published(t *testing.T, entries []record.Entry) Source {
 // A checkpoint that nobody of the policy signed, or of another root.
 func TestAuditWrongCheckpoint(t *testing.T) {
 	w := newWorld(t)
-	skey, _, err := proof.GenerateKey(proof.Ed25519, origin)
-	must(t, err)
-	stranger, err := proof.ParseSigner(skey)
-	must(t, err)
+	stranger := newLogKey(t)
 	cp := w.ledger.Published().Checkpoint()
 	other := cp
 	other.Root[0] ^= 1

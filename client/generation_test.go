@@ -81,16 +81,24 @@ func TestReadersShare(t *testing.T) {
 	}
 }
 
-// A copy is read from where nothing can be written: a disk that is full, or read-only, or
-// somebody else's.
-func TestReadOnlyCopy(t *testing.T) {
+// answeredCopy is a world with an answer, a synced trust directory of it that is closed,
+// and the answer's receipt.
+func answeredCopy(t *testing.T) (w *world, files vfs.FS, trust *Trust, receipt *Receipt) {
+	t.Helper()
 	w, id := answered(t)
 	receipt, err := w.client().Receipt(t.Context(), id, Fixed{w.policy})
 	must(t, err)
-	files := vfs.NewMem()
-	trust := w.trust(files, "trust")
+	files = vfs.NewMem()
+	trust = w.trust(files, "trust")
 	must(t, trust.Sync(t.Context(), w.client(), nil))
 	must(t, trust.Close())
+	return w, files, trust, receipt
+}
+
+// A copy is read from where nothing can be written: a disk that is full, or read-only, or
+// somebody else's.
+func TestReadOnlyCopy(t *testing.T) {
+	w, files, _, receipt := answeredCopy(t)
 	for _, cause := range []error{syscall.EROFS, syscall.ENOSPC, syscall.EACCES} {
 		var wrote []string
 		denied := errorfs.Wrap(files, errorfs.InjectorFunc(func(op errorfs.Op) error {
@@ -197,13 +205,7 @@ func TestSyncsTakeTurns(t *testing.T) {
 // A copy that cannot be read is as good as none: what it would prove is not checked, and
 // the next sync makes another.
 func TestUnreadableCopy(t *testing.T) {
-	w, id := answered(t)
-	receipt, err := w.client().Receipt(t.Context(), id, Fixed{w.policy})
-	must(t, err)
-	files := vfs.NewMem()
-	trust := w.trust(files, "trust")
-	must(t, trust.Sync(t.Context(), w.client(), nil))
-	must(t, trust.Close())
+	w, files, trust, receipt := answeredCopy(t)
 	names, err := files.List(trust.generationDir(1))
 	must(t, err)
 	for _, name := range names {

@@ -25,9 +25,10 @@ type bill struct {
 // bounded in bytes too.
 const recordUnit = 4 << 10
 
-// settle charges for a verdict. What is neither admitted nor refused may still be
-// admitted later; a draft dated ahead is refused for now. Debts are allowed: those who
-// were let in at once all pay.
+// settle charges for a verdict. A refusal is paid by the address, also one that time
+// mends, as of a draft that is dated ahead. Where the ledger could not say, the record may
+// have been admitted, and its signer pays. Debts are allowed: those who were let in at
+// once all pay.
 func (b bill) settle(err error) {
 	var refusal *record.Refusal
 	switch {

@@ -307,18 +307,25 @@ func (l *dutyList) owed(thread string, life *designationLife, p *partyLife) (dut
 	return duties, nil
 }
 
-// answers are the responses on a thread, from an index on, that were admitted by the
+// admitted visits the records on a thread, from an index on, that were admitted by the
 // instant, oldest first.
-func (l *dutyList) answers(thread string, from uint64) (list []answer, err error) {
-	err = l.v.r.historyFrom(thread, from, l.v.size, func(row *ThreadRow) (bool, error) {
+func (l *dutyList) admitted(thread string, from uint64, visit func(*ThreadRow)) error {
+	return l.v.r.historyFrom(thread, from, l.v.size, func(row *ThreadRow) (bool, error) {
 		if row.Admitted.After(l.c.at) {
 			return false, nil
 		}
 		if err := l.v.r.state(row); err != nil {
 			return false, err
 		}
-		list = append(list, answer{row.step(), row.State.(*ResponseRow)})
+		visit(row)
 		return true, nil
+	})
+}
+
+// answers are the responses on a thread.
+func (l *dutyList) answers(thread string, from uint64) (list []answer, err error) {
+	err = l.admitted(thread, from, func(row *ThreadRow) {
+		list = append(list, answer{row.step(), row.State.(*ResponseRow)})
 	})
 	return list, err
 }
@@ -326,15 +333,8 @@ func (l *dutyList) answers(thread string, from uint64) (list []answer, err error
 // certify are a party's duties to certify.
 func (l *dutyList) certify(p *partyLife) (duties []Duty, err error) {
 	var filed []certificate
-	err = l.v.r.historyFrom("cip/"+p.ID, 0, l.v.size, func(row *ThreadRow) (bool, error) {
-		if row.Admitted.After(l.c.at) {
-			return false, nil
-		}
-		if err := l.v.r.state(row); err != nil {
-			return false, err
-		}
+	err = l.admitted("cip/"+p.ID, 0, func(row *ThreadRow) {
 		filed = append(filed, certificate{row.step(), row.State.(*CertificationRow)})
-		return true, nil
 	})
 	if err != nil {
 		return nil, err
