@@ -30,6 +30,10 @@ type Config struct {
 	// metrics. Nil: nobody is asked.
 	Witnesses func() []Witness
 
+	// NextKeys says whether the witnesses are ready for the older of two generations of
+	// log keys to go, for the same. Nil: one generation signs.
+	NextKeys func() NextKeys
+
 	// MetricsListener is where the metrics are served, at /metrics. Nil: nowhere.
 	MetricsListener net.Listener
 

@@ -47,7 +47,7 @@ func newMetrics(s *Server) *metrics {
 		}),
 	}
 	m.registry.MustRegister(m.requests, m.seconds, m.problems, m.records, m.verify,
-		witnessMetrics{s.witnessed},
+		witnessMetrics{s.witnessed, s.nextKeys},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("docket_verify_waiting", "Submissions that wait for their turn to be verified.",
@@ -57,12 +57,7 @@ func newMetrics(s *Server) *metrics {
 		gauge("docket_ledger_published_size", "Entries under the newest published checkpoint.",
 			func() float64 { return float64(s.health().Published) }),
 		gauge("docket_ready", "1 if a record sent now would be committed and published.",
-			func() float64 {
-				if len(s.notReady()) > 0 {
-					return 0
-				}
-				return 1
-			}),
+			func() float64 { return asFloat(len(s.notReady()) == 0) }),
 		gauge("docket_bundle_cache_bytes", "Bytes of compressed entry bundles in memory.",
 			func() float64 { return float64(s.bundles.size()) }),
 	)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -135,9 +136,10 @@ func TestWitnesses(t *testing.T) {
 		{Name: "w2", Failures: 3, Error: "asking w2.example to cosign: connection refused"},
 	}
 	w := newWorld(t, settings{server: Config{Witnesses: func() []Witness { return all }}})
-	got := w.object(w.get("/v1/witnesses"), http.StatusOK)["witnesses"].([]any)
-	first, second := got[0].(map[string]any), got[1].(map[string]any)
-	if len(got) != 2 || first["name"] != "w1" || first["size"] != 9.0 || first["ageSeconds"].(float64) < 60 || first["error"] != nil {
+	got := w.object(w.get("/v1/witnesses"), http.StatusOK)
+	list := got["witnesses"].([]any)
+	first, second := list[0].(map[string]any), list[1].(map[string]any)
+	if len(list) != 2 || first["name"] != "w1" || first["size"] != 9.0 || first["ageSeconds"].(float64) < 60 || first["error"] != nil {
 		t.Errorf("the first is %v", first)
 	}
 	if second["at"] != nil || second["failures"] != 3.0 || second["error"] == nil || second["inQuorum"] != false {
@@ -151,6 +153,23 @@ func TestWitnesses(t *testing.T) {
 	}
 	if strings.Contains(text, "refused") || strings.Contains(text, `cosigned_age_seconds{witness="w2"}`) {
 		t.Error("the metrics say too much")
+	}
+	if got["nextKeys"] != nil || first["nextKeys"] != nil || strings.Contains(text, "next_keys") {
+		t.Errorf("one generation of keys: %v", got)
+	}
+	next := NextKeys{At: time.Now(), Witnesses: []Readiness{{Name: "w1", Ready: true}, {Name: "w2", Error: "it does not know the new ones"}}}
+	rotating := newWorld(t, settings{server: Config{Witnesses: func() []Witness { return all }, NextKeys: func() NextKeys { return next }}})
+	got = rotating.object(rotating.get("/v1/witnesses"), http.StatusOK)
+	of := func(i int) any { return got["witnesses"].([]any)[i].(map[string]any)["nextKeys"] }
+	if got["nextKeys"].(map[string]any)["quorum"] != false || !reflect.DeepEqual(of(0), map[string]any{"ready": true}) ||
+		!reflect.DeepEqual(of(1), map[string]any{"ready": false, "error": "it does not know the new ones"}) {
+		t.Errorf("two generations: %v", got)
+	}
+	text = rotating.exposed()
+	for _, line := range []string{"docket_next_keys_quorum 0", `docket_witness_next_keys_ready{witness="w1"} 1`, `docket_witness_next_keys_ready{witness="w2"} 0`} {
+		if !strings.Contains(text, line) {
+			t.Errorf("the metrics lack %s", line)
+		}
 	}
 	none := newWorld(t, settings{})
 	if got := none.object(none.get("/v1/witnesses"), http.StatusOK)["witnesses"].([]any); len(got) != 0 {

@@ -48,11 +48,12 @@ type Asker struct {
 
 	running sync.WaitGroup // a goroutine for each witness that is being asked
 
-	mu      sync.Mutex // guards what follows, and the peers
-	closed  bool
-	policy  *proof.Policy        // the one asked under last
-	peers   map[string]*peer     // by URL
-	records map[string]*standing // by the witness's name in the policy
+	mu        sync.Mutex // guards what follows, and the peers
+	closed    bool
+	policy    *proof.Policy        // the one asked under last
+	rehearsed Rehearsed            // under that one; zero if there was no rehearsal
+	peers     map[string]*peer     // by URL
+	records   map[string]*standing // by the witness's name in the policy
 }
 
 // New makes an asker. Close it before the ledger's store is closed.
@@ -99,6 +100,9 @@ func (a *Asker) begin(ctx context.Context, r *round) error {
 	defer a.mu.Unlock()
 	if a.closed {
 		return errClosed
+	}
+	if a.policy == nil || a.policy.Text() != r.ask.Policy.Text() {
+		a.rehearsed = Rehearsed{}
 	}
 	a.policy = r.ask.Policy
 	r.needed = !r.ask.Policy.Satisfied(a.willing(r.ask)...)
@@ -177,6 +181,11 @@ func (a *Asker) put(ctx context.Context, p *peer, r *round) {
 		p.next.give(p.url, errOvertaken, nil, nil)
 	}
 	p.next = r
+	a.wake(ctx, p)
+}
+
+// wake sees to it that the peer is asked what waits for it. a.mu is held.
+func (a *Asker) wake(ctx context.Context, p *peer) {
 	if !p.busy {
 		p.busy = true
 		a.running.Go(func() { a.serve(context.WithoutCancel(ctx), p) })
@@ -191,10 +200,14 @@ func (a *Asker) put(ctx context.Context, p *peer, r *round) {
 // errOvertaken: a newer checkpoint was there before this one could be sent.
 var errOvertaken = errors.New("a newer checkpoint went first")
 
-// serve asks a peer about one round after another, until none waits.
+// serve asks a peer about one round after another, and what is rehearsed between them,
+// until nothing waits.
 func (a *Asker) serve(ctx context.Context, p *peer) {
 	for a.waits(p) {
-		r, err := a.await(p)
+		r, err := a.await(ctx, p)
+		if r == nil {
+			continue
+		}
 		if err != nil {
 			r.give(p.url, err, nil, nil)
 			continue
@@ -214,28 +227,30 @@ func (a *Asker) waits(p *peer) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	p.at, p.cancel = nil, nil
-	p.busy = p.next != nil
+	p.busy = p.next != nil || p.rehearsal != nil
 	return p.busy
 }
 
-// await waits until the peer may be asked, and returns about what: the newest. An error:
-// it is not to be asked about that.
-func (a *Asker) await(p *peer) (*round, error) {
+// await waits until the peer may be asked, and returns about what: the newest; nil if
+// nothing is left. An error: it is not to be asked about that.
+func (a *Asker) await(ctx context.Context, p *peer) (*round, error) {
 	for {
+		a.rehearse(ctx, p)
 		r, wait, told := a.current(p)
-		if told != nil || wait <= 0 {
+		if r == nil || told != nil || wait <= 0 {
 			return r, told
 		}
 		select {
 		case <-a.ending:
 			return r, errClosed
-		case <-p.newer: // which may not have to wait
+		case <-p.newer: // which may not have to wait, or is to be rehearsed
 		case <-time.After(wait):
 		}
 	}
 }
 
-// current is what the peer is to be asked about, the newest, and in how long; or why not.
+// current is what the peer is to be asked about, the newest, and in how long; or why
+// not. nil: nothing.
 func (a *Asker) current(p *peer) (r *round, wait time.Duration, told error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -244,6 +259,9 @@ func (a *Asker) current(p *peer) (r *round, wait time.Duration, told error) {
 			p.at.give(p.url, errOvertaken, nil, nil)
 		}
 		p.at, p.next = p.next, nil
+	}
+	if p.at == nil {
+		return nil, 0, nil
 	}
 	return p.at, time.Until(p.due(p.at.ask)), p.mayBeAsked(p.at.ask, p.at.needed)
 }

@@ -36,14 +36,16 @@ type peer struct {
 	call     *wire.Witness
 	interval time.Duration // least time between two requests
 
-	busy     bool               // there is the goroutine
-	at, next *round             // what it is being asked, and after that
-	newer    chan struct{}      // holds one value when next was set
-	cancel   context.CancelFunc // breaks off the request under way
-	asked    map[kind]time.Time // when the last request began
+	busy      bool               // there is the goroutine
+	at, next  *round             // what it is being asked, and after that
+	rehearsal *rehearsal         // what it is to be asked before that
+	newer     chan struct{}      // holds one value when next or rehearsal was set
+	cancel    context.CancelFunc // breaks off the request under way
+	asked     map[kind]time.Time // when the last request began
 
 	size  uint64 // that it cosigned last, as far as known
 	known bool
+	last  *proof.Signed // the same, as it was asked about it; nil if it has not since the start
 
 	latency  time.Duration  // of its last good answer
 	failures int            // since then
@@ -134,9 +136,9 @@ func (a *Asker) ask(ctx context.Context, p *peer, r *round) {
 				continue
 			}
 			answer.Cosignatures = append(answer.Cosignatures, s)
-			switch at := timeOf(s); {
-			case time.Until(at).Abs() > proof.MaxSkew:
-				wrong[w.Name] = fmt.Errorf("its cosignature is stamped %s: its clock or the one here is wrong", at.Format(time.RFC3339))
+			switch at, off := timeOf(s), untimely(timeOf(s)); {
+			case off != nil:
+				wrong[w.Name] = off
 			case at.Before(r.ask.NotBefore):
 				wrong[w.Name] = fmt.Errorf("its cosignature is stamped %s, too early to tell what it has seen since; one stamped %s or later counts", at.Format(time.RFC3339), r.ask.NotBefore.UTC().Format(time.RFC3339))
 			default:
@@ -206,7 +208,7 @@ func (a *Asker) note(p *peer, r *round, what kind, at []proof.Witness, good map[
 	defer a.mu.Unlock()
 	size := r.ask.Tree().Size
 	if len(good) > 0 {
-		p.size, p.known, p.latency = size, true, took
+		p.size, p.known, p.latency, p.last = size, true, took, r.ask.Signed
 	} else {
 		p.known = false
 	}

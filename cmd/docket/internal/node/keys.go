@@ -20,6 +20,26 @@ import (
 type Keys struct {
 	Origin  string
 	Signers []*proof.Signer // the older generation first
+	Older   int             // how many of them are of the older of two generations; 0 if there is one
+}
+
+// Next are the keys that are to stay, while others sign beside them; none otherwise.
+func (k Keys) Next() (next []proof.Key) {
+	if k.Older == 0 {
+		return nil
+	}
+	for _, s := range k.Signers[k.Older:] {
+		next = append(next, s.Key())
+	}
+	return next
+}
+
+// older are the keys that are to go, while there are two generations.
+func (k Keys) older() (older []proof.Key) {
+	for _, s := range k.Signers[:k.Older] {
+		older = append(older, s.Key())
+	}
+	return older
 }
 
 // maxGenerations is how many generations sign at once. Other witnesses take no
@@ -41,7 +61,8 @@ func keyFiles(generation int) []skeys.File {
 // keyFile is what keyFiles gives, and nothing else.
 var keyFile = regexp.MustCompile(`^log-(?:ed25519|mldsa44)(?:-([2-9]|[1-9][0-9]{1,8}))?\.key$`)
 
-// generations are those of which a file is in dir, the oldest first.
+// generations are those of which a file is in dir, the oldest first. One that was being
+// retired when the power failed is none any more.
 func generations(dir string) ([]int, error) {
 	entries, err := os.ReadDir(filepath.Join(dir, "keys"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -62,7 +83,55 @@ func generations(dir string) ([]int, error) {
 		all = append(all, generation)
 	}
 	slices.Sort(all)
-	return slices.Compact(all), nil
+	return slices.DeleteFunc(slices.Compact(all), func(generation int) bool { return halfRetired(dir, generation) }), nil
+}
+
+// retiredDir is where keys lie that sign no more.
+func retiredDir(dir string) string { return filepath.Join(dir, "keys", "retired") }
+
+// halfRetired says of a generation of which a file is missing that it lies with the
+// retired ones.
+func halfRetired(dir string, generation int) bool {
+	return slices.ContainsFunc(keyFiles(generation), func(f skeys.File) bool {
+		_, here := os.Stat(filepath.Join(dir, "keys", f.Name))
+		_, there := os.Stat(filepath.Join(retiredDir(dir), f.Name))
+		return errors.Is(here, fs.ErrNotExist) && there == nil
+	})
+}
+
+// RetireKeys takes the older of two generations out of use: its files go to
+// keys/retired, and no longer sign from the next start on. Their marks stay. Called again
+// after the power failed, it goes on.
+func RetireKeys(dir string) error {
+	all, err := generations(dir)
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		return fmt.Errorf("%s: %w", dir, ErrNoKeys)
+	}
+	for generation := 1; generation < all[len(all)-1]; generation++ {
+		for _, f := range keyFiles(generation) {
+			if err := retire(dir, f.Name); err != nil {
+				return fmt.Errorf("retiring %s: %w", f.Name, err)
+			}
+		}
+	}
+	return skeys.Sync(retiredDir(dir), filepath.Join(dir, "keys"))
+}
+
+// retire moves one file, if it is there.
+func retire(dir, name string) error {
+	from, to := filepath.Join(dir, "keys", name), filepath.Join(retiredDir(dir), name)
+	if _, err := os.Stat(from); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(retiredDir(dir), 0o700); err != nil {
+		return err
+	}
+	return os.Rename(from, to)
 }
 
 // ErrNoKeys: the directory holds no log keys, or not all of a generation;
@@ -124,7 +193,11 @@ func LoadKeys(dir string) (Keys, error) {
 	if len(all) > maxGenerations {
 		return Keys{}, fmt.Errorf("%s holds %d generations of log keys; at most %d sign at once: remove the files of those that no charter names any more", dir, len(all), maxGenerations)
 	}
-	return loadKeys(dir, all...)
+	k, err := loadKeys(dir, all...)
+	if len(all) > 1 {
+		k.Older = len(keyFiles(all[0]))
+	}
+	return k, err
 }
 
 func loadKeys(dir string, generations ...int) (Keys, error) {

@@ -4,6 +4,7 @@
 //
 //	D/keys/log-ed25519.key, D/keys/log-mldsa44.key       the log's signing keys
 //	D/keys/log-ed25519-2.key, D/keys/log-mldsa44-2.key   their successors, and so on
+//	D/keys/retired/                                      those that sign no more
 //	D/keys/log-*.signed                                  marks of those that have signed entries
 //	D/store/                                             entries, tiles, head, published checkpoint
 //	D/register/                                          derived: may be deleted at any time
@@ -195,6 +196,9 @@ func (n *Node) Serve(ctx context.Context, l net.Listener, c server.Config) error
 	if c.Witnesses == nil {
 		c.Witnesses = n.witnesses
 	}
+	if c.NextKeys == nil && n.config.Keys.Older > 0 {
+		c.NextKeys = n.nextKeys
+	}
 	s, err := server.New(c)
 	if err != nil {
 		l.Close()
@@ -213,9 +217,14 @@ func (n *Node) Serve(ctx context.Context, l net.Listener, c server.Config) error
 		stopServing() // a ledger that stopped serves nobody: whoever supervises starts anew
 		ran <- err
 	}()
+	rehearsing := make(chan struct{})
+	go func() { defer close(rehearsing); n.rehearsals(serving) }()
 	served := s.Serve(serving, l)
+	stopServing()
 	stopRunning()
-	return errors.Join(served, <-ran)
+	err = errors.Join(served, <-ran)
+	<-rehearsing
+	return err
 }
 
 func (n *Node) witnesses() []server.Witness {
@@ -224,6 +233,15 @@ func (n *Node) witnesses() []server.Witness {
 		all = append(all, server.Witness(w))
 	}
 	return all
+}
+
+func (n *Node) nextKeys() server.NextKeys {
+	r := n.asker.Rehearsed()
+	next := server.NextKeys{At: r.At, Quorum: r.Quorum}
+	for _, w := range r.Witnesses {
+		next.Witnesses = append(next.Witnesses, server.Readiness{Name: w.Name, Ready: w.Ready, Error: w.Error})
+	}
+	return next
 }
 
 func (n *Node) diskFree() (uint64, error) {

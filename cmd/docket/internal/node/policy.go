@@ -45,27 +45,19 @@ func (k Keys) compare(policy *proof.Policy) (missing, unnamed []proof.Key) {
 // only needs somebody's attention goes to the log. Without a charter there is
 // nothing to say.
 func (n *Node) CheckKeys() error {
-	size := n.Ledger.Head().Size
-	if size == 0 {
-		return nil
-	}
-	era, err := n.Register.EraAt(size)
-	if err != nil {
+	policy, since, err := n.policy()
+	if policy == nil || err != nil {
 		return err
-	}
-	policy, err := proof.ParsePolicy([]byte(era.Policy))
-	if err != nil {
-		return fmt.Errorf("the policy of the charter at %d: %w", era.Since, err)
 	}
 	missing, unnamed := n.config.Keys.compare(policy)
 	if !n.Ledger.Signs(policy) {
-		return fmt.Errorf("the charter at index %d: %w: it names %s; here are %s", era.Since, ledger.ErrNoLogKey, shorts(missing), shorts(unnamed))
+		return fmt.Errorf("the charter at index %d: %w: it names %s; here are %s", since, ledger.ErrNoLogKey, shorts(missing), shorts(unnamed))
 	}
 	for _, key := range missing {
-		n.config.Log.Warn("the charter's policy names a log key that is not here: nothing is signed with it", "origin", key.Name(), "key", short(key), "charter", era.Since)
+		n.config.Log.Warn("the charter's policy names a log key that is not here: nothing is signed with it", "origin", key.Name(), "key", short(key), "charter", since)
 	}
 	for _, key := range unnamed {
-		n.config.Log.Warn("the charter's policy does not name a log key that is here: it signs, and counts for nobody", "origin", key.Name(), "key", short(key), "charter", era.Since)
+		n.config.Log.Warn("the charter's policy does not name a log key that is here: it signs, for witnesses that know it, and counts for no verifier", "origin", key.Name(), "key", short(key), "charter", since)
 	}
 	return nil
 }

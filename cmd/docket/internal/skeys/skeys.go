@@ -83,8 +83,13 @@ func Write(dir, name string, data []byte) error {
 // syncDirs makes the names durable too: a charter that names these keys may outlive
 // a power cut.
 func syncDirs(dir string) error {
-	for _, d := range []string{filepath.Join(dir, "keys"), dir, filepath.Dir(dir)} {
-		if err := syncDir(d); err != nil {
+	return Sync(filepath.Join(dir, "keys"), dir, filepath.Dir(dir))
+}
+
+// Sync makes the names in these directories durable, those that are there.
+func Sync(dirs ...string) error {
+	for _, d := range dirs {
+		if err := syncDir(d); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("syncing %s: %w", d, err)
 		}
 	}
