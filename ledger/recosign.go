@@ -25,6 +25,33 @@ func (l *Ledger[V]) Recosign(ctx context.Context) error {
 	return l.recosign(ctx)
 }
 
+// Show asks the witnesses of a policy to come to cosign the published checkpoint: whoever
+// writes such a policy learns whether they would. What they answer is judged, and not
+// kept; nothing is signed but what is published. Without a published checkpoint, or
+// where the policy asks for no witness, it does nothing. Errors as of [Ledger.Publish].
+func (l *Ledger[V]) Show(ctx context.Context, policy *proof.Policy) error {
+	l.publishing.Lock()
+	defer l.publishing.Unlock()
+	if err := errors.Join(ctx.Err(), l.Err()); err != nil {
+		return err
+	}
+	last := l.shown.Load()
+	if last.published == nil || !l.witnessed(policy) {
+		return nil
+	}
+	if !l.Signs(policy) {
+		return ErrNoLogKey
+	}
+	signed, err := l.signAgain(last.published, policy)
+	if err != nil {
+		return err
+	}
+	if _, _, err := l.gather(ctx, Ask{Signed: signed, Policy: policy, Again: true}, l.view.Load()); err != nil {
+		return fmt.Errorf("showing the checkpoint of size %d under a policy to come: %w", last.size(), err)
+	}
+	return nil
+}
+
 // reassure shows the last published checkpoint to a quorum once after opening,
 // before anything new is signed: a store that was rolled back would otherwise
 // sign a second history (DESIGN.md section 6). Cosignatures that witnesses gave before

@@ -10,14 +10,14 @@ import (
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
-	"github.com/seed-53cf897a/docket/witness"
 )
 
 func (a *app) init() *cobra.Command {
-	var dir, origin, contact, charter string
-	var next, newLog, asJSON bool
+	var charter string
+	var newLog bool
+	var k initKeys
 	c := &cobra.Command{
-		Use:   "init --dir D (--origin NAME [--next] | --charter ENVELOPE)",
+		Use:   "init --dir D (--origin NAME [--next | --retire] | --charter ENVELOPE)",
 		Short: "Begin a ledger: make the log's keys, then admit its charter",
 		Long: `Begins a ledger in two steps.
 
@@ -38,17 +38,27 @@ shows what, and you know that these keys have signed nothing elsewhere, say --ne
 the other witnesses must make a quorum then. If it knows another log by this name, take
 another name: it cosigns nothing of this one, and may call the two a fork.
 
-With --contact it prints the same keys as witnesses want them: an entry for the file
-that docket witness serve --logs reads, with 86,400 checkpoints a day.
+With --contact it prints the Ed25519 key as lists of logs have it, the witness network's
+among them, with 86,400 checkpoints a day; --mldsa adds the ML-DSA-44 key, for witnesses
+that take one (docket witness serve does; others' lists do not).
 
 Both steps can be repeated: what is there already is left as it is.
 
 With --next it makes the keys that are to follow the present ones, and prints their
 policy lines. docket serve, started again, signs with both. The root keys then sign
-a charter that names both, and later, when every verifier has it and every witness
-has logged that its list of logs changed, one that names the new ones alone; once
-that is published the old files can go. There are never more than two generations:
-other witnesses take no larger requests.
+a charter that names both, and later one that names the new ones alone.
+
+Witnesses verify the log's signature too, and most keep the first key that they took
+of a log until their operator puts another in by hand. So --next also asks each witness
+of the newest charter to cosign what is published with the new keys' signatures alone,
+and says who is not ready; --policy FILE asks those of a policy to come. docket serve
+does the same from time to time, if it is what has the directory open. While those who
+are ready make no quorum, the old keys must go on signing, beside the new ones: that
+troubles no verifier.
+
+With --retire, once the newest charter names the old keys no more and a quorum of its
+witnesses is ready, they go to D/keys/retired. It refuses before, and says why. There
+are never more than two generations: other witnesses take no larger requests.
 
 Where the log's keys are lost for ever, the root keys sign a charter that names new
 ones, and --charter admits it, since docket serve does not start without a key that
@@ -57,92 +67,52 @@ the policy names.`,
   docket sign --key root-1.key --key root-2.key --key root-3.key charter.yaml
   docket init --dir ledger --charter charter.dsse.json
   docket init --dir ledger --origin docket.ocr.example/2026 --contact ops@ocr.example > logs.txt
-  docket init --dir ledger --origin docket.ocr.example/2026 --next`,
+  docket init --dir ledger --origin docket.ocr.example/2026 --next
+  docket init --dir ledger --origin docket.ocr.example/2026 --retire`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			switch {
-			case origin != "" && charter != "":
+			case k.origin != "" && charter != "":
 				return misuse("--origin and --charter are two steps").hint("first --origin, then put the printed lines into the charter, sign it, then --charter")
-			case next && origin == "":
-				return misuse("--next goes with --origin").hint("docket init --dir %s --origin NAME --next", dir)
-			case contact != "" && origin == "":
-				return misuse("--contact goes with --origin").hint("docket init --dir %s --origin NAME --contact %q", dir, contact)
-			case origin != "":
-				return a.initKeys(dir, origin, contact, next, asJSON)
+			case k.next && k.origin == "":
+				return misuse("--next goes with --origin").hint("docket init --dir %s --origin NAME --next", k.dir)
+			case k.retire && k.origin == "":
+				return misuse("--retire goes with --origin").hint("docket init --dir %s --origin NAME --retire", k.dir)
+			case k.contact != "" && k.origin == "":
+				return misuse("--contact goes with --origin").hint("docket init --dir %s --origin NAME --contact %q", k.dir, k.contact)
+			case k.mldsa && k.contact == "":
+				return misuse("--mldsa goes with --contact")
+			case k.policy != "" && (!k.next || k.contact != ""):
+				return misuse("--policy goes with --next, which asks its witnesses, and not with --contact, which asks nobody")
+			case newLog && charter == "":
+				return misuse("--new-log goes with --charter")
+			case k.origin != "" && k.retire:
+				return k.retireOlder(c)
+			case k.origin != "":
+				return k.make(c)
 			case charter != "":
-				return a.initCharter(c, dir, charter, newLog, asJSON)
+				return a.initCharter(c, k.dir, charter, newLog, k.asJSON)
 			}
 			return misuse("want --origin NAME, or --charter ENVELOPE").hint("docket init --help")
 		},
 	}
-	c.Flags().StringVar(&dir, "dir", "", "directory of the ledger")
-	c.Flags().StringVar(&origin, "origin", "", "the log's name for ever, like docket.example.org/2026")
-	c.Flags().BoolVar(&next, "next", false, "make the keys that are to follow the present ones")
-	c.Flags().StringVar(&contact, "contact", "", "whom the log's witnesses can reach, like ops@docket.example.org: prints their log list")
-	c.Flags().StringVar(&charter, "charter", "", "envelope of the signed charter")
-	c.Flags().BoolVar(&newLog, "new-log", false, "the keys have signed nothing elsewhere: who claims a larger log of this name knows another one, and the others make a quorum")
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	k.app = a
+	f := c.Flags()
+	f.StringVar(&k.dir, "dir", "", "directory of the ledger")
+	f.StringVar(&k.origin, "origin", "", "the log's name for ever, like docket.example.org/2026")
+	f.BoolVar(&k.next, "next", false, "make the keys that are to follow the present ones, and ask the witnesses whether they know them")
+	f.StringVar(&k.policy, "policy", "", "with --next: file of a policy to come, whose witnesses are asked too")
+	f.BoolVar(&k.retire, "retire", false, "take the old keys out of use, if no charter and no quorum needs them any more")
+	f.StringVar(&k.contact, "contact", "", "whom the log's witnesses can reach, like ops@docket.example.org: prints their log list")
+	f.BoolVar(&k.mldsa, "mldsa", false, "with --contact: the ML-DSA-44 keys too, for witnesses that take them")
+	f.StringVar(&charter, "charter", "", "envelope of the signed charter")
+	f.BoolVar(&newLog, "new-log", false, "the keys have signed nothing elsewhere: who claims a larger log of this name knows another one, and the others make a quorum")
+	f.BoolVar(&k.asJSON, "json", false, "print JSON")
 	c.MarkFlagRequired("dir")
 	c.MarkFlagsMutuallyExclusive("contact", "json")
+	c.MarkFlagsMutuallyExclusive("next", "retire")
+	c.MarkFlagsMutuallyExclusive("contact", "retire")
 	return c
-}
-
-// initKeys is the first step, and the first one of a rotation.
-func (a *app) initKeys(dir, origin, contact string, next, asJSON bool) error {
-	if fault := record.FormatOrigin.Fault(origin); fault != "" {
-		return misuse("--origin: %s", fault)
-	}
-	create := node.CreateKeys
-	if next {
-		create = node.CreateNextKeys
-	}
-	keys, err := create(dir, origin)
-	if errors.Is(err, node.ErrNoKeys) {
-		return noKeys(err, dir)
-	}
-	if err != nil {
-		return refuse("%w", err)
-	}
-	a.warnOfReadersIn(dir)
-	if contact != "" {
-		return a.printLogList(keys, contact)
-	}
-	var vkeys []string
-	for _, s := range keys.Signers {
-		vkeys = append(vkeys, s.Key().String())
-	}
-	if asJSON {
-		return a.printJSON(map[string]any{"origin": keys.Origin, "vkeys": vkeys})
-	}
-	if next {
-		a.say("the successors of the log's keys are in %s/keys; back them up, and start docket serve again: it signs with both", dir)
-		a.say("put these lines beside the old ones into a new charter's policy, sign it with the root keys and submit it;")
-		a.say("when every witness has these keys in its list of logs (--contact prints them so), a charter with these lines alone;")
-		a.say("once that is published, remove the old files:")
-	} else {
-		a.say("the log's keys are in %s/keys; back them up, and show them to nobody", dir)
-		a.say("put these lines into the charter's policy (a URL may follow each), after them those of the witnesses (docket witness init)")
-		a.say("and a quorum line, without which it is no policy; \"quorum none\" where nobody watches:")
-	}
-	for _, v := range vkeys {
-		a.printf("log %s\n", v)
-	}
-	return nil
-}
-
-// printLogList prints the log as its witnesses' lists have it.
-func (a *app) printLogList(keys node.Keys, contact string) error {
-	log := witness.Log{Origin: keys.Origin, QPD: 24 * 60 * 60, Contact: contact} // one a second
-	for _, s := range keys.Signers {
-		log.Keys = append(log.Keys, s.Key())
-	}
-	text := witness.LogList{log}.Format()
-	if _, err := witness.ParseLogs(text); err != nil {
-		return misuse("--contact %q: want one line for people, like ops@docket.example.org", contact)
-	}
-	a.say("each witness adds this to the file that its docket witness serve --logs reads; the first line stands there once:")
-	a.printf("%s", text)
-	return nil
 }
 
 // initCharter is the second step.

@@ -156,7 +156,7 @@ func (a *Asker) ask(ctx context.Context, p *peer, r *round) {
 		}
 	}
 	if unknown(err) {
-		err = fmt.Errorf("%w; unless it says otherwise, its operator adds to its list of logs what docket init --origin %s --contact WHO prints", err, originOf(r.ask))
+		err = fmt.Errorf("%w; unless it says otherwise, its operator adds to its list of logs what docket init --origin %s --contact WHO prints; the files of older keys, if they were taken away too early, come back to keys/ until then", err, originOf(r.ask))
 	}
 	a.note(p, r, what, at, good, wrong, err, took)
 	r.give(p.url, err, answer, counted)

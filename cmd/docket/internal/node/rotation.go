@@ -20,6 +20,9 @@ const (
 	maxRehearsalPause   = time.Hour
 )
 
+// Rehearsed is how the witnesses answered.
+type Rehearsed = asking.Rehearsed
+
 // ErrNotPublished: there is no checkpoint yet that witnesses could be asked about.
 var ErrNotPublished = errors.New("nothing is published yet")
 
@@ -30,25 +33,43 @@ var ErrNotPublished = errors.New("nothing is published yet")
 // nobody needs to be asked.
 //
 // [ErrNotPublished], or as of [ledger.Ledger.Recosign].
-func (n *Node) Rehearse(ctx context.Context) (asking.Rehearsed, error) {
+func (n *Node) Rehearse(ctx context.Context) (Rehearsed, error) {
 	policy, _, err := n.policy()
 	if err != nil {
-		return asking.Rehearsed{}, err
+		return Rehearsed{}, err
 	}
 	if policy == nil || n.Ledger.Published() == nil {
-		return asking.Rehearsed{}, ErrNotPublished
+		return Rehearsed{}, ErrNotPublished
 	}
 	if policy.IsNone() {
-		return asking.Rehearsed{At: time.Now(), Quorum: true}, nil
+		return Rehearsed{At: time.Now(), Quorum: true}, nil
 	}
 	if len(n.asker.Status()) == 0 {
-		switch err := n.Ledger.Recosign(ctx); {
-		case errors.Is(err, ledger.ErrNoQuorum), errors.Is(err, ledger.ErrClock): // who answered can be asked
-		case err != nil:
-			return asking.Rehearsed{}, err
+		if err := n.Ledger.Recosign(ctx); !canBeAsked(err) {
+			return Rehearsed{}, err
 		}
 	}
 	return n.asker.Rehearse(ctx, n.config.Keys.Next()...), nil
+}
+
+// RehearseUnder is Rehearse for the witnesses of a policy that no charter has brought yet.
+// [ledger.ErrNoLogKey] if it names none of the directory's keys.
+func (n *Node) RehearseUnder(ctx context.Context, policy *proof.Policy) (Rehearsed, error) {
+	if n.Ledger.Published() == nil {
+		return Rehearsed{}, ErrNotPublished
+	}
+	if policy.IsNone() {
+		return Rehearsed{At: time.Now(), Quorum: true}, nil
+	}
+	if err := n.Ledger.Show(ctx, policy); !canBeAsked(err) {
+		return Rehearsed{}, err
+	}
+	return n.asker.Rehearse(ctx, n.config.Keys.Next()...), nil
+}
+
+// canBeAsked: those who did answer can be asked more.
+func canBeAsked(err error) bool {
+	return err == nil || errors.Is(err, ledger.ErrNoQuorum) || errors.Is(err, ledger.ErrClock)
 }
 
 // MayRetire refuses to let the older generation of log keys go while a policy names
@@ -104,7 +125,7 @@ func (n *Node) rehearsals(ctx context.Context) {
 		if since != last {
 			last, pause = since, firstRehearsalPause
 		}
-		var r asking.Rehearsed
+		var r Rehearsed
 		if err == nil {
 			r, err = n.Rehearse(ctx)
 		}
@@ -142,7 +163,7 @@ func (n *Node) awaitCharter(ctx context.Context, since uint64, pause time.Durati
 	}
 }
 
-func (n *Node) sayRehearsed(r asking.Rehearsed, pause time.Duration) {
+func (n *Node) sayRehearsed(r Rehearsed, pause time.Duration) {
 	origin := slog.String("origin", n.config.Keys.Origin)
 	unready := unreadyOf(r)
 	switch {
@@ -157,7 +178,7 @@ func (n *Node) sayRehearsed(r asking.Rehearsed, pause time.Duration) {
 }
 
 // unreadyOf lists who is not ready, and why.
-func unreadyOf(r asking.Rehearsed) string {
+func unreadyOf(r Rehearsed) string {
 	var all []string
 	for _, w := range r.Witnesses {
 		if !w.Ready {
