@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"testing"
@@ -90,5 +91,75 @@ func TestRetiredKeyIsNotShownAgain(t *testing.T) {
 	slices.Sort(want)
 	if !slices.Equal(by, want) {
 		t.Errorf("shown again with signatures by %08x, want %08x", by, want)
+	}
+}
+
+// The older keys go on signing beside the new ones under a policy that names the new
+// ones alone, as long as they are there: a witness that knows only them cosigns, and
+// whoever verifies by the newer policy does not mind.
+func TestOlderKeySignsBesideThePolicys(t *testing.T) {
+	w, p := newPanel(t)
+	older := w.signer
+	next, _ := logKey(t)
+	line := func(s *proof.Signer) string { return "log " + s.Key().String() + "\n" }
+	before := w.policy
+	after := must(proof.ParsePolicy([]byte(line(next) + before.Text()[len(line(older)):])))
+	w.fold = func(x *pebblestore.Index) ledger.Fold[pebblestore.Blob] { return eras{x, before, after, 2} }
+	w.config.Signers = []*proof.Signer{next}
+	n := w.mustOpen(t)
+	defer func() { n.close() }()
+	n.add(t, numbered(0, 2)...)
+	n.add(t, numbered(2, 5)...)
+	for _, ask := range p.asks {
+		if _, err := proof.VerifyLog(ask.Signed.Note(), origin, older.Key()); err != nil {
+			t.Errorf("size %d: who knows the older key alone is shown nothing of it: %v", ask.Tree().Size, err)
+		}
+	}
+	w.policy = after
+	w.checkReceipt(t, must(n.Receipt(t.Context(), 4)), 4)
+}
+
+// Show asks the witnesses of a policy that is not in force about what is published, and
+// changes nothing.
+func TestShow(t *testing.T) {
+	w, p := newPanel(t)
+	n := w.mustOpen(t)
+	defer func() { n.close() }()
+	if err := n.Show(t.Context(), w.policy); err != nil || len(p.asks) > 0 {
+		t.Errorf("before anything is published: %v, asked %d times", err, len(p.asks))
+	}
+	n.add(t, numbered(0, 3)...)
+	note := n.Published().Note()
+	n.appendAll(t, numbered(3, 5)...)
+	if err := n.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	others, lines := witnessPanel(t, "other-")
+	w.config.Cosign = others.cosign
+	n = w.reopen(t, n)
+	coming := must(proof.ParsePolicy([]byte("log " + w.signer.Key().String() + "\n" + lines)))
+	if err := n.Show(t.Context(), coming); err != nil {
+		t.Fatal(err)
+	}
+	if len(others.asks) != 1 || others.asks[0].Tree().Size != 3 || others.asks[0].Policy != coming {
+		t.Errorf("asked %+v, want once about size 3", others.asks)
+	}
+	others.deaf = []bool{true, true, true}
+	if err := n.Show(t.Context(), coming); !errors.Is(err, ledger.ErrNoQuorum) {
+		t.Errorf("nobody answers: %v", err)
+	}
+	_, strange := logKey(t)
+	strange = must(proof.ParsePolicy([]byte("log " + strange.LogKeys(origin)[0].String() + "\n" + lines)))
+	if err := n.Show(t.Context(), strange); !errors.Is(err, ledger.ErrNoLogKey) {
+		t.Errorf("a policy of other keys: %v", err)
+	}
+	if !bytes.Equal(n.Published().Note(), note) {
+		t.Error("the published checkpoint has changed")
+	}
+	others.deaf = make([]bool, 3)
+	others.shows = [][]byte{must(proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: 9, Root: proof.LeafHash(nil)}, w.signer)).Note()}
+	if err := n.Show(t.Context(), coming); !errors.Is(err, ledger.ErrRollback) {
+		t.Errorf("they show what was lost: %v", err)
 	}
 }

@@ -54,6 +54,9 @@ func TestKeysFollow(t *testing.T) {
 			}
 		}
 	}
+	if both, err := LoadKeys(dir); err != nil || both.Older != 2 || len(both.Next()) != 2 || both.Next()[0].ID() != second[0] {
+		t.Errorf("of two generations %d keys are older and %d newer, %v", both.Older, len(both.Next()), err)
+	}
 	remove("log-mldsa44-2.key") // as if the power had failed between the two
 	if _, err := LoadKeys(dir); !errors.Is(err, ErrNoKeys) {
 		t.Errorf("half a generation: %v", err)
@@ -81,6 +84,63 @@ func TestKeysFollow(t *testing.T) {
 	if _, err := LoadKeys(dir); err == nil || !strings.Contains(err.Error(), "3 generations") {
 		t.Errorf("three generations: %v", err)
 	}
+}
+
+// Keys that are taken out of use sign no more, and are not lost; nor does it matter where
+// the power fails meanwhile. Files that are brought back sign again.
+func TestRetireKeys(t *testing.T) {
+	dir := t.TempDir()
+	if err := RetireKeys(dir); !errors.Is(err, ErrNoKeys) {
+		t.Errorf("retiring nothing: %v", err)
+	}
+	load := func(what string, want ...uint32) {
+		t.Helper()
+		k, err := LoadKeys(dir)
+		if err != nil || !slices.Equal(ids(k), want) || (k.Older > 0) != (len(want) > 2) {
+			t.Errorf("%s: it signs with %08x, %d of them older, %v; want %08x", what, ids(k), k.Older, err, want)
+		}
+	}
+	first, err := CreateKeys(dir, origin)
+	if err == nil {
+		err = RetireKeys(dir)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	load("the only generation stays", ids(first)...)
+	next, err := CreateNextKeys(dir, origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := slices.Concat(ids(first), ids(next))
+	load("two generations", both...)
+	move := func(from, to string) {
+		t.Helper()
+		if err := os.Rename(filepath.Join(dir, "keys", from), filepath.Join(dir, "keys", to)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if err := RetireKeys(dir); err != nil {
+			t.Fatal(err)
+		}
+		load("retired", ids(next)...)
+	}
+	for _, f := range keyFiles(1) {
+		move("retired/"+f.Name, f.Name)
+		if f == keyFiles(1)[0] {
+			load("half retired", ids(next)...)
+			if made, err := CreateNextKeys(dir, origin); err != nil || slices.Equal(ids(made), ids(first)) {
+				t.Errorf("the next ones after half retired ones: %08x, %v", ids(made), err)
+			}
+			for _, f := range keyFiles(3) {
+				if err := os.Remove(filepath.Join(dir, "keys", f.Name)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	load("brought back", both...)
 }
 
 // Other witnesses take no request above 10 KiB. Two generations of keys fit into it
