@@ -44,7 +44,10 @@ before it, and name that with --trusted-proxy: what is refused counts against th
 address that it came from.
 
 It signs with every key in D/keys. It does not start where the newest charter's
-policy names none of them, and warns where the two differ (docket init --next).
+policy names none of them, and warns where the two differ. Where they are of two
+generations (docket init --next), it asks each witness from time to time to cosign what
+it cosigned last with the newer keys' signatures alone, and says who is not ready for
+the older ones to go: in its log, at /v1/witnesses, and as metrics.
 
 Before it signs anything new it shows its witnesses what it published last, or the
 empty tree if it has published nothing. If they know more of this log, the store was

@@ -173,7 +173,7 @@ func (a *app) readLogs(name string) (witness.LogList, error) {
 	}
 	list, err := witness.ParseLogs(text)
 	if err != nil {
-		return nil, misuse("%s: %w", name, err).hint("docket witness serve --help shows such a list; a log's operator prints its entry with docket init --origin NAME --contact WHO")
+		return nil, misuse("%s: %w", name, err).hint("docket witness serve --help shows such a list; a log's operator prints its entry with docket init --origin NAME --contact WHO --mldsa")
 	}
 	return list, nil
 }
@@ -202,7 +202,8 @@ newest of each, takes checkpoints and evidence that others saw. Every --gossip i
 fetches what its peers and the logs' own URLs show, and compares.
 
 The list is one file: a first line, then four lines for each key of each log. The
-second may be missing; a log's operator prints them with docket init --contact.
+second may be missing; a log's operator prints them with docket init --contact WHO
+--mldsa.
 
   logs/v0
   vkey docket.ocr.example/2026+5f1c0a92+AW3…

@@ -12,6 +12,8 @@
 //   - github.com/transparency-dev/witness: its handler with SQLite, and omniwitness
 //     whole, which reads our logs/v0 list; both cosign our ledger, as the package and
 //     as `docket serve`.
+//   - filippo.io/torchwood: litewitness, a process that the test starts, under a ledger
+//     whose log keys rotate; omniwitness beside it, with its database.
 //   - github.com/transparency-dev/formats, golang.org/x/mod/sumdb: a log made of
 //     nothing else, and a verifier of our receipts and cosignatures.
 //

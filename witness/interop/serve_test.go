@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ import (
 // published last, and goes on.
 func TestServeWithTheirWitnesses(t *testing.T) {
 	const origin = "docket.example/serve"
-	bin, dir := buildDocket(t), t.TempDir()
+	bin, dir := program(t, "docket"), t.TempDir()
 	var text, list strings.Builder
 	list.WriteString("logs/v0\n")
 	for line := range strings.Lines(run(t, bin, "init", "--dir", dir, "--origin", origin)) {
@@ -99,16 +100,43 @@ func (d *docket) checkWitnesses(n int, size uint64) {
 	}
 }
 
-// buildDocket builds the program from the module around this one.
-func buildDocket(t *testing.T) string {
-	t.Helper()
-	bin := filepath.Join(t.TempDir(), "docket")
-	c := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", bin, ".")
-	c.Dir = filepath.Join("..", "..", "cmd", "docket")
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("building docket: %v\n%s", err, out)
+// builtDir holds the programs that built has made.
+var builtDir string
+
+// built builds the program of the module around this one, and those of others' that this
+// one requires as tools, once for all tests.
+var built = sync.OnceValue(func() (err error) {
+	if builtDir, err = os.MkdirTemp("", "built"); err != nil {
+		return err
 	}
-	return bin
+	for from, programs := range map[string][]string{
+		filepath.Join("..", "..", "cmd", "docket"): {"."},
+		".": {"filippo.io/torchwood/cmd/litewitness", "filippo.io/torchwood/cmd/witnessctl"},
+	} {
+		c := exec.Command("go", append([]string{"build", "-buildvcs=false", "-o", builtDir + string(filepath.Separator)}, programs...)...)
+		c.Dir = from
+		if out, err := c.CombinedOutput(); err != nil {
+			return fmt.Errorf("building %v: %w\n%s", programs, err, out)
+		}
+	}
+	return nil
+})
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if builtDir != "" {
+		os.RemoveAll(builtDir)
+	}
+	os.Exit(status)
+}
+
+// program is the path of one of them.
+func program(t *testing.T, name string) string {
+	t.Helper()
+	if err := built(); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(builtDir, name)
 }
 
 func run(t *testing.T, bin string, args ...string) (stdout string) {
@@ -124,10 +152,10 @@ func run(t *testing.T, bin string, args ...string) (stdout string) {
 }
 
 // serve runs `docket serve` until end is called.
-func serve(t *testing.T, bin, dir string) (url string, end func()) {
+func serve(t *testing.T, bin, dir string, args ...string) (url string, end func()) {
 	t.Helper()
 	var said bytes.Buffer
-	c := exec.CommandContext(t.Context(), bin, "serve", "--dir", dir, "--listen", "127.0.0.1:0")
+	c := exec.CommandContext(t.Context(), bin, append([]string{"serve", "--dir", dir, "--listen", "127.0.0.1:0"}, args...)...)
 	c.Stderr = &said
 	out := must(c.StdoutPipe())
 	if err := c.Start(); err != nil {
