@@ -135,15 +135,16 @@ func (a *Asker) withdraw(x *rehearsal) {
 	}
 }
 
-// rehearse asks the peer what waits for it of this kind, if anything does.
+// rehearse asks the peer what waits for it of this kind, if anything does, and if it has
+// cosigned something or nothing else waits.
 func (a *Asker) rehearse(ctx context.Context, p *peer) {
 	a.mu.Lock()
 	x, last, told := p.rehearsal, p.last, p.told[repeat]
-	p.rehearsal = nil
-	if x == nil {
+	if x == nil || last == nil && (p.at != nil || p.next != nil) {
 		a.mu.Unlock()
 		return
 	}
+	p.rehearsal = nil
 	at := namesAt(x.policy, p.url)
 	ctx, cancel := context.WithTimeout(ctx, min(a.config.Timeout, maxRehearsal))
 	defer cancel()

@@ -2,6 +2,7 @@ package asking_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/asking"
+	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/witness"
 )
@@ -127,12 +129,22 @@ func TestRehearsal(t *testing.T) {
 		w.witnesses[2].behave(nil)
 		w.learn(2, next...)
 		w.mustAdd(1)
+		synctest.Wait()
 		all("all", true, "", "", "", "")
 		w.witnesses[1].behave(dead)
 		begun := time.Now()
 		all("who is dead", true, "", "context deadline exceeded", "", "")
 		if took := time.Since(begun); took != 3*time.Second {
 			t.Errorf("a dead witness was waited for %s", took)
+		}
+
+		// What was said under one policy is not said of another's witnesses.
+		other := must(proof.ParsePolicy([]byte(strings.Replace(w.policy.Text(), "quorum quorum\n", "quorum w0\n", 1))))
+		if err := w.l.Show(t.Context(), other); err != nil {
+			t.Error(err)
+		}
+		if r := w.asker.Rehearsed(); !r.At.IsZero() {
+			t.Errorf("under another policy: %+v", r)
 		}
 	})
 }
@@ -166,6 +178,37 @@ func TestRehearsedCheckpoint(t *testing.T) {
 		}
 		if len(seen) > 0 {
 			t.Error("a witness that is ready was asked twice")
+		}
+	})
+}
+
+// A rehearsal waits for the round before it where nobody has cosigned anything yet that
+// could be shown.
+func TestRehearsalAfterTheFirstRound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, next := rotating(t)
+		w.mustAdd(1)
+		w.config.MinInterval = make(map[string]time.Duration)
+		for i, s := range w.witnesses {
+			w.config.MinInterval[fmt.Sprintf("w%d-4", i)] = 5 * time.Second
+			w.learn(i, next...)
+			s.behave(down)
+		}
+		w.reopen()
+		if err := w.l.Recosign(t.Context()); !errors.Is(err, ledger.ErrNoQuorum) {
+			t.Fatal(err)
+		}
+		for _, s := range w.witnesses {
+			s.behave(nil)
+		}
+		ended := make(chan error)
+		go func() { ended <- w.l.Recosign(t.Context()) }()
+		synctest.Wait() // until the interval is over
+		if r := w.asker.Rehearse(t.Context(), next...); !r.Quorum {
+			t.Errorf("%+v", r)
+		}
+		if err := <-ended; err != nil {
+			t.Error(err)
 		}
 	})
 }

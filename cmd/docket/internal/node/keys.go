@@ -194,7 +194,7 @@ func LoadKeys(dir string) (Keys, error) {
 		return Keys{}, fmt.Errorf("%s holds %d generations of log keys; at most %d sign at once: remove the files of those that no charter names any more", dir, len(all), maxGenerations)
 	}
 	k, err := loadKeys(dir, all...)
-	if len(all) > 1 {
+	if err == nil && len(all) > 1 {
 		k.Older = len(keyFiles(all[0]))
 	}
 	return k, err
