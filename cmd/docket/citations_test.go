@@ -29,6 +29,7 @@ var (
 	citation = regexp.MustCompile(`(DESIGN|RECORDS)\.md(?: section (\d+))?((?:(?:,| and|, and)? "[^"]+")*)`)
 	quoted   = regexp.MustCompile(`"[^"]+"`)
 	fileName = regexp.MustCompile(`[\w./-]*\w\.(?:md|go)\b`)
+	goFile   = regexp.MustCompile("`([\\w./-]*\\w\\.go)`")
 	mdLink   = regexp.MustCompile(`\]\(([^)#\s]+)(?:#[^)\s]*)?\)`)
 )
 
@@ -115,18 +116,26 @@ func comments(t *testing.T, name string) map[string]string {
 	return all
 }
 
-// TestLinks: what the documents link to is in the checkout.
+// TestLinks: what the documents link to, and the Go files that they name, are in the
+// checkout.
 func TestLinks(t *testing.T) {
-	for _, name := range sources(t) {
+	files := sources(t)
+	for _, name := range files {
 		if path.Ext(name) != ".md" {
 			continue
 		}
-		for _, m := range mdLink.FindAllStringSubmatch(string(read(t, name)), -1) {
+		text := read(t, name)
+		for _, m := range mdLink.FindAllStringSubmatch(string(text), -1) {
 			if strings.Contains(m[1], "://") {
 				continue
 			}
 			if _, err := fs.Stat(checkout, path.Join(path.Dir(name), m[1])); err != nil {
 				t.Errorf("%s links to %s: %v", name, m[1], err)
+			}
+		}
+		for _, m := range goFile.FindAllStringSubmatch(string(text), -1) {
+			if !slices.ContainsFunc(files, func(f string) bool { return strings.HasSuffix("/"+f, "/"+m[1]) }) {
+				t.Errorf("%s names %s, which is not in the checkout", name, m[1])
 			}
 		}
 	}
