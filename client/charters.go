@@ -128,7 +128,7 @@ func (c charters) verify(r proof.Receipt, now time.Time) (*proof.VerifiedReceipt
 }
 
 // succeed judges one charter against the one before it (nil for the pinned one):
-// RECORDS.md "Kinds", charter, "who signs".
+// RECORDS.md "Kinds", charter.
 func succeed(old *record.Charter, oldID record.ID, e record.Entry) (*record.Charter, error) {
 	st, err := record.ParseStatement(e.Envelope.Payload)
 	if err != nil {

@@ -12,6 +12,22 @@
 // It does not decide what may enter: a [Fold] does. It does not know how things
 // lie on a disk: a [Store] does. It has no loop of its own but [Ledger.Run], and
 // asks witnesses only through the function that it is handed.
+//
+// # Contract
+//
+//	l, err := ledger.Open(ctx, store, index, ledger.Config{Origin: "log.example/1", Signers: []*proof.Signer{signer}})
+//	ticket, err := l.Append(ctx, pebblestore.NewBlob([]byte("hello"))) // in the pool, or refused without a trace
+//	check(l.Commit(ctx))                                               // judged, and durable if admitted
+//	check(l.Publish(ctx))                                              // signed, cosigned by the quorum, shown
+//	at, err := ticket.Committed(ctx)                                   // the index, or why it was refused
+//	receipt, err := l.Receipt(ctx, at.Index)                           // verifies offline, under the policy
+//
+// Open recovers whatever happened before. An error that wraps [ErrUnknown], [ErrRollback] or
+// [ErrCorrupt] ends the ledger: it accepts nothing more, and is opened anew or looked at.
+// [ErrNoQuorum], [ErrNoLogKey] and [ErrClock] pass: the same call may succeed later.
+//
+// The laws of a Store stand beside it, those of a Fold likewise. The whole way of a record,
+// and why: ledger/DESIGN.md section 6.
 package ledger
 
 import (

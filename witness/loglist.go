@@ -25,7 +25,7 @@ type Log struct {
 // LogList is which logs a witness serves, in the order of their first mention.
 type LogList []Log
 
-// ParseLogs reads the witness network's log list, logs/v0 (log-list-format.md of
+// ParseLogs reads the witness network's log list, logs/v0 (the log list format of
 // transparency-dev/witness-network): a header line, then for each log the lines
 //
 //	vkey VKEY

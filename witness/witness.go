@@ -21,6 +21,36 @@
 // The package offers steps, [Witness.Cosign], [Witness.Gossip] and [Witness.LookUp];
 // [Witness.Handler] is the HTTP face of the first, [Witness.Run] the loop around the
 // others.
+//
+// # Format
+//
+// Which logs it serves is a list in the witness network's format ([ParseLogs]):
+//
+//	logs/v0
+//	vkey log.example/2026+f5d9f1dc+ASU3SmVct8mIZ7IXkRE8uXMZUpDpjIl+LHj42GKD+wB4
+//	qpd 86400
+//	contact ops@log.example
+//
+// A log asks with POST /add-checkpoint (tlog-witness "add-checkpoint"): the size that was
+// cosigned last, a consistency proof from there, an empty line, the signed checkpoint:
+//
+//	old 2
+//	ZW0+j1RCOM324y1kD1G6CRSVmxTt16UtC4uZq0yKxsY=
+//
+//	log.example/2026
+//	3
+//	w2UeVBcUxT1kjsx7rsp/4sNu9PplvM4ksdcShkN95WY=
+//
+//	— log.example/2026 9dnx3JsgD2dE91X+67Hfk5Cce2FGD4LhCiDU9K+c2aHNlkLu6yAzMYQLoWnrSPwteBnZ8iwTWsPeyBZlxgHAOYvtXQs=
+//
+// The answer is a line for each key of the witness (tlog-cosignature), this one by the
+// key w1.example+906067f9+BBbPuY4uH+YBLx4IXqRPp4gPQlRP3QQNSr23Mnxu5Msx:
+//
+//	— w1.example kGBn+QAAAABrCFexeuHSc1Osh4sW76Kxd5aZbmHwLqzR9aUJlHMjzYVWiMX5aQ+P3gfJvvo2JaPAjLiA4sM43aqt74TL+TU3v9VbBg==
+//
+// or a status that says what is wrong: 400 malformed, 403 not signed by the log or halted,
+// 404 no such log, 409 and the size that was cosigned last, 422 the proof shows no
+// extension, 429 too many, 503 not now. See ledger/DESIGN.md section 6, "Witness".
 package witness
 
 import (

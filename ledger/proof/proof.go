@@ -12,6 +12,37 @@
 // There is no I/O, no goroutine and no clock in here. Tiles come through a
 // function that the caller gives to [NewBuilder], the time is an argument; only a
 // [Cosigner] and a [Builder]'s reader may look further, and say so.
+//
+// # Format
+//
+// A policy (tlog-policy, [ParsePolicy]) says whom a verifier believes. Here it is one log
+// and one witness, each with one Ed25519 key; [GenerateKey] makes such keys:
+//
+//	log log.example/2026+f5d9f1dc+ASU3SmVct8mIZ7IXkRE8uXMZUpDpjIl+LHj42GKD+wB4 https://log.example
+//	witness w1 w1.example+906067f9+BBbPuY4uH+YBLx4IXqRPp4gPQlRP3QQNSr23Mnxu5Msx https://w1.example
+//	quorum w1
+//
+// A receipt (tlog-proof, [ParseReceipt]) brings everything else that is needed to check
+// offline that an entry is in that log: the entry in base64, its index, the inclusion
+// path from the leaf up, and the checkpoint, a note of three lines (origin, size, root)
+// with the signatures of log and witness:
+//
+//	c2sp.org/tlog-proof@v1
+//	extra c2Vjb25k
+//	index 1
+//	oa8DAjHKL9IOzzDFKUuvj2kyHQm7FqxTiFzNF6OFKA0=
+//	ZW0+j1RCOM324y1kD1G6CRSVmxTt16UtC4uZq0yKxsY=
+//
+//	log.example/2026
+//	3
+//	w2UeVBcUxT1kjsx7rsp/4sNu9PplvM4ksdcShkN95WY=
+//
+//	— log.example/2026 9dnx3JsgD2dE91X+67Hfk5Cce2FGD4LhCiDU9K+c2aHNlkLu6yAzMYQLoWnrSPwteBnZ8iwTWsPeyBZlxgHAOYvtXQs=
+//	— w1.example kGBn+QAAAABrCFexeuHSc1Osh4sW76Kxd5aZbmHwLqzR9aUJlHMjzYVWiMX5aQ+P3gfJvvo2JaPAjLiA4sM43aqt74TL+TU3v9VbBg==
+//
+// [Receipt.Verify] checks the one against the other: "second" is entry 1 of 3, and existed
+// by 2026-11-26T16:00:49Z. What is stricter here than in the C2SP texts, and why:
+// ledger/DESIGN.md section 4, "Checkpoint and cosignature", "Policy", "Receipt".
 package proof
 
 import (

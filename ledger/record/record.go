@@ -3,7 +3,46 @@
 // of one. [Open] and [Reopen] are the only makers of a [Verified]. Nothing here
 // does I/O but a [KMSSigner], knows the time, or judges what a register would.
 //
-// Formats: DESIGN.md section 4, RECORDS.md "Every record".
+// # Format
+//
+// People write a short form, YAML or JSON ([ParseShort]). One or more of each kind are in
+// the folder examples beside this file:
+//
+//	kind: response
+//	thread: response/2026-014/acme-cloud
+//	about: latest
+//	issuer: acme-cloud
+//	status: no-relationship
+//
+// Filled in with what only the ledger knows ([Short.Fill]) it is the payload, an in-toto
+// Statement. Its bytes are signed as they are, whatever their order and white space; their
+// SHA-256 is the record's ID:
+//
+//	{
+//	  "_type": "https://in-toto.io/Statement/v1",
+//	  "subject": [
+//	    {
+//	      "name": "designation/2026-014",
+//	      "digest": {"sha256": "aa89d680fb0ad7ec311df2ac4606fd6d0f579f8119439463999427e558cc768c"}
+//	    }
+//	  ],
+//	  "predicateType": "urn:docket:response:v1",
+//	  "predicate": {
+//	    "ledger": "c7298a67b0af2b767e05855ab64562f1281d63bee9b4694fbe9af3cf6709d12b",
+//	    "thread": "response/2026-014/acme-cloud",
+//	    "issuer": "acme-cloud",
+//	    "issuedAt": "2026-12-02T09:30:00Z",
+//	    "status": "no-relationship"
+//	  }
+//	}
+//
+// The ledger makes an entry of it, the leaf's bytes: one line of JSON with the signatures
+// that counted, without a newline:
+//
+//	{"admitted":"2026-12-02T09:30:01.250Z","envelope":{"payloadType":"application/vnd.in-toto+json","payload":"eyJfdHlwZSI6Imh0…","signatures":[{"keyid":"SHA256:GvAZ8nTnt2H1U7ayXTCBayRvMbpnDlVEVoIZ5iEoRjs","sig":"n8SI3U/E…"}]}}
+//
+// What each kind says and who may sign it: ledger/record/RECORDS.md. The formats and why
+// they are so: ledger/DESIGN.md section 4, "JSON", "Record", "Entry".
 package record
 
 import (

@@ -2,9 +2,9 @@ package register_test
 
 import (
 	"crypto/sha256"
-	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,8 +16,8 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 )
 
-// examples are RECORDS.md's own, which lie beside the checkout; each is submitted on
-// a day that fits its dates, signed by whom RECORDS.md says.
+// examples are those of ledger/record/examples, one or more of each kind; each is
+// submitted on a day that fits its dates, signed by whom RECORDS.md says.
 var examples = []struct {
 	file string
 	on   string // instant, UTC
@@ -31,18 +31,20 @@ var examples = []struct {
 	{"response.yaml", "2026-12-02T09:30:00Z", []string{"acme-cloud/ci"}},
 	{"amendment.yaml", "2026-12-09T15:00:00Z", []string{"authority/officer-1", "authority/officer-3"}},
 	{"cip-certification.yaml", "2027-01-05T15:00:00Z", []string{"acme-cloud/compliance"}},
+	{"keys.yaml", "2027-02-01T15:00:00Z", []string{"acme-cloud/compliance", "acme-cloud/compliance-2027"}},
 	{"suspension.yaml", "2027-08-01T15:00:00Z", []string{"authority/officer-1", "authority/officer-2"}},
+	{"reinstatement.yaml", "2027-09-14T15:00:00Z", []string{"authority/officer-2", "authority/officer-3"}},
 	{"revocation.yaml", "2027-12-02T15:00:00Z", []string{"authority/officer-1", "authority/officer-2"}},
+	{"standing.yaml", "2028-01-10T15:00:00Z", []string{"authority/officer-1"}},
 }
 
 // TestExamples: the examples that people start from are one story, each filled as
 // they stand, signed, admitted with exactly those signatures, and replayed.
 func TestExamples(t *testing.T) {
-	const folder = "../../../shared/examples"
-	if _, err := os.Stat(folder); errors.Is(err, os.ErrNotExist) {
-		t.Skipf("%s is not beside this checkout", folder)
-	}
+	const folder = "../record/examples"
 	b := empty(t)
+	files, kinds := []string{}, map[record.Kind]bool{}
+	first := map[string]record.ID{} // record of each thread
 	for _, x := range examples {
 		raw, err := os.ReadFile(filepath.Join(folder, x.file))
 		if err != nil {
@@ -55,7 +57,12 @@ func TestExamples(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", x.file, err)
 		}
-		payload, _, err := short.Fill(record.Filling{Ledger: b.Ledger, Follows: b.Head(short.Statement.Thread), IssuedAt: b.Now, About: b.Head(short.About.Thread)})
+		files, kinds[short.Statement.Kind] = append(files, x.file), true
+		about := b.Head(short.About.Thread)
+		if short.About.Need == record.NeedEnrolment {
+			about = first[short.About.Thread]
+		}
+		payload, _, err := short.Fill(record.Filling{Ledger: b.Ledger, Follows: b.Head(short.Statement.Thread), IssuedAt: b.Now, About: about})
 		if err != nil {
 			t.Fatalf("%s: %v", x.file, err)
 		}
@@ -70,6 +77,23 @@ func TestExamples(t *testing.T) {
 			t.Fatalf("%s: %v", x.file, err)
 		}
 		signedBy(t, b, e, x.keys...)
+		if id, thread := record.IDOf(payload), short.Statement.Thread; first[thread].IsZero() {
+			first[thread] = id
+		}
+	}
+	for _, k := range record.Kinds() {
+		if !kinds[k] {
+			t.Errorf("kind %s has no example", k)
+		}
+	}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !slices.Contains(files, e.Name()) {
+			t.Errorf("example %s is not told here", e.Name())
+		}
 	}
 	replayed, err := register.Open(vfs.NewMem(), "replayed", registertest.Small())
 	if err != nil {

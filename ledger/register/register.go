@@ -7,6 +7,22 @@
 // index and never updated in place, so that every query can be as of a size.
 // Nothing is synced: after a crash the cursor is behind the log, and whoever
 // owns the log replays the rest.
+//
+// # Contract
+//
+//	v, err := record.Open(env, r.Candidates) // the signatures verify; by whom, the register says
+//	draft := r.Begin(now)                    // on top of the newest state; writes nothing
+//	entry, err := draft.Judge(v)             // the leaf, or a *record.Refusal that concerns v alone
+//	effects, err := draft.Effects()          // what it would do, for people
+//	err := r.Advance(draft, [32]byte{})      // after the log made the entry durable; with the log's root
+//
+// A draft that is dropped leaves no trace. One goroutine advances; all else may be called
+// from any. Questions go to a [View]: [Register.At] is the register as of a size, and each
+// answer names the records that it rests on. What a replay does with entries that are on
+// a log already is a [Replayer]'s; with a chain's, between which others are missing, a
+// [Sparse].
+//
+// Which record is admitted: ledger/record/RECORDS.md, whose parts the judging functions name.
 package register
 
 import (

@@ -11,7 +11,7 @@
 // A change of any of them is another rules version in another package.
 package rules1
 
-//go:generate go run ./internal/gen -countries ../../../../shared/data/ref/country-codes.csv
+//go:generate go run ./internal/gen -countries internal/gen/country-codes.csv
 
 import (
 	"fmt"

@@ -18,7 +18,7 @@ import (
 // Gone from the list: a revocation "delisted". Back on it: a new designation on
 // the old thread. A thread that ended otherwise, by the authority's own hand, stays
 // as it is, with a note if it is listed: only a delisting can be reversed
-// (RECORDS.md, revocation).
+// (RECORDS.md "Kinds", revocation).
 //
 // A [*RemovalError] says that more would go than the charter allows.
 func Diff(list *List, current iter.Seq2[Current, error], o Options) (*Plan, error) {
