@@ -104,7 +104,7 @@ func (k initKeys) print(keys node.Keys, ready []rehearsed) error {
 
 // printLogList prints the log as its witnesses' lists have it. An entry with an ML-DSA key
 // fails the witness network's checks of a list ("Currently, only ed25519 alg1 type keys are
-// permitted", log-list-format.md of transparency-dev/witness-network), so it takes a flag.
+// permitted", its log list format, "List of logs"), so it takes a flag.
 func (k initKeys) printLogList(keys node.Keys) error {
 	a := k.app
 	log := witness.Log{Origin: keys.Origin, QPD: 24 * 60 * 60, Contact: k.contact} // one a second

@@ -14,9 +14,9 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// checkList holds a list of logs to the witness network's rules (log-list-format.md of
-// transparency-dev/witness-network, and what its cmd/validate refuses; that is no module
-// that could be required): after comments, empty lines and white space at the ends are
+// checkList holds a list of logs to the witness network's rules (its log list format,
+// in transparency-dev/witness-network, and what the cmd/validate there refuses; that is no
+// module that could be required): after comments, empty lines and white space at the ends are
 // gone, the header, then for each log vkey, perhaps origin, qpd, contact; an Ed25519 key
 // of a signed note; a qpd from 1 to 2^31-1 without leading zeros; a contact that says
 // something. It returns how many logs there are.
