@@ -167,7 +167,7 @@ func (n *Node) sayRehearsed(r Rehearsed, pause time.Duration) {
 	origin := slog.String("origin", n.config.Keys.Origin)
 	unready := unreadyOf(r)
 	switch {
-	case r.At.IsZero():
+	case len(r.Witnesses) == 0: // nobody to ask, or not yet
 	case !r.Quorum:
 		n.config.Log.Warn("the older log keys must go on signing: the witnesses that cosign what the new ones sign alone make no quorum", origin, "not ready", unready, "asked again in", pause.String())
 	case unready != "":
