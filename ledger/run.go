@@ -21,6 +21,11 @@ const (
 // they did not confirm it: submissions may come far faster than that.
 const clockPause = time.Second
 
+// clockWatch is how often Run looks whether the clock is off while nobody submits
+// anything, and then asks the witnesses: whoever sends no records to a ledger that is not
+// ready would not see it become ready again.
+const clockWatch = 30 * time.Second
+
 // lateDelay is how long late cosignatures are collected before they are written.
 const lateDelay = time.Second
 
@@ -69,6 +74,8 @@ func (l *Ledger[V]) Run(ctx context.Context) error {
 func (l *Ledger[V]) commitLoop(ctx, steps context.Context) {
 	var asked time.Time
 	var why error // the clock was not confirmed
+	watch := time.NewTicker(clockWatch)
+	defer watch.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -76,6 +83,10 @@ func (l *Ledger[V]) commitLoop(ctx, steps context.Context) {
 		case <-l.stopped:
 			return
 		case <-l.pool.wake:
+		case <-watch.C:
+			if l.clockErr(time.Now()) == nil {
+				continue
+			}
 		}
 		switch {
 		case l.confirmed():
@@ -91,7 +102,7 @@ func (l *Ledger[V]) commitLoop(ctx, steps context.Context) {
 			l.pool.refuse(why)
 		}
 		if errors.Is(err, ErrClock) {
-			l.config.Log.Error("nothing can be committed", "origin", l.config.Origin, "size", l.Head().Size, "err", err)
+			l.sayClock(err)
 		}
 	}
 }

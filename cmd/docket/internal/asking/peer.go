@@ -136,7 +136,7 @@ func (a *Asker) ask(ctx context.Context, p *peer, r *round) {
 			answer.Cosignatures = append(answer.Cosignatures, s)
 			switch at := timeOf(s); {
 			case time.Until(at).Abs() > proof.MaxSkew:
-				wrong[w.Name] = fmt.Errorf("its cosignature is stamped %s: its clock or the one here is wrong", at.Format(time.RFC3339))
+				wrong[w.Name] = fmt.Errorf("its cosignature is stamped %s, %s the clock here: one of the two is wrong", at.Format(time.RFC3339), apart(time.Until(at)))
 			case at.Before(r.ask.NotBefore):
 				wrong[w.Name] = fmt.Errorf("its cosignature is stamped %s, too early to tell what it has seen since; one stamped %s or later counts", at.Format(time.RFC3339), r.ask.NotBefore.UTC().Format(time.RFC3339))
 			default:
@@ -249,6 +249,14 @@ func (a *Asker) note(p *peer, r *round, what kind, at []proof.Witness, good map[
 	if p.failures++; p.failures == 1 {
 		a.config.Log.Warn("a witness does not cosign", "witness", p.url, "size", size, "err", err)
 	}
+}
+
+// apart says how far a witness's clock is from the one here.
+func apart(ahead time.Duration) string {
+	if ahead < 0 {
+		return (-ahead).Round(time.Second).String() + " behind"
+	}
+	return ahead.Round(time.Second).String() + " ahead of"
 }
 
 // timeOf is when a cosignature that verifies was made (tlog-cosignature "Format").
