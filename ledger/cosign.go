@@ -71,6 +71,39 @@ type Claim struct {
 	Size    uint64 // 0: it never cosigned one
 }
 
+// RestError is why a witness was not asked: it wants to be left alone until then. Whoever
+// asks for the quorum's sake tries again at that time.
+type RestError struct {
+	Until time.Time
+	Err   error
+}
+
+func (e *RestError) Error() string {
+	return fmt.Sprintf("it asked to be left alone for another %s: %v", time.Until(e.Until).Round(time.Second), e.Err)
+}
+
+func (e *RestError) Unwrap() error { return e.Err }
+
+// restsUntil is the earliest time at which a witness may be asked that an error says was
+// not; zero if there is none.
+func restsUntil(err error) (first time.Time) {
+	var all []error
+	switch e := err.(type) {
+	case *RestError:
+		return e.Until
+	case interface{ Unwrap() []error }:
+		all = e.Unwrap()
+	case interface{ Unwrap() error }:
+		all = []error{e.Unwrap()}
+	}
+	for _, err := range all {
+		if until := restsUntil(err); !until.IsZero() && (first.IsZero() || until.Before(first)) {
+			first = until
+		}
+	}
+	return first
+}
+
 // gather asks for cosignatures and judges what comes back. With [ErrNoQuorum], the
 // largest tree is returned that this log signed, that the store holds, and that a
 // witness showed; the zero tree if none did.

@@ -11,7 +11,8 @@ import (
 // errClosed is why a ledger stopped that was told to.
 var errClosed = errors.New("closed")
 
-// How long Run waits before it asks the witnesses again: twice as long each time.
+// How long Run waits before it asks the witnesses again: twice as long each time, but no
+// longer than one of them wants to be left alone.
 const (
 	firstPause = 200 * time.Millisecond
 	maxPause   = 30 * time.Second
@@ -154,7 +155,10 @@ func (l *Ledger[V]) insist(ctx context.Context, step func(context.Context) error
 		if overtaken || err == nil || ctx.Err() != nil || l.Err() != nil {
 			return overtaken
 		}
-		pause := max(pause, l.config.Interval)
+		pause := max(pause, min(l.config.Interval, maxPause)) // a failure is no publication, and cost nobody one
+		if until := restsUntil(err); !until.IsZero() {
+			pause = min(pause, max(time.Until(until), firstPause))
+		}
 		l.config.Log.Error("the witnesses are asked again", "origin", l.config.Origin, "size", l.Head().Size, "in", pause.String(), "err", err)
 		select {
 		case <-ctx.Done():

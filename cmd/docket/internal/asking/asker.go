@@ -102,7 +102,6 @@ func (a *Asker) begin(ctx context.Context, r *round) error {
 	}
 	a.policy = r.ask.Policy
 	r.needed = !r.ask.Policy.Satisfied(a.willing(r.ask)...)
-	var fit []string // that have not failed just now
 	var asked []*peer
 	for _, w := range r.ask.Policy.Witnesses() {
 		p, err := a.peer(w)
@@ -118,12 +117,10 @@ func (a *Asker) begin(ctx context.Context, r *round) error {
 		if !slices.Contains(asked, p) {
 			asked = append(asked, p)
 		}
-		if !p.rests() {
-			fit = append(fit, w.Name)
-		}
 	}
-	// Who has failed is left alone for a while, unless there is no quorum without.
-	if !r.ask.Introduces() && r.ask.Policy.Satisfied(fit...) {
+	// Who has failed is left alone for a while, unless there is no quorum of those that
+	// have not: whether another one has recovered nobody knows.
+	if !r.ask.Introduces() && !r.needed {
 		asked = slices.DeleteFunc(asked, func(p *peer) bool { return p.rests() })
 	}
 	var urls []string

@@ -84,8 +84,8 @@ func (p *peer) mayBeAsked(ask ledger.Ask, needed bool) error {
 	if soon := told.since.Add(maxNeeded); needed && soon.Before(until) {
 		until = soon
 	}
-	if wait := time.Until(until); wait > 0 {
-		return fmt.Errorf("it asked to be left alone for another %s: %w", wait.Round(time.Second), told.err)
+	if time.Now().Before(until) {
+		return &ledger.RestError{Until: until, Err: told.err}
 	}
 	return nil
 }

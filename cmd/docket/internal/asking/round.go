@@ -17,7 +17,7 @@ type round struct {
 	done chan struct{} // closed once the quorum is there, or nobody is left
 	all  chan struct{} // closed once nobody is left
 
-	needed bool // there is no quorum without those who asked to be left alone; set before the start
+	needed bool // there is no quorum without those who failed or asked to be left alone; set before the start
 
 	mu      sync.Mutex // guards what follows
 	left    int        // peers that have not answered; below zero before the start
