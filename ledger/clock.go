@@ -167,7 +167,8 @@ func (m *eachMinute) due() bool {
 // readClock compares the clock with the times of the cosignatures that have just
 // come. It is right if those that agree with it make a quorum, so that no few
 // witnesses can stop the ledger by lying; wrong if only all together do, and its
-// error says by how much; and without a quorum of either, nothing is learned.
+// error names them; and without a quorum of either, nothing is learned. published is what
+// they made, nil if nothing or not they alone.
 func (l *Ledger[V]) readClock(ask Ask, cosignatures []proof.Signature, published *proof.Published) error {
 	if ask.Policy.IsNone() || len(cosignatures) == 0 {
 		return nil

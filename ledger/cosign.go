@@ -53,6 +53,11 @@ func (a Ask) Tree() proof.Tree { return a.Signed.Checkpoint().Tree() }
 type Answer struct {
 	Cosignatures []proof.Signature
 
+	// Kept are those that witnesses gave for this very checkpoint when it was asked for
+	// before and lacked its quorum. They count like the others, and say nothing of the
+	// time. There are none where [Ask.Again].
+	Kept []proof.Signature
+
 	// Seen are checkpoints of this log, as notes, fetched from witnesses who claim
 	// to have cosigned something larger, or something else; and, where [Ask.Introduces],
 	// from the log's URL.
@@ -128,9 +133,13 @@ func (l *Ledger[V]) gather(ctx context.Context, ask Ask, tree *view) (*proof.Pub
 			}
 		}
 	}
-	all := ofWitnesses(ask.Policy, answer.Cosignatures)
-	published, err := l.admit(ask, timely(all, ask.NotBefore, time.Now()))
-	if clock := l.readClock(ask, all, published); clock != nil && err != nil {
+	fresh, kept := ofWitnesses(ask.Policy, answer.Cosignatures), ofWitnesses(ask.Policy, answer.Kept)
+	published, err := l.admit(ask, timely(slices.Concat(fresh, kept), ask.NotBefore, time.Now()))
+	telling := published
+	if len(kept) > 0 {
+		telling = nil
+	}
+	if clock := l.readClock(ask, fresh, telling); clock != nil && err != nil {
 		return nil, seen, clock
 	}
 	if quorum := (*proof.QuorumError)(nil); errors.As(err, &quorum) {

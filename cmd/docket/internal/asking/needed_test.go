@@ -1,6 +1,7 @@
 package asking_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"testing"
@@ -80,6 +81,65 @@ func TestNeededWitnessIsAskedWithinHalfAMinute(t *testing.T) {
 					if took := time.Since(well); took > most {
 						t.Errorf("ill for %s: published %s after it was well", ill, took)
 					}
+				}
+			})
+		})
+	}
+}
+
+// Who has cosigned a checkpoint that lacks its quorum is not asked for it again: it may
+// grant a log no more requests, and the one that lacks is all that there is to wait for.
+func TestWhatWasCosignedIsKept(t *testing.T) {
+	for name, interval := range map[string]time.Duration{"it grants one request": 0, "it is asked every 14 minutes": 864 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 3, 0)
+				w.close()
+				w.ledger.Heartbeat = -1
+				w.config.MinInterval = map[string]time.Duration{"w1-4": interval}
+				w.open()
+				defer w.run()()
+				add := func() uint64 {
+					return must(must(w.l.Append(t.Context(), pebblestore.NewBlob(fmt.Append(nil, "blob ", w.l.Head().Size)))).Committed(t.Context())).Index
+				}
+				must(w.l.AwaitPublished(t.Context(), add()))
+				time.Sleep(time.Hour)
+				synctest.Wait()
+				asked := 0
+				w.witnesses[1].behave(func(rw http.ResponseWriter, r *http.Request) {
+					if asked++; asked > 1 {
+						rw.Header().Set("Retry-After", "86400")
+						http.Error(rw, "the log has used up its requests", http.StatusTooManyRequests)
+						return
+					}
+					w.witnesses[1].honest(rw, r)
+				})
+				w.witnesses[2].behave(down)
+				w.witnesses[0].behave(down)
+				waits := add()
+				time.Sleep(20 * time.Minute)
+				w.witnesses[0].behave(nil)
+				patience, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+				defer cancel()
+				if _, err := w.l.AwaitPublished(patience, waits); err != nil {
+					t.Fatalf("30 s after the one that lacked was well: %v", err)
+				}
+				if asked != 1 {
+					t.Errorf("who had cosigned it was asked %d times", asked)
+				}
+				if err := w.l.ClockErr(); err != nil {
+					t.Errorf("what was cosigned 20 minutes ago speaks against the clock: %v", err)
+				}
+				if by := w.cosigned(); !by["w0-4"] || !by["w0-6"] || !by["w1-4"] || !by["w1-6"] {
+					t.Errorf("cosigned by %v", by)
+				}
+				// What comes next is asked of all.
+				w.witnesses[1].behave(nil)
+				time.Sleep(time.Hour)
+				patience, cancel = context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				if _, err := w.l.AwaitPublished(patience, add()); err != nil {
+					t.Errorf("the next: %v", err)
 				}
 			})
 		})

@@ -215,6 +215,7 @@ func (a *Asker) note(p *peer, r *round, what kind, at []proof.Witness, good map[
 		st.err = ""
 		if s, ok := good[w.Name]; ok {
 			st.size, st.at = size, timeOf(s)
+			st.gave, st.of = s, r.ask.Tree()
 		}
 		if e := wrong[w.Name]; e != nil {
 			st.err = e.Error()

@@ -41,6 +41,14 @@ func (r *round) fail(who string, err error) {
 	r.errs = append(r.errs, fmt.Errorf("%s: %w", who, err))
 }
 
+// keep takes what a witness gave for the same checkpoint before.
+func (r *round) keep(w proof.Witness, kept map[string]proof.Signature) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answer.Kept = append(r.answer.Kept, kept[w.Name])
+	r.counted = append(r.counted, w.Name)
+}
+
 // start says how many will answer: witnesses, and URLs of the log.
 func (r *round) start(n, urls int) {
 	r.mu.Lock()
