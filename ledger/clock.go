@@ -5,7 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
@@ -20,6 +21,27 @@ const maxOff = proof.MaxSkew
 // witnesses have to confirm it anew. Corrections by NTP are far smaller; a machine
 // that was asleep, restored from a snapshot or set by hand is beyond it.
 const maxMove = time.Minute
+
+// ClockError is an [ErrClock] with its reason, in words that name what the clock is held
+// against: the witnesses that disagree, or the newest entry.
+type ClockError struct {
+	Reason string
+	Until  time.Time // when this clock will have caught up, if nobody mends it before; zero: once the witnesses confirm it
+	Cause  error     // of the witnesses' silence, where that is the reason; nil otherwise
+}
+
+func (e *ClockError) Error() string {
+	text := ErrClock.Error() + ": " + e.Reason
+	if e.Cause != nil {
+		text += ": " + e.Cause.Error()
+	}
+	return text
+}
+
+// Is makes every ClockError an [ErrClock].
+func (e *ClockError) Is(target error) bool { return target == ErrClock }
+
+func (e *ClockError) Unwrap() error { return e.Cause }
 
 // reading is one comparison of the ledger's clock with those of a quorum.
 type reading struct {
@@ -63,7 +85,7 @@ func (l *Ledger[V]) CheckClock(ctx context.Context) error {
 		return nil // by cosignatures that came too early to count for more
 	}
 	if err != nil && !errors.Is(err, ErrClock) {
-		return fmt.Errorf("%w: it was moved or off, and the witnesses have not confirmed it since: %w", ErrClock, err)
+		return &ClockError{Reason: "it was moved or off, and the witnesses have not confirmed it since", Cause: err}
 	}
 	return cmp.Or(err, l.clockErr(time.Now()))
 }
@@ -90,19 +112,63 @@ func (l *Ledger[V]) clockErr(now time.Time) error {
 		return r.off
 	}
 	if moved := r.moved(now); moved.Abs() > maxMove {
-		return fmt.Errorf("%w: it was moved by %s, and the witnesses have not confirmed it since", ErrClock, moved.Round(time.Second))
+		return &ClockError{Reason: fmt.Sprintf("it was moved by %s, and the witnesses have not confirmed it since", moved.Round(time.Second))}
 	}
 	return nil
 }
 
 // ClockErr says why nothing is admitted now for the clock's sake, as far as is known
-// without asking anybody: an [ErrClock], or nil.
-func (l *Ledger[V]) ClockErr() error { return l.clockErr(time.Now()) }
+// without asking anybody: a *[ClockError], or nil.
+func (l *Ledger[V]) ClockErr() error {
+	now := time.Now()
+	return cmp.Or(l.clockErr(now), behind(now, l.view.Load().admitted))
+}
+
+// behind refuses a clock that is farther behind the newest entry than verifiers grant:
+// witnesses' times would contradict for ever what is admitted at that entry's time, and
+// without any witness such a clock is more likely wrong than the entry.
+func behind(now, newest time.Time) error {
+	by := newest.Sub(now)
+	if by <= maxOff {
+		return nil
+	}
+	until := newest.Add(-maxOff)
+	return &ClockError{
+		Reason: fmt.Sprintf("it says %s, %s behind the newest entry; records are admitted once it is set right, or says %s",
+			now.UTC().Format(time.RFC3339), by.Round(time.Second), until.UTC().Format(time.RFC3339)),
+		Until: until,
+	}
+}
+
+// sayClock logs why the clock keeps records out, once a minute however many ask.
+func (l *Ledger[V]) sayClock(err error) {
+	if l.clockSaid.due() {
+		l.config.Log.Error("the clock is off; nothing is admitted", "origin", l.config.Origin, "size", l.Head().Size, "err", err)
+	}
+}
+
+// eachMinute lets one line a minute into the log. Any goroutine may ask.
+type eachMinute struct {
+	mu   sync.Mutex
+	last time.Time
+}
+
+func (m *eachMinute) due() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	if !m.last.IsZero() && now.Sub(m.last) < time.Minute {
+		return false
+	}
+	m.last = now
+	return true
+}
 
 // readClock compares the clock with the times of the cosignatures that have just
 // come. It is right if those that agree with it make a quorum, so that no few
 // witnesses can stop the ledger by lying; wrong if only all together do, and its
-// error says by how much; and without a quorum of either, nothing is learned.
+// error names them; and without a quorum of either, nothing is learned. published is what
+// they made, nil if nothing or not they alone.
 func (l *Ledger[V]) readClock(ask Ask, cosignatures []proof.Signature, published *proof.Published) error {
 	if ask.Policy.IsNone() || len(cosignatures) == 0 {
 		return nil
@@ -114,20 +180,18 @@ func (l *Ledger[V]) readClock(ask Ask, cosignatures []proof.Signature, published
 		}
 	}
 	now := time.Now()
-	var agree []string
-	var offs []time.Duration
+	var agree, disagree []string
 	for _, c := range published.Cosignatures() {
-		off := now.Sub(c.Time)
-		offs = append(offs, off)
-		if off.Abs() <= maxOff {
+		if off := now.Sub(c.Time); off.Abs() <= maxOff {
 			agree = append(agree, c.Witness)
+		} else {
+			disagree = append(disagree, offFrom(c.Witness, off))
 		}
 	}
 	r := &reading{wall: now.Round(0), mono: now}
 	if !ask.Policy.Satisfied(agree...) {
-		slices.Sort(offs)
-		r.off = clockOff(offs[len(offs)/2])
-		l.config.Log.Error("the clock is off; nothing is admitted until the witnesses confirm it", "origin", l.config.Origin, "err", r.off)
+		r.off = clockOff(agree, disagree)
+		l.sayClock(r.off)
 	}
 	l.reading.Store(r)
 	return r.off
@@ -140,14 +204,37 @@ func (t *view) timely(now time.Time) error {
 	if t.Size == 0 || !t.admitted.After(now.Add(proof.MaxSkew)) {
 		return nil
 	}
-	return fmt.Errorf("%w: it says %s, and the newest entry was admitted %s: nothing that holds it is signed before then",
-		ErrClock, now.UTC().Format(time.RFC3339), t.admitted.Format(time.RFC3339))
+	return &ClockError{
+		Reason: fmt.Sprintf("it says %s, and the newest entry was admitted %s: nothing that holds it is signed before then",
+			now.UTC().Format(time.RFC3339), t.admitted.Format(time.RFC3339)),
+		Until: t.admitted.Add(-proof.MaxSkew),
+	}
 }
 
-func clockOff(by time.Duration) error {
+// offFrom says how far the clock is from that of one witness.
+func offFrom(witness string, off time.Duration) string {
 	word := "ahead of"
-	if by < 0 {
+	if off < 0 {
 		word = "behind"
 	}
-	return fmt.Errorf("%w: it is %s %s the witnesses'", ErrClock, by.Abs().Round(time.Second), word)
+	return fmt.Sprintf("%s %s %s", off.Abs().Round(time.Second), word, witness)
+}
+
+// maxNamed is how many witnesses a reason names.
+const maxNamed = 8
+
+// clockOff names the witnesses that disagree, each with the difference, and those that
+// do not.
+func clockOff(agree, disagree []string) error {
+	name := func(all []string) string {
+		if more := len(all) - maxNamed; more > 0 {
+			return fmt.Sprintf("%s and %d more", strings.Join(all[:maxNamed], ", "), more)
+		}
+		return strings.Join(all, ", ")
+	}
+	reason := "it is " + name(disagree)
+	if len(agree) > 0 {
+		reason += "; it agrees with " + name(agree) + ", which is no quorum"
+	}
+	return &ClockError{Reason: reason}
 }

@@ -134,19 +134,17 @@ func (l *Ledger[V]) plan(b *batch[V], from int) (*plan[V], error) {
 
 // keepPace admits at the time of the newest entry where the clock says less, since
 // admission times never go back: a clock that is set back by some seconds costs nobody
-// anything. Beyond what verifiers grant it is [ErrClock]: witnesses' times would contradict
-// the entry for ever, and without any such a clock is more likely wrong than the newest entry.
+// anything. Beyond what verifiers grant it is a [ClockError].
 func (l *Ledger[V]) keepPace(p *plan[V]) error {
-	behind := l.clock.Sub(p.admitted)
-	if behind <= 0 {
+	by := l.clock.Sub(p.admitted)
+	if by <= 0 {
 		return nil
 	}
-	if behind > maxOff {
-		return fmt.Errorf("%w: it says %s, and the newest entry was admitted %s", ErrClock, p.admitted.Format(time.RFC3339Nano), l.clock.Format(time.RFC3339Nano))
+	if err := behind(p.admitted, l.clock); err != nil {
+		return err
 	}
-	if p.begun.Sub(l.saidBehind) >= time.Minute {
-		l.saidBehind = p.begun
-		l.config.Log.Warn("the clock is behind the newest entry; records are admitted at that one's time until it has caught up", "origin", l.config.Origin, "size", l.head.Size, "behind", behind.String())
+	if l.behindSaid.due() {
+		l.config.Log.Warn("the clock is behind the newest entry; records are admitted at that one's time until it has caught up", "origin", l.config.Origin, "size", l.head.Size, "behind", by.String())
 	}
 	p.admitted = l.clock
 	return nil

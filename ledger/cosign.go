@@ -53,6 +53,11 @@ func (a Ask) Tree() proof.Tree { return a.Signed.Checkpoint().Tree() }
 type Answer struct {
 	Cosignatures []proof.Signature
 
+	// Kept are those that witnesses gave for this very checkpoint when it was asked for
+	// before and lacked its quorum. They count like the others, and say nothing of the
+	// time. There are none where [Ask.Again].
+	Kept []proof.Signature
+
 	// Seen are checkpoints of this log, as notes, fetched from witnesses who claim
 	// to have cosigned something larger, or something else; and, where [Ask.Introduces],
 	// from the log's URL.
@@ -69,6 +74,39 @@ type Answer struct {
 type Claim struct {
 	Witness string // its name in the policy
 	Size    uint64 // 0: it never cosigned one
+}
+
+// RestError is why a witness was not asked: it wants to be left alone until then. Whoever
+// asks for the quorum's sake tries again at that time.
+type RestError struct {
+	Until time.Time
+	Err   error
+}
+
+func (e *RestError) Error() string {
+	return fmt.Sprintf("it asked to be left alone for another %s: %v", time.Until(e.Until).Round(time.Second), e.Err)
+}
+
+func (e *RestError) Unwrap() error { return e.Err }
+
+// restsUntil is the earliest time at which a witness may be asked that an error says was
+// not; zero if there is none.
+func restsUntil(err error) (first time.Time) {
+	var all []error
+	switch e := err.(type) {
+	case *RestError:
+		return e.Until
+	case interface{ Unwrap() []error }:
+		all = e.Unwrap()
+	case interface{ Unwrap() error }:
+		all = []error{e.Unwrap()}
+	}
+	for _, err := range all {
+		if until := restsUntil(err); !until.IsZero() && (first.IsZero() || until.Before(first)) {
+			first = until
+		}
+	}
+	return first
 }
 
 // gather asks for cosignatures and judges what comes back. With [ErrNoQuorum], the
@@ -95,9 +133,13 @@ func (l *Ledger[V]) gather(ctx context.Context, ask Ask, tree *view) (*proof.Pub
 			}
 		}
 	}
-	all := ofWitnesses(ask.Policy, answer.Cosignatures)
-	published, err := l.admit(ask, timely(all, ask.NotBefore, time.Now()))
-	if clock := l.readClock(ask, all, published); clock != nil && err != nil {
+	fresh, kept := ofWitnesses(ask.Policy, answer.Cosignatures), ofWitnesses(ask.Policy, answer.Kept)
+	published, err := l.admit(ask, timely(slices.Concat(fresh, kept), ask.NotBefore, time.Now()))
+	telling := published
+	if len(kept) > 0 {
+		telling = nil
+	}
+	if clock := l.readClock(ask, fresh, telling); clock != nil && err != nil {
 		return nil, seen, clock
 	}
 	if quorum := (*proof.QuorumError)(nil); errors.As(err, &quorum) {

@@ -182,7 +182,9 @@ type Ledger[V Item] struct {
 	opened time.Time  // when, with a monotonic part
 	late   latecomers // what witnesses said after the quorum was there
 
-	reading atomic.Pointer[reading] // the newest comparison of the clock with a quorum's; nil before the first
+	reading    atomic.Pointer[reading] // the newest comparison of the clock with a quorum's; nil before the first
+	clockSaid  eachMinute              // that the clock keeps records out
+	behindSaid eachMinute              // that it is behind the newest entry, which costs nothing
 
 	failure  atomic.Pointer[error] // why the ledger stopped
 	stopped  chan struct{}         // closed when failure is set
@@ -194,7 +196,6 @@ type Ledger[V Item] struct {
 	edge       *edge
 	head       Head      // what the next extension grows from
 	clock      time.Time // the newest admission
-	saidBehind time.Time // when it was last logged that the clock is behind that
 	flying     *plan[V]  // durable, being advanced over; nil if none is
 
 	publishing sync.Mutex // held by whoever replaces the published checkpoint; guards what follows

@@ -11,7 +11,8 @@ import (
 // errClosed is why a ledger stopped that was told to.
 var errClosed = errors.New("closed")
 
-// How long Run waits before it asks the witnesses again: twice as long each time.
+// How long Run waits before it asks the witnesses again: twice as long each time, but no
+// longer than one of them wants to be left alone.
 const (
 	firstPause = 200 * time.Millisecond
 	maxPause   = 30 * time.Second
@@ -20,6 +21,11 @@ const (
 // clockPause is for how long nobody asks the witnesses about the clock again after
 // they did not confirm it: submissions may come far faster than that.
 const clockPause = time.Second
+
+// clockWatch is how often Run looks whether the clock is off while nobody submits
+// anything, and then asks the witnesses: whoever sends no records to a ledger that is not
+// ready would not see it become ready again.
+const clockWatch = 30 * time.Second
 
 // lateDelay is how long late cosignatures are collected before they are written.
 const lateDelay = time.Second
@@ -69,6 +75,8 @@ func (l *Ledger[V]) Run(ctx context.Context) error {
 func (l *Ledger[V]) commitLoop(ctx, steps context.Context) {
 	var asked time.Time
 	var why error // the clock was not confirmed
+	watch := time.NewTicker(clockWatch)
+	defer watch.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -76,6 +84,10 @@ func (l *Ledger[V]) commitLoop(ctx, steps context.Context) {
 		case <-l.stopped:
 			return
 		case <-l.pool.wake:
+		case <-watch.C:
+			if l.clockErr(time.Now()) == nil {
+				continue
+			}
 		}
 		switch {
 		case l.confirmed():
@@ -91,7 +103,7 @@ func (l *Ledger[V]) commitLoop(ctx, steps context.Context) {
 			l.pool.refuse(why)
 		}
 		if errors.Is(err, ErrClock) {
-			l.config.Log.Error("nothing can be committed", "origin", l.config.Origin, "size", l.Head().Size, "err", err)
+			l.sayClock(err)
 		}
 	}
 }
@@ -143,7 +155,10 @@ func (l *Ledger[V]) insist(ctx context.Context, step func(context.Context) error
 		if overtaken || err == nil || ctx.Err() != nil || l.Err() != nil {
 			return overtaken
 		}
-		pause := max(pause, l.config.Interval)
+		pause := max(pause, min(l.config.Interval, maxPause)) // a failure is no publication, and cost nobody one
+		if until := restsUntil(err); !until.IsZero() {
+			pause = min(pause, max(time.Until(until), firstPause))
+		}
 		l.config.Log.Error("the witnesses are asked again", "origin", l.config.Origin, "size", l.Head().Size, "in", pause.String(), "err", err)
 		select {
 		case <-ctx.Done():

@@ -44,11 +44,8 @@ func (s *Server) notReady() []string {
 	if err := s.writable(); err != nil {
 		reasons = append(reasons, problemOf(err).detail)
 	}
-	if late := time.Until(s.cfg.Register.LastAdmitted()); late > 0 {
-		reasons = append(reasons, fmt.Sprintf("the server's clock is %s behind the ledger's newest entry", late.Round(time.Millisecond)))
-	}
 	if err := s.cfg.Ledger.ClockErr(); err != nil {
-		reasons = append(reasons, err.Error())
+		reasons = append(reasons, problemOf(err).detail)
 	}
 	if waits, err := s.waits(); err != nil {
 		reasons = append(reasons, problemOf(err).detail)

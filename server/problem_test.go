@@ -53,7 +53,8 @@ func TestProblemTable(t *testing.T) {
 		{ledger.ErrBusy, 503, overloaded, ""},
 		{ledger.ErrBacklog, 503, noQuorum, ""},
 		{ledger.ErrNoQuorum, 503, noQuorum, ""},
-		{ledger.ErrClock, 503, clockBehind, ""},
+		{&ledger.ClockError{Reason: "it is 7m0s ahead of w1"}, 503, clockBehind, "it is 7m0s ahead of w1"},
+		{&ledger.ClockError{Reason: "it was moved by 1h0m0s", Cause: fmt.Errorf("%w: dial tcp 10.0.0.3", ledger.ErrNoQuorum)}, 503, clockBehind, "it was moved by 1h0m0s: too few of them answer"},
 		{ledger.ErrUnknown, 503, unknown, ""},
 		{fmt.Errorf("%w: %w", ledger.ErrStopped, ledger.ErrUnknown), 503, stopped, ""},
 		{ledger.ErrStopped, 503, stopped, ""},
@@ -106,6 +107,7 @@ func TestInnerDetailsStayInTheLog(t *testing.T) {
 		fmt.Errorf("extending: %w: %s", ledger.ErrUnknown, inner),
 		fmt.Errorf("%w: %s", ledger.ErrCorrupt, inner),
 		fmt.Errorf("%w: %s", ledger.ErrUnpublished, inner),
+		&ledger.ClockError{Reason: "it was moved", Cause: errors.New(inner)},
 	} {
 		w, log := answerTo(err)
 		if strings.Contains(w.Body.String(), inner) {

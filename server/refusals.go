@@ -18,6 +18,7 @@ func problemOf(err error) *problem {
 	var (
 		p       *problem
 		refusal *record.Refusal
+		clock   *ledger.ClockError
 		absent  *register.AbsentError
 	)
 	switch {
@@ -37,10 +38,8 @@ func problemOf(err error) *problem {
 		return later(unknown, 5*time.Second, err, "the record may or may not be in the log; send the same bytes again, and it is there once")
 	case errors.Is(err, ledger.ErrBusy):
 		return later(overloaded, time.Second, err, "too many records wait to be committed; nothing was written, send the same bytes again")
-	case errors.Is(err, ledger.ErrClock) && errors.Is(err, ledger.ErrNoQuorum): // the clock first: that is what the quorum was asked for
-		return later(clockBehind, 15*time.Second, err, "the witnesses have not confirmed the server's clock: too few of them answer; nothing was written, send the same bytes again")
-	case errors.Is(err, ledger.ErrClock):
-		return later(clockBehind, 5*time.Second, err, "the server's clock is off: it is behind the ledger's newest entry, or more than 5 minutes from the witnesses'; nothing was written, send the same bytes again")
+	case errors.As(err, &clock): // before the quorum, which was asked for the clock's sake
+		return ofClock(clock, err)
 	case errors.Is(err, ledger.ErrBacklog), errors.Is(err, ledger.ErrNoQuorum):
 		return later(noQuorum, 30*time.Second, err, "too many records wait for the witnesses' quorum; nothing was written, send the same bytes again")
 	case errors.Is(err, ledger.ErrUnpublished):
@@ -51,6 +50,24 @@ func problemOf(err error) *problem {
 		return later(overloaded, time.Second, err, "there was no answer in time; ask again")
 	}
 	return &problem{kind: internal, detail: "the cause is in the server's log, under this instance", cause: err}
+}
+
+// maxClockWait bounds the Retry-After of a clock that is behind the newest entry: it may
+// be mended at any moment, and by itself it can take years.
+const maxClockWait = 10 * time.Minute
+
+// ofClock says against what the clock is off, and when it is worth to try again: when it
+// has caught up with the newest entry, or once the witnesses have been asked anew, which
+// the next submission does.
+func ofClock(c *ledger.ClockError, err error) *problem {
+	reason, wait := c.Reason, 5*time.Second
+	switch {
+	case !c.Until.IsZero():
+		wait = min(time.Until(c.Until), maxClockWait)
+	case errors.Is(err, ledger.ErrNoQuorum):
+		reason, wait = reason+": too few of them answer", 15*time.Second
+	}
+	return later(clockBehind, wait, err, "the server's clock is off: "+reason+"; nothing was written, send the same bytes again")
 }
 
 // ofRefusal is the part of the table that concerns the record itself. A refusal

@@ -43,11 +43,12 @@ type world struct {
 type settings struct {
 	server Config
 	ledger ledger.Config
-	policy string // lines beside the log's; "quorum none" if empty
-	idle   bool   // Run is not started
-	fs     vfs.FS // in memory if nil
-	dir    string // on fs
-	fast   bool   // the register has its own defaults, not a test's small ones
+	policy string    // lines beside the log's; "quorum none" if empty
+	idle   bool      // Run is not started
+	fs     vfs.FS    // in memory if nil
+	dir    string    // on fs
+	key    [2]string // the log's, private and public; made if empty
+	fast   bool      // the register has its own defaults, not a test's small ones
 }
 
 // unanswered are the settings of a ledger whose one witness never answers.
@@ -71,8 +72,12 @@ func newWorld(t testing.TB, set settings) *world {
 			t.Fatal(err)
 		}
 	}
-	skey, vkey, err := proof.GenerateKey(proof.Ed25519, origin)
-	must(err)
+	skey, vkey := set.key[0], set.key[1]
+	var err error
+	if skey == "" {
+		skey, vkey, err = proof.GenerateKey(proof.Ed25519, origin)
+		must(err)
+	}
 	signer, err := proof.ParseSigner(skey)
 	must(err)
 	if set.policy == "" {

@@ -168,12 +168,13 @@ func (w *Witness) convict(v *ward, e proof.Evidence) (id string, news bool, err 
 		return "", true, w.doubt(err)
 	}
 	v.charge(id, trees(view)...)
+	w.evidence.add(id)
 	w.log.Error("this log signed two histories; it is halted until a person acknowledges the evidence",
 		"origin", v.origin, "evidence", id, "finding", view.String())
 	w.metrics.convicted(v.origin)
 	// What it shows of the log stays: no checkpoint comes that would take it along.
-	if err := w.state.signed(v.origin, v.given.Load(), true); err != nil {
-		return id, true, w.doubt(fmt.Errorf("keeping the cosignatures of %s: %w", v.origin, err))
+	if err := errors.Join(w.state.charge(v.origin, id, trees(view)), w.state.signed(v.origin, v.given.Load(), true)); err != nil {
+		return id, true, w.doubt(fmt.Errorf("keeping what is held against %s: %w", v.origin, err))
 	}
 	return id, true, nil
 }
@@ -237,11 +238,11 @@ func (w *Witness) isHalted(v *ward) bool {
 		return false
 	}
 	for _, id := range v.held() {
-		done, err := w.shelf.acknowledged(id)
+		decided, err := w.shelf.Acknowledgement(id)
 		if err != nil {
 			w.log.Error("an acknowledgement cannot be read; the log stays halted", "origin", v.origin, "evidence", id, "err", err)
 		}
-		if !done {
+		if decided == nil {
 			return true
 		}
 	}

@@ -27,7 +27,9 @@ const (
 //	GET  /<origin hash>/checkpoint tlog-witness, "Monitor Retrieval Mechanism"
 //	POST /v1/checkpoints           takes a checkpoint that somebody was shown: 200
 //	                               compared, 202 to be compared; the body says more
-//	GET  /v1/evidence              the IDs of the evidence kept, one a line
+//	GET  /v1/evidence              the IDs of the evidence kept, one a line, in order: the
+//	                               first 1,000, or limit=; those behind after=; a Link
+//	                               to the next page if there is one
 //	GET  /v1/evidence/<id>         one evidence file
 //	POST /v1/evidence              takes evidence: 201 new, 200 known, its ID
 //
@@ -142,13 +144,31 @@ func (w *Witness) postEvidence(rw http.ResponseWriter, r *http.Request) (answer,
 	return a, nil
 }
 
-func (w *Witness) listEvidence(http.ResponseWriter, *http.Request) (answer, error) {
-	all, err := w.shelf.List()
-	var ids []byte
-	for _, k := range all {
-		ids = append(ids, k.ID+"\n"...)
+// maxPage is how many IDs one answer lists.
+const maxPage = 1000
+
+func (w *Witness) listEvidence(rw http.ResponseWriter, r *http.Request) (answer, error) {
+	after, limit := r.FormValue("after"), maxPage
+	if after != "" && !isID(after) {
+		return answer{}, fmt.Errorf("%w: after=%.80q is not 64 lower-case hex digits", ErrMalformed, after)
 	}
-	return answer{status: http.StatusOK, body: ids}, err
+	if text := r.FormValue("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > maxPage {
+			return answer{}, fmt.Errorf("%w: limit=%.80q is not 1 to %d", ErrMalformed, text, maxPage)
+		}
+		limit = n
+	}
+	page, more := w.evidence.page(after, limit)
+	var ids []byte
+	for _, id := range page {
+		ids = append(ids, id+"\n"...)
+	}
+	if more {
+		next := fmt.Sprintf("evidence?after=%s&limit=%d", page[len(page)-1], limit) // relative: nobody here knows the prefix
+		rw.Header().Set("Link", "<"+next+`>; rel="next"`)
+	}
+	return answer{status: http.StatusOK, body: ids}, nil
 }
 
 func (w *Witness) getEvidence(_ http.ResponseWriter, r *http.Request) (answer, error) {

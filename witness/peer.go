@@ -3,6 +3,7 @@ package witness
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"slices"
 	"sync"
@@ -63,11 +64,7 @@ func (p *peer) turn(wards []*ward) []*ward {
 // deliver passes what is on the shelf to the peers, all at once, and tells how much
 // of it was taken. Whoever cannot be reached now gets it in a later round.
 func (w *Witness) deliver(ctx context.Context) (delivered int) {
-	all, err := w.shelf.List()
-	if err != nil {
-		w.log.Error("the evidence cannot be read, so it is not passed on", "err", err)
-		return 0
-	}
+	all, _ := w.evidence.page("", math.MaxInt)
 	var mu sync.Mutex
 	each(w, w.peers, func(p *peer) {
 		ctx, cancel := context.WithTimeout(ctx, shareLimit)
@@ -80,13 +77,19 @@ func (w *Witness) deliver(ctx context.Context) (delivered int) {
 	return delivered
 }
 
-func (w *Witness) deliverTo(ctx context.Context, p *peer, all []Kept) (delivered int) {
-	for _, k := range all {
-		if x := p.parcels[k.ID]; x.done || time.Now().Before(x.again) {
+// deliverTo reads only what the peer may not have yet.
+func (w *Witness) deliverTo(ctx context.Context, p *peer, all []string) (delivered int) {
+	for _, id := range all {
+		if x := p.parcels[id]; x.done || time.Now().Before(x.again) {
 			continue
 		}
-		err := p.send(ctx, k)
-		if err == nil {
+		k, err := w.shelf.Show(id)
+		if err != nil {
+			w.log.Error("a piece of evidence cannot be read, so it is not passed on", "evidence", id, "err", err)
+			p.parcels[id] = parcel{again: time.Now().Add(refusedPause)}
+			continue
+		}
+		if err = p.send(ctx, k); err == nil {
 			delivered++
 			continue
 		}

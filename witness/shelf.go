@@ -69,19 +69,31 @@ func OpenShelf(fs vfs.FS, dir string) (*Shelf, error) {
 	return &Shelf{fs: fs, dir: dir}, nil
 }
 
-// List is everything on the shelf, by ID.
-func (s *Shelf) List() ([]Kept, error) {
+// IDs are those of everything on the shelf, in order. No file is read.
+func (s *Shelf) IDs() ([]string, error) {
 	names, err := s.fs.List(s.dir)
 	if err != nil {
 		return nil, fmt.Errorf("listing evidence: %w", err)
 	}
-	slices.Sort(names)
-	var all []Kept
+	var ids []string
 	for _, name := range names {
-		id, ok := strings.CutSuffix(name, proof.EvidenceSuffix)
-		if !ok || !isID(id) {
-			continue
+		if id, ok := strings.CutSuffix(name, proof.EvidenceSuffix); ok && isID(id) {
+			ids = append(ids, id)
 		}
+	}
+	slices.Sort(ids)
+	return ids, nil
+}
+
+// List reads everything on the shelf, by ID: for whoever wants to see all of it, however
+// much there is.
+func (s *Shelf) List() ([]Kept, error) {
+	ids, err := s.IDs()
+	if err != nil {
+		return nil, err
+	}
+	var all []Kept
+	for _, id := range ids {
 		k, err := s.Show(id)
 		if err != nil {
 			return nil, err
@@ -111,7 +123,7 @@ func (s *Shelf) Show(id string) (Kept, error) {
 		return Kept{}, fmt.Errorf("evidence %s: %w", id, err)
 	}
 	k := Kept{ID: id, File: file, Evidence: e}
-	k.Acknowledged, err = s.acknowledgement(id)
+	k.Acknowledged, err = s.Acknowledgement(id)
 	return k, err
 }
 
@@ -138,7 +150,8 @@ func (s *Shelf) Acknowledge(id string, a Acknowledgement) error {
 	return s.write(id+acknowledgedSuffix, append(text, '\n'))
 }
 
-func (s *Shelf) acknowledgement(id string) (*Acknowledgement, error) {
+// Acknowledgement is what a person decided about one piece, nil if nobody has.
+func (s *Shelf) Acknowledgement(id string) (*Acknowledgement, error) {
 	text, err := s.read(id + acknowledgedSuffix)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -151,18 +164,6 @@ func (s *Shelf) acknowledgement(id string) (*Acknowledgement, error) {
 		return nil, fmt.Errorf("acknowledgement of evidence %s: %w", id, err)
 	}
 	return &a, nil
-}
-
-// against is what is held against a log.
-func (s *Shelf) against(origin string) ([]Kept, error) {
-	all, err := s.List()
-	return slices.DeleteFunc(all, func(k Kept) bool { return k.Evidence.Origin() != origin }), err
-}
-
-// acknowledged tells whether a person has decided about one piece.
-func (s *Shelf) acknowledged(id string) (bool, error) {
-	a, err := s.acknowledgement(id)
-	return a != nil, err
 }
 
 // put keeps a piece of evidence durably.

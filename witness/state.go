@@ -25,12 +25,13 @@ import (
 //	c <origin> 00 <size> → the checkpoint of that size, with the log's signatures
 //	s <origin> 00        → size, and the witness's signature lines on that checkpoint
 //	p <origin> 00 <tree> → its room, and a checkpoint that is not yet compared
+//	e <origin> 00 <id>   → the trees that stand in evidence on the shelf
 //
 // with sizes big-endian, so that the newest checkpoint is the last of its range. An
 // origin has no control characters, so 00 ends it. c is synced before anything is
 // signed. s goes with the next c, so that it costs no write of its own, and alone only
-// when a log is halted and at the end. s and p can be lost: s is made again, p comes
-// again. v, k and u are made in one write, synced before the keys sign anything.
+// when a log is halted and at the end. s, p and e can be lost: s is made again, p comes
+// again, e is read from the shelf. v, k and u are made in one write, synced before the keys sign anything.
 //
 // Updates of different logs that arrive together share one sync: that is how
 // Pebble's commit pipeline works (its log writer syncs once for all batches that are
@@ -48,6 +49,7 @@ const (
 	keyCheckpoint = 'c'
 	keySignatures = 's'
 	keyPending    = 'p'
+	keyEvidence   = 'e'
 )
 
 // stateFormat is what v says. 1 had no v, k, u and l, and is taken over as it is.

@@ -120,14 +120,15 @@ func (w *Witness) newWard(origin string) (*ward, error) {
 	for _, p := range held {
 		v.pending[p.tree] = p
 	}
-	kept, err := w.shelf.against(origin)
-	for _, k := range kept {
-		v.charge(k.ID, k.trees()...)
-		if k.Acknowledged == nil {
-			v.halted.Store(true)
+	return v, w.state.evidence(origin, func(_, id string, trees []proof.Tree) error {
+		v.charge(id, trees...)
+		if v.halted.Load() {
+			return nil // one is enough
 		}
-	}
-	return v, err
+		decided, err := w.shelf.Acknowledgement(id)
+		v.halted.Store(decided == nil)
+		return err
+	})
 }
 
 // configure serves the log as the list says. A log whose allowance has not changed

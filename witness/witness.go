@@ -109,12 +109,13 @@ type Config struct {
 
 // Witness cosigns. Its methods may be called by several goroutines.
 type Witness struct {
-	cfg     Config
-	name    string
-	state   *state
-	shelf   *Shelf
-	log     *slog.Logger
-	metrics *metrics
+	cfg      Config
+	name     string
+	state    *state
+	shelf    *Shelf
+	evidence evidenceIDs
+	log      *slog.Logger
+	metrics  *metrics
 
 	peers   []*peer
 	sources map[string][]*source
@@ -161,6 +162,9 @@ func Open(cfg Config) (*Witness, error) {
 		return nil, errors.Join(err, w.state.close())
 	}
 	if w.shelf, err = OpenShelf(cfg.FS, cfg.FS.PathJoin(cfg.Dir, "evidence")); err != nil {
+		return nil, errors.Join(err, w.state.close())
+	}
+	if err := w.indexEvidence(); err != nil {
 		return nil, errors.Join(err, w.state.close())
 	}
 	if w.metrics, err = newMetrics(w, cfg.Metrics); err != nil {

@@ -21,7 +21,8 @@ import (
 const (
 	maxCosignatures = 64 << 10
 	maxEvidence     = 2*proof.MaxNote + 16<<10
-	maxEvidenceList = 1 << 20
+	maxEvidenceList = 1 << 20 // of one page
+	maxEvidenceIDs  = 1 << 16
 )
 
 // SizeType is the media type of the answer 409 (C2SP tlog-witness, "add-checkpoint").
@@ -108,19 +109,30 @@ func (w *Witness) SendEvidence(ctx context.Context, file []byte) error {
 	return nil
 }
 
-// EvidenceIDs lists the evidence that the witness keeps.
-func (w *Witness) EvidenceIDs(ctx context.Context) ([]string, error) {
-	list, err := w.call(ctx, http.MethodGet, "v1/evidence", nil, maxEvidenceList)
-	if err != nil {
-		return nil, fmt.Errorf("asking %s for its evidence: %w", w.base.Host, err)
-	}
-	ids := strings.Fields(string(list))
-	for _, id := range ids {
-		if !isEvidenceID(id) {
-			return nil, fmt.Errorf("asking %s for its evidence: %.80q is no name of a file", w.base.Host, id)
+// EvidenceIDs lists the evidence that the witness keeps, page after page, in order.
+func (w *Witness) EvidenceIDs(ctx context.Context) (ids []string, err error) {
+	for after := ""; ; {
+		list, err := w.call(ctx, http.MethodGet, "v1/evidence"+after, nil, maxEvidenceList)
+		if err != nil {
+			return nil, fmt.Errorf("asking %s for its evidence: %w", w.base.Host, err)
 		}
+		had := len(ids)
+		for _, id := range strings.Fields(string(list)) {
+			if !isEvidenceID(id) {
+				return nil, fmt.Errorf("asking %s for its evidence: %.80q is no name of a file", w.base.Host, id)
+			}
+			if len(ids) == 0 || id > ids[len(ids)-1] {
+				ids = append(ids, id)
+			}
+		}
+		switch {
+		case len(ids) == had: // the page after the last, or of a witness that knows no pages
+			return ids, nil
+		case len(ids) > maxEvidenceIDs:
+			return nil, fmt.Errorf("asking %s for its evidence: it lists more than %d pieces", w.base.Host, maxEvidenceIDs)
+		}
+		after = "?after=" + ids[len(ids)-1]
 	}
-	return ids, nil
 }
 
 // Evidence fetches one evidence file, unverified.

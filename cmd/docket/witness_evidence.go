@@ -47,21 +47,25 @@ func (a *app) evidenceList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			all, err := shelf.List()
+			ids, err := shelf.IDs()
 			if err != nil {
 				return err
 			}
-			if len(all) == 0 {
+			if len(ids) == 0 {
 				a.say("no evidence: no log that this witness serves was caught with two histories")
 			}
-			for _, k := range all {
+			for _, id := range ids {
+				decided, err := shelf.Acknowledgement(id)
+				if err != nil {
+					return err
+				}
 				if asJSON {
-					if err := a.printJSON(map[string]any{"id": k.ID, "acknowledged": k.Acknowledged}); err != nil {
+					if err := a.printJSON(map[string]any{"id": id, "acknowledged": decided}); err != nil {
 						return err
 					}
 					continue
 				}
-				a.printf("%s  %s\n", k.ID, state(k))
+				a.printf("%s  %s\n", id, state(decided))
 			}
 			return nil
 		},
@@ -72,11 +76,11 @@ func (a *app) evidenceList() *cobra.Command {
 	return c
 }
 
-func state(k witness.Kept) string {
-	if k.Acknowledged == nil {
+func state(decided *witness.Acknowledgement) string {
+	if decided == nil {
 		return "open: nothing more of this log is cosigned"
 	}
-	return fmt.Sprintf("acknowledged by %s on %s: %s", printable(k.Acknowledged.By), k.Acknowledged.At.Format(time.DateOnly), printable(k.Acknowledged.Reason))
+	return fmt.Sprintf("acknowledged by %s on %s: %s", printable(decided.By), decided.At.Format(time.DateOnly), printable(decided.Reason))
 }
 
 func (a *app) evidenceShow() *cobra.Command {
@@ -97,7 +101,7 @@ func (a *app) evidenceShow() *cobra.Command {
 			} else if err != nil {
 				return err
 			}
-			a.say("%s", state(k))
+			a.say("%s", state(k.Acknowledged))
 			_, err = a.out.Write(k.File)
 			return err
 		},

@@ -27,6 +27,7 @@ type Did struct {
 
 	About      *uint64      `json:",omitempty"` // response
 	WindDownBy *record.Date `json:",omitempty"`
+	Answers    *Answers     `json:",omitempty"` // bounded, unlike all those that it sums up
 
 	PeriodFrom  *record.Date `json:",omitempty"` // cip-certification
 	PeriodUntil *record.Date `json:",omitempty"`
@@ -107,7 +108,7 @@ func (j *judging) did() (did Did) {
 			}
 		}
 	case *ResponseRow:
-		did.Status, did.About, did.WindDownBy = s.Status, &s.About, s.WindDownBy
+		did.Status, did.About, did.WindDownBy, did.Answers = s.Status, &s.About, s.WindDownBy, &s.Answers
 	case *CertificationRow:
 		did.PeriodFrom, did.PeriodUntil = &s.PeriodFrom, &s.PeriodUntil
 	case *PartyRow:
@@ -128,8 +129,8 @@ func (row *ThreadRow) stateDid() error {
 	d := &row.Did
 	segment, _, _ := strings.Cut(row.Thread, "/")
 	switch {
-	case segment == "response" && d.About != nil:
-		row.State = &ResponseRow{Status: d.Status, WindDownBy: d.WindDownBy, About: *d.About}
+	case segment == "response" && d.About != nil && d.Answers != nil:
+		row.State = &ResponseRow{Status: d.Status, WindDownBy: d.WindDownBy, About: *d.About, Answers: *d.Answers}
 	case segment == "cip" && d.PeriodFrom != nil && d.PeriodUntil != nil:
 		row.State = &CertificationRow{PeriodFrom: *d.PeriodFrom, PeriodUntil: *d.PeriodUntil}
 	default:

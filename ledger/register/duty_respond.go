@@ -1,6 +1,7 @@
 package register
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -24,13 +25,94 @@ type answer struct {
 	*ResponseRow
 }
 
-// respond is a provider's duty to respond to a designation, nil if it owes nothing.
-// answers are its responses admitted by the instant asked for, oldest first; of the
-// designation's openings and events row has those.
-func (c clock) respond(thread string, row *designationLife, p *partyLife, answers []answer) *Duty {
+// with adds the next response to what those before it come to.
+func (a Answers) with(r *ResponseRow, index uint64, d *DesignationRow) Answers {
+	if a.Life != d.Opened.Index {
+		a = Answers{Life: d.Opened.Index}
+	}
+	asked := d.Opened.Index
+	if d.Opening != nil {
+		asked = d.Opening.Index
+	}
+	// Whatever asks is asked about: one about a record behind what asked last answers no
+	// more than that.
+	if about := min(r.About, asked); about > a.Asked {
+		a.Before, a.Asked, a.First = a.Asked, about, index
+	}
+	switch {
+	case r.begun():
+		if a.Began == 0 || a.Met != 0 {
+			a.Began, a.Promised, a.By, a.Met = index, 0, nil, 0
+		}
+		if r.WindDownBy != nil && (a.By == nil || r.WindDownBy.Before(*a.By)) {
+			a.Promised, a.By = index, r.WindDownBy
+		}
+	case r.Status == answerAnswered:
+		a.Began, a.Promised, a.By, a.Met = 0, 0, nil, 0
+	case a.Began != 0 && a.Met == 0 && r.About >= asked: // one about an older record meets nothing
+		a.Met = index
+	}
+	return a
+}
+
+// answers are a provider's responses to one life of a designation, admitted by the
+// instant asked for; nil if there are none.
+type answers struct {
+	newest *answer
+	below  func(index uint64) (*answer, error) // the newest of the thread below an index, nil if there is none
+
+	read map[uint64]*answer // by at
+}
+
+// at is the response of an index, nil for 0.
+func (a *answers) at(index uint64) (*answer, error) {
+	if a.read == nil {
+		a.read = map[uint64]*answer{0: nil, a.newest.Index: a.newest}
+	}
+	if found, ok := a.read[index]; ok {
+		return found, nil
+	}
+	found, err := a.below(index + 1)
+	if err == nil && (found == nil || found.Index != index) {
+		err = fmt.Errorf("no response at %d: %w", index, ErrDamaged)
+	}
+	a.read[index] = found
+	return found, err
+}
+
+// since is the first response about what asks from an index on or a later record, nil if
+// there is none. It halves the run of indexes in which that one must lie: it is at most
+// the first about a record that late, and more than the record itself.
+func (a *answers) since(asked uint64) (*answer, error) {
+	if a == nil || a.newest.Answers.Asked < asked {
+		return nil, nil
+	}
+	sum := a.newest.Answers
+	for low := asked; sum.Before >= asked; {
+		if low >= sum.First {
+			return nil, fmt.Errorf("the responses up to %d do not add up: %w", a.newest.Index, ErrDamaged)
+		}
+		middle := low + (sum.First-low+1)/2
+		earlier, err := a.below(middle)
+		if err != nil {
+			return nil, err
+		}
+		if earlier != nil && earlier.Answers.Life == sum.Life && earlier.Answers.Asked >= asked {
+			sum = earlier.Answers
+		} else {
+			low = middle
+		}
+	}
+	return a.at(sum.First)
+}
+
+// respond is a provider's duty to respond to a designation, nil if it owes nothing. given
+// are its responses admitted by the instant asked for; of the designation's openings and
+// events row has those.
+func (c clock) respond(thread string, row *designationLife, p *partyLife, given *answers) (*Duty, error) {
 	asked, owes, due := c.owed(row, p)
 	if asked == nil {
-		return nil
+		return nil, nil
 	}
 	d := &Duty{Party: p.ID, Kind: DutyRespond, Designation: thread, OpenedBy: asked.ID, Due: dueOn(due), Records: []record.ID{row.Opened.ID}}
 	d.restsOn(asked.Step)
@@ -39,11 +121,11 @@ func (c clock) respond(thread string, row *designationLife, p *partyLife, answer
 	}
 	d.restsOn(p.Enrolled)
 	d.restsOn(owes)
-	var by *answer
-	if i := slices.IndexFunc(answers, func(a answer) bool { return a.About >= asked.Index }); i >= 0 {
-		by = &answers[i] // one about an older record meets nothing
+	by, err := given.since(asked.Index) // one about an older record meets nothing
+	if err != nil {
+		return nil, err
 	}
-	return d.settle(c, row, p, c.onset(asked.Step), by)
+	return d.settle(c, row, p, c.onset(asked.Step), by), nil
 }
 
 // restsOn adds a record that the duty rests on, once.
@@ -85,29 +167,22 @@ func (c clock) owed(row *designationLife, p *partyLife) (asked *Opening, by Step
 // conclude is the duty to finish what a response began, nil if none began anything, or
 // the newest is `answered`. It is open from the first response that began it; of several
 // days by which the provider said it would have concluded the earliest counts.
-func (c clock) conclude(thread string, row *designationLife, p *partyLife, answers []answer) *Duty {
-	var began, promised, met *answer
-	asked, openings := row.Opened.Index, row.Openings
-	for i := range answers {
-		for len(openings) > 0 && openings[0].Index < answers[i].Index {
-			asked, openings = openings[0].Index, openings[1:]
-		}
-		switch a := &answers[i]; {
-		case a.begun():
-			if began == nil || met != nil {
-				began, promised, met = a, nil, nil
-			}
-			if a.WindDownBy != nil && (promised == nil || a.WindDownBy.Before(*promised.WindDownBy)) {
-				promised = a
-			}
-		case a.Status == answerAnswered:
-			began, met = nil, nil
-		case met == nil && a.About >= asked: // one about an older record meets nothing
-			met = a
-		}
+func (c clock) conclude(thread string, row *designationLife, p *partyLife, given *answers) (*Duty, error) {
+	if given == nil || given.newest.Answers.Began == 0 {
+		return nil, nil
 	}
-	if began == nil {
-		return nil
+	sum := given.newest.Answers
+	began, err := given.at(sum.Began)
+	if err != nil {
+		return nil, err
+	}
+	promised, err := given.at(sum.Promised)
+	if err != nil {
+		return nil, err
+	}
+	met, err := given.at(sum.Met)
+	if err != nil {
+		return nil, err
 	}
 	d := &Duty{Party: p.ID, Kind: DutyConclude, Designation: thread, OpenedBy: began.ID, Records: []record.ID{row.Opened.ID, p.Enrolled.ID, began.ID}}
 	switch {
@@ -120,7 +195,7 @@ func (c clock) conclude(thread string, row *designationLife, p *partyLife, answe
 			d.restsOn(*row.Amended)
 		}
 	}
-	return d.settle(c, row, p, c.onset(began.Step), met)
+	return d.settle(c, row, p, c.onset(began.Step), met), nil
 }
 
 // asOf is the life as duties see it at an instant: of what opened, paused and ended it

@@ -1,6 +1,7 @@
 package register
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -52,9 +53,9 @@ func provider(story ...string) *partyLife {
 // answered reads "20 acknowledged": given on day 20 about the newest record then;
 // "20 winding-down by 60"; "20 no-relationship about 10". They stand behind all else that
 // was admitted on that day.
-func answered(row *designationLife, c clock, answers ...string) []answer {
+func answered(row *designationLife, c clock, said ...string) *answers {
 	var list []answer
-	for i, s := range answers {
+	for i, s := range said {
 		part := strings.Fields(s)
 		a := answer{step(indexOn(number(part[0]), 5+i), number(part[0])), &ResponseRow{}}
 		a.Status = part[1]
@@ -78,7 +79,38 @@ func answered(row *designationLife, c clock, answers ...string) []answer {
 			list = append(list, a)
 		}
 	}
-	return list
+	return summed(row, list)
+}
+
+// summed sums up responses as the records of a thread do, each by what was there before it.
+func summed(row *designationLife, list []answer) *answers {
+	if len(list) == 0 {
+		return nil
+	}
+	sum := Answers{}
+	for _, a := range list {
+		then := DesignationRow{Opened: row.Opened}
+		if n, _ := slices.BinarySearchFunc(row.Openings, a.Index, func(o Opening, index uint64) int { return cmp.Compare(o.Index, index) }); n > 0 {
+			then.Opening = &row.Openings[n-1]
+		}
+		sum = sum.with(a.ResponseRow, a.Index, &then)
+		a.Answers = sum
+	}
+	return &answers{newest: &list[len(list)-1], below: func(index uint64) (*answer, error) {
+		n, _ := slices.BinarySearchFunc(list, index, func(a answer, index uint64) int { return cmp.Compare(a.Index, index) })
+		if n == 0 {
+			return nil, nil
+		}
+		return &list[n-1], nil
+	}}
+}
+
+// must is a duty that was found without a fault.
+func must(d *Duty, err error) *Duty {
+	if err != nil {
+		panic(err)
+	}
+	return d
 }
 
 // told is a duty in few words: "open due 40", "late due 40 met 45", "nothing".
@@ -237,7 +269,7 @@ func TestDutyToRespond(t *testing.T) {
 			clock := clockAt(n)
 			var d *Duty
 			if clock.passed(provider(c.party...).Enrolled) {
-				d = clock.respond("designation/2026-014", row.asOf(clock), provider(c.party...), answered(row, clock, c.answers...))
+				d = must(clock.respond("designation/2026-014", row.asOf(clock), provider(c.party...), answered(row, clock, c.answers...)))
 			}
 			if got := told(d); got != want {
 				t.Errorf("%s: day %d: got %q, want %q", c.sentence, n, got, want)
@@ -304,7 +336,7 @@ func TestDutyToConclude(t *testing.T) {
 		}
 		for n, want := range c.want {
 			clock := clockAt(n)
-			d := clock.conclude("designation/2026-014", row.asOf(clock), provider(c.party...), answered(row, clock, c.answers...))
+			d := must(clock.conclude("designation/2026-014", row.asOf(clock), provider(c.party...), answered(row, clock, c.answers...)))
 			if got := told(d); got != want {
 				t.Errorf("%s: day %d: got %q, want %q", c.sentence, n, got, want)
 			}
@@ -423,7 +455,7 @@ func TestDutyToCertifyNamesTheGap(t *testing.T) {
 // What rests on a revocation in error says so first.
 func TestDutyPublishedInError(t *testing.T) {
 	row := ordered("revocation 60 error")
-	d := clockAt(70).respond("designation/2026-014", row, provider(), nil)
+	d := must(clockAt(70).respond("designation/2026-014", row, provider(), nil))
 	if d == nil || !d.Error || !slices.Contains(d.Records, row.Events[0].ID) {
 		t.Errorf("got %+v, want one that is marked and rests on %s", d, row.Events[0].ID)
 	}
@@ -435,7 +467,7 @@ func TestDutyOnTheMorningOfTheRevocation(t *testing.T) {
 	morning := clockAt(30)
 	morning.at = morning.at.Add(-time.Hour)
 	for c, want := range map[*clock]string{&morning: "open due 40", new(clockAt(30)): "lapsed due 40"} {
-		if got := told(c.respond("designation/2026-014", row.asOf(*c), provider(), nil)); got != want {
+		if got := told(must(c.respond("designation/2026-014", row.asOf(*c), provider(), nil))); got != want {
 			t.Errorf("at %s: got %q, want %q", c.at, got, want)
 		}
 	}
@@ -462,17 +494,72 @@ func TestDutyOfALongLife(t *testing.T) {
 		answers = append(answers, a)
 	}
 	c := clockAt(2 * n)
+	given := summed(row, answers)
 	began := time.Now()
 	for range 10 {
 		then := row.asOf(c)
-		if got := told(c.respond("designation/1", then, p, answers)); got != fmt.Sprintf("open due %d", 2*n+38) {
+		if got := told(must(c.respond("designation/1", then, p, given))); got != fmt.Sprintf("open due %d", 2*n+38) {
 			t.Fatalf("respond: %s", got)
 		}
-		if got := told(c.conclude("designation/1", then, p, answers)); got != "overdue due 131" {
+		if got := told(must(c.conclude("designation/1", then, p, given))); got != "overdue due 131" {
 			t.Fatalf("conclude: %s", got)
 		}
 	}
 	if took := time.Since(began); took > 20*time.Second {
 		t.Errorf("ten questions took %s", took)
+	}
+}
+
+// The first response about a record at or behind what asks is found whatever they are about,
+// and by reading few of them.
+func TestFirstResponseSince(t *testing.T) {
+	for seed := range uint64(400) {
+		rnd := rand.New(rand.NewPCG(seed, 7))
+		row := ordered()
+		row.Openings = nil
+		records := []uint64{row.Opened.Index}
+		var list []answer
+		asks := rnd.IntN(12)
+		for index := row.Opened.Index + 1; len(list) < 300; index += 1 + uint64(rnd.IntN(3)) {
+			switch n := rnd.IntN(100); {
+			case n < asks:
+				row.Openings = append(row.Openings, Opening{Step: Step{Index: index}})
+				records = append(records, index)
+			case n < 2*asks:
+				records = append(records, index)
+			default:
+				about := records[len(records)-1]
+				if rnd.IntN(2) == 0 {
+					about = records[rnd.IntN(len(records))]
+				}
+				if seed%4 == 0 { // one after another, far behind
+					about = records[len(list)*len(records)/300]
+				}
+				list = append(list, answer{Step{Index: index}, &ResponseRow{About: about}})
+			}
+		}
+		for _, newest := range []int{1, 7, 150, 300} {
+			given := summed(row, list[:newest])
+			read := 0
+			below := given.below
+			given.below = func(index uint64) (*answer, error) { read++; return below(index) }
+			for _, o := range row.Openings {
+				read, given.read = 0, nil
+				got, err := given.since(o.Index)
+				if err != nil {
+					t.Fatalf("seed %d: %v", seed, err)
+				}
+				want := uint64(0)
+				if i := slices.IndexFunc(list[:newest], func(a answer) bool { return a.About >= o.Index }); i >= 0 {
+					want = list[i].Index
+				}
+				if got == nil && want != 0 || got != nil && got.Index != want {
+					t.Fatalf("seed %d: of %d the first since %d is %v, want %d", seed, newest, o.Index, got, want)
+				}
+				if read > 12 {
+					t.Errorf("seed %d: %d of %d were read", seed, read, newest)
+				}
+			}
+		}
 	}
 }

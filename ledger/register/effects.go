@@ -152,10 +152,11 @@ func (d *Draft) owing(e effect, s *DesignationRow) (n int, due *record.Date, err
 		if row.Enrolled.Index > e.record.Index {
 			return nil
 		}
-		if duty := c.respond(e.record.Thread, life, row.ahead(), nil); duty != nil {
+		duty, err := c.respond(e.record.Thread, life, row.ahead(), nil)
+		if duty != nil {
 			n, due = n+1, duty.Due
 		}
-		return nil
+		return err
 	})
 	return n, due, err
 }
@@ -225,8 +226,13 @@ func (d *Draft) meets(e effect, s *ResponseRow, thread string, des *DesignationR
 	if err != nil {
 		return "", err
 	}
-	this := answer{Step{e.record.Index, e.record.ID, e.record.Admitted}, s}
-	switch duty := c.respond(thread, whole.asOf(c), standing, []answer{this}); {
+	alone := *s
+	alone.Answers = Answers{}.with(s, e.record.Index, des)
+	duty, err := c.respond(thread, whole.asOf(c), standing, &answers{newest: &answer{e.after.step(), &alone}})
+	if err != nil {
+		return "", err
+	}
+	switch {
 	case duty == nil:
 		return fmt.Sprintf("answers %s, to which %s owes no answer", thread, p.ID), nil
 	case duty.State == DutyLapsed:

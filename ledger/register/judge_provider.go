@@ -58,7 +58,13 @@ func (j *judging) judgeResponse() error {
 			return notNow(fmt.Sprintf("/predicate/conditions/%d", i), "%s has no condition %q", head.Thread, id)
 		}
 	}
-	j.state = &ResponseRow{Status: r.Status, WindDownBy: r.WindDownBy, About: about}
+	answer := &ResponseRow{Status: r.Status, WindDownBy: r.WindDownBy, About: about}
+	var before Answers
+	if j.head != nil {
+		before = j.head.State.(*ResponseRow).Answers
+	}
+	answer.Answers = before.with(answer, j.index, head.State.(*DesignationRow))
+	j.state = answer
 	return nil
 }
 

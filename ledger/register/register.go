@@ -48,7 +48,7 @@ const (
 	Rules = 1
 	// Format is the register's own format number: another one on disk means
 	// delete and replay. The tables of rules1 are part of it.
-	Format = 3
+	Format = 4
 )
 
 // Options of a register. The zero value is ready for use.

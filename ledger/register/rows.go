@@ -157,12 +157,31 @@ type Event struct {
 	Reason      string       `json:",omitempty"` // in the history alone
 }
 
-// ResponseRow is what later questions ask of the newest response on a thread
-// response/D/P, which counts alone. The record has the rest.
+// ResponseRow is what later questions ask of a response on a thread response/D/P. The
+// record has the rest.
 type ResponseRow struct {
 	Status     string
 	WindDownBy *record.Date
 	About      uint64 // index of the record on designation/D that it answers
+	Answers    Answers
+}
+
+// Answers is what all responses of a thread response/D/P up to one come to that answer one
+// life of the designation. Whoever asks what the provider owes reads the newest by then, and
+// the few that it names: bounded, however many there are. An index of 0 is none's.
+type Answers struct {
+	Life uint64 // of the record that opened the designation's life
+
+	// Asked is the newest record that any of them is about, where that is older than what
+	// asked last when it came, and else what asked last; First is the first that is about it.
+	// Before is the same of those before the First.
+	Asked, First uint64
+	Before       uint64 `json:",omitempty"`
+
+	Began    uint64       `json:",omitempty"` // what is to be concluded; the first that began it
+	Promised uint64       `json:",omitempty"` // the one that names the earliest day
+	By       *record.Date `json:",omitempty"` // that day
+	Met      uint64       `json:",omitempty"` // the one that concluded it
 }
 
 // CertificationRow is the same of the newest certification on a thread cip/P.

@@ -51,6 +51,9 @@ func (v *View) Duties(f DutyFilter, at time.Time, yield func(Duty) bool) error {
 			return err
 		}
 	}
+	if l.then, err = v.admittedBy(at); err != nil {
+		return err
+	}
 	err = l.progress.more(l.list())
 	var more *MoreError
 	if errors.As(err, &more) && more.Skipped != "" {
@@ -102,6 +105,7 @@ type dutyList struct {
 	f     DutyFilter
 	c     clock
 	about *history // the one designation asked about, nil for all
+	then  uint64   // the entries below it were admitted by the instant
 	from  dutyPlace
 	yield func(Duty) bool
 
@@ -287,54 +291,57 @@ func (l *dutyList) provider(id string) (p *partyLife, err error) {
 
 // owed are the duties that a party has by one designation.
 func (l *dutyList) owed(thread string, life *designationLife, p *partyLife) (duties []Duty, err error) {
-	answers, err := l.answers(responsesTo(thread)+p.ID, life.Opened.Index)
+	given, err := l.answers(responsesTo(thread)+p.ID, life.Opened.Index)
 	if err != nil {
 		return nil, err
 	}
-	if err := l.v.r.toil(len(life.Events) + len(answers) + len(life.Openings)*(1+len(p.Standing))); err != nil {
+	if err := l.v.r.toil(len(life.Events) + len(life.Openings)*(1+len(p.Standing))); err != nil {
 		return nil, err
 	}
-	if l.f.wants(DutyRespond) {
-		if d := l.c.respond(thread, life, p, answers); d != nil {
-			duties = append(duties, *d)
+	for _, k := range []struct {
+		kind DutyKind
+		find func(string, *designationLife, *partyLife, *answers) (*Duty, error)
+	}{{DutyRespond, l.c.respond}, {DutyConclude, l.c.conclude}} {
+		if !l.f.wants(k.kind) {
+			continue
 		}
-	}
-	if l.f.wants(DutyConclude) {
-		if d := l.c.conclude(thread, life, p, answers); d != nil {
+		d, err := k.find(thread, life, p, given)
+		if err != nil {
+			return nil, err
+		}
+		if d != nil {
 			duties = append(duties, *d)
 		}
 	}
 	return duties, nil
 }
 
-// admitted visits the records on a thread, from an index on, that were admitted by the
-// instant, oldest first.
-func (l *dutyList) admitted(thread string, from uint64, visit func(*ThreadRow)) error {
-	return l.v.r.historyFrom(thread, from, l.v.size, func(row *ThreadRow) (bool, error) {
-		if row.Admitted.After(l.c.at) {
-			return false, nil
+// answers are the responses on a thread to the life that a record opened, nil if there
+// are none.
+func (l *dutyList) answers(thread string, life uint64) (*answers, error) {
+	below := func(index uint64) (*answer, error) {
+		row, err := l.v.r.newest(thread, index)
+		if err != nil || row == nil {
+			return nil, err
 		}
-		if err := l.v.r.state(row); err != nil {
-			return false, err
-		}
-		visit(row)
-		return true, nil
-	})
-}
-
-// answers are the responses on a thread.
-func (l *dutyList) answers(thread string, from uint64) (list []answer, err error) {
-	err = l.admitted(thread, from, func(row *ThreadRow) {
-		list = append(list, answer{row.step(), row.State.(*ResponseRow)})
-	})
-	return list, err
+		return &answer{row.step(), row.State.(*ResponseRow)}, nil
+	}
+	newest, err := below(l.then)
+	if err != nil || newest == nil || newest.Answers.Life != life {
+		return nil, err
+	}
+	return &answers{newest: newest, below: below}, nil
 }
 
 // certify are a party's duties to certify.
 func (l *dutyList) certify(p *partyLife) (duties []Duty, err error) {
 	var filed []certificate
-	err = l.admitted("cip/"+p.ID, 0, func(row *ThreadRow) {
+	err = l.v.r.historyFrom("cip/"+p.ID, 0, l.then, func(row *ThreadRow) (bool, error) {
+		if err := l.v.r.state(row); err != nil {
+			return false, err
+		}
 		filed = append(filed, certificate{row.step(), row.State.(*CertificationRow)})
+		return true, nil
 	})
 	if err != nil {
 		return nil, err

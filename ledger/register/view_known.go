@@ -57,6 +57,14 @@ func (v *View) Knowable(at time.Time) (Knowable, error) {
 // Admission times never go back, so they can be searched.
 func (v *View) admittedBy(at time.Time) (uint64, error) {
 	var failed error
+	if v.size > 0 {
+		switch newest, err := v.r.recordRow(v.size - 1); {
+		case err != nil:
+			return 0, err
+		case !newest.Admitted.After(at): // as a rule nobody asks about what is past
+			return v.size, nil
+		}
+	}
 	n := sort.Search(int(v.size), func(i int) bool {
 		row, err := v.r.recordRow(uint64(i))
 		if err != nil {

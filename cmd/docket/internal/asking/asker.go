@@ -106,13 +106,16 @@ func (a *Asker) begin(ctx context.Context, r *round) error {
 	}
 	a.policy = r.ask.Policy
 	r.needed = !r.ask.Policy.Satisfied(a.willing(r.ask)...)
-	var fit []string // that have not failed just now
 	var asked []*peer
 	for _, w := range r.ask.Policy.Witnesses() {
 		p, err := a.peer(w)
 		if err != nil {
 			a.standing(w.Name).err = err.Error()
 			r.fail(w.Name, err)
+			continue
+		}
+		if kept := a.kept(p, r.ask); kept != nil {
+			r.keep(w, kept)
 			continue
 		}
 		if err := p.mayBeAsked(r.ask, r.needed); err != nil {
@@ -122,12 +125,10 @@ func (a *Asker) begin(ctx context.Context, r *round) error {
 		if !slices.Contains(asked, p) {
 			asked = append(asked, p)
 		}
-		if !p.rests() {
-			fit = append(fit, w.Name)
-		}
 	}
-	// Who has failed is left alone for a while, unless there is no quorum without.
-	if !r.ask.Introduces() && r.ask.Policy.Satisfied(fit...) {
+	// Who has failed is left alone for a while, unless there is no quorum of those that
+	// have not: whether another one has recovered nobody knows.
+	if !r.ask.Introduces() && !r.needed {
 		asked = slices.DeleteFunc(asked, func(p *peer) bool { return p.rests() })
 	}
 	var urls []string
@@ -146,11 +147,28 @@ func (a *Asker) begin(ctx context.Context, r *round) error {
 	return nil
 }
 
-// willing are the witnesses that answered last and have not asked to be left alone; a.mu
-// is held.
+// kept are the cosignatures by all witnesses of a URL that they gave for this checkpoint
+// before, by name; nil if one is missing, or they are to be made anew. a.mu is held.
+func (a *Asker) kept(p *peer, ask ledger.Ask) map[string]proof.Signature {
+	if ask.Again || ask.Introduces() {
+		return nil
+	}
+	kept := make(map[string]proof.Signature)
+	for _, w := range namesAt(ask.Policy, p.url) {
+		st := a.standing(w.Name)
+		if st.of != ask.Tree() || st.gave.Name != w.Key.Name() || st.gave.ID != w.Key.ID() {
+			return nil
+		}
+		kept[w.Name] = st.gave
+	}
+	return kept
+}
+
+// willing are the witnesses that gave a cosignature, or answered last and have not asked
+// to be left alone; a.mu is held.
 func (a *Asker) willing(ask ledger.Ask) (names []string) {
 	for _, w := range ask.Policy.Witnesses() {
-		if p, err := a.peer(w); err == nil && p.failures == 0 && p.mayBeAsked(ask, false) == nil {
+		if p, err := a.peer(w); err == nil && (a.kept(p, ask) != nil || p.failures == 0 && p.mayBeAsked(ask, false) == nil) {
 			names = append(names, w.Name)
 		}
 	}

@@ -86,8 +86,8 @@ func (p *peer) mayBeAsked(ask ledger.Ask, needed bool) error {
 	if soon := told.since.Add(maxNeeded); needed && soon.Before(until) {
 		until = soon
 	}
-	if wait := time.Until(until); wait > 0 {
-		return fmt.Errorf("it asked to be left alone for another %s: %w", wait.Round(time.Second), told.err)
+	if time.Now().Before(until) {
+		return &ledger.RestError{Until: until, Err: told.err}
 	}
 	return nil
 }
@@ -217,6 +217,7 @@ func (a *Asker) note(p *peer, r *round, what kind, at []proof.Witness, good map[
 		st.err = ""
 		if s, ok := good[w.Name]; ok {
 			st.size, st.at = size, timeOf(s)
+			st.gave, st.of = s, r.ask.Tree()
 		}
 		if e := wrong[w.Name]; e != nil {
 			st.err = e.Error()
@@ -251,6 +252,14 @@ func (a *Asker) note(p *peer, r *round, what kind, at []proof.Witness, good map[
 	if p.failures++; p.failures == 1 {
 		a.config.Log.Warn("a witness does not cosign", "witness", p.url, "size", size, "err", err)
 	}
+}
+
+// apart says how far a witness's clock is from the one here.
+func apart(ahead time.Duration) string {
+	if ahead < 0 {
+		return (-ahead).Round(time.Second).String() + " behind"
+	}
+	return ahead.Round(time.Second).String() + " ahead of"
 }
 
 // timeOf is when a cosignature that verifies was made (tlog-cosignature "Format").

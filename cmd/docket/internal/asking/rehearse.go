@@ -233,7 +233,7 @@ func (a *Asker) askAlone(ctx context.Context, p *peer, last *proof.Signed, keys 
 // untimely is what is wrong with the time of a cosignature; nil if nothing is.
 func untimely(at time.Time) error {
 	if time.Until(at).Abs() > proof.MaxSkew {
-		return fmt.Errorf("its cosignature is stamped %s: its clock or the one here is wrong", at.Format(time.RFC3339))
+		return fmt.Errorf("its cosignature is stamped %s, %s the clock here: one of the two is wrong", at.Format(time.RFC3339), apart(time.Until(at)))
 	}
 	return nil
 }

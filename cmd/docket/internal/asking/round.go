@@ -17,7 +17,7 @@ type round struct {
 	done chan struct{} // closed once the quorum is there, or nobody is left
 	all  chan struct{} // closed once nobody is left
 
-	needed bool // there is no quorum without those who asked to be left alone; set before the start
+	needed bool // there is no quorum without those who failed or asked to be left alone; set before the start
 
 	mu      sync.Mutex // guards what follows
 	left    int        // peers that have not answered; below zero before the start
@@ -39,6 +39,14 @@ func (r *round) fail(who string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.errs = append(r.errs, fmt.Errorf("%s: %w", who, err))
+}
+
+// keep takes what a witness gave for the same checkpoint before.
+func (r *round) keep(w proof.Witness, kept map[string]proof.Signature) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answer.Kept = append(r.answer.Kept, kept[w.Name])
+	r.counted = append(r.counted, w.Name)
 }
 
 // start says how many will answer: witnesses, and URLs of the log.

@@ -1,6 +1,10 @@
 package asking
 
-import "time"
+import (
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+)
 
 // Status is how one witness of the policy stands, as this ledger sees it.
 type Status struct {
@@ -20,6 +24,9 @@ type standing struct {
 	size uint64
 	at   time.Time
 	err  string
+
+	gave proof.Signature // the newest cosignature
+	of   proof.Tree      // of that tree
 }
 
 // standing is that of a name; a.mu is held.
