@@ -117,8 +117,38 @@ func (t *Trust) reread() bool {
 // copyOptions are those of a register that comes back by replay.
 func copyOptions() register.Options {
 	o := RegisterOptions()
-	o.Survive = true
+	o.Survive, o.MemTableBytes = true, 16<<20 // what a sync that is killed has to replay again
 	return o
+}
+
+// What a copy takes on a disk: one of nothing, and each entry of it with its rows.
+const (
+	leastRoom = 1 << 20 // bytes
+	entryRoom = 2 << 10 // bytes, as measured; many take less
+)
+
+// SpaceError is a disk that has less room than what is to be written takes. It says
+// nothing about the ledger.
+type SpaceError struct {
+	Dir        string
+	Free, Need uint64 // bytes
+}
+
+func (e *SpaceError) Error() string {
+	return fmt.Sprintf("no space left on the disk of %s: %d KiB are free, and about %d are needed", e.Dir, e.Free>>10, e.Need>>10)
+}
+
+// Is makes it what the write itself would have met.
+func (e *SpaceError) Is(target error) bool { return target == syscall.ENOSPC }
+
+// room looks first: a *[SpaceError] where so many more entries have no room. A disk that
+// does not tell, and one that others fill meanwhile, is met by the writes.
+func (t *Trust) room(entries uint64) error {
+	usage, err := t.files.GetDiskUsage(t.dir)
+	if need := leastRoom + entries*entryRoom; err == nil && usage.AvailBytes < need {
+		return &SpaceError{Dir: t.dir, Free: usage.AvailBytes, Need: need}
+	}
+	return nil
 }
 
 // pinned opens a generation and holds it.

@@ -139,7 +139,7 @@ func TestInterruptedSyncKeepsCopy(t *testing.T) {
 		crashing, written := true, 0
 		cut := errorfs.Wrap(files, errorfs.InjectorFunc(func(op errorfs.Op) error {
 			if !crashing || op.Kind.ReadOrWrite() != errorfs.OpIsWrite || strings.Contains(op.Path, nextDir) {
-				return nil // Pebble ends the process where its own writes fail
+				return nil // TestDiskFillsUnderSync has Pebble's own writes
 			}
 			if written++; written > 7*count {
 				return syscall.ENOSPC
@@ -310,4 +310,59 @@ func TestUnbelievedSyncKeepsCopy(t *testing.T) {
 	must(t, left.Sync(t.Context(), w.client(), nil))
 	w.same(left)
 	must(t, left.Close())
+}
+
+// little is a disk with little room left.
+type little struct {
+	vfs.FS
+	free uint64
+}
+
+func (d little) GetDiskUsage(string) (vfs.DiskUsage, error) {
+	return vfs.DiskUsage{AvailBytes: d.free}, nil
+}
+
+// Where a copy has no room, nothing of it is begun, and the disk is what is blamed: with
+// what is free and what it takes.
+func TestNoRoomForCopy(t *testing.T) {
+	w := newWorld(t)
+	w.listed(300)
+	for free, enough := range map[uint64]bool{0: false, 300 * entryRoom: false, leastRoom: false, leastRoom + 300*entryRoom: true} {
+		files := little{vfs.NewMem(), free}
+		trust := w.trust(files, "trust")
+		err := trust.Sync(t.Context(), w.client(), nil)
+		var short *SpaceError
+		if enough {
+			must(t, err)
+		} else if !errors.Is(err, syscall.ENOSPC) || !errors.As(err, &short) || short.Free != free || short.Need != leastRoom+300*entryRoom {
+			t.Errorf("%d bytes: %v", free, err)
+		} else if _, err := files.Stat(trust.path(nextDir)); !missing(err) {
+			t.Errorf("%d bytes: a register was begun (%v)", free, err)
+		}
+		must(t, trust.Close())
+	}
+}
+
+// A disk that others fill meanwhile ends a sync with that error wherever Pebble meets it:
+// it neither waits for ever nor panics.
+func TestDiskFillsUnderSync(t *testing.T) {
+	w := newWorld(t)
+	w.listed(600)
+	for _, files := range []string{".sst", ".log", "tile/entries"} {
+		full := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && strings.Contains(op.Path, files) {
+				return &os.PathError{Op: "write", Path: op.Path, Err: syscall.ENOSPC}
+			}
+			return nil
+		}))
+		trust := w.trust(full, "trust")
+		err := trust.Sync(t.Context(), w.client(), nil)
+		if files == ".log" && err == nil {
+			continue // nothing is written there
+		}
+		if !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("%s: %v, want %v", files, err, syscall.ENOSPC)
+		}
+		must(t, trust.Close())
+	}
 }

@@ -67,6 +67,9 @@ func (t *Trust) sync(ctx context.Context, c *Client, progress func(reached, size
 	if whole && !anew && t.checkpoint.Checkpoint() == next.Checkpoint() { // nothing is new but cosignatures
 		return 0, t.keepNews(ctx, c, own, t.checkpoint, next)
 	}
+	if err := t.room(next.Checkpoint().Size - t.size()); err != nil {
+		return 0, err
+	}
 	anew = anew || none == nil && !whole // what is damaged is read anew
 	r, err := t.begin(anew)
 	if err != nil {
@@ -197,6 +200,7 @@ func (t *Trust) replayed(ctx context.Context, c *Client, r *register.Register, f
 		}
 	}
 	if err := errors.Join(err, files.sync()); err != nil {
+		r.Flush() // for the sync that goes on from here; one that cannot be flushed replays more
 		return errors.Join(err, r.Close())
 	}
 	if err := errors.Join(t.finish(r), t.Close()); err != nil {

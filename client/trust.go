@@ -70,7 +70,9 @@ func OpenTrust(files vfs.FS, dir string) (*Trust, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal(raw, &t.pin); err != nil || t.pin.Format != trustFormat {
+	if err := json.Unmarshal(raw, &t.pin); err != nil {
+		return nil, fmt.Errorf("opening the trust directory %s: %s is damaged: %w", dir, pinFile, err)
+	} else if t.pin.Format != trustFormat {
 		return nil, fmt.Errorf("%s: %w: %s is not of a format that this binary knows", dir, ErrNoTrust, pinFile)
 	}
 	raw, err = readFile(files, t.path(chartersFile))

@@ -111,7 +111,9 @@ func (u *auditing) source(audit *client.Audit, where string) error {
 		return nil
 	}
 	info, err := os.Stat(where)
-	if err != nil || !info.IsDir() {
+	if ofMachine(err) {
+		return refuse("%w", err)
+	} else if err != nil || !info.IsDir() {
 		return misuse("%s is neither a URL nor a directory", where)
 	}
 	audit.Source = client.Directory(vfs.Default, where)

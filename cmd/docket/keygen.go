@@ -122,7 +122,7 @@ func (a *app) signerFor(c *cobra.Command, name string) (*record.Signer, error) {
 	case errors.Is(err, record.ErrPassword):
 		return nil, refuse("%s: %w", name, err).hint("give its password on a terminal or in $%s", passwordEnv)
 	case err != nil:
-		return nil, misuse("%s: %w", name, err)
+		return nil, wrongFile(name, text, "a PEM private key", err)
 	}
 	return s, nil
 }

@@ -177,10 +177,30 @@ func asOf(p *proof.Published) string {
 // stamp writes an instant for people: UTC, whole seconds.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
 
-// wrongFile refuses a file that was read and is not what the verb takes.
-func wrongFile(name string, raw []byte, wanted string, err error) error {
-	if strings.HasPrefix(err.Error(), "this is ") {
-		return misuse("%s is %s; wanted %s", name, record.Describe(raw), wanted) // a parser that says no more
+// wrongFile refuses a file that was read and is not what the verb takes: that is misuse,
+// unless it looks like what was wanted, or like nothing at all. Then it is damaged.
+func wrongFile(name string, raw []byte, wanted string, err error) *failure {
+	what, class := record.Describe(raw), misuse
+	if damaged(what, wanted) {
+		class = refuse
 	}
-	return misuse("%s is %s; wanted %s: %w", name, record.Describe(raw), wanted, err)
+	if err == nil || strings.HasPrefix(err.Error(), "this is ") {
+		return class("%s is %s; wanted %s", name, what, wanted) // a parser that says no more
+	}
+	return class("%s is %s; wanted %s: %w", name, what, wanted, err)
+}
+
+// damaged says of a file that cannot be read as what was wanted whether it was that once,
+// by what it is described as.
+func damaged(what, wanted string) bool {
+	if what == "an empty file" || what == "JSON that breaks the rules" || strings.HasPrefix(what, "a damaged ") {
+		return true
+	}
+	noun, _, _ := strings.Cut(what, " (")
+	for _, article := range []string{"a DSSE ", "a Sigstore ", "an ", "a ", ""} {
+		if bare, ok := strings.CutPrefix(noun, article); ok {
+			return strings.Contains(wanted, bare)
+		}
+	}
+	return false
 }

@@ -159,9 +159,7 @@ func (v *verifying) one(ctx context.Context, file string, policies client.Polici
 		return nil, err
 	}
 	if !bytes.HasPrefix(raw, []byte("c2sp.org/tlog-proof@")) {
-		if what := record.Describe(raw); what != "a receipt (tlog-proof)" {
-			return nil, misuse("%s is %s; wanted a receipt (%s)", file, what, receiptSuffix)
-		}
+		return nil, wrongFile(file, raw, "a receipt ("+receiptSuffix+")", nil)
 	}
 	r, err := client.Verify(ctx, raw, policies, time.Now())
 	if err == nil && v.salts != "" {

@@ -173,7 +173,7 @@ func (a *app) readLogs(name string) (witness.LogList, error) {
 	}
 	list, err := witness.ParseLogs(text)
 	if err != nil {
-		return nil, misuse("%s: %w", name, err).hint("docket witness serve --help shows such a list; a log's operator prints its entry with docket init --origin NAME --contact WHO")
+		return nil, wrongFile(name, text, "a list of logs", err).hint("docket witness serve --help shows such a list; a log's operator prints its entry with docket init --origin NAME --contact WHO")
 	}
 	return list, nil
 }

@@ -105,12 +105,12 @@ func (a *app) readSeen(name string) (data []byte, evidence bool, err error) {
 	if bytes.HasPrefix(data, []byte("c2sp.org/tlog-proof@")) {
 		chain, err := proof.ParseChain(data)
 		if err != nil {
-			return nil, false, misuse("%s: %w", name, err)
+			return nil, false, refuse("%s: %w", name, err)
 		}
 		data = chain[len(chain)-1].Checkpoint
 	}
 	if _, _, err := proof.ParseCheckpoint(data); err != nil {
-		return nil, false, misuse("%s: %w", name, err)
+		return nil, false, wrongFile(name, data, "a checkpoint, a receipt or evidence", err)
 	}
 	return data, false, nil
 }
