@@ -117,7 +117,7 @@ func (t *Trust) reread() bool {
 // copyOptions are those of a register that comes back by replay.
 func copyOptions() register.Options {
 	o := RegisterOptions()
-	o.Survive, o.MemTableBytes = true, 16<<20 // what a sync that is killed has to replay again
+	o.Survive = true
 	return o
 }
 

@@ -200,7 +200,6 @@ func (t *Trust) replayed(ctx context.Context, c *Client, r *register.Register, f
 		}
 	}
 	if err := errors.Join(err, files.sync()); err != nil {
-		r.Flush() // for the sync that goes on from here; one that cannot be flushed replays more
 		return errors.Join(err, r.Close())
 	}
 	if err := errors.Join(t.finish(r), t.Close()); err != nil {

@@ -152,7 +152,9 @@ func bare(err error) error {
 }
 
 // diskFull says of an error that there was no room for what was to be written.
-func diskFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+func diskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
 
 // makeRoom says what to do about a full disk: where, and how much of it is free.
 func makeRoom(err error) string {

@@ -246,9 +246,6 @@ func (r *Register) Advance(d *Draft, root [32]byte) error {
 	}
 	cursor := Cursor{Size: d.next, Root: root}
 	d.set(cursorKey, cursor.encode())
-	if err := r.failure(); err != nil {
-		return err
-	}
 	if err := r.db.Apply(d.batch, pebble.NoSync); err != nil {
 		return fmt.Errorf("advancing register to %d: %w", d.next, err)
 	}

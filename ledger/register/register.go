@@ -49,7 +49,7 @@ type Options struct {
 	MemTableBytes uint64        // one memtable of at most two; 0 = 64 MiB
 	Threads       int           // threads kept in memory, parties apart; 0 = 16,384 to twice as many
 	ReadOnly      bool          // nothing is written, locked or healed: for a directory that nobody writes to any more
-	Survive       bool          // what befalls the disk is an error where it can be, not Logger's Fatalf: for whoever replays then
+	Survive       bool          // damage that a read meets is its error ([Damaged]), not Logger's Fatalf: for whoever replays then
 	ThreadBytes   int           // bytes of their rows, parties' half as many and apart; 0 = 64 MiB to twice as much
 	Logger        pebble.Logger // nil = Pebble's own; its Fatalf must not return
 }
@@ -77,7 +77,6 @@ type Register struct {
 	dir string
 	o   Options
 	reads
-	failed *failure // of what is open now; nil without Survive
 
 	mu      sync.Mutex // guards what follows
 	tip     tip
@@ -154,12 +153,7 @@ func (r *Register) open() error {
 		po.FS = unlocked{r.fs}
 	}
 	if r.o.Survive {
-		r.failed = &failure{there: make(chan struct{})}
-		po.EventListener = &pebble.EventListener{
-			DataCorruption:  func(pebble.DataCorruptionInfo) {}, // the read has it as its error
-			BackgroundError: r.failed.take,
-		}
-		po.DisableWAL = true // Pebble panics where that cannot be written; a replay brings more back
+		po.EventListener = &pebble.EventListener{DataCorruption: func(pebble.DataCorruptionInfo) {}}
 	}
 	for i := range po.Levels {
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
@@ -280,58 +274,10 @@ func (r *Register) Reset() error {
 // Flush makes durable what was advanced, and leaves it in a form that is opened without
 // replaying a write-ahead log.
 func (r *Register) Flush() error {
-	done, err := r.db.AsyncFlush()
-	if err != nil {
+	if err := r.db.Flush(); err != nil {
 		return fmt.Errorf("flushing register in %s: %w", r.dir, err)
 	}
-	select {
-	case <-done:
-	case <-r.failed.met(): // Pebble would try again for ever
-	}
-	return r.failure()
-}
-
-// failure is what has befallen the disk of a register that survives it; nothing more is
-// written then.
-func (r *Register) failure() error {
-	if err := r.failed.error(); err != nil {
-		return fmt.Errorf("writing register in %s: %w", r.dir, err)
-	}
 	return nil
-}
-
-// failure is the first error of Pebble's work in the background, which no call returns.
-// That of nil never comes.
-type failure struct {
-	mu    sync.Mutex
-	err   error         // guarded by mu
-	there chan struct{} // closed once err is there
-}
-
-func (f *failure) take(err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.err != nil || errors.Is(err, pebble.ErrCancelledCompaction) || Damaged(err) { // which whoever reads it meets
-		return
-	}
-	f.err = err
-	close(f.there)
-}
-
-func (f *failure) error() error {
-	if f == nil {
-		return nil
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.err
-}
-
-func (f *failure) met() <-chan struct{} {
-	if f == nil {
-		return nil
-	}
-	return f.there
 }
 
 // unlocked is a file system on which many processes open one database that nobody

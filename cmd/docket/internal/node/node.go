@@ -17,7 +17,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"os"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -89,7 +88,7 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 		return nil, errors.Join(err, lock.Close())
 	}
 	o := client.RegisterOptions()
-	o.CacheBytes, o.Logger = 256<<20, pebbleLog{c.Log, c.Fatal}
+	o.CacheBytes, o.Logger = 256<<20, pebbleLog{c.Log}
 	reg, err := register.Open(pebblestore.InOrder(c.Files), dir("register"), o)
 	if err != nil {
 		return nil, errors.Join(err, store.Close(), lock.Close())
@@ -237,10 +236,7 @@ func (n *Node) diskFree() (uint64, error) {
 
 // pebbleLog is Pebble's voice: what it does is for the curious, what it cannot do
 // ends the process, since a write whose sync failed must never be taken for done.
-type pebbleLog struct {
-	log   *slog.Logger
-	fatal func(string) // nil ends the process
-}
+type pebbleLog struct{ log *slog.Logger }
 
 func (p pebbleLog) Infof(format string, args ...any) {
 	p.log.Debug("pebble", "msg", fmt.Sprintf(format, args...))
@@ -251,9 +247,5 @@ func (p pebbleLog) Errorf(format string, args ...any) {
 func (p pebbleLog) Fatalf(format string, args ...any) {
 	err := fmt.Sprintf(format, args...)
 	p.log.Error("the disk failed; the process ends here, and the next start recovers", "err", err)
-	if p.fatal == nil {
-		os.Exit(1)
-	}
-	p.fatal(err)
 	panic("pebble: " + err)
 }
