@@ -149,6 +149,9 @@ func TestPagesSayWhichDay(t *testing.T) {
 			if said := strings.Contains(page, "as it will stand if nothing more is recorded by then"); said != coming {
 				t.Errorf("%s as of %q says that the day is to come: %v", path, day, said)
 			}
+			if late, due := strings.Contains(page, "overdue"), strings.Contains(page, "due by then"); late || due != (coming && path == "/designations/2026-014") {
+				t.Errorf("%s as of %q: somebody is overdue: %v, has something due by then: %v", path, day, late, due)
+			}
 		}
 	}
 }

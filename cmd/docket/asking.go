@@ -27,6 +27,7 @@ type asking struct {
 	at             string
 	size           string
 	remote, asJSON bool
+	ahead          bool // what was asked about is a day to come; known once the copy is open
 }
 
 // asking adds them to a verb.
@@ -85,12 +86,28 @@ func (q *asking) copied(trust *client.Trust) (*answer, error) {
 	if r.at, err = parseAt(q.at, r.zone); err != nil {
 		return nil, err
 	}
-	state := asOf(trust.Checkpoint())
+	q.ahead = r.Ahead(r.at, time.Now())
+	state := sizeOf(trust.Checkpoint())
 	if size != reg.Size() {
-		state = fmt.Sprintf("as of size %d; the copy is %s", size, state)
+		state = fmt.Sprintf("size %d; the copy is as of %s", size, state)
 	}
-	q.app.say("%s; dates are in %s", state, r.zone) // the cosignature's UTC may be of another day
+	if q.ahead {
+		state = fmt.Sprintf("%s (a day to come; by what is on the ledger at %s)", r.Today(r.at), state)
+	}
+	q.app.say("as of %s; dates are in %s", state, r.zone) // the cosignature's UTC may be of another day
 	return r, nil
+}
+
+// printJSON prints an answer that depends on the day; of a day to come it says so.
+func (q *asking) printJSON(v any) error {
+	if !q.ahead {
+		return q.app.printJSON(v)
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return q.app.printJSON(jsonText(append([]byte(`{"ahead":true,`), text[1:]...)))
 }
 
 // timeZone is that of the newest charter; UTC where the view is of no entry.

@@ -166,7 +166,7 @@ func listed[T any](q *asking, query func(*answer, func(T) bool) error, show func
 			return false
 		}
 		if q.asJSON {
-			failed = q.app.printJSON(item)
+			failed = q.printJSON(item)
 			return failed == nil
 		}
 		show(w, item)

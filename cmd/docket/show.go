@@ -150,7 +150,7 @@ func (q *asking) showIdentifier(r *answer, scheme, value string) error {
 		if err != nil {
 			return err
 		}
-		return q.app.printJSON(found)
+		return q.printJSON(found)
 	}
 	n, failed := 0, error(nil)
 	w := q.app.table()

@@ -166,12 +166,14 @@ func (t *trusting) synced(c *cobra.Command, trust *client.Trust) (fresh bool, er
 }
 
 // asOf says how far, and by whose word, answers from a copy go.
-func asOf(p *proof.Published) string {
+func asOf(p *proof.Published) string { return "as of " + sizeOf(p) }
+
+func sizeOf(p *proof.Published) string {
 	size := p.Checkpoint().Size
 	if p.Policy().IsNone() {
-		return fmt.Sprintf("as of size %d, signed by the log alone: no witnesses in the policy", size)
+		return fmt.Sprintf("size %d, signed by the log alone: no witnesses in the policy", size)
 	}
-	return fmt.Sprintf("as of size %d, cosigned %s", size, stamp(p.CosignedAt()))
+	return fmt.Sprintf("size %d, cosigned %s", size, stamp(p.CosignedAt()))
 }
 
 // stamp writes an instant for people: UTC, whole seconds.
