@@ -36,7 +36,7 @@ the records that it rests on.`,
 	}
 	q := a.asking(c)
 	c.Flags().StringVar(&status, "status", "", "announced, in-force, suspended, expired or revoked")
-	c.Flags().StringVar(&f.Country, "country", "", "the target's country")
+	c.Flags().StringVar(&f.Country, "country", "", "the target's country: its name in English, or its ISO 3166-1 code, of two or three letters")
 	c.Flags().StringVar(&f.Program, "program", "", "a programme under which it stands")
 	c.Flags().StringVar(&f.List, "list", "", "imported from this list")
 	c.Flags().StringVar(&f.Name, "name", "", "a name, alias or former name, exact but for case, accents and punctuation")
@@ -45,6 +45,11 @@ the records that it rests on.`,
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		if f.Status, err = oneOf("status", status, register.Statuses); err != nil {
 			return err
+		}
+		if f.Country != "" {
+			if f.Country, err = register.Country(f.Country); err != nil {
+				return misuse("--country: %w", err)
+			}
 		}
 		if identified != "" {
 			var ok bool
