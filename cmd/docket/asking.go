@@ -30,14 +30,35 @@ type asking struct {
 	ahead          bool // what was asked about is a day to come; known once the copy is open
 }
 
-// asking adds them to a verb.
-func (a *app) asking(c *cobra.Command) *asking {
-	q := &asking{app: a, trust: a.trusting(c)}
+// asking adds them to a verb whose answers depend on the day.
+func (a *app) asking(c *cobra.Command, own ...string) *asking {
+	q := a.askingRecords(c, own...)
+	c.Flags().StringVar(&q.at, "at", "", "as it stands at a date (2027-06-01) or an instant (2027-06-01T00:00:00Z); default now")
+	return q
+}
+
+// askingRecords adds all but the day. Of the verb's own flags, some are for the copy alone.
+func (a *app) askingRecords(c *cobra.Command, own ...string) *asking {
+	q := &asking{app: a, trust: a.trusting(c).asking(c)}
 	f := c.Flags()
-	f.StringVar(&q.at, "at", "", "as it stands at a date (2027-06-01) or an instant (2027-06-01T00:00:00Z); default now")
 	f.StringVar(&q.size, "size", "", "as the first N entries have it; default all that the copy has")
 	f.BoolVar(&q.remote, "remote", false, "ask the server instead of the copy: its JSON as it comes, a list page by page, UNVERIFIED")
 	f.BoolVar(&q.asJSON, "json", false, "print JSON")
+	c.PreRunE = func(c *cobra.Command, _ []string) error {
+		if !q.remote {
+			return idle(c, "without --remote: the copy answers", "ledger")
+		}
+		if err := idle(c, "beside --remote, which prints the server's JSON as it comes", "json"); err != nil {
+			return err
+		}
+		if c.Flags().Changed("ledger") {
+			if err := idle(c, "beside --remote and --ledger: the server answers, and --ledger says where it is", "trust"); err != nil {
+				return err
+			}
+			q.trust.dir = ""
+		}
+		return idle(c, "beside --remote: the copy alone answers that", own...)
+	}
 	return q
 }
 

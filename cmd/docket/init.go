@@ -68,6 +68,9 @@ the policy names.`,
 			case contact != "" && origin == "":
 				return misuse("--contact goes with --origin").hint("docket init --dir %s --origin NAME --contact %q", dir, contact)
 			case origin != "":
+				if err := idle(c, "beside --origin, which makes keys and signs nothing", "new-log"); err != nil {
+					return err
+				}
 				return a.initKeys(dir, origin, contact, next, asJSON)
 			case charter != "":
 				return a.initCharter(c, dir, charter, newLog, asJSON)

@@ -34,7 +34,7 @@ the records that it rests on.`,
   docket list designations --trust trust --country XB --at 2027-06-01 --json`,
 		Args: cobra.NoArgs,
 	}
-	q := a.asking(c)
+	q := a.asking(c, "identifier")
 	c.Flags().StringVar(&status, "status", "", "announced, in-force, suspended, expired or revoked")
 	c.Flags().StringVar(&f.Country, "country", "", "the target's country: its name in English, or its ISO 3166-1 code, of two or three letters")
 	c.Flags().StringVar(&f.Program, "program", "", "a programme under which it stands")
@@ -113,7 +113,7 @@ func (a *app) listRecords() *cobra.Command {
 		Example: "  docket list records --trust trust --kind response --issuer acme-cloud",
 		Args:    cobra.NoArgs,
 	}
-	q := a.asking(c)
+	q := a.askingRecords(c, "from")
 	c.Flags().StringVar(&kind, "kind", "", "kind of record")
 	c.Flags().StringVar(&f.Thread, "thread", "", "on this thread")
 	c.Flags().StringVar(&f.Issuer, "issuer", "", "by this party")

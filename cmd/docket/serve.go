@@ -55,6 +55,12 @@ both halts the log.`,
 		Example: `  docket serve --dir ledger
   docket serve --dir ledger --listen :443 --tls-cert fullchain.pem --tls-key key.pem`,
 		Args: cobra.NoArgs,
+		PreRunE: func(c *cobra.Command, _ []string) error {
+			if sc.IssuerRate.PerSecond < 0 {
+				return idle(c, "with a negative --issuer-rate, which is no limit", "issuer-burst")
+			}
+			return nil
+		},
 		RunE: func(c *cobra.Command, _ []string) error {
 			log := a.eventLog(verbose)
 			var err error

@@ -26,16 +26,22 @@ const (
 // trusting are the flags that say whom a verb believes, and where the ledger is.
 type trusting struct {
 	app                 *app
+	given               func(flag string) bool // on the command line, not by the environment
 	dir, ledger, policy string
 	maxAge              time.Duration
 }
 
-// trusting adds --trust and --ledger to a verb.
+// trusting adds --trust to a verb.
 func (a *app) trusting(c *cobra.Command) *trusting {
-	t := &trusting{app: a}
+	t := &trusting{app: a, given: c.Flags().Changed}
 	c.Flags().StringVar(&t.dir, "trust", a.getenv(trustEnv), "trust directory (or $"+trustEnv+")")
-	c.Flags().StringVar(&t.ledger, "ledger", a.getenv(ledgerEnv), "URL of the ledger, where it is not the trust directory's (or $"+ledgerEnv+")")
 	c.MarkFlagDirname("trust")
+	return t
+}
+
+// asking adds --ledger to a verb that asks the server.
+func (t *trusting) asking(c *cobra.Command) *trusting {
+	c.Flags().StringVar(&t.ledger, "ledger", t.app.getenv(ledgerEnv), "URL of the ledger, where it is not the trust directory's (or $"+ledgerEnv+")")
 	return t
 }
 
@@ -95,7 +101,7 @@ func (t *trusting) policies() (p client.Policies, trust *client.Trust, err error
 			return nil, nil, err
 		}
 		return trust, trust, nil
-	case t.dir != "" && t.app.getenv(trustEnv) != t.dir:
+	case t.given("trust"):
 		return nil, nil, misuse("--trust and --policy exclude each other").hint("--policy is enough for inclusion; --trust also tells who had the right to sign")
 	}
 	policy, err := t.app.readPolicy(t.policy)

@@ -127,7 +127,7 @@ func (v *verifying) policies() (client.Policies, *client.Trust, error) {
 	if v.charter == "" {
 		return v.trust.policies()
 	}
-	if v.trust.policy != "" || v.trust.dir != "" && v.app.getenv(trustEnv) != v.trust.dir {
+	if v.trust.policy != "" || v.trust.given("trust") {
 		return nil, nil, misuse("--charter stands alone").hint("a trust directory pins a charter already; a policy is what --charter takes from the chain")
 	}
 	id, err := v.app.charterID(v.charter)

@@ -30,9 +30,12 @@ over as it is; each witness judges it for itself.`,
 		Example: `  docket witness gossip --dir w1 --logs logs.txt --peer https://w2.example
   docket witness gossip --to https://w1.example --to https://w2.example trust/checkpoint answer.tlog-proof`,
 		RunE: func(c *cobra.Command, files []string) error {
+			if len(to) > 0 {
+				if err := idle(c, "beside --to: files are handed in, and no witness makes a round", "dir", "logs", "peer", "source", "verbose"); err != nil {
+					return err
+				}
+			}
 			switch {
-			case len(to) > 0 && p.dir != "":
-				return misuse("--to and --dir are two different things").hint("docket witness gossip --help")
 			case len(to) > 0 && len(files) > 0:
 				return a.handIn(c.Context(), to, files)
 			case p.dir != "" && p.logs != "" && len(files) == 0:
