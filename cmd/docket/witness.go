@@ -112,7 +112,7 @@ func (p *post) flags(c *cobra.Command) {
 	f.StringVar(&p.logs, "logs", "", "file of the logs it serves, in the witness network's logs/v0 format")
 	f.StringArrayVar(&p.peers, "peer", nil, "URL of another witness to compare notes with; repeat for more")
 	f.StringArrayVar(&p.sources, "source", nil, "ORIGIN=URL: where a log can be read, without which only checkpoints of one size can be compared; repeat for more, also for one log")
-	f.BoolVar(&p.verbose, "verbose", false, "log each comparison")
+	f.BoolVar(&p.verbose, "verbose", false, "log each comparison of a log with what others have seen of it")
 }
 
 // open opens the witness's directory.
