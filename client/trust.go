@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -65,7 +66,7 @@ var ErrNoTrust = errors.New("not a trust directory")
 func OpenTrust(files vfs.FS, dir string) (*Trust, error) {
 	t := &Trust{files: files, dir: dir, now: time.Now}
 	raw, err := readFile(files, t.path(pinFile))
-	if missing(err) {
+	if missing(err) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, fmt.Errorf("%s: %w: no %s in it", dir, ErrNoTrust, pinFile)
 	} else if err != nil {
 		return nil, err
