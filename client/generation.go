@@ -124,7 +124,7 @@ func copyOptions() register.Options {
 // What a copy takes on a disk: one of nothing, and each entry of it with its rows.
 const (
 	leastRoom = 1 << 20 // bytes
-	entryRoom = 2 << 10 // bytes, as measured; many take less
+	entryRoom = 2 << 10 // bytes, about
 )
 
 // SpaceError is a disk that has less room than what is to be written takes. It says
@@ -141,12 +141,13 @@ func (e *SpaceError) Error() string {
 // Is makes it what the write itself would have met.
 func (e *SpaceError) Is(target error) bool { return target == syscall.ENOSPC }
 
-// room looks first: a *[SpaceError] where so many more entries have no room. A disk that
-// does not tell, and one that others fill meanwhile, is met by the writes.
-func (t *Trust) room(entries uint64) error {
-	usage, err := t.files.GetDiskUsage(t.dir)
+// Room looks first: a *[SpaceError] where so many more entries have no room in a
+// directory. A disk that does not tell, and one that others fill meanwhile, is met by the
+// writes.
+func Room(files vfs.FS, dir string, entries uint64) error {
+	usage, err := files.GetDiskUsage(dir)
 	if need := leastRoom + entries*entryRoom; err == nil && usage.AvailBytes < need {
-		return &SpaceError{Dir: t.dir, Free: usage.AvailBytes, Need: need}
+		return &SpaceError{Dir: dir, Free: usage.AvailBytes, Need: need}
 	}
 	return nil
 }

@@ -80,6 +80,9 @@ func (u *auditing) run(ctx context.Context, where string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	if err := client.Room(vfs.Default, dir, 0); err != nil {
+		return err
+	}
 	audit.Files, audit.Dir = vfs.Default, dir
 	var bar *progressbar.ProgressBar
 	audit.Progress = func(reached, size uint64) {

@@ -140,7 +140,7 @@ func (o *output) whole(err error) error {
 	case o.err == nil, errors.Is(o.err, syscall.EPIPE):
 		return nil
 	}
-	return refuse("writing the result to standard output: %w", bare(o.err)).hint("it is not whole; make room where it goes, or send it elsewhere, and run the same command again")
+	return refuse("writing the result to standard output: %w", bare(o.err)).hint("what was printed is not whole: make room where it goes, or send it elsewhere")
 }
 
 // bare is an error of a file without the name that Go has for it.
@@ -179,9 +179,13 @@ func makeRoom(err error) string {
 // out its write-ahead log ahead, and tries for ever where it cannot.
 const leastToOpen = 64 << 20 // bytes
 
-// roomToOpen looks first: what is opened on a full disk neither starts nor ends.
+// roomToOpen looks first: what is opened on a full disk neither starts nor ends. The
+// directory may be yet to be made.
 func roomToOpen(files vfs.FS, dir string) error {
 	usage, err := files.GetDiskUsage(dir)
+	if above := filepath.Dir(dir); errors.Is(err, fs.ErrNotExist) && above != dir {
+		return roomToOpen(files, above)
+	}
 	if err != nil {
 		return fmt.Errorf("asking for the free space of %s: %w", dir, err)
 	}

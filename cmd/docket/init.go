@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/spf13/cobra"
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
@@ -164,6 +165,9 @@ func (a *app) initCharter(c *cobra.Command, dir, file string, newLog, asJSON boo
 	}
 	keys, err := a.logKeys(dir)
 	if err != nil {
+		return err
+	}
+	if err := roomToOpen(vfs.Default, dir); err != nil {
 		return err
 	}
 	n, err := a.openNode(c, node.Config{Dir: dir, Keys: keys, Ledger: ledger.Config{NewLog: newLog}})

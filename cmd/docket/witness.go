@@ -56,6 +56,9 @@ looked up, as docket witness serve --new-state does.`,
   docket witness init --dir w1 --name w1.example/docket --kms awskms:///alias/witness`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := roomToOpen(vfs.Default, dir); err != nil {
+				return err
+			}
 			keys, err := stand.Init(c.Context(), dir, name, uri)
 			if errors.Is(err, witness.ErrNoState) {
 				return stateless(dir, err)
