@@ -121,6 +121,37 @@ func copyOptions() register.Options {
 	return o
 }
 
+// What a copy takes on a disk: one of nothing, and each entry of it with its rows.
+const (
+	leastRoom = 1 << 20 // bytes
+	entryRoom = 2 << 10 // bytes, about
+)
+
+// SpaceError is a disk that has less room than what is to be written takes. It says
+// nothing about the ledger.
+type SpaceError struct {
+	Dir        string
+	Free, Need uint64 // bytes
+}
+
+func (e *SpaceError) Error() string {
+	return fmt.Sprintf("no space left on the disk of %s: %d KiB are free, and about %d are needed", e.Dir, e.Free>>10, e.Need>>10)
+}
+
+// Is makes it what the write itself would have met.
+func (e *SpaceError) Is(target error) bool { return target == syscall.ENOSPC }
+
+// Room looks first: a *[SpaceError] where so many more entries have no room in a
+// directory. A disk that does not tell, and one that others fill meanwhile, is met by the
+// writes.
+func Room(files vfs.FS, dir string, entries uint64) error {
+	usage, err := files.GetDiskUsage(dir)
+	if need := leastRoom + entries*entryRoom; err == nil && usage.AvailBytes < need {
+		return &SpaceError{Dir: dir, Free: usage.AvailBytes, Need: need}
+	}
+	return nil
+}
+
 // pinned opens a generation and holds it.
 func (t *Trust) pinned(n int) (*generation, error) {
 	dir := t.generationDir(n)

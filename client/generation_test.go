@@ -311,3 +311,34 @@ func TestUnbelievedSyncKeepsCopy(t *testing.T) {
 	w.same(left)
 	must(t, left.Close())
 }
+
+// little is a disk with little room left.
+type little struct {
+	vfs.FS
+	free uint64
+}
+
+func (d little) GetDiskUsage(string) (vfs.DiskUsage, error) {
+	return vfs.DiskUsage{AvailBytes: d.free}, nil
+}
+
+// Where a copy has no room, nothing of it is begun, and the disk is what is blamed: with
+// what is free and what it takes.
+func TestNoRoomForCopy(t *testing.T) {
+	w := newWorld(t)
+	w.listed(300)
+	for free, enough := range map[uint64]bool{0: false, 300 * entryRoom: false, leastRoom: false, leastRoom + 300*entryRoom: true} {
+		files := little{vfs.NewMem(), free}
+		trust := w.trust(files, "trust")
+		err := trust.Sync(t.Context(), w.client(), nil)
+		var short *SpaceError
+		if enough {
+			must(t, err)
+		} else if !errors.Is(err, syscall.ENOSPC) || !errors.As(err, &short) || short.Free != free || short.Need != leastRoom+300*entryRoom {
+			t.Errorf("%d bytes: %v", free, err)
+		} else if _, err := files.Stat(trust.path(nextDir)); !missing(err) {
+			t.Errorf("%d bytes: a register was begun (%v)", free, err)
+		}
+		must(t, trust.Close())
+	}
+}

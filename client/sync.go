@@ -67,6 +67,9 @@ func (t *Trust) sync(ctx context.Context, c *Client, progress func(reached, size
 	if whole && !anew && t.checkpoint.Checkpoint() == next.Checkpoint() { // nothing is new but cosignatures
 		return 0, t.keepNews(ctx, c, own, t.checkpoint, next)
 	}
+	if err := Room(t.files, t.dir, next.Checkpoint().Size-t.size()); err != nil {
+		return 0, err
+	}
 	anew = anew || none == nil && !whole // what is damaged is read anew
 	r, err := t.begin(anew)
 	if err != nil {

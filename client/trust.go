@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -65,12 +66,14 @@ var ErrNoTrust = errors.New("not a trust directory")
 func OpenTrust(files vfs.FS, dir string) (*Trust, error) {
 	t := &Trust{files: files, dir: dir, now: time.Now}
 	raw, err := readFile(files, t.path(pinFile))
-	if missing(err) {
+	if missing(err) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, fmt.Errorf("%s: %w: no %s in it", dir, ErrNoTrust, pinFile)
 	} else if err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal(raw, &t.pin); err != nil || t.pin.Format != trustFormat {
+	if err := json.Unmarshal(raw, &t.pin); err != nil {
+		return nil, fmt.Errorf("opening the trust directory %s: %s is damaged: %w", dir, pinFile, err)
+	} else if t.pin.Format != trustFormat {
 		return nil, fmt.Errorf("%s: %w: %s is not of a format that this binary knows", dir, ErrNoTrust, pinFile)
 	}
 	raw, err = readFile(files, t.path(chartersFile))

@@ -46,7 +46,7 @@ func (s *Server) frame(q *question, title string) frame {
 	f := frame{Title: title, Ledger: titleOf(q.view), AsOf: &q.asOf}
 	if f.Ledger.Zone != "" {
 		now, asked := q.view.Today(time.Now()), q.view.Today(q.asOf.At)
-		f.Today, f.When, f.Ahead = asked.String(), "today", asked.After(now)
+		f.Today, f.When, f.Ahead = asked.String(), "today", q.view.Ahead(q.asOf.At, time.Now())
 		if asked != now {
 			f.When = "on " + f.Today
 		}

@@ -3,7 +3,6 @@ package server
 import (
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
@@ -31,9 +30,6 @@ func (s *Server) listed(x *exchange) (*question, designationList, error) {
 		return nil, designationList{}, err
 	}
 	q.blank("status", "name", "country") // a form sends its empty fields too
-	if q.has("country") {
-		q.values.Set("country", strings.ToUpper(q.text("country")))
-	}
 	answer, err := designationsOf(q)
 	if err != nil {
 		return nil, designationList{}, err

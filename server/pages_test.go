@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,7 +31,7 @@ func TestPages(t *testing.T) {
 		"/":                        {"Office of Cloud Restrictions (fictional)", "UNVERIFIED", `href="/designations/2026-014"`, "in-force", "docket.example/test\n8\n", `href="/records/` + charter + `"`},
 		"/?status=announced&name=": {"Kestrel Hosting", "Lumen Resale"},
 		"/?name=kestrel+hosting":   {"Kestrel Hosting"},
-		"/?country=zz":             {"None among all 8 records"},
+		"/?country=norway":         {"None among all 8 records"},
 		"/designations":            {"Kestrel Hosting", "AEROCARIBBEAN", `action="/designations"`},
 		"/parties":                 {`href="/parties/acme-cloud"`, "authority", "borealis", "provider", "active"},
 		"/parties?role=authority":  {`href="/parties/authority"`},
@@ -149,6 +150,30 @@ func TestPagesSayWhichDay(t *testing.T) {
 			if said := strings.Contains(page, "as it will stand if nothing more is recorded by then"); said != coming {
 				t.Errorf("%s as of %q says that the day is to come: %v", path, day, said)
 			}
+			if late, due := strings.Contains(page, "overdue"), strings.Contains(page, "due by then"); late || due != (coming && slices.Contains([]string{"/designations/2026-014", "/parties/acme-cloud"}, path)) {
+				t.Errorf("%s as of %q: somebody is overdue: %v, has something due by then: %v", path, day, late, due)
+			}
+		}
+	}
+}
+
+// A country is found on a page as by HTTP, whatever it is called; one that is none is an
+// error, with the one that may be meant.
+func TestPagesTakeCountries(t *testing.T) {
+	w := story(t)
+	for country, status := range map[string]int{"XB": 200, "xb": 200, "RU": 200, "rus": 200, "russia": 200, "the+Russian+Federation": 200, "rusia": 400, "ZZ": 400} {
+		for _, path := range []string{"/designations", "/", "/v1/register/designations"} {
+			r := w.get(path + "?country=" + country)
+			text := html.UnescapeString(r.Body.String())
+			if r.Code != status || strings.Contains(text, "Kestrel Hosting") != strings.EqualFold(country, "xb") {
+				t.Errorf("%s?country=%s: %d %s", path, country, r.Code, text)
+			}
+			if status == 400 && (!strings.Contains(text, "two or three letters") || strings.Contains(text, "did you mean") != (country == "rusia")) {
+				t.Errorf("%s?country=%s does not say what is taken: %s", path, country, text)
+			}
+			if status == 200 && path == "/" && country[0] != 'X' && country != "xb" && !strings.Contains(text, `name="country" value="RU"`) {
+				t.Errorf("%s?country=%s does not show the country that was taken", path, country)
+			}
 		}
 	}
 }
@@ -159,7 +184,7 @@ func TestPagesSayHowNamesAreCompared(t *testing.T) {
 	if page := w.page("/?name=kestrel", http.StatusOK); !strings.Contains(page, "Only whole names were compared") {
 		t.Error("a search by a part of a name does not say how it was compared")
 	}
-	if page := w.page("/?country=zz", http.StatusOK); strings.Contains(page, "whole names were compared") {
+	if page := w.page("/?country=norway", http.StatusOK); strings.Contains(page, "whole names were compared") {
 		t.Error("a search by country speaks of names")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
@@ -86,7 +87,7 @@ func dutyPart(q *question, x *exchange, f register.DutyFilter) ([]dutyLine, onwa
 		f.After = after
 		return v.Duties(f, q.asOf.At, yield)
 	})
-	return dutyLines(duties), on, err
+	return dutyLines(duties, q.view.Ahead(q.asOf.At, time.Now())), on, err
 }
 
 type partyPage struct {

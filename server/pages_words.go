@@ -42,15 +42,19 @@ func threadLines(records []register.Record) []threadLine {
 type dutyLine struct {
 	Party, Designation string
 	Kind               register.DutyKind
-	State              register.DutyState
+	State, Words       string // the state, as people are told it
 	Due                string
 	MetBy, Met, MetOn  string // a record, what it says, and when; empty if the duty is not met
 }
 
-func dutyLines(duties []register.Duty) []dutyLine {
+func dutyLines(duties []register.Duty, ahead bool) []dutyLine {
 	lines := make([]dutyLine, len(duties))
 	for i, d := range duties {
-		lines[i] = dutyLine{Party: d.Party, Designation: designationID(d.Designation), Kind: d.Kind, State: d.State, Due: dateOrNone(d.Due)}
+		words := d.State.Words(ahead)
+		lines[i] = dutyLine{Party: d.Party, Designation: designationID(d.Designation), Kind: d.Kind, State: string(d.State), Words: words, Due: dateOrNone(d.Due)}
+		if words != lines[i].State {
+			lines[i].State = string(register.DutyOpen) // nor is it shown as such
+		}
 		if d.MetBy != nil {
 			lines[i].MetBy, lines[i].Met, lines[i].MetOn = d.MetBy.String(), cmp.Or(d.Answer, "certified"), dateOrNone(d.MetOn)
 		}

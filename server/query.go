@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
 // A page of a list has defaultLimit items unless ?limit= says otherwise, up to maxLimit.
@@ -91,6 +92,21 @@ func oneOf[T ~string](q *query, name string, words []T) T {
 
 func (q *query) flag(name string) bool {
 	return q.oneOf(name, "true", "false") == "true"
+}
+
+// country reads the code of a country, however it is written; "" if the parameter is
+// absent. What is read stands in its place from then on.
+func (q *query) country(name string) string {
+	if !q.has(name) {
+		return ""
+	}
+	code, err := register.Country(clip(q.values.Get(name)))
+	if err != nil {
+		q.fault(name, "is not understood: %v", err)
+		return ""
+	}
+	q.values.Set(name, code)
+	return code
 }
 
 // number reads a decimal integer without leading zeros; absent if there is none.

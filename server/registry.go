@@ -36,7 +36,7 @@ func (s *Server) designations(x *exchange) error {
 func designationsOf(q *question) (designationsAnswer, error) {
 	filter := register.DesignationFilter{
 		Status:  oneOf(q.query, "status", register.Statuses),
-		Country: q.text("country"), Program: q.text("program"), List: q.text("list"), Name: q.text("name"),
+		Country: q.country("country"), Program: q.text("program"), List: q.text("list"), Name: q.text("name"),
 		After: q.place,
 	}
 	if err := q.done(); err != nil {

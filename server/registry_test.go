@@ -69,6 +69,8 @@ func TestListsInPages(t *testing.T) {
 		{"/v1/register/designations", "designations", "thread", "designation/2026-014 designation/2026-015 designation/ofac-sdn-36"},
 		{"/v1/register/designations?status=in-force", "designations", "thread", "designation/ofac-sdn-36"},
 		{"/v1/register/designations?status=announced&country=XB", "designations", "name", "Kestrel Hosting Lumen Resale"},
+		{"/v1/register/designations?country=xb", "designations", "name", "Kestrel Hosting Lumen Resale"},
+		{"/v1/register/designations?country=russian+federation", "designations", "name", ""},
 		{"/v1/register/designations?list=ofac-sdn", "designations", "name", "AEROCARIBBEAN AIRLINES"},
 		{"/v1/register/designations?name=kestrel+hosting", "designations", "thread", "designation/2026-014"},
 		{"/v1/register/designations?size=5", "designations", "thread", "designation/2026-014"},

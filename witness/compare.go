@@ -54,6 +54,7 @@ func (w *Witness) compareAll(ctx context.Context, v *ward, fromPeers []*proof.Si
 	if away := v.takeTurnedAway(); c.inVain+away > 0 && c.why != errNoSource {
 		w.suspect(v.origin, fmt.Sprintf("%d trees could not be compared with others, and %d found no room to wait", c.inVain, away), cmp.Or(c.why, ErrNotNow))
 	}
+	w.log.Debug("compared", "origin", v.origin, "fetched", c.Fetched, "one history", c.Compared, "waiting", c.Waiting)
 	return c.Round
 }
 

@@ -27,16 +27,38 @@ type asking struct {
 	at             string
 	size           string
 	remote, asJSON bool
+	ahead          bool // what was asked about is a day to come; known once the copy is open
 }
 
-// asking adds them to a verb.
-func (a *app) asking(c *cobra.Command) *asking {
-	q := &asking{app: a, trust: a.trusting(c)}
+// asking adds them to a verb whose answers depend on the day.
+func (a *app) asking(c *cobra.Command, own ...string) *asking {
+	q := a.askingRecords(c, own...)
+	c.Flags().StringVar(&q.at, "at", "", "as it stands at a date (2027-06-01) or an instant (2027-06-01T00:00:00Z); default now")
+	return q
+}
+
+// askingRecords adds all but the day. Of the verb's own flags, some are for the copy alone.
+func (a *app) askingRecords(c *cobra.Command, own ...string) *asking {
+	q := &asking{app: a, trust: a.trusting(c).asking(c)}
 	f := c.Flags()
-	f.StringVar(&q.at, "at", "", "as it stands at a date (2027-06-01) or an instant (2027-06-01T00:00:00Z); default now")
 	f.StringVar(&q.size, "size", "", "as the first N entries have it; default all that the copy has")
 	f.BoolVar(&q.remote, "remote", false, "ask the server instead of the copy: its JSON as it comes, a list page by page, UNVERIFIED")
 	f.BoolVar(&q.asJSON, "json", false, "print JSON")
+	c.PreRunE = func(c *cobra.Command, _ []string) error {
+		if !q.remote {
+			return idle(c, "without --remote: the copy answers", "ledger")
+		}
+		if err := idle(c, "beside --remote, which prints the server's JSON as it comes", "json"); err != nil {
+			return err
+		}
+		if c.Flags().Changed("ledger") {
+			if err := idle(c, "beside --remote and --ledger: the server answers, and --ledger says where it is", "trust"); err != nil {
+				return err
+			}
+			q.trust.dir = ""
+		}
+		return idle(c, "beside --remote: the copy alone answers that", own...)
+	}
 	return q
 }
 
@@ -85,12 +107,28 @@ func (q *asking) copied(trust *client.Trust) (*answer, error) {
 	if r.at, err = parseAt(q.at, r.zone); err != nil {
 		return nil, err
 	}
-	state := asOf(trust.Checkpoint())
+	q.ahead = r.Ahead(r.at, time.Now())
+	state := sizeOf(trust.Checkpoint())
 	if size != reg.Size() {
-		state = fmt.Sprintf("as of size %d; the copy is %s", size, state)
+		state = fmt.Sprintf("size %d; the copy is as of %s", size, state)
 	}
-	q.app.say("%s; dates are in %s", state, r.zone) // the cosignature's UTC may be of another day
+	if q.ahead {
+		state = fmt.Sprintf("%s (a day to come; by what is on the ledger at %s)", r.Today(r.at), state)
+	}
+	q.app.say("as of %s; dates are in %s", state, r.zone) // the cosignature's UTC may be of another day
 	return r, nil
+}
+
+// printJSON prints an answer that depends on the day; of a day to come it says so.
+func (q *asking) printJSON(v any) error {
+	if !q.ahead {
+		return q.app.printJSON(v)
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return q.app.printJSON(jsonText(append([]byte(`{"ahead":true,`), text[1:]...)))
 }
 
 // timeZone is that of the newest charter; UTC where the view is of no entry.

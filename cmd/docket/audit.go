@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,6 +36,18 @@ whoever wrote its charter, and the report says so.`,
 		Example: `  docket audit --trust trust https://docket.ocr.example
   docket audit --charter 6f1c…9e ./mirror`,
 		Args: cobra.ExactArgs(1),
+		PreRunE: func(c *cobra.Command, args []string) error {
+			if c.Flags().Changed("charter") {
+				if err := idle(c, "beside --charter, which says which ledger it must be", "trust"); err != nil {
+					return err
+				}
+				u.trust.dir = ""
+			}
+			if !strings.Contains(args[0], "://") {
+				return idle(c, "on a directory: it is as old as it is", "max-age")
+			}
+			return nil
+		},
 		RunE: func(c *cobra.Command, args []string) error { return u.run(c.Context(), args[0]) },
 	}
 	u.trust = a.trusting(c).fetching(c)
@@ -69,6 +80,9 @@ func (u *auditing) run(ctx context.Context, where string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	if err := client.Room(vfs.Default, dir, 0); err != nil {
+		return err
+	}
 	audit.Files, audit.Dir = vfs.Default, dir
 	var bar *progressbar.ProgressBar
 	audit.Progress = func(reached, size uint64) {
@@ -111,7 +125,9 @@ func (u *auditing) source(audit *client.Audit, where string) error {
 		return nil
 	}
 	info, err := os.Stat(where)
-	if err != nil || !info.IsDir() {
+	if ofMachine(err) {
+		return refuse("%w", err)
+	} else if err != nil || !info.IsDir() {
 		return misuse("%s is neither a URL nor a directory", where)
 	}
 	audit.Source = client.Directory(vfs.Default, where)
@@ -205,7 +221,7 @@ func (u *auditing) print(r *client.AuditReport) error {
 		return refuse("%s does not add up: %s", u.where, count(n+r.More, "finding")).hint("keep the ledger's checkpoint and this report: they are the evidence")
 	}
 	if r.Behind != nil {
-		return fmt.Errorf("%s: %w", u.where, r.Behind)
+		return notYet("%s: %w", u.where, r.Behind).hint("run the same command again later, or audit another server or mirror; if it stays so, ask the operator and another reader")
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,22 @@ in the same run and stands beside each figure; compare ratios, not figures.`,
   docket bench latency --rate 1000 --for 30s --json`,
 		ValidArgs: bench.Names,
 		Args:      cobra.OnlyValidArgs,
+		PreRunE: func(c *cobra.Command, names []string) error {
+			for _, of := range []struct{ runs, flags []string }{
+				{[]string{"core"}, []string{"entries", "size"}},
+				{[]string{"records", "proofs", "audit"}, []string{"records"}},
+				{[]string{"latency"}, []string{"rate"}},
+				{[]string{"latency", "http"}, []string{"for"}},
+				{[]string{"http"}, []string{"conns"}},
+			} {
+				if len(names) > 0 && !slices.ContainsFunc(names, func(n string) bool { return slices.Contains(of.runs, n) }) {
+					if err := idle(c, "without "+sentence(of.runs, "or"), of.flags...); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		},
 		RunE: func(c *cobra.Command, names []string) error {
 			if o.Entries < 1 || o.Records < 1 || o.Rate < 1 || o.Conns < 1 || o.For < time.Second || o.Size < 64 {
 				return misuse("want at least 1 entry, record, connection and record a second, 64 bytes, 1s")

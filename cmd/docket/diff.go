@@ -79,7 +79,11 @@ func (q *asking) state(r *answer, text string) (*register.View, time.Time, error
 		if err != nil {
 			return nil, time.Time{}, err
 		}
-		q.app.say("knowable on %s: %s (%s)", text, register.Entries(k.Size), k)
+		if r.Ahead(end, time.Now()) {
+			q.app.say("%s is a day to come: by what is on the ledger, %s (%s)", text, register.Entries(k.Size), k)
+		} else {
+			q.app.say("knowable on %s: %s (%s)", text, register.Entries(k.Size), k)
+		}
 		v, err := r.trust.At(k.Size)
 		return v, end.UTC(), err
 	}

@@ -23,10 +23,11 @@ func (a *app) duties() *cobra.Command {
 to conclude what a response began, to certify the customer identification programme.
 One that falls due while the designation is suspended is due a response period after
 that, and paused as long as nobody knows when; one that was not due when the designation
-ended has lapsed.
+ended has lapsed. Asked about a day to come, nobody is overdue yet: what is overdue
+then unless it is met before is shown as "due by then".
 They are computed from what is on the ledger, never stored; with --json each lists
-the records that it rests on. Those of one party come by due date (more than 10,000
-by designation), all others by designation.`,
+the records that it rests on, and "ahead" if the day is to come. Those of one party
+come by due date (more than 10,000 by designation), all others by designation.`,
 		Example: `  docket duties --trust trust --party acme-cloud
   docket duties --trust trust --designation 2026-014 --state open
   docket duties --trust trust --state overdue --at 2027-02-01`,
@@ -55,7 +56,7 @@ by designation), all others by designation.`,
 			}
 			return r.Duties(f, r.at, yield)
 		}, func(w *tabwriter.Writer, d register.Duty) {
-			row(w, inError(d.Error)+string(d.State), due(d.Due), d.Party, d.Kind, d.Designation, dated("met on ", d.MetOn))
+			row(w, inError(d.Error)+d.State.Words(q.ahead), due(d.Due), d.Party, d.Kind, d.Designation, dated("met on ", d.MetOn))
 		}, func(r *answer) error { return q.nothingOwed(r, f) })
 	}
 	return c
@@ -109,14 +110,18 @@ func (q *asking) nothingOwed(r *answer, f register.DutyFilter) error {
 	var others []string
 	for _, s := range register.DutyStates {
 		if in[s] > 0 {
-			others = append(others, fmt.Sprintf("%d %s", in[s], s))
+			others = append(others, fmt.Sprintf("%d %s", in[s], s.Words(q.ahead)))
 		}
 	}
+	is := "is"
+	if q.ahead {
+		is = "will be"
+	}
 	if len(others) > 0 {
-		q.app.say("nothing is %s on %s (%s)", state, day, strings.Join(others, ", "))
+		q.app.say("nothing %s %s on %s (%s)", is, state, day, strings.Join(others, ", "))
 		return nil
 	}
-	q.app.say("nothing is owed on %s, by all %s", day, register.Entries(r.Size()))
+	q.app.say("nothing %s owed on %s, by all %s", is, day, register.Entries(r.Size()))
 	q.app.say("hint: a party owes nothing before a designation or its enrolment; --at asks about another day")
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"strings"
 	"syscall"
@@ -46,8 +47,28 @@ func refuse(format string, args ...any) *failure {
 }
 
 // misuse is exit 2: the command line, or a file named on it, is not what the verb takes.
+// What the machine does not let be read or written, and what was refused below already,
+// is exit 1 all the same: no other command line would help.
 func misuse(format string, args ...any) *failure {
-	return &failure{status: statusMisused, err: fmt.Errorf(format, args...)}
+	f := &failure{status: statusMisused, err: fmt.Errorf(format, args...)}
+	var below *failure
+	if ofMachine(f.err) || errors.As(f.err, &below) && below.status != statusMisused {
+		f.status = statusRefused
+	}
+	return f
+}
+
+// ofMachine says of an error that it is of a disk, of a permission, or of what a process
+// may use.
+func ofMachine(err error) bool {
+	for _, fault := range []error{
+		fs.ErrPermission, syscall.EROFS, syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM,
+	} {
+		if errors.Is(err, fault) {
+			return true
+		}
+	}
+	return false
 }
 
 // notYet is exit 3: nothing is wrong; the same command will do later.
@@ -72,8 +93,10 @@ func statusOf(err error) (status int, next string) {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return statusNotYet, "interrupted; run the same command again to go on"
-	case errors.As(err, &f):
+	case errors.As(err, &f) && (f.next != "" || !diskFull(err)):
 		return f.status, f.next
+	case diskFull(err):
+		return statusRefused, makeRoom(err)
 	case errors.As(err, &q):
 		return statusRefused, "what a quorum did not cosign is not accepted: ask the ledger's operator about the missing witnesses, and whether others have taken their place"
 	case errors.Is(err, client.ErrUnpublished):

@@ -8,8 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/client"
 )
 
 // maxFile bounds what a verb reads of one file named on the command line.
@@ -26,11 +29,14 @@ func (a *app) readFile(name string) ([]byte, error) {
 			return nil, misuse("%w", err)
 		}
 		defer f.Close()
+		if info, err := f.Stat(); err == nil && info.IsDir() {
+			return nil, misuse("%s is a directory; wanted a file", name)
+		}
 		r = f
 	}
 	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))
 	if err != nil {
-		return nil, misuse("reading %s: %w", name, err)
+		return nil, refuse("reading %s: %w", name, err)
 	}
 	if len(data) > maxFile {
 		return nil, misuse("%s: larger than %d bytes; nothing that docket reads is", name, maxFile)
@@ -109,13 +115,77 @@ func syncDir(dir string) error {
 	return nil
 }
 
+// output is standard output, which may be a file on a full disk or a pipe that nobody
+// reads any more. What could not be written stays said: it is looked at once, at the end.
+type output struct {
+	to  io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	if o.err != nil {
+		return 0, o.err
+	}
+	n, err := o.to.Write(p)
+	o.err = err
+	return n, err
+}
+
+// whole is how a verb ended, its output considered. Whoever stops reading, as a pager
+// does, has read enough: that is no failure.
+func (o *output) whole(err error) error {
+	switch {
+	case err != nil && (o.err == nil || !errors.Is(err, o.err)):
+		return err
+	case o.err == nil, errors.Is(o.err, syscall.EPIPE):
+		return nil
+	}
+	return refuse("writing the result to standard output: %w", bare(o.err)).hint("what was printed is not whole: make room where it goes, or send it elsewhere")
+}
+
+// bare is an error of a file without the name that Go has for it.
+func bare(err error) error {
+	if at := (*fs.PathError)(nil); errors.As(err, &at) {
+		return at.Err
+	}
+	return err
+}
+
+// diskFull says of an error that there was no room for what was to be written.
+func diskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// makeRoom says what to do about a full disk: where, and how much of it is free.
+func makeRoom(err error) string {
+	const next = "which says nothing about the ledger, and nothing is lost: make room and run the same command again"
+	var short *client.SpaceError
+	if errors.As(err, &short) {
+		return "the disk is full, " + next // it says where, and how much
+	}
+	var at *fs.PathError
+	if !errors.As(err, &at) {
+		return "the disk is full, " + next
+	}
+	dir := filepath.Dir(at.Path)
+	usage, bad := vfs.Default.GetDiskUsage(dir)
+	if bad != nil {
+		return fmt.Sprintf("the disk of %s is full, %s", dir, next)
+	}
+	return fmt.Sprintf("the disk of %s is full (%d bytes are free), %s", dir, usage.AvailBytes, next)
+}
+
 // leastToOpen is the space on the disk without which no database is opened: Pebble lays
 // out its write-ahead log ahead, and tries for ever where it cannot.
 const leastToOpen = 64 << 20 // bytes
 
-// roomToOpen looks first: what is opened on a full disk neither starts nor ends.
+// roomToOpen looks first: what is opened on a full disk neither starts nor ends. The
+// directory may be yet to be made.
 func roomToOpen(files vfs.FS, dir string) error {
 	usage, err := files.GetDiskUsage(dir)
+	if above := filepath.Dir(dir); errors.Is(err, fs.ErrNotExist) && above != dir {
+		return roomToOpen(files, above)
+	}
 	if err != nil {
 		return fmt.Errorf("asking for the free space of %s: %w", dir, err)
 	}

@@ -50,9 +50,15 @@ with --allow-removed.`,
   docket import ofac --trust trust --submit --key nightly-import.key --individuals sdn.csv add.csv alt.csv`,
 		Args:              cobra.ExactArgs(3),
 		ValidArgsFunction: completeFiles("csv"),
-		RunE:              func(c *cobra.Command, args []string) error { return m.run(c, args) },
+		PreRunE: func(c *cobra.Command, _ []string) error {
+			if m.submit {
+				return nil
+			}
+			return idle(c, "without --submit: the statements are printed", "key", "receipts", "parallel", "wait", "json")
+		},
+		RunE: func(c *cobra.Command, args []string) error { return m.run(c, args) },
 	}
-	m.trust = a.trusting(c).fetching(c)
+	m.trust = a.trusting(c).asking(c).fetching(c)
 	f := c.Flags()
 	f.BoolVar(&m.submit, "submit", false, "sign and send the records, instead of printing them")
 	f.StringArrayVar(&m.keys, "key", nil, "with --submit: private key file or KMS URI of an importer; may be repeated")
@@ -114,8 +120,6 @@ func (m *importer) check() error {
 	switch {
 	case m.submit && len(m.keys) == 0:
 		return misuse("--submit needs --key, the private key of an importer")
-	case !m.submit && len(m.keys) > 0:
-		return misuse("--key signs nothing without --submit")
 	case m.parallel < 1 || m.parallel > 1024:
 		return misuse("--parallel %d: from 1 to 1024", m.parallel)
 	case m.trust.dir == "":

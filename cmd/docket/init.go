@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/spf13/cobra"
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
@@ -133,6 +134,9 @@ func (a *app) initCharter(c *cobra.Command, dir, file string, newLog, asJSON boo
 	if err != nil {
 		return err
 	}
+	if err := roomToOpen(vfs.Default, dir); err != nil {
+		return err
+	}
 	n, err := a.openNode(c, node.Config{Dir: dir, Keys: keys, Ledger: ledger.Config{NewLog: newLog}})
 	if err != nil {
 		return err
@@ -215,7 +219,7 @@ func (a *app) introduceLog(c *cobra.Command, n *node.Node, policy *proof.Policy,
 func mayNotSign(err error, dir string) error {
 	switch {
 	case errors.Is(err, ledger.ErrRollback):
-		return refuse("%w", err).hint("bring back the newest backup of %s/store, in its place; if this is a copy of a directory that runs elsewhere, only one may run. A new ledger takes new keys, under another name", dir)
+		return refuse("%w", err).hint("bring back the newest backup of %s/store, in its place; if this is a copy of a directory that runs elsewhere, only one may run. A new ledger takes new keys, under another name. Where the policy is quorum none and the newest store is lost for ever, docket serve --allow-rollback goes on without what it held", dir)
 	case errors.Is(err, ledger.ErrClaimed) && errors.Is(err, ledger.ErrNoQuorum):
 		return refuse("%w", err).hint("the others who answer make no quorum, and a witness that knows another log by this name cosigns nothing of this one: take another name (docket init --origin), or name other witnesses in the charter")
 	case errors.Is(err, ledger.ErrClaimed):

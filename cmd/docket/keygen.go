@@ -55,6 +55,7 @@ with an empty password, the key is written in the clear, and a warning says so.`
 				return err
 			}
 			if err := writeNew(out+".pub", public, 0o644); err != nil {
+				os.Remove(out) // nobody has seen it, and it would be in the way of the next try
 				return err
 			}
 			if password == nil {
@@ -122,7 +123,7 @@ func (a *app) signerFor(c *cobra.Command, name string) (*record.Signer, error) {
 	case errors.Is(err, record.ErrPassword):
 		return nil, refuse("%s: %w", name, err).hint("give its password on a terminal or in $%s", passwordEnv)
 	case err != nil:
-		return nil, misuse("%s: %w", name, err)
+		return nil, wrongFile(name, text, "a PEM private key", err)
 	}
 	return s, nil
 }

@@ -34,9 +34,9 @@ the records that it rests on.`,
   docket list designations --trust trust --country XB --at 2027-06-01 --json`,
 		Args: cobra.NoArgs,
 	}
-	q := a.asking(c)
+	q := a.asking(c, "identifier")
 	c.Flags().StringVar(&status, "status", "", "announced, in-force, suspended, expired or revoked")
-	c.Flags().StringVar(&f.Country, "country", "", "the target's country")
+	c.Flags().StringVar(&f.Country, "country", "", "the target's country: its name in English, or its ISO 3166-1 code, of two or three letters")
 	c.Flags().StringVar(&f.Program, "program", "", "a programme under which it stands")
 	c.Flags().StringVar(&f.List, "list", "", "imported from this list")
 	c.Flags().StringVar(&f.Name, "name", "", "a name, alias or former name, exact but for case, accents and punctuation")
@@ -45,6 +45,11 @@ the records that it rests on.`,
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		if f.Status, err = oneOf("status", status, register.Statuses); err != nil {
 			return err
+		}
+		if f.Country != "" {
+			if f.Country, err = register.Country(f.Country); err != nil {
+				return misuse("--country: %w", err)
+			}
 		}
 		if identified != "" {
 			var ok bool
@@ -108,7 +113,7 @@ func (a *app) listRecords() *cobra.Command {
 		Example: "  docket list records --trust trust --kind response --issuer acme-cloud",
 		Args:    cobra.NoArgs,
 	}
-	q := a.asking(c)
+	q := a.askingRecords(c, "from")
 	c.Flags().StringVar(&kind, "kind", "", "kind of record")
 	c.Flags().StringVar(&f.Thread, "thread", "", "on this thread")
 	c.Flags().StringVar(&f.Issuer, "issuer", "", "by this party")
@@ -166,7 +171,7 @@ func listed[T any](q *asking, query func(*answer, func(T) bool) error, show func
 			return false
 		}
 		if q.asJSON {
-			failed = q.app.printJSON(item)
+			failed = q.printJSON(item)
 			return failed == nil
 		}
 		show(w, item)

@@ -65,10 +65,31 @@ type app struct {
 }
 
 // run executes one command line and returns its exit status.
-func (a *app) run(ctx context.Context, args []string) int {
+func (a *app) run(ctx context.Context, args []string) (status int) {
+	out := &output{to: a.out}
+	a.out = out
+	defer func() {
+		if why := recover(); why != nil {
+			status = a.report(a.broken(why))
+		}
+	}()
 	root := a.root()
 	root.SetArgs(args)
-	return a.report(root.ExecuteContext(ctx))
+	return a.report(out.whole(root.ExecuteContext(ctx)))
+}
+
+// traceEnv is Go's own variable: whoever sets it wants to see where a fault is.
+const traceEnv = "GOTRACEBACK"
+
+// broken words a panic: a fault of this program, which no flag and no file can mend.
+func (a *app) broken(why any) error {
+	if a.getenv(traceEnv) != "" {
+		panic(why)
+	}
+	if err, ok := why.(error); ok && ofMachine(err) {
+		return err // Pebble panics where it could not say what is on the disk
+	}
+	return refuse("a fault of docket itself, and of nothing that it was given: %v", why).hint("please report it with the command line and docket version; %s=all shows where", traceEnv)
 }
 
 // Groups of verbs, in the order in which help prints them.

@@ -54,7 +54,7 @@ func (a *app) readMaterial(ctx context.Context, name string) (material, error) {
 			return m, refuse("%s: %w", name, err).hint("docket new KIND prints a template, docket schema KIND every field")
 		}
 	default:
-		return m, misuse("%s is %s; wanted a record (YAML or JSON), a statement, an envelope or a bundle", name, what)
+		return m, wrongFile(name, raw, "a record (YAML or JSON), a statement, an envelope or a bundle", nil)
 	}
 	return m, nil
 }

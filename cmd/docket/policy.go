@@ -38,7 +38,7 @@ in common: such a policy stops no fork. "quorum none" passes with a warning.`,
 			}
 			p, err := proof.ParsePolicy(text)
 			if err != nil {
-				if what := record.Describe(text); !strings.HasPrefix(what, "text of a kind") {
+				if what := record.Describe(text); !damaged(what, "a tlog-policy") && !strings.HasPrefix(what, "text of a kind") {
 					return misuse("%s is %s; wanted a tlog-policy", args[0], what)
 				}
 				return refuse("%s: %w", args[0], err)

@@ -39,9 +39,15 @@ ledger, a receipt is made from the replayed copy if that covers it, a chain is n
   docket receipt --trust trust --refresh response.tlog-proof`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeFiles("json", "tlog-proof"),
-		RunE:              func(c *cobra.Command, args []string) error { return r.run(c.Context(), args[0]) },
+		PreRunE: func(c *cobra.Command, args []string) error {
+			if _, err := record.ParseID(args[0]); err == nil && r.out == "" {
+				return idle(c, "on a record ID: there is no file to replace; name one with --out", "refresh")
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error { return r.run(c.Context(), args[0]) },
 	}
-	r.trust = a.trusting(c).orPolicy(c).fetching(c)
+	r.trust = a.trusting(c).asking(c).orPolicy(c).fetching(c)
 	f := c.Flags()
 	f.BoolVar(&r.chain, "chain", false, "a chain, which also shows whose keys signed")
 	f.BoolVar(&r.refresh, "refresh", false, "replace the receipt that is there by a newer one of the same record")
@@ -163,38 +169,46 @@ func (r *receiving) fetch(ctx context.Context, id record.ID, policies client.Pol
 
 // ask fetches what was asked for, verified.
 func (r *receiving) ask(ctx context.Context, server *client.Client, id record.ID, policies client.Policies) ([]byte, error) {
+	var text []byte
+	var published *proof.Published
 	if r.chain {
-		return fetchChain(ctx, server, policies, id)
+		chain, report, err := fetchChain(ctx, server, policies, id)
+		if err != nil {
+			return nil, err
+		}
+		text, published = chain, report.Published
+	} else {
+		receipt, err := server.Receipt(ctx, id, policies)
+		if err != nil {
+			return nil, err
+		}
+		text, published = receipt.Text, receipt.Published()
 	}
-	receipt, err := server.Receipt(ctx, id, policies)
-	if err != nil {
-		return nil, err
-	}
-	if old := client.CheckAge(receipt.Published(), r.trust.maxAge, time.Now()); old != nil {
+	if old := client.CheckAge(published, r.trust.maxAge, time.Now()); old != nil {
 		r.app.say("docket: warning: %v", old) // the receipt is as good as any
 	}
-	return receipt.Text, nil
+	return text, nil
 }
 
 // fetchChain fetches a chain and verifies it to the end.
-func fetchChain(ctx context.Context, server *client.Client, policies client.Policies, id record.ID) ([]byte, error) {
+func fetchChain(ctx context.Context, server *client.Client, policies client.Policies, id record.ID) ([]byte, *client.Report, error) {
 	text, err := server.Chain(ctx, id)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	report, err := client.Verify(ctx, text, policies, time.Now())
 	if err != nil {
-		return nil, refuse("the server's chain: %w", err)
+		return nil, nil, refuse("the server's chain: %w", err)
 	}
 	if report.ID != id {
-		return nil, refuse("the server's chain is of record %s, not %s", report.ID, id)
+		return nil, nil, refuse("the server's chain is of record %s, not %s", report.ID, id)
 	}
 	if trust, ok := policies.(*client.Trust); ok {
 		if err := trust.Newest(ctx, report.Published); err != nil {
-			return nil, fmt.Errorf("the server's chain: %w", err)
+			return nil, nil, fmt.Errorf("the server's chain: %w", err)
 		}
 	}
-	return text, nil
+	return text, report, nil
 }
 
 // write keeps the receipt; with --refresh it takes the place of an older one.

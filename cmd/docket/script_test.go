@@ -38,6 +38,8 @@ func TestMain(m *testing.M) {
 //	ask-witness W OLD    asks a witness to cosign (script_witness_test.go)
 //	claim NAME SIZE      a witness that says where it stands and shows nothing (script_claim_test.go)
 //	port NAME            a free port, in $NAME
+//	differs P docket … [ F ]  what flags change (script_flags_test.go), with
+//	elsewhere W docket … F, every-flag
 //	sign-outside F OUT   signs a file's bytes with the key of acme-cloud's ci
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -62,6 +64,9 @@ func TestScripts(t *testing.T) {
 			"claim":        claim,
 			"port":         port,
 			"sign-outside": signOutside,
+			"differs":      differs,
+			"elsewhere":    elsewhere,
+			"every-flag":   everyFlag,
 		},
 	})
 }
@@ -71,6 +76,7 @@ func TestScripts(t *testing.T) {
 func setUp(env *testscript.Env) error {
 	env.Values[processesKey{}] = make(processes)
 	env.Values[stageKey{}] = &stage{}
+	env.Values[flaggedKey{}] = make(flagged)
 	zone, err := time.LoadLocation("America/New_York")
 	if err != nil {
 		return err

@@ -24,6 +24,7 @@ func (a *app) serve() *cobra.Command {
 		files     tlsFiles
 		minFree   int64
 		intervals map[string]string
+		back      = rollback{app: a}
 	)
 	c := &cobra.Command{
 		Use:   "serve --dir D [--listen ADDRESS]",
@@ -54,10 +55,21 @@ empty tree if it has published nothing. If they know more of this log, the store
 lost or rolled back, or D is a copy of a directory that runs elsewhere: it signs
 nothing, and ends with status 1. Only one process may run on D or on any copy of it:
 two that do not know of each other sign two histories, and every witness that sees
-both halts the log.`,
+both halts the log.
+
+Where the policy is "quorum none" there is no witness to ask: the register in D, and
+whoever answers at the log's URL, are all that may know more than the store. If one of
+them does, it ends likewise. If the newer store is lost for ever, --allow-rollback goes
+on without what it held; readers who have seen that will call it a second history.`,
 		Example: `  docket serve --dir ledger
   docket serve --dir ledger --listen :443 --tls-cert fullchain.pem --tls-key key.pem`,
 		Args: cobra.NoArgs,
+		PreRunE: func(c *cobra.Command, _ []string) error {
+			if sc.IssuerRate.PerSecond < 0 {
+				return idle(c, "with a negative --issuer-rate, which is no limit", "issuer-burst")
+			}
+			return nil
+		},
 		RunE: func(c *cobra.Command, _ []string) error {
 			log := a.eventLog(verbose)
 			var err error
@@ -90,7 +102,7 @@ both halts the log.`,
 			if err := roomToOpen(vfs.Default, dir); err != nil {
 				return err
 			}
-			n, err := a.openNode(c, node.Config{Dir: dir, Keys: keys, Ledger: lc, Asking: nc.Asking, Log: log})
+			n, err := back.open(c, node.Config{Dir: dir, Keys: keys, Ledger: lc, Asking: nc.Asking, Log: log})
 			if err != nil {
 				return err
 			}
@@ -101,6 +113,9 @@ both halts the log.`,
 			if err := n.CheckKeys(); errors.Is(err, ledger.ErrNoLogKey) {
 				return refuse("nothing could be published: %w", err).hint("bring back the files that were in %s/keys, from the backup; if they are lost for ever, the root keys sign a charter that names these keys, and docket init --dir %[1]s --charter ENVELOPE admits it", dir)
 			} else if err != nil {
+				return err
+			}
+			if err := back.check(c.Context(), n, log); err != nil {
 				return err
 			}
 			l, metrics, err := listen.open()
@@ -134,6 +149,7 @@ both halts the log.`,
 	f.DurationVar(&nc.Asking.Timeout, "witness-timeout", 10*time.Second, "how long one witness is waited for")
 	f.StringToStringVar(&intervals, "witness-interval", nil, "NAME=DURATION, the least time between two new checkpoints for that witness of the policy; may be repeated")
 	f.BoolVar(&lc.NewLog, "new-log", false, "before the first checkpoint: the keys have signed nothing elsewhere; who claims a larger log of this name knows another one, and the others make a quorum")
+	f.BoolVar(&back.allowed, "allow-rollback", false, "with quorum none: the store is older than what this log has shown, and what it lacks is lost for ever")
 	f.BoolVar(&verbose, "verbose", false, "log what the database does too")
 	c.MarkFlagRequired("dir")
 	return c

@@ -43,6 +43,11 @@ record among all N entries" is a proof.`,
 	}
 	q := a.asking(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if !depends(args[0]) {
+			if err := idle(c, "on a record and on a thread of records, which say the same on every day", "at"); err != nil {
+				return err
+			}
+		}
 		if q.remote {
 			return q.askAbout(c, args[0])
 		}
@@ -54,6 +59,17 @@ record among all N entries" is a proof.`,
 		return q.show(c.Context(), r, args[0])
 	}
 	return c
+}
+
+// depends tells whether what stands about it depends on the day: of designations, parties
+// and identifiers it does, of records it does not. A word alone may be any of them.
+func depends(what string) bool {
+	if _, err := record.ParseID(what); err == nil || strings.HasPrefix(what, "#") || what == "charter" {
+		return false
+	}
+	family, _, slash := strings.Cut(what, "/")
+	_, _, named := identifier(what)
+	return named || !slash || family == "designation" || family == "party"
 }
 
 // askAbout asks the server. A word alone may be a designation or a party.
@@ -150,7 +166,7 @@ func (q *asking) showIdentifier(r *answer, scheme, value string) error {
 		if err != nil {
 			return err
 		}
-		return q.app.printJSON(found)
+		return q.printJSON(found)
 	}
 	n, failed := 0, error(nil)
 	w := q.app.table()

@@ -38,7 +38,7 @@ func (q *asking) showDesignation(r *answer, thread string) error {
 		return err
 	}
 	if q.asJSON {
-		return q.app.printJSON(d)
+		return q.printJSON(d)
 	}
 	if d.Error {
 		q.app.printf("published in error\n")
@@ -46,7 +46,11 @@ func (q *asking) showDesignation(r *answer, thread string) error {
 	q.app.printf("%s  %s\n", d.Thread, printable(d.Name))
 	line := q.liner()
 	on := r.Today(r.at)
-	line("in force", "on %s: %s (by its dates, with every correction known now)", on, d.Status)
+	by := "with every correction known now"
+	if q.ahead {
+		by = "if nothing more is recorded by then"
+	}
+	line("in force", "on %s: %s (by its dates, %s)", on, d.Status, by)
 	line("knowable", "on %s: %s (%s)", on, d.Knowable, d.KnowableBy)
 	if d.Source != nil {
 		line("source", "%s, %s", d.Source.List, d.Source.ID)
@@ -96,7 +100,7 @@ func (q *asking) showParty(r *answer, id string) error {
 		return err
 	}
 	if q.asJSON {
-		return q.app.printJSON(p)
+		return q.printJSON(p)
 	}
 	q.app.printf("party/%s  %s\n", p.ID, printable(p.LegalName))
 	line := q.liner()
@@ -118,7 +122,7 @@ func (q *asking) showParty(r *answer, id string) error {
 		line("standing", "%s from %s: %s", s.Status, s.EffectiveOn, s.Reason)
 	}
 	if slices.Contains(p.Roles, record.RoleProvider) {
-		if err := r.Duties(register.DutyFilter{Party: id}, r.at, func(d register.Duty) bool { line("duty", "%s", dutyText(d)); return true }); err != nil {
+		if err := r.Duties(register.DutyFilter{Party: id}, r.at, func(d register.Duty) bool { line("duty", "%s", q.dutyText(d)); return true }); err != nil {
 			return err
 		}
 		err := r.Records(register.RecordFilter{Issuer: id, Attestations: true}, func(rec register.Record) bool {
@@ -146,8 +150,8 @@ func keyText(k register.PartyKey) string {
 	return strings.Join(append([]string{text}, k.Marks()...), ", ")
 }
 
-func dutyText(d register.Duty) string {
-	text := fmt.Sprintf("%s%s to %s", inError(d.Error), d.State, d.Kind)
+func (q *asking) dutyText(d register.Duty) string {
+	text := fmt.Sprintf("%s%s to %s", inError(d.Error), d.State.Words(q.ahead), d.Kind)
 	if d.Designation != "" {
 		text += " " + d.Designation
 	}

@@ -43,10 +43,11 @@ A key that cannot be used here signs outside: --pae prints the bytes to sign,
   docket sign --key root-1.key --key root-2.key charter.yaml
   docket sign --pae order.yaml | my-hsm-sign > order.sig
   docket sign --attach order.sig --public-key officer-1.key.pub order.statement.json`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error { return s.run(c, args[0]) },
+		Args:    cobra.ExactArgs(1),
+		PreRunE: func(c *cobra.Command, _ []string) error { return s.idle(c) },
+		RunE:    func(c *cobra.Command, args []string) error { return s.run(c, args[0]) },
 	}
-	s.trust = a.trusting(c).fetching(c)
+	s.trust = a.trusting(c).asking(c).fetching(c)
 	f := c.Flags()
 	f.StringArrayVar(&s.keys, "key", nil, "private key file or KMS URI; may be repeated")
 	f.StringVar(&s.charter, "charter", "", "the charter's envelope or record ID, while there is no ledger to trust yet")
@@ -62,6 +63,28 @@ A key that cannot be used here signs outside: --pae prints the bytes to sign,
 	c.MarkFlagsOneRequired("key", "pae", "attach")
 	c.MarkFlagsMutuallyExclusive("trust", "charter")
 	return c
+}
+
+// idle refuses flags without effect.
+func (s *signing) idle(c *cobra.Command) error {
+	for _, mode := range []struct {
+		is    bool
+		when  string
+		flags []string
+	}{
+		{s.pae, "beside --pae: nothing is signed, and no envelope written", []string{"yes", "out", "json"}},
+		{s.attach != "", "beside --attach: what was signed outside needs no consent", []string{"yes"}},
+		{s.charter != "", "beside --charter: no trust directory is asked", []string{"offline", "ledger", "max-age"}},
+		{s.trust.dir == "", "without --trust or $" + trustEnv, []string{"offline", "ledger", "max-age"}},
+		{s.offline, "beside --offline: no server is asked", []string{"ledger", "max-age"}},
+	} {
+		if mode.is {
+			if err := idle(c, mode.when, mode.flags...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // signing is one run of docket sign.

@@ -89,7 +89,7 @@ func (a *app) publicHalves(names []string) ([]*record.Key, error) {
 		switch {
 		case errors.Is(err, record.ErrPassword):
 		case err != nil:
-			return nil, misuse("%s: %w", name, err)
+			return nil, wrongFile(name, text, "a PEM private key", err)
 		default:
 			keys[i] = signer.Key()
 		}

@@ -34,9 +34,25 @@ out of reach: run the same command again.`,
   docket submit --trust trust order.dsse.json
   docket submit --trust trust --key ci.key --dry-run response.yaml`,
 		Args: cobra.MinimumNArgs(1),
+		PreRunE: func(c *cobra.Command, _ []string) error {
+			if s.dry {
+				if err := idle(c, "beside --dry-run: nothing is sent for good, or kept", "chain", "wait", "yes"); err != nil {
+					return err
+				}
+			}
+			if len(s.keys) == 0 {
+				if err := idle(c, "without --key: nothing is signed", "yes"); err != nil {
+					return err
+				}
+			}
+			if s.trust.policy != "" {
+				return idle(c, "beside --policy: no record is filled in from a copy", "max-age")
+			}
+			return nil
+		},
 		RunE: func(c *cobra.Command, args []string) error { return s.run(c, args) },
 	}
-	s.trust = a.trusting(c).orPolicy(c).fetching(c)
+	s.trust = a.trusting(c).asking(c).orPolicy(c).fetching(c)
 	f := c.Flags()
 	f.StringArrayVar(&s.keys, "key", nil, "private key file or KMS URI; may be repeated")
 	f.BoolVar(&s.dry, "dry-run", false, "ask what would become of it; nothing is sent for good, or saved")

@@ -61,7 +61,10 @@ func (s *submitting) keep(ctx context.Context, m material, sub *client.Submissio
 	text := sub.Receipt.Text
 	if s.chain {
 		var err error
-		if text, err = believed(ctx, s, func() ([]byte, error) { return fetchChain(ctx, s.server, s.policies, sub.ID) }); err != nil {
+		if text, err = believed(ctx, s, func() ([]byte, error) {
+			chain, _, err := fetchChain(ctx, s.server, s.policies, sub.ID)
+			return chain, err
+		}); err != nil {
 			return err
 		}
 	}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 
@@ -29,8 +31,10 @@ func (t *tlsFiles) config(log *slog.Logger) (*tls.Config, error) {
 		return nil, misuse("--tls-cert and --tls-key go together")
 	}
 	c, err := certificate.Follow(t.cert, t.key, log)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, misuse("--tls-cert and --tls-key: %w", err)
+	} else if err != nil {
+		return nil, refuse("--tls-cert and --tls-key: %w", err)
 	}
 	return c, nil
 }

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -42,6 +44,9 @@ same.`,
 			server, err := client.New(args[0], nil)
 			if err != nil {
 				return misuse("%w", err)
+			}
+			if info, err := os.Stat(dir); errors.Is(err, syscall.ENOTDIR) || err == nil && !info.IsDir() {
+				return misuse("--to %s: a file stands there, or in the way to it; want a directory that is not there yet, or is empty", dir)
 			}
 			t, err := client.CreateTrust(c.Context(), vfs.Default, dir, server, id)
 			if errors.Is(err, client.ErrNotEmpty) {
@@ -117,7 +122,7 @@ func unpinned(ctx context.Context, server *client.Client, err error) error {
 			return notYet("%s has published nothing yet", server.URL()).hint("it waits for its witnesses, see %s/v1/witnesses; run the same command again when they have cosigned", server.URL())
 		}
 	}
-	if status, next := statusOf(err); status == statusRefused && next == "" {
+	if status, next := statusOf(err); status == statusRefused && next == "" && !ofMachine(err) {
 		return refuse("%w", err).hint("compare the URL, and the charter's record ID, with what the authority gives out; each ledger has a trust directory of its own")
 	}
 	return err

@@ -26,16 +26,22 @@ const (
 // trusting are the flags that say whom a verb believes, and where the ledger is.
 type trusting struct {
 	app                 *app
+	given               func(flag string) bool // on the command line, not by the environment
 	dir, ledger, policy string
 	maxAge              time.Duration
 }
 
-// trusting adds --trust and --ledger to a verb.
+// trusting adds --trust to a verb.
 func (a *app) trusting(c *cobra.Command) *trusting {
-	t := &trusting{app: a}
+	t := &trusting{app: a, given: c.Flags().Changed}
 	c.Flags().StringVar(&t.dir, "trust", a.getenv(trustEnv), "trust directory (or $"+trustEnv+")")
-	c.Flags().StringVar(&t.ledger, "ledger", a.getenv(ledgerEnv), "URL of the ledger, where it is not the trust directory's (or $"+ledgerEnv+")")
 	c.MarkFlagDirname("trust")
+	return t
+}
+
+// asking adds --ledger to a verb that asks the server.
+func (t *trusting) asking(c *cobra.Command) *trusting {
+	c.Flags().StringVar(&t.ledger, "ledger", t.app.getenv(ledgerEnv), "URL of the ledger, where it is not the trust directory's (or $"+ledgerEnv+")")
 	return t
 }
 
@@ -95,7 +101,7 @@ func (t *trusting) policies() (p client.Policies, trust *client.Trust, err error
 			return nil, nil, err
 		}
 		return trust, trust, nil
-	case t.dir != "" && t.app.getenv(trustEnv) != t.dir:
+	case t.given("trust"):
 		return nil, nil, misuse("--trust and --policy exclude each other").hint("--policy is enough for inclusion; --trust also tells who had the right to sign")
 	}
 	policy, err := t.app.readPolicy(t.policy)
@@ -166,21 +172,43 @@ func (t *trusting) synced(c *cobra.Command, trust *client.Trust) (fresh bool, er
 }
 
 // asOf says how far, and by whose word, answers from a copy go.
-func asOf(p *proof.Published) string {
+func asOf(p *proof.Published) string { return "as of " + sizeOf(p) }
+
+func sizeOf(p *proof.Published) string {
 	size := p.Checkpoint().Size
 	if p.Policy().IsNone() {
-		return fmt.Sprintf("as of size %d, signed by the log alone: no witnesses in the policy", size)
+		return fmt.Sprintf("size %d, signed by the log alone: no witnesses in the policy", size)
 	}
-	return fmt.Sprintf("as of size %d, cosigned %s", size, stamp(p.CosignedAt()))
+	return fmt.Sprintf("size %d, cosigned %s", size, stamp(p.CosignedAt()))
 }
 
 // stamp writes an instant for people: UTC, whole seconds.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
 
-// wrongFile refuses a file that was read and is not what the verb takes.
-func wrongFile(name string, raw []byte, wanted string, err error) error {
-	if strings.HasPrefix(err.Error(), "this is ") {
-		return misuse("%s is %s; wanted %s", name, record.Describe(raw), wanted) // a parser that says no more
+// wrongFile refuses a file that was read and is not what the verb takes: that is misuse,
+// unless it looks like what was wanted, or like nothing at all. Then it is damaged.
+func wrongFile(name string, raw []byte, wanted string, err error) *failure {
+	what, class := record.Describe(raw), misuse
+	if damaged(what, wanted) {
+		class = refuse
 	}
-	return misuse("%s is %s; wanted %s: %w", name, record.Describe(raw), wanted, err)
+	if err == nil || strings.HasPrefix(err.Error(), "this is ") {
+		return class("%s is %s; wanted %s", name, what, wanted) // a parser that says no more
+	}
+	return class("%s is %s; wanted %s: %w", name, what, wanted, err)
+}
+
+// damaged says of a file that cannot be read as what was wanted whether it was that once,
+// by what it is described as.
+func damaged(what, wanted string) bool {
+	if what == "an empty file" || what == "JSON that breaks the rules" || strings.HasPrefix(what, "a damaged ") {
+		return true
+	}
+	noun, _, _ := strings.Cut(what, " (")
+	for _, article := range []string{"a DSSE ", "a Sigstore ", "an ", "a ", ""} {
+		if bare, ok := strings.CutPrefix(noun, article); ok {
+			return strings.Contains(wanted, bare)
+		}
+	}
+	return false
 }

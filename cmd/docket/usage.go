@@ -45,6 +45,18 @@ func misused(c *cobra.Command, format string, args ...any) *failure {
 	return misuse(format, args...).hint("%s; %s --help tells more", use, c.CommandPath())
 }
 
+// idle refuses flags that were given on the command line and would have no effect there:
+// whoever gave one expects what it says. when is the rest of that sentence. What the
+// environment says is a default, and never refused.
+func idle(c *cobra.Command, when string, flags ...string) error {
+	for _, name := range flags {
+		if c.Flags().Changed(name) {
+			return misused(c, "--%s has no effect %s", name, when)
+		}
+	}
+	return nil
+}
+
 // What cobra says of a command line: it exports no types that would tell these apart.
 // TestUsage keeps watch that it says nothing else.
 var (

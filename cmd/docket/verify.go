@@ -127,7 +127,7 @@ func (v *verifying) policies() (client.Policies, *client.Trust, error) {
 	if v.charter == "" {
 		return v.trust.policies()
 	}
-	if v.trust.policy != "" || v.trust.dir != "" && v.app.getenv(trustEnv) != v.trust.dir {
+	if v.trust.policy != "" || v.trust.given("trust") {
 		return nil, nil, misuse("--charter stands alone").hint("a trust directory pins a charter already; a policy is what --charter takes from the chain")
 	}
 	id, err := v.app.charterID(v.charter)
@@ -159,9 +159,7 @@ func (v *verifying) one(ctx context.Context, file string, policies client.Polici
 		return nil, err
 	}
 	if !bytes.HasPrefix(raw, []byte("c2sp.org/tlog-proof@")) {
-		if what := record.Describe(raw); what != "a receipt (tlog-proof)" {
-			return nil, misuse("%s is %s; wanted a receipt (%s)", file, what, receiptSuffix)
-		}
+		return nil, wrongFile(file, raw, "a receipt ("+receiptSuffix+")", nil)
 	}
 	r, err := client.Verify(ctx, raw, policies, time.Now())
 	if err == nil && v.salts != "" {

@@ -56,6 +56,9 @@ looked up, as docket witness serve --new-state does.`,
   docket witness init --dir w1 --name w1.example/docket --kms awskms:///alias/witness`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := roomToOpen(vfs.Default, dir); err != nil {
+				return err
+			}
 			keys, err := stand.Init(c.Context(), dir, name, uri)
 			if errors.Is(err, witness.ErrNoState) {
 				return stateless(dir, err)
@@ -112,7 +115,7 @@ func (p *post) flags(c *cobra.Command) {
 	f.StringVar(&p.logs, "logs", "", "file of the logs it serves, in the witness network's logs/v0 format")
 	f.StringArrayVar(&p.peers, "peer", nil, "URL of another witness to compare notes with; repeat for more")
 	f.StringArrayVar(&p.sources, "source", nil, "ORIGIN=URL: where a log can be read, without which only checkpoints of one size can be compared; repeat for more, also for one log")
-	f.BoolVar(&p.verbose, "verbose", false, "log each comparison")
+	f.BoolVar(&p.verbose, "verbose", false, "log each comparison of a log with what others have seen of it")
 }
 
 // open opens the witness's directory.
@@ -173,7 +176,7 @@ func (a *app) readLogs(name string) (witness.LogList, error) {
 	}
 	list, err := witness.ParseLogs(text)
 	if err != nil {
-		return nil, misuse("%s: %w", name, err).hint("docket witness serve --help shows such a list; a log's operator prints its entry with docket init --origin NAME --contact WHO --mldsa")
+		return nil, wrongFile(name, text, "a list of logs", err).hint("docket witness serve --help shows such a list; a log's operator prints its entry with docket init --origin NAME --contact WHO --mldsa")
 	}
 	return list, nil
 }

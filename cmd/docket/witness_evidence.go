@@ -184,7 +184,7 @@ func (v *convicting) run(file string) error {
 	}
 	e, err := proof.ParseEvidence(data)
 	if err != nil {
-		return misuse("%s: %w", file, err)
+		return wrongFile(file, data, "evidence (split-view)", err)
 	}
 	if err := e.OneLog(); err != nil {
 		return refuse("%s: %w", file, err).hint("this proves nothing against either log")

@@ -30,9 +30,12 @@ over as it is; each witness judges it for itself.`,
 		Example: `  docket witness gossip --dir w1 --logs logs.txt --peer https://w2.example
   docket witness gossip --to https://w1.example --to https://w2.example trust/checkpoint answer.tlog-proof`,
 		RunE: func(c *cobra.Command, files []string) error {
+			if len(to) > 0 {
+				if err := idle(c, "beside --to: files are handed in, and no witness makes a round", "dir", "logs", "peer", "source", "verbose"); err != nil {
+					return err
+				}
+			}
 			switch {
-			case len(to) > 0 && p.dir != "":
-				return misuse("--to and --dir are two different things").hint("docket witness gossip --help")
 			case len(to) > 0 && len(files) > 0:
 				return a.handIn(c.Context(), to, files)
 			case p.dir != "" && p.logs != "" && len(files) == 0:
@@ -105,12 +108,12 @@ func (a *app) readSeen(name string) (data []byte, evidence bool, err error) {
 	if bytes.HasPrefix(data, []byte("c2sp.org/tlog-proof@")) {
 		chain, err := proof.ParseChain(data)
 		if err != nil {
-			return nil, false, misuse("%s: %w", name, err)
+			return nil, false, refuse("%s: %w", name, err)
 		}
 		data = chain[len(chain)-1].Checkpoint
 	}
 	if _, _, err := proof.ParseCheckpoint(data); err != nil {
-		return nil, false, misuse("%s: %w", name, err)
+		return nil, false, wrongFile(name, data, "a checkpoint, a receipt or evidence", err)
 	}
 	return data, false, nil
 }

@@ -38,7 +38,10 @@ func guiseOf(object Object) guise {
 	return guiseOther
 }
 
-var shortForm = regexp.MustCompile(`(?m)^kind:[ \t]`)
+var (
+	shortForm = regexp.MustCompile(`(?m)^kind:[ \t]`)
+	policyLog = regexp.MustCompile(`(?m)^log[ \t]+[^ \t]+\+[0-9a-f]{8}\+`)
+)
 
 // Describe says in a few words what a file is, for a refusal that got another
 // than it wanted: "a PEM public key", "a receipt (tlog-proof)". It judges by the
@@ -59,10 +62,16 @@ func Describe(raw []byte) string {
 	switch {
 	case len(text) == 0:
 		return "an empty file"
+	case bytes.HasPrefix(text, []byte("-----BEGIN ")):
+		return "a damaged or incomplete PEM block"
 	case looksLikeJSON(text):
 		return describeObject(text)
 	case bytes.HasPrefix(text, []byte("c2sp.org/tlog-proof@")):
 		return "a receipt (tlog-proof)"
+	case bytes.HasPrefix(text, []byte("docket/split-view@")):
+		return "evidence (split-view)"
+	case policyLog.Match(text):
+		return "a tlog-policy"
 	case bytes.HasPrefix(text, []byte("ssh-")), bytes.HasPrefix(text, []byte("ecdsa-sha2-")):
 		return "an SSH public key"
 	case !utf8.Valid(text):

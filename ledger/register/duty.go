@@ -27,6 +27,15 @@ const (
 	DutyLapsed  DutyState = "lapsed" // the designation ended before it was due
 )
 
+// Words is the state as people are told it. Of a day to come, nobody has missed a due
+// date: it is only known that it comes before.
+func (s DutyState) Words(ahead bool) string {
+	if ahead && s == DutyOverdue {
+		return "due by then"
+	}
+	return string(s)
+}
+
 // DutyKinds and DutyStates are all of them, for whoever reads a filter.
 var (
 	DutyKinds  = []DutyKind{DutyRespond, DutyConclude, DutyCertify}

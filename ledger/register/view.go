@@ -49,6 +49,10 @@ func (v *View) whole(at time.Time) clock {
 // Today is the civil date of an instant in the charter's time zone.
 func (v *View) Today(at time.Time) record.Date { return v.clock(at).today() }
 
+// Ahead tells whether an instant is of a day to come: what nobody has recorded yet is
+// told as not recorded.
+func (v *View) Ahead(at, now time.Time) bool { return v.Today(at).After(v.Today(now)) }
+
 // AbsentError says that the view has no such thing. Over a replayed copy that is
 // a proof: every entry was seen.
 type AbsentError struct {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
 // Designation is a designation as it stands at one instant, in both meanings: by
@@ -81,7 +82,7 @@ type DesignationEvent struct {
 // DesignationFilter chooses designations; what is empty chooses all.
 type DesignationFilter struct {
 	Status  Status // at the instant asked for, all corrections known
-	Country string // of the target
+	Country string // of the target, as [Country] gives it
 	Program string
 	List    string // imported from it
 	Name    string // exact but for what [rules1.NameKey] evens out: name, alias or former name
@@ -89,6 +90,9 @@ type DesignationFilter struct {
 	Value   string
 	After   string // thread: go on after it
 }
+
+// Country is the code of a country as people write it, see [rules1.Country].
+func Country(text string) (code string, err error) { return rules1.Country(text) }
 
 // Designation finds a designation by its thread ("designation/2026-014", or
 // "2026-014" alone), as it stands at an instant.

@@ -1,7 +1,9 @@
 package rules1
 
 import (
+	"bytes"
 	"crypto/sha256"
+	"encoding/csv"
 	"encoding/hex"
 	"os"
 	"os/exec"
@@ -165,6 +167,63 @@ func TestAssignedAgreesWithUnicode(t *testing.T) {
 		want := unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S, unicode.Z, unicode.Cc, unicode.Cf, unicode.Co)
 		if got := classOf(r) != unassigned; got != want {
 			t.Fatalf("U+%04X assigned: got %t, want %t", r, got, want)
+		}
+	}
+}
+
+// A country is found by whatever it is called, and what is none is said to be none, with
+// the one that may be meant.
+func TestCountry(t *testing.T) {
+	for text, want := range map[string]string{
+		"RU": "RU", "ru": "RU", "rus": "RU", "RUS": "RU", "Russia": "RU", "russia": "RU", "Russian Federation": "RU", "the Russian Federation": "RU", " Russia ": "RU",
+		"Korea, North": "KP", "Burma": "MM", "Cote d'Ivoire": "CI", "Côte d’Ivoire": "CI", "U.S.": "US", "U.S.A.": "US", "UK": "GB", "XB": "XB", "xb": "XB",
+	} {
+		if got, err := Country(text); got != want || err != nil {
+			t.Errorf("Country(%q) = %q, %v, want %q", text, got, err, want)
+		}
+	}
+	for text, near := range map[string]string{
+		"Rusia": `; did you mean "Russia"?`, "ZZ": "", "": "", "Atlantis": "", "Region: Crimea": "", "643": "", "Zimbawe": `; did you mean "Zimbabwe"?`,
+	} {
+		if got, err := Country(text); err == nil || !strings.HasSuffix(err.Error(), "(XA to XZ stand for fictional ones)"+near) {
+			t.Errorf("Country(%q) = %q, %v, want an error that ends in %q", text, got, err, near)
+		}
+	}
+}
+
+// Each country of the rules has its names, and each name one country.
+func TestCountryNames(t *testing.T) {
+	owner := make(map[string]string)
+	for line := range strings.Lines(countryNames) {
+		all := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		if !IsCountry(all[0]) || len(all[1]) != 3 {
+			t.Errorf("%q: the codes are none of ISO 3166-1", line)
+		}
+		for _, name := range all {
+			if has := owner[countryKey(name)]; has != "" && has != all[0] {
+				t.Errorf("%q is %s and %s", name, has, all[0])
+			}
+			owner[countryKey(name)] = all[0]
+		}
+	}
+	for a := 'A'; a <= 'Z'; a++ {
+		for b := 'A'; b <= 'Z'; b++ {
+			if code := string([]rune{a, b}); IsCountry(code) && a != 'X' && owner[countryKey(code)] != code {
+				t.Errorf("%s has no names", code)
+			}
+		}
+	}
+	b, err := os.ReadFile("internal/gen/country-codes.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(bytes.NewReader(b)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range rows[1:] { // code, display name of CLDR
+		if got, err := Country(row[1]); got != row[0] || err != nil {
+			t.Errorf("Country(%q) = %q, %v, want %q", row[1], got, err, row[0])
 		}
 	}
 }

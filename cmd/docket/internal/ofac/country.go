@@ -1,31 +1,14 @@
 package ofac
 
-import (
-	_ "embed"
-	"strings"
-	"sync"
-)
+import "github.com/seed-53cf897a/docket/ledger/register/rules1"
 
-// countries.tsv has a line for each name of a country: its ISO 3166-1 alpha-2
-// code, a tab, the name. Beside the names of ISO, the United Nations and CLDR
-// it has OFAC's own spellings ("Korea, North", "Burma"). Regions ("Region:
-// Crimea", "West Bank"), territories without a code and former countries are
-// not in it: the addresses keep them as OFAC writes them.
-//
-//go:embed countries.tsv
-var countriesTSV string
-
-var countries = sync.OnceValue(func() map[string]string {
-	codes := map[string]string{}
-	for line := range strings.Lines(countriesTSV) {
-		code, name, _ := strings.Cut(strings.TrimSpace(line), "\t")
-		codes[strings.ToLower(name)] = code
-	}
-	return codes
-})
-
-// countryCode is the alpha-2 code of a country as OFAC writes it, "" if it is
-// not in the table.
+// countryCode is the alpha-2 code of a country as OFAC writes it, "" if it names none:
+// regions ("Region: Crimea"), territories without a code and former countries stay in
+// the addresses as OFAC writes them.
 func countryCode(name string) string {
-	return countries()[strings.ToLower(name)]
+	code, err := rules1.Country(name)
+	if err != nil {
+		return ""
+	}
+	return code
 }

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/listimport"
-	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
 // shared is where the public data lie beside the checkout; they are read there
@@ -144,33 +143,6 @@ func TestCountriesOfRealLists(t *testing.T) {
 			if c != null && countryCode(c) == "" && !strings.HasPrefix(c, "Region: ") && !slices.Contains(as, c) {
 				t.Errorf("%s: %q is not in the table", dir, c)
 			}
-		}
-	}
-}
-
-// Each code of the table is one that a record may carry, and the table has each
-// country of ISO 3166-1 by the name that CLDR gives it.
-func TestCountryTable(t *testing.T) {
-	for name, code := range countries() {
-		if !rules1.IsCountry(code) {
-			t.Errorf("%q has the code %q, which is not one of ISO 3166-1", name, code)
-		}
-	}
-	if lines := strings.Count(countriesTSV, "\n"); lines != len(countries()) {
-		t.Errorf("%d lines, %d names: one stands twice", lines, len(countries()))
-	}
-	b, err := os.ReadFile("../../../../ledger/register/rules1/internal/gen/country-codes.csv")
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows, err := csv.NewReader(strings.NewReader(string(b))).ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	code, name := slices.Index(rows[0], "ISO3166-1-Alpha-2"), slices.Index(rows[0], "CLDR display name")
-	for _, row := range rows[1:] {
-		if full := row[name]; full != "UK" && full != "US" && countryCode(full) != row[code] {
-			t.Errorf("%q is %q in the table, want %q", full, countryCode(full), row[code])
 		}
 	}
 }

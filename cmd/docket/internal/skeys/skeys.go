@@ -139,5 +139,8 @@ func write(name string, data []byte) error {
 	if err == nil {
 		err = f.Sync()
 	}
-	return errors.Join(err, f.Close())
+	if err = errors.Join(err, f.Close()); err != nil {
+		os.Remove(name) // what is not whole is no key, and would be in the way of one
+	}
+	return err
 }

@@ -2,10 +2,14 @@
 // tables of the Go toolchain and of golang.org/x/text, both at Unicode 15.0.0, and
 // country3166.go from a CSV of ISO 3166-1 codes. It is run once per rules version;
 // with any other Unicode version it refuses to run.
+//
+// countrynames.go, which no rule judges by, may be written again at any time: from
+// countries.tsv, and the alpha-3 codes of golang.org/x/text. -names writes it alone.
 package main
 
 import (
 	"bytes"
+	_ "embed"
 	"encoding/csv"
 	"errors"
 	"flag"
@@ -20,6 +24,7 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/cases"
+	"golang.org/x/text/language"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -30,8 +35,13 @@ func main() {
 	log.SetFlags(0)
 	log.SetPrefix("gen: ")
 	countries := flag.String("countries", "", "CSV with a column ISO3166-1-Alpha-2 (datasets/country-codes, ODC-PDDL-1.0)")
+	names := flag.Bool("names", false, "write countrynames.go alone")
 	flag.Parse()
-	if err := run(*countries); err != nil {
+	err := writeCountryNames()
+	if err == nil && !*names {
+		err = run(*countries)
+	}
+	if err != nil {
 		log.Fatal(err)
 	}
 }
@@ -235,4 +245,45 @@ func countryTable(codes []string) []byte {
 	}
 	b.WriteString("}\n")
 	return b.Bytes()
+}
+
+// countriesTSV has a line for each name of a country: its ISO 3166-1 alpha-2 code, a tab,
+// the name; first of each country the one that people are told. Beside the names of ISO,
+// the United Nations and CLDR it has OFAC's own spellings ("Korea, North", "Burma").
+// Regions ("Region: Crimea", "West Bank"), territories without a code and former
+// countries are not in it.
+//
+//go:embed countries.tsv
+var countriesTSV string
+
+// writeCountryNames writes a line for each country: the code and its names, first the
+// alpha-3 code, as they are written; with tabs between them.
+func writeCountryNames() error {
+	var codes []string
+	names := make(map[string][]string)
+	for line := range strings.Lines(countriesTSV) {
+		code, name, ok := strings.Cut(strings.TrimSpace(line), "\t")
+		if !ok || name == "" {
+			return fmt.Errorf("countries.tsv: %q", line)
+		}
+		if names[code] == nil {
+			region, err := language.ParseRegion(code)
+			if err != nil {
+				return fmt.Errorf("countries.tsv: %q: %w", line, err)
+			}
+			codes, names[code] = append(codes, code), []string{region.ISO3()}
+		}
+		names[code] = append(names[code], name)
+	}
+	slices.Sort(codes)
+	var b bytes.Buffer
+	b.WriteString(header)
+	b.WriteString("// countryNames has a line for each country, with tabs between: its alpha-2 code, its alpha-3\n" +
+		"// code (ISO 3166-1), its names, the one that people are told first.\n" +
+		"const countryNames = \"\"")
+	for _, code := range codes {
+		fmt.Fprintf(&b, " +\n\t%q", strings.Join(append([]string{code}, names[code]...), "\t")+"\n")
+	}
+	b.WriteString("\n")
+	return write("countrynames.go", b.Bytes())
 }

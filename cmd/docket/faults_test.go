@@ -1,0 +1,152 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// TestFaultsOfFiles: whatever is wrong with a file that a verb is given, its exit status
+// says whose fault that is. A name with nothing behind it, a directory and a file of
+// another kind are misuse (2); what the machine cannot read, and what is damaged, is not
+// (1), and says so in a sentence.
+func TestFaultsOfFiles(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, data []byte) string {
+		name = filepath.Join(dir, name)
+		if err := os.WriteFile(name, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	private, _, err := record.GenerateKey(record.AlgEd25519, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := write("own.key", private)
+	_, vkey, err := proof.GenerateKey(proof.Ed25519, "log.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := []byte("log " + vkey + "\nquorum none\n")
+	whole := map[string][]byte{
+		"a receipt":   []byte("c2sp.org/tlog-proof@v1\nindex 0\n\nlog.example\n1\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"),
+		"a key":       private,
+		"a policy":    policy,
+		"a record":    []byte("kind: charter\nthread: charter\n"),
+		"evidence":    []byte("docket/split-view@v1\n\nlog.example\n7\n"),
+		"an envelope": []byte(`{"payloadType":"application/vnd.in-toto+json","payload":"e30=","signatures":[]}`),
+	}
+	named := write("policy.txt", policy)
+	verbs := []struct {
+		line, takes string // @ is the file at fault
+	}{
+		{"verify --policy " + named + " @", "a receipt"},
+		{"verify --policy @ " + named, "a policy"},
+		{"policy check @", "a policy"},
+		{"sign --yes --key " + key + " @", "a record"},
+		{"import ofac --trust none --submit --key @ sdn.csv add.csv alt.csv", "a key"},
+		{"submit --policy @ --ledger http://127.0.0.1:1 some.dsse.json", "a policy"},
+		{"submit --policy " + named + " --ledger http://127.0.0.1:1 @", "an envelope"},
+		{"submit --policy " + named + " --ledger http://127.0.0.1:1 --key @ " + key, "a key"},
+		{"merge @ @", "an envelope"},
+		{"receipt --policy " + named + " --ledger http://127.0.0.1:1 @", "an envelope"},
+		{"trust http://127.0.0.1:1 --to " + filepath.Join(dir, "t") + " --charter @", "an envelope"},
+		{"audit http://127.0.0.1:1 --charter @", "an envelope"},
+		{"witness evidence verify --policy " + named + " @", "evidence"},
+		{"witness gossip --to http://127.0.0.1:1 @", "a receipt"},
+	}
+	faults := []struct {
+		name   string
+		status int
+		file   func(whole []byte) string
+	}{
+		{"missing", statusMisused, func([]byte) string { return filepath.Join(dir, "nothing") }},
+		{"a directory", statusMisused, func([]byte) string { return dir }},
+		{"another kind", statusMisused, func([]byte) string { return write("other", []byte("<html>\n<p>Not this.\n")) }},
+		{"empty", statusRefused, func([]byte) string { return write("empty", nil) }},
+		{"cut off", statusRefused, func(whole []byte) string { return write("cut", whole[:len(whole)*2/3]) }},
+		{"unreadable", statusRefused, func([]byte) string { return unreadable }},
+	}
+	for _, v := range verbs {
+		for _, f := range faults {
+			t.Run(strings.Fields(v.line)[0]+" "+v.takes+", "+f.name, func(t *testing.T) {
+				file := f.file(whole[v.takes])
+				if _, err := os.Stat(file); file == unreadable && err != nil {
+					t.Skip("this system has no such file")
+				}
+				var out, said bytes.Buffer
+				a := &app{in: strings.NewReader(""), out: &out, err: &said, getenv: func(string) string { return "" }}
+				status := a.run(t.Context(), strings.Fields(strings.ReplaceAll(v.line, "@", file)))
+				if status != f.status || !strings.HasPrefix(said.String(), "docket: ") && !strings.Contains(said.String(), "\ndocket: ") || strings.Contains(said.String(), "goroutine") {
+					t.Errorf("docket %s: exit %d, want %d: %s", strings.ReplaceAll(v.line, "@", file), status, f.status, said.String())
+				}
+			})
+		}
+	}
+}
+
+// unreadable is a file that the machine refuses to read to anybody, root included: there
+// is nothing at the first address of this process.
+const unreadable = "/proc/self/mem"
+
+// full is a place with no room for anything.
+type full struct{ err error }
+
+func (f full) Write([]byte) (int, error) { return 0, f.err }
+
+// TestOutputFails: a result that cannot be written is said, once; a reader that stops is
+// no failure. So it is for whatever prints a result.
+func TestOutputFails(t *testing.T) {
+	for _, line := range []string{"version", "version --json", "new response", "schema response", "schema --list", "--help", "sign --help", "completion bash"} {
+		for cause, want := range map[error]int{
+			&os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}: statusRefused,
+			&os.PathError{Op: "write", Path: "|1", Err: syscall.EIO}:             statusRefused,
+			&os.PathError{Op: "write", Path: "|1", Err: syscall.EPIPE}:           statusDone,
+			nil: statusDone,
+		} {
+			var said bytes.Buffer
+			a := &app{in: strings.NewReader(""), out: full{cause}, err: &said, getenv: func(string) string { return "" }}
+			if cause == nil {
+				a.out = io.Discard
+			}
+			status := a.run(t.Context(), strings.Fields(line))
+			if status != want || (want == statusRefused) != strings.HasPrefix(said.String(), "docket: writing the result to standard output: ") || want == statusDone && said.Len() > 0 {
+				t.Errorf("docket %s, %v: exit %d, want %d: %s", line, cause, status, want, said.String())
+			}
+		}
+	}
+}
+
+// TestPanic: a panic is one sentence and exit 1, unless Go's own variable asks for more.
+func TestPanic(t *testing.T) {
+	for why, want := range map[any]string{
+		"out of step": "docket: a fault of docket itself, and of nothing that it was given: out of step\nhint: please report it",
+		error(&os.PathError{Op: "sync", Path: "store/000004.log", Err: syscall.ENOSPC}): "docket: sync store/000004.log: no space left on device\nhint: the disk of store is full",
+	} {
+		var said bytes.Buffer
+		a := &app{in: strings.NewReader(""), out: panics{why}, err: &said, getenv: func(string) string { return "" }}
+		if status := a.run(t.Context(), []string{"version"}); status != statusRefused || !strings.HasPrefix(said.String(), want) || strings.Contains(said.String(), "goroutine") {
+			t.Errorf("exit %d, %q, want %q", status, said.String(), want)
+		}
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("with " + traceEnv + " nobody sees where a fault is")
+		}
+	}()
+	a := &app{in: strings.NewReader(""), out: panics{"here"}, err: io.Discard, getenv: func(name string) string { return map[string]string{traceEnv: "all"}[name] }}
+	a.run(t.Context(), []string{"version"})
+}
+
+// panics is an output that has a fault of its own.
+type panics struct{ why any }
+
+func (p panics) Write([]byte) (int, error) { panic(p.why) }
