@@ -71,7 +71,7 @@ both halts the log.`,
 			if minFree < 0 {
 				return misuse("--min-free %d: want a number of megabytes", minFree)
 			}
-			sc.MinFree = uint64(minFree) << 20
+			nc.MinFree = uint64(minFree) << 20
 			nc.Asking.MinInterval = make(map[string]time.Duration)
 			for name, text := range intervals {
 				every, err := time.ParseDuration(text)
@@ -87,7 +87,7 @@ both halts the log.`,
 			if err := roomToOpen(vfs.Default, dir); err != nil {
 				return err
 			}
-			n, err := a.openNode(c, node.Config{Dir: dir, Keys: keys, Ledger: lc, Asking: nc.Asking, Log: log})
+			n, err := a.openNode(c, node.Config{Dir: dir, Keys: keys, Ledger: lc, Asking: nc.Asking, MinFree: nc.MinFree, Log: log})
 			if err != nil {
 				return err
 			}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/skeys"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/stand"
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/witness"
 )
 
@@ -157,6 +158,8 @@ func (a *app) openWitness(ctx context.Context, p post, log *slog.Logger, metrics
 		return nil, misuse("%w", err)
 	case errors.Is(err, witness.ErrNoState):
 		return nil, stateless(p.dir, err)
+	case disk.Damaged(err):
+		return nil, refuse("%w", err).hint("bring back %[1]s/state as it was last, never an older copy; else move it away, and docket witness serve --new-state asks the logs and the peers what these keys have cosigned", p.dir)
 	}
 	return w, err
 }

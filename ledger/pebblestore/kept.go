@@ -37,7 +37,7 @@ func (s *Store) Keep(ctx context.Context, k ledger.Kept) error {
 	if err := b.Set(keptKey(keyKeptAt, k.Stamp, k.Size), nil, nil); err != nil {
 		return err
 	}
-	return b.Commit(pebble.Sync)
+	return s.db.Apply(b, pebble.Sync)
 }
 
 // LastKept implements [ledger.Store]. The newest row up to the size and the newest
@@ -70,11 +70,11 @@ func (s *Store) lastBelow(prefix byte, most uint64) (*keptRow, error) {
 	}
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefix}, UpperBound: upper})
 	if err != nil {
-		return nil, err
+		return nil, judged(err)
 	}
 	defer it.Close()
 	if !it.Last() {
-		return nil, it.Error()
+		return nil, judged(it.Error())
 	}
 	key := it.Key()
 	if len(key) != 1+8+8 {
