@@ -84,8 +84,10 @@ func statusOf(err error) (status int, next string) {
 	case errors.As(err, &p) && p.Later():
 		return statusNotYet, again(p.Status, p.Type)
 	case errors.As(err, &s) && s.Later():
-		kind, _ := s.Problem()
-		return statusNotYet, again(s.Code, kind)
+		if kind, _ := s.Problem(); kind != "" || s.Code < http.StatusInternalServerError {
+			return statusNotYet, again(s.Code, kind)
+		}
+		return statusNotYet, "run the same command again, or with another server or mirror of the same ledger: --ledger URL"
 	case errors.As(err, &elsewhere):
 		return statusRefused, "if that is where it is now, and its operator says so, give that URL: --ledger " + elsewhere.To
 	case errors.As(err, &cert):
@@ -125,7 +127,7 @@ func again(code int, problem string) string {
 	if code == http.StatusServiceUnavailable || code == http.StatusTooManyRequests {
 		return "the server is busy; run the same command again"
 	}
-	return "the server failed; run the same command again: what is sent twice is on the ledger once"
+	return "the server failed, and the outcome is unknown; run the same command again: what is sent twice is on the ledger once"
 }
 
 // faultsOf are the single fields at fault that the error's own words do not name:

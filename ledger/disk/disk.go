@@ -106,11 +106,29 @@ func Judge(err error) error {
 	return fmt.Errorf("%w: %w", ErrDamaged, err)
 }
 
-// Damaged tells of damage that Pebble has not met: its rows are not what they should be.
+// Damaged tells of damage that Pebble did not tell of itself: of rows that are not what
+// they should be, and of some files that it cannot open.
 func (db *DB) Damaged(err error) {
-	if !pebble.IsCorruptionError(err) {
+	if pebble.ExtractDataCorruptionInfo(err) == nil {
 		db.watch.damaged(db.dir, err)
 	}
+}
+
+// Rescue is deferred by whoever reads rows: it makes damage of Pebble's panic over a file
+// that is not as it was written, and tells of damage that Pebble did not tell of.
+func (db *DB) Rescue(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("%w: %v", ErrDamaged, r)
+	}
+	if Damaged(*err) {
+		db.Damaged(*err)
+	}
+}
+
+// Get reads one row.
+func (db *DB) Get(key []byte) (value []byte, closer io.Closer, err error) {
+	defer db.Rescue(&err)
+	return db.DB.Get(key)
 }
 
 // Retire says that another database has taken this one's place: nothing that still
@@ -120,6 +138,13 @@ func (db *DB) Retire() { db.watch.retired.Store(true) }
 // Close waits for reads and writes in progress, and for no failing one.
 func (db *DB) Close() error {
 	db.watch.close()
+	defer func() {
+		// Pebble forgets to let go of a file that it could not open, and panics at the end of
+		// Close, where all is written.
+		if r := recover(); r != nil && fmt.Sprint(r) != "element has outstanding references" {
+			panic(r)
+		}
+	}()
 	return db.DB.Close()
 }
 

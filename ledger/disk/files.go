@@ -22,8 +22,8 @@ import (
 // It waits, in three cases. A table, which a flush or a compaction writes, is begun the
 // later the oftener that failed before: Pebble tries again at once, for ever. Any other
 // write that finds the disk full is tried again until there is space, for Pebble does
-// not survive its failure ([Config.Wait]). A read that fails pauses, since a compaction
-// that reads is tried again at once too.
+// not survive its failure ([Config.Wait]). A read that fails pauses a little while
+// compactions fail, which begin again at once too.
 type files struct {
 	vfs.FS
 	*watch
@@ -127,7 +127,7 @@ func (w *watch) read(name string, err error) error {
 		return err
 	}
 	w.damaged(name, err)
-	w.pause(firstPause)
+	w.pause(min(w.compaction.pause(), firstPause))
 	return errors.Join(ErrDamaged, err)
 }
 

@@ -131,6 +131,7 @@ type watch struct {
 
 	done  chan struct{} // closed by close
 	dying atomic.Bool
+	met   atomic.Bool // damage
 
 	flush, compaction attempts
 	flushed           error // what the last flush ended with; guarded by Pebble's mutex
@@ -174,7 +175,7 @@ func (w *watch) listener() *pebble.EventListener {
 		// is held. A compaction that meets it begins again at once.
 		DataCorruption: func(i pebble.DataCorruptionInfo) {
 			w.damaged(i.Path, i.Details)
-			w.pause(firstPause)
+			w.pause(min(w.compaction.pause(), firstPause))
 		},
 	}
 }

@@ -63,18 +63,20 @@ func (s *Store) LastKept(_ context.Context, stamp, size uint64) (*ledger.Kept, e
 type keptRow struct{ first, second uint64 }
 
 // lastBelow is the last row whose first number is not greater than most.
-func (s *Store) lastBelow(prefix byte, most uint64) (*keptRow, error) {
+func (s *Store) lastBelow(prefix byte, most uint64) (row *keptRow, err error) {
+	defer func() { err = judged(err) }()
+	defer s.db.Rescue(&err)
 	upper := []byte{prefix + 1}
 	if most < math.MaxUint64 {
 		upper = binary.BigEndian.AppendUint64([]byte{prefix}, most+1)
 	}
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefix}, UpperBound: upper})
 	if err != nil {
-		return nil, judged(err)
+		return nil, err
 	}
 	defer it.Close()
 	if !it.Last() {
-		return nil, judged(it.Error())
+		return nil, it.Error()
 	}
 	key := it.Key()
 	if len(key) != 1+8+8 {

@@ -143,10 +143,12 @@ func (s *Store) Tiles(_ context.Context, ids []proof.TileID) ([][]byte, error) {
 }
 
 // Entries implements [ledger.Store].
-func (s *Store) Entries(ctx context.Context, start, end uint64) ([][]byte, error) {
+func (s *Store) Entries(ctx context.Context, start, end uint64) (out [][]byte, err error) {
 	if start >= end {
 		return nil, nil
 	}
+	defer func() { err = judged(err) }()
+	defer s.db.Rescue(&err)
 	var key, limit [entryKeySize]byte
 	putEntryKey(key[:], start)
 	if end-start == 1 {
@@ -159,20 +161,19 @@ func (s *Store) Entries(ctx context.Context, start, end uint64) ([][]byte, error
 	putEntryKey(limit[:], end)
 	it, err := s.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: key[:], UpperBound: limit[:]})
 	if err != nil {
-		return nil, judged(err)
+		return nil, err
 	}
 	defer it.Close()
-	var out [][]byte
 	for ok := it.First(); ok && bytes.Equal(it.Key(), key[:]); ok = it.Next() {
 		v, err := it.ValueAndErr()
 		if err != nil {
-			return nil, fmt.Errorf("reading entry %d: %w", start+uint64(len(out)), judged(err))
+			return nil, fmt.Errorf("reading entry %d: %w", start+uint64(len(out)), err)
 		}
 		out = append(out, bytes.Clone(v))
 		putEntryKey(key[:], start+uint64(len(out)))
 	}
 	if err := it.Error(); err != nil {
-		return nil, fmt.Errorf("reading the entries [%d, %d): %w", start, end, judged(err))
+		return nil, fmt.Errorf("reading the entries [%d, %d): %w", start, end, err)
 	}
 	if got := start + uint64(len(out)); got != end {
 		return nil, fmt.Errorf("%w: entry %d", ledger.ErrMissing, got)
