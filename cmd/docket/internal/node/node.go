@@ -250,6 +250,9 @@ func (n *Node) Serve(ctx context.Context, l net.Listener, c server.Config) error
 	return errors.Join(served, <-ran)
 }
 
+// Failing is why what is to be written does not get onto the disk; nil if it does.
+func (n *Node) Failing() error { return n.health.Failing() }
+
 func (n *Node) witnesses() []server.Witness {
 	var all []server.Witness
 	for _, w := range n.asker.Status() {
