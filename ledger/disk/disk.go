@@ -17,6 +17,7 @@ import (
 	"io/fs"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -45,7 +46,6 @@ type Options struct {
 // DB is an open database. What Pebble cannot write ends the process by [Health].
 type DB struct {
 	*pebble.DB
-	dir   string
 	watch *watch
 }
 
@@ -54,7 +54,7 @@ func Open(o Options) (*DB, error) {
 	if o.Health == nil {
 		o.Health = NewHealth(Config{})
 	}
-	w := &watch{Health: o.Health, name: o.Name, remedy: o.Remedy, done: make(chan struct{})}
+	w := &watch{Health: o.Health, name: o.Name, remedy: o.Remedy, dir: o.Dir, done: make(chan struct{})}
 	p := &pebble.Options{FormatMajorVersion: pebble.FormatValueSeparation}
 	if o.Tune != nil {
 		o.Tune(p)
@@ -76,7 +76,7 @@ func Open(o Options) (*DB, error) {
 		return nil, err
 	}
 	w.opened.Store(true)
-	return &DB{db, o.Dir, w}, nil
+	return &DB{db, w}, nil
 }
 
 // open is pebble.Open, which gives back what it holds when it panics: nobody promises
@@ -110,7 +110,7 @@ func Judge(err error) error {
 // they should be, and of some files that it cannot open.
 func (db *DB) Damaged(err error) {
 	if pebble.ExtractDataCorruptionInfo(err) == nil {
-		db.watch.damaged(db.dir, err)
+		db.watch.damaged(db.watch.dir, err)
 	}
 }
 
@@ -122,7 +122,18 @@ func (db *DB) Rescue(err *error) {
 	}
 	if Damaged(*err) {
 		db.Damaged(*err)
+		*err = worded{*err}
 	}
+}
+
+// worded leaves out of an error's words the one that only carries what Pebble's listener
+// is told.
+type worded struct{ error }
+
+func (e worded) Unwrap() error { return e.error }
+
+func (e worded) Error() string {
+	return strings.ReplaceAll(e.error.Error(), "\n<corruption detail carrier>", "")
 }
 
 // Get reads one row.

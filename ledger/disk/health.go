@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -50,13 +51,16 @@ type Health struct {
 
 // Damage is what was found damaged in one database.
 type Damage struct {
-	Name  string // of the database
-	Files []string
-	Err   error // of the first
+	Name  string   // of the database
+	Files []string // as far as they are known, without their directory
+	Err   error    // of the first
 }
 
-// String is for people; the log has more.
+// String is for anybody; the log has more.
 func (d Damage) String() string {
+	if len(d.Files) == 0 {
+		return fmt.Sprintf("the %s is damaged", d.Name)
+	}
 	return fmt.Sprintf("the %s is damaged: %s", d.Name, strings.Join(d.Files, ", "))
 }
 
@@ -126,6 +130,7 @@ func (h *Health) Failing() error {
 type watch struct {
 	*Health
 	name, remedy string
+	dir          string
 	opened       atomic.Bool
 	retired      atomic.Bool
 
@@ -208,13 +213,13 @@ func (w *watch) damaged(file string, err error) {
 	w.mu.Lock()
 	w.events[w.name]++
 	d := w.found[w.name]
-	if d == nil {
+	first := d == nil
+	if first {
 		d = &Damage{Name: w.name, Err: err}
 		w.found[w.name] = d
 	}
-	first := len(d.Files) < maxDamaged && !slices.Contains(d.Files, file)
-	if first {
-		d.Files = append(d.Files, file)
+	if base := filepath.Base(file); file != w.dir && len(d.Files) < maxDamaged && !slices.Contains(d.Files, base) {
+		d.Files, first = append(d.Files, base), true
 	}
 	w.mu.Unlock()
 	if first {

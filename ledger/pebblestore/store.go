@@ -53,7 +53,7 @@ const Name = "store"
 
 // judged makes [ledger.ErrCorrupt] of damage.
 func judged(err error) error {
-	if disk.Damaged(err) {
+	if disk.Damaged(err) && !errors.Is(err, ledger.ErrCorrupt) {
 		return fmt.Errorf("%w: %w", ledger.ErrCorrupt, err)
 	}
 	return err

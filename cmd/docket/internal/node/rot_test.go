@@ -241,7 +241,7 @@ func TestRottenStoreGoesOn(t *testing.T) {
 		Damage []string
 	}
 	check(t, json.Unmarshal([]byte(body), &ready))
-	if status != http.StatusOK || ready.Status != "damaged" || len(ready.Damage) != 1 || !strings.Contains(ready.Damage[0], "the store is damaged: d/ledger/store") {
+	if status != http.StatusOK || ready.Status != "damaged" || len(ready.Damage) != 1 || !strings.Contains(ready.Damage[0], "the store is damaged") {
 		t.Errorf("ready: %d %s", status, body)
 	}
 	check(t, s.end())
