@@ -136,7 +136,9 @@ type watch struct {
 
 	done  chan struct{} // closed by close
 	dying atomic.Bool
-	met   atomic.Bool // damage
+
+	stopped atomic.Bool // writes wait for a flush or a compaction
+	met     atomic.Bool // damage
 
 	flush, compaction attempts
 	flushed           error // what the last flush ended with; guarded by Pebble's mutex
@@ -162,6 +164,8 @@ func (w *watch) listener() *pebble.EventListener {
 				w.flushing.Add(-w.flush.failed.Swap(0))
 			}
 		},
+		WriteStallBegin: func(pebble.WriteStallBeginInfo) { w.stopped.Store(true) },
+		WriteStallEnd:   func() { w.stopped.Store(false) },
 		CompactionEnd: func(i pebble.CompactionInfo) {
 			if i.Err == nil {
 				w.compaction.failed.Store(0)
@@ -185,14 +189,31 @@ func (w *watch) listener() *pebble.EventListener {
 	}
 }
 
-// turn waits until a table may be begun.
+// turn waits until a table may be begun. Where writes wait for a flush that fails, whoever
+// is told to end ends here, like one who waits for no flush at all after a few tries.
 func (w *watch) turn(category vfs.DiskWriteCategory) {
-	a := &w.compaction
-	if category == "pebble-memtable-flush" {
-		a = &w.flush
+	if category != "pebble-memtable-flush" {
+		w.pause(w.compaction.pause())
+		return
 	}
-	w.pause(a.pause())
+	failed := w.flush.failed.Load()
+	var ended chan struct{}
+	if failed > 0 && w.stopped.Load() {
+		ended = w.ended
+	}
+	if failed > maxFlushes && !w.Wait {
+		w.die(fmt.Sprintf("what was written cannot be written out after %d tries", failed))
+	}
+	select {
+	case <-ended:
+		w.die("it was told to end while what was written could not be written out")
+	case <-w.done:
+	case <-time.After(w.flush.pause()):
+	}
 }
+
+// maxFlushes is how often a flush may fail in a row where nobody waits for the disk.
+const maxFlushes = 3
 
 // pause waits before what has failed is tried again; not while the database is closed.
 func (w *watch) pause(d time.Duration) {
