@@ -3,7 +3,6 @@ package disk_test
 import (
 	"bytes"
 	"log/slog"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -116,7 +115,7 @@ func TestFlushThatFailsPauses(t *testing.T) {
 func TestWritesThatWaitForAFlushEnd(t *testing.T) {
 	for _, wait := range []bool{true, false} {
 		died := make(chan string, 1)
-		h := disk.NewHealth(disk.Config{Wait: wait, Fatal: func(reason string) { died <- reason; runtime.Goexit() }})
+		h := disk.NewHealth(disk.Config{Wait: wait, Fatal: func(reason string) { died <- reason; select {} }})
 		fs := trouble(vfs.NewMem(), ".sst")
 		db, err := disk.Open(options(fs, h))
 		check(t, err)
@@ -135,53 +134,56 @@ func TestWritesThatWaitForAFlushEnd(t *testing.T) {
 	}
 }
 
-// A write-ahead log or a manifest that finds the disk full waits for space; who does not
-// serve ends at once.
+// A write-ahead log that finds the disk full waits for space, and reads go on.
 func TestFullDiskWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		said := new(lines)
+		h := disk.NewHealth(disk.Config{Log: slog.New(slog.NewTextHandler(said, nil)), Wait: true, Fatal: func(reason string) { panic(reason) }})
+		fs := trouble(vfs.NewMem(), ".log")
+		db, err := disk.Open(options(fs, h))
+		check(t, err)
+		check(t, db.Set(key(0), value(0), pebble.Sync))
+		fs.begin(syscall.ENOSPC)
+		written := make(chan error, 1)
+		go func() { written <- db.Set(key(1), value(1), pebble.Sync) }()
+		time.Sleep(time.Hour)
+		select {
+		case err := <-written:
+			t.Fatalf("it did not wait: %v", err)
+		default:
+		}
+		if _, closer, err := db.Get(key(0)); err != nil {
+			t.Errorf("a read meanwhile: %v", err)
+		} else {
+			closer.Close()
+		}
+		if n := said.with("\n"); n != 1 {
+			t.Errorf("%d lines in an hour, want 1", n)
+		}
+		fs.end()
+		check(t, <-written)
+		if err := h.Failing(); err != nil {
+			t.Errorf("with space again: %v", err)
+		}
+		check(t, db.Close())
+	})
+}
+
+// Who does not serve ends at once, and so does who serves once it is told to end.
+func TestFullDiskEndsWhoDoesNotWait(t *testing.T) {
 	for _, wait := range []bool{true, false} {
-		synctest.Test(t, func(t *testing.T) {
-			said := new(lines)
-			h := disk.NewHealth(disk.Config{Log: slog.New(slog.NewTextHandler(said, nil)), Wait: wait, Fatal: func(reason string) { panic(reason) }})
-			fs := trouble(vfs.NewMem(), ".log")
-			db, err := disk.Open(options(fs, h))
-			check(t, err)
-			check(t, db.Set(key(0), value(0), pebble.Sync))
-			fs.begin(syscall.ENOSPC)
-			ended := make(chan any, 1)
-			go func() {
-				defer func() { ended <- recover() }()
-				if err := db.Set(key(1), value(1), pebble.Sync); err != nil {
-					panic(err)
-				}
-			}()
-			time.Sleep(time.Hour)
-			if !wait {
-				if reason := <-ended; reason == nil || !strings.Contains(reason.(string), "no space left") {
-					t.Errorf("it ended with %v", reason)
-				}
-				return
-			}
-			select {
-			case reason := <-ended:
-				t.Fatalf("it did not wait: %v", reason)
-			default:
-			}
-			if _, closer, err := db.Get(key(0)); err != nil {
-				t.Errorf("a read meanwhile: %v", err)
-			} else {
-				closer.Close()
-			}
-			if n := said.with("\n"); n != 1 {
-				t.Errorf("%d lines in an hour, want 1", n)
-			}
-			fs.end()
-			if reason := <-ended; reason != nil {
-				t.Errorf("with space again: %v", reason)
-			}
-			if err := h.Failing(); err != nil {
-				t.Errorf("with space again: %v", err)
-			}
-			check(t, db.Close())
-		})
+		died := make(chan string, 1)
+		h := disk.NewHealth(disk.Config{Wait: wait, Fatal: func(reason string) { died <- reason; select {} }})
+		fs := trouble(vfs.NewMem(), ".log")
+		db, err := disk.Open(options(fs, h))
+		check(t, err)
+		fs.begin(syscall.ENOSPC)
+		go db.Set(key(1), value(1), pebble.Sync)
+		if wait {
+			h.GiveUp()
+		}
+		if reason := <-died; !strings.Contains(reason, "no space left") {
+			t.Errorf("it ended with %q", reason)
+		}
 	}
 }
