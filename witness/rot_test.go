@@ -26,26 +26,28 @@ func (g *gauge) GetDiskUsage(string) (vfs.DiskUsage, error) {
 // Below --min-free nothing new is cosigned, which would have to be written first; what was
 // cosigned last is still given again and shown.
 func TestNoRoomNoCosignature(t *testing.T) {
-	c := newCast()
+	c := players()
 	cfg := config(t, "w1.example")
 	space := &gauge{FS: cfg.FS}
 	space.free.Store(1 << 40)
 	cfg.FS, cfg.MinFree, cfg.Logs = space, 100<<20, listed(origin, c.log...)
 	h := newHistory(c, 10, 10, "")
-	w := open(t, cfg)
+	w := must(begin(cfg))
 	mustCosign(t, w, h.ask(0, 3))
 	wantErr(t, w.Err(), nil)
 
 	space.free.Store(99 << 20)
-	w.Close()
-	w = must(witness.Open(cfg)) // asked anew
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w = must(witness.Open(cfg)) // it asks the disk at most once a second
 	defer w.Close()
 	_, err := w.Cosign(t.Context(), h.ask(3, 5))
 	wantErr(t, err, witness.ErrNoRoom)
 	wantErr(t, w.Err(), witness.ErrNoRoom)
 	mustCosign(t, w, h.ask(3, 3))
 	rec := httptest.NewRecorder()
-	body := h.ask(3, 5).Marshal()
+	body := h.ask(3, 5).Format()
 	w.Handler().ServeHTTP(rec, httptest.NewRequest("POST", "/add-checkpoint", strings.NewReader(string(body))))
 	if rec.Code != http.StatusServiceUnavailable || rec.Header().Get("Retry-After") == "" || !strings.Contains(rec.Body.String(), "the disk is nearly full: 99 MiB are free, and 100 must be") {
 		t.Errorf("%d %v %s", rec.Code, rec.Header(), rec.Body)
@@ -55,7 +57,7 @@ func TestNoRoomNoCosignature(t *testing.T) {
 // A state that rots is an error, and no forgetting: a witness that does not know what it
 // has cosigned of a log cosigns nothing.
 func TestRottenStateIsNotForgotten(t *testing.T) {
-	c := newCast()
+	c := players()
 	cfg := config(t, "w1.example")
 	cfg.FS, cfg.Logs = vfs.NewMem(), listed(origin, c.log...)
 	h := newHistory(c, 40, 40, "")
