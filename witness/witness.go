@@ -142,6 +142,9 @@ func Open(cfg Config) (*Witness, error) {
 		return nil, err
 	}
 	if err := w.state.check(w.Keys()); err != nil {
+		if disk.Damaged(err) {
+			err = fmt.Errorf("reading the witness's state %s: %w", w.state.dir, err)
+		}
 		return nil, errors.Join(err, w.state.close())
 	}
 	if w.shelf, err = OpenShelf(cfg.FS, cfg.FS.PathJoin(cfg.Dir, "evidence")); err != nil {
