@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -273,6 +274,7 @@ type rotten struct {
 	ledger.Store
 	entry *uint64
 	tile  *proof.TileID
+	lost  bool // the tile cannot be read at all
 }
 
 func (r *rotten) Entries(ctx context.Context, start, end uint64) ([][]byte, error) {
@@ -287,6 +289,9 @@ func (r *rotten) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error
 	h, err := r.Store.Tiles(ctx, ids)
 	for i, id := range ids {
 		if err == nil && r.tile != nil && id.Full() == r.tile.Full() {
+			if r.lost {
+				return nil, fmt.Errorf("%w: a block", ledger.ErrCorrupt)
+			}
 			h[i][0] ^= 1
 		}
 	}
@@ -303,7 +308,16 @@ func TestRottenDisk(t *testing.T) {
 	n := w.mustOpen(t)
 	n.add(t, numbered(0, 70_000)...)
 
-	for _, id := range []proof.TileID{{Index: 7}, {Level: 1}} {
+	for _, edge := range []proof.TileID{{Index: 70_000 / 256}, {Level: 1, Index: 1}, {Level: 2}} {
+		disk.tile, disk.lost = &edge, true
+		n = w.reopen(t, n)
+		if got := n.Head().Size; got != 70_000 {
+			t.Errorf("right edge %v lost: it opens at %d", edge, got)
+		}
+		disk.tile, disk.lost = nil, false
+	}
+	for i, id := range []proof.TileID{{Index: 7}, {Level: 1}, {Index: 7}, {Level: 1}} {
+		disk.lost = i >= 2
 		want := bytes.Clone(must(n.Tile(t.Context(), proof.TileID{Index: 7, Width: 9})))
 		n = w.reopen(t, n) // forgets the checked tiles
 		disk.tile = &id
@@ -322,7 +336,7 @@ func TestRottenDisk(t *testing.T) {
 		if _, err := n.Receipt(t.Context(), 7*256+1); id.Level == 0 && !errors.Is(err, ledger.ErrCorrupt) {
 			t.Errorf("tile %v and an entry below it rotten: %v", id, err)
 		}
-		disk.tile, disk.entry = nil, nil
+		disk.tile, disk.entry, disk.lost = nil, nil, false
 	}
 	n = w.reopen(t, n)
 	bad := uint64(300)

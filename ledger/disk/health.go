@@ -138,7 +138,6 @@ type watch struct {
 	dying atomic.Bool
 
 	stopped atomic.Bool // writes wait for a flush or a compaction
-	met     atomic.Bool // damage
 
 	flush, compaction attempts
 	flushed           error // what the last flush ended with; guarded by Pebble's mutex

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -125,8 +126,9 @@ func (s *served) says(words string) {
 	}
 }
 
-// rot flips a bit of every byte of the tables in a directory whose names end so.
-func rot(t *testing.T, files *vfs.MemFS, dir string, ends ...string) {
+// rot flips a bit of every byte, in one of so many parts, of the tables in a directory
+// whose names end so.
+func rot(t *testing.T, files *vfs.MemFS, dir string, part, of int, ends ...string) {
 	t.Helper()
 	names, err := files.List(dir)
 	check(t, err)
@@ -143,7 +145,7 @@ func rot(t *testing.T, files *vfs.MemFS, dir string, ends ...string) {
 			data := make([]byte, info.Size())
 			_, err = f.ReadAt(data, 0)
 			check(t, err)
-			for i := range data {
+			for i := len(data) * part / of; i < len(data)*(part+1)/of; i++ {
 				data[i] ^= 4
 			}
 			_, err = f.WriteAt(data, 0)
@@ -166,7 +168,7 @@ func TestRottenRegisterComesBackWhileServing(t *testing.T) {
 	files := vfs.NewCrashableMem()
 	p.ledgerWith(files, 60)
 	s := p.serve(files, roomy)
-	rot(t, files, "d/ledger/register/1", ".sst")
+	rot(t, files, "d/ledger/register/1", 0, 1, ".sst")
 	first, body := s.get("/v1/register/designations/2026-030")
 	if first != http.StatusServiceUnavailable || !strings.Contains(body, `"urn:docket:problem:rebuilding"`) {
 		t.Errorf("a read that meets the damage: %d %s", first, body)
@@ -200,14 +202,24 @@ func TestRottenRegisterComesBackWhileServing(t *testing.T) {
 // A register that rotted while nobody served is made anew at the start.
 func TestRottenRegisterComesBackAtTheStart(t *testing.T) {
 	p := newPlace(t, "none")
-	files := vfs.NewCrashableMem()
-	p.ledgerWith(files, 60)
-	rot(t, files, "d/ledger/register/1", ".sst")
-	n, err := p.open(files)
-	check(t, err)
-	defer n.Close()
-	if got, want := n.Register.Size(), n.Ledger.Head().Size; got != want || want != 62 {
-		t.Errorf("the register has %d of %d", got, want)
+	whole := vfs.NewCrashableMem()
+	p.ledgerWith(whole, 60)
+	anew := 0
+	for part := range 20 { // where it is read by the register itself, by the ledger, or not yet
+		files := whole.CrashClone(vfs.CrashCloneCfg{})
+		rot(t, files, "d/ledger/register/1", part, 20, ".sst")
+		n, err := p.open(files)
+		check(t, err)
+		if got, want := n.Register.Size(), n.Ledger.Head().Size; got != want || want != 62 {
+			t.Errorf("the register has %d of %d", got, want)
+		}
+		check(t, n.Close())
+		if names, err := files.List("d/ledger/register"); err == nil && slices.Contains(names, "2") {
+			anew++
+		}
+	}
+	if anew == 0 {
+		t.Error("no register was found to be damaged when the ledger read it")
 	}
 }
 
@@ -221,7 +233,7 @@ func TestRottenStoreGoesOn(t *testing.T) {
 	if status, body := s.get("/readyz"); status != http.StatusOK || strings.Contains(body, "damage") {
 		t.Errorf("ready before: %d %s", status, body)
 	}
-	rot(t, files, "d/ledger/store", ".blob")
+	rot(t, files, "d/ledger/store", 0, 1, ".blob")
 	status, body := s.get("/tile/entries/000.p/62")
 	if status != http.StatusInternalServerError || !strings.Contains(body, `"urn:docket:problem:damaged"`) || !strings.Contains(body, "its operator was told") {
 		t.Errorf("a read that meets the damage: %d %s", status, body)
