@@ -94,7 +94,7 @@ func (a Audit) Run(ctx context.Context) (*AuditReport, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the checkpoint: %w", err)
 	}
-	reg, err := register.Open(a.Files, a.Dir, copyOptions())
+	reg, err := register.Open(a.Files, a.Dir, RegisterOptions())
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ func (c *Client) URL() string { return c.log.URL() }
 // RegisterOptions are those under which every copy and audit replays: the charter's
 // policy is judged as a ledger judges it.
 func RegisterOptions() register.Options {
-	return register.Options{CheckPolicy: proof.CheckCharterPolicy, PolicyKeys: proof.PolicyKeys, CacheBytes: 64 << 20, Logger: quiet{}}
+	return register.Options{CheckPolicy: proof.CheckCharterPolicy, PolicyKeys: proof.PolicyKeys, CacheBytes: 64 << 20}
 }
 
 // Problem is a server's refusal (RFC 9457, DESIGN.md section 7). Only its words are

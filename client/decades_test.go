@@ -97,7 +97,7 @@ func (w *watched) signWith(logs ...string) {
 	w.t.Helper()
 	w.close()
 	options := RegisterOptions()
-	options.CacheBytes, options.Logger = 8<<20, registertest.Quiet{}
+	options.CacheBytes, options.Health = 8<<20, registertest.Health()
 	var err error
 	w.register, err = register.Open(w.files, "register", options)
 	must(w.t, err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
@@ -31,21 +31,7 @@ const (
 
 // generations are the numbers of those that are there, newest first.
 func (t *Trust) generations() ([]int, error) {
-	names, err := t.files.List(t.path(registerDir))
-	if missing(err) {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
-	}
-	var all []int
-	for _, name := range names {
-		if n, err := strconv.Atoi(name); err == nil && n > 0 && strconv.Itoa(n) == name {
-			all = append(all, n)
-		}
-	}
-	slices.Sort(all)
-	slices.Reverse(all)
-	return all, nil
+	return disk.Generations(t.files, t.path(registerDir))
 }
 
 func (t *Trust) generationDir(n int) string {
@@ -114,13 +100,6 @@ func (t *Trust) reread() bool {
 	return true
 }
 
-// copyOptions are those of a register that comes back by replay.
-func copyOptions() register.Options {
-	o := RegisterOptions()
-	o.Survive = true
-	return o
-}
-
 // What a copy takes on a disk: one of nothing, and each entry of it with its rows.
 const (
 	leastRoom = 1 << 20 // bytes
@@ -162,7 +141,7 @@ func (t *Trust) pinned(n int) (*generation, error) {
 	if !hold(pin) { // a sync is removing it
 		return nil, errors.Join(fmt.Errorf("%s: %w", dir, register.ErrDamaged), pin.Close())
 	}
-	o := copyOptions()
+	o := RegisterOptions()
 	o.ReadOnly = true
 	r, err := register.Open(t.files, dir, o)
 	if err != nil {
@@ -226,14 +205,14 @@ func (t *Trust) begin(anew bool) (*register.Register, error) {
 			return nil, err
 		}
 	}
-	r, err := register.Open(t.files, next, copyOptions())
+	r, err := register.Open(t.files, next, RegisterOptions())
 	if err != nil || r.Cursor().Size >= reached {
 		return r, err
 	}
 	if err := errors.Join(r.Close(), t.files.RemoveAll(next), t.clone(t.generationDir(all[0]), next)); err != nil {
 		return nil, err
 	}
-	return register.Open(t.files, next, copyOptions())
+	return register.Open(t.files, next, RegisterOptions())
 }
 
 // clone makes a directory that begins as another one, which nobody writes to: tables are

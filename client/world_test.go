@@ -72,7 +72,7 @@ func newWorld(t testing.TB, providers ...string) *world {
 	store, err := pebblestore.Open(files, "store", pebblestore.Options{})
 	must(err)
 	options := RegisterOptions()
-	options.CacheBytes, options.Logger = 8<<20, registertest.Quiet{}
+	options.CacheBytes, options.Health = 8<<20, registertest.Health()
 	w.register, err = register.Open(files, "register", options)
 	must(err)
 	w.ledger, err = ledger.Open(t.Context(), store, ledger.Records(w.register), ledger.Config{Origin: origin, Signers: []*proof.Signer{logKey()}})

@@ -14,8 +14,8 @@ import (
 // what is admitted durable, one synced write a batch. When it returns, all those
 // items have their verdict.
 //
-// An error means that the ledger has stopped, but for [ErrClock] and ctx's own:
-// then nothing was written, and it may be called again. A batch that is judged is
+// An error means that the ledger has stopped, but for [ErrClock], [ErrFold] and ctx's
+// own: then nothing was written, and it may be called again. A batch that is judged is
 // also written, whatever ctx says meanwhile.
 func (l *Ledger[V]) Commit(ctx context.Context) error { return l.commit(ctx, false) }
 
@@ -26,15 +26,19 @@ func (l *Ledger[V]) Commit(ctx context.Context) error { return l.commit(ctx, fal
 func (l *Ledger[V]) commit(ctx context.Context, overlap bool) error {
 	l.sequencing.Lock()
 	defer l.sequencing.Unlock()
+	var spoilt error
 	for {
 		if err := errors.Join(ctx.Err(), l.Err()); err != nil {
 			return errors.Join(err, l.land())
 		}
 		b := l.pool.take()
 		if b == nil {
-			return l.land()
+			return errors.Join(spoilt, l.land())
 		}
-		if err := l.commitBatch(ctx, b, overlap); err != nil {
+		switch err := l.commitBatch(ctx, b, overlap); {
+		case errors.Is(err, ErrFold): // another batch may not need what is damaged
+			spoilt = err
+		case err != nil:
 			return err
 		}
 	}
@@ -77,7 +81,7 @@ func (l *Ledger[V]) land() error {
 // verdict is what those are told whose commit failed: that it may have happened,
 // or surely did not.
 func verdict(err error) error {
-	if errors.Is(err, ErrUnknown) || errors.Is(err, ErrClock) {
+	if errors.Is(err, ErrUnknown) || errors.Is(err, ErrClock) || errors.Is(err, ErrFold) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrStopped, err)
@@ -172,7 +176,7 @@ func (l *Ledger[V]) judge(p *plan[V]) error {
 		id := w.item.ID()
 		index, ok, err := l.find(p, id)
 		if err != nil {
-			return l.stop(fmt.Errorf("looking up %s: %w", id, err))
+			return l.spoilt(fmt.Errorf("looking up %s: %w", id, err))
 		}
 		if ok {
 			w.ticket.a = Admission{Index: index, Known: true}
@@ -186,7 +190,7 @@ func (l *Ledger[V]) judge(p *plan[V]) error {
 			continue
 		}
 		if err != nil {
-			return l.stop(fmt.Errorf("judging %s: %w", id, err))
+			return l.spoilt(fmt.Errorf("judging %s: %w", id, err))
 		}
 		w.ticket.a = Admission{Index: l.head.Size + uint64(len(p.x.Entries))}
 		p.ids[id] = w.ticket.a.Index
@@ -195,6 +199,15 @@ func (l *Ledger[V]) judge(p *plan[V]) error {
 		size += len(entry)
 	}
 	return nil
+}
+
+// spoilt is why nothing of a plan is written. A fold that is made anew judges again
+// then; after anything else nobody can say what it would do.
+func (l *Ledger[V]) spoilt(err error) error {
+	if errors.Is(err, ErrFold) {
+		return err
+	}
+	return l.stop(err)
 }
 
 // find is exact for everything admitted so far, this plan included. Whoever is

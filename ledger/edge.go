@@ -93,7 +93,7 @@ func (e *edge) view(h Head, admitted time.Time) *view {
 // loadEdge reads the partial tiles of a tree of this size back from the store
 // and makes its right edge of them. All their hashes enter the root, so whoever
 // compares the edge's head with a root that it trusts has checked them all.
-func loadEdge(ctx context.Context, s Store, size uint64) (*edge, error) {
+func (l *Ledger[V]) loadEdge(ctx context.Context, size uint64) (*edge, error) {
 	e := &edge{}
 	var ids []proof.TileID
 	for level := uint8(0); size>>(proof.TileHeight*level) > 0; level++ {
@@ -102,20 +102,30 @@ func loadEdge(ctx context.Context, s Store, size uint64) (*edge, error) {
 			ids = append(ids, proof.TileID{Level: level, Index: n / proof.TileWidth, Width: int(n % proof.TileWidth)})
 		}
 	}
-	rows, err := readTiles(ctx, s, ids)
-	if err != nil {
-		return nil, fmt.Errorf("reading the right edge at size %d: %w", size, err)
-	}
-	for i, id := range ids {
-		e.growing[id.Level] = grown(rows[i])
+	for _, id := range ids {
+		row, err := l.readTile(ctx, id)
+		if err != nil {
+			return nil, fmt.Errorf("reading the right edge at size %d: %w", size, err)
+		}
+		e.growing[id.Level] = grown(row)
 	}
 	var hashes [][]byte
 	for _, id := range compact.RangeNodes(0, size, nil) {
 		d := id.Level % proof.TileHeight
 		hashes = append(hashes, e.growing[id.Level/proof.TileHeight].node(d, id.Index&(proof.TileWidth>>d-1)))
 	}
+	var err error
 	e.tree, err = ranges.NewRange(0, size, hashes)
 	return e, err
+}
+
+// readTile reads a tile, which may have to be made anew. It is not checked.
+func (l *Ledger[V]) readTile(ctx context.Context, id proof.TileID) ([]byte, error) {
+	rows, err := readTiles(ctx, l.store, []proof.TileID{id})
+	if err != nil {
+		return l.remadeTile(ctx, id, err)
+	}
+	return rows[0], nil
 }
 
 // readTiles reads tiles and checks that each has the width that was asked for.

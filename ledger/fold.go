@@ -65,6 +65,6 @@ type Fold[V Item] interface {
 type Draft[V Item] interface {
 	// Judge returns the bytes of the entry that v becomes. A *record.Refusal
 	// concerns v alone, and the draft goes on without it; any other error is a
-	// fault of the fold's store, and the draft is over.
+	// fault of the fold's store, and the draft is over: [ErrFold] where it is damage.
 	Judge(v V) (entry []byte, err error)
 }

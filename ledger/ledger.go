@@ -76,8 +76,13 @@ var (
 	// or it is empty beside keys that have signed entries. Nothing is signed any more.
 	ErrRollback = errors.New("the store does not hold what this log has written: it was lost, rolled back or forked")
 
-	// ErrCorrupt: what was read back does not hash to the root that it belongs to.
-	ErrCorrupt = errors.New("the store does not agree with the ledger's root")
+	// ErrCorrupt: what the store holds cannot be read, or does not hash to the root that
+	// it belongs to. Whatever needs something else goes on.
+	ErrCorrupt = errors.New("what the store holds is damaged")
+
+	// ErrFold: what is derived from the entries is damaged where it was asked for. It is
+	// made anew ([Ledger.Refold]); nothing was written.
+	ErrFold = errors.New("what is derived from the entries is damaged, and has to be made anew")
 
 	// ErrUnpublished: the index is committed at most, or not there at all.
 	ErrUnpublished = errors.New("not below the published size")
@@ -185,6 +190,8 @@ type Ledger[V Item] struct {
 	reading    atomic.Pointer[reading] // the newest comparison of the clock with a quorum's; nil before the first
 	clockSaid  eachMinute              // that the clock keeps records out
 	behindSaid eachMinute              // that it is behind the newest entry, which costs nothing
+
+	saidRemade atomic.Bool // that a tile was made anew: once
 
 	failure  atomic.Pointer[error] // why the ledger stopped
 	stopped  chan struct{}         // closed when failure is set

@@ -50,7 +50,7 @@ func (l *Ledger[V]) loadTree(ctx context.Context) (err error) {
 	if l.head, err = l.store.Head(ctx); err != nil {
 		return fmt.Errorf("reading the head: %w", err)
 	}
-	if l.edge, err = loadEdge(ctx, l.store, l.head.Size); err != nil {
+	if l.edge, err = l.loadEdge(ctx, l.head.Size); err != nil {
 		return err
 	}
 	head, err := l.edge.head()
@@ -90,7 +90,12 @@ const replayEntries = 1024
 // the same entries durable, so one that is ahead of the store, or has seen others, is
 // the witness of a loss: its state is not to be deleted.
 func (l *Ledger[V]) catchUp(ctx context.Context) error {
-	tree, cursor := l.view.Load(), l.fold.Cursor()
+	return l.follow(ctx, l.fold)
+}
+
+// follow is catchUp of any fold.
+func (l *Ledger[V]) follow(ctx context.Context, fold Fold[V]) error {
+	tree, cursor := l.view.Load(), fold.Cursor()
 	root := proof.EmptyRoot()
 	if cursor.Size > 0 && cursor.Size <= tree.Size {
 		var err error
@@ -126,7 +131,7 @@ func (l *Ledger[V]) catchUp(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := l.fold.Replay(ctx, entries, head); err != nil {
+		if err := fold.Replay(ctx, entries, head); err != nil {
 			return fmt.Errorf("replaying the entries [%d, %d): %w", at, end, err)
 		}
 		at = end

@@ -158,17 +158,23 @@ func (l *Ledger[V]) tile(ctx context.Context, tree *view, level uint8, index uin
 	if t := l.cache.get(key); t != nil {
 		return t, nil
 	}
-	rows, err := readTiles(ctx, l.store, []proof.TileID{{Level: level, Index: index, Width: proof.TileWidth}})
-	if err != nil {
-		return nil, fmt.Errorf("reading tile %d/%d: %w", level, index, err)
-	}
 	above, err := l.tile(ctx, tree, level+1, index/proof.TileWidth)
 	if err != nil {
 		return nil, err
 	}
-	t := grown(rows[0])
-	if !bytes.Equal(t.root(), above.node(0, index%proof.TileWidth)) {
-		return nil, fmt.Errorf("%w: tile %d/%d", ErrCorrupt, level, index)
+	id, root := proof.TileID{Level: level, Index: index, Width: proof.TileWidth}, above.node(0, index%proof.TileWidth)
+	row, err := l.readTile(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("reading tile %d/%d: %w", level, index, err)
+	}
+	t := grown(row)
+	if wrong := fmt.Errorf("%w: tile %d/%d is not that of the tree", ErrCorrupt, level, index); !bytes.Equal(t.root(), root) {
+		if row, err = l.remadeTile(ctx, id, wrong); err != nil {
+			return nil, err
+		}
+		if t = grown(row); !bytes.Equal(t.root(), root) {
+			return nil, wrong
+		}
 	}
 	l.cache.put(key, t)
 	return t, nil

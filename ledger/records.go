@@ -35,9 +35,17 @@ type RecordDraft struct{ *register.Draft }
 func (d RecordDraft) Judge(v record.Verified) ([]byte, error) {
 	e, err := d.Draft.Judge(v)
 	if err != nil {
-		return nil, err
+		return nil, folded(err)
 	}
 	return e.Marshal(), nil
+}
+
+// folded makes [ErrFold] of a register's damage.
+func folded(err error) error {
+	if register.Damaged(err) {
+		return fmt.Errorf("%w: %w", ErrFold, err)
+	}
+	return err
 }
 
 func (f *records) Cursor() Head {
@@ -70,7 +78,10 @@ func (f *records) Replay(ctx context.Context, entries [][]byte, head Head) error
 	return f.replayer.Take(b, head.Root)
 }
 
-func (f *records) Lookup(id record.ID) (uint64, bool, error) { return f.r.Lookup(id) }
+func (f *records) Lookup(id record.ID) (uint64, bool, error) {
+	index, ok, err := f.r.Lookup(id)
+	return index, ok, folded(err)
+}
 
 func (f *records) IDs(yield func(record.ID) error) error {
 	var failed error
@@ -81,7 +92,7 @@ func (f *records) IDs(yield func(record.ID) error) error {
 	if failed != nil {
 		return failed
 	}
-	return err
+	return folded(err)
 }
 
 // Policy is that of the newest charter below size. Policies change seldom and are
@@ -89,7 +100,7 @@ func (f *records) IDs(yield func(record.ID) error) error {
 func (f *records) Policy(size uint64) (*proof.Policy, uint64, error) {
 	era, err := f.r.EraAt(size)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, folded(err)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -1,8 +1,10 @@
 package ledger_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -272,6 +274,7 @@ type rotten struct {
 	ledger.Store
 	entry *uint64
 	tile  *proof.TileID
+	lost  bool // the tile cannot be read at all
 }
 
 func (r *rotten) Entries(ctx context.Context, start, end uint64) ([][]byte, error) {
@@ -286,14 +289,17 @@ func (r *rotten) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error
 	h, err := r.Store.Tiles(ctx, ids)
 	for i, id := range ids {
 		if err == nil && r.tile != nil && id.Full() == r.tile.Full() {
+			if r.lost {
+				return nil, fmt.Errorf("%w: a block", ledger.ErrCorrupt)
+			}
 			h[i][0] ^= 1
 		}
 	}
 	return h, err
 }
 
-// Whatever rots gives an error, not a wrong proof: at the opening if the right edge
-// rotted, when it is read otherwise.
+// An entry that rots gives an error, not a wrong proof; a tile is made anew from what lies
+// below it, and a right edge that is another one is an error at the opening.
 func TestRottenDisk(t *testing.T) {
 	w := newWorld(t)
 	disk := &rotten{}
@@ -302,19 +308,35 @@ func TestRottenDisk(t *testing.T) {
 	n := w.mustOpen(t)
 	n.add(t, numbered(0, 70_000)...)
 
-	for _, id := range []proof.TileID{{Index: 7}, {Level: 1}} {
+	for _, edge := range []proof.TileID{{Index: 70_000 / 256}, {Level: 1, Index: 1}, {Level: 2}} {
+		disk.tile, disk.lost = &edge, true
+		n = w.reopen(t, n)
+		if got := n.Head().Size; got != 70_000 {
+			t.Errorf("right edge %v lost: it opens at %d", edge, got)
+		}
+		disk.tile, disk.lost = nil, false
+	}
+	for i, id := range []proof.TileID{{Index: 7}, {Level: 1}, {Index: 7}, {Level: 1}} {
+		disk.lost = i >= 2
+		want := bytes.Clone(must(n.Tile(t.Context(), proof.TileID{Index: 7, Width: 9})))
 		n = w.reopen(t, n) // forgets the checked tiles
 		disk.tile = &id
-		_, inTile := n.Tile(t.Context(), proof.TileID{Index: 7, Width: 9})
-		_, inReceipt := n.Receipt(t.Context(), 7*256+1)
-		_, inEntries := n.Entries(t.Context(), 7*256, 8*256)
-		for what, err := range map[string]error{"tile": inTile, "receipt": inReceipt, "entries": inEntries} {
-			if !errors.Is(err, ledger.ErrCorrupt) {
-				t.Errorf("tile %v rotten: reading a %s gives %v", id, what, err)
-			}
+		if got, err := n.Tile(t.Context(), proof.TileID{Index: 7, Width: 9}); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("tile %v rotten: tile 0/7 is %x, %v, want %x", id, got, err, want)
 		}
-		disk.tile = nil
+		n = w.reopen(t, n)
 		w.checkReceipt(t, must(n.Receipt(t.Context(), 7*256+1)), 7*256+1)
+		if _, err := n.Entries(t.Context(), 7*256, 8*256); err != nil {
+			t.Errorf("tile %v rotten: entries: %v", id, err)
+		}
+
+		n = w.reopen(t, n)
+		below := uint64(7*256 + 3)
+		disk.entry = &below
+		if _, err := n.Receipt(t.Context(), 7*256+1); id.Level == 0 && !errors.Is(err, ledger.ErrCorrupt) {
+			t.Errorf("tile %v and an entry below it rotten: %v", id, err)
+		}
+		disk.tile, disk.entry, disk.lost = nil, nil, false
 	}
 	n = w.reopen(t, n)
 	bad := uint64(300)

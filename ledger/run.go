@@ -152,6 +152,9 @@ func (l *Ledger[V]) publishLoop(ctx context.Context) {
 func (l *Ledger[V]) insist(ctx context.Context, step func(context.Context) error, fresh <-chan struct{}) (overtaken bool) {
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
 		err, overtaken := unless(ctx, step, fresh)
+		if errors.Is(err, ErrCorrupt) { // the tree that it would sign, or show to be consistent
+			l.stop(err)
+		}
 		if overtaken || err == nil || ctx.Err() != nil || l.Err() != nil {
 			return overtaken
 		}

@@ -37,10 +37,13 @@ type Config struct {
 	// MetricsListener is where the metrics are served, at /metrics. Nil: nowhere.
 	MetricsListener net.Listener
 
-	// DiskFree says how many bytes the store's disk has left; below MinFree
-	// records are refused and reads go on. Nil: not checked.
-	DiskFree func() (uint64, error)
-	MinFree  uint64 // bytes; 1 GiB
+	// Room says why the store's disk takes nothing more, in a few words for strangers:
+	// then records are refused and reads go on. Nil: it is never asked.
+	Room func() error
+
+	// Damage says what was found damaged in the databases, for /readyz and the metrics.
+	// Nil: nobody is asked.
+	Damage func() []Damage
 
 	// PublishWait is how long a submitter is kept waiting for the quorum before
 	// the answer is 202.
@@ -92,6 +95,14 @@ type Config struct {
 	BundleCache int // bytes; 64 MiB
 }
 
+// Damage is what was found damaged in one database, with Words for the operator, ""
+// where all is well again, and how often it was met since the start.
+type Damage struct {
+	Database string // of a closed set
+	Words    string
+	Events   uint64
+}
+
 // withDefaults fills the zero fields and refuses what cannot work.
 func (c Config) withDefaults() (Config, error) {
 	if c.Ledger == nil || c.Register == nil {
@@ -100,7 +111,6 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	c.MinFree = cmp.Or(c.MinFree, 1<<30)
 	c.PublishWait = cmp.Or(c.PublishWait, 10*time.Second)
 	c.MaxBody = cmp.Or(c.MaxBody, record.MaxSubmission)
 	c.MaxHeader = cmp.Or(c.MaxHeader, 16<<10)

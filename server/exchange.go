@@ -93,7 +93,7 @@ func (s *Server) observe(x *exchange, route string, took time.Duration) {
 	level, lines := slog.LevelInfo, s.requestLines
 	if x.problem != nil {
 		s.metrics.problem(x.problem.kind)
-		if x.problem.kind == internal || x.problem.kind == stopped {
+		if x.problem.kind == internal || x.problem.kind == stopped || x.problem.kind == damaged {
 			level, lines = slog.LevelError, s.faultLines
 		}
 	}

@@ -15,6 +15,7 @@ type health struct {
 	Committed uint64   `json:"committed"`
 	Published uint64   `json:"published"`
 	Reasons   []string `json:"reasons,omitempty"`
+	Damage    []string `json:"damage,omitempty"`
 }
 
 func (s *Server) health() health {
@@ -28,9 +29,15 @@ func (s *Server) healthz(x *exchange) error {
 }
 
 // readyz says whether a record sent now would be committed and published, and
-// if not, why.
+// if not, why. Damage on the disk that does not keep it from that has to be mended, but is
+// no reason to send nobody here.
 func (s *Server) readyz(x *exchange) error {
 	h := s.health()
+	for _, d := range s.damage() {
+		if d.Words != "" {
+			h.Status, h.Damage = "damaged", append(h.Damage, d.Words)
+		}
+	}
 	if h.Reasons = s.notReady(); len(h.Reasons) > 0 {
 		h.Status = "not ready"
 		return x.json(http.StatusServiceUnavailable, h)
@@ -63,7 +70,20 @@ func (s *Server) writable() error {
 	if err := s.cfg.Ledger.Err(); err != nil {
 		return fmt.Errorf("%w: %w", ledger.ErrStopped, err)
 	}
-	return s.disk.check()
+	if s.cfg.Room == nil {
+		return nil
+	}
+	if err := s.cfg.Room(); err != nil {
+		return later(diskLow, 30*time.Second, err, err.Error()+"; nothing was written, reads go on")
+	}
+	return nil
+}
+
+func (s *Server) damage() []Damage {
+	if s.cfg.Damage == nil {
+		return nil
+	}
+	return s.cfg.Damage()
 }
 
 // stuckAfter is for how long entries may wait for the quorum, once it is time to ask

@@ -47,7 +47,7 @@ func newMetrics(s *Server) *metrics {
 		}),
 	}
 	m.registry.MustRegister(m.requests, m.seconds, m.problems, m.records, m.verify,
-		witnessMetrics{s.witnessed, s.nextKeys},
+		witnessMetrics{s.witnessed, s.nextKeys}, damageMetrics{s.damage},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("docket_verify_waiting", "Submissions that wait for their turn to be verified.",
@@ -62,6 +62,21 @@ func newMetrics(s *Server) *metrics {
 			func() float64 { return float64(s.bundles.size()) }),
 	)
 	return m
+}
+
+// damageMetrics counts damage by database.
+type damageMetrics struct{ damage func() []Damage }
+
+var damageDesc = prometheus.NewDesc("docket_damage_total", "How often damage was met in what the disk holds, since the start, by database.", []string{"database"}, nil)
+
+// Describe implements [prometheus.Collector].
+func (m damageMetrics) Describe(ch chan<- *prometheus.Desc) { ch <- damageDesc }
+
+// Collect implements [prometheus.Collector].
+func (m damageMetrics) Collect(ch chan<- prometheus.Metric) {
+	for _, d := range m.damage() {
+		ch <- prometheus.MustNewConstMetric(damageDesc, prometheus.CounterValue, float64(d.Events), d.Database)
+	}
 }
 
 func gauge(name, help string, read func() float64) prometheus.Collector {

@@ -40,6 +40,8 @@ const (
 	diskLow      problemKind = "disk-low"
 	unknown      problemKind = "outcome-unknown"
 	stopped      problemKind = "stopped"
+	damaged      problemKind = "damaged"
+	rebuilding   problemKind = "rebuilding"
 	internal     problemKind = "internal"
 )
 
@@ -69,9 +71,11 @@ var problemKinds = map[problemKind]struct {
 	overloaded:   {http.StatusServiceUnavailable, "The server is busy"},
 	noQuorum:     {http.StatusServiceUnavailable, "Too few witnesses answer; the backlog is full"},
 	clockBehind:  {http.StatusServiceUnavailable, "The server's clock is off"},
-	diskLow:      {http.StatusServiceUnavailable, "The server's disk is nearly full"},
+	diskLow:      {http.StatusServiceUnavailable, "The server's disk takes nothing more"},
 	unknown:      {http.StatusServiceUnavailable, "The outcome is not known"},
 	stopped:      {http.StatusServiceUnavailable, "The ledger takes no records"},
+	damaged:      {http.StatusInternalServerError, "The server's disk is damaged"},
+	rebuilding:   {http.StatusServiceUnavailable, "The register is being made anew"},
 	internal:     {http.StatusInternalServerError, "The server failed"},
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
 // answerTo is how err reaches a client, and the log that the server wrote.
@@ -35,7 +36,7 @@ func answerTo(err error) (*httptest.ResponseRecorder, string) {
 
 func TestProblemTable(t *testing.T) {
 	current := record.IDOf([]byte("the newest"))
-	disk := &disk{min: 10, free: func() (uint64, error) { return 9, nil }}
+	full := &Server{cfg: Config{Ledger: new(ledger.Public), Room: func() error { return errors.New("the disk is full") }}}
 	for _, c := range []struct {
 		err    error
 		status int
@@ -60,9 +61,12 @@ func TestProblemTable(t *testing.T) {
 		{ledger.ErrStopped, 503, stopped, ""},
 		{ledger.ErrRollback, 503, stopped, ""},
 		{ledger.ErrClaimed, 503, stopped, ""},
-		{ledger.ErrCorrupt, 503, stopped, ""},
+		{ledger.ErrCorrupt, 500, damaged, "lies on a damaged part"},
+		{fmt.Errorf("%w: extending: %w", ledger.ErrStopped, ledger.ErrCorrupt), 503, stopped, "signs nothing more"},
+		{ledger.ErrFold, 503, rebuilding, "made anew"},
+		{register.ErrDamaged, 503, rebuilding, "made anew"},
 		{ledger.ErrUnpublished, 404, notFound, ""},
-		{disk.check(), 503, diskLow, ""},
+		{full.writable(), 503, diskLow, "the disk is full; nothing was written, reads go on"},
 		{tooOften(1500*time.Millisecond, "the limit of %s is %s", "acme", Rate{2, 3}), 429, tooMany, "the limit of acme is 2 records a second, 3 at once"},
 		{context.DeadlineExceeded, 503, overloaded, ""},
 		{errors.New("open /var/lib/docket/000017.sst: too many open files"), 500, internal, ""},

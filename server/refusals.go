@@ -30,8 +30,14 @@ func problemOf(err error) *problem {
 		return refuse(notFound, "%s", absent)
 	case errors.Is(err, register.ErrTooMuch):
 		return refuse(tooMuch, "the answer needs more work than this server does for one question: ask a replayed copy instead, which has no such bound (docket sync, docket show)")
-	case errors.Is(err, ledger.ErrRollback), errors.Is(err, ledger.ErrClaimed), errors.Is(err, ledger.ErrCorrupt):
-		return later(stopped, time.Minute, err, "the ledger found a fault in itself and stopped; its operator has to act")
+	case errors.Is(err, ledger.ErrRollback), errors.Is(err, ledger.ErrClaimed):
+		return later(stopped, time.Minute, err, "the ledger's store does not hold what this log has signed, so that it signs nothing more; its operator has to act; nothing was written")
+	case errors.Is(err, ledger.ErrStopped) && damage(err):
+		return later(stopped, time.Minute, err, "the ledger's disk is damaged where it has to be read to go on, so that it signs nothing more; its operator has to act; nothing was written, reads go on")
+	case errors.Is(err, ledger.ErrCorrupt):
+		return &problem{kind: damaged, cause: err, detail: "what was asked for lies on a damaged part of the server's disk, and its operator was told; the rest goes on, and another server or mirror of this ledger may have it"}
+	case errors.Is(err, ledger.ErrFold), register.Damaged(err):
+		return later(rebuilding, 10*time.Second, err, "the register is damaged where it was asked, and is made anew from the entries; ask again, or send the same bytes again: nothing was written")
 	case errors.Is(err, ledger.ErrStopped): // also when it stopped for an unknown outcome: that was another's
 		return later(stopped, 10*time.Second, err, "the ledger accepts nothing until it is reopened; nothing was written, send the same bytes again")
 	case errors.Is(err, ledger.ErrUnknown):
@@ -68,6 +74,11 @@ func ofClock(c *ledger.ClockError, err error) *problem {
 		reason, wait = reason+": too few of them answer", 15*time.Second
 	}
 	return later(clockBehind, wait, err, "the server's clock is off: "+reason+"; nothing was written, send the same bytes again")
+}
+
+// damage tells whether an error comes of a damaged disk.
+func damage(err error) bool {
+	return errors.Is(err, ledger.ErrCorrupt) || errors.Is(err, ledger.ErrFold) || register.Damaged(err)
 }
 
 // ofRefusal is the part of the table that concerns the record itself. A refusal

@@ -33,7 +33,6 @@ type Server struct {
 	reads   *gate // before making a bundle of entries: apart, so that questions keep no copy from being synced
 	outbox  *outbox
 	bundles *bundleCache
-	disk    *disk
 	tally   tally
 
 	requestLines, faultLines *requestLog
@@ -62,7 +61,6 @@ func New(cfg Config) (*Server, error) {
 		reads:   newGate("bundles", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
 		outbox:  newOutbox(cfg.AnswerMemory),
 		bundles: newBundleCache(cfg.BundleCache),
-		disk:    &disk{free: cfg.DiskFree, min: cfg.MinFree},
 
 		requestLines: newRequestLog(), faultLines: newRequestLog(),
 

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -217,15 +218,16 @@ func (w *world) early(d *record.Designation) *record.Designation {
 }
 
 func TestTroubleOfTheLedgerIs503(t *testing.T) {
-	free := uint64(100)
-	w := begun(t, settings{server: Config{MinFree: 50, DiskFree: func() (uint64, error) { return free, nil }}}, "acme-cloud")
+	var full error
+	w := begun(t, settings{server: Config{Room: func() error { return full }}}, "acme-cloud")
 	first := w.Designate("2026-014", w.Order("Kestrel Hosting"))
 	second := w.Designate("2026-015", w.Order("Lumen Resale"))
 	w.must(first)
 
-	free = 49
-	w.server.disk.asked = time.Time{}
-	w.problem(w.post(second.Marshal()), diskLow)
+	full = errors.New("the disk is nearly full")
+	if said, _ := w.problem(w.post(second.Marshal()), diskLow)["detail"].(string); !strings.HasPrefix(said, "the disk is nearly full; nothing was written") {
+		t.Errorf("it says %q", said)
+	}
 	if r := w.post(first.Marshal()); r.Code != http.StatusOK {
 		t.Errorf("a known record while the disk is low: %d; reads go on", r.Code)
 	}
@@ -236,8 +238,7 @@ func TestTroubleOfTheLedgerIs503(t *testing.T) {
 	if !strings.Contains(fmt.Sprint(ready["reasons"]), "disk") {
 		t.Errorf("readyz says %v", ready)
 	}
-	free = 50
-	w.server.disk.asked = time.Time{}
+	full = nil
 	w.object(w.get("/readyz"), http.StatusOK)
 
 	if err := w.stop(); err != nil {

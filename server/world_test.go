@@ -95,7 +95,7 @@ func newWorld(t testing.TB, set settings) *world {
 	must(err)
 	options := registertest.Small()
 	if set.fast {
-		options = register.Options{Logger: registertest.Quiet{}}
+		options = register.Options{Health: registertest.Health()}
 	}
 	w.register, err = register.Open(set.fs, filepath.Join(set.dir, "register"), options)
 	must(err)

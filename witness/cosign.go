@@ -22,6 +22,7 @@ var (
 	ErrUntrusted    = errors.New("the checkpoint is not signed by a key that this witness trusts for that log") // 403
 	ErrOldAhead     = errors.New("the old size is larger than the checkpoint")                                  // 400
 	ErrInconsistent = errors.New("the checkpoint is not shown to extend the one cosigned before")               // 422
+	ErrNoRoom       = errors.New("this witness has no space to keep what it would cosign; try again later")     // 503
 	ErrLookingUp    = errors.New("this witness looks up what it has cosigned of this log; try again later")     // 503
 )
 
@@ -50,7 +51,7 @@ func (e *HaltedError) Error() string {
 
 // Cosign does add-checkpoint: it returns one cosignature by each key of the witness,
 // once the checkpoint is durable as the newest of its log. Errors are those above,
-// [ErrBroken], or ctx's; whatever the error, nothing was signed.
+// [ErrBroken], damage on the disk, or ctx's; whatever the error, nothing was signed.
 //
 // Whoever has a checkpoint of the log can send it, so nothing is charged to the log but
 // what its own signature made possible, once: a tree that is new here. A request that
@@ -190,6 +191,9 @@ func (w *Witness) examine(v *ward, signed *proof.Signed, r wire.AddCheckpoint) e
 	}
 	if v.known && next == v.newest {
 		return nil // a repetition that nothing at hand answers: once in proof.MaxRepeat
+	}
+	if err := w.roomy(); err != nil {
+		return err
 	}
 	return s.advances.spend(next.Size)
 }

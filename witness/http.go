@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
@@ -209,7 +210,9 @@ func (w *Witness) refuse(rw http.ResponseWriter, r *http.Request, err error) ans
 		rw.Header().Set("Retry-After", strconv.Itoa(int(time.Minute.Seconds())))
 	case status == http.StatusInternalServerError:
 		w.log.Error("a request was not answered", "path", r.Pattern, "err", err)
-		words = "internal error; see the witness's log"
+		if words = "internal error; see the witness's log"; disk.Damaged(err) {
+			words = "what this needs lies on a damaged part of the witness's disk; its operator has to act, and its log says what was found"
+		}
 	}
 	return answer{status: status, body: []byte(words + "\n")}
 }
@@ -241,7 +244,7 @@ func statusOf(err error) int {
 		return http.StatusBadRequest
 	case errors.Is(err, ErrInconsistent), errors.Is(err, proof.ErrNoEvidence):
 		return http.StatusUnprocessableEntity
-	case errors.Is(err, ErrNotNow), errors.Is(err, ErrLookingUp), errors.Is(err, ErrBroken), canceled(err):
+	case errors.Is(err, ErrNotNow), errors.Is(err, ErrLookingUp), errors.Is(err, ErrNoRoom), errors.Is(err, ErrBroken), canceled(err):
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError

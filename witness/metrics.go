@@ -18,6 +18,8 @@ type metrics struct {
 	lastRound  prometheus.Gauge
 	size       *prometheus.Desc
 	halted     *prometheus.Desc
+	damage     *prometheus.Desc
+	ready      *prometheus.Desc
 }
 
 func newMetrics(w *Witness, r prometheus.Registerer) (*metrics, error) {
@@ -36,6 +38,8 @@ func newMetrics(w *Witness, r prometheus.Registerer) (*metrics, error) {
 		size: prometheus.NewDesc("docket_witness_size", "Size of the newest checkpoint that was cosigned.", []string{"origin"}, nil),
 		halted: prometheus.NewDesc("docket_witness_halted", "1 if evidence against the log is not acknowledged, so that nothing of it is cosigned.",
 			[]string{"origin"}, nil),
+		damage: prometheus.NewDesc("docket_witness_damage_total", "How often damage was met in what the disk holds, since the start.", nil, nil),
+		ready:  prometheus.NewDesc("docket_witness_ready", "1 if a new checkpoint sent now would be cosigned, as far as the witness's disk goes.", nil, nil),
 	}
 	if r == nil {
 		return m, nil
@@ -51,6 +55,8 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.lastRound.Describe(ch)
 	ch <- m.size
 	ch <- m.halted
+	ch <- m.damage
+	ch <- m.ready
 }
 
 // Collect implements [prometheus.Collector].
@@ -59,6 +65,12 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.suspicions.Collect(ch)
 	m.evidence.Collect(ch)
 	m.lastRound.Collect(ch)
+	ready := 1.0
+	if m.witness.Err() != nil {
+		ready = 0
+	}
+	ch <- prometheus.MustNewConstMetric(m.ready, prometheus.GaugeValue, ready)
+	ch <- prometheus.MustNewConstMetric(m.damage, prometheus.CounterValue, float64(m.witness.health.Events(stateName)))
 	for _, v := range m.witness.served() {
 		halted := 0.0
 		if v.halted.Load() {

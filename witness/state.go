@@ -5,14 +5,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
@@ -37,7 +36,7 @@ import (
 // Pebble's commit pipeline works (its log writer syncs once for all batches that are
 // queued), so there is no other queue in front of it.
 type state struct {
-	db  *pebble.DB
+	db  *disk.DB
 	dir string
 }
 
@@ -79,7 +78,7 @@ func makeState(cfg Config, old []proof.Key, used bool) (made bool, err error) {
 	if err := w.checkKeys(); err != nil {
 		return false, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	s, err := openState(cfg, len(old) == 0)
+	s, err := openState(cfg, cfg.health(), len(old) == 0)
 	if err != nil {
 		return false, err
 	}
@@ -96,11 +95,8 @@ func makeState(cfg Config, old []proof.Key, used bool) (made bool, err error) {
 
 // openState opens the database, and makes it only if it may. Whoever opens it without
 // making it calls check next.
-func openState(cfg Config, create bool) (*state, error) {
-	fs, dir, log, fatal := cfg.FS, cfg.FS.PathJoin(cfg.Dir, "state"), cfg.Log, cfg.Fatal
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
+func openState(cfg Config, health *disk.Health, create bool) (*state, error) {
+	fs, dir := cfg.FS, cfg.FS.PathJoin(cfg.Dir, "state")
 	if create {
 		if err := makeDir(fs, dir); err != nil {
 			return nil, fmt.Errorf("making the witness's state %s: %w", dir, err)
@@ -108,19 +104,12 @@ func openState(cfg Config, create bool) (*state, error) {
 	} else if _, err := fs.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("%w: there is no %s", ErrNoState, dir)
 	}
-	cache := pebble.NewCache(8 << 20)
-	defer cache.Unref()
-	if fatal == nil {
-		fatal = func(string) { os.Exit(1) }
-	}
-	db, err := pebble.Open(dir, &pebble.Options{
-		FS:                          inOrder{fs},
-		Cache:                       cache,
-		Logger:                      logger{log, fatal},
-		FormatMajorVersion:          pebble.FormatValueSeparation,
-		MemTableSize:                4 << 20,
-		MemTableStopWritesThreshold: 4,
-		ErrorIfNotExists:            !create,
+	db, err := disk.Open(disk.Options{
+		FS: fs, Dir: dir, Name: stateName, Existing: !create, Health: health,
+		Remedy: "move the state away, and start with docket witness serve --new-state, which asks the logs and the peers what these keys have cosigned",
+		Tune: func(p *pebble.Options) {
+			p.CacheSize, p.MemTableSize, p.MemTableStopWritesThreshold = 8<<20, 4<<20, 4
+		},
 	})
 	if errors.Is(err, pebble.ErrDBDoesNotExist) {
 		return nil, fmt.Errorf("%w: there is no database in %s", ErrNoState, dir)
@@ -130,6 +119,9 @@ func openState(cfg Config, create bool) (*state, error) {
 	}
 	return &state{db, dir}, nil
 }
+
+// stateName is that of the state among the databases of a process.
+const stateName = "state"
 
 // check holds the state to be whole and to cover the keys: [ErrNoState] otherwise.
 func (s *state) check(keys []proof.Key) error {
@@ -194,7 +186,7 @@ func (s *state) cover(keys []proof.Key, used bool) (news bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if err := b.Commit(pebble.Sync); err != nil {
+	if err := s.db.Apply(b, pebble.Sync); err != nil {
 		return false, fmt.Errorf("writing the witness's state %s: %w", s.dir, err)
 	}
 	return true, nil
@@ -229,35 +221,6 @@ func (s *state) sought(origin string) (bool, error) {
 // lookedUp notes that it was. When it returns nil, that is durable.
 func (s *state) lookedUp(origin string) error {
 	return s.db.Set(stateKey(keyLookedUp, origin), nil, pebble.Sync)
-}
-
-// inOrder is a file system on which Pebble always finds its manifest after a crash.
-// Pebble creates the manifest, then a marker that names it, removes the marker before,
-// and syncs the directory once: enough where a journal keeps the order of names, as
-// that of ext4 does. POSIX does not promise it. Where a marker comes back without its
-// manifest, the state does not open; where both markers are gone, there is none.
-type inOrder struct{ vfs.FS }
-
-func (f inOrder) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	if err := f.settle(name); err != nil {
-		return nil, err
-	}
-	return f.FS.Create(name, category)
-}
-
-func (f inOrder) Remove(name string) error {
-	if err := f.settle(name); err != nil {
-		return err
-	}
-	return f.FS.Remove(name)
-}
-
-// settle makes the names so far durable before a marker changes.
-func (f inOrder) settle(name string) error {
-	if !strings.HasPrefix(f.PathBase(name), "marker.") {
-		return nil
-	}
-	return syncDir(f.FS, f.PathDir(name))
 }
 
 func (s *state) close() error { return s.db.Close() }
@@ -307,7 +270,7 @@ func (s *state) advance(origin string, size uint64, note []byte, before *given) 
 			return err
 		}
 	}
-	return b.Commit(pebble.Sync)
+	return s.db.Apply(b, pebble.Sync)
 }
 
 // recall makes a checkpoint the newest one, with the signature lines on it, that the
@@ -327,7 +290,7 @@ func (s *state) recall(origin string, size uint64, note []byte, on *given, befor
 	if err != nil {
 		return err
 	}
-	return b.Commit(pebble.Sync)
+	return s.db.Apply(b, pebble.Sync)
 }
 
 // signed keeps the witness's last signature lines, if there are any.
@@ -450,24 +413,4 @@ func syncDir(fs vfs.FS, dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
-}
-
-// logger passes on what Pebble reports, and ends the process when it must: Pebble
-// does not return a failed sync, since nobody knows what the disk holds then.
-type logger struct {
-	log   *slog.Logger
-	fatal func(string)
-}
-
-func (l logger) Infof(string, ...any) {}
-
-func (l logger) Errorf(format string, args ...any) {
-	l.log.Error("the witness's state reports", "err", fmt.Sprintf(format, args...))
-}
-
-func (l logger) Fatalf(format string, args ...any) {
-	reason := fmt.Sprintf(format, args...)
-	l.log.Error("the witness's state cannot go on; the process ends, and its next start recovers", "err", reason)
-	l.fatal(reason)
-	panic(reason)
 }

@@ -69,6 +69,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
@@ -99,6 +100,10 @@ type Config struct {
 	Transport http.RoundTripper
 	Parallel  int
 
+	// MinFree is how much of the disk must be free for a new checkpoint to be cosigned,
+	// since it is written first; 0: that is not asked.
+	MinFree uint64 // bytes
+
 	Log     *slog.Logger          // nil discards
 	Metrics prometheus.Registerer // nil: none
 
@@ -107,11 +112,17 @@ type Config struct {
 	Fatal func(reason string)
 }
 
+func (c Config) health() *disk.Health {
+	return disk.NewHealth(disk.Config{Log: c.Log, Wait: true, Fatal: c.Fatal})
+}
+
 // Witness cosigns. Its methods may be called by several goroutines.
 type Witness struct {
 	cfg      Config
 	name     string
 	state    *state
+	health   *disk.Health
+	room     *disk.Room // nil: not asked
 	shelf    *Shelf
 	evidence evidenceIDs
 	log      *slog.Logger
@@ -138,10 +149,10 @@ var ErrBroken = errors.New("the witness's state is in doubt after a failed write
 var ErrConfig = errors.New("the witness cannot be as it is configured")
 
 // Open opens the witness in a directory, where [Create] or [Recreate] made its state.
-// Errors: [ErrConfig], [ErrNoState], or what is in the directory is damaged, or another
-// process has it open.
+// Errors: [ErrConfig], [ErrNoState], or what is in the directory is damaged
+// ([disk.Damaged]), or another process has it open.
 func Open(cfg Config) (*Witness, error) {
-	w := &Witness{cfg: cfg, log: cfg.Log, unknown: make(chan struct{}, 1),
+	w := &Witness{cfg: cfg, log: cfg.Log, health: cfg.health(), unknown: make(chan struct{}, 1),
 		wards: map[string]*ward{}, hashed: map[string]*ward{}}
 	if w.log == nil {
 		w.log = slog.New(slog.DiscardHandler)
@@ -149,16 +160,22 @@ func Open(cfg Config) (*Witness, error) {
 	if w.cfg.Parallel <= 0 {
 		w.cfg.Parallel = 16
 	}
+	if cfg.MinFree > 0 {
+		w.room = &disk.Room{FS: cfg.FS, Dir: cfg.Dir, Min: cfg.MinFree, Health: w.health}
+	}
 	for _, check := range []func() error{w.checkKeys, w.reach, func() error { return w.checkList(cfg.Logs) }} {
 		if err := check(); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 		}
 	}
 	var err error
-	if w.state, err = openState(cfg, false); err != nil {
+	if w.state, err = openState(cfg, w.health, false); err != nil {
 		return nil, err
 	}
 	if err := w.state.check(w.Keys()); err != nil {
+		if disk.Damaged(err) {
+			err = fmt.Errorf("reading the witness's state %s: %w", w.state.dir, err)
+		}
 		return nil, errors.Join(err, w.state.close())
 	}
 	if w.shelf, err = OpenShelf(cfg.FS, cfg.FS.PathJoin(cfg.Dir, "evidence")); err != nil {
@@ -179,6 +196,7 @@ func Open(cfg Config) (*Witness, error) {
 // Close waits for nothing: requests and rounds must have ended.
 func (w *Witness) Close() error {
 	w.metrics.unregister()
+	w.GiveUp()
 	var failed []error
 	for _, v := range w.wards {
 		failed = append(failed, w.state.signed(v.origin, v.given.Load(), false)) // closing syncs
@@ -327,8 +345,28 @@ func (w *Witness) served() []*ward {
 	return out
 }
 
-// Err is [ErrBroken] if nothing more is cosigned until the witness is restarted.
-func (w *Witness) Err() error { return w.doubted() }
+// Err is why nothing new is cosigned at present: [ErrBroken] until the witness is
+// restarted, [ErrNoRoom] until there is space on the disk.
+func (w *Witness) Err() error { return errors.Join(w.doubted(), w.roomy()) }
+
+// roomy is [ErrNoRoom] while nothing that has to be written first is cosigned.
+func (w *Witness) roomy() error {
+	err := w.health.Failing()
+	if w.room != nil {
+		err = w.room.Check()
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNoRoom, err)
+	}
+	return nil
+}
+
+// Damage is what of the state was found damaged since Open.
+func (w *Witness) Damage() []disk.Damage { return w.health.Damage() }
+
+// GiveUp says that the process is to end: a write that waits for space on the disk ends
+// it at once. Nothing was signed on such a write.
+func (w *Witness) GiveUp() { w.health.GiveUp() }
 
 // Run looks up what is to be looked up ([Witness.LookUp]), as soon as there is any, and
 // gossips now and then every interval, until ctx ends. If every is 0 it does not gossip.

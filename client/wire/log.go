@@ -5,6 +5,7 @@ package wire
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -179,7 +180,21 @@ type Status struct {
 }
 
 func (s *Status) Error() string {
-	return fmt.Sprintf("the server answered %d %s", s.Code, http.StatusText(s.Code))
+	words := fmt.Sprintf("the server answered %d %s", s.Code, http.StatusText(s.Code))
+	if _, detail := s.Problem(); detail != "" {
+		words += ": " + detail
+	}
+	return words
+}
+
+// Problem is the type and the detail that the body has (RFC 9457 section 3.1), in the
+// server's words; empty where it says none.
+func (s *Status) Problem() (kind, detail string) {
+	var p struct{ Type, Detail string }
+	if json.Unmarshal(s.Body, &p) != nil {
+		return "", ""
+	}
+	return p.Type, p.Detail
 }
 
 // Later tells whether the same call may be answered later.

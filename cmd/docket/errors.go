@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
@@ -104,9 +105,12 @@ func statusOf(err error) (status int, next string) {
 	case errors.As(err, &p) && p.RetryAt != "":
 		return statusNotYet, "run the same command again at " + p.RetryAt + ", or later"
 	case errors.As(err, &p) && p.Later():
-		return statusNotYet, again(p.Status)
+		return statusNotYet, again(p.Status, p.Type)
 	case errors.As(err, &s) && s.Later():
-		return statusNotYet, again(s.Code)
+		if kind, _ := s.Problem(); kind != "" || s.Code < http.StatusInternalServerError {
+			return statusNotYet, again(s.Code, kind)
+		}
+		return statusNotYet, "run the same command again, or with another server or mirror of the same ledger: --ledger URL"
 	case errors.As(err, &elsewhere):
 		return statusRefused, "if that is where it is now, and its operator says so, give that URL: --ledger " + elsewhere.To
 	case errors.As(err, &cert):
@@ -123,6 +127,8 @@ func statusOf(err error) (status int, next string) {
 		return statusNotYet, "run the same command again later, or with another server or mirror of the same ledger, --ledger URL; if it stays so, ask the operator and another reader"
 	case errors.Is(err, client.ErrNoCopy):
 		return statusRefused, "docket sync makes the copy"
+	case errors.Is(err, ledger.ErrCorrupt):
+		return statusRefused, "bring back the backup of the ledger's directory, the newest that there is: never one from before the last checkpoint that was published; docket has changed nothing there"
 	case errors.As(err, &damage), register.Damaged(err):
 		return statusRefused, "the copy on this disk is damaged, which says nothing about the ledger: docket sync --verify mends it"
 	case errors.As(err, &absent):
@@ -132,7 +138,15 @@ func statusOf(err error) (status int, next string) {
 }
 
 // again is what to do after an answer that may be another one later.
-func again(code int) string {
+func again(code int, problem string) string {
+	switch strings.TrimPrefix(problem, "urn:docket:problem:") {
+	case "stopped":
+		return "the ledger takes no records until it is started again, or its operator has acted; run the same command again after that"
+	case "damaged":
+		return "the server's disk is damaged there; another server or mirror of the same ledger may have it: --ledger URL"
+	case "rebuilding", "disk-low", "clock", "no-quorum", "outcome-unknown":
+		return "run the same command again later"
+	}
 	if code == http.StatusServiceUnavailable || code == http.StatusTooManyRequests {
 		return "the server is busy; run the same command again"
 	}

@@ -90,8 +90,8 @@ func serveLedger(ts *testscript.TestScript, _ bool, args []string) {
 
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	plenty := func() (uint64, error) { return 1 << 40, nil }
-	go func() { served <- n.Serve(ctx, l, server.Config{DiskFree: plenty, PublishWait: 2 * time.Second}) }()
+	plenty := func() error { return nil }
+	go func() { served <- n.Serve(ctx, l, server.Config{Room: plenty, PublishWait: 2 * time.Second}) }()
 	ts.Defer(func() {
 		stop()
 		ts.Check(<-served)

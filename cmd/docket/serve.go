@@ -86,7 +86,7 @@ on without what it held; readers who have seen that will call it a second histor
 			if minFree < 0 {
 				return misuse("--min-free %d: want a number of megabytes", minFree)
 			}
-			sc.MinFree = uint64(minFree) << 20
+			nc.MinFree = uint64(minFree) << 20
 			nc.Asking.MinInterval = make(map[string]time.Duration)
 			for name, text := range intervals {
 				every, err := time.ParseDuration(text)
@@ -102,7 +102,7 @@ on without what it held; readers who have seen that will call it a second histor
 			if err := roomToOpen(vfs.Default, dir); err != nil {
 				return err
 			}
-			n, err := back.open(c, node.Config{Dir: dir, Keys: keys, Ledger: lc, Asking: nc.Asking, Log: log})
+			n, err := back.open(c, node.Config{Dir: dir, Keys: keys, Ledger: lc, Asking: nc.Asking, MinFree: nc.MinFree, Log: log})
 			if err != nil {
 				return err
 			}

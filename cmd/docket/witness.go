@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/skeys"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/stand"
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/witness"
 )
 
@@ -107,6 +109,7 @@ type post struct {
 	sources   []string // ORIGIN=URL
 	verbose   bool
 	newState  bool
+	minFree   uint64 // bytes; 0: that is not asked
 }
 
 func (p *post) flags(c *cobra.Command) {
@@ -144,6 +147,7 @@ func (a *app) openWitness(ctx context.Context, p post, log *slog.Logger, metrics
 	}
 	cfg := witness.Config{
 		Keys: keys, FS: vfs.Default, Dir: p.dir, Logs: list, Peers: p.peers, Sources: sources, Log: log, Metrics: metrics,
+		MinFree: p.minFree,
 	}
 	if p.newState {
 		made, err := witness.Recreate(cfg)
@@ -160,6 +164,8 @@ func (a *app) openWitness(ctx context.Context, p post, log *slog.Logger, metrics
 		return nil, misuse("%w", err)
 	case errors.Is(err, witness.ErrNoState):
 		return nil, stateless(p.dir, err)
+	case disk.Damaged(err):
+		return nil, refuse("%w", err).hint("bring back %[1]s/state as it was last, never an older copy; else move it away, and docket witness serve --new-state asks the logs and the peers what these keys have cosigned", p.dir)
 	}
 	return w, err
 }
@@ -196,6 +202,7 @@ func (a *app) witnessServe() *cobra.Command {
 		listen listening
 		s      stand.Server
 		files  tlsFiles
+		free   int64
 	)
 	c := &cobra.Command{
 		Use:   "serve --dir W --logs FILE [--listen ADDRESS]",
@@ -224,7 +231,11 @@ that: 64 of a kind, then one a second.
 With --tls-cert and --tls-key it speaks TLS, and takes up renewed files within a
 minute; without, plain HTTP: name the proxy before it with --trusted-proxy.
 
-/healthz says that it lives, /readyz whether it cosigns. Metrics are served only with
+Each new checkpoint is on the disk before it is cosigned: below --min-free nothing new
+is (503, with Retry-After), and what was cosigned last is still repeated and shown.
+
+/healthz says that it lives, /readyz whether it cosigns, and what was found damaged on
+its disk. Metrics are served only with
 --metrics-listen, at /metrics of that address, for Prometheus.
 
 W/state must never be deleted or restored from an old copy while the keys are in
@@ -242,6 +253,10 @@ nothing to forget.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			s.Log, s.Metrics = a.eventLog(p.verbose), prometheus.NewRegistry()
+			if free < 0 {
+				return misuse("--min-free %d: want a number of megabytes", free)
+			}
+			p.minFree = uint64(cmp.Or(free, leastToCosign)) << 20
 			var err error
 			if s.Proxies, err = listen.check(); err != nil {
 				return err
@@ -285,9 +300,13 @@ nothing to forget.`,
 	c.MarkFlagRequired("logs")
 	f := c.Flags()
 	f.DurationVar(&s.Every, "gossip", time.Minute, "time between two rounds of gossip")
+	f.Int64Var(&free, "min-free", leastToCosign, "megabytes that must be free on the disk for a new checkpoint to be cosigned; 0 means 256")
 	f.BoolVar(&p.newState, "new-state", false, "the state is lost for ever: make another, and look up what these keys have cosigned")
 	return c
 }
+
+// leastToCosign is far more than a witness writes, and more than its next start needs.
+const leastToCosign = 256 // megabytes
 
 // watchLogs puts a changed list in force: on SIGHUP at once, otherwise at the next
 // round. A list that cannot be read changes nothing, and is told.

@@ -1,15 +1,14 @@
 package pebblestore
 
 import (
-	"fmt"
-	"log/slog"
-	"os"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/ledger/disk"
 )
 
 // Options are those of a store or an index. The zero value is good.
@@ -22,38 +21,32 @@ type Options struct {
 	// MiB if zero. Up to four times as much is held while files are written.
 	MemoryBytes uint64
 
-	// Log is told of what Pebble reports as an error; nil discards.
-	Log *slog.Logger
-
-	// Fatal ends the process, once nobody knows any more what is on the disk. nil
-	// logs and exits with status 1. It must not return; if it does, the caller
-	// panics.
-	Fatal func(reason string)
+	// Health is told of damage and of a full disk, and ends the process where nobody
+	// knows what is on the disk; nil: a new one, of which nobody hears.
+	Health *disk.Health
 }
 
 // openDB opens a database that is tuned by adapt for what lies in it.
-func openDB(fs vfs.FS, dir string, o Options, adapt func(*pebble.Options)) (*pebble.DB, error) {
+func openDB(fs vfs.FS, dir, name string, o Options, adapt func(*pebble.Options)) (*disk.DB, error) {
 	if o.CacheBytes <= 0 {
 		o.CacheBytes = 64 << 20
 	}
 	if o.MemoryBytes == 0 {
 		o.MemoryBytes = 32 << 20
 	}
-	cache := pebble.NewCache(o.CacheBytes)
-	defer cache.Unref()
-	p := &pebble.Options{
-		FS:                          InOrder(fs),
-		Cache:                       cache,
-		Logger:                      newLogger(o),
-		FormatMajorVersion:          pebble.FormatValueSeparation,
-		MemTableSize:                o.MemoryBytes,
-		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       4,
-		L0StopWritesThreshold:       64,
-		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
-	}
-	adapt(p)
-	return pebble.Open(dir, p)
+	return disk.Open(disk.Options{
+		FS: fs, Dir: dir, Name: name, Health: o.Health,
+		Remedy: "bring back the backup of this directory; whatever does not need what is damaged goes on meanwhile",
+		Tune: func(p *pebble.Options) {
+			p.CacheSize = o.CacheBytes
+			p.MemTableSize = o.MemoryBytes
+			p.MemTableStopWritesThreshold = 4
+			p.L0CompactionThreshold = 4
+			p.L0StopWritesThreshold = 64
+			p.CompactionConcurrencyRange = func() (int, int) { return 1, 2 }
+			adapt(p)
+		},
+	})
 }
 
 // forLog writes each entry twice, in the write-ahead log and in a blob file, and
@@ -91,34 +84,4 @@ func forIndex(p *pebble.Options) {
 		p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 		p.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
 	}
-}
-
-// logger passes on what Pebble says.
-type logger struct {
-	log   *slog.Logger
-	fatal func(string)
-}
-
-func newLogger(o Options) logger {
-	l := logger{o.Log, o.Fatal}
-	if l.log == nil {
-		l.log = slog.New(slog.DiscardHandler)
-	}
-	if l.fatal == nil {
-		l.fatal = func(string) { os.Exit(1) }
-	}
-	return l
-}
-
-func (l logger) Infof(format string, args ...any) {}
-
-func (l logger) Errorf(format string, args ...any) {
-	l.log.Error("the disk store reports", "err", fmt.Sprintf(format, args...))
-}
-
-func (l logger) Fatalf(format string, args ...any) {
-	reason := fmt.Sprintf(format, args...)
-	l.log.Error("the disk store cannot go on; the process ends, and its next start recovers", "err", reason)
-	l.fatal(reason)
-	panic(reason)
 }

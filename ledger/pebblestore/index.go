@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
@@ -38,7 +39,7 @@ type Index struct {
 	dir    string
 	o      Options
 	policy *proof.Policy
-	db     *pebble.DB
+	db     *disk.DB
 	cursor ledger.Head
 }
 
@@ -55,7 +56,7 @@ func OpenIndex(fs vfs.FS, dir string, policy *proof.Policy, o Options) (*Index, 
 }
 
 func (x *Index) open() (err error) {
-	if x.db, err = openDB(x.fs, x.dir, x.o, forIndex); err != nil {
+	if x.db, err = openDB(x.fs, x.dir, "index", x.o, forIndex); err != nil {
 		return err
 	}
 	v, err := get(x.db, []byte{keyCursor})
@@ -125,7 +126,7 @@ func (x *Index) advance(ids []record.ID, head ledger.Head) error {
 	if err := b.Set([]byte{keyCursor}, encodeHead(head), nil); err != nil {
 		return err
 	}
-	if err := b.Commit(pebble.NoSync); err != nil {
+	if err := x.db.Apply(b, pebble.NoSync); err != nil {
 		return err
 	}
 	x.cursor = head

@@ -37,7 +37,7 @@ func (s *Store) Keep(ctx context.Context, k ledger.Kept) error {
 	if err := b.Set(keptKey(keyKeptAt, k.Stamp, k.Size), nil, nil); err != nil {
 		return err
 	}
-	return b.Commit(pebble.Sync)
+	return s.db.Apply(b, pebble.Sync)
 }
 
 // LastKept implements [ledger.Store]. The newest row up to the size and the newest
@@ -63,7 +63,9 @@ func (s *Store) LastKept(_ context.Context, stamp, size uint64) (*ledger.Kept, e
 type keptRow struct{ first, second uint64 }
 
 // lastBelow is the last row whose first number is not greater than most.
-func (s *Store) lastBelow(prefix byte, most uint64) (*keptRow, error) {
+func (s *Store) lastBelow(prefix byte, most uint64) (row *keptRow, err error) {
+	defer func() { err = judged(err) }()
+	defer s.db.Rescue(&err)
 	upper := []byte{prefix + 1}
 	if most < math.MaxUint64 {
 		upper = binary.BigEndian.AppendUint64([]byte{prefix}, most+1)

@@ -5,9 +5,9 @@
 // packed under one key and is written again, longer, as it grows: 256 keys for it
 // were measured a hundred times slower to read.
 //
-// Pebble does not return a failed sync: it tells its logger to end the process,
-// since nobody knows what the disk holds then. So here the death of the process
-// is the recovery path ([Options].Fatal).
+// Pebble does not return a failed sync: it ends the process, since nobody knows what
+// the disk holds then. So here the death of the process is the recovery path
+// ([disk.Health]).
 package pebblestore
 
 import (
@@ -21,12 +21,13 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
 // Store is a [ledger.Store] in one directory.
 type Store struct {
-	db  *pebble.DB
+	db  *disk.DB
 	fs  vfs.FS
 	dir string
 
@@ -38,13 +39,24 @@ type Store struct {
 var _ ledger.Store = (*Store)(nil)
 
 // Open opens the store in dir, and makes it if there is none. A directory has one
-// opener at a time.
+// opener at a time. [ledger.ErrCorrupt] where it is damaged.
 func Open(fs vfs.FS, dir string, o Options) (*Store, error) {
-	db, err := openDB(fs, dir, o, forLog)
+	db, err := openDB(fs, dir, Name, o, forLog)
 	if err != nil {
-		return nil, fmt.Errorf("opening the store %s: %w", dir, err)
+		return nil, fmt.Errorf("opening the store %s: %w", dir, judged(err))
 	}
 	return &Store{db: db, fs: fs, dir: dir}, nil
+}
+
+// Name is that of a store among the databases of a process.
+const Name = "store"
+
+// judged makes [ledger.ErrCorrupt] of damage.
+func judged(err error) error {
+	if disk.Damaged(err) && !errors.Is(err, ledger.ErrCorrupt) {
+		return fmt.Errorf("%w: %w", ledger.ErrCorrupt, err)
+	}
+	return err
 }
 
 // Close waits for reads and writes in progress.
@@ -110,7 +122,7 @@ func (s *Store) Extend(ctx context.Context, x ledger.Extension) error {
 	if err := b.Set([]byte{keyHead}, encodeHead(x.New), nil); err != nil {
 		return err
 	}
-	return b.Commit(pebble.Sync)
+	return s.db.Apply(b, pebble.Sync)
 }
 
 // Tiles implements [ledger.Store].
@@ -131,10 +143,12 @@ func (s *Store) Tiles(_ context.Context, ids []proof.TileID) ([][]byte, error) {
 }
 
 // Entries implements [ledger.Store].
-func (s *Store) Entries(ctx context.Context, start, end uint64) ([][]byte, error) {
+func (s *Store) Entries(ctx context.Context, start, end uint64) (out [][]byte, err error) {
 	if start >= end {
 		return nil, nil
 	}
+	defer func() { err = judged(err) }()
+	defer s.db.Rescue(&err)
 	var key, limit [entryKeySize]byte
 	putEntryKey(key[:], start)
 	if end-start == 1 {
@@ -150,7 +164,6 @@ func (s *Store) Entries(ctx context.Context, start, end uint64) ([][]byte, error
 		return nil, err
 	}
 	defer it.Close()
-	var out [][]byte
 	for ok := it.First(); ok && bytes.Equal(it.Key(), key[:]); ok = it.Next() {
 		v, err := it.ValueAndErr()
 		if err != nil {
@@ -192,13 +205,13 @@ func (s *Store) Publish(ctx context.Context, old, next []byte) error {
 }
 
 // get returns a copy of a value; nil if there is none.
-func get(db *pebble.DB, key []byte) ([]byte, error) {
+func get(db *disk.DB, key []byte) ([]byte, error) {
 	v, closer, err := db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, judged(err)
 	}
 	defer closer.Close()
 	return append(make([]byte, 0, len(v)), v...), nil

@@ -9,14 +9,15 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
 	"github.com/seed-53cf897a/docket/ledger/storetest"
 )
 
-// disk is a storetest.World: a memory file system that can lose what was not synced.
-type disk struct{ fs *vfs.MemFS }
+// world is a storetest.World: a memory file system that can lose what was not synced.
+type world struct{ fs *vfs.MemFS }
 
-func (d disk) Open(t testing.TB) storetest.Closer {
+func (d world) Open(t testing.TB) storetest.Closer {
 	s, err := pebblestore.Open(d.fs, "log", options)
 	if err != nil {
 		t.Fatal(err)
@@ -24,17 +25,17 @@ func (d disk) Open(t testing.TB) storetest.Closer {
 	return s
 }
 
-func (d disk) Crash(rng *rand.Rand) storetest.World {
+func (d world) Crash(rng *rand.Rand) storetest.World {
 	cfg := vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(3) * 50}
 	cfg.RNG = rng
-	return disk{d.fs.CrashClone(cfg)}
+	return world{d.fs.CrashClone(cfg)}
 }
 
 // options make a store that the tests open often cheap.
 var options = pebblestore.Options{CacheBytes: 1 << 20, MemoryBytes: 1 << 20}
 
 func TestLaws(t *testing.T) {
-	storetest.Run(t, func(testing.TB) storetest.World { return disk{vfs.NewCrashableMem()} })
+	storetest.Run(t, func(testing.TB) storetest.World { return world{vfs.NewCrashableMem()} })
 }
 
 // A failed sync never comes back as an error: nobody knows what is on the disk.
@@ -53,7 +54,7 @@ func TestFailedSyncEndsTheProcess(t *testing.T) {
 		return nil
 	}))
 	o := options
-	o.Fatal = func(reason string) { panic(reason) }
+	o.Health = disk.NewHealth(disk.Config{Fatal: func(reason string) { panic(reason) }})
 	s, err := pebblestore.Open(fs, "log", o)
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +71,7 @@ func TestFailedSyncEndsTheProcess(t *testing.T) {
 	if s, ok := reason.(string); !ok || !strings.Contains(s, injected.Error()) {
 		t.Fatalf("a failed sync ended with %v, want a panic", reason)
 	}
-	after := disk{mem.CrashClone(vfs.CrashCloneCfg{})}.Open(t)
+	after := world{mem.CrashClone(vfs.CrashCloneCfg{})}.Open(t)
 	defer after.Close()
 	if h, err := after.Head(t.Context()); err != nil || h != log.Head(3) {
 		t.Errorf("head after the crash %v, %v; want %v", h, err, log.Head(3))

@@ -46,7 +46,7 @@ func (r *Register) seek(thread string, below uint64) (*ThreadRow, error) {
 	r.reading.Lock()
 	defer r.reading.Unlock()
 	if r.reader == nil {
-		it, err := r.db.NewIter(&pebble.IterOptions{LowerBound: []byte{tableThread}, UpperBound: []byte{tableThread + 1}})
+		it, err := r.db.Load().NewIter(&pebble.IterOptions{LowerBound: []byte{tableThread}, UpperBound: []byte{tableThread + 1}})
 		if err != nil {
 			return nil, fmt.Errorf("reading register: %w", err)
 		}

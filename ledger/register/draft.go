@@ -65,7 +65,7 @@ func (r *Register) begin(admitted time.Time, on tip) *Draft {
 	return &Draft{
 		r: r, start: on.next, admitted: admitted.UTC().Truncate(time.Millisecond), tip: on,
 		threads: make(map[string]*ThreadRow), keys: make(map[string]*KeyRow), former: make(map[string]bool),
-		records: make(map[record.ID]int), batch: r.db.NewBatch(),
+		records: make(map[record.ID]int), batch: r.db.Load().NewBatch(),
 	}
 }
 
@@ -246,7 +246,7 @@ func (r *Register) Advance(d *Draft, root [32]byte) error {
 	}
 	cursor := Cursor{Size: d.next, Root: root}
 	d.set(cursorKey, cursor.encode())
-	if err := r.db.Apply(d.batch, pebble.NoSync); err != nil {
+	if err := r.db.Load().Apply(d.batch, pebble.NoSync); err != nil {
 		return fmt.Errorf("advancing register to %d: %w", d.next, err)
 	}
 	if err := errors.Join(d.batch.Close(), r.refreshReader()); err != nil {

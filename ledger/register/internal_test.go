@@ -20,7 +20,7 @@ func TestOtherFormat(t *testing.T) {
 		cursor := Cursor{Size: 3}.encode()
 		cursor[at]++
 		for _, row := range [][2][]byte{{cursorKey, cursor}, {recordKey(2), []byte("of another shape")}} {
-			if err := r.db.Set(row[0], row[1], pebble.NoSync); err != nil {
+			if err := r.db.Load().Set(row[0], row[1], pebble.NoSync); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -46,7 +46,7 @@ func TestOtherFormat(t *testing.T) {
 func TestDamaged(t *testing.T) {
 	fs := vfs.NewMem()
 	r := open(t, fs)
-	if err := r.db.Set(cursorKey, Cursor{Size: 3}.encode(), pebble.Sync); err != nil {
+	if err := r.db.Load().Set(cursorKey, Cursor{Size: 3}.encode(), pebble.Sync); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.Close(); err != nil {
@@ -63,19 +63,11 @@ func TestDamaged(t *testing.T) {
 
 func open(t *testing.T, fs vfs.FS) *Register {
 	t.Helper()
-	r, err := Open(fs, "register", Options{CacheBytes: 1 << 20, MemTableBytes: 1 << 20, Logger: quiet{}})
+	r, err := Open(fs, "register", Options{CacheBytes: 1 << 20, MemTableBytes: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
-}
-
-type quiet struct{}
-
-func (quiet) Infof(string, ...any)  {}
-func (quiet) Errorf(string, ...any) {}
-func (quiet) Fatalf(format string, args ...any) {
-	panic(format)
 }
 
 // TestKeys: every key splits where its suffix begins, sorts as Pebble demands,

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
@@ -16,14 +17,17 @@ import (
 // it. Whoever reads as of the cursor takes it first, once. What they cost is counted,
 // and within a question's [Work] also bounded.
 type reads struct {
-	db   *pebble.DB
+	db   *database
 	rows *atomic.Uint64 // read since the register was made, by everybody
 	work *Work          // left to the question that reads; nil: no bound
 }
 
+// database is where the rows lie, until [Register.Adopt] puts another in its place.
+type database = atomic.Pointer[disk.DB]
+
 // value reads one plain row; nil means that there is none.
 func (r reads) value(key []byte) ([]byte, error) {
-	b, closer, err := r.db.Get(key)
+	b, closer, err := r.db.Load().Get(key)
 	switch {
 	case errors.Is(err, pebble.ErrNotFound):
 		return nil, r.spend(len(key))
@@ -196,7 +200,7 @@ func (r reads) hop(lower, upper []byte, below uint64, past func(text string) []b
 	if below == 0 {
 		return nil
 	}
-	it, err := r.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	it, err := r.db.Load().NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
 		return fmt.Errorf("reading register: %w", err)
 	}
@@ -282,7 +286,7 @@ func (r reads) scanBack(lower, upper []byte, yield func(key, value []byte) (more
 }
 
 func (r reads) walk(lower, upper []byte, begin, next func(*pebble.Iterator) bool, yield func(key, value []byte) (more bool, err error)) error {
-	it, err := r.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	it, err := r.db.Load().NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
 		return fmt.Errorf("reading register: %w", err)
 	}

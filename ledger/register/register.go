@@ -29,17 +29,15 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
@@ -61,13 +59,12 @@ type Options struct {
 	// none is known: log and witness keys may not be party or root keys.
 	PolicyKeys func(text string) ([][]byte, error)
 
-	CacheBytes    int64         // Pebble's block cache; 0 = 256 MiB
-	MemTableBytes uint64        // one memtable of at most two; 0 = 64 MiB
-	Threads       int           // threads kept in memory, parties apart; 0 = 16,384 to twice as many
-	ReadOnly      bool          // nothing is written, locked or healed: for a directory that nobody writes to any more
-	Survive       bool          // damage that a read meets is its error ([Damaged]), not Logger's Fatalf: for whoever replays then
-	ThreadBytes   int           // bytes of their rows, parties' half as many and apart; 0 = 64 MiB to twice as much
-	Logger        pebble.Logger // nil = Pebble's own; its Fatalf must not return
+	CacheBytes    int64        // Pebble's block cache; 0 = 256 MiB
+	MemTableBytes uint64       // one memtable of at most two; 0 = 64 MiB
+	Threads       int          // threads kept in memory, parties apart; 0 = 16,384 to twice as many
+	ReadOnly      bool         // nothing is written, locked or healed: for a directory that nobody writes to any more
+	ThreadBytes   int          // bytes of their rows, parties' half as many and apart; 0 = 64 MiB to twice as much
+	Health        *disk.Health // is told of damage and of a full disk; nil: a new one, of which nobody hears
 }
 
 // Cursor says how far a register has come. The ledger compares it with its own
@@ -93,6 +90,7 @@ type Register struct {
 	dir string
 	o   Options
 	reads
+	retired []*disk.DB // whose place another has taken, for who still reads in them; guarded by mu
 
 	mu      sync.Mutex // guards what follows
 	tip     tip
@@ -106,15 +104,18 @@ type Register struct {
 	seekKey []byte
 }
 
+// Name is that of a register among the databases of a process.
+const Name = "register"
+
 // Damaged tells whether an error, of whatever was asked, is that of damage: replaying
 // brings the register back.
-func Damaged(err error) bool { return errors.Is(err, ErrDamaged) || pebble.IsCorruptionError(err) }
+func Damaged(err error) bool { return errors.Is(err, ErrDamaged) || disk.Damaged(err) }
 
 // Open opens the register in dir, or begins an empty one. One that is damaged, of
 // another format or of other rules is deleted first: replaying brings it back. Where it
 // is to be read only, it is [ErrDamaged] instead, as is one that is not there.
 func Open(files vfs.FS, dir string, o Options) (*Register, error) {
-	r := &Register{fs: files, dir: dir, o: o, reads: reads{rows: new(atomic.Uint64)}}
+	r := &Register{fs: files, dir: dir, o: o, reads: reads{db: new(database), rows: new(atomic.Uint64)}}
 	if r.o.CacheBytes == 0 {
 		r.o.CacheBytes = 256 << 20
 	}
@@ -127,15 +128,20 @@ func Open(files vfs.FS, dir string, o Options) (*Register, error) {
 	if r.o.ThreadBytes == 0 {
 		r.o.ThreadBytes = 64 << 20
 	}
+	if r.o.Health == nil {
+		r.o.Health = disk.NewHealth(disk.Config{})
+	}
 	err := r.open()
 	switch {
-	case damage(err) && o.ReadOnly:
+	case o.ReadOnly && (Damaged(err) || errors.Is(err, pebble.ErrDBDoesNotExist)):
 		return nil, errors.Join(ErrDamaged, err)
-	case damage(err): // as good as deleted
+	case Damaged(err): // as good as deleted
 		if err := files.RemoveAll(dir); err != nil {
 			return nil, fmt.Errorf("deleting damaged register in %s: %w", dir, err)
 		}
-		err = r.open()
+		if err = r.open(); err == nil {
+			r.o.Health.Mended(Name)
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -143,44 +149,26 @@ func Open(files vfs.FS, dir string, o Options) (*Register, error) {
 	return r, nil
 }
 
-// damage says of an error of opening that what is there is no register: any but one of
-// a lock, of space, of permission, or of what the process may have open. Pebble has no
-// class of errors for all that a flipped bit in one of its files can do.
-func damage(err error) bool {
-	for _, other := range []error{fs.ErrPermission, syscall.EAGAIN, syscall.EROFS, syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM} {
-		if errors.Is(err, other) {
-			return false
-		}
-	}
-	return err != nil
-}
-
 func (r *Register) open() error {
-	po := &pebble.Options{
-		FS:                 r.fs,
-		ReadOnly:           r.o.ReadOnly,
-		Comparer:           comparer,
-		CacheSize:          r.o.CacheBytes,
-		MemTableSize:       r.o.MemTableBytes,
-		FormatMajorVersion: pebble.FormatNewest,
-		Logger:             r.o.Logger,
-	}
-	if r.o.ReadOnly {
-		po.FS = unlocked{r.fs}
-	}
-	if r.o.Survive {
-		po.EventListener = &pebble.EventListener{DataCorruption: func(pebble.DataCorruptionInfo) {}}
-	}
-	for i := range po.Levels {
-		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
-	}
-	db, err := pebble.Open(r.dir, po)
+	db, err := disk.Open(disk.Options{
+		FS: r.fs, Dir: r.dir, Name: Name, ReadOnly: r.o.ReadOnly, Health: r.o.Health,
+		Remedy: "nothing: the register is derived, and is made anew from the entries",
+		Tune: func(p *pebble.Options) {
+			p.Comparer, p.CacheSize, p.MemTableSize = comparer, r.o.CacheBytes, r.o.MemTableBytes
+			for i := range p.Levels {
+				p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+			}
+		},
+	})
 	if err != nil {
 		return fmt.Errorf("opening register in %s: %w", r.dir, err)
 	}
-	r.db = db
+	r.db.Store(db)
 	r.parties, r.threads = newCache(max(2, r.o.Threads/8), r.o.ThreadBytes/2), newCache(r.o.Threads, r.o.ThreadBytes)
-	if err := r.load(); err != nil {
+	if err := disk.Judge(r.load()); err != nil {
+		if Damaged(err) {
+			db.Damaged(err)
+		}
 		return errors.Join(err, db.Close())
 	}
 	return nil
@@ -224,7 +212,7 @@ func (r *Register) load() error {
 
 // wipe empties a register whose format or rules are not ours.
 func (r *Register) wipe() error {
-	if err := r.db.DeleteRange([]byte{0}, []byte{0xff}, pebble.NoSync); err != nil {
+	if err := r.db.Load().DeleteRange([]byte{0}, []byte{0xff}, pebble.NoSync); err != nil {
 		return fmt.Errorf("emptying register in %s: %w", r.dir, err)
 	}
 	return nil
@@ -290,25 +278,41 @@ func (r *Register) Reset() error {
 // Flush makes durable what was advanced, and leaves it in a form that is opened without
 // replaying a write-ahead log.
 func (r *Register) Flush() error {
-	if err := r.db.Flush(); err != nil {
+	if err := r.db.Load().Flush(); err != nil {
 		return fmt.Errorf("flushing register in %s: %w", r.dir, err)
 	}
 	return nil
 }
 
-// unlocked is a file system on which many processes open one database that nobody
-// writes to: Pebble locks a directory that it only reads too.
-type unlocked struct{ vfs.FS }
-
-// Lock locks nothing.
-func (unlocked) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
+// Adopt puts another register in the place of this one, whose rows are damaged: one that
+// has come as far over the same log. Whoever reads this one reads the other one from now
+// on, and what was begun goes on. next is not to be used any more, nor are drafts begun
+// earlier to be advanced.
+func (r *Register) Adopt(next *Register) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if next.tip.next != r.tip.next || next.root != r.root {
+		return fmt.Errorf("a register of %d entries cannot take the place of one of %d", next.tip.next, r.tip.next)
+	}
+	r.refreshReader() // what its iterator has met is of no interest any more
+	old := r.db.Swap(next.db.Load())
+	old.Retire()
+	r.retired = append(r.retired, old)
+	r.dir, r.parties, r.threads = next.dir, next.parties, next.threads
+	r.o.Health.Mended(Name)
+	return nil
+}
 
 // Close releases the directory. Nothing is lost that a replay would not bring back.
 func (r *Register) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	for _, db := range r.retired {
+		db.Close() // it is damaged, and nothing of it is kept
+	}
+	r.retired = nil
 	err := r.refreshReader()
-	if err := errors.Join(err, r.db.Close()); err != nil {
+	if err := errors.Join(err, r.db.Load().Close()); err != nil {
 		return fmt.Errorf("closing register in %s: %w", r.dir, err)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
@@ -30,19 +31,15 @@ type Book struct {
 	Root     [32]byte
 }
 
-// Quiet is a logger that says nothing, and panics where Pebble would end the process.
-type Quiet struct{}
-
-func (Quiet) Infof(string, ...any)  {}
-func (Quiet) Errorf(string, ...any) {}
-
-// Fatalf is the process dying.
-func (Quiet) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+// Health panics where the process would end.
+func Health() *disk.Health {
+	return disk.NewHealth(disk.Config{Fatal: func(reason string) { panic(reason) }})
+}
 
 // Small are options of a register that a test can open many of, and that forgets
 // its threads soon.
 func Small() register.Options {
-	return register.Options{CacheBytes: 1 << 20, MemTableBytes: 1 << 20, Threads: 8, Logger: Quiet{}}
+	return register.Options{CacheBytes: 1 << 20, MemTableBytes: 1 << 20, Threads: 8, Health: Health()}
 }
 
 // NewBook opens a register in memory, with the charter, the authority and these

@@ -7,10 +7,11 @@
 //	D/keys/retired/                                      those that sign no more
 //	D/keys/log-*.signed                                  marks of those that have signed entries
 //	D/store/                                             entries, tiles, head, published checkpoint
-//	D/register/                                          derived: may be deleted at any time
+//	D/register/1                                         derived: may be deleted at any time; made anew as 2 where it is damaged
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,12 +19,13 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/asking"
 	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
@@ -39,6 +41,10 @@ type Config struct {
 	Asking asking.Config // how witnesses are asked; Log is filled in
 	Log    *slog.Logger  // nil discards
 
+	// MinFree is how much of the disk must be free for a record to be accepted; 1 GiB
+	// if zero.
+	MinFree uint64 // bytes
+
 	// Fatal ends the process once nobody knows any more what is on the disk; nil
 	// exits with status 1. It must not return.
 	Fatal func(reason string)
@@ -51,6 +57,7 @@ type Node struct {
 	config   Config
 	asker    *asking.Asker
 	store    *pebblestore.Store
+	health   *disk.Health
 	lock     io.Closer
 }
 
@@ -84,29 +91,45 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 		// Nothing is made in its place, where the backup is to go.
 		return nil, errors.Join(fmt.Errorf("%w: %s is gone, and the log's keys have signed entries", ledger.ErrRollback, dir("store")), lock.Close())
 	}
-	store, err := pebblestore.Open(c.Files, dir("store"), pebblestore.Options{Log: c.Log, Fatal: c.Fatal})
-	if err != nil {
+	n := &Node{config: c, health: disk.NewHealth(disk.Config{Log: c.Log, Wait: true, Fatal: c.Fatal}), lock: lock}
+	defer context.AfterFunc(ctx, n.health.GiveUp)() // what waits for a full disk does not keep it from ending
+	if n.store, err = pebblestore.Open(c.Files, dir("store"), pebblestore.Options{Health: n.health}); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	o := client.RegisterOptions()
-	o.CacheBytes, o.Logger = 256<<20, pebbleLog{c.Log}
-	reg, err := register.Open(pebblestore.InOrder(c.Files), dir("register"), o)
-	if err != nil {
-		return nil, errors.Join(err, store.Close(), lock.Close())
-	}
 	c.Asking.Log = c.Log
-	asker := asking.New(c.Asking)
+	n.asker = asking.New(c.Asking)
 	lc := c.Ledger
 	lc.Origin, lc.Signers, lc.Log = c.Keys.Origin, c.Keys.Signers, c.Log
 	lc.Signed, lc.Mark = signed, func() error { return marks.put(c.Keys.Signers) }
 	if lc.Cosign == nil {
-		lc.Cosign = asker.Cosign // whatever the policy: an amendment may bring witnesses
+		lc.Cosign = n.asker.Cosign // whatever the policy: an amendment may bring witnesses
 	}
-	l, err := ledger.Open(ctx, store, ledger.Records(reg), lc)
-	if err != nil {
-		return nil, errors.Join(err, reg.Close(), store.Close(), lock.Close())
+	if err := n.dropRegisters(); err != nil {
+		return nil, errors.Join(fmt.Errorf("removing old registers: %w", err), n.store.Close(), lock.Close())
 	}
-	return &Node{Ledger: l, Register: reg, config: c, asker: asker, store: store, lock: lock}, nil
+	if err := n.openLedger(ctx, lc); err != nil {
+		return nil, errors.Join(err, n.store.Close(), lock.Close())
+	}
+	return n, nil
+}
+
+// openLedger opens the register and the ledger over it; once more, with another
+// register, where the first was found to be damaged.
+func (n *Node) openLedger(ctx context.Context, lc ledger.Config) error {
+	for anew := false; ; anew = true {
+		reg, err := n.openRegister(anew)
+		if err != nil {
+			return err
+		}
+		l, err := ledger.Open(ctx, n.store, ledger.Records(reg), lc)
+		if err == nil {
+			n.Ledger, n.Register = l, reg
+			return nil
+		}
+		if closed := reg.Close(); !errors.Is(err, ledger.ErrFold) || anew {
+			return errors.Join(err, closed)
+		}
+	}
 }
 
 // makeDir makes a directory whose name is durable: what is synced in it would
@@ -139,6 +162,7 @@ func (n *Node) Close() error {
 	if n.lock == nil {
 		return nil
 	}
+	n.health.GiveUp()
 	n.asker.Close() // it reads proofs from the store
 	err := errors.Join(n.Register.Close(), n.store.Close(), n.lock.Close())
 	n.lock = nil
@@ -190,9 +214,11 @@ func (n *Node) Admit(ctx context.Context, env record.Envelope) (index uint64, pu
 func (n *Node) Serve(ctx context.Context, l net.Listener, c server.Config) error {
 	c.Ledger, c.Register, c.Log = n.Ledger, n.Register, n.config.Log
 	c.PublishInterval = n.config.Ledger.Interval
-	if c.DiskFree == nil {
-		c.DiskFree = n.diskFree
+	if c.Room == nil {
+		room := &disk.Room{FS: n.config.Files, Dir: n.config.Dir, Min: cmp.Or(n.config.MinFree, 1<<30), Health: n.health}
+		c.Room = room.Check
 	}
+	c.Damage = n.damage
 	if c.Witnesses == nil {
 		c.Witnesses = n.witnesses
 	}
@@ -207,25 +233,34 @@ func (n *Node) Serve(ctx context.Context, l net.Listener, c server.Config) error
 		}
 		return err
 	}
+	defer context.AfterFunc(ctx, n.health.GiveUp)()
 	serving, stopServing := context.WithCancel(ctx)
 	defer stopServing()
 	running, stopRunning := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopRunning()
+	var mending sync.WaitGroup
+	mending.Go(func() { n.mend(running) })
 	ran := make(chan error, 1)
 	go func() {
 		err := n.Ledger.Run(running)
-		stopServing() // a ledger that stopped serves nobody: whoever supervises starts anew
-		ran <- err
+		if !errors.Is(err, ledger.ErrCorrupt) {
+			stopServing() // a ledger that stopped serves nobody: whoever supervises starts anew
+		}
+		ran <- err // where its disk is damaged a new start helps nobody: it goes on being read
 	}()
 	rehearsing := make(chan struct{})
 	go func() { defer close(rehearsing); n.rehearsals(serving) }()
 	served := s.Serve(serving, l)
 	stopServing()
 	stopRunning()
+	mending.Wait()
 	err = errors.Join(served, <-ran)
 	<-rehearsing
 	return err
 }
+
+// Failing is why what is to be written does not get onto the disk; nil if it does.
+func (n *Node) Failing() error { return n.health.Failing() }
 
 func (n *Node) witnesses() []server.Witness {
 	var all []server.Witness
@@ -242,28 +277,4 @@ func (n *Node) nextKeys() server.NextKeys {
 		next.Witnesses = append(next.Witnesses, server.Readiness{Name: w.Name, Ready: w.Ready, Error: w.Error})
 	}
 	return next
-}
-
-func (n *Node) diskFree() (uint64, error) {
-	usage, err := n.config.Files.GetDiskUsage(n.config.Dir)
-	if err != nil {
-		return 0, fmt.Errorf("asking for the free space of %s: %w", n.config.Dir, err)
-	}
-	return usage.AvailBytes, nil
-}
-
-// pebbleLog is Pebble's voice: what it does is for the curious, what it cannot do
-// ends the process, since a write whose sync failed must never be taken for done.
-type pebbleLog struct{ log *slog.Logger }
-
-func (p pebbleLog) Infof(format string, args ...any) {
-	p.log.Debug("pebble", "msg", fmt.Sprintf(format, args...))
-}
-func (p pebbleLog) Errorf(format string, args ...any) {
-	p.log.Error("pebble", "err", fmt.Sprintf(format, args...))
-}
-func (p pebbleLog) Fatalf(format string, args ...any) {
-	err := fmt.Sprintf(format, args...)
-	p.log.Error("the disk failed; the process ends here, and the next start recovers", "err", err)
-	panic("pebble: " + err)
 }

@@ -17,7 +17,7 @@ type digest [sha256.Size]byte
 // judging are the options of a register that judges as a ledger's does.
 func judging() register.Options {
 	o, small := client.RegisterOptions(), registertest.Small()
-	o.CacheBytes, o.MemTableBytes, o.Threads, o.Logger = small.CacheBytes, small.MemTableBytes, small.Threads, small.Logger
+	o.CacheBytes, o.MemTableBytes, o.Threads, o.Health = small.CacheBytes, small.MemTableBytes, small.Threads, small.Health
 	return o
 }
 

@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -52,6 +53,7 @@ type Server struct {
 // Serve answers on l and gossips until ctx ends, then finishes the requests at
 // work. It closes l and MetricsListener.
 func (s Server) Serve(ctx context.Context, l net.Listener) error {
+	defer context.AfterFunc(ctx, s.Witness.GiveUp)()
 	rounds, stop := context.WithCancel(ctx)
 	gossiped := make(chan struct{})
 	go func() {
@@ -82,6 +84,9 @@ func (s Server) handler() http.Handler {
 			return
 		}
 		io.WriteString(w, "ok\n")
+		for _, d := range s.Witness.Damage() {
+			fmt.Fprintln(w, d)
+		}
 	})
 	return mux
 }

@@ -1,4 +1,4 @@
-package pebblestore_test
+package disk_test
 
 import (
 	"math/rand/v2"

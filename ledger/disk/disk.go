@@ -1,0 +1,218 @@
+// Package disk opens Pebble in the one way in which Docket does, for every database:
+// the ledger's store, the register, a witness's state, a reader's copy.
+//
+// It promises that no read ends the process: what cannot be read is an error
+// ([Damaged]), told once to whoever watches ([Health]). A full disk is waited for where
+// somebody serves; a background write that fails again and again is tried ever more
+// seldom, and logged once a minute. A write whose outcome is unknown still ends the
+// process, since nobody knows then what the disk holds: the next start recovers.
+//
+// It does not know what lies in a database, nor what to do about damage.
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// ErrDamaged: what lies on the disk cannot be read, and asking again does not help.
+var ErrDamaged = errors.New("the disk holds what cannot be read")
+
+// Damaged tells whether an error, of opening or of reading, is that of damage.
+func Damaged(err error) bool { return errors.Is(err, ErrDamaged) || pebble.IsCorruptionError(err) }
+
+// Options say which database is opened, and how. FS, Dir and Name are needed.
+type Options struct {
+	FS   vfs.FS
+	Dir  string
+	Name string // in logs and metrics: one of a closed set, like "store"
+
+	Remedy   string                // what to do about damage, in the log's line about it
+	Existing bool                  // do not make it: pebble.ErrDBDoesNotExist if it is not there
+	ReadOnly bool                  // nothing is written or locked: for a directory that nobody writes to
+	Health   *Health               // is told what happens; nil: a new one, of which nobody hears
+	Tune     func(*pebble.Options) // sizes, and what depends on the rows; nil: Pebble's defaults
+}
+
+// DB is an open database. What Pebble cannot write ends the process by [Health].
+type DB struct {
+	*pebble.DB
+	watch *watch
+}
+
+// Open opens a database, and makes it if it may. Its errors are those of [Judge].
+func Open(o Options) (*DB, error) {
+	if o.Health == nil {
+		o.Health = NewHealth(Config{})
+	}
+	w := &watch{Health: o.Health, name: o.Name, remedy: o.Remedy, dir: o.Dir, done: make(chan struct{})}
+	p := &pebble.Options{FormatMajorVersion: pebble.FormatValueSeparation}
+	if o.Tune != nil {
+		o.Tune(p)
+	}
+	p.FS, p.ReadOnly, p.ErrorIfNotExists = &files{o.FS, w}, o.ReadOnly, o.Existing
+	p.Logger, p.EventListener = w, w.listener()
+	p.DisableTableStats = true // its job would try a table that is damaged again and again, without a pause
+	if o.ReadOnly {
+		p.FS = unlocked{p.FS}
+	}
+	db, err := open(o.Dir, p)
+	switch {
+	case errors.Is(err, pebble.ErrDBDoesNotExist) && (o.Existing || o.ReadOnly):
+		return nil, err
+	case err != nil:
+		if err = Judge(err); Damaged(err) {
+			w.damaged(o.Dir, err)
+		}
+		return nil, err
+	}
+	w.opened.Store(true)
+	return &DB{db, w}, nil
+}
+
+// open is pebble.Open, which gives back what it holds when it panics: nobody promises
+// that it never does on a file of another content than it wrote.
+func open(dir string, p *pebble.Options) (db *pebble.DB, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %v", ErrDamaged, r)
+		}
+	}()
+	return pebble.Open(dir, p)
+}
+
+// Judge makes [ErrDamaged] of an error that whoever opens a database gets, in Open or of
+// its first reads: of any but one of a lock, of space, of permission, or of what the
+// process may have open. Pebble has no class of errors for all that a flipped bit in one
+// of its files can do.
+func Judge(err error) error {
+	if err == nil || Damaged(err) {
+		return err
+	}
+	for _, other := range []error{fs.ErrPermission, syscall.EAGAIN, syscall.EROFS, syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM} {
+		if errors.Is(err, other) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %w", ErrDamaged, err)
+}
+
+// Damaged tells of damage that Pebble did not tell of itself: of rows that are not what
+// they should be, and of some files that it cannot open.
+func (db *DB) Damaged(err error) {
+	if pebble.ExtractDataCorruptionInfo(err) == nil {
+		db.watch.damaged(db.watch.dir, err)
+	}
+}
+
+// Rescue is deferred by whoever reads rows: it makes damage of Pebble's panic over a file
+// that is not as it was written, and tells of damage that Pebble did not tell of.
+func (db *DB) Rescue(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("%w: %v", ErrDamaged, r)
+	}
+	if Damaged(*err) {
+		db.Damaged(*err)
+		*err = worded{*err}
+	}
+}
+
+// worded leaves out of an error's words the one that only carries what Pebble's listener
+// is told.
+type worded struct{ error }
+
+func (e worded) Unwrap() error { return e.error }
+
+func (e worded) Error() string {
+	return strings.ReplaceAll(e.error.Error(), "\n<corruption detail carrier>", "")
+}
+
+// Get reads one row.
+func (db *DB) Get(key []byte) (value []byte, closer io.Closer, err error) {
+	defer db.Rescue(&err)
+	return db.DB.Get(key)
+}
+
+// Retire says that another database has taken this one's place: nothing that still
+// happens to it is told to anybody. It stays open until Close, for who reads in it.
+func (db *DB) Retire() { db.watch.retired.Store(true) }
+
+// Close waits for reads and writes in progress, and for no failing one.
+func (db *DB) Close() error {
+	db.watch.close()
+	defer func() {
+		// Pebble forgets to let go of a file that it could not open, and panics at the end of
+		// Close, where all is written.
+		if r := recover(); r != nil && fmt.Sprint(r) != "element has outstanding references" {
+			panic(r)
+		}
+	}()
+	return db.DB.Close()
+}
+
+// Apply commits a batch. Like every write, it ends the process where its outcome would
+// be unknown.
+func (db *DB) Apply(b *pebble.Batch, o *pebble.WriteOptions) error {
+	defer db.watch.ends()
+	return db.DB.Apply(b, o)
+}
+
+// Set writes one row.
+func (db *DB) Set(key, value []byte, o *pebble.WriteOptions) error {
+	defer db.watch.ends()
+	return db.DB.Set(key, value, o)
+}
+
+// Delete deletes one row.
+func (db *DB) Delete(key []byte, o *pebble.WriteOptions) error {
+	defer db.watch.ends()
+	return db.DB.Delete(key, o)
+}
+
+// DeleteRange deletes the rows [start, end).
+func (db *DB) DeleteRange(start, end []byte, o *pebble.WriteOptions) error {
+	defer db.watch.ends()
+	return db.DB.DeleteRange(start, end, o)
+}
+
+// Flush writes out what is in memory.
+func (db *DB) Flush() error {
+	defer db.watch.ends()
+	return db.DB.Flush()
+}
+
+// unlocked is a file system on which many processes open one database that nobody
+// writes to: Pebble locks a directory that it only reads too.
+type unlocked struct{ vfs.FS }
+
+// Lock locks nothing.
+func (unlocked) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
+
+// Generations are the numbers by which the databases in a directory are named, 1, 2 and
+// so on, highest first: what is derived is made anew beside the one that it replaces.
+func Generations(files vfs.FS, dir string) ([]int, error) {
+	names, err := files.List(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	var all []int
+	for _, name := range names {
+		if n, err := strconv.Atoi(name); err == nil && n > 0 && strconv.Itoa(n) == name {
+			all = append(all, n)
+		}
+	}
+	slices.Sort(all)
+	slices.Reverse(all)
+	return all, nil
+}

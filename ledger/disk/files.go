@@ -1,0 +1,160 @@
+package disk
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// files is the file system of one database, as Pebble needs it.
+//
+// On it Pebble always finds its manifest after a crash. Pebble creates the manifest,
+// then a marker that names it, removes the marker before, and syncs the directory once:
+// enough where a journal keeps the order of names, as that of ext4 does. POSIX does not
+// promise it. Where a marker comes back without its manifest, a database does not open;
+// where both markers are gone, it opens empty, which looks like one that has not begun.
+//
+// It waits, in three cases. A table, which a flush or a compaction writes, is begun the
+// later the oftener that failed before: Pebble tries again at once, for ever. Any other
+// write that finds the disk full is tried again until there is space, for Pebble does
+// not survive its failure ([Config.Wait]). A read that fails pauses a little while
+// compactions fail, which begin again at once too.
+type files struct {
+	vfs.FS
+	*watch
+}
+
+// Create waits for a table's turn.
+func (f *files) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if table(name) {
+		f.turn(category)
+		made, err := f.FS.Create(name, category)
+		return f.wrap(name, made, err)
+	}
+	if err := f.settle(name); err != nil {
+		return nil, err
+	}
+	var made vfs.File
+	err := f.patiently(func() (err error) { made, err = f.FS.Create(name, category); return err })
+	return f.wrap(name, made, err)
+}
+
+func (f *files) ReuseForWrite(old, name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	var made vfs.File
+	err := f.patiently(func() (err error) { made, err = f.FS.ReuseForWrite(old, name, category); return err })
+	return f.wrap(name, made, err)
+}
+
+func (f *files) Open(name string, o ...vfs.OpenOption) (vfs.File, error) {
+	opened, err := f.FS.Open(name, o...)
+	return f.wrap(name, opened, err)
+}
+
+func (f *files) Remove(name string) error {
+	if err := f.settle(name); err != nil {
+		return err
+	}
+	return f.FS.Remove(name)
+}
+
+func (f *files) Rename(old, name string) error {
+	return f.patiently(func() error { return f.FS.Rename(old, name) })
+}
+
+// settle makes the names so far durable before a marker changes.
+func (f *files) settle(name string) error {
+	if !strings.HasPrefix(f.PathBase(name), "marker.") {
+		return nil
+	}
+	d, err := f.OpenDir(f.PathDir(name))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func (f *files) wrap(name string, file vfs.File, err error) (vfs.File, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &oneFile{file, f.watch, name}, nil
+}
+
+// table says of a file that a flush or a compaction makes it: when it fails, what it has
+// written is removed, and nothing is lost.
+func table(name string) bool {
+	return strings.HasSuffix(name, ".sst") || strings.HasSuffix(name, ".blob")
+}
+
+// oneFile is an open file.
+type oneFile struct {
+	vfs.File
+	watch *watch
+	name  string
+}
+
+func (f *oneFile) Write(p []byte) (int, error) {
+	if table(f.name) {
+		return f.File.Write(p)
+	}
+	written := 0
+	err := f.watch.patiently(func() error {
+		n, err := f.File.Write(p[written:])
+		written += n
+		return err
+	})
+	return written, err
+}
+
+func (f *oneFile) Read(p []byte) (int, error) {
+	n, err := f.File.Read(p)
+	return n, f.watch.read(f.name, err)
+}
+
+func (f *oneFile) ReadAt(p []byte, offset int64) (int, error) {
+	n, err := f.File.ReadAt(p, offset)
+	return n, f.watch.read(f.name, err)
+}
+
+// read makes damage of what the disk itself cannot read.
+func (w *watch) read(name string, err error) error {
+	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, fs.ErrClosed) {
+		return err
+	}
+	w.damaged(name, err)
+	w.pause(min(w.compaction.pause(), firstPause))
+	return errors.Join(ErrDamaged, err)
+}
+
+// Pauses before what failed is tried again: twice as long each time.
+const (
+	firstPause = 100 * time.Millisecond
+	maxPause   = 10 * time.Second
+)
+
+func full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
+// patiently does what takes space, again and again while there is none. Whoever is told
+// to end meanwhile ends here: what was to be written is not on the disk, and nobody was
+// told that it is.
+func (w *watch) patiently(do func() error) error {
+	err := do()
+	if !full(err) || !w.Wait || !w.opened.Load() {
+		return err
+	}
+	defer w.stalls(err)()
+	for pause := firstPause; full(err); pause = min(2*pause, maxPause) {
+		select {
+		case <-w.ended:
+			w.die("it was told to end while the disk was full: " + err.Error())
+		case <-time.After(pause):
+		}
+		err = do()
+	}
+	return err
+}

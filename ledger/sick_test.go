@@ -1,0 +1,96 @@
+package ledger_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/pebblestore"
+)
+
+// sickFold is a fold that is damaged for a while.
+type sickFold struct {
+	ledger.Fold[pebblestore.Blob]
+	sick bool
+}
+
+type sickDraft struct{}
+
+func (sickDraft) Judge(pebblestore.Blob) ([]byte, error) {
+	return nil, fmt.Errorf("%w: a block", ledger.ErrFold)
+}
+
+func (f *sickFold) Begin(below ledger.Draft[pebblestore.Blob], admitted time.Time) ledger.Draft[pebblestore.Blob] {
+	if f.sick {
+		return sickDraft{}
+	}
+	return f.Fold.Begin(below, admitted)
+}
+
+// A fold that is damaged where a batch needs it refuses that batch, of which nothing is
+// written; the ledger goes on, and takes the same items once the fold is well.
+func TestDamagedFoldStopsNothing(t *testing.T) {
+	w := newWorld(t)
+	w.config.BatchItems = 2
+	fold := &sickFold{}
+	w.fold = func(f *pebblestore.Index) ledger.Fold[pebblestore.Blob] { fold.Fold = f; return fold }
+	n := w.mustOpen(t)
+	n.add(t, numbered(0, 3)...)
+	fold.sick = true
+	tickets := n.appendAll(t, numbered(3, 8)...)
+	if err := n.Commit(t.Context()); !errors.Is(err, ledger.ErrFold) {
+		t.Errorf("committing: %v, want ErrFold", err)
+	}
+	for i, ticket := range tickets { // of every batch
+		if _, err := ticket.Committed(t.Context()); !errors.Is(err, ledger.ErrFold) {
+			t.Errorf("item %d: %v, want ErrFold", i, err)
+		}
+	}
+	if err := n.Err(); err != nil || n.Head().Size != 3 {
+		t.Fatalf("the ledger stopped at %d: %v", n.Head().Size, err)
+	}
+	fold.sick = false
+	n.add(t, numbered(3, 8)...)
+	if size := n.Head().Size; size != 8 {
+		t.Errorf("size %d, want 8", size)
+	}
+	n.close()
+}
+
+// unreadable is a store whose head cannot be read any more.
+type unreadable struct {
+	ledger.Store
+	damaged bool
+}
+
+func (u *unreadable) Extend(ctx context.Context, x ledger.Extension) error {
+	if u.damaged {
+		return fmt.Errorf("reading the head: %w", ledger.ErrCorrupt)
+	}
+	return u.Store.Extend(ctx, x)
+}
+
+// Where the store cannot be read to go on, the ledger stops, says that it is damage, and
+// is still read.
+func TestDamagedHeadStopsAndIsRead(t *testing.T) {
+	w := newWorld(t)
+	store := &unreadable{}
+	w.wrap = func(s ledger.Store) ledger.Store { store.Store = s; return store }
+	n := w.mustOpen(t)
+	n.add(t, numbered(0, 3)...)
+	store.damaged = true
+	n.appendAll(t, numbered(3, 4)...)
+	if err := n.Commit(t.Context()); !errors.Is(err, ledger.ErrCorrupt) {
+		t.Errorf("committing: %v, want ErrCorrupt", err)
+	}
+	if _, err := n.Append(t.Context(), numbered(4, 5)[0]); !errors.Is(err, ledger.ErrStopped) || !errors.Is(err, ledger.ErrCorrupt) {
+		t.Errorf("appending: %v, want ErrStopped of ErrCorrupt", err)
+	}
+	if _, err := n.Entry(t.Context(), 1); err != nil {
+		t.Errorf("reading: %v", err)
+	}
+	n.close()
+}
