@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/tls"
 	"fmt"
+	"io/fs"
+	"syscall"
 	"testing"
 
 	"github.com/seed-53cf897a/docket/client"
@@ -36,6 +38,12 @@ func TestReport(t *testing.T) {
 		{"sent elsewhere", fmt.Errorf("asking: %w", &wire.RedirectError{From: "a.example", To: "http://b.example"}), statusRefused,
 			"docket: asking: a.example sends on to http://b.example, which was not asked\nhint: if that is where it is now, and its operator says so, give that URL: --ledger http://b.example\n"},
 		{"misused", misuse("which?"), statusMisused, "docket: which?\n"},
+		{"a permission", misuse("%w", &fs.PathError{Op: "open", Path: "own.key", Err: syscall.EACCES}), statusRefused, "docket: open own.key: permission denied\n"},
+		{"damage below misuse", misuse("--charter c: %w", refuse("c is damaged")), statusRefused, "docket: --charter c: c is damaged\n"},
+		{"a full disk", fmt.Errorf("writing k: %w", &fs.PathError{Op: "write", Path: "nowhere/k", Err: syscall.ENOSPC}), statusRefused,
+			"docket: writing k: write nowhere/k: no space left on device\nhint: the disk of nowhere is full, which says nothing about the ledger, and nothing is lost: make room and run the same command again\n"},
+		{"no room for a copy", &client.SpaceError{Dir: "trust", Free: 5 << 10, Need: 3 << 20}, statusRefused,
+			"docket: no space left on the disk of trust: 5 KiB are free, and about 3072 are needed\nhint: the disk is full, which says nothing about the ledger, and nothing is lost: make room and run the same command again\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out bytes.Buffer
