@@ -37,7 +37,10 @@ The log of requests and events goes to stderr, one JSON object a line; /healthz 
 use. Metrics are served only with --metrics-listen, at /metrics of that address, for
 Prometheus: strangers should not reach it. On SIGINT or SIGTERM it finishes the
 requests at work, commits and publishes what it has accepted, and ends with status 0.
-If a write fails it ends with status 1: start it again, the next start recovers.
+If a write fails it ends with status 1: start it again, the next start recovers. A full
+disk is waited for, unless it is told to end: reads go on, records get 503. What is
+damaged on the disk is answered with 500 and named by /readyz, and the rest goes on; a
+damaged register is made anew from the entries.
 
 With --tls-cert and --tls-key it speaks TLS, and takes up renewed files within a
 minute; without, plain HTTP: bind it to loopback, or put a proxy that speaks TLS
