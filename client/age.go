@@ -27,18 +27,18 @@ func (e *StaleError) Error() string {
 // that newer ones are kept from whoever asks. Under quorum none, or with 0, any age
 // is fine.
 func CheckAge(newest *proof.Published, maxAge time.Duration, now time.Time) error {
-	at := cosignedSince(newest)
+	at := newestQuorumTime(newest)
 	if age := now.Sub(at); maxAge > 0 && !at.IsZero() && age > maxAge {
 		return &StaleError{Size: newest.Checkpoint().Size, At: at, Age: age, MaxAge: maxAge}
 	}
 	return nil
 }
 
-// cosignedSince is the greatest T such that the cosignatures stamped T or later
+// newestQuorumTime is the greatest T such that the cosignatures stamped T or later
 // satisfy the quorum: witnesses that are gone do not make a checkpoint old. Zero
 // with quorum none.
-func cosignedSince(p *proof.Published) time.Time {
-	if p.Policy().IsNone() {
+func newestQuorumTime(p *proof.Published) time.Time {
+	if p.Policy().QuorumIsNone() {
 		return time.Time{}
 	}
 	var names []string

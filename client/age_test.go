@@ -74,12 +74,12 @@ func TestCheckAge(t *testing.T) {
 // error says which witnesses are missing; what was trusted stays.
 func TestBelowQuorum(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWatched(t)
+		w := newEmptyWitnessedWorld(t)
 		w.admit(w.amend(w.text("l1", "w1 w2 w3")))
-		trust := w.synced()
+		trust := w.syncedTrust()
 		before := trust.Checkpoint()
-		w.admit(w.Import("0001", w.Listed("0001", "Entity 1")))
-		w.net.rewrite = func(r *http.Request, answer []byte) []byte {
+		w.admit(w.ImportListed("0001", w.NewListedDesignation("0001", "Entity 1")))
+		w.net.rewriteResponse = func(r *http.Request, answer []byte) []byte {
 			if r.URL.Path != "/checkpoint" {
 				return answer
 			}
@@ -101,6 +101,6 @@ func TestBelowQuorum(t *testing.T) {
 				t.Errorf("%s: size %d is trusted now", name, trust.Checkpoint().Checkpoint().Size)
 			}
 		}
-		found(t, audit(t, Audit{Source: w.client().Source(), Charter: w.Ledger}), "not enough cosignatures: 1 of 2 (w1, w3 missing)")
+		wantFinding(t, runAudit(t, Audit{Source: w.client().Source(), Charter: w.Ledger}), "not enough cosignatures: 1 of 2 (w1, w3 missing)")
 	})
 }

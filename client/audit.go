@@ -20,7 +20,7 @@ import (
 // layout of C2SP tlog-tiles ([Directory]).
 type Source interface {
 	Checkpoint(ctx context.Context) ([]byte, error)
-	Bundle(ctx context.Context, id proof.BundleID) ([][]byte, error)
+	Bundle(ctx context.Context, id proof.EntryBundleID) ([][]byte, error)
 	Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error)
 }
 
@@ -35,7 +35,7 @@ type directory struct{ copyDir }
 func (d directory) Checkpoint(context.Context) ([]byte, error) {
 	return readFile(d.files, d.path(checkpointFile))
 }
-func (d directory) Bundle(ctx context.Context, id proof.BundleID) ([][]byte, error) {
+func (d directory) Bundle(ctx context.Context, id proof.EntryBundleID) ([][]byte, error) {
 	return d.bundle(ctx, id)
 }
 func (d directory) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error) {
@@ -50,29 +50,29 @@ type Audit struct {
 	Copy    proof.ReadTiles // of the copy that goes to Trusted; nil without one
 	Files   vfs.FS          // where the audit's own register is built, in Dir
 	Dir     string
-	// Progress is told the size reached and the size to reach; may be nil.
-	Progress func(reached, size uint64)
-	// Found is told each finding as it comes; may be nil.
-	Found func(finding string)
+	// OnProgress is told the size reached and the size to reach; may be nil.
+	OnProgress func(reached, size uint64)
+	// OnFinding is told each finding as it comes; may be nil.
+	OnFinding func(finding string)
 }
 
 // AuditReport is what an audit found. Nothing in it is the server's word.
 type AuditReport struct {
-	Ledger     record.ID        // the charter at index 0
-	Tree       proof.Tree       // what the entries make
-	Published  *proof.Published // nil if the checkpoint satisfies no policy
-	Judged     uint64           // entries that were judged
-	Signatures uint64           // signatures that verified
-	Kept       int              // checkpoints that the source keeps, held against the admission times
-	NotSigned  bool             // the entries that the source hands out are not what the log signed: what else is found goes back to that
-	OfSource   int              // findings of what the log did not sign: the fault of the source, or of its disk
-	Behind     *BehindError     // set where the source shows what was the newest once, and no more
-	Fork       *ForkError       // what the log signed against what was trusted; nil if it continues that
-	Findings   []string         // what does not add up, the first [MaxFindings]; none is the hoped-for answer
-	More       int              // findings beyond those
-	Notes      []string         // what to know, and no fault
+	Ledger         record.ID        // the charter at index 0
+	Tree           proof.Tree       // what the entries make
+	Published      *proof.Published // nil if the checkpoint satisfies no policy
+	Checked        uint64           // entries that were judged
+	Signatures     uint64           // signatures that verified
+	Archived       int              // checkpoints that the source keeps, held against the admission times
+	RootMismatch   bool             // the entries that the source hands out are not what the log signed: what else is found goes back to that
+	SourceFindings int              // findings of what the log did not sign: the fault of the source, or of its disk
+	Behind         *BehindError     // set where the source shows what was the newest once, and no more
+	Fork           *ForkError       // what the log signed against what was trusted; nil if it continues that
+	Findings       []string         // what does not add up, the first [MaxFindings]; none is the hoped-for answer
+	MoreFindings   int              // findings beyond those
+	Notes          []string         // what to know, and no fault
 
-	found func(string)
+	onFinding func(string)
 }
 
 // MaxFindings is how many findings a report holds: a log of which nothing adds up has
@@ -88,7 +88,7 @@ const MaxFindings = 1000
 func (a Audit) Run(ctx context.Context) (*AuditReport, error) {
 	note, err := a.Source.Checkpoint(ctx)
 	if err != nil {
-		return nil, unpublished(err)
+		return nil, asUnpublished(err)
 	}
 	cp, _, err := proof.ParseCheckpoint(note)
 	if err != nil {
@@ -102,109 +102,109 @@ func (a Audit) Run(ctx context.Context) (*AuditReport, error) {
 	if err := reg.Reset(); err != nil {
 		return nil, err
 	}
-	r := &AuditReport{found: a.Found}
-	signer, err := a.logSigned(ctx, note, cp)
+	r := &AuditReport{onFinding: a.OnFinding}
+	signer, err := a.findSigner(ctx, note, cp)
 	if err != nil {
 		return nil, err
 	}
-	if signer == unsigned {
-		r.findSource("the checkpoint of size %d is signed by no key that the log has by its charters: nothing was fetched by it", cp.Size)
+	if signer == signerNone {
+		r.addSourceFinding("the checkpoint of size %d is signed by no key that the log has by its charters: nothing was fetched by it", cp.Size)
 		return r, nil
 	}
 	if done, err := a.replay(ctx, r, reg, note, cp, signer); err != nil || done {
 		return r, err
 	}
-	if err := a.judgeCheckpoint(r, reg, note, cp); err != nil {
+	if err := a.checkCheckpoint(r, reg, note, cp); err != nil {
 		return nil, err
 	}
 	if err := a.compareTrusted(ctx, r, note, cp.Tree()); err != nil {
 		return nil, err
 	}
-	return r, a.judgeTimes(ctx, r, reg)
+	return r, a.checkAdmissionTimes(ctx, r, reg)
 }
 
-func (r *AuditReport) find(format string, args ...any) {
+func (r *AuditReport) addFinding(format string, args ...any) {
 	finding := fmt.Sprintf(format, args...)
-	if r.found != nil {
-		r.found(finding)
+	if r.onFinding != nil {
+		r.onFinding(finding)
 	}
 	if len(r.Findings) == MaxFindings {
-		r.More++
+		r.MoreFindings++
 		return
 	}
 	r.Findings = append(r.Findings, finding)
 }
 
-// findSource is find of what the source hands out and the log did not sign.
-func (r *AuditReport) findSource(format string, args ...any) {
-	r.OfSource++
-	r.find(format, args...)
+// addSourceFinding is find of what the source hands out and the log did not sign.
+func (r *AuditReport) addSourceFinding(format string, args ...any) {
+	r.SourceFindings++
+	r.addFinding(format, args...)
 }
 
-// signer is what is known of who signed a checkpoint before the log is read.
-type signer int
+// signerStatus is what is known of who signed a checkpoint before the log is read.
+type signerStatus int
 
 const (
-	unsigned     signer = iota // none of the log's keys did
-	signedByLog                // one of them did
-	signerUnread               // a later charter, which the source shows only among its entries, may name the key
+	signerNone    signerStatus = iota // none of the log's keys did
+	signerLog                         // one of them did
+	signerUnknown                     // a later charter, which the source shows only among its entries, may name the key
 )
 
 // charterSource is a source that shows the chain of a ledger's charters.
 type charterSource interface {
-	Chain(ctx context.Context, id record.ID) ([]byte, error)
+	ChainUnverified(ctx context.Context, id record.ID) ([]byte, error)
 }
 
-// logSigned looks for the log's key among those of the trusted checkpoint's policy, of
+// findSigner looks for the log's key among those of the trusted checkpoint's policy, of
 // the charter at index 0, and of the charters after it.
-func (a Audit) logSigned(ctx context.Context, note []byte, cp proof.Checkpoint) (signer, error) {
+func (a Audit) findSigner(ctx context.Context, note []byte, cp proof.Checkpoint) (signerStatus, error) {
 	if a.Trusted != nil {
 		if _, err := a.Trusted.Policy().VerifyLog(note); err == nil {
-			return signedByLog, nil
+			return signerLog, nil
 		}
 	}
 	if cp.Size == 0 {
-		return signerUnread, nil // there is nothing to fetch
+		return signerUnknown, nil // there is nothing to fetch
 	}
-	first := proof.BundleID{Width: int(min(cp.Size, proof.TileWidth))}
+	first := proof.EntryBundleID{Width: int(min(cp.Size, proof.TileWidth))}
 	entries, err := a.Source.Bundle(ctx, first)
 	if err != nil {
-		return unsigned, err
+		return signerNone, err
 	}
 	e, err := record.ParseEntry(entries[0])
 	if err != nil {
-		return signerUnread, nil // the replay says what is wrong with it, and ends there
+		return signerUnknown, nil // the replay says what is wrong with it, and ends there
 	}
 	id := record.IDOf(e.Envelope.Payload)
 	if st, err := record.ParseStatement(e.Envelope.Payload); err == nil {
-		if c, ok := st.Predicate.(*record.Charter); ok && signedUnder(note, c) {
-			return signedByLog, nil
+		if c, ok := st.Predicate.(*record.Charter); ok && signedByCharterKey(note, c) {
+			return signerLog, nil
 		}
 	}
 	source, ok := a.Source.(charterSource)
 	if !ok {
-		return signerUnread, nil
+		return signerUnknown, nil
 	}
-	raw, err := source.Chain(ctx, id)
-	if err != nil && noAnswer(ctx, err) {
-		return unsigned, err
+	raw, err := source.ChainUnverified(ctx, id)
+	if err != nil && isTransient(ctx, err) {
+		return signerNone, err
 	} else if err != nil {
-		return signerUnread, nil // it hands on tiles alone
+		return signerUnknown, nil // it hands on tiles alone
 	}
-	known, err := chartersOf(raw, id, time.Now())
+	known, err := chartersInChain(raw, id, time.Now())
 	if err != nil {
-		return unsigned, nil
+		return signerNone, nil
 	}
 	for _, c := range known {
-		if signedUnder(note, c.content) {
-			return signedByLog, nil
+		if signedByCharterKey(note, c.content) {
+			return signerLog, nil
 		}
 	}
-	return unsigned, nil
+	return signerNone, nil
 }
 
-// signedUnder reports whether one of the log keys that a charter names signed a note.
-func signedUnder(note []byte, c *record.Charter) bool {
+// signedByCharterKey reports whether one of the log keys that a charter names signed a note.
+func signedByCharterKey(note []byte, c *record.Charter) bool {
 	policy, err := proof.ParsePolicy([]byte(c.Policy))
 	if err != nil {
 		return false
@@ -216,95 +216,95 @@ func signedUnder(note []byte, c *record.Charter) bool {
 // replay folds every entry. The first that must not be in a ledger ends the
 // judging, since what follows has no state to be judged by; hashing goes on, if the log
 // signed how far. It reports whether there is nothing more to audit.
-func (a Audit) replay(ctx context.Context, r *AuditReport, reg *register.Register, note []byte, cp proof.Checkpoint, by signer) (done bool, err error) {
-	f := &follower{read: a.Source.Bundle, tree: newTree(), register: reg, keep: func(run *run) error { return a.compareTiles(ctx, r, run, cp.Size) }}
-	if a.Progress != nil {
-		f.progress = func(n uint64) { a.Progress(n, cp.Size) }
+func (a Audit) replay(ctx context.Context, r *AuditReport, reg *register.Register, note []byte, cp proof.Checkpoint, by signerStatus) (done bool, err error) {
+	f := &logReplayer{read: a.Source.Bundle, tree: newMerkleTree(), register: reg, write: func(run *entryRun) error { return a.compareTiles(ctx, r, run, cp.Size) }}
+	if a.OnProgress != nil {
+		f.progress = func(n uint64) { a.OnProgress(n, cp.Size) }
 	}
-	_, err = f.to(ctx, cp.Size)
+	_, err = f.replayTo(ctx, cp.Size)
 	var bad *register.EntryError
 	var old *register.UpgradeError
 	switch {
 	case errors.As(err, &old):
 		return false, fmt.Errorf("entry %d: %w", old.Index, err)
 	case errors.As(err, &bad):
-		if err := a.refold(ctx, reg, bad.Index); err != nil {
+		if err := a.replayUpTo(ctx, reg, bad.Index); err != nil {
 			return false, err
 		}
-		r.Ledger, r.Signatures, r.Judged = reg.Ledger(), f.signatures, bad.Index
+		r.Ledger, r.Signatures, r.Checked = reg.Ledger(), f.signatures, bad.Index
 		must := fmt.Sprintf("entry %d must not be in this ledger: ", bad.Index)
 		why := strings.TrimPrefix(bad.Err.Error(), must) // the register says it as well
-		if by == signerUnread {
+		if by == signerUnknown {
 			if by, err = signerAt(reg, note, bad.Index); err != nil {
 				return false, err
 			}
 		}
-		if by != signedByLog {
-			r.find("%s%s; the %d entries after it were not fetched, since no charter before it names a key that signed the checkpoint", must, why, cp.Size-bad.Index-1)
+		if by != signerLog {
+			r.addFinding("%s%s; the %d entries after it were not fetched, since no charter before it names a key that signed the checkpoint", must, why, cp.Size-bad.Index-1)
 			return true, nil
 		}
 		if r.Tree, err = hashAll(ctx, a.Source.Bundle, cp.Size); err != nil {
 			return false, err
 		}
-		if r.NotSigned = r.Tree.Root != cp.Root; r.NotSigned {
-			r.findSource("the %d entries make the root %s; the checkpoint says %s: what the source hands out is not what the log signed, so that what is wrong with it is no fault of the log; judged up to entry %d (%s)", cp.Size, r.Tree.Root, cp.Root, bad.Index, why)
+		if r.RootMismatch = r.Tree.Root != cp.Root; r.RootMismatch {
+			r.addSourceFinding("the %d entries make the root %s; the checkpoint says %s: what the source hands out is not what the log signed, so that what is wrong with it is no fault of the log; judged up to entry %d (%s)", cp.Size, r.Tree.Root, cp.Root, bad.Index, why)
 		} else {
-			r.find("%s%s; the %d entries after it were hashed, not judged", must, why, cp.Size-bad.Index-1)
+			r.addFinding("%s%s; the %d entries after it were hashed, not judged", must, why, cp.Size-bad.Index-1)
 		}
 	case err != nil:
 		return false, err
 	default:
-		if r.Tree, err = f.tree.at(); err != nil {
+		if r.Tree, err = f.tree.head(); err != nil {
 			return false, err
 		}
-		r.Ledger, r.Signatures, r.Judged = reg.Ledger(), f.signatures, cp.Size
-		if r.NotSigned = r.Tree.Root != cp.Root; r.NotSigned {
-			r.findSource("the %d entries make the root %s; the checkpoint says %s: what the source hands out is not what the log signed", cp.Size, r.Tree.Root, cp.Root)
+		r.Ledger, r.Signatures, r.Checked = reg.Ledger(), f.signatures, cp.Size
+		if r.RootMismatch = r.Tree.Root != cp.Root; r.RootMismatch {
+			r.addSourceFinding("the %d entries make the root %s; the checkpoint says %s: what the source hands out is not what the log signed", cp.Size, r.Tree.Root, cp.Root)
 		}
 	}
 	switch {
 	case a.Charter.IsZero():
 		r.Notes = append(r.Notes, fmt.Sprintf("no charter was pinned: this is the ledger of whoever wrote charter %s", r.Ledger))
-	case a.Charter != r.Ledger && r.Judged > 0:
-		r.find("the charter at index 0 is %s; pinned is %s", r.Ledger, a.Charter)
+	case a.Charter != r.Ledger && r.Checked > 0:
+		r.addFinding("the charter at index 0 is %s; pinned is %s", r.Ledger, a.Charter)
 	}
 	return false, nil
 }
 
 // signerAt is what the charter in force at an index says of who signed a checkpoint.
-func signerAt(reg *register.Register, note []byte, index uint64) (signer, error) {
+func signerAt(reg *register.Register, note []byte, index uint64) (signerStatus, error) {
 	if reg.Size() == 0 {
-		return unsigned, nil
+		return signerNone, nil
 	}
-	era, err := reg.EraAt(index)
+	era, err := reg.PolicyEpochAt(index)
 	if err != nil {
-		return unsigned, err
+		return signerNone, err
 	}
 	policy, err := proof.ParsePolicy([]byte(era.Policy))
 	if err != nil {
-		return unsigned, err
+		return signerNone, err
 	}
 	if _, err := policy.VerifyLog(note); err != nil {
-		return unsigned, nil
+		return signerNone, nil
 	}
-	return signedByLog, nil
+	return signerLog, nil
 }
 
-// refold brings the register to the last entry before one that must not be there:
+// replayUpTo brings the register to the last entry before one that must not be there:
 // the batch in which that stood was not taken in.
-func (a Audit) refold(ctx context.Context, reg *register.Register, size uint64) error {
+func (a Audit) replayUpTo(ctx context.Context, reg *register.Register, size uint64) error {
 	if err := reg.Reset(); err != nil {
 		return err
 	}
-	f := &follower{read: a.Source.Bundle, tree: newTree(), register: reg}
-	_, err := f.to(ctx, size)
+	f := &logReplayer{read: a.Source.Bundle, tree: newMerkleTree(), register: reg}
+	_, err := f.replayTo(ctx, size)
 	return err
 }
 
 // hashAll makes the root of all entries and judges none.
 func hashAll(ctx context.Context, read readBundle, size uint64) (proof.Tree, error) {
-	t := newTree()
-	for id := range proof.Bundles(0, size) {
+	t := newMerkleTree()
+	for id := range proof.EntryBundles(0, size) {
 		entries, err := read(ctx, id)
 		if err != nil {
 			return proof.Tree{}, err
@@ -314,13 +314,13 @@ func hashAll(ctx context.Context, read readBundle, size uint64) (proof.Tree, err
 				return proof.Tree{}, err
 			}
 		}
-		t.cut()
+		t.takeTiles()
 	}
-	return t.at()
+	return t.head()
 }
 
 // compareTiles holds the tiles that are served against those that the entries make.
-func (a Audit) compareTiles(ctx context.Context, r *AuditReport, run *run, size uint64) error {
+func (a Audit) compareTiles(ctx context.Context, r *AuditReport, run *entryRun, size uint64) error {
 	tiles := run.full
 	if run.head.Size == size {
 		tiles = append(tiles, run.partial...)
@@ -331,28 +331,28 @@ func (a Audit) compareTiles(ctx context.Context, r *AuditReport, run *run, size 
 	}
 	served, err := a.Source.Tiles(ctx, ids)
 	switch {
-	case err != nil && noAnswer(ctx, err):
+	case err != nil && isTransient(ctx, err):
 		return err
 	case err != nil:
-		r.findSource("tiles below size %d: %v", run.head.Size, err)
+		r.addSourceFinding("tiles below size %d: %v", run.head.Size, err)
 		return nil
 	}
 	for i, t := range tiles {
 		if !bytes.Equal(served[i], t.data) {
-			r.findSource("%s is not what the entries make: proofs built from it are wrong", t.id)
+			r.addSourceFinding("%s is not what the entries make: proofs built from it are wrong", t.id)
 		}
 	}
 	return nil
 }
 
-// judgeCheckpoint holds the checkpoint against the policy of the newest charter
+// checkCheckpoint holds the checkpoint against the policy of the newest charter
 // below its size.
-func (a Audit) judgeCheckpoint(r *AuditReport, reg *register.Register, note []byte, cp proof.Checkpoint) error {
+func (a Audit) checkCheckpoint(r *AuditReport, reg *register.Register, note []byte, cp proof.Checkpoint) error {
 	if reg.Size() == 0 {
-		r.find("the checkpoint of size %d has no charter to be judged by", cp.Size)
+		r.addFinding("the checkpoint of size %d has no charter to be judged by", cp.Size)
 		return nil
 	}
-	era, err := reg.EraAt(min(cp.Size, reg.Size()))
+	era, err := reg.PolicyEpochAt(min(cp.Size, reg.Size()))
 	if err != nil {
 		return err
 	}
@@ -361,12 +361,12 @@ func (a Audit) judgeCheckpoint(r *AuditReport, reg *register.Register, note []by
 		return err
 	}
 	if cp.Origin != era.Origin {
-		r.find("the checkpoint is of the log %s; the charter's origin is %s", cp.Origin, era.Origin)
+		r.addFinding("the checkpoint is of the log %s; the charter's origin is %s", cp.Origin, era.Origin)
 	}
 	r.Notes = append(r.Notes, policy.Warnings()...)
 	published, err := policy.Verify(note, time.Now())
 	if err != nil {
-		r.find("the checkpoint of size %d: %v", cp.Size, err)
+		r.addFinding("the checkpoint of size %d: %v", cp.Size, err)
 		return nil
 	}
 	r.Published = published
@@ -381,36 +381,36 @@ func (a Audit) compareTrusted(ctx context.Context, r *AuditReport, note []byte, 
 	}
 	last := a.Trusted.Checkpoint().Tree()
 	if a.Copy != nil && r.Published != nil {
-		if r.Behind = behind(ctx, a.Copy, a.Trusted, r.Published); r.Behind != nil {
+		if r.Behind = asBehind(ctx, a.Copy, a.Trusted, r.Published); r.Behind != nil {
 			return nil
 		}
 	}
 	if last.Size > shown.Size {
-		r.find("rollback: the log has %d entries, and %d (root %s) were trusted before", shown.Size, last.Size, last.Root)
-		r.fork(ctx, a, note)
+		r.addFinding("rollback: the log has %d entries, and %d (root %s) were trusted before", shown.Size, last.Size, last.Root)
+		r.setFork(ctx, a, note)
 		return nil
 	}
 	old, err := proof.NewBuilder(a.Source.Tiles, -1).TreeAt(ctx, last.Size, shown)
-	if err != nil && noAnswer(ctx, err) {
+	if err != nil && isTransient(ctx, err) {
 		return err
 	}
 	if err != nil {
-		r.find("consistency with the trusted size %d: %v", last.Size, err)
+		r.addFinding("consistency with the trusted size %d: %v", last.Size, err)
 		return nil
 	}
 	if old.Root != last.Root {
-		r.find("fork: at size %d the log's root is %s, and %s was trusted before", last.Size, old.Root, last.Root)
-		r.fork(ctx, a, note)
+		r.addFinding("fork: at size %d the log's root is %s, and %s was trusted before", last.Size, old.Root, last.Root)
+		r.setFork(ctx, a, note)
 	}
 	return nil
 }
 
-// fork keeps what the log signed, if it signed what it shows: by the keys of the
+// setFork keeps what the log signed, if it signed what it shows: by the keys of the
 // charter in force there, if the pinned one leads up to it, since those of the trusted
 // checkpoint may have retired. Of a rollback without the copy the two notes are all
 // there is.
-func (r *AuditReport) fork(ctx context.Context, a Audit, note []byte) {
-	var shown signed = r.Published
+func (r *AuditReport) setFork(ctx context.Context, a Audit, note []byte) {
+	var shown signedCheckpoint = r.Published
 	if r.Published == nil || r.Ledger != a.Charter {
 		s, err := a.Trusted.Policy().VerifyLog(note)
 		if err != nil {
@@ -422,13 +422,13 @@ func (r *AuditReport) fork(ctx context.Context, a Audit, note []byte) {
 	if a.Copy != nil && a.Trusted.Checkpoint().Size > shown.Checkpoint().Size {
 		larger = a.Copy
 	}
-	r.Fork = newFork(ctx, larger, a.Trusted, shown)
+	r.Fork = newForkError(ctx, larger, a.Trusted, shown)
 }
 
-// noAnswer tells an audit that could not go on from a log at fault.
-func noAnswer(ctx context.Context, err error) bool {
-	var gone *wire.Unreachable
-	var busy *wire.Status
+// isTransient tells an audit that could not go on from a log at fault.
+func isTransient(ctx context.Context, err error) bool {
+	var gone *wire.UnreachableError
+	var busy *wire.StatusError
 	var later *Problem
-	return ctx.Err() != nil || errors.As(err, &gone) || errors.As(err, &busy) && busy.Later() || errors.As(err, &later) && later.Later()
+	return ctx.Err() != nil || errors.As(err, &gone) || errors.As(err, &busy) && busy.Retryable() || errors.As(err, &later) && later.Retryable()
 }

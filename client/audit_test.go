@@ -29,8 +29,8 @@ func newLogKey(t *testing.T) *proof.Signer {
 	return s
 }
 
-// audit audits a source in a memory of its own.
-func audit(t *testing.T, a Audit) *AuditReport {
+// runAudit audits a source in a memory of its own.
+func runAudit(t *testing.T, a Audit) *AuditReport {
 	t.Helper()
 	a.Files, a.Dir = vfs.NewMem(), "audit"
 	r, err := a.Run(t.Context())
@@ -38,8 +38,8 @@ func audit(t *testing.T, a Audit) *AuditReport {
 	return r
 }
 
-// found fails unless there is exactly one finding and it says so.
-func found(t *testing.T, r *AuditReport, want string) {
+// wantFinding fails unless there is exactly one finding and it says so.
+func wantFinding(t *testing.T, r *AuditReport, want string) {
 	t.Helper()
 	if len(r.Findings) != 1 || !strings.Contains(r.Findings[0], want) {
 		t.Errorf("findings %q, want one that says %q", r.Findings, want)
@@ -50,15 +50,15 @@ func found(t *testing.T, r *AuditReport, want string) {
 // signature in it was verified.
 func TestAuditHonest(t *testing.T) {
 	w := newWorld(t, "acme-cloud")
-	w.listed(1400)
+	w.growTo(1400)
 	files := vfs.NewMem()
 	trust := w.trust(files, "trust")
 	must(t, trust.Sync(t.Context(), w.client(), nil))
 	for name, source := range map[string]Source{"server": w.client().Source(), "copy": Directory(files, "trust")} {
 		t.Run(name, func(t *testing.T) {
 			var reached uint64
-			r := audit(t, Audit{Source: source, Charter: w.Ledger, Trusted: trust.Checkpoint(), Progress: func(n, _ uint64) { reached = n }})
-			if len(r.Findings) > 0 || r.Ledger != w.Ledger || r.Judged != 1400 || reached != 1400 || r.Published == nil {
+			r := runAudit(t, Audit{Source: source, Charter: w.Ledger, Trusted: trust.Checkpoint(), OnProgress: func(n, _ uint64) { reached = n }})
+			if len(r.Findings) > 0 || r.Ledger != w.Ledger || r.Checked != 1400 || reached != 1400 || r.Published == nil {
 				t.Errorf("%+v, progress to %d", r, reached)
 			}
 			if r.Tree != w.ledger.Published().Checkpoint().Tree() {
@@ -69,35 +69,35 @@ func TestAuditHonest(t *testing.T) {
 			}
 		})
 	}
-	r := audit(t, Audit{Source: w.client().Source()})
+	r := runAudit(t, Audit{Source: w.client().Source()})
 	if len(r.Findings) > 0 || !strings.Contains(strings.Join(r.Notes, "\n"), "no charter was pinned") {
 		t.Errorf("without a pin: %+v", r)
 	}
-	found(t, audit(t, Audit{Source: w.client().Source(), Charter: record.ID{1}}), "pinned is 0100")
+	wantFinding(t, runAudit(t, Audit{Source: w.client().Source(), Charter: record.ID{1}}), "pinned is 0100")
 }
 
 // A log that continues another history than was trusted, or has gone back.
 func TestAuditAgainstTrusted(t *testing.T) {
 	ours, theirs := newWorld(t), newWorld(t)
-	ours.listed(300)
-	theirs.listed(400)
-	r := audit(t, Audit{Source: theirs.client().Source(), Charter: ours.Ledger, Trusted: ours.ledger.Published()})
-	found(t, r, "fork: at size 300")
+	ours.growTo(300)
+	theirs.growTo(400)
+	r := runAudit(t, Audit{Source: theirs.client().Source(), Charter: ours.Ledger, Trusted: ours.ledger.Published()})
+	wantFinding(t, r, "fork: at size 300")
 	e, err := proof.ParseEvidence(r.Fork.Evidence)
 	must(t, err)
 	if _, err := e.Verify(logKey().Key()); err != nil {
 		t.Errorf("the evidence: %v", err)
 	}
-	r = audit(t, Audit{Source: ours.client().Source(), Charter: ours.Ledger, Trusted: theirs.ledger.Published()})
-	found(t, r, "rollback")
+	r = runAudit(t, Audit{Source: ours.client().Source(), Charter: ours.Ledger, Trusted: theirs.ledger.Published()})
+	wantFinding(t, r, "rollback")
 	if r.Fork == nil || r.Fork.Evidence != nil || r.Fork.ShownNote == nil {
 		t.Errorf("a rollback without the larger tree's tiles: %+v", r.Fork)
 	}
 	files := vfs.NewMem()
 	trust := theirs.trust(files, "trust")
 	must(t, trust.Sync(t.Context(), theirs.client(), nil))
-	r = audit(t, Audit{Source: ours.client().Source(), Charter: ours.Ledger, Trusted: trust.Checkpoint(), Copy: Directory(files, "trust").Tiles})
-	found(t, r, "rollback")
+	r = runAudit(t, Audit{Source: ours.client().Source(), Charter: ours.Ledger, Trusted: trust.Checkpoint(), Copy: Directory(files, "trust").Tiles})
+	wantFinding(t, r, "rollback")
 	e, err = proof.ParseEvidence(r.Fork.Evidence)
 	must(t, err)
 	if _, err := e.Verify(logKey().Key()); err != nil {
@@ -105,39 +105,39 @@ func TestAuditAgainstTrusted(t *testing.T) {
 	}
 }
 
-// resigned is a log whose checkpoint other keys sign than those of its first charter.
-type resigned struct {
+// resignedSource is a log whose checkpoint other keys sign than those of its first charter.
+type resignedSource struct {
 	Source
 	note []byte
 }
 
-func (s resigned) Checkpoint(context.Context) ([]byte, error) { return s.note, nil }
+func (s resignedSource) Checkpoint(context.Context) ([]byte, error) { return s.note, nil }
 
 // What was trusted was signed by a log key that has retired since; what is shown now, by
 // its successor alone. It is a fork all the same, proven by both keys.
 func TestAuditForkAfterRotation(t *testing.T) {
-	b := book(t)
+	b := importedBook(t)
 	other := slices.Clone(b.Entries)
 	other[2].Admitted = other[2].Admitted.Add(time.Millisecond)
-	note, err := published(t, other).Checkpoint(t.Context())
+	note, err := sourceOf(t, other).Checkpoint(t.Context())
 	must(t, err)
-	policy, err := proof.ParsePolicy([]byte(b.Rules.Policy))
+	policy, err := proof.ParsePolicy([]byte(b.CharterPredicate.Policy))
 	must(t, err)
 	trusted, err := policy.Verify(note, time.Now())
 	must(t, err)
 
 	next := newLogKey(t)
-	b.Rules.Policy = "log " + next.Key().String() + "\nquorum none\n"
+	b.CharterPredicate.Policy = "log " + next.Key().String() + "\nquorum none\n"
 	b.Must(b.Charter())
-	source := published(t, b.Entries)
+	source := sourceOf(t, b.Entries)
 	note, err = source.Checkpoint(t.Context())
 	must(t, err)
 	cp, _, err := proof.ParseCheckpoint(note)
 	must(t, err)
 	signed, err := proof.SignCheckpoint(cp, next)
 	must(t, err)
-	r := audit(t, Audit{Source: resigned{source, signed.Note()}, Charter: b.Ledger, Trusted: trusted})
-	found(t, r, "fork: at size 3")
+	r := runAudit(t, Audit{Source: resignedSource{source, signed.Note()}, Charter: b.Ledger, Trusted: trusted})
+	wantFinding(t, r, "fork: at size 3")
 	if r.Fork == nil {
 		t.Fatal("nothing is kept of it")
 	}
@@ -148,7 +148,7 @@ func TestAuditForkAfterRotation(t *testing.T) {
 	}
 
 	// By the charter of somebody else's ledger, another key convicts nobody.
-	r = audit(t, Audit{Source: resigned{source, signed.Note()}, Charter: record.ID{1}, Trusted: trusted})
+	r = runAudit(t, Audit{Source: resignedSource{source, signed.Note()}, Charter: record.ID{1}, Trusted: trusted})
 	if r.Fork != nil || len(r.Findings) != 2 {
 		t.Errorf("another charter: %q, %+v", r.Findings, r.Fork)
 	}
@@ -158,24 +158,24 @@ func TestAuditForkAfterRotation(t *testing.T) {
 // says which tile. A lost connection is no finding.
 func TestAuditWrongTile(t *testing.T) {
 	w := newWorld(t)
-	w.listed(600)
+	w.growTo(600)
 	for _, tile := range []string{"/tile/0/001", "/tile/0/002.p/88", "/tile/1/000.p/2"} {
-		w.net.rewrite = func(r *http.Request, answer []byte) []byte {
+		w.net.rewriteResponse = func(r *http.Request, answer []byte) []byte {
 			if r.URL.Path == tile {
 				answer[5] ^= 1
 			}
 			return answer
 		}
-		found(t, audit(t, Audit{Source: w.client().Source(), Charter: w.Ledger}), "is not what the entries make")
-		w.net.rewrite = nil
-		w.net.instead = func(r *http.Request) *http.Response {
+		wantFinding(t, runAudit(t, Audit{Source: w.client().Source(), Charter: w.Ledger}), "is not what the entries make")
+		w.net.rewriteResponse = nil
+		w.net.respond = func(r *http.Request) *http.Response {
 			if r.URL.Path == tile {
 				return &http.Response{StatusCode: http.StatusNotFound, Body: http.NoBody, Header: http.Header{}}
 			}
 			return nil
 		}
-		found(t, audit(t, Audit{Source: w.client().Source(), Charter: w.Ledger}), "tiles below")
-		w.net.instead = nil
+		wantFinding(t, runAudit(t, Audit{Source: w.client().Source(), Charter: w.Ledger}), "tiles below")
+		w.net.respond = nil
 	}
 	w.net.fail = func(r *http.Request) error {
 		if strings.HasPrefix(r.URL.Path, "/tile/0/") {
@@ -184,7 +184,7 @@ func TestAuditWrongTile(t *testing.T) {
 		return nil
 	}
 	a := Audit{Source: w.client().Source(), Charter: w.Ledger, Files: vfs.NewMem(), Dir: "audit"}
-	var gone *wire.Unreachable
+	var gone *wire.UnreachableError
 	if _, err := a.Run(t.Context()); !errors.As(err, &gone) {
 		t.Errorf("a lost connection: %v", err)
 	}
@@ -194,7 +194,7 @@ func TestAuditWrongTile(t *testing.T) {
 // is asked for what shows who signs, and for nothing else.
 func TestAuditUnsignedSize(t *testing.T) {
 	w := newWorld(t)
-	w.listed(300)
+	w.growTo(300)
 	stranger := newLogKey(t)
 	note, err := proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: 1 << 60, Root: proof.Hash{1}}, stranger)
 	must(t, err)
@@ -202,7 +202,7 @@ func TestAuditUnsignedSize(t *testing.T) {
 	for name, source := range map[string]func() Source{
 		"server": func() Source { return w.client().Source() },
 		"tiles alone": func() Source { // of a mirror that makes up the rest as it is asked for
-			w.net.instead = func(r *http.Request) *http.Response {
+			w.net.respond = func(r *http.Request) *http.Response {
 				if strings.HasPrefix(r.URL.Path, "/v1/") {
 					return &http.Response{StatusCode: http.StatusNotFound, Body: http.NoBody, Header: http.Header{}}
 				}
@@ -216,7 +216,7 @@ func TestAuditUnsignedSize(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.net.handler = first
-			w.net.rewrite = func(r *http.Request, answer []byte) []byte {
+			w.net.rewriteResponse = func(r *http.Request, answer []byte) []byte {
 				if r.URL.Path == "/checkpoint" {
 					return note.Note()
 				}
@@ -224,7 +224,7 @@ func TestAuditUnsignedSize(t *testing.T) {
 			}
 			w.net.bundles()
 			var told []string
-			r := audit(t, Audit{Source: source(), Charter: w.Ledger, Found: func(f string) { told = append(told, f) }})
+			r := runAudit(t, Audit{Source: source(), Charter: w.Ledger, OnFinding: func(f string) { told = append(told, f) }})
 			if !slices.Equal(told, r.Findings) || !strings.Contains(told[len(told)-1], "fetched") {
 				t.Errorf("findings %q, told %q", r.Findings, told)
 			}
@@ -238,45 +238,45 @@ func TestAuditUnsignedSize(t *testing.T) {
 // The log's keys of today may be named by a later charter alone: an audit finds it in
 // the chain of charters, and where only tiles are handed on, among the entries.
 func TestAuditAfterRotation(t *testing.T) {
-	b := book(t)
+	b := importedBook(t)
 	next := newLogKey(t)
-	b.Rules.Policy = "log " + next.Key().String() + "\nquorum none\n"
+	b.CharterPredicate.Policy = "log " + next.Key().String() + "\nquorum none\n"
 	b.Must(b.Charter())
-	st := b.Statement("designation/2026-014", record.Authority, b.Order("Kestrel Hosting"))
-	source := published(t, append(slices.Clone(b.Entries), forced(t, b, b.Sign(st, "authority/officer-1"))))
+	st := b.Statement("designation/2026-014", record.Authority, b.NewDesignation("Kestrel Hosting"))
+	source := sourceOf(t, append(slices.Clone(b.Entries), admitUnchecked(t, b, b.Sign(st, "authority/officer-1"))))
 	note, err := source.Checkpoint(t.Context())
 	must(t, err)
 	cp, _, err := proof.ParseCheckpoint(note)
 	must(t, err)
 	signed, err := proof.SignCheckpoint(cp, next)
 	must(t, err)
-	r := audit(t, Audit{Source: resigned{source, signed.Note()}, Charter: b.Ledger})
-	found(t, r, "entry 4 must not be in this ledger: 2 officers needed, 1 signed (officer-1); the 0 entries after it were hashed")
+	r := runAudit(t, Audit{Source: resignedSource{source, signed.Note()}, Charter: b.Ledger})
+	wantFinding(t, r, "entry 4 must not be in this ledger: 2 officers needed, 1 signed (officer-1); the 0 entries after it were hashed")
 	if r.Tree.Size != 5 {
 		t.Errorf("hashed %d entries", r.Tree.Size)
 	}
 	stranger := newLogKey(t)
 	signed, err = proof.SignCheckpoint(cp, stranger)
 	must(t, err)
-	r = audit(t, Audit{Source: resigned{source, signed.Note()}, Charter: b.Ledger})
-	found(t, r, "were not fetched, since no charter before it names a key that signed the checkpoint")
+	r = runAudit(t, Audit{Source: resignedSource{source, signed.Note()}, Charter: b.Ledger})
+	wantFinding(t, r, "were not fetched, since no charter before it names a key that signed the checkpoint")
 }
 
 // What a mirror altered is not the log's fault, and no fork of what was trusted: an
 // audit says whose it is.
 func TestAuditSpoiltMirror(t *testing.T) {
 	w := newWorld(t)
-	w.listed(600)
+	w.growTo(600)
 	trusted := w.ledger.Published()
-	w.listed(900)
-	w.net.rewrite = func(r *http.Request, answer []byte) []byte {
+	w.growTo(900)
+	w.net.rewriteResponse = func(r *http.Request, answer []byte) []byte {
 		if r.URL.Path == "/tile/entries/001" {
 			at := bytes.Index(answer, []byte(`{"admitted":"`)) + len(`{"admitted":"2026-11-26T10:00:00.00`)
 			answer[at] = '0' + (answer[at]-'0'+1)%10
 		}
 		return answer
 	}
-	r := audit(t, Audit{Source: w.client().Source(), Charter: w.Ledger, Trusted: trusted})
+	r := runAudit(t, Audit{Source: w.client().Source(), Charter: w.Ledger, Trusted: trusted})
 	if r.Fork != nil || !slices.ContainsFunc(r.Findings, func(f string) bool {
 		return strings.Contains(f, "what the source hands out is not what the log signed")
 	}) || slices.ContainsFunc(r.Findings, func(f string) bool { return strings.Contains(f, "fork") || strings.Contains(f, "must not be") }) {
@@ -286,60 +286,60 @@ func TestAuditSpoiltMirror(t *testing.T) {
 
 // Entries that must not be in a ledger: the audit names the first, and hashes on.
 func TestAuditForeignEntry(t *testing.T) {
-	honest := func(b *registertest.Book) []record.Entry { return b.Entries }
+	honest := func(b *registertest.Fixture) []record.Entry { return b.Entries }
 	for _, c := range []struct {
 		name    string
-		entries func(b *registertest.Book) []record.Entry
+		entries func(b *registertest.Fixture) []record.Entry
 		want    string
 	}{
 		{"nothing", honest, ""},
-		{"a designation with one officer's signature", func(b *registertest.Book) []record.Entry {
-			st := b.Statement("designation/2026-014", record.Authority, b.Order("Kestrel Hosting"))
-			return append(b.Entries, forced(t, b, b.Sign(st, "authority/officer-1")))
+		{"a designation with one officer's signature", func(b *registertest.Fixture) []record.Entry {
+			st := b.Statement("designation/2026-014", record.Authority, b.NewDesignation("Kestrel Hosting"))
+			return append(b.Entries, admitUnchecked(t, b, b.Sign(st, "authority/officer-1")))
 		}, "entry 3 must not be in this ledger: 2 officers needed"},
-		{"a provider who answers for another", func(b *registertest.Book) []record.Entry {
-			b.Must(b.Designate("2026-014", b.Order("Kestrel Hosting")))
+		{"a provider who answers for another", func(b *registertest.Fixture) []record.Entry {
+			b.Must(b.Designate("2026-014", b.NewDesignation("Kestrel Hosting")))
 			st := b.Statement("response/2026-014/acme-cloud", "acme-cloud", &record.Response{Status: "acknowledged"})
-			return append(b.Entries, forced(t, b, b.Sign(st, "root/root-1")))
+			return append(b.Entries, admitUnchecked(t, b, b.Sign(st, "root/root-1")))
 		}, "entry 4 must not be in this ledger"},
-		{"a time that goes back", func(b *registertest.Book) []record.Entry {
-			b.Must(b.Designate("2026-014", b.Order("Kestrel Hosting")))
+		{"a time that goes back", func(b *registertest.Fixture) []record.Entry {
+			b.Must(b.Designate("2026-014", b.NewDesignation("Kestrel Hosting")))
 			b.Entries[3].Admitted = b.Entries[2].Admitted.Add(-time.Second)
 			return b.Entries
 		}, "entry 3 must not be in this ledger"},
-		{"a signature that nobody made", func(b *registertest.Book) []record.Entry {
-			b.Must(b.Designate("2026-014", b.Order("Kestrel Hosting")))
+		{"a signature that nobody made", func(b *registertest.Fixture) []record.Entry {
+			b.Must(b.Designate("2026-014", b.NewDesignation("Kestrel Hosting")))
 			b.Entries[3].Envelope.Signatures[0].Sig[7] ^= 1
 			return b.Entries
 		}, "entry 3 must not be in this ledger"},
-		{"the same record twice", func(b *registertest.Book) []record.Entry {
-			e := b.Must(b.Designate("2026-014", b.Order("Kestrel Hosting")))
+		{"the same record twice", func(b *registertest.Fixture) []record.Entry {
+			e := b.Must(b.Designate("2026-014", b.NewDesignation("Kestrel Hosting")))
 			return append(b.Entries, e)
 		}, "entry 4 must not be in this ledger"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := book(t)
+			b := importedBook(t)
 			entries := c.entries(b)
-			r := audit(t, Audit{Source: published(t, entries), Charter: b.Ledger})
+			r := runAudit(t, Audit{Source: sourceOf(t, entries), Charter: b.Ledger})
 			if r.Tree.Size != uint64(len(entries)) || r.Published == nil || r.Published.Checkpoint().Tree() != r.Tree {
 				t.Errorf("hashed %v", r.Tree)
 			}
 			if c.want == "" {
-				if len(r.Findings) > 0 || r.Judged != 3 {
+				if len(r.Findings) > 0 || r.Checked != 3 {
 					t.Errorf("%+v", r)
 				}
 				return
 			}
-			found(t, r, c.want)
+			wantFinding(t, r, c.want)
 		})
 	}
 }
 
-// book is a register with a log's policy in its charter, and acme-cloud.
-func book(t *testing.T) *registertest.Book {
+// importedBook is a register with a log's policy in its charter, and acme-cloud.
+func importedBook(t *testing.T) *registertest.Fixture {
 	t.Helper()
-	b := &registertest.Book{World: registertest.New(began, origin, "log "+logKey().Key().String()+"\nquorum none\n")}
-	full := registertest.NewBook(began)
+	b := &registertest.Fixture{World: registertest.New(worldStart, origin, "log "+logKey().Key().String()+"\nquorum none\n")}
+	full := registertest.NewFixture(worldStart)
 	must(t, full.Register.Reset())
 	b.Register = full.Register
 	t.Cleanup(func() { b.Register.Close() })
@@ -349,9 +349,9 @@ func book(t *testing.T) *registertest.Book {
 	return b
 }
 
-// forced makes the entry of a record that no register admits, as a ledger would
+// admitUnchecked makes the entry of a record that no register admits, as a ledger would
 // that does not judge.
-func forced(t *testing.T, b *registertest.Book, env record.Envelope) record.Entry {
+func admitUnchecked(t *testing.T, b *registertest.Fixture, env record.Envelope) record.Entry {
 	t.Helper()
 	keys := func(*record.Statement) (all []*record.Key) {
 		for _, name := range []string{"authority/officer-1", "root/root-1"} {
@@ -366,24 +366,24 @@ func forced(t *testing.T, b *registertest.Book, env record.Envelope) record.Entr
 	return e
 }
 
-// published is a log of these entries, signed by the log's own key, in the layout
+// sourceOf is a log of these entries, signed by the log's own key, in the layout
 // of C2SP tlog-tiles.
-func published(t *testing.T, entries []record.Entry) Source {
+func sourceOf(t *testing.T, entries []record.Entry) Source {
 	t.Helper()
 	dir := copyDir{files: vfs.NewMem(), dir: "log"}
-	r := &run{}
-	grown := newTree()
+	r := &entryRun{}
+	grown := newMerkleTree()
 	var lines [][]byte
 	for _, e := range entries {
 		lines = append(lines, e.Marshal())
 		must(t, grown.append(lines[len(lines)-1]))
 	}
-	for id := range proof.Bundles(0, uint64(len(lines))) {
+	for id := range proof.EntryBundles(0, uint64(len(lines))) {
 		r.bundles = append(r.bundles, bundle{id, lines[id.Index*proof.TileWidth:][:id.Width]})
 	}
-	r.full, r.partial = grown.cut()
-	must(t, dir.keep(r))
-	head, err := grown.at()
+	r.full, r.partial = grown.takeTiles()
+	must(t, dir.writeRun(r))
+	head, err := grown.head()
 	must(t, err)
 	note, err := proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: head.Size, Root: head.Root}, logKey())
 	must(t, err)
@@ -408,27 +408,27 @@ func TestAuditWrongCheckpoint(t *testing.T) {
 	} {
 		note, err := proof.SignCheckpoint(c.cp, c.signer)
 		must(t, err)
-		w.net.rewrite = func(r *http.Request, answer []byte) []byte {
+		w.net.rewriteResponse = func(r *http.Request, answer []byte) []byte {
 			if r.URL.Path == "/checkpoint" {
 				return note.Note()
 			}
 			return answer
 		}
-		found(t, audit(t, Audit{Source: w.client().Source(), Charter: w.Ledger}), c.want)
+		wantFinding(t, runAudit(t, Audit{Source: w.client().Source(), Charter: w.Ledger}), c.want)
 	}
 }
 
 // A mirror that shows what was the newest once is behind, and no finding.
 func TestAuditBehind(t *testing.T) {
 	w := newWorld(t)
-	w.listed(300)
+	w.growTo(300)
 	files := vfs.NewMem()
 	mirror := w.trust(files, "mirror")
 	must(t, mirror.Sync(t.Context(), w.client(), nil))
-	w.listed(400)
+	w.growTo(400)
 	trust := w.trust(files, "trust")
 	must(t, trust.Sync(t.Context(), w.client(), nil))
-	r := audit(t, Audit{Source: Directory(files, "mirror"), Charter: w.Ledger, Trusted: trust.Checkpoint(), Copy: Directory(files, "trust").Tiles})
+	r := runAudit(t, Audit{Source: Directory(files, "mirror"), Charter: w.Ledger, Trusted: trust.Checkpoint(), Copy: Directory(files, "trust").Tiles})
 	if len(r.Findings) > 0 || r.Behind == nil || r.Behind.Shown.Size != 300 || r.Fork != nil {
 		t.Errorf("%+v", r)
 	}
@@ -438,25 +438,25 @@ func TestAuditBehind(t *testing.T) {
 // signed that, whoever audits it.
 func TestAuditFaultsOfSource(t *testing.T) {
 	w := newWorld(t)
-	w.listed(300)
-	r := audit(t, Audit{Source: spoiltTiles{w.client().Source()}, Charter: w.Ledger})
-	found(t, r, "is not what the entries make")
-	if r.OfSource != 1 || r.Fork != nil {
+	w.growTo(300)
+	r := runAudit(t, Audit{Source: spoiltTilesSource{w.client().Source()}, Charter: w.Ledger})
+	wantFinding(t, r, "is not what the entries make")
+	if r.SourceFindings != 1 || r.Fork != nil {
 		t.Errorf("%+v", r)
 	}
 	synctest.Test(t, func(t *testing.T) {
 		source, ledger := forgedClock(t, [4]time.Duration{})
-		r := audit(t, Audit{Source: garbled{source}, Charter: ledger})
-		if r.OfSource == 0 || r.OfSource != len(r.Findings) || r.Fork != nil {
-			t.Errorf("%d of the findings %q are the source's", r.OfSource, r.Findings)
+		r := runAudit(t, Audit{Source: garbledSource{source}, Charter: ledger})
+		if r.SourceFindings == 0 || r.SourceFindings != len(r.Findings) || r.Fork != nil {
+			t.Errorf("%d of the findings %q are the source's", r.SourceFindings, r.Findings)
 		}
 	})
 }
 
-// spoiltTiles alters the first tile.
-type spoiltTiles struct{ Source }
+// spoiltTilesSource alters the first tile.
+type spoiltTilesSource struct{ Source }
 
-func (s spoiltTiles) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error) {
+func (s spoiltTilesSource) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error) {
 	tiles, err := s.Source.Tiles(ctx, ids)
 	for i, id := range ids {
 		if err == nil && id.Level == 0 && id.Index == 0 {
@@ -467,9 +467,9 @@ func (s spoiltTiles) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, e
 	return tiles, err
 }
 
-// garbled keeps checkpoints that are none.
-type garbled struct{ *keptSource }
+// garbledSource keeps checkpoints that are none.
+type garbledSource struct{ *archiveSource }
 
-func (garbled) CheckpointAt(context.Context, time.Time) ([]byte, error) {
+func (garbledSource) CheckpointAt(context.Context, time.Time) ([]byte, error) {
 	return []byte("no checkpoint"), nil
 }

@@ -14,25 +14,25 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
-// Pinned believes the ledger that begins with this charter, and needs nothing else: the
+// PinnedCharter believes the ledger that begins with this charter, and needs nothing else: the
 // policies are those of the charters that a chain shows, each signed by the root keys of
 // the one before. A receipt that brings no charters proves nothing to it.
-type Pinned struct{ Charter record.ID }
+type PinnedCharter struct{ ID record.ID }
 
 // Policy knows none: the chain's own charters are asked.
-func (p Pinned) Policy(uint64) (*proof.Policy, error) {
-	return nil, fmt.Errorf("nothing is known of the ledger but its charter's ID, %s, and the charters are not here: that takes a chain (docket receipt --chain)", p.Charter)
+func (p PinnedCharter) Policy(uint64) (*proof.Policy, error) {
+	return nil, fmt.Errorf("nothing is known of the ledger but its charter's ID, %s, and the charters are not here: that takes a chain (docket receipt --chain)", p.ID)
 }
 
 // ChainReport is what a chain shows beside the record, and what it cannot.
 type ChainReport struct {
-	Charter   uint64      // index of the newest charter that the chain shows; under its policy the record is proven
-	Ledger    record.ID   // of the charter at index 0; zero if the chain does not show it
-	Known     uint64      // index of the newest one that the trust directory knows; Charter where none was asked
-	Trees     proof.Trees // of the receipts' checkpoints, as far as their paths tell
-	Shown     []uint64    // indexes of the records below the record's own by which its signers had the right
-	Unchecked []string    // rules that would take a record which is not shown, a clause each
-	NotShown  string      // why the right to sign could not be judged; "" if it was
+	NewestCharter uint64               // index of the newest charter that the chain shows; under its policy the record is proven
+	Ledger        record.ID            // of the charter at index 0; zero if the chain does not show it
+	KnownCharter  uint64               // index of the newest one that the trust directory knows; Charter where none was asked
+	Trees         proof.TreeComparison // of the receipts' checkpoints, as far as their paths tell
+	Shown         []uint64             // indexes of the records below the record's own by which its signers had the right
+	Unchecked     []string             // rules that would take a record which is not shown, a clause each
+	NotShown      string               // why the right to sign could not be judged; "" if it was
 }
 
 // link is one receipt of a chain, with what was read from it.
@@ -46,11 +46,11 @@ type link struct {
 // chain is a file of receipts in the file's order, of which the last is the record's.
 // Each receipt is verified.
 type chain struct {
-	links    []link
-	charters charters // those that it shows, judged; nil where they were not asked for or that at index 0 is not among them
-	known    uint64   // index of the newest that a trust directory knows
-	unpinned bool     // nobody said which charter opens the ledger
-	trees    proof.Trees
+	links        []link
+	charters     charters // those that it shows, judged; nil where they were not asked for or that at index 0 is not among them
+	knownCharter uint64   // index of the newest that a trust directory knows
+	notPinned    bool     // nobody said which charter opens the ledger
+	trees        proof.TreeComparison
 }
 
 // verifyChain verifies each receipt, and that all are of one history. The charters among
@@ -73,10 +73,10 @@ func verifyChain(ctx context.Context, receipts []proof.Receipt, p Policies, now 
 			return nil, err
 		}
 	}
-	return c, c.oneLog(ctx)
+	return c, c.checkOneLog(ctx)
 }
 
-// readCharters judges the charters that the chain shows, from the pinned one on. With a
+// setCharters judges the charters that the chain shows, from the pinned one on. With a
 // single policy nothing is pinned: the chain's own first charter is taken, whose ID
 // whoever reads the report compares.
 func (c *chain) readCharters(p Policies, now time.Time) error {
@@ -90,12 +90,12 @@ func (c *chain) readCharters(p Policies, now time.Time) error {
 	begins := len(shown) > 0 && shown[0].Index == 0
 	var pin record.ID
 	switch p := p.(type) {
-	case Pinned:
-		pin = p.Charter
+	case PinnedCharter:
+		pin = p.ID
 	case *Trust:
 		pin = p.pin.Charter
 	default:
-		c.unpinned = true
+		c.notPinned = true
 		if begins {
 			e, err := record.ParseEntry(shown[0].Entry)
 			if err != nil {
@@ -104,7 +104,7 @@ func (c *chain) readCharters(p Policies, now time.Time) error {
 			pin = record.IDOf(e.Envelope.Payload)
 		}
 	}
-	if _, pinned := p.(Pinned); !begins || len(c.links) == 1 && !pinned {
+	if _, pinned := p.(PinnedCharter); !begins || len(c.links) == 1 && !pinned {
 		return nil // of a single receipt, or without the first charter, p alone says under which policy
 	}
 	var err error
@@ -112,16 +112,16 @@ func (c *chain) readCharters(p Policies, now time.Time) error {
 		return fmt.Errorf("the chain's charters: %w", err)
 	}
 	if t, ok := p.(*Trust); ok {
-		c.known = t.charters.newest().index
-		return t.knows(c)
+		c.knownCharter = t.charters.newest().index
+		return t.checkKnownCharters(c)
 	}
-	c.known = c.charters.newest().index
+	c.knownCharter = c.charters.newest().index
 	return nil
 }
 
-// knows holds the chain's charters against those known: the chain shows all that are
+// checkKnownCharters holds the chain's charters against those known: the chain shows all that are
 // below its newest checkpoint, and may go beyond.
-func (t *Trust) knows(c *chain) error {
+func (t *Trust) checkKnownCharters(c *chain) error {
 	var size uint64
 	for _, l := range c.links {
 		cp, _, err := proof.ParseCheckpoint(l.receipt.Checkpoint)
@@ -150,7 +150,7 @@ func (t *Trust) knows(c *chain) error {
 
 // verifyLink verifies one receipt and reads what it proves.
 func (c *chain) verifyLink(ctx context.Context, l *link, p Policies, now time.Time) (err error) {
-	l.verified, err = c.verifyUnder(ctx, l.receipt, p, now)
+	l.verified, err = c.verifyReceipt(ctx, l.receipt, p, now)
 	if err != nil {
 		return err
 	}
@@ -161,20 +161,20 @@ func (c *chain) verifyLink(ctx context.Context, l *link, p Policies, now time.Ti
 	return err
 }
 
-func (c *chain) verifyUnder(ctx context.Context, r proof.Receipt, p Policies, now time.Time) (*proof.VerifiedReceipt, error) {
+func (c *chain) verifyReceipt(ctx context.Context, r proof.Receipt, p Policies, now time.Time) (*proof.VerifiedReceipt, error) {
 	if c.charters == nil {
 		return verifyReceipt(ctx, nil, r, p, now)
 	}
 	newest := c.charters.newest()
-	_, single := p.(Fixed)
-	known := c.charters.at(r.Index)
+	_, single := p.(SinglePolicy)
+	known := c.charters.atIndex(r.Index)
 	switch {
 	case known != nil && !bytes.Equal(known.verified.Entry(), r.Entry):
 		return nil, fmt.Errorf("another record than the charter that the chain shows at index %d: two records of one index", r.Index)
 	case single && (known == nil || known.index == newest.index):
 		return verifyReceipt(ctx, nil, r, p, now)
 	case known != nil:
-		return known.verified, accept(ctx, nil, known.verified, p)
+		return known.verified, checkTimeAndHistory(ctx, nil, known.verified, p)
 	}
 	cp, _, err := proof.ParseCheckpoint(r.Checkpoint)
 	if err != nil {
@@ -187,21 +187,21 @@ func (c *chain) verifyUnder(ctx context.Context, r proof.Receipt, p Policies, no
 	if err != nil {
 		return nil, err
 	}
-	return v, accept(ctx, nil, v, p)
+	return v, checkTimeAndHistory(ctx, nil, v, p)
 }
 
-// oneLog holds the receipts against each other: their trees, and their order. The record
+// checkOneLog holds the receipts against each other: their trees, and their order. The record
 // stands last in the file, wherever it is in the log.
-func (c *chain) oneLog(ctx context.Context) error {
+func (c *chain) checkOneLog(ctx context.Context) error {
 	verified := make([]*proof.VerifiedReceipt, len(c.links))
 	for i, l := range c.links {
 		verified[i] = l.verified
 	}
-	var two *proof.SplitError
+	var two *proof.SplitViewError
 	var err error
 	if c.trees, err = proof.CompareTrees(verified); errors.As(err, &two) {
-		fork := newFork(ctx, noTiles, two.One, two.Other)
-		fork.inOne = true
+		fork := newForkError(ctx, noTiles, two.One, two.Other)
+		fork.withinChain = true
 		return fork
 	} else if err != nil {
 		return err
@@ -229,26 +229,26 @@ func (c *chain) report() *ChainReport {
 	if len(c.links) == 1 && c.charters == nil {
 		return nil
 	}
-	r := &ChainReport{Known: c.known, Trees: c.trees}
+	r := &ChainReport{KnownCharter: c.knownCharter, Trees: c.trees}
 	if c.charters != nil {
-		r.Ledger, r.Charter = c.charters[0].id, c.charters.newest().index
+		r.Ledger, r.NewestCharter = c.charters[0].id, c.charters.newest().index
 	}
 	return r
 }
 
-// judge replays the records that the chain shows, as far as they go. What must not be in
+// checkAuthorship replays the records that the chain shows, as far as they go. What must not be in
 // a ledger is an error, whoever published it.
-func (c *chain) judge(r *Report) error {
+func (c *chain) checkAuthorship(r *VerifyReport) error {
 	if c.charters == nil {
 		r.Chain.NotShown = "the charter at index 0 is not shown"
 		return nil
 	}
-	if index, ok := c.madeUp(); ok {
+	if index, ok := c.unprovenCharter(); ok {
 		r.Chain.Unchecked = append(r.Chain.Unchecked, fmt.Sprintf("that the charter at index %d is in the log of this policy", index))
 	}
 	links := slices.Clone(c.links)
 	slices.SortFunc(links, func(a, b link) int { return cmp.Compare(a.verified.Index(), b.verified.Index()) })
-	s, err := register.NewSparse(RegisterOptions())
+	s, err := register.NewSparseReplay(RegisterOptions())
 	if err != nil {
 		return err
 	}
@@ -256,7 +256,7 @@ func (c *chain) judge(r *Report) error {
 	for _, l := range links {
 		index := l.verified.Index()
 		unchecked, err := s.Apply(index, l.entry)
-		if why, unknown := untold(err); unknown {
+		if why, unknown := undecidable(err); unknown {
 			if index <= r.Index {
 				r.Chain.NotShown = why
 				return nil
@@ -278,18 +278,18 @@ func (c *chain) judge(r *Report) error {
 			break // of what came after the record, no more can be told
 		}
 	}
-	if r.Signers, err = s.Holders(r.Entry); err != nil {
+	if r.Signers, err = s.SignerHolders(r.Entry); err != nil {
 		return err
 	}
-	r.Authorship = ByChain
+	r.Authorship = AuthorshipByChain
 	return nil
 }
 
-// madeUp finds a charter that may be in no log at all: none is pinned, and it is proven
+// unprovenCharter finds a charter that may be in no log at all: none is pinned, and it is proven
 // under its own policy alone, in a tree that is not shown to be of one history with the
 // record's. One charter of somebody's making would make all that follows look right.
-func (c *chain) madeUp() (index uint64, ok bool) {
-	if !c.unpinned {
+func (c *chain) unprovenCharter() (index uint64, ok bool) {
+	if !c.notPinned {
 		return 0, false
 	}
 	apart := func(v *proof.VerifiedReceipt) bool {
@@ -304,9 +304,9 @@ func (c *chain) madeUp() (index uint64, ok bool) {
 	return 0, false
 }
 
-// untold tells an error that accuses nobody: a record is not shown, or this binary is
+// undecidable tells an error that accuses nobody: a record is not shown, or this binary is
 // too old for one.
-func untold(err error) (why string, ok bool) {
+func undecidable(err error) (why string, ok bool) {
 	var hidden *register.NotShownError
 	var old *register.UpgradeError
 	switch {

@@ -38,8 +38,8 @@ func (c charters) policy(size uint64) *proof.Policy {
 // Policy is that policy: charters are [Policies].
 func (c charters) Policy(size uint64) (*proof.Policy, error) { return c.policy(size), nil }
 
-// at is the charter at an index, nil if none is known there.
-func (c charters) at(index uint64) *charter {
+// atIndex is the charter at an index, nil if none is known there.
+func (c charters) atIndex(index uint64) *charter {
 	if i := slices.IndexFunc(c, func(k charter) bool { return k.index == index }); i >= 0 {
 		return &c[i]
 	}
@@ -88,7 +88,7 @@ func checkCharters(pin record.ID, chain []proof.Receipt, now time.Time) (charter
 		if len(known) == 0 && (id != pin || r.Index != 0) {
 			return nil, fmt.Errorf("the ledger begins with charter %s at index %d, not with the pinned %s at index 0: it is another ledger, or the pin is wrong", id, r.Index, pin)
 		}
-		content, err := succeed(old, oldID, e)
+		content, err := checkSuccessor(old, oldID, e)
 		if err != nil {
 			return nil, fmt.Errorf("charter %s at index %d: %w", id, r.Index, err)
 		}
@@ -127,9 +127,9 @@ func (c charters) verify(r proof.Receipt, now time.Time) (*proof.VerifiedReceipt
 	return r.Verify(c.policy(cp.Size), now)
 }
 
-// succeed judges one charter against the one before it (nil for the pinned one):
+// checkSuccessor judges one charter against the one before it (nil for the pinned one):
 // RECORDS.md "Kinds", charter.
-func succeed(old *record.Charter, oldID record.ID, e record.Entry) (*record.Charter, error) {
+func checkSuccessor(old *record.Charter, oldID record.ID, e record.Entry) (*record.Charter, error) {
 	st, err := record.ParseStatement(e.Envelope.Payload)
 	if err != nil {
 		return nil, err
@@ -158,7 +158,7 @@ func succeed(old *record.Charter, oldID record.ID, e record.Entry) (*record.Char
 			candidates = append(candidates, key)
 		}
 	}
-	v, err := record.Reopen(e, func(id string) *record.Key {
+	v, err := record.OpenEntry(e, func(id string) *record.Key {
 		for _, k := range candidates {
 			if k.ID() == id {
 				return k
@@ -170,7 +170,7 @@ func succeed(old *record.Charter, oldID record.ID, e record.Entry) (*record.Char
 		return nil, err
 	}
 	if old != nil {
-		if err := rootsSigned(v, old, "old"); err != nil {
+		if err := checkRootThreshold(v, old, "old"); err != nil {
 			return nil, err
 		}
 	}
@@ -179,11 +179,11 @@ func succeed(old *record.Charter, oldID record.ID, e record.Entry) (*record.Char
 			return nil, fmt.Errorf("root key %d (%s) is new and did not sign", i+1, k.Holder)
 		}
 	}
-	return next, rootsSigned(v, next, "new")
+	return next, checkRootThreshold(v, next, "new")
 }
 
-// rootsSigned counts distinct holders of a charter's root keys among the signers.
-func rootsSigned(v record.Verified, c *record.Charter, which string) error {
+// checkRootThreshold counts distinct holders of a charter's root keys among the signers.
+func checkRootThreshold(v record.Verified, c *record.Charter, which string) error {
 	holders := make(map[string]bool)
 	for _, k := range c.RootKeys {
 		if signedBy(v, k.Key) {

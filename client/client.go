@@ -23,8 +23,8 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
-// maxAnswer bounds what a server may answer, in bytes: a chain is the largest.
-const maxAnswer = proof.MaxChainBytes
+// maxResponse bounds what a server may answer, in bytes: a chain is the largest.
+const maxResponse = proof.MaxChainBytes
 
 // Client talks to one ledger server.
 type Client struct {
@@ -47,7 +47,7 @@ func (c *Client) URL() string { return c.log.URL() }
 // RegisterOptions are those under which every copy and audit replays: the charter's
 // policy is judged as a ledger judges it.
 func RegisterOptions() register.Options {
-	return register.Options{CheckPolicy: proof.CheckCharterPolicy, PolicyKeys: proof.PolicyKeys, CacheBytes: 64 << 20}
+	return register.Options{CheckPolicy: proof.CheckCharterPolicy, PolicyKeys: proof.PolicyEd25519Keys, CacheBytes: 64 << 20}
 }
 
 // Problem is a server's refusal (RFC 9457, DESIGN.md section 7). Only its words are
@@ -74,24 +74,24 @@ func (p *Problem) Error() string {
 	return fmt.Sprintf("the server answered %d %s", p.Status, http.StatusText(p.Status))
 }
 
-// Later tells whether the same request may be fine later: a server that fails, or a
+// Retryable tells whether the same request may be fine later: a server that fails, or a
 // proxy before it, refuses nothing, and may even have written what it was sent.
-func (p *Problem) Later() bool { return p.Status >= 500 || p.Status == http.StatusTooManyRequests }
+func (p *Problem) Retryable() bool { return p.Status >= 500 || p.Status == http.StatusTooManyRequests }
 
 // ErrUnpublished: the ledger has published nothing yet, or not yet this record.
 var ErrUnpublished = errors.New("not published yet")
 
-// unpublished turns the 404 of a checkpoint into what it means.
-func unpublished(err error) error {
-	if wire.NotFound(err) {
+// asUnpublished turns the 404 of a checkpoint into what it means.
+func asUnpublished(err error) error {
+	if wire.IsNotFound(err) {
 		return fmt.Errorf("%w: the ledger has no checkpoint", ErrUnpublished)
 	}
 	return err
 }
 
-// Chain fetches the chain of a record: all charters, the records that made its
+// ChainUnverified fetches the chain of a record: all charters, the records that made its
 // signers' keys, the record itself; unverified.
-func (c *Client) Chain(ctx context.Context, id record.ID) ([]byte, error) {
+func (c *Client) ChainUnverified(ctx context.Context, id record.ID) ([]byte, error) {
 	body, _, err := c.call(ctx, http.MethodGet, "/v1/records/"+id.String()+"/receipt?chain=true", "", nil)
 	return body, recordError(id, err)
 }
@@ -115,14 +115,14 @@ func recordError(id record.ID, err error) error {
 	return err
 }
 
-// Get fetches any read route as JSON: the server's word, UNVERIFIED.
-func (c *Client) Get(ctx context.Context, path string) (json.RawMessage, error) {
+// GetUnverified fetches any read route as JSON: the server's word, UNVERIFIED.
+func (c *Client) GetUnverified(ctx context.Context, path string) (json.RawMessage, error) {
 	body, _, err := c.call(ctx, http.MethodGet, path, "", nil)
 	return body, err
 }
 
 // call makes one request. An answer beyond 299 is a *[Problem]; none at all is an error
-// of [wire.NoAnswer].
+// of [wire.CallError].
 func (c *Client) call(ctx context.Context, method, path, mediaType string, body []byte) ([]byte, *http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.URL()+path, bytes.NewReader(body))
 	if err != nil {
@@ -131,21 +131,21 @@ func (c *Client) call(ctx context.Context, method, path, mediaType string, body 
 	if mediaType != "" {
 		req.Header.Set("Content-Type", mediaType)
 	}
-	wire.Repeatable(req)
+	wire.MarkIdempotent(req)
 	res, err := c.http.Do(req)
 	if err != nil {
-		return nil, nil, fmt.Errorf("asking %s: %w", c.URL(), wire.NoAnswer(err))
+		return nil, nil, fmt.Errorf("asking %s: %w", c.URL(), wire.CallError(err))
 	}
 	defer res.Body.Close()
 	if res.StatusCode >= 300 {
 		return nil, res, readProblem(res)
 	}
-	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	answer, err := io.ReadAll(io.LimitReader(res.Body, maxResponse+1))
 	if err != nil {
-		return nil, res, fmt.Errorf("reading the answer of %s: %w", c.URL(), &wire.Unreachable{Err: err})
+		return nil, res, fmt.Errorf("reading the answer of %s: %w", c.URL(), &wire.UnreachableError{Err: err})
 	}
-	if len(answer) > maxAnswer {
-		return nil, res, fmt.Errorf("the answer of %s is longer than %d bytes", c.URL(), maxAnswer)
+	if len(answer) > maxResponse {
+		return nil, res, fmt.Errorf("the answer of %s is longer than %d bytes", c.URL(), maxResponse)
 	}
 	return answer, res, nil
 }

@@ -17,9 +17,9 @@ import (
 // entry bundles as files, which any static web server could hand on. What is read
 // from it is checked against a trusted root by whoever reads.
 type copyDir struct {
-	files   vfs.FS
-	dir     string
-	written map[string]bool // files that were kept, and are to be synced before they count
+	files    vfs.FS
+	dir      string
+	unsynced map[string]bool // files that were kept, and are to be synced before they count
 }
 
 func (c copyDir) path(p string) string { return c.files.PathJoin(c.dir, p) }
@@ -29,7 +29,7 @@ func (c copyDir) path(p string) string { return c.files.PathJoin(c.dir, p) }
 func (c copyDir) tiles(_ context.Context, ids []proof.TileID) ([][]byte, error) {
 	rows := make([][]byte, len(ids))
 	for i, id := range ids {
-		data, err := c.widest(id.Path(), id.Full().Path())
+		data, err := c.readWidest(id.Path(), id.Full().Path())
 		if err != nil {
 			return nil, err
 		}
@@ -42,14 +42,14 @@ func (c copyDir) tiles(_ context.Context, ids []proof.TileID) ([][]byte, error) 
 }
 
 // bundle reads the entries of one bundle.
-func (c copyDir) bundle(_ context.Context, id proof.BundleID) ([][]byte, error) {
-	data, err := c.widest(id.Path(), id.Full().Path())
+func (c copyDir) bundle(_ context.Context, id proof.EntryBundleID) ([][]byte, error) {
+	data, err := c.readWidest(id.Path(), id.Full().Path())
 	if err != nil {
 		return nil, err
 	}
 	// A wider file than asked begins with what was asked: count as it is read.
 	for width := id.Width; width <= proof.TileWidth; width++ {
-		if entries, err := proof.ParseBundle(data, width); err == nil {
+		if entries, err := proof.ParseEntryBundle(data, width); err == nil {
 			return entries[:id.Width], nil
 		} else if id.Width == proof.TileWidth {
 			return nil, fmt.Errorf("%s: %w: the copy is damaged", id, err)
@@ -58,9 +58,9 @@ func (c copyDir) bundle(_ context.Context, id proof.BundleID) ([][]byte, error) 
 	return nil, fmt.Errorf("%s: the copy is damaged", id)
 }
 
-// widest reads the file of a partial tile or bundle, or else the full one, or else
+// readWidest reads the file of a partial tile or bundle, or else the full one, or else
 // any partial one beside it.
-func (c copyDir) widest(partial, full string) ([]byte, error) {
+func (c copyDir) readWidest(partial, full string) ([]byte, error) {
 	for _, name := range []string{partial, full} {
 		if data, err := readFile(c.files, c.path(name)); err == nil || !missing(err) {
 			return data, err
@@ -83,11 +83,11 @@ func (c copyDir) widest(partial, full string) ([]byte, error) {
 	return readFile(c.files, c.path(full+".p/"+name))
 }
 
-// keep writes what one run of a follower brings. Partial files of an earlier run
+// writeRun writes what one run of a follower brings. Partial files of an earlier run
 // are removed once what they grew into is there.
-func (c *copyDir) keep(r *run) error {
+func (c *copyDir) writeRun(r *entryRun) error {
 	for _, b := range r.bundles {
-		data, err := proof.FormatBundle(b.entries)
+		data, err := proof.FormatEntryBundle(b.entries)
 		if err != nil {
 			return err
 		}
@@ -111,10 +111,10 @@ func (c *copyDir) put(name, full string, width int, data []byte) error {
 	if err := writeFile(c.files, p, data, false); err != nil {
 		return err
 	}
-	if c.written == nil {
-		c.written = make(map[string]bool)
+	if c.unsynced == nil {
+		c.unsynced = make(map[string]bool)
 	}
-	c.written[p] = true
+	c.unsynced[p] = true
 	narrower, err := c.files.List(c.path(full + ".p"))
 	if missing(err) {
 		return nil
@@ -125,7 +125,7 @@ func (c *copyDir) put(name, full string, width int, data []byte) error {
 		if n, err := strconv.Atoi(w); err == nil && n >= width {
 			continue // a wider one is of what was trusted already
 		}
-		delete(c.written, c.path(full+".p/"+w))
+		delete(c.unsynced, c.path(full+".p/"+w))
 		if err := c.files.Remove(c.path(full + ".p/" + w)); err != nil && !missing(err) {
 			return fmt.Errorf("removing what %s replaces: %w", name, err)
 		}
@@ -136,7 +136,7 @@ func (c *copyDir) put(name, full string, width int, data []byte) error {
 // sync makes durable what was kept.
 func (c *copyDir) sync() error {
 	dirs := make(map[string]bool)
-	for name := range c.written {
+	for name := range c.unsynced {
 		f, err := c.files.Open(name)
 		if err != nil {
 			return fmt.Errorf("syncing the copy: %w", err)
@@ -156,27 +156,27 @@ func (c *copyDir) sync() error {
 			return fmt.Errorf("syncing %s: %w", dir, err)
 		}
 	}
-	c.written = nil
+	c.unsynced = nil
 	return nil
 }
 
 // resume finds how far a register and the files beside it go together: the tree of
 // the register's size, if the files at its right edge make the register's root.
 // Otherwise the register begins anew, and the files are written again as it goes.
-func (c copyDir) resume(r *register.Register) (*tree, error) {
+func (c copyDir) resume(r *register.Register) (*merkleTree, error) {
 	cursor := r.Cursor()
 	if cursor.Size == 0 {
-		return newTree(), nil
+		return newMerkleTree(), nil
 	}
-	t, err := loadTree(cursor.Size, func(ids []proof.TileID) ([][]byte, error) { return c.tiles(context.Background(), ids) })
+	t, err := loadMerkleTree(cursor.Size, func(ids []proof.TileID) ([][]byte, error) { return c.tiles(context.Background(), ids) })
 	if err == nil {
 		var head proof.Tree
-		if head, err = t.at(); err == nil && head.Root == proof.Hash(cursor.Root) {
+		if head, err = t.head(); err == nil && head.Root == proof.Hash(cursor.Root) {
 			return t, nil
 		}
 	}
 	if err := r.Reset(); err != nil {
 		return nil, err
 	}
-	return newTree(), nil
+	return newMerkleTree(), nil
 }

@@ -24,30 +24,30 @@ import (
 // year is 365 days.
 const year = 365 * 24 * time.Hour
 
-// observer is a strict stand-in for a witness: it cosigns only what is proven to
+// testWitness is a strict stand-in for a witness: it cosigns only what is proven to
 // continue what it cosigned before, and fails the test if it is asked for else.
-type observer struct {
+type testWitness struct {
 	key  *proof.Cosigner
 	last proof.Tree
 	gone bool // it will never answer again
 }
 
-// watched is a world whose keys change over the years.
-type watched struct {
+// witnessedWorld is a world whose keys change over the years.
+type witnessedWorld struct {
 	*world
-	store     *pebblestore.Store
-	signing   []string // the log keys in use
-	trusts    []*Trust // closed while time passes
-	files     vfs.FS
-	logs      map[string]*proof.Signer
-	observers map[string]*observer
+	store       *pebblestore.Store
+	signingKeys []string // the log keys in use
+	trusts      []*Trust // closed while time passes
+	files       vfs.FS
+	logs        map[string]*proof.Signer
+	observers   map[string]*testWitness
 }
 
-// newWatched begins a ledger with "quorum none" and the log key l1. It must be
+// newEmptyWitnessedWorld begins a ledger with "quorum none" and the log key l1. It must be
 // called in a bubble, where a year takes no time.
-func newWatched(t *testing.T) *watched {
+func newEmptyWitnessedWorld(t *testing.T) *witnessedWorld {
 	t.Helper()
-	w := &watched{files: vfs.NewMem(), logs: make(map[string]*proof.Signer), observers: make(map[string]*observer)}
+	w := &witnessedWorld{files: vfs.NewMem(), logs: make(map[string]*proof.Signer), observers: make(map[string]*testWitness)}
 	w.world = &world{t: t}
 	w.World = registertest.New(time.Now(), origin, w.text("l1", ""))
 	w.signWith("l1")
@@ -60,7 +60,7 @@ func newWatched(t *testing.T) *watched {
 
 // text is a policy: the log's keys by name, the witnesses by name, two of them the
 // quorum; none without witnesses.
-func (w *watched) text(logs, witnesses string) string {
+func (w *witnessedWorld) text(logs, witnesses string) string {
 	var b strings.Builder
 	for _, name := range strings.Fields(logs) {
 		fmt.Fprintf(&b, "log %s\n", w.logSigner(name).Key())
@@ -74,7 +74,7 @@ func (w *watched) text(logs, witnesses string) string {
 			must(w.t, err)
 			key, err := proof.ParseCosigner(skey)
 			must(w.t, err)
-			w.observers[name] = &observer{key: key}
+			w.observers[name] = &testWitness{key: key}
 		}
 		fmt.Fprintf(&b, "witness %s %s\n", name, w.observers[name].key.Key())
 	}
@@ -82,7 +82,7 @@ func (w *watched) text(logs, witnesses string) string {
 }
 
 // logSigner is the log key of that name.
-func (w *watched) logSigner(name string) *proof.Signer {
+func (w *witnessedWorld) logSigner(name string) *proof.Signer {
 	if w.logs[name] == nil {
 		skey, _, err := proof.GenerateKey(proof.Ed25519, origin)
 		must(w.t, err)
@@ -93,7 +93,7 @@ func (w *watched) logSigner(name string) *proof.Signer {
 }
 
 // signWith starts the ledger anew with these log keys.
-func (w *watched) signWith(logs ...string) {
+func (w *witnessedWorld) signWith(logs ...string) {
 	w.t.Helper()
 	w.close()
 	options := RegisterOptions()
@@ -103,12 +103,12 @@ func (w *watched) signWith(logs ...string) {
 	must(w.t, err)
 	w.store, err = pebblestore.Open(w.files, "store", pebblestore.Options{})
 	must(w.t, err)
-	w.signing = logs
+	w.signingKeys = logs
 	c := ledger.Config{Origin: origin, Cosign: w.cosign}
 	for _, name := range logs {
 		c.Signers = append(c.Signers, w.logSigner(name))
 	}
-	w.ledger, err = ledger.Open(w.t.Context(), w.store, ledger.Records(w.register), c)
+	w.ledger, err = ledger.Open(w.t.Context(), w.store, ledger.RegisterFold(w.register), c)
 	must(w.t, err)
 	s, err := server.New(server.Config{Ledger: w.ledger, Register: w.register})
 	must(w.t, err)
@@ -116,14 +116,14 @@ func (w *watched) signWith(logs ...string) {
 }
 
 // cosign asks the policy's witnesses.
-func (w *watched) cosign(ctx context.Context, ask ledger.Ask) (answer ledger.Answer, err error) {
+func (w *witnessedWorld) cosign(ctx context.Context, ask ledger.CosignRequest) (answer ledger.CosignResponse, err error) {
 	for _, m := range ask.Policy.Witnesses() {
 		o := w.observers[m.Name]
 		if o.gone {
 			continue
 		}
 		if o.last.Size > 0 {
-			path, err := ask.Consistency(ctx, o.last.Size)
+			path, err := ask.ConsistencyProof(ctx, o.last.Size)
 			if err != nil {
 				return answer, err
 			}
@@ -146,29 +146,29 @@ func (w *watched) cosign(ctx context.Context, ask ledger.Ask) (answer ledger.Ans
 }
 
 // close ends the ledger.
-func (w *watched) close() {
+func (w *witnessedWorld) close() {
 	if w.store != nil {
 		must(w.t, errors.Join(w.register.Close(), w.store.Close()))
 	}
 	w.store = nil
 }
 
-// later lets time pass. Meanwhile nothing runs: an open Pebble looks at its
+// advanceClock lets time pass. Meanwhile nothing runs: an open Pebble looks at its
 // compactions ten times a second, which makes years long.
-func (w *watched) later(d time.Duration) {
+func (w *witnessedWorld) advanceClock(d time.Duration) {
 	w.t.Helper()
 	for _, t := range w.trusts {
 		must(w.t, t.Close())
 	}
 	w.close()
 	time.Sleep(d)
-	w.signWith(w.signing...)
+	w.signWith(w.signingKeys...)
 	w.Now = time.Now().UTC().Truncate(time.Millisecond)
 }
 
 // amend is the charter's next version with another policy, by the root keys.
-func (w *watched) amend(policy string) record.Envelope {
-	w.Rules.Policy = policy
+func (w *witnessedWorld) amend(policy string) record.Envelope {
+	w.CharterPredicate.Policy = policy
 	return w.World.Charter()
 }
 
@@ -177,9 +177,9 @@ func (w *watched) amend(policy string) record.Envelope {
 // then a whole quorum of them is lost for ever, and later the log's keys, and each time
 // the root keys name others. Whoever followed it, slept through it, or comes at the
 // end, believes the same, and every receipt ever given still verifies.
-func TestSevenYears(t *testing.T) {
+func TestRotationsOverSevenYears(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWatched(t)
+		w := newEmptyWitnessedWorld(t)
 		type follower struct {
 			files vfs.FS
 			trust *Trust
@@ -204,7 +204,7 @@ func TestSevenYears(t *testing.T) {
 		live := func() { // a record, its receipt, and the followers
 			t.Helper()
 			n++
-			env := w.Import(fmt.Sprintf("%04d", n), w.Listed(fmt.Sprintf("%04d", n), fmt.Sprintf("Entity %d", n)))
+			env := w.ImportListed(fmt.Sprintf("%04d", n), w.NewListedDesignation(fmt.Sprintf("%04d", n), fmt.Sprintf("Entity %d", n)))
 			w.admit(env)
 			must(t, follows.trust.Sync(t.Context(), w.client(), nil))
 			must(t, chainOnly.trust.Refresh(t.Context(), w.client()))
@@ -220,32 +220,32 @@ func TestSevenYears(t *testing.T) {
 		}
 		live()
 
-		w.later(year) // 1: witnesses
+		w.advanceClock(year) // 1: witnesses
 		amend(w.text("l1", "w1 w2 w3"))
-		w.later(year) // 2: another log key; both sign
+		w.advanceClock(year) // 2: another log key; both sign
 		w.signWith("l1", "l2")
 		amend(w.text("l1 l2", "w1 w2 w3"))
-		w.later(year / 2)
+		w.advanceClock(year / 2)
 		live()
-		w.later(year / 2) // 3: the old log key retires
+		w.advanceClock(year / 2) // 3: the old log key retires
 		amend(w.text("l2", "w1 w2 w3"))
 		w.signWith("l2")
 		live()
-		w.later(year / 3) // 4: the witnesses go one by one
+		w.advanceClock(year / 3) // 4: the witnesses go one by one
 		amend(w.text("l2", "w4 w2 w3"))
 		w.observers["w1"].gone = true
-		w.later(year / 3)
+		w.advanceClock(year / 3)
 		amend(w.text("l2", "w4 w5 w3"))
 		w.observers["w2"].gone = true
-		w.later(year / 3)
+		w.advanceClock(year / 3)
 		amend(w.text("l2", "w4 w5 w6"))
 		w.observers["w3"].gone = true
 		live()
-		w.later(year) // 5: two of three are lost
+		w.advanceClock(year) // 5: two of three are lost
 		live()
 		w.observers["w4"].gone, w.observers["w5"].gone = true, true
-		w.later(time.Hour)
-		lost := w.Import("lost", w.Listed("lost", "Entity of the year of silence"))
+		w.advanceClock(time.Hour)
+		lost := w.ImportListed("lost", w.NewListedDesignation("lost", "Entity of the year of silence"))
 		w.commit(lost)
 		if err := w.ledger.Publish(t.Context()); !errors.Is(err, ledger.ErrNoQuorum) {
 			t.Fatalf("without a quorum: %v", err)
@@ -253,24 +253,24 @@ func TestSevenYears(t *testing.T) {
 		if err := chainOnly.trust.Refresh(t.Context(), w.client()); err != nil {
 			t.Errorf("what was published stays: %v", err)
 		}
-		w.later(30 * 24 * time.Hour)
+		w.advanceClock(30 * 24 * time.Hour)
 		amend(w.text("l2", "w7 w8 w9"))
-		w.later(year) // 6: the log's own keys are lost
+		w.advanceClock(year) // 6: the log's own keys are lost
 		live()
 		w.signWith("l3")
-		w.commit(w.Import("keyless", w.Listed("keyless", "Entity of the day without a key")))
+		w.commit(w.ImportListed("keyless", w.NewListedDesignation("keyless", "Entity of the day without a key")))
 		if err := w.ledger.Publish(t.Context()); !errors.Is(err, ledger.ErrNoLogKey) {
 			t.Fatalf("without a log key: %v", err)
 		}
 		amend(w.text("l3", "w7 w8 w9"))
-		w.later(year) // 7
+		w.advanceClock(year) // 7
 		live()
 
-		late := w.synced()
-		w.same(follows.trust)
-		w.same(late)
+		late := w.syncedTrust()
+		w.wantSameRegister(follows.trust)
+		w.wantSameRegister(late)
 		must(t, sleeper.trust.Sync(t.Context(), w.client(), nil))
-		w.same(sleeper.trust)
+		w.wantSameRegister(sleeper.trust)
 		must(t, sleepingChain.trust.Refresh(t.Context(), w.client()))
 		lateChain := begin()
 		must(t, lateChain.trust.Refresh(t.Context(), w.client()))
@@ -298,10 +298,10 @@ func TestSevenYears(t *testing.T) {
 				}
 				again, err := w.client().Receipt(t.Context(), g.id, trust) // as receipt --refresh does
 				must(t, err)
-				if v, err := Verify(t.Context(), again.Text, today(w), time.Now()); err != nil || v.ID != g.id {
+				if v, err := Verify(t.Context(), again.Text, currentPolicy(w), time.Now()); err != nil || v.ID != g.id {
 					t.Errorf("%s: the receipt of size %d, refreshed: %v", name, g.size, err)
 				}
-				chain, err := w.client().Chain(t.Context(), g.id)
+				chain, err := w.client().ChainUnverified(t.Context(), g.id)
 				must(t, err)
 				if v, err := Verify(t.Context(), chain, trust, time.Now()); err != nil || v.ID != g.id {
 					t.Errorf("%s: the chain of the record of size %d: %v", name, g.size, err)
@@ -317,30 +317,30 @@ func TestSevenYears(t *testing.T) {
 			}
 			must(t, again.Close())
 		}
-		r := audit(t, Audit{Source: w.client().Source(), Charter: w.Ledger, Trusted: late.Checkpoint()})
-		if len(r.Findings) > 0 || r.Kept == 0 {
-			t.Errorf("the audit found %q, comparing %d kept checkpoints", r.Findings, r.Kept)
+		r := runAudit(t, Audit{Source: w.client().Source(), Charter: w.Ledger, Trusted: late.Checkpoint()})
+		if len(r.Findings) > 0 || r.Archived == 0 {
+			t.Errorf("the audit found %q, comparing %d kept checkpoints", r.Findings, r.Archived)
 		}
 	})
 }
 
-// today is today's policy alone, as --policy names it.
-func today(w *watched) Policies { return Fixed{w.ledger.Published().Policy()} }
+// currentPolicy is today's policy alone, as --policy names it.
+func currentPolicy(w *witnessedWorld) Policies { return SinglePolicy{w.ledger.Published().Policy()} }
 
 // newestCharter is the index of the newest charter.
-func (w *watched) newestCharter() uint64 {
+func (w *witnessedWorld) newestCharter() uint64 {
 	rows, err := w.register.Charters()
 	must(w.t, err)
 	return slices.MaxFunc(rows, func(a, b register.RecordRow) int { return int(a.Index) - int(b.Index) }).Index
 }
 
 // commit appends and commits, and publishes nothing.
-func (w *watched) commit(env record.Envelope) {
+func (w *witnessedWorld) commit(env record.Envelope) {
 	w.t.Helper()
-	v, err := record.Open(env, w.register.Candidates)
+	v, err := record.Open(env, w.register.CandidateKeys)
 	must(w.t, err)
 	_, err = w.ledger.Append(w.t.Context(), v)
 	must(w.t, err)
 	must(w.t, w.ledger.Commit(w.t.Context()))
-	w.Note(env)
+	w.NoteAdmitted(env)
 }

@@ -23,16 +23,16 @@ type ForkError struct {
 	// goes back to an older part of the one history.
 	Evidence []byte
 
-	inOne bool      // both stand in one chain, and neither was trusted
-	kept  time.Time // of its quorum, if Shown is a checkpoint of the past: then it is no rollback
+	withinChain bool      // both stand in one chain, and neither was trusted
+	archivedAt  time.Time // of its quorum, if Shown is a checkpoint of the past: then it is no rollback
 }
 
 func (e *ForkError) Error() string {
 	switch t, s := e.Trusted, e.Shown; {
-	case e.inOne:
+	case e.withinChain:
 		return fmt.Sprintf("fork: the chain is of two histories: size %d with root %s, and size %d with root %s, are not of one log", t.Size, t.Root, s.Size, s.Root)
-	case !e.kept.IsZero():
-		return fmt.Sprintf("fork: of %s the ledger keeps size %d with root %s, which size %d with root %s does not continue", e.kept.UTC().Format(time.RFC3339), s.Size, s.Root, t.Size, t.Root)
+	case !e.archivedAt.IsZero():
+		return fmt.Sprintf("fork: of %s the ledger keeps size %d with root %s, which size %d with root %s does not continue", e.archivedAt.UTC().Format(time.RFC3339), s.Size, s.Root, t.Size, t.Root)
 	case s.Size < t.Size && e.Evidence == nil:
 		return fmt.Sprintf("rollback: size %d (root %s) is shown as the newest, and size %d (root %s) was trusted before: the ledger has gone back, or an old answer of it was handed out", s.Size, s.Root, t.Size, t.Root)
 	default:
@@ -56,23 +56,23 @@ func (e *BehindError) Error() string {
 	return fmt.Sprintf("what is shown is behind: size %d%s, and size %d, which continues it, was trusted before", e.Shown.Size, cosigned, e.Trusted.Size)
 }
 
-// agrees holds a receipt, from wherever it came, against what is trusted: its tree
+// checkConsistent holds a receipt, from wherever it came, against what is trusted: its tree
 // against the trusted checkpoint of the same size, or against the copy, if that covers
 // it; its entry against the copy's where the tree is larger. Otherwise it is a
 // *[ForkError]: a quorum that cosigned another history once makes no receipt good. What
 // is beyond the copy says nothing. c is the server, for its tiles; nil offline.
-func (t *Trust) agrees(ctx context.Context, c *Client, v *proof.VerifiedReceipt) error {
+func (t *Trust) checkConsistent(ctx context.Context, c *Client, v *proof.VerifiedReceipt) error {
 	if t.checkpoint == nil {
 		return nil
 	}
-	one, err := t.oneHistory(ctx, v)
+	one, err := t.isConsistent(ctx, v)
 	if err != nil || one {
 		return err
 	}
-	return t.fork(ctx, c, v.Published())
+	return t.forkOrBehindError(ctx, c, v.Published())
 }
 
-func (t *Trust) oneHistory(ctx context.Context, v *proof.VerifiedReceipt) (bool, error) {
+func (t *Trust) isConsistent(ctx context.Context, v *proof.VerifiedReceipt) (bool, error) {
 	shown, last := v.Published().Checkpoint().Tree(), t.checkpoint.Checkpoint().Tree()
 	var one bool
 	var err error
@@ -87,7 +87,7 @@ func (t *Trust) oneHistory(ctx context.Context, v *proof.VerifiedReceipt) (bool,
 		}
 	case v.Index() < last.Size:
 		var own []byte
-		own, _, err = t.included(ctx, v.Index())
+		own, _, err = t.entryWithProof(ctx, v.Index())
 		one = bytes.Equal(own, v.Entry())
 	default:
 		return true, nil
@@ -98,7 +98,7 @@ func (t *Trust) oneHistory(ctx context.Context, v *proof.VerifiedReceipt) (bool,
 	// The files say nothing. That is damage, unless no sync has ever brought them so
 	// far: the register is not asked before, since one that a sync has left unfinished
 	// is no reason to believe what the files disprove.
-	if _, none := t.Copy(); errors.Is(none, ErrNoCopy) {
+	if _, none := t.Register(); errors.Is(none, ErrNoCopy) {
 		return true, nil
 	} else if none != nil {
 		return false, none
@@ -106,36 +106,36 @@ func (t *Trust) oneHistory(ctx context.Context, v *proof.VerifiedReceipt) (bool,
 	return false, err
 }
 
-// Newest is for what a server makes against its newest checkpoint, receipts and chains:
+// CheckNewest is for what a server makes against its newest checkpoint, receipts and chains:
 // one of a smaller tree than is trusted is a *[BehindError], or a *[ForkError] unless the
 // copy shows that it is of the one history.
-func (t *Trust) Newest(ctx context.Context, shown *proof.Published) error {
+func (t *Trust) CheckNewest(ctx context.Context, shown *proof.Published) error {
 	if shown.Checkpoint().Size < t.size() {
-		return t.fork(ctx, nil, shown)
+		return t.forkOrBehindError(ctx, nil, shown)
 	}
 	return nil
 }
 
-// fork is the error of a checkpoint that does not continue the trusted one: a
+// forkOrBehindError is the error of a checkpoint that does not continue the trusted one: a
 // *[BehindError] or a *[ForkError].
 // The evidence takes the tiles of the larger tree: the copy's, or the server's.
-func (t *Trust) fork(ctx context.Context, c *Client, shown *proof.Published) error {
-	if b := behind(ctx, copyDir{files: t.files, dir: t.dir}.tiles, t.checkpoint, shown); b != nil {
+func (t *Trust) forkOrBehindError(ctx context.Context, c *Client, shown *proof.Published) error {
+	if b := asBehind(ctx, copyDir{files: t.files, dir: t.dir}.tiles, t.checkpoint, shown); b != nil {
 		return b
 	}
 	read := copyDir{files: t.files, dir: t.dir}.tiles
 	if c != nil && shown.Checkpoint().Size > t.checkpoint.Checkpoint().Size {
 		read = c.log.Tiles
 	}
-	return newFork(ctx, read, t.checkpoint, shown)
+	return newForkError(ctx, read, t.checkpoint, shown)
 }
 
-// behind is what a smaller checkpoint is if the tiles of the trusted one show it to be of
+// asBehind is what a smaller checkpoint is if the tiles of the trusted one show it to be of
 // that one's past; nil otherwise. A whole quorum that has called it the newest since it
 // cosigned more has gone back with the log: quorums intersect, if they are of one policy.
-func behind(ctx context.Context, own proof.ReadTiles, trusted, shown *proof.Published) *BehindError {
-	b := &BehindError{Trusted: trusted.Checkpoint().Tree(), Shown: shown.Checkpoint().Tree(), At: shown.CosignedAt()}
-	back := shown.Policy().Fingerprint() == trusted.Policy().Fingerprint() && cosignedSince(shown).After(trusted.ExistedBy())
+func asBehind(ctx context.Context, own proof.ReadTiles, trusted, shown *proof.Published) *BehindError {
+	b := &BehindError{Trusted: trusted.Checkpoint().Tree(), Shown: shown.Checkpoint().Tree(), At: shown.LastCosignedAt()}
+	back := shown.Policy().Fingerprint() == trusted.Policy().Fingerprint() && newestQuorumTime(shown).After(trusted.ExistedBy())
 	if b.Shown.Size >= b.Trusted.Size || back {
 		return nil
 	}
@@ -146,16 +146,16 @@ func behind(ctx context.Context, own proof.ReadTiles, trusted, shown *proof.Publ
 	return b
 }
 
-// signed is a *[proof.Signed] or a *[proof.Published].
-type signed interface {
+// signedCheckpoint is a *[proof.Signed] or a *[proof.Published].
+type signedCheckpoint interface {
 	Checkpoint() proof.Checkpoint
 	Note() []byte
 	LogKeys() []proof.Key
 }
 
-// newFork keeps what a log signed against itself. That no evidence can be made of it
+// newForkError keeps what a log signed against itself. That no evidence can be made of it
 // changes nothing about the error.
-func newFork(ctx context.Context, larger proof.ReadTiles, trusted, shown signed) *ForkError {
+func newForkError(ctx context.Context, larger proof.ReadTiles, trusted, shown signedCheckpoint) *ForkError {
 	e := &ForkError{
 		Trusted: trusted.Checkpoint().Tree(), TrustedNote: trusted.Note(),
 		Shown: shown.Checkpoint().Tree(), ShownNote: shown.Note(),
@@ -166,7 +166,7 @@ func newFork(ctx context.Context, larger proof.ReadTiles, trusted, shown signed)
 	}
 	var nodes []proof.Hash
 	if small.Size < large.Size {
-		left, right, err := proof.NewBuilder(larger, -1).Ranges(ctx, small.Size, large)
+		left, right, err := proof.NewBuilder(larger, -1).CompactRanges(ctx, small.Size, large)
 		if err != nil {
 			return e
 		}

@@ -24,9 +24,9 @@ import (
 // A process that reads a generation holds a shared lock on its directory, where the file
 // system has such locks; a sync removes older ones that nobody holds.
 const (
-	registerDir = "register"
-	nextDir     = registerDir + "/next"
-	lockFile    = "sync.lock"
+	registerDir       = "register"
+	nextGenerationDir = registerDir + "/next"
+	lockFile          = "sync.lock"
 )
 
 // generations are the numbers of those that are there, newest first.
@@ -41,10 +41,10 @@ func (t *Trust) generationDir(n int) string {
 // generation is one that is open for reading.
 type generation struct {
 	*register.Register
-	pin vfs.File // the directory, locked
+	lock vfs.File // the directory, locked
 }
 
-func (g *generation) close() error { return errors.Join(g.Close(), g.pin.Close()) }
+func (g *generation) close() error { return errors.Join(g.Close(), g.lock.Close()) }
 
 // openGeneration opens the generation that makes the trusted checkpoint.
 func (t *Trust) openGeneration() (*generation, error) {
@@ -58,7 +58,7 @@ func (t *Trust) openGeneration() (*generation, error) {
 		}
 		var why error
 		for _, n := range all {
-			g, err := t.pinned(n)
+			g, err := t.openGenerationAt(n)
 			switch {
 			case errors.Is(err, register.ErrDamaged) || missing(err):
 				why = errors.Join(why, err)
@@ -75,7 +75,7 @@ func (t *Trust) openGeneration() (*generation, error) {
 			}
 		}
 		// A sync may have ended since the checkpoint was read, or removed what was listed.
-		if again := t.reread(); again && try < 3 {
+		if again := t.reloadCheckpoint(); again && try < 3 {
 			continue
 		}
 		if why != nil {
@@ -85,9 +85,9 @@ func (t *Trust) openGeneration() (*generation, error) {
 	}
 }
 
-// reread reads the trusted checkpoint anew, and reports whether another process has
+// reloadCheckpoint reads the trusted checkpoint anew, and reports whether another process has
 // brought it further.
-func (t *Trust) reread() bool {
+func (t *Trust) reloadCheckpoint() bool {
 	note, err := readFile(t.files, t.path(checkpointFile))
 	if err != nil {
 		return false
@@ -131,14 +131,14 @@ func Room(files vfs.FS, dir string, entries uint64) error {
 	return nil
 }
 
-// pinned opens a generation and holds it.
-func (t *Trust) pinned(n int) (*generation, error) {
+// openGenerationAt opens a generation and holds it.
+func (t *Trust) openGenerationAt(n int) (*generation, error) {
 	dir := t.generationDir(n)
 	pin, err := t.files.OpenDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	if !hold(pin) { // a sync is removing it
+	if !lockShared(pin) { // a sync is removing it
 		return nil, errors.Join(fmt.Errorf("%s: %w", dir, register.ErrDamaged), pin.Close())
 	}
 	o := RegisterOptions()
@@ -152,16 +152,16 @@ func (t *Trust) pinned(n int) (*generation, error) {
 
 // Waiting for another process that syncs the same directory.
 const (
-	syncWait = 30 * time.Second
-	syncLook = 50 * time.Millisecond
+	syncLockTimeout = 30 * time.Second
+	syncLockPoll    = 50 * time.Millisecond
 )
 
 // ErrSyncing: another process is syncing the trust directory, and goes on for long.
 var ErrSyncing = errors.New("another docket process is syncing this trust directory")
 
-// lock lets one process sync at a time: it waits for another one, not for ever.
-func (t *Trust) lock(ctx context.Context) (release func() error, err error) {
-	for deadline := time.Now().Add(syncWait); ; {
+// lockForSync lets one process sync at a time: it waits for another one, not for ever.
+func (t *Trust) lockForSync(ctx context.Context) (release func() error, err error) {
+	for deadline := time.Now().Add(syncLockTimeout); ; {
 		held, err := t.files.Lock(t.path(lockFile))
 		switch {
 		case err == nil:
@@ -169,38 +169,38 @@ func (t *Trust) lock(ctx context.Context) (release func() error, err error) {
 		case !errors.Is(err, syscall.EAGAIN):
 			return nil, fmt.Errorf("locking %s: %w", t.dir, err)
 		case time.Now().After(deadline):
-			return nil, fmt.Errorf("%s: %w: it was waited for %v", t.dir, ErrSyncing, syncWait)
+			return nil, fmt.Errorf("%s: %w: it was waited for %v", t.dir, ErrSyncing, syncLockTimeout)
 		}
 		select {
-		case <-time.After(syncLook):
+		case <-time.After(syncLockPoll):
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
 }
 
-// begin opens the register that a sync advances: what an interrupted one has left, if it
+// openNext opens the register that a sync advances: what an interrupted one has left, if it
 // is further than the newest generation, else that generation's content; an empty one
 // where there is neither, or to begin anew.
-func (t *Trust) begin(anew bool) (*register.Register, error) {
+func (t *Trust) openNext(fromScratch bool) (*register.Register, error) {
 	all, err := t.generations()
 	if err != nil {
 		return nil, err
 	}
-	if err := t.dropUnknown(); err != nil {
+	if err := t.removeUnknown(); err != nil {
 		return nil, err
 	}
 	var reached uint64
-	if len(all) > 0 && !anew {
-		if g, err := t.pinned(all[0]); err == nil {
+	if len(all) > 0 && !fromScratch {
+		if g, err := t.openGenerationAt(all[0]); err == nil {
 			reached = g.Cursor().Size
 			if err := g.close(); err != nil {
 				return nil, err
 			}
 		}
 	}
-	next := t.path(nextDir)
-	if anew {
+	next := t.path(nextGenerationDir)
+	if fromScratch {
 		if err := t.files.RemoveAll(next); err != nil {
 			return nil, err
 		}
@@ -244,14 +244,14 @@ func (t *Trust) clone(from, to string) error {
 	return nil
 }
 
-// dropUnknown removes what an earlier version of docket kept in the register's place.
-func (t *Trust) dropUnknown() error {
+// removeUnknown removes what an earlier version of docket kept in the register's place.
+func (t *Trust) removeUnknown() error {
 	names, err := t.files.List(t.path(registerDir))
 	if err != nil && !missing(err) {
 		return err
 	}
 	for _, name := range names {
-		if _, err := strconv.Atoi(name); err == nil || name == t.files.PathBase(nextDir) {
+		if _, err := strconv.Atoi(name); err == nil || name == t.files.PathBase(nextGenerationDir) {
 			continue
 		}
 		if err := t.files.RemoveAll(t.files.PathJoin(t.path(registerDir), name)); err != nil {
@@ -261,8 +261,8 @@ func (t *Trust) dropUnknown() error {
 	return makeDir(t.files, t.path(registerDir))
 }
 
-// finish closes the register that a sync has advanced and makes it the next generation.
-func (t *Trust) finish(r *register.Register) error {
+// commitGeneration closes the register that a sync has advanced and makes it the next generation.
+func (t *Trust) commitGeneration(r *register.Register) error {
 	if err := r.Flush(); err != nil {
 		return errors.Join(err, r.Close())
 	}
@@ -277,18 +277,18 @@ func (t *Trust) finish(r *register.Register) error {
 	if len(all) > 0 {
 		n = all[0] + 1
 	}
-	if err := syncDir(t.files, t.path(nextDir)); err != nil {
+	if err := syncDir(t.files, t.path(nextGenerationDir)); err != nil {
 		return err
 	}
-	if err := t.files.Rename(t.path(nextDir), t.generationDir(n)); err != nil {
+	if err := t.files.Rename(t.path(nextGenerationDir), t.generationDir(n)); err != nil {
 		return fmt.Errorf("naming the new register: %w", err)
 	}
 	return syncDir(t.files, t.path(registerDir))
 }
 
-// prune removes the generations before the newest that nobody reads; where no lock tells
+// removeOldGenerations removes the generations before the newest that nobody reads; where no lock tells
 // that, the one before stays too. What cannot be removed now, a later sync removes.
-func (t *Trust) prune() {
+func (t *Trust) removeOldGenerations() {
 	all, err := t.generations()
 	if err != nil {
 		return
@@ -298,7 +298,7 @@ func (t *Trust) prune() {
 		if err != nil {
 			continue
 		}
-		if held, told := claim(dir); !held && (told || i > 0) {
+		if held, told := tryLockExclusive(dir); !held && (told || i > 0) {
 			t.files.RemoveAll(t.generationDir(n))
 		}
 		dir.Close()

@@ -4,6 +4,6 @@ package client
 
 import "github.com/cockroachdb/pebble/v2/vfs"
 
-// hold and claim lock nothing here.
-func hold(vfs.File) bool               { return true }
-func claim(vfs.File) (held, told bool) { return false, false }
+// lockShared and tryLockExclusive lock nothing here.
+func lockShared(vfs.File) bool                         { return true }
+func tryLockExclusive(vfs.File) (held, supported bool) { return false, false }

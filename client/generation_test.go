@@ -23,7 +23,7 @@ import (
 // whoever opens it afterwards has the new one. Generations that nobody reads go.
 func TestReadersShare(t *testing.T) {
 	w := newWorld(t)
-	w.listed(300)
+	w.growTo(300)
 	dir := t.TempDir() + "/trust"
 	writer := w.trust(vfs.Default, dir)
 	must(t, writer.Sync(t.Context(), w.client(), nil))
@@ -33,7 +33,7 @@ func TestReadersShare(t *testing.T) {
 		t.Helper()
 		reader, err := OpenTrust(vfs.Default, dir)
 		must(t, err)
-		if _, err := reader.Copy(); err != nil {
+		if _, err := reader.Register(); err != nil {
 			t.Fatal(err)
 		}
 		return reader
@@ -43,26 +43,26 @@ func TestReadersShare(t *testing.T) {
 	for range 6 {
 		g.Go(func() {
 			reader := open()
-			w.same(reader)
+			w.wantSameRegister(reader)
 			must(t, reader.Close())
 		})
 	}
 	g.Wait()
 
-	before := dump(t, paging.copy.Register)
+	before := registerDigest(t, paging.copy.Register)
 	for size := uint64(400); size <= 700; size += 100 {
-		w.listed(size)
+		w.growTo(size)
 		must(t, writer.Sync(t.Context(), w.client(), nil))
 		must(t, writer.Close())
 		newest := open()
-		if newest.Covers() != size {
-			t.Errorf("after a sync to %d a new reader covers %d", size, newest.Covers())
+		if newest.CoveredSize() != size {
+			t.Errorf("after a sync to %d a new reader covers %d", size, newest.CoveredSize())
 		}
-		w.same(newest)
+		w.wantSameRegister(newest)
 		must(t, newest.Close())
 	}
-	if dump(t, paging.copy.Register) != before || paging.Covers() != 300 {
-		t.Errorf("the reader from before covers %d now", paging.Covers())
+	if registerDigest(t, paging.copy.Register) != before || paging.CoveredSize() != 300 {
+		t.Errorf("the reader from before covers %d now", paging.CoveredSize())
 	}
 	if _, err := paging.Entry(t.Context(), 299); err != nil {
 		t.Errorf("an entry of the reader from before: %v", err)
@@ -74,19 +74,19 @@ func TestReadersShare(t *testing.T) {
 	}
 	must(t, paging.Close())
 	must(t, writer.Sync(t.Context(), w.client(), nil))
-	w.listed(800)
+	w.growTo(800)
 	must(t, writer.Sync(t.Context(), w.client(), nil))
 	if kept, err = writer.generations(); err != nil || !slices.Equal(kept, []int{6}) {
 		t.Errorf("kept are the generations %v (%v) after the reader has gone", kept, err)
 	}
 }
 
-// answeredCopy is a world with an answer, a synced trust directory of it that is closed,
+// copyWithResponse is a world with an answer, a synced trust directory of it that is closed,
 // and the answer's receipt.
-func answeredCopy(t *testing.T) (w *world, files vfs.FS, trust *Trust, receipt *Receipt) {
+func copyWithResponse(t *testing.T) (w *world, files vfs.FS, trust *Trust, receipt *Receipt) {
 	t.Helper()
-	w, id := answered(t)
-	receipt, err := w.client().Receipt(t.Context(), id, Fixed{w.policy})
+	w, id := worldWithResponse(t)
+	receipt, err := w.client().Receipt(t.Context(), id, SinglePolicy{w.policy})
 	must(t, err)
 	files = vfs.NewMem()
 	trust = w.trust(files, "trust")
@@ -98,7 +98,7 @@ func answeredCopy(t *testing.T) (w *world, files vfs.FS, trust *Trust, receipt *
 // A copy is read from where nothing can be written: a disk that is full, or read-only, or
 // somebody else's.
 func TestReadOnlyCopy(t *testing.T) {
-	w, files, _, receipt := answeredCopy(t)
+	w, files, _, receipt := copyWithResponse(t)
 	for _, cause := range []error{syscall.EROFS, syscall.ENOSPC, syscall.EACCES} {
 		var wrote []string
 		denied := errorfs.Wrap(files, errorfs.InjectorFunc(func(op errorfs.Op) error {
@@ -111,10 +111,10 @@ func TestReadOnlyCopy(t *testing.T) {
 		reader, err := OpenTrust(denied, "trust")
 		must(t, err)
 		report, err := Verify(t.Context(), receipt.Text, reader, time.Now())
-		if err != nil || report.Authorship != ByReplay {
+		if err != nil || report.Authorship != AuthorshipByReplay {
 			t.Errorf("%v: a genuine receipt: %+v, %v", cause, report, err)
 		}
-		w.same(reader)
+		w.wantSameRegister(reader)
 		must(t, reader.Close())
 		if len(wrote) > 0 {
 			t.Errorf("%v: a reader wrote %q", cause, wrote)
@@ -128,17 +128,17 @@ func TestReadOnlyCopy(t *testing.T) {
 // A sync that is interrupted leaves the copy that was good before.
 func TestInterruptedSyncKeepsCopy(t *testing.T) {
 	w := newWorld(t)
-	w.listed(600)
+	w.growTo(600)
 	files := vfs.NewMem()
 	trust := w.trust(files, "trust")
 	must(t, trust.Sync(t.Context(), w.client(), nil))
-	before := dump(t, trust.copy.Register)
+	before := registerDigest(t, trust.copy.Register)
 	must(t, trust.Close())
-	w.listed(2600)
+	w.growTo(2600)
 	for count := 1; ; count++ {
 		crashing, written := true, 0
 		cut := errorfs.Wrap(files, errorfs.InjectorFunc(func(op errorfs.Op) error {
-			if !crashing || op.Kind.ReadOrWrite() != errorfs.OpIsWrite || strings.Contains(op.Path, nextDir) {
+			if !crashing || op.Kind.ReadOrWrite() != errorfs.OpIsWrite || strings.Contains(op.Path, nextGenerationDir) {
 				return nil // Pebble ends the process where its own writes fail
 			}
 			if written++; written > 7*count {
@@ -151,7 +151,7 @@ func TestInterruptedSyncKeepsCopy(t *testing.T) {
 		err = again.Sync(t.Context(), w.client(), nil)
 		crashing = false
 		if err == nil {
-			w.same(again)
+			w.wantSameRegister(again)
 			must(t, again.Close())
 			if count < 5 {
 				t.Errorf("only %d syncs failed", count)
@@ -161,11 +161,11 @@ func TestInterruptedSyncKeepsCopy(t *testing.T) {
 		must(t, again.Close())
 		left, err := OpenTrust(files, "trust")
 		must(t, err)
-		r, err := left.Copy()
+		r, err := left.Register()
 		if err != nil {
 			t.Fatalf("after %d writes: %v", 7*count, err)
 		}
-		if left.Covers() == 600 && dump(t, r) != before {
+		if left.CoveredSize() == 600 && registerDigest(t, r) != before {
 			t.Fatalf("after %d writes the copy is another", 7*count)
 		}
 		for _, index := range []uint64{0, 255, 256, 511, 599} {
@@ -174,29 +174,29 @@ func TestInterruptedSyncKeepsCopy(t *testing.T) {
 			}
 		}
 		must(t, left.Close())
-		if left.Covers() > 600 {
+		if left.CoveredSize() > 600 {
 			return
 		}
 	}
 }
 
 // Of two syncs of one directory the second waits for the first, and not for ever.
-func TestSyncsTakeTurns(t *testing.T) {
+func TestConcurrentSyncsWait(t *testing.T) {
 	w := newWorld(t)
 	files := vfs.NewMem()
 	trust := w.trust(files, "trust")
 	synctest.Test(t, func(t *testing.T) {
-		release, err := trust.lock(t.Context())
+		release, err := trust.lockForSync(t.Context())
 		must(t, err)
 		begun := time.Now()
-		if _, err := trust.lock(t.Context()); !errors.Is(err, ErrSyncing) || time.Since(begun) < syncWait || time.Since(begun) > 2*syncWait {
+		if _, err := trust.lockForSync(t.Context()); !errors.Is(err, ErrSyncing) || time.Since(begun) < syncLockTimeout || time.Since(begun) > 2*syncLockTimeout {
 			t.Errorf("after %v: %v", time.Since(begun), err)
 		}
 		go func() {
 			time.Sleep(time.Second)
 			release()
 		}()
-		second, err := trust.lock(t.Context())
+		second, err := trust.lockForSync(t.Context())
 		must(t, err)
 		must(t, second())
 	})
@@ -205,7 +205,7 @@ func TestSyncsTakeTurns(t *testing.T) {
 // A copy that cannot be read is as good as none: what it would prove is not checked, and
 // the next sync makes another.
 func TestUnreadableCopy(t *testing.T) {
-	w, files, trust, receipt := answeredCopy(t)
+	w, files, trust, receipt := copyWithResponse(t)
 	names, err := files.List(trust.generationDir(1))
 	must(t, err)
 	for _, name := range names {
@@ -218,21 +218,21 @@ func TestUnreadableCopy(t *testing.T) {
 		must(t, writeFile(files, path, data, true))
 	}
 	report, err := Verify(t.Context(), receipt.Text, trust, time.Now())
-	if err != nil || report.Authorship != NotChecked {
+	if err != nil || report.Authorship != AuthorshipNotChecked {
 		t.Errorf("a genuine receipt: %+v, %v", report, err)
 	}
-	if _, err := trust.Copy(); !errors.Is(err, ErrNoCopy) {
+	if _, err := trust.Register(); !errors.Is(err, ErrNoCopy) {
 		t.Errorf("the copy: %v", err)
 	}
 	must(t, trust.Sync(t.Context(), w.client(), nil))
-	w.same(trust)
+	w.wantSameRegister(trust)
 }
 
 // Damage in a register is the error of whoever meets it, and the next sync that has
 // something to do, or is asked to look, is not stopped by it.
 func TestDamagedRegister(t *testing.T) {
 	w := newWorld(t)
-	w.listed(300)
+	w.growTo(300)
 	files := vfs.NewMem()
 	trust := w.trust(files, "trust")
 	const tries = 40
@@ -254,9 +254,9 @@ func TestDamagedRegister(t *testing.T) {
 			data[len(data)*i/tries] ^= 1
 			must(t, writeFile(files, name, data, true))
 		}
-		if r, err := trust.Copy(); err == nil {
+		if r, err := trust.Register(); err == nil {
 			err = r.Dump(io.Discard)
-			if err != nil && !register.Damaged(err) {
+			if err != nil && !register.IsDamaged(err) {
 				t.Errorf("damaged at %d/%d: %v", i, tries, err)
 			}
 			if err != nil {
@@ -268,12 +268,12 @@ func TestDamagedRegister(t *testing.T) {
 			met++
 		}
 		if i%8 != 7 { // else there is nothing new to sync
-			w.listed(uint64(301 + i))
+			w.growTo(uint64(301 + i))
 			must(t, trust.Sync(t.Context(), w.client(), nil))
 		}
-		_, err = trust.Verify(t.Context(), w.client(), nil)
+		_, err = trust.VerifyCopy(t.Context(), w.client(), nil)
 		must(t, err)
-		w.same(trust)
+		w.wantSameRegister(trust)
 	}
 	if met < tries/2 {
 		t.Errorf("damage was met %d times of %d", met, tries)
@@ -282,14 +282,14 @@ func TestDamagedRegister(t *testing.T) {
 
 // A sync that cannot write down what it believes, as on a full disk, leaves the copy of
 // what is believed.
-func TestUnbelievedSyncKeepsCopy(t *testing.T) {
+func TestSyncThatCannotWriteCheckpointKeepsCopy(t *testing.T) {
 	w := newWorld(t)
-	w.listed(300)
+	w.growTo(300)
 	dir := t.TempDir() + "/trust"
 	trust := w.trust(vfs.Default, dir)
 	must(t, trust.Sync(t.Context(), w.client(), nil))
 	must(t, trust.Close())
-	w.listed(400)
+	w.growTo(400)
 	full := errorfs.Wrap(vfs.Default, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && strings.HasPrefix(op.Path, dir+"/"+checkpointFile) {
 			return syscall.ENOSPC
@@ -304,11 +304,11 @@ func TestUnbelievedSyncKeepsCopy(t *testing.T) {
 	must(t, again.Close())
 	left, err := OpenTrust(vfs.Default, dir)
 	must(t, err)
-	if left.Covers() != 300 {
-		t.Errorf("the copy covers %d", left.Covers())
+	if left.CoveredSize() != 300 {
+		t.Errorf("the copy covers %d", left.CoveredSize())
 	}
 	must(t, left.Sync(t.Context(), w.client(), nil))
-	w.same(left)
+	w.wantSameRegister(left)
 	must(t, left.Close())
 }
 
@@ -326,7 +326,7 @@ func (d little) GetDiskUsage(string) (vfs.DiskUsage, error) {
 // what is free and what it takes.
 func TestNoRoomForCopy(t *testing.T) {
 	w := newWorld(t)
-	w.listed(300)
+	w.growTo(300)
 	for free, enough := range map[uint64]bool{0: false, 300 * entryRoom: false, leastRoom: false, leastRoom + 300*entryRoom: true} {
 		files := little{vfs.NewMem(), free}
 		trust := w.trust(files, "trust")
@@ -336,7 +336,7 @@ func TestNoRoomForCopy(t *testing.T) {
 			must(t, err)
 		} else if !errors.Is(err, syscall.ENOSPC) || !errors.As(err, &short) || short.Free != free || short.Need != leastRoom+300*entryRoom {
 			t.Errorf("%d bytes: %v", free, err)
-		} else if _, err := files.Stat(trust.path(nextDir)); !missing(err) {
+		} else if _, err := files.Stat(trust.path(nextGenerationDir)); !missing(err) {
 			t.Errorf("%d bytes: a register was begun (%v)", free, err)
 		}
 		must(t, trust.Close())

@@ -9,18 +9,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hold takes a shared lock on an open directory, until it is closed; it reports whether
+// lockShared takes a shared lock on an open directory, until it is closed; it reports whether
 // nobody has claimed it. Where the file system has no locks, nobody can.
-func hold(dir vfs.File) bool {
+func lockShared(dir vfs.File) bool {
 	held, _ := lockDir(dir, unix.LOCK_SH)
 	return !held
 }
 
-// claim takes an exclusive lock on an open directory. held says that somebody reads
+// tryLockExclusive takes an exclusive lock on an open directory. held says that somebody reads
 // there, told that the file system tells.
-func claim(dir vfs.File) (held, told bool) { return lockDir(dir, unix.LOCK_EX) }
+func tryLockExclusive(dir vfs.File) (held, supported bool) { return lockDir(dir, unix.LOCK_EX) }
 
-func lockDir(dir vfs.File, how int) (held, told bool) {
+func lockDir(dir vfs.File, how int) (held, supported bool) {
 	fd := dir.Fd()
 	if fd == vfs.InvalidFd { // in memory
 		return false, false

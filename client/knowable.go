@@ -10,37 +10,37 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
-// syncLimit is how many kept checkpoints one walk of a sync takes one by one; the
+// maxArchivedPerWalk is how many kept checkpoints one walk of a sync takes one by one; the
 // first sync of a busy ledger, old by years, then asks some thousand times.
-const syncLimit = 512
+const maxArchivedPerWalk = 512
 
-// syncKept is how long a sync goes through the kept checkpoints, however slowly their
+// archiveTimeout is how long a sync goes through the kept checkpoints, however slowly their
 // source answers; the copy is there before.
-const syncKept = 5 * time.Minute
+const archiveTimeout = 5 * time.Minute
 
-// At is the view of the copy at a size. How much was knowable at an instant it takes
+// ViewAt is the view of the copy at a size. How much was knowable at an instant it takes
 // from the quorum times that sync has kept.
-func (t *Trust) At(size uint64) (*register.View, error) {
-	r, err := t.Copy()
+func (t *Trust) ViewAt(size uint64) (*register.View, error) {
+	r, err := t.Register()
 	if err != nil {
 		return nil, err
 	}
-	v, err := r.At(size)
+	v, err := r.ViewAt(size)
 	if err != nil {
 		return nil, err
 	}
-	return v.By(t.cosigned), nil
+	return v.WithCheckpointTimes(t.cosignedBy), nil
 }
 
-// cosigned says how much a quorum had cosigned by an instant, of the checkpoints that
+// cosignedBy says how much a quorum had cosigned by an instant, of the checkpoints that
 // sync came to trust and of those that the ledger kept.
-func (t *Trust) cosigned(at time.Time) (register.Knowable, error) {
+func (t *Trust) cosignedBy(at time.Time) (register.Knowable, error) {
 	times, err := t.readTimes()
 	if err != nil {
 		return register.Knowable{}, err
 	}
-	k := times.with(timesOf(t.checkpoint)...).by(at) // the trusted one is of a sync that may have kept none
-	return register.Knowable{Size: k.size, Cosigned: k.at}, nil
+	k := times.merged(timesIfAny(t.checkpoint)...).newestBy(at) // the trusted one is of a sync that may have kept none
+	return register.Knowable{Size: k.size, Cosigned: k.existedBy}, nil
 }
 
 // ExistedBy is the earliest time by which, as this trust directory knows, a quorum had
@@ -51,20 +51,20 @@ func (t *Trust) ExistedBy(index uint64) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	for _, k := range times.with(timesOf(t.checkpoint)...) {
+	for _, k := range times.merged(timesIfAny(t.checkpoint)...) {
 		if k.size > index {
-			return k.at, nil
+			return k.existedBy, nil
 		}
 	}
 	return time.Time{}, nil
 }
 
-// newTimes are the quorum times known and those that lead up to the trusted checkpoint:
+// fetchQuorumTimes are the quorum times known and those that lead up to the trusted checkpoint:
 // of the one that was trusted before, of that one, and of the checkpoints that the
 // ledger has kept in between. Nil says that there are none: a copy that has come as far
 // before has them all, however often the checkpoint was cosigned since, and asks
 // nothing.
-func (t *Trust) newTimes(ctx context.Context, c *Client, r *register.Register, before *proof.Published) (quorumTimes, error) {
+func (t *Trust) fetchQuorumTimes(ctx context.Context, c *Client, r *register.Register, before *proof.Published) (quorumTimes, error) {
 	next := t.checkpoint
 	known, err := t.readTimes()
 	if damage := (*DamageError)(nil); errors.As(err, &damage) {
@@ -73,7 +73,7 @@ func (t *Trust) newTimes(ctx context.Context, c *Client, r *register.Register, b
 		return nil, err
 	}
 	last := known.last()
-	if last.size >= next.Checkpoint().Size || !slices.ContainsFunc(t.charters, func(c charter) bool { return !c.policy.IsNone() }) {
+	if last.size >= next.Checkpoint().Size || !slices.ContainsFunc(t.charters, func(c charter) bool { return !c.policy.QuorumIsNone() }) {
 		return nil, nil
 	}
 	if last.size == 0 {
@@ -81,24 +81,24 @@ func (t *Trust) newTimes(ctx context.Context, c *Client, r *register.Register, b
 		if err != nil {
 			return nil, err
 		}
-		last.at = begin.Admitted
+		last.existedBy = begin.Admitted
 	}
 	until := next.ExistedBy().Add(-time.Second)
 	if next.ExistedBy().IsZero() { // without witnesses now, and perhaps not always
 		until = t.now()
 	}
-	log := keptLog{source: serverSource{c.log, c}, policies: t.charters, newest: next, tiles: copyDir{files: t.files, dir: t.dir}.tiles, limit: syncLimit}
-	ctx, stop := context.WithTimeout(ctx, syncKept)
+	log := archiveReader{source: serverSource{c.log, c}, policies: t.charters, newest: next, tiles: copyDir{files: t.files, dir: t.dir}.tiles, limit: maxArchivedPerWalk}
+	ctx, stop := context.WithTimeout(ctx, archiveTimeout)
 	defer stop()
-	kept, faults, err := log.between(ctx, last, until)
+	kept, faults, err := log.fetchBetween(ctx, last, until)
 	if err := errors.Join(append(faults, err)...); err != nil {
 		return nil, err
 	}
-	return known.with(slices.Concat(kept, timesOf(before), timesOf(next))...), nil
+	return known.merged(slices.Concat(kept, timesIfAny(before), timesIfAny(next))...), nil
 }
 
-// keepTimes replaces the quorum times known.
-func (t *Trust) keepTimes(times quorumTimes) error {
+// writeTimes replaces the quorum times known.
+func (t *Trust) writeTimes(times quorumTimes) error {
 	if times == nil {
 		return nil
 	}
@@ -112,16 +112,16 @@ func (t *Trust) readTimes() (quorumTimes, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	times, err := parseTimes(text)
+	times, err := parseQuorumTimes(text)
 	if err != nil {
 		return nil, &DamageError{Dir: t.dir, Where: " in " + timesFile, Err: err}
 	}
 	return times, nil
 }
 
-func timesOf(p *proof.Published) []timed {
+func timesIfAny(p *proof.Published) []checkpointTimes {
 	if p == nil {
 		return nil
 	}
-	return []timed{timesProven(p)}
+	return []checkpointTimes{timesOf(p)}
 }

@@ -21,41 +21,41 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
-// witnessed is a world with three witnesses since its fourth entry, at noon.
-func witnessed(t *testing.T) *watched {
+// newWitnessedWorld is a world with three witnesses since its fourth entry, at noon.
+func newWitnessedWorld(t *testing.T) *witnessedWorld {
 	t.Helper()
-	w := newWatched(t)
-	w.later(12 * time.Hour)
+	w := newEmptyWitnessedWorld(t)
+	w.advanceClock(12 * time.Hour)
 	w.admit(w.amend(w.text("l1", "w1 w2 w3")))
 	return w
 }
 
-// list admits and publishes one more designation.
-func (w *watched) list(id string) {
+// admitDesignation admits and publishes one more designation.
+func (w *witnessedWorld) admitDesignation(id string) {
 	w.t.Helper()
-	w.admit(w.Import(id, w.Listed(id, "Entity "+id)))
+	w.admit(w.ImportListed(id, w.NewListedDesignation(id, "Entity "+id)))
 }
 
 // knowable is what a copy says of an imported designation at a moment.
 func knowable(t *testing.T, trust *Trust, id string, at time.Time) (register.Status, register.Knowable) {
 	t.Helper()
-	v, err := trust.At(trust.Covers())
+	v, err := trust.ViewAt(trust.CoveredSize())
 	must(t, err)
 	d, err := v.Designation("ofac-sdn-"+id, at)
 	must(t, err)
 	return d.Knowable, d.KnowableBy
 }
 
-// asks counts the questions for kept checkpoints since the last call.
-func (n *network) asks() (count int) {
+// countRequests counts the questions for kept checkpoints since the last call.
+func (n *network) countRequests() (count int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, path := range n.asked {
+	for _, path := range n.paths {
 		if path == "/v1/checkpoints" {
 			count++
 		}
 	}
-	n.asked = nil
+	n.paths = nil
 	return count
 }
 
@@ -63,25 +63,25 @@ func (n *network) asks() (count int) {
 // that it admitted it.
 func TestKnowableOnceCosigned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := witnessed(t)
-		w.later(time.Hour)
-		w.list("0001")
+		w := newWitnessedWorld(t)
+		w.advanceClock(time.Hour)
+		w.admitDesignation("0001")
 		before := time.Now()
-		w.later(time.Hour)
+		w.advanceClock(time.Hour)
 		w.observers["w2"].gone, w.observers["w3"].gone = true, true
-		w.commit(w.Import("0002", w.Listed("0002", "Entity 2")))
+		w.commit(w.ImportListed("0002", w.NewListedDesignation("0002", "Entity 2")))
 		admitted := time.Now()
 		if err := w.ledger.Publish(t.Context()); !errors.Is(err, ledger.ErrNoQuorum) {
 			t.Fatalf("without a quorum: %v", err)
 		}
-		w.later(time.Hour)
+		w.advanceClock(time.Hour)
 		w.observers["w2"].gone = false
 		must(t, w.ledger.Publish(t.Context()))
 		cosigned := time.Now()
-		w.later(time.Hour)
-		w.list("0003")
+		w.advanceClock(time.Hour)
+		w.admitDesignation("0003")
 
-		trust := w.synced()
+		trust := w.syncedTrust()
 		for _, c := range []struct {
 			at     time.Time
 			status register.Status
@@ -109,32 +109,32 @@ func TestKnowableOnceCosigned(t *testing.T) {
 // as whoever followed, and what was learnt is read again.
 func TestKnowableIncremental(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := witnessed(t)
+		w := newWitnessedWorld(t)
 		files := vfs.NewMem()
 		follows := w.trust(files, "trust")
 		w.trusts = append(w.trusts, follows)
 		sync := func(most int) {
 			t.Helper()
-			w.net.asks()
+			w.net.countRequests()
 			must(t, follows.Sync(t.Context(), w.client(), nil))
-			if n := w.net.asks(); n > most {
-				t.Errorf("size %d: asked %d times for kept checkpoints, want at most %d", follows.Covers(), n, most)
+			if n := w.net.countRequests(); n > most {
+				t.Errorf("size %d: asked %d times for kept checkpoints, want at most %d", follows.CoveredSize(), n, most)
 			}
 		}
-		published := quorumTimes{{size: 4, at: time.Now().UTC()}}
-		sync(keptWalks)
+		published := quorumTimes{{size: 4, existedBy: time.Now().UTC()}}
+		sync(parallelWalks)
 		for i := range 6 {
-			w.later(3 * time.Hour)
-			w.list(fmt.Sprint(1000 + i))
-			published = append(published, timed{size: uint64(5 + i), at: time.Now().UTC()})
-			sync(keptWalks)
+			w.advanceClock(3 * time.Hour)
+			w.admitDesignation(fmt.Sprint(1000 + i))
+			published = append(published, checkpointTimes{size: uint64(5 + i), existedBy: time.Now().UTC()})
+			sync(parallelWalks)
 			for range 5 { // idle
-				w.later(10 * time.Minute)
+				w.advanceClock(10 * time.Minute)
 				must(t, w.ledger.Recosign(t.Context()))
 				sync(0)
 			}
 		}
-		late := w.synced()
+		late := w.syncedTrust()
 		must(t, follows.Close())
 		again, err := OpenTrust(files, "trust")
 		must(t, err)
@@ -146,7 +146,7 @@ func TestKnowableIncremental(t *testing.T) {
 			}
 		}
 		must(t, writeFile(files, again.path(timesFile), published.format()[:60], true))
-		v, err := again.At(again.Covers())
+		v, err := again.ViewAt(again.CoveredSize())
 		must(t, err)
 		var damage *DamageError
 		if _, err := v.Knowable(time.Now()); !errors.As(err, &damage) {
@@ -166,35 +166,35 @@ func TestKnowableIncremental(t *testing.T) {
 func TestKnowableBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, _ := forgedClock(t, [4]time.Duration{})
-		newest := source.kept[len(source.kept)-1]
+		newest := source.archived[len(source.archived)-1]
 		from := newest.ExistedBy()
 		cp := newest.Checkpoint()
 		for range 600 {
 			time.Sleep(time.Minute)
-			source.kept = append(source.kept, source.cosign(cp))
+			source.archived = append(source.archived, source.cosign(cp))
 		}
-		newest = source.kept[len(source.kept)-1]
-		log := keptLog{source: source, policies: Fixed{newest.Policy()}, newest: newest, tiles: source.Source.Tiles, limit: 10}
-		kept, faults, err := log.between(t.Context(), timed{at: from}, newest.ExistedBy())
+		newest = source.archived[len(source.archived)-1]
+		log := archiveReader{source: source, policies: SinglePolicy{newest.Policy()}, newest: newest, tiles: source.Source.Tiles, limit: 10}
+		kept, faults, err := log.fetchBetween(t.Context(), checkpointTimes{existedBy: from}, newest.ExistedBy())
 		must(t, errors.Join(append(faults, err)...))
-		if n := int(source.asked.Load()); n > keptWalks*2*(log.limit+1) || len(kept) < log.limit {
+		if n := int(source.asked.Load()); n > parallelWalks*2*(log.limit+1) || len(kept) < log.limit {
 			t.Errorf("asked %d times for %d of 600 kept checkpoints", n, len(kept))
 		}
-		if first := (quorumTimes{}).with(kept...)[0]; first.at.After(from) {
-			t.Errorf("it ended at %s, and not at %s", first.at, from)
+		if first := (quorumTimes{}).merged(kept...)[0]; first.existedBy.After(from) {
+			t.Errorf("it ended at %s, and not at %s", first.existedBy, from)
 		}
 	})
 }
 
 // forge signs and cosigns another history of that size, as a dishonest log with
 // dishonest witnesses would.
-func (w *watched) forge(size uint64) []byte {
+func (w *witnessedWorld) forge(size uint64) []byte {
 	w.t.Helper()
 	return w.cosigned(proof.Checkpoint{Origin: origin, Size: size, Root: proof.Hash{1}})
 }
 
 // cosigned signs a checkpoint and has a quorum cosign it now, whatever they did before.
-func (w *watched) cosigned(cp proof.Checkpoint) []byte {
+func (w *witnessedWorld) cosigned(cp proof.Checkpoint) []byte {
 	w.t.Helper()
 	signed, err := proof.SignCheckpoint(cp, w.logSigner("l1"))
 	must(w.t, err)
@@ -204,7 +204,7 @@ func (w *watched) cosigned(cp proof.Checkpoint) []byte {
 		must(w.t, err)
 		sigs = append(sigs, sig)
 	}
-	signed, err = signed.With(sigs)
+	signed, err = signed.WithSignatures(sigs)
 	must(w.t, err)
 	return signed.Note()
 }
@@ -214,22 +214,22 @@ func (w *watched) cosigned(cp proof.Checkpoint) []byte {
 // Neither leaves a trace in what is known of times.
 func TestKnowableFork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := witnessed(t)
-		trust := w.synced()
+		w := newWitnessedWorld(t)
+		trust := w.syncedTrust()
 		before := trust.Checkpoint()
 		w.trusts = append(w.trusts, trust)
 		times, err := readFile(trust.files, trust.path(timesFile))
 		must(t, err)
-		w.later(time.Hour)
+		w.advanceClock(time.Hour)
 		forged := w.forge(5)
-		w.later(time.Hour)
-		w.list("0001")
-		w.list("0002")
+		w.advanceClock(time.Hour)
+		w.admitDesignation("0001")
+		w.admitDesignation("0002")
 		for name, kept := range map[string][]byte{
 			"forged": forged, "forged still": forged, "below the quorum": before.Note()[:len(before.Note())-1], "of another time": w.ledger.Published().Note(),
 			"a page": []byte("<html>200, whatever was asked</html>"), "no answer": nil,
 		} {
-			w.net.instead = func(r *http.Request) *http.Response {
+			w.net.respond = func(r *http.Request) *http.Response {
 				if r.URL.Path != "/v1/checkpoints" {
 					return nil
 				}
@@ -242,8 +242,8 @@ func TestKnowableFork(t *testing.T) {
 			err = trust.Sync(t.Context(), w.client(), nil)
 			var fork *ForkError
 			switch forged := strings.HasPrefix(name, "forged"); {
-			case errors.As(err, &fork) != forged, !forged && (err != nil || trust.Untimed() == nil):
-				t.Errorf("%s: %v, %v", name, err, trust.Untimed())
+			case errors.As(err, &fork) != forged, !forged && (err != nil || trust.TimesErr() == nil):
+				t.Errorf("%s: %v, %v", name, err, trust.TimesErr())
 			case fork != nil:
 				e, err := proof.ParseEvidence(fork.Evidence)
 				must(t, err)
@@ -256,13 +256,13 @@ func TestKnowableFork(t *testing.T) {
 			}
 			left, err := readFile(trust.files, trust.path(timesFile))
 			must(t, err)
-			if string(left) != string(times) || trust.Covers() != 6 {
-				t.Errorf("%s: the copy covers %d now, and known are\n%s", name, trust.Covers(), left)
+			if string(left) != string(times) || trust.CoveredSize() != 6 {
+				t.Errorf("%s: the copy covers %d now, and known are\n%s", name, trust.CoveredSize(), left)
 			}
 		}
-		w.net.instead = nil
+		w.net.respond = nil
 		must(t, trust.Sync(t.Context(), w.client(), nil))
-		w.same(trust)
+		w.wantSameRegister(trust)
 	})
 }
 
@@ -270,7 +270,7 @@ func TestKnowableFork(t *testing.T) {
 // whole; the next sync makes them those of after.
 func TestKnowableAfterCrash(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := witnessed(t)
+		w := newWitnessedWorld(t)
 		mem := vfs.NewCrashableMem()
 		rng := rand.New(rand.NewPCG(1, 0))
 		var mu sync.Mutex // Pebble writes in the background too
@@ -289,10 +289,10 @@ func TestKnowableAfterCrash(t *testing.T) {
 		w.trusts = append(w.trusts, trust)
 		old, err := trust.readTimes()
 		must(t, err)
-		w.later(time.Hour)
-		w.list("0001")
-		w.later(time.Hour)
-		w.list("0002")
+		w.advanceClock(time.Hour)
+		w.admitDesignation("0001")
+		w.advanceClock(time.Hour)
+		w.admitDesignation("0002")
 		mu.Lock()
 		crashing = true
 		mu.Unlock()
@@ -336,11 +336,11 @@ func TestKnowableAfterCrash(t *testing.T) {
 // but tiles keeps no checkpoints: then those that sync saw are known.
 func TestKnowableWhereNoneAreKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWatched(t)
-		w.later(time.Hour)
-		w.list("0001")
-		trust := w.synced()
-		if n := w.net.asks(); n > 0 {
+		w := newEmptyWitnessedWorld(t)
+		w.advanceClock(time.Hour)
+		w.admitDesignation("0001")
+		trust := w.syncedTrust()
+		if n := w.net.countRequests(); n > 0 {
 			t.Errorf("under quorum none: asked %d times", n)
 		}
 		if status, by := knowable(t, trust, "0001", time.Now()); status != register.StatusInForce || by != (register.Knowable{Size: 4}) {
@@ -350,12 +350,12 @@ func TestKnowableWhereNoneAreKept(t *testing.T) {
 			t.Errorf("under quorum none, a minute before: %s by %v", status, by)
 		}
 
-		w = witnessed(t)
+		w = newWitnessedWorld(t)
 		for _, status := range []int{http.StatusNotFound, http.StatusForbidden} {
 			trust := w.trust(vfs.NewMem(), "trust")
 			w.trusts = append(w.trusts, trust)
 			static := func() {
-				w.net.instead = func(r *http.Request) *http.Response {
+				w.net.respond = func(r *http.Request) *http.Response {
 					if r.URL.Path != "/v1/checkpoints" {
 						return nil
 					}
@@ -364,13 +364,13 @@ func TestKnowableWhereNoneAreKept(t *testing.T) {
 				must(t, trust.Sync(t.Context(), w.client(), nil))
 			}
 			static()
-			seen := timed{size: trust.Covers(), at: time.Now().UTC()}
-			w.later(time.Hour)
-			w.list(fmt.Sprint(status, "a"))
-			w.later(time.Hour)
-			w.list(fmt.Sprint(status, "b"))
+			seen := checkpointTimes{size: trust.CoveredSize(), existedBy: time.Now().UTC()}
+			w.advanceClock(time.Hour)
+			w.admitDesignation(fmt.Sprint(status, "a"))
+			w.advanceClock(time.Hour)
+			w.admitDesignation(fmt.Sprint(status, "b"))
 			static()
-			if _, by := knowable(t, trust, fmt.Sprint(status, "a"), time.Now().Add(-time.Minute)); by != (register.Knowable{Size: seen.size, Cosigned: seen.at}) {
+			if _, by := knowable(t, trust, fmt.Sprint(status, "a"), time.Now().Add(-time.Minute)); by != (register.Knowable{Size: seen.size, Cosigned: seen.existedBy}) {
 				t.Errorf("%d: between two syncs: by %v", status, by)
 			}
 		}
@@ -381,18 +381,18 @@ func TestKnowableWhereNoneAreKept(t *testing.T) {
 // with the log: that is no old answer.
 func TestRollback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := witnessed(t)
-		w.list("0001")
+		w := newWitnessedWorld(t)
+		w.admitDesignation("0001")
 		before := w.ledger.Published()
-		w.later(time.Hour)
-		w.list("0002")
-		trust := w.synced()
-		w.later(time.Hour)
+		w.advanceClock(time.Hour)
+		w.admitDesignation("0002")
+		trust := w.syncedTrust()
+		w.advanceClock(time.Hour)
 		for _, c := range []struct {
 			note []byte
 			fork bool
 		}{{before.Note(), false}, {w.cosigned(before.Checkpoint()), true}} {
-			w.net.rewrite = func(r *http.Request, answer []byte) []byte {
+			w.net.rewriteResponse = func(r *http.Request, answer []byte) []byte {
 				if r.URL.Path == "/checkpoint" {
 					return c.note
 				}
@@ -412,10 +412,10 @@ func TestRollback(t *testing.T) {
 // checkpoints.
 func TestKnowableSlowly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := witnessed(t)
+		w := newWitnessedWorld(t)
 		for i := range 40 {
-			w.later(time.Minute)
-			w.list(fmt.Sprintf("%04d", i))
+			w.advanceClock(time.Minute)
+			w.admitDesignation(fmt.Sprintf("%04d", i))
 		}
 		trust := w.trust(vfs.NewMem(), "trust")
 		w.net.fail = func(r *http.Request) error {
@@ -426,13 +426,13 @@ func TestKnowableSlowly(t *testing.T) {
 		}
 		begun := time.Now()
 		must(t, trust.Sync(t.Context(), w.client(), nil))
-		if took := time.Since(begun); took > 10*time.Minute || trust.Untimed() == nil {
-			t.Errorf("took %s; untimed: %v", took, trust.Untimed())
+		if took := time.Since(begun); took > 10*time.Minute || trust.TimesErr() == nil {
+			t.Errorf("took %s; untimed: %v", took, trust.TimesErr())
 		}
 		w.net.fail = nil
 		must(t, trust.Sync(t.Context(), w.client(), nil))
-		if trust.Untimed() != nil || trust.Covers() != w.ledger.Head().Size {
-			t.Errorf("covers %d, untimed: %v", trust.Covers(), trust.Untimed())
+		if trust.TimesErr() != nil || trust.CoveredSize() != w.ledger.Head().Size {
+			t.Errorf("covers %d, untimed: %v", trust.CoveredSize(), trust.TimesErr())
 		}
 		must(t, trust.Close())
 	})

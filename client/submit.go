@@ -42,7 +42,7 @@ func (c *Client) readReceipt(ctx context.Context, text []byte, id record.ID, p P
 		return nil, fmt.Errorf("the server's receipt is of record %s, not %s", got, id)
 	}
 	if t, ok := p.(*Trust); ok {
-		if err := t.Newest(ctx, v.Published()); err != nil {
+		if err := t.CheckNewest(ctx, v.Published()); err != nil {
 			return nil, err
 		}
 	}
@@ -53,43 +53,43 @@ func (c *Client) readReceipt(ctx context.Context, text []byte, id record.ID, p P
 type Submission struct {
 	ID      record.ID
 	Receipt *Receipt // nil: committed, says the server, and not published yet
-	Known   bool     // it was on the ledger before
+	Existed bool     // it was on the ledger before
 }
 
-// Patience says how a submission is repeated. Sending a record again is sending
+// Retry says how a submission is repeated. Sending a record again is sending
 // it once, so repeating is always safe.
-type Patience struct {
-	For    time.Duration                       // how long to go on; 0 = one try
-	Notify func(err error, next time.Duration) // told before each wait; may be nil
+type Retry struct {
+	MaxElapsed time.Duration                       // how long to go on; 0 = one try
+	Notify     func(err error, next time.Duration) // told before each wait; may be nil
 }
 
 // Submit sends an envelope or bundle, repeats while the server is busy or out of
 // reach, and verifies the receipt. A refusal is a *[Problem].
-func (c *Client) Submit(ctx context.Context, envelope []byte, p Policies, patience Patience) (*Submission, error) {
+func (c *Client) Submit(ctx context.Context, envelope []byte, p Policies, retry Retry) (*Submission, error) {
 	env, err := record.ParseEnvelope(envelope)
 	if err != nil {
 		return nil, err
 	}
 	id := record.IDOf(env.Payload)
-	return patient(ctx, patience, func() (*Submission, error) { return c.submit(ctx, id, envelope, p) })
+	return withRetry(ctx, retry, func() (*Submission, error) { return c.submit(ctx, id, envelope, p) })
 }
 
-// Admission is the server's word that a record is durable at an index. It is
+// UnverifiedCommit is the server's word that a record is durable at an index. It is
 // UNVERIFIED: a [Trust.Sync] beyond the index shows that it is true.
-type Admission struct {
-	ID    record.ID
-	Index uint64
-	Known bool // it was published before
+type UnverifiedCommit struct {
+	ID      record.ID
+	Index   uint64
+	Existed bool // it was published before
 }
 
 // Commit is Submit for whoever has thousands to send: it waits only until the
 // record is durable, and nothing is verified.
-func (c *Client) Commit(ctx context.Context, envelope []byte, patience Patience) (*Admission, error) {
+func (c *Client) Commit(ctx context.Context, envelope []byte, retry Retry) (*UnverifiedCommit, error) {
 	env, err := record.ParseEnvelope(envelope)
 	if err != nil {
 		return nil, err
 	}
-	return patient(ctx, patience, func() (*Admission, error) {
+	return withRetry(ctx, retry, func() (*UnverifiedCommit, error) {
 		_, res, err := c.call(ctx, http.MethodPost, "/v1/records?wait=committed", "application/json", envelope)
 		if err != nil {
 			return nil, err
@@ -98,29 +98,29 @@ func (c *Client) Commit(ctx context.Context, envelope []byte, patience Patience)
 		if err != nil {
 			return nil, fmt.Errorf("the server's answer names no index: %w", err)
 		}
-		return &Admission{ID: record.IDOf(env.Payload), Index: index, Known: res.StatusCode == http.StatusOK}, nil
+		return &UnverifiedCommit{ID: record.IDOf(env.Payload), Index: index, Existed: res.StatusCode == http.StatusOK}, nil
 	})
 }
 
-// patient repeats what may pass, with growing pauses or those that the server asks for.
-func patient[T any](ctx context.Context, patience Patience, once func() (T, error)) (T, error) {
-	try := func() (T, error) {
-		v, err := once()
-		return v, retry(err)
+// withRetry repeats what may pass, with growing pauses or those that the server asks for.
+func withRetry[T any](ctx context.Context, retry Retry, attempt func() (T, error)) (T, error) {
+	operation := func() (T, error) {
+		v, err := attempt()
+		return v, markPermanent(err)
 	}
-	options := []backoff.RetryOption{backoff.WithMaxElapsedTime(patience.For), backoff.WithBackOff(backoff.NewExponentialBackOff())}
-	if patience.For == 0 {
+	options := []backoff.RetryOption{backoff.WithMaxElapsedTime(retry.MaxElapsed), backoff.WithBackOff(backoff.NewExponentialBackOff())}
+	if retry.MaxElapsed == 0 {
 		options = append(options, backoff.WithMaxTries(1))
 	}
-	if patience.Notify != nil {
-		options = append(options, backoff.WithNotify(patience.Notify))
+	if retry.Notify != nil {
+		options = append(options, backoff.WithNotify(retry.Notify))
 	}
-	v, err := backoff.Retry(ctx, try, options...)
+	v, err := backoff.Retry(ctx, operation, options...)
 	var stop *backoff.PermanentError
 	if errors.As(err, &stop) {
 		err = stop.Err
 	}
-	var wait *waiting
+	var wait *pauseRequested
 	if errors.As(err, &wait) {
 		err = wait.Unwrap()
 	}
@@ -132,7 +132,7 @@ func (c *Client) submit(ctx context.Context, id record.ID, envelope []byte, p Po
 	if err != nil {
 		return nil, err
 	}
-	s := &Submission{ID: id, Known: res.StatusCode == http.StatusOK}
+	s := &Submission{ID: id, Existed: res.StatusCode == http.StatusOK}
 	if res.StatusCode == http.StatusAccepted {
 		return s, nil
 	}
@@ -141,55 +141,55 @@ func (c *Client) submit(ctx context.Context, id record.ID, envelope []byte, p Po
 	}
 	// What is new stands behind all that was published before. Only signatures show that it
 	// does not: a status is the word of whoever answered.
-	if t, ok := p.(*Trust); ok && !s.Known && s.Receipt.Index() < t.size() {
-		if err := t.continues(ctx, c, s.Receipt.Published()); err != nil {
+	if t, ok := p.(*Trust); ok && !s.Existed && s.Receipt.Index() < t.size() {
+		if err := t.checkExtends(ctx, c, s.Receipt.Published()); err != nil {
 			return nil, err
 		}
-		s.Known = true
+		s.Existed = true
 	}
 	return s, nil
 }
 
-// waiting is an error after which the server asked for a pause.
-type waiting struct {
+// pauseRequested is an error after which the server asked for a pause.
+type pauseRequested struct {
 	error
-	pause error // *backoff.RetryAfterError
+	retryAfter error // *backoff.RetryAfterError
 }
 
-func (w *waiting) Unwrap() error { return w.error }
-func (w *waiting) As(target any) bool {
-	return errors.As(w.pause, target)
+func (w *pauseRequested) Unwrap() error { return w.error }
+func (w *pauseRequested) As(target any) bool {
+	return errors.As(w.retryAfter, target)
 }
 
-// retry sorts errors into those that pass and those that stay.
-func retry(err error) error {
+// markPermanent sorts errors into those that pass and those that stay.
+func markPermanent(err error) error {
 	var p *Problem
-	var u *wire.Unreachable
+	var u *wire.UnreachableError
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &p) && p.Later() && p.RetryAfter > 0:
-		return &waiting{err, backoff.RetryAfter(int(p.RetryAfter / time.Second))}
-	case errors.As(err, &p) && p.Later(), errors.As(err, &u):
+	case errors.As(err, &p) && p.Retryable() && p.RetryAfter > 0:
+		return &pauseRequested{err, backoff.RetryAfter(int(p.RetryAfter / time.Second))}
+	case errors.As(err, &p) && p.Retryable(), errors.As(err, &u):
 		return err
 	}
 	return backoff.Permanent(err)
 }
 
-// Verdict is a dry run's answer: the server's word on what would happen now.
-type Verdict struct {
+// DryRunResult is a dry run's answer: the server's word on what would happen now.
+type DryRunResult struct {
 	ID      record.ID `json:"record"`
-	Known   bool      `json:"known,omitempty"` // it is on the ledger already: nothing would
+	Existed bool      `json:"known,omitempty"` // it is on the ledger already: nothing would
 	Effects []string  `json:"effects"`
 }
 
 // DryRun asks what would become of an envelope; nothing is written.
-func (c *Client) DryRun(ctx context.Context, envelope []byte) (*Verdict, error) {
+func (c *Client) DryRun(ctx context.Context, envelope []byte) (*DryRunResult, error) {
 	body, _, err := c.call(ctx, http.MethodPost, "/v1/records?dry-run=true", "application/json", envelope)
 	if err != nil {
 		return nil, err
 	}
-	v := &Verdict{}
+	v := &DryRunResult{}
 	if err := json.NewDecoder(bytes.NewReader(body)).Decode(v); err != nil {
 		return nil, fmt.Errorf("the server's verdict: %w", err)
 	}

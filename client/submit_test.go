@@ -24,21 +24,21 @@ func rewriteTo(answer []byte) func(*http.Request, []byte) []byte {
 // Submitting twice is submitting once: the same index, and a receipt that verifies.
 func TestSubmitTwice(t *testing.T) {
 	w := newWorld(t, "acme-cloud")
-	w.running()
-	env := w.Designate("2026-014", w.Order("Kestrel Hosting"))
+	w.runLedger()
+	env := w.Designate("2026-014", w.NewDesignation("Kestrel Hosting"))
 	for i, known := range []bool{false, true, true} {
-		s, err := w.client().Submit(t.Context(), env.Marshal(), Fixed{w.policy}, Patience{})
+		s, err := w.client().Submit(t.Context(), env.Marshal(), SinglePolicy{w.policy}, Retry{})
 		must(t, err)
-		if s.Known != known || s.Receipt == nil || s.Receipt.Index() != 3 || s.ID != record.IDOf(env.Payload) {
+		if s.Existed != known || s.Receipt == nil || s.Receipt.Index() != 3 || s.ID != record.IDOf(env.Payload) {
 			t.Errorf("time %d: %+v", i+1, s)
 		}
 	}
-	a, err := w.client().Commit(t.Context(), env.Marshal(), Patience{})
+	a, err := w.client().Commit(t.Context(), env.Marshal(), Retry{})
 	must(t, err)
-	if !a.Known || a.Index != 3 {
+	if !a.Existed || a.Index != 3 {
 		t.Errorf("committing it once more: %+v", a)
 	}
-	w.Note(env)
+	w.NoteAdmitted(env)
 	w.Now = time.Now()
 	env = w.Respond("2026-014", "acme-cloud", &record.Response{Status: "acknowledged"})
 	v, err := w.client().DryRun(t.Context(), env.Marshal())
@@ -46,18 +46,18 @@ func TestSubmitTwice(t *testing.T) {
 	if v.ID != record.IDOf(env.Payload) || len(v.Effects) == 0 {
 		t.Errorf("dry run: %+v", v)
 	}
-	if a, err = w.client().Commit(t.Context(), env.Marshal(), Patience{}); err != nil || a.Known || a.Index != 4 {
+	if a, err = w.client().Commit(t.Context(), env.Marshal(), Retry{}); err != nil || a.Existed || a.Index != 4 {
 		t.Errorf("committing: %+v, %v", a, err)
 	}
 }
 
-// sentOn answers every call with a redirection.
-type sentOn struct {
+// redirectTransport answers every call with a redirection.
+type redirectTransport struct {
 	status, asked int
 	to            string
 }
 
-func (s *sentOn) RoundTrip(r *http.Request) (*http.Response, error) {
+func (s *redirectTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	s.asked++
 	out := httptest.NewRecorder()
 	out.Header().Set("Location", s.to)
@@ -71,7 +71,7 @@ func (s *sentOn) RoundTrip(r *http.Request) (*http.Response, error) {
 // waited for.
 func TestNoOtherHostIsAsked(t *testing.T) {
 	env := record.Envelope{PayloadType: record.PayloadType, Payload: []byte("{}"), Signatures: []record.Signature{{Sig: []byte("x")}}}
-	for _, c := range []sentOn{
+	for _, c := range []redirectTransport{
 		{status: 307, to: "https://elsewhere.example/v1/records"},
 		{status: 308, to: "http://ledger.example/v1/records"},
 		{status: 301, to: "https://elsewhere.example/v1/records"},
@@ -82,13 +82,13 @@ func TestNoOtherHostIsAsked(t *testing.T) {
 			must(t, err)
 			var elsewhere *wire.RedirectError
 			begun := time.Now()
-			if _, err := server.Commit(t.Context(), env.Marshal(), Patience{For: time.Hour}); !errors.As(err, &elsewhere) || c.asked != 1 || time.Since(begun) > 0 {
+			if _, err := server.Commit(t.Context(), env.Marshal(), Retry{MaxElapsed: time.Hour}); !errors.As(err, &elsewhere) || c.asked != 1 || time.Since(begun) > 0 {
 				t.Errorf("%d to %s: %v after %d calls and %s", c.status, c.to, err, c.asked, time.Since(begun))
 			}
 			if c.status == 302 {
 				return
 			}
-			if _, err := server.Get(t.Context(), "/v1/records"); !errors.As(err, &elsewhere) || c.asked != 2 {
+			if _, err := server.GetUnverified(t.Context(), "/v1/records"); !errors.As(err, &elsewhere) || c.asked != 2 {
 				t.Errorf("%d to %s: %v after %d calls", c.status, c.to, err, c.asked)
 			}
 		})
@@ -98,28 +98,28 @@ func TestNoOtherHostIsAsked(t *testing.T) {
 // A refusal is not repeated, and says what the ledger says.
 func TestSubmitRefused(t *testing.T) {
 	w := newWorld(t, "acme-cloud")
-	w.running()
-	one := w.Sign(w.Statement("designation/2026-014", record.Authority, w.Order("Kestrel Hosting")), "authority/officer-1")
-	_, err := w.client().Submit(t.Context(), one.Marshal(), Fixed{w.policy}, Patience{For: time.Hour})
+	w.runLedger()
+	one := w.Sign(w.Statement("designation/2026-014", record.Authority, w.NewDesignation("Kestrel Hosting")), "authority/officer-1")
+	_, err := w.client().Submit(t.Context(), one.Marshal(), SinglePolicy{w.policy}, Retry{MaxElapsed: time.Hour})
 	var p *Problem
 	if !errors.As(err, &p) || p.Status != http.StatusForbidden || !strings.Contains(p.Error(), "2 officers needed, 1 signed (officer-1)") {
 		t.Errorf("one signature: %v", err)
 	}
-	if _, err := w.client().DryRun(t.Context(), one.Marshal()); !errors.As(err, &p) || p.Later() {
+	if _, err := w.client().DryRun(t.Context(), one.Marshal()); !errors.As(err, &p) || p.Retryable() {
 		t.Errorf("dry run: %v", err)
 	}
-	if _, err := w.client().Submit(t.Context(), []byte("no envelope"), Fixed{w.policy}, Patience{}); err == nil {
+	if _, err := w.client().Submit(t.Context(), []byte("no envelope"), SinglePolicy{w.policy}, Retry{}); err == nil {
 		t.Error("no envelope was sent")
 	}
 }
 
 // While the server is busy, or out of reach, the same bytes are sent again: after
 // the pause that it asks for, or after growing ones, until patience ends.
-func TestSubmitPatience(t *testing.T) {
+func TestSubmitRetries(t *testing.T) {
 	w := newWorld(t)
-	env := w.Designate("2026-014", w.Order("Kestrel Hosting"))
+	env := w.Designate("2026-014", w.NewDesignation("Kestrel Hosting"))
 	w.admit(env)
-	receipt, err := w.client().Receipt(t.Context(), record.IDOf(env.Payload), Fixed{w.policy})
+	receipt, err := w.client().Receipt(t.Context(), record.IDOf(env.Payload), SinglePolicy{w.policy})
 	must(t, err)
 	busy := func(status int, after string) func() (*http.Response, error) {
 		return func() (*http.Response, error) {
@@ -154,7 +154,7 @@ func TestSubmitPatience(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				calls, told := 0, 0
-				transport := trip(func(r *http.Request) (*http.Response, error) {
+				transport := roundTripFunc(func(r *http.Request) (*http.Response, error) {
 					calls++
 					if calls > len(c.answers) {
 						t.Fatalf("call %d, expected %d", calls, len(c.answers))
@@ -164,7 +164,7 @@ func TestSubmitPatience(t *testing.T) {
 				client, err := New("http://ledger.example", transport)
 				must(t, err)
 				start := time.Now()
-				_, err = client.Submit(context.Background(), env.Marshal(), Fixed{w.policy}, Patience{For: c.patience, Notify: func(error, time.Duration) { told++ }})
+				_, err = client.Submit(context.Background(), env.Marshal(), SinglePolicy{w.policy}, Retry{MaxElapsed: c.patience, Notify: func(error, time.Duration) { told++ }})
 				if took := time.Since(start); took < c.min || took > c.max {
 					t.Errorf("paused %s, want %s to %s", took, c.min, c.max)
 				}
@@ -175,8 +175,8 @@ func TestSubmitPatience(t *testing.T) {
 					t.Errorf("told %d times of %d repetitions", told, calls-1)
 				}
 				var p *Problem
-				var gone *wire.Unreachable
-				if c.fails && !(errors.As(err, &p) && p.Later()) && !errors.As(err, &gone) {
+				var gone *wire.UnreachableError
+				if c.fails && !(errors.As(err, &p) && p.Retryable()) && !errors.As(err, &gone) {
 					t.Errorf("not one that passes: %v", err)
 				}
 			})
@@ -184,33 +184,33 @@ func TestSubmitPatience(t *testing.T) {
 	}
 }
 
-// trip is a transport made of a function.
-type trip func(*http.Request) (*http.Response, error)
+// roundTripFunc is a transport made of a function.
+type roundTripFunc func(*http.Request) (*http.Response, error)
 
-func (f trip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // A record that is committed and not published has no receipt yet; asking for one
 // says so.
 func TestUnpublished(t *testing.T) {
 	w := newWorld(t)
-	env := w.Designate("2026-014", w.Order("Kestrel Hosting"))
-	v, err := record.Open(env, w.register.Candidates)
+	env := w.Designate("2026-014", w.NewDesignation("Kestrel Hosting"))
+	v, err := record.Open(env, w.register.CandidateKeys)
 	must(t, err)
 	_, err = w.ledger.Append(t.Context(), v)
 	must(t, err)
 	must(t, w.ledger.Commit(t.Context()))
-	if _, err := w.client().Receipt(t.Context(), record.IDOf(env.Payload), Fixed{w.policy}); !errors.Is(err, ErrUnpublished) {
+	if _, err := w.client().Receipt(t.Context(), record.IDOf(env.Payload), SinglePolicy{w.policy}); !errors.Is(err, ErrUnpublished) {
 		t.Errorf("its receipt: %v", err)
 	}
-	if _, err := w.client().Chain(t.Context(), record.IDOf(env.Payload)); !errors.Is(err, ErrUnpublished) {
+	if _, err := w.client().ChainUnverified(t.Context(), record.IDOf(env.Payload)); !errors.Is(err, ErrUnpublished) {
 		t.Errorf("its chain: %v", err)
 	}
-	a, err := w.client().Commit(t.Context(), env.Marshal(), Patience{})
+	a, err := w.client().Commit(t.Context(), env.Marshal(), Retry{})
 	if err != nil || a.Index != 2 {
 		t.Errorf("committing it again: %+v, %v", a, err)
 	}
 	var p *Problem
-	if _, err := w.client().Receipt(t.Context(), record.ID{7}, Fixed{w.policy}); !errors.As(err, &p) || p.Status != http.StatusNotFound {
+	if _, err := w.client().Receipt(t.Context(), record.ID{7}, SinglePolicy{w.policy}); !errors.As(err, &p) || p.Status != http.StatusNotFound {
 		t.Errorf("a record that is not there: %v", err)
 	}
 }
@@ -220,17 +220,17 @@ func TestUnpublished(t *testing.T) {
 func TestSubmitCalledNew(t *testing.T) {
 	for _, synced := range []bool{true, false} {
 		w := newWorld(t)
-		env := w.Designate("2026-014", w.Order("Kestrel Hosting"))
+		env := w.Designate("2026-014", w.NewDesignation("Kestrel Hosting"))
 		w.admit(env)
-		w.listed(8)
+		w.growTo(8)
 		trust := w.trust(vfs.NewMem(), "trust")
 		if synced {
 			must(t, trust.Sync(t.Context(), w.client(), nil))
 		} else {
 			must(t, trust.Refresh(t.Context(), w.client()))
 		}
-		w.listed(10)
-		c, err := New("http://ledger.example", trip(func(r *http.Request) (*http.Response, error) {
+		w.growTo(10)
+		c, err := New("http://ledger.example", roundTripFunc(func(r *http.Request) (*http.Response, error) {
 			res, err := w.net.RoundTrip(r)
 			if r.Method == http.MethodPost {
 				res.StatusCode = http.StatusCreated
@@ -238,8 +238,8 @@ func TestSubmitCalledNew(t *testing.T) {
 			return res, err
 		}))
 		must(t, err)
-		s, err := c.Submit(t.Context(), env.Marshal(), trust, Patience{})
-		if err != nil || !s.Known || s.Receipt.Index() != 2 {
+		s, err := c.Submit(t.Context(), env.Marshal(), trust, Retry{})
+		if err != nil || !s.Existed || s.Receipt.Index() != 2 {
 			t.Errorf("synced %v: %+v, %v", synced, s, err)
 		}
 	}
@@ -250,7 +250,7 @@ func TestRetryAfterOverflows(t *testing.T) {
 	env := record.Envelope{PayloadType: record.PayloadType, Payload: []byte("{}"), Signatures: []record.Signature{{Sig: []byte("x")}}}
 	for _, after := range []string{"9223372036", "9223372037", "18446744073", "9223372036854775807", "99999999999999999999"} {
 		synctest.Test(t, func(t *testing.T) {
-			c, err := New("http://ledger.example", trip(func(r *http.Request) (*http.Response, error) {
+			c, err := New("http://ledger.example", roundTripFunc(func(r *http.Request) (*http.Response, error) {
 				time.Sleep(time.Second)
 				out := httptest.NewRecorder()
 				out.Header().Set("Retry-After", after)
@@ -259,7 +259,7 @@ func TestRetryAfterOverflows(t *testing.T) {
 			}))
 			must(t, err)
 			begun := time.Now()
-			_, err = c.Commit(t.Context(), env.Marshal(), Patience{For: time.Minute})
+			_, err = c.Commit(t.Context(), env.Marshal(), Retry{MaxElapsed: time.Minute})
 			var p *Problem
 			if took := time.Since(begun); !errors.As(err, &p) || took > 2*time.Minute {
 				t.Errorf("%s: %v after %s", after, err, took)
@@ -275,14 +275,14 @@ func TestRetryAfterOverflows(t *testing.T) {
 // should be.
 func TestProblemsNameNoCommands(t *testing.T) {
 	ask := func(current, earliest, retryAt string) *Problem {
-		c, err := New("http://ledger.example", trip(func(*http.Request) (*http.Response, error) {
+		c, err := New("http://ledger.example", roundTripFunc(func(*http.Request) (*http.Response, error) {
 			out := httptest.NewRecorder()
 			out.WriteHeader(http.StatusConflict)
 			fmt.Fprintf(out, `{"detail":"stale","current":%q,"earliest":%q,"retryAt":%q}`, current, earliest, retryAt)
 			return out.Result(), nil
 		}))
 		must(t, err)
-		_, err = c.Get(t.Context(), "/v1/records")
+		_, err = c.GetUnverified(t.Context(), "/v1/records")
 		var p *Problem
 		if !errors.As(err, &p) || p.Error() != "stale" {
 			t.Fatal(err)

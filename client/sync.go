@@ -16,14 +16,14 @@ import (
 // without the entries. It believes the checkpoint only if it continues the trusted
 // one: a fork is a *[ForkError] that names both, what is older a *[BehindError].
 func (t *Trust) Refresh(ctx context.Context, c *Client) error {
-	next, err := t.fetch(ctx, c)
+	next, err := t.fetchCheckpoint(ctx, c)
 	if err != nil {
 		return err
 	}
-	if err := t.continues(ctx, c, next); err != nil {
+	if err := t.checkExtends(ctx, c, next); err != nil {
 		return err
 	}
-	return t.believe(next)
+	return t.setTrusted(next)
 }
 
 // Sync brings the replayed copy to the ledger's newest checkpoint: every entry
@@ -42,132 +42,132 @@ func (t *Trust) Sync(ctx context.Context, c *Client, progress func(reached, size
 	return err
 }
 
-// Verify is Sync that replays the whole copy anew from its own files first, and fetches
+// VerifyCopy is Sync that replays the whole copy anew from its own files first, and fetches
 // what is damaged in them or missing. It returns how many bundles of entries that were.
-func (t *Trust) Verify(ctx context.Context, c *Client, progress func(reached, size uint64)) (mended int, err error) {
+func (t *Trust) VerifyCopy(ctx context.Context, c *Client, progress func(reached, size uint64)) (mended int, err error) {
 	return t.sync(ctx, c, progress, true)
 }
 
-func (t *Trust) sync(ctx context.Context, c *Client, progress func(reached, size uint64), anew bool) (mended int, err error) {
-	release, err := t.lock(ctx)
+func (t *Trust) sync(ctx context.Context, c *Client, progress func(reached, size uint64), fromScratch bool) (mended int, err error) {
+	release, err := t.lockForSync(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	t.reread()
-	next, err := t.fetch(ctx, c)
+	t.reloadCheckpoint()
+	next, err := t.fetchCheckpoint(ctx, c)
 	if err != nil {
 		return 0, err
 	}
-	if err := t.continues(ctx, c, next); err != nil {
+	if err := t.checkExtends(ctx, c, next); err != nil {
 		return 0, err // before the copy takes in a single entry of another history
 	}
-	own, none := t.Copy()
-	whole := none == nil && t.edgeHolds()
-	if whole && !anew && t.checkpoint.Checkpoint() == next.Checkpoint() { // nothing is new but cosignatures
-		return 0, t.keepNews(ctx, c, own, t.checkpoint, next)
+	own, noCopy := t.Register()
+	intact := noCopy == nil && t.rightEdgeValid()
+	if intact && !fromScratch && t.checkpoint.Checkpoint() == next.Checkpoint() { // nothing is new but cosignatures
+		return 0, t.trustAndFetchTimes(ctx, c, own, t.checkpoint, next)
 	}
 	if err := Room(t.files, t.dir, next.Checkpoint().Size-t.size()); err != nil {
 		return 0, err
 	}
-	anew = anew || none == nil && !whole // what is damaged is read anew
-	r, err := t.begin(anew)
+	fromScratch = fromScratch || noCopy == nil && !intact // what is damaged is read anew
+	r, err := t.openNext(fromScratch)
 	if err != nil {
 		return 0, err
 	}
 	files := &copyDir{files: t.files, dir: t.dir}
-	source := &copySource{own: files, had: t.size(), server: c, wrong: make(map[uint64]bool)}
+	source := &copySource{local: files, localSize: t.size(), server: c, damaged: make(map[uint64]bool)}
 	signed := &signedTree{url: c.URL(), tree: next.Checkpoint().Tree()}
 	for {
 		signed.tiles = proof.NewBuilder(c.log.Tiles, 0)
-		err = t.follow(ctx, r, files, source.bundle, signed, progress)
-		if register.Damaged(err) && !anew { // which the replay met on its way
-			anew = true
-			if err := r.Close(); err != nil && !register.Damaged(err) {
+		err = t.replayTo(ctx, r, files, source.bundle, signed, progress)
+		if register.IsDamaged(err) && !fromScratch { // which the replay met on its way
+			fromScratch = true
+			if err := r.Close(); err != nil && !register.IsDamaged(err) {
 				return 0, err
 			}
-			if r, err = t.begin(anew); err != nil {
+			if r, err = t.openNext(fromScratch); err != nil {
 				return 0, err
 			}
 			continue
 		}
-		bad := (*SourceError)(nil)
-		if !errors.As(err, &bad) || ctx.Err() != nil || !source.again(bad) {
+		sourceErr := (*SourceError)(nil)
+		if !errors.As(err, &sourceErr) || ctx.Err() != nil || !source.mayRetry(sourceErr) {
 			break
 		}
 	}
-	return len(source.wrong), t.replayed(ctx, c, r, files, next, err)
+	return len(source.damaged), t.finishReplay(ctx, c, r, files, next, err)
 }
 
 // copySource reads entries from a copy's own files as far as those are good, and from
 // the server otherwise.
 type copySource struct {
-	own    *copyDir
-	had    uint64 // entries that the files should have
-	server *Client
-	failed bool // the server has handed out what the log did not sign once
+	local        *copyDir
+	localSize    uint64 // entries that the files should have
+	server       *Client
+	serverFailed bool // the server has handed out what the log did not sign once
 
-	mu    sync.Mutex      // guards wrong
-	wrong map[uint64]bool // bundles that are damaged in the files, or missing
+	mu      sync.Mutex      // guards wrong
+	damaged map[uint64]bool // bundles that are damaged in the files, or missing
 }
 
 // bundle reads one bundle.
-func (s *copySource) bundle(ctx context.Context, id proof.BundleID) ([][]byte, error) {
-	if id.Index*proof.TileWidth+uint64(id.Width) <= s.had && !s.isWrong(id.Index) {
-		if entries, err := s.own.bundle(ctx, id); err == nil {
+func (s *copySource) bundle(ctx context.Context, id proof.EntryBundleID) ([][]byte, error) {
+	if id.Index*proof.TileWidth+uint64(id.Width) <= s.localSize && !s.isDamaged(id.Index) {
+		if entries, err := s.local.bundle(ctx, id); err == nil {
 			return entries, nil
 		}
-		s.setWrong(id.Index)
+		s.markDamaged(id.Index)
 	}
 	return s.server.log.Bundle(ctx, id)
 }
 
-// again reports whether a run that is not the log's may be read once more: from the
+// mayRetry reports whether a run that is not the log's may be read once more: from the
 // server where it came from the files, and else a second time, since it may have been
 // broken on its way.
-func (s *copySource) again(bad *SourceError) bool {
-	before := len(s.wrong)
+func (s *copySource) mayRetry(bad *SourceError) bool {
+	before := len(s.damaged)
 	if bad.Err == nil {
-		for id := range proof.Bundles(bad.First, bad.End) {
-			if id.Index*proof.TileWidth+uint64(id.Width) <= s.had {
-				s.setWrong(id.Index)
+		for id := range proof.EntryBundles(bad.First, bad.End) {
+			if id.Index*proof.TileWidth+uint64(id.Width) <= s.localSize {
+				s.markDamaged(id.Index)
 			}
 		}
 	}
-	if len(s.wrong) > before {
+	if len(s.damaged) > before {
 		return true
 	}
-	first := !s.failed
-	s.failed = true
+	first := !s.serverFailed
+	s.serverFailed = true
 	return first
 }
 
-func (s *copySource) isWrong(bundle uint64) bool {
+func (s *copySource) isDamaged(bundle uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.wrong[bundle]
+	return s.damaged[bundle]
 }
 
-func (s *copySource) setWrong(bundle uint64) {
+func (s *copySource) markDamaged(bundle uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.wrong[bundle] = true
+	s.damaged[bundle] = true
 }
 
-// edgeHolds reports whether the files at the right edge of the copy make the trusted root.
-func (t *Trust) edgeHolds() bool {
+// rightEdgeValid reports whether the files at the right edge of the copy make the trusted root.
+func (t *Trust) rightEdgeValid() bool {
 	files := copyDir{files: t.files, dir: t.dir}
-	grown, err := loadTree(t.size(), func(ids []proof.TileID) ([][]byte, error) { return files.tiles(context.Background(), ids) })
+	grown, err := loadMerkleTree(t.size(), func(ids []proof.TileID) ([][]byte, error) { return files.tiles(context.Background(), ids) })
 	if err != nil {
 		return false
 	}
-	own, err := grown.at()
+	own, err := grown.head()
 	return err == nil && own == t.checkpoint.Checkpoint().Tree()
 }
 
-// continues proves, by the server's own tiles, that a checkpoint continues the
+// checkExtends proves, by the server's own tiles, that a checkpoint continues the
 // trusted one.
-func (t *Trust) continues(ctx context.Context, c *Client, next *proof.Published) error {
+func (t *Trust) checkExtends(ctx context.Context, c *Client, next *proof.Published) error {
 	last := t.checkpoint
 	if last == nil || next.Checkpoint().Size <= last.Checkpoint().Size {
 		return nil // fetch has compared them
@@ -180,16 +180,16 @@ func (t *Trust) continues(ctx context.Context, c *Client, next *proof.Published)
 	case err != nil:
 		return fmt.Errorf("proving that size %d continues size %d: %w", signed.Size, last.Checkpoint().Size, err)
 	case from != last.Checkpoint().Tree():
-		return t.fork(ctx, c, next)
+		return t.forkOrBehindError(ctx, c, next)
 	}
 	return nil
 }
 
-// replayed makes the copy of what was followed, if that went well, and believes the
+// finishReplay makes the copy of what was followed, if that went well, and believes the
 // checkpoint to which it goes. Until then the copy of what was trusted stays as it is.
-func (t *Trust) replayed(ctx context.Context, c *Client, r *register.Register, files *copyDir, next *proof.Published, err error) error {
+func (t *Trust) finishReplay(ctx context.Context, c *Client, r *register.Register, files *copyDir, next *proof.Published, err error) error {
 	if err == nil {
-		err = t.agreeOnCharters(ctx, c, r)
+		err = t.checkReplayedCharters(ctx, c, r)
 	}
 	if err == nil {
 		next, err = t.verify(next.Note()) // by the policy of the charters that were just read
@@ -202,52 +202,52 @@ func (t *Trust) replayed(ctx context.Context, c *Client, r *register.Register, f
 	if err := errors.Join(err, files.sync()); err != nil {
 		return errors.Join(err, r.Close())
 	}
-	if err := errors.Join(t.finish(r), t.Close()); err != nil {
+	if err := errors.Join(t.commitGeneration(r), t.Close()); err != nil {
 		return err
 	}
 	last := t.checkpoint
 	t.checkpoint = next
-	own, err := t.Copy()
+	own, err := t.Register()
 	if err != nil {
 		t.checkpoint = last
 		return err
 	}
-	return t.keepNews(ctx, c, own, last, next)
+	return t.trustAndFetchTimes(ctx, c, own, last, next)
 }
 
-// keepNews believes a checkpoint of which the copy is there, and learns what was knowable
+// trustAndFetchTimes believes a checkpoint of which the copy is there, and learns what was knowable
 // when.
-func (t *Trust) keepNews(ctx context.Context, c *Client, r *register.Register, last, next *proof.Published) error {
-	if err := t.believe(next); err != nil {
+func (t *Trust) trustAndFetchTimes(ctx context.Context, c *Client, r *register.Register, last, next *proof.Published) error {
+	if err := t.setTrusted(next); err != nil {
 		return err
 	}
-	t.prune() // not before: until here the older generation is the copy
+	t.removeOldGenerations() // not before: until here the older generation is the copy
 	// The entries are what counts: a ledger that cannot say when which size was cosigned
 	// takes nobody's copy away. It is asked again by the next sync.
-	times, err := t.newTimes(ctx, c, r, last)
+	times, err := t.fetchQuorumTimes(ctx, c, r, last)
 	if fork := (*ForkError)(nil); errors.As(err, &fork) || ctx.Err() != nil {
 		return err
 	} else if err != nil {
-		t.untimed = fmt.Errorf("what was knowable when could not be learnt: %w", err)
+		t.timesErr = fmt.Errorf("what was knowable when could not be learnt: %w", err)
 		return nil
 	}
-	t.untimed = nil
-	return t.keepTimes(times)
+	t.timesErr = nil
+	return t.writeTimes(times)
 }
 
-// follow brings the copy to a signed tree, from where it stands.
-func (t *Trust) follow(ctx context.Context, r *register.Register, files *copyDir, read readBundle, signed *signedTree, progress func(reached, size uint64)) error {
+// replayTo brings the copy to a signed tree, from where it stands.
+func (t *Trust) replayTo(ctx context.Context, r *register.Register, files *copyDir, read readBundle, signed *signedTree, progress func(reached, size uint64)) error {
 	grown, err := files.resume(r)
 	if err != nil {
 		return err
 	}
-	own, err := grown.at()
+	own, err := grown.head()
 	if err != nil {
 		return err
 	}
 	// What an earlier server made this copy hold, beyond what was ever believed, need not
 	// be of this tree.
-	one, err := signed.has(ctx, own)
+	one, err := signed.hasPrefix(ctx, own)
 	if err != nil {
 		return err
 	}
@@ -255,13 +255,13 @@ func (t *Trust) follow(ctx context.Context, r *register.Register, files *copyDir
 		if err := r.Reset(); err != nil {
 			return err
 		}
-		grown = newTree()
+		grown = newMerkleTree()
 	}
-	f := &follower{read: read, tree: grown, register: r, signed: signed, keep: files.keep}
+	f := &logReplayer{read: read, tree: grown, register: r, signedTree: signed, write: files.writeRun}
 	if progress != nil {
 		f.progress = func(reached uint64) { progress(reached, signed.tree.Size) }
 	}
-	_, err = f.to(ctx, signed.tree.Size)
+	_, err = f.replayTo(ctx, signed.tree.Size)
 	return err
 }
 
@@ -273,9 +273,9 @@ type signedTree struct {
 	tiles *proof.Builder // of that source
 }
 
-// has reports whether the signed tree begins with another. Tiles that do not make the
+// hasPrefix reports whether the signed tree begins with another. Tiles that do not make the
 // signed root are a *[SourceError].
-func (s *signedTree) has(ctx context.Context, smaller proof.Tree) (bool, error) {
+func (s *signedTree) hasPrefix(ctx context.Context, smaller proof.Tree) (bool, error) {
 	if smaller.Size > s.tree.Size {
 		return false, nil
 	}
@@ -288,9 +288,9 @@ func (s *signedTree) has(ctx context.Context, smaller proof.Tree) (bool, error) 
 	return begins == smaller, nil
 }
 
-// check refuses a run of entries that are not those of the signed tree.
-func (s *signedTree) check(ctx context.Context, r *run) error {
-	if one, err := s.has(ctx, r.head); err != nil || one {
+// checkRun refuses a run of entries that are not those of the signed tree.
+func (s *signedTree) checkRun(ctx context.Context, r *entryRun) error {
+	if one, err := s.hasPrefix(ctx, r.head); err != nil || one {
 		return err
 	}
 	return &SourceError{URL: s.url, First: r.start, End: r.head.Size, Signed: s.tree}
@@ -317,18 +317,18 @@ func (e *SourceError) Error() string {
 	return fmt.Sprintf("%s not those of the tree of size %d that the log signed: a fault of this source, not of the log; nothing of them was kept", what, e.Signed.Size)
 }
 
-// Untimed is why the last sync did not learn the quorum times of the sizes that it
+// TimesErr is why the last sync did not learn the quorum times of the sizes that it
 // brought; nil if it did. Until another one does, what was knowable goes by the times
 // known before.
-func (t *Trust) Untimed() error { return t.untimed }
+func (t *Trust) TimesErr() error { return t.timesErr }
 
-// fetch gets the newest checkpoint and believes its signatures, not yet its
+// fetchCheckpoint gets the newest checkpoint and believes its signatures, not yet its
 // history. If the known policies do not satisfy it, a charter may have replaced
 // them: then the chain is fetched anew.
-func (t *Trust) fetch(ctx context.Context, c *Client) (*proof.Published, error) {
+func (t *Trust) fetchCheckpoint(ctx context.Context, c *Client) (*proof.Published, error) {
 	note, err := c.log.Checkpoint(ctx)
 	if err != nil {
-		return nil, unpublished(err)
+		return nil, asUnpublished(err)
 	}
 	next, err := t.verify(note)
 	if err != nil {
@@ -343,30 +343,30 @@ func (t *Trust) fetch(ctx context.Context, c *Client) (*proof.Published, error) 
 		return next, nil
 	}
 	if last, shown := t.checkpoint.Checkpoint().Tree(), next.Checkpoint().Tree(); shown.Size < last.Size || shown.Size == last.Size && shown.Root != last.Root {
-		return nil, t.fork(ctx, c, next)
+		return nil, t.forkOrBehindError(ctx, c, next)
 	}
 	return next, nil
 }
 
 func (t *Trust) refreshCharters(ctx context.Context, c *Client) error {
-	raw, err := c.Chain(ctx, t.pin.Charter)
+	raw, err := c.ChainUnverified(ctx, t.pin.Charter)
 	if err != nil {
 		return fmt.Errorf("fetching the charters: %w", err)
 	}
 	known := t.charters
-	if err := t.readCharters(raw); err != nil {
+	if err := t.setCharters(raw); err != nil {
 		return err
 	}
 	if len(t.charters) < len(known) {
 		t.charters = known
 		return errors.New("the ledger hides a charter that is known here")
 	}
-	return t.keepCharters()
+	return t.writeCharters()
 }
 
-// agreeOnCharters compares the chain with the charters that the replay met, and
+// checkReplayedCharters compares the chain with the charters that the replay met, and
 // fetches it anew where it is shorter.
-func (t *Trust) agreeOnCharters(ctx context.Context, c *Client, r *register.Register) error {
+func (t *Trust) checkReplayedCharters(ctx context.Context, c *Client, r *register.Register) error {
 	met, err := r.Charters()
 	if err != nil {
 		return err
@@ -383,8 +383,8 @@ func (t *Trust) agreeOnCharters(ctx context.Context, c *Client, r *register.Regi
 	return nil
 }
 
-// believe makes a checkpoint the trusted one.
-func (t *Trust) believe(next *proof.Published) error {
+// setTrusted makes a checkpoint the trusted one.
+func (t *Trust) setTrusted(next *proof.Published) error {
 	if err := writeFile(t.files, t.path(checkpointFile), next.Note(), true); err != nil {
 		return err
 	}
@@ -394,7 +394,7 @@ func (t *Trust) believe(next *proof.Published) error {
 
 // Receipt makes a receipt from the copy alone, against the trusted checkpoint.
 func (t *Trust) Receipt(ctx context.Context, id record.ID) (proof.Receipt, error) {
-	r, err := t.Copy()
+	r, err := t.Register()
 	if err != nil {
 		return proof.Receipt{}, err
 	}
@@ -405,37 +405,37 @@ func (t *Trust) Receipt(ctx context.Context, id record.ID) (proof.Receipt, error
 	if !ok {
 		return proof.Receipt{}, fmt.Errorf("no record %s among all %d entries", id, r.Size())
 	}
-	entry, in, err := t.included(ctx, index)
+	entry, in, err := t.entryWithProof(ctx, index)
 	if err != nil {
 		return proof.Receipt{}, err
 	}
 	return proof.Receipt{Entry: entry, Index: index, Path: in.Path, Checkpoint: t.checkpoint.Note()}, nil
 }
 
-// included reads an entry of the copy with its path to the trusted root, which
+// entryWithProof reads an entry of the copy with its path to the trusted root, which
 // checks both: the files may have been damaged since they were written.
-func (t *Trust) included(ctx context.Context, index uint64) ([]byte, proof.Inclusion, error) {
+func (t *Trust) entryWithProof(ctx context.Context, index uint64) ([]byte, proof.Inclusion, error) {
 	files, tree := copyDir{files: t.files, dir: t.dir}, t.checkpoint.Checkpoint().Tree()
 	in, err := proof.NewBuilder(files.tiles, -1).InclusionProof(ctx, index, tree)
 	if err != nil {
-		return nil, in, t.damaged(index, err)
+		return nil, in, t.damageAt(index, err)
 	}
-	for id := range proof.Bundles(index, tree.Size) {
+	for id := range proof.EntryBundles(index, tree.Size) {
 		entries, err := files.bundle(ctx, id)
 		if err != nil {
-			return nil, in, t.damaged(index, err)
+			return nil, in, t.damageAt(index, err)
 		}
 		entry := entries[index%proof.TileWidth]
 		if proof.LeafHash(entry) != in.Leaf {
-			return nil, in, t.damaged(index, fmt.Errorf("%s holds another entry than was verified", id))
+			return nil, in, t.damageAt(index, fmt.Errorf("%s holds another entry than was verified", id))
 		}
 		return entry, in, nil
 	}
 	return nil, in, fmt.Errorf("no entry %d among %d", index, tree.Size)
 }
 
-// damaged is what a copy is whose files do not make its root any more.
-func (t *Trust) damaged(index uint64, err error) error {
+// damageAt is what a copy is whose files do not make its root any more.
+func (t *Trust) damageAt(index uint64, err error) error {
 	return &DamageError{Dir: t.dir, Where: fmt.Sprintf(" at index %d", index), Err: err}
 }
 
@@ -455,10 +455,10 @@ func (e *DamageError) Error() string {
 
 // Entry reads one entry of the copy, checked against the trusted root.
 func (t *Trust) Entry(ctx context.Context, index uint64) ([]byte, error) {
-	size := t.Covers()
+	size := t.CoveredSize()
 	if index >= size {
 		return nil, fmt.Errorf("index %d is not covered by the copy, which has %d entries", index, size)
 	}
-	entry, _, err := t.included(ctx, index)
+	entry, _, err := t.entryWithProof(ctx, index)
 	return entry, err
 }

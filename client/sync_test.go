@@ -23,7 +23,7 @@ func TestSyncIncremental(t *testing.T) {
 	w := newWorld(t, "acme-cloud")
 	files := vfs.NewMem()
 	trust := w.trust(files, "trust")
-	if _, err := trust.Copy(); !errors.Is(err, ErrNoCopy) {
+	if _, err := trust.Register(); !errors.Is(err, ErrNoCopy) {
 		t.Fatalf("before a sync: %v", err)
 	}
 	var reached, of uint64
@@ -31,7 +31,7 @@ func TestSyncIncremental(t *testing.T) {
 	if reached != 3 || of != 3 {
 		t.Errorf("progress ended at %d of %d", reached, of)
 	}
-	w.same(trust)
+	w.wantSameRegister(trust)
 	for _, step := range []struct {
 		size  uint64
 		fetch []string
@@ -42,7 +42,7 @@ func TestSyncIncremental(t *testing.T) {
 		{700, []string{"/tile/entries/001", "/tile/entries/002.p/188"}},
 		{1900, []string{"/tile/entries/002", "/tile/entries/003", "/tile/entries/004", "/tile/entries/005", "/tile/entries/006", "/tile/entries/007.p/108"}},
 	} {
-		w.listed(step.size)
+		w.growTo(step.size)
 		w.net.bundles()
 		must(t, trust.Sync(t.Context(), w.client(), nil))
 		fetched := w.net.bundles()
@@ -50,8 +50,8 @@ func TestSyncIncremental(t *testing.T) {
 		if !slices.Equal(fetched, step.fetch) {
 			t.Errorf("to %d: fetched %v, want %v", step.size, fetched, step.fetch)
 		}
-		w.same(trust)
-		if got := trust.Covers(); got != step.size {
+		w.wantSameRegister(trust)
+		if got := trust.CoveredSize(); got != step.size {
 			t.Errorf("covers %d, want %d", got, step.size)
 		}
 	}
@@ -59,10 +59,10 @@ func TestSyncIncremental(t *testing.T) {
 	again, err := OpenTrust(files, "trust")
 	must(t, err)
 	defer again.Close()
-	if again.Covers() != 1900 || again.Ledger() != w.Ledger {
-		t.Errorf("opened again: covers %d of ledger %s", again.Covers(), again.Ledger())
+	if again.CoveredSize() != 1900 || again.Ledger() != w.Ledger {
+		t.Errorf("opened again: covers %d of ledger %s", again.CoveredSize(), again.Ledger())
 	}
-	w.same(again)
+	w.wantSameRegister(again)
 	for index := uint64(0); index < 1900; index += 133 {
 		own, err := again.Entry(t.Context(), index)
 		must(t, err)
@@ -77,8 +77,8 @@ func TestSyncIncremental(t *testing.T) {
 // A receipt made from the copy is as good as the server's.
 func TestReceiptFromCopy(t *testing.T) {
 	w := newWorld(t)
-	w.listed(300)
-	trust := w.synced()
+	w.growTo(300)
+	trust := w.syncedTrust()
 	for _, index := range []uint64{0, 1, 255, 256, 299} {
 		row, err := w.register.Record(index)
 		must(t, err)
@@ -98,7 +98,7 @@ func TestReceiptFromCopy(t *testing.T) {
 // A sync that is cut off goes on where it was: what was folded is not fetched again.
 func TestSyncResumes(t *testing.T) {
 	w := newWorld(t)
-	w.listed(2600)
+	w.growTo(2600)
 	for _, cut := range []string{"/tile/entries/000", "/tile/entries/003", "/tile/entries/006", "/tile/entries/009", "/tile/entries/010.p/40"} {
 		t.Run(cut, func(t *testing.T) {
 			trust := w.trust(vfs.NewMem(), "trust")
@@ -110,12 +110,12 @@ func TestSyncResumes(t *testing.T) {
 			}
 			err := trust.Sync(t.Context(), w.client(), nil)
 			w.net.fail = nil
-			var gone *wire.Unreachable
+			var gone *wire.UnreachableError
 			if !errors.As(err, &gone) {
 				t.Fatalf("cut off: %v", err)
 			}
-			if trust.Covers() != 0 {
-				t.Errorf("an unfinished copy covers %d", trust.Covers())
+			if trust.CoveredSize() != 0 {
+				t.Errorf("an unfinished copy covers %d", trust.CoveredSize())
 			}
 			w.net.bundles()
 			must(t, trust.Sync(t.Context(), w.client(), nil))
@@ -123,7 +123,7 @@ func TestSyncResumes(t *testing.T) {
 			if cut > "/tile/entries/004" && slices.Contains(fetched, "/tile/entries/000") {
 				t.Errorf("fetched again from the beginning: %v", fetched)
 			}
-			w.same(trust)
+			w.wantSameRegister(trust)
 		})
 	}
 }
@@ -131,7 +131,7 @@ func TestSyncResumes(t *testing.T) {
 // Interrupted by the user it is the same.
 func TestSyncInterrupted(t *testing.T) {
 	w := newWorld(t)
-	w.listed(2600)
+	w.growTo(2600)
 	trust := w.trust(vfs.NewMem(), "trust")
 	ctx, stop := context.WithCancel(t.Context())
 	err := trust.Sync(ctx, w.client(), func(reached, _ uint64) {
@@ -143,14 +143,14 @@ func TestSyncInterrupted(t *testing.T) {
 		t.Fatalf("interrupted: %v", err)
 	}
 	must(t, trust.Sync(t.Context(), w.client(), nil))
-	w.same(trust)
+	w.wantSameRegister(trust)
 }
 
 // A log that goes back, or shows another history, is refused whatever its size, by
 // a sync and by a refresh; the error names both, and keeps what the log signed.
 func TestForks(t *testing.T) {
 	ours := newWorld(t)
-	ours.listed(300)
+	ours.growTo(300)
 	for _, c := range []struct {
 		name string
 		size uint64
@@ -163,12 +163,12 @@ func TestForks(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			theirs := newWorld(t) // the same charter, admitted at another time
-			theirs.listed(c.size)
+			theirs.growTo(c.size)
 			for name, follow := range map[string]func(*Trust) error{
 				"sync":    func(trust *Trust) error { return trust.Sync(t.Context(), theirs.client(), nil) },
 				"refresh": func(trust *Trust) error { return trust.Refresh(t.Context(), theirs.client()) },
 			} {
-				trust := ours.synced()
+				trust := ours.syncedTrust()
 				trusted := trust.Checkpoint()
 				err := follow(trust)
 				var fork *ForkError
@@ -197,7 +197,7 @@ func TestForks(t *testing.T) {
 				if trust.Checkpoint() != trusted {
 					t.Errorf("%s: another checkpoint is trusted now", name)
 				}
-				ours.same(trust) // and the copy is as it was
+				ours.wantSameRegister(trust) // and the copy is as it was
 			}
 		})
 	}
@@ -208,12 +208,12 @@ func TestForks(t *testing.T) {
 // gone back.
 func TestBehind(t *testing.T) {
 	w := newWorld(t)
-	w.listed(200)
+	w.growTo(200)
 	before := w.ledger.Published().Note()
-	w.listed(300)
-	synced, pinned := w.synced(), w.trust(vfs.NewMem(), "trust")
+	w.growTo(300)
+	synced, pinned := w.syncedTrust(), w.trust(vfs.NewMem(), "trust")
 	must(t, pinned.Refresh(t.Context(), w.client()))
-	w.net.rewrite = func(r *http.Request, answer []byte) []byte {
+	w.net.rewriteResponse = func(r *http.Request, answer []byte) []byte {
 		if r.URL.Path == "/checkpoint" {
 			return before
 		}
@@ -239,13 +239,13 @@ func TestBehind(t *testing.T) {
 
 // A server whose entries are not those of its checkpoint convinces nobody, and the
 // next honest sync succeeds.
-func TestSyncFromLiar(t *testing.T) {
+func TestSyncFromDishonestServer(t *testing.T) {
 	w := newWorld(t)
-	w.listed(300)
+	w.growTo(300)
 	other := newWorld(t)
-	other.listed(300)
+	other.growTo(300)
 	trust := w.trust(vfs.NewMem(), "trust")
-	w.net.instead = func(r *http.Request) *http.Response {
+	w.net.respond = func(r *http.Request) *http.Response {
 		if strings.HasPrefix(r.URL.Path, "/tile/entries/") {
 			answer, err := other.net.RoundTrip(r)
 			must(t, err)
@@ -257,12 +257,12 @@ func TestSyncFromLiar(t *testing.T) {
 	if err := trust.Sync(t.Context(), w.client(), nil); !errors.As(err, &source) || source.First != 0 || source.End != 300 {
 		t.Fatalf("other entries: %v", err)
 	}
-	if trust.Checkpoint() != nil || trust.Covers() != 0 {
-		t.Errorf("trusts size %d after it", trust.Covers())
+	if trust.Checkpoint() != nil || trust.CoveredSize() != 0 {
+		t.Errorf("trusts size %d after it", trust.CoveredSize())
 	}
-	w.net.instead = nil
+	w.net.respond = nil
 	must(t, trust.Sync(t.Context(), w.client(), nil))
-	w.same(trust)
+	w.wantSameRegister(trust)
 }
 
 // A mirror that alters one byte is at fault itself: the log is accused of nothing, and
@@ -281,16 +281,16 @@ func TestSyncFromSpoiltMirror(t *testing.T) {
 	for name, size := range map[string]uint64{"behind": 2200, "at the first sync": 0} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.listed(600)
+			w.growTo(600)
 			trust := w.trust(vfs.NewMem(), "trust")
 			if size > 0 {
 				must(t, trust.Sync(t.Context(), w.client(), nil))
-				w.listed(size)
+				w.growTo(size)
 				must(t, trust.Refresh(t.Context(), w.client()))
 			}
 			trusted := trust.Checkpoint()
-			w.listed(2600)
-			w.net.rewrite = spoil
+			w.growTo(2600)
+			w.net.rewriteResponse = spoil
 			err := trust.Sync(t.Context(), w.client(), nil)
 			var fork *ForkError
 			var source *SourceError
@@ -303,13 +303,13 @@ func TestSyncFromSpoiltMirror(t *testing.T) {
 			if trust.Checkpoint() != trusted {
 				t.Error("another checkpoint is trusted now")
 			}
-			w.net.rewrite = nil
+			w.net.rewriteResponse = nil
 			w.net.bundles()
 			must(t, trust.Sync(t.Context(), w.client(), nil))
 			if fetched := w.net.bundles(); source.First > 0 && slices.Contains(fetched, "/tile/entries/000") {
 				t.Errorf("what was good before was fetched again: %v", fetched)
 			}
-			w.same(trust)
+			w.wantSameRegister(trust)
 		})
 	}
 }
@@ -317,26 +317,26 @@ func TestSyncFromSpoiltMirror(t *testing.T) {
 // What a source hands out wrong once, a second try may bring right.
 func TestSyncTriesAgain(t *testing.T) {
 	w := newWorld(t)
-	w.listed(300)
+	w.growTo(300)
 	trust := w.trust(vfs.NewMem(), "trust")
 	var once sync.Once
-	w.net.rewrite = func(r *http.Request, answer []byte) []byte {
+	w.net.rewriteResponse = func(r *http.Request, answer []byte) []byte {
 		if r.URL.Path == "/tile/entries/000" {
 			once.Do(func() { answer[20] ^= 1 })
 		}
 		return answer
 	}
 	must(t, trust.Sync(t.Context(), w.client(), nil))
-	w.same(trust)
+	w.wantSameRegister(trust)
 }
 
 // Tiles that do not make the signed root are the source's fault as well.
 func TestSyncFromSpoiltTiles(t *testing.T) {
 	w := newWorld(t)
-	w.listed(300)
-	trust := w.synced()
-	w.listed(2600)
-	w.net.rewrite = func(r *http.Request, answer []byte) []byte {
+	w.growTo(300)
+	trust := w.syncedTrust()
+	w.growTo(2600)
+	w.net.rewriteResponse = func(r *http.Request, answer []byte) []byte {
 		if strings.HasPrefix(r.URL.Path, "/tile/1/") {
 			answer[7] ^= 1
 		}
@@ -347,33 +347,33 @@ func TestSyncFromSpoiltTiles(t *testing.T) {
 	if err := trust.Sync(t.Context(), w.client(), nil); errors.As(err, &fork) || !errors.As(err, &source) {
 		t.Fatalf("%v, want the source's fault", err)
 	}
-	w.net.rewrite = nil
+	w.net.rewriteResponse = nil
 	must(t, trust.Sync(t.Context(), w.client(), nil))
-	w.same(trust)
+	w.wantSameRegister(trust)
 }
 
 // A copy that an earlier source has led astray begins anew.
 func TestSyncFromPoisonedCopy(t *testing.T) {
 	w, other := newWorld(t), newWorld(t)
-	w.listed(300)
-	other.listed(200)
+	w.growTo(300)
+	other.growTo(200)
 	files := vfs.NewMem()
 	trust := w.trust(files, "trust")
 	must(t, trust.Refresh(t.Context(), w.client()))
-	r, err := trust.begin(false)
+	r, err := trust.openNext(false)
 	must(t, err)
-	_, err = (&follower{read: other.client().Source().Bundle, tree: newTree(), register: r, keep: (&copyDir{files: files, dir: "trust"}).keep}).to(t.Context(), 200)
+	_, err = (&logReplayer{read: other.client().Source().Bundle, tree: newMerkleTree(), register: r, write: (&copyDir{files: files, dir: "trust"}).writeRun}).replayTo(t.Context(), 200)
 	must(t, err)
 	must(t, r.Close())
 	must(t, trust.Sync(t.Context(), w.client(), nil))
-	w.same(trust)
+	w.wantSameRegister(trust)
 }
 
 // A copy whose files are damaged gives no entry and no receipt that is wrong; where
 // the damage is at its edge, the next sync begins anew.
 func TestDamagedCopy(t *testing.T) {
 	w := newWorld(t)
-	w.listed(300)
+	w.growTo(300)
 	for _, c := range []struct {
 		file   string
 		heals  bool // by a sync that has nothing else to do
@@ -418,7 +418,7 @@ func TestDamagedCopy(t *testing.T) {
 				t.Errorf("after the next sync: %v", err)
 			}
 			w.net.bundles()
-			mended, err := trust.Verify(t.Context(), w.client(), nil)
+			mended, err := trust.VerifyCopy(t.Context(), w.client(), nil)
 			must(t, err)
 			if fetched := w.net.bundles(); mended != c.mended || len(fetched) != c.mended {
 				t.Errorf("mended %d bundles, fetched %v", mended, fetched)
@@ -428,7 +428,7 @@ func TestDamagedCopy(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			w.same(trust)
+			w.wantSameRegister(trust)
 		})
 	}
 }
@@ -442,7 +442,7 @@ func TestCreateTrust(t *testing.T) {
 		t.Errorf("another charter: %v", err)
 	}
 	w.net.fail = func(*http.Request) error { return errLost }
-	var gone *wire.Unreachable
+	var gone *wire.UnreachableError
 	if _, err := CreateTrust(t.Context(), files, "trust", w.client(), w.Ledger); !errors.As(err, &gone) {
 		t.Errorf("out of reach: %v", err)
 	}
@@ -455,7 +455,7 @@ func TestCreateTrust(t *testing.T) {
 		t.Errorf("another charter in the same directory: %v", err)
 	}
 	// A chain whose charter was signed by nobody that counts.
-	w.net.rewrite = func(r *http.Request, answer []byte) []byte {
+	w.net.rewriteResponse = func(r *http.Request, answer []byte) []byte {
 		if !strings.HasSuffix(r.URL.Path, "/receipt") {
 			return answer
 		}
@@ -485,8 +485,8 @@ func must(t testing.TB, err error) {
 // What a mirror makes of the charters' chain leaves those that are known.
 func TestChartersSpoilt(t *testing.T) {
 	w := newWorld(t)
-	trust := w.synced()
-	w.net.rewrite = func(r *http.Request, answer []byte) []byte {
+	trust := w.syncedTrust()
+	w.net.rewriteResponse = func(r *http.Request, answer []byte) []byte {
 		if r.URL.Path == "/checkpoint" {
 			return bytes.Replace(answer, []byte("— "), []byte("— x"), 1)
 		}
@@ -498,7 +498,7 @@ func TestChartersSpoilt(t *testing.T) {
 	if c, _ := trust.Charter(); c == nil {
 		t.Error("no charter is known any more")
 	}
-	w.net.rewrite = nil
+	w.net.rewriteResponse = nil
 	must(t, trust.Sync(t.Context(), w.client(), nil))
 }
 
@@ -506,36 +506,36 @@ func TestChartersSpoilt(t *testing.T) {
 // not among its entries, and nothing is wrong with that.
 func TestSyncBehindCharter(t *testing.T) {
 	w := newWorld(t)
-	w.listed(10)
+	w.growTo(10)
 	before := w.ledger.Published().Note()
 	w.admit(w.Charter())
 	trust := w.trust(vfs.NewMem(), "trust")
-	w.net.rewrite = func(r *http.Request, answer []byte) []byte {
+	w.net.rewriteResponse = func(r *http.Request, answer []byte) []byte {
 		if r.URL.Path == "/checkpoint" {
 			return before
 		}
 		return answer
 	}
 	must(t, trust.Sync(t.Context(), w.client(), nil))
-	if _, index := trust.Charter(); index != 10 || trust.Covers() != 10 {
-		t.Errorf("charter %d is known, %d entries covered", index, trust.Covers())
+	if _, index := trust.Charter(); index != 10 || trust.CoveredSize() != 10 {
+		t.Errorf("charter %d is known, %d entries covered", index, trust.CoveredSize())
 	}
-	w.net.rewrite = nil
+	w.net.rewriteResponse = nil
 	must(t, trust.Sync(t.Context(), w.client(), nil))
-	w.same(trust)
+	w.wantSameRegister(trust)
 }
 
 // Of a chain that a mirror fills with what nobody asked for, the charters are kept.
 func TestChartersPadded(t *testing.T) {
 	w := newWorld(t)
-	w.listed(5)
-	chain, err := w.client().Chain(t.Context(), w.Ledger)
+	w.growTo(5)
+	chain, err := w.client().ChainUnverified(t.Context(), w.Ledger)
 	must(t, err)
 	row, err := w.register.Record(4)
 	must(t, err)
-	other, err := w.client().Receipt(t.Context(), row.ID, Fixed{w.policy})
+	other, err := w.client().Receipt(t.Context(), row.ID, SinglePolicy{w.policy})
 	must(t, err)
-	w.net.rewrite = rewriteTo(append(slices.Clone(chain), bytes.Repeat(other.Text, 500)...))
+	w.net.rewriteResponse = rewriteTo(append(slices.Clone(chain), bytes.Repeat(other.Text, 500)...))
 	files := vfs.NewMem()
 	w.trust(files, "trust")
 	kept, err := readFile(files, "trust/"+chartersFile)

@@ -15,30 +15,30 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 )
 
-// keptSource is a log that keeps the checkpoints that it published.
-type keptSource struct {
+// archiveSource is a log that keeps the checkpoints that it published.
+type archiveSource struct {
 	Source
-	kept   []*proof.Published                                                    // oldest first
-	cosign func(cp proof.Checkpoint, others ...proof.Signature) *proof.Published // by the third witness beside others, if there are any
-	asked  atomic.Int64                                                          // an audit asks from several goroutines
+	archived []*proof.Published                                                    // oldest first
+	cosign   func(cp proof.Checkpoint, others ...proof.Signature) *proof.Published // by the third witness beside others, if there are any
+	asked    atomic.Int64                                                          // an audit asks from several goroutines
 }
 
-func (s *keptSource) CheckpointAt(_ context.Context, t time.Time) ([]byte, error) {
+func (s *archiveSource) CheckpointAt(_ context.Context, t time.Time) ([]byte, error) {
 	s.asked.Add(1)
 	var note []byte
-	for _, p := range s.kept {
+	for _, p := range s.archived {
 		if !p.ExistedBy().After(t) {
 			note = p.Note()
 		}
 	}
 	if note == nil {
-		return nil, errNoneKept
+		return nil, errNotArchived
 	}
 	return note, nil
 }
 
-func (s *keptSource) Checkpoint(context.Context) ([]byte, error) {
-	return s.kept[len(s.kept)-1].Note(), nil
+func (s *archiveSource) Checkpoint(context.Context) ([]byte, error) {
+	return s.archived[len(s.archived)-1].Note(), nil
 }
 
 // A ledger whose clock is forged is caught by the times of the checkpoints that it
@@ -61,7 +61,7 @@ func TestAuditTimes(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				source, ledger := forgedClock(t, c.offset)
-				r := audit(t, Audit{Source: source, Charter: ledger})
+				r := runAudit(t, Audit{Source: source, Charter: ledger})
 				if len(r.Findings) != len(c.want) {
 					t.Fatalf("findings %q, want %d", r.Findings, len(c.want))
 				}
@@ -70,8 +70,8 @@ func TestAuditTimes(t *testing.T) {
 						t.Errorf("finding %q, want …%s…", r.Findings[i], want)
 					}
 				}
-				if r.Kept < len(source.kept)-1 || source.asked.Load() > int64(3*len(source.kept)+keptWalks) {
-					t.Errorf("compared %d kept checkpoints of %d, asking %d times", r.Kept, len(source.kept), source.asked.Load())
+				if r.Archived < len(source.archived)-1 || source.asked.Load() > int64(3*len(source.archived)+parallelWalks) {
+					t.Errorf("compared %d kept checkpoints of %d, asking %d times", r.Archived, len(source.archived), source.asked.Load())
 				}
 			})
 		})
@@ -82,7 +82,7 @@ func TestAuditTimes(t *testing.T) {
 // 90 minutes from 2 o'clock, each admitted by a clock that is off by so much. Two of
 // three witnesses, whose clocks are right, cosign after each, and again 80 minutes later;
 // the third is out of the ledger's reach.
-func forgedClock(t *testing.T, offset [4]time.Duration) (*keptSource, record.ID) {
+func forgedClock(t *testing.T, offset [4]time.Duration) (*archiveSource, record.ID) {
 	t.Helper()
 	text := "log " + logKey().Key().String() + "\n"
 	var cosigners []*proof.Cosigner
@@ -97,15 +97,15 @@ func forgedClock(t *testing.T, offset [4]time.Duration) (*keptSource, record.ID)
 	text += "group two 2 w0 w1 w2\nquorum two\n"
 	policy, err := proof.ParsePolicy([]byte(text))
 	must(t, err)
-	b := &registertest.Book{World: registertest.New(time.Now(), origin, text)}
-	full := registertest.NewBook(time.Now())
+	b := &registertest.Fixture{World: registertest.New(time.Now(), origin, text)}
+	full := registertest.NewFixture(time.Now())
 	must(t, full.Register.Reset())
 	b.Register = full.Register
 	defer b.Register.Close()
 	b.Must(b.Charter())
 	b.Must(b.Authority())
 	b.Must(b.Provider("acme-cloud"))
-	source := &keptSource{}
+	source := &archiveSource{}
 	source.cosign = func(cp proof.Checkpoint, others ...proof.Signature) *proof.Published {
 		t.Helper()
 		signed, err := proof.SignCheckpoint(cp, logKey())
@@ -129,19 +129,19 @@ func forgedClock(t *testing.T, offset [4]time.Duration) (*keptSource, record.ID)
 	}
 	cosign := func() {
 		t.Helper()
-		source.Source = published(t, b.Entries)
+		source.Source = sourceOf(t, b.Entries)
 		note, err := source.Source.Checkpoint(t.Context())
 		must(t, err)
 		cp, _, err := proof.ParseCheckpoint(note)
 		must(t, err)
-		source.kept = append(source.kept, source.cosign(cp))
+		source.archived = append(source.archived, source.cosign(cp))
 	}
 	cosign()
 	time.Sleep(2 * time.Hour)
 	for i, off := range offset {
 		b.Now = time.Now().Add(off)
 		name := fmt.Sprintf("2000-%03d", i)
-		b.Must(b.Designate(name, b.Order("Kestrel Hosting")))
+		b.Must(b.Designate(name, b.NewDesignation("Kestrel Hosting")))
 		cosign()
 		time.Sleep(80 * time.Minute)
 		cosign()
@@ -150,10 +150,12 @@ func forgedClock(t *testing.T, offset [4]time.Duration) (*keptSource, record.ID)
 	return source, b.Ledger
 }
 
-// forgetful is a server that shows none of the checkpoints it published.
-type forgetful struct{ *keptSource }
+// sourceWithoutArchive is a server that shows none of the checkpoints it published.
+type sourceWithoutArchive struct{ *archiveSource }
 
-func (forgetful) CheckpointAt(context.Context, time.Time) ([]byte, error) { return nil, errNoneKept }
+func (sourceWithoutArchive) CheckpointAt(context.Context, time.Time) ([]byte, error) {
+	return nil, errNotArchived
+}
 
 // Where no older checkpoint could be compared, the report says so, and whose doing that
 // is: a directory has none, a server was asked and showed none.
@@ -165,12 +167,12 @@ func TestAuditNoneKept(t *testing.T) {
 			want   string
 			not    string
 		}{
-			"server":    {forgetful{source}, "the ledger was asked for the checkpoints that it published before, and showed none that holds", "docket audit URL"},
+			"server":    {sourceWithoutArchive{source}, "the ledger was asked for the checkpoints that it published before, and showed none that holds", "docket audit URL"},
 			"directory": {struct{ Source }{source}, "docket audit URL asks the ledger for them", "showed none"},
 		} {
-			r := audit(t, Audit{Source: c.source, Charter: ledger})
+			r := runAudit(t, Audit{Source: c.source, Charter: ledger})
 			notes := strings.Join(r.Notes, "\n")
-			if len(r.Findings) > 0 || r.Kept > 0 || !strings.Contains(notes, c.want) || strings.Contains(notes, c.not) {
+			if len(r.Findings) > 0 || r.Archived > 0 || !strings.Contains(notes, c.want) || strings.Contains(notes, c.not) {
 				t.Errorf("%s: findings %q, notes %q", name, r.Findings, r.Notes)
 			}
 		}
@@ -187,17 +189,17 @@ func TestAuditKeptFork(t *testing.T) {
 	}{{"another history", 1, "the ledger keeps size 4 with root"}, {"the same history", 0, ""}} {
 		synctest.Test(t, func(t *testing.T) {
 			source, ledger := forgedClock(t, [4]time.Duration{})
-			cp := source.kept[1].Checkpoint()
+			cp := source.archived[1].Checkpoint()
 			cp.Root[0] ^= c.root
-			source.kept = append(source.kept, source.cosign(cp))
+			source.archived = append(source.archived, source.cosign(cp))
 			time.Sleep(time.Second)
-			source.kept = append(source.kept, source.cosign(source.kept[len(source.kept)-2].Checkpoint()))
-			r := audit(t, Audit{Source: source, Charter: ledger})
+			source.archived = append(source.archived, source.cosign(source.archived[len(source.archived)-2].Checkpoint()))
+			r := runAudit(t, Audit{Source: source, Charter: ledger})
 			if c.want == "" {
-				found(t, r, "entry 4 (and so on to entry 6): its admission time") // cosigned as the newest long after
+				wantFinding(t, r, "entry 4 (and so on to entry 6): its admission time") // cosigned as the newest long after
 				return
 			}
-			found(t, r, c.want)
+			wantFinding(t, r, c.want)
 			e, err := proof.ParseEvidence(r.Fork.Evidence)
 			must(t, err)
 			if _, err := e.Verify(logKey().Key()); err != nil {
@@ -214,15 +216,15 @@ func TestAuditKeptFork(t *testing.T) {
 func TestAuditLaggingWitness(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, ledger := forgedClock(t, [4]time.Duration{})
-		old := source.kept[1]
+		old := source.archived[1]
 		_, sigs, err := proof.ParseCheckpoint(old.Note())
 		must(t, err)
 		others := slices.DeleteFunc(sigs, func(s proof.Signature) bool { return s.Name != "w0.example" })
-		source.kept = append(source.kept, source.cosign(old.Checkpoint(), others...))
+		source.archived = append(source.archived, source.cosign(old.Checkpoint(), others...))
 		time.Sleep(time.Second)
-		source.kept = append(source.kept, source.cosign(source.kept[len(source.kept)-2].Checkpoint()))
-		if r := audit(t, Audit{Source: source, Charter: ledger}); len(r.Findings) > 0 || r.Kept < len(source.kept)-1 {
-			t.Errorf("%d kept checkpoints, findings %q", r.Kept, r.Findings)
+		source.archived = append(source.archived, source.cosign(source.archived[len(source.archived)-2].Checkpoint()))
+		if r := runAudit(t, Audit{Source: source, Charter: ledger}); len(r.Findings) > 0 || r.Archived < len(source.archived)-1 {
+			t.Errorf("%d kept checkpoints, findings %q", r.Archived, r.Findings)
 		}
 	})
 }

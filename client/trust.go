@@ -33,17 +33,17 @@ import (
 type Trust struct {
 	files vfs.FS
 	dir   string
-	pin   pin
+	pin   pinFileContent
 	now   func() time.Time
 
 	charters   charters
 	checkpoint *proof.Published // nil before the first
 	copy       *generation      // opened when first asked for
-	untimed    error            // why the last sync learnt no quorum times
+	timesErr   error            // why the last sync learnt no quorum times
 }
 
-// pin is what trust.json holds.
-type pin struct {
+// pinFileContent is what trust.json holds.
+type pinFileContent struct {
 	Format  int       `json:"docketTrust"`
 	Charter record.ID `json:"charter"`
 	URL     string    `json:"url"`
@@ -80,7 +80,7 @@ func OpenTrust(files vfs.FS, dir string) (*Trust, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the trust directory %s: %w", dir, err)
 	}
-	if err := t.readCharters(raw); err != nil {
+	if err := t.setCharters(raw); err != nil {
 		return nil, fmt.Errorf("opening the trust directory %s: %w", dir, err)
 	}
 	note, err := readFile(files, t.path(checkpointFile))
@@ -111,21 +111,21 @@ func CreateTrust(ctx context.Context, files vfs.FS, dir string, c *Client, id re
 	} else if !errors.Is(err, ErrNoTrust) {
 		return nil, err
 	}
-	if err := vacant(files, dir); err != nil {
+	if err := requireEmpty(files, dir); err != nil {
 		return nil, err
 	}
-	raw, err := c.Chain(ctx, id)
+	raw, err := c.ChainUnverified(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	t := &Trust{files: files, dir: dir, now: time.Now, pin: pin{trustFormat, id, c.URL()}}
-	if err := t.readCharters(raw); err != nil {
+	t := &Trust{files: files, dir: dir, now: time.Now, pin: pinFileContent{trustFormat, id, c.URL()}}
+	if err := t.setCharters(raw); err != nil {
 		return nil, err
 	}
 	if err := makeDir(files, dir); err != nil {
 		return nil, err
 	}
-	if err := t.keepCharters(); err != nil {
+	if err := t.writeCharters(); err != nil {
 		return nil, err
 	}
 	text, err := json.Marshal(t.pin)
@@ -135,9 +135,9 @@ func CreateTrust(ctx context.Context, files vfs.FS, dir string, c *Client, id re
 	return t, writeFile(files, t.path(pinFile), append(text, '\n'), true) // last: now it is a trust directory
 }
 
-// vacant refuses to make a trust directory of one that somebody else uses. What a
+// requireEmpty refuses to make a trust directory of one that somebody else uses. What a
 // CreateTrust that was cut off leaves is in nobody's way.
-func vacant(files vfs.FS, dir string) error {
+func requireEmpty(files vfs.FS, dir string) error {
 	names, err := files.List(dir)
 	if missing(err) {
 		return nil
@@ -164,10 +164,10 @@ func (t *Trust) Close() error {
 
 func (t *Trust) path(name string) string { return t.files.PathJoin(t.dir, name) }
 
-// readCharters takes the charters out of a chain and judges them. After an error those
+// setCharters takes the charters out of a chain and judges them. After an error those
 // that were known are known still.
-func (t *Trust) readCharters(raw []byte) error {
-	read, err := chartersOf(raw, t.pin.Charter, t.now())
+func (t *Trust) setCharters(raw []byte) error {
+	read, err := chartersInChain(raw, t.pin.Charter, t.now())
 	if err != nil {
 		return err
 	}
@@ -175,9 +175,9 @@ func (t *Trust) readCharters(raw []byte) error {
 	return nil
 }
 
-// keepCharters writes the charters down: what else a chain brings nobody has verified, and
+// writeCharters writes the charters down: what else a chain brings nobody has verified, and
 // every verb would read it again.
-func (t *Trust) keepCharters() error {
+func (t *Trust) writeCharters() error {
 	chain, err := t.charters.format()
 	if err != nil {
 		return err
@@ -185,10 +185,10 @@ func (t *Trust) keepCharters() error {
 	return writeFile(t.files, t.path(chartersFile), chain, true)
 }
 
-// chartersOf takes the charters out of a chain that begins with the pinned one, and
+// chartersInChain takes the charters out of a chain that begins with the pinned one, and
 // judges them. Other records in the chain are left aside: a chain file brings more than
 // charters. The record that it is of stands last, and may be the oldest charter.
-func chartersOf(raw []byte, pin record.ID, now time.Time) (charters, error) {
+func chartersInChain(raw []byte, pin record.ID, now time.Time) (charters, error) {
 	chain, err := proof.ParseChain(raw)
 	if err != nil {
 		return nil, err
@@ -261,20 +261,20 @@ func verifyNote(p Policies, note []byte, now time.Time) (*proof.Published, error
 }
 
 // Policies says under which policy a checkpoint of a size is judged: a [Trust]
-// knows one for each charter, a [Fixed] one knows one.
+// knows one for each charter, a [SinglePolicy] one knows one.
 type Policies interface {
 	Policy(size uint64) (*proof.Policy, error)
 }
 
-// Fixed is one policy for every size, as --policy names it.
-type Fixed struct{ Only *proof.Policy }
+// SinglePolicy is one policy for every size, as --policy names it.
+type SinglePolicy struct{ Only *proof.Policy }
 
 // Policy is that one.
-func (f Fixed) Policy(uint64) (*proof.Policy, error) { return f.Only, nil }
+func (f SinglePolicy) Policy(uint64) (*proof.Policy, error) { return f.Only, nil }
 
-// Copy opens the replayed copy, to be read: it is the one that makes the trusted
+// Register opens the replayed copy, to be read: it is the one that makes the trusted
 // checkpoint. [ErrNoCopy] if nothing was synced yet, or what was cannot be read.
-func (t *Trust) Copy() (*register.Register, error) {
+func (t *Trust) Register() (*register.Register, error) {
 	if t.copy == nil {
 		g, err := t.openGeneration()
 		if err != nil {
@@ -288,9 +288,9 @@ func (t *Trust) Copy() (*register.Register, error) {
 // ErrNoCopy: the trust directory has no replayed copy that matches its checkpoint.
 var ErrNoCopy = errors.New("no replayed copy (docket sync makes one)")
 
-// Covers is the size of the replayed copy: it covers the indexes below.
-func (t *Trust) Covers() uint64 {
-	r, err := t.Copy()
+// CoveredSize is the size of the replayed copy: it covers the indexes below.
+func (t *Trust) CoveredSize() uint64 {
+	r, err := t.Register()
 	if err != nil {
 		return 0
 	}

@@ -15,17 +15,17 @@ import (
 type Authorship int
 
 const (
-	// NotChecked: inclusion alone was proven.
-	NotChecked Authorship = iota
-	// ByChain: the records that the chain shows gave the right, and each of them was
+	// AuthorshipNotChecked: inclusion alone was proven.
+	AuthorshipNotChecked Authorship = iota
+	// AuthorshipByChain: the records that the chain shows gave the right, and each of them was
 	// judged; what it does not show, a later revocation above all, was not.
-	ByChain
-	// ByReplay: the entry is one of a replayed copy, every rule judged.
-	ByReplay
+	AuthorshipByChain
+	// AuthorshipByReplay: the entry is one of a replayed copy, every rule judged.
+	AuthorshipByReplay
 )
 
-// Report is what a verification proves, and how far.
-type Report struct {
+// VerifyReport is what a verification proves, and how far.
+type VerifyReport struct {
 	ID        record.ID
 	Entry     record.Entry
 	Statement *record.Statement
@@ -33,18 +33,18 @@ type Report struct {
 	Published *proof.Published
 	Policy    *proof.Policy
 
-	Authorship Authorship
-	Covers     uint64               // ByReplay: the size of the copy
-	Signers    []register.KeyHolder // one a signature, in the entry's order; Holder is empty where unknown
-	Chain      *ChainReport         // nil of a single receipt
+	Authorship  Authorship
+	CoveredSize uint64               // AuthorshipByReplay: the size of the copy
+	Signers     []register.KeyHolder // one a signature, in the entry's order; Holder is empty where unknown
+	Chain       *ChainReport         // nil of a single receipt
 }
 
 // Verify checks a receipt, or a chain of which the last receipt is the record's,
 // offline, under the policies of a trust directory, a single one, or those that the
-// chain's own charters give ([Pinned]). Only with a trust directory that covers the
+// chain's own charters give ([PinnedCharter]). Only with a trust directory that covers the
 // index, or a chain, is authorship checked. What is of another history than a trust
 // directory's, or a chain of two, is a *[ForkError].
-func Verify(ctx context.Context, file []byte, p Policies, now time.Time) (*Report, error) {
+func Verify(ctx context.Context, file []byte, p Policies, now time.Time) (*VerifyReport, error) {
 	receipts, err := proof.ParseChain(file)
 	if err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func Verify(ctx context.Context, file []byte, p Policies, now time.Time) (*Repor
 		return nil, err
 	}
 	last := c.links[len(c.links)-1]
-	r := &Report{
+	r := &VerifyReport{
 		ID: record.IDOf(last.entry.Envelope.Payload), Entry: last.entry, Statement: last.statement, Index: last.verified.Index(),
 		Published: last.verified.Published(), Policy: last.verified.Published().Policy(), Chain: c.report(),
 	}
@@ -62,12 +62,12 @@ func Verify(ctx context.Context, file []byte, p Policies, now time.Time) (*Repor
 		r.Signers = append(r.Signers, register.KeyHolder{KeyID: s.KeyID})
 	}
 	if t, ok := p.(*Trust); ok {
-		if err := t.author(r); err != nil {
+		if err := t.checkAuthorship(r); err != nil {
 			return nil, err
 		}
 	}
-	if r.Authorship == NotChecked && r.Chain != nil {
-		if err := c.judge(r); err != nil {
+	if r.Authorship == AuthorshipNotChecked && r.Chain != nil {
+		if err := c.checkAuthorship(r); err != nil {
 			return nil, err
 		}
 	}
@@ -89,12 +89,12 @@ func verifyReceipt(ctx context.Context, c *Client, r proof.Receipt, p Policies, 
 	if err != nil {
 		return nil, err
 	}
-	return v, accept(ctx, c, v, p)
+	return v, checkTimeAndHistory(ctx, c, v, p)
 }
 
-// accept holds what a receipt proves against what else is known: the time by which the
+// checkTimeAndHistory holds what a receipt proves against what else is known: the time by which the
 // entry existed, and the history that a trust directory has.
-func accept(ctx context.Context, c *Client, v *proof.VerifiedReceipt, p Policies) error {
+func checkTimeAndHistory(ctx context.Context, c *Client, v *proof.VerifiedReceipt, p Policies) error {
 	e, err := record.ParseEntry(v.Entry())
 	if err != nil {
 		return err
@@ -103,15 +103,15 @@ func accept(ctx context.Context, c *Client, v *proof.VerifiedReceipt, p Policies
 		return fmt.Errorf("entry %d: %w", v.Index(), err)
 	}
 	if t, ok := p.(*Trust); ok {
-		return t.agrees(ctx, c, v)
+		return t.checkConsistent(ctx, c, v)
 	}
 	return nil
 }
 
-// author tells whose keys signed, of an entry that the replayed copy has: there it was
+// checkAuthorship tells whose keys signed, of an entry that the replayed copy has: there it was
 // judged.
-func (t *Trust) author(r *Report) error {
-	reg, err := t.Copy()
+func (t *Trust) checkAuthorship(r *VerifyReport) error {
+	reg, err := t.Register()
 	if errors.Is(err, ErrNoCopy) {
 		return nil
 	} else if err != nil {
@@ -120,7 +120,7 @@ func (t *Trust) author(r *Report) error {
 	if r.Index >= reg.Size() {
 		return nil
 	}
-	r.Authorship, r.Covers = ByReplay, reg.Size()
+	r.Authorship, r.CoveredSize = AuthorshipByReplay, reg.Size()
 	for i, s := range r.Signers {
 		h, ok, err := reg.KeyHolder(s.KeyID)
 		if err != nil {

@@ -12,11 +12,11 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// answered is a world in which acme-cloud has answered a designation; the response
+// worldWithResponse is a world in which acme-cloud has answered a designation; the response
 // is at index 4.
-func answered(t *testing.T) (*world, record.ID) {
+func worldWithResponse(t *testing.T) (*world, record.ID) {
 	w := newWorld(t, "acme-cloud")
-	w.admit(w.Designate("2026-014", w.Order("Kestrel Hosting")))
+	w.admit(w.Designate("2026-014", w.NewDesignation("Kestrel Hosting")))
 	response := w.Respond("2026-014", "acme-cloud", &record.Response{Status: "acknowledged"})
 	w.admit(response)
 	return w, record.IDOf(response.Payload)
@@ -24,13 +24,13 @@ func answered(t *testing.T) (*world, record.ID) {
 
 // How far authorship is checked depends on what the verifier has.
 func TestVerifyAuthorship(t *testing.T) {
-	w, id := answered(t)
-	receipt, err := w.client().Receipt(t.Context(), id, Fixed{w.policy})
+	w, id := worldWithResponse(t)
+	receipt, err := w.client().Receipt(t.Context(), id, SinglePolicy{w.policy})
 	must(t, err)
-	chain, err := w.client().Chain(t.Context(), id)
+	chain, err := w.client().ChainUnverified(t.Context(), id)
 	must(t, err)
 	pinned := w.trust(vfs.NewMem(), "trust")
-	covering := w.synced()
+	covering := w.syncedTrust()
 	for _, c := range []struct {
 		name       string
 		file       []byte
@@ -38,12 +38,12 @@ func TestVerifyAuthorship(t *testing.T) {
 		authorship Authorship
 		holder     string
 	}{
-		{"receipt and policy", receipt.Text, Fixed{w.policy}, NotChecked, ""},
-		{"receipt and charter", receipt.Text, pinned, NotChecked, ""},
-		{"chain and policy", chain, Fixed{w.policy}, ByChain, "ci"},
-		{"chain and charter", chain, pinned, ByChain, "ci"},
-		{"receipt and copy", receipt.Text, covering, ByReplay, "ci"},
-		{"chain and copy", chain, covering, ByReplay, "ci"},
+		{"receipt and policy", receipt.Text, SinglePolicy{w.policy}, AuthorshipNotChecked, ""},
+		{"receipt and charter", receipt.Text, pinned, AuthorshipNotChecked, ""},
+		{"chain and policy", chain, SinglePolicy{w.policy}, AuthorshipByChain, "ci"},
+		{"chain and charter", chain, pinned, AuthorshipByChain, "ci"},
+		{"receipt and copy", receipt.Text, covering, AuthorshipByReplay, "ci"},
+		{"chain and copy", chain, covering, AuthorshipByReplay, "ci"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r, err := Verify(t.Context(), c.file, c.policies, time.Now())
@@ -61,31 +61,31 @@ func TestVerifyAuthorship(t *testing.T) {
 	}
 	// A copy that ends before the record does not cover it.
 	w.admit(w.Respond("2026-014", "acme-cloud", &record.Response{Status: "no-relationship"}))
-	later, err := w.client().Receipt(t.Context(), w.Head("response/2026-014/acme-cloud"), Fixed{w.policy})
+	later, err := w.client().Receipt(t.Context(), w.Head("response/2026-014/acme-cloud"), SinglePolicy{w.policy})
 	must(t, err)
 	r, err := Verify(t.Context(), later.Text, covering, time.Now())
 	must(t, err)
-	if r.Authorship != NotChecked {
+	if r.Authorship != AuthorshipNotChecked {
 		t.Errorf("beyond the copy: authorship %d", r.Authorship)
 	}
 }
 
 // A revoked key's signature of before counts, and the copy says when it was revoked.
 func TestVerifyRevokedLater(t *testing.T) {
-	w, id := answered(t)
+	w, id := worldWithResponse(t)
 	w.admit(w.Sign(w.Statement("party/acme-cloud", "acme-cloud", &record.Keys{Revoke: []record.KeyRevocation{{KeyID: w.KeyID("acme-cloud/ci")}}}), "acme-cloud/compliance"))
-	receipt, err := w.client().Receipt(t.Context(), id, Fixed{w.policy})
+	receipt, err := w.client().Receipt(t.Context(), id, SinglePolicy{w.policy})
 	must(t, err)
-	r, err := Verify(t.Context(), receipt.Text, w.synced(), time.Now())
+	r, err := Verify(t.Context(), receipt.Text, w.syncedTrust(), time.Now())
 	must(t, err)
-	if r.Authorship != ByReplay || r.Signers[0].Revoked != 5 {
+	if r.Authorship != AuthorshipByReplay || r.Signers[0].Revoked != 5 {
 		t.Errorf("authorship %d, revoked at %d", r.Authorship, r.Signers[0].Revoked)
 	}
 }
 
-// forked is a receipt of an entry in another history of the world's ledger: of that
+// forkedReceipt is a receipt of an entry in another history of the world's ledger: of that
 // size, with another entry in the place of one, signed by the log's own key.
-func forked(t *testing.T, w *world, size, changed, index uint64) proof.Receipt {
+func forkedReceipt(t *testing.T, w *world, size, changed, index uint64) proof.Receipt {
 	t.Helper()
 	var entries []record.Entry
 	for i := range size {
@@ -98,7 +98,7 @@ func forked(t *testing.T, w *world, size, changed, index uint64) proof.Receipt {
 		}
 		entries = append(entries, e)
 	}
-	source := published(t, entries)
+	source := sourceOf(t, entries)
 	note, err := source.Checkpoint(t.Context())
 	must(t, err)
 	cp, _, err := proof.ParseCheckpoint(note)
@@ -114,10 +114,10 @@ func forked(t *testing.T, w *world, size, changed, index uint64) proof.Receipt {
 // laid side by side. What is beyond the copy proves nothing against it, but a chain's own
 // receipts may.
 func TestVerifyFork(t *testing.T) {
-	w, _ := answered(t)
+	w, _ := worldWithResponse(t)
 	chainOnly := w.trust(vfs.NewMem(), "trust")
 	must(t, chainOnly.Refresh(t.Context(), w.client()))
-	covering := w.synced()
+	covering := w.syncedTrust()
 	const none = 99
 	for _, c := range []struct {
 		name                 string
@@ -137,10 +137,10 @@ func TestVerifyFork(t *testing.T) {
 		{"a larger tree, its own entry", 7, 4, 4, "", "fork", false, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := forked(t, w, c.size, c.changed, c.index)
+			r := forkedReceipt(t, w, c.size, c.changed, c.index)
 			text, err := r.Format()
 			must(t, err)
-			chain, err := proof.FormatChain([]proof.Receipt{r, forked(t, w, 5, none, 3)})
+			chain, err := proof.FormatChain([]proof.Receipt{r, forkedReceipt(t, w, 5, none, 3)})
 			must(t, err)
 			for trust, want := range map[*Trust]string{chainOnly: c.byCheckpoint, covering: c.byCopy} {
 				for name, file := range map[string][]byte{"receipt": text, "chain": chain} {
@@ -190,8 +190,8 @@ func checkFork(t *testing.T, name string, err error, want string, shown []byte, 
 // A server hands out receipts against its newest checkpoint: one of another history is
 // a fork, one of a smaller tree of the one history is behind.
 func TestReceiptFork(t *testing.T) {
-	w, _ := answered(t)
-	trust := w.synced()
+	w, _ := worldWithResponse(t)
+	trust := w.syncedTrust()
 	const none = 99
 	for _, c := range []struct {
 		name                 string
@@ -206,12 +206,12 @@ func TestReceiptFork(t *testing.T) {
 		{"a larger tree, its own entry", 7, 2, 2, "fork", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := forked(t, w, c.size, c.changed, c.index)
+			r := forkedReceipt(t, w, c.size, c.changed, c.index)
 			text, err := r.Format()
 			must(t, err)
 			e, err := record.ParseEntry(r.Entry)
 			must(t, err)
-			w.net.rewrite = rewriteTo(text)
+			w.net.rewriteResponse = rewriteTo(text)
 			_, err = w.client().Receipt(t.Context(), record.IDOf(e.Envelope.Payload), trust)
 			var behind *BehindError
 			if c.want == "behind" && errors.As(err, &behind) {
@@ -224,8 +224,8 @@ func TestReceiptFork(t *testing.T) {
 
 // A chain proves no more than its receipts do.
 func TestVerifyChains(t *testing.T) {
-	w, id := answered(t)
-	text, err := w.client().Chain(t.Context(), id)
+	w, id := worldWithResponse(t)
+	text, err := w.client().ChainUnverified(t.Context(), id)
 	must(t, err)
 	whole, err := proof.ParseChain(text)
 	must(t, err)
@@ -250,7 +250,7 @@ func TestVerifyChains(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			text, err := proof.FormatChain(c.chain())
 			must(t, err)
-			if _, err := Verify(t.Context(), text, Fixed{w.policy}, time.Now()); err == nil || !strings.Contains(err.Error(), c.want) {
+			if _, err := Verify(t.Context(), text, SinglePolicy{w.policy}, time.Now()); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want one that says %q", err, c.want)
 			}
 		})
@@ -264,9 +264,9 @@ func TestVerifyChains(t *testing.T) {
 	}
 	text, err = proof.FormatChain(append(without, last))
 	must(t, err)
-	r, err := Verify(t.Context(), text, Fixed{w.policy}, time.Now())
+	r, err := Verify(t.Context(), text, SinglePolicy{w.policy}, time.Now())
 	must(t, err)
-	if r.Authorship != NotChecked {
+	if r.Authorship != AuthorshipNotChecked {
 		t.Errorf("without the enrolment: authorship %d", r.Authorship)
 	}
 }
@@ -274,8 +274,8 @@ func TestVerifyChains(t *testing.T) {
 // A server that hands out another record's receipt, another log's, or none at all,
 // is not believed.
 func TestWrongReceipts(t *testing.T) {
-	w, id := answered(t)
-	other, err := w.client().Receipt(t.Context(), w.Ledger, Fixed{w.policy})
+	w, id := worldWithResponse(t)
+	other, err := w.client().Receipt(t.Context(), w.Ledger, SinglePolicy{w.policy})
 	must(t, err)
 	_, vkey, err := proof.GenerateKey(proof.Ed25519, origin)
 	must(t, err)
@@ -293,11 +293,11 @@ func TestWrongReceipts(t *testing.T) {
 		{"of a log with another key", nil, foreign, "key"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w.net.rewrite = nil
+			w.net.rewriteResponse = nil
 			if c.policy == w.policy {
-				w.net.rewrite = rewriteTo(c.answer)
+				w.net.rewriteResponse = rewriteTo(c.answer)
 			}
-			_, err := w.client().Receipt(t.Context(), id, Fixed{c.policy})
+			_, err := w.client().Receipt(t.Context(), id, SinglePolicy{c.policy})
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want one that says %q", err, c.want)
 			}
@@ -308,17 +308,17 @@ func TestWrongReceipts(t *testing.T) {
 // A sync that a server has left unfinished is no reason to believe what the copy's
 // files disprove.
 func TestForkedReceiptBesideUnfinishedSync(t *testing.T) {
-	w, _ := answered(t)
-	trust := w.synced()
-	text, err := forked(t, w, 4, 3, 2).Format()
+	w, _ := worldWithResponse(t)
+	trust := w.syncedTrust()
+	text, err := forkedReceipt(t, w, 4, 3, 2).Format()
 	must(t, err)
 	must(t, trust.Close())
 	must(t, trust.files.RemoveAll(trust.generationDir(1)))
-	r, err := trust.begin(false)
+	r, err := trust.openNext(false)
 	must(t, err)
 	must(t, r.Advance(r.Begin(time.Now()), [32]byte{9}))
 	must(t, r.Close())
-	if _, err := trust.Copy(); !errors.Is(err, ErrNoCopy) {
+	if _, err := trust.Register(); !errors.Is(err, ErrNoCopy) {
 		t.Fatalf("the copy is not unfinished: %v", err)
 	}
 	var fork *ForkError
@@ -335,11 +335,11 @@ func TestVerifyChainOfSponsored(t *testing.T) {
 	w.admit(w.Sign(w.Statement("party/lumen", "lumen", e), "lumen/o", "acme-cloud/compliance"))
 	keys := w.Sign(w.Statement("party/lumen", "lumen", &record.Keys{Add: []record.PartyKey{w.Officer("lumen/p")}}), "lumen/o", "lumen/p")
 	w.admit(keys)
-	chain, err := w.client().Chain(t.Context(), record.IDOf(keys.Payload))
+	chain, err := w.client().ChainUnverified(t.Context(), record.IDOf(keys.Payload))
 	must(t, err)
-	r, err := Verify(t.Context(), chain, Pinned{w.Ledger}, time.Now())
+	r, err := Verify(t.Context(), chain, PinnedCharter{w.Ledger}, time.Now())
 	must(t, err)
-	if r.Authorship != ByChain {
+	if r.Authorship != AuthorshipByChain {
 		t.Errorf("authorship %d: %s", r.Authorship, r.Chain.NotShown)
 	}
 }

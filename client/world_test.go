@@ -50,9 +50,9 @@ type world struct {
 	net      *network
 }
 
-// began is when every world begins: the charter, and so the ledger's name, is the
+// worldStart is when every world begins: the charter, and so the ledger's name, is the
 // same in all of them.
-var began = time.Now().Add(-time.Minute)
+var worldStart = time.Now().Add(-time.Minute)
 
 // newWorld begins a ledger: the charter, the authority, these providers, published.
 func newWorld(t testing.TB, providers ...string) *world {
@@ -64,7 +64,7 @@ func newWorld(t testing.TB, providers ...string) *world {
 		}
 	}
 	text := "log " + logKey().Key().String() + "\nquorum none\n"
-	w := &world{World: registertest.New(began, origin, text), t: t}
+	w := &world{World: registertest.New(worldStart, origin, text), t: t}
 	var err error
 	w.policy, err = proof.ParsePolicy([]byte(text))
 	must(err)
@@ -75,7 +75,7 @@ func newWorld(t testing.TB, providers ...string) *world {
 	options.CacheBytes, options.Health = 8<<20, registertest.Health()
 	w.register, err = register.Open(files, "register", options)
 	must(err)
-	w.ledger, err = ledger.Open(t.Context(), store, ledger.Records(w.register), ledger.Config{Origin: origin, Signers: []*proof.Signer{logKey()}})
+	w.ledger, err = ledger.Open(t.Context(), store, ledger.RegisterFold(w.register), ledger.Config{Origin: origin, Signers: []*proof.Signer{logKey()}})
 	must(err)
 	t.Cleanup(func() {
 		w.register.Close()
@@ -97,7 +97,7 @@ func newWorld(t testing.TB, providers ...string) *world {
 func (w *world) admit(records ...record.Envelope) {
 	w.t.Helper()
 	for _, env := range records {
-		v, err := record.Open(env, w.register.Candidates)
+		v, err := record.Open(env, w.register.CandidateKeys)
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -115,17 +115,17 @@ func (w *world) admit(records ...record.Envelope) {
 		if _, known, err := w.register.Lookup(record.IDOf(env.Payload)); err != nil || !known {
 			w.t.Fatalf("record %s was not admitted (%v)", record.IDOf(env.Payload), err)
 		}
-		w.Note(env)
+		w.NoteAdmitted(env)
 	}
 }
 
-// listed admits imported designations until the ledger has that many entries.
-func (w *world) listed(size uint64) {
+// growTo admits imported designations until the ledger has that many entries.
+func (w *world) growTo(size uint64) {
 	w.t.Helper()
 	var batch []record.Envelope
 	for i := w.ledger.Head().Size; i < size; i++ {
 		id := string("0123456789"[i/1000%10]) + string("0123456789"[i/100%10]) + string("0123456789"[i/10%10]) + string("0123456789"[i%10])
-		batch = append(batch, w.Import(id, w.Listed(id, "Entity "+id)))
+		batch = append(batch, w.ImportListed(id, w.NewListedDesignation(id, "Entity "+id)))
 	}
 	w.admit(batch...)
 }
@@ -151,8 +151,8 @@ func (w *world) trust(files vfs.FS, dir string) *Trust {
 	return t
 }
 
-// synced is a trust directory with a replayed copy, in a memory of its own.
-func (w *world) synced() *Trust {
+// syncedTrust is a trust directory with a replayed copy, in a memory of its own.
+func (w *world) syncedTrust() *Trust {
 	w.t.Helper()
 	t := w.trust(vfs.NewMem(), "trust")
 	if err := t.Sync(w.t.Context(), w.client(), nil); err != nil {
@@ -161,19 +161,19 @@ func (w *world) synced() *Trust {
 	return t
 }
 
-// same fails unless a copy's register is the ledger's, row by row.
-func (w *world) same(t *Trust) {
+// wantSameRegister fails unless a copy's register is the ledger's, row by row.
+func (w *world) wantSameRegister(t *Trust) {
 	w.t.Helper()
-	own, err := t.Copy()
+	own, err := t.Register()
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if a, b := dump(w.t, own), dump(w.t, w.register); a != b {
+	if a, b := registerDigest(w.t, own), registerDigest(w.t, w.register); a != b {
 		w.t.Errorf("the copy's register, of size %d, is not the ledger's, of size %d", own.Size(), w.register.Size())
 	}
 }
 
-func dump(t testing.TB, r *register.Register) [sha256.Size]byte {
+func registerDigest(t testing.TB, r *register.Register) [sha256.Size]byte {
 	t.Helper()
 	var b bytes.Buffer
 	if err := r.Dump(&b); err != nil {
@@ -185,12 +185,12 @@ func dump(t testing.TB, r *register.Register) [sha256.Size]byte {
 // network calls the server's handlers in the caller's process. Its fields are set
 // between two calls of the client.
 type network struct {
-	handler http.Handler
-	fail    func(r *http.Request) error                 // a request that is lost
-	instead func(r *http.Request) *http.Response        // an answer of somebody else
-	rewrite func(r *http.Request, answer []byte) []byte // an answer that is changed on its way
-	mu      sync.Mutex                                  // guards asked
-	asked   []string                                    // paths, in the order of the calls
+	handler         http.Handler
+	fail            func(r *http.Request) error                 // a request that is lost
+	respond         func(r *http.Request) *http.Response        // an answer of somebody else
+	rewriteResponse func(r *http.Request, answer []byte) []byte // an answer that is changed on its way
+	mu              sync.Mutex                                  // guards asked
+	paths           []string                                    // paths, in the order of the calls
 }
 
 // errLost is the network's.
@@ -199,7 +199,7 @@ var errLost = errors.New("connection lost")
 // RoundTrip is one request and its answer.
 func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
 	n.mu.Lock()
-	n.asked = append(n.asked, r.URL.Path)
+	n.paths = append(n.paths, r.URL.Path)
 	n.mu.Unlock()
 	if err := r.Context().Err(); err != nil {
 		return nil, err
@@ -209,8 +209,8 @@ func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	if n.instead != nil {
-		if answer := n.instead(r); answer != nil {
+	if n.respond != nil {
+		if answer := n.respond(r); answer != nil {
 			return answer, nil
 		}
 	}
@@ -222,12 +222,12 @@ func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	n.handler.ServeHTTP(w, r)
 	answer := w.Result()
-	if n.rewrite != nil {
+	if n.rewriteResponse != nil {
 		body, err := io.ReadAll(answer.Body)
 		if err != nil {
 			return nil, err
 		}
-		answer.Body = io.NopCloser(bytes.NewReader(n.rewrite(r, body)))
+		answer.Body = io.NopCloser(bytes.NewReader(n.rewriteResponse(r, body)))
 	}
 	return answer, nil
 }
@@ -236,17 +236,17 @@ func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
 func (n *network) bundles() (paths []string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, p := range n.asked {
+	for _, p := range n.paths {
 		if strings.HasPrefix(p, "/tile/entries/") {
 			paths = append(paths, p)
 		}
 	}
-	n.asked = nil
+	n.paths = nil
 	return paths
 }
 
-// running runs the ledger's own loops while a test submits.
-func (w *world) running() {
+// runLedger runs the ledger's own loops while a test submits.
+func (w *world) runLedger() {
 	ctx, stop := context.WithCancel(context.WithoutCancel(w.t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- w.ledger.Run(ctx) }()

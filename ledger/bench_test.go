@@ -19,24 +19,24 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// bench is a ledger on the real disk, with a fold that only deduplicates.
-type bench struct {
+// runningLedger is a ledger on the real disk, with a fold that only deduplicates.
+type runningLedger struct {
 	*ledger.Ledger[pebblestore.Blob]
-	wait func() error // ends Run and closes everything
+	stop func() error // ends Run and closes everything
 }
 
-func openBench(b *testing.B, dir string, c ledger.Config) bench {
+func startLedger(b *testing.B, dir string, c ledger.Config) runningLedger {
 	b.Helper()
 	store, err := pebblestore.Open(vfs.Default, dir+"/log", pebblestore.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
-	signer, policy := logKey(b)
-	index, err := pebblestore.OpenIndex(vfs.Default, dir+"/index", policy, pebblestore.Options{})
+	signer, policy := newLogKey(b)
+	index, err := pebblestore.OpenBlobFold(vfs.Default, dir+"/index", policy, pebblestore.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
-	c.Origin, c.Signers = origin, []*proof.Signer{signer}
+	c.Origin, c.Signers = testOrigin, []*proof.Signer{signer}
 	l, err := ledger.Open(b.Context(), store, index, c)
 	if err != nil {
 		b.Fatal(err)
@@ -44,7 +44,7 @@ func openBench(b *testing.B, dir string, c ledger.Config) bench {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- l.Run(ctx) }()
-	return bench{l, func() error {
+	return runningLedger{l, func() error {
 		cancel()
 		err := <-ended
 		index.Close()
@@ -53,16 +53,16 @@ func openBench(b *testing.B, dir string, c ledger.Config) bench {
 	}}
 }
 
-// cpu is the processor time that the process has used: what a busy machine does not change.
-func cpu() time.Duration {
+// cpuTime is the processor time that the process has used: what a busy machine does not change.
+func cpuTime() time.Duration {
 	var r syscall.Rusage
 	syscall.Getrusage(syscall.RUSAGE_SELF, &r)
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
-// blobs makes blobs of incompressible bytes, all different, of which entries have
+// blobsOfSize makes blobs of incompressible bytes, all different, of which entries have
 // this size.
-func blobs(size int) func(i uint64) pebblestore.Blob {
+func blobsOfSize(size int) func(i uint64) pebblestore.Blob {
 	noise := make([]byte, 1<<20)
 	rng := rand.NewChaCha8([32]byte{1})
 	rng.Read(noise)
@@ -77,7 +77,7 @@ func blobs(size int) func(i uint64) pebblestore.Blob {
 // fill appends n blobs, as fast as workers that each wait for their own commit can.
 func fill(b *testing.B, l *ledger.Ledger[pebblestore.Blob], from, n uint64, size, workers int) {
 	b.Helper()
-	blob := blobs(size)
+	blob := blobsOfSize(size)
 	var next atomic.Uint64
 	var wg sync.WaitGroup
 	for range workers {
@@ -85,7 +85,7 @@ func fill(b *testing.B, l *ledger.Ledger[pebblestore.Blob], from, n uint64, size
 			for i := next.Add(1) - 1; i < n; i = next.Add(1) - 1 {
 				t, err := l.Append(b.Context(), blob(from+i))
 				if err == nil {
-					_, err = t.Committed(b.Context())
+					_, err = t.AwaitCommitted(b.Context())
 				}
 				if err != nil {
 					b.Error(err)
@@ -101,18 +101,18 @@ func fill(b *testing.B, l *ledger.Ledger[pebblestore.Blob], from, n uint64, size
 // to durable. Choose the size of the ledger with -benchtime 100000x and so on: the
 // cost per entry stays flat.
 func BenchmarkAppend(b *testing.B) {
-	l := openBench(b, b.TempDir(), ledger.Config{Interval: 100 * time.Millisecond, Backlog: 1 << 40})
+	l := startLedger(b, b.TempDir(), ledger.Config{PublishInterval: 100 * time.Millisecond, MaxBacklog: 1 << 40})
 	b.ResetTimer()
 	b.ReportAllocs()
-	before := cpu()
+	before := cpuTime()
 	fill(b, l.Ledger, 0, uint64(b.N), 300, 8192)
 	b.StopTimer()
-	b.ReportMetric(float64((cpu()-before).Nanoseconds())/float64(b.N), "cpu-ns/entry")
+	b.ReportMetric(float64((cpuTime()-before).Nanoseconds())/float64(b.N), "cpu-ns/entry")
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "entries/s")
 	var r syscall.Rusage
 	syscall.Getrusage(syscall.RUSAGE_SELF, &r)
 	b.ReportMetric(float64(r.Maxrss)/1024, "rss-MiB")
-	if err := l.wait(); err != nil {
+	if err := l.stop(); err != nil {
 		b.Fatal(err)
 	}
 }
@@ -121,7 +121,7 @@ func BenchmarkAppend(b *testing.B) {
 // warm ledger of a million.
 func BenchmarkReceipt(b *testing.B) {
 	const size = 1_000_000
-	l := openBench(b, b.TempDir(), ledger.Config{Interval: 100 * time.Millisecond, Backlog: 1 << 40})
+	l := startLedger(b, b.TempDir(), ledger.Config{PublishInterval: 100 * time.Millisecond, MaxBacklog: 1 << 40})
 	fill(b, l.Ledger, 0, size, 300, 8192)
 	if _, err := l.AwaitPublished(b.Context(), size-1); err != nil {
 		b.Fatal(err)
@@ -140,7 +140,7 @@ func BenchmarkReceipt(b *testing.B) {
 	})
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "receipts/s")
-	if err := l.wait(); err != nil {
+	if err := l.stop(); err != nil {
 		b.Fatal(err)
 	}
 }
@@ -151,8 +151,8 @@ func BenchmarkReceipt(b *testing.B) {
 func BenchmarkOpenLoop(b *testing.B) {
 	const rate = 1000
 	dir := b.TempDir()
-	l := openBench(b, dir, ledger.Config{})
-	blob := blobs(800)
+	l := startLedger(b, dir, ledger.Config{})
+	blob := blobsOfSize(800)
 	committed, published := make([]time.Duration, b.N), make([]time.Duration, b.N)
 	stop, syncs := make(chan struct{}), make(chan []time.Duration)
 	go func() { syncs <- syncTimes(b, dir+"/probe", stop) }()
@@ -168,7 +168,7 @@ func BenchmarkOpenLoop(b *testing.B) {
 				b.Error(err)
 				return
 			}
-			a, err := t.Committed(b.Context())
+			a, err := t.AwaitCommitted(b.Context())
 			committed[i] = time.Since(due)
 			if err == nil {
 				_, err = l.AwaitPublished(b.Context(), a.Index)
@@ -190,7 +190,7 @@ func BenchmarkOpenLoop(b *testing.B) {
 	report("fsync", <-syncs)
 	report("committed", committed)
 	report("published", published)
-	if err := l.wait(); err != nil {
+	if err := l.stop(); err != nil {
 		b.Fatal(err)
 	}
 }

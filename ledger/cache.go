@@ -20,20 +20,20 @@ type tileKey struct {
 	index uint64
 }
 
-type cached struct {
+type cachedTile struct {
 	key  tileKey
-	tile *subtree
+	tile *expandedTile
 }
 
 func newTileCache(bytes int64) *tileCache {
 	return &tileCache{
-		limit: max(64, int(bytes)/len(subtree{})),
+		limit: max(64, int(bytes)/len(expandedTile{})),
 		byID:  make(map[tileKey]*list.Element),
 		order: list.New(),
 	}
 }
 
-func (c *tileCache) get(k tileKey) *subtree {
+func (c *tileCache) get(k tileKey) *expandedTile {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.byID[k]
@@ -41,20 +41,20 @@ func (c *tileCache) get(k tileKey) *subtree {
 		return nil
 	}
 	c.order.MoveToFront(e)
-	return e.Value.(*cached).tile
+	return e.Value.(*cachedTile).tile
 }
 
-func (c *tileCache) put(k tileKey, t *subtree) {
+func (c *tileCache) put(k tileKey, t *expandedTile) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e := c.byID[k]; e != nil {
 		c.order.MoveToFront(e)
 		return
 	}
-	c.byID[k] = c.order.PushFront(&cached{k, t})
+	c.byID[k] = c.order.PushFront(&cachedTile{k, t})
 	if c.order.Len() > c.limit {
 		oldest := c.order.Back()
-		delete(c.byID, oldest.Value.(*cached).key)
+		delete(c.byID, oldest.Value.(*cachedTile).key)
 		c.order.Remove(oldest)
 	}
 }

@@ -12,15 +12,15 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// maxOff is how far the witnesses' clocks may be from the ledger's before it admits
-// nothing: what verifiers and auditors grant (proof.MaxSkew). Beyond it, an auditor
+// maxClockOffset is how far the witnesses' clocks may be from the ledger's before it admits
+// nothing: what verifiers and auditors grant (proof.MaxClockSkew). Beyond it, an auditor
 // would flag every entry admitted, for ever.
-const maxOff = proof.MaxSkew
+const maxClockOffset = proof.MaxClockSkew
 
-// maxMove is how far the wall clock may move against the monotonic one before the
+// maxClockStep is how far the wall clock may move against the monotonic one before the
 // witnesses have to confirm it anew. Corrections by NTP are far smaller; a machine
 // that was asleep, restored from a snapshot or set by hand is beyond it.
-const maxMove = time.Minute
+const maxClockStep = time.Minute
 
 // ClockError is an [ErrClock] with its reason, in words that name what the clock is held
 // against: the witnesses that disagree, or the newest entry.
@@ -43,15 +43,15 @@ func (e *ClockError) Is(target error) bool { return target == ErrClock }
 
 func (e *ClockError) Unwrap() error { return e.Cause }
 
-// reading is one comparison of the ledger's clock with those of a quorum.
-type reading struct {
+// clockSample is one comparison of the ledger's clock with those of a quorum.
+type clockSample struct {
 	wall time.Time // when; without a monotonic part
 	mono time.Time // the same moment with it
-	off  error     // why the clock is not to be trusted; nil if it was confirmed
+	err  error     // why the clock is not to be trusted; nil if it was confirmed
 }
 
-// moved is how far the wall clock was moved since the reading.
-func (r *reading) moved(now time.Time) time.Duration {
+// stepSince is how far the wall clock was moved since the reading.
+func (r *clockSample) stepSince(now time.Time) time.Duration {
 	return now.Round(0).Sub(r.wall) - now.Sub(r.mono)
 }
 
@@ -65,7 +65,7 @@ func (r *reading) moved(now time.Time) time.Duration {
 // ledger that has lost its witnesses for ever could not admit the charter that names
 // others.
 func (l *Ledger[V]) CheckClock(ctx context.Context) error {
-	if l.confirmed() {
+	if l.clockConfirmed() {
 		return nil
 	}
 	l.publishing.Lock()
@@ -73,15 +73,15 @@ func (l *Ledger[V]) CheckClock(ctx context.Context) error {
 	if err := errors.Join(ctx.Err(), l.Err()); err != nil {
 		return err
 	}
-	if l.confirmed() { // while this waited
+	if l.clockConfirmed() { // while this waited
 		return nil
 	}
 	err := l.recosign(ctx)
-	if errors.Is(err, ErrNoQuorum) && l.reading.Load() == nil {
+	if errors.Is(err, ErrNoQuorum) && l.lastClockSample.Load() == nil {
 		l.config.Log.Warn("no quorum confirms the clock; it is taken as it is", "origin", l.config.Origin, "size", l.Head().Size, "err", err)
 		return nil
 	}
-	if errors.Is(err, ErrNoQuorum) && l.confirmed() {
+	if errors.Is(err, ErrNoQuorum) && l.clockConfirmed() {
 		return nil // by cosignatures that came too early to count for more
 	}
 	if err != nil && !errors.Is(err, ErrClock) {
@@ -90,29 +90,29 @@ func (l *Ledger[V]) CheckClock(ctx context.Context) error {
 	return cmp.Or(err, l.clockErr(time.Now()))
 }
 
-// confirmed says that a quorum has confirmed the clock, or that none has to.
-func (l *Ledger[V]) confirmed() bool {
-	if l.reading.Load() != nil {
+// clockConfirmed says that a quorum has confirmed the clock, or that none has to.
+func (l *Ledger[V]) clockConfirmed() bool {
+	if l.lastClockSample.Load() != nil {
 		return l.clockErr(time.Now()) == nil
 	}
 	if l.config.Cosign == nil || l.Published() == nil {
 		return true
 	}
 	policy, _, err := l.fold.Policy(l.Head().Size)
-	return err == nil && policy.IsNone()
+	return err == nil && policy.QuorumIsNone()
 }
 
 // clockErr says why nothing must be admitted now, as far as is known.
 func (l *Ledger[V]) clockErr(now time.Time) error {
-	r := l.reading.Load()
+	r := l.lastClockSample.Load()
 	switch {
 	case r == nil:
 		return nil
-	case r.off != nil:
-		return r.off
+	case r.err != nil:
+		return r.err
 	}
-	if moved := r.moved(now); moved.Abs() > maxMove {
-		return &ClockError{Reason: fmt.Sprintf("it was moved by %s, and the witnesses have not confirmed it since", moved.Round(time.Second))}
+	if step := r.stepSince(now); step.Abs() > maxClockStep {
+		return &ClockError{Reason: fmt.Sprintf("it was moved by %s, and the witnesses have not confirmed it since", step.Round(time.Second))}
 	}
 	return nil
 }
@@ -121,18 +121,18 @@ func (l *Ledger[V]) clockErr(now time.Time) error {
 // without asking anybody: a *[ClockError], or nil.
 func (l *Ledger[V]) ClockErr() error {
 	now := time.Now()
-	return cmp.Or(l.clockErr(now), behind(now, l.view.Load().admitted))
+	return cmp.Or(l.clockErr(now), checkNotBehind(now, l.tree.Load().admitted))
 }
 
-// behind refuses a clock that is farther behind the newest entry than verifiers grant:
+// checkNotBehind refuses a clock that is farther behind the newest entry than verifiers grant:
 // witnesses' times would contradict for ever what is admitted at that entry's time, and
 // without any witness such a clock is more likely wrong than the entry.
-func behind(now, newest time.Time) error {
+func checkNotBehind(now, newest time.Time) error {
 	by := newest.Sub(now)
-	if by <= maxOff {
+	if by <= maxClockOffset {
 		return nil
 	}
-	until := newest.Add(-maxOff)
+	until := newest.Add(-maxClockOffset)
 	return &ClockError{
 		Reason: fmt.Sprintf("it says %s, %s behind the newest entry; records are admitted once it is set right, or says %s",
 			now.UTC().Format(time.RFC3339), by.Round(time.Second), until.UTC().Format(time.RFC3339)),
@@ -140,20 +140,20 @@ func behind(now, newest time.Time) error {
 	}
 }
 
-// sayClock logs why the clock keeps records out, once a minute however many ask.
-func (l *Ledger[V]) sayClock(err error) {
-	if l.clockSaid.due() {
+// logClockError logs why the clock keeps records out, once a minute however many ask.
+func (l *Ledger[V]) logClockError(err error) {
+	if l.clockErrorLog.allow() {
 		l.config.Log.Error("the clock is off; nothing is admitted", "origin", l.config.Origin, "size", l.Head().Size, "err", err)
 	}
 }
 
-// eachMinute lets one line a minute into the log. Any goroutine may ask.
-type eachMinute struct {
+// oncePerMinute lets one line a minute into the log. Any goroutine may ask.
+type oncePerMinute struct {
 	mu   sync.Mutex
 	last time.Time
 }
 
-func (m *eachMinute) due() bool {
+func (m *oncePerMinute) allow() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
@@ -164,55 +164,55 @@ func (m *eachMinute) due() bool {
 	return true
 }
 
-// readClock compares the clock with the times of the cosignatures that have just
+// sampleClock compares the clock with the times of the cosignatures that have just
 // come. It is right if those that agree with it make a quorum, so that no few
 // witnesses can stop the ledger by lying; wrong if only all together do, and its
 // error names them; and without a quorum of either, nothing is learned. published is what
 // they made, nil if nothing or not they alone.
-func (l *Ledger[V]) readClock(ask Ask, cosignatures []proof.Signature, published *proof.Published) error {
-	if ask.Policy.IsNone() || len(cosignatures) == 0 {
+func (l *Ledger[V]) sampleClock(ask CosignRequest, cosignatures []proof.Signature, published *proof.Published) error {
+	if ask.Policy.QuorumIsNone() || len(cosignatures) == 0 {
 		return nil
 	}
 	if published == nil {
 		var err error
-		if published, err = l.admitAt(ask, cosignatures, anyTime); err != nil {
+		if published, err = l.verifyCosignedAt(ask, cosignatures, farFuture); err != nil {
 			return nil
 		}
 	}
 	now := time.Now()
 	var agree, disagree []string
 	for _, c := range published.Cosignatures() {
-		if off := now.Sub(c.Time); off.Abs() <= maxOff {
+		if off := now.Sub(c.Time); off.Abs() <= maxClockOffset {
 			agree = append(agree, c.Witness)
 		} else {
-			disagree = append(disagree, offFrom(c.Witness, off))
+			disagree = append(disagree, describeOffset(c.Witness, off))
 		}
 	}
-	r := &reading{wall: now.Round(0), mono: now}
+	r := &clockSample{wall: now.Round(0), mono: now}
 	if !ask.Policy.Satisfied(agree...) {
-		r.off = clockOff(agree, disagree)
-		l.sayClock(r.off)
+		r.err = clockOffsetError(agree, disagree)
+		l.logClockError(r.err)
 	}
-	l.reading.Store(r)
-	return r.off
+	l.lastClockSample.Store(r)
+	return r.err
 }
 
-// timely refuses a tree whose newest entry is from the future: it was admitted by a clock
+// checkAdmissionTime refuses a tree whose newest entry is from the future: it was admitted by a clock
 // that was ahead while no quorum answered. Witnesses would date the tree before its
 // entries, and nobody accept it; and what they have not seen can still be taken back.
-func (t *view) timely(now time.Time) error {
-	if t.Size == 0 || !t.admitted.After(now.Add(proof.MaxSkew)) {
+func (t *treeSnapshot) checkAdmissionTime(now time.Time) error {
+	if t.Size == 0 || !t.admitted.After(now.Add(proof.MaxClockSkew)) {
 		return nil
 	}
 	return &ClockError{
 		Reason: fmt.Sprintf("it says %s, and the newest entry was admitted %s: nothing that holds it is signed before then",
 			now.UTC().Format(time.RFC3339), t.admitted.Format(time.RFC3339)),
-		Until: t.admitted.Add(-proof.MaxSkew),
+		Until: t.admitted.Add(-proof.MaxClockSkew),
 	}
 }
 
-// offFrom says how far the clock is from that of one witness.
-func offFrom(witness string, off time.Duration) string {
+// describeOffset says how far the clock is from that of one witness.
+func describeOffset(witness string, off time.Duration) string {
 	word := "ahead of"
 	if off < 0 {
 		word = "behind"
@@ -220,15 +220,15 @@ func offFrom(witness string, off time.Duration) string {
 	return fmt.Sprintf("%s %s %s", off.Abs().Round(time.Second), word, witness)
 }
 
-// maxNamed is how many witnesses a reason names.
-const maxNamed = 8
+// maxNamedWitnesses is how many witnesses a reason names.
+const maxNamedWitnesses = 8
 
-// clockOff names the witnesses that disagree, each with the difference, and those that
+// clockOffsetError names the witnesses that disagree, each with the difference, and those that
 // do not.
-func clockOff(agree, disagree []string) error {
+func clockOffsetError(agree, disagree []string) error {
 	name := func(all []string) string {
-		if more := len(all) - maxNamed; more > 0 {
-			return fmt.Sprintf("%s and %d more", strings.Join(all[:maxNamed], ", "), more)
+		if more := len(all) - maxNamedWitnesses; more > 0 {
+			return fmt.Sprintf("%s and %d more", strings.Join(all[:maxNamedWitnesses], ", "), more)
 		}
 		return strings.Join(all, ", ")
 	}

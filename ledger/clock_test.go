@@ -14,7 +14,7 @@ import (
 
 // Before the first commit after the start, and after the clock was moved, the
 // witnesses have to confirm it. One of them may say what it likes.
-func TestClockIsConfirmed(t *testing.T) {
+func TestWitnessesConfirmClock(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		off  []time.Duration // of the witnesses' clocks
@@ -33,9 +33,9 @@ func TestClockIsConfirmed(t *testing.T) {
 	} {
 		for _, moved := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {
-				w, p := newPanel(t)
+				w, p := newWitnessedEnv(t)
 				n := w.mustOpen(t)
-				n.add(t, numbered(0, 3)...)
+				n.addAll(t, numberedBlobs(0, 3)...)
 				n = w.reopen(t, n)
 				defer func() { n.close() }()
 				if moved {
@@ -48,14 +48,14 @@ func TestClockIsConfirmed(t *testing.T) {
 					}
 				}
 				p.mu.Lock()
-				copy(p.off, c.off)
-				copy(p.deaf, c.deaf)
+				copy(p.clockOffset, c.off)
+				copy(p.unresponsive, c.deaf)
 				p.mu.Unlock()
-				stop := n.running(t)
+				stop := n.startRun(t)
 				defer stop()
 
-				ticket := n.appendAll(t, numbered(3, 4)...)[0]
-				_, err := ticket.Committed(t.Context())
+				ticket := n.appendAll(t, numberedBlobs(3, 4)...)[0]
+				_, err := ticket.AwaitCommitted(t.Context())
 				if c.want == "" || c.name == "nobody answers" && !moved { // nothing speaks against a clock that nobody confirms
 					if err != nil {
 						t.Errorf("%s (moved: %v): %v", c.name, moved, err)
@@ -66,11 +66,11 @@ func TestClockIsConfirmed(t *testing.T) {
 					t.Errorf("%s (moved: %v): %v, want ErrClock with %q; size %d", c.name, moved, err, c.want, n.Head().Size)
 				}
 				p.mu.Lock()
-				clear(p.off)
-				clear(p.deaf)
+				clear(p.clockOffset)
+				clear(p.unresponsive)
 				p.mu.Unlock()
 				time.Sleep(time.Minute)
-				if _, err := n.appendAll(t, numbered(3, 4)...)[0].Committed(t.Context()); err != nil {
+				if _, err := n.appendAll(t, numberedBlobs(3, 4)...)[0].AwaitCommitted(t.Context()); err != nil {
 					t.Errorf("%s (moved: %v): it does not recover: %v", c.name, moved, err)
 				}
 			})
@@ -82,24 +82,24 @@ func TestClockIsConfirmed(t *testing.T) {
 // that is published all the same, and nothing more is admitted.
 func TestClockDrifts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, p := newPanel(t)
+		w, p := newWitnessedEnv(t)
 		n := w.mustOpen(t)
 		defer n.close()
-		n.add(t, numbered(0, 3)...)
-		p.off = []time.Duration{-7 * time.Minute, -7 * time.Minute, -7 * time.Minute}
-		n.add(t, numbered(3, 4)...)
-		ticket := n.appendAll(t, numbered(4, 5)...)[0]
+		n.addAll(t, numberedBlobs(0, 3)...)
+		p.clockOffset = []time.Duration{-7 * time.Minute, -7 * time.Minute, -7 * time.Minute}
+		n.addAll(t, numberedBlobs(3, 4)...)
+		ticket := n.appendAll(t, numberedBlobs(4, 5)...)[0]
 		if err := n.Commit(t.Context()); !errors.Is(err, ledger.ErrClock) {
 			t.Errorf("committing: %v", err)
 		}
-		if _, err := ticket.Committed(t.Context()); !errors.Is(err, ledger.ErrClock) || n.Head().Size != 4 {
+		if _, err := ticket.AwaitCommitted(t.Context()); !errors.Is(err, ledger.ErrClock) || n.Head().Size != 4 {
 			t.Errorf("the waiter got %v; size %d", err, n.Head().Size)
 		}
-		p.off = make([]time.Duration, 3)
+		p.clockOffset = make([]time.Duration, 3)
 		if err := n.CheckClock(t.Context()); err != nil {
 			t.Error(err)
 		}
-		n.add(t, numbered(4, 5)...)
+		n.addAll(t, numberedBlobs(4, 5)...)
 	})
 }
 
@@ -119,16 +119,16 @@ func TestClockBehindTheNewestEntry(t *testing.T) {
 		{"an hour, and nobody to contradict", false, time.Hour, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var w *world
+			var w *testEnv
 			var newest time.Time
 			synctest.Test(t, func(t *testing.T) { // each bubble begins at the same time
-				if w = newWorld(t); c.witnessed {
-					w, _ = newPanel(t)
+				if w = newTestEnv(t); c.witnessed {
+					w, _ = newWitnessedEnv(t)
 				}
 				n := w.mustOpen(t)
 				time.Sleep(c.back)
-				n.add(t, numbered(0, 3)...)
-				newest = n.admitted(t, 2)
+				n.addAll(t, numberedBlobs(0, 3)...)
+				newest = n.admittedAt(t, 2)
 				if err := n.close(); err != nil {
 					t.Fatal(err)
 				}
@@ -141,7 +141,7 @@ func TestClockBehindTheNewestEntry(t *testing.T) {
 				if err := n.CheckClock(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				ticket := n.appendAll(t, numbered(3, 4)...)[0]
+				ticket := n.appendAll(t, numberedBlobs(3, 4)...)[0]
 				err := n.Commit(t.Context())
 				if ready := n.ClockErr(); (ready == nil) != c.admits {
 					t.Errorf("the clock is said to be: %v", ready)
@@ -153,77 +153,77 @@ func TestClockBehindTheNewestEntry(t *testing.T) {
 						t.Fatalf("committing: %v, want until %v", err, want)
 					}
 					time.Sleep(time.Until(off.Until) - time.Millisecond)
-					n.appendAll(t, numbered(3, 4)...)
+					n.appendAll(t, numberedBlobs(3, 4)...)
 					if err := n.Commit(t.Context()); !errors.Is(err, ledger.ErrClock) {
 						t.Errorf("committing before %v: %v", off.Until, err)
 					}
 					time.Sleep(time.Millisecond)
-					ticket = n.appendAll(t, numbered(3, 4)...)[0]
+					ticket = n.appendAll(t, numberedBlobs(3, 4)...)[0]
 					err = n.Commit(t.Context())
 				}
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, err := ticket.Committed(t.Context()); err != nil {
+				if _, err := ticket.AwaitCommitted(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 				if err := n.Publish(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				if got := n.admitted(t, 3); !got.Equal(newest) {
+				if got := n.admittedAt(t, 3); !got.Equal(newest) {
 					t.Errorf("admitted %v, the newest before it %v", got, newest)
 				}
 				for i := range 10 {
 					time.Sleep(time.Second)
-					n.add(t, numbered(4+i, 5+i)...)
+					n.addAll(t, numberedBlobs(4+i, 5+i)...)
 				}
 				if lines := strings.Count(said.String(), "behind the newest entry"); lines != 1 {
 					t.Errorf("said %d times in 10 s:\n%s", lines, &said)
 				}
-				w.checkLaws(t, n)
+				w.checkPublished(t, n)
 			})
 		})
 	}
 }
 
-// admitted is when an entry was.
-func (n *node) admitted(t testing.TB, index uint64) time.Time {
+// admittedAt is when an entry was.
+func (n *testLedger) admittedAt(t testing.TB, index uint64) time.Time {
 	t.Helper()
 	entry, err := n.Entry(t.Context(), index)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return must(n.index.Admitted(entry))
+	return must(n.index.AdmittedAt(entry))
 }
 
 // Submissions that come while a clock that was moved is not confirmed do not each
 // make the witnesses be asked.
-func TestClockIsNotAskedForEach(t *testing.T) {
+func TestClockCheckIsRateLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, p := newPanel(t)
+		w, p := newWitnessedEnv(t)
 		var said bytes.Buffer
 		w.config.Log = slog.New(slog.NewTextHandler(&said, nil))
 		n := w.mustOpen(t)
-		n.add(t, numbered(0, 3)...)
+		n.addAll(t, numberedBlobs(0, 3)...)
 		defer n.close()
 		n.MoveClock(time.Hour)
 		said.Reset()
-		p.deaf = []bool{true, true, true}
-		defer n.running(t)()
+		p.unresponsive = []bool{true, true, true}
+		defer n.startRun(t)()
 		p.mu.Lock()
-		p.asks = nil
+		p.requests = nil
 		p.mu.Unlock()
 		for range 1000 {
-			ticket := n.appendAll(t, numbered(3, 4)...)[0]
-			if _, err := ticket.Committed(t.Context()); !errors.Is(err, ledger.ErrClock) {
+			ticket := n.appendAll(t, numberedBlobs(3, 4)...)[0]
+			if _, err := ticket.AwaitCommitted(t.Context()); !errors.Is(err, ledger.ErrClock) {
 				t.Fatalf("committed by a clock that nobody confirmed: %v", err)
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if len(p.asks) > 25 {
-			t.Errorf("the witnesses were asked %d times in 10 s", len(p.asks))
+		if len(p.requests) > 25 {
+			t.Errorf("the witnesses were asked %d times in 10 s", len(p.requests))
 		}
 		synctest.Wait()
 		if lines := strings.Count(said.String(), "\n"); lines != 1 {
@@ -236,19 +236,19 @@ func TestClockIsNotAskedForEach(t *testing.T) {
 // ready is sent nothing.
 func TestMendedClockIsNoticedWhenIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, p := newPanel(t)
+		w, p := newWitnessedEnv(t)
 		n := w.mustOpen(t)
 		defer n.close()
-		n.add(t, numbered(0, 3)...)
-		p.off = []time.Duration{-7 * time.Minute, -7 * time.Minute, -7 * time.Minute}
-		n.add(t, numbered(3, 4)...)
-		defer n.running(t)()
+		n.addAll(t, numberedBlobs(0, 3)...)
+		p.clockOffset = []time.Duration{-7 * time.Minute, -7 * time.Minute, -7 * time.Minute}
+		n.addAll(t, numberedBlobs(3, 4)...)
+		defer n.startRun(t)()
 		time.Sleep(time.Hour + time.Second)
 		if err := n.ClockErr(); !errors.Is(err, ledger.ErrClock) {
 			t.Fatalf("7 minutes ahead of all witnesses: %v", err)
 		}
 		p.mu.Lock()
-		clear(p.off)
+		clear(p.clockOffset)
 		p.mu.Unlock()
 		time.Sleep(30 * time.Second)
 		if err := n.ClockErr(); err != nil {

@@ -29,11 +29,11 @@ func (l *Ledger[V]) commit(ctx context.Context, overlap bool) error {
 	var spoilt error
 	for {
 		if err := errors.Join(ctx.Err(), l.Err()); err != nil {
-			return errors.Join(err, l.land())
+			return errors.Join(err, l.waitInFlight())
 		}
 		b := l.pool.take()
 		if b == nil {
-			return errors.Join(spoilt, l.land())
+			return errors.Join(spoilt, l.waitInFlight())
 		}
 		switch err := l.commitBatch(ctx, b, overlap); {
 		case errors.Is(err, ErrFold): // another batch may not need what is damaged
@@ -47,20 +47,20 @@ func (l *Ledger[V]) commit(ctx context.Context, overlap bool) error {
 // commitBatch commits a batch, in parts if it is too large for one commit. The
 // parts share their tickets' channel, so that they never overlap.
 func (l *Ledger[V]) commitBatch(ctx context.Context, b *batch[V], overlap bool) error {
-	for from := 0; from < len(b.waiting); {
-		p, err := l.plan(b, from)
+	for from := 0; from < len(b.items); {
+		p, err := l.prepareCommit(b, from)
 		if err == nil {
-			err = l.extend(ctx, p)
+			err = l.extendStore(ctx, p)
 		}
-		if err := errors.Join(l.land(), err); err != nil {
-			b.fail(verdict(err))
+		if err := errors.Join(l.waitInFlight(), err); err != nil {
+			b.fail(commitError(err))
 			return err
 		}
 		from = p.end
-		l.flying = p
-		go func() { p.landed <- l.advance(p) }()
-		if !overlap || from < len(b.waiting) {
-			if err := l.land(); err != nil {
+		l.inFlight = p
+		go func() { p.done <- l.advanceFold(p) }()
+		if !overlap || from < len(b.items) {
+			if err := l.waitInFlight(); err != nil {
 				return err
 			}
 		}
@@ -68,119 +68,119 @@ func (l *Ledger[V]) commitBatch(ctx context.Context, b *batch[V], overlap bool) 
 	return nil
 }
 
-// land waits until the fold has advanced over the plan in flight, if there is one.
-func (l *Ledger[V]) land() error {
-	if l.flying == nil {
+// waitInFlight waits until the fold has advanced over the plan in flight, if there is one.
+func (l *Ledger[V]) waitInFlight() error {
+	if l.inFlight == nil {
 		return nil
 	}
-	err := <-l.flying.landed
-	l.flying = nil
+	err := <-l.inFlight.done
+	l.inFlight = nil
 	return err
 }
 
-// verdict is what those are told whose commit failed: that it may have happened,
+// commitError is what those are told whose commit failed: that it may have happened,
 // or surely did not.
-func verdict(err error) error {
+func commitError(err error) error {
 	if errors.Is(err, ErrUnknown) || errors.Is(err, ErrClock) || errors.Is(err, ErrFold) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrStopped, err)
 }
 
-// plan is one commit: decided, hashed, nothing written.
-type plan[V Item] struct {
-	begun    time.Time
-	batch    *batch[V]
-	end      int // tickets below it are decided once this is done
-	draft    Draft[V]
-	x        Extension
-	ids      map[record.ID]uint64 // what it admits
-	view     *view
-	full     []touched // tiles that it completes
-	refused  int
-	known    int
-	admitted time.Time
-	landed   chan error // gets what advance returns
+// pendingCommit is one commit: decided, hashed, nothing written.
+type pendingCommit[V Item] struct {
+	started    time.Time
+	batch      *batch[V]
+	end        int // tickets below it are decided once this is done
+	draft      Draft[V]
+	extension  Extension
+	ids        map[record.ID]uint64 // what it admits
+	tree       *treeSnapshot
+	fullTiles  []dirtyTile // tiles that it completes
+	refused    int
+	duplicates int
+	admitted   time.Time
+	done       chan error // gets what advance returns
 }
 
-// plan judges a batch, or as much of it as one commit takes, and builds the
+// prepareCommit judges a batch, or as much of it as one commit takes, and builds the
 // extension. It fails before it has changed anything but the filter, which may
 // know too much.
-func (l *Ledger[V]) plan(b *batch[V], from int) (*plan[V], error) {
-	p := &plan[V]{begun: time.Now(), batch: b, end: from, admitted: now(), landed: make(chan error, 1)}
-	if err := l.clockErr(p.begun); err != nil {
+func (l *Ledger[V]) prepareCommit(b *batch[V], from int) (*pendingCommit[V], error) {
+	p := &pendingCommit[V]{started: time.Now(), batch: b, end: from, admitted: admissionTime(), done: make(chan error, 1)}
+	if err := l.clockErr(p.started); err != nil {
 		return nil, err
 	}
-	if err := l.keepPace(p); err != nil {
+	if err := l.notBeforeNewest(p); err != nil {
 		return nil, err
 	}
-	if err := l.judge(p); err != nil {
+	if err := l.judgeItems(p); err != nil {
 		return nil, err
 	}
-	if len(p.x.Entries) == 0 {
+	if len(p.extension.Entries) == 0 {
 		return p, nil
 	}
-	head, err := l.edge.append(p.x.Entries)
+	head, err := l.edge.append(p.extension.Entries)
 	if err != nil {
 		return nil, l.stop(err)
 	}
-	p.x.Old, p.x.New = l.head, head
-	for _, t := range l.edge.cut() {
+	p.extension.Old, p.extension.New = l.head, head
+	for _, t := range l.edge.takeDirty() {
 		width := int(min(proof.TileWidth, head.Size>>(proof.TileHeight*t.level)-t.index*proof.TileWidth))
-		p.x.Tiles = append(p.x.Tiles, Tile{proof.TileID{Level: t.level, Index: t.index, Width: width}, t.tile.row(width)})
+		p.extension.Tiles = append(p.extension.Tiles, Tile{proof.TileID{Level: t.level, Index: t.index, Width: width}, t.tile.packed(width)})
 		if width == proof.TileWidth {
-			p.full = append(p.full, t)
+			p.fullTiles = append(p.fullTiles, t)
 		}
 	}
-	p.view = l.edge.view(head, p.admitted)
+	p.tree = l.edge.snapshot(head, p.admitted)
 	return p, nil
 }
 
-// keepPace admits at the time of the newest entry where the clock says less, since
+// notBeforeNewest admits at the time of the newest entry where the clock says less, since
 // admission times never go back: a clock that is set back by some seconds costs nobody
 // anything. Beyond what verifiers grant it is a [ClockError].
-func (l *Ledger[V]) keepPace(p *plan[V]) error {
-	by := l.clock.Sub(p.admitted)
+func (l *Ledger[V]) notBeforeNewest(p *pendingCommit[V]) error {
+	by := l.newestAdmitted.Sub(p.admitted)
 	if by <= 0 {
 		return nil
 	}
-	if err := behind(p.admitted, l.clock); err != nil {
+	if err := checkNotBehind(p.admitted, l.newestAdmitted); err != nil {
 		return err
 	}
-	if l.behindSaid.due() {
+	if l.behindLog.allow() {
 		l.config.Log.Warn("the clock is behind the newest entry; records are admitted at that one's time until it has caught up", "origin", l.config.Origin, "size", l.head.Size, "behind", by.String())
 	}
-	p.admitted = l.clock
+	p.admitted = l.newestAdmitted
 	return nil
 }
 
-// judge decides on items from the batch in order until it is through, or one
+// judgeItems decides on items from the batch in order until it is through, or one
 // commit is full.
-func (l *Ledger[V]) judge(p *plan[V]) error {
-	l.judging.Lock()
-	defer l.judging.Unlock()
-	todo := p.batch.waiting[p.end:]
-	var below Draft[V]
-	if l.flying != nil {
-		below = l.flying.draft
+func (l *Ledger[V]) judgeItems(p *pendingCommit[V]) error {
+	l.drafting.Lock()
+	defer l.drafting.Unlock()
+	todo := p.batch.items[p.end:]
+	var previous Draft[V]
+	if l.inFlight != nil {
+		previous = l.inFlight.draft
 	}
-	p.draft = l.fold.Begin(below, p.admitted)
+	p.draft = l.fold.Begin(previous, p.admitted)
 	p.ids = make(map[record.ID]uint64, len(todo))
-	p.x.Entries = make([][]byte, 0, len(todo))
+	p.extension.Entries = make([][]byte, 0, len(todo))
 	size := 0
 	for _, w := range todo {
-		if size >= l.config.BatchBytes {
+		if size >= l.config.MaxBatchBytes {
 			break
 		}
 		p.end++
 		id := w.item.ID()
-		index, ok, err := l.find(p, id)
+		index, ok, err := l.findAdmitted(p, id)
 		if err != nil {
 			return l.spoilt(fmt.Errorf("looking up %s: %w", id, err))
 		}
 		if ok {
-			w.ticket.a = Admission{Index: index, Known: true}
-			p.known++
+			w.ticket.admission = Admission{Index: index, Duplicate: true}
+			p.duplicates++
 			continue
 		}
 		entry, err := p.draft.Judge(w.item)
@@ -192,10 +192,10 @@ func (l *Ledger[V]) judge(p *plan[V]) error {
 		if err != nil {
 			return l.spoilt(fmt.Errorf("judging %s: %w", id, err))
 		}
-		w.ticket.a = Admission{Index: l.head.Size + uint64(len(p.x.Entries))}
-		p.ids[id] = w.ticket.a.Index
-		l.known.add(id)
-		p.x.Entries = append(p.x.Entries, entry)
+		w.ticket.admission = Admission{Index: l.head.Size + uint64(len(p.extension.Entries))}
+		p.ids[id] = w.ticket.admission.Index
+		l.admittedIDs.add(id)
+		p.extension.Entries = append(p.extension.Entries, entry)
 		size += len(entry)
 	}
 	return nil
@@ -210,69 +210,69 @@ func (l *Ledger[V]) spoilt(err error) error {
 	return l.stop(err)
 }
 
-// find is exact for everything admitted so far, this plan included. Whoever is
+// findAdmitted is exact for everything admitted so far, this plan included. Whoever is
 // found in a plan learns of it only once that plan is durable. Only what was
 // admitted is found: an item that was refused is judged again each time, since
 // another submission of it may bear more signatures.
-func (l *Ledger[V]) find(p *plan[V], id record.ID) (uint64, bool, error) {
-	if !l.known.has(id) {
+func (l *Ledger[V]) findAdmitted(p *pendingCommit[V], id record.ID) (uint64, bool, error) {
+	if !l.admittedIDs.has(id) {
 		return 0, false, nil
 	}
 	if index, ok := p.ids[id]; ok {
 		return index, true, nil
 	}
-	if l.flying != nil {
-		if index, ok := l.flying.ids[id]; ok {
+	if l.inFlight != nil {
+		if index, ok := l.inFlight.ids[id]; ok {
 			return index, true, nil
 		}
 	}
 	return l.fold.Lookup(id)
 }
 
-// extend makes p durable.
-func (l *Ledger[V]) extend(ctx context.Context, p *plan[V]) error {
-	if len(p.x.Entries) == 0 {
+// extendStore makes p durable.
+func (l *Ledger[V]) extendStore(ctx context.Context, p *pendingCommit[V]) error {
+	if len(p.extension.Entries) == 0 {
 		return nil
 	}
-	err := l.store.Extend(context.WithoutCancel(ctx), p.x) // torn, its outcome would be unknown
+	err := l.store.Extend(context.WithoutCancel(ctx), p.extension) // torn, its outcome would be unknown
 	switch {
 	case errors.Is(err, ErrConflict): // another writer, who is not supposed to be there
-		return l.stop(fmt.Errorf("extending to %d: %w", p.x.New.Size, err))
+		return l.stop(fmt.Errorf("extending to %d: %w", p.extension.New.Size, err))
 	case err != nil:
-		return l.stop(fmt.Errorf("extending to %d: %w: %w", p.x.New.Size, ErrUnknown, err))
+		return l.stop(fmt.Errorf("extending to %d: %w: %w", p.extension.New.Size, ErrUnknown, err))
 	}
-	l.head, l.clock = p.x.New, p.admitted
+	l.head, l.newestAdmitted = p.extension.New, p.admitted
 	return nil
 }
 
-// advance takes the fold over p, shows the new tree and gives the verdicts.
-func (l *Ledger[V]) advance(p *plan[V]) error {
-	if len(p.x.Entries) > 0 {
-		if err := l.fold.Advance(p.draft, p.x.New); err != nil {
+// advanceFold takes the fold over p, shows the new tree and gives the verdicts.
+func (l *Ledger[V]) advanceFold(p *pendingCommit[V]) error {
+	if len(p.extension.Entries) > 0 {
+		if err := l.fold.Advance(p.draft, p.extension.New); err != nil {
 			// The entries are durable, and seen only after the reopening.
-			err = l.stop(fmt.Errorf("advancing to %d: %w: %w", p.x.New.Size, ErrUnknown, err))
+			err = l.stop(fmt.Errorf("advancing to %d: %w: %w", p.extension.New.Size, ErrUnknown, err))
 			p.batch.fail(err)
 			return err
 		}
-		for _, t := range p.full {
+		for _, t := range p.fullTiles {
 			l.cache.put(tileKey{t.level, t.index}, t.tile)
 		}
-		l.view.Store(p.view)
-		l.rouse()
+		l.tree.Store(p.tree)
+		l.notifyCommit()
 	}
 	p.batch.decided = p.end
-	if p.end == len(p.batch.waiting) {
+	if p.end == len(p.batch.items) {
 		close(p.batch.done)
 	}
-	if f := l.config.Watch.Committed; f != nil {
-		f(len(p.x.Entries), p.refused, p.known, time.Since(p.begun))
+	if f := l.config.Hooks.Committed; f != nil {
+		f(len(p.extension.Entries), p.refused, p.duplicates, time.Since(p.started))
 	}
 	return nil
 }
 
-func (l *Ledger[V]) rouse() {
+func (l *Ledger[V]) notifyCommit() {
 	select {
-	case l.fresh <- struct{}{}:
+	case l.commitWake <- struct{}{}:
 	default:
 	}
 }

@@ -14,27 +14,27 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// picky refuses the blobs that it is told to, and fails on one.
-type picky struct {
-	*pebblestore.Index
+// refusingFold refuses the blobs that it is told to, and fails on one.
+type refusingFold struct {
+	*pebblestore.BlobFold
 	refuse map[record.ID]bool
 	broken record.ID
 }
 
-type pickyDraft struct {
+type refusingDraft struct {
 	ledger.Draft[pebblestore.Blob]
-	fold *picky
+	fold *refusingFold
 }
 
-func (p *picky) Begin(below ledger.Draft[pebblestore.Blob], at time.Time) ledger.Draft[pebblestore.Blob] {
-	return pickyDraft{p.Index.Begin(nil, at), p}
+func (p *refusingFold) Begin(below ledger.Draft[pebblestore.Blob], at time.Time) ledger.Draft[pebblestore.Blob] {
+	return refusingDraft{p.BlobFold.Begin(nil, at), p}
 }
 
-func (p *picky) Advance(d ledger.Draft[pebblestore.Blob], head ledger.Head) error {
-	return p.Index.Advance(d.(pickyDraft).Draft, head)
+func (p *refusingFold) Advance(d ledger.Draft[pebblestore.Blob], head ledger.Head) error {
+	return p.BlobFold.Advance(d.(refusingDraft).Draft, head)
 }
 
-func (d pickyDraft) Judge(b pebblestore.Blob) ([]byte, error) {
+func (d refusingDraft) Judge(b pebblestore.Blob) ([]byte, error) {
 	switch {
 	case d.fold.refuse[b.ID()]:
 		return nil, record.Refuse(record.Forbidden, "one signature is missing")
@@ -44,24 +44,24 @@ func (d pickyDraft) Judge(b pebblestore.Blob) ([]byte, error) {
 	return d.Draft.Judge(b)
 }
 
-func newPicky(t *testing.T) (*world, *picky) {
-	w := newWorld(t)
-	p := &picky{refuse: make(map[record.ID]bool)}
-	w.fold = func(x *pebblestore.Index) ledger.Fold[pebblestore.Blob] { p.Index = x; return p }
+func newRefusingEnv(t *testing.T) (*testEnv, *refusingFold) {
+	w := newTestEnv(t)
+	p := &refusingFold{refuse: make(map[record.ID]bool)}
+	w.wrapFold = func(x *pebblestore.BlobFold) ledger.Fold[pebblestore.Blob] { p.BlobFold = x; return p }
 	return w, p
 }
 
 // A refusal concerns one item alone and leaves no trace.
 func TestRefusal(t *testing.T) {
-	w, p := newPicky(t)
+	w, p := newRefusingEnv(t)
 	n := w.mustOpen(t)
 	defer n.close()
-	blobs := numbered(0, 5)
+	blobs := numberedBlobs(0, 5)
 	p.refuse[blobs[2].ID()] = true
 	tickets := n.appendAll(t, blobs...)
-	n.step(t)
+	n.commitAndPublish(t)
 	for i, want := range []uint64{0, 1, 99, 2, 3} {
-		a, err := tickets[i].Committed(t.Context())
+		a, err := tickets[i].AwaitCommitted(t.Context())
 		if i == 2 {
 			if refusal := (*record.Refusal)(nil); !errors.As(err, &refusal) || refusal.Class != record.Forbidden {
 				t.Errorf("the refused blob got %v", err)
@@ -72,62 +72,62 @@ func TestRefusal(t *testing.T) {
 			t.Errorf("blob %d: %+v, %v; want index %d", i, a, err, want)
 		}
 	}
-	if len(w.checkLaws(t, n)) != 4 {
+	if len(w.checkPublished(t, n)) != 4 {
 		t.Error("the refused blob left an entry")
 	}
 	// The same payload is judged again: it may bear another signature by now.
 	p.refuse = nil
-	if a := n.add(t, blobs...); a[2] != (ledger.Admission{Index: 4}) || a[3] != (ledger.Admission{Index: 2, Known: true}) {
+	if a := n.addAll(t, blobs...); a[2] != (ledger.Admission{Index: 4}) || a[3] != (ledger.Admission{Index: 2, Duplicate: true}) {
 		t.Errorf("sent again: %+v", a)
 	}
 	// A batch of refusals alone extends nothing.
-	more := numbered(10, 12)
+	more := numberedBlobs(10, 12)
 	p.refuse = map[record.ID]bool{more[0].ID(): true, more[1].ID(): true}
 	n.appendAll(t, more...)
-	n.step(t)
+	n.commitAndPublish(t)
 	if n.Head().Size != 5 {
 		t.Errorf("size %d after refusals", n.Head().Size)
 	}
 }
 
 // Equal items in one commit, in two that overlap, and later, are one entry.
-func TestSameAgain(t *testing.T) {
-	w := newWorld(t)
-	w.config.BatchItems = 4
+func TestDuplicateAppend(t *testing.T) {
+	w := newTestEnv(t)
+	w.config.MaxBatchItems = 4
 	n := w.mustOpen(t)
 	defer n.close()
-	blobs := append(numbered(0, 6), append(numbered(0, 6), numbered(3, 9)...)...)
-	for i, a := range n.add(t, blobs...) {
-		want := ledger.Admission{Index: uint64(i), Known: false}
+	blobs := append(numberedBlobs(0, 6), append(numberedBlobs(0, 6), numberedBlobs(3, 9)...)...)
+	for i, a := range n.addAll(t, blobs...) {
+		want := ledger.Admission{Index: uint64(i), Duplicate: false}
 		switch {
 		case i >= 15:
 			want.Index = uint64(i - 9)
 		case i >= 12:
-			want = ledger.Admission{Index: uint64(i - 9), Known: true}
+			want = ledger.Admission{Index: uint64(i - 9), Duplicate: true}
 		case i >= 6:
-			want = ledger.Admission{Index: uint64(i - 6), Known: true}
+			want = ledger.Admission{Index: uint64(i - 6), Duplicate: true}
 		}
 		if a != want {
 			t.Errorf("blob %d is admitted as %+v, want %+v", i, a, want)
 		}
 	}
-	w.checkLaws(t, n)
+	w.checkPublished(t, n)
 }
 
 // A fault of the fold writes nothing and stops the ledger.
 func TestBrokenFold(t *testing.T) {
-	w, p := newPicky(t)
+	w, p := newRefusingEnv(t)
 	n := w.mustOpen(t)
 	defer n.close()
-	n.add(t, numbered(0, 3)...)
-	blobs := numbered(3, 6)
+	n.addAll(t, numberedBlobs(0, 3)...)
+	blobs := numberedBlobs(3, 6)
 	p.broken = blobs[1].ID()
 	tickets := n.appendAll(t, blobs...)
 	if err := n.Commit(t.Context()); err == nil || n.Err() == nil {
 		t.Error("a broken fold was not noticed")
 	}
 	for i, ticket := range tickets {
-		if _, err := ticket.Committed(t.Context()); !errors.Is(err, ledger.ErrStopped) || !strings.Contains(err.Error(), "the index is gone") {
+		if _, err := ticket.AwaitCommitted(t.Context()); !errors.Is(err, ledger.ErrStopped) || !strings.Contains(err.Error(), "the index is gone") {
 			t.Errorf("ticket %d got %v", i, err)
 		}
 	}
@@ -137,13 +137,13 @@ func TestBrokenFold(t *testing.T) {
 }
 
 // Try shows a verdict and leaves nothing.
-func TestTry(t *testing.T) {
-	w, p := newPicky(t)
+func TestDryRun(t *testing.T) {
+	w, p := newRefusingEnv(t)
 	n := w.mustOpen(t)
 	defer n.close()
-	blobs := numbered(0, 2)
+	blobs := numberedBlobs(0, 2)
 	p.refuse[blobs[1].ID()] = true
-	err := n.Try(func(d ledger.Draft[pebblestore.Blob]) error {
+	err := n.DryRun(func(d ledger.Draft[pebblestore.Blob]) error {
 		if _, err := d.Judge(blobs[0]); err != nil {
 			t.Error(err)
 		}
@@ -153,55 +153,55 @@ func TestTry(t *testing.T) {
 	if refusal := (*record.Refusal)(nil); !errors.As(err, &refusal) {
 		t.Errorf("got %v, want the refusal", err)
 	}
-	if a := n.add(t, blobs[0]); a[0] != (ledger.Admission{}) {
+	if a := n.addAll(t, blobs[0]); a[0] != (ledger.Admission{}) {
 		t.Errorf("after a try: %+v", a)
 	}
 }
 
 // The pool is bounded, and so is what waits for the quorum.
-func TestBounds(t *testing.T) {
-	w := newWorld(t)
-	w.config.PoolItems, w.config.Backlog = 3, 5
+func TestBusyAndBacklog(t *testing.T) {
+	w := newTestEnv(t)
+	w.config.MaxPoolItems, w.config.MaxBacklog = 3, 5
 	n := w.mustOpen(t)
 	defer n.close()
-	n.appendAll(t, numbered(0, 3)...)
-	if _, err := n.Append(t.Context(), numbered(3, 4)[0]); !errors.Is(err, ledger.ErrBusy) {
+	n.appendAll(t, numberedBlobs(0, 3)...)
+	if _, err := n.Append(t.Context(), numberedBlobs(3, 4)[0]); !errors.Is(err, ledger.ErrBusy) {
 		t.Errorf("a full pool: %v", err)
 	}
 	if err := n.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	n.appendAll(t, numbered(3, 6)...)
+	n.appendAll(t, numberedBlobs(3, 6)...)
 	if err := n.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := n.Append(t.Context(), numbered(20, 21)[0]); !errors.Is(err, ledger.ErrBacklog) {
+	if _, err := n.Append(t.Context(), numberedBlobs(20, 21)[0]); !errors.Is(err, ledger.ErrBacklog) {
 		t.Errorf("backlog of %d: %v", n.Backlog(), err)
 	}
-	if ticket, err := n.Append(t.Context(), numbered(4, 5)[0]); err != nil {
+	if ticket, err := n.Append(t.Context(), numberedBlobs(4, 5)[0]); err != nil {
 		t.Errorf("a known item with a full backlog: %v", err)
-	} else if a, err := ticket.Committed(t.Context()); err != nil || !a.Known || a.Index != 4 {
+	} else if a, err := ticket.AwaitCommitted(t.Context()); err != nil || !a.Duplicate || a.Index != 4 {
 		t.Errorf("a known item with a full backlog: %+v, %v", a, err)
 	}
-	n.step(t)
-	n.add(t, numbered(20, 21)...)
+	n.commitAndPublish(t)
+	n.addAll(t, numberedBlobs(20, 21)...)
 }
 
 // The clock of the next start is behind the newest entry: nothing is admitted, and
 // reads go on.
 func TestClockBehind(t *testing.T) {
-	w := newWorld(t)
+	w := newTestEnv(t)
 	n := w.mustOpen(t)
-	n.add(t, numbered(0, 3)...)
+	n.addAll(t, numberedBlobs(0, 3)...)
 	n.close()
 	synctest.Test(t, func(t *testing.T) { // where it is the year 2000
 		n := w.mustOpen(t)
 		defer n.close()
-		tickets := n.appendAll(t, numbered(3, 4)...)
+		tickets := n.appendAll(t, numberedBlobs(3, 4)...)
 		if err := n.Commit(t.Context()); !errors.Is(err, ledger.ErrClock) {
 			t.Errorf("committing in the past: %v", err)
 		}
-		if _, err := tickets[0].Committed(t.Context()); !errors.Is(err, ledger.ErrClock) {
+		if _, err := tickets[0].AwaitCommitted(t.Context()); !errors.Is(err, ledger.ErrClock) {
 			t.Errorf("the waiter got %v", err)
 		}
 		if n.Err() != nil {
@@ -211,14 +211,14 @@ func TestClockBehind(t *testing.T) {
 	})
 	n = w.mustOpen(t)
 	defer n.close()
-	n.add(t, numbered(3, 4)...)
-	w.checkLaws(t, n)
+	n.addAll(t, numberedBlobs(3, 4)...)
+	w.checkPublished(t, n)
 }
 
 // Run under load, then told to end: whatever was accepted is published.
-func TestRunLosesNothing(t *testing.T) {
-	w := newWorld(t)
-	w.config.BatchItems = 16
+func TestRunUnderLoad(t *testing.T) {
+	w := newTestEnv(t)
+	w.config.MaxBatchItems = 16
 	n := w.mustOpen(t)
 	defer n.close()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -231,7 +231,7 @@ func TestRunLosesNothing(t *testing.T) {
 	for s := range 8 {
 		senders.Go(func() {
 			for i := range 200 {
-				blob := numbered(s*150+i, s*150+i+1)[0] // neighbours send some of the same
+				blob := numberedBlobs(s*150+i, s*150+i+1)[0] // neighbours send some of the same
 				ticket, err := n.Append(t.Context(), blob)
 				if errors.Is(err, ledger.ErrStopped) {
 					return
@@ -243,7 +243,7 @@ func TestRunLosesNothing(t *testing.T) {
 				if i == 120 && s == 3 {
 					cancel()
 				}
-				a, err := ticket.Committed(t.Context())
+				a, err := ticket.AwaitCommitted(t.Context())
 				if err != nil {
 					t.Errorf("accepted, then: %v", err)
 					return
@@ -266,13 +266,13 @@ func TestRunLosesNothing(t *testing.T) {
 	if n.Backlog() != 0 || n.Head().Size == 0 {
 		t.Errorf("ended at size %d with a backlog of %d", n.Head().Size, n.Backlog())
 	}
-	w.checkLaws(t, n)
+	w.checkPublished(t, n)
 }
 
 // When idle, one record is committed and published at once: no timer is involved.
-func TestIdleIsImmediate(t *testing.T) {
+func TestIdlePublishesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+		w := newTestEnv(t)
 		n := w.mustOpen(t)
 		defer n.close()
 		ctx, cancel := context.WithCancel(t.Context())
@@ -281,8 +281,8 @@ func TestIdleIsImmediate(t *testing.T) {
 		for i := range 3 {
 			time.Sleep(time.Hour)
 			before := time.Now()
-			ticket := n.appendAll(t, numbered(i, i+1)...)[0]
-			a := must(ticket.Committed(t.Context()))
+			ticket := n.appendAll(t, numberedBlobs(i, i+1)...)[0]
+			a := must(ticket.AwaitCommitted(t.Context()))
 			must(n.AwaitPublished(t.Context(), a.Index))
 			if took := time.Since(before); took != 0 {
 				t.Errorf("record %d took %v of the bubble's time", i, took)

@@ -12,89 +12,89 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// Cosign asks the witnesses of a policy for their cosignatures and returns once
+// CosignFunc asks the witnesses of a policy for their cosignatures and returns once
 // they make a quorum, or ctx ends, or nobody is left to ask. It is handed in,
 // since the ledger speaks no network.
-type Cosign func(ctx context.Context, ask Ask) (Answer, error)
+type CosignFunc func(ctx context.Context, ask CosignRequest) (CosignResponse, error)
 
-// Ask is one checkpoint to be cosigned.
-type Ask struct {
+// CosignRequest is one checkpoint to be cosigned.
+type CosignRequest struct {
 	Signed *proof.Signed // with the log's own signatures alone
 	Policy *proof.Policy
 
-	// Again says that this checkpoint was published before: it is shown so that a
+	// Resubmission says that this checkpoint was published before: it is shown so that a
 	// witness who has seen more can say so before anything new is signed.
-	Again bool
+	Resubmission bool
 
 	// NotBefore is the earliest time of a cosignature that counts, in whole seconds;
 	// any if zero. A witness may give again what it gave before, and that says nothing
 	// about what it has seen since.
 	NotBefore time.Time
 
-	// Consistency proves that the tree of a smaller size leads up to this one.
-	Consistency func(ctx context.Context, from uint64) ([]proof.Hash, error)
+	// ConsistencyProof proves that the tree of a smaller size leads up to this one.
+	ConsistencyProof func(ctx context.Context, from uint64) ([]proof.Hash, error)
 
-	// Late takes what comes after Cosign has returned: a witness who was slower
+	// OnLate takes what comes after Cosign has returned: a witness who was slower
 	// than the quorum counts for whoever monitors the log. It never blocks.
-	Late func(Answer)
+	OnLate func(CosignResponse)
 }
 
-// Introduces says that this asks whether the log is new: by the empty tree, of which
+// ProbesNewLog says that this asks whether the log is new: by the empty tree, of which
 // everybody who may know of a larger one is to be asked, at the log's URL too, and
-// those who do not cosign it are to say where they stand ([Ledger.Introduce]).
-func (a Ask) Introduces() bool { return a.Tree().Size == 0 }
+// those who do not cosign it are to say where they stand ([Ledger.ProbeNewLog]).
+func (a CosignRequest) ProbesNewLog() bool { return a.Tree().Size == 0 }
 
 // Tree is the one to be cosigned.
-func (a Ask) Tree() proof.Tree { return a.Signed.Checkpoint().Tree() }
+func (a CosignRequest) Tree() proof.Tree { return a.Signed.Checkpoint().Tree() }
 
-// Answer is what the witnesses said. What it holds is judged by the ledger: a
+// CosignResponse is what the witnesses said. What it holds is judged by the ledger: a
 // cosignature that does not verify is dropped, and of the other checkpoints only
 // one that bears this log's own signature is believed.
-type Answer struct {
+type CosignResponse struct {
 	Cosignatures []proof.Signature
 
 	// Kept are those that witnesses gave for this very checkpoint when it was asked for
 	// before and lacked its quorum. They count like the others, and say nothing of the
-	// time. There are none where [Ask.Again].
+	// time. There are none where [CosignRequest.Resubmission].
 	Kept []proof.Signature
 
-	// Seen are checkpoints of this log, as notes, fetched from witnesses who claim
-	// to have cosigned something larger, or something else; and, where [Ask.Introduces],
+	// Checkpoints are checkpoints of this log, as notes, fetched from witnesses who claim
+	// to have cosigned something larger, or something else; and, where [CosignRequest.ProbesNewLog],
 	// from the log's URL.
-	Seen [][]byte
+	Checkpoints [][]byte
 
-	// Claims, where [Ask.Introduces], are what witnesses say who do not cosign the empty
+	// Claims, where [CosignRequest.ProbesNewLog], are what witnesses say who do not cosign the empty
 	// tree. Silent are the log's URLs that gave no answer, and why.
-	Claims []Claim
-	Silent []error
+	Claims       []SizeClaim
+	Unresponsive []error
 }
 
-// Claim is a witness's word about the largest checkpoint of this log that it has
+// SizeClaim is a witness's word about the largest checkpoint of this log that it has
 // cosigned.
-type Claim struct {
+type SizeClaim struct {
 	Witness string // its name in the policy
 	Size    uint64 // 0: it never cosigned one
 }
 
-// RestError is why a witness was not asked: it wants to be left alone until then. Whoever
+// RetryAfterError is why a witness was not asked: it wants to be left alone until then. Whoever
 // asks for the quorum's sake tries again at that time.
-type RestError struct {
+type RetryAfterError struct {
 	Until time.Time
 	Err   error
 }
 
-func (e *RestError) Error() string {
+func (e *RetryAfterError) Error() string {
 	return fmt.Sprintf("it asked to be left alone for another %s: %v", time.Until(e.Until).Round(time.Second), e.Err)
 }
 
-func (e *RestError) Unwrap() error { return e.Err }
+func (e *RetryAfterError) Unwrap() error { return e.Err }
 
-// restsUntil is the earliest time at which a witness may be asked that an error says was
+// earliestRetry is the earliest time at which a witness may be asked that an error says was
 // not; zero if there is none.
-func restsUntil(err error) (first time.Time) {
+func earliestRetry(err error) (first time.Time) {
 	var all []error
 	switch e := err.(type) {
-	case *RestError:
+	case *RetryAfterError:
 		return e.Until
 	case interface{ Unwrap() []error }:
 		all = e.Unwrap()
@@ -102,72 +102,72 @@ func restsUntil(err error) (first time.Time) {
 		all = []error{e.Unwrap()}
 	}
 	for _, err := range all {
-		if until := restsUntil(err); !until.IsZero() && (first.IsZero() || until.Before(first)) {
+		if until := earliestRetry(err); !until.IsZero() && (first.IsZero() || until.Before(first)) {
 			first = until
 		}
 	}
 	return first
 }
 
-// gather asks for cosignatures and judges what comes back. With [ErrNoQuorum], the
+// collectCosignatures asks for cosignatures and judges what comes back. With [ErrNoQuorum], the
 // largest tree is returned that this log signed, that the store holds, and that a
 // witness showed; the zero tree if none did.
-func (l *Ledger[V]) gather(ctx context.Context, ask Ask, tree *view) (*proof.Published, proof.Tree, error) {
-	var answer Answer
-	var asking error
+func (l *Ledger[V]) collectCosignatures(ctx context.Context, request CosignRequest, tree *treeSnapshot) (*proof.Published, proof.Tree, error) {
+	var response CosignResponse
+	var cosignErr error
 	var seen proof.Tree
-	if l.config.Cosign != nil && len(ask.Policy.Witnesses()) > 0 {
-		ask.Consistency = func(ctx context.Context, from uint64) ([]proof.Hash, error) {
-			return l.consistency(ctx, tree, from, ask.Tree().Size)
+	if l.config.Cosign != nil && len(request.Policy.Witnesses()) > 0 {
+		request.ConsistencyProof = func(ctx context.Context, from uint64) ([]proof.Hash, error) {
+			return l.consistencyProof(ctx, tree, from, request.Tree().Size)
 		}
-		ask.Late = func(a Answer) { l.late.put(ask.Tree().Size, a) }
-		answer, asking = l.config.Cosign(ctx, ask)
-		for _, note := range answer.Seen {
+		request.OnLate = func(a CosignResponse) { l.late.put(request.Tree().Size, a) }
+		response, cosignErr = l.config.Cosign(ctx, request)
+		for _, note := range response.Checkpoints {
 			// Only the store is asked, and what it says must not hang on who waits.
-			shown, err := l.checkSeen(context.WithoutCancel(ctx), note, ask.Policy, tree)
+			seenTree, err := l.checkSeen(context.WithoutCancel(ctx), note, request.Policy, tree)
 			if err != nil {
 				return nil, seen, l.stop(err)
 			}
-			if shown.Size > seen.Size {
-				seen = shown
+			if seenTree.Size > seen.Size {
+				seen = seenTree
 			}
 		}
 	}
-	fresh, kept := ofWitnesses(ask.Policy, answer.Cosignatures), ofWitnesses(ask.Policy, answer.Kept)
-	published, err := l.admit(ask, timely(slices.Concat(fresh, kept), ask.NotBefore, time.Now()))
+	fresh, kept := onlyPolicyWitnesses(request.Policy, response.Cosignatures), onlyPolicyWitnesses(request.Policy, response.Kept)
+	published, err := l.verifyCosigned(request, countableAt(slices.Concat(fresh, kept), request.NotBefore, time.Now()))
 	telling := published
 	if len(kept) > 0 {
 		telling = nil
 	}
-	if clock := l.readClock(ask, fresh, telling); clock != nil && err != nil {
+	if clock := l.sampleClock(request, fresh, telling); clock != nil && err != nil {
 		return nil, seen, clock
 	}
 	if quorum := (*proof.QuorumError)(nil); errors.As(err, &quorum) {
-		return nil, seen, errors.Join(fmt.Errorf("%w: %w", ErrNoQuorum, err), asking)
+		return nil, seen, errors.Join(fmt.Errorf("%w: %w", ErrNoQuorum, err), cosignErr)
 	}
 	return published, seen, err
 }
 
-// ofWitnesses leaves only the signatures that claim to be by the policy's
+// onlyPolicyWitnesses leaves only the signatures that claim to be by the policy's
 // witnesses: those of unknown keys are ignored (tlog-witness "add-checkpoint"),
 // and nobody but the log signs in the log's name.
-func ofWitnesses(policy *proof.Policy, sigs []proof.Signature) []proof.Signature {
+func onlyPolicyWitnesses(policy *proof.Policy, sigs []proof.Signature) []proof.Signature {
 	keys := policy.Witnesses()
 	return slices.DeleteFunc(slices.Clone(sigs), func(s proof.Signature) bool {
 		return !slices.ContainsFunc(keys, func(w proof.Witness) bool { return w.Key.Name() == s.Name && w.Key.ID() == s.ID })
 	})
 }
 
-// timely leaves only the cosignatures of which the time can count: that are not from
+// countableAt leaves only the cosignatures of which the time can count: that are not from
 // before the earliest, if there is one, nor of the future.
-func timely(sigs []proof.Signature, earliest, now time.Time) []proof.Signature {
-	least, most := uint64(max(1, earliest.Unix())), uint64(now.Add(proof.MaxSkew).Unix())
-	return slices.DeleteFunc(slices.Clone(sigs), func(s proof.Signature) bool { return stamp(s) < least || stamp(s) > most })
+func countableAt(sigs []proof.Signature, earliest, now time.Time) []proof.Signature {
+	least, most := uint64(max(1, earliest.Unix())), uint64(now.Add(proof.MaxClockSkew).Unix())
+	return slices.DeleteFunc(slices.Clone(sigs), func(s proof.Signature) bool { return timestampOf(s) < least || timestampOf(s) > most })
 }
 
-// stamp is the time of a cosignature in seconds since 1970 (tlog-cosignature
+// timestampOf is the time of a cosignature in seconds since 1970 (tlog-cosignature
 // "Format"); 0 if it has none.
-func stamp(s proof.Signature) uint64 {
+func timestampOf(s proof.Signature) uint64 {
 	if len(s.Sig) < 8 {
 		return 0
 	}
@@ -177,15 +177,15 @@ func stamp(s proof.Signature) uint64 {
 	return 0
 }
 
-// admit verifies the note with the cosignatures that came. One that does not
+// verifyCosigned verifies the note with the cosignatures that came. One that does not
 // verify would condemn the note: it is dropped, and its witness named.
-func (l *Ledger[V]) admit(ask Ask, cosignatures []proof.Signature) (*proof.Published, error) {
-	return l.admitAt(ask, cosignatures, time.Now())
+func (l *Ledger[V]) verifyCosigned(ask CosignRequest, cosignatures []proof.Signature) (*proof.Published, error) {
+	return l.verifyCosignedAt(ask, cosignatures, time.Now())
 }
 
-func (l *Ledger[V]) admitAt(ask Ask, cosignatures []proof.Signature, now time.Time) (*proof.Published, error) {
+func (l *Ledger[V]) verifyCosignedAt(ask CosignRequest, cosignatures []proof.Signature, now time.Time) (*proof.Published, error) {
 	for {
-		published, err := ask.Policy.Cosigned(ask.Signed, cosignatures, now)
+		published, err := ask.Policy.VerifyCosigned(ask.Signed, cosignatures, now)
 		bad := (*proof.SignatureError)(nil)
 		if !errors.As(err, &bad) {
 			return published, err
@@ -203,7 +203,7 @@ func (l *Ledger[V]) admitAt(ask Ask, cosignatures []proof.Signature, now time.Ti
 // holds it. Its size alone is only a claim: what counts is this log's own signature;
 // without it the tree is the zero one. The error is [ErrRollback]; [ErrConflict], if
 // another writer has moved the store on; or the store's.
-func (l *Ledger[V]) checkSeen(ctx context.Context, note []byte, policy *proof.Policy, tree *view) (proof.Tree, error) {
+func (l *Ledger[V]) checkSeen(ctx context.Context, note []byte, policy *proof.Policy, tree *treeSnapshot) (proof.Tree, error) {
 	keys := policy.LogKeys(l.config.Origin)
 	for _, s := range l.config.Signers {
 		keys = append(keys, s.Key())

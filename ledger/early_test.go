@@ -13,15 +13,15 @@ import (
 // Entries were committed by a clock that was ahead while no witness answered who could
 // have told. Once the clock is right, nothing that holds them is signed before their
 // time: no verifier would take it, and what no witness has seen can still be begun anew.
-func TestCommittedByAClockAhead(t *testing.T) {
-	w, p := newPanel(t)
+func TestEntriesAdmittedByClockAhead(t *testing.T) {
+	w, p := newWitnessedEnv(t)
 	marked := false
-	w.config.Mark = func() error { marked = true; return nil }
+	w.config.MarkKeys = func() error { marked = true; return nil }
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(2 * time.Hour)
-		p.deaf = []bool{true, true, true}
+		p.unresponsive = []bool{true, true, true}
 		n := w.mustOpen(t)
-		n.appendAll(t, numbered(0, 3)...)
+		n.appendAll(t, numberedBlobs(0, 3)...)
 		if err := n.Commit(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -31,7 +31,7 @@ func TestCommittedByAClockAhead(t *testing.T) {
 		if err := n.close(); err != nil {
 			t.Fatal(err)
 		}
-		p.asks, p.deaf = nil, make([]bool, 3)
+		p.requests, p.unresponsive = nil, make([]bool, 3)
 	})
 	synctest.Test(t, func(t *testing.T) { // which begins where the other did: two hours before
 		n := w.mustOpen(t)
@@ -39,7 +39,7 @@ func TestCommittedByAClockAhead(t *testing.T) {
 		if err := n.Publish(t.Context()); !errors.Is(err, ledger.ErrClock) || marked {
 			t.Errorf("publishing what is admitted in two hours: %v; marked: %t", err, marked)
 		}
-		if got := p.sizes(); slices.ContainsFunc(got, func(size uint64) bool { return size > 0 }) {
+		if got := p.requestedSizes(); slices.ContainsFunc(got, func(size uint64) bool { return size > 0 }) {
 			t.Errorf("asked about %v", got)
 		}
 		time.Sleep(2*time.Hour - 4*time.Minute)

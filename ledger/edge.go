@@ -10,26 +10,26 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// edge is the right edge of the tree: what the next entry's hashes are made of.
+// rightEdge is the right edge of the tree: what the next entry's hashes are made of.
 // The sequencer owns it. It is at most one growing tile a level, so that neither
 // a commit nor a root ever reads the store.
-type edge struct {
-	tree    *compact.Range
-	growing []*subtree // by tile level; meaningful where that level's last tile is partial
-	touched []touched  // tiles begun or grown since the last cut
-	last    []int      // by tile level: 1 + position in touched of its newest, 0 for none
+type rightEdge struct {
+	tree         *compact.Range
+	partialTiles []*expandedTile // by tile level; meaningful where that level's last tile is partial
+	dirtyTiles   []dirtyTile     // tiles begun or grown since the last cut
+	newestDirty  []int           // by tile level: 1 + position in touched of its newest, 0 for none
 }
 
-type touched struct {
+type dirtyTile struct {
 	level uint8
 	index uint64
-	tile  *subtree
+	tile  *expandedTile
 }
 
-var ranges = compact.RangeFactory{Hash: hashChildren}
+var rangeFactory = compact.RangeFactory{Hash: hashChildren}
 
 // append adds the leaf hashes of entries and returns the head after them.
-func (e *edge) append(entries [][]byte) (Head, error) {
+func (e *rightEdge) append(entries [][]byte) (Head, error) {
 	for _, entry := range entries {
 		leaf := proof.LeafHash(entry)
 		if err := e.tree.Append(leaf[:], e.visit); err != nil {
@@ -40,33 +40,33 @@ func (e *edge) append(entries [][]byte) (Head, error) {
 }
 
 // visit takes in one new complete node. compact.Range calls it bottom-up.
-func (e *edge) visit(id compact.NodeID, hash []byte) {
+func (e *rightEdge) visit(id compact.NodeID, hash []byte) {
 	level, d := int(id.Level/proof.TileHeight), id.Level%proof.TileHeight
 	i := id.Index & (proof.TileWidth>>d - 1)
-	if level == len(e.growing) {
-		e.growing, e.last = append(e.growing, nil), append(e.last, 0)
+	if level == len(e.partialTiles) {
+		e.partialTiles, e.newestDirty = append(e.partialTiles, nil), append(e.newestDirty, 0)
 	}
 	if d == 0 {
 		if i == 0 {
-			e.growing[level], e.last[level] = new(subtree), 0
+			e.partialTiles[level], e.newestDirty[level] = new(expandedTile), 0
 		}
-		if e.last[level] == 0 {
-			e.touched = append(e.touched, touched{uint8(level), id.Index / proof.TileWidth, e.growing[level]})
-			e.last[level] = len(e.touched)
+		if e.newestDirty[level] == 0 {
+			e.dirtyTiles = append(e.dirtyTiles, dirtyTile{uint8(level), id.Index / proof.TileWidth, e.partialTiles[level]})
+			e.newestDirty[level] = len(e.dirtyTiles)
 		}
 	}
-	copy(e.growing[level].node(d, i), hash)
+	copy(e.partialTiles[level].node(d, i), hash)
 }
 
-// cut returns the tiles touched since the last cut, at the width they have now.
-func (e *edge) cut() []touched {
-	t := e.touched
-	e.touched = nil
-	clear(e.last)
+// takeDirty returns the tiles touched since the last cut, at the width they have now.
+func (e *rightEdge) takeDirty() []dirtyTile {
+	t := e.dirtyTiles
+	e.dirtyTiles = nil
+	clear(e.newestDirty)
 	return t
 }
 
-func (e *edge) head() (Head, error) {
+func (e *rightEdge) head() (Head, error) {
 	h := Head{Size: e.tree.End(), Root: proof.EmptyRoot()}
 	if h.Size == 0 {
 		return h, nil
@@ -79,25 +79,25 @@ func (e *edge) head() (Head, error) {
 	return h, nil
 }
 
-// view is the tree at one head, for readers: immutable.
-type view struct {
+// treeSnapshot is the tree at one head, for readers: immutable.
+type treeSnapshot struct {
 	Head
-	growing  []*subtree
-	admitted time.Time // of the newest entry
+	partialTiles []*expandedTile
+	admitted     time.Time // of the newest entry
 }
 
-func (e *edge) view(h Head, admitted time.Time) *view {
-	return &view{h, append([]*subtree(nil), e.growing...), admitted}
+func (e *rightEdge) snapshot(h Head, admitted time.Time) *treeSnapshot {
+	return &treeSnapshot{h, append([]*expandedTile(nil), e.partialTiles...), admitted}
 }
 
-// loadEdge reads the partial tiles of a tree of this size back from the store
+// loadRightEdge reads the partial tiles of a tree of this size back from the store
 // and makes its right edge of them. All their hashes enter the root, so whoever
 // compares the edge's head with a root that it trusts has checked them all.
-func (l *Ledger[V]) loadEdge(ctx context.Context, size uint64) (*edge, error) {
-	e := &edge{}
+func (l *Ledger[V]) loadEdge(ctx context.Context, size uint64) (*rightEdge, error) {
+	e := &rightEdge{}
 	var ids []proof.TileID
 	for level := uint8(0); size>>(proof.TileHeight*level) > 0; level++ {
-		e.growing, e.last = append(e.growing, nil), append(e.last, 0)
+		e.partialTiles, e.newestDirty = append(e.partialTiles, nil), append(e.newestDirty, 0)
 		if n := size >> (proof.TileHeight * level); n%proof.TileWidth != 0 {
 			ids = append(ids, proof.TileID{Level: level, Index: n / proof.TileWidth, Width: int(n % proof.TileWidth)})
 		}
@@ -107,15 +107,15 @@ func (l *Ledger[V]) loadEdge(ctx context.Context, size uint64) (*edge, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the right edge at size %d: %w", size, err)
 		}
-		e.growing[id.Level] = grown(row)
+		e.partialTiles[id.Level] = expandTile(row)
 	}
 	var hashes [][]byte
 	for _, id := range compact.RangeNodes(0, size, nil) {
 		d := id.Level % proof.TileHeight
-		hashes = append(hashes, e.growing[id.Level/proof.TileHeight].node(d, id.Index&(proof.TileWidth>>d-1)))
+		hashes = append(hashes, e.partialTiles[id.Level/proof.TileHeight].node(d, id.Index&(proof.TileWidth>>d-1)))
 	}
 	var err error
-	e.tree, err = ranges.NewRange(0, size, hashes)
+	e.tree, err = rangeFactory.NewRange(0, size, hashes)
 	return e, err
 }
 

@@ -18,38 +18,38 @@ import (
 func Example() {
 	ctx := context.Background()
 	skey, vkey, err := proof.GenerateKey(proof.Ed25519, "log.example/1")
-	check(err)
+	exitOn(err)
 	signer, err := proof.ParseSigner(skey)
-	check(err)
+	exitOn(err)
 	policy, err := proof.ParsePolicy([]byte("log " + vkey + "\nquorum none\n"))
-	check(err)
+	exitOn(err)
 
 	disk := vfs.NewMem()
 	store, err := pebblestore.Open(disk, "log", pebblestore.Options{})
-	check(err)
+	exitOn(err)
 	defer store.Close()
-	index, err := pebblestore.OpenIndex(disk, "index", policy, pebblestore.Options{})
-	check(err)
+	index, err := pebblestore.OpenBlobFold(disk, "index", policy, pebblestore.Options{})
+	exitOn(err)
 	defer index.Close()
 	l, err := ledger.Open(ctx, store, index, ledger.Config{Origin: "log.example/1", Signers: []*proof.Signer{signer}})
-	check(err)
+	exitOn(err)
 
 	ticket, err := l.Append(ctx, pebblestore.NewBlob([]byte("hello")))
-	check(err)
-	check(l.Commit(ctx)) // Run does both as items come
-	check(l.Publish(ctx))
-	at, err := ticket.Committed(ctx)
-	check(err)
+	exitOn(err)
+	exitOn(l.Commit(ctx)) // Run does both as items come
+	exitOn(l.Publish(ctx))
+	at, err := ticket.AwaitCommitted(ctx)
+	exitOn(err)
 	receipt, err := l.Receipt(ctx, at.Index)
-	check(err)
+	exitOn(err)
 
 	v, err := receipt.Verify(policy, time.Now())
-	check(err)
+	exitOn(err)
 	fmt.Printf("%q is entry %d of %d\n", v.Entry()[8:], v.Index(), v.Published().Checkpoint().Size)
 	// Output: "hello" is entry 0 of 1
 }
 
-func check(err error) {
+func exitOn(err error) {
 	if err != nil {
 		log.Fatal(err)
 	}

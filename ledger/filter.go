@@ -8,7 +8,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// filter says of a record ID that it is surely new, or perhaps known, so that
+// bloomFilter says of a record ID that it is surely new, or perhaps known, so that
 // exact deduplication costs an admitted record no look-up in the fold's index
 // (one there was measured at 10–30 µs, ten times the rest of a commit).
 //
@@ -21,38 +21,38 @@ import (
 // beside the one writer and grow; those at hand do one or the other.
 //
 // The sequencer adds; anybody asks, at the same time.
-type filter struct {
-	segments atomic.Pointer[[]*segment]
-	room     int // keys that the newest segment still takes; the sequencer's
+type bloomFilter struct {
+	segments  atomic.Pointer[[]*segment]
+	remaining int // keys that the newest segment still takes; the sequencer's
 }
 
 // segment is a block filter of fixed size.
 type segment [][8]atomic.Uint64
 
 const (
-	bitsPerKey = 16
-	firstRoom  = 1 << 17 // keys: 256 KiB
+	bitsPerKey    = 16
+	minFilterKeys = 1 << 17 // keys: 256 KiB
 )
 
-// newFilter makes a filter with room for n keys before it has to grow.
-func newFilter(n uint64) *filter {
-	f := &filter{}
+// newBloomFilter makes a filter with room for n keys before it has to grow.
+func newBloomFilter(n uint64) *bloomFilter {
+	f := &bloomFilter{}
 	f.segments.Store(new([]*segment))
-	f.grow(max(firstRoom, int(2*n)))
+	f.grow(max(minFilterKeys, int(2*n)))
 	return f
 }
 
-func (f *filter) grow(keys int) {
+func (f *bloomFilter) grow(keys int) {
 	s := make(segment, (keys*bitsPerKey+511)/512)
 	all := append(append([]*segment(nil), *f.segments.Load()...), &s)
 	f.segments.Store(&all)
-	f.room = keys
+	f.remaining = keys
 }
 
 // add makes the filter know id.
-func (f *filter) add(id record.ID) {
+func (f *bloomFilter) add(id record.ID) {
 	all := *f.segments.Load()
-	if f.room == 0 {
+	if f.remaining == 0 {
 		total := 0
 		for _, s := range all {
 			total += len(*s) * 512 / bitsPerKey
@@ -60,7 +60,7 @@ func (f *filter) add(id record.ID) {
 		f.grow(total)
 		all = *f.segments.Load()
 	}
-	f.room--
+	f.remaining--
 	block, mask := all[len(all)-1].at(id), id[8:16]
 	for i := range block {
 		block[i].Or(1 << (mask[i] & 63))
@@ -68,7 +68,7 @@ func (f *filter) add(id record.ID) {
 }
 
 // has is false only for an ID that was never added.
-func (f *filter) has(id record.ID) bool {
+func (f *bloomFilter) has(id record.ID) bool {
 	for _, s := range *f.segments.Load() {
 		if s.has(id) {
 			return true

@@ -14,7 +14,7 @@ func numberedID(i int) record.ID {
 // The filter never forgets, seldom errs, and stays small as it grows.
 func TestFilter(t *testing.T) {
 	const known, others = 600_000, 100_000
-	f := newFilter(0)
+	f := newBloomFilter(0)
 	for i := range known {
 		f.add(numberedID(i))
 	}
@@ -42,7 +42,7 @@ func TestFilter(t *testing.T) {
 }
 
 func BenchmarkFilter(b *testing.B) {
-	f := newFilter(0)
+	f := newBloomFilter(0)
 	ids := make([]record.ID, 1<<20)
 	for i := range ids {
 		ids[i] = numberedID(i)
@@ -59,10 +59,10 @@ func BenchmarkFilter(b *testing.B) {
 // The cache keeps what was asked for last, and no more than it may.
 func TestTileCache(t *testing.T) {
 	c := newTileCache(0)
-	first := new(subtree)
+	first := new(expandedTile)
 	c.put(tileKey{0, 0}, first)
 	for i := range uint64(3 * c.limit) {
-		c.put(tileKey{0, 1 + i}, new(subtree))
+		c.put(tileKey{0, 1 + i}, new(expandedTile))
 		if c.get(tileKey{0, 0}) != first {
 			t.Fatalf("the tile asked for last is gone after %d others", i)
 		}

@@ -16,7 +16,7 @@ type Item interface {
 }
 
 // Fold is what a log means: it judges what may enter, and remembers what has
-// (DESIGN.md section 6). The register is the one of the public ledger ([Records]
+// (DESIGN.md section 6). The register is the one of the public ledger ([RegisterFold]
 // makes a Fold of it); the private customer log and the core benchmark use
 // smaller ones. A fold is derived: it may be deleted at any time and comes back
 // by replay.
@@ -55,9 +55,9 @@ type Fold[V Item] interface {
 	// index of the item that set it: it holds for the sizes above that.
 	Policy(size uint64) (policy *proof.Policy, since uint64, err error)
 
-	// Admitted reads the admission time of an entry, so that the clock of a
+	// AdmittedAt reads the admission time of an entry, so that the clock of a
 	// reopened ledger does not go back.
-	Admitted(entry []byte) (time.Time, error)
+	AdmittedAt(entry []byte) (time.Time, error)
 }
 
 // Draft judges items one after another, each on top of those before it, and

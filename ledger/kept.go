@@ -10,11 +10,11 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// ErrNotKept: no checkpoint of that time or size is kept. Published ones are
+// ErrNotArchived: no checkpoint of that time or size is kept. Published ones are
 // thinned to one a minute, and nothing proves a time under quorum none.
-var ErrNotKept = errors.New("no such checkpoint is kept")
+var ErrNotArchived = errors.New("no such checkpoint is kept")
 
-// keep files the published checkpoint before the next one replaces it, if it is
+// archive files the published checkpoint before the next one replaces it, if it is
 // one to be kept: the last of each minute, by the time of its quorum; the first and
 // the last with which one size was cosigned, since the one shows what was knowable
 // and the other what was not there yet; and the last of each policy's era, so that
@@ -22,28 +22,28 @@ var ErrNotKept = errors.New("no such checkpoint is kept")
 //
 // It is filed under the time of its quorum, or that of the one before if that is
 // later: witnesses' clocks differ, the order of the sizes is sure.
-func (l *Ledger[V]) keep(ctx context.Context, old, next *proof.Published) error {
+func (l *Ledger[V]) archive(ctx context.Context, old, next *proof.Published) error {
 	if old == nil {
 		return nil
 	}
 	size := old.Checkpoint().Size
-	last, err := l.lastKept(ctx)
+	last, err := l.lastArchived(ctx)
 	if err != nil {
 		return err
 	}
-	stay, err := l.worthKeeping(old, next, last)
-	if err != nil || !stay {
+	wanted, err := l.shouldArchive(old, next, last)
+	if err != nil || !wanted {
 		return err
 	}
-	k := Kept{Stamp: max(seconds(old.ExistedBy()), last.Stamp), Size: size, Note: old.Note()}
-	if err := l.store.Keep(ctx, k); err != nil {
+	k := ArchivedCheckpoint{Timestamp: max(unixSeconds(old.ExistedBy()), last.Timestamp), Size: size, Note: old.Note()}
+	if err := l.store.Archive(ctx, k); err != nil {
 		return fmt.Errorf("keeping the checkpoint of size %d: %w", size, err)
 	}
-	l.kept = &k
+	l.lastArchive = &k
 	return nil
 }
 
-func (l *Ledger[V]) worthKeeping(old, next *proof.Published, last Kept) (bool, error) {
+func (l *Ledger[V]) shouldArchive(old, next *proof.Published, last ArchivedCheckpoint) (bool, error) {
 	size, after := old.Checkpoint().Size, next.Checkpoint().Size
 	if after > size {
 		_, was, err := l.fold.Policy(size)
@@ -55,51 +55,51 @@ func (l *Ledger[V]) worthKeeping(old, next *proof.Published, last Kept) (bool, e
 			return is != was, err
 		}
 	}
-	if old.ExistedBy().IsZero() || minute(old) == minute(next) {
+	if old.ExistedBy().IsZero() || minuteOf(old) == minuteOf(next) {
 		return false, nil
 	}
 	return after > size || last.Size != size || last.Note == nil, nil
 }
 
-// lastKept is the newest kept checkpoint; the zero one if there is none.
-func (l *Ledger[V]) lastKept(ctx context.Context) (Kept, error) {
-	if l.kept == nil {
-		k, err := l.store.LastKept(ctx, math.MaxUint64, math.MaxUint64)
+// lastArchived is the newest kept checkpoint; the zero one if there is none.
+func (l *Ledger[V]) lastArchived(ctx context.Context) (ArchivedCheckpoint, error) {
+	if l.lastArchive == nil {
+		k, err := l.store.ArchivedUpTo(ctx, math.MaxUint64, math.MaxUint64)
 		if err != nil {
-			return Kept{}, fmt.Errorf("reading the newest kept checkpoint: %w", err)
+			return ArchivedCheckpoint{}, fmt.Errorf("reading the newest kept checkpoint: %w", err)
 		}
 		if k == nil {
-			k = &Kept{}
+			k = &ArchivedCheckpoint{}
 		}
-		l.kept = k
+		l.lastArchive = k
 	}
-	return *l.kept, nil
+	return *l.lastArchive, nil
 }
 
-func minute(p *proof.Published) time.Time { return p.ExistedBy().Truncate(time.Minute) }
+func minuteOf(p *proof.Published) time.Time { return p.ExistedBy().Truncate(time.Minute) }
 
-// seconds is a time as a stamp; no time, and any before 1970, is 0.
-func seconds(t time.Time) uint64 { return uint64(max(0, t.Unix())) }
+// unixSeconds is a time as a stamp; no time, and any before 1970, is 0.
+func unixSeconds(t time.Time) uint64 { return uint64(max(0, t.Unix())) }
 
 // CheckpointAt is the newest kept checkpoint of which the quorum is stamped no
-// later than t: what was knowable then. [ErrNotKept] if none is.
+// later than t: what was knowable then. [ErrNotArchived] if none is.
 func (l *Ledger[V]) CheckpointAt(ctx context.Context, t time.Time) (*proof.Published, error) {
 	newest := l.Published()
 	if newest == nil {
-		return nil, fmt.Errorf("%w: nothing is published", ErrNotKept)
+		return nil, fmt.Errorf("%w: nothing is published", ErrNotArchived)
 	}
 	if at := newest.ExistedBy(); !at.IsZero() && !at.After(t) {
 		return newest, nil
 	}
 	for size := uint64(math.MaxUint64); ; {
-		k, err := l.store.LastKept(ctx, seconds(t), size)
+		k, err := l.store.ArchivedUpTo(ctx, unixSeconds(t), size)
 		if err != nil {
 			return nil, fmt.Errorf("reading the checkpoint kept of %s: %w", t.UTC().Format(time.RFC3339), err)
 		}
 		if k == nil {
-			return nil, fmt.Errorf("%w: none has a quorum that is stamped %s or earlier", ErrNotKept, t.UTC().Format(time.RFC3339))
+			return nil, fmt.Errorf("%w: none has a quorum that is stamped %s or earlier", ErrNotArchived, t.UTC().Format(time.RFC3339))
 		}
-		p, err := l.judgeKept(ctx, k)
+		p, err := l.verifyArchived(ctx, k)
 		if err != nil {
 			return nil, err
 		}
@@ -107,53 +107,53 @@ func (l *Ledger[V]) CheckpointAt(ctx context.Context, t time.Time) (*proof.Publi
 			return p, nil
 		}
 		if k.Size == 0 {
-			return nil, fmt.Errorf("%w: none has a quorum that is stamped %s or earlier", ErrNotKept, t.UTC().Format(time.RFC3339))
+			return nil, fmt.Errorf("%w: none has a quorum that is stamped %s or earlier", ErrNotArchived, t.UTC().Format(time.RFC3339))
 		}
 		size = k.Size - 1 // the last one under a policy whose quorum was none
 	}
 }
 
-// CheckpointUnder is the newest checkpoint of at most that size, of those that are
-// kept or published. [ErrNotKept] if none is. Of the index of a charter, it is the
+// CheckpointUpTo is the newest checkpoint of at most that size, of those that are
+// kept or published. [ErrNotArchived] if none is. Of the index of a charter, it is the
 // last one under the charter before.
-func (l *Ledger[V]) CheckpointUnder(ctx context.Context, size uint64) (*proof.Published, error) {
+func (l *Ledger[V]) CheckpointUpTo(ctx context.Context, size uint64) (*proof.Published, error) {
 	if newest := l.Published(); newest != nil && newest.Checkpoint().Size <= size {
 		return newest, nil
 	}
-	k, err := l.store.LastKept(ctx, math.MaxUint64, size)
+	k, err := l.store.ArchivedUpTo(ctx, math.MaxUint64, size)
 	if err != nil {
 		return nil, fmt.Errorf("reading the checkpoint kept under size %d: %w", size, err)
 	}
 	if k == nil {
-		return nil, fmt.Errorf("%w: none is of size %d or less", ErrNotKept, size)
+		return nil, fmt.Errorf("%w: none is of size %d or less", ErrNotArchived, size)
 	}
-	return l.judgeKept(ctx, k)
+	return l.verifyArchived(ctx, k)
 }
 
-// ReceiptUnder is the receipt of the entry at index against [Ledger.CheckpointUnder]
-// of that size. [ErrNotKept] if that is too small to hold the entry.
-func (l *Ledger[V]) ReceiptUnder(ctx context.Context, index, size uint64) (proof.Receipt, error) {
-	p, err := l.CheckpointUnder(ctx, size)
+// ReceiptUpTo is the receipt of the entry at index against [Ledger.CheckpointUpTo]
+// of that size. [ErrNotArchived] if that is too small to hold the entry.
+func (l *Ledger[V]) ReceiptUpTo(ctx context.Context, index, size uint64) (proof.Receipt, error) {
+	p, err := l.CheckpointUpTo(ctx, size)
 	if err != nil {
 		return proof.Receipt{}, err
 	}
 	if p.Checkpoint().Size <= index {
-		return proof.Receipt{}, fmt.Errorf("%w: none is of a size above %d and up to %d", ErrNotKept, index, size)
+		return proof.Receipt{}, fmt.Errorf("%w: none is of a size above %d and up to %d", ErrNotArchived, index, size)
 	}
-	return l.receipt(ctx, l.view.Load(), index, p)
+	return l.makeReceipt(ctx, l.tree.Load(), index, p)
 }
 
-// judgeKept checks what was read back against the tree and the policy of its time.
-func (l *Ledger[V]) judgeKept(ctx context.Context, k *Kept) (*proof.Published, error) {
+// verifyArchived checks what was read back against the tree and the policy of its time.
+func (l *Ledger[V]) verifyArchived(ctx context.Context, k *ArchivedCheckpoint) (*proof.Published, error) {
 	policy, _, err := l.fold.Policy(k.Size)
 	if err != nil {
 		return nil, fmt.Errorf("policy for size %d: %w", k.Size, err)
 	}
-	p, err := policy.Verify(k.Note, anyTime)
+	p, err := policy.Verify(k.Note, farFuture)
 	if err != nil {
 		return nil, fmt.Errorf("%w: the kept checkpoint of size %d: %w", ErrCorrupt, k.Size, err)
 	}
-	cp, tree := p.Checkpoint(), l.view.Load()
+	cp, tree := p.Checkpoint(), l.tree.Load()
 	if cp.Size != k.Size || cp.Size > tree.Size {
 		return nil, fmt.Errorf("%w: the kept checkpoint of size %d is of size %d", ErrCorrupt, k.Size, cp.Size)
 	}

@@ -14,27 +14,27 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// counted counts what is kept.
-type counted struct {
+// countingStore counts what is kept.
+type countingStore struct {
 	ledger.Store
-	kept int
+	archived int
 }
 
-func (c *counted) Keep(ctx context.Context, k ledger.Kept) error {
-	c.kept++
-	return c.Store.Keep(ctx, k)
+func (c *countingStore) Archive(ctx context.Context, k ledger.ArchivedCheckpoint) error {
+	c.archived++
+	return c.Store.Archive(ctx, k)
 }
 
 // At any moment of the past, the checkpoint that answers for it is stamped no later,
 // and nothing that was published a minute before is missing; one a minute is kept.
 func TestCheckpointAt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, p := newPanel(t)
-		store := &counted{}
-		w.wrap = func(s ledger.Store) ledger.Store { store.Store = s; return store }
+		w, p := newWitnessedEnv(t)
+		store := &countingStore{}
+		w.wrapStore = func(s ledger.Store) ledger.Store { store.Store = s; return store }
 		n := w.mustOpen(t)
 		defer func() { n.close() }()
-		if _, err := n.CheckpointAt(t.Context(), time.Now()); !errors.Is(err, ledger.ErrNotKept) {
+		if _, err := n.CheckpointAt(t.Context(), time.Now()); !errors.Is(err, ledger.ErrNotArchived) {
 			t.Errorf("nothing published: %v", err)
 		}
 		type moment struct {
@@ -44,12 +44,12 @@ func TestCheckpointAt(t *testing.T) {
 		var past []moment
 		begun := time.Now()
 		for i := range 120 { // every 7 s, for 14 minutes
-			n.add(t, numbered(i, i+1)...)
+			n.addAll(t, numberedBlobs(i, i+1)...)
 			past = append(past, moment{time.Now(), uint64(i + 1)})
 			time.Sleep(7 * time.Second)
-			p.off[2] = time.Duration(i%9-4) * time.Minute // its clock is anywhere
+			p.clockOffset[2] = time.Duration(i%9-4) * time.Minute // its clock is anywhere
 		}
-		busy := store.kept
+		busy := store.archived
 		if busy < 12 || busy > 15 {
 			t.Errorf("%d kept in 14 minutes", busy)
 		}
@@ -61,9 +61,9 @@ func TestCheckpointAt(t *testing.T) {
 			past = append(past, moment{time.Now(), 120})
 		}
 		time.Sleep(10 * time.Minute)
-		n.add(t, numbered(120, 121)...)
+		n.addAll(t, numberedBlobs(120, 121)...)
 		past = append(past, moment{time.Now(), 121})
-		if idle := store.kept - busy; idle != 2 {
+		if idle := store.archived - busy; idle != 2 {
 			t.Errorf("%d kept of one size that was cosigned 19 times, want the first and the last", idle)
 		}
 		n = w.reopen(t, n)
@@ -76,7 +76,7 @@ func TestCheckpointAt(t *testing.T) {
 				if got.ExistedBy().After(m.at) {
 					t.Errorf("moment %d: stamped %s, asked for %s", i, got.ExistedBy(), m.at)
 				}
-			case !errors.Is(err, ledger.ErrNotKept):
+			case !errors.Is(err, ledger.ErrNotArchived):
 				t.Fatal(err)
 			}
 			before := uint64(0) // the newest published five minutes and one before, whatever the clocks
@@ -89,10 +89,10 @@ func TestCheckpointAt(t *testing.T) {
 				t.Errorf("moment %d, %s after the start: size %d, want %d to %d", i, m.at.Sub(begun), size, before, m.size)
 			}
 		}
-		if _, err := n.CheckpointAt(t.Context(), begun.Add(-time.Hour)); !errors.Is(err, ledger.ErrNotKept) {
+		if _, err := n.CheckpointAt(t.Context(), begun.Add(-time.Hour)); !errors.Is(err, ledger.ErrNotArchived) {
 			t.Errorf("before all: %v", err)
 		}
-		if _, err := n.CheckpointAt(t.Context(), time.Time{}); !errors.Is(err, ledger.ErrNotKept) {
+		if _, err := n.CheckpointAt(t.Context(), time.Time{}); !errors.Is(err, ledger.ErrNotArchived) {
 			t.Errorf("before time: %v", err)
 		}
 	})
@@ -101,18 +101,18 @@ func TestCheckpointAt(t *testing.T) {
 // A ledger that began without witnesses gets some by a charter amendment, and others
 // later, when the first are gone for ever. Every charter has a receipt under its own
 // policy, for ever.
-func TestWitnessesComeAndGo(t *testing.T) {
+func TestArchiveAcrossWitnessRotation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := newOffice(t, vfs.NewMem(), "")
-		first, firstLines := witnessPanel(t, "first-")
-		second, secondLines := witnessPanel(t, "second-")
-		third, thirdLines := witnessPanel(t, "third-")
+		o := newPublicLedger(t, vfs.NewMem(), "")
+		first, firstLines := newWitnessPanel(t, "first-")
+		second, secondLines := newWitnessPanel(t, "second-")
+		third, thirdLines := newWitnessPanel(t, "third-")
 		log := "log " + o.signer.Key().String() + "\n"
-		panels := map[string]*panel{log + firstLines: first, log + secondLines: second, log + thirdLines: third}
-		cosign := func(ctx context.Context, ask ledger.Ask) (ledger.Answer, error) {
+		panels := map[string]*witnessPanel{log + firstLines: first, log + secondLines: second, log + thirdLines: third}
+		cosign := func(ctx context.Context, ask ledger.CosignRequest) (ledger.CosignResponse, error) {
 			p := panels[ask.Policy.Text()]
 			if p == nil {
-				return ledger.Answer{}, fmt.Errorf("no such witnesses:\n%s", ask.Policy.Text())
+				return ledger.CosignResponse{}, fmt.Errorf("no such witnesses:\n%s", ask.Policy.Text())
 			}
 			return p.cosign(ctx, ask)
 		}
@@ -123,33 +123,33 @@ func TestWitnessesComeAndGo(t *testing.T) {
 		amend := func(lines string) uint64 {
 			t.Helper()
 			time.Sleep(24 * time.Hour)
-			o.Now, o.Rules.Policy = time.Now(), log+lines
-			return o.mustSend(t, o.Charter()).Index
+			o.Now, o.CharterPredicate.Policy = time.Now(), log+lines
+			return o.mustSubmit(t, o.Charter()).Index
 		}
 		add := func(name string) {
 			t.Helper()
 			time.Sleep(time.Hour)
 			o.Now = time.Now()
-			o.mustSend(t, o.Provider(name))
+			o.mustSubmit(t, o.Provider(name))
 		}
 		restart()
-		o.mustSend(t, o.Charter())
-		o.mustSend(t, o.Authority())
+		o.mustSubmit(t, o.Charter())
+		o.mustSubmit(t, o.Authority())
 		add("acme-cloud")
-		if _, err := o.l.CheckpointAt(t.Context(), time.Now()); !errors.Is(err, ledger.ErrNotKept) {
+		if _, err := o.l.CheckpointAt(t.Context(), time.Now()); !errors.Is(err, ledger.ErrNotArchived) {
 			t.Errorf("under quorum none nothing proves a time: %v", err)
 		}
 		charters := []uint64{0, amend(firstLines)}
-		if got := o.l.Published(); got.Policy().IsNone() || got.ExistedBy().IsZero() {
+		if got := o.l.Published(); got.Policy().QuorumIsNone() || got.ExistedBy().IsZero() {
 			t.Error("the first checkpoint after the amendment is not under its policy")
 		}
 		add("borealis")
 		restart()
 		add("cirrus")
-		first.deaf = []bool{true, true, true} // for ever
+		first.unresponsive = []bool{true, true, true} // for ever
 		charters = append(charters, amend(secondLines))
 		add("dune")
-		second.deaf = []bool{true, true, true}
+		second.unresponsive = []bool{true, true, true}
 		restart()
 		charters = append(charters, amend(thirdLines))
 		add("ember")
@@ -160,7 +160,7 @@ func TestWitnessesComeAndGo(t *testing.T) {
 			if i+1 < len(charters) {
 				next = charters[i+1]
 			}
-			r, err := o.l.ReceiptUnder(t.Context(), c, next)
+			r, err := o.l.ReceiptUpTo(t.Context(), c, next)
 			if err != nil {
 				t.Fatalf("charter at %d: %v", c, err)
 			}
@@ -172,7 +172,7 @@ func TestWitnessesComeAndGo(t *testing.T) {
 				t.Errorf("charter at %d is proven at size %d, the next is at %d", c, size, next)
 			}
 		}
-		if _, err := o.l.ReceiptUnder(t.Context(), 5, 5); !errors.Is(err, ledger.ErrNotKept) {
+		if _, err := o.l.ReceiptUpTo(t.Context(), 5, 5); !errors.Is(err, ledger.ErrNotArchived) {
 			t.Errorf("a receipt under a size without the entry: %v", err)
 		}
 		o.close(t)
@@ -181,42 +181,42 @@ func TestWitnessesComeAndGo(t *testing.T) {
 
 // Two charters in one backlog: the first is shown under its own witnesses before the
 // second; if they do not answer, the ledger goes on.
-func TestCharterBetweenTwoPublications(t *testing.T) {
+func TestPolicyChangeBetweenPublications(t *testing.T) {
 	for _, gone := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			o := newOffice(t, vfs.NewMem(), "")
-			first, firstLines := witnessPanel(t, "first-")
-			second, secondLines := witnessPanel(t, "second-")
-			first.deaf = []bool{gone, gone, gone}
+			o := newPublicLedger(t, vfs.NewMem(), "")
+			first, firstLines := newWitnessPanel(t, "first-")
+			second, secondLines := newWitnessPanel(t, "second-")
+			first.unresponsive = []bool{gone, gone, gone}
 			log := "log " + o.signer.Key().String() + "\n"
 			o.close(t)
-			o.open(t, "", ledger.Config{Cosign: func(ctx context.Context, ask ledger.Ask) (ledger.Answer, error) {
+			o.open(t, "", ledger.Config{Cosign: func(ctx context.Context, ask ledger.CosignRequest) (ledger.CosignResponse, error) {
 				if ask.Policy.Text() == log+firstLines {
 					return first.cosign(ctx, ask)
 				}
 				return second.cosign(ctx, ask)
 			}})
-			o.mustSend(t, o.Charter())
-			o.mustSend(t, o.Authority())
-			publish := o.now
-			o.now = func() {
+			o.mustSubmit(t, o.Charter())
+			o.mustSubmit(t, o.Authority())
+			publish := o.commitAndPublish
+			o.commitAndPublish = func() {
 				if err := o.l.Commit(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 			}
-			o.Rules.Policy = log + firstLines
-			o.mustSend(t, o.Charter()) // index 2
-			o.mustSend(t, o.Provider("acme-cloud"))
-			o.Rules.Policy = log + secondLines
-			o.mustSend(t, o.Charter()) // index 4
-			o.mustSend(t, o.Provider("borealis"))
+			o.CharterPredicate.Policy = log + firstLines
+			o.mustSubmit(t, o.Charter()) // index 2
+			o.mustSubmit(t, o.Provider("acme-cloud"))
+			o.CharterPredicate.Policy = log + secondLines
+			o.mustSubmit(t, o.Charter()) // index 4
+			o.mustSubmit(t, o.Provider("borealis"))
 			publish()
 			if got := o.l.Published(); got.Checkpoint().Size != 6 || got.Policy().Text() != log+secondLines {
 				t.Errorf("published %v", got.Checkpoint().Tree())
 			}
-			r, err := o.l.ReceiptUnder(t.Context(), 2, 4)
+			r, err := o.l.ReceiptUpTo(t.Context(), 2, 4)
 			if gone {
-				if !errors.Is(err, ledger.ErrNotKept) {
+				if !errors.Is(err, ledger.ErrNotArchived) {
 					t.Errorf("nobody cosigned under the first policy: %v", err)
 				}
 			} else if _, err := r.Verify(must(proof.ParsePolicy([]byte(log+firstLines))), time.Now()); err != nil {

@@ -95,46 +95,46 @@ type Config struct {
 
 	// Cosign asks witnesses; nil where the policy's quorum is none, and nobody is to be
 	// asked whether the log is new.
-	Cosign Cosign
+	Cosign CosignFunc
 
-	// Signed says that one of the Signers bears the mark of having signed entries:
+	// KeysMarked says that one of the Signers bears the mark of having signed entries:
 	// opening an empty store is [ErrRollback] then. Mark puts that mark on all of them,
 	// durably, and is called before the first signature over an entry; nil if nothing
 	// keeps marks. The mark is kept beside the keys: who loses the store may still have
 	// those.
-	Signed bool
-	Mark   func() error
+	KeysMarked bool
+	MarkKeys   func() error
 
 	// NewLog is the operator's word that these keys have signed nothing elsewhere: what
-	// is [ErrClaimed] otherwise is a warning then.
+	// is [ErrUnprovenClaim] otherwise is a warning then.
 	NewLog bool
 
-	// Interval is the least time between two publications of Run, for logs whose
+	// PublishInterval is the least time between two publications of Run, for logs whose
 	// checkpoints cost others something. The zero value publishes as fast as the
 	// store and the witnesses allow.
-	Interval time.Duration
+	PublishInterval time.Duration
 
-	// Heartbeat is after how long without a publication Run has the newest
+	// RecosignInterval is after how long without a publication Run has the newest
 	// checkpoint cosigned again; 10 min if zero, never if negative.
-	Heartbeat time.Duration
+	RecosignInterval time.Duration
 
-	BatchItems int   // most items of one commit; 2,048 if zero
-	BatchBytes int   // entry bytes at which a commit is cut; 8 MiB if zero
-	PoolItems  int   // most items that wait for a commit; 16,384 if zero
-	Backlog    int   // most entries committed and not published; 131,072 if zero
-	CacheBytes int64 // checked full tiles kept in memory; 64 MiB if zero
+	MaxBatchItems int   // most items of one commit; 2,048 if zero
+	MaxBatchBytes int   // entry bytes at which a commit is cut; 8 MiB if zero
+	MaxPoolItems  int   // most items that wait for a commit; 16,384 if zero
+	MaxBacklog    int   // most entries committed and not published; 131,072 if zero
+	CacheBytes    int64 // checked full tiles kept in memory; 64 MiB if zero
 
-	// Grace is how long Run, once told to end, goes on committing and publishing
+	// ShutdownTimeout is how long Run, once told to end, goes on committing and publishing
 	// what was accepted; 10 s if zero.
-	Grace time.Duration
+	ShutdownTimeout time.Duration
 
 	Log   *slog.Logger // nil discards
-	Watch Watch
+	Hooks Hooks
 }
 
-// Watch is told of what happened, for metrics. Any of it may be nil. The
+// Hooks is told of what happened, for metrics. Any of it may be nil. The
 // functions are called between two commits or publications and must be quick.
-type Watch struct {
+type Hooks struct {
 	Committed func(admitted, refused, known int, took time.Duration)
 	Published func(size uint64, took time.Duration, err error)
 }
@@ -148,14 +148,14 @@ func (c Config) withDefaults() (Config, error) {
 			return c, fmt.Errorf("the log key is named %s, the log %s", s.Key().Name(), c.Origin)
 		}
 	}
-	orDefault(&c.BatchItems, 2048)
-	orDefault(&c.BatchBytes, 8<<20)
-	orDefault(&c.PoolItems, 16_384)
-	orDefault(&c.Backlog, 131_072)
+	orDefault(&c.MaxBatchItems, 2048)
+	orDefault(&c.MaxBatchBytes, 8<<20)
+	orDefault(&c.MaxPoolItems, 16_384)
+	orDefault(&c.MaxBacklog, 131_072)
 	orDefault(&c.CacheBytes, 64<<20)
-	orDefault(&c.Grace, 10*time.Second)
-	if c.Heartbeat == 0 {
-		c.Heartbeat = 10 * time.Minute
+	orDefault(&c.ShutdownTimeout, 10*time.Second)
+	if c.RecosignInterval == 0 {
+		c.RecosignInterval = 10 * time.Minute
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -171,25 +171,25 @@ func orDefault[T ~int | ~int64](v *T, def T) {
 
 // Ledger is one open log. [Open] makes it. Append, the reads and the waits are
 // called from any goroutine; of Commit one call at a time (a second one waits), and
-// of Publish, Recosign, AddCosignatures, TakeLate and CheckClock together.
+// of Publish, Recosign, AddCosignatures, MergeLate and CheckClock together.
 type Ledger[V Item] struct {
-	config Config
-	store  Store
-	fold   Fold[V]
-	pool   *pool[V]
-	known  *filter
-	cache  *tileCache
+	config      Config
+	store       Store
+	fold        Fold[V]
+	pool        *pool[V]
+	admittedIDs *bloomFilter
+	cache       *tileCache
 
-	view  atomic.Pointer[view]  // the committed tree
-	shown atomic.Pointer[shown] // the published checkpoint
-	fresh chan struct{}         // wakes Run: something was committed
+	tree       atomic.Pointer[treeSnapshot]   // the committed tree
+	published  atomic.Pointer[publishedState] // the published checkpoint
+	commitWake chan struct{}                  // wakes Run: something was committed
 
-	opened time.Time  // when, with a monotonic part
-	late   latecomers // what witnesses said after the quorum was there
+	openedAt time.Time     // when, with a monotonic part
+	late     lateResponses // what witnesses said after the quorum was there
 
-	reading    atomic.Pointer[reading] // the newest comparison of the clock with a quorum's; nil before the first
-	clockSaid  eachMinute              // that the clock keeps records out
-	behindSaid eachMinute              // that it is behind the newest entry, which costs nothing
+	lastClockSample atomic.Pointer[clockSample] // the newest comparison of the clock with a quorum's; nil before the first
+	clockErrorLog   oncePerMinute               // that the clock keeps records out
+	behindLog       oncePerMinute               // that it is behind the newest entry, which costs nothing
 
 	saidRemade atomic.Bool // that a tile was made anew: once
 
@@ -197,19 +197,19 @@ type Ledger[V Item] struct {
 	stopped  chan struct{}         // closed when failure is set
 	stopOnce sync.Once
 
-	judging sync.Mutex // held while a draft is judged: by the sequencer, or by Try
+	drafting sync.Mutex // held while a draft is judged: by the sequencer, or by Try
 
-	sequencing sync.Mutex // held by Commit; guards what follows
-	edge       *edge
-	head       Head      // what the next extension grows from
-	clock      time.Time // the newest admission
-	flying     *plan[V]  // durable, being advanced over; nil if none is
+	sequencing     sync.Mutex // held by Commit; guards what follows
+	edge           *rightEdge
+	head           Head              // what the next extension grows from
+	newestAdmitted time.Time         // the newest admission
+	inFlight       *pendingCommit[V] // durable, being advanced over; nil if none is
 
-	publishing sync.Mutex // held by whoever replaces the published checkpoint; guards what follows
-	reassured  bool       // the last published checkpoint was shown to a quorum since opening
-	introduced bool       // a quorum was asked since opening whether this log is new
-	marked     bool       // the keys bear their mark
-	kept       *Kept      // the newest kept checkpoint; nil while not read
+	publishing  sync.Mutex          // held by whoever replaces the published checkpoint; guards what follows
+	resubmitted bool                // the last published checkpoint was shown to a quorum since opening
+	probed      bool                // a quorum was asked since opening whether this log is new
+	keysMarked  bool                // the keys bear their mark
+	lastArchive *ArchivedCheckpoint // the newest kept checkpoint; nil while not read
 }
 
 // Append puts v in the pool, or finds it in the log. It refuses without a trace:
@@ -223,9 +223,9 @@ func (l *Ledger[V]) Append(ctx context.Context, v V) (*Ticket, error) {
 		return nil, err
 	}
 	if ok {
-		return &Ticket{done: closed, a: Admission{Index: index, Known: true}}, nil
+		return &Ticket{done: closedChan, admission: Admission{Index: index, Duplicate: true}}, nil
 	}
-	if l.Backlog() >= uint64(l.config.Backlog) {
+	if l.Backlog() >= uint64(l.config.MaxBacklog) {
 		return nil, ErrBacklog
 	}
 	return l.pool.put(v)
@@ -234,7 +234,7 @@ func (l *Ledger[V]) Append(ctx context.Context, v V) (*Ticket, error) {
 // Lookup finds an item among the committed ones by its ID. It costs next to
 // nothing for one that is new.
 func (l *Ledger[V]) Lookup(id record.ID) (index uint64, ok bool, err error) {
-	if !l.known.has(id) {
+	if !l.admittedIDs.has(id) {
 		return 0, false, nil
 	}
 	index, ok, err = l.fold.Lookup(id)
@@ -244,25 +244,25 @@ func (l *Ledger[V]) Lookup(id record.ID) (index uint64, ok bool, err error) {
 	return index, ok, nil
 }
 
-// Try lets f judge items on a draft that is then dropped: what would happen if
+// DryRun lets f judge items on a draft that is then dropped: what would happen if
 // they were appended now. It waits while a commit judges.
-func (l *Ledger[V]) Try(f func(d Draft[V]) error) error {
-	l.judging.Lock()
-	defer l.judging.Unlock()
-	return f(l.fold.Begin(nil, now()))
+func (l *Ledger[V]) DryRun(f func(d Draft[V]) error) error {
+	l.drafting.Lock()
+	defer l.drafting.Unlock()
+	return f(l.fold.Begin(nil, admissionTime()))
 }
 
 // Head is the committed head.
-func (l *Ledger[V]) Head() Head { return l.view.Load().Head }
+func (l *Ledger[V]) Head() Head { return l.tree.Load().Head }
 
 // Backlog is the number of entries that are committed and not published.
 func (l *Ledger[V]) Backlog() uint64 {
-	shown := l.shown.Load().size() // first: it never passes the committed size
-	return l.view.Load().Size - shown
+	published := l.published.Load().size() // first: it never passes the committed size
+	return l.tree.Load().Size - published
 }
 
-// Waiting is the number of items in the pool.
-func (l *Ledger[V]) Waiting() int { return l.pool.len() }
+// Queued is the number of items in the pool.
+func (l *Ledger[V]) Queued() int { return l.pool.len() }
 
 // Err is nil while the ledger accepts items, and else why it stopped.
 func (l *Ledger[V]) Err() error {
@@ -281,10 +281,10 @@ func (l *Ledger[V]) stop(err error) error {
 			l.config.Log.Error("the ledger stopped; it has to be reopened", "origin", l.config.Origin, "size", l.Head().Size, "err", err)
 		}
 		l.pool.close(fmt.Errorf("%w: %w", ErrStopped, err))
-		l.pool.refuse(fmt.Errorf("%w: %w", ErrStopped, err))
+		l.pool.failAll(fmt.Errorf("%w: %w", ErrStopped, err))
 	})
 	return l.Err()
 }
 
-// now is the clock as entries carry it.
-func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+// admissionTime is the clock as entries carry it.
+func admissionTime() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }

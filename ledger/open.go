@@ -26,22 +26,22 @@ func Open[V Item](ctx context.Context, store Store, fold Fold[V], c Config) (*Le
 		return nil, err
 	}
 	l := &Ledger[V]{
-		config:  c,
-		store:   store,
-		fold:    fold,
-		pool:    newPool[V](c.PoolItems, c.BatchItems),
-		cache:   newTileCache(c.CacheBytes),
-		fresh:   make(chan struct{}, 1),
-		stopped: make(chan struct{}),
-		opened:  time.Now(), // before the store is read
-		late:    latecomers{wake: make(chan struct{}, 1)},
+		config:     c,
+		store:      store,
+		fold:       fold,
+		pool:       newPool[V](c.MaxPoolItems, c.MaxBatchItems),
+		cache:      newTileCache(c.CacheBytes),
+		commitWake: make(chan struct{}, 1),
+		stopped:    make(chan struct{}),
+		openedAt:   time.Now(), // before the store is read
+		late:       lateResponses{wake: make(chan struct{}, 1)},
 	}
-	for _, step := range []func(context.Context) error{l.loadTree, l.loadClock, l.catchUp, l.loadFilter, l.loadPublished} {
+	for _, step := range []func(context.Context) error{l.loadTree, l.loadClock, l.replayFold, l.loadFilter, l.loadPublished} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("opening the ledger %s: %w", c.Origin, err)
 		}
 	}
-	l.rouse() // publishes what is left over, and shows the published checkpoint again
+	l.notifyCommit() // publishes what is left over, and shows the published checkpoint again
 	return l, nil
 }
 
@@ -60,8 +60,8 @@ func (l *Ledger[V]) loadTree(ctx context.Context) (err error) {
 	if head != l.head {
 		return fmt.Errorf("%w: the tiles at the right edge of size %d hash to %s, the head says %s", ErrCorrupt, head.Size, head.Root, l.head.Root)
 	}
-	l.view.Store(l.edge.view(head, time.Time{})) // loadClock adds the time
-	if l.config.Signed && head.Size == 0 {
+	l.tree.Store(l.edge.snapshot(head, time.Time{})) // loadClock adds the time
+	if l.config.KeysMarked && head.Size == 0 {
 		return fmt.Errorf("%w: it is empty, and the log's keys have signed entries", ErrRollback)
 	}
 	return nil
@@ -72,30 +72,30 @@ func (l *Ledger[V]) loadClock(ctx context.Context) error {
 	if l.head.Size == 0 {
 		return nil
 	}
-	last, err := l.entries(ctx, l.view.Load(), l.head.Size-1, l.head.Size)
+	last, err := l.readEntries(ctx, l.tree.Load(), l.head.Size-1, l.head.Size)
 	if err != nil {
 		return err
 	}
-	if l.clock, err = l.fold.Admitted(last[0]); err != nil {
+	if l.newestAdmitted, err = l.fold.AdmittedAt(last[0]); err != nil {
 		return fmt.Errorf("admission time of entry %d: %w", l.head.Size-1, err)
 	}
-	l.view.Store(l.edge.view(l.head, l.clock))
+	l.tree.Store(l.edge.snapshot(l.head, l.newestAdmitted))
 	return nil
 }
 
-// replayEntries is how many entries a fold replays between two cursors.
-const replayEntries = 1024
+// replayBatch is how many entries a fold replays between two cursors.
+const replayBatch = 1024
 
-// catchUp brings the fold to the head. The fold advances only after the store has made
+// replayFold brings the fold to the head. The fold advances only after the store has made
 // the same entries durable, so one that is ahead of the store, or has seen others, is
 // the witness of a loss: its state is not to be deleted.
-func (l *Ledger[V]) catchUp(ctx context.Context) error {
+func (l *Ledger[V]) replayFold(ctx context.Context) error {
 	return l.follow(ctx, l.fold)
 }
 
-// follow is catchUp of any fold.
+// follow is replayFold of any fold.
 func (l *Ledger[V]) follow(ctx context.Context, fold Fold[V]) error {
-	tree, cursor := l.view.Load(), fold.Cursor()
+	tree, cursor := l.tree.Load(), fold.Cursor()
 	root := proof.EmptyRoot()
 	if cursor.Size > 0 && cursor.Size <= tree.Size {
 		var err error
@@ -114,7 +114,7 @@ func (l *Ledger[V]) follow(ctx context.Context, fold Fold[V]) error {
 	}
 	begun := time.Now()
 	l.config.Log.Info("replaying", "origin", l.config.Origin, "from", cursor.Size, "size", tree.Size)
-	grown, err := l.rangeAt(ctx, tree, cursor.Size)
+	grown, err := l.compactRangeAt(ctx, tree, cursor.Size)
 	if err != nil {
 		return err
 	}
@@ -122,12 +122,12 @@ func (l *Ledger[V]) follow(ctx context.Context, fold Fold[V]) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		end := min(tree.Size, at+replayEntries)
-		entries, err := l.entries(ctx, tree, at, end)
+		end := min(tree.Size, at+replayBatch)
+		entries, err := l.readEntries(ctx, tree, at, end)
 		if err != nil {
 			return err
 		}
-		head, err := (&edge{tree: grown}).appendUnseen(entries)
+		head, err := (&rightEdge{tree: grown}).appendLeaves(entries)
 		if err != nil {
 			return err
 		}
@@ -140,8 +140,8 @@ func (l *Ledger[V]) follow(ctx context.Context, fold Fold[V]) error {
 	return nil
 }
 
-// appendUnseen grows the tree without keeping its tiles.
-func (e *edge) appendUnseen(entries [][]byte) (Head, error) {
+// appendLeaves grows the tree without keeping its tiles.
+func (e *rightEdge) appendLeaves(entries [][]byte) (Head, error) {
 	for _, entry := range entries {
 		leaf := proof.LeafHash(entry)
 		if err := e.tree.Append(leaf[:], nil); err != nil {
@@ -153,9 +153,9 @@ func (e *edge) appendUnseen(entries [][]byte) (Head, error) {
 
 // loadFilter fills the filter from the fold's index.
 func (l *Ledger[V]) loadFilter(context.Context) error {
-	l.known = newFilter(l.head.Size)
+	l.admittedIDs = newBloomFilter(l.head.Size)
 	err := l.fold.IDs(func(id record.ID) error {
-		l.known.add(id)
+		l.admittedIDs.add(id)
 		return nil
 	})
 	if err != nil {
@@ -164,13 +164,13 @@ func (l *Ledger[V]) loadFilter(context.Context) error {
 	return nil
 }
 
-// anyTime is after every cosignature. They were compared with the clock when the
+// farFuture is after every cosignature. They were compared with the clock when the
 // checkpoint was published; a clock that went back since must not stop the reads.
-var anyTime = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+var farFuture = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // loadPublished checks the published checkpoint against the tree and shows it.
 func (l *Ledger[V]) loadPublished(ctx context.Context) error {
-	l.shown.Store(&shown{next: make(chan struct{})})
+	l.published.Store(&publishedState{next: make(chan struct{})})
 	note, err := l.store.Published(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the published checkpoint: %w", err)
@@ -182,7 +182,7 @@ func (l *Ledger[V]) loadPublished(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the published checkpoint: %w", err)
 	}
-	tree := l.view.Load()
+	tree := l.tree.Load()
 	if cp.Size > tree.Size {
 		return fmt.Errorf("%w: it is the one that this store published, of size %d; its head is of %d", ErrRollback, cp.Size, tree.Size)
 	}
@@ -197,32 +197,32 @@ func (l *Ledger[V]) loadPublished(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("policy for size %d: %w", cp.Size, err)
 	}
-	published, err := policy.Verify(note, anyTime)
+	published, err := policy.Verify(note, farFuture)
 	if err != nil {
 		return fmt.Errorf("the published checkpoint of size %d: %w", cp.Size, err)
 	}
 	if origin := published.Checkpoint().Origin; origin != l.config.Origin {
 		return errors.New("the store is of another log: " + origin)
 	}
-	l.show(published, note)
+	l.setPublished(published, note)
 	return nil
 }
 
-// rangeAt is the compact range of a smaller size within the tree.
-func (l *Ledger[V]) rangeAt(ctx context.Context, tree *view, size uint64) (*compact.Range, error) {
-	hashes, err := l.nodes(ctx, tree, compact.RangeNodes(0, size, nil))
+// compactRangeAt is the compact range of a smaller size within the tree.
+func (l *Ledger[V]) compactRangeAt(ctx context.Context, tree *treeSnapshot, size uint64) (*compact.Range, error) {
+	hashes, err := l.readNodes(ctx, tree, compact.RangeNodes(0, size, nil))
 	if err != nil {
 		return nil, err
 	}
-	return ranges.NewRange(0, size, hashes)
+	return rangeFactory.NewRange(0, size, hashes)
 }
 
 // rootAt is the root that the tree had at a smaller size.
-func (l *Ledger[V]) rootAt(ctx context.Context, tree *view, size uint64) (proof.Hash, error) {
-	r, err := l.rangeAt(ctx, tree, size)
+func (l *Ledger[V]) rootAt(ctx context.Context, tree *treeSnapshot, size uint64) (proof.Hash, error) {
+	r, err := l.compactRangeAt(ctx, tree, size)
 	if err != nil {
 		return proof.Hash{}, err
 	}
-	head, err := (&edge{tree: r}).head()
+	head, err := (&rightEdge{tree: r}).head()
 	return head.Root, err
 }

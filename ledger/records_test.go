@@ -20,33 +20,33 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 )
 
-// office is a public ledger with the people who write to it.
-type office struct {
+// publicLedger is a public ledger with the people who write to it.
+type publicLedger struct {
 	*registertest.World
-	l      *ledger.Public
-	fs     vfs.FS
-	signer *proof.Signer
-	store  *pebblestore.Store
-	reg    *register.Register
-	now    func() // commits and publishes
+	l                *ledger.Public
+	fs               vfs.FS
+	signer           *proof.Signer
+	store            *pebblestore.Store
+	reg              *register.Register
+	commitAndPublish func() // commits and publishes
 }
 
-func newOffice(t testing.TB, fs vfs.FS, dir string) *office {
-	signer, policy := logKey(t)
-	o := &office{World: registertest.New(time.Now(), origin, policy.Text()), fs: fs, signer: signer}
+func newPublicLedger(t testing.TB, fs vfs.FS, dir string) *publicLedger {
+	signer, policy := newLogKey(t)
+	o := &publicLedger{World: registertest.New(time.Now(), testOrigin, policy.Text()), fs: fs, signer: signer}
 	o.open(t, dir, ledger.Config{})
 	return o
 }
 
-func (o *office) open(t testing.TB, dir string, c ledger.Config) {
+func (o *publicLedger) open(t testing.TB, dir string, c ledger.Config) {
 	t.Helper()
-	options := registertest.Small()
-	so := small
+	options := registertest.SmallOptions()
+	so := smallOptions
 	if o.fs == vfs.Default {
-		options.CacheBytes, options.MemTableBytes, options.Threads = 0, 0, 0
+		options.CacheBytes, options.MemTableBytes, options.CachedThreads = 0, 0, 0
 		so = pebblestore.Options{}
 	}
-	options.CheckPolicy, options.PolicyKeys = proof.CheckCharterPolicy, proof.PolicyKeys
+	options.CheckPolicy, options.PolicyKeys = proof.CheckCharterPolicy, proof.PolicyEd25519Keys
 	var err error
 	if o.store, err = pebblestore.Open(o.fs, dir+"log", so); err != nil {
 		t.Fatal(err)
@@ -54,28 +54,28 @@ func (o *office) open(t testing.TB, dir string, c ledger.Config) {
 	if o.reg, err = register.Open(o.fs, dir+"register", options); err != nil {
 		t.Fatal(err)
 	}
-	c.Origin, c.Signers = origin, []*proof.Signer{o.signer}
-	if o.l, err = ledger.Open(t.Context(), o.store, ledger.Records(o.reg), c); err != nil {
+	c.Origin, c.Signers = testOrigin, []*proof.Signer{o.signer}
+	if o.l, err = ledger.Open(t.Context(), o.store, ledger.RegisterFold(o.reg), c); err != nil {
 		t.Fatal(err)
 	}
-	o.now = func() {
+	o.commitAndPublish = func() {
 		if err := errors.Join(o.l.Commit(t.Context()), o.l.Publish(t.Context())); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-func (o *office) close(t testing.TB) {
+func (o *publicLedger) close(t testing.TB) {
 	t.Helper()
 	if err := errors.Join(o.reg.Close(), o.store.Close()); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// send opens, appends and steps; it notes what was admitted.
-func (o *office) send(t testing.TB, env record.Envelope) (ledger.Admission, error) {
+// submit opens, appends and steps; it notes what was admitted.
+func (o *publicLedger) submit(t testing.TB, env record.Envelope) (ledger.Admission, error) {
 	t.Helper()
-	v, err := record.Open(env, o.reg.Candidates)
+	v, err := record.Open(env, o.reg.CandidateKeys)
 	if err != nil {
 		return ledger.Admission{}, err
 	}
@@ -83,17 +83,17 @@ func (o *office) send(t testing.TB, env record.Envelope) (ledger.Admission, erro
 	if err != nil {
 		return ledger.Admission{}, err
 	}
-	o.now()
-	a, err := ticket.Committed(t.Context())
+	o.commitAndPublish()
+	a, err := ticket.AwaitCommitted(t.Context())
 	if err == nil {
-		o.Note(env)
+		o.NoteAdmitted(env)
 	}
 	return a, err
 }
 
-func (o *office) mustSend(t testing.TB, env record.Envelope) ledger.Admission {
+func (o *publicLedger) mustSubmit(t testing.TB, env record.Envelope) ledger.Admission {
 	t.Helper()
-	a, err := o.send(t, env)
+	a, err := o.submit(t, env)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,30 +104,30 @@ func (o *office) mustSend(t testing.TB, env record.Envelope) ledger.Admission {
 // one signature too few is refused and then enough, a register that is lost comes
 // back, and every receipt verifies with the charter's policy.
 func TestPublicLedger(t *testing.T) {
-	o := newOffice(t, vfs.NewCrashableMem(), "")
-	o.mustSend(t, o.Charter())
-	o.mustSend(t, o.Authority())
-	o.mustSend(t, o.Provider("acme-cloud"))
+	o := newPublicLedger(t, vfs.NewCrashableMem(), "")
+	o.mustSubmit(t, o.Charter())
+	o.mustSubmit(t, o.Authority())
+	o.mustSubmit(t, o.Provider("acme-cloud"))
 
-	order := o.Statement("designation/2026-014", record.Authority, o.Order("Kestrel Hosting"))
+	order := o.Statement("designation/2026-014", record.Authority, o.NewDesignation("Kestrel Hosting"))
 	half := o.Sign(order, "authority/officer-1")
-	if _, err := o.send(t, half); !strings.Contains(fmt.Sprint(err), "2 officers needed, 1 signed") {
+	if _, err := o.submit(t, half); !strings.Contains(fmt.Sprint(err), "2 officers needed, 1 signed") {
 		t.Errorf("one officer's signature: %v", err)
 	}
 	whole := o.Sign(order, "authority/officer-1", "authority/officer-2")
-	if a := o.mustSend(t, whole); a != (ledger.Admission{Index: 3}) {
+	if a := o.mustSubmit(t, whole); a != (ledger.Admission{Index: 3}) {
 		t.Errorf("two officers' signatures: %+v", a)
 	}
 	answer := o.Respond("2026-014", "acme-cloud", &record.Response{Status: "acknowledged", Conditions: []string{"c1"}})
-	v, err := record.Open(answer, o.reg.Candidates)
+	v, err := record.Open(answer, o.reg.CandidateKeys)
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = o.l.Try(func(d ledger.Draft[record.Verified]) error {
+	err = o.l.DryRun(func(d ledger.Draft[record.Verified]) error {
 		if _, err := d.Judge(v); err != nil {
 			return err
 		}
-		effects, err := d.(ledger.RecordDraft).Effects()
+		effects, err := d.(ledger.RegisterDraft).Effects()
 		if len(effects) == 0 {
 			t.Error("a dry run without effects")
 		}
@@ -136,10 +136,10 @@ func TestPublicLedger(t *testing.T) {
 	if err != nil {
 		t.Errorf("dry run: %v", err)
 	}
-	if a := o.mustSend(t, answer); a != (ledger.Admission{Index: 4}) {
+	if a := o.mustSubmit(t, answer); a != (ledger.Admission{Index: 4}) {
 		t.Errorf("after the dry run: %+v", a)
 	}
-	if a := o.mustSend(t, answer); a != (ledger.Admission{Index: 4, Known: true}) {
+	if a := o.mustSubmit(t, answer); a != (ledger.Admission{Index: 4, Duplicate: true}) {
 		t.Errorf("sent again: %+v", a)
 	}
 
@@ -159,13 +159,13 @@ func TestPublicLedger(t *testing.T) {
 	if before.String() != after.String() {
 		t.Error("the replayed register differs from the one in use")
 	}
-	if a := o.mustSend(t, answer); a != (ledger.Admission{Index: 4, Known: true}) {
+	if a := o.mustSubmit(t, answer); a != (ledger.Admission{Index: 4, Duplicate: true}) {
 		t.Errorf("sent again after the replay: %+v", a)
 	}
-	policy := must(proof.ParsePolicy([]byte(o.Rules.Policy)))
+	policy := must(proof.ParsePolicy([]byte(o.CharterPredicate.Policy)))
 	published := o.l.Published()
 	for i := range uint64(5) {
-		r := must(o.l.ReceiptIn(t.Context(), i, published))
+		r := must(o.l.ReceiptAgainst(t.Context(), i, published))
 		r = must(proof.ParseReceipt(must(r.Format())))
 		v, err := r.Verify(policy, time.Now())
 		if err != nil {
@@ -182,27 +182,27 @@ func TestPublicLedger(t *testing.T) {
 // fold; choose how many with -benchtime 30000x.
 func BenchmarkRecords(b *testing.B) {
 	const providers = 64
-	o := newOffice(b, vfs.Default, b.TempDir()+"/")
+	o := newPublicLedger(b, vfs.Default, b.TempDir()+"/")
 	defer o.close(b)
-	o.mustSend(b, o.Charter())
-	o.mustSend(b, o.Authority())
+	o.mustSubmit(b, o.Charter())
+	o.mustSubmit(b, o.Authority())
 	for i := range providers {
-		o.mustSend(b, o.Provider(fmt.Sprintf("provider-%02d", i)))
+		o.mustSubmit(b, o.Provider(fmt.Sprintf("provider-%02d", i)))
 	}
 	for i := range b.N/providers + 1 {
 		name := fmt.Sprintf("2026-%05d", i)
-		env := o.Designate(name, o.Order("Kestrel "+name))
-		if _, err := o.l.Append(b.Context(), must(record.Open(env, o.reg.Candidates))); err != nil {
+		env := o.Designate(name, o.NewDesignation("Kestrel "+name))
+		if _, err := o.l.Append(b.Context(), must(record.Open(env, o.reg.CandidateKeys))); err != nil {
 			b.Fatal(err)
 		}
-		o.Note(env)
+		o.NoteAdmitted(env)
 	}
-	o.now()
+	o.commitAndPublish()
 	verified := make([]record.Verified, b.N)
 	for i := range verified {
 		env := o.Respond(fmt.Sprintf("2026-%05d", i/providers), fmt.Sprintf("provider-%02d", i%providers),
 			&record.Response{Status: "acknowledged", Conditions: []string{"c1"}})
-		verified[i] = must(record.Open(env, o.reg.Candidates))
+		verified[i] = must(record.Open(env, o.reg.CandidateKeys))
 	}
 	start := o.l.Head().Size
 	ctx, cancel := context.WithCancel(b.Context())
@@ -211,7 +211,7 @@ func BenchmarkRecords(b *testing.B) {
 	go func() { ended <- o.l.Run(ctx) }()
 	b.ResetTimer()
 	b.ReportAllocs()
-	before := cpu()
+	before := cpuTime()
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range 4096 {
@@ -219,7 +219,7 @@ func BenchmarkRecords(b *testing.B) {
 			for i := next.Add(1) - 1; i < int64(b.N); i = next.Add(1) - 1 {
 				ticket, err := o.l.Append(b.Context(), verified[i])
 				if err == nil {
-					_, err = ticket.Committed(b.Context())
+					_, err = ticket.AwaitCommitted(b.Context())
 				}
 				if err != nil {
 					b.Error(err)
@@ -230,7 +230,7 @@ func BenchmarkRecords(b *testing.B) {
 	}
 	wg.Wait()
 	b.StopTimer()
-	b.ReportMetric(float64((cpu()-before).Nanoseconds())/float64(b.N), "cpu-ns/entry")
+	b.ReportMetric(float64((cpuTime()-before).Nanoseconds())/float64(b.N), "cpu-ns/entry")
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
 	cancel()
 	if err := <-ended; err != nil {

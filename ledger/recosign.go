@@ -35,29 +35,29 @@ func (l *Ledger[V]) Show(ctx context.Context, policy *proof.Policy) error {
 	if err := errors.Join(ctx.Err(), l.Err()); err != nil {
 		return err
 	}
-	last := l.shown.Load()
-	if last.published == nil || !l.witnessed(policy) {
+	last := l.published.Load()
+	if last.checkpoint == nil || !l.needsWitnesses(policy) {
 		return nil
 	}
-	if !l.Signs(policy) {
+	if !l.CanSign(policy) {
 		return ErrNoLogKey
 	}
-	signed, err := l.signAgain(last.published, policy)
+	signed, err := l.signPublished(last.checkpoint, policy)
 	if err != nil {
 		return err
 	}
-	if _, _, err := l.gather(ctx, Ask{Signed: signed, Policy: policy, Again: true}, l.view.Load()); err != nil {
+	if _, _, err := l.collectCosignatures(ctx, CosignRequest{Signed: signed, Policy: policy, Resubmission: true}, l.tree.Load()); err != nil {
 		return fmt.Errorf("showing the checkpoint of size %d under a policy to come: %w", last.size(), err)
 	}
 	return nil
 }
 
-// reassure shows the last published checkpoint to a quorum once after opening,
+// resubmitPublished shows the last published checkpoint to a quorum once after opening,
 // before anything new is signed: a store that was rolled back would otherwise
 // sign a second history (DESIGN.md section 6). Cosignatures that witnesses gave before
 // the opening, and give again, do not count for it.
-func (l *Ledger[V]) reassure(ctx context.Context) error {
-	if l.reassured {
+func (l *Ledger[V]) resubmitPublished(ctx context.Context) error {
+	if l.resubmitted {
 		return nil
 	}
 	return l.recosign(ctx)
@@ -69,28 +69,28 @@ func (l *Ledger[V]) reassure(ctx context.Context) error {
 // more: then it shows that one, which it has signed before and the store leads up
 // to, and a quorum of that publishes it.
 func (l *Ledger[V]) recosign(ctx context.Context) error {
-	last, tree := l.shown.Load(), l.view.Load()
-	if last.published == nil {
+	last, tree := l.published.Load(), l.tree.Load()
+	if last.checkpoint == nil {
 		return nil
 	}
-	policy, era, err := l.fold.Policy(tree.Size)
+	policy, since, err := l.fold.Policy(tree.Size)
 	if err != nil {
 		return fmt.Errorf("policy for size %d: %w", tree.Size, err)
 	}
-	if !l.witnessed(policy) {
+	if !l.needsWitnesses(policy) {
 		return nil
 	}
-	cp := last.published.Checkpoint()
-	signed, err := l.signAgain(last.published, policy)
+	cp := last.checkpoint.Checkpoint()
+	signed, err := l.signPublished(last.checkpoint, policy)
 	if err != nil {
 		return err
 	}
 	for {
-		ask := Ask{Signed: signed, Policy: policy, Again: true}
-		if !l.reassured {
+		ask := CosignRequest{Signed: signed, Policy: policy, Resubmission: true}
+		if !l.resubmitted {
 			ask.NotBefore = l.notBefore()
 		}
-		fresh, seen, err := l.gather(ctx, ask, tree)
+		renewed, seen, err := l.collectCosignatures(ctx, ask, tree)
 		// Those who cosign the smaller one may be few, and wrong about the time too.
 		if (errors.Is(err, ErrNoQuorum) || errors.Is(err, ErrClock)) && seen.Size > cp.Size {
 			cp.Size, cp.Root = seen.Size, seen.Root
@@ -102,18 +102,18 @@ func (l *Ledger[V]) recosign(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("showing the checkpoint of size %d again: %w", cp.Size, err)
 		}
-		l.reassured = true
+		l.resubmitted = true
 		if cp.Size == last.size() {
-			_, sigs, err := proof.ParseCheckpoint(fresh.Note())
+			_, sigs, err := proof.ParseCheckpoint(renewed.Note())
 			if err != nil {
 				return err
 			}
-			return l.addNewer(ctx, ofWitnesses(last.published.Policy(), sigs))
+			return l.mergeNewer(ctx, onlyPolicyWitnesses(last.checkpoint.Policy(), sigs))
 		}
-		if _, since, err := l.fold.Policy(cp.Size); err != nil || since != era {
+		if _, cpSince, err := l.fold.Policy(cp.Size); err != nil || cpSince != since {
 			return err // it has to be published under another policy than this quorum's
 		}
-		return l.replace(ctx, fresh)
+		return l.persistPublished(ctx, renewed)
 	}
 }
 
@@ -122,27 +122,29 @@ func (l *Ledger[V]) recosign(ctx context.Context) error {
 // was wrong then, and set right since, would otherwise have nothing count for hours.
 func (l *Ledger[V]) notBefore() time.Time {
 	now := time.Now()
-	return now.Round(0).Add(-now.Sub(l.opened) - proof.MaxRepeat).Truncate(time.Second)
+	return now.Round(0).Add(-now.Sub(l.openedAt) - proof.MaxCosignatureReuse).Truncate(time.Second)
 }
 
-// witnessed says that there are witnesses to wait for.
-func (l *Ledger[V]) witnessed(p *proof.Policy) bool { return l.config.Cosign != nil && !p.IsNone() }
+// needsWitnesses says that there are witnesses to wait for.
+func (l *Ledger[V]) needsWitnesses(p *proof.Policy) bool {
+	return l.config.Cosign != nil && !p.QuorumIsNone()
+}
 
-// signAgain is the checkpoint with the log's own signatures alone, by its present
+// signPublished is the checkpoint with the log's own signatures alone, by its present
 // keys and by those that the newest policy names: cosignatures of then say nothing
 // about what the witnesses have seen since, and other witnesses take no request above
 // 10 KiB, which is too little for a third generation of keys that nobody wants.
-func (l *Ledger[V]) signAgain(p *proof.Published, newest *proof.Policy) (*proof.Signed, error) {
+func (l *Ledger[V]) signPublished(p *proof.Published, newest *proof.Policy) (*proof.Signed, error) {
 	cp, signatures, err := proof.ParseCheckpoint(p.Note())
 	if err != nil {
 		return nil, err
 	}
-	own, err := l.sign(cp)
+	signed, err := l.sign(cp)
 	if err != nil {
 		return nil, err
 	}
 	named := newest.LogKeys(cp.Origin)
-	return own.With(slices.DeleteFunc(signatures, func(s proof.Signature) bool {
+	return signed.WithSignatures(slices.DeleteFunc(signatures, func(s proof.Signature) bool {
 		return !slices.ContainsFunc(named, func(k proof.Key) bool { return k.Name() == s.Name && k.ID() == s.ID })
 	}))
 }
@@ -156,61 +158,61 @@ func (l *Ledger[V]) AddCosignatures(ctx context.Context, size uint64, sigs ...pr
 	if err := errors.Join(ctx.Err(), l.Err()); err != nil {
 		return err
 	}
-	s := l.shown.Load()
-	if s.published == nil || s.size() != size {
+	s := l.published.Load()
+	if s.checkpoint == nil || s.size() != size {
 		return nil
 	}
-	return l.addNewer(ctx, timely(ofWitnesses(s.published.Policy(), sigs), time.Time{}, time.Now()))
+	return l.mergeNewer(ctx, countableAt(onlyPolicyWitnesses(s.checkpoint.Policy(), sigs), time.Time{}, time.Now()))
 }
 
-// addNewer puts those cosignatures on the published checkpoint that are newer than
+// mergeNewer puts those cosignatures on the published checkpoint that are newer than
 // what it bears of the same key.
-func (l *Ledger[V]) addNewer(ctx context.Context, sigs []proof.Signature) error {
-	s := l.shown.Load()
-	_, there, err := proof.ParseCheckpoint(s.note)
+func (l *Ledger[V]) mergeNewer(ctx context.Context, sigs []proof.Signature) error {
+	s := l.published.Load()
+	_, present, err := proof.ParseCheckpoint(s.note)
 	if err != nil {
 		return err
 	}
 	sigs = slices.DeleteFunc(sigs, func(n proof.Signature) bool {
-		return slices.ContainsFunc(there, func(o proof.Signature) bool {
-			return o.Name == n.Name && o.ID == n.ID && stamp(o) >= stamp(n)
+		return slices.ContainsFunc(present, func(o proof.Signature) bool {
+			return o.Name == n.Name && o.ID == n.ID && timestampOf(o) >= timestampOf(n)
 		})
 	})
 	if len(sigs) == 0 {
 		return nil
 	}
 	// Both were timely when they came; a clock that went back since changes nothing.
-	merged, err := l.admitAt(Ask{Signed: s.published.Signed(), Policy: s.published.Policy()}, sigs, anyTime)
+	merged, err := l.verifyCosignedAt(CosignRequest{Signed: s.checkpoint.Signed(), Policy: s.checkpoint.Policy()}, sigs, farFuture)
 	if err != nil || bytes.Equal(merged.Note(), s.note) {
 		return err
 	}
-	return l.replace(ctx, merged)
+	return l.persistPublished(ctx, merged)
 }
 
-// latecomers are what witnesses said about the newest checkpoint that they were
+// lateResponses are what witnesses said about the newest checkpoint that they were
 // asked about, after it had its quorum.
-type latecomers struct {
+type lateResponses struct {
 	wake chan struct{} // holds one value while there is something to take
 
-	mu   sync.Mutex
-	size uint64
-	a    Answer
+	mu       sync.Mutex
+	size     uint64
+	response CosignResponse
 }
 
-// maxLateSeen is how many checkpoints of witnesses are held until they are judged.
-const maxLateSeen = 16
+// maxLateCheckpoints is how many checkpoints of witnesses are held until they are judged.
+const maxLateCheckpoints = 16
 
-func (c *latecomers) put(size uint64, a Answer) {
+func (c *lateResponses) put(size uint64, a CosignResponse) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if size > c.size {
-		c.size, c.a.Cosignatures = size, nil
+		c.size, c.response.Cosignatures = size, nil
 	}
-	if size == c.size && len(c.a.Cosignatures)+len(a.Cosignatures) <= proof.MaxSignatures {
-		c.a.Cosignatures = append(c.a.Cosignatures, a.Cosignatures...)
+	if size == c.size && len(c.response.Cosignatures)+len(a.Cosignatures) <= proof.MaxSignatures {
+		c.response.Cosignatures = append(c.response.Cosignatures, a.Cosignatures...)
 	}
-	if len(c.a.Seen)+len(a.Seen) <= maxLateSeen {
-		c.a.Seen = append(c.a.Seen, a.Seen...)
+	if len(c.response.Checkpoints)+len(a.Checkpoints) <= maxLateCheckpoints {
+		c.response.Checkpoints = append(c.response.Checkpoints, a.Checkpoints...)
 	}
 	select {
 	case c.wake <- struct{}{}:
@@ -218,27 +220,27 @@ func (c *latecomers) put(size uint64, a Answer) {
 	}
 }
 
-func (c *latecomers) take() (uint64, Answer) {
+func (c *lateResponses) take() (uint64, CosignResponse) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	a := c.a
-	c.a = Answer{}
+	a := c.response
+	c.response = CosignResponse{}
 	return c.size, a
 }
 
-// TakeLate judges what witnesses said after their quorum was there: cosignatures
+// MergeLate judges what witnesses said after their quorum was there: cosignatures
 // are merged as [Ledger.AddCosignatures] does, and a checkpoint that this store
 // does not lead up to is [ErrRollback], which stops the ledger. Nobody is asked for
 // anything, and it goes on when ctx has ended: what was said would be lost.
-func (l *Ledger[V]) TakeLate(ctx context.Context) error {
+func (l *Ledger[V]) MergeLate(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	size, a := l.late.take()
-	for _, note := range a.Seen {
+	for _, note := range a.Checkpoints {
 		policy, _, err := l.fold.Policy(l.Head().Size)
 		if err != nil {
 			return fmt.Errorf("policy for size %d: %w", l.Head().Size, err)
 		}
-		if _, err := l.checkSeen(ctx, note, policy, l.view.Load()); err != nil {
+		if _, err := l.checkSeen(ctx, note, policy, l.tree.Load()); err != nil {
 			return l.stop(err)
 		}
 	}

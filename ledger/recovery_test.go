@@ -18,43 +18,43 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/storetest"
 )
 
-// acked is what clients were told before a crash.
-type acked struct {
+// acknowledged is what clients were told before a crash.
+type acknowledged struct {
 	size     int             // blobs 0…size−1 are published, in this order
 	receipts []proof.Receipt // given out
 	tree     proof.Tree      // of the last checkpoint
 }
 
-// survive opens the ledger on what a crash left and checks that nothing that was
+// checkSurvives opens the ledger on what a crash left and checks that nothing that was
 // told is lost, that old receipts fit the new tree, and that it goes on: all blobs
 // that were ever sent are sent again, and each is there once.
-func (w *world) survive(t *testing.T, told acked, sent int) {
+func (w *testEnv) checkSurvives(t *testing.T, acked acknowledged, sent int) {
 	t.Helper()
 	n := w.mustOpen(t)
 	defer n.close()
-	if told.tree.Size > 0 {
-		if p := n.Published(); p == nil || p.Checkpoint().Size < told.tree.Size {
-			t.Fatalf("published size %d is forgotten", told.tree.Size)
+	if acked.tree.Size > 0 {
+		if p := n.Published(); p == nil || p.Checkpoint().Size < acked.tree.Size {
+			t.Fatalf("published size %d is forgotten", acked.tree.Size)
 		}
 	}
-	for i, a := range n.add(t, numbered(0, sent)...) {
-		if i < told.size && a != (ledger.Admission{Index: uint64(i), Known: true}) {
-			t.Fatalf("blob %d of %d published ones is admitted as %+v", i, told.size, a)
+	for i, a := range n.addAll(t, numberedBlobs(0, sent)...) {
+		if i < acked.size && a != (ledger.Admission{Index: uint64(i), Duplicate: true}) {
+			t.Fatalf("blob %d of %d published ones is admitted as %+v", i, acked.size, a)
 		}
 	}
-	if entries := w.checkLaws(t, n); len(entries) != sent {
+	if entries := w.checkPublished(t, n); len(entries) != sent {
 		t.Fatalf("%d entries for %d blobs", len(entries), sent)
 	}
-	for _, r := range told.receipts {
+	for _, r := range acked.receipts {
 		w.checkReceipt(t, r, r.Index)
 		w.checkReceipt(t, must(n.Receipt(t.Context(), r.Index)), r.Index)
 	}
-	path, err := n.Consistency(t.Context(), told.tree.Size, uint64(sent))
+	path, err := n.ConsistencyProof(t.Context(), acked.tree.Size, uint64(sent))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if told.tree.Size > 0 {
-		if err := proof.VerifyConsistency(told.tree, n.Published().Checkpoint().Tree(), path); err != nil {
+	if acked.tree.Size > 0 {
+		if err := proof.VerifyConsistency(acked.tree, n.Published().Checkpoint().Tree(), path); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -68,12 +68,12 @@ func TestCrashAtEveryWrite(t *testing.T) {
 	mem := vfs.NewCrashableMem()
 	type crash struct {
 		left *vfs.MemFS
-		told acked
+		told acknowledged
 	}
 	var mu sync.Mutex // Pebble writes in the background too
 	var crashes []crash
-	var told acked
-	w := newWorld(t)
+	var told acknowledged
+	w := newTestEnv(t)
 	w.fs = errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
 			mu.Lock()
@@ -86,7 +86,7 @@ func TestCrashAtEveryWrite(t *testing.T) {
 	n := w.mustOpen(t)
 	for size := 0; size < sent; {
 		k := min(1+rng.IntN(9), sent-size)
-		n.add(t, numbered(size, size+k)...)
+		n.addAll(t, numberedBlobs(size, size+k)...)
 		size += k
 		r := must(n.Receipt(t.Context(), uint64(size-1)))
 		mu.Lock()
@@ -102,7 +102,7 @@ func TestCrashAtEveryWrite(t *testing.T) {
 		if testing.Short() && i%5 != 0 {
 			continue
 		}
-		w.at(c.left).survive(t, c.told, sent)
+		w.onDisk(c.left).checkSurvives(t, c.told, sent)
 		if t.Failed() {
 			t.Fatalf("crash %d of %d (seed %d)", i, len(crashes), seed)
 		}
@@ -112,29 +112,29 @@ func TestCrashAtEveryWrite(t *testing.T) {
 // Each write of the store fails: not applied; applied yet reported failed; applied
 // after the reopening. The ledger stops, and reopened it is whole.
 func TestEveryStoreWriteFails(t *testing.T) {
-	for name, fault := range map[string]storetest.Fault{"lost": storetest.Lose, "a lie": storetest.Lie, "late": storetest.Hold} {
+	for name, fault := range map[string]storetest.Fault{"lost": storetest.WriteLost, "a lie": storetest.WriteUnreported, "late": storetest.WriteDelayed} {
 		for write := range 8 {
-			w := newWorld(t)
-			var f *storetest.Faulty
-			w.wrap = func(s ledger.Store) ledger.Store {
-				f = &storetest.Faulty{Store: s, Fault: func(n int) storetest.Fault {
+			w := newTestEnv(t)
+			var f *storetest.FaultyStore
+			w.wrapStore = func(s ledger.Store) ledger.Store {
+				f = &storetest.FaultyStore{Store: s, FaultOf: func(n int) storetest.Fault {
 					if n == write {
 						return fault
 					}
-					return storetest.Pass
+					return storetest.NoFault
 				}}
 				return f
 			}
 			n := w.mustOpen(t)
-			var told acked
+			var told acknowledged
 			const sent = 20
 			stopped := false
 			for size := 0; size < sent; size += 5 {
-				tickets := n.appendAll(t, numbered(size, size+5)...)
+				tickets := n.appendAll(t, numberedBlobs(size, size+5)...)
 				err := n.Commit(t.Context())
 				if err == nil {
 					err = n.Publish(t.Context())
-				} else if _, err := tickets[0].Committed(t.Context()); !errors.Is(err, ledger.ErrUnknown) {
+				} else if _, err := tickets[0].AwaitCommitted(t.Context()); !errors.Is(err, ledger.ErrUnknown) {
 					t.Errorf("%s, write %d: the waiter got %v, want ErrUnknown", name, write, err)
 				}
 				if err != nil {
@@ -142,12 +142,12 @@ func TestEveryStoreWriteFails(t *testing.T) {
 					if !errors.Is(err, ledger.ErrUnknown) || !errors.Is(n.Err(), ledger.ErrUnknown) {
 						t.Errorf("%s, write %d: %v; want ErrUnknown", name, write, err)
 					}
-					if _, err := n.Append(t.Context(), numbered(99, 100)[0]); !errors.Is(err, ledger.ErrStopped) {
+					if _, err := n.Append(t.Context(), numberedBlobs(99, 100)[0]); !errors.Is(err, ledger.ErrStopped) {
 						t.Errorf("%s, write %d: appending to a stopped ledger: %v", name, write, err)
 					}
 					break
 				}
-				told = acked{size + 5, append(told.receipts, must(n.Receipt(t.Context(), uint64(size)))), n.Published().Checkpoint().Tree()}
+				told = acknowledged{size + 5, append(told.receipts, must(n.Receipt(t.Context(), uint64(size)))), n.Published().Checkpoint().Tree()}
 			}
 			if stopped != (write < f.Writes()) {
 				t.Fatalf("%s: %d writes, stopped %v at %d", name, f.Writes(), stopped, write)
@@ -155,15 +155,15 @@ func TestEveryStoreWriteFails(t *testing.T) {
 			if err := n.close(); err != nil {
 				t.Fatal(err)
 			}
-			after := w.at(w.fs)
-			if fault == storetest.Hold { // it arrives while the reopened ledger is already there, or before
-				store := must(pebblestore.Open(w.fs, "log", small))
-				if err := f.Release(t.Context(), store); err != nil {
+			after := w.onDisk(w.fs)
+			if fault == storetest.WriteDelayed { // it arrives while the reopened ledger is already there, or before
+				store := must(pebblestore.Open(w.fs, "log", smallOptions))
+				if err := f.ApplyDelayed(t.Context(), store); err != nil {
 					t.Fatal(err)
 				}
 				store.Close()
 			}
-			after.survive(t, told, sent)
+			after.checkSurvives(t, told, sent)
 		}
 	}
 }
@@ -171,42 +171,42 @@ func TestEveryStoreWriteFails(t *testing.T) {
 // An extension that arrives while the reopened ledger runs is a writer that is not
 // supposed to be there: whoever comes second conflicts, and no history is lost.
 func TestLateWriteConflicts(t *testing.T) {
-	w := newWorld(t)
-	var f *storetest.Faulty
-	w.wrap = func(s ledger.Store) ledger.Store {
-		f = &storetest.Faulty{Store: s, Fault: func(n int) storetest.Fault { return []storetest.Fault{0, 0, storetest.Hold}[n] }}
+	w := newTestEnv(t)
+	var f *storetest.FaultyStore
+	w.wrapStore = func(s ledger.Store) ledger.Store {
+		f = &storetest.FaultyStore{Store: s, FaultOf: func(n int) storetest.Fault { return []storetest.Fault{0, 0, storetest.WriteDelayed}[n] }}
 		return f
 	}
 	n := w.mustOpen(t)
-	n.add(t, numbered(0, 3)...)
-	n.appendAll(t, numbered(3, 6)...)
+	n.addAll(t, numberedBlobs(0, 3)...)
+	n.appendAll(t, numberedBlobs(3, 6)...)
 	if err := n.Commit(t.Context()); !errors.Is(err, ledger.ErrUnknown) {
 		t.Fatal(err)
 	}
 	n.close()
-	w.wrap = nil
+	w.wrapStore = nil
 	n = w.mustOpen(t)
-	if err := f.Release(t.Context(), n.store); err != nil {
+	if err := f.ApplyDelayed(t.Context(), n.store); err != nil {
 		t.Fatal(err)
 	}
-	tickets := n.appendAll(t, numbered(6, 8)...)
+	tickets := n.appendAll(t, numberedBlobs(6, 8)...)
 	if err := n.Commit(t.Context()); !errors.Is(err, ledger.ErrConflict) {
 		t.Fatalf("extending a head that moved: %v", err)
 	}
-	if _, err := tickets[0].Committed(t.Context()); !errors.Is(err, ledger.ErrConflict) || !errors.Is(err, ledger.ErrStopped) {
+	if _, err := tickets[0].AwaitCommitted(t.Context()); !errors.Is(err, ledger.ErrConflict) || !errors.Is(err, ledger.ErrStopped) {
 		t.Errorf("the waiter got %v", err)
 	}
 	n.close()
-	w.survive(t, acked{size: 3}, 8)
+	w.checkSurvives(t, acknowledged{size: 3}, 8)
 }
 
 // The fold is derived: deleted or behind, it comes back. It is never ahead of the store
 // that it is derived from, nor of another one, unless that has lost something: then it
 // stays as the evidence.
-func TestFoldComesBack(t *testing.T) {
-	w := newWorld(t)
+func TestFoldIsReplayed(t *testing.T) {
+	w := newTestEnv(t)
 	n := w.mustOpen(t)
-	n.add(t, numbered(0, 2000)...)
+	n.addAll(t, numberedBlobs(0, 2000)...)
 	n.close()
 
 	if err := w.fs.RemoveAll("index"); err != nil {
@@ -216,15 +216,15 @@ func TestFoldComesBack(t *testing.T) {
 	if n.index.Cursor() != n.Head() {
 		t.Fatalf("replayed to %v, want %v", n.index.Cursor(), n.Head())
 	}
-	if a := n.add(t, numbered(1999, 2001)...); !a[0].Known || a[0].Index != 1999 || a[1].Index != 2000 {
+	if a := n.addAll(t, numberedBlobs(1999, 2001)...); !a[0].Duplicate || a[0].Index != 1999 || a[1].Index != 2000 {
 		t.Errorf("after the replay: %+v", a)
 	}
 	n.close()
 
-	for what, blobs := range map[string][]pebblestore.Blob{"ahead": numbered(0, 3000), "of another log": numbered(500, 1500)} {
-		other := newWorld(t)
+	for what, blobs := range map[string][]pebblestore.Blob{"ahead": numberedBlobs(0, 3000), "of another log": numberedBlobs(500, 1500)} {
+		other := newTestEnv(t)
 		m := other.mustOpen(t)
-		m.add(t, blobs...)
+		m.addAll(t, blobs...)
 		cursor := m.index.Cursor()
 		m.close()
 		w.fs.RemoveAll("index")
@@ -236,7 +236,7 @@ func TestFoldComesBack(t *testing.T) {
 				t.Errorf("the fold is %s: %v, want ErrRollback", what, err)
 			}
 		}
-		index := must(pebblestore.OpenIndex(w.fs, "index", w.policy, small))
+		index := must(pebblestore.OpenBlobFold(w.fs, "index", w.policy, smallOptions))
 		if index.Cursor() != cursor {
 			t.Errorf("the fold is %s: then it was at %v, before at %v", what, index.Cursor(), cursor)
 		}
@@ -245,17 +245,17 @@ func TestFoldComesBack(t *testing.T) {
 }
 
 // The store is gone, or what it had at first is back, beside a fold that knows more.
-func TestStoreLostBesideItsFold(t *testing.T) {
-	w := newWorld(t)
+func TestFoldAheadOfStore(t *testing.T) {
+	w := newTestEnv(t)
 	n := w.mustOpen(t)
-	n.add(t, numbered(0, 3)...)
+	n.addAll(t, numberedBlobs(0, 3)...)
 	n.close()
 	early := vfs.NewMem()
 	if ok, err := vfs.Clone(w.fs, early, "log", "log"); err != nil || !ok {
 		t.Fatal(ok, err)
 	}
 	n = w.mustOpen(t)
-	n.add(t, numbered(3, 5)...)
+	n.addAll(t, numberedBlobs(3, 5)...)
 	n.close()
 	for _, restore := range []bool{true, false} {
 		w.fs.RemoveAll("log")
@@ -268,16 +268,16 @@ func TestStoreLostBesideItsFold(t *testing.T) {
 	}
 }
 
-// rotten is a disk that changes a bit of what is read back: of the entry at this
+// corruptingStore is a disk that changes a bit of what is read back: of the entry at this
 // index, or of this tile's first hash.
-type rotten struct {
+type corruptingStore struct {
 	ledger.Store
 	entry *uint64
 	tile  *proof.TileID
 	lost  bool // the tile cannot be read at all
 }
 
-func (r *rotten) Entries(ctx context.Context, start, end uint64) ([][]byte, error) {
+func (r *corruptingStore) Entries(ctx context.Context, start, end uint64) ([][]byte, error) {
 	e, err := r.Store.Entries(ctx, start, end)
 	if err == nil && r.entry != nil && start <= *r.entry && *r.entry < end {
 		e[*r.entry-start][0] ^= 1
@@ -285,7 +285,7 @@ func (r *rotten) Entries(ctx context.Context, start, end uint64) ([][]byte, erro
 	return e, err
 }
 
-func (r *rotten) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error) {
+func (r *corruptingStore) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error) {
 	h, err := r.Store.Tiles(ctx, ids)
 	for i, id := range ids {
 		if err == nil && r.tile != nil && id.Full() == r.tile.Full() {
@@ -300,13 +300,13 @@ func (r *rotten) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error
 
 // An entry that rots gives an error, not a wrong proof; a tile is made anew from what lies
 // below it, and a right edge that is another one is an error at the opening.
-func TestRottenDisk(t *testing.T) {
-	w := newWorld(t)
-	disk := &rotten{}
-	w.wrap = func(s ledger.Store) ledger.Store { disk.Store = s; return disk }
-	w.config.PoolItems = 1 << 20
+func TestCorruptStore(t *testing.T) {
+	w := newTestEnv(t)
+	disk := &corruptingStore{}
+	w.wrapStore = func(s ledger.Store) ledger.Store { disk.Store = s; return disk }
+	w.config.MaxPoolItems = 1 << 20
 	n := w.mustOpen(t)
-	n.add(t, numbered(0, 70_000)...)
+	n.addAll(t, numberedBlobs(0, 70_000)...)
 
 	for _, edge := range []proof.TileID{{Index: 70_000 / 256}, {Level: 1, Index: 1}, {Level: 2}} {
 		disk.tile, disk.lost = &edge, true
@@ -349,12 +349,12 @@ func TestRottenDisk(t *testing.T) {
 		}
 	}
 	n.close()
-	for name, rot := range map[string]*rotten{
+	for name, rot := range map[string]*corruptingStore{
 		"right edge, level 0": {tile: &proof.TileID{Index: 70_000 / 256}},
 		"right edge, level 2": {tile: &proof.TileID{Level: 2}},
 		"newest entry":        {entry: new(uint64(69_999))},
 	} {
-		w.wrap = func(s ledger.Store) ledger.Store { rot.Store = s; return rot }
+		w.wrapStore = func(s ledger.Store) ledger.Store { rot.Store = s; return rot }
 		if _, err := w.open(t); !errors.Is(err, ledger.ErrCorrupt) {
 			t.Errorf("opening with a rotten %s: %v", name, err)
 		}

@@ -52,7 +52,7 @@ func remake(ctx context.Context, s Store, id proof.TileID) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		row = append(row, grown(rows[0]).root()...)
+		row = append(row, expandTile(rows[0]).root()...)
 	}
 	return row, nil
 }
@@ -66,13 +66,13 @@ func (l *Ledger[V]) Refold(ctx context.Context, next Fold[V], adopt func() error
 	}
 	l.sequencing.Lock()
 	defer l.sequencing.Unlock()
-	if err := l.land(); err != nil {
+	if err := l.waitInFlight(); err != nil {
 		return err
 	}
 	if err := l.follow(ctx, next); err != nil { // what was committed meanwhile
 		return err
 	}
-	l.judging.Lock() // nobody tries what would happen
-	defer l.judging.Unlock()
+	l.drafting.Lock() // nobody tries what would happen
+	defer l.drafting.Unlock()
 	return adopt()
 }

@@ -14,50 +14,50 @@ var errClosed = errors.New("closed")
 // How long Run waits before it asks the witnesses again: twice as long each time, but no
 // longer than one of them wants to be left alone.
 const (
-	firstPause = 200 * time.Millisecond
-	maxPause   = 30 * time.Second
+	minRetryPause = 200 * time.Millisecond
+	maxRetryPause = 30 * time.Second
 )
 
-// clockPause is for how long nobody asks the witnesses about the clock again after
+// clockRetryInterval is for how long nobody asks the witnesses about the clock again after
 // they did not confirm it: submissions may come far faster than that.
-const clockPause = time.Second
+const clockRetryInterval = time.Second
 
-// clockWatch is how often Run looks whether the clock is off while nobody submits
+// clockCheckInterval is how often Run looks whether the clock is off while nobody submits
 // anything, and then asks the witnesses: whoever sends no records to a ledger that is not
 // ready would not see it become ready again.
-const clockWatch = 30 * time.Second
+const clockCheckInterval = 30 * time.Second
 
 // lateDelay is how long late cosignatures are collected before they are written.
 const lateDelay = time.Second
 
 // Run commits and publishes as items come, until ctx ends: then it accepts
-// nothing more, commits and publishes what it had accepted within Config.Grace,
+// nothing more, commits and publishes what it had accepted within Config.ShutdownTimeout,
 // and returns nil. Any other return is why the ledger stopped; it must be
 // reopened then.
 //
 // When idle, an item is committed and published at once. Under load each commit
 // takes what came during the one before.
 func (l *Ledger[V]) Run(ctx context.Context) error {
-	steps, cancel := context.WithCancel(context.WithoutCancel(ctx)) // a commit that has begun is not torn
+	stepCtx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // a commit that has begun is not torn
 	defer cancel()
 	var loops sync.WaitGroup
-	loops.Go(func() { l.commitLoop(ctx, steps) })
+	loops.Go(func() { l.commitLoop(ctx, stepCtx) })
 	loops.Go(func() { l.publishLoop(ctx) })
 	loops.Wait()
 	if err := l.Err(); err != nil {
 		return err
 	}
 	l.pool.close(fmt.Errorf("%w: %w", ErrStopped, errClosed))
-	grace, done := context.WithTimeout(steps, l.config.Grace)
+	shutdownCtx, done := context.WithTimeout(stepCtx, l.config.ShutdownTimeout)
 	defer done()
 	if l.pool.len() > 0 {
-		if err := l.CheckClock(grace); err != nil {
-			l.pool.refuse(err)
+		if err := l.CheckClock(shutdownCtx); err != nil {
+			l.pool.failAll(err)
 		}
 	}
-	err := l.commit(grace, true)
+	err := l.commit(shutdownCtx, true)
 	if err == nil {
-		err = l.Publish(grace)
+		err = l.Publish(shutdownCtx)
 	}
 	l.stop(errClosed)
 	if !errors.Is(err, ErrNoQuorum) && !errors.Is(err, ErrNoLogKey) && !errors.Is(err, ErrClock) && !errors.Is(err, context.DeadlineExceeded) {
@@ -72,10 +72,10 @@ func (l *Ledger[V]) Run(ctx context.Context) error {
 }
 
 // commitLoop commits what comes, by a clock that the witnesses were asked about.
-func (l *Ledger[V]) commitLoop(ctx, steps context.Context) {
+func (l *Ledger[V]) commitLoop(ctx, stepCtx context.Context) {
 	var asked time.Time
-	var why error // the clock was not confirmed
-	watch := time.NewTicker(clockWatch)
+	var unconfirmed error // the clock was not confirmed
+	watch := time.NewTicker(clockCheckInterval)
 	defer watch.Stop()
 	for {
 		select {
@@ -90,20 +90,20 @@ func (l *Ledger[V]) commitLoop(ctx, steps context.Context) {
 			}
 		}
 		switch {
-		case l.confirmed():
-			why = nil
-		case asked.IsZero(), why != nil && time.Since(asked) >= clockPause, why == nil && l.ClockErr() != nil:
-			why = l.CheckClock(ctx)
+		case l.clockConfirmed():
+			unconfirmed = nil
+		case asked.IsZero(), unconfirmed != nil && time.Since(asked) >= clockRetryInterval, unconfirmed == nil && l.ClockErr() != nil:
+			unconfirmed = l.CheckClock(ctx)
 			asked = time.Now()
 		}
-		err := why
-		if why == nil {
-			err = l.commit(steps, true)
+		err := unconfirmed
+		if unconfirmed == nil {
+			err = l.commit(stepCtx, true)
 		} else if ctx.Err() == nil && l.Err() == nil {
-			l.pool.refuse(why)
+			l.pool.failAll(unconfirmed)
 		}
 		if errors.Is(err, ErrClock) {
-			l.sayClock(err)
+			l.logClockError(err)
 		}
 	}
 }
@@ -112,55 +112,55 @@ func (l *Ledger[V]) commitLoop(ctx, steps context.Context) {
 // anew when nothing else was published for long; and takes in what came late. What
 // fails is tried again, ever more slowly; but what is committed meanwhile goes first.
 func (l *Ledger[V]) publishLoop(ctx context.Context) {
-	heart := newHeart(l.config.Heartbeat)
-	defer heart.Stop()
-	var ripe <-chan time.Time // late answers are taken together, soon
+	recosign := newHeartbeat(l.config.RecosignInterval)
+	defer recosign.Stop()
+	var lateTimer <-chan time.Time // late answers are taken together, soon
 	for {
 		var step func(context.Context) error
-		wait, fresh := l.config.Interval, l.fresh
+		wait, wake := l.config.PublishInterval, l.commitWake
 		select {
 		case <-ctx.Done():
 			return
 		case <-l.stopped:
 			return
 		case <-l.late.wake:
-			if ripe == nil {
-				ripe = time.After(lateDelay)
+			if lateTimer == nil {
+				lateTimer = time.After(lateDelay)
 			}
 			continue
-		case <-ripe:
-			ripe = nil
-			step, wait = l.TakeLate, 0
-		case <-heart.C:
+		case <-lateTimer:
+			lateTimer = nil
+			step, wait = l.MergeLate, 0
+		case <-recosign.C:
 			step = l.Recosign
-		case <-fresh:
-			step, fresh = l.Publish, nil
+		case <-wake:
+			step, wake = l.Publish, nil
 		}
-		if l.insist(ctx, step, fresh) {
-			l.insist(ctx, l.Publish, nil)
-			wait = l.config.Interval
+		if l.retry(ctx, step, wake) {
+			l.retry(ctx, l.Publish, nil)
+			wait = l.config.PublishInterval
 		}
-		heart.reset()
+		recosign.reset()
 		if !l.sleep(ctx, wait) {
 			return
 		}
 	}
 }
 
-// insist takes a step until it succeeds, or ctx or the ledger ends. If something
+// retry takes a step until it succeeds, or ctx or the ledger ends. If something
 // comes on fresh meanwhile, it gives the step up and returns true.
-func (l *Ledger[V]) insist(ctx context.Context, step func(context.Context) error, fresh <-chan struct{}) (overtaken bool) {
-	for pause := firstPause; ; pause = min(2*pause, maxPause) {
-		err, overtaken := unless(ctx, step, fresh)
+func (l *Ledger[V]) retry(ctx context.Context, step func(context.Context) error, wake <-chan struct{}) (preempted bool) {
+	for pause := minRetryPause; ; pause = min(2*pause, maxRetryPause) {
+		err, preempted := runUnlessWoken(ctx, step, wake)
 		if errors.Is(err, ErrCorrupt) { // the tree that it would sign, or show to be consistent
 			l.stop(err)
 		}
-		if overtaken || err == nil || ctx.Err() != nil || l.Err() != nil {
-			return overtaken
+		if preempted || err == nil || ctx.Err() != nil || l.Err() != nil {
+			return preempted
 		}
-		pause := max(pause, min(l.config.Interval, maxPause)) // a failure is no publication, and cost nobody one
-		if until := restsUntil(err); !until.IsZero() {
-			pause = min(pause, max(time.Until(until), firstPause))
+		pause := max(pause, min(l.config.PublishInterval, maxRetryPause)) // a failure is no publication, and cost nobody one
+		if until := earliestRetry(err); !until.IsZero() {
+			pause = min(pause, max(time.Until(until), minRetryPause))
 		}
 		l.config.Log.Error("the witnesses are asked again", "origin", l.config.Origin, "size", l.Head().Size, "in", pause.String(), "err", err)
 		select {
@@ -168,17 +168,17 @@ func (l *Ledger[V]) insist(ctx context.Context, step func(context.Context) error
 			return false
 		case <-l.stopped:
 			return false
-		case <-fresh:
+		case <-wake:
 			return true
 		case <-time.After(pause):
 		}
 	}
 }
 
-// unless takes a step, and breaks it off if something comes on fresh: one that waits for
+// runUnlessWoken takes a step, and breaks it off if something comes on fresh: one that waits for
 // a witness who does not answer must not keep the others from new work.
-func unless(ctx context.Context, step func(context.Context) error, fresh <-chan struct{}) (err error, overtaken bool) {
-	if fresh == nil {
+func runUnlessWoken(ctx context.Context, step func(context.Context) error, wake <-chan struct{}) (err error, preempted bool) {
+	if wake == nil {
 		return step(ctx), false
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -188,7 +188,7 @@ func unless(ctx context.Context, step func(context.Context) error, fresh <-chan 
 	select {
 	case err := <-ended:
 		return err, false
-	case <-fresh:
+	case <-wake:
 		cancel()
 		return <-ended, true
 	}
@@ -209,22 +209,22 @@ func (l *Ledger[V]) sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// heart beats once, some time after it was reset last.
-type heart struct {
+// heartbeat beats once, some time after it was reset last.
+type heartbeat struct {
 	*time.Timer
-	every time.Duration // below zero: never
+	interval time.Duration // below zero: never
 }
 
-func newHeart(every time.Duration) heart {
-	h := heart{time.NewTimer(max(every, 0)), every}
+func newHeartbeat(every time.Duration) heartbeat {
+	h := heartbeat{time.NewTimer(max(every, 0)), every}
 	if every < 0 {
 		h.Stop()
 	}
 	return h
 }
 
-func (h heart) reset() {
-	if h.every > 0 {
-		h.Reset(h.every)
+func (h heartbeat) reset() {
+	if h.interval > 0 {
+		h.Reset(h.interval)
 	}
 }

@@ -33,19 +33,19 @@ func (f *sickFold) Begin(below ledger.Draft[pebblestore.Blob], admitted time.Tim
 // A fold that is damaged where a batch needs it refuses that batch, of which nothing is
 // written; the ledger goes on, and takes the same items once the fold is well.
 func TestDamagedFoldStopsNothing(t *testing.T) {
-	w := newWorld(t)
-	w.config.BatchItems = 2
+	w := newTestEnv(t)
+	w.config.MaxBatchItems = 2
 	fold := &sickFold{}
-	w.fold = func(f *pebblestore.Index) ledger.Fold[pebblestore.Blob] { fold.Fold = f; return fold }
+	w.wrapFold = func(f *pebblestore.BlobFold) ledger.Fold[pebblestore.Blob] { fold.Fold = f; return fold }
 	n := w.mustOpen(t)
-	n.add(t, numbered(0, 3)...)
+	n.addAll(t, numberedBlobs(0, 3)...)
 	fold.sick = true
-	tickets := n.appendAll(t, numbered(3, 8)...)
+	tickets := n.appendAll(t, numberedBlobs(3, 8)...)
 	if err := n.Commit(t.Context()); !errors.Is(err, ledger.ErrFold) {
 		t.Errorf("committing: %v, want ErrFold", err)
 	}
 	for i, ticket := range tickets { // of every batch
-		if _, err := ticket.Committed(t.Context()); !errors.Is(err, ledger.ErrFold) {
+		if _, err := ticket.AwaitCommitted(t.Context()); !errors.Is(err, ledger.ErrFold) {
 			t.Errorf("item %d: %v, want ErrFold", i, err)
 		}
 	}
@@ -53,7 +53,7 @@ func TestDamagedFoldStopsNothing(t *testing.T) {
 		t.Fatalf("the ledger stopped at %d: %v", n.Head().Size, err)
 	}
 	fold.sick = false
-	n.add(t, numbered(3, 8)...)
+	n.addAll(t, numberedBlobs(3, 8)...)
 	if size := n.Head().Size; size != 8 {
 		t.Errorf("size %d, want 8", size)
 	}
@@ -76,17 +76,17 @@ func (u *unreadable) Extend(ctx context.Context, x ledger.Extension) error {
 // Where the store cannot be read to go on, the ledger stops, says that it is damage, and
 // is still read.
 func TestDamagedHeadStopsAndIsRead(t *testing.T) {
-	w := newWorld(t)
+	w := newTestEnv(t)
 	store := &unreadable{}
-	w.wrap = func(s ledger.Store) ledger.Store { store.Store = s; return store }
+	w.wrapStore = func(s ledger.Store) ledger.Store { store.Store = s; return store }
 	n := w.mustOpen(t)
-	n.add(t, numbered(0, 3)...)
+	n.addAll(t, numberedBlobs(0, 3)...)
 	store.damaged = true
-	n.appendAll(t, numbered(3, 4)...)
+	n.appendAll(t, numberedBlobs(3, 4)...)
 	if err := n.Commit(t.Context()); !errors.Is(err, ledger.ErrCorrupt) {
 		t.Errorf("committing: %v, want ErrCorrupt", err)
 	}
-	if _, err := n.Append(t.Context(), numbered(4, 5)[0]); !errors.Is(err, ledger.ErrStopped) || !errors.Is(err, ledger.ErrCorrupt) {
+	if _, err := n.Append(t.Context(), numberedBlobs(4, 5)[0]); !errors.Is(err, ledger.ErrStopped) || !errors.Is(err, ledger.ErrCorrupt) {
 		t.Errorf("appending: %v, want ErrStopped of ErrCorrupt", err)
 	}
 	if _, err := n.Entry(t.Context(), 1); err != nil {

@@ -48,13 +48,13 @@ type Store interface {
 	// Publish replaces the published checkpoint old (nil if there is none) by next.
 	Publish(ctx context.Context, old, next []byte) error
 
-	// Keep files a checkpoint behind those that are kept already: neither its
+	// Archive files a checkpoint behind those that are kept already: neither its
 	// Stamp nor its Size may be less than theirs.
-	Keep(ctx context.Context, k Kept) error
+	Archive(ctx context.Context, k ArchivedCheckpoint) error
 
-	// LastKept is the newest kept checkpoint of which neither Stamp nor Size is
+	// ArchivedUpTo is the newest kept checkpoint of which neither Stamp nor Size is
 	// greater than these; nil if there is none.
-	LastKept(ctx context.Context, stamp, size uint64) (*Kept, error)
+	ArchivedUpTo(ctx context.Context, stamp, size uint64) (*ArchivedCheckpoint, error)
 }
 
 var (
@@ -69,12 +69,12 @@ var (
 // them. Of an empty log the root is [proof.EmptyRoot].
 type Head = proof.Tree
 
-// Kept is a checkpoint that was published once, and is kept since another one
+// ArchivedCheckpoint is a checkpoint that was published once, and is kept since another one
 // replaced it. A store does not look into it.
-type Kept struct {
-	Stamp uint64 // under which it is filed: seconds since 1970
-	Size  uint64 // of its tree
-	Note  []byte
+type ArchivedCheckpoint struct {
+	Timestamp uint64 // under which it is filed: seconds since 1970
+	Size      uint64 // of its tree
+	Note      []byte
 }
 
 // Extension is one step of the log from Old to New.

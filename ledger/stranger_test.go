@@ -14,28 +14,28 @@ import (
 
 // What is new is published at once while the witnesses do not cosign again what was
 // published: whether they refuse, or one is waited for that does not answer.
-func TestNewWorkGoesBeforeAHeartbeat(t *testing.T) {
+func TestPublishPreemptsRecosign(t *testing.T) {
 	for name, again := range map[string]func(context.Context) error{
 		"refused": func(context.Context) error { return errors.New("too many requests") },
 		"waiting": func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w, p := newPanel(t)
+				w, p := newWitnessedEnv(t)
 				var beats atomic.Int64
-				w.config.Cosign = func(ctx context.Context, ask ledger.Ask) (ledger.Answer, error) {
-					if ask.Again {
+				w.config.Cosign = func(ctx context.Context, ask ledger.CosignRequest) (ledger.CosignResponse, error) {
+					if ask.Resubmission {
 						beats.Add(1)
-						return ledger.Answer{}, again(ctx)
+						return ledger.CosignResponse{}, again(ctx)
 					}
 					return p.cosign(ctx, ask)
 				}
 				n := w.mustOpen(t)
 				defer n.close()
-				defer n.running(t)()
+				defer n.startRun(t)()
 				for i := range 4 {
 					begun := time.Now()
-					n.appendAll(t, numbered(i, i+1)...)
+					n.appendAll(t, numberedBlobs(i, i+1)...)
 					must(n.AwaitPublished(t.Context(), uint64(i)))
 					if took := time.Since(begun); took > 0 {
 						t.Errorf("published after %s", took)
@@ -54,39 +54,39 @@ func TestNewWorkGoesBeforeAHeartbeat(t *testing.T) {
 // A cosignature from before the opening says nothing about what its witness has seen
 // by now. Until a quorum gives later ones nothing new is signed; ten seconds before the
 // opening are granted, since a witness may repeat what it gave then.
-func TestShownAgainByWhatIsStampedLater(t *testing.T) {
-	for early, counts := range map[time.Duration]bool{0: true, proof.MaxRepeat: true, proof.MaxRepeat + time.Second: false, 4 * time.Minute: false} {
+func TestResubmissionIgnoresOldCosignatures(t *testing.T) {
+	for early, counts := range map[time.Duration]bool{0: true, proof.MaxCosignatureReuse: true, proof.MaxCosignatureReuse + time.Second: false, 4 * time.Minute: false} {
 		t.Run(early.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w, p := newPanel(t)
+				w, p := newWitnessedEnv(t)
 				n := w.mustOpen(t)
-				n.add(t, numbered(0, 3)...)
+				n.addAll(t, numberedBlobs(0, 3)...)
 				time.Sleep(time.Hour)
 				n = w.reopen(t, n)
 				defer func() { n.close() }()
-				p.off[0], p.off[1], p.deaf[2] = -early, -early, true
-				p.asks = nil
+				p.clockOffset[0], p.clockOffset[1], p.unresponsive[2] = -early, -early, true
+				p.requests = nil
 				if err := n.CheckClock(t.Context()); err != nil {
 					t.Errorf("it says what time it is all the same: %v", err)
 				}
-				n.appendAll(t, numbered(3, 5)...)
+				n.appendAll(t, numberedBlobs(3, 5)...)
 				err := errors.Join(n.Commit(t.Context()), n.Publish(t.Context()))
 				if counts != (err == nil) || !counts && !errors.Is(err, ledger.ErrNoQuorum) || n.Err() != nil {
 					t.Errorf("published %d: %v, %v", n.Published().Checkpoint().Size, err, n.Err())
 				}
-				if a := p.asks[0]; !a.Again || a.NotBefore.After(time.Now().Add(-proof.MaxRepeat)) || a.NotBefore.Before(time.Now().Add(-proof.MaxRepeat-time.Second)) {
-					t.Errorf("asked first with %v, not before %v", a.Again, a.NotBefore)
+				if a := p.requests[0]; !a.Resubmission || a.NotBefore.After(time.Now().Add(-proof.MaxCosignatureReuse)) || a.NotBefore.Before(time.Now().Add(-proof.MaxCosignatureReuse-time.Second)) {
+					t.Errorf("asked first with %v, not before %v", a.Resubmission, a.NotBefore)
 				}
 				if !counts {
-					for _, a := range p.asks {
-						if !a.Again {
+					for _, a := range p.requests {
+						if !a.Resubmission {
 							t.Error("something new was signed")
 						}
 					}
 					time.Sleep(early) // by the witnesses' clocks it is after the opening now
-					n.step(t)
+					n.commitAndPublish(t)
 				}
-				p.off[0], p.off[1] = -4*time.Minute, -4*time.Minute
+				p.clockOffset[0], p.clockOffset[1] = -4*time.Minute, -4*time.Minute
 				if err := n.Recosign(t.Context()); err != nil {
 					t.Errorf("once is enough: %v", err)
 				}

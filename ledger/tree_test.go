@@ -12,13 +12,13 @@ import (
 
 // Every size to 100, one by one: each entry's receipt verifies at each later
 // size, and each size is shown to lead up to each later one.
-func TestEverySize(t *testing.T) {
-	w := newWorld(t)
+func TestProofsOfEverySize(t *testing.T) {
+	w := newTestEnv(t)
 	n := w.mustOpen(t)
 	defer func() { n.close() }()
 	trees := []proof.Tree{{Root: proof.EmptyRoot()}}
 	for size := 1; size <= 100; size++ {
-		n.add(t, numbered(size-1, size)...)
+		n.addAll(t, numberedBlobs(size-1, size)...)
 		tree := n.Published().Checkpoint().Tree()
 		trees = append(trees, tree)
 		for i := range size {
@@ -32,7 +32,7 @@ func TestEverySize(t *testing.T) {
 		}
 		w.checkReceipt(t, must(n.Receipt(t.Context(), uint64(size/2))), uint64(size/2))
 		for from, old := range trees {
-			path, err := n.Consistency(t.Context(), uint64(from), uint64(size))
+			path, err := n.ConsistencyProof(t.Context(), uint64(from), uint64(size))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -44,27 +44,27 @@ func TestEverySize(t *testing.T) {
 			n = w.reopen(t, n)
 		}
 	}
-	w.checkLaws(t, n)
+	w.checkPublished(t, n)
 }
 
 // Random batches across the boundaries of tiles, with restarts, give the tree that
 // one by one gives.
-func TestBatches(t *testing.T) {
+func TestBatchSizes(t *testing.T) {
 	const seed = 7
 	rng := rand.New(rand.NewPCG(seed, 0))
-	w := newWorld(t)
-	w.config.BatchItems = 90
+	w := newTestEnv(t)
+	w.config.MaxBatchItems = 90
 	n := w.mustOpen(t)
 	defer func() { n.close() }()
 	for size := 0; size < 1400; {
 		k := 1 + rng.IntN(300)
-		for i, a := range n.add(t, numbered(size, size+k)...) {
+		for i, a := range n.addAll(t, numberedBlobs(size, size+k)...) {
 			if a != (ledger.Admission{Index: uint64(size + i)}) {
 				t.Fatalf("blob %d was admitted as %+v (seed %d)", size+i, a, seed)
 			}
 		}
 		size += k
-		w.checkLaws(t, n)
+		w.checkPublished(t, n)
 		for range 20 {
 			i := rng.Uint64N(uint64(size))
 			w.checkReceipt(t, must(n.Receipt(t.Context(), i)), i)
@@ -76,30 +76,30 @@ func TestBatches(t *testing.T) {
 }
 
 // A batch of more bytes than a commit takes becomes several commits.
-func TestBatchIsCutByBytes(t *testing.T) {
-	w := newWorld(t)
-	w.config.BatchBytes = 100
+func TestBatchIsLimitedByBytes(t *testing.T) {
+	w := newTestEnv(t)
+	w.config.MaxBatchBytes = 100
 	commits := 0
-	w.config.Watch.Committed = func(int, int, int, time.Duration) { commits++ }
+	w.config.Hooks.Committed = func(int, int, int, time.Duration) { commits++ }
 	n := w.mustOpen(t)
 	defer n.close()
-	n.add(t, numbered(0, 50)...)
+	n.addAll(t, numberedBlobs(0, 50)...)
 	if commits < 5 {
 		t.Errorf("%d commits", commits)
 	}
-	w.checkLaws(t, n)
+	w.checkPublished(t, n)
 }
 
 // What is not published is not served, whatever the width.
 func TestReadsEndAtThePublishedSize(t *testing.T) {
-	w := newWorld(t)
+	w := newTestEnv(t)
 	n := w.mustOpen(t)
 	defer n.close()
 	if _, err := n.Entry(t.Context(), 0); !errors.Is(err, ledger.ErrUnpublished) {
 		t.Errorf("entry of an empty ledger: %v", err)
 	}
-	n.add(t, numbered(0, 260)...)
-	n.appendAll(t, numbered(260, 300)...)
+	n.addAll(t, numberedBlobs(0, 260)...)
+	n.appendAll(t, numberedBlobs(260, 300)...)
 	if err := n.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestReadsEndAtThePublishedSize(t *testing.T) {
 	_, reads["receipt"] = n.Receipt(t.Context(), 299)
 	_, reads["tile"] = n.Tile(t.Context(), proof.TileID{Index: 1, Width: 5})
 	_, reads["no such level"] = n.Tile(t.Context(), proof.TileID{Level: 9, Width: 1})
-	_, reads["consistency"] = n.Consistency(t.Context(), 1, 261)
+	_, reads["consistency"] = n.ConsistencyProof(t.Context(), 1, 261)
 	for what, err := range reads {
 		if !errors.Is(err, ledger.ErrUnpublished) {
 			t.Errorf("%s beyond the published size: %v", what, err)

@@ -15,59 +15,59 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/storetest"
 )
 
-const origin = "log.example/1"
+const testOrigin = "log.example/1"
 
-// world is what outlives a process: a disk, the log's key, and the policy that
+// testEnv is what outlives a process: a disk, the log's key, and the policy that
 // everybody verifies with.
-type world struct {
-	fs     vfs.FS
-	signer *proof.Signer
-	policy *proof.Policy
-	config ledger.Config                   // Signers are further keys
-	wrap   func(ledger.Store) ledger.Store // puts something before the store
-	fold   func(*pebblestore.Index) ledger.Fold[pebblestore.Blob]
+type testEnv struct {
+	fs        vfs.FS
+	signer    *proof.Signer
+	policy    *proof.Policy
+	config    ledger.Config                   // Signers are further keys
+	wrapStore func(ledger.Store) ledger.Store // puts something before the store
+	wrapFold  func(*pebblestore.BlobFold) ledger.Fold[pebblestore.Blob]
 }
 
-func newWorld(t testing.TB) *world {
-	signer, policy := logKey(t)
-	return &world{fs: vfs.NewCrashableMem(), signer: signer, policy: policy}
+func newTestEnv(t testing.TB) *testEnv {
+	signer, policy := newLogKey(t)
+	return &testEnv{fs: vfs.NewCrashableMem(), signer: signer, policy: policy}
 }
 
-// at is the same world with another disk: the one found after a crash.
-func (w *world) at(fs vfs.FS) *world {
+// onDisk is the same world with another disk: the one found after a crash.
+func (w *testEnv) onDisk(fs vfs.FS) *testEnv {
 	c := *w
-	c.fs, c.wrap = fs, nil
+	c.fs, c.wrapStore = fs, nil
 	return &c
 }
 
-// node is one process's ledger.
-type node struct {
+// testLedger is one process's ledger.
+type testLedger struct {
 	*ledger.Ledger[pebblestore.Blob]
 	store *pebblestore.Store
-	index *pebblestore.Index
+	index *pebblestore.BlobFold
 }
 
-var small = pebblestore.Options{CacheBytes: 1 << 20, MemoryBytes: 1 << 20}
+var smallOptions = pebblestore.Options{CacheBytes: 1 << 20, MemTableBytes: 1 << 20}
 
-func (w *world) open(t testing.TB) (*node, error) {
-	store, err := pebblestore.Open(w.fs, "log", small)
+func (w *testEnv) open(t testing.TB) (*testLedger, error) {
+	store, err := pebblestore.Open(w.fs, "log", smallOptions)
 	if err != nil {
 		return nil, err
 	}
-	index, err := pebblestore.OpenIndex(w.fs, "index", w.policy, small)
+	index, err := pebblestore.OpenBlobFold(w.fs, "index", w.policy, smallOptions)
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	n := &node{store: store, index: index}
+	n := &testLedger{store: store, index: index}
 	c := w.config
-	c.Origin, c.Signers = origin, append([]*proof.Signer{w.signer}, c.Signers...)
+	c.Origin, c.Signers = testOrigin, append([]*proof.Signer{w.signer}, c.Signers...)
 	var s ledger.Store = store
-	if w.wrap != nil {
-		s = w.wrap(s)
+	if w.wrapStore != nil {
+		s = w.wrapStore(s)
 	}
 	var f ledger.Fold[pebblestore.Blob] = index
-	if w.fold != nil {
-		f = w.fold(index)
+	if w.wrapFold != nil {
+		f = w.wrapFold(index)
 	}
 	if n.Ledger, err = ledger.Open(t.Context(), s, f, c); err != nil {
 		return nil, errors.Join(err, n.close())
@@ -75,9 +75,9 @@ func (w *world) open(t testing.TB) (*node, error) {
 	return n, nil
 }
 
-func (n *node) close() error { return errors.Join(n.index.Close(), n.store.Close()) }
+func (n *testLedger) close() error { return errors.Join(n.index.Close(), n.store.Close()) }
 
-func (w *world) mustOpen(t testing.TB) *node {
+func (w *testEnv) mustOpen(t testing.TB) *testLedger {
 	t.Helper()
 	n, err := w.open(t)
 	if err != nil {
@@ -87,7 +87,7 @@ func (w *world) mustOpen(t testing.TB) *node {
 }
 
 // reopen is a clean restart.
-func (w *world) reopen(t testing.TB, n *node) *node {
+func (w *testEnv) reopen(t testing.TB, n *testLedger) *testLedger {
 	t.Helper()
 	if err := n.close(); err != nil {
 		t.Fatal(err)
@@ -96,7 +96,7 @@ func (w *world) reopen(t testing.TB, n *node) *node {
 }
 
 // appendAll appends, without committing.
-func (n *node) appendAll(t testing.TB, blobs ...pebblestore.Blob) []*ledger.Ticket {
+func (n *testLedger) appendAll(t testing.TB, blobs ...pebblestore.Blob) []*ledger.Ticket {
 	t.Helper()
 	tickets := make([]*ledger.Ticket, len(blobs))
 	for i, b := range blobs {
@@ -108,22 +108,22 @@ func (n *node) appendAll(t testing.TB, blobs ...pebblestore.Blob) []*ledger.Tick
 	return tickets
 }
 
-// add appends, commits and publishes.
-func (n *node) add(t testing.TB, blobs ...pebblestore.Blob) []ledger.Admission {
+// addAll appends, commits and publishes.
+func (n *testLedger) addAll(t testing.TB, blobs ...pebblestore.Blob) []ledger.Admission {
 	t.Helper()
 	tickets := n.appendAll(t, blobs...)
-	n.step(t)
+	n.commitAndPublish(t)
 	admissions := make([]ledger.Admission, len(tickets))
 	for i, ticket := range tickets {
 		var err error
-		if admissions[i], err = ticket.Committed(t.Context()); err != nil {
+		if admissions[i], err = ticket.AwaitCommitted(t.Context()); err != nil {
 			t.Fatalf("blob %d: %v", i, err)
 		}
 	}
 	return admissions
 }
 
-func (n *node) step(t testing.TB) {
+func (n *testLedger) commitAndPublish(t testing.TB) {
 	t.Helper()
 	if err := n.Commit(t.Context()); err != nil {
 		t.Fatalf("committing: %v", err)
@@ -133,8 +133,8 @@ func (n *node) step(t testing.TB) {
 	}
 }
 
-// numbered makes the blobs [from, to), of 10 to 410 bytes.
-func numbered(from, to int) []pebblestore.Blob {
+// numberedBlobs makes the blobs [from, to), of 10 to 410 bytes.
+func numberedBlobs(from, to int) []pebblestore.Blob {
 	var blobs []pebblestore.Blob
 	for i := from; i < to; i++ {
 		blobs = append(blobs, pebblestore.NewBlob(fmt.Appendf(nil, "blob %d%*s", i, i*53%400, "")))
@@ -142,10 +142,10 @@ func numbered(from, to int) []pebblestore.Blob {
 	return blobs
 }
 
-// checkLaws re-checks what a ledger promises of all that it has published, from
+// checkPublished re-checks what a ledger promises of all that it has published, from
 // the outside: the root is that of all entries hashed anew, the tiles are theirs,
 // no blob is there twice, and admission times do not go back.
-func (w *world) checkLaws(t testing.TB, n *node) (entries [][]byte) {
+func (w *testEnv) checkPublished(t testing.TB, n *testLedger) (entries [][]byte) {
 	t.Helper()
 	p := n.Published()
 	if p == nil {
@@ -156,7 +156,7 @@ func (w *world) checkLaws(t testing.TB, n *node) (entries [][]byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := storetest.LogOf(entries)
+	log := storetest.NewReferenceLog(entries)
 	if got := log.Head(len(entries)); got != cp.Tree() {
 		t.Fatalf("the checkpoint is of %v, the entries hash to %v", cp.Tree(), got)
 	}
@@ -172,7 +172,7 @@ func (w *world) checkLaws(t testing.TB, n *node) (entries [][]byte) {
 			t.Fatalf("entries %d and %d are the same blob", j, i)
 		}
 		seen[string(e[8:])] = i
-		at, err := n.index.Admitted(e)
+		at, err := n.index.AdmittedAt(e)
 		if err != nil || at.Before(last) {
 			t.Fatalf("entry %d admitted %v, after %v; %v", i, at, last, err)
 		}
@@ -182,7 +182,7 @@ func (w *world) checkLaws(t testing.TB, n *node) (entries [][]byte) {
 }
 
 // checkReceipt verifies a receipt with the policy alone.
-func (w *world) checkReceipt(t testing.TB, r proof.Receipt, index uint64) {
+func (w *testEnv) checkReceipt(t testing.TB, r proof.Receipt, index uint64) {
 	t.Helper()
 	v, err := r.Verify(w.policy, time.Now())
 	if err != nil || v.Index() != index {
@@ -190,10 +190,10 @@ func (w *world) checkReceipt(t testing.TB, r proof.Receipt, index uint64) {
 	}
 }
 
-// logKey makes a log key and the policy that wants it and no witness.
-func logKey(t testing.TB) (*proof.Signer, *proof.Policy) {
+// newLogKey makes a log key and the policy that wants it and no witness.
+func newLogKey(t testing.TB) (*proof.Signer, *proof.Policy) {
 	t.Helper()
-	skey, vkey, err := proof.GenerateKey(proof.Ed25519, origin)
+	skey, vkey, err := proof.GenerateKey(proof.Ed25519, testOrigin)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,8 +208,8 @@ func logKey(t testing.TB) (*proof.Signer, *proof.Policy) {
 	return signer, policy
 }
 
-// running runs the ledger until the returned function is called.
-func (n *node) running(t *testing.T) (stop func()) {
+// startRun runs the ledger until the returned function is called.
+func (n *testLedger) startRun(t *testing.T) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- n.Run(ctx) }()

@@ -26,7 +26,7 @@ import (
 func BenchmarkSubmit(b *testing.B) {
 	for _, wait := range []string{"published", "committed"} {
 		b.Run("wait="+wait, func(b *testing.B) {
-			w := begun(b, settings{
+			w := newEnrolledWorld(b, settings{
 				fs: vfs.Default, dir: b.TempDir(), fast: true,
 				server: Config{IssuerRate: Rate{PerSecond: -1}, ImporterRate: Rate{PerSecond: -1}},
 			})
@@ -34,7 +34,7 @@ func BenchmarkSubmit(b *testing.B) {
 			stop := w.listen()
 			b.ResetTimer()
 			cpu := cpuTime(b)
-			latency := drive(b, w.address, requests, 256)
+			latency := driveLoad(b, w.address, requests, 256)
 			b.StopTimer()
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
 			b.ReportMetric(float64((cpuTime(b)-cpu).Microseconds())/float64(b.N), "cpu-µs/record")
@@ -47,11 +47,11 @@ func BenchmarkSubmit(b *testing.B) {
 
 // BenchmarkKnown sends what is on the ledger: no signature is verified.
 func BenchmarkKnown(b *testing.B) {
-	w := begun(b, settings{fs: vfs.Default, dir: b.TempDir(), fast: true, server: Config{IssuerRate: Rate{PerSecond: -1}}}, "acme-cloud")
-	one := request(w.Provider("acme-cloud"), "")
+	w := newEnrolledWorld(b, settings{fs: vfs.Default, dir: b.TempDir(), fast: true, server: Config{IssuerRate: Rate{PerSecond: -1}}}, "acme-cloud")
+	one := rawRequest(w.Provider("acme-cloud"), "")
 	stop := w.listen()
 	b.ResetTimer()
-	drive(b, w.address, slices.Repeat([][]byte{one}, b.N), 256)
+	driveLoad(b, w.address, slices.Repeat([][]byte{one}, b.N), 256)
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
 	stop()
 }
@@ -73,21 +73,21 @@ func (w *world) responses(n int, query string) [][]byte {
 	names := make([]string, providers)
 	for i := range names {
 		names[i] = fmt.Sprintf("provider-%d", i)
-		w.must(w.Provider(names[i]))
+		w.mustSubmit(w.Provider(names[i]))
 	}
 	requests := make([][]byte, 0, n)
 	for d := 0; len(requests) < n; d++ {
 		id := fmt.Sprintf("2026-%d", d)
-		w.must(w.Designate(id, w.Order(fmt.Sprintf("Kestrel %d", d))))
+		w.mustSubmit(w.Designate(id, w.NewDesignation(fmt.Sprintf("Kestrel %d", d))))
 		for _, p := range names[:min(providers, n-len(requests))] {
 			env := w.Respond(id, p, &record.Response{Status: "acknowledged"})
-			requests = append(requests, request(env, query))
+			requests = append(requests, rawRequest(env, query))
 		}
 	}
 	return requests
 }
 
-func request(env record.Envelope, query string) []byte {
+func rawRequest(env record.Envelope, query string) []byte {
 	body := env.Marshal()
 	return append(fmt.Appendf(nil, "POST /v1/records%s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", query, len(body)), body...)
 }
@@ -111,9 +111,9 @@ func (w *world) listen() func() {
 	})
 }
 
-// drive sends all requests over so many connections, as fast as answers come,
+// driveLoad sends all requests over so many connections, as fast as answers come,
 // and returns the latencies' percentiles.
-func drive(b testing.TB, address string, requests [][]byte, connections int) func(percent int) time.Duration {
+func driveLoad(b testing.TB, address string, requests [][]byte, connections int) func(percent int) time.Duration {
 	var next atomic.Int64
 	var all sync.WaitGroup
 	took := make([]time.Duration, len(requests))
@@ -136,7 +136,7 @@ func drive(b testing.TB, address string, requests [][]byte, connections int) fun
 					b.Error(err)
 					return
 				}
-				status, body, err := answer(r)
+				status, body, err := readAnswer(r)
 				if err != nil || status/100 != 2 {
 					b.Errorf("%d %s %v", status, body, err)
 					return
@@ -152,8 +152,8 @@ func drive(b testing.TB, address string, requests [][]byte, connections int) fun
 
 var lengthHeader = []byte("Content-Length: ")
 
-// answer reads one answer without allocating much; the body only if it is a problem.
-func answer(r *bufio.Reader) (status int, body []byte, err error) {
+// readAnswer reads one answer without allocating much; the body only if it is a problem.
+func readAnswer(r *bufio.Reader) (status int, body []byte, err error) {
 	length := -1
 	for first := true; ; first = false {
 		line, err := r.ReadSlice('\n')

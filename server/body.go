@@ -22,9 +22,9 @@ const (
 
 // checkMediaType refuses a body that does not say it is an envelope or a
 // bundle. Which of the two it is, its own members say.
-func checkMediaType(x *exchange) error {
+func checkMediaType(x *request) error {
 	if enc := x.Request.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
-		return refuse(badMediaType, "content encoding %q: send the record as it is", clip(enc))
+		return newProblem(problemMediaType, "content encoding %q: send the record as it is", clipText(enc))
 	}
 	given := x.Request.Header.Get("Content-Type")
 	if given == typeJSON || given == typeBundle {
@@ -36,18 +36,18 @@ func checkMediaType(x *exchange) error {
 		return nil
 	}
 	x.Header("Accept", typeJSON+", "+typeBundle)
-	return refuse(badMediaType, "%q: send a DSSE envelope as %s or a Sigstore bundle as %s", clip(given), typeJSON, typeBundle)
+	return newProblem(problemMediaType, "%q: send a DSSE envelope as %s or a Sigstore bundle as %s", clipText(given), typeJSON, typeBundle)
 }
 
-// bodies are the buffers that requests are read into; none is larger than the
+// bodyPool are the buffers that requests are read into; none is larger than the
 // limit, so the pool holds at most one such buffer a connection.
-type bodies struct {
+type bodyPool struct {
 	limit int
 	pool  sync.Pool
 }
 
-func newBodies(limit int) *bodies {
-	return &bodies{limit: limit, pool: sync.Pool{New: func() any {
+func newBodyPool(limit int) *bodyPool {
+	return &bodyPool{limit: limit, pool: sync.Pool{New: func() any {
 		b := make([]byte, 0, 4096)
 		return &b
 	}}}
@@ -55,7 +55,7 @@ func newBodies(limit int) *bodies {
 
 // read reads the whole body, at most limit bytes of it. The bytes are good until
 // the buffer is put back.
-func (b *bodies) read(r *http.Request) (*[]byte, error) {
+func (b *bodyPool) read(r *http.Request) (*[]byte, error) {
 	if r.ContentLength > int64(b.limit) {
 		return nil, b.tooLarge(int(r.ContentLength), "")
 	}
@@ -76,34 +76,34 @@ func (b *bodies) read(r *http.Request) (*[]byte, error) {
 			return buf, nil
 		case err != nil:
 			b.put(buf)
-			return nil, bodyProblem(err)
+			return nil, problemOfBody(err)
 		}
 	}
 }
 
-func (b *bodies) put(buf *[]byte) {
+func (b *bodyPool) put(buf *[]byte) {
 	*buf = (*buf)[:0]
 	b.pool.Put(buf)
 }
 
-func (b *bodies) tooLarge(size int, atLeast string) *problem {
-	p := refuse(tooLarge, "the body has %s%d bytes, the limit is %d", atLeast, size, b.limit)
+func (b *bodyPool) tooLarge(size int, atLeast string) *problem {
+	p := newProblem(problemTooLarge, "the body has %s%d bytes, the limit is %d", atLeast, size, b.limit)
 	p.limit, p.size = b.limit, size
 	return p
 }
 
-// bodyProblem tells a client that was too slow from one that broke off.
-func bodyProblem(err error) *problem {
-	p := refuse(malformed, "the body broke off")
+// problemOfBody tells a client that was too slow from one that broke off.
+func problemOfBody(err error) *problem {
+	p := newProblem(problemMalformed, "the body broke off")
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		p = refuse(slowBody, "the body did not arrive in time")
+		p = newProblem(problemSlowBody, "the body did not arrive in time")
 	}
 	p.cause = fmt.Errorf("reading the body: %w", err)
 	return p
 }
 
-// clip keeps a client's own words in an answer short.
-func clip(s string) string {
+// clipText keeps a client's own words in an answer short.
+func clipText(s string) string {
 	const most = 80
 	if len(s) <= most {
 		return s

@@ -12,7 +12,7 @@ import (
 
 func TestBodiesAreBoundedWhileTheyAreRead(t *testing.T) {
 	const limit = 10_000
-	b := newBodies(limit)
+	b := newBodyPool(limit)
 	for _, size := range []int{0, 1, 4095, 4096, 4097, limit - 1, limit, limit + 1, 3 * limit} {
 		for _, announced := range []bool{true, false} {
 			sent := bytes.Repeat([]byte{'x'}, size)
@@ -29,8 +29,8 @@ func TestBodiesAreBoundedWhileTheyAreRead(t *testing.T) {
 				continue
 			}
 			var p *problem
-			if !errors.As(err, &p) || p.kind != tooLarge || p.limit != limit || p.size <= limit {
-				t.Errorf("%d bytes: %v, want %s with limit and size", size, err, tooLarge)
+			if !errors.As(err, &p) || p.kind != problemTooLarge || p.limit != limit || p.size <= limit {
+				t.Errorf("%d bytes: %v, want %s with limit and size", size, err, problemTooLarge)
 			}
 			if announced && p.size != size {
 				t.Errorf("said %d bytes, announced were %d", p.size, size)
@@ -40,9 +40,9 @@ func TestBodiesAreBoundedWhileTheyAreRead(t *testing.T) {
 }
 
 func TestBodiesThatDoNotArrive(t *testing.T) {
-	for want, cause := range map[problemKind]error{slowBody: os.ErrDeadlineExceeded, malformed: io.ErrUnexpectedEOF} {
+	for want, cause := range map[problemKind]error{problemSlowBody: os.ErrDeadlineExceeded, problemMalformed: io.ErrUnexpectedEOF} {
 		r := httptest.NewRequest("POST", "/v1/records", io.MultiReader(bytes.NewReader([]byte(`{"pay`)), iotest.ErrReader(cause)))
-		_, err := newBodies(100).read(r)
+		_, err := newBodyPool(100).read(r)
 		if p := problemOf(err); p.kind != want || !errors.Is(err, cause) {
 			t.Errorf("%v: answered %s, want %s", cause, p.kind, want)
 		}

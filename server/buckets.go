@@ -33,19 +33,19 @@ func (r Rate) Check() error {
 // at once, 1 and 10.
 func (r Rate) reserve() Rate { return Rate{r.PerSecond / 50, max(1, r.Burst/50)} }
 
-// ofRecords says what is counted where a large record counts several times.
-func (r Rate) ofRecords() string {
-	return fmt.Sprintf("%g records of %d KiB a second, %d at once", r.PerSecond, recordUnit>>10, r.Burst)
+// describeTokens says what is counted where a large record counts several times.
+func (r Rate) describeTokens() string {
+	return fmt.Sprintf("%g records of %d KiB a second, %d at once", r.PerSecond, bytesPerToken>>10, r.Burst)
 }
 
 func (r Rate) String() string {
 	return fmt.Sprintf("%g records a second, %d at once", r.PerSecond, r.Burst)
 }
 
-// buckets holds one token bucket per key, at most max of them: memory is
+// tokenBuckets holds one token bucket per key, at most max of them: memory is
 // bounded however many keys there are. mu guards byKey; each limiter guards
 // itself.
-type buckets struct {
+type tokenBuckets struct {
 	rate Rate
 	max  int
 
@@ -53,24 +53,24 @@ type buckets struct {
 	byKey map[string]*rate.Limiter
 }
 
-// newBuckets makes none, which refuses nothing, of a rate below 0.
-func newBuckets(r Rate, max int) *buckets {
+// newTokenBuckets makes none, which refuses nothing, of a rate below 0.
+func newTokenBuckets(r Rate, max int) *tokenBuckets {
 	if r.PerSecond < 0 {
 		return nil
 	}
-	return &buckets{rate: r, max: max, byKey: make(map[string]*rate.Limiter)}
+	return &tokenBuckets{rate: r, max: max, byKey: make(map[string]*rate.Limiter)}
 }
 
-// charge takes tokens of key's bucket, also such as are not there yet: then the bucket
+// take takes tokens of key's bucket, also such as are not there yet: then the bucket
 // stays empty for longer. No charge takes more than a full bucket has.
-func (b *buckets) charge(key string, tokens int) {
+func (b *tokenBuckets) take(key string, tokens int) {
 	if b != nil {
-		b.of(key).ReserveN(time.Now(), min(tokens, max(1, b.rate.Burst)))
+		b.bucket(key).ReserveN(time.Now(), min(tokens, max(1, b.rate.Burst)))
 	}
 }
 
-// empty says whether key's bucket has no token now, and takes none.
-func (b *buckets) empty(key string) (wait time.Duration, yes bool) {
+// wait says whether key's bucket has no token now, and takes none.
+func (b *tokenBuckets) wait(key string) (wait time.Duration, yes bool) {
 	if b == nil {
 		return 0, false
 	}
@@ -87,7 +87,7 @@ func (b *buckets) empty(key string) (wait time.Duration, yes bool) {
 	return time.Duration(missing / b.rate.PerSecond * float64(time.Second)), true
 }
 
-func (b *buckets) of(key string) *rate.Limiter {
+func (b *tokenBuckets) bucket(key string) *rate.Limiter {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	l := b.byKey[key]
@@ -103,7 +103,7 @@ func (b *buckets) of(key string) *rate.Limiter {
 
 // evict forgets the buckets that are full again, which loses nothing; if every
 // one is in use, any one, so that the bound holds.
-func (b *buckets) evict() {
+func (b *tokenBuckets) evict() {
 	for key, l := range b.byKey {
 		if l.Tokens() >= float64(b.rate.Burst) {
 			delete(b.byKey, key)

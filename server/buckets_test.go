@@ -13,29 +13,29 @@ import (
 
 func TestBucketsRefillAndSayHowLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBuckets(Rate{PerSecond: 2, Burst: 3}, 10)
+		b := newTokenBuckets(Rate{PerSecond: 2, Burst: 3}, 10)
 		for i := range 3 {
-			if _, empty := b.empty("acme"); empty {
+			if _, empty := b.wait("acme"); empty {
 				t.Fatalf("a bucket of 3 is empty after %d", i)
 			}
-			b.charge("acme", 1)
+			b.take("acme", 1)
 		}
-		wait, empty := b.empty("acme")
+		wait, empty := b.wait("acme")
 		if !empty || wait != 500*time.Millisecond {
 			t.Fatalf("an empty bucket says %v, %v; want a wait of 500ms", wait, empty)
 		}
-		if _, empty := b.empty("borealis"); empty {
+		if _, empty := b.wait("borealis"); empty {
 			t.Error("one key's bucket drained another's")
 		}
 		time.Sleep(wait)
-		if _, empty := b.empty("acme"); empty {
+		if _, empty := b.wait("acme"); empty {
 			t.Error("empty after the wait that it asked for")
 		}
 		// Whoever was let in while there was a token pays, though there is none any more.
 		for range 5 {
-			b.charge("acme", 1)
+			b.take("acme", 1)
 		}
-		if wait, empty := b.empty("acme"); !empty || wait != 2500*time.Millisecond {
+		if wait, empty := b.wait("acme"); !empty || wait != 2500*time.Millisecond {
 			t.Errorf("in debt: %v, %v; want 2.5s", wait, empty)
 		}
 	})
@@ -43,25 +43,25 @@ func TestBucketsRefillAndSayHowLong(t *testing.T) {
 
 func TestBucketsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBuckets(Rate{PerSecond: 1, Burst: 2}, 8)
-		b.charge("busy", 1)
-		b.charge("busy", 1)
+		b := newTokenBuckets(Rate{PerSecond: 1, Burst: 2}, 8)
+		b.take("busy", 1)
+		b.take("busy", 1)
 		for i := range 100 {
-			b.charge(fmt.Sprint("once-", i), 1)
+			b.take(fmt.Sprint("once-", i), 1)
 			if n := len(b.byKey); n > 8 {
 				t.Fatalf("%d buckets, bound 8", n)
 			}
 		}
 		time.Sleep(time.Second) // all but busy's are full again, and may be forgotten
-		b = newBuckets(Rate{PerSecond: 1, Burst: 2}, 4)
-		b.charge("busy", 1)
-		b.charge("busy", 1)
+		b = newTokenBuckets(Rate{PerSecond: 1, Burst: 2}, 4)
+		b.take("busy", 1)
+		b.take("busy", 1)
 		for i := range 3 {
-			b.charge(fmt.Sprint("idle-", i), 1)
+			b.take(fmt.Sprint("idle-", i), 1)
 		}
 		time.Sleep(time.Second)
-		b.charge("new", 1)
-		if _, empty := b.empty("busy"); empty {
+		b.take("new", 1)
+		if _, empty := b.wait("busy"); empty {
 			t.Error("busy has one token again by now")
 		}
 		if b.byKey["busy"] == nil {
@@ -71,10 +71,10 @@ func TestBucketsAreBounded(t *testing.T) {
 }
 
 func TestNoBuckets(t *testing.T) {
-	b := newBuckets(Rate{PerSecond: -1}, 8)
+	b := newTokenBuckets(Rate{PerSecond: -1}, 8)
 	for range 1000 {
-		b.charge("any", 1)
-		if _, empty := b.empty("any"); empty {
+		b.take("any", 1)
+		if _, empty := b.wait("any"); empty {
 			t.Fatal("an unlimited rate refused")
 		}
 	}
@@ -82,7 +82,7 @@ func TestNoBuckets(t *testing.T) {
 
 // A rate that never gives a token back would lock out for good whoever used up his
 // burst.
-func TestRatesThatEnd(t *testing.T) {
+func TestInvalidRates(t *testing.T) {
 	for _, r := range []Rate{{PerSecond: -1}, {PerSecond: -1, Burst: 7}, {PerSecond: 0.001}, {PerSecond: 50, Burst: 500}} {
 		if err := r.Check(); err != nil {
 			t.Errorf("%+v: %v", r, err)

@@ -18,10 +18,10 @@ type bundleCache struct {
 	limit  int // bytes
 	flight singleflight.Group
 
-	mu    sync.Mutex
-	byN   map[uint64]*list.Element
-	used  *list.List // of cachedBundle, the newest used first
-	bytes int
+	mu      sync.Mutex
+	byN     map[uint64]*list.Element
+	recency *list.List // of cachedBundle, the newest used first
+	bytes   int
 }
 
 type cachedBundle struct {
@@ -30,13 +30,13 @@ type cachedBundle struct {
 }
 
 func newBundleCache(limit int) *bundleCache {
-	return &bundleCache{limit: limit, byN: make(map[uint64]*list.Element), used: list.New()}
+	return &bundleCache{limit: limit, byN: make(map[uint64]*list.Element), recency: list.New()}
 }
 
-// bundle returns full bundle n as gzip. read reads it; callers that ask for the
+// get returns full bundle n as gzip. read reads it; callers that ask for the
 // same bundle at once share one reading.
-func (b *bundleCache) bundle(n uint64, read func() ([]byte, error)) ([]byte, error) {
-	if z := b.cached(n); z != nil {
+func (b *bundleCache) get(n uint64, read func() ([]byte, error)) ([]byte, error) {
+	if z := b.lookup(n); z != nil {
 		return z, nil
 	}
 	z, err, _ := b.flight.Do(strconv.FormatUint(n, 10), func() (any, error) {
@@ -44,8 +44,8 @@ func (b *bundleCache) bundle(n uint64, read func() ([]byte, error)) ([]byte, err
 		if err != nil {
 			return nil, err
 		}
-		z := compress(raw, gzip.DefaultCompression)
-		b.keep(n, z)
+		z := gzipBytes(raw, gzip.DefaultCompression)
+		b.add(n, z)
 		return z, nil
 	})
 	if err != nil {
@@ -54,27 +54,27 @@ func (b *bundleCache) bundle(n uint64, read func() ([]byte, error)) ([]byte, err
 	return z.([]byte), nil
 }
 
-func (b *bundleCache) cached(n uint64) []byte {
+func (b *bundleCache) lookup(n uint64) []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	e := b.byN[n]
 	if e == nil {
 		return nil
 	}
-	b.used.MoveToFront(e)
+	b.recency.MoveToFront(e)
 	return e.Value.(cachedBundle).gzip
 }
 
-func (b *bundleCache) keep(n uint64, z []byte) {
+func (b *bundleCache) add(n uint64, z []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.byN[n] != nil || len(z) > b.limit {
 		return
 	}
-	b.byN[n] = b.used.PushFront(cachedBundle{n, z})
+	b.byN[n] = b.recency.PushFront(cachedBundle{n, z})
 	b.bytes += len(z)
 	for b.bytes > b.limit {
-		oldest := b.used.Remove(b.used.Back()).(cachedBundle)
+		oldest := b.recency.Remove(b.recency.Back()).(cachedBundle)
 		delete(b.byN, oldest.n)
 		b.bytes -= len(oldest.gzip)
 	}
@@ -86,8 +86,8 @@ func (b *bundleCache) size() int {
 	return b.bytes
 }
 
-// compress is gzip (RFC 1952) at one level. Writing to memory does not fail.
-func compress(raw []byte, level int) []byte {
+// gzipBytes is gzip (RFC 1952) at one level. Writing to memory does not fail.
+func gzipBytes(raw []byte, level int) []byte {
 	var out bytes.Buffer
 	w, err := gzip.NewWriterLevel(&out, level)
 	if err != nil {

@@ -10,13 +10,13 @@ import (
 
 func TestBundleCacheReadsOnceAndStaysBounded(t *testing.T) {
 	raw := bytes.Repeat([]byte("an entry, much like another; "), 400)
-	one := len(compress(raw, gzip.DefaultCompression))
+	one := len(gzipBytes(raw, gzip.DefaultCompression))
 	b := newBundleCache(3*one + one/2)
 	reads := 0
 	read := func() ([]byte, error) { reads++; return raw, nil }
 	for range 2 {
 		for n := range uint64(3) {
-			z, err := b.bundle(n, read)
+			z, err := b.get(n, read)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -28,9 +28,9 @@ func TestBundleCacheReadsOnceAndStaysBounded(t *testing.T) {
 	if reads != 3 {
 		t.Errorf("%d readings of 3 bundles, want each once", reads)
 	}
-	b.bundle(0, read) // used again: 1 is now the oldest
-	b.bundle(3, read)
-	if b.cached(1) != nil || b.cached(0) == nil {
+	b.get(0, read) // used again: 1 is now the oldest
+	b.get(3, read)
+	if b.lookup(1) != nil || b.lookup(0) == nil {
 		t.Error("not the least recently used bundle went")
 	}
 	if b.size() != 3*one {
@@ -41,10 +41,10 @@ func TestBundleCacheReadsOnceAndStaysBounded(t *testing.T) {
 func TestBundleCacheKeepsNoErrors(t *testing.T) {
 	b := newBundleCache(1 << 20)
 	rotten := errors.New("rotten")
-	if _, err := b.bundle(0, func() ([]byte, error) { return nil, rotten }); !errors.Is(err, rotten) {
+	if _, err := b.get(0, func() ([]byte, error) { return nil, rotten }); !errors.Is(err, rotten) {
 		t.Fatalf("got %v, want the reading's error", err)
 	}
-	if _, err := b.bundle(0, func() ([]byte, error) { return []byte("fine"), nil }); err != nil {
+	if _, err := b.get(0, func() ([]byte, error) { return []byte("fine"), nil }); err != nil {
 		t.Fatalf("the error stuck: %v", err)
 	}
 }

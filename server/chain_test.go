@@ -11,14 +11,14 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// admit puts records straight into the ledger, many to a commit, and waits until
+// admitAll puts records straight into the ledger, many to a commit, and waits until
 // all are published.
-func (w *world) admit(records func(yield func(record.Envelope) bool)) {
+func (w *world) admitAll(records func(yield func(record.Envelope) bool)) {
 	w.t.Helper()
 	var tickets sync.WaitGroup
 	failed := make(chan error, 1)
 	for env := range records {
-		v, err := record.Open(env, w.register.Candidates)
+		v, err := record.Open(env, w.register.CandidateKeys)
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -26,9 +26,9 @@ func (w *world) admit(records func(yield func(record.Envelope) bool)) {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		w.Note(env)
+		w.NoteAdmitted(env)
 		tickets.Go(func() {
-			if _, err := ticket.Committed(w.t.Context()); err != nil {
+			if _, err := ticket.AwaitCommitted(w.t.Context()); err != nil {
 				select {
 				case failed <- fmt.Errorf("%s: %w", v.Statement().Thread, err):
 				default:
@@ -64,25 +64,25 @@ func (w *world) enrolAgain(party string, n int) func(func(record.Envelope) bool)
 // However long a party's history, its chain is no failure of the server: it fits
 // into a chain file, or the answer says what to do instead.
 func TestChainBeyondItsBounds(t *testing.T) {
-	w := begun(t, settings{}, "acme-cloud", "borealis")
-	w.must(w.Designate("2026-014", w.Order("Kestrel Hosting")))
-	w.must(w.Respond("2026-014", "acme-cloud", &record.Response{Status: "no-relationship"}))
+	w := newEnrolledWorld(t, settings{}, "acme-cloud", "borealis")
+	w.mustSubmit(w.Designate("2026-014", w.NewDesignation("Kestrel Hosting")))
+	w.mustSubmit(w.Respond("2026-014", "acme-cloud", &record.Response{Status: "no-relationship"}))
 	id := w.Head("response/2026-014/acme-cloud")
 	path := "/v1/records/" + id.String() + "/receipt?chain=true"
 
 	const begun = 4 // charter, authority, acme-cloud, the response itself
-	w.admit(w.enrolAgain("acme-cloud", proof.MaxChain-begun))
+	w.admitAll(w.enrolAgain("acme-cloud", proof.MaxChainReceipts-begun))
 	r := w.get(path)
 	if r.Code != http.StatusOK {
-		t.Fatalf("a chain of %d receipts: %d %s", proof.MaxChain, r.Code, r.Body)
+		t.Fatalf("a chain of %d receipts: %d %s", proof.MaxChainReceipts, r.Code, r.Body)
 	}
 	chain, err := proof.ParseChain(r.Body.Bytes())
-	if err != nil || len(chain) != proof.MaxChain {
-		t.Fatalf("%d receipts, %v; want %d", len(chain), err, proof.MaxChain)
+	if err != nil || len(chain) != proof.MaxChainReceipts {
+		t.Fatalf("%d receipts, %v; want %d", len(chain), err, proof.MaxChainReceipts)
 	}
 
-	w.admit(w.enrolAgain("acme-cloud", 1))
-	p := w.problem(w.get(path), longChain)
+	w.admitAll(w.enrolAgain("acme-cloud", 1))
+	p := w.wantProblem(w.get(path), problemChainTooLong)
 	if detail := fmt.Sprint(p["detail"]); !strings.Contains(detail, "docket trust") {
 		t.Errorf("the answer does not say what to do: %s", detail)
 	}
@@ -93,17 +93,17 @@ func TestChainBeyondItsBounds(t *testing.T) {
 
 // A chain is dear to make: it waits for its turn among the questions.
 func TestChainsWaitForTheirTurn(t *testing.T) {
-	w := begun(t, settings{server: Config{Verifiers: 1, VerifyWait: 1}})
+	w := newEnrolledWorld(t, settings{server: Config{Verifiers: 1, VerifyWait: 1}})
 	path := "/v1/records/" + w.Ledger.String() + "/receipt?chain=true"
-	if err := w.server.queries.enter(t.Context()); err != nil {
+	if err := w.server.queryLimiter.acquire(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	r := w.get(path)
-	w.problem(r, overloaded)
+	w.wantProblem(r, problemOverloaded)
 	if r.Header().Get("Retry-After") == "" {
 		t.Error("a busy server does not say when to come again")
 	}
-	w.server.queries.leave()
+	w.server.queryLimiter.release()
 	if r := w.get(path); r.Code != http.StatusOK {
 		t.Errorf("%d %s", r.Code, r.Body)
 	}

@@ -42,24 +42,24 @@ func TestClockBehindTheNewestEntry(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { // each bubble begins at the same time
 				w := newWorld(t, set)
 				time.Sleep(c.back)
-				w.must(w.Charter())
+				w.mustSubmit(w.Charter())
 				authority = w.Authority().Marshal()
 			})
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, set)
 				if c.ready {
-					w.object(w.get("/readyz"), http.StatusOK)
+					w.wantJSON(w.get("/readyz"), http.StatusOK)
 					if r := w.post(authority); r.Code != http.StatusCreated {
 						t.Errorf("%d %s", r.Code, r.Body)
 					}
 					return
 				}
 				r := w.post(authority)
-				detail := w.problem(r, clockBehind)["detail"].(string)
+				detail := w.wantProblem(r, problemClock)["detail"].(string)
 				if !strings.Contains(detail, "behind the newest entry") || r.Header().Get("Retry-After") != c.retry {
 					t.Errorf("Retry-After %q: %s", r.Header().Get("Retry-After"), detail)
 				}
-				ready := w.object(w.get("/readyz"), http.StatusServiceUnavailable)
+				ready := w.wantJSON(w.get("/readyz"), http.StatusServiceUnavailable)
 				if reasons := []any{detail}; !reflect.DeepEqual(ready["reasons"], reasons) {
 					t.Errorf("readyz says %v, want %v", ready["reasons"], reasons)
 				}
@@ -67,7 +67,7 @@ func TestClockBehindTheNewestEntry(t *testing.T) {
 				if r := w.post(authority); r.Code != http.StatusCreated {
 					t.Errorf("once it has caught up: %d %s", r.Code, r.Body)
 				}
-				w.object(w.get("/readyz"), http.StatusOK)
+				w.wantJSON(w.get("/readyz"), http.StatusOK)
 			})
 		})
 	}
@@ -83,7 +83,7 @@ func TestClockOffByItsWitnesses(t *testing.T) {
 			cosigners[i], line = stampingCosigner(t, fmt.Sprintf("w%d", i))
 			text += line
 		}
-		w := newWorld(t, settings{policy: text + "group all 2 w0 w1 w2\nquorum all\n", ledger: ledger.Config{Cosign: func(_ context.Context, ask ledger.Ask) (a ledger.Answer, err error) {
+		w := newWorld(t, settings{policy: text + "group all 2 w0 w1 w2\nquorum all\n", ledger: ledger.Config{Cosign: func(_ context.Context, ask ledger.CosignRequest) (a ledger.CosignResponse, err error) {
 			for i, cosign := range cosigners {
 				by := -off
 				if i == 2 {
@@ -93,17 +93,17 @@ func TestClockOffByItsWitnesses(t *testing.T) {
 			}
 			return a, nil
 		}}})
-		w.must(w.Charter())
+		w.mustSubmit(w.Charter())
 		off = 7 * time.Minute
 		time.Sleep(11 * time.Minute) // within which the checkpoint is shown to the witnesses again
 		authority := w.Authority().Marshal()
 		const named = "it is 7m0s ahead of w0, 7m0s ahead of w1; it agrees with w2, which is no quorum"
 		r := w.post(authority)
-		detail := w.problem(r, clockBehind)["detail"].(string)
+		detail := w.wantProblem(r, problemClock)["detail"].(string)
 		if !strings.Contains(detail, named) || r.Header().Get("Retry-After") != "5" {
 			t.Errorf("Retry-After %q: %s", r.Header().Get("Retry-After"), detail)
 		}
-		ready := w.object(w.get("/readyz"), http.StatusServiceUnavailable)
+		ready := w.wantJSON(w.get("/readyz"), http.StatusServiceUnavailable)
 		if reasons := []any{detail}; !reflect.DeepEqual(ready["reasons"], reasons) {
 			t.Errorf("readyz says %v, want %v", ready["reasons"], reasons)
 		}
@@ -112,7 +112,7 @@ func TestClockOffByItsWitnesses(t *testing.T) {
 		if r := w.post(authority); r.Code != http.StatusCreated {
 			t.Errorf("once it is right: %d %s", r.Code, r.Body)
 		}
-		w.object(w.get("/readyz"), http.StatusOK)
+		w.wantJSON(w.get("/readyz"), http.StatusOK)
 		if err := w.stop(); err != nil {
 			t.Error(err)
 		}

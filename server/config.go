@@ -53,7 +53,7 @@ type Config struct {
 	// that an entry waits for so long is nothing to worry about.
 	PublishInterval time.Duration
 
-	MaxBody        int // bytes of one submission; record.MaxSubmission, 256 KiB
+	MaxBody        int // bytes of one submission; record.MaxSubmissionBytes, 256 KiB
 	MaxHeader      int // bytes of one request's header; 16 KiB
 	MaxConnections int // open at once, and requests at work at once; 4,096
 	MaxPerAddress  int // the same of one address that is no proxy's; an eighth, at least 16
@@ -84,8 +84,8 @@ type Config struct {
 	// otherwise all clients would share one address.
 	Proxies []string
 
-	// Question is the work that one question to the register may take, whoever asks.
-	Question register.Work // 10,000 rows, 8 MiB: some 100 ms of one core, and 64 MiB of memory
+	// QueryBudget is the work that one question to the register may take, whoever asks.
+	QueryBudget register.ReadBudget // 10,000 rows, 8 MiB: some 100 ms of one core, and 64 MiB of memory
 
 	// AnswerMemory bounds the answers of more than 80 KiB that are on their way, also
 	// to those who read slowly; one address gets an eighth of it.
@@ -112,7 +112,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	c.PublishWait = cmp.Or(c.PublishWait, 10*time.Second)
-	c.MaxBody = cmp.Or(c.MaxBody, record.MaxSubmission)
+	c.MaxBody = cmp.Or(c.MaxBody, record.MaxSubmissionBytes)
 	c.MaxHeader = cmp.Or(c.MaxHeader, 16<<10)
 	c.MaxConnections = cmp.Or(c.MaxConnections, 4096)
 	c.HeaderTimeout = cmp.Or(c.HeaderTimeout, 5*time.Second)
@@ -123,10 +123,10 @@ func (c Config) withDefaults() (Config, error) {
 	c.Verifiers = cmp.Or(c.Verifiers, 2*runtime.GOMAXPROCS(0))
 	c.VerifyQueue = cmp.Or(c.VerifyQueue, 1024)
 	c.VerifyWait = cmp.Or(c.VerifyWait, 2*time.Second)
-	c.IssuerRate = c.IssuerRate.or(Rate{50, 500})
-	c.ImporterRate = c.ImporterRate.or(Rate{5_000, 20_000})
-	c.RefusalRate = c.RefusalRate.or(Rate{10, 200})
-	c.Question = cmp.Or(c.Question, register.Work{Rows: 10_000, Bytes: 8 << 20})
+	c.IssuerRate = c.IssuerRate.withDefault(Rate{50, 500})
+	c.ImporterRate = c.ImporterRate.withDefault(Rate{5_000, 20_000})
+	c.RefusalRate = c.RefusalRate.withDefault(Rate{10, 200})
+	c.QueryBudget = cmp.Or(c.QueryBudget, register.ReadBudget{Rows: 10_000, Bytes: 8 << 20})
 	c.AnswerMemory = cmp.Or(c.AnswerMemory, 512<<20)
 	c.BundleCache = cmp.Or(c.BundleCache, 64<<20)
 
@@ -143,8 +143,8 @@ func (c Config) withDefaults() (Config, error) {
 			return c, fmt.Errorf("server: %s is %d; it cannot be negative", name, n)
 		}
 	}
-	if c.MaxBody < record.MaxEntry {
-		return c, fmt.Errorf("server: MaxBody is %d bytes; an entry may have %d", c.MaxBody, record.MaxEntry)
+	if c.MaxBody < record.MaxEntryBytes {
+		return c, fmt.Errorf("server: MaxBody is %d bytes; an entry may have %d", c.MaxBody, record.MaxEntryBytes)
 	}
 	if c.WriteTimeout <= c.PublishWait {
 		return c, fmt.Errorf("server: WriteTimeout %s must be longer than PublishWait %s, or answers are cut off", c.WriteTimeout, c.PublishWait)
@@ -152,7 +152,7 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-func (r Rate) or(d Rate) Rate {
+func (r Rate) withDefault(d Rate) Rate {
 	if r == (Rate{}) {
 		return d
 	}

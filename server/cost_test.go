@@ -16,17 +16,17 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
-// large is a ledger on which everything that anybody can make long is long: one party
+// largeLedger is a ledger on which everything that anybody can make long is long: one party
 // with n enrolments and keys of its registrar's, one with n answers on one thread and n
 // certifications, a designation with n amendments and events, and n/4 parties and
 // designations.
-func large(t testing.TB, set settings, n int) *world {
+func largeLedger(t testing.TB, set settings, n int) *world {
 	t.Helper()
-	w := begun(t, set, "acme-cloud", "borealis")
-	order := w.Order("Kestrel Hosting")
-	w.must(w.Designate("2026-014", order))
-	w.admit(w.enrolAgain("acme-cloud", n))
-	w.admit(func(yield func(record.Envelope) bool) {
+	w := newEnrolledWorld(t, set, "acme-cloud", "borealis")
+	order := w.NewDesignation("Kestrel Hosting")
+	w.mustSubmit(w.Designate("2026-014", order))
+	w.admitAll(w.enrolAgain("acme-cloud", n))
+	w.admitAll(func(yield func(record.Envelope) bool) {
 		for i := range n {
 			k := &record.Keys{Add: []record.PartyKey{w.Officer(fmt.Sprintf("acme-cloud/lost#%d", i))}}
 			if i > 0 {
@@ -37,7 +37,7 @@ func large(t testing.TB, set settings, n int) *world {
 			}
 		}
 	})
-	w.admit(func(yield func(record.Envelope) bool) {
+	w.admitAll(func(yield func(record.Envelope) bool) {
 		for i := range n {
 			answer := &record.Response{Status: "acknowledged", Detail: &record.Commitment{Commit: record.IDOf(fmt.Append(nil, i)).String()}}
 			if !yield(w.Respond("2026-014", "acme-cloud", answer)) {
@@ -46,7 +46,7 @@ func large(t testing.TB, set settings, n int) *world {
 		}
 	})
 	day := w.today()
-	w.admit(func(yield func(record.Envelope) bool) {
+	w.admitAll(func(yield func(record.Envelope) bool) {
 		for i := range n {
 			c := &record.CIPCertification{PeriodFrom: day.AddDays(-400 - n + i), PeriodUntil: day.AddDays(-1 - n + i), Initial: i == 0}
 			if !yield(w.Sign(w.Statement("cip/acme-cloud", "acme-cloud", c), "acme-cloud/compliance")) {
@@ -54,7 +54,7 @@ func large(t testing.TB, set settings, n int) *world {
 			}
 		}
 	})
-	w.admit(func(yield func(record.Envelope) bool) {
+	w.admitAll(func(yield func(record.Envelope) bool) {
 		for i := range n {
 			var p record.Predicate
 			switch i % 4 {
@@ -72,7 +72,7 @@ func large(t testing.TB, set settings, n int) *world {
 			}
 		}
 	})
-	w.admit(func(yield func(record.Envelope) bool) {
+	w.admitAll(func(yield func(record.Envelope) bool) {
 		for i := range n / 4 {
 			if !yield(w.Provider(fmt.Sprintf("provider-%04d", i))) || !yield(w.Designate(fmt.Sprintf("2027-%04d", i), order)) {
 				return
@@ -82,10 +82,10 @@ func large(t testing.TB, set settings, n int) *world {
 	return w
 }
 
-// questions are what a stranger may ask of each route on that ledger; lists is how many
+// queryCosts are what a stranger may ask of each route on that ledger; lists is how many
 // of a route's lists each take the work of a question (0: it asks the register nothing
 // but for single rows).
-func questions(w *world) map[string]struct {
+func queryCosts(w *world) map[string]struct {
 	lists int
 	paths []string
 } {
@@ -122,7 +122,7 @@ func questions(w *world) map[string]struct {
 		"/healthz":                                {0, []string{"/healthz"}},
 		"/readyz":                                 {0, []string{"/readyz"}},
 		"/metrics":                                {0, []string{"/metrics"}},
-		"/":                                       {1 + tallies, []string{"/", "/?status=revoked", "/?name=kestrel"}},
+		"/":                                       {1 + statusCountsBudgetFactor, []string{"/", "/?status=revoked", "/?name=kestrel"}},
 		"/designations":                           {1, []string{"/designations", "/designations?status=revoked&limit=1000"}},
 		"/designations/:id":                       {3, []string{"/designations/2026-014", "/designations/2027-9999"}},
 		"/parties":                                {1, []string{"/parties?limit=1000"}},
@@ -132,8 +132,8 @@ func questions(w *world) map[string]struct {
 	}
 }
 
-// asked is what one request cost.
-type asked struct {
+// requestCost is what one request cost.
+type requestCost struct {
 	status int
 	bytes  int    // of the answer
 	rows   uint64 // read from the register
@@ -141,7 +141,7 @@ type asked struct {
 	took   time.Duration
 }
 
-func (w *world) cost(method, path string) asked {
+func (w *world) cost(method, path string) requestCost {
 	w.t.Helper()
 	r := httptest.NewRequest(method, "/", nil)
 	if err := setTarget(r, path); err != nil {
@@ -153,25 +153,25 @@ func (w *world) cost(method, path string) asked {
 	rows, start := w.register.RowsRead(), time.Now()
 	w.server.Handler().ServeHTTP(out, r)
 	took := time.Since(start)
-	a := asked{status: out.Code, bytes: out.Body.Len(), rows: w.register.RowsRead() - rows, took: took}
+	a := requestCost{status: out.Code, bytes: out.Body.Len(), rows: w.register.RowsRead() - rows, took: took}
 	runtime.ReadMemStats(&after)
 	a.memory = after.TotalAlloc - before.TotalAlloc
 	return a
 }
 
-// singles is how many rows a request reads beside its lists: of records, keys and
+// maxSingleRows is how many rows a request reads beside its lists: of records, keys and
 // charters one by one, of a chain's records at most as many as a chain may have.
-const singles = 40
+const maxSingleRows = 40
 
 // No anonymous question costs more than its bound, whatever anybody has made long: rows
 // read, and bytes allocated. A route without a row in the table fails.
-func TestEveryQuestionIsBounded(t *testing.T) {
+func TestEveryQueryIsBounded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("with the race detector the same question allocates more, and nothing here runs side by side")
 	}
-	work := register.Work{Rows: 600, Bytes: 256 << 10}
-	w := large(t, settings{server: Config{Question: work}}, 1200)
-	table := questions(w)
+	work := register.ReadBudget{Rows: 600, Bytes: 256 << 10}
+	w := largeLedger(t, settings{server: Config{QueryBudget: work}}, 1200)
+	table := queryCosts(w)
 	for _, route := range w.server.routes() {
 		if route.method != http.MethodGet {
 			continue
@@ -183,7 +183,7 @@ func TestEveryQuestionIsBounded(t *testing.T) {
 		}
 		for _, method := range []string{http.MethodGet, http.MethodHead} {
 			for _, path := range row.paths {
-				most := uint64(row.lists*work.Rows + singles)
+				most := uint64(row.lists*work.Rows + maxSingleRows)
 				memory := uint64(row.lists*16*work.Bytes + 8<<20)
 				if strings.Contains(path, "chain=true") {
 					most, memory = 5*1024, 64<<20
@@ -216,12 +216,12 @@ func BenchmarkLargeLedger(b *testing.B) {
 	if err != nil {
 		n = 200
 	}
-	w := large(b, settings{fast: true}, n)
-	b.Logf("%d entries", w.server.published())
-	for route, row := range questions(w) {
+	w := largeLedger(b, settings{fast: true}, n)
+	b.Logf("%d entries", w.server.publishedSize())
+	for route, row := range queryCosts(w) {
 		for _, path := range row.paths {
 			b.Run(strings.ReplaceAll(route, "/", "_")+"/"+url.PathEscape(path), func(b *testing.B) {
-				var sum asked
+				var sum requestCost
 				for b.Loop() {
 					got := w.cost(http.MethodGet, path)
 					sum.rows, sum.memory, sum.bytes = max(sum.rows, got.rows), max(sum.memory, got.memory), max(sum.bytes, got.bytes)

@@ -10,28 +10,28 @@ import (
 // Lists that are read in pages; each one's cursors begin with its letter, so
 // that none is taken for another's.
 const (
-	listRecords      = 'r'
-	listDesignations = 'd'
-	listParties      = 'p'
-	listDuties       = 'u'
-	listKeys         = 'k'
-	listIdentifier   = 'i'
+	cursorRecords      = 'r'
+	cursorDesignations = 'd'
+	cursorParties      = 'p'
+	cursorDuties       = 'u'
+	cursorKeys         = 'k'
+	cursorIdentifier   = 'i'
 )
 
 // cursor is where a list goes on, and as of which size and instant it began, so
 // that all pages tell of the same moment. Its text is opaque to clients: what it
 // holds may change.
 type cursor struct {
-	list  byte
-	size  uint64
-	at    time.Time // UTC, milliseconds; the zero time if size is 0
-	place string    // of the last item of the page before; "" on the first page
+	list     byte
+	size     uint64
+	at       time.Time // UTC, milliseconds; the zero time if size is 0
+	position string    // of the last item of the page before; "" on the first page
 }
 
-const cursorHead = 1 + 8 + 8
+const cursorHeaderLen = 1 + 8 + 8
 
 func (c cursor) String() string {
-	raw := make([]byte, 0, cursorHead+len(c.place))
+	raw := make([]byte, 0, cursorHeaderLen+len(c.position))
 	raw = append(raw, c.list)
 	raw = binary.BigEndian.AppendUint64(raw, c.size)
 	at := int64(0)
@@ -39,7 +39,7 @@ func (c cursor) String() string {
 		at = c.at.UnixMilli()
 	}
 	raw = binary.BigEndian.AppendUint64(raw, uint64(at))
-	return base64.RawURLEncoding.EncodeToString(append(raw, c.place...))
+	return base64.RawURLEncoding.EncodeToString(append(raw, c.position...))
 }
 
 // The instants that an answer can name: RFC 3339 writes a year with four digits.
@@ -52,10 +52,10 @@ var errCursor = errors.New("not a cursor of this list")
 
 func parseCursor(list byte, text string) (cursor, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || len(raw) < cursorHead || raw[0] != list {
+	if err != nil || len(raw) < cursorHeaderLen || raw[0] != list {
 		return cursor{list: list}, errCursor
 	}
-	c := cursor{list: list, size: binary.BigEndian.Uint64(raw[1:]), place: string(raw[cursorHead:])}
+	c := cursor{list: list, size: binary.BigEndian.Uint64(raw[1:]), position: string(raw[cursorHeaderLen:])}
 	at := int64(binary.BigEndian.Uint64(raw[9:]))
 	if c.size > 0 {
 		c.at = time.UnixMilli(at).UTC()

@@ -16,40 +16,40 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 )
 
-// described is openapi.json, ready to be held against every answer that the
+// apiDescription is openapi.json, ready to be held against every answer that the
 // tests of this package get.
-type described struct {
+type apiDescription struct {
 	doc   *openapi3.T
-	paths []describedPath
+	paths []apiPath
 }
 
-type describedPath struct {
+type apiPath struct {
 	pattern *regexp.Regexp
 	path    string
 	item    *openapi3.PathItem
 }
 
-var loadDescribed = sync.OnceValues(func() (*described, error) {
+var loadAPIDescription = sync.OnceValues(func() (*apiDescription, error) {
 	openapi3filter.RegisterBodyDecoder("application/schema+json", openapi3filter.JSONBodyDecoder)
 	doc, err := openapi3.NewLoader().LoadFromData(openAPIDocument)
 	if err != nil {
 		return nil, err
 	}
-	d := &described{doc: doc}
+	d := &apiDescription{doc: doc}
 	placeholder := regexp.MustCompile(`\{[a-z]+\}`)
 	for path, item := range doc.Paths.Map() {
 		pattern := "^" + placeholder.ReplaceAllString(strings.ReplaceAll(path, ".", `\.`), `[^/]+`) + "$"
 		if strings.HasPrefix(path, "/tile/") {
 			pattern = strings.TrimSuffix(pattern, `[^/]+$`) + ".+$"
 		}
-		d.paths = append(d.paths, describedPath{regexp.MustCompile(pattern), path, item})
+		d.paths = append(d.paths, apiPath{regexp.MustCompile(pattern), path, item})
 	}
 	return d, nil
 })
 
 // check holds an answer against its description: the status is one of those
 // said, and so is the media type; the body fits its schema.
-func (d *described) check(t testing.TB, r *http.Request, out *httptest.ResponseRecorder) {
+func (d *apiDescription) check(t testing.TB, r *http.Request, out *httptest.ResponseRecorder) {
 	t.Helper()
 	for _, p := range d.paths {
 		operation := p.item.GetOperation(r.Method)

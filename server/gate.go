@@ -6,23 +6,23 @@ import (
 	"time"
 )
 
-// gate bounds the work that a stranger can make the server do: at most slots of
+// concurrencyLimiter bounds the work that a stranger can make the server do: at most slots of
 // his submissions or questions are worked on at once, at most queue wait for
 // their turn, none longer than patience. Beyond that the answer is a cheap "busy".
-type gate struct {
-	what     string
-	slots    chan struct{}
-	queue    int64
-	patience time.Duration
-	waiting  atomic.Int64
+type concurrencyLimiter struct {
+	what    string
+	slots   chan struct{}
+	queue   int64
+	maxWait time.Duration
+	waiting atomic.Int64
 }
 
-func newGate(what string, slots, queue int, patience time.Duration) *gate {
-	return &gate{what: what, slots: make(chan struct{}, slots), queue: int64(queue), patience: patience}
+func newConcurrencyLimiter(what string, slots, queue int, patience time.Duration) *concurrencyLimiter {
+	return &concurrencyLimiter{what: what, slots: make(chan struct{}, slots), queue: int64(queue), maxWait: patience}
 }
 
-// enter takes a slot; leave gives it back.
-func (g *gate) enter(ctx context.Context) error {
+// acquire takes a slot; leave gives it back.
+func (g *concurrencyLimiter) acquire(ctx context.Context) error {
 	select {
 	case g.slots <- struct{}{}:
 		return nil
@@ -30,39 +30,41 @@ func (g *gate) enter(ctx context.Context) error {
 	}
 	if g.waiting.Add(1) > g.queue {
 		g.waiting.Add(-1)
-		return busy("%d %s already wait for their turn", g.queue, g.what)
+		return busyProblem("%d %s already wait for their turn", g.queue, g.what)
 	}
 	defer g.waiting.Add(-1)
-	timer := time.NewTimer(g.patience)
+	timer := time.NewTimer(g.maxWait)
 	defer timer.Stop()
 	select {
 	case g.slots <- struct{}{}:
 		return nil
 	case <-timer.C:
-		return busy("no turn among the %s within %s", g.what, g.patience)
+		return busyProblem("no turn among the %s within %s", g.what, g.maxWait)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-func (g *gate) leave() { <-g.slots }
+func (g *concurrencyLimiter) release() { <-g.slots }
 
-// behind makes a handler wait for its turn, which ends where its answer begins: who
+// limit makes a handler wait for its turn, which ends where its answer begins: who
 // reads slowly holds none.
-func (g *gate) behind(h handler) handler {
-	return func(x *exchange) error {
-		if err := x.enter(g); err != nil {
+func (g *concurrencyLimiter) limit(h handler) handler {
+	return func(x *request) error {
+		if err := x.acquire(g); err != nil {
 			return err
 		}
-		defer x.leave()
+		defer x.release()
 		return h(x)
 	}
 }
 
-func busy(format string, args ...any) *problem { return busyFor(time.Second, format, args...) }
+func busyProblem(format string, args ...any) *problem {
+	return busyProblemAfter(time.Second, format, args...)
+}
 
-func busyFor(wait time.Duration, format string, args ...any) *problem {
-	p := refuse(overloaded, format, args...)
+func busyProblemAfter(wait time.Duration, format string, args ...any) *problem {
+	p := newProblem(problemOverloaded, format, args...)
 	p.retryAfter = wait
 	return p
 }

@@ -12,31 +12,31 @@ import (
 // in a dry run too. One that names new keys beside the present one is not; and what
 // the register says against a charter comes first.
 func TestCharterWithoutAKeyOfThisLog(t *testing.T) {
-	w := begun(t, settings{})
-	present := w.Rules.Policy
+	w := newEnrolledWorld(t, settings{})
+	present := w.CharterPredicate.Policy
 	_, vkey, err := proof.GenerateKey(proof.MLDSA44, origin)
 	if err != nil {
 		t.Fatal(err)
 	}
 	size := w.ledger.Head().Size
-	w.Rules.Policy = "log " + vkey + "\nquorum none\n"
+	w.CharterPredicate.Policy = "log " + vkey + "\nquorum none\n"
 	alone := w.Charter()
 	for _, query := range []string{"dry-run=true", "dry-run=false"} {
-		p := w.problem(w.post(alone.Marshal(), query), logKeys)
+		p := w.wantProblem(w.post(alone.Marshal(), query), problemLogKeys)
 		if !strings.Contains(p["detail"].(string), "docket init --next") || w.ledger.Head().Size != size {
 			t.Errorf("%s: %v, size %d", query, p, w.ledger.Head().Size)
 		}
 	}
 	half := alone
 	half.Signatures = half.Signatures[:1]
-	w.problem(w.post(half.Marshal()), forbidden)
-	w.Rules.Origin = "docket.example/other"
-	w.problem(w.post(w.Charter().Marshal()), invalid)
-	w.Rules.Origin = origin
+	w.wantProblem(w.post(half.Marshal()), problemForbidden)
+	w.CharterPredicate.Origin = "docket.example/other"
+	w.wantProblem(w.post(w.Charter().Marshal()), problemInvalid)
+	w.CharterPredicate.Origin = origin
 
-	w.Rules.Policy = "log " + vkey + "\n" + present
-	w.must(w.Charter())
-	if r := w.get("/checkpoint"); r.Code != http.StatusOK || w.server.published() != size+1 {
-		t.Errorf("under both: %d, size %d", r.Code, w.server.published())
+	w.CharterPredicate.Policy = "log " + vkey + "\n" + present
+	w.mustSubmit(w.Charter())
+	if r := w.get("/checkpoint"); r.Code != http.StatusOK || w.server.publishedSize() != size+1 {
+		t.Errorf("under both: %d, size %d", r.Code, w.server.publishedSize())
 	}
 }

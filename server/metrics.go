@@ -12,12 +12,12 @@ import (
 // templates, methods, status codes, problem kinds, the policy's names of witnesses;
 // never from a request.
 type metrics struct {
-	registry *prometheus.Registry
-	requests *prometheus.CounterVec
-	seconds  *prometheus.HistogramVec
-	problems *prometheus.CounterVec
-	records  *prometheus.CounterVec
-	verify   prometheus.Histogram
+	registry       *prometheus.Registry
+	requests       *prometheus.CounterVec
+	requestSeconds *prometheus.HistogramVec
+	problems       *prometheus.CounterVec
+	records        *prometheus.CounterVec
+	verifySeconds  prometheus.Histogram
 }
 
 func newMetrics(s *Server) *metrics {
@@ -27,7 +27,7 @@ func newMetrics(s *Server) *metrics {
 			Name: "docket_http_requests_total",
 			Help: "HTTP requests answered, by route template, method and status.",
 		}, []string{"route", "method", "status"}),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		requestSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "docket_http_request_seconds",
 			Help:    "Time from the request's header to the end of its answer.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16), // 0.5 ms to 16 s
@@ -40,24 +40,24 @@ func newMetrics(s *Server) *metrics {
 			Name: "docket_records_total",
 			Help: "Submissions taken, by outcome: published, committed, known, judged (dry run).",
 		}, []string{"outcome"}),
-		verify: prometheus.NewHistogram(prometheus.HistogramOpts{
+		verifySeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "docket_record_verify_seconds",
 			Help:    "Time to verify one submission's signatures, its turn included.",
 			Buckets: prometheus.ExponentialBuckets(0.00005, 2, 16), // 50 µs to 1.6 s
 		}),
 	}
-	m.registry.MustRegister(m.requests, m.seconds, m.problems, m.records, m.verify,
-		witnessMetrics{s.witnessed, s.nextKeys}, damageMetrics{s.damage},
+	m.registry.MustRegister(m.requests, m.requestSeconds, m.problems, m.records, m.verifySeconds,
+		witnessMetrics{s.witnessStates, s.nextKeys}, damageMetrics{s.damage},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		gauge("docket_verify_waiting", "Submissions that wait for their turn to be verified.",
-			func() float64 { return float64(s.gate.waiting.Load()) }),
+			func() float64 { return float64(s.verifyLimiter.waiting.Load()) }),
 		gauge("docket_ledger_size", "Entries committed: durable, not all of them published yet.",
 			func() float64 { return float64(s.health().Committed) }),
 		gauge("docket_ledger_published_size", "Entries under the newest published checkpoint.",
 			func() float64 { return float64(s.health().Published) }),
 		gauge("docket_ready", "1 if a record sent now would be committed and published.",
-			func() float64 { return asFloat(len(s.notReady()) == 0) }),
+			func() float64 { return asFloat(len(s.notReadyReasons()) == 0) }),
 		gauge("docket_bundle_cache_bytes", "Bytes of compressed entry bundles in memory.",
 			func() float64 { return float64(s.bundles.size()) }),
 	)
@@ -83,12 +83,12 @@ func gauge(name, help string, read func() float64) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read)
 }
 
-func (m *metrics) request(route, verb string, status int, took time.Duration) {
-	m.requests.WithLabelValues(route, method(verb), strconv.Itoa(status)).Inc()
-	m.seconds.WithLabelValues(route).Observe(took.Seconds())
+func (m *metrics) countRequest(route, verb string, status int, took time.Duration) {
+	m.requests.WithLabelValues(route, knownMethod(verb), strconv.Itoa(status)).Inc()
+	m.requestSeconds.WithLabelValues(route).Observe(took.Seconds())
 }
 
-func (m *metrics) problem(k problemKind) { m.problems.WithLabelValues(string(k)).Inc() }
+func (m *metrics) countProblem(k problemKind) { m.problems.WithLabelValues(string(k)).Inc() }
 
 // outcome of a submission that was not refused.
 type outcome string
@@ -97,7 +97,7 @@ const (
 	outcomePublished outcome = "published"
 	outcomeCommitted outcome = "committed"
 	outcomeKnown     outcome = "known"
-	outcomeJudged    outcome = "judged"
+	outcomeDryRun    outcome = "judged"
 )
 
-func (m *metrics) taken(o outcome) { m.records.WithLabelValues(string(o)).Inc() }
+func (m *metrics) countOutcome(o outcome) { m.records.WithLabelValues(string(o)).Inc() }

@@ -13,15 +13,15 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
-// long is a world in which a party and a designation have 130 records each, and the
+// longLedger is a world in which a party and a designation have 130 records each, and the
 // party has answered as often.
-func long(t *testing.T) *world {
+func longLedger(t *testing.T) *world {
 	t.Helper()
-	w := begun(t, settings{}, "acme-cloud", "borealis")
-	w.must(w.Designate("2026-014", w.Order("Kestrel Hosting")))
-	w.admit(w.enrolAgain("acme-cloud", 130))
+	w := newEnrolledWorld(t, settings{}, "acme-cloud", "borealis")
+	w.mustSubmit(w.Designate("2026-014", w.NewDesignation("Kestrel Hosting")))
+	w.admitAll(w.enrolAgain("acme-cloud", 130))
 	day := w.today()
-	w.admit(func(yield func(record.Envelope) bool) {
+	w.admitAll(func(yield func(record.Envelope) bool) {
 		for i := range 130 {
 			var p record.Predicate = &record.Suspension{EffectiveOn: day, Reason: fmt.Sprintf("talks %d", i)}
 			if i%2 == 1 {
@@ -32,7 +32,7 @@ func long(t *testing.T) *world {
 			}
 		}
 	})
-	w.admit(func(yield func(record.Envelope) bool) {
+	w.admitAll(func(yield func(record.Envelope) bool) {
 		for i := range 130 {
 			answer := &record.Response{Status: "acknowledged", Detail: &record.Commitment{Commit: record.IDOf(fmt.Append(nil, i)).String()}}
 			if !yield(w.Respond("2026-014", "acme-cloud", answer)) {
@@ -45,8 +45,8 @@ func long(t *testing.T) *world {
 
 // An answer about one thing shows a part of each long list, says which, and where it is
 // read whole.
-func TestOneThingSaysWhatItCuts(t *testing.T) {
-	w := long(t)
+func TestDetailsNameTruncatedLists(t *testing.T) {
+	w := longLedger(t)
 	for _, c := range []struct {
 		path  string
 		shows map[string]int // members, and how many items they show
@@ -57,7 +57,7 @@ func TestOneThingSaysWhatItCuts(t *testing.T) {
 		{"/v1/register/designations/2026-014", map[string]int{"records": 16, "history": 100, "events": 100},
 			map[string]int{"records": 131, "history": 131, "events": 131}},
 	} {
-		answer := w.object(w.get(c.path), http.StatusOK)
+		answer := w.wantJSON(w.get(c.path), http.StatusOK)
 		for name, n := range c.shows {
 			if got := len(answer[name].([]any)); got != n {
 				t.Errorf("%s shows %d of %s, want %d", c.path, got, name, n)
@@ -73,22 +73,22 @@ func TestOneThingSaysWhatItCuts(t *testing.T) {
 				t.Errorf("%s does not say where %s is whole", c.path, name)
 				continue
 			}
-			if got := w.whole(link, "records"); got < n {
+			if got := w.countItems(link, "records"); got < n {
 				t.Errorf("%s: %s has %d items, want %d or more", c.path, link, got, n)
 			}
 		}
 	}
-	newest := w.object(w.get("/v1/register/designations/2026-014"), http.StatusOK)["events"].([]any)
+	newest := w.wantJSON(w.get("/v1/register/designations/2026-014"), http.StatusOK)["events"].([]any)
 	if last := newest[99].(map[string]any)["reason"]; last != "talks ended 129" {
 		t.Errorf("the last event shown is %v, want the newest", last)
 	}
 }
 
-// whole counts the items of a list by all its pages.
-func (w *world) whole(path, items string) (n int) {
+// countItems counts the items of a list by all its pages.
+func (w *world) countItems(path, items string) (n int) {
 	w.t.Helper()
 	for after := ""; ; {
-		page := w.object(w.get(path+after), http.StatusOK)
+		page := w.wantJSON(w.get(path+after), http.StatusOK)
 		n += len(page[items].([]any))
 		next, ok := page["next"].(string)
 		if !ok {
@@ -101,8 +101,8 @@ func (w *world) whole(path, items string) (n int) {
 var nextLink = regexp.MustCompile(`<a href="([^"]+)" rel="next">`)
 
 // Pages for people show the first part of each list, and a link to the next.
-func TestPagesGoOn(t *testing.T) {
-	w := long(t)
+func TestPagesLinkToTheRest(t *testing.T) {
+	w := longLedger(t)
 	for _, path := range []string{"/parties/acme-cloud", "/designations/2026-014"} {
 		seen := map[string]bool{}
 		todo, pages := []string{path}, 0
@@ -110,7 +110,7 @@ func TestPagesGoOn(t *testing.T) {
 			if pages++; pages > 20 {
 				t.Fatalf("%s goes on for ever", path)
 			}
-			text := w.page(todo[0], http.StatusOK)
+			text := w.getPage(todo[0], http.StatusOK)
 			todo = todo[1:]
 			for _, link := range nextLink.FindAllStringSubmatch(text, -1) {
 				next := html.UnescapeString(link[1])
@@ -132,23 +132,23 @@ func TestPagesGoOn(t *testing.T) {
 			t.Errorf("%s and the pages that it leads to name %d records, want %d", path, records, want)
 		}
 	}
-	w.problem(w.get("/v1/register/duties?after=AAAA"), badParameter)
-	if text := w.page("/parties/acme-cloud?duties=AAAA", http.StatusBadRequest); !strings.Contains(text, "not a cursor") {
+	w.wantProblem(w.get("/v1/register/duties?after=AAAA"), problemParameter)
+	if text := w.getPage("/parties/acme-cloud?duties=AAAA", http.StatusBadRequest); !strings.Contains(text, "not a cursor") {
 		t.Errorf("a wrong cursor of a page: %s", text)
 	}
 }
 
 // What alone needs more than one question may take is left out of a list, and named;
 // the list goes on.
-func TestListsNameWhatTheyLeaveOut(t *testing.T) {
-	w := begun(t, settings{server: Config{Question: register.Work{Rows: 100, Bytes: 1 << 20}}}, "acme-cloud", "borealis")
-	w.must(w.Designate("2026-014", w.Order("Kestrel Hosting")))
-	view, err := w.register.Now()
+func TestListsNameSkippedItems(t *testing.T) {
+	w := newEnrolledWorld(t, settings{server: Config{QueryBudget: register.ReadBudget{Rows: 100, Bytes: 1 << 20}}}, "acme-cloud", "borealis")
+	w.mustSubmit(w.Designate("2026-014", w.NewDesignation("Kestrel Hosting")))
+	view, err := w.register.LatestView()
 	if err != nil {
 		t.Fatal(err)
 	}
-	today := view.Today(w.Now)
-	w.admit(func(yield func(record.Envelope) bool) {
+	today := view.LocalDate(w.Now)
+	w.admitAll(func(yield func(record.Envelope) bool) {
 		for i := range 150 {
 			// One provider answers often, which makes no question dear; of the other's standing
 			// all steps are read.
@@ -163,7 +163,7 @@ func TestListsNameWhatTheyLeaveOut(t *testing.T) {
 	var skipped, parties []string
 	path := "/v1/register/duties?kind=respond"
 	for after := ""; ; {
-		page := w.object(w.get(path+after), http.StatusOK)
+		page := w.wantJSON(w.get(path+after), http.StatusOK)
 		for _, d := range page["duties"].([]any) {
 			parties = append(parties, d.(map[string]any)["party"].(string))
 		}
@@ -180,5 +180,5 @@ func TestListsNameWhatTheyLeaveOut(t *testing.T) {
 	if !slices.Equal(parties, []string{"acme-cloud"}) || !slices.Equal(skipped, []string{"designation/2026-014 borealis"}) {
 		t.Errorf("duties of %q, left out %q", parties, skipped)
 	}
-	w.problem(w.get("/v1/register/parties/nobody-like-this-here"), notFound)
+	w.wantProblem(w.get("/v1/register/parties/nobody-like-this-here"), problemNotFound)
 }

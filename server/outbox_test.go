@@ -15,11 +15,11 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-func TestOutbox(t *testing.T) {
-	o := newOutbox(8 << 20)
+func TestAnswerMemory(t *testing.T) {
+	o := newAnswerMemory(8 << 20)
 	var broken []string
 	take := func(address string, size int) (func(), error) {
-		return o.take(address, size, func() { broken = append(broken, address) })
+		return o.reserve(address, size, func() { broken = append(broken, address) })
 	}
 	first, err := take("192.0.2.1", 900<<10)
 	if err != nil {
@@ -27,7 +27,7 @@ func TestOutbox(t *testing.T) {
 	}
 	_, err = take("192.0.2.1", 200<<10)
 	wantBusy(t, "beyond the share of one address", err)
-	if _, err := take("192.0.2.1", smallAnswer); err != nil {
+	if _, err := take("192.0.2.1", maxUncountedAnswer); err != nil {
 		t.Errorf("a small answer is refused: %v", err)
 	}
 	large, err := take("192.0.2.2", 7<<20)
@@ -44,26 +44,26 @@ func TestOutbox(t *testing.T) {
 	large()
 	large() // counts once
 	first() // was broken off
-	if o.sum != 500<<10 || len(o.from) != 1 || o.sent.Len() != 1 {
-		t.Errorf("%d bytes of %d addresses in %d answers are counted, want the one under way", o.sum, len(o.from), o.sent.Len())
+	if o.total != 500<<10 || len(o.byAddress) != 1 || o.inFlight.Len() != 1 {
+		t.Errorf("%d bytes of %d addresses in %d answers are counted, want the one under way", o.total, len(o.byAddress), o.inFlight.Len())
 	}
 	third()
-	if o.sum != 0 || len(o.from) != 0 || o.sent.Len() != 0 {
-		t.Errorf("%d bytes of %d addresses in %d answers are still counted", o.sum, len(o.from), o.sent.Len())
+	if o.total != 0 || len(o.byAddress) != 0 || o.inFlight.Len() != 0 {
+		t.Errorf("%d bytes of %d addresses in %d answers are still counted", o.total, len(o.byAddress), o.inFlight.Len())
 	}
 }
 
 // Those who read nothing, from many addresses, keep nobody from an answer: theirs are broken
 // off.
-func TestSlowReadersKeepNoAnswerFromOthers(t *testing.T) {
+func TestSlowReadersDoNotBlockOthers(t *testing.T) {
 	gin.SetMode(gin.ReleaseMode)
 	const size = 24 << 20 // more than the connections themselves take
-	s := &Server{log: slog.New(slog.DiscardHandler), outbox: newOutbox(3 * size)}
+	s := &Server{log: slog.New(slog.DiscardHandler), answerMemory: newAnswerMemory(3 * size)}
 	s.metrics = newMetrics(s)
 	e := gin.New()
-	e.GET("/x", s.serve("/x", func(x *exchange) error {
-		return x.bytes(http.StatusOK, typeText, make([]byte, size))
-	}, (*exchange).fail))
+	e.GET("/x", s.ginHandler("/x", func(x *request) error {
+		return x.answerBytes(http.StatusOK, typeText, make([]byte, size))
+	}, (*request).answerProblem))
 	for name, tls := range map[string]bool{"HTTP/1": false, "HTTP/2": true} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewUnstartedServer(e)
@@ -103,28 +103,28 @@ func TestSlowReadersKeepNoAnswerFromOthers(t *testing.T) {
 	}
 }
 
-// stalled is a client that reads nothing until it is let go.
-type stalled struct {
+// stalledWriter is a client that reads nothing until it is let go.
+type stalledWriter struct {
 	*httptest.ResponseRecorder
 	letGo <-chan struct{}
 }
 
-func (w stalled) Write(p []byte) (int, error) {
+func (w stalledWriter) Write(p []byte) (int, error) {
 	<-w.letGo
 	return w.ResponseRecorder.Write(p)
 }
 
 // Whoever does not read his answer keeps nobody else's question waiting: his turn
 // ends before the answer is sent, and only its bytes are counted.
-func TestSlowReadersHoldNoTurn(t *testing.T) {
+func TestSlowReadersReleaseTheirTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gin.SetMode(gin.ReleaseMode)
-		s := &Server{cfg: Config{}, queries: newGate("questions", 1, 4, time.Second), outbox: newOutbox(8 << 20)}
+		s := &Server{cfg: Config{}, queryLimiter: newConcurrencyLimiter("questions", 1, 4, time.Second), answerMemory: newAnswerMemory(8 << 20)}
 		s.metrics = newMetrics(s)
 		s.log = slog.New(slog.DiscardHandler)
-		h := s.serve("/x", s.queries.behind(func(x *exchange) error {
-			return x.bytes(http.StatusOK, typeText, []byte(strings.Repeat("a", 1<<20)))
-		}), (*exchange).fail)
+		h := s.ginHandler("/x", s.queryLimiter.limit(func(x *request) error {
+			return x.answerBytes(http.StatusOK, typeText, []byte(strings.Repeat("a", 1<<20)))
+		}), (*request).answerProblem)
 		e := gin.New()
 		e.GET("/x", h)
 
@@ -134,7 +134,7 @@ func TestSlowReadersHoldNoTurn(t *testing.T) {
 				defer func() { ended <- struct{}{} }()
 				r := httptest.NewRequest("GET", "/x", nil)
 				r.RemoteAddr = fmt.Sprintf("192.0.2.%d:1", 10+i)
-				e.ServeHTTP(stalled{httptest.NewRecorder(), letGo}, r)
+				e.ServeHTTP(stalledWriter{httptest.NewRecorder(), letGo}, r)
 			}()
 		}
 		synctest.Wait()
@@ -147,8 +147,8 @@ func TestSlowReadersHoldNoTurn(t *testing.T) {
 		for range 7 {
 			<-ended
 		}
-		if s.outbox.sum != 0 || len(s.queries.slots) != 0 {
-			t.Errorf("%d bytes and %d turns are still held", s.outbox.sum, len(s.queries.slots))
+		if s.answerMemory.total != 0 || len(s.queryLimiter.slots) != 0 {
+			t.Errorf("%d bytes and %d turns are still held", s.answerMemory.total, len(s.queryLimiter.slots))
 		}
 	})
 }

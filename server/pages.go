@@ -10,8 +10,8 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
-// frame is what every page has.
-type frame struct {
+// pageHeader is what every page has.
+type pageHeader struct {
 	Title       string
 	Ledger      ledgerTitle
 	AsOf        *asOf
@@ -26,15 +26,15 @@ type ledgerTitle struct {
 	Name, Origin, ID, Zone string
 }
 
-func (s *Server) title() ledgerTitle {
-	view, err := s.cfg.Register.At(s.published())
+func (s *Server) ledgerTitle() ledgerTitle {
+	view, err := s.cfg.Register.ViewAt(s.publishedSize())
 	if err != nil {
 		return ledgerTitle{Name: "Docket"}
 	}
-	return titleOf(view)
+	return ledgerTitleOf(view)
 }
 
-func titleOf(v *register.View) ledgerTitle {
+func ledgerTitleOf(v *register.View) ledgerTitle {
 	c, err := v.Charter()
 	if err != nil {
 		return ledgerTitle{Name: "Docket"}
@@ -42,17 +42,17 @@ func titleOf(v *register.View) ledgerTitle {
 	return ledgerTitle{Name: c.Charter.Name, Origin: c.Charter.Origin, ID: c.Records[0].String(), Zone: c.Charter.TimeZone}
 }
 
-func (s *Server) frame(q *question, title string) frame {
-	f := frame{Title: title, Ledger: titleOf(q.view), AsOf: &q.asOf}
+func (s *Server) pageHeader(q *registerQuery, title string) pageHeader {
+	f := pageHeader{Title: title, Ledger: ledgerTitleOf(q.view), AsOf: &q.asOf}
 	if f.Ledger.Zone != "" {
-		now, asked := q.view.Today(time.Now()), q.view.Today(q.asOf.At)
+		now, asked := q.view.LocalDate(time.Now()), q.view.LocalDate(q.asOf.At)
 		f.Today, f.When, f.Ahead = asked.String(), "today", q.view.Ahead(q.asOf.At, time.Now())
 		if asked != now {
 			f.When = "on " + f.Today
 		}
 	}
 	switch {
-	case s.published() > 0:
+	case s.publishedSize() > 0:
 	case s.cfg.Ledger.Head().Size > 0:
 		f.Unpublished = "Nothing is published yet: the witnesses have not cosigned."
 	default:
@@ -62,70 +62,70 @@ func (s *Server) frame(q *question, title string) frame {
 }
 
 type homePage struct {
-	frame
+	pageHeader
 	designationList
-	Counts     []count
+	Counts     []statusCount
 	Checkpoint string
 }
 
-type count struct {
+type statusCount struct {
 	N    int
 	What string
 }
 
 // homePage says what this ledger is and whom it restricts today.
-func (s *Server) homePage(x *exchange) error {
-	q, list, err := s.listed(x)
+func (s *Server) homePage(x *request) error {
+	q, list, err := s.queryDesignationList(x)
 	if err != nil {
 		return err
 	}
-	page := homePage{frame: s.frame(q, "Designations"), designationList: list, Counts: s.tally.of(q, s.cfg.Question)}
+	page := homePage{pageHeader: s.pageHeader(q, "Designations"), designationList: list, Counts: s.statusCounts.get(q, s.cfg.QueryBudget)}
 	if p := s.cfg.Ledger.Published(); p != nil {
 		page.Checkpoint = string(p.Note())
 	}
-	return x.page(http.StatusOK, "home", page)
+	return x.answerPage(http.StatusOK, "home", page)
 }
 
-// tally counts the designations by status for the home page. The count reads them all,
+// statusCounts counts the designations by status for the home page. The count reads them all,
 // so it is done at most once in a few seconds, for everybody, and left out where there
 // are too many. It is of the present alone: a page of another moment shows it only if it
 // is the same, or whoever asks for a moment would choose what everybody else is shown.
 // mu guards what is below it; nobody waits for it.
-type tally struct {
+type statusCounts struct {
 	mu      sync.Mutex
 	size    uint64
 	day     record.Date
 	counted time.Time
-	counts  []count
+	counts  []statusCount
 }
 
-const tallyFor = 10 * time.Second
+const statusCountsTTL = 10 * time.Second
 
-// tallies is how many questions' work a count may take: with the defaults it counts
+// statusCountsBudgetFactor is how many questions' work a count may take: with the defaults it counts
 // 50,000 designations, in half a second of one core.
-const tallies = 10
+const statusCountsBudgetFactor = 10
 
-func (t *tally) of(q *question, work register.Work) []count {
+func (t *statusCounts) get(q *registerQuery, work register.ReadBudget) []statusCount {
 	if !t.mu.TryLock() {
 		return nil // someone counts
 	}
 	defer t.mu.Unlock()
-	now, day := time.Now(), q.view.Today(q.asOf.At)
+	now, day := time.Now(), q.view.LocalDate(q.asOf.At)
 	present := !q.has("at") && !q.has("size") && !q.has("after")
 	switch {
-	case t.day == day && (t.size == q.asOf.Size || present && now.Sub(t.counted) < tallyFor):
+	case t.day == day && (t.size == q.asOf.Size || present && now.Sub(t.counted) < statusCountsTTL):
 		return t.counts
 	case !present:
 		return nil
 	}
-	by, err := q.view.Within(register.Work{Rows: tallies * work.Rows, Bytes: tallies * work.Bytes}).Statuses(q.asOf.At)
-	if err != nil && !errors.Is(err, register.ErrTooMuch) {
+	by, err := q.view.WithBudget(register.ReadBudget{Rows: statusCountsBudgetFactor * work.Rows, Bytes: statusCountsBudgetFactor * work.Bytes}).CountByStatus(q.asOf.At)
+	if err != nil && !errors.Is(err, register.ErrOverBudget) {
 		return nil // the list below it says what is wrong
 	}
 	t.size, t.day, t.counted, t.counts = q.asOf.Size, day, now, nil
 	for _, status := range register.Statuses {
 		if n := by[status]; n > 0 {
-			t.counts = append(t.counts, count{n, string(status)})
+			t.counts = append(t.counts, statusCount{n, string(status)})
 		}
 	}
 	return t.counts

@@ -12,24 +12,24 @@ type designationList struct {
 	Path                  string // of that page, which the form leads back to
 	Statuses              []register.Status
 	Status, Name, Country string
-	Designations          []listedDesignation
+	Designations          []designationLine
 	Next                  string
 }
 
-type listedDesignation struct {
+type designationLine struct {
 	ID, Name, Country string
 	Status            register.Status
 	Error             bool
 	From, Until       string
 }
 
-// listed answers the form.
-func (s *Server) listed(x *exchange) (*question, designationList, error) {
-	q, err := s.askPage(x, listDesignations, "status", "name", "country")
+// queryDesignationList answers the form.
+func (s *Server) queryDesignationList(x *request) (*registerQuery, designationList, error) {
+	q, err := s.parseListQuery(x, cursorDesignations, "status", "name", "country")
 	if err != nil {
 		return nil, designationList{}, err
 	}
-	q.blank("status", "name", "country") // a form sends its empty fields too
+	q.dropEmpty("status", "name", "country") // a form sends its empty fields too
 	answer, err := designationsOf(q)
 	if err != nil {
 		return nil, designationList{}, err
@@ -37,19 +37,19 @@ func (s *Server) listed(x *exchange) (*question, designationList, error) {
 	list := designationList{
 		Path:     x.FullPath(),
 		Statuses: register.Statuses, Status: q.text("status"), Name: q.text("name"), Country: q.text("country"),
-		Next: q.link(x.FullPath(), "after", answer.Next),
+		Next: q.pageURL(x.FullPath(), "after", answer.Next),
 	}
 	for _, d := range answer.Designations {
-		list.Designations = append(list.Designations, listedDesignation{
-			ID: designationID(d.Thread), Name: d.Name, Country: d.Country, Status: d.Status, Error: d.Error,
+		list.Designations = append(list.Designations, designationLine{
+			ID: designationName(d.Thread), Name: d.Name, Country: d.Country, Status: d.Status, Error: d.Error,
 			From: d.EffectiveFrom.String(), Until: dateOrNone(d.EffectiveUntil),
 		})
 	}
 	return q, list, nil
 }
 
-// blank forgets parameters that are given and empty.
-func (q *query) blank(names ...string) {
+// dropEmpty forgets parameters that are given and empty.
+func (q *params) dropEmpty(names ...string) {
 	for _, name := range names {
 		if q.values.Get(name) == "" {
 			q.values.Del(name)
@@ -57,9 +57,9 @@ func (q *query) blank(names ...string) {
 	}
 }
 
-// link is the address of the page that goes on with a list, whose cursor has that name:
+// pageURL is the address of the page that goes on with a list, whose cursor has that name:
 // the same question otherwise. "" if there is none.
-func (q *question) link(path, name, after string) string {
+func (q *registerQuery) pageURL(path, name, after string) string {
 	if after == "" {
 		return ""
 	}
@@ -72,32 +72,32 @@ func (q *question) link(path, name, after string) string {
 }
 
 type designationsPage struct {
-	frame
+	pageHeader
 	designationList
 }
 
 // designationsPage lists the designations.
-func (s *Server) designationsPage(x *exchange) error {
-	q, list, err := s.listed(x)
+func (s *Server) designationsPage(x *request) error {
+	q, list, err := s.queryDesignationList(x)
 	if err != nil {
 		return err
 	}
-	return x.page(http.StatusOK, "designations", designationsPage{s.frame(q, "Designations"), list})
+	return x.answerPage(http.StatusOK, "designations", designationsPage{s.pageHeader(q, "Designations"), list})
 }
 
 type partiesPage struct {
-	frame
-	Parties []listedParty
+	pageHeader
+	Parties []partyLine
 	Next    string
 }
 
-type listedParty struct {
+type partyLine struct {
 	ID, Name, Country, Roles, Standing, Enrolled string
 }
 
 // partiesPage lists the parties: who signs here.
-func (s *Server) partiesPage(x *exchange) error {
-	q, err := s.askPage(x, listParties, "role", "status")
+func (s *Server) partiesPage(x *request) error {
+	q, err := s.parseListQuery(x, cursorParties, "role", "status")
 	if err != nil {
 		return err
 	}
@@ -105,9 +105,9 @@ func (s *Server) partiesPage(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	page := partiesPage{frame: s.frame(q, "Parties"), Next: q.link(x.FullPath(), "after", answer.Next)}
+	page := partiesPage{pageHeader: s.pageHeader(q, "Parties"), Next: q.pageURL(x.FullPath(), "after", answer.Next)}
 	for _, p := range answer.Parties {
-		page.Parties = append(page.Parties, listedParty{p.ID, p.LegalName, p.Country, join(p.Roles), p.Standing, p.Enrolled.String()})
+		page.Parties = append(page.Parties, partyLine{p.ID, p.LegalName, p.Country, joinWords(p.Roles), p.Standing, p.Enrolled.String()})
 	}
-	return x.page(http.StatusOK, "parties", page)
+	return x.answerPage(http.StatusOK, "parties", page)
 }

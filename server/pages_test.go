@@ -14,7 +14,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-func (w *world) page(path string, status int) string {
+func (w *world) getPage(path string, status int) string {
 	w.t.Helper()
 	r := w.get(path)
 	h := r.Header()
@@ -25,7 +25,7 @@ func (w *world) page(path string, status int) string {
 }
 
 func TestPages(t *testing.T) {
-	w := story(t)
+	w := sampleWorld(t)
 	answer, charter := w.Head("response/2026-014/acme-cloud").String(), w.Head("charter").String()
 	for path, wants := range map[string][]string{
 		"/":                        {"Office of Cloud Restrictions (fictional)", "UNVERIFIED", `href="/designations/2026-014"`, "in-force", "docket.example/test\n8\n", `href="/records/` + charter + `"`},
@@ -40,22 +40,22 @@ func TestPages(t *testing.T) {
 		"/parties/authority":       {"designator, registrar"},
 		"/records/" + answer:       {"no-relationship", "acme-cloud, ci", "/v1/records/" + answer + "/receipt?chain=true", `href="/designations/2026-014"`},
 	} {
-		page := w.page(path, http.StatusOK)
+		page := w.getPage(path, http.StatusOK)
 		for _, want := range wants {
 			if !strings.Contains(page, want) {
 				t.Errorf("%s has no %q", path, want)
 			}
 		}
 	}
-	if strings.Contains(w.page("/?status=announced", http.StatusOK), "AEROCARIBBEAN") {
+	if strings.Contains(w.getPage("/?status=announced", http.StatusOK), "AEROCARIBBEAN") {
 		t.Error("the status filter does not filter")
 	}
 	for _, path := range []string{"/designations/2026-099", "/parties/nobody", "/records/xyz"} {
-		if page := w.page(path, http.StatusNotFound); !strings.Contains(page, "no such thing") {
+		if page := w.getPage(path, http.StatusNotFound); !strings.Contains(page, "no such thing") {
 			t.Errorf("%s: %s", path, page)
 		}
 	}
-	w.page("/?status=gone", http.StatusBadRequest)
+	w.getPage("/?status=gone", http.StatusBadRequest)
 	if r := w.get("/style.css"); r.Code != http.StatusOK || r.Header().Get("Content-Type") != "text/css; charset=utf-8" {
 		t.Errorf("style: %d %v", r.Code, r.Header())
 	}
@@ -65,10 +65,10 @@ func TestPages(t *testing.T) {
 // another moment changes nothing of what the next one is told.
 func TestHomePageCountsItsOwnMoment(t *testing.T) {
 	numbers := regexp.MustCompile(`<li><b>(\d+)</b><span>([a-z-]+)</span>`)
-	want := fmt.Sprint(numbers.FindAllString(story(t).page("/", http.StatusOK), -1))
-	w := story(t)
+	want := fmt.Sprint(numbers.FindAllString(sampleWorld(t).getPage("/", http.StatusOK), -1))
+	w := sampleWorld(t)
 	for _, path := range []string{"/?at=2040-01-01", "/?size=1", "/", "/?at=2040-01-01", "/?size=1", "/"} {
-		got := fmt.Sprint(numbers.FindAllString(w.page(path, http.StatusOK), -1))
+		got := fmt.Sprint(numbers.FindAllString(w.getPage(path, http.StatusOK), -1))
 		if path == "/" && got != want {
 			t.Errorf("after others asked for other moments the home page says %s, want %s", got, want)
 		}
@@ -80,11 +80,11 @@ func TestHomePageCountsItsOwnMoment(t *testing.T) {
 
 // A ledger that has published nothing says so, and leads nowhere where nothing is.
 func TestPagesBeforeTheFirstCheckpoint(t *testing.T) {
-	w := newWorld(t, unanswered(t))
+	w := newWorld(t, withoutCosignatures(t))
 	link := regexp.MustCompile(`href="(/[^"]*)"`)
 	for _, want := range []string{"Nothing is published yet: no record has come.", "Nothing is published yet: the witnesses have not cosigned."} {
 		for _, path := range []string{"/", "/designations", "/parties"} {
-			page := w.page(path, http.StatusOK)
+			page := w.getPage(path, http.StatusOK)
 			if !strings.Contains(page, want) {
 				t.Errorf("%s does not say %q:\n%s", path, want, page)
 			}
@@ -106,8 +106,8 @@ func TestPagesBeforeTheFirstCheckpoint(t *testing.T) {
 // One record is a record.
 func TestPagesOfACharterAlone(t *testing.T) {
 	w := newWorld(t, settings{})
-	w.must(w.Charter())
-	page := w.page("/", http.StatusOK)
+	w.mustSubmit(w.Charter())
+	page := w.getPage("/", http.StatusOK)
 	for _, want := range []string{"<b>1</b><span>record published</span>", "None among 1 record."} {
 		if !strings.Contains(page, want) {
 			t.Errorf("no %q in\n%s", want, page)
@@ -117,13 +117,13 @@ func TestPagesOfACharterAlone(t *testing.T) {
 
 // Dates are days somewhere: each page with dates says where, and which day it is there.
 func TestPagesSayWhereDatesAre(t *testing.T) {
-	w := story(t)
+	w := sampleWorld(t)
 	want := "Dates are days in America/New_York, where “today” is "
 	for _, path := range []string{"/", "/designations", "/parties", "/designations/2026-014", "/parties/acme-cloud"} {
-		if page := w.page(path, http.StatusOK); strings.Count(page, want) != 1 {
+		if page := w.getPage(path, http.StatusOK); strings.Count(page, want) != 1 {
 			t.Errorf("%s does not say %q", path, want)
 		}
-		if page := w.page(path+"?at=2027-03-01T04:00:00Z", http.StatusOK); !strings.Contains(page, "Dates are days in America/New_York, where 2027-02-28 is asked about.") {
+		if page := w.getPage(path+"?at=2027-03-01T04:00:00Z", http.StatusOK); !strings.Contains(page, "Dates are days in America/New_York, where 2027-02-28 is asked about.") {
 			t.Errorf("%s at four in the morning of 1 March, UTC, does not say that it is 28 February", path)
 		}
 	}
@@ -132,7 +132,7 @@ func TestPagesSayWhereDatesAre(t *testing.T) {
 // A page that is asked about another day says which, and of one to come that nothing
 // more is recorded by then.
 func TestPagesSayWhichDay(t *testing.T) {
-	w := story(t)
+	w := sampleWorld(t)
 	ahead, before := w.today().AddDays(200).String(), w.today().AddDays(-1).String()
 	for _, path := range []string{"/", "/designations", "/designations/2026-014", "/parties", "/parties/acme-cloud"} {
 		for day, coming := range map[string]bool{"": false, ahead: true, before: false} {
@@ -140,7 +140,7 @@ func TestPagesSayWhichDay(t *testing.T) {
 			if day != "" {
 				query = "?at=" + day
 			}
-			page := w.page(path+query, http.StatusOK)
+			page := w.getPage(path+query, http.StatusOK)
 			if today := strings.Contains(page, "today"); today != (day == "") {
 				t.Errorf("%s as of %q says today: %v", path, day, today)
 			}
@@ -160,7 +160,7 @@ func TestPagesSayWhichDay(t *testing.T) {
 // A country is found on a page as by HTTP, whatever it is called; one that is none is an
 // error, with the one that may be meant.
 func TestPagesTakeCountries(t *testing.T) {
-	w := story(t)
+	w := sampleWorld(t)
 	for country, status := range map[string]int{"XB": 200, "xb": 200, "RU": 200, "rus": 200, "russia": 200, "the+Russian+Federation": 200, "rusia": 400, "ZZ": 400} {
 		for _, path := range []string{"/designations", "/", "/v1/register/designations"} {
 			r := w.get(path + "?country=" + country)
@@ -180,23 +180,23 @@ func TestPagesTakeCountries(t *testing.T) {
 
 // Only whole names are compared, and "none" does not say more than that.
 func TestPagesSayHowNamesAreCompared(t *testing.T) {
-	w := story(t)
-	if page := w.page("/?name=kestrel", http.StatusOK); !strings.Contains(page, "Only whole names were compared") {
+	w := sampleWorld(t)
+	if page := w.getPage("/?name=kestrel", http.StatusOK); !strings.Contains(page, "Only whole names were compared") {
 		t.Error("a search by a part of a name does not say how it was compared")
 	}
-	if page := w.page("/?country=norway", http.StatusOK); strings.Contains(page, "whole names were compared") {
+	if page := w.getPage("/?country=norway", http.StatusOK); strings.Contains(page, "whole names were compared") {
 		t.Error("a search by country speaks of names")
 	}
 }
 
 // A list of pages ends, and has shown everything once.
 func TestPagesOfLists(t *testing.T) {
-	w := story(t)
+	w := sampleWorld(t)
 	next := regexp.MustCompile(`<a href="([^"]*)" rel="next">`)
 	for path, rows := range map[string]int{"/?limit=1": 3, "/designations?limit=1": 3, "/designations?limit=1&status=announced&name=": 2, "/parties?limit=2": 3} {
 		seen := make(map[string]int)
 		for at := path; at != ""; {
-			page := w.page(at, http.StatusOK)
+			page := w.getPage(at, http.StatusOK)
 			for _, row := range regexp.MustCompile(`<td><a href="/(?:designations|parties)/([^"]*)"`).FindAllStringSubmatch(page, -1) {
 				seen[row[1]]++
 			}
@@ -214,15 +214,15 @@ func TestPagesOfLists(t *testing.T) {
 			}
 		}
 	}
-	if strings.Contains(w.page("/parties?role=authority", http.StatusOK), "borealis") {
+	if strings.Contains(w.getPage("/parties?role=authority", http.StatusOK), "borealis") {
 		t.Error("the role does not choose")
 	}
 }
 
 // Who mistypes an address in a browser gets a page; the API's rooms, and programs,
 // get a problem.
-func TestStrayPathsAnswerAsAsked(t *testing.T) {
-	w := begun(t, settings{})
+func TestUnknownPathsAnswerAsNegotiated(t *testing.T) {
+	w := newEnrolledWorld(t, settings{})
 	const chrome = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 	for _, c := range []struct {
 		path, accept string
@@ -257,15 +257,15 @@ func TestStrayPathsAnswerAsAsked(t *testing.T) {
 }
 
 // By whose word a key came, and what its party says of it, stands wherever the key does.
-func TestPagesMark(t *testing.T) {
-	w := begun(t, settings{}, "acme-cloud")
+func TestPagesShowKeyWarnings(t *testing.T) {
+	w := newEnrolledWorld(t, settings{}, "acme-cloud")
 	lost := w.Sign(w.Statement("party/acme-cloud", "authority", &record.Keys{Add: []record.PartyKey{w.Officer("acme-cloud/lost")}}), "authority/officer-1", "acme-cloud/lost")
-	w.must(lost)
+	w.mustSubmit(lost)
 	since := record.Instant{Time: time.Now().UTC().Truncate(time.Millisecond)}
 	w.Now = time.Now()
-	w.must(w.Sign(w.Statement("party/acme-cloud", "acme-cloud", &record.Keys{Revoke: []record.KeyRevocation{{KeyID: w.KeyID("acme-cloud/lost"), CompromisedSince: &since}}}), "acme-cloud/compliance"))
+	w.mustSubmit(w.Sign(w.Statement("party/acme-cloud", "acme-cloud", &record.Keys{Revoke: []record.KeyRevocation{{KeyID: w.KeyID("acme-cloud/lost"), CompromisedSince: &since}}}), "acme-cloud/compliance"))
 	for _, path := range []string{"/parties/acme-cloud", "/records/" + record.IDOf(lost.Payload).String()} {
-		page := w.page(path, http.StatusOK)
+		page := w.getPage(path, http.StatusOK)
 		for _, want := range []string{w.KeyID("acme-cloud/lost"), "added by the registrar, compromised since", "as the party claims"} {
 			if !strings.Contains(page, want) {
 				t.Errorf("%s has no %q", path, want)
@@ -276,14 +276,14 @@ func TestPagesMark(t *testing.T) {
 
 // What others have signed is text, wherever it stands.
 func TestPagesEscape(t *testing.T) {
-	w := begun(t, settings{}, "acme-cloud")
+	w := newEnrolledWorld(t, settings{}, "acme-cloud")
 	const evil = `<script>alert("1")</script>"'><img src=x onerror=alert(2)>`
-	order := w.Order(evil)
+	order := w.NewDesignation(evil)
 	order.Conditions = []record.Condition{{ID: "c1", Text: evil}}
 	order.FederalRegisterNotice = evil
 	order.Target.Alias = []record.Alias{{Name: evil, Type: "aka"}}
 	env := w.Designate("2026-014", order)
-	w.must(env)
+	w.mustSubmit(env)
 	tag := regexp.MustCompile(`(?i)<(script|img)`)
 	for _, path := range []string{"/", "/?name=" + "%3Cscript%3Ealert(1)%3C/script%3E", "/designations/2026-014", "/records/" + record.IDOf(env.Payload).String(), "/designations/%3Cscript%3E"} {
 		r := w.get(path)
@@ -291,7 +291,7 @@ func TestPagesEscape(t *testing.T) {
 			t.Errorf("%s has a tag that somebody signed:\n%s", path, tag.FindString(r.Body.String()))
 		}
 	}
-	if page := w.page("/designations/2026-014", http.StatusOK); !strings.Contains(page, "&lt;script&gt;") {
+	if page := w.getPage("/designations/2026-014", http.StatusOK); !strings.Contains(page, "&lt;script&gt;") {
 		t.Error("the name is not shown at all")
 	}
 }
@@ -299,10 +299,10 @@ func TestPagesEscape(t *testing.T) {
 // Nothing is fetched from elsewhere, and everything can be reached by keyboard
 // and named by a screen reader.
 func TestPagesStandAlone(t *testing.T) {
-	w := story(t)
+	w := sampleWorld(t)
 	asset := regexp.MustCompile(`(?:src|href|action)="([^"]*)"`)
 	for _, path := range []string{"/", "/designations", "/parties", "/designations/2026-014", "/parties/acme-cloud", "/records/" + w.Head("designation/2026-014").String()} {
-		page := w.page(path, http.StatusOK)
+		page := w.getPage(path, http.StatusOK)
 		for _, m := range asset.FindAllStringSubmatch(page, -1) {
 			if !strings.HasPrefix(m[1], "/") && !strings.HasPrefix(m[1], "#") || strings.HasPrefix(m[1], "//") {
 				t.Errorf("%s refers to %s", path, m[1])

@@ -16,22 +16,22 @@ import (
 )
 
 type designationPage struct {
-	frame
+	pageHeader
 	ID, Name   string
 	Status     register.Status
 	Error      bool
-	Facts      []fact
+	Facts      []pageFact
 	Conditions []record.Condition
 
 	Thread                 []threadLine
 	Duties                 []dutyLine
-	MoreThread, MoreDuties onward
+	MoreThread, MoreDuties continuation
 }
 
 // designationPage shows one designation with its thread and who has to answer, each in
 // pages.
-func (s *Server) designationPage(x *exchange) error {
-	q, err := s.ask(x, "records", "duties")
+func (s *Server) designationPage(x *request) error {
+	q, err := s.parseQuery(x, "records", "duties")
 	if err != nil {
 		return err
 	}
@@ -39,26 +39,26 @@ func (s *Server) designationPage(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	thread, moreThread, err := threadPart(q, x, "records", register.RecordFilter{Thread: d.Thread})
+	thread, moreThread, err := recordsPart(q, x, "records", register.RecordFilter{Thread: d.Thread})
 	if err != nil {
 		return err
 	}
-	duties, moreDuties, err := dutyPart(q, x, register.DutyFilter{Designation: d.Thread})
+	duties, moreDuties, err := dutiesPart(q, x, register.DutyFilter{Designation: d.Thread})
 	if err != nil {
 		return err
 	}
-	f := s.frame(q, d.Name)
-	return x.page(http.StatusOK, "designation", designationPage{
-		frame: f, ID: designationID(d.Thread), Name: d.Name, Status: d.Status, Error: d.Error,
-		Facts: facts(
+	f := s.pageHeader(q, d.Name)
+	return x.answerPage(http.StatusOK, "designation", designationPage{
+		pageHeader: f, ID: designationName(d.Thread), Name: d.Name, Status: d.Status, Error: d.Error,
+		Facts: pageFacts(
 			"Knowable "+f.When, string(d.Knowable)+" ("+d.KnowableBy.String()+")",
 			"Measure", d.Measure, "Action", d.Action, "Target is", d.Schema, "Country", d.Country,
-			"Also known as", aliases(d.Alias), "Formerly", strings.Join(d.FormerName, "; "),
-			"Program", strings.Join(d.Program, ", "), "List", source(d.Source),
+			"Also known as", aliasesText(d.Alias), "Formerly", strings.Join(d.FormerName, "; "),
+			"Program", strings.Join(d.Program, ", "), "List", sourceText(d.Source),
 			"In force from", d.EffectiveFrom.String(), "until", dateOrNone(d.EffectiveUntil),
 			"Answers due", dateOrNone(d.ResponseDue),
-			"LEI", d.LEI, "Registration number", d.RegistrationNumber, "ASN", numbers(d.ASN),
-			"Domain", strings.Join(d.Domain, ", "), "Address", addresses(d.Address),
+			"LEI", d.LEI, "Registration number", d.RegistrationNumber, "ASN", joinNumbers(d.ASN),
+			"Domain", strings.Join(d.Domain, ", "), "Address", addressesText(d.Address),
 			"Findings", strings.Join(d.Current.Findings, ", "),
 			"Federal Register", d.Current.FederalRegisterNotice,
 		),
@@ -68,12 +68,12 @@ func (s *Server) designationPage(x *exchange) error {
 	})
 }
 
-// threadPart are the records of a page about one thing that a filter chooses.
-func threadPart(q *question, x *exchange, name string, f register.RecordFilter) ([]threadLine, onward, error) {
-	records, on, err := part(q, x, name, listRecords, recordPlace, func(v *register.View, after string, yield func(register.Record) bool) (err error) {
+// recordsPart are the records of a page about one thing that a filter chooses.
+func recordsPart(q *registerQuery, x *request, name string, f register.RecordFilter) ([]threadLine, continuation, error) {
+	records, on, err := queryPart(q, x, name, cursorRecords, recordPosition, func(v *register.View, after string, yield func(register.Record) bool) (err error) {
 		if after != "" {
-			if f.From, err = pastIndex(after); err != nil {
-				return register.ErrPlace
+			if f.From, err = indexAfter(after); err != nil {
+				return register.ErrBadPosition
 			}
 		}
 		return v.Records(f, yield)
@@ -81,9 +81,9 @@ func threadPart(q *question, x *exchange, name string, f register.RecordFilter) 
 	return threadLines(records), on, err
 }
 
-// dutyPart are the duties of a page about one thing.
-func dutyPart(q *question, x *exchange, f register.DutyFilter) ([]dutyLine, onward, error) {
-	duties, on, err := part(q, x, "duties", listDuties, register.Duty.Place, func(v *register.View, after string, yield func(register.Duty) bool) error {
+// dutiesPart are the duties of a page about one thing.
+func dutiesPart(q *registerQuery, x *request, f register.DutyFilter) ([]dutyLine, continuation, error) {
+	duties, on, err := queryPart(q, x, "duties", cursorDuties, register.Duty.Position, func(v *register.View, after string, yield func(register.Duty) bool) error {
 		f.After = after
 		return v.Duties(f, q.asOf.At, yield)
 	})
@@ -91,14 +91,14 @@ func dutyPart(q *question, x *exchange, f register.DutyFilter) ([]dutyLine, onwa
 }
 
 type partyPage struct {
-	frame
+	pageHeader
 	ID, Name, Status string
-	Facts            []fact
+	Facts            []pageFact
 
 	Keys                                        []keyLine
 	Thread, Filed                               []threadLine
 	Duties                                      []dutyLine
-	MoreKeys, MoreThread, MoreFiled, MoreDuties onward
+	MoreKeys, MoreThread, MoreFiled, MoreDuties continuation
 }
 
 type keyLine struct {
@@ -106,25 +106,25 @@ type keyLine struct {
 }
 
 // partyPage shows one party with its keys, its records and its calendar, each in pages.
-func (s *Server) partyPage(x *exchange) error {
-	q, err := s.ask(x, "keys", "records", "filed", "duties")
+func (s *Server) partyPage(x *request) error {
+	q, err := s.parseQuery(x, "keys", "records", "filed", "duties")
 	if err != nil {
 		return err
 	}
-	p, err := q.view.PartyAlone(x.Param("id"), q.asOf.At)
+	p, err := q.view.PartySummary(x.Param("id"), q.asOf.At)
 	if err != nil {
 		return err
 	}
-	f := s.frame(q, p.LegalName)
+	f := s.pageHeader(q, p.LegalName)
 	page := partyPage{
-		frame: f, ID: p.ID, Name: p.LegalName, Status: p.Standing,
-		Facts: facts(
+		pageHeader: f, ID: p.ID, Name: p.LegalName, Status: p.Standing,
+		Facts: pageFacts(
 			"Knowable "+f.When, p.Knowable+" ("+p.KnowableBy.String()+")",
-			"Roles", join(p.Roles), "Country", p.Country, "LEI", p.LEI, "Website", p.Website, "Contact", p.Contact,
+			"Roles", joinWords(p.Roles), "Country", p.Country, "LEI", p.LEI, "Website", p.Website, "Contact", p.Contact,
 			"Formerly", strings.Join(p.FormerName, "; "), "Enrolled", p.Enrolled.String(), "Sponsor", p.Sponsor,
 		),
 	}
-	keys, on, err := part(q, x, "keys", listKeys, register.PartyKey.Place, func(v *register.View, after string, yield func(register.PartyKey) bool) error {
+	keys, on, err := queryPart(q, x, "keys", cursorKeys, register.PartyKey.Position, func(v *register.View, after string, yield func(register.PartyKey) bool) error {
 		return v.Keys(p.ID, after, q.asOf.At, yield)
 	})
 	if err != nil {
@@ -134,27 +134,27 @@ func (s *Server) partyPage(x *exchange) error {
 	for _, k := range keys {
 		state := "may sign"
 		if !k.Live {
-			state = k.Idle
+			state = k.WhyNotLive
 		}
-		page.Keys = append(page.Keys, keyLine{k.ID, k.Holder, string(k.Use), join(k.Functions), state, join(k.Marks())})
+		page.Keys = append(page.Keys, keyLine{k.ID, k.Holder, string(k.Use), joinWords(k.Functions), state, joinWords(k.Warnings())})
 	}
-	if page.Thread, page.MoreThread, err = threadPart(q, x, "records", register.RecordFilter{Thread: "party/" + p.ID}); err != nil {
+	if page.Thread, page.MoreThread, err = recordsPart(q, x, "records", register.RecordFilter{Thread: "party/" + p.ID}); err != nil {
 		return err
 	}
 	if !slices.Contains(p.Roles, record.RoleProvider) {
-		return x.page(http.StatusOK, "party", page) // nobody else attests or owes anything
+		return x.answerPage(http.StatusOK, "party", page) // nobody else attests or owes anything
 	}
-	if page.Filed, page.MoreFiled, err = threadPart(q, x, "filed", register.RecordFilter{Issuer: p.ID, Attestations: true}); err != nil {
+	if page.Filed, page.MoreFiled, err = recordsPart(q, x, "filed", register.RecordFilter{Issuer: p.ID, Attestations: true}); err != nil {
 		return err
 	}
-	if page.Duties, page.MoreDuties, err = dutyPart(q, x, register.DutyFilter{Party: p.ID}); err != nil {
+	if page.Duties, page.MoreDuties, err = dutiesPart(q, x, register.DutyFilter{Party: p.ID}); err != nil {
 		return err
 	}
-	return x.page(http.StatusOK, "party", page)
+	return x.answerPage(http.StatusOK, "party", page)
 }
 
 type recordPage struct {
-	frame
+	pageHeader
 	ID                 record.ID
 	Index              uint64
 	Kind               record.Kind
@@ -170,12 +170,12 @@ type signatureLine struct {
 }
 
 // recordPage shows one record as it was signed.
-func (s *Server) recordPage(x *exchange) error {
-	q, err := s.ask(x)
+func (s *Server) recordPage(x *request) error {
+	q, err := s.parseQuery(x)
 	if err != nil {
 		return err
 	}
-	id, index, err := s.find(x)
+	id, index, err := s.findRecord(x)
 	if err != nil {
 		return err
 	}
@@ -183,7 +183,7 @@ func (s *Server) recordPage(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	_, entry, err := s.entry(x, index)
+	_, entry, err := s.readEntry(x, index)
 	if err != nil {
 		return err
 	}
@@ -192,9 +192,9 @@ func (s *Server) recordPage(x *exchange) error {
 		return fmt.Errorf("the payload of entry %d: %w", index, err)
 	}
 	page := recordPage{
-		frame: s.frame(q, string(r.Kind)+" #"+strconv.FormatUint(index, 10)),
-		ID:    id, Index: index, Kind: r.Kind, Thread: r.Thread, Issuer: r.Issuer,
-		Admitted: entry.Admitted.Format(shown), Statement: statement.String(),
+		pageHeader: s.pageHeader(q, string(r.Kind)+" #"+strconv.FormatUint(index, 10)),
+		ID:         id, Index: index, Kind: r.Kind, Thread: r.Thread, Issuer: r.Issuer,
+		Admitted: entry.Admitted.Format(pageTimeFormat), Statement: statement.String(),
 	}
 	switch family, name, _ := strings.Cut(r.Thread, "/"); family {
 	case "designation":
@@ -217,7 +217,7 @@ func (s *Server) recordPage(x *exchange) error {
 		if h.Party == "" {
 			h.Party = "the root set"
 		}
-		page.Signatures = append(page.Signatures, signatureLine{h.Party, h.Holder, sig.KeyID, join(h.Marks())})
+		page.Signatures = append(page.Signatures, signatureLine{h.Party, h.Holder, sig.KeyID, joinWords(h.Warnings())})
 	}
-	return x.page(http.StatusOK, "record", page)
+	return x.answerPage(http.StatusOK, "record", page)
 }

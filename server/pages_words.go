@@ -9,15 +9,15 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
-// fact is one line of what a page says about its thing.
-type fact struct{ Name, Value string }
+// pageFact is one line of what a page says about its thing.
+type pageFact struct{ Name, Value string }
 
-// facts leaves out what is not there.
-func facts(pairs ...string) []fact {
-	var list []fact
+// pageFacts leaves out what is not there.
+func pageFacts(pairs ...string) []pageFact {
+	var list []pageFact
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if pairs[i+1] != "" {
-			list = append(list, fact{pairs[i], pairs[i+1]})
+			list = append(list, pageFact{pairs[i], pairs[i+1]})
 		}
 	}
 	return list
@@ -34,7 +34,7 @@ type threadLine struct {
 func threadLines(records []register.Record) []threadLine {
 	lines := make([]threadLine, len(records))
 	for i, r := range records {
-		lines[i] = threadLine{r.ID, r.Index, r.Kind, r.Admitted.Format(shown), r.Issuer}
+		lines[i] = threadLine{r.ID, r.Index, r.Kind, r.Admitted.Format(pageTimeFormat), r.Issuer}
 	}
 	return lines
 }
@@ -51,7 +51,7 @@ func dutyLines(duties []register.Duty, ahead bool) []dutyLine {
 	lines := make([]dutyLine, len(duties))
 	for i, d := range duties {
 		words := d.State.Words(ahead)
-		lines[i] = dutyLine{Party: d.Party, Designation: designationID(d.Designation), Kind: d.Kind, State: string(d.State), Words: words, Due: dateOrNone(d.Due)}
+		lines[i] = dutyLine{Party: d.Party, Designation: designationName(d.Designation), Kind: d.Kind, State: string(d.State), Words: words, Due: dateOrNone(d.Due)}
 		if words != lines[i].State {
 			lines[i].State = string(register.DutyOpen) // nor is it shown as such
 		}
@@ -62,10 +62,10 @@ func dutyLines(duties []register.Duty, ahead bool) []dutyLine {
 	return lines
 }
 
-// shown is how people see an instant.
-const shown = "2006-01-02 15:04:05Z"
+// pageTimeFormat is how people see an instant.
+const pageTimeFormat = "2006-01-02 15:04:05Z"
 
-func designationID(thread string) string { return strings.TrimPrefix(thread, "designation/") }
+func designationName(thread string) string { return strings.TrimPrefix(thread, "designation/") }
 
 func dateOrNone(d *record.Date) string {
 	if d == nil {
@@ -74,7 +74,7 @@ func dateOrNone(d *record.Date) string {
 	return d.String()
 }
 
-func aliases(list []record.Alias) string {
+func aliasesText(list []record.Alias) string {
 	names := make([]string, len(list))
 	for i, a := range list {
 		names[i] = a.Name + " (" + a.Type
@@ -86,7 +86,7 @@ func aliases(list []record.Alias) string {
 	return strings.Join(names, "; ")
 }
 
-func addresses(list []record.Address) string {
+func addressesText(list []record.Address) string {
 	lines := make([]string, len(list))
 	for i, a := range list {
 		var parts []string
@@ -100,14 +100,14 @@ func addresses(list []record.Address) string {
 	return strings.Join(lines, "; ")
 }
 
-func source(s *register.SourceName) string {
+func sourceText(s *register.SourceName) string {
 	if s == nil {
 		return ""
 	}
 	return s.List + ", entry " + s.ID
 }
 
-func numbers(list []int64) string {
+func joinNumbers(list []int64) string {
 	words := make([]string, len(list))
 	for i, n := range list {
 		words[i] = strconv.FormatInt(n, 10)
@@ -115,7 +115,7 @@ func numbers(list []int64) string {
 	return strings.Join(words, ", ")
 }
 
-func join[T ~string](list []T) string {
+func joinWords[T ~string](list []T) string {
 	words := make([]string, len(list))
 	for i, w := range list {
 		words[i] = string(w)

@@ -16,33 +16,33 @@ import (
 type problemKind string
 
 const (
-	malformed    problemKind = "malformed"
-	badFraming   problemKind = "framing"
-	badParameter problemKind = "parameter"
-	notFound     problemKind = "not-found"
-	badMethod    problemKind = "method"
-	badMediaType problemKind = "media-type"
-	slowBody     problemKind = "slow-body"
-	tooLarge     problemKind = "too-large"
-	invalid      problemKind = "invalid"
-	unsupported  problemKind = "unsupported"
-	forbidden    problemKind = "forbidden"
-	conflict     problemKind = "conflict"
-	logKeys      problemKind = "log-keys"
-	unpublished  problemKind = "not-yet-published"
-	longChain    problemKind = "chain-too-long"
-	tooMuch      problemKind = "too-much-work"
-	tooMany      problemKind = "too-many"
-	tooEarly     problemKind = "too-early"
-	overloaded   problemKind = "overloaded"
-	noQuorum     problemKind = "no-quorum"
-	clockBehind  problemKind = "clock"
-	diskLow      problemKind = "disk-low"
-	unknown      problemKind = "outcome-unknown"
-	stopped      problemKind = "stopped"
-	damaged      problemKind = "damaged"
-	rebuilding   problemKind = "rebuilding"
-	internal     problemKind = "internal"
+	problemMalformed      problemKind = "malformed"
+	problemFraming        problemKind = "framing"
+	problemParameter      problemKind = "parameter"
+	problemNotFound       problemKind = "not-found"
+	problemMethod         problemKind = "method"
+	problemMediaType      problemKind = "media-type"
+	problemSlowBody       problemKind = "slow-body"
+	problemTooLarge       problemKind = "too-large"
+	problemInvalid        problemKind = "invalid"
+	problemUnsupported    problemKind = "unsupported"
+	problemForbidden      problemKind = "forbidden"
+	problemConflict       problemKind = "conflict"
+	problemLogKeys        problemKind = "log-keys"
+	problemUnpublished    problemKind = "not-yet-published"
+	problemChainTooLong   problemKind = "chain-too-long"
+	problemTooMuchWork    problemKind = "too-much-work"
+	problemTooMany        problemKind = "too-many"
+	problemTooEarly       problemKind = "too-early"
+	problemOverloaded     problemKind = "overloaded"
+	problemNoQuorum       problemKind = "no-quorum"
+	problemClock          problemKind = "clock"
+	problemDiskLow        problemKind = "disk-low"
+	problemOutcomeUnknown problemKind = "outcome-unknown"
+	problemStopped        problemKind = "stopped"
+	damaged               problemKind = "damaged"
+	rebuilding            problemKind = "rebuilding"
+	problemInternal       problemKind = "internal"
 )
 
 // problemKinds gives each kind its status and its title (RFC 9457 section 3.1).
@@ -50,33 +50,33 @@ var problemKinds = map[problemKind]struct {
 	status int
 	title  string
 }{
-	malformed:    {http.StatusBadRequest, "The body is not a DSSE envelope or Sigstore bundle"},
-	badFraming:   {http.StatusBadRequest, "Where the request ends is not clear"},
-	badParameter: {http.StatusBadRequest, "A query parameter is wrong"},
-	notFound:     {http.StatusNotFound, "There is no such thing on this ledger"},
-	badMethod:    {http.StatusMethodNotAllowed, "This path does not take that method"},
-	badMediaType: {http.StatusUnsupportedMediaType, "The media type is not one that this path takes"},
-	slowBody:     {http.StatusRequestTimeout, "The body did not arrive in time"},
-	tooLarge:     {http.StatusRequestEntityTooLarge, "The record is over a limit"},
-	invalid:      {http.StatusUnprocessableEntity, "The record breaks the rules of its kind"},
-	unsupported:  {http.StatusUnprocessableEntity, "This server does not know that kind of record"},
-	forbidden:    {http.StatusForbidden, "The signatures do not permit this record"},
-	conflict:     {http.StatusConflict, "The record does not follow the thread as it is"},
-	logKeys:      {http.StatusConflict, "This log holds no key of the new policy"},
-	unpublished:  {http.StatusConflict, "The record is committed but not yet published"},
-	longChain:    {http.StatusUnprocessableEntity, "The chain is longer than a chain file may be"},
-	tooMuch:      {http.StatusUnprocessableEntity, "The question is too large for this server"},
-	tooMany:      {http.StatusTooManyRequests, "Too many records in a short time"},
-	tooEarly:     {http.StatusServiceUnavailable, "The record is dated ahead of the ledger's clock"},
-	overloaded:   {http.StatusServiceUnavailable, "The server is busy"},
-	noQuorum:     {http.StatusServiceUnavailable, "Too few witnesses answer; the backlog is full"},
-	clockBehind:  {http.StatusServiceUnavailable, "The server's clock is off"},
-	diskLow:      {http.StatusServiceUnavailable, "The server's disk takes nothing more"},
-	unknown:      {http.StatusServiceUnavailable, "The outcome is not known"},
-	stopped:      {http.StatusServiceUnavailable, "The ledger takes no records"},
-	damaged:      {http.StatusInternalServerError, "The server's disk is damaged"},
-	rebuilding:   {http.StatusServiceUnavailable, "The register is being made anew"},
-	internal:     {http.StatusInternalServerError, "The server failed"},
+	problemMalformed:      {http.StatusBadRequest, "The body is not a DSSE envelope or Sigstore bundle"},
+	problemFraming:        {http.StatusBadRequest, "Where the request ends is not clear"},
+	problemParameter:      {http.StatusBadRequest, "A query parameter is wrong"},
+	problemNotFound:       {http.StatusNotFound, "There is no such thing on this ledger"},
+	problemMethod:         {http.StatusMethodNotAllowed, "This path does not take that method"},
+	problemMediaType:      {http.StatusUnsupportedMediaType, "The media type is not one that this path takes"},
+	problemSlowBody:       {http.StatusRequestTimeout, "The body did not arrive in time"},
+	problemTooLarge:       {http.StatusRequestEntityTooLarge, "The record is over a limit"},
+	problemInvalid:        {http.StatusUnprocessableEntity, "The record breaks the rules of its kind"},
+	problemUnsupported:    {http.StatusUnprocessableEntity, "This server does not know that kind of record"},
+	problemForbidden:      {http.StatusForbidden, "The signatures do not permit this record"},
+	problemConflict:       {http.StatusConflict, "The record does not follow the thread as it is"},
+	problemLogKeys:        {http.StatusConflict, "This log holds no key of the new policy"},
+	problemUnpublished:    {http.StatusConflict, "The record is committed but not yet published"},
+	problemChainTooLong:   {http.StatusUnprocessableEntity, "The chain is longer than a chain file may be"},
+	problemTooMuchWork:    {http.StatusUnprocessableEntity, "The question is too large for this server"},
+	problemTooMany:        {http.StatusTooManyRequests, "Too many records in a short time"},
+	problemTooEarly:       {http.StatusServiceUnavailable, "The record is dated ahead of the ledger's clock"},
+	problemOverloaded:     {http.StatusServiceUnavailable, "The server is busy"},
+	problemNoQuorum:       {http.StatusServiceUnavailable, "Too few witnesses answer; the backlog is full"},
+	problemClock:          {http.StatusServiceUnavailable, "The server's clock is off"},
+	problemDiskLow:        {http.StatusServiceUnavailable, "The server's disk takes nothing more"},
+	problemOutcomeUnknown: {http.StatusServiceUnavailable, "The outcome is not known"},
+	problemStopped:        {http.StatusServiceUnavailable, "The ledger takes no records"},
+	damaged:               {http.StatusInternalServerError, "The server's disk is damaged"},
+	rebuilding:            {http.StatusServiceUnavailable, "The register is being made anew"},
+	problemInternal:       {http.StatusInternalServerError, "The server failed"},
 }
 
 // problem is an error as a client sees it (RFC 9457). Handlers return one, or an
@@ -110,8 +110,8 @@ func (p *problem) Unwrap() error { return p.cause }
 
 func (p *problem) status() int { return problemKinds[p.kind].status }
 
-// refuse makes a problem of one sentence.
-func refuse(k problemKind, format string, args ...any) *problem {
+// newProblem makes a problem of one sentence.
+func newProblem(k problemKind, format string, args ...any) *problem {
 	return &problem{kind: k, detail: fmt.Sprintf(format, args...)}
 }
 
@@ -163,9 +163,9 @@ func (p *problem) retrySeconds() string {
 	return strconv.Itoa(max(1, int(math.Ceil(wait.Seconds()))))
 }
 
-// fail answers with err. It is the only place where a client is told of a
+// answerProblem answers with err. It is the only place where a client is told of a
 // failure.
-func (x *exchange) fail(err error) {
+func (x *request) answerProblem(err error) {
 	p := problemOf(err)
 	x.problem = p
 	h := x.Writer.Header()
@@ -177,7 +177,7 @@ func (x *exchange) fail(err error) {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		h.Set("Retry-After", p.retrySeconds())
 	}
-	body, err := json.Marshal(p.body(x.urn()))
+	body, err := json.Marshal(p.body(x.instanceURN()))
 	if err != nil {
 		panic(err) // strings and integers alone
 	}

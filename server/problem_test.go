@@ -21,15 +21,15 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
-// answerTo is how err reaches a client, and the log that the server wrote.
-func answerTo(err error) (*httptest.ResponseRecorder, string) {
+// answerFor is how err reaches a client, and the log that the server wrote.
+func answerFor(err error) (*httptest.ResponseRecorder, string) {
 	var out bytes.Buffer
-	s := &Server{log: slog.New(slog.NewTextHandler(&out, nil)), boot: "test", outbox: newOutbox(1 << 20), requestLines: newRequestLog(), faultLines: newRequestLog()}
+	s := &Server{log: slog.New(slog.NewTextHandler(&out, nil)), processID: "test", answerMemory: newAnswerMemory(1 << 20), requestLog: newLineLimiter(), faultLog: newLineLimiter()}
 	s.metrics = newMetrics(s)
 	w := httptest.NewRecorder()
 	gin.SetMode(gin.ReleaseMode)
 	e := gin.New()
-	e.GET("/x", s.serve("/x", func(*exchange) error { return err }, (*exchange).fail))
+	e.GET("/x", s.ginHandler("/x", func(*request) error { return err }, (*request).answerProblem))
 	e.ServeHTTP(w, httptest.NewRequest("GET", "/x", nil))
 	return w, out.String()
 }
@@ -43,36 +43,36 @@ func TestProblemTable(t *testing.T) {
 		kind   problemKind
 		wants  string // part of the body
 	}{
-		{record.Refuse(record.Malformed, "not JSON"), 400, malformed, "not JSON"},
-		{&record.Refusal{Class: record.TooLarge, Detail: "too much", Limit: 48_000, Size: 50_000}, 413, tooLarge, `"limit":48000,"size":50000`},
-		{&record.Refusal{Class: record.Invalid, Detail: "no", Faults: []record.Fault{{Pointer: "/predicate/a~1b", Detail: "odd"}}}, 422, invalid, `"faults":[{"pointer":"/predicate/a~1b","detail":"odd"}]`},
-		{&record.Refusal{Class: record.Invalid, Detail: "notice too short", Earliest: "2027-06-01"}, 422, invalid, `"earliest":"2027-06-01"`},
-		{record.Refuse(record.Forbidden, "2 officers needed, 1 signed (officer-1)"), 403, forbidden, "2 officers needed, 1 signed (officer-1)"},
-		{&record.Refusal{Class: record.Conflict, Detail: "sign again", Current: current}, 409, conflict, `"current":"` + current.String() + `"`},
-		{record.Refuse(record.Unsupported, "kind licence: upgrade"), 422, unsupported, "upgrade"},
-		{fmt.Errorf("judging: %w", record.Refuse(record.Forbidden, "wrapped")), 403, forbidden, `"detail":"wrapped"`},
-		{ledger.ErrBusy, 503, overloaded, ""},
-		{ledger.ErrBacklog, 503, noQuorum, ""},
-		{ledger.ErrNoQuorum, 503, noQuorum, ""},
-		{&ledger.ClockError{Reason: "it is 7m0s ahead of w1"}, 503, clockBehind, "it is 7m0s ahead of w1"},
-		{&ledger.ClockError{Reason: "it was moved by 1h0m0s", Cause: fmt.Errorf("%w: dial tcp 10.0.0.3", ledger.ErrNoQuorum)}, 503, clockBehind, "it was moved by 1h0m0s: too few of them answer"},
-		{ledger.ErrUnknown, 503, unknown, ""},
-		{fmt.Errorf("%w: %w", ledger.ErrStopped, ledger.ErrUnknown), 503, stopped, ""},
-		{ledger.ErrStopped, 503, stopped, ""},
-		{ledger.ErrRollback, 503, stopped, ""},
-		{ledger.ErrClaimed, 503, stopped, ""},
+		{record.Refuse(record.Malformed, "not JSON"), 400, problemMalformed, "not JSON"},
+		{&record.Refusal{Class: record.TooLarge, Detail: "too much", Limit: 48_000, Size: 50_000}, 413, problemTooLarge, `"limit":48000,"size":50000`},
+		{&record.Refusal{Class: record.Invalid, Detail: "no", Faults: []record.Fault{{Pointer: "/predicate/a~1b", Detail: "odd"}}}, 422, problemInvalid, `"faults":[{"pointer":"/predicate/a~1b","detail":"odd"}]`},
+		{&record.Refusal{Class: record.Invalid, Detail: "notice too short", Earliest: "2027-06-01"}, 422, problemInvalid, `"earliest":"2027-06-01"`},
+		{record.Refuse(record.Forbidden, "2 officers needed, 1 signed (officer-1)"), 403, problemForbidden, "2 officers needed, 1 signed (officer-1)"},
+		{&record.Refusal{Class: record.Conflict, Detail: "sign again", Current: current}, 409, problemConflict, `"current":"` + current.String() + `"`},
+		{record.Refuse(record.Unsupported, "kind licence: upgrade"), 422, problemUnsupported, "upgrade"},
+		{fmt.Errorf("judging: %w", record.Refuse(record.Forbidden, "wrapped")), 403, problemForbidden, `"detail":"wrapped"`},
+		{ledger.ErrBusy, 503, problemOverloaded, ""},
+		{ledger.ErrBacklog, 503, problemNoQuorum, ""},
+		{ledger.ErrNoQuorum, 503, problemNoQuorum, ""},
+		{&ledger.ClockError{Reason: "it is 7m0s ahead of w1"}, 503, problemClock, "it is 7m0s ahead of w1"},
+		{&ledger.ClockError{Reason: "it was moved by 1h0m0s", Cause: fmt.Errorf("%w: dial tcp 10.0.0.3", ledger.ErrNoQuorum)}, 503, problemClock, "it was moved by 1h0m0s: too few of them answer"},
+		{ledger.ErrUnknown, 503, problemOutcomeUnknown, ""},
+		{fmt.Errorf("%w: %w", ledger.ErrStopped, ledger.ErrUnknown), 503, problemStopped, ""},
+		{ledger.ErrStopped, 503, problemStopped, ""},
+		{ledger.ErrRollback, 503, problemStopped, ""},
+		{ledger.ErrUnprovenClaim, 503, problemStopped, ""},
 		{ledger.ErrCorrupt, 500, damaged, "lies on a damaged part"},
-		{fmt.Errorf("%w: extending: %w", ledger.ErrStopped, ledger.ErrCorrupt), 503, stopped, "signs nothing more"},
+		{fmt.Errorf("%w: extending: %w", ledger.ErrStopped, ledger.ErrCorrupt), 503, problemStopped, "signs nothing more"},
 		{ledger.ErrFold, 503, rebuilding, "made anew"},
 		{register.ErrDamaged, 503, rebuilding, "made anew"},
-		{ledger.ErrUnpublished, 404, notFound, ""},
-		{full.writable(), 503, diskLow, "the disk is full; nothing was written, reads go on"},
-		{tooOften(1500*time.Millisecond, "the limit of %s is %s", "acme", Rate{2, 3}), 429, tooMany, "the limit of acme is 2 records a second, 3 at once"},
-		{context.DeadlineExceeded, 503, overloaded, ""},
-		{errors.New("open /var/lib/docket/000017.sst: too many open files"), 500, internal, ""},
-		{&record.Refusal{Class: 99, Detail: "of a newer package"}, 500, internal, ""},
+		{ledger.ErrUnpublished, 404, problemNotFound, ""},
+		{full.checkWritable(), 503, problemDiskLow, "the disk is full; nothing was written, reads go on"},
+		{rateLimited(1500*time.Millisecond, "the limit of %s is %s", "acme", Rate{2, 3}), 429, problemTooMany, "the limit of acme is 2 records a second, 3 at once"},
+		{context.DeadlineExceeded, 503, problemOverloaded, ""},
+		{errors.New("open /var/lib/docket/000017.sst: too many open files"), 500, problemInternal, ""},
+		{&record.Refusal{Class: 99, Detail: "of a newer package"}, 500, problemInternal, ""},
 	} {
-		w, _ := answerTo(c.err)
+		w, _ := answerFor(c.err)
 		if w.Code != c.status || w.Header().Get("Content-Type") != "application/problem+json" || w.Header().Get("Cache-Control") != "no-store" {
 			t.Errorf("%v: status %d %v, want %d", c.err, w.Code, w.Header(), c.status)
 		}
@@ -94,7 +94,7 @@ func TestProblemTable(t *testing.T) {
 
 func TestTooEarlySaysWhenItBecomesFine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, _ := answerTo(&record.Refusal{Class: record.TooEarly, Detail: "dated ahead", RetryAt: time.Now().Add(90*time.Second + time.Millisecond)})
+		w, _ := answerFor(&record.Refusal{Class: record.TooEarly, Detail: "dated ahead", RetryAt: time.Now().Add(90*time.Second + time.Millisecond)})
 		if got := w.Header().Get("Retry-After"); got != "91" {
 			t.Errorf("Retry-After %q, want 91: never a moment too early", got)
 		}
@@ -113,7 +113,7 @@ func TestInnerDetailsStayInTheLog(t *testing.T) {
 		fmt.Errorf("%w: %s", ledger.ErrUnpublished, inner),
 		&ledger.ClockError{Reason: "it was moved", Cause: errors.New(inner)},
 	} {
-		w, log := answerTo(err)
+		w, log := answerFor(err)
 		if strings.Contains(w.Body.String(), inner) {
 			t.Errorf("the client was told %s", w.Body)
 		}
@@ -133,10 +133,10 @@ func TestEveryKindOfProblemHasATitleAndAStatus(t *testing.T) {
 
 func TestPanicsAreAnsweredAndLogged(t *testing.T) {
 	var out bytes.Buffer
-	s := &Server{log: slog.New(slog.NewTextHandler(&out, nil)), boot: "test", outbox: newOutbox(1 << 20), requestLines: newRequestLog(), faultLines: newRequestLog()}
+	s := &Server{log: slog.New(slog.NewTextHandler(&out, nil)), processID: "test", answerMemory: newAnswerMemory(1 << 20), requestLog: newLineLimiter(), faultLog: newLineLimiter()}
 	s.metrics = newMetrics(s)
 	e := gin.New()
-	e.GET("/x", s.serve("/x", func(*exchange) error { panic("broken invariant") }, (*exchange).fail))
+	e.GET("/x", s.ginHandler("/x", func(*request) error { panic("broken invariant") }, (*request).answerProblem))
 	w := httptest.NewRecorder()
 	e.ServeHTTP(w, httptest.NewRequest("GET", "/x", nil))
 	if w.Code != 500 || strings.Contains(w.Body.String(), "invariant") || !strings.Contains(out.String(), "broken invariant") {

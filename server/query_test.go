@@ -13,12 +13,12 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-func ask(t *testing.T, rawQuery string, known ...string) *query {
+func paramsOf(t *testing.T, rawQuery string, known ...string) *params {
 	t.Helper()
 	c, _ := gin.CreateTestContext(httptest.NewRecorder())
 	c.Request = httptest.NewRequest("GET", "/x", nil)
 	c.Request.URL.RawQuery = rawQuery
-	return (&exchange{Context: c}).query(known...)
+	return (&request{Context: c}).parseParams(known...)
 }
 
 func TestQueryRefusesWhatItDoesNotKnow(t *testing.T) {
@@ -30,7 +30,7 @@ func TestQueryRefusesWhatItDoesNotKnow(t *testing.T) {
 		"status=%zz":                   "not well-formed",
 		"status=a;b":                   "not well-formed",
 	} {
-		err := ask(t, raw, "status", "at").done()
+		err := paramsOf(t, raw, "status", "at").firstFault()
 		switch {
 		case want == "" && err != nil:
 			t.Errorf("?%s: %v, want none", raw, err)
@@ -41,26 +41,26 @@ func TestQueryRefusesWhatItDoesNotKnow(t *testing.T) {
 }
 
 func TestQueryValues(t *testing.T) {
-	for raw, read := range map[string]func(*query){
-		"limit=0":                   func(q *query) { q.limit() },
-		"limit=1001":                func(q *query) { q.limit() },
-		"limit=010":                 func(q *query) { q.limit() },
-		"limit=":                    func(q *query) { q.limit() },
-		"size=-1":                   func(q *query) { q.number("size", 0) },
-		"size=18446744073709551616": func(q *query) { q.number("size", 0) },
-		"size=%2B1":                 func(q *query) { q.number("size", 0) },
-		"dry-run=yes":               func(q *query) { q.flag("dry-run") },
-		"dry-run":                   func(q *query) { q.flag("dry-run") },
-		"status=gone":               func(q *query) { q.oneOf("status", "in-force") },
-		"at=yesterday":              func(q *query) { q.instant("at", midnight) },
-		"at=2027-02-30":             func(q *query) { q.instant("at", midnight) },
-		"at=2027-06-01T00:00:00":    func(q *query) { q.instant("at", midnight) },
-		"after=AAAA":                func(q *query) { q.after("after", listRecords) },
-		"after=":                    func(q *query) { q.after("after", listRecords) },
+	for raw, read := range map[string]func(*params){
+		"limit=0":                   func(q *params) { q.limit() },
+		"limit=1001":                func(q *params) { q.limit() },
+		"limit=010":                 func(q *params) { q.limit() },
+		"limit=":                    func(q *params) { q.limit() },
+		"size=-1":                   func(q *params) { q.number("size", 0) },
+		"size=18446744073709551616": func(q *params) { q.number("size", 0) },
+		"size=%2B1":                 func(q *params) { q.number("size", 0) },
+		"dry-run=yes":               func(q *params) { q.flag("dry-run") },
+		"dry-run":                   func(q *params) { q.flag("dry-run") },
+		"status=gone":               func(q *params) { q.oneOf("status", "in-force") },
+		"at=yesterday":              func(q *params) { q.time("at", midnight) },
+		"at=2027-02-30":             func(q *params) { q.time("at", midnight) },
+		"at=2027-06-01T00:00:00":    func(q *params) { q.time("at", midnight) },
+		"after=AAAA":                func(q *params) { q.cursor("after", cursorRecords) },
+		"after=":                    func(q *params) { q.cursor("after", cursorRecords) },
 	} {
-		q := ask(t, raw, "limit", "size", "dry-run", "status", "at", "after")
+		q := paramsOf(t, raw, "limit", "size", "dry-run", "status", "at", "after")
 		read(q)
-		if q.done() == nil {
+		if q.firstFault() == nil {
 			t.Errorf("?%s was taken", raw)
 		}
 	}
@@ -78,18 +78,18 @@ func TestQueryInstant(t *testing.T) {
 		"at=2027-06-01":               "2027-06-01T00:00:00Z",
 		"":                            "0001-01-01T00:00:00Z",
 	} {
-		q := ask(t, raw, "at")
-		if got := q.instant("at", midnight).Format(time.RFC3339Nano); got != want || q.done() != nil {
-			t.Errorf("?%s: %s, %v; want %s", raw, got, q.done(), want)
+		q := paramsOf(t, raw, "at")
+		if got := q.time("at", midnight).Format(time.RFC3339Nano); got != want || q.firstFault() != nil {
+			t.Errorf("?%s: %s, %v; want %s", raw, got, q.firstFault(), want)
 		}
 	}
 }
 
 // A civil date begins when it does in the charter's zone, summer and winter.
-func TestBegin(t *testing.T) {
+func TestStartOfDay(t *testing.T) {
 	w := newWorld(t, settings{})
-	w.must(w.Charter()) // America/New_York
-	view, err := w.register.Now()
+	w.mustSubmit(w.Charter()) // America/New_York
+	view, err := w.register.LatestView()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func TestBegin(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := begin(view, d).Format(time.RFC3339); got != want {
+		if got := startOfDay(view, d).Format(time.RFC3339); got != want {
 			t.Errorf("%s begins at %s, want %s", date, got, want)
 		}
 	}
@@ -111,9 +111,9 @@ func TestBegin(t *testing.T) {
 
 func TestCursorsComeBack(t *testing.T) {
 	for _, c := range []cursor{
-		{list: listRecords, place: ""},
-		{list: listDesignations, size: 13, at: time.UnixMilli(1_800_000_000_123).UTC(), place: "designation/2026-014"},
-		{list: listDuties, size: 1<<63 - 1, at: time.UnixMilli(0).UTC(), place: "17"},
+		{list: cursorRecords, position: ""},
+		{list: cursorDesignations, size: 13, at: time.UnixMilli(1_800_000_000_123).UTC(), position: "designation/2026-014"},
+		{list: cursorDuties, size: 1<<63 - 1, at: time.UnixMilli(0).UTC(), position: "17"},
 	} {
 		got, err := parseCursor(c.list, c.String())
 		if err != nil || got != c {
@@ -130,13 +130,13 @@ func TestCursorsComeBack(t *testing.T) {
 
 // A cursor is the client's to write. Each is one that a page gave, or refused.
 func FuzzCursor(f *testing.F) {
-	f.Add(cursor{list: listParties, size: 7, at: time.UnixMilli(5), place: "acme-cloud"}.String())
+	f.Add(cursor{list: cursorParties, size: 7, at: time.UnixMilli(5), position: "acme-cloud"}.String())
 	for _, ms := range []int64{1 << 62, -1 << 62, 1<<63 - 1, -1 << 63, firstInstant.UnixMilli() - 1, firstInstant.UnixMilli(), lastInstant.UnixMilli(), lastInstant.UnixMilli() + 1} {
-		f.Add(cursor{list: listParties, size: 7, at: time.UnixMilli(ms), place: "acme-cloud"}.String())
+		f.Add(cursor{list: cursorParties, size: 7, at: time.UnixMilli(ms), position: "acme-cloud"}.String())
 	}
 	f.Add("AAAA")
 	f.Fuzz(func(t *testing.T, text string) {
-		c, err := parseCursor(listParties, text)
+		c, err := parseCursor(cursorParties, text)
 		if err != nil {
 			return
 		}
@@ -151,23 +151,23 @@ func FuzzCursor(f *testing.F) {
 
 // The ends of time are instants like any other, by a cursor and by ?at= alike; what
 // lies beyond them is refused.
-func TestTheEndsOfTime(t *testing.T) {
-	w := story(t)
-	lists := map[byte]string{listDesignations: "designations", listParties: "parties", listDuties: "duties"}
+func TestFirstAndLastInstant(t *testing.T) {
+	w := sampleWorld(t)
+	lists := map[byte]string{cursorDesignations: "designations", cursorParties: "parties", cursorDuties: "duties"}
 	for list, path := range lists {
-		place := map[byte]string{listDuties: "designation/2026-014 acme-cloud 1"}[list]
+		place := map[byte]string{cursorDuties: "designation/2026-014 acme-cloud 1"}[list]
 		for at, kind := range map[int64]problemKind{
-			1 << 62: badParameter, -1 << 62: badParameter, 1<<63 - 1: badParameter, -1 << 63: badParameter,
-			firstInstant.UnixMilli() - 1: badParameter, lastInstant.UnixMilli() + 1: badParameter,
+			1 << 62: problemParameter, -1 << 62: problemParameter, 1<<63 - 1: problemParameter, -1 << 63: problemParameter,
+			firstInstant.UnixMilli() - 1: problemParameter, lastInstant.UnixMilli() + 1: problemParameter,
 			firstInstant.UnixMilli(): "", lastInstant.UnixMilli(): "", time.Time{}.UnixMilli(): "",
 		} {
-			after := cursor{list: list, size: 1, at: time.UnixMilli(at), place: place}.String()
+			after := cursor{list: list, size: 1, at: time.UnixMilli(at), position: place}.String()
 			r := w.get("/v1/register/" + path + "?after=" + after)
 			if kind != "" {
-				w.problem(r, kind)
+				w.wantProblem(r, kind)
 				continue
 			}
-			got := w.object(r, http.StatusOK)["asOf"].(map[string]any)
+			got := w.wantJSON(r, http.StatusOK)["asOf"].(map[string]any)
 			if want := time.UnixMilli(at).UTC().Format(time.RFC3339Nano); got["at"] != want {
 				t.Errorf("%s: as of %v, want %s", path, got["at"], want)
 			}
@@ -179,7 +179,7 @@ func TestTheEndsOfTime(t *testing.T) {
 			"1000-01-01":               "1000-01-01T04:56:02Z",
 			"9999-12-31":               "9999-12-31T05:00:00Z",
 		} {
-			got := w.object(w.get("/v1/register/"+path+"?at="+at), http.StatusOK)["asOf"].(map[string]any)
+			got := w.wantJSON(w.get("/v1/register/"+path+"?at="+at), http.StatusOK)["asOf"].(map[string]any)
 			if got["at"] != want {
 				t.Errorf("%s?at=%s: as of %v, want %s", path, at, got["at"], want)
 			}

@@ -14,33 +14,33 @@ import (
 // record is GET /v1/records/{id}: the statement as its signer wrote it beside
 // the exact entry. Both stand in the answer byte for byte but for the white
 // space of the statement.
-func (s *Server) record(x *exchange) error {
-	if err := x.query().done(); err != nil {
+func (s *Server) record(x *request) error {
+	if err := x.parseParams().firstFault(); err != nil {
 		return err
 	}
-	id, index, err := s.find(x)
+	id, index, err := s.findRecord(x)
 	if err != nil {
 		return err
 	}
-	line, entry, err := s.entry(x, index)
+	line, entry, err := s.readEntry(x, index)
 	if err != nil {
 		return err
 	}
-	x.name(id, index)
-	x.Writer.Header().Set("Cache-Control", cacheForever)
+	x.setRecordHeaders(id, index)
+	x.Writer.Header().Set("Cache-Control", cacheImmutable)
 
 	// Not json.Marshal, which would rewrite < > & in what others have signed.
 	var body bytes.Buffer
-	fmt.Fprintf(&body, `{"record":"%s","index":%d,"admitted":"%s","statement":`, id, index, entry.Admitted.Format(instant))
+	fmt.Fprintf(&body, `{"record":"%s","index":%d,"admitted":"%s","statement":`, id, index, entry.Admitted.Format(timeFormat))
 	if err := json.Compact(&body, entry.Envelope.Payload); err != nil {
 		return fmt.Errorf("the payload of entry %d: %w", index, err)
 	}
 	fmt.Fprintf(&body, `,"entry":%s,"receipt":"%s/receipt"}`+"\n", line, recordPath(id))
-	return x.bytes(http.StatusOK, typeJSON, body.Bytes())
+	return x.answerBytes(http.StatusOK, typeJSON, body.Bytes())
 }
 
-// entry reads a published entry.
-func (s *Server) entry(x *exchange, index uint64) (line []byte, e record.Entry, err error) {
+// readEntry reads a published entry.
+func (s *Server) readEntry(x *request, index uint64) (line []byte, e record.Entry, err error) {
 	if line, err = s.cfg.Ledger.Entry(x.Request.Context(), index); err != nil {
 		return nil, record.Entry{}, err
 	}
@@ -50,8 +50,8 @@ func (s *Server) entry(x *exchange, index uint64) (line []byte, e record.Entry, 
 	return line, e, nil
 }
 
-// instant is how times are written: UTC, milliseconds.
-const instant = "2006-01-02T15:04:05.000Z"
+// timeFormat is how times are written: UTC, milliseconds.
+const timeFormat = "2006-01-02T15:04:05.000Z"
 
 type recordsAnswer struct {
 	AsOf    asOf              `json:"asOf"`
@@ -59,41 +59,41 @@ type recordsAnswer struct {
 	Next    string            `json:"next,omitempty"`
 }
 
-// listRecords is GET /v1/records, oldest first.
-func (s *Server) records(x *exchange) error {
-	q, err := s.askPage(x, listRecords, "kind", "thread", "issuer")
+// cursorRecords is GET /v1/records, oldest first.
+func (s *Server) records(x *request) error {
+	q, err := s.parseListQuery(x, cursorRecords, "kind", "thread", "issuer")
 	if err != nil {
 		return err
 	}
 	filter := register.RecordFilter{
-		Kind:   oneOf(q.query, "kind", record.Kinds()),
+		Kind:   oneOf(q.params, "kind", record.Kinds()),
 		Thread: q.text("thread"),
 		Issuer: q.text("issuer"),
 	}
-	if q.place != "" {
-		if filter.From, err = pastIndex(q.place); err != nil {
-			q.noCursor("after")
+	if q.position != "" {
+		if filter.From, err = indexAfter(q.position); err != nil {
+			q.addCursorFault("after")
 		}
 	}
-	if err := q.done(); err != nil {
+	if err := q.firstFault(); err != nil {
 		return err
 	}
-	p := newPage(q.limit, recordPlace)
-	if err := p.end(q, "after", q.view.Records(filter, p.take)); err != nil {
+	p := newListPage(q.limit, recordPosition)
+	if err := p.finish(q, "after", q.view.Records(filter, p.add)); err != nil {
 		return err
 	}
 	answer := recordsAnswer{AsOf: q.asOf, Records: p.items}
 	if p.after != "" {
 		// Not as of this size: what comes meanwhile stands at the end.
-		answer.Next = cursor{list: listRecords, place: p.after}.String()
+		answer.Next = cursor{list: cursorRecords, position: p.after}.String()
 	}
-	return x.json(http.StatusOK, answer)
+	return x.answerJSON(http.StatusOK, answer)
 }
 
-func recordPlace(r register.Record) string { return strconv.FormatUint(r.Index, 10) }
+func recordPosition(r register.Record) string { return strconv.FormatUint(r.Index, 10) }
 
-// pastIndex is the index after that of a place.
-func pastIndex(place string) (uint64, error) {
+// indexAfter is the index after that of a place.
+func indexAfter(place string) (uint64, error) {
 	last, err := strconv.ParseUint(place, 10, 63)
 	return last + 1, err
 }

@@ -25,37 +25,37 @@ func problemOf(err error) *problem {
 	case errors.As(err, &p):
 		return p
 	case errors.As(err, &refusal):
-		return ofRefusal(refusal)
+		return problemOfRefusal(refusal)
 	case errors.As(err, &absent):
-		return refuse(notFound, "%s", absent)
-	case errors.Is(err, register.ErrTooMuch):
-		return refuse(tooMuch, "the answer needs more work than this server does for one question: ask a replayed copy instead, which has no such bound (docket sync, docket show)")
-	case errors.Is(err, ledger.ErrRollback), errors.Is(err, ledger.ErrClaimed):
-		return later(stopped, time.Minute, err, "the ledger's store does not hold what this log has signed, so that it signs nothing more; its operator has to act; nothing was written")
+		return newProblem(problemNotFound, "%s", absent)
+	case errors.Is(err, register.ErrOverBudget):
+		return newProblem(problemTooMuchWork, "the answer needs more work than this server does for one question: ask a replayed copy instead, which has no such bound (docket sync, docket show)")
+	case errors.Is(err, ledger.ErrRollback), errors.Is(err, ledger.ErrUnprovenClaim):
+		return retryable(problemStopped, time.Minute, err, "the ledger's store does not hold what this log has signed, so that it signs nothing more; its operator has to act; nothing was written")
 	case errors.Is(err, ledger.ErrStopped) && damage(err):
-		return later(stopped, time.Minute, err, "the ledger's disk is damaged where it has to be read to go on, so that it signs nothing more; its operator has to act; nothing was written, reads go on")
+		return retryable(problemStopped, time.Minute, err, "the ledger's disk is damaged where it has to be read to go on, so that it signs nothing more; its operator has to act; nothing was written, reads go on")
 	case errors.Is(err, ledger.ErrCorrupt):
 		return &problem{kind: damaged, cause: err, detail: "what was asked for lies on a damaged part of the server's disk, and its operator was told; the rest goes on, and another server or mirror of this ledger may have it"}
-	case errors.Is(err, ledger.ErrFold), register.Damaged(err):
-		return later(rebuilding, 10*time.Second, err, "the register is damaged where it was asked, and is made anew from the entries; ask again, or send the same bytes again: nothing was written")
+	case errors.Is(err, ledger.ErrFold), register.IsDamaged(err):
+		return retryable(rebuilding, 10*time.Second, err, "the register is damaged where it was asked, and is made anew from the entries; ask again, or send the same bytes again: nothing was written")
 	case errors.Is(err, ledger.ErrStopped): // also when it stopped for an unknown outcome: that was another's
-		return later(stopped, 10*time.Second, err, "the ledger accepts nothing until it is reopened; nothing was written, send the same bytes again")
+		return retryable(problemStopped, 10*time.Second, err, "the ledger accepts nothing until it is reopened; nothing was written, send the same bytes again")
 	case errors.Is(err, ledger.ErrUnknown):
-		return later(unknown, 5*time.Second, err, "the record may or may not be in the log; send the same bytes again, and it is there once")
+		return retryable(problemOutcomeUnknown, 5*time.Second, err, "the record may or may not be in the log; send the same bytes again, and it is there once")
 	case errors.Is(err, ledger.ErrBusy):
-		return later(overloaded, time.Second, err, "too many records wait to be committed; nothing was written, send the same bytes again")
+		return retryable(problemOverloaded, time.Second, err, "too many records wait to be committed; nothing was written, send the same bytes again")
 	case errors.As(err, &clock): // before the quorum, which was asked for the clock's sake
 		return ofClock(clock, err)
 	case errors.Is(err, ledger.ErrBacklog), errors.Is(err, ledger.ErrNoQuorum):
-		return later(noQuorum, 30*time.Second, err, "too many records wait for the witnesses' quorum; nothing was written, send the same bytes again")
+		return retryable(problemNoQuorum, 30*time.Second, err, "too many records wait for the witnesses' quorum; nothing was written, send the same bytes again")
 	case errors.Is(err, ledger.ErrUnpublished):
-		p := refuse(notFound, "not below the published size")
+		p := newProblem(problemNotFound, "not below the published size")
 		p.cause = err
 		return p
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return later(overloaded, time.Second, err, "there was no answer in time; ask again")
+		return retryable(problemOverloaded, time.Second, err, "there was no answer in time; ask again")
 	}
-	return &problem{kind: internal, detail: "the cause is in the server's log, under this instance", cause: err}
+	return &problem{kind: problemInternal, detail: "the cause is in the server's log, under this instance", cause: err}
 }
 
 // maxClockWait bounds the Retry-After of a clock that is behind the newest entry: it may
@@ -73,17 +73,17 @@ func ofClock(c *ledger.ClockError, err error) *problem {
 	case errors.Is(err, ledger.ErrNoQuorum):
 		reason, wait = reason+": too few of them answer", 15*time.Second
 	}
-	return later(clockBehind, wait, err, "the server's clock is off: "+reason+"; nothing was written, send the same bytes again")
+	return retryable(problemClock, wait, err, "the server's clock is off: "+reason+"; nothing was written, send the same bytes again")
 }
 
 // damage tells whether an error comes of a damaged disk.
 func damage(err error) bool {
-	return errors.Is(err, ledger.ErrCorrupt) || errors.Is(err, ledger.ErrFold) || register.Damaged(err)
+	return errors.Is(err, ledger.ErrCorrupt) || errors.Is(err, ledger.ErrFold) || register.IsDamaged(err)
 }
 
-// ofRefusal is the part of the table that concerns the record itself. A refusal
+// problemOfRefusal is the part of the table that concerns the record itself. A refusal
 // is made for people and for the client, so all of it goes out.
-func ofRefusal(r *record.Refusal) *problem {
+func problemOfRefusal(r *record.Refusal) *problem {
 	p := &problem{
 		detail:   r.Detail,
 		faults:   r.Faults,
@@ -95,26 +95,26 @@ func ofRefusal(r *record.Refusal) *problem {
 	}
 	switch r.Class {
 	case record.Malformed:
-		p.kind = malformed
+		p.kind = problemMalformed
 	case record.TooLarge:
-		p.kind = tooLarge
+		p.kind = problemTooLarge
 	case record.Invalid:
-		p.kind = invalid
+		p.kind = problemInvalid
 	case record.Forbidden:
-		p.kind = forbidden
+		p.kind = problemForbidden
 	case record.Conflict:
-		p.kind = conflict
+		p.kind = problemConflict
 	case record.TooEarly:
-		p.kind = tooEarly
+		p.kind = problemTooEarly
 	case record.Unsupported:
-		p.kind = unsupported
+		p.kind = problemUnsupported
 	default:
-		p.kind, p.detail, p.cause = internal, "the cause is in the server's log, under this instance", fmt.Errorf("refusal of class %d: %w", r.Class, r)
+		p.kind, p.detail, p.cause = problemInternal, "the cause is in the server's log, under this instance", fmt.Errorf("refusal of class %d: %w", r.Class, r)
 	}
 	return p
 }
 
-// later is a problem that passes by itself.
-func later(k problemKind, wait time.Duration, cause error, detail string) *problem {
+// retryable is a problem that passes by itself.
+func retryable(k problemKind, wait time.Duration, cause error, detail string) *problem {
 	return &problem{kind: k, detail: detail, retryAfter: wait, cause: cause}
 }

@@ -21,8 +21,8 @@ type designationsAnswer struct {
 	Skipped      []string               `json:"skipped,omitempty"`
 }
 
-func (s *Server) designations(x *exchange) error {
-	q, err := s.askPage(x, listDesignations, "status", "country", "program", "list", "name")
+func (s *Server) designations(x *request) error {
+	q, err := s.parseListQuery(x, cursorDesignations, "status", "country", "program", "list", "name")
 	if err != nil {
 		return err
 	}
@@ -30,27 +30,27 @@ func (s *Server) designations(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	return x.json(http.StatusOK, answer)
+	return x.answerJSON(http.StatusOK, answer)
 }
 
-func designationsOf(q *question) (designationsAnswer, error) {
+func designationsOf(q *registerQuery) (designationsAnswer, error) {
 	filter := register.DesignationFilter{
-		Status:  oneOf(q.query, "status", register.Statuses),
+		Status:  oneOf(q.params, "status", register.Statuses),
 		Country: q.country("country"), Program: q.text("program"), List: q.text("list"), Name: q.text("name"),
-		After: q.place,
+		After: q.position,
 	}
-	if err := q.done(); err != nil {
+	if err := q.firstFault(); err != nil {
 		return designationsAnswer{}, err
 	}
-	p := newPage(q.limit, func(d register.Designation) string { return d.Thread })
-	if err := p.end(q, "after", q.view.Designations(filter, q.asOf.At, p.take)); err != nil {
+	p := newListPage(q.limit, func(d register.Designation) string { return d.Thread })
+	if err := p.finish(q, "after", q.view.Designations(filter, q.asOf.At, p.add)); err != nil {
 		return designationsAnswer{}, err
 	}
-	return designationsAnswer{q.asOf, p.items, q.next(listDesignations, p.after), p.skipped}, nil
+	return designationsAnswer{q.asOf, p.items, q.nextCursor(cursorDesignations, p.after), p.skipped}, nil
 }
 
-func (s *Server) designation(x *exchange) error {
-	q, err := s.ask(x)
+func (s *Server) designation(x *request) error {
+	q, err := s.parseQuery(x)
 	if err != nil {
 		return err
 	}
@@ -58,11 +58,11 @@ func (s *Server) designation(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	return x.json(http.StatusOK, struct {
+	return x.answerJSON(http.StatusOK, struct {
 		AsOf asOf `json:"asOf"`
 		register.DesignationDetail
 		More map[string]string `json:"more,omitempty"`
-	}{q.asOf, d, more(d.Cut, nil, recordsOn(d.Thread))})
+	}{q.asOf, d, moreLinks(d.Cut, nil, recordsURL(d.Thread))})
 }
 
 type partiesAnswer struct {
@@ -72,8 +72,8 @@ type partiesAnswer struct {
 	Skipped []string         `json:"skipped,omitempty"`
 }
 
-func (s *Server) parties(x *exchange) error {
-	q, err := s.askPage(x, listParties, "role", "status")
+func (s *Server) parties(x *request) error {
+	q, err := s.parseListQuery(x, cursorParties, "role", "status")
 	if err != nil {
 		return err
 	}
@@ -81,27 +81,27 @@ func (s *Server) parties(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	return x.json(http.StatusOK, answer)
+	return x.answerJSON(http.StatusOK, answer)
 }
 
-func partiesOf(q *question) (partiesAnswer, error) {
+func partiesOf(q *registerQuery) (partiesAnswer, error) {
 	filter := register.PartyFilter{
-		Role:     oneOf(q.query, "role", []record.Role{record.RoleAuthority, record.RoleProvider, record.RoleReseller, record.RoleAuditor}),
+		Role:     oneOf(q.params, "role", []record.Role{record.RoleAuthority, record.RoleProvider, record.RoleReseller, record.RoleAuditor}),
 		Standing: q.oneOf("status", "active", "suspended", "withdrawn"),
-		After:    q.place,
+		After:    q.position,
 	}
-	if err := q.done(); err != nil {
+	if err := q.firstFault(); err != nil {
 		return partiesAnswer{}, err
 	}
-	p := newPage(q.limit, func(p register.Party) string { return p.ID })
-	if err := p.end(q, "after", q.view.Parties(filter, q.asOf.At, p.take)); err != nil {
+	p := newListPage(q.limit, func(p register.Party) string { return p.ID })
+	if err := p.finish(q, "after", q.view.Parties(filter, q.asOf.At, p.add)); err != nil {
 		return partiesAnswer{}, err
 	}
-	return partiesAnswer{q.asOf, p.items, q.next(listParties, p.after), p.skipped}, nil
+	return partiesAnswer{q.asOf, p.items, q.nextCursor(cursorParties, p.after), p.skipped}, nil
 }
 
-func (s *Server) party(x *exchange) error {
-	q, err := s.ask(x)
+func (s *Server) party(x *request) error {
+	q, err := s.parseQuery(x)
 	if err != nil {
 		return err
 	}
@@ -109,19 +109,19 @@ func (s *Server) party(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	return x.json(http.StatusOK, struct {
+	return x.answerJSON(http.StatusOK, struct {
 		AsOf asOf `json:"asOf"`
 		register.PartyDetail
 		More map[string]string `json:"more,omitempty"`
-	}{q.asOf, p, more(p.Cut, map[string]string{
+	}{q.asOf, p, moreLinks(p.Cut, map[string]string{
 		"keys":         "/v1/register/parties/" + p.ID + "/keys",
 		"attestations": "/v1/records?issuer=" + p.ID,
 		"duties":       "/v1/register/duties/" + p.ID,
-	}, recordsOn("party/"+p.ID))})
+	}, recordsURL("party/"+p.ID))})
 }
 
-// more says where what an answer cuts is read whole, in pages.
-func more(cut []string, at map[string]string, otherwise string) map[string]string {
+// moreLinks says where what an answer cuts is read whole, in pages.
+func moreLinks(cut []string, at map[string]string, otherwise string) map[string]string {
 	links := make(map[string]string, len(cut))
 	for _, name := range cut {
 		links[name] = cmp.Or(at[name], otherwise)
@@ -129,7 +129,7 @@ func more(cut []string, at map[string]string, otherwise string) map[string]strin
 	return links
 }
 
-func recordsOn(thread string) string { return "/v1/records?thread=" + url.QueryEscape(thread) }
+func recordsURL(thread string) string { return "/v1/records?thread=" + url.QueryEscape(thread) }
 
 type keysAnswer struct {
 	AsOf    asOf                `json:"asOf"`
@@ -138,17 +138,17 @@ type keysAnswer struct {
 	Skipped []string            `json:"skipped,omitempty"`
 }
 
-// keysOf are the keys that a party ever had.
-func (s *Server) keysOf(x *exchange) error {
-	q, err := s.askPage(x, listKeys)
+// partyKeys are the keys that a party ever had.
+func (s *Server) partyKeys(x *request) error {
+	q, err := s.parseListQuery(x, cursorKeys)
 	if err != nil {
 		return err
 	}
-	p := newPage(q.limit, register.PartyKey.Place)
-	if err := p.end(q, "after", q.view.Keys(x.Param("id"), q.place, q.asOf.At, p.take)); err != nil {
+	p := newListPage(q.limit, register.PartyKey.Position)
+	if err := p.finish(q, "after", q.view.Keys(x.Param("id"), q.position, q.asOf.At, p.add)); err != nil {
 		return err
 	}
-	return x.json(http.StatusOK, keysAnswer{q.asOf, p.items, q.next(listKeys, p.after), p.skipped})
+	return x.answerJSON(http.StatusOK, keysAnswer{q.asOf, p.items, q.nextCursor(cursorKeys, p.after), p.skipped})
 }
 
 type dutiesAnswer struct {
@@ -158,43 +158,43 @@ type dutiesAnswer struct {
 	Skipped []string        `json:"skipped,omitempty"`
 }
 
-func (s *Server) duties(x *exchange) error {
-	q, err := s.askPage(x, listDuties, "party", "designation", "kind", "state")
+func (s *Server) duties(x *request) error {
+	q, err := s.parseListQuery(x, cursorDuties, "party", "designation", "kind", "state")
 	if err != nil {
 		return err
 	}
 	return s.answerDuties(x, q, q.text("party"))
 }
 
-// dutiesOf are one party's: its calendar.
-func (s *Server) dutiesOf(x *exchange) error {
-	q, err := s.askPage(x, listDuties, "designation", "kind", "state")
+// partyDuties are one party's: its calendar.
+func (s *Server) partyDuties(x *request) error {
+	q, err := s.parseListQuery(x, cursorDuties, "designation", "kind", "state")
 	if err != nil {
 		return err
 	}
 	return s.answerDuties(x, q, x.Param("id"))
 }
 
-func (s *Server) answerDuties(x *exchange, q *question, party string) error {
+func (s *Server) answerDuties(x *request, q *registerQuery, party string) error {
 	filter := register.DutyFilter{
 		Party:       party,
 		Designation: q.text("designation"),
-		Kind:        oneOf(q.query, "kind", register.DutyKinds),
-		State:       oneOf(q.query, "state", register.DutyStates),
-		After:       q.place,
+		Kind:        oneOf(q.params, "kind", register.DutyKinds),
+		State:       oneOf(q.params, "state", register.DutyStates),
+		After:       q.position,
 	}
-	if err := q.done(); err != nil {
+	if err := q.firstFault(); err != nil {
 		return err
 	}
-	p := newPage(q.limit, register.Duty.Place)
-	if err := p.end(q, "after", q.view.Duties(filter, q.asOf.At, p.take)); err != nil {
+	p := newListPage(q.limit, register.Duty.Position)
+	if err := p.finish(q, "after", q.view.Duties(filter, q.asOf.At, p.add)); err != nil {
 		return err
 	}
-	return x.json(http.StatusOK, dutiesAnswer{q.asOf, p.items, q.next(listDuties, p.after), p.skipped})
+	return x.answerJSON(http.StatusOK, dutiesAnswer{q.asOf, p.items, q.nextCursor(cursorDuties, p.after), p.skipped})
 }
 
-func (s *Server) policy(x *exchange) error {
-	q, err := s.ask(x)
+func (s *Server) policy(x *request) error {
+	q, err := s.parseQuery(x)
 	if err != nil {
 		return err
 	}
@@ -202,34 +202,34 @@ func (s *Server) policy(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	return x.json(http.StatusOK, struct {
+	return x.answerJSON(http.StatusOK, struct {
 		AsOf   asOf   `json:"asOf"`
 		Policy string `json:"policy"` // tlog-policy text
 		From   uint64 `json:"from"`   // index of the charter that sets it
 		register.Charter
 		More map[string]string `json:"more,omitempty"`
-	}{q.asOf, c.Charter.Policy, c.Record.Index, c, more(c.Cut, nil, recordsOn("charter"))})
+	}{q.asOf, c.Charter.Policy, c.Record.Index, c, moreLinks(c.Cut, nil, recordsURL("charter"))})
 }
 
-func (s *Server) identifier(x *exchange) error {
-	q, err := s.askPage(x, listIdentifier)
+func (s *Server) identifier(x *request) error {
+	q, err := s.parseListQuery(x, cursorIdentifier)
 	if err != nil {
 		return err
 	}
 	scheme, value := x.Param("scheme"), x.Param("value")
-	if !slices.Contains(register.Schemes, scheme) {
-		return refuse(notFound, "no scheme of identifiers is called %q; there are %s", clip(scheme), strings.Join(register.Schemes, ", "))
+	if !slices.Contains(register.IdentifierSchemes, scheme) {
+		return newProblem(problemNotFound, "no scheme of identifiers is called %q; there are %s", clipText(scheme), strings.Join(register.IdentifierSchemes, ", "))
 	}
-	p := newPage(q.limit, func(m register.Match) string { return m.Thread })
-	if err := p.end(q, "after", q.view.Bearers(scheme, value, q.place, q.asOf.At, p.take)); err != nil {
+	p := newListPage(q.limit, func(m register.IdentifierMatch) string { return m.Thread })
+	if err := p.finish(q, "after", q.view.IdentifierMatches(scheme, value, q.position, q.asOf.At, p.add)); err != nil {
 		return err
 	}
-	found := q.view.AsIdentifier(scheme, value)
+	found := q.view.NormalizeIdentifier(scheme, value)
 	found.Matches = p.items
-	return x.json(http.StatusOK, struct {
+	return x.answerJSON(http.StatusOK, struct {
 		AsOf asOf `json:"asOf"`
 		register.Identifier
 		Next    string   `json:"next,omitempty"`
 		Skipped []string `json:"skipped,omitempty"`
-	}{q.asOf, found, q.next(listIdentifier, p.after), p.skipped})
+	}{q.asOf, found, q.nextCursor(cursorIdentifier, p.after), p.skipped})
 }

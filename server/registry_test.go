@@ -14,13 +14,13 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// story is a world with three designations, two providers and one answer.
-func story(t testing.TB) *world {
-	w := begun(t, settings{}, "acme-cloud", "borealis")
-	w.must(w.Designate("2026-014", w.Order("Kestrel Hosting")))
-	w.must(w.Designate("2026-015", w.Order("Lumen Resale")))
-	w.must(w.Import("36", w.Listed("36", "AEROCARIBBEAN AIRLINES")))
-	w.must(w.Respond("2026-014", "acme-cloud", &record.Response{Status: "no-relationship"}))
+// sampleWorld is a world with three designations, two providers and one answer.
+func sampleWorld(t testing.TB) *world {
+	w := newEnrolledWorld(t, settings{}, "acme-cloud", "borealis")
+	w.mustSubmit(w.Designate("2026-014", w.NewDesignation("Kestrel Hosting")))
+	w.mustSubmit(w.Designate("2026-015", w.NewDesignation("Lumen Resale")))
+	w.mustSubmit(w.ImportListed("36", w.NewListedDesignation("36", "AEROCARIBBEAN AIRLINES")))
+	w.mustSubmit(w.Respond("2026-014", "acme-cloud", &record.Response{Status: "no-relationship"}))
 	return w
 }
 
@@ -36,7 +36,7 @@ func (w *world) list(path, items, member string) []string {
 		q := u.Query()
 		q.Set("limit", "1")
 		u.RawQuery = q.Encode()
-		page := w.object(w.get(u.String()), http.StatusOK)
+		page := w.wantJSON(w.get(u.String()), http.StatusOK)
 		asOf := page["asOf"].(map[string]any)
 		if asOf["size"] == nil || asOf["at"] == nil {
 			w.t.Fatalf("%s does not say as of when: %v", path, page)
@@ -56,7 +56,7 @@ func (w *world) list(path, items, member string) []string {
 }
 
 func TestListsInPages(t *testing.T) {
-	w := story(t)
+	w := sampleWorld(t)
 	at := url.QueryEscape(time.Now().AddDate(0, 0, 50).UTC().Format(time.RFC3339))
 	for _, c := range []struct{ path, items, member, want string }{
 		{"/v1/records", "records", "index", "0 1 2 3 4 5 6 7"},
@@ -91,10 +91,10 @@ func TestListsInPages(t *testing.T) {
 
 // Pages tell of one moment, whatever comes in between.
 func TestPagesAreOfOneSize(t *testing.T) {
-	w := story(t)
-	first := w.object(w.get("/v1/register/designations?limit=2"), http.StatusOK)
-	w.must(w.Designate("2026-016", w.Order("Between Two Pages")))
-	second := w.object(w.get("/v1/register/designations?limit=9&after="+first["next"].(string)), http.StatusOK)
+	w := sampleWorld(t)
+	first := w.wantJSON(w.get("/v1/register/designations?limit=2"), http.StatusOK)
+	w.mustSubmit(w.Designate("2026-016", w.NewDesignation("Between Two Pages")))
+	second := w.wantJSON(w.get("/v1/register/designations?limit=9&after="+first["next"].(string)), http.StatusOK)
 	if !jsonEqual(first["asOf"], second["asOf"]) {
 		t.Errorf("the pages are as of %v and %v", first["asOf"], second["asOf"])
 	}
@@ -109,20 +109,20 @@ func jsonEqual(a, b any) bool {
 	return string(x) == string(y)
 }
 
-func TestOneThing(t *testing.T) {
-	w := story(t)
-	d := w.object(w.get("/v1/register/designations/2026-014"), http.StatusOK)
+func TestDetails(t *testing.T) {
+	w := sampleWorld(t)
+	d := w.wantJSON(w.get("/v1/register/designations/2026-014"), http.StatusOK)
 	if d["name"] != "Kestrel Hosting" || d["status"] != "announced" || len(d["history"].([]any)) != 1 || d["asOf"].(map[string]any)["size"] != 8.0 {
 		t.Errorf("%v", d)
 	}
-	later := w.object(w.get("/v1/register/designations/2026-014?at="+w.today().AddDays(200).String()), http.StatusOK)
+	later := w.wantJSON(w.get("/v1/register/designations/2026-014?at="+w.today().AddDays(200).String()), http.StatusOK)
 	if later["status"] != "in-force" {
 		t.Errorf("in 200 days it is %v", later["status"])
 	}
-	w.problem(w.get("/v1/register/designations/2026-014?size=4"), notFound)
-	w.problem(w.get("/v1/register/designations/2026-099"), notFound)
-	w.problem(w.get("/v1/register/parties/nobody"), notFound)
-	w.problem(w.get("/v1/register/duties/nobody"), notFound)
+	w.wantProblem(w.get("/v1/register/designations/2026-014?size=4"), problemNotFound)
+	w.wantProblem(w.get("/v1/register/designations/2026-099"), problemNotFound)
+	w.wantProblem(w.get("/v1/register/parties/nobody"), problemNotFound)
+	w.wantProblem(w.get("/v1/register/duties/nobody"), problemNotFound)
 	for path, hint := range map[string]string{
 		"/v1/register/duties?party=nobody":             "no party nobody",
 		"/v1/register/duties?party=acme-cluod":         `did you mean "acme-cloud"?`,
@@ -133,40 +133,40 @@ func TestOneThing(t *testing.T) {
 		"/v1/register/duties/borealis?designation=nix": "no designation nix",
 		"/v1/register/designations/2026-0144":          `did you mean "2026-014"?`,
 	} {
-		if got := w.problem(w.get(path), notFound); !strings.Contains(got["detail"].(string), hint) {
+		if got := w.wantProblem(w.get(path), problemNotFound); !strings.Contains(got["detail"].(string), hint) {
 			t.Errorf("%s: %v, want %s", path, got["detail"], hint)
 		}
 	}
-	w.problem(w.get("/v1/register/identifiers/passport/123"), notFound)
-	w.problem(w.get("/v1/register/designations?size=9"), badParameter)
-	w.problem(w.get("/v1/register/designations?status=gone"), badParameter)
-	w.problem(w.get("/v1/register/designations?stauts=in-force"), badParameter)
-	w.problem(w.get("/v1/register/parties/acme-cloud?limit=3"), badParameter)
+	w.wantProblem(w.get("/v1/register/identifiers/passport/123"), problemNotFound)
+	w.wantProblem(w.get("/v1/register/designations?size=9"), problemParameter)
+	w.wantProblem(w.get("/v1/register/designations?status=gone"), problemParameter)
+	w.wantProblem(w.get("/v1/register/designations?stauts=in-force"), problemParameter)
+	w.wantProblem(w.get("/v1/register/parties/acme-cloud?limit=3"), problemParameter)
 
-	p := w.object(w.get("/v1/register/parties/acme-cloud"), http.StatusOK)
+	p := w.wantJSON(w.get("/v1/register/parties/acme-cloud"), http.StatusOK)
 	if p["legalName"] != "acme-cloud, Inc. (fictional)" || len(p["keys"].([]any)) != 3 || len(p["attestations"].([]any)) != 1 {
 		t.Errorf("%v", p)
 	}
-	policy := w.object(w.get("/v1/register/policy"), http.StatusOK)
+	policy := w.wantJSON(w.get("/v1/register/policy"), http.StatusOK)
 	if _, err := proof.ParsePolicy([]byte(policy["policy"].(string))); err != nil || policy["from"] != 0.0 {
 		t.Errorf("%v, %v", err, policy)
 	}
 	for path, matches := range map[string]int{"domain/kestrel.example": 2, "asn/AS64511": 2, "name/aerocaribbean%20airlines": 1, "name/a%2Fb": 0, "lei/5493001KJTIIGC8Y1R12": 0} {
-		found := w.object(w.get("/v1/register/identifiers/"+path), http.StatusOK)
+		found := w.wantJSON(w.get("/v1/register/identifiers/"+path), http.StatusOK)
 		if got := len(found["matches"].([]any)); got != matches {
 			t.Errorf("%s: %d matches, want %d", path, got, matches)
 		}
 	}
-	if slashed := w.object(w.get("/v1/register/identifiers/registrationNumber/a%2Fb"), http.StatusOK); slashed["value"] != "a/b" {
+	if slashed := w.wantJSON(w.get("/v1/register/identifiers/registrationNumber/a%2Fb"), http.StatusOK); slashed["value"] != "a/b" {
 		t.Errorf("an escaped slash came as %v", slashed["value"])
 	}
 }
 
 func TestRecordBesideItsExactEntry(t *testing.T) {
-	w := story(t)
-	order := w.Order("A & B <Hosting>")
+	w := sampleWorld(t)
+	order := w.NewDesignation("A & B <Hosting>")
 	env := w.Designate("2026-017", order)
-	w.must(env)
+	w.mustSubmit(env)
 	id := record.IDOf(env.Payload).String()
 	r := w.get("/v1/records/" + id)
 	var got struct {
@@ -185,9 +185,9 @@ func TestRecordBesideItsExactEntry(t *testing.T) {
 	if got.Record != id || got.Index != 8 || string(got.Entry) != string(entry) || string(got.Statement) != string(env.Payload) {
 		t.Errorf("%s", r.Body)
 	}
-	w.problem(w.get("/v1/records/"+strings.Repeat("0", 64)), notFound)
-	w.problem(w.get("/v1/records/"+strings.Repeat("0", 64)+"/receipt"), notFound)
-	w.problem(w.get("/v1/records/"+id+"/receipt?chain=maybe"), badParameter)
+	w.wantProblem(w.get("/v1/records/"+strings.Repeat("0", 64)), problemNotFound)
+	w.wantProblem(w.get("/v1/records/"+strings.Repeat("0", 64)+"/receipt"), problemNotFound)
+	w.wantProblem(w.get("/v1/records/"+id+"/receipt?chain=maybe"), problemParameter)
 }
 
 func TestNotYetPublished(t *testing.T) {
@@ -204,12 +204,12 @@ func TestNotYetPublished(t *testing.T) {
 		t.Fatalf("posted: %d", code)
 	}
 	path := "/v1/records/" + record.IDOf(env.Payload).String()
-	if got := w.problem(w.get(path+"/receipt"), unpublished); got["index"] != 0.0 {
+	if got := w.wantProblem(w.get(path+"/receipt"), problemUnpublished); got["index"] != 0.0 {
 		t.Errorf("%v", got)
 	}
-	w.problem(w.get(path), unpublished)
-	w.problem(w.get("/tile/0/000.p/1"), notFound)
-	w.problem(w.get("/tile/entries/000.p/1"), notFound)
+	w.wantProblem(w.get(path), problemUnpublished)
+	w.wantProblem(w.get("/tile/0/000.p/1"), problemNotFound)
+	w.wantProblem(w.get("/tile/entries/000.p/1"), problemNotFound)
 	if got := w.list("/v1/records", "records", "index"); len(got) != 0 {
 		t.Errorf("what is not published is listed: %v", got)
 	}
@@ -224,11 +224,11 @@ func TestNotYetPublished(t *testing.T) {
 // A chain is checked by who knows the policy alone: each receipt verifies, and
 // replaying their entries judges the last one's signers.
 func TestChain(t *testing.T) {
-	w := story(t)
+	w := sampleWorld(t)
 	extra := w.Officer("acme-cloud/deputy")
-	w.must(w.Sign(w.Statement("party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{extra}}), "acme-cloud/compliance", "acme-cloud/deputy"))
+	w.mustSubmit(w.Sign(w.Statement("party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{extra}}), "acme-cloud/compliance", "acme-cloud/deputy"))
 	env := w.Sign(w.Statement("response/2026-015/acme-cloud", "acme-cloud", &record.Response{Status: "no-relationship"}), "acme-cloud/deputy")
-	w.must(env)
+	w.mustSubmit(env)
 
 	r := w.get("/v1/records/" + record.IDOf(env.Payload).String() + "/receipt?chain=true")
 	chain, err := proof.ParseChain(r.Body.Bytes())
@@ -246,7 +246,7 @@ func TestChain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		opened, err := record.Reopen(entry, func(id string) *record.Key { return keys[id] })
+		opened, err := record.OpenEntry(entry, func(id string) *record.Key { return keys[id] })
 		if err != nil {
 			t.Fatalf("receipt %d, entry %d: %v", i, v.Index(), err)
 		}
@@ -274,21 +274,21 @@ func TestSchemas(t *testing.T) {
 	w := newWorld(t, settings{})
 	for _, kind := range record.Kinds() {
 		r := w.get("/schemas/" + string(kind) + "/v1")
-		if schema := w.object(r, http.StatusOK); schema["title"] != string(kind) || r.Header().Get("Content-Type") != "application/schema+json" {
+		if schema := w.wantJSON(r, http.StatusOK); schema["title"] != string(kind) || r.Header().Get("Content-Type") != "application/schema+json" {
 			t.Errorf("%s: %v", kind, r.Header())
 		}
 		if again := w.get("/schemas/"+string(kind)+"/v1", "If-None-Match", r.Header().Get("ETag")); again.Code != http.StatusNotModified {
 			t.Errorf("%s again: %d", kind, again.Code)
 		}
 	}
-	w.problem(w.get("/schemas/licence-plate/v1"), notFound)
+	w.wantProblem(w.get("/schemas/licence-plate/v1"), problemNotFound)
 }
 
 func TestMetrics(t *testing.T) {
-	w := story(t)
+	w := sampleWorld(t)
 	w.post([]byte("hello"))
 	w.get("/nowhere/" + strings.Repeat("x", 50))
-	text := w.exposed()
+	text := w.metricsText()
 	for _, line := range []string{
 		`docket_http_requests_total{method="POST",route="/v1/records",status="201"} 8`,
 		`docket_http_requests_total{method="GET",route="none",status="404"} 1`,

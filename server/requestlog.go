@@ -12,22 +12,22 @@ import (
 // Of everything else, which costs a stranger nothing, it has as many lines as a disk bears
 // for ever: 2 GB a day. The metrics count all.
 const (
-	linesPerSecond = 100
-	linesAtOnce    = 1_000
+	logLinesPerSecond = 100
+	logLinesBurst     = 1_000
 )
 
-// requestLog bounds the lines of one level, so that no flood of one keeps out another.
-type requestLog struct {
+// lineLimiter bounds the lines of one level, so that no flood of one keeps out another.
+type lineLimiter struct {
 	lines   *rate.Limiter
 	omitted atomic.Uint64 // since the last line
 }
 
-func newRequestLog() *requestLog {
-	return &requestLog{lines: rate.NewLimiter(linesPerSecond, linesAtOnce)}
+func newLineLimiter() *lineLimiter {
+	return &lineLimiter{lines: rate.NewLimiter(logLinesPerSecond, logLinesBurst)}
 }
 
-// open says whether a line is written; one that must be is, and counts.
-func (l *requestLog) open(must bool) bool {
+// allow says whether a line is written; one that must be is, and counts.
+func (l *lineLimiter) allow(must bool) bool {
 	if l.lines.Allow() || must {
 		return true
 	}
@@ -35,8 +35,8 @@ func (l *requestLog) open(must bool) bool {
 	return false
 }
 
-// write writes it, and how many were left out before.
-func (l *requestLog) write(to *slog.Logger, level slog.Level, attrs []slog.Attr) {
+// log writes it, and how many were left out before.
+func (l *lineLimiter) log(to *slog.Logger, level slog.Level, attrs []slog.Attr) {
 	if n := l.omitted.Swap(0); n > 0 {
 		attrs = append(attrs, slog.Uint64("omitted", n))
 	}

@@ -20,7 +20,7 @@ type route struct {
 
 func (s *Server) routes() []route {
 	const get, post = http.MethodGet, http.MethodPost
-	ask := s.queries.behind
+	ask := s.queryLimiter.limit
 	return []route{
 		{method: get, path: "/checkpoint", handle: s.checkpoint},
 		{method: get, path: "/tile/*path", handle: s.tile, doc: []string{"/tile/{level}/{index}", "/tile/entries/{index}"}},
@@ -37,9 +37,9 @@ func (s *Server) routes() []route {
 		{method: get, path: "/v1/register/designations/:id", handle: ask(s.designation)},
 		{method: get, path: "/v1/register/parties", handle: ask(s.parties)},
 		{method: get, path: "/v1/register/parties/:id", handle: ask(s.party)},
-		{method: get, path: "/v1/register/parties/:id/keys", handle: ask(s.keysOf)},
+		{method: get, path: "/v1/register/parties/:id/keys", handle: ask(s.partyKeys)},
 		{method: get, path: "/v1/register/duties", handle: ask(s.duties)},
-		{method: get, path: "/v1/register/duties/:id", handle: ask(s.dutiesOf)},
+		{method: get, path: "/v1/register/duties/:id", handle: ask(s.partyDuties)},
 		{method: get, path: "/v1/register/policy", handle: ask(s.policy)},
 		{method: get, path: "/v1/register/identifiers/:scheme/:value", handle: ask(s.identifier)},
 
@@ -75,10 +75,10 @@ func (r route) docPaths() []string {
 	return []string{strings.Join(segments, "/")}
 }
 
-// router is strict where gin is kind: one path, one resource. It neither
+// newRouter is strict where gin is kind: one path, one resource. It neither
 // cleans paths nor redirects, and matches the path as it was sent: an escaped
 // letter of a fixed segment is another path, and %2F is no slash.
-func (s *Server) router() (http.Handler, error) {
+func (s *Server) newRouter() (http.Handler, error) {
 	gin.SetMode(gin.ReleaseMode)
 	e := gin.New()
 	e.RedirectTrailingSlash = false
@@ -94,30 +94,30 @@ func (s *Server) router() (http.Handler, error) {
 
 	api := make(map[string]bool) // the first segments of its paths
 	for _, r := range s.routes() {
-		fail := (*exchange).failPage
+		fail := (*request).answerProblemPage
 		if !r.page {
-			fail = (*exchange).fail
+			fail = (*request).answerProblem
 			api[firstSegment(r.path)] = true
 		}
-		h := s.serve(r.path, r.handle, fail)
+		h := s.ginHandler(r.path, r.handle, fail)
 		e.Handle(r.method, r.path, h)
 		if r.method == http.MethodGet {
 			e.Handle(http.MethodHead, r.path, h)
 		}
 	}
-	stray := func(x *exchange, err error) {
+	notFoundHandler := func(x *request, err error) {
 		if api[firstSegment(x.Request.URL.EscapedPath())] {
-			x.fail(err)
+			x.answerProblem(err)
 		} else {
-			x.failAsAsked(err)
+			x.answerProblemNegotiated(err)
 		}
 	}
-	e.NoRoute(s.serve("none", func(x *exchange) error {
-		return refuse(notFound, "no resource has this path; see /openapi.json for those that there are")
-	}, stray))
-	e.NoMethod(s.serve("none", func(x *exchange) error {
-		return refuse(badMethod, "this path takes %s", x.Writer.Header().Get("Allow"))
-	}, stray))
+	e.NoRoute(s.ginHandler("none", func(x *request) error {
+		return newProblem(problemNotFound, "no resource has this path; see /openapi.json for those that there are")
+	}, notFoundHandler))
+	e.NoMethod(s.ginHandler("none", func(x *request) error {
+		return newProblem(problemMethod, "this path takes %s", x.Writer.Header().Get("Allow"))
+	}, notFoundHandler))
 	return e, nil
 }
 
@@ -126,14 +126,14 @@ func firstSegment(path string) string {
 	return first
 }
 
-// failAsAsked answers outside the API: with a page to who asks for one, as browsers
+// answerProblemNegotiated answers outside the API: with a page to who asks for one, as browsers
 // do, and with a problem to everybody else.
-func (x *exchange) failAsAsked(err error) {
+func (x *request) answerProblemNegotiated(err error) {
 	const page, problem = "text/html", "application/problem+json"
 	x.Writer.Header().Set("Vary", "Accept")
 	if x.NegotiateFormat(problem, page) == page {
-		x.failPage(err)
+		x.answerProblemPage(err)
 	} else {
-		x.fail(err)
+		x.answerProblem(err)
 	}
 }

@@ -23,7 +23,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	defer context.AfterFunc(ctx, func() { s.stopping.Store(true) })()
 	return front.Config{
 		Handler:         s.Handler(),
-		Refuse:          s.refuseUnseen(),
+		Refuse:          s.refuseUnrouted(),
 		Probes:          []string{"/healthz", "/readyz"},
 		Metrics:         s.metrics.registry,
 		MetricsListener: s.cfg.MetricsListener,
@@ -41,15 +41,15 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	}.Serve(ctx, l)
 }
 
-// refuseUnseen answers what never reaches a route, like any failure of one.
-func (s *Server) refuseUnseen() func(w http.ResponseWriter, r *http.Request, status int, words string) {
+// refuseUnrouted answers what never reaches a route, like any failure of one.
+func (s *Server) refuseUnrouted() func(w http.ResponseWriter, r *http.Request, status int, words string) {
 	type key struct{}
 	e := gin.New()
-	e.NoRoute(s.serve("none", func(x *exchange) error { return x.Request.Context().Value(key{}).(*problem) }, (*exchange).fail))
+	e.NoRoute(s.ginHandler("none", func(x *request) error { return x.Request.Context().Value(key{}).(*problem) }, (*request).answerProblem))
 	return func(w http.ResponseWriter, r *http.Request, status int, words string) {
-		p := refuse(badFraming, "%s", words)
+		p := newProblem(problemFraming, "%s", words)
 		if status == http.StatusServiceUnavailable {
-			p = refuse(overloaded, "%s", words)
+			p = newProblem(problemOverloaded, "%s", words)
 			p.retryAfter = time.Second
 		}
 		e.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), key{}, p)))

@@ -28,7 +28,7 @@ import (
 // receipt has one that holds, whoever was told "committed" finds it published
 // once the ledger has ended, and nobody else's record is half there.
 func TestShutdownUnderLoadLosesNothing(t *testing.T) {
-	w := begun(t, settings{server: Config{IssuerRate: Rate{PerSecond: -1}}})
+	w := newEnrolledWorld(t, settings{server: Config{IssuerRate: Rate{PerSecond: -1}}})
 	requests := w.responses(2000, "")
 	stop := w.listen()
 
@@ -94,9 +94,9 @@ func TestShutdownUnderLoadLosesNothing(t *testing.T) {
 			t.Fatal(err)
 		case a.status == http.StatusServiceUnavailable:
 			continue
-		case !ok || index >= w.server.published():
+		case !ok || index >= w.server.publishedSize():
 			t.Errorf("answered %d, and lost", a.status)
-		case a.status == http.StatusCreated && w.receipt(a.body).Index() != index:
+		case a.status == http.StatusCreated && w.verifyReceipt(a.body).Index() != index:
 			t.Errorf("the receipt is of another index than %d", index)
 		}
 	}
@@ -104,7 +104,7 @@ func TestShutdownUnderLoadLosesNothing(t *testing.T) {
 
 // Whoever waits for a quorum that does not come is told so at half of the grace,
 // before the server is gone.
-func TestShutdownHurriesThoseWhoWait(t *testing.T) {
+func TestShutdownCancelsWaits(t *testing.T) {
 	_, vkey, err := proof.GenerateKey(proof.CosignatureEd25519, "witness.example/w")
 	if err != nil {
 		t.Fatal(err)
@@ -112,10 +112,12 @@ func TestShutdownHurriesThoseWhoWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, settings{
 			policy: "witness w " + vkey + " https://witness.example\nquorum w\n",
-			ledger: ledger.Config{Cosign: func(context.Context, ledger.Ask) (ledger.Answer, error) { return ledger.Answer{}, nil }},
+			ledger: ledger.Config{Cosign: func(context.Context, ledger.CosignRequest) (ledger.CosignResponse, error) {
+				return ledger.CosignResponse{}, nil
+			}},
 			server: Config{PublishWait: 50 * time.Second, ShutdownGrace: 20 * time.Second},
 		})
-		l := newPipes()
+		l := newPipeListener()
 		ctx, cancel := context.WithCancel(t.Context())
 		served := make(chan error, 1)
 		go func() { served <- w.server.Serve(ctx, l) }()
@@ -139,7 +141,7 @@ func TestShutdownHurriesThoseWhoWait(t *testing.T) {
 		if err := <-served; err != nil {
 			t.Errorf("serving: %v", err)
 		}
-		if ready := w.object(w.get("/readyz"), http.StatusServiceUnavailable); !strings.Contains(fmt.Sprint(ready["reasons"]), "stopping") {
+		if ready := w.wantJSON(w.get("/readyz"), http.StatusServiceUnavailable); !strings.Contains(fmt.Sprint(ready["reasons"]), "stopping") {
 			t.Errorf("readyz says %v", ready)
 		}
 		if err := w.stop(); err != nil {
@@ -151,20 +153,20 @@ func TestShutdownHurriesThoseWhoWait(t *testing.T) {
 // Without a quorum the answer is 202 in time, and 503 once the backlog is full;
 // both inside a bubble, so that nobody waits.
 func TestNoQuorum(t *testing.T) {
-	set := unanswered(t)
-	set.ledger.Backlog = 2
+	set := withoutCosignatures(t)
+	set.ledger.MaxBacklog = 2
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, set)
 		post := func(env record.Envelope) int {
 			start := time.Now()
 			r := w.post(env.Marshal())
 			if r.Code == http.StatusAccepted {
-				w.Note(env)
+				w.NoteAdmitted(env)
 				if took := time.Since(start); took != 10*time.Second {
 					t.Errorf("202 after %s, want PublishWait", took)
 				}
 			} else {
-				w.problem(r, noQuorum)
+				w.wantProblem(r, problemNoQuorum)
 			}
 			w.Now = time.Now()
 			return r.Code
@@ -175,7 +177,7 @@ func TestNoQuorum(t *testing.T) {
 				t.Fatalf("record %d: %d, want %d", i, code, want[i])
 			}
 		}
-		w.problem(w.get("/checkpoint"), notFound)
+		w.wantProblem(w.get("/checkpoint"), problemNotFound)
 		if err := w.stop(); err != nil {
 			t.Error(err)
 		}
@@ -185,15 +187,15 @@ func TestNoQuorum(t *testing.T) {
 // Who asks first once entries have waited too long is told so, and since when;
 // nobody has to have asked before.
 func TestReadyByTheOldestEntryThatWaits(t *testing.T) {
-	set := unanswered(t)
+	set := withoutCosignatures(t)
 	for _, c := range []struct {
 		waits, interval time.Duration
 		want            string // "" if ready
 	}{
-		{stuckAfter - time.Second, 0, ""},
+		{maxUnpublishedAge - time.Second, 0, ""},
 		{time.Minute, time.Minute, ""}, // it publishes so seldom
 		{90 * time.Second, time.Minute, "1 entry committed and not published, the oldest for 1m30s: too few witnesses answer"},
-		{stuckAfter, 0, "1 entry committed and not published, the oldest for 30s: too few witnesses answer"},
+		{maxUnpublishedAge, 0, "1 entry committed and not published, the oldest for 30s: too few witnesses answer"},
 		{62 * time.Second, 0, "1 entry committed and not published, the oldest for 1m2s: too few witnesses answer"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -207,10 +209,10 @@ func TestReadyByTheOldestEntryThatWaits(t *testing.T) {
 			if c.want != "" {
 				metric, status, reasons = "docket_ready 0\n", http.StatusServiceUnavailable, []any{c.want}
 			}
-			if body := w.exposed(); !strings.Contains(body, metric) {
+			if body := w.metricsText(); !strings.Contains(body, metric) {
 				t.Errorf("after %s the metrics have no %q", c.waits, metric)
 			}
-			if ready := w.object(w.get("/readyz"), status); !reflect.DeepEqual(ready["reasons"], reasons) {
+			if ready := w.wantJSON(w.get("/readyz"), status); !reflect.DeepEqual(ready["reasons"], reasons) {
 				t.Errorf("after %s readyz says %v, want %v", c.waits, ready["reasons"], reasons)
 			}
 			if err := w.stop(); err != nil {
@@ -250,7 +252,7 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 func TestConnectionsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, settings{server: Config{MaxConnections: 2}})
-		l := newPipes()
+		l := newPipeListener()
 		ctx, cancel := context.WithCancel(t.Context())
 		served := make(chan error, 1)
 		go func() { served <- w.server.Serve(ctx, l) }()

@@ -23,27 +23,27 @@ import (
 
 // Server answers HTTP for one ledger. All of it is safe for concurrent use.
 type Server struct {
-	cfg     Config
-	log     *slog.Logger
-	handler http.Handler
-	metrics *metrics
-	bodies  *bodies
-	gate    *gate // before verifying a submission
-	queries *gate // before asking the register, and what else is dear to answer
-	reads   *gate // before making a bundle of entries: apart, so that questions keep no copy from being synced
-	outbox  *outbox
-	bundles *bundleCache
-	tally   tally
+	cfg           Config
+	log           *slog.Logger
+	handler       http.Handler
+	metrics       *metrics
+	bodyPool      *bodyPool
+	verifyLimiter *concurrencyLimiter // before verifying a submission
+	queryLimiter  *concurrencyLimiter // before asking the register, and what else is dear to answer
+	bundleLimiter *concurrencyLimiter // before making a bundle of entries: apart, so that questions keep no copy from being synced
+	answerMemory  *answerMemory
+	bundles       *bundleCache
+	statusCounts  statusCounts
 
-	requestLines, faultLines *requestLog
-	proxies                  []netip.Prefix
+	requestLog, faultLog *lineLimiter
+	proxies              []netip.Prefix
 
-	issuers, importers, strangers *buckets // nil: no bound
-	reserves                      *buckets // of single keys
+	perIssuer, perImporter, perAddress *tokenBuckets // nil: no bound
+	perKey                             *tokenBuckets // of single keys
 
-	boot     string // tells the requests of this process from another's
-	requests atomic.Uint64
-	stopping atomic.Bool
+	processID    string // tells the requests of this process from another's
+	requestCount atomic.Uint64
+	stopping     atomic.Bool
 }
 
 // New makes a server of a ledger and its register, which outlive it.
@@ -53,30 +53,30 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg:     cfg,
-		log:     cfg.Log,
-		bodies:  newBodies(cfg.MaxBody),
-		gate:    newGate("submissions", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
-		queries: newGate("questions", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
-		reads:   newGate("bundles", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
-		outbox:  newOutbox(cfg.AnswerMemory),
-		bundles: newBundleCache(cfg.BundleCache),
+		cfg:           cfg,
+		log:           cfg.Log,
+		bodyPool:      newBodyPool(cfg.MaxBody),
+		verifyLimiter: newConcurrencyLimiter("submissions", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
+		queryLimiter:  newConcurrencyLimiter("questions", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
+		bundleLimiter: newConcurrencyLimiter("bundles", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
+		answerMemory:  newAnswerMemory(cfg.AnswerMemory),
+		bundles:       newBundleCache(cfg.BundleCache),
 
-		requestLines: newRequestLog(), faultLines: newRequestLog(),
+		requestLog: newLineLimiter(), faultLog: newLineLimiter(),
 
-		issuers:   newBuckets(cfg.IssuerRate, 1<<14),
-		reserves:  newBuckets(cfg.IssuerRate.reserve(), 1<<14),
-		importers: newBuckets(cfg.ImporterRate, 1<<10),
-		strangers: newBuckets(cfg.RefusalRate, 1<<16),
+		perIssuer:   newTokenBuckets(cfg.IssuerRate, 1<<14),
+		perKey:      newTokenBuckets(cfg.IssuerRate.reserve(), 1<<14),
+		perImporter: newTokenBuckets(cfg.ImporterRate, 1<<10),
+		perAddress:  newTokenBuckets(cfg.RefusalRate, 1<<16),
 	}
 	if s.proxies, err = front.ParseProxies(cfg.Proxies); err != nil {
 		return nil, fmt.Errorf("server: Proxies: %w", err)
 	}
 	var boot [4]byte
 	rand.Read(boot[:])
-	s.boot = hex.EncodeToString(boot[:])
+	s.processID = hex.EncodeToString(boot[:])
 	s.metrics = newMetrics(s)
-	if s.handler, err = s.router(); err != nil {
+	if s.handler, err = s.newRouter(); err != nil {
 		return nil, err
 	}
 	return s, nil

@@ -15,11 +15,11 @@ import (
 )
 
 func TestARecordInAReceiptOut(t *testing.T) {
-	w := begun(t, settings{}, "acme-cloud")
-	env := w.Designate("2026-014", w.Order("Kestrel Hosting"))
-	first := w.must(env)
+	w := newEnrolledWorld(t, settings{}, "acme-cloud")
+	env := w.Designate("2026-014", w.NewDesignation("Kestrel Hosting"))
+	first := w.mustSubmit(env)
 
-	got := w.receipt(first.Body.Bytes())
+	got := w.verifyReceipt(first.Body.Bytes())
 	id := record.IDOf(env.Payload).String()
 	if got.Index() != 3 || first.Header().Get("Docket-Index") != "3" || first.Header().Get("Docket-Record") != id ||
 		first.Header().Get("Location") != "/v1/records/"+id || first.Header().Get("Content-Type") != typeText {
@@ -36,20 +36,20 @@ func TestARecordInAReceiptOut(t *testing.T) {
 		if r.Code != http.StatusOK || r.Header().Get("Docket-Index") != "3" {
 			t.Errorf("again: %d %v", r.Code, r.Header())
 		}
-		if index := w.receipt(r.Body.Bytes()).Index(); index != 3 {
+		if index := w.verifyReceipt(r.Body.Bytes()).Index(); index != 3 {
 			t.Errorf("again: a receipt of index %d", index)
 		}
 	}
-	if size := w.server.published(); size != 4 {
+	if size := w.server.publishedSize(); size != 4 {
 		t.Errorf("%d entries, want 4", size)
 	}
 }
 
 func TestWaitCommitted(t *testing.T) {
-	w := begun(t, settings{}, "acme-cloud")
-	env := w.Designate("2026-014", w.Order("Kestrel Hosting"))
+	w := newEnrolledWorld(t, settings{}, "acme-cloud")
+	env := w.Designate("2026-014", w.NewDesignation("Kestrel Hosting"))
 	r := w.post(env.Marshal(), "wait=committed")
-	got := w.object(r, http.StatusAccepted)
+	got := w.wantJSON(r, http.StatusAccepted)
 	id := record.IDOf(env.Payload).String()
 	if got["record"] != id || got["index"] != float64(3) || got["status"] != "committed" || r.Header().Get("Location") != "/v1/records/"+id {
 		t.Errorf("%v %v", got, r.Header())
@@ -58,7 +58,7 @@ func TestWaitCommitted(t *testing.T) {
 		t.Fatal(err)
 	}
 	receipt := w.get(got["receipt"].(string))
-	if receipt.Code != http.StatusOK || w.receipt(receipt.Body.Bytes()).Index() != 3 {
+	if receipt.Code != http.StatusOK || w.verifyReceipt(receipt.Body.Bytes()).Index() != 3 {
 		t.Errorf("the receipt afterwards: %d %s", receipt.Code, receipt.Body)
 	}
 	if r := w.post(env.Marshal(), "wait=committed"); r.Code != http.StatusOK {
@@ -67,10 +67,10 @@ func TestWaitCommitted(t *testing.T) {
 }
 
 func TestDryRun(t *testing.T) {
-	w := begun(t, settings{}, "acme-cloud", "borealis")
-	env := w.Designate("2026-014", w.Order("Kestrel Hosting"))
-	size := w.server.published()
-	got := w.object(w.post(env.Marshal(), "dry-run=true"), http.StatusOK)
+	w := newEnrolledWorld(t, settings{}, "acme-cloud", "borealis")
+	env := w.Designate("2026-014", w.NewDesignation("Kestrel Hosting"))
+	size := w.server.publishedSize()
+	got := w.wantJSON(w.post(env.Marshal(), "dry-run=true"), http.StatusOK)
 	if got["admissible"] != true || got["index"] != float64(size) || !strings.Contains(fmt.Sprint(got["effects"]), "opens 2 duties to respond") {
 		t.Errorf("%v", got)
 	}
@@ -78,38 +78,38 @@ func TestDryRun(t *testing.T) {
 	if len(signers) != 2 || !strings.Contains(fmt.Sprint(signers), "officer-1") || !strings.Contains(fmt.Sprint(signers), "officer-2") {
 		t.Errorf("signatures %v", signers)
 	}
-	one := w.Sign(w.Statement("designation/2026-014", "authority", w.Order("Kestrel")), "authority/officer-1")
-	w.problem(w.post(one.Marshal(), "dry-run=true"), forbidden)
-	if w.server.published() != size || w.ledger.Head().Size != size || w.register.Size() != size {
+	one := w.Sign(w.Statement("designation/2026-014", "authority", w.NewDesignation("Kestrel")), "authority/officer-1")
+	w.wantProblem(w.post(one.Marshal(), "dry-run=true"), problemForbidden)
+	if w.server.publishedSize() != size || w.ledger.Head().Size != size || w.register.Size() != size {
 		t.Error("a dry run wrote something")
 	}
-	w.must(env)
-	if got := w.object(w.post(env.Marshal(), "dry-run=true"), http.StatusOK); got["known"] != true || got["index"] != float64(size) {
+	w.mustSubmit(env)
+	if got := w.wantJSON(w.post(env.Marshal(), "dry-run=true"), http.StatusOK); got["known"] != true || got["index"] != float64(size) {
 		t.Errorf("a dry run of a known record: %v", got)
 	}
 }
 
 func TestBundles(t *testing.T) {
-	w := begun(t, settings{}, "acme-cloud")
-	env := w.Designate("2026-014", w.Order("Kestrel Hosting"))
+	w := newEnrolledWorld(t, settings{}, "acme-cloud")
+	env := w.Designate("2026-014", w.NewDesignation("Kestrel Hosting"))
 	bundle := fmt.Sprintf(`{"mediaType":%q,"verificationMaterial":{"publicKey":{"hint":"x"}},"dsseEnvelope":%s}`, typeBundle, env.Marshal())
 	r := httptest.NewRequest("POST", "/v1/records", strings.NewReader(bundle))
 	r.Header.Set("Content-Type", typeBundle)
-	if got := w.do(r); got.Code != http.StatusCreated || w.receipt(got.Body.Bytes()).Index() != 3 {
+	if got := w.do(r); got.Code != http.StatusCreated || w.verifyReceipt(got.Body.Bytes()).Index() != 3 {
 		t.Errorf("%d %s", got.Code, got.Body)
 	}
 }
 
 // Every row of DESIGN.md section 7's table that needs no broken ledger.
 func TestBadInput(t *testing.T) {
-	w := begun(t, settings{}, "acme-cloud", "borealis")
-	w.must(w.Designate("2026-014", w.Order("Kestrel Hosting")))
-	w.must(w.Respond("2026-014", "acme-cloud", &record.Response{Status: "acknowledged"}))
+	w := newEnrolledWorld(t, settings{}, "acme-cloud", "borealis")
+	w.mustSubmit(w.Designate("2026-014", w.NewDesignation("Kestrel Hosting")))
+	w.mustSubmit(w.Respond("2026-014", "acme-cloud", &record.Response{Status: "acknowledged"}))
 	about := func(st *record.Statement, change func(*record.Statement)) *record.Statement { change(st); return st }
 	response := func(provider, status string) *record.Statement {
 		return w.Statement("response/2026-014/"+provider, provider, &record.Response{Status: status})
 	}
-	size := w.server.published()
+	size := w.server.publishedSize()
 
 	for name, c := range map[string]struct {
 		body  []byte
@@ -117,35 +117,35 @@ func TestBadInput(t *testing.T) {
 		kind  problemKind
 		words string // in the answer
 	}{
-		"not JSON":                          {[]byte("hello"), "", malformed, "wanted an envelope"},
-		"nothing":                           {nil, "", malformed, "an empty file"},
-		"duplicate names":                   {[]byte(`{"payload":"","payload":""}`), "", malformed, ""},
-		"an unsigned statement":             {[]byte(`{"_type":"x","predicateType":"y"}`), "", malformed, "docket sign"},
-		"wrong media type":                  {[]byte("kind: response"), "application/yaml", badMediaType, typeBundle},
-		"no media type":                     {[]byte("{}"), "none", badMediaType, typeJSON},
-		"other charset":                     {[]byte("{}"), "application/json; charset=utf-16", badMediaType, ""},
-		"over the body's limit":             {bytes.Repeat([]byte{' '}, record.MaxSubmission+1), "", tooLarge, `"limit":262144,"size":262145`},
-		"over the entry's limit":            {enveloped(strings.Repeat(" ", record.MaxEntry)), "", tooLarge, `"size":48000`},
-		"malformed statement":               {enveloped(`{"_type":"https://in-toto.io/Statement/v1"}`), "", invalid, `"pointer"`},
-		"a payload that is no JSON":         {enveloped("hello"), "", invalid, `"pointer":"","detail":"JSON at byte 0`},
-		"a payload that is cut off":         {enveloped(`{"_type":"https://in-toto.io/Statement/v1"`), "", invalid, `"pointer":"","detail":"JSON at byte 42`},
-		"a payload that is a list":          {enveloped("[1]"), "", invalid, `"pointer":"","detail":"is a list; want an object"`},
-		"a payload with null":               {enveloped(`{"predicate":{"counts":[1,null]}}`), "", invalid, `"pointer":"/predicate/counts/1","detail":"JSON at byte 26: null`},
-		"a payload with a name given twice": {enveloped(`{"predicate":{"note":"","note":""}}`), "", invalid, `"pointer":"/predicate/note"`},
-		"a schema violated":                 {w.broken(response("borealis", "acknowledged"), `"acknowledged"`, `"maybe"`, "borealis/ci"), "", invalid, `"pointer":"/predicate/status"`},
+		"not JSON":                          {[]byte("hello"), "", problemMalformed, "wanted an envelope"},
+		"nothing":                           {nil, "", problemMalformed, "an empty file"},
+		"duplicate names":                   {[]byte(`{"payload":"","payload":""}`), "", problemMalformed, ""},
+		"an unsigned statement":             {[]byte(`{"_type":"x","predicateType":"y"}`), "", problemMalformed, "docket sign"},
+		"wrong media type":                  {[]byte("kind: response"), "application/yaml", problemMediaType, typeBundle},
+		"no media type":                     {[]byte("{}"), "none", problemMediaType, typeJSON},
+		"other charset":                     {[]byte("{}"), "application/json; charset=utf-16", problemMediaType, ""},
+		"over the body's limit":             {bytes.Repeat([]byte{' '}, record.MaxSubmissionBytes+1), "", problemTooLarge, `"limit":262144,"size":262145`},
+		"over the entry's limit":            {envelopeOf(strings.Repeat(" ", record.MaxEntryBytes)), "", problemTooLarge, `"size":48000`},
+		"malformed statement":               {envelopeOf(`{"_type":"https://in-toto.io/Statement/v1"}`), "", problemInvalid, `"pointer"`},
+		"a payload that is no JSON":         {envelopeOf("hello"), "", problemInvalid, `"pointer":"","detail":"JSON at byte 0`},
+		"a payload that is cut off":         {envelopeOf(`{"_type":"https://in-toto.io/Statement/v1"`), "", problemInvalid, `"pointer":"","detail":"JSON at byte 42`},
+		"a payload that is a list":          {envelopeOf("[1]"), "", problemInvalid, `"pointer":"","detail":"is a list; want an object"`},
+		"a payload with null":               {envelopeOf(`{"predicate":{"counts":[1,null]}}`), "", problemInvalid, `"pointer":"/predicate/counts/1","detail":"JSON at byte 26: null`},
+		"a payload with a name given twice": {envelopeOf(`{"predicate":{"note":"","note":""}}`), "", problemInvalid, `"pointer":"/predicate/note"`},
+		"a schema violated":                 {w.withPayloadChanged(response("borealis", "acknowledged"), `"acknowledged"`, `"maybe"`, "borealis/ci"), "", problemInvalid, `"pointer":"/predicate/status"`},
 		"another ledger": {w.Sign(about(response("borealis", "acknowledged"), func(st *record.Statement) { st.Ledger = record.IDOf([]byte("elsewhere")) }), "borealis/ci").Marshal(),
-			"", invalid, "signed for"},
-		"a kind of the future":        {w.broken(response("borealis", "acknowledged"), "urn:docket:response:v1", "urn:docket:licence:v1", "borealis/ci"), "", unsupported, "upgrade"},
-		"a signature that is not one": {spoilt(w.Sign(response("borealis", "acknowledged"), "borealis/ci")), "", forbidden, "does not verify"},
-		"an unknown key":              {w.Sign(response("borealis", "acknowledged"), "stranger/key").Marshal(), "", forbidden, "no signature verifies"},
-		"an issuer nobody knows":      {w.Sign(w.Statement("response/2026-014/acme-clod", "acme-clod", &record.Response{Status: "acknowledged"}), "acme-cloud/ci").Marshal(), "", invalid, `did you mean \"acme-cloud\"?`},
-		"another party's key":         {w.Sign(response("borealis", "acknowledged"), "acme-cloud/ci").Marshal(), "", forbidden, ""},
-		"one officer of two":          {w.Sign(w.Statement("designation/2026-015", "authority", w.Order("Lumen")), "authority/officer-1").Marshal(), "", forbidden, "officer-1"},
-		"stale follows":               {w.Sign(about(response("acme-cloud", "no-relationship"), func(st *record.Statement) { st.Follows = record.ID{} }), "acme-cloud/ci").Marshal(), "", conflict, `"current":"` + w.Head("response/2026-014/acme-cloud").String()},
-		"a step that is not allowed":  {w.Sign(w.Statement("designation/2026-014", "authority", &record.Reinstatement{EffectiveOn: w.today(), Reason: "x"}), "authority/officer-1", "authority/officer-2").Marshal(), "", conflict, ""},
-		"a draft that is too old":     {w.Sign(about(response("acme-cloud", "no-relationship"), func(st *record.Statement) { st.IssuedAt = w.Now.Add(-31 * 24 * time.Hour) }), "acme-cloud/ci").Marshal(), "", conflict, `"current":"` + w.Head("response/2026-014/acme-cloud").String()},
-		"notice too short":            {w.Designate("2026-016", w.early(w.Order("Lumen"))).Marshal(), "", invalid, `"earliest":"` + w.today().AddDays(180).String()},
-		"issued too far ahead":        {w.Sign(about(response("borealis", "acknowledged"), func(st *record.Statement) { st.IssuedAt = w.Now.Add(time.Hour) }), "borealis/ci").Marshal(), "", tooEarly, `"retryAt"`},
+			"", problemInvalid, "signed for"},
+		"a kind of the future":        {w.withPayloadChanged(response("borealis", "acknowledged"), "urn:docket:response:v1", "urn:docket:licence:v1", "borealis/ci"), "", problemUnsupported, "upgrade"},
+		"a signature that is not one": {corruptSignatures(w.Sign(response("borealis", "acknowledged"), "borealis/ci")), "", problemForbidden, "does not verify"},
+		"an unknown key":              {w.Sign(response("borealis", "acknowledged"), "stranger/key").Marshal(), "", problemForbidden, "no signature verifies"},
+		"an issuer nobody knows":      {w.Sign(w.Statement("response/2026-014/acme-clod", "acme-clod", &record.Response{Status: "acknowledged"}), "acme-cloud/ci").Marshal(), "", problemInvalid, `did you mean \"acme-cloud\"?`},
+		"another party's key":         {w.Sign(response("borealis", "acknowledged"), "acme-cloud/ci").Marshal(), "", problemForbidden, ""},
+		"one officer of two":          {w.Sign(w.Statement("designation/2026-015", "authority", w.NewDesignation("Lumen")), "authority/officer-1").Marshal(), "", problemForbidden, "officer-1"},
+		"stale follows":               {w.Sign(about(response("acme-cloud", "no-relationship"), func(st *record.Statement) { st.Follows = record.ID{} }), "acme-cloud/ci").Marshal(), "", problemConflict, `"current":"` + w.Head("response/2026-014/acme-cloud").String()},
+		"a step that is not allowed":  {w.Sign(w.Statement("designation/2026-014", "authority", &record.Reinstatement{EffectiveOn: w.today(), Reason: "x"}), "authority/officer-1", "authority/officer-2").Marshal(), "", problemConflict, ""},
+		"a draft that is too old":     {w.Sign(about(response("acme-cloud", "no-relationship"), func(st *record.Statement) { st.IssuedAt = w.Now.Add(-31 * 24 * time.Hour) }), "acme-cloud/ci").Marshal(), "", problemConflict, `"current":"` + w.Head("response/2026-014/acme-cloud").String()},
+		"notice too short":            {w.Designate("2026-016", w.designationTooEarly(w.NewDesignation("Lumen"))).Marshal(), "", problemInvalid, `"earliest":"` + w.today().AddDays(180).String()},
+		"issued too far ahead":        {w.Sign(about(response("borealis", "acknowledged"), func(st *record.Statement) { st.IssuedAt = w.Now.Add(time.Hour) }), "borealis/ci").Marshal(), "", problemTooEarly, `"retryAt"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := httptest.NewRequest("POST", "/v1/records", bytes.NewReader(c.body))
@@ -157,11 +157,11 @@ func TestBadInput(t *testing.T) {
 				r.Header.Set("Content-Type", c.media)
 			}
 			out := w.do(r)
-			w.in(t).problem(out, c.kind)
+			w.forTest(t).wantProblem(out, c.kind)
 			if !strings.Contains(out.Body.String(), c.words) {
 				t.Errorf("%s, want %s in it", out.Body, c.words)
 			}
-			if early := out.Header().Get("Retry-After"); c.kind == tooEarly && (early < "3290" || early > "3300") {
+			if early := out.Header().Get("Retry-After"); c.kind == problemTooEarly && (early < "3290" || early > "3300") {
 				t.Errorf("Retry-After %s, want 55 minutes", early)
 			}
 		})
@@ -169,17 +169,17 @@ func TestBadInput(t *testing.T) {
 	if now := w.ledger.Head().Size; now != size || w.register.Size() != size {
 		t.Errorf("something refused left a trace: %d entries, had %d", now, size)
 	}
-	w.problem(w.post(nil, "dryrun=true"), badParameter)
-	w.problem(w.post(nil, "wait=forever"), badParameter)
+	w.wantProblem(w.post(nil, "dryrun=true"), problemParameter)
+	w.wantProblem(w.post(nil, "wait=forever"), problemParameter)
 }
 
-// enveloped is a payload in an envelope that bears some signature.
-func enveloped(payload string) []byte {
+// envelopeOf is a payload in an envelope that bears some signature.
+func envelopeOf(payload string) []byte {
 	return record.Envelope{PayloadType: record.PayloadType, Payload: []byte(payload), Signatures: []record.Signature{{Sig: []byte{1}}}}.Marshal()
 }
 
-// broken is an envelope whose payload people's own tools would not have made.
-func (w *world) broken(st *record.Statement, old, new string, key string) []byte {
+// withPayloadChanged is an envelope whose payload people's own tools would not have made.
+func (w *world) withPayloadChanged(st *record.Statement, old, new string, key string) []byte {
 	w.t.Helper()
 	payload, err := record.EncodeStatement(st)
 	if err != nil {
@@ -197,35 +197,35 @@ func (w *world) broken(st *record.Statement, old, new string, key string) []byte
 	return signed.Marshal()
 }
 
-func spoilt(env record.Envelope) []byte {
+func corruptSignatures(env record.Envelope) []byte {
 	env.Signatures[0].Sig[7] ^= 1
 	return env.Marshal()
 }
 
 func (w *world) today() record.Date {
 	w.t.Helper()
-	view, err := w.register.Now()
+	view, err := w.register.LatestView()
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return view.Today(time.Now())
+	return view.LocalDate(time.Now())
 }
 
-func (w *world) early(d *record.Designation) *record.Designation {
+func (w *world) designationTooEarly(d *record.Designation) *record.Designation {
 	from := w.today().AddDays(100)
 	d.EffectiveFrom = &from
 	return d
 }
 
-func TestTroubleOfTheLedgerIs503(t *testing.T) {
+func TestLedgerErrorsAre503(t *testing.T) {
 	var full error
-	w := begun(t, settings{server: Config{Room: func() error { return full }}}, "acme-cloud")
-	first := w.Designate("2026-014", w.Order("Kestrel Hosting"))
-	second := w.Designate("2026-015", w.Order("Lumen Resale"))
-	w.must(first)
+	w := newEnrolledWorld(t, settings{server: Config{Room: func() error { return full }}}, "acme-cloud")
+	first := w.Designate("2026-014", w.NewDesignation("Kestrel Hosting"))
+	second := w.Designate("2026-015", w.NewDesignation("Lumen Resale"))
+	w.mustSubmit(first)
 
 	full = errors.New("the disk is nearly full")
-	if said, _ := w.problem(w.post(second.Marshal()), diskLow)["detail"].(string); !strings.HasPrefix(said, "the disk is nearly full; nothing was written") {
+	if said, _ := w.wantProblem(w.post(second.Marshal()), problemDiskLow)["detail"].(string); !strings.HasPrefix(said, "the disk is nearly full; nothing was written") {
 		t.Errorf("it says %q", said)
 	}
 	if r := w.post(first.Marshal()); r.Code != http.StatusOK {
@@ -234,29 +234,29 @@ func TestTroubleOfTheLedgerIs503(t *testing.T) {
 	if r := w.get("/checkpoint"); r.Code != http.StatusOK {
 		t.Errorf("the checkpoint while the disk is low: %d", r.Code)
 	}
-	ready := w.object(w.get("/readyz"), http.StatusServiceUnavailable)
+	ready := w.wantJSON(w.get("/readyz"), http.StatusServiceUnavailable)
 	if !strings.Contains(fmt.Sprint(ready["reasons"]), "disk") {
 		t.Errorf("readyz says %v", ready)
 	}
 	full = nil
-	w.object(w.get("/readyz"), http.StatusOK)
+	w.wantJSON(w.get("/readyz"), http.StatusOK)
 
 	if err := w.stop(); err != nil {
 		t.Fatal(err)
 	}
-	w.problem(w.post(second.Marshal()), stopped)
-	w.object(w.get("/readyz"), http.StatusServiceUnavailable)
-	w.object(w.get("/healthz"), http.StatusOK)
+	w.wantProblem(w.post(second.Marshal()), problemStopped)
+	w.wantJSON(w.get("/readyz"), http.StatusServiceUnavailable)
+	w.wantJSON(w.get("/healthz"), http.StatusOK)
 	if r := w.get("/v1/records/" + record.IDOf(first.Payload).String() + "/receipt"); r.Code != http.StatusOK {
 		t.Errorf("a receipt from a stopped ledger: %d", r.Code)
 	}
 }
 
 func TestRequestLog(t *testing.T) {
-	w := begun(t, settings{}, "acme-cloud")
+	w := newEnrolledWorld(t, settings{}, "acme-cloud")
 	w.log.Reset()
-	env := w.Designate("2026-014", w.Order("Kestrel Hosting"))
-	w.must(env)
+	env := w.Designate("2026-014", w.NewDesignation("Kestrel Hosting"))
+	w.mustSubmit(env)
 	w.get("/v1/records/" + record.IDOf(env.Payload).String())
 	w.get("/no/such/path?secret=1")
 	lines := strings.Split(strings.TrimSpace(w.log.String()), "\n")
@@ -297,16 +297,16 @@ func TestRequestLog(t *testing.T) {
 // What strangers ask does not fill the disk that the records are on: the log has so many
 // lines and says how many it left out; a record that was admitted always has its own.
 func TestRequestLogIsBounded(t *testing.T) {
-	w := begun(t, settings{}, "acme-cloud")
+	w := newEnrolledWorld(t, settings{}, "acme-cloud")
 	w.log.Reset()
 	begin := time.Now()
-	const asked = 3 * linesAtOnce
+	const asked = 3 * logLinesBurst
 	for range asked {
 		w.server.Handler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/healthz", nil))
 	}
-	w.must(w.Designate("2026-014", w.Order("Kestrel Hosting")))
+	w.mustSubmit(w.Designate("2026-014", w.NewDesignation("Kestrel Hosting")))
 	lines := strings.Split(strings.TrimSpace(w.log.String()), "\n")
-	if most := linesAtOnce + 2 + int(time.Since(begin).Seconds()*linesPerSecond); len(lines) > most {
+	if most := logLinesBurst + 2 + int(time.Since(begin).Seconds()*logLinesPerSecond); len(lines) > most {
 		t.Errorf("%d lines for %d requests, want at most %d", len(lines), asked, most)
 	}
 	told := len(lines) - 1
@@ -329,19 +329,19 @@ func TestRequestLogIsBounded(t *testing.T) {
 // dry run waits for its turn as a question does, and whoever found none pays nothing of the
 // signer's.
 func TestDryRunsWaitForTheirTurn(t *testing.T) {
-	w := begun(t, settings{server: Config{Verifiers: 1, VerifyWait: 1, IssuerRate: Rate{PerSecond: 0.001, Burst: 6}}}, "acme-cloud")
-	w.must(w.Designate("2026-014", w.Order("Kestrel Hosting")))
+	w := newEnrolledWorld(t, settings{server: Config{Verifiers: 1, VerifyWait: 1, IssuerRate: Rate{PerSecond: 0.001, Burst: 6}}}, "acme-cloud")
+	w.mustSubmit(w.Designate("2026-014", w.NewDesignation("Kestrel Hosting")))
 	env := w.Respond("2026-014", "acme-cloud", &record.Response{Status: "acknowledged"})
-	if err := w.server.queries.enter(t.Context()); err != nil {
+	if err := w.server.queryLimiter.acquire(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for range 7 {
-		w.problem(w.post(env.Marshal(), "dry-run=true"), overloaded)
+		w.wantProblem(w.post(env.Marshal(), "dry-run=true"), problemOverloaded)
 	}
-	w.server.queries.leave()
-	w.object(w.post(env.Marshal(), "dry-run=true"), http.StatusOK)
-	if n := len(w.server.queries.slots); n != 0 {
+	w.server.queryLimiter.release()
+	w.wantJSON(w.post(env.Marshal(), "dry-run=true"), http.StatusOK)
+	if n := len(w.server.queryLimiter.slots); n != 0 {
 		t.Errorf("%d turns are still held", n)
 	}
-	w.must(env)
+	w.mustSubmit(env)
 }

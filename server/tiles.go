@@ -16,95 +16,95 @@ import (
 // The read API is C2SP tlog-tiles. The checkpoint changes; everything else that
 // was ever published is the same for ever.
 const (
-	cacheForever = "public, max-age=31536000, immutable"
-	cacheNever   = "no-cache"
+	cacheImmutable  = "public, max-age=31536000, immutable"
+	cacheRevalidate = "no-cache"
 )
 
 // checkpoint is tlog-tiles "Checkpoints".
-func (s *Server) checkpoint(x *exchange) error {
-	if err := x.query().done(); err != nil {
+func (s *Server) checkpoint(x *request) error {
+	if err := x.parseParams().firstFault(); err != nil {
 		return err
 	}
 	published := s.cfg.Ledger.Published()
 	if published == nil {
-		return refuse(notFound, "nothing is published yet")
+		return newProblem(problemNotFound, "nothing is published yet")
 	}
 	note := published.Note()
 	h := x.Writer.Header()
-	h.Set("Cache-Control", cacheNever)
+	h.Set("Cache-Control", cacheRevalidate)
 	h.Set("ETag", entityTag(note))
-	if matches(x.Request.Header.Get("If-None-Match"), h.Get("ETag")) {
+	if etagMatches(x.Request.Header.Get("If-None-Match"), h.Get("ETag")) {
 		x.Status(http.StatusNotModified)
 		return nil
 	}
-	return x.bytes(http.StatusOK, typeText, note)
+	return x.answerBytes(http.StatusOK, typeText, note)
 }
 
 // tile is tlog-tiles "Merkle Tree" and "Log entries". The path is parsed as it
 // was sent: what has another spelling is another path.
-func (s *Server) tile(x *exchange) error {
+func (s *Server) tile(x *request) error {
 	path := strings.TrimPrefix(x.Request.URL.EscapedPath(), "/")
 	if x.Request.URL.RawQuery != "" || x.Request.URL.ForceQuery {
-		return refuse(notFound, "a tile's path has no query")
+		return newProblem(problemNotFound, "a tile's path has no query")
 	}
 	if strings.HasPrefix(path, "tile/entries/") {
-		return s.bundle(x, path)
+		return s.serveBundle(x, path)
 	}
 	id, err := proof.ParseTilePath(path)
 	if err != nil {
-		return notATile()
+		return notATilePath()
 	}
 	hashes, err := s.cfg.Ledger.Tile(x.Request.Context(), id)
 	if err != nil {
-		return unpublishedTile(err, "tile")
+		return tileProblem(err, "tile")
 	}
-	x.Writer.Header().Set("Cache-Control", cacheForever)
-	return x.bytes(http.StatusOK, typeOctets, hashes)
+	x.Writer.Header().Set("Cache-Control", cacheImmutable)
+	return x.answerBytes(http.StatusOK, typeOctets, hashes)
 }
 
-// bundle serves entries: full bundles from the cache of compressed ones,
+// serveBundle serves entries: full bundles from the cache of compressed ones,
 // partial ones made as they are asked for. Both are made in turn, since the largest
 // entries make a bundle of 12 MB.
-func (s *Server) bundle(x *exchange, path string) error {
-	id, err := proof.ParseBundlePath(path)
+func (s *Server) serveBundle(x *request, path string) error {
+	id, err := proof.ParseEntryBundlePath(path)
 	if err != nil {
-		return notATile()
+		return notATilePath()
 	}
 	zipped := acceptsGzip(x.Request.Header.Get("Accept-Encoding"))
 	full := id.Width == proof.TileWidth
 	var data []byte
 	if full {
-		data = s.bundles.cached(id.Index)
+		data = s.bundles.lookup(id.Index)
 	}
 	if data == nil {
-		if err := x.enter(s.reads); err != nil {
+		if err := x.acquire(s.bundleLimiter); err != nil {
 			return err
 		}
-		defer x.leave()
+		defer x.release()
 		read := func() ([]byte, error) { return s.readBundle(x, id) }
 		if full {
-			data, err = s.bundles.bundle(id.Index, read)
+			data, err = s.bundles.get(id.Index, read)
 		} else if data, err = read(); err == nil && zipped {
-			data = compress(data, gzip.BestSpeed)
+			data = gzipBytes(data, gzip.BestSpeed)
 		}
 		if err != nil {
-			return unpublishedTile(err, "bundle")
+			return tileProblem(err, "bundle")
 		}
 	}
 	h := x.Writer.Header()
 	h.Set("Vary", "Accept-Encoding")
-	h.Set("Cache-Control", cacheForever)
+	h.Set("Cache-Control", cacheImmutable)
 	if full && !zipped {
-		return x.unzipped(typeOctets, data)
+		return x.answerUnzipped(typeOctets, data)
 	}
 	if zipped {
 		h.Set("Content-Encoding", "gzip")
 	}
-	return x.bytes(http.StatusOK, typeOctets, data)
+	return x.answerBytes(http.StatusOK, typeOctets, data)
 }
 
-func (s *Server) readBundle(x *exchange, id proof.BundleID) ([]byte, error) {
-	if !id.In(s.published()) {
+func (s *Server) readBundle(x *request, id proof.EntryBundleID) ([]byte, error) {
+	if !id.In(s.publishedSize()) {
 		return nil, ledger.ErrUnpublished
 	}
 	start := id.Index * proof.TileWidth
@@ -114,25 +114,25 @@ func (s *Server) readBundle(x *exchange, id proof.BundleID) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return proof.FormatBundle(entries)
+	return proof.FormatEntryBundle(entries)
 }
 
-// published is the size below which everything may be shown.
-func (s *Server) published() uint64 {
+// publishedSize is the size below which everything may be shown.
+func (s *Server) publishedSize() uint64 {
 	if p := s.cfg.Ledger.Published(); p != nil {
 		return p.Checkpoint().Size
 	}
 	return 0
 }
 
-// notATile does not log what the path is: it is a stranger's, and may be long.
-func notATile() error {
-	return refuse(notFound, "not the path of a tile: tlog-tiles writes tile/<L>/<N> or tile/entries/<N>, then .p/<W> if partial")
+// notATilePath does not log what the path is: it is a stranger's, and may be long.
+func notATilePath() error {
+	return newProblem(problemNotFound, "not the path of a tile: tlog-tiles writes tile/<L>/<N> or tile/entries/<N>, then .p/<W> if partial")
 }
 
-func unpublishedTile(err error, what string) error {
+func tileProblem(err error, what string) error {
 	if errors.Is(err, ledger.ErrUnpublished) {
-		return refuse(notFound, "that %s is not below the published size", what)
+		return newProblem(problemNotFound, "that %s is not below the published size", what)
 	}
 	return err
 }
@@ -143,8 +143,8 @@ func entityTag(body []byte) string {
 	return `"` + base64.RawURLEncoding.EncodeToString(sum[:18]) + `"`
 }
 
-// matches reads If-None-Match (RFC 9110 section 13.1.2).
-func matches(header, tag string) bool {
+// etagMatches reads If-None-Match (RFC 9110 section 13.1.2).
+func etagMatches(header, tag string) bool {
 	if header == "*" {
 		return true
 	}

@@ -16,11 +16,11 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// fill submits records until the ledger has so many entries.
-func (w *world) fill(size uint64) {
+// growTo submits records until the ledger has so many entries.
+func (w *world) growTo(size uint64) {
 	w.t.Helper()
-	for w.server.published() < size {
-		w.must(w.Respond("2026-014", "acme-cloud", &record.Response{Status: "acknowledged", Detail: &record.Commitment{Commit: record.IDOf(fmt.Append(nil, w.server.published())).String()}}))
+	for w.server.publishedSize() < size {
+		w.mustSubmit(w.Respond("2026-014", "acme-cloud", &record.Response{Status: "acknowledged", Detail: &record.Commitment{Commit: record.IDOf(fmt.Append(nil, w.server.publishedSize())).String()}}))
 	}
 }
 
@@ -29,12 +29,12 @@ func (w *world) fill(size uint64) {
 // every smaller size are proven from what was fetched, by a library that is not
 // ours; and at the end every prefix is still served.
 func TestTilesOfEverySize(t *testing.T) {
-	w := begun(t, settings{server: Config{IssuerRate: Rate{PerSecond: -1}}}, "acme-cloud")
-	w.must(w.Designate("2026-014", w.Order("Kestrel Hosting")))
+	w := newEnrolledWorld(t, settings{server: Config{IssuerRate: Rate{PerSecond: -1}}}, "acme-cloud")
+	w.mustSubmit(w.Designate("2026-014", w.NewDesignation("Kestrel Hosting")))
 	const last = 100
 	roots := map[uint64][]byte{}
-	for size := w.server.published(); size <= last; size++ {
-		w.fill(size)
+	for size := w.server.publishedSize(); size <= last; size++ {
+		w.growTo(size)
 		note := w.get("/checkpoint")
 		published, err := w.policy.Verify(note.Body.Bytes(), time.Now())
 		if err != nil {
@@ -65,7 +65,7 @@ func TestTilesOfEverySize(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := w.get("/v1/records/" + payloadID(t, entry) + "/receipt")
-		if got := w.receipt(r.Body.Bytes()); got.Index() != index || !bytes.Equal(got.Entry(), entry) {
+		if got := w.verifyReceipt(r.Body.Bytes()); got.Index() != index || !bytes.Equal(got.Entry(), entry) {
 			t.Errorf("the receipt of entry %d is of %d", index, got.Index())
 		}
 	}
@@ -86,13 +86,13 @@ func (w *world) leaves(size uint64) [][]byte {
 	w.t.Helper()
 	id := dproof.TileID{Width: int(size)}
 	tile := w.get("/" + id.Path())
-	bundle := w.get("/" + dproof.BundleID{Width: int(size)}.Path())
+	bundle := w.get("/" + dproof.EntryBundleID{Width: int(size)}.Path())
 	for _, r := range []*httptest.ResponseRecorder{tile, bundle} {
-		if r.Code != http.StatusOK || r.Header().Get("Content-Type") != typeOctets || r.Header().Get("Cache-Control") != cacheForever {
+		if r.Code != http.StatusOK || r.Header().Get("Content-Type") != typeOctets || r.Header().Get("Cache-Control") != cacheImmutable {
 			w.t.Fatalf("size %d: %d %v %s", size, r.Code, r.Header(), r.Body)
 		}
 	}
-	entries, err := dproof.ParseBundle(bundle.Body.Bytes(), int(size))
+	entries, err := dproof.ParseEntryBundle(bundle.Body.Bytes(), int(size))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -150,9 +150,9 @@ func split(n int) int {
 }
 
 func TestFullTilesAndBundles(t *testing.T) {
-	w := begun(t, settings{server: Config{IssuerRate: Rate{PerSecond: -1}}}, "acme-cloud")
-	w.must(w.Designate("2026-014", w.Order("Kestrel Hosting")))
-	w.fill(260)
+	w := newEnrolledWorld(t, settings{server: Config{IssuerRate: Rate{PerSecond: -1}}}, "acme-cloud")
+	w.mustSubmit(w.Designate("2026-014", w.NewDesignation("Kestrel Hosting")))
+	w.growTo(260)
 	for path, length := range map[string]int{
 		"/tile/0/000":       256 * 32,
 		"/tile/0/000.p/255": 255 * 32,
@@ -165,7 +165,7 @@ func TestFullTilesAndBundles(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/tile/0/001", "/tile/0/001.p/5", "/tile/0/002.p/1", "/tile/1/000", "/tile/1/000.p/2", "/tile/2/000.p/1", "/tile/entries/001.p/5", "/tile/entries/001", "/tile/63/000"} {
-		w.problem(w.get(path), notFound)
+		w.wantProblem(w.get(path), problemNotFound)
 	}
 
 	plain := w.get("/tile/entries/000")
@@ -180,7 +180,7 @@ func TestFullTilesAndBundles(t *testing.T) {
 		t.Errorf("%d bytes of compressed bundles kept, want %d", w.server.bundles.size(), zipped.Body.Len())
 	}
 	part := w.get("/tile/entries/000.p/17", "Accept-Encoding", "gzip, br")
-	if entries, err := dproof.ParseBundle(gunzip(t, part.Body.Bytes()), 17); err != nil || len(entries) != 17 {
+	if entries, err := dproof.ParseEntryBundle(gunzip(t, part.Body.Bytes()), 17); err != nil || len(entries) != 17 {
 		t.Errorf("a partial bundle: %v", err)
 	}
 	for range 2 {
@@ -194,7 +194,7 @@ func TestFullTilesAndBundles(t *testing.T) {
 // One path, one resource: whatever is spelt otherwise is not there, and nobody
 // is redirected.
 func TestStrictPaths(t *testing.T) {
-	w := begun(t, settings{}, "acme-cloud")
+	w := newEnrolledWorld(t, settings{}, "acme-cloud")
 	for _, path := range []string{
 		"//checkpoint", "/checkpoint/", "/checkpoin%74", "/Checkpoint", "/./checkpoint", "/x/../checkpoint",
 		"/tile", "/tile/", "/tile/0", "/tile/0/", "/tile//000.p/1", "//tile/0/000.p/1", "/tile/0/000.p/1/", "/tile/0%2F000.p/1",
@@ -218,7 +218,7 @@ func TestStrictPaths(t *testing.T) {
 }
 
 func TestMethods(t *testing.T) {
-	w := begun(t, settings{}, "acme-cloud")
+	w := newEnrolledWorld(t, settings{}, "acme-cloud")
 	for path, allow := range map[string]string{
 		"/checkpoint":      "GET, HEAD",
 		"/tile/0/000.p/1":  "GET, HEAD",
@@ -229,17 +229,17 @@ func TestMethods(t *testing.T) {
 	} {
 		for _, method := range []string{"PUT", "DELETE", "PATCH", "OPTIONS", "BREW"} {
 			r := w.do(httptest.NewRequest(method, path, nil))
-			w.problem(r, badMethod)
+			w.wantProblem(r, problemMethod)
 			if got := r.Header().Get("Allow"); got != allow {
 				t.Errorf("%s %s: Allow %q, want %q", method, path, got, allow)
 			}
 		}
 	}
-	w.problem(w.do(httptest.NewRequest("POST", "/checkpoint", nil)), badMethod)
+	w.wantProblem(w.do(httptest.NewRequest("POST", "/checkpoint", nil)), problemMethod)
 }
 
 func TestHEADSaysWhatGETWould(t *testing.T) {
-	w := begun(t, settings{}, "acme-cloud")
+	w := newEnrolledWorld(t, settings{}, "acme-cloud")
 	listener := httptest.NewServer(w.server.Handler())
 	defer listener.Close()
 	for _, path := range []string{"/checkpoint", "/tile/0/000.p/2", "/tile/entries/000.p/2", "/v1/records", "/", "/openapi.json", "/style.css", "/healthz"} {
@@ -260,10 +260,10 @@ func TestHEADSaysWhatGETWould(t *testing.T) {
 }
 
 func TestCheckpointRevalidates(t *testing.T) {
-	w := begun(t, settings{}, "acme-cloud")
+	w := newEnrolledWorld(t, settings{}, "acme-cloud")
 	first := w.get("/checkpoint")
 	tag := first.Header().Get("ETag")
-	if first.Code != http.StatusOK || first.Header().Get("Content-Type") != typeText || first.Header().Get("Cache-Control") != cacheNever || tag == "" {
+	if first.Code != http.StatusOK || first.Header().Get("Content-Type") != typeText || first.Header().Get("Cache-Control") != cacheRevalidate || tag == "" {
 		t.Fatalf("%d %v", first.Code, first.Header())
 	}
 	for _, header := range []string{tag, `"other", ` + tag, "W/" + tag, "*"} {
@@ -271,17 +271,17 @@ func TestCheckpointRevalidates(t *testing.T) {
 			t.Errorf("If-None-Match %s: %d", header, r.Code)
 		}
 	}
-	w.must(w.Designate("2026-014", w.Order("Kestrel Hosting")))
+	w.mustSubmit(w.Designate("2026-014", w.NewDesignation("Kestrel Hosting")))
 	if r := w.get("/checkpoint", "If-None-Match", tag); r.Code != http.StatusOK || r.Header().Get("ETag") == tag {
 		t.Errorf("a newer checkpoint: %d", r.Code)
 	}
 	empty := newWorld(t, settings{})
-	empty.problem(empty.get("/checkpoint"), notFound)
+	empty.wantProblem(empty.get("/checkpoint"), problemNotFound)
 }
 
 // Whatever the path, the handler answers, and only tiles' own spellings get one.
 func FuzzPaths(f *testing.F) {
-	w := begun(f, settings{}, "acme-cloud")
+	w := newEnrolledWorld(f, settings{}, "acme-cloud")
 	for _, seed := range []string{"/tile/0/000.p/1", "/tile/entries/000.p/3", "/tile/0/x001/234.p/5", "/checkpoint", "/tile/0%2F000", "//", "/v1/records?kind=charter&limit=1", "/v1/register/identifiers/name/a%2Fb", "/designations/%00"} {
 		f.Add(seed)
 	}
@@ -290,13 +290,13 @@ func FuzzPaths(f *testing.F) {
 		if setTarget(r, target) != nil {
 			return
 		}
-		out := w.in(t).do(r)
+		out := w.forTest(t).do(r)
 		if out.Code >= 500 || out.Code >= 300 && out.Code < 400 {
 			t.Fatalf("%q: %d %s", target, out.Code, out.Body)
 		}
 		if path, ok := strings.CutPrefix(r.URL.EscapedPath(), "/"); ok && out.Code == http.StatusOK && strings.HasPrefix(path, "tile/") {
 			id, err := dproof.ParseTilePath(path)
-			bundle, bundleErr := dproof.ParseBundlePath(path)
+			bundle, bundleErr := dproof.ParseEntryBundlePath(path)
 			if (err != nil || id.Path() != path) && (bundleErr != nil || bundle.Path() != path) {
 				t.Errorf("%q was served", target)
 			}
@@ -306,9 +306,9 @@ func FuzzPaths(f *testing.F) {
 
 // The largest bundles are made in turn; one that is compressed already needs none.
 func TestBundlesAreMadeInTurn(t *testing.T) {
-	w := begun(t, settings{server: Config{Verifiers: 1, VerifyWait: 1, IssuerRate: Rate{PerSecond: -1}}}, "acme-cloud")
-	w.must(w.Designate("2026-014", w.Order("Kestrel Hosting")))
-	w.admit(func(yield func(record.Envelope) bool) {
+	w := newEnrolledWorld(t, settings{server: Config{Verifiers: 1, VerifyWait: 1, IssuerRate: Rate{PerSecond: -1}}}, "acme-cloud")
+	w.mustSubmit(w.Designate("2026-014", w.NewDesignation("Kestrel Hosting")))
+	w.admitAll(func(yield func(record.Envelope) bool) {
 		for i := range 256 {
 			answer := &record.Response{Status: "acknowledged", Detail: &record.Commitment{Commit: record.IDOf(fmt.Append(nil, i)).String()}}
 			if !yield(w.Respond("2026-014", "acme-cloud", answer)) {
@@ -317,17 +317,17 @@ func TestBundlesAreMadeInTurn(t *testing.T) {
 		}
 	})
 	plain := w.get("/tile/entries/000")
-	if err := w.server.reads.enter(t.Context()); err != nil {
+	if err := w.server.bundleLimiter.acquire(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	w.problem(w.get("/tile/entries/001.p/1"), overloaded)
+	w.wantProblem(w.get("/tile/entries/001.p/1"), problemOverloaded)
 	if r := w.get("/tile/entries/000", "Accept-Encoding", "gzip"); r.Code != http.StatusOK || !bytes.Equal(gunzip(t, r.Body.Bytes()), plain.Body.Bytes()) {
 		t.Errorf("the bundle that is in the cache: %d, or other bytes", r.Code)
 	}
 	if again := w.get("/tile/entries/000"); !bytes.Equal(again.Body.Bytes(), plain.Body.Bytes()) {
 		t.Error("unpacked from the cache a bundle has other bytes")
 	}
-	w.server.reads.leave()
+	w.server.bundleLimiter.release()
 	if r := w.get("/tile/entries/001.p/1"); r.Code != http.StatusOK {
 		t.Errorf("%d %s", r.Code, r.Body)
 	}

@@ -18,9 +18,9 @@ const contentPolicy = "default-src 'none'; style-src 'self'; form-action 'self';
 var webFiles embed.FS
 
 var (
-	pages    = parsePages("home", "designations", "designation", "parties", "party", "record", "failure")
-	styles   = mustRead("web/style.css")
-	styleTag = entityTag(styles)
+	pageTemplates = parsePages("home", "designations", "designation", "parties", "party", "record", "failure")
+	styleSheet    = mustRead("web/style.css")
+	styleSheetTag = entityTag(styleSheet)
 )
 
 func parsePages(names ...string) map[string]*template.Template {
@@ -39,38 +39,38 @@ func mustRead(name string) []byte {
 	return b
 }
 
-func (s *Server) style(x *exchange) error {
-	return x.embedded("text/css; charset=utf-8", styles, styleTag)
+func (s *Server) style(x *request) error {
+	return x.answerEmbedded("text/css; charset=utf-8", styleSheet, styleSheetTag)
 }
 
-// page renders a page whole before it sends anything.
-func (x *exchange) page(status int, name string, data any) error {
+// answerPage renders a page whole before it sends anything.
+func (x *request) answerPage(status int, name string, data any) error {
 	var body bytes.Buffer
-	if err := pages[name].Execute(&body, data); err != nil {
+	if err := pageTemplates[name].Execute(&body, data); err != nil {
 		return fmt.Errorf("rendering the page %s: %w", name, err)
 	}
 	h := x.Writer.Header()
 	h.Set("Content-Security-Policy", contentPolicy)
 	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cache-Control", cacheNever)
-	return x.bytes(status, "text/html; charset=utf-8", body.Bytes())
+	h.Set("Cache-Control", cacheRevalidate)
+	return x.answerBytes(status, "text/html; charset=utf-8", body.Bytes())
 }
 
-// failPage tells people of a failure, in the words of its problem.
-func (x *exchange) failPage(err error) {
+// answerProblemPage tells people of a failure, in the words of its problem.
+func (x *request) answerProblemPage(err error) {
 	p := problemOf(err)
 	x.problem = p
 	if p.status() == http.StatusServiceUnavailable {
 		x.Writer.Header().Set("Retry-After", p.retrySeconds())
 	}
 	title := problemKinds[p.kind].title
-	data := failurePage{frame: frame{Title: title, Ledger: x.server.title()}, Detail: strings.ToUpper(p.detail[:1]) + p.detail[1:] + "."}
-	if err := x.page(p.status(), "failure", data); err != nil {
-		x.fail(err)
+	data := failurePage{pageHeader: pageHeader{Title: title, Ledger: x.server.ledgerTitle()}, Detail: strings.ToUpper(p.detail[:1]) + p.detail[1:] + "."}
+	if err := x.answerPage(p.status(), "failure", data); err != nil {
+		x.answerProblem(err)
 	}
 }
 
 type failurePage struct {
-	frame
+	pageHeader
 	Detail string
 }

@@ -63,8 +63,8 @@ type witnessJSON struct {
 
 // witnesses is GET /v1/witnesses: those of the policy under which the ledger asked
 // last, in its order.
-func (s *Server) witnesses(x *exchange) error {
-	if err := x.query().done(); err != nil {
+func (s *Server) witnesses(x *request) error {
+	if err := x.parseParams().firstFault(); err != nil {
 		return err
 	}
 	next := s.nextKeys()
@@ -73,7 +73,7 @@ func (s *Server) witnesses(x *exchange) error {
 		ready[r.Name] = &readinessJSON{r.Ready, r.Error}
 	}
 	all := []witnessJSON{}
-	for _, w := range s.witnessed() {
+	for _, w := range s.witnessStates() {
 		j := witnessJSON{
 			Name: w.Name, URL: w.URL, InQuorum: w.InQuorum, Size: w.Size,
 			Latency: w.Latency.Seconds(), Failures: w.Failures, Error: w.Error,
@@ -89,7 +89,7 @@ func (s *Server) witnesses(x *exchange) error {
 	if !next.At.IsZero() {
 		answer["nextKeys"] = nextKeysJSON{next.Quorum, next.At.UTC().Format(time.RFC3339)}
 	}
-	return x.json(http.StatusOK, answer)
+	return x.answerJSON(http.StatusOK, answer)
 }
 
 func (s *Server) nextKeys() NextKeys {
@@ -99,7 +99,7 @@ func (s *Server) nextKeys() NextKeys {
 	return s.cfg.NextKeys()
 }
 
-func (s *Server) witnessed() []Witness {
+func (s *Server) witnessStates() []Witness {
 	if s.cfg.Witnesses == nil {
 		return nil
 	}
@@ -137,15 +137,15 @@ func (m witnessMetrics) Describe(to chan<- *prometheus.Desc) {
 }
 
 func (m witnessMetrics) Collect(to chan<- prometheus.Metric) {
-	say := func(d *prometheus.Desc, v float64, name string) {
+	send := func(d *prometheus.Desc, v float64, name string) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, name)
 	}
 	for _, w := range m.read() {
-		say(witnessSize, float64(w.Size), w.Name)
-		say(witnessLatency, w.Latency.Seconds(), w.Name)
-		say(witnessFailures, float64(w.Failures), w.Name)
+		send(witnessSize, float64(w.Size), w.Name)
+		send(witnessLatency, w.Latency.Seconds(), w.Name)
+		send(witnessFailures, float64(w.Failures), w.Name)
 		if !w.At.IsZero() {
-			say(witnessAge, time.Since(w.At).Seconds(), w.Name)
+			send(witnessAge, time.Since(w.At).Seconds(), w.Name)
 		}
 	}
 	next := m.nextKeys()
@@ -154,7 +154,7 @@ func (m witnessMetrics) Collect(to chan<- prometheus.Metric) {
 	}
 	to <- prometheus.MustNewConstMetric(nextKeysQuorum, prometheus.GaugeValue, asFloat(next.Quorum))
 	for _, r := range next.Witnesses {
-		say(witnessReady, asFloat(r.Ready), r.Name)
+		send(witnessReady, asFloat(r.Ready), r.Name)
 	}
 }
 

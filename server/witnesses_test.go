@@ -18,7 +18,7 @@ import (
 )
 
 // cosigner is a witness in the ledger's process, and its line of a policy.
-func cosigner(t testing.TB, name string) (ledger.Cosign, string) {
+func cosigner(t testing.TB, name string) (ledger.CosignFunc, string) {
 	t.Helper()
 	skey, vkey, err := proof.GenerateKey(proof.CosignatureEd25519, name+".example")
 	if err != nil {
@@ -28,13 +28,13 @@ func cosigner(t testing.TB, name string) (ledger.Cosign, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return func(_ context.Context, ask ledger.Ask) (ledger.Answer, error) {
+	return func(_ context.Context, ask ledger.CosignRequest) (ledger.CosignResponse, error) {
 		cp, _, err := proof.ParseCheckpoint(ask.Signed.Note())
 		if err != nil {
-			return ledger.Answer{}, err
+			return ledger.CosignResponse{}, err
 		}
 		s, err := key.Cosign(cp)
-		return ledger.Answer{Cosignatures: []proof.Signature{s}}, err
+		return ledger.CosignResponse{Cosignatures: []proof.Signature{s}}, err
 	}, fmt.Sprintf("witness %s %s\n", name, vkey)
 }
 
@@ -42,11 +42,11 @@ func cosigner(t testing.TB, name string) (ledger.Cosign, string) {
 func TestCheckpointAt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cosign, line := cosigner(t, "w1")
-		w := begun(t, settings{policy: line + "quorum w1\n", ledger: ledger.Config{Cosign: cosign}}, "acme-cloud")
+		w := newEnrolledWorld(t, settings{policy: line + "quorum w1\n", ledger: ledger.Config{Cosign: cosign}}, "acme-cloud")
 		early := time.Now()
 		time.Sleep(time.Hour)
 		w.Now = time.Now()
-		w.must(w.Provider("borealis"))
+		w.mustSubmit(w.Provider("borealis"))
 		for at, size := range map[time.Time]uint64{early: 3, time.Now().Add(-time.Minute): 3, time.Now(): 4, time.Now().AddDate(1, 0, 0): 4} {
 			r := w.get("/v1/checkpoints?at=" + url.QueryEscape(at.UTC().Format(time.RFC3339)))
 			if r.Code != http.StatusOK || !strings.HasPrefix(r.Header().Get("Content-Type"), "text/plain") {
@@ -57,9 +57,9 @@ func TestCheckpointAt(t *testing.T) {
 				t.Errorf("at %s: size %d, stamped %s, %v; want size %d", at, p.Checkpoint().Size, p.ExistedBy(), err, size)
 			}
 		}
-		w.problem(w.get("/v1/checkpoints?at=1999-01-01T00:00:00Z"), notFound)
-		w.problem(w.get("/v1/checkpoints"), badParameter)
-		w.problem(w.get("/v1/checkpoints?at=noon"), badParameter)
+		w.wantProblem(w.get("/v1/checkpoints?at=1999-01-01T00:00:00Z"), problemNotFound)
+		w.wantProblem(w.get("/v1/checkpoints"), problemParameter)
+		w.wantProblem(w.get("/v1/checkpoints?at=noon"), problemParameter)
 		if err := w.stop(); err != nil {
 			t.Error(err)
 		}
@@ -72,9 +72,9 @@ func TestKnowableAt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cosign, line := cosigner(t, "w1")
 		var away atomic.Bool
-		w := begun(t, settings{policy: line + "quorum w1\n", ledger: ledger.Config{Cosign: func(ctx context.Context, ask ledger.Ask) (ledger.Answer, error) {
+		w := newEnrolledWorld(t, settings{policy: line + "quorum w1\n", ledger: ledger.Config{Cosign: func(ctx context.Context, ask ledger.CosignRequest) (ledger.CosignResponse, error) {
 			if away.Load() {
-				return ledger.Answer{}, errors.New("away")
+				return ledger.CosignResponse{}, errors.New("away")
 			}
 			return cosign(ctx, ask)
 		}}}, "acme-cloud")
@@ -106,10 +106,10 @@ func TestKnowableAt(t *testing.T) {
 			if !c.proven {
 				word = c.knowable + " (by admission times"
 			}
-			if page := w.page("/parties/borealis"+at, http.StatusOK); !strings.Contains(page, word) {
+			if page := w.getPage("/parties/borealis"+at, http.StatusOK); !strings.Contains(page, word) {
 				t.Errorf("at %s: the page does not say %q:\n%s", c.at, word, page)
 			}
-			p := w.object(w.get("/v1/register/parties/borealis"+at), http.StatusOK)
+			p := w.wantJSON(w.get("/v1/register/parties/borealis"+at), http.StatusOK)
 			by := p["knowableBy"].(map[string]any)
 			if p["knowable"] != c.knowable || by["size"] != c.size || (by["cosigned"] != nil) != c.proven {
 				t.Errorf("at %s: knowable %v by %v, want %s by %v, proven %t", c.at, p["knowable"], by, c.knowable, c.size, c.proven)
@@ -122,8 +122,8 @@ func TestKnowableAt(t *testing.T) {
 }
 
 func TestCheckpointAtWithoutWitnesses(t *testing.T) {
-	w := begun(t, settings{})
-	p := w.problem(w.get("/v1/checkpoints?at="+time.Now().UTC().Format(time.RFC3339)), notFound)
+	w := newEnrolledWorld(t, settings{})
+	p := w.wantProblem(w.get("/v1/checkpoints?at="+time.Now().UTC().Format(time.RFC3339)), problemNotFound)
 	if !strings.Contains(fmt.Sprint(p["detail"]), "quorum none") {
 		t.Errorf("it does not say why: %v", p)
 	}
@@ -136,7 +136,7 @@ func TestWitnesses(t *testing.T) {
 		{Name: "w2", Failures: 3, Error: "asking w2.example to cosign: connection refused"},
 	}
 	w := newWorld(t, settings{server: Config{Witnesses: func() []Witness { return all }}})
-	got := w.object(w.get("/v1/witnesses"), http.StatusOK)
+	got := w.wantJSON(w.get("/v1/witnesses"), http.StatusOK)
 	list := got["witnesses"].([]any)
 	first, second := list[0].(map[string]any), list[1].(map[string]any)
 	if len(list) != 2 || first["name"] != "w1" || first["size"] != 9.0 || first["ageSeconds"].(float64) < 60 || first["error"] != nil {
@@ -145,7 +145,7 @@ func TestWitnesses(t *testing.T) {
 	if second["at"] != nil || second["failures"] != 3.0 || second["error"] == nil || second["inQuorum"] != false {
 		t.Errorf("the second is %v", second)
 	}
-	text := w.exposed()
+	text := w.metricsText()
 	for _, line := range []string{`docket_witness_size{witness="w1"} 9`, `docket_witness_latency_seconds{witness="w1"} 0.02`, `docket_witness_failures{witness="w2"} 3`, `docket_witness_cosigned_age_seconds{witness="w1"} 6`} {
 		if !strings.Contains(text, line) {
 			t.Errorf("the metrics lack %s", line)
@@ -159,20 +159,20 @@ func TestWitnesses(t *testing.T) {
 	}
 	next := NextKeys{At: time.Now(), Witnesses: []Readiness{{Name: "w1", Ready: true}, {Name: "w2", Error: "it does not know the new ones"}}}
 	rotating := newWorld(t, settings{server: Config{Witnesses: func() []Witness { return all }, NextKeys: func() NextKeys { return next }}})
-	got = rotating.object(rotating.get("/v1/witnesses"), http.StatusOK)
+	got = rotating.wantJSON(rotating.get("/v1/witnesses"), http.StatusOK)
 	of := func(i int) any { return got["witnesses"].([]any)[i].(map[string]any)["nextKeys"] }
 	if got["nextKeys"].(map[string]any)["quorum"] != false || !reflect.DeepEqual(of(0), map[string]any{"ready": true}) ||
 		!reflect.DeepEqual(of(1), map[string]any{"ready": false, "error": "it does not know the new ones"}) {
 		t.Errorf("two generations: %v", got)
 	}
-	text = rotating.exposed()
+	text = rotating.metricsText()
 	for _, line := range []string{"docket_next_keys_quorum 0", `docket_witness_next_keys_ready{witness="w1"} 1`, `docket_witness_next_keys_ready{witness="w2"} 0`} {
 		if !strings.Contains(text, line) {
 			t.Errorf("the metrics lack %s", line)
 		}
 	}
 	none := newWorld(t, settings{})
-	if got := none.object(none.get("/v1/witnesses"), http.StatusOK)["witnesses"].([]any); len(got) != 0 {
+	if got := none.wantJSON(none.get("/v1/witnesses"), http.StatusOK)["witnesses"].([]any); len(got) != 0 {
 		t.Errorf("nobody is asked: %v", got)
 	}
 }
@@ -182,7 +182,7 @@ func TestWitnesses(t *testing.T) {
 func TestChainAcrossCharters(t *testing.T) {
 	first, firstLine := cosigner(t, "w1")
 	second, secondLine := cosigner(t, "w2")
-	w := begun(t, settings{policy: firstLine + "quorum w1\n", ledger: ledger.Config{Cosign: func(ctx context.Context, ask ledger.Ask) (ledger.Answer, error) {
+	w := newEnrolledWorld(t, settings{policy: firstLine + "quorum w1\n", ledger: ledger.Config{Cosign: func(ctx context.Context, ask ledger.CosignRequest) (ledger.CosignResponse, error) {
 		if strings.Contains(ask.Policy.Text(), firstLine) {
 			return first(ctx, ask)
 		}
@@ -194,9 +194,9 @@ func TestChainAcrossCharters(t *testing.T) {
 	if w.policy, err = proof.ParsePolicy([]byte(text)); err != nil {
 		t.Fatal(err)
 	}
-	w.Rules.Policy = text
-	w.must(w.Charter()) // index 3
-	r := w.must(w.Provider("borealis"))
+	w.CharterPredicate.Policy = text
+	w.mustSubmit(w.Charter()) // index 3
+	r := w.mustSubmit(w.Provider("borealis"))
 	chain, err := proof.ParseChain(w.get("/v1/records/" + r.Header().Get("Docket-Record") + "/receipt?chain=true").Body.Bytes())
 	if err != nil {
 		t.Fatal(err)

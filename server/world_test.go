@@ -51,8 +51,8 @@ type settings struct {
 	fast   bool      // the register has its own defaults, not a test's small ones
 }
 
-// unanswered are the settings of a ledger whose one witness never answers.
-func unanswered(t testing.TB) settings {
+// withoutCosignatures are the settings of a ledger whose one witness never answers.
+func withoutCosignatures(t testing.TB) settings {
 	t.Helper()
 	_, vkey, err := proof.GenerateKey(proof.CosignatureEd25519, "witness.example/w")
 	if err != nil {
@@ -60,7 +60,9 @@ func unanswered(t testing.TB) settings {
 	}
 	return settings{
 		policy: "witness w " + vkey + " https://witness.example\nquorum w\n",
-		ledger: ledger.Config{Cosign: func(context.Context, ledger.Ask) (ledger.Answer, error) { return ledger.Answer{}, nil }},
+		ledger: ledger.Config{Cosign: func(context.Context, ledger.CosignRequest) (ledger.CosignResponse, error) {
+			return ledger.CosignResponse{}, nil
+		}},
 	}
 }
 
@@ -93,14 +95,14 @@ func newWorld(t testing.TB, set settings) *world {
 	}
 	store, err := pebblestore.Open(set.fs, filepath.Join(set.dir, "store"), pebblestore.Options{})
 	must(err)
-	options := registertest.Small()
+	options := registertest.SmallOptions()
 	if set.fast {
 		options = register.Options{Health: registertest.Health()}
 	}
 	w.register, err = register.Open(set.fs, filepath.Join(set.dir, "register"), options)
 	must(err)
 	set.ledger.Origin, set.ledger.Signers = origin, []*proof.Signer{signer}
-	w.ledger, err = ledger.Open(t.Context(), store, ledger.Records(w.register), set.ledger)
+	w.ledger, err = ledger.Open(t.Context(), store, ledger.RegisterFold(w.register), set.ledger)
 	must(err)
 
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -121,40 +123,40 @@ func newWorld(t testing.TB, set settings) *world {
 
 	set.server.Ledger, set.server.Register = w.ledger, w.register
 	if set.server.Log == nil {
-		set.server.Log = slog.New(slog.NewJSONHandler(&locked{w: w.log}, nil))
+		set.server.Log = slog.New(slog.NewJSONHandler(&lockedBuffer{w: w.log}, nil))
 	}
 	w.server, err = New(set.server)
 	must(err)
 	return w
 }
 
-// begun is a world with its charter, its authority and these providers enrolled.
-func begun(t testing.TB, set settings, providers ...string) *world {
+// newEnrolledWorld is a world with its charter, its authority and these providers enrolled.
+func newEnrolledWorld(t testing.TB, set settings, providers ...string) *world {
 	t.Helper()
 	w := newWorld(t, set)
-	w.must(w.Charter())
-	w.must(w.Authority())
+	w.mustSubmit(w.Charter())
+	w.mustSubmit(w.Authority())
 	for _, p := range providers {
-		w.must(w.Provider(p))
+		w.mustSubmit(w.Provider(p))
 	}
 	return w
 }
 
-// in is the same world for a subtest.
-func (w *world) in(t testing.TB) *world {
+// forTest is the same world for a subtest.
+func (w *world) forTest(t testing.TB) *world {
 	sub := *w
 	sub.t = t
 	return &sub
 }
 
-// must submits a record that is admitted, and returns the index that it got.
-func (w *world) must(env record.Envelope) *httptest.ResponseRecorder {
+// mustSubmit submits a record that is admitted, and returns the index that it got.
+func (w *world) mustSubmit(env record.Envelope) *httptest.ResponseRecorder {
 	w.t.Helper()
 	r := w.post(env.Marshal())
 	if r.Code != http.StatusCreated {
 		w.t.Fatalf("submitting: %d %s", r.Code, r.Body)
 	}
-	w.Note(env)
+	w.NoteAdmitted(env)
 	w.Now = time.Now()
 	return r
 }
@@ -185,7 +187,7 @@ func (w *world) get(path string, header ...string) *httptest.ResponseRecorder {
 func (w *world) do(r *http.Request) *httptest.ResponseRecorder {
 	out := httptest.NewRecorder()
 	w.server.Handler().ServeHTTP(out, r)
-	d, err := loadDescribed()
+	d, err := loadAPIDescription()
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -193,16 +195,16 @@ func (w *world) do(r *http.Request) *httptest.ResponseRecorder {
 	return out
 }
 
-// exposed is what Prometheus is told, on the listener that is its alone.
-func (w *world) exposed() string {
+// metricsText is what Prometheus is told, on the listener that is its alone.
+func (w *world) metricsText() string {
 	w.t.Helper()
 	out := httptest.NewRecorder()
 	promhttp.HandlerFor(w.server.metrics.registry, promhttp.HandlerOpts{}).ServeHTTP(out, httptest.NewRequest("GET", "/metrics", nil))
 	return out.Body.String()
 }
 
-// object reads the answer as JSON.
-func (w *world) object(r *httptest.ResponseRecorder, status int) map[string]any {
+// wantJSON reads the answer as JSON.
+func (w *world) wantJSON(r *httptest.ResponseRecorder, status int) map[string]any {
 	w.t.Helper()
 	if r.Code != status {
 		w.t.Fatalf("status %d, want %d: %s", r.Code, status, r.Body)
@@ -214,8 +216,8 @@ func (w *world) object(r *httptest.ResponseRecorder, status int) map[string]any 
 	return v
 }
 
-// receipt verifies a receipt from scratch, as its owner would.
-func (w *world) receipt(text []byte) *proof.VerifiedReceipt {
+// verifyReceipt verifies a receipt from scratch, as its owner would.
+func (w *world) verifyReceipt(text []byte) *proof.VerifiedReceipt {
 	w.t.Helper()
 	r, err := proof.ParseReceipt(text)
 	if err != nil {
@@ -228,23 +230,23 @@ func (w *world) receipt(text []byte) *proof.VerifiedReceipt {
 	return v
 }
 
-// problem checks that an answer is a problem of that kind.
-func (w *world) problem(r *httptest.ResponseRecorder, kind problemKind) map[string]any {
+// wantProblem checks that an answer is a problem of that kind.
+func (w *world) wantProblem(r *httptest.ResponseRecorder, kind problemKind) map[string]any {
 	w.t.Helper()
-	p := w.object(r, problemKinds[kind].status)
+	p := w.wantJSON(r, problemKinds[kind].status)
 	if p["type"] != "urn:docket:problem:"+string(kind) {
 		w.t.Fatalf("a problem of type %v, want %s: %s", p["type"], kind, r.Body)
 	}
 	return p
 }
 
-// locked lets several goroutines write into one buffer.
-type locked struct {
+// lockedBuffer lets several goroutines write into one buffer.
+type lockedBuffer struct {
 	mu sync.Mutex
 	w  *bytes.Buffer
 }
 
-func (l *locked) Write(p []byte) (int, error) {
+func (l *lockedBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.w.Write(p)

@@ -40,18 +40,18 @@ func benchCosign(b *testing.B, logs int) {
 	for i := range asks {
 		name := fmt.Sprintf("log.example/%d", i)
 		signers := []*proof.Signer{newSigner(proof.Ed25519, name), newSigner(proof.MLDSA44, name)}
-		cfg.Logs = append(cfg.Logs, listed(name, signers...)...)
-		h := newHistory(&cast{log: signers}, each, each, "")
+		cfg.Logs = append(cfg.Logs, logListOf(name, signers...)...)
+		h := newTestLog(&testKeys{log: signers}, each, each, "")
 		h.origin = name
 		for n := range uint64(each) {
-			asks[i] = append(asks[i], h.ask(n, n+1).Format())
+			asks[i] = append(asks[i], h.request(n, n+1).Format())
 		}
 	}
-	s := httptest.NewServer(open(b, cfg).Handler())
+	s := httptest.NewServer(mustOpen(b, cfg).Handler())
 	defer s.Close()
-	var least *bound
+	var least *writeBound
 	if logs == 1 {
-		least = newBound(b, cfg, asks[0][0])
+		least = newWriteBound(b, cfg, asks[0][0])
 	}
 
 	b.ResetTimer()
@@ -64,7 +64,7 @@ func benchCosign(b *testing.B, logs int) {
 				if least != nil && i%50 == 0 {
 					least.measure(20)
 				}
-				l.ask(body)
+				l.send(body)
 			}
 		})
 	}
@@ -81,20 +81,20 @@ func benchCosign(b *testing.B, logs int) {
 	b.ReportMetric(1e6*apiece, "bound-µs")
 }
 
-// line is one log's connection. What it does itself is little: it shares the cores with
+// benchConn is one log's connection. What it does itself is little: it shares the cores with
 // the witness.
-type line struct {
+type benchConn struct {
 	conn    net.Conn
 	answers *bufio.Reader
 }
 
-func dial(b *testing.B, addr string) *line {
+func dial(b *testing.B, addr string) *benchConn {
 	conn := must(net.Dial("tcp", addr))
 	b.Cleanup(func() { conn.Close() })
-	return &line{conn, bufio.NewReader(conn)}
+	return &benchConn{conn, bufio.NewReader(conn)}
 }
 
-func (l *line) ask(body []byte) {
+func (l *benchConn) send(body []byte) {
 	head := fmt.Appendf(nil, "POST /add-checkpoint HTTP/1.1\r\nHost: w1.example\r\nContent-Length: %d\r\n\r\n", len(body))
 	must(l.conn.Write(append(head, body...)))
 	res := must(http.ReadResponse(l.answers, nil))
@@ -103,9 +103,9 @@ func (l *line) ask(body []byte) {
 	}
 }
 
-// bound is what one cosignature costs where nothing overlaps and nobody asks: to verify
+// writeBound is what one cosignature costs where nothing overlaps and nobody asks: to verify
 // the log's two signatures, to sync a checkpoint to the disk, to sign twice.
-type bound struct {
+type writeBound struct {
 	cfg    witness.Config
 	note   []byte
 	disk   *os.File
@@ -113,13 +113,13 @@ type bound struct {
 	rounds int
 }
 
-func newBound(b *testing.B, cfg witness.Config, body []byte) *bound {
+func newWriteBound(b *testing.B, cfg witness.Config, body []byte) *writeBound {
 	f := must(os.Create(filepath.Join(b.TempDir(), "synced")))
 	b.Cleanup(func() { f.Close() })
-	return &bound{cfg: cfg, note: must(wire.ParseAddCheckpoint(body)).Note, disk: f}
+	return &writeBound{cfg: cfg, note: must(wire.ParseAddCheckpoint(body)).Note, disk: f}
 }
 
-func (l *bound) measure(rounds int) {
+func (l *writeBound) measure(rounds int) {
 	start := time.Now()
 	for range rounds {
 		cp := must(proof.VerifyLog(l.note, l.cfg.Logs[0].Origin, l.cfg.Logs[0].Keys...)).Checkpoint()
@@ -140,11 +140,11 @@ func (l *bound) measure(rounds int) {
 func BenchmarkStep(b *testing.B) {
 	cfg := config(b, "w1.example")
 	cfg.Log = nil
-	w := open(b, cfg)
-	h := newHistory(players(), b.N+1, b.N+1, "")
+	w := mustOpen(b, cfg)
+	h := newTestLog(sharedKeys(), b.N+1, b.N+1, "")
 	asks := make([]wire.AddCheckpoint, b.N)
 	for n := range asks {
-		asks[n] = h.ask(uint64(n), uint64(n)+1)
+		asks[n] = h.request(uint64(n), uint64(n)+1)
 	}
 	b.ResetTimer()
 	for _, a := range asks {

@@ -20,16 +20,16 @@ var (
 	ErrMalformed    = errors.New("the request is malformed")                                                    // 400
 	ErrUnknownLog   = errors.New("this witness does not serve a log of that origin")                            // 404
 	ErrUntrusted    = errors.New("the checkpoint is not signed by a key that this witness trusts for that log") // 403
-	ErrOldAhead     = errors.New("the old size is larger than the checkpoint")                                  // 400
+	ErrOldTooLarge  = errors.New("the old size is larger than the checkpoint")                                  // 400
 	ErrInconsistent = errors.New("the checkpoint is not shown to extend the one cosigned before")               // 422
 	ErrNoRoom       = errors.New("this witness has no space to keep what it would cosign; try again later")     // 503
 	ErrLookingUp    = errors.New("this witness looks up what it has cosigned of this log; try again later")     // 503
 )
 
-// StaleError is an old size other than that of the last cosigned checkpoint: 409.
-type StaleError struct{ Size uint64 } // the last cosigned one
+// ConflictError is an old size other than that of the last cosigned checkpoint: 409.
+type ConflictError struct{ Size uint64 } // the last cosigned one
 
-func (e *StaleError) Error() string {
+func (e *ConflictError) Error() string {
 	return fmt.Sprintf("the last checkpoint cosigned here has size %d", e.Size)
 }
 
@@ -56,9 +56,9 @@ func (e *HaltedError) Error() string {
 // Whoever has a checkpoint of the log can send it, so nothing is charged to the log but
 // what its own signature made possible, once: a tree that is new here. A request that
 // asks for the newest one again is answered with cosignatures that are at most
-// [proof.MaxRepeat] old, and so makes none oftener than that.
+// [proof.MaxCosignatureReuse] old, and so makes none oftener than that.
 func (w *Witness) Cosign(ctx context.Context, r wire.AddCheckpoint) ([]proof.Signature, error) {
-	v, signed, err := w.open(r.Note)
+	v, signed, err := w.openNote(r.Note)
 	if v == nil {
 		return nil, err
 	}
@@ -66,65 +66,65 @@ func (w *Witness) Cosign(ctx context.Context, r wire.AddCheckpoint) ([]proof.Sig
 	if err == nil {
 		sigs, err = w.cosign(ctx, v, signed, r)
 	}
-	w.metrics.asked(v.origin, err)
+	w.metrics.countRequest(v.origin, err)
 	return sigs, err
 }
 
-func (w *Witness) cosign(ctx context.Context, v *ward, signed *proof.Signed, r wire.AddCheckpoint) ([]proof.Signature, error) {
-	if v.sought.Load() { // it only ever ends, and what was found stands then
+func (w *Witness) cosign(ctx context.Context, v *logState, signed *proof.Signed, r wire.AddCheckpoint) ([]proof.Signature, error) {
+	if v.needsLookUp.Load() { // it only ever ends, and what was found stands then
 		return nil, ErrLookingUp
 	}
 	// Before the turn: a flood of repetitions must not stand in line before the log.
-	if sigs := w.repeat(v, signed, r); sigs != nil {
+	if sigs := w.cachedAnswer(v, signed, r); sigs != nil {
 		return sigs, nil
 	}
-	if err := v.take(ctx); err != nil {
+	if err := v.lock(ctx); err != nil {
 		return nil, fmt.Errorf("waiting for an earlier checkpoint of %s: %w", v.origin, err)
 	}
-	defer v.give()
-	if sigs := w.repeat(v, signed, r); sigs != nil {
+	defer v.unlock()
+	if sigs := w.cachedAnswer(v, signed, r); sigs != nil {
 		return sigs, nil // made for another while this one waited
 	}
-	if err := w.examine(v, signed, r); err != nil {
+	if err := w.checkRequest(v, signed, r); err != nil {
 		return nil, err
 	}
 	cp := signed.Checkpoint()
 	// Persist before signing, the whole note: a cosignature that we forget is a fork
 	// we allowed, and without the log's signature nothing could be proven later.
-	if err := w.advance(v, signed); err != nil {
+	if err := w.persistNewest(v, signed); err != nil {
 		return nil, err
 	}
-	return w.sign(v, cp)
+	return w.cosignNewest(v, cp)
 }
 
-// recent are the cosignatures of the newest checkpoint, as they were made.
-type recent struct {
+// cachedCosignatures are the cosignatures of the newest checkpoint, as they were made.
+type cachedCosignatures struct {
 	tree proof.Tree
 	at   time.Time
 	sigs []proof.Signature
 }
 
-// repeat is the answer to a request for the newest checkpoint once more: the
+// cachedAnswer is the answer to a request for the newest checkpoint once more: the
 // cosignatures that are at hand, if they are no older than they may be. nil: it has to
 // be examined. It needs no turn: what was cosigned may be said again after a larger tree
 // was, as it may be read later. By the wall clock, since that is what they are stamped by.
-func (w *Witness) repeat(v *ward, signed *proof.Signed, r wire.AddCheckpoint) []proof.Signature {
-	last := v.recent.Load()
+func (w *Witness) cachedAnswer(v *logState, signed *proof.Signed, r wire.AddCheckpoint) []proof.Signature {
+	last := v.cachedCosignatures.Load()
 	if last == nil || signed.Checkpoint().Tree() != last.tree || r.Old != last.tree.Size || len(r.Path) > 0 {
 		return nil
 	}
 	age := time.Now().Round(0).Sub(last.at.Round(0))
-	if age < 0 || age >= proof.MaxRepeat || v.served() == nil || w.doubted() != nil || v.halted.Load() {
+	if age < 0 || age >= proof.MaxCosignatureReuse || v.servedConfig() == nil || w.brokenErr() != nil || v.halted.Load() {
 		return nil
 	}
 	return last.sigs
 }
 
-// open finds the log of a note, nil if it is not on the list, and verifies that the
+// openNote finds the log of a note, nil if it is not on the list, and verifies that the
 // log signed it.
-func (w *Witness) open(note []byte) (*ward, *proof.Signed, error) {
+func (w *Witness) openNote(note []byte) (*logState, *proof.Signed, error) {
 	origin, _, _ := bytes.Cut(note, []byte("\n"))
-	v := w.ward(string(origin))
+	v := w.logState(string(origin))
 	if v == nil {
 		if _, _, err := proof.ParseCheckpoint(note); err != nil {
 			return nil, nil, fmt.Errorf("%w: %w", ErrMalformed, err)
@@ -136,8 +136,8 @@ func (w *Witness) open(note []byte) (*ward, *proof.Signed, error) {
 }
 
 // verify checks that the log signed a note, by any of its keys.
-func (v *ward) verify(note []byte) (*proof.Signed, error) {
-	s := v.served()
+func (v *logState) verify(note []byte) (*proof.Signed, error) {
+	s := v.servedConfig()
 	if s == nil {
 		return nil, ErrUnknownLog
 	}
@@ -153,68 +153,68 @@ func (v *ward) verify(note []byte) (*proof.Signed, error) {
 	return signed, nil
 }
 
-// examine makes the checks of tlog-witness "add-checkpoint" that need the log's
+// checkRequest makes the checks of tlog-witness "add-checkpoint" that need the log's
 // state, in its order. The turn is held.
-func (w *Witness) examine(v *ward, signed *proof.Signed, r wire.AddCheckpoint) error {
-	if err := w.doubted(); err != nil {
+func (w *Witness) checkRequest(v *logState, signed *proof.Signed, r wire.AddCheckpoint) error {
+	if err := w.brokenErr(); err != nil {
 		return err
 	}
-	if _, err := w.compareSize(v, signed); err != nil {
+	if _, err := w.compareSameSize(v, signed); err != nil {
 		return err
 	}
-	old, next := v.old(), signed.Checkpoint().Tree()
+	old, next := v.oldTree(), signed.Checkpoint().Tree()
 	switch {
 	case r.Old > next.Size:
-		return fmt.Errorf("%w: old %d, checkpoint %d", ErrOldAhead, r.Old, next.Size)
+		return fmt.Errorf("%w: old %d, checkpoint %d", ErrOldTooLarge, r.Old, next.Size)
 	case r.Old != old.Size:
-		if !w.setAside(v, signed, submitted) {
-			v.turnAway()
+		if !w.addPending(v, signed, fromLog) {
+			v.countDropped()
 		}
-		return &StaleError{Size: old.Size}
-	case next.Size == old.Size && next.Root != old.Root && v.known:
+		return &ConflictError{Size: old.Size}
+	case next.Size == old.Size && next.Root != old.Root && v.hasNewest:
 		return fmt.Errorf("%w: another tree of %d entries was", ErrInconsistent, old.Size)
 	}
 	// The library's verifier knows the rest: the empty tree has one root, nothing
 	// stands between it and any other tree, and equal sizes have equal roots.
 	if err := proof.VerifyConsistency(old, next, r.Path); err != nil {
-		if s := v.served(); s != nil && old.Size > 0 && next.Size > old.Size && w.setAside(v, signed, submitted) && spend(s.odd) == nil {
-			w.suspect(v.origin, "a checkpoint was submitted with a consistency proof that fails", err)
+		if s := v.servedConfig(); s != nil && old.Size > 0 && next.Size > old.Size && w.addPending(v, signed, fromLog) && allow(s.anomalyLogs) == nil {
+			w.logAnomaly(v.origin, "a checkpoint was submitted with a consistency proof that fails", err)
 		}
 		return fmt.Errorf("%w: %w", ErrInconsistent, err)
 	}
 	if w.isHalted(v) {
 		return &HaltedError{Origin: v.origin}
 	}
-	s := v.served()
+	s := v.servedConfig()
 	if s == nil {
 		return ErrUnknownLog // it left the list while this request waited
 	}
-	if v.known && next == v.newest {
-		return nil // a repetition that nothing at hand answers: once in proof.MaxRepeat
+	if v.hasNewest && next == v.newest {
+		return nil // a repetition that nothing at hand answers: once in proof.MaxCosignatureReuse
 	}
 	if err := w.roomy(); err != nil {
 		return err
 	}
-	return s.advances.spend(next.Size)
+	return s.newCheckpoints.allow(next.Size)
 }
 
-// advance makes a checkpoint the newest of its log. The turn is held.
-func (w *Witness) advance(v *ward, signed *proof.Signed) error {
+// persistNewest makes a checkpoint the newest of its log. The turn is held.
+func (w *Witness) persistNewest(v *logState, signed *proof.Signed) error {
 	cp := signed.Checkpoint()
-	if v.known && cp.Tree() == v.newest {
+	if v.hasNewest && cp.Tree() == v.newest {
 		return nil // durable since it was cosigned first
 	}
-	if err := w.state.advance(v.origin, cp.Size, signed.Own(), v.given.Load()); err != nil {
-		return w.doubt(fmt.Errorf("keeping the checkpoint of %s at %d: %w", v.origin, cp.Size, err))
+	if err := w.state.putNewest(v.origin, cp.Size, signed.WithoutCosignatures(), v.lastCosignatures.Load()); err != nil {
+		return w.markBroken(fmt.Errorf("keeping the checkpoint of %s at %d: %w", v.origin, cp.Size, err))
 	}
-	v.settle(cp.Tree())
-	v.untrimmed.Add(1)
+	v.setNewest(cp.Tree())
+	v.sinceTrim.Add(1)
 	return nil
 }
 
-// sign makes the cosignatures of the newest checkpoint. The turn is held, so that
+// cosignNewest makes the cosignatures of the newest checkpoint. The turn is held, so that
 // what they say, "the largest tree seen at that time", is so.
-func (w *Witness) sign(v *ward, cp proof.Checkpoint) ([]proof.Signature, error) {
+func (w *Witness) cosignNewest(v *logState, cp proof.Checkpoint) ([]proof.Signature, error) {
 	now := time.Now() // before they are stamped
 	sigs, failed := make([]proof.Signature, len(w.cfg.Keys)), make([]error, len(w.cfg.Keys))
 	var signing sync.WaitGroup
@@ -230,29 +230,29 @@ func (w *Witness) sign(v *ward, cp proof.Checkpoint) ([]proof.Signature, error) 
 	for _, s := range sigs {
 		lines = append(lines, s.Line()...)
 	}
-	v.given.Store(&given{cp.Size, lines})
-	v.recent.Store(&recent{cp.Tree(), now, sigs})
+	v.lastCosignatures.Store(&cosignatureLines{cp.Size, lines})
+	v.cachedCosignatures.Store(&cachedCosignatures{cp.Tree(), now, sigs})
 	return sigs, nil
 }
 
-// doubt stops the witness: the disk may hold a checkpoint that memory has not, and
+// markBroken stops the witness: the disk may hold a checkpoint that memory has not, and
 // what is signed from here might not extend it.
-func (w *Witness) doubt(err error) error {
+func (w *Witness) markBroken(err error) error {
 	err = fmt.Errorf("%w: %w", ErrBroken, err)
 	w.broken.CompareAndSwap(nil, &err)
 	w.log.Error("a write failed; nothing more is cosigned until the witness is restarted", "err", err)
 	return err
 }
 
-func (w *Witness) doubted() error {
+func (w *Witness) brokenErr() error {
 	if err := w.broken.Load(); err != nil {
 		return *err
 	}
 	return nil
 }
 
-// spend takes one request from an allowance, or says when there will be one.
-func spend(l *rate.Limiter) error {
+// allow takes one request from an allowance, or says when there will be one.
+func allow(l *rate.Limiter) error {
 	r := l.Reserve()
 	if after := r.Delay(); after > 0 {
 		r.Cancel()

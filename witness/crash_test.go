@@ -20,42 +20,42 @@ import (
 
 var crashRuns = flag.Int("crash.runs", 300, "how many seeded runs TestCrashes makes")
 
-// crashing is what the runs share: a log with two histories, and every request that
+// crashTest is what the runs share: a log with two histories, and every request that
 // it can make, signed once.
-type crashing struct {
-	key  []witness.Key
-	logs witness.LogList
-	asks [2][][]wire.AddCheckpoint // by history, old size, size
-	root [2][]proof.Hash
+type crashTest struct {
+	key      []witness.Key
+	logs     witness.LogList
+	requests [2][][]wire.AddCheckpoint // by history, old size, size
+	roots    [2][]proof.Hash
 
-	made *vfs.MemFS // a disk with the state of a witness that has cosigned nothing
+	initialDisk *vfs.MemFS // a disk with the state of a witness that has cosigned nothing
 }
 
 const crashSizes = 12 // the histories part at 4
 
-func newCrashing() *crashing {
-	c := &crashing{key: players().witness["w1.example"][:1], logs: listed(origin, players().log[0])}
+func newCrashTest() *crashTest {
+	c := &crashTest{key: sharedKeys().witness["w1.example"][:1], logs: logListOf(origin, sharedKeys().log[0])}
 	for i, branch := range []string{"A", "B"} {
-		h := newHistory(&cast{log: players().log[:1]}, crashSizes, 4, branch)
+		h := newTestLog(&testKeys{log: sharedKeys().log[:1]}, crashSizes, 4, branch)
 		for m := range uint64(crashSizes) {
-			c.asks[i] = append(c.asks[i], make([]wire.AddCheckpoint, crashSizes))
+			c.requests[i] = append(c.requests[i], make([]wire.AddCheckpoint, crashSizes))
 			for n := m; n < crashSizes; n++ {
-				c.asks[i][m][n] = h.ask(m, n)
+				c.requests[i][m][n] = h.request(m, n)
 			}
-			c.root[i] = append(c.root[i], h.mth(0, m))
+			c.roots[i] = append(c.roots[i], h.subtreeHash(0, m))
 		}
 	}
 	return c
 }
 
-// told is what left the witness: of each size at most one root, and no size after a
+// seenCosignatures is what left the witness: of each size at most one root, and no size after a
 // larger one.
-type told struct {
+type seenCosignatures struct {
 	roots map[uint64]proof.Hash
 	last  uint64
 }
 
-func (w *told) note(cp proof.Checkpoint) error {
+func (w *seenCosignatures) add(cp proof.Checkpoint) error {
 	if cp.Size < w.last {
 		return fmt.Errorf("size %d cosigned after %d", cp.Size, w.last)
 	}
@@ -66,9 +66,9 @@ func (w *told) note(cp proof.Checkpoint) error {
 	return nil
 }
 
-// onOne tells whether all that was cosigned lies on one of the histories.
-func (w *told) onOne(c *crashing) bool {
-	for _, roots := range c.root {
+// onOneBranch tells whether all that was cosigned lies on one of the histories.
+func (w *seenCosignatures) onOneBranch(c *crashTest) bool {
+	for _, roots := range c.roots {
 		fits := true
 		for n, root := range w.roots {
 			fits = fits && roots[n] == root
@@ -83,10 +83,10 @@ func (w *told) onOne(c *crashing) bool {
 // A log that serves two histories asks a witness that crashes, at a write of its own
 // to the disk, again and again, losing what was not synced, in whole or in part.
 func TestCrashes(t *testing.T) {
-	c := newCrashing()
-	p := newPower(0)
-	must(begin(p.config(c))).Close()
-	c.made = p.disk
+	c := newCrashTest()
+	p := newCrashInjector(0)
+	must(createAndOpen(p.config(c))).Close()
+	c.initialDisk = p.disk
 	t.Run("seeds", func(t *testing.T) {
 		const shards = 4
 		for shard := range uint64(shards) {
@@ -102,89 +102,89 @@ func TestCrashes(t *testing.T) {
 	})
 }
 
-func (c *crashing) run(t *testing.T, seed uint64) error {
+func (c *crashTest) run(t *testing.T, seed uint64) error {
 	rng := rand.New(rand.NewPCG(seed, 1))
-	disk := c.made.CrashClone(vfs.CrashCloneCfg{})
+	disk := c.initialDisk.CrashClone(vfs.CrashCloneCfg{})
 	if seed%5 == 0 { // making the state can be interrupted too
 		disk = vfs.NewCrashableMem()
 	}
-	seen := &told{roots: map[uint64]proof.Hash{}}
+	seen := &seenCosignatures{roots: map[uint64]proof.Hash{}}
 	for life := range 3 {
-		p := &power{disk: disk, left: 3 + rng.IntN(40), rng: rand.New(rand.NewPCG(rng.Uint64(), 4))}
+		p := &crashInjector{disk: disk, writesLeft: 3 + rng.IntN(40), rng: rand.New(rand.NewPCG(rng.Uint64(), 4))}
 		if life == 2 {
-			p.left = 1 << 30
+			p.writesLeft = 1 << 30
 		}
-		if err := c.live(t, p, rng, seen); err != nil {
+		if err := c.runUntilCrash(t, p, rng, seen); err != nil {
 			return fmt.Errorf("life %d: %w", life, err)
 		}
-		if disk = p.found(); disk == nil {
+		if disk = p.diskAfterCrash(); disk == nil {
 			break
 		}
 	}
-	if !seen.onOne(c) {
+	if !seen.onOneBranch(c) {
 		return fmt.Errorf("what was cosigned lies on neither history: %v", seen.roots)
 	}
 	return nil
 }
 
-// power fails before one of the writes: what the disk is after that is taken then,
+// crashInjector fails before one of the writes: what the disk is after that is taken then,
 // and what the process still does no longer counts.
-type power struct {
+type crashInjector struct {
 	disk *vfs.MemFS
 	rng  *rand.Rand
 
-	mu    sync.Mutex
-	left  int // writes until then
-	after *vfs.MemFS
+	mu          sync.Mutex
+	writesLeft  int // writes until then
+	crashedDisk *vfs.MemFS
 }
 
-func (p *power) MaybeError(op errorfs.Op) error {
+func (p *crashInjector) MaybeError(op errorfs.Op) error {
 	if op.Kind.ReadOrWrite() != errorfs.OpIsWrite {
 		return nil
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.left--; p.left == 0 {
+	if p.writesLeft--; p.writesLeft == 0 {
 		cfg := vfs.CrashCloneCfg{UnsyncedDataPercent: 50 * p.rng.IntN(3), RNG: p.rng}
-		p.after = p.disk.CrashClone(cfg)
+		p.crashedDisk = p.disk.CrashClone(cfg)
 	}
 	return nil
 }
 
-func newPower(seed uint64) *power {
-	return &power{disk: vfs.NewCrashableMem(), left: 1 << 30, rng: rand.New(rand.NewPCG(seed, 3))}
+func newCrashInjector(seed uint64) *crashInjector {
+	return &crashInjector{disk: vfs.NewCrashableMem(), writesLeft: 1 << 30, rng: rand.New(rand.NewPCG(seed, 3))}
 }
 
 // config is a witness on that power.
-func (p *power) config(c *crashing) witness.Config {
+func (p *crashInjector) config(c *crashTest) witness.Config {
 	return witness.Config{
 		Keys: c.key, FS: errorfs.Wrap(p.disk, p), Dir: "w", Logs: c.logs,
 		Fatal: func(reason string) { panic(reason) },
 	}
 }
 
-func (p *power) String() string { return "power" }
+func (p *crashInjector) String() string { return "power" }
 
 // failAt has the power fail at so many writes from now.
-func (p *power) failAt(writes int) {
+func (p *crashInjector) failAt(writes int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.left = writes
+	p.writesLeft = writes
 }
 
-// found is the disk after the failure; nil before it.
-func (p *power) found() *vfs.MemFS {
+// diskAfterCrash is the disk after the failure; nil before it.
+func (p *crashInjector) diskAfterCrash() *vfs.MemFS {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.after
+	return p.crashedDisk
 }
 
-func (p *power) failed() bool { return p.found() != nil }
+func (p *crashInjector) failed() bool { return p.diskAfterCrash() != nil }
 
-// live opens the witness and lets the log ask until the power fails, or it has asked
+// runUntilCrash opens the witness and lets the log ask until the power fails, or it has asked
 // enough.
-func (c *crashing) live(t *testing.T, p *power, rng *rand.Rand, seen *told) error {
-	open := begin
+func (c *crashTest) runUntilCrash(t *testing.T, p *crashInjector, rng *rand.Rand, seen *seenCosignatures) error {
+	open := createAndOpen
 	if len(seen.roots) > 0 {
 		open = witness.Open // no crash takes what was made before the first cosignature
 	}
@@ -197,17 +197,17 @@ func (c *crashing) live(t *testing.T, p *power, rng *rand.Rand, seen *told) erro
 	at := uint64(0)
 	for range 10 {
 		n := min(at+rng.Uint64N(3), crashSizes-1)
-		q := c.asks[rng.IntN(2)][at][n]
+		q := c.requests[rng.IntN(2)][at][n]
 		_, err := w.Cosign(t.Context(), q)
 		if p.failed() {
 			return nil
 		}
-		var stale *witness.StaleError
+		var stale *witness.ConflictError
 		switch {
 		case err == nil:
 			cp, _, err := proof.ParseCheckpoint(q.Note)
 			if err == nil {
-				err = seen.note(cp)
+				err = seen.add(cp)
 			}
 			if err != nil {
 				return err
@@ -220,7 +220,7 @@ func (c *crashing) live(t *testing.T, p *power, rng *rand.Rand, seen *told) erro
 			at = stale.Size
 		}
 		if halted := new(witness.HaltedError); errors.As(err, &halted) {
-			if err := release(w); err != nil {
+			if err := closeWitness(w); err != nil {
 				return err
 			}
 		}
@@ -228,8 +228,8 @@ func (c *crashing) live(t *testing.T, p *power, rng *rand.Rand, seen *told) erro
 	return nil
 }
 
-// release acknowledges all evidence, so that a run goes on past a halt.
-func release(w *witness.Witness) error {
+// closeWitness acknowledges all evidence, so that a run goes on past a halt.
+func closeWitness(w *witness.Witness) error {
 	all, err := w.Evidence().List()
 	if err != nil {
 		return err
@@ -245,30 +245,30 @@ func release(w *witness.Witness) error {
 // The power fails before each single write, synced or not, while evidence is found
 // and acknowledged: a log that was halted stays so, and evidence is whole or absent.
 func TestCrashAtEachWriteOfEvidence(t *testing.T) {
-	c := newCrashing()
+	c := newCrashTest()
 	for left := 1; ; left++ {
-		p := newPower(uint64(left))
+		p := newCrashInjector(uint64(left))
 		p.failAt(left)
 		cfg := p.config(c)
-		w := must(begin(cfg))
-		must(w.Cosign(t.Context(), c.asks[0][0][6]))
+		w := must(createAndOpen(cfg))
+		must(w.Cosign(t.Context(), c.requests[0][0][6]))
 		cosigned := !p.failed()
-		_, err := w.Cosign(t.Context(), c.asks[1][6][6])
+		_, err := w.Cosign(t.Context(), c.requests[1][6][6])
 		wantErr(t, err, witness.ErrInconsistent)
 		convicted := !p.failed()
 		w.Close()
-		if p.found() == nil {
+		if p.diskAfterCrash() == nil {
 			break
 		}
-		cfg.FS = p.found()
-		w = open(t, cfg)
+		cfg.FS = p.diskAfterCrash()
+		w = mustOpen(t, cfg)
 		all := must(w.Evidence().List())
 		if convicted && len(all) != 1 {
 			t.Fatalf("%d pieces of evidence after a crash (write %d)", len(all), left)
 		}
-		_, err = w.Cosign(t.Context(), c.asks[0][6][7])
+		_, err = w.Cosign(t.Context(), c.requests[0][6][7])
 		halted := new(witness.HaltedError)
-		stale := new(witness.StaleError)
+		stale := new(witness.ConflictError)
 		switch {
 		case len(all) > 0 && errors.As(err, &halted), !cosigned && errors.As(err, &stale), !convicted && err == nil:
 		default:
@@ -280,7 +280,7 @@ func TestCrashAtEachWriteOfEvidence(t *testing.T) {
 // A write that is reported as failed, applied or not: nothing is signed any more, by
 // anyone, until the witness is opened again; then it goes on from what the disk has.
 func TestFailedWrites(t *testing.T) {
-	c := newCrashing()
+	c := newCrashTest()
 	mem := vfs.NewMem()
 	broken := false
 	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
@@ -290,23 +290,23 @@ func TestFailedWrites(t *testing.T) {
 		return nil
 	}))
 	cfg := witness.Config{Keys: c.key, FS: fs, Dir: "w", Logs: c.logs}
-	w := must(begin(cfg))
-	must(w.Cosign(t.Context(), c.asks[0][0][6]))
+	w := must(createAndOpen(cfg))
+	must(w.Cosign(t.Context(), c.requests[0][0][6]))
 	broken = true
-	_, err := w.Cosign(t.Context(), c.asks[1][6][6])
+	_, err := w.Cosign(t.Context(), c.requests[1][6][6])
 	wantErr(t, err, witness.ErrBroken)
-	_, err = w.Cosign(t.Context(), c.asks[0][6][7])
+	_, err = w.Cosign(t.Context(), c.requests[0][6][7])
 	wantErr(t, err, witness.ErrBroken)
 	w.Close()
 	broken = false
-	w = open(t, cfg)
-	must(w.Cosign(t.Context(), c.asks[0][6][7]))
+	w = mustOpen(t, cfg)
+	must(w.Cosign(t.Context(), c.requests[0][6][7]))
 }
 
 // The state cannot be written at all: Pebble ends the process, and no signature
 // leaves it.
 func TestFailedSyncEndsTheProcess(t *testing.T) {
-	c := newCrashing()
+	c := newCrashTest()
 	mem := vfs.NewMem()
 	broken := make(chan struct{})
 	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
@@ -320,15 +320,15 @@ func TestFailedSyncEndsTheProcess(t *testing.T) {
 		return nil
 	}))
 	ended := make(chan string, 1)
-	w := must(begin(witness.Config{Keys: c.key, FS: fs, Dir: "w", Logs: c.logs, Fatal: func(reason string) {
+	w := must(createAndOpen(witness.Config{Keys: c.key, FS: fs, Dir: "w", Logs: c.logs, Fatal: func(reason string) {
 		ended <- reason
 		select {} // the process is no more
 	}}))
-	must(w.Cosign(t.Context(), c.asks[0][0][6]))
+	must(w.Cosign(t.Context(), c.requests[0][0][6]))
 	close(broken)
 	signed := make(chan error, 1)
 	go func() {
-		_, err := w.Cosign(t.Context(), c.asks[0][6][7])
+		_, err := w.Cosign(t.Context(), c.requests[0][6][7])
 		signed <- err
 	}()
 	select {

@@ -13,16 +13,16 @@ import (
 	"github.com/seed-53cf897a/docket/witness"
 )
 
-// hangs takes a request and says nothing.
-var hangs = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+// hangingHandler takes a request and says nothing.
+var hangingHandler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 
-// drip answers nothing of use, slowly, and notes what it was asked for.
-type drip struct {
+// slowHandler answers nothing of use, slowly, and notes what it was asked for.
+type slowHandler struct {
 	mu    sync.Mutex
 	asked map[string]bool
 }
 
-func (d *drip) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+func (d *slowHandler) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	d.mu.Lock()
 	d.asked[r.URL.Path] = true
 	d.mu.Unlock()
@@ -33,24 +33,24 @@ func (d *drip) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// logs are histories of many logs, a list of them, and where each can be read.
-func logs(n int) (all []*history, list witness.LogList, sources map[string][]string) {
+// newTestLogs are histories of many logs, a list of them, and where each can be read.
+func newTestLogs(n int) (all []*testLog, list witness.LogList, sources map[string][]string) {
 	sources = map[string][]string{}
 	for i := range n {
 		name := fmt.Sprintf("log-%02d.example", i)
 		s := newSigner(proof.Ed25519, name)
-		h := newHistory(players(), 12, 12, "")
+		h := newTestLog(sharedKeys(), 12, 12, "")
 		h.origin, h.signers = name, []*proof.Signer{s}
 		all = append(all, h)
-		list = append(list, listed(name, s)...)
+		list = append(list, logListOf(name, s)...)
 		sources[name] = []string{"https://" + name}
 	}
 	return all, list, sources
 }
 
-// rewritten is the same log with another end.
-func rewritten(h *history) *history {
-	other := newHistory(players(), 12, 3, "B")
+// rewrittenLog is the same log with another end.
+func rewrittenLog(h *testLog) *testLog {
+	other := newTestLog(sharedKeys(), 12, 3, "B")
 	other.origin, other.signers = h.origin, h.signers
 	return other
 }
@@ -58,17 +58,17 @@ func rewritten(h *history) *history {
 // Peers that hang or drip, and logs that hang with their tiles, cost a witness of many
 // logs some time; the evidence that it has goes out first, and a fork of another log
 // is found and passed on in the same round.
-func TestDawdlersHoldUpNobody(t *testing.T) {
+func TestSlowPeersDelayNoOthers(t *testing.T) {
 	const n, lazy = 40, 30
-	all, list, sources := logs(n)
+	all, list, sources := newTestLogs(n)
 	synctest.Test(t, func(t *testing.T) {
 		net := newNetwork()
-		slow := &drip{asked: map[string]bool{}}
-		net.hosts["a.example"], net.hosts["b.example"] = hangs, slow
+		slow := &slowHandler{asked: map[string]bool{}}
+		net.hosts["a.example"], net.hosts["b.example"] = hangingHandler, slow
 		start := func(name string, peers ...string) *witness.Witness {
 			cfg := config(t, name)
 			cfg.Logs, cfg.Sources, cfg.Peers, cfg.Transport, cfg.Parallel = list, sources, peers, net, 0
-			w := must(begin(cfg))
+			w := must(createAndOpen(cfg))
 			net.hosts[name] = w.Handler()
 			return w
 		}
@@ -77,30 +77,30 @@ func TestDawdlersHoldUpNobody(t *testing.T) {
 		defer w1.Close()
 		defer w2.Close()
 		for i, h := range all {
-			net.hosts[h.origin] = &server{h, 12}
+			net.hosts[h.origin] = &tileServer{h, 12}
 			if i < lazy {
-				net.hosts[h.origin] = mixed{&server{h, 12}, hangs}
+				net.hosts[h.origin] = splitHandler{&tileServer{h, 12}, hangingHandler}
 			}
-			mustCosign(t, w1, h.ask(0, 10))
+			mustCosign(t, w1, h.request(0, 10))
 			if i < n-1 {
-				mustCosign(t, w2, h.ask(0, 7))
+				mustCosign(t, w2, h.request(0, 7))
 			}
 		}
-		mustCosign(t, w2, rewritten(all[n-1]).ask(0, 7))
-		known := must(proof.NewEvidence(all[n-2].note(7), rewritten(all[n-2]).note(7)))
-		if _, _, err := w1.Accept(t.Context(), known); err != nil {
+		mustCosign(t, w2, rewrittenLog(all[n-1]).request(0, 7))
+		known := must(proof.NewEvidence(all[n-2].note(7), rewrittenLog(all[n-2]).note(7)))
+		if _, _, err := w1.AcceptEvidence(t.Context(), known); err != nil {
 			t.Fatal(err)
 		}
 		begun := time.Now()
 		go func() {
 			time.Sleep(time.Second)
-			checkShelf(t, w2, 1)
+			checkEvidenceCount(t, w2, 1)
 		}()
 		r := gossip(t, w1)
 		if r.Evidence != 1 || r.Delivered != 2 {
 			t.Errorf("%+v", r)
 		}
-		checkShelf(t, w2, 2)
+		checkEvidenceCount(t, w2, 2)
 		if took := time.Since(begun); took > 4*time.Minute {
 			t.Errorf("the round took %v", took)
 		}
@@ -119,7 +119,7 @@ func TestDawdlersHoldUpNobody(t *testing.T) {
 	})
 }
 
-func checkShelf(t *testing.T, w *witness.Witness, want int) {
+func checkEvidenceCount(t *testing.T, w *witness.Witness, want int) {
 	if all := must(w.Evidence().List()); len(all) != want {
 		t.Errorf("%s keeps %d pieces of evidence, want %d", w.Name(), len(all), want)
 	}
@@ -128,26 +128,26 @@ func checkShelf(t *testing.T, w *witness.Witness, want int) {
 // A peer that does not serve a log yet, or does not know the key that signed, gets the
 // evidence once its list has changed; what it has is not sent again.
 func TestEvidenceIsOfferedAgain(t *testing.T) {
-	a, b := newHistory(players(), 12, 12, ""), newHistory(players(), 12, 3, "B")
+	a, b := newTestLog(sharedKeys(), 12, 12, ""), newTestLog(sharedKeys(), 12, 3, "B")
 	known := must(proof.NewEvidence(a.note(7), b.note(7)))
 	for why, list := range map[string]witness.LogList{
 		"it does not serve the log":  nil,
-		"it does not know the key":   listed(origin, players().stranger),
-		"it is not there":            listed(origin, players().log...),
-		"it lives behind a bad gate": listed(origin, players().log...),
+		"it does not know the key":   logListOf(origin, sharedKeys().otherWitness),
+		"it is not there":            logListOf(origin, sharedKeys().log...),
+		"it lives behind a bad gate": logListOf(origin, sharedKeys().log...),
 	} {
 		t.Run(why, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				net := newNetwork()
 				cfg := config(t, "w1.example")
 				cfg.Peers, cfg.Transport = []string{"https://w2.example"}, net
-				w1 := must(begin(cfg))
+				w1 := must(createAndOpen(cfg))
 				cfg = config(t, "w2.example")
 				cfg.Logs = list
-				w2 := must(begin(cfg))
+				w2 := must(createAndOpen(cfg))
 				defer w1.Close()
 				defer w2.Close()
-				if _, _, err := w1.Accept(t.Context(), known); err != nil {
+				if _, _, err := w1.AcceptEvidence(t.Context(), known); err != nil {
 					t.Fatal(err)
 				}
 				calls := 0
@@ -177,14 +177,14 @@ func TestEvidenceIsOfferedAgain(t *testing.T) {
 					t.Errorf("it was asked %d times at once", calls)
 				}
 				net.hosts["w2.example"] = counted
-				if err := w2.SetLogs(listed(origin, players().log...)); err != nil {
+				if err := w2.SetLogs(logListOf(origin, sharedKeys().log...)); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(pause)
 				if r := gossip(t, w1); r.Delivered != 1 {
 					t.Errorf("%+v", r)
 				}
-				checkShelf(t, w2, 1)
+				checkEvidenceCount(t, w2, 1)
 				calls = 0
 				time.Sleep(2 * pause)
 				if r := gossip(t, w1); r.Delivered != 0 || calls != 0 {

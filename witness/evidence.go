@@ -43,7 +43,7 @@ func (e *evidenceIDs) page(after string, limit int) (ids []string, more bool) {
 // indexEvidence brings the state's rows of evidence to what is on the shelf: only a file
 // that has no row is read, as after a crash, or where a person put it there.
 func (w *Witness) indexEvidence() error {
-	ids, err := w.shelf.IDs()
+	ids, err := w.evidence.IDs()
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (w *Witness) indexEvidence() error {
 		if !unread[id] {
 			continue
 		}
-		k, err := w.shelf.Show(id)
+		k, err := w.evidence.Load(id)
 		if err == nil {
 			err = w.state.charge(k.Evidence.Origin(), id, k.trees())
 		}
@@ -73,14 +73,14 @@ func (w *Witness) indexEvidence() error {
 			return err
 		}
 	}
-	w.evidence.ids = ids
+	w.evidenceIndex.ids = ids
 	return nil
 }
 
 func evidenceKey(origin, id string) []byte {
 	raw, err := hex.DecodeString(id)
 	if err != nil {
-		panic(err) // isID has read it
+		panic(err) // isEvidenceID has read it
 	}
 	return append(stateKey(keyEvidence, origin), raw...)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/seed-53cf897a/docket/witness"
 )
 
-func decision(why string) witness.Acknowledgement {
+func acknowledgement(why string) witness.Acknowledgement {
 	return witness.Acknowledgement{By: "op@w1.example", Reason: why}
 }
 
@@ -21,32 +21,32 @@ func decision(why string) witness.Acknowledgement {
 // log, whose newest checkpoint it does not sign again; one before the evidence takes the
 // last cosignatures at most.
 func TestHaltedLogShownAfterCrash(t *testing.T) {
-	a, b := newHistory(players(), 9, 9, ""), newHistory(players(), 9, 3, "B")
+	a, b := newTestLog(sharedKeys(), 9, 9, ""), newTestLog(sharedKeys(), 9, 3, "B")
 	cfg := config(t, "w1.example")
 	disk := vfs.NewCrashableMem()
 	cfg.FS = disk
-	w := open(t, cfg)
-	mustCosign(t, w, a.ask(0, 4))
-	mustCosign(t, w, a.ask(4, 5))
+	w := mustOpen(t, cfg)
+	mustCosign(t, w, a.request(0, 4))
+	mustCosign(t, w, a.request(4, 5))
 	shown := must(w.Latest(t.Context(), origin))
-	_, err := w.Cosign(t.Context(), b.ask(5, 5))
+	_, err := w.Cosign(t.Context(), b.request(5, 5))
 	wantErr(t, err, witness.ErrInconsistent)
 	cfg.FS, cfg.Metrics = disk.CrashClone(vfs.CrashCloneCfg{}), nil
-	if got := must(open(t, cfg).Latest(t.Context(), origin)); !bytes.Equal(got, shown) {
+	if got := must(mustOpen(t, cfg).Latest(t.Context(), origin)); !bytes.Equal(got, shown) {
 		t.Errorf("after the crash it shows\n%s\nand before\n%s", got, shown)
 	}
 
 	disk = vfs.NewCrashableMem()
 	cfg.FS = disk
-	w = must(begin(cfg))
-	mustCosign(t, w, a.ask(0, 1))
+	w = must(createAndOpen(cfg))
+	mustCosign(t, w, a.request(0, 1))
 	w.Close()
-	w = open(t, cfg)
-	mustCosign(t, w, a.ask(1, 5))
-	mustCosign(t, w, a.ask(5, 7))
+	w = mustOpen(t, cfg)
+	mustCosign(t, w, a.request(1, 5))
+	mustCosign(t, w, a.request(5, 7))
 	cfg.FS = disk.CrashClone(vfs.CrashCloneCfg{})
-	w = open(t, cfg)
-	_, err = w.Cosign(t.Context(), b.ask(7, 7))
+	w = mustOpen(t, cfg)
+	_, err = w.Cosign(t.Context(), b.request(7, 7))
 	wantErr(t, err, witness.ErrInconsistent)
 	if cp, _, err := proof.ParseCheckpoint(must(w.Latest(t.Context(), origin))); err != nil || cp.Size != 5 {
 		t.Errorf("after a crash at 7 the halted log shows %d, %v", cp.Size, err)
@@ -57,72 +57,72 @@ func TestHaltedLogShownAfterCrash(t *testing.T) {
 // code, kept as evidence, and from then on the log is halted, over restarts, until
 // a person acknowledges; then the witness goes on with the history it has cosigned.
 func TestHaltsUntilAcknowledged(t *testing.T) {
-	a, b := newHistory(players(), 40, 40, ""), newHistory(players(), 40, 3, "B")
+	a, b := newTestLog(sharedKeys(), 40, 40, ""), newTestLog(sharedKeys(), 40, 3, "B")
 	cfg := config(t, "w1.example")
-	w := must(begin(cfg))
-	mustCosign(t, w, a.ask(0, 5))
+	w := must(createAndOpen(cfg))
+	mustCosign(t, w, a.request(0, 5))
 	shown := must(w.Latest(t.Context(), origin))
-	_, err := w.Cosign(t.Context(), b.ask(5, 5))
+	_, err := w.Cosign(t.Context(), b.request(5, 5))
 	wantErr(t, err, witness.ErrInconsistent)
 	checkEvidence(t, w, 1)
 	halted := new(witness.HaltedError)
 	for range 2 {
-		if _, err := w.Cosign(t.Context(), a.ask(5, 6)); !asErr(err, &halted) {
+		if _, err := w.Cosign(t.Context(), a.request(5, 6)); !asErr(err, &halted) {
 			t.Fatalf("not halted: %v", err)
 		}
-		if _, err := w.Cosign(t.Context(), a.ask(5, 5)); !asErr(err, &halted) {
+		if _, err := w.Cosign(t.Context(), a.request(5, 5)); !asErr(err, &halted) {
 			t.Fatalf("not halted: %v", err)
 		}
 		if got := must(w.Latest(t.Context(), origin)); !bytes.Equal(got, shown) {
 			t.Errorf("it no longer shows what it cosigned before:\n%s", got)
 		}
 		w.Close()
-		w = must(begin(cfg))
+		w = must(createAndOpen(cfg))
 	}
 	defer func() { w.Close() }()
 
 	// The shelf is files: a person opens it beside the running witness.
-	shelf := must(witness.OpenShelf(cfg.FS, "w/evidence"))
+	shelf := must(witness.OpenEvidenceStore(cfg.FS, "w/evidence"))
 	id := must(shelf.List())[0].ID
 	if err := shelf.Acknowledge(id, witness.Acknowledgement{By: "op"}); err == nil {
 		t.Error("acknowledged without a reason")
 	}
-	if err := shelf.Acknowledge(id, decision("their key leaked, they told us")); err != nil {
+	if err := shelf.Acknowledge(id, acknowledgement("their key leaked, they told us")); err != nil {
 		t.Fatal(err)
 	}
-	if err := shelf.Acknowledge(id, decision("once more")); err == nil {
+	if err := shelf.Acknowledge(id, acknowledgement("once more")); err == nil {
 		t.Error("acknowledged twice")
 	}
-	mustCosign(t, w, a.ask(5, 6))
-	if k := must(shelf.Show(id)); k.Acknowledged == nil || k.Acknowledged.By != "op@w1.example" || k.Acknowledged.At.IsZero() {
+	mustCosign(t, w, a.request(5, 6))
+	if k := must(shelf.Load(id)); k.Acknowledged == nil || k.Acknowledged.By != "op@w1.example" || k.Acknowledged.At.IsZero() {
 		t.Errorf("%+v", k.Acknowledged)
 	}
 
 	// The same fork says nothing new, beside whatever the witness has cosigned since.
-	again := must(proof.NewEvidence(b.note(5), a.note(6), ranges(a, 5, 6)...))
-	if got, news, err := w.Accept(t.Context(), again); err != nil || news || got != id {
+	again := must(proof.NewEvidence(b.note(5), a.note(6), testRanges(a, 5, 6)...))
+	if got, news, err := w.AcceptEvidence(t.Context(), again); err != nil || news || got != id {
 		t.Errorf("known evidence: %s, %v, %v", got, news, err)
 	}
-	mustCosign(t, w, a.ask(6, 7))
+	mustCosign(t, w, a.request(6, 7))
 	// A further step of the fork does.
 	further := must(proof.NewEvidence(b.note(6), a.note(6)))
-	if _, news, err := w.Accept(t.Context(), further); err != nil || !news {
+	if _, news, err := w.AcceptEvidence(t.Context(), further); err != nil || !news {
 		t.Errorf("new evidence: %v, %v", news, err)
 	}
-	if _, err := w.Cosign(t.Context(), a.ask(7, 8)); !asErr(err, &halted) {
+	if _, err := w.Cosign(t.Context(), a.request(7, 8)); !asErr(err, &halted) {
 		t.Errorf("not halted: %v", err)
 	}
 }
 
-// ranges are the nodes of [0,m) and [m,n) of a history.
-func ranges(h *history, m, n uint64) []proof.Hash {
+// testRanges are the nodes of [0,m) and [m,n) of a history.
+func testRanges(h *testLog, m, n uint64) []proof.Hash {
 	var nodes []proof.Hash
 	for at := uint64(0); at < m; {
 		k := uint64(1)
 		for at+2*k <= m && at%(2*k) == 0 {
 			k *= 2
 		}
-		nodes = append(nodes, h.mth(at, at+k))
+		nodes = append(nodes, h.subtreeHash(at, at+k))
 		at += k
 	}
 	for at := m; at < n; {
@@ -130,27 +130,27 @@ func ranges(h *history, m, n uint64) []proof.Hash {
 		for at+2*k <= n && at%(2*k) == 0 {
 			k *= 2
 		}
-		nodes = append(nodes, h.mth(at, at+k))
+		nodes = append(nodes, h.subtreeHash(at, at+k))
 		at += k
 	}
 	return nodes
 }
 
 // Each kind of evidence, as it may come from elsewhere.
-func TestAccepts(t *testing.T) {
-	a, b := newHistory(players(), 40, 40, ""), newHistory(players(), 40, 3, "B")
-	empty := lyingNote(players(), proof.Checkpoint{Origin: origin, Root: proof.LeafHash(nil)})
+func TestAcceptEvidence(t *testing.T) {
+	a, b := newTestLog(sharedKeys(), 40, 40, ""), newTestLog(sharedKeys(), 40, 3, "B")
+	empty := forgedNote(sharedKeys(), proof.Checkpoint{Origin: origin, Root: proof.LeafHash(nil)})
 	for kind, e := range map[proof.SplitKind]proof.Evidence{
-		proof.SplitEmpty:     must(proof.NewEvidence(empty, nil)),
-		proof.SplitSameSize:  must(proof.NewEvidence(a.note(9), b.note(9))),
-		proof.SplitExtension: must(proof.NewEvidence(b.note(9), a.note(14), ranges(a, 9, 14)...)),
+		proof.SplitEmptyRoot:    must(proof.NewEvidence(empty, nil)),
+		proof.SplitSameSize:     must(proof.NewEvidence(a.note(9), b.note(9))),
+		proof.SplitInconsistent: must(proof.NewEvidence(b.note(9), a.note(14), testRanges(a, 9, 14)...)),
 	} {
 		t.Run(string(kind), func(t *testing.T) {
-			r := newRig(t)
-			mustCosign(t, r.w, a.ask(0, 7))
+			r := newTestServer(t)
+			mustCosign(t, r.w, a.request(0, 7))
 			// A stranger's line makes no second piece of it.
 			junk := e
-			junk.First = addStranger(players(), e.First)
+			junk.First = addForeignSignature(sharedKeys(), e.First)
 			for i, want := range []int{201, 200, 200} {
 				file := must(e.Format())
 				if i == 1 {
@@ -161,7 +161,7 @@ func TestAccepts(t *testing.T) {
 				}
 			}
 			checkEvidence(t, r.w, 1)
-			if got := r.add(t, a.ask(7, 8)); got.status != 403 {
+			if got := r.addCheckpoint(t, a.request(7, 8)); got.status != 403 {
 				t.Errorf("%d, want 403: %s", got.status, got.body)
 			}
 		})
@@ -169,9 +169,9 @@ func TestAccepts(t *testing.T) {
 }
 
 // What is no evidence halts nothing.
-func TestDoesNotAccept(t *testing.T) {
-	r := newRig(t)
-	mustCosign(t, r.w, r.a.ask(0, 7))
+func TestAcceptEvidenceRefuses(t *testing.T) {
+	r := newTestServer(t)
+	mustCosign(t, r.w, r.a.request(0, 7))
 	other := newSigner(proof.Ed25519, "other.example")
 	unknown := must(proof.SignCheckpoint(proof.Checkpoint{Origin: "other.example", Size: 1}, other)).Note()
 	unknown2 := must(proof.SignCheckpoint(proof.Checkpoint{Origin: "other.example", Size: 1, Root: proof.EmptyRoot()}, other)).Note()
@@ -181,11 +181,11 @@ func TestDoesNotAccept(t *testing.T) {
 	}{
 		"nonsense":       {[]byte("nonsense"), 400},
 		"nothing":        {nil, 400},
-		"one history":    {must(must(proof.NewEvidence(r.a.note(5), r.a.note(9), ranges(r.a, 5, 9)...)).Format()), 422},
+		"one history":    {must(must(proof.NewEvidence(r.a.note(5), r.a.note(9), testRanges(r.a, 5, 9)...)).Format()), 422},
 		"the same tree":  {must(must(proof.NewEvidence(r.a.note(5), r.a.note(5))).Format()), 422},
-		"wrong nodes":    {must(must(proof.NewEvidence(r.b.note(5), r.a.note(9), ranges(r.b, 5, 9)...)).Format()), 422},
+		"wrong nodes":    {must(must(proof.NewEvidence(r.b.note(5), r.a.note(9), testRanges(r.b, 5, 9)...)).Format()), 422},
 		"a lone tree":    {must(must(proof.NewEvidence(r.a.note(5), nil)).Format()), 422},
-		"a stranger's":   {must(must(proof.NewEvidence(r.a.note(7), strangersNote(r.b))).Format()), 403},
+		"a stranger's":   {must(must(proof.NewEvidence(r.a.note(7), noteByUnknownKey(r.b))).Format()), 403},
 		"two logs":       {must(must(proof.NewEvidence(unknown, r.a.note(7))).Format()), 422}, // each the first
 		"two logs, ours": {must(must(proof.NewEvidence(r.a.note(0), unknown)).Format()), 422},
 		"another log's":  {must(must(proof.NewEvidence(unknown, unknown2)).Format()), 404},
@@ -195,7 +195,7 @@ func TestDoesNotAccept(t *testing.T) {
 		}
 	}
 	checkEvidence(t, r.w, 0)
-	mustCosign(t, r.w, r.a.ask(7, 8))
+	mustCosign(t, r.w, r.a.request(7, 8))
 	for path, want := range map[string]int{"/v1/evidence": 200, "/v1/evidence/x": 404, "/v1/evidence/" + wire.OriginHash("x"): 404} {
 		if got := r.do(t, "GET", path, nil); got.status != want {
 			t.Errorf("GET %s: %d, want %d", path, got.status, want)
@@ -206,24 +206,24 @@ func TestDoesNotAccept(t *testing.T) {
 // The submission itself can be the proof: an empty tree with a wrong root, and a tree
 // of a size that the log once brought with another root, however it asks.
 func TestSubmissionsAreCompared(t *testing.T) {
-	a, b := newHistory(players(), 40, 40, ""), newHistory(players(), 40, 3, "B")
-	empty := lyingNote(players(), proof.Checkpoint{Origin: origin, Root: proof.LeafHash(nil)})
+	a, b := newTestLog(sharedKeys(), 40, 40, ""), newTestLog(sharedKeys(), 40, 3, "B")
+	empty := forgedNote(sharedKeys(), proof.Checkpoint{Origin: origin, Root: proof.LeafHash(nil)})
 	for name, tc := range map[string]struct {
 		ask  wire.AddCheckpoint
 		want error
 	}{
 		"an empty tree, stale":   {wire.AddCheckpoint{Note: empty}, nil},
-		"an older size, stale":   {b.ask(4, 5), nil},
-		"an older size, ahead":   {wire.AddCheckpoint{Old: 9, Note: b.note(5)}, witness.ErrOldAhead},
-		"the newest size":        {b.ask(9, 9), witness.ErrInconsistent},
-		"the newest size, stale": {b.ask(5, 9), nil},
+		"an older size, stale":   {b.request(4, 5), nil},
+		"an older size, ahead":   {wire.AddCheckpoint{Old: 9, Note: b.note(5)}, witness.ErrOldTooLarge},
+		"the newest size":        {b.request(9, 9), witness.ErrInconsistent},
+		"the newest size, stale": {b.request(5, 9), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := open(t, config(t, "w1.example"))
-			mustCosign(t, w, a.ask(0, 5))
-			mustCosign(t, w, a.ask(5, 9))
+			w := mustOpen(t, config(t, "w1.example"))
+			mustCosign(t, w, a.request(0, 5))
+			mustCosign(t, w, a.request(5, 9))
 			_, err := w.Cosign(t.Context(), tc.ask)
-			stale := new(witness.StaleError)
+			stale := new(witness.ConflictError)
 			if tc.want == nil && !asErr(err, &stale) || tc.want != nil && !errors.Is(err, tc.want) {
 				t.Errorf("got %v", err)
 			}
@@ -234,17 +234,17 @@ func TestSubmissionsAreCompared(t *testing.T) {
 
 // A checkpoint that waited keeps the witness from cosigning its rival, whichever
 // comes first, and a restart in between does not help the log.
-func TestWaitingCheckpointsAreRivals(t *testing.T) {
-	a, b := newHistory(players(), 40, 40, ""), newHistory(players(), 40, 3, "B")
+func TestPendingCheckpointsAreCompared(t *testing.T) {
+	a, b := newTestLog(sharedKeys(), 40, 40, ""), newTestLog(sharedKeys(), 40, 3, "B")
 	cfg := config(t, "w1.example")
-	w := must(begin(cfg))
-	mustCosign(t, w, a.ask(0, 5))
-	if got := must(w.See(t.Context(), b.note(9))); got != witness.Beyond {
+	w := must(createAndOpen(cfg))
+	mustCosign(t, w, a.request(0, 5))
+	if got := must(w.AddSeenCheckpoint(t.Context(), b.note(9))); got != witness.AheadOfKnown {
 		t.Fatal(got)
 	}
 	w.Close()
-	w = open(t, cfg)
-	_, err := w.Cosign(t.Context(), a.ask(5, 9))
+	w = mustOpen(t, cfg)
+	_, err := w.Cosign(t.Context(), a.request(5, 9))
 	if halted := new(witness.HaltedError); !asErr(err, &halted) {
 		t.Errorf("not halted: %v", err)
 	}
@@ -252,25 +252,25 @@ func TestWaitingCheckpointsAreRivals(t *testing.T) {
 }
 
 // A file on the shelf that was altered is not served as evidence.
-func TestShelfNoticesDamage(t *testing.T) {
-	a, b := newHistory(players(), 40, 40, ""), newHistory(players(), 40, 3, "B")
+func TestEvidenceStoreDetectsDamage(t *testing.T) {
+	a, b := newTestLog(sharedKeys(), 40, 40, ""), newTestLog(sharedKeys(), 40, 3, "B")
 	cfg := config(t, "w1.example")
 	cfg.FS, cfg.Dir = vfs.Default, t.TempDir()
-	w := open(t, cfg)
-	id, _, err := w.Accept(t.Context(), must(proof.NewEvidence(a.note(9), b.note(9))))
+	w := mustOpen(t, cfg)
+	id, _, err := w.AcceptEvidence(t.Context(), must(proof.NewEvidence(a.note(9), b.note(9))))
 	if err != nil {
 		t.Fatal(err)
 	}
 	name := cfg.Dir + "/evidence/" + id + proof.EvidenceSuffix
 	file := must(os.ReadFile(name))
-	if k := must(w.Evidence().Show(id)); !bytes.Equal(k.File, file) {
+	if k := must(w.Evidence().Load(id)); !bytes.Equal(k.File, file) {
 		t.Error("the file is not what is shown")
 	}
 	file[len(file)/2] ^= 1
 	if err := os.WriteFile(name, file, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Evidence().Show(id); err == nil {
+	if _, err := w.Evidence().Load(id); err == nil {
 		t.Error("an altered file is shown")
 	}
 }

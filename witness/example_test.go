@@ -23,7 +23,7 @@ func Example() {
 	skey, _, _ = proof.GenerateKey(proof.MLDSA44, "w1.example")
 	key, _ := proof.ParseCosigner(skey)
 	cfg := witness.Config{Keys: []witness.Key{key}, FS: vfs.NewMem(), Dir: "w1", Logs: logs}
-	if err := witness.Create(cfg); err != nil { // once, with the keys
+	if err := witness.CreateState(cfg); err != nil { // once, with the keys
 		fmt.Println(err)
 		return
 	}

@@ -13,20 +13,23 @@ import (
 // A stranger without a key replays the log's genuine old notes, by either way, and a
 // peer shows one more: a fork that a client handed in before is found all the same,
 // within one round.
-func TestReplaysDoNotHideAFork(t *testing.T) {
-	a, b := newHistory(players(), 300, 300, ""), newHistory(players(), 300, 3, "B")
+func TestReplayedCheckpointsDoNotHideAFork(t *testing.T) {
+	a, b := newTestLog(sharedKeys(), 300, 300, ""), newTestLog(sharedKeys(), 300, 3, "B")
 	replays := map[string]func(*witness.Witness, uint64) error{
-		"handed in": func(w *witness.Witness, n uint64) error { _, err := w.See(t.Context(), a.note(n)); return err },
-		"submitted": func(w *witness.Witness, n uint64) error { _, err := w.Cosign(t.Context(), a.ask(0, n)); return err },
+		"handed in": func(w *witness.Witness, n uint64) error {
+			_, err := w.AddSeenCheckpoint(t.Context(), a.note(n))
+			return err
+		},
+		"submitted": func(w *witness.Witness, n uint64) error { _, err := w.Cosign(t.Context(), a.request(0, n)); return err },
 	}
 	for name, replay := range replays {
 		t.Run(name, func(t *testing.T) {
-			tn := newTown(t, "w1.example", "w2.example")
+			tn := newGossipNetwork(t, "w1.example", "w2.example")
 			w1 := tn.witnesses["w1.example"]
-			tn.shows["w1.example"] = &server{a, 300}
-			mustCosign(t, w1, a.ask(0, 250))
-			mustCosign(t, tn.witnesses["w2.example"], a.ask(0, 260))
-			if got := must(w1.See(t.Context(), b.note(5))); got != witness.NotCompared {
+			tn.servedTo["w1.example"] = &tileServer{a, 300}
+			mustCosign(t, w1, a.request(0, 250))
+			mustCosign(t, tn.witnesses["w2.example"], a.request(0, 260))
+			if got := must(w1.AddSeenCheckpoint(t.Context(), b.note(5))); got != witness.NotYetCompared {
 				t.Fatal(got)
 			}
 			for n := uint64(6); n <= 80; n++ {
@@ -43,22 +46,22 @@ func TestReplaysDoNotHideAFork(t *testing.T) {
 // The log itself floods a witness with trees of which nobody can know anything: it
 // stays open to what can be compared, then and after a restart, and says so once a
 // round.
-func TestJunkDoesNotDeafen(t *testing.T) {
-	a, b := newHistory(players(), 60, 60, ""), newHistory(players(), 60, 2, "B")
+func TestFloodDoesNotBlockOtherCheckpoints(t *testing.T) {
+	a, b := newTestLog(sharedKeys(), 60, 60, ""), newTestLog(sharedKeys(), 60, 2, "B")
 	var told bytes.Buffer
 	net := newNetwork()
-	net.hosts["log.example"] = &server{a, 30}
+	net.hosts["log.example"] = &tileServer{a, 30}
 	cfg := config(t, "w1.example")
 	cfg.Sources = map[string][]string{origin: {"https://log.example"}}
 	cfg.Transport, cfg.Log = net, slog.New(slog.NewTextHandler(&told, nil))
-	w := must(begin(cfg))
+	w := must(createAndOpen(cfg))
 	defer func() { w.Close() }()
-	mustCosign(t, w, a.ask(0, 10))
+	mustCosign(t, w, a.request(0, 10))
 	flood := func(from uint64) (kept int) {
 		for i := range uint64(80) {
 			cp := proof.Checkpoint{Origin: origin, Size: from + i, Root: proof.LeafHash([]byte{byte(i)})}
-			note := must(proof.SignCheckpoint(cp, players().log...)).Note()
-			if _, err := w.See(t.Context(), note); err == nil {
+			note := must(proof.SignCheckpoint(cp, sharedKeys().log...)).Note()
+			if _, err := w.AddSeenCheckpoint(t.Context(), note); err == nil {
 				kept++
 			}
 		}
@@ -68,7 +71,7 @@ func TestJunkDoesNotDeafen(t *testing.T) {
 		t.Errorf("%d of 80 are kept, want 64", kept)
 	}
 	// Ours and older: it is compared at once, since there is no room to wait.
-	if got := must(w.See(t.Context(), a.note(4))); got != witness.OnOurLine {
+	if got := must(w.AddSeenCheckpoint(t.Context(), a.note(4))); got != witness.Consistent {
 		t.Error(got)
 	}
 	for range 3 {
@@ -82,12 +85,12 @@ func TestJunkDoesNotDeafen(t *testing.T) {
 		flood(1 << 41)
 	}
 	// Ahead of us, but not of what the log has shown to extend ours.
-	if got := must(w.See(t.Context(), a.note(29))); got == witness.InEvidence {
+	if got := must(w.AddSeenCheckpoint(t.Context(), a.note(29))); got == witness.Forked {
 		t.Error(got)
 	}
 	w.Close()
-	w = must(begin(cfg))
-	if got := must(w.See(t.Context(), b.note(3))); got != witness.InEvidence {
+	w = must(createAndOpen(cfg))
+	if got := must(w.AddSeenCheckpoint(t.Context(), b.note(3))); got != witness.Forked {
 		t.Error(got)
 	}
 	checkEvidence(t, w, 1)
@@ -96,28 +99,28 @@ func TestJunkDoesNotDeafen(t *testing.T) {
 // Of what is larger than all that is known the smallest waits, whatever the log makes
 // up: it is compared first, and if it is a lie, the log is caught with it first. If the
 // log shows more by now, it is compared at once.
-func TestNearerTreesDisplaceFartherOnes(t *testing.T) {
-	tn := newTown(t, "w1.example")
+func TestSmallerPendingReplacesLargest(t *testing.T) {
+	tn := newGossipNetwork(t, "w1.example")
 	w := tn.witnesses["w1.example"]
-	a, b := newHistory(players(), 60, 60, ""), newHistory(players(), 60, 3, "B")
-	tn.shows["w1.example"] = &server{a, 20}
-	mustCosign(t, w, a.ask(0, 10))
+	a, b := newTestLog(sharedKeys(), 60, 60, ""), newTestLog(sharedKeys(), 60, 3, "B")
+	tn.servedTo["w1.example"] = &tileServer{a, 20}
+	mustCosign(t, w, a.request(0, 10))
 	for i := range uint64(64) {
 		cp := proof.Checkpoint{Origin: origin, Size: 1<<40 + i, Root: proof.LeafHash(nil)}
-		must(w.See(t.Context(), must(proof.SignCheckpoint(cp, players().log...)).Note()))
+		must(w.AddSeenCheckpoint(t.Context(), must(proof.SignCheckpoint(cp, sharedKeys().log...)).Note()))
 	}
-	if got := must(w.See(t.Context(), b.note(40))); got != witness.Beyond {
+	if got := must(w.AddSeenCheckpoint(t.Context(), b.note(40))); got != witness.AheadOfKnown {
 		t.Error(got)
 	}
-	if _, err := w.See(t.Context(), must(proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: 1 << 41}, players().log...)).Note()); err == nil {
+	if _, err := w.AddSeenCheckpoint(t.Context(), must(proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: 1 << 41}, sharedKeys().log...)).Note()); err == nil {
 		t.Error("a larger tree found room")
 	}
-	tn.shows["w1.example"] = &server{a, 50}
-	if got := must(w.See(t.Context(), a.note(45))); got != witness.SpokenFor {
+	tn.servedTo["w1.example"] = &tileServer{a, 50}
+	if got := must(w.AddSeenCheckpoint(t.Context(), a.note(45))); got != witness.CoveredByLarger {
 		t.Error(got)
 	}
 	// What the log shows is as far as anybody can see, and another of that size is a lie.
-	if got := must(w.See(t.Context(), a.note(50))); got != witness.NotCompared {
+	if got := must(w.AddSeenCheckpoint(t.Context(), a.note(50))); got != witness.NotYetCompared {
 		t.Error(got)
 	}
 	if r := gossip(t, w); r.Evidence != 1 {
@@ -127,33 +130,33 @@ func TestNearerTreesDisplaceFartherOnes(t *testing.T) {
 
 // Another tree of the size that the log was seen at last is evidence at once, though
 // we have cosigned neither.
-func TestTheLogsNewestIsARival(t *testing.T) {
-	tn := newTown(t, "w1.example")
+func TestNewestFromLogIsCompared(t *testing.T) {
+	tn := newGossipNetwork(t, "w1.example")
 	w := tn.witnesses["w1.example"]
-	a, b := newHistory(players(), 60, 60, ""), newHistory(players(), 60, 3, "B")
-	tn.shows["w1.example"] = &server{a, 20}
-	mustCosign(t, w, a.ask(0, 10))
+	a, b := newTestLog(sharedKeys(), 60, 60, ""), newTestLog(sharedKeys(), 60, 3, "B")
+	tn.servedTo["w1.example"] = &tileServer{a, 20}
+	mustCosign(t, w, a.request(0, 10))
 	gossip(t, w)
-	if got := must(w.See(t.Context(), b.note(20))); got != witness.InEvidence {
+	if got := must(w.AddSeenCheckpoint(t.Context(), b.note(20))); got != witness.Forked {
 		t.Error(got)
 	}
 }
 
 // A larger tree that begins with one that was handed in does not speak for it for good:
 // the log decides which that is, and whether anybody ever sees its tiles again.
-func TestHandedInIsNotForgottenForALargerOne(t *testing.T) {
-	a, b := newHistory(players(), 60, 60, ""), newHistory(players(), 400, 3, "B")
+func TestClientCheckpointIsRetained(t *testing.T) {
+	a, b := newTestLog(sharedKeys(), 60, 60, ""), newTestLog(sharedKeys(), 400, 3, "B")
 	net := newNetwork()
 	cfg := config(t, "w1.example")
 	cfg.Sources = map[string][]string{origin: {"https://log.example"}}
 	cfg.Transport = net
-	w := open(t, cfg)
-	mustCosign(t, w, a.ask(0, 3))
-	must(w.See(t.Context(), b.note(5)))
-	net.hosts["log.example"] = &server{b, 400}
+	w := mustOpen(t, cfg)
+	mustCosign(t, w, a.request(0, 3))
+	must(w.AddSeenCheckpoint(t.Context(), b.note(5)))
+	net.hosts["log.example"] = &tileServer{b, 400}
 	gossip(t, w)
-	mustCosign(t, w, a.ask(3, 8))
-	net.hosts["log.example"] = &server{a, 8}
+	mustCosign(t, w, a.request(3, 8))
+	net.hosts["log.example"] = &tileServer{a, 8}
 	gossip(t, w)
 	checkEvidence(t, w, 1)
 }

@@ -15,36 +15,36 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// historyKept is how many checkpoints of each log are kept beside the newest: those
+// historyLimit is how many checkpoints of each log are kept beside the newest: those
 // that peers may still show.
 const (
-	historyKept = 4096
-	trimEvery   = 1024 // checkpoints
+	historyLimit = 4096
+	trimEvery    = 1024 // checkpoints
 )
 
 // Limits of a round, so that whoever dawdles takes little from the others.
 const (
-	callLimit  = 20 * time.Second // for one call
-	shareLimit = 40 * time.Second // for one peer, or one log
-	roundLimit = 2 * time.Minute  // to ask and compare; evidence is passed on all the same
+	callTimeout  = 20 * time.Second // for one call
+	shareTimeout = 40 * time.Second // for one peer, or one log
+	roundTimeout = 2 * time.Minute  // to ask and compare; evidence is passed on all the same
 )
 
-// source is one place where a log can be read.
-type source struct {
+// logSource is one place where a log can be read.
+type logSource struct {
 	log     *wire.Log
 	builder *proof.Builder
 }
 
-// reach prepares the calls that Gossip makes.
-func (w *Witness) reach() error {
+// initPeersAndSources prepares the calls that Gossip makes.
+func (w *Witness) initPeersAndSources() error {
 	for _, url := range w.cfg.Peers {
 		p, err := wire.NewWitness(url, w.cfg.Transport)
 		if err != nil {
 			return fmt.Errorf("peer %s: %w", url, err)
 		}
-		w.peers = append(w.peers, &peer{Witness: p, parcels: map[string]parcel{}})
+		w.peers = append(w.peers, &peer{Witness: p, deliveries: map[string]delivery{}})
 	}
-	w.sources = make(map[string][]*source)
+	w.sources = make(map[string][]*logSource)
 	for origin, urls := range w.cfg.Sources {
 		for _, url := range urls {
 			l, err := wire.NewLog(url, w.cfg.Transport)
@@ -52,14 +52,14 @@ func (w *Witness) reach() error {
 				return fmt.Errorf("source of %s: %w", origin, err)
 			}
 			// No cache: tiles of the one history must not speak for the other.
-			w.sources[origin] = append(w.sources[origin], &source{l, proof.NewBuilder(l.Tiles, -1)})
+			w.sources[origin] = append(w.sources[origin], &logSource{l, proof.NewBuilder(l.Tiles, -1)})
 		}
 	}
 	return nil
 }
 
-// Round is what one [Witness.Gossip] did.
-type Round struct {
+// GossipStats is what one [Witness.Gossip] did.
+type GossipStats struct {
 	Fetched   int // checkpoints that peers and sources showed
 	Compared  int // of these and of those handed in, found to be on one history
 	Waiting   int // could not be compared yet
@@ -67,7 +67,7 @@ type Round struct {
 	Delivered int // pieces of evidence that a peer took
 }
 
-func (r *Round) add(more Round) {
+func (r *GossipStats) add(more GossipStats) {
 	r.Fetched += more.Fetched
 	r.Compared += more.Compared
 	r.Waiting += more.Waiting
@@ -81,46 +81,46 @@ func (r *Round) add(more Round) {
 // what that proved. What cannot be fetched or proven is a suspicion and has no
 // consequence. Whatever the others do, a round ends after some minutes; what it leaves,
 // the next one begins with. After ctx ends it returns what was done so far.
-func (w *Witness) Gossip(ctx context.Context) Round {
-	w.gossiping.Lock()
-	defer w.gossiping.Unlock()
-	r := Round{Delivered: w.deliver(ctx)}
-	wards := w.served()
-	comparing, cancel := context.WithTimeout(ctx, roundLimit)
+func (w *Witness) Gossip(ctx context.Context) GossipStats {
+	w.gossipMu.Lock()
+	defer w.gossipMu.Unlock()
+	r := GossipStats{Delivered: w.deliver(ctx)}
+	logs := w.servedLogs()
+	comparing, cancel := context.WithTimeout(ctx, roundTimeout)
 	defer cancel()
-	r.add(w.compareLogs(comparing, wards, w.askPeers(comparing, wards)))
+	r.add(w.compareLogs(comparing, logs, w.fetchFromPeers(comparing, logs)))
 	r.Delivered += w.deliver(ctx)
-	w.metrics.round()
+	w.metrics.setLastRound()
 	return r
 }
 
-// each does something with all of several at once, as many as are allowed.
-func each[T any](w *Witness, all []T, do func(T)) {
+// forEachParallel does something with all of several at once, as many as are allowed.
+func forEachParallel[T any](w *Witness, all []T, do func(T)) {
 	var g errgroup.Group
 	g.SetLimit(w.cfg.Parallel)
-	for _, one := range all {
-		g.Go(func() error { do(one); return nil })
+	for _, item := range all {
+		g.Go(func() error { do(item); return nil })
 	}
 	g.Wait()
 }
 
 // compareLogs compares what there is of each log, the quickest of the last round
 // first: logs that serve no tiles, or slowly, hold up each other and nobody else.
-func (w *Witness) compareLogs(ctx context.Context, wards []*ward, shown map[string][]*proof.Signed) (r Round) {
+func (w *Witness) compareLogs(ctx context.Context, logs []*logState, observed map[string][]*proof.Signed) (r GossipStats) {
 	var mu sync.Mutex
-	quickest := slices.Clone(wards)
-	slices.SortStableFunc(quickest, func(a, b *ward) int { return cmp.Compare(a.took, b.took) })
-	each(w, quickest, func(v *ward) {
-		begun := time.Now()
-		v.took = 0 // who had no turn is among the first of the next round
+	quickest := slices.Clone(logs)
+	slices.SortStableFunc(quickest, func(a, b *logState) int { return cmp.Compare(a.compareTime, b.compareTime) })
+	forEachParallel(w, quickest, func(v *logState) {
+		start := time.Now()
+		v.compareTime = 0 // who had no turn is among the first of the next round
 		if ctx.Err() != nil {
 			return
 		}
-		ctx, cancel := context.WithTimeout(ctx, shareLimit)
+		ctx, cancel := context.WithTimeout(ctx, shareTimeout)
 		defer cancel()
-		found := w.compareAll(ctx, v, shown[v.origin])
+		found := w.compareLog(ctx, v, observed[v.origin])
 		w.trim(v)
-		v.took = time.Since(begun)
+		v.compareTime = time.Since(start)
 		mu.Lock()
 		defer mu.Unlock()
 		r.add(found)
@@ -129,38 +129,38 @@ func (w *Witness) compareLogs(ctx context.Context, wards []*ward, shown map[stri
 }
 
 // trim forgets old checkpoints once there are many more than are kept.
-func (w *Witness) trim(v *ward) {
-	if v.untrimmed.Load() < trimEvery {
+func (w *Witness) trim(v *logState) {
+	if v.sinceTrim.Load() < trimEvery {
 		return
 	}
-	v.untrimmed.Store(0)
-	if err := w.state.trim(v.origin, historyKept); err != nil {
-		w.doubt(fmt.Errorf("forgetting old checkpoints of %s: %w", v.origin, err))
+	v.sinceTrim.Store(0)
+	if err := w.state.trim(v.origin, historyLimit); err != nil {
+		w.markBroken(fmt.Errorf("forgetting old checkpoints of %s: %w", v.origin, err))
 	}
 }
 
-// hear fetches one checkpoint, and verifies it. nil if there is none, or none of the
+// tryFetchCheckpoint fetches one checkpoint, and verifies it. nil if there is none, or none of the
 // log's; gone if nobody answers.
-func (w *Witness) hear(ctx context.Context, v *ward, from string, fetch func(context.Context) ([]byte, error)) (s *proof.Signed, gone bool) {
-	ctx, cancel := context.WithTimeout(ctx, callLimit)
+func (w *Witness) tryFetchCheckpoint(ctx context.Context, v *logState, from string, fetch func(context.Context) ([]byte, error)) (s *proof.Signed, gone bool) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	s, err := w.fetch(ctx, v, from, fetch)
-	var unreachable *wire.Unreachable
-	if err != nil && !wire.NotFound(err) && !errors.Is(err, ErrUntrusted) && !errors.Is(err, ErrMalformed) {
+	s, err := w.fetchCheckpoint(ctx, v, from, fetch)
+	var unreachable *wire.UnreachableError
+	if err != nil && !wire.IsNotFound(err) && !errors.Is(err, ErrUntrusted) && !errors.Is(err, ErrMalformed) {
 		w.log.Info("a checkpoint could not be fetched", "origin", v.origin, "from", from, "err", err)
 	}
 	return s, errors.As(err, &unreachable)
 }
 
-// fetch fetches one checkpoint, and verifies it. One that is not the log's is a suspicion.
-func (w *Witness) fetch(ctx context.Context, v *ward, from string, fetch func(context.Context) ([]byte, error)) (*proof.Signed, error) {
+// fetchCheckpoint fetches one checkpoint, and verifies it. One that is not the log's is a suspicion.
+func (w *Witness) fetchCheckpoint(ctx context.Context, v *logState, from string, fetch func(context.Context) ([]byte, error)) (*proof.Signed, error) {
 	note, err := fetch(ctx)
 	if err != nil {
 		return nil, err
 	}
 	s, err := v.verify(note)
 	if err != nil && !errors.Is(err, ErrUnknownLog) {
-		w.suspect(v.origin, "a checkpoint shown by "+from+" is not the log's", err)
+		w.logAnomaly(v.origin, "a checkpoint shown by "+from+" is not the log's", err)
 	}
 	return s, err
 }

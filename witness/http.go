@@ -40,39 +40,39 @@ const (
 // are the caller's http.Server.
 func (w *Witness) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /add-checkpoint", w.face(w.postCheckpoint))
-	mux.HandleFunc("GET /{hash}/checkpoint", w.face(w.getCheckpoint))
-	mux.HandleFunc("POST /v1/checkpoints", w.face(w.postSeen))
-	mux.HandleFunc("POST /v1/evidence", w.face(w.postEvidence))
-	mux.HandleFunc("GET /v1/evidence", w.face(w.listEvidence))
-	mux.HandleFunc("GET /v1/evidence/{id}", w.face(w.getEvidence))
+	mux.HandleFunc("POST /add-checkpoint", w.wrap(w.postCheckpoint))
+	mux.HandleFunc("GET /{hash}/checkpoint", w.wrap(w.getCheckpoint))
+	mux.HandleFunc("POST /v1/checkpoints", w.wrap(w.postSeen))
+	mux.HandleFunc("POST /v1/evidence", w.wrap(w.postEvidence))
+	mux.HandleFunc("GET /v1/evidence", w.wrap(w.listEvidence))
+	mux.HandleFunc("GET /v1/evidence/{id}", w.wrap(w.getEvidence))
 	return mux
 }
 
-// answer is what a call says.
-type answer struct {
-	status int
-	media  string // text/plain if empty
-	cache  string // Cache-Control; no-store if empty
-	body   []byte
+// response is what a call says.
+type response struct {
+	status       int
+	contentType  string // text/plain if empty
+	cacheControl string // Cache-Control; no-store if empty
+	body         []byte
 }
 
-// face turns a call into a handler: decode, call, encode.
-func (w *Witness) face(call func(http.ResponseWriter, *http.Request) (answer, error)) http.HandlerFunc {
+// wrap turns a call into a handler: decode, call, encode.
+func (w *Witness) wrap(call func(http.ResponseWriter, *http.Request) (response, error)) http.HandlerFunc {
 	return func(rw http.ResponseWriter, r *http.Request) {
 		a, err := call(rw, r)
 		if err != nil {
-			a = w.refuse(rw, r, err)
+			a = w.errorResponse(rw, r, err)
 		}
-		if a.media == "" {
-			a.media = "text/plain; charset=utf-8"
+		if a.contentType == "" {
+			a.contentType = "text/plain; charset=utf-8"
 		}
-		if a.cache == "" {
-			a.cache = "no-store"
+		if a.cacheControl == "" {
+			a.cacheControl = "no-store"
 		}
 		h := rw.Header()
-		h.Set("Content-Type", a.media)
-		h.Set("Cache-Control", a.cache)
+		h.Set("Content-Type", a.contentType)
+		h.Set("Cache-Control", a.cacheControl)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Content-Length", strconv.Itoa(len(a.body)))
 		rw.WriteHeader(a.status)
@@ -80,65 +80,65 @@ func (w *Witness) face(call func(http.ResponseWriter, *http.Request) (answer, er
 	}
 }
 
-func (w *Witness) postCheckpoint(rw http.ResponseWriter, r *http.Request) (answer, error) {
+func (w *Witness) postCheckpoint(rw http.ResponseWriter, r *http.Request) (response, error) {
 	body, err := readBody(rw, r, MaxRequest)
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	a, err := wire.ParseAddCheckpoint(body)
 	if err != nil {
-		return answer{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+		return response{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	sigs, err := w.Cosign(r.Context(), a)
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	var lines []byte
 	for _, s := range sigs {
 		lines = append(lines, s.Line()...)
 	}
-	return answer{status: http.StatusOK, body: lines}, nil
+	return response{status: http.StatusOK, body: lines}, nil
 }
 
-func (w *Witness) getCheckpoint(_ http.ResponseWriter, r *http.Request) (answer, error) {
-	note, err := w.monitor(r.Context(), r.PathValue("hash"))
+func (w *Witness) getCheckpoint(_ http.ResponseWriter, r *http.Request) (response, error) {
+	note, err := w.latestByHash(r.Context(), r.PathValue("hash"))
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
-	return answer{status: http.StatusOK, body: note, cache: "no-cache"}, nil
+	return response{status: http.StatusOK, body: note, cacheControl: "no-cache"}, nil
 }
 
-func (w *Witness) postSeen(rw http.ResponseWriter, r *http.Request) (answer, error) {
+func (w *Witness) postSeen(rw http.ResponseWriter, r *http.Request) (response, error) {
 	note, err := readBody(rw, r, MaxRequest)
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
-	verdict, err := w.See(r.Context(), note)
+	result, err := w.AddSeenCheckpoint(r.Context(), note)
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	status := http.StatusOK
-	if verdict == NotCompared || verdict == Beyond || verdict == SpokenFor {
+	if result == NotYetCompared || result == AheadOfKnown || result == CoveredByLarger {
 		status = http.StatusAccepted
 	}
-	return answer{status: status, body: []byte(verdict + "\n")}, nil
+	return response{status: status, body: []byte(result + "\n")}, nil
 }
 
-func (w *Witness) postEvidence(rw http.ResponseWriter, r *http.Request) (answer, error) {
+func (w *Witness) postEvidence(rw http.ResponseWriter, r *http.Request) (response, error) {
 	file, err := readBody(rw, r, MaxEvidence)
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	e, err := proof.ParseEvidence(file)
 	if err != nil {
-		return answer{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+		return response{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	id, news, err := w.Accept(r.Context(), e)
+	id, isNew, err := w.AcceptEvidence(r.Context(), e)
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
-	a := answer{status: http.StatusOK, body: []byte(id + "\n")}
-	if news {
+	a := response{status: http.StatusOK, body: []byte(id + "\n")}
+	if isNew {
 		rw.Header().Set("Location", "evidence/"+id) // relative: nobody here knows the prefix
 		a.status = http.StatusCreated
 	}
@@ -148,19 +148,19 @@ func (w *Witness) postEvidence(rw http.ResponseWriter, r *http.Request) (answer,
 // maxPage is how many IDs one answer lists.
 const maxPage = 1000
 
-func (w *Witness) listEvidence(rw http.ResponseWriter, r *http.Request) (answer, error) {
+func (w *Witness) listEvidence(rw http.ResponseWriter, r *http.Request) (response, error) {
 	after, limit := r.FormValue("after"), maxPage
-	if after != "" && !isID(after) {
-		return answer{}, fmt.Errorf("%w: after=%.80q is not 64 lower-case hex digits", ErrMalformed, after)
+	if after != "" && !isEvidenceID(after) {
+		return response{}, fmt.Errorf("%w: after=%.80q is not 64 lower-case hex digits", ErrMalformed, after)
 	}
 	if text := r.FormValue("limit"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > maxPage {
-			return answer{}, fmt.Errorf("%w: limit=%.80q is not 1 to %d", ErrMalformed, text, maxPage)
+			return response{}, fmt.Errorf("%w: limit=%.80q is not 1 to %d", ErrMalformed, text, maxPage)
 		}
 		limit = n
 	}
-	page, more := w.evidence.page(after, limit)
+	page, more := w.evidenceIndex.page(after, limit)
 	var ids []byte
 	for _, id := range page {
 		ids = append(ids, id+"\n"...)
@@ -169,12 +169,12 @@ func (w *Witness) listEvidence(rw http.ResponseWriter, r *http.Request) (answer,
 		next := fmt.Sprintf("evidence?after=%s&limit=%d", page[len(page)-1], limit) // relative: nobody here knows the prefix
 		rw.Header().Set("Link", "<"+next+`>; rel="next"`)
 	}
-	return answer{status: http.StatusOK, body: ids}, nil
+	return response{status: http.StatusOK, body: ids}, nil
 }
 
-func (w *Witness) getEvidence(_ http.ResponseWriter, r *http.Request) (answer, error) {
-	k, err := w.shelf.Show(r.PathValue("id"))
-	return answer{status: http.StatusOK, body: k.File, cache: "public, max-age=31536000, immutable"}, err
+func (w *Witness) getEvidence(_ http.ResponseWriter, r *http.Request) (response, error) {
+	k, err := w.evidence.Load(r.PathValue("id"))
+	return response{status: http.StatusOK, body: k.File, cacheControl: "public, max-age=31536000, immutable"}, err
 }
 
 // readBody reads a whole body of at most limit bytes. The rest of a longer one is
@@ -192,12 +192,12 @@ func readBody(rw http.ResponseWriter, r *http.Request, limit int64) ([]byte, err
 	return body, err
 }
 
-// refuse is the one place where an error becomes an answer. What went wrong in here
+// errorResponse is the one place where an error becomes an answer. What went wrong in here
 // goes to the log, not to the client.
-func (w *Witness) refuse(rw http.ResponseWriter, r *http.Request, err error) answer {
-	var stale *StaleError
+func (w *Witness) errorResponse(rw http.ResponseWriter, r *http.Request, err error) response {
+	var stale *ConflictError
 	if errors.As(err, &stale) {
-		return answer{status: http.StatusConflict, media: wire.SizeType, body: fmt.Appendf(nil, "%d\n", stale.Size)}
+		return response{status: http.StatusConflict, contentType: wire.SizeMediaType, body: fmt.Appendf(nil, "%d\n", stale.Size)}
 	}
 	status, words := statusOf(err), err.Error()
 	var slow *RateError
@@ -214,13 +214,13 @@ func (w *Witness) refuse(rw http.ResponseWriter, r *http.Request, err error) ans
 			words = "what this needs lies on a damaged part of the witness's disk; its operator has to act, and its log says what was found"
 		}
 	}
-	return answer{status: status, body: []byte(words + "\n")}
+	return response{status: status, body: []byte(words + "\n")}
 }
 
 // statusOf is the status code of an error (tlog-witness "add-checkpoint").
 func statusOf(err error) int {
 	var (
-		stale  *StaleError
+		stale  *ConflictError
 		slow   *RateError
 		halted *HaltedError
 		over   *http.MaxBytesError
@@ -238,13 +238,13 @@ func statusOf(err error) int {
 		return http.StatusTooManyRequests
 	case errors.As(err, &halted), errors.Is(err, ErrUntrusted), errors.As(err, &forged), errors.As(err, &none):
 		return http.StatusForbidden
-	case errors.Is(err, ErrUnknownLog), errors.Is(err, ErrNoSuchEvidence), errors.Is(err, ErrNothingYet):
+	case errors.Is(err, ErrUnknownLog), errors.Is(err, ErrNoSuchEvidence), errors.Is(err, ErrNoCheckpoint):
 		return http.StatusNotFound
-	case errors.Is(err, ErrMalformed), errors.Is(err, ErrOldAhead):
+	case errors.Is(err, ErrMalformed), errors.Is(err, ErrOldTooLarge):
 		return http.StatusBadRequest
 	case errors.Is(err, ErrInconsistent), errors.Is(err, proof.ErrNoEvidence):
 		return http.StatusUnprocessableEntity
-	case errors.Is(err, ErrNotNow), errors.Is(err, ErrLookingUp), errors.Is(err, ErrNoRoom), errors.Is(err, ErrBroken), canceled(err):
+	case errors.Is(err, ErrPendingFull), errors.Is(err, ErrLookingUp), errors.Is(err, ErrNoRoom), errors.Is(err, ErrBroken), canceled(err):
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError

@@ -28,12 +28,12 @@ func TestRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := config(t, "w1.example")
 		cfg.Logs[0].QPD = 48
-		w := must(begin(cfg))
+		w := must(createAndOpen(cfg))
 		defer w.Close()
-		h := newHistory(players(), 60, 60, "")
+		h := newTestLog(sharedKeys(), 60, 60, "")
 		at := uint64(0)
 		step := func() error {
-			_, err := w.Cosign(t.Context(), h.ask(at, at+1))
+			_, err := w.Cosign(t.Context(), h.request(at, at+1))
 			if err == nil {
 				at++
 			}
@@ -49,18 +49,18 @@ func TestRate(t *testing.T) {
 			t.Fatalf("got %v, want a pause of half an hour", err)
 		}
 		for i := range 100 { // a stranger repeats the newest
-			if _, err := w.Cosign(t.Context(), h.ask(at, at)); err != nil {
+			if _, err := w.Cosign(t.Context(), h.request(at, at)); err != nil {
 				t.Errorf("repetition %d: %v", i, err)
 			}
 		}
-		stale := new(witness.StaleError)
+		stale := new(witness.ConflictError)
 		for i := range 100 { // or an old one
-			if _, err := w.Cosign(t.Context(), h.ask(0, 1)); !asErr(err, &stale) || stale.Size != at {
+			if _, err := w.Cosign(t.Context(), h.request(0, 1)); !asErr(err, &stale) || stale.Size != at {
 				t.Fatalf("repetition %d: %v", i, err)
 			}
 		}
 		// A log that forgot where it stands is told all the same.
-		if _, err := w.Cosign(t.Context(), h.ask(0, at+1)); !asErr(err, &stale) || stale.Size != at {
+		if _, err := w.Cosign(t.Context(), h.request(0, at+1)); !asErr(err, &stale) || stale.Size != at {
 			t.Fatal(err)
 		}
 		time.Sleep(30 * time.Minute)
@@ -77,7 +77,7 @@ func TestRate(t *testing.T) {
 		if err := step(); !asErr(err, &slow) {
 			t.Fatalf("a reload gave a new allowance: %v", err)
 		}
-		more := listed(origin, players().log...)
+		more := logListOf(origin, sharedKeys().log...)
 		if err := w.SetLogs(more); err != nil {
 			t.Fatal(err)
 		}
@@ -92,12 +92,12 @@ func TestRate(t *testing.T) {
 // Whoever repeats what is known is bounded, and keeps out nobody who has news: by hand
 // or as evidence.
 func TestRepetitionsAreBounded(t *testing.T) {
-	a, b := newHistory(players(), 60, 60, ""), newHistory(players(), 60, 3, "B")
-	honest := must(must(proof.NewEvidence(a.note(5), a.note(9), ranges(a, 5, 9)...)).Format())
+	a, b := newTestLog(sharedKeys(), 60, 60, ""), newTestLog(sharedKeys(), 60, 3, "B")
+	honest := must(must(proof.NewEvidence(a.note(5), a.note(9), testRanges(a, 5, 9)...)).Format())
 	synctest.Test(t, func(t *testing.T) {
-		w := must(begin(config(t, "w1.example")))
+		w := must(createAndOpen(config(t, "w1.example")))
 		defer w.Close()
-		mustCosign(t, w, a.ask(0, 20))
+		mustCosign(t, w, a.request(0, 20))
 		post := func(path string, body []byte) *httptest.ResponseRecorder {
 			rec := httptest.NewRecorder()
 			w.Handler().ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), "POST", path, bytes.NewReader(body)))
@@ -114,7 +114,7 @@ func TestRepetitionsAreBounded(t *testing.T) {
 		if got := post("/v1/checkpoints", a.note(21)); got.Code != 202 {
 			t.Errorf("%d: %s", got.Code, got.Body)
 		}
-		mustCosign(t, w, a.ask(20, 22))
+		mustCosign(t, w, a.request(20, 22))
 		file := must(must(proof.NewEvidence(a.note(9), b.note(9))).Format())
 		if got := post("/v1/evidence", file); got.Code != 201 {
 			t.Errorf("%d: %s", got.Code, got.Body)
@@ -127,15 +127,15 @@ func TestRepetitionsAreBounded(t *testing.T) {
 }
 
 func TestRateOverHTTP(t *testing.T) {
-	r := newRig(t)
-	slow := listed(origin, players().log...)
+	r := newTestServer(t)
+	slow := logListOf(origin, sharedKeys().log...)
 	slow[0].QPD = 1
 	if err := r.w.SetLogs(slow); err != nil {
 		t.Fatal(err)
 	}
-	r.add(t, r.a.ask(0, 1))
-	r.add(t, r.a.ask(1, 2))
-	got := r.add(t, r.a.ask(2, 3))
+	r.addCheckpoint(t, r.a.request(0, 1))
+	r.addCheckpoint(t, r.a.request(1, 2))
+	got := r.addCheckpoint(t, r.a.request(2, 3))
 	if got.status != 429 || len(got.header.Get("Retry-After")) != len("86400") {
 		t.Errorf("%d, Retry-After %q", got.status, got.header.Get("Retry-After"))
 	}
@@ -146,10 +146,10 @@ func TestRateOverHTTP(t *testing.T) {
 func TestMetricLabels(t *testing.T) {
 	cfg := config(t, "w1.example")
 	reg := cfg.Metrics.(*prometheus.Registry)
-	w := open(t, cfg)
-	h := newHistory(players(), 20, 20, "")
-	mustCosign(t, w, h.ask(0, 5))
-	for _, q := range []wire.AddCheckpoint{{Note: otherNote()}, {Note: []byte("evil\n0\n")}, h.ask(0, 6), {Note: strangersNote(h)}} {
+	w := mustOpen(t, cfg)
+	h := newTestLog(sharedKeys(), 20, 20, "")
+	mustCosign(t, w, h.request(0, 5))
+	for _, q := range []wire.AddCheckpoint{{Note: noteOfUnlistedLog()}, {Note: []byte("evil\n0\n")}, h.request(0, 6), {Note: noteByUnknownKey(h)}} {
 		w.Cosign(t.Context(), q)
 	}
 	want := []string{
@@ -199,7 +199,7 @@ func TestSourcesAndListDiffer(t *testing.T) {
 	cfg := config(t, "w1.example")
 	cfg.Log = slog.New(slog.NewTextHandler(&told, nil))
 	cfg.Sources = map[string][]string{"typo.example": {"https://log.example"}}
-	w := open(t, cfg)
+	w := mustOpen(t, cfg)
 	check := func(when string, wants ...string) {
 		for _, what := range []string{typo, blind} {
 			if got := strings.Contains(told.String(), what); got != slices.Contains(wants, what) {
@@ -218,7 +218,7 @@ func TestSourcesAndListDiffer(t *testing.T) {
 
 // A witness needs keys that are its own, under one name.
 func TestOpenRefuses(t *testing.T) {
-	c := players()
+	c := sharedKeys()
 	one, two := c.witness["w1.example"], c.witness["w2.example"]
 	for why, keys := range map[string][]witness.Key{
 		"no key":    nil,
@@ -227,7 +227,7 @@ func TestOpenRefuses(t *testing.T) {
 	} {
 		cfg := config(t, "w1.example")
 		cfg.Keys = keys
-		if _, err := begin(cfg); err == nil {
+		if _, err := createAndOpen(cfg); err == nil {
 			t.Errorf("%s: opened", why)
 		}
 	}
@@ -240,7 +240,7 @@ func TestOpenRefuses(t *testing.T) {
 	} {
 		cfg := config(t, "w1.example")
 		change(&cfg)
-		if _, err := begin(cfg); err == nil {
+		if _, err := createAndOpen(cfg); err == nil {
 			t.Errorf("%s: opened", why)
 		}
 	}
@@ -249,17 +249,17 @@ func TestOpenRefuses(t *testing.T) {
 // A crash between keeping a checkpoint and keeping its cosignatures leaves the
 // monitoring endpoint with the newest checkpoint all the same.
 func TestShowsTheNewestAfterACrash(t *testing.T) {
-	c := newCrashing()
+	c := newCrashTest()
 	for seed := range uint64(40) {
-		p := newPower(seed)
-		w := must(begin(p.config(c)))
-		must(w.Cosign(t.Context(), c.asks[0][0][6]))
+		p := newCrashInjector(seed)
+		w := must(createAndOpen(p.config(c)))
+		must(w.Cosign(t.Context(), c.requests[0][0][6]))
 		p.failAt(1)
-		must(w.Cosign(t.Context(), c.asks[0][6][8])) // the power fails on its first write
+		must(w.Cosign(t.Context(), c.requests[0][6][8])) // the power fails on its first write
 		w.Close()
 		cfg := p.config(c)
-		cfg.FS = p.found()
-		w = must(begin(cfg))
+		cfg.FS = p.diskAfterCrash()
+		w = must(createAndOpen(cfg))
 		note, err := w.Latest(t.Context(), origin)
 		if err != nil {
 			t.Fatal(err)
@@ -274,15 +274,15 @@ func TestShowsTheNewestAfterACrash(t *testing.T) {
 
 // Whoever no longer waits is not served, and disturbs nobody.
 func TestCanceled(t *testing.T) {
-	w := open(t, config(t, "w1.example"))
-	h := newHistory(players(), 20, 20, "")
+	w := mustOpen(t, config(t, "w1.example"))
+	h := newTestLog(sharedKeys(), 20, 20, "")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := w.Cosign(ctx, h.ask(0, 5)); err != nil && !errors.Is(err, ctx.Err()) {
+	if _, err := w.Cosign(ctx, h.request(0, 5)); err != nil && !errors.Is(err, ctx.Err()) {
 		t.Error(err)
 	}
-	stale := new(witness.StaleError)
-	if _, err := w.Cosign(t.Context(), h.ask(1, 6)); !asErr(err, &stale) {
+	stale := new(witness.ConflictError)
+	if _, err := w.Cosign(t.Context(), h.request(1, 6)); !asErr(err, &stale) {
 		t.Error(err)
 	}
 }

@@ -57,20 +57,20 @@ func ParseLogs(text []byte) (LogList, error) {
 			return nil, fmt.Errorf("log list: line %d: %w", n, err)
 		}
 	}
-	switch p.after {
+	switch p.lastWord {
 	case "contact", "logs/v0":
 		return p.list, nil
 	case "":
 		return nil, errors.New("log list: no line \"logs/v0\": this is something else")
 	}
-	return nil, fmt.Errorf("log list: it ends after a %s line: the file was cut off", p.after)
+	return nil, fmt.Errorf("log list: it ends after a %s line: the file was cut off", p.lastWord)
 }
 
 // listParser knows which line came last.
 type listParser struct {
 	list     LogList
 	byOrigin map[string]int
-	after    string // the word of the last line
+	lastWord string // the word of the last line
 
 	key    proof.Key // of the log that is being read
 	origin string
@@ -78,18 +78,18 @@ type listParser struct {
 }
 
 func (p *listParser) line(s string) error {
-	if p.after == "" {
+	if p.lastWord == "" {
 		if s != "logs/v0" {
 			return errors.New("the first line is not \"logs/v0\": this is something else")
 		}
-		p.after = s
+		p.lastWord = s
 		return nil
 	}
 	word, value, _ := strings.Cut(s, " ")
 	if !p.follows(word) {
-		return fmt.Errorf("%.32q does not follow a %s line: want vkey, origin (or none), qpd, contact", word, p.after)
+		return fmt.Errorf("%.32q does not follow a %s line: want vkey, origin (or none), qpd, contact", word, p.lastWord)
 	}
-	p.after = word
+	p.lastWord = word
 	var err error
 	switch word {
 	case "vkey":
@@ -107,7 +107,7 @@ func (p *listParser) line(s string) error {
 }
 
 func (p *listParser) follows(word string) bool {
-	switch p.after {
+	switch p.lastWord {
 	case "logs/v0", "contact":
 		return word == "vkey"
 	case "vkey":
@@ -130,7 +130,7 @@ func (p *listParser) add(contact string) error {
 	}
 	l := &p.list[i]
 	for _, k := range l.Keys {
-		if k.SameKey(p.key) {
+		if k.SamePublicKey(p.key) {
 			return fmt.Errorf("the log %s has this key twice", p.origin)
 		}
 	}
@@ -159,7 +159,7 @@ func checkOrigin(s string) error {
 	if s != strings.TrimSpace(s) {
 		return errors.New("the origin begins with white space: one space stands after the word")
 	}
-	if _, err := proof.ParseBody(proof.Checkpoint{Origin: s, Root: proof.EmptyRoot()}.Body()); err != nil {
+	if _, err := proof.ParseCheckpointBody(proof.Checkpoint{Origin: s, Root: proof.EmptyRoot()}.Body()); err != nil {
 		return fmt.Errorf("origin: %w", err)
 	}
 	return nil

@@ -12,7 +12,7 @@ import (
 
 // A list in the shape of the published ones, and what is read from it.
 func TestParseLogs(t *testing.T) {
-	c := players()
+	c := sharedKeys()
 	ed, pq := c.log[0].Key(), c.log[1].Key()
 	third := newSigner(proof.Ed25519, "third.example").Key()
 	text := fmt.Sprintf(`#
@@ -53,8 +53,8 @@ contact sysadmin (at) third.example | by post
 }
 
 func TestParseLogsRefuses(t *testing.T) {
-	key := players().log[0].Key().String()
-	cosigner := players().witness["w1.example"][0].Key().String()
+	key := sharedKeys().log[0].Key().String()
+	cosigner := sharedKeys().witness["w1.example"][0].Key().String()
 	good := "vkey " + key + "\nqpd 24\ncontact x\n"
 	for why, text := range map[string]string{
 		"nothing":                    "",
@@ -93,7 +93,7 @@ func TestParseLogsRefuses(t *testing.T) {
 }
 
 func FuzzParseLogs(f *testing.F) {
-	key := players().log[0].Key().String()
+	key := sharedKeys().log[0].Key().String()
 	f.Add([]byte("logs/v0\n\nvkey " + key + "\norigin an origin\nqpd 24\ncontact x y\n"))
 	f.Add([]byte("# c\nlogs/v0\nvkey " + key + "\nqpd 1\ncontact x\n"))
 	f.Add([]byte("logs/v0"))
@@ -116,41 +116,41 @@ func FuzzParseLogs(f *testing.F) {
 // and when it comes back the witness still knows where it stood; a key that is taken
 // off the list no longer counts.
 func TestSetLogs(t *testing.T) {
-	c := players()
+	c := sharedKeys()
 	cfg := config(t, "w1.example")
-	w := open(t, cfg)
-	h := newHistory(c, 40, 40, "")
-	mustCosign(t, w, h.ask(0, 5))
+	w := mustOpen(t, cfg)
+	h := newTestLog(c, 40, 40, "")
+	mustCosign(t, w, h.request(0, 5))
 	if err := w.SetLogs(nil); err != nil {
 		t.Fatal(err)
 	}
-	_, err := w.Cosign(t.Context(), h.ask(5, 6))
+	_, err := w.Cosign(t.Context(), h.request(5, 6))
 	wantErr(t, err, witness.ErrUnknownLog)
 	_, err = w.Latest(t.Context(), origin)
 	wantErr(t, err, witness.ErrUnknownLog)
-	if err := w.SetLogs(listed(origin, c.log[1])); err != nil {
+	if err := w.SetLogs(logListOf(origin, c.log[1])); err != nil {
 		t.Fatal(err)
 	}
-	stale := new(witness.StaleError)
-	if _, err := w.Cosign(t.Context(), h.ask(0, 6)); !asErr(err, &stale) || stale.Size != 5 {
+	stale := new(witness.ConflictError)
+	if _, err := w.Cosign(t.Context(), h.request(0, 6)); !asErr(err, &stale) || stale.Size != 5 {
 		t.Errorf("it forgot where the log stood: %v", err)
 	}
-	old := h.ask(5, 6)
+	old := h.request(5, 6)
 	old.Note = must(proof.SignCheckpoint(h.checkpoint(6), c.log[0])).Note()
 	_, err = w.Cosign(t.Context(), old)
 	wantErr(t, err, witness.ErrUntrusted)
-	mustCosign(t, w, h.ask(5, 6))
+	mustCosign(t, w, h.request(5, 6))
 
 	// A list that cannot be served changes nothing.
 	for why, list := range map[string]witness.LogList{
 		"no key":  {{Origin: origin, QPD: 1}},
 		"no qpd":  {{Origin: origin, Keys: []proof.Key{c.log[0].Key()}}},
-		"twice":   append(listed(origin, c.log[0]), listed(origin, c.log[1])...),
+		"twice":   append(logListOf(origin, c.log[0]), logListOf(origin, c.log[1])...),
 		"our own": {{Origin: origin, QPD: 1, Keys: []proof.Key{cfg.Keys[1].Key()}}},
 	} {
 		if err := w.SetLogs(list); err == nil {
 			t.Errorf("%s: accepted", why)
 		}
 	}
-	mustCosign(t, w, h.ask(6, 7))
+	mustCosign(t, w, h.request(6, 7))
 }

@@ -11,23 +11,23 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// lookLimit is how long one source or peer is asked what this witness has cosigned of
+// lookUpTimeout is how long one source or peer is asked what this witness has cosigned of
 // one log, and then how long what was found is compared.
-const lookLimit = 30 * time.Second
+const lookUpTimeout = 30 * time.Second
 
-// oldest is how far back a log's kept checkpoints are searched.
-const oldest = 20 * 365 * 24 * time.Hour
+// maxLookBack is how far back a log's kept checkpoints are searched.
+const maxLookBack = 20 * 365 * 24 * time.Hour
 
 // lookUp is one pass over the logs that are to be looked up.
 type lookUp struct {
 	w *Witness
 
-	mu   sync.Mutex
-	gone map[string]bool // peers that used up their time; they are asked about no other log
+	mu       sync.Mutex
+	timedOut map[string]bool // peers that used up their time; they are asked about no other log
 }
 
 // LookUp looks up each log of which the state does not know what the witness's keys
-// have cosigned ([Recreate]), where the log can be read and at the peers, and returns
+// have cosigned ([RecreateState]), where the log can be read and at the peers, and returns
 // when all were. The largest checkpoint that bears a key of the log and one of the
 // witness is the newest from then on; what disagrees with it is evidence, as always.
 // Until a log was looked up nothing of it is cosigned, [ErrLookingUp], and other logs
@@ -35,64 +35,64 @@ type lookUp struct {
 // logged: what only they know stays forgotten. After ctx ends, what was not looked up
 // is left for the next time.
 func (w *Witness) LookUp(ctx context.Context) {
-	l := &lookUp{w: w, gone: map[string]bool{}}
-	wards := slices.DeleteFunc(w.served(), func(v *ward) bool { return !v.sought.Load() })
-	each(w, wards, func(v *ward) {
+	l := &lookUp{w: w, timedOut: map[string]bool{}}
+	logs := slices.DeleteFunc(w.servedLogs(), func(v *logState) bool { return !v.needsLookUp.Load() })
+	forEachParallel(w, logs, func(v *logState) {
 		if ctx.Err() != nil {
 			return
 		}
-		if err := l.look(ctx, v); err != nil && ctx.Err() == nil {
+		if err := l.lookUpLog(ctx, v); err != nil && ctx.Err() == nil {
 			w.log.Error("a log was not looked up; nothing of it is cosigned until the witness is restarted", "origin", v.origin, "err", err)
 		}
 	})
 }
 
-// lookUps looks up whenever there is something to.
-func (w *Witness) lookUps(ctx context.Context) {
+// lookUpLoop looks up whenever there is something to.
+func (w *Witness) lookUpLoop(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-w.unknown:
+		case <-w.lookUpNeeded:
 			w.LookUp(ctx)
 		}
 	}
 }
 
-// anySought tells whether a log of the list is to be looked up; mu is held.
-func (w *Witness) anySought(list LogList) bool {
-	return slices.ContainsFunc(list, func(l Log) bool { return w.wards[l.Origin].sought.Load() })
+// anyNeedsLookUp tells whether a log of the list is to be looked up; mu is held.
+func (w *Witness) anyNeedsLookUp(list LogList) bool {
+	return slices.ContainsFunc(list, func(l Log) bool { return w.logs[l.Origin].needsLookUp.Load() })
 }
 
-// look looks up one log, and ends that it is sought.
-func (l *lookUp) look(ctx context.Context, v *ward) error {
-	c, err := l.w.comparing(v)
+// lookUpLog looks up one log, and ends that it is sought.
+func (l *lookUp) lookUpLog(ctx context.Context, v *logState) error {
+	c, err := l.w.newComparison(v)
 	if err != nil {
 		return err
 	}
-	shown, asked, silent := l.ask(ctx, v, c)
-	if ctx.Err() != nil || v.served() == nil {
+	shown, asked, silent := l.fetchAll(ctx, v, c)
+	if ctx.Err() != nil || v.servedConfig() == nil {
 		return ctx.Err() // what left the list is looked up when it comes back
 	}
-	if err := l.compare(ctx, c, shown); err != nil {
+	if err := l.compareFetched(ctx, c, shown); err != nil {
 		return err
 	}
-	if err := l.w.state.lookedUp(v.origin); err != nil {
-		return l.w.doubt(fmt.Errorf("noting that %s was looked up: %w", v.origin, err))
+	if err := l.w.state.setLookedUp(v.origin); err != nil {
+		return l.w.markBroken(fmt.Errorf("noting that %s was looked up: %w", v.origin, err))
 	}
-	v.sought.Store(false)
+	v.needsLookUp.Store(false)
 	l.report(v, c, asked, silent)
 	return nil
 }
 
-// compare takes the largest that was found for ours, and compares all that is shown.
+// compareFetched takes the largest that was found for ours, and compares all that is shown.
 // What cannot be compared in time waits for the next round of gossip.
-func (l *lookUp) compare(ctx context.Context, c *comparison, shown []*proof.Signed) error {
-	comparing, cancel := context.WithTimeout(ctx, lookLimit)
+func (l *lookUp) compareFetched(ctx context.Context, c *comparison, shown []*proof.Signed) error {
+	compareCtx, cancel := context.WithTimeout(ctx, lookUpTimeout)
 	defer cancel()
-	err := c.recall(comparing, shown)
+	err := c.recoverNewest(compareCtx, shown)
 	if err == nil {
-		err = c.run(comparing, shown)
+		err = c.compareAll(compareCtx, shown)
 	}
 	if canceled(err) && ctx.Err() == nil {
 		return nil
@@ -101,7 +101,7 @@ func (l *lookUp) compare(ctx context.Context, c *comparison, shown []*proof.Sign
 }
 
 // report says what came of it.
-func (l *lookUp) report(v *ward, c *comparison, asked int, silent []string) {
+func (l *lookUp) report(v *logState, c *comparison, asked int, silent []string) {
 	log := l.w.log.With("origin", v.origin, "asked", asked)
 	if c.ours.note != nil {
 		log = log.With("size", c.ours.tree.Size)
@@ -116,9 +116,9 @@ func (l *lookUp) report(v *ward, c *comparison, asked int, silent []string) {
 	}
 }
 
-// ask asks the log where it can be read, and the peers, all at once. silent are those
+// fetchAll asks the log where it can be read, and the peers, all at once. silent are those
 // that said nothing, or nothing that can be believed.
-func (l *lookUp) ask(ctx context.Context, v *ward, c *comparison) (shown []*proof.Signed, asked int, silent []string) {
+func (l *lookUp) fetchAll(ctx context.Context, v *logState, c *comparison) (shown []*proof.Signed, asked int, silent []string) {
 	type place struct {
 		url  string
 		hear func(context.Context) ([]*proof.Signed, error)
@@ -126,14 +126,14 @@ func (l *lookUp) ask(ctx context.Context, v *ward, c *comparison) (shown []*proo
 	}
 	var places []place
 	for _, s := range l.w.sources[v.origin] {
-		places = append(places, place{s.log.URL(), func(ctx context.Context) ([]*proof.Signed, error) { return l.source(ctx, v, s.log) },
-			func() { c.silent[s] = true }})
+		places = append(places, place{s.log.URL(), func(ctx context.Context) ([]*proof.Signed, error) { return l.fetchFromSource(ctx, v, s.log) },
+			func() { c.unresponsive[s] = true }})
 	}
 	for _, p := range l.w.peers {
-		places = append(places, place{p.URL(), func(ctx context.Context) ([]*proof.Signed, error) { return l.peer(ctx, v, p) }, func() {}})
+		places = append(places, place{p.URL(), func(ctx context.Context) ([]*proof.Signed, error) { return l.fetchFromPeer(ctx, v, p) }, func() {}})
 	}
-	each(l.w, places, func(p place) {
-		ctx, cancel := context.WithTimeout(ctx, lookLimit)
+	forEachParallel(l.w, places, func(p place) {
+		ctx, cancel := context.WithTimeout(ctx, lookUpTimeout)
 		defer cancel()
 		found, err := p.hear(ctx)
 		l.mu.Lock()
@@ -149,18 +149,18 @@ func (l *lookUp) ask(ctx context.Context, v *ward, c *comparison) (shown []*proo
 	return shown, len(places), silent
 }
 
-// peer asks what a peer shows, unless it used up its time on another log.
-func (l *lookUp) peer(ctx context.Context, v *ward, p *peer) ([]*proof.Signed, error) {
+// fetchFromPeer asks what a peer shows, unless it used up its time on another log.
+func (l *lookUp) fetchFromPeer(ctx context.Context, v *logState, p *peer) ([]*proof.Signed, error) {
 	l.mu.Lock()
-	gone := l.gone[p.URL()]
+	timedOut := l.timedOut[p.URL()]
 	l.mu.Unlock()
-	if gone {
-		return nil, errSilent
+	if timedOut {
+		return nil, errUnresponsive
 	}
-	s, err := l.hear(ctx, v, p.URL(), func(ctx context.Context) ([]byte, error) { return p.Checkpoint(ctx, v.origin) })
+	s, err := l.fetchCheckpoint(ctx, v, p.URL(), func(ctx context.Context) ([]byte, error) { return p.Checkpoint(ctx, v.origin) })
 	if ctx.Err() != nil {
 		l.mu.Lock()
-		l.gone[p.URL()] = true
+		l.timedOut[p.URL()] = true
 		l.mu.Unlock()
 	}
 	if s == nil {
@@ -169,39 +169,39 @@ func (l *lookUp) peer(ctx context.Context, v *ward, p *peer) ([]*proof.Signed, e
 	return []*proof.Signed{s}, err
 }
 
-// source asks what the log shows now. If that is not ours, as after days without this
+// fetchFromSource asks what the log shows now. If that is not ours, as after days without this
 // witness, it asks for what the log showed before.
-func (l *lookUp) source(ctx context.Context, v *ward, log *wire.Log) ([]*proof.Signed, error) {
-	now, err := l.hear(ctx, v, log.URL(), log.Checkpoint)
+func (l *lookUp) fetchFromSource(ctx context.Context, v *logState, log *wire.Log) ([]*proof.Signed, error) {
+	now, err := l.fetchCheckpoint(ctx, v, log.URL(), log.Checkpoint)
 	if now == nil {
 		return nil, err
 	}
 	shown := []*proof.Signed{now}
-	if l.w.cosigned(now) != nil {
+	if l.w.ownCosignatures(now) != nil {
 		return shown, nil
 	}
-	before, err := l.before(ctx, v, log)
+	before, err := l.findLastCosigned(ctx, v, log)
 	if before != nil {
 		shown = append(shown, before)
 	}
 	return shown, err
 }
 
-// before searches the checkpoints that a log keeps for the last one that is ours: back
+// findLastCosigned searches the checkpoints that a log keeps for the last one that is ours: back
 // from now in steps that double, then between what is ours and what is not. Where this
 // witness was absent more than once it may find an earlier one, which is as true. nil
 // if there is none, or the log keeps none.
-func (l *lookUp) before(ctx context.Context, v *ward, log *wire.Log) (found *proof.Signed, err error) {
-	ours := func(at time.Time) (earlier bool, err error) {
-		note, err := patiently(ctx, func(ctx context.Context) ([]byte, error) { return log.CheckpointAt(ctx, at) })
-		if err != nil && !wire.Refused(err) {
+func (l *lookUp) findLastCosigned(ctx context.Context, v *logState, log *wire.Log) (found *proof.Signed, err error) {
+	isCosignedAt := func(at time.Time) (earlier bool, err error) {
+		note, err := fetchWithRetry(ctx, func(ctx context.Context) ([]byte, error) { return log.CheckpointAt(ctx, at) })
+		if err != nil && !wire.IsRefusal(err) {
 			return false, err
 		}
 		s, why := v.verify(note)
 		switch {
 		case err != nil, why != nil:
 			return true, nil // none is so old, or none by keys that are still trusted
-		case l.w.cosigned(s) == nil:
+		case l.w.ownCosignatures(s) == nil:
 			return false, nil
 		}
 		if found == nil || s.Checkpoint().Size > found.Checkpoint().Size {
@@ -210,22 +210,22 @@ func (l *lookUp) before(ctx context.Context, v *ward, log *wire.Log) (found *pro
 		return true, nil
 	}
 	late := time.Now()
-	if none, err := ours(late); none || err != nil {
+	if none, err := isCosignedAt(late); none || err != nil {
 		return found, err
 	}
 	early := late
 	for step, reached := time.Minute, false; !reached; step *= 2 {
-		if step > oldest {
+		if step > maxLookBack {
 			return found, nil
 		}
 		early = late.Add(-step)
-		if reached, err = ours(early); err != nil {
+		if reached, err = isCosignedAt(early); err != nil {
 			return found, err
 		}
 	}
 	for late.Sub(early) > time.Second {
 		middle := early.Add(late.Sub(early) / 2)
-		isEarlier, err := ours(middle)
+		isEarlier, err := isCosignedAt(middle)
 		switch {
 		case err != nil:
 			return found, err
@@ -238,21 +238,21 @@ func (l *lookUp) before(ctx context.Context, v *ward, log *wire.Log) (found *pro
 	return found, nil
 }
 
-// hear asks one place until it says something; nil, nil: that it has none.
-func (l *lookUp) hear(ctx context.Context, v *ward, from string, fetch func(context.Context) ([]byte, error)) (*proof.Signed, error) {
-	s, err := l.w.fetch(ctx, v, from, func(ctx context.Context) ([]byte, error) { return patiently(ctx, fetch) })
-	if wire.NotFound(err) {
+// fetchCheckpoint asks one place until it says something; nil, nil: that it has none.
+func (l *lookUp) fetchCheckpoint(ctx context.Context, v *logState, from string, fetch func(context.Context) ([]byte, error)) (*proof.Signed, error) {
+	s, err := l.w.fetchCheckpoint(ctx, v, from, func(ctx context.Context) ([]byte, error) { return fetchWithRetry(ctx, fetch) })
+	if wire.IsNotFound(err) {
 		return nil, nil
 	}
 	return s, err
 }
 
-// patiently fetches again until there is an answer, if only a refusal. Right after a
+// fetchWithRetry fetches again until there is an answer, if only a refusal. Right after a
 // start the network may not be there yet.
-func patiently(ctx context.Context, fetch func(context.Context) ([]byte, error)) ([]byte, error) {
+func fetchWithRetry(ctx context.Context, fetch func(context.Context) ([]byte, error)) ([]byte, error) {
 	for pause := time.Second; ; pause = min(2*pause, 8*time.Second) {
 		note, err := fetch(ctx)
-		if err == nil || wire.Refused(err) {
+		if err == nil || wire.IsRefusal(err) {
 			return note, err
 		}
 		select {
@@ -263,16 +263,16 @@ func patiently(ctx context.Context, fetch func(context.Context) ([]byte, error))
 	}
 }
 
-// cosigned are this witness's own signature lines under a checkpoint that the log
+// ownCosignatures are this witness's own signature lines under a checkpoint that the log
 // signed, by those of its keys that verify; nil if there are none. Their times do not
 // matter: whatever the clock was then, the keys signed it.
-func (w *Witness) cosigned(s *proof.Signed) (lines []byte) {
+func (w *Witness) ownCosignatures(s *proof.Signed) (lines []byte) {
 	for _, k := range w.cfg.Keys {
 		by, err := proof.VerifyLog(s.Note(), s.Checkpoint().Origin, k.Key())
 		if err != nil {
 			continue
 		}
-		_, sigs, err := proof.ParseCheckpoint(by.Own())
+		_, sigs, err := proof.ParseCheckpoint(by.WithoutCosignatures())
 		if err != nil {
 			continue
 		}
@@ -283,10 +283,10 @@ func (w *Witness) cosigned(s *proof.Signed) (lines []byte) {
 	return lines
 }
 
-// recall makes the largest checkpoint that bears a key of this witness the newest, if
+// recoverNewest makes the largest checkpoint that bears a key of this witness the newest, if
 // the state does not know it: the state was lost, or it is an old copy, or somebody
 // else has the keys. It is on the disk before anything is signed on it.
-func (c *comparison) recall(ctx context.Context, shown []*proof.Signed) error {
+func (c *comparison) recoverNewest(ctx context.Context, shown []*proof.Signed) error {
 	var last *proof.Signed
 	var lines []byte
 	for _, s := range shown {
@@ -295,57 +295,57 @@ func (c *comparison) recall(ctx context.Context, shown []*proof.Signed) error {
 			last != nil && compareTrees(cp.Tree(), last.Checkpoint().Tree()) <= 0 {
 			continue
 		}
-		if l := c.w.cosigned(s); l != nil {
+		if l := c.w.ownCosignatures(s); l != nil {
 			last, lines = s, l
 		}
 	}
 	if last == nil {
 		return nil
 	}
-	if err := c.w.adopt(ctx, c.v, last, lines); err != nil {
+	if err := c.w.adoptRecovered(ctx, c.v, last, lines); err != nil {
 		return err
 	}
 	var err error
-	c.ours, err = c.w.newestOf(c.v)
+	c.ours, err = c.w.loadNewest(c.v)
 	return err
 }
 
-// adopt makes a checkpoint that these keys have cosigned the newest, if it is larger.
+// adoptRecovered makes a checkpoint that these keys have cosigned the newest, if it is larger.
 // Nothing says yet that it extends the one before, which waits to be compared with it.
-func (w *Witness) adopt(ctx context.Context, v *ward, s *proof.Signed, lines []byte) error {
-	if err := v.take(ctx); err != nil {
+func (w *Witness) adoptRecovered(ctx context.Context, v *logState, s *proof.Signed, lines []byte) error {
+	if err := v.lock(ctx); err != nil {
 		return err
 	}
-	defer v.give()
+	defer v.unlock()
 	t := s.Checkpoint().Tree()
-	if err := w.doubted(); err != nil || v.known && t.Size <= v.newest.Size {
+	if err := w.brokenErr(); err != nil || v.hasNewest && t.Size <= v.newest.Size {
 		return err
 	}
-	var before *pending
-	if v.known {
-		ref, err := w.newestOf(v)
+	var before *pendingCheckpoint
+	if v.hasNewest {
+		ref, err := w.loadNewest(v)
 		if err != nil {
 			return err
 		}
 		if ref.tree.Size > 0 {
-			before = &pending{reference: ref, in: handedIn}
+			before = &pendingCheckpoint{noteAndTree: ref, source: fromClient}
 		}
 	}
-	on := &given{size: t.Size, lines: lines}
-	if err := w.state.recall(v.origin, t.Size, s.Own(), on, before); err != nil {
-		return w.doubt(fmt.Errorf("keeping the checkpoint of %s at %d: %w", v.origin, t.Size, err))
+	on := &cosignatureLines{size: t.Size, lines: lines}
+	if err := w.state.putRecovered(v.origin, t.Size, s.WithoutCosignatures(), on, before); err != nil {
+		return w.markBroken(fmt.Errorf("keeping the checkpoint of %s at %d: %w", v.origin, t.Size, err))
 	}
-	if !v.sought.Load() {
+	if !v.needsLookUp.Load() {
 		w.log.Error("these keys have cosigned more of this log than the state knew: an old copy of it was brought back, or another process has the keys",
 			"origin", v.origin, "known", v.newest.Size, "size", t.Size)
 	}
-	v.settle(t)
-	v.given.Store(on)
-	v.ahead.Store(nil)
-	v.untrimmed.Add(1)
+	v.setNewest(t)
+	v.lastCosignatures.Store(on)
+	v.largestConsistent.Store(nil)
+	v.sinceTrim.Add(1)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	clear(v.proven)
+	clear(v.consistentTrees)
 	if before != nil {
 		v.pending[before.tree] = before
 	}

@@ -21,8 +21,8 @@ import (
 	"github.com/seed-53cf897a/docket/witness"
 )
 
-// cosigned is a checkpoint of a history with the cosignatures of those keys.
-func cosigned(h *history, n uint64, keys ...witness.Key) []byte {
+// cosignedNote is a checkpoint of a history with the cosignatures of those keys.
+func cosignedNote(h *testLog, n uint64, keys ...witness.Key) []byte {
 	note := h.note(n)
 	for _, k := range keys {
 		note = must(proof.AddSignatures(note, must(k.Cosign(h.checkpoint(n)))))
@@ -30,13 +30,13 @@ func cosigned(h *history, n uint64, keys ...witness.Key) []byte {
 	return note
 }
 
-// says answers every request for a checkpoint with one note, and all else as tiles does.
-type says struct {
+// staticLog answers every request for a checkpoint with one note, and all else as tiles does.
+type staticLog struct {
 	note  []byte
 	tiles http.Handler
 }
 
-func (s says) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+func (s staticLog) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.HasSuffix(r.URL.Path, "/checkpoint"):
 		rw.Write(s.note)
@@ -47,9 +47,9 @@ func (s says) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// lost is a witness whose state was lost, not yet looked up; its log is read at
+// recreate is a witness whose state was lost, not yet looked up; its log is read at
 // log.example, its peer is p.example.
-func lost(t *testing.T, net *network, change ...func(*witness.Config)) *witness.Witness {
+func recreate(t *testing.T, net *network, change ...func(*witness.Config)) *witness.Witness {
 	t.Helper()
 	cfg := config(t, "w1.example")
 	cfg.Transport, cfg.Parallel = net, 0
@@ -60,7 +60,7 @@ func lost(t *testing.T, net *network, change ...func(*witness.Config)) *witness.
 	for _, f := range change {
 		f(&cfg)
 	}
-	if made, err := witness.Recreate(cfg); !made || err != nil {
+	if made, err := witness.RecreateState(cfg); !made || err != nil {
 		t.Fatalf("made %v: %v", made, err)
 	}
 	w := must(witness.Open(cfg))
@@ -68,17 +68,17 @@ func lost(t *testing.T, net *network, change ...func(*witness.Config)) *witness.
 	return w
 }
 
-func wantStale(t *testing.T, w *witness.Witness, h *history, size uint64) {
+func wantStale(t *testing.T, w *witness.Witness, h *testLog, size uint64) {
 	t.Helper()
-	stale := new(witness.StaleError)
-	if _, err := w.Cosign(t.Context(), h.ask(1, 2)); !asErr(err, &stale) || stale.Size != size {
+	stale := new(witness.ConflictError)
+	if _, err := w.Cosign(t.Context(), h.request(1, 2)); !asErr(err, &stale) || stale.Size != size {
 		t.Fatalf("got %v, want that %d was cosigned last", err, size)
 	}
 }
 
 // Without a state nothing opens, and nothing is made: neither where there never was
 // one, nor where it was not finished, nor where it is that of other keys.
-func TestOpenWantsItsState(t *testing.T) {
+func TestOpenNeedsState(t *testing.T) {
 	cfg := config(t, "w1.example")
 	_, err := witness.Open(cfg)
 	wantErr(t, err, witness.ErrNoState)
@@ -102,8 +102,8 @@ func TestOpenWantsItsState(t *testing.T) {
 	}
 
 	other := cfg
-	other.Keys = players().witness["w2.example"]
-	if err := witness.Create(other); err != nil {
+	other.Keys = sharedKeys().witness["w2.example"]
+	if err := witness.CreateState(other); err != nil {
 		t.Fatal(err)
 	}
 	_, err = witness.Open(cfg)
@@ -113,16 +113,16 @@ func TestOpenWantsItsState(t *testing.T) {
 	}
 	beside := cfg
 	beside.Keys = cfg.Keys[1:]
-	wantErr(t, witness.Create(beside, cfg.Keys[0].Key()), witness.ErrNoState)
+	wantErr(t, witness.CreateState(beside, cfg.Keys[0].Key()), witness.ErrNoState)
 }
 
 // A state from before there were formats is taken over; one of a later format is not
 // touched.
 func TestStateOfOtherFormats(t *testing.T) {
 	cfg := config(t, "w1.example")
-	h := newHistory(players(), 12, 12, "")
-	w := must(begin(cfg))
-	mustCosign(t, w, h.ask(0, 9))
+	h := newTestLog(sharedKeys(), 12, 12, "")
+	w := must(createAndOpen(cfg))
+	mustCosign(t, w, h.request(0, 9))
 	w.Close()
 	edit := func(f func(*pebble.DB) error) {
 		db := must(pebble.Open("w/state", &pebble.Options{FS: cfg.FS, FormatMajorVersion: pebble.FormatValueSeparation}))
@@ -144,44 +144,44 @@ func TestStateOfOtherFormats(t *testing.T) {
 
 // Keys that come later: those just made go on from the state, those from elsewhere do
 // not, and a state that is there is never made anew.
-func TestKeysThatComeLater(t *testing.T) {
-	both := players().witness["w1.example"]
-	h := newHistory(players(), 12, 12, "")
+func TestAddedKeys(t *testing.T) {
+	both := sharedKeys().witness["w1.example"]
+	h := newTestLog(sharedKeys(), 12, 12, "")
 	net := newNetwork()
-	net.hosts["log.example"] = says{note: cosigned(h, 11, both[1])}
+	net.hosts["log.example"] = staticLog{note: cosignedNote(h, 11, both[1])}
 	cfg := config(t, "w1.example")
 	cfg.Transport, cfg.Sources = net, map[string][]string{origin: {"https://log.example"}}
 	old := both[0].Key()
 
 	cfg.Keys = both[1:]
-	wantErr(t, witness.Create(cfg, old), witness.ErrNoState)
+	wantErr(t, witness.CreateState(cfg, old), witness.ErrNoState)
 
 	cfg.Keys = both[:1]
-	w := must(begin(cfg))
-	mustCosign(t, w, h.ask(0, 9))
+	w := must(createAndOpen(cfg))
+	mustCosign(t, w, h.request(0, 9))
 	w.Close()
-	if made, err := witness.Recreate(cfg); made || err != nil {
+	if made, err := witness.RecreateState(cfg); made || err != nil {
 		t.Fatalf("made %v: %v", made, err)
 	}
 	made := cfg // the second key is new
-	made.FS = afterwards(cfg.FS)
+	made.FS = reopenedDisk(cfg.FS)
 	made.Keys = both[1:]
-	if err := witness.Create(made, old); err != nil {
+	if err := witness.CreateState(made, old); err != nil {
 		t.Fatal(err)
 	}
 	made.Keys = both
 	w = must(witness.Open(made))
-	mustCosign(t, w, h.ask(9, 10))
+	mustCosign(t, w, h.request(9, 10))
 	w.Close()
 
 	cfg.Keys = both // it was brought from elsewhere
 	_, err := witness.Open(cfg)
 	wantErr(t, err, witness.ErrNoState)
-	if made, err := witness.Recreate(cfg); !made || err != nil {
+	if made, err := witness.RecreateState(cfg); !made || err != nil {
 		t.Fatalf("made %v: %v", made, err)
 	}
 	w = must(witness.Open(cfg))
-	_, err = w.Cosign(t.Context(), h.ask(9, 10))
+	_, err = w.Cosign(t.Context(), h.request(9, 10))
 	wantErr(t, err, witness.ErrLookingUp)
 	w.LookUp(t.Context())
 	wantStale(t, w, h, 11)
@@ -189,17 +189,17 @@ func TestKeysThatComeLater(t *testing.T) {
 
 	skey, _ := must2(proof.GenerateKey(proof.CosignatureEd25519, "w1.example"))
 	third := must(proof.ParseCosigner(skey)) // and another, after that
-	net.hosts["log.example"] = says{note: cosigned(h, 12, third)}
+	net.hosts["log.example"] = staticLog{note: cosignedNote(h, 12, third)}
 	cfg.Keys = append(both[:2:2], third)
-	must(witness.Recreate(cfg))
+	must(witness.RecreateState(cfg))
 	w = must(witness.Open(cfg))
 	defer w.Close()
 	w.LookUp(t.Context())
 	wantStale(t, w, h, 12)
 }
 
-// afterwards is a copy of a file system in memory.
-func afterwards(fs vfs.FS) vfs.FS {
+// reopenedDisk is a copy of a file system in memory.
+func reopenedDisk(fs vfs.FS) vfs.FS {
 	to := vfs.NewMem()
 	if ok, err := vfs.Clone(fs, to, "w", "w", vfs.CloneSync); !ok || err != nil {
 		panic(err)
@@ -210,13 +210,13 @@ func afterwards(fs vfs.FS) vfs.FS {
 // What the log shows under the witness's own key is the witness's memory: the size is
 // named, a fork is refused and is evidence, and the history goes on.
 func TestLookUpAtTheLog(t *testing.T) {
-	c := players()
-	a, b := newHistory(c, 12, 12, ""), newHistory(c, 12, 3, "B")
+	c := sharedKeys()
+	a, b := newTestLog(c, 12, 12, ""), newTestLog(c, 12, 3, "B")
 	for _, k := range c.witness["w1.example"] { // one of the keys is enough
 		net := newNetwork()
-		net.hosts["log.example"] = says{note: cosigned(a, 9, k)}
-		w := lost(t, net)
-		_, err := w.Cosign(t.Context(), b.ask(0, 9))
+		net.hosts["log.example"] = staticLog{note: cosignedNote(a, 9, k)}
+		w := recreate(t, net)
+		_, err := w.Cosign(t.Context(), b.request(0, 9))
 		wantErr(t, err, witness.ErrLookingUp)
 		w.LookUp(t.Context())
 		wantStale(t, w, a, 9)
@@ -224,52 +224,52 @@ func TestLookUpAtTheLog(t *testing.T) {
 		if cp, sigs, err := proof.ParseCheckpoint(note); err != nil || cp != a.checkpoint(9) || len(sigs) != 3 {
 			t.Fatalf("it shows\n%s", note)
 		}
-		_, err = w.Cosign(t.Context(), b.ask(9, 9))
+		_, err = w.Cosign(t.Context(), b.request(9, 9))
 		wantErr(t, err, witness.ErrInconsistent)
 		if all := must(w.Evidence().List()); len(all) != 1 {
 			t.Fatalf("%d pieces of evidence", len(all))
 		}
 		halted := new(witness.HaltedError)
-		if _, err := w.Cosign(t.Context(), a.ask(9, 10)); !asErr(err, &halted) {
+		if _, err := w.Cosign(t.Context(), a.request(9, 10)); !asErr(err, &halted) {
 			t.Fatal(err)
 		}
-		if err := release(w); err != nil {
+		if err := closeWitness(w); err != nil {
 			t.Fatal(err)
 		}
-		mustCosign(t, w, a.ask(9, 10))
+		mustCosign(t, w, a.request(9, 10))
 	}
 }
 
 // A peer is believed as far as signatures go. Of what it claims without them, or under
 // forged ones, nothing is kept, whatever the size.
 func TestLookUpAtPeers(t *testing.T) {
-	c := players()
-	a := newHistory(c, 12, 12, "")
+	c := sharedKeys()
+	a := newTestLog(c, 12, 12, "")
 	own, other := c.witness["w1.example"], c.witness["w2.example"]
-	forged := bytes.Replace(cosigned(a, 9, own...), []byte("\n9\n"), []byte("\n8\n"), 1)
-	foreign := newHistory(&cast{log: []*proof.Signer{c.stranger}}, 12, 12, "")
+	forged := bytes.Replace(cosignedNote(a, 9, own...), []byte("\n9\n"), []byte("\n8\n"), 1)
+	foreign := newTestLog(&testKeys{log: []*proof.Signer{c.otherWitness}}, 12, 12, "")
 	half := must(proof.AddSignatures(a.note(9), proof.Signature{Name: "w1.example", ID: own[0].Key().ID(), Sig: make([]byte, 72)}))
 	for what, tc := range map[string]struct {
 		note []byte
 		size uint64
 	}{
-		"our word":                           {cosigned(a, 9, own...), 9},
-		"our word beside the peer's":         {cosigned(a, 9, append(own, other...)...), 9},
-		"the peer's word alone":              {cosigned(a, 9, other...), 0},
+		"our word":                           {cosignedNote(a, 9, own...), 9},
+		"our word beside the peer's":         {cosignedNote(a, 9, append(own, other...)...), 9},
+		"the peer's word alone":              {cosignedNote(a, 9, other...), 0},
 		"our word of another size":           {forged, 0},
-		"our word, and not the log's":        {cosigned(foreign, 9, own...), 0},
+		"our word, and not the log's":        {cosignedNote(foreign, 9, own...), 0},
 		"the log's word, and ours is forged": {half, 0},
 		"words":                              {[]byte("you stand at 11\n"), 0},
-		"endless":                            {bytes.Repeat(cosigned(a, 9, own...), 100), 0},
+		"endless":                            {bytes.Repeat(cosignedNote(a, 9, own...), 100), 0},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			net := newNetwork()
-			net.hosts["log.example"], net.hosts["p.example"] = http.NotFoundHandler(), says{note: tc.note}
-			w := lost(t, net)
+			net.hosts["log.example"], net.hosts["p.example"] = http.NotFoundHandler(), staticLog{note: tc.note}
+			w := recreate(t, net)
 			w.LookUp(t.Context())
 			if tc.size > 0 {
 				wantStale(t, w, a, tc.size)
-			} else if _, err := w.Cosign(t.Context(), a.ask(0, 5)); err != nil {
+			} else if _, err := w.Cosign(t.Context(), a.request(0, 5)); err != nil {
 				t.Errorf("%s: %v", what, err)
 			}
 		})
@@ -279,41 +279,41 @@ func TestLookUpAtPeers(t *testing.T) {
 // Two histories under the witness's own key are evidence, of one size or of two, and
 // halt the log before anything of it is cosigned.
 func TestLookUpFindsTwoHistories(t *testing.T) {
-	c := players()
-	a, b := newHistory(c, 12, 12, ""), newHistory(c, 12, 3, "B")
+	c := sharedKeys()
+	a, b := newTestLog(c, 12, 12, ""), newTestLog(c, 12, 3, "B")
 	own := c.witness["w1.example"]
 	for _, size := range []uint64{9, 11} {
 		net := newNetwork()
-		net.hosts["log.example"] = says{cosigned(a, 9, own...), mixed{&server{a, 9}, &server{b, 11}}}
+		net.hosts["log.example"] = staticLog{cosignedNote(a, 9, own...), splitHandler{&tileServer{a, 9}, &tileServer{b, 11}}}
 		if size == 11 { // what the larger tree begins with, its tiles say
-			net.hosts["log.example"] = says{cosigned(a, 9, own...), &server{b, 11}}
+			net.hosts["log.example"] = staticLog{cosignedNote(a, 9, own...), &tileServer{b, 11}}
 		}
-		net.hosts["p.example"] = says{note: cosigned(b, size, own...)}
-		w := lost(t, net)
+		net.hosts["p.example"] = staticLog{note: cosignedNote(b, size, own...)}
+		w := recreate(t, net)
 		w.LookUp(t.Context())
 		if all := must(w.Evidence().List()); len(all) != 1 {
 			t.Fatalf("%d pieces of evidence (size %d)", len(all), size)
 		}
 		halted := new(witness.HaltedError)
-		_, errA := w.Cosign(t.Context(), a.ask(9, 10))
-		_, errB := w.Cosign(t.Context(), b.ask(size, 12))
+		_, errA := w.Cosign(t.Context(), a.request(9, 10))
+		_, errB := w.Cosign(t.Context(), b.request(size, 12))
 		if errA == nil || errB == nil || !asErr(errA, &halted) && !asErr(errB, &halted) {
 			t.Fatalf("got %v and %v (size %d)", errA, errB, size)
 		}
 	}
 }
 
-// keeper shows a history that grows by an entry a day, and what it showed before;
+// archivingLog shows a history that grows by an entry a day, and what it showed before;
 // until a day the witness cosigned.
-type keeper struct {
-	h     *history
-	begun time.Time
+type archivingLog struct {
+	h     *testLog
+	start time.Time
 	until uint64
 	keys  []witness.Key
 	asked int
 }
 
-func (k *keeper) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+func (k *archivingLog) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	at := time.Now()
 	switch r.URL.Path {
 	case "/checkpoint":
@@ -324,13 +324,13 @@ func (k *keeper) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		http.NotFound(rw, r)
 		return
 	}
-	day := int64(at.Sub(k.begun) / (24 * time.Hour))
-	if at.Before(k.begun) || day < 1 {
+	day := int64(at.Sub(k.start) / (24 * time.Hour))
+	if at.Before(k.start) || day < 1 {
 		http.NotFound(rw, r)
 		return
 	}
 	if uint64(day) <= k.until {
-		rw.Write(cosigned(k.h, uint64(day), k.keys...))
+		rw.Write(cosignedNote(k.h, uint64(day), k.keys...))
 		return
 	}
 	rw.Write(k.h.note(uint64(day)))
@@ -338,22 +338,22 @@ func (k *keeper) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 
 // A witness comes back after days in which others made the quorum: the log's newest
 // checkpoint is not ours, and one that it keeps is.
-func TestLookUpBackInTime(t *testing.T) {
-	c := players()
+func TestLookUpOfArchivedCheckpoints(t *testing.T) {
+	c := sharedKeys()
 	for _, until := range []uint64{0, 2, 7, 29} {
 		synctest.Test(t, func(t *testing.T) {
-			k := &keeper{h: newHistory(c, 40, 40, ""), begun: time.Now(), until: until, keys: c.witness["w1.example"]}
+			k := &archivingLog{h: newTestLog(c, 40, 40, ""), start: time.Now(), until: until, keys: c.witness["w1.example"]}
 			time.Sleep(30*24*time.Hour + time.Hour)
 			net := newNetwork()
 			net.hosts["log.example"], net.hosts["p.example"] = k, http.NotFoundHandler()
-			w := lost(t, net)
+			w := recreate(t, net)
 			w.LookUp(t.Context())
 			if k.asked > 80 {
 				t.Errorf("the log was asked %d times", k.asked)
 			}
 			if until > 0 {
 				wantStale(t, w, k.h, until)
-			} else if _, err := w.Cosign(t.Context(), k.h.ask(0, 30)); err != nil {
+			} else if _, err := w.Cosign(t.Context(), k.h.request(0, 30)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -363,15 +363,15 @@ func TestLookUpBackInTime(t *testing.T) {
 // Whoever hangs costs its log 30 s, in which that log is told so and no other, and it
 // is said who did not answer.
 func TestLookUpIsBounded(t *testing.T) {
-	all, list, sources := logs(3)
+	all, list, sources := newTestLogs(3)
 	synctest.Test(t, func(t *testing.T) {
 		net := newNetwork()
 		net.hosts["p.example"] = http.NotFoundHandler()
-		net.hosts[all[0].origin] = hangs
-		net.hosts[all[1].origin] = says{note: cosigned(all[1], 9, players().witness["w1.example"]...)}
+		net.hosts[all[0].origin] = hangingHandler
+		net.hosts[all[1].origin] = staticLog{note: cosignedNote(all[1], 9, sharedKeys().witness["w1.example"]...)}
 		// The third is not even there.
 		var said bytes.Buffer
-		w := lost(t, net, func(c *witness.Config) {
+		w := recreate(t, net, func(c *witness.Config) {
 			c.Logs, c.Sources, c.Log = list, sources, slog.New(slog.NewTextHandler(&said, nil))
 		})
 		ctx, stop := context.WithCancel(t.Context())
@@ -382,7 +382,7 @@ func TestLookUpIsBounded(t *testing.T) {
 		for wait := range 30 {
 			for _, i := range []int{0, 2} {
 				rec := httptest.NewRecorder()
-				w.Handler().ServeHTTP(rec, httptest.NewRequest("POST", "/add-checkpoint", bytes.NewReader(all[i].ask(0, 5).Format())))
+				w.Handler().ServeHTTP(rec, httptest.NewRequest("POST", "/add-checkpoint", bytes.NewReader(all[i].request(0, 5).Format())))
 				if after, _ := strconv.Atoi(rec.Header().Get("Retry-After")); rec.Code != 503 || after < 1 || after > 30 {
 					t.Fatalf("log %d, after %d s: %d, Retry-After %d", i, wait, rec.Code, after)
 				}
@@ -391,7 +391,7 @@ func TestLookUpIsBounded(t *testing.T) {
 		}
 		synctest.Wait()
 		for _, i := range []int{0, 2} {
-			mustCosign(t, w, all[i].ask(0, 5))
+			mustCosign(t, w, all[i].request(0, 5))
 			if n := strings.Count(said.String(), "silent=[https://"+all[i].origin+"]"); n != 1 {
 				t.Errorf("it is said %d times that %s did not answer:\n%s", n, all[i].origin, said.String())
 			}
@@ -403,14 +403,14 @@ func TestLookUpIsBounded(t *testing.T) {
 
 // A peer that hangs costs all logs together little more than one.
 func TestLookUpOfManyLogs(t *testing.T) {
-	all, list, sources := logs(40)
+	all, list, sources := newTestLogs(40)
 	synctest.Test(t, func(t *testing.T) {
 		net := newNetwork()
-		net.hosts["p.example"] = hangs
+		net.hosts["p.example"] = hangingHandler
 		for _, h := range all {
-			net.hosts[h.origin] = says{note: cosigned(h, 9, players().witness["w1.example"]...)}
+			net.hosts[h.origin] = staticLog{note: cosignedNote(h, 9, sharedKeys().witness["w1.example"]...)}
 		}
-		w := lost(t, net, func(c *witness.Config) { c.Logs, c.Sources = list, sources })
+		w := recreate(t, net, func(c *witness.Config) { c.Logs, c.Sources = list, sources })
 		begun := time.Now()
 		w.LookUp(t.Context())
 		if took := time.Since(begun); took > time.Minute {
@@ -425,10 +425,10 @@ func TestLookUpOfManyLogs(t *testing.T) {
 // A log that left the list while it was looked up is looked up when it comes back, and
 // so is one that comes first now; what was looked up is not again.
 func TestLookUpOfAChangingList(t *testing.T) {
-	c := players()
-	h := newHistory(c, 12, 12, "")
+	c := sharedKeys()
+	h := newTestLog(c, 12, 12, "")
 	net := newNetwork()
-	list := listed(origin, c.log...)
+	list := logListOf(origin, c.log...)
 	var w *witness.Witness
 	leaves := true
 	net.hosts["log.example"] = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -437,16 +437,16 @@ func TestLookUpOfAChangingList(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		rw.Write(cosigned(h, 9, c.witness["w1.example"]...))
+		rw.Write(cosignedNote(h, 9, c.witness["w1.example"]...))
 	})
 	net.hosts["p.example"] = http.NotFoundHandler()
-	w = lost(t, net)
+	w = recreate(t, net)
 	w.LookUp(t.Context())
 	leaves = false
 	if err := w.SetLogs(list); err != nil {
 		t.Fatal(err)
 	}
-	_, err := w.Cosign(t.Context(), h.ask(0, 5))
+	_, err := w.Cosign(t.Context(), h.request(0, 5))
 	wantErr(t, err, witness.ErrLookingUp)
 	w.LookUp(t.Context())
 	wantStale(t, w, h, 9)
@@ -457,18 +457,18 @@ func TestLookUpOfAChangingList(t *testing.T) {
 // A state that is an old copy does not know what the keys have cosigned since. The next
 // round of gossip sees it, and a fork between the two is evidence.
 func TestOldCopyOfTheState(t *testing.T) {
-	c := players()
-	a, b := newHistory(c, 12, 12, ""), newHistory(c, 12, 3, "B")
-	for _, later := range []*history{a, b} {
+	c := sharedKeys()
+	a, b := newTestLog(c, 12, 12, ""), newTestLog(c, 12, 3, "B")
+	for _, later := range []*testLog{a, b} {
 		net := newNetwork()
-		net.hosts["log.example"] = says{cosigned(later, 9, c.witness["w1.example"]...), &server{later, 9}}
+		net.hosts["log.example"] = staticLog{cosignedNote(later, 9, c.witness["w1.example"]...), &tileServer{later, 9}}
 		cfg := config(t, "w1.example")
 		cfg.Transport, cfg.Sources = net, map[string][]string{origin: {"https://log.example"}}
-		w := must(begin(cfg))
-		mustCosign(t, w, a.ask(0, 5))
+		w := must(createAndOpen(cfg))
+		mustCosign(t, w, a.request(0, 5))
 		r := gossip(t, w)
-		_, err := w.Cosign(t.Context(), a.ask(5, 6))
-		stale := new(witness.StaleError)
+		_, err := w.Cosign(t.Context(), a.request(5, 6))
+		stale := new(witness.ConflictError)
 		if !asErr(err, &stale) || stale.Size != 9 {
 			t.Fatalf("got %v", err)
 		}
@@ -481,7 +481,7 @@ func TestOldCopyOfTheState(t *testing.T) {
 		}
 		w.Close()
 		w = must(witness.Open(cfg))
-		_, err = w.Cosign(t.Context(), a.ask(9, 10))
+		_, err = w.Cosign(t.Context(), a.request(9, 10))
 		halted := new(witness.HaltedError)
 		if later == a && err != nil || later == b && !asErr(err, &halted) && !errors.Is(err, witness.ErrInconsistent) {
 			t.Fatal(err)
@@ -491,66 +491,66 @@ func TestOldCopyOfTheState(t *testing.T) {
 }
 
 // Whoever holds a receipt reminds the witness of what it has cosigned.
-func TestHandedInMemory(t *testing.T) {
-	c := players()
-	a := newHistory(c, 12, 12, "")
+func TestSeenCheckpointRestoresNewest(t *testing.T) {
+	c := sharedKeys()
+	a := newTestLog(c, 12, 12, "")
 	own := c.witness["w1.example"]
-	w := open(t, config(t, "w1.example"))
-	mustCosign(t, w, a.ask(0, 5))
-	if verdict := must(w.See(t.Context(), cosigned(a, 7, c.witness["w2.example"]...))); verdict != witness.Beyond {
+	w := mustOpen(t, config(t, "w1.example"))
+	mustCosign(t, w, a.request(0, 5))
+	if verdict := must(w.AddSeenCheckpoint(t.Context(), cosignedNote(a, 7, c.witness["w2.example"]...))); verdict != witness.AheadOfKnown {
 		t.Errorf("what another cosigned is %q", verdict)
 	}
-	if verdict := must(w.See(t.Context(), cosigned(a, 9, own...))); verdict != witness.OnOurLine {
+	if verdict := must(w.AddSeenCheckpoint(t.Context(), cosignedNote(a, 9, own...))); verdict != witness.Consistent {
 		t.Errorf("what it cosigned itself is %q", verdict)
 	}
 	wantStale(t, w, a, 9)
-	mustCosign(t, w, a.ask(9, 10))
+	mustCosign(t, w, a.request(9, 10))
 }
 
 // The power fails before each single write of the making of a new state and the looking
 // up: whatever is left refuses to open, or goes on looking, or knows what was found.
 func TestCrashAtEachWriteOfANewState(t *testing.T) {
-	c := newCrashing()
-	h := newHistory(&cast{log: players().log[:1]}, crashSizes, 4, "A")
-	fork := newHistory(&cast{log: players().log[:1]}, crashSizes, 4, "B")
+	c := newCrashTest()
+	h := newTestLog(&testKeys{log: sharedKeys().log[:1]}, crashSizes, 4, "A")
+	fork := newTestLog(&testKeys{log: sharedKeys().log[:1]}, crashSizes, 4, "B")
 	seen := map[string]int{}
 	for _, two := range []bool{false, true} {
 		net := newNetwork()
-		net.hosts["log.example"] = says{cosigned(h, 9, c.key...), &server{h, 9}}
+		net.hosts["log.example"] = staticLog{cosignedNote(h, 9, c.key...), &tileServer{h, 9}}
 		net.hosts["p.example"] = http.NotFoundHandler()
 		if two {
-			net.hosts["p.example"] = says{note: cosigned(fork, 9, c.key...)}
+			net.hosts["p.example"] = staticLog{note: cosignedNote(fork, 9, c.key...)}
 		}
-		set := func(p *power) witness.Config {
+		set := func(p *crashInjector) witness.Config {
 			cfg := p.config(c)
 			cfg.Transport, cfg.Parallel, cfg.Peers = net, 1, []string{"https://p.example"}
 			cfg.Sources = map[string][]string{origin: {"https://log.example"}}
 			return cfg
 		}
 		for left := 1; ; left++ {
-			p := newPower(uint64(left))
+			p := newCrashInjector(uint64(left))
 			p.failAt(left)
 			cfg := set(p)
-			must(witness.Recreate(cfg))
+			must(witness.RecreateState(cfg))
 			w := must(witness.Open(cfg))
 			w.LookUp(t.Context())
 			w.Close()
-			if p.found() == nil {
+			if p.diskAfterCrash() == nil {
 				break
 			}
-			q := newPower(0)
-			q.disk = p.found()
+			q := newCrashInjector(0)
+			q.disk = p.diskAfterCrash()
 			cfg = set(q)
 			w, err := witness.Open(cfg)
 			if errors.Is(err, witness.ErrNoState) {
 				seen["none"]++
-				must(witness.Recreate(cfg))
+				must(witness.RecreateState(cfg))
 				w, err = witness.Open(cfg)
 			}
 			if err != nil {
 				t.Fatalf("%v (write %d)", err, left)
 			}
-			if _, err := w.Cosign(t.Context(), c.asks[0][0][5]); errors.Is(err, witness.ErrLookingUp) {
+			if _, err := w.Cosign(t.Context(), c.requests[0][0][5]); errors.Is(err, witness.ErrLookingUp) {
 				seen["looking"]++
 				w.LookUp(t.Context())
 			} else {

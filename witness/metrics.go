@@ -13,7 +13,7 @@ type metrics struct {
 	witness    *Witness
 	registerer prometheus.Registerer
 	requests   *prometheus.CounterVec
-	suspicions *prometheus.CounterVec
+	anomalies  *prometheus.CounterVec
 	evidence   *prometheus.CounterVec
 	lastRound  prometheus.Gauge
 	size       *prometheus.Desc
@@ -30,7 +30,7 @@ func newMetrics(w *Witness, r prometheus.Registerer) (*metrics, error) {
 		witness:    w,
 		registerer: r,
 		requests:   counter("docket_witness_requests_total", "add-checkpoint requests that a log on the list signed or seems to have signed, by their answer.", "origin", "status"),
-		suspicions: counter("docket_witness_suspicions_total", "Proofs, fetches and checkpoints that prove nothing and should not be.", "origin"),
+		anomalies:  counter("docket_witness_suspicions_total", "Proofs, fetches and checkpoints that prove nothing and should not be.", "origin"),
 		evidence:   counter("docket_witness_evidence_total", "Pieces of evidence found or taken since the start.", "origin"),
 		lastRound: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "docket_witness_gossip_timestamp_seconds", Help: "When the last round of gossip ended.",
@@ -50,7 +50,7 @@ func newMetrics(w *Witness, r prometheus.Registerer) (*metrics, error) {
 // Describe implements [prometheus.Collector].
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.requests.Describe(ch)
-	m.suspicions.Describe(ch)
+	m.anomalies.Describe(ch)
 	m.evidence.Describe(ch)
 	m.lastRound.Describe(ch)
 	ch <- m.size
@@ -62,7 +62,7 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements [prometheus.Collector].
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.requests.Collect(ch)
-	m.suspicions.Collect(ch)
+	m.anomalies.Collect(ch)
 	m.evidence.Collect(ch)
 	m.lastRound.Collect(ch)
 	ready := 1.0
@@ -71,27 +71,27 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	ch <- prometheus.MustNewConstMetric(m.ready, prometheus.GaugeValue, ready)
 	ch <- prometheus.MustNewConstMetric(m.damage, prometheus.CounterValue, float64(m.witness.health.Events(stateName)))
-	for _, v := range m.witness.served() {
+	for _, v := range m.witness.servedLogs() {
 		halted := 0.0
 		if v.halted.Load() {
 			halted = 1
 		}
-		ch <- prometheus.MustNewConstMetric(m.size, prometheus.GaugeValue, float64(v.size.Load()), v.origin)
+		ch <- prometheus.MustNewConstMetric(m.size, prometheus.GaugeValue, float64(v.newestSize.Load()), v.origin)
 		ch <- prometheus.MustNewConstMetric(m.halted, prometheus.GaugeValue, halted, v.origin)
 	}
 }
 
-func (m *metrics) asked(origin string, err error) {
+func (m *metrics) countRequest(origin string, err error) {
 	m.requests.WithLabelValues(origin, strconv.Itoa(statusOf(err))).Inc()
 }
 
-func (m *metrics) suspected(origin string) { m.suspicions.WithLabelValues(origin).Inc() }
-func (m *metrics) convicted(origin string) { m.evidence.WithLabelValues(origin).Inc() }
-func (m *metrics) round()                  { m.lastRound.Set(float64(time.Now().Unix())) }
+func (m *metrics) countAnomaly(origin string)  { m.anomalies.WithLabelValues(origin).Inc() }
+func (m *metrics) countEvidence(origin string) { m.evidence.WithLabelValues(origin).Inc() }
+func (m *metrics) setLastRound()               { m.lastRound.Set(float64(time.Now().Unix())) }
 
 // forget drops what was counted for a log that left the list.
 func (m *metrics) forget(origin string) {
-	for _, c := range []*prometheus.CounterVec{m.requests, m.suspicions, m.evidence} {
+	for _, c := range []*prometheus.CounterVec{m.requests, m.anomalies, m.evidence} {
 		c.DeletePartialMatch(prometheus.Labels{"origin": origin})
 	}
 }

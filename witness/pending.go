@@ -10,193 +10,193 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// maxPending is how many checkpoints of one log wait in each room. patience is how
+// maxPendingPerSource is how many checkpoints of one log wait in each room. patience is how
 // many rounds one that others could be compared with waits before it gives way.
 const (
-	maxPending = 64
-	patience   = 60
+	maxPendingPerSource = 64
+	maxFailures         = 60
 )
 
-// room is the place of those that came by one way. Each way has its own, so that
+// pendingSource is the place of those that came by one way. Each way has its own, so that
 // whoever floods one crowds out nothing that came by another.
-type room byte
+type pendingSource byte
 
 const (
-	handedIn  room = 'h' // by clients and auditors, who were told that it is kept
-	submitted room = 's' // to be cosigned, and was refused
-	shown     room = 'g' // by a peer or a source, in a round of gossip
+	fromClient pendingSource = 'h' // by clients and auditors, who were told that it is kept
+	fromLog    pendingSource = 's' // to be cosigned, and was refused
+	fromGossip pendingSource = 'g' // by a peer or a source, in a round of gossip
 )
 
-var rooms = []room{handedIn, submitted, shown}
+var pendingSources = []pendingSource{fromClient, fromLog, fromGossip}
 
-// pending is a checkpoint that the log signed and that waits to be compared. The
+// pendingCheckpoint is a checkpoint that the log signed and that waits to be compared. The
 // ward's mu guards in, tries and vain.
-type pending struct {
-	reference
-	in    room
-	tries int // how often it was to be compared
-	vain  int // how often whoever could know was there, and did not
+type pendingCheckpoint struct {
+	noteAndTree
+	source   pendingSource
+	attempts int // how often it was to be compared
+	failures int // how often whoever could know was there, and did not
 }
 
-// setAside keeps a checkpoint for the next round to compare; false if there is no
+// addPending keeps a checkpoint for the next round to compare; false if there is no
 // room.
-func (w *Witness) setAside(v *ward, signed *proof.Signed, in room) bool {
+func (w *Witness) addPending(v *logState, signed *proof.Signed, from pendingSource) bool {
 	t := signed.Checkpoint().Tree()
-	if t.Size == 0 || w.settledBefore(v, t) || v.chargedIn(t) != "" {
+	if t.Size == 0 || w.knownConsistent(v, t) || v.evidenceID(t) != "" {
 		return true // on one history with everything, or compared before
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	p := v.pending[t]
 	switch {
-	case p != nil && (p.in == in || in != handedIn):
+	case p != nil && (p.source == from || from != fromClient):
 		return true
-	case p == nil && !w.makeRoom(v, t, in):
+	case p == nil && !w.evictPendingLocked(v, t, from):
 		return false
 	}
-	w.hold(v, reference{t, signed.Own()}, in)
+	w.addPendingLocked(v, noteAndTree{t, signed.WithoutCosignatures()}, from)
 	return true
 }
 
-// hold keeps a checkpoint, or notes of one that waits that somebody was told so. mu
+// addPendingLocked keeps a checkpoint, or notes of one that waits that somebody was told so. mu
 // is held.
-func (w *Witness) hold(v *ward, ref reference, in room) {
+func (w *Witness) addPendingLocked(v *logState, ref noteAndTree, from pendingSource) {
 	if v.pending[ref.tree] == nil {
-		v.pending[ref.tree] = &pending{reference: ref}
+		v.pending[ref.tree] = &pendingCheckpoint{noteAndTree: ref}
 	}
 	p := v.pending[ref.tree]
-	p.in = in
-	if err := w.state.hold(v.origin, *p); err != nil {
-		w.doubt(fmt.Errorf("keeping a checkpoint to compare: %w", err))
+	p.source = from
+	if err := w.state.putPending(v.origin, *p); err != nil {
+		w.markBroken(fmt.Errorf("keeping a checkpoint to compare: %w", err))
 	}
 }
 
-// makeRoom lets one go if the room is full: none that no round has compared in vain
+// evictPendingLocked lets one go if the room is full: none that no round has compared in vain
 // yet. Of those beyond all that is known, the largest goes for a smaller: nearer ones
 // are compared sooner, and if the log made them up it is caught with them. Of the
 // others, the one that was compared in vain most often, when patience is at its end.
 // mu is held.
-func (w *Witness) makeRoom(v *ward, t proof.Tree, in room) bool {
-	all := v.inside(in)
-	if len(all) < maxPending {
+func (w *Witness) evictPendingLocked(v *logState, t proof.Tree, from pendingSource) bool {
+	all := v.pendingFromLocked(from)
+	if len(all) < maxPendingPerSource {
 		return true
 	}
-	victim := slices.MaxFunc(all, func(a, b *pending) int { return cmp.Compare(a.vain, b.vain) })
-	if victim.vain < patience {
+	victim := slices.MaxFunc(all, func(a, b *pendingCheckpoint) int { return cmp.Compare(a.failures, b.failures) })
+	if victim.failures < maxFailures {
 		victim = nil
 	}
 	for _, p := range all {
-		if p.vain > 0 && p.tree.Size > max(v.horizon(), t.Size) {
+		if p.failures > 0 && p.tree.Size > max(v.maxComparable(), t.Size) {
 			victim = p
 		}
 	}
 	if victim != nil {
-		w.release(v, victim.tree)
+		w.removePendingLocked(v, victim.tree)
 	}
 	return victim != nil
 }
 
-// squeezeIn keeps a checkpoint that was handed in in place of the largest, which no
+// replaceLargestPending keeps a checkpoint that was handed in in place of the largest, which no
 // round needs to have tried: a log that makes up one tree after another, beyond all
 // that is known, keeps nothing out that is smaller.
-func (w *Witness) squeezeIn(v *ward, signed *proof.Signed) bool {
+func (w *Witness) replaceLargestPending(v *logState, signed *proof.Signed) bool {
 	t := signed.Checkpoint().Tree()
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if all := v.inside(handedIn); len(all) >= maxPending {
+	if all := v.pendingFromLocked(fromClient); len(all) >= maxPendingPerSource {
 		largest := all[len(all)-1]
-		if largest.tree.Size <= max(v.horizon(), t.Size) {
+		if largest.tree.Size <= max(v.maxComparable(), t.Size) {
 			return false
 		}
-		w.release(v, largest.tree)
+		w.removePendingLocked(v, largest.tree)
 	}
-	w.hold(v, reference{t, signed.Own()}, handedIn)
+	w.addPendingLocked(v, noteAndTree{t, signed.WithoutCosignatures()}, fromClient)
 	return true
 }
 
-// inside are those that wait in one room, the smallest first; mu is held.
-func (v *ward) inside(in room) (all []*pending) {
+// pendingFromLocked are those that wait in one room, the smallest first; mu is held.
+func (v *logState) pendingFromLocked(from pendingSource) (all []*pendingCheckpoint) {
 	for _, p := range v.pending {
-		if p.in == in {
+		if p.source == from {
 			all = append(all, p)
 		}
 	}
-	slices.SortFunc(all, func(a, b *pending) int { return compareTrees(a.tree, b.tree) })
+	slices.SortFunc(all, func(a, b *pendingCheckpoint) int { return compareTrees(a.tree, b.tree) })
 	return all
 }
 
-// dropPending forgets a checkpoint that was compared.
-func (w *Witness) dropPending(v *ward, t proof.Tree) {
+// removePending forgets a checkpoint that was compared.
+func (w *Witness) removePending(v *logState, t proof.Tree) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	w.release(v, t)
+	w.removePendingLocked(v, t)
 }
 
-// release forgets a checkpoint; mu is held.
-func (w *Witness) release(v *ward, t proof.Tree) {
+// removePendingLocked forgets a checkpoint; mu is held.
+func (w *Witness) removePendingLocked(v *logState, t proof.Tree) {
 	if v.pending[t] == nil {
 		return
 	}
 	delete(v.pending, t)
-	if err := w.state.release(v.origin, t); err != nil {
-		w.doubt(fmt.Errorf("forgetting a checkpoint that waited: %w", err))
+	if err := w.state.deletePending(v.origin, t); err != nil {
+		w.markBroken(fmt.Errorf("forgetting a checkpoint that waited: %w", err))
 	}
 }
 
-// waiting are the checkpoints that wait to be compared: those first that were tried
+// pendingByAttempts are the checkpoints that wait to be compared: those first that were tried
 // in the fewest rounds, so that what cannot be compared holds up nothing that can,
 // and of these the smallest.
-func (v *ward) waiting() []reference {
+func (v *logState) pendingByAttempts() []noteAndTree {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	all := slices.SortedFunc(maps.Values(v.pending), func(a, b *pending) int {
-		return cmp.Or(cmp.Compare(a.tries, b.tries), compareTrees(a.tree, b.tree))
+	all := slices.SortedFunc(maps.Values(v.pending), func(a, b *pendingCheckpoint) int {
+		return cmp.Or(cmp.Compare(a.attempts, b.attempts), compareTrees(a.tree, b.tree))
 	})
-	refs := make([]reference, len(all))
+	refs := make([]noteAndTree, len(all))
 	for i, p := range all {
-		refs[i] = p.reference
+		refs[i] = p.noteAndTree
 	}
 	return refs
 }
 
-// tried notes that a checkpoint that waits is being compared.
-func (v *ward) tried(t proof.Tree) {
+// countAttempt notes that a checkpoint that waits is being compared.
+func (v *logState) countAttempt(t proof.Tree) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if p := v.pending[t]; p != nil {
-		p.tries++
+		p.attempts++
 	}
 }
 
-// inVain notes that it was in vain, though whoever could know was there.
-func (v *ward) inVain(t proof.Tree) {
+// countFailure notes that it was in vain, though whoever could know was there.
+func (v *logState) countFailure(t proof.Tree) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if p := v.pending[t]; p != nil {
-		p.vain++
+		p.failures++
 	}
 }
 
-// promised tells whether somebody was told that a checkpoint is kept until it is
+// mustRetain tells whether somebody was told that a checkpoint is kept until it is
 // compared. That a larger tree speaks for it is no reason to drop it: the log decides
 // which one that is, and whether its tiles are ever seen again. It waits as one that was
 // compared in vain.
-func (v *ward) promised(t proof.Tree) bool {
+func (v *logState) mustRetain(t proof.Tree) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	p := v.pending[t]
-	if p == nil || p.in != handedIn {
+	if p == nil || p.source != fromClient {
 		return false
 	}
-	p.vain++
+	p.failures++
 	return true
 }
 
-// rivals are the checkpoints that wait, or were found to extend ours, and have another
+// conflicting are the checkpoints that wait, or were found to extend ours, and have another
 // tree of that size.
-func (v *ward) rivals(t proof.Tree) (notes [][]byte) {
-	all := v.waiting()
-	if r := v.ahead.Load(); r != nil {
+func (v *logState) conflicting(t proof.Tree) (notes [][]byte) {
+	all := v.pendingByAttempts()
+	if r := v.largestConsistent.Load(); r != nil {
 		all = append(all, *r)
 	}
 	for _, other := range all {
@@ -207,19 +207,19 @@ func (v *ward) rivals(t proof.Tree) (notes [][]byte) {
 	return notes
 }
 
-// turnAway notes that a checkpoint could neither be compared nor wait.
-func (v *ward) turnAway() {
+// countDropped notes that a checkpoint could neither be compared nor wait.
+func (v *logState) countDropped() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.crowded++
+	v.dropped++
 }
 
-// takeTurnedAway is how many these were since it was asked last.
-func (v *ward) takeTurnedAway() int {
+// takeDropped is how many these were since it was asked last.
+func (v *logState) takeDropped() int {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	n := v.crowded
-	v.crowded = 0
+	n := v.dropped
+	v.dropped = 0
 	return n
 }
 

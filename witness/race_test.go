@@ -15,14 +15,14 @@ import (
 
 // The race of tlog-witness "add-checkpoint": A with size N and B with size N+K are
 // checked together; had the check and the write been apart, A could roll B back.
-func TestTwoUpdatesRace(t *testing.T) {
+func TestConcurrentUpdates(t *testing.T) {
 	const step = 3
-	h := newHistory(players(), 200, 200, "")
-	w := open(t, config(t, "w1.example"))
+	h := newTestLog(sharedKeys(), 200, 200, "")
+	w := mustOpen(t, config(t, "w1.example"))
 	at := uint64(1)
-	mustCosign(t, w, h.ask(0, at))
+	mustCosign(t, w, h.request(0, at))
 	for range 30 {
-		n, nk := h.ask(at, at+1), h.ask(at, at+1+step)
+		n, nk := h.request(at, at+1), h.request(at, at+1+step)
 		var wg sync.WaitGroup
 		errs := make([]error, 2)
 		for i, q := range []wire.AddCheckpoint{n, nk} {
@@ -30,7 +30,7 @@ func TestTwoUpdatesRace(t *testing.T) {
 		}
 		wg.Wait()
 		won := []uint64{at + 1, at + 1 + step}
-		var stale *witness.StaleError
+		var stale *witness.ConflictError
 		switch {
 		case errs[0] == nil && errors.As(errs[1], &stale) && stale.Size == won[0]:
 			at = won[0]
@@ -48,10 +48,10 @@ func TestTwoUpdatesRace(t *testing.T) {
 
 // Many logs, each asked by many at once while a list is reloaded, rounds are made and
 // checkpoints are looked at: whatever is cosigned of a log lies on one history.
-func TestManyAtOnce(t *testing.T) {
+func TestConcurrentUse(t *testing.T) {
 	const logs, askers, asks, seed = 5, 4, 25, 7
 	var list witness.LogList
-	views := make([][2]*history, logs)
+	views := make([][2]*testLog, logs)
 	cfg := config(t, "w1.example")
 	cfg.Keys = cfg.Keys[:1]
 	cfg.Log = nil
@@ -59,20 +59,20 @@ func TestManyAtOnce(t *testing.T) {
 		name := fmt.Sprintf("log.example/%d", i)
 		s := newSigner(proof.Ed25519, name)
 		for j, branch := range []string{"A", "B"} {
-			views[i][j] = newHistory(&cast{log: []*proof.Signer{s}}, 60, 5, branch)
+			views[i][j] = newTestLog(&testKeys{log: []*proof.Signer{s}}, 60, 5, branch)
 			views[i][j].origin = name
-			views[i][j].mth(0, 60) // the memo is filled before others read it
+			views[i][j].subtreeHash(0, 60) // the memo is filled before others read it
 			for n := range uint64(60) {
-				views[i][j].mth(0, n)
+				views[i][j].subtreeHash(0, n)
 				for m := range n {
-					views[i][j].path(m, n)
+					views[i][j].consistencyPath(m, n)
 				}
 			}
 		}
-		list = append(list, listed(name, s)...)
+		list = append(list, logListOf(name, s)...)
 	}
 	cfg.Logs = list
-	w := open(t, cfg)
+	w := mustOpen(t, cfg)
 	var mu sync.Mutex
 	cosigned := map[string]map[uint64]proof.Hash{}
 	ctx, stop := context.WithCancel(t.Context())
@@ -96,18 +96,18 @@ func TestManyAtOnce(t *testing.T) {
 				for range asks {
 					h := views[i][rng.IntN(2)]
 					n := min(at+1+rng.Uint64N(3), 59)
-					_, err := w.Cosign(ctx, h.ask(at, n))
-					var stale *witness.StaleError
+					_, err := w.Cosign(ctx, h.request(at, n))
+					var stale *witness.ConflictError
 					switch {
 					case err == nil:
 						mu.Lock()
 						if cosigned[h.origin] == nil {
 							cosigned[h.origin] = map[uint64]proof.Hash{}
 						}
-						if root, ok := cosigned[h.origin][n]; ok && root != h.mth(0, n) {
+						if root, ok := cosigned[h.origin][n]; ok && root != h.subtreeHash(0, n) {
 							t.Errorf("%s: two roots cosigned at %d", h.origin, n)
 						}
-						cosigned[h.origin][n] = h.mth(0, n)
+						cosigned[h.origin][n] = h.subtreeHash(0, n)
 						mu.Unlock()
 						at = n
 					case errors.As(err, &stale):
@@ -124,7 +124,7 @@ func TestManyAtOnce(t *testing.T) {
 		for branch := range 2 {
 			fits := 0
 			for n, root := range cosigned[views[i][0].origin] {
-				if views[i][branch].mth(0, n) == root {
+				if views[i][branch].subtreeHash(0, n) == root {
 					fits++
 				}
 			}

@@ -12,33 +12,33 @@ import (
 	"github.com/seed-53cf897a/docket/witness"
 )
 
-// farKey is a key that is far away: it takes its time, and somebody counts.
-type farKey struct {
-	near  witness.Key
-	takes time.Duration
-	used  *atomic.Int64
+// slowKey is a key that is far away: it takes its time, and somebody counts.
+type slowKey struct {
+	key   witness.Key
+	delay time.Duration
+	calls *atomic.Int64
 }
 
-func (k farKey) Key() proof.Key { return k.near.Key() }
+func (k slowKey) Key() proof.Key { return k.key.Key() }
 
-func (k farKey) Cosign(cp proof.Checkpoint) (proof.Signature, error) {
-	time.Sleep(k.takes)
-	k.used.Add(1)
-	return k.near.Cosign(cp)
+func (k slowKey) Cosign(cp proof.Checkpoint) (proof.Signature, error) {
+	time.Sleep(k.delay)
+	k.calls.Add(1)
+	return k.key.Cosign(cp)
 }
 
-// far is a configuration with such keys.
-func far(t *testing.T, takes time.Duration) (witness.Config, *atomic.Int64) {
+// slowKeyConfig is a configuration with such keys.
+func slowKeyConfig(t *testing.T, takes time.Duration) (witness.Config, *atomic.Int64) {
 	cfg, used := config(t, "w1.example"), new(atomic.Int64)
 	keys := make([]witness.Key, len(cfg.Keys))
 	for i, k := range cfg.Keys {
-		keys[i] = farKey{k, takes, used}
+		keys[i] = slowKey{k, takes, used}
 	}
 	cfg.Keys = keys
 	return cfg, used
 }
 
-func stamp(s proof.Signature) time.Time {
+func cosignatureTime(s proof.Signature) time.Time {
 	var n int64
 	for _, b := range s.Sig[:8] {
 		n = n<<8 | int64(b)
@@ -48,23 +48,23 @@ func stamp(s proof.Signature) time.Time {
 
 // Whoever repeats the newest checkpoint, however often, makes the witness sign once in
 // ten seconds, and is given nothing older than that. It costs the log nothing.
-func TestRepetitionsAreAnsweredFromMemory(t *testing.T) {
+func TestRepeatedRequestsUseCachedCosignatures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg, used := far(t, 0)
+		cfg, used := slowKeyConfig(t, 0)
 		cfg.Logs[0].QPD = 1
-		w := must(begin(cfg))
+		w := must(createAndOpen(cfg))
 		defer w.Close()
-		h := newHistory(players(), 20, 20, "")
-		mustCosign(t, w, h.ask(0, 5))
+		h := newTestLog(sharedKeys(), 20, 20, "")
+		mustCosign(t, w, h.request(0, 5))
 		used.Store(0)
-		again := h.ask(5, 5)
+		again := h.request(5, 5)
 		for range 600 { // a minute
 			time.Sleep(100 * time.Millisecond)
 			sigs, err := w.Cosign(t.Context(), again)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if age := time.Since(stamp(sigs[0])); age < 0 || age >= proof.MaxRepeat+time.Second {
+			if age := time.Since(cosignatureTime(sigs[0])); age < 0 || age >= proof.MaxCosignatureReuse+time.Second {
 				t.Fatalf("given a cosignature that is %s old", age)
 			}
 		}
@@ -72,52 +72,52 @@ func TestRepetitionsAreAnsweredFromMemory(t *testing.T) {
 			t.Errorf("signed %d times in a minute by %d keys, want 6 times by each", n, len(cfg.Keys))
 		}
 		mustCosign(t, w, again)
-		mustCosign(t, w, h.ask(5, 6)) // the second of the two that may be saved up
+		mustCosign(t, w, h.request(5, 6)) // the second of the two that may be saved up
 	})
 }
 
 // What is at hand is given only where a new cosignature would be.
-func TestRepetitionsAreExamined(t *testing.T) {
-	r := newRig(t)
-	mustCosign(t, r.w, r.a.ask(0, 5))
-	again := r.a.ask(5, 5)
+func TestRepeatedRequestsAreChecked(t *testing.T) {
+	r := newTestServer(t)
+	mustCosign(t, r.w, r.a.request(0, 5))
+	again := r.a.request(5, 5)
 	for what, c := range map[string]struct {
 		ask  wire.AddCheckpoint
 		want int
 	}{
 		"with a proof":      {wire.AddCheckpoint{Old: 5, Path: []proof.Hash{{1}}, Note: again.Note}, 422},
-		"from another size": {wire.AddCheckpoint{Old: 4, Path: r.a.path(4, 5), Note: again.Note}, 409},
+		"from another size": {wire.AddCheckpoint{Old: 4, Path: r.a.consistencyPath(4, 5), Note: again.Note}, 409},
 		"from the start":    {wire.AddCheckpoint{Note: again.Note}, 409},
-		"signed by nobody":  {wire.AddCheckpoint{Old: 5, Note: strangersNote(r.a)}, 403},
+		"signed by nobody":  {wire.AddCheckpoint{Old: 5, Note: noteByUnknownKey(r.a)}, 403},
 		"as it should be":   {again, 200},
 	} {
-		if got := r.add(t, c.ask); got.status != c.want {
+		if got := r.addCheckpoint(t, c.ask); got.status != c.want {
 			t.Errorf("%s: %d, want %d: %s", what, got.status, c.want, got.body)
 		}
 	}
-	mustCosign(t, r.w, r.a.ask(5, 6))
-	if got := r.add(t, again); got.status != 409 {
+	mustCosign(t, r.w, r.a.request(5, 6))
+	if got := r.addCheckpoint(t, again); got.status != 409 {
 		t.Errorf("after a larger one: %d", got.status)
 	}
 	file := must(must(proof.NewEvidence(r.a.note(9), r.b.note(9))).Format())
 	if got := r.do(t, "POST", "/v1/evidence", file); got.status != 201 {
 		t.Fatal(got.body)
 	}
-	if got := r.add(t, r.a.ask(6, 6)); got.status != 403 {
+	if got := r.addCheckpoint(t, r.a.request(6, 6)); got.status != 403 {
 		t.Errorf("of a halted log: %d", got.status)
 	}
 }
 
 // Whoever repeats the newest checkpoint does not stand in line with the log: what a
 // thousand of them send while a far key signs is answered at once.
-func TestRepetitionsTakeNoTurn(t *testing.T) {
+func TestRepeatedRequestsNeedNoLock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg, _ := far(t, 2*time.Second)
-		w := must(begin(cfg))
+		cfg, _ := slowKeyConfig(t, 2*time.Second)
+		w := must(createAndOpen(cfg))
 		defer w.Close()
-		h := newHistory(players(), 20, 20, "")
-		mustCosign(t, w, h.ask(0, 5))
-		again, next := h.ask(5, 5), h.ask(5, 6)
+		h := newTestLog(sharedKeys(), 20, 20, "")
+		mustCosign(t, w, h.request(0, 5))
+		again, next := h.request(5, 5), h.request(5, 6)
 		var group sync.WaitGroup
 		group.Go(func() { must(w.Cosign(t.Context(), next)) })
 		time.Sleep(time.Second)
@@ -137,16 +137,16 @@ func TestRepetitionsTakeNoTurn(t *testing.T) {
 }
 
 // Of many who want the same cosignature when none is at hand, one has it made.
-func TestOneSignsForAll(t *testing.T) {
+func TestConcurrentRequestsShareCosignatures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg, used := far(t, time.Second)
-		w := must(begin(cfg))
+		cfg, used := slowKeyConfig(t, time.Second)
+		w := must(createAndOpen(cfg))
 		defer w.Close()
-		h := newHistory(players(), 20, 20, "")
-		mustCosign(t, w, h.ask(0, 5))
+		h := newTestLog(sharedKeys(), 20, 20, "")
+		mustCosign(t, w, h.request(0, 5))
 		used.Store(0)
-		time.Sleep(proof.MaxRepeat)
-		again := h.ask(5, 5)
+		time.Sleep(proof.MaxCosignatureReuse)
+		again := h.request(5, 5)
 		var group sync.WaitGroup
 		for range 100 {
 			group.Go(func() { must(w.Cosign(t.Context(), again)) })
@@ -161,29 +161,29 @@ func TestOneSignsForAll(t *testing.T) {
 // A stranger brings what the log has published and this witness has not seen, one size
 // after another, whenever the log may make a request again. Once the log has come with
 // its newest, the next one is for that: but not for ever.
-func TestTheLogsNextIsReserved(t *testing.T) {
+func TestAllowanceIsReservedForLargest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := config(t, "w1.example")
 		cfg.Logs[0].QPD = 48 // two at once, one in half an hour
-		w := must(begin(cfg))
+		w := must(createAndOpen(cfg))
 		defer w.Close()
-		h := newHistory(players(), 60, 60, "")
+		h := newTestLog(sharedKeys(), 60, 60, "")
 		slow := new(witness.RateError)
 		refused := func(who string, m, n uint64, want time.Duration) {
 			t.Helper()
-			if _, err := w.Cosign(t.Context(), h.ask(m, n)); !asErr(err, &slow) || slow.After != want {
+			if _, err := w.Cosign(t.Context(), h.request(m, n)); !asErr(err, &slow) || slow.After != want {
 				t.Fatalf("%s from %d to %d: %v, want a pause of %s", who, m, n, err, want)
 			}
 		}
-		mustCosign(t, w, h.ask(0, 1))
-		mustCosign(t, w, h.ask(1, 2))
+		mustCosign(t, w, h.request(0, 1))
+		mustCosign(t, w, h.request(1, 2))
 		refused("the stranger", 2, 3, 30*time.Minute)
 		refused("the log", 2, 50, 30*time.Minute)
 		time.Sleep(30 * time.Minute)
 		refused("the stranger", 2, 4, time.Minute)
-		mustCosign(t, w, h.ask(2, 51)) // it has gone on
+		mustCosign(t, w, h.request(2, 51)) // it has gone on
 		refused("the log", 51, 55, 30*time.Minute)
 		time.Sleep(31 * time.Minute)
-		mustCosign(t, w, h.ask(51, 52)) // restarted, it shows what it published last
+		mustCosign(t, w, h.request(51, 52)) // restarted, it shows what it published last
 	})
 }

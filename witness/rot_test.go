@@ -26,14 +26,14 @@ func (g *gauge) GetDiskUsage(string) (vfs.DiskUsage, error) {
 // Below --min-free nothing new is cosigned, which would have to be written first; what was
 // cosigned last is still given again and shown.
 func TestNoRoomNoCosignature(t *testing.T) {
-	c := players()
+	c := sharedKeys()
 	cfg := config(t, "w1.example")
 	space := &gauge{FS: cfg.FS}
 	space.free.Store(1 << 40)
-	cfg.FS, cfg.MinFree, cfg.Logs = space, 100<<20, listed(origin, c.log...)
-	h := newHistory(c, 10, 10, "")
-	w := must(begin(cfg))
-	mustCosign(t, w, h.ask(0, 3))
+	cfg.FS, cfg.MinFree, cfg.Logs = space, 100<<20, logListOf(origin, c.log...)
+	h := newTestLog(c, 10, 10, "")
+	w := must(createAndOpen(cfg))
+	mustCosign(t, w, h.request(0, 3))
 	wantErr(t, w.Err(), nil)
 
 	space.free.Store(99 << 20)
@@ -42,12 +42,12 @@ func TestNoRoomNoCosignature(t *testing.T) {
 	}
 	w = must(witness.Open(cfg)) // it asks the disk at most once a second
 	defer w.Close()
-	_, err := w.Cosign(t.Context(), h.ask(3, 5))
+	_, err := w.Cosign(t.Context(), h.request(3, 5))
 	wantErr(t, err, witness.ErrNoRoom)
 	wantErr(t, w.Err(), witness.ErrNoRoom)
-	mustCosign(t, w, h.ask(3, 3))
+	mustCosign(t, w, h.request(3, 3))
 	rec := httptest.NewRecorder()
-	body := h.ask(3, 5).Format()
+	body := h.request(3, 5).Format()
 	w.Handler().ServeHTTP(rec, httptest.NewRequest("POST", "/add-checkpoint", strings.NewReader(string(body))))
 	if rec.Code != http.StatusServiceUnavailable || rec.Header().Get("Retry-After") == "" || !strings.Contains(rec.Body.String(), "the disk is nearly full: 99 MiB are free, and 100 must be") {
 		t.Errorf("%d %v %s", rec.Code, rec.Header(), rec.Body)
@@ -57,13 +57,13 @@ func TestNoRoomNoCosignature(t *testing.T) {
 // A state that rots is an error, and no forgetting: a witness that does not know what it
 // has cosigned of a log cosigns nothing.
 func TestRottenStateIsNotForgotten(t *testing.T) {
-	c := players()
+	c := sharedKeys()
 	cfg := config(t, "w1.example")
-	cfg.FS, cfg.Logs = vfs.NewMem(), listed(origin, c.log...)
-	h := newHistory(c, 40, 40, "")
-	w := must(begin(cfg))
+	cfg.FS, cfg.Logs = vfs.NewMem(), logListOf(origin, c.log...)
+	h := newTestLog(c, 40, 40, "")
+	w := must(createAndOpen(cfg))
 	for n := range uint64(30) {
-		mustCosign(t, w, h.ask(n, n+1))
+		mustCosign(t, w, h.request(n, n+1))
 	}
 	check := func(err error) {
 		t.Helper()

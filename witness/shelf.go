@@ -17,11 +17,11 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// Shelf is the directory on which a witness keeps evidence: ID.split-view is what
+// EvidenceStore is the directory on which a witness keeps evidence: ID.split-view is what
 // was found, ID.acknowledged beside it what a person decided. They are plain files,
 // so that a person can look, copy and decide while the witness runs: it takes notice
 // of an acknowledgement by the next request or round.
-type Shelf struct {
+type EvidenceStore struct {
 	fs  vfs.FS
 	dir string
 }
@@ -31,9 +31,9 @@ const acknowledgedSuffix = ".acknowledged"
 // ErrNoSuchEvidence: nothing of that ID is on the shelf.
 var ErrNoSuchEvidence = errors.New("no such evidence")
 
-// Kept is one piece of evidence on the shelf. It verified under the log's keys when
+// StoredEvidence is one piece of evidence on the shelf. It verified under the log's keys when
 // it was put there.
-type Kept struct {
+type StoredEvidence struct {
 	ID           string // lower-case hex SHA-256 of File
 	File         []byte // as proof.ParseEvidence reads it
 	Evidence     proof.Evidence
@@ -48,7 +48,7 @@ type Acknowledgement struct {
 }
 
 // trees are those of its checkpoints.
-func (k Kept) trees() (trees []proof.Tree) {
+func (k StoredEvidence) trees() (trees []proof.Tree) {
 	for _, note := range [][]byte{k.Evidence.First, k.Evidence.Second} {
 		if note == nil {
 			continue
@@ -60,24 +60,24 @@ func (k Kept) trees() (trees []proof.Tree) {
 	return trees
 }
 
-// OpenShelf opens the directory, and makes it if there is none. Several may have it
+// OpenEvidenceStore opens the directory, and makes it if there is none. Several may have it
 // open.
-func OpenShelf(fs vfs.FS, dir string) (*Shelf, error) {
+func OpenEvidenceStore(fs vfs.FS, dir string) (*EvidenceStore, error) {
 	if err := makeDir(fs, dir); err != nil {
 		return nil, fmt.Errorf("opening the evidence in %s: %w", dir, err)
 	}
-	return &Shelf{fs: fs, dir: dir}, nil
+	return &EvidenceStore{fs: fs, dir: dir}, nil
 }
 
 // IDs are those of everything on the shelf, in order. No file is read.
-func (s *Shelf) IDs() ([]string, error) {
+func (s *EvidenceStore) IDs() ([]string, error) {
 	names, err := s.fs.List(s.dir)
 	if err != nil {
 		return nil, fmt.Errorf("listing evidence: %w", err)
 	}
 	var ids []string
 	for _, name := range names {
-		if id, ok := strings.CutSuffix(name, proof.EvidenceSuffix); ok && isID(id) {
+		if id, ok := strings.CutSuffix(name, proof.EvidenceSuffix); ok && isEvidenceID(id) {
 			ids = append(ids, id)
 		}
 	}
@@ -87,14 +87,14 @@ func (s *Shelf) IDs() ([]string, error) {
 
 // List reads everything on the shelf, by ID: for whoever wants to see all of it, however
 // much there is.
-func (s *Shelf) List() ([]Kept, error) {
+func (s *EvidenceStore) List() ([]StoredEvidence, error) {
 	ids, err := s.IDs()
 	if err != nil {
 		return nil, err
 	}
-	var all []Kept
+	var all []StoredEvidence
 	for _, id := range ids {
-		k, err := s.Show(id)
+		k, err := s.Load(id)
 		if err != nil {
 			return nil, err
 		}
@@ -103,26 +103,26 @@ func (s *Shelf) List() ([]Kept, error) {
 	return all, nil
 }
 
-// Show reads one piece. Errors: [ErrNoSuchEvidence], or the file was damaged.
-func (s *Shelf) Show(id string) (Kept, error) {
-	if !isID(id) {
-		return Kept{}, fmt.Errorf("%w: %.80q is not 64 lower-case hex digits", ErrNoSuchEvidence, id)
+// Load reads one piece. Errors: [ErrNoSuchEvidence], or the file was damaged.
+func (s *EvidenceStore) Load(id string) (StoredEvidence, error) {
+	if !isEvidenceID(id) {
+		return StoredEvidence{}, fmt.Errorf("%w: %.80q is not 64 lower-case hex digits", ErrNoSuchEvidence, id)
 	}
 	file, err := s.read(id + proof.EvidenceSuffix)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Kept{}, fmt.Errorf("%w: %s", ErrNoSuchEvidence, id)
+		return StoredEvidence{}, fmt.Errorf("%w: %s", ErrNoSuchEvidence, id)
 	}
 	if err != nil {
-		return Kept{}, err
+		return StoredEvidence{}, err
 	}
-	if idOf(file) != id {
-		return Kept{}, fmt.Errorf("evidence %s: the file was altered: its SHA-256 is %s", id, idOf(file))
+	if evidenceIDOf(file) != id {
+		return StoredEvidence{}, fmt.Errorf("evidence %s: the file was altered: its SHA-256 is %s", id, evidenceIDOf(file))
 	}
 	e, err := proof.ParseEvidence(file)
 	if err != nil {
-		return Kept{}, fmt.Errorf("evidence %s: %w", id, err)
+		return StoredEvidence{}, fmt.Errorf("evidence %s: %w", id, err)
 	}
-	k := Kept{ID: id, File: file, Evidence: e}
+	k := StoredEvidence{ID: id, File: file, Evidence: e}
 	k.Acknowledged, err = s.Acknowledgement(id)
 	return k, err
 }
@@ -130,8 +130,8 @@ func (s *Shelf) Show(id string) (Kept, error) {
 // Acknowledge notes what a person decided about one piece of evidence, durably. When
 // all that is held against a log is acknowledged, the witness goes on with it, on
 // the history that it cosigned before. By and Reason are needed; At is now if zero.
-func (s *Shelf) Acknowledge(id string, a Acknowledgement) error {
-	k, err := s.Show(id)
+func (s *EvidenceStore) Acknowledge(id string, a Acknowledgement) error {
+	k, err := s.Load(id)
 	switch {
 	case err != nil:
 		return err
@@ -151,7 +151,7 @@ func (s *Shelf) Acknowledge(id string, a Acknowledgement) error {
 }
 
 // Acknowledgement is what a person decided about one piece, nil if nobody has.
-func (s *Shelf) Acknowledgement(id string) (*Acknowledgement, error) {
+func (s *EvidenceStore) Acknowledgement(id string) (*Acknowledgement, error) {
 	text, err := s.read(id + acknowledgedSuffix)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -166,25 +166,25 @@ func (s *Shelf) Acknowledgement(id string) (*Acknowledgement, error) {
 	return &a, nil
 }
 
-// put keeps a piece of evidence durably.
-func (s *Shelf) put(e proof.Evidence) (id string, err error) {
+// add keeps a piece of evidence durably.
+func (s *EvidenceStore) add(e proof.Evidence) (id string, err error) {
 	file, err := e.Format()
 	if err != nil {
 		return "", err
 	}
-	id = idOf(file)
+	id = evidenceIDOf(file)
 	return id, s.write(id+proof.EvidenceSuffix, file)
 }
 
 // write makes a file appear whole, or not at all.
-func (s *Shelf) write(name string, data []byte) error {
-	if err := s.replace(name, data); err != nil {
+func (s *EvidenceStore) write(name string, data []byte) error {
+	if err := s.writeAtomically(name, data); err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
 	}
 	return nil
 }
 
-func (s *Shelf) replace(name string, data []byte) error {
+func (s *EvidenceStore) writeAtomically(name string, data []byte) error {
 	part := s.fs.PathJoin(s.dir, name+".part")
 	f, err := s.fs.Create(part, vfs.WriteCategoryUnspecified)
 	if err != nil {
@@ -203,7 +203,7 @@ func (s *Shelf) replace(name string, data []byte) error {
 	return syncDir(s.fs, s.dir)
 }
 
-func (s *Shelf) read(name string) ([]byte, error) {
+func (s *EvidenceStore) read(name string) ([]byte, error) {
 	f, err := s.fs.Open(s.fs.PathJoin(s.dir, name))
 	if err != nil {
 		return nil, fmt.Errorf("reading evidence: %w", err)
@@ -216,12 +216,12 @@ func (s *Shelf) read(name string) ([]byte, error) {
 	return data, nil
 }
 
-func idOf(file []byte) string {
+func evidenceIDOf(file []byte) string {
 	sum := sha256.Sum256(file)
 	return hex.EncodeToString(sum[:])
 }
 
-func isID(s string) bool {
+func isEvidenceID(s string) bool {
 	raw, err := hex.DecodeString(s)
 	return err == nil && len(raw) == sha256.Size && s == hex.EncodeToString(raw)
 }

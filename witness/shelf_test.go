@@ -41,12 +41,12 @@ func laden(t testing.TB, n int) (cfg witness.Config, signers []*proof.Signer, id
 	for i := range 20 {
 		origin := fmt.Sprintf("log-%02d.example", i)
 		signers = append(signers, newSigner(proof.Ed25519, origin))
-		cfg.Logs = append(cfg.Logs, listed(origin, signers[i])...)
+		cfg.Logs = append(cfg.Logs, logListOf(origin, signers[i])...)
 	}
-	if err := witness.Create(cfg); err != nil {
+	if err := witness.CreateState(cfg); err != nil {
 		t.Fatal(err)
 	}
-	must(witness.OpenShelf(cfg.FS, "w/evidence"))
+	must(witness.OpenEvidenceStore(cfg.FS, "w/evidence"))
 	put := func(name string, data []byte) {
 		f := must(cfg.FS.Create("w/evidence/"+name, vfs.WriteCategoryUnspecified))
 		must(f.Write(data))
@@ -64,7 +64,7 @@ func laden(t testing.TB, n int) (cfg witness.Config, signers []*proof.Signer, id
 		id := fmt.Sprintf("%x", sha256.Sum256(file))
 		put(id+proof.EvidenceSuffix, file)
 		if i%5 == 0 {
-			put(id+".acknowledged", must(json.Marshal(decision("old"))))
+			put(id+".acknowledged", must(json.Marshal(acknowledgement("old"))))
 		}
 		ids = append(ids, id)
 	}
@@ -111,7 +111,7 @@ func TestShelfIsReadOnce(t *testing.T) {
 			t.Errorf("%d pieces are listed, or others; want %d", len(all), len(ids))
 		}
 		face := must(wire.NewWitness("https://w.example", handling{h}))
-		if got := must(face.EvidenceIDs(t.Context())); !slices.Equal(got, ids) {
+		if got := must(face.ListEvidence(t.Context())); !slices.Equal(got, ids) {
 			t.Errorf("a client lists %d pieces, or others; want %d", len(got), len(ids))
 		}
 		if got := strings.Fields(get("/v1/evidence?limit=3&after=" + ids[7]).Body.String()); !slices.Equal(got, ids[8:11]) {
@@ -142,7 +142,7 @@ func TestShelfIsReadOnce(t *testing.T) {
 	if err := ask(); !asErr(err, &halted) {
 		t.Errorf("not halted: %v", err)
 	}
-	shelf := must(witness.OpenShelf(cfg.FS, "w/evidence"))
+	shelf := must(witness.OpenEvidenceStore(cfg.FS, "w/evidence"))
 	open := []string{}
 	for _, k := range must(shelf.List()) {
 		if k.Evidence.Origin() == origin && k.Acknowledged == nil {
@@ -159,7 +159,7 @@ func TestShelfIsReadOnce(t *testing.T) {
 				t.Errorf("not halted with %d pieces open: %v", len(open)-i, err)
 			}
 		}
-		if err := shelf.Acknowledge(id, decision("seen")); err != nil {
+		if err := shelf.Acknowledge(id, acknowledgement("seen")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -174,7 +174,7 @@ func TestShelfIsReadOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	w = must(witness.Open(cfg))
-	if got := must(must(wire.NewWitness("https://w.example", handling{w.Handler()})).EvidenceIDs(t.Context())); slices.Contains(got, ids[5]) || read.Load() != 0 {
+	if got := must(must(wire.NewWitness("https://w.example", handling{w.Handler()})).ListEvidence(t.Context())); slices.Contains(got, ids[5]) || read.Load() != 0 {
 		t.Errorf("%d are listed without one, %d were read", len(got), read.Load())
 	}
 }

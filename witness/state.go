@@ -41,39 +41,39 @@ type state struct {
 }
 
 const (
-	keyFormat     = 'v'
-	keyCovered    = 'k'
-	keyUsed       = 'u'
-	keyLookedUp   = 'l'
-	keyCheckpoint = 'c'
-	keySignatures = 's'
-	keyPending    = 'p'
-	keyEvidence   = 'e'
+	keyFormat        = 'v'
+	keyWitnessKey    = 'k'
+	keyUsedElsewhere = 'u'
+	keyLookedUp      = 'l'
+	keyCheckpoint    = 'c'
+	keySignatures    = 's'
+	keyPending       = 'p'
+	keyEvidence      = 'e'
 )
 
 // stateFormat is what v says. 1 had no v, k, u and l, and is taken over as it is.
 const stateFormat = 2
 
 // ErrNoState: there are keys, and no state says what they have cosigned. What was in
-// use must be brought back, or [Recreate] looks it up.
+// use must be brought back, or [RecreateState] looks it up.
 var ErrNoState = errors.New("it is not known what these keys have cosigned")
 
-// Create makes the state of a witness whose keys, cfg.Keys, were just made and have
+// CreateState makes the state of a witness whose keys, cfg.Keys, were just made and have
 // cosigned nothing. old are the keys that are in the directory beside them, if any:
 // then the state must be there and cover those, [ErrNoState] otherwise. The keys may
 // be kept, and used, once it returns nil.
-func Create(cfg Config, old ...proof.Key) error {
+func CreateState(cfg Config, old ...proof.Key) error {
 	_, err := makeState(cfg, old, false)
 	return err
 }
 
-// Recreate makes the state of a witness whose keys may have cosigned what no state
+// RecreateState makes the state of a witness whose keys may have cosigned what no state
 // here knows: the state was lost, or the keys were used elsewhere. [Witness.LookUp]
 // then looks up each log before the witness serves it. A state that covers the keys
 // stays as it is; made is false.
-func Recreate(cfg Config) (made bool, err error) { return makeState(cfg, nil, true) }
+func RecreateState(cfg Config) (made bool, err error) { return makeState(cfg, nil, true) }
 
-func makeState(cfg Config, old []proof.Key, used bool) (made bool, err error) {
+func makeState(cfg Config, old []proof.Key, usedElsewhere bool) (made bool, err error) {
 	w := &Witness{cfg: cfg}
 	if err := w.checkKeys(); err != nil {
 		return false, fmt.Errorf("%w: %w", ErrConfig, err)
@@ -83,12 +83,12 @@ func makeState(cfg Config, old []proof.Key, used bool) (made bool, err error) {
 		return false, err
 	}
 	if len(old) > 0 {
-		err = s.check(old)
+		err = s.checkKeys(old)
 	} else {
 		err = s.upgrade(w.Keys())
 	}
 	if err == nil {
-		made, err = s.cover(w.Keys(), used)
+		made, err = s.addKeys(w.Keys(), usedElsewhere)
 	}
 	return made, errors.Join(err, s.close())
 }
@@ -123,19 +123,19 @@ func openState(cfg Config, health *disk.Health, create bool) (*state, error) {
 // stateName is that of the state among the databases of a process.
 const stateName = "state"
 
-// check holds the state to be whole and to cover the keys: [ErrNoState] otherwise.
-func (s *state) check(keys []proof.Key) error {
+// checkKeys holds the state to be whole and to cover the keys: [ErrNoState] otherwise.
+func (s *state) checkKeys(keys []proof.Key) error {
 	if err := s.upgrade(keys); err != nil {
 		return err
 	}
-	whole, err := s.has([]byte{keyFormat})
+	complete, err := s.has([]byte{keyFormat})
 	if err != nil {
 		return err
 	}
-	if !whole {
+	if !complete {
 		return fmt.Errorf("%w: %s was never finished", ErrNoState, s.dir)
 	}
-	missing, err := s.uncovered(keys)
+	missing, err := s.missingKeys(keys)
 	if err == nil && len(missing) > 0 {
 		err = fmt.Errorf("%w: %s was not made for the key %s+%08x", ErrNoState, s.dir, missing[0].Name(), missing[0].ID())
 	}
@@ -162,15 +162,15 @@ func (s *state) upgrade(keys []proof.Key) error {
 	if err := it.Close(); err != nil || !used {
 		return err
 	}
-	_, err = s.cover(keys, false)
+	_, err = s.addKeys(keys, false)
 	return err
 }
 
-// cover makes the state whole, and notes that it is that of those keys; if they were
+// addKeys makes the state whole, and notes that it is that of those keys; if they were
 // used elsewhere, that all logs are to be looked up. news is false if nothing changed.
 // When it returns nil, that is durable.
-func (s *state) cover(keys []proof.Key, used bool) (news bool, err error) {
-	missing, err := s.uncovered(keys)
+func (s *state) addKeys(keys []proof.Key, usedElsewhere bool) (changed bool, err error) {
+	missing, err := s.missingKeys(keys)
 	if err != nil || len(missing) == 0 {
 		return false, err
 	}
@@ -178,10 +178,10 @@ func (s *state) cover(keys []proof.Key, used bool) (news bool, err error) {
 	defer b.Close()
 	err = b.Set([]byte{keyFormat}, []byte{stateFormat}, nil)
 	for _, k := range missing {
-		err = errors.Join(err, b.Set(coveredKey(k), nil, nil))
+		err = errors.Join(err, b.Set(witnessKeyKey(k), nil, nil))
 	}
-	if used {
-		err = errors.Join(err, b.Set([]byte{keyUsed}, nil, nil), b.DeleteRange([]byte{keyLookedUp}, []byte{keyLookedUp + 1}, nil))
+	if usedElsewhere {
+		err = errors.Join(err, b.Set([]byte{keyUsedElsewhere}, nil, nil), b.DeleteRange([]byte{keyLookedUp}, []byte{keyLookedUp + 1}, nil))
 	}
 	if err != nil {
 		return false, err
@@ -192,10 +192,10 @@ func (s *state) cover(keys []proof.Key, used bool) (news bool, err error) {
 	return true, nil
 }
 
-// uncovered are those of the keys that the state was not made for.
-func (s *state) uncovered(keys []proof.Key) (missing []proof.Key, err error) {
+// missingKeys are those of the keys that the state was not made for.
+func (s *state) missingKeys(keys []proof.Key) (missing []proof.Key, err error) {
 	for _, k := range keys {
-		has, err := s.has(coveredKey(k))
+		has, err := s.has(witnessKeyKey(k))
 		if err != nil {
 			return nil, err
 		}
@@ -206,11 +206,11 @@ func (s *state) uncovered(keys []proof.Key) (missing []proof.Key, err error) {
 	return missing, nil
 }
 
-func coveredKey(k proof.Key) []byte { return append([]byte{keyCovered}, k.String()...) }
+func witnessKeyKey(k proof.Key) []byte { return append([]byte{keyWitnessKey}, k.String()...) }
 
-// sought tells whether a log is to be looked up before it is served.
-func (s *state) sought(origin string) (bool, error) {
-	used, err := s.has([]byte{keyUsed})
+// needsLookUp tells whether a log is to be looked up before it is served.
+func (s *state) needsLookUp(origin string) (bool, error) {
+	used, err := s.has([]byte{keyUsedElsewhere})
 	if err != nil || !used {
 		return false, err
 	}
@@ -218,8 +218,8 @@ func (s *state) sought(origin string) (bool, error) {
 	return !done, err
 }
 
-// lookedUp notes that it was. When it returns nil, that is durable.
-func (s *state) lookedUp(origin string) error {
+// setLookedUp notes that it was. When it returns nil, that is durable.
+func (s *state) setLookedUp(origin string) error {
 	return s.db.Set(stateKey(keyLookedUp, origin), nil, pebble.Sync)
 }
 
@@ -238,8 +238,8 @@ func pendingKey(origin string, t proof.Tree) []byte {
 	return append(k, t.Root[:]...)
 }
 
-// latest is the newest checkpoint that may have been cosigned; nil if there is none.
-func (s *state) latest(origin string) ([]byte, error) {
+// newestCheckpoint is the newest checkpoint that may have been cosigned; nil if there is none.
+func (s *state) newestCheckpoint(origin string) ([]byte, error) {
 	it, err := s.scan(keyCheckpoint, origin)
 	if err != nil {
 		return nil, err
@@ -251,79 +251,81 @@ func (s *state) latest(origin string) ([]byte, error) {
 	return bytes.Clone(it.Value()), it.Error()
 }
 
-// at is the checkpoint of that size that may have been cosigned; nil if there is
+// checkpointAt is the checkpoint of that size that may have been cosigned; nil if there is
 // none, or it is long ago.
-func (s *state) at(origin string, size uint64) ([]byte, error) {
+func (s *state) checkpointAt(origin string, size uint64) ([]byte, error) {
 	return s.get(sizeKey(origin, size))
 }
 
-// advance makes a checkpoint the newest one, and keeps the signature lines on the one
+// putNewest makes a checkpoint the newest one, and keeps the signature lines on the one
 // before. When it returns nil, that is durable.
-func (s *state) advance(origin string, size uint64, note []byte, before *given) error {
+func (s *state) putNewest(origin string, size uint64, note []byte, lastCosignatures *cosignatureLines) error {
 	b := s.db.NewBatch()
 	defer b.Close()
 	if err := b.Set(sizeKey(origin, size), note, nil); err != nil {
 		return err
 	}
-	if before != nil {
-		if err := b.Set(stateKey(keySignatures, origin), before.row(), nil); err != nil {
+	if lastCosignatures != nil {
+		if err := b.Set(stateKey(keySignatures, origin), lastCosignatures.encode(), nil); err != nil {
 			return err
 		}
 	}
 	return s.db.Apply(b, pebble.Sync)
 }
 
-// recall makes a checkpoint the newest one, with the signature lines on it, that the
+// putRecovered makes a checkpoint the newest one, with the signature lines on it, that the
 // state did not know: nothing was signed after it. What it had before, if anything, is
 // not known to be on one history with it, and waits to be compared. When it returns
 // nil, that is durable.
-func (s *state) recall(origin string, size uint64, note []byte, on *given, before *pending) error {
+func (s *state) putRecovered(origin string, size uint64, note []byte, cosignatures *cosignatureLines, before *pendingCheckpoint) error {
 	b := s.db.NewBatch()
 	defer b.Close()
 	var err error
 	if before != nil {
 		lower := stateKey(keyCheckpoint, origin)
 		err = errors.Join(b.DeleteRange(lower, append(lower[:len(lower)-1:len(lower)-1], 1), nil),
-			b.Set(pendingKey(origin, before.tree), before.row(), nil))
+			b.Set(pendingKey(origin, before.tree), before.encode(), nil))
 	}
-	err = errors.Join(err, b.Set(sizeKey(origin, size), note, nil), b.Set(stateKey(keySignatures, origin), on.row(), nil))
+	err = errors.Join(err, b.Set(sizeKey(origin, size), note, nil), b.Set(stateKey(keySignatures, origin), cosignatures.encode(), nil))
 	if err != nil {
 		return err
 	}
 	return s.db.Apply(b, pebble.Sync)
 }
 
-// signed keeps the witness's last signature lines, if there are any.
-func (s *state) signed(origin string, last *given, durably bool) error {
+// putCosignatures keeps the witness's last signature lines, if there are any.
+func (s *state) putCosignatures(origin string, last *cosignatureLines, durably bool) error {
 	if last == nil {
 		return nil
 	}
-	return s.db.Set(stateKey(keySignatures, origin), last.row(), &pebble.WriteOptions{Sync: durably})
+	return s.db.Set(stateKey(keySignatures, origin), last.encode(), &pebble.WriteOptions{Sync: durably})
 }
 
-// signatures are the newest signature lines that were kept; nil if there are none.
-func (s *state) signatures(origin string) (*given, error) {
+// cosignatures are the newest signature lines that were kept; nil if there are none.
+func (s *state) cosignatures(origin string) (*cosignatureLines, error) {
 	v, err := s.get(stateKey(keySignatures, origin))
 	if err != nil || len(v) < 8 {
 		return nil, err
 	}
-	return &given{binary.BigEndian.Uint64(v), v[8:]}, nil
+	return &cosignatureLines{binary.BigEndian.Uint64(v), v[8:]}, nil
 }
 
-func (g *given) row() []byte { return append(binary.BigEndian.AppendUint64(nil, g.size), g.lines...) }
-
-func (s *state) hold(origin string, p pending) error {
-	return s.db.Set(pendingKey(origin, p.tree), p.row(), pebble.NoSync)
+func (g *cosignatureLines) encode() []byte {
+	return append(binary.BigEndian.AppendUint64(nil, g.size), g.lines...)
 }
 
-func (p *pending) row() []byte { return append([]byte{byte(p.in)}, p.note...) }
+func (s *state) putPending(origin string, p pendingCheckpoint) error {
+	return s.db.Set(pendingKey(origin, p.tree), p.encode(), pebble.NoSync)
+}
 
-func (s *state) release(origin string, t proof.Tree) error {
+func (p *pendingCheckpoint) encode() []byte { return append([]byte{byte(p.source)}, p.note...) }
+
+func (s *state) deletePending(origin string, t proof.Tree) error {
 	return s.db.Delete(pendingKey(origin, t), pebble.NoSync)
 }
 
-// pending are the checkpoints that are held.
-func (s *state) pending(origin string) (held []*pending, err error) {
+// pendingCheckpoints are the checkpoints that are held.
+func (s *state) pendingCheckpoints(origin string) (all []*pendingCheckpoint, err error) {
 	it, err := s.scan(keyPending, origin)
 	if err != nil {
 		return nil, err
@@ -331,17 +333,17 @@ func (s *state) pending(origin string) (held []*pending, err error) {
 	defer it.Close()
 	for ok := it.First(); ok; ok = it.Next() {
 		value := bytes.Clone(it.Value())
-		if len(value) == 0 || !slices.Contains(rooms, room(value[0])) {
+		if len(value) == 0 || !slices.Contains(pendingSources, pendingSource(value[0])) {
 			continue // of another form; what waits can be lost
 		}
-		in, note := room(value[0]), value[1:]
+		in, note := pendingSource(value[0]), value[1:]
 		cp, _, err := proof.ParseCheckpoint(note)
 		if err != nil || cp.Origin != origin {
 			continue
 		}
-		held = append(held, &pending{reference: reference{cp.Tree(), note}, in: in})
+		all = append(all, &pendingCheckpoint{noteAndTree: noteAndTree{cp.Tree(), note}, source: in})
 	}
-	return held, it.Error()
+	return all, it.Error()
 }
 
 // trim forgets all checkpoints of an origin but the newest keep.

@@ -14,8 +14,8 @@
 // offered. Checkpoints with extension lines are refused, because an ML-DSA
 // cosignature does not cover them.
 //
-// What it has cosigned is its state. [Create] makes it with the keys, and there is no
-// witness without it: one that has forgotten would cosign a fork. [Recreate] begins
+// What it has cosigned is its state. [CreateState] makes it with the keys, and there is no
+// witness without it: one that has forgotten would cosign a fork. [RecreateState] begins
 // anew where it was lost.
 //
 // The package offers steps, [Witness.Cosign], [Witness.Gossip] and [Witness.LookUp];
@@ -118,27 +118,27 @@ func (c Config) health() *disk.Health {
 
 // Witness cosigns. Its methods may be called by several goroutines.
 type Witness struct {
-	cfg      Config
-	name     string
-	state    *state
-	health   *disk.Health
-	room     *disk.Room // nil: not asked
-	shelf    *Shelf
-	evidence evidenceIDs
-	log      *slog.Logger
-	metrics  *metrics
+	cfg           Config
+	name          string
+	state         *state
+	health        *disk.Health
+	room          *disk.Room // nil: not asked
+	evidence      *EvidenceStore
+	evidenceIndex evidenceIDs
+	log           *slog.Logger
+	metrics       *metrics
 
 	peers   []*peer
-	sources map[string][]*source
+	sources map[string][]*logSource
 
-	unknown chan struct{} // logs are to be looked up
+	lookUpNeeded chan struct{} // logs are to be looked up
 
-	mu     sync.RWMutex
-	wards  map[string]*ward // by origin: every one that was ever on the list since Open
-	hashed map[string]*ward // the same by origin hash
+	mu         sync.RWMutex
+	logs       map[string]*logState // by origin: every one that was ever on the list since Open
+	logsByHash map[string]*logState // the same by origin hash
 
-	broken    atomic.Pointer[error] // a write whose outcome is unknown: nothing more is signed
-	gossiping sync.Mutex            // one round at a time; guards what peers and wards remember of the last
+	broken   atomic.Pointer[error] // a write whose outcome is unknown: nothing more is signed
+	gossipMu sync.Mutex            // one round at a time; guards what peers and wards remember of the last
 }
 
 // ErrBroken: a write to the state had an unknown outcome. Restart the witness: it
@@ -148,12 +148,12 @@ var ErrBroken = errors.New("the witness's state is in doubt after a failed write
 // ErrConfig: no witness can be what a [Config] says. Nothing was opened, or made.
 var ErrConfig = errors.New("the witness cannot be as it is configured")
 
-// Open opens the witness in a directory, where [Create] or [Recreate] made its state.
+// Open opens the witness in a directory, where [CreateState] or [RecreateState] made its state.
 // Errors: [ErrConfig], [ErrNoState], or what is in the directory is damaged
 // ([disk.Damaged]), or another process has it open.
 func Open(cfg Config) (*Witness, error) {
-	w := &Witness{cfg: cfg, log: cfg.Log, health: cfg.health(), unknown: make(chan struct{}, 1),
-		wards: map[string]*ward{}, hashed: map[string]*ward{}}
+	w := &Witness{cfg: cfg, log: cfg.Log, health: cfg.health(), lookUpNeeded: make(chan struct{}, 1),
+		logs: map[string]*logState{}, logsByHash: map[string]*logState{}}
 	if w.log == nil {
 		w.log = slog.New(slog.DiscardHandler)
 	}
@@ -163,7 +163,7 @@ func Open(cfg Config) (*Witness, error) {
 	if cfg.MinFree > 0 {
 		w.room = &disk.Room{FS: cfg.FS, Dir: cfg.Dir, Min: cfg.MinFree, Health: w.health}
 	}
-	for _, check := range []func() error{w.checkKeys, w.reach, func() error { return w.checkList(cfg.Logs) }} {
+	for _, check := range []func() error{w.checkKeys, w.initPeersAndSources, func() error { return w.checkList(cfg.Logs) }} {
 		if err := check(); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 		}
@@ -172,13 +172,13 @@ func Open(cfg Config) (*Witness, error) {
 	if w.state, err = openState(cfg, w.health, false); err != nil {
 		return nil, err
 	}
-	if err := w.state.check(w.Keys()); err != nil {
+	if err := w.state.checkKeys(w.Keys()); err != nil {
 		if disk.Damaged(err) {
 			err = fmt.Errorf("reading the witness's state %s: %w", w.state.dir, err)
 		}
 		return nil, errors.Join(err, w.state.close())
 	}
-	if w.shelf, err = OpenShelf(cfg.FS, cfg.FS.PathJoin(cfg.Dir, "evidence")); err != nil {
+	if w.evidence, err = OpenEvidenceStore(cfg.FS, cfg.FS.PathJoin(cfg.Dir, "evidence")); err != nil {
 		return nil, errors.Join(err, w.state.close())
 	}
 	if err := w.indexEvidence(); err != nil {
@@ -198,8 +198,8 @@ func (w *Witness) Close() error {
 	w.metrics.unregister()
 	w.GiveUp()
 	var failed []error
-	for _, v := range w.wards {
-		failed = append(failed, w.state.signed(v.origin, v.given.Load(), false)) // closing syncs
+	for _, v := range w.logs {
+		failed = append(failed, w.state.putCosignatures(v.origin, v.lastCosignatures.Load(), false)) // closing syncs
 	}
 	return errors.Join(append(failed, w.state.close())...)
 }
@@ -217,7 +217,7 @@ func (w *Witness) Keys() []proof.Key {
 }
 
 // Evidence is the shelf on which the witness keeps what it caught.
-func (w *Witness) Evidence() *Shelf { return w.shelf }
+func (w *Witness) Evidence() *EvidenceStore { return w.evidence }
 
 // checkKeys: each answer carries one line by each key, all of one witness.
 func (w *Witness) checkKeys() error {
@@ -233,7 +233,7 @@ func (w *Witness) checkKeys() error {
 			return fmt.Errorf("the key %08x is a log's; a witness signs with 0x04 or 0x06", k.Key().ID())
 		}
 		for _, other := range w.cfg.Keys[:i] {
-			if k.Key().SameKey(other.Key()) {
+			if k.Key().SamePublicKey(other.Key()) {
 				return fmt.Errorf("the key %08x is there twice", k.Key().ID())
 			}
 		}
@@ -249,31 +249,31 @@ func (w *Witness) SetLogs(list LogList) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	listed := make(map[string]Log, len(list))
+	listedByOrigin := make(map[string]Log, len(list))
 	for _, l := range list {
-		listed[l.Origin] = l
-		if w.wards[l.Origin] != nil {
+		listedByOrigin[l.Origin] = l
+		if w.logs[l.Origin] != nil {
 			continue
 		}
-		v, err := w.newWard(l.Origin)
+		v, err := w.loadLogState(l.Origin)
 		if err != nil {
 			return fmt.Errorf("taking up the log %s: %w", l.Origin, err)
 		}
-		w.wards[l.Origin] = v
-		w.hashed[wire.OriginHash(l.Origin)] = v
+		w.logs[l.Origin] = v
+		w.logsByHash[wire.OriginHash(l.Origin)] = v
 	}
-	for origin, v := range w.wards {
-		if l, ok := listed[origin]; ok {
+	for origin, v := range w.logs {
+		if l, ok := listedByOrigin[origin]; ok {
 			v.configure(l)
 		} else {
-			v.dismiss()
+			v.disable()
 			w.metrics.forget(origin)
 		}
 	}
-	w.compareSources(list)
-	if w.anySought(list) {
+	w.warnSourceMismatch(list)
+	if w.anyNeedsLookUp(list) {
 		select {
-		case w.unknown <- struct{}{}:
+		case w.lookUpNeeded <- struct{}{}:
 		default: // it is known already
 		}
 	}
@@ -293,7 +293,7 @@ func (w *Witness) checkList(list LogList) error {
 		}
 		seen[l.Origin] = true
 		for _, own := range w.cfg.Keys {
-			if slices.ContainsFunc(l.Keys, own.Key().SameKey) {
+			if slices.ContainsFunc(l.Keys, own.Key().SamePublicKey) {
 				return fmt.Errorf("log list: %s has this witness's own key: a log cannot witness itself", l.Origin)
 			}
 		}
@@ -301,44 +301,44 @@ func (w *Witness) checkList(list LogList) error {
 	return nil
 }
 
-// compareSources warns of what the list and [Config].Sources do not have in common.
+// warnSourceMismatch warns of what the list and [Config].Sources do not have in common.
 // It is no error: the list changes while the witness runs, and may name a log before
 // anybody knows where it can be read.
-func (w *Witness) compareSources(list LogList) {
-	var blind []string
+func (w *Witness) warnSourceMismatch(list LogList) {
+	var withoutSource []string
 	unlisted := maps.Clone(w.cfg.Sources)
 	for _, l := range list {
 		delete(unlisted, l.Origin)
 		if len(w.cfg.Sources[l.Origin]) == 0 {
-			blind = append(blind, l.Origin)
+			withoutSource = append(withoutSource, l.Origin)
 		}
 	}
 	for _, origin := range slices.Sorted(maps.Keys(unlisted)) {
 		w.log.Warn("a source is given for a log that is not on the list: is the origin misspelt?", "origin", origin)
 	}
-	if len(blind) > 0 {
+	if len(withoutSource) > 0 {
 		w.log.Warn("no source is given for some logs, so that two checkpoints of one size are all that can be compared",
-			"logs", len(blind), "first", blind[0])
+			"logs", len(withoutSource), "first", withoutSource[0])
 	}
 }
 
-// ward finds a log that the witness serves; nil if it serves none of that origin.
-func (w *Witness) ward(origin string) *ward {
+// logState finds a log that the witness serves; nil if it serves none of that origin.
+func (w *Witness) logState(origin string) *logState {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	if v := w.wards[origin]; v != nil && v.served() != nil {
+	if v := w.logs[origin]; v != nil && v.servedConfig() != nil {
 		return v
 	}
 	return nil
 }
 
-// served are the logs that the witness serves, by origin.
-func (w *Witness) served() []*ward {
+// servedLogs are the logs that the witness serves, by origin.
+func (w *Witness) servedLogs() []*logState {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	var out []*ward
-	for _, origin := range slices.Sorted(maps.Keys(w.wards)) {
-		if v := w.wards[origin]; v.served() != nil {
+	var out []*logState
+	for _, origin := range slices.Sorted(maps.Keys(w.logs)) {
+		if v := w.logs[origin]; v.servedConfig() != nil {
 			out = append(out, v)
 		}
 	}
@@ -347,7 +347,7 @@ func (w *Witness) served() []*ward {
 
 // Err is why nothing new is cosigned at present: [ErrBroken] until the witness is
 // restarted, [ErrNoRoom] until there is space on the disk.
-func (w *Witness) Err() error { return errors.Join(w.doubted(), w.roomy()) }
+func (w *Witness) Err() error { return errors.Join(w.brokenErr(), w.roomy()) }
 
 // roomy is [ErrNoRoom] while nothing that has to be written first is cosigned.
 func (w *Witness) roomy() error {
@@ -370,14 +370,14 @@ func (w *Witness) GiveUp() { w.health.GiveUp() }
 
 // Run looks up what is to be looked up ([Witness.LookUp]), as soon as there is any, and
 // gossips now and then every interval, until ctx ends. If every is 0 it does not gossip.
-func (w *Witness) Run(ctx context.Context, every time.Duration) {
-	var looking sync.WaitGroup
-	looking.Go(func() { w.lookUps(ctx) })
-	defer looking.Wait()
-	if every <= 0 {
+func (w *Witness) Run(ctx context.Context, interval time.Duration) {
+	var lookUps sync.WaitGroup
+	lookUps.Go(func() { w.lookUpLoop(ctx) })
+	defer lookUps.Wait()
+	if interval <= 0 {
 		return
 	}
-	tick := time.NewTicker(every)
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		w.Gossip(ctx)

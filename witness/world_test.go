@@ -30,31 +30,31 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// history is one history of a log: its leaves, and all that follows from them by the
+// testLog is one history of a log: its leaves, and all that follows from them by the
 // definitions of RFC 6962, section 2.1, and tlog-tiles. Two histories that were
 // forked at n share their first n leaves.
-type history struct {
+type testLog struct {
 	origin  string
 	signers []*proof.Signer
 	leaves  []proof.Hash
 	memo    map[[2]uint64]proof.Hash
 }
 
-// newHistory has leaves up to size; those from fork on are of the named branch.
-func newHistory(c *cast, size, fork int, branch string) *history {
-	h := &history{origin: origin, signers: c.log, memo: map[[2]uint64]proof.Hash{}}
+// newTestLog has leaves up to size; those from fork on are of the named branch.
+func newTestLog(keys *testKeys, size, fork int, leafPrefix string) *testLog {
+	h := &testLog{origin: origin, signers: keys.log, memo: map[[2]uint64]proof.Hash{}}
 	for i := range size {
 		entry := fmt.Sprintf("entry %d", i)
 		if i >= fork {
-			entry += " " + branch
+			entry += " " + leafPrefix
 		}
 		h.leaves = append(h.leaves, proof.LeafHash([]byte(entry)))
 	}
 	return h
 }
 
-// mth is MTH(D[lo:hi]).
-func (h *history) mth(lo, hi uint64) proof.Hash {
+// subtreeHash is MTH(D[lo:hi]).
+func (h *testLog) subtreeHash(lo, hi uint64) proof.Hash {
 	switch hi - lo {
 	case 0:
 		return sha256.Sum256(nil)
@@ -65,7 +65,7 @@ func (h *history) mth(lo, hi uint64) proof.Hash {
 		return hash
 	}
 	k := lo + split(hi-lo)
-	hash := proof.NodeHash(h.mth(lo, k), h.mth(k, hi))
+	hash := proof.NodeHash(h.subtreeHash(lo, k), h.subtreeHash(k, hi))
 	h.memo[[2]uint64{lo, hi}] = hash
 	return hash
 }
@@ -79,48 +79,48 @@ func split(n uint64) uint64 {
 	return k
 }
 
-// path is PROOF(m, D[n]); nothing for m = 0.
-func (h *history) path(m, n uint64) []proof.Hash {
+// consistencyPath is PROOF(m, D[n]); nothing for m = 0.
+func (h *testLog) consistencyPath(m, n uint64) []proof.Hash {
 	if m == 0 || m == n {
 		return nil
 	}
 	return h.subproof(m, 0, n, true)
 }
 
-func (h *history) subproof(m, lo, hi uint64, whole bool) []proof.Hash {
+func (h *testLog) subproof(m, lo, hi uint64, whole bool) []proof.Hash {
 	if m == hi-lo {
 		if whole {
 			return nil
 		}
-		return []proof.Hash{h.mth(lo, hi)}
+		return []proof.Hash{h.subtreeHash(lo, hi)}
 	}
 	k := split(hi - lo)
 	if m <= k {
-		return append(h.subproof(m, lo, lo+k, whole), h.mth(lo+k, hi))
+		return append(h.subproof(m, lo, lo+k, whole), h.subtreeHash(lo+k, hi))
 	}
-	return append(h.subproof(m-k, lo+k, hi, false), h.mth(lo, lo+k))
+	return append(h.subproof(m-k, lo+k, hi, false), h.subtreeHash(lo, lo+k))
 }
 
-func (h *history) checkpoint(n uint64) proof.Checkpoint {
-	return proof.Checkpoint{Origin: h.origin, Size: n, Root: h.mth(0, n)}
+func (h *testLog) checkpoint(n uint64) proof.Checkpoint {
+	return proof.Checkpoint{Origin: h.origin, Size: n, Root: h.subtreeHash(0, n)}
 }
 
-func (h *history) note(n uint64) []byte {
+func (h *testLog) note(n uint64) []byte {
 	return must(proof.SignCheckpoint(h.checkpoint(n), h.signers...)).Note()
 }
 
-// ask is the request to go from m to n.
-func (h *history) ask(m, n uint64) wire.AddCheckpoint {
-	return wire.AddCheckpoint{Old: m, Path: h.path(m, n), Note: h.note(n)}
+// request is the request to go from m to n.
+func (h *testLog) request(m, n uint64) wire.AddCheckpoint {
+	return wire.AddCheckpoint{Old: m, Path: h.consistencyPath(m, n), Note: h.note(n)}
 }
 
-// server shows one history up to size by tlog-tiles.
-type server struct {
-	*history
+// tileServer shows one history up to size by tlog-tiles.
+type tileServer struct {
+	*testLog
 	size uint64
 }
 
-func (s *server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+func (s *tileServer) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/checkpoint" {
 		rw.Write(s.note(s.size))
 		return
@@ -133,7 +133,7 @@ func (s *server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	span := uint64(1) << (8 * id.Level)
 	for i := range uint64(id.Width) {
 		at := (id.Index*256 + i) * span
-		hash := s.mth(at, at+span)
+		hash := s.subtreeHash(at, at+span)
 		rw.Write(hash[:])
 	}
 }
@@ -149,7 +149,7 @@ func newNetwork() *network {
 	return &network{hosts: map[string]http.Handler{}, down: map[string]bool{}}
 }
 
-func (n *network) cut(host string, down bool) {
+func (n *network) setDown(host string, down bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.down[host] = down
@@ -180,20 +180,20 @@ func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// cast is the keys of a test: made once, since they cost.
-type cast struct {
-	log      []*proof.Signer // Ed25519, ML-DSA-44
-	lying    note.Signer     // the Ed25519 one, without the checks of ours
-	witness  map[string][]witness.Key
-	stranger *proof.Signer
+// testKeys is the keys of a test: made once, since they cost.
+type testKeys struct {
+	log          []*proof.Signer // Ed25519, ML-DSA-44
+	forger       note.Signer     // the Ed25519 one, without the checks of ours
+	witness      map[string][]witness.Key
+	otherWitness *proof.Signer
 }
 
-var players = sync.OnceValue(func() *cast {
-	c := &cast{witness: map[string][]witness.Key{}}
+var sharedKeys = sync.OnceValue(func() *testKeys {
+	c := &testKeys{witness: map[string][]witness.Key{}}
 	skey, _ := must2(proof.GenerateKey(proof.Ed25519, origin))
-	c.lying = must(note.NewSigner(skey))
+	c.forger = must(note.NewSigner(skey))
 	c.log = []*proof.Signer{must(proof.ParseSigner(skey)), newSigner(proof.MLDSA44, origin)}
-	c.stranger = newSigner(proof.Ed25519, origin)
+	c.otherWitness = newSigner(proof.Ed25519, origin)
 	for _, name := range []string{"w1.example", "w2.example", "w3.example"} {
 		for _, alg := range []proof.Algorithm{proof.CosignatureEd25519, proof.MLDSA44} {
 			skey, _ := must2(proof.GenerateKey(alg, name))
@@ -215,8 +215,8 @@ func newSigner(alg proof.Algorithm, name string) *proof.Signer {
 	return must(proof.ParseSigner(skey))
 }
 
-// listed is a log list of one log with those keys.
-func listed(origin string, signers ...*proof.Signer) witness.LogList {
+// logListOf is a log list of one log with those keys.
+func logListOf(origin string, signers ...*proof.Signer) witness.LogList {
 	l := witness.Log{Origin: origin, QPD: 1<<31 - 1, Contact: "op@log.example"}
 	for _, s := range signers {
 		l.Keys = append(l.Keys, s.Key())
@@ -227,10 +227,10 @@ func listed(origin string, signers ...*proof.Signer) witness.LogList {
 // config is a witness of the test log, in memory, that gossips alone in one order.
 func config(t testing.TB, name string) witness.Config {
 	return witness.Config{
-		Keys:     players().witness[name],
+		Keys:     sharedKeys().witness[name],
 		FS:       vfs.NewMem(),
 		Dir:      "w",
-		Logs:     listed(origin, players().log...),
+		Logs:     logListOf(origin, sharedKeys().log...),
 		Parallel: 1,
 		Log:      slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Metrics:  prometheus.NewRegistry(),
@@ -238,17 +238,17 @@ func config(t testing.TB, name string) witness.Config {
 	}
 }
 
-// begin opens a witness whose keys have cosigned nothing but what its state knows.
-func begin(cfg witness.Config) (*witness.Witness, error) {
-	if err := witness.Create(cfg); err != nil {
+// createAndOpen opens a witness whose keys have cosigned nothing but what its state knows.
+func createAndOpen(cfg witness.Config) (*witness.Witness, error) {
+	if err := witness.CreateState(cfg); err != nil {
 		return nil, err
 	}
 	return witness.Open(cfg)
 }
 
-func open(t testing.TB, cfg witness.Config) *witness.Witness {
+func mustOpen(t testing.TB, cfg witness.Config) *witness.Witness {
 	t.Helper()
-	w, err := begin(cfg)
+	w, err := createAndOpen(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,28 +294,28 @@ func wantErr(t testing.TB, err, want error) {
 	}
 }
 
-func gossip(t testing.TB, w *witness.Witness) witness.Round {
+func gossip(t testing.TB, w *witness.Witness) witness.GossipStats {
 	t.Helper()
 	return w.Gossip(context.WithoutCancel(t.Context()))
 }
 
 func asErr[E error](err error, target *E) bool { return errors.As(err, target) }
 
-// addStranger puts the signature of an unknown key on a note.
-func addStranger(c *cast, note []byte) []byte {
-	k := c.stranger.Key()
+// addForeignSignature puts the signature of an unknown key on a note.
+func addForeignSignature(c *testKeys, note []byte) []byte {
+	k := c.otherWitness.Key()
 	return must(proof.AddSignatures(note, proof.Signature{Name: k.Name(), ID: k.ID(), Sig: make([]byte, 64)}))
 }
 
-// halfForged has one signature of the log that verifies, and one that does not.
-func halfForged(c *cast, h *history, n uint64) []byte {
+// halfForgedNote has one signature of the log that verifies, and one that does not.
+func halfForgedNote(c *testKeys, h *testLog, n uint64) []byte {
 	_, sigs, _ := proof.ParseCheckpoint(h.note(n))
 	sigs[1].Sig[100] ^= 1
 	return must(proof.FormatNote(h.checkpoint(n), sigs...))
 }
 
-// lyingNote signs what proof.SignCheckpoint refuses to.
-func lyingNote(c *cast, cp proof.Checkpoint) []byte {
-	sig := must(c.lying.Sign(cp.Body()))
-	return must(proof.FormatNote(cp, proof.Signature{Name: origin, ID: c.lying.KeyHash(), Sig: sig}))
+// forgedNote signs what proof.SignCheckpoint refuses to.
+func forgedNote(c *testKeys, cp proof.Checkpoint) []byte {
+	sig := must(c.forger.Sign(cp.Body()))
+	return must(proof.FormatNote(cp, proof.Signature{Name: origin, ID: c.forger.KeyHash(), Sig: sig}))
 }

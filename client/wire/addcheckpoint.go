@@ -14,7 +14,7 @@ import (
 // extends the one that the witness cosigned before.
 type AddCheckpoint struct {
 	Old  uint64       // the size that the witness cosigned last; 0 if none is known
-	Path []proof.Hash // the consistency proof from Old to the checkpoint's size; at most proof.MaxPath
+	Path []proof.Hash // the consistency proof from Old to the checkpoint's size; at most proof.MaxProofHashes
 	Note []byte       // the checkpoint, signed by the log
 }
 
@@ -46,8 +46,8 @@ func parseAddCheckpoint(body []byte) (AddCheckpoint, error) {
 		if len(line) == 0 {
 			break
 		}
-		if len(a.Path) == proof.MaxPath {
-			return AddCheckpoint{}, fmt.Errorf("more than %d proof lines", proof.MaxPath)
+		if len(a.Path) == proof.MaxProofHashes {
+			return AddCheckpoint{}, fmt.Errorf("more than %d proof lines", proof.MaxProofHashes)
 		}
 		h, err := proof.ParseHash(string(line))
 		if err != nil {

@@ -32,7 +32,7 @@ func TestParseAddCheckpoint(t *testing.T) {
 	if err != nil || a.Old != 20852014 || len(a.Path) != 4 || cp.Size != 20852163 || len(sigs) != 2 {
 		t.Errorf("read as %d, %d, %v, %d: %v", a.Old, len(a.Path), cp, len(sigs), err)
 	}
-	for _, n := range []int{0, proof.MaxPath} {
+	for _, n := range []int{0, proof.MaxProofHashes} {
 		b := AddCheckpoint{Old: 1<<64 - 1, Path: make([]proof.Hash, n), Note: a.Note}
 		if got, err := ParseAddCheckpoint(b.Format()); err != nil || len(got.Path) != n || got.Old != b.Old {
 			t.Errorf("%d hashes: %v", n, err)

@@ -13,7 +13,7 @@ import (
 // answer is wanted is what the caller said, not what a server says. Otherwise the error is
 // a [RedirectError].
 func NewHTTP(transport http.RoundTripper) *http.Client {
-	return &http.Client{Transport: transport, Timeout: time.Minute, CheckRedirect: stay}
+	return &http.Client{Transport: transport, Timeout: time.Minute, CheckRedirect: followSameHost}
 }
 
 // RedirectError is a redirection that was not followed.
@@ -23,18 +23,18 @@ func (e *RedirectError) Error() string {
 	return fmt.Sprintf("%s sends on to %s, which was not asked", e.From, e.To)
 }
 
-// NoAnswer is why a call got none: *[Unreachable], after which the same call may go
+// CallError is why a call got none: *[UnreachableError], after which the same call may go
 // through later, or *[RedirectError], after which it will not.
-func NoAnswer(err error) error {
+func CallError(err error) error {
 	var elsewhere *RedirectError
 	if errors.As(err, &elsewhere) {
 		return elsewhere
 	}
-	return &Unreachable{err}
+	return &UnreachableError{err}
 }
 
-// stay is an [http.Client]'s CheckRedirect.
-func stay(next *http.Request, via []*http.Request) error {
+// followSameHost is an [http.Client]'s CheckRedirect.
+func followSameHost(next *http.Request, via []*http.Request) error {
 	last := via[len(via)-1]
 	if next.URL.Host != last.URL.Host || next.URL.Scheme != last.URL.Scheme && next.URL.Scheme != "https" || next.Method != last.Method {
 		return &RedirectError{From: last.URL.Host, To: next.URL.Scheme + "://" + next.URL.Host}
@@ -45,7 +45,7 @@ func stay(next *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// Repeatable lets net/http send a POST again where the server closed the connection
+// MarkIdempotent lets net/http send a POST again where the server closed the connection
 // before it read that, as one that bounds its idle connections may: here whatever is sent
 // twice is taken once. The empty header is not sent ([http.Transport]).
-func Repeatable(r *http.Request) { r.Header["Idempotency-Key"] = nil }
+func MarkIdempotent(r *http.Request) { r.Header["Idempotency-Key"] = nil }

@@ -15,13 +15,13 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// places answers by URL, and notes who was asked.
-type places struct {
+// hostMapTransport answers by URL, and notes who was asked.
+type hostMapTransport struct {
 	to    map[string]string // redirections
 	asked []string
 }
 
-func (p *places) RoundTrip(r *http.Request) (*http.Response, error) {
+func (p *hostMapTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	p.asked = append(p.asked, r.Method+" "+r.URL.String())
 	if r.Body != nil {
 		io.Copy(io.Discard, r.Body)
@@ -51,7 +51,7 @@ func TestNoOtherHostIsAsked(t *testing.T) {
 		"http://127.0.0.1:9/":                 false,
 		"//elsewhere.example/checkpoint":      false,
 	} {
-		p := &places{to: map[string]string{asked: to}}
+		p := &hostMapTransport{to: map[string]string{asked: to}}
 		l, err := NewLog("https://log.example", p)
 		if err != nil {
 			t.Fatal(err)
@@ -65,12 +65,12 @@ func TestNoOtherHostIsAsked(t *testing.T) {
 			t.Errorf("%s: asked %q", to, p.asked)
 		}
 	}
-	p := &places{to: map[string]string{"http://log.example/checkpoint": "https://log.example/checkpoint"}}
+	p := &hostMapTransport{to: map[string]string{"http://log.example/checkpoint": "https://log.example/checkpoint"}}
 	l, _ := NewLog("http://log.example", p)
 	if _, err := l.Checkpoint(t.Context()); err != nil {
 		t.Errorf("on to TLS: %v", err)
 	}
-	p = &places{to: map[string]string{asked: asked}}
+	p = &hostMapTransport{to: map[string]string{asked: asked}}
 	l, _ = NewLog("https://log.example", p)
 	if _, err := l.Checkpoint(t.Context()); err == nil || len(p.asked) > 3 {
 		t.Errorf("in a circle: %v after %d calls", err, len(p.asked))
@@ -96,7 +96,7 @@ func TestClosedIdleConnectionIsNoFailure(t *testing.T) {
 			}
 			if r, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
 				io.Copy(io.Discard, r.Body)
-				fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(exampleAnswer), exampleAnswer)
+				fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(exampleResponse), exampleResponse)
 			}
 			c.Read(make([]byte, 1)) // the next request has begun
 			c.Close()

@@ -27,15 +27,15 @@ const (
 	maxCheckpoint = 64 << 10
 	maxTile       = proof.TileWidth * 32
 	maxBundle     = proof.TileWidth * (2 + 1<<16 - 1)
-	maxProblem    = 16 << 10
+	maxErrorBody  = 16 << 10
 )
 
-// maxPause bounds the pause that a server may name: no caller waits for as long, and sums
+// maxRetryAfter bounds the pause that a server may name: no caller waits for as long, and sums
 // with one of centuries overflow.
-const maxPause = 30 * 24 * time.Hour
+const maxRetryAfter = 30 * 24 * time.Hour
 
-// parallel is how many requests one call keeps under way.
-const parallel = 8
+// maxParallel is how many requests one call keeps under way.
+const maxParallel = 8
 
 // Log reads one log by the C2SP tlog-tiles API.
 type Log struct {
@@ -77,7 +77,7 @@ func (l *Log) Checkpoint(ctx context.Context) ([]byte, error) {
 
 // CheckpointAt fetches the newest checkpoint that a quorum of witnesses had cosigned
 // at a moment, unverified: GET /v1/checkpoints?at=T, which ledgers of this project have
-// beside the C2SP calls. [NotFound]: none is so old, or the log keeps none.
+// beside the C2SP calls. [IsNotFound]: none is so old, or the log keeps none.
 func (l *Log) CheckpointAt(ctx context.Context, t time.Time) ([]byte, error) {
 	return l.fetch(ctx, "v1/checkpoints?at="+url.QueryEscape(t.UTC().Format(time.RFC3339)), maxCheckpoint)
 }
@@ -88,11 +88,11 @@ func (l *Log) CheckpointAt(ctx context.Context, t time.Time) ([]byte, error) {
 func (l *Log) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error) {
 	tiles := make([][]byte, len(ids))
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(parallel)
+	g.SetLimit(maxParallel)
 	for i, id := range ids {
 		g.Go(func() error {
 			data, err := l.fetch(ctx, id.Path(), maxTile)
-			if NotFound(err) && id.Width < proof.TileWidth {
+			if IsNotFound(err) && id.Width < proof.TileWidth {
 				data, err = l.fetch(ctx, id.Full().Path(), maxTile)
 				data = data[:min(len(data), id.Width*32)]
 			}
@@ -113,17 +113,17 @@ func (l *Log) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error) {
 }
 
 // Bundle fetches the entries of one bundle, as many as its width says.
-func (l *Log) Bundle(ctx context.Context, id proof.BundleID) ([][]byte, error) {
+func (l *Log) Bundle(ctx context.Context, id proof.EntryBundleID) ([][]byte, error) {
 	data, err := l.fetch(ctx, id.Path(), maxBundle)
 	width := id.Width
-	if NotFound(err) && width < proof.TileWidth {
+	if IsNotFound(err) && width < proof.TileWidth {
 		width = proof.TileWidth
 		data, err = l.fetch(ctx, id.Full().Path(), maxBundle)
 	}
 	if err != nil {
 		return nil, err
 	}
-	entries, err := proof.ParseBundle(data, width)
+	entries, err := proof.ParseEntryBundle(data, width)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", id.Path(), err)
 	}
@@ -137,7 +137,7 @@ func (l *Log) fetch(ctx context.Context, path string, limit int64) ([]byte, erro
 	}
 	res, err := l.http.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("asking for /%s: %w", path, NoAnswer(err))
+		return nil, fmt.Errorf("asking for /%s: %w", path, CallError(err))
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
@@ -145,7 +145,7 @@ func (l *Log) fetch(ctx context.Context, path string, limit int64) ([]byte, erro
 	}
 	data, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
 	if err != nil {
-		return nil, fmt.Errorf("reading /%s: %w", path, &Unreachable{err})
+		return nil, fmt.Errorf("reading /%s: %w", path, &UnreachableError{err})
 	}
 	if int64(len(data)) > limit {
 		return nil, fmt.Errorf("reading /%s: longer than %d bytes", path, limit)
@@ -153,11 +153,11 @@ func (l *Log) fetch(ctx context.Context, path string, limit int64) ([]byte, erro
 	return data, nil
 }
 
-// Unreachable is a call that got no whole answer; the same call may go through later.
-type Unreachable struct{ Err error }
+// UnreachableError is a call that got no whole answer; the same call may go through later.
+type UnreachableError struct{ Err error }
 
 // Error leaves out the request, which whoever made it has named.
-func (u *Unreachable) Error() string {
+func (u *UnreachableError) Error() string {
 	var call *url.Error
 	var dial *net.OpError
 	var why syscall.Errno
@@ -170,16 +170,16 @@ func (u *Unreachable) Error() string {
 	return u.Err.Error()
 }
 
-func (u *Unreachable) Unwrap() error { return u.Err }
+func (u *UnreachableError) Unwrap() error { return u.Err }
 
-// Status is an answer that is not the one hoped for.
-type Status struct {
+// StatusError is an answer that is not the one hoped for.
+type StatusError struct {
 	Code       int
 	RetryAfter time.Duration // 0 if the server named none; at most 30 days
 	Body       []byte        // bounded; problem+json as a rule
 }
 
-func (s *Status) Error() string {
+func (s *StatusError) Error() string {
 	words := fmt.Sprintf("the server answered %d %s", s.Code, http.StatusText(s.Code))
 	if _, detail := s.Problem(); detail != "" {
 		words += ": " + detail
@@ -189,7 +189,7 @@ func (s *Status) Error() string {
 
 // Problem is the type and the detail that the body has (RFC 9457 section 3.1), in the
 // server's words; empty where it says none.
-func (s *Status) Problem() (kind, detail string) {
+func (s *StatusError) Problem() (kind, detail string) {
 	var p struct{ Type, Detail string }
 	if json.Unmarshal(s.Body, &p) != nil {
 		return "", ""
@@ -197,23 +197,23 @@ func (s *Status) Problem() (kind, detail string) {
 	return p.Type, p.Detail
 }
 
-// Later tells whether the same call may be answered later.
-func (s *Status) Later() bool {
+// Retryable tells whether the same call may be answered later.
+func (s *StatusError) Retryable() bool {
 	return s.Code >= 500 || s.Code == http.StatusTooManyRequests
 }
 
 // ReadStatus reads the bounded body of an unwelcome answer.
-func ReadStatus(res *http.Response) *Status {
-	body, _ := io.ReadAll(io.LimitReader(res.Body, maxProblem))
-	s := &Status{Code: res.StatusCode, Body: body}
+func ReadStatus(res *http.Response) *StatusError {
+	body, _ := io.ReadAll(io.LimitReader(res.Body, maxErrorBody))
+	s := &StatusError{Code: res.StatusCode, Body: body}
 	if seconds, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && seconds > 0 {
-		s.RetryAfter = time.Duration(min(seconds, int(maxPause/time.Second))) * time.Second
+		s.RetryAfter = time.Duration(min(seconds, int(maxRetryAfter/time.Second))) * time.Second
 	}
 	return s
 }
 
-// NotFound tells whether an error is the server's 404.
-func NotFound(err error) bool {
-	var s *Status
+// IsNotFound tells whether an error is the server's 404.
+func IsNotFound(err error) bool {
+	var s *StatusError
 	return errors.As(err, &s) && s.Code == http.StatusNotFound
 }

@@ -20,13 +20,13 @@ import (
 // Bounds of what a witness may answer, in bytes.
 const (
 	maxCosignatures = 64 << 10
-	maxEvidence     = 2*proof.MaxNote + 16<<10
+	maxEvidence     = 2*proof.MaxNoteBytes + 16<<10
 	maxEvidenceList = 1 << 20 // of one page
 	maxEvidenceIDs  = 1 << 16
 )
 
-// SizeType is the media type of the answer 409 (C2SP tlog-witness, "add-checkpoint").
-const SizeType = "text/x.tlog.size"
+// SizeMediaType is the media type of the answer 409 (C2SP tlog-witness, "add-checkpoint").
+const SizeMediaType = "text/x.tlog.size"
 
 // Witness makes the calls of one witness, by the C2SP tlog-witness API, and those by
 // which witnesses of this project pass evidence on. It verifies no signature.
@@ -53,17 +53,17 @@ func NewWitness(base string, transport http.RoundTripper) (*Witness, error) {
 // URL is the prefix of every call.
 func (w *Witness) URL() string { return w.base.String() }
 
-// Conflict is a witness's 409: the last checkpoint that it cosigned of that log has
+// ConflictError is a witness's 409: the last checkpoint that it cosigned of that log has
 // this size. It is only a claim.
-type Conflict struct{ Size uint64 }
+type ConflictError struct{ Size uint64 }
 
-func (c *Conflict) Error() string {
+func (c *ConflictError) Error() string {
 	return fmt.Sprintf("the witness stands at size %d", c.Size)
 }
 
 // AddCheckpoint asks for cosignatures and returns the lines as the witness sent
-// them: at least one, not verified, by keys known or not. Errors: [Conflict],
-// [Status], [Unreachable], or the answer is malformed.
+// them: at least one, not verified, by keys known or not. Errors: [ConflictError],
+// [StatusError], [UnreachableError], or the answer is malformed.
 func (w *Witness) AddCheckpoint(ctx context.Context, a AddCheckpoint) ([]proof.Signature, error) {
 	lines, err := w.call(ctx, http.MethodPost, "add-checkpoint", a.Format(), maxCosignatures)
 	if err != nil {
@@ -77,7 +77,7 @@ func (w *Witness) AddCheckpoint(ctx context.Context, a AddCheckpoint) ([]proof.S
 }
 
 // Checkpoint fetches the newest checkpoint that the witness shows of a log, with its
-// cosignatures, unverified ("Monitor Retrieval Mechanism"). [NotFound]: it never
+// cosignatures, unverified ("Monitor Retrieval Mechanism"). [IsNotFound]: it never
 // cosigned one.
 func (w *Witness) Checkpoint(ctx context.Context, origin string) ([]byte, error) {
 	note, err := w.call(ctx, http.MethodGet, OriginHash(origin)+"/checkpoint", nil, maxCheckpoint)
@@ -93,24 +93,24 @@ func OriginHash(origin string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// HandIn shows the witness a checkpoint that was seen elsewhere, for it to compare.
-func (w *Witness) HandIn(ctx context.Context, note []byte) error {
-	if _, err := w.call(ctx, http.MethodPost, "v1/checkpoints", note, maxProblem); err != nil {
+// AddSeenCheckpoint shows the witness a checkpoint that was seen elsewhere, for it to compare.
+func (w *Witness) AddSeenCheckpoint(ctx context.Context, note []byte) error {
+	if _, err := w.call(ctx, http.MethodPost, "v1/checkpoints", note, maxErrorBody); err != nil {
 		return fmt.Errorf("handing a checkpoint to %s: %w", w.base.Host, err)
 	}
 	return nil
 }
 
-// SendEvidence passes an evidence file on. The witness judges it for itself.
-func (w *Witness) SendEvidence(ctx context.Context, file []byte) error {
-	if _, err := w.call(ctx, http.MethodPost, "v1/evidence", file, maxProblem); err != nil {
+// AddEvidence passes an evidence file on. The witness judges it for itself.
+func (w *Witness) AddEvidence(ctx context.Context, file []byte) error {
+	if _, err := w.call(ctx, http.MethodPost, "v1/evidence", file, maxErrorBody); err != nil {
 		return fmt.Errorf("passing evidence to %s: %w", w.base.Host, err)
 	}
 	return nil
 }
 
-// EvidenceIDs lists the evidence that the witness keeps, page after page, in order.
-func (w *Witness) EvidenceIDs(ctx context.Context) (ids []string, err error) {
+// ListEvidence lists the evidence that the witness keeps, page after page, in order.
+func (w *Witness) ListEvidence(ctx context.Context) (ids []string, err error) {
 	for after := ""; ; {
 		list, err := w.call(ctx, http.MethodGet, "v1/evidence"+after, nil, maxEvidenceList)
 		if err != nil {
@@ -161,21 +161,21 @@ func (w *Witness) call(ctx context.Context, method, path string, body []byte, li
 	if method == http.MethodPost {
 		req.Header.Set("Content-Type", "text/plain; charset=utf-8")
 	}
-	Repeatable(req)
+	MarkIdempotent(req)
 	res, err := w.http.Do(req)
 	if err != nil {
-		return nil, &Unreachable{err}
+		return nil, &UnreachableError{err}
 	}
 	defer res.Body.Close()
 	if res.StatusCode == http.StatusConflict {
 		return nil, readConflict(res)
 	}
 	if res.StatusCode < 200 || res.StatusCode > 299 {
-		return nil, refusal(ReadStatus(res))
+		return nil, withResponseText(ReadStatus(res))
 	}
 	data, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
 	if err != nil {
-		return nil, &Unreachable{err}
+		return nil, &UnreachableError{err}
 	}
 	if int64(len(data)) > limit {
 		return nil, fmt.Errorf("the answer is longer than %d bytes", limit)
@@ -183,21 +183,21 @@ func (w *Witness) call(ctx context.Context, method, path string, body []byte, li
 	return data, nil
 }
 
-// readConflict reads the size of a 409. One of another form is a [Status] like any
+// readConflict reads the size of a 409. One of another form is a [StatusError] like any
 // other: some witnesses answer so to two roots of one size.
 func readConflict(res *http.Response) error {
 	s := ReadStatus(res)
 	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	line, ok := bytes.CutSuffix(s.Body, []byte("\n"))
 	size, err := parseSize(string(line))
-	if !ok || err != nil || media != SizeType {
-		return refusal(s)
+	if !ok || err != nil || media != SizeMediaType {
+		return withResponseText(s)
 	}
-	return &Conflict{Size: size}
+	return &ConflictError{Size: size}
 }
 
-// refusal adds the first line of what the witness said.
-func refusal(s *Status) error {
+// withResponseText adds the first line of what the witness said.
+func withResponseText(s *StatusError) error {
 	line, _, _ := strings.Cut(strings.TrimSpace(string(s.Body)), "\n")
 	if line == "" {
 		return s
@@ -205,9 +205,9 @@ func refusal(s *Status) error {
 	return fmt.Errorf("%w: %.200q", s, line)
 }
 
-// Refused tells whether an error is a witness's definite refusal, which asking again
+// IsRefusal tells whether an error is a witness's definite refusal, which asking again
 // with the same request will not change.
-func Refused(err error) bool {
-	var s *Status
-	return errors.As(err, &s) && s.Code >= 400 && !s.Later()
+func IsRefusal(err error) bool {
+	var s *StatusError
+	return errors.As(err, &s) && s.Code >= 400 && !s.Retryable()
 }

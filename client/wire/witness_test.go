@@ -11,8 +11,8 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// canned answers every call in the same way.
-type canned struct {
+// cannedTransport answers every call in the same way.
+type cannedTransport struct {
 	status int
 	media  string
 	body   string
@@ -20,7 +20,7 @@ type canned struct {
 	asked  int
 }
 
-func (c *canned) RoundTrip(r *http.Request) (*http.Response, error) {
+func (c *cannedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	c.asked++
 	if r.Body != nil {
 		io.Copy(io.Discard, r.Body)
@@ -37,7 +37,7 @@ func (c *canned) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-func askCanned(t *testing.T, c *canned) ([]proof.Signature, error) {
+func addCheckpointTo(t *testing.T, c *cannedTransport) ([]proof.Signature, error) {
 	t.Helper()
 	w, err := NewWitness("https://w.example/prefix/", c)
 	if err != nil {
@@ -47,24 +47,24 @@ func askCanned(t *testing.T, c *canned) ([]proof.Signature, error) {
 }
 
 // The example answer of tlog-witness "add-checkpoint": three lines by two names.
-const exampleAnswer = `— witness.example/w1 CMp+6LWBU0anHGH5aNDTJkH/gj79sG+T6+iP2ThYN5krrDJbR1HDnucjL39QsZTSvVjyQLrdk3DXDqI5G2HgLatVs0pWh6Up69HVOw==
+const exampleResponse = `— witness.example/w1 CMp+6LWBU0anHGH5aNDTJkH/gj79sG+T6+iP2ThYN5krrDJbR1HDnucjL39QsZTSvVjyQLrdk3DXDqI5G2HgLatVs0pWh6Up69HVOw==
 — witness.example/w1 I7rEps0pvK2UqkS2gSpVUDhrhVtQV9lgF6pRrWAvjJHjyWpW7VcE3SiOlVlbQNt64vWhO+DlkL0+UfzuOBMh9ChdMkP1vi/lCAsmlw==
 — witness.example/w2 AWui8Sk55XjYLOijihBjhqEH6nS1ndDymE0a+6idX7pLcnoB+dhnz0854aLZgrrKbYKA7nC3HNJhm/kWl7oJlqU3rXXvpysAdyP3wQ==
 `
 
 func TestAddCheckpointReadsLines(t *testing.T) {
-	sigs, err := askCanned(t, &canned{status: 200, body: exampleAnswer})
+	sigs, err := addCheckpointTo(t, &cannedTransport{status: 200, body: exampleResponse})
 	if err != nil || len(sigs) != 3 || sigs[2].Name != "witness.example/w2" {
 		t.Errorf("%v, %v", sigs, err)
 	}
 	for why, body := range map[string]string{
 		"nothing":          "",
-		"no newline":       strings.TrimSuffix(exampleAnswer, "\n"),
-		"a checkpoint too": "x\n0\n\n" + exampleAnswer,
+		"no newline":       strings.TrimSuffix(exampleResponse, "\n"),
+		"a checkpoint too": "x\n0\n\n" + exampleResponse,
 		"a page":           "<html>welcome</html>\n",
-		"endless":          strings.Repeat(exampleAnswer, 1000),
+		"endless":          strings.Repeat(exampleResponse, 1000),
 	} {
-		if sigs, err := askCanned(t, &canned{status: 200, body: body}); err == nil {
+		if sigs, err := addCheckpointTo(t, &cannedTransport{status: 200, body: body}); err == nil {
 			t.Errorf("%s: read as %v", why, sigs)
 		}
 	}
@@ -72,24 +72,24 @@ func TestAddCheckpointReadsLines(t *testing.T) {
 
 // A 409 is a conflict only in the form that the text gives it; any other is a refusal.
 func TestAddCheckpointReadsConflicts(t *testing.T) {
-	var conflict *Conflict
+	var conflict *ConflictError
 	for _, media := range []string{"text/x.tlog.size", "text/x.tlog.size; charset=utf-8"} {
-		_, err := askCanned(t, &canned{status: 409, media: media, body: "20852014\n"})
+		_, err := addCheckpointTo(t, &cannedTransport{status: 409, media: media, body: "20852014\n"})
 		if !errors.As(err, &conflict) || conflict.Size != 20852014 {
 			t.Errorf("%s: %v", media, err)
 		}
 	}
-	for why, c := range map[string]*canned{
+	for why, c := range map[string]*cannedTransport{
 		"another type":  {status: 409, media: "text/plain", body: "5\n"},
 		"no type":       {status: 409, body: "5\n"},
-		"no newline":    {status: 409, media: SizeType, body: "5"},
-		"leading zeros": {status: 409, media: SizeType, body: "05\n"},
-		"a sign":        {status: 409, media: SizeType, body: "+5\n"},
-		"two lines":     {status: 409, media: SizeType, body: "5\n6\n"},
-		"nothing":       {status: 409, media: SizeType},
-		"endless":       {status: 409, media: SizeType, body: strings.Repeat("5", 1<<20)},
+		"no newline":    {status: 409, media: SizeMediaType, body: "5"},
+		"leading zeros": {status: 409, media: SizeMediaType, body: "05\n"},
+		"a sign":        {status: 409, media: SizeMediaType, body: "+5\n"},
+		"two lines":     {status: 409, media: SizeMediaType, body: "5\n6\n"},
+		"nothing":       {status: 409, media: SizeMediaType},
+		"endless":       {status: 409, media: SizeMediaType, body: strings.Repeat("5", 1<<20)},
 	} {
-		if _, err := askCanned(t, c); !Refused(err) || errors.As(err, &conflict) {
+		if _, err := addCheckpointTo(t, c); !IsRefusal(err) || errors.As(err, &conflict) {
 			t.Errorf("%s: %v", why, err)
 		}
 	}
@@ -97,14 +97,14 @@ func TestAddCheckpointReadsConflicts(t *testing.T) {
 
 func TestAddCheckpointReadsRefusals(t *testing.T) {
 	for status, refused := range map[int]bool{400: true, 403: true, 404: true, 413: true, 422: true, 429: false, 500: false, 503: false} {
-		c := &canned{status: status, body: "one line\nanother\n", header: http.Header{"Retry-After": {"7"}}}
-		_, err := askCanned(t, c)
-		var s *Status
+		c := &cannedTransport{status: status, body: "one line\nanother\n", header: http.Header{"Retry-After": {"7"}}}
+		_, err := addCheckpointTo(t, c)
+		var s *StatusError
 		switch {
 		case !errors.As(err, &s) || s.Code != status:
 			t.Errorf("%d: %v", status, err)
-		case Refused(err) != refused, s.Later() == refused:
-			t.Errorf("%d: refused %v", status, Refused(err))
+		case IsRefusal(err) != refused, s.Retryable() == refused:
+			t.Errorf("%d: refused %v", status, IsRefusal(err))
 		case s.RetryAfter.Seconds() != 7:
 			t.Errorf("%d: retry after %s", status, s.RetryAfter)
 		case !strings.Contains(err.Error(), "w.example") || !strings.Contains(err.Error(), `"one line"`):
@@ -115,8 +115,8 @@ func TestAddCheckpointReadsRefusals(t *testing.T) {
 
 // A witness that moved is asked where the policy says, and nowhere else.
 func TestRedirectionsAreNotFollowed(t *testing.T) {
-	c := &canned{status: 307, header: http.Header{"Location": {"https://elsewhere.example/"}}}
-	if _, err := askCanned(t, c); err == nil || c.asked != 1 {
+	c := &cannedTransport{status: 307, header: http.Header{"Location": {"https://elsewhere.example/"}}}
+	if _, err := addCheckpointTo(t, c); err == nil || c.asked != 1 {
 		t.Errorf("%v after %d calls", err, c.asked)
 	}
 }
@@ -124,15 +124,15 @@ func TestRedirectionsAreNotFollowed(t *testing.T) {
 func TestEvidenceIDs(t *testing.T) {
 	id := OriginHash("x")
 	// A witness that knows no pages says the same again.
-	w, err := NewWitness("https://w.example", &canned{status: 200, body: id + "\n" + id + "\n"})
+	w, err := NewWitness("https://w.example", &cannedTransport{status: 200, body: id + "\n" + id + "\n"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ids, err := w.EvidenceIDs(t.Context()); err != nil || len(ids) != 1 {
+	if ids, err := w.ListEvidence(t.Context()); err != nil || len(ids) != 1 {
 		t.Errorf("%v, %v", ids, err)
 	}
-	w, _ = NewWitness("https://w.example", &canned{status: 200, body: "../../../etc/passwd\n"})
-	if ids, err := w.EvidenceIDs(t.Context()); err == nil {
+	w, _ = NewWitness("https://w.example", &cannedTransport{status: 200, body: "../../../etc/passwd\n"})
+	if ids, err := w.ListEvidence(t.Context()); err == nil {
 		t.Errorf("read as %v", ids)
 	}
 	if _, err := w.Evidence(t.Context(), strings.ToUpper(id)); err == nil {

@@ -12,9 +12,9 @@ import (
 
 const module = "github.com/seed-53cf897a/docket"
 
-// arrows is the table of DESIGN.md section 5: what a package may import of
+// allowedImports is the table of DESIGN.md section 5: what a package may import of
 // ours. A package that is not named here inherits the row of the folder above.
-var arrows = map[string][]string{
+var allowedImports = map[string][]string{
 	"ledger/disk":            {},
 	"ledger/record":          {},
 	"ledger/proof":           {},
@@ -33,8 +33,8 @@ var arrows = map[string][]string{
 	"cmd/docket/internal/stand": {"cmd/docket/internal/skeys", "ledger/record", "ledger/proof", "server/front", "witness"},
 }
 
-// rooms says where a library may be seen, again after DESIGN.md section 5.
-var rooms = map[string][]string{
+// libraryOwners says where a library may be seen, again after DESIGN.md section 5.
+var libraryOwners = map[string][]string{
 	"github.com/gin-gonic/gin":       {"server"},
 	"github.com/cockroachdb/pebble/": {"ledger/disk", "ledger/pebblestore", "ledger/storetest", "ledger/register", "witness"},
 }
@@ -46,12 +46,12 @@ const pebbleFS = "github.com/cockroachdb/pebble/v2/vfs"
 func TestArrows(t *testing.T) {
 	for _, p := range packages(t) {
 		room := strings.TrimPrefix(p.ImportPath, module+"/")
-		allowed, judged := rowOf(room)
+		allowed, judged := allowedOf(room)
 		for _, imported := range p.Imports {
 			if ours, ok := strings.CutPrefix(imported, module+"/"); ok && judged && !slices.Contains(allowed, ours) {
 				t.Errorf("%s imports %s; DESIGN.md section 5 allows it only %v", room, ours, allowed)
 			}
-			for library, seenIn := range rooms {
+			for library, seenIn := range libraryOwners {
 				if within(imported, pebbleFS) || !strings.HasPrefix(imported+"/", library) {
 					continue
 				}
@@ -63,10 +63,10 @@ func TestArrows(t *testing.T) {
 	}
 }
 
-// rowOf finds the row of the table that judges a package; cmd may import all.
-func rowOf(room string) (allowed []string, judged bool) {
+// allowedOf finds the row of the table that judges a package; cmd may import all.
+func allowedOf(room string) (allowed []string, listed bool) {
 	best := ""
-	for r := range arrows {
+	for r := range allowedImports {
 		if within(room, r) && len(r) > len(best) {
 			best = r
 		}
@@ -74,7 +74,7 @@ func rowOf(room string) (allowed []string, judged bool) {
 	if best == "" {
 		return nil, false
 	}
-	allowed = slices.Clone(arrows[best])
+	allowed = slices.Clone(allowedImports[best])
 	if room != best {
 		allowed = append(allowed, best) // a test world beside its package
 	}
@@ -106,8 +106,8 @@ func packages(t *testing.T) []goPackage {
 		}
 		all = append(all, p)
 	}
-	if len(all) < len(arrows)/2 {
-		t.Fatalf("go list named %d packages; the table has %d", len(all), len(arrows))
+	if len(all) < len(allowedImports)/2 {
+		t.Fatalf("go list named %d packages; the table has %d", len(all), len(allowedImports))
 	}
 	return all
 }

@@ -20,26 +20,26 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
-// asking are the flags of the verbs that answer from the replayed copy.
-type asking struct {
+// queryFlags are the flags of the verbs that answer from the replayed copy.
+type queryFlags struct {
 	app            *app
-	trust          *trusting
+	trust          *trustFlags
 	at             string
 	size           string
 	remote, asJSON bool
 	ahead          bool // what was asked about is a day to come; known once the copy is open
 }
 
-// asking adds them to a verb whose answers depend on the day.
-func (a *app) asking(c *cobra.Command, own ...string) *asking {
+// queryFlags adds them to a verb whose answers depend on the day.
+func (a *app) queryFlags(c *cobra.Command, own ...string) *queryFlags {
 	q := a.askingRecords(c, own...)
 	c.Flags().StringVar(&q.at, "at", "", "as it stands at a date (2027-06-01) or an instant (2027-06-01T00:00:00Z); default now")
 	return q
 }
 
 // askingRecords adds all but the day. Of the verb's own flags, some are for the copy alone.
-func (a *app) askingRecords(c *cobra.Command, own ...string) *asking {
-	q := &asking{app: a, trust: a.trusting(c).asking(c)}
+func (a *app) askingRecords(c *cobra.Command, own ...string) *queryFlags {
+	q := &queryFlags{app: a, trust: a.trustFlags(c).asking(c)}
 	f := c.Flags()
 	f.StringVar(&q.size, "size", "", "as the first N entries have it; default all that the copy has")
 	f.BoolVar(&q.remote, "remote", false, "ask the server instead of the copy: its JSON as it comes, a list page by page, UNVERIFIED")
@@ -62,8 +62,8 @@ func (a *app) askingRecords(c *cobra.Command, own ...string) *asking {
 	return q
 }
 
-// answer is the copy as it was asked for.
-type answer struct {
+// copyView is the copy as it was asked for.
+type copyView struct {
 	*register.View
 	trust *client.Trust
 	at    time.Time
@@ -72,22 +72,22 @@ type answer struct {
 
 // open opens the copy and says on stderr as of what it answers; the caller closes
 // its trust.
-func (q *asking) open() (*answer, error) {
+func (q *queryFlags) open() (*copyView, error) {
 	trust, err := q.trust.open()
 	if err != nil {
 		return nil, err
 	}
-	r, err := q.copied(trust)
+	r, err := q.openCopy(trust)
 	if err != nil {
 		return nil, errors.Join(err, trust.Close())
 	}
 	return r, nil
 }
 
-func (q *asking) copied(trust *client.Trust) (*answer, error) {
-	reg, err := trust.Copy()
+func (q *queryFlags) openCopy(trust *client.Trust) (*copyView, error) {
+	reg, err := trust.Register()
 	if errors.Is(err, client.ErrNoCopy) {
-		return nil, refuse("%w", err).hint("docket sync --trust %s", trust.Dir())
+		return nil, refusal("%w", err).hint("docket sync --trust %s", trust.Dir())
 	} else if err != nil {
 		return nil, err
 	}
@@ -97,11 +97,11 @@ func (q *asking) copied(trust *client.Trust) (*answer, error) {
 			return nil, err
 		}
 	}
-	r := &answer{trust: trust}
-	if r.View, err = trust.At(size); err != nil {
+	r := &copyView{trust: trust}
+	if r.View, err = trust.ViewAt(size); err != nil {
 		return nil, err
 	}
-	if r.zone, err = r.timeZone(); err != nil {
+	if r.zone, err = r.charterTimeZone(); err != nil {
 		return nil, err
 	}
 	if r.at, err = parseAt(q.at, r.zone); err != nil {
@@ -113,14 +113,14 @@ func (q *asking) copied(trust *client.Trust) (*answer, error) {
 		state = fmt.Sprintf("size %d; the copy is as of %s", size, state)
 	}
 	if q.ahead {
-		state = fmt.Sprintf("%s (a day to come; by what is on the ledger at %s)", r.Today(r.at), state)
+		state = fmt.Sprintf("%s (a day to come; by what is on the ledger at %s)", r.LocalDate(r.at), state)
 	}
-	q.app.say("as of %s; dates are in %s", state, r.zone) // the cosignature's UTC may be of another day
+	q.app.logf("as of %s; dates are in %s", state, r.zone) // the cosignature's UTC may be of another day
 	return r, nil
 }
 
 // printJSON prints an answer that depends on the day; of a day to come it says so.
-func (q *asking) printJSON(v any) error {
+func (q *queryFlags) printJSON(v any) error {
 	if !q.ahead {
 		return q.app.printJSON(v)
 	}
@@ -131,8 +131,8 @@ func (q *asking) printJSON(v any) error {
 	return q.app.printJSON(jsonText(append([]byte(`{"ahead":true,`), text[1:]...)))
 }
 
-// timeZone is that of the newest charter; UTC where the view is of no entry.
-func (r *answer) timeZone() (*time.Location, error) {
+// charterTimeZone is that of the newest charter; UTC where the view is of no entry.
+func (r *copyView) charterTimeZone() (*time.Location, error) {
 	c, err := r.Charter()
 	var absent *register.AbsentError
 	if errors.As(err, &absent) {
@@ -146,10 +146,10 @@ func (r *answer) timeZone() (*time.Location, error) {
 func parseSize(text string, have uint64) (uint64, error) {
 	n, err := strconv.ParseUint(text, 10, 63)
 	if err != nil {
-		return 0, misuse("size %q: want a number of entries", text)
+		return 0, usageError("size %q: want a number of entries", text)
 	}
 	if n > have {
-		return 0, refuse("size %d: the copy has %s", n, register.Entries(have)).hint("docket sync brings it to the newest checkpoint")
+		return 0, refusal("size %d: the copy has %s", n, register.FormatEntryCount(have)).hint("docket sync brings it to the newest checkpoint")
 	}
 	return n, nil
 }
@@ -165,14 +165,14 @@ func parseAt(text string, zone *time.Location) (time.Time, error) {
 	}
 	t, err := time.ParseInLocation(time.DateOnly, text, zone)
 	if err != nil {
-		return t, misuse("%q: want a date like 2027-06-01 or an instant like 2027-06-01T00:00:00Z", text)
+		return t, usageError("%q: want a date like 2027-06-01 or an instant like 2027-06-01T00:00:00Z", text)
 	}
 	return t.UTC(), nil
 }
 
-// ask asks the server and prints what it says, which nothing proves: of a list page by
+// queryServer asks the server and prints what it says, which nothing proves: of a list page by
 // page, until it ends. path stands below /v1.
-func (q *asking) ask(c *cobra.Command, path string, query url.Values) error {
+func (q *queryFlags) queryServer(c *cobra.Command, path string, query url.Values) error {
 	var trust *client.Trust
 	if q.trust.dir != "" {
 		var err error
@@ -190,18 +190,18 @@ func (q *asking) ask(c *cobra.Command, path string, query url.Values) error {
 			query.Set(name, value)
 		}
 	}
-	q.app.say("UNVERIFIED: this is the word of %s, which nothing here has checked", server.URL())
+	q.app.logf("UNVERIFIED: this is the word of %s, which nothing here has checked", server.URL())
 	for {
-		body, err := server.Get(c.Context(), withQuery("/v1/"+path, query))
+		body, err := server.GetUnverified(c.Context(), withQuery("/v1/"+path, query))
 		if err != nil {
 			return err
 		}
 		if _, err := record.ParseJSON(body); err != nil { // indented, what is deep is long without end
-			return refuse("the server's answer: %w", err)
+			return refusal("the server's answer: %w", err)
 		}
 		var text bytes.Buffer
 		if err := json.Indent(&text, body, "", "  "); err != nil {
-			return refuse("the server's answer is no JSON: %w", err)
+			return refusal("the server's answer is no JSON: %w", err)
 		}
 		q.app.printf("%s\n", bytes.TrimSpace(text.Bytes()))
 		var list struct {
@@ -212,7 +212,7 @@ func (q *asking) ask(c *cobra.Command, path string, query url.Values) error {
 			list.Next = "" // no list, or none of ours
 		}
 		for _, name := range slices.Sorted(maps.Keys(list.More)) {
-			q.app.say("there is more: %s is read whole at %s", printable(name), printable(list.More[name]))
+			q.app.logf("there is more: %s is read whole at %s", printable(name), printable(list.More[name]))
 		}
 		if list.Next == "" || list.Next == query.Get("after") {
 			return nil
@@ -244,16 +244,16 @@ func oneOf[T ~string](flag, word string, words []T) (T, error) {
 		}
 		all[i] = string(w)
 	}
-	return "", misuse("--%s %q%s", flag, word, record.DidYouMean(word, all)).hint("one of %s", strings.Join(all, ", "))
+	return "", usageError("--%s %q%s", flag, word, record.DidYouMean(word, all)).hint("one of %s", strings.Join(all, ", "))
 }
 
-// identifier splits scheme:value.
-func identifier(text string) (scheme, value string, ok bool) {
+// splitIdentifier splits scheme:value.
+func splitIdentifier(text string) (scheme, value string, ok bool) {
 	scheme, value, found := strings.Cut(text, ":")
 	if !found || value == "" {
 		return "", "", false
 	}
-	for _, s := range register.Schemes {
+	for _, s := range register.IdentifierSchemes {
 		if strings.EqualFold(s, scheme) {
 			return s, value, true
 		}

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// TestRemoteListsToTheirEnd: a list of the server's is read page by page until it ends,
+// TestRemoteListsAllPages: a list of the server's is read page by page until it ends,
 // and what an answer shows only a part of is said.
-func TestRemoteListsToTheirEnd(t *testing.T) {
+func TestRemoteListsAllPages(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch after := r.URL.Query().Get("after"); {
 		case strings.HasPrefix(r.URL.Path, "/v1/register/parties/"):

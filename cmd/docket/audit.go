@@ -18,7 +18,7 @@ import (
 )
 
 func (a *app) audit() *cobra.Command {
-	u := auditing{app: a}
+	u := auditCmd{app: a}
 	c := &cobra.Command{
 		Use:   "audit URL | DIR",
 		Short: "Replay a whole ledger and judge everything in it",
@@ -50,29 +50,29 @@ whoever wrote its charter, and the report says so.`,
 		},
 		RunE: func(c *cobra.Command, args []string) error { return u.run(c.Context(), args[0]) },
 	}
-	u.trust = a.trusting(c).fetching(c)
+	u.trust = a.trustFlags(c).withMaxAgeFlag(c)
 	c.Flags().StringVar(&u.charter, "charter", "", "the charter's record ID, or its envelope or receipt")
 	c.Flags().BoolVar(&u.asJSON, "json", false, "print JSON")
 	return c
 }
 
-// auditing is one run of docket audit.
-type auditing struct {
-	app     *app
-	where   string // what is audited, as it was named
-	trust   *trusting
-	own     bool // it is a trust directory
-	charter string
-	asJSON  bool
+// auditCmd is one run of docket audit.
+type auditCmd struct {
+	app        *app
+	target     string // what is audited, as it was named
+	trust      *trustFlags
+	isTrustDir bool // it is a trust directory
+	charter    string
+	asJSON     bool
 }
 
-func (u *auditing) run(ctx context.Context, where string) error {
-	u.where = where
+func (u *auditCmd) run(ctx context.Context, where string) error {
+	u.target = where
 	var audit client.Audit
-	if err := u.source(&audit, where); err != nil {
+	if err := u.openSource(&audit, where); err != nil {
 		return err
 	}
-	if err := u.pin(&audit, where); err != nil {
+	if err := u.pinLedger(&audit, where); err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp("", "docket-audit-*")
@@ -85,14 +85,14 @@ func (u *auditing) run(ctx context.Context, where string) error {
 	}
 	audit.Files, audit.Dir = vfs.Default, dir
 	var bar *progressbar.ProgressBar
-	audit.Progress = func(reached, size uint64) {
+	audit.OnProgress = func(reached, size uint64) {
 		if bar == nil {
 			bar = u.app.progress("judging", int64(size))
 		}
 		bar.Set64(int64(reached))
 	}
 	if !u.asJSON {
-		audit.Found = func(finding string) {
+		audit.OnFinding = func(finding string) {
 			if bar != nil {
 				bar.Clear()
 			}
@@ -111,47 +111,47 @@ func (u *auditing) run(ctx context.Context, where string) error {
 			report.Notes = append(report.Notes, old.Error())
 		}
 	}
-	return u.print(report)
+	return u.printReport(report)
 }
 
-// source is the log: a server's, or a directory.
-func (u *auditing) source(audit *client.Audit, where string) error {
+// openSource is the log: a server's, or a directory.
+func (u *auditCmd) openSource(audit *client.Audit, where string) error {
 	if strings.Contains(where, "://") {
 		server, err := client.New(where, nil)
 		if err != nil {
-			return misuse("%w", err)
+			return usageError("%w", err)
 		}
 		audit.Source = server.Source()
 		return nil
 	}
 	info, err := os.Stat(where)
 	if ofMachine(err) {
-		return refuse("%w", err)
+		return refusal("%w", err)
 	} else if err != nil || !info.IsDir() {
-		return misuse("%s is neither a URL nor a directory", where)
+		return usageError("%s is neither a URL nor a directory", where)
 	}
 	audit.Source = client.Directory(vfs.Default, where)
-	return u.hasCopy(where)
+	return u.requireCopy(where)
 }
 
-// hasCopy refuses a trust directory that holds no entries; any other directory may
+// requireCopy refuses a trust directory that holds no entries; any other directory may
 // be a mirror.
-func (u *auditing) hasCopy(dir string) error {
+func (u *auditCmd) requireCopy(dir string) error {
 	trust, err := client.OpenTrust(vfs.Default, dir)
 	if err != nil {
 		return nil // it is none, or what is wrong with it is a finding
 	}
 	defer trust.Close()
-	u.own = true
-	if trust.Covers() == 0 {
-		return refuse("%s has no replayed copy to audit", dir).hint("docket sync --trust %s makes one; docket audit URL --trust %[1]s replays the server's", dir)
+	u.isTrustDir = true
+	if trust.CoveredSize() == 0 {
+		return refusal("%s has no replayed copy to audit", dir).hint("docket sync --trust %s makes one; docket audit URL --trust %[1]s replays the server's", dir)
 	}
 	return nil
 }
 
-// pin says which ledger it must be. A trust directory that is audited itself is
+// pinLedger says which ledger it must be. A trust directory that is audited itself is
 // held against its own pin.
-func (u *auditing) pin(audit *client.Audit, where string) (err error) {
+func (u *auditCmd) pinLedger(audit *client.Audit, where string) (err error) {
 	if u.charter != "" {
 		audit.Charter, err = u.app.charterID(u.charter)
 		return err
@@ -165,7 +165,7 @@ func (u *auditing) pin(audit *client.Audit, where string) (err error) {
 	case errors.Is(err, client.ErrNoTrust) && u.trust.dir == "":
 		return nil
 	case errors.Is(err, client.ErrNoTrust):
-		return misuse("%w", err)
+		return usageError("%w", err)
 	case err != nil:
 		return err
 	}
@@ -173,8 +173,8 @@ func (u *auditing) pin(audit *client.Audit, where string) (err error) {
 	return trust.Close()
 }
 
-// audited is what audit prints as JSON.
-type audited struct {
+// auditJSON is what audit prints as JSON.
+type auditJSON struct {
 	Ledger     record.ID `json:"ledger"`
 	Origin     string    `json:"origin,omitempty"`
 	Size       uint64    `json:"size"`
@@ -188,10 +188,10 @@ type audited struct {
 	Notes      []string  `json:"notes"`
 }
 
-func (u *auditing) print(r *client.AuditReport) error {
-	out := audited{
-		Ledger: r.Ledger, Size: r.Tree.Size, Root: r.Tree.Root.String(), Judged: r.Judged, Signatures: r.Signatures, Kept: r.Kept,
-		Consistent: len(r.Findings) == 0, Findings: append([]string{}, r.Findings...), More: r.More, Notes: append([]string{}, r.Notes...),
+func (u *auditCmd) printReport(r *client.AuditReport) error {
+	out := auditJSON{
+		Ledger: r.Ledger, Size: r.Tree.Size, Root: r.Tree.Root.String(), Judged: r.Checked, Signatures: r.Signatures, Kept: r.Archived,
+		Consistent: len(r.Findings) == 0, Findings: append([]string{}, r.Findings...), More: r.MoreFindings, Notes: append([]string{}, r.Notes...),
 	}
 	if r.Published != nil {
 		out.Origin = r.Published.Checkpoint().Origin
@@ -204,43 +204,43 @@ func (u *auditing) print(r *client.AuditReport) error {
 		u.printText(r, out)
 	}
 	if r.Fork != nil && u.trust.dir != "" {
-		next, err := keepFork(filepath.Join(u.trust.dir, evidenceDir), r.Fork)
+		next, err := writeForkEvidence(filepath.Join(u.trust.dir, evidenceDir), r.Fork)
 		if err != nil {
 			return err
 		}
-		return refuse("%s does not add up: %s", u.where, count(len(r.Findings)+r.More, "finding")).hint("%s", next)
+		return refusal("%s does not add up: %s", u.target, plural(len(r.Findings)+r.MoreFindings, "finding")).hint("%s", next)
 	}
-	if r.NotSigned || r.OfSource > 0 && r.OfSource == len(r.Findings)+r.More {
-		f := refuse("%s does not add up: %s", u.where, count(len(r.Findings)+r.More, "finding"))
-		if u.own {
-			return f.hint("the copy is damaged, which says nothing about the ledger: docket sync --verify --trust %s mends it", u.where)
+	if r.RootMismatch || r.SourceFindings > 0 && r.SourceFindings == len(r.Findings)+r.MoreFindings {
+		f := refusal("%s does not add up: %s", u.target, plural(len(r.Findings)+r.MoreFindings, "finding"))
+		if u.isTrustDir {
+			return f.hint("the copy is damaged, which says nothing about the ledger: docket sync --verify --trust %s mends it", u.target)
 		}
 		return f.hint("this says nothing about the ledger: audit another server or mirror of it")
 	}
 	if n := len(r.Findings); n > 0 {
-		return refuse("%s does not add up: %s", u.where, count(n+r.More, "finding")).hint("keep the ledger's checkpoint and this report: they are the evidence")
+		return refusal("%s does not add up: %s", u.target, plural(n+r.MoreFindings, "finding")).hint("keep the ledger's checkpoint and this report: they are the evidence")
 	}
 	if r.Behind != nil {
-		return notYet("%s: %w", u.where, r.Behind).hint("run the same command again later, or audit another server or mirror; if it stays so, ask the operator and another reader")
+		return notYet("%s: %w", u.target, r.Behind).hint("run the same command again later, or audit another server or mirror; if it stays so, ask the operator and another reader")
 	}
 	return nil
 }
 
-func (u *auditing) printText(r *client.AuditReport, out audited) {
+func (u *auditCmd) printText(r *client.AuditReport, out auditJSON) {
 	for _, n := range r.Notes {
-		u.app.say("note: %s", printable(n))
+		u.app.logf("note: %s", printable(n))
 	}
 	if out.Ledger.IsZero() {
 		u.app.printf("ledger unknown: no charter stood at index 0\n")
 	} else {
 		u.app.printf("ledger %s %s\n", out.Ledger, printable(out.Origin))
 	}
-	u.app.printf("%s, %d judged, %d signatures verified, root %s\n", register.Entries(out.Size), out.Judged, out.Signatures, out.Root)
-	if r.Published != nil && !r.Published.CosignedAt().IsZero() {
-		u.app.printf("checkpoint cosigned %s\n", stamp(r.Published.CosignedAt()))
+	u.app.printf("%s, %d judged, %d signatures verified, root %s\n", register.FormatEntryCount(out.Size), out.Judged, out.Signatures, out.Root)
+	if r.Published != nil && !r.Published.LastCosignedAt().IsZero() {
+		u.app.printf("checkpoint cosigned %s\n", formatTime(r.Published.LastCosignedAt()))
 	}
-	if r.Kept > 0 {
-		u.app.printf("admission times held against %s\n", count(r.Kept, "kept checkpoint"))
+	if r.Archived > 0 {
+		u.app.printf("admission times held against %s\n", plural(r.Archived, "kept checkpoint"))
 	}
 	if out.Consistent {
 		u.app.printf("consistent; 0 entries that should not be there\n")

@@ -36,7 +36,7 @@ in the same run and stands beside each figure; compare ratios, not figures.`,
 				{[]string{"http"}, []string{"conns"}},
 			} {
 				if len(names) > 0 && !slices.ContainsFunc(names, func(n string) bool { return slices.Contains(of.runs, n) }) {
-					if err := idle(c, "without "+sentence(of.runs, "or"), of.flags...); err != nil {
+					if err := idle(c, "without "+joinWords(of.runs, "or"), of.flags...); err != nil {
 						return err
 					}
 				}
@@ -45,7 +45,7 @@ in the same run and stands beside each figure; compare ratios, not figures.`,
 		},
 		RunE: func(c *cobra.Command, names []string) error {
 			if o.Entries < 1 || o.Records < 1 || o.Rate < 1 || o.Conns < 1 || o.For < time.Second || o.Size < 64 {
-				return misuse("want at least 1 entry, record, connection and record a second, 64 bytes, 1s")
+				return usageError("want at least 1 entry, record, connection and record a second, 64 bytes, 1s")
 			}
 			if !asJSON {
 				a.printf("%-46s %12s %-10s  %s\n", "what", "figure", "", "beside (this machine, this run)")
@@ -57,9 +57,9 @@ in the same run and stands beside each figure; compare ratios, not figures.`,
 				}
 				beside := ""
 				if r.Limit > 0 {
-					beside = fmt.Sprintf("%.2f × %s (%s)", r.Value/r.Limit, r.LimitName, figure(r.Limit))
+					beside = fmt.Sprintf("%.2f × %s (%s)", r.Value/r.Limit, r.LimitName, formatFigure(r.Limit))
 				}
-				a.printf("%-46s %12s %-10s  %s\n", r.Name, figure(r.Value), r.Unit, beside)
+				a.printf("%-46s %12s %-10s  %s\n", r.Name, formatFigure(r.Value), r.Unit, beside)
 			}
 			return bench.Run(c.Context(), o, names...)
 		},
@@ -76,8 +76,8 @@ in the same run and stands beside each figure; compare ratios, not figures.`,
 	return c
 }
 
-// figure prints a measured number with three digits that mean something.
-func figure(v float64) string {
+// formatFigure prints a measured number with three digits that mean something.
+func formatFigure(v float64) string {
 	switch {
 	case v >= 1000:
 		return fmt.Sprintf("%.0f", v)

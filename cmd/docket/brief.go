@@ -13,97 +13,97 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
-// brief is what a signer is shown of a record before signing it.
-type brief struct {
-	app       *app
-	ground    *ground
-	envelope  record.Envelope
-	id        record.ID
-	statement *record.Statement
-	signed    []*record.Key // whose signatures verify
-	foreign   int           // signatures by no key that may sign this
-	needs     string        // what is missing for the ledger to take it
-	changes   []string
-	warnings  []string
+// preview is what a signer is shown of a record before signing it.
+type preview struct {
+	app               *app
+	base              *baseState
+	envelope          record.Envelope
+	id                record.ID
+	statement         *record.Statement
+	signers           []*record.Key // whose signatures verify
+	ignoredSignatures int           // signatures by no key that may sign this
+	missing           string        // what is missing for the ledger to take it
+	changes           []string
+	warnings          []string
 }
 
-// brief reads the record, its signatures, and what it changes.
-func (a *app) brief(ctx context.Context, g *ground, env record.Envelope) (*brief, error) {
+// newPreview reads the record, its signatures, and what it changes.
+func (a *app) newPreview(ctx context.Context, g *baseState, env record.Envelope) (*preview, error) {
 	st, err := record.ParseStatement(env.Payload)
 	if err != nil {
-		return nil, refuse("%w", err)
+		return nil, refusal("%w", err)
 	}
-	b := &brief{app: a, ground: g, envelope: env, id: record.IDOf(env.Payload), statement: st}
+	b := &preview{app: a, base: g, envelope: env, id: record.IDOf(env.Payload), statement: st}
 	if err := b.readSignatures(env); err != nil {
 		return nil, err
 	}
 	if b.changes, err = g.changes(ctx, st); err != nil {
 		return nil, err
 	}
-	return b, b.warn()
+	return b, b.collectWarnings()
 }
 
 // readSignatures finds whose signatures are there.
-func (b *brief) readSignatures(env record.Envelope) error {
+func (b *preview) readSignatures(env record.Envelope) error {
 	if len(env.Signatures) == 0 {
 		return nil
 	}
 	candidates := func(*record.Statement) []*record.Key { return nil }
-	if b.ground.register != nil {
-		candidates = b.ground.register.CandidatesOf(env)
+	if b.base.register != nil {
+		candidates = b.base.register.CandidateKeysFor(env)
 	}
 	v, err := record.Open(env, candidates)
 	if err != nil {
-		b.foreign = len(env.Signatures)
+		b.ignoredSignatures = len(env.Signatures)
 		return nil
 	}
 	for _, s := range v.Signatures() {
-		b.signed = append(b.signed, s.Key)
+		b.signers = append(b.signers, s.Key)
 	}
-	b.foreign = v.Ignored()
-	stands, err := b.ground.verdict(env)
+	b.ignoredSignatures = v.Ignored()
+	stands, err := b.base.checkResult(env)
 	var f *failure
 	switch {
 	case errors.As(err, &f):
-		b.needs = f.Error()
+		b.missing = f.Error()
 	case err != nil:
 		return err
 	case stands.complete:
-		b.needs = "complete: enough have signed"
+		b.missing = "complete: enough have signed"
 	default:
-		b.needs = stands.needs
+		b.missing = stands.missing
 	}
 	return nil
 }
 
-// warn gathers what should make a signer stop: what the ledger would refuse, a
+// collectWarnings gathers what should make a signer stop: what the ledger would refuse, a
 // response about a designation as it no longer stands, a charter that leaves the log
 // no key, another ledger.
-func (b *brief) warn() error {
-	st, g := b.statement, b.ground
-	say := func(format string, args ...any) { b.warnings = append(b.warnings, fmt.Sprintf(format, args...)) }
+func (b *preview) collectWarnings() error {
+	st, g := b.statement, b.base
+	warn := func(format string, args ...any) { b.warnings = append(b.warnings, fmt.Sprintf(format, args...)) }
 	if !g.ledger.IsZero() && !st.Ledger.IsZero() && st.Ledger != g.ledger {
-		say("it is written for another ledger, %s; this is %s", st.Ledger, g.ledger)
+		warn("it is written for another ledger, %s; this is %s", st.Ledger, g.ledger)
 		return nil
 	}
-	if b.foreign > 0 {
-		say("%s that it bears will not count: by no key that may sign this", count(b.foreign, "signature"))
+	if b.ignoredSignatures > 0 {
+		warn("%s that it bears will not count: by no key that may sign this", plural(b.ignoredSignatures, "signature"))
 	}
 	head, ok, err := g.head(st.Thread)
 	switch {
 	case err != nil:
 		return err
 	case ok && head.ID == b.id:
-		say("it is on the ledger already, at index %d", head.Index)
+		warn("it is on the ledger already, at index %d", head.Index)
 	default:
-		if err := b.preflight(say); err != nil {
+		if err := b.preflight(warn); err != nil {
 			return err
 		}
 	}
 	if c, ok := st.Predicate.(*record.Charter); ok {
-		kept, err := g.keepsLogKey(c)
+		kept, err := g.namesPresentLogKey(c)
 		if err == nil && !kept {
-			say("no log key of the present policy stands in this one: unless the log signs with the new ones already (docket init --next), it can publish nothing under it")
+			warn("no log key of the present policy stands in this one: unless the log signs with the new ones already (docket init --next), it can publish nothing under it")
 		}
 		return err
 	}
@@ -112,14 +112,14 @@ func (b *brief) warn() error {
 	}
 	name := strings.Split(st.Thread, "/")[1]
 	if head, ok, err = g.head("designation/" + name); err == nil && ok && head.ID != record.ID(st.Subject.SHA256) {
-		say("designation/%s has changed since the record that this answers: %s %s at index %d, %s", name, article(head.Kind), head.Kind, head.Index, head.ID)
+		warn("designation/%s has changed since the record that this answers: %s %s at index %d, %s", name, article(head.Kind), head.Kind, head.Index, head.ID)
 	}
 	return err
 }
 
-// keepsLogKey tells whether a charter's policy names a log key that the present one
+// namesPresentLogKey tells whether a charter's policy names a log key that the present one
 // names too; true where no charter is known, or this one's policy is none.
-func (g *ground) keepsLogKey(c *record.Charter) (bool, error) {
+func (g *baseState) namesPresentLogKey(c *record.Charter) (bool, error) {
 	if g.register == nil || g.register.Size() == 0 {
 		return true, nil
 	}
@@ -127,7 +127,7 @@ func (g *ground) keepsLogKey(c *record.Charter) (bool, error) {
 	if err != nil {
 		return true, nil // the ledger will say so
 	}
-	era, err := g.register.EraAt(g.register.Size())
+	era, err := g.register.PolicyEpochAt(g.register.Size())
 	if err != nil {
 		return false, err
 	}
@@ -136,14 +136,14 @@ func (g *ground) keepsLogKey(c *record.Charter) (bool, error) {
 		return false, err
 	}
 	return slices.ContainsFunc(next.LogKeys(c.Origin), func(k proof.Key) bool {
-		return slices.ContainsFunc(present.LogKeys(era.Origin), k.SameKey)
+		return slices.ContainsFunc(present.LogKeys(era.Origin), k.SamePublicKey)
 	}), nil
 }
 
 // preflight asks the register for what no signature could heal. What the day, or others'
 // records, may heal in the meantime, or have where the copy is behind, is only warned of.
-func (b *brief) preflight(warn func(format string, args ...any)) error {
-	g := b.ground
+func (b *preview) preflight(warn func(format string, args ...any)) error {
+	g := b.base
 	if g.register == nil || g.ledger.IsZero() && b.statement.Kind != record.KindCharter {
 		return nil
 	}
@@ -154,9 +154,9 @@ func (b *brief) preflight(warn func(format string, args ...any)) error {
 		return nil
 	case !errors.As(err, &r):
 		return err
-	case g.hopeless(r):
-		return refuse("the ledger would refuse this, whoever signs it: %w", r).hint("nothing was written; correct the record")
-	case g.fresh:
+	case g.isPermanent(r):
+		return refusal("the ledger would refuse this, whoever signs it: %w", r).hint("nothing was written; correct the record")
+	case g.justSynced:
 		warn("the ledger would refuse it as it stands, whoever signs it: %v", r)
 	default:
 		warn("as far as is known here, the ledger would refuse it as it stands, whoever signs it: %v", r)
@@ -164,37 +164,37 @@ func (b *brief) preflight(warn func(format string, args ...any)) error {
 	return nil
 }
 
-// show prints all of it to stderr.
-func (b *brief) show() {
+// print prints all of it to stderr.
+func (b *preview) print() {
 	a := b.app
 	showStatement(a.err, b.id, b.statement)
 	if b.statement.Kind == record.KindResponse {
-		b.showSubject()
+		b.printSubject()
 	}
 	if len(b.changes) > 0 {
-		a.say("  changes")
+		a.logf("  changes")
 		for _, line := range b.changes {
-			a.say("    %s", printable(line))
+			a.logf("    %s", printable(line))
 		}
 	}
-	if len(b.signed) == 0 && b.foreign == 0 {
-		a.say("  signed by    nobody yet")
+	if len(b.signers) == 0 && b.ignoredSignatures == 0 {
+		a.logf("  signed by    nobody yet")
 	}
-	for _, k := range b.signed {
-		a.say("  signed by    %s", b.who(k.ID()))
+	for _, k := range b.signers {
+		a.logf("  signed by    %s", b.keyOwnerText(k.ID()))
 	}
-	if b.needs != "" {
-		a.say("  stands at    %s", printable(b.needs))
+	if b.missing != "" {
+		a.logf("  stands at    %s", printable(b.missing))
 	}
-	a.say("  read         %s", b.ground)
+	a.logf("  read         %s", b.base)
 	for _, w := range b.warnings {
-		a.say("docket: warning: %s", printable(w))
+		a.logf("docket: warning: %s", printable(w))
 	}
 }
 
-// showSubject says which record a response answers, as the copy proves it.
-func (b *brief) showSubject() {
-	v, err := b.ground.view()
+// printSubject says which record a response answers, as the copy proves it.
+func (b *preview) printSubject() {
+	v, err := b.base.view()
 	if err != nil || v == nil {
 		return
 	}
@@ -203,43 +203,43 @@ func (b *brief) showSubject() {
 		b.warnings = append(b.warnings, fmt.Sprintf("what it is about is not known here: %v", err))
 		return
 	}
-	text := fmt.Sprintf("%s at index %d, admitted %s", r.Kind, r.Index, stamp(r.Admitted))
+	text := fmt.Sprintf("%s at index %d, admitted %s", r.Kind, r.Index, formatTime(r.Admitted))
 	if d, err := v.Designation(r.Thread, time.Now()); err == nil {
 		text += ": " + d.Name
 	}
-	b.app.say("  answers      %s (%s)", printable(text), r.Thread)
+	b.app.logf("  answers      %s (%s)", printable(text), r.Thread)
 }
 
-// who says whose key it is.
-func (b *brief) who(keyid string) string {
-	if b.ground.register != nil {
-		if h, ok, err := b.ground.register.KeyHolder(keyid); err == nil && ok {
-			return holderText(h)
+// keyOwnerText says whose key it is.
+func (b *preview) keyOwnerText(keyid string) string {
+	if b.base.register != nil {
+		if h, ok, err := b.base.register.KeyHolder(keyid); err == nil && ok {
+			return keyHolderText(h)
 		}
 	}
-	for _, k := range listedKeys(b.statement) {
+	for _, k := range introducedKeys(b.statement) {
 		if key, err := k.Key.Key(); err == nil && key.ID() == keyid {
 			return fmt.Sprintf("%s, holder %s (key %s, listed here)", b.statement.Party(), k.Holder, keyid)
 		}
 	}
-	if b.ground.register == nil {
+	if b.base.register == nil {
 		return "key " + keyid
 	}
 	return "key " + keyid + ", which is not enrolled"
 }
 
-// holderText names a key's holder as people say it, and the key's marks.
-func holderText(h register.KeyHolder) string {
+// keyHolderText names a key's holder as people say it, and the key's marks.
+func keyHolderText(h register.KeyHolder) string {
 	party := h.Party
 	if party == "" {
 		party = "root"
 	}
 	text := fmt.Sprintf("%s, holder %s (key %s, enrolled at #%d)", party, h.Holder, h.KeyID, h.Added)
-	return strings.Join(append([]string{text}, h.Marks()...), "; ")
+	return strings.Join(append([]string{text}, h.Warnings()...), "; ")
 }
 
-// listedKeys are the keys that a statement itself introduces, with their holders.
-func listedKeys(st *record.Statement) []record.PartyKey {
+// introducedKeys are the keys that a statement itself introduces, with their holders.
+func introducedKeys(st *record.Statement) []record.PartyKey {
 	switch p := st.Predicate.(type) {
 	case *record.Charter:
 		keys := make([]record.PartyKey, len(p.RootKeys))
@@ -255,25 +255,25 @@ func listedKeys(st *record.Statement) []record.PartyKey {
 	return nil
 }
 
-// verdict is what the register as it is known here would make of an envelope.
-type verdict struct {
+// checkResult is what the register as it is known here would make of an envelope.
+type checkResult struct {
 	complete bool
-	next     string   // what to do with a complete one
-	needs    string   // what is missing, where it is not complete
+	nextStep string   // what to do with a complete one
+	missing  string   // what is missing, where it is not complete
 	effects  []string // of a complete one
 }
 
-// verdict tries an envelope on the register. What nothing can heal is an error; too few
+// checkResult tries an envelope on the register. What nothing can heal is an error; too few
 // signatures are not, nor what the day or others may still change.
-func (g *ground) verdict(env record.Envelope) (verdict, error) {
+func (g *baseState) checkResult(env record.Envelope) (checkResult, error) {
 	st, err := record.ParseStatement(env.Payload)
 	if err != nil {
-		return verdict{}, refuse("%w", err)
+		return checkResult{}, refusal("%w", err)
 	}
 	if g.register == nil || g.ledger.IsZero() && st.Kind != record.KindCharter {
-		return verdict{}, nil
+		return checkResult{}, nil
 	}
-	d, err := g.judge(env)
+	d, err := g.check(env)
 	var r *record.Refusal
 	switch {
 	case err == nil:
@@ -282,26 +282,26 @@ func (g *ground) verdict(env record.Envelope) (verdict, error) {
 		if g.ledger.IsZero() {
 			next = "docket init --dir D --charter begins the ledger with it"
 		}
-		return verdict{complete: true, next: next, effects: effects}, err
+		return checkResult{complete: true, nextStep: next, effects: effects}, err
 	case !errors.As(err, &r):
-		return verdict{}, err
+		return checkResult{}, err
 	case r.Class == record.Forbidden:
-		return verdict{needs: r.Error()}, nil
-	case !g.hopeless(r):
-		return verdict{}, nil // the brief has warned of it
+		return checkResult{missing: r.Error()}, nil
+	case !g.isPermanent(r):
+		return checkResult{}, nil // the brief has warned of it
 	}
-	return verdict{}, refuse("the ledger would refuse this, however many sign: %w", r).hint("nothing was written; correct the record and sign it again")
+	return checkResult{}, refusal("the ledger would refuse this, however many sign: %w", r).hint("nothing was written; correct the record and sign it again")
 }
 
-// say tells the signer what comes next.
-func (v verdict) say(a *app) {
+// print tells the signer what comes next.
+func (v checkResult) print(a *app) {
 	switch {
 	case v.complete:
-		a.say("complete: enough have signed; %s", v.next)
+		a.logf("complete: enough have signed; %s", v.nextStep)
 		for _, e := range v.effects {
-			a.say("  %s", printable(e))
+			a.logf("  %s", printable(e))
 		}
-	case v.needs != "":
-		a.say("not complete yet: %s", printable(v.needs))
+	case v.missing != "":
+		a.logf("not complete yet: %s", printable(v.missing))
 	}
 }

@@ -15,16 +15,16 @@ import (
 
 // changes says field by field what a record changes against the one that it
 // follows; nothing where it opens its thread or the thread is not known here.
-func (g *ground) changes(ctx context.Context, st *record.Statement) ([]string, error) {
+func (g *baseState) changes(ctx context.Context, st *record.Statement) ([]string, error) {
 	v, err := g.view()
 	if err != nil || v == nil || st.Follows.IsZero() {
 		return nil, err
 	}
 	if am, ok := st.Predicate.(*record.Amendment); ok {
-		return amended(v, st.Thread, am)
+		return diffAmendment(v, st.Thread, am)
 	}
 	if k, ok := st.Predicate.(*record.Keys); ok {
-		return g.rekeyed(k)
+		return g.diffKeys(k)
 	}
 	old, err := v.Record(st.Follows)
 	var absent *register.AbsentError
@@ -34,28 +34,28 @@ func (g *ground) changes(ctx context.Context, st *record.Statement) ([]string, e
 		return nil, err
 	}
 	if old.Kind != st.Kind || g.trust == nil {
-		return []string{fmt.Sprintf("follows %s %s record at index %d, admitted %s", article(old.Kind), old.Kind, old.Index, stamp(old.Admitted))}, nil
+		return []string{fmt.Sprintf("follows %s %s record at index %d, admitted %s", article(old.Kind), old.Kind, old.Index, formatTime(old.Admitted))}, nil
 	}
-	before, err := g.statement(ctx, old.Index)
+	before, err := g.statementAt(ctx, old.Index)
 	if err != nil {
 		return nil, err
 	}
-	return differences(changeable(before), changeable(st)), nil
+	return diffLeaves(flattenChangeable(before), flattenChangeable(st)), nil
 }
 
-// changeable is what a statement says but for its ledger, which a thread never
+// flattenChangeable is what a statement says but for its ledger, which a thread never
 // changes: only the charter that opens it names none.
-func changeable(st *record.Statement) []said {
-	return slices.DeleteFunc(saying(st), func(s said) bool { return s.pointer == "/ledger" })
+func flattenChangeable(st *record.Statement) []leafValue {
+	return slices.DeleteFunc(flatten(st), func(s leafValue) bool { return s.pointer == "/ledger" })
 }
 
-// rekeyed says what becomes of a party's keys. What the keys record before this one
+// diffKeys says what becomes of a party's keys. What the keys record before this one
 // did has nothing to do with it.
-func (g *ground) rekeyed(k *record.Keys) (lines []string, err error) {
+func (g *baseState) diffKeys(k *record.Keys) (lines []string, err error) {
 	for _, add := range k.Add {
 		key, err := add.Key.Key()
 		if err != nil {
-			return nil, refuse("the key of %s: %w", add.Holder, err)
+			return nil, refusal("the key of %s: %w", add.Holder, err)
 		}
 		lines = append(lines, fmt.Sprintf("adds %s (%s, %s)", add.Holder, add.Use, key.ID()))
 	}
@@ -81,8 +81,8 @@ func article(k record.Kind) string {
 	return "a"
 }
 
-// amended applies an amendment to the designation as it stands.
-func amended(v *register.View, thread string, am *record.Amendment) ([]string, error) {
+// diffAmendment applies an amendment to the designation as it stands.
+func diffAmendment(v *register.View, thread string, am *record.Amendment) ([]string, error) {
 	d, err := v.Designation(thread, time.Now())
 	var absent *register.AbsentError
 	if errors.As(err, &absent) {
@@ -92,7 +92,7 @@ func amended(v *register.View, thread string, am *record.Amendment) ([]string, e
 	}
 	_, changes, err := record.Amend(&d.Current, am)
 	if err != nil {
-		return nil, refuse("as %s stands: %w", thread, err)
+		return nil, refusal("as %s stands: %w", thread, err)
 	}
 	lines := make([]string, len(changes))
 	for i, c := range changes {
@@ -104,39 +104,39 @@ func amended(v *register.View, thread string, am *record.Amendment) ([]string, e
 	return lines, nil
 }
 
-// said is one scalar of a statement, by its JSON pointer.
-type said struct{ pointer, value string }
+// leafValue is one scalar of a statement, by its JSON pointer.
+type leafValue struct{ pointer, value string }
 
-// saying is all that a statement says, apart from where on the ledger and when:
+// flatten is all that a statement says, apart from where on the ledger and when:
 // what makes two records say the same (DESIGN.md section 8, submit).
-func saying(st *record.Statement) []said {
-	all := []said{{"/subject", fmt.Sprintf("%x", st.Subject.SHA256)}}
+func flatten(st *record.Statement) []leafValue {
+	all := []leafValue{{"/subject", fmt.Sprintf("%x", st.Subject.SHA256)}}
 	for _, m := range st.Object() {
 		if m.Name != "issuedAt" && m.Name != "follows" {
-			all = scalars(all, "/"+m.Name, m.Value)
+			all = appendLeaves(all, "/"+m.Name, m.Value)
 		}
 	}
 	return all
 }
 
-func scalars(all []said, pointer string, v any) []said {
+func appendLeaves(all []leafValue, pointer string, v any) []leafValue {
 	switch v := v.(type) {
 	case record.Object:
 		for _, m := range v {
-			all = scalars(all, pointer+"/"+m.Name, m.Value)
+			all = appendLeaves(all, pointer+"/"+m.Name, m.Value)
 		}
 		return all
 	case []any:
 		for i, item := range v {
-			all = scalars(all, pointer+"/"+strconv.Itoa(i), item)
+			all = appendLeaves(all, pointer+"/"+strconv.Itoa(i), item)
 		}
-		return append(all, said{pointer + "/#", strconv.Itoa(len(v))})
+		return append(all, leafValue{pointer + "/#", strconv.Itoa(len(v))})
 	}
-	return append(all, said{pointer, fmt.Sprint(v)})
+	return append(all, leafValue{pointer, fmt.Sprint(v)})
 }
 
-// differences are lines "field: old → new", in the order of the new, then what is gone.
-func differences(old, new []said) []string {
+// diffLeaves are lines "field: old → new", in the order of the new, then what is gone.
+func diffLeaves(old, new []leafValue) []string {
 	was := make(map[string]string, len(old))
 	for _, s := range old {
 		was[s.pointer] = s.value
@@ -150,7 +150,7 @@ func differences(old, new []said) []string {
 		case !there:
 			lines = append(lines, fmt.Sprintf("%s: + %s", s.pointer, s.value))
 		case before != s.value && strings.Contains(before+s.value, "\n"):
-			lines = append(lines, rewritten(s.pointer, before, s.value)...)
+			lines = append(lines, diffLines(s.pointer, before, s.value)...)
 		case before != s.value:
 			lines = append(lines, fmt.Sprintf("%s: %s → %s", s.pointer, before, s.value))
 		}
@@ -163,9 +163,9 @@ func differences(old, new []said) []string {
 	return lines
 }
 
-// rewritten says of a text of several lines, a policy as a rule or a key, which are
+// diffLines says of a text of several lines, a policy as a rule or a key, which are
 // gone and which came.
-func rewritten(pointer, old, new string) (lines []string) {
+func diffLines(pointer, old, new string) (lines []string) {
 	if key, err := record.PEM(new).Key(); err == nil {
 		was := "another key"
 		if k, err := record.PEM(old).Key(); err == nil {
@@ -176,12 +176,12 @@ func rewritten(pointer, old, new string) (lines []string) {
 	before, after := strings.Split(strings.TrimSuffix(old, "\n"), "\n"), strings.Split(strings.TrimSuffix(new, "\n"), "\n")
 	for _, l := range before {
 		if !slices.Contains(after, l) {
-			lines = append(lines, fmt.Sprintf("%s: − %s", pointer, abridged(l)))
+			lines = append(lines, fmt.Sprintf("%s: − %s", pointer, shortened(l)))
 		}
 	}
 	for _, l := range after {
 		if !slices.Contains(before, l) {
-			lines = append(lines, fmt.Sprintf("%s: + %s", pointer, abridged(l)))
+			lines = append(lines, fmt.Sprintf("%s: + %s", pointer, shortened(l)))
 		}
 	}
 	if lines == nil {
@@ -190,21 +190,21 @@ func rewritten(pointer, old, new string) (lines []string) {
 	return lines
 }
 
-// sameWords tells whether two records say the same. A commitment says the same as
+// sameContent tells whether two records say the same. A commitment says the same as
 // another if the salts of both, kept by the signer, open them to one value.
-func sameWords(old, new *record.Statement, oldSalts, newSalts []record.Salt) bool {
+func sameContent(old, new *record.Statement, oldSalts, newSalts []record.Opening) bool {
 	if old.Kind != new.Kind || old.Ledger != new.Ledger {
 		return false
 	}
 	alike := make(map[string]bool)
 	for _, n := range newSalts {
 		for _, o := range oldSalts {
-			if o.Pointer == n.Pointer && o.Value == n.Value && opens(old, o) {
+			if o.Pointer == n.Pointer && o.Value == n.Value && saltOpens(old, o) {
 				alike[n.Pointer] = true
 			}
 		}
 	}
-	a, b := saying(old), saying(new)
+	a, b := flatten(old), flatten(new)
 	if len(a) != len(b) {
 		return false
 	}
@@ -214,26 +214,26 @@ func sameWords(old, new *record.Statement, oldSalts, newSalts []record.Salt) boo
 	}
 	for _, s := range b {
 		before, there := was[s.pointer]
-		if !there || before != s.value && !alike[s.pointer] && !alike[parent(s.pointer)] {
+		if !there || before != s.value && !alike[s.pointer] && !alike[parentPointer(s.pointer)] {
 			return false
 		}
 	}
 	return true
 }
 
-// opens tells whether a salt opens the commitment at its pointer.
-func opens(st *record.Statement, salt record.Salt) bool {
+// saltOpens tells whether a salt opens the commitment at its pointer.
+func saltOpens(st *record.Statement, salt record.Opening) bool {
 	want := salt.Commit(st.Ledger, st.Thread).Commit
-	for _, s := range saying(st) {
-		if (s.pointer == salt.Pointer || parent(s.pointer) == salt.Pointer) && s.value == want {
+	for _, s := range flatten(st) {
+		if (s.pointer == salt.Pointer || parentPointer(s.pointer) == salt.Pointer) && s.value == want {
 			return true
 		}
 	}
 	return false
 }
 
-// parent is the pointer of the object that holds a member.
-func parent(pointer string) string {
+// parentPointer is the pointer of the object that holds a member.
+func parentPointer(pointer string) string {
 	for i := len(pointer) - 1; i >= 0; i-- {
 		if pointer[i] == '/' {
 			return pointer[:i]

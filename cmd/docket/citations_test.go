@@ -165,22 +165,22 @@ func TestDesignDrawsTheArrows(t *testing.T) {
 	// The other tables of three columns are not of packages.
 	maps.DeleteFunc(drawn, func(room string, _ []string) bool {
 		_, err := fs.Stat(checkout, room)
-		return err != nil && arrows[room] == nil
+		return err != nil && allowedImports[room] == nil
 	})
-	for room, allowed := range arrows {
+	for room, allowed := range allowedImports {
 		got, ok := drawn[room]
 		if slices.Sort(got); !ok || !slices.Equal(got, slices.Sorted(slices.Values(allowed))) {
 			t.Errorf("%s draws %s with %q; it may import %q", designFile, room, got, allowed)
 		}
 	}
 	for room := range drawn {
-		if arrows[room] == nil {
+		if allowedImports[room] == nil {
 			t.Errorf("%s draws %s, which TestArrows does not know", designFile, room)
 		}
 	}
 	for _, p := range packages(t) {
 		if room := strings.TrimPrefix(p.ImportPath, module+"/"); !within(room, "cmd") {
-			if _, judged := rowOf(room); !judged {
+			if _, judged := allowedOf(room); !judged {
 				t.Errorf("%s does not draw %s", designFile, room)
 			}
 		}

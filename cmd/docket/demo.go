@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) demo() *cobra.Command {
-	o := demo.Options{Out: a.out, Docket: called(os.Args[0])}
+	o := demo.Options{Out: a.out, Docket: commandName(os.Args[0])}
 	c := &cobra.Command{
 		Use:   "demo [--once]",
 		Short: "Play the whole network on loopback, with fictional parties",
@@ -30,12 +30,12 @@ anything else is left alone.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if !loopback(o.Listen) {
-				return misuse("--listen %s: the demo's keys are for anybody, so it stays on loopback", o.Listen).hint("like 127.0.0.1:8470; docket serve listens elsewhere")
+				return usageError("--listen %s: the demo's keys are for anybody, so it stays on loopback", o.Listen).hint("like 127.0.0.1:8470; docket serve listens elsewhere")
 			}
 			err := demo.Run(c.Context(), o)
 			switch {
 			case errors.Is(err, demo.ErrNotOurs):
-				return refuse("%w", err).hint("name another directory with --dir")
+				return refusal("%w", err).hint("name another directory with --dir")
 			case errors.Is(err, demo.ErrRunning):
 				return notYet("%w", err).hint("end it, or name another directory with --dir")
 			}
@@ -48,9 +48,9 @@ anything else is left alone.`,
 	return c
 }
 
-// called is how a person calls this binary again: by its name alone where the shell
+// commandName is how a person calls this binary again: by its name alone where the shell
 // finds it, and by "go run" where that built it, since it is gone by then.
-func called(name string) string {
+func commandName(name string) string {
 	if _, err := exec.LookPath("docket"); err == nil {
 		return "docket"
 	}

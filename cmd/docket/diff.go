@@ -24,30 +24,30 @@ The second is now, with all that the copy has, if it is left out.`,
   docket diff --trust trust 2027-05-31 2027-06-01`,
 		Args: cobra.RangeArgs(1, 2),
 	}
-	t := a.trusting(c)
-	q := &asking{app: a, trust: t}
+	t := a.trustFlags(c)
+	q := &queryFlags{app: a, trust: t}
 	c.Flags().BoolVar(&q.asJSON, "json", false, "print one JSON object a line")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		return listed(q, func(r *answer, yield func(register.Change) bool) error {
-			before, then, err := q.state(r, args[0])
+		return printList(q, func(r *copyView, yield func(register.Change) bool) error {
+			before, then, err := q.viewAt(r, args[0])
 			if err != nil {
 				return err
 			}
 			after, now := r.View, r.at
 			if len(args) == 2 {
-				if after, now, err = q.state(r, args[1]); err != nil {
+				if after, now, err = q.viewAt(r, args[1]); err != nil {
 					return err
 				}
 			}
 			if before.Size() > after.Size() || then.After(now) {
-				return misuse("%s is later than %s", args[0], strings.Join(args[1:], "")).hint("the earlier one comes first")
+				return usageError("%s is later than %s", args[0], strings.Join(args[1:], "")).hint("the earlier one comes first")
 			}
 			return after.Changes(before, then, now, yield)
-		}, showChange, func(*answer) error {
+		}, showChange, func(*copyView) error {
 			if len(args) == 2 {
-				q.app.say("nothing changed between %s and %s", args[0], args[1])
+				q.app.logf("nothing changed between %s and %s", args[0], args[1])
 			} else {
-				q.app.say("nothing changed since %s", args[0])
+				q.app.logf("nothing changed since %s", args[0])
 			}
 			return nil
 		})
@@ -60,19 +60,19 @@ func showChange(w *tabwriter.Writer, ch register.Change) {
 	if ch.Before != ch.After {
 		status = ch.Before + " → " + ch.After
 	}
-	row(w, inError(ch.Error)+status, ch.Thread, ch.Name, records(len(ch.Records)), strings.Join(ch.Changed, ", "))
+	printRow(w, errorPrefix(ch.Error)+status, ch.Thread, ch.Name, recordCount(len(ch.Records)), strings.Join(ch.Changed, ", "))
 }
 
-func records(n int) string {
+func recordCount(n int) string {
 	if n == 0 {
 		return "by the clock"
 	}
-	return count(n, "record")
+	return plural(n, "record")
 }
 
-// state finds a state of the ledger by its size, or as of the end of a date; then it
+// viewAt finds a state of the ledger by its size, or as of the end of a date; then it
 // says on stderr how much that is, and by whose word.
-func (q *asking) state(r *answer, text string) (*register.View, time.Time, error) {
+func (q *queryFlags) viewAt(r *copyView, text string) (*register.View, time.Time, error) {
 	if day, err := time.ParseInLocation(time.DateOnly, text, r.zone); err == nil {
 		end := day.AddDate(0, 0, 1).Add(-time.Millisecond)
 		k, err := r.Knowable(end)
@@ -80,21 +80,21 @@ func (q *asking) state(r *answer, text string) (*register.View, time.Time, error
 			return nil, time.Time{}, err
 		}
 		if r.Ahead(end, time.Now()) {
-			q.app.say("%s is a day to come: by what is on the ledger, %s (%s)", text, register.Entries(k.Size), k)
+			q.app.logf("%s is a day to come: by what is on the ledger, %s (%s)", text, register.FormatEntryCount(k.Size), k)
 		} else {
-			q.app.say("knowable on %s: %s (%s)", text, register.Entries(k.Size), k)
+			q.app.logf("knowable on %s: %s (%s)", text, register.FormatEntryCount(k.Size), k)
 		}
-		v, err := r.trust.At(k.Size)
+		v, err := r.trust.ViewAt(k.Size)
 		return v, end.UTC(), err
 	}
 	if _, err := strconv.ParseUint(text, 10, 63); err != nil {
-		return nil, time.Time{}, misuse("%q: want a size (a number of entries) or a date like 2027-06-01", text)
+		return nil, time.Time{}, usageError("%q: want a size (a number of entries) or a date like 2027-06-01", text)
 	}
 	size, err := parseSize(text, r.Size())
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	v, err := r.trust.At(size)
+	v, err := r.trust.ViewAt(size)
 	if err != nil || size == 0 {
 		return v, time.Time{}, err
 	}

@@ -33,13 +33,13 @@ come by due date (more than 10,000 by designation), all others by designation.`,
   docket duties --trust trust --state overdue --at 2027-02-01`,
 		Args: cobra.NoArgs,
 	}
-	q := a.asking(c)
+	q := a.queryFlags(c)
 	c.Flags().StringVar(&f.Party, "party", "", "of this party")
 	c.Flags().StringVar(&f.Designation, "designation", "", "about this designation")
-	c.Flags().StringVar(&kind, "kind", "", words(register.DutyKinds))
-	c.Flags().StringVar(&state, "state", "", words(register.DutyStates))
-	c.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(textsOf(register.DutyKinds), cobra.ShellCompDirectiveNoFileComp))
-	c.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(textsOf(register.DutyStates), cobra.ShellCompDirectiveNoFileComp))
+	c.Flags().StringVar(&kind, "kind", "", joinTexts(register.DutyKinds))
+	c.Flags().StringVar(&state, "state", "", joinTexts(register.DutyStates))
+	c.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(toStrings(register.DutyKinds), cobra.ShellCompDirectiveNoFileComp))
+	c.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(toStrings(register.DutyStates), cobra.ShellCompDirectiveNoFileComp))
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		if f.Kind, err = oneOf("kind", kind, register.DutyKinds); err != nil {
 			return err
@@ -48,31 +48,31 @@ come by due date (more than 10,000 by designation), all others by designation.`,
 			return err
 		}
 		if q.remote {
-			return q.ask(c, "register/duties", values("party", f.Party, "designation", f.Designation, "kind", kind, "state", state))
+			return q.queryServer(c, "register/duties", queryValues("party", f.Party, "designation", f.Designation, "kind", kind, "state", state))
 		}
-		return listed(q, func(r *answer, yield func(register.Duty) bool) error {
+		return printList(q, func(r *copyView, yield func(register.Duty) bool) error {
 			if f.Party != "" {
-				return byDueDate(r, f, yield)
+				return dutiesByDueDate(r, f, yield)
 			}
 			return r.Duties(f, r.at, yield)
 		}, func(w *tabwriter.Writer, d register.Duty) {
-			row(w, inError(d.Error)+d.State.Words(q.ahead), due(d.Due), d.Party, d.Kind, d.Designation, dated("met on ", d.MetOn))
-		}, func(r *answer) error { return q.nothingOwed(r, f) })
+			printRow(w, errorPrefix(d.Error)+d.State.Words(q.ahead), dueText(d.Due), d.Party, d.Kind, d.Designation, withDate("met on ", d.MetOn))
+		}, func(r *copyView) error { return q.printNothingOwed(r, f) })
 	}
 	return c
 }
 
-// maxSorted is how many duties are kept to be sorted: a party may have as many as there
+// maxSortedDuties is how many duties are kept to be sorted: a party may have as many as there
 // are designations.
-const maxSorted = 10_000
+const maxSortedDuties = 10_000
 
-// byDueDate yields the duties of one party as it has to do them, those without a date
-// last; more than maxSorted as they come.
-func byDueDate(r *answer, f register.DutyFilter, yield func(register.Duty) bool) error {
+// dutiesByDueDate yields the duties of one party as it has to do them, those without a date
+// last; more than maxSortedDuties as they come.
+func dutiesByDueDate(r *copyView, f register.DutyFilter, yield func(register.Duty) bool) error {
 	var all []register.Duty
 	more, sorted := true, true
 	err := r.Duties(f, r.at, func(d register.Duty) bool {
-		if len(all) == maxSorted {
+		if len(all) == maxSortedDuties {
 			sorted = false
 			for _, d := range all {
 				more = more && yield(d)
@@ -89,7 +89,7 @@ func byDueDate(r *answer, f register.DutyFilter, yield func(register.Duty) bool)
 	if err != nil {
 		return err
 	}
-	slices.SortStableFunc(all, func(a, b register.Duty) int { return cmp.Compare(due(a.Due), due(b.Due)) })
+	slices.SortStableFunc(all, func(a, b register.Duty) int { return cmp.Compare(dueText(a.Due), dueText(b.Due)) })
 	for _, d := range all {
 		if !yield(d) {
 			return nil
@@ -98,10 +98,10 @@ func byDueDate(r *answer, f register.DutyFilter, yield func(register.Duty) bool)
 	return nil
 }
 
-// nothingOwed is what everybody hopes for: nothing is overdue, and this is how the
+// printNothingOwed is what everybody hopes for: nothing is overdue, and this is how the
 // other duties stand.
-func (q *asking) nothingOwed(r *answer, f register.DutyFilter) error {
-	state, day := f.State, r.Today(r.at)
+func (q *queryFlags) printNothingOwed(r *copyView, f register.DutyFilter) error {
+	state, day := f.State, r.LocalDate(r.at)
 	f.State = ""
 	in := make(map[register.DutyState]int)
 	if err := r.Duties(f, r.at, func(d register.Duty) bool { in[d.State]++; return true }); err != nil {
@@ -118,16 +118,16 @@ func (q *asking) nothingOwed(r *answer, f register.DutyFilter) error {
 		is = "will be"
 	}
 	if len(others) > 0 {
-		q.app.say("nothing %s %s on %s (%s)", is, state, day, strings.Join(others, ", "))
+		q.app.logf("nothing %s %s on %s (%s)", is, state, day, strings.Join(others, ", "))
 		return nil
 	}
-	q.app.say("nothing %s owed on %s, by all %s", is, day, register.Entries(r.Size()))
-	q.app.say("hint: a party owes nothing before a designation or its enrolment; --at asks about another day")
+	q.app.logf("nothing %s owed on %s, by all %s", is, day, register.FormatEntryCount(r.Size()))
+	q.app.logf("hint: a party owes nothing before a designation or its enrolment; --at asks about another day")
 	return nil
 }
 
-// due is a due date for people; as text, no date comes after every date.
-func due(d *record.Date) string {
+// dueText is a due date for people; as text, no date comes after every date.
+func dueText(d *record.Date) string {
 	if d == nil {
 		return "no date"
 	}

@@ -20,17 +20,17 @@ import (
 
 // Exit statuses (DESIGN.md section 8).
 const (
-	statusDone    = 0
-	statusRefused = 1
-	statusMisused = 2
-	statusNotYet  = 3
+	exitDone    = 0
+	exitRefused = 1
+	exitMisused = 2
+	exitNotYet  = 3
 )
 
 // failure is an error that knows its exit status and what to do next.
 type failure struct {
-	status int
-	err    error
-	next   string // printed after "hint: "
+	status   int
+	err      error
+	nextStep string // printed after "hint: "
 }
 
 func (f *failure) Error() string { return f.err.Error() }
@@ -38,23 +38,23 @@ func (f *failure) Unwrap() error { return f.err }
 
 // hint says what to do next.
 func (f *failure) hint(format string, args ...any) *failure {
-	f.next = fmt.Sprintf(format, args...)
+	f.nextStep = fmt.Sprintf(format, args...)
 	return f
 }
 
-// refuse is exit 1: something was checked and the answer is no.
-func refuse(format string, args ...any) *failure {
-	return &failure{status: statusRefused, err: fmt.Errorf(format, args...)}
+// refusal is exit 1: something was checked and the answer is no.
+func refusal(format string, args ...any) *failure {
+	return &failure{status: exitRefused, err: fmt.Errorf(format, args...)}
 }
 
-// misuse is exit 2: the command line, or a file named on it, is not what the verb takes.
+// usageError is exit 2: the command line, or a file named on it, is not what the verb takes.
 // What the machine does not let be read or written, and what was refused below already,
 // is exit 1 all the same: no other command line would help.
-func misuse(format string, args ...any) *failure {
-	f := &failure{status: statusMisused, err: fmt.Errorf(format, args...)}
+func usageError(format string, args ...any) *failure {
+	f := &failure{status: exitMisused, err: fmt.Errorf(format, args...)}
 	var below *failure
-	if ofMachine(f.err) || errors.As(f.err, &below) && below.status != statusMisused {
-		f.status = statusRefused
+	if ofMachine(f.err) || errors.As(f.err, &below) && below.status != exitMisused {
+		f.status = exitRefused
 	}
 	return f
 }
@@ -74,16 +74,16 @@ func ofMachine(err error) bool {
 
 // notYet is exit 3: nothing is wrong; the same command will do later.
 func notYet(format string, args ...any) *failure {
-	return &failure{status: statusNotYet, err: fmt.Errorf(format, args...)}
+	return &failure{status: exitNotYet, err: fmt.Errorf(format, args...)}
 }
 
-// statusOf sorts an error that no verb has sorted: what passes by itself is "not
+// exitStatusOf sorts an error that no verb has sorted: what passes by itself is "not
 // yet", so that a script can simply run the same command again.
-func statusOf(err error) (status int, next string) {
+func exitStatusOf(err error) (status int, next string) {
 	var f *failure
 	var p *client.Problem
-	var u *wire.Unreachable
-	var s *wire.Status
+	var u *wire.UnreachableError
+	var s *wire.StatusError
 	var q *proof.QuorumError
 	var elsewhere *wire.RedirectError
 	var cert *tls.CertificateVerificationError
@@ -93,52 +93,52 @@ func statusOf(err error) (status int, next string) {
 	var damage *client.DamageError
 	switch {
 	case errors.Is(err, context.Canceled):
-		return statusNotYet, "interrupted; run the same command again to go on"
-	case errors.As(err, &f) && (f.next != "" || !diskFull(err)):
-		return f.status, f.next
+		return exitNotYet, "interrupted; run the same command again to go on"
+	case errors.As(err, &f) && (f.nextStep != "" || !diskFull(err)):
+		return f.status, f.nextStep
 	case diskFull(err):
-		return statusRefused, makeRoom(err)
+		return exitRefused, makeRoom(err)
 	case errors.As(err, &q):
-		return statusRefused, "what a quorum did not cosign is not accepted: ask the ledger's operator about the missing witnesses, and whether others have taken their place"
+		return exitRefused, "what a quorum did not cosign is not accepted: ask the ledger's operator about the missing witnesses, and whether others have taken their place"
 	case errors.Is(err, client.ErrUnpublished):
-		return statusNotYet, "run the same command again in a moment"
+		return exitNotYet, "run the same command again in a moment"
 	case errors.As(err, &p) && p.RetryAt != "":
-		return statusNotYet, "run the same command again at " + p.RetryAt + ", or later"
-	case errors.As(err, &p) && p.Later():
-		return statusNotYet, again(p.Status, p.Type)
-	case errors.As(err, &s) && s.Later():
+		return exitNotYet, "run the same command again at " + p.RetryAt + ", or later"
+	case errors.As(err, &p) && p.Retryable():
+		return exitNotYet, retryHint(p.Status, p.Type)
+	case errors.As(err, &s) && s.Retryable():
 		if kind, _ := s.Problem(); kind != "" || s.Code < http.StatusInternalServerError {
-			return statusNotYet, again(s.Code, kind)
+			return exitNotYet, retryHint(s.Code, kind)
 		}
-		return statusNotYet, "run the same command again, or with another server or mirror of the same ledger: --ledger URL"
+		return exitNotYet, "run the same command again, or with another server or mirror of the same ledger: --ledger URL"
 	case errors.As(err, &elsewhere):
-		return statusRefused, "if that is where it is now, and its operator says so, give that URL: --ledger " + elsewhere.To
+		return exitRefused, "if that is where it is now, and its operator says so, give that URL: --ledger " + elsewhere.To
 	case errors.As(err, &cert):
-		return statusRefused, "this machine does not trust the server's certificate; $SSL_CERT_FILE names a PEM file of authorities that are to be trusted"
+		return exitRefused, "this machine does not trust the server's certificate; $SSL_CERT_FILE names a PEM file of authorities that are to be trusted"
 	case errors.As(err, &u):
-		return statusNotYet, "the server is out of reach; check its URL, or run the same command again later"
+		return exitNotYet, "the server is out of reach; check its URL, or run the same command again later"
 	case errors.Is(err, client.ErrSyncing):
-		return statusNotYet, "run the same command again when it has ended"
+		return exitNotYet, "run the same command again when it has ended"
 	case errors.Is(err, syscall.EAGAIN):
-		return statusNotYet, "another docket process has it open; run the same command again when it has ended"
+		return exitNotYet, "another docket process has it open; run the same command again when it has ended"
 	case errors.As(err, &source):
-		return statusRefused, "run the same command again, or take the entries from elsewhere: --ledger URL names another server or mirror of the same ledger"
+		return exitRefused, "run the same command again, or take the entries from elsewhere: --ledger URL names another server or mirror of the same ledger"
 	case errors.As(err, &behind):
-		return statusNotYet, "run the same command again later, or with another server or mirror of the same ledger, --ledger URL; if it stays so, ask the operator and another reader"
+		return exitNotYet, "run the same command again later, or with another server or mirror of the same ledger, --ledger URL; if it stays so, ask the operator and another reader"
 	case errors.Is(err, client.ErrNoCopy):
-		return statusRefused, "docket sync makes the copy"
+		return exitRefused, "docket sync makes the copy"
 	case errors.Is(err, ledger.ErrCorrupt):
-		return statusRefused, "bring back the backup of the ledger's directory, the newest that there is: never one from before the last checkpoint that was published; docket has changed nothing there"
-	case errors.As(err, &damage), register.Damaged(err):
-		return statusRefused, "the copy on this disk is damaged, which says nothing about the ledger: docket sync --verify mends it"
+		return exitRefused, "bring back the backup of the ledger's directory, the newest that there is: never one from before the last checkpoint that was published; docket has changed nothing there"
+	case errors.As(err, &damage), register.IsDamaged(err):
+		return exitRefused, "the copy on this disk is damaged, which says nothing about the ledger: docket sync --verify mends it"
 	case errors.As(err, &absent):
-		return statusRefused, "docket sync fetches what is newer"
+		return exitRefused, "docket sync fetches what is newer"
 	}
-	return statusRefused, ""
+	return exitRefused, ""
 }
 
-// again is what to do after an answer that may be another one later.
-func again(code int, problem string) string {
+// retryHint is what to do after an answer that may be another one later.
+func retryHint(code int, problem string) string {
 	switch strings.TrimPrefix(problem, "urn:docket:problem:") {
 	case "stopped":
 		return "the ledger takes no records until it is started again, or its operator has acted; run the same command again after that"
@@ -167,9 +167,9 @@ func faultsOf(err error) []record.Fault {
 	return nil
 }
 
-// worded makes an error's words fit for a terminal, later lines indented: some of
+// printableError makes an error's words fit for a terminal, later lines indented: some of
 // them are a server's, or a file's.
-func worded(err error) string {
+func printableError(err error) string {
 	lines := strings.Split(err.Error(), "\n")
 	for i, line := range lines {
 		lines[i] = printable(line)
@@ -177,13 +177,13 @@ func worded(err error) string {
 	return strings.Join(lines, "\n  ")
 }
 
-// report prints an error the way all verbs do and returns the exit status.
-func (a *app) report(err error) int {
+// reportError prints an error the way all verbs do and returns the exit status.
+func (a *app) reportError(err error) int {
 	if err == nil {
-		return statusDone
+		return exitDone
 	}
-	status, next := statusOf(err)
-	fmt.Fprintf(a.err, "docket: %s\n", worded(err))
+	status, next := exitStatusOf(err)
+	fmt.Fprintf(a.err, "docket: %s\n", printableError(err))
 	for _, fault := range faultsOf(err) {
 		fmt.Fprintf(a.err, "  %s\n", printable(fault.String()))
 	}

@@ -23,32 +23,32 @@ func TestReport(t *testing.T) {
 		status int
 		want   string
 	}{
-		{"done", nil, statusDone, ""},
-		{"an only fault of a server", refuse("refused: %w", only), statusRefused, "docket: refused: not admissible\n  /predicate/lei: check digits\n"},
-		{"several lines", refuse("a\nb"), statusRefused, "docket: a\n  b\n"},
-		{"escapes", refuse("\x1b[2Jall is well").hint("\x1b[1mtrust me"), statusRefused, "docket: \\u001b[2Jall is well\nhint: \\u001b[1mtrust me\n"},
-		{"busy", &client.Problem{Status: 503, Detail: "full"}, statusNotYet, "docket: full\nhint: the server is busy; run the same command again\n"},
-		{"dated ahead", &client.Problem{Status: 503, Detail: "too early", RetryAt: "2027-01-08T05:00:00.000Z"}, statusNotYet, "docket: too early\nhint: run the same command again at 2027-01-08T05:00:00.000Z, or later\n"},
-		{"stopped", refuseOrLater(&client.Problem{Status: 503, Type: "urn:docket:problem:stopped", Detail: "the ledger signs nothing more"}), statusNotYet, "docket: the ledger signs nothing more\nhint: the ledger takes no records until it is started again, or its operator has acted; run the same command again after that\n"},
-		{"damaged", &wire.Status{Code: 500, Body: []byte(`{"type":"urn:docket:problem:damaged","detail":"it is damaged there"}`)}, statusNotYet, "docket: the server answered 500 Internal Server Error: it is damaged there\nhint: the server's disk is damaged there; another server or mirror of the same ledger may have it: --ledger URL\n"},
-		{"full", refuseOrLater(&client.Problem{Status: 503, Type: "urn:docket:problem:disk-low", Detail: "the disk is full"}), statusNotYet, "docket: the disk is full\nhint: run the same command again later\n"},
-		{"failed", refuseOrLater(&client.Problem{Status: 500, Title: "The server failed"}), statusNotYet, "docket: The server failed\nhint: the server failed, and the outcome is unknown; run the same command again: what is sent twice is on the ledger once\n"},
-		{"failed over a tile", &wire.Status{Code: 502}, statusNotYet, ""},
-		{"a certificate that nobody vouches for", fmt.Errorf("asking: %w", &wire.Unreachable{Err: &tls.CertificateVerificationError{Err: fmt.Errorf("unknown authority")}}), statusRefused, ""},
-		{"sent elsewhere", fmt.Errorf("asking: %w", &wire.RedirectError{From: "a.example", To: "http://b.example"}), statusRefused,
+		{"done", nil, exitDone, ""},
+		{"an only fault of a server", refusal("refused: %w", only), exitRefused, "docket: refused: not admissible\n  /predicate/lei: check digits\n"},
+		{"several lines", refusal("a\nb"), exitRefused, "docket: a\n  b\n"},
+		{"escapes", refusal("\x1b[2Jall is well").hint("\x1b[1mtrust me"), exitRefused, "docket: \\u001b[2Jall is well\nhint: \\u001b[1mtrust me\n"},
+		{"busy", &client.Problem{Status: 503, Detail: "full"}, exitNotYet, "docket: full\nhint: the server is busy; run the same command again\n"},
+		{"dated ahead", &client.Problem{Status: 503, Detail: "too early", RetryAt: "2027-01-08T05:00:00.000Z"}, exitNotYet, "docket: too early\nhint: run the same command again at 2027-01-08T05:00:00.000Z, or later\n"},
+		{"stopped", dryRunRefusal(&client.Problem{Status: 503, Type: "urn:docket:problem:stopped", Detail: "the ledger signs nothing more"}), exitNotYet, "docket: the ledger signs nothing more\nhint: the ledger takes no records until it is started again, or its operator has acted; run the same command again after that\n"},
+		{"damaged", &wire.StatusError{Code: 500, Body: []byte(`{"type":"urn:docket:problem:damaged","detail":"it is damaged there"}`)}, exitNotYet, "docket: the server answered 500 Internal Server Error: it is damaged there\nhint: the server's disk is damaged there; another server or mirror of the same ledger may have it: --ledger URL\n"},
+		{"full", dryRunRefusal(&client.Problem{Status: 503, Type: "urn:docket:problem:disk-low", Detail: "the disk is full"}), exitNotYet, "docket: the disk is full\nhint: run the same command again later\n"},
+		{"failed", dryRunRefusal(&client.Problem{Status: 500, Title: "The server failed"}), exitNotYet, "docket: The server failed\nhint: the server failed, and the outcome is unknown; run the same command again: what is sent twice is on the ledger once\n"},
+		{"failed over a tile", &wire.StatusError{Code: 502}, exitNotYet, ""},
+		{"a certificate that nobody vouches for", fmt.Errorf("asking: %w", &wire.UnreachableError{Err: &tls.CertificateVerificationError{Err: fmt.Errorf("unknown authority")}}), exitRefused, ""},
+		{"sent elsewhere", fmt.Errorf("asking: %w", &wire.RedirectError{From: "a.example", To: "http://b.example"}), exitRefused,
 			"docket: asking: a.example sends on to http://b.example, which was not asked\nhint: if that is where it is now, and its operator says so, give that URL: --ledger http://b.example\n"},
-		{"misused", misuse("which?"), statusMisused, "docket: which?\n"},
-		{"a permission", misuse("%w", &fs.PathError{Op: "open", Path: "own.key", Err: syscall.EACCES}), statusRefused, "docket: open own.key: permission denied\n"},
-		{"damage below misuse", misuse("--charter c: %w", refuse("c is damaged")), statusRefused, "docket: --charter c: c is damaged\n"},
-		{"a full disk", fmt.Errorf("writing k: %w", &fs.PathError{Op: "write", Path: "nowhere/k", Err: syscall.ENOSPC}), statusRefused,
+		{"misused", usageError("which?"), exitMisused, "docket: which?\n"},
+		{"a permission", usageError("%w", &fs.PathError{Op: "open", Path: "own.key", Err: syscall.EACCES}), exitRefused, "docket: open own.key: permission denied\n"},
+		{"damage below misuse", usageError("--charter c: %w", refusal("c is damaged")), exitRefused, "docket: --charter c: c is damaged\n"},
+		{"a full disk", fmt.Errorf("writing k: %w", &fs.PathError{Op: "write", Path: "nowhere/k", Err: syscall.ENOSPC}), exitRefused,
 			"docket: writing k: write nowhere/k: no space left on device\nhint: the disk of nowhere is full, which says nothing about the ledger, and nothing is lost: make room and run the same command again\n"},
-		{"no room for a copy", &client.SpaceError{Dir: "trust", Free: 5 << 10, Need: 3 << 20}, statusRefused,
+		{"no room for a copy", &client.SpaceError{Dir: "trust", Free: 5 << 10, Need: 3 << 20}, exitRefused,
 			"docket: no space left on the disk of trust: 5 KiB are free, and about 3072 are needed\nhint: the disk is full, which says nothing about the ledger, and nothing is lost: make room and run the same command again\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out bytes.Buffer
 			a := &app{err: &out}
-			if got := a.report(c.err); got != c.status {
+			if got := a.reportError(c.err); got != c.status {
 				t.Errorf("exit status %d, want %d", got, c.status)
 			}
 			if c.want != "" && out.String() != c.want {

@@ -68,12 +68,12 @@ func TestFaultsOfFiles(t *testing.T) {
 		status int
 		file   func(whole []byte) string
 	}{
-		{"missing", statusMisused, func([]byte) string { return filepath.Join(dir, "nothing") }},
-		{"a directory", statusMisused, func([]byte) string { return dir }},
-		{"another kind", statusMisused, func([]byte) string { return write("other", []byte("<html>\n<p>Not this.\n")) }},
-		{"empty", statusRefused, func([]byte) string { return write("empty", nil) }},
-		{"cut off", statusRefused, func(whole []byte) string { return write("cut", whole[:len(whole)*2/3]) }},
-		{"unreadable", statusRefused, func([]byte) string { return unreadable }},
+		{"missing", exitMisused, func([]byte) string { return filepath.Join(dir, "nothing") }},
+		{"a directory", exitMisused, func([]byte) string { return dir }},
+		{"another kind", exitMisused, func([]byte) string { return write("other", []byte("<html>\n<p>Not this.\n")) }},
+		{"empty", exitRefused, func([]byte) string { return write("empty", nil) }},
+		{"cut off", exitRefused, func(whole []byte) string { return write("cut", whole[:len(whole)*2/3]) }},
+		{"unreadable", exitRefused, func([]byte) string { return unreadable }},
 	}
 	for _, v := range verbs {
 		for _, f := range faults {
@@ -107,10 +107,10 @@ func (f full) Write([]byte) (int, error) { return 0, f.err }
 func TestOutputFails(t *testing.T) {
 	for _, line := range []string{"version", "version --json", "new response", "schema response", "schema --list", "--help", "sign --help", "completion bash"} {
 		for cause, want := range map[error]int{
-			&os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}: statusRefused,
-			&os.PathError{Op: "write", Path: "|1", Err: syscall.EIO}:             statusRefused,
-			&os.PathError{Op: "write", Path: "|1", Err: syscall.EPIPE}:           statusDone,
-			nil: statusDone,
+			&os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}: exitRefused,
+			&os.PathError{Op: "write", Path: "|1", Err: syscall.EIO}:             exitRefused,
+			&os.PathError{Op: "write", Path: "|1", Err: syscall.EPIPE}:           exitDone,
+			nil: exitDone,
 		} {
 			var said bytes.Buffer
 			a := &app{in: strings.NewReader(""), out: full{cause}, err: &said, getenv: func(string) string { return "" }}
@@ -118,7 +118,7 @@ func TestOutputFails(t *testing.T) {
 				a.out = io.Discard
 			}
 			status := a.run(t.Context(), strings.Fields(line))
-			if status != want || (want == statusRefused) != strings.HasPrefix(said.String(), "docket: writing the result to standard output: ") || want == statusDone && said.Len() > 0 {
+			if status != want || (want == exitRefused) != strings.HasPrefix(said.String(), "docket: writing the result to standard output: ") || want == exitDone && said.Len() > 0 {
 				t.Errorf("docket %s, %v: exit %d, want %d: %s", line, cause, status, want, said.String())
 			}
 		}
@@ -133,7 +133,7 @@ func TestPanic(t *testing.T) {
 	} {
 		var said bytes.Buffer
 		a := &app{in: strings.NewReader(""), out: panics{why}, err: &said, getenv: func(string) string { return "" }}
-		if status := a.run(t.Context(), []string{"version"}); status != statusRefused || !strings.HasPrefix(said.String(), want) || strings.Contains(said.String(), "goroutine") {
+		if status := a.run(t.Context(), []string{"version"}); status != exitRefused || !strings.HasPrefix(said.String(), want) || strings.Contains(said.String(), "goroutine") {
 			t.Errorf("exit %d, %q, want %q", status, said.String(), want)
 		}
 	}

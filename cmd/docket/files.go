@@ -24,22 +24,22 @@ func (a *app) readFile(name string) ([]byte, error) {
 	if name != "-" {
 		f, err := os.Open(name)
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, misuse("%s: no such file", name)
+			return nil, usageError("%s: no such file", name)
 		} else if err != nil {
-			return nil, misuse("%w", err)
+			return nil, usageError("%w", err)
 		}
 		defer f.Close()
 		if info, err := f.Stat(); err == nil && info.IsDir() {
-			return nil, misuse("%s is a directory; wanted a file", name)
+			return nil, usageError("%s is a directory; wanted a file", name)
 		}
 		r = f
 	}
 	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))
 	if err != nil {
-		return nil, refuse("reading %s: %w", name, err)
+		return nil, refusal("reading %s: %w", name, err)
 	}
 	if len(data) > maxFile {
-		return nil, misuse("%s: larger than %d bytes; nothing that docket reads is", name, maxFile)
+		return nil, usageError("%s: larger than %d bytes; nothing that docket reads is", name, maxFile)
 	}
 	return data, nil
 }
@@ -48,30 +48,30 @@ func (a *app) readFile(name string) ([]byte, error) {
 // bytes again are fine, so that a command can be repeated. The file appears
 // whole or not at all, and is durable when writeNew returns.
 func writeNew(name string, data []byte, mode fs.FileMode) error {
-	return putNew(name, data, mode, true)
+	return writeNewFile(name, data, mode, true)
 }
 
-// putNew is writeNew for what need not be durable too.
-func putNew(name string, data []byte, mode fs.FileMode, durable bool) error {
+// writeNewFile is writeNew for what need not be durable too.
+func writeNewFile(name string, data []byte, mode fs.FileMode, durable bool) error {
 	if old, err := os.ReadFile(name); err == nil {
 		if bytes.Equal(old, data) {
 			return nil
 		}
-		return refuse("%s exists with other content", name).hint("files are never overwritten: move it away or name another")
+		return refusal("%s exists with other content", name).hint("files are never overwritten: move it away or name another")
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("looking at %s: %w", name, err)
 	}
-	return putFile(name, data, mode, durable)
+	return writeFile(name, data, mode, durable)
 }
 
 // replaceFile puts data in place of whatever name holds, in one step.
 func replaceFile(name string, data []byte, mode fs.FileMode) error {
-	return putFile(name, data, mode, true)
+	return writeFile(name, data, mode, true)
 }
 
-// putFile writes a file whole or not at all. Without durable a crash may lose it,
+// writeFile writes a file whole or not at all. Without durable a crash may lose it,
 // which only what can be made again can afford.
-func putFile(name string, data []byte, mode fs.FileMode, durable bool) error {
+func writeFile(name string, data []byte, mode fs.FileMode, durable bool) error {
 	dir := filepath.Dir(name)
 	f, err := os.CreateTemp(dir, "."+filepath.Base(name)+".*")
 	if bad := (*fs.PathError)(nil); errors.As(err, &bad) {
@@ -140,7 +140,7 @@ func (o *output) whole(err error) error {
 	case o.err == nil, errors.Is(o.err, syscall.EPIPE):
 		return nil
 	}
-	return refuse("writing the result to standard output: %w", bare(o.err)).hint("what was printed is not whole: make room where it goes, or send it elsewhere")
+	return refusal("writing the result to standard output: %w", bare(o.err)).hint("what was printed is not whole: make room where it goes, or send it elsewhere")
 }
 
 // bare is an error of a file without the name that Go has for it.
@@ -175,22 +175,22 @@ func makeRoom(err error) string {
 	return fmt.Sprintf("the disk of %s is full (%d bytes are free), %s", dir, usage.AvailBytes, next)
 }
 
-// leastToOpen is the space on the disk without which no database is opened: Pebble lays
+// minFreeToOpen is the space on the disk without which no database is opened: Pebble lays
 // out its write-ahead log ahead, and tries for ever where it cannot.
-const leastToOpen = 64 << 20 // bytes
+const minFreeToOpen = 64 << 20 // bytes
 
-// roomToOpen looks first: what is opened on a full disk neither starts nor ends. The
+// checkFreeSpace looks first: what is opened on a full disk neither starts nor ends. The
 // directory may be yet to be made.
-func roomToOpen(files vfs.FS, dir string) error {
+func checkFreeSpace(files vfs.FS, dir string) error {
 	usage, err := files.GetDiskUsage(dir)
 	if above := filepath.Dir(dir); errors.Is(err, fs.ErrNotExist) && above != dir {
-		return roomToOpen(files, above)
+		return checkFreeSpace(files, above)
 	}
 	if err != nil {
 		return fmt.Errorf("asking for the free space of %s: %w", dir, err)
 	}
-	if usage.AvailBytes < leastToOpen {
-		return refuse("the disk of %s is full: %d MiB are free, and %d are needed to start", dir, usage.AvailBytes>>20, leastToOpen>>20).
+	if usage.AvailBytes < minFreeToOpen {
+		return refusal("the disk of %s is full: %d MiB are free, and %d are needed to start", dir, usage.AvailBytes>>20, minFreeToOpen>>20).
 			hint("free some space; nothing was opened and nothing is lost")
 	}
 	return nil

@@ -4,5 +4,5 @@ package main
 
 import "math"
 
-// openFiles is how many files and connections this process may have open.
-func openFiles() uint64 { return math.MaxInt32 }
+// maxOpenFiles is how many files and connections this process may have open.
+func maxOpenFiles() uint64 { return math.MaxInt32 }

@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// openFiles is how many files and connections this process may have open. The Go
+// maxOpenFiles is how many files and connections this process may have open. The Go
 // runtime has raised that to what it may be.
-func openFiles() uint64 {
+func maxOpenFiles() uint64 {
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
 		return math.MaxInt32

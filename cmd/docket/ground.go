@@ -14,38 +14,38 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
-// ground is what a record is written and judged on: the ledger's name and, where
+// baseState is what a record is written and judged on: the ledger's name and, where
 // there is one, its register. An authority that is about to begin a ledger has no
 // more than the charter, or nothing.
-type ground struct {
-	ledger   record.ID
-	trust    *client.Trust      // nil without a trust directory
-	register *register.Register // nil where only the ledger's name is known
-	own      bool               // the register is ours, in memory
-	fresh    bool               // the register was synced just now
+type baseState struct {
+	ledger     record.ID
+	trust      *client.Trust      // nil without a trust directory
+	register   *register.Register // nil where only the ledger's name is known
+	inMemory   bool               // the register is ours, in memory
+	justSynced bool               // the register was synced just now
 }
 
-// ground takes the trust directory, synced unless offline; or else the charter
+// baseState takes the trust directory, synced unless offline; or else the charter
 // that --charter names by its envelope or its record ID; or else nothing, on which
 // only a charter can be written.
-func (t *trusting) ground(c *cobra.Command, charter string, offline bool) (*ground, error) {
+func (t *trustFlags) baseState(c *cobra.Command, charter string, offline bool) (*baseState, error) {
 	switch {
 	case charter != "":
-		return t.app.charterGround(charter)
+		return t.app.charterBase(charter)
 	case t.dir == "":
-		g := &ground{own: true}
+		g := &baseState{inMemory: true}
 		return g, g.openMemory()
 	}
 	trust, err := t.open()
 	if err != nil {
 		return nil, err
 	}
-	g := &ground{ledger: trust.Ledger(), trust: trust}
+	g := &baseState{ledger: trust.Ledger(), trust: trust}
 	if !offline {
-		g.fresh, err = t.synced(c, trust)
+		g.justSynced, err = t.syncOrWarn(c, trust)
 	}
 	if err == nil {
-		g.register, err = trust.Copy()
+		g.register, err = trust.Register()
 	}
 	if err != nil {
 		return nil, errors.Join(err, trust.Close())
@@ -53,12 +53,12 @@ func (t *trusting) ground(c *cobra.Command, charter string, offline bool) (*grou
 	return g, nil
 }
 
-// charterGround is a ledger of which only the charter is known.
-func (a *app) charterGround(charter string) (*ground, error) {
+// charterBase is a ledger of which only the charter is known.
+func (a *app) charterBase(charter string) (*baseState, error) {
 	if id, err := record.ParseID(charter); err == nil {
-		return &ground{ledger: id}, nil
+		return &baseState{ledger: id}, nil
 	}
-	if err := whole(charter); err != nil {
+	if err := requireFullID(charter); err != nil {
 		return nil, err
 	}
 	raw, err := a.readFile(charter)
@@ -67,40 +67,40 @@ func (a *app) charterGround(charter string) (*ground, error) {
 	}
 	env, err := record.ParseEnvelope(raw)
 	if err != nil {
-		return nil, wrongFile(charter, raw, "the charter's envelope, or its record ID", err)
+		return nil, wrongFileError(charter, raw, "the charter's envelope, or its record ID", err)
 	}
-	g := &ground{ledger: record.IDOf(env.Payload), own: true}
+	g := &baseState{ledger: record.IDOf(env.Payload), inMemory: true}
 	if err := g.openMemory(); err != nil {
 		return nil, err
 	}
-	d, err := g.judge(env)
+	d, err := g.check(env)
 	if err == nil {
 		err = g.register.Advance(d, g.ledger) // no log, no root: any name for this state will do
 	}
 	if err != nil {
-		return nil, errors.Join(refuse("%s: %w", charter, err), g.Close())
+		return nil, errors.Join(refusal("%s: %w", charter, err), g.Close())
 	}
 	return g, nil
 }
 
-func (g *ground) openMemory() (err error) {
+func (g *baseState) openMemory() (err error) {
 	g.register, err = register.Open(vfs.NewMem(), "register", client.RegisterOptions())
 	return err
 }
 
 // Close closes what was opened.
-func (g *ground) Close() error {
+func (g *baseState) Close() error {
 	switch {
 	case g.trust != nil:
 		return g.trust.Close()
-	case g.own:
+	case g.inMemory:
 		return g.register.Close()
 	}
 	return nil
 }
 
 // String says on what the record was written.
-func (g *ground) String() string {
+func (g *baseState) String() string {
 	switch {
 	case g.trust != nil:
 		return asOf(g.trust.Checkpoint())
@@ -113,15 +113,15 @@ func (g *ground) String() string {
 }
 
 // view is the register as it stands; nil where there is none.
-func (g *ground) view() (*register.View, error) {
+func (g *baseState) view() (*register.View, error) {
 	if g.register == nil {
 		return nil, nil
 	}
-	return g.register.Now()
+	return g.register.LatestView()
 }
 
 // head is the newest record on a thread, as far as is known.
-func (g *ground) head(thread string) (head register.Record, ok bool, err error) {
+func (g *baseState) head(thread string) (head register.Record, ok bool, err error) {
 	v, err := g.view()
 	if err != nil || v == nil {
 		return head, false, err
@@ -135,7 +135,7 @@ func (g *ground) head(thread string) (head register.Record, ok bool, err error) 
 }
 
 // fill completes a short form. A statement, which has all, comes back as it is.
-func (g *ground) fill(sh *record.Short, now time.Time) (payload []byte, salts []record.Salt, err error) {
+func (g *baseState) fill(sh *record.ShortForm, now time.Time) (payload []byte, salts []record.Opening, err error) {
 	head, _, err := g.head(sh.Statement.Thread) // the zero ID where there is none
 	if err != nil {
 		return nil, nil, err
@@ -144,25 +144,25 @@ func (g *ground) fill(sh *record.Short, now time.Time) (payload []byte, salts []
 }
 
 // fillAfter completes a short form as the record after follows.
-func (g *ground) fillAfter(sh *record.Short, follows record.ID, now time.Time) (payload []byte, salts []record.Salt, err error) {
+func (g *baseState) fillAfter(sh *record.ShortForm, follows record.ID, now time.Time) (payload []byte, salts []record.Opening, err error) {
 	st := sh.Statement
-	f := record.Filling{Ledger: g.ledger, IssuedAt: now, Follows: follows}
+	f := record.FillValues{Ledger: g.ledger, IssuedAt: now, Follows: follows}
 	if g.ledger.IsZero() && st.Kind != record.KindCharter && st.Ledger.IsZero() {
-		return nil, nil, misuse("a record of kind %s names its ledger, and none is known", st.Kind).hint("give --trust DIR, or --charter with the charter's envelope or record ID while there is no ledger to trust yet")
+		return nil, nil, usageError("a record of kind %s names its ledger, and none is known", st.Kind).hint("give --trust DIR, or --charter with the charter's envelope or record ID while there is no ledger to trust yet")
 	}
-	if f.About, err = g.about(sh.About); err != nil {
+	if f.SubjectRecord, err = g.subjectRecord(sh.SubjectLookup); err != nil {
 		return nil, nil, err
 	}
 	payload, salts, err = sh.Fill(f)
 	if err != nil {
-		return nil, nil, refuse("%w", err)
+		return nil, nil, refusal("%w", err)
 	}
 	return payload, salts, nil
 }
 
-// about finds the record that `about: latest`, or the kind itself, asks for.
-func (g *ground) about(a record.About) (record.ID, error) {
-	if a.Need == record.NeedNothing {
+// subjectRecord finds the record that `about: latest`, or the kind itself, asks for.
+func (g *baseState) subjectRecord(a record.SubjectLookup) (record.ID, error) {
+	if a.Source == record.SubjectGiven {
 		return record.ID{}, nil
 	}
 	v, err := g.view()
@@ -170,22 +170,22 @@ func (g *ground) about(a record.About) (record.ID, error) {
 		return record.ID{}, err
 	}
 	if v == nil {
-		return record.ID{}, misuse("which record on %s it is about, only a replayed copy tells", a.Thread).hint("give --trust DIR, or write its record ID: about: ID")
+		return record.ID{}, usageError("which record on %s it is about, only a replayed copy tells", a.Thread).hint("give --trust DIR, or write its record ID: about: ID")
 	}
 	about, err := v.Head(a.Thread)
-	if err == nil && a.Need == record.NeedEnrolment {
+	if err == nil && a.Source == record.SubjectEnrolmentRecord {
 		err = v.Thread(a.Thread, 0, func(first register.Record) bool { about = first; return false })
 	}
 	if err != nil {
-		return record.ID{}, refuse("%w", err).hint("docket list designations, or parties, names what there is; docket sync fetches what is newer")
+		return record.ID{}, refusal("%w", err).hint("docket list designations, or parties, names what there is; docket sync fetches what is newer")
 	}
 	return about.ID, nil
 }
 
-// judge tries a record on the register as it stands now. Nothing is written; the
+// check tries a record on the register as it stands now. Nothing is written; the
 // ledger may know more by the time it judges.
-func (g *ground) judge(env record.Envelope) (*register.Draft, error) {
-	v, err := record.Open(env, g.register.CandidatesOf(env))
+func (g *baseState) check(env record.Envelope) (*register.Draft, error) {
+	v, err := record.Open(env, g.register.CandidateKeysFor(env))
 	if err != nil {
 		return nil, err
 	}
@@ -194,19 +194,19 @@ func (g *ground) judge(env record.Envelope) (*register.Draft, error) {
 	return d, err
 }
 
-// hopeless says that a refusal stands whatever others record and whatever day comes:
+// isPermanent says that a refusal stands whatever others record and whatever day comes:
 // only the record itself can be another. A date that is too early counts as such unless
 // the copy may lack a newer charter, with other periods.
-func (g *ground) hopeless(r *record.Refusal) bool {
+func (g *baseState) isPermanent(r *record.Refusal) bool {
 	switch r.Class {
 	case record.Conflict, record.TooEarly, record.Forbidden:
 		return false
 	}
-	return !r.Passing || g.fresh && r.Earliest != ""
+	return !r.Transient || g.justSynced && r.Earliest != ""
 }
 
 // now is when a record would be admitted: never before the newest entry.
-func (g *ground) now() time.Time {
+func (g *baseState) now() time.Time {
 	now := time.Now()
 	if last := g.register.LastAdmitted(); now.Before(last) {
 		return last
@@ -214,8 +214,8 @@ func (g *ground) now() time.Time {
 	return now
 }
 
-// statement reads a record of the copy again.
-func (g *ground) statement(ctx context.Context, index uint64) (*record.Statement, error) {
+// statementAt reads a record of the copy again.
+func (g *baseState) statementAt(ctx context.Context, index uint64) (*record.Statement, error) {
 	if g.trust == nil {
 		return nil, fmt.Errorf("index %d: %w", index, client.ErrNoCopy)
 	}

@@ -29,10 +29,10 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%s: no example of it", c.CommandPath())
 		}
 		for _, line := range strings.Split(c.Example, "\n") {
-			checkExample(t, a.root(), line)
+			checkExample(t, a.rootCmd(), line)
 		}
 	}
-	visit(a.root())
+	visit(a.rootCmd())
 }
 
 // checkExample finds the command of an example and parses its flags.

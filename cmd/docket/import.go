@@ -18,7 +18,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
-func (a *app) importing() *cobra.Command {
+func (a *app) importCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "import ofac FILE…",
 		Short: "Carry a published list over: the difference to the register becomes records",
@@ -28,7 +28,7 @@ func (a *app) importing() *cobra.Command {
 }
 
 func (a *app) importOFAC() *cobra.Command {
-	m := importer{app: a}
+	m := importOFACCmd{app: a}
 	c := &cobra.Command{
 		Use:   "ofac SDN.csv ADD.csv ALT.csv",
 		Short: "Import a list of the U.S. Treasury's Office of Foreign Assets Control",
@@ -58,7 +58,7 @@ with --allow-removed.`,
 		},
 		RunE: func(c *cobra.Command, args []string) error { return m.run(c, args) },
 	}
-	m.trust = a.trusting(c).asking(c).fetching(c)
+	m.trust = a.trustFlags(c).asking(c).withMaxAgeFlag(c)
 	f := c.Flags()
 	f.BoolVar(&m.submit, "submit", false, "sign and send the records, instead of printing them")
 	f.StringArrayVar(&m.keys, "key", nil, "with --submit: private key file or KMS URI of an importer; may be repeated")
@@ -73,10 +73,10 @@ with --allow-removed.`,
 	return c
 }
 
-// importer is one run of docket import.
-type importer struct {
+// importOFACCmd is one run of docket import.
+type importOFACCmd struct {
 	app                 *app
-	trust               *trusting
+	trust               *trustFlags
 	keys                []string
 	published, receipts string
 	submit, asJSON      bool
@@ -85,7 +85,7 @@ type importer struct {
 	options             listimport.Options
 }
 
-func (m *importer) run(c *cobra.Command, files []string) error {
+func (m *importOFACCmd) run(c *cobra.Command, files []string) error {
 	if err := m.check(); err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (m *importer) run(c *cobra.Command, files []string) error {
 	if err != nil {
 		return err
 	}
-	g, err := m.trust.ground(c, "", false)
+	g, err := m.trust.baseState(c, "", false)
 	if err != nil {
 		return err
 	}
@@ -109,19 +109,19 @@ func (m *importer) run(c *cobra.Command, files []string) error {
 	if err != nil {
 		return err
 	}
-	m.show(list, plan)
+	m.printPlan(list, plan)
 	if !m.submit {
 		return m.printStatements(g.ledger, plan)
 	}
 	return m.send(c.Context(), g, list, plan, signers)
 }
 
-func (m *importer) check() error {
+func (m *importOFACCmd) check() error {
 	switch {
 	case m.submit && len(m.keys) == 0:
-		return misuse("--submit needs --key, the private key of an importer")
+		return usageError("--submit needs --key, the private key of an importer")
 	case m.parallel < 1 || m.parallel > 1024:
-		return misuse("--parallel %d: from 1 to 1024", m.parallel)
+		return usageError("--parallel %d: from 1 to 1024", m.parallel)
 	case m.trust.dir == "":
 		_, err := m.trust.open() // says how to get one
 		return err
@@ -130,26 +130,26 @@ func (m *importer) check() error {
 	}
 	d, err := record.ParseDate(m.published)
 	if err != nil {
-		return misuse("--published %q: want a date like 2026-11-20", m.published)
+		return usageError("--published %q: want a date like 2026-11-20", m.published)
 	}
 	m.options.Published = &d
 	return nil
 }
 
-// parts are how OFAC names its three files, in the order in which they are read.
-var parts = [3][]string{{"sdn", "prim"}, {"add"}, {"alt"}}
+// fileParts are how OFAC names its three files, in the order in which they are read.
+var fileParts = [3][]string{{"sdn", "prim"}, {"add"}, {"alt"}}
 
 // read finds out which file is which, and reads the list.
-func (m *importer) read(files []string) (*listimport.List, error) {
+func (m *importOFACCmd) read(files []string) (*listimport.List, error) {
 	var found [3]ofac.File
 	for _, name := range files {
 		base := filepath.Base(name)
 		stem := strings.ToLower(strings.TrimSuffix(base, filepath.Ext(base)))
-		part := slices.IndexFunc(parts[:], func(endings []string) bool {
+		part := slices.IndexFunc(fileParts[:], func(endings []string) bool {
 			return slices.ContainsFunc(endings, func(e string) bool { return strings.HasSuffix(stem, e) })
 		})
 		if part < 0 || found[part].Reader != nil {
-			return nil, misuse("%s: want three files whose names end in sdn (or prim), add and alt, one of each", name)
+			return nil, usageError("%s: want three files whose names end in sdn (or prim), add and alt, one of each", name)
 		}
 		data, err := m.app.readFile(name)
 		if f := (*failure)(nil); errors.As(err, &f) {
@@ -161,13 +161,13 @@ func (m *importer) read(files []string) (*listimport.List, error) {
 	}
 	list, err := ofac.Read(ofac.ListOf(found[0].Name), found[0], found[1], found[2])
 	if err != nil {
-		return nil, refuse("%w", err).hint("nothing was written")
+		return nil, refusal("%w", err).hint("nothing was written")
 	}
 	return list, nil
 }
 
 // plan compares the list with the register, under the charter's guard.
-func (m *importer) plan(g *ground, list *listimport.List) (*listimport.Plan, error) {
+func (m *importOFACCmd) plan(g *baseState, list *listimport.List) (*listimport.Plan, error) {
 	v, err := g.view()
 	if err != nil {
 		return nil, err
@@ -178,17 +178,17 @@ func (m *importer) plan(g *ground, list *listimport.List) (*listimport.Plan, err
 	}
 	i := slices.IndexFunc(charter.Charter.Imports, func(l record.ImportList) bool { return l.List == list.Name })
 	if i < 0 {
-		return nil, refuse("the list %s is not among the charter's imports", list.Name).hint("an amended charter can add it: imports: [{list: %s, maxRemovedPercent: 2}]", list.Name)
+		return nil, refusal("the list %s is not among the charter's imports", list.Name).hint("an amended charter can add it: imports: [{list: %s, maxRemovedPercent: 2}]", list.Name)
 	}
 	now := time.Now()
 	m.options.MaxRemovedPercent = charter.Charter.Imports[i].MaxRemovedPercent
-	m.options.Today = v.Today(now)
+	m.options.Today = v.LocalDate(now)
 	plan, err := listimport.Diff(list, currentOf(v, list.Name, now), m.options)
 	var removal *listimport.RemovalError
 	if errors.As(err, &removal) {
-		return nil, refuse("%w", err).hint("no record of this plan was written; a list that lost so many may be a broken feed")
+		return nil, refusal("%w", err).hint("no record of this plan was written; a list that lost so many may be a broken feed")
 	} else if err != nil {
-		return nil, refuse("%w", err)
+		return nil, refusal("%w", err)
 	}
 	return plan, nil
 }
@@ -220,25 +220,25 @@ func currentOf(v *register.View, list string, now time.Time) iter.Seq2[listimpor
 	}
 }
 
-// show says what the plan is.
-func (m *importer) show(list *listimport.List, p *listimport.Plan) {
+// printPlan says what the plan is.
+func (m *importOFACCmd) printPlan(list *listimport.List, p *listimport.Plan) {
 	for _, note := range append(slices.Clone(list.Notes), p.Notes...) {
-		m.app.say("note: %s", printable(note))
+		m.app.logf("note: %s", printable(note))
 	}
 	text := fmt.Sprintf("%s: %d new, %d amended, %d gone, %d unchanged", list.Name, p.Designations, p.Amendments, p.Revocations, p.Unchanged)
-	if p.Outside > 0 {
-		text += fmt.Sprintf("; %s left out (--individuals takes them)", count(p.Outside, "natural person"))
+	if p.Skipped > 0 {
+		text += fmt.Sprintf("; %s left out (--individuals takes them)", plural(p.Skipped, "natural person"))
 	}
-	m.app.say("%s", text)
+	m.app.logf("%s", text)
 }
 
 // printStatements writes the plan unsigned, one statement a line.
-func (m *importer) printStatements(ledger record.ID, p *listimport.Plan) error {
+func (m *importOFACCmd) printStatements(ledger record.ID, p *listimport.Plan) error {
 	now := time.Now()
 	for _, item := range p.Items {
 		payload, err := record.EncodeStatement(item.Statement(ledger, record.Authority, now))
 		if err != nil {
-			return refuse("%s: %w", item.Thread, err)
+			return refusal("%s: %w", item.Thread, err)
 		}
 		m.app.printf("%s\n", payload)
 	}
@@ -246,7 +246,7 @@ func (m *importer) printStatements(ledger record.ID, p *listimport.Plan) error {
 }
 
 // sign makes the envelope of one planned record.
-func (m *importer) sign(ctx context.Context, ledger record.ID, item listimport.Item, signers []*record.Signer) (record.Envelope, error) {
+func (m *importOFACCmd) sign(ctx context.Context, ledger record.ID, item listimport.Item, signers []*record.Signer) (record.Envelope, error) {
 	payload, err := record.EncodeStatement(item.Statement(ledger, record.Authority, time.Now()))
 	env := record.Envelope{PayloadType: record.PayloadType, Payload: payload}
 	for _, s := range signers {
@@ -255,7 +255,7 @@ func (m *importer) sign(ctx context.Context, ledger record.ID, item listimport.I
 		}
 	}
 	if err != nil {
-		return env, refuse("%s: %w", item.Thread, err)
+		return env, refusal("%s: %w", item.Thread, err)
 	}
 	return env, nil
 }

@@ -74,19 +74,19 @@ the policy names.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			switch {
 			case k.origin != "" && charter != "":
-				return misuse("--origin and --charter are two steps").hint("first --origin, then put the printed lines into the charter, sign it, then --charter")
+				return usageError("--origin and --charter are two steps").hint("first --origin, then put the printed lines into the charter, sign it, then --charter")
 			case k.next && k.origin == "":
-				return misuse("--next goes with --origin").hint("docket init --dir %s --origin NAME --next", k.dir)
+				return usageError("--next goes with --origin").hint("docket init --dir %s --origin NAME --next", k.dir)
 			case k.retire && k.origin == "":
-				return misuse("--retire goes with --origin").hint("docket init --dir %s --origin NAME --retire", k.dir)
+				return usageError("--retire goes with --origin").hint("docket init --dir %s --origin NAME --retire", k.dir)
 			case k.contact != "" && k.origin == "":
-				return misuse("--contact goes with --origin").hint("docket init --dir %s --origin NAME --contact %q", k.dir, k.contact)
+				return usageError("--contact goes with --origin").hint("docket init --dir %s --origin NAME --contact %q", k.dir, k.contact)
 			case k.mldsa && k.contact == "":
-				return misuse("--mldsa goes with --contact")
+				return usageError("--mldsa goes with --contact")
 			case k.policy != "" && (!k.next || k.contact != ""):
-				return misuse("--policy goes with --next, which asks its witnesses, and not with --contact, which asks nobody")
+				return usageError("--policy goes with --next, which asks its witnesses, and not with --contact, which asks nobody")
 			case newLog && charter == "":
-				return misuse("--new-log goes with --charter")
+				return usageError("--new-log goes with --charter")
 			case k.origin != "" && k.retire:
 				return k.retireOlder(c)
 			case k.origin != "":
@@ -94,7 +94,7 @@ the policy names.`,
 			case charter != "":
 				return a.initCharter(c, k.dir, charter, newLog, k.asJSON)
 			}
-			return misuse("want --origin NAME, or --charter ENVELOPE").hint("docket init --help")
+			return usageError("want --origin NAME, or --charter ENVELOPE").hint("docket init --help")
 		},
 	}
 	k.app = a
@@ -124,17 +124,17 @@ func (a *app) initCharter(c *cobra.Command, dir, file string, newLog, asJSON boo
 	}
 	st, err := record.ParseStatement(env.Payload)
 	if err != nil {
-		return refuse("%s: %w", file, err)
+		return refusal("%s: %w", file, err)
 	}
 	content, ok := st.Predicate.(*record.Charter)
 	if !ok {
-		return misuse("%s is %s %s; wanted a charter", file, article(st.Kind), st.Kind)
+		return usageError("%s is %s %s; wanted a charter", file, article(st.Kind), st.Kind)
 	}
 	keys, err := a.logKeys(dir)
 	if err != nil {
 		return err
 	}
-	if err := roomToOpen(vfs.Default, dir); err != nil {
+	if err := checkFreeSpace(vfs.Default, dir); err != nil {
 		return err
 	}
 	n, err := a.openNode(c, node.Config{Dir: dir, Keys: keys, Ledger: ledger.Config{NewLog: newLog}})
@@ -147,16 +147,16 @@ func (a *app) initCharter(c *cobra.Command, dir, file string, newLog, asJSON boo
 		return err
 	}
 	if !again {
-		if err := begins(n, dir); err != nil {
+		if err := checkFirstCharter(n, dir); err != nil {
 			return err
 		}
 		if err := keys.CheckPolicy(content); err != nil {
-			return refuse("%s: %w", file, err)
+			return refusal("%s: %w", file, err)
 		}
 	}
 	policy, err := proof.ParsePolicy([]byte(content.Policy))
 	if err != nil {
-		return refuse("%s: the charter's policy: %w", file, err)
+		return refusal("%s: the charter's policy: %w", file, err)
 	}
 	if !again {
 		if err := a.introduceLog(c, n, policy, dir); err != nil {
@@ -167,28 +167,28 @@ func (a *app) initCharter(c *cobra.Command, dir, file string, newLog, asJSON boo
 	if err != nil {
 		var r *record.Refusal
 		if errors.As(err, &r) && r.Class == record.Forbidden {
-			return refuse("%s: %w", file, err).hint("add what is missing: docket sign --key FILE %s", file)
+			return refusal("%s: %w", file, err).hint("add what is missing: docket sign --key FILE %s", file)
 		}
-		return mayNotSign(refuse("%s: %w", file, err), dir)
+		return explainOpenError(refusal("%s: %w", file, err), dir)
 	}
-	a.warn(policy)
+	a.warnPolicy(policy)
 	name := n.Register.Ledger()
 	if asJSON {
 		return a.printJSON(map[string]any{"ledger": name, "published": published})
 	}
 	if published {
-		a.say("index %d is published", index)
+		a.logf("index %d is published", index)
 	} else {
-		a.say("index %d is committed; docket serve publishes it when the witnesses have cosigned", index)
+		a.logf("index %d is committed; docket serve publishes it when the witnesses have cosigned", index)
 	}
-	a.say("the ledger's name, by which everybody pins it, is the record ID of its first charter:")
+	a.logf("the ledger's name, by which everybody pins it, is the record ID of its first charter:")
 	a.printf("%s\n", name)
 	return n.Close()
 }
 
-// begins refuses a charter that is not the first one, unless nobody could submit it:
+// checkFirstCharter refuses a charter that is not the first one, unless nobody could submit it:
 // the log's keys are lost, and it brings others.
-func begins(n *node.Node, dir string) error {
+func checkFirstCharter(n *node.Node, dir string) error {
 	known := n.Register.Ledger()
 	if known.IsZero() {
 		return nil
@@ -198,36 +198,36 @@ func begins(n *node.Node, dir string) error {
 	} else if err != nil {
 		return err
 	}
-	return refuse("%s has a charter already, %s", dir, known).hint("a ledger has one charter at index 0; a later one is submitted like any record")
+	return refusal("%s has a charter already, %s", dir, known).hint("a ledger has one charter at index 0; a later one is submitted like any record")
 }
 
 // introduceLog asks whether the log is new before its first entry is committed: a second
 // history is not to be begun, let alone signed. Witnesses that do not answer yet are
 // asked again before the first signature.
 func (a *app) introduceLog(c *cobra.Command, n *node.Node, policy *proof.Policy, dir string) error {
-	silent, err := n.Ledger.Introduce(c.Context(), policy)
-	if err != nil && (errors.Is(err, ledger.ErrClaimed) || !errors.Is(err, ledger.ErrNoQuorum) && !errors.Is(err, ledger.ErrClock)) {
-		return mayNotSign(err, dir)
+	silent, err := n.Ledger.ProbeNewLog(c.Context(), policy)
+	if err != nil && (errors.Is(err, ledger.ErrUnprovenClaim) || !errors.Is(err, ledger.ErrNoQuorum) && !errors.Is(err, ledger.ErrClock)) {
+		return explainOpenError(err, dir)
 	}
 	for _, s := range silent {
-		a.say("docket: warning: nobody says whether these keys have signed elsewhere: there is no witness to ask, and %v", s)
+		a.logf("docket: warning: nobody says whether these keys have signed elsewhere: there is no witness to ask, and %v", s)
 	}
 	return nil
 }
 
-// mayNotSign tells what to do about a ledger that must not go on.
-func mayNotSign(err error, dir string) error {
+// explainOpenError tells what to do about a ledger that must not go on.
+func explainOpenError(err error, dir string) error {
 	switch {
 	case errors.Is(err, ledger.ErrRollback):
-		return refuse("%w", err).hint("bring back the newest backup of %s/store, in its place; if this is a copy of a directory that runs elsewhere, only one may run. A new ledger takes new keys, under another name. Where the policy is quorum none and the newest store is lost for ever, docket serve --allow-rollback goes on without what it held", dir)
-	case errors.Is(err, ledger.ErrClaimed) && errors.Is(err, ledger.ErrNoQuorum):
-		return refuse("%w", err).hint("the others who answer make no quorum, and a witness that knows another log by this name cosigns nothing of this one: take another name (docket init --origin), or name other witnesses in the charter")
-	case errors.Is(err, ledger.ErrClaimed):
-		return refuse("%w", err).hint("if these keys have signed nothing anywhere, and there was no other log by this name, which the witness would call a fork, run it again with --new-log; otherwise the store was lost: bring back the newest backup of %s/store", dir)
+		return refusal("%w", err).hint("bring back the newest backup of %s/store, in its place; if this is a copy of a directory that runs elsewhere, only one may run. A new ledger takes new keys, under another name. Where the policy is quorum none and the newest store is lost for ever, docket serve --allow-rollback goes on without what it held", dir)
+	case errors.Is(err, ledger.ErrUnprovenClaim) && errors.Is(err, ledger.ErrNoQuorum):
+		return refusal("%w", err).hint("the others who answer make no quorum, and a witness that knows another log by this name cosigns nothing of this one: take another name (docket init --origin), or name other witnesses in the charter")
+	case errors.Is(err, ledger.ErrUnprovenClaim):
+		return refusal("%w", err).hint("if these keys have signed nothing anywhere, and there was no other log by this name, which the witness would call a fork, run it again with --new-log; otherwise the store was lost: bring back the newest backup of %s/store", dir)
 	case errors.Is(err, ledger.ErrClock):
-		return refuse("%w", err).hint("set the clock, and run it again; if it was wrong when the charter was admitted, and there is no %s/keys/log-*.signed yet, remove %[1]s/store and %[1]s/register first", dir)
+		return refusal("%w", err).hint("set the clock, and run it again; if it was wrong when the charter was admitted, and there is no %s/keys/log-*.signed yet, remove %[1]s/store and %[1]s/register first", dir)
 	case errors.Is(err, ledger.ErrConflict):
-		return refuse("%w", err).hint("only one process may write to %s/store", dir)
+		return refusal("%w", err).hint("only one process may write to %s/store", dir)
 	}
 	return err
 }
@@ -235,14 +235,14 @@ func mayNotSign(err error, dir string) error {
 func (a *app) logKeys(dir string) (node.Keys, error) {
 	keys, err := node.LoadKeys(dir)
 	if errors.Is(err, node.ErrNoKeys) {
-		return keys, noKeys(err, dir)
+		return keys, noKeysError(err, dir)
 	}
 	a.warnOfReadersIn(dir)
 	return keys, err
 }
 
-func noKeys(err error, dir string) error {
-	return misuse("%w", err).hint("docket init --dir %s --origin NAME makes those of a new ledger; lost ones come back from the backup", dir)
+func noKeysError(err error, dir string) error {
+	return usageError("%w", err).hint("docket init --dir %s --origin NAME makes those of a new ledger; lost ones come back from the backup", dir)
 }
 
 // openNode opens a ledger's directory, of which one process at a time has the use.
@@ -252,7 +252,7 @@ func (a *app) openNode(c *cobra.Command, config node.Config) (*node.Node, error)
 		return nil, notYet("%w", err).hint("end the docket serve that has it open, or name another --dir")
 	}
 	if err != nil {
-		return nil, mayNotSign(fmt.Errorf("opening the ledger in %s: %w", config.Dir, err), config.Dir)
+		return nil, explainOpenError(fmt.Errorf("opening the ledger in %s: %w", config.Dir, err), config.Dir)
 	}
 	return n, nil
 }

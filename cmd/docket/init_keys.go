@@ -28,7 +28,7 @@ type initKeys struct {
 func (k initKeys) make(c *cobra.Command) error {
 	a := k.app
 	if fault := record.FormatOrigin.Fault(k.origin); fault != "" {
-		return misuse("--origin: %s", fault)
+		return usageError("--origin: %s", fault)
 	}
 	var coming *proof.Policy
 	if k.policy != "" {
@@ -37,7 +37,7 @@ func (k initKeys) make(c *cobra.Command) error {
 			return err
 		}
 		if coming, err = proof.ParsePolicy(text); err != nil {
-			return misuse("%s: %w", k.policy, err)
+			return usageError("%s: %w", k.policy, err)
 		}
 	}
 	create := node.CreateKeys
@@ -46,10 +46,10 @@ func (k initKeys) make(c *cobra.Command) error {
 	}
 	keys, err := create(k.dir, k.origin)
 	if errors.Is(err, node.ErrNoKeys) {
-		return noKeys(err, k.dir)
+		return noKeysError(err, k.dir)
 	}
 	if err != nil {
-		return refuse("%w", err)
+		return refusal("%w", err)
 	}
 	a.warnOfReadersIn(k.dir)
 	if k.contact != "" {
@@ -63,7 +63,7 @@ func (k initKeys) make(c *cobra.Command) error {
 		return err
 	}
 	if errors.Is(err, node.ErrInUse) {
-		a.say("docket serve has %s open: start it again, and it asks the witnesses whether they know these keys (its log, and /v1/witnesses, say who is not ready)", k.dir)
+		a.logf("docket serve has %s open: start it again, and it asks the witnesses whether they know these keys (its log, and /v1/witnesses, say who is not ready)", k.dir)
 		return nil
 	}
 	return err
@@ -84,14 +84,14 @@ func (k initKeys) print(keys node.Keys, ready []rehearsed) error {
 		return a.printJSON(answer)
 	}
 	if k.next {
-		a.say("the successors of the log's keys are in %s/keys; back them up, and start docket serve again: it signs with both", k.dir)
-		a.say("put these lines beside the old ones into a new charter's policy, sign it with the root keys and submit it;")
-		a.say("when the witnesses know these keys (--contact prints them for their lists), a charter with these lines alone;")
-		a.say("once that is published: docket init --dir %s --origin %s --retire", k.dir, k.origin)
+		a.logf("the successors of the log's keys are in %s/keys; back them up, and start docket serve again: it signs with both", k.dir)
+		a.logf("put these lines beside the old ones into a new charter's policy, sign it with the root keys and submit it;")
+		a.logf("when the witnesses know these keys (--contact prints them for their lists), a charter with these lines alone;")
+		a.logf("once that is published: docket init --dir %s --origin %s --retire", k.dir, k.origin)
 	} else {
-		a.say("the log's keys are in %s/keys; back them up, and show them to nobody", k.dir)
-		a.say("put these lines into the charter's policy (a URL may follow each), after them those of the witnesses (docket witness init)")
-		a.say("and a quorum line, without which it is no policy; \"quorum none\" where nobody watches:")
+		a.logf("the log's keys are in %s/keys; back them up, and show them to nobody", k.dir)
+		a.logf("put these lines into the charter's policy (a URL may follow each), after them those of the witnesses (docket witness init)")
+		a.logf("and a quorum line, without which it is no policy; \"quorum none\" where nobody watches:")
 	}
 	for _, v := range vkeys {
 		a.printf("log %s\n", v)
@@ -115,15 +115,15 @@ func (k initKeys) printLogList(keys node.Keys) error {
 	}
 	text := witness.LogList{log}.Format()
 	if _, err := witness.ParseLogs(text); err != nil {
-		return misuse("--contact %q: want one line for people, like ops@docket.example.org", k.contact)
+		return usageError("--contact %q: want one line for people, like ops@docket.example.org", k.contact)
 	}
 	if k.mldsa {
-		a.say("a witness that takes ML-DSA-44 keys adds this to the file that its docket witness serve --logs reads; the first line stands there once:")
+		a.logf("a witness that takes ML-DSA-44 keys adds this to the file that its docket witness serve --logs reads; the first line stands there once:")
 	} else {
-		a.say("each witness adds this to its list of logs (docket witness serve --logs), and so does the witness network; the first line stands there once:")
+		a.logf("each witness adds this to its list of logs (docket witness serve --logs), and so does the witness network; the first line stands there once:")
 	}
 	if k.next {
-		a.say("(it stands beside the entry of the present key: where a list has one already, most witnesses heed only that, until their operator puts the other in by hand)")
+		a.logf("(it stands beside the entry of the present key: where a list has one already, most witnesses heed only that, until their operator puts the other in by hand)")
 	}
 	a.printf("%s", text)
 	return nil
@@ -172,15 +172,15 @@ func (k initKeys) rehearse(c *cobra.Command, coming *proof.Policy) ([]rehearsed,
 	if errors.Is(err, node.ErrNotPublished) {
 		return nil, nil
 	} else if err != nil {
-		return nil, mayNotSign(err, k.dir)
+		return nil, explainOpenError(err, k.dir)
 	}
 	all := []rehearsed{newRehearsed("the newest charter's policy", r)}
 	if coming != nil {
 		r, err := n.RehearseUnder(c.Context(), coming)
 		if errors.Is(err, ledger.ErrNoLogKey) {
-			return all, refuse("%s: %w", k.policy, err).hint("put the printed lines into it")
+			return all, refusal("%s: %w", k.policy, err).hint("put the printed lines into it")
 		} else if err != nil {
-			return all, mayNotSign(err, k.dir)
+			return all, explainOpenError(err, k.dir)
 		}
 		all = append(all, newRehearsed(k.policy, r))
 	}
@@ -190,21 +190,21 @@ func (k initKeys) rehearse(c *cobra.Command, coming *proof.Policy) ([]rehearsed,
 // sayReady says how the witnesses of one policy stand to the new keys.
 func (a *app) sayReady(r rehearsed) {
 	if len(r.Witnesses) == 0 {
-		a.say("%s names no witness that would have to know the new keys", r.Policy)
+		a.logf("%s names no witness that would have to know the new keys", r.Policy)
 		return
 	}
-	a.say("the witnesses of %s were asked to cosign what the new keys sign alone:", r.Policy)
+	a.logf("the witnesses of %s were asked to cosign what the new keys sign alone:", r.Policy)
 	for _, w := range r.Witnesses {
 		if w.Ready {
-			a.say("    %s: ready", w.Name)
+			a.logf("    %s: ready", w.Name)
 		} else {
-			a.say("    %s: NOT READY: %s", w.Name, w.Error)
+			a.logf("    %s: NOT READY: %s", w.Name, w.Error)
 		}
 	}
 	if r.Quorum {
-		a.say("those who are ready make the quorum")
+		a.logf("those who are ready make the quorum")
 	} else {
-		a.say("those who are ready make no quorum: the old keys must go on signing, beside the new ones")
+		a.logf("those who are ready make no quorum: the old keys must go on signing, beside the new ones")
 	}
 }
 
@@ -216,13 +216,13 @@ func (k initKeys) retireOlder(c *cobra.Command) error {
 		return err
 	}
 	if keys.Origin != k.origin {
-		return refuse("%s holds the keys of %s", k.dir, keys.Origin)
+		return refusal("%s holds the keys of %s", k.dir, keys.Origin)
 	}
 	if keys.Older == 0 {
 		if err := node.RetireKeys(k.dir); err != nil { // what a power cut left
 			return err
 		}
-		a.say("%s/keys holds one generation of keys: none is to go", k.dir)
+		a.logf("%s/keys holds one generation of keys: none is to go", k.dir)
 		return nil
 	}
 	n, err := a.openNode(c, node.Config{Dir: k.dir, Keys: keys})
@@ -234,11 +234,11 @@ func (k initKeys) retireOlder(c *cobra.Command) error {
 	case errors.Is(err, node.ErrNotPublished):
 		return notYet("%w", err).hint("docket serve --dir %s publishes; end it after that, and run this again", k.dir)
 	case err != nil:
-		return refuse("%w", err).hint("submit a charter whose policy names the new keys alone (docket init --dir %s --origin %s --next prints them), let docket serve publish it, and run this again", k.dir, k.origin)
+		return refusal("%w", err).hint("submit a charter whose policy names the new keys alone (docket init --dir %s --origin %s --next prints them), let docket serve publish it, and run this again", k.dir, k.origin)
 	}
 	answer, err := n.Rehearse(c.Context())
 	if err != nil {
-		return mayNotSign(err, k.dir)
+		return explainOpenError(err, k.dir)
 	}
 	r := newRehearsed("the newest charter's policy", answer)
 	if !k.asJSON {
@@ -255,8 +255,8 @@ func (k initKeys) retireOlder(c *cobra.Command) error {
 		}
 	}
 	if !r.Quorum {
-		return refuse("the old keys stay: without them nothing could be published").hint("the operators of those who are not ready put the new key in by hand (docket init --dir %s --origin %s --next --contact WHO prints it), or a charter names other witnesses; docket serve goes on with both generations until then", k.dir, k.origin)
+		return refusal("the old keys stay: without them nothing could be published").hint("the operators of those who are not ready put the new key in by hand (docket init --dir %s --origin %s --next --contact WHO prints it), or a charter names other witnesses; docket serve goes on with both generations until then", k.dir, k.origin)
 	}
-	a.say("the old keys are in %s/keys/retired: from its next start docket serve signs with the new ones alone", k.dir)
+	a.logf("the old keys are in %s/keys/retired: from its next start docket serve signs with the new ones alone", k.dir)
 	return n.Close()
 }

@@ -36,7 +36,7 @@ with an empty password, the key is written in the clear, and a warning says so.`
 		RunE: func(c *cobra.Command, _ []string) error {
 			for _, name := range []string{out, out + ".pub"} {
 				if _, err := os.Lstat(name); err == nil {
-					return refuse("%s exists already", name).hint("a key is never overwritten: move it away or name another with --out")
+					return refusal("%s exists already", name).hint("a key is never overwritten: move it away or name another with --out")
 				}
 			}
 			password, err := a.newPassword(c.Context(), out)
@@ -45,7 +45,7 @@ with an empty password, the key is written in the clear, and a warning says so.`
 			}
 			private, public, err := record.GenerateKey(record.Algorithm(alg), password)
 			if err != nil {
-				return misuse("%v", err)
+				return usageError("%v", err)
 			}
 			key, err := record.ParseKey(public)
 			if err != nil {
@@ -59,10 +59,10 @@ with an empty password, the key is written in the clear, and a warning says so.`
 				return err
 			}
 			if password == nil {
-				a.say("docket: warning: %s is not encrypted; anyone who reads it can sign", out)
+				a.logf("docket: warning: %s is not encrypted; anyone who reads it can sign", out)
 			}
 			a.warnOfReaders(out) // some file systems keep no modes
-			a.say("wrote %s and %s.pub", out, out)
+			a.logf("wrote %s and %s.pub", out, out)
 			a.printf("%s\n", key.ID())
 			return nil
 		},
@@ -87,7 +87,7 @@ func (a *app) newPassword(ctx context.Context, name string) ([]byte, error) {
 		return nil, err
 	}
 	if !bytes.Equal(first, second) {
-		return nil, refuse("the two passwords differ").hint("nothing was written; run the same command again")
+		return nil, refusal("the two passwords differ").hint("nothing was written; run the same command again")
 	}
 	return first, nil
 }
@@ -109,7 +109,7 @@ func (a *app) password(ctx context.Context, name string) func() ([]byte, error) 
 // signerFor opens the private key that --key names: a PEM file or a KMS URI.
 func (a *app) signerFor(c *cobra.Command, name string) (*record.Signer, error) {
 	if isKMS(name) {
-		return record.KMSSigner(c.Context(), name)
+		return record.LoadKMSSigner(c.Context(), name)
 	}
 	text, err := a.readFile(name)
 	if err != nil {
@@ -120,10 +120,10 @@ func (a *app) signerFor(c *cobra.Command, name string) (*record.Signer, error) {
 	switch {
 	case errors.Is(err, errInterrupted):
 		return nil, err
-	case errors.Is(err, record.ErrPassword):
-		return nil, refuse("%s: %w", name, err).hint("give its password on a terminal or in $%s", passwordEnv)
+	case errors.Is(err, record.ErrWrongPassword):
+		return nil, refusal("%s: %w", name, err).hint("give its password on a terminal or in $%s", passwordEnv)
 	case err != nil:
-		return nil, wrongFile(name, text, "a PEM private key", err)
+		return nil, wrongFileError(name, text, "a PEM private key", err)
 	}
 	return s, nil
 }
@@ -132,11 +132,11 @@ func (a *app) signerFor(c *cobra.Command, name string) (*record.Signer, error) {
 // have a right.
 func (a *app) warnOfReaders(name string) {
 	info, err := os.Stat(name)
-	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o077 == 0 || runtime.GOOS == "windows" || slices.Contains(a.exposed, name) {
+	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o077 == 0 || runtime.GOOS == "windows" || slices.Contains(a.warnedKeyFiles, name) {
 		return
 	}
-	a.exposed = append(a.exposed, name)
-	a.say("docket: warning: not its owner alone has a right to the private key in %s (mode %04o): chmod 600 %[1]s, and if others may have read it, replace the key", name, info.Mode().Perm())
+	a.warnedKeyFiles = append(a.warnedKeyFiles, name)
+	a.logf("docket: warning: not its owner alone has a right to the private key in %s (mode %04o): chmod 600 %[1]s, and if others may have read it, replace the key", name, info.Mode().Perm())
 }
 
 // warnOfReadersIn does so for the signing keys of a log or a witness.

@@ -34,41 +34,41 @@ the records that it rests on.`,
   docket list designations --trust trust --country XB --at 2027-06-01 --json`,
 		Args: cobra.NoArgs,
 	}
-	q := a.asking(c, "identifier")
+	q := a.queryFlags(c, "identifier")
 	c.Flags().StringVar(&status, "status", "", "announced, in-force, suspended, expired or revoked")
 	c.Flags().StringVar(&f.Country, "country", "", "the target's country: its name in English, or its ISO 3166-1 code, of two or three letters")
 	c.Flags().StringVar(&f.Program, "program", "", "a programme under which it stands")
 	c.Flags().StringVar(&f.List, "list", "", "imported from this list")
 	c.Flags().StringVar(&f.Name, "name", "", "a name, alias or former name, exact but for case, accents and punctuation")
 	c.Flags().StringVar(&identified, "identifier", "", "SCHEME:VALUE, like domain:kestrel.example")
-	c.RegisterFlagCompletionFunc("status", cobra.FixedCompletions(textsOf(register.Statuses), cobra.ShellCompDirectiveNoFileComp))
+	c.RegisterFlagCompletionFunc("status", cobra.FixedCompletions(toStrings(register.Statuses), cobra.ShellCompDirectiveNoFileComp))
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		if f.Status, err = oneOf("status", status, register.Statuses); err != nil {
 			return err
 		}
 		if f.Country != "" {
 			if f.Country, err = register.Country(f.Country); err != nil {
-				return misuse("--country: %w", err)
+				return usageError("--country: %w", err)
 			}
 		}
 		if identified != "" {
 			var ok bool
-			if f.Scheme, f.Value, ok = identifier(identified); !ok {
-				return misuse("--identifier %q: want SCHEME:VALUE", identified).hint("schemes: %s", words(register.Schemes))
+			if f.Scheme, f.Value, ok = splitIdentifier(identified); !ok {
+				return usageError("--identifier %q: want SCHEME:VALUE", identified).hint("schemes: %s", joinTexts(register.IdentifierSchemes))
 			}
 		}
 		if q.remote {
-			return q.ask(c, "register/designations", values("status", status, "country", f.Country, "program", f.Program, "list", f.List, "name", f.Name))
+			return q.queryServer(c, "register/designations", queryValues("status", status, "country", f.Country, "program", f.Program, "list", f.List, "name", f.Name))
 		}
 		next := "other --status, --at or filters may have some; docket new designation begins one; docket sync fetches newer ones"
 		if f.Name != "" {
 			next = "only whole names were compared: a longer name, another spelling or script is not found by it; " + next
 		}
-		return listed(q, func(r *answer, yield func(register.Designation) bool) error {
+		return printList(q, func(r *copyView, yield func(register.Designation) bool) error {
 			return r.Designations(f, r.at, yield)
 		}, func(w *tabwriter.Writer, d register.Designation) {
-			row(w, inError(d.Error)+string(d.Status), d.Thread, d.Name, d.Country, words(d.Program))
-		}, q.none("designation", next))
+			printRow(w, errorPrefix(d.Error)+string(d.Status), d.Thread, d.Name, d.Country, joinTexts(d.Program))
+		}, q.printNone("designation", next))
 	}
 	return c
 }
@@ -81,7 +81,7 @@ func (a *app) listParties() *cobra.Command {
 		Example: "  docket list parties --trust trust --role provider",
 		Args:    cobra.NoArgs,
 	}
-	q := a.asking(c)
+	q := a.queryFlags(c)
 	c.Flags().StringVar(&role, "role", "", "authority, provider, reseller or auditor")
 	c.Flags().StringVar(&standing, "status", "", "active, suspended or withdrawn")
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
@@ -93,13 +93,13 @@ func (a *app) listParties() *cobra.Command {
 			return err
 		}
 		if q.remote {
-			return q.ask(c, "register/parties", values("role", role, "status", standing))
+			return q.queryServer(c, "register/parties", queryValues("role", role, "status", standing))
 		}
-		return listed(q, func(r *answer, yield func(register.Party) bool) error {
+		return printList(q, func(r *copyView, yield func(register.Party) bool) error {
 			return r.Parties(f, r.at, yield)
 		}, func(w *tabwriter.Writer, p register.Party) {
-			row(w, p.Standing, p.ID, p.LegalName, p.Country, words(p.Roles))
-		}, q.none("party", "docket new enrolment begins one; docket sync fetches newer ones"))
+			printRow(w, p.Standing, p.ID, p.LegalName, p.Country, joinTexts(p.Roles))
+		}, q.printNone("party", "docket new enrolment begins one; docket sync fetches newer ones"))
 	}
 	return c
 }
@@ -118,30 +118,30 @@ func (a *app) listRecords() *cobra.Command {
 	c.Flags().StringVar(&f.Thread, "thread", "", "on this thread")
 	c.Flags().StringVar(&f.Issuer, "issuer", "", "by this party")
 	c.Flags().Uint64Var(&f.From, "from", 0, "from this index on")
-	c.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(textsOf(record.Kinds()), cobra.ShellCompDirectiveNoFileComp))
+	c.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(toStrings(record.Kinds()), cobra.ShellCompDirectiveNoFileComp))
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		if f.Kind, err = oneOf("kind", kind, record.Kinds()); err != nil {
 			return err
 		}
 		if q.remote {
-			return q.ask(c, "records", values("kind", kind, "thread", f.Thread, "issuer", f.Issuer))
+			return q.queryServer(c, "records", queryValues("kind", kind, "thread", f.Thread, "issuer", f.Issuer))
 		}
-		return listed(q, func(r *answer, yield func(register.Record) bool) error {
-			return someRecords(r, f, yield)
+		return printList(q, func(r *copyView, yield func(register.Record) bool) error {
+			return recordsOrAbsent(r, f, yield)
 		}, func(w *tabwriter.Writer, rec register.Record) {
-			row(w, rec.Index, rec.Kind, rec.Thread, rec.Issuer, stamp(rec.Admitted), rec.ID)
-		}, q.none("record", "docket sync fetches newer ones"))
+			printRow(w, rec.Index, rec.Kind, rec.Thread, rec.Issuer, formatTime(rec.Admitted), rec.ID)
+		}, q.printNone("record", "docket sync fetches newer ones"))
 	}
 	return c
 }
 
-// someRecords yields the records that a filter chooses. Where there are none since the
+// recordsOrAbsent yields the records that a filter chooses. Where there are none since the
 // copy knows no such party or thread, it says so.
-func someRecords(r *answer, f register.RecordFilter, yield func(register.Record) bool) error {
+func recordsOrAbsent(r *copyView, f register.RecordFilter, yield func(register.Record) bool) error {
 	found := false
 	err := r.Records(f, func(rec register.Record) bool { found = true; return yield(rec) })
 	if err == nil && !found && f.Issuer != "" {
-		_, err = r.PartyAlone(f.Issuer, r.at)
+		_, err = r.PartySummary(f.Issuer, r.at)
 	}
 	if err == nil && !found && f.Thread != "" {
 		_, err = r.Head(f.Thread)
@@ -149,13 +149,13 @@ func someRecords(r *answer, f register.RecordFilter, yield func(register.Record)
 	return err
 }
 
-// tableRows is how many rows of a table are kept to align their columns: a list may be
+// maxTableRows is how many rows of a table are kept to align their columns: a list may be
 // as long as the ledger.
-const tableRows = 1000
+const maxTableRows = 1000
 
-// listed prints what a query yields: a table, or one JSON object a line. That there
+// printList prints what a query yields: a table, or one JSON object a line. That there
 // is nothing is an answer too, and a proven one: nothing words it.
-func listed[T any](q *asking, query func(*answer, func(T) bool) error, show func(*tabwriter.Writer, T), nothing func(*answer) error) error {
+func printList[T any](q *queryFlags, query func(*copyView, func(T) bool) error, show func(*tabwriter.Writer, T), printNone func(*copyView) error) error {
 	r, err := q.open()
 	if err != nil {
 		return err
@@ -164,7 +164,7 @@ func listed[T any](q *asking, query func(*answer, func(T) bool) error, show func
 	n, failed := 0, error(nil)
 	w := q.app.table()
 	err = query(r, func(item T) bool {
-		if n++; n%tableRows == 0 {
+		if n++; n%maxTableRows == 0 {
 			failed = w.Flush()
 		}
 		if failed != nil {
@@ -181,7 +181,7 @@ func listed[T any](q *asking, query func(*answer, func(T) bool) error, show func
 		err = failed
 	}
 	if err == nil && n == 0 {
-		err = nothing(r)
+		err = printNone(r)
 	}
 	if err != nil {
 		return err
@@ -189,17 +189,17 @@ func listed[T any](q *asking, query func(*answer, func(T) bool) error, show func
 	return w.Flush()
 }
 
-// none words that there is no such thing, and what to do.
-func (q *asking) none(noun, next string) func(*answer) error {
-	return func(r *answer) error {
-		q.app.say("no such %s among all %s", noun, register.Entries(r.Size()))
-		q.app.say("hint: %s", next)
+// printNone words that there is no such thing, and what to do.
+func (q *queryFlags) printNone(noun, next string) func(*copyView) error {
+	return func(r *copyView) error {
+		q.app.logf("no such %s among all %s", noun, register.FormatEntryCount(r.Size()))
+		q.app.logf("hint: %s", next)
 		return nil
 	}
 }
 
-// values are the parameters of a query that have a value.
-func values(pairs ...string) url.Values {
+// queryValues are the parameters of a query that have a value.
+func queryValues(pairs ...string) url.Values {
 	v := url.Values{}
 	for i := 0; i < len(pairs); i += 2 {
 		if pairs[i+1] != "" {
@@ -209,7 +209,7 @@ func values(pairs ...string) url.Values {
 	return v
 }
 
-func textsOf[T ~string](list []T) []string {
+func toStrings[T ~string](list []T) []string {
 	texts := make([]string, len(list))
 	for i, w := range list {
 		texts[i] = string(w)

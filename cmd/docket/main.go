@@ -20,27 +20,27 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-func main() { os.Exit(mainStatus()) }
+func main() { os.Exit(runMain()) }
 
-// garbage is how much may be made, in percent of what is in use, before it is collected.
+// gcPercent is how much may be made, in percent of what is in use, before it is collected.
 // A ledger uses little (15 MB at a thousand records a second) and makes much: by Go's
 // default of 100 it collected seven times a second, and each time records waited for a
 // core. It costs memory: about 200 MB more for a million entries.
-const garbage = 400
+const gcPercent = 400
 
-// waiting is how many more threads run Go code than there are cores. One that waits for
+// extraThreads is how many more threads run Go code than there are cores. One that waits for
 // the disk to sync counts as running until the runtime notices, which takes about as long
 // as the sync: on two cores that was up to half of them. With one more, a witness of
 // eight logs was measured to cosign 1.2 times as often, and POST to take 1.1 times as many.
-const waiting = 1
+const extraThreads = 1
 
-// mainStatus is main with a status to return, so that scripted tests can call it.
-func mainStatus() int {
+// runMain is main with a status to return, so that scripted tests can call it.
+func runMain() int {
 	if os.Getenv("GOGC") == "" { // whoever runs it has the last word
-		debug.SetGCPercent(garbage)
+		debug.SetGCPercent(gcPercent)
 	}
 	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + waiting)
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + extraThreads)
 	}
 	cobra.EnableCommandSorting = false // help prints the verbs in their own order
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -55,13 +55,13 @@ func mainStatus() int {
 // app is what every verb shares: the streams it talks through and the
 // environment that it may read. No package below cmd reads either.
 type app struct {
-	in       io.Reader
-	out, err io.Writer
-	tty      bool // err is a terminal: progress may be drawn, questions asked
-	getenv   func(string) string
-	warned   []string  // about policies, once each
-	exposed  []string  // key files warned of, likewise
-	keys     *keyboard // made by the first question; nil before it
+	in             io.Reader
+	out, err       io.Writer
+	tty            bool // err is a terminal: progress may be drawn, questions asked
+	getenv         func(string) string
+	warnedPolicies []string        // about policies, once each
+	warnedKeyFiles []string        // key files warned of, likewise
+	prompt         *terminalPrompt // made by the first question; nil before it
 }
 
 // run executes one command line and returns its exit status.
@@ -70,12 +70,12 @@ func (a *app) run(ctx context.Context, args []string) (status int) {
 	a.out = out
 	defer func() {
 		if why := recover(); why != nil {
-			status = a.report(a.broken(why))
+			status = a.reportError(a.broken(why))
 		}
 	}()
-	root := a.root()
+	root := a.rootCmd()
 	root.SetArgs(args)
-	return a.report(out.whole(root.ExecuteContext(ctx)))
+	return a.reportError(out.whole(root.ExecuteContext(ctx)))
 }
 
 // traceEnv is Go's own variable: whoever sets it wants to see where a fault is.
@@ -89,7 +89,7 @@ func (a *app) broken(why any) error {
 	if err, ok := why.(error); ok && ofMachine(err) {
 		return err // Pebble panics where it could not say what is on the disk
 	}
-	return refuse("a fault of docket itself, and of nothing that it was given: %v", why).hint("please report it with the command line and docket version; %s=all shows where", traceEnv)
+	return refusal("a fault of docket itself, and of nothing that it was given: %v", why).hint("please report it with the command line and docket version; %s=all shows where", traceEnv)
 }
 
 // Groups of verbs, in the order in which help prints them.
@@ -100,7 +100,7 @@ var groups = []cobra.Group{
 	{ID: "operate", Title: "Operate a ledger:"},
 }
 
-func (a *app) root() *cobra.Command {
+func (a *app) rootCmd() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "docket",
 		Short: "A transparency ledger for restrictions on cloud infrastructure",
@@ -114,19 +114,19 @@ Exit status: 0 done, 1 refused or failed, 2 misused, 3 not yet (run the same com
   docket verify --trust trust response.tlog-proof      # check a receipt, offline`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          noVerb,
+		Args:          noSubcommand,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return misused(c, "%v", err)
+		return usageErrorOf(c, "%v", err)
 	})
 	for i := range groups {
 		root.AddGroup(&groups[i])
 	}
-	for _, v := range verbs {
+	for _, v := range commands {
 		c := v.make(a)
 		c.GroupID = v.group
 		root.AddCommand(c)
@@ -134,29 +134,29 @@ Exit status: 0 done, 1 refused or failed, 2 misused, 3 not yet (run the same com
 	root.SetHelpCommandGroupID("start")
 	root.SetCompletionCommandGroupID("operate")
 	root.InitDefaultCompletionCmd() // now: what holds for every verb holds for it
-	wantVerb(root)
-	misusedArgs(root)
+	requireSubcommand(root)
+	wrapArgErrors(root)
 	return root
 }
 
-// wantVerb makes every command that only has verbs below it want one of them; the
+// requireSubcommand makes every command that only has verbs below it want one of them; the
 // root alone answers with its help.
-func wantVerb(c *cobra.Command) {
+func requireSubcommand(c *cobra.Command) {
 	if c.HasSubCommands() && !c.Runnable() {
-		c.Args = noVerb
+		c.Args = noSubcommand
 		c.RunE = func(c *cobra.Command, _ []string) error {
 			c.SetOut(c.ErrOrStderr())
 			c.Help()
-			return misuse("%s needs a verb", c.CommandPath())
+			return usageError("%s needs a verb", c.CommandPath())
 		}
 	}
 	for _, sub := range c.Commands() {
-		wantVerb(sub)
+		requireSubcommand(sub)
 	}
 }
 
-// noVerb refuses what follows a command that only has verbs below it.
-func noVerb(c *cobra.Command, args []string) error {
+// noSubcommand refuses what follows a command that only has verbs below it.
+func noSubcommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
@@ -166,5 +166,5 @@ func noVerb(c *cobra.Command, args []string) error {
 			verbs = append(verbs, sub.Name())
 		}
 	}
-	return misuse("%s has no verb %q%s", c.CommandPath(), args[0], record.DidYouMean(args[0], verbs)).hint("%s --help", c.CommandPath())
+	return usageError("%s has no verb %q%s", c.CommandPath(), args[0], record.DidYouMean(args[0], verbs)).hint("%s --help", c.CommandPath())
 }

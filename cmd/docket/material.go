@@ -23,38 +23,38 @@ const (
 	receiptSuffix   = proof.ReceiptSuffix
 )
 
-// material is a record in any of the forms in which people have one.
-type material struct {
+// inputFile is a record in any of the forms in which people have one.
+type inputFile struct {
 	name     string // of the file, as it was given
 	stem     string // NAME, with its folder: what the files beside it begin with
-	short    *record.Short
+	short    *record.ShortForm
 	envelope *record.Envelope // of an envelope or a bundle; nil with a short form or statement
 	isBundle bool
 }
 
-// readMaterial reads a record, statement, envelope or bundle.
-func (a *app) readMaterial(ctx context.Context, name string) (material, error) {
+// readInput reads a record, statement, envelope or bundle.
+func (a *app) readInput(ctx context.Context, name string) (inputFile, error) {
 	raw, err := a.readFile(name)
 	if err != nil {
-		return material{}, err
+		return inputFile{}, err
 	}
-	m := material{name: name, stem: stemOf(name)}
-	switch what := record.Describe(raw); {
+	m := inputFile{name: name, stem: stemOf(name)}
+	switch what := record.DescribeInput(raw); {
 	case what == "a damaged or incomplete envelope":
 		_, err := record.ParseEnvelope(raw)
-		return m, refuse("%s is %s, of %d bytes: %w", name, what, len(raw), err).hint("ask whoever sent it for it again")
+		return m, refusal("%s is %s, of %d bytes: %w", name, what, len(raw), err).hint("ask whoever sent it for it again")
 	case slices.Contains([]string{"a DSSE envelope", "a Sigstore bundle"}, what):
 		env, err := record.ParseEnvelope(raw)
 		if err != nil {
-			return m, refuse("%s: %w", name, err)
+			return m, refusal("%s: %w", name, err)
 		}
 		m.envelope, m.isBundle = &env, what == "a Sigstore bundle"
 	case strings.HasPrefix(what, "an unsigned "), strings.HasPrefix(what, "text of a kind"), strings.HasPrefix(what, "JSON that breaks"):
-		if m.short, err = record.ParseShort(raw, a.shortEnv(ctx, filepath.Dir(name))); err != nil {
-			return m, refuse("%s: %w", name, err).hint("docket new KIND prints a template, docket schema KIND every field")
+		if m.short, err = record.ParseShortForm(raw, a.shortEnv(ctx, filepath.Dir(name))); err != nil {
+			return m, refusal("%s: %w", name, err).hint("docket new KIND prints a template, docket schema KIND every field")
 		}
 	default:
-		return m, wrongFile(name, raw, "a record (YAML or JSON), a statement, an envelope or a bundle", nil)
+		return m, wrongFileError(name, raw, "a record (YAML or JSON), a statement, an envelope or a bundle", nil)
 	}
 	return m, nil
 }
@@ -73,14 +73,14 @@ func stemOf(name string) string {
 }
 
 // shortEnv reads what a short form names; file names are relative to its folder.
-func (a *app) shortEnv(ctx context.Context, dir string) record.ShortEnv {
+func (a *app) shortEnv(ctx context.Context, dir string) record.ShortFormResolver {
 	at := func(name string) string {
 		if filepath.IsAbs(name) {
 			return name
 		}
 		return filepath.Join(dir, name)
 	}
-	return record.ShortEnv{
+	return record.ShortFormResolver{
 		Document: func(name string) (record.DocumentFile, error) {
 			if name == "" {
 				return record.DocumentFile{}, errors.New("names no file: write one, as {file: order.pdf}")
@@ -103,7 +103,7 @@ func (a *app) shortEnv(ctx context.Context, dir string) record.ShortEnv {
 			return key.PEM(), nil
 		},
 		KMS: func(uri string) (record.PEM, error) {
-			s, err := record.KMSSigner(ctx, uri)
+			s, err := record.LoadKMSSigner(ctx, uri)
 			if err != nil {
 				return "", err
 			}
@@ -128,12 +128,12 @@ func mediaType(name string, data []byte) string {
 }
 
 // readSalts reads NAME.salts.json; there may be none.
-func (a *app) readSalts(stem string) []record.Salt {
+func (a *app) readSalts(stem string) []record.Opening {
 	raw, err := a.readFile(stem + saltsSuffix)
 	if err != nil {
 		return nil
 	}
-	var salts []record.Salt
+	var salts []record.Opening
 	if json.Unmarshal(raw, &salts) != nil {
 		return nil
 	}
@@ -142,7 +142,7 @@ func (a *app) readSalts(stem string) []record.Salt {
 
 // writeSalts keeps the salts of a record's commitments: without them nobody can
 // ever open one, so they are durable before the record is.
-func writeSalts(stem string, salts []record.Salt) error {
+func writeSalts(stem string, salts []record.Opening) error {
 	if len(salts) == 0 {
 		return nil
 	}
@@ -153,13 +153,13 @@ func writeSalts(stem string, salts []record.Salt) error {
 	return writeNew(stem+saltsSuffix, append(text, '\n'), 0o600)
 }
 
-// foreign refuses to go on among files of another ledger: one of an earlier demo, as
+// refuseOtherLedger refuses to go on among files of another ledger: one of an earlier demo, as
 // a rule. Each of them would be refused in its turn, for a reason of its own.
-func foreign(stem string, ours record.ID) error {
+func refuseOtherLedger(stem string, ours record.ID) error {
 	var all []string
 	var theirs record.ID
 	for _, suffix := range []string{envelopeSuffix, statementSuffix, receiptSuffix} {
-		if l := ledgerOf(stem + suffix); !l.IsZero() && l != ours {
+		if l := ledgerOfFile(stem + suffix); !l.IsZero() && l != ours {
 			all, theirs = append(all, stem+suffix), l
 		}
 	}
@@ -167,15 +167,15 @@ func foreign(stem string, ours record.ID) error {
 		return nil
 	}
 	first := all[0]
-	if _, err := os.Lstat(stem + saltsSuffix); err == nil && ledgerOf(stem+envelopeSuffix) != ours {
+	if _, err := os.Lstat(stem + saltsSuffix); err == nil && ledgerOfFile(stem+envelopeSuffix) != ours {
 		all = append(all, stem+saltsSuffix) // they open what the others hold
 	}
-	return refuse("%s is of another ledger (%.8s…, this is %.8s…)", first, theirs, ours).hint("move %s away; or name the trust directory of that ledger with --trust", sentence(all, "and"))
+	return refusal("%s is of another ledger (%.8s…, this is %.8s…)", first, theirs, ours).hint("move %s away; or name the trust directory of that ledger with --trust", joinWords(all, "and"))
 }
 
-// ledgerOf is the ledger that a statement, an envelope or a receipt is written for;
+// ledgerOfFile is the ledger that a statement, an envelope or a receipt is written for;
 // zero where the file, or its ledger, cannot be told.
-func ledgerOf(name string) record.ID {
+func ledgerOfFile(name string) record.ID {
 	raw, err := os.ReadFile(name)
 	if err != nil {
 		return record.ID{}

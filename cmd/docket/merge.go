@@ -34,9 +34,9 @@ ledger judges them.`,
 				}
 				both, err := record.Merge(joined, next)
 				if errors.Is(err, record.ErrOtherPayload) {
-					return refuse("%s holds record %s, %s holds %s: they were not made from the same signed draft", args[0], record.IDOf(joined.Payload), name, record.IDOf(next.Payload)).hint("one person signs the short form, the others sign the envelope that this gave")
+					return refusal("%s holds record %s, %s holds %s: they were not made from the same signed draft", args[0], record.IDOf(joined.Payload), name, record.IDOf(next.Payload)).hint("one person signs the short form, the others sign the envelope that this gave")
 				} else if err != nil {
-					return refuse("%w", err)
+					return refusal("%w", err)
 				}
 				joined = both
 			}
@@ -51,7 +51,7 @@ ledger judges them.`,
 			if err := write(out, data, 0o644); err != nil {
 				return err
 			}
-			a.say("%s: %s, %d of them new", out, count(len(joined.Signatures), "signature"), len(joined.Signatures)-before)
+			a.logf("%s: %s, %d of them new", out, plural(len(joined.Signatures), "signature"), len(joined.Signatures)-before)
 			a.printf("%s\n", out)
 			return nil
 		},
@@ -68,7 +68,7 @@ func (a *app) readEnvelope(name string) (record.Envelope, error) {
 	}
 	env, err := record.ParseEnvelope(raw)
 	if err != nil {
-		return env, wrongFile(name, raw, "an envelope or a bundle", err)
+		return env, wrongFileError(name, raw, "an envelope or a bundle", err)
 	}
 	return env, nil
 }

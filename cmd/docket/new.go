@@ -24,7 +24,7 @@ Kinds:
 		RunE: func(_ *cobra.Command, args []string) error {
 			text, err := record.Template(args[0])
 			if err != nil {
-				return misuse("%w", err)
+				return usageError("%w", err)
 			}
 			a.printf("%s", text)
 			return nil
@@ -50,7 +50,7 @@ func oneKind(c *cobra.Command, args []string) error {
 	for _, k := range record.Kinds() {
 		names = append(names, string(k))
 	}
-	return misuse("want one kind of record").hint("one of %s", strings.Join(names, ", "))
+	return usageError("want one kind of record").hint("one of %s", strings.Join(names, ", "))
 }
 
 // completeKinds offers the kinds to the shell.

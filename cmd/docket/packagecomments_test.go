@@ -26,12 +26,12 @@ import (
 
 func TestRecordComment(t *testing.T) {
 	blocks := codeBlocks(t, "ledger/record")
-	short, err := record.ParseShort([]byte(blocks[0]), record.ShortEnv{})
+	short, err := record.ParseShortForm([]byte(blocks[0]), record.ShortFormResolver{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	payload, _, err := short.Fill(record.Filling{
-		Ledger: record.IDOf([]byte("the charter")), About: record.IDOf([]byte("the order")), IssuedAt: time.Date(2026, 12, 2, 9, 30, 0, 0, time.UTC),
+	payload, _, err := short.Fill(record.FillValues{
+		Ledger: record.IDOf([]byte("the charter")), SubjectRecord: record.IDOf([]byte("the order")), IssuedAt: time.Date(2026, 12, 2, 9, 30, 0, 0, time.UTC),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +44,7 @@ func TestRecordComment(t *testing.T) {
 		t.Errorf("the comment's payload is %s, %v; the short form gives %s", again, err, payload)
 	}
 	seed := sha256.Sum256([]byte("docket package comments"))
-	signer, err := record.SignerOf(ed25519.NewKeyFromSeed(seed[:]))
+	signer, err := record.NewSigner(ed25519.NewKeyFromSeed(seed[:]))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestWitnessComment(t *testing.T) {
 		t.Fatal(err)
 	}
 	config := witness.Config{Keys: []witness.Key{cosigner}, FS: vfs.NewMem(), Dir: "w2", Logs: logs}
-	if err := witness.Create(config); err != nil {
+	if err := witness.CreateState(config); err != nil {
 		t.Fatal(err)
 	}
 	w, err := witness.Open(config)

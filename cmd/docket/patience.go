@@ -11,24 +11,24 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// silence is how long submit says nothing about what it waits for.
-const silence = 2 * time.Second
+// quietFor is how long submit says nothing about what it waits for.
+const quietFor = 2 * time.Second
 
-// patience goes on for as long as --wait says: it tells once why, and again only when
+// retry goes on for as long as --wait says: it tells once why, and again only when
 // that has become something else.
-func (s *submitting) patience() client.Patience {
+func (s *submitCmd) retry() client.Retry {
 	var told string
-	return client.Patience{For: s.wait, Notify: func(err error, _ time.Duration) {
-		if why := worded(err); why != told {
+	return client.Retry{MaxElapsed: s.wait, Notify: func(err error, _ time.Duration) {
+		if why := printableError(err); why != told {
 			told = why
-			s.app.say("docket: %s; trying for %s", why, s.wait)
+			s.app.logf("docket: %s; trying for %s", why, s.wait)
 		}
 	}}
 }
 
-// meanwhile says on a terminal, if the server is silent for long, that the record is
+// reportCommitted says on a terminal, if the server is silent for long, that the record is
 // committed: what is still awaited then are the witnesses. stop ends it.
-func (s *submitting) meanwhile(ctx context.Context, id record.ID) (stop func()) {
+func (s *submitCmd) reportCommitted(ctx context.Context, id record.ID) (stop func()) {
 	if !s.app.tty {
 		return func() {}
 	}
@@ -38,12 +38,12 @@ func (s *submitting) meanwhile(ctx context.Context, id record.ID) (stop func()) 
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(silence):
+		case <-time.After(quietFor):
 		}
-		_, err := s.server.Get(ctx, "/v1/records/"+id.String()+"/receipt")
+		_, err := s.server.GetUnverified(ctx, "/v1/records/"+id.String()+"/receipt")
 		var p *client.Problem
 		if errors.As(err, &p) && p.Status == http.StatusConflict {
-			s.app.say("committed, says the server; waiting for the witnesses")
+			s.app.logf("committed, says the server; waiting for the witnesses")
 		}
 	})
 	return func() {

@@ -15,10 +15,10 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// calls is a server in the process.
-type calls func(*http.Request) (int, error)
+// transportFunc is a server in the process.
+type transportFunc func(*http.Request) (int, error)
 
-func (f calls) RoundTrip(r *http.Request) (*http.Response, error) {
+func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) {
 	code, err := f(r)
 	if err != nil {
 		return nil, err
@@ -26,15 +26,15 @@ func (f calls) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: code, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("{}")), Request: r}, nil
 }
 
-// sending sends an envelope to it and returns what was said meanwhile.
-func sending(t *testing.T, tty bool, server calls) (said string, err error) {
+// submitThrough sends an envelope to it and returns what was said meanwhile.
+func submitThrough(t *testing.T, tty bool, server transportFunc) (said string, err error) {
 	t.Helper()
 	c, err := client.New("http://ledger.example", server)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	s := &submitting{app: &app{err: &out, tty: tty}, wait: 30 * time.Second, server: c}
+	s := &submitCmd{app: &app{err: &out, tty: tty}, wait: 30 * time.Second, server: c}
 	_, err = s.send(t.Context(), record.Envelope{PayloadType: record.PayloadType, Payload: []byte("{}"), Signatures: []record.Signature{{Sig: []byte("x")}}})
 	return out.String(), err
 }
@@ -56,7 +56,7 @@ func TestWaitingForWitnesses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				said, err := sending(t, c.tty, func(r *http.Request) (int, error) {
+				said, err := submitThrough(t, c.tty, func(r *http.Request) (int, error) {
 					if r.Method == http.MethodGet {
 						return c.asked, nil
 					}
@@ -71,12 +71,12 @@ func TestWaitingForWitnesses(t *testing.T) {
 	}
 }
 
-// TestOutOfReachOnce: a server that stays out of reach is one line, however often it is
+// TestUnreachableIsReportedOnce: a server that stays out of reach is one line, however often it is
 // tried, and no call as Go prints it.
-func TestOutOfReachOnce(t *testing.T) {
+func TestUnreachableIsReportedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tries := 0
-		said, err := sending(t, false, func(*http.Request) (int, error) {
+		said, err := submitThrough(t, false, func(*http.Request) (int, error) {
 			tries++
 			return 0, syscall.ECONNREFUSED
 		})

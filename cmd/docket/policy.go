@@ -38,12 +38,12 @@ in common: such a policy stops no fork. "quorum none" passes with a warning.`,
 			}
 			p, err := proof.ParsePolicy(text)
 			if err != nil {
-				if what := record.Describe(text); !damaged(what, "a tlog-policy") && !strings.HasPrefix(what, "text of a kind") {
-					return misuse("%s is %s; wanted a tlog-policy", args[0], what)
+				if what := record.DescribeInput(text); !damaged(what, "a tlog-policy") && !strings.HasPrefix(what, "text of a kind") {
+					return usageError("%s is %s; wanted a tlog-policy", args[0], what)
 				}
-				return refuse("%s: %w", args[0], err)
+				return refusal("%s: %w", args[0], err)
 			}
-			a.warn(p)
+			a.warnPolicy(p)
 			if asJSON {
 				err = a.printJSON(policyFacts(p))
 			} else {
@@ -52,8 +52,8 @@ in common: such a policy stops no fork. "quorum none" passes with a warning.`,
 			if err != nil {
 				return err
 			}
-			if err := p.Sound(); err != nil {
-				return refuse("%s: %w", args[0], err)
+			if err := p.CheckQuorumsIntersect(); err != nil {
+				return refusal("%s: %w", args[0], err)
 			}
 			return nil
 		},
@@ -64,10 +64,10 @@ in common: such a policy stops no fork. "quorum none" passes with a warning.`,
 
 func (a *app) showPolicy(p *proof.Policy) {
 	for _, l := range p.Logs() {
-		a.printf("log          %s  %s%s\n", l.Key.Name(), l.Key.Algorithm(), at(l.URL))
+		a.printf("log          %s  %s%s\n", l.Key.Name(), l.Key.Algorithm(), urlSuffix(l.URL))
 	}
 	for _, w := range p.Witnesses() {
-		a.printf("witness      %s  %s %s%s\n", w.Name, w.Key.Name(), w.Key.Algorithm(), at(w.URL))
+		a.printf("witness      %s  %s %s%s\n", w.Name, w.Key.Name(), w.Key.Algorithm(), urlSuffix(w.URL))
 	}
 	a.printf("quorum       %s\n", quorumText(p))
 	a.printf("a fork needs %s\n", forkText(p))
@@ -77,7 +77,7 @@ func (a *app) showPolicy(p *proof.Policy) {
 	a.printf("fingerprint  %s\n", p.Fingerprint())
 }
 
-func at(url string) string {
+func urlSuffix(url string) string {
 	if url == "" {
 		return ""
 	}
@@ -85,16 +85,16 @@ func at(url string) string {
 }
 
 func quorumText(p *proof.Policy) string {
-	if p.IsNone() {
+	if p.QuorumIsNone() {
 		return "none"
 	}
 	k, n := p.QuorumSize()
-	return fmt.Sprintf("%s: %d of %d (%s)", p.Quorum(), k, n, strings.Join(p.QuorumMembers(), ", "))
+	return fmt.Sprintf("%s: %d of %d (%s)", p.QuorumName(), k, n, strings.Join(p.QuorumMembers(), ", "))
 }
 
 func forkText(p *proof.Policy) string {
-	switch n := p.ForkNeeds(); {
-	case p.IsNone():
+	switch n := p.ForkCost(); {
+	case p.QuorumIsNone():
 		return "the log's key alone: nobody watches"
 	case n == 0:
 		return "the log's key alone: every witness may be honest"
@@ -125,8 +125,8 @@ func policyFacts(p *proof.Policy) any {
 		Warnings    []string `json:"warnings"`
 		Fingerprint string   `json:"fingerprint"`
 	}{
-		Logs: []key{}, Witnesses: []key{}, Quorum: p.Quorum(), ForkNeeds: p.ForkNeeds(), PostQuantum: p.PostQuantum(),
-		Sound: p.Sound() == nil, Warnings: p.Warnings(), Fingerprint: p.Fingerprint(),
+		Logs: []key{}, Witnesses: []key{}, Quorum: p.QuorumName(), ForkNeeds: p.ForkCost(), PostQuantum: p.PostQuantum(),
+		Sound: p.CheckQuorumsIntersect() == nil, Warnings: p.Warnings(), Fingerprint: p.Fingerprint(),
 	}
 	facts.Need, facts.Of = p.QuorumSize()
 	for _, l := range p.Logs() {

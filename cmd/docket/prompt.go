@@ -13,19 +13,19 @@ import (
 )
 
 // errInterrupted is the answer of whoever interrupts a prompt, or what came before it.
-var errInterrupted error = refuse("interrupted at a prompt: not signed; nothing was written")
+var errInterrupted error = refusal("interrupted at a prompt: not signed; nothing was written")
 
 // confirm asks a yes-or-no question. Without a terminal, or at the end of the
 // input, the answer is no: nothing is signed by accident.
 func (a *app) confirm(ctx context.Context, question string) (bool, error) {
 	if !a.tty {
-		return false, misuse("%s needs an answer, and there is no terminal to ask on", question).hint("pass --yes after reading what it shows")
+		return false, usageError("%s needs an answer, and there is no terminal to ask on", question).hint("pass --yes after reading what it shows")
 	}
 	question += " [y/N] "
 	var line string
 	var err error
-	if keys := a.keyboard(); keys != nil {
-		line, err = keys.ask(ctx, func(t *term.Terminal) (string, error) {
+	if keys := a.terminalPrompt(); keys != nil {
+		line, err = keys.read(ctx, func(t *term.Terminal) (string, error) {
 			t.SetPrompt(question)
 			return t.ReadLine()
 		})
@@ -45,43 +45,43 @@ func (a *app) confirm(ctx context.Context, question string) (bool, error) {
 
 // askPassword reads one line without echo; nil where there is no terminal.
 func (a *app) askPassword(ctx context.Context, question string) ([]byte, error) {
-	keys := a.keyboard()
+	keys := a.terminalPrompt()
 	if keys == nil {
 		return nil, nil
 	}
-	p, err := keys.ask(ctx, func(t *term.Terminal) (string, error) { return t.ReadPassword(question) })
+	p, err := keys.read(ctx, func(t *term.Terminal) (string, error) { return t.ReadPassword(question) })
 	if err != nil {
 		return nil, err
 	}
 	return []byte(p), nil
 }
 
-// keyboard is the terminal that people type on; nil where there is none.
-func (a *app) keyboard() *keyboard {
+// terminalPrompt is the terminal that people type on; nil where there is none.
+func (a *app) terminalPrompt() *terminalPrompt {
 	in, ok := a.in.(*os.File)
 	if !ok || !a.tty || !term.IsTerminal(int(in.Fd())) {
 		return nil
 	}
-	if a.keys == nil {
-		a.keys = &keyboard{in: in}
-		a.keys.line = term.NewTerminal(struct {
+	if a.prompt == nil {
+		a.prompt = &terminalPrompt{in: in}
+		a.prompt.terminal = term.NewTerminal(struct {
 			io.Reader
 			io.Writer
 		}{in, a.err}, "")
 	}
-	return a.keys
+	return a.prompt
 }
 
-// keyboard reads answers key by key, so that an interrupt counts before whatever is typed
+// terminalPrompt reads answers key by key, so that an interrupt counts before whatever is typed
 // after it: as a signal it may arrive later than the next line.
-type keyboard struct {
-	in   *os.File
-	line *term.Terminal // keeps what was typed ahead, for the next question
+type terminalPrompt struct {
+	in       *os.File
+	terminal *term.Terminal // keeps what was typed ahead, for the next question
 }
 
-// ask asks one question. Ctrl-C, Ctrl-D on an empty line and a signal that ends ctx are
+// read asks one question. Ctrl-C, Ctrl-D on an empty line and a signal that ends ctx are
 // errInterrupted, at once.
-func (k *keyboard) ask(ctx context.Context, question func(*term.Terminal) (string, error)) (string, error) {
+func (k *terminalPrompt) read(ctx context.Context, question func(*term.Terminal) (string, error)) (string, error) {
 	if ctx.Err() != nil {
 		return "", errInterrupted
 	}
@@ -91,7 +91,7 @@ func (k *keyboard) ask(ctx context.Context, question func(*term.Terminal) (strin
 	}
 	defer term.Restore(int(k.in.Fd()), before)
 	if width, height, err := term.GetSize(int(k.in.Fd())); err == nil && width > 0 {
-		k.line.SetSize(width, height)
+		k.terminal.SetSize(width, height)
 	}
 	type answer struct {
 		line string
@@ -100,17 +100,17 @@ func (k *keyboard) ask(ctx context.Context, question func(*term.Terminal) (strin
 	// A read of a terminal cannot be called off: after a signal it ends with the process.
 	answers := make(chan answer, 1)
 	go func() {
-		line, err := question(k.line)
+		line, err := question(k.terminal)
 		answers <- answer{line, err}
 	}()
 	select {
 	case <-ctx.Done():
-		fmt.Fprint(k.line, "\n")
+		fmt.Fprint(k.terminal, "\n")
 		return "", errInterrupted
 	case a := <-answers:
 		switch {
 		case errors.Is(a.err, io.EOF), a.err == nil && ctx.Err() != nil:
-			fmt.Fprint(k.line, "\n")
+			fmt.Fprint(k.terminal, "\n")
 			return "", errInterrupted
 		case a.err != nil:
 			return "", fmt.Errorf("reading the answer: %w", a.err)

@@ -17,7 +17,7 @@ import (
 )
 
 func (a *app) receipt() *cobra.Command {
-	r := receiving{app: a}
+	r := receiptCmd{app: a}
 	c := &cobra.Command{
 		Use:   "receipt ID | FILE",
 		Short: "Fetch a record's receipt, a chain, or a newer one",
@@ -47,7 +47,7 @@ ledger, a receipt is made from the replayed copy if that covers it, a chain is n
 		},
 		RunE: func(c *cobra.Command, args []string) error { return r.run(c.Context(), args[0]) },
 	}
-	r.trust = a.trusting(c).asking(c).orPolicy(c).fetching(c)
+	r.trust = a.trustFlags(c).asking(c).withPolicyFlag(c).withMaxAgeFlag(c)
 	f := c.Flags()
 	f.BoolVar(&r.chain, "chain", false, "a chain, which also shows whose keys signed")
 	f.BoolVar(&r.refresh, "refresh", false, "replace the receipt that is there by a newer one of the same record")
@@ -61,21 +61,21 @@ const chainInfix = ".chain"
 // firstInfix tells the file of a record's first receipt from that of its newest.
 const firstInfix = ".first"
 
-// firstOf is where the first receipt is kept when a newer one takes its place.
-func firstOf(file string) string {
+// firstReceiptPath is where the first receipt is kept when a newer one takes its place.
+func firstReceiptPath(file string) string {
 	return strings.TrimSuffix(file, receiptSuffix) + firstInfix + receiptSuffix
 }
 
-// receiving is one run of docket receipt.
-type receiving struct {
+// receiptCmd is one run of docket receipt.
+type receiptCmd struct {
 	app            *app
-	trust          *trusting
+	trust          *trustFlags
 	chain, refresh bool
 	out            string
 }
 
-func (r *receiving) run(ctx context.Context, what string) error {
-	id, file, err := r.app.recordNamed(what)
+func (r *receiptCmd) run(ctx context.Context, what string) error {
+	id, file, err := r.app.resolveRecord(what)
 	if err != nil {
 		return err
 	}
@@ -101,8 +101,8 @@ func (r *receiving) run(ctx context.Context, what string) error {
 		_, err := r.app.out.Write(text)
 		return err
 	}
-	if err := r.write(ctx, file, text, id, policies); err != nil {
-		return r.app.keepEvidence(trust, err)
+	if err := r.writeFile(ctx, file, text, id, policies); err != nil {
+		return r.app.saveEvidence(trust, err)
 	}
 	r.app.printf("%s\n", file)
 	return nil
@@ -118,57 +118,57 @@ func isChain(file string) bool {
 	return err == nil && len(chain) > 1
 }
 
-// recordNamed finds which record is meant, and the file that its receipt goes to;
+// resolveRecord finds which record is meant, and the file that its receipt goes to;
 // none where it is named by its ID.
-func (a *app) recordNamed(what string) (id record.ID, file string, err error) {
+func (a *app) resolveRecord(what string) (id record.ID, file string, err error) {
 	if id, err := record.ParseID(what); err == nil {
 		return id, "", nil
 	}
 	raw, err := a.readFile(what)
-	if _, ok := indexed(what); ok && err != nil {
-		return id, "", misuse("%w", err).hint("docket show %q prints the record ID of that index", what)
+	if _, ok := parseIndex(what); ok && err != nil {
+		return id, "", usageError("%w", err).hint("docket show %q prints the record ID of that index", what)
 	} else if err != nil {
 		return id, "", err
 	}
-	if id = receiptOf(raw); !id.IsZero() {
+	if id = recordOfReceipt(raw); !id.IsZero() {
 		return id, what, nil
 	}
 	env, err := record.ParseEnvelope(raw)
 	if err != nil {
-		return id, "", wrongFile(what, raw, "a record ID, an envelope or a receipt", err)
+		return id, "", wrongFileError(what, raw, "a record ID, an envelope or a receipt", err)
 	}
 	return record.IDOf(env.Payload), stemOf(what) + receiptSuffix, nil
 }
 
 // fetch asks the ledger, and else makes the receipt from the copy.
-func (r *receiving) fetch(ctx context.Context, id record.ID, policies client.Policies, trust *client.Trust) ([]byte, error) {
+func (r *receiptCmd) fetch(ctx context.Context, id record.ID, policies client.Policies, trust *client.Trust) ([]byte, error) {
 	server, err := r.trust.connect(trust)
 	if err != nil {
 		return nil, err
 	}
 	if r.refresh && trust != nil {
-		err = r.app.renew(ctx, trust, server)
+		err = r.app.renewTrust(ctx, trust, server)
 	}
 	var text []byte
 	if err == nil {
-		text, err = renewing(ctx, r.app, trust, server, func() ([]byte, error) { return r.ask(ctx, server, id, policies) })
+		text, err = withRenewal(ctx, r.app, trust, server, func() ([]byte, error) { return r.request(ctx, server, id, policies) })
 	}
 	if err == nil || r.chain {
 		return text, err
 	}
-	if status, _ := statusOf(err); trust == nil || status != statusNotYet || ctx.Err() != nil {
+	if status, _ := exitStatusOf(err); trust == nil || status != exitNotYet || ctx.Err() != nil {
 		return nil, err
 	}
 	own, bad := trust.Receipt(ctx, id)
 	if bad != nil {
 		return nil, err
 	}
-	r.app.say("docket: warning: %v; made from the copy, %s", err, asOf(trust.Checkpoint()))
+	r.app.logf("docket: warning: %v; made from the copy, %s", err, asOf(trust.Checkpoint()))
 	return own.Format()
 }
 
-// ask fetches what was asked for, verified.
-func (r *receiving) ask(ctx context.Context, server *client.Client, id record.ID, policies client.Policies) ([]byte, error) {
+// request fetches what was asked for, verified.
+func (r *receiptCmd) request(ctx context.Context, server *client.Client, id record.ID, policies client.Policies) ([]byte, error) {
 	var text []byte
 	var published *proof.Published
 	if r.chain {
@@ -185,59 +185,59 @@ func (r *receiving) ask(ctx context.Context, server *client.Client, id record.ID
 		text, published = receipt.Text, receipt.Published()
 	}
 	if old := client.CheckAge(published, r.trust.maxAge, time.Now()); old != nil {
-		r.app.say("docket: warning: %v", old) // the receipt is as good as any
+		r.app.logf("docket: warning: %v", old) // the receipt is as good as any
 	}
 	return text, nil
 }
 
 // fetchChain fetches a chain and verifies it to the end.
-func fetchChain(ctx context.Context, server *client.Client, policies client.Policies, id record.ID) ([]byte, *client.Report, error) {
-	text, err := server.Chain(ctx, id)
+func fetchChain(ctx context.Context, server *client.Client, policies client.Policies, id record.ID) ([]byte, *client.VerifyReport, error) {
+	text, err := server.ChainUnverified(ctx, id)
 	if err != nil {
 		return nil, nil, err
 	}
 	report, err := client.Verify(ctx, text, policies, time.Now())
 	if err != nil {
-		return nil, nil, refuse("the server's chain: %w", err)
+		return nil, nil, refusal("the server's chain: %w", err)
 	}
 	if report.ID != id {
-		return nil, nil, refuse("the server's chain is of record %s, not %s", report.ID, id)
+		return nil, nil, refusal("the server's chain is of record %s, not %s", report.ID, id)
 	}
 	if trust, ok := policies.(*client.Trust); ok {
-		if err := trust.Newest(ctx, report.Published); err != nil {
+		if err := trust.CheckNewest(ctx, report.Published); err != nil {
 			return nil, nil, fmt.Errorf("the server's chain: %w", err)
 		}
 	}
 	return text, report, nil
 }
 
-// write keeps the receipt; with --refresh it takes the place of an older one.
-func (r *receiving) write(ctx context.Context, file string, text []byte, id record.ID, policies client.Policies) error {
+// writeFile keeps the receipt; with --refresh it takes the place of an older one.
+func (r *receiptCmd) writeFile(ctx context.Context, file string, text []byte, id record.ID, policies client.Policies) error {
 	old, err := os.ReadFile(file)
-	if err == nil && !r.refresh && !r.chain && receiptOf(old) == id {
-		r.app.say("%s is a receipt of this record already; --refresh replaces it by one against the newest checkpoint", file)
+	if err == nil && !r.refresh && !r.chain && recordOfReceipt(old) == id {
+		r.app.logf("%s is a receipt of this record already; --refresh replaces it by one against the newest checkpoint", file)
 		return nil
 	}
-	if err != nil || !r.refresh || receiptOf(old) != id {
+	if err != nil || !r.refresh || recordOfReceipt(old) != id {
 		return writeNew(file, text, 0o644)
 	}
-	before, err := r.replaces(ctx, file, old, text, policies)
+	before, err := r.checkReplaces(ctx, file, old, text, policies)
 	if err != nil {
 		return err
 	}
-	if err := r.keepFirst(file, old, before); err != nil {
+	if err := r.saveFirst(file, old, before); err != nil {
 		return err
 	}
 	return replaceFile(file, text, 0o644)
 }
 
-// keepFirst keeps the receipt that is replaced, unless an earlier one is kept: a newer
+// saveFirst keeps the receipt that is replaced, unless an earlier one is kept: a newer
 // one says less about when the record was there.
-func (r *receiving) keepFirst(file string, old []byte, before *client.Report) error {
+func (r *receiptCmd) saveFirst(file string, old []byte, before *client.VerifyReport) error {
 	if before == nil || before.Published.ExistedBy().IsZero() {
 		return nil // it proves no time
 	}
-	first := firstOf(file)
+	first := firstReceiptPath(file)
 	if _, err := os.Lstat(first); err == nil {
 		return nil
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -246,14 +246,14 @@ func (r *receiving) keepFirst(file string, old []byte, before *client.Report) er
 	if err := writeNew(first, old, 0o644); err != nil {
 		return err
 	}
-	r.app.say("kept %s: it proves that the record existed by %s", first, stamp(before.Published.ExistedBy()))
+	r.app.logf("kept %s: it proves that the record existed by %s", first, formatTime(before.Published.ExistedBy()))
 	return nil
 }
 
-// replaces refuses to put a receipt in the place of one that proves more: of a larger
+// checkReplaces refuses to put a receipt in the place of one that proves more: of a larger
 // tree, or of another history. It returns what the older one proves; nil if it does not
 // verify any more, and so proves nothing.
-func (r *receiving) replaces(ctx context.Context, file string, old, text []byte, policies client.Policies) (*client.Report, error) {
+func (r *receiptCmd) checkReplaces(ctx context.Context, file string, old, text []byte, policies client.Policies) (*client.VerifyReport, error) {
 	before, err := client.Verify(ctx, old, policies, time.Now())
 	var fork *client.ForkError
 	if errors.As(err, &fork) {
@@ -269,6 +269,6 @@ func (r *receiving) replaces(ctx context.Context, file string, old, text []byte,
 	if shown.Size > had.Size || shown == had {
 		return before, nil
 	}
-	return nil, refuse("%s is of size %d, and the newest receipt to be had is of size %d with root %s, which does not continue it", file, had.Size, shown.Size, shown.Root).
+	return nil, refusal("%s is of size %d, and the newest receipt to be had is of size %d with root %s, which does not continue it", file, had.Size, shown.Size, shown.Root).
 		hint("it stays as it is; show it to the witnesses: docket witness gossip --to URL %s", file)
 }

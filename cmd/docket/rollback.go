@@ -51,10 +51,10 @@ func (r *rollback) open(c *cobra.Command, config node.Config) (*node.Node, error
 // store lacks.
 func (r *rollback) unwatched(n *node.Node) error {
 	policy, err := n.Policy()
-	if err != nil || policy == nil || policy.IsNone() {
+	if err != nil || policy == nil || policy.QuorumIsNone() {
 		return err
 	}
-	return refuse("--allow-rollback is for a log without witnesses, and this one's would call what it signs next a second history").
+	return refusal("--allow-rollback is for a log without witnesses, and this one's would call what it signs next a second history").
 		hint("bring back the newest backup of the store; nothing was signed, and the directory is as it was")
 }
 
@@ -64,7 +64,7 @@ func (r *rollback) check(ctx context.Context, n *node.Node, log *slog.Logger) er
 	if err != nil {
 		return err
 	}
-	if policy.IsNone() {
+	if policy.QuorumIsNone() {
 		err = n.Ahead(ctx, policy)
 		if errors.Is(err, ledger.ErrRollback) && r.allowed {
 			log.Warn("the store is older than what is served at the log's URL; going on, since the operator allows it", "err", err)
@@ -75,7 +75,7 @@ func (r *rollback) check(ctx context.Context, n *node.Node, log *slog.Logger) er
 		log.Warn("nothing is known to be ahead of this store; leave out --allow-rollback from the next start on")
 	}
 	if errors.Is(err, ledger.ErrRollback) {
-		return refuse("%w", err).hint("whoever serves there has the newer store: let that one go on, or bring its store here; if it is lost for ever, --allow-rollback goes on without what it held, and whoever has seen that will call this a second history")
+		return refusal("%w", err).hint("whoever serves there has the newer store: let that one go on, or bring its store here; if it is lost for ever, --allow-rollback goes on without what it held, and whoever has seen that will call this a second history")
 	}
 	return err
 }

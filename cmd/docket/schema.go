@@ -28,7 +28,7 @@ what it may hold, and what it is for. A ledger serves the same at /schemas/KIND/
 			}
 			kind, err := record.ParseKind(args[0])
 			if err != nil {
-				return misuse("%w", err)
+				return usageError("%w", err)
 			}
 			text, err := record.SchemaJSON(kind)
 			if err != nil {

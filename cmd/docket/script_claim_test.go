@@ -24,7 +24,7 @@ func claim(ts *testscript.TestScript, neg bool, args []string) {
 			http.NotFound(w, r)
 			return
 		}
-		w.Header().Set("Content-Type", wire.SizeType)
+		w.Header().Set("Content-Type", wire.SizeMediaType)
 		w.WriteHeader(http.StatusConflict)
 		fmt.Fprintln(w, args[1])
 	}))

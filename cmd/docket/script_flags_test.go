@@ -130,7 +130,7 @@ func everyFlag(ts *testscript.TestScript, neg bool, args []string) {
 
 func commandLine() *cobra.Command {
 	a := &app{in: strings.NewReader(""), out: io.Discard, err: io.Discard, getenv: func(string) string { return "" }}
-	return a.root()
+	return a.rootCmd()
 }
 
 // verbOf is the verb of a command line, as help names it.

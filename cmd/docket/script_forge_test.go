@@ -49,7 +49,7 @@ func forgeChain(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("usage: forge-chain DIR CASE OUT")
 	}
 	entries := copied(ts, args[0])
-	w := stageOf(ts).world
+	w := scriptLedgerOf(ts).world
 	w.Now = time.Now()
 	admit := func(st *record.Statement, keys ...string) uint64 {
 		env := w.Sign(st, keys...)
@@ -65,7 +65,7 @@ func forgeChain(ts *testscript.TestScript, _ bool, args []string) {
 		entries = append(entries, e.Marshal())
 		return uint64(len(entries) - 1)
 	}
-	order := w.Statement("designation/2026-099", record.Authority, w.Order("Marrow Net (fictional)"))
+	order := w.Statement("designation/2026-099", record.Authority, w.NewDesignation("Marrow Net (fictional)"))
 	var shown []uint64
 	switch args[1] {
 	case "one-officer":
@@ -111,13 +111,13 @@ func writeChain(ts *testscript.TestScript, out string, entries [][]byte, indexes
 	}
 	root, err := edge.GetRootHash(nil)
 	ts.Check(err)
-	s := stageOf(ts)
-	cp := proof.Checkpoint{Origin: s.world.Rules.Origin, Size: uint64(len(entries)), Root: proof.Hash(root)}
-	policy, err := proof.ParsePolicy([]byte(s.world.Rules.Policy))
+	s := scriptLedgerOf(ts)
+	cp := proof.Checkpoint{Origin: s.world.CharterPredicate.Origin, Size: uint64(len(entries)), Root: proof.Hash(root)}
+	policy, err := proof.ParsePolicy([]byte(s.world.CharterPredicate.Policy))
 	ts.Check(err)
 	signed, err := proof.SignCheckpoint(cp, s.keys.Signers...)
 	ts.Check(err)
-	answer, err := s.witnesses.cosign(context.Background(), ledger.Ask{Signed: signed, Policy: policy})
+	answer, err := s.witnesses.cosign(context.Background(), ledger.CosignRequest{Signed: signed, Policy: policy})
 	ts.Check(err)
 	note, err := proof.AddSignatures(signed.Note(), answer.Cosignatures...)
 	ts.Check(err)

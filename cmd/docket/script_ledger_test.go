@@ -29,24 +29,26 @@ import (
 	"github.com/seed-53cf897a/docket/server"
 )
 
-// people are whose keys a script finds in keys/, PARTY-HOLDER.pem.
-var people = []string{
+// signerNames are whose keys a script finds in keys/, PARTY-HOLDER.pem.
+var signerNames = []string{
 	"root/root-1", "root/root-2", "root/root-3",
 	"authority/officer-1", "authority/officer-2", "authority/officer-3", "authority/nightly-import",
 	"acme-cloud/compliance", "acme-cloud/ci", "borealis/ci",
 }
 
-// stage is what the commands of one script share.
-type stage struct {
+// scriptLedger is what the commands of one script share.
+type scriptLedger struct {
 	url       string
 	keys      node.Keys
 	world     *registertest.World
-	witnesses witnesses
+	witnesses testWitnesses
 }
 
-type stageKey struct{}
+type scriptLedgerKey struct{}
 
-func stageOf(ts *testscript.TestScript) *stage { return ts.Value(stageKey{}).(*stage) }
+func scriptLedgerOf(ts *testscript.TestScript) *scriptLedger {
+	return ts.Value(scriptLedgerKey{}).(*scriptLedger)
+}
 
 // serveLedger serves a real ledger, its disk in memory, until the script ends: the
 // charter, the authority, and the providers named. Of three witnesses two must
@@ -61,15 +63,15 @@ func serveLedger(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	ts.Check(err)
-	s := stageOf(ts)
+	s := scriptLedgerOf(ts)
 	s.url, s.keys, s.witnesses = "http://"+l.Addr().String(), keys, newWitnesses(ts)
 	policy := s.policy(s.witnesses[:3])
 	if unwatched {
 		policy = s.policy(nil)
 	}
-	config := ledger.Config{Grace: time.Second, Cosign: func(ctx context.Context, ask ledger.Ask) (ledger.Answer, error) {
+	config := ledger.Config{ShutdownTimeout: time.Second, Cosign: func(ctx context.Context, ask ledger.CosignRequest) (ledger.CosignResponse, error) {
 		if _, err := os.Stat(ts.MkAbs("asleep")); err == nil {
-			return ledger.Answer{}, nil // nobody answers
+			return ledger.CosignResponse{}, nil // nobody answers
 		}
 		return s.witnesses.cosign(ctx, ask)
 	}}
@@ -85,7 +87,7 @@ func serveLedger(ts *testscript.TestScript, _ bool, args []string) {
 		env := write()
 		_, _, err := n.Admit(context.Background(), env)
 		ts.Check(err)
-		world.Note(env)
+		world.NoteAdmitted(env)
 	}
 
 	ctx, stop := context.WithCancel(context.Background())
@@ -104,14 +106,14 @@ func serveLedger(ts *testscript.TestScript, _ bool, args []string) {
 	write := func(name string, data []byte) { ts.Check(os.WriteFile(ts.MkAbs(name), data, 0o600)) }
 	write("policy.txt", []byte(policy))
 	ts.Check(os.MkdirAll(ts.MkAbs("keys"), 0o755))
-	for _, name := range people {
+	for _, name := range signerNames {
 		write(filepath.Join("keys", strings.ReplaceAll(name, "/", "-")+".pem"), world.PrivatePEM(name))
 	}
 	write("ci.pub", []byte(world.Signer("acme-cloud/ci").Key().PEM()))
 }
 
 // policy is one that asks for two of three witnesses, or for none.
-func (s *stage) policy(three witnesses) (text string) {
+func (s *scriptLedger) policy(three testWitnesses) (text string) {
 	for _, k := range s.keys.Signers {
 		text += fmt.Sprintf("log %s %s\n", k.Key(), s.url)
 	}
@@ -132,14 +134,14 @@ func rotate(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) > 0 {
 		ts.Fatalf("usage: rotate")
 	}
-	s := stageOf(ts)
-	s.world.Rules.Policy = s.policy(s.witnesses[3:])
+	s := scriptLedgerOf(ts)
+	s.world.CharterPredicate.Policy = s.policy(s.witnesses[3:])
 	s.world.Now = time.Now()
-	policy, err := proof.ParsePolicy([]byte(s.world.Rules.Policy))
+	policy, err := proof.ParsePolicy([]byte(s.world.CharterPredicate.Policy))
 	ts.Check(err)
 	c, err := client.New(s.url, nil)
 	ts.Check(err)
-	sub, err := c.Submit(context.Background(), s.world.Charter().Marshal(), client.Fixed{Only: policy}, client.Patience{For: time.Minute})
+	sub, err := c.Submit(context.Background(), s.world.Charter().Marshal(), client.SinglePolicy{Only: policy}, client.Retry{MaxElapsed: time.Minute})
 	ts.Check(err)
 	if sub.Receipt == nil {
 		ts.Fatalf("the new charter is not published")
@@ -153,7 +155,7 @@ func replay(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("usage: replay FILE")
 	}
 	answer := ts.ReadFile(args[0])
-	target, err := url.Parse(stageOf(ts).url)
+	target, err := url.Parse(scriptLedgerOf(ts).url)
 	ts.Check(err)
 	through := httputil.NewSingleHostReverseProxy(target)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -167,11 +169,11 @@ func replay(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("REPLAYED", s.URL)
 }
 
-// witnesses are six, of whom three are in a policy at a time. They cosign whatever they
+// testWitnesses are six, of whom three are in a policy at a time. They cosign whatever they
 // are shown: honest ones are the business of package witness.
-type witnesses []*proof.Cosigner
+type testWitnesses []*proof.Cosigner
 
-func newWitnesses(ts *testscript.TestScript) (w witnesses) {
+func newWitnesses(ts *testscript.TestScript) (w testWitnesses) {
 	for i := range 6 {
 		skey, _, err := proof.GenerateKey(proof.CosignatureEd25519, fmt.Sprintf("w%d.example/docket", i+1))
 		ts.Check(err)
@@ -183,9 +185,9 @@ func newWitnesses(ts *testscript.TestScript) (w witnesses) {
 }
 
 // cosign asks the first and the third of the policy's; the second is asleep.
-func (w witnesses) cosign(_ context.Context, ask ledger.Ask) (ledger.Answer, error) {
+func (w testWitnesses) cosign(_ context.Context, ask ledger.CosignRequest) (ledger.CosignResponse, error) {
 	cp := ask.Signed.Checkpoint()
-	var answer ledger.Answer
+	var answer ledger.CosignResponse
 	for i, asked := range ask.Policy.Witnesses() {
 		for _, c := range w {
 			if i == 1 || c.Key().String() != asked.Key.String() {
@@ -193,7 +195,7 @@ func (w witnesses) cosign(_ context.Context, ask ledger.Ask) (ledger.Answer, err
 			}
 			sig, err := c.Cosign(cp)
 			if err != nil {
-				return ledger.Answer{}, err
+				return ledger.CosignResponse{}, err
 			}
 			answer.Cosignatures = append(answer.Cosignatures, sig)
 		}

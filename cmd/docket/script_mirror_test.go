@@ -20,7 +20,7 @@ func mirror(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) > 0 {
 		ts.Fatalf("usage: mirror")
 	}
-	target, err := url.Parse(stageOf(ts).url)
+	target, err := url.Parse(scriptLedgerOf(ts).url)
 	ts.Check(err)
 	through := httputil.NewSingleHostReverseProxy(target)
 	through.ModifyResponse = func(r *http.Response) error {

@@ -17,7 +17,7 @@ import (
 
 // TestMain makes this binary the docket command for the scripts.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"docket": func() { os.Exit(mainStatus()) }})
+	testscript.Main(m, map[string]func(){"docket": func() { os.Exit(runMain()) }})
 }
 
 // TestScripts runs testdata/script/*.txtar: each verb as people type it, refusals
@@ -48,7 +48,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setUp,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":        exits,
+			"exits":        wantExit,
 			"terminal":     terminal,
 			"ledger":       serveLedger,
 			"rotate":       rotate,
@@ -57,7 +57,7 @@ func TestScripts(t *testing.T) {
 			"forge":        forge,
 			"forge-chain":  forgeChain,
 			"fill":         fill,
-			"spoil":        spoil,
+			"spoil":        tamperReceipt,
 			"start":        start,
 			"end":          end,
 			"ask-witness":  askWitness,
@@ -75,7 +75,7 @@ func TestScripts(t *testing.T) {
 // their ledger and their processes.
 func setUp(env *testscript.Env) error {
 	env.Values[processesKey{}] = make(processes)
-	env.Values[stageKey{}] = &stage{}
+	env.Values[scriptLedgerKey{}] = &scriptLedger{}
 	env.Values[flaggedKey{}] = make(flagged)
 	zone, err := time.LoadLocation("America/New_York")
 	if err != nil {
@@ -92,8 +92,8 @@ func setUp(env *testscript.Env) error {
 	return nil
 }
 
-// exits runs a command and wants its exit status.
-func exits(ts *testscript.TestScript, neg bool, args []string) {
+// wantExit runs a command and wants its exit status.
+func wantExit(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits STATUS COMMAND…")
 	}
@@ -119,8 +119,8 @@ func fill(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// spoil changes one character of a receipt's entry; it stays base64.
-func spoil(ts *testscript.TestScript, _ bool, args []string) {
+// tamperReceipt changes one character of a receipt's entry; it stays base64.
+func tamperReceipt(ts *testscript.TestScript, _ bool, args []string) {
 	lines := strings.SplitAfter(ts.ReadFile(args[0]), "\n")
 	entry := []byte(lines[1])
 	at := len(entry) / 2

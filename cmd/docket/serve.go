@@ -17,11 +17,11 @@ func (a *app) serve() *cobra.Command {
 	var (
 		dir       string
 		verbose   bool
-		listen    listening
+		listen    listenFlags
 		lc        ledger.Config
 		nc        node.Config
 		sc        server.Config
-		files     tlsFiles
+		files     tlsFlags
 		minFree   int64
 		intervals map[string]string
 		back      = rollback{app: a}
@@ -79,42 +79,42 @@ on without what it held; readers who have seen that will call it a second histor
 			if sc.TLS, err = files.config(log); err != nil {
 				return err
 			}
-			if _, err := listen.check(); err != nil {
+			if _, err := listen.proxyPrefixes(); err != nil {
 				return err
 			}
-			sc.Proxies, sc.MaxConnections, sc.MaxPerAddress = listen.proxies, listen.connections(log), listen.mostOfAddress
+			sc.Proxies, sc.MaxConnections, sc.MaxPerAddress = listen.proxies, listen.allowedConnections(log), listen.maxPerAddress
 			if err := sc.IssuerRate.Check(); err != nil {
-				return misuse("--issuer-rate, --issuer-burst: %w", err)
+				return usageError("--issuer-rate, --issuer-burst: %w", err)
 			}
 			if minFree < 0 {
-				return misuse("--min-free %d: want a number of megabytes", minFree)
+				return usageError("--min-free %d: want a number of megabytes", minFree)
 			}
 			nc.MinFree = uint64(minFree) << 20
-			nc.Asking.MinInterval = make(map[string]time.Duration)
+			nc.Cosignatures.MinInterval = make(map[string]time.Duration)
 			for name, text := range intervals {
 				every, err := time.ParseDuration(text)
 				if err != nil || every < 0 {
-					return misuse("--witness-interval %s=%s: want a duration like 10s", name, text)
+					return usageError("--witness-interval %s=%s: want a duration like 10s", name, text)
 				}
-				nc.Asking.MinInterval[name] = every
+				nc.Cosignatures.MinInterval[name] = every
 			}
 			keys, err := a.logKeys(dir)
 			if err != nil {
 				return err
 			}
-			if err := roomToOpen(vfs.Default, dir); err != nil {
+			if err := checkFreeSpace(vfs.Default, dir); err != nil {
 				return err
 			}
-			n, err := back.open(c, node.Config{Dir: dir, Keys: keys, Ledger: lc, Asking: nc.Asking, MinFree: nc.MinFree, Log: log})
+			n, err := back.open(c, node.Config{Dir: dir, Keys: keys, Ledger: lc, Cosignatures: nc.Cosignatures, MinFree: nc.MinFree, Log: log})
 			if err != nil {
 				return err
 			}
 			defer n.Close()
 			if n.Ledger.Head().Size == 0 {
-				return misuse("the ledger in %s has no charter yet", dir).hint("docket init --dir %s --charter ENVELOPE", dir)
+				return usageError("the ledger in %s has no charter yet", dir).hint("docket init --dir %s --charter ENVELOPE", dir)
 			}
 			if err := n.CheckKeys(); errors.Is(err, ledger.ErrNoLogKey) {
-				return refuse("nothing could be published: %w", err).hint("bring back the files that were in %s/keys, from the backup; if they are lost for ever, the root keys sign a charter that names these keys, and docket init --dir %[1]s --charter ENVELOPE admits it", dir)
+				return refusal("nothing could be published: %w", err).hint("bring back the files that were in %s/keys, from the backup; if they are lost for ever, the root keys sign a charter that names these keys, and docket init --dir %[1]s --charter ENVELOPE admits it", dir)
 			} else if err != nil {
 				return err
 			}
@@ -133,7 +133,7 @@ on without what it held; readers who have seen that will call it a second histor
 			}
 			log.Info("serving", "origin", keys.Origin, "size", n.Ledger.Head().Size, "url", url, "pid", os.Getpid())
 			if err := n.Serve(c.Context(), l, sc); err != nil {
-				return mayNotSign(err, dir)
+				return explainOpenError(err, dir)
 			}
 			log.Info("ended", "origin", keys.Origin, "size", n.Ledger.Head().Size)
 			return n.Close()
@@ -147,9 +147,9 @@ on without what it held; readers who have seen that will call it a second histor
 	f.Float64Var(&sc.IssuerRate.PerSecond, "issuer-rate", 50, "records that one issuer may submit each second; below 0 means no limit")
 	f.IntVar(&sc.IssuerRate.Burst, "issuer-burst", 500, "records that one issuer may submit at once")
 	f.DurationVar(&sc.PublishWait, "publish-wait", 10*time.Second, "how long a submitter waits for the quorum before the answer is 202")
-	f.DurationVar(&lc.Interval, "publish-interval", 0, "least time between two checkpoints")
-	f.DurationVar(&lc.Heartbeat, "heartbeat", 10*time.Minute, "after how long without a new checkpoint the witnesses cosign the newest again")
-	f.DurationVar(&nc.Asking.Timeout, "witness-timeout", 10*time.Second, "how long one witness is waited for")
+	f.DurationVar(&lc.PublishInterval, "publish-interval", 0, "least time between two checkpoints")
+	f.DurationVar(&lc.RecosignInterval, "heartbeat", 10*time.Minute, "after how long without a new checkpoint the witnesses cosign the newest again")
+	f.DurationVar(&nc.Cosignatures.Timeout, "witness-timeout", 10*time.Second, "how long one witness is waited for")
 	f.StringToStringVar(&intervals, "witness-interval", nil, "NAME=DURATION, the least time between two new checkpoints for that witness of the policy; may be repeated")
 	f.BoolVar(&lc.NewLog, "new-log", false, "before the first checkpoint: the keys have signed nothing elsewhere; who claims a larger log of this name knows another one, and the others make a quorum")
 	f.BoolVar(&back.allowed, "allow-rollback", false, "with quorum none: the store is older than what this log has shown, and what it lacks is lost for ever")

@@ -22,7 +22,7 @@ func (a *app) show() *cobra.Command {
 		Use:   "show RECORD-ID | '#INDEX' | THREAD | DESIGNATION | PARTY | SCHEME:VALUE",
 		Short: "Show one thing on the ledger, from the replayed copy",
 		Long: `Shows a record by its ID or its index, a thread, a designation or a party by its ID,
-or everything about one identifier (` + strings.Join(register.Schemes, ", ") + `).
+or everything about one identifier (` + strings.Join(register.IdentifierSchemes, ", ") + `).
 
 Of a designation or a party it gives both readings of "at T": by its dates with every
 correction known now, and knowable at T: by the entries below the newest checkpoint
@@ -41,7 +41,7 @@ record among all N entries" is a proof.`,
   docket show --trust trust 13`,
 		Args: cobra.ExactArgs(1),
 	}
-	q := a.asking(c)
+	q := a.queryFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if !depends(args[0]) {
 			if err := idle(c, "on a record and on a thread of records, which say the same on every day", "at"); err != nil {
@@ -49,14 +49,14 @@ record among all N entries" is a proof.`,
 			}
 		}
 		if q.remote {
-			return q.askAbout(c, args[0])
+			return q.queryServerFor(c, args[0])
 		}
 		r, err := q.open()
 		if err != nil {
 			return err
 		}
 		defer r.trust.Close()
-		return q.show(c.Context(), r, args[0])
+		return q.showAny(c.Context(), r, args[0])
 	}
 	return c
 }
@@ -68,24 +68,24 @@ func depends(what string) bool {
 		return false
 	}
 	family, _, slash := strings.Cut(what, "/")
-	_, _, named := identifier(what)
+	_, _, named := splitIdentifier(what)
 	return named || !slash || family == "designation" || family == "party"
 }
 
-// askAbout asks the server. A word alone may be a designation or a party.
-func (q *asking) askAbout(c *cobra.Command, what string) error {
+// queryServerFor asks the server. A word alone may be a designation or a party.
+func (q *queryFlags) queryServerFor(c *cobra.Command, what string) error {
 	path := remotePath(what)
-	err := q.ask(c, path, url.Values{})
+	err := q.queryServer(c, path, url.Values{})
 	var p *client.Problem
 	if party, ok := strings.CutPrefix(path, "register/designations/"); ok && !strings.Contains(what, "/") && errors.As(err, &p) && p.Status == http.StatusNotFound {
-		return q.ask(c, "register/parties/"+party, url.Values{})
+		return q.queryServer(c, "register/parties/"+party, url.Values{})
 	}
 	return err
 }
 
 // remotePath is where a server answers about it.
 func remotePath(what string) string {
-	scheme, value, named := identifier(what)
+	scheme, value, named := splitIdentifier(what)
 	kind, id, _ := strings.Cut(what, "/")
 	switch _, err := record.ParseID(what); {
 	case err == nil:
@@ -102,18 +102,18 @@ func remotePath(what string) string {
 	return "register/designations/" + url.PathEscape(what)
 }
 
-// show finds out what is meant.
-func (q *asking) show(ctx context.Context, r *answer, what string) error {
+// showAny finds out what is meant.
+func (q *queryFlags) showAny(ctx context.Context, r *copyView, what string) error {
 	if id, err := record.ParseID(what); err == nil {
 		return q.showRecord(ctx, r, id)
 	}
-	if scheme, value, ok := identifier(what); ok {
+	if scheme, value, ok := splitIdentifier(what); ok {
 		return q.showIdentifier(r, scheme, value)
 	}
 	if scheme, _, ok := strings.Cut(what, ":"); ok && !strings.Contains(scheme, "/") {
-		return misuse("%q: no identifier has the scheme %q%s", what, scheme, record.DidYouMean(scheme, register.Schemes)).hint("identifiers are written SCHEME:VALUE; schemes: %s", words(register.Schemes))
+		return usageError("%q: no identifier has the scheme %q%s", what, scheme, record.DidYouMean(scheme, register.IdentifierSchemes)).hint("identifiers are written SCHEME:VALUE; schemes: %s", joinTexts(register.IdentifierSchemes))
 	}
-	if index, ok := indexed(what); ok && strings.HasPrefix(what, "#") {
+	if index, ok := parseIndex(what); ok && strings.HasPrefix(what, "#") {
 		return q.showIndex(ctx, r, index)
 	}
 	switch family, id, slash := strings.Cut(what, "/"); {
@@ -125,13 +125,13 @@ func (q *asking) show(ctx context.Context, r *answer, what string) error {
 		return q.showThread(ctx, r, what)
 	}
 	err := q.showDesignation(r, what)
-	if noDesignation := absence(err); noDesignation != nil {
+	if noDesignation := asAbsent(err); noDesignation != nil {
 		err = q.showParty(r, what)
-		if noParty := absence(err); noParty != nil {
-			if index, ok := indexed(what); ok {
+		if noParty := asAbsent(err); noParty != nil {
+			if index, ok := parseIndex(what); ok {
 				return q.showIndex(ctx, r, index)
 			}
-			return refuse("%w", &register.AbsentError{
+			return refusal("%w", &register.AbsentError{
 				What: fmt.Sprintf("designation or party %q", what), Size: r.Size(), Hint: cmp.Or(noDesignation.Hint, noParty.Hint),
 			}).hint("docket list designations, or parties, names what there is; identifiers are written SCHEME:VALUE, like domain:kestrel.example; docket sync fetches what is newer")
 		}
@@ -139,13 +139,13 @@ func (q *asking) show(ctx context.Context, r *answer, what string) error {
 	return err
 }
 
-// indexed reads an index as it is printed everywhere, "#13", or as the number alone.
-func indexed(text string) (uint64, bool) {
+// parseIndex reads an index as it is printed everywhere, "#13", or as the number alone.
+func parseIndex(text string) (uint64, bool) {
 	index, err := strconv.ParseUint(strings.TrimPrefix(text, "#"), 10, 63)
 	return index, err == nil
 }
 
-func (q *asking) showIndex(ctx context.Context, r *answer, index uint64) error {
+func (q *queryFlags) showIndex(ctx context.Context, r *copyView, index uint64) error {
 	rec, err := r.RecordAt(index)
 	if err != nil {
 		return err
@@ -153,14 +153,14 @@ func (q *asking) showIndex(ctx context.Context, r *answer, index uint64) error {
 	return q.showRecord(ctx, r, rec.ID)
 }
 
-// absence is the error where the copy does not have what was asked for, else nil.
-func absence(err error) (absent *register.AbsentError) {
+// asAbsent is the error where the copy does not have what was asked for, else nil.
+func asAbsent(err error) (absent *register.AbsentError) {
 	errors.As(err, &absent)
 	return absent
 }
 
 // showIdentifier shows who bears an identifier, or bore it.
-func (q *asking) showIdentifier(r *answer, scheme, value string) error {
+func (q *queryFlags) showIdentifier(r *copyView, scheme, value string) error {
 	if q.asJSON {
 		found, err := r.Identifier(scheme, value, r.at)
 		if err != nil {
@@ -170,15 +170,15 @@ func (q *asking) showIdentifier(r *answer, scheme, value string) error {
 	}
 	n, failed := 0, error(nil)
 	w := q.app.table()
-	err := r.Bearers(scheme, value, "", r.at, func(m register.Match) bool {
-		if n++; n%tableRows == 0 {
+	err := r.IdentifierMatches(scheme, value, "", r.at, func(m register.IdentifierMatch) bool {
+		if n++; n%maxTableRows == 0 {
 			failed = w.Flush()
 		}
 		switch {
 		case m.Designation != nil:
-			row(w, m.Use, m.Thread, inError(m.Designation.Error)+string(m.Designation.Status), m.Designation.Name, m.Since)
+			printRow(w, m.Use, m.Thread, errorPrefix(m.Designation.Error)+string(m.Designation.Status), m.Designation.Name, m.Since)
 		case m.Party != nil:
-			row(w, m.Use, m.Thread, m.Party.Standing, m.Party.LegalName, m.Since)
+			printRow(w, m.Use, m.Thread, m.Party.Standing, m.Party.LegalName, m.Since)
 		}
 		return failed == nil
 	})
@@ -192,7 +192,7 @@ func (q *asking) showIdentifier(r *answer, scheme, value string) error {
 }
 
 // showThread shows the records of any thread, and what the newest says.
-func (q *asking) showThread(ctx context.Context, r *answer, thread string) error {
+func (q *queryFlags) showThread(ctx context.Context, r *copyView, thread string) error {
 	if q.asJSON {
 		var records []register.Record
 		err := r.Thread(thread, 0, func(rec register.Record) bool { records = append(records, rec); return true })
@@ -211,14 +211,14 @@ func (q *asking) showThread(ctx context.Context, r *answer, thread string) error
 		if st, failed = statementAt(ctx, r, rec.Index); failed != nil {
 			return false
 		}
-		q.app.printf("  #%-6d %-18s %s  %s\n          %s\n", rec.Index, rec.Kind, stamp(rec.Admitted), printable(gist(st)), rec.ID)
+		q.app.printf("  #%-6d %-18s %s  %s\n          %s\n", rec.Index, rec.Kind, formatTime(rec.Admitted), printable(summary(st)), rec.ID)
 		return true
 	})
 	return cmp.Or(err, failed)
 }
 
 // showRecord shows one record as it was signed, and by whom.
-func (q *asking) showRecord(ctx context.Context, r *answer, id record.ID) error {
+func (q *queryFlags) showRecord(ctx context.Context, r *copyView, id record.ID) error {
 	rec, err := r.Record(id)
 	if err != nil {
 		return err
@@ -231,7 +231,7 @@ func (q *asking) showRecord(ctx context.Context, r *answer, id record.ID) error 
 	if err != nil {
 		return err
 	}
-	reg, err := r.trust.Copy()
+	reg, err := r.trust.Register()
 	if err != nil {
 		return err
 	}
@@ -248,9 +248,9 @@ func (q *asking) showRecord(ctx context.Context, r *answer, id record.ID) error 
 		q.app.printf("published in error\n")
 	}
 	showStatement(q.app.out, rec.ID, st)
-	q.app.printf("  %-12s index %d, admitted %s\n", "on ledger", rec.Index, stamp(rec.Admitted))
+	q.app.printf("  %-12s index %d, admitted %s\n", "on ledger", rec.Index, formatTime(rec.Admitted))
 	for _, h := range signers {
-		q.app.printf("  %-12s %s\n", "signed by", holderText(h))
+		q.app.printf("  %-12s %s\n", "signed by", keyHolderText(h))
 	}
 	if head, err := r.Head(rec.Thread); err == nil && head.ID != id {
 		q.app.printf("  %-12s %s at index %d, %s\n", "newer", head.Kind, head.Index, head.ID)
@@ -259,7 +259,7 @@ func (q *asking) showRecord(ctx context.Context, r *answer, id record.ID) error 
 }
 
 // entryAt reads an entry of the copy again.
-func entryAt(ctx context.Context, r *answer, index uint64) (record.Entry, error) {
+func entryAt(ctx context.Context, r *copyView, index uint64) (record.Entry, error) {
 	raw, err := r.trust.Entry(ctx, index)
 	if err != nil {
 		return record.Entry{}, err
@@ -267,7 +267,7 @@ func entryAt(ctx context.Context, r *answer, index uint64) (record.Entry, error)
 	return record.ParseEntry(raw)
 }
 
-func statementAt(ctx context.Context, r *answer, index uint64) (*record.Statement, error) {
+func statementAt(ctx context.Context, r *copyView, index uint64) (*record.Statement, error) {
 	e, err := entryAt(ctx, r, index)
 	if err != nil {
 		return nil, err

@@ -8,8 +8,8 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// common are the members of a predicate that a head line shows already.
-var common = map[string]bool{"ledger": true, "thread": true, "issuer": true, "issuedAt": true, "follows": true, "document": true}
+// headMembers are the members of a predicate that a head line shows already.
+var headMembers = map[string]bool{"ledger": true, "thread": true, "issuer": true, "issuedAt": true, "follows": true, "document": true}
 
 // showStatement writes a statement for people to read before they sign it: every
 // field that it has, and nothing that it has not.
@@ -29,20 +29,20 @@ func showStatement(w io.Writer, id record.ID, st *record.Statement) {
 	} else {
 		line("follows", "%s", st.Follows)
 	}
-	line("about", "%s", aboutText(st))
+	line("about", "%s", subjectText(st))
 	if d := st.Document; d != nil && len(d.URL) > 0 {
 		line("published at", "%s", strings.Join(d.URL, ", "))
 	}
 	fmt.Fprintf(w, "  says\n")
 	for _, m := range st.Object() {
-		if !common[m.Name] {
+		if !headMembers[m.Name] {
 			showMember(w, "    ", m)
 		}
 	}
 }
 
-// aboutText says what the subject's digest is of.
-func aboutText(st *record.Statement) string {
+// subjectText says what the subject's digest is of.
+func subjectText(st *record.Statement) string {
 	name := st.Subject.Name
 	if d := st.Document; d != nil && d.Name != "" {
 		name = d.Name
@@ -57,7 +57,7 @@ func aboutText(st *record.Statement) string {
 func showMember(w io.Writer, indent string, m record.Member) {
 	switch v := m.Value.(type) {
 	case record.Object:
-		if text, ok := showKey(v); ok {
+		if text, ok := commitmentText(v); ok {
 			fmt.Fprintf(w, "%s%s: %s\n", indent, printable(m.Name), text)
 			return
 		}
@@ -66,8 +66,8 @@ func showMember(w io.Writer, indent string, m record.Member) {
 			showMember(w, indent+"  ", inner)
 		}
 	case []any:
-		if plain(v) {
-			fmt.Fprintf(w, "%s%s: %s\n", indent, printable(m.Name), flow(v))
+		if isScalarList(v) {
+			fmt.Fprintf(w, "%s%s: %s\n", indent, printable(m.Name), flowText(v))
 			return
 		}
 		fmt.Fprintf(w, "%s%s:\n", indent, printable(m.Name))
@@ -83,13 +83,13 @@ func showMember(w io.Writer, indent string, m record.Member) {
 
 // showItem writes one item of a list: an object on one line where it fits.
 func showItem(w io.Writer, indent string, item any) {
-	if text := flow(item); len(text) <= 100 {
+	if text := flowText(item); len(text) <= 100 {
 		fmt.Fprintf(w, "%s- %s\n", indent, text)
 		return
 	}
 	o, ok := item.(record.Object)
 	if !ok {
-		fmt.Fprintf(w, "%s- %s\n", indent, flow(item))
+		fmt.Fprintf(w, "%s- %s\n", indent, flowText(item))
 		return
 	}
 	fmt.Fprintf(w, "%s-\n", indent)
@@ -110,13 +110,13 @@ func showText(w io.Writer, indent, name, text string) {
 	}
 	fmt.Fprintf(w, "%s%s:\n", indent, printable(name))
 	for _, l := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
-		fmt.Fprintf(w, "%s  %s\n", indent, abridged(printable(l)))
+		fmt.Fprintf(w, "%s  %s\n", indent, shortened(printable(l)))
 	}
 }
 
-// abridged shortens what nobody reads: a policy's ML-DSA keys, of which the name
+// shortened shortens what nobody reads: a policy's ML-DSA keys, of which the name
 // and the key ID stand before, take more than a screen each.
-func abridged(line string) string {
+func shortened(line string) string {
 	words := strings.Split(line, " ")
 	for i, word := range words {
 		if len(word) > 200 {
@@ -126,8 +126,8 @@ func abridged(line string) string {
 	return strings.Join(words, " ")
 }
 
-// showKey writes what is a commitment or a digest, and nothing else, on one line.
-func showKey(o record.Object) (string, bool) {
+// commitmentText writes what is a commitment or a digest, and nothing else, on one line.
+func commitmentText(o record.Object) (string, bool) {
 	if len(o) != 1 {
 		return "", false
 	}
@@ -140,8 +140,8 @@ func showKey(o record.Object) (string, bool) {
 	return "", false
 }
 
-// plain tells whether a list is of scalars.
-func plain(list []any) bool {
+// isScalarList tells whether a list is of scalars.
+func isScalarList(list []any) bool {
 	for _, item := range list {
 		switch item.(type) {
 		case record.Object, []any:
@@ -151,19 +151,19 @@ func plain(list []any) bool {
 	return true
 }
 
-// flow writes a value on one line, as YAML's flow style does; a key by its ID.
-func flow(v any) string {
+// flowText writes a value on one line, as YAML's flow style does; a key by its ID.
+func flowText(v any) string {
 	switch v := v.(type) {
 	case record.Object:
 		parts := make([]string, len(v))
 		for i, m := range v {
-			parts[i] = printable(m.Name) + ": " + flow(m.Value)
+			parts[i] = printable(m.Name) + ": " + flowText(m.Value)
 		}
 		return "{" + strings.Join(parts, ", ") + "}"
 	case []any:
 		parts := make([]string, len(v))
 		for i, item := range v {
-			parts[i] = flow(item)
+			parts[i] = flowText(item)
 		}
 		return "[" + strings.Join(parts, ", ") + "]"
 	case string:

@@ -14,8 +14,8 @@ import (
 // jsonText is JSON that is printed as it is.
 type jsonText = json.RawMessage
 
-// row writes one line of a table; foreign text is made fit for a terminal.
-func row(w io.Writer, columns ...any) {
+// printRow writes one line of a table; foreign text is made fit for a terminal.
+func printRow(w io.Writer, columns ...any) {
 	texts := make([]string, len(columns))
 	for i, c := range columns {
 		texts[i] = printable(fmt.Sprint(c))
@@ -23,8 +23,8 @@ func row(w io.Writer, columns ...any) {
 	fmt.Fprintln(w, strings.Join(texts, "\t"))
 }
 
-// inError leads whatever is said of a designation that was published in error.
-func inError(yes bool) string {
+// errorPrefix leads whatever is said of a designation that was published in error.
+func errorPrefix(yes bool) string {
 	if yes {
 		return "published in error, "
 	}
@@ -32,7 +32,7 @@ func inError(yes bool) string {
 }
 
 // showDesignation shows one designation in both readings, with its whole thread.
-func (q *asking) showDesignation(r *answer, thread string) error {
+func (q *queryFlags) showDesignation(r *copyView, thread string) error {
 	d, err := r.Designation(thread, r.at)
 	if err != nil {
 		return err
@@ -44,8 +44,8 @@ func (q *asking) showDesignation(r *answer, thread string) error {
 		q.app.printf("published in error\n")
 	}
 	q.app.printf("%s  %s\n", d.Thread, printable(d.Name))
-	line := q.liner()
-	on := r.Today(r.at)
+	line := q.linePrinter()
+	on := r.LocalDate(r.at)
 	by := "with every correction known now"
 	if q.ahead {
 		by = "if nothing more is recorded by then"
@@ -58,35 +58,35 @@ func (q *asking) showDesignation(r *answer, thread string) error {
 	for _, name := range d.FormerName {
 		line("former name", "%s", name)
 	}
-	line("effective", "from %s%s", d.EffectiveFrom, dated(" until ", d.EffectiveUntil))
+	line("effective", "from %s%s", d.EffectiveFrom, withDate(" until ", d.EffectiveUntil))
 	if d.ResponseDue != nil {
 		line("answers due", "%s", d.ResponseDue)
 	}
 	for _, e := range d.Events {
-		line(string(e.Kind), "from %s%s%s: %s", e.EffectiveOn, dated(" until ", e.Until), because(e.Cause), e.Reason)
+		line(string(e.Kind), "from %s%s%s: %s", e.EffectiveOn, withDate(" until ", e.Until), causeText(e.Cause), e.Reason)
 	}
 	q.app.printf("  says, with every amendment\n")
 	if err := q.showJSON(d.Current); err != nil {
 		return err
 	}
-	q.notShown(d.Cut, d.Thread, "history", "records")
+	q.printCut(d.Cut, d.Thread, "history", "records")
 	q.app.printf("  rests on\n")
 	return r.Thread(d.Thread, 0, func(rec register.Record) bool {
-		q.app.printf("    #%-6d %-14s %s  %s\n", rec.Index, rec.Kind, stamp(rec.Admitted), rec.ID)
+		q.app.printf("    #%-6d %-14s %s  %s\n", rec.Index, rec.Kind, formatTime(rec.Admitted), rec.ID)
 		return true
 	})
 }
 
-// notShown says of which lists an answer shows only a part, but for those that are shown
+// printCut says of which lists an answer shows only a part, but for those that are shown
 // whole beside it.
-func (q *asking) notShown(cut []string, thread string, whole ...string) {
+func (q *queryFlags) printCut(cut []string, thread string, whole ...string) {
 	cut = slices.DeleteFunc(slices.Clone(cut), func(name string) bool { return slices.Contains(whole, name) })
 	if len(cut) > 0 {
 		q.app.printf("  %-12s %s; all: docket list records --thread %s\n", "more", strings.Join(cut, ", "), thread)
 	}
 }
 
-func because(cause string) string {
+func causeText(cause string) string {
 	if cause == "" {
 		return ""
 	}
@@ -94,7 +94,7 @@ func because(cause string) string {
 }
 
 // showParty shows a party with its keys, what it filed and what it owes.
-func (q *asking) showParty(r *answer, id string) error {
+func (q *queryFlags) showParty(r *copyView, id string) error {
 	p, err := r.Party(id, r.at)
 	if err != nil {
 		return err
@@ -103,12 +103,12 @@ func (q *asking) showParty(r *answer, id string) error {
 		return q.printJSON(p)
 	}
 	q.app.printf("party/%s  %s\n", p.ID, printable(p.LegalName))
-	line := q.liner()
-	on := r.Today(r.at)
+	line := q.linePrinter()
+	on := r.LocalDate(r.at)
 	line("standing", "on %s: %s", on, p.Standing)
 	line("knowable", "on %s: %s (%s)", on, p.Knowable, p.KnowableBy)
 	line("country", "%s", p.Country)
-	line("roles", "%s", words(p.Roles))
+	line("roles", "%s", joinTexts(p.Roles))
 	line("enrolled", "%s", p.Enrolled)
 	for _, f := range []struct{ name, value string }{{"LEI", p.LEI}, {"website", p.Website}, {"contact", p.Contact}, {"sponsor", p.Sponsor}} {
 		if f.value != "" {
@@ -118,7 +118,7 @@ func (q *asking) showParty(r *answer, id string) error {
 	if err := r.Keys(id, "", r.at, func(k register.PartyKey) bool { line("key", "%s", keyText(k)); return true }); err != nil {
 		return err
 	}
-	for _, s := range p.Steps {
+	for _, s := range p.Standings {
 		line("standing", "%s from %s: %s", s.Status, s.EffectiveOn, s.Reason)
 	}
 	if slices.Contains(p.Roles, record.RoleProvider) {
@@ -133,7 +133,7 @@ func (q *asking) showParty(r *answer, id string) error {
 			return err
 		}
 	}
-	q.notShown(p.Cut, "party/"+id, "keys", "duties", "attestations", "records")
+	q.printCut(p.Cut, "party/"+id, "keys", "duties", "attestations", "records")
 	return r.Thread("party/"+id, 0, func(rec register.Record) bool { line("rests on", "%s", rec.ID); return true })
 }
 
@@ -141,27 +141,27 @@ func (q *asking) showParty(r *answer, id string) error {
 func keyText(k register.PartyKey) string {
 	text := fmt.Sprintf("%s %s of %s", k.ID, k.Use, k.Holder)
 	if len(k.Functions) > 0 {
-		text += " (" + words(k.Functions) + ")"
+		text += " (" + joinTexts(k.Functions) + ")"
 	}
 	text += fmt.Sprintf(", enrolled at #%d", k.Added)
 	if !k.Live {
-		text += ", " + k.Idle
+		text += ", " + k.WhyNotLive
 	}
-	return strings.Join(append([]string{text}, k.Marks()...), ", ")
+	return strings.Join(append([]string{text}, k.Warnings()...), ", ")
 }
 
-func (q *asking) dutyText(d register.Duty) string {
-	text := fmt.Sprintf("%s%s to %s", inError(d.Error), d.State.Words(q.ahead), d.Kind)
+func (q *queryFlags) dutyText(d register.Duty) string {
+	text := fmt.Sprintf("%s%s to %s", errorPrefix(d.Error), d.State.Words(q.ahead), d.Kind)
 	if d.Designation != "" {
 		text += " " + d.Designation
 	}
-	return text + dated(", due ", d.Due) + dated(", met on ", d.MetOn)
+	return text + withDate(", due ", d.Due) + withDate(", met on ", d.MetOn)
 }
 
-func words[T ~string](list []T) string { return strings.Join(textsOf(list), ", ") }
+func joinTexts[T ~string](list []T) string { return strings.Join(toStrings(list), ", ") }
 
 // showJSON shows a value's fields as showStatement shows a statement's.
-func (q *asking) showJSON(v any) error {
+func (q *queryFlags) showJSON(v any) error {
 	raw, err := json.Marshal(v)
 	if err != nil {
 		return err
@@ -176,8 +176,8 @@ func (q *asking) showJSON(v any) error {
 	return nil
 }
 
-// liner prints facts, one a line, names aligned.
-func (q *asking) liner() func(name, format string, args ...any) {
+// linePrinter prints facts, one a line, names aligned.
+func (q *queryFlags) linePrinter() func(name, format string, args ...any) {
 	return func(name, format string, args ...any) {
 		q.app.printf("  %-12s %s\n", name, printable(fmt.Sprintf(format, args...)))
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 func (a *app) sign() *cobra.Command {
-	s := signing{app: a}
+	s := signCmd{app: a}
 	c := &cobra.Command{
 		Use:   "sign --key FILE… RECORD",
 		Short: "Sign a record, after showing what it says",
@@ -47,7 +47,7 @@ A key that cannot be used here signs outside: --pae prints the bytes to sign,
 		PreRunE: func(c *cobra.Command, _ []string) error { return s.idle(c) },
 		RunE:    func(c *cobra.Command, args []string) error { return s.run(c, args[0]) },
 	}
-	s.trust = a.trusting(c).asking(c).fetching(c)
+	s.trust = a.trustFlags(c).asking(c).withMaxAgeFlag(c)
 	f := c.Flags()
 	f.StringArrayVar(&s.keys, "key", nil, "private key file or KMS URI; may be repeated")
 	f.StringVar(&s.charter, "charter", "", "the charter's envelope or record ID, while there is no ledger to trust yet")
@@ -66,7 +66,7 @@ A key that cannot be used here signs outside: --pae prints the bytes to sign,
 }
 
 // idle refuses flags without effect.
-func (s *signing) idle(c *cobra.Command) error {
+func (s *signCmd) idle(c *cobra.Command) error {
 	for _, mode := range []struct {
 		is    bool
 		when  string
@@ -87,40 +87,40 @@ func (s *signing) idle(c *cobra.Command) error {
 	return nil
 }
 
-// signing is one run of docket sign.
-type signing struct {
+// signCmd is one run of docket sign.
+type signCmd struct {
 	app                             *app
-	trust                           *trusting
+	trust                           *trustFlags
 	keys                            []string
 	charter, out, attach, publicKey string
 	offline, yes, pae, asJSON       bool
 }
 
-func (s *signing) run(c *cobra.Command, file string) error {
-	m, err := s.app.readMaterial(c.Context(), file)
+func (s *signCmd) run(c *cobra.Command, file string) error {
+	m, err := s.app.readInput(c.Context(), file)
 	if err != nil {
 		return err
 	}
 	if s.out == "" {
 		s.out = m.stem + envelopeSuffix
 	}
-	g, err := s.trust.ground(c, s.charter, s.offline)
+	g, err := s.trust.baseState(c, s.charter, s.offline)
 	if err != nil {
 		return err
 	}
 	defer g.Close()
-	if err := s.untouched(m, g); err != nil {
+	if err := s.requireNoEnvelope(m, g); err != nil {
 		return err
 	}
 	env, salts, err := g.envelope(m, time.Now())
 	if err != nil {
 		return err
 	}
-	b, err := s.app.brief(c.Context(), g, env)
+	b, err := s.app.newPreview(c.Context(), g, env)
 	if err != nil {
 		return err
 	}
-	b.show()
+	b.print()
 	if s.pae {
 		return s.printPAE(m, env, salts)
 	}
@@ -128,33 +128,33 @@ func (s *signing) run(c *cobra.Command, file string) error {
 	if err != nil {
 		return err
 	}
-	verdict, err := g.verdict(signed)
+	verdict, err := g.checkResult(signed)
 	if err != nil {
 		return err
 	}
 	if len(signed.Signatures) == len(env.Signatures) {
-		s.app.say("nothing to add; %s stays as it is", m.name)
+		s.app.logf("nothing to add; %s stays as it is", m.name)
 		s.out = m.name
-		return s.tell(signed, verdict)
+		return s.printResult(signed, verdict)
 	}
 	if err := writeSalts(m.stem, salts); err != nil {
 		return err
 	}
-	if err := s.write(m, signed); err != nil {
+	if err := s.writeEnvelope(m, signed); err != nil {
 		return err
 	}
-	s.app.say("wrote %s", s.out)
-	return s.tell(signed, verdict)
+	s.app.logf("wrote %s", s.out)
+	return s.printResult(signed, verdict)
 }
 
-// untouched refuses to sign a short form anew where its envelope stands already:
+// requireNoEnvelope refuses to sign a short form anew where its envelope stands already:
 // it would be another record. One of another ledger is no reason to add a signature.
-func (s *signing) untouched(m material, g *ground) error {
+func (s *signCmd) requireNoEnvelope(m inputFile, g *baseState) error {
 	if m.envelope != nil || s.pae {
 		return nil
 	}
 	if s.out == m.stem+envelopeSuffix {
-		if err := foreign(m.stem, g.ledger); err != nil {
+		if err := refuseOtherLedger(m.stem, g.ledger); err != nil {
 			return err
 		}
 	}
@@ -163,13 +163,13 @@ func (s *signing) untouched(m material, g *ground) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return refuse("looking at %s: %w", s.out, err)
+		return refusal("looking at %s: %w", s.out, err)
 	}
-	return refuse("%s exists: signing %s anew would make another record", s.out, m.name).hint("to add your signature: docket sign %s; to begin anew: move it away", s.out)
+	return refusal("%s exists: signing %s anew would make another record", s.out, m.name).hint("to add your signature: docket sign %s; to begin anew: move it away", s.out)
 }
 
 // envelope is what is there to sign: a short form filled in, anything else as it is.
-func (g *ground) envelope(m material, now time.Time) (record.Envelope, []record.Salt, error) {
+func (g *baseState) envelope(m inputFile, now time.Time) (record.Envelope, []record.Opening, error) {
 	if m.envelope != nil {
 		return *m.envelope, nil, nil
 	}
@@ -181,27 +181,27 @@ func (g *ground) envelope(m material, now time.Time) (record.Envelope, []record.
 }
 
 // signatures asks, and adds a signature by each key, or the one made outside.
-func (s *signing) signatures(c *cobra.Command, b *brief, env record.Envelope) (record.Envelope, error) {
+func (s *signCmd) signatures(c *cobra.Command, b *preview, env record.Envelope) (record.Envelope, error) {
 	if s.attach != "" {
-		return s.attached(b, env)
+		return s.attachSignature(b, env)
 	}
-	signers, err := s.app.signers(c, b, s.keys)
+	signers, err := s.app.loadSigners(c, b, s.keys)
 	if err != nil || len(signers) == 0 {
 		return env, err
 	}
-	if err := s.app.consent(c.Context(), s.yes, "Sign this?"); err != nil {
+	if err := s.app.confirmSigning(c.Context(), s.yes, "Sign this?"); err != nil {
 		return env, err
 	}
 	for _, signer := range signers {
 		if env, err = env.Sign(c.Context(), signer); err != nil {
-			return env, refuse("signing: %w", err)
+			return env, refusal("signing: %w", err)
 		}
 	}
 	return env, nil
 }
 
-// consent asks before something is signed.
-func (a *app) consent(ctx context.Context, yes bool, question string) error {
+// confirmSigning asks before something is signed.
+func (a *app) confirmSigning(ctx context.Context, yes bool, question string) error {
 	if yes {
 		return nil
 	}
@@ -210,22 +210,22 @@ func (a *app) consent(ctx context.Context, yes bool, question string) error {
 		return err
 	}
 	if !ok {
-		return refuse("not signed; nothing was written")
+		return refusal("not signed; nothing was written")
 	}
 	return nil
 }
 
-// attached adds a signature that was made outside.
-func (s *signing) attached(b *brief, env record.Envelope) (record.Envelope, error) {
+// attachSignature adds a signature that was made outside.
+func (s *signCmd) attachSignature(b *preview, env record.Envelope) (record.Envelope, error) {
 	text, err := s.app.readFile(s.publicKey)
 	if err != nil {
 		return env, err
 	}
 	key, err := record.ParseKey(text)
 	if err != nil {
-		return env, wrongFile(s.publicKey, text, "a PEM public key", err)
+		return env, wrongFileError(s.publicKey, text, "a PEM public key", err)
 	}
-	if wanted, err := b.wants(key); !wanted {
+	if wanted, err := b.needsSignature(key); !wanted {
 		return env, err
 	}
 	sig, err := s.app.readFile(s.attach)
@@ -237,14 +237,14 @@ func (s *signing) attached(b *brief, env record.Envelope) (record.Envelope, erro
 		out, err = env.Attach(key, decoded)
 	}
 	if err != nil {
-		return env, refuse("%s: %w", s.attach, err).hint("sign exactly the bytes that docket sign --pae prints for this very file")
+		return env, refusal("%s: %w", s.attach, err).hint("sign exactly the bytes that docket sign --pae prints for this very file")
 	}
 	return out, nil
 }
 
 // printPAE prints what a signature covers. What was filled in is kept as a
 // statement beside the record: --attach needs the same bytes.
-func (s *signing) printPAE(m material, env record.Envelope, salts []record.Salt) error {
+func (s *signCmd) printPAE(m inputFile, env record.Envelope, salts []record.Opening) error {
 	if m.envelope == nil && m.name != m.stem+statementSuffix {
 		if err := writeSalts(m.stem, salts); err != nil {
 			return err
@@ -252,14 +252,14 @@ func (s *signing) printPAE(m material, env record.Envelope, salts []record.Salt)
 		if err := writeNew(m.stem+statementSuffix, env.Payload, 0o644); err != nil {
 			return err
 		}
-		s.app.say("wrote %s; then: docket sign --attach SIGNATURE --public-key KEY %[1]s", m.stem+statementSuffix)
+		s.app.logf("wrote %s; then: docket sign --attach SIGNATURE --public-key KEY %[1]s", m.stem+statementSuffix)
 	}
 	_, err := s.app.out.Write(record.PAE(env.Payload))
 	return err
 }
 
-// write keeps the envelope. One of the same payload gains the signatures, in one step.
-func (s *signing) write(m material, env record.Envelope) error {
+// writeEnvelope keeps the envelope. One of the same payload gains the signatures, in one step.
+func (s *signCmd) writeEnvelope(m inputFile, env record.Envelope) error {
 	data := append(env.Marshal(), '\n')
 	old, err := os.ReadFile(s.out)
 	if err != nil {
@@ -271,16 +271,16 @@ func (s *signing) write(m material, env record.Envelope) error {
 	}
 	both, err := record.Merge(had, env)
 	if err != nil {
-		return refuse("%s holds another record, %s", s.out, record.IDOf(had.Payload)).hint("files are never overwritten: move it away or name another with --out")
+		return refusal("%s holds another record, %s", s.out, record.IDOf(had.Payload)).hint("files are never overwritten: move it away or name another with --out")
 	}
 	return replaceFile(s.out, append(both.Marshal(), '\n'), 0o644)
 }
 
-// tell prints the file, and what it needs next.
-func (s *signing) tell(env record.Envelope, v verdict) error {
-	v.say(s.app)
+// printResult prints the file, and what it needs next.
+func (s *signCmd) printResult(env record.Envelope, v checkResult) error {
+	v.print(s.app)
 	if s.asJSON {
-		return s.app.printJSON(map[string]any{"record": record.IDOf(env.Payload), "file": s.out, "signatures": len(env.Signatures), "complete": v.complete, "needs": v.needs})
+		return s.app.printJSON(map[string]any{"record": record.IDOf(env.Payload), "file": s.out, "signatures": len(env.Signatures), "complete": v.complete, "needs": v.missing})
 	}
 	s.app.printf("%s\n", s.out)
 	return nil

@@ -15,7 +15,7 @@ import (
 )
 
 func (a *app) submit() *cobra.Command {
-	s := submitting{app: a}
+	s := submitCmd{app: a}
 	c := &cobra.Command{
 		Use:   "submit [--key FILE] RECORD…",
 		Short: "Sign, send, verify; keep the receipt",
@@ -52,7 +52,7 @@ out of reach: run the same command again.`,
 		},
 		RunE: func(c *cobra.Command, args []string) error { return s.run(c, args) },
 	}
-	s.trust = a.trusting(c).asking(c).orPolicy(c).fetching(c)
+	s.trust = a.trustFlags(c).asking(c).withPolicyFlag(c).withMaxAgeFlag(c)
 	f := c.Flags()
 	f.StringArrayVar(&s.keys, "key", nil, "private key file or KMS URI; may be repeated")
 	f.BoolVar(&s.dry, "dry-run", false, "ask what would become of it; nothing is sent for good, or saved")
@@ -63,10 +63,10 @@ out of reach: run the same command again.`,
 	return c
 }
 
-// submitting is one run of docket submit.
-type submitting struct {
+// submitCmd is one run of docket submit.
+type submitCmd struct {
 	app                     *app
-	trust                   *trusting
+	trust                   *trustFlags
 	keys                    []string
 	dry, chain, yes, asJSON bool
 	wait                    time.Duration
@@ -74,12 +74,12 @@ type submitting struct {
 	public   []*record.Key // of keys, as far as known
 	policies client.Policies
 	server   *client.Client
-	ground   *ground // nil until a short form asks for it
+	base     *baseState // nil until a short form asks for it
 }
 
 // run sends each file; one that fails does not keep the others back.
-func (s *submitting) run(c *cobra.Command, files []string) error {
-	public, err := s.app.publicHalves(s.keys)
+func (s *submitCmd) run(c *cobra.Command, files []string) error {
+	public, err := s.app.publicKeys(s.keys)
 	if err != nil {
 		return err
 	}
@@ -96,43 +96,43 @@ func (s *submitting) run(c *cobra.Command, files []string) error {
 		return err
 	}
 	if trust != nil {
-		s.ground = &ground{ledger: trust.Ledger(), trust: trust}
+		s.base = &baseState{ledger: trust.Ledger(), trust: trust}
 	}
 	var failed []error
 	for _, file := range files {
-		if err := s.one(c, file); err != nil {
+		if err := s.submitFile(c, file); err != nil {
 			if c.Context().Err() != nil || len(files) == 1 {
 				return err
 			}
-			s.app.report(fmt.Errorf("%s: %w", file, err))
+			s.app.reportError(fmt.Errorf("%s: %w", file, err))
 			failed = append(failed, err)
 		}
 	}
-	return several(failed, len(files))
+	return joinFailures(failed, len(files))
 }
 
-// several sums up: exit 3 only if every failure passes by itself.
-func several(failed []error, of int) error {
+// joinFailures sums up: exit 3 only if every failure passes by itself.
+func joinFailures(failed []error, of int) error {
 	if len(failed) == 0 {
 		return nil
 	}
-	worst := statusNotYet
+	worst := exitNotYet
 	for _, err := range failed {
-		if status, _ := statusOf(err); status != statusNotYet {
-			worst = statusRefused
+		if status, _ := exitStatusOf(err); status != exitNotYet {
+			worst = exitRefused
 		}
 	}
 	return &failure{status: worst, err: fmt.Errorf("%d of %d failed", len(failed), of)}
 }
 
-// one takes a file through: fill, sign, save, send, verify, keep.
-func (s *submitting) one(c *cobra.Command, file string) error {
-	m, err := s.app.readMaterial(c.Context(), file)
+// submitFile takes a file through: fill, sign, save, send, verify, keep.
+func (s *submitCmd) submitFile(c *cobra.Command, file string) error {
+	m, err := s.app.readInput(c.Context(), file)
 	if err != nil {
 		return err
 	}
-	if s.ground != nil {
-		if err := foreign(m.stem, s.ground.ledger); err != nil {
+	if s.base != nil {
+		if err := refuseOtherLedger(m.stem, s.base.ledger); err != nil {
 			return err
 		}
 	}
@@ -141,49 +141,49 @@ func (s *submitting) one(c *cobra.Command, file string) error {
 		return err
 	}
 	if known != nil {
-		return s.already(c.Context(), m, *known)
+		return s.alreadyOnLedger(c.Context(), m, *known)
 	}
 	if s.dry {
 		return s.dryRun(c.Context(), env)
 	}
-	if err := room(m.stem+receiptSuffix, record.IDOf(env.Payload)); err != nil {
+	if err := checkReceiptPath(m.stem+receiptSuffix, record.IDOf(env.Payload)); err != nil {
 		return err
 	}
 	sub, err := s.send(c.Context(), env)
 	if err != nil {
-		return s.explain(m, err)
+		return s.explainRefusal(m, err)
 	}
 	if sub.Receipt == nil {
 		return notYet("record %s is committed, not yet published", sub.ID).hint("run the same command again: it is sent once, and the receipt comes when the witnesses have cosigned")
 	}
-	return s.keep(c.Context(), m, sub)
+	return s.saveReceipt(c.Context(), m, sub)
 }
 
 // envelope is what to send: the one that was named, the one that was saved
 // before, or a new one. known is set where nothing needs to be sent.
-func (s *submitting) envelope(c *cobra.Command, m material) (env record.Envelope, known *record.ID, err error) {
+func (s *submitCmd) envelope(c *cobra.Command, m inputFile) (env record.Envelope, known *record.ID, err error) {
 	if m.envelope != nil {
-		s.unused(*m.envelope, m.name)
+		s.warnUnusedKeys(*m.envelope, m.name)
 		return *m.envelope, nil, nil
 	}
-	saved, err := s.app.saved(m.stem + envelopeSuffix)
+	saved, err := s.app.readSavedEnvelope(m.stem + envelopeSuffix)
 	if err != nil {
 		return env, nil, err
 	}
 	if saved == nil && len(s.keys) == 0 {
-		return env, nil, misuse("%s is not signed", m.name).hint("sign it in one go with --key FILE, or with docket sign first")
+		return env, nil, usageError("%s is not signed", m.name).hint("sign it in one go with --key FILE, or with docket sign first")
 	}
-	if err := s.synced(c); err != nil {
+	if err := s.syncBase(c); err != nil {
 		return env, nil, err
 	}
 	if saved != nil {
-		s.unused(*saved, m.stem+envelopeSuffix)
-		return *saved, nil, s.same(m, *saved)
+		s.warnUnusedKeys(*saved, m.stem+envelopeSuffix)
+		return *saved, nil, s.requireSameAsSaved(m, *saved)
 	}
-	if id, err := s.newest(c.Context(), m); err != nil || id != nil {
+	if id, err := s.newestIfSame(c.Context(), m); err != nil || id != nil {
 		return env, id, err
 	}
-	payload, salts, err := s.ground.fill(m.short, time.Now())
+	payload, salts, err := s.base.fill(m.short, time.Now())
 	if err != nil {
 		return env, nil, err
 	}
@@ -191,8 +191,8 @@ func (s *submitting) envelope(c *cobra.Command, m material) (env record.Envelope
 	return env, nil, err
 }
 
-// saved reads the envelope of an earlier run; nil if there is none.
-func (a *app) saved(name string) (*record.Envelope, error) {
+// readSavedEnvelope reads the envelope of an earlier run; nil if there is none.
+func (a *app) readSavedEnvelope(name string) (*record.Envelope, error) {
 	if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -200,58 +200,58 @@ func (a *app) saved(name string) (*record.Envelope, error) {
 	return &env, err
 }
 
-// synced opens the copy that a record is filled in from.
-func (s *submitting) synced(c *cobra.Command) error {
-	if s.ground == nil {
-		return misuse("to fill in a record, its ledger must be known").hint("give --trust DIR; --policy is enough for an envelope only")
+// syncBase opens the copy that a record is filled in from.
+func (s *submitCmd) syncBase(c *cobra.Command) error {
+	if s.base == nil {
+		return usageError("to fill in a record, its ledger must be known").hint("give --trust DIR; --policy is enough for an envelope only")
 	}
-	if s.ground.register != nil {
+	if s.base.register != nil {
 		return nil
 	}
 	var err error
-	if s.ground.fresh, err = s.trust.synced(c, s.ground.trust); err != nil {
+	if s.base.justSynced, err = s.trust.syncOrWarn(c, s.base.trust); err != nil {
 		return err
 	}
-	s.ground.register, err = s.ground.trust.Copy()
+	s.base.register, err = s.base.trust.Register()
 	return err
 }
 
-// same refuses to send an envelope for a record that was edited since.
-func (s *submitting) same(m material, saved record.Envelope) error {
+// requireSameAsSaved refuses to send an envelope for a record that was edited since.
+func (s *submitCmd) requireSameAsSaved(m inputFile, saved record.Envelope) error {
 	before, err := record.ParseStatement(saved.Payload)
 	if err != nil {
-		return refuse("%s: %w", m.stem+envelopeSuffix, err)
+		return refusal("%s: %w", m.stem+envelopeSuffix, err)
 	}
-	if again, err := s.repeats(m, before, true); err != nil || again {
+	if again, err := s.sameAs(m, before, true); err != nil || again {
 		return err
 	}
-	return refuse("%s and %s say different things", m.name, m.stem+envelopeSuffix).hint("what was signed is never signed again: move %s away to sign the new one", m.stem+envelopeSuffix)
+	return refusal("%s and %s say different things", m.name, m.stem+envelopeSuffix).hint("what was signed is never signed again: move %s away to sign the new one", m.stem+envelopeSuffix)
 }
 
-// newest finds that the thread's newest record says the same already.
-func (s *submitting) newest(ctx context.Context, m material) (*record.ID, error) {
+// newestIfSame finds that the thread's newest record says the same already.
+func (s *submitCmd) newestIfSame(ctx context.Context, m inputFile) (*record.ID, error) {
 	st := m.short.Statement
-	head, ok, err := s.ground.head(st.Thread)
+	head, ok, err := s.base.head(st.Thread)
 	if err != nil || !ok || head.Kind != st.Kind {
 		return nil, err
 	}
-	before, err := s.ground.statement(ctx, head.Index)
+	before, err := s.base.statementAt(ctx, head.Index)
 	if err != nil {
 		return nil, err
 	}
-	again, err := s.repeats(m, before, false)
+	again, err := s.sameAs(m, before, false)
 	if err != nil || !again {
 		return nil, err
 	}
 	return &head.ID, nil
 }
 
-// repeats tells whether the short form, filled in where before stands, says the same
+// sameAs tells whether the short form, filled in where before stands, says the same
 // again. What `about: latest` meant then is what it means for an envelope that was
 // saved (settled): that is never signed again. What could not stand there, such as a
 // later certification in the place of an initial one, does not repeat it.
-func (s *submitting) repeats(m material, before *record.Statement, settled bool) (bool, error) {
-	payload, salts, err := s.ground.fillAfter(m.short, before.Follows, time.Now())
+func (s *submitCmd) sameAs(m inputFile, before *record.Statement, keepSubject bool) (bool, error) {
+	payload, salts, err := s.base.fillAfter(m.short, before.Follows, time.Now())
 	var r *record.Refusal
 	if errors.As(err, &r) {
 		return false, nil
@@ -262,37 +262,37 @@ func (s *submitting) repeats(m material, before *record.Statement, settled bool)
 	if err != nil {
 		return false, err
 	}
-	if settled && m.short.About.Need != record.NeedNothing {
+	if keepSubject && m.short.SubjectLookup.Source != record.SubjectGiven {
 		st.Subject = before.Subject
 	}
-	return sameWords(before, st, s.app.readSalts(m.stem), salts), nil
+	return sameContent(before, st, s.app.readSalts(m.stem), salts), nil
 }
 
 // sign signs what was filled in and saves it, salts first.
-func (s *submitting) sign(c *cobra.Command, m material, payload []byte, salts []record.Salt) (record.Envelope, error) {
+func (s *submitCmd) sign(c *cobra.Command, m inputFile, payload []byte, salts []record.Opening) (record.Envelope, error) {
 	env := record.Envelope{PayloadType: record.PayloadType, Payload: payload}
 	if !s.dry {
-		if err := room(m.stem+receiptSuffix, record.IDOf(payload)); err != nil {
+		if err := checkReceiptPath(m.stem+receiptSuffix, record.IDOf(payload)); err != nil {
 			return env, err
 		}
 	}
-	b, err := s.app.brief(c.Context(), s.ground, env)
+	b, err := s.app.newPreview(c.Context(), s.base, env)
 	if err != nil {
 		return env, err
 	}
-	b.show()
-	signers, err := s.app.signers(c, b, s.keys)
+	b.print()
+	signers, err := s.app.loadSigners(c, b, s.keys)
 	if err != nil {
 		return env, err
 	}
 	if s.app.tty && !s.dry {
-		if err := s.app.consent(c.Context(), s.yes, "Sign and send this?"); err != nil {
+		if err := s.app.confirmSigning(c.Context(), s.yes, "Sign and send this?"); err != nil {
 			return env, err
 		}
 	}
 	for _, signer := range signers {
 		if env, err = env.Sign(c.Context(), signer); err != nil {
-			return env, refuse("signing: %w", err)
+			return env, refusal("signing: %w", err)
 		}
 	}
 	if s.dry {

@@ -46,7 +46,7 @@ it all the same; what came after it, if anything did, is not there.`,
 		Example: "  docket sync --trust trust",
 		Args:    cobra.NoArgs,
 	}
-	t := a.trusting(c).asking(c).fetching(c)
+	t := a.trustFlags(c).asking(c).withMaxAgeFlag(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.Flags().BoolVar(&verify, "verify", false, "check every file of the copy, and mend what is damaged")
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -59,34 +59,34 @@ it all the same; what came after it, if anything did, is not there.`,
 		if err != nil {
 			return err
 		}
-		before := trust.Covers()
+		before := trust.CoveredSize()
 		follow := trust.Sync
 		if verify {
 			follow = func(ctx context.Context, c *client.Client, progress func(reached, size uint64)) error {
-				mended, err := trust.Verify(ctx, c, progress)
+				mended, err := trust.VerifyCopy(ctx, c, progress)
 				if err == nil && mended > 0 {
-					a.say("docket: warning: %s of entries in %s were damaged or missing, and are fetched again: look after that disk", count(mended, "bundle"), trust.Dir())
+					a.logf("docket: warning: %s of entries in %s were damaged or missing, and are fetched again: look after that disk", plural(mended, "bundle"), trust.Dir())
 				}
 				return err
 			}
 		}
-		if err := a.syncBy(c.Context(), trust, server, follow); err != nil {
+		if err := a.syncWith(c.Context(), trust, server, follow); err != nil {
 			return err
 		}
 		if err := a.printCopy(trust, before, asJSON); err != nil {
 			return err
 		}
-		return recent(trust.Checkpoint(), t.maxAge)
+		return checkAge(trust.Checkpoint(), t.maxAge)
 	}
 	return c
 }
 
-// sync1 syncs a copy, with a bar on a terminal, and keeps the evidence of a fork.
-func (a *app) sync1(ctx context.Context, trust *client.Trust, server *client.Client) error {
-	return a.syncBy(ctx, trust, server, trust.Sync)
+// syncTrust syncs a copy, with a bar on a terminal, and keeps the evidence of a fork.
+func (a *app) syncTrust(ctx context.Context, trust *client.Trust, server *client.Client) error {
+	return a.syncWith(ctx, trust, server, trust.Sync)
 }
 
-func (a *app) syncBy(ctx context.Context, trust *client.Trust, server *client.Client, follow func(context.Context, *client.Client, func(reached, size uint64)) error) error {
+func (a *app) syncWith(ctx context.Context, trust *client.Trust, server *client.Client, follow func(context.Context, *client.Client, func(reached, size uint64)) error) error {
 	var bar *progressbar.ProgressBar
 	err := follow(ctx, server, func(reached, size uint64) {
 		if bar == nil {
@@ -97,30 +97,30 @@ func (a *app) syncBy(ctx context.Context, trust *client.Trust, server *client.Cl
 	if bar != nil {
 		bar.Finish()
 	}
-	if why := trust.Untimed(); err == nil && why != nil {
-		a.say("docket: warning: %v; the next sync asks again", why)
+	if why := trust.TimesErr(); err == nil && why != nil {
+		a.logf("docket: warning: %v; the next sync asks again", why)
 	}
-	return a.keepEvidence(trust, err)
+	return a.saveEvidence(trust, err)
 }
 
-// keepEvidence writes what a log signed against itself beside the copy.
-func (a *app) keepEvidence(trust *client.Trust, err error) error {
+// saveEvidence writes what a log signed against itself beside the copy.
+func (a *app) saveEvidence(trust *client.Trust, err error) error {
 	var fork *client.ForkError
 	if !errors.As(err, &fork) || trust == nil {
 		return err
 	}
 	dir := filepath.Join(trust.Dir(), evidenceDir)
-	next, bad := keepFork(dir, fork)
+	next, bad := writeForkEvidence(dir, fork)
 	if bad != nil {
 		return errors.Join(err, bad)
 	}
-	return refuse("%w", err).hint("%s, and trust neither history until it is explained", next)
+	return refusal("%w", err).hint("%s, and trust neither history until it is explained", next)
 }
 
-// keepFork writes what a log signed against itself, and says what to do with it.
+// writeForkEvidence writes what a log signed against itself, and says what to do with it.
 // Each file is named by its content: the same tree may come with other cosignatures
 // the next time.
-func keepFork(dir string, fork *client.ForkError) (next string, err error) {
+func writeForkEvidence(dir string, fork *client.ForkError) (next string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
@@ -161,12 +161,12 @@ func (a *app) printCopy(trust *client.Trust, before uint64, asJSON bool) error {
 	cp := p.Checkpoint()
 	if asJSON {
 		out := map[string]any{"ledger": trust.Ledger(), "origin": cp.Origin, "size": cp.Size, "root": cp.Root.String(), "new": cp.Size - before}
-		if at := p.CosignedAt(); !at.IsZero() {
+		if at := p.LastCosignedAt(); !at.IsZero() {
 			out["cosignedAt"] = at
 		}
 		return a.printJSON(out)
 	}
-	a.say("%s: every entry replayed and judged, %d of them new", trust.Dir(), cp.Size-before)
+	a.logf("%s: every entry replayed and judged, %d of them new", trust.Dir(), cp.Size-before)
 	a.printf("%s %s\n", cp.Origin, asOf(p))
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 
 // What a log signed against itself is kept, however often it is met and whatever
 // cosignatures it comes with, and the hint names files that the next command takes.
-func TestKeepFork(t *testing.T) {
+func TestWriteForkEvidence(t *testing.T) {
 	skey, _, err := proof.GenerateKey(proof.Ed25519, "log.example/fork")
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +70,7 @@ func TestKeepFork(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		next, err := keepFork(dir, fork)
+		next, err := writeForkEvidence(dir, fork)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,7 +79,7 @@ func TestKeepFork(t *testing.T) {
 			t.Fatalf("the hint is %q", next)
 		}
 		for _, name := range strings.Fields(args) {
-			if _, evidence, err := (&app{}).readSeen(name); err != nil || evidence != c.proven {
+			if _, evidence, err := (&app{}).readNoteOrEvidence(name); err != nil || evidence != c.proven {
 				t.Errorf("%s: evidence %v, %v", name, evidence, err)
 			}
 		}

@@ -15,15 +15,15 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
-// say prints one line of talk to stderr, fit for a terminal whoever's words are in it.
-func (a *app) say(format string, args ...any) {
-	io.WriteString(a.err, fit(fmt.Sprintf(format+"\n", args...)))
+// logf prints one line of talk to stderr, fit for a terminal whoever's words are in it.
+func (a *app) logf(format string, args ...any) {
+	io.WriteString(a.err, printableLines(fmt.Sprintf(format+"\n", args...)))
 }
 
 // printf prints a result to stdout, likewise. What must keep its bytes, as a file does,
 // is written to a.out itself.
 func (a *app) printf(format string, args ...any) {
-	io.WriteString(a.out, fit(fmt.Sprintf(format, args...)))
+	io.WriteString(a.out, printableLines(fmt.Sprintf(format, args...)))
 }
 
 // printJSON prints one value as one line of JSON: what a script reads. What a terminal
@@ -35,12 +35,12 @@ func (a *app) printJSON(v any) error {
 	if err := e.Encode(v); err != nil {
 		return err
 	}
-	_, err := io.WriteString(a.out, fit(b.String()))
+	_, err := io.WriteString(a.out, printableLines(b.String()))
 	return err
 }
 
-// count is a number of things as a sentence says it.
-func count(n int, noun string) string {
+// plural is a number of things as a sentence says it.
+func plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
@@ -49,17 +49,17 @@ func count(n int, noun string) string {
 
 // table aligns columns that are written with tabs between them; flush it.
 func (a *app) table() *tabwriter.Writer {
-	return tabwriter.NewWriter(&trimmed{w: a.out}, 0, 8, 2, ' ', 0)
+	return tabwriter.NewWriter(&trailingSpaceTrimmer{w: a.out}, 0, 8, 2, ' ', 0)
 }
 
-// trimmed writes what it is given without the spaces that end a line: those that
+// trailingSpaceTrimmer writes what it is given without the spaces that end a line: those that
 // pad a last cell with nothing in it.
-type trimmed struct {
+type trailingSpaceTrimmer struct {
 	w      io.Writer
 	spaces int // seen, not written yet
 }
 
-func (t *trimmed) Write(p []byte) (int, error) {
+func (t *trailingSpaceTrimmer) Write(p []byte) (int, error) {
 	out := make([]byte, 0, len(p)+t.spaces)
 	for _, b := range p {
 		switch b {
@@ -99,16 +99,16 @@ func (a *app) progress(what string, total int64) *progressbar.ProgressBar {
 // printable makes a piece of foreign text fit for a line of a terminal: control characters
 // and everything else that is not seen, which no record may hold but a file or a server
 // might, are shown as JSON's escapes.
-func printable(s string) string { return escaped(s, "") }
+func printable(s string) string { return escapeHidden(s, "") }
 
-// fit does so for whole lines, which keep their ends and tabs.
-func fit(s string) string { return escaped(s, "\n\t") }
+// printableLines does so for whole lines, which keep their ends and tabs.
+func printableLines(s string) string { return escapeHidden(s, "\n\t") }
 
-// escaped escapes what a terminal obeys or does not show, but for the controls that are
+// escapeHidden escapes what a terminal obeys or does not show, but for the controls that are
 // kept. A byte that is no UTF-8 may be such a control.
-func escaped(s, kept string) string {
+func escapeHidden(s, allowed string) string {
 	unfit := func(i int, r rune) bool {
-		return r < 0x20 && !strings.ContainsRune(kept, r) || r >= 0x7f && r <= 0x9f || r == utf8.RuneError || rules1.Hidden(s, i)
+		return r < 0x20 && !strings.ContainsRune(allowed, r) || r >= 0x7f && r <= 0x9f || r == utf8.RuneError || rules1.IsHiddenAt(s, i)
 	}
 	var b strings.Builder
 	b.Grow(len(s))
@@ -125,8 +125,8 @@ func escaped(s, kept string) string {
 	return b.String()
 }
 
-// sentence writes names as a sentence lists them, with "and" or "or" before the last.
-func sentence(names []string, last string) string {
+// joinWords writes names as a sentence lists them, with "and" or "or" before the last.
+func joinWords(names []string, last string) string {
 	if n := len(names); n > 1 {
 		return strings.Join(names[:n-1], ", ") + " " + last + " " + names[n-1]
 	}

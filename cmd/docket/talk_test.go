@@ -10,18 +10,18 @@ import (
 func TestTable(t *testing.T) {
 	var out bytes.Buffer
 	w := (&app{out: &out}).table()
-	row(w, "open", "acme cloud", "")
-	row(w, "overdue", "b", "since then")
-	row(w, "", "", "")
+	printRow(w, "open", "acme cloud", "")
+	printRow(w, "overdue", "b", "since then")
+	printRow(w, "", "", "")
 	w.Flush()
 	if got, want := out.String(), "open     acme cloud\noverdue  b           since then\n\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
-// TestNothingUnseenIsPrinted tries what a terminal would obey, or not show, wherever a
+// TestHiddenCharactersAreEscaped tries what a terminal would obey, or not show, wherever a
 // stranger's text is printed: as it is, and as JSON, where it stays the same text.
-func TestNothingUnseenIsPrinted(t *testing.T) {
+func TestHiddenCharactersAreEscaped(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain, Żółć, 東京, Müller":   "plain, Żółć, 東京, Müller",
 		"\x1b[2J":                   `\u001b[2J`,
@@ -39,7 +39,7 @@ func TestNothingUnseenIsPrinted(t *testing.T) {
 		var out, talk bytes.Buffer
 		a := &app{out: &out, err: &talk}
 		a.printf("%s", in)
-		a.say("%s", in)
+		a.logf("%s", in)
 		if out.String() != want || talk.String() != want+"\n" || printable(in) != want {
 			t.Errorf("%q: printed %q, said %q, a piece of it %q, want %q", in, out.String(), talk.String(), printable(in), want)
 		}
@@ -48,14 +48,14 @@ func TestNothingUnseenIsPrinted(t *testing.T) {
 			t.Fatal(err)
 		}
 		var back string
-		if err := json.Unmarshal(out.Bytes(), &back); err != nil || back != string([]rune(in)) || fit(out.String()) != out.String() {
+		if err := json.Unmarshal(out.Bytes(), &back); err != nil || back != string([]rune(in)) || printableLines(out.String()) != out.String() {
 			t.Errorf("%q: as JSON %s, which is %q (%v)", in, out.String(), back, err)
 		}
 	}
 	if got := printable("a\nb\tc"); got != `a\u000ab\u0009c` {
 		t.Errorf("a piece of a line: %q", got)
 	}
-	if got := fit("a\nb\tc"); got != "a\nb\tc" {
+	if got := printableLines("a\nb\tc"); got != "a\nb\tc" {
 		t.Errorf("whole lines: %q", got)
 	}
 }

@@ -13,28 +13,28 @@ import (
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/certificate"
 )
 
-// tlsFiles are the flags that make a verb serve TLS.
-type tlsFiles struct{ cert, key string }
+// tlsFlags are the flags that make a verb serve TLS.
+type tlsFlags struct{ cert, key string }
 
-func (t *tlsFiles) flags(c *cobra.Command) {
+func (t *tlsFlags) flags(c *cobra.Command) {
 	c.Flags().StringVar(&t.cert, "tls-cert", "", "PEM file of the certificate and its chain")
 	c.Flags().StringVar(&t.key, "tls-key", "", "PEM file of the certificate's private key")
 }
 
 // config follows the files; nil without them. It is asked for before anybody is told
 // that something serves.
-func (t *tlsFiles) config(log *slog.Logger) (*tls.Config, error) {
+func (t *tlsFlags) config(log *slog.Logger) (*tls.Config, error) {
 	switch {
 	case t.cert == "" && t.key == "":
 		return nil, nil
 	case t.cert == "" || t.key == "":
-		return nil, misuse("--tls-cert and --tls-key go together")
+		return nil, usageError("--tls-cert and --tls-key go together")
 	}
-	c, err := certificate.Follow(t.cert, t.key, log)
+	c, err := certificate.ReloadingConfig(t.cert, t.key, log)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, misuse("--tls-cert and --tls-key: %w", err)
+		return nil, usageError("--tls-cert and --tls-key: %w", err)
 	} else if err != nil {
-		return nil, refuse("--tls-cert and --tls-key: %w", err)
+		return nil, refusal("--tls-cert and --tls-key: %w", err)
 	}
 	return c, nil
 }

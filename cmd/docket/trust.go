@@ -43,31 +43,31 @@ same.`,
 			}
 			server, err := client.New(args[0], nil)
 			if err != nil {
-				return misuse("%w", err)
+				return usageError("%w", err)
 			}
 			if info, err := os.Stat(dir); errors.Is(err, syscall.ENOTDIR) || err == nil && !info.IsDir() {
-				return misuse("--to %s: a file stands there, or in the way to it; want a directory that is not there yet, or is empty", dir)
+				return usageError("--to %s: a file stands there, or in the way to it; want a directory that is not there yet, or is empty", dir)
 			}
 			t, err := client.CreateTrust(c.Context(), vfs.Default, dir, server, id)
 			if errors.Is(err, client.ErrNotEmpty) {
-				return refuse("%w", err).hint("name with --to a directory that is not there yet, or is empty")
+				return refusal("%w", err).hint("name with --to a directory that is not there yet, or is empty")
 			} else if err != nil {
-				return unpinned(c.Context(), server, err)
+				return explainNotPinned(c.Context(), server, err)
 			}
 			defer t.Close()
-			before := t.Covers()
+			before := t.CoveredSize()
 			switch {
 			case !noSync:
-				err = a.sync1(c.Context(), t, server)
+				err = a.syncTrust(c.Context(), t, server)
 			case before == 0: // a copy must not fall behind its checkpoint
-				err = a.keepEvidence(t, t.Refresh(c.Context(), server))
+				err = a.saveEvidence(t, t.Refresh(c.Context(), server))
 			}
 			if err != nil {
 				return err
 			}
-			a.introduce(t)
+			a.printLedger(t)
 			if noSync && before == 0 {
-				a.say("not synced: receipts verify, and who had the right to sign is NOT CHECKED until docket sync --trust %s", dir)
+				a.logf("not synced: receipts verify, and who had the right to sign is NOT CHECKED until docket sync --trust %s", dir)
 				err = a.printPinned(t, asJSON)
 			} else {
 				err = a.printCopy(t, before, asJSON)
@@ -75,7 +75,7 @@ same.`,
 			if err != nil {
 				return err
 			}
-			return recent(t.Checkpoint(), maxAge)
+			return checkAge(t.Checkpoint(), maxAge)
 		},
 	}
 	f := c.Flags()
@@ -95,49 +95,49 @@ func (a *app) charterID(charter string) (record.ID, error) {
 	if id, err := record.ParseID(charter); err == nil && !id.IsZero() {
 		return id, nil
 	}
-	if err := whole(charter); err != nil {
+	if err := requireFullID(charter); err != nil {
 		return record.ID{}, err
 	}
-	id, _, err := a.recordNamed(charter)
+	id, _, err := a.resolveRecord(charter)
 	if err != nil {
-		return record.ID{}, misuse("--charter %s: want a record ID (64 hexadecimal digits), or the charter's envelope or receipt: %w", charter, err)
+		return record.ID{}, usageError("--charter %s: want a record ID (64 hexadecimal digits), or the charter's envelope or receipt: %w", charter, err)
 	}
 	return id, nil
 }
 
-// whole refuses a record ID that was shortened for people: what pins a ledger is all of it.
-func whole(id string) error {
+// requireFullID refuses a record ID that was shortened for people: what pins a ledger is all of it.
+func requireFullID(id string) error {
 	shown, _, cut := strings.Cut(strings.ReplaceAll(id, "...", "…"), "…")
 	if !cut || shown == "" || strings.Trim(shown, "0123456789abcdef") != "" {
 		return nil
 	}
-	return misuse("--charter %s is abbreviated; want all 64 hexadecimal digits of the record ID", id).hint("the authority gives it out; the charter's envelope or receipt will do, too")
+	return usageError("--charter %s is abbreviated; want all 64 hexadecimal digits of the record ID", id).hint("the authority gives it out; the charter's envelope or receipt will do, too")
 }
 
-// unpinned says why a ledger was not pinned: one that has published nothing yet is no
+// explainNotPinned says why a ledger was not pinned: one that has published nothing yet is no
 // other ledger.
-func unpinned(ctx context.Context, server *client.Client, err error) error {
+func explainNotPinned(ctx context.Context, server *client.Client, err error) error {
 	if isProblem(err) || errors.Is(err, client.ErrUnpublished) {
-		if _, nothing := server.Source().Checkpoint(ctx); wire.NotFound(nothing) {
+		if _, nothing := server.Source().Checkpoint(ctx); wire.IsNotFound(nothing) {
 			return notYet("%s has published nothing yet", server.URL()).hint("it waits for its witnesses, see %s/v1/witnesses; run the same command again when they have cosigned", server.URL())
 		}
 	}
-	if status, next := statusOf(err); status == statusRefused && next == "" && !ofMachine(err) {
-		return refuse("%w", err).hint("compare the URL, and the charter's record ID, with what the authority gives out; each ledger has a trust directory of its own")
+	if status, next := exitStatusOf(err); status == exitRefused && next == "" && !ofMachine(err) {
+		return refusal("%w", err).hint("compare the URL, and the charter's record ID, with what the authority gives out; each ledger has a trust directory of its own")
 	}
 	return err
 }
 
-// introduce says whose ledger it is, and what its policy is worth.
-func (a *app) introduce(t *client.Trust) {
+// printLedger says whose ledger it is, and what its policy is worth.
+func (a *app) printLedger(t *client.Trust) {
 	charter, index := t.Charter()
-	a.say("%s: %s, charter at #%d", printable(charter.Origin), printable(charter.Name), index)
+	a.logf("%s: %s, charter at #%d", printable(charter.Origin), printable(charter.Name), index)
 	policy, err := proof.ParsePolicy([]byte(charter.Policy))
 	if err != nil {
 		return // it was parsed when the charter was judged
 	}
-	a.say("policy %s: quorum %s", policy.Fingerprint(), quorumText(policy))
-	a.warn(policy)
+	a.logf("policy %s: quorum %s", policy.Fingerprint(), quorumText(policy))
+	a.warnPolicy(policy)
 }
 
 func (a *app) printPinned(t *client.Trust, asJSON bool) error {

@@ -30,15 +30,15 @@ func TestUsage(t *testing.T) {
 		"witness evidence show --dir d": "docket witness evidence show wants ID\nhint: ",
 		"keygen --nothing":              "unknown flag: --nothing\nhint: docket keygen --out FILE; ",
 	} {
-		status, said := misusing(t.Context(), strings.Fields(line)...)
-		if status != statusMisused || !strings.HasPrefix(said, "docket: "+want) {
+		status, said := runForUsage(t.Context(), strings.Fields(line)...)
+		if status != exitMisused || !strings.HasPrefix(said, "docket: "+want) {
 			t.Errorf("docket %s: exit %d, %q; want %q", line, status, said, want)
 		}
 	}
 }
 
-// TestUsageOfAll: of no verb is cobra's own voice heard.
-func TestUsageOfAll(t *testing.T) {
+// TestUsageOfEveryCommand: of no verb is cobra's own voice heard.
+func TestUsageOfEveryCommand(t *testing.T) {
 	var visit func(c *cobra.Command)
 	visit = func(c *cobra.Command) {
 		for _, sub := range c.Commands() {
@@ -59,11 +59,11 @@ func TestUsageOfAll(t *testing.T) {
 		}
 	}
 	a := &app{in: strings.NewReader(""), out: io.Discard, err: io.Discard, getenv: func(string) string { return "" }}
-	visit(a.root())
+	visit(a.rootCmd())
 }
 
-// misusing runs a command line and returns what it said.
-func misusing(ctx context.Context, args ...string) (status int, said string) {
+// runForUsage runs a command line and returns what it said.
+func runForUsage(ctx context.Context, args ...string) (status int, said string) {
 	var out bytes.Buffer
 	a := &app{in: strings.NewReader(""), out: io.Discard, err: &out, getenv: func(string) string { return "" }}
 	return a.run(ctx, args), out.String()

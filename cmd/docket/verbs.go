@@ -2,9 +2,9 @@ package main
 
 import "github.com/spf13/cobra"
 
-// verbs are the commands of the binary, each in a file of its own name, in the
+// commands are the commands of the binary, each in a file of its own name, in the
 // order in which help prints them.
-var verbs = []struct {
+var commands = []struct {
 	group string
 	make  func(*app) *cobra.Command
 }{
@@ -16,7 +16,7 @@ var verbs = []struct {
 	{"write", (*app).merge},
 	{"write", (*app).submit},
 	{"write", (*app).receipt},
-	{"write", (*app).importing},
+	{"write", (*app).importCmd},
 	{"read", (*app).trust},
 	{"read", (*app).sync},
 	{"read", (*app).verify},

@@ -23,7 +23,7 @@ import (
 )
 
 func (a *app) verify() *cobra.Command {
-	v := verifying{app: a}
+	v := verifyCmd{app: a}
 	c := &cobra.Command{
 		Use:   "verify RECEIPT…",
 		Short: "Check receipts offline, and say what they prove and what not",
@@ -60,7 +60,7 @@ Several receipts get one line each, and the exit status is 1 if any fails.`,
 		ValidArgsFunction: completeFiles("tlog-proof"),
 		RunE:              func(c *cobra.Command, args []string) error { return v.run(c.Context(), args) },
 	}
-	v.trust = a.trusting(c).orPolicy(c)
+	v.trust = a.trustFlags(c).withPolicyFlag(c)
 	c.Flags().StringVar(&v.charter, "charter", "", "the ledger's charter by its record ID (or its envelope or receipt): all that a chain needs")
 	c.Flags().StringVar(&v.document, "document", "", "the document that the record is about")
 	c.Flags().StringVar(&v.salts, "salts", "", "NAME"+saltsSuffix+": opens what the record commits to, its document included")
@@ -68,19 +68,19 @@ Several receipts get one line each, and the exit status is 1 if any fails.`,
 	return c
 }
 
-// verifying is one run of docket verify.
-type verifying struct {
+// verifyCmd is one run of docket verify.
+type verifyCmd struct {
 	app             *app
-	trust           *trusting
+	trust           *trustFlags
 	charter         string
 	document, salts string
-	opened          []opened // by the salts
+	opened          []openedCommitment // by the salts
 	asJSON          bool
 }
 
-func (v *verifying) run(ctx context.Context, files []string) error {
+func (v *verifyCmd) run(ctx context.Context, files []string) error {
 	if (v.document != "" || v.salts != "") && len(files) > 1 {
-		return misuse("--document and --salts go with one receipt, not %d", len(files))
+		return usageError("--document and --salts go with one receipt, not %d", len(files))
 	}
 	policies, trust, err := v.policies()
 	if err != nil {
@@ -91,53 +91,53 @@ func (v *verifying) run(ctx context.Context, files []string) error {
 	}
 	bad, next := 0, ""
 	for _, file := range files {
-		r, err := v.one(ctx, file, policies)
-		err = v.app.keepEvidence(trust, err)
-		status, hint := statusOf(err)
+		r, err := v.verifyFile(ctx, file, policies)
+		err = v.app.saveEvidence(trust, err)
+		status, hint := exitStatusOf(err)
 		damage := (*client.DamageError)(nil)
-		if err != nil && (len(files) == 1 || status != statusRefused || errors.As(err, &damage)) {
-			return v.refused(file, err)
+		if err != nil && (len(files) == 1 || status != exitRefused || errors.As(err, &damage)) {
+			return v.refusedError(file, err)
 		}
 		if err != nil {
 			bad, next = bad+1, cmp.Or(hint, next)
 		}
-		var earlier *earliest
+		var earlier *earlierTime
 		if err == nil {
-			earlier, err = v.earlier(ctx, file, r, policies, trust)
-			if err = v.app.keepEvidence(trust, err); err != nil {
-				return v.refused(firstOf(file), err)
+			earlier, err = v.findEarlier(ctx, file, r, policies, trust)
+			if err = v.app.saveEvidence(trust, err); err != nil {
+				return v.refusedError(firstReceiptPath(file), err)
 			}
 		}
-		if err := v.print(file, r, earlier, err, trust, len(files) > 1); err != nil {
+		if err := v.printResult(file, r, earlier, err, trust, len(files) > 1); err != nil {
 			return err
 		}
 	}
 	if len(files) == 1 {
 		return nil
 	}
-	v.app.say("%d of %d verified", len(files)-bad, len(files))
+	v.app.logf("%d of %d verified", len(files)-bad, len(files))
 	if bad > 0 {
-		return refuse("%d of %d refused", bad, len(files)).hint("%s", next)
+		return refusal("%d of %d refused", bad, len(files)).hint("%s", next)
 	}
 	return nil
 }
 
 // policies says whom to believe: --charter, or else as every verb does.
-func (v *verifying) policies() (client.Policies, *client.Trust, error) {
+func (v *verifyCmd) policies() (client.Policies, *client.Trust, error) {
 	if v.charter == "" {
 		return v.trust.policies()
 	}
 	if v.trust.policy != "" || v.trust.given("trust") {
-		return nil, nil, misuse("--charter stands alone").hint("a trust directory pins a charter already; a policy is what --charter takes from the chain")
+		return nil, nil, usageError("--charter stands alone").hint("a trust directory pins a charter already; a policy is what --charter takes from the chain")
 	}
 	id, err := v.app.charterID(v.charter)
-	return client.Pinned{Charter: id}, nil, err
+	return client.PinnedCharter{ID: id}, nil, err
 }
 
-// refused words the failure of a single file.
-func (v *verifying) refused(file string, err error) error {
-	status, next := statusOf(err)
-	if damage := (*client.DamageError)(nil); status != statusRefused || errors.As(err, &damage) {
+// refusedError words the failure of a single file.
+func (v *verifyCmd) refusedError(file string, err error) error {
+	status, next := exitStatusOf(err)
+	if damage := (*client.DamageError)(nil); status != exitRefused || errors.As(err, &damage) {
 		return err // which refuses nothing
 	}
 	var short *proof.QuorumError
@@ -145,25 +145,25 @@ func (v *verifying) refused(file string, err error) error {
 		next = "what a quorum did not cosign is not accepted: if others have taken the witnesses' place, docket sync learns of it; docket receipt --refresh asks for a newer receipt"
 	}
 	if v.asJSON {
-		if err := v.app.printJSON(verified{File: file, Refused: err.Error()}); err != nil {
+		if err := v.app.printJSON(verifyJSON{File: file, Refused: err.Error()}); err != nil {
 			return err
 		}
 	}
-	return refuse("%s: refused: %w", file, err).hint("%s", next)
+	return refusal("%s: refused: %w", file, err).hint("%s", next)
 }
 
-// one verifies one file.
-func (v *verifying) one(ctx context.Context, file string, policies client.Policies) (*client.Report, error) {
+// verifyFile verifies one file.
+func (v *verifyCmd) verifyFile(ctx context.Context, file string, policies client.Policies) (*client.VerifyReport, error) {
 	raw, err := v.app.readFile(file)
 	if err != nil {
 		return nil, err
 	}
 	if !bytes.HasPrefix(raw, []byte("c2sp.org/tlog-proof@")) {
-		return nil, wrongFile(file, raw, "a receipt ("+receiptSuffix+")", nil)
+		return nil, wrongFileError(file, raw, "a receipt ("+receiptSuffix+")", nil)
 	}
 	r, err := client.Verify(ctx, raw, policies, time.Now())
 	if err == nil && v.salts != "" {
-		v.opened, err = v.open(r)
+		v.opened, err = v.openCommitments(r)
 	}
 	if err == nil && v.document != "" {
 		err = v.checkDocument(r, v.opened)
@@ -171,20 +171,20 @@ func (v *verifying) one(ctx context.Context, file string, policies client.Polici
 	return r, err
 }
 
-// earliest is an earlier time by which the record existed than its receipt proves, and who
+// earlierTime is an earlier time by which the record existed than its receipt proves, and who
 // says so: the first receipt that is kept beside, or else the trust directory.
-type earliest struct {
+type earlierTime struct {
 	by    time.Time
-	file  string         // of the first receipt; empty if the trust directory says so
-	first *client.Report // what that proves; nil likewise
+	file  string               // of the first receipt; empty if the trust directory says so
+	first *client.VerifyReport // what that proves; nil likewise
 }
 
-// earlier looks for one. A first receipt that does not verify proves nothing, which is
+// findEarlier looks for one. A first receipt that does not verify proves nothing, which is
 // said; one of another history is evidence.
-func (v *verifying) earlier(ctx context.Context, file string, r *client.Report, policies client.Policies, trust *client.Trust) (*earliest, error) {
-	best := earliest{by: r.Published.ExistedBy()}
+func (v *verifyCmd) findEarlier(ctx context.Context, file string, r *client.VerifyReport, policies client.Policies, trust *client.Trust) (*earlierTime, error) {
+	best := earlierTime{by: r.Published.ExistedBy()}
 	sooner := func(by time.Time) bool { return !by.IsZero() && (best.by.IsZero() || by.Before(best.by)) }
-	name := firstOf(file)
+	name := firstReceiptPath(file)
 	raw, err := os.ReadFile(name)
 	if err == nil && strings.HasSuffix(file, receiptSuffix) {
 		first, err := client.Verify(ctx, raw, policies, time.Now())
@@ -193,11 +193,11 @@ func (v *verifying) earlier(ctx context.Context, file string, r *client.Report, 
 		case errors.As(err, &fork):
 			return nil, err
 		case err != nil:
-			v.app.say("docket: warning: %s, which is kept beside, does not verify here: %v", name, err)
+			v.app.logf("docket: warning: %s, which is kept beside, does not verify here: %v", name, err)
 		case first.ID != r.ID || first.Index != r.Index:
-			v.app.say("docket: warning: %s, which is kept beside, is of another record", name)
+			v.app.logf("docket: warning: %s, which is kept beside, is of another record", name)
 		case sooner(first.Published.ExistedBy()):
-			best = earliest{by: first.Published.ExistedBy(), file: name, first: first}
+			best = earlierTime{by: first.Published.ExistedBy(), file: name, first: first}
 		}
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -208,7 +208,7 @@ func (v *verifying) earlier(ctx context.Context, file string, r *client.Report, 
 			return nil, err
 		}
 		if sooner(by) {
-			best = earliest{by: by}
+			best = earlierTime{by: by}
 		}
 	}
 	if best.by.Equal(r.Published.ExistedBy()) {
@@ -217,45 +217,45 @@ func (v *verifying) earlier(ctx context.Context, file string, r *client.Report, 
 	return &best, nil
 }
 
-// opened is a commitment that --salts opens.
-type opened struct {
+// openedCommitment is a commitment that --salts opens.
+type openedCommitment struct {
 	Pointer string `json:"pointer"`
 	Value   string `json:"value"`
 }
 
-// open opens every commitment that there is a salt for. A salt that opens none refuses
+// openCommitments opens every commitment that there is a salt for. A salt that opens none refuses
 // the file: it is of another record, or was changed.
-func (v *verifying) open(r *client.Report) (all []opened, err error) {
+func (v *verifyCmd) openCommitments(r *client.VerifyReport) (all []openedCommitment, err error) {
 	raw, err := v.app.readFile(v.salts)
 	if err != nil {
 		return nil, err
 	}
-	var salts []record.Salt
+	var salts []record.Opening
 	if err := json.Unmarshal(raw, &salts); err != nil || len(salts) == 0 {
-		return nil, wrongFile(v.salts, raw, "the salts of a record (NAME"+saltsSuffix+")", cmp.Or(err, errors.New("it holds none")))
+		return nil, wrongFileError(v.salts, raw, "the salts of a record (NAME"+saltsSuffix+")", cmp.Or(err, errors.New("it holds none")))
 	}
 	for _, s := range salts {
 		c, ok := r.Statement.Commitment(s.Pointer)
 		if !ok {
-			return nil, refuse("%s: the record commits to nothing at %s", v.salts, s.Pointer).hint("it may be of another record")
+			return nil, refusal("%s: the record commits to nothing at %s", v.salts, s.Pointer).hint("it may be of another record")
 		}
-		if err := c.Open(r.Statement.Ledger, r.Statement.Thread, s); err != nil {
-			return nil, refuse("%s: %w", v.salts, err).hint("it may be of another record")
+		if err := c.Verify(r.Statement.Ledger, r.Statement.Thread, s); err != nil {
+			return nil, refusal("%s: %w", v.salts, err).hint("it may be of another record")
 		}
-		all = append(all, opened{s.Pointer, s.Value})
+		all = append(all, openedCommitment{s.Pointer, s.Value})
 	}
 	return all, nil
 }
 
 // checkDocument compares the document with the record's subject: its digest, or the
 // commitment to it, which the salts have opened.
-func (v *verifying) checkDocument(r *client.Report, salts []opened) error {
+func (v *verifyCmd) checkDocument(r *client.VerifyReport, salts []openedCommitment) error {
 	data, err := v.app.readFile(v.document)
 	if err != nil {
 		return err
 	}
 	digest := sha256.Sum256(data)
-	if digest == r.Statement.Subject.SHA256 || slices.Contains(salts, opened{"/subject", hex.EncodeToString(digest[:])}) {
+	if digest == r.Statement.Subject.SHA256 || slices.Contains(salts, openedCommitment{"/subject", hex.EncodeToString(digest[:])}) {
 		return nil
 	}
 	if v.salts == "" {
@@ -264,28 +264,28 @@ func (v *verifying) checkDocument(r *client.Report, salts []opened) error {
 	return fmt.Errorf("%s is not the document: %s has no salt for its SHA-256, %x", v.document, v.salts, digest)
 }
 
-// print prints one result: a line where there are several, else all of it.
-func (v *verifying) print(file string, r *client.Report, earlier *earliest, err error, trust *client.Trust, brief bool) error {
+// printResult prints one result: a line where there are several, else all of it.
+func (v *verifyCmd) printResult(file string, r *client.VerifyReport, earlier *earlierTime, err error, trust *client.Trust, brief bool) error {
 	switch {
 	case err != nil && v.asJSON:
-		return v.app.printJSON(verified{File: file, Refused: err.Error()})
+		return v.app.printJSON(verifyJSON{File: file, Refused: err.Error()})
 	case err != nil:
 		v.app.printf("%s: refused: %v\n", file, err)
 		return nil
 	}
 	if v.charter != "" && !brief {
-		v.app.say("policy %s: quorum %s; a fork needs %s", r.Policy.Fingerprint(), quorumText(r.Policy), forkText(r.Policy))
+		v.app.logf("policy %s: quorum %s; a fork needs %s", r.Policy.Fingerprint(), quorumText(r.Policy), forkText(r.Policy))
 	}
-	v.app.warn(r.Policy) // it may be that of an older charter
-	p := proven{report: r, trust: trust, document: v.document, earlier: earlier, opened: v.opened}
+	v.app.warnPolicy(r.Policy) // it may be that of an older charter
+	p := verifyOutput{report: r, trust: trust, document: v.document, earlier: earlier, opened: v.opened}
 	switch {
 	case v.asJSON:
-		return v.app.printJSON(p.facts(file))
+		return v.app.printJSON(p.toJSON(file))
 	case brief:
-		v.app.printf("%s: %s\n", file, p.line())
+		v.app.printf("%s: %s\n", file, p.summaryLine())
 	default:
 		v.app.printf("%s: verified offline\n", file)
-		for _, l := range p.lines() {
+		for _, l := range p.factLines() {
 			v.app.printf("  %s\n", printable(l))
 		}
 	}

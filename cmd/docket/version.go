@@ -7,8 +7,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// build says what was built: the module's version, its commit if known, the toolchain.
-type build struct {
+// buildInfo says what was built: the module's version, its commit if known, the toolchain.
+type buildInfo struct {
 	Version  string `json:"version"`
 	Revision string `json:"revision,omitempty"`
 	Modified bool   `json:"modified,omitempty"`
@@ -16,8 +16,8 @@ type build struct {
 	Rules    int    `json:"rules"` // the newest admission rules that this binary knows
 }
 
-func thisBuild() build {
-	b := build{Version: "(devel)", Go: runtime.Version(), Rules: 1}
+func readBuildInfo() buildInfo {
+	b := buildInfo{Version: "(devel)", Go: runtime.Version(), Rules: 1}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b
@@ -44,7 +44,7 @@ func (a *app) version() *cobra.Command {
 		Example: "  docket version --json",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			b := thisBuild()
+			b := readBuildInfo()
 			if asJSON {
 				return a.printJSON(b)
 			}

@@ -58,23 +58,23 @@ looked up, as docket witness serve --new-state does.`,
   docket witness init --dir w1 --name w1.example/docket --kms awskms:///alias/witness`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := roomToOpen(vfs.Default, dir); err != nil {
+			if err := checkFreeSpace(vfs.Default, dir); err != nil {
 				return err
 			}
 			keys, err := stand.Init(c.Context(), dir, name, uri)
 			if errors.Is(err, witness.ErrNoState) {
-				return stateless(dir, err)
+				return noStateError(dir, err)
 			} else if errors.Is(err, syscall.EAGAIN) {
 				return err
 			} else if err != nil {
-				return refuse("%w", err)
+				return refusal("%w", err)
 			}
 			if !stand.HasState(dir) {
-				a.say("warning: %s holds these keys and no state: docket witness serve will say what to do", dir)
+				a.logf("warning: %s holds these keys and no state: docket witness serve will say what to do", dir)
 			}
 			a.warnOfReadersIn(dir)
 			if uri == "" {
-				a.say("the witness's keys are in %s/keys; whoever has them can cosign in its name", dir)
+				a.logf("the witness's keys are in %s/keys; whoever has them can cosign in its name", dir)
 			}
 			short, _, _ := strings.Cut(name, ".")
 			short = strings.Map(func(r rune) rune {
@@ -102,8 +102,8 @@ looked up, as docket witness serve --new-state does.`,
 	return c
 }
 
-// post is what the flags of a witness's verbs say.
-type post struct {
+// witnessFlags is what the flags of a witness's verbs say.
+type witnessFlags struct {
 	dir, logs string
 	peers     []string
 	sources   []string // ORIGIN=URL
@@ -112,7 +112,7 @@ type post struct {
 	minFree   uint64 // bytes; 0: that is not asked
 }
 
-func (p *post) flags(c *cobra.Command) {
+func (p *witnessFlags) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&p.dir, "dir", "", "directory of the witness")
 	f.StringVar(&p.logs, "logs", "", "file of the logs it serves, in the witness network's logs/v0 format")
@@ -122,15 +122,15 @@ func (p *post) flags(c *cobra.Command) {
 }
 
 // open opens the witness's directory.
-func (a *app) openWitness(ctx context.Context, p post, log *slog.Logger, metrics prometheus.Registerer) (*witness.Witness, error) {
+func (a *app) openWitness(ctx context.Context, p witnessFlags, log *slog.Logger, metrics prometheus.Registerer) (*witness.Witness, error) {
 	keys, err := stand.LoadKeys(ctx, p.dir)
-	if errors.Is(err, skeys.ErrNone) {
-		return nil, misuse("%w", err).hint("docket witness init --dir %s --name NAME makes them", p.dir)
+	if errors.Is(err, skeys.ErrNoKeys) {
+		return nil, usageError("%w", err).hint("docket witness init --dir %s --name NAME makes them", p.dir)
 	} else if err != nil {
 		return nil, err
 	}
 	a.warnOfReadersIn(p.dir)
-	if err := roomToOpen(vfs.Default, p.dir); err != nil {
+	if err := checkFreeSpace(vfs.Default, p.dir); err != nil {
 		return nil, err
 	}
 	list, err := a.readLogs(p.logs)
@@ -141,7 +141,7 @@ func (a *app) openWitness(ctx context.Context, p post, log *slog.Logger, metrics
 	for _, s := range p.sources {
 		origin, url, ok := strings.Cut(s, "=")
 		if !ok {
-			return nil, misuse("--source %s: want ORIGIN=URL", s)
+			return nil, usageError("--source %s: want ORIGIN=URL", s)
 		}
 		sources[origin] = append(sources[origin], url)
 	}
@@ -150,7 +150,7 @@ func (a *app) openWitness(ctx context.Context, p post, log *slog.Logger, metrics
 		MinFree: p.minFree,
 	}
 	if p.newState {
-		made, err := witness.Recreate(cfg)
+		made, err := witness.RecreateState(cfg)
 		if err != nil {
 			return nil, err
 		}
@@ -161,18 +161,18 @@ func (a *app) openWitness(ctx context.Context, p post, log *slog.Logger, metrics
 	w, err := witness.Open(cfg)
 	switch {
 	case errors.Is(err, witness.ErrConfig):
-		return nil, misuse("%w", err)
+		return nil, usageError("%w", err)
 	case errors.Is(err, witness.ErrNoState):
-		return nil, stateless(p.dir, err)
+		return nil, noStateError(p.dir, err)
 	case disk.Damaged(err):
-		return nil, refuse("%w", err).hint("bring back %[1]s/state as it was last, never an older copy; else move it away, and docket witness serve --new-state asks the logs and the peers what these keys have cosigned", p.dir)
+		return nil, refusal("%w", err).hint("bring back %[1]s/state as it was last, never an older copy; else move it away, and docket witness serve --new-state asks the logs and the peers what these keys have cosigned", p.dir)
 	}
 	return w, err
 }
 
-// stateless refuses keys of which nobody knows what they have cosigned.
-func stateless(dir string, err error) error {
-	return refuse("%w", err).hint("bring back %s/state as it was last, never an older copy; if it is lost for ever: docket witness serve --new-state, which first asks the logs and the peers what these keys have cosigned, and forgets what none of them shows", dir)
+// noStateError refuses keys of which nobody knows what they have cosigned.
+func noStateError(dir string, err error) error {
+	return refusal("%w", err).hint("bring back %s/state as it was last, never an older copy; if it is lost for ever: docket witness serve --new-state, which first asks the logs and the peers what these keys have cosigned, and forgets what none of them shows", dir)
 }
 
 func (a *app) readLogs(name string) (witness.LogList, error) {
@@ -182,7 +182,7 @@ func (a *app) readLogs(name string) (witness.LogList, error) {
 	}
 	list, err := witness.ParseLogs(text)
 	if err != nil {
-		return nil, wrongFile(name, text, "a list of logs", err).hint("docket witness serve --help shows such a list; a log's operator prints its entry with docket init --origin NAME --contact WHO --mldsa")
+		return nil, wrongFileError(name, text, "a list of logs", err).hint("docket witness serve --help shows such a list; a log's operator prints its entry with docket init --origin NAME --contact WHO --mldsa")
 	}
 	return list, nil
 }
@@ -198,10 +198,10 @@ func (a *app) eventLog(verbose bool) *slog.Logger {
 
 func (a *app) witnessServe() *cobra.Command {
 	var (
-		p      post
-		listen listening
+		p      witnessFlags
+		listen listenFlags
 		s      stand.Server
-		files  tlsFiles
+		files  tlsFlags
 		free   int64
 	)
 	c := &cobra.Command{
@@ -254,14 +254,14 @@ nothing to forget.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			s.Log, s.Metrics = a.eventLog(p.verbose), prometheus.NewRegistry()
 			if free < 0 {
-				return misuse("--min-free %d: want a number of megabytes", free)
+				return usageError("--min-free %d: want a number of megabytes", free)
 			}
 			p.minFree = uint64(cmp.Or(free, leastToCosign)) << 20
 			var err error
-			if s.Proxies, err = listen.check(); err != nil {
+			if s.Proxies, err = listen.proxyPrefixes(); err != nil {
 				return err
 			}
-			s.MaxConnections, s.MaxPerAddress = listen.connections(s.Log), listen.mostOfAddress
+			s.MaxConnections, s.MaxPerAddress = listen.allowedConnections(s.Log), listen.maxPerAddress
 			if s.TLS, err = files.config(s.Log); err != nil {
 				return err
 			}
@@ -284,7 +284,7 @@ nothing to forget.`,
 			s.Log.Info("witnessing", "name", w.Name(), "url", url, "pid", os.Getpid())
 			ctx, stop := context.WithCancel(c.Context())
 			watched := make(chan struct{})
-			go func() { defer close(watched); a.watchLogs(ctx, w, p.logs, s.Log, s.Every) }()
+			go func() { defer close(watched); a.watchLogs(ctx, w, p.logs, s.Log, s.GossipInterval) }()
 			defer func() { stop(); <-watched }()
 			if err := s.Serve(ctx, l); err != nil {
 				return err
@@ -299,7 +299,7 @@ nothing to forget.`,
 	c.MarkFlagRequired("dir")
 	c.MarkFlagRequired("logs")
 	f := c.Flags()
-	f.DurationVar(&s.Every, "gossip", time.Minute, "time between two rounds of gossip")
+	f.DurationVar(&s.GossipInterval, "gossip", time.Minute, "time between two rounds of gossip")
 	f.Int64Var(&free, "min-free", leastToCosign, "megabytes that must be free on the disk for a new checkpoint to be cosigned; 0 means 256")
 	f.BoolVar(&p.newState, "new-state", false, "the state is lost for ever: make another, and look up what these keys have cosigned")
 	return c

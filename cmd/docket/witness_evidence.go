@@ -26,12 +26,12 @@ has acknowledged it.`,
 	return c
 }
 
-// shelf opens the evidence of a witness, which may be serving.
-func (a *app) shelf(dir string) (*witness.Shelf, error) {
+// evidenceStore opens the evidence of a witness, which may be serving.
+func (a *app) evidenceStore(dir string) (*witness.EvidenceStore, error) {
 	if _, err := vfs.Default.Stat(dir); err != nil {
-		return nil, misuse("%s: no such witness directory", dir)
+		return nil, usageError("%s: no such witness directory", dir)
 	}
-	return witness.OpenShelf(vfs.Default, filepath.Join(dir, "evidence"))
+	return witness.OpenEvidenceStore(vfs.Default, filepath.Join(dir, "evidence"))
 }
 
 func (a *app) evidenceList() *cobra.Command {
@@ -43,7 +43,7 @@ func (a *app) evidenceList() *cobra.Command {
 		Example: "  docket witness evidence list --dir w1",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			shelf, err := a.shelf(dir)
+			shelf, err := a.evidenceStore(dir)
 			if err != nil {
 				return err
 			}
@@ -52,7 +52,7 @@ func (a *app) evidenceList() *cobra.Command {
 				return err
 			}
 			if len(ids) == 0 {
-				a.say("no evidence: no log that this witness serves was caught with two histories")
+				a.logf("no evidence: no log that this witness serves was caught with two histories")
 			}
 			for _, id := range ids {
 				decided, err := shelf.Acknowledgement(id)
@@ -65,7 +65,7 @@ func (a *app) evidenceList() *cobra.Command {
 					}
 					continue
 				}
-				a.printf("%s  %s\n", id, state(decided))
+				a.printf("%s  %s\n", id, evidenceStateText(decided))
 			}
 			return nil
 		},
@@ -76,7 +76,7 @@ func (a *app) evidenceList() *cobra.Command {
 	return c
 }
 
-func state(decided *witness.Acknowledgement) string {
+func evidenceStateText(decided *witness.Acknowledgement) string {
 	if decided == nil {
 		return "open: nothing more of this log is cosigned"
 	}
@@ -91,17 +91,17 @@ func (a *app) evidenceShow() *cobra.Command {
 		Example: "  docket witness evidence show --dir w1 3f…9a > fork" + proof.EvidenceSuffix,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			shelf, err := a.shelf(dir)
+			shelf, err := a.evidenceStore(dir)
 			if err != nil {
 				return err
 			}
-			k, err := shelf.Show(args[0])
+			k, err := shelf.Load(args[0])
 			if errors.Is(err, witness.ErrNoSuchEvidence) {
-				return misuse("%w", err).hint("docket witness evidence list --dir %s", dir)
+				return usageError("%w", err).hint("docket witness evidence list --dir %s", dir)
 			} else if err != nil {
 				return err
 			}
-			a.say("%s", state(k.Acknowledged))
+			a.logf("%s", evidenceStateText(k.Acknowledged))
 			_, err = a.out.Write(k.File)
 			return err
 		},
@@ -124,17 +124,17 @@ next request.`,
 		Example: `  docket witness evidence acknowledge --dir w1 --by "operations desk" --reason "log restored from backup; see report 7" 3f…9a`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			shelf, err := a.shelf(dir)
+			shelf, err := a.evidenceStore(dir)
 			if err != nil {
 				return err
 			}
 			err = shelf.Acknowledge(args[0], ack)
 			if errors.Is(err, witness.ErrNoSuchEvidence) {
-				return misuse("%w", err).hint("docket witness evidence list --dir %s", dir)
+				return usageError("%w", err).hint("docket witness evidence list --dir %s", dir)
 			} else if err != nil {
-				return refuse("%w", err)
+				return refusal("%w", err)
 			}
-			a.say("acknowledged")
+			a.logf("acknowledged")
 			return nil
 		},
 	}
@@ -148,7 +148,7 @@ next request.`,
 }
 
 func (a *app) evidenceVerify() *cobra.Command {
-	v := convicting{app: a}
+	v := evidenceVerifyCmd{app: a}
 	c := &cobra.Command{
 		Use:   "verify (--key VKEY… | --policy FILE) FILE",
 		Short: "Verify evidence offline, with the log's key",
@@ -170,71 +170,71 @@ A key convicts the log that it is named after, and no other that a policy may li
 	return c
 }
 
-// convicting is one run of docket witness evidence verify.
-type convicting struct {
+// evidenceVerifyCmd is one run of docket witness evidence verify.
+type evidenceVerifyCmd struct {
 	app            *app
 	vkeys          []string
 	policy, origin string
 }
 
-func (v *convicting) run(file string) error {
+func (v *evidenceVerifyCmd) run(file string) error {
 	data, err := v.app.readFile(file)
 	if err != nil {
 		return err
 	}
 	e, err := proof.ParseEvidence(data)
 	if err != nil {
-		return wrongFile(file, data, "evidence (split-view)", err)
+		return wrongFileError(file, data, "evidence (split-view)", err)
 	}
-	if err := e.OneLog(); err != nil {
-		return refuse("%s: %w", file, err).hint("this proves nothing against either log")
+	if err := e.CheckSameLog(); err != nil {
+		return refusal("%s: %w", file, err).hint("this proves nothing against either log")
 	}
-	keys, err := v.keysOf(e.Origin(), file)
+	keys, err := v.logKeys(e.Origin(), file)
 	if err != nil {
 		return err
 	}
 	view, err := e.Verify(keys...)
 	if err != nil {
-		return refuse("%s: %w", file, err).hint("this proves nothing against the log")
+		return refusal("%s: %w", file, err).hint("this proves nothing against the log")
 	}
 	v.app.printf("proven: %s\n", view)
 	return nil
 }
 
-// keysOf are the keys that can convict the log of that origin. [proof.Evidence.Verify]
+// logKeys are the keys that can convict the log of that origin. [proof.Evidence.Verify]
 // takes a key of any name, and another log's would convict this one of what it never
 // signed.
-func (v *convicting) keysOf(origin, file string) (keys []proof.Key, err error) {
+func (v *evidenceVerifyCmd) logKeys(origin, file string) (keys []proof.Key, err error) {
 	if v.policy != "" {
 		return v.policyKeys(origin, file)
 	}
 	if v.origin != "" && v.origin != origin {
-		return nil, refuse("%s: it is about %s, not about %s", file, origin, v.origin)
+		return nil, refusal("%s: it is about %s, not about %s", file, origin, v.origin)
 	}
 	for _, text := range v.vkeys {
 		k, err := proof.ParseLogKey(strings.TrimSpace(text))
 		if err != nil {
-			return nil, misuse("--key: %w", err)
+			return nil, usageError("--key: %w", err)
 		}
 		if k.Name() != origin && v.origin == "" {
-			return nil, misuse("%s is about %s, and the key is named %s", file, origin, k.Name()).hint("if it is that log's all the same, say so: --origin %s", origin)
+			return nil, usageError("%s is about %s, and the key is named %s", file, origin, k.Name()).hint("if it is that log's all the same, say so: --origin %s", origin)
 		}
 		keys = append(keys, k)
 	}
 	if len(keys) == 0 {
-		return nil, misuse("want the log's key: --key VKEY, or --policy FILE")
+		return nil, usageError("want the log's key: --key VKEY, or --policy FILE")
 	}
 	return keys, nil
 }
 
-func (v *convicting) policyKeys(origin, file string) ([]proof.Key, error) {
+func (v *evidenceVerifyCmd) policyKeys(origin, file string) ([]proof.Key, error) {
 	p, err := v.app.readPolicy(v.policy)
 	if err != nil {
 		return nil, err
 	}
 	keys := p.LogKeys(origin)
 	if len(keys) == 0 {
-		return nil, refuse("%s: it is about %s, and %s names no key of that log (its logs: %s)", file, origin, v.policy, strings.Join(p.Origins(), ", "))
+		return nil, refusal("%s: it is about %s, and %s names no key of that log (its logs: %s)", file, origin, v.policy, strings.Join(p.Origins(), ", "))
 	}
 	return keys, nil
 }

@@ -14,7 +14,7 @@ import (
 
 func (a *app) witnessGossip() *cobra.Command {
 	var (
-		p  post
+		p  witnessFlags
 		to []string
 	)
 	c := &cobra.Command{
@@ -37,11 +37,11 @@ over as it is; each witness judges it for itself.`,
 			}
 			switch {
 			case len(to) > 0 && len(files) > 0:
-				return a.handIn(c.Context(), to, files)
+				return a.sendToWitnesses(c.Context(), to, files)
 			case p.dir != "" && p.logs != "" && len(files) == 0:
 				return a.gossipOnce(c.Context(), p)
 			}
-			return misuse("want --dir W --logs FILE, or --to URL and files").hint("docket witness gossip --help")
+			return usageError("want --dir W --logs FILE, or --to URL and files").hint("docket witness gossip --help")
 		},
 	}
 	p.flags(c)
@@ -49,7 +49,7 @@ over as it is; each witness judges it for itself.`,
 	return c
 }
 
-func (a *app) gossipOnce(ctx context.Context, p post) error {
+func (a *app) gossipOnce(ctx context.Context, p witnessFlags) error {
 	w, err := a.openWitness(ctx, p, a.eventLog(p.verbose), nil)
 	if err != nil {
 		return err
@@ -60,45 +60,45 @@ func (a *app) gossipOnce(ctx context.Context, p post) error {
 	}
 	a.printf("%d checkpoints seen, %d on one history, %d waiting, %d new evidence, %d passed on\n", r.Fetched, r.Compared, r.Waiting, r.Evidence, r.Delivered)
 	if r.Evidence > 0 {
-		return refuse("a log showed two histories").hint("docket witness evidence list --dir %s", p.dir)
+		return refusal("a log showed two histories").hint("docket witness evidence list --dir %s", p.dir)
 	}
 	return nil
 }
 
-// handIn shows checkpoints, or evidence, to witnesses.
-func (a *app) handIn(ctx context.Context, to, files []string) error {
+// sendToWitnesses shows checkpoints, or evidence, to witnesses.
+func (a *app) sendToWitnesses(ctx context.Context, to, files []string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for _, name := range files {
-		data, evidence, err := a.readSeen(name)
+		data, evidence, err := a.readNoteOrEvidence(name)
 		if err != nil {
 			return err
 		}
 		for _, url := range to {
 			w, err := wire.NewWitness(url, nil)
 			if err != nil {
-				return misuse("%w", err)
+				return usageError("%w", err)
 			}
-			send := w.HandIn
+			send := w.AddSeenCheckpoint
 			if evidence {
-				send = w.SendEvidence
+				send = w.AddEvidence
 			}
 			if err := send(ctx, data); err != nil {
-				var gone *wire.Unreachable
+				var gone *wire.UnreachableError
 				if errors.As(err, &gone) {
 					return notYet("%w", err)
 				}
-				return refuse("%s: %w", name, err)
+				return refusal("%s: %w", name, err)
 			}
-			a.say("%s: taken by %s", name, url)
+			a.logf("%s: taken by %s", name, url)
 		}
 	}
 	return nil
 }
 
-// readSeen reads a checkpoint, or takes it out of a receipt or a chain; or it reads
+// readNoteOrEvidence reads a checkpoint, or takes it out of a receipt or a chain; or it reads
 // evidence.
-func (a *app) readSeen(name string) (data []byte, evidence bool, err error) {
+func (a *app) readNoteOrEvidence(name string) (data []byte, evidence bool, err error) {
 	if data, err = a.readFile(name); err != nil {
 		return nil, false, err
 	}
@@ -108,12 +108,12 @@ func (a *app) readSeen(name string) (data []byte, evidence bool, err error) {
 	if bytes.HasPrefix(data, []byte("c2sp.org/tlog-proof@")) {
 		chain, err := proof.ParseChain(data)
 		if err != nil {
-			return nil, false, refuse("%s: %w", name, err)
+			return nil, false, refusal("%s: %w", name, err)
 		}
 		data = chain[len(chain)-1].Checkpoint
 	}
 	if _, _, err := proof.ParseCheckpoint(data); err != nil {
-		return nil, false, wrongFile(name, data, "a checkpoint, a receipt or evidence", err)
+		return nil, false, wrongFileError(name, data, "a checkpoint, a receipt or evidence", err)
 	}
 	return data, false, nil
 }

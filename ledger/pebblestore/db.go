@@ -17,9 +17,9 @@ type Options struct {
 	// cached above the store, so that this serves entries and look-ups.
 	CacheBytes int64
 
-	// MemoryBytes is how much is collected in memory before it becomes a file; 32
+	// MemTableBytes is how much is collected in memory before it becomes a file; 32
 	// MiB if zero. Up to four times as much is held while files are written.
-	MemoryBytes uint64
+	MemTableBytes uint64
 
 	// Health is told of damage and of a full disk, and ends the process where nobody
 	// knows what is on the disk; nil: a new one, of which nobody hears.
@@ -27,34 +27,34 @@ type Options struct {
 }
 
 // openDB opens a database that is tuned by adapt for what lies in it.
-func openDB(fs vfs.FS, dir, name string, o Options, adapt func(*pebble.Options)) (*disk.DB, error) {
+func openDB(fs vfs.FS, dir, name string, o Options, tune func(*pebble.Options)) (*disk.DB, error) {
 	if o.CacheBytes <= 0 {
 		o.CacheBytes = 64 << 20
 	}
-	if o.MemoryBytes == 0 {
-		o.MemoryBytes = 32 << 20
+	if o.MemTableBytes == 0 {
+		o.MemTableBytes = 32 << 20
 	}
 	return disk.Open(disk.Options{
 		FS: fs, Dir: dir, Name: name, Health: o.Health,
 		Remedy: "bring back the backup of this directory; whatever does not need what is damaged goes on meanwhile",
 		Tune: func(p *pebble.Options) {
 			p.CacheSize = o.CacheBytes
-			p.MemTableSize = o.MemoryBytes
+			p.MemTableSize = o.MemTableBytes
 			p.MemTableStopWritesThreshold = 4
 			p.L0CompactionThreshold = 4
 			p.L0StopWritesThreshold = 64
 			p.CompactionConcurrencyRange = func() (int, int) { return 1, 2 }
-			adapt(p)
+			tune(p)
 		},
 	})
 }
 
-// forLog writes each entry twice, in the write-ahead log and in a blob file, and
+// tuneForLog writes each entry twice, in the write-ahead log and in a blob file, and
 // never again: the tables that compactions rewrite hold keys and tiles alone. It
 // was measured to halve what reaches the disk per entry, and with it to keep the
 // cost of an entry from growing with the log. An entry is never overwritten, so
 // there is no garbage to collect.
-func forLog(p *pebble.Options) {
+func tuneForLog(p *pebble.Options) {
 	p.Experimental.ValueSeparationPolicy = func() pebble.ValueSeparationPolicy {
 		return pebble.ValueSeparationPolicy{
 			Enabled:               true,
@@ -73,11 +73,11 @@ func forLog(p *pebble.Options) {
 	}
 }
 
-// forIndex is for look-ups of random keys: most levels can be skipped, and there
+// tuneForLookups is for look-ups of random keys: most levels can be skipped, and there
 // is nothing to compress. Rows come in any order, so that what is compacted more
 // seldom is rewritten less often; only known items are ever looked up, and the
 // filters keep that cheap meanwhile.
-func forIndex(p *pebble.Options) {
+func tuneForLookups(p *pebble.Options) {
 	p.L0CompactionThreshold = 10
 	p.LBaseMaxBytes = 512 << 20
 	for i := range p.Levels {

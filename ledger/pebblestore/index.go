@@ -30,33 +30,33 @@ func NewBlob(data []byte) Blob { return Blob{data, record.IDOf(data)} }
 // ID implements [ledger.Item].
 func (b Blob) ID() record.ID { return b.id }
 
-// Index is a fold that admits every blob once and remembers where: exact
+// BlobFold is a fold that admits every blob once and remembers where: exact
 // deduplication and nothing else. With it the ledger's own cost can be measured,
 // and its laws tested, without the register's. Its entries are the admission
 // time, 8 bytes of big-endian Unix milliseconds, and then the blob.
-type Index struct {
-	fs     vfs.FS
-	dir    string
-	o      Options
-	policy *proof.Policy
-	db     *disk.DB
-	cursor ledger.Head
+type BlobFold struct {
+	fs      vfs.FS
+	dir     string
+	options Options
+	policy  *proof.Policy
+	db      *disk.DB
+	cursor  ledger.Head
 }
 
-var _ ledger.Fold[Blob] = (*Index)(nil)
+var _ ledger.Fold[Blob] = (*BlobFold)(nil)
 
-// OpenIndex opens the index in dir, and makes it if there is none. Every
+// OpenBlobFold opens the index in dir, and makes it if there is none. Every
 // checkpoint of its ledger has to satisfy policy.
-func OpenIndex(fs vfs.FS, dir string, policy *proof.Policy, o Options) (*Index, error) {
-	x := &Index{fs: fs, dir: dir, o: o, policy: policy}
+func OpenBlobFold(fs vfs.FS, dir string, policy *proof.Policy, o Options) (*BlobFold, error) {
+	x := &BlobFold{fs: fs, dir: dir, options: o, policy: policy}
 	if err := x.open(); err != nil {
 		return nil, fmt.Errorf("opening the index %s: %w", dir, err)
 	}
 	return x, nil
 }
 
-func (x *Index) open() (err error) {
-	if x.db, err = openDB(x.fs, x.dir, "index", x.o, forIndex); err != nil {
+func (x *BlobFold) open() (err error) {
+	if x.db, err = openDB(x.fs, x.dir, "index", x.options, tuneForLookups); err != nil {
 		return err
 	}
 	v, err := get(x.db, []byte{keyCursor})
@@ -72,37 +72,37 @@ func (x *Index) open() (err error) {
 }
 
 // Close waits for reads and writes in progress.
-func (x *Index) Close() error { return x.db.Close() }
+func (x *BlobFold) Close() error { return x.db.Close() }
 
 // Cursor implements [ledger.Fold].
-func (x *Index) Cursor() ledger.Head { return x.cursor }
+func (x *BlobFold) Cursor() ledger.Head { return x.cursor }
 
 // Begin implements [ledger.Fold]. Blobs do not depend on one another, so neither
 // do drafts.
-func (x *Index) Begin(_ ledger.Draft[Blob], admitted time.Time) ledger.Draft[Blob] {
-	return &indexDraft{admitted: uint64(admitted.UnixMilli())}
+func (x *BlobFold) Begin(_ ledger.Draft[Blob], admitted time.Time) ledger.Draft[Blob] {
+	return &blobDraft{admitted: uint64(admitted.UnixMilli())}
 }
 
-type indexDraft struct {
+type blobDraft struct {
 	admitted uint64
 	ids      []record.ID
 }
 
 // Judge implements [ledger.Draft].
-func (d *indexDraft) Judge(b Blob) ([]byte, error) {
+func (d *blobDraft) Judge(b Blob) ([]byte, error) {
 	d.ids = append(d.ids, b.id)
 	entry := make([]byte, 0, 8+len(b.data))
 	return append(binary.BigEndian.AppendUint64(entry, d.admitted), b.data...), nil
 }
 
 // Advance implements [ledger.Fold].
-func (x *Index) Advance(d ledger.Draft[Blob], head ledger.Head) error {
-	return x.advance(d.(*indexDraft).ids, head)
+func (x *BlobFold) Advance(d ledger.Draft[Blob], head ledger.Head) error {
+	return x.advance(d.(*blobDraft).ids, head)
 }
 
 // advance writes the rows sorted: neighbours in a batch are neighbours in the
 // memory table, which finds their place the faster.
-func (x *Index) advance(ids []record.ID, head ledger.Head) error {
+func (x *BlobFold) advance(ids []record.ID, head ledger.Head) error {
 	type row struct {
 		id    record.ID
 		index uint64
@@ -134,7 +134,7 @@ func (x *Index) advance(ids []record.ID, head ledger.Head) error {
 }
 
 // Replay implements [ledger.Fold].
-func (x *Index) Replay(_ context.Context, entries [][]byte, head ledger.Head) error {
+func (x *BlobFold) Replay(_ context.Context, entries [][]byte, head ledger.Head) error {
 	ids := make([]record.ID, len(entries))
 	for i, e := range entries {
 		if len(e) < 8 {
@@ -146,7 +146,7 @@ func (x *Index) Replay(_ context.Context, entries [][]byte, head ledger.Head) er
 }
 
 // Lookup implements [ledger.Fold].
-func (x *Index) Lookup(id record.ID) (uint64, bool, error) {
+func (x *BlobFold) Lookup(id record.ID) (uint64, bool, error) {
 	v, closer, err := x.db.Get(append([]byte{keyItem}, id[:]...))
 	if errors.Is(err, pebble.ErrNotFound) {
 		return 0, false, nil
@@ -159,7 +159,7 @@ func (x *Index) Lookup(id record.ID) (uint64, bool, error) {
 }
 
 // IDs implements [ledger.Fold].
-func (x *Index) IDs(yield func(record.ID) error) error {
+func (x *BlobFold) IDs(yield func(record.ID) error) error {
 	it, err := x.db.NewIter(&pebble.IterOptions{LowerBound: []byte{keyItem}, UpperBound: []byte{keyItem + 1}})
 	if err != nil {
 		return err
@@ -173,10 +173,10 @@ func (x *Index) IDs(yield func(record.ID) error) error {
 }
 
 // Policy implements [ledger.Fold].
-func (x *Index) Policy(uint64) (*proof.Policy, uint64, error) { return x.policy, 0, nil }
+func (x *BlobFold) Policy(uint64) (*proof.Policy, uint64, error) { return x.policy, 0, nil }
 
-// Admitted implements [ledger.Fold].
-func (x *Index) Admitted(entry []byte) (time.Time, error) {
+// AdmittedAt implements [ledger.Fold].
+func (x *BlobFold) AdmittedAt(entry []byte) (time.Time, error) {
 	if len(entry) < 8 {
 		return time.Time{}, fmt.Errorf("an entry of %d bytes", len(entry))
 	}

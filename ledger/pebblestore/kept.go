@@ -11,59 +11,59 @@ import (
 	"github.com/seed-53cf897a/docket/ledger"
 )
 
-// Keep implements [ledger.Store]. Each checkpoint has two rows, one found by its
+// Archive implements [ledger.Store]. Each checkpoint has two rows, one found by its
 // size and one by its stamp. Both are in the order in which they were kept, since
 // neither number ever falls.
-func (s *Store) Keep(ctx context.Context, k ledger.Kept) error {
-	s.keeping.Lock()
-	defer s.keeping.Unlock()
-	last, err := s.LastKept(ctx, math.MaxUint64, math.MaxUint64)
+func (s *Store) Archive(ctx context.Context, k ledger.ArchivedCheckpoint) error {
+	s.archiving.Lock()
+	defer s.archiving.Unlock()
+	last, err := s.ArchivedUpTo(ctx, math.MaxUint64, math.MaxUint64)
 	if err != nil {
 		return err
 	}
 	if last != nil {
-		if k.Stamp == last.Stamp && k.Size == last.Size {
+		if k.Timestamp == last.Timestamp && k.Size == last.Size {
 			return nil
 		}
-		if k.Stamp < last.Stamp || k.Size < last.Size {
-			return fmt.Errorf("%w: a checkpoint of size %d, stamped %d, is kept already", ledger.ErrConflict, last.Size, last.Stamp)
+		if k.Timestamp < last.Timestamp || k.Size < last.Size {
+			return fmt.Errorf("%w: a checkpoint of size %d, stamped %d, is kept already", ledger.ErrConflict, last.Size, last.Timestamp)
 		}
 	}
 	b := s.db.NewBatch()
 	defer b.Close()
-	if err := b.Set(keptKey(keyKept, k.Size, k.Stamp), k.Note, nil); err != nil {
+	if err := b.Set(archiveKey(keyArchived, k.Size, k.Timestamp), k.Note, nil); err != nil {
 		return err
 	}
-	if err := b.Set(keptKey(keyKeptAt, k.Stamp, k.Size), nil, nil); err != nil {
+	if err := b.Set(archiveKey(keyArchivedAt, k.Timestamp, k.Size), nil, nil); err != nil {
 		return err
 	}
 	return s.db.Apply(b, pebble.Sync)
 }
 
-// LastKept implements [ledger.Store]. The newest row up to the size and the newest
+// ArchivedUpTo implements [ledger.Store]. The newest row up to the size and the newest
 // up to the stamp are both ends of a prefix of the same sequence: the shorter one
 // satisfies both.
-func (s *Store) LastKept(_ context.Context, stamp, size uint64) (*ledger.Kept, error) {
-	bySize, err := s.lastBelow(keyKept, size)
+func (s *Store) ArchivedUpTo(_ context.Context, timestamp, size uint64) (*ledger.ArchivedCheckpoint, error) {
+	bySize, err := s.lastRowUpTo(keyArchived, size)
 	if err != nil || bySize == nil {
 		return nil, err
 	}
-	byStamp, err := s.lastBelow(keyKeptAt, stamp)
-	if err != nil || byStamp == nil {
+	byTimestamp, err := s.lastRowUpTo(keyArchivedAt, timestamp)
+	if err != nil || byTimestamp == nil {
 		return nil, err
 	}
-	k := ledger.Kept{Size: min(bySize.first, byStamp.second), Stamp: min(bySize.second, byStamp.first)}
-	k.Note, err = get(s.db, keptKey(keyKept, k.Size, k.Stamp))
+	k := ledger.ArchivedCheckpoint{Size: min(bySize.first, byTimestamp.second), Timestamp: min(bySize.second, byTimestamp.first)}
+	k.Note, err = get(s.db, archiveKey(keyArchived, k.Size, k.Timestamp))
 	if err == nil && k.Note == nil {
-		err = fmt.Errorf("%w: the kept checkpoint of size %d, stamped %d", ledger.ErrMissing, k.Size, k.Stamp)
+		err = fmt.Errorf("%w: the kept checkpoint of size %d, stamped %d", ledger.ErrMissing, k.Size, k.Timestamp)
 	}
 	return &k, err
 }
 
-type keptRow struct{ first, second uint64 }
+type archiveRow struct{ first, second uint64 }
 
-// lastBelow is the last row whose first number is not greater than most.
-func (s *Store) lastBelow(prefix byte, most uint64) (row *keptRow, err error) {
+// lastRowUpTo is the last row whose first number is not greater than most.
+func (s *Store) lastRowUpTo(prefix byte, most uint64) (row *archiveRow, err error) {
 	defer func() { err = judged(err) }()
 	defer s.db.Rescue(&err)
 	upper := []byte{prefix + 1}
@@ -82,5 +82,5 @@ func (s *Store) lastBelow(prefix byte, most uint64) (row *keptRow, err error) {
 	if len(key) != 1+8+8 {
 		return nil, fmt.Errorf("a row of a kept checkpoint with a key of %d bytes", len(key))
 	}
-	return &keptRow{binary.BigEndian.Uint64(key[1:]), binary.BigEndian.Uint64(key[9:])}, nil
+	return &archiveRow{binary.BigEndian.Uint64(key[1:]), binary.BigEndian.Uint64(key[9:])}, nil
 }

@@ -11,12 +11,12 @@ import (
 // The first byte of a key says what lies there. The entries are the bulk and in
 // ascending order, so that what is compacted once need not be touched again.
 const (
-	keyEntry     = 'e' // index, 8 bytes big-endian → the entry
-	keyHead      = 'h' // → size, 8 bytes big-endian; root
-	keyKept      = 'k' // size, stamp, 8 bytes big-endian each → a signed note
-	keyKeptAt    = 'm' // stamp, size, 8 bytes big-endian each → nothing
-	keyPublished = 'p' // → the signed note
-	keyTile      = 't' // level, 1 byte; index, 8 bytes big-endian → its hashes so far
+	keyEntry      = 'e' // index, 8 bytes big-endian → the entry
+	keyHead       = 'h' // → size, 8 bytes big-endian; root
+	keyArchived   = 'k' // size, stamp, 8 bytes big-endian each → a signed note
+	keyArchivedAt = 'm' // stamp, size, 8 bytes big-endian each → nothing
+	keyPublished  = 'p' // → the signed note
+	keyTile       = 't' // level, 1 byte; index, 8 bytes big-endian → its hashes so far
 
 	keyCursor = 'c' // of an Index → head that it was advanced to
 	keyItem   = 'i' // of an Index: record ID → index, 8 bytes big-endian
@@ -33,8 +33,8 @@ func tileKey(id proof.TileID) []byte {
 	return binary.BigEndian.AppendUint64([]byte{keyTile, id.Level}, id.Index)
 }
 
-// keptKey is the key of a kept checkpoint under either prefix.
-func keptKey(prefix byte, first, second uint64) []byte {
+// archiveKey is the key of a kept checkpoint under either prefix.
+func archiveKey(prefix byte, first, second uint64) []byte {
 	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64([]byte{prefix}, first), second)
 }
 

@@ -1,5 +1,5 @@
 // Package pebblestore keeps a log in a directory, with Pebble: the embedded
-// default of [ledger.Store]. It also has [Index], the smallest [ledger.Fold].
+// default of [ledger.Store]. It also has [BlobFold], the smallest [ledger.Fold].
 //
 // One Extend is one synced batch. Entries lie one under each key; a tile lies
 // packed under one key and is written again, longer, as it grows: 256 keys for it
@@ -33,7 +33,7 @@ type Store struct {
 
 	extending  sync.Mutex // held over compare and swap of the head
 	publishing sync.Mutex // held over compare and swap of the published checkpoint
-	keeping    sync.Mutex // held over compare and append of a kept checkpoint
+	archiving  sync.Mutex // held over compare and append of a kept checkpoint
 }
 
 var _ ledger.Store = (*Store)(nil)
@@ -41,7 +41,7 @@ var _ ledger.Store = (*Store)(nil)
 // Open opens the store in dir, and makes it if there is none. A directory has one
 // opener at a time. [ledger.ErrCorrupt] where it is damaged.
 func Open(fs vfs.FS, dir string, o Options) (*Store, error) {
-	db, err := openDB(fs, dir, Name, o, forLog)
+	db, err := openDB(fs, dir, Name, o, tuneForLog)
 	if err != nil {
 		return nil, fmt.Errorf("opening the store %s: %w", dir, judged(err))
 	}
@@ -62,8 +62,8 @@ func judged(err error) error {
 // Close waits for reads and writes in progress.
 func (s *Store) Close() error { return s.db.Close() }
 
-// Free is how many bytes the disk still takes.
-func (s *Store) Free() (uint64, error) {
+// FreeBytes is how many bytes the disk still takes.
+func (s *Store) FreeBytes() (uint64, error) {
 	u, err := s.fs.GetDiskUsage(s.dir)
 	if err != nil {
 		return 0, fmt.Errorf("free space of %s: %w", s.dir, err)
@@ -194,11 +194,11 @@ func (s *Store) Published(context.Context) ([]byte, error) {
 func (s *Store) Publish(ctx context.Context, old, next []byte) error {
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
-	now, err := s.Published(ctx)
+	current, err := s.Published(ctx)
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(now, old) {
+	if !bytes.Equal(current, old) {
 		return fmt.Errorf("%w: another checkpoint was published", ledger.ErrConflict)
 	}
 	return s.db.Set([]byte{keyPublished}, next, pebble.Sync)

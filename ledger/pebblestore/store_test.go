@@ -14,28 +14,28 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/storetest"
 )
 
-// world is a storetest.World: a memory file system that can lose what was not synced.
+// world is a storetest.Medium: a memory file system that can lose what was not synced.
 type world struct{ fs *vfs.MemFS }
 
-func (d world) Open(t testing.TB) storetest.Closer {
-	s, err := pebblestore.Open(d.fs, "log", options)
+func (d world) Open(t testing.TB) storetest.ClosableStore {
+	s, err := pebblestore.Open(d.fs, "log", smallOptions)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-func (d world) Crash(rng *rand.Rand) storetest.World {
+func (d world) Crash(rng *rand.Rand) storetest.Medium {
 	cfg := vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(3) * 50}
 	cfg.RNG = rng
 	return world{d.fs.CrashClone(cfg)}
 }
 
-// options make a store that the tests open often cheap.
-var options = pebblestore.Options{CacheBytes: 1 << 20, MemoryBytes: 1 << 20}
+// smallOptions make a store that the tests open often cheap.
+var smallOptions = pebblestore.Options{CacheBytes: 1 << 20, MemTableBytes: 1 << 20}
 
-func TestLaws(t *testing.T) {
-	storetest.Run(t, func(testing.TB) storetest.World { return world{vfs.NewCrashableMem()} })
+func TestStoreLaws(t *testing.T) {
+	storetest.Run(t, func(testing.TB) storetest.Medium { return world{vfs.NewCrashableMem()} })
 }
 
 // A failed sync never comes back as an error: nobody knows what is on the disk.
@@ -53,13 +53,13 @@ func TestFailedSyncEndsTheProcess(t *testing.T) {
 		}
 		return nil
 	}))
-	o := options
+	o := smallOptions
 	o.Health = disk.NewHealth(disk.Config{Fatal: func(reason string) { panic(reason) }})
 	s, err := pebblestore.Open(fs, "log", o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := &storetest.Log{}
+	log := &storetest.ReferenceLog{}
 	if err := s.Extend(t.Context(), log.Grow(3)); err != nil {
 		t.Fatal(err)
 	}

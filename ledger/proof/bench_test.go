@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// million is the tiles of a tree of a million entries and a bit, made once.
-var million = sync.OnceValues(func() (map[TileID][]byte, Tree) {
+// millionEntryTiles is the tiles of a tree of a million entries and a bit, made once.
+var millionEntryTiles = sync.OnceValues(func() (map[TileID][]byte, Tree) {
 	const n = 1_000_100
 	tiles := map[TileID][]byte{}
 	row := make([]Hash, n)
@@ -38,12 +38,12 @@ func rootOf(row []Hash) Hash {
 	if len(row) == 1 {
 		return row[0]
 	}
-	k := split(len(row))
+	k := largestPowerOfTwoBelow(len(row))
 	return NodeHash(rootOf(row[:k]), rootOf(row[k:]))
 }
 
-func millionReader(_ context.Context, ids []TileID) ([][]byte, error) {
-	tiles, _ := million()
+func readMillionEntryTiles(_ context.Context, ids []TileID) ([][]byte, error) {
+	tiles, _ := millionEntryTiles()
 	out := make([][]byte, len(ids))
 	for i, id := range ids {
 		out[i] = tiles[id]
@@ -52,10 +52,10 @@ func millionReader(_ context.Context, ids []TileID) ([][]byte, error) {
 }
 
 func BenchmarkInclusionProof(b *testing.B) {
-	_, tree := million()
+	_, tree := millionEntryTiles()
 	for name, cache := range map[string]int{"no cache": -1, "default cache": 0, "all cached": 10_000} {
 		b.Run(name, func(b *testing.B) {
-			builder := NewBuilder(millionReader, cache)
+			builder := NewBuilder(readMillionEntryTiles, cache)
 			rng := rand.New(rand.NewPCG(1, 2))
 			if cache > 0 {
 				for i := uint64(0); i < tree.Size; i += TileWidth {
@@ -74,7 +74,7 @@ func BenchmarkInclusionProof(b *testing.B) {
 		})
 	}
 	b.Run("256 neighbours", func(b *testing.B) {
-		builder := NewBuilder(millionReader, 0)
+		builder := NewBuilder(readMillionEntryTiles, 0)
 		rng := rand.New(rand.NewPCG(1, 2))
 		indexes := make([]uint64, 256)
 		for b.Loop() {
@@ -91,8 +91,8 @@ func BenchmarkInclusionProof(b *testing.B) {
 }
 
 func BenchmarkConsistencyProof(b *testing.B) {
-	_, tree := million()
-	builder := NewBuilder(millionReader, 0)
+	_, tree := millionEntryTiles()
+	builder := NewBuilder(readMillionEntryTiles, 0)
 	rng := rand.New(rand.NewPCG(1, 2))
 	for b.Loop() {
 		if _, _, err := builder.ConsistencyProof(b.Context(), rng.Uint64N(tree.Size), tree); err != nil {
@@ -102,8 +102,8 @@ func BenchmarkConsistencyProof(b *testing.B) {
 }
 
 func BenchmarkVerifyInclusion(b *testing.B) {
-	_, tree := million()
-	in, err := NewBuilder(millionReader, 0).InclusionProof(b.Context(), 123_456, tree)
+	_, tree := millionEntryTiles()
+	in, err := NewBuilder(readMillionEntryTiles, 0).InclusionProof(b.Context(), 123_456, tree)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func BenchmarkVerifyReceipt(b *testing.B) {
 }
 
 func BenchmarkSignCheckpoint(b *testing.B) {
-	c := newCast(b)
+	c := newTestKeys(b)
 	cp := Checkpoint{testOrigin, 13, LeafHash(nil)}
 	for name, signers := range map[string][]*Signer{"Ed25519": {c.log}, "both": {c.log, c.logPQ}} {
 		b.Run(name, func(b *testing.B) {

@@ -29,14 +29,14 @@ type Builder struct {
 	cache tileCache
 }
 
-// DefaultCache is how many tiles a Builder keeps when it is not told: 16 MiB.
-const DefaultCache = 1024
+// DefaultCacheTiles is how many tiles a Builder keeps when it is not told: 16 MiB.
+const DefaultCacheTiles = 1024
 
 // NewBuilder reads through the function and keeps up to cache tiles, 16 KiB
-// each with their inner nodes, between calls (0: [DefaultCache]; negative: none).
+// each with their inner nodes, between calls (0: [DefaultCacheTiles]; negative: none).
 func NewBuilder(read ReadTiles, cache int) *Builder {
 	if cache == 0 {
-		cache = DefaultCache
+		cache = DefaultCacheTiles
 	}
 	return &Builder{read: read, cache: tileCache{limit: max(cache, 0)}}
 }
@@ -69,7 +69,7 @@ func (b *Builder) InclusionProofs(ctx context.Context, indexes []uint64, tree Tr
 		}
 		need = append(append(need, compact.NewNodeID(0, index)), plans[i].IDs...)
 	}
-	nodes, err := b.fetch(ctx, need, tree.Size)
+	nodes, err := b.fetchNodes(ctx, need, tree.Size)
 	if err != nil {
 		return nil, err
 	}
@@ -79,14 +79,14 @@ func (b *Builder) InclusionProofs(ctx context.Context, indexes []uint64, tree Tr
 		if err != nil {
 			return nil, err
 		}
-		leaf := nodes.at(compact.NewNodeID(0, index))
+		leaf := nodes.hash(compact.NewNodeID(0, index))
 		if err := VerifyInclusion(leaf, index, path, tree); err != nil {
-			b.cache.drop(nodes)
+			b.cache.evict(nodes)
 			return nil, fmt.Errorf("proving entry %d in the tree of %d: %w", index, tree.Size, ErrCorrupt)
 		}
 		proofs[i] = Inclusion{Index: index, Leaf: leaf, Path: path}
 	}
-	b.cache.keep(nodes)
+	b.cache.addVerified(nodes)
 	return proofs, nil
 }
 
@@ -104,7 +104,7 @@ func (b *Builder) ConsistencyProof(ctx context.Context, from uint64, tree Tree) 
 		return Tree{}, nil, fmt.Errorf("proving consistency: %w", err)
 	}
 	left := compact.RangeNodes(0, from, nil)
-	nodes, err := b.fetch(ctx, append(left, plan.IDs...), tree.Size)
+	nodes, err := b.fetchNodes(ctx, append(left, plan.IDs...), tree.Size)
 	if err != nil {
 		return Tree{}, nil, err
 	}
@@ -112,15 +112,15 @@ func (b *Builder) ConsistencyProof(ctx context.Context, from uint64, tree Tree) 
 	if err != nil {
 		return Tree{}, nil, err
 	}
-	old, err := foldRanges(from, from, nodes.all(left), nil)
+	old, err := treeFromRanges(from, from, nodes.hashes(left), nil)
 	if err != nil {
 		return Tree{}, nil, err
 	}
 	if err := VerifyConsistency(old, tree, path); err != nil {
-		b.cache.drop(nodes)
+		b.cache.evict(nodes)
 		return Tree{}, nil, fmt.Errorf("proving the tree of %d in that of %d: %w", from, tree.Size, ErrCorrupt)
 	}
-	b.cache.keep(nodes)
+	b.cache.addVerified(nodes)
 	return old, path, nil
 }
 
@@ -130,36 +130,36 @@ func (b *Builder) TreeAt(ctx context.Context, size uint64, tree Tree) (Tree, err
 	return old, err
 }
 
-// Ranges are the roots of the perfect subtrees that make up [0, at) and [at, size)
+// CompactRanges are the roots of the perfect subtrees that make up [0, at) and [at, size)
 // of the tree, each from left to right: what evidence of a split view carries. They
 // are checked against the tree's root.
-func (b *Builder) Ranges(ctx context.Context, at uint64, tree Tree) (left, right []Hash, err error) {
+func (b *Builder) CompactRanges(ctx context.Context, at uint64, tree Tree) (left, right []Hash, err error) {
 	if at > tree.Size {
 		return nil, nil, fmt.Errorf("ranges: %d is beyond the tree of %d", at, tree.Size)
 	}
 	leftIDs := compact.RangeNodes(0, at, nil)
 	rightIDs := compact.RangeNodes(at, tree.Size, nil)
-	nodes, err := b.fetch(ctx, append(leftIDs, rightIDs...), tree.Size)
+	nodes, err := b.fetchNodes(ctx, append(leftIDs, rightIDs...), tree.Size)
 	if err != nil {
 		return nil, nil, err
 	}
-	left, right = nodes.all(leftIDs), nodes.all(rightIDs)
-	whole, err := foldRanges(at, tree.Size, left, right)
+	left, right = nodes.hashes(leftIDs), nodes.hashes(rightIDs)
+	whole, err := treeFromRanges(at, tree.Size, left, right)
 	if err != nil {
 		return nil, nil, err
 	}
 	if whole != tree {
-		b.cache.drop(nodes)
+		b.cache.evict(nodes)
 		return nil, nil, fmt.Errorf("reading the ranges of the tree of %d: %w", tree.Size, ErrCorrupt)
 	}
-	b.cache.keep(nodes)
+	b.cache.addVerified(nodes)
 	return left, right, nil
 }
 
 // rehash puts a proof together; at most one of its hashes is of an imperfect
 // subtree and is computed here.
 func rehash(plan merkle.Nodes, nodes *nodeSet) ([]Hash, error) {
-	path, err := plan.Rehash(raw(nodes.all(plan.IDs)), rfc6962.DefaultHasher.HashChildren)
+	path, err := plan.Rehash(hashSlices(nodes.hashes(plan.IDs)), rfc6962.DefaultHasher.HashChildren)
 	if err != nil {
 		return nil, fmt.Errorf("building a proof: %w", err)
 	}
@@ -170,18 +170,18 @@ func rehash(plan merkle.Nodes, nodes *nodeSet) ([]Hash, error) {
 	return out, nil
 }
 
-var ranges = &compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}
+var rangeFactory = &compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}
 
-// foldRanges is the tree of n entries from the compact ranges [0, m) and [m, n).
-func foldRanges(m, n uint64, left, right []Hash) (Tree, error) {
+// treeFromRanges is the tree of n entries from the compact ranges [0, m) and [m, n).
+func treeFromRanges(m, n uint64, left, right []Hash) (Tree, error) {
 	if n == 0 {
 		return Tree{Root: EmptyRoot()}, nil
 	}
-	l, err := ranges.NewRange(0, m, raw(left))
+	l, err := rangeFactory.NewRange(0, m, hashSlices(left))
 	if err != nil {
 		return Tree{}, fmt.Errorf("folding [0,%d): %w", m, err)
 	}
-	r, err := ranges.NewRange(m, n, raw(right))
+	r, err := rangeFactory.NewRange(m, n, hashSlices(right))
 	if err != nil {
 		return Tree{}, fmt.Errorf("folding [%d,%d): %w", m, n, err)
 	}

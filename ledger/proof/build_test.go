@@ -11,14 +11,14 @@ import (
 
 // Every proof of every tree to 100, and around the sizes where tiles fill up, is
 // the one that RFC 6962 defines.
-func TestBuild(t *testing.T) {
-	f := grow(66_000)
+func TestBuilder(t *testing.T) {
+	f := newReferenceTree(66_000)
 	for _, n := range buildSizes() {
 		tree := f.tree(n)
-		r := &reader{t: t, f: f, size: tree.Size}
+		r := &tileReader{t: t, f: f, size: tree.Size}
 		b := NewBuilder(r.read, 0)
 		var indexes []uint64
-		for _, i := range someUpTo(n) {
+		for _, i := range sampleIndexes(n) {
 			if i < n {
 				indexes = append(indexes, uint64(i))
 			}
@@ -38,7 +38,7 @@ func TestBuild(t *testing.T) {
 				}
 			}
 		}
-		for _, m := range someUpTo(n) {
+		for _, m := range sampleIndexes(n) {
 			old, path, err := b.ConsistencyProof(t.Context(), uint64(m), tree)
 			if err != nil {
 				t.Fatalf("%d to %d: %v", m, n, err)
@@ -50,17 +50,17 @@ func TestBuild(t *testing.T) {
 			if old != f.tree(m) || !slices.Equal(path, want) {
 				t.Fatalf("consistency of %d and %d: not the proof of RFC 6962", m, n)
 			}
-			left, right, err := b.Ranges(t.Context(), uint64(m), tree)
+			left, right, err := b.CompactRanges(t.Context(), uint64(m), tree)
 			if err != nil {
 				t.Fatalf("ranges of %d in %d: %v", m, n, err)
 			}
-			if whole, err := foldRanges(tree.Size, tree.Size, nil, nil); n == 0 && (err != nil || whole != tree) {
+			if whole, err := treeFromRanges(tree.Size, tree.Size, nil, nil); n == 0 && (err != nil || whole != tree) {
 				t.Errorf("folding nothing: %v, %v", whole, err)
 			}
-			if part, err := foldRanges(uint64(m), uint64(m), left, nil); err != nil || part != f.tree(m) {
+			if part, err := treeFromRanges(uint64(m), uint64(m), left, nil); err != nil || part != f.tree(m) {
 				t.Errorf("left of %d in %d: %v", m, n, err)
 			}
-			if whole, err := foldRanges(uint64(m), tree.Size, left, right); err != nil || whole != tree {
+			if whole, err := treeFromRanges(uint64(m), tree.Size, left, right); err != nil || whole != tree {
 				t.Errorf("ranges of %d in %d: %v", m, n, err)
 			}
 		}
@@ -70,7 +70,7 @@ func TestBuild(t *testing.T) {
 		if _, _, err := b.ConsistencyProof(t.Context(), tree.Size+1, tree); err == nil {
 			t.Errorf("size %d: a larger tree is proven to be in it", n)
 		}
-		if _, _, err := b.Ranges(t.Context(), tree.Size+1, tree); err == nil {
+		if _, _, err := b.CompactRanges(t.Context(), tree.Size+1, tree); err == nil {
 			t.Errorf("size %d: ranges beyond it", n)
 		}
 	}
@@ -83,7 +83,7 @@ func buildSizes() (sizes []int) {
 	return append(sizes, 254, 255, 256, 257, 258, 511, 512, 513, 768, 1023, 1025, 65_535, 65_536, 65_537, 65_793, 65_999)
 }
 
-func someUpTo(n int) (is []int) {
+func sampleIndexes(n int) (is []int) {
 	for i := 0; i <= n; i++ {
 		if n <= 100 || i < 3 || i > n-3 || i%256 < 2 && i%(256*23) < 600 || i == 65_535 || i == 65_536 {
 			is = append(is, i)
@@ -93,13 +93,13 @@ func someUpTo(n int) (is []int) {
 }
 
 // A store that only has the tile as it grew later gives more than was asked for.
-func TestBuildFromLongerTiles(t *testing.T) {
-	f := grow(300)
+func TestBuilderWithLongerTiles(t *testing.T) {
+	f := newReferenceTree(300)
 	for n := 1; n <= 256; n += 17 {
 		read := func(_ context.Context, ids []TileID) ([][]byte, error) {
 			var out [][]byte
 			for _, id := range ids {
-				id.Width = widthIn(300, id.Level, id.Index)
+				id.Width = tileWidthAt(300, id.Level, id.Index)
 				out = append(out, f.tile(id))
 			}
 			return out, nil
@@ -114,16 +114,16 @@ func TestBuildFromLongerTiles(t *testing.T) {
 // Whatever byte of whatever tile a proof reads is rotten, the proof is either the
 // right one (it did not depend on that byte) or ErrCorrupt, and a repaired disk
 // helps at once.
-func TestBuildFromRottenTiles(t *testing.T) {
-	f := grow(70_000)
+func TestBuilderWithCorruptTiles(t *testing.T) {
+	f := newReferenceTree(70_000)
 	for _, n := range []int{7, 256, 300, 70_000} {
 		tree := f.tree(n)
 		for _, i := range []int{0, n / 3, n - 1} {
 			for at := range 3 {
-				r := &reader{t: t, f: f, size: tree.Size}
+				r := &tileReader{t: t, f: f, size: tree.Size}
 				b := NewBuilder(r.read, 0)
 				rotten := 0
-				r.spoil = func(id TileID, data []byte) []byte {
+				r.corrupt = func(id TileID, data []byte) []byte {
 					if rotten == at {
 						data[len(data)/2] ^= 4
 					}
@@ -137,7 +137,7 @@ func TestBuildFromRottenTiles(t *testing.T) {
 				if at == 0 && n > 1 && err == nil { // the leaf's own tile enters every hash
 					t.Errorf("%d of %d: rot in the leaf's tile is not noticed", i, n)
 				}
-				r.spoil = nil
+				r.corrupt = nil
 				if in, err := b.InclusionProof(t.Context(), uint64(i), tree); err != nil && at == 0 || err == nil && !slices.Equal(in.Path, f.path(i, 0, n)) {
 					t.Errorf("%d of %d, repaired: %v", i, n, err)
 				}
@@ -150,7 +150,7 @@ func TestBuildFromRottenTiles(t *testing.T) {
 		func(_ TileID, d []byte) []byte { return append(d, make([]byte, 256*32)...) },
 		func(TileID, []byte) []byte { return nil },
 	} {
-		r := &reader{t: t, f: f, size: 300, spoil: spoil}
+		r := &tileReader{t: t, f: f, size: 300, corrupt: spoil}
 		b := NewBuilder(r.read, 0)
 		if _, err := b.InclusionProof(t.Context(), 5, f.tree(300)); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("a tile of another length: %v", err)
@@ -158,12 +158,12 @@ func TestBuildFromRottenTiles(t *testing.T) {
 	}
 	wrong := f.tree(300)
 	wrong.Root[0] ^= 1
-	r := &reader{t: t, f: f, size: 300}
+	r := &tileReader{t: t, f: f, size: 300}
 	b := NewBuilder(r.read, 0)
 	if _, err := b.TreeAt(t.Context(), 100, wrong); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("consistency under another root: %v", err)
 	}
-	if _, _, err := b.Ranges(t.Context(), 100, wrong); !errors.Is(err, ErrCorrupt) {
+	if _, _, err := b.CompactRanges(t.Context(), 100, wrong); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("ranges under another root: %v", err)
 	}
 	failed := errors.New("disk gone")
@@ -174,8 +174,8 @@ func TestBuildFromRottenTiles(t *testing.T) {
 }
 
 // A small cache, much used from several goroutines, forgets and stays right.
-func TestCache(t *testing.T) {
-	f := grow(8_000)
+func TestBuilderCache(t *testing.T) {
+	f := newReferenceTree(8_000)
 	tree := f.tree(8_000)
 	f.path(0, 0, 8_000) // fill the memo: tiles are then read only
 	for i := range 32 {
@@ -187,7 +187,7 @@ func TestCache(t *testing.T) {
 		want[i] = f.path(int(i), 0, 8_000)
 	}
 	for _, limit := range []int{-1, 2, 4, 1000} {
-		r := &reader{t: t, f: f, size: tree.Size}
+		r := &tileReader{t: t, f: f, size: tree.Size}
 		var calls sync.Mutex
 		b := NewBuilder(func(ctx context.Context, ids []TileID) ([][]byte, error) {
 			calls.Lock()

@@ -6,9 +6,9 @@ import (
 	"math"
 )
 
-// FormatBundle writes entries as an entry bundle (tlog-tiles "Log entries"): each
+// FormatEntryBundle writes entries as an entry bundle (tlog-tiles "Log entries"): each
 // after its length as a big-endian uint16.
-func FormatBundle(entries [][]byte) ([]byte, error) {
+func FormatEntryBundle(entries [][]byte) ([]byte, error) {
 	if len(entries) < 1 || len(entries) > TileWidth {
 		return nil, fmt.Errorf("entry bundle of %d entries, want 1 to %d", len(entries), TileWidth)
 	}
@@ -26,9 +26,9 @@ func FormatBundle(entries [][]byte) ([]byte, error) {
 	return b, nil
 }
 
-// ParseBundle reads a bundle of exactly width entries. The entries are slices of
+// ParseEntryBundle reads a bundle of exactly width entries. The entries are slices of
 // data. Nothing is verified: their hashes are those of the tile only if compared.
-func ParseBundle(data []byte, width int) ([][]byte, error) {
+func ParseEntryBundle(data []byte, width int) ([][]byte, error) {
 	if width < 1 || width > TileWidth {
 		return nil, fmt.Errorf("entry bundle of %d entries, want 1 to %d", width, TileWidth)
 	}

@@ -11,10 +11,10 @@ import (
 	"github.com/transparency-dev/merkle/rfc6962"
 )
 
-// A chain file is of at most MaxChain receipts and MaxChainBytes bytes.
+// A chain file is of at most MaxChainReceipts receipts and MaxChainBytes bytes.
 const (
-	MaxChain      = 1024
-	MaxChainBytes = 16 << 20
+	MaxChainReceipts = 1024
+	MaxChainBytes    = 16 << 20
 )
 
 // ParseChain reads a file of one or more receipts, one after another with nothing
@@ -26,8 +26,8 @@ func ParseChain(data []byte) ([]Receipt, error) {
 	}
 	var chain []Receipt
 	for rest := string(data); rest != ""; {
-		if len(chain) == MaxChain {
-			return nil, fmt.Errorf("chain: more than %d receipts", MaxChain)
+		if len(chain) == MaxChainReceipts {
+			return nil, fmt.Errorf("chain: more than %d receipts", MaxChainReceipts)
 		}
 		r, after, err := cutReceipt(rest)
 		if err != nil {
@@ -44,8 +44,8 @@ func ParseChain(data []byte) ([]Receipt, error) {
 // FormatChain writes receipts one after another. It refuses what [ParseChain]
 // would not read.
 func FormatChain(chain []Receipt) ([]byte, error) {
-	if len(chain) == 0 || len(chain) > MaxChain {
-		return nil, fmt.Errorf("chain of %d receipts, want 1 to %d", len(chain), MaxChain)
+	if len(chain) == 0 || len(chain) > MaxChainReceipts {
+		return nil, fmt.Errorf("chain of %d receipts, want 1 to %d", len(chain), MaxChainReceipts)
 	}
 	var b []byte
 	for i, r := range chain {
@@ -60,19 +60,19 @@ func FormatChain(chain []Receipt) ([]byte, error) {
 	return b, nil
 }
 
-// Trees says how the trees of several receipts go together, as far as the receipts'
+// TreeComparison says how the trees of several receipts go together, as far as the receipts'
 // own paths show it: nobody was asked for a consistency proof.
-type Trees struct {
-	Newest    Tree   // the largest
-	Continued []Tree // smaller ones that Newest is shown to continue, the largest first
-	Unproven  []Tree // smaller ones of which neither that is shown nor the contrary, the largest first
+type TreeComparison struct {
+	Newest   Tree   // the largest
+	Extended []Tree // smaller ones that Newest is shown to continue, the largest first
+	Unproven []Tree // smaller ones of which neither that is shown nor the contrary, the largest first
 }
 
-// SplitError is two published checkpoints that no one history has: whoever signed and
+// SplitViewError is two published checkpoints that no one history has: whoever signed and
 // cosigned both has shown two.
-type SplitError struct{ One, Other *Published }
+type SplitViewError struct{ One, Other *Published }
 
-func (e *SplitError) Error() string {
+func (e *SplitViewError) Error() string {
 	a, b := e.One.cp, e.Other.cp
 	return fmt.Sprintf("two histories of %s: size %d with root %s, and size %d with root %s, are not of one log", a.Origin, a.Size, a.Root, b.Size, b.Root)
 }
@@ -80,29 +80,29 @@ func (e *SplitError) Error() string {
 // CompareTrees holds the trees of receipts against each other; those of another log than
 // the first one's are an *[OriginError]. Each receipt's path shows
 // nodes of its tree, and a full node that two trees of one history have is the same in
-// both: where it is not, that is a *[SplitError]. Where the nodes of a larger tree make
+// both: where it is not, that is a *[SplitViewError]. Where the nodes of a larger tree make
 // up a smaller one, as those on the path of entry m make up the tree of size m, the
 // larger continues it (RFC 6962, section 2.1).
-func CompareTrees(receipts []*VerifiedReceipt) (Trees, error) {
-	var views []*treeView // one a tree, the largest first
-	seen := make(map[compact.NodeID]*treeView)
+func CompareTrees(receipts []*VerifiedReceipt) (TreeComparison, error) {
+	var views []*knownNodes // one a tree, the largest first
+	seen := make(map[compact.NodeID]*knownNodes)
 	for _, r := range receipts {
 		if want := receipts[0].published.cp.Origin; r.published.cp.Origin != want {
-			return Trees{}, &OriginError{Origin: r.published.cp.Origin, Want: []string{want}}
+			return TreeComparison{}, &OriginError{Origin: r.published.cp.Origin, Want: []string{want}}
 		}
-		at := slices.IndexFunc(views, func(v *treeView) bool { return v.published.cp.Size <= r.published.cp.Size })
+		at := slices.IndexFunc(views, func(v *knownNodes) bool { return v.published.cp.Size <= r.published.cp.Size })
 		if at < 0 {
 			at = len(views)
 		}
 		if at == len(views) || views[at].published.cp.Size != r.published.cp.Size {
-			views = slices.Insert(views, at, &treeView{r.published, make(map[compact.NodeID]Hash)})
+			views = slices.Insert(views, at, &knownNodes{r.published, make(map[compact.NodeID]Hash)})
 		}
 		v := views[at]
 		if v.published.cp.Tree() != r.published.cp.Tree() {
-			return Trees{}, &SplitError{v.published, r.published}
+			return TreeComparison{}, &SplitViewError{v.published, r.published}
 		}
-		if err := v.take(r); err != nil {
-			return Trees{}, err
+		if err := v.addReceipt(r); err != nil {
+			return TreeComparison{}, err
 		}
 	}
 	for _, v := range views {
@@ -110,17 +110,17 @@ func CompareTrees(receipts []*VerifiedReceipt) (Trees, error) {
 			if other := seen[id]; other == nil {
 				seen[id] = v
 			} else if other.nodes[id] != hash {
-				return Trees{}, &SplitError{other.published, v.published}
+				return TreeComparison{}, &SplitViewError{other.published, v.published}
 			}
 		}
 	}
-	return compareViews(views)
+	return compareWithNewest(views)
 }
 
-// compareViews finds the trees that the newest one continues. What is shown of one that
+// compareWithNewest finds the trees that the newest one continues. What is shown of one that
 // it continues is shown of it too, so one may lead to the next.
-func compareViews(views []*treeView) (Trees, error) {
-	var trees Trees
+func compareWithNewest(views []*knownNodes) (TreeComparison, error) {
+	var trees TreeComparison
 	if len(views) == 0 {
 		return trees, nil
 	}
@@ -128,20 +128,20 @@ func compareViews(views []*treeView) (Trees, error) {
 	trees.Newest = newest.published.cp.Tree()
 	for found := true; found; {
 		found = false
-		var still []*treeView
+		var still []*knownNodes
 		for _, v := range open {
 			root, known, err := newest.rootAt(v.published.cp.Size)
 			switch {
 			case err != nil:
-				return Trees{}, err
+				return TreeComparison{}, err
 			case !known:
 				still = append(still, v)
 				continue
 			case root != v.published.cp.Root:
-				return Trees{}, &SplitError{newest.published, v.published}
+				return TreeComparison{}, &SplitViewError{newest.published, v.published}
 			}
 			found = true
-			trees.Continued = append(trees.Continued, v.published.cp.Tree())
+			trees.Extended = append(trees.Extended, v.published.cp.Tree())
 			for id, hash := range v.nodes {
 				newest.add(id, hash)
 			}
@@ -151,18 +151,18 @@ func compareViews(views []*treeView) (Trees, error) {
 	for _, v := range open {
 		trees.Unproven = append(trees.Unproven, v.published.cp.Tree())
 	}
-	slices.SortFunc(trees.Continued, func(a, b Tree) int { return cmp.Compare(b.Size, a.Size) })
+	slices.SortFunc(trees.Extended, func(a, b Tree) int { return cmp.Compare(b.Size, a.Size) })
 	return trees, nil
 }
 
-// treeView is what receipts show of one tree: full nodes, of 2^level leaves each.
-type treeView struct {
+// knownNodes is what receipts show of one tree: full nodes, of 2^level leaves each.
+type knownNodes struct {
 	published *Published
 	nodes     map[compact.NodeID]Hash
 }
 
-// take adds the nodes on a verified receipt's path.
-func (v *treeView) take(r *VerifiedReceipt) error {
+// addReceipt adds the nodes on a verified receipt's path.
+func (v *knownNodes) addReceipt(r *VerifiedReceipt) error {
 	at, err := merkle.Inclusion(r.index, r.published.cp.Size)
 	if err != nil {
 		return fmt.Errorf("the path of entry %d: %w", r.index, err)
@@ -185,7 +185,7 @@ func (v *treeView) take(r *VerifiedReceipt) error {
 }
 
 // add keeps a node, and its parent where that is now known.
-func (v *treeView) add(id compact.NodeID, hash Hash) {
+func (v *knownNodes) add(id compact.NodeID, hash Hash) {
 	for {
 		if _, known := v.nodes[id]; known {
 			return // two verified paths to one root cannot differ
@@ -205,7 +205,7 @@ func (v *treeView) add(id compact.NodeID, hash Hash) {
 }
 
 // rootAt is the root of the first size entries, if the nodes make it up.
-func (v *treeView) rootAt(size uint64) (root Hash, known bool, err error) {
+func (v *knownNodes) rootAt(size uint64) (root Hash, known bool, err error) {
 	if size == 0 {
 		return EmptyRoot(), true, nil
 	}

@@ -7,15 +7,15 @@ import (
 	"testing"
 )
 
-// shown is a receipt of entry i in the tree of the forest's first n, as if verified.
-func shown(f *forest, i, n int) *VerifiedReceipt {
-	p := &Published{signed: signed{cp: Checkpoint{Origin: "log.example", Size: uint64(n), Root: f.mth(0, n)}}}
+// receiptOf is a receipt of entry i in the tree of the forest's first n, as if verified.
+func receiptOf(f *referenceTree, i, n int) *VerifiedReceipt {
+	p := &Published{signedCheckpoint: signedCheckpoint{cp: Checkpoint{Origin: "log.example", Size: uint64(n), Root: f.mth(0, n)}}}
 	return &VerifiedReceipt{entry: testEntry(i), index: uint64(i), path: f.path(i, 0, n), published: p}
 }
 
-// altered is the history in which another leaf stands in the place of one.
-func altered(n, leaf int) *forest {
-	f := grow(n)
+// alteredTree is the history in which another leaf stands in the place of one.
+func alteredTree(n, leaf int) *referenceTree {
+	f := newReferenceTree(n)
 	f.leaves[leaf] = sha256.Sum256([]byte("another"))
 	return f
 }
@@ -25,19 +25,19 @@ func altered(n, leaf int) *forest {
 // shown that the paths do not show.
 func TestCompareTrees(t *testing.T) {
 	const most = 20
-	f := grow(most)
+	f := newReferenceTree(most)
 	for large := 1; large <= most; large++ {
 		for small := 1; small <= large; small++ {
 			for i := range large {
 				for j := range small {
-					trees, err := CompareTrees([]*VerifiedReceipt{shown(f, j, small), shown(f, i, large)})
+					trees, err := CompareTrees([]*VerifiedReceipt{receiptOf(f, j, small), receiptOf(f, i, large)})
 					if err != nil || trees.Newest != f.tree(large) {
 						t.Fatalf("entries %d of %d and %d of %d: %v, %v", i, large, j, small, trees, err)
 					}
-					switch n := len(trees.Continued) + len(trees.Unproven); {
+					switch n := len(trees.Extended) + len(trees.Unproven); {
 					case small == large && n != 0, small < large && n != 1:
 						t.Fatalf("entries %d of %d and %d of %d: %v", i, large, j, small, trees)
-					case (i == small || i == small-1) && small < large && len(trees.Continued) != 1:
+					case (i == small || i == small-1) && small < large && len(trees.Extended) != 1:
 						t.Fatalf("the path of entry %d makes up the tree of %d, and it is not shown: %v", i, small, trees)
 					}
 				}
@@ -49,10 +49,10 @@ func TestCompareTrees(t *testing.T) {
 // Where another history comes in, it is found out or nothing is shown of it.
 func TestCompareTreesOfTwoHistories(t *testing.T) {
 	const most = 12
-	f := grow(most)
+	f := newReferenceTree(most)
 	found := 0
 	for leaf := range most {
-		g := altered(most, leaf)
+		g := alteredTree(most, leaf)
 		for large := 1; large <= most; large++ {
 			for small := leaf + 1; small <= large; small++ { // smaller ones do not differ
 				for i := range large {
@@ -60,14 +60,14 @@ func TestCompareTreesOfTwoHistories(t *testing.T) {
 						if j == leaf {
 							continue // its entry would be another
 						}
-						trees, err := CompareTrees([]*VerifiedReceipt{shown(f, i, large), shown(g, j, small)})
-						var two *SplitError
+						trees, err := CompareTrees([]*VerifiedReceipt{receiptOf(f, i, large), receiptOf(g, j, small)})
+						var two *SplitViewError
 						switch {
 						case errors.As(err, &two):
 							found++
 						case err != nil:
 							t.Fatal(err)
-						case small == large || i == small || i == small-1 || len(trees.Continued) != 0 || len(trees.Unproven) != 1:
+						case small == large || i == small || i == small-1 || len(trees.Extended) != 0 || len(trees.Unproven) != 1:
 							t.Fatalf("leaf %d is another: entries %d of %d and %d of %d pass: %v", leaf, i, large, j, small, trees)
 						}
 					}
@@ -83,20 +83,20 @@ func TestCompareTreesOfTwoHistories(t *testing.T) {
 // A tree that leads to another shows that one too; two that are not the newest are held
 // against each other; two logs are not compared.
 func TestCompareTreesOfMany(t *testing.T) {
-	f := grow(40)
-	trees, err := CompareTrees([]*VerifiedReceipt{shown(f, 0, 9), shown(f, 9, 21), shown(f, 21, 40)})
-	if want := []Tree{f.tree(21), f.tree(9)}; err != nil || !slices.Equal(trees.Continued, want) || trees.Unproven != nil {
+	f := newReferenceTree(40)
+	trees, err := CompareTrees([]*VerifiedReceipt{receiptOf(f, 0, 9), receiptOf(f, 9, 21), receiptOf(f, 21, 40)})
+	if want := []Tree{f.tree(21), f.tree(9)}; err != nil || !slices.Equal(trees.Extended, want) || trees.Unproven != nil {
 		t.Errorf("%v, %v; want %v continued", trees, err, want)
 	}
-	g := altered(40, 3)
-	var two *SplitError
-	if _, err := CompareTrees([]*VerifiedReceipt{shown(f, 0, 9), shown(g, 9, 21), shown(f, 30, 40)}); !errors.As(err, &two) || two.One.cp.Size != 21 && two.Other.cp.Size != 21 {
+	g := alteredTree(40, 3)
+	var two *SplitViewError
+	if _, err := CompareTrees([]*VerifiedReceipt{receiptOf(f, 0, 9), receiptOf(g, 9, 21), receiptOf(f, 30, 40)}); !errors.As(err, &two) || two.One.cp.Size != 21 && two.Other.cp.Size != 21 {
 		t.Errorf("two histories: %v", err)
 	}
-	other := shown(f, 1, 2)
+	other := receiptOf(f, 1, 2)
 	other.published.cp.Origin = "other.example"
 	var origin *OriginError
-	if _, err := CompareTrees([]*VerifiedReceipt{shown(f, 0, 9), other}); !errors.As(err, &origin) {
+	if _, err := CompareTrees([]*VerifiedReceipt{receiptOf(f, 0, 9), other}); !errors.As(err, &origin) {
 		t.Errorf("two logs: %v", err)
 	}
 	if trees, err := CompareTrees(nil); err != nil || trees.Newest.Size != 0 {

@@ -23,13 +23,13 @@ func CheckCharterPolicy(text, origin string) error {
 			return fmt.Errorf("the policy names a key of the log %s; the charter's origin is %s", name, origin)
 		}
 	}
-	return p.Sound()
+	return p.CheckQuorumsIntersect()
 }
 
-// PolicyKeys are the raw Ed25519 public keys, 32 bytes each, of the logs and
+// PolicyEd25519Keys are the raw Ed25519 public keys, 32 bytes each, of the logs and
 // witnesses that a policy names: those that might also be used to sign records,
 // and must not be.
-func PolicyKeys(text string) ([][]byte, error) {
+func PolicyEd25519Keys(text string) ([][]byte, error) {
 	p, err := ParsePolicy([]byte(text))
 	if err != nil {
 		return nil, err

@@ -14,9 +14,9 @@ import (
 // reminds of nearly 5 kB each; tlog-cosignature "ML-DSA-44 signed message" gives
 // origins and key names one byte of length.
 const (
-	MaxNote       = 512 << 10 // bytes of a checkpoint with its signatures
-	MaxSignatures = 100       // signature lines of one note
-	MaxOrigin     = 255       // bytes of an origin or a key name
+	MaxNoteBytes   = 512 << 10 // bytes of a checkpoint with its signatures
+	MaxSignatures  = 100       // signature lines of one note
+	MaxOriginBytes = 255       // bytes of an origin or a key name
 )
 
 // Checkpoint is the text that a log signs (tlog-checkpoint "Note text"): exactly
@@ -32,15 +32,15 @@ type Checkpoint struct {
 // verifies nothing: what it returns is somebody's claim until [Policy.Verify] or
 // [VerifyLog] has accepted the same bytes.
 func ParseCheckpoint(note []byte) (Checkpoint, []Signature, error) {
-	if len(note) > MaxNote {
-		return Checkpoint{}, nil, fmt.Errorf("checkpoint: %d bytes, limit %d", len(note), MaxNote)
+	if len(note) > MaxNoteBytes {
+		return Checkpoint{}, nil, fmt.Errorf("checkpoint: %d bytes, limit %d", len(note), MaxNoteBytes)
 	}
 	text := string(note)
 	end := strings.Index(text, "\n\n")
 	if end < 0 {
 		return Checkpoint{}, nil, errors.New("checkpoint: no empty line before the signatures")
 	}
-	cp, err := parseBody(text[:end+1])
+	cp, err := parseCheckpointBody(text[:end+1])
 	if err != nil {
 		return Checkpoint{}, nil, err
 	}
@@ -51,10 +51,10 @@ func ParseCheckpoint(note []byte) (Checkpoint, []Signature, error) {
 	return cp, sigs, nil
 }
 
-// ParseBody reads the three lines of a checkpoint, without signatures.
-func ParseBody(text []byte) (Checkpoint, error) { return parseBody(string(text)) }
+// ParseCheckpointBody reads the three lines of a checkpoint, without signatures.
+func ParseCheckpointBody(text []byte) (Checkpoint, error) { return parseCheckpointBody(string(text)) }
 
-func parseBody(text string) (Checkpoint, error) {
+func parseCheckpointBody(text string) (Checkpoint, error) {
 	lines := strings.Split(text, "\n")
 	switch {
 	case len(lines) > 4:
@@ -85,7 +85,7 @@ func (cp Checkpoint) Body() []byte {
 func (cp Checkpoint) Tree() Tree { return Tree{Size: cp.Size, Root: cp.Root} }
 
 // check says whether the checkpoint could be one at all, so that nothing is
-// signed that [ParseBody] would refuse.
+// signed that [ParseCheckpointBody] would refuse.
 func (cp Checkpoint) check() error {
 	if err := checkOrigin(cp.Origin); err != nil {
 		return err
@@ -104,8 +104,8 @@ func checkOrigin(s string) error {
 	switch {
 	case s == "":
 		return errors.New("the origin is empty")
-	case len(s) > MaxOrigin:
-		return fmt.Errorf("origin of %d bytes, limit %d", len(s), MaxOrigin)
+	case len(s) > MaxOriginBytes:
+		return fmt.Errorf("origin of %d bytes, limit %d", len(s), MaxOriginBytes)
 	case !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 }):
 		return fmt.Errorf("origin %q: not UTF-8, or with control characters", s)
 	}

@@ -51,7 +51,7 @@ func TestSignedNoteExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := []byte("This is an example message.\n")
-	if !key.made(sigs[0]) || key.verify(text, sigs[0]) != nil {
+	if !key.matchesKeyID(sigs[0]) || key.verify(text, sigs[0]) != nil {
 		t.Error("the example does not verify")
 	}
 	var bad *SignatureError
@@ -71,7 +71,7 @@ func TestExampleCosignatures(t *testing.T) {
 	if err != nil || len(sigs) != 3 || sigs[0].ID != 0x08ca7ee8 || len(sigs[2].Sig) != 72 {
 		t.Errorf("got %+v, %v", sigs, err)
 	}
-	for _, bad := range []string{"", "\n", lines + "\n", strings.TrimSuffix(lines, "\n"), strings.Repeat(lines, 40), strings.Repeat("x", MaxNote+1)} {
+	for _, bad := range []string{"", "\n", lines + "\n", strings.TrimSuffix(lines, "\n"), strings.Repeat(lines, 40), strings.Repeat("x", MaxNoteBytes+1)} {
 		if _, err := ParseSignatures([]byte(bad)); err == nil {
 			t.Errorf("%.20q… is read", bad)
 		}
@@ -118,7 +118,7 @@ func TestBadCheckpoints(t *testing.T) {
 		"signature then space":       with(4, strings.TrimSuffix(sig, "\n")+" \n"),
 		"empty line between":         with(4, sig+"\n"),
 		"too many signatures":        with(4, strings.Repeat(sig, MaxSignatures+1)),
-		"too long a signature":       with(4, string(Signature{"a", 1, make([]byte, maxSignature)}.Line())),
+		"too long a signature":       with(4, string(Signature{"a", 1, make([]byte, maxSignatureBytes)}.Line())),
 	} {
 		if cp, _, err := ParseCheckpoint([]byte(text)); err == nil {
 			t.Errorf("%s: read as %+v", what, cp)
@@ -129,7 +129,7 @@ func TestBadCheckpoints(t *testing.T) {
 	}
 	// An impossible empty tree parses, since it is evidence, and is never signed.
 	impossible := Checkpoint{testOrigin, 0, Hash{1}}
-	if cp, err := ParseBody(impossible.Body()); err != nil || cp != impossible {
+	if cp, err := ParseCheckpointBody(impossible.Body()); err != nil || cp != impossible {
 		t.Errorf("size 0 with a root: %v", err)
 	}
 	if _, err := SignCheckpoint(impossible, newSigner(t, Ed25519)); err == nil {
@@ -138,8 +138,8 @@ func TestBadCheckpoints(t *testing.T) {
 }
 
 // What we sign, sumdb/note and formats verify; what they sign, we do.
-func TestOthersVerifyUs(t *testing.T) {
-	c := newCast(t)
+func TestNoteLibrariesAgree(t *testing.T) {
+	c := newTestKeys(t)
 	cp := Checkpoint{testOrigin, 13, LeafHash(nil)}
 	signed := c.sign(t, cp)
 	ours, err := note.NewVerifier(c.log.Key().String())
@@ -197,14 +197,14 @@ func TestOthersVerifyUs(t *testing.T) {
 }
 
 func TestAddSignatures(t *testing.T) {
-	c := newCast(t)
+	c := newTestKeys(t)
 	cp := Checkpoint{testOrigin, 5, LeafHash(nil)}
 	base := c.sign(t, cp)
 	var sigs []Signature
 	for _, name := range []string{"w3-pq", "w1", "w2", "w1-pq"} {
-		sigs = append(sigs, c.at(t, name, cp, 1000))
+		sigs = append(sigs, c.cosignatureAt(t, name, cp, 1000))
 	}
-	want := c.plus(t, base, sigs...)
+	want := c.mustAddSignatures(t, base, sigs...)
 	for range 4 { // any order, at once or one by one
 		sigs = append(sigs[1:len(sigs):len(sigs)], sigs[0])
 		step := base
@@ -214,7 +214,7 @@ func TestAddSignatures(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if !bytes.Equal(step, want) || !bytes.Equal(c.plus(t, base, sigs...), want) {
+		if !bytes.Equal(step, want) || !bytes.Equal(c.mustAddSignatures(t, base, sigs...), want) {
 			t.Fatal("the order of adding shows")
 		}
 	}
@@ -226,7 +226,7 @@ func TestAddSignatures(t *testing.T) {
 	if o := strings.Join(order, " "); o != "log.example/1/64 log.example/1/2428 w1.example/72 w1.example/2428 w2.example/72 w3.example/2428" {
 		t.Errorf("order: %s", o)
 	}
-	newer, err := AddSignatures(want, c.at(t, "w1", cp, 2000))
+	newer, err := AddSignatures(want, c.cosignatureAt(t, "w1", cp, 2000))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,8 +241,8 @@ func TestAddSignatures(t *testing.T) {
 	}
 }
 
-// plus is AddSignatures, which must not fail.
-func (c *cast) plus(t *testing.T, base []byte, sigs ...Signature) []byte {
+// mustAddSignatures is AddSignatures, which must not fail.
+func (c *testKeys) mustAddSignatures(t *testing.T, base []byte, sigs ...Signature) []byte {
 	t.Helper()
 	note, err := AddSignatures(base, sigs...)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 
 // Adding cosignatures to what the log has just signed is verifying the whole note:
 // the same verdict, the same result, whatever is added.
-func TestCosignedIsVerify(t *testing.T) {
-	c := newCast(t)
+func TestVerifyCosignedAgreesWithVerify(t *testing.T) {
+	c := newTestKeys(t)
 	p := c.policy(t, "quorum w1\n")
 	cp := Checkpoint{testOrigin, 13, LeafHash(nil)}
 	signed, err := SignCheckpoint(cp, c.log, c.logPQ)
@@ -25,7 +25,7 @@ func TestCosignedIsVerify(t *testing.T) {
 		s.Sig[len(s.Sig)-1] ^= 1
 		return s
 	}
-	w1 := c.at(t, "w1", cp, now)
+	w1 := c.cosignatureAt(t, "w1", cp, now)
 	for what, sigs := range map[string][]Signature{
 		"nothing":                             nil,
 		"the quorum":                          {w1},
@@ -41,7 +41,7 @@ func TestCosignedIsVerify(t *testing.T) {
 			t.Fatal(err)
 		}
 		want, wantErr := p.Verify(note, testTime)
-		got, err := p.Cosigned(signed, sigs, testTime)
+		got, err := p.VerifyCosigned(signed, sigs, testTime)
 		if !reflect.DeepEqual(err, wantErr) || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got %v, %v; want %v, %v", what, got, err, want, wantErr)
 		}
@@ -49,8 +49,8 @@ func TestCosignedIsVerify(t *testing.T) {
 }
 
 // Whoever handed a signature over and changes it then changes nothing that was verified.
-func TestCosignedOwnsItsSignatures(t *testing.T) {
-	c := newCast(t)
+func TestVerifyCosignedCopiesSignatures(t *testing.T) {
+	c := newTestKeys(t)
 	p := c.policy(t, "quorum w1\n")
 	cp := Checkpoint{testOrigin, 13, LeafHash(nil)}
 	signed, err := SignCheckpoint(cp, c.log)
@@ -61,15 +61,15 @@ func TestCosignedOwnsItsSignatures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	more := append(sigsOf(t, both.Note())[1:], c.at(t, "w1", cp, uint64(testTime.Unix())))
-	first, err := p.Cosigned(signed, more, testTime)
+	more := append(sigsOf(t, both.Note())[1:], c.cosignatureAt(t, "w1", cp, uint64(testTime.Unix())))
+	first, err := p.VerifyCosigned(signed, more, testTime)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range more {
 		s.Sig[20] ^= 1
 	}
-	again, err := p.Cosigned(first.Signed(), nil, testTime)
+	again, err := p.VerifyCosigned(first.Signed(), nil, testTime)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,45 +79,45 @@ func TestCosignedOwnsItsSignatures(t *testing.T) {
 }
 
 // That a log has signed with keys of its own makes none of them the policy's.
-func TestCosignedByForeignKeys(t *testing.T) {
-	c, other := newCast(t), newCast(t)
+func TestVerifyCosignedIgnoresForeignLogKeys(t *testing.T) {
+	c, other := newTestKeys(t), newTestKeys(t)
 	cp := Checkpoint{testOrigin, 13, LeafHash(nil)}
 	signed, err := SignCheckpoint(cp, other.log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var unsigned *LogSignatureError
-	if _, err := c.policy(t, "quorum none\n").Cosigned(signed, nil, testTime); !errors.As(err, &unsigned) {
+	if _, err := c.policy(t, "quorum none\n").VerifyCosigned(signed, nil, testTime); !errors.As(err, &unsigned) {
 		t.Errorf("keys of the same name: %v", err)
 	}
 	// Put on later, the policy's own line is verified like any other.
-	both, err := signed.With(sigsOf(t, c.sign(t, cp)))
+	both, err := signed.WithSignatures(sigsOf(t, c.sign(t, cp)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.policy(t, "quorum none\n").Cosigned(both, nil, testTime); err != nil {
+	if _, err := c.policy(t, "quorum none\n").VerifyCosigned(both, nil, testTime); err != nil {
 		t.Error(err)
 	}
 	forged := sigsOf(t, c.sign(t, Checkpoint{testOrigin, 14, LeafHash(nil)}))
-	if both, err = signed.With(forged); err != nil {
+	if both, err = signed.WithSignatures(forged); err != nil {
 		t.Fatal(err)
 	}
 	var bad *SignatureError
-	if _, err := c.policy(t, "quorum none\n").Cosigned(both, nil, testTime); !errors.As(err, &bad) {
+	if _, err := c.policy(t, "quorum none\n").VerifyCosigned(both, nil, testTime); !errors.As(err, &bad) {
 		t.Errorf("another checkpoint's signature: %v", err)
 	}
 }
 
 // With leaves what is there: a key that has signed is not replaced.
-func TestWithKeeps(t *testing.T) {
-	c := newCast(t)
+func TestWithSignaturesKeepsExisting(t *testing.T) {
+	c := newTestKeys(t)
 	cp := Checkpoint{testOrigin, 13, LeafHash(nil)}
 	signed, err := SignCheckpoint(cp, c.log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	other := sigsOf(t, c.sign(t, Checkpoint{testOrigin, 14, LeafHash(nil)}))
-	more, err := signed.With(other)
+	more, err := signed.WithSignatures(other)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,8 +128,8 @@ func TestWithKeeps(t *testing.T) {
 
 // Own leaves what strangers added, and has each line of the log once, however often
 // its keys are known.
-func TestOwn(t *testing.T) {
-	c := newCast(t)
+func TestWithoutCosignatures(t *testing.T) {
+	c := newTestKeys(t)
 	cp := Checkpoint{testOrigin, 13, LeafHash(nil)}
 	signed, err := SignCheckpoint(cp, c.log, c.logPQ)
 	if err != nil {
@@ -146,8 +146,8 @@ func TestOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(full.Own(), signed.Note()) || len(full.LogKeys()) != 2 {
-		t.Errorf("%d keys, and the log's own note is\n%s", len(full.LogKeys()), full.Own())
+	if !bytes.Equal(full.WithoutCosignatures(), signed.Note()) || len(full.LogKeys()) != 2 {
+		t.Errorf("%d keys, and the log's own note is\n%s", len(full.LogKeys()), full.WithoutCosignatures())
 	}
 }
 
@@ -155,16 +155,16 @@ func TestOwn(t *testing.T) {
 func TestFormatNoteRefuses(t *testing.T) {
 	cp := Checkpoint{testOrigin, 13, LeafHash(nil)}
 	sig := Signature{Name: "w", ID: 1, Sig: []byte{1}}
-	large := Signature{Name: "w", ID: 1, Sig: make([]byte, maxSignature-4)}
+	large := Signature{Name: "w", ID: 1, Sig: make([]byte, maxSignatureBytes-4)}
 	for what, sigs := range map[string][]Signature{
 		"no signature":           nil,
 		"too many":               slices.Repeat([]Signature{sig}, MaxSignatures+1),
-		"too much":               slices.Repeat([]Signature{large}, MaxNote/maxSignature),
+		"too much":               slices.Repeat([]Signature{large}, MaxNoteBytes/maxSignatureBytes),
 		"a name with a space":    {{Name: "w 1", ID: 1, Sig: []byte{1}}},
 		"a name with a line end": {{Name: "w\n", ID: 1, Sig: []byte{1}}},
 		"no name":                {{ID: 1, Sig: []byte{1}}},
 		"an empty signature":     {{Name: "w", ID: 1}},
-		"a signature too large":  {{Name: "w", ID: 1, Sig: make([]byte, maxSignature-3)}},
+		"a signature too large":  {{Name: "w", ID: 1, Sig: make([]byte, maxSignatureBytes-3)}},
 	} {
 		if note, err := FormatNote(cp, sigs...); err == nil {
 			t.Errorf("%s: wrote %d bytes", what, len(note))

@@ -12,8 +12,8 @@ import (
 // evidenceHeader is the first line of an evidence file.
 const evidenceHeader = "docket/split-view@v1"
 
-// maxNodes is the most hashes of two compact ranges.
-const maxNodes = 64 + 2*64
+// maxEvidenceHashes is the most hashes of two compact ranges.
+const maxEvidenceHashes = 64 + 2*64
 
 // EvidenceSuffix is what the names of evidence files end in.
 const EvidenceSuffix = ".split-view"
@@ -43,16 +43,16 @@ type Evidence struct {
 type SplitKind string
 
 const (
-	SplitEmpty     SplitKind = "empty-root" // size 0 with a root that is not the empty tree's
-	SplitSameSize  SplitKind = "same-size"  // two roots of one size
-	SplitExtension SplitKind = "rewritten"  // the larger tree does not begin with the smaller
+	SplitEmptyRoot    SplitKind = "empty-root" // size 0 with a root that is not the empty tree's
+	SplitSameSize     SplitKind = "same-size"  // two roots of one size
+	SplitInconsistent SplitKind = "rewritten"  // the larger tree does not begin with the smaller
 )
 
 // ErrNoEvidence is a file that is well formed and shows no split view.
 var ErrNoEvidence = errors.New("this is no evidence of a split view")
 
 // NewEvidence arranges what [Evidence] holds: b is nil for a single checkpoint,
-// the nodes are those of [Builder.Ranges] at the smaller size in the larger tree,
+// the nodes are those of [Builder.CompactRanges] at the smaller size in the larger tree,
 // left then right, or none where sizes are equal. It shows something only if Verify
 // says so.
 func NewEvidence(a, b []byte, nodes ...Hash) (Evidence, error) {
@@ -65,7 +65,7 @@ func NewEvidence(a, b []byte, nodes ...Hash) (Evidence, error) {
 		if err != nil {
 			return Evidence{}, err
 		}
-		if compareTrees(ca.Tree(), cb.Tree()) > 0 {
+		if orderTrees(ca.Tree(), cb.Tree()) > 0 {
 			a, b = b, a
 		}
 	}
@@ -88,7 +88,7 @@ func parseEvidence(text string) (e Evidence, err error) {
 	if err != nil || line != evidenceHeader {
 		return Evidence{}, fmt.Errorf("the first line is not %s: this is something else", evidenceHeader)
 	}
-	if e.Nodes, rest, err = cutHashes(rest, maxNodes); err != nil {
+	if e.Nodes, rest, err = cutHashes(rest, maxEvidenceHashes); err != nil {
 		return Evidence{}, err
 	}
 	if e.First, rest, err = cutNote(rest); err != nil || rest == "" {
@@ -136,9 +136,9 @@ func (e Evidence) Origin() string {
 	return cp.Origin
 }
 
-// OneLog is [ErrNoEvidence] if the two checkpoints are of two logs: whatever those signed,
+// CheckSameLog is [ErrNoEvidence] if the two checkpoints are of two logs: whatever those signed,
 // they owe each other nothing. It takes no key.
-func (e Evidence) OneLog() error {
+func (e Evidence) CheckSameLog() error {
 	if e.Second == nil {
 		return nil
 	}
@@ -157,7 +157,7 @@ func (e Evidence) OneLog() error {
 type SplitView struct {
 	kind          SplitKind
 	first, second *Signed
-	firstRoot     Hash // SplitExtension: the root that [0,m) of the larger tree has
+	prefixRoot    Hash // SplitInconsistent: the root that [0,m) of the larger tree has
 }
 
 // Kind is the way in which it shows.
@@ -166,20 +166,20 @@ func (s *SplitView) Kind() SplitKind { return s.kind }
 // First is the checkpoint of the smaller size.
 func (s *SplitView) First() *Signed { return s.first }
 
-// Second is the other checkpoint, nil with [SplitEmpty].
+// Second is the other checkpoint, nil with [SplitEmptyRoot].
 func (s *SplitView) Second() *Signed { return s.second }
 
 // String says in one sentence what the log did.
 func (s *SplitView) String() string {
 	a := s.first.cp
 	switch s.kind {
-	case SplitEmpty:
+	case SplitEmptyRoot:
 		return fmt.Sprintf("%s signed an empty tree with the root %s", a.Origin, a.Root)
 	case SplitSameSize:
 		return fmt.Sprintf("%s signed two trees of %d entries: roots %s and %s", a.Origin, a.Size, a.Root, s.second.cp.Root)
 	}
 	return fmt.Sprintf("%s signed a tree of %d entries with the root %s, and one of %d entries whose first %d have the root %s",
-		a.Origin, a.Size, a.Root, s.second.cp.Size, a.Size, s.firstRoot)
+		a.Origin, a.Size, a.Root, s.second.cp.Size, a.Size, s.prefixRoot)
 }
 
 // Verify checks the evidence with the keys that the verifier trusts for
@@ -187,7 +187,7 @@ func (s *SplitView) String() string {
 // two keys, or twice, is no misbehaviour. Errors: [ErrNoEvidence], or those of
 // [VerifyLog].
 func (e Evidence) Verify(keys ...Key) (*SplitView, error) {
-	if err := e.OneLog(); err != nil {
+	if err := e.CheckSameLog(); err != nil {
 		return nil, err
 	}
 	first, err := VerifyLog(e.First, e.Origin(), keys...)
@@ -199,14 +199,14 @@ func (e Evidence) Verify(keys ...Key) (*SplitView, error) {
 		if len(e.Nodes) > 0 || first.cp.Size != 0 || first.cp.Root == EmptyRoot() {
 			return nil, fmt.Errorf("%w: a single checkpoint is, only at size 0 with a root that is not the empty tree's", ErrNoEvidence)
 		}
-		s.kind = SplitEmpty
+		s.kind = SplitEmptyRoot
 		return s, nil
 	}
 	if s.second, err = VerifyLog(e.Second, first.cp.Origin, keys...); err != nil {
 		return nil, fmt.Errorf("evidence: second checkpoint: %w", err)
 	}
 	a, b := first.cp.Tree(), s.second.cp.Tree()
-	if compareTrees(a, b) >= 0 {
+	if orderTrees(a, b) >= 0 {
 		return nil, fmt.Errorf("%w: the checkpoints are equal, or not in order", ErrNoEvidence)
 	}
 	if a.Size == b.Size {
@@ -216,39 +216,39 @@ func (e Evidence) Verify(keys ...Key) (*SplitView, error) {
 		}
 		return s, nil
 	}
-	s.kind = SplitExtension
-	if s.firstRoot, err = e.beginning(a, b); err != nil {
+	s.kind = SplitInconsistent
+	if s.prefixRoot, err = e.prefixRoot(a, b); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-// beginning shows which root the first a.Size entries of the tree b have, and that
+// prefixRoot shows which root the first a.Size entries of the tree b have, and that
 // it is not a's.
-func (e Evidence) beginning(a, b Tree) (Hash, error) {
+func (e Evidence) prefixRoot(a, b Tree) (Hash, error) {
 	n := compact.RangeSize(0, a.Size)
 	if want := n + compact.RangeSize(a.Size, b.Size); len(e.Nodes) != want {
 		return Hash{}, fmt.Errorf("%w: %d hashes, want %d for sizes %d and %d", ErrNoEvidence, len(e.Nodes), want, a.Size, b.Size)
 	}
-	whole, err := foldRanges(a.Size, b.Size, e.Nodes[:n], e.Nodes[n:])
+	whole, err := treeFromRanges(a.Size, b.Size, e.Nodes[:n], e.Nodes[n:])
 	if err != nil {
 		return Hash{}, fmt.Errorf("evidence: %w", err)
 	}
 	if whole != b {
 		return Hash{}, fmt.Errorf("%w: the hashes do not fold to the root of the larger tree", ErrNoEvidence)
 	}
-	left, err := foldRanges(a.Size, a.Size, e.Nodes[:n], nil)
+	prefix, err := treeFromRanges(a.Size, a.Size, e.Nodes[:n], nil)
 	if err != nil {
 		return Hash{}, fmt.Errorf("evidence: %w", err)
 	}
-	if left == a {
+	if prefix == a {
 		return Hash{}, fmt.Errorf("%w: the larger tree begins with the smaller", ErrNoEvidence)
 	}
-	return left.Root, nil
+	return prefix.Root, nil
 }
 
-// compareTrees orders by size, then by root.
-func compareTrees(a, b Tree) int {
+// orderTrees orders by size, then by root.
+func orderTrees(a, b Tree) int {
 	switch {
 	case a.Size < b.Size:
 		return -1

@@ -10,23 +10,23 @@ import (
 
 // split makes evidence from two histories of a log: f, and g which has another
 // entry at the index `at`.
-func fork(at, n int) (f, g *forest) {
-	f, g = grow(n), grow(n)
+func forkedTrees(at, n int) (f, g *referenceTree) {
+	f, g = newReferenceTree(n), newReferenceTree(n)
 	g.leaves[at] = LeafHash([]byte("another"))
 	return f, g
 }
 
-func (c *cast) head(t testing.TB, f *forest, n int) []byte {
+func (c *testKeys) signedHead(t testing.TB, f *referenceTree, n int) []byte {
 	t.Helper()
 	tree := f.tree(n)
 	return c.sign(t, Checkpoint{testOrigin, tree.Size, tree.Root})
 }
 
-// nodes are the compact ranges of [0,m) and [m,n), as Builder.Ranges gives them.
-func nodesAt(t testing.TB, f *forest, m, n int) []Hash {
+// nodes are the compact ranges of [0,m) and [m,n), as Builder.CompactRanges gives them.
+func compactRangesOf(t testing.TB, f *referenceTree, m, n int) []Hash {
 	t.Helper()
-	r := &reader{t: t, f: f, size: uint64(n)}
-	left, right, err := NewBuilder(r.read, 0).Ranges(t.Context(), uint64(m), f.tree(n))
+	r := &tileReader{t: t, f: f, size: uint64(n)}
+	left, right, err := NewBuilder(r.read, 0).CompactRanges(t.Context(), uint64(m), f.tree(n))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,10 +36,10 @@ func nodesAt(t testing.TB, f *forest, m, n int) []Hash {
 // Every pair of sizes to 20: a fork below the smaller size is evidence; one beyond
 // it, or none, is not; and no spoiled evidence convinces.
 func TestEvidenceOfEverySize(t *testing.T) {
-	c := newCast(t)
-	f, g := fork(2, 20)
+	c := newTestKeys(t)
+	f, g := forkedTrees(2, 20)
 	key := c.log.Key()
-	sign := func(f *forest, n int) []byte { // Ed25519 alone, for speed
+	sign := func(f *referenceTree, n int) []byte { // Ed25519 alone, for speed
 		tree := f.tree(n)
 		note, err := SignCheckpoint(Checkpoint{testOrigin, tree.Size, tree.Root}, c.log)
 		if err != nil {
@@ -51,7 +51,7 @@ func TestEvidenceOfEverySize(t *testing.T) {
 		for m := 1; m <= n; m++ {
 			var nodes []Hash
 			if m < n {
-				nodes = nodesAt(t, g, m, n)
+				nodes = compactRangesOf(t, g, m, n)
 			}
 			e, err := NewEvidence(sign(g, n), sign(f, m), nodes...)
 			if err != nil {
@@ -67,14 +67,14 @@ func TestEvidenceOfEverySize(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%d and %d: %v", m, n, err)
 			}
-			want := SplitExtension
+			want := SplitInconsistent
 			if m == n {
 				want = SplitSameSize
 			}
 			if split.Kind() != want || split.First().Checkpoint().Size != uint64(m) || split.Second().Checkpoint().Size != uint64(n) {
 				t.Errorf("%d and %d: %v", m, n, split)
 			}
-			for what, bad := range spoiledPaths(nodes, f.tree(n).Root) {
+			for what, bad := range corruptPaths(nodes, f.tree(n).Root) {
 				spoiled := e
 				spoiled.Nodes = bad
 				if _, err := spoiled.Verify(key); !errors.Is(err, ErrNoEvidence) {
@@ -86,11 +86,11 @@ func TestEvidenceOfEverySize(t *testing.T) {
 }
 
 func TestEvidence(t *testing.T) {
-	c, other := newCast(t), newCast(t)
-	f, g := fork(2, 20)
+	c, other := newTestKeys(t), newTestKeys(t)
+	f, g := forkedTrees(2, 20)
 	both := []Key{c.log.Key(), c.logPQ.Key()}
 	impossible := Checkpoint{testOrigin, 0, Hash{1}}
-	single, err := FormatNote(impossible, signRaw(t, c, impossible))
+	single, err := FormatNote(impossible, signWithNoteLibrary(t, c, impossible))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,21 +101,21 @@ func TestEvidence(t *testing.T) {
 		keys  []Key
 		says  string // "" if it is no evidence
 	}{
-		{"same size", c.head(t, f, 7), c.head(t, g, 7), nil, both, testOrigin + " signed two trees of 7 entries"},
-		{"rewritten", c.head(t, f, 7), c.head(t, g, 13), nodesAt(t, g, 7, 13), both, "one of 13 entries whose first 7 have the root"},
-		{"one of two keys", c.head(t, f, 7), c.head(t, g, 7), nil, both[1:], "signed two trees"},
+		{"same size", c.signedHead(t, f, 7), c.signedHead(t, g, 7), nil, both, testOrigin + " signed two trees of 7 entries"},
+		{"rewritten", c.signedHead(t, f, 7), c.signedHead(t, g, 13), compactRangesOf(t, g, 7, 13), both, "one of 13 entries whose first 7 have the root"},
+		{"one of two keys", c.signedHead(t, f, 7), c.signedHead(t, g, 7), nil, both[1:], "signed two trees"},
 		{"empty root", single, nil, nil, both, "signed an empty tree with the root"},
 
-		{"the same twice", c.head(t, f, 7), c.head(t, f, 7), nil, both, ""},
-		{"honest growth", c.head(t, f, 7), c.head(t, f, 13), nodesAt(t, f, 7, 13), both, ""},
-		{"honest growth, nodes of nowhere", c.head(t, f, 7), c.head(t, f, 13), nodesAt(t, g, 7, 13), both, ""},
-		{"without nodes", c.head(t, f, 7), c.head(t, g, 13), nil, both, ""},
-		{"nodes for one size", c.head(t, f, 7), c.head(t, g, 7), []Hash{{}}, both, ""},
-		{"a good empty tree", c.head(t, f, 0), nil, nil, both, ""},
-		{"a single checkpoint", c.head(t, f, 7), nil, nil, both, ""},
+		{"the same twice", c.signedHead(t, f, 7), c.signedHead(t, f, 7), nil, both, ""},
+		{"honest growth", c.signedHead(t, f, 7), c.signedHead(t, f, 13), compactRangesOf(t, f, 7, 13), both, ""},
+		{"honest growth, nodes of nowhere", c.signedHead(t, f, 7), c.signedHead(t, f, 13), compactRangesOf(t, g, 7, 13), both, ""},
+		{"without nodes", c.signedHead(t, f, 7), c.signedHead(t, g, 13), nil, both, ""},
+		{"nodes for one size", c.signedHead(t, f, 7), c.signedHead(t, g, 7), []Hash{{}}, both, ""},
+		{"a good empty tree", c.signedHead(t, f, 0), nil, nil, both, ""},
+		{"a single checkpoint", c.signedHead(t, f, 7), nil, nil, both, ""},
 		{"nodes for a single one", single, nil, []Hash{{}}, both, ""},
-		{"somebody else's key", c.head(t, f, 7), other.head(t, g, 7), nil, both, ""},
-		{"no key", c.head(t, f, 7), c.head(t, g, 7), nil, nil, ""},
+		{"somebody else's key", c.signedHead(t, f, 7), other.signedHead(t, g, 7), nil, both, ""},
+		{"no key", c.signedHead(t, f, 7), c.signedHead(t, g, 7), nil, nil, ""},
 	} {
 		e, err := NewEvidence(test.a, test.b, test.nodes...)
 		if err != nil {
@@ -150,9 +150,9 @@ func TestEvidence(t *testing.T) {
 }
 
 func TestEvidenceGrammar(t *testing.T) {
-	c := newCast(t)
-	f, g := fork(2, 20)
-	e, err := NewEvidence(c.head(t, f, 7), c.head(t, g, 13), nodesAt(t, g, 7, 13)...)
+	c := newTestKeys(t)
+	f, g := forkedTrees(2, 20)
+	e, err := NewEvidence(c.signedHead(t, f, 7), c.signedHead(t, g, 13), compactRangesOf(t, g, 7, 13)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func TestEvidenceGrammar(t *testing.T) {
 		"a line after":     text + "\n",
 		"a third":          text + "\n" + string(e.First),
 		"no line between":  strings.Replace(text, "\n\n"+testOrigin+"\n13", "\n"+testOrigin+"\n13", 1),
-		"too many hashes":  strings.Replace(text, "\n", "\n"+strings.Repeat(Hash{}.String()+"\n", maxNodes), 1),
+		"too many hashes":  strings.Replace(text, "\n", "\n"+strings.Repeat(Hash{}.String()+"\n", maxEvidenceHashes), 1),
 		"carriage returns": strings.ReplaceAll(text, "\n", "\r\n"),
 	} {
 		if got, err := ParseEvidence([]byte(bad)); err == nil {
@@ -186,8 +186,8 @@ func TestEvidenceGrammar(t *testing.T) {
 
 // Two logs owe each other nothing, whosever keys judge them.
 func TestEvidenceOfTwoLogs(t *testing.T) {
-	c := newCast(t)
-	f := grow(2)
+	c := newTestKeys(t)
+	f := newReferenceTree(2)
 	secret, _, err := GenerateKey(Ed25519, "other.example")
 	if err != nil {
 		t.Fatal(err)
@@ -200,7 +200,7 @@ func TestEvidenceOfTwoLogs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := NewEvidence(c.head(t, f, 1), other.Note())
+	e, err := NewEvidence(c.signedHead(t, f, 1), other.Note())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ func Example() {
 	fmt.Printf("%q\n", verified.Entry())
 	fmt.Printf("on ledger   %s, index %d of %d\n", cp.Origin, verified.Index(), cp.Size)
 	fmt.Printf("existed by  %s\n", verified.Published().ExistedBy().Format(time.RFC3339))
-	fmt.Printf("a fork needs %d dishonest witness\n", policy.ForkNeeds())
+	fmt.Printf("a fork needs %d dishonest witness\n", policy.ForkCost())
 	// Output:
 	// "entry 131"
 	// on ledger   log.example/1, index 131 of 300

@@ -100,7 +100,7 @@ func FuzzEvidence(f *testing.F) {
 func FuzzPolicy(f *testing.F) {
 	f.Add(golden(f, "policy.txt"))
 	f.Add([]byte("quorum none\n"))
-	f.Add([]byte("witness a " + vkeyOf("w", 4, numbered(2, 1)) + "\nwitness b " + vkeyOf("v", 4, numbered(2, 2)) + " https://b/\ngroup g 2 a b\nquorum g\n"))
+	f.Add([]byte("witness a " + vkeyOf("w", 4, numberedKey(2, 1)) + "\nwitness b " + vkeyOf("v", 4, numberedKey(2, 2)) + " https://b/\ngroup g 2 a b\nquorum g\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := ParsePolicy(data)
 		if err != nil {
@@ -110,18 +110,18 @@ func FuzzPolicy(f *testing.F) {
 		if err != nil || again.Text() != p.Text() {
 			t.Fatalf("%q: its canonical text %q is read as %v", data, p.Text(), err)
 		}
-		if k, n := p.QuorumSize(); !p.IsNone() && (k < 1 || k > n) {
+		if k, n := p.QuorumSize(); !p.QuorumIsNone() && (k < 1 || k > n) {
 			t.Errorf("%q: quorum %d of %d", data, k, n)
 		}
 		var names []string
-		for _, w := range p.InQuorum() {
+		for _, w := range p.QuorumWitnesses() {
 			names = append(names, w.Name)
 		}
-		if !p.Satisfied(names...) || !p.IsNone() && p.Satisfied() || p.ForkNeeds() > len(names) || p.ForkNeeds() < 0 {
-			t.Errorf("%q: all %d do not make a quorum, or nobody does; fork %d", data, len(names), p.ForkNeeds())
+		if !p.Satisfied(names...) || !p.QuorumIsNone() && p.Satisfied() || p.ForkCost() > len(names) || p.ForkCost() < 0 {
+			t.Errorf("%q: all %d do not make a quorum, or nobody does; fork %d", data, len(names), p.ForkCost())
 		}
-		if (p.ForkNeeds() == 0) != (p.IsNone() || p.Sound() != nil) {
-			t.Errorf("%q: fork %d, %v", data, p.ForkNeeds(), p.Sound())
+		if (p.ForkCost() == 0) != (p.QuorumIsNone() || p.CheckQuorumsIntersect() != nil) {
+			t.Errorf("%q: fork %d, %v", data, p.ForkCost(), p.CheckQuorumsIntersect())
 		}
 	})
 }
@@ -134,21 +134,21 @@ func FuzzTilePath(f *testing.F) {
 		if id, err := ParseTilePath(path); err == nil && id.Path() != path {
 			t.Errorf("%q is read as %+v", path, id)
 		}
-		if id, err := ParseBundlePath(path); err == nil && id.Path() != path {
+		if id, err := ParseEntryBundlePath(path); err == nil && id.Path() != path {
 			t.Errorf("%q is read as %+v", path, id)
 		}
 	})
 }
 
-func FuzzBundle(f *testing.F) {
+func FuzzEntryBundle(f *testing.F) {
 	f.Add(golden(f, "entry.bundle"), 3)
 	f.Add([]byte{0, 0}, 1)
 	f.Fuzz(func(t *testing.T, data []byte, width int) {
-		entries, err := ParseBundle(data, width)
+		entries, err := ParseEntryBundle(data, width)
 		if err != nil {
 			return
 		}
-		if out, err := FormatBundle(entries); err != nil || !bytes.Equal(out, data) || len(entries) != width {
+		if out, err := FormatEntryBundle(entries); err != nil || !bytes.Equal(out, data) || len(entries) != width {
 			t.Errorf("%x of %d is written as %x, %v", data, width, out, err)
 		}
 	})
@@ -161,7 +161,7 @@ func FuzzKey(f *testing.F) {
 		if k, err := parseKey(s); err == nil && k.String() != s {
 			t.Errorf("%q is written as %q", s, k)
 		}
-		if k, _, err := publicOf(s); err == nil {
+		if k, _, err := parsePrivateKey(s); err == nil {
 			if _, err := parseKey(k.String()); err != nil {
 				t.Errorf("%q has the public half %q: %v", s, k, err)
 			}

@@ -22,11 +22,11 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// fixedCast is a cast whose keys never change. They are in this file: trust them
+// fixedTestKeys is a cast whose keys never change. They are in this file: trust them
 // with nothing.
-func fixedCast(t testing.TB) *cast {
+func fixedTestKeys(t testing.TB) *testKeys {
 	t.Helper()
-	c := &cast{witness: map[string]testWitness{}}
+	c := &testKeys{witness: map[string]testWitness{}}
 	skey := func(alg Algorithm, name string) (string, []byte) {
 		seed := sha256.Sum256(fmt.Appendf(nil, "docket golden files: %s %d", name, alg))
 		var pub []byte
@@ -73,11 +73,11 @@ func fixedCast(t testing.TB) *cast {
 
 // goldenNote signs with both log keys, and the same bytes every time: ML-DSA without
 // its random part.
-func (c *cast) goldenNote(t testing.TB, cp Checkpoint, stamps map[string]uint64) []byte {
+func (c *testKeys) goldenNote(t testing.TB, cp Checkpoint, stamps map[string]uint64) []byte {
 	t.Helper()
-	sigs := []Signature{signRaw(t, c, cp), c.logSeed.at(t, cp, 0)}
+	sigs := []Signature{signWithNoteLibrary(t, c, cp), c.logSeed.signAt(t, cp, 0)}
 	for name, stamp := range stamps {
-		sigs = append(sigs, c.at(t, name, cp, stamp))
+		sigs = append(sigs, c.cosignatureAt(t, name, cp, stamp))
 	}
 	text, err := FormatNote(cp, sigs...)
 	if err != nil {
@@ -89,10 +89,10 @@ func (c *cast) goldenNote(t testing.TB, cp Checkpoint, stamps map[string]uint64)
 // TestGolden holds the formats still: what older versions wrote is what is written
 // today, to the byte.
 func TestGolden(t *testing.T) {
-	c := fixedCast(t)
-	f, g := fork(2, 300)
+	c := fixedTestKeys(t)
+	f, g := forkedTrees(2, 300)
 	stamp := uint64(testTime.Unix())
-	note := func(f *forest, n int, stamps map[string]uint64) []byte {
+	note := func(f *referenceTree, n int, stamps map[string]uint64) []byte {
 		return c.goldenNote(t, Checkpoint{testOrigin, uint64(n), f.mth(0, n)}, stamps)
 	}
 	chain := []Receipt{
@@ -109,23 +109,23 @@ func TestGolden(t *testing.T) {
 		compareGolden(t, name, text)
 	}
 	write("policy.txt", func() ([]byte, error) {
-		return []byte("# Golden files of Docket's receipts. The keys are worthless.\n\n" + c.policy(t, operators).Text()), nil
+		return []byte("# Golden files of Docket's receipts. The keys are worthless.\n\n" + c.policy(t, threeOperatorsPolicy).Text()), nil
 	})
 	write("one.tlog-proof", chain[2].Format)
 	write("chain.tlog-proof", func() ([]byte, error) { return FormatChain(chain) })
 	write("same-size.split-view", func() ([]byte, error) {
-		return formatted(NewEvidence(note(f, 13, nil), note(g, 13, nil)))
+		return formatEvidence(NewEvidence(note(f, 13, nil), note(g, 13, nil)))
 	})
 	write("rewritten.split-view", func() ([]byte, error) {
-		return formatted(NewEvidence(note(f, 13, nil), note(g, 300, nil), nodesAt(t, g, 13, 300)...))
+		return formatEvidence(NewEvidence(note(f, 13, nil), note(g, 300, nil), compactRangesOf(t, g, 13, 300)...))
 	})
 	write("empty-root.split-view", func() ([]byte, error) {
-		return formatted(NewEvidence(c.goldenNote(t, Checkpoint{testOrigin, 0, Hash{1}}, nil), nil))
+		return formatEvidence(NewEvidence(c.goldenNote(t, Checkpoint{testOrigin, 0, Hash{1}}, nil), nil))
 	})
-	write("entry.bundle", func() ([]byte, error) { return FormatBundle([][]byte{testEntry(0), nil, testEntry(2)}) })
+	write("entry.bundle", func() ([]byte, error) { return FormatEntryBundle([][]byte{testEntry(0), nil, testEntry(2)}) })
 }
 
-func formatted(e Evidence, err error) ([]byte, error) {
+func formatEvidence(e Evidence, err error) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +188,7 @@ func TestGoldenVerifies(t *testing.T) {
 	if _, err := ParseReceipt(golden(t, "chain.tlog-proof")); err == nil || !strings.Contains(err.Error(), "chain") {
 		t.Errorf("a chain as a receipt: %v", err)
 	}
-	for name, kind := range map[string]SplitKind{"same-size": SplitSameSize, "rewritten": SplitExtension, "empty-root": SplitEmpty} {
+	for name, kind := range map[string]SplitKind{"same-size": SplitSameSize, "rewritten": SplitInconsistent, "empty-root": SplitEmptyRoot} {
 		e, err := ParseEvidence(golden(t, name+".split-view"))
 		if err != nil {
 			t.Fatal(err)
@@ -200,7 +200,7 @@ func TestGoldenVerifies(t *testing.T) {
 }
 
 // A published parser reads the golden receipt, and published verifiers its note.
-func TestGoldenByOthers(t *testing.T) {
+func TestGoldenWithNoteLibraries(t *testing.T) {
 	var theirs fproof.TLogProof
 	text := golden(t, "one.tlog-proof")
 	if err := theirs.Unmarshal(text); err != nil || !bytes.Equal(theirs.Marshal(), text) {

@@ -74,7 +74,7 @@ func parseKey(vkey string) (Key, error) {
 	if !ok {
 		return Key{}, fmt.Errorf("key %s: want name+hash+key", name)
 	}
-	raw, err := decode64(b64)
+	raw, err := decodeBase64(b64)
 	if err != nil || len(raw) == 0 {
 		return Key{}, fmt.Errorf("key %s: the key part is not base64", name)
 	}
@@ -104,7 +104,7 @@ func newKey(name string, alg Algorithm, pub []byte) (Key, error) {
 	case len(pub) != size:
 		return Key{}, fmt.Errorf("key %s: %d bytes, want %d for %s", name, len(pub), size, alg)
 	}
-	if alg != MLDSA44 && weakPoint(pub) {
+	if alg != MLDSA44 && isWeakEd25519(pub) {
 		return Key{}, fmt.Errorf("key %s: a small-order or non-canonical Ed25519 point, for which anybody can sign", name)
 	}
 	var err error
@@ -154,12 +154,12 @@ func (k Key) Public() crypto.PublicKey {
 	return ed25519.PublicKey(k.material)
 }
 
-// SameKey reports whether both wrap the same public key, whatever their names and
+// SamePublicKey reports whether both wrap the same public key, whatever their names and
 // types (tlog-policy "Public key representation": duplicates).
-func (k Key) SameKey(other Key) bool { return k.material == other.material }
+func (k Key) SamePublicKey(other Key) bool { return k.material == other.material }
 
-// made reports whether the signature line claims to be this key's.
-func (k Key) made(s Signature) bool {
+// matchesKeyID reports whether the signature line claims to be this key's.
+func (k Key) matchesKeyID(s Signature) bool {
 	return !k.IsZero() && s.Name == k.name && s.ID == k.id
 }
 
@@ -182,21 +182,21 @@ func (e *SignatureError) Error() string {
 	return fmt.Sprintf("the signature by %s (key %08x) does not verify: the checkpoint or the signature was altered", e.Name, e.ID)
 }
 
-var errSkey = errors.New("not a private key of the form PRIVATE+KEY+name+hash+key")
+var errPrivateKey = errors.New("not a private key of the form PRIVATE+KEY+name+hash+key")
 
-// splitSkey takes a private key in the libraries' form apart.
-func splitSkey(skey string) (name string, id uint32, alg Algorithm, seed []byte, err error) {
+// splitPrivateKey takes a private key in the libraries' form apart.
+func splitPrivateKey(skey string) (name string, id uint32, alg Algorithm, seed []byte, err error) {
 	parts := strings.SplitN(skey, "+", 5)
 	if len(parts) != 5 || parts[0] != "PRIVATE" || parts[1] != "KEY" || len(parts[3]) != 8 {
-		return "", 0, 0, nil, errSkey
+		return "", 0, 0, nil, errPrivateKey
 	}
 	hash, err := strconv.ParseUint(parts[3], 16, 32)
 	if err != nil {
-		return "", 0, 0, nil, errSkey
+		return "", 0, 0, nil, errPrivateKey
 	}
-	raw, err := decode64(parts[4])
+	raw, err := decodeBase64(parts[4])
 	if err != nil || len(raw) != 1+seedSize { // type and seed
-		return "", 0, 0, nil, errSkey
+		return "", 0, 0, nil, errPrivateKey
 	}
 	return parts[2], uint32(hash), Algorithm(raw[0]), raw[1:], nil
 }

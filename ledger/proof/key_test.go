@@ -22,7 +22,7 @@ func TestGenerateKey(t *testing.T) {
 		if err != nil || key.String() != vkey || key.Name() != "name.example/1" || key.Algorithm() != alg {
 			t.Errorf("%s: %v, %v", alg, key, err)
 		}
-		pub, _, err := publicOf(skey)
+		pub, _, err := parsePrivateKey(skey)
 		if err != nil || pub.String() != vkey {
 			t.Errorf("%s: the private key's public half is %v, %v", alg, pub, err)
 		}
@@ -53,7 +53,7 @@ func TestGenerateKey(t *testing.T) {
 		parts := strings.Split(skey, "+")
 		parts[3] = string(flip) + parts[3][1:]
 		if parts[3] != strings.Split(skey, "+")[3] {
-			if _, _, err := publicOf(strings.Join(parts, "+")); err == nil {
+			if _, _, err := parsePrivateKey(strings.Join(parts, "+")); err == nil {
 				t.Errorf("%s: a wrong key ID in a private key is accepted", alg)
 			}
 		}

@@ -8,8 +8,8 @@ import (
 	"github.com/transparency-dev/merkle/rfc6962"
 )
 
-// MaxPath is the most hashes that a proof has (tlog-witness "add-checkpoint").
-const MaxPath = 63
+// MaxProofHashes is the most hashes that a proof has (tlog-witness "add-checkpoint").
+const MaxProofHashes = 63
 
 // Errors by which a caller tells a proof for another statement from a broken one.
 var (
@@ -23,13 +23,13 @@ var (
 // VerifyInclusion checks that the leaf is the index-th of the tree (RFC 6962,
 // section 2.1.1). Errors wrap [ErrNotIncluded].
 func VerifyInclusion(leaf Hash, index uint64, path []Hash, tree Tree) error {
-	if len(path) > MaxPath {
-		return fmt.Errorf("%w: path of %d hashes, limit %d", ErrNotIncluded, len(path), MaxPath)
+	if len(path) > MaxProofHashes {
+		return fmt.Errorf("%w: path of %d hashes, limit %d", ErrNotIncluded, len(path), MaxProofHashes)
 	}
 	if index >= tree.Size {
 		return fmt.Errorf("%w: index %d in a tree of %d entries", ErrNotIncluded, index, tree.Size)
 	}
-	err := merkle.VerifyInclusion(rfc6962.DefaultHasher, index, tree.Size, leaf[:], raw(path), tree.Root[:])
+	err := merkle.VerifyInclusion(rfc6962.DefaultHasher, index, tree.Size, leaf[:], hashSlices(path), tree.Root[:])
 	return merkleError(err, ErrNotIncluded)
 }
 
@@ -38,8 +38,8 @@ func VerifyInclusion(leaf Hash, index uint64, path []Hash, tree Tree) error {
 // proof only, and has one root only. Errors wrap [ErrInconsistent].
 func VerifyConsistency(from, to Tree, path []Hash) error {
 	switch {
-	case len(path) > MaxPath:
-		return fmt.Errorf("%w: proof of %d hashes, limit %d", ErrInconsistent, len(path), MaxPath)
+	case len(path) > MaxProofHashes:
+		return fmt.Errorf("%w: proof of %d hashes, limit %d", ErrInconsistent, len(path), MaxProofHashes)
 	case from.Size > to.Size:
 		return fmt.Errorf("%w: size went back from %d to %d", ErrInconsistent, from.Size, to.Size)
 	case from.Size == 0 && from.Root != EmptyRoot(), to.Size == 0 && to.Root != EmptyRoot():
@@ -49,7 +49,7 @@ func VerifyConsistency(from, to Tree, path []Hash) error {
 	case from.Size == 0:
 		return nil // some versions of the library refuse to judge this
 	}
-	err := merkle.VerifyConsistency(rfc6962.DefaultHasher, from.Size, to.Size, raw(path), from.Root[:], to.Root[:])
+	err := merkle.VerifyConsistency(rfc6962.DefaultHasher, from.Size, to.Size, hashSlices(path), from.Root[:], to.Root[:])
 	return merkleError(err, ErrInconsistent)
 }
 
@@ -66,7 +66,7 @@ func merkleError(err, sentence error) error {
 	return fmt.Errorf("%w: %w", sentence, err)
 }
 
-func raw(hashes []Hash) [][]byte {
+func hashSlices(hashes []Hash) [][]byte {
 	out := make([][]byte, len(hashes))
 	for i := range hashes {
 		out[i] = hashes[i][:]

@@ -30,7 +30,7 @@ var (
 )
 
 func TestKnownRoots(t *testing.T) {
-	f := &forest{memo: map[[2]int]Hash{}}
+	f := &referenceTree{memo: map[[2]int]Hash{}}
 	for _, l := range knownLeaves {
 		b, _ := hex.DecodeString(l)
 		f.leaves = append(f.leaves, LeafHash(b))
@@ -57,7 +57,7 @@ func TestHashesAreRFC6962(t *testing.T) {
 
 // Every leaf of every tree to 100, and every way of spoiling its proof.
 func TestInclusion(t *testing.T) {
-	f := grow(101)
+	f := newReferenceTree(101)
 	for n := 1; n <= 100; n++ {
 		tree := f.tree(n)
 		for i := range n {
@@ -65,7 +65,7 @@ func TestInclusion(t *testing.T) {
 			if err := VerifyInclusion(f.leaves[i], uint64(i), path, tree); err != nil {
 				t.Fatalf("%d of %d: %v", i, n, err)
 			}
-			for what, bad := range spoiledPaths(path, tree.Root) {
+			for what, bad := range corruptPaths(path, tree.Root) {
 				if err := VerifyInclusion(f.leaves[i], uint64(i), bad, tree); !errors.Is(err, ErrNotIncluded) {
 					t.Errorf("%d of %d, %s: %v", i, n, what, err)
 				}
@@ -91,7 +91,7 @@ func TestInclusion(t *testing.T) {
 }
 
 func TestConsistency(t *testing.T) {
-	f := grow(101)
+	f := newReferenceTree(101)
 	for n := 0; n <= 100; n++ {
 		to := f.tree(n)
 		for m := 0; m <= n; m++ {
@@ -103,7 +103,7 @@ func TestConsistency(t *testing.T) {
 			if err := VerifyConsistency(from, to, path); err != nil {
 				t.Fatalf("%d to %d: %v", m, n, err)
 			}
-			for what, bad := range spoiledPaths(path, to.Root) {
+			for what, bad := range corruptPaths(path, to.Root) {
 				if err := VerifyConsistency(from, to, bad); !errors.Is(err, ErrInconsistent) {
 					t.Errorf("%d to %d, %s: %v", m, n, what, err)
 				}
@@ -124,13 +124,13 @@ func TestConsistency(t *testing.T) {
 	}
 }
 
-// spoiledPaths is every bit-flip of one byte of each hash, and hashes lost, added,
+// corruptPaths is every bit-flip of one byte of each hash, and hashes lost, added,
 // doubled and swapped.
-func spoiledPaths(path []Hash, extra Hash) map[string][]Hash {
+func corruptPaths(path []Hash, extra Hash) map[string][]Hash {
 	bad := map[string][]Hash{
 		"one added before": append([]Hash{extra}, path...),
 		"one added after":  append(slices.Clone(path), extra),
-		"too long":         make([]Hash, MaxPath+1),
+		"too long":         make([]Hash, MaxProofHashes+1),
 	}
 	for i := range path {
 		flipped := slices.Clone(path)
@@ -152,7 +152,7 @@ func spoiledPaths(path []Hash, extra Hash) map[string][]Hash {
 func TestPublishedVectors(t *testing.T) {
 	tried := 0
 	for _, v := range readVectors(t, "testdata/merkle-inclusion.jsonl") {
-		path, ok := hashes(append(v.Proof, v.LeafHash, v.Root)...)
+		path, ok := parseHashes(append(v.Proof, v.LeafHash, v.Root)...)
 		if !ok {
 			if !v.WantErr {
 				t.Errorf("%s: good, and cannot be said", v.File)
@@ -175,7 +175,7 @@ func TestPublishedVectors(t *testing.T) {
 		"consistency/additional/sizes-are-equal-one-and-proof-is-empty":                   true,
 	}
 	for _, v := range readVectors(t, "testdata/merkle-consistency.jsonl") {
-		path, ok := hashes(append(v.Proof, v.Root1, v.Root2)...)
+		path, ok := parseHashes(append(v.Proof, v.Root1, v.Root2)...)
 		if !ok {
 			if !v.WantErr && !stricter[v.File] {
 				t.Errorf("%s: good, and cannot be said", v.File)
@@ -221,7 +221,7 @@ func readVectors(t *testing.T, name string) (vs []merkleVector) {
 	return vs
 }
 
-func hashes(raw ...[]byte) (hs []Hash, ok bool) {
+func parseHashes(raw ...[]byte) (hs []Hash, ok bool) {
 	for _, b := range raw {
 		if len(b) != len(Hash{}) {
 			return nil, false

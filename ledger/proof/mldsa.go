@@ -13,7 +13,7 @@ import (
 // most of what a publication and a cosignature cost. The tests hold one against the
 // other.
 
-const mldsaSignature = mldsa44.SignatureSize
+const mldsaSignatureSize = mldsa44.SignatureSize
 
 // mldsaMessage is what ML-DSA-44 signs of a checkpoint: a cosigned_message
 // (tlog-cosignature "ML-DSA-44 signed message") of the subtree [0, size). name is the
@@ -46,8 +46,8 @@ func (v mldsaVerifier) KeyHash() uint32 { return v.id }
 // Verify takes a timestamped signature (tlog-cosignature "Format"): eight bytes,
 // big-endian, and the signature of the same time.
 func (v mldsaVerifier) Verify(body, sig []byte) bool {
-	cp, err := ParseBody(body)
-	if err != nil || len(sig) != 8+mldsaSignature {
+	cp, err := ParseCheckpointBody(body)
+	if err != nil || len(sig) != 8+mldsaSignatureSize {
 		return false
 	}
 	return mldsa44.Verify(v.public, mldsaMessage(v.name, binary.BigEndian.Uint64(sig), cp), nil, sig[8:])
@@ -70,7 +70,7 @@ func (s mldsaSigner) KeyHash() uint32 { return s.id }
 
 // Sign stamps the present second.
 func (s mldsaSigner) Sign(body []byte) ([]byte, error) {
-	cp, err := ParseBody(body)
+	cp, err := ParseCheckpointBody(body)
 	if err != nil {
 		return nil, err
 	}
@@ -78,8 +78,8 @@ func (s mldsaSigner) Sign(body []byte) ([]byte, error) {
 }
 
 func (s mldsaSigner) sign(cp Checkpoint, stamp uint64) ([]byte, error) {
-	sig := binary.BigEndian.AppendUint64(make([]byte, 0, 8+mldsaSignature), stamp)
-	sig = sig[:8+mldsaSignature]
+	sig := binary.BigEndian.AppendUint64(make([]byte, 0, 8+mldsaSignatureSize), stamp)
+	sig = sig[:8+mldsaSignatureSize]
 	// Hedged with fresh randomness, as FIPS 204 section 3.4 recommends.
 	if err := mldsa44.SignTo(s.private, mldsaMessage(s.name, stamp, cp), nil, true, sig[8:]); err != nil {
 		return nil, fmt.Errorf("signing with ML-DSA-44: %w", err)
@@ -87,8 +87,8 @@ func (s mldsaSigner) sign(cp Checkpoint, stamp uint64) ([]byte, error) {
 	return sig, nil
 }
 
-// mldsaPublic derives the public key, packed, of a seed.
-func mldsaPublic(seed []byte) []byte {
+// mldsaPublicFromSeed derives the public key, packed, of a seed.
+func mldsaPublicFromSeed(seed []byte) []byte {
 	public, _ := mldsa44.NewKeyFromSeed((*[mldsa44.SeedSize]byte)(seed))
 	return public.Bytes()
 }

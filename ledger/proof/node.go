@@ -9,39 +9,39 @@ import (
 	"github.com/transparency-dev/merkle/compact"
 )
 
-// hashTile is a tile with the inner nodes that its hashes make: level[h][i] is the
+// expandedTile is a tile with the inner nodes that its hashes make: level[h][i] is the
 // root of 2^h of its hashes, from i·2^h on. Nodes that are not complete are absent.
-type hashTile struct {
+type expandedTile struct {
 	id    TileID
-	level [TileHeight][]Hash
+	nodes [TileHeight][]Hash
 }
 
-// newHashTile checks the length and hashes the inner nodes, about as many as there
+// expandTile checks the length and hashes the inner nodes, about as many as there
 // are hashes.
-func newHashTile(id TileID, data []byte) (*hashTile, error) {
+func expandTile(id TileID, data []byte) (*expandedTile, error) {
 	if len(data)%sha256.Size != 0 || len(data) > TileWidth*sha256.Size || len(data) < id.Width*sha256.Size {
 		return nil, fmt.Errorf("%s: %d bytes, want %d hashes: %w", id.Path(), len(data), id.Width, ErrCorrupt)
 	}
-	t := &hashTile{id: id}
+	t := &expandedTile{id: id}
 	all := make([]Hash, 2*id.Width)
-	t.level[0] = all[:id.Width:id.Width]
-	for i := range t.level[0] {
-		copy(t.level[0][i][:], data[i*sha256.Size:])
+	t.nodes[0] = all[:id.Width:id.Width]
+	for i := range t.nodes[0] {
+		copy(t.nodes[0][i][:], data[i*sha256.Size:])
 	}
 	all = all[id.Width:]
 	for h := 1; h < TileHeight; h++ {
-		below := t.level[h-1]
+		below := t.nodes[h-1]
 		n := len(below) / 2
-		t.level[h], all = all[:n:n], all[n:]
+		t.nodes[h], all = all[:n:n], all[n:]
 		for i := range n {
-			t.level[h][i] = NodeHash(below[2*i], below[2*i+1])
+			t.nodes[h][i] = NodeHash(below[2*i], below[2*i+1])
 		}
 	}
 	return t, nil
 }
 
-// place says in which tile a node of the Merkle tree stands, and where in it.
-func place(id compact.NodeID) (level uint8, index uint64, height uint, offset uint64) {
+// tileOf says in which tile a node of the Merkle tree stands, and where in it.
+func tileOf(id compact.NodeID) (level uint8, index uint64, height uint, offset uint64) {
 	height = id.Level % TileHeight
 	perTile := TileHeight - height // 2^perTile nodes of this height in one tile
 	return uint8(id.Level / TileHeight), id.Index >> perTile, height, id.Index & (1<<perTile - 1)
@@ -49,35 +49,35 @@ func place(id compact.NodeID) (level uint8, index uint64, height uint, offset ui
 
 // nodeSet holds the tiles of one proof or batch, complete for the nodes planned.
 type nodeSet struct {
-	tiles map[TileID]*hashTile // by their full IDs
+	tiles map[TileID]*expandedTile // by their full IDs
 }
 
-// at is the hash of a node that was planned.
-func (s *nodeSet) at(id compact.NodeID) Hash {
-	level, index, height, offset := place(id)
-	return s.tiles[TileID{Level: level, Index: index, Width: TileWidth}].level[height][offset]
+// hash is the hash of a node that was planned.
+func (s *nodeSet) hash(id compact.NodeID) Hash {
+	level, index, height, offset := tileOf(id)
+	return s.tiles[TileID{Level: level, Index: index, Width: TileWidth}].nodes[height][offset]
 }
 
-func (s *nodeSet) all(ids []compact.NodeID) []Hash {
+func (s *nodeSet) hashes(ids []compact.NodeID) []Hash {
 	out := make([]Hash, len(ids))
 	for i, id := range ids {
-		out[i] = s.at(id)
+		out[i] = s.hash(id)
 	}
 	return out
 }
 
-// fetch gets the tiles in which the nodes stand, those that are not cached in one
+// fetchNodes gets the tiles in which the nodes stand, those that are not cached in one
 // read. The nodes are complete subtrees of a tree of that size.
-func (b *Builder) fetch(ctx context.Context, nodes []compact.NodeID, size uint64) (*nodeSet, error) {
-	set := &nodeSet{tiles: make(map[TileID]*hashTile, len(nodes)/TileHeight+1)}
+func (b *Builder) fetchNodes(ctx context.Context, nodes []compact.NodeID, size uint64) (*nodeSet, error) {
+	set := &nodeSet{tiles: make(map[TileID]*expandedTile, len(nodes)/TileHeight+1)}
 	var missing []TileID
 	for _, n := range nodes {
-		level, index, _, _ := place(n)
-		id := TileID{Level: level, Index: index, Width: widthIn(size, level, index)}
+		level, index, _, _ := tileOf(n)
+		id := TileID{Level: level, Index: index, Width: tileWidthAt(size, level, index)}
 		if _, seen := set.tiles[id.Full()]; seen {
 			continue
 		}
-		t := b.cache.find(id)
+		t := b.cache.get(id)
 		set.tiles[id.Full()] = t
 		if t == nil {
 			missing = append(missing, id)
@@ -94,7 +94,7 @@ func (b *Builder) fetch(ctx context.Context, nodes []compact.NodeID, size uint64
 		return nil, fmt.Errorf("reading tiles for a proof: got %d of %d: %w", len(data), len(missing), ErrCorrupt)
 	}
 	for i, id := range missing {
-		t, err := newHashTile(id, data[i])
+		t, err := expandTile(id, data[i])
 		if err != nil {
 			return nil, err
 		}
@@ -110,10 +110,10 @@ func (b *Builder) fetch(ctx context.Context, nodes []compact.NodeID, size uint64
 type tileCache struct {
 	mu         sync.Mutex
 	limit      int // tiles in both generations
-	young, old map[TileID]*hashTile
+	young, old map[TileID]*expandedTile
 }
 
-func (c *tileCache) find(id TileID) *hashTile {
+func (c *tileCache) get(id TileID) *expandedTile {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if t := c.young[id]; t != nil {
@@ -126,8 +126,8 @@ func (c *tileCache) find(id TileID) *hashTile {
 	return t
 }
 
-// keep takes the tiles of a set whose proofs verified.
-func (c *tileCache) keep(set *nodeSet) {
+// addVerified takes the tiles of a set whose proofs verified.
+func (c *tileCache) addVerified(set *nodeSet) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, t := range set.tiles {
@@ -137,8 +137,8 @@ func (c *tileCache) keep(set *nodeSet) {
 	}
 }
 
-// drop forgets the tiles of a set that did not add up, so that they are read anew.
-func (c *tileCache) drop(set *nodeSet) {
+// evict forgets the tiles of a set that did not add up, so that they are read anew.
+func (c *tileCache) evict(set *nodeSet) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, t := range set.tiles {
@@ -147,7 +147,7 @@ func (c *tileCache) drop(set *nodeSet) {
 	}
 }
 
-func (c *tileCache) put(t *hashTile) {
+func (c *tileCache) put(t *expandedTile) {
 	if c.limit < 2 {
 		return
 	}
@@ -155,7 +155,7 @@ func (c *tileCache) put(t *hashTile) {
 		c.young, c.old = nil, c.young
 	}
 	if c.young == nil {
-		c.young = make(map[TileID]*hashTile, c.limit/2)
+		c.young = make(map[TileID]*expandedTile, c.limit/2)
 	}
 	c.young[t.id] = t
 }

@@ -73,12 +73,12 @@ func (p *Policy) Fingerprint() string {
 	return "SHA256:" + hex.EncodeToString(sum[:])
 }
 
-// IsNone reports "quorum none": the log's word alone, so that neither a rollback
+// QuorumIsNone reports "quorum none": the log's word alone, so that neither a rollback
 // nor a second history can be noticed, and no time is proven.
-func (p *Policy) IsNone() bool { return p.quorum == nil }
+func (p *Policy) QuorumIsNone() bool { return p.quorum == nil }
 
-// Quorum is the name that the quorum line gives: of a witness, a group, or "none".
-func (p *Policy) Quorum() string {
+// QuorumName is the name that the quorum line gives: of a witness, a group, or "none".
+func (p *Policy) QuorumName() string {
 	if p.quorum == nil {
 		return quorumNone
 	}
@@ -91,7 +91,7 @@ func (p *Policy) QuorumSize() (k, n int) {
 	if p.quorum == nil {
 		return 0, 0
 	}
-	need, of := p.quorum.voices()
+	need, of := p.quorum.quorumMembers()
 	return need, len(of)
 }
 
@@ -101,7 +101,7 @@ func (p *Policy) QuorumMembers() []string {
 	if p.quorum == nil {
 		return nil
 	}
-	_, of := p.quorum.voices()
+	_, of := p.quorum.quorumMembers()
 	names := make([]string, len(of))
 	for i, m := range of {
 		names[i] = m.name
@@ -109,13 +109,13 @@ func (p *Policy) QuorumMembers() []string {
 	return names
 }
 
-// InQuorum are the witnesses that can contribute to the quorum.
-func (p *Policy) InQuorum() []Witness {
+// QuorumWitnesses are the witnesses that can contribute to the quorum.
+func (p *Policy) QuorumWitnesses() []Witness {
 	var in []Witness
 	if p.quorum == nil {
 		return nil
 	}
-	for _, leaf := range p.quorum.leaves(nil) {
+	for _, leaf := range p.quorum.witnesses(nil) {
 		in = append(in, p.witness(leaf))
 	}
 	return in
@@ -127,26 +127,26 @@ func (p *Policy) Satisfied(names ...string) bool {
 	return p.quorum == nil || p.quorum.satisfied(func(m *member) bool { return slices.Contains(names, m.name) })
 }
 
-// ForkNeeds is the least number of dishonest witnesses with which a log can have
+// ForkCost is the least number of dishonest witnesses with which a log can have
 // two histories accepted: the size of the smallest intersection of two quorums.
 // Keys with one key name are one witness, whose honesty covers them all. 0: the
 // quorums need not meet at all, or there is none.
-func (p *Policy) ForkNeeds() int {
+func (p *Policy) ForkCost() int {
 	if p.quorum == nil {
 		return 0
 	}
 	return p.quorum.forkCost()
 }
 
-// ErrDisjoint is a policy with two quorums that have no witness in common: a log
+// ErrDisjointQuorums is a policy with two quorums that have no witness in common: a log
 // can show each of them its own history while every witness is honest.
-var ErrDisjoint = errors.New("two quorums of this policy need not have a witness in common, so no witness has to be dishonest for a split view; raise the thresholds above one half")
+var ErrDisjointQuorums = errors.New("two quorums of this policy need not have a witness in common, so no witness has to be dishonest for a split view; raise the thresholds above one half")
 
-// Sound is for whoever writes a policy: [ErrDisjoint], or nil. "quorum none" is
+// CheckQuorumsIntersect is for whoever writes a policy: [ErrDisjointQuorums], or nil. "quorum none" is
 // allowed, and warned of wherever it is read.
-func (p *Policy) Sound() error {
-	if p.quorum != nil && p.ForkNeeds() == 0 {
-		return ErrDisjoint
+func (p *Policy) CheckQuorumsIntersect() error {
+	if p.quorum != nil && p.ForkCost() == 0 {
+		return ErrDisjointQuorums
 	}
 	return nil
 }
@@ -157,9 +157,9 @@ func (p *Policy) Warnings() []string {
 	if len(p.logs) == 0 {
 		w = append(w, "the policy lists no log: no checkpoint satisfies it")
 	}
-	if p.IsNone() {
+	if p.QuorumIsNone() {
 		w = append(w, "quorum none: no witness watches this log, so a rollback or a second history cannot be noticed and no time is proven")
-	} else if err := p.Sound(); err != nil {
+	} else if err := p.CheckQuorumsIntersect(); err != nil {
 		w = append(w, err.Error())
 	}
 	return w
@@ -178,7 +178,7 @@ func (p *Policy) PostQuantum() bool {
 			return false
 		}
 	}
-	for _, w := range p.InQuorum() {
+	for _, w := range p.QuorumWitnesses() {
 		if w.Key.alg != MLDSA44 {
 			return false
 		}

@@ -111,7 +111,7 @@ func TestPolicyTable(t *testing.T) {
 // policyKeys replaces names of keys by vkeys: W1 and W1pq are one operator's two,
 // W1renamed the same key under another name, W1log the same key as a log's, ….
 func policyKeys(t *testing.T) *strings.Replacer {
-	c := newCast(t)
+	c := newTestKeys(t)
 	w := func(name string) Key { return c.witness[name].Key() }
 	as := func(k Key, name string, alg Algorithm) string { return vkeyOf(name, alg, []byte(k.material)) }
 	bad := func(k Key) string {
@@ -141,10 +141,10 @@ func TestPolicyLimits(t *testing.T) {
 	lines := func(logs, witnesses, groups int) string {
 		var b strings.Builder
 		for i := range logs {
-			fmt.Fprintf(&b, "log %s\n", vkeyOf(fmt.Sprintf("l%d", i), Ed25519, numbered(1, i)))
+			fmt.Fprintf(&b, "log %s\n", vkeyOf(fmt.Sprintf("l%d", i), Ed25519, numberedKey(1, i)))
 		}
 		for i := range witnesses {
-			fmt.Fprintf(&b, "witness w%d %s\n", i, vkeyOf(fmt.Sprintf("w%d", i), CosignatureEd25519, numbered(2, i)))
+			fmt.Fprintf(&b, "witness w%d %s\n", i, vkeyOf(fmt.Sprintf("w%d", i), CosignatureEd25519, numberedKey(2, i)))
 		}
 		last := "none"
 		for i := range groups {
@@ -162,12 +162,12 @@ func TestPolicyLimits(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%d each: %v", n, err)
 		}
-		if len(p.Logs()) != n || len(p.Witnesses()) != n || len(p.InQuorum()) != n || p.ForkNeeds() != 0 {
-			t.Errorf("%d each: %d logs, %d witnesses, %d in the quorum, fork %d", n, len(p.Logs()), len(p.Witnesses()), len(p.InQuorum()), p.ForkNeeds())
+		if len(p.Logs()) != n || len(p.Witnesses()) != n || len(p.QuorumWitnesses()) != n || p.ForkCost() != 0 {
+			t.Errorf("%d each: %d logs, %d witnesses, %d in the quorum, fork %d", n, len(p.Logs()), len(p.Witnesses()), len(p.QuorumWitnesses()), p.ForkCost())
 		}
 	}
 	const over = MaxPolicyMembers + 1
-	for _, text := range []string{lines(over, 1, 1), lines(1, over, 1), lines(1, 1, 1) + strings.Repeat("# comment\n", MaxPolicy/10)} {
+	for _, text := range []string{lines(over, 1, 1), lines(1, over, 1), lines(1, 1, 1) + strings.Repeat("# comment\n", MaxPolicyBytes/10)} {
 		if _, err := ParsePolicy([]byte(text)); err == nil {
 			t.Error("a policy over a limit is read")
 		}
@@ -181,8 +181,8 @@ func TestPolicyLimits(t *testing.T) {
 	}
 }
 
-// numbered is 32 bytes that pass for an Ed25519 key in a policy.
-func numbered(role byte, i int) []byte {
+// numberedKey is 32 bytes that pass for an Ed25519 key in a policy.
+func numberedKey(role byte, i int) []byte {
 	b := make([]byte, 32)
 	b[0], b[1], b[2] = byte(i), byte(i>>8), role
 	return b
@@ -211,17 +211,17 @@ func TestQuorumMembers(t *testing.T) {
 	}
 }
 
-func TestPolicyAnswers(t *testing.T) {
+func TestPolicyAccessors(t *testing.T) {
 	keys := policyKeys(t)
 	text := keys.Replace("# ours\nlog L1 https://log.example/\n\tlog  L1pq\nwitness a W1 https://w1.example/\nwitness b W2\nwitness c W3\ngroup g 2 a b\nquorum g\n")
 	p, err := ParsePolicy([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if k, n := p.QuorumSize(); p.Quorum() != "g" || p.IsNone() || k != 2 || n != 2 {
-		t.Errorf("quorum %s, %d of %d", p.Quorum(), k, n)
+	if k, n := p.QuorumSize(); p.QuorumName() != "g" || p.QuorumIsNone() || k != 2 || n != 2 {
+		t.Errorf("quorum %s, %d of %d", p.QuorumName(), k, n)
 	}
-	if p.Logs()[0].URL != "https://log.example/" || p.Witnesses()[0].URL != "https://w1.example/" || len(p.Witnesses()) != 3 || len(p.InQuorum()) != 2 {
+	if p.Logs()[0].URL != "https://log.example/" || p.Witnesses()[0].URL != "https://w1.example/" || len(p.Witnesses()) != 3 || len(p.QuorumWitnesses()) != 2 {
 		t.Errorf("got %+v", p)
 	}
 	if len(p.LogKeys(testOrigin)) != 2 || len(p.LogKeys("other")) != 0 || !slices.Equal(p.Origins(), []string{testOrigin}) {
@@ -230,8 +230,8 @@ func TestPolicyAnswers(t *testing.T) {
 	if p.Satisfied("a") || p.Satisfied("a", "c") || !p.Satisfied("a", "b") {
 		t.Error("Satisfied")
 	}
-	if len(p.Warnings()) != 0 || p.Sound() != nil || p.ForkNeeds() != 2 || p.PostQuantum() {
-		t.Errorf("warnings %q, fork %d", p.Warnings(), p.ForkNeeds())
+	if len(p.Warnings()) != 0 || p.CheckQuorumsIntersect() != nil || p.ForkCost() != 2 || p.PostQuantum() {
+		t.Errorf("warnings %q, fork %d", p.Warnings(), p.ForkCost())
 	}
 	// The fingerprint is what its comment says, with the tools that everybody has.
 	if sed, err := exec.LookPath("sed"); err == nil {
@@ -242,11 +242,11 @@ func TestPolicyAnswers(t *testing.T) {
 		}
 	}
 	disjoint, err := ParsePolicy([]byte(keys.Replace("log L1\nwitness a W1\nwitness b W2\ngroup g any a b\nquorum g\n")))
-	if err != nil || !errors.Is(disjoint.Sound(), ErrDisjoint) || len(disjoint.Warnings()) != 1 {
+	if err != nil || !errors.Is(disjoint.CheckQuorumsIntersect(), ErrDisjointQuorums) || len(disjoint.Warnings()) != 1 {
 		t.Errorf("disjoint: %v", err)
 	}
 	none, err := ParsePolicy([]byte(keys.Replace("log L1\nquorum none\n")))
-	if err != nil || none.Sound() != nil || len(none.Warnings()) != 1 || !none.IsNone() || none.Quorum() != "none" || !none.Satisfied() || none.PostQuantum() {
+	if err != nil || none.CheckQuorumsIntersect() != nil || len(none.Warnings()) != 1 || !none.QuorumIsNone() || none.QuorumName() != "none" || !none.Satisfied() || none.PostQuantum() {
 		t.Errorf("none: %v", err)
 	}
 	pq, err := ParsePolicy([]byte(keys.Replace("log L1pq\nwitness x W2\nwitness a W1pq\nquorum a\n")))

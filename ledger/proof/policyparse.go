@@ -9,7 +9,7 @@ import (
 
 // Bounds on policies. tlog-policy "Implementation limits" asks for 32 each.
 const (
-	MaxPolicy        = 1 << 20 // bytes
+	MaxPolicyBytes   = 1 << 20 // bytes
 	MaxPolicyMembers = 128     // logs, witnesses and groups, each
 )
 
@@ -22,13 +22,13 @@ const quorumNone = "none"
 // keys of one witness in different groups (they would count twice). Errors name
 // the line.
 func ParsePolicy(text []byte) (*Policy, error) {
-	if len(text) > MaxPolicy {
-		return nil, fmt.Errorf("policy of %d bytes, limit %d", len(text), MaxPolicy)
+	if len(text) > MaxPolicyBytes {
+		return nil, fmt.Errorf("policy of %d bytes, limit %d", len(text), MaxPolicyBytes)
 	}
 	if len(text) > 0 && text[len(text)-1] != '\n' {
 		return nil, errors.New("policy: the last line has no newline: is the file whole?")
 	}
-	r := policyReader{policy: &Policy{}, names: map[string]*member{}}
+	r := policyParser{policy: &Policy{}, members: map[string]*member{}}
 	n := 0
 	for line := range strings.Lines(string(text)) {
 		n++
@@ -42,15 +42,15 @@ func ParsePolicy(text []byte) (*Policy, error) {
 	return r.policy, nil
 }
 
-// policyReader is what is known after some lines.
-type policyReader struct {
+// policyParser is what is known after some lines.
+type policyParser struct {
 	policy    *Policy
-	names     map[string]*member // witnesses and groups share one name space
+	members   map[string]*member // witnesses and groups share one name space
 	groups    int
 	hasQuorum bool
 }
 
-func (r *policyReader) line(line string) error {
+func (r *policyParser) line(line string) error {
 	for _, c := range []byte(line) { // tlog-policy "Character set"
 		if c < 0x20 && c != '\t' || c == 0x7f {
 			return fmt.Errorf("control character 0x%02x", c)
@@ -79,7 +79,7 @@ func (r *policyReader) line(line string) error {
 }
 
 // log reads: log <vkey> [<url>]
-func (r *policyReader) log(args []string) error {
+func (r *policyParser) log(args []string) error {
 	if len(args) < 1 || len(args) > 2 {
 		return errors.New("want: log <vkey> [<url>]")
 	}
@@ -94,7 +94,7 @@ func (r *policyReader) log(args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := r.newKey(key); err != nil {
+	if err := r.checkNewKey(key); err != nil {
 		return err
 	}
 	r.policy.logs = append(r.policy.logs, Log{Key: key, URL: link})
@@ -102,14 +102,14 @@ func (r *policyReader) log(args []string) error {
 }
 
 // witness reads: witness <name> <vkey> [<url>]
-func (r *policyReader) witness(args []string) error {
+func (r *policyParser) witness(args []string) error {
 	if len(args) < 2 || len(args) > 3 {
 		return errors.New("want: witness <name> <vkey> [<url>]")
 	}
 	if len(r.policy.witnesses) == MaxPolicyMembers {
 		return fmt.Errorf("more than %d witnesses", MaxPolicyMembers)
 	}
-	if err := r.newName(args[0]); err != nil {
+	if err := r.checkNewName(args[0]); err != nil {
 		return err
 	}
 	key, err := ParseWitnessKey(args[1])
@@ -120,28 +120,28 @@ func (r *policyReader) witness(args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := r.newKey(key); err != nil {
+	if err := r.checkNewKey(key); err != nil {
 		return err
 	}
 	r.policy.witnesses = append(r.policy.witnesses, Witness{Name: args[0], Key: key, URL: link})
-	r.names[args[0]] = &member{name: args[0], key: key}
+	r.members[args[0]] = &member{name: args[0], key: key}
 	return nil
 }
 
 // group reads: group <name> all|any|<k> <name>…
-func (r *policyReader) group(args []string) error {
+func (r *policyParser) group(args []string) error {
 	if len(args) < 3 {
 		return errors.New("want: group <name> all|any|<k> <name>…")
 	}
 	if r.groups++; r.groups > MaxPolicyMembers {
 		return fmt.Errorf("more than %d groups", MaxPolicyMembers)
 	}
-	if err := r.newName(args[0]); err != nil {
+	if err := r.checkNewName(args[0]); err != nil {
 		return err
 	}
 	g := &member{name: args[0]}
 	for _, name := range args[2:] {
-		m, ok := r.names[name]
+		m, ok := r.members[name]
 		switch {
 		case name == quorumNone:
 			return errors.New("none cannot be a member of a group")
@@ -157,13 +157,13 @@ func (r *policyReader) group(args []string) error {
 	if err != nil {
 		return err
 	}
-	g.need = k
-	r.names[args[0]] = g
+	g.threshold = k
+	r.members[args[0]] = g
 	return nil
 }
 
 // quorum reads: quorum <name>|none
-func (r *policyReader) quorum(args []string) error {
+func (r *policyParser) quorum(args []string) error {
 	switch {
 	case len(args) != 1:
 		return errors.New("want: quorum <name>")
@@ -174,27 +174,27 @@ func (r *policyReader) quorum(args []string) error {
 	if args[0] == quorumNone {
 		return nil
 	}
-	q, ok := r.names[args[0]]
+	q, ok := r.members[args[0]]
 	if !ok {
 		return fmt.Errorf("%q is not defined on a line above", args[0])
 	}
 	r.policy.quorum = q
-	return q.oneGroupPerWitness()
+	return q.checkOneGroupPerWitness()
 }
 
-func (r *policyReader) newName(name string) error {
+func (r *policyParser) checkNewName(name string) error {
 	if name == quorumNone {
 		return errors.New("the name none is reserved")
 	}
-	if _, ok := r.names[name]; ok {
+	if _, ok := r.members[name]; ok {
 		return fmt.Errorf("%q is defined twice; witnesses and groups share one name space", name)
 	}
 	return nil
 }
 
-// newKey refuses a key that stands in the policy already, in either role, under
+// checkNewKey refuses a key that stands in the policy already, in either role, under
 // whatever name and type; and two keys that a signature line could not tell apart.
-func (r *policyReader) newKey(key Key) error {
+func (r *policyParser) checkNewKey(key Key) error {
 	old := make([]Key, 0, len(r.policy.logs)+len(r.policy.witnesses))
 	for _, l := range r.policy.logs {
 		old = append(old, l.Key)
@@ -203,12 +203,12 @@ func (r *policyReader) newKey(key Key) error {
 		old = append(old, w.Key)
 	}
 	i := slices.IndexFunc(old, func(o Key) bool {
-		return o.SameKey(key) || o.name == key.name && o.ID() == key.ID()
+		return o.SamePublicKey(key) || o.name == key.name && o.ID() == key.ID()
 	})
 	switch {
 	case i < 0:
 		return nil
-	case !old[i].SameKey(key):
+	case !old[i].SamePublicKey(key):
 		return fmt.Errorf("two keys named %s share the key ID %08x", key.name, key.ID())
 	case i < len(r.policy.logs):
 		return fmt.Errorf("the key of %s is already that of the log %s", key.name, old[i].name)

@@ -61,7 +61,7 @@ func (h Hash) String() string { return base64.StdEncoding.EncodeToString(h[:]) }
 
 // ParseHash reads the base64 of 32 bytes, in its one canonical form.
 func ParseHash(s string) (Hash, error) {
-	b, err := decode64(s)
+	b, err := decodeBase64(s)
 	if err != nil {
 		return Hash{}, err
 	}
@@ -100,9 +100,9 @@ func NodeHash(left, right Hash) Hash {
 
 var strictBase64 = base64.StdEncoding.Strict()
 
-// decode64 accepts exactly the base64 that its own encoding would give: Go's
+// decodeBase64 accepts exactly the base64 that its own encoding would give: Go's
 // decoder alone skips line ends and lets stray bits pass.
-func decode64(s string) ([]byte, error) {
+func decodeBase64(s string) ([]byte, error) {
 	b, err := strictBase64.DecodeString(s)
 	if err != nil {
 		return nil, fmt.Errorf("not base64: %w", err)

@@ -11,23 +11,23 @@ import (
 	"time"
 )
 
-// MaxSkew is how far a cosignature's time may be ahead of the verifier's clock.
-const MaxSkew = 5 * time.Minute
+// MaxClockSkew is how far a cosignature's time may be ahead of the verifier's clock.
+const MaxClockSkew = 5 * time.Minute
 
-// MaxRepeat is how old a witness's cosignatures may be when it gives them again to
+// MaxCosignatureReuse is how old a witness's cosignatures may be when it gives them again to
 // whoever asks for its newest checkpoint once more (DESIGN.md section 6): so nobody can
 // make it sign more often, and a ledger knows how far back what it hears may lie.
-const MaxRepeat = 10 * time.Second
+const MaxCosignatureReuse = 10 * time.Second
 
 // Signed is a checkpoint that a log key signed. The log may have signed another
 // history too: only [Published] says that witnesses compared. Made by whoever signs,
 // [SignCheckpoint], by [VerifyLog] and [Policy.VerifyLog], and part of Published.
-type Signed struct{ signed }
+type Signed struct{ signedCheckpoint }
 
 // Published is a checkpoint that satisfies a policy: signed by one of its logs,
-// cosigned by its quorum. Made by [Policy.Verify] and [Policy.Cosigned] only.
+// cosigned by its quorum. Made by [Policy.Verify] and [Policy.VerifyCosigned] only.
 type Published struct {
-	signed
+	signedCheckpoint
 	policy       *Policy
 	cosignatures []Cosignature
 	existedBy    time.Time
@@ -41,25 +41,25 @@ type Cosignature struct {
 	Time    time.Time // UTC
 }
 
-// signed is what both verified types share; its fields are the verifier's alone.
-type signed struct {
-	cp    Checkpoint
-	note  []byte
-	lines []Signature // all of the note's, in its order
-	logs  []Key
-	good  []Signature // theirs, each made or verified here
+// signedCheckpoint is what both verified types share; its fields are the verifier's alone.
+type signedCheckpoint struct {
+	cp            Checkpoint
+	note          []byte
+	signatures    []Signature // all of the note's, in its order
+	logKeys       []Key
+	logSignatures []Signature // theirs, each made or verified here
 }
 
 // Checkpoint is what the log signed.
-func (s *signed) Checkpoint() Checkpoint { return s.cp }
+func (s *signedCheckpoint) Checkpoint() Checkpoint { return s.cp }
 
 // Note is the signed note as it was verified, unknown signatures included.
-func (s *signed) Note() []byte { return bytes.Clone(s.note) }
+func (s *signedCheckpoint) Note() []byte { return bytes.Clone(s.note) }
 
-// Own is the note with the log's verified signatures alone, without what strangers may
+// WithoutCosignatures is the note with the log's verified signatures alone, without what strangers may
 // have added.
-func (s *signed) Own() []byte {
-	note, _, err := writeNote(s.cp, s.good)
+func (s *signedCheckpoint) WithoutCosignatures() []byte {
+	note, _, err := formatNote(s.cp, s.logSignatures)
 	if err != nil {
 		panic(err) // they were read from a note, or made here
 	}
@@ -67,13 +67,13 @@ func (s *signed) Own() []byte {
 }
 
 // LogKeys are the known keys of the log that signed; at least one.
-func (s *signed) LogKeys() []Key { return slices.Clone(s.logs) }
+func (s *signedCheckpoint) LogKeys() []Key { return slices.Clone(s.logKeys) }
 
 // Cosignatures are those that counted, one a key, by time.
 func (p *Published) Cosignatures() []Cosignature { return slices.Clone(p.cosignatures) }
 
-// Witnessed are those of the [Policy.QuorumMembers] that the cosignatures stamped no later than that instant satisfy.
-func (p *Published) Witnessed(by time.Time) []string {
+// SatisfiedMembers are those of the [Policy.QuorumMembers] that the cosignatures stamped no later than that instant satisfy.
+func (p *Published) SatisfiedMembers(by time.Time) []string {
 	q := p.policy.quorum
 	if q == nil {
 		return nil
@@ -81,7 +81,7 @@ func (p *Published) Witnessed(by time.Time) []string {
 	cosigned := func(m *member) bool {
 		return slices.ContainsFunc(p.cosignatures, func(c Cosignature) bool { return c.Witness == m.name && !c.Time.After(by) })
 	}
-	_, members := q.voices()
+	_, members := q.quorumMembers()
 	var names []string
 	for _, m := range members {
 		if m.satisfied(cosigned) {
@@ -91,22 +91,22 @@ func (p *Published) Witnessed(by time.Time) []string {
 	return names
 }
 
-// With is the same checkpoint with further signatures, of keys that are not on it yet.
+// WithSignatures is the same checkpoint with further signatures, of keys that are not on it yet.
 // Nothing is verified here.
-func (s *Signed) With(sigs []Signature) (*Signed, error) {
+func (s *Signed) WithSignatures(sigs []Signature) (*Signed, error) {
 	sigs = slices.DeleteFunc(slices.Clone(sigs), func(n Signature) bool {
-		return slices.ContainsFunc(s.lines, n.sameKey)
+		return slices.ContainsFunc(s.signatures, n.sameKeyID)
 	})
-	more := *s
+	extended := *s
 	var err error
-	if more.note, more.lines, err = writeNote(s.cp, merge(s.lines, sigs)); err != nil {
+	if extended.note, extended.signatures, err = formatNote(s.cp, mergeSignatures(s.signatures, sigs)); err != nil {
 		return nil, err
 	}
-	return &more, nil
+	return &extended, nil
 }
 
 // Signed is the checkpoint without what its policy says of it.
-func (p *Published) Signed() *Signed { return &Signed{p.signed} }
+func (p *Published) Signed() *Signed { return &Signed{p.signedCheckpoint} }
 
 // Policy is the one under which the checkpoint is published.
 func (p *Published) Policy() *Policy { return p.policy }
@@ -116,9 +116,9 @@ func (p *Published) Policy() *Policy { return p.policy }
 // time then.
 func (p *Published) ExistedBy() time.Time { return p.existedBy }
 
-// CosignedAt is the newest time among the cosignatures, for judging how fresh the
+// LastCosignedAt is the newest time among the cosignatures, for judging how fresh the
 // checkpoint is; zero without one.
-func (p *Published) CosignedAt() time.Time {
+func (p *Published) LastCosignedAt() time.Time {
 	if len(p.cosignatures) == 0 {
 		return time.Time{}
 	}
@@ -129,7 +129,7 @@ func (p *Published) CosignedAt() time.Time {
 // of the log, and a quorum.
 func (p *Published) PostQuantum() bool {
 	isPQ := func(k Key) bool { return k.alg == MLDSA44 }
-	return p.policy.quorum != nil && slices.ContainsFunc(p.logs, isPQ) &&
+	return p.policy.quorum != nil && slices.ContainsFunc(p.logKeys, isPQ) &&
 		p.policy.quorum.satisfied(func(m *member) bool {
 			return isPQ(m.key) && slices.ContainsFunc(p.cosignatures, func(c Cosignature) bool { return c.Witness == m.name })
 		})
@@ -174,7 +174,7 @@ func VerifyLog(note []byte, origin string, keys ...Key) (*Signed, error) {
 	if cp.Origin != origin {
 		return nil, &OriginError{Origin: cp.Origin, Want: []string{origin}}
 	}
-	s := signed{cp: cp, note: bytes.Clone(note), lines: sigs}
+	s := signedCheckpoint{cp: cp, note: bytes.Clone(note), signatures: sigs}
 	if err := s.verifyLog(keys, nil); err != nil {
 		return nil, err
 	}
@@ -188,14 +188,14 @@ func (p *Policy) VerifyLog(note []byte) (*Signed, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := signed{cp: cp, note: bytes.Clone(note), lines: sigs}
+	s := signedCheckpoint{cp: cp, note: bytes.Clone(note), signatures: sigs}
 	if err := p.verifyLog(&s, nil); err != nil {
 		return nil, err
 	}
 	return &Signed{s}, nil
 }
 
-func (p *Policy) verifyLog(s *signed, known []Signature) error {
+func (p *Policy) verifyLog(s *signedCheckpoint, known []Signature) error {
 	keys := p.LogKeys(s.cp.Origin)
 	if len(keys) == 0 {
 		return &OriginError{Origin: s.cp.Origin, Want: p.Origins()}
@@ -205,15 +205,15 @@ func (p *Policy) verifyLog(s *signed, known []Signature) error {
 
 // verifyLog verifies what the keys signed, but for the known signatures: those were
 // found good on the same text.
-func (s *signed) verifyLog(keys []Key, known []Signature) error {
+func (s *signedCheckpoint) verifyLog(keys []Key, known []Signature) error {
 	body := s.cp.Body()
 	for _, k := range keys {
-		if slices.ContainsFunc(s.logs, func(seen Key) bool { return seen.name == k.name && seen.SameKey(k) }) {
+		if slices.ContainsFunc(s.logKeys, func(seen Key) bool { return seen.name == k.name && seen.SamePublicKey(k) }) {
 			continue // it is known twice
 		}
-		good := false
-		for _, sig := range s.lines {
-			if !k.made(sig) {
+		found := false
+		for _, sig := range s.signatures {
+			if !k.matchesKeyID(sig) {
 				continue
 			}
 			if !slices.ContainsFunc(known, sig.equal) {
@@ -221,14 +221,14 @@ func (s *signed) verifyLog(keys []Key, known []Signature) error {
 					return err
 				}
 			}
-			good = true
-			s.good = append(s.good, sig)
+			found = true
+			s.logSignatures = append(s.logSignatures, sig)
 		}
-		if good {
-			s.logs = append(s.logs, k)
+		if found {
+			s.logKeys = append(s.logKeys, k)
 		}
 	}
-	if len(s.logs) == 0 {
+	if len(s.logKeys) == 0 {
 		return &LogSignatureError{Origin: s.cp.Origin, Keys: slices.Clone(keys)}
 	}
 	return nil
@@ -236,7 +236,7 @@ func (s *signed) verifyLog(keys []Key, known []Signature) error {
 
 // Verify checks a note against the policy (tlog-proof "Verifying a tlog proof",
 // steps 2 and 3). A cosignature counts only with a time after 1970, below 2^63 and
-// not more than [MaxSkew] after now; of several by one key the earliest. The log's
+// not more than [MaxClockSkew] after now; of several by one key the earliest. The log's
 // own signature never counts to the quorum: a key has one role in a policy.
 // Errors: those of [VerifyLog], [QuorumError].
 func (p *Policy) Verify(note []byte, now time.Time) (*Published, error) {
@@ -244,35 +244,35 @@ func (p *Policy) Verify(note []byte, now time.Time) (*Published, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.publish(signed{cp: cp, note: bytes.Clone(note), lines: sigs}, nil, now)
+	return p.verifyPublished(signedCheckpoint{cp: cp, note: bytes.Clone(note), signatures: sigs}, nil, now)
 }
 
-// Cosigned is [Policy.Verify] of a checkpoint with more signatures on it, as
+// VerifyCosigned is [Policy.Verify] of a checkpoint with more signatures on it, as
 // [AddSignatures] puts them there. What the log signed is known to be good and is not
 // verified again: that is most of the work where a log has just signed, and for
 // whoever counts cosignatures as they come.
-func (p *Policy) Cosigned(s *Signed, cosignatures []Signature, now time.Time) (*Published, error) {
-	note, lines, err := writeNote(s.cp, merge(s.lines, cosignatures))
+func (p *Policy) VerifyCosigned(s *Signed, cosignatures []Signature, now time.Time) (*Published, error) {
+	note, lines, err := formatNote(s.cp, mergeSignatures(s.signatures, cosignatures))
 	if err != nil {
 		return nil, err
 	}
-	return p.publish(signed{cp: s.cp, note: note, lines: lines}, s.good, now)
+	return p.verifyPublished(signedCheckpoint{cp: s.cp, note: note, signatures: lines}, s.logSignatures, now)
 }
 
-// publish makes s, of which nothing is verified but the known signatures, a published
+// verifyPublished makes s, of which nothing is verified but the known signatures, a published
 // checkpoint.
-func (p *Policy) publish(s signed, known []Signature, now time.Time) (*Published, error) {
+func (p *Policy) verifyPublished(s signedCheckpoint, known []Signature, now time.Time) (*Published, error) {
 	if err := p.verifyLog(&s, known); err != nil {
 		return nil, err
 	}
 	if err := s.cp.check(); err != nil {
 		return nil, fmt.Errorf("checkpoint of %s: %w", s.cp.Origin, err)
 	}
-	cosigs, ignored, err := p.cosignatures(s.cp, s.lines, now)
+	cosigs, ignored, err := p.cosignatures(s.cp, s.signatures, now)
 	if err != nil {
 		return nil, err
 	}
-	pub := &Published{signed: s, policy: p, cosignatures: cosigs}
+	pub := &Published{signedCheckpoint: s, policy: p, cosignatures: cosigs}
 	if p.quorum == nil {
 		return pub, nil
 	}
@@ -282,20 +282,20 @@ func (p *Policy) publish(s signed, known []Signature, now time.Time) (*Published
 			return pub, nil
 		}
 	}
-	short := p.quorum.shortfall(cosignedIn(cosigs))
-	short.Ignored = ignored
-	return nil, short
+	shortfall := p.quorum.quorumError(cosignedIn(cosigs))
+	shortfall.Ignored = ignored
+	return nil, shortfall
 }
 
 // cosignatures verifies those of the policy's witnesses and returns the ones that
 // count, by time, and why others do not.
 func (p *Policy) cosignatures(cp Checkpoint, sigs []Signature, now time.Time) (counted []Cosignature, ignored []string, err error) {
 	body := cp.Body()
-	latest := now.Add(MaxSkew).Unix()
+	latest := now.Add(MaxClockSkew).Unix()
 	for _, w := range p.witnesses {
 		var first time.Time
 		for _, sig := range sigs {
-			if !w.Key.made(sig) {
+			if !w.Key.matchesKeyID(sig) {
 				continue
 			}
 			if err := w.Key.verify(body, sig); err != nil {

@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// operators is three witnesses of two keys each, of whom two must cosign.
-const operators = "group o1 any w1 w1-pq\ngroup o2 any w2 w2-pq\ngroup o3 any w3 w3-pq\ngroup all3 2 o1 o2 o3\nquorum all3\n"
+// threeOperatorsPolicy is three witnesses of two keys each, of whom two must cosign.
+const threeOperatorsPolicy = "group o1 any w1 w1-pq\ngroup o2 any w2 w2-pq\ngroup o3 any w3 w3-pq\ngroup all3 2 o1 o2 o3\nquorum all3\n"
 
 func TestVerify(t *testing.T) {
-	c := newCast(t)
-	p := c.policy(t, operators)
+	c := newTestKeys(t)
+	p := c.policy(t, threeOperatorsPolicy)
 	cp := Checkpoint{testOrigin, 13, LeafHash(nil)}
 	now := uint64(testTime.Unix())
-	at := func(name string, stamp uint64) Signature { return c.at(t, name, cp, stamp) }
+	at := func(name string, stamp uint64) Signature { return c.cosignatureAt(t, name, cp, stamp) }
 
 	for _, test := range []struct {
 		name      string
@@ -54,14 +54,14 @@ func TestVerify(t *testing.T) {
 			t.Errorf("%s: %v", test.name, err)
 			continue
 		}
-		if pub.ExistedBy().Unix() != int64(test.existedBy) || pub.CosignedAt().Unix() != int64(test.newest) || pub.PostQuantum() != test.pq {
-			t.Errorf("%s: existed by %v, cosigned at %v, post-quantum %v", test.name, pub.ExistedBy(), pub.CosignedAt(), pub.PostQuantum())
+		if pub.ExistedBy().Unix() != int64(test.existedBy) || pub.LastCosignedAt().Unix() != int64(test.newest) || pub.PostQuantum() != test.pq {
+			t.Errorf("%s: existed by %v, cosigned at %v, post-quantum %v", test.name, pub.ExistedBy(), pub.LastCosignedAt(), pub.PostQuantum())
 		}
-		if got := strings.Join(pub.Witnessed(pub.ExistedBy()), " "); got != "o1 o2" {
+		if got := strings.Join(pub.SatisfiedMembers(pub.ExistedBy()), " "); got != "o1 o2" {
 			t.Errorf("%s: %q had witnessed it by then, want the quorum's \"o1 o2\"", test.name, got)
 		}
-		if early := pub.ExistedBy().Add(-time.Second); len(pub.Witnessed(early)) >= 2 {
-			t.Errorf("%s: a second earlier %v made a quorum already", test.name, pub.Witnessed(early))
+		if early := pub.ExistedBy().Add(-time.Second); len(pub.SatisfiedMembers(early)) >= 2 {
+			t.Errorf("%s: a second earlier %v made a quorum already", test.name, pub.SatisfiedMembers(early))
 		}
 		if pub.Checkpoint() != cp || len(pub.LogKeys()) != 2 || len(pub.Cosignatures()) != len(test.sigs) || pub.Policy() != p {
 			t.Errorf("%s: %+v", test.name, pub)
@@ -72,11 +72,11 @@ func TestVerify(t *testing.T) {
 // Two lines by one key: the note's text allows it (a re-cosigned checkpoint), the
 // earlier one proves the time.
 func TestVerifyTakesTheEarliest(t *testing.T) {
-	c := newCast(t)
+	c := newTestKeys(t)
 	cp := Checkpoint{testOrigin, 13, LeafHash(nil)}
 	now := uint64(testTime.Unix())
 	note, err := FormatNote(cp, slices.Concat(sigsOf(t, c.sign(t, cp)),
-		[]Signature{c.at(t, "w1", cp, now), c.at(t, "w1", cp, now-60), c.at(t, "w1", cp, now-30)})...)
+		[]Signature{c.cosignatureAt(t, "w1", cp, now), c.cosignatureAt(t, "w1", cp, now-60), c.cosignatureAt(t, "w1", cp, now-30)})...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,10 +87,10 @@ func TestVerifyTakesTheEarliest(t *testing.T) {
 }
 
 func TestVerifyErrors(t *testing.T) {
-	c, other := newCast(t), newCast(t)
+	c, other := newTestKeys(t), newTestKeys(t)
 	p := c.policy(t, "quorum w1\n")
 	cp := Checkpoint{testOrigin, 13, LeafHash(nil)}
-	w1 := c.at(t, "w1", cp, uint64(testTime.Unix()))
+	w1 := c.cosignatureAt(t, "w1", cp, uint64(testTime.Unix()))
 	good := c.cosigned(t, cp, w1)
 	if _, err := p.Verify(good, testTime); err != nil {
 		t.Fatal(err)
@@ -143,7 +143,7 @@ func TestVerifyErrors(t *testing.T) {
 		t.Errorf("signatures of another size: %v", err)
 	}
 	// Unknown signatures are ignored (signed-note), also of known names.
-	stranger, err := AddSignatures(good, other.at(t, "w1", cp, 5), Signature{Name: testOrigin, ID: 7, Sig: []byte("what is this")})
+	stranger, err := AddSignatures(good, other.cosignatureAt(t, "w1", cp, 5), Signature{Name: testOrigin, ID: 7, Sig: []byte("what is this")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestVerifyErrors(t *testing.T) {
 // One of several log keys is enough, the log's own ML-DSA signature is no
 // cosignature, and quorum none proves no time.
 func TestVerifyAnyLogKey(t *testing.T) {
-	c := newCast(t)
+	c := newTestKeys(t)
 	cp := Checkpoint{testOrigin, 13, LeafHash(nil)}
 	none := c.policy(t, "quorum none\n")
 	for _, s := range []*Signer{c.log, c.logPQ} {
@@ -168,7 +168,7 @@ func TestVerifyAnyLogKey(t *testing.T) {
 		}
 		note := signed.Note()
 		pub, err := none.Verify(note, testTime)
-		if err != nil || !pub.ExistedBy().IsZero() || !pub.CosignedAt().IsZero() || pub.PostQuantum() {
+		if err != nil || !pub.ExistedBy().IsZero() || !pub.LastCosignedAt().IsZero() || pub.PostQuantum() {
 			t.Errorf("%v: %+v, %v", s.Key().Algorithm(), pub, err)
 			continue
 		}
@@ -185,7 +185,7 @@ func TestVerifyAnyLogKey(t *testing.T) {
 		}
 	}
 	// An impossible empty tree is the log's word, and never published.
-	note, err := FormatNote(Checkpoint{testOrigin, 0, Hash{1}}, signRaw(t, c, Checkpoint{testOrigin, 0, Hash{1}}))
+	note, err := FormatNote(Checkpoint{testOrigin, 0, Hash{1}}, signWithNoteLibrary(t, c, Checkpoint{testOrigin, 0, Hash{1}}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,9 +204,9 @@ func TestVerifyAnyLogKey(t *testing.T) {
 // An origin may differ from the name of the key, for logs that are configured by
 // both (the witness network's list).
 func TestVerifyLogByOrigin(t *testing.T) {
-	c := newCast(t)
+	c := newTestKeys(t)
 	cp := Checkpoint{"a log with spaces", 3, LeafHash(nil)}
-	note, err := FormatNote(cp, signRaw(t, c, cp))
+	note, err := FormatNote(cp, signWithNoteLibrary(t, c, cp))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,8 +226,8 @@ func TestVerifyLogByOrigin(t *testing.T) {
 }
 
 // The library's signers stamp the clock's second.
-func TestCosignTime(t *testing.T) {
-	c := newCast(t)
+func TestCosignTimestamp(t *testing.T) {
+	c := newTestKeys(t)
 	cp := Checkpoint{testOrigin, 13, LeafHash(nil)}
 	for _, name := range []string{"w1", "w1-pq"} {
 		before := time.Now().Unix()
@@ -248,8 +248,8 @@ func TestCosignTime(t *testing.T) {
 	}
 }
 
-// signRaw signs what SignCheckpoint refuses.
-func signRaw(t testing.TB, c *cast, cp Checkpoint) Signature {
+// signWithNoteLibrary signs what SignCheckpoint refuses.
+func signWithNoteLibrary(t testing.TB, c *testKeys, cp Checkpoint) Signature {
 	t.Helper()
 	sig, err := c.log.sign(cp)
 	if err != nil {

@@ -10,11 +10,11 @@ import (
 // member is a witness or a group in the quorum's tree (tlog-policy "Defining a
 // witness group"). Each is a member of at most one group, so the tree is one.
 type member struct {
-	name    string
-	key     Key // of a witness
-	need    int // k of a group
-	members []*member
-	parent  *member
+	name      string
+	key       Key // of a witness
+	threshold int // k of a group
+	members   []*member
+	parent    *member
 }
 
 func (m *member) isWitness() bool { return len(m.members) == 0 }
@@ -24,11 +24,11 @@ func (m *member) satisfied(has func(*member) bool) bool {
 	if m.isWitness() {
 		return has(m)
 	}
-	return m.have(has) >= m.need
+	return m.countSatisfied(has) >= m.threshold
 }
 
-// have counts the group's own members that have witnessed.
-func (m *member) have(has func(*member) bool) int {
+// countSatisfied counts the group's own members that have witnessed.
+func (m *member) countSatisfied(has func(*member) bool) int {
 	n := 0
 	for _, c := range m.members {
 		if c.satisfied(has) {
@@ -38,39 +38,39 @@ func (m *member) have(has func(*member) bool) int {
 	return n
 }
 
-// leaves appends the witnesses below the member, in the order of the policy.
-func (m *member) leaves(to []*member) []*member {
+// witnesses appends the witnesses below the member, in the order of the policy.
+func (m *member) witnesses(to []*member) []*member {
 	if m.isWitness() {
 		return append(to, m)
 	}
 	for _, c := range m.members {
-		to = c.leaves(to)
+		to = c.witnesses(to)
 	}
 	return to
 }
 
-// isOperator: the member is one witness, by a key or by a group of its keys, which
+// isSingleWitness: the member is one witness, by a key or by a group of its keys, which
 // all bear its name.
-func (m *member) isOperator() bool {
+func (m *member) isSingleWitness() bool {
 	return m.isWitness() || len(m.members) > 1 && !slices.ContainsFunc(m.members, func(c *member) bool {
 		return !c.isWitness() || c.key.name != m.members[0].key.name
 	})
 }
 
-// voices are what counts towards the member: its own members, or itself where it is
+// quorumMembers are what counts towards the member: its own members, or itself where it is
 // one witness with all its keys.
-func (m *member) voices() (need int, of []*member) {
-	if m.isOperator() {
+func (m *member) quorumMembers() (need int, of []*member) {
+	if m.isSingleWitness() {
 		return 1, []*member{m}
 	}
-	return m.need, m.members
+	return m.threshold, m.members
 }
 
-// oneGroupPerWitness refuses keys of one witness in different groups: an honest
+// checkOneGroupPerWitness refuses keys of one witness in different groups: an honest
 // witness with two keys would count twice, and no analysis by groups would hold.
-func (m *member) oneGroupPerWitness() error {
+func (m *member) checkOneGroupPerWitness() error {
 	seen := map[string]*member{}
-	for _, leaf := range m.leaves(nil) {
+	for _, leaf := range m.witnesses(nil) {
 		first, ok := seen[leaf.key.name]
 		if ok && first.parent != leaf.parent {
 			return fmt.Errorf("witnesses %q and %q have the same key name %s, so one operator: both keys must stand in one group",
@@ -91,20 +91,20 @@ func (m *member) forkCost() int {
 	if m.isWitness() {
 		return 1
 	}
-	k := m.need
-	cheapest := newSquare(k) // cheapest[a][b]: a members satisfied for the first, b for the second; k means k or more
+	k := m.threshold
+	cheapest := newCostTable(k) // cheapest[a][b]: a members satisfied for the first, b for the second; k means k or more
 	cheapest[0][0] = 0
-	for _, p := range m.parties() {
-		next := newSquare(k)
+	for _, p := range m.blocs() {
+		next := newCostTable(k)
 		for a := range cheapest {
 			for b, cost := range cheapest[a] {
 				if cost == math.MaxInt {
 					continue
 				}
-				a2, b2 := min(a+p.keys, k), min(b+p.keys, k)
+				a2, b2 := min(a+p.votes, k), min(b+p.votes, k)
 				next[a2][b] = min(next[a2][b], cost)
 				next[a][b2] = min(next[a][b2], cost)
-				next[a2][b2] = min(next[a2][b2], cost+p.both)
+				next[a2][b2] = min(next[a2][b2], cost+p.bothCost)
 			}
 		}
 		cheapest = next
@@ -112,33 +112,33 @@ func (m *member) forkCost() int {
 	return cheapest[k][k]
 }
 
-// party is what sides together in a group: a group within, or a witness with all
+// bloc is what sides together in a group: a group within, or a witness with all
 // keys that it has there.
-type party struct {
-	keys int // members that it satisfies
-	both int // dishonest witnesses needed for it to satisfy both histories
+type bloc struct {
+	votes    int // members that it satisfies
+	bothCost int // dishonest witnesses needed for it to satisfy both histories
 }
 
-func (m *member) parties() []party {
-	var ps []party
+func (m *member) blocs() []bloc {
+	var ps []bloc
 	at := map[string]int{} // key name → position
 	for _, c := range m.members {
 		if !c.isWitness() {
-			ps = append(ps, party{keys: 1, both: c.forkCost()})
+			ps = append(ps, bloc{votes: 1, bothCost: c.forkCost()})
 			continue
 		}
 		i, ok := at[c.key.name]
 		if !ok {
 			i = len(ps)
 			at[c.key.name] = i
-			ps = append(ps, party{both: 1})
+			ps = append(ps, bloc{bothCost: 1})
 		}
-		ps[i].keys++
+		ps[i].votes++
 	}
 	return ps
 }
 
-func newSquare(k int) [][]int {
+func newCostTable(k int) [][]int {
 	s := make([][]int, k+1)
 	for i := range s {
 		s[i] = slices.Repeat([]int{math.MaxInt}, k+1)
@@ -162,9 +162,9 @@ func (e *QuorumError) Error() string {
 	return s
 }
 
-// shortfall says what the quorum lacks.
-func (m *member) shortfall(has func(*member) bool) *QuorumError {
-	need, of := m.voices()
+// quorumError says what the quorum lacks.
+func (m *member) quorumError(has func(*member) bool) *QuorumError {
+	need, of := m.quorumMembers()
 	e := &QuorumError{Need: need}
 	for _, c := range of {
 		if c.satisfied(has) {
@@ -172,11 +172,11 @@ func (m *member) shortfall(has func(*member) bool) *QuorumError {
 			continue
 		}
 		name := c.name
-		if n := c.have(has); n > 0 {
-			name = fmt.Sprintf("%s: %d of %d", c.name, n, c.need)
+		if n := c.countSatisfied(has); n > 0 {
+			name = fmt.Sprintf("%s: %d of %d", c.name, n, c.threshold)
 		}
 		e.Missing = append(e.Missing, name)
-		for _, leaf := range c.leaves(nil) {
+		for _, leaf := range c.witnesses(nil) {
 			if !has(leaf) {
 				e.Witnesses = append(e.Witnesses, leaf.name)
 			}

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// ForkNeeds against its definition: the least number of dishonest operators such
+// ForkCost against its definition: the least number of dishonest operators such
 // that the honest ones can be divided so that both sides make a quorum.
-func TestForkNeeds(t *testing.T) {
+func TestForkCost(t *testing.T) {
 	const rounds = 300
 	for seed := range uint64(rounds) {
 		rng := rand.New(rand.NewPCG(seed, 1))
@@ -19,13 +19,13 @@ func TestForkNeeds(t *testing.T) {
 		if err != nil {
 			t.Fatalf("seed %d: %v\n%s", seed, err, text)
 		}
-		if got, want := p.ForkNeeds(), forkByTrying(p, operators); got != want {
+		if got, want := p.ForkCost(), forkCostByBruteForce(p, operators); got != want {
 			t.Errorf("got %d, want %d (seed %d)\n%s", got, want, seed, text)
 		}
 	}
 }
 
-func forkByTrying(p *Policy, operators int) int {
+func forkCostByBruteForce(p *Policy, operators int) int {
 	quorum := func(set uint) bool {
 		return p.quorum.satisfied(func(m *member) bool {
 			var o int
@@ -63,7 +63,7 @@ func randomPolicy(rng *rand.Rand) (text string, operators int) {
 		var unit []string
 		for range 1 + rng.IntN(3) {
 			name := fmt.Sprintf("k%d", key)
-			fmt.Fprintf(&b, "witness %s %s\n", name, vkeyOf(fmt.Sprintf("op%d", o), CosignatureEd25519, numbered(2, key)))
+			fmt.Fprintf(&b, "witness %s %s\n", name, vkeyOf(fmt.Sprintf("op%d", o), CosignatureEd25519, numberedKey(2, key)))
 			unit = append(unit, name)
 			key++
 		}
@@ -88,13 +88,13 @@ func randomPolicy(rng *rand.Rand) (text string, operators int) {
 	}
 }
 
-func TestForkNeedsOfKnownPolicies(t *testing.T) {
+func TestForkCostOfKnownPolicies(t *testing.T) {
 	witnesses := func(n, keys int) (text string) {
 		for i := range n {
 			var names []string
 			for k := range keys {
 				names = append(names, fmt.Sprintf("w%d-%d", i, k))
-				text += fmt.Sprintf("witness w%d-%d %s\n", i, k, vkeyOf(fmt.Sprintf("w%d.example", i), CosignatureEd25519, numbered(byte(2+k), i)))
+				text += fmt.Sprintf("witness w%d-%d %s\n", i, k, vkeyOf(fmt.Sprintf("w%d.example", i), CosignatureEd25519, numberedKey(byte(2+k), i)))
 			}
 			text += fmt.Sprintf("group w%d any %s\n", i, strings.Join(names, " "))
 		}
@@ -126,7 +126,7 @@ func TestForkNeedsOfKnownPolicies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := p.ForkNeeds(); got != test.want {
+		if got := p.ForkCost(); got != test.want {
 			t.Errorf("%d witnesses, %s: got %d, want %d", test.n, test.rest, got, test.want)
 		}
 	}

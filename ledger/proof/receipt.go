@@ -12,9 +12,9 @@ import (
 // receiptHeader is the first line of a tlog-proof.
 const receiptHeader = "c2sp.org/tlog-proof@v1"
 
-// maxLine bounds a line of a receipt, its newline not counted: published parsers
+// maxLineBytes bounds a line of a receipt, its newline not counted: published parsers
 // read with a buffer of 64 KiB. The longest line is the entry's.
-const maxLine = 64<<10 - 1
+const maxLineBytes = 64<<10 - 1
 
 // ReceiptSuffix is what the names of receipt files end in.
 const ReceiptSuffix = ".tlog-proof"
@@ -49,10 +49,10 @@ func (r Receipt) Format() ([]byte, error) {
 	switch {
 	case len(r.Entry) == 0:
 		return nil, errors.New("writing a receipt: no entry")
-	case extra > maxLine:
-		return nil, fmt.Errorf("writing a receipt: entry of %d bytes makes a line of %d, limit %d", len(r.Entry), extra, maxLine)
-	case len(r.Path) > MaxPath:
-		return nil, fmt.Errorf("writing a receipt: path of %d hashes, limit %d", len(r.Path), MaxPath)
+	case extra > maxLineBytes:
+		return nil, fmt.Errorf("writing a receipt: entry of %d bytes makes a line of %d, limit %d", len(r.Entry), extra, maxLineBytes)
+	case len(r.Path) > MaxProofHashes:
+		return nil, fmt.Errorf("writing a receipt: path of %d hashes, limit %d", len(r.Path), MaxProofHashes)
 	}
 	if _, _, err := ParseCheckpoint(r.Checkpoint); err != nil {
 		return nil, fmt.Errorf("writing a receipt: %w", err)
@@ -82,7 +82,7 @@ func cutReceipt(text string) (r Receipt, rest string, err error) {
 	if !ok || extra == "" {
 		return Receipt{}, "", errors.New("no extra line: a receipt of this ledger carries its entry there")
 	}
-	if r.Entry, err = decode64(extra); err != nil {
+	if r.Entry, err = decodeBase64(extra); err != nil {
 		return Receipt{}, "", fmt.Errorf("extra: %w", err)
 	}
 	if line, rest, err = cutLine(rest); err != nil {
@@ -95,7 +95,7 @@ func cutReceipt(text string) (r Receipt, rest string, err error) {
 	if r.Index, err = parseDecimal(index); err != nil {
 		return Receipt{}, "", fmt.Errorf("index %q: %w", index, err)
 	}
-	if r.Path, rest, err = cutHashes(rest, MaxPath); err != nil {
+	if r.Path, rest, err = cutHashes(rest, MaxProofHashes); err != nil {
 		return Receipt{}, "", err
 	}
 	note, rest, err := cutNote(rest)
@@ -112,8 +112,8 @@ func cutLine(text string) (line, rest string, err error) {
 	switch {
 	case !ok:
 		return "", "", errors.New("the file ends within a line: is it whole?")
-	case len(line) > maxLine:
-		return "", "", fmt.Errorf("line of %d bytes, limit %d", len(line), maxLine)
+	case len(line) > maxLineBytes:
+		return "", "", fmt.Errorf("line of %d bytes, limit %d", len(line), maxLineBytes)
 	}
 	return line, rest, nil
 }

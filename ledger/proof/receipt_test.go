@@ -10,7 +10,7 @@ import (
 )
 
 // testReceipt is entry i of a tree of n, cosigned by w1.
-func testReceipt(t testing.TB, c *cast, f *forest, i, n int) Receipt {
+func testReceipt(t testing.TB, c *testKeys, f *referenceTree, i, n int) Receipt {
 	t.Helper()
 	tree := f.tree(n)
 	cp := Checkpoint{testOrigin, tree.Size, tree.Root}
@@ -18,12 +18,12 @@ func testReceipt(t testing.TB, c *cast, f *forest, i, n int) Receipt {
 		Entry:      testEntry(i),
 		Index:      uint64(i),
 		Path:       f.path(i, 0, n),
-		Checkpoint: c.cosigned(t, cp, c.at(t, "w1", cp, uint64(testTime.Unix()))),
+		Checkpoint: c.cosigned(t, cp, c.cosignatureAt(t, "w1", cp, uint64(testTime.Unix()))),
 	}
 }
 
 func TestReceipt(t *testing.T) {
-	c, f := newCast(t), grow(20)
+	c, f := newTestKeys(t), newReferenceTree(20)
 	p := c.policy(t, "quorum w1\n")
 	for _, n := range []int{1, 2, 3, 7, 8, 20} {
 		for i := range n {
@@ -55,8 +55,8 @@ func TestReceipt(t *testing.T) {
 
 // Whichever byte of a receipt is changed, it does not verify as what it was; where
 // it still verifies, an unknown signature line has changed, or nothing that counts.
-func TestReceiptOneByteOff(t *testing.T) {
-	c, f := newCast(t), grow(8)
+func TestReceiptWithOneByteChanged(t *testing.T) {
+	c, f := newTestKeys(t), newReferenceTree(8)
 	p := c.policy(t, "quorum w1\n")
 	r := testReceipt(t, c, f, 5, 8)
 	r.Checkpoint = c.cosignedBy(t, r.Checkpoint, c.log) // Ed25519 only: fewer bytes, each tried
@@ -80,7 +80,7 @@ func TestReceiptOneByteOff(t *testing.T) {
 }
 
 // cosignedBy keeps the signatures of that log key and of witnesses.
-func (c *cast) cosignedBy(t *testing.T, note []byte, log *Signer) []byte {
+func (c *testKeys) cosignedBy(t *testing.T, note []byte, log *Signer) []byte {
 	t.Helper()
 	cp, sigs, err := ParseCheckpoint(note)
 	if err != nil {
@@ -100,7 +100,7 @@ func (c *cast) cosignedBy(t *testing.T, note []byte, log *Signer) []byte {
 }
 
 func TestReceiptRefuses(t *testing.T) {
-	c, f := newCast(t), grow(8)
+	c, f := newTestKeys(t), newReferenceTree(8)
 	p := c.policy(t, "quorum w1\n")
 	r := testReceipt(t, c, f, 5, 8)
 	for what, spoil := range map[string]func(*Receipt){
@@ -127,7 +127,7 @@ func TestReceiptRefuses(t *testing.T) {
 	if _, err := (Receipt{Checkpoint: r.Checkpoint}).Format(); err == nil {
 		t.Error("a receipt without an entry is written")
 	}
-	if _, err := (Receipt{Entry: r.Entry, Path: make([]Hash, MaxPath+1), Checkpoint: r.Checkpoint}).Format(); err == nil {
+	if _, err := (Receipt{Entry: r.Entry, Path: make([]Hash, MaxProofHashes+1), Checkpoint: r.Checkpoint}).Format(); err == nil {
 		t.Error("a receipt with a path of 64 is written")
 	}
 }
@@ -170,7 +170,7 @@ sFodV/vSp5O8n9a8QpW6PRY97tfOSW5bsc2Xl/EQi08=
 }
 
 func TestReceiptGrammar(t *testing.T) {
-	c, f := newCast(t), grow(8)
+	c, f := newTestKeys(t), newReferenceTree(8)
 	good, err := testReceipt(t, c, f, 5, 8).Format()
 	if err != nil {
 		t.Fatal(err)
@@ -219,9 +219,9 @@ func TestReceiptGrammar(t *testing.T) {
 
 // The longest entry that a published parser's 64 KiB buffer takes, and one more.
 func TestReceiptLineLimit(t *testing.T) {
-	c, f := newCast(t), grow(8)
+	c, f := newTestKeys(t), newReferenceTree(8)
 	r := testReceipt(t, c, f, 5, 8)
-	r.Entry = make([]byte, (maxLine-len("extra "))/4*3)
+	r.Entry = make([]byte, (maxLineBytes-len("extra "))/4*3)
 	text, err := r.Format()
 	if err != nil {
 		t.Fatal(err)
@@ -241,7 +241,7 @@ func TestReceiptLineLimit(t *testing.T) {
 }
 
 func TestChain(t *testing.T) {
-	c, f := newCast(t), grow(20)
+	c, f := newTestKeys(t), newReferenceTree(20)
 	var chain []Receipt
 	var text []byte
 	for _, n := range []int{1, 3, 20} {

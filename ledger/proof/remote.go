@@ -16,21 +16,21 @@ func NewCosigner(name string, public ed25519.PublicKey, sign func(message []byte
 	if err != nil {
 		return nil, err
 	}
-	return &Cosigner{key: key, signer: remote{key, sign}}, nil
+	return &Cosigner{key: key, signer: externalSigner{key, sign}}, nil
 }
 
-// remote is a note.Signer that asks somebody else.
-type remote struct {
+// externalSigner is a note.Signer that asks somebody else.
+type externalSigner struct {
 	key  Key
 	sign func(message []byte) ([]byte, error)
 }
 
-func (r remote) Name() string    { return r.key.name }
-func (r remote) KeyHash() uint32 { return r.key.ID() }
+func (r externalSigner) Name() string    { return r.key.name }
+func (r externalSigner) KeyHash() uint32 { return r.key.ID() }
 
 // Sign stamps the present second (tlog-cosignature, "Format": a timestamp of eight
 // bytes, big-endian, and the signature).
-func (r remote) Sign(body []byte) ([]byte, error) {
+func (r externalSigner) Sign(body []byte) ([]byte, error) {
 	now := time.Now().Unix()
 	sig, err := r.sign(fmt.Appendf(nil, "cosignature/v1\ntime %d\n%s", now, body))
 	if err != nil {

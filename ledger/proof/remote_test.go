@@ -43,7 +43,7 @@ func TestNewCosigner(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := policy.Cosigned(signed, []proof.Signature{sig}, time.Now())
+	p, err := policy.VerifyCosigned(signed, []proof.Signature{sig}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ func GenerateKey(alg Algorithm, name string) (skey, vkey string, err error) {
 	}
 	seed := make([]byte, seedSize)
 	rand.Read(seed) // it never fails: crypto/rand ends the process rather
-	pub, err := publicOfSeed(alg, seed)
+	pub, err := publicFromSeed(alg, seed)
 	if err != nil {
 		return "", "", err
 	}
@@ -36,12 +36,12 @@ func GenerateKey(alg Algorithm, name string) (skey, vkey string, err error) {
 // seed (RFC 8032 section 5.1.5, FIPS 204 section 5.1).
 const seedSize = 32
 
-func publicOfSeed(alg Algorithm, seed []byte) ([]byte, error) {
+func publicFromSeed(alg Algorithm, seed []byte) ([]byte, error) {
 	switch alg {
 	case Ed25519, CosignatureEd25519:
 		return ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey), nil
 	case MLDSA44:
-		return mldsaPublic(seed), nil
+		return mldsaPublicFromSeed(seed), nil
 	}
 	return nil, fmt.Errorf("%s is not supported", alg)
 }
@@ -54,7 +54,7 @@ type Signer struct {
 
 // ParseSigner reads a log's private key of type 0x01 or 0x06.
 func ParseSigner(skey string) (*Signer, error) {
-	key, seed, err := publicOf(skey)
+	key, seed, err := parsePrivateKey(skey)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func SignCheckpoint(cp Checkpoint, signers ...*Signer) (*Signed, error) {
 	if len(signers) == 0 {
 		return nil, errors.New("signing a checkpoint: no log key")
 	}
-	s := signed{cp: cp}
+	s := signedCheckpoint{cp: cp}
 	for _, by := range signers {
 		if by.key.name != cp.Origin {
 			return nil, fmt.Errorf("signing a checkpoint of %s: the log key is named %s", cp.Origin, by.key.name)
@@ -99,11 +99,11 @@ func SignCheckpoint(cp Checkpoint, signers ...*Signer) (*Signed, error) {
 		if err != nil {
 			return nil, fmt.Errorf("signing a checkpoint of %s: %w", cp.Origin, err)
 		}
-		s.logs = append(s.logs, by.key)
-		s.good = append(s.good, Signature{Name: by.key.name, ID: by.key.ID(), Sig: sig})
+		s.logKeys = append(s.logKeys, by.key)
+		s.logSignatures = append(s.logSignatures, Signature{Name: by.key.name, ID: by.key.ID(), Sig: sig})
 	}
 	var err error
-	if s.note, s.lines, err = writeNote(cp, s.good); err != nil {
+	if s.note, s.signatures, err = formatNote(cp, s.logSignatures); err != nil {
 		return nil, err
 	}
 	return &Signed{s}, nil
@@ -119,7 +119,7 @@ type Cosigner struct {
 
 // ParseCosigner reads a witness's private key of type 0x04 or 0x06.
 func ParseCosigner(skey string) (*Cosigner, error) {
-	key, seed, err := publicOf(skey)
+	key, seed, err := parsePrivateKey(skey)
 	if err != nil {
 		return nil, err
 	}
@@ -151,14 +151,14 @@ func (c *Cosigner) Cosign(cp Checkpoint) (Signature, error) {
 	return Signature{Name: c.key.name, ID: c.key.ID(), Sig: sig}, nil
 }
 
-// publicOf derives the public key of a private one and checks its key ID, which
+// parsePrivateKey derives the public key of a private one and checks its key ID, which
 // the libraries do not do for every type.
-func publicOf(skey string) (Key, []byte, error) {
-	name, id, alg, seed, err := splitSkey(skey)
+func parsePrivateKey(skey string) (Key, []byte, error) {
+	name, id, alg, seed, err := splitPrivateKey(skey)
 	if err != nil {
 		return Key{}, nil, err
 	}
-	pub, err := publicOfSeed(alg, seed)
+	pub, err := publicFromSeed(alg, seed)
 	if err != nil {
 		return Key{}, nil, fmt.Errorf("private key %s: %w", name, err)
 	}

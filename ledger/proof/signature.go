@@ -22,7 +22,7 @@ type Signature struct {
 }
 
 // A line of a signature that no assigned algorithm exceeds ("nearly 5 kB").
-const maxSignature = 8 << 10
+const maxSignatureBytes = 8 << 10
 
 const sigPrefix = "— " // em dash (U+2014), space
 
@@ -31,8 +31,8 @@ const sigPrefix = "— " // em dash (U+2014), space
 func ParseSignatures(lines []byte) ([]Signature, error) { return parseSignatures(string(lines)) }
 
 func parseSignatures(lines string) ([]Signature, error) {
-	if len(lines) > MaxNote {
-		return nil, fmt.Errorf("signatures: %d bytes, limit %d", len(lines), MaxNote)
+	if len(lines) > MaxNoteBytes {
+		return nil, fmt.Errorf("signatures: %d bytes, limit %d", len(lines), MaxNoteBytes)
 	}
 	body, ok := strings.CutSuffix(lines, "\n")
 	if !ok {
@@ -62,7 +62,7 @@ func parseSignature(line string) (Signature, error) {
 	if err := checkName(name); err != nil {
 		return Signature{}, err
 	}
-	raw, err := decode64(b64)
+	raw, err := decodeBase64(b64)
 	switch {
 	case err != nil:
 		return Signature{}, fmt.Errorf("%s: %w", name, err)
@@ -81,14 +81,14 @@ func (s Signature) check() error {
 	switch n := len(s.Sig); {
 	case n == 0:
 		return fmt.Errorf("%s: no signature after the key ID", s.Name)
-	case n > maxSignature-4:
-		return fmt.Errorf("%s: signature of %d bytes, limit %d", s.Name, n, maxSignature-4)
+	case n > maxSignatureBytes-4:
+		return fmt.Errorf("%s: signature of %d bytes, limit %d", s.Name, n, maxSignatureBytes-4)
 	}
 	return nil
 }
 
 func (s Signature) equal(t Signature) bool {
-	return s.sameKey(t) && bytes.Equal(s.Sig, t.Sig)
+	return s.sameKeyID(t) && bytes.Equal(s.Sig, t.Sig)
 }
 
 // Line is the signature as one line of a note, with its newline.
@@ -101,7 +101,7 @@ func (s Signature) lineSize() int {
 }
 
 func (s Signature) appendLine(b []byte) []byte {
-	raw := make([]byte, 0, 4+8+mldsaSignature) // on the stack, for what is no larger
+	raw := make([]byte, 0, 4+8+mldsaSignatureSize) // on the stack, for what is no larger
 	raw = append(binary.BigEndian.AppendUint32(raw, s.ID), s.Sig...)
 	b = append(append(append(b, sigPrefix...), s.Name...), ' ')
 	return append(base64.StdEncoding.AppendEncode(b, raw), '\n')
@@ -111,12 +111,12 @@ func (s Signature) appendLine(b []byte) []byte {
 // every note of ours stands: the origin's own signatures first, then by name; of
 // one name the shorter first (Ed25519 before ML-DSA), then by key ID.
 func FormatNote(cp Checkpoint, sigs ...Signature) ([]byte, error) {
-	note, _, err := writeNote(cp, sigs)
+	note, _, err := formatNote(cp, sigs)
 	return note, err
 }
 
-// writeNote is FormatNote; lines are the signatures in the note's order.
-func writeNote(cp Checkpoint, sigs []Signature) (note []byte, lines []Signature, err error) {
+// formatNote is FormatNote; lines are the signatures in the note's order.
+func formatNote(cp Checkpoint, sigs []Signature) (note []byte, lines []Signature, err error) {
 	if err := checkOrigin(cp.Origin); err != nil {
 		return nil, nil, fmt.Errorf("writing a checkpoint: %w", err)
 	}
@@ -131,10 +131,10 @@ func writeNote(cp Checkpoint, sigs []Signature) (note []byte, lines []Signature,
 		}
 		size += s.lineSize()
 	}
-	if size > MaxNote {
-		return nil, nil, fmt.Errorf("writing a checkpoint: %d bytes, limit %d", size, MaxNote)
+	if size > MaxNoteBytes {
+		return nil, nil, fmt.Errorf("writing a checkpoint: %d bytes, limit %d", size, MaxNoteBytes)
 	}
-	lines = arrange(cp, sigs)
+	lines = sortSignatures(cp, sigs)
 	note = append(append(make([]byte, 0, size), body...), '\n')
 	for _, s := range lines {
 		note = s.appendLine(note)
@@ -142,7 +142,7 @@ func writeNote(cp Checkpoint, sigs []Signature) (note []byte, lines []Signature,
 	return note, lines, nil
 }
 
-func arrange(cp Checkpoint, sigs []Signature) []Signature {
+func sortSignatures(cp Checkpoint, sigs []Signature) []Signature {
 	rank := func(s Signature) int {
 		if s.Name == cp.Origin {
 			return 0
@@ -172,14 +172,14 @@ func AddSignatures(note []byte, sigs ...Signature) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return FormatNote(cp, merge(old, sigs)...)
+	return FormatNote(cp, mergeSignatures(old, sigs)...)
 }
 
-// merge puts further signatures beside old ones: of one key the last.
-func merge(old, more []Signature) []Signature {
+// mergeSignatures puts further signatures beside old ones: of one key the last.
+func mergeSignatures(old, more []Signature) []Signature {
 	merged := make([]Signature, 0, len(old)+len(more))
 	for _, s := range slices.Concat(old, more) {
-		if i := slices.IndexFunc(merged, s.sameKey); i >= 0 {
+		if i := slices.IndexFunc(merged, s.sameKeyID); i >= 0 {
 			merged[i] = s
 			continue
 		}
@@ -188,7 +188,7 @@ func merge(old, more []Signature) []Signature {
 	return merged
 }
 
-func (s Signature) sameKey(t Signature) bool { return s.Name == t.Name && s.ID == t.ID }
+func (s Signature) sameKeyID(t Signature) bool { return s.Name == t.Name && s.ID == t.ID }
 
 // checkName holds the rule for key names: signed-note "Format", and the one byte
 // of length that tlog-cosignature leaves for them.
@@ -196,16 +196,16 @@ func checkName(s string) error {
 	switch {
 	case s == "":
 		return errors.New("the key name is empty")
-	case len(s) > MaxOrigin:
-		return fmt.Errorf("key name of %d bytes, limit %d", len(s), MaxOrigin)
-	case !utf8.ValidString(s) || strings.ContainsFunc(s, badInName):
+	case len(s) > MaxOriginBytes:
+		return fmt.Errorf("key name of %d bytes, limit %d", len(s), MaxOriginBytes)
+	case !utf8.ValidString(s) || strings.ContainsFunc(s, notInName):
 		return fmt.Errorf("key name %q: not UTF-8, or with a space, a plus or a control character", s)
 	}
 	return nil
 }
 
-// badInName also refuses what a terminal obeys: a note is printed as it is, with signature
+// notInName also refuses what a terminal obeys: a note is printed as it is, with signature
 // lines that anybody on its way can have added.
-func badInName(r rune) bool {
+func notInName(r rune) bool {
 	return r == '+' || unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Cf)
 }

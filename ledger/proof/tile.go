@@ -23,79 +23,79 @@ type TileID struct {
 	Width int // 1 to 256 hashes
 }
 
-// BundleID names the entries below one tile of level 0.
-type BundleID struct {
+// EntryBundleID names the entries below one tile of level 0.
+type EntryBundleID struct {
 	Index uint64
 	Width int // 1 to 256 entries
 }
 
 // Path is the tile's path below the log's prefix: "tile/0/x001/234.p/56".
 func (t TileID) Path() string {
-	return fmt.Sprintf("tile/%d/%s", t.Level, numberPath(t.Index, t.Width))
+	return fmt.Sprintf("tile/%d/%s", t.Level, indexPath(t.Index, t.Width))
 }
 
 // Path is the bundle's path below the log's prefix: "tile/entries/x001/234".
-func (b BundleID) Path() string { return "tile/entries/" + numberPath(b.Index, b.Width) }
+func (b EntryBundleID) Path() string { return "tile/entries/" + indexPath(b.Index, b.Width) }
 
-func (t TileID) String() string   { return t.Path() }
-func (b BundleID) String() string { return b.Path() }
+func (t TileID) String() string        { return t.Path() }
+func (b EntryBundleID) String() string { return b.Path() }
 
 // Tile is the tile that has the hashes of the bundle's entries.
-func (b BundleID) Tile() TileID { return TileID{Index: b.Index, Width: b.Width} }
+func (b EntryBundleID) Tile() TileID { return TileID{Index: b.Index, Width: b.Width} }
 
 // Full is the tile with its full width.
 func (t TileID) Full() TileID { t.Width = TileWidth; return t }
 
 // Full is the bundle with its full width.
-func (b BundleID) Full() BundleID { b.Width = TileWidth; return b }
+func (b EntryBundleID) Full() EntryBundleID { b.Width = TileWidth; return b }
 
 // In reports whether a tree of that size has all hashes of the tile.
 func (t TileID) In(size uint64) bool {
-	return t.Width > 0 && t.Width <= widthIn(size, t.Level, t.Index)
+	return t.Width > 0 && t.Width <= tileWidthAt(size, t.Level, t.Index)
 }
 
 // In reports whether a tree of that size has all entries of the bundle.
-func (b BundleID) In(size uint64) bool { return b.Tile().In(size) }
+func (b EntryBundleID) In(size uint64) bool { return b.Tile().In(size) }
 
 // ParseTilePath reads [TileID.Path] and accepts nothing that Path would not write:
 // no leading slash, empty or trailing segment, escape, or superfluous zero.
 func ParseTilePath(path string) (TileID, error) {
 	rest, ok := strings.CutPrefix(path, "tile/")
 	if !ok {
-		return TileID{}, badPath(path, `does not begin with "tile/"`)
+		return TileID{}, tilePathError(path, `does not begin with "tile/"`)
 	}
 	level, number, ok := strings.Cut(rest, "/")
 	if !ok {
-		return TileID{}, badPath(path, "want tile/<level>/<index>")
+		return TileID{}, tilePathError(path, "want tile/<level>/<index>")
 	}
 	l, err := parseDecimal(level)
 	if err != nil || level == "" || l > maxLevel {
-		return TileID{}, badPath(path, "the level is not a number from 0 to 63")
+		return TileID{}, tilePathError(path, "the level is not a number from 0 to 63")
 	}
-	n, w, err := parseNumberPath(number)
+	n, w, err := parseIndexPath(number)
 	if err != nil {
-		return TileID{}, badPath(path, err.Error())
+		return TileID{}, tilePathError(path, err.Error())
 	}
 	return TileID{Level: uint8(l), Index: n, Width: w}, nil
 }
 
-// ParseBundlePath reads [BundleID.Path], as strictly.
-func ParseBundlePath(path string) (BundleID, error) {
+// ParseEntryBundlePath reads [EntryBundleID.Path], as strictly.
+func ParseEntryBundlePath(path string) (EntryBundleID, error) {
 	number, ok := strings.CutPrefix(path, "tile/entries/")
 	if !ok {
-		return BundleID{}, badPath(path, `does not begin with "tile/entries/"`)
+		return EntryBundleID{}, tilePathError(path, `does not begin with "tile/entries/"`)
 	}
-	n, w, err := parseNumberPath(number)
+	n, w, err := parseIndexPath(number)
 	if err != nil {
-		return BundleID{}, badPath(path, err.Error())
+		return EntryBundleID{}, tilePathError(path, err.Error())
 	}
-	return BundleID{Index: n, Width: w}, nil
+	return EntryBundleID{Index: n, Width: w}, nil
 }
 
-func badPath(path, why string) error { return fmt.Errorf("tile path %q: %s", path, why) }
+func tilePathError(path, why string) error { return fmt.Errorf("tile path %q: %s", path, why) }
 
-// numberPath writes <N>[.p/<W>]: three digits an element, "x" before all but the last.
-func numberPath(n uint64, width int) string {
+// indexPath writes <N>[.p/<W>]: three digits an element, "x" before all but the last.
+func indexPath(n uint64, width int) string {
 	s := fmt.Sprintf("%03d", n%1000)
 	for n /= 1000; n > 0; n /= 1000 {
 		s = fmt.Sprintf("x%03d/%s", n%1000, s)
@@ -106,7 +106,7 @@ func numberPath(n uint64, width int) string {
 	return s
 }
 
-func parseNumberPath(s string) (n uint64, width int, err error) {
+func parseIndexPath(s string) (n uint64, width int, err error) {
 	number, partial, isPartial := strings.Cut(s, ".p/")
 	width = TileWidth
 	if isPartial {
@@ -143,9 +143,9 @@ func parseNumberPath(s string) (n uint64, width int, err error) {
 	return n, width, nil
 }
 
-// widthIn is how many hashes of a tile a tree of that size has, at most 256. A hash
+// tileWidthAt is how many hashes of a tile a tree of that size has, at most 256. A hash
 // stands in level l for 256^l entries, so an incomplete one is not there yet.
-func widthIn(size uint64, level uint8, index uint64) int {
+func tileWidthAt(size uint64, level uint8, index uint64) int {
 	if level > 7 {
 		return 0
 	}
@@ -165,7 +165,7 @@ func Tiles(from, to uint64) iter.Seq[TileID] {
 			shift := uint(level) * TileHeight
 			have, want := from>>shift, to>>shift
 			for index := have >> TileHeight; have < want && index <= (want-1)>>TileHeight; index++ {
-				if !yield(TileID{Level: level, Index: index, Width: widthIn(to, level, index)}) {
+				if !yield(TileID{Level: level, Index: index, Width: tileWidthAt(to, level, index)}) {
 					return
 				}
 			}
@@ -173,12 +173,12 @@ func Tiles(from, to uint64) iter.Seq[TileID] {
 	}
 }
 
-// Bundles are the bundles that hold the entries [from, to), as wide as they are in
+// EntryBundles are the bundles that hold the entries [from, to), as wide as they are in
 // a tree of size to.
-func Bundles(from, to uint64) iter.Seq[BundleID] {
-	return func(yield func(BundleID) bool) {
+func EntryBundles(from, to uint64) iter.Seq[EntryBundleID] {
+	return func(yield func(EntryBundleID) bool) {
 		for index := from >> TileHeight; from < to && index <= (to-1)>>TileHeight; index++ {
-			if !yield(BundleID{Index: index, Width: widthIn(to, 0, index)}) {
+			if !yield(EntryBundleID{Index: index, Width: tileWidthAt(to, 0, index)}) {
 				return
 			}
 		}

@@ -22,11 +22,11 @@ func TestTilePaths(t *testing.T) {
 		if got := want.Path(); got != path {
 			t.Errorf("got %s, want %s", got, path)
 		}
-		bundle := BundleID{want.Index, want.Width}
+		bundle := EntryBundleID{want.Index, want.Width}
 		if bundle.Tile() != (TileID{0, want.Index, want.Width}) || bundle.Full().Width != 256 || bundle.In(math.MaxUint64) != bundle.Tile().In(math.MaxUint64) {
 			t.Errorf("bundle %v", bundle)
 		}
-		if got, err := ParseBundlePath(bundle.Path()); err != nil || got != bundle {
+		if got, err := ParseEntryBundlePath(bundle.Path()); err != nil || got != bundle {
 			t.Errorf("%s: got %v, %v", bundle.Path(), got, err)
 		}
 	}
@@ -48,7 +48,7 @@ func TestBadTilePaths(t *testing.T) {
 		if bundle == path || bundle == "tile/entries/000" {
 			continue
 		}
-		if id, err := ParseBundlePath(bundle); err == nil {
+		if id, err := ParseEntryBundlePath(bundle); err == nil {
 			t.Errorf("%q: read as %+v", bundle, id)
 		}
 	}
@@ -57,7 +57,7 @@ func TestBadTilePaths(t *testing.T) {
 // "A tree of size 70,000 will be represented by 273 full level 0 tiles, one partial
 // level 0 tile of width 112, one full level 1 tile, one partial level 1 tile of
 // width 17, and one partial level 2 tile of width 1" (tlog-tiles "Partial Tiles").
-func TestTilesOfTheText(t *testing.T) {
+func TestTilesSpecExample(t *testing.T) {
 	ids := slices.Collect(Tiles(0, 70_000))
 	want := []TileID{{0, 273, 112}, {1, 0, 256}, {1, 1, 17}, {2, 0, 1}}
 	if len(ids) != 273+4 || !slices.Equal(ids[273:], want) {
@@ -66,7 +66,7 @@ func TestTilesOfTheText(t *testing.T) {
 	if got := slices.Collect(Tiles(0, 256)); !slices.Equal(got, []TileID{{0, 0, 256}, {1, 0, 1}}) {
 		t.Errorf("size 256: %v", got)
 	}
-	if got := slices.Collect(Bundles(70_000-113, 70_000)); !slices.Equal(got, []BundleID{{272, 256}, {273, 112}}) {
+	if got := slices.Collect(EntryBundles(70_000-113, 70_000)); !slices.Equal(got, []EntryBundleID{{272, 256}, {273, 112}}) {
 		t.Errorf("bundles: %v", got)
 	}
 }
@@ -111,7 +111,7 @@ func TestTilesBetween(t *testing.T) {
 	}
 }
 
-func TestTilesAtTheEndOfNumbers(t *testing.T) {
+func TestTilesNearMaxUint64(t *testing.T) {
 	n := 0
 	for id := range Tiles(math.MaxUint64-3, math.MaxUint64) {
 		if !id.In(math.MaxUint64) {
@@ -129,32 +129,32 @@ func TestTilesAtTheEndOfNumbers(t *testing.T) {
 	}
 }
 
-func TestBundle(t *testing.T) {
+func TestEntryBundle(t *testing.T) {
 	for _, n := range []int{1, 2, 255, 256} {
 		entries := make([][]byte, n)
 		for i := range entries {
 			entries[i] = testEntry(i)
 		}
 		entries[0] = nil // the format allows it
-		data, err := FormatBundle(entries)
+		data, err := FormatEntryBundle(entries)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := ParseBundle(data, n)
+		got, err := ParseEntryBundle(data, n)
 		if err != nil || !slices.EqualFunc(got, entries, slices.Equal) {
 			t.Fatalf("%d entries: %v", n, err)
 		}
 		for _, bad := range [][]byte{nil, data[:len(data)-1], append(slices.Clone(data), 0), append(slices.Clone(data), 0, 0), data[1:]} {
-			if _, err := ParseBundle(bad, n); err == nil {
+			if _, err := ParseEntryBundle(bad, n); err == nil {
 				t.Errorf("%d entries: %d bytes of %d are read", n, len(bad), len(data))
 			}
 		}
-		if _, err := ParseBundle(data, n+1); err == nil {
+		if _, err := ParseEntryBundle(data, n+1); err == nil {
 			t.Errorf("%d entries are read as %d", n, n+1)
 		}
 	}
 	for _, bad := range [][][]byte{nil, make([][]byte, 257), {make([]byte, 65_536)}} {
-		if _, err := FormatBundle(bad); err == nil {
+		if _, err := FormatEntryBundle(bad); err == nil {
 			t.Errorf("%d entries are written", len(bad))
 		}
 	}

@@ -6,9 +6,9 @@ import (
 )
 
 // What people read when a check says no: what is wrong, and with what.
-func TestWords(t *testing.T) {
-	c := newCast(t)
-	f := grow(8)
+func TestErrorMessages(t *testing.T) {
+	c := newTestKeys(t)
+	f := newReferenceTree(8)
 	r := testReceipt(t, c, f, 5, 8)
 	twoOfThree := c.policy(t, "group g 2 w1 w2 w3\nquorum g\n")
 	elsewhere, err := SignCheckpoint(Checkpoint{"other.example", 13, LeafHash(nil)}, otherSigner(t))
@@ -52,11 +52,11 @@ func TestWords(t *testing.T) {
 }
 
 // A group that is half there says so, and names the witnesses below it.
-func TestShortfall(t *testing.T) {
-	c := newCast(t)
+func TestQuorumErrorMessage(t *testing.T) {
+	c := newTestKeys(t)
 	p := c.policy(t, "group x 2 w1 w2\ngroup y all w3-pq\ngroup z all x y\nquorum z\n")
 	cosigned := []Cosignature{{Witness: "w2"}}
-	short := p.quorum.shortfall(cosignedIn(cosigned))
+	short := p.quorum.quorumError(cosignedIn(cosigned))
 	if got := short.Error(); got != "not enough cosignatures: 0 of 2 (x: 1 of 2, y missing)" {
 		t.Errorf("got %s", got)
 	}

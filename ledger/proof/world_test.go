@@ -14,16 +14,16 @@ import (
 	"filippo.io/mldsa"
 )
 
-// forest is a log's leaves with everything about them computed straight from the
+// referenceTree is a log's leaves with everything about them computed straight from the
 // definitions of RFC 6962, section 2.1, and tlog-tiles: no code of the package and
 // none of the Merkle library.
-type forest struct {
+type referenceTree struct {
 	leaves []Hash
 	memo   map[[2]int]Hash
 }
 
-func grow(n int) *forest {
-	f := &forest{memo: map[[2]int]Hash{}}
+func newReferenceTree(n int) *referenceTree {
+	f := &referenceTree{memo: map[[2]int]Hash{}}
 	for i := range n {
 		f.leaves = append(f.leaves, sha256.Sum256(append([]byte{0}, testEntry(i)...)))
 	}
@@ -33,7 +33,7 @@ func grow(n int) *forest {
 func testEntry(i int) []byte { return fmt.Appendf(nil, "entry %d", i) }
 
 // mth is MTH(D[lo:hi]).
-func (f *forest) mth(lo, hi int) Hash {
+func (f *referenceTree) mth(lo, hi int) Hash {
 	switch hi - lo {
 	case 0:
 		return sha256.Sum256(nil)
@@ -44,15 +44,15 @@ func (f *forest) mth(lo, hi int) Hash {
 	if h, ok := f.memo[key]; ok {
 		return h
 	}
-	k := lo + split(hi-lo)
+	k := lo + largestPowerOfTwoBelow(hi-lo)
 	l, r := f.mth(lo, k), f.mth(k, hi)
 	h := Hash(sha256.Sum256(append(append([]byte{1}, l[:]...), r[:]...)))
 	f.memo[key] = h
 	return h
 }
 
-// split is the largest power of two smaller than n.
-func split(n int) int {
+// largestPowerOfTwoBelow is the largest power of two smaller than n.
+func largestPowerOfTwoBelow(n int) int {
 	k := 1
 	for 2*k < n {
 		k *= 2
@@ -61,11 +61,11 @@ func split(n int) int {
 }
 
 // path is PATH(m, D[lo:hi]).
-func (f *forest) path(m, lo, hi int) []Hash {
+func (f *referenceTree) path(m, lo, hi int) []Hash {
 	if hi-lo <= 1 {
 		return nil
 	}
-	k := split(hi - lo)
+	k := largestPowerOfTwoBelow(hi - lo)
 	if m < k {
 		return append(f.path(m, lo, lo+k), f.mth(lo+k, hi))
 	}
@@ -73,24 +73,24 @@ func (f *forest) path(m, lo, hi int) []Hash {
 }
 
 // subproof is SUBPROOF(m, D[lo:hi], whole).
-func (f *forest) subproof(m, lo, hi int, whole bool) []Hash {
+func (f *referenceTree) subproof(m, lo, hi int, whole bool) []Hash {
 	if m == hi-lo {
 		if whole {
 			return nil
 		}
 		return []Hash{f.mth(lo, hi)}
 	}
-	k := split(hi - lo)
+	k := largestPowerOfTwoBelow(hi - lo)
 	if m <= k {
 		return append(f.subproof(m, lo, lo+k, whole), f.mth(lo+k, hi))
 	}
 	return append(f.subproof(m-k, lo+k, hi, false), f.mth(lo, lo+k))
 }
 
-func (f *forest) tree(n int) Tree { return Tree{Size: uint64(n), Root: f.mth(0, n)} }
+func (f *referenceTree) tree(n int) Tree { return Tree{Size: uint64(n), Root: f.mth(0, n)} }
 
 // tile is the tile's bytes: MTH(D[(n·256+i)·256^l : (n·256+i+1)·256^l]).
-func (f *forest) tile(id TileID) []byte {
+func (f *referenceTree) tile(id TileID) []byte {
 	var b []byte
 	span := 1 << (8 * int(id.Level))
 	for i := range id.Width {
@@ -101,17 +101,17 @@ func (f *forest) tile(id TileID) []byte {
 	return b
 }
 
-// reader serves the tiles of a tree of that size and fails the test on a call that
+// tileReader serves the tiles of a tree of that size and fails the test on a call that
 // a log would answer with 404, or that asks twice.
-type reader struct {
-	t     testing.TB
-	f     *forest
-	size  uint64
-	calls int
-	spoil func(id TileID, data []byte) []byte
+type tileReader struct {
+	t       testing.TB
+	f       *referenceTree
+	size    uint64
+	calls   int
+	corrupt func(id TileID, data []byte) []byte
 }
 
-func (r *reader) read(_ context.Context, ids []TileID) ([][]byte, error) {
+func (r *tileReader) read(_ context.Context, ids []TileID) ([][]byte, error) {
 	r.calls++
 	seen := map[TileID]bool{}
 	out := make([][]byte, len(ids))
@@ -124,15 +124,15 @@ func (r *reader) read(_ context.Context, ids []TileID) ([][]byte, error) {
 		}
 		seen[id] = true
 		out[i] = r.f.tile(id)
-		if r.spoil != nil {
-			out[i] = r.spoil(id, out[i])
+		if r.corrupt != nil {
+			out[i] = r.corrupt(id, out[i])
 		}
 	}
 	return out, nil
 }
 
-// cast is the keys of a test: made once, since they cost.
-type cast struct {
+// testKeys is the keys of a test: made once, since they cost.
+type testKeys struct {
 	log, logPQ *Signer
 	logSeed    seededKey              // of logPQ, in a fixed cast
 	witness    map[string]testWitness // w1, w2, w3 (Ed25519) and w1-pq, w2-pq, w3-pq
@@ -154,9 +154,9 @@ const testOrigin = "log.example/1"
 
 var testTime = time.Date(2026, 11, 23, 18, 19, 6, 0, time.UTC)
 
-func newCast(t testing.TB) *cast {
+func newTestKeys(t testing.TB) *testKeys {
 	t.Helper()
-	c := &cast{witness: map[string]testWitness{}}
+	c := &testKeys{witness: map[string]testWitness{}}
 	c.log, c.logPQ = newSigner(t, Ed25519), newSigner(t, MLDSA44)
 	for _, w := range []string{"w1", "w2", "w3"} {
 		c.witness[w] = newCosigner(t, CosignatureEd25519, w+".example")
@@ -188,7 +188,7 @@ func newCosigner(t testing.TB, alg Algorithm, name string) testWitness {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, _, seed, err := splitSkey(skey)
+	_, _, _, seed, err := splitPrivateKey(skey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +196,7 @@ func newCosigner(t testing.TB, alg Algorithm, name string) testWitness {
 }
 
 // policy is two log keys, three witnesses with two keys each, and the quorum lines.
-func (c *cast) policy(t testing.TB, quorum string) *Policy {
+func (c *testKeys) policy(t testing.TB, quorum string) *Policy {
 	t.Helper()
 	text := fmt.Sprintf("log %s https://log.example/\nlog %s\n", c.log.Key(), c.logPQ.Key())
 	for _, name := range slices.Sorted(maps.Keys(c.witness)) {
@@ -209,14 +209,14 @@ func (c *cast) policy(t testing.TB, quorum string) *Policy {
 	return p
 }
 
-// at is a cosignature by one of the witnesses, stamped at that time.
-func (c *cast) at(t testing.TB, name string, cp Checkpoint, stamp uint64) Signature {
+// cosignatureAt is a cosignature by one of the witnesses, stamped at that time.
+func (c *testKeys) cosignatureAt(t testing.TB, name string, cp Checkpoint, stamp uint64) Signature {
 	t.Helper()
-	return c.witness[name].seeded.at(t, cp, stamp)
+	return c.witness[name].seeded.signAt(t, cp, stamp)
 }
 
-// at signs the messages of tlog-cosignature, written here a second time.
-func (k seededKey) at(t testing.TB, cp Checkpoint, stamp uint64) Signature {
+// signAt signs the messages of tlog-cosignature, written here a second time.
+func (k seededKey) signAt(t testing.TB, cp Checkpoint, stamp uint64) Signature {
 	t.Helper()
 	var sig []byte
 	if k.key.alg == MLDSA44 {
@@ -239,7 +239,7 @@ func (k seededKey) at(t testing.TB, cp Checkpoint, stamp uint64) Signature {
 	return Signature{Name: k.key.name, ID: k.key.ID(), Sig: append(binary.BigEndian.AppendUint64(nil, stamp), sig...)}
 }
 
-func (c *cast) sign(t testing.TB, cp Checkpoint) []byte {
+func (c *testKeys) sign(t testing.TB, cp Checkpoint) []byte {
 	t.Helper()
 	signed, err := SignCheckpoint(cp, c.log, c.logPQ)
 	if err != nil {
@@ -248,7 +248,7 @@ func (c *cast) sign(t testing.TB, cp Checkpoint) []byte {
 	return signed.Note()
 }
 
-func (c *cast) cosigned(t testing.TB, cp Checkpoint, sigs ...Signature) []byte {
+func (c *testKeys) cosigned(t testing.TB, cp Checkpoint, sigs ...Signature) []byte {
 	t.Helper()
 	note, err := AddSignatures(c.sign(t, cp), sigs...)
 	if err != nil {

@@ -14,20 +14,20 @@ import (
 // the result must be a whole designation. A *[Refusal] of class Invalid has every
 // fault; what depends on the day of admission is the register's to judge.
 func Amend(current *Designation, a *Amendment) (*Designation, []Change, error) {
-	if faults := append(a.malformed(), a.touches()...); len(faults) > 0 {
-		return nil, nil, cannotAmend(faults)
+	if faults := append(a.fragmentFaults(), a.forbiddenFaults()...); len(faults) > 0 {
+		return nil, nil, amendmentRefusal(faults)
 	}
-	am := &amender{result: current.clone()}
+	am := &amendmentApplier{result: current.clone()}
 	root := reflect.ValueOf(am.result).Elem()
-	am.section("drop", func() { am.fragment(opDrop, a.Drop, designationShape, root, "") })
-	am.section("unset", func() { am.unset(a.Unset, root) })
-	am.section("set", func() { am.fragment(opSet, a.Set, designationShape, root, "") })
-	am.section("add", func() { am.fragment(opAdd, a.Add, designationShape, root, "") })
+	am.inSection("drop", func() { am.fragment(opDrop, a.Drop, designationShape, root, "") })
+	am.inSection("unset", func() { am.unset(a.Unset, root) })
+	am.inSection("set", func() { am.fragment(opSet, a.Set, designationShape, root, "") })
+	am.inSection("add", func() { am.fragment(opAdd, a.Add, designationShape, root, "") })
 	if len(am.faults) == 0 {
 		am.deadlines(current, a)
 	}
 	if len(am.faults) == 0 {
-		am.whole()
+		am.validateResult()
 	}
 	// A day to respond by re-opens the duty, which is an effect, even if it is the old one.
 	if len(am.faults) == 0 && a.ResponseDue == nil && reflect.DeepEqual(current, am.result) {
@@ -38,12 +38,12 @@ func Amend(current *Designation, a *Amendment) (*Designation, []Change, error) {
 		am.faults = []Fault{{"/predicate", what + ": the designation stays as it is"}}
 	}
 	if len(am.faults) > 0 {
-		return nil, nil, cannotAmend(am.faults)
+		return nil, nil, amendmentRefusal(am.faults)
 	}
 	return am.result, am.changes, nil
 }
 
-func cannotAmend(faults []Fault) *Refusal {
+func amendmentRefusal(faults []Fault) *Refusal {
 	return &Refusal{Class: Invalid, Detail: "amendment does not fit its designation", Faults: faults}
 }
 
@@ -64,28 +64,28 @@ func (d *Designation) clone() *Designation {
 
 // An amender holds the designation as it changes. The decoder in it types the
 // fragments and knows where in the amendment it stands.
-type amender struct {
+type amendmentApplier struct {
 	decoder
 	result  *Designation
 	changes []Change
 }
 
-func (am *amender) section(name string, do func()) {
-	am.into("predicate")
-	am.into(name)
+func (am *amendmentApplier) inSection(name string, do func()) {
+	am.enter("predicate")
+	am.enter(name)
 	do()
-	am.out()
-	am.out()
+	am.leave()
+	am.leave()
 }
 
 // fragment applies one of drop, set and add, member by member; an object that is
 // not there yet is set whole. The fragment is known to fit the schema.
-func (am *amender) fragment(op Op, o Object, sh *shape, dst reflect.Value, path string) {
+func (am *amendmentApplier) fragment(op ChangeOp, o Object, sh *shape, dst reflect.Value, path string) {
 	for _, m := range o {
-		_, f := sh.lookup(m.Name, 0)
-		at := join(path, f.name)
+		_, f := sh.lookupField(m.Name, 0)
+		at := joinPath(path, f.name)
 		value := dst.Field(f.index)
-		am.into(f.name)
+		am.enter(f.name)
 		nothing := f.pointer && value.IsNil()
 		switch {
 		case f.is == isObject && nothing && op != opSet:
@@ -103,49 +103,49 @@ func (am *amender) fragment(op Op, o Object, sh *shape, dst reflect.Value, path 
 		default:
 			am.set(m.Value, f, value, at)
 		}
-		am.out()
+		am.leave()
 	}
 }
 
-func join(path, name string) string {
+func joinPath(path, name string) string {
 	if path == "" {
 		return name
 	}
 	return path + "." + name
 }
 
-// typed is a value of a fragment as its field's Go type.
-func (am *amender) typed(v any, sh *shape) reflect.Value {
+// decodeAs is a value of a fragment as its field's Go type.
+func (am *amendmentApplier) decodeAs(v any, sh *shape) reflect.Value {
 	dst := reflect.New(sh.typ).Elem()
 	am.value(v, sh, dst)
 	return dst
 }
 
-func (am *amender) drop(items []any, f *field, list reflect.Value, path string) {
+func (am *amendmentApplier) drop(items []any, f *field, list reflect.Value, path string) {
 	for i, item := range items {
-		am.item(i)
-		v := am.typed(item, f.item)
+		am.enterItem(i)
+		v := am.decodeAs(item, f.item)
 		if at := indexOf(list, v); at < 0 {
-			am.fault("is not there: %s has no item %s", path, show(v, f.item))
+			am.fault("is not there: %s has no item %s", path, formatValue(v, f.item))
 		} else {
-			list.Set(without(list, at))
-			am.changes = append(am.changes, Change{Op: opDrop, Path: path, Old: show(v, f.item)})
+			list.Set(removeItem(list, at))
+			am.changes = append(am.changes, Change{Op: opDrop, Path: path, Old: formatValue(v, f.item)})
 		}
-		am.out()
+		am.leave()
 	}
 }
 
-func (am *amender) add(items []any, f *field, list reflect.Value, path string) {
+func (am *amendmentApplier) add(items []any, f *field, list reflect.Value, path string) {
 	for i, item := range items {
-		am.item(i)
-		v := am.typed(item, f.item)
+		am.enterItem(i)
+		v := am.decodeAs(item, f.item)
 		if indexOf(list, v) >= 0 {
-			am.fault("is there already: %s has item %s", path, show(v, f.item))
+			am.fault("is there already: %s has item %s", path, formatValue(v, f.item))
 		} else {
 			list.Set(reflect.Append(list, v))
-			am.changes = append(am.changes, Change{Op: opAdd, Path: path, New: show(v, f.item)})
+			am.changes = append(am.changes, Change{Op: opAdd, Path: path, New: formatValue(v, f.item)})
 		}
-		am.out()
+		am.leave()
 	}
 }
 
@@ -158,8 +158,8 @@ func indexOf(list, v reflect.Value) int {
 	return -1
 }
 
-// without is a new list, nil where nothing is left: as a list that was never there.
-func without(list reflect.Value, at int) reflect.Value {
+// removeItem is a new list, nil where nothing is left: as a list that was never there.
+func removeItem(list reflect.Value, at int) reflect.Value {
 	if list.Len() == 1 {
 		return reflect.Zero(list.Type())
 	}
@@ -168,26 +168,26 @@ func without(list reflect.Value, at int) reflect.Value {
 	return reflect.AppendSlice(rest, list.Slice(at+1, list.Len()))
 }
 
-func (am *amender) set(v any, f *field, value reflect.Value, path string) {
-	next := am.typed(v, f.shape)
+func (am *amendmentApplier) set(v any, f *field, value reflect.Value, path string) {
+	next := am.decodeAs(v, f.shape)
 	if reflect.DeepEqual(next.Interface(), value.Interface()) {
-		am.fault("changes nothing: %s is %s already", path, show(value, f.shape))
+		am.fault("changes nothing: %s is %s already", path, formatValue(value, f.shape))
 		return
 	}
-	am.changes = append(am.changes, Change{Op: opSet, Path: path, Old: show(value, f.shape), New: show(next, f.shape)})
+	am.changes = append(am.changes, Change{Op: opSet, Path: path, Old: formatValue(value, f.shape), New: formatValue(next, f.shape)})
 	value.Set(next)
 }
 
-func (am *amender) unset(paths []string, root reflect.Value) {
+func (am *amendmentApplier) unset(paths []string, root reflect.Value) {
 	for i, path := range paths {
-		am.item(i)
+		am.enterItem(i)
 		am.unsetOne(path, root)
-		am.out()
+		am.leave()
 	}
 }
 
-func (am *amender) unsetOne(path string, at reflect.Value) {
-	f, err := resolve(path)
+func (am *amendmentApplier) unsetOne(path string, at reflect.Value) {
+	f, err := resolveFieldPath(path)
 	if err != nil {
 		am.fault("%v", err)
 		return
@@ -195,7 +195,7 @@ func (am *amender) unsetOne(path string, at reflect.Value) {
 	for i, step := range f {
 		value := at.Field(step.index)
 		switch {
-		case absent(value, step.shape):
+		case isAbsent(value, step.shape):
 			am.fault("%s is not set", path)
 			return
 		case i < len(f)-1 && step.pointer:
@@ -203,21 +203,21 @@ func (am *amender) unsetOne(path string, at reflect.Value) {
 		case i < len(f)-1:
 			at = value
 		default:
-			am.changes = append(am.changes, Change{Op: opUnset, Path: path, Old: show(value, step.shape)})
+			am.changes = append(am.changes, Change{Op: opUnset, Path: path, Old: formatValue(value, step.shape)})
 			value.SetZero()
 		}
 	}
 }
 
-// resolve walks a dotted path to an optional field.
-func resolve(path string) ([]*field, error) {
+// resolveFieldPath walks a dotted path to an optional field.
+func resolveFieldPath(path string) ([]*field, error) {
 	var walked []*field
 	sh := designationShape
 	for name := range strings.SplitSeq(path, ".") {
 		if sh == nil || sh.is != isObject {
 			return nil, fmt.Errorf("%s leads into what has no members; unset removes whole fields", quote(path))
 		}
-		_, f := sh.lookup(name, 0)
+		_, f := sh.lookupField(name, 0)
 		if f == nil {
 			return nil, fmt.Errorf("%s is no field of a designation%s", quote(path), didYouMean(name, sh.fieldNames()))
 		}
@@ -231,7 +231,7 @@ func resolve(path string) ([]*field, error) {
 }
 
 // deadlines are the rules of responseDue and effectiveUntil between old and new.
-func (am *amender) deadlines(current *Designation, a *Amendment) {
+func (am *amendmentApplier) deadlines(current *Designation, a *Amendment) {
 	next := am.result
 	fault := func(pointer, format string, args ...any) {
 		am.faults = append(am.faults, Fault{pointer, fmt.Sprintf(format, args...)})
@@ -266,17 +266,17 @@ func (am *amender) deadlines(current *Designation, a *Amendment) {
 	}
 }
 
-// whole judges the result as a designation of its own.
-func (am *amender) whole() {
+// validateResult judges the result as a designation of its own.
+func (am *amendmentApplier) validateResult() {
 	v, err := ParseJSON(appendObject(nil, reflect.ValueOf(am.result).Elem(), reflect.Value{}, designationShape))
 	if err != nil {
 		panic("record: encoding a designation: " + err.Error())
 	}
-	dec := decoder{path: []step{{name: "predicate"}}}
+	dec := decoder{path: []pathStep{{name: "predicate"}}}
 	scratch := reflect.New(designationShape.typ).Elem()
 	dec.object(v.(Object), designationShape, scratch, scratch)
-	f := faults{dec.faults}
-	am.result.whole(&f)
+	f := faultList{dec.faults}
+	am.result.checkFields(&f)
 	for _, fault := range f.list {
 		path := strings.ReplaceAll(strings.TrimPrefix(fault.Pointer, "/predicate/"), "/", ".")
 		am.faults = append(am.faults, Fault{"/predicate", "leaves no valid designation: " + path + " " + fault.Detail})

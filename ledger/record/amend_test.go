@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func date(s string) *Date {
+func mustDate(s string) *Date {
 	d, err := ParseDate(s)
 	if err != nil {
 		panic(err)
@@ -16,7 +16,7 @@ func date(s string) *Date {
 	return &d
 }
 
-func object(t testing.TB, json string) Object {
+func mustObject(t testing.TB, json string) Object {
 	t.Helper()
 	if json == "" {
 		return nil
@@ -28,11 +28,11 @@ func object(t testing.TB, json string) Object {
 	return v.(Object)
 }
 
-func kestrel() *Designation {
+func exampleDesignation() *Designation {
 	pct := int64(50)
 	return &Designation{
 		Measure: "person", Action: "condition", Program: []string{"CLOUD-1"},
-		DeterminedOn: date("2026-12-01"), EffectiveFrom: date("2027-06-01"), EffectiveUntil: date("2028-05-31"), ResponseDue: date("2027-01-08"),
+		DeterminedOn: mustDate("2026-12-01"), EffectiveFrom: mustDate("2027-06-01"), EffectiveUntil: mustDate("2028-05-31"), ResponseDue: mustDate("2027-01-08"),
 		Conditions: []Condition{{"c1", "No new accounts."}, {"c2", "Identity verified within 30 days."}},
 		Target: Target{
 			Schema: "Company", Role: "reseller", Name: "Kestrel Hosting FZ-LLC (fictional)", Country: "XB", RegistrationNumber: "0048213",
@@ -48,20 +48,20 @@ func kestrel() *Designation {
 func TestAmendExample(t *testing.T) {
 	a := &Amendment{
 		Type:  "correction",
-		Set:   object(t, `{"target":{"registrationNumber":"0048231"}}`),
-		Add:   object(t, `{"target":{"domain":["kestrel-cloud.example"]}}`),
-		Drop:  object(t, `{"target":{"alias":[{"name":"KH","type":"aka","weak":true}]}}`),
+		Set:   mustObject(t, `{"target":{"registrationNumber":"0048231"}}`),
+		Add:   mustObject(t, `{"target":{"domain":["kestrel-cloud.example"]}}`),
+		Drop:  mustObject(t, `{"target":{"alias":[{"name":"KH","type":"aka","weak":true}]}}`),
 		Unset: []string{"federalRegisterNotice"},
 	}
-	before := kestrel()
+	before := exampleDesignation()
 	after, changes, err := Amend(before, a)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(before, kestrel()) {
+	if !reflect.DeepEqual(before, exampleDesignation()) {
 		t.Error("Amend changed the designation that it was given")
 	}
-	want := kestrel()
+	want := exampleDesignation()
 	want.Target.RegistrationNumber = "0048231"
 	want.Target.Domain = []string{"kestrel-hosting.example", "kestrel-cloud.example"}
 	want.Target.Alias = want.Target.Alias[:1]
@@ -86,7 +86,7 @@ func TestAmendExample(t *testing.T) {
 
 func TestAmendRefusals(t *testing.T) {
 	imported := &Designation{Measure: "person", Action: "prohibit", Program: []string{"SDGT"}, Target: Target{Schema: "Company", Name: "X"}, Source: &Source{List: "ofac-sdn", ID: "36"}}
-	optional := kestrel() // to answer
+	optional := exampleDesignation() // to answer
 	optional.ResponseDue = nil
 	for _, c := range []struct {
 		name           string
@@ -130,13 +130,13 @@ func TestAmendRefusals(t *testing.T) {
 		{name: "re-opens a duty that never was, without a day", typ: "correction", set: `{"action":"prohibit"}`, reopens: true, of: optional, want: "/predicate/responseDue is missing"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			a := &Amendment{Type: c.typ, Reopens: c.reopens, Drop: object(t, c.drop), Set: object(t, c.set), Add: object(t, c.add), Unset: strings.Fields(c.unset)}
+			a := &Amendment{Type: c.typ, Reopens: c.reopens, Drop: mustObject(t, c.drop), Set: mustObject(t, c.set), Add: mustObject(t, c.add), Unset: strings.Fields(c.unset)}
 			if c.due != "" {
-				a.ResponseDue = date(c.due)
+				a.ResponseDue = mustDate(c.due)
 			}
 			of := c.of
 			if of == nil {
-				of = kestrel()
+				of = exampleDesignation()
 			}
 			_, _, err := Amend(of, a)
 			var r *Refusal
@@ -154,8 +154,8 @@ func TestAmendRefusals(t *testing.T) {
 }
 
 func TestAmendReopens(t *testing.T) {
-	a := &Amendment{Type: "scope", Set: object(t, `{"scope":{"ownershipPct":25}}`), ResponseDue: date("2027-03-01")}
-	got, changes, err := Amend(kestrel(), a)
+	a := &Amendment{Type: "scope", Set: mustObject(t, `{"scope":{"ownershipPct":25}}`), ResponseDue: mustDate("2027-03-01")}
+	got, changes, err := Amend(exampleDesignation(), a)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,13 +167,13 @@ func TestAmendReopens(t *testing.T) {
 // TestAmendScopeWithoutDuty: where nobody has to answer, a changed scope needs no
 // day, and one that is given opens the duty.
 func TestAmendScopeWithoutDuty(t *testing.T) {
-	d := kestrel()
+	d := exampleDesignation()
 	d.ResponseDue = nil
-	a := &Amendment{Type: "scope", Set: object(t, `{"scope":{"ownershipPct":25}}`)}
+	a := &Amendment{Type: "scope", Set: mustObject(t, `{"scope":{"ownershipPct":25}}`)}
 	if got, _, err := Amend(d, a); err != nil || got.ResponseDue != nil {
 		t.Errorf("without a day: %+v, %v", got, err)
 	}
-	a.Set, a.ResponseDue = nil, date("2027-03-01")
+	a.Set, a.ResponseDue = nil, mustDate("2027-03-01")
 	if got, _, err := Amend(d, a); err != nil || got.ResponseDue == nil || *got.ResponseDue != *a.ResponseDue {
 		t.Errorf("with a day alone: %+v, %v", got, err)
 	}
@@ -234,9 +234,9 @@ func FuzzAmend(f *testing.F) {
 		if d.value(v, sh, reflect.ValueOf(&a).Elem()); len(d.faults) > 0 {
 			return
 		}
-		old := kestrel()
+		old := exampleDesignation()
 		amended, changes, err := Amend(old, &a)
-		if !reflect.DeepEqual(old, kestrel()) {
+		if !reflect.DeepEqual(old, exampleDesignation()) {
 			t.Fatal("Amend changed the designation that it was given")
 		}
 		if err != nil {
@@ -262,12 +262,12 @@ func FuzzAmend(f *testing.F) {
 }
 
 func TestDiffIdentity(t *testing.T) {
-	a, b := kestrel(), kestrel()
+	a, b := exampleDesignation(), exampleDesignation()
 	b.Source = &Source{List: "ofac-sdn", ID: "36"}
 	if _, err := Diff(a, b); err == nil {
 		t.Error("a designation became an imported one")
 	}
-	b = kestrel()
+	b = exampleDesignation()
 	b.Measure = "jurisdiction"
 	if _, err := Diff(a, b); err == nil {
 		t.Error("the measure was amended")
@@ -307,13 +307,13 @@ func randomDesignation(rng *rand.Rand, imported bool) *Designation {
 		}
 	}
 	if imported {
-		d.Source = &Source{List: "ofac-sdn", ID: "36", PublishedOn: date("2026-01-02")}
+		d.Source = &Source{List: "ofac-sdn", ID: "36", PublishedOn: mustDate("2026-01-02")}
 		return d
 	}
 	d.Target.Role = "reseller"
-	d.DeterminedOn, d.EffectiveFrom, d.EffectiveUntil = date("2026-12-01"), date("2027-06-01"), date("2028-05-31")
+	d.DeterminedOn, d.EffectiveFrom, d.EffectiveUntil = mustDate("2026-12-01"), mustDate("2027-06-01"), mustDate("2028-05-31")
 	if some() {
-		d.ResponseDue = date("2027-01-08")
+		d.ResponseDue = mustDate("2027-01-08")
 	}
 	if some() {
 		d.Measure, d.Target.Schema, d.Target.Role, d.Target.Country = "jurisdiction", "Jurisdiction", "", "XB"

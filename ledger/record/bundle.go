@@ -8,14 +8,14 @@ import (
 // The two names that sigstore_bundle.proto gives version 0.3; cosign writes the first.
 const (
 	bundleMediaType    = "application/vnd.dev.sigstore.bundle.v0.3+json"
-	bundleMediaTypeOld = "application/vnd.dev.sigstore.bundle+json;version=0.3"
+	bundleMediaTypeAlt = "application/vnd.dev.sigstore.bundle+json;version=0.3"
 )
 
-// bundleEnvelope takes the dsseEnvelope out of a Sigstore bundle. Sigstore's own
+// sigstoreBundleEnvelope takes the dsseEnvelope out of a Sigstore bundle. Sigstore's own
 // types read the whole of it, so that nothing else passes for a bundle; what
 // they read is dropped, and the envelope is read again strictly, because
 // protojson takes URL-safe and unpadded base64.
-func bundleEnvelope(raw []byte, object Object) (Envelope, error) {
+func sigstoreBundleEnvelope(raw []byte, object Object) (Envelope, error) {
 	var (
 		mediaType string
 		envelope  Object
@@ -30,7 +30,7 @@ func bundleEnvelope(raw []byte, object Object) (Envelope, error) {
 			return Envelope{}, Refuse(Malformed, "this Sigstore bundle signs a file, not a statement; make one with cosign attest-blob --statement")
 		}
 	}
-	if mediaType != bundleMediaType && mediaType != bundleMediaTypeOld {
+	if mediaType != bundleMediaType && mediaType != bundleMediaTypeAlt {
 		return Envelope{}, Refuse(Malformed, "Sigstore bundle: mediaType %q, want %q", mediaType, bundleMediaType)
 	}
 	if err := protojson.Unmarshal(raw, new(bundlepb.Bundle)); err != nil {
@@ -39,5 +39,5 @@ func bundleEnvelope(raw []byte, object Object) (Envelope, error) {
 	if envelope == nil {
 		return Envelope{}, Refuse(Malformed, "Sigstore bundle: no dsseEnvelope")
 	}
-	return envelopeOf(envelope)
+	return decodeEnvelope(envelope)
 }

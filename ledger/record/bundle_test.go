@@ -56,7 +56,7 @@ func TestCosignEd25519ph(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = record.Open(env, known(signerOf(t, record.AlgEd25519).Key(), key))
+	_, err = record.Open(env, knownKeys(signerOf(t, record.AlgEd25519).Key(), key))
 	var r *record.Refusal
 	if !errors.As(err, &r) || r.Class != record.Forbidden || !strings.Contains(r.Detail, key.ID()+" is Ed25519ph") {
 		t.Errorf("got %v, want a refusal that names Ed25519ph", err)

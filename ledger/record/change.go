@@ -7,23 +7,23 @@ import (
 	"strings"
 )
 
-// Op is a step of an amendment.
-type Op string
+// ChangeOp is a step of an amendment.
+type ChangeOp string
 
 const (
-	opDrop  Op = "drop"
-	opUnset Op = "unset"
-	opSet   Op = "set"
-	opAdd   Op = "add"
+	opDrop  ChangeOp = "drop"
+	opUnset ChangeOp = "unset"
+	opSet   ChangeOp = "set"
+	opAdd   ChangeOp = "add"
 )
 
 // Change is one effect of an amendment, for people. Old and New are "" where there
 // was, or is, nothing.
 type Change struct {
-	Op   Op     `json:"op"`
-	Path string `json:"path"` // dotted, from the designation: "target.domain"
-	Old  string `json:"old,omitempty"`
-	New  string `json:"new,omitempty"`
+	Op   ChangeOp `json:"op"`
+	Path string   `json:"path"` // dotted, from the designation: "target.domain"
+	Old  string   `json:"old,omitempty"`
+	New  string   `json:"new,omitempty"`
 }
 
 // String is one line: "target.registrationNumber: 0048213 → 0048231",
@@ -38,10 +38,10 @@ func (c Change) String() string {
 	return fmt.Sprintf("%s: %s → %s", c.Path, c.Old, c.New)
 }
 
-// show writes a value in one line, as YAML would in flow style.
-func show(v reflect.Value, sh *shape) string {
+// formatValue writes a value in one line, as YAML would in flow style.
+func formatValue(v reflect.Value, sh *shape) string {
 	plain := !sh.pointer && (sh.is == isBoolean || sh.is == isInteger) // zero says something
-	if absent(v, sh) && !plain {
+	if isAbsent(v, sh) && !plain {
 		return ""
 	}
 	if sh.pointer {
@@ -56,14 +56,14 @@ func show(v reflect.Value, sh *shape) string {
 	case isList:
 		items := make([]string, v.Len())
 		for i := range items {
-			items[i] = show(v.Index(i), sh.item)
+			items[i] = formatValue(v.Index(i), sh.item)
 		}
 		return "[" + strings.Join(items, ", ") + "]"
 	case isObject:
 		var members []string
 		for _, f := range sh.fields {
-			if value := v.Field(f.index); f.required || !absent(value, f.shape) {
-				members = append(members, f.name+": "+show(value, f.shape))
+			if value := v.Field(f.index); f.required || !isAbsent(value, f.shape) {
+				members = append(members, f.name+": "+formatValue(value, f.shape))
 			}
 		}
 		return "{" + strings.Join(members, ", ") + "}"

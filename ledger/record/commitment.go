@@ -13,17 +13,17 @@ import (
 // SaltSize is the length in bytes of a commitment's salt.
 const SaltSize = 32
 
-// Salt opens one commitment: the value, and the salt that kept it from being
+// Opening opens one commitment: the value, and the salt that kept it from being
 // guessed. It stays with whoever committed and is disclosed one by one.
-type Salt struct {
+type Opening struct {
 	Pointer string `json:"pointer"` // from the predicate's root; "/subject" for the subject
 	Value   string `json:"value"`
 	Salt    []byte `json:"salt"` // SaltSize bytes
 }
 
-// NewSalt draws a salt for a value.
-func NewSalt(pointer, value string) Salt {
-	s := Salt{Pointer: pointer, Value: value, Salt: make([]byte, SaltSize)}
+// NewOpening draws a salt for a value.
+func NewOpening(pointer, value string) Opening {
+	s := Opening{Pointer: pointer, Value: value, Salt: make([]byte, SaltSize)}
 	rand.Read(s.Salt) // never fails
 	return s
 }
@@ -31,7 +31,7 @@ func NewSalt(pointer, value string) Salt {
 // Commit is the commitment that s opens in a record on a thread of a ledger. All
 // three are in the hash, so nobody can pass another's commitment off as theirs
 // (RECORDS.md "Commitment").
-func (s Salt) Commit(ledger ID, thread string) Commitment {
+func (s Opening) Commit(ledger ID, thread string) Commitment {
 	h := sha256.New()
 	fmt.Fprintf(h, "docket-commitment/v1\n%s\n%s\n%s\n", ledger, thread, s.Pointer)
 	h.Write(s.Salt)
@@ -39,18 +39,18 @@ func (s Salt) Commit(ledger ID, thread string) Commitment {
 	return Commitment{Commit: hex.EncodeToString(h.Sum(nil))}
 }
 
-// ErrNotCommitted says that a salt does not open the commitment.
-var ErrNotCommitted = errors.New("the salt and the value do not give this commitment")
+// ErrWrongOpening says that a salt does not open the commitment.
+var ErrWrongOpening = errors.New("the salt and the value do not give this commitment")
 
-// Open checks that s opens c in a record on a thread of a ledger; any other error
-// than nil wraps [ErrNotCommitted].
-func (c Commitment) Open(ledger ID, thread string, s Salt) error {
+// Verify checks that s opens c in a record on a thread of a ledger; any other error
+// than nil wraps [ErrWrongOpening].
+func (c Commitment) Verify(ledger ID, thread string, s Opening) error {
 	if len(s.Salt) != SaltSize {
-		return fmt.Errorf("opening %s: a salt of %d bytes, want %d: %w", s.Pointer, len(s.Salt), SaltSize, ErrNotCommitted)
+		return fmt.Errorf("opening %s: a salt of %d bytes, want %d: %w", s.Pointer, len(s.Salt), SaltSize, ErrWrongOpening)
 	}
 	got, want := s.Commit(ledger, thread), c
 	if !bytes.Equal([]byte(got.Commit), []byte(want.Commit)) {
-		return fmt.Errorf("opening %s on %s: %w", s.Pointer, thread, ErrNotCommitted)
+		return fmt.Errorf("opening %s on %s: %w", s.Pointer, thread, ErrWrongOpening)
 	}
 	return nil
 }

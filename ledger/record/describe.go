@@ -9,44 +9,44 @@ import (
 	"unicode/utf8"
 )
 
-// guise is what a JSON object looks like, by its names alone.
-type guise int
+// inputFormat is what a JSON object looks like, by its names alone.
+type inputFormat int
 
 const (
-	guiseOther guise = iota
-	guiseEnvelope
-	guiseBundle
-	guiseEntry
-	guiseStatement
-	guiseShort
+	inputOther inputFormat = iota
+	inputEnvelope
+	inputBundle
+	inputEntry
+	inputStatement
+	inputShortForm
 )
 
-func guiseOf(object Object) guise {
+func detectFormat(object Object) inputFormat {
 	has := func(name string) bool { return object.Lookup(name) != nil }
 	switch {
 	case has("admitted") && has("envelope"):
-		return guiseEntry
+		return inputEntry
 	case has("mediaType") && (has("verificationMaterial") || has("dsseEnvelope") || has("messageSignature")):
-		return guiseBundle
+		return inputBundle
 	case has("payload") || has("payloadType") || has("signatures"):
-		return guiseEnvelope
+		return inputEnvelope
 	case has("_type") || has("predicateType"):
-		return guiseStatement
+		return inputStatement
 	case has("kind"):
-		return guiseShort
+		return inputShortForm
 	}
-	return guiseOther
+	return inputOther
 }
 
 var (
-	shortForm = regexp.MustCompile(`(?m)^kind:[ \t]`)
-	policyLog = regexp.MustCompile(`(?m)^log[ \t]+[^ \t]+\+[0-9a-f]{8}\+`)
+	shortFormStart = regexp.MustCompile(`(?m)^kind:[ \t]`)
+	policyLog      = regexp.MustCompile(`(?m)^log[ \t]+[^ \t]+\+[0-9a-f]{8}\+`)
 )
 
-// Describe says in a few words what a file is, for a refusal that got another
+// DescribeInput says in a few words what a file is, for a refusal that got another
 // than it wanted: "a PEM public key", "a receipt (tlog-proof)". It judges by the
 // looks and is never a check.
-func Describe(raw []byte) string {
+func DescribeInput(raw []byte) string {
 	text := bytes.TrimSpace(raw)
 	if block, _ := pem.Decode(raw); block != nil {
 		switch {
@@ -78,7 +78,7 @@ func Describe(raw []byte) string {
 		return "binary data"
 	case bytes.Contains(text, []byte("\n\u2014 ")):
 		return "a checkpoint or another signed note"
-	case shortForm.Match(text):
+	case shortFormStart.Match(text):
 		return "an unsigned record in its short form"
 	case text[0] == '<':
 		return "HTML or XML"
@@ -98,16 +98,16 @@ func describeObject(text []byte) string {
 	if !ok {
 		return "JSON, but no object"
 	}
-	switch guiseOf(object) {
-	case guiseEnvelope:
+	switch detectFormat(object) {
+	case inputEnvelope:
 		return "a DSSE envelope"
-	case guiseBundle:
+	case inputBundle:
 		return "a Sigstore bundle"
-	case guiseEntry:
+	case inputEntry:
 		return "an entry of a ledger"
-	case guiseStatement:
+	case inputStatement:
 		return "an unsigned statement"
-	case guiseShort:
+	case inputShortForm:
 		return "an unsigned record in its short form"
 	}
 	return "JSON of a kind that docket does not know"

@@ -12,40 +12,40 @@ import (
 // (measure, the source's list and ID, being imported at all) is an error.
 func Diff(old, new *Designation) (*Amendment, error) {
 	a := &Amendment{}
-	a.Drop, a.Set, a.Add = a.diff(reflect.ValueOf(old).Elem(), reflect.ValueOf(new).Elem(), designationShape, "")
+	a.Drop, a.Set, a.Add = a.collectDiff(reflect.ValueOf(old).Elem(), reflect.ValueOf(new).Elem(), designationShape, "")
 	if len(a.Drop)+len(a.Unset)+len(a.Set)+len(a.Add) == 0 {
 		return nil, nil
 	}
 	for _, a.Type = range []string{"alias", "target-detail", "correction"} {
-		if len(a.touches()) == 0 {
+		if len(a.forbiddenFaults()) == 0 {
 			return a, nil
 		}
 	}
-	faults := a.touches()
+	faults := a.forbiddenFaults()
 	return nil, fmt.Errorf("comparing designations: %s", faults[0].Detail)
 }
 
-// diff gathers what differs between two objects; what is to be unset goes to a.
-func (a *Amendment) diff(old, new reflect.Value, sh *shape, path string) (drop, set, add Object) {
+// collectDiff gathers what differs between two objects; what is to be unset goes to a.
+func (a *Amendment) collectDiff(old, new reflect.Value, sh *shape, path string) (drop, set, add Object) {
 	for _, f := range sh.fields {
 		was, is := old.Field(f.index), new.Field(f.index)
-		at := join(path, f.name)
+		at := joinPath(path, f.name)
 		switch {
 		case reflect.DeepEqual(was.Interface(), is.Interface()):
-		case !f.required && absent(is, f.shape):
-			if !absent(was, f.shape) { // else nil against empty: equal
+		case !f.required && isAbsent(is, f.shape):
+			if !isAbsent(was, f.shape) { // else nil against empty: equal
 				a.Unset = append(a.Unset, at)
 			}
-		case f.is == isObject && !absent(was, f.shape):
+		case f.is == isObject && !isAbsent(was, f.shape):
 			if f.pointer {
 				was, is = was.Elem(), is.Elem()
 			}
-			d, s, p := a.diff(was, is, f.shape, at)
-			drop, set, add = with(drop, f.name, d), with(set, f.name, s), with(add, f.name, p)
+			d, s, p := a.collectDiff(was, is, f.shape, at)
+			drop, set, add = appendMember(drop, f.name, d), appendMember(set, f.name, s), appendMember(add, f.name, p)
 		case f.is == isList:
 			gone, came, ordered := compareLists(was, is, f.shape)
 			if !ordered {
-				set = append(set, Member{f.name, tree(is, f.shape)})
+				set = append(set, Member{f.name, fragmentValue(is, f.shape)})
 				continue
 			}
 			if len(gone) > 0 {
@@ -55,13 +55,13 @@ func (a *Amendment) diff(old, new reflect.Value, sh *shape, path string) (drop, 
 				add = append(add, Member{f.name, came})
 			}
 		default:
-			set = append(set, Member{f.name, tree(is, f.shape)})
+			set = append(set, Member{f.name, fragmentValue(is, f.shape)})
 		}
 	}
 	return drop, set, add
 }
 
-func with(o Object, name string, inner Object) Object {
+func appendMember(o Object, name string, inner Object) Object {
 	if len(inner) == 0 {
 		return o
 	}
@@ -77,7 +77,7 @@ func compareLists(old, new reflect.Value, sh *shape) (gone, came []any, ordered 
 		item := old.Index(i)
 		switch {
 		case indexOf(new, item) < 0:
-			gone = append(gone, tree(item, sh.item))
+			gone = append(gone, fragmentValue(item, sh.item))
 		case !reflect.DeepEqual(item.Interface(), new.Index(kept).Interface()):
 			return nil, nil, false
 		default:
@@ -85,13 +85,13 @@ func compareLists(old, new reflect.Value, sh *shape) (gone, came []any, ordered 
 		}
 	}
 	for i := kept; i < new.Len(); i++ {
-		came = append(came, tree(new.Index(i), sh.item))
+		came = append(came, fragmentValue(new.Index(i), sh.item))
 	}
 	return gone, came, kept > 0 || old.Len() == 0
 }
 
-// tree is a Go value as a fragment holds it.
-func tree(v reflect.Value, sh *shape) any {
+// fragmentValue is a Go value as a fragment holds it.
+func fragmentValue(v reflect.Value, sh *shape) any {
 	t, err := ParseJSON(appendValue(nil, v, sh))
 	if err != nil {
 		panic("record: encoding a value: " + err.Error())

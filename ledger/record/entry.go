@@ -66,12 +66,12 @@ func (e Entry) Marshal() []byte {
 }
 
 // ParseEntry reads an entry's bytes and takes nothing that [Entry.Marshal] would
-// write otherwise. It verifies no signature: [Reopen] does.
+// write otherwise. It verifies no signature: [OpenEntry] does.
 func ParseEntry(line []byte) (Entry, error) {
-	if len(line) > MaxEntry {
-		return Entry{}, fmt.Errorf("entry of %d bytes; at most %d are allowed", len(line), MaxEntry)
+	if len(line) > MaxEntryBytes {
+		return Entry{}, fmt.Errorf("entry of %d bytes; at most %d are allowed", len(line), MaxEntryBytes)
 	}
-	r := reader{rest: line}
+	r := entryReader{rest: line}
 	r.literal(entryAdmitted)
 	admitted := r.time()
 	r.literal(entryPayload)
@@ -133,11 +133,11 @@ func MaxPayload(algs ...Algorithm) int {
 	for i, a := range algs {
 		sizes[i] = a.signatureSize()
 	}
-	return payloadLimit(sizes...)
+	return maxPayloadBytes(sizes...)
 }
 
-func payloadLimit(signatures ...int) int {
-	return (MaxEntry - entrySize(0, signatures...)) / 4 * 3
+func maxPayloadBytes(signatures ...int) int {
+	return (MaxEntryBytes - entrySize(0, signatures...)) / 4 * 3
 }
 
 // entrySize is the length of an entry's bytes, given those of its payload and signatures.
@@ -152,19 +152,19 @@ func entrySize(payload int, signatures ...int) int {
 	return n
 }
 
-// reader walks an entry; after the first fault it stands still.
-type reader struct {
+// entryReader walks an entry; after the first fault it stands still.
+type entryReader struct {
 	rest []byte
 	err  error
 }
 
-func (r *reader) fail(want string) {
+func (r *entryReader) fail(want string) {
 	if r.err == nil {
 		r.err = fmt.Errorf("want %s", want)
 	}
 }
 
-func (r *reader) literal(s string) {
+func (r *entryReader) literal(s string) {
 	if r.err != nil {
 		return
 	}
@@ -175,7 +175,7 @@ func (r *reader) literal(s string) {
 	r.rest = r.rest[len(s):]
 }
 
-func (r *reader) time() time.Time {
+func (r *entryReader) time() time.Time {
 	if r.err != nil || len(r.rest) < len(admittedLayout) {
 		r.fail("an instant like " + admittedLayout)
 		return time.Time{}
@@ -191,7 +191,7 @@ func (r *reader) time() time.Time {
 	return t
 }
 
-func (r *reader) base64() []byte {
+func (r *entryReader) base64() []byte {
 	end := bytes.IndexByte(r.rest, '"')
 	if r.err != nil || end < 0 {
 		r.fail("base64")
@@ -206,7 +206,7 @@ func (r *reader) base64() []byte {
 	return b
 }
 
-func (r *reader) keyID() string {
+func (r *entryReader) keyID() string {
 	if r.err != nil || len(r.rest) < keyIDSize || !validKeyID(r.rest[:keyIDSize]) {
 		r.fail("a key ID of " + keyIDPrefix + " and 43 characters of base64")
 		return ""

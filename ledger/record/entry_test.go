@@ -58,9 +58,9 @@ func TestEntryBytes(t *testing.T) {
 	}
 }
 
-// TestEntryHasOneSpelling changes, drops and doubles every byte: what still
+// TestEntryIsCanonical changes, drops and doubles every byte: what still
 // parses must be what formatting gives.
-func TestEntryHasOneSpelling(t *testing.T) {
+func TestEntryIsCanonical(t *testing.T) {
 	line := entryOf([]byte(`{"a":1}`), 3, 5).Marshal()
 	try := func(b []byte) {
 		if e, err := record.ParseEntry(b); err == nil && !bytes.Equal(e.Marshal(), b) {
@@ -122,7 +122,7 @@ func TestEntryRefused(t *testing.T) {
 		"one key twice":         string(twice.Marshal()),
 		"no signature":          string(entryOf([]byte(`{"a":1}`), 0, 2).Marshal()),
 		"nine signatures":       string(entryOf([]byte(`{"a":1}`), 9, 2).Marshal()),
-		"too large":             string(entryOf(make([]byte, record.MaxEntry), 1, 64).Marshal()),
+		"too large":             string(entryOf(make([]byte, record.MaxEntryBytes), 1, 64).Marshal()),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if e, err := record.ParseEntry([]byte(line)); err == nil {
@@ -144,14 +144,14 @@ func TestMaxPayloadIsExact(t *testing.T) {
 			if _, err := record.ParseEntry(line); err != nil {
 				t.Errorf("%d × %s, payload %d: %v", n, alg, limit, err)
 			}
-			if over := len(entryOf(make([]byte, limit+1), n, size).Marshal()); over <= record.MaxEntry {
+			if over := len(entryOf(make([]byte, limit+1), n, size).Marshal()); over <= record.MaxEntryBytes {
 				t.Errorf("%d × %s: %d is not the limit, one more gives %d bytes", n, alg, limit, over)
 			}
 		}
 	}
 	// A receipt carries the entry as base64 on its extra line (C2SP tlog-proof),
 	// and published parsers stop at lines of 64 KiB.
-	if n := len("extra ") + base64.StdEncoding.EncodedLen(record.MaxEntry); n >= 64<<10 {
+	if n := len("extra ") + base64.StdEncoding.EncodedLen(record.MaxEntryBytes); n >= 64<<10 {
 		t.Errorf("the extra line would have %d bytes", n)
 	}
 }

@@ -6,11 +6,11 @@ import (
 	"fmt"
 )
 
-// Limits of what is read from outside. An entry keeps less: [MaxEntry],
+// Limits of what is read from outside. An entry keeps less: [MaxEntryBytes],
 // [MaxSignatures].
 const (
-	MaxSubmission = 256 << 10 // bytes of an envelope or bundle as submitted
-	MaxIncoming   = 32        // signatures in an envelope as submitted
+	MaxSubmissionBytes     = 256 << 10 // bytes of an envelope or bundle as submitted
+	MaxSubmittedSignatures = 32        // signatures in an envelope as submitted
 )
 
 // Envelope is a payload and its signatures, in DSSE's words (DSSE protocol v1).
@@ -32,24 +32,24 @@ type Signature struct {
 // The JSON passes the strict scanner and the base64 is strict; whatever else the
 // bytes are, the refusal names it. Errors are a *[Refusal], Malformed or TooLarge.
 func ParseEnvelope(raw []byte) (Envelope, error) {
-	if len(raw) > MaxSubmission {
-		return Envelope{}, tooLarge(MaxSubmission, len(raw), "the envelope is %d bytes; at most %d are read", len(raw), MaxSubmission)
+	if len(raw) > MaxSubmissionBytes {
+		return Envelope{}, tooLarge(MaxSubmissionBytes, len(raw), "the envelope is %d bytes; at most %d are read", len(raw), MaxSubmissionBytes)
 	}
 	value, err := ParseJSON(raw)
 	switch object, _ := value.(Object); {
 	case err != nil && looksLikeJSON(raw):
 		return Envelope{}, Refuse(Malformed, "envelope: %v", err)
-	case guiseOf(object) == guiseEnvelope:
-		return envelopeOf(object)
-	case guiseOf(object) == guiseBundle:
-		return bundleEnvelope(raw, object)
-	case guiseOf(object) == guiseStatement, guiseOf(object) == guiseShort:
-		return Envelope{}, Refuse(Malformed, "this is %s; wanted an envelope: sign it first (docket sign)", Describe(raw))
+	case detectFormat(object) == inputEnvelope:
+		return decodeEnvelope(object)
+	case detectFormat(object) == inputBundle:
+		return sigstoreBundleEnvelope(raw, object)
+	case detectFormat(object) == inputStatement, detectFormat(object) == inputShortForm:
+		return Envelope{}, Refuse(Malformed, "this is %s; wanted an envelope: sign it first (docket sign)", DescribeInput(raw))
 	}
-	return Envelope{}, Refuse(Malformed, "this is %s; wanted an envelope", Describe(raw))
+	return Envelope{}, Refuse(Malformed, "this is %s; wanted an envelope", DescribeInput(raw))
 }
 
-func envelopeOf(object Object) (Envelope, error) {
+func decodeEnvelope(object Object) (Envelope, error) {
 	var (
 		e    Envelope
 		list []any
@@ -63,7 +63,7 @@ func envelopeOf(object Object) (Envelope, error) {
 				return Envelope{}, Refuse(Malformed, "envelope: payloadType %q, want %q", e.PayloadType, PayloadType)
 			}
 		case "payload":
-			if e.Payload, err = base64Member(m); err != nil {
+			if e.Payload, err = decodeBase64Member(m); err != nil {
 				return Envelope{}, Refuse(Malformed, "envelope: %v", err)
 			}
 		case "signatures":
@@ -81,19 +81,19 @@ func envelopeOf(object Object) (Envelope, error) {
 		return Envelope{}, tooLarge(limit, len(e.Payload), "the payload is %d bytes; with one signature at most %d fit into an entry", len(e.Payload), limit)
 	case len(list) == 0:
 		return Envelope{}, Refuse(Malformed, "envelope: no signatures, want at least one")
-	case len(list) > MaxIncoming:
-		return Envelope{}, tooLarge(MaxIncoming, len(list), "the envelope has %d signatures; at most %d are read", len(list), MaxIncoming)
+	case len(list) > MaxSubmittedSignatures:
+		return Envelope{}, tooLarge(MaxSubmittedSignatures, len(list), "the envelope has %d signatures; at most %d are read", len(list), MaxSubmittedSignatures)
 	}
 	e.Signatures = make([]Signature, len(list))
 	for i, v := range list {
-		if e.Signatures[i], err = signatureOf(v); err != nil {
+		if e.Signatures[i], err = decodeSignature(v); err != nil {
 			return Envelope{}, Refuse(Malformed, "envelope: signature %d of %d: %v", i+1, len(list), err)
 		}
 	}
 	return e, nil
 }
 
-func signatureOf(v any) (Signature, error) {
+func decodeSignature(v any) (Signature, error) {
 	object, ok := v.(Object)
 	if !ok {
 		return Signature{}, errors.New("not an object")
@@ -109,7 +109,7 @@ func signatureOf(v any) (Signature, error) {
 				return Signature{}, errors.New("keyid is not a string")
 			}
 		case "sig":
-			if s.Sig, err = base64Member(m); err != nil {
+			if s.Sig, err = decodeBase64Member(m); err != nil {
 				return Signature{}, err
 			}
 		default:
@@ -122,7 +122,7 @@ func signatureOf(v any) (Signature, error) {
 	return s, nil
 }
 
-func base64Member(m Member) ([]byte, error) {
+func decodeBase64Member(m Member) ([]byte, error) {
 	text, ok := m.Value.(string)
 	if !ok {
 		return nil, fmt.Errorf("%s is not a string", m.Name)

@@ -73,12 +73,12 @@ func TestEnvelopeRefused(t *testing.T) {
 	many := func(n int) string {
 		return head + `,"signatures":[` + strings.TrimSuffix(strings.Repeat(`{"sig":"c2ln"},`, n), ",") + `]}`
 	}
-	if _, err := record.ParseEnvelope([]byte(many(record.MaxIncoming))); err != nil {
-		t.Errorf("%d signatures: %v", record.MaxIncoming, err)
+	if _, err := record.ParseEnvelope([]byte(many(record.MaxSubmittedSignatures))); err != nil {
+		t.Errorf("%d signatures: %v", record.MaxSubmittedSignatures, err)
 	}
 	for name, c := range map[string]struct {
 		raw   string
-		class record.Class
+		class record.RefusalClass
 	}{
 		"two values":             {head + rest + `{}`, record.Malformed},
 		"no payloadType":         {`{"payload":"cGF5bG9hZA=="` + rest, record.Malformed},
@@ -95,8 +95,8 @@ func TestEnvelopeRefused(t *testing.T) {
 		"signature without sig":  {head + `,"signatures":[{"keyid":"x"}]}`, record.Malformed},
 		"signature empty":        {head + `,"signatures":[{"sig":""}]}`, record.Malformed},
 		"keyid a number":         {head + `,"signatures":[{"sig":"c2ln","keyid":1}]}`, record.Malformed},
-		"too many signatures":    {many(record.MaxIncoming + 1), record.TooLarge},
-		"too large":              {strings.Repeat(" ", record.MaxSubmission) + head + rest, record.TooLarge},
+		"too many signatures":    {many(record.MaxSubmittedSignatures + 1), record.TooLarge},
+		"too large":              {strings.Repeat(" ", record.MaxSubmissionBytes) + head + rest, record.TooLarge},
 		"not JSON":               {"hello", record.Malformed},
 		"a list":                 {"[]", record.Malformed},
 		"empty":                  {"", record.Malformed},
@@ -152,7 +152,7 @@ func TestEnvelopePayloadLimit(t *testing.T) {
 	}
 }
 
-func TestParseEnvelopeSaysWhatItGot(t *testing.T) {
+func TestParseEnvelopeDescribesInput(t *testing.T) {
 	_, public, err := record.GenerateKey(record.AlgEd25519, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -170,7 +170,7 @@ func TestParseEnvelopeSaysWhatItGot(t *testing.T) {
 	}
 }
 
-func wantRefusal(t *testing.T, raw string, class record.Class) error {
+func wantRefusal(t *testing.T, raw string, class record.RefusalClass) error {
 	t.Helper()
 	e, err := record.ParseEnvelope([]byte(raw))
 	var r *record.Refusal
@@ -186,7 +186,7 @@ func FuzzEnvelope(f *testing.F) {
 	}
 	f.Add([]byte(`{` + payloadType + `,"payload":"cGF5bG9hZA==","signatures":[{"keyid":"x","sig":"c2ln"},{"sig":"c2ln"}]}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		record.Describe(raw) // never panics
+		record.DescribeInput(raw) // never panics
 		e, err := record.ParseEnvelope(raw)
 		if err != nil {
 			if r := (*record.Refusal)(nil); !errors.As(err, &r) {

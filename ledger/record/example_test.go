@@ -7,15 +7,15 @@ import (
 )
 
 // A record as people write it, with three slips.
-func ExampleParseShort() {
-	_, err := record.ParseShort([]byte(`
+func ExampleParseShortForm() {
+	_, err := record.ParseShortForm([]byte(`
 kind: response
 thread: response/2026-014/acme-cloud
 issuer: acme-cloud
 status: winding-dwn
 windDownBy: 2027-02-29
 conditons: [c1]
-`), record.ShortEnv{})
+`), record.ShortFormResolver{})
 	fmt.Println(err)
 	// Output:
 	// line 5: status is "winding-dwn"; want one of acknowledged, no-relationship, licensed, conditions-met, winding-down, wound-down, answered; did you mean "winding-down"?

@@ -39,14 +39,14 @@ func (o Object) Lookup(name string) any {
 // encoding/json reads as the same value. Every error is a *[SyntaxError].
 func ParseJSON(raw []byte) (any, error) {
 	// One copy, of which every plain string is a slice.
-	s := scanner{text: string(raw), mems: make([]Member, 0, 32), items: make([]any, 0, 8)}
+	s := scanner{text: string(raw), members: make([]Member, 0, 32), items: make([]any, 0, 8)}
 	s.space()
 	v, err := s.value()
 	if err != nil {
 		return nil, err
 	}
-	if s.space(); s.at < len(s.text) {
-		return nil, s.errorf(s.at, "more after the value")
+	if s.space(); s.pos < len(s.text) {
+		return nil, s.errorf(s.pos, "more after the value")
 	}
 	return v, nil
 }
@@ -63,19 +63,19 @@ func (e *SyntaxError) Error() string {
 }
 
 type scanner struct {
-	text  string
-	at    int
-	depth int
-	items []any    // of the lists that are open, the innermost last
-	mems  []Member // likewise of the objects
+	text    string
+	pos     int
+	depth   int
+	items   []any    // of the lists that are open, the innermost last
+	members []Member // likewise of the objects
 }
 
 func (s *scanner) errorf(at int, format string, args ...any) error {
 	return &SyntaxError{Offset: at, Detail: fmt.Sprintf(format, args...)}
 }
 
-// within says that what was at fault lies in the member or item of that name.
-func within(name string, err error) error {
+// prefixPointer says that what was at fault lies in the member or item of that name.
+func prefixPointer(name string, err error) error {
 	if e, ok := err.(*SyntaxError); ok {
 		e.Pointer = "/" + escapePointer(name) + e.Pointer
 	}
@@ -83,10 +83,10 @@ func within(name string, err error) error {
 }
 
 func (s *scanner) space() {
-	for s.at < len(s.text) {
-		switch s.text[s.at] {
+	for s.pos < len(s.text) {
+		switch s.text[s.pos] {
 		case ' ', '\t', '\n', '\r':
-			s.at++
+			s.pos++
 		default:
 			return
 		}
@@ -96,18 +96,18 @@ func (s *scanner) space() {
 // accept skips white space and then c, if it is next.
 func (s *scanner) accept(c byte) bool {
 	s.space()
-	if s.at < len(s.text) && s.text[s.at] == c {
-		s.at++
+	if s.pos < len(s.text) && s.text[s.pos] == c {
+		s.pos++
 		return true
 	}
 	return false
 }
 
 func (s *scanner) value() (any, error) {
-	if s.at == len(s.text) {
-		return nil, s.errorf(s.at, "a value is missing")
+	if s.pos == len(s.text) {
+		return nil, s.errorf(s.pos, "a value is missing")
 	}
-	switch c := s.text[s.at]; {
+	switch c := s.text[s.pos]; {
 	case c == '"':
 		return s.string()
 	case c == '{':
@@ -116,21 +116,21 @@ func (s *scanner) value() (any, error) {
 		return s.list()
 	case c == '-' || c >= '0' && c <= '9':
 		return s.integer()
-	case s.word("true"):
+	case s.literal("true"):
 		return true, nil
-	case s.word("false"):
+	case s.literal("false"):
 		return false, nil
-	case s.word("null"):
-		return nil, s.errorf(s.at-len("null"), "null is not allowed: leave the member out")
+	case s.literal("null"):
+		return nil, s.errorf(s.pos-len("null"), "null is not allowed: leave the member out")
 	default:
-		r, _ := utf8.DecodeRuneInString(s.text[s.at:])
-		return nil, s.errorf(s.at, "%q cannot begin a value", r)
+		r, _ := utf8.DecodeRuneInString(s.text[s.pos:])
+		return nil, s.errorf(s.pos, "%q cannot begin a value", r)
 	}
 }
 
-func (s *scanner) word(w string) bool {
-	if len(s.text)-s.at >= len(w) && s.text[s.at:s.at+len(w)] == w {
-		s.at += len(w)
+func (s *scanner) literal(w string) bool {
+	if len(s.text)-s.pos >= len(w) && s.text[s.pos:s.pos+len(w)] == w {
+		s.pos += len(w)
 		return true
 	}
 	return false
@@ -138,9 +138,9 @@ func (s *scanner) word(w string) bool {
 
 func (s *scanner) enter() error {
 	if s.depth++; s.depth > MaxDepth {
-		return s.errorf(s.at, "nested deeper than %d", MaxDepth)
+		return s.errorf(s.pos, "nested deeper than %d", MaxDepth)
 	}
-	s.at++
+	s.pos++
 	return nil
 }
 
@@ -148,7 +148,7 @@ func (s *scanner) object() (any, error) {
 	if err := s.enter(); err != nil {
 		return nil, err
 	}
-	base := len(s.mems)
+	base := len(s.members)
 	var many map[string]bool // the names so far, once there are more than few
 	if !s.accept('}') {
 		for {
@@ -156,14 +156,14 @@ func (s *scanner) object() (any, error) {
 			if err != nil {
 				return nil, err
 			}
-			if many == nil && len(s.mems)-base == few {
-				many = make(map[string]bool, 4*few)
-				for _, m := range s.mems[base:] {
+			if many == nil && len(s.members)-base == smallObject {
+				many = make(map[string]bool, 4*smallObject)
+				for _, m := range s.members[base:] {
 					many[m.Name] = true
 				}
 			}
-			if many[name] || many == nil && twice(s.mems[base:], name) {
-				return nil, within(name, s.errorf(start, "the name %q stands here twice", name))
+			if many[name] || many == nil && hasMember(s.members[base:], name) {
+				return nil, prefixPointer(name, s.errorf(start, "the name %q stands here twice", name))
 			}
 			if many != nil {
 				many[name] = true
@@ -175,26 +175,26 @@ func (s *scanner) object() (any, error) {
 				break
 			}
 			if !s.accept(',') {
-				return nil, s.errorf(s.at, "want , or } after a member")
+				return nil, s.errorf(s.pos, "want , or } after a member")
 			}
 		}
 	}
-	o := make(Object, len(s.mems)-base)
-	copy(o, s.mems[base:])
-	s.mems = s.mems[:base]
+	o := make(Object, len(s.members)-base)
+	copy(o, s.members[base:])
+	s.members = s.members[:base]
 	s.depth--
 	return o, nil
 }
 
-// few is the number of names up to which comparing each with each is the
+// smallObject is the number of names up to which comparing each with each is the
 // quickest; beyond it a hostile object would cost its length squared.
-const few = 32
+const smallObject = 32
 
 func (s *scanner) name() (name string, start int, err error) {
 	s.space()
-	start = s.at
-	if s.at == len(s.text) || s.text[s.at] != '"' {
-		return "", start, s.errorf(s.at, "want a member's name in quotes")
+	start = s.pos
+	if s.pos == len(s.text) || s.text[s.pos] != '"' {
+		return "", start, s.errorf(s.pos, "want a member's name in quotes")
 	}
 	name, err = s.string()
 	return name, start, err
@@ -202,22 +202,22 @@ func (s *scanner) name() (name string, start int, err error) {
 
 func (s *scanner) member(name string) error {
 	if !s.accept(':') {
-		return within(name, s.errorf(s.at, "want : after the name %q", name))
+		return prefixPointer(name, s.errorf(s.pos, "want : after the name %q", name))
 	}
 	s.space()
 	// The name takes its place before the value, which may hold members itself.
-	s.mems = append(s.mems, Member{Name: name})
-	mine := len(s.mems) - 1
+	s.members = append(s.members, Member{Name: name})
+	mine := len(s.members) - 1
 	v, err := s.value()
 	if err != nil {
-		return within(name, err)
+		return prefixPointer(name, err)
 	}
-	s.mems[mine].Value = v
+	s.members[mine].Value = v
 	return nil
 }
 
-// twice reports whether one of mems is called name already.
-func twice(mems []Member, name string) bool {
+// hasMember reports whether one of mems is called name already.
+func hasMember(mems []Member, name string) bool {
 	for i := range mems {
 		if mems[i].Name == name {
 			return true
@@ -236,14 +236,14 @@ func (s *scanner) list() (any, error) {
 			s.space()
 			v, err := s.value()
 			if err != nil {
-				return nil, within(strconv.Itoa(len(s.items)-base), err)
+				return nil, prefixPointer(strconv.Itoa(len(s.items)-base), err)
 			}
 			s.items = append(s.items, v)
 			if s.accept(']') {
 				break
 			}
 			if !s.accept(',') {
-				return nil, s.errorf(s.at, "want , or ] after an item")
+				return nil, s.errorf(s.pos, "want , or ] after an item")
 			}
 		}
 	}
@@ -255,24 +255,24 @@ func (s *scanner) list() (any, error) {
 }
 
 func (s *scanner) integer() (int64, error) {
-	start := s.at
-	if s.text[s.at] == '-' {
-		s.at++
+	start := s.pos
+	if s.text[s.pos] == '-' {
+		s.pos++
 	}
-	digits := s.at
+	digits := s.pos
 	var n int64
-	for s.at < len(s.text) && s.text[s.at] >= '0' && s.text[s.at] <= '9' {
-		if n = n*10 + int64(s.text[s.at]-'0'); n > MaxInteger {
+	for s.pos < len(s.text) && s.text[s.pos] >= '0' && s.text[s.pos] <= '9' {
+		if n = n*10 + int64(s.text[s.pos]-'0'); n > MaxInteger {
 			return 0, s.errorf(start, "a number beyond ±(2^53 − 1)")
 		}
-		s.at++
+		s.pos++
 	}
 	switch {
-	case s.at == digits:
-		return 0, s.errorf(s.at, "a number without digits")
-	case s.text[digits] == '0' && (s.at-digits > 1 || digits > start):
+	case s.pos == digits:
+		return 0, s.errorf(s.pos, "a number without digits")
+	case s.text[digits] == '0' && (s.pos-digits > 1 || digits > start):
 		return 0, s.errorf(start, "a number that begins with 0, or is −0")
-	case s.at < len(s.text) && (s.text[s.at] == '.' || s.text[s.at] == 'e' || s.text[s.at] == 'E'):
+	case s.pos < len(s.text) && (s.text[s.pos] == '.' || s.text[s.pos] == 'e' || s.text[s.pos] == 'E'):
 		return 0, s.errorf(start, "only integers are allowed, written as digits")
 	}
 	if digits > start {

@@ -2,8 +2,8 @@ package record
 
 import "unicode/utf8"
 
-// ordinary are the bytes that stand for themselves in a string and are ASCII.
-var ordinary = func() (t [256]bool) {
+// plainASCII are the bytes that stand for themselves in a string and are ASCII.
+var plainASCII = func() (t [256]bool) {
 	for c := ' '; c < utf8.RuneSelf; c++ {
 		t[c] = c != '"' && c != '\\'
 	}
@@ -12,44 +12,44 @@ var ordinary = func() (t [256]bool) {
 
 // string scans a string; the usual one, without an escape, is a slice of the text.
 func (s *scanner) string() (string, error) {
-	s.at++
-	start, ascii := s.at, true
-	for s.at < len(s.text) {
-		c := s.text[s.at]
-		if ordinary[c] {
-			s.at++
+	s.pos++
+	start, ascii := s.pos, true
+	for s.pos < len(s.text) {
+		c := s.text[s.pos]
+		if plainASCII[c] {
+			s.pos++
 			continue
 		}
 		switch {
 		case c == '"':
-			v := s.text[start:s.at]
+			v := s.text[start:s.pos]
 			if !ascii && !utf8.ValidString(v) {
 				return "", s.errorf(start, "a string that is not valid UTF-8")
 			}
-			s.at++
+			s.pos++
 			return v, nil
 		case c == '\\':
-			return s.escaped(start)
+			return s.stringWithEscapes(start)
 		case c < ' ':
-			return "", s.errorf(s.at, "a control character in a string")
+			return "", s.errorf(s.pos, "a control character in a string")
 		case c >= utf8.RuneSelf:
 			ascii = false
 		}
-		s.at++
+		s.pos++
 	}
-	return "", s.errorf(s.at, "a string without an end")
+	return "", s.errorf(s.pos, "a string without an end")
 }
 
-// escaped scans the rest of a string, from its first escape on.
-func (s *scanner) escaped(start int) (string, error) {
-	b := append(make([]byte, 0, 2*(s.at-start)+16), s.text[start:s.at]...)
-	for s.at < len(s.text) {
-		switch c := s.text[s.at]; {
+// stringWithEscapes scans the rest of a string, from its first escape on.
+func (s *scanner) stringWithEscapes(start int) (string, error) {
+	b := append(make([]byte, 0, 2*(s.pos-start)+16), s.text[start:s.pos]...)
+	for s.pos < len(s.text) {
+		switch c := s.text[s.pos]; {
 		case c == '"':
 			if !utf8.Valid(b) {
 				return "", s.errorf(start, "a string that is not valid UTF-8")
 			}
-			s.at++
+			s.pos++
 			return string(b), nil
 		case c == '\\':
 			r, err := s.escape()
@@ -58,22 +58,22 @@ func (s *scanner) escaped(start int) (string, error) {
 			}
 			b = utf8.AppendRune(b, r)
 		case c < ' ':
-			return "", s.errorf(s.at, "a control character in a string")
+			return "", s.errorf(s.pos, "a control character in a string")
 		default:
 			b = append(b, c)
-			s.at++
+			s.pos++
 		}
 	}
-	return "", s.errorf(s.at, "a string without an end")
+	return "", s.errorf(s.pos, "a string without an end")
 }
 
 // escape scans one escape; two surrogates are one (RFC 8259 section 7).
 func (s *scanner) escape() (rune, error) {
-	start := s.at
-	if s.at+1 >= len(s.text) {
+	start := s.pos
+	if s.pos+1 >= len(s.text) {
 		return 0, s.errorf(start, "a string without an end")
 	}
-	s.at += 2
+	s.pos += 2
 	switch c := s.text[start+1]; c {
 	case '"', '\\', '/':
 		return rune(c), nil
@@ -94,7 +94,7 @@ func (s *scanner) escape() (rune, error) {
 			return 0, s.errorf(start, `want four hexadecimal digits after \u`)
 		case r < 0xD800 || r > 0xDFFF:
 			return r, nil
-		case r < 0xDC00 && s.word(`\u`):
+		case r < 0xDC00 && s.literal(`\u`):
 			if low, ok := s.hex4(); ok && low >= 0xDC00 && low <= 0xDFFF {
 				return (r-0xD800)<<10 | (low - 0xDC00) + 0x10000, nil
 			}
@@ -105,11 +105,11 @@ func (s *scanner) escape() (rune, error) {
 }
 
 func (s *scanner) hex4() (rune, bool) {
-	if len(s.text)-s.at < 4 {
+	if len(s.text)-s.pos < 4 {
 		return 0, false
 	}
 	var r rune
-	for _, c := range []byte(s.text[s.at : s.at+4]) {
+	for _, c := range []byte(s.text[s.pos : s.pos+4]) {
 		switch {
 		case c >= '0' && c <= '9':
 			r = r<<4 | rune(c-'0')
@@ -121,6 +121,6 @@ func (s *scanner) hex4() (rune, bool) {
 			return 0, false
 		}
 	}
-	s.at += 4
+	s.pos += 4
 	return r, true
 }

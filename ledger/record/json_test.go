@@ -114,7 +114,7 @@ func FuzzParseJSON(f *testing.F) {
 		if err := dec.Decode(&want); err != nil {
 			t.Fatal(err)
 		}
-		if !reflect.DeepEqual(asTheirs(got), want) {
+		if !reflect.DeepEqual(asEncodingJSON(got), want) {
 			t.Fatalf("got %#v, want %#v", got, want)
 		}
 		again, err := ParseJSON(appendJSON(nil, got))
@@ -124,21 +124,21 @@ func FuzzParseJSON(f *testing.F) {
 	})
 }
 
-// asTheirs is a value as encoding/json has it with UseNumber.
-func asTheirs(v any) any {
+// asEncodingJSON is a value as encoding/json has it with UseNumber.
+func asEncodingJSON(v any) any {
 	switch v := v.(type) {
 	case int64:
 		return json.Number(fmt.Sprint(v))
 	case []any:
 		out := make([]any, len(v))
 		for i, item := range v {
-			out[i] = asTheirs(item)
+			out[i] = asEncodingJSON(item)
 		}
 		return out
 	case Object:
 		out := make(map[string]any, len(v))
 		for _, m := range v {
-			out[m.Name] = asTheirs(m.Value)
+			out[m.Name] = asEncodingJSON(m.Value)
 		}
 		return out
 	}

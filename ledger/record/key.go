@@ -48,11 +48,11 @@ func ParseKey(text []byte) (*Key, error) {
 	block, rest := pem.Decode(text)
 	switch {
 	case block == nil:
-		return nil, fmt.Errorf("reading public key: this is %s; wanted a PEM file that begins with -----BEGIN PUBLIC KEY-----", Describe(text))
+		return nil, fmt.Errorf("reading public key: this is %s; wanted a PEM file that begins with -----BEGIN PUBLIC KEY-----", DescribeInput(text))
 	case !bytes.HasPrefix(bytes.TrimSpace(text), []byte("-----BEGIN ")) || len(bytes.TrimSpace(rest)) > 0:
 		return nil, errors.New("reading public key: there is more than one PEM block in it; wanted exactly one public key")
 	case block.Type != string(cryptoutils.PublicKeyPEMType) && block.Type != string(cryptoutils.PKCS1PublicKeyPEMType):
-		return nil, fmt.Errorf("reading public key: this is %s; wanted a public key", Describe(text))
+		return nil, fmt.Errorf("reading public key: this is %s; wanted a public key", DescribeInput(text))
 	}
 	public, err := cryptoutils.UnmarshalPEMToPublicKey(text)
 	if err != nil {
@@ -78,7 +78,7 @@ func NewKey(public crypto.PublicKey) (*Key, error) {
 		return nil, fmt.Errorf("fingerprinting public key: %w", err)
 	}
 	k := &Key{alg: alg, public: public, der: der, pem: PEM(cryptoutils.PEMEncode(cryptoutils.PublicKeyPEMType, der)), id: id}
-	for _, hash := range hashesOf(alg) {
+	for _, hash := range hashesFor(alg) {
 		v, err := signature.LoadVerifier(public, hash)
 		if err != nil {
 			return nil, fmt.Errorf("loading verifier: %w", err)
@@ -127,7 +127,7 @@ func (k *Key) String() string { return k.id }
 
 // Verify checks a signature over message, which for a record is [PAE].
 func (k *Key) Verify(message, sig []byte) error {
-	if !k.fits(sig) {
+	if !k.plausibleSignature(sig) {
 		return fmt.Errorf("not a signature by %s: %d bytes are no %s signature", k.id, len(sig), k.alg)
 	}
 	for _, v := range k.verifiers {
@@ -138,11 +138,11 @@ func (k *Key) Verify(message, sig []byte) error {
 	return fmt.Errorf("not a signature by %s", k.id)
 }
 
-// fits tells by length and shape alone whether sig can be a signature by k, so
+// plausibleSignature tells by length and shape alone whether sig can be a signature by k, so
 // that keys of another algorithm cost nothing. An ECDSA signature is ASN.1 DER
 // (RFC 3279, section 2.2.3). What the same parser does not take, sigstore's verifier
 // reads as raw r ‖ s, a second spelling, of which some begin as DER does.
-func (k *Key) fits(sig []byte) bool {
+func (k *Key) plausibleSignature(sig []byte) bool {
 	switch k.alg {
 	case AlgEd25519:
 		return len(sig) == ed25519.SignatureSize
@@ -201,7 +201,7 @@ func algorithmOf(public crypto.PublicKey) (Algorithm, error) {
 	return "", fmt.Errorf("public key of type %T: wanted Ed25519, ECDSA P-256 or P-384, RSA 3072 or 4096", public)
 }
 
-func hashesOf(a Algorithm) []crypto.Hash {
+func hashesFor(a Algorithm) []crypto.Hash {
 	if a == AlgECDSAP384 {
 		return []crypto.Hash{crypto.SHA384, crypto.SHA256}
 	}

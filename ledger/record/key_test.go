@@ -53,7 +53,7 @@ func privateKey(t testing.TB, alg record.Algorithm) crypto.Signer {
 
 func signerOf(t testing.TB, alg record.Algorithm) *record.Signer {
 	t.Helper()
-	s, err := record.SignerOf(privateKey(t, alg))
+	s, err := record.NewSigner(privateKey(t, alg))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestKeyOfEachAlgorithm(t *testing.T) {
 	}
 }
 
-func TestKeyTextMustBeExactInARecord(t *testing.T) {
+func TestRecordKeyMustBeCanonical(t *testing.T) {
 	key := signerOf(t, record.AlgECDSAP256).Key()
 	text := string(key.PEM())
 	block, _ := pem.Decode([]byte(text))
@@ -158,7 +158,7 @@ func TestKeyRefused(t *testing.T) {
 	}
 }
 
-func TestParseKeySaysWhatItGot(t *testing.T) {
+func TestParseKeyDescribesInput(t *testing.T) {
 	private, _, err := record.GenerateKey(record.AlgEd25519, nil)
 	if err != nil {
 		t.Fatal(err)

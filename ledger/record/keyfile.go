@@ -20,9 +20,9 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature/options"
 )
 
-// ErrPassword says that a private key is encrypted and that the password given,
+// ErrWrongPassword says that a private key is encrypted and that the password given,
 // or none, does not open it. Asking again may help.
-var ErrPassword = errors.New("wrong password for the private key")
+var ErrWrongPassword = errors.New("wrong password for the private key")
 
 // Signer is a private key, or a way to one, beside its public key.
 type Signer struct {
@@ -39,12 +39,12 @@ func (s *Signer) Key() *Key { return s.key }
 func LoadSigner(text []byte, password func() ([]byte, error)) (*Signer, error) {
 	block, _ := pem.Decode(text)
 	if block == nil || !strings.HasSuffix(block.Type, "PRIVATE KEY") {
-		return nil, fmt.Errorf("reading private key: this is %s; wanted a private key as PEM", Describe(text))
+		return nil, fmt.Errorf("reading private key: this is %s; wanted a private key as PEM", DescribeInput(text))
 	}
 	answered := false
 	private, err := cryptoutils.UnmarshalPEMToPrivateKey(text, func(bool) ([]byte, error) {
 		if password == nil {
-			return nil, fmt.Errorf("%w: it is encrypted and none was given", ErrPassword)
+			return nil, fmt.Errorf("%w: it is encrypted and none was given", ErrWrongPassword)
 		}
 		p, err := password()
 		if err != nil {
@@ -55,35 +55,35 @@ func LoadSigner(text []byte, password func() ([]byte, error)) (*Signer, error) {
 	})
 	switch {
 	case err != nil && answered:
-		return nil, fmt.Errorf("reading private key: %w (%v)", ErrPassword, err)
+		return nil, fmt.Errorf("reading private key: %w (%v)", ErrWrongPassword, err)
 	case err != nil:
 		return nil, fmt.Errorf("reading private key: %w", err)
 	}
-	return SignerOf(private)
+	return NewSigner(private)
 }
 
-// SignerOf makes a Signer of a private key in memory.
-func SignerOf(private crypto.PrivateKey) (*Signer, error) {
-	held, ok := private.(crypto.Signer)
+// NewSigner makes a Signer of a private key in memory.
+func NewSigner(private crypto.PrivateKey) (*Signer, error) {
+	cryptoSigner, ok := private.(crypto.Signer)
 	if !ok {
 		return nil, fmt.Errorf("private key of type %T cannot sign", private)
 	}
-	key, err := NewKey(held.Public())
+	key, err := NewKey(cryptoSigner.Public())
 	if err != nil {
 		return nil, err
 	}
-	signer, err := signature.LoadSigner(private, hashesOf(key.alg)[0])
+	signer, err := signature.LoadSigner(private, hashesFor(key.alg)[0])
 	if err != nil {
 		return nil, fmt.Errorf("loading private key: %w", err)
 	}
 	return &Signer{key: key, signer: signer}, nil
 }
 
-// KMSSigner reaches a key that never leaves its keeper, by URI
+// LoadKMSSigner reaches a key that never leaves its keeper, by URI
 // ("awskms://…", "hashivault://…"): sigstore runs the program sigstore-kms-NAME
 // from PATH, which must be installed.
-func KMSSigner(ctx context.Context, uri string) (*Signer, error) {
-	keeper, err := kms.Get(ctx, uri, crypto.SHA256)
+func LoadKMSSigner(ctx context.Context, uri string) (*Signer, error) {
+	kmsSigner, err := kms.Get(ctx, uri, crypto.SHA256)
 	var unknown *kms.ProviderNotFoundError
 	if errors.As(err, &unknown) {
 		scheme, _, _ := strings.Cut(uri, "://")
@@ -92,7 +92,7 @@ func KMSSigner(ctx context.Context, uri string) (*Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening key %s: %w", uri, err)
 	}
-	public, err := keeper.PublicKey(options.WithContext(ctx))
+	public, err := kmsSigner.PublicKey(options.WithContext(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("reading public key of %s: %w", uri, err)
 	}
@@ -100,7 +100,7 @@ func KMSSigner(ctx context.Context, uri string) (*Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("key %s: %w", uri, err)
 	}
-	return &Signer{key: key, signer: keeper}, nil
+	return &Signer{key: key, signer: kmsSigner}, nil
 }
 
 // GenerateKey makes a key pair as PEM: Ed25519 or ECDSA P-256. With a password

@@ -91,14 +91,14 @@ func TestLoadSignerRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := record.LoadSigner(sealed, password("wrong")); !errors.Is(err, record.ErrPassword) {
+	if _, err := record.LoadSigner(sealed, password("wrong")); !errors.Is(err, record.ErrWrongPassword) {
 		t.Errorf("wrong password: %v", err)
 	}
-	if _, err := record.LoadSigner(sealed, nil); !errors.Is(err, record.ErrPassword) {
+	if _, err := record.LoadSigner(sealed, nil); !errors.Is(err, record.ErrWrongPassword) {
 		t.Errorf("no password: %v", err)
 	}
 	gone := errors.New("terminal gone")
-	if _, err := record.LoadSigner(sealed, func() ([]byte, error) { return nil, gone }); !errors.Is(err, gone) || errors.Is(err, record.ErrPassword) {
+	if _, err := record.LoadSigner(sealed, func() ([]byte, error) { return nil, gone }); !errors.Is(err, gone) || errors.Is(err, record.ErrWrongPassword) {
 		t.Errorf("a failing prompt: %v", err)
 	}
 	if _, err := record.LoadSigner(public, nil); err == nil || !strings.Contains(err.Error(), "this is a PEM public key; wanted a private key") {
@@ -155,7 +155,7 @@ func TestKMSSigner(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Setenv(pluginKey, file)
-		s, err := record.KMSSigner(t.Context(), "kmstest://key")
+		s, err := record.LoadKMSSigner(t.Context(), "kmstest://key")
 		if err != nil {
 			t.Fatalf("%s: %v", alg, err)
 		}
@@ -171,10 +171,10 @@ func TestKMSSigner(t *testing.T) {
 		}
 	}
 
-	if _, err := record.KMSSigner(t.Context(), "nosuchkms://key"); err == nil || !strings.Contains(err.Error(), "sigstore-kms-nosuchkms") {
+	if _, err := record.LoadKMSSigner(t.Context(), "nosuchkms://key"); err == nil || !strings.Contains(err.Error(), "sigstore-kms-nosuchkms") {
 		t.Errorf("a missing plugin: %v", err)
 	}
-	if _, err := record.KMSSigner(t.Context(), "nonsense"); err == nil {
+	if _, err := record.LoadKMSSigner(t.Context(), "nonsense"); err == nil {
 		t.Error("took nonsense for a key")
 	}
 }

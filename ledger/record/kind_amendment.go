@@ -3,10 +3,10 @@ package record
 // KindAmendment changes a designation.
 const KindAmendment Kind = "amendment"
 
-var amendmentSpec = newSpec[Amendment](spec{
-	says:   "A designation is corrected or extended: items dropped, fields unset and set, items added, in this order.",
-	thread: "designation/D",
-	about:  aboutDocument,
+var amendmentSpec = newKindSpec[Amendment](kindSpec{
+	summary: "A designation is corrected or extended: items dropped, fields unset and set, items added, in this order.",
+	thread:  "designation/D",
+	subject: subjectDocument,
 })
 
 // Amendment changes the designation of its thread; [Amend] applies it.
@@ -28,14 +28,14 @@ func (*Amendment) Kind() Kind { return KindAmendment }
 // ReopensDuty reports whether providers must respond again.
 func (a *Amendment) ReopensDuty() bool { return a.Reopens || a.Type == "scope" }
 
-func (a *Amendment) check(s *Statement, f *faults) {
+func (a *Amendment) check(s *Statement, f *faultList) {
 	checkSource(a.Source, s.Thread, f)
-	f.when(len(a.Drop)+len(a.Unset)+len(a.Set)+len(a.Add) == 0 && !a.ReopensDuty(), "changes nothing: give drop, unset, set or add", "/predicate")
-	f.when(a.ResponseDue != nil && !a.ReopensDuty(), "only an amendment that re-opens the duty has it; to move the day use type deadline and set: {responseDue: …}", "/predicate/responseDue")
+	f.addIf(len(a.Drop)+len(a.Unset)+len(a.Set)+len(a.Add) == 0 && !a.ReopensDuty(), "changes nothing: give drop, unset, set or add", "/predicate")
+	f.addIf(a.ResponseDue != nil && !a.ReopensDuty(), "only an amendment that re-opens the duty has it; to move the day use type deadline and set: {responseDue: …}", "/predicate/responseDue")
 	for i, path := range a.Unset {
-		if _, err := resolve(path); err != nil {
-			f.add(at("/predicate/unset/%d", i), "%v", err)
+		if _, err := resolveFieldPath(path); err != nil {
+			f.add(formatPointer("/predicate/unset/%d", i), "%v", err)
 		}
 	}
-	f.list = append(f.list, a.touches()...)
+	f.list = append(f.list, a.forbiddenFaults()...)
 }

@@ -5,10 +5,10 @@ import "strings"
 // KindCharter names the ledger's rules: root keys, thresholds, periods, policy.
 const KindCharter Kind = "charter"
 
-var charterSpec = newSpec[Charter](spec{
-	says:   "The ledger's constitution: root keys, thresholds, periods, and whom verifiers accept. Its first record names the ledger.",
-	thread: "charter",
-	about:  aboutDocument,
+var charterSpec = newKindSpec[Charter](kindSpec{
+	summary: "The ledger's constitution: root keys, thresholds, periods, and whom verifiers accept. Its first record names the ledger.",
+	thread:  "charter",
+	subject: subjectDocument,
 })
 
 // Charter is the record at index 0; later ones on its thread amend it.
@@ -70,7 +70,7 @@ type Predecessor struct {
 // Kind is KindCharter.
 func (*Charter) Kind() Kind { return KindCharter }
 
-func (c *Charter) check(s *Statement, f *faults) {
+func (c *Charter) check(s *Statement, f *faultList) {
 	if s.Ledger.IsZero() != s.Follows.IsZero() {
 		f.add("/predicate/ledger", "a charter at index 0 has neither ledger nor follows; a later one has both")
 	}
@@ -78,7 +78,7 @@ func (c *Charter) check(s *Statement, f *faults) {
 	keys := map[PEM]bool{}
 	for i, k := range c.RootKeys {
 		holders[k.Holder] = true
-		f.when(keys[k.Key], "is listed twice: a key has one holder", "/predicate/rootKeys/%d/key", i)
+		f.addIf(keys[k.Key], "is listed twice: a key has one holder", "/predicate/rootKeys/%d/key", i)
 		keys[k.Key] = true
 	}
 	if int(c.Thresholds.Root) > len(holders) {
@@ -87,8 +87,8 @@ func (c *Charter) check(s *Statement, f *faults) {
 	for i, a := range c.Imports {
 		for j, b := range c.Imports {
 			same := a.List == b.List && i > j
-			f.when(same, "is listed twice", "/predicate/imports/%d/list", i)
-			f.when(strings.HasPrefix(a.List, b.List+"-"), "begins with another list's name and '-': their threads could be mistaken", "/predicate/imports/%d/list", i)
+			f.addIf(same, "is listed twice", "/predicate/imports/%d/list", i)
+			f.addIf(strings.HasPrefix(a.List, b.List+"-"), "begins with another list's name and '-': their threads could be mistaken", "/predicate/imports/%d/list", i)
 		}
 	}
 }

@@ -4,11 +4,11 @@ package record
 // identification programme.
 const KindCIPCertification Kind = "cip-certification"
 
-var cipCertificationSpec = newSpec[CIPCertification](spec{
-	says:    "A provider certifies its customer identification programme for a period; the form itself stays private.",
-	thread:  "cip/P",
-	about:   aboutDocument,
-	private: true,
+var cipCertificationSpec = newKindSpec[CIPCertification](kindSpec{
+	summary:        "A provider certifies its customer identification programme for a period; the form itself stays private.",
+	thread:         "cip/P",
+	subject:        subjectDocument,
+	privateSubject: true,
 })
 
 // CIPCertification certifies a programme for a period.
@@ -27,7 +27,7 @@ type CIPCertification struct {
 // Kind is KindCIPCertification.
 func (*CIPCertification) Kind() Kind { return KindCIPCertification }
 
-func (c *CIPCertification) check(s *Statement, f *faults) {
+func (c *CIPCertification) check(s *Statement, f *faultList) {
 	checkOrder(&c.PeriodFrom, &c.PeriodUntil, "/predicate/periodUntil", "periodFrom", f)
-	f.when(c.Initial && !s.Follows.IsZero(), "is true, but this follows another certification", "/predicate/initial")
+	f.addIf(c.Initial && !s.Follows.IsZero(), "is true, but this follows another certification", "/predicate/initial")
 }

@@ -3,10 +3,10 @@ package record
 // KindDesignation restricts a foreign person or jurisdiction.
 const KindDesignation Kind = "designation"
 
-var designationSpec = newSpec[Designation](spec{
-	says:   "The authority restricts a foreign person or jurisdiction from a day on, for a term. Designators sign; of an imported list, importers.",
-	thread: "designation/D",
-	about:  aboutDocument,
+var designationSpec = newKindSpec[Designation](kindSpec{
+	summary: "The authority restricts a foreign person or jurisdiction from a day on, for a term. Designators sign; of an imported list, importers.",
+	thread:  "designation/D",
+	subject: subjectDocument,
 })
 
 // Designation is a restriction. One with a Source was imported from a published list.
@@ -90,41 +90,41 @@ func (*Designation) Kind() Kind { return KindDesignation }
 // Imported reports whether a published list is the source.
 func (d *Designation) Imported() bool { return d.Source != nil }
 
-func (d *Designation) check(s *Statement, f *faults) {
+func (d *Designation) check(s *Statement, f *faultList) {
 	checkSource(d.Source, s.Thread, f)
-	d.whole(f)
+	d.checkFields(f)
 }
 
-// whole are the rules of a designation by itself, also after amendments.
-func (d *Designation) whole(f *faults) {
+// checkFields are the rules of a designation by itself, also after amendments.
+func (d *Designation) checkFields(f *faultList) {
 	imported := d.Imported()
-	f.when(d.DeterminedOn == nil && !imported, "is missing: the day of the decision", "/predicate/determinedOn")
-	f.when(d.EffectiveFrom == nil && !imported, "is missing: the first day in force", "/predicate/effectiveFrom")
-	f.when(d.EffectiveUntil == nil && !imported, "is missing: the last day in force", "/predicate/effectiveUntil")
-	f.when(d.ResponseDue != nil && imported, "an imported designation has no duty to respond: leave it out", "/predicate/responseDue")
+	f.addIf(d.DeterminedOn == nil && !imported, "is missing: the day of the decision", "/predicate/determinedOn")
+	f.addIf(d.EffectiveFrom == nil && !imported, "is missing: the first day in force", "/predicate/effectiveFrom")
+	f.addIf(d.EffectiveUntil == nil && !imported, "is missing: the last day in force", "/predicate/effectiveUntil")
+	f.addIf(d.ResponseDue != nil && imported, "an imported designation has no duty to respond: leave it out", "/predicate/responseDue")
 	checkOrder(d.EffectiveFrom, d.EffectiveUntil, "/predicate/effectiveUntil", "effectiveFrom", f)
-	f.when(d.Action == "condition" && len(d.Conditions) == 0 && !imported, "is missing: action condition needs conditions", "/predicate/conditions")
+	f.addIf(d.Action == "condition" && len(d.Conditions) == 0 && !imported, "is missing: action condition needs conditions", "/predicate/conditions")
 
 	t := &d.Target
 	if d.Measure == "jurisdiction" {
-		f.when(t.Schema != "Jurisdiction", "must be Jurisdiction where the measure is jurisdiction", "/predicate/target/schema")
-		f.when(t.Country == "", "is missing: which jurisdiction", "/predicate/target/country")
-		f.when(t.Role != "", "a jurisdiction has no role: leave it out", "/predicate/target/role")
+		f.addIf(t.Schema != "Jurisdiction", "must be Jurisdiction where the measure is jurisdiction", "/predicate/target/schema")
+		f.addIf(t.Country == "", "is missing: which jurisdiction", "/predicate/target/country")
+		f.addIf(t.Role != "", "a jurisdiction has no role: leave it out", "/predicate/target/role")
 	} else {
-		f.when(t.Schema == "Jurisdiction", "is Jurisdiction, but the measure is person", "/predicate/target/schema")
-		f.when(t.Role == "" && !imported, "is missing: foreign-provider, reseller or customer", "/predicate/target/role")
-		f.when(t.Role != "" && imported, "a published list does not say it: leave it out", "/predicate/target/role")
+		f.addIf(t.Schema == "Jurisdiction", "is Jurisdiction, but the measure is person", "/predicate/target/schema")
+		f.addIf(t.Role == "" && !imported, "is missing: foreign-provider, reseller or customer", "/predicate/target/role")
+		f.addIf(t.Role != "" && imported, "a published list does not say it: leave it out", "/predicate/target/role")
 	}
 	ids := make(map[string]bool, len(d.Conditions))
 	for i, c := range d.Conditions {
-		f.when(ids[c.ID], "names two conditions", "/predicate/conditions/%d/id", i)
+		f.addIf(ids[c.ID], "names two conditions", "/predicate/conditions/%d/id", i)
 		ids[c.ID] = true
 	}
 }
 
 // checkSource: the identity of what was imported is its thread (RECORDS.md
 // "Importing a list").
-func checkSource(src *Source, thread string, f *faults) {
+func checkSource(src *Source, thread string, f *faultList) {
 	if src == nil {
 		return
 	}

@@ -5,10 +5,10 @@ import "slices"
 // KindEnrolment makes a party known, with its roles and keys.
 const KindEnrolment Kind = "enrolment"
 
-var enrolmentSpec = newSpec[Enrolment](spec{
-	says:   "A party joins: its legal name, roles and keys. Every key listed signs, then a registrar (for the authority: root keys).",
-	thread: "party/P",
-	about:  aboutFirstKey,
+var enrolmentSpec = newKindSpec[Enrolment](kindSpec{
+	summary: "A party joins: its legal name, roles and keys. Every key listed signs, then a registrar (for the authority: root keys).",
+	thread:  "party/P",
+	subject: subjectFirstKey,
 })
 
 // Role is what a party is to the ledger.
@@ -21,24 +21,24 @@ const (
 	RoleAuditor   Role = "auditor"
 )
 
-// Use of a key (RECORDS.md "Keys and who may sign").
-type Use string
+// KeyUse of a key (RECORDS.md "Keys and who may sign").
+type KeyUse string
 
 const (
-	UseOfficer    Use = "officer"
-	UseAutomation Use = "automation"
-	UseRecovery   Use = "recovery"
+	UseOfficer    KeyUse = "officer"
+	UseAutomation KeyUse = "automation"
+	UseRecovery   KeyUse = "recovery"
 )
 
-// Function is what a key of the authority may do.
-type Function string
+// KeyFunction is what a key of the authority may do.
+type KeyFunction string
 
 const (
-	FuncDesignator Function = "designator"
-	FuncLicensing  Function = "licensing"
-	FuncRegistrar  Function = "registrar"
-	FuncImporter   Function = "importer"
-	FuncDemands    Function = "demands"
+	FuncDesignator KeyFunction = "designator"
+	FuncLicensing  KeyFunction = "licensing"
+	FuncRegistrar  KeyFunction = "registrar"
+	FuncImporter   KeyFunction = "importer"
+	FuncDemands    KeyFunction = "demands"
 )
 
 // Enrolment is a party. A later one on the thread replaces what describes the
@@ -55,38 +55,38 @@ type Enrolment struct {
 
 // PartyKey is a key of a party and what it is for.
 type PartyKey struct {
-	Key       PEM        `json:"key" rule:"required" doc:"public key, PKIX PEM: {file: F} or {kms: URI}" eg:"{file: compliance.pub}"`
-	Use       Use        `json:"use" rule:"required enum=officer|automation|recovery" doc:"automation keys sign routine records only; recovery keys replace lost officer keys" eg:"officer"`
-	Holder    string     `json:"holder" rule:"required fmt=segment max=64" doc:"a post, never a person's name; thresholds count holders" eg:"compliance"`
-	Functions []Function `json:"functions,omitempty" rule:"enum=designator|licensing|registrar|importer|demands" doc:"of the authority's keys only" eg:"[designator]"`
-	NotAfter  *Date      `json:"notAfter,omitempty" doc:"last day on which it signs (inclusive)" eg:"2027-12-31"`
+	Key       PEM           `json:"key" rule:"required" doc:"public key, PKIX PEM: {file: F} or {kms: URI}" eg:"{file: compliance.pub}"`
+	Use       KeyUse        `json:"use" rule:"required enum=officer|automation|recovery" doc:"automation keys sign routine records only; recovery keys replace lost officer keys" eg:"officer"`
+	Holder    string        `json:"holder" rule:"required fmt=segment max=64" doc:"a post, never a person's name; thresholds count holders" eg:"compliance"`
+	Functions []KeyFunction `json:"functions,omitempty" rule:"enum=designator|licensing|registrar|importer|demands" doc:"of the authority's keys only" eg:"[designator]"`
+	NotAfter  *Date         `json:"notAfter,omitempty" doc:"last day on which it signs (inclusive)" eg:"2027-12-31"`
 }
 
 // Kind is KindEnrolment.
 func (*Enrolment) Kind() Kind { return KindEnrolment }
 
-func (e *Enrolment) check(s *Statement, f *faults) {
-	f.when(len(e.Keys) == 0 && s.Follows.IsZero(), "is missing: a party's first record lists its keys", "/predicate/keys")
+func (e *Enrolment) check(s *Statement, f *faultList) {
+	f.addIf(len(e.Keys) == 0 && s.Follows.IsZero(), "is missing: a party's first record lists its keys", "/predicate/keys")
 	authority := s.Issuer == Authority
-	f.when(authority && (len(e.Roles) != 1 || e.Roles[0] != RoleAuthority), `must be [authority], the only role of party "authority"`, "/predicate/roles")
-	f.when(!authority && slices.Contains(e.Roles, RoleAuthority), `names authority, which only party "authority" is`, "/predicate/roles")
+	f.addIf(authority && (len(e.Roles) != 1 || e.Roles[0] != RoleAuthority), `must be [authority], the only role of party "authority"`, "/predicate/roles")
+	f.addIf(!authority && slices.Contains(e.Roles, RoleAuthority), `names authority, which only party "authority" is`, "/predicate/roles")
 	checkKeys(e.Keys, authority, "/predicate/keys", f)
 }
 
 // checkKeys are the rules of keys that need no register.
-func checkKeys(keys []PartyKey, authority bool, pointer string, f *faults) {
+func checkKeys(keys []PartyKey, authority bool, pointer string, f *faultList) {
 	listed := make(map[PEM]bool, len(keys))
 	for i, k := range keys {
-		f.when(listed[k.Key], "is listed twice: a key has one holder and one use", "%s/%d/key", pointer, i)
+		f.addIf(listed[k.Key], "is listed twice: a key has one holder and one use", "%s/%d/key", pointer, i)
 		listed[k.Key] = true
 		functions := len(k.Functions) > 0
 		switch {
 		case functions && !authority:
-			f.add(at("%s/%d/functions", pointer, i), "only the authority's keys have functions: leave it out")
+			f.add(formatPointer("%s/%d/functions", pointer, i), "only the authority's keys have functions: leave it out")
 		case functions && k.Use == UseRecovery:
-			f.add(at("%s/%d/functions", pointer, i), "a recovery key signs nothing but keys records: leave it out")
-		case k.Use == UseAutomation && slices.ContainsFunc(k.Functions, func(fn Function) bool { return fn != FuncImporter }):
-			f.add(at("%s/%d/functions", pointer, i), "an automation key can be an importer, nothing else")
+			f.add(formatPointer("%s/%d/functions", pointer, i), "a recovery key signs nothing but keys records: leave it out")
+		case k.Use == UseAutomation && slices.ContainsFunc(k.Functions, func(fn KeyFunction) bool { return fn != FuncImporter }):
+			f.add(formatPointer("%s/%d/functions", pointer, i), "an automation key can be an importer, nothing else")
 		}
 	}
 }

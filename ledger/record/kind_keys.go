@@ -3,11 +3,11 @@ package record
 // KindKeys adds and revokes a party's keys.
 const KindKeys Kind = "keys"
 
-var keysSpec = newSpec[Keys](spec{
-	says:   "A party adds and revokes keys. An officer key signs, and every key added; a registrar only when all are lost.",
-	thread: "party/P",
-	signer: byEither,
-	about:  aboutFirstKey,
+var keysSpec = newKindSpec[Keys](kindSpec{
+	summary: "A party adds and revokes keys. An officer key signs, and every key added; a registrar only when all are lost.",
+	thread:  "party/P",
+	issuer:  issuedByOwnerOrAuthority,
+	subject: subjectFirstKey,
 })
 
 // Keys changes the keys of a party.
@@ -25,12 +25,12 @@ type KeyRevocation struct {
 // Kind is KindKeys.
 func (*Keys) Kind() Kind { return KindKeys }
 
-func (k *Keys) check(s *Statement, f *faults) {
-	f.when(len(k.Add) == 0 && len(k.Revoke) == 0, "neither adds nor revokes a key", "/predicate")
+func (k *Keys) check(s *Statement, f *faultList) {
+	f.addIf(len(k.Add) == 0 && len(k.Revoke) == 0, "neither adds nor revokes a key", "/predicate")
 	checkKeys(k.Add, s.Thread == "party/"+Authority, "/predicate/add", f)
 	revoked := make(map[string]bool, len(k.Revoke))
 	for i, r := range k.Revoke {
-		f.when(revoked[r.KeyID], "is revoked twice", "/predicate/revoke/%d/keyid", i)
+		f.addIf(revoked[r.KeyID], "is revoked twice", "/predicate/revoke/%d/keyid", i)
 		revoked[r.KeyID] = true
 	}
 }

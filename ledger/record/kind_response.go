@@ -3,10 +3,10 @@ package record
 // KindResponse is a provider's answer to a designation.
 const KindResponse Kind = "response"
 
-var responseSpec = newSpec[Response](spec{
-	says:   "A provider attests what it did about a designation, as it stood in one record of its thread.",
-	thread: "response/D/P",
-	about:  aboutDesignation,
+var responseSpec = newKindSpec[Response](kindSpec{
+	summary: "A provider attests what it did about a designation, as it stood in one record of its thread.",
+	thread:  "response/D/P",
+	subject: subjectDesignation,
 })
 
 // Response attests what a provider did. Its subject is the record of the
@@ -23,6 +23,6 @@ type Response struct {
 // Kind is KindResponse.
 func (*Response) Kind() Kind { return KindResponse }
 
-func (r *Response) check(_ *Statement, f *faults) {
-	f.when(r.Status == "answered" && r.Detail == nil, "is missing: status answered commits to the answer", "/predicate/detail")
+func (r *Response) check(_ *Statement, f *faultList) {
+	f.addIf(r.Status == "answered" && r.Detail == nil, "is missing: status answered commits to the answer", "/predicate/detail")
 }

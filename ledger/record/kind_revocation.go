@@ -3,10 +3,10 @@ package record
 // KindRevocation ends a designation for good.
 const KindRevocation Kind = "revocation"
 
-var revocationSpec = newSpec[Revocation](spec{
-	says:   "A designation ends for good; only a list's entity can come back, after delisted.",
-	thread: "designation/D",
-	about:  aboutDocument,
+var revocationSpec = newKindSpec[Revocation](kindSpec{
+	summary: "A designation ends for good; only a list's entity can come back, after delisted.",
+	thread:  "designation/D",
+	subject: subjectDocument,
 })
 
 // Revocation ends a designation.

@@ -3,11 +3,11 @@ package record
 // KindStanding suspends, restores or ends a party's standing.
 const KindStanding Kind = "standing"
 
-var standingSpec = newSpec[Standing](spec{
-	says:   "The authority suspends a party, restores it, or ends its membership for good.",
-	thread: "party/P",
-	signer: byAuthority,
-	about:  aboutEnrolment,
+var standingSpec = newKindSpec[Standing](kindSpec{
+	summary: "The authority suspends a party, restores it, or ends its membership for good.",
+	thread:  "party/P",
+	issuer:  issuedByAuthority,
+	subject: subjectEnrolment,
 })
 
 // Standing changes what a party may sign, from the civil day effectiveOn on.

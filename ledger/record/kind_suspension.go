@@ -6,16 +6,16 @@ const (
 	KindReinstatement Kind = "reinstatement"
 )
 
-var suspensionSpec = newSpec[Suspension](spec{
-	says:   "A designation is not in force for a while; duties that fall due meanwhile are put off, its term runs on.",
-	thread: "designation/D",
-	about:  aboutDocument,
+var suspensionSpec = newKindSpec[Suspension](kindSpec{
+	summary: "A designation is not in force for a while; duties that fall due meanwhile are put off, its term runs on.",
+	thread:  "designation/D",
+	subject: subjectDocument,
 })
 
-var reinstatementSpec = newSpec[Reinstatement](spec{
-	says:   "A suspended designation is again what its dates say.",
-	thread: "designation/D",
-	about:  aboutDocument,
+var reinstatementSpec = newKindSpec[Reinstatement](kindSpec{
+	summary: "A suspended designation is again what its dates say.",
+	thread:  "designation/D",
+	subject: subjectDocument,
 })
 
 // Suspension pauses a designation.
@@ -38,10 +38,10 @@ func (*Suspension) Kind() Kind { return KindSuspension }
 // Kind is KindReinstatement.
 func (*Reinstatement) Kind() Kind { return KindReinstatement }
 
-func (p *Suspension) check(_ *Statement, f *faults) {
+func (p *Suspension) check(_ *Statement, f *faultList) {
 	checkOrder(&p.EffectiveOn, p.Until, "/predicate/until", "effectiveOn", f)
 }
 
-func (p *Reinstatement) check(_ *Statement, f *faults) {
+func (p *Reinstatement) check(_ *Statement, f *faultList) {
 	checkOrder(&p.EffectiveOn, p.Until, "/predicate/until", "effectiveOn", f)
 }

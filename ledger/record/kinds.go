@@ -16,7 +16,7 @@ func (k Kind) PredicateType() string { return "urn:docket:" + string(k) + ":v1" 
 // catalogue is the one table of kinds: all that this binary can read. A kind is a
 // file of its own (its struct, whose tags are the schema, and its rules) and a
 // line here.
-var catalogue = []*spec{
+var catalogue = []*kindSpec{
 	charterSpec,
 	enrolmentSpec,
 	standingSpec,
@@ -30,50 +30,50 @@ var catalogue = []*spec{
 	cipCertificationSpec,
 }
 
-// later are the kinds of RECORDS.md that this binary does not read: newer records,
+// futureKinds are the kinds of RECORDS.md that this binary does not read: newer records,
 // not wrong ones.
-var later = []Kind{
+var futureKinds = []Kind{
 	"licence", "reseller", "customer-log", "ai-training-report", "abuse-report",
 	"disclosure-request", "disclosure-receipt", "assessment",
 }
 
 // A spec is what the table says of a kind.
-type spec struct {
-	kind Kind
-	says string // one line: what such a record says
+type kindSpec struct {
+	kind    Kind
+	summary string // one line: what such a record says
 	// thread is the grammar of its threads: capitals are segments, D a
 	// designation's, P the party's to which the thread belongs.
 	thread string
-	// signer is the issuer where P is not: the party itself unless said.
-	signer issuer
-	about  subject // what its subject is where no document is given
-	// private: the subject is a commitment to the document's digest.
-	private bool
-	blank   func() Predicate
+	// issuer is the issuer where P is not: the party itself unless said.
+	issuer  issuerRule
+	subject subjectRule // what its subject is where no document is given
+	// privateSubject: the subject is a commitment to the document's digest.
+	privateSubject bool
+	newPredicate   func() Predicate
 
 	shape    *shape
 	segments []string
 }
 
 // An issuer rule is who may stand in `issuer` (RECORDS.md "Threads").
-type issuer int
+type issuerRule int
 
 const (
-	byOwner     issuer = iota // P; the authority where the thread has no P
-	byAuthority               // the authority, on a party's thread
-	byEither                  // the party, or the authority's registrar
+	issuedByOwner            issuerRule = iota // P; the authority where the thread has no P
+	issuedByAuthority                          // the authority, on a party's thread
+	issuedByOwnerOrAuthority                   // the party, or the authority's registrar
 )
 
 // Authority is the one party ID with the role authority, issuer of all its records.
 const Authority = "authority"
 
-// newSpec fills in what the struct T says.
-func newSpec[T any, P interface {
+// newKindSpec fills in what the struct T says.
+func newKindSpec[T any, P interface {
 	*T
 	Predicate
-}](sp spec) *spec {
+}](sp kindSpec) *kindSpec {
 	sp.kind = P(nil).Kind()
-	sp.blank = func() Predicate { return P(new(T)) }
+	sp.newPredicate = func() Predicate { return P(new(T)) }
 	sp.shape = predicateShape(reflect.TypeFor[T](), sp.kind != KindCharter)
 	sp.segments = strings.Split(sp.thread, "/")
 	return &sp
@@ -90,8 +90,8 @@ func Kinds() []Kind {
 
 // Doc is one line for people: what a record of this kind says.
 func (k Kind) Doc() string {
-	if sp := specOf(k); sp != nil {
-		return sp.says
+	if sp := specByKind(k); sp != nil {
+		return sp.summary
 	}
 	return ""
 }
@@ -99,14 +99,14 @@ func (k Kind) Doc() string {
 // ParseKind finds a kind by its name; a refusal says whether another name was
 // meant, or a newer binary is needed.
 func ParseKind(name string) (Kind, error) {
-	sp, err := mustSpec(Kind(name))
+	sp, err := findSpec(Kind(name))
 	if err != nil {
 		return "", err
 	}
 	return sp.kind, nil
 }
 
-func specOf(k Kind) *spec {
+func specByKind(k Kind) *kindSpec {
 	for _, sp := range catalogue {
 		if sp.kind == k {
 			return sp
@@ -115,11 +115,11 @@ func specOf(k Kind) *spec {
 	return nil
 }
 
-func mustSpec(k Kind) (*spec, error) {
-	if sp := specOf(k); sp != nil {
+func findSpec(k Kind) (*kindSpec, error) {
+	if sp := specByKind(k); sp != nil {
 		return sp, nil
 	}
-	if slices.Contains(later, k) {
+	if slices.Contains(futureKinds, k) {
 		return nil, Refuse(Unsupported, "kind %q: this binary does not read it yet: upgrade", k)
 	}
 	var names []string
@@ -133,8 +133,8 @@ func mustSpec(k Kind) (*spec, error) {
 	return nil, Refuse(Unsupported, "kind %s: unknown%s", quote(string(k)), hint)
 }
 
-// kindOf reads a predicateType.
-func kindOf(predicateType string) (*spec, error) {
+// findSpecByType reads a predicateType.
+func findSpecByType(predicateType string) (*kindSpec, error) {
 	for _, sp := range catalogue {
 		if len(predicateType) == len("urn:docket:")+len(sp.kind)+len(":v1") && predicateType == sp.kind.PredicateType() {
 			return sp, nil
@@ -142,24 +142,24 @@ func kindOf(predicateType string) (*spec, error) {
 	}
 	name, ok := strings.CutPrefix(predicateType, "urn:docket:")
 	if !ok {
-		return nil, invalid([]Fault{{"/predicateType", fmt.Sprintf("is %s, no Docket record's (urn:docket:KIND:v1)", quote(predicateType))}})
+		return nil, invalidStatement([]Fault{{"/predicateType", fmt.Sprintf("is %s, no Docket record's (urn:docket:KIND:v1)", quote(predicateType))}})
 	}
 	kind, version, _ := strings.Cut(name, ":")
-	if specOf(Kind(kind)) != nil {
+	if specByKind(Kind(kind)) != nil {
 		return nil, Refuse(Unsupported, "kind %q in version %s: this binary reads v1: upgrade", kind, quote(version))
 	}
-	_, err := mustSpec(Kind(kind))
+	_, err := findSpec(Kind(kind))
 	return nil, err
 }
 
 // threadFault checks a thread against the kind's grammar.
-func (sp *spec) threadFault(thread string) string {
+func (sp *kindSpec) threadFault(thread string) string {
 	rest, more, ok := thread, true, true
 	for _, want := range sp.segments {
 		var segment string
 		ok = ok && more
 		segment, rest, more = strings.Cut(rest, "/")
-		if isVariable(want) {
+		if isPlaceholderSegment(want) {
 			ok = ok && grammars[FormatSegment].matches(segment)
 		} else {
 			ok = ok && segment == want
@@ -173,7 +173,7 @@ func (sp *spec) threadFault(thread string) string {
 
 // segment is the part of a well-formed thread that the grammar calls name, "" if
 // it has none.
-func (sp *spec) segment(thread, name string) string {
+func (sp *kindSpec) segment(thread, name string) string {
 	for _, own := range sp.segments {
 		segment, rest, _ := strings.Cut(thread, "/")
 		if own == name {
@@ -186,27 +186,27 @@ func (sp *spec) segment(thread, name string) string {
 
 // owner is the party to which a well-formed thread belongs: its segment P, else
 // the authority.
-func (sp *spec) owner(thread string) string {
+func (sp *kindSpec) owner(thread string) string {
 	if party := sp.segment(thread, "P"); party != "" {
 		return party
 	}
 	return Authority
 }
 
-func (sp *spec) issuerFault(thread, by string) string {
+func (sp *kindSpec) issuerFault(thread, by string) string {
 	owner := sp.owner(thread)
 	switch {
-	case by == owner && sp.signer != byAuthority, by == Authority && sp.signer != byOwner:
+	case by == owner && sp.issuer != issuedByAuthority, by == Authority && sp.issuer != issuedByOwner:
 		return ""
-	case sp.signer == byAuthority:
+	case sp.issuer == issuedByAuthority:
 		return fmt.Sprintf("is %q; a record of kind %s is issued by %q", by, sp.kind, Authority)
-	case sp.signer == byEither:
+	case sp.issuer == issuedByOwnerOrAuthority:
 		return fmt.Sprintf("is %q; the thread belongs to %q (or its registrar, %q)", by, owner, Authority)
 	}
 	return fmt.Sprintf("is %q; the thread belongs to %q", by, owner)
 }
 
-func isVariable(segment string) bool { return segment[0] >= 'A' && segment[0] <= 'Z' }
+func isPlaceholderSegment(segment string) bool { return segment[0] >= 'A' && segment[0] <= 'Z' }
 
 // Commitment is {"commit": hex SHA-256(…)} (RECORDS.md "Commitment").
 type Commitment struct {

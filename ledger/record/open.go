@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Verified is a record whose signatures were checked. Only [Open] and [Reopen]
+// Verified is a record whose signatures were checked. Only [Open] and [OpenEntry]
 // make one; the zero value is none. It says who signed, never who may: that is
 // the register's to judge.
 type Verified struct {
@@ -27,7 +27,7 @@ type VerifiedSignature struct {
 // candidates for that statement and the keys that the statement itself lists
 // (which thereby prove possession). It needs at least one signature that
 // verifies; the others are counted and dropped. candidates may return any number
-// of keys, in any order, the same ones too; at most [MaxTries] verifications are
+// of keys, in any order, the same ones too; at most [MaxVerifications] verifications are
 // done. Open keeps no state and may run in any number of goroutines. Errors are
 // a *[Refusal].
 func Open(env Envelope, candidates func(*Statement) []*Key) (Verified, error) {
@@ -45,12 +45,12 @@ func Open(env Envelope, candidates func(*Statement) []*Key) (Verified, error) {
 	if candidates != nil {
 		keys = slices.Concat(candidates(st), keys)
 	}
-	search := search{message: PAE(env.Payload), keys: distinct(keys)}
-	if err := search.all(env.Signatures); err != nil {
+	search := signatureSearch{message: PAE(env.Payload), keys: uniqueKeys(keys)}
+	if err := search.verifySignatures(env.Signatures); err != nil {
 		return Verified{}, err
 	}
 	if len(search.found) == 0 {
-		return Verified{}, search.refuse(st, env.Signatures)
+		return Verified{}, search.refusal(st, env.Signatures)
 	}
 	return Verified{
 		id:         IDOf(env.Payload),
@@ -61,11 +61,11 @@ func Open(env Envelope, candidates func(*Statement) []*Key) (Verified, error) {
 	}, nil
 }
 
-// Reopen verifies an entry as replay must: each signature by exactly the key
+// OpenEntry verifies an entry as replay must: each signature by exactly the key
 // that its key ID names. keys returns that key, or nil if it does not know it; a
 // key that the statement lists needs no knowing. Any signature that does not
 // verify means that the bytes are no entry.
-func Reopen(e Entry, keys func(keyID string) *Key) (Verified, error) {
+func OpenEntry(e Entry, keys func(keyID string) *Key) (Verified, error) {
 	if err := e.check(); err != nil {
 		return Verified{}, fmt.Errorf("entry: %w", err)
 	}
@@ -82,7 +82,7 @@ func Reopen(e Entry, keys func(keyID string) *Key) (Verified, error) {
 	for i, s := range e.Envelope.Signatures {
 		key := keys(s.KeyID)
 		if key == nil {
-			key = byID(listed, s.KeyID)
+			key = keyByID(listed, s.KeyID)
 		}
 		if key == nil || key.ID() != s.KeyID {
 			return Verified{}, fmt.Errorf("entry: signature %d: no key %s is known", i+1, s.KeyID)
@@ -114,15 +114,15 @@ func (v Verified) Ignored() int { return v.ignored }
 
 // Entry is the leaf for a record admitted at that time, with the signatures
 // whose keys are kept, under the key IDs that the ledger writes. More than
-// [MaxSignatures] kept, or more than [MaxEntry] bytes, is a *[Refusal] TooLarge.
-func (v Verified) Entry(admitted time.Time, keep func(*Key) bool) (Entry, error) {
+// [MaxSignatures] kept, or more than [MaxEntryBytes] bytes, is a *[Refusal] TooLarge.
+func (v Verified) Entry(admitted time.Time, counts func(*Key) bool) (Entry, error) {
 	e := Entry{
 		Admitted: admitted.UTC().Truncate(time.Millisecond),
 		Envelope: Envelope{PayloadType: PayloadType, Payload: v.payload, Signatures: make([]Signature, 0, len(v.signatures))},
 	}
-	sizes := make([]int, 0, MaxIncoming)
+	sizes := make([]int, 0, MaxSubmittedSignatures)
 	for _, s := range v.signatures {
-		if keep(s.Key) {
+		if counts(s.Key) {
 			e.Envelope.Signatures = append(e.Envelope.Signatures, Signature{KeyID: s.Key.ID(), Sig: s.Sig})
 			sizes = append(sizes, len(s.Sig))
 		}
@@ -132,9 +132,9 @@ func (v Verified) Entry(admitted time.Time, keep func(*Key) bool) (Entry, error)
 		return Entry{}, Refuse(Forbidden, "none of the signatures counts for this record")
 	case n > MaxSignatures:
 		return Entry{}, tooLarge(MaxSignatures, n, "%d signatures count for this record; an entry holds %d: send fewer", n, MaxSignatures)
-	case size > MaxEntry:
-		limit := payloadLimit(sizes...)
-		return Entry{}, tooLarge(MaxEntry, size, "the entry would be %d bytes; at most %d are allowed: with these %d signatures a payload of %d, this one is %d", size, MaxEntry, n, limit, len(v.payload))
+	case size > MaxEntryBytes:
+		limit := maxPayloadBytes(sizes...)
+		return Entry{}, tooLarge(MaxEntryBytes, size, "the entry would be %d bytes; at most %d are allowed: with these %d signatures a payload of %d, this one is %d", size, MaxEntryBytes, n, limit, len(v.payload))
 	}
 	return e, nil
 }

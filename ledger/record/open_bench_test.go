@@ -12,7 +12,7 @@ func BenchmarkOpen(b *testing.B) {
 		b.Run(string(alg), func(b *testing.B) {
 			s := signerOf(b, alg)
 			env := envelopeBy(b, responseOf(800), s)
-			keys := known(s.Key())
+			keys := knownKeys(s.Key())
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := record.Open(env, keys); err != nil {
@@ -35,13 +35,13 @@ func BenchmarkOpen(b *testing.B) {
 	})
 }
 
-func BenchmarkReopen(b *testing.B) {
+func BenchmarkOpenEntry(b *testing.B) {
 	s := signerOf(b, record.AlgEd25519)
-	v, err := record.Open(envelopeBy(b, responseOf(800), s), known(s.Key()))
+	v, err := record.Open(envelopeBy(b, responseOf(800), s), knownKeys(s.Key()))
 	if err != nil {
 		b.Fatal(err)
 	}
-	e, err := v.Entry(noon, all)
+	e, err := v.Entry(noon, anyKey)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func BenchmarkReopen(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := record.Reopen(e, func(string) *record.Key { return s.Key() }); err != nil {
+		if _, err := record.OpenEntry(e, func(string) *record.Key { return s.Key() }); err != nil {
 			b.Fatal(err)
 		}
 	}

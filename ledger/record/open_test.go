@@ -70,8 +70,8 @@ func envelopeBy(t testing.TB, payload []byte, signers ...*record.Signer) record.
 	return e
 }
 
-// hintless drops the key IDs, as other tools leave them out.
-func hintless(e record.Envelope) record.Envelope {
+// withoutKeyIDs drops the key IDs, as other tools leave them out.
+func withoutKeyIDs(e record.Envelope) record.Envelope {
 	e.Signatures = slices.Clone(e.Signatures)
 	for i := range e.Signatures {
 		e.Signatures[i].KeyID = ""
@@ -79,11 +79,11 @@ func hintless(e record.Envelope) record.Envelope {
 	return e
 }
 
-func known(keys ...*record.Key) func(*record.Statement) []*record.Key {
+func knownKeys(keys ...*record.Key) func(*record.Statement) []*record.Key {
 	return func(*record.Statement) []*record.Key { return keys }
 }
 
-func all(*record.Key) bool { return true }
+func anyKey(*record.Key) bool { return true }
 
 func keysOf(signers []*record.Signer) []*record.Key {
 	keys := make([]*record.Key, len(signers))
@@ -104,11 +104,11 @@ func TestSigstoreAcceptsEveryEntry(t *testing.T) {
 		// In every rotation, so that each algorithm is once alone and once first.
 		for shift := range signers {
 			some := slices.Concat(signers[shift:], signers[:shift])[:n]
-			v, err := record.Open(hintless(envelopeBy(t, responseOf(800), some...)), known(keysOf(signers)...))
+			v, err := record.Open(withoutKeyIDs(envelopeBy(t, responseOf(800), some...)), knownKeys(keysOf(signers)...))
 			if err != nil {
 				t.Fatal(err)
 			}
-			entry, err := v.Entry(noon, all)
+			entry, err := v.Entry(noon, anyKey)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -151,20 +151,20 @@ func TestOpenRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		env   record.Envelope
 		keys  []*record.Key
-		class record.Class
+		class record.RefusalClass
 		words string
 	}{
 		"unknown key":      {envelopeBy(t, responseOf(400), stranger), []*record.Key{own.Key()}, record.Forbidden, "known for acme-cloud or listed in the record"},
 		"names the keys":   {envelopeBy(t, responseOf(400), stranger), []*record.Key{own.Key()}, record.Forbidden, own.Key().ID()},
 		"no key known":     {good, nil, record.Forbidden, "no key is known for acme-cloud"},
 		"changed payload":  {changed, []*record.Key{own.Key()}, record.Forbidden, "the signature by " + own.Key().ID() + " does not verify"},
-		"changed, no hint": {hintless(changed), []*record.Key{own.Key()}, record.Forbidden, "sign with one of these: " + own.Key().ID()},
+		"changed, no hint": {withoutKeyIDs(changed), []*record.Key{own.Key()}, record.Forbidden, "sign with one of these: " + own.Key().ID()},
 		"other type":       {otherType, []*record.Key{own.Key()}, record.Malformed, "payloadType"},
 		"no statement":     {noStatement, []*record.Key{own.Key()}, record.Invalid, ""},
 		"no signatures":    {record.Envelope{PayloadType: record.PayloadType, Payload: good.Payload}, []*record.Key{own.Key()}, record.Forbidden, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v, err := record.Open(c.env, known(c.keys...))
+			v, err := record.Open(c.env, knownKeys(c.keys...))
 			var r *record.Refusal
 			if !errors.As(err, &r) || r.Class != c.class || !strings.Contains(r.Error(), c.words) || v.Statement() != nil {
 				t.Errorf("got %v, want class %d with %q", err, c.class, c.words)
@@ -179,12 +179,12 @@ func TestVerifiedEntry(t *testing.T) {
 		signers = append(signers, signerOf(t, record.AlgEd25519))
 	}
 	env := envelopeBy(t, responseOf(400), signers...)
-	v, err := record.Open(env, known(keysOf(signers)...))
+	v, err := record.Open(env, knownKeys(keysOf(signers)...))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var r *record.Refusal
-	if _, err := v.Entry(noon, all); !errors.As(err, &r) || r.Class != record.TooLarge || r.Limit != record.MaxSignatures || r.Size != record.MaxSignatures+1 {
+	if _, err := v.Entry(noon, anyKey); !errors.As(err, &r) || r.Class != record.TooLarge || r.Limit != record.MaxSignatures || r.Size != record.MaxSignatures+1 {
 		t.Errorf("nine kept: %v", err)
 	}
 	if _, err := v.Entry(noon, func(*record.Key) bool { return false }); !errors.As(err, &r) || r.Class != record.Forbidden {
@@ -221,16 +221,16 @@ func TestVerifiedEntryBounds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		v, err := record.Open(env, known(small.Key(), big.Key()))
+		v, err := record.Open(env, knownKeys(small.Key(), big.Key()))
 		if err != nil {
 			t.Fatal(err)
 		}
-		e, err := v.Entry(noon, all)
+		e, err := v.Entry(noon, anyKey)
 		var r *record.Refusal
 		switch {
-		case ok && (err != nil || len(e.Marshal()) > record.MaxEntry):
+		case ok && (err != nil || len(e.Marshal()) > record.MaxEntryBytes):
 			t.Errorf("payload of %d: %v", size, err)
-		case !ok && (!errors.As(err, &r) || r.Class != record.TooLarge || r.Limit != record.MaxEntry || r.Size <= record.MaxEntry || !strings.Contains(r.Detail, fmt.Sprint(limit))):
+		case !ok && (!errors.As(err, &r) || r.Class != record.TooLarge || r.Limit != record.MaxEntryBytes || r.Size <= record.MaxEntryBytes || !strings.Contains(r.Detail, fmt.Sprint(limit))):
 			t.Errorf("payload of %d: %v", size, err)
 		}
 	}
@@ -265,12 +265,12 @@ func TestOpenInParallel(t *testing.T) {
 		signers = append(signers, signerOf(t, alg))
 	}
 	keys := keysOf(signers)
-	env := hintless(envelopeBy(t, responseOf(800), signers...))
+	env := withoutKeyIDs(envelopeBy(t, responseOf(800), signers...))
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
 			for range 20 {
-				if v, err := record.Open(env, known(keys...)); err != nil || len(v.Signatures()) != 3 {
+				if v, err := record.Open(env, knownKeys(keys...)); err != nil || len(v.Signatures()) != 3 {
 					t.Errorf("%v", err)
 				}
 			}

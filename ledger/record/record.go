@@ -1,11 +1,11 @@
 // Package record holds the statements that people sign: their kinds, their
 // strict JSON, the DSSE envelope around them and the entry that a ledger makes
-// of one. [Open] and [Reopen] are the only makers of a [Verified]. Nothing here
-// does I/O but a [KMSSigner], knows the time, or judges what a register would.
+// of one. [Open] and [OpenEntry] are the only makers of a [Verified]. Nothing here
+// does I/O but a [LoadKMSSigner], knows the time, or judges what a register would.
 //
 // # Format
 //
-// People write a short form, YAML or JSON ([ParseShort]). One or more of each kind are in
+// People write a short form, YAML or JSON ([ParseShortForm]). One or more of each kind are in
 // the folder examples beside this file:
 //
 //	kind: response
@@ -14,7 +14,7 @@
 //	issuer: acme-cloud
 //	status: no-relationship
 //
-// Filled in with what only the ledger knows ([Short.Fill]) it is the payload, an in-toto
+// Filled in with what only the ledger knows ([ShortForm.Fill]) it is the payload, an in-toto
 // Statement. Its bytes are signed as they are, whatever their order and white space; their
 // SHA-256 is the record's ID:
 //
@@ -54,11 +54,11 @@ import (
 
 // Limits of DESIGN.md section 4 and RECORDS.md.
 const (
-	MaxEntry      = 48_000 // bytes of one entry, the admission time included
-	MaxSignatures = 8      // signatures kept in one entry
-	MaxTries      = 32     // signature verifications that one submission may cost
-	MaxNote       = 2_000  // characters of a note
-	MaxThread     = 200    // bytes of a thread
+	MaxEntryBytes    = 48_000 // bytes of one entry, the admission time included
+	MaxSignatures    = 8      // signatures kept in one entry
+	MaxVerifications = 32     // signature verifications that one submission may cost
+	MaxNoteChars     = 2_000  // characters of a note
+	MaxThreadBytes   = 200    // bytes of a thread
 )
 
 // PayloadType is the DSSE payload type of every record (in-toto attestation spec v1).

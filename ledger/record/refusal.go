@@ -5,33 +5,33 @@ import (
 	"time"
 )
 
-// Class says which kind of "no" a refusal is, so that every face (HTTP, command
+// RefusalClass says which kind of "no" a refusal is, so that every face (HTTP, command
 // line, dry run) treats it alike (DESIGN.md section 7).
-type Class int
+type RefusalClass int
 
 const (
-	Malformed   Class = iota + 1 // not JSON, not an envelope: 400
-	TooLarge                     // over a limit; Limit and Size are set: 413
-	Invalid                      // a field breaks its kind's rules; Faults are set: 422
-	Forbidden                    // signature, key or number of holders: 403
-	Conflict                     // stale follows, step not allowed, draft period over: 409
-	TooEarly                     // issuedAt ahead of the ledger's clock; RetryAt is set: 503
-	Unsupported                  // a kind or rules version that this binary lacks: 422, "upgrade"
+	Malformed   RefusalClass = iota + 1 // not JSON, not an envelope: 400
+	TooLarge                            // over a limit; Limit and Size are set: 413
+	Invalid                             // a field breaks its kind's rules; Faults are set: 422
+	Forbidden                           // signature, key or number of holders: 403
+	Conflict                            // stale follows, step not allowed, draft period over: 409
+	TooEarly                            // issuedAt ahead of the ledger's clock; RetryAt is set: 503
+	Unsupported                         // a kind or rules version that this binary lacks: 422, "upgrade"
 )
 
 // Refusal is why one record is not admitted. It concerns that record alone and
 // leaves no trace in the log.
 type Refusal struct {
-	Class  Class
+	Class  RefusalClass
 	Detail string  // one sentence for people, lower case, saying what to do next where that helps
 	Faults []Fault // Invalid: each field at fault
 
-	Current  ID        // Conflict: the thread's newest record, zero if none
-	RetryAt  time.Time // TooEarly: the instant at which the same envelope becomes fine
-	Earliest string    // Invalid, Conflict: the earliest civil date allowed, "2006-01-02"
-	Passing  bool      // Invalid: the day, a charter or what is recorded on other threads may yet heal it
-	Limit    int       // TooLarge: bytes allowed (signatures, where Detail counts those)
-	Size     int       // TooLarge: bytes seen (likewise)
+	Current   ID        // Conflict: the thread's newest record, zero if none
+	RetryAt   time.Time // TooEarly: the instant at which the same envelope becomes fine
+	Earliest  string    // Invalid, Conflict: the earliest civil date allowed, "2006-01-02"
+	Transient bool      // Invalid: the day, a charter or what is recorded on other threads may yet heal it
+	Limit     int       // TooLarge: bytes allowed (signatures, where Detail counts those)
+	Size      int       // TooLarge: bytes seen (likewise)
 }
 
 // Fault is one field at fault. Pointer is a JSON Pointer (RFC 6901) from the
@@ -59,6 +59,6 @@ func (r *Refusal) Error() string {
 }
 
 // Refuse makes a refusal of one sentence.
-func Refuse(c Class, format string, args ...any) *Refusal {
+func Refuse(c RefusalClass, format string, args ...any) *Refusal {
 	return &Refusal{Class: c, Detail: fmt.Sprintf(format, args...)}
 }

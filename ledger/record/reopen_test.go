@@ -8,7 +8,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-func TestReopen(t *testing.T) {
+func TestOpenEntry(t *testing.T) {
 	var signers []*record.Signer
 	for _, alg := range algorithms {
 		signers = append(signers, signerOf(t, alg))
@@ -24,11 +24,11 @@ func TestReopen(t *testing.T) {
 		}
 	}
 	keys := keysOf(signers)
-	v, err := record.Open(envelopeBy(t, responseOf(800), signers...), known(keys...))
+	v, err := record.Open(envelopeBy(t, responseOf(800), signers...), knownKeys(keys...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	entry, err := v.Entry(noon, all)
+	entry, err := v.Entry(noon, anyKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func TestReopen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := record.Reopen(parsed, directory(keys...))
+	again, err := record.OpenEntry(parsed, directory(keys...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,11 +51,11 @@ func TestReopen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e, err := v.Entry(noon, all)
+		e, err := v.Entry(noon, anyKey)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := record.Reopen(e, directory()); err != nil {
+		if _, err := record.OpenEntry(e, directory()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -86,13 +86,13 @@ func TestReopen(t *testing.T) {
 		"payload no record": {change(func(e *record.Entry) { e.Envelope.Payload = []byte("{}") }), keys},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := record.Reopen(c.entry, directory(c.keys...)); err == nil {
+			if _, err := record.OpenEntry(c.entry, directory(c.keys...)); err == nil {
 				t.Error("reopened")
 			}
 		})
 	}
 	t.Run("a directory that answers with another key", func(t *testing.T) {
-		if _, err := record.Reopen(parsed, func(string) *record.Key { return keys[0] }); err == nil {
+		if _, err := record.OpenEntry(parsed, func(string) *record.Key { return keys[0] }); err == nil {
 			t.Error("reopened")
 		}
 	})

@@ -43,8 +43,8 @@ func TestDateAdd(t *testing.T) {
 	}
 }
 
-// TestAddToInUTC: the instant's own zone does not count.
-func TestAddToInUTC(t *testing.T) {
+// TestPeriodAddToIsUTC: the instant's own zone does not count.
+func TestPeriodAddToIsUTC(t *testing.T) {
 	zone := time.FixedZone("far", 14*3600)
 	at := time.Date(2026, 2, 1, 1, 0, 0, 0, zone) // 31 January 11:00 UTC
 	if got, want := (Period{Months: 1}).AddTo(at), time.Date(2026, 2, 28, 11, 0, 0, 0, time.UTC); !got.Equal(want) {
@@ -56,7 +56,7 @@ func TestDateOrder(t *testing.T) {
 	days := []string{"1000-01-01", "2026-01-31", "2026-02-01", "2026-12-31", "2027-01-01", "9999-12-31"}
 	for i, a := range days {
 		for j, b := range days {
-			x, y := date(a), date(b)
+			x, y := mustDate(a), mustDate(b)
 			want := 0
 			if i < j {
 				want = -1
@@ -68,7 +68,7 @@ func TestDateOrder(t *testing.T) {
 			}
 		}
 	}
-	if got := date("2027-03-01").AddDays(-1).String(); got != "2027-02-28" {
+	if got := mustDate("2027-03-01").AddDays(-1).String(); got != "2027-02-28" {
 		t.Errorf("the day before 1 March: %s", got)
 	}
 }
@@ -115,7 +115,7 @@ func TestScalarsRoundTrip(t *testing.T) {
 		I Instant
 		P Period
 	}
-	in := all{*date("2026-11-23"), Instant{time.Date(2026, 11, 23, 1, 2, 3, 4e6, time.UTC)}, Period{Years: 1}}
+	in := all{*mustDate("2026-11-23"), Instant{time.Date(2026, 11, 23, 1, 2, 3, 4e6, time.UTC)}, Period{Years: 1}}
 	raw, err := json.Marshal(in)
 	if err != nil {
 		t.Fatal(err)

@@ -21,21 +21,21 @@ import (
 //	doc   one line for people: template, JSON Schema
 //	eg    an example of the value
 type shape struct {
-	is        shapeKind
-	typ       reflect.Type
-	pointer   bool // typ is a pointer to what is
-	format    Format
-	enum      []string
-	max       int // characters
-	lo, hi    int64
-	items     int
-	empty     bool // a required list may be
-	needsItem bool // it may not
-	lists     bool
-	names     Format
-	item      *shape // of a list or map
-	fields    []*field
-	fragment  *shape // the object of which a fragment is a part
+	is             shapeKind
+	typ            reflect.Type
+	pointer        bool // typ is a pointer to what is
+	format         Format
+	enum           []string
+	maxChars       int // characters
+	minInt, maxInt int64
+	maxItems       int
+	mayBeEmpty     bool // a required list may be
+	needsItem      bool // it may not
+	listsOnly      bool
+	names          Format
+	item           *shape // of a list or map
+	fields         []*field
+	fragment       *shape // the object of which a fragment is a part
 }
 
 type shapeKind int
@@ -57,19 +57,19 @@ const (
 // A field is one member of an object.
 type field struct {
 	*shape
-	name     string
-	index    int  // of the Go field
-	common   bool // it belongs to [Common], not to the kind's own struct
-	required bool
-	usual    bool // templates show it as if it were required
-	doc, eg  string
+	name         string
+	index        int  // of the Go field
+	common       bool // it belongs to [Common], not to the kind's own struct
+	required     bool
+	inTemplate   bool // templates show it as if it were required
+	doc, example string
 }
 
 // What bounds a string and a list that say nothing of their own. Beyond these
-// stands only [MaxEntry].
+// stands only [MaxEntryBytes].
 const (
-	defaultMax   = 1_000 // characters
-	defaultItems = 1_000
+	defaultMaxChars = 1_000 // characters
+	defaultMaxItems = 1_000
 )
 
 var (
@@ -91,10 +91,10 @@ func objectShape(t reflect.Type) *shape {
 		if name == "" {
 			panic(fmt.Sprintf("record: %s.%s has no json tag", t, f.Name))
 		}
-		own := &field{shape: shapeOf(f.Type, f.Tag.Get("rule")), name: name, index: i, doc: f.Tag.Get("doc"), eg: f.Tag.Get("eg")}
-		own.required = hasWord(f.Tag.Get("rule"), "required")
-		own.usual = hasWord(f.Tag.Get("rule"), "usual")
-		own.needsItem = own.required && own.is == isList && !own.empty
+		own := &field{shape: shapeOf(f.Type, f.Tag.Get("rule")), name: name, index: i, doc: f.Tag.Get("doc"), example: f.Tag.Get("eg")}
+		own.required = hasRule(f.Tag.Get("rule"), "required")
+		own.inTemplate = hasRule(f.Tag.Get("rule"), "usual")
+		own.needsItem = own.required && own.is == isList && !own.mayBeEmpty
 		sh.fields = append(sh.fields, own)
 	}
 	return sh
@@ -113,7 +113,7 @@ func predicateShape(kind reflect.Type, needsLedger bool) *shape {
 }
 
 func shapeOf(t reflect.Type, rule string) *shape {
-	sh := &shape{typ: t, max: defaultMax, items: defaultItems, lo: -MaxInteger, hi: MaxInteger, format: FormatText}
+	sh := &shape{typ: t, maxChars: defaultMaxChars, maxItems: defaultMaxItems, minInt: -MaxInteger, maxInt: MaxInteger, format: FormatText}
 	if t.Kind() == reflect.Pointer {
 		sh.pointer = true
 		t = t.Elem()
@@ -128,7 +128,7 @@ func shapeOf(t reflect.Type, rule string) *shape {
 	case t == typeID:
 		sh.is = isID
 	case t == typePEM:
-		sh.is, sh.format, sh.max = isString, FormatPEM, 2_000
+		sh.is, sh.format, sh.maxChars = isString, FormatPEM, 2_000
 	case t == typeObject:
 		sh.is, sh.fragment = isFragment, objectShape(reflect.TypeFor[Designation]())
 	case t.Kind() == reflect.String:
@@ -146,19 +146,19 @@ func shapeOf(t reflect.Type, rule string) *shape {
 	default:
 		panic(fmt.Sprintf("record: no shape for %s", t))
 	}
-	sh.rules(rule)
+	sh.applyRules(rule)
 	return sh
 }
 
-func (sh *shape) rules(rule string) {
+func (sh *shape) applyRules(rule string) {
 	for word := range strings.FieldsSeq(rule) {
 		name, value, _ := strings.Cut(word, "=")
 		switch name {
 		case "required", "usual":
 		case "empty":
-			sh.empty = true
+			sh.mayBeEmpty = true
 		case "lists":
-			sh.lists = true
+			sh.listsOnly = true
 		case "fmt":
 			sh.format = Format(value).mustExist()
 		case "names":
@@ -166,21 +166,21 @@ func (sh *shape) rules(rule string) {
 		case "enum":
 			sh.enum = strings.Split(value, "|")
 		case "max":
-			sh.max = int(mustNumber(value))
+			sh.maxChars = int(mustNumber(value))
 		case "items":
-			sh.items = int(mustNumber(value))
+			sh.maxItems = int(mustNumber(value))
 		case "lo":
-			sh.lo = mustNumber(value)
+			sh.minInt = mustNumber(value)
 		case "hi":
-			sh.hi = mustNumber(value)
+			sh.maxInt = mustNumber(value)
 		default:
 			panic(fmt.Sprintf("record: no rule %q", word))
 		}
 	}
 }
 
-// lookup finds a field; from is the guess, since most people write in order.
-func (sh *shape) lookup(name string, from int) (int, *field) {
+// lookupField finds a field; from is the guess, since most people write in order.
+func (sh *shape) lookupField(name string, from int) (int, *field) {
 	for i := range sh.fields {
 		at := from + i
 		if at >= len(sh.fields) {
@@ -202,9 +202,9 @@ func (sh *shape) fieldNames() []string {
 	return names
 }
 
-// minimum is how few members an object may have: one, where none is required, so
+// minMembers is how few members an object may have: one, where none is required, so
 // that no record carries an object that says nothing.
-func (sh *shape) minimum() int {
+func (sh *shape) minMembers() int {
 	for _, f := range sh.fields {
 		if f.required {
 			return 0
@@ -213,7 +213,7 @@ func (sh *shape) minimum() int {
 	return 1
 }
 
-func hasWord(rule, word string) bool {
+func hasRule(rule, word string) bool {
 	for w := range strings.FieldsSeq(rule) {
 		if w == word {
 			return true

@@ -14,16 +14,16 @@ import (
 // fault on the way, not the first alone.
 type decoder struct {
 	faults []Fault
-	path   []step
+	path   []pathStep
 	// partial: members may be missing, as in an amendment's fragment, but not from
 	// the items of a list, which are whole.
-	partial bool
-	lists   bool // only lists may be touched
-	draft   bool // ledger and issuedAt may be missing: they are filled in later
+	partial   bool
+	listsOnly bool // only lists may be touched
+	draft     bool // ledger and issuedAt may be missing: they are filled in later
 }
 
 // A step leads to a member, or to an item where name is "".
-type step struct {
+type pathStep struct {
 	name  string
 	index int
 }
@@ -54,16 +54,16 @@ func escapePointer(name string) string {
 // reads on.
 const maxFaults = 100
 
-func (d *decoder) full() bool { return len(d.faults) >= maxFaults }
+func (d *decoder) tooManyFaults() bool { return len(d.faults) >= maxFaults }
 
 func (d *decoder) fault(format string, args ...any) {
 	d.faults = append(d.faults, Fault{Pointer: d.pointer(), Detail: fmt.Sprintf(format, args...)})
 }
 
-func (d *decoder) into(name string)      { d.path = append(d.path, step{name: name}) }
-func (d *decoder) item(i int)            { d.path = append(d.path, step{index: i}) }
-func (d *decoder) out()                  { d.path = d.path[:len(d.path)-1] }
-func (d *decoder) wants(v any, w string) { d.fault("is %s; want %s", describeJSON(v), w) }
+func (d *decoder) enter(name string)              { d.path = append(d.path, pathStep{name: name}) }
+func (d *decoder) enterItem(i int)                { d.path = append(d.path, pathStep{index: i}) }
+func (d *decoder) leave()                         { d.path = d.path[:len(d.path)-1] }
+func (d *decoder) faultWrongType(v any, w string) { d.fault("is %s; want %s", describeJSON(v), w) }
 
 func describeJSON(v any) string {
 	switch v := v.(type) {
@@ -83,7 +83,7 @@ func describeJSON(v any) string {
 
 // value fills dst, of sh's Go type, from v.
 func (d *decoder) value(v any, sh *shape, dst reflect.Value) {
-	if d.lists && sh.is != isList && sh.is != isObject {
+	if d.listsOnly && sh.is != isList && sh.is != isObject {
 		d.fault("is not a list: only items of lists can be added and dropped; use set or unset")
 		return
 	}
@@ -93,16 +93,16 @@ func (d *decoder) value(v any, sh *shape, dst reflect.Value) {
 	}
 	switch sh.is {
 	case isString:
-		if s, ok := d.text(v); ok && d.string(s, sh) {
+		if s, ok := d.stringOf(v); ok && d.checkString(s, sh) {
 			dst.SetString(s)
 		}
 	case isInteger:
 		n, ok := v.(int64)
 		switch {
 		case !ok:
-			d.wants(v, "a whole number")
-		case n < sh.lo || n > sh.hi:
-			d.fault("is %d; want %d to %d", n, sh.lo, sh.hi)
+			d.faultWrongType(v, "a whole number")
+		case n < sh.minInt || n > sh.maxInt:
+			d.fault("is %d; want %d to %d", n, sh.minInt, sh.maxInt)
 		default:
 			dst.SetInt(n)
 		}
@@ -110,27 +110,27 @@ func (d *decoder) value(v any, sh *shape, dst reflect.Value) {
 		if b, ok := v.(bool); ok {
 			dst.SetBool(b)
 		} else {
-			d.wants(v, "true or false")
+			d.faultWrongType(v, "true or false")
 		}
 	case isList:
 		d.list(v, sh, dst)
 	case isMap:
-		d.dict(v, sh, dst)
+		d.mapValue(v, sh, dst)
 	case isObject:
 		if o, ok := v.(Object); ok {
 			d.object(o, sh, dst, dst)
 		} else {
-			d.wants(v, "an object")
+			d.faultWrongType(v, "an object")
 		}
 	case isFragment:
 		if o, ok := v.(Object); ok {
 			d.fragment(o, sh)
 			dst.Set(reflect.ValueOf(o))
 		} else {
-			d.wants(v, "an object")
+			d.faultWrongType(v, "an object")
 		}
 	default:
-		if s, ok := d.text(v); ok {
+		if s, ok := d.stringOf(v); ok {
 			if err := setScalar(dst.Addr().Interface(), s); err != nil {
 				d.fault("%v", err)
 			}
@@ -138,23 +138,23 @@ func (d *decoder) value(v any, sh *shape, dst reflect.Value) {
 	}
 }
 
-func (d *decoder) text(v any) (string, bool) {
+func (d *decoder) stringOf(v any) (string, bool) {
 	s, ok := v.(string)
 	if !ok {
-		d.wants(v, "text in quotes")
+		d.faultWrongType(v, "text in quotes")
 	}
 	return s, ok
 }
 
-func (d *decoder) string(s string, sh *shape) bool {
+func (d *decoder) checkString(s string, sh *shape) bool {
 	switch {
 	case sh.enum != nil:
 		if slices.Contains(sh.enum, s) {
 			return true
 		}
 		d.fault("is %s; want one of %s%s", quote(s), strings.Join(sh.enum, ", "), didYouMean(s, sh.enum))
-	case len(s) > sh.max && utf8.RuneCountInString(s) > sh.max:
-		d.fault("is %d characters long; at most %d are allowed", utf8.RuneCountInString(s), sh.max)
+	case len(s) > sh.maxChars && utf8.RuneCountInString(s) > sh.maxChars:
+		d.fault("is %d characters long; at most %d are allowed", utf8.RuneCountInString(s), sh.maxChars)
 	default:
 		fault := sh.format.Fault(s)
 		if fault == "" {
@@ -165,8 +165,8 @@ func (d *decoder) string(s string, sh *shape) bool {
 	return false
 }
 
-// prose tells whether any text will do.
-func (sh *shape) prose() bool {
+// isFreeText tells whether any text will do.
+func (sh *shape) isFreeText() bool {
 	return sh.is == isString && sh.enum == nil && (sh.format == FormatText || sh.format == FormatLines)
 }
 
@@ -197,17 +197,17 @@ func setScalar(dst any, s string) (err error) {
 
 // object fills dst, and common with the members of every record.
 func (d *decoder) object(o Object, sh *shape, dst, common reflect.Value) {
-	if len(o) == 0 && (d.partial || sh.minimum() > 0) {
+	if len(o) == 0 && (d.partial || sh.minMembers() > 0) {
 		d.fault("is empty: leave it out")
 	}
 	var seen uint64
 	at := -1
 	for _, m := range o {
-		if d.full() {
+		if d.tooManyFaults() {
 			return
 		}
-		i, f := sh.lookup(m.Name, at+1)
-		d.into(m.Name)
+		i, f := sh.lookupField(m.Name, at+1)
+		d.enter(m.Name)
 		if f == nil {
 			d.fault("is no field here%s", didYouMean(m.Name, sh.fieldNames()))
 		} else {
@@ -217,13 +217,13 @@ func (d *decoder) object(o Object, sh *shape, dst, common reflect.Value) {
 			if f.common {
 				into = common
 			}
-			if m.Value == any("") && f.required && f.prose() {
+			if m.Value == any("") && f.required && f.isFreeText() {
 				d.fault("is empty, and is required")
 			} else {
 				d.value(m.Value, f.shape, into.Field(f.index))
 			}
 		}
-		d.out()
+		d.leave()
 	}
 	if d.partial {
 		return
@@ -231,9 +231,9 @@ func (d *decoder) object(o Object, sh *shape, dst, common reflect.Value) {
 	for i, f := range sh.fields {
 		later := d.draft && f.common && (f.is == isID || f.is == isInstant)
 		if f.required && seen&(1<<i) == 0 && !later {
-			d.into(f.name)
+			d.enter(f.name)
 			d.fault("is missing")
-			d.out()
+			d.leave()
 		}
 	}
 }

@@ -76,7 +76,7 @@ func appendObject(b []byte, v, common reflect.Value, sh *shape) []byte {
 			from = common
 		}
 		value := from.Field(f.index)
-		if !f.required && absent(value, f.shape) {
+		if !f.required && isAbsent(value, f.shape) {
 			continue
 		}
 		if !first {
@@ -89,7 +89,7 @@ func appendObject(b []byte, v, common reflect.Value, sh *shape) []byte {
 	return append(b, '}')
 }
 
-func absent(v reflect.Value, sh *shape) bool {
+func isAbsent(v reflect.Value, sh *shape) bool {
 	if sh.is == isList || sh.is == isMap || sh.is == isFragment {
 		return v.Len() == 0
 	}

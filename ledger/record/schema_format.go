@@ -35,38 +35,38 @@ const (
 
 // A grammar says what a format takes: either runs of ASCII classes, or a pattern.
 type grammar struct {
-	means       string // "want " + means
-	first, rest string // classes as a regular expression writes them; first "" = as rest
-	min, max    int    // characters
-	pattern     string // instead: RE2 and ECMA-262 alike
-	lines       bool
-	compiled    *regexp.Regexp
-	head, tail  [128]bool
+	description       string // "want " + means
+	first, rest       string // classes as a regular expression writes them; first "" = as rest
+	min, max          int    // characters
+	pattern           string // instead: RE2 and ECMA-262 alike
+	lines             bool
+	compiled          *regexp.Regexp
+	firstSet, restSet [128]bool
 }
 
 const base64Of32 = `[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]`
 
 var grammars = compileGrammars(map[Format]*grammar{
-	FormatText:      {means: "one line of text"},
-	FormatLines:     {means: "text", lines: true},
-	FormatSegment:   {means: "1 to 64 of a-z, 0-9, '.' and '-', not beginning with '.' or '-'", first: "a-z0-9", rest: "a-z0-9.-", min: 1, max: 64},
-	FormatThread:    {means: "lower-case segments between slashes", first: "a-z0-9", rest: "a-z0-9./-", min: 1, max: MaxThread},
-	FormatName:      {means: "1 to 64 letters, digits, '.', '_' and '-'", first: "A-Za-z0-9", rest: "A-Za-z0-9._-", min: 1, max: 64},
-	FormatCountry:   {means: "two capital letters (ISO 3166-1 alpha-2)", rest: "A-Z", min: 2, max: 2},
-	FormatLEI:       {means: "18 capital letters and digits, then 2 check digits (ISO 17442)", pattern: `^[0-9A-Z]{18}[0-9]{2}$`},
-	FormatScript:    {means: "four letters like Cyrl (ISO 15924)", first: "A-Z", rest: "a-z", min: 4, max: 4},
-	FormatDomain:    {means: "a domain in lower case like kestrel.example, in its xn-- form where it has other letters", pattern: `^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`},
-	FormatURL:       {means: "an http or https URL", pattern: `^https?://[A-Za-z0-9.:\[\]-]+([/?#][!#-;=?-\[\]_a-z~]*)?$`},
-	FormatMediaType: {means: "a media type like application/pdf", pattern: `^[a-zA-Z0-9][a-zA-Z0-9!#$&^_.+-]{0,126}/[a-zA-Z0-9][a-zA-Z0-9!#$&^_.+-]{0,126}$`},
-	FormatSHA256:    {means: "64 lower-case hexadecimal digits", rest: "0-9a-f", min: 64, max: 64},
-	FormatRoot:      {means: "base64 of 32 bytes", pattern: `^` + base64Of32 + `=$`},
-	FormatKeyID:     {means: "a key ID like SHA256:…, as docket keygen prints it", pattern: `^SHA256:` + base64Of32 + `$`},
-	FormatPEM:       {means: "a public key in PEM (PKIX)", pattern: `^-----BEGIN PUBLIC KEY-----\n([A-Za-z0-9+/=]{1,64}\n)+-----END PUBLIC KEY-----\n$`, lines: true},
-	FormatOrigin:    {means: "printable ASCII without spaces and '+', like log.example/2026", rest: "!-*,-~", min: 1, max: 200},
-	FormatVKey:      {means: "a verifier key: name+hash+base64", pattern: `^[!-*,-~]{1,200}\+[0-9a-f]{8}\+[A-Za-z0-9+/]+={0,2}$`},
-	FormatZone:      {means: "an IANA time zone like America/New_York", first: "A-Za-z", rest: "A-Za-z0-9+_/-", min: 1, max: 64},
-	FormatWord:      {means: "1 to 40 letters", rest: "a-zA-Z", min: 1, max: 40},
-	FormatPath:      {means: "a member like federalRegisterNotice or target.lei", pattern: `^[a-zA-Z0-9]{1,40}(\.[a-zA-Z0-9]{1,40}){0,3}$`},
+	FormatText:      {description: "one line of text"},
+	FormatLines:     {description: "text", lines: true},
+	FormatSegment:   {description: "1 to 64 of a-z, 0-9, '.' and '-', not beginning with '.' or '-'", first: "a-z0-9", rest: "a-z0-9.-", min: 1, max: 64},
+	FormatThread:    {description: "lower-case segments between slashes", first: "a-z0-9", rest: "a-z0-9./-", min: 1, max: MaxThreadBytes},
+	FormatName:      {description: "1 to 64 letters, digits, '.', '_' and '-'", first: "A-Za-z0-9", rest: "A-Za-z0-9._-", min: 1, max: 64},
+	FormatCountry:   {description: "two capital letters (ISO 3166-1 alpha-2)", rest: "A-Z", min: 2, max: 2},
+	FormatLEI:       {description: "18 capital letters and digits, then 2 check digits (ISO 17442)", pattern: `^[0-9A-Z]{18}[0-9]{2}$`},
+	FormatScript:    {description: "four letters like Cyrl (ISO 15924)", first: "A-Z", rest: "a-z", min: 4, max: 4},
+	FormatDomain:    {description: "a domain in lower case like kestrel.example, in its xn-- form where it has other letters", pattern: `^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`},
+	FormatURL:       {description: "an http or https URL", pattern: `^https?://[A-Za-z0-9.:\[\]-]+([/?#][!#-;=?-\[\]_a-z~]*)?$`},
+	FormatMediaType: {description: "a media type like application/pdf", pattern: `^[a-zA-Z0-9][a-zA-Z0-9!#$&^_.+-]{0,126}/[a-zA-Z0-9][a-zA-Z0-9!#$&^_.+-]{0,126}$`},
+	FormatSHA256:    {description: "64 lower-case hexadecimal digits", rest: "0-9a-f", min: 64, max: 64},
+	FormatRoot:      {description: "base64 of 32 bytes", pattern: `^` + base64Of32 + `=$`},
+	FormatKeyID:     {description: "a key ID like SHA256:…, as docket keygen prints it", pattern: `^SHA256:` + base64Of32 + `$`},
+	FormatPEM:       {description: "a public key in PEM (PKIX)", pattern: `^-----BEGIN PUBLIC KEY-----\n([A-Za-z0-9+/=]{1,64}\n)+-----END PUBLIC KEY-----\n$`, lines: true},
+	FormatOrigin:    {description: "printable ASCII without spaces and '+', like log.example/2026", rest: "!-*,-~", min: 1, max: 200},
+	FormatVKey:      {description: "a verifier key: name+hash+base64", pattern: `^[!-*,-~]{1,200}\+[0-9a-f]{8}\+[A-Za-z0-9+/]+={0,2}$`},
+	FormatZone:      {description: "an IANA time zone like America/New_York", first: "A-Za-z", rest: "A-Za-z0-9+_/-", min: 1, max: 64},
+	FormatWord:      {description: "1 to 40 letters", rest: "a-zA-Z", min: 1, max: 40},
+	FormatPath:      {description: "a member like federalRegisterNotice or target.lei", pattern: `^[a-zA-Z0-9]{1,40}(\.[a-zA-Z0-9]{1,40}){0,3}$`},
 })
 
 func compileGrammars(all map[Format]*grammar) map[Format]*grammar {
@@ -75,7 +75,7 @@ func compileGrammars(all map[Format]*grammar) map[Format]*grammar {
 			if g.first == "" {
 				g.first = g.rest
 			}
-			g.head, g.tail = class(g.first), class(g.rest)
+			g.firstSet, g.restSet = asciiSet(g.first), asciiSet(g.rest)
 			g.pattern = fmt.Sprintf("^[%s][%s]{%d,%d}$", g.first, g.rest, g.min-1, g.max-1)
 		} else if g.pattern != "" {
 			g.compiled = regexp.MustCompile(g.pattern)
@@ -84,8 +84,8 @@ func compileGrammars(all map[Format]*grammar) map[Format]*grammar {
 	return all
 }
 
-// class is the set of ASCII characters in [ ].
-func class(set string) (in [128]bool) {
+// asciiSet is the set of ASCII characters in [ ].
+func asciiSet(set string) (in [128]bool) {
 	re := regexp.MustCompile("^[" + set + "]$")
 	for c := range in {
 		in[c] = re.MatchString(string(rune(c)))
@@ -109,7 +109,7 @@ func (f Format) Fault(s string) string {
 			return ""
 		}
 	case g.pattern == "":
-		return textFault(s, g.lines)
+		return checkText(s, g.lines)
 	case g.compiled.MatchString(s):
 		if f != FormatPEM {
 			return ""
@@ -121,29 +121,29 @@ func (f Format) Fault(s string) string {
 		return err.Error()
 	}
 	if s == "" {
-		return "is empty; want " + g.means
+		return "is empty; want " + g.description
 	}
-	return fmt.Sprintf("%s is not %s", quote(s), g.means)
+	return fmt.Sprintf("%s is not %s", quote(s), g.description)
 }
 
 func (g *grammar) matches(s string) bool {
 	if len(s) < g.min || len(s) > g.max {
 		return false
 	}
-	in := &g.head
+	in := &g.firstSet
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf || !in[s[i]] {
 			return false
 		}
-		in = &g.tail
+		in = &g.restSet
 	}
 	return true
 }
 
-// textFault refuses what could make a text look like another (RECORDS.md "Every
+// checkText refuses what could make a text look like another (RECORDS.md "Every
 // record"): control characters but LF where lines are allowed, and the controls of
 // the bidirectional algorithm.
-func textFault(s string, lines bool) string {
+func checkText(s string, lines bool) string {
 	if s == "" {
 		return "is empty: leave the member out"
 	}
@@ -154,18 +154,18 @@ func textFault(s string, lines bool) string {
 			return "holds a line break; this is one line"
 		case r < 0x20 || r >= 0x7F && r <= 0x9F:
 			return fmt.Sprintf("holds the control character U+%04X at byte %d", r, i)
-		case isBidi(r):
+		case isBidiControl(r):
 			return fmt.Sprintf("holds U+%04X at byte %d, which changes the direction of the text around it", r, i)
 		}
 	}
 	return ""
 }
 
-func isBidi(r rune) bool {
+func isBidiControl(r rune) bool {
 	return r >= 0x061C && (r == 0x061C || r == 0x200E || r == 0x200F || r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069)
 }
 
-// textPattern is textFault as a regular expression.
+// textPattern is checkText as a regular expression.
 func textPattern(lines bool) string {
 	controls := `\x00-\x1f`
 	if lines {

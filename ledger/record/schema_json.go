@@ -12,7 +12,7 @@ import (
 // the same table that decodes it. What it allows and [ParseStatement] refuses are
 // rules across fields, equal items written differently, and keys that are no keys.
 func SchemaJSON(kind Kind) ([]byte, error) {
-	sp, err := mustSpec(kind)
+	sp, err := findSpec(kind)
 	if err != nil {
 		return nil, err
 	}
@@ -20,7 +20,7 @@ func SchemaJSON(kind Kind) ([]byte, error) {
 		{"$schema", "https://json-schema.org/draft/2020-12/schema"},
 		{"$id", "urn:docket:schema:" + string(kind) + ":v1"},
 		{"title", string(kind)},
-		{"description", sp.says},
+		{"description", sp.summary},
 		{"type", "object"},
 		{"properties", Object{
 			{"_type", Object{{"enum", []any{statementV1, statementV01}}}},
@@ -28,7 +28,7 @@ func SchemaJSON(kind Kind) ([]byte, error) {
 			{"predicateType", Object{{"const", kind.PredicateType()}}},
 			{"predicate", sp.predicateSchema()},
 		}},
-		{"required", list(statementMembers)},
+		{"required", toList(statementMembers)},
 		{"additionalProperties", false},
 	}
 	var out bytes.Buffer
@@ -39,9 +39,9 @@ func SchemaJSON(kind Kind) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-func subjectSchema(sp *spec) Object {
+func subjectSchema(sp *kindSpec) Object {
 	says := "what the record is about; the name is text for people, and nothing is decided by it"
-	if sp.private {
+	if sp.privateSubject {
 		says += "; the digest is a commitment to the document's"
 	}
 	digest := Object{
@@ -62,8 +62,8 @@ func subjectSchema(sp *spec) Object {
 	}
 }
 
-func (sp *spec) predicateSchema() Object {
-	o := sp.shape.schema(whole)
+func (sp *kindSpec) predicateSchema() Object {
+	o := sp.shape.jsonSchema(fullObject)
 	for i, m := range o {
 		if m.Name != "properties" {
 			continue
@@ -77,31 +77,31 @@ func (sp *spec) predicateSchema() Object {
 	return o
 }
 
-func (sp *spec) threadPattern() string {
+func (sp *kindSpec) threadPattern() string {
 	segments := make([]string, len(sp.segments))
 	for i, s := range sp.segments {
-		if segments[i] = strings.ReplaceAll(s, ".", `\.`); isVariable(s) {
+		if segments[i] = strings.ReplaceAll(s, ".", `\.`); isPlaceholderSegment(s) {
 			segments[i] = strings.Trim(grammars[FormatSegment].pattern, "^$")
 		}
 	}
 	return "^" + strings.Join(segments, "/") + "$"
 }
 
-// part says how much of an object a schema describes.
-type part int
+// fragmentMode says how much of an object a schema describes.
+type fragmentMode int
 
 const (
-	whole  part = iota
-	some        // members may be missing: an amendment's set
-	listed      // and only lists may be touched: drop and add
+	fullObject      fragmentMode = iota
+	partialObject                // members may be missing: an amendment's set
+	listsOnlyObject              // and only lists may be touched: drop and add
 )
 
-func (sh *shape) schema(p part) Object {
+func (sh *shape) jsonSchema(p fragmentMode) Object {
 	switch sh.is {
 	case isString:
 		return sh.stringSchema()
 	case isInteger:
-		return Object{{"type", "integer"}, {"minimum", sh.lo}, {"maximum", sh.hi}}
+		return Object{{"type", "integer"}, {"minimum", sh.minInt}, {"maximum", sh.maxInt}}
 	case isBoolean:
 		return Object{{"type", "boolean"}}
 	case isDate:
@@ -112,10 +112,10 @@ func (sh *shape) schema(p part) Object {
 		const n = `(0|[1-9][0-9]{0,3})`
 		return Object{{"type", "string"}, {"pattern", "^P(" + n + "[YMWD]|" + n + "Y" + n + "M" + n + "D)$"}}
 	case isID:
-		return Object{{"type", "string"}, {"pattern", grammars[FormatSHA256].pattern}, {"not", Object{{"const", placeholder}}}}
+		return Object{{"type", "string"}, {"pattern", grammars[FormatSHA256].pattern}, {"not", Object{{"const", zeroDigest}}}}
 	case isList:
-		o := Object{{"type", "array"}, {"items", sh.item.schema(whole)}, {"maxItems", int64(sh.items)}, {"uniqueItems", true}}
-		if sh.needsItem && p == whole {
+		o := Object{{"type", "array"}, {"items", sh.item.jsonSchema(fullObject)}, {"maxItems", int64(sh.maxItems)}, {"uniqueItems", true}}
+		if sh.needsItem && p == fullObject {
 			o = append(o, Member{"minItems", int64(1)})
 		}
 		return o
@@ -123,38 +123,38 @@ func (sh *shape) schema(p part) Object {
 		return Object{
 			{"type", "object"},
 			{"propertyNames", Object{{"pattern", grammars[sh.names].pattern}}},
-			{"additionalProperties", sh.item.schema(whole)},
-			{"minProperties", int64(1)}, {"maxProperties", int64(sh.items)},
+			{"additionalProperties", sh.item.jsonSchema(fullObject)},
+			{"minProperties", int64(1)}, {"maxProperties", int64(sh.maxItems)},
 		}
 	case isFragment:
-		if sh.lists {
-			return sh.fragment.schema(listed)
+		if sh.listsOnly {
+			return sh.fragment.jsonSchema(listsOnlyObject)
 		}
-		return sh.fragment.schema(some)
+		return sh.fragment.jsonSchema(partialObject)
 	}
 	return sh.objectSchema(p)
 }
 
 func (sh *shape) stringSchema() Object {
 	if sh.enum != nil {
-		return Object{{"type", "string"}, {"enum", list(sh.enum)}}
+		return Object{{"type", "string"}, {"enum", toList(sh.enum)}}
 	}
 	g := grammars[sh.format]
 	pattern := g.pattern
 	if pattern == "" {
 		pattern = textPattern(g.lines)
 	}
-	return Object{{"type", "string"}, {"minLength", int64(1)}, {"maxLength", int64(sh.max)}, {"pattern", pattern}}
+	return Object{{"type", "string"}, {"minLength", int64(1)}, {"maxLength", int64(sh.maxChars)}, {"pattern", pattern}}
 }
 
-func (sh *shape) objectSchema(p part) Object {
+func (sh *shape) objectSchema(p fragmentMode) Object {
 	properties := Object{}
 	var required []any
 	for _, f := range sh.fields {
-		if p == listed && f.is != isList && f.is != isObject {
+		if p == listsOnlyObject && f.is != isList && f.is != isObject {
 			continue
 		}
-		described := f.schema(p)
+		described := f.jsonSchema(p)
 		if f.doc != "" {
 			described = append(Object{{"description", f.doc}}, described...)
 		}
@@ -165,7 +165,7 @@ func (sh *shape) objectSchema(p part) Object {
 	}
 	o := Object{{"type", "object"}, {"properties", properties}, {"additionalProperties", false}}
 	switch {
-	case p != whole || len(required) == 0:
+	case p != fullObject || len(required) == 0:
 		o = append(o, Member{"minProperties", int64(1)})
 	default:
 		o = append(o, Member{"required", required})
@@ -173,7 +173,7 @@ func (sh *shape) objectSchema(p part) Object {
 	return o
 }
 
-func list(words []string) []any {
+func toList(words []string) []any {
 	out := make([]any, len(words))
 	for i, w := range words {
 		out[i] = w

@@ -6,10 +6,10 @@ func (d *decoder) list(v any, sh *shape, dst reflect.Value) {
 	items, ok := v.([]any)
 	switch {
 	case !ok:
-		d.wants(v, "a list")
+		d.faultWrongType(v, "a list")
 		return
-	case len(items) > sh.items:
-		d.fault("holds %d items; at most %d are allowed", len(items), sh.items)
+	case len(items) > sh.maxItems:
+		d.fault("holds %d items; at most %d are allowed", len(items), sh.maxItems)
 		return
 	case len(items) == 0 && sh.needsItem && !d.partial:
 		d.fault("is empty; at least one item is needed")
@@ -17,28 +17,28 @@ func (d *decoder) list(v any, sh *shape, dst reflect.Value) {
 	case len(items) == 0:
 		return // as if it were absent
 	}
-	partial, lists := d.partial, d.lists
-	d.partial, d.lists = false, false
+	partial, lists := d.partial, d.listsOnly
+	d.partial, d.listsOnly = false, false
 	list := reflect.MakeSlice(dst.Type(), len(items), len(items))
 	faults := len(d.faults)
 	for i, item := range items {
-		if d.full() {
+		if d.tooManyFaults() {
 			break
 		}
-		d.item(i)
+		d.enterItem(i)
 		d.value(item, sh.item, list.Index(i))
-		d.out()
+		d.leave()
 	}
 	dst.Set(list)
 	if len(d.faults) == faults {
-		d.unique(list, sh)
+		d.checkUnique(list, sh)
 	}
-	d.partial, d.lists = partial, lists
+	d.partial, d.listsOnly = partial, lists
 }
 
-// unique: every list of a record is a set in an order, so that "drop this item"
+// checkUnique: every list of a record is a set in an order, so that "drop this item"
 // has one meaning.
-func (d *decoder) unique(list reflect.Value, sh *shape) {
+func (d *decoder) checkUnique(list reflect.Value, sh *shape) {
 	if list.Len() < 2 {
 		return
 	}
@@ -47,39 +47,39 @@ func (d *decoder) unique(list reflect.Value, sh *shape) {
 	for i := range list.Len() {
 		b = appendValue(b[:0], list.Index(i), sh.item)
 		if j, twice := first[string(b)]; twice {
-			d.item(i)
+			d.enterItem(i)
 			d.fault("is the same as item %d", j)
-			d.out()
+			d.leave()
 			continue
 		}
 		first[string(b)] = i
 	}
 }
 
-func (d *decoder) dict(v any, sh *shape, dst reflect.Value) {
+func (d *decoder) mapValue(v any, sh *shape, dst reflect.Value) {
 	o, ok := v.(Object)
 	switch {
 	case !ok:
-		d.wants(v, "an object")
+		d.faultWrongType(v, "an object")
 		return
 	case len(o) == 0:
 		d.fault("is empty: leave it out")
 		return
-	case len(o) > sh.items:
-		d.fault("holds %d members; at most %d are allowed", len(o), sh.items)
+	case len(o) > sh.maxItems:
+		d.fault("holds %d members; at most %d are allowed", len(o), sh.maxItems)
 		return
 	}
 	dst.Set(reflect.MakeMapWithSize(dst.Type(), len(o)))
 	value := reflect.New(dst.Type().Elem()).Elem()
 	for _, m := range o {
-		d.into(m.Name)
+		d.enter(m.Name)
 		if fault := sh.names.Fault(m.Name); fault != "" {
 			d.fault("the name %s", fault)
 		}
 		value.SetZero()
 		d.value(m.Value, sh.item, value)
 		dst.SetMapIndex(reflect.ValueOf(m.Name), value)
-		d.out()
+		d.leave()
 	}
 }
 
@@ -90,9 +90,9 @@ func (d *decoder) fragment(o Object, sh *shape) {
 		d.fault("is empty: leave it out")
 		return
 	}
-	partial, lists := d.partial, d.lists
-	d.partial, d.lists = true, sh.lists
+	partial, lists := d.partial, d.listsOnly
+	d.partial, d.listsOnly = true, sh.listsOnly
 	scratch := reflect.New(sh.fragment.typ).Elem()
 	d.object(o, sh.fragment, scratch, scratch)
-	d.partial, d.lists = partial, lists
+	d.partial, d.listsOnly = partial, lists
 }

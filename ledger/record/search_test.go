@@ -18,18 +18,18 @@ func TestOpenFindsTheKeys(t *testing.T) {
 	keys := keysOf(signers)
 	stranger := signerOf(t, record.AlgEd25519)
 	env := envelopeBy(t, responseOf(800), signers[0], signers[3], stranger, signers[9])
-	wrong := hintless(env)
+	wrong := withoutKeyIDs(env)
 	wrong.Signatures[0].KeyID = signers[1].Key().ID()
 	wrong.Signatures[1].KeyID = "SHA256:of nobody"
 
-	same := hintless(env)
+	same := withoutKeyIDs(env)
 	for i := range same.Signatures {
 		same.Signatures[i].KeyID = keys[0].ID()
 	}
 
-	for name, e := range map[string]record.Envelope{"key IDs": env, "no key IDs": hintless(env), "wrong key IDs": wrong, "one key ID for all": same} {
+	for name, e := range map[string]record.Envelope{"key IDs": env, "no key IDs": withoutKeyIDs(env), "wrong key IDs": wrong, "one key ID for all": same} {
 		t.Run(name, func(t *testing.T) {
-			v, err := record.Open(e, known(append(keys, keys[0], nil, keys[3])...))
+			v, err := record.Open(e, knownKeys(append(keys, keys[0], nil, keys[3])...))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -56,8 +56,8 @@ func TestOpenKeepsOneSignaturePerKey(t *testing.T) {
 		t.Fatalf("%d signatures", len(env.Signatures))
 	}
 	env.Signatures = append(env.Signatures, env.Signatures[0])
-	for _, e := range []record.Envelope{env, hintless(env)} {
-		v, err := record.Open(e, known(s.Key()))
+	for _, e := range []record.Envelope{env, withoutKeyIDs(env)} {
+		v, err := record.Open(e, knownKeys(s.Key()))
 		if err != nil || len(v.Signatures()) != 1 || v.Ignored() != 3 || !bytes.Equal(v.Signatures()[0].Sig, env.Signatures[0].Sig) {
 			t.Errorf("%d signatures, %d ignored, %v", len(v.Signatures()), v.Ignored(), err)
 		}
@@ -67,7 +67,7 @@ func TestOpenKeepsOneSignaturePerKey(t *testing.T) {
 func TestOpenTriesTheKeysThatTheRecordLists(t *testing.T) {
 	one, two, registrar := signerOf(t, record.AlgEd25519), signerOf(t, record.AlgECDSAP256), signerOf(t, record.AlgEd25519)
 	env := envelopeBy(t, enrolmentOf(t, one.Key(), two.Key()), two, registrar, one)
-	v, err := record.Open(hintless(env), known(registrar.Key()))
+	v, err := record.Open(withoutKeyIDs(env), knownKeys(registrar.Key()))
 	if err != nil || len(v.Signatures()) != 3 {
 		t.Fatalf("%d signatures, %v", len(v.Signatures()), err)
 	}
@@ -76,11 +76,11 @@ func TestOpenTriesTheKeysThatTheRecordLists(t *testing.T) {
 	}
 }
 
-func TestOpenBoundsTheTries(t *testing.T) {
+func TestOpenLimitsVerifications(t *testing.T) {
 	own := signerOf(t, record.AlgEd25519)
 	env := envelopeBy(t, responseOf(400), own)
 	var others []*record.Key
-	for range record.MaxTries {
+	for range record.MaxVerifications {
 		others = append(others, signerOf(t, record.AlgEd25519).Key())
 	}
 	for name, c := range map[string]struct {
@@ -88,13 +88,13 @@ func TestOpenBoundsTheTries(t *testing.T) {
 		keys []*record.Key
 		ok   bool
 	}{
-		"last of 32":                 {hintless(env), append(slices.Clone(others[1:]), own.Key()), true},
-		"last of 33":                 {hintless(env), append(slices.Clone(others), own.Key()), false},
+		"last of 32":                 {withoutKeyIDs(env), append(slices.Clone(others[1:]), own.Key()), true},
+		"last of 33":                 {withoutKeyIDs(env), append(slices.Clone(others), own.Key()), false},
 		"last of 33, hinted":         {env, append(slices.Clone(others), own.Key()), true},
-		"last of 65 of another sort": {hintless(env), append(slices.Repeat([]*record.Key{signerOf(t, record.AlgECDSAP256).Key()}, 64), own.Key()), true},
+		"last of 65 of another sort": {withoutKeyIDs(env), append(slices.Repeat([]*record.Key{signerOf(t, record.AlgECDSAP256).Key()}, 64), own.Key()), true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := record.Open(c.env, known(c.keys...))
+			_, err := record.Open(c.env, knownKeys(c.keys...))
 			var r *record.Refusal
 			switch {
 			case c.ok && err != nil:
@@ -111,7 +111,7 @@ func TestOpenBoundsTheTries(t *testing.T) {
 			keys = append(keys, signerOf(t, record.AlgECDSAP256).Key(), signerOf(t, record.AlgECDSAP384).Key())
 		}
 		slices.Reverse(keys)
-		if _, err := record.Open(hintless(env), known(keys...)); err != nil {
+		if _, err := record.Open(withoutKeyIDs(env), knownKeys(keys...)); err != nil {
 			t.Error(err)
 		}
 	})

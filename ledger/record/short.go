@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// MaxShort is the most bytes of a short form that is read.
-const MaxShort = 1 << 20
+// MaxShortFormBytes is the most bytes of a short form that is read.
+const MaxShortFormBytes = 1 << 20
 
-// ShortEnv reads what a short form names, since this package does no I/O. A nil
+// ShortFormResolver reads what a short form names, since this package does no I/O. A nil
 // function refuses.
-type ShortEnv struct {
+type ShortFormResolver struct {
 	Document func(file string) (DocumentFile, error) // document: {file: …}
 	Key      func(file string) (PEM, error)          // key: {file: …}
 	KMS      func(uri string) (PEM, error)           // key: {kms: …}
@@ -28,50 +28,50 @@ type DocumentFile struct {
 	SHA256    [32]byte
 }
 
-// Short is a record as people write it (RECORDS.md "Every record"), read and
-// judged as far as it can be before a ledger is known; [Short.Fill] makes the
+// ShortForm is a record as people write it (RECORDS.md "Every record"), read and
+// judged as far as it can be before a ledger is known; [ShortForm.Fill] makes the
 // payload.
-type Short struct {
+type ShortForm struct {
 	// Statement is what was written. Commitments are still zeros, and ledger,
 	// follows, issuedAt, the subject may be missing.
 	Statement *Statement
-	// About is the record to look up for [Filling.About], if any.
-	About About
+	// SubjectLookup is the record to look up for [FillValues.SubjectRecord], if any.
+	SubjectLookup SubjectLookup
 
-	payload   []byte // of a whole statement, which nothing can be added to
-	predicate Object // as written, placeholders for commitments
-	secrets   []Salt // still without salt; all but the subject's in predicate
+	payload   []byte    // of a whole statement, which nothing can be added to
+	predicate Object    // as written, placeholders for commitments
+	secrets   []Opening // still without salt; all but the subject's in predicate
 	subject   Subject
 	lines     map[string]int
 }
 
-// ParseShort reads a short form, YAML or JSON, against the schema of its kind: in
+// ParseShortForm reads a short form, YAML or JSON, against the schema of its kind: in
 // a string field a scalar stays as written (0123456, 2026-11-23, no). A whole
 // statement as JSON is taken too, and then stays as it is. Errors are a
-// *[ShortError] with every fault and its line, or a *[Refusal].
-func ParseShort(raw []byte, env ShortEnv) (*Short, error) {
-	if len(raw) > MaxShort {
-		return nil, &Refusal{Class: TooLarge, Detail: fmt.Sprintf("reading record: %d bytes; at most %d are read", len(raw), MaxShort), Limit: MaxShort, Size: len(raw)}
+// *[ShortFormError] with every fault and its line, or a *[Refusal].
+func ParseShortForm(raw []byte, resolver ShortFormResolver) (*ShortForm, error) {
+	if len(raw) > MaxShortFormBytes {
+		return nil, &Refusal{Class: TooLarge, Detail: fmt.Sprintf("reading record: %d bytes; at most %d are read", len(raw), MaxShortFormBytes), Limit: MaxShortFormBytes, Size: len(raw)}
 	}
-	if whole, err := wholeStatement(raw); whole != nil || err != nil {
+	if whole, err := parseFullStatement(raw); whole != nil || err != nil {
 		return whole, err
 	}
-	w := &writing{env: env, lines: map[string]int{}}
+	w := &shortFormDecoder{resolver: resolver, lines: map[string]int{}}
 	sp, err := w.read(raw)
 	if err != nil {
 		return nil, err
 	}
-	sh := &Short{predicate: w.predicate, secrets: w.secrets, subject: w.subject, lines: w.lines}
-	sh.Statement = &Statement{Kind: sp.kind, Predicate: sp.blank(), object: w.predicate}
-	faults := append(w.faults, sh.judge(sp, w)...)
+	sh := &ShortForm{predicate: w.predicate, secrets: w.secrets, subject: w.subject, lines: w.lines}
+	sh.Statement = &Statement{Kind: sp.kind, Predicate: sp.newPredicate(), object: w.predicate}
+	faults := append(w.faults, sh.decodeDraft(sp, w)...)
 	if len(faults) > 0 {
-		return nil, w.refuse(faults)
+		return nil, w.shortFormError(faults)
 	}
 	return sh, nil
 }
 
-// wholeStatement reads raw if it is an in-toto statement, nil if it is not.
-func wholeStatement(raw []byte) (*Short, error) {
+// parseFullStatement reads raw if it is an in-toto statement, nil if it is not.
+func parseFullStatement(raw []byte) (*ShortForm, error) {
 	if trimmed := bytes.TrimSpace(raw); len(trimmed) == 0 || trimmed[0] != '{' || !bytes.Contains(raw, []byte(`"predicateType"`)) {
 		return nil, nil
 	}
@@ -79,23 +79,23 @@ func wholeStatement(raw []byte) (*Short, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Short{Statement: s, payload: bytes.Clone(raw)}, nil
+	return &ShortForm{Statement: s, payload: bytes.Clone(raw)}, nil
 }
 
-// judge finds the faults that no ledger could heal, and settles the subject.
-func (sh *Short) judge(sp *spec, w *writing) []Fault {
+// decodeDraft finds the faults that no ledger could heal, and settles the subject.
+func (sh *ShortForm) decodeDraft(sp *kindSpec, w *shortFormDecoder) []Fault {
 	s := sh.Statement
-	d := &decoder{path: []step{{name: "predicate"}}, draft: true}
+	d := &decoder{path: []pathStep{{name: "predicate"}}, draft: true}
 	d.predicate(w.predicate, sp, s)
-	if faults := w.without(d.faults); len(faults) > 0 || len(w.faults) > 0 {
+	if faults := w.dropNested(d.faults); len(faults) > 0 || len(w.faults) > 0 {
 		return faults
 	}
 	switch {
-	case w.latest:
-		sh.About = About{NeedNewest, sp.latestOf(s.Thread)}
+	case w.aboutLatest:
+		sh.SubjectLookup = SubjectLookup{SubjectNewestRecord, sp.latestThread(s.Thread)}
 	case w.subject == Subject{} && !w.private:
-		sh.subject, sh.About = sp.subjectOf(s)
-		if sh.subject == (Subject{}) && sh.About.Need == NeedNothing {
+		sh.subject, sh.SubjectLookup = sp.subjectWithoutDocument(s)
+		if sh.subject == (Subject{}) && sh.SubjectLookup.Source == SubjectGiven {
 			return []Fault{{"/predicate/document", "is missing: name the file, document: {file: …}, or say about: RECORD-ID"}}
 		}
 	}
@@ -105,9 +105,9 @@ func (sh *Short) judge(sp *spec, w *writing) []Fault {
 
 // draftFaults are those of the rules across fields that hold whether the record
 // turns out to be the first on its thread or not.
-func (sh *Short) draftFaults(sp *spec) []Fault {
+func (sh *ShortForm) draftFaults(sp *kindSpec) []Fault {
 	s := sh.Statement
-	first := s.judge(sp)
+	first := s.crossFieldFaults(sp)
 	if !s.Follows.IsZero() {
 		return first
 	}
@@ -115,7 +115,7 @@ func (sh *Short) draftFaults(sp *spec) []Fault {
 	follower.Follows = ID{1}
 	follower.Ledger = ID{1}
 	var both []Fault
-	for _, fault := range follower.judge(sp) {
+	for _, fault := range follower.crossFieldFaults(sp) {
 		for _, f := range first {
 			if f == fault {
 				both = append(both, f)
@@ -125,36 +125,36 @@ func (sh *Short) draftFaults(sp *spec) []Fault {
 	return both
 }
 
-// Filling is what only the ledger and the clock know.
-type Filling struct {
-	Ledger   ID        // the charter's record ID; zero for the charter at index 0
-	Follows  ID        // newest record on the thread; zero for none
-	IssuedAt time.Time // kept to whole milliseconds
-	About    ID        // what [Short.About] asked for
+// FillValues is what only the ledger and the clock know.
+type FillValues struct {
+	Ledger        ID        // the charter's record ID; zero for the charter at index 0
+	Follows       ID        // newest record on the thread; zero for none
+	IssuedAt      time.Time // kept to whole milliseconds
+	SubjectRecord ID        // what [ShortForm.SubjectLookup] asked for
 }
 
 // Fill completes the record and encodes it: what was written stands, what is
 // absent is taken from f. Salts are drawn here, one for each secret: without them
 // nobody can ever open the commitments. Called twice, it draws anew. The payload
 // is one that [ParseStatement] accepts.
-func (sh *Short) Fill(f Filling) (payload []byte, salts []Salt, err error) {
+func (sh *ShortForm) Fill(f FillValues) (payload []byte, salts []Opening, err error) {
 	if sh.payload != nil {
 		return bytes.Clone(sh.payload), nil, nil
 	}
 	filled := *sh.Statement
-	if err := filled.fill(f); err != nil {
+	if err := filled.setDefaults(f); err != nil {
 		return nil, nil, err
 	}
 	filled.Subject = sh.subject
-	if sh.About.Need != NeedNothing {
-		if f.About.IsZero() {
-			return nil, nil, Refuse(Invalid, "filling record: its subject is a record on %s, and none is known", sh.About.Thread)
+	if sh.SubjectLookup.Source != SubjectGiven {
+		if f.SubjectRecord.IsZero() {
+			return nil, nil, Refuse(Invalid, "filling record: its subject is a record on %s, and none is known", sh.SubjectLookup.Thread)
 		}
-		filled.Subject = Subject{Name: sh.About.Thread, SHA256: f.About}
+		filled.Subject = Subject{Name: sh.SubjectLookup.Thread, SHA256: f.SubjectRecord}
 	}
 	commits := make(map[string]string, len(sh.secrets))
 	for _, secret := range sh.secrets {
-		salt := NewSalt(secret.Pointer, secret.Value)
+		salt := NewOpening(secret.Pointer, secret.Value)
 		commit := salt.Commit(filled.Ledger, filled.Thread).Commit
 		commits[salt.Pointer] = commit
 		salts = append(salts, salt)
@@ -162,19 +162,19 @@ func (sh *Short) Fill(f Filling) (payload []byte, salts []Salt, err error) {
 			hex.Decode(filled.Subject.SHA256[:], []byte(commit))
 		}
 	}
-	sp := specOf(filled.Kind)
-	filled.Predicate = sp.blank()
+	sp := specByKind(filled.Kind)
+	filled.Predicate = sp.newPredicate()
 	var d decoder
 	var common Common // the filled one stands
 	d.draft = true
-	d.object(commit(sh.predicate, "", commits).(Object), sp.shape, reflect.ValueOf(filled.Predicate).Elem(), reflect.ValueOf(&common).Elem())
+	d.object(fillCommitments(sh.predicate, "", commits).(Object), sp.shape, reflect.ValueOf(filled.Predicate).Elem(), reflect.ValueOf(&common).Elem())
 	payload, err = EncodeStatement(&filled)
 	return payload, salts, err
 }
 
-func (s *Statement) fill(f Filling) error {
+func (s *Statement) setDefaults(f FillValues) error {
 	if !s.Ledger.IsZero() && !f.Ledger.IsZero() && s.Ledger != f.Ledger {
-		return invalid([]Fault{{"/predicate/ledger", fmt.Sprintf("is written for ledger %s, this is %s", s.Ledger, f.Ledger)}})
+		return invalidStatement([]Fault{{"/predicate/ledger", fmt.Sprintf("is written for ledger %s, this is %s", s.Ledger, f.Ledger)}})
 	}
 	if s.Ledger.IsZero() {
 		s.Ledger = f.Ledger
@@ -188,13 +188,13 @@ func (s *Statement) fill(f Filling) error {
 	return nil
 }
 
-// commit is v with the placeholder at each pointer replaced.
-func commit(v any, pointer string, commits map[string]string) any {
+// fillCommitments is v with the placeholder at each pointer replaced.
+func fillCommitments(v any, pointer string, commits map[string]string) any {
 	switch v := v.(type) {
 	case []any:
 		list := make([]any, len(v))
 		for i, item := range v {
-			list[i] = commit(item, fmt.Sprintf("%s/%d", pointer, i), commits)
+			list[i] = fillCommitments(item, fmt.Sprintf("%s/%d", pointer, i), commits)
 		}
 		return list
 	case Object:
@@ -204,15 +204,15 @@ func commit(v any, pointer string, commits map[string]string) any {
 			if here {
 				m.Value = c // its one member, commit or sha256
 			}
-			o[i] = Member{m.Name, commit(m.Value, pointer+"/"+escapePointer(m.Name), commits)}
+			o[i] = Member{m.Name, fillCommitments(m.Value, pointer+"/"+escapePointer(m.Name), commits)}
 		}
 		return o
 	}
 	return v
 }
 
-// ShortError lists what is wrong with a short form.
-type ShortError struct {
+// ShortFormError lists what is wrong with a short form.
+type ShortFormError struct {
 	Faults []LineFault
 }
 
@@ -230,7 +230,7 @@ func (f LineFault) String() string {
 	return fmt.Sprintf("line %d: %s %s", f.Line, where, f.Detail)
 }
 
-func (e *ShortError) Error() string {
+func (e *ShortFormError) Error() string {
 	lines := make([]string, len(e.Faults))
 	for i, f := range e.Faults {
 		lines[i] = f.String()

@@ -14,18 +14,18 @@ var (
 	documentShape  = objectShape(reflect.TypeFor[Document]())
 )
 
-func elem(t reflect.Type) reflect.Type {
+func derefType(t reflect.Type) reflect.Type {
 	if t.Kind() == reflect.Pointer {
 		return t.Elem()
 	}
 	return t
 }
 
-// document reads `document: {file, url, private}`: the file's digest is the
+// readDocument reads `document: {file, url, private}`: the file's digest is the
 // subject, and the members of [Document] that are written stand; the others come
 // from the file, except where it is private. For a document that is not at hand
 // {sha256: …} takes the place of the file.
-func (w *writing) document(n *yaml.Node, sp *spec) {
+func (w *shortFormDecoder) readDocument(n *yaml.Node, sp *kindSpec) {
 	const pointer = "/predicate/document"
 	members, ok := w.members(n, pointer)
 	if !ok {
@@ -36,17 +36,17 @@ func (w *writing) document(n *yaml.Node, sp *spec) {
 	var written Object
 	for _, m := range members {
 		at := pointer + "/" + escapePointer(m.name)
-		_, f := documentShape.lookup(m.name, 0)
+		_, f := documentShape.lookupField(m.name, 0)
 		switch {
 		case m.name == "file":
-			file, _ = w.file(m.value, m.value.Value, at)
+			file, _ = w.loadFile(m.value, m.value.Value, at)
 		case m.name == "sha256":
 			if fault := FormatSHA256.Fault(m.value.Value); fault != "" {
 				w.fault(m.value, at, "%s", fault)
 			}
 			hex.Decode(named.SHA256[:], []byte(m.value.Value))
 		case m.name == "private":
-			private, isBool := scalar(m.value, &shape{is: isBoolean}).(bool)
+			private, isBool := scalarValue(m.value, &shape{is: isBoolean}).(bool)
 			if w.private = private; !isBool {
 				w.fault(m.value, at, "is %s; want true or false", quote(m.value.Value))
 			}
@@ -69,34 +69,34 @@ func (w *writing) document(n *yaml.Node, sp *spec) {
 		w.fault(n, pointer+"/sha256", "is not the file's, which is %x", file.SHA256)
 		return
 	}
-	w.settle(n, sp, file, written)
+	w.setSubject(n, sp, file, written)
 }
 
-// settle makes the document's digest the subject, or a commitment to it where the
+// setSubject makes the document's digest the subject, or a commitment to it where the
 // kind keeps its documents private.
-func (w *writing) settle(n *yaml.Node, sp *spec, file DocumentFile, written Object) {
+func (w *shortFormDecoder) setSubject(n *yaml.Node, sp *kindSpec, file DocumentFile, written Object) {
 	const pointer = "/predicate/document"
 	switch {
-	case sp.about == aboutEnrolment, sp.about == aboutDesignation:
-		w.fault(n, pointer, "is not what a record of kind %s is about, which is %s: leave it out", sp.kind, map[subject]string{
-			aboutEnrolment: "the party's enrolment", aboutDesignation: "a record of the designation (about: latest)",
-		}[sp.about])
+	case sp.subject == subjectEnrolment, sp.subject == subjectDesignation:
+		w.fault(n, pointer, "is not what a record of kind %s is about, which is %s: leave it out", sp.kind, map[subjectRule]string{
+			subjectEnrolment: "the party's enrolment", subjectDesignation: "a record of the designation (about: latest)",
+		}[sp.subject])
 		return
-	case sp.about == aboutFirstKey && file.Name == "" && len(written) == 0:
+	case sp.subject == subjectFirstKey && file.Name == "" && len(written) == 0:
 		w.fault(n, pointer, "needs a name beside its sha256: without a word about a document, a record of kind %s is about a key", sp.kind)
 		return
-	case sp.private && !w.private:
+	case sp.privateSubject && !w.private:
 		w.fault(n, pointer, "is private for kind %s: add private: true, and a commitment to its digest is published", sp.kind)
 		return
-	case w.private && !sp.private:
+	case w.private && !sp.privateSubject:
 		w.fault(n, pointer+"/private", "is true, but a record of kind %s publishes its document's digest: leave it out", sp.kind)
 		return
 	case w.private:
-		w.secret("/subject", hex.EncodeToString(file.SHA256[:]))
+		w.addSecret("/subject", hex.EncodeToString(file.SHA256[:]))
 	default:
 		w.subject = Subject{Name: file.Name, SHA256: file.SHA256}
 		if file.Name != "" {
-			written = describeFile(written, file)
+			written = addFileMembers(written, file)
 		}
 	}
 	if len(written) > 0 {
@@ -104,8 +104,8 @@ func (w *writing) settle(n *yaml.Node, sp *spec, file DocumentFile, written Obje
 	}
 }
 
-// describeFile adds what the file says of itself and nobody wrote.
-func describeFile(written Object, file DocumentFile) Object {
+// addFileMembers adds what the file says of itself and nobody wrote.
+func addFileMembers(written Object, file DocumentFile) Object {
 	mediaType, _, _ := strings.Cut(file.MediaType, ";")
 	for _, m := range (Object{{"name", file.Name}, {"mediaType", strings.TrimSpace(mediaType)}, {"bytes", file.Bytes}}) {
 		if m.Value != "" && written.Lookup(m.Name) == nil {

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// fictional reads nothing: every file has its name as content, every key is made
+// fictionalResolver reads nothing: every file has its name as content, every key is made
 // from its name.
-var fictional = ShortEnv{
+var fictionalResolver = ShortFormResolver{
 	Document: func(file string) (DocumentFile, error) {
 		if strings.Contains(file, "absent") {
 			return DocumentFile{}, errors.New("no such file")
@@ -34,7 +34,7 @@ func fictionalKey(name string) (PEM, error) {
 	return key.PEM(), nil
 }
 
-var aFilling = Filling{Ledger: IDOf([]byte("ledger")), Follows: IDOf([]byte("follows")), About: IDOf([]byte("about")), IssuedAt: time.Date(2026, 12, 2, 9, 30, 0, 123456789, time.UTC)}
+var exampleFillValues = FillValues{Ledger: IDOf([]byte("ledger")), Follows: IDOf([]byte("follows")), SubjectRecord: IDOf([]byte("about")), IssuedAt: time.Date(2026, 12, 2, 9, 30, 0, 123456789, time.UTC)}
 
 // shortForms are the test's own and the examples; the charter among these has
 // shortened keys, which only a policy notices.
@@ -56,15 +56,15 @@ func shortForms(t testing.TB) map[string][]byte {
 	return forms
 }
 
-func TestShortForms(t *testing.T) {
+func TestShortFormExamples(t *testing.T) {
 	seen := map[Kind]bool{}
 	for file, raw := range shortForms(t) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			sh, err := ParseShort(raw, fictional)
+			sh, err := ParseShortForm(raw, fictionalResolver)
 			if err != nil {
 				t.Fatal(err)
 			}
-			f := aFilling
+			f := exampleFillValues
 			if strings.Contains(file, "charter") || strings.Contains(file, "enrolment") || strings.Contains(string(raw), "initial: true") {
 				f.Follows = ID{}
 			}
@@ -85,22 +85,22 @@ func TestShortForms(t *testing.T) {
 				t.Errorf("encoded again: %v\n%s\n%s", err, again, payload)
 			}
 			for _, salt := range salts {
-				if err := committed(s, salt.Pointer).Open(s.Ledger, s.Thread, salt); err != nil {
+				if err := commitmentAt(s, salt.Pointer).Verify(s.Ledger, s.Thread, salt); err != nil {
 					t.Error(err)
 				}
 			}
 			if n := strings.Count(string(raw), "secret:") + strings.Count(string(raw), "private: true") + strings.Count(string(raw), "{file: screening"); n != len(salts) {
 				t.Errorf("%d salts, want %d", len(salts), n)
 			}
-			if s.Subject.SHA256 == [32]byte{} || strings.Contains(string(payload), placeholder) {
+			if s.Subject.SHA256 == [32]byte{} || strings.Contains(string(payload), zeroDigest) {
 				t.Errorf("not filled: %s", payload)
 			}
 			// A whole statement is taken as it is.
-			whole, err := ParseShort(payload, ShortEnv{})
+			whole, err := ParseShortForm(payload, ShortFormResolver{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if same, _, err := whole.Fill(Filling{}); err != nil || string(same) != string(payload) {
+			if same, _, err := whole.Fill(FillValues{}); err != nil || string(same) != string(payload) {
 				t.Errorf("a whole statement changed: %v\n%s", err, same)
 			}
 		})
@@ -112,8 +112,8 @@ func TestShortForms(t *testing.T) {
 	}
 }
 
-// committed is the commitment in a statement at a pointer from its predicate.
-func committed(s *Statement, pointer string) Commitment {
+// commitmentAt is the commitment in a statement at a pointer from its predicate.
+func commitmentAt(s *Statement, pointer string) Commitment {
 	if pointer == "/subject" {
 		return Commitment{ID(s.Subject.SHA256).String()}
 	}
@@ -129,7 +129,7 @@ func TestShortScalarsStayAsWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sh, err := ParseShort(raw, fictional)
+	sh, err := ParseShortForm(raw, fictionalResolver)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,21 +143,21 @@ func TestShortAbout(t *testing.T) {
 	const response = "kind: response\nthread: response/2026-030/brook-cloud\nissuer: brook-cloud\nstatus: acknowledged\n"
 	for _, c := range []struct {
 		text string
-		want About
+		want SubjectLookup
 	}{
-		{response, About{NeedNewest, "designation/2026-030"}},
-		{response + "about: latest\n", About{NeedNewest, "designation/2026-030"}},
-		{response + "about: " + zeroHex, About{}},
-		{"kind: standing\nthread: party/p\nissuer: authority\nstatus: active\neffectiveOn: 2027-01-01\nreason: r", About{NeedEnrolment, "party/p"}},
-		{"kind: keys\nthread: party/p\nissuer: p\nrevoke: [{keyid: SHA256:uNiVztksCsDhcc0u9e8BrJBnSvWkkwwAAAAAAAAAAAA}]", About{NeedEnrolment, "party/p"}},
-		{"kind: keys\nthread: party/p\nissuer: p\nadd: [{key: {file: k}, use: officer, holder: h}]", About{}},
-		{"kind: enrolment\nthread: party/p\nissuer: p\nlegalName: P\ncountry: XA\nroles: [provider]", About{NeedEnrolment, "party/p"}},
+		{response, SubjectLookup{SubjectNewestRecord, "designation/2026-030"}},
+		{response + "about: latest\n", SubjectLookup{SubjectNewestRecord, "designation/2026-030"}},
+		{response + "about: " + exampleDigest, SubjectLookup{}},
+		{"kind: standing\nthread: party/p\nissuer: authority\nstatus: active\neffectiveOn: 2027-01-01\nreason: r", SubjectLookup{SubjectEnrolmentRecord, "party/p"}},
+		{"kind: keys\nthread: party/p\nissuer: p\nrevoke: [{keyid: SHA256:uNiVztksCsDhcc0u9e8BrJBnSvWkkwwAAAAAAAAAAAA}]", SubjectLookup{SubjectEnrolmentRecord, "party/p"}},
+		{"kind: keys\nthread: party/p\nissuer: p\nadd: [{key: {file: k}, use: officer, holder: h}]", SubjectLookup{}},
+		{"kind: enrolment\nthread: party/p\nissuer: p\nlegalName: P\ncountry: XA\nroles: [provider]", SubjectLookup{SubjectEnrolmentRecord, "party/p"}},
 	} {
-		sh, err := ParseShort([]byte(c.text), fictional)
+		sh, err := ParseShortForm([]byte(c.text), fictionalResolver)
 		if err != nil {
 			t.Errorf("%s: %v", c.text, err)
-		} else if sh.About != c.want {
-			t.Errorf("%s: got %+v, want %+v", c.text, sh.About, c.want)
+		} else if sh.SubjectLookup != c.want {
+			t.Errorf("%s: got %+v, want %+v", c.text, sh.SubjectLookup, c.want)
 		}
 	}
 }
@@ -195,7 +195,7 @@ func TestShortFaults(t *testing.T) {
 		{"kind: cip-certification\nthread: cip/p\nissuer: p\ndocument: {file: f}\n", "add private: true"},
 		{"kind: cip-certification\nthread: cip/p\nissuer: p\ndocument: {file: f, private: yes}\n", `document.private is "yes"; want true or false`},
 		{"kind: revocation\nthread: designation/d\nissuer: authority\ndocument: {file: d, private: true}\n" + rest, "document.private is true, but a record of kind revocation publishes"},
-		{"kind: revocation\nthread: designation/d\nissuer: authority\ndocument: {file: d, sha256: " + zeroHex + "}\n" + rest, "document.sha256 is not the file's"},
+		{"kind: revocation\nthread: designation/d\nissuer: authority\ndocument: {file: d, sha256: " + exampleDigest + "}\n" + rest, "document.sha256 is not the file's"},
 		{"kind: response\nthread: response/d/p\nissuer: p\nstatus: acknowledged\ndocument: {file: d}\n", "line 5: document is not what a record of kind response is about"},
 		{"kind: standing\nthread: party/p\nissuer: authority\nstatus: active\neffectiveOn: 2027-03-01\nreason: r\ndocument: {file: d}\n", "the party's enrolment: leave it out"},
 		{"kind: keys\nthread: party/p\nissuer: p\ndocument: {sha256: " + strings.Repeat("1", 64) + "}\nrevoke: [{keyid: \"SHA256:uNiVztksCsDhcc0u9e8BrJBnSvWkkwwAAAAAAAAAAAA\"}]\n", "needs a name beside its sha256"},
@@ -206,7 +206,7 @@ func TestShortFaults(t *testing.T) {
 		{"kind: response\nthread: response/d/p\nissuer: p\nstatus: acknowledged\naccountsClosed: 3\n", `line 5: accountsClosed is a commitment, not published: write {secret: "3"}`},
 		{`{"kind":"response","thread":"response/d/p","issuer":"p","status":"acknowledged","accountsClosed":"3"}`, `write {secret: "3"}`},
 	} {
-		_, err := ParseShort([]byte(c.text), fictional)
+		_, err := ParseShortForm([]byte(c.text), fictionalResolver)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s\ngot  %v\nwant %s", c.text, err, c.want)
 		}
@@ -218,11 +218,11 @@ func FuzzParseShort(f *testing.F) {
 		f.Add(raw)
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		sh, err := ParseShort(raw, fictional)
+		sh, err := ParseShortForm(raw, fictionalResolver)
 		if err != nil {
 			return
 		}
-		payload, _, err := sh.Fill(aFilling)
+		payload, _, err := sh.Fill(exampleFillValues)
 		if err != nil {
 			return // a rule that the ledger and follows decide
 		}

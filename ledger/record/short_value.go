@@ -14,7 +14,7 @@ import (
 var plainInteger = regexp.MustCompile(`^(0|-?[1-9][0-9]{0,15})$`)
 
 // field is the value of a member, which a required one has to have.
-func (w *writing) field(n *yaml.Node, f *field, pointer string) any {
+func (w *shortFormDecoder) field(n *yaml.Node, f *field, pointer string) any {
 	if f.required && n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
 		w.fault(n, pointer, "has no value, and is required")
 		return ""
@@ -24,7 +24,7 @@ func (w *writing) field(n *yaml.Node, f *field, pointer string) any {
 
 // value is the node as its shape reads it. What does not fit becomes what it looks
 // like, for the decoder to refuse.
-func (w *writing) value(n *yaml.Node, sh *shape, pointer string) any {
+func (w *shortFormDecoder) value(n *yaml.Node, sh *shape, pointer string) any {
 	if _, known := w.lines[pointer]; !known {
 		w.lines[pointer] = n.Line
 	}
@@ -38,10 +38,10 @@ func (w *writing) value(n *yaml.Node, sh *shape, pointer string) any {
 		w.fault(n, pointer, "has a tag (%s): write the value alone", n.Tag)
 	case n.Kind == yaml.ScalarNode && n.Tag == "!!null":
 		w.fault(n, pointer, "has no value: write one, or leave the line out")
-	case n.Kind == yaml.ScalarNode && sh.is == isObject && elem(sh.typ) == typeCommitment:
+	case n.Kind == yaml.ScalarNode && sh.is == isObject && derefType(sh.typ) == typeCommitment:
 		w.fault(n, pointer, "is a commitment, not published: write {secret: %s}", quote(n.Value))
 	case n.Kind == yaml.ScalarNode:
-		return scalar(n, sh)
+		return scalarValue(n, sh)
 	case n.Kind == yaml.SequenceNode:
 		list := []any{}
 		for i, item := range n.Content {
@@ -54,7 +54,7 @@ func (w *writing) value(n *yaml.Node, sh *shape, pointer string) any {
 	return ""
 }
 
-func scalar(n *yaml.Node, sh *shape) any {
+func scalarValue(n *yaml.Node, sh *shape) any {
 	if plain := n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0; plain {
 		switch {
 		case sh.is == isInteger && plainInteger.MatchString(n.Value):
@@ -69,9 +69,9 @@ func scalar(n *yaml.Node, sh *shape) any {
 	return n.Value
 }
 
-func (w *writing) mapping(n *yaml.Node, sh *shape, pointer string) any {
+func (w *shortFormDecoder) mapping(n *yaml.Node, sh *shape, pointer string) any {
 	members, _ := w.members(n, pointer)
-	if v, ok := w.special(n, members, sh, pointer); ok {
+	if v, ok := w.substitution(n, members, sh, pointer); ok {
 		return v
 	}
 	if sh.is == isFragment {
@@ -82,7 +82,7 @@ func (w *writing) mapping(n *yaml.Node, sh *shape, pointer string) any {
 		inner, at := &field{}, pointer+"/"+escapePointer(m.name)
 		if sh.is == isMap {
 			inner.shape = sh.item
-		} else if _, f := sh.lookup(m.name, 0); f != nil {
+		} else if _, f := sh.lookupField(m.name, 0); f != nil {
 			inner = f
 		}
 		o = append(o, Member{m.name, w.field(m.value, inner, at)})
@@ -90,44 +90,44 @@ func (w *writing) mapping(n *yaml.Node, sh *shape, pointer string) any {
 	return o
 }
 
-// special are the mappings that stand for something else: a key's file, a value to
+// substitution are the mappings that stand for something else: a key's file, a value to
 // commit to.
-func (w *writing) special(n *yaml.Node, members []yamlMember, sh *shape, pointer string) (any, bool) {
+func (w *shortFormDecoder) substitution(n *yaml.Node, members []yamlMember, sh *shape, pointer string) (any, bool) {
 	if len(members) != 1 || members[0].value.Kind != yaml.ScalarNode {
 		return nil, false
 	}
 	name, value := members[0].name, members[0].value.Value
-	isCommitment, isDigest := sh.is == isObject && elem(sh.typ) == typeCommitment, sh.is == isObject && elem(sh.typ) == typeDigest
+	isCommitment, isDigest := sh.is == isObject && derefType(sh.typ) == typeCommitment, sh.is == isObject && derefType(sh.typ) == typeDigest
 	switch {
 	case sh.is == isString && sh.format == FormatPEM && (name == "file" || name == "kms"):
-		return w.key(n, name, value, pointer), true
+		return w.loadKey(n, name, value, pointer), true
 	case (isCommitment || isDigest) && name == "secret" && value == "":
 		w.fault(n, pointer, "commits to nothing: {secret: \"12\"}")
 		return Object{}, true
 	case isCommitment && name == "secret":
-		w.secret(pointer, value)
-		return Object{{"commit", placeholder}}, true
+		w.addSecret(pointer, value)
+		return Object{{"commit", zeroDigest}}, true
 	case isDigest && name == "secret":
-		w.secret(pointer, value)
-		return Object{{"sha256", placeholder}}, true
+		w.addSecret(pointer, value)
+		return Object{{"sha256", zeroDigest}}, true
 	case isDigest && name == "file":
-		if doc, ok := w.file(n, value, pointer); ok {
-			w.secret(pointer, hex.EncodeToString(doc.SHA256[:]))
+		if doc, ok := w.loadFile(n, value, pointer); ok {
+			w.addSecret(pointer, hex.EncodeToString(doc.SHA256[:]))
 		}
-		return Object{{"sha256", placeholder}}, true
+		return Object{{"sha256", zeroDigest}}, true
 	}
 	return nil, false
 }
 
-// secret notes a value to commit to, by its pointer from the predicate's root.
-func (w *writing) secret(pointer, value string) {
-	w.secrets = append(w.secrets, Salt{Pointer: strings.TrimPrefix(pointer, "/predicate"), Value: value})
+// addSecret notes a value to commit to, by its pointer from the predicate's root.
+func (w *shortFormDecoder) addSecret(pointer, value string) {
+	w.secrets = append(w.secrets, Opening{Pointer: strings.TrimPrefix(pointer, "/predicate"), Value: value})
 }
 
-func (w *writing) key(n *yaml.Node, how, where, pointer string) any {
-	load := w.env.Key
+func (w *shortFormDecoder) loadKey(n *yaml.Node, how, where, pointer string) any {
+	load := w.resolver.Key
 	if how == "kms" {
-		load = w.env.KMS
+		load = w.resolver.KMS
 	}
 	if load == nil {
 		w.fault(n, pointer, "names a key (%s), and this input cannot read one: write the PEM", where)
@@ -140,26 +140,26 @@ func (w *writing) key(n *yaml.Node, how, where, pointer string) any {
 	return string(pem)
 }
 
-func (w *writing) file(n *yaml.Node, name, pointer string) (DocumentFile, bool) {
-	if w.env.Document == nil {
+func (w *shortFormDecoder) loadFile(n *yaml.Node, name, pointer string) (DocumentFile, bool) {
+	if w.resolver.Document == nil {
 		w.fault(n, pointer, "names a file (%s), and this input cannot read one: write its sha256", name)
 		return DocumentFile{}, false
 	}
-	doc, err := w.env.Document(name)
+	doc, err := w.resolver.Document(name)
 	if err != nil {
 		w.fault(n, pointer, "%v", err)
 	}
 	return doc, err == nil
 }
 
-// about reads `about: latest` or `about: RECORD-ID`.
-func (w *writing) about(n *yaml.Node) {
+// readAbout reads `about: latest` or `about: RECORD-ID`.
+func (w *shortFormDecoder) readAbout(n *yaml.Node) {
 	id, err := ParseID(n.Value)
 	switch {
 	case w.has("/predicate/document"):
 		w.fault(n, "/predicate/about", "stands beside document: the subject is one of them")
 	case n.Kind == yaml.ScalarNode && n.Value == "latest":
-		w.latest = true
+		w.aboutLatest = true
 	case n.Kind == yaml.ScalarNode && err == nil && !id.IsZero():
 		w.subject = Subject{SHA256: id}
 	case n.Kind == yaml.ScalarNode && n.Value != "":
@@ -169,7 +169,7 @@ func (w *writing) about(n *yaml.Node) {
 	}
 }
 
-func (w *writing) has(pointer string) bool {
+func (w *shortFormDecoder) has(pointer string) bool {
 	_, ok := w.lines[pointer]
 	return ok
 }

@@ -13,26 +13,26 @@ import (
 
 // A writing turns the nodes of a short form into the members that a predicate has,
 // each scalar by the shape of its field.
-type writing struct {
-	env       ShortEnv
-	predicate Object
-	subject   Subject
-	latest    bool // about: latest
-	private   bool // the subject is a commitment
-	secrets   []Salt
-	faults    []Fault
-	lines     map[string]int // by pointer
+type shortFormDecoder struct {
+	resolver    ShortFormResolver
+	predicate   Object
+	subject     Subject
+	aboutLatest bool // about: latest
+	private     bool // the subject is a commitment
+	secrets     []Opening
+	faults      []Fault
+	lines       map[string]int // by pointer
 }
 
-const placeholder = "0000000000000000000000000000000000000000000000000000000000000000"
+const zeroDigest = "0000000000000000000000000000000000000000000000000000000000000000"
 
-func (w *writing) fault(n *yaml.Node, pointer, format string, args ...any) {
+func (w *shortFormDecoder) fault(n *yaml.Node, pointer, format string, args ...any) {
 	w.lines[pointer] = n.Line
 	w.faults = append(w.faults, Fault{pointer, fmt.Sprintf(format, args...)})
 }
 
-// without leaves out faults about what is at fault already.
-func (w *writing) without(faults []Fault) []Fault {
+// dropNested leaves out faults about what is at fault already.
+func (w *shortFormDecoder) dropNested(faults []Fault) []Fault {
 	return slices.DeleteFunc(faults, func(f Fault) bool {
 		return slices.ContainsFunc(w.faults, func(own Fault) bool {
 			return f.Pointer == own.Pointer || strings.HasPrefix(f.Pointer, own.Pointer+"/")
@@ -40,17 +40,17 @@ func (w *writing) without(faults []Fault) []Fault {
 	})
 }
 
-func (w *writing) refuse(faults []Fault) error {
-	e := &ShortError{}
+func (w *shortFormDecoder) shortFormError(faults []Fault) error {
+	e := &ShortFormError{}
 	for _, f := range faults {
-		e.Faults = append(e.Faults, LineFault{w.line(f.Pointer), f})
+		e.Faults = append(e.Faults, LineFault{w.lineOf(f.Pointer), f})
 	}
 	slices.SortStableFunc(e.Faults, func(a, b LineFault) int { return a.Line - b.Line })
 	return e
 }
 
-// line is that of the pointer or of what holds it.
-func (w *writing) line(pointer string) int {
+// lineOf is that of the pointer or of what holds it.
+func (w *shortFormDecoder) lineOf(pointer string) int {
 	for ; pointer != ""; pointer = pointer[:strings.LastIndexByte(pointer, '/')] {
 		if n, ok := w.lines[pointer]; ok {
 			return n
@@ -59,8 +59,8 @@ func (w *writing) line(pointer string) int {
 	return 0
 }
 
-func (w *writing) read(raw []byte) (*spec, error) {
-	root, err := parseNodes(raw)
+func (w *shortFormDecoder) read(raw []byte) (*kindSpec, error) {
+	root, err := parseYAML(raw)
 	if err != nil {
 		return nil, err
 	}
@@ -68,19 +68,19 @@ func (w *writing) read(raw []byte) (*spec, error) {
 	if !ok {
 		return nil, Refuse(Malformed, "reading record: a short form has members like kind: designation")
 	}
-	sp, err := w.kind(root, members)
+	sp, err := w.readKind(root, members)
 	if err != nil {
 		return nil, err
 	}
 	for _, m := range members {
 		pointer := "/predicate/" + escapePointer(m.name)
-		_, f := sp.shape.lookup(m.name, 0)
+		_, f := sp.shape.lookupField(m.name, 0)
 		switch {
 		case m.name == "kind":
 		case m.name == "about":
-			w.about(m.value)
+			w.readAbout(m.value)
 		case m.name == "document":
-			w.document(m.value, sp)
+			w.readDocument(m.value, sp)
 		case f == nil:
 			w.fault(m.value, pointer, "is no field of kind %s%s", sp.kind, didYouMean(m.name, append(sp.shape.fieldNames(), "about")))
 		default:
@@ -90,11 +90,11 @@ func (w *writing) read(raw []byte) (*spec, error) {
 	return sp, nil
 }
 
-// parseNodes reads one document; JSON that is JSON is not left to YAML, which
+// parseYAML reads one document; JSON that is JSON is not left to YAML, which
 // reads some of it otherwise.
-func parseNodes(raw []byte) (*yaml.Node, error) {
+func parseYAML(raw []byte) (*yaml.Node, error) {
 	if v, err := ParseJSON(raw); err == nil {
-		return nodeOf(v), nil
+		return yamlNodeOf(v), nil
 	}
 	dec := yaml.NewDecoder(strings.NewReader(string(raw)))
 	var doc, more yaml.Node
@@ -110,7 +110,7 @@ func parseNodes(raw []byte) (*yaml.Node, error) {
 	return doc.Content[0], nil
 }
 
-func nodeOf(v any) *yaml.Node {
+func yamlNodeOf(v any) *yaml.Node {
 	switch v := v.(type) {
 	case string:
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: v}
@@ -121,13 +121,13 @@ func nodeOf(v any) *yaml.Node {
 	case []any:
 		n := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"}
 		for _, item := range v {
-			n.Content = append(n.Content, nodeOf(item))
+			n.Content = append(n.Content, yamlNodeOf(item))
 		}
 		return n
 	}
 	n := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 	for _, m := range v.(Object) {
-		n.Content = append(n.Content, nodeOf(m.Name), nodeOf(m.Value))
+		n.Content = append(n.Content, yamlNodeOf(m.Name), yamlNodeOf(m.Value))
 	}
 	return n
 }
@@ -138,7 +138,7 @@ type yamlMember struct {
 }
 
 // members are a mapping's, each name once; they note where each stands.
-func (w *writing) members(n *yaml.Node, pointer string) ([]yamlMember, bool) {
+func (w *shortFormDecoder) members(n *yaml.Node, pointer string) ([]yamlMember, bool) {
 	if n.Kind != yaml.MappingNode {
 		return nil, false
 	}
@@ -161,15 +161,15 @@ func (w *writing) members(n *yaml.Node, pointer string) ([]yamlMember, bool) {
 	return out, true
 }
 
-func (w *writing) kind(root *yaml.Node, members []yamlMember) (*spec, error) {
+func (w *shortFormDecoder) readKind(root *yaml.Node, members []yamlMember) (*kindSpec, error) {
 	for _, m := range members {
 		if m.name == "kind" {
-			sp, err := mustSpec(Kind(m.value.Value))
+			sp, err := findSpec(Kind(m.value.Value))
 			if err != nil && m.value.Line > 0 {
 				err = Refuse(Unsupported, "line %d: %v", m.value.Line, err)
 			}
 			return sp, err
 		}
 	}
-	return nil, w.refuse([]Fault{{"/predicate/kind", "is missing: say what kind of record this is; docket new KIND prints a template"}})
+	return nil, w.shortFormError([]Fault{{"/predicate/kind", "is missing: say what kind of record this is; docket new KIND prints a template"}})
 }

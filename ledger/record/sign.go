@@ -23,7 +23,7 @@ func Sign(ctx context.Context, payload []byte, s *Signer) (Envelope, error) {
 // Sign returns e with a signature by s added; no payload byte changes. ctx bounds
 // the call to a KMS.
 func (e Envelope) Sign(ctx context.Context, s *Signer) (Envelope, error) {
-	if err := e.fit(s.key.alg.signatureSize()); err != nil {
+	if err := e.checkFits(s.key.alg.signatureSize()); err != nil {
 		return Envelope{}, err
 	}
 	sig, err := s.SignMessage(ctx, PAE(e.Payload))
@@ -41,7 +41,7 @@ func (e Envelope) Attach(key *Key, sig []byte) (Envelope, error) {
 	if err := key.Verify(PAE(e.Payload), sig); err != nil {
 		return Envelope{}, fmt.Errorf("attaching signature: %w; sign exactly the bytes that docket sign --pae prints", err)
 	}
-	if err := e.fit(len(sig)); err != nil {
+	if err := e.checkFits(len(sig)); err != nil {
 		return Envelope{}, err
 	}
 	return e.AddSignature(Signature{KeyID: key.ID(), Sig: sig}), nil
@@ -73,21 +73,21 @@ func Merge(a, b Envelope) (Envelope, error) {
 	for _, s := range b.Signatures {
 		a = a.AddSignature(s)
 	}
-	if len(a.Signatures) > MaxIncoming {
-		return Envelope{}, tooLarge(MaxIncoming, len(a.Signatures), "merged, the envelope has %d signatures; at most %d are read", len(a.Signatures), MaxIncoming)
+	if len(a.Signatures) > MaxSubmittedSignatures {
+		return Envelope{}, tooLarge(MaxSubmittedSignatures, len(a.Signatures), "merged, the envelope has %d signatures; at most %d are read", len(a.Signatures), MaxSubmittedSignatures)
 	}
 	return a, nil
 }
 
-// fit refuses one more signature of size bytes where not even an entry of all
+// checkFits refuses one more signature of size bytes where not even an entry of all
 // signatures would hold the payload, and says what would fit.
-func (e Envelope) fit(size int) error {
+func (e Envelope) checkFits(size int) error {
 	sizes := make([]int, 0, len(e.Signatures)+1)
 	for _, s := range e.Signatures {
 		sizes = append(sizes, len(s.Sig))
 	}
 	sizes = append(sizes, size)
-	if limit := payloadLimit(sizes...); len(e.Payload) > limit {
+	if limit := maxPayloadBytes(sizes...); len(e.Payload) > limit {
 		return tooLarge(limit, len(e.Payload), "the payload is %d bytes; with these %d signatures at most %d fit into an entry; shorten it, or refer to a document", len(e.Payload), len(sizes), limit)
 	}
 	return nil

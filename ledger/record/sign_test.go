@@ -16,9 +16,9 @@ func TestPAE(t *testing.T) {
 	}
 }
 
-// TestTwoOfficersOnTwoMachines: one signs and hands the file on; or both sign
+// TestMergeSignaturesOfTwoOfficers: one signs and hands the file on; or both sign
 // apart and somebody merges. Either way the payload stays.
-func TestTwoOfficersOnTwoMachines(t *testing.T) {
+func TestMergeSignaturesOfTwoOfficers(t *testing.T) {
 	payload := []byte(`{"any":"bytes"}`)
 	first, second := signerOf(t, record.AlgEd25519), signerOf(t, record.AlgECDSAP384)
 	one, err := record.Sign(t.Context(), payload, first)
@@ -80,7 +80,7 @@ func TestMergeRefuses(t *testing.T) {
 		t.Errorf("two payloads: %v", err)
 	}
 	crowd := a
-	for i := range record.MaxIncoming {
+	for i := range record.MaxSubmittedSignatures {
 		crowd = crowd.AddSignature(record.Signature{Sig: []byte{1, byte(i)}})
 	}
 	var r *record.Refusal
@@ -120,7 +120,7 @@ func TestAttach(t *testing.T) {
 	}
 }
 
-func TestSignTellsThePayloadLimit(t *testing.T) {
+func TestSignReportsPayloadLimit(t *testing.T) {
 	s := signerOf(t, record.AlgEd25519)
 	limit := record.MaxPayload(record.AlgEd25519)
 	one, err := record.Sign(t.Context(), make([]byte, limit), s)

@@ -15,17 +15,17 @@ import (
 // the many EdDSAs" (2020), sections 3 and 4 and appendix C.
 
 // prime25519 is p, little-endian.
-var prime25519 = unhex("edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f")
+var prime25519 = mustHex("edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f")
 
 // smallOrderY are the y of all eight points of small order. Each stands for both
 // signs of x; where x is 0 the sign 1 is a non-canonical spelling, so with these
 // out, any y below p is canonical.
 var smallOrderY = [5][]byte{
-	unhex("0100000000000000000000000000000000000000000000000000000000000000"), // order 1
-	unhex("ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"), // order 2
-	unhex("0000000000000000000000000000000000000000000000000000000000000000"), // order 4, twice
-	unhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), // order 8, twice
-	unhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"), // order 8, twice
+	mustHex("0100000000000000000000000000000000000000000000000000000000000000"), // order 1
+	mustHex("ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"), // order 2
+	mustHex("0000000000000000000000000000000000000000000000000000000000000000"), // order 4, twice
+	mustHex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), // order 8, twice
+	mustHex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"), // order 8, twice
 }
 
 func checkEd25519(public ed25519.PublicKey) error {
@@ -55,7 +55,7 @@ func lessLE(a, b []byte) bool {
 	return false
 }
 
-func unhex(s string) []byte {
+func mustHex(s string) []byte {
 	b, err := hex.DecodeString(s)
 	if err != nil {
 		panic(err)

@@ -22,11 +22,11 @@ const (
 func ParseStatement(payload []byte) (*Statement, error) {
 	v, err := ParseJSON(payload)
 	if err != nil {
-		return nil, invalid([]Fault{{err.(*SyntaxError).Pointer, err.Error()}})
+		return nil, invalidStatement([]Fault{{err.(*SyntaxError).Pointer, err.Error()}})
 	}
 	o, ok := v.(Object)
 	if !ok {
-		return nil, invalid([]Fault{{"", "is " + describeJSON(v) + "; want an object"}})
+		return nil, invalidStatement([]Fault{{"", "is " + describeJSON(v) + "; want an object"}})
 	}
 	return decodeStatement(o)
 }
@@ -34,34 +34,34 @@ func ParseStatement(payload []byte) (*Statement, error) {
 func decodeStatement(o Object) (*Statement, error) {
 	name, ok := o.Lookup("predicateType").(string)
 	if !ok {
-		return nil, invalid([]Fault{{"/predicateType", "is missing: want urn:docket:KIND:v1"}})
+		return nil, invalidStatement([]Fault{{"/predicateType", "is missing: want urn:docket:KIND:v1"}})
 	}
-	sp, err := kindOf(name)
+	sp, err := findSpecByType(name)
 	if err != nil {
 		return nil, err
 	}
-	s := &Statement{Kind: sp.kind, Predicate: sp.blank()}
+	s := &Statement{Kind: sp.kind, Predicate: sp.newPredicate()}
 	if faults := s.decode(o, sp); len(faults) > 0 {
-		return nil, invalid(faults)
+		return nil, invalidStatement(faults)
 	}
-	if faults := s.judge(sp); len(faults) > 0 {
-		return nil, invalid(faults)
+	if faults := s.crossFieldFaults(sp); len(faults) > 0 {
+		return nil, invalidStatement(faults)
 	}
 	return s, nil
 }
 
-func invalid(faults []Fault) *Refusal {
+func invalidStatement(faults []Fault) *Refusal {
 	return &Refusal{Class: Invalid, Detail: "statement breaks its schema", Faults: faults}
 }
 
 // decode fills s and finds what the JSON Schema of the kind finds.
-func (s *Statement) decode(o Object, sp *spec) []Fault {
-	d := &decoder{path: make([]step, 0, 8)}
+func (s *Statement) decode(o Object, sp *kindSpec) []Fault {
+	d := &decoder{path: make([]pathStep, 0, 8)}
 	for _, m := range o {
-		if d.full() {
+		if d.tooManyFaults() {
 			break
 		}
-		d.into(m.Name)
+		d.enter(m.Name)
 		switch m.Name {
 		case "_type":
 			if t, ok := m.Value.(string); !ok || t != statementV1 && t != statementV01 {
@@ -75,12 +75,12 @@ func (s *Statement) decode(o Object, sp *spec) []Fault {
 				s.object = p
 				d.predicate(p, sp, s)
 			} else {
-				d.wants(m.Value, "an object")
+				d.faultWrongType(m.Value, "an object")
 			}
 		default:
 			d.fault("is no member of a statement%s", didYouMean(m.Name, statementMembers))
 		}
-		d.out()
+		d.leave()
 	}
 	d.missing(o, statementMembers)
 	return d.faults
@@ -91,29 +91,29 @@ var statementMembers = []string{"_type", "subject", "predicateType", "predicate"
 func (d *decoder) missing(o Object, names []string) {
 	for _, name := range names {
 		if !slices.ContainsFunc(o, func(m Member) bool { return m.Name == name }) {
-			d.into(name)
+			d.enter(name)
 			d.fault("is missing")
-			d.out()
+			d.leave()
 		}
 	}
 }
 
 // predicate fills the members of every record and those of the kind.
-func (d *decoder) predicate(o Object, sp *spec, s *Statement) {
+func (d *decoder) predicate(o Object, sp *kindSpec, s *Statement) {
 	d.object(o, sp.shape, reflect.ValueOf(s.Predicate).Elem(), reflect.ValueOf(&s.Common).Elem())
 	if s.Thread == "" {
 		return // a fault already
 	}
 	if fault := sp.threadFault(s.Thread); fault != "" {
-		d.into("thread")
+		d.enter("thread")
 		d.fault("%s", fault)
-		d.out()
+		d.leave()
 	}
 }
 
 // subject reads [{"name": …, "digest": {"sha256": …}}].
 // subjectName is text as everywhere else, at most as long as a document's name.
-var subjectName = &shape{is: isString, format: FormatText, max: 255}
+var subjectName = &shape{is: isString, format: FormatText, maxChars: 255}
 
 func (d *decoder) subject(v any) (sub Subject) {
 	list, ok := v.([]any)
@@ -121,30 +121,30 @@ func (d *decoder) subject(v any) (sub Subject) {
 		d.fault("want exactly one subject")
 		return sub
 	}
-	d.item(0)
-	defer d.out()
+	d.enterItem(0)
+	defer d.leave()
 	o, ok := list[0].(Object)
 	if !ok {
-		d.wants(list[0], "an object")
+		d.faultWrongType(list[0], "an object")
 		return sub
 	}
 	for _, m := range o {
-		d.into(m.Name)
+		d.enter(m.Name)
 		switch m.Name {
 		case "name":
-			if name, ok := d.text(m.Value); ok && d.string(name, subjectName) {
+			if name, ok := d.stringOf(m.Value); ok && d.checkString(name, subjectName) {
 				sub.Name = name
 			}
 		case "digest":
 			if digest, ok := m.Value.(Object); ok {
 				sub.SHA256 = d.digest(digest)
 			} else {
-				d.wants(m.Value, "an object")
+				d.faultWrongType(m.Value, "an object")
 			}
 		default:
 			d.fault("is no member of a subject: it has name and digest")
 		}
-		d.out()
+		d.leave()
 	}
 	d.missing(o, []string{"digest"})
 	return sub
@@ -152,30 +152,30 @@ func (d *decoder) subject(v any) (sub Subject) {
 
 func (d *decoder) digest(o Object) (sum [32]byte) {
 	for _, m := range o {
-		d.into(m.Name)
+		d.enter(m.Name)
 		if m.Name != "sha256" {
 			d.fault("is no digest that Docket reads: it has sha256 alone")
-		} else if s, ok := d.text(m.Value); ok {
+		} else if s, ok := d.stringOf(m.Value); ok {
 			if fault := FormatSHA256.Fault(s); fault != "" {
 				d.fault("%s", fault)
 			} else {
 				hex.Decode(sum[:], []byte(s))
 			}
 		}
-		d.out()
+		d.leave()
 	}
 	d.missing(o, []string{"sha256"})
 	return sum
 }
 
-// judge are the rules across fields.
-func (s *Statement) judge(sp *spec) []Fault {
-	var f faults
+// crossFieldFaults are the rules across fields.
+func (s *Statement) crossFieldFaults(sp *kindSpec) []Fault {
+	var f faultList
 	if fault := sp.issuerFault(s.Thread, s.Issuer); fault != "" {
 		f.add("/predicate/issuer", "%s", fault)
 	}
 	if p, ok := s.Predicate.(interface {
-		check(*Statement, *faults)
+		check(*Statement, *faultList)
 	}); ok {
 		p.check(s, &f)
 	}
@@ -185,14 +185,14 @@ func (s *Statement) judge(sp *spec) []Fault {
 // Party is the party to which the statement's thread belongs: "acme-cloud" of
 // response/2026-014/acme-cloud, "authority" where no segment names one.
 func (s *Statement) Party() string {
-	return specOf(s.Kind).owner(s.Thread)
+	return specByKind(s.Kind).owner(s.Thread)
 }
 
 // Object is the predicate as a tree, unknown to any Go type: as it was scanned,
 // or of a statement made in Go as it will be encoded.
 func (s *Statement) Object() Object {
 	if s.object == nil {
-		v, err := ParseJSON(s.appendPredicate(nil, specOf(s.Kind)))
+		v, err := ParseJSON(s.appendPredicate(nil, specByKind(s.Kind)))
 		if err != nil {
 			panic("record: encoding " + string(s.Kind) + ": " + err.Error())
 		}
@@ -225,7 +225,7 @@ func encodeStatement(s *Statement) ([]byte, error) {
 	if s.Predicate == nil {
 		return nil, Refuse(Invalid, "encoding statement: it has no predicate")
 	}
-	sp, err := mustSpec(s.Predicate.Kind())
+	sp, err := findSpec(s.Predicate.Kind())
 	if err != nil {
 		return nil, err
 	}
@@ -242,14 +242,14 @@ func encodeStatement(s *Statement) ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-func (s *Statement) appendPredicate(b []byte, sp *spec) []byte {
+func (s *Statement) appendPredicate(b []byte, sp *kindSpec) []byte {
 	return appendObject(b, reflect.ValueOf(s.Predicate).Elem(), reflect.ValueOf(&s.Common).Elem(), sp.shape)
 }
 
-// Strings shows visit the subject's name and every string of the predicate with its
+// VisitStrings shows visit the subject's name and every string of the predicate with its
 // JSON pointer from the statement's root, an amendment's fragments included, for rules
 // that judge text by tables.
-func (s *Statement) Strings(visit func(pointer, value string)) {
+func (s *Statement) VisitStrings(visit func(pointer, value string)) {
 	if s.Subject.Name != "" {
 		visit("/subject/0/name", s.Subject.Name)
 	}

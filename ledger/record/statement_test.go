@@ -6,10 +6,10 @@ import (
 	"testing"
 )
 
-const zeroHex = "1f0c5e9a7b6d4c3b2a190807f6e5d4c3b2a1f0e9d8c7b6a5948372615f4e3d2c"
+const exampleDigest = "1f0c5e9a7b6d4c3b2a190807f6e5d4c3b2a1f0e9d8c7b6a5948372615f4e3d2c"
 
 func responsePayload() []byte {
-	return fmt.Appendf(nil, `{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"designation/2026-014","digest":{"sha256":"%[1]s"}}],"predicateType":"urn:docket:response:v1","predicate":{"ledger":"%[1]s","thread":"response/2026-014/acme-cloud","issuer":"acme-cloud","issuedAt":"2026-12-02T09:30:00.125Z","follows":"%[1]s","status":"winding-down","windDownBy":"2027-05-15","conditions":["c1"],"accountsClosed":{"commit":"%[1]s"},"screening":{"sha256":"%[1]s"}}}`, zeroHex)
+	return fmt.Appendf(nil, `{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"designation/2026-014","digest":{"sha256":"%[1]s"}}],"predicateType":"urn:docket:response:v1","predicate":{"ledger":"%[1]s","thread":"response/2026-014/acme-cloud","issuer":"acme-cloud","issuedAt":"2026-12-02T09:30:00.125Z","follows":"%[1]s","status":"winding-down","windDownBy":"2027-05-15","conditions":["c1"],"accountsClosed":{"commit":"%[1]s"},"screening":{"sha256":"%[1]s"}}}`, exampleDigest)
 }
 
 // A payload that is no strict JSON, or no object, is at fault where it breaks.
@@ -61,7 +61,7 @@ func BenchmarkParseJSON(b *testing.B) {
 // FuzzParseStatement: whatever is accepted can be written, and reads back as
 // itself.
 func FuzzParseStatement(f *testing.F) {
-	for _, examples := range payloads(f) {
+	for _, examples := range examplePayloads(f) {
 		for _, payload := range examples {
 			f.Add(payload)
 		}
@@ -76,7 +76,7 @@ func FuzzParseStatement(f *testing.F) {
 			return
 		}
 		roundTrip(t, s)
-		s.Strings(func(pointer, value string) {
+		s.VisitStrings(func(pointer, value string) {
 			if pointer == "" || value == "" {
 				t.Errorf("an empty string at %q", pointer)
 			}

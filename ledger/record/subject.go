@@ -4,32 +4,32 @@ import "crypto/sha256"
 
 // A subject rule says what a kind's subject is where no document is given
 // (RECORDS.md "Kinds").
-type subject int
+type subjectRule int
 
 const (
-	aboutDocument    subject = iota // a document it must be
-	aboutFirstKey                   // the first key listed, as DER; else the enrolment
-	aboutEnrolment                  // the party's enrolment
-	aboutDesignation                // the designation's newest record
+	subjectDocument    subjectRule = iota // a document it must be
+	subjectFirstKey                       // the first key listed, as DER; else the enrolment
+	subjectEnrolment                      // the party's enrolment
+	subjectDesignation                    // the designation's newest record
 )
 
-// Need is what [Short.Fill] must be told to know the subject.
-type Need int
+// SubjectSource is what [ShortForm.Fill] must be told to know the subject.
+type SubjectSource int
 
 const (
-	NeedNothing   Need = iota
-	NeedNewest         // the ID of the newest record on the thread
-	NeedEnrolment      // the ID of the record that enrolled the party, first on the thread
+	SubjectGiven           SubjectSource = iota
+	SubjectNewestRecord                  // the ID of the newest record on the thread
+	SubjectEnrolmentRecord               // the ID of the record that enrolled the party, first on the thread
 )
 
-// About is a record that a short form is about, and that only a ledger knows.
-type About struct {
-	Need   Need
+// SubjectLookup is a record that a short form is about, and that only a ledger knows.
+type SubjectLookup struct {
+	Source SubjectSource
 	Thread string
 }
 
-// subjectOf is the subject of a record without a document, or what must be asked.
-func (sp *spec) subjectOf(s *Statement) (Subject, About) {
+// subjectWithoutDocument is the subject of a record without a document, or what must be asked.
+func (sp *kindSpec) subjectWithoutDocument(s *Statement) (Subject, SubjectLookup) {
 	var keys []PartyKey
 	switch p := s.Predicate.(type) {
 	case *Enrolment:
@@ -38,22 +38,22 @@ func (sp *spec) subjectOf(s *Statement) (Subject, About) {
 		keys = p.Add
 	}
 	switch {
-	case sp.about == aboutFirstKey && len(keys) > 0:
+	case sp.subject == subjectFirstKey && len(keys) > 0:
 		if key, err := keys[0].Key.Key(); err == nil { // else a fault of its own
-			return Subject{Name: s.Thread, SHA256: sha256.Sum256(key.DER())}, About{}
+			return Subject{Name: s.Thread, SHA256: sha256.Sum256(key.DER())}, SubjectLookup{}
 		}
-	case sp.about == aboutFirstKey, sp.about == aboutEnrolment:
-		return Subject{}, About{NeedEnrolment, "party/" + sp.owner(s.Thread)}
-	case sp.about == aboutDesignation:
-		return Subject{}, About{NeedNewest, sp.latestOf(s.Thread)}
+	case sp.subject == subjectFirstKey, sp.subject == subjectEnrolment:
+		return Subject{}, SubjectLookup{SubjectEnrolmentRecord, "party/" + sp.owner(s.Thread)}
+	case sp.subject == subjectDesignation:
+		return Subject{}, SubjectLookup{SubjectNewestRecord, sp.latestThread(s.Thread)}
 	}
-	return Subject{}, About{}
+	return Subject{}, SubjectLookup{}
 }
 
-// latestOf is the thread that `about: latest` means: of a record about a
+// latestThread is the thread that `about: latest` means: of a record about a
 // designation that designation's, else its own.
-func (sp *spec) latestOf(thread string) string {
-	if designation := sp.segment(thread, "D"); sp.about == aboutDesignation && designation != "" {
+func (sp *kindSpec) latestThread(thread string) string {
+	if designation := sp.segment(thread, "D"); sp.subject == subjectDesignation && designation != "" {
 		return "designation/" + designation
 	}
 	return thread

@@ -7,9 +7,9 @@ import "strings"
 func DidYouMean(written string, words []string) string { return didYouMean(written, words) }
 
 func didYouMean(written string, words []string) string {
-	best, nearest := begunBy(written, words), 3 // three letters wrong is another word
+	best, nearest := uniquePrefix(written, words), 3 // three letters wrong is another word
 	for _, w := range words {
-		if n := distance(strings.ToLower(written), strings.ToLower(w)); n < nearest && n < len(w) {
+		if n := editDistance(strings.ToLower(written), strings.ToLower(w)); n < nearest && n < len(w) {
 			best, nearest = w, n
 		}
 	}
@@ -19,8 +19,8 @@ func didYouMean(written string, words []string) string {
 	return `; did you mean "` + best + `"?`
 }
 
-// begunBy is the only word that somebody who wrote its beginning can mean, else "".
-func begunBy(written string, words []string) (only string) {
+// uniquePrefix is the only word that somebody who wrote its beginning can mean, else "".
+func uniquePrefix(written string, words []string) (match string) {
 	if len(written) < 3 {
 		return ""
 	}
@@ -28,17 +28,17 @@ func begunBy(written string, words []string) (only string) {
 		if !strings.HasPrefix(strings.ToLower(w), strings.ToLower(written)) {
 			continue
 		}
-		if only != "" {
+		if match != "" {
 			return ""
 		}
-		only = w
+		match = w
 	}
-	return only
+	return match
 }
 
-// distance counts the letters to insert, delete, replace, or swap with the next
+// editDistance counts the letters to insert, delete, replace, or swap with the next
 // (optimal string alignment). Long words are not compared: nobody typed them.
-func distance(a, b string) int {
+func editDistance(a, b string) int {
 	const most = 40
 	if len(a) > most || len(b) > most {
 		return most

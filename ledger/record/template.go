@@ -10,7 +10,7 @@ import (
 // out. What docket fills in by itself (ledger, follows, issuedAt) is left out.
 // Errors are those of [ParseKind].
 func Template(kind string) (string, error) {
-	sp, err := mustSpec(Kind(kind))
+	sp, err := findSpec(Kind(kind))
 	if err != nil {
 		return "", err
 	}
@@ -23,7 +23,7 @@ func Template(kind string) (string, error) {
 		t.add("thread:", "required, e.g. "+example+"; "+sp.thread+", the life of one thing")
 	}
 	t.subject(sp)
-	if sp.signer == byAuthority || sp.owner(example) == Authority {
+	if sp.issuer == issuedByAuthority || sp.owner(example) == Authority {
 		t.add("issuer: "+Authority, "")
 	} else {
 		t.add("issuer:", "required, e.g. "+sp.owner(example)+"; party ID of whose word this is")
@@ -34,15 +34,15 @@ func Template(kind string) (string, error) {
 		}
 	}
 	t.add("# note:", "text for people, at most 2000 characters")
-	return "# " + sp.says + "\n# Fill in what is empty; take the # from what else you need. Then: docket sign --key KEY FILE\n# or, where one signature is enough, docket submit --key KEY FILE\n" + t.String(), nil
+	return "# " + sp.summary + "\n# Fill in what is empty; take the # from what else you need. Then: docket sign --key KEY FILE\n# or, where one signature is enough, docket submit --key KEY FILE\n" + t.String(), nil
 }
 
 // exampleThread is a thread of the kind.
-func exampleThread(sp *spec) string {
+func exampleThread(sp *kindSpec) string {
 	example := map[string]string{"D": "2026-014", "P": "acme-cloud", "R": "lumen-resale"}
 	segments := make([]string, len(sp.segments))
 	for i, s := range sp.segments {
-		if segments[i] = s; isVariable(s) {
+		if segments[i] = s; isPlaceholderSegment(s) {
 			segments[i] = example[s]
 		}
 	}
@@ -53,7 +53,7 @@ func exampleThread(sp *spec) string {
 type template []templateLine
 
 type templateLine struct {
-	off           bool // behind a #
+	commentedOut  bool // behind a #
 	text, comment string
 }
 
@@ -67,7 +67,7 @@ func (t template) String() string {
 	var b strings.Builder
 	for _, l := range t {
 		text := l.text
-		if l.off {
+		if l.commentedOut {
 			text = "# " + text
 		}
 		if l.comment != "" {
@@ -79,15 +79,15 @@ func (t template) String() string {
 }
 
 // subject is the line that says what the record is about.
-func (t *template) subject(sp *spec) {
+func (t *template) subject(sp *kindSpec) {
 	switch {
-	case sp.private:
+	case sp.privateSubject:
 		t.add("document: {file: , private: true}", "required, e.g. form.pdf; only a commitment to its digest is published")
-	case sp.about == aboutDocument:
+	case sp.subject == subjectDocument:
 		t.add("document: {file: }", "required, e.g. order.pdf; its digest is signed; {file: F, url: [U]} says where it is published")
-	case sp.about == aboutDesignation:
+	case sp.subject == subjectDesignation:
 		t.add("about: latest", "the designation's record that you answer: the newest, or its record ID")
-	case sp.about == aboutEnrolment: // docket finds it
+	case sp.subject == subjectEnrolment: // docket finds it
 	default:
 		t.add("# document: {file: letter.pdf}", "a document that this record is about")
 	}
@@ -95,16 +95,16 @@ func (t *template) subject(sp *spec) {
 
 // field writes one member; within says that it stands in one that is off.
 func (t *template) field(f *field, within bool) {
-	open := !within && (f.required || f.usual)
+	open := !within && (f.required || f.inTemplate)
 	text, comment := f.name+":", f.explain()
-	inner := f.is == isList && f.item.is == isObject || f.is == isObject && !isPlaceholder(f.shape)
+	inner := f.is == isList && f.item.is == isObject || f.is == isObject && !isCommitted(f.shape)
 	switch {
 	case inner:
-	case f.isPage():
-		t.page(f.eg)
+	case f.isLongText():
+		t.longText(f.example)
 		text += " |"
-	case !open && f.eg != "":
-		text += " " + f.eg
+	case !open && f.example != "":
+		text += " " + f.example
 	}
 	*t = append(*t, templateLine{!open, text, comment})
 	if inner {
@@ -112,11 +112,13 @@ func (t *template) field(f *field, within bool) {
 	}
 }
 
-// isPage: a text of whole lines, as a policy is.
-func (f *field) isPage() bool { return f.is == isString && f.format == FormatLines && f.max > 4_000 }
+// isLongText: a text of whole lines, as a policy is.
+func (f *field) isLongText() bool {
+	return f.is == isString && f.format == FormatLines && f.maxChars > 4_000
+}
 
-// page shows one above its place: within it a # would be part of the text.
-func (t *template) page(eg string) {
+// longText shows one above its place: within it a # would be part of the text.
+func (t *template) longText(eg string) {
 	for line := range strings.Lines(eg) {
 		t.add("# "+strings.TrimSuffix(line, "\n"), "")
 	}
@@ -148,14 +150,14 @@ func (f *field) explain() string {
 	switch {
 	case f.required && words != "":
 		return "required: " + words + "; " + f.doc
-	case f.required && f.eg != "" && !f.isPage():
-		return "required, e.g. " + f.eg + "; " + f.doc
+	case f.required && f.example != "" && !f.isLongText():
+		return "required, e.g. " + f.example + "; " + f.doc
 	case f.required:
 		return "required; " + f.doc
 	case words != "":
 		return words + "; " + f.doc
-	case f.usual && f.eg != "":
-		return "e.g. " + f.eg + "; " + f.doc
+	case f.inTemplate && f.example != "":
+		return "e.g. " + f.example + "; " + f.doc
 	}
 	return f.doc
 }
@@ -170,8 +172,8 @@ func choices(sh *shape) string {
 	return strings.Join(sh.enum, " | ")
 }
 
-// isPlaceholder: what people write as {secret: …}, in one line.
-func isPlaceholder(sh *shape) bool {
-	t := elem(sh.typ)
+// isCommitted: what people write as {secret: …}, in one line.
+func isCommitted(sh *shape) bool {
+	t := derefType(sh.typ)
 	return t == typeCommitment || t == typeDigest
 }

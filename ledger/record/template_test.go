@@ -50,13 +50,13 @@ func TestTemplateFilledParses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var empty *ShortError
-		if _, err := ParseShort([]byte(text), fictional); !errors.As(err, &empty) {
+		var empty *ShortFormError
+		if _, err := ParseShortForm([]byte(text), fictionalResolver); !errors.As(err, &empty) {
 			t.Errorf("%s: a template nobody filled in: %v", kind, err)
 		}
 		filled := fillTemplate(text)
 		filled = strings.Replace(filled, "  root: 2", "  root: 1", 1) // the template shows one root key
-		if _, err := ParseShort([]byte(filled), fictional); err != nil {
+		if _, err := ParseShortForm([]byte(filled), fictionalResolver); err != nil {
 			t.Errorf("%s: %v\n%s", kind, err, filled)
 		}
 	}
@@ -70,14 +70,14 @@ func TestTemplateHasEveryField(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range specOf(kind).shape.fieldNames()[7:] {
+		for _, name := range specByKind(kind).shape.fieldNames()[7:] {
 			if !strings.Contains(text, name+":") {
 				t.Errorf("%s: no field %s", kind, name)
 			}
 		}
 		all := fillTemplate(offLine.ReplaceAllString(text, "$1"))
-		_, err = ParseShort([]byte(all), fictional)
-		var faults *ShortError
+		_, err = ParseShortForm([]byte(all), fictionalResolver)
+		var faults *ShortFormError
 		if err != nil && !errors.As(err, &faults) {
 			t.Errorf("%s: %v\n%s", kind, err, all)
 			continue

@@ -11,17 +11,17 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// TestAheadDecidesTheSame: what a row keeps of its thread's events and steps decides each
+// TestCurrentTimelineAgreesWithHistory: what a row keeps of its thread's events and steps decides each
 // day from its own record on as all of them do, and a judge finds the same suspension.
-func TestAheadDecidesTheSame(t *testing.T) {
+func TestCurrentTimelineAgreesWithHistory(t *testing.T) {
 	for seed := range uint64(40) {
 		rng := rand.New(rand.NewPCG(seed, 7))
-		var all, ahead []Event
-		var steps, stepsAhead []StandingStep
+		var all, ahead []LifecycleEvent
+		var steps, stepsAhead []StandingChange
 		today := day(0)
 		for i := range 24 {
 			today = today.AddDays(rng.IntN(3))
-			e := Event{Step: Step{Index: uint64(i)}, Kind: record.KindSuspension, EffectiveOn: today.AddDays(rng.IntN(12))}
+			e := LifecycleEvent{RecordRef: RecordRef{Index: uint64(i)}, Kind: record.KindSuspension, EffectiveOn: today.AddDays(rng.IntN(12))}
 			if rng.IntN(2) == 0 {
 				e.Kind = record.KindReinstatement
 			}
@@ -29,18 +29,18 @@ func TestAheadDecidesTheSame(t *testing.T) {
 				until := e.EffectiveOn.AddDays(rng.IntN(9))
 				e.Until = &until
 			}
-			all, ahead = append(all, e), decisive(append(ahead, e), today)
-			s := StandingStep{Step: e.Step, Status: fmt.Sprint(i), EffectiveOn: today.AddDays(rng.IntN(9))}
-			steps, stepsAhead = append(steps, s), steppedOn(stepsAhead, s, today)
+			all, ahead = append(all, e), relevantEvents(append(ahead, e), today)
+			s := StandingChange{RecordRef: e.RecordRef, Status: fmt.Sprint(i), EffectiveOn: today.AddDays(rng.IntN(9))}
+			steps, stepsAhead = append(steps, s), addStandingChange(stepsAhead, s, today)
 
-			whole, row := designationLife{Events: all}, designationLife{Events: ahead}
+			whole, row := designationTimeline{Events: all}, designationTimeline{Events: ahead}
 			runs, all := row.pauses(), whole.pauses()
 			for n := range 24 {
 				on := today.AddDays(n)
 				if got, want := suspendedOn(runs, on), suspendedOn(all, on); got != want {
 					t.Fatalf("seed %d, event %d: suspended on %s: %t by what is ahead, %t by all", seed, i, on, got, want)
 				}
-				if got, want := row.suspension(on), whole.suspension(on); (got == nil) != (want == nil) || got != nil && got.end() != want.end() {
+				if got, want := row.suspensionOn(on), whole.suspensionOn(on); (got == nil) != (want == nil) || got != nil && got.end() != want.end() {
 					t.Fatalf("seed %d, event %d: on %s the suspension is %v by what is ahead, %v by all", seed, i, on, got, want)
 				}
 				if got, want := standingOn(stepsAhead, on), standingOn(steps, on); got != want {
@@ -59,14 +59,14 @@ func (p pause) end() string {
 }
 
 func suspendedOn(runs []pause, on record.Date) bool {
-	return slices.ContainsFunc(runs, func(p pause) bool { return p.holds(on) })
+	return slices.ContainsFunc(runs, func(p pause) bool { return p.contains(on) })
 }
 
 // TestCacheHoldsBytes: whatever rows it is given, a cache holds no more of them, nor more
 // bytes, than twice what it may, and at least the last one.
 func TestCacheHoldsBytes(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
-	c := newCache(50, 100_000)
+	c := newRowCache(50, 100_000)
 	for i := range 5_000 {
 		row := &ThreadRow{Thread: fmt.Sprint(rng.IntN(200)), Index: uint64(i), bytes: rng.IntN(60_000) >> rng.IntN(12)}
 		c.put(row)
@@ -91,7 +91,7 @@ func TestCachesAreBoundedInBytes(t *testing.T) {
 	r := open(t, vfs.NewMem())
 	defer r.Close()
 	const most = 200 << 20
-	if bytes := 2 * (r.parties.bytes + r.threads.bytes); bytes <= 0 || bytes > most {
+	if bytes := 2 * (r.partyCache.maxBytes + r.threadCache.maxBytes); bytes <= 0 || bytes > most {
 		t.Errorf("the caches may hold %d bytes, want at most %d", bytes, most)
 	}
 }

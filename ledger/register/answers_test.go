@@ -13,12 +13,12 @@ import (
 )
 
 // suppose admits a statement without its signatures' cost.
-func suppose(t *testing.T, b *registertest.Book, st *record.Statement) {
+func suppose(t *testing.T, b *registertest.Fixture, st *record.Statement) {
 	t.Helper()
 	env := b.Sign(st)
-	b.Note(env)
+	b.NoteAdmitted(env)
 	d := b.Register.Begin(b.Now)
-	if err := d.Suppose(record.IDOf(env.Payload), st); err != nil {
+	if err := d.AdmitUnsigned(record.IDOf(env.Payload), st); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.Register.Advance(d, [32]byte{}); err != nil {
@@ -48,12 +48,12 @@ func TestDutiesOfManyAnswers(t *testing.T) {
 		"each about an older, asking anew": {status: func(n int) string { return "no-relationship" }, amend: 100, reopen: true, about: func(n int) int { return n / 200 }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := registertest.NewBook(start, "acme-cloud")
+			b := registertest.NewFixture(start, "acme-cloud")
 			defer b.Register.Close()
-			b.Must(b.Designate("1", b.Order("Kestrel")))
+			b.Must(b.Designate("1", b.NewDesignation("Kestrel")))
 			order := []record.ID{b.Head("designation/1")}
 			ask := func(at time.Time) (said string, rows uint64) {
-				v := now(t, b).Within(register.Work{Rows: 400, Bytes: 1 << 20})
+				v := latestView(t, b).WithBudget(register.ReadBudget{Rows: 400, Bytes: 1 << 20})
 				before := b.Register.RowsRead()
 				err := v.Duties(register.DutyFilter{Designation: "1"}, at, func(d register.Duty) bool {
 					said += fmt.Sprintf("%s %s %v %v\n", d.Kind, d.State, d.MetBy, d.Due)
@@ -70,10 +70,10 @@ func TestDutiesOfManyAnswers(t *testing.T) {
 			for n := range many {
 				b.Now = b.Now.Add(time.Minute)
 				if c.amend > 0 && n%c.amend == c.amend-1 {
-					a := &record.Amendment{Type: "correction", Reason: "r", Set: set("program", []any{fmt.Sprintf("P-%d", n)})}
+					a := &record.Amendment{Type: "correction", Reason: "r", Set: setMember("program", []any{fmt.Sprintf("P-%d", n)})}
 					if c.reopen {
 						openings++
-						a = &record.Amendment{Type: "scope", Reason: "r", Set: set("scope", set("successors", openings%2 == 0)), ResponseDue: ptr(today(b).AddDays(60))}
+						a = &record.Amendment{Type: "scope", Reason: "r", Set: setMember("scope", setMember("successors", openings%2 == 0)), ResponseDue: ptr(today(b).AddDays(60))}
 					}
 					suppose(t, b, b.Statement("designation/1", "authority", a))
 					order = append(order, b.Head("designation/1"))
@@ -96,10 +96,10 @@ func TestDutiesOfManyAnswers(t *testing.T) {
 				// promised and met what is to be concluded.
 				allowed := once + uint64(openings) + 4
 				if at.Before(b.Now) {
-					allowed += 1 + uint64(bits.Len64(now(t, b).Size())) // which entries were admitted by then
+					allowed += 1 + uint64(bits.Len64(latestView(t, b).Size())) // which entries were admitted by then
 				}
 				if c.about != nil {
-					allowed += uint64(bits.Len64(now(t, b).Size())) // which of them was the first
+					allowed += uint64(bits.Len64(latestView(t, b).Size())) // which of them was the first
 				}
 				if rows > allowed {
 					t.Errorf("at %s: %d rows, %d for one answer and %d openings:\n%s", at, rows, once, openings, said)

@@ -16,13 +16,13 @@ import (
 func BenchmarkResponses(b *testing.B) {
 	const providers, batch, pool = 16, 1024, 32 << 10
 	w := registertest.New(start, "docket.example/test", "any")
-	o := registertest.Small()
-	o.CacheBytes, o.MemTableBytes, o.Threads = 0, 0, 0
+	o := registertest.SmallOptions()
+	o.CacheBytes, o.MemTableBytes, o.CachedThreads = 0, 0, 0
 	r, err := register.Open(vfs.NewMem(), "register", o)
 	if err != nil {
 		b.Fatal(err)
 	}
-	book := &registertest.Book{World: w, Register: r}
+	book := &registertest.Fixture{World: w, Register: r}
 	book.Must(w.Charter())
 	book.Must(w.Authority())
 	for i := range providers {
@@ -30,13 +30,13 @@ func BenchmarkResponses(b *testing.B) {
 	}
 	for i := range pool / providers {
 		name := fmt.Sprintf("2026-%05d", i)
-		book.Must(w.Designate(name, w.Order("Kestrel "+name)))
+		book.Must(w.Designate(name, w.NewDesignation("Kestrel "+name)))
 	}
 	verified := make([]record.Verified, 0, pool)
 	for i := range pool {
 		env := w.Respond(fmt.Sprintf("2026-%05d", i/providers), fmt.Sprintf("provider-%d", i%providers),
 			&record.Response{Status: "acknowledged", Conditions: []string{"c1"}})
-		v, err := record.Open(env, r.Candidates)
+		v, err := record.Open(env, r.CandidateKeys)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -1,23 +1,23 @@
 package register
 
-// cache keeps the threads that were used last: at most twice limit of them, whose rows
+// rowCache keeps the threads that were used last: at most twice limit of them, whose rows
 // take at most twice bytes, but for the last one put. It has two generations: what is
 // used while it is in the old one moves to the young one, and when that is full the
 // old one is dropped.
-type cache struct {
-	limit, bytes int
-	young, old   map[string]*ThreadRow
-	held         int // bytes of young
+type rowCache struct {
+	maxRows, maxBytes int
+	young, old        map[string]*ThreadRow
+	youngBytes        int // bytes of young
 }
 
 // rowOverhead is what a row in memory takes beside its text, about.
 const rowOverhead = 512
 
-func newCache(limit, bytes int) *cache {
-	return &cache{limit: limit, bytes: bytes, young: make(map[string]*ThreadRow)}
+func newRowCache(limit, bytes int) *rowCache {
+	return &rowCache{maxRows: limit, maxBytes: bytes, young: make(map[string]*ThreadRow)}
 }
 
-func (c *cache) get(thread string) *ThreadRow {
+func (c *rowCache) get(thread string) *ThreadRow {
 	if row := c.young[thread]; row != nil {
 		return row
 	}
@@ -28,15 +28,15 @@ func (c *cache) get(thread string) *ThreadRow {
 	return row
 }
 
-func (c *cache) put(row *ThreadRow) {
+func (c *rowCache) put(row *ThreadRow) {
 	if was := c.young[row.Thread]; was != nil {
-		c.held -= was.bytes + rowOverhead
+		c.youngBytes -= was.bytes + rowOverhead
 		delete(c.young, row.Thread)
 	}
 	size := row.bytes + rowOverhead
-	if len(c.young) >= c.limit || len(c.young) > 0 && c.held+size > c.bytes {
-		c.old, c.young, c.held = c.young, make(map[string]*ThreadRow), 0
+	if len(c.young) >= c.maxRows || len(c.young) > 0 && c.youngBytes+size > c.maxBytes {
+		c.old, c.young, c.youngBytes = c.young, make(map[string]*ThreadRow), 0
 	}
 	c.young[row.Thread] = row
-	c.held += size
+	c.youngBytes += size
 }

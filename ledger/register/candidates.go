@@ -8,74 +8,74 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// Candidates are the keys that may have signed a statement, for [record.Open]:
+// CandidateKeys are the keys that may have signed a statement, for [record.Open]:
 // those whose signature some rule could count, by the newest state, the likeliest
 // first. The keys that the statement itself lists are Open's to add. An error of
 // the store gives fewer candidates; judging will name it.
 //
 // Of a reseller's sponsors, who may be any provider, it gives only so many as one
-// submission may try; [Register.CandidatesOf] finds the others.
-func (r *Register) Candidates(st *record.Statement) []*record.Key {
-	return r.CandidatesOf(record.Envelope{})(st)
+// submission may try; [Register.CandidateKeysFor] finds the others.
+func (r *Register) CandidateKeys(st *record.Statement) []*record.Key {
+	return r.CandidateKeysFor(record.Envelope{})(st)
 }
 
-// CandidatesOf is [Register.Candidates] for the statement of an envelope: what its
+// CandidateKeysFor is [Register.CandidateKeys] for the statement of an envelope: what its
 // signatures' key IDs name comes before what has to be looked for.
-func (r *Register) CandidatesOf(env record.Envelope) func(*record.Statement) []*record.Key {
+func (r *Register) CandidateKeysFor(env record.Envelope) func(*record.Statement) []*record.Key {
 	return func(st *record.Statement) []*record.Key {
-		c := candidates{r: r, below: r.Size(), signatures: env.Signatures[:min(len(env.Signatures), record.MaxTries)]}
-		c.gather(st)
+		c := keyCollector{r: r, below: r.Size(), signatures: env.Signatures[:min(len(env.Signatures), record.MaxVerifications)]}
+		c.collect(st)
 		return c.keys
 	}
 }
 
-func (c *candidates) gather(st *record.Statement) {
+func (c *keyCollector) collect(st *record.Statement) {
 	switch st.Kind {
 	case record.KindCharter:
-		c.roots()
+		c.addRootKeys()
 	case record.KindEnrolment:
 		switch {
 		case st.Issuer == record.Authority:
-			c.party(record.Authority, officer)
-			c.roots()
+			c.addParty(record.Authority, isOfficer)
+			c.addRootKeys()
 		default:
-			c.party(st.Issuer, officer)
-			c.party(record.Authority, registrar)
+			c.addParty(st.Issuer, isOfficer)
+			c.addParty(record.Authority, isRegistrar)
 			if e, ok := st.Predicate.(*record.Enrolment); ok && sameRoles(e.Roles, []record.Role{record.RoleReseller}) {
-				c.sponsors()
+				c.addSponsors()
 			}
 		}
 	case record.KindStanding:
-		c.party(record.Authority, registrar)
+		c.addParty(record.Authority, isRegistrar)
 		if st.Party() == record.Authority {
-			c.roots()
+			c.addRootKeys()
 		}
 	case record.KindKeys:
-		c.party(st.Party(), func(k *KeyRow) bool { return k.Use != record.UseAutomation })
+		c.addParty(st.Party(), func(k *KeyRow) bool { return k.Use != record.UseAutomation })
 		if st.Issuer == record.Authority {
-			c.party(record.Authority, registrar)
+			c.addParty(record.Authority, isRegistrar)
 		}
 		if st.Party() == record.Authority {
-			c.roots()
+			c.addRootKeys()
 		}
 	case record.KindDesignation, record.KindAmendment, record.KindSuspension, record.KindReinstatement, record.KindRevocation:
-		c.party(record.Authority, designator)
-		c.party(record.Authority, importer)
+		c.addParty(record.Authority, isDesignator)
+		c.addParty(record.Authority, isImporter)
 	default:
-		c.party(st.Issuer, working)
+		c.addParty(st.Issuer, isOfficerOrAutomation)
 	}
 }
 
-// candidates gathers keys as of a size.
-type candidates struct {
+// keyCollector gathers keys as of a size.
+type keyCollector struct {
 	r          *Register
 	below      uint64
 	signatures []record.Signature
 	keys       []*record.Key
 }
 
-func (c *candidates) party(id string, pick func(*KeyRow) bool) {
-	row, err := c.r.committed("party/"+id, c.below)
+func (c *keyCollector) addParty(id string, pick func(*KeyRow) bool) {
+	row, err := c.r.lookupThread("party/"+id, c.below)
 	if err != nil || row == nil {
 		return
 	}
@@ -87,7 +87,7 @@ func (c *candidates) party(id string, pick func(*KeyRow) bool) {
 	}
 }
 
-func (c *candidates) roots() {
+func (c *keyCollector) addRootKeys() {
 	c.r.mu.Lock()
 	charter := c.r.tip.charter
 	c.r.mu.Unlock()
@@ -99,37 +99,37 @@ func (c *candidates) roots() {
 	}
 }
 
-// maxSponsors is how many providers are looked at for one that may have sponsored another
+// maxSponsorsTried is how many providers are looked at for one that may have sponsored another
 // party without naming its key.
-const maxSponsors = 256
+const maxSponsorsTried = 256
 
-// sponsors are officers of providers, any of whom may introduce a reseller: first those
+// addSponsors are officers of providers, any of whom may introduce a reseller: first those
 // whose keys the signatures name, then others, until there are more than one submission
 // may try. Anybody can ask this of a ledger, however many parties it has.
-func (c *candidates) sponsors() {
+func (c *keyCollector) addSponsors() {
 	for _, s := range c.signatures {
 		if k, err := c.r.keyRow(s.KeyID, c.below); err == nil && k != nil && k.party() != "" {
-			c.sponsor("party/" + k.party())
+			c.addSponsor("party/" + k.party())
 		}
 	}
 	looked := 0
-	_ = c.r.providers("", c.below, func(id string) (bool, error) { // an error gives fewer candidates
-		c.sponsor("party/" + id)
+	_ = c.r.scanProviders("", c.below, func(id string) (bool, error) { // an error gives fewer candidates
+		c.addSponsor("party/" + id)
 		looked++
-		return looked < maxSponsors && len(c.keys) <= record.MaxTries, nil
+		return looked < maxSponsorsTried && len(c.keys) <= record.MaxVerifications, nil
 	})
 }
 
-func (c *candidates) sponsor(thread string) {
-	row, err := c.r.committed(thread, c.below)
-	if err == nil && row != nil && row.State.(*PartyRow).Has(record.RoleProvider) {
-		c.party(strings.TrimPrefix(thread, "party/"), officer)
+func (c *keyCollector) addSponsor(thread string) {
+	row, err := c.r.lookupThread(thread, c.below)
+	if err == nil && row != nil && row.State.(*PartyRow).HasRole(record.RoleProvider) {
+		c.addParty(strings.TrimPrefix(thread, "party/"), isOfficer)
 	}
 }
 
-// Owner says to whom a key belongs, for words about a signature that does not
+// KeyOwner says to whom a key belongs, for words about a signature that does not
 // count: a party ID, "the root set", or "the policy's log or witnesses".
-func (r *Register) Owner(keyid string) (owner, holder string, ok bool, err error) {
+func (r *Register) KeyOwner(keyid string) (owner, holder string, ok bool, err error) {
 	k, err := r.keyRow(keyid, r.Size())
 	if err != nil || k == nil {
 		return "", "", false, err
@@ -139,7 +139,7 @@ func (r *Register) Owner(keyid string) (owner, holder string, ok bool, err error
 
 // Sponsor is the provider that introduced a party instead of registrars, "" if none did.
 func (r *Register) Sponsor(party string) (string, error) {
-	row, err := r.committed("party/"+party, r.Size())
+	row, err := r.lookupThread("party/"+party, r.Size())
 	if err != nil || row == nil {
 		return "", err
 	}
@@ -150,7 +150,7 @@ func (r *Register) Sponsor(party string) (string, error) {
 // [Draft.Judge] does, as if all had signed who must. So whoever signs first is told
 // what is at fault, and nothing is verified for it. The draft stays as it was.
 func (d *Draft) Preflight(st *record.Statement) error {
-	j := judging{d: d, st: st, index: d.next, admitted: d.admitted, unsigned: true}
+	j := judgment{draft: d, st: st, index: d.next, admitted: d.admitted, unsigned: true}
 	return j.judge()
 }
 
@@ -160,20 +160,20 @@ func (d *Draft) Preflight(st *record.Statement) error {
 // Forbidden, or TooEarly for one that a registrar added and that counts from RetryAt on.
 // The draft stays as it was.
 func (d *Draft) MaySign(st *record.Statement, key *record.Key) error {
-	j := judging{d: d, st: st, index: d.next, admitted: d.admitted, unsigned: true, tried: key}
+	j := judgment{draft: d, st: st, index: d.next, admitted: d.admitted, unsigned: true, triedKey: key}
 	var r *record.Refusal
 	switch err := j.judge(); {
-	case j.kept != 0, errors.As(err, &r):
+	case j.counted != 0, errors.As(err, &r):
 		return nil
 	case err != nil:
 		return err
 	}
-	why, err := j.useless(key.ID())
+	why, err := j.whyNotCounted(key.ID())
 	if err != nil {
 		return err
 	}
-	refusal := record.Refuse(record.Forbidden, "key %s %s, and may not sign this %s", shortKey(key.ID()), why, st.Kind)
-	p, err := d.party(st.Issuer)
+	refusal := record.Refuse(record.Forbidden, "key %s %s, and may not sign this %s", shortKeyID(key.ID()), why, st.Kind)
+	p, err := d.partyRow(st.Issuer)
 	if err != nil {
 		return err
 	}

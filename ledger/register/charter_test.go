@@ -10,58 +10,58 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 )
 
-// empty is a world with a register in which nothing stands.
-func empty(t *testing.T) *registertest.Book {
+// emptyFixture is a world with a register in which nothing stands.
+func emptyFixture(t *testing.T) *registertest.Fixture {
 	t.Helper()
-	r, err := register.Open(vfs.NewMem(), "register", registertest.Small())
+	r, err := register.Open(vfs.NewMem(), "register", registertest.SmallOptions())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &registertest.Book{World: registertest.New(start, "docket.example/test", "any"), Register: r}
+	return &registertest.Fixture{World: registertest.New(start, "docket.example/test", "any"), Register: r}
 }
 
-// charter is the world's charter with changes, signed by these root keys.
-func charter(b *registertest.Book, change func(*record.Charter), keys ...string) record.Envelope {
-	c := b.Rules
+// charterEnvelope is the world's charter with changes, signed by these root keys.
+func charterEnvelope(b *registertest.Fixture, change func(*record.Charter), keys ...string) record.Envelope {
+	c := b.CharterPredicate
 	c.RootKeys = append([]record.RootKey(nil), c.RootKeys...)
 	change(&c)
 	return b.Sign(b.Statement("charter", "authority", &c), keys...)
 }
 
-func same(*record.Charter) {}
+func unchanged(*record.Charter) {}
 
-// TestOpening: index 0 is a charter, judged by itself; index 1 enrols the authority.
-func TestOpening(t *testing.T) {
-	b := empty(t)
-	other := empty(t)
+// TestFirstRecords: index 0 is a charter, judged by itself; index 1 enrols the authority.
+func TestFirstRecords(t *testing.T) {
+	b := emptyFixture(t)
+	other := emptyFixture(t)
 	foreign := other.Must(other.Charter())
 	b.Ledger = record.IDOf(foreign.Envelope.Payload)
-	refused(t, forge(t, b, b.Authority()), record.Conflict, "no charter yet")
+	wantRefusal(t, judgeRefused(t, b, b.Authority()), record.Conflict, "no charter yet")
 	b.Ledger = record.ID{}
-	refused(t, forge(t, b, charter(b, same, "root/root-1", "root/root-2")), record.Forbidden, "every listed key signs")
-	refused(t, forge(t, b, charter(b, func(c *record.Charter) { c.Rules = 2 }, "root/root-1", "root/root-2", "root/root-3")), record.Unsupported, "upgrade")
-	refused(t, forge(t, b, charter(b, func(c *record.Charter) { c.TimeZone = "Mars/Olympus" }, "root/root-1", "root/root-2", "root/root-3")), record.Invalid, "Mars/Olympus")
+	wantRefusal(t, judgeRefused(t, b, charterEnvelope(b, unchanged, "root/root-1", "root/root-2")), record.Forbidden, "every listed key signs")
+	wantRefusal(t, judgeRefused(t, b, charterEnvelope(b, func(c *record.Charter) { c.Rules = 2 }, "root/root-1", "root/root-2", "root/root-3")), record.Unsupported, "upgrade")
+	wantRefusal(t, judgeRefused(t, b, charterEnvelope(b, func(c *record.Charter) { c.TimeZone = "Mars/Olympus" }, "root/root-1", "root/root-2", "root/root-3")), record.Invalid, "Mars/Olympus")
 
 	e := b.Must(b.Charter())
-	signedBy(t, b, e, "root/root-1", "root/root-2", "root/root-3")
+	wantSigners(t, b, e, "root/root-1", "root/root-2", "root/root-3")
 	if got, want := b.Register.Ledger(), record.IDOf(e.Envelope.Payload); got != want {
 		t.Errorf("ledger %s, want %s", got, want)
 	}
-	refused(t, forge(t, b, b.Provider("acme-cloud"), "authority/officer-1"), record.Conflict, "index 1 is its enrolment")
-	refused(t, forge(t, b, charter(b, same, "root/root-1", "root/root-2")), record.Conflict, "index 1 is its enrolment")
+	wantRefusal(t, judgeRefused(t, b, b.Provider("acme-cloud"), "authority/officer-1"), record.Conflict, "index 1 is its enrolment")
+	wantRefusal(t, judgeRefused(t, b, charterEnvelope(b, unchanged, "root/root-1", "root/root-2")), record.Conflict, "index 1 is its enrolment")
 	enrol := &record.Enrolment{LegalName: "x", Country: "XA", Roles: []record.Role{record.RoleAuthority}, Keys: []record.PartyKey{b.Officer("authority/officer-1", record.FuncRegistrar)}}
-	refused(t, forge(t, b, b.Sign(b.Statement("party/authority", "authority", enrol), "authority/officer-1", "root/root-3")), record.Forbidden, "2 root keys needed, 1 signed (root-3)")
-	refused(t, forge(t, b, b.Sign(b.Statement("party/authority", "authority", enrol), "root/root-1", "root/root-3")), record.Forbidden, "every listed key signs")
+	wantRefusal(t, judgeRefused(t, b, b.Sign(b.Statement("party/authority", "authority", enrol), "authority/officer-1", "root/root-3")), record.Forbidden, "2 root keys needed, 1 signed (root-3)")
+	wantRefusal(t, judgeRefused(t, b, b.Sign(b.Statement("party/authority", "authority", enrol), "root/root-1", "root/root-3")), record.Forbidden, "every listed key signs")
 	b.Must(b.Authority())
 
 	st := b.Statement("party/acme-cloud", "acme-cloud", &record.Enrolment{LegalName: "x", Country: "US", Roles: []record.Role{record.RoleProvider}, Keys: []record.PartyKey{b.Officer("acme-cloud/o")}})
 	st.Ledger = record.ID{1}
-	refused(t, forge(t, b, b.Sign(st, "acme-cloud/o", "authority/officer-1")), record.Invalid, "signed for 01000", "this is "+b.Ledger.String())
+	wantRefusal(t, judgeRefused(t, b, b.Sign(st, "acme-cloud/o", "authority/officer-1")), record.Invalid, "signed for 01000", "this is "+b.Ledger.String())
 }
 
 // TestCharterAmendment: the old threshold and the new, and every new root key.
 func TestCharterAmendment(t *testing.T) {
-	b := registertest.NewBook(start, "acme-cloud")
+	b := registertest.NewFixture(start, "acme-cloud")
 	rotate := func(c *record.Charter) { // root-1 goes, root-4 and root-5 come, three must sign
 		c.RootKeys = []record.RootKey{c.RootKeys[1], c.RootKeys[2], b.RootKey("root-4"), b.RootKey("root-5")}
 		c.Thresholds.Root = 3
@@ -70,11 +70,11 @@ func TestCharterAmendment(t *testing.T) {
 		name   string
 		change func(*record.Charter)
 		keys   []string
-		class  record.Class
+		class  record.RefusalClass
 		words  string
 	}{
-		{"one root key", same, []string{"root/root-1"}, record.Forbidden, "2 root keys needed, 1 signed (root-1)"},
-		{"officers", same, []string{"authority/officer-1", "authority/officer-2"}, record.Forbidden, "2 root keys needed, none signed"},
+		{"one root key", unchanged, []string{"root/root-1"}, record.Forbidden, "2 root keys needed, 1 signed (root-1)"},
+		{"officers", unchanged, []string{"authority/officer-1", "authority/officer-2"}, record.Forbidden, "2 root keys needed, none signed"},
 		{"another origin", func(c *record.Charter) { c.Origin = "docket.example/other" }, []string{"root/root-1", "root/root-2"}, record.Invalid, "the origin is docket.example/test for ever"},
 		{"a new key that does not sign", rotate, []string{"root/root-1", "root/root-2", "root/root-3", "root/root-4"}, record.Forbidden, "every listed key signs"},
 		{"too few of the old", rotate, []string{"root/root-2", "root/root-4", "root/root-5"}, record.Forbidden, "2 root keys needed, 1 signed (root-2)"},
@@ -86,26 +86,26 @@ func TestCharterAmendment(t *testing.T) {
 		{"newer rules", func(c *record.Charter) { c.Rules = 2 }, []string{"root/root-1", "root/root-2"}, record.Unsupported, "upgrade"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			refused(t, forge(t, b, charter(b, c.change, c.keys...), c.keys...), c.class, c.words)
+			wantRefusal(t, judgeRefused(t, b, charterEnvelope(b, c.change, c.keys...), c.keys...), c.class, c.words)
 		})
 	}
 
-	e := b.Must(charter(b, rotate, "root/root-1", "root/root-2", "root/root-3", "root/root-4", "root/root-5"))
-	signedBy(t, b, e, "root/root-1", "root/root-2", "root/root-3", "root/root-4", "root/root-5")
+	e := b.Must(charterEnvelope(b, rotate, "root/root-1", "root/root-2", "root/root-3", "root/root-4", "root/root-5"))
+	wantSigners(t, b, e, "root/root-1", "root/root-2", "root/root-3", "root/root-4", "root/root-5")
 	// From the next index the new set counts alone.
 	standing := &record.Standing{Status: "suspended", EffectiveOn: today(b), Reason: "test"}
 	env := b.Sign(b.Statement("party/authority", "authority", standing), "root/root-1", "root/root-2", "root/root-3")
-	refused(t, forge(t, b, env, "root/root-1"), record.Forbidden, "3 root keys needed, 2 signed (root-2, root-3)", "is a root key no more")
-	refused(t, forge(t, b, b.Sign(b.Statement("party/new", "new", &record.Enrolment{LegalName: "x", Country: "US", Roles: []record.Role{record.RoleProvider}, Keys: []record.PartyKey{b.Officer("root/root-1")}}),
+	wantRefusal(t, judgeRefused(t, b, env, "root/root-1"), record.Forbidden, "3 root keys needed, 2 signed (root-2, root-3)", "is a root key no more")
+	wantRefusal(t, judgeRefused(t, b, b.Sign(b.Statement("party/new", "new", &record.Enrolment{LegalName: "x", Country: "US", Roles: []record.Role{record.RoleProvider}, Keys: []record.PartyKey{b.Officer("root/root-1")}}),
 		"root/root-1", "authority/officer-1")), record.Invalid, "belongs to the root set")
-	must(t, b, "party/authority", "authority", standing, "root/root-2", "root/root-4", "root/root-5")
+	mustSubmit(t, b, "party/authority", "authority", standing, "root/root-2", "root/root-4", "root/root-5")
 }
 
 // TestNewerRules: entries are judged by the rules in force at their index; a
 // binary that lacks them cannot tell.
 func TestNewerRules(t *testing.T) {
-	b := registertest.NewBook(start, "acme-cloud")
-	v, err := record.Open(charter(b, func(c *record.Charter) { c.Rules = 2 }, "root/root-1", "root/root-2"), b.Register.Candidates)
+	b := registertest.NewFixture(start, "acme-cloud")
+	v, err := record.Open(charterEnvelope(b, func(c *record.Charter) { c.Rules = 2 }, "root/root-1", "root/root-2"), b.Register.CandidateKeys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,8 +117,8 @@ func TestNewerRules(t *testing.T) {
 	if err := d.Apply(e, v); err != nil {
 		t.Fatalf("the charter itself is judged by rules 1: %v", err)
 	}
-	b.Note(record.Envelope{PayloadType: record.PayloadType, Payload: v.Payload()})
-	v, err = record.Open(b.Provider("new"), b.Register.Candidates)
+	b.NoteAdmitted(record.Envelope{PayloadType: record.PayloadType, Payload: v.Payload()})
+	v, err = record.Open(b.Provider("new"), b.Register.CandidateKeys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,12 +134,12 @@ func TestNewerRules(t *testing.T) {
 
 // TestChangedPeriods: a record is judged by the newest charter below its index.
 func TestChangedPeriods(t *testing.T) {
-	b := registertest.NewBook(start)
-	order := b.Order("Kestrel")
+	b := registertest.NewFixture(start)
+	order := b.NewDesignation("Kestrel")
 	order.EffectiveFrom = ptr(today(b).AddDays(100))
 	order.EffectiveUntil = ptr(today(b).AddDays(400))
 	env := b.Designate("1", order)
-	refused(t, forge(t, b, env), record.Invalid, "notice is P180D")
-	b.Must(charter(b, func(c *record.Charter) { c.Periods.Notice = record.Period{Days: 100} }, "root/root-1", "root/root-2"))
+	wantRefusal(t, judgeRefused(t, b, env), record.Invalid, "notice is P180D")
+	b.Must(charterEnvelope(b, func(c *record.Charter) { c.Periods.Notice = record.Period{Days: 100} }, "root/root-1", "root/root-2"))
 	b.Must(env)
 }

@@ -12,7 +12,7 @@ import (
 
 // Charters are the rows of all charters, oldest first.
 func (r *Register) Charters() (all []RecordRow, err error) {
-	err = r.listed(tableKind, string(record.KindCharter), 0, r.Size(), func(index uint64) (bool, error) {
+	err = r.scanListed(tableKind, string(record.KindCharter), 0, r.Size(), func(index uint64) (bool, error) {
 		row, err := r.recordRow(index)
 		all = append(all, row)
 		return true, err
@@ -22,20 +22,20 @@ func (r *Register) Charters() (all []RecordRow, err error) {
 
 // charterTerms are what a charter says of time: how long each period of its days is.
 type charterTerms struct {
-	Step
+	RecordRef
 	Periods record.Periods
 	zone    *time.Location
 }
 
 // terms are those of the charter that the row's record is.
 func (row *ThreadRow) terms() (charterTerms, error) {
-	t := charterTerms{Step: row.step()}
-	if row.Did.Periods == nil {
+	t := charterTerms{RecordRef: row.ref()}
+	if row.Delta.Periods == nil {
 		return t, fmt.Errorf("charter row %d has no periods: %w", row.Index, ErrDamaged)
 	}
-	t.Periods = *row.Did.Periods
+	t.Periods = *row.Delta.Periods
 	var err error
-	if t.zone, err = rules1.Location(row.Did.TimeZone); err != nil {
+	if t.zone, err = rules1.Location(row.Delta.TimeZone); err != nil {
 		return t, fmt.Errorf("charter row %d: %w: %w", row.Index, ErrDamaged, err)
 	}
 	return t, nil
@@ -43,7 +43,7 @@ func (row *ThreadRow) terms() (charterTerms, error) {
 
 // readTerms reads those of all charters below a size, oldest first.
 func (r *Register) readTerms(below uint64) (list []charterTerms, err error) {
-	err = r.history(ownerRoot, below, func(row *ThreadRow) (bool, error) {
+	err = r.versionsBackward(ownerRoot, below, func(row *ThreadRow) (bool, error) {
 		t, err := row.terms()
 		list = append(list, t)
 		return true, err
@@ -60,29 +60,29 @@ func (r *Register) termsBelow(size uint64) []charterTerms {
 	return r.terms[:n:n]
 }
 
-// Era is what a charter says of the checkpoints of its time: those of the sizes above
+// PolicyEpoch is what a charter says of the checkpoints of its time: those of the sizes above
 // its index, up to the index of the next charter.
-type Era struct {
+type PolicyEpoch struct {
 	Since  uint64 // index of the charter
 	Origin string
 	Policy string // tlog-policy text
 }
 
-// EraAt is that of the newest charter below a size: what judges a checkpoint of that
+// PolicyEpochAt is that of the newest charter below a size: what judges a checkpoint of that
 // size. Every publication asks, so that of the newest charter is in memory.
-func (r *Register) EraAt(size uint64) (Era, error) {
+func (r *Register) PolicyEpochAt(size uint64) (PolicyEpoch, error) {
 	r.mu.Lock()
 	row := r.tip.charter
 	r.mu.Unlock()
 	if row == nil || row.Index >= size {
 		var err error
-		if row, err = r.newest(ownerRoot, size); err != nil {
-			return Era{}, err
+		if row, err = r.newestVersion(ownerRoot, size); err != nil {
+			return PolicyEpoch{}, err
 		}
 	}
 	if row == nil {
-		return Era{}, fmt.Errorf("no charter below size %d", size)
+		return PolicyEpoch{}, fmt.Errorf("no charter below size %d", size)
 	}
 	c := row.State.(*CharterRow)
-	return Era{row.Index, c.Origin, c.Policy}, nil
+	return PolicyEpoch{row.Index, c.Origin, c.Policy}, nil
 }

@@ -13,10 +13,10 @@ import (
 // envelopes, look records up and run dry; a dry run begun earlier sees the
 // register as it was.
 func TestConcurrentReaders(t *testing.T) {
-	b := registertest.NewBook(start, "acme-cloud")
-	first := b.Must(b.Designate("1", b.Order("Kestrel")))
-	env := b.Respond("1", "acme-cloud", ack)
-	v, err := record.Open(env, b.Register.Candidates)
+	b := registertest.NewFixture(start, "acme-cloud")
+	first := b.Must(b.Designate("1", b.NewDesignation("Kestrel")))
+	env := b.Respond("1", "acme-cloud", acknowledged)
+	v, err := record.Open(env, b.Register.CandidateKeys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func TestConcurrentReaders(t *testing.T) {
 					return
 				default:
 				}
-				if _, err := record.Open(env, b.Register.Candidates); err != nil {
+				if _, err := record.Open(env, b.Register.CandidateKeys); err != nil {
 					t.Error(err)
 				}
 				if index, ok, err := b.Register.Lookup(record.IDOf(first.Envelope.Payload)); err != nil || !ok || index != 3 {
@@ -55,22 +55,22 @@ func TestConcurrentReaders(t *testing.T) {
 	}
 }
 
-// TestStrangers says whose key signed where nobody who may has.
-func TestStrangers(t *testing.T) {
-	b := registertest.NewBook(start, "cirrus-hosting", "delta-racks")
-	b.Must(b.Designate("1", b.Order("Kestrel")))
+// TestExplainSigners says whose key signed where nobody who may has.
+func TestExplainSigners(t *testing.T) {
+	b := registertest.NewFixture(start, "cirrus-hosting", "delta-racks")
+	b.Must(b.Designate("1", b.NewDesignation("Kestrel")))
 	for by, words := range map[string]string{
 		"delta-racks/compliance": "belongs to delta-racks: sign with a key of cirrus-hosting that may",
 		"root/root-1":            "is a root key",
 		"cirrus-hosting/safe":    "of use recovery, which does not sign this kind of record",
 	} {
-		env, _ := sign(b, "response/1/cirrus-hosting", "cirrus-hosting", ack, by)
+		env, _ := sign(b, "response/1/cirrus-hosting", "cirrus-hosting", acknowledged, by)
 		if _, err := b.Submit(env); err == nil {
 			t.Errorf("%s signed for cirrus-hosting", by)
 		}
-		refused(t, b.Register.Strangers(env, "cirrus-hosting"), record.Forbidden, words)
+		wantRefusal(t, b.Register.ExplainSigners(env, "cirrus-hosting"), record.Forbidden, words)
 		env.Signatures[0].Sig[5] ^= 1
-		if err := b.Register.Strangers(env, "cirrus-hosting"); err != nil {
+		if err := b.Register.ExplainSigners(env, "cirrus-hosting"); err != nil {
 			t.Errorf("a forged signature accuses: %v", err)
 		}
 	}

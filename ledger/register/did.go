@@ -8,10 +8,10 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// Did is what one record did to its thread, as far as later questions ask; which
+// Delta is what one record did to its thread, as far as later questions ask; which
 // fields are set, the kind says. It is the thread's history, one row a record, and
 // is bounded by the record, never by what came before.
-type Did struct {
+type Delta struct {
 	EffectiveOn *record.Date `json:",omitempty"` // standing, suspension, reinstatement, revocation
 	Until       *record.Date `json:",omitempty"` // suspension, reinstatement
 	Status      string       `json:",omitempty"` // standing, response
@@ -38,27 +38,27 @@ type Did struct {
 	Prior *uint64 `json:",omitempty"` // index of the newest record below this one that was a turn
 }
 
-// turn says whether the record turned the thread's course, as duties, standing and status
+// isTransition says whether the record turned the thread's course, as duties, standing and status
 // ask: most records of a long thread did not, and a life is read without them.
-func (row *ThreadRow) turn() bool {
-	return row.event() != nil || row.opening() != nil || row.Did.Moves || row.standing() != nil
+func (row *ThreadRow) isTransition() bool {
+	return row.event() != nil || row.opening() != nil || row.Delta.Moves || row.standingChange() != nil
 }
 
-// lastTurn is the index of the newest turn up to this version, nil if there was none.
-func (row *ThreadRow) lastTurn() *uint64 {
-	if row.turn() {
+// lastTransition is the index of the newest turn up to this version, nil if there was none.
+func (row *ThreadRow) lastTransition() *uint64 {
+	if row.isTransition() {
 		return &row.Index
 	}
-	return row.Did.Prior
+	return row.Delta.Prior
 }
 
-// turns visits the turns of a thread up to a version, newest first. step reads what the
+// transitionsBackward visits the turns of a thread up to a version, newest first. step reads what the
 // record of an index did to it.
-func turns(row *ThreadRow, step func(index uint64) (*ThreadRow, error), visit func(*ThreadRow) (more bool)) error {
-	for at := row.lastTurn(); at != nil; at = row.Did.Prior {
+func transitionsBackward(row *ThreadRow, version func(index uint64) (*ThreadRow, error), visit func(*ThreadRow) (more bool)) error {
+	for at := row.lastTransition(); at != nil; at = row.Delta.Prior {
 		if *at != row.Index {
 			var err error
-			if row, err = step(*at); err != nil {
+			if row, err = version(*at); err != nil {
 				return err
 			}
 		}
@@ -69,10 +69,10 @@ func turns(row *ThreadRow, step func(index uint64) (*ThreadRow, error), visit fu
 	return nil
 }
 
-// course visits the turns from an index on, oldest first.
-func course(row *ThreadRow, from uint64, step func(index uint64) (*ThreadRow, error), visit func(*ThreadRow)) error {
+// transitionsForward visits the turns from an index on, oldest first.
+func transitionsForward(row *ThreadRow, from uint64, version func(index uint64) (*ThreadRow, error), visit func(*ThreadRow)) error {
 	var rows []*ThreadRow
-	err := turns(row, step, func(row *ThreadRow) bool {
+	err := transitionsBackward(row, version, func(row *ThreadRow) bool {
 		if row.Index < from {
 			return false
 		}
@@ -85,8 +85,8 @@ func course(row *ThreadRow, from uint64, step func(index uint64) (*ThreadRow, er
 	return err
 }
 
-// did tells what the record does, once it is judged.
-func (j *judging) did() (did Did) {
+// delta tells what the record does, once it is judged.
+func (j *judgment) delta() (did Delta) {
 	switch p := j.st.Predicate.(type) {
 	case *record.Charter:
 		did.Periods, did.TimeZone = &p.Periods, p.TimeZone
@@ -124,9 +124,9 @@ func (j *judging) did() (did Did) {
 	return did
 }
 
-// stateDid is the state of a thread whose newest record says it all.
-func (row *ThreadRow) stateDid() error {
-	d := &row.Did
+// stateFromDelta is the state of a thread whose newest record says it all.
+func (row *ThreadRow) stateFromDelta() error {
+	d := &row.Delta
 	segment, _, _ := strings.Cut(row.Thread, "/")
 	switch {
 	case segment == "response" && d.About != nil && d.Answers != nil:
@@ -140,77 +140,79 @@ func (row *ThreadRow) stateDid() error {
 }
 
 // event is the event that the record was, nil if it was none.
-func (row *ThreadRow) event() *Event {
-	d := &row.Did
+func (row *ThreadRow) event() *LifecycleEvent {
+	d := &row.Delta
 	switch row.Kind {
 	case record.KindSuspension, record.KindReinstatement, record.KindRevocation:
 		if d.EffectiveOn != nil {
-			return &Event{Step: row.step(), Kind: row.Kind, EffectiveOn: *d.EffectiveOn, Until: d.Until, Cause: d.Cause, Reason: d.Reason}
+			return &LifecycleEvent{RecordRef: row.ref(), Kind: row.Kind, EffectiveOn: *d.EffectiveOn, Until: d.Until, Cause: d.Cause, Reason: d.Reason}
 		}
 	}
 	return nil
 }
 
 // opening is what it opened, nil if it did not open or re-open the duty to respond.
-func (row *ThreadRow) opening() *Opening {
-	if !row.Did.Opens {
+func (row *ThreadRow) opening() *DutyOpening {
+	if !row.Delta.Opens {
 		return nil
 	}
-	return &Opening{Step: row.step(), ResponseDue: row.Did.ResponseDue}
+	return &DutyOpening{RecordRef: row.ref(), ResponseDue: row.Delta.ResponseDue}
 }
 
-// standing is the step that it was of a party's standing, nil if it was none.
-func (row *ThreadRow) standing() *StandingStep {
-	if row.Kind != record.KindStanding || row.Did.EffectiveOn == nil {
+// standingChange is the step that it was of a party's standing, nil if it was none.
+func (row *ThreadRow) standingChange() *StandingChange {
+	if row.Kind != record.KindStanding || row.Delta.EffectiveOn == nil {
 		return nil
 	}
-	return &StandingStep{Step: row.step(), Status: row.Did.Status, EffectiveOn: *row.Did.EffectiveOn, Reason: row.Did.Reason}
+	return &StandingChange{RecordRef: row.ref(), Status: row.Delta.Status, EffectiveOn: *row.Delta.EffectiveOn, Reason: row.Delta.Reason}
 }
 
-// designationLife is one life of a designation with all that happened in it.
-type designationLife struct {
+// designationTimeline is one life of a designation with all that happened in it.
+type designationTimeline struct {
 	*DesignationRow
-	Openings []Opening // what opened or re-opened the duty to respond, oldest first
-	Events   []Event   // suspensions, reinstatements, the revocation, oldest first
+	Openings []DutyOpening    // what opened or re-opened the duty to respond, oldest first
+	Events   []LifecycleEvent // suspensions, reinstatements, the revocation, oldest first
 
-	paused []pause // what Events paint, once it was asked for
+	pauseCache []pause // what Events paint, once it was asked for
 }
 
-// happened adds what the next record of the life did.
-func (d *designationLife) happened(row *ThreadRow) {
+// add adds what the next record of the life did.
+func (d *designationTimeline) add(row *ThreadRow) {
 	if o := row.opening(); o != nil {
 		d.Openings = append(d.Openings, *o)
 	}
-	if n := len(d.Openings); n > 0 && row.Did.Moves {
-		moved := row.step()
-		d.Openings[n-1].ResponseDue, d.Openings[n-1].Moved = row.Did.ResponseDue, &moved
+	if n := len(d.Openings); n > 0 && row.Delta.Moves {
+		moved := row.ref()
+		d.Openings[n-1].ResponseDue, d.Openings[n-1].Moved = row.Delta.ResponseDue, &moved
 	}
 	if e := row.event(); e != nil {
 		d.Events = append(d.Events, *e)
 	}
 }
 
-// ahead is the life as far as it decides what holds from the row's own record on.
-func (d *DesignationRow) ahead() *designationLife {
-	life := &designationLife{DesignationRow: d, Events: d.Ahead}
+// currentTimeline is the life as far as it decides what holds from the row's own record on.
+func (d *DesignationRow) currentTimeline() *designationTimeline {
+	life := &designationTimeline{DesignationRow: d, Events: d.Ahead}
 	if d.Opening != nil {
-		life.Openings = []Opening{*d.Opening}
+		life.Openings = []DutyOpening{*d.Opening}
 	}
 	return life
 }
 
-// partyLife is a party with every step of its standing.
-type partyLife struct {
+// partyTimeline is a party with every step of its standing.
+type partyTimeline struct {
 	*PartyRow
-	Standing []StandingStep // oldest first
+	Standing []StandingChange // oldest first
 }
 
-// happened adds what the next record of the life did.
-func (p *partyLife) happened(row *ThreadRow) {
-	if s := row.standing(); s != nil {
+// add adds what the next record of the life did.
+func (p *partyTimeline) add(row *ThreadRow) {
+	if s := row.standingChange(); s != nil {
 		p.Standing = append(p.Standing, *s)
 	}
 }
 
-// ahead is the life as far as it decides what holds from the row's own record on.
-func (p *PartyRow) ahead() *partyLife { return &partyLife{PartyRow: p, Standing: p.Ahead} }
+// currentTimeline is the life as far as it decides what holds from the row's own record on.
+func (p *PartyRow) currentTimeline() *partyTimeline {
+	return &partyTimeline{PartyRow: p, Standing: p.Ahead}
+}

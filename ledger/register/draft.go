@@ -21,19 +21,19 @@ import (
 // the one below it, which must be finished and be advanced first.
 type Draft struct {
 	r        *Register
-	below    []*Draft // judged earlier and not yet advanced when this one was begun, oldest first
+	earlier  []*Draft // judged earlier and not yet advanced when this one was begun, oldest first
 	start    uint64   // index of its first record
 	admitted time.Time
 	tip
 
-	threads map[string]*ThreadRow
-	keys    map[string]*KeyRow
-	former  map[string]bool   // what [Draft.borne] asks for
-	records map[record.ID]int // where in judged
-	judged  []effect
-	batch   *pebble.Batch
-	scratch []byte
-	gaps    *gaps // of a [Sparse] replay; nil where all records below are known
+	threads     map[string]*ThreadRow
+	keys        map[string]*KeyRow
+	formerNames map[string]bool   // what [Draft.borne] asks for
+	records     map[record.ID]int // where in judged
+	judged      []judgedRecord
+	batch       *pebble.Batch
+	scratch     []byte
+	gaps        *sparseGaps // of a [SparseReplay] replay; nil where all records below are known
 }
 
 // Begin opens a draft on the register as it is: its records are admitted at that
@@ -41,7 +41,7 @@ type Draft struct {
 func (r *Register) Begin(admitted time.Time) *Draft {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.begin(admitted, r.tip)
+	return r.newDraft(admitted, r.tip)
 }
 
 // Next opens a draft on top of this one, which must not be judged into any
@@ -50,21 +50,21 @@ func (r *Register) Begin(admitted time.Time) *Draft {
 func (d *Draft) Next(admitted time.Time) *Draft {
 	d.r.mu.Lock()
 	defer d.r.mu.Unlock()
-	n := d.r.begin(admitted, d.tip)
+	n := d.r.newDraft(admitted, d.tip)
 	// Those that were advanced meanwhile are the register's: kept on, each draft of a
 	// ledger that never rests would carry all before it.
-	for _, b := range append(slices.Clip(d.below), d) {
+	for _, b := range append(slices.Clip(d.earlier), d) {
 		if b.next > d.r.tip.next {
-			n.below = append(n.below, b)
+			n.earlier = append(n.earlier, b)
 		}
 	}
 	return n
 }
 
-func (r *Register) begin(admitted time.Time, on tip) *Draft {
+func (r *Register) newDraft(admitted time.Time, on tip) *Draft {
 	return &Draft{
 		r: r, start: on.next, admitted: admitted.UTC().Truncate(time.Millisecond), tip: on,
-		threads: make(map[string]*ThreadRow), keys: make(map[string]*KeyRow), former: make(map[string]bool),
+		threads: make(map[string]*ThreadRow), keys: make(map[string]*KeyRow), formerNames: make(map[string]bool),
 		records: make(map[record.ID]int), batch: r.db.Load().NewBatch(),
 	}
 }
@@ -80,8 +80,8 @@ func (d *Draft) NextIndex() uint64 { return d.next }
 // concerns that record alone and leaves the draft as it was; any other means
 // that the draft must be dropped.
 func (d *Draft) Judge(v record.Verified) (record.Entry, error) {
-	if c, ok := v.Statement().Predicate.(*record.Charter); ok && c.Rules > Rules {
-		return record.Entry{}, record.Refuse(record.Unsupported, "rules %d: this ledger's binary has rules %d: upgrade it before the charter", c.Rules, Rules)
+	if c, ok := v.Statement().Predicate.(*record.Charter); ok && c.Rules > RulesVersion {
+		return record.Entry{}, record.Refuse(record.Unsupported, "rules %d: this ledger's binary has rules %d: upgrade it before the charter", c.Rules, RulesVersion)
 	}
 	return d.judge(v, d.admitted)
 }
@@ -90,32 +90,32 @@ func (d *Draft) Judge(v record.Verified) (record.Entry, error) {
 var errClockBack = errors.New("admission times never go back")
 
 func (d *Draft) judge(v record.Verified, admitted time.Time) (record.Entry, error) {
-	if admitted.Before(d.last) {
+	if admitted.Before(d.lastAdmitted) {
 		return record.Entry{}, fmt.Errorf("admitting entry %d at %s: the entry before it was admitted at %s, and %w",
-			d.next, admitted.Format(time.RFC3339Nano), d.last.Format(time.RFC3339Nano), errClockBack)
+			d.next, admitted.Format(time.RFC3339Nano), d.lastAdmitted.Format(time.RFC3339Nano), errClockBack)
 	}
-	j := judging{d: d, v: v, st: v.Statement(), id: v.ID(), index: d.next, admitted: admitted}
+	j := judgment{draft: d, v: v, st: v.Statement(), id: v.ID(), index: d.next, admitted: admitted}
 	if err := j.judge(); err != nil {
 		return record.Entry{}, err
 	}
-	e, err := v.Entry(admitted, j.keeps)
+	e, err := v.Entry(admitted, j.countsSignature)
 	if err != nil {
 		return record.Entry{}, err
 	}
-	return e, d.admit(&j)
+	return e, d.writeRows(&j)
 }
 
-// admit writes the rows of a record that was judged. From here on an error is
+// writeRows writes the rows of a record that was judged. From here on an error is
 // no refusal: the draft is spoilt.
-func (d *Draft) admit(j *judging) error {
+func (d *Draft) writeRows(j *judgment) error {
 	st := j.st
 	rec := RecordRow{
 		Index: j.index, ID: j.id, Kind: st.Kind, Thread: st.Thread, Issuer: st.Issuer,
 		IssuedAt: st.IssuedAt, Admitted: j.admitted, Follows: st.Follows, Subject: st.Subject.SHA256,
 	}
-	row := &ThreadRow{Thread: st.Thread, Index: rec.Index, ID: rec.ID, Kind: rec.Kind, Admitted: rec.Admitted, Did: j.did(), State: j.state}
+	row := &ThreadRow{Thread: st.Thread, Index: rec.Index, ID: rec.ID, Kind: rec.Kind, Admitted: rec.Admitted, Delta: j.delta(), State: j.state}
 	if j.head != nil {
-		row.Did.Prior = j.head.lastTurn()
+		row.Delta.Prior = j.head.lastTransition()
 	}
 	did, state, err := row.encode()
 	if err != nil {
@@ -123,68 +123,68 @@ func (d *Draft) admit(j *judging) error {
 	}
 	var index [8]byte
 	binary.BigEndian.PutUint64(index[:], rec.Index)
-	d.set(appendPlain(d.key(), tableRecord, index[:]), rec.encode())
-	d.set(appendPlain(d.key(), tableID, rec.ID[:]), index[:])
-	d.set(appendVersion(d.key(), tableThread, row.Thread, row.Index), did)
+	d.put(appendPlain(d.scratchKey(), tableRecord, index[:]), rec.encode())
+	d.put(appendPlain(d.scratchKey(), tableID, rec.ID[:]), index[:])
+	d.put(appendVersion(d.scratchKey(), tableThread, row.Thread, row.Index), did)
 	if state != nil {
-		d.set(appendVersion(d.key(), tableState, row.Thread, row.Index), state)
+		d.put(appendVersion(d.scratchKey(), tableState, row.Thread, row.Index), state)
 	}
-	d.set(appendListed(d.key(), tableKind, string(rec.Kind), rec.Index), nil)
-	d.set(appendListed(d.key(), tableIssuer, rec.Issuer, rec.Index), nil)
-	if p, ok := row.State.(*PartyRow); ok && p.Enrolled.Index == rec.Index && p.Has(record.RoleProvider) {
-		d.set(appendVersion(d.key(), tableProvider, p.ID, rec.Index), nil)
+	d.put(appendListed(d.scratchKey(), tableKind, string(rec.Kind), rec.Index), nil)
+	d.put(appendListed(d.scratchKey(), tableIssuer, rec.Issuer, rec.Index), nil)
+	if p, ok := row.State.(*PartyRow); ok && p.Enrolled.Index == rec.Index && p.HasRole(record.RoleProvider) {
+		d.put(appendVersion(d.scratchKey(), tableProvider, p.ID, rec.Index), nil)
 	}
 	for _, k := range j.keys {
 		value, err := k.encode()
 		if err != nil {
 			return err
 		}
-		d.set(appendVersion(d.key(), tableKey, k.ID, rec.Index), value)
+		d.put(appendVersion(d.scratchKey(), tableKey, k.ID, rec.Index), value)
 		d.keys[k.ID] = k
 	}
-	if err := d.identify(j, row); err != nil {
+	if err := d.writeIdentifiers(j, row); err != nil {
 		return err
 	}
 	d.threads[row.Thread] = row
 	d.records[rec.ID] = len(d.judged)
-	d.judged = append(d.judged, effect{record: rec, before: j.head, after: row, keys: j.keys})
+	d.judged = append(d.judged, judgedRecord{record: rec, before: j.head, after: row, keys: j.keys})
 	if _, ok := row.State.(*CharterRow); ok {
 		d.charter = row
 		if rec.Index == 0 {
 			d.ledger = rec.ID
 		}
 	}
-	d.last = rec.Admitted
+	d.lastAdmitted = rec.Admitted
 	d.next++
 	return nil
 }
 
-// key is the scratch space for one key at a time.
-func (d *Draft) key() []byte { return d.scratch[:0] }
+// scratchKey is the scratch space for one key at a time.
+func (d *Draft) scratchKey() []byte { return d.scratch[:0] }
 
-// set adds a row; the batch copies both. It fails only for a batch that was
+// put adds a row; the batch copies both. It fails only for a batch that was
 // already applied, which a finished draft's is.
-func (d *Draft) set(key, value []byte) {
+func (d *Draft) put(key, value []byte) {
 	d.scratch = key
 	if err := d.batch.Set(key, value, nil); err != nil {
 		panic(fmt.Sprintf("register: writing into a draft that was advanced: %v", err))
 	}
 }
 
-// thread is the newest version of a thread below the draft's next index, nil if
+// lookupThread is the newest version of a thread below the draft's next index, nil if
 // there is none.
-func (d *Draft) thread(name string) (*ThreadRow, error) {
+func (d *Draft) lookupThread(name string) (*ThreadRow, error) {
 	if row := d.threads[name]; row != nil {
 		return row, nil
 	}
-	for _, b := range slices.Backward(d.below) {
+	for _, b := range slices.Backward(d.earlier) {
 		if row := b.threads[name]; row != nil {
 			return row, nil
 		}
 	}
-	row, err := d.r.committed(name, d.start)
+	row, err := d.r.lookupThread(name, d.start)
 	if err == nil && row == nil {
-		d.gaps.miss(name)
+		d.gaps.addNotFound(name)
 	}
 	return row, err
 }
@@ -194,7 +194,7 @@ func (d *Draft) keyRow(keyid string) (*KeyRow, error) {
 	if k := d.keys[keyid]; k != nil {
 		return k, nil
 	}
-	for _, b := range slices.Backward(d.below) {
+	for _, b := range slices.Backward(d.earlier) {
 		if k := b.keys[keyid]; k != nil {
 			return k, nil
 		}
@@ -202,29 +202,29 @@ func (d *Draft) keyRow(keyid string) (*KeyRow, error) {
 	return d.r.keyRow(keyid, d.start)
 }
 
-// record finds the row of a record that stands below the draft's next index.
-func (d *Draft) record(id record.ID) (row RecordRow, ok bool, err error) {
+// recordRow finds the row of a record that stands below the draft's next index.
+func (d *Draft) recordRow(id record.ID) (row RecordRow, ok bool, err error) {
 	if i, ok := d.records[id]; ok {
 		return d.judged[i].record, true, nil
 	}
-	for _, b := range slices.Backward(d.below) {
+	for _, b := range slices.Backward(d.earlier) {
 		if i, ok := b.records[id]; ok {
 			return b.judged[i].record, true, nil
 		}
 	}
 	index, ok, err := d.r.Lookup(id)
 	if err != nil || !ok || index >= d.start {
-		d.gaps.miss("record " + id.String())
+		d.gaps.addNotFound("record " + id.String())
 		return RecordRow{}, false, err
 	}
 	row, err = d.r.recordRow(index)
 	return row, err == nil, err
 }
 
-// party is the state of a party, nil if it was never enrolled; in a sparse replay, a
+// partyRow is the state of a party, nil if it was never enrolled; in a sparse replay, a
 // *[NotShownError] where that is not known.
-func (d *Draft) party(id string) (*PartyRow, error) {
-	row, err := d.thread("party/" + id)
+func (d *Draft) partyRow(id string) (*PartyRow, error) {
+	row, err := d.lookupThread("party/" + id)
 	if err != nil {
 		return nil, err
 	}
@@ -245,11 +245,11 @@ func (r *Register) Advance(d *Draft, root [32]byte) error {
 		return fmt.Errorf("advancing a draft begun at %d: the register is at %d", d.start, at)
 	}
 	cursor := Cursor{Size: d.next, Root: root}
-	d.set(cursorKey, cursor.encode())
+	d.put(cursorKey, cursor.encode())
 	if err := r.db.Load().Apply(d.batch, pebble.NoSync); err != nil {
 		return fmt.Errorf("advancing register to %d: %w", d.next, err)
 	}
-	if err := errors.Join(d.batch.Close(), r.refreshReader()); err != nil {
+	if err := errors.Join(d.batch.Close(), r.closeIter()); err != nil {
 		return fmt.Errorf("advancing register to %d: %w", d.next, err)
 	}
 	var terms []charterTerms
@@ -265,9 +265,9 @@ func (r *Register) Advance(d *Draft, root [32]byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, row := range d.threads {
-		r.cacheOf(row.Thread).put(row)
+		r.cacheFor(row.Thread).put(row)
 	}
 	r.tip, r.root, r.terms = d.tip, root, append(r.terms, terms...)
-	d.below, d.batch = nil, nil
+	d.earlier, d.batch = nil, nil
 	return nil
 }

@@ -10,14 +10,14 @@ import (
 
 // A ledger that never rests judges each batch on top of one that is not advanced yet: a
 // draft reads through that one alone, however many came before.
-func TestDraftsOfALedgerThatNeverRests(t *testing.T) {
-	b := registertest.NewBook(start, "acme-cloud")
-	b.Must(b.Designate("1", b.Order("Kestrel")))
+func TestStackedDraftsDoNotAccumulate(t *testing.T) {
+	b := registertest.NewFixture(start, "acme-cloud")
+	b.Must(b.Designate("1", b.NewDesignation("Kestrel")))
 	var below *register.Draft
 	root := b.Root
 	for i := range 20 {
 		env := b.Respond("1", "acme-cloud", &record.Response{Status: []string{"acknowledged", "licensed"}[i%2]})
-		v, err := record.Open(env, b.Register.Candidates)
+		v, err := record.Open(env, b.Register.CandidateKeys)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -29,8 +29,8 @@ func TestDraftsOfALedgerThatNeverRests(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.Note(env)
-		if n := d.Carried(); n > 1 {
+		b.NoteAdmitted(env)
+		if n := d.PendingDrafts(); n > 1 {
 			t.Fatalf("draft %d reads through %d others, of which one is not advanced", i, n)
 		}
 		if below != nil {
@@ -38,7 +38,7 @@ func TestDraftsOfALedgerThatNeverRests(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		below, root = d, registertest.Chain(root, e)
+		below, root = d, registertest.NextRoot(root, e)
 	}
 	if err := b.Register.Advance(below, root); err != nil {
 		t.Fatal(err)

@@ -61,23 +61,23 @@ type Duty struct {
 	Error   bool        `json:"publishedInError,omitempty"`
 	Records []record.ID `json:"records"` // every record that this rests on
 
-	place string
+	position string
 }
 
-// Place is where the duty stands in the list of [View.Duties].
-func (d Duty) Place() string { return d.place }
+// Position is where the duty stands in the list of [View.Duties].
+func (d Duty) Position() string { return d.position }
 
-// dueOn is a due date; none is later than the last that can be written (RFC 3339).
-func dueOn(date record.Date) *record.Date {
+// dueDateOrNil is a due date; none is later than the last that can be written (RFC 3339).
+func dueDateOrNil(date record.Date) *record.Date {
 	if date.Year > 9999 {
 		return nil
 	}
 	return &date
 }
 
-// met notes the record that met the duty, with the state that this gives it.
-func (d *Duty) met(by Step, c clock) {
-	id, on := by.ID, c.date(by)
+// setMet notes the record that met the duty, with the state that this gives it.
+func (d *Duty) setMet(by RecordRef, c asOf) {
+	id, on := by.ID, c.admissionDate(by)
 	d.MetBy, d.MetOn, d.State = &id, &on, DutyMet
 	if d.Due != nil && on.After(*d.Due) {
 		d.State = DutyLate
@@ -85,9 +85,9 @@ func (d *Duty) met(by Step, c clock) {
 	d.Records = append(d.Records, id)
 }
 
-// stand gives a duty that nobody met its state, or false where nothing is owed: the
+// setOpenOrOverdue gives a duty that nobody met its state, or false where nothing is owed: the
 // party was withdrawn before the due date.
-func (d *Duty) stand(c clock, p *partyLife) bool {
+func (d *Duty) setOpenOrOverdue(c asOf, p *partyTimeline) bool {
 	if gone := c.withdrawn(p); gone != nil && (d.Due == nil || gone.Before(*d.Due)) {
 		return false
 	}
@@ -101,21 +101,21 @@ func (d *Duty) stand(c clock, p *partyLife) bool {
 	return true
 }
 
-// settle applies the end and the pauses of the designation that a duty comes from
+// applyEndAndPauses applies the end and the pauses of the designation that a duty comes from
 // (RECORDS.md "Pauses", "Ends"), and completes what it rests on; nil if nothing is
 // owed. opened is when the duty was, by the response that meets it, nil if none does.
 //
 // What was met before the end stays met; what was overdue by then stays, and may still
 // be met late; all else lapsed. A due date is as it was known when the duty was met.
-func (d *Duty) settle(c clock, row *designationLife, p *partyLife, opened onset, by *answer) *Duty {
+func (d *Duty) applyEndAndPauses(c asOf, row *designationTimeline, p *partyTimeline, opened effectTime, by *responseAt) *Duty {
 	if e := row.revocation(); e != nil && e.Cause == causeError {
 		d.Error = true
 		d.Records = append(d.Records, e.ID)
 	}
-	end, over := c.end(row)
-	if by != nil && (!over || c.onset(by.Step).before(end)) {
+	end, over := c.designationEnd(row)
+	if by != nil && (!over || c.admittedAt(by.RecordRef).before(end)) {
 		d.postpone(c, row.pausesBelow(by.Index))
-		d.answered(by, c)
+		d.setMetByResponse(by, c)
 		return d
 	}
 	paused := d.postpone(c, row.pauses())
@@ -123,29 +123,29 @@ func (d *Duty) settle(c clock, row *designationLife, p *partyLife, opened onset,
 	case over && (d.Due == nil || !d.Due.Before(end.day) || !opened.before(end)):
 		d.State = DutyLapsed
 	case by != nil:
-		d.answered(by, c)
+		d.setMetByResponse(by, c)
 		return d
 	case paused:
 		d.State = DutyPaused
 	}
-	if !d.stand(c, p) {
+	if !d.setOpenOrOverdue(c, p) {
 		return nil
 	}
 	return d
 }
 
-// answered notes the response that met the duty.
-func (d *Duty) answered(by *answer, c clock) {
-	d.met(by.Step, c)
+// setMetByResponse notes the response that met the duty.
+func (d *Duty) setMetByResponse(by *responseAt, c asOf) {
+	d.setMet(by.RecordRef, c)
 	d.Answer = by.Status
 }
 
 // postpone moves a due date that falls into a pause to a response period after the
 // pause's last day, again where it then falls into another. It reports whether the pause
 // has no last day yet: then there is no date.
-func (d *Duty) postpone(c clock, pauses []pause) (endless bool) {
+func (d *Duty) postpone(c asOf, pauses []pause) (endless bool) {
 	for d.Due != nil {
-		i := slices.IndexFunc(pauses, func(p pause) bool { return p.holds(*d.Due) })
+		i := slices.IndexFunc(pauses, func(p pause) bool { return p.contains(*d.Due) })
 		if i < 0 {
 			return false
 		}
@@ -155,7 +155,7 @@ func (d *Duty) postpone(c clock, pauses []pause) (endless bool) {
 			d.Due = nil
 			return true
 		}
-		if d.Due = dueOn(p.resume.Add(c.periods(p.by.Index).Response)); d.Due == nil {
+		if d.Due = dueDateOrNil(p.resume.Add(c.periods(p.by.Index).Response)); d.Due == nil {
 			return true
 		}
 	}

@@ -9,19 +9,19 @@ import (
 
 // Statuses of a response (RECORDS.md "Kinds").
 const (
-	answerAcknowledged = "acknowledged"
-	answerWindingDown  = "winding-down"
-	answerAnswered     = "answered"
+	responseAcknowledged = "acknowledged"
+	responseWindingDown  = "winding-down"
+	responseAnswered     = "answered"
 )
 
-// begun reports whether the answer begins something that must be concluded.
-func (r *ResponseRow) begun() bool {
-	return r.Status == answerAcknowledged || r.Status == answerWindingDown
+// opensConclusion reports whether the answer begins something that must be concluded.
+func (r *ResponseRow) opensConclusion() bool {
+	return r.Status == responseAcknowledged || r.Status == responseWindingDown
 }
 
-// answer is one response on a thread response/D/P.
-type answer struct {
-	Step
+// responseAt is one response on a thread response/D/P.
+type responseAt struct {
+	RecordRef
 	*ResponseRow
 }
 
@@ -40,14 +40,14 @@ func (a Answers) with(r *ResponseRow, index uint64, d *DesignationRow) Answers {
 		a.Before, a.Asked, a.First = a.Asked, about, index
 	}
 	switch {
-	case r.begun():
+	case r.opensConclusion():
 		if a.Began == 0 || a.Met != 0 {
 			a.Began, a.Promised, a.By, a.Met = index, 0, nil, 0
 		}
 		if r.WindDownBy != nil && (a.By == nil || r.WindDownBy.Before(*a.By)) {
 			a.Promised, a.By = index, r.WindDownBy
 		}
-	case r.Status == answerAnswered:
+	case r.Status == responseAnswered:
 		a.Began, a.Promised, a.By, a.Met = 0, 0, nil, 0
 	case a.Began != 0 && a.Met == 0 && r.About >= asked: // one about an older record meets nothing
 		a.Met = index
@@ -58,16 +58,16 @@ func (a Answers) with(r *ResponseRow, index uint64, d *DesignationRow) Answers {
 // answers are a provider's responses to one life of a designation, admitted by the
 // instant asked for; nil if there are none.
 type answers struct {
-	newest *answer
-	below  func(index uint64) (*answer, error) // the newest of the thread below an index, nil if there is none
+	newest *responseAt
+	below  func(index uint64) (*responseAt, error) // the newest of the thread below an index, nil if there is none
 
-	read map[uint64]*answer // by at
+	read map[uint64]*responseAt // by at
 }
 
 // at is the response of an index, nil for 0.
-func (a *answers) at(index uint64) (*answer, error) {
+func (a *answers) at(index uint64) (*responseAt, error) {
 	if a.read == nil {
-		a.read = map[uint64]*answer{0: nil, a.newest.Index: a.newest}
+		a.read = map[uint64]*responseAt{0: nil, a.newest.Index: a.newest}
 	}
 	if found, ok := a.read[index]; ok {
 		return found, nil
@@ -83,7 +83,7 @@ func (a *answers) at(index uint64) (*answer, error) {
 // since is the first response about what asks from an index on or a later record, nil if
 // there is none. It halves the run of indexes in which that one must lie: it is at most
 // the first about a record that late, and more than the record itself.
-func (a *answers) since(asked uint64) (*answer, error) {
+func (a *answers) since(asked uint64) (*responseAt, error) {
 	if a == nil || a.newest.Answers.Asked < asked {
 		return nil, nil
 	}
@@ -106,68 +106,68 @@ func (a *answers) since(asked uint64) (*answer, error) {
 	return a.at(sum.First)
 }
 
-// respond is a provider's duty to respond to a designation, nil if it owes nothing. given
+// respondDuty is a provider's duty to respond to a designation, nil if it owes nothing. given
 // are its responses admitted by the instant asked for; of the designation's openings and
 // events row has those.
-func (c clock) respond(thread string, row *designationLife, p *partyLife, given *answers) (*Duty, error) {
-	asked, owes, due := c.owed(row, p)
+func (c asOf) respondDuty(thread string, row *designationTimeline, p *partyTimeline, given *answers) (*Duty, error) {
+	asked, owes, due := c.owedOpening(row, p)
 	if asked == nil {
 		return nil, nil
 	}
-	d := &Duty{Party: p.ID, Kind: DutyRespond, Designation: thread, OpenedBy: asked.ID, Due: dueOn(due), Records: []record.ID{row.Opened.ID}}
-	d.restsOn(asked.Step)
+	d := &Duty{Party: p.ID, Kind: DutyRespond, Designation: thread, OpenedBy: asked.ID, Due: dueDateOrNil(due), Records: []record.ID{row.Opened.ID}}
+	d.addRecord(asked.RecordRef)
 	if asked.Moved != nil {
-		d.restsOn(*asked.Moved)
+		d.addRecord(*asked.Moved)
 	}
-	d.restsOn(p.Enrolled)
-	d.restsOn(owes)
+	d.addRecord(p.Enrolled)
+	d.addRecord(owes)
 	by, err := given.since(asked.Index) // one about an older record meets nothing
 	if err != nil {
 		return nil, err
 	}
-	return d.settle(c, row, p, c.onset(asked.Step), by), nil
+	return d.applyEndAndPauses(c, row, p, c.admittedAt(asked.RecordRef), by), nil
 }
 
-// restsOn adds a record that the duty rests on, once.
-func (d *Duty) restsOn(s Step) {
+// addRecord adds a record that the duty rests on, once.
+func (d *Duty) addRecord(s RecordRef) {
 	if !slices.Contains(d.Records, s.ID) {
 		d.Records = append(d.Records, s.ID)
 	}
 }
 
-// owed finds what a provider owes an answer to (RECORDS.md "Who owes"): the newest record
+// owedOpening finds what a provider owes an answer to (RECORDS.md "Who owes"): the newest record
 // that opened or re-opened the duty while it was active, or before it became active with
 // the designation not yet ended; nil if there is none. by is the record that made it owe, due
 // the day without what pauses add. A suspension ends no duty: who was suspended at
 // a re-opening owes still what was asked before, until it is active again.
-func (c clock) owed(row *designationLife, p *partyLife) (asked *Opening, by Step, due record.Date) {
-	end, over := c.end(row)
-	acts := c.acts(p)
+func (c asOf) owedOpening(row *designationTimeline, p *partyTimeline) (asked *DutyOpening, by RecordRef, due record.Date) {
+	end, over := c.designationEnd(row)
+	acts := c.standingPeriods(p)
 	for i := len(row.Openings) - 1; i >= 0; i-- {
 		o := &row.Openings[i]
 		if o.ResponseDue == nil {
 			continue // a correction took the day back
 		}
-		since, ok := activeFrom(acts, c.onset(o.Step))
+		since, ok := activeFrom(acts, c.admittedAt(o.RecordRef))
 		switch {
 		case !ok || since.day.After(c.today()) || over && !since.before(end):
 			continue
-		case since.before(c.onset(o.Step)):
-			return o, o.Step, *o.ResponseDue
+		case since.before(c.admittedAt(o.RecordRef)):
+			return o, o.RecordRef, *o.ResponseDue
 		}
 		due := since.day.Add(c.periods(since.Index).Response)
 		if o.ResponseDue.After(due) {
 			due = *o.ResponseDue
 		}
-		return o, since.Step, due
+		return o, since.RecordRef, due
 	}
-	return nil, Step{}, record.Date{}
+	return nil, RecordRef{}, record.Date{}
 }
 
-// conclude is the duty to finish what a response began, nil if none began anything, or
+// concludeDuty is the duty to finish what a response began, nil if none began anything, or
 // the newest is `answered`. It is open from the first response that began it; of several
 // days by which the provider said it would have concluded the earliest counts.
-func (c clock) conclude(thread string, row *designationLife, p *partyLife, given *answers) (*Duty, error) {
+func (c asOf) concludeDuty(thread string, row *designationTimeline, p *partyTimeline, given *answers) (*Duty, error) {
 	if given == nil || given.newest.Answers.Began == 0 {
 		return nil, nil
 	}
@@ -187,24 +187,24 @@ func (c clock) conclude(thread string, row *designationLife, p *partyLife, given
 	d := &Duty{Party: p.ID, Kind: DutyConclude, Designation: thread, OpenedBy: began.ID, Records: []record.ID{row.Opened.ID, p.Enrolled.ID, began.ID}}
 	switch {
 	case promised != nil:
-		d.Due = dueOn(*promised.WindDownBy)
-		d.restsOn(promised.Step)
+		d.Due = dueDateOrNil(*promised.WindDownBy)
+		d.addRecord(promised.RecordRef)
 	case row.Current.EffectiveFrom != nil:
-		d.Due = dueOn(*row.Current.EffectiveFrom)
+		d.Due = dueDateOrNil(*row.Current.EffectiveFrom)
 		if row.Amended != nil {
-			d.restsOn(*row.Amended)
+			d.addRecord(*row.Amended)
 		}
 	}
-	return d.settle(c, row, p, c.onset(began.Step), met), nil
+	return d.applyEndAndPauses(c, row, p, c.admittedAt(began.RecordRef), met), nil
 }
 
-// asOf is the life as duties see it at an instant: of what opened, paused and ended it
+// upTo is the life as duties see it at an instant: of what opened, paused and ended it
 // that which had been admitted by then, with everything known of its terms. So a deadline
 // amended later holds for earlier instants too.
-func (d *designationLife) asOf(c clock) *designationLife {
-	return &designationLife{
+func (d *designationTimeline) upTo(c asOf) *designationTimeline {
+	return &designationTimeline{
 		DesignationRow: d.DesignationRow,
-		Openings:       slices.DeleteFunc(slices.Clone(d.Openings), func(o Opening) bool { return !c.passed(o.Step) }),
-		Events:         slices.DeleteFunc(slices.Clone(d.Events), func(e Event) bool { return !c.passed(e.Step) }),
+		Openings:       slices.DeleteFunc(slices.Clone(d.Openings), func(o DutyOpening) bool { return !c.includes(o.RecordRef) }),
+		Events:         slices.DeleteFunc(slices.Clone(d.Events), func(e LifecycleEvent) bool { return !c.includes(e.RecordRef) }),
 	}
 }

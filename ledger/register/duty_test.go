@@ -12,32 +12,32 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// clockAt is noon of a day under a charter that gives 30 days to respond and a year
+// asOfNoon is noon of a day under a charter that gives 30 days to respond and a year
 // to certify.
-func clockAt(n int) clock {
+func asOfNoon(n int) asOf {
 	periods := record.Periods{Response: record.Period{Days: 30}, Certification: record.Period{Years: 1}}
-	return clock{at: noon(n), zone: time.UTC, charters: []charterTerms{{Periods: periods, zone: time.UTC}}}
+	return asOf{instant: noon(n), zone: time.UTC, charters: []charterTerms{{Periods: periods, zone: time.UTC}}}
 }
 
 // ordered is a designation at index 10, admitted on day 0, in force on days 100
 // to 300, to be answered by day 40.
-func ordered(events ...string) *designationLife {
-	row := lived(DesignationRow{Opened: step(10, 0)}, events...)
+func ordered(events ...string) *designationTimeline {
+	row := timelineOf(DesignationRow{Opened: refAt(10, 0)}, events...)
 	row.Current.EffectiveFrom, row.Current.EffectiveUntil, row.Current.ResponseDue = dayOrNone(100), dayOrNone(300), dayOrNone(40)
-	row.Openings = []Opening{{Step: row.Opened, ResponseDue: dayOrNone(40)}}
+	row.Openings = []DutyOpening{{RecordRef: row.Opened, ResponseDue: dayOrNone(40)}}
 	return row
 }
 
-// provider reads "enrolled 20", "suspended 5", "active 8 on 6" (announced on day 6),
+// partyWith reads "enrolled 20", "suspended 5", "active 8 on 6" (announced on day 6),
 // "withdrawn 30", and with "later" what was admitted after the designation, though
 // effective before. Without "enrolled" it was there before everything.
-func provider(story ...string) *partyLife {
-	p := &partyLife{PartyRow: &PartyRow{ID: "acme-cloud", Roles: []record.Role{record.RoleProvider}, Enrolled: step(2, -30)}}
+func partyWith(story ...string) *partyTimeline {
+	p := &partyTimeline{PartyRow: &PartyRow{ID: "acme-cloud", Roles: []record.Role{record.RoleProvider}, Enrolled: refAt(2, -30)}}
 	for i, s := range story {
 		status, on, _ := strings.Cut(s, " ")
 		on, later := strings.CutSuffix(on, " later")
 		if status == "enrolled" {
-			p.Enrolled = step(indexOn(number(on), 0), number(on))
+			p.Enrolled = refAt(indexOn(number(on), 0), number(on))
 			continue
 		}
 		on, admitted := admittedOn(on)
@@ -45,19 +45,19 @@ func provider(story ...string) *partyLife {
 		if later {
 			index, admitted = uint64(60+i), 0 // after the designation
 		}
-		p.Standing = append(p.Standing, StandingStep{Step: step(index, admitted), Status: status, EffectiveOn: day(number(on))})
+		p.Standing = append(p.Standing, StandingChange{RecordRef: refAt(index, admitted), Status: status, EffectiveOn: day(number(on))})
 	}
 	return p
 }
 
-// answered reads "20 acknowledged": given on day 20 about the newest record then;
+// responsesOf reads "20 acknowledged": given on day 20 about the newest record then;
 // "20 winding-down by 60"; "20 no-relationship about 10". They stand behind all else that
 // was admitted on that day.
-func answered(row *designationLife, c clock, said ...string) *answers {
-	var list []answer
+func responsesOf(row *designationTimeline, c asOf, said ...string) *answers {
+	var list []responseAt
 	for i, s := range said {
 		part := strings.Fields(s)
-		a := answer{step(indexOn(number(part[0]), 5+i), number(part[0])), &ResponseRow{}}
+		a := responseAt{refAt(indexOn(number(part[0]), 5+i), number(part[0])), &ResponseRow{}}
 		a.Status = part[1]
 		for _, o := range row.Openings {
 			if o.Admitted.Before(a.Admitted) {
@@ -75,7 +75,7 @@ func answered(row *designationLife, c clock, said ...string) *answers {
 				a.About = uint64(n)
 			}
 		}
-		if !a.Admitted.After(c.at) {
+		if !a.Admitted.After(c.instant) {
 			list = append(list, a)
 		}
 	}
@@ -83,21 +83,21 @@ func answered(row *designationLife, c clock, said ...string) *answers {
 }
 
 // summed sums up responses as the records of a thread do, each by what was there before it.
-func summed(row *designationLife, list []answer) *answers {
+func summed(row *designationTimeline, list []responseAt) *answers {
 	if len(list) == 0 {
 		return nil
 	}
 	sum := Answers{}
 	for _, a := range list {
 		then := DesignationRow{Opened: row.Opened}
-		if n, _ := slices.BinarySearchFunc(row.Openings, a.Index, func(o Opening, index uint64) int { return cmp.Compare(o.Index, index) }); n > 0 {
+		if n, _ := slices.BinarySearchFunc(row.Openings, a.Index, func(o DutyOpening, index uint64) int { return cmp.Compare(o.Index, index) }); n > 0 {
 			then.Opening = &row.Openings[n-1]
 		}
 		sum = sum.with(a.ResponseRow, a.Index, &then)
 		a.Answers = sum
 	}
-	return &answers{newest: &list[len(list)-1], below: func(index uint64) (*answer, error) {
-		n, _ := slices.BinarySearchFunc(list, index, func(a answer, index uint64) int { return cmp.Compare(a.Index, index) })
+	return &answers{newest: &list[len(list)-1], below: func(index uint64) (*responseAt, error) {
+		n, _ := slices.BinarySearchFunc(list, index, func(a responseAt, index uint64) int { return cmp.Compare(a.Index, index) })
 		if n == 0 {
 			return nil, nil
 		}
@@ -105,16 +105,16 @@ func summed(row *designationLife, list []answer) *answers {
 	}}
 }
 
-// must is a duty that was found without a fault.
-func must(d *Duty, err error) *Duty {
+// mustSubmit is a duty that was found without a fault.
+func mustSubmit(d *Duty, err error) *Duty {
 	if err != nil {
 		panic(err)
 	}
 	return d
 }
 
-// told is a duty in few words: "open due 40", "late due 40 met 45", "nothing".
-func told(d *Duty) string {
+// describeDuty is a duty in few words: "open due 40", "late due 40 met 45", "nothing".
+func describeDuty(d *Duty) string {
 	if d == nil {
 		return "nothing"
 	}
@@ -128,8 +128,8 @@ func told(d *Duty) string {
 	return s
 }
 
-// saysWhat holds if a duty that was met says by which of those answers.
-func saysWhat(d *Duty, answers []string) bool {
+// metByRightResponse holds if a duty that was met says by which of those answers.
+func metByRightResponse(d *Duty, answers []string) bool {
 	return d == nil || d.MetOn == nil && d.Answer == "" || d.Answer != "" && slices.ContainsFunc(answers, func(a string) bool {
 		return strings.HasPrefix(a, dayNumber(*d.MetOn)+" "+d.Answer)
 	})
@@ -141,16 +141,16 @@ func dayNumber(d record.Date) string {
 }
 
 func TestDutyToRespond(t *testing.T) {
-	reopened := func(on, due int) func(*designationLife) {
-		return func(row *designationLife) {
-			row.Openings = append(row.Openings, Opening{Step: step(indexOn(on, 0), on), ResponseDue: dayOrNone(due)})
+	reopened := func(on, due int) func(*designationTimeline) {
+		return func(row *designationTimeline) {
+			row.Openings = append(row.Openings, DutyOpening{RecordRef: refAt(indexOn(on, 0), on), ResponseDue: dayOrNone(due)})
 			row.Current.ResponseDue = dayOrNone(due)
 		}
 	}
 	for _, c := range []struct {
 		sentence string
 		events   []string
-		change   func(*designationLife)
+		change   func(*designationTimeline)
 		party    []string
 		answers  []string
 		want     map[int]string // asked on that day
@@ -248,17 +248,17 @@ func TestDutyToRespond(t *testing.T) {
 		{sentence: "answered on the day of the revocation, after it", events: []string{"revocation 30 lifted"}, answers: []string{"30 no-relationship"}, want: map[int]string{31: "lapsed due 40"}},
 		{sentence: "answered after it had ended", events: []string{"revocation 30 lifted"}, answers: []string{"35 no-relationship"}, want: map[int]string{36: "lapsed due 40"}},
 		{sentence: "overdue when it ended, answered then", events: []string{"revocation 50 lifted"}, answers: []string{"55 no-relationship"}, want: map[int]string{54: "overdue due 40", 55: "late due 40 met 55"}},
-		{sentence: "due on its last day", change: func(row *designationLife) { row.Openings[0].ResponseDue = dayOrNone(300) }, want: map[int]string{300: "open due 300", 301: "overdue due 300"}},
-		{sentence: "due the day after", change: func(row *designationLife) { row.Openings[0].ResponseDue = dayOrNone(301) }, want: map[int]string{300: "open due 301", 301: "lapsed due 301"}},
+		{sentence: "due on its last day", change: func(row *designationTimeline) { row.Openings[0].ResponseDue = dayOrNone(300) }, want: map[int]string{300: "open due 300", 301: "overdue due 300"}},
+		{sentence: "due the day after", change: func(row *designationTimeline) { row.Openings[0].ResponseDue = dayOrNone(301) }, want: map[int]string{300: "open due 301", 301: "lapsed due 301"}},
 		{sentence: "put off beyond its end", events: []string{"suspension 20-290"}, want: map[int]string{300: "open due 321", 301: "lapsed due 321"}},
 
-		{sentence: "responseDue absent: no duty", change: func(row *designationLife) { row.Openings, row.Current.ResponseDue = nil, nil },
+		{sentence: "responseDue absent: no duty", change: func(row *designationTimeline) { row.Openings, row.Current.ResponseDue = nil, nil },
 			want: map[int]string{1: "nothing"}},
-		{sentence: "a due date that came by correction", change: func(row *designationLife) {
-			row.Openings = []Opening{{Step: step(indexOn(10, 0), 10), ResponseDue: dayOrNone(60)}}
+		{sentence: "a due date that came by correction", change: func(row *designationTimeline) {
+			row.Openings = []DutyOpening{{RecordRef: refAt(indexOn(10, 0), 10), ResponseDue: dayOrNone(60)}}
 		}, answers: []string{"30 no-relationship"}, want: map[int]string{9: "nothing", 29: "open due 60", 30: "met due 60 met 30"}},
-		{sentence: "a due date that a correction took back", change: func(row *designationLife) { row.Openings[0].ResponseDue = nil }, want: map[int]string{9: "nothing", 41: "nothing"}},
-		{sentence: "a deadline amended later", change: func(row *designationLife) { row.Openings[0].ResponseDue = dayOrNone(60) },
+		{sentence: "a due date that a correction took back", change: func(row *designationTimeline) { row.Openings[0].ResponseDue = nil }, want: map[int]string{9: "nothing", 41: "nothing"}},
+		{sentence: "a deadline amended later", change: func(row *designationTimeline) { row.Openings[0].ResponseDue = dayOrNone(60) },
 			want: map[int]string{41: "open due 60", 61: "overdue due 60"}},
 	} {
 		row := ordered(c.events...)
@@ -266,15 +266,15 @@ func TestDutyToRespond(t *testing.T) {
 			c.change(row)
 		}
 		for n, want := range c.want {
-			clock := clockAt(n)
+			clock := asOfNoon(n)
 			var d *Duty
-			if clock.passed(provider(c.party...).Enrolled) {
-				d = must(clock.respond("designation/2026-014", row.asOf(clock), provider(c.party...), answered(row, clock, c.answers...)))
+			if clock.includes(partyWith(c.party...).Enrolled) {
+				d = mustSubmit(clock.respondDuty("designation/2026-014", row.upTo(clock), partyWith(c.party...), responsesOf(row, clock, c.answers...)))
 			}
-			if got := told(d); got != want {
+			if got := describeDuty(d); got != want {
 				t.Errorf("%s: day %d: got %q, want %q", c.sentence, n, got, want)
 			}
-			if !saysWhat(d, c.answers) {
+			if !metByRightResponse(d, c.answers) {
 				t.Errorf("%s: day %d: answered %q by one of %q", c.sentence, n, d.Answer, c.answers)
 			}
 		}
@@ -285,7 +285,7 @@ func TestDutyToConclude(t *testing.T) {
 	for _, c := range []struct {
 		sentence string
 		events   []string
-		change   func(*designationLife)
+		change   func(*designationTimeline)
 		party    []string
 		answers  []string
 		want     map[int]string
@@ -304,13 +304,13 @@ func TestDutyToConclude(t *testing.T) {
 			want: map[int]string{51: "met due 60 met 50", 70: "open due 90"}},
 		{sentence: "lapsed", events: []string{"revocation 50 lifted"}, answers: []string{"20 acknowledged"}, want: map[int]string{49: "open due 100", 50: "lapsed due 100"}},
 		{sentence: "lapsed, without a day", events: []string{"revocation 50 lifted"}, answers: []string{"20 acknowledged"},
-			change: func(row *designationLife) { row.Current.EffectiveFrom = nil }, want: map[int]string{49: "open", 50: "lapsed"}},
+			change: func(row *designationTimeline) { row.Current.EffectiveFrom = nil }, want: map[int]string{49: "open", 50: "lapsed"}},
 		{sentence: "overdue when it ended", events: []string{"revocation 70 lifted"}, answers: []string{"20 winding-down by 60"}, want: map[int]string{71: "overdue due 60"}},
 		{sentence: "begun after it had ended", events: []string{"revocation 150 lifted"}, answers: []string{"160 acknowledged"}, want: map[int]string{160: "lapsed due 100"}},
 		{sentence: "without a day it falls into no pause", events: []string{"suspension 50"}, answers: []string{"20 acknowledged"},
-			change: func(row *designationLife) { row.Current.EffectiveFrom = nil }, want: map[int]string{60: "open"}},
+			change: func(row *designationTimeline) { row.Current.EffectiveFrom = nil }, want: map[int]string{60: "open"}},
 		{sentence: "neither windDownBy nor effectiveFrom: open", answers: []string{"20 acknowledged"},
-			change: func(row *designationLife) { row.Current.EffectiveFrom = nil }, want: map[int]string{20: "open", 299: "open"}},
+			change: func(row *designationTimeline) { row.Current.EffectiveFrom = nil }, want: map[int]string{20: "open", 299: "open"}},
 		{sentence: "met by no-relationship", answers: []string{"20 acknowledged", "50 no-relationship"}, want: map[int]string{50: "met due 100 met 50"}},
 		{sentence: "met by licensed", answers: []string{"20 acknowledged", "50 licensed"}, want: map[int]string{50: "met due 100 met 50"}},
 		{sentence: "met by conditions-met", answers: []string{"20 acknowledged", "50 conditions-met"}, want: map[int]string{50: "met due 100 met 50"}},
@@ -320,8 +320,8 @@ func TestDutyToConclude(t *testing.T) {
 		{sentence: "none that began nothing", answers: []string{"20 no-relationship"}, want: map[int]string{61: "nothing"}},
 		{sentence: "begun anew", answers: []string{"20 winding-down by 60", "50 wound-down", "70 acknowledged"}, want: map[int]string{69: "met due 60 met 50", 70: "open due 100"}},
 		{sentence: "an older subject meets nothing", answers: []string{"20 acknowledged", "50 wound-down about 10"},
-			change: func(row *designationLife) {
-				row.Openings = append(row.Openings, Opening{Step: step(indexOn(30, 0), 30), ResponseDue: dayOrNone(70)})
+			change: func(row *designationTimeline) {
+				row.Openings = append(row.Openings, DutyOpening{RecordRef: refAt(indexOn(30, 0), 30), ResponseDue: dayOrNone(70)})
 			}, want: map[int]string{50: "open due 100"}},
 		{sentence: "paused", events: []string{"suspension 50"}, answers: []string{"20 winding-down by 60"}, want: map[int]string{49: "open due 60", 50: "paused"}},
 		{sentence: "suspended, and due when that is over", events: []string{"suspension 50-55"}, answers: []string{"20 winding-down by 60"}, want: map[int]string{50: "open due 60", 61: "overdue due 60"}},
@@ -335,12 +335,12 @@ func TestDutyToConclude(t *testing.T) {
 			c.change(row)
 		}
 		for n, want := range c.want {
-			clock := clockAt(n)
-			d := must(clock.conclude("designation/2026-014", row.asOf(clock), provider(c.party...), answered(row, clock, c.answers...)))
-			if got := told(d); got != want {
+			clock := asOfNoon(n)
+			d := mustSubmit(clock.concludeDuty("designation/2026-014", row.upTo(clock), partyWith(c.party...), responsesOf(row, clock, c.answers...)))
+			if got := describeDuty(d); got != want {
 				t.Errorf("%s: day %d: got %q, want %q", c.sentence, n, got, want)
 			}
-			if !saysWhat(d, c.answers) {
+			if !metByRightResponse(d, c.answers) {
 				t.Errorf("%s: day %d: answered %q by one of %q", c.sentence, n, d.Answer, c.answers)
 			}
 		}
@@ -378,22 +378,22 @@ func TestDutyToCertify(t *testing.T) {
 		{"withdrawn: what was met stays", []string{"withdrawn 400"}, []string{"300 0-299"}, 401, []string{"met due 335 met 300"}},
 		{"withdrawn after it was overdue", []string{"withdrawn 340"}, nil, 400, []string{"overdue due 335"}},
 	} {
-		clock := clockAt(c.at)
-		var filed []certificate
+		clock := asOfNoon(c.at)
+		var filed []certificationAt
 		for i, s := range c.filed {
 			var on, from, until int
 			if _, err := fmt.Sscanf(s, "%d %d-%d", &on, &from, &until); err != nil {
 				t.Fatal(err)
 			}
-			f := certificate{step(uint64(200+i), on), &CertificationRow{}}
+			f := certificationAt{refAt(uint64(200+i), on), &CertificationRow{}}
 			f.PeriodFrom, f.PeriodUntil = day(from), day(until)
-			if !f.Admitted.After(clock.at) {
+			if !f.Admitted.After(clock.instant) {
 				filed = append(filed, f)
 			}
 		}
 		var got []string
-		clock.certify(provider(c.party...), filed, func(d Duty) bool {
-			got = append(got, told(&d))
+		clock.certifyDuties(partyWith(c.party...), filed, func(d Duty) bool {
+			got = append(got, describeDuty(&d))
 			return true
 		})
 		if !slices.Equal(got, c.want) {
@@ -441,12 +441,12 @@ func TestCoverageInAnyOrder(t *testing.T) {
 
 // A gap is told by the first day that is not covered.
 func TestDutyToCertifyNamesTheGap(t *testing.T) {
-	one := certificate{step(200, 300), &CertificationRow{}}
+	one := certificationAt{refAt(200, 300), &CertificationRow{}}
 	one.PeriodFrom, one.PeriodUntil = day(0), day(299)
-	two := certificate{step(201, 600), &CertificationRow{}}
+	two := certificationAt{refAt(201, 600), &CertificationRow{}}
 	two.PeriodFrom, two.PeriodUntil = day(310), day(599)
 	var last Duty
-	clockAt(601).certify(provider(), []certificate{one, two}, func(d Duty) bool { last = d; return true })
+	asOfNoon(601).certifyDuties(partyWith(), []certificationAt{one, two}, func(d Duty) bool { last = d; return true })
 	if last.From == nil || *last.From != day(300) || last.OpenedBy != one.ID {
 		t.Errorf("got from %v opened by %s, want %v by %s", last.From, last.OpenedBy, day(300), one.ID)
 	}
@@ -455,7 +455,7 @@ func TestDutyToCertifyNamesTheGap(t *testing.T) {
 // What rests on a revocation in error says so first.
 func TestDutyPublishedInError(t *testing.T) {
 	row := ordered("revocation 60 error")
-	d := must(clockAt(70).respond("designation/2026-014", row, provider(), nil))
+	d := mustSubmit(asOfNoon(70).respondDuty("designation/2026-014", row, partyWith(), nil))
 	if d == nil || !d.Error || !slices.Contains(d.Records, row.Events[0].ID) {
 		t.Errorf("got %+v, want one that is marked and rests on %s", d, row.Events[0].ID)
 	}
@@ -464,11 +464,11 @@ func TestDutyPublishedInError(t *testing.T) {
 // A revocation ends no duty before its admission, on that very day neither.
 func TestDutyOnTheMorningOfTheRevocation(t *testing.T) {
 	row := ordered("revocation 30 lifted")
-	morning := clockAt(30)
-	morning.at = morning.at.Add(-time.Hour)
-	for c, want := range map[*clock]string{&morning: "open due 40", new(clockAt(30)): "lapsed due 40"} {
-		if got := told(must(c.respond("designation/2026-014", row.asOf(*c), provider(), nil))); got != want {
-			t.Errorf("at %s: got %q, want %q", c.at, got, want)
+	morning := asOfNoon(30)
+	morning.instant = morning.instant.Add(-time.Hour)
+	for c, want := range map[*asOf]string{&morning: "open due 40", new(asOfNoon(30)): "lapsed due 40"} {
+		if got := describeDuty(mustSubmit(c.respondDuty("designation/2026-014", row.upTo(*c), partyWith(), nil))); got != want {
+			t.Errorf("at %s: got %q, want %q", c.instant, got, want)
 		}
 	}
 }
@@ -477,31 +477,31 @@ func TestDutyOnTheMorningOfTheRevocation(t *testing.T) {
 // minutes here.
 func TestDutyOfALongLife(t *testing.T) {
 	const n = 20_000
-	row, p := ordered(), provider()
+	row, p := ordered(), partyWith()
 	row.Current.EffectiveUntil, row.Openings = dayOrNone(2*n), nil
-	var answers []answer
+	var answers []responseAt
 	for i := range n {
-		row.Events = append(row.Events, Event{Step: step(indexOn(2*i, 1), 2*i), Kind: record.KindSuspension, EffectiveOn: day(2 * i), Until: dayOrNone(2 * i)})
-		row.Openings = append(row.Openings, Opening{Step: step(indexOn(2*i, 2), 2*i), ResponseDue: dayOrNone(2*i + 40)})
+		row.Events = append(row.Events, LifecycleEvent{RecordRef: refAt(indexOn(2*i, 1), 2*i), Kind: record.KindSuspension, EffectiveOn: day(2 * i), Until: dayOrNone(2 * i)})
+		row.Openings = append(row.Openings, DutyOpening{RecordRef: refAt(indexOn(2*i, 2), 2*i), ResponseDue: dayOrNone(2*i + 40)})
 		p.Standing = append(p.Standing,
-			StandingStep{Step: step(indexOn(2*i, 0), 2*i), Status: statusSuspended, EffectiveOn: day(2 * i)},
-			StandingStep{Step: step(indexOn(2*i, 3), 2*i), Status: statusActive, EffectiveOn: day(2*i + 1)},
+			StandingChange{RecordRef: refAt(indexOn(2*i, 0), 2*i), Status: standingSuspended, EffectiveOn: day(2 * i)},
+			StandingChange{RecordRef: refAt(indexOn(2*i, 3), 2*i), Status: standingActive, EffectiveOn: day(2*i + 1)},
 		)
-		a := answer{step(indexOn(2*i, 4), 2*i), &ResponseRow{Status: "wound-down", About: 10}}
+		a := responseAt{refAt(indexOn(2*i, 4), 2*i), &ResponseRow{Status: "wound-down", About: 10}}
 		if i == 0 {
-			a.Status = answerAcknowledged
+			a.Status = responseAcknowledged
 		}
 		answers = append(answers, a)
 	}
-	c := clockAt(2 * n)
+	c := asOfNoon(2 * n)
 	given := summed(row, answers)
 	began := time.Now()
 	for range 10 {
-		then := row.asOf(c)
-		if got := told(must(c.respond("designation/1", then, p, given))); got != fmt.Sprintf("open due %d", 2*n+38) {
+		then := row.upTo(c)
+		if got := describeDuty(mustSubmit(c.respondDuty("designation/1", then, p, given))); got != fmt.Sprintf("open due %d", 2*n+38) {
 			t.Fatalf("respond: %s", got)
 		}
-		if got := told(must(c.conclude("designation/1", then, p, given))); got != "overdue due 131" {
+		if got := describeDuty(mustSubmit(c.concludeDuty("designation/1", then, p, given))); got != "overdue due 131" {
 			t.Fatalf("conclude: %s", got)
 		}
 	}
@@ -518,12 +518,12 @@ func TestFirstResponseSince(t *testing.T) {
 		row := ordered()
 		row.Openings = nil
 		records := []uint64{row.Opened.Index}
-		var list []answer
+		var list []responseAt
 		asks := rnd.IntN(12)
 		for index := row.Opened.Index + 1; len(list) < 300; index += 1 + uint64(rnd.IntN(3)) {
 			switch n := rnd.IntN(100); {
 			case n < asks:
-				row.Openings = append(row.Openings, Opening{Step: Step{Index: index}})
+				row.Openings = append(row.Openings, DutyOpening{RecordRef: RecordRef{Index: index}})
 				records = append(records, index)
 			case n < 2*asks:
 				records = append(records, index)
@@ -535,14 +535,14 @@ func TestFirstResponseSince(t *testing.T) {
 				if seed%4 == 0 { // one after another, far behind
 					about = records[len(list)*len(records)/300]
 				}
-				list = append(list, answer{Step{Index: index}, &ResponseRow{About: about}})
+				list = append(list, responseAt{RecordRef{Index: index}, &ResponseRow{About: about}})
 			}
 		}
 		for _, newest := range []int{1, 7, 150, 300} {
 			given := summed(row, list[:newest])
 			read := 0
 			below := given.below
-			given.below = func(index uint64) (*answer, error) { read++; return below(index) }
+			given.below = func(index uint64) (*responseAt, error) { read++; return below(index) }
 			for _, o := range row.Openings {
 				read, given.read = 0, nil
 				got, err := given.since(o.Index)
@@ -550,7 +550,7 @@ func TestFirstResponseSince(t *testing.T) {
 					t.Fatalf("seed %d: %v", seed, err)
 				}
 				want := uint64(0)
-				if i := slices.IndexFunc(list[:newest], func(a answer) bool { return a.About >= o.Index }); i >= 0 {
+				if i := slices.IndexFunc(list[:newest], func(a responseAt) bool { return a.About >= o.Index }); i >= 0 {
 					want = list[i].Index
 				}
 				if got == nil && want != 0 || got != nil && got.Index != want {

@@ -8,8 +8,8 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// effect is one record of a draft: its thread before and after.
-type effect struct {
+// judgedRecord is one record of a draft: its thread before and after.
+type judgedRecord struct {
 	record        RecordRow
 	before, after *ThreadRow
 	keys          []*KeyRow // added or revoked
@@ -21,7 +21,7 @@ type effect struct {
 func (d *Draft) Effects() ([]string, error) {
 	var out []string
 	for _, e := range d.judged {
-		lines, err := d.effects(e)
+		lines, err := d.effectsOf(e)
 		if err != nil {
 			return nil, err
 		}
@@ -30,7 +30,7 @@ func (d *Draft) Effects() ([]string, error) {
 	return out, nil
 }
 
-func (d *Draft) effects(e effect) ([]string, error) {
+func (d *Draft) effectsOf(e judgedRecord) ([]string, error) {
 	switch s := e.after.State.(type) {
 	case *CharterRow:
 		if e.before == nil {
@@ -49,13 +49,13 @@ func (d *Draft) effects(e effect) ([]string, error) {
 	return nil, nil
 }
 
-func partyEffects(e effect, p *PartyRow) []string {
+func partyEffects(e judgedRecord, p *PartyRow) []string {
 	switch e.record.Kind {
 	case record.KindEnrolment:
 		if e.before != nil {
 			return []string{fmt.Sprintf("replaces what describes %s", p.ID)}
 		}
-		return []string{fmt.Sprintf("enrols %s as %s with %s; they sign from index %d on", p.ID, joined(p.Roles), plural(int64(len(p.Keys)), "key"), e.record.Index+1)}
+		return []string{fmt.Sprintf("enrols %s as %s with %s; they sign from index %d on", p.ID, joinWords(p.Roles), plural(int64(len(p.Keys)), "key"), e.record.Index+1)}
 	case record.KindStanding:
 		s := p.Ahead[len(p.Ahead)-1]
 		return []string{fmt.Sprintf("%s is %s from %s on", p.ID, s.Status, s.EffectiveOn)}
@@ -64,17 +64,17 @@ func partyEffects(e effect, p *PartyRow) []string {
 	for _, k := range e.keys {
 		switch {
 		case k.Added == e.record.Index && k.UsableFrom != nil:
-			out = append(out, fmt.Sprintf("adds key %s of %s (%s), added by the registrar: it counts from %s on", shortKey(k.ID), k.Holder, k.Use, record.Instant{Time: *k.UsableFrom}))
+			out = append(out, fmt.Sprintf("adds key %s of %s (%s), added by the registrar: it counts from %s on", shortKeyID(k.ID), k.Holder, k.Use, record.Instant{Time: *k.UsableFrom}))
 		case k.Added == e.record.Index:
-			out = append(out, fmt.Sprintf("adds key %s of %s (%s); it signs from index %d on", shortKey(k.ID), k.Holder, k.Use, e.record.Index+1))
+			out = append(out, fmt.Sprintf("adds key %s of %s (%s); it signs from index %d on", shortKeyID(k.ID), k.Holder, k.Use, e.record.Index+1))
 		case k.Revoked == e.record.Index:
-			out = append(out, fmt.Sprintf("revokes key %s of %s; it signs no more from index %d on", shortKey(k.ID), k.Holder, e.record.Index+1))
+			out = append(out, fmt.Sprintf("revokes key %s of %s; it signs no more from index %d on", shortKeyID(k.ID), k.Holder, e.record.Index+1))
 		}
 	}
 	return out
 }
 
-func (d *Draft) designationEffects(e effect, s *DesignationRow) ([]string, error) {
+func (d *Draft) designationEffects(e judgedRecord, s *DesignationRow) ([]string, error) {
 	var out []string
 	switch e.record.Kind {
 	case record.KindDesignation:
@@ -109,7 +109,7 @@ func (d *Draft) designationEffects(e effect, s *DesignationRow) ([]string, error
 	if e.before != nil && e.record.Kind == record.KindAmendment && e.before.State.(*DesignationRow).Opening != nil {
 		verb = "re-opens"
 	}
-	owing, due, err := d.owing(e, s)
+	owing, due, err := d.countOwed(e, s)
 	if err != nil {
 		return nil, err
 	}
@@ -128,11 +128,11 @@ func (d *Draft) designationEffects(e effect, s *DesignationRow) ([]string, error
 
 // suspensionEffect says until when a designation is suspended, and what becomes of the
 // duties that fall due meanwhile.
-func (d *Draft) suspensionEffect(e effect, ev *Event) ([]string, error) {
+func (d *Draft) suspensionEffect(e judgedRecord, ev *LifecycleEvent) ([]string, error) {
 	if ev.Until == nil {
 		return []string{fmt.Sprintf("suspends %s from %s on", e.record.Thread, ev.EffectiveOn), "what falls due meanwhile is paused"}, nil
 	}
-	c, err := d.clock(e)
+	c, err := d.asOfAdmission(e)
 	if err != nil {
 		return nil, err
 	}
@@ -140,19 +140,19 @@ func (d *Draft) suspensionEffect(e effect, ev *Event) ([]string, error) {
 	return []string{fmt.Sprintf("suspends %s from %s until %s", e.record.Thread, ev.EffectiveOn, *ev.Until), fmt.Sprintf("what falls due meanwhile is due %s", due)}, nil
 }
 
-// owing counts the parties that owe an answer to what opens now, as [View.Duties]
+// countOwed counts the parties that owe an answer to what opens now, as [View.Duties]
 // will find them once the record is admitted, and says when: all of them on one day.
-func (d *Draft) owing(e effect, s *DesignationRow) (n int, due *record.Date, err error) {
-	c, err := d.clock(e)
+func (d *Draft) countOwed(e judgedRecord, s *DesignationRow) (n int, due *record.Date, err error) {
+	c, err := d.asOfAdmission(e)
 	if err != nil {
 		return 0, nil, err
 	}
-	life, due := s.ahead(), s.Opening.ResponseDue
-	err = d.providers(func(row *PartyRow) error {
+	life, due := s.currentTimeline(), s.Opening.ResponseDue
+	err = d.eachProvider(func(row *PartyRow) error {
 		if row.Enrolled.Index > e.record.Index {
 			return nil
 		}
-		duty, err := c.respond(e.record.Thread, life, row.ahead(), nil)
+		duty, err := c.respondDuty(e.record.Thread, life, row.currentTimeline(), nil)
 		if duty != nil {
 			n, due = n+1, duty.Due
 		}
@@ -161,10 +161,10 @@ func (d *Draft) owing(e effect, s *DesignationRow) (n int, due *record.Date, err
 	return n, due, err
 }
 
-// clock answers for the moment at which a record of the draft is admitted.
-func (d *Draft) clock(e effect) (clock, error) {
-	c := clock{at: e.record.Admitted, charters: d.r.termsBelow(d.start)}
-	for _, b := range append(slices.Clip(d.below), d) {
+// asOfAdmission answers for the moment at which a record of the draft is admitted.
+func (d *Draft) asOfAdmission(e judgedRecord) (asOf, error) {
+	c := asOf{instant: e.record.Admitted, charters: d.r.termsBelow(d.start)}
+	for _, b := range append(slices.Clip(d.earlier), d) {
 		for _, x := range b.judged {
 			if x.after.Thread != ownerRoot || x.after.Index < d.start && slices.ContainsFunc(c.charters, func(t charterTerms) bool { return t.Index == x.after.Index }) {
 				continue // of another thread, or advanced over meanwhile
@@ -176,17 +176,17 @@ func (d *Draft) clock(e effect) (clock, error) {
 			c.charters = append(c.charters, terms)
 		}
 	}
-	return c.zoned(), nil
+	return c.withZone(), nil
 }
 
-func (d *Draft) responseEffects(e effect, s *ResponseRow) ([]string, error) {
+func (d *Draft) responseEffects(e judgedRecord, s *ResponseRow) ([]string, error) {
 	name := strings.TrimSuffix(strings.TrimPrefix(e.record.Thread, "response/"), "/"+e.record.Issuer)
-	head, err := d.thread("designation/" + name)
+	head, err := d.lookupThread("designation/" + name)
 	if err != nil || head == nil {
 		return nil, err
 	}
 	des := head.State.(*DesignationRow)
-	met, err := d.meets(e, s, head.Thread, des)
+	met, err := d.metDuty(e, s, head.Thread, des)
 	if err != nil {
 		return nil, err
 	}
@@ -204,31 +204,31 @@ func (d *Draft) responseEffects(e effect, s *ResponseRow) ([]string, error) {
 	return out, nil
 }
 
-// meets says which duty to respond the response meets, by the rule of [View.Duties].
-func (d *Draft) meets(e effect, s *ResponseRow, thread string, des *DesignationRow) (string, error) {
+// metDuty says which duty to respond the response meets, by the rule of [View.Duties].
+func (d *Draft) metDuty(e judgedRecord, s *ResponseRow, thread string, des *DesignationRow) (string, error) {
 	opening := des.Opening
 	if opening == nil || des.Current.ResponseDue == nil {
 		return fmt.Sprintf("answers %s, which asks for no answer", thread), nil
 	}
-	p, err := d.party(e.record.Issuer)
+	p, err := d.partyRow(e.record.Issuer)
 	if err != nil {
 		return "", err
 	}
-	c, err := d.clock(e)
+	c, err := d.asOfAdmission(e)
 	if err != nil {
 		return "", err
 	}
-	whole, err := d.designationLife(thread, des)
+	whole, err := d.designationTimeline(thread, des)
 	if err != nil {
 		return "", err
 	}
-	standing, err := d.partyLife(p)
+	standing, err := d.partyTimeline(p)
 	if err != nil {
 		return "", err
 	}
 	alone := *s
 	alone.Answers = Answers{}.with(s, e.record.Index, des)
-	duty, err := c.respond(thread, whole.asOf(c), standing, &answers{newest: &answer{e.after.step(), &alone}})
+	duty, err := c.respondDuty(thread, whole.upTo(c), standing, &answers{newest: &responseAt{e.after.ref(), &alone}})
 	if err != nil {
 		return "", err
 	}
@@ -245,33 +245,33 @@ func (d *Draft) meets(e effect, s *ResponseRow, thread string, des *DesignationR
 	return fmt.Sprintf("meets the duty to respond to %s", thread), nil
 }
 
-// course visits the turns of a thread from an index on, oldest first, as far as the draft
+// transitionsForward visits the turns of a thread from an index on, oldest first, as far as the draft
 // sees them.
-func (d *Draft) course(thread string, from uint64, visit func(*ThreadRow)) error {
-	row, err := d.thread(thread)
+func (d *Draft) transitionsForward(thread string, from uint64, visit func(*ThreadRow)) error {
+	row, err := d.lookupThread(thread)
 	if err != nil || row == nil {
 		return err
 	}
-	return course(row, from, func(index uint64) (*ThreadRow, error) {
-		for _, b := range append(slices.Clip(d.below), d) {
+	return transitionsForward(row, from, func(index uint64) (*ThreadRow, error) {
+		for _, b := range append(slices.Clip(d.earlier), d) {
 			if i := index - b.start; index >= b.start && i < uint64(len(b.judged)) {
 				return b.judged[i].after, nil
 			}
 		}
-		return d.r.step(thread, index)
+		return d.r.version(thread, index)
 	}, visit)
 }
 
-// designationLife is a designation with all that the draft sees of its life.
-func (d *Draft) designationLife(thread string, row *DesignationRow) (*designationLife, error) {
-	life := &designationLife{DesignationRow: row}
-	return life, d.course(thread, row.Opened.Index, life.happened)
+// designationTimeline is a designation with all that the draft sees of its life.
+func (d *Draft) designationTimeline(thread string, row *DesignationRow) (*designationTimeline, error) {
+	life := &designationTimeline{DesignationRow: row}
+	return life, d.transitionsForward(thread, row.Opened.Index, life.add)
 }
 
-// partyLife is a party with all that the draft sees of its standing.
-func (d *Draft) partyLife(row *PartyRow) (*partyLife, error) {
-	life := &partyLife{PartyRow: row}
-	return life, d.course("party/"+row.ID, 0, life.happened)
+// partyTimeline is a party with all that the draft sees of its standing.
+func (d *Draft) partyTimeline(row *PartyRow) (*partyTimeline, error) {
+	life := &partyTimeline{PartyRow: row}
+	return life, d.transitionsForward("party/"+row.ID, 0, life.add)
 }
 
 func quoteName(name string) string { return `"` + name + `"` }

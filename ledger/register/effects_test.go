@@ -12,9 +12,9 @@ import (
 
 // TestEffects tells a story and reads what a dry run says before each record.
 func TestEffects(t *testing.T) {
-	b := registertest.NewBook(start, "acme-cloud", "borealis", "cirrus", "delta-racks", "echo")
+	b := registertest.NewFixture(start, "acme-cloud", "borealis", "cirrus", "delta-racks", "echo")
 	short := func(name string) string { return b.KeyID(name)[:len("SHA256:")+8] + "…" }
-	first := b.Designate("0", b.Order("Early"))
+	first := b.Designate("0", b.NewDesignation("Early"))
 	for _, c := range []struct {
 		thread, issuer string
 		say            record.Predicate
@@ -23,25 +23,25 @@ func TestEffects(t *testing.T) {
 	}{
 		{"party/echo", "authority", &record.Standing{Status: "suspended", EffectiveOn: today(b), Reason: "x"}, []string{"authority/officer-1"},
 			"echo is suspended from 2026-11-23 on"},
-		{"designation/1", "authority", b.Order("Kestrel"), officers,
+		{"designation/1", "authority", b.NewDesignation("Kestrel"), officers,
 			"is in force from 2027-06-01 until 2028-05-31; opens 4 duties to respond, due 2027-01-08"},
-		{"designation/ofac-sdn-36", "authority", b.Listed("36", "AERO"), []string{"authority/nightly-import"},
+		{"designation/ofac-sdn-36", "authority", b.NewListedDesignation("36", "AERO"), []string{"authority/nightly-import"},
 			"is in force at once"},
-		{"designation/1", "authority", &record.Amendment{Type: "alias", Reason: "x", Add: alias("K")}, officers,
+		{"designation/1", "authority", &record.Amendment{Type: "alias", Reason: "x", Add: addAlias("K")}, officers,
 			"amends designation/1, \"Kestrel\""},
 		{"response/1/acme-cloud", "acme-cloud", &record.Response{Status: "winding-down", WindDownBy: ptr(today(b).AddDays(99))}, []string{"acme-cloud/ci"},
 			"meets the duty to respond to designation/1; opens a duty to conclude by 2027-03-02"},
-		{"response/1/borealis", "borealis", ack, []string{"borealis/ci"},
+		{"response/1/borealis", "borealis", acknowledged, []string{"borealis/ci"},
 			"meets the duty to respond to designation/1; opens a duty to conclude by 2027-06-01, when it takes effect"},
-		{"response/ofac-sdn-36/borealis", "borealis", nobody, []string{"borealis/ci"},
+		{"response/ofac-sdn-36/borealis", "borealis", noRelationship, []string{"borealis/ci"},
 			"answers designation/ofac-sdn-36, which asks for no answer"},
-		{"designation/1", "authority", &record.Amendment{Type: "scope", Reason: "x", Set: set("scope", set("successors", true)), ResponseDue: ptr(today(b).AddDays(60))}, officers,
+		{"designation/1", "authority", &record.Amendment{Type: "scope", Reason: "x", Set: setMember("scope", setMember("successors", true)), ResponseDue: ptr(today(b).AddDays(60))}, officers,
 			"amends designation/1, \"Kestrel\"; re-opens 4 duties to respond, due 2027-01-22"},
 		{"designation/1", "authority", suspend(b, 3, ptr(today(b).AddDays(9))), officers,
 			"suspends designation/1 from 2026-11-26 until 2026-12-02; what falls due meanwhile is due 2027-01-02"},
 		{"designation/1", "authority", reinstate(b, 5), officers,
 			"reinstates designation/1 from 2026-11-28 on"},
-		{"designation/1", "authority", lift(b, "error"), officers,
+		{"designation/1", "authority", revocation(b, "error"), officers,
 			"revokes designation/1 from 2026-11-23 on (error): final"},
 		{"cip/cirrus", "cirrus", &record.CIPCertification{PeriodFrom: today(b), PeriodUntil: today(b), Initial: true}, []string{"cirrus/compliance"},
 			"certifies cirrus from 2026-11-23 until 2026-11-23"},
@@ -51,12 +51,12 @@ func TestEffects(t *testing.T) {
 			"adds key " + short("acme-cloud/lost") + " of lost (officer), added by the registrar: it counts from 2026-11-30T18:00:00Z on"},
 		{"party/acme-cloud", "acme-cloud", &record.Enrolment{LegalName: "Acme II", Country: "US", Roles: []record.Role{record.RoleProvider}}, []string{"acme-cloud/compliance", "authority/officer-1"},
 			"replaces what describes acme-cloud"},
-		{"charter", "authority", &b.Rules, []string{"root/root-1", "root/root-2"},
+		{"charter", "authority", &b.CharterPredicate, []string{"root/root-1", "root/root-2"},
 			"amends the charter; it judges from index 23 on"},
 	} {
 		env, _ := sign(b, c.thread, c.issuer, c.say, c.keys...)
 		size := b.Register.Size()
-		if got := dryRun(t, b, env); got != c.want {
+		if got := effectsOf(t, b, env); got != c.want {
 			t.Errorf("%s: got %q, want %q", c.say.Kind(), got, c.want)
 		}
 		if b.Register.Size() != size {
@@ -69,13 +69,13 @@ func TestEffects(t *testing.T) {
 	// comes late says so.
 	b.Must(first)
 	b.Now = b.Now.Add(days(60))
-	if got := dryRun(t, b, b.Respond("0", "delta-racks", nobody)); got != "meets the duty to respond to designation/0, late: it was due 2027-01-08" {
+	if got := effectsOf(t, b, b.Respond("0", "delta-racks", noRelationship)); got != "meets the duty to respond to designation/0, late: it was due 2027-01-08" {
 		t.Errorf("late: got %q", got)
 	}
-	must(t, b, "designation/0", "authority", &record.Amendment{Type: "correction", Reason: "x", Set: set("findings", []any{"f"}), Reopens: true, ResponseDue: ptr(today(b).AddDays(60))}, officers...)
-	st := b.Statement("response/0/delta-racks", "delta-racks", nobody)
+	mustSubmit(t, b, "designation/0", "authority", &record.Amendment{Type: "correction", Reason: "x", Set: setMember("findings", []any{"f"}), Reopens: true, ResponseDue: ptr(today(b).AddDays(60))}, officers...)
+	st := b.Statement("response/0/delta-racks", "delta-racks", noRelationship)
 	st.Subject.SHA256 = record.IDOf(first.Payload)
-	if got := dryRun(t, b, b.Sign(st, "delta-racks/ci")); got != "meets no duty: it is about the record at index 23, but index 24 asks anew" {
+	if got := effectsOf(t, b, b.Sign(st, "delta-racks/ci")); got != "meets no duty: it is about the record at index 23, but index 24 asks anew" {
 		t.Errorf("stale: got %q", got)
 	}
 }
@@ -83,17 +83,17 @@ func TestEffects(t *testing.T) {
 // TestEffectsCountTheDuties: a dry run says how many duties an order and each later
 // asking opens, and that many there are: it asks those who are active then.
 func TestEffectsCountTheDuties(t *testing.T) {
-	b := registertest.NewBook(start, "acme-cloud", "borealis", "cirrus", "delta-racks")
+	b := registertest.NewFixture(start, "acme-cloud", "borealis", "cirrus", "delta-racks")
 	stand := func(party, status string, on int) {
-		must(t, b, "party/"+party, "authority", &record.Standing{Status: status, EffectiveOn: today(b).AddDays(on), Reason: "x"}, "authority/officer-1")
+		mustSubmit(t, b, "party/"+party, "authority", &record.Standing{Status: status, EffectiveOn: today(b).AddDays(on), Reason: "x"}, "authority/officer-1")
 	}
 	check := func(want string, env record.Envelope) {
 		t.Helper()
-		if got := dryRun(t, b, env); !strings.Contains(got, want) {
+		if got := effectsOf(t, b, env); !strings.Contains(got, want) {
 			t.Errorf("%q, want %q in it", got, want)
 		}
 		b.Must(env)
-		view, err := b.Register.Now()
+		view, err := b.Register.LatestView()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -109,15 +109,15 @@ func TestEffectsCountTheDuties(t *testing.T) {
 		}
 	}
 	reopen := func(reason string) record.Envelope {
-		env, _ := sign(b, "designation/1", "authority", &record.Amendment{Type: "correction", Reason: reason, Set: set("findings", []any{reason}), Reopens: true, ResponseDue: ptr(today(b).AddDays(60))}, officers...)
+		env, _ := sign(b, "designation/1", "authority", &record.Amendment{Type: "correction", Reason: reason, Set: setMember("findings", []any{reason}), Reopens: true, ResponseDue: ptr(today(b).AddDays(60))}, officers...)
 		return env
 	}
 	stand("borealis", "suspended", 0)
-	check("opens 3 duties to respond", b.Designate("1", b.Order("Kestrel")))
-	if got := dryRun(t, b, b.Respond("1", "borealis", nobody)); got != "answers designation/1, to which borealis owes no answer" {
+	check("opens 3 duties to respond", b.Designate("1", b.NewDesignation("Kestrel")))
+	if got := effectsOf(t, b, b.Respond("1", "borealis", noRelationship)); got != "answers designation/1, to which borealis owes no answer" {
 		t.Errorf("suspended at the designation: %q", got)
 	}
-	b.Must(b.Respond("1", "acme-cloud", nobody))
+	b.Must(b.Respond("1", "acme-cloud", noRelationship))
 
 	stand("cirrus", "suspended", 0)
 	check("re-opens 2 duties to respond", reopen("cirrus is suspended since"))
@@ -130,13 +130,13 @@ func TestEffectsCountTheDuties(t *testing.T) {
 	check("re-opens 5 duties to respond", reopen("delta-racks goes soon"))
 	b.Now = b.Now.Add(days(10))
 	check("re-opens 4 duties to respond", reopen("delta-racks is gone"))
-	must(t, b, "designation/1", "authority", suspend(b, 0, nil), officers...)
+	mustSubmit(t, b, "designation/1", "authority", suspend(b, 0, nil), officers...)
 	check("re-opens 4 duties to respond, paused as long as it is suspended", reopen("it is suspended, and they are paused"))
 }
 
-func dryRun(t *testing.T, b *registertest.Book, env record.Envelope) string {
+func effectsOf(t *testing.T, b *registertest.Fixture, env record.Envelope) string {
 	t.Helper()
-	v, err := record.Open(env, b.Register.Candidates)
+	v, err := record.Open(env, b.Register.CandidateKeys)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 // A record is opened with the keys that may have signed it, judged on a draft,
 // and part of the register once the log has it.
 func Example() {
-	r, err := register.Open(vfs.NewMem(), "register", registertest.Small())
+	r, err := register.Open(vfs.NewMem(), "register", registertest.SmallOptions())
 	if err != nil {
 		panic(err)
 	}
@@ -24,10 +24,10 @@ func Example() {
 	for _, say := range []func() record.Envelope{
 		world.Charter, world.Authority,
 		func() record.Envelope { return world.Provider("acme-cloud") },
-		func() record.Envelope { return world.Designate("2026-014", world.Order("Kestrel Hosting")) },
+		func() record.Envelope { return world.Designate("2026-014", world.NewDesignation("Kestrel Hosting")) },
 	} {
 		env := say()
-		v, err := record.Open(env, r.Candidates)
+		v, err := record.Open(env, r.CandidateKeys)
 		if err != nil {
 			panic(err)
 		}
@@ -44,12 +44,12 @@ func Example() {
 		if err := r.Advance(draft, [32]byte{}); err != nil {
 			panic(err)
 		}
-		world.Note(env)
+		world.NoteAdmitted(env)
 		fmt.Printf("%d signatures; %s\n", len(entry.Envelope.Signatures), effects[len(effects)-1])
 	}
 
-	one := world.Statement("designation/2026-015", "authority", world.Order("Lumen Resale"))
-	v, err := record.Open(world.Sign(one, "authority/officer-1"), r.Candidates)
+	one := world.Statement("designation/2026-015", "authority", world.NewDesignation("Lumen Resale"))
+	v, err := record.Open(world.Sign(one, "authority/officer-1"), r.CandidateKeys)
 	if err != nil {
 		panic(err)
 	}

@@ -42,7 +42,7 @@ var examples = []struct {
 // they stand, signed, admitted with exactly those signatures, and replayed.
 func TestExamples(t *testing.T) {
 	const folder = "../record/examples"
-	b := empty(t)
+	b := emptyFixture(t)
 	files, kinds := []string{}, map[record.Kind]bool{}
 	first := map[string]record.ID{} // record of each thread
 	for _, x := range examples {
@@ -53,16 +53,16 @@ func TestExamples(t *testing.T) {
 		if b.Now, err = time.Parse(time.RFC3339, x.on); err != nil {
 			t.Fatal(err)
 		}
-		short, err := record.ParseShort(raw, filesOf(b))
+		short, err := record.ParseShortForm(raw, filesOf(b))
 		if err != nil {
 			t.Fatalf("%s: %v", x.file, err)
 		}
 		files, kinds[short.Statement.Kind] = append(files, x.file), true
-		about := b.Head(short.About.Thread)
-		if short.About.Need == record.NeedEnrolment {
-			about = first[short.About.Thread]
+		about := b.Head(short.SubjectLookup.Thread)
+		if short.SubjectLookup.Source == record.SubjectEnrolmentRecord {
+			about = first[short.SubjectLookup.Thread]
 		}
-		payload, _, err := short.Fill(record.Filling{Ledger: b.Ledger, Follows: b.Head(short.Statement.Thread), IssuedAt: b.Now, About: about})
+		payload, _, err := short.Fill(record.FillValues{Ledger: b.Ledger, Follows: b.Head(short.Statement.Thread), IssuedAt: b.Now, SubjectRecord: about})
 		if err != nil {
 			t.Fatalf("%s: %v", x.file, err)
 		}
@@ -76,7 +76,7 @@ func TestExamples(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", x.file, err)
 		}
-		signedBy(t, b, e, x.keys...)
+		wantSigners(t, b, e, x.keys...)
 		if id, thread := record.IDOf(payload), short.Statement.Thread; first[thread].IsZero() {
 			first[thread] = id
 		}
@@ -95,11 +95,11 @@ func TestExamples(t *testing.T) {
 			t.Errorf("example %s is not told here", e.Name())
 		}
 	}
-	replayed, err := register.Open(vfs.NewMem(), "replayed", registertest.Small())
+	replayed, err := register.Open(vfs.NewMem(), "replayed", registertest.SmallOptions())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := follow(t, replayed, b.Entries, b.Root); err != nil {
+	if err := replayFrom(t, replayed, b.Entries, b.Root); err != nil {
 		t.Fatal(err)
 	}
 	if dump(t, replayed) != dump(t, b.Register) {
@@ -109,9 +109,9 @@ func TestExamples(t *testing.T) {
 
 // filesOf reads nothing: a key is the one whose name its file bears, a document has
 // its name as content.
-func filesOf(b *registertest.Book) record.ShortEnv {
+func filesOf(b *registertest.Fixture) record.ShortFormResolver {
 	owners := map[string]string{"root": "root", "officer": "authority", "nightly": "authority", "compliance": "acme-cloud", "recovery": "acme-cloud"}
-	return record.ShortEnv{
+	return record.ShortFormResolver{
 		Document: func(file string) (record.DocumentFile, error) {
 			return record.DocumentFile{Name: file, MediaType: "application/pdf", Bytes: int64(len(file)), SHA256: sha256.Sum256([]byte(file))}, nil
 		},
@@ -124,17 +124,17 @@ func filesOf(b *registertest.Book) record.ShortEnv {
 	}
 }
 
-// follow brings a register to the end of a log, as whoever follows it does.
-func follow(t *testing.T, r *register.Register, entries []record.Entry, root [32]byte) error {
+// replayFrom brings a register to the end of a log, as whoever follows it does.
+func replayFrom(t *testing.T, r *register.Register, entries []record.Entry, root [32]byte) error {
 	t.Helper()
 	lines := make([][]byte, len(entries))
 	for i, e := range entries {
 		lines[i] = e.Marshal()
 	}
-	p := r.Replayer(2)
+	p := r.NewReplayer(2)
 	b, err := p.Verify(t.Context(), lines)
 	if err != nil {
 		return err
 	}
-	return p.Take(b, root)
+	return p.Fold(b, root)
 }

@@ -13,36 +13,36 @@ import (
 // the record on that first did. A name that is borne again is a former one no more
 // while it is borne, and needs no row for that.
 
-// formerText is the text of a former name's row; without the name, a prefix of those
+// formerNameText is the text of a former name's row; without the name, a prefix of those
 // of that key.
-func formerText(thread, key, name string) string {
+func formerNameText(thread, key, name string) string {
 	return thread + "\x1f" + key + "\x1f" + name
 }
 
-// noteFormer writes that the thread's record replaced a name, unless it is known.
-func (d *Draft) noteFormer(row *ThreadRow, name string) error {
-	text := formerText(row.Thread, rules1.NameKey(name), name)
-	known, err := d.borne(text + "\x00")
+// addFormerName writes that the thread's record replaced a name, unless it is known.
+func (d *Draft) addFormerName(row *ThreadRow, name string) error {
+	text := formerNameText(row.Thread, rules1.NameKey(name), name)
+	known, err := d.hadFormerName(text + "\x00")
 	if err != nil || known {
 		return err
 	}
-	d.set(appendListed(d.key(), tableFormer, text, row.Index), nil)
-	d.former[text+"\x00"], d.former[formerText(row.Thread, rules1.NameKey(name), "")] = true, true
+	d.put(appendListed(d.scratchKey(), tableFormer, text, row.Index), nil)
+	d.formerNames[text+"\x00"], d.formerNames[formerNameText(row.Thread, rules1.NameKey(name), "")] = true, true
 	return nil
 }
 
-// borne says whether the draft sees a former name's row that begins with prefix: the
+// hadFormerName says whether the draft sees a former name's row that begins with prefix: the
 // text of one name and 0x00, or that of all names of one key.
-func (d *Draft) borne(prefix string) (bool, error) {
-	for _, b := range append(slices.Clip(d.below), d) {
-		if b.former[prefix] {
+func (d *Draft) hadFormerName(prefix string) (bool, error) {
+	for _, b := range append(slices.Clip(d.earlier), d) {
+		if b.formerNames[prefix] {
 			return true, nil
 		}
 	}
 	found := false
 	lower, upper := prefixBounds(tableFormer, prefix)
 	err := d.r.scan(lower, upper, func(key, _ []byte) (bool, error) {
-		_, index := listedOf(key)
+		_, index := splitListed(key)
 		found = index < d.start
 		return !found, nil
 	})
@@ -52,7 +52,7 @@ func (d *Draft) borne(prefix string) (bool, error) {
 // formerNames are names that a thread had replaced below a size and does not bear now,
 // those first replaced first: at most that many, of the first by [rules1.NameKey], and
 // whether there are more.
-func (r reads) formerNames(thread string, below uint64, now string, most int) (names []string, more bool, err error) {
+func (r rowReader) formerNames(thread string, below uint64, now string, most int) (names []string, more bool, err error) {
 	type former struct {
 		name  string
 		since uint64
@@ -60,7 +60,7 @@ func (r reads) formerNames(thread string, below uint64, now string, most int) (n
 	var list []former
 	lower, upper := prefixBounds(tableFormer, thread+"\x1f")
 	err = r.scan(lower, upper, func(key, _ []byte) (bool, error) {
-		text, since := listedOf(key)
+		text, since := splitListed(key)
 		part := strings.Split(string(text), "\x1f")
 		if len(part) != 3 {
 			return false, fmt.Errorf("former name row %q: %w", text, ErrDamaged)

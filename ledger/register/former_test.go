@@ -19,9 +19,9 @@ func TestFormerNames(t *testing.T) {
 	names := []string{"AERO", "Aero", "CARIBBEAN", "AERO CARIBBEAN", "Líneas"}
 	for seed := range uint64(3) {
 		rng := rand.New(rand.NewPCG(seed, 3))
-		b := registertest.NewBook(start)
-		d := b.Listed("36", names[0])
-		b.Must(b.Import("36", d))
+		b := registertest.NewFixture(start)
+		d := b.NewListedDesignation("36", names[0])
+		b.Must(b.ImportListed("36", d))
 		type state struct {
 			size uint64
 			name string
@@ -80,7 +80,7 @@ func TestFormerNames(t *testing.T) {
 					continue
 				}
 				next.name = pick
-				a = &record.Amendment{Type: "correction", Reason: "r", Set: set("target", set("name", pick))}
+				a = &record.Amendment{Type: "correction", Reason: "r", Set: setMember("target", setMember("name", pick))}
 			case listed:
 				delete(next.weak, pick)
 				a = &record.Amendment{Type: "alias", Reason: "r", Drop: item(pick, weak)}
@@ -88,12 +88,12 @@ func TestFormerNames(t *testing.T) {
 				next.weak[pick] = rng.IntN(2) == 0
 				a = &record.Amendment{Type: "alias", Reason: "r", Add: item(pick, next.weak[pick])}
 			}
-			b.Must(b.Import("36", a))
+			b.Must(b.ImportListed("36", a))
 			next.size = b.Register.Size()
 			states = append(states, next)
 		}
 		for i, s := range states {
-			v, err := b.Register.At(s.size)
+			v, err := b.Register.ViewAt(s.size)
 			if err != nil {
 				t.Fatal(err)
 			}

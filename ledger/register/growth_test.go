@@ -18,21 +18,21 @@ import (
 // A family is one way in which a thread can be made long. say writes its nth record, at
 // the world's time, which it may move; nil means that the law lets no more stand there
 // at any time, and what it refuses is checked by say itself.
-type family struct {
+type growthCase struct {
 	name  string
-	begin func(*registertest.Book)
-	say   func(b *registertest.Book, n int) *record.Statement
+	begin func(*registertest.Fixture)
+	next  func(b *registertest.Fixture, n int) *record.Statement
 	limit bool // the law ends it: the record after the last is a conflict
 }
 
-// families are all of them: every kind of rules 1 is said in one.
-var families = []family{
-	{name: "charters", say: func(b *registertest.Book, n int) *record.Statement {
-		c := b.Rules
+// growthCases are all of them: every kind of rules 1 is said in one.
+var growthCases = []growthCase{
+	{name: "charters", next: func(b *registertest.Fixture, n int) *record.Statement {
+		c := b.CharterPredicate
 		c.Periods.Response = record.Period{Days: 30 + n%2}
 		return b.Statement("charter", "authority", &c)
 	}},
-	{name: "keys of a party, replaced one by one", begin: enrolled, say: func(b *registertest.Book, n int) *record.Statement {
+	{name: "keys of a party, replaced one by one", begin: enrolled, next: func(b *registertest.Fixture, n int) *record.Statement {
 		if n%64 == 63 {
 			b.Now = b.Now.AddDate(1, 0, 0)
 		}
@@ -42,7 +42,7 @@ var families = []family{
 		}
 		return b.Statement("party/acme-cloud", "acme-cloud", k)
 	}},
-	{name: "keys of a party, each outdated", begin: enrolled, say: func(b *registertest.Book, n int) *record.Statement {
+	{name: "keys of a party, each outdated", begin: enrolled, next: func(b *registertest.Fixture, n int) *record.Statement {
 		if b.Now = b.Now.AddDate(0, 0, 1); n%64 == 63 {
 			b.Now = b.Now.AddDate(1, 0, 0)
 		}
@@ -50,60 +50,60 @@ var families = []family{
 		key.NotAfter = ptr(today(b))
 		return b.Statement("party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{key}})
 	}},
-	{name: "keys added by the registrar", begin: enrolled, say: func(b *registertest.Book, n int) *record.Statement {
+	{name: "keys added by the registrar", begin: enrolled, next: func(b *registertest.Fixture, n int) *record.Statement {
 		k := &record.Keys{Add: []record.PartyKey{b.Officer(fmt.Sprintf("acme-cloud/r-%d", n))}}
 		if n > 0 {
 			k.Revoke = revoke(b, fmt.Sprintf("acme-cloud/r-%d", n-1)).Revoke
 		}
 		return b.Statement("party/acme-cloud", "authority", k)
 	}},
-	{name: "standing", begin: enrolled, say: func(b *registertest.Book, n int) *record.Statement {
+	{name: "standing", begin: enrolled, next: func(b *registertest.Fixture, n int) *record.Statement {
 		b.Now = b.Now.Add(days(1))
 		return b.Statement("party/acme-cloud", "authority", &record.Standing{
 			Status: []string{"suspended", "active"}[n%2], EffectiveOn: today(b), Reason: strings.Repeat("r", 200),
 		})
 	}},
-	{name: "standing, announced", limit: true, begin: enrolled, say: func(b *registertest.Book, n int) *record.Statement {
+	{name: "standing, announced", limit: true, begin: enrolled, next: func(b *registertest.Fixture, n int) *record.Statement {
 		return b.Statement("party/acme-cloud", "authority", &record.Standing{
 			Status: []string{"suspended", "active"}[n%2], EffectiveOn: today(b).AddDays(1 + n), Reason: "r",
 		})
 	}},
-	{name: "standing, announced and replaced", begin: enrolled, say: func(b *registertest.Book, n int) *record.Statement {
+	{name: "standing, announced and replaced", begin: enrolled, next: func(b *registertest.Fixture, n int) *record.Statement {
 		return b.Statement("party/acme-cloud", "authority", &record.Standing{
 			Status: []string{"suspended", "active"}[n%2], EffectiveOn: today(b).AddDays(10), Reason: "r",
 		})
 	}},
-	{name: "enrolments anew, each of another name", begin: enrolled, say: func(b *registertest.Book, n int) *record.Statement {
+	{name: "enrolments anew, each of another name", begin: enrolled, next: func(b *registertest.Fixture, n int) *record.Statement {
 		return b.Statement("party/acme-cloud", "acme-cloud", &record.Enrolment{
 			LegalName: fmt.Sprintf("Acme %d", n), Country: "US", Roles: []record.Role{record.RoleProvider},
 		})
 	}},
-	{name: "amendments that re-open the duty", begin: ordered, say: func(b *registertest.Book, n int) *record.Statement {
+	{name: "amendments that re-open the duty", begin: ordered, next: func(b *registertest.Fixture, n int) *record.Statement {
 		return b.Statement("designation/1", "authority", &record.Amendment{
-			Type: "scope", Reason: strings.Repeat("r", 200), Set: set("scope", set("successors", n%2 == 0)), ResponseDue: ptr(today(b).AddDays(60)),
+			Type: "scope", Reason: strings.Repeat("r", 200), Set: setMember("scope", setMember("successors", n%2 == 0)), ResponseDue: ptr(today(b).AddDays(60)),
 		})
 	}},
-	{name: "amendments that add aliases", limit: true, begin: ordered, say: func(b *registertest.Book, n int) *record.Statement {
-		return b.Statement("designation/1", "authority", &record.Amendment{Type: "alias", Reason: "r", Add: alias(fmt.Sprintf("%04d %s", n, strings.Repeat("<", 180)))})
+	{name: "amendments that add aliases", limit: true, begin: ordered, next: func(b *registertest.Fixture, n int) *record.Statement {
+		return b.Statement("designation/1", "authority", &record.Amendment{Type: "alias", Reason: "r", Add: addAlias(fmt.Sprintf("%04d %s", n, strings.Repeat("<", 180)))})
 	}},
-	{name: "amendments of a list's entity, each of another name", begin: listed, say: func(b *registertest.Book, n int) *record.Statement {
+	{name: "amendments of a list's entity, each of another name", begin: listed, next: func(b *registertest.Fixture, n int) *record.Statement {
 		return b.Statement("designation/ofac-sdn-36", "authority", &record.Amendment{
-			Type: "correction", Reason: "r", Set: set("target", set("name", fmt.Sprintf("Aerocaribbean %d", n))),
+			Type: "correction", Reason: "r", Set: setMember("target", setMember("name", fmt.Sprintf("Aerocaribbean %d", n))),
 		})
 	}},
-	{name: "a list's entity, delisted and listed again", begin: listed, say: func(b *registertest.Book, n int) *record.Statement {
+	{name: "a list's entity, delisted and listed again", begin: listed, next: func(b *registertest.Fixture, n int) *record.Statement {
 		if n%2 == 0 {
-			return b.Statement("designation/ofac-sdn-36", "authority", lift(b, "delisted"))
+			return b.Statement("designation/ofac-sdn-36", "authority", revocation(b, "delisted"))
 		}
-		return b.Statement("designation/ofac-sdn-36", "authority", b.Listed("36", fmt.Sprintf("Aerocaribbean %d", n)))
+		return b.Statement("designation/ofac-sdn-36", "authority", b.NewListedDesignation("36", fmt.Sprintf("Aerocaribbean %d", n)))
 	}},
-	{name: "suspensions and reinstatements", begin: ordered, say: func(b *registertest.Book, n int) *record.Statement {
+	{name: "suspensions and reinstatements", begin: ordered, next: func(b *registertest.Fixture, n int) *record.Statement {
 		if n%2 == 0 {
 			return b.Statement("designation/1", "authority", suspend(b, 0, nil))
 		}
 		return b.Statement("designation/1", "authority", reinstate(b, 0))
 	}},
-	{name: "reinstatements for a day each, announced", limit: true, begin: ordered, say: func(b *registertest.Book, n int) *record.Statement {
+	{name: "reinstatements for a day each, announced", limit: true, begin: ordered, next: func(b *registertest.Fixture, n int) *record.Statement {
 		if n == 0 {
 			return b.Statement("designation/1", "authority", suspend(b, 0, nil))
 		}
@@ -111,39 +111,41 @@ var families = []family{
 		r.Until = &r.EffectiveOn
 		return b.Statement("designation/1", "authority", r)
 	}},
-	{name: "responses", begin: ordered, say: func(b *registertest.Book, n int) *record.Statement {
+	{name: "responses", begin: ordered, next: func(b *registertest.Fixture, n int) *record.Statement {
 		return b.Statement("response/1/acme-cloud", "acme-cloud", &record.Response{Status: "acknowledged", Conditions: []string{"c1"}})
 	}},
-	{name: "certifications", begin: enrolled, say: func(b *registertest.Book, n int) *record.Statement {
+	{name: "certifications", begin: enrolled, next: func(b *registertest.Fixture, n int) *record.Statement {
 		day := today(b).AddDays(-30_000 + 2*n)
 		return b.Statement("cip/acme-cloud", "acme-cloud", &record.CIPCertification{PeriodFrom: day, PeriodUntil: day.AddDays(1), Initial: n == 0})
 	}},
 }
 
-func enrolled(b *registertest.Book) { b.Must(b.Provider("acme-cloud")) }
+func enrolled(b *registertest.Fixture) { b.Must(b.Provider("acme-cloud")) }
 
-func ordered(b *registertest.Book) {
+func ordered(b *registertest.Fixture) {
 	enrolled(b)
-	b.Must(b.Designate("1", b.Order("Kestrel")))
+	b.Must(b.Designate("1", b.NewDesignation("Kestrel")))
 }
 
-func listed(b *registertest.Book) { b.Must(b.Import("36", b.Listed("36", "Aerocaribbean"))) }
+func listed(b *registertest.Fixture) {
+	b.Must(b.ImportListed("36", b.NewListedDesignation("36", "Aerocaribbean")))
+}
 
 // maxRecordBytes bounds what one record of a family writes: what it says itself and the
 // state after it, which is no more than a whole designation, twice for its keys,
 // identifiers and what stands around them.
 const maxRecordBytes = 2 * 48_000
 
-// TestNoThreadGrowsDear: however many records stand on a thread, as many as the law lets
+// TestRecordCostIsIndependentOfThreadLength: however many records stand on a thread, as many as the law lets
 // or 10,000, the next one costs what the first ones did: in bytes written, in rows read,
 // in memory asked for. So nobody makes a register dear with the right to add to one
 // thread.
-func TestNoThreadGrowsDear(t *testing.T) {
+func TestRecordCostIsIndependentOfThreadLength(t *testing.T) {
 	records := 10_000
 	if testing.Short() { // as where the race detector slows everything
 		records = 500
 	}
-	for _, f := range families {
+	for _, f := range growthCases {
 		t.Run(f.name, func(t *testing.T) {
 			first, last := f.grow(t, records)
 			t.Logf("a record of the first tenth: %v; of the last: %v", first, last)
@@ -154,14 +156,14 @@ func TestNoThreadGrowsDear(t *testing.T) {
 	}
 }
 
-// TestEveryKindHasAFamily: a kind that no family says fails, and so does a new one.
-func TestEveryKindHasAFamily(t *testing.T) {
+// TestEveryKindHasAGrowthCase: a kind that no family says fails, and so does a new one.
+func TestEveryKindHasAGrowthCase(t *testing.T) {
 	said := make(map[record.Kind]bool)
-	for _, f := range families {
+	for _, f := range growthCases {
 		b := f.book(t)
 		for n := range 4 {
-			st := f.say(b, n)
-			b.Note(b.Sign(st))
+			st := f.next(b, n)
+			b.NoteAdmitted(b.Sign(st))
 			said[st.Kind] = true
 		}
 	}
@@ -173,15 +175,15 @@ func TestEveryKindHasAFamily(t *testing.T) {
 }
 
 // book is a world in which the family may begin.
-func (f *family) book(t *testing.T) *registertest.Book {
-	o := registertest.Small()
+func (f *growthCase) book(t *testing.T) *registertest.Fixture {
+	o := registertest.SmallOptions()
 	o.MemTableBytes = 64 << 20
 	r, err := register.Open(vfs.NewMem(), "register", o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
-	b := &registertest.Book{World: registertest.New(start, "docket.example/test", "any"), Register: r}
+	b := &registertest.Fixture{World: registertest.New(start, "docket.example/test", "any"), Register: r}
 	b.Must(b.Charter())
 	b.Must(b.Authority())
 	if f.begin != nil {
@@ -207,7 +209,7 @@ func (c cost) atMost(first cost) bool {
 // grow makes one thread long, n records or as many as the law lets stand, and measures
 // its first and last tenth. Signatures are supposed: what they cost is bounded by
 // their number.
-func (f *family) grow(t *testing.T, n int) (first, last cost) {
+func (f *growthCase) grow(t *testing.T, n int) (first, last cost) {
 	b := f.book(t)
 	const batch = 100
 	for done := 0; done < n; done += batch {
@@ -238,7 +240,7 @@ func (c cost) plus(more cost, weight float64) cost {
 
 // batch admits so many records, each at its own time, and says what one cost; cold, with
 // nothing in memory of the thread.
-func (f *family) batch(t *testing.T, b *registertest.Book, from, n int, cold bool) (c cost, ended bool) {
+func (f *growthCase) batch(t *testing.T, b *registertest.Fixture, from, n int, cold bool) (c cost, ended bool) {
 	type due struct {
 		id record.ID
 		st *record.Statement
@@ -246,9 +248,9 @@ func (f *family) batch(t *testing.T, b *registertest.Book, from, n int, cold boo
 	}
 	var list []due
 	for i := range n {
-		st := f.say(b, from+i)
+		st := f.next(b, from+i)
 		env := b.Sign(st)
-		b.Note(env)
+		b.NoteAdmitted(env)
 		list = append(list, due{record.IDOf(env.Payload), st, b.Now})
 	}
 	var before, after runtime.MemStats
@@ -256,10 +258,10 @@ func (f *family) batch(t *testing.T, b *registertest.Book, from, n int, cold boo
 	runtime.ReadMemStats(&before)
 	for i, x := range list {
 		if cold {
-			b.Register.Forget()
+			b.Register.EmptyCaches()
 		}
 		d := b.Register.Begin(x.at)
-		if err := d.Suppose(x.id, x.st); err != nil {
+		if err := d.AdmitUnsigned(x.id, x.st); err != nil {
 			var refusal *record.Refusal
 			if !errors.As(err, &refusal) || !f.limit {
 				t.Fatalf("record %d: %v", from+i, err)
@@ -267,8 +269,8 @@ func (f *family) batch(t *testing.T, b *registertest.Book, from, n int, cold boo
 			t.Logf("the law: %v", err)
 			return cost{}, true
 		}
-		if written += d.Bytes(); d.Bytes() > maxRecordBytes {
-			t.Fatalf("record %d wrote %d bytes, want at most %d", from+i, d.Bytes(), maxRecordBytes)
+		if written += d.BatchBytes(); d.BatchBytes() > maxRecordBytes {
+			t.Fatalf("record %d wrote %d bytes, want at most %d", from+i, d.BatchBytes(), maxRecordBytes)
 		}
 		if err := b.Register.Advance(d, [32]byte{}); err != nil {
 			t.Fatal(err)

@@ -11,7 +11,7 @@ type KeyHolder struct {
 	KeyID       string          `json:"keyid"`
 	Party       string          `json:"party,omitempty"` // empty for a root key
 	Holder      string          `json:"holder"`          // a post, never a person
-	Use         record.Use      `json:"use,omitempty"`   // empty for a root key
+	Use         record.KeyUse   `json:"use,omitempty"`   // empty for a root key
 	Added       uint64          `json:"added"`           // index of the record that added it
 	ByRegistrar bool            `json:"byRegistrar,omitempty"`
 	Revoked     uint64          `json:"revoked,omitempty"` // index of the revoking record, 0 if live
@@ -20,20 +20,20 @@ type KeyHolder struct {
 	key *record.Key
 }
 
-// Marks are what nobody should see a signature without: by whose word its key came,
+// Warnings are what nobody should see a signature without: by whose word its key came,
 // and what became of the key since (RECORDS.md "Keys and who may sign").
-func (h KeyHolder) Marks() []string {
-	marks := marks(h.ByRegistrar, h.Compromised)
+func (h KeyHolder) Warnings() []string {
+	marks := keyWarnings(h.ByRegistrar, h.Compromised)
 	if h.Revoked != 0 {
 		marks = append(marks, fmt.Sprintf("revoked at #%d: what it signed up to there counts", h.Revoked))
 	}
 	return marks
 }
 
-// Marks are those of a key that is shown with whether it may sign.
-func (k PartyKey) Marks() []string { return marks(k.ByRegistrar, k.CompromisedSince) }
+// Warnings are those of a key that is shown with whether it may sign.
+func (k PartyKey) Warnings() []string { return keyWarnings(k.ByRegistrar, k.CompromisedSince) }
 
-func marks(byRegistrar bool, compromised *record.Instant) (marks []string) {
+func keyWarnings(byRegistrar bool, compromised *record.Instant) (marks []string) {
 	if byRegistrar {
 		marks = append(marks, "added by the registrar")
 	}

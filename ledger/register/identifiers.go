@@ -8,11 +8,11 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
-// identify writes which identifiers the record's thread begins, goes on otherwise, or
+// writeIdentifiers writes which identifiers the record's thread begins, goes on otherwise, or
 // ceases to use, and the name that it replaced. Most records change none.
-func (d *Draft) identify(j *judging, row *ThreadRow) error {
-	if j.renamed != "" {
-		if err := d.noteFormer(row, j.renamed); err != nil {
+func (d *Draft) writeIdentifiers(j *judgment, row *ThreadRow) error {
+	if j.replacedName != "" {
+		if err := d.addFormerName(row, j.replacedName); err != nil {
 			return err
 		}
 	}
@@ -34,38 +34,38 @@ func (d *Draft) identify(j *judging, row *ThreadRow) error {
 	}
 	slices.Sort(changed)
 	for _, text := range changed {
-		before, err := d.use(text, last[text], j.head)
+		before, err := d.identifierUse(text, last[text], j.head)
 		if err != nil {
 			return err
 		}
-		after, err := d.use(text, next[text], row)
+		after, err := d.identifierUse(text, next[text], row)
 		if err != nil {
 			return err
 		}
 		if before != after {
-			d.set(appendVersion(d.key(), tableIdentifier, text, row.Index), []byte{byte(after)})
+			d.put(appendVersion(d.scratchKey(), tableIdentifier, text, row.Index), []byte{byte(after)})
 		}
 	}
 	return nil
 }
 
-// use is how a thread uses an identifier, given how its state says that it does: as a
+// identifierUse is how a thread uses an identifier, given how its state says that it does: as a
 // former name too, which no state lists.
-func (d *Draft) use(text string, said IdentifierUse, row *ThreadRow) (IdentifierUse, error) {
+func (d *Draft) identifierUse(text string, byState IdentifierUse, row *ThreadRow) (IdentifierUse, error) {
 	scheme, rest, _ := strings.Cut(text, "\x1f")
-	if said == IdentifierCurrent || said == IdentifierAlias || scheme != SchemeName || row == nil || !row.renamed() {
-		return max(said, IdentifierGone), nil
+	if byState == IdentifierCurrent || byState == IdentifierAlias || scheme != SchemeName || row == nil || !row.hasFormerNames() {
+		return max(byState, IdentifierGone), nil
 	}
 	key, _, _ := strings.Cut(rest, "\x1f")
-	former, err := d.borne(formerText(row.Thread, key, ""))
+	former, err := d.hadFormerName(formerNameText(row.Thread, key, ""))
 	if err != nil || !former {
-		return max(said, IdentifierGone), err
+		return max(byState, IdentifierGone), err
 	}
 	return IdentifierFormer, nil
 }
 
-// renamed says whether the thread has former names.
-func (row *ThreadRow) renamed() bool {
+// hasFormerNames says whether the thread has former names.
+func (row *ThreadRow) hasFormerNames() bool {
 	switch s := row.State.(type) {
 	case *PartyRow:
 		return s.Renamed
@@ -78,11 +78,11 @@ func (row *ThreadRow) renamed() bool {
 // identifiersOf are the identifiers by which a party or a designation is found, but for
 // its former names.
 func identifiersOf(row *ThreadRow) map[string]IdentifierUse {
-	ids := identifiers{thread: row.Thread, uses: make(map[string]IdentifierUse)}
+	ids := identifierSet{thread: row.Thread, uses: make(map[string]IdentifierUse)}
 	switch s := row.State.(type) {
 	case *PartyRow:
 		ids.add(SchemeLEI, s.LEI, IdentifierCurrent)
-		ids.name(s.LegalName, IdentifierCurrent)
+		ids.addName(s.LegalName, IdentifierCurrent)
 	case *DesignationRow:
 		t := &s.Current.Target
 		ids.add(SchemeLEI, t.LEI, IdentifierCurrent)
@@ -93,12 +93,12 @@ func identifiersOf(row *ThreadRow) map[string]IdentifierUse {
 		for _, d := range t.Domain {
 			ids.add(SchemeDomain, strings.ToLower(d), IdentifierCurrent)
 		}
-		ids.name(t.Name, IdentifierCurrent)
+		ids.addName(t.Name, IdentifierCurrent)
 		for _, a := range t.Alias {
 			if a.Weak {
-				ids.name(a.Name, IdentifierWeak)
+				ids.addName(a.Name, IdentifierWeak)
 			} else {
-				ids.name(a.Name, IdentifierAlias)
+				ids.addName(a.Name, IdentifierAlias)
 			}
 		}
 	default:
@@ -107,14 +107,14 @@ func identifiersOf(row *ThreadRow) map[string]IdentifierUse {
 	return ids.uses
 }
 
-// identifiers gathers the uses of one thread; of two uses of one identifier, the
+// identifierSet gathers the uses of one thread; of two uses of one identifier, the
 // one added first stays, but a strong alias outdoes a weak one.
-type identifiers struct {
+type identifierSet struct {
 	thread string
 	uses   map[string]IdentifierUse
 }
 
-func (ids identifiers) add(scheme, value string, use IdentifierUse) {
+func (ids identifierSet) add(scheme, value string, use IdentifierUse) {
 	if value == "" {
 		return
 	}
@@ -124,6 +124,6 @@ func (ids identifiers) add(scheme, value string, use IdentifierUse) {
 	}
 }
 
-func (ids identifiers) name(name string, use IdentifierUse) {
+func (ids identifierSet) addName(name string, use IdentifierUse) {
 	ids.add(SchemeName, rules1.NameKey(name), use)
 }

@@ -78,10 +78,10 @@ func TestKeys(t *testing.T) {
 	for _, text := range texts {
 		for _, index := range []uint64{0, 1, 255, 256, 1 << 40, ^uint64(0) - 1} {
 			listed, version := appendListed(nil, tableThread, text, index), appendVersion(nil, tableThread, text, index)
-			if got, n := listedOf(listed); string(got) != text || n != index {
+			if got, n := splitListed(listed); string(got) != text || n != index {
 				t.Errorf("%q %d came apart as %q %d", text, index, got, n)
 			}
-			if got, n := versionOf(version); string(got) != text || n != index {
+			if got, n := splitVersion(version); string(got) != text || n != index {
 				t.Errorf("%q %d came apart as %q %d", text, index, got, n)
 			}
 			if next := appendVersion(nil, tableThread, text, index+1); bytes.Compare(next, version) >= 0 {
@@ -110,7 +110,7 @@ func FuzzRows(f *testing.F) {
 	row.IssuedAt, row.Admitted = fromMillis(1), fromMillis(2)
 	f.Add(row.encode())
 	about := uint64(3)
-	thread := ThreadRow{Thread: "response/1/a", Index: 7, Kind: record.KindResponse, Did: Did{About: &about}, State: &ResponseRow{About: 3}}
+	thread := ThreadRow{Thread: "response/1/a", Index: 7, Kind: record.KindResponse, Delta: Delta{About: &about}, State: &ResponseRow{About: 3}}
 	b, _, err := thread.encode()
 	if err != nil {
 		f.Fatal(err)
@@ -130,7 +130,7 @@ func FuzzRows(f *testing.F) {
 			}
 		}
 		for _, name := range []string{"charter", "party/a", "designation/1", "response/1/a", "cip/a", "other"} {
-			if row, err := decodeStep(name, 7, b); err == nil {
+			if row, err := decodeThreadRow(name, 7, b); err == nil {
 				row.decodeState(nil)
 			}
 			(&ThreadRow{Thread: name}).decodeState(b)
@@ -142,19 +142,19 @@ func FuzzRows(f *testing.F) {
 // A sparse replay holds no refusal against a record for which something was looked up
 // and not shown, by whichever rule.
 func TestSparseGuard(t *testing.T) {
-	s, err := NewSparse(Options{})
+	s, err := NewSparseReplay(Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
 	refusal := record.Refuse(record.Conflict, "no")
 	var bad *EntryError
-	if err := s.blame(7, refusal); !errors.As(err, &bad) || bad.Index != 7 {
+	if err := s.attribute(7, refusal); !errors.As(err, &bad) || bad.Index != 7 {
 		t.Errorf("with nothing missed: %v", err)
 	}
-	s.d.gaps.miss("licence/1")
+	s.d.gaps.addNotFound("licence/1")
 	var hidden *NotShownError
-	if err := s.blame(7, refusal); !errors.As(err, &hidden) || hidden.Index != 7 || hidden.What != "what stands on licence/1" {
+	if err := s.attribute(7, refusal); !errors.As(err, &hidden) || hidden.Index != 7 || hidden.What != "what stands on licence/1" {
 		t.Errorf("after a look-up in vain: %v", err)
 	}
 }

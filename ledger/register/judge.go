@@ -13,11 +13,11 @@ import (
 // clockSkew is how far ahead of the ledger's clock a signer's may be.
 const clockSkew = 5 * time.Minute
 
-// judging is one record before the bench: what is known before it, and what it
+// judgment is one record before the bench: what is known before it, and what it
 // will change if it is admitted. RECORDS.md is the law; each function names the
 // part that it applies.
-type judging struct {
-	d        *Draft
+type judgment struct {
+	draft    *Draft
 	v        record.Verified
 	st       *record.Statement
 	id       record.ID // of the record; zero where nobody has signed it yet
@@ -29,67 +29,67 @@ type judging struct {
 	head    *ThreadRow  // the thread so far, nil if this record opens it
 
 	unsigned bool        // the record alone is judged, as if all had signed who must
-	tried    *record.Key // whose signature is asked about; nil but in MaySign
-	kept     uint64      // bit i: signature i counts
+	triedKey *record.Key // whose signature is asked about; nil but in MaySign
+	counted  uint64      // bit i: signature i counts
 
-	state   State     // the thread after this record
-	keys    []*KeyRow // keys that it adds or revokes
-	renamed string    // the name that it replaces, which becomes a former one; "" if none
+	state        State     // the thread after this record
+	keys         []*KeyRow // keys that it adds or revokes
+	replacedName string    // the name that it replaces, which becomes a former one; "" if none
 }
 
-// rules is the catalogue of rules 1: what each kind needs of the ledger's state.
+// kindRules is the catalogue of rules 1: what each kind needs of the ledger's state.
 // What it needs of itself alone, the record package has seen to.
-var rules = map[record.Kind]func(*judging) error{
-	record.KindCharter:          (*judging).judgeCharter,
-	record.KindEnrolment:        (*judging).judgeEnrolment,
-	record.KindStanding:         (*judging).judgeStanding,
-	record.KindKeys:             (*judging).judgeKeys,
-	record.KindDesignation:      (*judging).judgeDesignation,
-	record.KindAmendment:        (*judging).judgeAmendment,
-	record.KindSuspension:       (*judging).judgeSuspension,
-	record.KindReinstatement:    (*judging).judgeReinstatement,
-	record.KindRevocation:       (*judging).judgeRevocation,
-	record.KindResponse:         (*judging).judgeResponse,
-	record.KindCIPCertification: (*judging).judgeCertification,
+var kindRules = map[record.Kind]func(*judgment) error{
+	record.KindCharter:          (*judgment).judgeCharter,
+	record.KindEnrolment:        (*judgment).judgeEnrolment,
+	record.KindStanding:         (*judgment).judgeStanding,
+	record.KindKeys:             (*judgment).judgeKeys,
+	record.KindDesignation:      (*judgment).judgeDesignation,
+	record.KindAmendment:        (*judgment).judgeAmendment,
+	record.KindSuspension:       (*judgment).judgeSuspension,
+	record.KindReinstatement:    (*judgment).judgeReinstatement,
+	record.KindRevocation:       (*judgment).judgeRevocation,
+	record.KindResponse:         (*judgment).judgeResponse,
+	record.KindCIPCertification: (*judgment).judgeCertification,
 }
 
 // judge applies what holds for every record, then the kind's own rules.
-func (j *judging) judge() error {
-	if err := j.preliminaries(); err != nil {
+func (j *judgment) judge() error {
+	if err := j.checkUnsigned(); err != nil {
 		return err
 	}
-	return rules[j.st.Kind](j)
+	return kindRules[j.st.Kind](j)
 }
 
-// preliminaries applies RECORDS.md "Every record", "Dates" and "Threads": all
+// checkUnsigned applies RECORDS.md "Every record", "Dates" and "Threads": all
 // that can be said without looking at the signatures.
-func (j *judging) preliminaries() error {
-	if err := j.setting(); err != nil {
+func (j *judgment) checkUnsigned() error {
+	if err := j.checkRulesAndLedger(); err != nil {
 		return err
 	}
-	if rules[j.st.Kind] == nil {
+	if kindRules[j.st.Kind] == nil {
 		return record.Refuse(record.Unsupported, "kind %s at index %d: upgrade", j.st.Kind, j.index)
 	}
-	if err := j.tables(); err != nil {
+	if err := j.checkTables(); err != nil {
 		return err
 	}
-	if err := j.opened(); err != nil {
+	if err := j.checkEnrolled(); err != nil {
 		return err
 	}
-	head, err := j.d.thread(j.st.Thread)
+	head, err := j.draft.lookupThread(j.st.Thread)
 	if err != nil {
 		return err
 	}
 	j.head = head // every conflict names it
-	if err := j.window(); err != nil {
+	if err := j.checkIssuedAt(); err != nil {
 		return err
 	}
-	return j.follows()
+	return j.checkFollows()
 }
 
-// setting finds the charter that judges: the newest below the index, and index 0
+// checkRulesAndLedger finds the charter that judges: the newest below the index, and index 0
 // by itself.
-func (j *judging) setting() error {
+func (j *judgment) checkRulesAndLedger() error {
 	if j.index == 0 {
 		c, ok := j.st.Predicate.(*record.Charter)
 		if !ok {
@@ -101,63 +101,63 @@ func (j *judging) setting() error {
 		}
 		j.charter = row
 	} else {
-		j.charter = j.d.charter.State.(*CharterRow)
+		j.charter = j.draft.charter.State.(*CharterRow)
 	}
-	if j.charter.Rules > Rules {
+	if j.charter.Rules > RulesVersion {
 		return record.Refuse(record.Unsupported, "needs rules %d from index %d on: upgrade", j.charter.Rules, j.rulesSince())
 	}
 	j.today = rules1.DateIn(j.admitted, j.charter.zone)
-	if j.st.Ledger != j.d.ledger {
+	if j.st.Ledger != j.draft.ledger {
 		if j.index == 0 {
 			return invalid("/predicate/ledger", "the charter that opens a ledger names none")
 		}
-		return invalid("/predicate/ledger", "signed for %s, this is %s", j.st.Ledger, j.d.ledger)
+		return invalid("/predicate/ledger", "signed for %s, this is %s", j.st.Ledger, j.draft.ledger)
 	}
 	return nil
 }
 
-func (j *judging) rulesSince() uint64 {
+func (j *judgment) rulesSince() uint64 {
 	if j.index == 0 {
 		return 0
 	}
-	return j.d.charter.Index + 1
+	return j.draft.charter.Index + 1
 }
 
-// tables applies what the frozen tables say of single values.
-func (j *judging) tables() error {
+// checkTables applies what the frozen tables say of single values.
+func (j *judgment) checkTables() error {
 	if faults := rules1.Check(j.st); len(faults) > 0 {
-		return &record.Refusal{Class: record.Invalid, Detail: fmt.Sprintf("the %s breaks rules %d", j.st.Kind, Rules), Faults: faults}
+		return &record.Refusal{Class: record.Invalid, Detail: fmt.Sprintf("the %s breaks rules %d", j.st.Kind, RulesVersion), Faults: faults}
 	}
 	return nil
 }
 
-// opened applies "Threads" as far as the ledger's state decides: index 1 enrols
+// checkEnrolled applies "Threads" as far as the ledger's state decides: index 1 enrols
 // the authority, and every issuer is enrolled. That thread and issuer go
 // together, the record package has checked.
-func (j *judging) opened() error {
+func (j *judgment) checkEnrolled() error {
 	if j.index == 1 && (j.st.Kind != record.KindEnrolment || j.st.Issuer != record.Authority) {
 		return record.Refuse(record.Conflict, "the authority is not enrolled yet: index 1 is its enrolment")
 	}
 	if j.index < 2 || j.st.Kind == record.KindEnrolment {
 		return nil
 	}
-	p, err := j.d.party(j.st.Issuer)
+	p, err := j.draft.partyRow(j.st.Issuer)
 	if hidden := (*NotShownError)(nil); errors.As(err, &hidden) {
-		j.d.gaps.missed = nil
-		return cmp.Or(j.foreign(), err)
+		j.draft.gaps.notFound = nil
+		return cmp.Or(j.checkKeysOfOthers(), err)
 	}
 	if err != nil || p != nil {
 		return err
 	}
-	hint, err := j.d.similarParty(j.st.Issuer)
+	hint, err := j.draft.suggestParty(j.st.Issuer)
 	if err != nil {
 		return err
 	}
-	return notNow("/predicate/issuer", "%s is not enrolled%s", j.st.Issuer, hint)
+	return invalidForNow("/predicate/issuer", "%s is not enrolled%s", j.st.Issuer, hint)
 }
 
-// window applies issuedAt: admitted within [issuedAt − 5 min, issuedAt + draft].
-func (j *judging) window() error {
+// checkIssuedAt applies issuedAt: admitted within [issuedAt − 5 min, issuedAt + draft].
+func (j *judgment) checkIssuedAt() error {
 	if from := j.st.IssuedAt.Add(-clockSkew); j.admitted.Before(from) {
 		r := record.Refuse(record.TooEarly, "issuedAt is %s, ahead of this ledger's clock: the same envelope is fine at %s",
 			record.Instant{Time: j.st.IssuedAt}, record.Instant{Time: from})
@@ -171,15 +171,15 @@ func (j *judging) window() error {
 	return nil
 }
 
-// follows applies the law that two writers cannot overwrite each other.
-func (j *judging) follows() error {
-	if j.d.gaps != nil {
-		return j.followsShown()
+// checkFollows applies the law that two writers cannot overwrite each other.
+func (j *judgment) checkFollows() error {
+	if j.draft.gaps != nil {
+		return j.checkFollowsShown()
 	}
-	return j.followsHead()
+	return j.checkFollowsHead()
 }
 
-func (j *judging) followsHead() error {
+func (j *judgment) checkFollowsHead() error {
 	switch follows := j.st.Follows; {
 	case j.head == nil && !follows.IsZero():
 		return j.conflict("nothing stands on %s yet, so there is nothing to follow: leave follows out and sign again", j.st.Thread)
@@ -192,7 +192,7 @@ func (j *judging) followsHead() error {
 }
 
 // conflict refuses a step that the thread does not allow, naming its newest record.
-func (j *judging) conflict(format string, args ...any) *record.Refusal {
+func (j *judgment) conflict(format string, args ...any) *record.Refusal {
 	r := record.Refuse(record.Conflict, format, args...)
 	if j.head != nil {
 		r.Current = j.head.ID
@@ -207,18 +207,18 @@ func invalid(pointer, format string, args ...any) *record.Refusal {
 	return &record.Refusal{Class: record.Invalid, Detail: "not admissible", Faults: []record.Fault{{Pointer: pointer, Detail: fmt.Sprintf(format, args...)}}}
 }
 
-// notNow refuses a field that may be right another day, under another charter, or after
+// invalidForNow refuses a field that may be right another day, under another charter, or after
 // a record on another thread.
-func notNow(pointer, format string, args ...any) *record.Refusal {
+func invalidForNow(pointer, format string, args ...any) *record.Refusal {
 	r := invalid(pointer, format, args...)
-	r.Passing = true
+	r.Transient = true
 	return r
 }
 
-// tooSoon refuses a date that is too early, with the earliest one allowed. Only a
+// dateTooEarly refuses a date that is too early, with the earliest one allowed. Only a
 // charter with other periods heals it.
-func tooSoon(pointer string, earliest record.Date, format string, args ...any) *record.Refusal {
-	r := notNow(pointer, format, args...)
+func dateTooEarly(pointer string, earliest record.Date, format string, args ...any) *record.Refusal {
+	r := invalidForNow(pointer, format, args...)
 	r.Detail, r.Earliest = "too early a date", earliest.String()
 	return r
 }

@@ -48,40 +48,40 @@ func (c *CharterRow) prepare() (err error) {
 
 // judgeCharter: thresholds.root of the old root set and of the new, each new
 // root key signs, the origin never changes.
-func (j *judging) judgeCharter() error {
+func (j *judgment) judgeCharter() error {
 	c := j.st.Predicate.(*record.Charter)
 	next, err := newCharterRow(c)
 	if err != nil {
 		return err
 	}
-	if j.head.unshown() {
+	if j.head.isUnshown() {
 		return j.notShown("the charter that it follows")
 	}
 	if j.index > 0 {
-		if err := j.amendsCharter(c); err != nil {
+		if err := j.checkCharterAmendment(c); err != nil {
 			return err
 		}
 	}
-	if check := j.d.r.o.CheckPolicy; check != nil {
+	if check := j.draft.r.o.CheckPolicy; check != nil {
 		if err := check(c.Policy, c.Origin); err != nil {
 			return invalid("/predicate/policy", "%v", err)
 		}
 	}
-	if err := j.signedByRoots(next); err != nil {
+	if err := j.checkRootSigners(next); err != nil {
 		return err
 	}
-	if err := j.claimRoots(next); err != nil {
+	if err := j.assignRootKeys(next); err != nil {
 		return err
 	}
-	if err := j.claimPolicy(next); err != nil {
+	if err := j.assignPolicyKeys(next); err != nil {
 		return err
 	}
 	j.state = next
 	return nil
 }
 
-// amendsCharter checks what a later charter may not change.
-func (j *judging) amendsCharter(c *record.Charter) error {
+// checkCharterAmendment checks what a later charter may not change.
+func (j *judgment) checkCharterAmendment(c *record.Charter) error {
 	if c.Origin != j.charter.Origin {
 		return invalid("/predicate/origin", "the origin is %s for ever", j.charter.Origin)
 	}
@@ -91,39 +91,39 @@ func (j *judging) amendsCharter(c *record.Charter) error {
 	return nil
 }
 
-func (j *judging) signedByRoots(next *CharterRow) error {
+func (j *judgment) checkRootSigners(next *CharterRow) error {
 	if j.index > 0 {
-		if err := j.need(j.charter.Thresholds.Root, "root key", j.charter.root); err != nil {
+		if err := j.needSigners(j.charter.Thresholds.Root, "root key", j.charter.rootHolder); err != nil {
 			return err
 		}
 	}
 	var added []*record.Key
 	for _, k := range next.Root {
-		if _, old := j.charter.root(k.ID); j.index == 0 || !old {
+		if _, old := j.charter.rootHolder(k.ID); j.index == 0 || !old {
 			added = append(added, k.key)
 		}
 	}
-	if err := j.needKeys(added); err != nil {
+	if err := j.needEveryKey(added); err != nil {
 		return err
 	}
-	return j.need(next.Thresholds.Root, "root key", next.root)
+	return j.needSigners(next.Thresholds.Root, "root key", next.rootHolder)
 }
 
-// claimRoots gives the new root keys to the root set, for ever.
-func (j *judging) claimRoots(next *CharterRow) error {
+// assignRootKeys gives the new root keys to the root set, for ever.
+func (j *judgment) assignRootKeys(next *CharterRow) error {
 	for i, k := range next.Root {
 		row := KeyRow{ID: k.ID, Owner: ownerRoot, PEM: next.RootKeys[i].Key, Holder: k.Holder, Added: j.index, AddedAt: j.admitted, key: k.key}
-		if err := j.claim(fmt.Sprintf("/predicate/rootKeys/%d/key", i), row); err != nil {
+		if err := j.assignKey(fmt.Sprintf("/predicate/rootKeys/%d/key", i), row); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// claimPolicy sets the policy's own keys apart: log and witness keys may not be
+// assignPolicyKeys sets the policy's own keys apart: log and witness keys may not be
 // party or root keys. Only Ed25519 ones could be: records know no ML-DSA.
-func (j *judging) claimPolicy(next *CharterRow) error {
-	list := j.d.r.o.PolicyKeys
+func (j *judgment) assignPolicyKeys(next *CharterRow) error {
+	list := j.draft.r.o.PolicyKeys
 	if list == nil {
 		return nil
 	}
@@ -141,39 +141,39 @@ func (j *judging) claimPolicy(next *CharterRow) error {
 			continue // too weak a key to be anybody's
 		}
 		next.PolicyKeys = append(next.PolicyKeys, key.ID())
-		if err := j.claim("/predicate/policy", KeyRow{ID: key.ID(), Owner: ownerPolicy, Added: j.index, AddedAt: j.admitted}); err != nil {
+		if err := j.assignKey("/predicate/policy", KeyRow{ID: key.ID(), Owner: ownerPolicy, Added: j.index, AddedAt: j.admitted}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// claim gives a key to an owner and holder for ever, and refuses one that is
+// assignKey gives a key to an owner and holder for ever, and refuses one that is
 // another's. Claiming again what one has is no fault.
-func (j *judging) claim(pointer string, to KeyRow) error {
-	k, err := j.keyRow(to.ID)
+func (j *judgment) assignKey(pointer string, row KeyRow) error {
+	k, err := j.keyRow(row.ID)
 	switch {
 	case err != nil:
 		return err
 	case k == nil:
-		j.keys = append(j.keys, &to)
+		j.keys = append(j.keys, &row)
 		return nil
-	case k.Owner != to.Owner:
-		return invalid(pointer, "key %s belongs to %s: a key has one owner for ever", shortKey(to.ID), k.owner())
-	case k.Holder != to.Holder:
-		return invalid(pointer, "key %s belongs to holder %s: a key has one holder for ever", shortKey(to.ID), k.Holder)
+	case k.Owner != row.Owner:
+		return invalid(pointer, "key %s belongs to %s: a key has one owner for ever", shortKeyID(row.ID), k.owner())
+	case k.Holder != row.Holder:
+		return invalid(pointer, "key %s belongs to holder %s: a key has one holder for ever", shortKeyID(row.ID), k.Holder)
 	}
 	return nil
 }
 
 // keyRow is the newest row of a key, this record's own included; nil if it is nobody's.
-func (j *judging) keyRow(keyid string) (*KeyRow, error) {
+func (j *judgment) keyRow(keyid string) (*KeyRow, error) {
 	for _, k := range slices.Backward(j.keys) {
 		if k.ID == keyid {
 			return k, nil
 		}
 	}
-	return j.d.keyRow(keyid)
+	return j.draft.keyRow(keyid)
 }
 
 // owner is the key's owner as a sentence names it.

@@ -10,19 +10,19 @@ import (
 
 // judgeDesignation: threshold designators; of a charter's list, importers too.
 // A thread has one life, but an imported entity may come back after delisted.
-func (j *judging) judgeDesignation() error {
+func (j *judgment) judgeDesignation() error {
 	d := j.st.Predicate.(*record.Designation)
-	if err := j.signedByDesignators(d.Source); err != nil {
+	if err := j.checkDesignators(d.Source); err != nil {
 		return err
 	}
-	if err := j.ownThread(d.Source); err != nil {
+	if err := j.checkListThread(d.Source); err != nil {
 		return err
 	}
-	row := &DesignationRow{Current: *d, Opened: j.step()}
+	row := &DesignationRow{Current: *d, Opened: j.ref()}
 	switch {
-	case j.head.unshown() && d.Source == nil:
+	case j.head.isUnshown() && d.Source == nil:
 		return j.conflict("%s exists already: change it by an amendment; only an imported one that was delisted is designated again", j.st.Thread)
-	case j.head.unshown(): // that it was delisted is what is not shown
+	case j.head.isUnshown(): // that it was delisted is what is not shown
 	case j.head != nil:
 		old := j.head.State.(*DesignationRow)
 		if end := old.revocation(); end == nil || end.Cause != causeDelisted || !old.Imported() || d.Source == nil {
@@ -33,94 +33,94 @@ func (j *judging) judgeDesignation() error {
 		}
 		row.Renamed = old.Renamed
 		if old.Current.Target.Name != d.Target.Name {
-			j.renamed, row.Renamed = old.Current.Target.Name, true
+			j.replacedName, row.Renamed = old.Current.Target.Name, true
 		}
 	}
 	if d.DeterminedOn != nil && d.DeterminedOn.After(j.today) {
-		return notNow("/predicate/determinedOn", "%s is after today, %s in %s", *d.DeterminedOn, j.today, j.charter.TimeZone)
+		return invalidForNow("/predicate/determinedOn", "%s is after today, %s in %s", *d.DeterminedOn, j.today, j.charter.TimeZone)
 	}
 	if d.Source == nil {
-		if err := j.noticed(*d.EffectiveFrom); err != nil {
+		if err := j.checkNotice(*d.EffectiveFrom); err != nil {
 			return err
 		}
-		if err := j.inTerm(d); err != nil {
+		if err := j.checkTerm(d); err != nil {
 			return err
 		}
 	}
 	if d.ResponseDue != nil {
-		if err := j.timeToRespond(*d.ResponseDue); err != nil {
+		if err := j.checkResponseDue(*d.ResponseDue); err != nil {
 			return err
 		}
-		row.Opening = &Opening{Step: j.step(), ResponseDue: d.ResponseDue}
+		row.Opening = &DutyOpening{RecordRef: j.ref(), ResponseDue: d.ResponseDue}
 	}
 	j.state = row
 	return nil
 }
 
-// signedByDesignators: thresholds.designation designators or, on the threads of
+// checkDesignators: thresholds.designation designators or, on the threads of
 // a list that stands in the charter, thresholds.import importers.
-func (j *judging) signedByDesignators(source *record.Source) error {
-	auth, err := j.d.party(record.Authority)
+func (j *judgment) checkDesignators(source *record.Source) error {
+	auth, err := j.draft.partyRow(record.Authority)
 	if err != nil {
 		return err
 	}
-	if err := j.inStanding(auth); err != nil {
+	if err := j.checkStanding(auth); err != nil {
 		return err
 	}
 	t := j.charter.Thresholds
-	designators := j.sign(j.holder(auth, designator))
+	designators := j.countSignatures(j.roleOf(auth, isDesignator))
 	enough := int64(len(designators)) >= t.Designation
-	if source == nil || !j.charter.imports(source.List) {
+	if source == nil || !j.charter.importsList(source.List) {
 		if !enough {
-			return j.tooFew(t.Designation, "officer", designators)
+			return j.tooFewSigners(t.Designation, "officer", designators)
 		}
 		return nil
 	}
-	importers := j.sign(j.holder(auth, importer))
+	importers := j.countSignatures(j.roleOf(auth, isImporter))
 	if !enough && int64(len(importers)) < t.Import && !j.unsigned {
-		j.kept = 0 // a designator's signature does not count either, and that is told
-		return j.tooFew(t.Import, "importer", j.sign(j.holder(auth, importer)))
+		j.counted = 0 // a designator's signature does not count either, and that is told
+		return j.tooFewSigners(t.Import, "importer", j.countSignatures(j.roleOf(auth, isImporter)))
 	}
 	return nil
 }
 
-// imports says whether a list stands in the charter.
-func (c *CharterRow) imports(list string) bool {
+// importsList says whether a list stands in the charter.
+func (c *CharterRow) importsList(list string) bool {
 	return slices.ContainsFunc(c.Imports, func(l record.ImportList) bool { return l.List == list })
 }
 
-// ownThread: a list's designations stand on its threads, and no other does.
-func (j *judging) ownThread(source *record.Source) error {
+// checkListThread: a list's designations stand on its threads, and no other does.
+func (j *judgment) checkListThread(source *record.Source) error {
 	if source != nil {
-		if !j.charter.imports(source.List) {
-			return notNow("/predicate/source/list", "%q stands in no charter's imports: amend the charter first", source.List)
+		if !j.charter.importsList(source.List) {
+			return invalidForNow("/predicate/source/list", "%q stands in no charter's imports: amend the charter first", source.List)
 		}
 		return nil
 	}
-	if l := j.charter.fromList(j.st.Thread); l != nil {
-		return notNow("/predicate/thread", "threads designation/%s-… are for what is imported from the list %s: choose another name", l.List, l.List)
+	if l := j.charter.listOfThread(j.st.Thread); l != nil {
+		return invalidForNow("/predicate/thread", "threads designation/%s-… are for what is imported from the list %s: choose another name", l.List, l.List)
 	}
 	return nil
 }
 
-// noticed: in force no earlier than the charter's notice after admission.
-func (j *judging) noticed(from record.Date) error {
+// checkNotice: in force no earlier than the charter's notice after admission.
+func (j *judgment) checkNotice(from record.Date) error {
 	if earliest := j.today.Add(j.charter.Periods.Notice); from.Before(earliest) {
-		return tooSoon("/predicate/effectiveFrom", earliest, "%s: notice is %s from today, %s, so %s is the earliest", from, j.charter.Periods.Notice, j.today, earliest)
+		return dateTooEarly("/predicate/effectiveFrom", earliest, "%s: notice is %s from today, %s, so %s is the earliest", from, j.charter.Periods.Notice, j.today, earliest)
 	}
 	return nil
 }
 
-// timeToRespond: providers have the charter's response period from admission.
-func (j *judging) timeToRespond(due record.Date) error {
+// checkResponseDue: providers have the charter's response period from admission.
+func (j *judgment) checkResponseDue(due record.Date) error {
 	if earliest := j.today.Add(j.charter.Periods.Response); due.Before(earliest) {
-		return tooSoon("/predicate/responseDue", earliest, "%s: providers have %s from today, %s, so %s is the earliest", due, j.charter.Periods.Response, j.today, earliest)
+		return dateTooEarly("/predicate/responseDue", earliest, "%s: providers have %s from today, %s, so %s is the earliest", due, j.charter.Periods.Response, j.today, earliest)
 	}
 	return nil
 }
 
-// fromList says whether a thread is one of an imported list's, by its name.
-func (c *CharterRow) fromList(thread string) *record.Source {
+// listOfThread says whether a thread is one of an imported list's, by its name.
+func (c *CharterRow) listOfThread(thread string) *record.Source {
 	name := strings.TrimPrefix(thread, "designation/")
 	for _, l := range c.Imports {
 		if id, ok := strings.CutPrefix(name, l.List+"-"); ok {
@@ -130,10 +130,10 @@ func (c *CharterRow) fromList(thread string) *record.Source {
 	return nil
 }
 
-// inTerm: the last day in force is before effectiveFrom + term.
-func (j *judging) inTerm(d *record.Designation) error {
+// checkTerm: the last day in force is before effectiveFrom + term.
+func (j *judgment) checkTerm(d *record.Designation) error {
 	if end := d.EffectiveFrom.Add(j.charter.Periods.Term); !d.EffectiveUntil.Before(end) {
-		return notNow("/predicate/effectiveUntil", "%s: the term is %s, so %s is the latest; later by an extension", *d.EffectiveUntil, j.charter.Periods.Term, end.AddDays(-1))
+		return invalidForNow("/predicate/effectiveUntil", "%s: the term is %s, so %s is the latest; later by an extension", *d.EffectiveUntil, j.charter.Periods.Term, end.AddDays(-1))
 	}
 	return nil
 }

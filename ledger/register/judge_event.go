@@ -9,13 +9,13 @@ import (
 const causeDelisted = "delisted"
 
 // revocation is the event that ended the designation, nil if none did.
-func (d *DesignationRow) revocation() *Event { return d.Revoked }
+func (d *DesignationRow) revocation() *LifecycleEvent { return d.Revoked }
 
-// suspension is the pause that has begun or is announced on a date, nil if there
+// suspensionOn is the pause that has begun or is announced on a date, nil if there
 // is none: after its last day the clock alone ends it. A reinstatement ends the one
 // that it was given for, though it may be announced itself; one that holds for a
 // while leaves the rest of the pause to come.
-func (d *designationLife) suspension(date record.Date) *pause {
+func (d *designationTimeline) suspensionOn(date record.Date) *pause {
 	if len(d.Events) == 0 {
 		return nil
 	}
@@ -30,17 +30,17 @@ func (d *designationLife) suspension(date record.Date) *pause {
 	return nil
 }
 
-// designated is the designation that a later record of its family is about; nil where a
+// unrevokedDesignation is the designation that a later record of its family is about; nil where a
 // sparse replay was not shown it.
-func (j *judging) designated() (*DesignationRow, error) {
+func (j *judgment) unrevokedDesignation() (*DesignationRow, error) {
 	if j.head == nil {
 		return nil, invalid("/predicate/thread", "nothing was designated on %s", j.st.Thread)
 	}
-	if j.head.unshown() { // what is on a list's thread was imported: no other is admitted there
-		return nil, j.signedByDesignators(j.charter.fromList(j.st.Thread))
+	if j.head.isUnshown() { // what is on a list's thread was imported: no other is admitted there
+		return nil, j.checkDesignators(j.charter.listOfThread(j.st.Thread))
 	}
 	row := j.head.State.(*DesignationRow)
-	if err := j.signedByDesignators(row.Current.Source); err != nil {
+	if err := j.checkDesignators(row.Current.Source); err != nil {
 		return nil, err
 	}
 	if end := row.revocation(); end != nil {
@@ -49,9 +49,9 @@ func (j *judging) designated() (*DesignationRow, error) {
 	return row, nil
 }
 
-// running is the same where the clock must not have ended it either.
-func (j *judging) running() (*DesignationRow, error) {
-	row, err := j.designated()
+// openDesignation is the same where the clock must not have ended it either.
+func (j *judgment) openDesignation() (*DesignationRow, error) {
+	row, err := j.unrevokedDesignation()
 	if err != nil || row == nil {
 		return nil, err
 	}
@@ -62,85 +62,85 @@ func (j *judging) running() (*DesignationRow, error) {
 }
 
 // judgeSuspension: announced or in force → suspended; not twice.
-func (j *judging) judgeSuspension() error {
+func (j *judgment) judgeSuspension() error {
 	s := j.st.Predicate.(*record.Suspension)
-	row, err := j.running()
+	row, err := j.openDesignation()
 	if err != nil {
 		return err
 	}
 	if row == nil {
-		return j.fromToday("/predicate/effectiveOn", s.EffectiveOn)
+		return j.checkNotPast("/predicate/effectiveOn", s.EffectiveOn)
 	}
-	if now := row.ahead().suspension(j.today); now != nil {
+	if now := row.currentTimeline().suspensionOn(j.today); now != nil {
 		return j.conflict("%s is suspended already, by index %d: reinstate it first", j.st.Thread, now.by.Index)
 	}
-	if err := j.fromToday("/predicate/effectiveOn", s.EffectiveOn); err != nil {
+	if err := j.checkNotPast("/predicate/effectiveOn", s.EffectiveOn); err != nil {
 		return err
 	}
 	if until := row.Current.EffectiveUntil; until != nil && s.EffectiveOn.After(*until) {
 		return invalid("/predicate/effectiveOn", "%s: the designation ends with %s", s.EffectiveOn, *until)
 	}
-	return j.happen(row, Event{EffectiveOn: s.EffectiveOn, Until: s.Until})
+	return j.appendEvent(row, LifecycleEvent{EffectiveOn: s.EffectiveOn, Until: s.Until})
 }
 
 // judgeReinstatement: suspended → the state that the dates give.
-func (j *judging) judgeReinstatement() error {
+func (j *judgment) judgeReinstatement() error {
 	s := j.st.Predicate.(*record.Reinstatement)
-	row, err := j.running()
+	row, err := j.openDesignation()
 	if err != nil {
 		return err
 	}
 	if row == nil {
-		return j.fromToday("/predicate/effectiveOn", s.EffectiveOn)
+		return j.checkNotPast("/predicate/effectiveOn", s.EffectiveOn)
 	}
-	now := row.ahead().suspension(j.today)
+	now := row.currentTimeline().suspensionOn(j.today)
 	if now == nil {
 		return j.conflict("%s is not suspended", j.st.Thread)
 	}
-	if err := j.fromToday("/predicate/effectiveOn", s.EffectiveOn); err != nil {
+	if err := j.checkNotPast("/predicate/effectiveOn", s.EffectiveOn); err != nil {
 		return err
 	}
 	if now.resume != nil && !s.EffectiveOn.Before(*now.resume) {
 		return invalid("/predicate/effectiveOn", "%s: the suspension ends by itself with %s", s.EffectiveOn, now.resume.AddDays(-1))
 	}
-	return j.happen(row, Event{EffectiveOn: s.EffectiveOn, Until: s.Until})
+	return j.appendEvent(row, LifecycleEvent{EffectiveOn: s.EffectiveOn, Until: s.Until})
 }
 
 // judgeRevocation: final. effectiveOn is free, and shown as what it is.
-func (j *judging) judgeRevocation() error {
+func (j *judgment) judgeRevocation() error {
 	r := j.st.Predicate.(*record.Revocation)
-	row, err := j.designated()
+	row, err := j.unrevokedDesignation()
 	if err != nil || row == nil {
 		return err
 	}
 	if r.Cause == causeDelisted && !row.Imported() {
 		return invalid("/predicate/cause", "delisted is for what was imported from a list; this was not")
 	}
-	j.revoke(row, Event{EffectiveOn: r.EffectiveOn, Cause: r.Cause})
+	j.setRevoked(row, LifecycleEvent{EffectiveOn: r.EffectiveOn, Cause: r.Cause})
 	return nil
 }
 
-// fromToday: a date that binds others is not set back.
-func (j *judging) fromToday(pointer string, date record.Date) error {
+// checkNotPast: a date that binds others is not set back.
+func (j *judgment) checkNotPast(pointer string, date record.Date) error {
 	if date.Before(j.today) {
-		return tooSoon(pointer, j.today, "%s is before today, %s in %s", date, j.today, j.charter.TimeZone)
+		return dateTooEarly(pointer, j.today, "%s is before today, %s in %s", date, j.today, j.charter.TimeZone)
 	}
 	return nil
 }
 
-// revoke ends the designation.
-func (j *judging) revoke(row *DesignationRow, e Event) {
-	e.Step, e.Kind = j.step(), j.st.Kind
+// setRevoked ends the designation.
+func (j *judgment) setRevoked(row *DesignationRow, e LifecycleEvent) {
+	e.RecordRef, e.Kind = j.ref(), j.st.Kind
 	next := *row
 	next.Revoked = &e
 	j.state = &next
 }
 
-// happen adds a suspension or a reinstatement.
-func (j *judging) happen(row *DesignationRow, e Event) error {
-	e.Step, e.Kind = j.step(), j.st.Kind
+// appendEvent adds a suspension or a reinstatement.
+func (j *judgment) appendEvent(row *DesignationRow, e LifecycleEvent) error {
+	e.RecordRef, e.Kind = j.ref(), j.st.Kind
 	next := *row
-	next.Ahead = decisive(append(slices.Clip(row.Ahead), e), j.today)
+	next.Ahead = relevantEvents(append(slices.Clip(row.Ahead), e), j.today)
 	if len(next.Ahead) > maxAnnounced {
 		return j.conflict("%d suspensions and reinstatements of %s are announced already: wait until one of them is over", maxAnnounced, j.st.Thread)
 	}
@@ -148,13 +148,13 @@ func (j *judging) happen(row *DesignationRow, e Event) error {
 	return nil
 }
 
-// decisive are those events that decide whether the designation is suspended on some
+// relevantEvents are those events that decide whether the designation is suspended on some
 // day from today on: each but those whose days are over, or all painted over by newer
 // ones.
-func decisive(events []Event, today record.Date) []Event {
-	var left []Event
+func relevantEvents(events []LifecycleEvent, today record.Date) []LifecycleEvent {
+	var left []LifecycleEvent
 	for i, e := range events {
-		span := e.span()
+		span := e.days()
 		if span.from.Before(today) {
 			span.from = today
 		}
@@ -163,7 +163,7 @@ func decisive(events []Event, today record.Date) []Event {
 			shown = []pause{span}
 		}
 		for _, newer := range events[i+1:] {
-			shown = cut(shown, newer.span())
+			shown = subtractDays(shown, newer.days())
 		}
 		if len(shown) > 0 {
 			left = append(left, e)

@@ -10,9 +10,9 @@ import (
 
 // judgeEnrolment: every listed key signs, and registrars (of the authority: root
 // keys). A later enrolment replaces what describes the party, and nothing else.
-func (j *judging) judgeEnrolment() error {
+func (j *judgment) judgeEnrolment() error {
 	e := j.st.Predicate.(*record.Enrolment)
-	if j.head.unshown() {
+	if j.head.isUnshown() {
 		return j.notShown("what stands on %s before it", j.st.Thread)
 	}
 	if j.head != nil {
@@ -22,23 +22,23 @@ func (j *judging) judgeEnrolment() error {
 	if err != nil {
 		return err
 	}
-	if err := j.subjectIsKey(keys); err != nil {
+	if err := j.checkEnrolmentSubject(keys); err != nil {
 		return err
 	}
 	p := &PartyRow{
 		ID: j.st.Issuer, Roles: e.Roles, Enrolment: j.id,
-		Enrolled: j.step(),
+		Enrolled: j.ref(),
 	}
-	p.describe(e)
-	if err := j.needKeys(keys); err != nil {
+	p.setDescription(e)
+	if err := j.needEveryKey(keys); err != nil {
 		return err
 	}
-	others, err := j.introduced(p)
+	others, err := j.checkEnrolmentSigners(p)
 	if err != nil {
 		return err
 	}
 	if most := record.MaxSignatures - int(others); len(keys) > most {
-		return notNow("/predicate/keys", "%d keys: an entry holds %d signatures, of which %d are others': list at most %d, and add the rest by a keys record",
+		return invalidForNow("/predicate/keys", "%d keys: an entry holds %d signatures, of which %d are others': list at most %d, and add the rest by a keys record",
 			len(keys), record.MaxSignatures, others, most)
 	}
 	if err := j.addKeys(p, "/predicate/keys", e.Keys, keys, false); err != nil {
@@ -48,24 +48,24 @@ func (j *judging) judgeEnrolment() error {
 	return nil
 }
 
-// introduced refuses an enrolment that nobody entitled signed, and returns how
+// checkEnrolmentSigners refuses an enrolment that nobody entitled signed, and returns how
 // many signatures beside the listed keys' it takes.
-func (j *judging) introduced(p *PartyRow) (others int64, err error) {
+func (j *judgment) checkEnrolmentSigners(p *PartyRow) (others int64, err error) {
 	t := j.charter.Thresholds
 	if p.ID == record.Authority {
-		return t.Root, j.need(t.Root, "root key", j.charter.root)
+		return t.Root, j.needSigners(t.Root, "root key", j.charter.rootHolder)
 	}
-	auth, err := j.d.party(record.Authority)
+	auth, err := j.draft.partyRow(record.Authority)
 	if err != nil {
 		return 0, err
 	}
-	sponsor, err := j.sponsor(p)
+	sponsor, err := j.findSponsor(p)
 	if err != nil {
 		return 0, err
 	}
 	var signed []string
-	if err := j.inStanding(auth); err == nil {
-		signed = j.sign(j.holder(auth, registrar))
+	if err := j.checkStanding(auth); err == nil {
+		signed = j.countSignatures(j.roleOf(auth, isRegistrar))
 	} else if sponsor == "" && !(j.unsigned && p.sponsorable()) {
 		return 0, err
 	}
@@ -78,7 +78,7 @@ func (j *judging) introduced(p *PartyRow) (others int64, err error) {
 		p.Sponsor = sponsor
 		return 1, nil
 	}
-	return t.Registrar, j.tooFew(t.Registrar, "registrar", signed)
+	return t.Registrar, j.tooFewSigners(t.Registrar, "registrar", signed)
 }
 
 // sponsorable says whether a provider may introduce the party instead of registrars: one
@@ -87,28 +87,28 @@ func (p *PartyRow) sponsorable() bool {
 	return slices.Equal(p.Roles, []record.Role{record.RoleReseller})
 }
 
-// sponsor finds the provider whose officer signed the enrolment of a party that may be
+// findSponsor finds the provider whose officer signed the enrolment of a party that may be
 // sponsored; "" if none did. Of several the first by ID is named.
-func (j *judging) sponsor(p *PartyRow) (sponsor string, err error) {
+func (j *judgment) findSponsor(p *PartyRow) (sponsor string, err error) {
 	if !p.sponsorable() {
 		return "", nil
 	}
 	for _, s := range j.signatures() {
-		k, err := j.d.keyRow(s.Key.ID())
+		k, err := j.draft.keyRow(s.Key.ID())
 		if err != nil {
 			return "", err
 		}
 		if k == nil || k.party() == "" {
 			continue
 		}
-		provider, err := j.d.party(k.party())
+		provider, err := j.draft.partyRow(k.party())
 		if err != nil {
 			return "", err
 		}
-		if provider == nil || !slices.Contains(provider.Roles, record.RoleProvider) || j.inStanding(provider) != nil {
+		if provider == nil || !slices.Contains(provider.Roles, record.RoleProvider) || j.checkStanding(provider) != nil {
 			continue
 		}
-		if len(j.sign(only(s.Key.ID(), j.holder(provider, officer)))) > 0 && (sponsor == "" || provider.ID < sponsor) {
+		if len(j.countSignatures(onlyKey(s.Key.ID(), j.roleOf(provider, isOfficer)))) > 0 && (sponsor == "" || provider.ID < sponsor) {
 			sponsor = provider.ID
 		}
 	}
@@ -117,76 +117,76 @@ func (j *judging) sponsor(p *PartyRow) (sponsor string, err error) {
 
 // judgeReEnrolment: one officer key of the party, and registrars (of the
 // authority: root keys). Roles and keys stand as they are.
-func (j *judging) judgeReEnrolment(e *record.Enrolment) error {
+func (j *judgment) judgeReEnrolment(e *record.Enrolment) error {
 	old := j.head.State.(*PartyRow)
-	if err := j.inStanding(old); err != nil {
+	if err := j.checkStanding(old); err != nil {
 		return err
 	}
 	if !sameRoles(e.Roles, old.Roles) {
-		return invalid("/predicate/roles", "%s was enrolled as %s: a later enrolment does not change that", old.ID, joined(old.Roles))
+		return invalid("/predicate/roles", "%s was enrolled as %s: a later enrolment does not change that", old.ID, joinWords(old.Roles))
 	}
 	if len(e.Keys) > 0 {
 		return invalid("/predicate/keys", "a later enrolment lists no keys: they come and go by a keys record")
 	}
-	if err := j.subjectIsEnrolled(old); err != nil {
+	if err := j.checkReEnrolmentSubject(old); err != nil {
 		return err
 	}
-	if err := j.need(1, "officer", j.holder(old, officer)); err != nil {
+	if err := j.needSigners(1, "officer", j.roleOf(old, isOfficer)); err != nil {
 		return err
 	}
-	if err := j.introducedAgain(old); err != nil {
+	if err := j.checkReEnrolmentSigners(old); err != nil {
 		return err
 	}
 	p := *old
 	p.Enrolment = j.id
-	p.describe(e)
+	p.setDescription(e)
 	if p.LegalName != old.LegalName {
-		j.renamed, p.Renamed = old.LegalName, true
+		j.replacedName, p.Renamed = old.LegalName, true
 	}
 	j.state = &p
 	return nil
 }
 
-func (j *judging) introducedAgain(p *PartyRow) error {
+func (j *judgment) checkReEnrolmentSigners(p *PartyRow) error {
 	if p.ID == record.Authority {
-		return j.need(j.charter.Thresholds.Root, "root key", j.charter.root)
+		return j.needSigners(j.charter.Thresholds.Root, "root key", j.charter.rootHolder)
 	}
-	return j.registrars(j.charter.Thresholds.Registrar)
+	return j.needRegistrars(j.charter.Thresholds.Registrar)
 }
 
-// registrars need to have signed, that many.
-func (j *judging) registrars(n int64) error {
-	auth, err := j.d.party(record.Authority)
+// needRegistrars need to have signed, that many.
+func (j *judgment) needRegistrars(n int64) error {
+	auth, err := j.draft.partyRow(record.Authority)
 	if err != nil {
 		return err
 	}
-	if err := j.inStanding(auth); err != nil {
+	if err := j.checkStanding(auth); err != nil {
 		return err
 	}
-	return j.need(n, "registrar", j.holder(auth, registrar))
+	return j.needSigners(n, "registrar", j.roleOf(auth, isRegistrar))
 }
 
-// step names this record.
-func (j *judging) step() Step { return Step{Index: j.index, ID: j.id, Admitted: j.admitted} }
+// ref names this record.
+func (j *judgment) ref() RecordRef { return RecordRef{Index: j.index, ID: j.id, Admitted: j.admitted} }
 
-// describe copies what a later enrolment may replace.
-func (p *PartyRow) describe(e *record.Enrolment) {
+// setDescription copies what a later enrolment may replace.
+func (p *PartyRow) setDescription(e *record.Enrolment) {
 	p.LegalName, p.Country, p.LEI, p.Website, p.Contact = e.LegalName, e.Country, e.LEI, e.Website, e.Contact
 }
 
-// Has says whether the party has a role.
-func (p *PartyRow) Has(role record.Role) bool { return slices.Contains(p.Roles, role) }
+// HasRole says whether the party has a role.
+func (p *PartyRow) HasRole(role record.Role) bool { return slices.Contains(p.Roles, role) }
 
-// subjectIsKey: without a document, the subject of an enrolment is its first key.
-func (j *judging) subjectIsKey(keys []*record.Key) error {
+// checkEnrolmentSubject: without a document, the subject of an enrolment is its first key.
+func (j *judgment) checkEnrolmentSubject(keys []*record.Key) error {
 	if j.st.Document != nil || j.st.Subject.SHA256 == sha256.Sum256(keys[0].DER()) {
 		return nil
 	}
 	return invalid("/subject/0/digest/sha256", "without a document the subject is the first key's DER: its SHA-256 is %x", sha256.Sum256(keys[0].DER()))
 }
 
-// subjectIsEnrolled: without a document, a later enrolment is about the party's first.
-func (j *judging) subjectIsEnrolled(p *PartyRow) error {
+// checkReEnrolmentSubject: without a document, a later enrolment is about the party's first.
+func (j *judgment) checkReEnrolmentSubject(p *PartyRow) error {
 	if j.st.Document != nil || j.st.Subject.SHA256 == p.Enrolled.ID {
 		return nil
 	}
@@ -198,8 +198,8 @@ func sameRoles(a, b []record.Role) bool {
 	return slices.Equal(slices.Compact(a), slices.Compact(b))
 }
 
-// only is a capacity of one key alone.
-func only(keyid string, as capacity) capacity {
+// onlyKey is a capacity of one key alone.
+func onlyKey(keyid string, as signerRole) signerRole {
 	return func(id string) (string, bool) {
 		if id != keyid {
 			return "", false

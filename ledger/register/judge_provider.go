@@ -8,54 +8,54 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// provider is the issuer, who must be one, in standing for this kind of record.
-func (j *judging) provider() (*PartyRow, error) {
-	p, err := j.d.party(j.st.Issuer)
+// issuingProvider is the issuer, who must be one, in standing for this kind of record.
+func (j *judgment) issuingProvider() (*PartyRow, error) {
+	p, err := j.draft.partyRow(j.st.Issuer)
 	if err != nil {
 		return nil, err
 	}
-	if !p.Has(record.RoleProvider) {
-		return nil, record.Refuse(record.Forbidden, "%s is no provider (enrolled as %s): only providers file a %s", p.ID, joined(p.Roles), j.st.Kind)
+	if !p.HasRole(record.RoleProvider) {
+		return nil, record.Refuse(record.Forbidden, "%s is no provider (enrolled as %s): only providers file a %s", p.ID, joinWords(p.Roles), j.st.Kind)
 	}
-	return p, j.inStanding(p)
+	return p, j.checkStanding(p)
 }
 
 // judgeResponse: an officer or automation key of a provider. The subject is the
 // record of the designation's thread that was seen; an older one is admitted,
 // and meets no duty.
-func (j *judging) judgeResponse() error {
+func (j *judgment) judgeResponse() error {
 	r := j.st.Predicate.(*record.Response)
-	p, err := j.provider()
+	p, err := j.issuingProvider()
 	if err != nil {
 		return err
 	}
-	if err := j.need(1, "officer or automation key", j.holder(p, working)); err != nil {
+	if err := j.needSigners(1, "officer or automation key", j.roleOf(p, isOfficerOrAutomation)); err != nil {
 		return err
 	}
 	name := strings.TrimSuffix(strings.TrimPrefix(j.st.Thread, "response/"), "/"+p.ID)
-	if j.d.gaps != nil {
-		return j.answersUnshown(name, r)
+	if j.draft.gaps != nil {
+		return j.judgeResponseUnshown(name, r)
 	}
-	head, err := j.d.thread("designation/" + name)
+	head, err := j.draft.lookupThread("designation/" + name)
 	if err != nil {
 		return err
 	}
 	if head == nil {
-		return notNow("/predicate/thread", "there is no designation/%s to respond to", name)
+		return invalidForNow("/predicate/thread", "there is no designation/%s to respond to", name)
 	}
-	about, err := j.about(head)
+	about, err := j.subjectIndex(head)
 	if err != nil {
 		return err
 	}
 	current := &head.State.(*DesignationRow).Current
 	if r.WindDownBy != nil {
-		if err := j.windsDown(*r.WindDownBy, current.EffectiveFrom); err != nil {
+		if err := j.checkWindDownBy(*r.WindDownBy, current.EffectiveFrom); err != nil {
 			return err
 		}
 	}
 	for i, id := range r.Conditions {
 		if !slices.ContainsFunc(current.Conditions, func(c record.Condition) bool { return c.ID == id }) {
-			return notNow(fmt.Sprintf("/predicate/conditions/%d", i), "%s has no condition %q", head.Thread, id)
+			return invalidForNow(fmt.Sprintf("/predicate/conditions/%d", i), "%s has no condition %q", head.Thread, id)
 		}
 	}
 	answer := &ResponseRow{Status: r.Status, WindDownBy: r.WindDownBy, About: about}
@@ -68,11 +68,11 @@ func (j *judging) judgeResponse() error {
 	return nil
 }
 
-// windsDown: no earlier than today, and no later than the day on which the
+// checkWindDownBy: no earlier than today, and no later than the day on which the
 // designation takes effect or the last of a response period from today, whichever is
 // later. More time than that is a licence, which a provider does not give itself.
-func (j *judging) windsDown(by record.Date, effectiveFrom *record.Date) error {
-	if err := j.fromToday("/predicate/windDownBy", by); err != nil {
+func (j *judgment) checkWindDownBy(by record.Date, effectiveFrom *record.Date) error {
+	if err := j.checkNotPast("/predicate/windDownBy", by); err != nil {
 		return err
 	}
 	latest := j.today.Add(j.charter.Periods.Response)
@@ -80,71 +80,71 @@ func (j *judging) windsDown(by record.Date, effectiveFrom *record.Date) error {
 		latest = *effectiveFrom
 	}
 	if by.After(latest) {
-		return notNow("/predicate/windDownBy", "%s: %s is the latest; more time takes a licence", by, latest)
+		return invalidForNow("/predicate/windDownBy", "%s: %s is the latest; more time takes a licence", by, latest)
 	}
 	return nil
 }
 
-// answersUnshown is for an answer in a sparse replay, which does not know how the
+// judgeResponseUnshown is for an answer in a sparse replay, which does not know how the
 // designation stood: a record on its thread may be shown, and a later one not. What is
 // shown of another thread is no designation's.
-func (j *judging) answersUnshown(name string, r *record.Response) error {
+func (j *judgment) judgeResponseUnshown(name string, r *record.Response) error {
 	thread := "designation/" + name
-	seen, shown, err := j.d.record(record.ID(j.st.Subject.SHA256))
+	seen, shown, err := j.draft.recordRow(record.ID(j.st.Subject.SHA256))
 	if err != nil {
 		return err
 	}
-	j.d.gaps.missed = nil
+	j.draft.gaps.notFound = nil
 	if shown && seen.Thread != thread {
 		return invalid("/subject/0/digest/sha256", "record %s stands on %s: an answer is about a record on %s", seen.ID, seen.Thread, thread)
 	}
 	if !shown {
-		j.unchecked("that record %x, which it answers, stands on %s", j.st.Subject.SHA256, thread)
+		j.addUnchecked("that record %x, which it answers, stands on %s", j.st.Subject.SHA256, thread)
 	}
 	if r.WindDownBy != nil {
-		if err := j.fromToday("/predicate/windDownBy", *r.WindDownBy); err != nil {
+		if err := j.checkNotPast("/predicate/windDownBy", *r.WindDownBy); err != nil {
 			return err
 		}
 		if r.WindDownBy.After(j.today.Add(j.charter.Periods.Response)) {
-			j.unchecked("that %s takes effect no earlier than %s, up to which it winds down", thread, r.WindDownBy)
+			j.addUnchecked("that %s takes effect no earlier than %s, up to which it winds down", thread, r.WindDownBy)
 		}
 	}
 	if len(r.Conditions) > 0 {
-		j.unchecked("that %s has the conditions which it names", thread)
+		j.addUnchecked("that %s has the conditions which it names", thread)
 	}
 	j.state = &ResponseRow{Status: r.Status, WindDownBy: r.WindDownBy, About: seen.Index}
 	return nil
 }
 
-// about is the index of the record that a response answers.
-func (j *judging) about(head *ThreadRow) (uint64, error) {
+// subjectIndex is the index of the record that a response answers.
+func (j *judgment) subjectIndex(head *ThreadRow) (uint64, error) {
 	subject := record.ID(j.st.Subject.SHA256)
 	if subject == head.ID {
 		return head.Index, nil
 	}
-	seen, ok, err := j.d.record(subject)
+	seen, ok, err := j.draft.recordRow(subject)
 	if err != nil {
 		return 0, err
 	}
 	if !ok || seen.Thread != head.Thread {
-		return 0, notNow("/subject/0/digest/sha256", "no record %s stands on %s; its newest is %s", subject, head.Thread, head.ID)
+		return 0, invalidForNow("/subject/0/digest/sha256", "no record %s stands on %s; its newest is %s", subject, head.Thread, head.ID)
 	}
 	return seen.Index, nil
 }
 
 // judgeCertification: a provider's officer, for days that are over or today;
 // `initial` is the first on the thread.
-func (j *judging) judgeCertification() error {
+func (j *judgment) judgeCertification() error {
 	c := j.st.Predicate.(*record.CIPCertification)
-	p, err := j.provider()
+	p, err := j.issuingProvider()
 	if err != nil {
 		return err
 	}
-	if err := j.need(1, "officer", j.holder(p, officer)); err != nil {
+	if err := j.needSigners(1, "officer", j.roleOf(p, isOfficer)); err != nil {
 		return err
 	}
 	if c.PeriodUntil.After(j.today) {
-		return notNow("/predicate/periodUntil", "%s is after today, %s in %s: what is still to come cannot be certified", c.PeriodUntil, j.today, j.charter.TimeZone)
+		return invalidForNow("/predicate/periodUntil", "%s is after today, %s in %s: what is still to come cannot be certified", c.PeriodUntil, j.today, j.charter.TimeZone)
 	}
 	if first := j.head == nil; c.Initial != first {
 		if first {

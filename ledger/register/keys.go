@@ -68,15 +68,15 @@ func appendVersion(dst []byte, table byte, text string, index uint64) []byte {
 	return appendListed(dst, table, text, ^index)
 }
 
-// versionOf takes a versioned key apart.
-func versionOf(key []byte) (text []byte, index uint64) {
+// splitVersion takes a versioned key apart.
+func splitVersion(key []byte) (text []byte, index uint64) {
 	n := len(key) - suffixLen
 	return key[1 : n-1], ^binary.BigEndian.Uint64(key[n:])
 }
 
-// listedOf takes a listed key apart.
-func listedOf(key []byte) (text []byte, index uint64) {
-	text, index = versionOf(key)
+// splitListed takes a listed key apart.
+func splitListed(key []byte) (text []byte, index uint64) {
+	text, index = splitVersion(key)
 	return text, ^index
 }
 

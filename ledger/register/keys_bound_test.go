@@ -15,7 +15,7 @@ import (
 
 // newKeys are n officer keys of a party that nobody has seen, from a number on, and what
 // they sign with.
-func newKeys(b *registertest.Book, party string, from, n int) (keys []record.PartyKey, names []string) {
+func newKeys(b *registertest.Fixture, party string, from, n int) (keys []record.PartyKey, names []string) {
 	for i := range n {
 		name := fmt.Sprintf("%s/n-%d", party, from+i)
 		keys, names = append(keys, b.Officer(name)), append(names, name)
@@ -25,7 +25,7 @@ func newKeys(b *registertest.Book, party string, from, n int) (keys []record.Par
 
 // swapKeys revokes seven keys and adds seven: what the holder of one officer key said
 // 1,500 times.
-func swapKeys(b *registertest.Book, round int) (k *record.Keys, added []string) {
+func swapKeys(b *registertest.Fixture, round int) (k *record.Keys, added []string) {
 	k = new(record.Keys)
 	k.Add, added = newKeys(b, "acme-cloud", 7*round, 7)
 	if round > 0 {
@@ -39,34 +39,34 @@ func swapKeys(b *registertest.Book, round int) (k *record.Keys, added []string) 
 // told the day from which it may again, and may revoke meanwhile. What enrolled it, and
 // what a registrar adds, does not count.
 func TestKeysOfAYear(t *testing.T) {
-	b := registertest.NewBook(start, "acme-cloud") // three keys, which do not count
+	b := registertest.NewFixture(start, "acme-cloud") // three keys, which do not count
 	const thread = "party/acme-cloud"
 	for round := range 9 {
 		k, names := swapKeys(b, round)
-		must(t, b, thread, "acme-cloud", k, append(names, "acme-cloud/compliance")...)
+		mustSubmit(t, b, thread, "acme-cloud", k, append(names, "acme-cloud/compliance")...)
 	}
 	k := new(record.Keys)
 	var names []string
 	k.Add, names = newKeys(b, "acme-cloud", 100, 2)
 	env, keys := sign(b, thread, "acme-cloud", k, append(names, "acme-cloud/compliance")...)
-	r := refused(t, forge(t, b, env, keys...), record.Conflict, "has added 63 keys in 2026 and may add 1 more", "again from 2027-01-01 on")
+	r := wantRefusal(t, judgeRefused(t, b, env, keys...), record.Conflict, "has added 63 keys in 2026 and may add 1 more", "again from 2027-01-01 on")
 	if r.Earliest != "2027-01-01" || r.Current != b.Head(thread) {
 		t.Errorf("earliest %q after %s, want 2027-01-01 after %s", r.Earliest, r.Current, b.Head(thread))
 	}
 	one, _ := newKeys(b, "acme-cloud", 100, 1)
-	must(t, b, thread, "acme-cloud", &record.Keys{Add: one}, "acme-cloud/n-100", "acme-cloud/compliance")
-	must(t, b, thread, "acme-cloud", revoke(b, "acme-cloud/n-100", "acme-cloud/n-62"), "acme-cloud/compliance")
+	mustSubmit(t, b, thread, "acme-cloud", &record.Keys{Add: one}, "acme-cloud/n-100", "acme-cloud/compliance")
+	mustSubmit(t, b, thread, "acme-cloud", revoke(b, "acme-cloud/n-100", "acme-cloud/n-62"), "acme-cloud/compliance")
 
 	byRegistrar, _ := newKeys(b, "acme-cloud", 200, 1)
-	must(t, b, thread, "authority", &record.Keys{Add: byRegistrar}, "acme-cloud/n-200", "authority/officer-1")
+	mustSubmit(t, b, thread, "authority", &record.Keys{Add: byRegistrar}, "acme-cloud/n-200", "authority/officer-1")
 
 	k.Add, names = newKeys(b, "acme-cloud", 300, 1)
 	newYear := time.Date(2027, 1, 1, 5, 0, 0, 0, time.UTC) // midnight in New York
 	b.Now = newYear.Add(-time.Millisecond)
 	env, keys = sign(b, thread, "acme-cloud", k, append(names, "acme-cloud/compliance")...)
-	refused(t, forge(t, b, env, keys...), record.Conflict, "may add 0 more")
+	wantRefusal(t, judgeRefused(t, b, env, keys...), record.Conflict, "may add 0 more")
 	b.Now = newYear
-	must(t, b, thread, "acme-cloud", k, append(names, "acme-cloud/compliance")...)
+	mustSubmit(t, b, thread, "acme-cloud", k, append(names, "acme-cloud/compliance")...)
 
 	for round := range 9 { // the authority is held to it too
 		k, names := new(record.Keys), []string{"root/root-1", "root/root-2", "authority/officer-1"}
@@ -77,27 +77,27 @@ func TestKeysOfAYear(t *testing.T) {
 				k.Revoke = append(k.Revoke, revoke(b, fmt.Sprintf("authority/n-%d", 5*round-5+i)).Revoke...)
 			}
 		}
-		must(t, b, "party/authority", "authority", k, names...)
+		mustSubmit(t, b, "party/authority", "authority", k, names...)
 	}
 }
 
-// TestSwappedKeysCostWhatTheySay: revoking seven keys and adding seven, as often as
+// TestSwappedKeysAreBounded: revoking seven keys and adding seven, as often as
 // somebody may, adds to the register what the records say, each time the same.
-func TestSwappedKeysCostWhatTheySay(t *testing.T) {
-	b := registertest.NewBook(start, "acme-cloud")
+func TestSwappedKeysAreBounded(t *testing.T) {
+	b := registertest.NewFixture(start, "acme-cloud")
 	const thread, rounds, tenth = "party/acme-cloud", 200, 20
 	size := len(dump(t, b.Register))
 	var grown []int
 	for round := range rounds {
 		k, names := swapKeys(b, round)
 		if round < 9 { // that is what the law lets stand
-			must(t, b, thread, "acme-cloud", k, append(names, "acme-cloud/compliance")...)
+			mustSubmit(t, b, thread, "acme-cloud", k, append(names, "acme-cloud/compliance")...)
 		} else { // and beyond it go those that a registrar added
 			if round == 9 {
-				must(t, b, thread, "acme-cloud", revoke(b, "acme-cloud/n-56", "acme-cloud/n-57", "acme-cloud/n-58", "acme-cloud/n-59", "acme-cloud/n-60", "acme-cloud/n-61", "acme-cloud/n-62"), "acme-cloud/compliance")
+				mustSubmit(t, b, thread, "acme-cloud", revoke(b, "acme-cloud/n-56", "acme-cloud/n-57", "acme-cloud/n-58", "acme-cloud/n-59", "acme-cloud/n-60", "acme-cloud/n-61", "acme-cloud/n-62"), "acme-cloud/compliance")
 				k.Revoke = nil
 			}
-			must(t, b, thread, "authority", k, append(names, "authority/officer-1")...)
+			mustSubmit(t, b, thread, "authority", k, append(names, "authority/officer-1")...)
 		}
 		if round%tenth == tenth-1 {
 			now := len(dump(t, b.Register))
@@ -111,11 +111,11 @@ func TestSwappedKeysCostWhatTheySay(t *testing.T) {
 
 // TestKeyAsOfASize: a key that was revoked later is shown as it was at each size.
 func TestKeyAsOfASize(t *testing.T) {
-	b := registertest.NewBook(start, "acme-cloud")
+	b := registertest.NewFixture(start, "acme-cloud")
 	enrolled := b.Register.Size()
-	must(t, b, "party/acme-cloud", "acme-cloud", revoke(b, "acme-cloud/ci"), "acme-cloud/compliance")
+	mustSubmit(t, b, "party/acme-cloud", "acme-cloud", revoke(b, "acme-cloud/ci"), "acme-cloud/compliance")
 	for size, want := range map[uint64]bool{enrolled: true, enrolled + 1: false} {
-		v, err := b.Register.At(size)
+		v, err := b.Register.ViewAt(size)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,26 +137,26 @@ func TestKeyAsOfASize(t *testing.T) {
 // TestOutdatedKeyIsRevoked: a key past notAfter leaves the party's row and can still be
 // revoked, and said to be compromised; it cannot be added again.
 func TestOutdatedKeyIsRevoked(t *testing.T) {
-	b := registertest.NewBook(start, "acme-cloud")
+	b := registertest.NewFixture(start, "acme-cloud")
 	old := b.Officer("acme-cloud/old")
 	old.NotAfter = ptr(today(b))
-	must(t, b, "party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{old}}, "acme-cloud/old", "acme-cloud/compliance")
+	mustSubmit(t, b, "party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{old}}, "acme-cloud/old", "acme-cloud/compliance")
 	b.Now = b.Now.Add(days(2))
 	next, names := newKeys(b, "acme-cloud", 0, 1)
-	must(t, b, "party/acme-cloud", "acme-cloud", &record.Keys{Add: next}, append(names, "acme-cloud/compliance")...)
+	mustSubmit(t, b, "party/acme-cloud", "acme-cloud", &record.Keys{Add: next}, append(names, "acme-cloud/compliance")...)
 
 	env, keys := sign(b, "party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{old}}, "acme-cloud/old", "acme-cloud/compliance")
-	refused(t, forge(t, b, env, keys...), record.Invalid, "is acme-cloud's already")
+	wantRefusal(t, judgeRefused(t, b, env, keys...), record.Invalid, "is acme-cloud's already")
 	env, keys = sign(b, "party/acme-cloud", "acme-cloud", revoke(b, "acme-cloud/ci"), "acme-cloud/old")
-	refused(t, forge(t, b, env, keys...), record.Forbidden, "was valid until 2026-11-23")
+	wantRefusal(t, judgeRefused(t, b, env, keys...), record.Forbidden, "was valid until 2026-11-23")
 
 	k := revoke(b, "acme-cloud/old")
 	k.Revoke[0].CompromisedSince = &record.Instant{Time: start.Add(time.Hour)}
-	must(t, b, "party/acme-cloud", "acme-cloud", k, "acme-cloud/compliance")
+	mustSubmit(t, b, "party/acme-cloud", "acme-cloud", k, "acme-cloud/compliance")
 	env, keys = sign(b, "party/acme-cloud", "acme-cloud", revoke(b, "acme-cloud/old"), "acme-cloud/compliance")
-	refused(t, forge(t, b, env, keys...), record.Conflict, "was revoked at index 5 already")
+	wantRefusal(t, judgeRefused(t, b, env, keys...), record.Conflict, "was revoked at index 5 already")
 	h, ok, err := b.Register.KeyHolder(b.KeyID("acme-cloud/old"))
-	if err != nil || !ok || h.Revoked != 5 || h.Compromised == nil || !strings.Contains(fmt.Sprint(h.Marks()), "compromised since") {
+	if err != nil || !ok || h.Revoked != 5 || h.Compromised == nil || !strings.Contains(fmt.Sprint(h.Warnings()), "compromised since") {
 		t.Errorf("got %+v, %t, %v", h, ok, err)
 	}
 }
@@ -164,7 +164,7 @@ func TestOutdatedKeyIsRevoked(t *testing.T) {
 // TestSponsorsAreBounded: anybody can ask who may have sponsored a reseller. It costs the
 // same however many providers there are, and a sponsor whose key is named is found.
 func TestSponsorsAreBounded(t *testing.T) {
-	b := registertest.NewBook(start)
+	b := registertest.NewFixture(start)
 	const last = 120
 	var cost [2]uint64
 	var lumen record.Envelope
@@ -179,9 +179,9 @@ func TestSponsorsAreBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.Register.Forget()
+		b.Register.EmptyCaches()
 		before := b.Register.RowsRead()
-		if n := len(b.Register.CandidatesOf(lumen)(st)); n > record.MaxTries+16 {
+		if n := len(b.Register.CandidateKeysFor(lumen)(st)); n > record.MaxVerifications+16 {
 			t.Errorf("%d candidates", n)
 		}
 		cost[i/last] = b.Register.RowsRead() - before
@@ -195,10 +195,10 @@ func TestSponsorsAreBounded(t *testing.T) {
 		s.KeyID = ""
 		unnamed.Signatures = append(unnamed.Signatures, s)
 	}
-	if _, err := record.Open(unnamed, b.Register.CandidatesOf(unnamed)); err == nil || !strings.Contains(err.Error(), "set keyid") {
+	if _, err := record.Open(unnamed, b.Register.CandidateKeysFor(unnamed)); err == nil || !strings.Contains(err.Error(), "set keyid") {
 		t.Errorf("without key IDs: %v, want to be told to set them", err)
 	}
-	v, err := record.Open(lumen, b.Register.CandidatesOf(lumen))
+	v, err := record.Open(lumen, b.Register.CandidateKeysFor(lumen))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,16 +210,16 @@ func TestSponsorsAreBounded(t *testing.T) {
 // TestReplayForgetsKeys: a replay keeps in memory the keys of what it has not yet folded,
 // not of the whole ledger.
 func TestReplayForgetsKeys(t *testing.T) {
-	b := registertest.NewBook(start)
+	b := registertest.NewFixture(start)
 	for i := range 30 {
 		b.Must(b.Provider(fmt.Sprintf("p-%02d", i)))
 	}
-	r, err := register.Open(vfs.NewMem(), "replayed", registertest.Small())
+	r, err := register.Open(vfs.NewMem(), "replayed", registertest.SmallOptions())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	p := r.Replayer(1)
+	p := r.NewReplayer(1)
 	const batch = 4
 	for from := 0; from < len(b.Entries); from += batch {
 		var lines [][]byte
@@ -230,10 +230,10 @@ func TestReplayForgetsKeys(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := p.Take(verified, [32]byte{}); err != nil {
+		if err := p.Fold(verified, [32]byte{}); err != nil {
 			t.Fatal(err)
 		}
-		if n := p.Listed(); n > batch*4 {
+		if n := p.ListedKeys(); n > batch*4 {
 			t.Fatalf("%d keys are held after %d entries", n, from)
 		}
 	}

@@ -10,14 +10,14 @@ import (
 )
 
 // certified is a certification from a day until a day, counted from today.
-func certified(b *registertest.Book, from, until int, initial bool) *record.CIPCertification {
+func certified(b *registertest.Fixture, from, until int, initial bool) *record.CIPCertification {
 	return &record.CIPCertification{PeriodFrom: today(b).AddDays(from), PeriodUntil: today(b).AddDays(until), Initial: initial}
 }
 
 // dutiesOf are a party's duties of a kind in few words, as they stand at an instant.
-func dutiesOf(t *testing.T, b *registertest.Book, party string, kind register.DutyKind, at time.Time) (told []string) {
+func dutiesOf(t *testing.T, b *registertest.Fixture, party string, kind register.DutyKind, at time.Time) (told []string) {
 	t.Helper()
-	view, err := b.Register.Now()
+	view, err := b.Register.LatestView()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,15 +38,15 @@ func dutiesOf(t *testing.T, b *registertest.Book, party string, kind register.Du
 // TestCertifyNoFurtherThanToday: whoever certifies until the last day that there is
 // would owe the next certification in the year 10000.
 func TestCertifyNoFurtherThanToday(t *testing.T) {
-	b := registertest.NewBook(start, "acme-cloud")
+	b := registertest.NewFixture(start, "acme-cloud")
 	file := func(until record.Date) record.Envelope {
 		c := certified(b, -300, 0, true)
 		c.PeriodUntil = until
 		env, _ := sign(b, "cip/acme-cloud", "acme-cloud", c, "acme-cloud/compliance")
 		return env
 	}
-	refused(t, forge(t, b, file(mustDate("9999-12-31"))), record.Invalid, "/predicate/periodUntil", "after today, 2026-11-23 in America/New_York")
-	refused(t, forge(t, b, file(today(b).AddDays(1))), record.Invalid, "/predicate/periodUntil")
+	wantRefusal(t, judgeRefused(t, b, file(mustDate("9999-12-31"))), record.Invalid, "/predicate/periodUntil", "after today, 2026-11-23 in America/New_York")
+	wantRefusal(t, judgeRefused(t, b, file(today(b).AddDays(1))), record.Invalid, "/predicate/periodUntil")
 	b.Must(file(today(b)))
 	if got := dutiesOf(t, b, "acme-cloud", register.DutyCertify, b.Now); len(got) != 2 || got[1] != "open due 2027-11-23" {
 		t.Errorf("got %q, want the next due in a year", got)
@@ -56,9 +56,9 @@ func TestCertifyNoFurtherThanToday(t *testing.T) {
 // TestWindDownBy: a provider gives itself no more time than a response period or
 // until the designation takes effect, whichever is later; more is a licence.
 func TestWindDownBy(t *testing.T) {
-	b := registertest.NewBook(start, "acme-cloud")
-	b.Must(b.Designate("1", b.Order("Kestrel"))) // in force from 1 June 2027
-	b.Must(b.Import("36", b.Listed("36", "AERO")))
+	b := registertest.NewFixture(start, "acme-cloud")
+	b.Must(b.Designate("1", b.NewDesignation("Kestrel"))) // in force from 1 June 2027
+	b.Must(b.ImportListed("36", b.NewListedDesignation("36", "AERO")))
 	wind := func(designation string, by record.Date) record.Envelope {
 		return b.Respond(designation, "acme-cloud", &record.Response{Status: "winding-down", WindDownBy: &by})
 	}
@@ -81,7 +81,7 @@ func TestWindDownBy(t *testing.T) {
 		{0, "ofac-sdn-36", today(b).AddDays(31), "", "2026-12-23 is the latest"},
 	} {
 		b.Now = start.Add(days(c.after))
-		v, err := record.Open(wind(c.designation, c.by), b.Register.Candidates)
+		v, err := record.Open(wind(c.designation, c.by), b.Register.CandidateKeys)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -92,7 +92,7 @@ func TestWindDownBy(t *testing.T) {
 			}
 			continue
 		}
-		if r := refused(t, err, record.Invalid, "/predicate/windDownBy", c.words); r.Earliest != c.earliest {
+		if r := wantRefusal(t, err, record.Invalid, "/predicate/windDownBy", c.words); r.Earliest != c.earliest {
 			t.Errorf("earliest %q, want %q", r.Earliest, c.earliest)
 		}
 	}
@@ -109,14 +109,14 @@ func TestWindDownBy(t *testing.T) {
 // TestBackdatedStanding: a registrar's withdrawal from a day before its admission
 // wipes no duty that is overdue; it is not admitted.
 func TestBackdatedStanding(t *testing.T) {
-	b := registertest.NewBook(start, "acme-cloud")
-	b.Must(b.Designate("1", b.Order("Kestrel"))) // due 8 January 2027
+	b := registertest.NewFixture(start, "acme-cloud")
+	b.Must(b.Designate("1", b.NewDesignation("Kestrel"))) // due 8 January 2027
 	b.Now = start.Add(days(100))
 	stand := func(status string, on record.Date) record.Envelope {
 		env, _ := sign(b, "party/acme-cloud", "authority", &record.Standing{Status: status, EffectiveOn: on, Reason: "x"}, "authority/officer-1")
 		return env
 	}
-	r := refused(t, forge(t, b, stand("withdrawn", mustDate("2026-12-01"))), record.Invalid, "/predicate/effectiveOn", "is before today, 2027-03-03 in America/New_York")
+	r := wantRefusal(t, judgeRefused(t, b, stand("withdrawn", mustDate("2026-12-01"))), record.Invalid, "/predicate/effectiveOn", "is before today, 2027-03-03 in America/New_York")
 	if r.Earliest != "2027-03-03" {
 		t.Errorf("earliest %q", r.Earliest)
 	}
@@ -129,7 +129,7 @@ func TestBackdatedStanding(t *testing.T) {
 // TestAnnouncedStanding: on a day the newest record effective by then holds, and an
 // announced one may be replaced until its day.
 func TestAnnouncedStanding(t *testing.T) {
-	b := registertest.NewBook(start, "acme-cloud")
+	b := registertest.NewFixture(start, "acme-cloud")
 	stand := func(status string, in int) record.Envelope {
 		env, _ := sign(b, "party/acme-cloud", "authority", &record.Standing{Status: status, EffectiveOn: today(b).AddDays(in), Reason: "x"}, "authority/officer-1")
 		return env
@@ -137,7 +137,7 @@ func TestAnnouncedStanding(t *testing.T) {
 	// on says how the party stands in so many days, by what is on the ledger now.
 	on := func(in int, want string) {
 		t.Helper()
-		view, err := b.Register.Now()
+		view, err := b.Register.LatestView()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -146,10 +146,10 @@ func TestAnnouncedStanding(t *testing.T) {
 			t.Errorf("in %d days: %s (%v), want %s", in, p.Standing, err, want)
 		}
 	}
-	refused(t, forge(t, b, stand("active", 0)), record.Conflict, "is active already")
+	wantRefusal(t, judgeRefused(t, b, stand("active", 0)), record.Conflict, "is active already")
 	b.Must(stand("withdrawn", 20))
-	refused(t, forge(t, b, stand("active", 21)), record.Conflict, "is withdrawn from 2026-12-13 on")
-	refused(t, forge(t, b, stand("withdrawn", 20)), record.Conflict, "is withdrawn already")
+	wantRefusal(t, judgeRefused(t, b, stand("active", 21)), record.Conflict, "is withdrawn from 2026-12-13 on")
+	wantRefusal(t, judgeRefused(t, b, stand("withdrawn", 20)), record.Conflict, "is withdrawn already")
 	b.Must(stand("suspended", 10)) // so it is not withdrawn
 	on(9, "active")
 	on(10, "suspended")
@@ -160,7 +160,7 @@ func TestAnnouncedStanding(t *testing.T) {
 	b.Must(stand("active", 5)) // both are taken back
 	on(10, "active")
 	on(40, "active")
-	refused(t, forge(t, b, stand("active", 7)), record.Conflict, "is active already")
+	wantRefusal(t, judgeRefused(t, b, stand("active", 7)), record.Conflict, "is active already")
 	b.Must(stand("withdrawn", 3))
 	b.Must(stand("withdrawn", 2)) // sooner
 	on(1, "active")
@@ -168,13 +168,13 @@ func TestAnnouncedStanding(t *testing.T) {
 
 	// Until its day, not on it.
 	b.Now = b.Now.Add(days(2))
-	refused(t, forge(t, b, stand("active", 0)), record.Conflict, "for good")
+	wantRefusal(t, judgeRefused(t, b, stand("active", 0)), record.Conflict, "for good")
 }
 
 // TestLaterEnrolmentIsAboutTheFirst: without document its subject is the party's first
 // enrolment record, and it lists no keys.
 func TestLaterEnrolmentIsAboutTheFirst(t *testing.T) {
-	b := registertest.NewBook(start, "acme-cloud")
+	b := registertest.NewFixture(start, "acme-cloud")
 	first := record.IDOf(b.Entries[2].Envelope.Payload)
 	enrol := func(name string, about record.ID, keys ...record.PartyKey) record.Envelope {
 		e := &record.Enrolment{LegalName: name, Country: "US", Roles: []record.Role{record.RoleProvider}, Keys: keys}
@@ -184,7 +184,7 @@ func TestLaterEnrolmentIsAboutTheFirst(t *testing.T) {
 	}
 	b.Must(enrol("Two", first))
 	second := b.Head("party/acme-cloud")
-	refused(t, forge(t, b, enrol("Three", second)), record.Invalid, "/subject/0/digest/sha256", first.String())
-	refused(t, forge(t, b, enrol("Three", first, b.Officer("acme-cloud/compliance"))), record.Invalid, "/predicate/keys", "lists no keys")
+	wantRefusal(t, judgeRefused(t, b, enrol("Three", second)), record.Invalid, "/subject/0/digest/sha256", first.String())
+	wantRefusal(t, judgeRefused(t, b, enrol("Three", first, b.Officer("acme-cloud/compliance"))), record.Invalid, "/predicate/keys", "lists no keys")
 	b.Must(enrol("Three", first))
 }

@@ -13,7 +13,7 @@ var officers = []string{"authority/officer-1", "authority/officer-2"}
 // TestDates: notice, response and term at their edges, with the earliest date
 // that would do. Today is 23 November 2026.
 func TestDates(t *testing.T) {
-	b := registertest.NewBook(start, "acme-cloud")
+	b := registertest.NewFixture(start, "acme-cloud")
 	for _, c := range []struct {
 		name     string
 		change   func(*record.Designation)
@@ -35,9 +35,9 @@ func TestDates(t *testing.T) {
 		{"a year and a day", func(d *record.Designation) { d.EffectiveUntil = ptr(d.EffectiveFrom.Add(record.Period{Years: 1})) }, "", "is the latest"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			d := b.Order("Kestrel")
+			d := b.NewDesignation("Kestrel")
 			c.change(d)
-			v, err := record.Open(b.Designate("1", d), b.Register.Candidates)
+			v, err := record.Open(b.Designate("1", d), b.Register.CandidateKeys)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -48,49 +48,49 @@ func TestDates(t *testing.T) {
 				}
 				return
 			}
-			if r := refused(t, err, record.Invalid, c.words); r.Earliest != c.earliest {
+			if r := wantRefusal(t, err, record.Invalid, c.words); r.Earliest != c.earliest {
 				t.Errorf("earliest %q, want %q", r.Earliest, c.earliest)
 			}
 		})
 	}
 }
 
-func suspend(b *registertest.Book, in int, until *record.Date) *record.Suspension {
+func suspend(b *registertest.Fixture, in int, until *record.Date) *record.Suspension {
 	return &record.Suspension{EffectiveOn: today(b).AddDays(in), Until: until, Reason: "talks"}
 }
 
-func reinstate(b *registertest.Book, in int) *record.Reinstatement {
+func reinstate(b *registertest.Fixture, in int) *record.Reinstatement {
 	return &record.Reinstatement{EffectiveOn: today(b).AddDays(in), Reason: "talks ended"}
 }
 
-func lift(b *registertest.Book, cause string) *record.Revocation {
+func revocation(b *registertest.Fixture, cause string) *record.Revocation {
 	return &record.Revocation{EffectiveOn: today(b), Cause: cause, Reason: "test"}
 }
 
 // TestLife walks a designation through its states: each step that the state does
 // not allow is a conflict that names the newest record.
 func TestLife(t *testing.T) {
-	b := registertest.NewBook(start, "acme-cloud")
+	b := registertest.NewFixture(start, "acme-cloud")
 	const thread = "designation/1"
-	not := func(p record.Predicate, class record.Class, words string) {
+	not := func(p record.Predicate, class record.RefusalClass, words string) {
 		t.Helper()
 		env, _ := sign(b, thread, "authority", p, officers...)
-		r := refused(t, forge(t, b, env), class, words)
+		r := wantRefusal(t, judgeRefused(t, b, env), class, words)
 		if class == record.Conflict && r.Current != b.Head(thread) {
 			t.Errorf("current %s, want %s", r.Current, b.Head(thread))
 		}
 	}
 	step := func(p record.Predicate) {
 		t.Helper()
-		must(t, b, thread, "authority", p, officers...)
+		mustSubmit(t, b, thread, "authority", p, officers...)
 	}
 	not(suspend(b, 0, nil), record.Invalid, "nothing was designated")
-	b.Must(b.Designate("1", b.Order("Kestrel")))
-	not(b.Order("Kestrel"), record.Conflict, "exists already")
+	b.Must(b.Designate("1", b.NewDesignation("Kestrel")))
+	not(b.NewDesignation("Kestrel"), record.Conflict, "exists already")
 	not(reinstate(b, 0), record.Conflict, "is not suspended")
 	not(suspend(b, -1, nil), record.Invalid, "is before today")
 	not(suspend(b, 3650, nil), record.Invalid, "the designation ends with")
-	not(lift(b, "delisted"), record.Invalid, "delisted is for what was imported")
+	not(revocation(b, "delisted"), record.Invalid, "delisted is for what was imported")
 
 	step(suspend(b, 10, ptr(today(b).AddDays(20)))) // announced
 	not(suspend(b, 10, nil), record.Conflict, "is suspended already")
@@ -111,68 +111,70 @@ func TestLife(t *testing.T) {
 	step(reinstate(b, 0))
 	not(reinstate(b, 0), record.Conflict, "is not suspended")
 
-	expired := registertest.NewBook(start)
-	expired.Must(expired.Designate("1", expired.Order("Kestrel")))
+	expired := registertest.NewFixture(start)
+	expired.Must(expired.Designate("1", expired.NewDesignation("Kestrel")))
 	expired.Now = start.Add(days(190 + 366))
-	for _, p := range []record.Predicate{suspend(expired, 0, nil), reinstate(expired, 0), &record.Amendment{Type: "alias", Reason: "x", Add: alias("K")}} {
+	for _, p := range []record.Predicate{suspend(expired, 0, nil), reinstate(expired, 0), &record.Amendment{Type: "alias", Reason: "x", Add: addAlias("K")}} {
 		env, _ := sign(expired, thread, "authority", p, officers...)
-		refused(t, forge(t, expired, env), record.Conflict, "expired")
+		wantRefusal(t, judgeRefused(t, expired, env), record.Conflict, "expired")
 	}
-	must(t, expired, thread, "authority", lift(expired, "error"), officers...)
+	mustSubmit(t, expired, thread, "authority", revocation(expired, "error"), officers...)
 
-	step(lift(b, "lifted"))
-	for _, p := range []record.Predicate{lift(b, "error"), suspend(b, 0, nil), reinstate(b, 0), &record.Amendment{Type: "alias", Reason: "x", Add: alias("K")}} {
+	step(revocation(b, "lifted"))
+	for _, p := range []record.Predicate{revocation(b, "error"), suspend(b, 0, nil), reinstate(b, 0), &record.Amendment{Type: "alias", Reason: "x", Add: addAlias("K")}} {
 		not(p, record.Conflict, "was revoked (lifted)")
 	}
-	not(b.Order("Kestrel"), record.Conflict, "exists already")
-	b.Must(b.Respond("1", "acme-cloud", ack)) // history may be answered
+	not(b.NewDesignation("Kestrel"), record.Conflict, "exists already")
+	b.Must(b.Respond("1", "acme-cloud", acknowledged)) // history may be answered
 }
 
-func alias(name string) record.Object {
+func addAlias(name string) record.Object {
 	return record.Object{{Name: "target", Value: record.Object{{Name: "alias", Value: []any{
 		record.Object{{Name: "name", Value: name}, {Name: "type", Value: "aka"}},
 	}}}}}
 }
 
-func set(name string, value any) record.Object { return record.Object{{Name: name, Value: value}} }
+func setMember(name string, value any) record.Object {
+	return record.Object{{Name: name, Value: value}}
+}
 
 // TestImports: threads belong to lists; what was delisted may come back.
 func TestImports(t *testing.T) {
-	b := registertest.NewBook(start, "acme-cloud")
-	env := b.Designate("ofac-sdn-77", b.Order("Kestrel"))
-	refused(t, forge(t, b, env), record.Invalid, "are for what is imported from the list ofac-sdn")
-	other := b.Listed("77", "X")
+	b := registertest.NewFixture(start, "acme-cloud")
+	env := b.Designate("ofac-sdn-77", b.NewDesignation("Kestrel"))
+	wantRefusal(t, judgeRefused(t, b, env), record.Invalid, "are for what is imported from the list ofac-sdn")
+	other := b.NewListedDesignation("77", "X")
 	other.Source.List = "eu-cfsp"
 	env, _ = sign(b, "designation/eu-cfsp-77", "authority", other, officers...)
-	refused(t, forge(t, b, env), record.Invalid, "stands in no charter's imports")
+	wantRefusal(t, judgeRefused(t, b, env), record.Invalid, "stands in no charter's imports")
 	env, keys := sign(b, "designation/eu-cfsp-77", "authority", other, "authority/nightly-import")
-	refused(t, forge(t, b, env, keys...), record.Forbidden, "2 officers needed")
-	late := b.Listed("77", "X")
+	wantRefusal(t, judgeRefused(t, b, env, keys...), record.Forbidden, "2 officers needed")
+	late := b.NewListedDesignation("77", "X")
 	late.DeterminedOn = ptr(today(b).AddDays(1))
-	refused(t, forge(t, b, b.Import("77", late)), record.Invalid, "is after today")
+	wantRefusal(t, judgeRefused(t, b, b.ImportListed("77", late)), record.Invalid, "is after today")
 
-	b.Must(b.Import("36", b.Listed("36", "AEROCARIBBEAN AIRLINES")))
-	rename := &record.Amendment{Type: "correction", Reason: "changed on the list", Set: set("target", set("name", "AERO-CARIBBEAN"))}
-	b.Must(b.Import("36", rename))
-	refused(t, forge(t, b, b.Import("36", b.Listed("36", "AERO-CARIBBEAN"))), record.Conflict, "exists already")
+	b.Must(b.ImportListed("36", b.NewListedDesignation("36", "AEROCARIBBEAN AIRLINES")))
+	rename := &record.Amendment{Type: "correction", Reason: "changed on the list", Set: setMember("target", setMember("name", "AERO-CARIBBEAN"))}
+	b.Must(b.ImportListed("36", rename))
+	wantRefusal(t, judgeRefused(t, b, b.ImportListed("36", b.NewListedDesignation("36", "AERO-CARIBBEAN"))), record.Conflict, "exists already")
 	for _, a := range []*record.Amendment{
-		{Type: "scope", Reason: "x", Set: set("scope", set("successors", true)), ResponseDue: ptr(today(b).AddDays(99))},
-		{Type: "correction", Reason: "x", Set: set("program", []any{"CUBA"}), Reopens: true},
+		{Type: "scope", Reason: "x", Set: setMember("scope", setMember("successors", true)), ResponseDue: ptr(today(b).AddDays(99))},
+		{Type: "correction", Reason: "x", Set: setMember("program", []any{"CUBA"}), Reopens: true},
 	} {
-		refused(t, forge(t, b, b.Import("36", a)), record.Invalid, "has no duty to respond")
+		wantRefusal(t, judgeRefused(t, b, b.ImportListed("36", a)), record.Invalid, "has no duty to respond")
 	}
-	wrong := &record.Amendment{Type: "correction", Reason: "x", Set: set("program", []any{"CUBA"}), Source: &record.Source{List: "ofac-sdn", ID: "37"}}
+	wrong := &record.Amendment{Type: "correction", Reason: "x", Set: setMember("program", []any{"CUBA"}), Source: &record.Source{List: "ofac-sdn", ID: "37"}}
 	st := b.Statement("designation/ofac-sdn-36", "authority", wrong)
 	if _, err := record.EncodeStatement(st); err == nil {
 		t.Error("an amendment with another entity's source was encoded")
 	}
 
-	b.Must(b.Import("36", lift(b, "delisted")))
-	back := b.Listed("36", "AERO CARIBBEAN S.A.")
-	b.Must(b.Import("36", back))
-	b.Must(b.Import("36", lift(b, "lifted")))
-	refused(t, forge(t, b, b.Import("36", back)), record.Conflict, "exists already")
-	names := strings.Join(identified(t, b, "designation/ofac-sdn-36"), "; ")
+	b.Must(b.ImportListed("36", revocation(b, "delisted")))
+	back := b.NewListedDesignation("36", "AERO CARIBBEAN S.A.")
+	b.Must(b.ImportListed("36", back))
+	b.Must(b.ImportListed("36", revocation(b, "lifted")))
+	wantRefusal(t, judgeRefused(t, b, b.ImportListed("36", back)), record.Conflict, "exists already")
+	names := strings.Join(indexedNames(t, b, "designation/ofac-sdn-36"), "; ")
 	if want := "aero caribbean sa; aero caribbean; aerocaribbean airlines"; !sameWords(names, want) {
 		t.Errorf("found by %q, want %q", names, want)
 	}
@@ -181,86 +183,86 @@ func TestImports(t *testing.T) {
 // TestRelistedAsAnother: (list, id) is what stands on a thread for ever, also where
 // lists come and go until another one spells the same thread.
 func TestRelistedAsAnother(t *testing.T) {
-	b := registertest.NewBook(start)
-	b.Must(b.Import("36", b.Listed("36", "AEROCARIBBEAN AIRLINES")))
-	b.Must(b.Import("36", lift(b, "delisted")))
-	b.Must(charter(b, func(c *record.Charter) { c.Imports = []record.ImportList{{List: "ofac", MaxRemovedPercent: 2}} }, "root/root-1", "root/root-2"))
-	other := b.Listed("36", "X")
+	b := registertest.NewFixture(start)
+	b.Must(b.ImportListed("36", b.NewListedDesignation("36", "AEROCARIBBEAN AIRLINES")))
+	b.Must(b.ImportListed("36", revocation(b, "delisted")))
+	b.Must(charterEnvelope(b, func(c *record.Charter) { c.Imports = []record.ImportList{{List: "ofac", MaxRemovedPercent: 2}} }, "root/root-1", "root/root-2"))
+	other := b.NewListedDesignation("36", "X")
 	other.Source = &record.Source{List: "ofac", ID: "sdn-36"}
-	refused(t, forge(t, b, b.Import("36", other)), record.Invalid, "is 36 of list ofac-sdn for ever")
-	b.Must(charter(b, same, "root/root-1", "root/root-2"))
-	b.Must(b.Import("36", b.Listed("36", "X")))
+	wantRefusal(t, judgeRefused(t, b, b.ImportListed("36", other)), record.Invalid, "is 36 of list ofac-sdn for ever")
+	b.Must(charterEnvelope(b, unchanged, "root/root-1", "root/root-2"))
+	b.Must(b.ImportListed("36", b.NewListedDesignation("36", "X")))
 }
 
 // TestAmendments: what an amendment does to the dates.
 func TestAmendments(t *testing.T) {
-	b := registertest.NewBook(start, "acme-cloud")
-	b.Must(b.Designate("1", b.Order("Kestrel"))) // announced for 1 June 2027, until 31 May 2028, due 8 January 2027
+	b := registertest.NewFixture(start, "acme-cloud")
+	b.Must(b.Designate("1", b.NewDesignation("Kestrel"))) // announced for 1 June 2027, until 31 May 2028, due 8 January 2027
 	day := func(n int) string { return today(b).AddDays(n).String() }
 	for _, c := range []struct {
 		name  string
 		a     record.Amendment
 		words string // "" = admitted
 	}{
-		{"alias", record.Amendment{Type: "alias", Add: alias("K")}, ""},
-		{"new effectiveFrom with notice", record.Amendment{Type: "correction", Set: set("effectiveFrom", day(181))}, "is the latest"},
-		{"both moved", record.Amendment{Type: "correction", Set: append(set("effectiveFrom", day(181)), record.Member{Name: "effectiveUntil", Value: day(500)})}, ""},
-		{"new effectiveFrom without notice", record.Amendment{Type: "correction", Set: set("effectiveFrom", day(179))}, "notice is P180D"},
-		{"later determinedOn", record.Amendment{Type: "correction", Set: set("determinedOn", day(1))}, "is after today"},
-		{"stricter, with notice", record.Amendment{Type: "correction", Set: set("action", "prohibit")}, ""},
-		{"deadline moved", record.Amendment{Type: "deadline", Set: set("responseDue", day(60))}, ""},
-		{"scope with time to answer", record.Amendment{Type: "scope", Set: set("scope", set("successors", true)), ResponseDue: ptr(today(b).AddDays(30))}, ""},
-		{"scope without", record.Amendment{Type: "scope", Set: set("scope", set("successors", true)), ResponseDue: ptr(today(b).AddDays(29))}, "2026-12-23 is the earliest"},
-		{"re-opened without a day", record.Amendment{Type: "correction", Set: set("findings", []any{"f"}), Reopens: true}, "responseDue"},
-		{"corrected to a longer time", record.Amendment{Type: "correction", Set: set("effectiveUntil", "2028-06-01")}, "is the latest"},
-		{"corrected to a shorter time", record.Amendment{Type: "correction", Set: set("effectiveUntil", "2028-01-01")}, ""},
-		{"extended by a term", record.Amendment{Type: "extension", Set: set("effectiveUntil", "2029-05-31")}, ""},
-		{"extended by more", record.Amendment{Type: "extension", Set: set("effectiveUntil", "2029-06-01")}, "2029-05-31 is the latest"},
-		{"a source on what was not imported", record.Amendment{Type: "correction", Set: set("findings", []any{"f"}), Source: &record.Source{List: "ofac-sdn", ID: "1"}}, "thread"},
-		{"no such country", record.Amendment{Type: "target-detail", Set: set("target", set("country", "QQ"))}, "ISO 3166-1"},
+		{"alias", record.Amendment{Type: "alias", Add: addAlias("K")}, ""},
+		{"new effectiveFrom with notice", record.Amendment{Type: "correction", Set: setMember("effectiveFrom", day(181))}, "is the latest"},
+		{"both moved", record.Amendment{Type: "correction", Set: append(setMember("effectiveFrom", day(181)), record.Member{Name: "effectiveUntil", Value: day(500)})}, ""},
+		{"new effectiveFrom without notice", record.Amendment{Type: "correction", Set: setMember("effectiveFrom", day(179))}, "notice is P180D"},
+		{"later determinedOn", record.Amendment{Type: "correction", Set: setMember("determinedOn", day(1))}, "is after today"},
+		{"stricter, with notice", record.Amendment{Type: "correction", Set: setMember("action", "prohibit")}, ""},
+		{"deadline moved", record.Amendment{Type: "deadline", Set: setMember("responseDue", day(60))}, ""},
+		{"scope with time to answer", record.Amendment{Type: "scope", Set: setMember("scope", setMember("successors", true)), ResponseDue: ptr(today(b).AddDays(30))}, ""},
+		{"scope without", record.Amendment{Type: "scope", Set: setMember("scope", setMember("successors", true)), ResponseDue: ptr(today(b).AddDays(29))}, "2026-12-23 is the earliest"},
+		{"re-opened without a day", record.Amendment{Type: "correction", Set: setMember("findings", []any{"f"}), Reopens: true}, "responseDue"},
+		{"corrected to a longer time", record.Amendment{Type: "correction", Set: setMember("effectiveUntil", "2028-06-01")}, "is the latest"},
+		{"corrected to a shorter time", record.Amendment{Type: "correction", Set: setMember("effectiveUntil", "2028-01-01")}, ""},
+		{"extended by a term", record.Amendment{Type: "extension", Set: setMember("effectiveUntil", "2029-05-31")}, ""},
+		{"extended by more", record.Amendment{Type: "extension", Set: setMember("effectiveUntil", "2029-06-01")}, "2029-05-31 is the latest"},
+		{"a source on what was not imported", record.Amendment{Type: "correction", Set: setMember("findings", []any{"f"}), Source: &record.Source{List: "ofac-sdn", ID: "1"}}, "thread"},
+		{"no such country", record.Amendment{Type: "target-detail", Set: setMember("target", setMember("country", "QQ"))}, "ISO 3166-1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.a.Reason = "test"
-			err := try(b, "designation/1", &c.a, officers...)
+			err := judgeOnly(b, "designation/1", &c.a, officers...)
 			if c.words == "" {
 				if err != nil {
 					t.Errorf("not admitted: %v", err)
 				}
 				return
 			}
-			refused(t, err, record.Invalid, c.words)
+			wantRefusal(t, err, record.Invalid, c.words)
 		})
 	}
 
 	// In force, a stricter action needs notice again, so it moves effectiveFrom.
 	b.Now = start.Add(days(200))
-	strict := &record.Amendment{Type: "correction", Reason: "x", Set: set("action", "prohibit")}
-	refused(t, try(b, "designation/1", strict, officers...), record.Invalid, "notice is P180D")
+	strict := &record.Amendment{Type: "correction", Reason: "x", Set: setMember("action", "prohibit")}
+	wantRefusal(t, judgeOnly(b, "designation/1", strict, officers...), record.Invalid, "notice is P180D")
 	strict.Set = append(strict.Set, record.Member{Name: "effectiveFrom", Value: day(180)})
-	if err := try(b, "designation/1", strict, officers...); err != nil {
+	if err := judgeOnly(b, "designation/1", strict, officers...); err != nil {
 		t.Error(err)
 	}
 
 	// An extension comes before the last day; two of them may follow one another,
 	// and a later correction is not held to the first term.
 	extend := func(until string) *record.Amendment {
-		return &record.Amendment{Type: "extension", Reason: "x", Set: set("effectiveUntil", until)}
+		return &record.Amendment{Type: "extension", Reason: "x", Set: setMember("effectiveUntil", until)}
 	}
 	b.Now = start.Add(days(190 + 365))
-	refused(t, try(b, "designation/1", extend("2029-01-01"), officers...), record.Conflict, "before effectiveUntil")
+	wantRefusal(t, judgeOnly(b, "designation/1", extend("2029-01-01"), officers...), record.Conflict, "before effectiveUntil")
 	b.Now = b.Now.Add(-days(1))
-	must(t, b, "designation/1", "authority", extend("2029-05-31"), officers...)
-	must(t, b, "designation/1", "authority", extend("2030-05-31"), officers...)
-	must(t, b, "designation/1", "authority", &record.Amendment{Type: "correction", Reason: "x", Set: set("effectiveUntil", "2030-05-30")}, officers...)
+	mustSubmit(t, b, "designation/1", "authority", extend("2029-05-31"), officers...)
+	mustSubmit(t, b, "designation/1", "authority", extend("2030-05-31"), officers...)
+	mustSubmit(t, b, "designation/1", "authority", &record.Amendment{Type: "correction", Reason: "x", Set: setMember("effectiveUntil", "2030-05-30")}, officers...)
 }
 
-// try judges and drops.
-func try(b *registertest.Book, thread string, p record.Predicate, keys ...string) error {
+// judgeOnly judges and drops.
+func judgeOnly(b *registertest.Fixture, thread string, p record.Predicate, keys ...string) error {
 	env, err := encode(b, thread, p, keys)
 	if err != nil {
 		return err
 	}
-	v, err := record.Open(env, b.Register.Candidates)
+	v, err := record.Open(env, b.Register.CandidateKeys)
 	if err != nil {
 		return err
 	}
@@ -268,7 +270,7 @@ func try(b *registertest.Book, thread string, p record.Predicate, keys ...string
 	return err
 }
 
-func encode(b *registertest.Book, thread string, p record.Predicate, keys []string) (record.Envelope, error) {
+func encode(b *registertest.Fixture, thread string, p record.Predicate, keys []string) (record.Envelope, error) {
 	st := b.Statement(thread, "authority", p)
 	if _, err := record.EncodeStatement(st); err != nil {
 		return record.Envelope{}, err
@@ -278,30 +280,30 @@ func encode(b *registertest.Book, thread string, p record.Predicate, keys []stri
 
 // TestResponses: the subject stands on the designation's thread, conditions exist.
 func TestResponses(t *testing.T) {
-	b := registertest.NewBook(start, "acme-cloud")
-	refused(t, forge(t, b, b.Respond("1", "acme-cloud", ack)), record.Invalid, "there is no designation/1")
-	first := b.Must(b.Designate("1", b.Order("Kestrel")))
-	other := b.Must(b.Designate("2", b.Order("Other")))
-	must(t, b, "designation/1", "authority", &record.Amendment{Type: "alias", Reason: "x", Add: alias("K")}, officers...)
+	b := registertest.NewFixture(start, "acme-cloud")
+	wantRefusal(t, judgeRefused(t, b, b.Respond("1", "acme-cloud", acknowledged)), record.Invalid, "there is no designation/1")
+	first := b.Must(b.Designate("1", b.NewDesignation("Kestrel")))
+	other := b.Must(b.Designate("2", b.NewDesignation("Other")))
+	mustSubmit(t, b, "designation/1", "authority", &record.Amendment{Type: "alias", Reason: "x", Add: addAlias("K")}, officers...)
 	about := func(e record.Entry, r *record.Response) record.Envelope {
 		st := b.Statement("response/1/acme-cloud", "acme-cloud", r)
 		st.Subject.SHA256 = record.IDOf(e.Envelope.Payload)
 		return b.Sign(st, "acme-cloud/ci")
 	}
-	refused(t, forge(t, b, about(other, ack)), record.Invalid, "no record", "stands on designation/1")
-	refused(t, forge(t, b, about(record.Entry{Envelope: record.Envelope{Payload: []byte("?")}}, ack)), record.Invalid, "no record")
-	refused(t, forge(t, b, b.Respond("1", "acme-cloud", &record.Response{Status: "conditions-met", Conditions: []string{"c1", "c3"}})), record.Invalid, `has no condition "c3"`)
-	b.Must(about(first, ack)) // an older record of the thread is admitted
+	wantRefusal(t, judgeRefused(t, b, about(other, acknowledged)), record.Invalid, "no record", "stands on designation/1")
+	wantRefusal(t, judgeRefused(t, b, about(record.Entry{Envelope: record.Envelope{Payload: []byte("?")}}, acknowledged)), record.Invalid, "no record")
+	wantRefusal(t, judgeRefused(t, b, b.Respond("1", "acme-cloud", &record.Response{Status: "conditions-met", Conditions: []string{"c1", "c3"}})), record.Invalid, `has no condition "c3"`)
+	b.Must(about(first, acknowledged)) // an older record of the thread is admitted
 	b.Must(b.Respond("1", "acme-cloud", &record.Response{Status: "conditions-met", Conditions: []string{"c1", "c2"}}))
 }
 
 // TestCertifications: `initial` is the first on the thread, and only that.
 func TestCertifications(t *testing.T) {
-	b := registertest.NewBook(start, "acme-cloud")
+	b := registertest.NewFixture(start, "acme-cloud")
 	cip := func(initial bool) record.Envelope {
 		return b.Sign(b.Statement("cip/acme-cloud", "acme-cloud", &record.CIPCertification{PeriodFrom: today(b), PeriodUntil: today(b), Initial: initial}), "acme-cloud/compliance")
 	}
-	refused(t, forge(t, b, cip(false)), record.Invalid, "initial must be true")
+	wantRefusal(t, judgeRefused(t, b, cip(false)), record.Invalid, "initial must be true")
 	b.Must(cip(true))
 	b.Must(cip(false))
 }

@@ -26,7 +26,7 @@ var Statuses = []Status{StatusAnnounced, StatusInForce, StatusSuspended, StatusE
 // causeError is a revocation's cause with which every view leads.
 const causeError = "error"
 
-// StatusOn is what the designation is on a date, by its dates and the clock alone
+// StandingOn is what the designation is on a date, by its dates and the clock alone
 // (RECORDS.md "Kinds", designation to revocation). A revocation is final from its
 // effectiveOn, which may lie in the past; the term runs on while suspended. zone
 // is that of the charter which judged the designation: without effectiveFrom it is in
@@ -34,22 +34,22 @@ const causeError = "error"
 //
 // It knows the newest life of the thread only, from effectiveFrom on or from
 // admission: see [history.life].
-func (d *designationLife) StatusOn(date record.Date, zone *time.Location) Status {
+func (d *designationTimeline) StatusOn(date record.Date, zone *time.Location) Status {
 	switch revoked := d.revocation(); {
 	case revoked != nil && !date.Before(revoked.EffectiveOn):
 		return StatusRevoked
 	case d.Current.EffectiveUntil != nil && date.After(*d.Current.EffectiveUntil):
 		return StatusExpired
-	case slices.ContainsFunc(d.pauses(), func(p pause) bool { return p.holds(date) }):
+	case slices.ContainsFunc(d.pauses(), func(p pause) bool { return p.contains(date) }):
 		return StatusSuspended
-	case date.Before(d.from(zone)):
+	case date.Before(d.firstDay(zone)):
 		return StatusAnnounced
 	}
 	return StatusInForce
 }
 
-// from is the first day in force: effectiveFrom; absent, the admission date.
-func (d *DesignationRow) from(zone *time.Location) record.Date {
+// firstDay is the first day in force: effectiveFrom; absent, the admission date.
+func (d *DesignationRow) firstDay(zone *time.Location) record.Date {
 	if d.Current.EffectiveFrom != nil {
 		return *d.Current.EffectiveFrom
 	}
@@ -60,12 +60,12 @@ func (d *DesignationRow) from(zone *time.Location) record.Date {
 type pause struct {
 	from   record.Date
 	resume *record.Date // first day after it; nil: nothing ends it yet
-	by     Step         // the record that set resume, or began it
+	by     RecordRef    // the record that set resume, or began it
 }
 
-// span are the days that a suspension or a reinstatement decides.
-func (e *Event) span() pause {
-	p := pause{from: e.EffectiveOn, by: e.Step}
+// days are the days that a suspension or a reinstatement decides.
+func (e *LifecycleEvent) days() pause {
+	p := pause{from: e.EffectiveOn, by: e.RecordRef}
 	if e.Until != nil {
 		next := e.Until.AddDays(1)
 		p.resume = &next
@@ -73,7 +73,7 @@ func (e *Event) span() pause {
 	return p
 }
 
-func (p pause) holds(date record.Date) bool {
+func (p pause) contains(date record.Date) bool {
 	return !date.Before(p.from) && (p.resume == nil || date.Before(*p.resume))
 }
 
@@ -81,45 +81,45 @@ func (p pause) holds(date record.Date) bool {
 // event paints its days from effectiveOn until `until` over those before it: a
 // suspension as paused, a reinstatement as not. So a reinstatement that holds
 // until a day leaves the rest of the suspension standing.
-func (d *designationLife) pauses() []pause {
-	if d.paused == nil {
-		d.paused = pausesOf(d.Events)
+func (d *designationTimeline) pauses() []pause {
+	if d.pauseCache == nil {
+		d.pauseCache = computePauses(d.Events)
 	}
-	return d.paused
+	return d.pauseCache
 }
 
 // pausesBelow are those known by the records below an index.
-func (d *designationLife) pausesBelow(index uint64) []pause {
-	n, _ := slices.BinarySearchFunc(d.Events, index, func(e Event, index uint64) int { return cmp.Compare(e.Index, index) })
+func (d *designationTimeline) pausesBelow(index uint64) []pause {
+	n, _ := slices.BinarySearchFunc(d.Events, index, func(e LifecycleEvent, index uint64) int { return cmp.Compare(e.Index, index) })
 	if n == len(d.Events) {
 		return d.pauses()
 	}
-	return pausesOf(d.Events[:n])
+	return computePauses(d.Events[:n])
 }
 
-func pausesOf(events []Event) []pause {
+func computePauses(events []LifecycleEvent) []pause {
 	runs := []pause{}
 	for _, e := range events {
 		if e.Kind == record.KindRevocation {
 			continue
 		}
-		p := e.span()
+		p := e.days()
 		n := len(runs) // those before it lie apart: a long history is painted once
 		for n > 0 && (runs[n-1].resume == nil || !runs[n-1].resume.Before(p.from)) {
 			n--
 		}
-		tail := cut(runs[n:], p)
+		tail := subtractDays(runs[n:], p)
 		if e.Kind == record.KindSuspension {
-			tail = join(append(tail, p))
+			tail = mergeAdjacent(append(tail, p))
 		}
 		runs = append(runs[:n], tail...)
 	}
 	return runs
 }
 
-// cut takes the days of c out of the runs; a run that it ends early resumes by
+// subtractDays takes the days of c out of the runs; a run that it ends early resumes by
 // c's record.
-func cut(runs []pause, c pause) []pause {
+func subtractDays(runs []pause, c pause) []pause {
 	var left []pause
 	for _, r := range runs {
 		if r.resume != nil && !c.from.Before(*r.resume) || c.resume != nil && !r.from.Before(*c.resume) {
@@ -136,8 +136,8 @@ func cut(runs []pause, c pause) []pause {
 	return left
 }
 
-// join makes one run of those that touch.
-func join(runs []pause) []pause {
+// mergeAdjacent makes one run of those that touch.
+func mergeAdjacent(runs []pause) []pause {
 	slices.SortFunc(runs, func(a, b pause) int { return a.from.Compare(b.from) })
 	joined := runs[:1]
 	for _, r := range runs[1:] {

@@ -27,9 +27,9 @@ func noon(n int) time.Time {
 	return time.Date(d.Year, d.Month, d.Day, 12, 0, 0, 0, time.UTC)
 }
 
-// step is a record at an index, admitted at noon of a day.
-func step(index uint64, on int) Step {
-	return Step{Index: index, ID: record.ID{byte(index)}, Admitted: noon(on)}
+// refAt is a record at an index, admitted at noon of a day.
+func refAt(index uint64, on int) RecordRef {
+	return RecordRef{Index: index, ID: record.ID{byte(index)}, Admitted: noon(on)}
 }
 
 // indexOn is the index of the nth record, below 10, that is admitted on a day.
@@ -53,15 +53,15 @@ func admittedOn(text string) (about string, admitted int) {
 	return about, number(from)
 }
 
-// happened reads "suspension 10-20", "reinstatement 15 on 12", "revocation 30 error" as
+// eventsOf reads "suspension 10-20", "reinstatement 15 on 12", "revocation 30 error" as
 // events.
-func happened(events ...string) []Event {
-	var list []Event
+func eventsOf(events ...string) []LifecycleEvent {
+	var list []LifecycleEvent
 	for i, text := range events {
 		kind, text, _ := strings.Cut(text, " ")
 		text, admitted := admittedOn(text)
 		part := append([]string{kind}, strings.Fields(text)...)
-		e := Event{Kind: record.Kind(kind)}
+		e := LifecycleEvent{Kind: record.Kind(kind)}
 		from, until, ends := strings.Cut(part[1], "-")
 		e.EffectiveOn = day(number(from))
 		if ends {
@@ -70,15 +70,15 @@ func happened(events ...string) []Event {
 		if len(part) > 2 {
 			e.Cause = part[2]
 		}
-		e.Step = step(indexOn(admitted, 1+i), admitted)
+		e.RecordRef = refAt(indexOn(admitted, 1+i), admitted)
 		list = append(list, e)
 	}
 	return list
 }
 
-// lived is a designation to which that happened.
-func lived(row DesignationRow, events ...string) *designationLife {
-	life := &designationLife{DesignationRow: &row, Events: happened(events...)}
+// timelineOf is a designation to which that happened.
+func timelineOf(row DesignationRow, events ...string) *designationTimeline {
+	life := &designationTimeline{DesignationRow: &row, Events: eventsOf(events...)}
 	if n := len(life.Events); n > 0 && life.Events[n-1].Kind == record.KindRevocation {
 		row.Revoked = &life.Events[n-1]
 	}
@@ -123,7 +123,7 @@ func TestStatusOn(t *testing.T) {
 		{"revoked after it expired", []string{"revocation 120 court-order"},
 			map[int]Status{0: StatusAnnounced, 10: StatusInForce, 101: StatusExpired, 120: StatusRevoked}},
 	} {
-		row := lived(DesignationRow{Opened: step(10, 0)}, c.events...)
+		row := timelineOf(DesignationRow{Opened: refAt(10, 0)}, c.events...)
 		row.Current.EffectiveFrom, row.Current.EffectiveUntil = dayOrNone(from), dayOrNone(until)
 		want := StatusNone
 		for n := range 130 {
@@ -139,7 +139,7 @@ func TestStatusOn(t *testing.T) {
 
 // An imported designation without dates is in force from its admission, for good.
 func TestStatusOfImported(t *testing.T) {
-	row := lived(DesignationRow{Opened: step(10, 5)})
+	row := timelineOf(DesignationRow{Opened: refAt(10, 5)})
 	row.Current.Source = &record.Source{List: "ofac-sdn", ID: "36"}
 	for n, want := range map[int]Status{4: StatusAnnounced, 5: StatusInForce, 5000: StatusInForce} {
 		if got := row.StatusOn(day(n), time.UTC); got != want {
@@ -150,7 +150,7 @@ func TestStatusOfImported(t *testing.T) {
 
 // The pauses of any events are apart, in order, and hold exactly the days that
 // painting them one over the other gives.
-func TestPausesPaint(t *testing.T) {
+func TestPausesMatchDayByDay(t *testing.T) {
 	kinds := []string{"suspension", "reinstatement"}
 	spans := []string{"2", "2-3", "2-6", "4", "4-5", "5-7", "3-8"}
 	var events [][]string
@@ -164,7 +164,7 @@ func TestPausesPaint(t *testing.T) {
 		}
 	}
 	for _, list := range events {
-		row := lived(DesignationRow{}, list...)
+		row := timelineOf(DesignationRow{}, list...)
 		runs := row.pauses()
 		for n := range 12 {
 			want := false
@@ -173,7 +173,7 @@ func TestPausesPaint(t *testing.T) {
 					want = e.Kind == record.KindSuspension
 				}
 			}
-			if got := slices.ContainsFunc(runs, func(p pause) bool { return p.holds(day(n)) }); got != want {
+			if got := slices.ContainsFunc(runs, func(p pause) bool { return p.contains(day(n)) }); got != want {
 				t.Fatalf("%v: day %d paused: got %t, want %t", list, n, got, want)
 			}
 		}
@@ -188,9 +188,9 @@ func TestPausesPaint(t *testing.T) {
 // A record is judged by the newest charter below its index, index 0 by itself.
 func TestPeriodsByIndex(t *testing.T) {
 	charter := func(index uint64, days int) charterTerms {
-		return charterTerms{Step: Step{Index: index}, Periods: record.Periods{Response: record.Period{Days: days}}}
+		return charterTerms{RecordRef: RecordRef{Index: index}, Periods: record.Periods{Response: record.Period{Days: days}}}
 	}
-	c := clock{charters: []charterTerms{charter(0, 30), charter(5, 40), charter(9, 50)}}
+	c := asOf{charters: []charterTerms{charter(0, 30), charter(5, 40), charter(9, 50)}}
 	for index, want := range map[uint64]int{0: 30, 1: 30, 5: 30, 6: 40, 9: 40, 10: 50, 99: 50} {
 		if got := c.periods(index).Response.Days; got != want {
 			t.Errorf("index %d: got %d days, want %d", index, got, want)
@@ -202,18 +202,18 @@ func TestPeriodsByIndex(t *testing.T) {
 // the days before it nor the admission dates of what it did not judge.
 func TestZoneOfTheTime(t *testing.T) {
 	early, late := time.FixedZone("early", 14*3600), time.FixedZone("late", -5*3600)
-	c := clock{charters: []charterTerms{{Step: step(0, 0), zone: late}, {Step: step(7, 50), zone: early}}}
+	c := asOf{charters: []charterTerms{{RecordRef: refAt(0, 0), zone: late}, {RecordRef: refAt(7, 50), zone: early}}}
 	for on, want := range map[int]record.Date{-1: day(-1), 10: day(10), 49: day(49), 50: day(51), 60: day(61)} {
-		c.at = noon(on)
-		if got := c.zoned().today(); got != want {
+		c.instant = noon(on)
+		if got := c.withZone().today(); got != want {
 			t.Errorf("noon of %s, UTC: today is %s, want %s", day(on), got, want)
 		}
 	}
 	for _, x := range []struct {
-		s    Step
+		s    RecordRef
 		want record.Date
-	}{{step(0, 0), day(0)}, {step(6, 50), day(50)}, {step(7, 50), day(50)}, {step(8, 50), day(51)}} {
-		if got := c.date(x.s); got != x.want {
+	}{{refAt(0, 0), day(0)}, {refAt(6, 50), day(50)}, {refAt(7, 50), day(50)}, {refAt(8, 50), day(51)}} {
+		if got := c.admissionDate(x.s); got != x.want {
 			t.Errorf("index %d was admitted on %s, want %s", x.s.Index, got, x.want)
 		}
 	}

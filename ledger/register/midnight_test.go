@@ -16,16 +16,16 @@ func TestMidnight(t *testing.T) {
 	midnight := time.Date(2026, 12, 1, 24, 0, 0, 0, zone)
 	next := record.Date{Year: 2026, Month: 12, Day: 2}
 	before, after := midnight.Add(-time.Millisecond), midnight
-	b := registertest.NewBook(midnight.Add(-days(1)), "acme-cloud", "borealis")
+	b := registertest.NewFixture(midnight.Add(-days(1)), "acme-cloud", "borealis")
 	dated := b.Officer("acme-cloud/dated")
 	dated.NotAfter = ptr(next.AddDays(-1))
-	must(t, b, "party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{dated}}, "acme-cloud/compliance", "acme-cloud/dated")
-	must(t, b, "party/borealis", "authority", &record.Standing{Status: "suspended", EffectiveOn: next, Reason: "x"}, "authority/officer-1")
-	listed := b.Listed("36", "X")
+	mustSubmit(t, b, "party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{dated}}, "acme-cloud/compliance", "acme-cloud/dated")
+	mustSubmit(t, b, "party/borealis", "authority", &record.Standing{Status: "suspended", EffectiveOn: next, Reason: "x"}, "authority/officer-1")
+	listed := b.NewListedDesignation("36", "X")
 	listed.EffectiveUntil = ptr(next.AddDays(-1))
-	b.Must(b.Import("36", listed))
+	b.Must(b.ImportListed("36", listed))
 	order := func(change func(*record.Designation)) *record.Designation {
-		d := b.Order("Kestrel")
+		d := b.NewDesignation("Kestrel")
 		d.DeterminedOn, d.EffectiveFrom, d.EffectiveUntil, d.ResponseDue = ptr(next.AddDays(-9)), ptr(next.AddDays(300)), ptr(next.AddDays(400)), ptr(next.AddDays(90))
 		change(d)
 		return d
@@ -51,14 +51,14 @@ func TestMidnight(t *testing.T) {
 		{"withdrawn from this day", "party/acme-cloud", "authority", &record.Standing{Status: "withdrawn", EffectiveOn: next.AddDays(-1), Reason: "x"}, []string{"authority/officer-1"}, true, false},
 		{"wound down by this day", "response/1/acme-cloud", "acme-cloud", &record.Response{Status: "winding-down", WindDownBy: ptr(next.AddDays(-1))}, []string{"acme-cloud/ci"}, true, false},
 		{"wound down 30 days from the next day", "response/ofac-sdn-36/acme-cloud", "acme-cloud", &record.Response{Status: "winding-down", WindDownBy: ptr(next.AddDays(30))}, []string{"acme-cloud/ci"}, false, true},
-		{"amended on its last day", "designation/ofac-sdn-36", "authority", &record.Amendment{Type: "alias", Reason: "x", Add: alias("K")}, []string{"authority/nightly-import"}, true, false},
-		{"extended on its last day", "designation/ofac-sdn-36", "authority", &record.Amendment{Type: "extension", Reason: "x", Set: set("effectiveUntil", "2030-01-01")}, []string{"authority/nightly-import"}, false, false},
-		{"revoked after its last day", "designation/ofac-sdn-36", "authority", lift(b, "delisted"), []string{"authority/nightly-import"}, true, true},
+		{"amended on its last day", "designation/ofac-sdn-36", "authority", &record.Amendment{Type: "alias", Reason: "x", Add: addAlias("K")}, []string{"authority/nightly-import"}, true, false},
+		{"extended on its last day", "designation/ofac-sdn-36", "authority", &record.Amendment{Type: "extension", Reason: "x", Set: setMember("effectiveUntil", "2030-01-01")}, []string{"authority/nightly-import"}, false, false},
+		{"revoked after its last day", "designation/ofac-sdn-36", "authority", revocation(b, "delisted"), []string{"authority/nightly-import"}, true, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b.Now = before
 			env, _ := sign(b, c.thread, c.issuer, c.say, c.keys...)
-			v, err := record.Open(env, b.Register.Candidates)
+			v, err := record.Open(env, b.Register.CandidateKeys)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -77,22 +77,22 @@ func TestMonthsAreClamped(t *testing.T) {
 	periods := func(c *record.Charter) {
 		c.Periods.Notice, c.Periods.Term = record.Period{Months: 1}, record.Period{Years: 1}
 	}
-	b := registertest.NewBook(time.Date(2027, 1, 31, 18, 0, 0, 0, time.UTC))
-	b.Must(charter(b, periods, "root/root-1", "root/root-2"))
-	d := b.Order("Kestrel")
+	b := registertest.NewFixture(time.Date(2027, 1, 31, 18, 0, 0, 0, time.UTC))
+	b.Must(charterEnvelope(b, periods, "root/root-1", "root/root-2"))
+	d := b.NewDesignation("Kestrel")
 	d.EffectiveFrom, d.EffectiveUntil = ptr(mustDate("2027-02-27")), ptr(mustDate("2027-12-31"))
-	r := refused(t, forge(t, b, b.Designate("1", d)), record.Invalid, "notice is P1M")
+	r := wantRefusal(t, judgeRefused(t, b, b.Designate("1", d)), record.Invalid, "notice is P1M")
 	if r.Earliest != "2027-02-28" {
 		t.Errorf("earliest %s, want the last day of February", r.Earliest)
 	}
 	d.EffectiveFrom, d.EffectiveUntil = ptr(mustDate("2027-02-28")), ptr(mustDate("2028-02-28"))
-	refused(t, forge(t, b, b.Designate("1", d)), record.Invalid, "2028-02-27 is the latest")
+	wantRefusal(t, judgeRefused(t, b, b.Designate("1", d)), record.Invalid, "2028-02-27 is the latest")
 	d.EffectiveUntil = ptr(mustDate("2028-02-27"))
 	b.Must(b.Designate("1", d))
 	extend := func(until string) error {
-		return try(b, "designation/1", &record.Amendment{Type: "extension", Reason: "x", Set: set("effectiveUntil", until)}, officers...)
+		return judgeOnly(b, "designation/1", &record.Amendment{Type: "extension", Reason: "x", Set: setMember("effectiveUntil", until)}, officers...)
 	}
-	refused(t, extend("2029-02-28"), record.Invalid, "2029-02-27 is the latest")
+	wantRefusal(t, extend("2029-02-28"), record.Invalid, "2029-02-27 is the latest")
 	if err := extend("2029-02-27"); err != nil {
 		t.Error(err)
 	}

@@ -9,42 +9,42 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// similarParty is `; did you mean "acme-cloud"?` for an issuer that is not
+// suggestParty is `; did you mean "acme-cloud"?` for an issuer that is not
 // enrolled, where one is that differs by a slip of the pen.
-func (d *Draft) similarParty(issuer string) (string, error) {
-	threads, err := d.r.neighbours("party/", "party/"+issuer, d.start)
-	return similar("party/", issuer, d.andDrafted(threads)), err
+func (d *Draft) suggestParty(issuer string) (string, error) {
+	threads, err := d.r.neighbouringThreads("party/", "party/"+issuer, d.start)
+	return suggest("party/", issuer, d.withDraftParties(threads)), err
 }
 
-// unknown says that the view has no such party or designation, and which one of
+// absentWithHint says that the view has no such party or designation, and which one of
 // nearly that name it has, among those that stand near it in the list.
-func (v *View) unknown(family, name string) error {
-	threads, err := v.r.neighbours(family+"/", family+"/"+name, v.size)
-	if err != nil && !errors.Is(err, ErrTooMuch) { // then there is no hint
+func (v *View) absentWithHint(family, name string) error {
+	threads, err := v.rows.neighbouringThreads(family+"/", family+"/"+name, v.size)
+	if err != nil && !errors.Is(err, ErrOverBudget) { // then there is no hint
 		return err
 	}
-	return &AbsentError{What: family + " " + name, Size: v.size, Hint: similar(family+"/", name, threads)}
+	return &AbsentError{What: family + " " + name, Size: v.size, Hint: suggest(family+"/", name, threads)}
 }
 
-// maxNear is how many names on each side are looked at for one that is like it: a
+// maxNeighbours is how many names on each side are looked at for one that is like it: a
 // stranger's typing error must be cheap, however many threads there are.
-const maxNear = 256
+const maxNeighbours = 256
 
-// neighbours are the threads of a family below a size that sort next to a name, on both
+// neighbouringThreads are the threads of a family below a size that sort next to a name, on both
 // sides.
-func (r reads) neighbours(family, name string, below uint64) (threads []string, err error) {
-	err = r.threads(family, name, below, func(row *ThreadRow) (bool, error) {
+func (r rowReader) neighbouringThreads(family, name string, below uint64) (threads []string, err error) {
+	err = r.scanThreads(family, name, below, func(row *ThreadRow) (bool, error) {
 		threads = append(threads, row.Thread)
-		return len(threads) < maxNear, nil
+		return len(threads) < maxNeighbours, nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	lower, _ := prefixBounds(tableThread, family)
-	for n := 0; n < maxNear; n++ {
+	for n := 0; n < maxNeighbours; n++ {
 		found := ""
-		err := r.scanBack(lower, append([]byte{tableThread}, name+"\x00"...), func(key, _ []byte) (bool, error) {
-			text, index := versionOf(key) // its oldest version
+		err := r.scanBackward(lower, append([]byte{tableThread}, name+"\x00"...), func(key, _ []byte) (bool, error) {
+			text, index := splitVersion(key) // its oldest version
 			found = string(text)
 			if index < below {
 				threads = append(threads, found)
@@ -59,8 +59,8 @@ func (r reads) neighbours(family, name string, below uint64) (threads []string, 
 	return threads, nil
 }
 
-// similar is [record.DidYouMean] of the threads that begin with family.
-func similar(family, written string, threads []string) string {
+// suggest is [record.DidYouMean] of the threads that begin with family.
+func suggest(family, written string, threads []string) string {
 	names := make([]string, len(threads))
 	for i, t := range threads {
 		names[i] = strings.TrimPrefix(t, family)
@@ -68,9 +68,9 @@ func similar(family, written string, threads []string) string {
 	return record.DidYouMean(written, names)
 }
 
-// andDrafted adds the parties that the register does not have yet, in order.
-func (d *Draft) andDrafted(names []string) []string {
-	for _, b := range append(slices.Clip(d.below), d) {
+// withDraftParties adds the parties that the register does not have yet, in order.
+func (d *Draft) withDraftParties(names []string) []string {
+	for _, b := range append(slices.Clip(d.earlier), d) {
 		for name := range maps.Keys(b.threads) {
 			if strings.HasPrefix(name, "party/") {
 				names = append(names, name)
@@ -81,22 +81,22 @@ func (d *Draft) andDrafted(names []string) []string {
 	return slices.Compact(names)
 }
 
-// providers visits every provider as the draft sees it.
-func (d *Draft) providers(visit func(*PartyRow) error) error {
+// eachProvider visits every provider as the draft sees it.
+func (d *Draft) eachProvider(visit func(*PartyRow) error) error {
 	var names []string
-	err := d.r.providers("", d.start, func(id string) (bool, error) {
+	err := d.r.scanProviders("", d.start, func(id string) (bool, error) {
 		names = append(names, "party/"+id)
 		return true, nil
 	})
 	if err != nil {
 		return err
 	}
-	for _, name := range d.andDrafted(names) {
-		row, err := d.thread(name)
+	for _, name := range d.withDraftParties(names) {
+		row, err := d.lookupThread(name)
 		if err != nil {
 			return err
 		}
-		if p := row.State.(*PartyRow); p.Has(record.RoleProvider) {
+		if p := row.State.(*PartyRow); p.HasRole(record.RoleProvider) {
 			if err := visit(p); err != nil {
 				return err
 			}

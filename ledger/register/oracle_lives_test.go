@@ -14,10 +14,10 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 )
 
-// lives writes random records of a few parties and designations, and tells the oracle
+// randomHistory writes random records of a few parties and designations, and tells the oracle
 // what was admitted of them.
-type lives struct {
-	*registertest.Book
+type randomHistory struct {
+	*registertest.Fixture
 	oracle  oracle
 	rng     *rand.Rand
 	parties []string
@@ -27,9 +27,9 @@ type lives struct {
 	tried   map[string]int
 }
 
-func newLives(t *testing.T, seed uint64) *lives {
+func newRandomHistory(t *testing.T, seed uint64) *randomHistory {
 	t.Helper()
-	l := &lives{
+	l := &randomHistory{
 		rng: rand.New(rand.NewPCG(seed, 7)), parties: []string{"acme", "borealis", "cirrus"}, orders: []string{"1", "2"},
 		terms: make(map[string]entry), tried: make(map[string]int),
 	}
@@ -37,7 +37,7 @@ func newLives(t *testing.T, seed uint64) *lives {
 	if l.zone, err = time.LoadLocation("America/New_York"); err != nil {
 		t.Fatal(err)
 	}
-	l.Book = registertest.NewBook(start)
+	l.Fixture = registertest.NewFixture(start)
 	l.oracle.log = []entry{
 		{kind: "charter", at: start, day: dayOf(start, l.zone), zone: l.zone, response: 30, months: 12},
 		{kind: "enrol", party: "authority", index: 1, at: start, day: dayOf(start, l.zone)},
@@ -47,10 +47,10 @@ func newLives(t *testing.T, seed uint64) *lives {
 	return l
 }
 
-func (l *lives) today() int { return dayOf(l.Now, l.zone) }
+func (l *randomHistory) today() int { return dayOf(l.Now, l.zone) }
 
-// say submits a record, and tells the oracle if it was admitted.
-func (l *lives) say(e entry, env record.Envelope) {
+// record submits a record, and tells the oracle if it was admitted.
+func (l *randomHistory) record(e entry, env record.Envelope) {
 	l.tried[e.kind]++
 	if _, err := l.Submit(env); err != nil {
 		var refusal *record.Refusal
@@ -70,8 +70,8 @@ func (l *lives) say(e entry, env record.Envelope) {
 	}
 }
 
-func (l *lives) charter(zone string, response, months int) {
-	c := l.Rules
+func (l *randomHistory) charter(zone string, response, months int) {
+	c := l.CharterPredicate
 	c.TimeZone, c.RootKeys = zone, slices.Clone(c.RootKeys)
 	c.Periods.Notice, c.Periods.Term = record.Period{Days: 5}, record.Period{Days: 80}
 	c.Periods.Response, c.Periods.Certification = record.Period{Days: response}, record.Period{Months: months}
@@ -79,32 +79,32 @@ func (l *lives) charter(zone string, response, months int) {
 	if err != nil {
 		panic(err)
 	}
-	l.say(entry{kind: "charter", zone: loc, response: response, months: months},
+	l.record(entry{kind: "charter", zone: loc, response: response, months: months},
 		l.Sign(l.Statement("charter", "authority", &c), "root/root-1", "root/root-2", "root/root-3"))
 }
 
 // in is a day from today on, within so many.
-func (l *lives) in(from, within int) int { return l.today() + from + l.rng.IntN(within) }
+func (l *randomHistory) in(from, within int) int { return l.today() + from + l.rng.IntN(within) }
 
 func dated(day int) *record.Date { return ptr(dateOn(day)) }
 
-func (l *lives) designation(e entry, p record.Predicate) {
-	l.say(e, l.Sign(l.Statement("designation/"+e.order, "authority", p), officers...))
+func (l *randomHistory) designation(e entry, p record.Predicate) {
+	l.record(e, l.Sign(l.Statement("designation/"+e.order, "authority", p), officers...))
 }
 
-// act says one random thing.
-func (l *lives) act() {
+// step says one random thing.
+func (l *randomHistory) step() {
 	party, order := l.parties[l.rng.IntN(len(l.parties))], l.orders[l.rng.IntN(len(l.orders))]
 	terms, there := l.terms[order]
 	switch n := l.rng.IntN(30); {
 	case l.Head("party/" + party).IsZero():
 		if n < 12 {
-			l.say(entry{kind: "enrol", party: party}, l.Provider(party))
+			l.record(entry{kind: "enrol", party: party}, l.Provider(party))
 		}
 	case !there:
 		e := entry{kind: "designate", order: order, reopens: true, from: l.in(5, 10), due: l.in(9, 20)}
 		e.last = e.from + 20 + l.rng.IntN(59)
-		d := l.Order("Kestrel")
+		d := l.NewDesignation("Kestrel")
 		d.DeterminedOn, d.EffectiveFrom, d.EffectiveUntil, d.ResponseDue = dated(l.today()), dated(e.from), dated(e.last), dated(e.due)
 		if l.rng.IntN(5) == 0 {
 			e.due, d.ResponseDue = 0, nil
@@ -117,7 +117,7 @@ func (l *lives) act() {
 	case n < 16:
 		e := entry{kind: "certify", party: party, on: l.in(-70, 50)}
 		e.until = e.on + l.rng.IntN(45)
-		l.say(e, l.Sign(l.Statement("cip/"+party, party, &record.CIPCertification{
+		l.record(e, l.Sign(l.Statement("cip/"+party, party, &record.CIPCertification{
 			PeriodFrom: dateOn(e.on), PeriodUntil: dateOn(e.until), Initial: l.Head("cip/" + party).IsZero(),
 		}), party+"/compliance"))
 	case n < 20:
@@ -146,7 +146,7 @@ func (l *lives) act() {
 	}
 }
 
-func (l *lives) standing(party string) {
+func (l *randomHistory) standing(party string) {
 	e := entry{kind: "standing", party: party, status: "suspended", on: l.in(-1, 12)}
 	switch l.rng.IntN(9) {
 	case 0:
@@ -154,10 +154,10 @@ func (l *lives) standing(party string) {
 	case 1, 2, 3, 4:
 		e.status = "active"
 	}
-	l.say(e, l.Sign(l.Statement("party/"+party, "authority", &record.Standing{Status: e.status, EffectiveOn: dateOn(e.on), Reason: "r"}), "authority/officer-1"))
+	l.record(e, l.Sign(l.Statement("party/"+party, "authority", &record.Standing{Status: e.status, EffectiveOn: dateOn(e.on), Reason: "r"}), "authority/officer-1"))
 }
 
-func (l *lives) respond(party, order string) {
+func (l *randomHistory) respond(party, order string) {
 	statuses := []string{"acknowledged", "winding-down", "winding-down", "acknowledged", "no-relationship", "wound-down", "licensed", "answered"}
 	e := entry{kind: "respond", party: party, order: order, status: statuses[l.rng.IntN(len(statuses))]}
 	r := &record.Response{Status: e.status}
@@ -181,10 +181,10 @@ func (l *lives) respond(party, order string) {
 	e.about = about.index
 	st := l.Statement("response/"+order+"/"+party, party, r)
 	st.Subject.SHA256 = record.IDOf(l.Entries[about.index].Envelope.Payload)
-	l.say(e, l.Sign(st, party+"/ci"))
+	l.record(e, l.Sign(st, party+"/ci"))
 }
 
-func (l *lives) amend(e entry) {
+func (l *randomHistory) amend(e entry) {
 	e.kind, e.reopens = "amend", false
 	a := &record.Amendment{Type: "correction", Reason: "r"}
 	switch l.rng.IntN(7) {
@@ -193,33 +193,33 @@ func (l *lives) amend(e entry) {
 		a.ResponseDue = dated(e.due)
 	case 2:
 		a.Type, e.due = "deadline", l.in(9, 20)
-		a.Set = set("responseDue", dateOn(e.due).String())
+		a.Set = setMember("responseDue", dateOn(e.due).String())
 	case 3:
 		e.due = l.in(9, 20)
-		a.Set = set("responseDue", dateOn(e.due).String())
+		a.Set = setMember("responseDue", dateOn(e.due).String())
 	case 4:
 		if l.rng.IntN(2) == 0 {
 			e.due, a.Unset = 0, []string{"responseDue"}
 		} else {
 			e.last -= l.rng.IntN(9)
-			a.Set = set("effectiveUntil", dateOn(e.last).String())
+			a.Set = setMember("effectiveUntil", dateOn(e.last).String())
 		}
 	case 5:
 		e.from = l.in(5, 20)
-		a.Set = set("effectiveFrom", dateOn(e.from).String())
+		a.Set = setMember("effectiveFrom", dateOn(e.from).String())
 	case 6:
 		a.Type = "extension"
 		e.last += 1 + l.rng.IntN(40)
-		a.Set = set("effectiveUntil", dateOn(e.last).String())
+		a.Set = setMember("effectiveUntil", dateOn(e.last).String())
 	}
 	st := l.Statement("designation/"+e.order, "authority", a)
 	if _, err := record.EncodeStatement(st); err == nil {
-		l.say(e, l.Sign(st, officers...))
+		l.record(e, l.Sign(st, officers...))
 	}
 }
 
-// pass lets time go by: moments, or days, and often to the edge of one.
-func (l *lives) pass() {
+// advanceClock lets time go by: moments, or days, and often to the edge of one.
+func (l *randomHistory) advanceClock() {
 	switch l.rng.IntN(4) {
 	case 0:
 		l.Now = l.Now.Add(time.Duration(l.rng.IntN(300)) * time.Second)
@@ -232,23 +232,23 @@ func (l *lives) pass() {
 	}
 }
 
-// asOf is what the oracle knew when the log had a size.
+// upTo is what the oracle knew when the log had a size.
 func (o *oracle) asOf(size int) *oracle { return &oracle{log: o.log[:size]} }
 
-// TestDutiesAgainstTheText compares the duties that a view tells with what the text says,
+// TestDutiesAgainstOracle compares the duties that a view tells with what the text says,
 // over random lives of designations, parties, responses, certifications, suspensions,
 // changes of standing and of the charter, at many instants and sizes.
-func TestDutiesAgainstTheText(t *testing.T) {
+func TestDutiesAgainstOracle(t *testing.T) {
 	seeds, steps := uint64(24), 90
 	if testing.Short() {
 		seeds = 6
 	}
 	counted, tried := make(map[string]int), make(map[string]int)
 	for seed := range seeds {
-		l := newLives(t, seed)
+		l := newRandomHistory(t, seed)
 		for range steps {
-			l.pass()
-			l.act()
+			l.advanceClock()
+			l.step()
 		}
 		for range 60 {
 			l.compare(t, seed, counted)
@@ -268,7 +268,7 @@ func TestDutiesAgainstTheText(t *testing.T) {
 	}
 }
 
-func (l *lives) compare(t *testing.T, seed uint64, counted map[string]int) {
+func (l *randomHistory) compare(t *testing.T, seed uint64, counted map[string]int) {
 	t.Helper()
 	size := len(l.oracle.log)
 	if l.rng.IntN(3) == 0 {
@@ -279,7 +279,7 @@ func (l *lives) compare(t *testing.T, seed uint64, counted map[string]int) {
 		local := at.In(l.zone)
 		at = time.Date(local.Year(), local.Month(), local.Day()+l.rng.IntN(60), 24, 0, 0, 0, l.zone).Add(-time.Duration(l.rng.IntN(2)) * time.Millisecond)
 	}
-	view, err := l.Register.At(uint64(size))
+	view, err := l.Register.ViewAt(uint64(size))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -152,21 +152,21 @@ func (o *oracle) end(name string, at time.Time) (end moment, over bool) {
 	return end, end.day <= o.today(at)
 }
 
-// horizon is a day after all that a test tells of; what is paused there is so for ever.
-const horizon = 25000
+// endOfTime is a day after all that a test tells of; what is paused there is so for ever.
+const endOfTime = 25000
 
 // postponed is a due date with the pauses that are known below an index, 0 as long as it
 // falls into one without a last day.
 func (o *oracle) postponed(due int, name string, at time.Time, below int) int {
 	for due != 0 {
-		paused, by := o.paint(name, at, below, due)
+		paused, by := o.suspendedOn(name, at, below, due)
 		if !paused {
 			return due
 		}
 		day := due
-		for ; paused && day < horizon; day++ {
+		for ; paused && day < endOfTime; day++ {
 			var next entry
-			if paused, next = o.paint(name, at, below, day); paused || next.index > by.index { // a reinstatement cut it short
+			if paused, next = o.suspendedOn(name, at, below, day); paused || next.index > by.index { // a reinstatement cut it short
 				by = next
 			}
 		}
@@ -178,8 +178,8 @@ func (o *oracle) postponed(due int, name string, at time.Time, below int) int {
 	return 0
 }
 
-// paint says whether a designation is suspended on a day, by which event.
-func (o *oracle) paint(name string, at time.Time, below, day int) (paused bool, by entry) {
+// suspendedOn says whether a designation is suspended on a day, by which event.
+func (o *oracle) suspendedOn(name string, at time.Time, below, day int) (paused bool, by entry) {
 	for _, e := range o.log {
 		if e.order == name && (e.kind == "suspend" || e.kind == "reinstate") && !e.at.After(at) && e.index < below &&
 			day >= e.on && (e.endless || day <= e.until) {
@@ -248,17 +248,17 @@ func (o *oracle) withdrawn(party string, at time.Time) int {
 	return 0
 }
 
-// stand tells a duty of a designation: due is without pauses, 0 for none; met is what met
+// outcome tells a duty of a designation: due is without pauses, 0 for none; met is what met
 // it, index 0 for nothing.
-func (o *oracle) stand(name, party string, opened moment, due int, met entry, at time.Time) string {
+func (o *oracle) outcome(name, party string, opened moment, due int, met entry, at time.Time) string {
 	end, over := o.end(name, at)
 	if met.index > 0 && (!over || met.moment().before(end)) {
-		return settled(o.postponed(due, name, at, met.index), met)
+		return spelledMet(o.postponed(due, name, at, met.index), met)
 	}
 	moved := o.postponed(due, name, at, len(o.log))
 	lapsed := over && (moved == 0 || moved >= end.day || !opened.before(end))
 	if met.index > 0 && !lapsed {
-		return settled(moved, met)
+		return spelledMet(moved, met)
 	}
 	if gone := o.withdrawn(party, at); gone != 0 && (moved == 0 || gone < moved) {
 		return ""
@@ -274,7 +274,7 @@ func (o *oracle) stand(name, party string, opened moment, due int, met entry, at
 	return spelled("open", moved)
 }
 
-func settled(due int, met entry) string {
+func spelledMet(due int, met entry) string {
 	state := "met"
 	if due != 0 && met.day > due {
 		state = "late"
@@ -318,7 +318,7 @@ func (o *oracle) duties(parties, orders []string, at time.Time) (told []string) 
 						met = e
 					}
 				}
-				tell(o.stand(name, p, a.moment(), due, met, at), p, "respond", name)
+				tell(o.outcome(name, p, a.moment(), due, met, at), p, "respond", name)
 			}
 			tell(o.conclusion(p, name, at), p, "conclude", name)
 		}
@@ -366,7 +366,7 @@ func (o *oracle) conclusion(p, name string, at time.Time) string {
 	if by == 0 {
 		by = newest.from
 	}
-	return o.stand(name, p, began.moment(), by, met, at)
+	return o.outcome(name, p, began.moment(), by, met, at)
 }
 
 func (o *oracle) certifications(p string, enrolled entry, at time.Time) (told []string) {
@@ -384,7 +384,7 @@ func (o *oracle) certifications(p string, enrolled entry, at time.Time) (told []
 			first = e.until
 		}
 		far := first
-		for day := first; day < horizon; day++ {
+		for day := first; day < endOfTime; day++ {
 			if covered[day] {
 				far = day
 			} else if day >= enrolled.day {
@@ -395,7 +395,7 @@ func (o *oracle) certifications(p string, enrolled entry, at time.Time) (told []
 			continue
 		}
 		reach = far
-		told = append(told, settled(due, e))
+		told = append(told, spelledMet(due, e))
 		due = monthsAfter(max(reach, enrolled.day), o.charter(e.index).months)
 	}
 	if gone := o.withdrawn(p, at); gone != 0 && gone < due {

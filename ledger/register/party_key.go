@@ -20,13 +20,13 @@ func (p *PartyRow) Key(keyid string) *KeyRow {
 // Live says whether the key may sign an entry admitted then, on that admission
 // date, were it the next after this version of its party.
 func (k *KeyRow) Live(admitted time.Time, today record.Date) bool {
-	return k.idle(admitted, today) == ""
+	return k.whyNotLive(admitted, today) == ""
 }
 
-// idle says why a key may not sign an entry above the version that it is read
+// whyNotLive says why a key may not sign an entry above the version that it is read
 // from; "" means that it may. Validity is judged by log position and admission
 // date, never by issuedAt.
-func (k *KeyRow) idle(admitted time.Time, today record.Date) string {
+func (k *KeyRow) whyNotLive(admitted time.Time, today record.Date) string {
 	switch {
 	case k.Revoked != 0:
 		return fmt.Sprintf("was revoked at index %d", k.Revoked)

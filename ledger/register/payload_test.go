@@ -13,8 +13,8 @@ import (
 // payload; one more is refused with the size, and what drops as much is admitted again.
 func TestAmendedPayload(t *testing.T) {
 	const most = 48_000
-	b := registertest.NewBook(start)
-	d := b.Order("Kestrel")
+	b := registertest.NewFixture(start)
+	d := b.NewDesignation("Kestrel")
 	b.Must(b.Designate("1", d))
 	size := func() int {
 		n, err := record.PayloadLen(&record.Statement{Kind: record.KindDesignation, Predicate: d, Common: record.Common{
@@ -38,7 +38,7 @@ func TestAmendedPayload(t *testing.T) {
 		return nil
 	}
 	named := func(name string) *record.Amendment {
-		return &record.Amendment{Type: "alias", Reason: "r", Add: alias(name)}
+		return &record.Amendment{Type: "alias", Reason: "r", Add: addAlias(name)}
 	}
 	n := 0
 	for ; size() < most-600; n++ {
@@ -55,13 +55,13 @@ func TestAmendedPayload(t *testing.T) {
 	}
 	around := size() - first - 1 // an alias beside its name
 	name := strings.Repeat("c", most-size()-around)
-	refused(t, submit(named(name+"c")), record.Invalid, "48001 bytes as a payload, at most 48000 are allowed")
+	wantRefusal(t, submit(named(name+"c")), record.Invalid, "48001 bytes as a payload, at most 48000 are allowed")
 	if err := submit(named(name)); err != nil || size() != most {
 		t.Fatalf("%d bytes: %v", size(), err)
 	}
-	refused(t, submit(named("d")), record.Invalid, "as a payload")
+	wantRefusal(t, submit(named("d")), record.Invalid, "as a payload")
 	swap := named("d")
-	swap.Drop = alias("a")
+	swap.Drop = addAlias("a")
 	if err := submit(swap); err != nil {
 		t.Error(err)
 	}

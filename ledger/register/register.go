@@ -17,10 +17,10 @@
 //	err := r.Advance(draft, [32]byte{})      // after the log made the entry durable; with the log's root
 //
 // A draft that is dropped leaves no trace. One goroutine advances; all else may be called
-// from any. Questions go to a [View]: [Register.At] is the register as of a size, and each
+// from any. Questions go to a [View]: [Register.ViewAt] is the register as of a size, and each
 // answer names the records that it rests on. What a replay does with entries that are on
 // a log already is a [Replayer]'s; with a chain's, between which others are missing, a
-// [Sparse].
+// [SparseReplay].
 //
 // Which record is admitted: ledger/record/RECORDS.md, whose parts the judging functions name.
 package register
@@ -42,11 +42,11 @@ import (
 )
 
 const (
-	// Rules is the newest version of the admission rules that this binary has.
-	Rules = 1
-	// Format is the register's own format number: another one on disk means
+	// RulesVersion is the newest version of the admission rules that this binary has.
+	RulesVersion = 1
+	// FormatVersion is the register's own format number: another one on disk means
 	// delete and replay. The tables of rules1 are part of it.
-	Format = 4
+	FormatVersion = 4
 )
 
 // Options of a register. The zero value is ready for use.
@@ -59,12 +59,12 @@ type Options struct {
 	// none is known: log and witness keys may not be party or root keys.
 	PolicyKeys func(text string) ([][]byte, error)
 
-	CacheBytes    int64        // Pebble's block cache; 0 = 256 MiB
-	MemTableBytes uint64       // one memtable of at most two; 0 = 64 MiB
-	Threads       int          // threads kept in memory, parties apart; 0 = 16,384 to twice as many
-	ReadOnly      bool         // nothing is written, locked or healed: for a directory that nobody writes to any more
-	ThreadBytes   int          // bytes of their rows, parties' half as many and apart; 0 = 64 MiB to twice as much
-	Health        *disk.Health // is told of damage and of a full disk; nil: a new one, of which nobody hears
+	CacheBytes        int64        // Pebble's block cache; 0 = 256 MiB
+	MemTableBytes     uint64       // one memtable of at most two; 0 = 64 MiB
+	CachedThreads     int          // threads kept in memory, parties apart; 0 = 16,384 to twice as many
+	ReadOnly          bool         // nothing is written, locked or healed: for a directory that nobody writes to any more
+	CachedThreadBytes int          // bytes of their rows, parties' half as many and apart; 0 = 64 MiB to twice as much
+	Health            *disk.Health // is told of damage and of a full disk; nil: a new one, of which nobody hears
 }
 
 // Cursor says how far a register has come. The ledger compares it with its own
@@ -77,10 +77,10 @@ type Cursor struct {
 
 // tip is what the next record is judged against, whatever its thread.
 type tip struct {
-	next    uint64     // index of the next record
-	ledger  record.ID  // of index 0; zero while there is none
-	last    time.Time  // admission time of the newest entry; zero while there is none
-	charter *ThreadRow // the newest, which is below next; nil while there is none
+	next         uint64     // index of the next record
+	ledger       record.ID  // of index 0; zero while there is none
+	lastAdmitted time.Time  // admission time of the newest entry; zero while there is none
+	charter      *ThreadRow // the newest, which is below next; nil while there is none
 }
 
 // Register holds the folded state. Its methods may be called from any goroutine;
@@ -89,53 +89,53 @@ type Register struct {
 	fs  vfs.FS
 	dir string
 	o   Options
-	reads
+	rowReader
 	retired []*disk.DB // whose place another has taken, for who still reads in them; guarded by mu
 
-	mu      sync.Mutex // guards what follows
-	tip     tip
-	root    [32]byte       // of the log at tip.next
-	terms   []charterTerms // of every charter below tip.next, oldest first; only appended to
-	parties *cache         // hot: every record asks for one
-	threads *cache
+	mu          sync.Mutex // guards what follows
+	tip         tip
+	root        [32]byte       // of the log at tip.next
+	terms       []charterTerms // of every charter below tip.next, oldest first; only appended to
+	partyCache  *rowCache      // hot: every record asks for one
+	threadCache *rowCache
 
-	reading sync.Mutex       // guards what follows
-	reader  *pebble.Iterator // over the threads as of the cursor; nil after each Advance
-	seekKey []byte
+	iterMu     sync.Mutex       // guards what follows
+	threadIter *pebble.Iterator // over the threads as of the cursor; nil after each Advance
+	seekKey    []byte
 }
 
 // Name is that of a register among the databases of a process.
 const Name = "register"
 
-// Damaged tells whether an error, of whatever was asked, is that of damage: replaying
+// IsDamaged tells whether an error, of whatever was asked, is that of damage: replaying
 // brings the register back.
-func Damaged(err error) bool { return errors.Is(err, ErrDamaged) || disk.Damaged(err) }
+func IsDamaged(err error) bool { return errors.Is(err, ErrDamaged) || disk.Damaged(err) }
 
 // Open opens the register in dir, or begins an empty one. One that is damaged, of
 // another format or of other rules is deleted first: replaying brings it back. Where it
 // is to be read only, it is [ErrDamaged] instead, as is one that is not there.
 func Open(files vfs.FS, dir string, o Options) (*Register, error) {
-	r := &Register{fs: files, dir: dir, o: o, reads: reads{db: new(database), rows: new(atomic.Uint64)}}
+	r := &Register{fs: files, dir: dir, o: o, rowReader: rowReader{db: new(database), rowsRead: new(atomic.Uint64)}}
 	if r.o.CacheBytes == 0 {
 		r.o.CacheBytes = 256 << 20
 	}
 	if r.o.MemTableBytes == 0 {
 		r.o.MemTableBytes = 64 << 20
 	}
-	if r.o.Threads == 0 {
-		r.o.Threads = 16 << 10
+	if r.o.CachedThreads == 0 {
+		r.o.CachedThreads = 16 << 10
 	}
-	if r.o.ThreadBytes == 0 {
-		r.o.ThreadBytes = 64 << 20
+	if r.o.CachedThreadBytes == 0 {
+		r.o.CachedThreadBytes = 64 << 20
 	}
 	if r.o.Health == nil {
 		r.o.Health = disk.NewHealth(disk.Config{})
 	}
 	err := r.open()
 	switch {
-	case o.ReadOnly && (Damaged(err) || errors.Is(err, pebble.ErrDBDoesNotExist)):
+	case o.ReadOnly && (IsDamaged(err) || errors.Is(err, pebble.ErrDBDoesNotExist)):
 		return nil, errors.Join(ErrDamaged, err)
-	case Damaged(err): // as good as deleted
+	case IsDamaged(err): // as good as deleted
 		if err := files.RemoveAll(dir); err != nil {
 			return nil, fmt.Errorf("deleting damaged register in %s: %w", dir, err)
 		}
@@ -164,9 +164,9 @@ func (r *Register) open() error {
 		return fmt.Errorf("opening register in %s: %w", r.dir, err)
 	}
 	r.db.Store(db)
-	r.parties, r.threads = newCache(max(2, r.o.Threads/8), r.o.ThreadBytes/2), newCache(r.o.Threads, r.o.ThreadBytes)
+	r.partyCache, r.threadCache = newRowCache(max(2, r.o.CachedThreads/8), r.o.CachedThreadBytes/2), newRowCache(r.o.CachedThreads, r.o.CachedThreadBytes)
 	if err := disk.Judge(r.load()); err != nil {
-		if Damaged(err) {
+		if IsDamaged(err) {
 			db.Damaged(err)
 		}
 		return errors.Join(err, db.Close())
@@ -177,7 +177,7 @@ func (r *Register) open() error {
 // load reads the cursor and what is always kept in memory.
 func (r *Register) load() error {
 	r.tip, r.root, r.terms = tip{}, [32]byte{}, nil
-	b, err := r.value(cursorKey)
+	b, err := r.get(cursorKey)
 	if err != nil || b == nil {
 		return err
 	}
@@ -196,7 +196,7 @@ func (r *Register) load() error {
 	if err != nil {
 		return err
 	}
-	charter, err := r.newest(ownerRoot, cursor.Size)
+	charter, err := r.newestVersion(ownerRoot, cursor.Size)
 	if err != nil {
 		return err
 	}
@@ -206,7 +206,7 @@ func (r *Register) load() error {
 	if charter == nil {
 		return fmt.Errorf("no charter below %d: %w", cursor.Size, ErrDamaged)
 	}
-	r.tip, r.root = tip{next: cursor.Size, ledger: first.ID, last: newest.Admitted, charter: charter}, cursor.Root
+	r.tip, r.root = tip{next: cursor.Size, ledger: first.ID, lastAdmitted: newest.Admitted, charter: charter}, cursor.Root
 	return nil
 }
 
@@ -223,8 +223,8 @@ var cursorKey = appendPlain(nil, tableCursor, nil)
 func (c Cursor) encode() []byte {
 	b := binary.BigEndian.AppendUint64(nil, c.Size)
 	b = append(b, c.Root[:]...)
-	b = binary.BigEndian.AppendUint64(b, Rules)
-	return binary.BigEndian.AppendUint64(b, Format)
+	b = binary.BigEndian.AppendUint64(b, RulesVersion)
+	return binary.BigEndian.AppendUint64(b, FormatVersion)
 }
 
 func decodeCursor(b []byte) (c Cursor, ok bool) {
@@ -233,7 +233,7 @@ func decodeCursor(b []byte) (c Cursor, ok bool) {
 	}
 	c.Size = binary.BigEndian.Uint64(b)
 	copy(c.Root[:], b[8:])
-	return c, binary.BigEndian.Uint64(b[40:]) == Rules && binary.BigEndian.Uint64(b[48:]) == Format
+	return c, binary.BigEndian.Uint64(b[40:]) == RulesVersion && binary.BigEndian.Uint64(b[48:]) == FormatVersion
 }
 
 // Cursor is the size and root that the register has reached.
@@ -258,7 +258,7 @@ func (r *Register) Ledger() record.ID {
 func (r *Register) LastAdmitted() time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.tip.last
+	return r.tip.lastAdmitted
 }
 
 // Reset deletes everything, so that a replay can begin at index 0. Drafts begun
@@ -294,11 +294,11 @@ func (r *Register) Adopt(next *Register) error {
 	if next.tip.next != r.tip.next || next.root != r.root {
 		return fmt.Errorf("a register of %d entries cannot take the place of one of %d", next.tip.next, r.tip.next)
 	}
-	r.refreshReader() // what its iterator has met is of no interest any more
+	r.closeIter() // what its iterator has met is of no interest any more
 	old := r.db.Swap(next.db.Load())
 	old.Retire()
 	r.retired = append(r.retired, old)
-	r.dir, r.parties, r.threads = next.dir, next.parties, next.threads
+	r.dir, r.partyCache, r.threadCache = next.dir, next.partyCache, next.threadCache
 	r.o.Health.Mended(Name)
 	return nil
 }
@@ -311,7 +311,7 @@ func (r *Register) Close() error {
 		db.Close() // it is damaged, and nothing of it is kept
 	}
 	r.retired = nil
-	err := r.refreshReader()
+	err := r.closeIter()
 	if err := errors.Join(err, r.db.Load().Close()); err != nil {
 		return fmt.Errorf("closing register in %s: %w", r.dir, err)
 	}

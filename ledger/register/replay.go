@@ -19,7 +19,7 @@ import (
 // Replayer takes in the entries of a log that is there already, for a follower,
 // an auditor, or a ledger that lost its register. It has two steps, so that the
 // second can follow behind the first: [Replayer.Verify] checks signatures on all
-// cores, [Replayer.Take] folds in order.
+// cores, [Replayer.Fold] folds in order.
 //
 // Verify calls follow one another in log order, Take calls likewise.
 type Replayer struct {
@@ -27,13 +27,13 @@ type Replayer struct {
 	workers int
 	// listed are the keys in the records that Verify has seen and Take has not: a key
 	// may sign from the next index on. Whether it may, Take decides. Owned by Verify.
-	listed map[string]listedKey
-	held   sync.Map     // keyid → *record.Key, some of the register's: to whom a key belongs never changes
-	holds  atomic.Int64 // how many
-	next   uint64       // index of the first entry of the next Verify
+	listed     map[string]listedKey
+	keyCache   sync.Map     // keyid → *record.Key, some of the register's: to whom a key belongs never changes
+	cachedKeys atomic.Int64 // how many
+	next       uint64       // index of the first entry of the next Verify
 
-	mu     sync.Mutex // guards broken
-	broken error      // why the register could not be read: no entry's fault
+	mu      sync.Mutex // guards broken
+	readErr error      // why the register could not be read: no entry's fault
 }
 
 // listedKey is a key in the record of an index.
@@ -42,32 +42,32 @@ type listedKey struct {
 	index uint64
 }
 
-// maxHeld bounds the keys of the register that a replay keeps in memory.
-const maxHeld = 4096
+// maxCachedKeys bounds the keys of the register that a replay keeps in memory.
+const maxCachedKeys = 4096
 
-// Replayer replays on top of the register as it is, with so many workers (0 = one
+// NewReplayer replays on top of the register as it is, with so many workers (0 = one
 // a core).
-func (r *Register) Replayer(workers int) *Replayer {
+func (r *Register) NewReplayer(workers int) *Replayer {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
 	return &Replayer{r: r, workers: workers, listed: make(map[string]listedKey), next: r.Size()}
 }
 
-// Batch is a run of entries whose signatures all verify, and what is wrong with the
+// VerifiedBatch is a run of entries whose signatures all verify, and what is wrong with the
 // one after them, if anything is. Whether that is the first fault of the log, only
 // the fold of those before it can tell.
-type Batch struct {
+type VerifiedBatch struct {
 	entries  []record.Entry
 	verified []record.Verified
 	fault    *EntryError
 }
 
 // Len is the number of entries.
-func (b *Batch) Len() int { return len(b.entries) }
+func (b *VerifiedBatch) Len() int { return len(b.entries) }
 
 // Signatures is the number of signatures that verified.
-func (b *Batch) Signatures() (n uint64) {
+func (b *VerifiedBatch) Signatures() (n uint64) {
 	for _, e := range b.entries {
 		n += uint64(len(e.Envelope.Signatures))
 	}
@@ -90,14 +90,14 @@ func (e *EntryError) Error() string {
 }
 
 // Verify parses the entries that come next and checks every signature in them, up
-// to the first that is none; that one is [Replayer.Take]'s to report, since an
+// to the first that is none; that one is [Replayer.Fold]'s to report, since an
 // earlier one may prove not to belong in the log, or to need a newer binary. An
 // error is never an entry's: the register could not be read, or ctx ended.
-func (p *Replayer) Verify(ctx context.Context, entries [][]byte) (*Batch, error) {
+func (p *Replayer) Verify(ctx context.Context, entries [][]byte) (*VerifiedBatch, error) {
 	folded := p.r.Size()
 	maps.DeleteFunc(p.listed, func(_ string, k listedKey) bool { return k.index < folded }) // the register has them
-	b := &Batch{entries: make([]record.Entry, len(entries)), verified: make([]record.Verified, len(entries))}
-	err := p.each(ctx, b, func(i int) error {
+	b := &VerifiedBatch{entries: make([]record.Entry, len(entries)), verified: make([]record.Verified, len(entries))}
+	err := p.forEachParallel(ctx, b, func(i int) error {
 		var err error
 		b.entries[i], err = record.ParseEntry(entries[i])
 		return err
@@ -107,37 +107,37 @@ func (p *Replayer) Verify(ctx context.Context, entries [][]byte) (*Batch, error)
 	}
 	for i, e := range b.entries {
 		index := p.next + uint64(i)
-		if err := p.list(index, e.Envelope.Payload); err != nil {
-			if rules := openingRules(e.Envelope.Payload); index == 0 && rules > Rules {
-				err = needsRules(0, rules, 0)
+		if err := p.addListedKeys(index, e.Envelope.Payload); err != nil {
+			if rules := firstCharterRules(e.Envelope.Payload); index == 0 && rules > RulesVersion {
+				err = newerRulesError(0, rules, 0)
 			}
-			b.cut(&EntryError{index, err}, i)
+			b.truncate(&EntryError{index, err}, i)
 			break
 		}
 	}
-	err = p.each(ctx, b, func(i int) error {
+	err = p.forEachParallel(ctx, b, func(i int) error {
 		var err error
-		b.verified[i], err = record.Reopen(b.entries[i], p.key)
+		b.verified[i], err = record.OpenEntry(b.entries[i], p.key)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := p.unreadable(); err != nil {
+	if err := p.readError(); err != nil {
 		return nil, err
 	}
 	p.next += uint64(b.Len())
 	return b, nil
 }
 
-// cut leaves the entries below i, the first at fault.
-func (b *Batch) cut(fault *EntryError, i int) {
+// truncate leaves the entries below i, the first at fault.
+func (b *VerifiedBatch) truncate(fault *EntryError, i int) {
 	b.entries, b.verified, b.fault = b.entries[:i], b.verified[:i], fault
 }
 
-// each runs f for every entry of the batch, on all workers, and cuts the batch where
+// forEachParallel runs f for every entry of the batch, on all workers, and cuts the batch where
 // it fails first.
-func (p *Replayer) each(ctx context.Context, b *Batch, f func(i int) error) error {
+func (p *Replayer) forEachParallel(ctx context.Context, b *VerifiedBatch, f func(i int) error) error {
 	n := b.Len()
 	first := make([]*EntryError, p.workers)
 	g, ctx := errgroup.WithContext(ctx)
@@ -160,21 +160,21 @@ func (p *Replayer) each(ctx context.Context, b *Batch, f func(i int) error) erro
 	}
 	for _, e := range first {
 		if e != nil {
-			b.cut(e, int(e.Index-p.next))
+			b.truncate(e, int(e.Index-p.next))
 			break
 		}
 	}
 	return nil
 }
 
-// bringsKeys are the kinds in whose records keys are listed.
-var bringsKeys = [][]byte{
+// keyListingKinds are the kinds in whose records keys are listed.
+var keyListingKinds = [][]byte{
 	[]byte(record.KindCharter.PredicateType()), []byte(record.KindEnrolment.PredicateType()), []byte(record.KindKeys.PredicateType()),
 }
 
-// list remembers the keys that a record lists.
-func (p *Replayer) list(index uint64, payload []byte) error {
-	if !mayBringKeys(payload) {
+// addListedKeys remembers the keys that a record lists.
+func (p *Replayer) addListedKeys(index uint64, payload []byte) error {
+	if !mayListKeys(payload) {
 		return nil
 	}
 	st, err := record.ParseStatement(payload)
@@ -191,10 +191,10 @@ func (p *Replayer) list(index uint64, payload []byte) error {
 	return nil
 }
 
-// mayBringKeys spares parsing most payloads twice. Only an escape could hide the
+// mayListKeys spares parsing most payloads twice. Only an escape could hide the
 // name of the kind.
-func mayBringKeys(payload []byte) bool {
-	for _, kind := range bringsKeys {
+func mayListKeys(payload []byte) bool {
+	for _, kind := range keyListingKinds {
 		if bytes.Contains(payload, kind) {
 			return true
 		}
@@ -208,7 +208,7 @@ func (p *Replayer) key(id string) *record.Key {
 	if k, ok := p.listed[id]; ok {
 		return k.Key
 	}
-	if k, ok := p.held.Load(id); ok {
+	if k, ok := p.keyCache.Load(id); ok {
 		return k.(*record.Key)
 	}
 	h, ok, err := p.r.KeyHolder(id)
@@ -216,50 +216,50 @@ func (p *Replayer) key(id string) *record.Key {
 	case err != nil:
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.broken = errors.Join(p.broken, err)
+		p.readErr = errors.Join(p.readErr, err)
 		return nil
 	case !ok:
 		return nil
 	}
-	if p.holds.Add(1) > maxHeld {
-		p.holds.Store(0)
-		p.held.Clear()
+	if p.cachedKeys.Add(1) > maxCachedKeys {
+		p.cachedKeys.Store(0)
+		p.keyCache.Clear()
 	}
-	p.held.Store(id, h.key)
+	p.keyCache.Store(id, h.key)
 	return h.key
 }
 
-// unreadable is why some key could not be looked up: an entry is not to blame.
-func (p *Replayer) unreadable() error {
+// readError is why some key could not be looked up: an entry is not to blame.
+func (p *Replayer) readError() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.broken
+	return p.readErr
 }
 
-// Take folds a batch that continues the register, and makes root, the log's at the
+// Fold folds a batch that continues the register, and makes root, the log's at the
 // batch's end, the register's. Errors: *[EntryError] of the first entry that must
 // not be in a ledger, wrapping an [UpgradeError] where this binary cannot tell;
 // any other is of the register's own store. After an error the register stands
 // where it stood before the batch, and what is left of the replay needs a new
 // Replayer.
-func (p *Replayer) Take(b *Batch, root [32]byte) error {
+func (p *Replayer) Fold(b *VerifiedBatch, root [32]byte) error {
 	if b.Len() == 0 && b.fault == nil {
 		return nil
 	}
 	d := p.r.Begin(time.Time{}) // each entry says when it was admitted
 	for i, e := range b.entries {
 		if err := d.Apply(e, b.verified[i]); err != nil {
-			return blame(d.start+uint64(i), err)
+			return attributeToEntry(d.start+uint64(i), err)
 		}
 	}
 	if b.fault != nil {
-		return d.faulty(b.fault)
+		return d.explainFault(b.fault)
 	}
 	return p.r.Advance(d, root)
 }
 
-// blame says that an entry is at fault, unless the register is.
-func blame(index uint64, err error) error {
+// attributeToEntry says that an entry is at fault, unless the register is.
+func attributeToEntry(index uint64, err error) error {
 	var own *storeError
 	if errors.As(err, &own) {
 		return err
@@ -267,22 +267,22 @@ func blame(index uint64, err error) error {
 	return &EntryError{index, err}
 }
 
-// faulty words what Verify found wrong with the entry that comes next: nothing, as
+// explainFault words what Verify found wrong with the entry that comes next: nothing, as
 // far as this binary can tell, where newer rules or a newer kind may allow it.
-func (d *Draft) faulty(fault *EntryError) error {
+func (d *Draft) explainFault(fault *EntryError) error {
 	var refusal *record.Refusal
 	switch c := d.charter; {
-	case c != nil && c.State.(*CharterRow).Rules > Rules:
-		return &EntryError{fault.Index, needsRules(fault.Index, c.State.(*CharterRow).Rules, c.Index+1)}
+	case c != nil && c.State.(*CharterRow).Rules > RulesVersion:
+		return &EntryError{fault.Index, newerRulesError(fault.Index, c.State.(*CharterRow).Rules, c.Index+1)}
 	case errors.As(fault.Err, &refusal) && refusal.Class == record.Unsupported:
 		return &EntryError{fault.Index, &UpgradeError{Index: fault.Index, Detail: fmt.Sprintf("at index %d, %s", fault.Index, refusal.Detail)}}
 	}
 	return fault
 }
 
-// openingRules are those for which a charter asks whose schema may be newer than
+// firstCharterRules are those for which a charter asks whose schema may be newer than
 // this binary's, 0 if the payload is none. Only index 0 is judged by its own rules.
-func openingRules(payload []byte) int64 {
+func firstCharterRules(payload []byte) int64 {
 	v, err := record.ParseJSON(payload)
 	statement, _ := v.(record.Object)
 	if err != nil || statement.Lookup("predicateType") != record.KindCharter.PredicateType() {
@@ -293,7 +293,7 @@ func openingRules(payload []byte) int64 {
 	return rules
 }
 
-// needsRules says that the charter in force asks for rules that this binary lacks.
-func needsRules(index uint64, rules int64, since uint64) error {
+// newerRulesError says that the charter in force asks for rules that this binary lacks.
+func newerRulesError(index uint64, rules int64, since uint64) error {
 	return &UpgradeError{Index: index, Detail: fmt.Sprintf("needs rules %d from index %d on: upgrade", rules, since)}
 }

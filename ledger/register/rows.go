@@ -38,13 +38,13 @@ type ThreadRow struct {
 	ID       record.ID   // of that record
 	Kind     record.Kind // of that record
 	Admitted time.Time   // of that record
-	Did      Did
+	Delta    Delta
 	State    State // shared by all readers: read only; nil in a history
 	bytes    int   // that the rows take, for the cache
 }
 
-// step names the record.
-func (row *ThreadRow) step() Step { return Step{row.Index, row.ID, row.Admitted} }
+// ref names the record.
+func (row *ThreadRow) ref() RecordRef { return RecordRef{row.Index, row.ID, row.Admitted} }
 
 // State is *CharterRow, *PartyRow, *DesignationRow, *ResponseRow or
 // *CertificationRow, by the thread's first segment. Each is bounded, whatever came
@@ -77,26 +77,26 @@ type PartyRow struct {
 	Website   string `json:",omitempty"`
 	Contact   string `json:",omitempty"`
 	Roles     []record.Role
-	Enrolled  Step           // the record that enrolled it
-	Enrolment record.ID      // the newest enrolment on the thread
-	Sponsor   string         `json:",omitempty"` // provider that signed instead of a registrar
-	Keys      []KeyRow       // neither revoked nor, when this was written, past notAfter: at most maxLiveKeys
-	KeysYear  int            `json:",omitempty"` // civil year in which the party last added keys itself
-	KeysAdded int            `json:",omitempty"` // how many in that year
-	Ahead     []StandingStep `json:",omitempty"` // in force at this record, then announced, by effectiveOn: at most 1 + maxAnnounced
-	Renamed   bool           `json:",omitempty"` // it has former names
+	Enrolled  RecordRef        // the record that enrolled it
+	Enrolment record.ID        // the newest enrolment on the thread
+	Sponsor   string           `json:",omitempty"` // provider that signed instead of a registrar
+	Keys      []KeyRow         // neither revoked nor, when this was written, past notAfter: at most maxLiveKeys
+	KeysYear  int              `json:",omitempty"` // civil year in which the party last added keys itself
+	KeysAdded int              `json:",omitempty"` // how many in that year
+	Ahead     []StandingChange `json:",omitempty"` // in force at this record, then announced, by effectiveOn: at most 1 + maxAnnounced
+	Renamed   bool             `json:",omitempty"` // it has former names
 }
 
-// Step names a record on a thread by its place in the log.
-type Step struct {
+// RecordRef names a record on a thread by its place in the log.
+type RecordRef struct {
 	Index    uint64
 	ID       record.ID
 	Admitted time.Time
 }
 
-// StandingStep is one change of a party's standing.
-type StandingStep struct {
-	Step
+// StandingChange is one change of a party's standing.
+type StandingChange struct {
+	RecordRef
 	Status      string // suspended, active, withdrawn
 	EffectiveOn record.Date
 	Reason      string `json:",omitempty"` // in the history alone
@@ -105,14 +105,14 @@ type StandingStep struct {
 // KeyRow is one key, whoever owns it. A log's or witness's has an owner and nothing
 // else, a root key no use.
 type KeyRow struct {
-	ID          string            // "SHA256:…"
-	Owner       string            // "charter" (a root key), "party/P", or "policy" (a log or witness key)
-	PEM         record.PEM        `json:",omitempty"`
-	Use         record.Use        `json:",omitempty"`
-	Holder      string            `json:",omitempty"`
-	Functions   []record.Function `json:",omitempty"`
-	NotAfter    *record.Date      `json:",omitempty"`
-	Added       uint64            // index of the record that added it: it signs from the next
+	ID          string               // "SHA256:…"
+	Owner       string               // "charter" (a root key), "party/P", or "policy" (a log or witness key)
+	PEM         record.PEM           `json:",omitempty"`
+	Use         record.KeyUse        `json:",omitempty"`
+	Holder      string               `json:",omitempty"`
+	Functions   []record.KeyFunction `json:",omitempty"`
+	NotAfter    *record.Date         `json:",omitempty"`
+	Added       uint64               // index of the record that added it: it signs from the next
 	AddedAt     time.Time
 	ByRegistrar bool       `json:",omitempty"` // added by the registrar alone
 	UsableFrom  *time.Time `json:",omitempty"` // ByRegistrar: entries admitted earlier do not count it
@@ -129,27 +129,27 @@ type KeyRow struct {
 // its events, are in the thread's history.
 type DesignationRow struct {
 	Current record.Designation // with every amendment so far
-	Opened  Step               // the designation record of this life
-	Opening *Opening           `json:",omitempty"` // what opened or re-opened the duty to respond last
-	Ahead   []Event            `json:",omitempty"` // suspensions and reinstatements that decide a day from this record on, oldest first: at most maxAnnounced
-	Revoked *Event             `json:",omitempty"`
-	Amended *Step              `json:",omitempty"` // the newest amendment
+	Opened  RecordRef          // the designation record of this life
+	Opening *DutyOpening       `json:",omitempty"` // what opened or re-opened the duty to respond last
+	Ahead   []LifecycleEvent   `json:",omitempty"` // suspensions and reinstatements that decide a day from this record on, oldest first: at most maxAnnounced
+	Revoked *LifecycleEvent    `json:",omitempty"`
+	Amended *RecordRef         `json:",omitempty"` // the newest amendment
 	Renamed bool               `json:",omitempty"` // it has former names; imported ones only
 }
 
 // Imported says whether the designation came from a published list.
 func (d *DesignationRow) Imported() bool { return d.Current.Source != nil }
 
-// Opening is a record that opened or re-opened the duty to respond.
-type Opening struct {
-	Step
+// DutyOpening is a record that opened or re-opened the duty to respond.
+type DutyOpening struct {
+	RecordRef
 	ResponseDue *record.Date `json:",omitempty"` // as amended before the next opening; nil: taken back
-	Moved       *Step        `json:",omitempty"` // the amendment that moved that day or took it back
+	Moved       *RecordRef   `json:",omitempty"` // the amendment that moved that day or took it back
 }
 
-// Event is one step of a designation's life after it was opened.
-type Event struct {
-	Step
+// LifecycleEvent is one step of a designation's life after it was opened.
+type LifecycleEvent struct {
+	RecordRef
 	Kind        record.Kind // suspension, reinstatement, revocation
 	EffectiveOn record.Date
 	Until       *record.Date `json:",omitempty"`
@@ -262,16 +262,16 @@ func decodeRecordRow(index uint64, b []byte) (RecordRow, error) {
 // encode gives the two rows of a version: what the record did, and the state after it,
 // which is nil where the first says it all.
 func (row *ThreadRow) encode() (did, state []byte, err error) {
-	what, err := encodeJSON(row.Did)
+	what, err := encodeJSON(row.Delta)
 	if err != nil {
 		return nil, nil, fmt.Errorf("encoding what a record did to %s: %w", row.Thread, err)
 	}
-	did = make([]byte, 0, stepHeader+len(row.Kind)+len(what))
+	did = make([]byte, 0, rowHeaderLen+len(row.Kind)+len(what))
 	did = append(did, row.ID[:]...)
 	did = binary.BigEndian.AppendUint64(did, millis(row.Admitted))
 	did = append(append(did, byte(len(row.Kind))), row.Kind...)
 	did = append(did, what...)
-	if stateOf(row.Thread) != nil && !row.unshown() {
+	if newState(row.Thread) != nil && !row.isUnshown() {
 		if state, err = encodeJSON(row.State); err != nil {
 			return nil, nil, fmt.Errorf("encoding the state of %s: %w", row.Thread, err)
 		}
@@ -290,28 +290,28 @@ func encodeJSON(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
-// stepHeader is a step's record ID, admission time, and the length of its kind.
-const stepHeader = 32 + 8 + 1
+// rowHeaderLen is a step's record ID, admission time, and the length of its kind.
+const rowHeaderLen = 32 + 8 + 1
 
-// decodeStep reads what one record did: a version without its state.
-func decodeStep(thread string, index uint64, b []byte) (*ThreadRow, error) {
-	if len(b) < stepHeader || len(b) < stepHeader+int(b[stepHeader-1]) {
+// decodeThreadRow reads what one record did: a version without its state.
+func decodeThreadRow(thread string, index uint64, b []byte) (*ThreadRow, error) {
+	if len(b) < rowHeaderLen || len(b) < rowHeaderLen+int(b[rowHeaderLen-1]) {
 		return nil, fmt.Errorf("row of %s at %d is cut short: %w", thread, index, ErrDamaged)
 	}
 	row := &ThreadRow{Thread: thread, Index: index, bytes: len(b)}
 	copy(row.ID[:], b)
 	row.Admitted = fromMillis(binary.BigEndian.Uint64(b[32:]))
-	kind, what := b[stepHeader:stepHeader+int(b[stepHeader-1])], b[stepHeader+int(b[stepHeader-1]):]
+	kind, what := b[rowHeaderLen:rowHeaderLen+int(b[rowHeaderLen-1])], b[rowHeaderLen+int(b[rowHeaderLen-1]):]
 	row.Kind = record.Kind(kind)
-	if err := json.Unmarshal(what, &row.Did); err != nil {
+	if err := json.Unmarshal(what, &row.Delta); err != nil {
 		return nil, fmt.Errorf("row of %s at %d: %w: %w", thread, index, ErrDamaged, err)
 	}
 	return row, nil
 }
 
-// stateOf is an empty state of those threads whose state is a row of its own; nil for
+// newState is an empty state of those threads whose state is a row of its own; nil for
 // others.
-func stateOf(thread string) State {
+func newState(thread string) State {
 	switch segment, _, _ := strings.Cut(thread, "/"); segment {
 	case "charter":
 		return new(CharterRow)
@@ -326,8 +326,8 @@ func stateOf(thread string) State {
 // decodeState completes a version with its state; b is nil for threads that have no such
 // row.
 func (row *ThreadRow) decodeState(b []byte) error {
-	if row.State = stateOf(row.Thread); row.State == nil {
-		return row.stateDid()
+	if row.State = newState(row.Thread); row.State == nil {
+		return row.stateFromDelta()
 	}
 	row.bytes += len(b)
 	if err := json.Unmarshal(b, row.State); err != nil {

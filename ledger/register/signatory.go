@@ -7,23 +7,23 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
-// Signatory is a key that answers for a record by its signature.
-type Signatory struct {
-	Owner  string // as [Register.Owner] names it
+// ResponsibleKey is a key that answers for a record by its signature.
+type ResponsibleKey struct {
+	Owner  string // as [Register.KeyOwner] names it
 	Holder string
 	KeyID  string
 }
 
-func (s Signatory) String() string { return s.Owner + "'s " + s.Holder }
+func (s ResponsibleKey) String() string { return s.Owner + "'s " + s.Holder }
 
-// Signatories are the keys that answer for a record at an instant, be it admissible or
+// ResponsibleKeys are the keys that answer for a record at an instant, be it admissible or
 // not: all that signed it, are live then and have one owner, its issuer before all others.
 // There are none where nobody answers for it. What a record says of its issuer proves
 // nothing: a charter, an enrolment or a keys record may be signed by nothing but the keys
 // that it lists itself.
 //
 // Where the issuer has signed, as nearly always, it costs one row in memory.
-func (r *Register) Signatories(v record.Verified, at time.Time) ([]Signatory, error) {
+func (r *Register) ResponsibleKeys(v record.Verified, at time.Time) ([]ResponsibleKey, error) {
 	r.mu.Lock()
 	below, charter := r.tip.next, r.tip.charter
 	r.mu.Unlock()
@@ -31,8 +31,8 @@ func (r *Register) Signatories(v record.Verified, at time.Time) ([]Signatory, er
 		return nil, nil
 	}
 	today := rules1.DateIn(at, charter.State.(*CharterRow).zone)
-	of := func(owner, name string) (all []Signatory, err error) {
-		row, err := r.committed(owner, below) // an owner of live keys is named as the thread that lists them
+	of := func(owner, name string) (all []ResponsibleKey, err error) {
+		row, err := r.lookupThread(owner, below) // an owner of live keys is named as the thread that lists them
 		if err != nil || row == nil {
 			return nil, err
 		}
@@ -40,11 +40,11 @@ func (r *Register) Signatories(v record.Verified, at time.Time) ([]Signatory, er
 			switch state := row.State.(type) {
 			case *PartyRow:
 				if k := state.Key(s.Key.ID()); k != nil && k.Live(at, today) {
-					all = append(all, Signatory{name, k.Holder, k.ID})
+					all = append(all, ResponsibleKey{name, k.Holder, k.ID})
 				}
 			case *CharterRow:
-				if holder, ok := state.root(s.Key.ID()); ok {
-					all = append(all, Signatory{name, holder, s.Key.ID()})
+				if holder, ok := state.rootHolder(s.Key.ID()); ok {
+					all = append(all, ResponsibleKey{name, holder, s.Key.ID()})
 				}
 			}
 		}

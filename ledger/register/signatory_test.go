@@ -9,14 +9,14 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 )
 
-// TestSignatories: whoever is named by others' words alone answers for nothing.
-func TestSignatories(t *testing.T) {
-	b := registertest.NewBook(start, "acme-cloud", "delta-racks")
-	b.Must(b.Designate("1", b.Order("Kestrel")))
-	must(t, b, "party/acme-cloud", "acme-cloud", &record.Keys{Revoke: revoke(b, "acme-cloud/ci").Revoke}, "acme-cloud/compliance")
+// TestResponsibleKeys: whoever is named by others' words alone answers for nothing.
+func TestResponsibleKeys(t *testing.T) {
+	b := registertest.NewFixture(start, "acme-cloud", "delta-racks")
+	b.Must(b.Designate("1", b.NewDesignation("Kestrel")))
+	mustSubmit(t, b, "party/acme-cloud", "acme-cloud", &record.Keys{Revoke: revoke(b, "acme-cloud/ci").Revoke}, "acme-cloud/compliance")
 	short := b.Officer("acme-cloud/short")
 	short.NotAfter = ptr(today(b).AddDays(9))
-	must(t, b, "party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{short}}, "acme-cloud/compliance", "acme-cloud/short")
+	mustSubmit(t, b, "party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{short}}, "acme-cloud/compliance", "acme-cloud/short")
 
 	enrol := func(keys ...string) *record.Enrolment {
 		e := &record.Enrolment{LegalName: "x", Country: "US", Roles: []record.Role{record.RoleReseller}}
@@ -25,7 +25,7 @@ func TestSignatories(t *testing.T) {
 		}
 		return e
 	}
-	charter := b.Rules
+	charter := b.CharterPredicate
 	charter.RootKeys = []record.RootKey{b.RootKey("usurper")}
 	charter.Thresholds.Root = 1
 	mole := &record.Keys{Add: []record.PartyKey{b.Officer("delta-racks/mole")}}
@@ -37,11 +37,11 @@ func TestSignatories(t *testing.T) {
 		after          time.Duration
 		want           string
 	}{
-		{"its own key", "response/1/acme-cloud", "acme-cloud", ack, []string{"acme-cloud/compliance"}, 0, "acme-cloud's compliance"},
-		{"a key on its last day", "response/1/acme-cloud", "acme-cloud", ack, []string{"acme-cloud/short"}, days(9), "acme-cloud's short"},
-		{"a key whose time is over", "response/1/acme-cloud", "acme-cloud", ack, []string{"acme-cloud/short"}, days(10), ""},
-		{"one officer of two", "designation/2", "authority", b.Order("x"), officers[:1], 0, "authority's officer-1"},
-		{"two officers", "designation/2", "authority", b.Order("x"), officers[:2], 0, "authority's officer-2, authority's officer-1"},
+		{"its own key", "response/1/acme-cloud", "acme-cloud", acknowledged, []string{"acme-cloud/compliance"}, 0, "acme-cloud's compliance"},
+		{"a key on its last day", "response/1/acme-cloud", "acme-cloud", acknowledged, []string{"acme-cloud/short"}, days(9), "acme-cloud's short"},
+		{"a key whose time is over", "response/1/acme-cloud", "acme-cloud", acknowledged, []string{"acme-cloud/short"}, days(10), ""},
+		{"one officer of two", "designation/2", "authority", b.NewDesignation("x"), officers[:1], 0, "authority's officer-1"},
+		{"two officers", "designation/2", "authority", b.NewDesignation("x"), officers[:2], 0, "authority's officer-2, authority's officer-1"},
 		{"an enrolment's own keys", "party/acme-cloud", "acme-cloud", enrol("stranger/key"), []string{"stranger/key"}, 0, ""},
 		{"a revoked key, listed", "party/acme-cloud", "acme-cloud", enrol("acme-cloud/ci"), []string{"acme-cloud/ci"}, 0, ""},
 		{"a registrar", "party/new", "new", enrol("new/key"), []string{"new/key", "authority/officer-1"}, 0, "authority's officer-1"},
@@ -51,11 +51,11 @@ func TestSignatories(t *testing.T) {
 		{"a root key", "charter", "authority", &charter, []string{"root/usurper", "root/root-1"}, 0, "the root set's root-1"},
 	} {
 		env, _ := sign(b, c.thread, c.issuer, c.say, c.keys...)
-		v, err := record.Open(env, b.Register.Candidates)
+		v, err := record.Open(env, b.Register.CandidateKeys)
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
-		got, err := b.Register.Signatories(v, b.Now.Add(c.after))
+		got, err := b.Register.ResponsibleKeys(v, b.Now.Add(c.after))
 		var who []string
 		for _, s := range got {
 			who = append(who, s.String())

@@ -11,30 +11,30 @@ import (
 // A capacity says whether a key may sign a record in one role ("registrar"), and
 // for which holder. Thresholds count distinct holders, not keys (RECORDS.md
 // "Keys and who may sign").
-type capacity func(keyid string) (holder string, ok bool)
+type signerRole func(keyid string) (holder string, ok bool)
 
 // signatures are those that the record bears; where a key is tried, that it alone signed.
-func (j *judging) signatures() []record.VerifiedSignature {
-	if j.tried != nil {
-		return []record.VerifiedSignature{{Key: j.tried}}
+func (j *judgment) signatures() []record.VerifiedSignature {
+	if j.triedKey != nil {
+		return []record.VerifiedSignature{{Key: j.triedKey}}
 	}
 	return j.v.Signatures()
 }
 
-// sign finds the holders who signed in a capacity, and keeps their signatures:
+// countSignatures finds the holders who signed in a capacity, and keeps their signatures:
 // all of them, beyond the threshold and of one holder too (DESIGN.md section 4,
 // "Entry").
-func (j *judging) sign(as capacity) (holders []string) {
+func (j *judgment) countSignatures(as signerRole) (holders []string) {
 	for i, s := range j.signatures() {
 		if _, ok := as(s.Key.ID()); ok {
-			j.kept |= 1 << i
+			j.counted |= 1 << i
 		}
 	}
-	return j.holders(as)
+	return j.signersInRole(as)
 }
 
-// holders are the distinct holders who signed in a capacity, in order.
-func (j *judging) holders(as capacity) (holders []string) {
+// signersInRole are the distinct holders who signed in a capacity, in order.
+func (j *judgment) signersInRole(as signerRole) (holders []string) {
 	for _, s := range j.signatures() {
 		holder, ok := as(s.Key.ID())
 		if !ok {
@@ -47,21 +47,21 @@ func (j *judging) holders(as capacity) (holders []string) {
 	return holders
 }
 
-// need refuses the record unless that many distinct holders signed in a capacity.
-func (j *judging) need(n int64, noun string, as capacity) error {
-	if holders := j.sign(as); int64(len(holders)) < n {
-		return j.tooFew(n, noun, holders)
+// needSigners refuses the record unless that many distinct holders signed in a capacity.
+func (j *judgment) needSigners(n int64, noun string, as signerRole) error {
+	if holders := j.countSignatures(as); int64(len(holders)) < n {
+		return j.tooFewSigners(n, noun, holders)
 	}
 	return nil
 }
 
-// needKeys refuses the record unless each of these keys signed it: possession is
+// needEveryKey refuses the record unless each of these keys signed it: possession is
 // proven, or not enrolled.
-func (j *judging) needKeys(keys []*record.Key) error {
+func (j *judgment) needEveryKey(keys []*record.Key) error {
 	var missing []string
 	for _, k := range keys {
-		if len(j.sign(func(keyid string) (string, bool) { return "", keyid == k.ID() })) == 0 {
-			missing = append(missing, shortKey(k.ID()))
+		if len(j.countSignatures(func(keyid string) (string, bool) { return "", keyid == k.ID() })) == 0 {
+			missing = append(missing, shortKeyID(k.ID()))
 		}
 	}
 	if missing != nil && !j.unsigned {
@@ -70,18 +70,18 @@ func (j *judging) needKeys(keys []*record.Key) error {
 	return nil
 }
 
-// keeps tells [record.Verified.Entry] which signatures count.
-func (j *judging) keeps(k *record.Key) bool {
+// countsSignature tells [record.Verified.Entry] which signatures count.
+func (j *judgment) countsSignature(k *record.Key) bool {
 	for i, s := range j.signatures() {
 		if s.Key == k {
-			return j.kept&(1<<i) != 0
+			return j.counted&(1<<i) != 0
 		}
 	}
 	return false
 }
 
-// root keys of the charter in force. A set is the newest charter's below the index.
-func (c *CharterRow) root(keyid string) (string, bool) {
+// rootHolder keys of the charter in force. A set is the newest charter's below the index.
+func (c *CharterRow) rootHolder(keyid string) (string, bool) {
 	for i := range c.Root {
 		if c.Root[i].ID == keyid {
 			return c.Root[i].Holder, true
@@ -90,36 +90,38 @@ func (c *CharterRow) root(keyid string) (string, bool) {
 	return "", false
 }
 
-// holder is the capacity of a party's live keys of which pick is true.
-func (j *judging) holder(p *PartyRow, pick func(*KeyRow) bool) capacity {
+// roleOf is the capacity of a party's live keys of which pick is true.
+func (j *judgment) roleOf(p *PartyRow, pick func(*KeyRow) bool) signerRole {
 	return func(keyid string) (string, bool) {
 		if p == nil {
 			return "", false
 		}
 		k := p.Key(keyid)
-		if k == nil || !pick(k) || k.idle(j.admitted, j.today) != "" {
+		if k == nil || !pick(k) || k.whyNotLive(j.admitted, j.today) != "" {
 			return "", false
 		}
 		return k.Holder, true
 	}
 }
 
-// officer, automation and the functions of the authority's keys. An automation
+// isOfficer, automation and the functions of the authority's keys. An automation
 // key has no function but importer, so an officer is asked for by name.
-func officer(k *KeyRow) bool { return k.Use == record.UseOfficer }
-func working(k *KeyRow) bool { return k.Use == record.UseOfficer || k.Use == record.UseAutomation }
-func registrar(k *KeyRow) bool {
-	return officer(k) && slices.Contains(k.Functions, record.FuncRegistrar)
+func isOfficer(k *KeyRow) bool { return k.Use == record.UseOfficer }
+func isOfficerOrAutomation(k *KeyRow) bool {
+	return k.Use == record.UseOfficer || k.Use == record.UseAutomation
 }
-func designator(k *KeyRow) bool {
-	return officer(k) && slices.Contains(k.Functions, record.FuncDesignator)
+func isRegistrar(k *KeyRow) bool {
+	return isOfficer(k) && slices.Contains(k.Functions, record.FuncRegistrar)
 }
-func importer(k *KeyRow) bool {
-	return working(k) && slices.Contains(k.Functions, record.FuncImporter)
+func isDesignator(k *KeyRow) bool {
+	return isOfficer(k) && slices.Contains(k.Functions, record.FuncDesignator)
+}
+func isImporter(k *KeyRow) bool {
+	return isOfficerOrAutomation(k) && slices.Contains(k.Functions, record.FuncImporter)
 }
 
-// tooFew says how many more must sign, and why other signatures do not count.
-func (j *judging) tooFew(n int64, noun string, holders []string) error {
+// tooFewSigners says how many more must sign, and why other signatures do not count.
+func (j *judgment) tooFewSigners(n int64, noun string, holders []string) error {
 	if j.unsigned {
 		return nil
 	}
@@ -131,28 +133,28 @@ func (j *judging) tooFew(n int64, noun string, holders []string) error {
 		fmt.Fprintf(&b, "%d signed (%s)", len(holders), strings.Join(holders, ", "))
 	}
 	for i, s := range j.signatures() {
-		if j.kept&(1<<i) != 0 {
+		if j.counted&(1<<i) != 0 {
 			continue
 		}
-		why, err := j.useless(s.Key.ID())
+		why, err := j.whyNotCounted(s.Key.ID())
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(&b, "; key %s %s", shortKey(s.Key.ID()), why)
+		fmt.Fprintf(&b, "; key %s %s", shortKeyID(s.Key.ID()), why)
 	}
 	return record.Refuse(record.Forbidden, "%s", b.String())
 }
 
-// useless says why a key's signature does not count here.
-func (j *judging) useless(keyid string) (string, error) {
-	k, err := j.d.keyRow(keyid)
+// whyNotCounted says why a key's signature does not count here.
+func (j *judgment) whyNotCounted(keyid string) (string, error) {
+	k, err := j.draft.keyRow(keyid)
 	switch {
 	case err != nil:
 		return "", err
 	case k == nil:
 		return "is not enrolled", nil
 	case k.Owner == ownerRoot:
-		if _, ok := j.charter.root(keyid); !ok {
+		if _, ok := j.charter.rootHolder(keyid); !ok {
 			return "is a root key no more", nil
 		}
 		return "is a root key", nil
@@ -163,7 +165,7 @@ func (j *judging) useless(keyid string) (string, error) {
 	if id != j.st.Issuer && id != record.Authority {
 		return "belongs to " + id, nil
 	}
-	if why := k.idle(j.admitted, j.today); why != "" {
+	if why := k.whyNotLive(j.admitted, j.today); why != "" {
 		return why, nil
 	}
 	holder := k.Holder
@@ -175,13 +177,13 @@ func (j *judging) useless(keyid string) (string, error) {
 		what = "is a recovery key of " + holder
 	}
 	if len(k.Functions) > 0 {
-		what += fmt.Sprintf(" (%s)", joined(k.Functions))
+		what += fmt.Sprintf(" (%s)", joinWords(k.Functions))
 	}
 	return what, nil
 }
 
-// joined lists functions or roles as a sentence does.
-func joined[S ~string](words []S) string {
+// joinWords lists functions or roles as a sentence does.
+func joinWords[S ~string](words []S) string {
 	var b strings.Builder
 	for i, w := range words {
 		if i > 0 {
@@ -199,8 +201,8 @@ func plural(n int64, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// shortKey is enough of a key ID for a sentence.
-func shortKey(keyid string) string {
+// shortKeyID is enough of a key ID for a sentence.
+func shortKeyID(keyid string) string {
 	const shown = len("SHA256:") + 8
 	if len(keyid) <= shown {
 		return keyid

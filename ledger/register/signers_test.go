@@ -12,9 +12,9 @@ import (
 // sign" on a ledger with the authority and three providers, of which one is
 // suspended and one withdrawn.
 func TestWhoMayNotSign(t *testing.T) {
-	b := registertest.NewBook(start, "acme-cloud", "delta-racks", "echo-stopped", "foxtrot-gone")
-	b.Must(b.Designate("2026-014", b.Order("Kestrel Hosting")))
-	b.Must(b.Import("36", b.Listed("36", "AEROCARIBBEAN AIRLINES")))
+	b := registertest.NewFixture(start, "acme-cloud", "delta-racks", "echo-stopped", "foxtrot-gone")
+	b.Must(b.Designate("2026-014", b.NewDesignation("Kestrel Hosting")))
+	b.Must(b.ImportListed("36", b.NewListedDesignation("36", "AEROCARIBBEAN AIRLINES")))
 	for party, status := range map[string]string{"echo-stopped": "suspended", "foxtrot-gone": "withdrawn"} {
 		env, _ := sign(b, "party/"+party, "authority", &record.Standing{Status: status, EffectiveOn: today(b), Reason: "test"}, "authority/officer-1")
 		b.Must(env)
@@ -50,25 +50,25 @@ func TestWhoMayNotSign(t *testing.T) {
 		issuer string
 		say    record.Predicate
 		keys   []string
-		class  record.Class
+		class  record.RefusalClass
 		words  string
 	}{
 		// Thresholds count distinct holders.
-		{"one officer", "designation/1", "authority", b.Order("x"), []string{"authority/officer-1"},
+		{"one officer", "designation/1", "authority", b.NewDesignation("x"), []string{"authority/officer-1"},
 			record.Forbidden, "2 officers needed, 1 signed (officer-1)"},
-		{"one officer with two keys", "designation/1", "authority", b.Order("x"), []string{"authority/officer-1", "authority/officer-1#2"},
+		{"one officer with two keys", "designation/1", "authority", b.NewDesignation("x"), []string{"authority/officer-1", "authority/officer-1#2"},
 			record.Forbidden, "2 officers needed, 1 signed (officer-1)"},
-		{"an officer and a stranger's key", "designation/1", "authority", b.Order("x"), []string{"authority/officer-1", "acme-cloud/compliance"},
+		{"an officer and a stranger's key", "designation/1", "authority", b.NewDesignation("x"), []string{"authority/officer-1", "acme-cloud/compliance"},
 			record.Forbidden, "belongs to acme-cloud"},
-		{"an officer and a key that nobody enrolled", "designation/1", "authority", b.Order("x"), []string{"authority/officer-1", "nobody/1"},
+		{"an officer and a key that nobody enrolled", "designation/1", "authority", b.NewDesignation("x"), []string{"authority/officer-1", "nobody/1"},
 			record.Forbidden, "is not enrolled"},
-		{"an officer and a root key", "designation/1", "authority", b.Order("x"), []string{"authority/officer-1", "root/root-1"},
+		{"an officer and a root key", "designation/1", "authority", b.NewDesignation("x"), []string{"authority/officer-1", "root/root-1"},
 			record.Forbidden, "is a root key"},
-		{"an officer and the recovery key", "designation/1", "authority", b.Order("x"), []string{"authority/officer-1", "authority/safe"},
+		{"an officer and the recovery key", "designation/1", "authority", b.NewDesignation("x"), []string{"authority/officer-1", "authority/safe"},
 			record.Forbidden, "is a recovery key of safe"},
-		{"an officer and the importer, nothing imported", "designation/1", "authority", b.Order("x"), []string{"authority/officer-1", "authority/nightly-import"},
+		{"an officer and the importer, nothing imported", "designation/1", "authority", b.NewDesignation("x"), []string{"authority/officer-1", "authority/nightly-import"},
 			record.Forbidden, "is an automation key of nightly-import (importer)"},
-		{"the importer alone, nothing imported", "designation/1", "authority", b.Order("x"), []string{"authority/nightly-import"},
+		{"the importer alone, nothing imported", "designation/1", "authority", b.NewDesignation("x"), []string{"authority/nightly-import"},
 			record.Forbidden, "2 officers needed, none signed"},
 		{"the importer revokes an order", "designation/2026-014", "authority", &record.Revocation{EffectiveOn: today(b), Cause: "lifted", Reason: "x"}, []string{"authority/nightly-import"},
 			record.Forbidden, "2 officers needed"},
@@ -76,7 +76,7 @@ func TestWhoMayNotSign(t *testing.T) {
 			record.Forbidden, "1 importer needed, none signed; key "},
 		{"who that was", "designation/ofac-sdn-36", "authority", &record.Revocation{EffectiveOn: today(b), Cause: "lifted", Reason: "x"}, []string{"authority/officer-2"},
 			record.Forbidden, " is an officer key of officer-2 (designator"},
-		{"a provider designates", "designation/1", "authority", b.Order("x"), []string{"acme-cloud/compliance"},
+		{"a provider designates", "designation/1", "authority", b.NewDesignation("x"), []string{"acme-cloud/compliance"},
 			record.Forbidden, "belongs to acme-cloud"},
 
 		// Root keys.
@@ -193,13 +193,13 @@ func TestWhoMayNotSign(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			env, keys := sign(b, c.thread, c.issuer, c.say, c.keys...)
-			refused(t, forge(t, b, env, keys...), c.class, c.words)
+			wantRefusal(t, judgeRefused(t, b, env, keys...), c.class, c.words)
 		})
 	}
 
 	t.Run("six keys and a registrar", func(t *testing.T) {
 		env, names := sign(b, "party/many", "many", provider("many", six...), append(sixNames, "authority/officer-1")...)
-		v, err := record.Open(env, b.Register.Candidates)
+		v, err := record.Open(env, b.Register.CandidateKeys)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -207,21 +207,21 @@ func TestWhoMayNotSign(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		signedBy(t, b, e, names...)
+		wantSigners(t, b, e, names...)
 	})
 	t.Run("eight keys leave no room for a registrar", func(t *testing.T) {
 		env, keys := sign(b, "party/toomany", "toomany", provider("toomany", eight...), append(eightNames, "authority/officer-1")...)
-		refused(t, forge(t, b, env, keys...), record.Invalid, "list at most 7")
+		wantRefusal(t, judgeRefused(t, b, env, keys...), record.Invalid, "list at most 7")
 	})
 }
 
 // TestTwoRegistrars: with a threshold of two, one registrar's two keys are one.
 func TestTwoRegistrars(t *testing.T) {
-	b := registertest.NewBook(start, "acme-cloud")
-	must(t, b, "party/authority", "authority", &record.Keys{Add: []record.PartyKey{
+	b := registertest.NewFixture(start, "acme-cloud")
+	mustSubmit(t, b, "party/authority", "authority", &record.Keys{Add: []record.PartyKey{
 		b.Officer("authority/officer-1#2", record.FuncRegistrar), b.Officer("authority/officer-4", record.FuncRegistrar),
 	}}, "root/root-1", "root/root-2", "authority/officer-1#2", "authority/officer-4")
-	b.Must(charter(b, func(c *record.Charter) { c.Thresholds.Registrar = 2 }, "root/root-1", "root/root-2"))
+	b.Must(charterEnvelope(b, func(c *record.Charter) { c.Thresholds.Registrar = 2 }, "root/root-1", "root/root-2"))
 
 	e := &record.Enrolment{LegalName: "New", Country: "US", Roles: []record.Role{record.RoleProvider}, Keys: []record.PartyKey{b.Officer("new/o")}}
 	standing := &record.Standing{Status: "suspended", EffectiveOn: today(b), Reason: "x"}
@@ -236,24 +236,24 @@ func TestTwoRegistrars(t *testing.T) {
 		{"party/acme-cloud", "authority", recovery, []string{"acme-cloud/new"}},
 	} {
 		env, keys := sign(b, c.thread, c.issuer, c.say, append(c.own[:len(c.own):len(c.own)], "authority/officer-1", "authority/officer-1#2")...)
-		refused(t, forge(t, b, env, keys...), record.Forbidden, "2 registrars needed, 1 signed (officer-1)")
+		wantRefusal(t, judgeRefused(t, b, env, keys...), record.Forbidden, "2 registrars needed, 1 signed (officer-1)")
 		env, _ = sign(b, c.thread, c.issuer, c.say, append(c.own[:len(c.own):len(c.own)], "authority/officer-1", "authority/officer-4")...)
 		if _, err := b.Submit(env); err != nil {
 			t.Errorf("%s: %v", c.say.Kind(), err)
 		}
 	}
 	// Revoking one of the authority's keys still takes one.
-	must(t, b, "party/authority", "authority", revoke(b, "authority/officer-1#2"), "authority/officer-4")
+	mustSubmit(t, b, "party/authority", "authority", revoke(b, "authority/officer-1#2"), "authority/officer-4")
 }
 
 // TestMaySign: who may not sign is told whose the key is, before there is a signature.
 func TestMaySign(t *testing.T) {
-	b := registertest.NewBook(start, "acme-cloud", "delta-racks")
-	must(t, b, "party/authority", "authority", &record.Keys{Add: []record.PartyKey{b.Recovery("authority/safe")}}, "root/root-1", "root/root-3", "authority/safe")
-	b.Must(b.Designate("2026-014", b.Order("Kestrel Hosting")))
-	must(t, b, "party/acme-cloud", "authority", &record.Keys{Add: []record.PartyKey{b.Officer("acme-cloud/late")}}, "authority/officer-1", "acme-cloud/late")
+	b := registertest.NewFixture(start, "acme-cloud", "delta-racks")
+	mustSubmit(t, b, "party/authority", "authority", &record.Keys{Add: []record.PartyKey{b.Recovery("authority/safe")}}, "root/root-1", "root/root-3", "authority/safe")
+	b.Must(b.Designate("2026-014", b.NewDesignation("Kestrel Hosting")))
+	mustSubmit(t, b, "party/acme-cloud", "authority", &record.Keys{Add: []record.PartyKey{b.Officer("acme-cloud/late")}}, "authority/officer-1", "acme-cloud/late")
 	ack := &record.Response{Status: "acknowledged"}
-	late := b.Order("Lumen")
+	late := b.NewDesignation("Lumen")
 	late.EffectiveFrom = ptr(today(b))
 	automation := &record.Keys{Add: []record.PartyKey{b.Automation("acme-cloud/two")}}
 	for _, c := range []struct {
@@ -261,13 +261,13 @@ func TestMaySign(t *testing.T) {
 		say            record.Predicate
 		key, words     string // none: it may, or Preflight says what is at fault
 	}{
-		{"designation/1", "authority", b.Order("x"), "authority/officer-1", ""},
-		{"designation/1", "authority", b.Order("x"), "authority/nightly-import", "is an automation key of nightly-import (importer), and may not sign this designation"},
-		{"designation/1", "authority", b.Order("x"), "root/root-1", "is a root key, and"},
-		{"designation/1", "authority", b.Order("x"), "acme-cloud/compliance", "belongs to acme-cloud, and"},
-		{"designation/1", "authority", b.Order("x"), "nobody/1", "is not enrolled, and"},
+		{"designation/1", "authority", b.NewDesignation("x"), "authority/officer-1", ""},
+		{"designation/1", "authority", b.NewDesignation("x"), "authority/nightly-import", "is an automation key of nightly-import (importer), and may not sign this designation"},
+		{"designation/1", "authority", b.NewDesignation("x"), "root/root-1", "is a root key, and"},
+		{"designation/1", "authority", b.NewDesignation("x"), "acme-cloud/compliance", "belongs to acme-cloud, and"},
+		{"designation/1", "authority", b.NewDesignation("x"), "nobody/1", "is not enrolled, and"},
 		{"designation/1", "authority", late, "nobody/1", ""},
-		{"designation/2026-014", "authority", b.Order("x"), "nobody/1", ""},
+		{"designation/2026-014", "authority", b.NewDesignation("x"), "nobody/1", ""},
 		{"response/2026-014/acme-cloud", "acme-cloud", ack, "acme-cloud/ci", ""},
 		{"response/2026-014/acme-cloud", "acme-cloud", ack, "delta-racks/ci", "belongs to delta-racks, and"},
 		{"response/2026-099/acme-cloud", "acme-cloud", ack, "delta-racks/ci", ""},
@@ -278,9 +278,9 @@ func TestMaySign(t *testing.T) {
 		err := b.Register.Begin(b.Now).MaySign(b.Statement(c.thread, c.issuer, c.say), b.Signer(c.key).Key())
 		switch {
 		case c.key == "acme-cloud/late":
-			refused(t, err, record.TooEarly, c.words)
+			wantRefusal(t, err, record.TooEarly, c.words)
 		case c.words != "":
-			refused(t, err, record.Forbidden, c.words)
+			wantRefusal(t, err, record.Forbidden, c.words)
 		case err != nil:
 			t.Errorf("%s on %s: %v", c.key, c.thread, err)
 		}

@@ -11,33 +11,33 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// Sparse replays some of a ledger's records, each at its own index, as a chain file
+// SparseReplay replays some of a ledger's records, each at its own index, as a chain file
 // shows them (DESIGN.md section 4, "Receipt"). It is the fold itself on a history with
 // gaps: what the records shown decide is judged, what they contradict is refused, and
 // what would take a record that is not shown is named. That a thread, or a record, is not
 // among those shown says nothing. What the newest record shown of a thread says is taken
 // to hold on, as in any log: a later one that is left out at the end leaves no trace.
-type Sparse struct {
+type SparseReplay struct {
 	r    *Register
 	d    *Draft
 	keys map[string]*record.Key // those that the records so far list
 }
 
-// NewSparse begins with nothing shown. The options are those of the ledger's register;
+// NewSparseReplay begins with nothing shown. The options are those of the ledger's register;
 // their sizes are not used.
-func NewSparse(o Options) (*Sparse, error) {
+func NewSparseReplay(o Options) (*SparseReplay, error) {
 	o.CacheBytes, o.MemTableBytes = 1<<20, 4<<20
 	r, err := Open(vfs.NewMem(), "sparse", o)
 	if err != nil {
 		return nil, err
 	}
-	s := &Sparse{r: r, d: r.Begin(time.Time{}), keys: make(map[string]*record.Key)}
-	s.d.gaps = new(gaps)
+	s := &SparseReplay{r: r, d: r.Begin(time.Time{}), keys: make(map[string]*record.Key)}
+	s.d.gaps = new(sparseGaps)
 	return s, nil
 }
 
 // Close frees what the replay held.
-func (s *Sparse) Close() error { return s.r.Close() }
+func (s *SparseReplay) Close() error { return s.r.Close() }
 
 // Apply judges the entry at that index, which is above those applied before; the first
 // is the charter at index 0. unchecked are the rules that would have taken a record
@@ -47,7 +47,7 @@ func (s *Sparse) Close() error { return s.r.Close() }
 // of an entry that must not be in a ledger, whatever the others are, wrapping an
 // [UpgradeError] where this binary cannot tell; any other is of the machine. After an
 // error nothing more can be applied.
-func (s *Sparse) Apply(index uint64, e record.Entry) (unchecked []string, err error) {
+func (s *SparseReplay) Apply(index uint64, e record.Entry) (unchecked []string, err error) {
 	switch {
 	case s.d.charter == nil && index != 0:
 		return nil, &NotShownError{Index: index, What: "the charter at index 0"}
@@ -56,27 +56,27 @@ func (s *Sparse) Apply(index uint64, e record.Entry) (unchecked []string, err er
 	}
 	st, err := record.ParseStatement(e.Envelope.Payload)
 	if err != nil {
-		if rules := openingRules(e.Envelope.Payload); index == 0 && rules > Rules {
-			err = needsRules(0, rules, 0)
+		if rules := firstCharterRules(e.Envelope.Payload); index == 0 && rules > RulesVersion {
+			err = newerRulesError(0, rules, 0)
 		}
-		return nil, s.d.faulty(&EntryError{index, err})
+		return nil, s.d.explainFault(&EntryError{index, err})
 	}
 	listed, err := record.ListedKeys(st)
 	if err != nil {
-		return nil, s.d.faulty(&EntryError{index, err})
+		return nil, s.d.explainFault(&EntryError{index, err})
 	}
 	for _, sig := range e.Envelope.Signatures {
 		if s.keys[sig.KeyID] == nil && !slices.ContainsFunc(listed, func(k *record.Key) bool { return k.ID() == sig.KeyID }) {
-			return nil, &NotShownError{Index: index, What: fmt.Sprintf("the record that lists key %s, which signed it,", shortKey(sig.KeyID))}
+			return nil, &NotShownError{Index: index, What: fmt.Sprintf("the record that lists key %s, which signed it,", shortKeyID(sig.KeyID))}
 		}
 	}
-	v, err := record.Reopen(e, func(id string) *record.Key { return s.keys[id] })
+	v, err := record.OpenEntry(e, func(id string) *record.Key { return s.keys[id] })
 	if err != nil {
-		return nil, s.d.faulty(&EntryError{index, err})
+		return nil, s.d.explainFault(&EntryError{index, err})
 	}
-	s.d.next, *s.d.gaps = index, gaps{}
+	s.d.next, *s.d.gaps = index, sparseGaps{}
 	if err := s.d.Apply(e, v); err != nil {
-		return nil, s.blame(index, err)
+		return nil, s.attribute(index, err)
 	}
 	for _, k := range listed {
 		s.keys[k.ID()] = k
@@ -84,24 +84,24 @@ func (s *Sparse) Apply(index uint64, e record.Entry) (unchecked []string, err er
 	return s.d.gaps.unchecked, nil
 }
 
-// blame says what an error of judging says of the entry. A refusal after something was
+// attribute says what an error of judging says of the entry. A refusal after something was
 // looked for and not shown proves nothing: it may rest on the absence.
-func (s *Sparse) blame(index uint64, err error) error {
+func (s *SparseReplay) attribute(index uint64, err error) error {
 	var hidden *NotShownError
 	if errors.As(err, &hidden) {
 		return hidden
 	}
 	var refusal *record.Refusal
-	if missed := s.d.gaps.missed; len(missed) > 0 && errors.As(err, &refusal) {
+	if missed := s.d.gaps.notFound; len(missed) > 0 && errors.As(err, &refusal) {
 		return &NotShownError{Index: index, What: "what stands on " + missed[0]}
 	}
-	return blame(index, err)
+	return attributeToEntry(index, err)
 }
 
-// Holders are whose keys signed an entry that was applied, as far as the records shown
+// SignerHolders are whose keys signed an entry that was applied, as far as the records shown
 // tell, and what became of each key in those above it. It is asked once, after the
 // last Apply.
-func (s *Sparse) Holders(e record.Entry) ([]KeyHolder, error) {
+func (s *SparseReplay) SignerHolders(e record.Entry) ([]KeyHolder, error) {
 	if err := s.r.Advance(s.d, [32]byte{}); err != nil {
 		return nil, err
 	}
@@ -130,70 +130,70 @@ func (e *NotShownError) Error() string {
 	return fmt.Sprintf("index %d cannot be judged: %s is not shown", e.Index, e.What)
 }
 
-// gaps is what judging one record of a sparse replay looked for in vain.
-type gaps struct {
-	missed    []string // threads and records; see [Sparse.blame]
+// sparseGaps is what judging one record of a sparse replay looked for in vain.
+type sparseGaps struct {
+	notFound  []string // threads and records; see [Sparse.blame]
 	unchecked []string
 }
 
-// miss notes that something was looked for and is not among what is shown.
-func (g *gaps) miss(what string) {
+// addNotFound notes that something was looked for and is not among what is shown.
+func (g *sparseGaps) addNotFound(what string) {
 	if g != nil {
-		g.missed = append(g.missed, what)
+		g.notFound = append(g.notFound, what)
 	}
 }
 
-// unshown says that the thread exists and what stands on it is not known, which is so
+// isUnshown says that the thread exists and what stands on it is not known, which is so
 // in a sparse replay alone.
-func (row *ThreadRow) unshown() bool { return row != nil && row.State == nil }
+func (row *ThreadRow) isUnshown() bool { return row != nil && row.State == nil }
 
-// hide makes the head of a thread one of which only the ID is known.
-func (j *judging) hide() { j.head = &ThreadRow{Thread: j.st.Thread, ID: j.st.Follows} }
+// hideHead makes the head of a thread one of which only the ID is known.
+func (j *judgment) hideHead() { j.head = &ThreadRow{Thread: j.st.Thread, ID: j.st.Follows} }
 
 // notShown is the verdict where the right to sign rests on what is not shown.
-func (j *judging) notShown(format string, args ...any) error {
+func (j *judgment) notShown(format string, args ...any) error {
 	return &NotShownError{Index: j.index, What: fmt.Sprintf(format, args...)}
 }
 
-// unchecked notes a rule that would take a record which is not shown.
-func (j *judging) unchecked(format string, args ...any) {
-	j.d.gaps.unchecked = append(j.d.gaps.unchecked, fmt.Sprintf(format, args...))
+// addUnchecked notes a rule that would take a record which is not shown.
+func (j *judgment) addUnchecked(format string, args ...any) {
+	j.draft.gaps.unchecked = append(j.draft.gaps.unchecked, fmt.Sprintf(format, args...))
 }
 
-// followsShown is [judging.follows] among the records shown. What the record follows may
+// checkFollowsShown is [judging.follows] among the records shown. What the record follows may
 // be one that is not; but if it is, it must be the newest of the thread.
-func (j *judging) followsShown() error {
-	j.d.gaps.missed = nil // that its thread does not exist yet is the record's own word
+func (j *judgment) checkFollowsShown() error {
+	j.draft.gaps.notFound = nil // that its thread does not exist yet is the record's own word
 	follows := j.st.Follows
 	if follows.IsZero() || j.head != nil && follows == j.head.ID {
 		switch {
 		case j.head == nil && j.index > 1:
-			j.unchecked("that nothing stood on %s before it", j.st.Thread)
-		case j.head.unshown():
-			j.unchecked("what stood on %s before it", j.st.Thread)
+			j.addUnchecked("that nothing stood on %s before it", j.st.Thread)
+		case j.head.isUnshown():
+			j.addUnchecked("what stood on %s before it", j.st.Thread)
 		}
-		return j.followsHead()
+		return j.checkFollowsHead()
 	}
-	row, shown, err := j.d.record(follows)
+	row, shown, err := j.draft.recordRow(follows)
 	if err != nil {
 		return err
 	}
-	j.d.gaps.missed = nil
+	j.draft.gaps.notFound = nil
 	if shown && row.Thread != j.st.Thread {
 		return invalid("/predicate/follows", "%s stands on %s", follows, row.Thread)
 	}
 	if shown {
-		return j.followsHead()
+		return j.checkFollowsHead()
 	}
-	j.unchecked("what stood on %s before it, which ends with record %s", j.st.Thread, follows)
-	j.hide()
+	j.addUnchecked("what stood on %s before it, which ends with record %s", j.st.Thread, follows)
+	j.hideHead()
 	return nil
 }
 
-// foreign refuses a record of an issuer who is not shown, where a key signed it that is
+// checkKeysOfOthers refuses a record of an issuer who is not shown, where a key signed it that is
 // shown to be another's: keys have one owner for ever, and such a record takes its
 // issuer's own alone.
-func (j *judging) foreign() error {
+func (j *judgment) checkKeysOfOthers() error {
 	switch j.st.Kind {
 	case record.KindKeys, record.KindResponse, record.KindCIPCertification:
 	default:
@@ -203,12 +203,12 @@ func (j *judging) foreign() error {
 		return nil
 	}
 	for _, s := range j.signatures() {
-		k, err := j.d.keyRow(s.Key.ID())
+		k, err := j.draft.keyRow(s.Key.ID())
 		if err != nil {
 			return err
 		}
 		if k != nil && k.Owner != "party/"+j.st.Issuer {
-			return record.Refuse(record.Forbidden, "key %s belongs to %s, and may not sign for %s", shortKey(k.ID), k.owner(), j.st.Issuer)
+			return record.Refuse(record.Forbidden, "key %s belongs to %s, and may not sign for %s", shortKeyID(k.ID), k.owner(), j.st.Issuer)
 		}
 	}
 	return nil

@@ -7,11 +7,11 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// Strangers says whose signatures an envelope bears that none of the
-// [Register.Candidates] made: "key SHA256:3fa9… belongs to delta-racks". It looks
+// ExplainSigners says whose signatures an envelope bears that none of the
+// [Register.CandidateKeys] made: "key SHA256:3fa9… belongs to delta-racks". It looks
 // at the keys that the signatures' key IDs name and verifies each, so it accuses
 // nobody falsely. nil means that it knows no better than [record.Open] did.
-func (r *Register) Strangers(env record.Envelope, issuer string) error {
+func (r *Register) ExplainSigners(env record.Envelope, issuer string) error {
 	var whose []string
 	message := record.PAE(env.Payload)
 	for i, s := range env.Signatures {
@@ -27,13 +27,13 @@ func (r *Register) Strangers(env record.Envelope, issuer string) error {
 		}
 		switch {
 		case h.Party == "":
-			whose = append(whose, fmt.Sprintf("key %s is a root key", shortKey(s.KeyID)))
+			whose = append(whose, fmt.Sprintf("key %s is a root key", shortKeyID(s.KeyID)))
 		case h.Party != issuer:
-			whose = append(whose, fmt.Sprintf("key %s belongs to %s", shortKey(s.KeyID), h.Party))
+			whose = append(whose, fmt.Sprintf("key %s belongs to %s", shortKeyID(s.KeyID), h.Party))
 		case h.Revoked != 0:
-			whose = append(whose, fmt.Sprintf("key %s was revoked at index %d", shortKey(s.KeyID), h.Revoked))
+			whose = append(whose, fmt.Sprintf("key %s was revoked at index %d", shortKeyID(s.KeyID), h.Revoked))
 		default:
-			whose = append(whose, fmt.Sprintf("key %s is %s's, of use %s, which does not sign this kind of record", shortKey(s.KeyID), issuer, h.Use))
+			whose = append(whose, fmt.Sprintf("key %s is %s's, of use %s, which does not sign this kind of record", shortKeyID(s.KeyID), issuer, h.Use))
 		}
 	}
 	if whose == nil {

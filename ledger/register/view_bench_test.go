@@ -12,12 +12,12 @@ import (
 // looking whether it makes anybody owe something.
 func BenchmarkViewLists(b *testing.B) {
 	const n = 4000
-	book := registertest.NewBook(start, "acme-cloud", "borealis-compute")
+	book := registertest.NewFixture(start, "acme-cloud", "borealis-compute")
 	for i := range n {
 		id := fmt.Sprint(i)
-		book.Must(book.Import(id, book.Listed(id, "Entity "+id)))
+		book.Must(book.ImportListed(id, book.NewListedDesignation(id, "Entity "+id)))
 	}
-	v, err := book.Register.Now()
+	v, err := book.Register.LatestView()
 	if err != nil {
 		b.Fatal(err)
 	}

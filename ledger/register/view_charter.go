@@ -22,13 +22,13 @@ type RootKey struct {
 func (v *View) Charter() (Charter, error) {
 	n := len(v.charters)
 	if n == 0 {
-		return Charter{}, v.absent("charter")
+		return Charter{}, v.absentError("charter")
 	}
 	r, err := v.RecordAt(v.charters[n-1].Index)
 	if err != nil {
 		return Charter{}, err
 	}
-	newest, err := v.r.newest(ownerRoot, v.size)
+	newest, err := v.rows.newestVersion(ownerRoot, v.size)
 	if err != nil {
 		return Charter{}, err
 	}
@@ -38,7 +38,7 @@ func (v *View) Charter() (Charter, error) {
 		c.Roots = append(c.Roots, RootKey{ID: k.ID, Holder: k.Holder})
 	}
 	for i, t := range v.charters {
-		if i > 0 && i <= n-maxRests {
+		if i > 0 && i <= n-maxRecordIDs {
 			c.Cut = []string{"records"}
 			continue
 		}

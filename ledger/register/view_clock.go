@@ -8,20 +8,20 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// clock answers for one instant: the date there, and the charter that judged each
+// asOf answers for one instant: the date there, and the charter that judged each
 // index.
-type clock struct {
-	at       time.Time
-	zone     *time.Location
-	charters []charterTerms // oldest first
-	there    uint64         // records below it were there at the instant; for others their admission times say
+type asOf struct {
+	instant       time.Time
+	zone          *time.Location
+	charters      []charterTerms // oldest first
+	includesBelow uint64         // records below it were there at the instant; for others their admission times say
 }
 
-// zoned sets the time zone: that of the newest charter which was there, else the first.
-func (c clock) zoned() clock {
+// withZone sets the time zone: that of the newest charter which was there, else the first.
+func (c asOf) withZone() asOf {
 	c.zone = time.UTC
 	for i, row := range slices.Backward(c.charters) {
-		if i == 0 || c.passed(row.Step) {
+		if i == 0 || c.includes(row.RecordRef) {
 			c.zone = row.zone
 			break
 		}
@@ -29,90 +29,94 @@ func (c clock) zoned() clock {
 	return c
 }
 
-func (c clock) today() record.Date { return record.DateOf(c.at, c.zone) }
+func (c asOf) today() record.Date { return record.DateOf(c.instant, c.zone) }
 
-// date is the admission date of a record: in the time zone of the charter that judged it,
+// admissionDate is the admission date of a record: in the time zone of the charter that judged it,
 // whatever zone came later.
-func (c clock) date(s Step) record.Date { return record.DateOf(s.Admitted, c.zoneAt(s.Index)) }
+func (c asOf) admissionDate(s RecordRef) record.Date {
+	return record.DateOf(s.Admitted, c.zoneAt(s.Index))
+}
 
-// passed reports whether a record was there at the instant asked for.
-func (c clock) passed(s Step) bool { return s.Index < c.there || !s.Admitted.After(c.at) }
+// includes reports whether a record was there at the instant asked for.
+func (c asOf) includes(s RecordRef) bool {
+	return s.Index < c.includesBelow || !s.Admitted.After(c.instant)
+}
 
 // periods are those of the charter that judges an index.
-func (c clock) periods(index uint64) record.Periods { return c.charter(index).Periods }
+func (c asOf) periods(index uint64) record.Periods { return c.charterAt(index).Periods }
 
 // zoneAt is the time zone of the charter that judges an index.
-func (c clock) zoneAt(index uint64) *time.Location { return c.charter(index).zone }
+func (c asOf) zoneAt(index uint64) *time.Location { return c.charterAt(index).zone }
 
-// charter is the newest below an index; index 0 has its own.
-func (c clock) charter(index uint64) charterTerms {
+// charterAt is the newest below an index; index 0 has its own.
+func (c asOf) charterAt(index uint64) charterTerms {
 	i, _ := slices.BinarySearchFunc(c.charters, index, func(t charterTerms, index uint64) int { return cmp.Compare(t.Index, index) })
 	return c.charters[max(i-1, 0)]
 }
 
-// standing is a party's on the clock's day, "none" before it was enrolled.
-func (c clock) standing(p *partyLife) string {
-	if !c.passed(p.Enrolled) {
+// standingToday is a party's on the clock's day, "none" before it was enrolled.
+func (c asOf) standingToday(p *partyTimeline) string {
+	if !c.includes(p.Enrolled) {
 		return string(StatusNone)
 	}
-	return p.StatusOn(c.today())
+	return p.StandingOn(c.today())
 }
 
-// onset is when something takes effect: at a record's place in the log on its admission
+// effectTime is when something takes effect: at a record's place in the log on its admission
 // date or, where index is 0, from the beginning of a later day.
-type onset struct {
+type effectTime struct {
 	day   record.Date
 	index uint64
 }
 
-func (o onset) before(other onset) bool {
+func (o effectTime) before(other effectTime) bool {
 	return o.day.Before(other.day) || o.day == other.day && o.index < other.index
 }
 
-// onset is when a record takes effect that does so once admitted.
-func (c clock) onset(s Step) onset { return onset{c.date(s), s.Index} }
+// admittedAt is when a record takes effect that does so once admitted.
+func (c asOf) admittedAt(s RecordRef) effectTime { return effectTime{c.admissionDate(s), s.Index} }
 
-// effective is when one takes effect that names a day: never before its admission.
-func (c clock) effective(s Step, on record.Date) onset {
-	if o := c.onset(s); !on.After(o.day) {
+// effectiveAt is when one takes effect that names a day: never before its admission.
+func (c asOf) effectiveAt(s RecordRef, on record.Date) effectTime {
+	if o := c.admittedAt(s); !on.After(o.day) {
 		return o
 	}
-	return onset{day: on}
+	return effectTime{day: on}
 }
 
-// end is when a designation is over: the day after effectiveUntil, or its revocation if
+// designationEnd is when a designation is over: the day after effectiveUntil, or its revocation if
 // that is earlier; false as long as it is not over.
-func (c clock) end(row *designationLife) (end onset, over bool) {
+func (c asOf) designationEnd(row *designationTimeline) (end effectTime, over bool) {
 	if until := row.Current.EffectiveUntil; until != nil {
-		end, over = onset{day: until.AddDays(1)}, true
+		end, over = effectTime{day: until.AddDays(1)}, true
 	}
-	if e := row.revocation(); e != nil && c.passed(e.Step) {
-		if revoked := c.effective(e.Step, e.EffectiveOn); !over || revoked.before(end) {
+	if e := row.revocation(); e != nil && c.includes(e.RecordRef) {
+		if revoked := c.effectiveAt(e.RecordRef, e.EffectiveOn); !over || revoked.before(end) {
 			end, over = revoked, true
 		}
 	}
 	return end, over && !end.day.After(c.today())
 }
 
-// act is a step of a party's standing that held for a while: from its onset until that of
+// standingPeriod is a step of a party's standing that held for a while: from its onset until that of
 // the next.
-type act struct {
-	onset
-	Step
+type standingPeriod struct {
+	effectTime
+	RecordRef
 	status string
 }
 
-// acts are those of a party, in order, its enrolment first; of steps that were announced
+// standingPeriods are those of a party, in order, its enrolment first; of steps that were announced
 // and replaced before their day there is none. What is admitted later changes nothing of
 // what was before.
-func (c clock) acts(p *partyLife) []act {
-	acts := []act{{c.onset(p.Enrolled), p.Enrolled, statusActive}}
+func (c asOf) standingPeriods(p *partyTimeline) []standingPeriod {
+	acts := []standingPeriod{{c.admittedAt(p.Enrolled), p.Enrolled, standingActive}}
 	for _, s := range p.Standing {
-		if !c.passed(s.Step) {
+		if !c.includes(s.RecordRef) {
 			break
 		}
-		next := act{c.effective(s.Step, s.EffectiveOn), s.Step, s.Status}
-		for n := len(acts) - 1; n > 0 && !acts[n].before(next.onset); n-- {
+		next := standingPeriod{c.effectiveAt(s.RecordRef, s.EffectiveOn), s.RecordRef, s.Status}
+		for n := len(acts) - 1; n > 0 && !acts[n].before(next.effectTime); n-- {
 			acts = acts[:n] // replaced
 		}
 		acts = append(acts, next)
@@ -122,26 +126,26 @@ func (c clock) acts(p *partyLife) []act {
 
 // activeFrom finds since when a party is active that was so at a moment or became so after
 // it, and by which record; false if it did not.
-func activeFrom(acts []act, at onset) (since act, ok bool) {
-	n, _ := slices.BinarySearchFunc(acts, at, func(a act, at onset) int {
-		if at.before(a.onset) {
+func activeFrom(acts []standingPeriod, at effectTime) (since standingPeriod, ok bool) {
+	n, _ := slices.BinarySearchFunc(acts, at, func(a standingPeriod, at effectTime) int {
+		if at.before(a.effectTime) {
 			return 1
 		}
 		return -1
 	})
 	for _, a := range acts[max(n-1, 0):] {
-		if a.status == statusActive {
+		if a.status == standingActive {
 			return a, true
 		}
 	}
-	return act{}, false
+	return standingPeriod{}, false
 }
 
 // withdrawn is the day from which the party is withdrawn, nil if it is not yet.
-func (c clock) withdrawn(p *partyLife) *record.Date {
+func (c asOf) withdrawn(p *partyTimeline) *record.Date {
 	for _, s := range slices.Backward(p.Standing) {
-		if c.passed(s.Step) {
-			if s.Status == statusWithdrawn && !s.EffectiveOn.After(c.today()) {
+		if c.includes(s.RecordRef) {
+			if s.Status == standingWithdrawn && !s.EffectiveOn.After(c.today()) {
 				return &s.EffectiveOn
 			}
 			return nil

@@ -62,12 +62,12 @@ type DesignationDetail struct {
 	History []Record           `json:"history"` // the thread, earlier lives too, oldest first: the first 100
 }
 
-// MaxShown is how many items of each list of its own an answer about one thing shows;
+// MaxListItems is how many items of each list of its own an answer about one thing shows;
 // what it cuts is a list to ask for by itself.
-const MaxShown = 100
+const MaxListItems = 100
 
-// maxFormer is how many former names an answer shows.
-const maxFormer = 16
+// maxFormerNames is how many former names an answer shows.
+const maxFormerNames = 16
 
 // DesignationEvent is a suspension, a reinstatement or the revocation.
 type DesignationEvent struct {
@@ -97,34 +97,34 @@ func Country(text string) (code string, err error) { return rules1.Country(text)
 // Designation finds a designation by its thread ("designation/2026-014", or
 // "2026-014" alone), as it stands at an instant.
 func (v *View) Designation(thread string, at time.Time) (DesignationDetail, error) {
-	h, err := v.designation(thread)
+	h, err := v.designationHistory(thread)
 	if err != nil {
 		return DesignationDetail{}, err
 	}
-	m, err := v.moment(at)
+	m, err := v.momentAt(at)
 	if err != nil {
 		return DesignationDetail{}, err
 	}
-	d, row, err := v.tellDesignation(h, m)
+	d, row, err := v.viewDesignation(h, m)
 	if err != nil {
 		return DesignationDetail{}, err
 	}
 	detail := DesignationDetail{Designation: d, Current: row.Current}
-	if detail.Events, err = h.events(h.top, &detail.Cut); err != nil {
+	if detail.Events, err = h.lifecycleEvents(h.newestRow, &detail.Cut); err != nil {
 		return DesignationDetail{}, err
 	}
-	detail.History, err = v.shown(RecordFilter{Thread: h.thread}, "history", &detail.Cut)
+	detail.History, err = v.firstRecords(RecordFilter{Thread: h.thread}, "history", &detail.Cut)
 	return detail, err
 }
 
-// events are the newest of the designation's life, and those that decide the days ahead.
-func (h *history) events(newest *ThreadRow, cut *[]string) (list []DesignationEvent, err error) {
+// lifecycleEvents are the newest of the designation's life, and those that decide the days ahead.
+func (h *threadHistory) lifecycleEvents(newest *ThreadRow, cut *[]string) (list []DesignationEvent, err error) {
 	row := newest.State.(*DesignationRow)
-	var ahead []Step
+	var ahead []RecordRef
 	for _, e := range row.Ahead {
-		ahead = append(ahead, e.Step)
+		ahead = append(ahead, e.RecordRef)
 	}
-	err = h.shownTurns(newest, row.Opened.Index, ahead, "events", cut,
+	err = h.latestTransitions(newest, row.Opened.Index, ahead, "events", cut,
 		func(row *ThreadRow) bool { return row.event() != nil },
 		func(row *ThreadRow) {
 			e := row.event()
@@ -133,13 +133,13 @@ func (h *history) events(newest *ThreadRow, cut *[]string) (list []DesignationEv
 	return list, err
 }
 
-// shown are the first records that a filter chooses, as many as an answer shows of a list
+// firstRecords are the first records that a filter chooses, as many as an answer shows of a list
 // that it has by the way.
-func (v *View) shown(f RecordFilter, name string, cut *[]string) ([]Record, error) {
+func (v *View) firstRecords(f RecordFilter, name string, cut *[]string) ([]Record, error) {
 	list := []Record{}
-	err := v.aside(name, cut, func(v *View) error {
+	err := v.partialQuery(name, cut, func(v *View) error {
 		return v.Records(f, func(r Record) bool {
-			if len(list) == MaxShown {
+			if len(list) == MaxListItems {
 				*cut = append(*cut, name)
 				return false
 			}
@@ -150,45 +150,45 @@ func (v *View) shown(f RecordFilter, name string, cut *[]string) ([]Record, erro
 	return list, err
 }
 
-// designation is the history of a designation, by its thread or by its name alone.
-func (v *View) designation(thread string) (*history, error) {
+// designationHistory is the history of a designation, by its thread or by its name alone.
+func (v *View) designationHistory(thread string) (*threadHistory, error) {
 	name := strings.TrimPrefix(thread, "designation/")
-	h, err := v.history("designation/" + name)
+	h, err := v.threadHistory("designation/" + name)
 	if h == nil && err == nil {
-		err = v.unknown("designation", name)
+		err = v.absentWithHint("designation", name)
 	}
 	return h, err
 }
 
 // Designations yields the designations that a filter chooses, by thread, as they
-// stand at an instant, until yield returns false. A [MoreError] names the thread after
+// stand at an instant, until yield returns false. A [PartialListError] names the thread after
 // which it goes on.
 func (v *View) Designations(f DesignationFilter, at time.Time, yield func(Designation) bool) error {
-	m, err := v.moment(at)
+	m, err := v.momentAt(at)
 	if err != nil {
 		return err
 	}
-	p := progress{begun: f.After, passed: f.After}
-	return p.more(v.designations(f, func(h *history) (bool, error) {
-		p.at = h.thread
-		d, _, err := v.tellDesignation(h, m)
+	p := listProgress{startedAfter: f.After, passed: f.After}
+	return p.partial(v.matchingDesignations(f, func(h *threadHistory) (bool, error) {
+		p.current = h.thread
+		d, _, err := v.viewDesignation(h, m)
 		if err != nil {
 			return false, err
 		}
-		more := !f.chooses(&d) || yield(d)
+		more := !f.matches(&d) || yield(d)
 		p.passed = h.thread
 		return more, nil
 	}, &p))
 }
 
-// designations visits those that bear the name and the identifier that a filter chooses
+// matchingDesignations visits those that bear the name and the identifier that a filter chooses
 // now, or all.
-func (v *View) designations(f DesignationFilter, visit func(*history) (bool, error), p *progress) error {
+func (v *View) matchingDesignations(f DesignationFilter, visit func(*threadHistory) (bool, error), p *listProgress) error {
 	name, value := identifierKey(SchemeName, f.Name), identifierKey(f.Scheme, f.Value)
 	scheme, key := SchemeName, name
 	switch {
 	case f.Name == "" && f.Scheme == "":
-		return v.histories("designation/", f.After, visit)
+		return v.eachThread("designation/", f.After, visit)
 	case f.Name == "":
 		scheme, key = indexScheme(f.Scheme), value
 	}
@@ -196,7 +196,7 @@ func (v *View) designations(f DesignationFilter, visit func(*history) (bool, err
 		return nil // no thread bears it
 	}
 	const family = "designation/"
-	return v.r.identified(scheme, key, max(f.After, family), v.size, func(thread string, _ uint64, use IdentifierUse) (bool, error) {
+	return v.rows.scanIdentifierUses(scheme, key, max(f.After, family), v.size, func(thread string, _ uint64, use IdentifierUse) (bool, error) {
 		switch {
 		case !strings.HasPrefix(thread, family):
 			return false, nil // parties come after
@@ -204,16 +204,16 @@ func (v *View) designations(f DesignationFilter, visit func(*history) (bool, err
 			p.passed = thread
 			return true, nil
 		}
-		p.at = thread
+		p.current = thread
 		if f.Name != "" && f.Scheme != "" {
-			if other, err := v.r.bears(indexScheme(f.Scheme), value, thread, v.size); err != nil {
+			if other, err := v.rows.identifierUse(indexScheme(f.Scheme), value, thread, v.size); err != nil {
 				return false, err
 			} else if other == 0 || other == IdentifierGone {
 				p.passed = thread
 				return true, nil
 			}
 		}
-		h, err := v.history(thread)
+		h, err := v.threadHistory(thread)
 		if err != nil {
 			return false, err
 		}
@@ -221,15 +221,15 @@ func (v *View) designations(f DesignationFilter, visit func(*history) (bool, err
 	})
 }
 
-// Statuses counts the designations by their status at an instant, all corrections known.
-func (v *View) Statuses(at time.Time) (map[Status]int, error) {
-	m, err := v.moment(at)
+// CountByStatus counts the designations by their status at an instant, all corrections known.
+func (v *View) CountByStatus(at time.Time) (map[Status]int, error) {
+	m, err := v.momentAt(at)
 	if err != nil {
 		return nil, err
 	}
 	by := make(map[Status]int)
-	err = v.histories("designation/", "", func(h *history) (bool, error) {
-		status, err := h.status(m.now)
+	err = v.eachThread("designation/", "", func(h *threadHistory) (bool, error) {
+		status, err := h.status(m.current)
 		by[status]++
 		return true, err
 	})
@@ -239,16 +239,16 @@ func (v *View) Statuses(at time.Time) (map[Status]int, error) {
 	return by, nil
 }
 
-func (f DesignationFilter) chooses(d *Designation) bool {
+func (f DesignationFilter) matches(d *Designation) bool {
 	return (f.Status == "" || f.Status == d.Status) &&
 		(f.Country == "" || f.Country == d.Country) &&
 		(f.Program == "" || slices.Contains(d.Program, f.Program)) &&
 		(f.List == "" || d.Source != nil && d.Source.List == f.List)
 }
 
-// tellDesignation tells a designation from its thread: its newest life, with the
+// viewDesignation tells a designation from its thread: its newest life, with the
 // statuses of the life that the instant falls into.
-func (v *View) tellDesignation(h *history, m moment) (Designation, *DesignationRow, error) {
+func (v *View) viewDesignation(h *threadHistory, m moment) (Designation, *DesignationRow, error) {
 	newest, err := h.newest()
 	if err != nil {
 		return Designation{}, nil, err
@@ -259,10 +259,10 @@ func (v *View) tellDesignation(h *history, m moment) (Designation, *DesignationR
 		Thread: h.thread, Name: t.Name, Alias: t.Alias, Schema: t.Schema,
 		Measure: c.Measure, Action: c.Action, Country: t.Country, Program: c.Program,
 		LEI: t.LEI, RegistrationNumber: t.RegistrationNumber, ASN: t.ASN, Domain: t.Domain, Address: t.Address,
-		EffectiveFrom: row.from(m.now.zoneAt(row.Opened.Index)), EffectiveUntil: c.EffectiveUntil, ResponseDue: c.ResponseDue,
+		EffectiveFrom: row.firstDay(m.current.zoneAt(row.Opened.Index)), EffectiveUntil: c.EffectiveUntil, ResponseDue: c.ResponseDue,
 		Record: newest.ID, Opened: row.Opened.ID,
 	}
-	if d.Records, err = h.rests(row.Opened, &d.Cut); err != nil {
+	if d.Records, err = h.recordIDs(row.Opened, &d.Cut); err != nil {
 		return Designation{}, nil, err
 	}
 	if row.Renamed {
@@ -276,10 +276,10 @@ func (v *View) tellDesignation(h *history, m moment) (Designation, *DesignationR
 	if e := row.revocation(); e != nil && e.Cause == causeError {
 		d.Error = true
 	}
-	if d.Status, err = h.status(m.now); err != nil {
+	if d.Status, err = h.status(m.current); err != nil {
 		return Designation{}, nil, err
 	}
-	d.KnowableBy = m.known
-	d.Knowable, err = h.known(m.known.Size).status(m.then)
+	d.KnowableBy = m.extent
+	d.Knowable, err = h.upTo(m.extent.Size).status(m.knowable)
 	return d, row, err
 }

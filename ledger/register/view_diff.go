@@ -31,15 +31,15 @@ func (v *View) Changes(before *View, then, now time.Time, yield func(Change) boo
 	if before.size > v.size {
 		return fmt.Errorf("changes from size %d to %d: the first must not be the larger", before.size, v.size)
 	}
-	was, is := before.whole(then), v.whole(now)
-	return v.histories("", "", func(h *history) (bool, error) {
+	was, is := before.asOfAll(then), v.asOfAll(now)
+	return v.eachThread("", "", func(h *threadHistory) (bool, error) {
 		ch := Change{Thread: h.thread}
 		var err error
-		if h.top.Index >= before.size {
-			ch.Records, err = h.ids(before.size)
+		if h.newestRow.Index >= before.size {
+			ch.Records, err = h.recordIDsFrom(before.size)
 		}
 		if err == nil {
-			err = ch.tell(h, h.known(before.size), is, was)
+			err = ch.compare(h, h.upTo(before.size), is, was)
 		}
 		if err != nil || ch.Before == ch.After && len(ch.Records) == 0 {
 			return err == nil, err
@@ -48,8 +48,8 @@ func (v *View) Changes(before *View, then, now time.Time, yield func(Change) boo
 	})
 }
 
-// tell compares a thread with itself as it was.
-func (ch *Change) tell(h, old *history, is, was clock) error {
+// compare compares a thread with itself as it was.
+func (ch *Change) compare(h, old *threadHistory, is, was asOf) error {
 	row, err := h.newest()
 	if err != nil {
 		return err
@@ -95,11 +95,11 @@ func membersChanged(old, new record.Designation) ([]string, error) {
 		d  record.Designation
 		to map[string]json.RawMessage
 	}{{old, before}, {new, after}} {
-		if err := members("", side.d, side.to); err != nil {
+		if err := jsonMembers("", side.d, side.to); err != nil {
 			return nil, err
 		}
 		delete(side.to, "target")
-		if err := members("target.", side.d.Target, side.to); err != nil {
+		if err := jsonMembers("target.", side.d.Target, side.to); err != nil {
 			return nil, err
 		}
 	}
@@ -118,7 +118,7 @@ func membersChanged(old, new record.Designation) ([]string, error) {
 	return changed, nil
 }
 
-func members(prefix string, of any, to map[string]json.RawMessage) error {
+func jsonMembers(prefix string, of any, to map[string]json.RawMessage) error {
 	encoded, err := json.Marshal(of)
 	if err != nil {
 		return err

@@ -16,55 +16,55 @@ type DutyFilter struct {
 	Designation string // thread, or its name alone
 	Kind        DutyKind
 	State       DutyState
-	After       string // [Duty.Place]: go on after it
+	After       string // [Duty.Position]: go on after it
 }
 
-func (f DutyFilter) chooses(d *Duty) bool { return f.State == "" || f.State == d.State }
+func (f DutyFilter) matches(d *Duty) bool { return f.State == "" || f.State == d.State }
 
-func (f DutyFilter) wants(k DutyKind) bool { return f.Kind == "" || f.Kind == k }
+func (f DutyFilter) includesKind(k DutyKind) bool { return f.Kind == "" || f.Kind == k }
 
 // Duties yields the duties that a filter chooses, as they stand at an instant:
 // those that come from designations, by designation and party, then those to
 // certify, by party; until yield returns false. A party or a designation that the
-// view does not know is an [AbsentError]: nobody knows what it owes. A [MoreError] names
+// view does not know is an [AbsentError]: nobody knows what it owes. A [PartialListError] names
 // the place after which it goes on.
 func (v *View) Duties(f DutyFilter, at time.Time, yield func(Duty) bool) error {
-	from, err := parsePlace(f.After)
+	from, err := parseDutyPosition(f.After)
 	if err != nil {
 		return err
 	}
-	l := &dutyList{
-		v: v, f: f, c: v.clock(at), from: from, yield: yield,
-		providers: make(map[string]*partyLife), progress: progress{begun: f.After, passed: f.After},
+	l := &dutyWalk{
+		v: v, f: f, asOf: v.asOf(at), from: from, yield: yield,
+		providers: make(map[string]*partyTimeline), listProgress: listProgress{startedAfter: f.After, passed: f.After},
 	}
 	if f.Party != "" {
-		h, err := v.history("party/" + f.Party)
+		h, err := v.threadHistory("party/" + f.Party)
 		if err == nil && h == nil {
-			err = v.unknown("party", f.Party)
+			err = v.absentWithHint("party", f.Party)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	if f.Designation != "" {
-		if l.about, err = v.designation(f.Designation); err != nil {
+		if l.single, err = v.designationHistory(f.Designation); err != nil {
 			return err
 		}
 	}
-	if l.then, err = v.admittedBy(at); err != nil {
+	if l.then, err = v.entriesAdmittedBy(at); err != nil {
 		return err
 	}
-	err = l.progress.more(l.list())
-	var more *MoreError
+	err = l.listProgress.partial(l.run())
+	var more *PartialListError
 	if errors.As(err, &more) && more.Skipped != "" {
 		more.Skipped = strings.TrimSuffix(strings.TrimSuffix(more.Skipped, fmt.Sprintf(" %d", allDuties)), " "+allParties)
 	}
 	return err
 }
 
-// dutyPlace is where a list of duties stands: how many of those that a party has by one
+// dutyPosition is where a list of duties stands: how many of those that a party has by one
 // thread were passed.
-type dutyPlace struct {
+type dutyPosition struct {
 	thread string // designation/D, or cip/P
 	party  string
 	passed int
@@ -76,12 +76,12 @@ const (
 	allDuties  = 1 << 30
 )
 
-// whole says that all duties of the party by the thread were passed.
-func (p dutyPlace) whole() bool { return p.passed == allDuties }
+// passedAll says that all duties of the party by the thread were passed.
+func (p dutyPosition) passedAll() bool { return p.passed == allDuties }
 
-func (p dutyPlace) String() string { return p.thread + " " + p.party + " " + strconv.Itoa(p.passed) }
+func (p dutyPosition) String() string { return p.thread + " " + p.party + " " + strconv.Itoa(p.passed) }
 
-func parsePlace(text string) (p dutyPlace, err error) {
+func parseDutyPosition(text string) (p dutyPosition, err error) {
 	if text == "" {
 		return p, nil
 	}
@@ -93,54 +93,54 @@ func parsePlace(text string) (p dutyPlace, err error) {
 			return p, nil
 		}
 	}
-	return p, fmt.Errorf("%w: %q", ErrPlace, text)
+	return p, fmt.Errorf("%w: %q", ErrBadPosition, text)
 }
 
-// ErrPlace: what a list is to go on after is no place in it.
-var ErrPlace = errors.New("no place in this list")
+// ErrBadPosition: what a list is to go on after is no place in it.
+var ErrBadPosition = errors.New("no place in this list")
 
-// dutyList is one walk through the duties. It holds those of one party by one thread.
-type dutyList struct {
-	v     *View
-	f     DutyFilter
-	c     clock
-	about *history // the one designation asked about, nil for all
-	then  uint64   // the entries below it were admitted by the instant
-	from  dutyPlace
-	yield func(Duty) bool
+// dutyWalk is one walk through the duties. It holds those of one party by one thread.
+type dutyWalk struct {
+	v      *View
+	f      DutyFilter
+	asOf   asOf
+	single *threadHistory // the one designation asked about, nil for all
+	then   uint64         // the entries below it were admitted by the instant
+	from   dutyPosition
+	yield  func(Duty) bool
 
-	providers map[string]*partyLife // met before, by ID, nil for other parties; at most maxPartiesKept
-	progress
+	providers map[string]*partyTimeline // met before, by ID, nil for other parties; at most maxCachedParties
+	listProgress
 }
 
-// maxPartiesKept is how many parties one walk keeps in memory.
-const maxPartiesKept = 1024
+// maxCachedParties is how many parties one walk keeps in memory.
+const maxCachedParties = 1024
 
-func (l *dutyList) list() error {
+func (l *dutyWalk) run() error {
 	certifying := strings.HasPrefix(l.from.thread, "cip/")
-	if (l.f.wants(DutyRespond) || l.f.wants(DutyConclude)) && !certifying {
+	if (l.f.includesKind(DutyRespond) || l.f.includesKind(DutyConclude)) && !certifying {
 		if more, err := l.designations(); err != nil || !more {
 			return err
 		}
 	}
-	if l.about != nil || !l.f.wants(DutyCertify) {
+	if l.single != nil || !l.f.includesKind(DutyCertify) {
 		return nil
 	}
 	after := ""
 	if certifying {
 		after = l.from.party
 	}
-	_, err := l.eachProvider(func(id string) string { return "cip/" + id }, after, l.certify)
+	_, err := l.eachProvider(func(id string) string { return "cip/" + id }, after, l.certifyDuties)
 	return err
 }
 
 // designations visits the duties that come from designations.
-func (l *dutyList) designations() (more bool, err error) {
-	if l.about != nil {
-		return l.designation(l.about)
+func (l *dutyWalk) designations() (more bool, err error) {
+	if l.single != nil {
+		return l.designation(l.single)
 	}
 	if l.from.thread != "" {
-		h, err := l.v.history(l.from.thread)
+		h, err := l.v.threadHistory(l.from.thread)
 		if err != nil {
 			return false, err
 		}
@@ -151,7 +151,7 @@ func (l *dutyList) designations() (more bool, err error) {
 		}
 	}
 	more = true
-	err = l.v.histories("designation/", l.from.thread, func(h *history) (bool, error) {
+	err = l.v.eachThread("designation/", l.from.thread, func(h *threadHistory) (bool, error) {
 		more, err = l.designation(h)
 		return more, err
 	})
@@ -159,67 +159,67 @@ func (l *dutyList) designations() (more bool, err error) {
 }
 
 // designation visits the duties that come from one designation.
-func (l *dutyList) designation(h *history) (more bool, err error) {
+func (l *dutyWalk) designation(h *threadHistory) (more bool, err error) {
 	after := ""
 	if h.thread == l.from.thread {
 		if after = l.from.party; after == allParties {
 			return true, nil
 		}
 	}
-	l.at = dutyPlace{h.thread, allParties, allDuties}.String()
-	life, err := h.life(l.c)
+	l.current = dutyPosition{h.thread, allParties, allDuties}.String()
+	life, err := h.timelineAt(l.asOf)
 	if err != nil {
 		return false, err
 	}
-	if life == nil || !l.c.passed(life.Opened) {
+	if life == nil || !l.asOf.includes(life.Opened) {
 		return true, nil
 	}
-	life = life.asOf(l.c)
+	life = life.upTo(l.asOf)
 	by := func(string) string { return h.thread }
-	find := func(p *partyLife) ([]Duty, error) { return l.owed(h.thread, life, p) }
+	find := func(p *partyTimeline) ([]Duty, error) { return l.dutiesUnder(h.thread, life, p) }
 	if len(life.Openings) > 0 {
 		more, err = l.eachProvider(by, after, find)
 	} else {
-		more, err = l.eachAnswering(by, after, find)
+		more, err = l.eachResponder(by, after, find)
 	}
 	if more && err == nil {
-		l.passed = dutyPlace{h.thread, allParties, allDuties}.String()
+		l.passed = dutyPosition{h.thread, allParties, allDuties}.String()
 	}
 	return more, err
 }
 
 // eachProvider yields the duties that find gives of each provider that a filter asks
 // about, by ID, from one on. by is the thread by which one has them.
-func (l *dutyList) eachProvider(by func(id string) string, from string, find func(*partyLife) ([]Duty, error)) (more bool, err error) {
-	return l.each(from, by, find, func(visit func(id string) (bool, error)) error {
-		return l.v.r.providers(from, l.v.size, visit)
+func (l *dutyWalk) eachProvider(by func(id string) string, from string, find func(*partyTimeline) ([]Duty, error)) (more bool, err error) {
+	return l.eachParty(from, by, find, func(visit func(id string) (bool, error)) error {
+		return l.v.rows.scanProviders(from, l.v.size, visit)
 	})
 }
 
-// eachAnswering is eachProvider of those that have answered a designation.
-func (l *dutyList) eachAnswering(by func(id string) string, from string, find func(*partyLife) ([]Duty, error)) (more bool, err error) {
-	prefix, after := responsesTo(by("")), ""
+// eachResponder is eachProvider of those that have answered a designation.
+func (l *dutyWalk) eachResponder(by func(id string) string, from string, find func(*partyTimeline) ([]Duty, error)) (more bool, err error) {
+	prefix, after := responsePrefix(by("")), ""
 	if from != "" {
 		after = prefix + from
 	}
-	return l.each(from, by, find, func(visit func(id string) (bool, error)) error {
-		return l.v.histories(prefix, after, func(h *history) (bool, error) { return visit(strings.TrimPrefix(h.thread, prefix)) })
+	return l.eachParty(from, by, find, func(visit func(id string) (bool, error)) error {
+		return l.v.eachThread(prefix, after, func(h *threadHistory) (bool, error) { return visit(strings.TrimPrefix(h.thread, prefix)) })
 	})
 }
 
-// each is eachProvider of those that after lists, which sort after from.
-func (l *dutyList) each(from string, by func(id string) string, find func(*partyLife) ([]Duty, error), after func(visit func(id string) (bool, error)) error) (more bool, err error) {
+// eachParty is eachProvider of those that after lists, which sort after from.
+func (l *dutyWalk) eachParty(from string, by func(id string) string, find func(*partyTimeline) ([]Duty, error), after func(visit func(id string) (bool, error)) error) (more bool, err error) {
 	visit := func(id string) (bool, error) {
-		more, err = l.party(by(id), id, find)
+		more, err = l.yieldParty(by(id), id, find)
 		return more, err
 	}
 	if l.f.Party != "" {
-		if l.f.Party < from || l.f.Party == from && l.from.whole() {
+		if l.f.Party < from || l.f.Party == from && l.from.passedAll() {
 			return true, nil
 		}
 		return visit(l.f.Party)
 	}
-	if from != "" && !l.from.whole() {
+	if from != "" && !l.from.passedAll() {
 		if more, err := visit(from); err != nil || !more {
 			return false, err
 		}
@@ -229,14 +229,14 @@ func (l *dutyList) each(from string, by func(id string) string, find func(*party
 	return more, err
 }
 
-func responsesTo(thread string) string {
+func responsePrefix(thread string) string {
 	return "response/" + strings.TrimPrefix(thread, "designation/") + "/"
 }
 
-// party yields the duties that one party has by one thread. It is at that place before it
+// yieldParty yields the duties that one party has by one thread. It is at that place before it
 // reads anything of the party: where that takes too much, the party alone is left out.
-func (l *dutyList) party(thread, id string, find func(*partyLife) ([]Duty, error)) (more bool, err error) {
-	l.at = dutyPlace{thread, id, allDuties}.String()
+func (l *dutyWalk) yieldParty(thread, id string, find func(*partyTimeline) ([]Duty, error)) (more bool, err error) {
+	l.current = dutyPosition{thread, id, allDuties}.String()
 	p, err := l.provider(id)
 	if err != nil {
 		return false, err
@@ -256,53 +256,53 @@ func (l *dutyList) party(thread, id string, find func(*partyLife) ([]Duty, error
 		if i < skip {
 			continue
 		}
-		d.place = dutyPlace{thread, id, i + 1}.String()
-		if l.f.chooses(d) && !l.yield(*d) {
+		d.position = dutyPosition{thread, id, i + 1}.String()
+		if l.f.matches(d) && !l.yield(*d) {
 			return false, nil
 		}
 	}
-	l.passed = l.at
+	l.passed = l.current
 	return true, nil
 }
 
 // provider is a party that is one and was enrolled by the instant, nil if it is not.
-func (l *dutyList) provider(id string) (p *partyLife, err error) {
+func (l *dutyWalk) provider(id string) (p *partyTimeline, err error) {
 	p, known := l.providers[id]
 	if known {
 		return p, nil
 	}
-	h := &history{r: l.v.r, thread: "party/" + id, size: l.v.size}
+	h := &threadHistory{r: l.v.rows, thread: "party/" + id, size: l.v.size}
 	row, err := h.newest()
 	if err != nil {
 		return nil, err
 	}
 	if row != nil {
-		if s := row.State.(*PartyRow); s.Has(record.RoleProvider) && l.c.passed(s.Enrolled) {
-			if p, err = h.party(row); err != nil {
+		if s := row.State.(*PartyRow); s.HasRole(record.RoleProvider) && l.asOf.includes(s.Enrolled) {
+			if p, err = h.partyTimeline(row); err != nil {
 				return nil, err
 			}
 		}
 	}
-	if len(l.providers) < maxPartiesKept {
+	if len(l.providers) < maxCachedParties {
 		l.providers[id] = p
 	}
 	return p, nil
 }
 
-// owed are the duties that a party has by one designation.
-func (l *dutyList) owed(thread string, life *designationLife, p *partyLife) (duties []Duty, err error) {
-	given, err := l.answers(responsesTo(thread)+p.ID, life.Opened.Index)
+// dutiesUnder are the duties that a party has by one designation.
+func (l *dutyWalk) dutiesUnder(thread string, life *designationTimeline, p *partyTimeline) (duties []Duty, err error) {
+	given, err := l.responses(responsePrefix(thread)+p.ID, life.Opened.Index)
 	if err != nil {
 		return nil, err
 	}
-	if err := l.v.r.toil(len(life.Events) + len(life.Openings)*(1+len(p.Standing))); err != nil {
+	if err := l.v.rows.chargeCompute(len(life.Events) + len(life.Openings)*(1+len(p.Standing))); err != nil {
 		return nil, err
 	}
 	for _, k := range []struct {
 		kind DutyKind
-		find func(string, *designationLife, *partyLife, *answers) (*Duty, error)
-	}{{DutyRespond, l.c.respond}, {DutyConclude, l.c.conclude}} {
-		if !l.f.wants(k.kind) {
+		find func(string, *designationTimeline, *partyTimeline, *answers) (*Duty, error)
+	}{{DutyRespond, l.asOf.respondDuty}, {DutyConclude, l.asOf.concludeDuty}} {
+		if !l.f.includesKind(k.kind) {
 			continue
 		}
 		d, err := k.find(thread, life, p, given)
@@ -316,15 +316,15 @@ func (l *dutyList) owed(thread string, life *designationLife, p *partyLife) (dut
 	return duties, nil
 }
 
-// answers are the responses on a thread to the life that a record opened, nil if there
+// responses are the responses on a thread to the life that a record opened, nil if there
 // are none.
-func (l *dutyList) answers(thread string, life uint64) (*answers, error) {
-	below := func(index uint64) (*answer, error) {
-		row, err := l.v.r.newest(thread, index)
+func (l *dutyWalk) responses(thread string, life uint64) (*answers, error) {
+	below := func(index uint64) (*responseAt, error) {
+		row, err := l.v.rows.newestVersion(thread, index)
 		if err != nil || row == nil {
 			return nil, err
 		}
-		return &answer{row.step(), row.State.(*ResponseRow)}, nil
+		return &responseAt{row.ref(), row.State.(*ResponseRow)}, nil
 	}
 	newest, err := below(l.then)
 	if err != nil || newest == nil || newest.Answers.Life != life {
@@ -333,20 +333,20 @@ func (l *dutyList) answers(thread string, life uint64) (*answers, error) {
 	return &answers{newest: newest, below: below}, nil
 }
 
-// certify are a party's duties to certify.
-func (l *dutyList) certify(p *partyLife) (duties []Duty, err error) {
-	var filed []certificate
-	err = l.v.r.historyFrom("cip/"+p.ID, 0, l.then, func(row *ThreadRow) (bool, error) {
-		if err := l.v.r.state(row); err != nil {
+// certifyDuties are a party's duties to certify.
+func (l *dutyWalk) certifyDuties(p *partyTimeline) (duties []Duty, err error) {
+	var filed []certificationAt
+	err = l.v.rows.versionsForward("cip/"+p.ID, 0, l.then, func(row *ThreadRow) (bool, error) {
+		if err := l.v.rows.loadState(row); err != nil {
 			return false, err
 		}
-		filed = append(filed, certificate{row.step(), row.State.(*CertificationRow)})
+		filed = append(filed, certificationAt{row.ref(), row.State.(*CertificationRow)})
 		return true, nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	l.c.certify(p, filed, func(d Duty) bool {
+	l.asOf.certifyDuties(p, filed, func(d Duty) bool {
 		duties = append(duties, d)
 		return true
 	})

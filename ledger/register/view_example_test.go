@@ -10,18 +10,18 @@ import (
 
 // Who is designated, and who has not answered: today, and in a year.
 func ExampleView() {
-	b := registertest.NewBook(start, "acme-cloud", "borealis-compute")
-	b.Must(b.Designate("2026-014", b.Order("Kestrel Hosting FZ-LLC (fictional)")))
+	b := registertest.NewFixture(start, "acme-cloud", "borealis-compute")
+	b.Must(b.Designate("2026-014", b.NewDesignation("Kestrel Hosting FZ-LLC (fictional)")))
 	b.Must(b.Respond("2026-014", "acme-cloud", &record.Response{Status: "no-relationship"}))
 
-	v, err := b.Register.Now()
+	v, err := b.Register.LatestView()
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	for _, at := range []int{0, 365} {
 		at := b.Now.Add(days(at))
-		fmt.Println("on", v.Today(at))
+		fmt.Println("on", v.LocalDate(at))
 		v.Designations(register.DesignationFilter{}, at, func(d register.Designation) bool {
 			fmt.Println(" ", d.Thread, d.Name, d.Status)
 			return true

@@ -9,20 +9,20 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
-// Schemes are the kinds of identifiers that [View.Identifier] takes.
-var Schemes = []string{SchemeLEI, "registrationNumber", SchemeASN, SchemeDomain, SchemeName}
+// IdentifierSchemes are the kinds of identifiers that [View.Identifier] takes.
+var IdentifierSchemes = []string{SchemeLEI, "registrationNumber", SchemeASN, SchemeDomain, SchemeName}
 
 // Identifier is everything about one identifier. No match means that no record
 // among all Entries uses it.
 type Identifier struct {
-	Scheme  string  `json:"scheme"`
-	Value   string  `json:"value"` // as it is compared
-	Entries uint64  `json:"entries"`
-	Matches []Match `json:"matches"`
+	Scheme  string            `json:"scheme"`
+	Value   string            `json:"value"` // as it is compared
+	Entries uint64            `json:"entries"`
+	Matches []IdentifierMatch `json:"matches"`
 }
 
-// Match is one thread that bears an identifier, or bore it.
-type Match struct {
+// IdentifierMatch is one thread that bears an identifier, or bore it.
+type IdentifierMatch struct {
 	Use         string       `json:"use"` // current, alias, weak-alias, former, gone
 	Thread      string       `json:"thread"`
 	Since       record.ID    `json:"since"` // the record that made this use
@@ -36,36 +36,36 @@ func (u IdentifierUse) String() string {
 
 // Identifier finds who bears an identifier, or bore it, as of an instant: an LEI, a
 // registration number as written, an ASN with or without "AS", a domain, a name exact but
-// for what [rules1.NameKey] evens out. Whoever asks within bounds asks for them by [View.Bearers].
+// for what [rules1.NameKey] evens out. Whoever asks within bounds asks for them by [View.IdentifierMatches].
 func (v *View) Identifier(scheme, value string, at time.Time) (Identifier, error) {
-	found := v.AsIdentifier(scheme, value)
-	err := v.Bearers(scheme, value, "", at, func(m Match) bool {
+	found := v.NormalizeIdentifier(scheme, value)
+	err := v.IdentifierMatches(scheme, value, "", at, func(m IdentifierMatch) bool {
 		found.Matches = append(found.Matches, m)
 		return true
 	})
 	return found, err
 }
 
-// AsIdentifier is an identifier as it is asked for and compared, with no match yet.
-func (v *View) AsIdentifier(scheme, value string) Identifier {
-	return Identifier{Scheme: scheme, Value: identifierKey(scheme, value), Entries: v.size, Matches: []Match{}}
+// NormalizeIdentifier is an identifier as it is asked for and compared, with no match yet.
+func (v *View) NormalizeIdentifier(scheme, value string) Identifier {
+	return Identifier{Scheme: scheme, Value: identifierKey(scheme, value), Entries: v.size, Matches: []IdentifierMatch{}}
 }
 
-// Bearers yields the matches of [View.Identifier], by thread, those after a thread, until
-// yield returns false. A [MoreError] names the thread after which it goes on.
-func (v *View) Bearers(scheme, value, after string, at time.Time, yield func(Match) bool) error {
+// IdentifierMatches yields the matches of [View.Identifier], by thread, those after a thread, until
+// yield returns false. A [PartialListError] names the thread after which it goes on.
+func (v *View) IdentifierMatches(scheme, value, after string, at time.Time, yield func(IdentifierMatch) bool) error {
 	key, index := identifierKey(scheme, value), indexScheme(scheme)
 	if key == "" || index == "" {
 		return nil
 	}
-	m, err := v.moment(at)
+	m, err := v.momentAt(at)
 	if err != nil {
 		return err
 	}
-	p := progress{begun: after, passed: after}
-	return p.more(v.r.identified(index, key, after, v.size, func(thread string, since uint64, use IdentifierUse) (bool, error) {
-		p.at = thread
-		match := Match{Use: use.String(), Thread: thread}
+	p := listProgress{startedAfter: after, passed: after}
+	return p.partial(v.rows.scanIdentifierUses(index, key, after, v.size, func(thread string, since uint64, use IdentifierUse) (bool, error) {
+		p.current = thread
+		match := IdentifierMatch{Use: use.String(), Thread: thread}
 		if err := v.fillMatch(&match, since, m); err != nil {
 			return false, err
 		}
@@ -75,22 +75,22 @@ func (v *View) Bearers(scheme, value, after string, at time.Time, yield func(Mat
 	}))
 }
 
-func (v *View) fillMatch(match *Match, index uint64, m moment) error {
+func (v *View) fillMatch(match *IdentifierMatch, index uint64, m moment) error {
 	since, err := v.RecordAt(index)
 	if err != nil {
 		return err
 	}
 	match.Since = since.ID
-	h, err := v.history(match.Thread)
+	h, err := v.threadHistory(match.Thread)
 	if err != nil {
 		return err
 	}
 	if strings.HasPrefix(match.Thread, "party/") {
-		p, _, err := v.party(h, m)
+		p, _, err := v.viewParty(h, m)
 		match.Party = &p
 		return err
 	}
-	d, _, err := v.tellDesignation(h, m)
+	d, _, err := v.viewDesignation(h, m)
 	match.Designation = &d
 	return err
 }
@@ -100,7 +100,7 @@ func indexScheme(scheme string) string {
 	switch {
 	case scheme == "registrationNumber":
 		return SchemeRegistration
-	case slices.Contains(Schemes, scheme), scheme == SchemeRegistration:
+	case slices.Contains(IdentifierSchemes, scheme), scheme == SchemeRegistration:
 		return scheme
 	}
 	return ""

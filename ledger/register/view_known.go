@@ -20,18 +20,18 @@ func (k Knowable) String() string {
 	return fmt.Sprintf("below size %d, cosigned %s", k.Size, k.Cosigned.UTC().Format("2006-01-02 15:04:05Z"))
 }
 
-// Cosigned says what a quorum of witnesses had cosigned by an instant: the size and
+// CheckpointTimes says what a quorum of witnesses had cosigned by an instant: the size and
 // time of the newest checkpoint that is stamped no later. Where no checkpoint is
 // known that is so old, the time is zero, and the size is one that cannot have been
 // exceeded yet. A register knows no checkpoints: a [View] is handed this.
-type Cosigned func(at time.Time) (Knowable, error)
+type CheckpointTimes func(at time.Time) (Knowable, error)
 
-// By is the view that takes from cosigned how much was knowable at an instant; a
+// WithCheckpointTimes is the view that takes from cosigned how much was knowable at an instant; a
 // view without goes by admission times alone.
-func (v *View) By(cosigned Cosigned) *View {
-	by := *v
-	by.cosigned = cosigned
-	return &by
+func (v *View) WithCheckpointTimes(cosigned CheckpointTimes) *View {
+	bounded := *v
+	bounded.checkpointTimes = cosigned
+	return &bounded
 }
 
 // Knowable is how many of the view's entries were knowable at an instant: the second
@@ -39,9 +39,9 @@ func (v *View) By(cosigned Cosigned) *View {
 // nothing proves when it was admitted; where no checkpoint tells, admission times do.
 func (v *View) Knowable(at time.Time) (Knowable, error) {
 	k := Knowable{Size: v.size}
-	if v.cosigned != nil {
+	if v.checkpointTimes != nil {
 		var err error
-		if k, err = v.cosigned(at); err != nil {
+		if k, err = v.checkpointTimes(at); err != nil {
 			return Knowable{}, err
 		}
 		k.Size = min(k.Size, v.size)
@@ -49,16 +49,16 @@ func (v *View) Knowable(at time.Time) (Knowable, error) {
 	if !k.Cosigned.IsZero() {
 		return k, nil
 	}
-	admitted, err := v.admittedBy(at)
+	admitted, err := v.entriesAdmittedBy(at)
 	return Knowable{Size: min(k.Size, admitted)}, err
 }
 
-// admittedBy is how many of the view's entries were admitted by an instant.
+// entriesAdmittedBy is how many of the view's entries were admitted by an instant.
 // Admission times never go back, so they can be searched.
-func (v *View) admittedBy(at time.Time) (uint64, error) {
+func (v *View) entriesAdmittedBy(at time.Time) (uint64, error) {
 	var failed error
 	if v.size > 0 {
-		switch newest, err := v.r.recordRow(v.size - 1); {
+		switch newest, err := v.rows.recordRow(v.size - 1); {
 		case err != nil:
 			return 0, err
 		case !newest.Admitted.After(at): // as a rule nobody asks about what is past
@@ -66,7 +66,7 @@ func (v *View) admittedBy(at time.Time) (uint64, error) {
 		}
 	}
 	n := sort.Search(int(v.size), func(i int) bool {
-		row, err := v.r.recordRow(uint64(i))
+		row, err := v.rows.recordRow(uint64(i))
 		if err != nil {
 			failed = err
 		}
@@ -77,19 +77,19 @@ func (v *View) admittedBy(at time.Time) (uint64, error) {
 
 // moment is an instant with what was known at it.
 type moment struct {
-	now   clock // everything known to the view
-	then  clock // what was knowable at the instant
-	known Knowable
+	current  asOf // everything known to the view
+	knowable asOf // what was knowable at the instant
+	extent   Knowable
 }
 
-func (v *View) moment(at time.Time) (moment, error) {
+func (v *View) momentAt(at time.Time) (moment, error) {
 	k, err := v.Knowable(at)
 	if err != nil {
 		return moment{}, err
 	}
-	earlier, err := v.register.At(k.Size)
+	earlier, err := v.register.ViewAt(k.Size)
 	if err != nil {
 		return moment{}, err
 	}
-	return moment{now: v.clock(at), then: earlier.whole(at), known: k}, nil
+	return moment{current: v.asOf(at), knowable: earlier.asOfAll(at), extent: k}, nil
 }

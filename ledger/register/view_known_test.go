@@ -12,8 +12,8 @@ import (
 // is not knowable for having been admitted, and is for having been cosigned, whatever
 // its admission time says. In force at T stays what it is.
 func TestKnowableByQuorum(t *testing.T) {
-	b := story(t, nil)
-	v := now(t, b)
+	b := sampleLedger(t, nil)
+	v := latestView(t, b)
 	first, err := v.Designation("2026-014", b.Now)
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +43,7 @@ func TestKnowableByQuorum(t *testing.T) {
 		"nobody says more than a bound": {at.Add(time.Hour), register.Knowable{Size: index}, index, false, register.StatusNone, "none"},
 		"more than the view has":        {b.Now, register.Knowable{Size: v.Size() + 9, Cosigned: b.Now}, v.Size(), true, register.StatusSuspended, "active"},
 	} {
-		by := v.By(func(asked time.Time) (register.Knowable, error) {
+		by := v.WithCheckpointTimes(func(asked time.Time) (register.Knowable, error) {
 			if !asked.Equal(c.at) {
 				t.Errorf("%s: asked of %s, want %s", name, asked, c.at)
 			}
@@ -76,7 +76,7 @@ func TestKnowableByQuorum(t *testing.T) {
 		}
 	}
 	broken := errors.New("broken")
-	if _, err := v.By(func(time.Time) (register.Knowable, error) { return register.Knowable{}, broken }).Designation("2026-014", b.Now); !errors.Is(err, broken) {
+	if _, err := v.WithCheckpointTimes(func(time.Time) (register.Knowable, error) { return register.Knowable{}, broken }).Designation("2026-014", b.Now); !errors.Is(err, broken) {
 		t.Errorf("asking failed: %v", err)
 	}
 }

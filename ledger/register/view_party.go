@@ -27,7 +27,7 @@ type Party struct {
 	Sponsor    string        `json:"sponsor,omitempty"`
 	Enrolled   record.Date   `json:"enrolled"` // admission date
 	Keys       []PartyKey    `json:"keys"`
-	Steps      []Standing    `json:"standings,omitempty"`
+	Standings  []Standing    `json:"standings,omitempty"`
 	Record     record.ID     `json:"record"`  // newest on the thread
 	Records    []record.ID   `json:"records"` // the enrolment, and the newest of the thread: at most 16, oldest first
 
@@ -38,21 +38,21 @@ type Party struct {
 
 // PartyKey is one key of a party: when it counts, and by whose word.
 type PartyKey struct {
-	ID               string            `json:"keyid"`
-	Key              record.PEM        `json:"key"`
-	Use              record.Use        `json:"use"`
-	Holder           string            `json:"holder"`
-	Functions        []record.Function `json:"functions,omitempty"`
-	Live             bool              `json:"live"` // may sign at T
-	Idle             string            `json:"idle,omitempty"`
-	NotAfter         *record.Date      `json:"notAfter,omitempty"`
-	Added            uint64            `json:"added"` // index: it signs from the next
-	ByRegistrar      bool              `json:"addedByTheRegistrar,omitempty"`
-	UsableFrom       *time.Time        `json:"usableFrom,omitempty"`
-	Revoked          *uint64           `json:"revoked,omitempty"` // index: it signs no more from the next
-	CompromisedSince *record.Instant   `json:"compromisedSince,omitempty"`
+	ID               string               `json:"keyid"`
+	Key              record.PEM           `json:"key"`
+	Use              record.KeyUse        `json:"use"`
+	Holder           string               `json:"holder"`
+	Functions        []record.KeyFunction `json:"functions,omitempty"`
+	Live             bool                 `json:"live"` // may sign at T
+	WhyNotLive       string               `json:"idle,omitempty"`
+	NotAfter         *record.Date         `json:"notAfter,omitempty"`
+	Added            uint64               `json:"added"` // index: it signs from the next
+	ByRegistrar      bool                 `json:"addedByTheRegistrar,omitempty"`
+	UsableFrom       *time.Time           `json:"usableFrom,omitempty"`
+	Revoked          *uint64              `json:"revoked,omitempty"` // index: it signs no more from the next
+	CompromisedSince *record.Instant      `json:"compromisedSince,omitempty"`
 
-	place string
+	position string
 }
 
 // Standing is one step of a party's standing.
@@ -72,42 +72,42 @@ type PartyDetail struct {
 	Duties       []Duty   `json:"duties"`
 }
 
-// PartyAlone finds a party by its ID, as it stands at an instant.
-func (v *View) PartyAlone(id string, at time.Time) (Party, error) {
+// PartySummary finds a party by its ID, as it stands at an instant.
+func (v *View) PartySummary(id string, at time.Time) (Party, error) {
 	h, m, err := v.partyAt(id, at)
 	if err != nil {
 		return Party{}, err
 	}
-	p, _, err := v.party(h, m)
+	p, _, err := v.viewParty(h, m)
 	return p, err
 }
 
-// Party is [View.PartyAlone] with its history.
+// Party is [View.PartySummary] with its history.
 func (v *View) Party(id string, at time.Time) (PartyDetail, error) {
 	h, m, err := v.partyAt(id, at)
 	if err != nil {
 		return PartyDetail{}, err
 	}
-	p, _, err := v.party(h, m)
+	p, _, err := v.viewParty(h, m)
 	if err != nil {
 		return PartyDetail{}, err
 	}
-	if p.Steps, err = h.standings(h.top, &p.Cut); err != nil {
+	if p.Standings, err = h.standingChanges(h.newestRow, &p.Cut); err != nil {
 		return PartyDetail{}, err
 	}
-	if p.Keys, err = v.shownKeys(id, at, p.Keys, &p.Cut); err != nil {
+	if p.Keys, err = v.firstKeys(id, at, p.Keys, &p.Cut); err != nil {
 		return PartyDetail{}, err
 	}
 	detail := PartyDetail{Party: p, Attestations: []Record{}, Duties: []Duty{}}
 	if !slices.Contains(p.Roles, record.RoleProvider) {
 		return detail, nil // providers attest and owe, nobody else does in rules 1
 	}
-	if detail.Attestations, err = v.shown(RecordFilter{Issuer: id, Attestations: true}, "attestations", &detail.Cut); err != nil {
+	if detail.Attestations, err = v.firstRecords(RecordFilter{Issuer: id, Attestations: true}, "attestations", &detail.Cut); err != nil {
 		return PartyDetail{}, err
 	}
-	err = v.aside("duties", &detail.Cut, func(v *View) error {
+	err = v.partialQuery("duties", &detail.Cut, func(v *View) error {
 		return v.Duties(DutyFilter{Party: id}, at, func(d Duty) bool {
-			if len(detail.Duties) == MaxShown {
+			if len(detail.Duties) == MaxListItems {
 				detail.Cut = append(detail.Cut, "duties")
 				return false
 			}
@@ -119,23 +119,23 @@ func (v *View) Party(id string, at time.Time) (PartyDetail, error) {
 }
 
 // partyAt is the history of a party, and the instant as its questions see it.
-func (v *View) partyAt(id string, at time.Time) (*history, moment, error) {
-	h, err := v.history("party/" + id)
+func (v *View) partyAt(id string, at time.Time) (*threadHistory, moment, error) {
+	h, err := v.threadHistory("party/" + id)
 	if err == nil && h == nil {
-		err = v.unknown("party", id)
+		err = v.absentWithHint("party", id)
 	}
 	if err != nil {
 		return nil, moment{}, err
 	}
-	m, err := v.moment(at)
+	m, err := v.momentAt(at)
 	return h, m, err
 }
 
-// shownKeys are the first keys that the party ever had, and those that live.
-func (v *View) shownKeys(party string, at time.Time, live []PartyKey, cut *[]string) (list []PartyKey, err error) {
-	err = v.aside("keys", cut, func(v *View) error {
+// firstKeys are the first keys that the party ever had, and those that live.
+func (v *View) firstKeys(party string, at time.Time, live []PartyKey, cut *[]string) (list []PartyKey, err error) {
+	err = v.partialQuery("keys", cut, func(v *View) error {
 		return v.Keys(party, "", at, func(k PartyKey) bool {
-			if len(list) == MaxShown {
+			if len(list) == MaxListItems {
 				*cut = append(*cut, "keys")
 				return false
 			}
@@ -151,25 +151,25 @@ func (v *View) shownKeys(party string, at time.Time, live []PartyKey, cut *[]str
 	return list, err
 }
 
-// standings are the newest steps of the party's standing, and those that decide the days
+// standingChanges are the newest steps of the party's standing, and those that decide the days
 // ahead.
-func (h *history) standings(newest *ThreadRow, cut *[]string) (list []Standing, err error) {
-	var ahead []Step
+func (h *threadHistory) standingChanges(newest *ThreadRow, cut *[]string) (list []Standing, err error) {
+	var ahead []RecordRef
 	for _, s := range newest.State.(*PartyRow).Ahead {
-		ahead = append(ahead, s.Step)
+		ahead = append(ahead, s.RecordRef)
 	}
-	err = h.shownTurns(newest, 0, ahead, "standings", cut,
-		func(row *ThreadRow) bool { return row.standing() != nil },
+	err = h.latestTransitions(newest, 0, ahead, "standings", cut,
+		func(row *ThreadRow) bool { return row.standingChange() != nil },
 		func(row *ThreadRow) {
-			s := row.standing()
+			s := row.standingChange()
 			list = append(list, Standing{s.ID, s.Status, s.EffectiveOn, s.Reason})
 		})
 	return list, err
 }
 
 // Keys yields the keys that a party ever had, in the order in which they came, as they
-// stand at an instant, until yield returns false: those after a [PartyKey.Place]. A
-// [MoreError] names the place after which it goes on.
+// stand at an instant, until yield returns false: those after a [PartyKey.Position]. A
+// [PartialListError] names the place after which it goes on.
 func (v *View) Keys(party, after string, at time.Time, yield func(PartyKey) bool) error {
 	h, m, err := v.partyAt(party, at)
 	if err != nil {
@@ -183,40 +183,40 @@ func (v *View) Keys(party, after string, at time.Time, yield func(PartyKey) bool
 			passed, err = strconv.Atoi(n)
 		}
 		if err != nil {
-			return fmt.Errorf("%w: %q", ErrPlace, after)
+			return fmt.Errorf("%w: %q", ErrBadPosition, after)
 		}
 	}
-	p := progress{begun: after, passed: after}
-	return p.more(h.r.historyFrom(h.thread, from, h.size, func(step *ThreadRow) (bool, error) {
-		p.at = keyPlace(step.Index, len(step.Did.Added))
-		for i, id := range step.Did.Added {
+	p := listProgress{startedAfter: after, passed: after}
+	return p.partial(h.r.versionsForward(h.thread, from, h.size, func(step *ThreadRow) (bool, error) {
+		p.current = keyPosition(step.Index, len(step.Delta.Added))
+		for i, id := range step.Delta.Added {
 			if step.Index == from && i < passed {
 				continue
 			}
-			k, err := h.key(id)
+			k, err := h.addedKey(id)
 			if err != nil {
 				return false, err
 			}
-			told := k.tell(m.now)
-			told.place = keyPlace(step.Index, i+1)
+			told := k.view(m.current)
+			told.position = keyPosition(step.Index, i+1)
 			if !yield(told) {
 				return false, nil
 			}
-			p.passed = told.place
+			p.passed = told.position
 		}
-		p.passed = p.at
+		p.passed = p.current
 		return true, nil
 	}))
 }
 
-// keyPlace is a place among the keys that a party ever had: how many of those of one
+// keyPosition is a place among the keys that a party ever had: how many of those of one
 // record were passed.
-func keyPlace(index uint64, passed int) string {
+func keyPosition(index uint64, passed int) string {
 	return strconv.FormatUint(index, 10) + " " + strconv.Itoa(passed)
 }
 
-// Place is where the key stands in the list of [View.Keys].
-func (k PartyKey) Place() string { return k.place }
+// Position is where the key stands in the list of [View.Keys].
+func (k PartyKey) Position() string { return k.position }
 
 // PartyFilter chooses parties; what is empty chooses all.
 type PartyFilter struct {
@@ -226,9 +226,9 @@ type PartyFilter struct {
 }
 
 // Parties yields the parties that a filter chooses, by ID, until yield returns false.
-// A [MoreError] names the ID after which it goes on.
+// A [PartialListError] names the ID after which it goes on.
 func (v *View) Parties(f PartyFilter, at time.Time, yield func(Party) bool) error {
-	m, err := v.moment(at)
+	m, err := v.momentAt(at)
 	if err != nil {
 		return err
 	}
@@ -236,10 +236,10 @@ func (v *View) Parties(f PartyFilter, at time.Time, yield func(Party) bool) erro
 	if f.After != "" {
 		after = "party/" + f.After
 	}
-	p := progress{begun: f.After, passed: f.After}
-	return p.more(v.histories("party/", after, func(h *history) (bool, error) {
-		p.at = strings.TrimPrefix(h.thread, "party/")
-		told, _, err := v.party(h, m)
+	p := listProgress{startedAfter: f.After, passed: f.After}
+	return p.partial(v.eachThread("party/", after, func(h *threadHistory) (bool, error) {
+		p.current = strings.TrimPrefix(h.thread, "party/")
+		told, _, err := v.viewParty(h, m)
 		if err != nil {
 			return false, err
 		}
@@ -250,31 +250,31 @@ func (v *View) Parties(f PartyFilter, at time.Time, yield func(Party) bool) erro
 	}))
 }
 
-// party tells a party from its thread.
-func (v *View) party(h *history, m moment) (Party, *PartyRow, error) {
+// viewParty tells a party from its thread.
+func (v *View) viewParty(h *threadHistory, m moment) (Party, *PartyRow, error) {
 	newest, err := h.newest()
 	if err != nil {
 		return Party{}, nil, err
 	}
 	row := newest.State.(*PartyRow)
-	c := m.now
+	c := m.current
 	p := Party{
 		ID: row.ID, LegalName: row.LegalName, Country: row.Country, Roles: row.Roles,
-		Knowable: string(StatusNone), KnowableBy: m.known,
+		Knowable: string(StatusNone), KnowableBy: m.extent,
 		LEI: row.LEI, Website: row.Website, Contact: row.Contact, Sponsor: row.Sponsor,
-		Enrolled: c.date(row.Enrolled), Record: newest.ID, Keys: []PartyKey{},
+		Enrolled: c.admissionDate(row.Enrolled), Record: newest.ID, Keys: []PartyKey{},
 	}
 	if p.Standing, err = h.standing(newest, c); err != nil {
 		return Party{}, nil, err
 	}
-	earlier, err := h.below(m.known.Size)
+	earlier, err := h.newestBelow(m.extent.Size)
 	if err == nil && earlier != nil {
-		p.Knowable, err = h.standing(earlier, m.then)
+		p.Knowable, err = h.standing(earlier, m.knowable)
 	}
 	if err != nil {
 		return Party{}, nil, err
 	}
-	if p.Records, err = h.rests(row.Enrolled, &p.Cut); err != nil {
+	if p.Records, err = h.recordIDs(row.Enrolled, &p.Cut); err != nil {
 		return Party{}, nil, err
 	}
 	if row.Renamed {
@@ -283,13 +283,13 @@ func (v *View) party(h *history, m moment) (Party, *PartyRow, error) {
 		}
 	}
 	for i := range row.Keys {
-		p.Keys = append(p.Keys, row.Keys[i].tell(c))
+		p.Keys = append(p.Keys, row.Keys[i].view(c))
 	}
 	return p, row, nil
 }
 
-// tell shows a key as of an instant.
-func (k *KeyRow) tell(c clock) PartyKey {
+// view shows a key as of an instant.
+func (k *KeyRow) view(c asOf) PartyKey {
 	out := PartyKey{
 		ID: k.ID, Key: k.PEM, Use: k.Use, Holder: k.Holder, Functions: k.Functions,
 		NotAfter: k.NotAfter, Added: k.Added, ByRegistrar: k.ByRegistrar, UsableFrom: k.UsableFrom, CompromisedSince: k.CompromisedSince,
@@ -297,14 +297,14 @@ func (k *KeyRow) tell(c clock) PartyKey {
 	then := *k
 	if k.Revoked != 0 {
 		out.Revoked = &k.Revoked
-		if k.RevokedAt != nil && k.RevokedAt.After(c.at) {
+		if k.RevokedAt != nil && k.RevokedAt.After(c.instant) {
 			then.Revoked = 0 // not yet
 		}
 	}
-	out.Idle = then.idle(c.at, c.today())
-	if k.AddedAt.After(c.at) {
-		out.Idle = "not yet enrolled"
+	out.WhyNotLive = then.whyNotLive(c.instant, c.today())
+	if k.AddedAt.After(c.instant) {
+		out.WhyNotLive = "not yet enrolled"
 	}
-	out.Live = out.Idle == ""
+	out.Live = out.WhyNotLive == ""
 	return out
 }

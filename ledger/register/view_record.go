@@ -22,7 +22,7 @@ type Record struct {
 	Subject  record.ID   `json:"subject"` // SHA-256 of what it is about, a document's or a record's
 }
 
-func recordOf(row RecordRow) Record {
+func newRecord(row RecordRow) Record {
 	r := Record{
 		Index: row.Index, ID: row.ID, Kind: row.Kind, Thread: row.Thread, Issuer: row.Issuer,
 		IssuedAt: row.IssuedAt, Admitted: row.Admitted, Subject: record.ID(row.Subject),
@@ -40,7 +40,7 @@ func (v *View) Record(id record.ID) (Record, error) {
 		return Record{}, err
 	}
 	if !ok || index >= v.size {
-		return Record{}, v.absent("record %s", id)
+		return Record{}, v.absentError("record %s", id)
 	}
 	return v.RecordAt(index)
 }
@@ -48,31 +48,31 @@ func (v *View) Record(id record.ID) (Record, error) {
 // RecordAt is the record of an index.
 func (v *View) RecordAt(index uint64) (Record, error) {
 	if index >= v.size {
-		return Record{}, v.absent("index %d", index)
+		return Record{}, v.absentError("index %d", index)
 	}
-	row, err := v.r.recordRow(index)
-	return recordOf(row), err
+	row, err := v.rows.recordRow(index)
+	return newRecord(row), err
 }
 
 // Thread yields the records on a thread, oldest first, from an index on; none at all is
 // an [AbsentError].
 func (v *View) Thread(thread string, from uint64, yield func(Record) bool) error {
-	if h, err := v.history(thread); err != nil {
+	if h, err := v.threadHistory(thread); err != nil {
 		return err
 	} else if h == nil {
-		return v.absent("thread %s", thread)
+		return v.absentError("thread %s", thread)
 	}
 	return v.Records(RecordFilter{Thread: thread, From: from}, yield)
 }
 
 // Head is the newest record on a thread: what the next one must follow.
 func (v *View) Head(thread string) (Record, error) {
-	row, err := v.r.newest(thread, v.size)
+	row, err := v.rows.newestVersion(thread, v.size)
 	if err != nil {
 		return Record{}, err
 	}
 	if row == nil {
-		return Record{}, v.absent("thread %s", thread)
+		return Record{}, v.absentError("thread %s", thread)
 	}
 	return v.RecordAt(row.Index)
 }
@@ -90,38 +90,38 @@ type RecordFilter struct {
 
 // Records yields the records that a filter chooses, in log order, until yield
 // returns false. To go on later, ask from the last one's index + 1; so does a
-// [MoreError], whose After is such an index.
+// [PartialListError], whose After is such an index.
 func (v *View) Records(f RecordFilter, yield func(Record) bool) error {
 	next := f.From
 	each := func(index uint64) (bool, error) {
-		row, err := v.r.recordRow(index)
+		row, err := v.rows.recordRow(index)
 		if err != nil {
 			return false, err
 		}
 		next = index + 1
-		return !f.chooses(row.Kind, row.Issuer) || yield(recordOf(row)), nil
+		return !f.matches(row.Kind, row.Issuer) || yield(newRecord(row)), nil
 	}
 	var err error
 	switch {
 	case f.Thread != "":
-		err = v.r.historyFrom(f.Thread, f.From, v.size, func(row *ThreadRow) (bool, error) { return each(row.Index) })
+		err = v.rows.versionsForward(f.Thread, f.From, v.size, func(row *ThreadRow) (bool, error) { return each(row.Index) })
 	case f.Issuer != "":
-		err = v.r.listed(tableIssuer, f.Issuer, f.From, v.size, each)
+		err = v.rows.scanListed(tableIssuer, f.Issuer, f.From, v.size, each)
 	case f.Kind != "":
-		err = v.r.listed(tableKind, string(f.Kind), f.From, v.size, each)
+		err = v.rows.scanListed(tableKind, string(f.Kind), f.From, v.size, each)
 	default:
-		err = v.r.records(f.From, v.size, func(row RecordRow) bool {
+		err = v.rows.scanRecords(f.From, v.size, func(row RecordRow) bool {
 			next = row.Index + 1
-			return !f.chooses(row.Kind, row.Issuer) || yield(recordOf(row))
+			return !f.matches(row.Kind, row.Issuer) || yield(newRecord(row))
 		})
 	}
-	if errors.Is(err, ErrTooMuch) && next > f.From {
-		return &MoreError{After: strconv.FormatUint(next-1, 10)}
+	if errors.Is(err, ErrOverBudget) && next > f.From {
+		return &PartialListError{After: strconv.FormatUint(next-1, 10)}
 	}
 	return err
 }
 
-func (f RecordFilter) chooses(kind record.Kind, issuer string) bool {
+func (f RecordFilter) matches(kind record.Kind, issuer string) bool {
 	return (f.Kind == "" || kind == f.Kind) && (f.Issuer == "" || issuer == f.Issuer) &&
 		(!f.Attestations || kind == record.KindResponse || kind == record.KindCIPCertification)
 }

@@ -15,11 +15,11 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 )
 
-// story is a ledger in which everything happens that a view tells of, one record
+// sampleLedger is a ledger in which everything happens that a view tells of, one record
 // a step; after is called after each.
-func story(t *testing.T, after func(b *registertest.Book)) *registertest.Book {
+func sampleLedger(t *testing.T, after func(b *registertest.Fixture)) *registertest.Fixture {
 	t.Helper()
-	b := registertest.NewBook(start, "acme-cloud", "borealis-compute")
+	b := registertest.NewFixture(start, "acme-cloud", "borealis-compute")
 	do := func(later int, env func() record.Envelope) {
 		b.Now = b.Now.Add(days(later) + time.Minute)
 		b.Must(env())
@@ -32,20 +32,26 @@ func story(t *testing.T, after func(b *registertest.Book)) *registertest.Book {
 			return b.Sign(b.Statement("designation/2026-014", record.Authority, kind), "authority/officer-1", "authority/officer-2")
 		}
 	}
-	do(1, func() record.Envelope { return b.Designate("2026-014", b.Order("Kestrel Hosting FZ-LLC (fictional)")) })
-	do(0, func() record.Envelope { return b.Designate("2026-016", b.Order("Lumen Resale (fictional)")) })
-	do(0, func() record.Envelope { return b.Import("36", b.Listed("36", "AEROCARIBBEAN AIRLINES")) })
+	do(1, func() record.Envelope {
+		return b.Designate("2026-014", b.NewDesignation("Kestrel Hosting FZ-LLC (fictional)"))
+	})
+	do(0, func() record.Envelope { return b.Designate("2026-016", b.NewDesignation("Lumen Resale (fictional)")) })
+	do(0, func() record.Envelope {
+		return b.ImportListed("36", b.NewListedDesignation("36", "AEROCARIBBEAN AIRLINES"))
+	})
 	do(1, func() record.Envelope {
 		return b.Respond("2026-014", "acme-cloud", &record.Response{Status: "winding-down", WindDownBy: ptr(today(b).AddDays(60))})
 	})
 	do(1, order(&record.Amendment{Type: "correction", Reason: "Misprint.", Set: fragment(t, `{"target":{"registrationNumber":"0048231"}}`)}))
 	do(1, func() record.Envelope {
-		return b.Import("36", &record.Amendment{Type: "target-detail", Reason: "List.", Set: fragment(t, `{"target":{"name":"AERO-CARIBBEAN"}}`)})
+		return b.ImportListed("36", &record.Amendment{Type: "target-detail", Reason: "List.", Set: fragment(t, `{"target":{"name":"AERO-CARIBBEAN"}}`)})
 	})
 	do(1, func() record.Envelope {
-		return b.Import("36", &record.Revocation{EffectiveOn: today(b), Cause: "delisted", Reason: "Gone."})
+		return b.ImportListed("36", &record.Revocation{EffectiveOn: today(b), Cause: "delisted", Reason: "Gone."})
 	})
-	do(2, func() record.Envelope { return b.Import("36", b.Listed("36", "Aero-Caribbean Airlines")) })
+	do(2, func() record.Envelope {
+		return b.ImportListed("36", b.NewListedDesignation("36", "Aero-Caribbean Airlines"))
+	})
 	do(1, order(&record.Suspension{EffectiveOn: today(b).AddDays(2), Until: ptr(today(b).AddDays(11)), Reason: "Talks."}))
 	do(1, func() record.Envelope { return b.Provider("cirrus-hosting") })
 	do(1, func() record.Envelope {
@@ -69,8 +75,8 @@ func fragment(t *testing.T, text string) record.Object {
 	return v.(record.Object)
 }
 
-// everything asks a view all its questions at an instant.
-func everything(t *testing.T, v *register.View, at time.Time) string {
+// allAnswers asks a view all its questions at an instant.
+func allAnswers(t *testing.T, v *register.View, at time.Time) string {
 	t.Helper()
 	var out []any
 	add := func(answer any, err error) {
@@ -110,34 +116,34 @@ func everything(t *testing.T, v *register.View, at time.Time) string {
 func TestViewsDoNotChange(t *testing.T) {
 	instants := []time.Time{start.Add(-days(3)), start.Add(days(1) + time.Hour), start.Add(days(9)), start.Add(days(100)), start.Add(days(800))}
 	said := map[uint64][]string{}
-	b := story(t, func(b *registertest.Book) {
-		v, err := b.Register.Now()
+	b := sampleLedger(t, func(b *registertest.Fixture) {
+		v, err := b.Register.LatestView()
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, at := range instants {
-			said[v.Size()] = append(said[v.Size()], everything(t, v, at))
+			said[v.Size()] = append(said[v.Size()], allAnswers(t, v, at))
 		}
 	})
 	for size := range said {
-		v, err := b.Register.At(size)
+		v, err := b.Register.ViewAt(size)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i, at := range instants {
-			if got := everything(t, v, at); got != said[size][i] {
+			if got := allAnswers(t, v, at); got != said[size][i] {
 				t.Errorf("as of %d at %s: it now says\n%s\nit said\n%s", size, at, got, said[size][i])
 			}
 		}
 	}
-	if _, err := b.Register.At(b.Register.Size() + 1); err == nil {
+	if _, err := b.Register.ViewAt(b.Register.Size() + 1); err == nil {
 		t.Error("a view beyond the register's size")
 	}
 }
 
-func now(t *testing.T, b *registertest.Book) *register.View {
+func latestView(t *testing.T, b *registertest.Fixture) *register.View {
 	t.Helper()
-	v, err := b.Register.Now()
+	v, err := b.Register.LatestView()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,8 +152,8 @@ func now(t *testing.T, b *registertest.Book) *register.View {
 
 // In force at T is by all that is known now, knowable at T by what was admitted.
 func TestBothMeaningsOfATime(t *testing.T) {
-	b := story(t, nil)
-	v := now(t, b)
+	b := sampleLedger(t, nil)
+	v := latestView(t, b)
 	for _, c := range []struct {
 		thread           string
 		after            int // days from the start
@@ -178,9 +184,9 @@ func TestBothMeaningsOfATime(t *testing.T) {
 	}
 }
 
-func TestDesignationTellsItsThread(t *testing.T) {
-	b := story(t, nil)
-	d, err := now(t, b).Designation("designation/ofac-sdn-36", b.Now)
+func TestDesignationDetail(t *testing.T) {
+	b := sampleLedger(t, nil)
+	d, err := latestView(t, b).Designation("designation/ofac-sdn-36", b.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,8 +218,8 @@ func TestDesignationTellsItsThread(t *testing.T) {
 }
 
 func TestDesignationFilters(t *testing.T) {
-	b := story(t, nil)
-	v := now(t, b)
+	b := sampleLedger(t, nil)
+	v := latestView(t, b)
 	for _, c := range []struct {
 		f    register.DesignationFilter
 		want string
@@ -246,8 +252,8 @@ func TestDesignationFilters(t *testing.T) {
 
 // Pages of one are the list, and a list stops when told.
 func TestDesignationPages(t *testing.T) {
-	b := story(t, nil)
-	v := now(t, b)
+	b := sampleLedger(t, nil)
+	v := latestView(t, b)
 	var pages []string
 	for after := ""; ; {
 		last := after
@@ -267,9 +273,9 @@ func TestDesignationPages(t *testing.T) {
 	}
 }
 
-func TestDutiesOfTheStory(t *testing.T) {
-	b := story(t, nil)
-	v := now(t, b)
+func TestDutiesOfSampleLedger(t *testing.T) {
+	b := sampleLedger(t, nil)
+	v := latestView(t, b)
 	for _, c := range []struct {
 		f     register.DutyFilter
 		after int
@@ -307,8 +313,8 @@ func TestDutiesOfTheStory(t *testing.T) {
 }
 
 func TestIdentifier(t *testing.T) {
-	b := story(t, nil)
-	v := now(t, b)
+	b := sampleLedger(t, nil)
+	v := latestView(t, b)
 	for _, c := range []struct{ scheme, value, want string }{
 		{"name", "Aero Caribbean Airlines", "current designation/ofac-sdn-36"},
 		{"name", "AEROCARIBBEAN AIRLINES", "former designation/ofac-sdn-36"},
@@ -335,8 +341,8 @@ func TestIdentifier(t *testing.T) {
 }
 
 func TestPartyView(t *testing.T) {
-	b := story(t, nil)
-	p, err := now(t, b).Party("acme-cloud", b.Now)
+	b := sampleLedger(t, nil)
+	p, err := latestView(t, b).Party("acme-cloud", b.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,10 +351,10 @@ func TestPartyView(t *testing.T) {
 	}
 	for _, k := range p.Keys {
 		if !k.Live {
-			t.Errorf("key of %s is idle: %s", k.Holder, k.Idle)
+			t.Errorf("key of %s is idle: %s", k.Holder, k.WhyNotLive)
 		}
 	}
-	early, err := now(t, b).Party("cirrus-hosting", start)
+	early, err := latestView(t, b).Party("cirrus-hosting", start)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -359,8 +365,8 @@ func TestPartyView(t *testing.T) {
 
 // Absence is said over all entries, by one type of error.
 func TestAbsent(t *testing.T) {
-	b := story(t, nil)
-	v := now(t, b)
+	b := sampleLedger(t, nil)
+	v := latestView(t, b)
 	_, e1 := v.Designation("2026-099", b.Now)
 	_, e2 := v.Party("nobody", b.Now)
 	_, e3 := v.Record(record.ID{1})
@@ -377,18 +383,18 @@ func TestAbsent(t *testing.T) {
 			t.Errorf("got %v, want absence among all %d entries", err, v.Size())
 		}
 	}
-	empty, err := b.Register.At(0)
+	empty, err := b.Register.ViewAt(0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := everything(t, empty, b.Now); strings.Contains(got, "kestrel") {
+	if got := allAnswers(t, empty, b.Now); strings.Contains(got, "kestrel") {
 		t.Errorf("an empty view says %s", got)
 	}
 }
 
 func TestRecordsByFilter(t *testing.T) {
-	b := story(t, nil)
-	v := now(t, b)
+	b := sampleLedger(t, nil)
+	v := latestView(t, b)
 	for _, f := range []register.RecordFilter{
 		{}, {From: 7}, {Kind: record.KindDesignation}, {Kind: record.KindDesignation, From: 6}, {Issuer: "acme-cloud"},
 		{Issuer: "authority", Kind: record.KindSuspension}, {Thread: "designation/ofac-sdn-36"},
@@ -414,8 +420,8 @@ func TestRecordsByFilter(t *testing.T) {
 }
 
 func TestChanges(t *testing.T) {
-	b := story(t, nil)
-	v := now(t, b)
+	b := sampleLedger(t, nil)
+	v := latestView(t, b)
 	changes := func(before, after *register.View, then, now time.Time) (out []string) {
 		t.Helper()
 		err := after.Changes(before, then, now, func(c register.Change) bool {
@@ -437,7 +443,7 @@ func TestChanges(t *testing.T) {
 		t.Errorf("by the clock: got %q, want %q", got, want)
 	}
 	// What the records did since the answer of acme-cloud.
-	before, err := b.Register.At(8)
+	before, err := b.Register.ViewAt(8)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -462,15 +468,15 @@ func TestChanges(t *testing.T) {
 
 // A view answers alike while the register grows under it.
 func TestViewWhileGrowing(t *testing.T) {
-	b := story(t, nil)
-	v, at := now(t, b), b.Now
-	want := everything(t, v, at)
+	b := sampleLedger(t, nil)
+	v, at := latestView(t, b), b.Now
+	want := allAnswers(t, v, at)
 	grown := make(chan struct{})
 	go func() {
 		defer close(grown)
 		for i := range 200 {
 			id := fmt.Sprint(1000 + i)
-			b.Must(b.Import(id, b.Listed(id, "Kestrel "+id)))
+			b.Must(b.ImportListed(id, b.NewListedDesignation(id, "Kestrel "+id)))
 		}
 	}()
 	for done := false; !done; {
@@ -479,7 +485,7 @@ func TestViewWhileGrowing(t *testing.T) {
 			done = true
 		default:
 		}
-		if got := everything(t, v, at); got != want {
+		if got := allAnswers(t, v, at); got != want {
 			t.Fatalf("as of %d it now says\n%s\nit said\n%s", v.Size(), got, want)
 		}
 	}

@@ -18,19 +18,19 @@ import (
 // walker says random things, most of them properly signed, and tries what comes
 // of it: a refusal, or an entry.
 type walker struct {
-	*registertest.Book
-	rng      *rand.Rand
-	parties  []string
-	keys     []string // every key that was ever made
-	orders   int
-	comers   int // who asked to be enrolled
-	admitted map[record.Kind]int
-	hopeless []*record.Statement // what was refused for ever
+	*registertest.Fixture
+	rng            *rand.Rand
+	parties        []string
+	keys           []string // every key that was ever made
+	orders         int
+	newcomers      int // who asked to be enrolled
+	admitted       map[record.Kind]int
+	refusedForever []*record.Statement // what was refused for ever
 }
 
 func newWalker(seed uint64) *walker {
 	w := &walker{
-		Book: registertest.NewBook(start, "acme-cloud", "borealis"), rng: rand.New(rand.NewPCG(seed, 1)),
+		Fixture: registertest.NewFixture(start, "acme-cloud", "borealis"), rng: rand.New(rand.NewPCG(seed, 1)),
 		parties: []string{"acme-cloud", "borealis", "authority"}, admitted: make(map[record.Kind]int),
 		keys: []string{"root/root-1", "root/root-2", "root/root-3", "authority/officer-1", "authority/officer-2", "authority/officer-3", "authority/nightly-import"},
 	}
@@ -46,10 +46,10 @@ func newWalker(seed uint64) *walker {
 func (w *walker) pick(words ...string) string { return words[w.rng.IntN(len(words))] }
 
 // day is a date around today.
-func (w *walker) day(from, n int) record.Date { return today(w.Book).AddDays(from + w.rng.IntN(n)) }
+func (w *walker) day(from, n int) record.Date { return today(w.Fixture).AddDays(from + w.rng.IntN(n)) }
 
-// saying is one random record and those who should sign it.
-func (w *walker) saying() (thread, issuer string, p record.Predicate, keys []string) {
+// randomRecord is one random record and those who should sign it.
+func (w *walker) randomRecord() (thread, issuer string, p record.Predicate, keys []string) {
 	n := max(0, w.orders-1-w.rng.IntN(3)) // one of the newest orders
 	order := fmt.Sprintf("designation/2026-%d", n)
 	party := w.pick(w.parties...)
@@ -57,30 +57,30 @@ func (w *walker) saying() (thread, issuer string, p record.Predicate, keys []str
 	officers := []string{"authority/officer-1", "authority/officer-2", "authority/officer-3"}
 	switch w.rng.IntN(15) {
 	case 0:
-		d := w.Order(w.pick("Kestrel", "Lumen", "Кестрел"))
+		d := w.NewDesignation(w.pick("Kestrel", "Lumen", "Кестрел"))
 		d.ResponseDue, d.EffectiveFrom = ptr(w.day(28, 40)), ptr(w.day(179, 20))
 		d.EffectiveUntil = ptr(d.EffectiveFrom.AddDays(200 + w.rng.IntN(180)))
 		return fmt.Sprintf("designation/2026-%d", w.orders-w.rng.IntN(min(2, w.orders+1))), "authority", d, officers
 	case 1:
 		id := w.pick("36", "37", "38")
-		return "designation/ofac-sdn-" + id, "authority", w.Listed(id, w.pick("AERO", "CARIBBEAN")), []string{"authority/nightly-import"}
+		return "designation/ofac-sdn-" + id, "authority", w.NewListedDesignation(id, w.pick("AERO", "CARIBBEAN")), []string{"authority/nightly-import"}
 	case 2:
 		id := w.pick("36", "37", "38")
-		return "designation/ofac-sdn-" + id, "authority", &record.Amendment{Type: "correction", Reason: "r", Set: set("target", set("name", w.pick("A", "B", "C")))}, []string{"authority/nightly-import"}
+		return "designation/ofac-sdn-" + id, "authority", &record.Amendment{Type: "correction", Reason: "r", Set: setMember("target", setMember("name", w.pick("A", "B", "C")))}, []string{"authority/nightly-import"}
 	case 3:
 		id := w.pick("36", "37", "38")
-		return "designation/ofac-sdn-" + id, "authority", lift(w.Book, w.pick("delisted", "delisted", "delisted", "error")), []string{"authority/nightly-import", "authority/officer-3"}
+		return "designation/ofac-sdn-" + id, "authority", revocation(w.Fixture, w.pick("delisted", "delisted", "delisted", "error")), []string{"authority/nightly-import", "authority/officer-3"}
 	case 4:
-		return order, "authority", suspend(w.Book, w.rng.IntN(3), ptr(w.day(3, 30))), officers
+		return order, "authority", suspend(w.Fixture, w.rng.IntN(3), ptr(w.day(3, 30))), officers
 	case 5:
-		return order, "authority", reinstate(w.Book, w.rng.IntN(3)), officers
+		return order, "authority", reinstate(w.Fixture, w.rng.IntN(3)), officers
 	case 6:
 		if w.rng.IntN(4) > 0 {
-			return order, "authority", &record.Amendment{Type: "alias", Reason: "r", Add: alias(w.pick("K", "L", "M", "N"))}, officers
+			return order, "authority", &record.Amendment{Type: "alias", Reason: "r", Add: addAlias(w.pick("K", "L", "M", "N"))}, officers
 		}
-		return order, "authority", lift(w.Book, w.pick("lifted", "superseded")), officers
+		return order, "authority", revocation(w.Fixture, w.pick("lifted", "superseded")), officers
 	case 7:
-		return order, "authority", &record.Amendment{Type: "scope", Reason: "r", Set: set("scope", set("successors", w.rng.IntN(2) == 0)), ResponseDue: ptr(w.day(28, 9))}, officers
+		return order, "authority", &record.Amendment{Type: "scope", Reason: "r", Set: setMember("scope", setMember("successors", w.rng.IntN(2) == 0)), ResponseDue: ptr(w.day(28, 9))}, officers
 	case 8, 9:
 		return fmt.Sprintf("response/2026-%d/%s", n, provider), provider,
 			&record.Response{Status: w.pick("acknowledged", "winding-down", "licensed"), WindDownBy: ptr(w.day(10, 20))}, []string{provider + "/ci"}
@@ -89,7 +89,7 @@ func (w *walker) saying() (thread, issuer string, p record.Predicate, keys []str
 	case 11:
 		return "party/" + party, "authority", &record.Standing{Status: w.pick("suspended", "active"), EffectiveOn: w.day(-2, 4), Reason: "r"}, []string{"authority/officer-1", "authority/registrar", "root/root-1", "root/root-2"}
 	case 12:
-		c := w.Rules
+		c := w.CharterPredicate
 		c.Thresholds.Registrar, c.Thresholds.Designation = 1+w.rng.Int64N(2), 1+w.rng.Int64N(2)
 		return "charter", "authority", &c, []string{"root/root-1", "root/root-2", "root/root-3"}
 	case 13:
@@ -109,8 +109,8 @@ func (w *walker) saying() (thread, issuer string, p record.Predicate, keys []str
 // by registrars. Where only a sponsor leaves room for a reseller's keys, one signs:
 // whoever signs first is not told what another introducer would heal.
 func (w *walker) newcomer() (thread, issuer string, p record.Predicate, keys []string) {
-	id := fmt.Sprintf("newcomer-%d", w.comers)
-	w.comers++
+	id := fmt.Sprintf("newcomer-%d", w.newcomers)
+	w.newcomers++
 	e := &record.Enrolment{LegalName: id, Country: "XC", Roles: []record.Role{record.RoleReseller}}
 	if w.rng.IntN(2) == 0 {
 		e.Roles[0] = record.RoleProvider
@@ -128,7 +128,7 @@ func (w *walker) newcomer() (thread, issuer string, p record.Predicate, keys []s
 // step says one thing and returns whether it was admitted.
 func (w *walker) step(t *testing.T) bool {
 	w.Now = w.Now.Add(time.Duration(w.rng.Int64N(int64(20 * time.Hour)))).Truncate(time.Millisecond)
-	thread, issuer, p, keys := w.saying()
+	thread, issuer, p, keys := w.randomRecord()
 	if w.rng.IntN(5) == 0 { // somebody else signs too, or instead
 		keys[w.rng.IntN(len(keys))] = w.keys[w.rng.IntN(len(w.keys))]
 	}
@@ -156,10 +156,10 @@ func (w *walker) step(t *testing.T) bool {
 		may[s.Key.ID()] = d.MaySign(v.Statement(), s.Key)
 	}
 	e, err := d.Judge(v)
-	toldFirst(t, first, err)
+	checkPreflight(t, first, err)
 	var told *record.Refusal
-	if errors.As(first, &told) && told.Class == record.Invalid && !told.Passing {
-		w.hopeless = append(w.hopeless, v.Statement())
+	if errors.As(first, &told) && told.Class == record.Invalid && !told.Transient {
+		w.refusedForever = append(w.refusedForever, v.Statement())
 	}
 	if err != nil {
 		var refusal *record.Refusal
@@ -168,17 +168,17 @@ func (w *walker) step(t *testing.T) bool {
 		}
 		return false
 	}
-	keptAsTold(t, may, e)
-	w.candidatesSuffice(t, env, e)
+	checkMaySign(t, may, e)
+	w.checkCandidatesSuffice(t, env, e)
 	if w.rng.IntN(4) == 0 {
 		return false // a dry run: the draft is dropped
 	}
-	root := registertest.Chain(w.Root, e)
+	root := registertest.NextRoot(w.Root, e)
 	if err := w.Register.Advance(d, root); err != nil {
 		t.Fatal(err)
 	}
 	w.Root, w.Entries = root, append(w.Entries, e)
-	w.Note(env)
+	w.NoteAdmitted(env)
 	if st.Kind == record.KindDesignation && thread == fmt.Sprintf("designation/2026-%d", w.orders) {
 		w.orders++
 	}
@@ -186,25 +186,25 @@ func (w *walker) step(t *testing.T) bool {
 	return true
 }
 
-// stayHopeless: whatever was recorded since, a record that was refused for ever is.
-func (w *walker) stayHopeless(t *testing.T, seed uint64) {
+// checkStillRefused: whatever was recorded since, a record that was refused for ever is.
+func (w *walker) checkStillRefused(t *testing.T, seed uint64) {
 	t.Helper()
-	for _, st := range w.hopeless {
+	for _, st := range w.refusedForever {
 		var r *record.Refusal
-		if err := w.Register.Begin(w.Now).Preflight(st); !errors.As(err, &r) || r.Passing {
+		if err := w.Register.Begin(w.Now).Preflight(st); !errors.As(err, &r) || r.Transient {
 			t.Errorf("%s on %s was refused for ever, and now %v (seed %d)", st.Kind, st.Thread, err, seed)
 		}
 	}
-	if len(w.hopeless) == 0 {
+	if len(w.refusedForever) == 0 {
 		t.Errorf("nothing was refused for ever: the walk tests nothing of it (seed %d)", seed)
 	}
 }
 
-// candidatesSuffice: whoever offers Open the register's candidates alone gets the
+// checkCandidatesSuffice: whoever offers Open the register's candidates alone gets the
 // same entry as with every key in the world.
-func (w *walker) candidatesSuffice(t *testing.T, env record.Envelope, want record.Entry) {
+func (w *walker) checkCandidatesSuffice(t *testing.T, env record.Envelope, want record.Entry) {
 	t.Helper()
-	v, err := record.Open(env, w.Register.Candidates)
+	v, err := record.Open(env, w.Register.CandidateKeys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,9 +214,9 @@ func (w *walker) candidatesSuffice(t *testing.T, env record.Envelope, want recor
 	}
 }
 
-// TestWalk: whatever was said, refused and dropped, a replay of the entries alone
+// TestRandomWalkReplays: whatever was said, refused and dropped, a replay of the entries alone
 // gives the same register, in batches of any size.
-func TestWalk(t *testing.T) {
+func TestRandomWalkReplays(t *testing.T) {
 	for seed := range uint64(4) {
 		w := newWalker(seed)
 		for range 600 {
@@ -231,10 +231,10 @@ func TestWalk(t *testing.T) {
 				t.Errorf("no %s was admitted: the walk tests nothing of it (seed %d)", kind, seed)
 			}
 		}
-		w.stayHopeless(t, seed)
+		w.checkStillRefused(t, seed)
 		t.Logf("seed %d: %d entries: %v", seed, len(w.Entries), w.admitted)
 		want := dump(t, w.Register)
-		fresh, err := register.Open(vfs.NewMem(), "replayed", registertest.Small())
+		fresh, err := register.Open(vfs.NewMem(), "replayed", registertest.SmallOptions())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -272,7 +272,7 @@ func reopened(t *testing.T, entries []record.Entry) []record.Verified {
 		for _, k := range listed {
 			keys[k.ID()] = k
 		}
-		if out[i], err = record.Reopen(e, func(keyid string) *record.Key { return keys[keyid] }); err != nil {
+		if out[i], err = record.OpenEntry(e, func(keyid string) *record.Key { return keys[keyid] }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -290,7 +290,7 @@ func replay(t *testing.T, r *register.Register, entries []record.Entry, batch in
 			if err := d.Apply(entries[i], verified[i]); err != nil {
 				t.Fatal(err)
 			}
-			root = registertest.Chain(root, entries[i])
+			root = registertest.NextRoot(root, entries[i])
 		}
 		if err := r.Advance(d, root); err != nil {
 			t.Fatal(err)
@@ -310,7 +310,7 @@ func replayPipelined(t *testing.T, r *register.Register, entries []record.Entry)
 		if err := d.Apply(e, verified[i]); err != nil {
 			t.Fatal(err)
 		}
-		root = registertest.Chain(root, e)
+		root = registertest.NextRoot(root, e)
 		if i%3 != 2 && i != len(entries)-1 {
 			continue
 		}
@@ -329,9 +329,9 @@ func replayPipelined(t *testing.T, r *register.Register, entries []record.Entry)
 
 // TestApplyRefuses: a replay takes no entry that judging would not have made.
 func TestApplyRefuses(t *testing.T) {
-	b := registertest.NewBook(start, "acme-cloud")
-	b.Must(b.Designate("1", b.Order("Kestrel")))
-	v, err := record.Open(b.Respond("1", "acme-cloud", ack), b.Register.Candidates)
+	b := registertest.NewFixture(start, "acme-cloud")
+	b.Must(b.Designate("1", b.NewDesignation("Kestrel")))
+	v, err := record.Open(b.Respond("1", "acme-cloud", acknowledged), b.Register.CandidateKeys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -342,9 +342,9 @@ func TestApplyRefuses(t *testing.T) {
 	if err := b.Register.Begin(b.Now).Apply(good, v); err != nil {
 		t.Fatalf("the entry itself: %v", err)
 	}
-	bare := b.Respond("1", "acme-cloud", ack)
+	bare := b.Respond("1", "acme-cloud", acknowledged)
 	more, err := record.Open(b.Sign(mustParse(t, bare), "acme-cloud/ci", "acme-cloud/safe"), func(st *record.Statement) []*record.Key {
-		return append(b.Register.Candidates(st), b.Signer("acme-cloud/safe").Key())
+		return append(b.Register.CandidateKeys(st), b.Signer("acme-cloud/safe").Key())
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -377,7 +377,7 @@ func TestCrash(t *testing.T) {
 		w.step(t)
 	}
 	want := dump(t, w.Register)
-	o := registertest.Small()
+	o := registertest.SmallOptions()
 	o.MemTableBytes = 32 << 10 // so that some of it is flushed, and that is synced
 	for seed := range uint64(8) {
 		fs := vfs.NewCrashableMem()
@@ -417,7 +417,7 @@ func TestReopen(t *testing.T) {
 	}
 	fs := vfs.NewMem()
 	for i := 0; ; i += 10 {
-		r, err := register.Open(fs, "register", registertest.Small())
+		r, err := register.Open(fs, "register", registertest.SmallOptions())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -437,9 +437,9 @@ func TestReopen(t *testing.T) {
 	}
 }
 
-// toldFirst wants who signs first to be told whatever the judge says in the end, but
+// checkPreflight wants who signs first to be told whatever the judge says in the end, but
 // for who has not signed, or need not have.
-func toldFirst(t *testing.T, first, judged error) {
+func checkPreflight(t *testing.T, first, judged error) {
 	t.Helper()
 	var refusal *record.Refusal
 	switch {
@@ -449,9 +449,9 @@ func toldFirst(t *testing.T, first, judged error) {
 	}
 }
 
-// keptAsTold wants an entry to keep the signatures of those who were told that they may
+// checkMaySign wants an entry to keep the signatures of those who were told that they may
 // sign, and no other.
-func keptAsTold(t *testing.T, may map[string]error, e record.Entry) {
+func checkMaySign(t *testing.T, may map[string]error, e record.Entry) {
 	t.Helper()
 	for id, told := range may {
 		kept := slices.ContainsFunc(e.Envelope.Signatures, func(s record.Signature) bool { return s.KeyID == id })

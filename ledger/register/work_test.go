@@ -15,14 +15,14 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 )
 
-// aList asks one list of a view, after a place, and writes what it yields.
-type aList struct {
+// pagedList asks one list of a view, after a place, and writes what it yields.
+type pagedList struct {
 	name string
 	ask  func(v *register.View, after string, at time.Time, yield func(any, string) bool) error
 }
 
-func lists() []aList {
-	all := []aList{
+func pagedLists() []pagedList {
+	all := []pagedList{
 		{"designations", func(v *register.View, after string, at time.Time, yield func(any, string) bool) error {
 			return v.Designations(register.DesignationFilter{After: after}, at, func(d register.Designation) bool { return yield(d, d.Thread) })
 		}},
@@ -38,17 +38,17 @@ func lists() []aList {
 			return v.Parties(register.PartyFilter{After: after}, at, func(p register.Party) bool { return yield(p, p.ID) })
 		}},
 		{"keys", func(v *register.View, after string, at time.Time, yield func(any, string) bool) error {
-			return v.Keys("authority", after, at, func(k register.PartyKey) bool { return yield(k, k.Place()) })
+			return v.Keys("authority", after, at, func(k register.PartyKey) bool { return yield(k, k.Position()) })
 		}},
 		{"identifier", func(v *register.View, after string, at time.Time, yield func(any, string) bool) error {
-			return v.Bearers("asn", "64511", after, at, func(m register.Match) bool { return yield(m, m.Thread) })
+			return v.IdentifierMatches("asn", "64511", after, at, func(m register.IdentifierMatch) bool { return yield(m, m.Thread) })
 		}},
 	}
 	for name, f := range map[string]register.RecordFilter{
 		"records": {}, "records of a kind": {Kind: "designation"}, "records on a thread": {Thread: "party/acme-cloud"},
 		"records of an issuer": {Issuer: "acme-cloud"}, "attestations": {Issuer: "acme-cloud", Attestations: true},
 	} {
-		all = append(all, aList{name, func(v *register.View, after string, at time.Time, yield func(any, string) bool) error {
+		all = append(all, pagedList{name, func(v *register.View, after string, at time.Time, yield func(any, string) bool) error {
 			f := f
 			if after != "" {
 				last, err := strconv.ParseUint(after, 10, 64)
@@ -65,10 +65,10 @@ func lists() []aList {
 		"duties of a designation": {Designation: "2026-014"}, "duties to certify": {Kind: register.DutyCertify},
 		"a party's duties to conclude": {Party: "borealis-compute", Kind: register.DutyConclude},
 	} {
-		all = append(all, aList{name, func(v *register.View, after string, at time.Time, yield func(any, string) bool) error {
+		all = append(all, pagedList{name, func(v *register.View, after string, at time.Time, yield func(any, string) bool) error {
 			f := f
 			f.After = after
-			return v.Duties(f, at, func(d register.Duty) bool { return yield(d, d.Place()) })
+			return v.Duties(f, at, func(d register.Duty) bool { return yield(d, d.Position()) })
 		}})
 	}
 	return all
@@ -76,7 +76,7 @@ func lists() []aList {
 
 // read is what a list yields from a place on, until it ends or until its page of most
 // items is full; and the place where it goes on, "" if it does not.
-func (l aList) read(t *testing.T, v *register.View, after string, at time.Time, most int) (items []string, next string) {
+func (l pagedList) read(t *testing.T, v *register.View, after string, at time.Time, most int) (items []string, next string) {
 	t.Helper()
 	last := ""
 	err := l.ask(v, after, at, func(item any, place string) bool {
@@ -91,7 +91,7 @@ func (l aList) read(t *testing.T, v *register.View, after string, at time.Time, 
 		items, last = append(items, string(text)), place
 		return true
 	})
-	var more *register.MoreError
+	var more *register.PartialListError
 	switch {
 	case errors.As(err, &more):
 		if more.Skipped != "" {
@@ -106,21 +106,21 @@ func (l aList) read(t *testing.T, v *register.View, after string, at time.Time, 
 
 // However little work one question may take, and however short its pages are, a list
 // that is gone on with until it ends is the same list.
-func TestListsWithinWork(t *testing.T) {
-	b := story(t, nil)
-	whole := now(t, b)
+func TestListsResumeWithinBudget(t *testing.T) {
+	b := sampleLedger(t, nil)
+	whole := latestView(t, b)
 	if err := b.Register.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	for _, at := range []time.Time{b.Now, start.Add(days(9)), b.Now.AddDate(1, 0, 0)} {
-		for _, l := range lists() {
+		for _, l := range pagedLists() {
 			want, _ := l.read(t, whole, "", at, 1<<30)
 			for _, rows := range []int{80, 101, 150, 400, 10_000} {
 				for _, most := range []int{1, 3, 1 << 30} {
 					var got []string
 					after := ""
 					for n := 0; ; n++ {
-						v := whole.Within(register.Work{Rows: rows, Bytes: 1 << 20})
+						v := whole.WithBudget(register.ReadBudget{Rows: rows, Bytes: 1 << 20})
 						items, next := l.read(t, v, after, at, most)
 						got = append(got, items...)
 						if next == "" {
@@ -142,8 +142,8 @@ func TestListsWithinWork(t *testing.T) {
 
 // A list goes on where it is told to, in memory and in tables alike: from each place of
 // it comes the rest.
-func TestListsGoOnFromEachPlace(t *testing.T) {
-	b := story(t, nil)
+func TestListsResumeFromEachPosition(t *testing.T) {
+	b := sampleLedger(t, nil)
 	for _, flushed := range []bool{false, true} {
 		if flushed {
 			if err := b.Register.Flush(); err != nil {
@@ -151,13 +151,13 @@ func TestListsGoOnFromEachPlace(t *testing.T) {
 			}
 		}
 		for name, like := range map[string]string{"2026-0144": "2026-014", "2026-01": "2026-014"} {
-			if _, err := now(t, b).Designation(name, b.Now); err == nil || !strings.Contains(err.Error(), `did you mean "`+like) {
+			if _, err := latestView(t, b).Designation(name, b.Now); err == nil || !strings.Contains(err.Error(), `did you mean "`+like) {
 				t.Errorf("designation %s, flushed %t: %v, want a hint at %s", name, flushed, err, like)
 			}
 		}
-		for _, l := range lists() {
+		for _, l := range pagedLists() {
 			var items, places []string
-			err := l.ask(now(t, b), "", b.Now, func(item any, place string) bool {
+			err := l.ask(latestView(t, b), "", b.Now, func(item any, place string) bool {
 				text, err := json.Marshal(item)
 				if err != nil {
 					t.Fatal(err)
@@ -169,7 +169,7 @@ func TestListsGoOnFromEachPlace(t *testing.T) {
 				t.Fatalf("%s: %d items, %v", l.name, len(items), err)
 			}
 			for i, place := range places {
-				if rest, _ := l.read(t, now(t, b), place, b.Now, 1<<30); !slices.Equal(rest, items[i+1:]) {
+				if rest, _ := l.read(t, latestView(t, b), place, b.Now, 1<<30); !slices.Equal(rest, items[i+1:]) {
 					t.Errorf("%s after %q, flushed %t: %d items, want the last %d", l.name, place, flushed, len(rest), len(items)-i-1)
 				}
 			}
@@ -178,10 +178,10 @@ func TestListsGoOnFromEachPlace(t *testing.T) {
 }
 
 // What one question may not take ends it, before it has read much more.
-func TestWorkIsBounded(t *testing.T) {
-	b := story(t, nil)
+func TestReadBudgetIsEnforced(t *testing.T) {
+	b := sampleLedger(t, nil)
 	for rows := 1; rows < 300; rows += 3 {
-		v := now(t, b).Within(register.Work{Rows: rows, Bytes: 1 << 20})
+		v := latestView(t, b).WithBudget(register.ReadBudget{Rows: rows, Bytes: 1 << 20})
 		for _, ask := range []func() error{
 			func() error { _, err := v.Designation("2026-014", b.Now); return err },
 			func() error { _, err := v.Party("acme-cloud", b.Now); return err },
@@ -193,9 +193,9 @@ func TestWorkIsBounded(t *testing.T) {
 			if read := b.Register.RowsRead() - before; read > uint64(rows)+10 {
 				t.Errorf("%d rows were read where %d may be", read, rows)
 			}
-			var more *register.MoreError
+			var more *register.PartialListError
 			var absent *register.AbsentError
-			if err != nil && !errors.Is(err, register.ErrTooMuch) && !errors.As(err, &more) && !errors.As(err, &absent) {
+			if err != nil && !errors.Is(err, register.ErrOverBudget) && !errors.As(err, &more) && !errors.As(err, &absent) {
 				t.Errorf("within %d rows: %v", rows, err)
 			}
 		}
@@ -204,18 +204,18 @@ func TestWorkIsBounded(t *testing.T) {
 
 // What alone takes more than all the work of a question is left out, and said; the list
 // goes on.
-func TestListsLeaveOutWhatIsTooMuch(t *testing.T) {
-	b := story(t, nil)
+func TestListsSkipItemsOverBudget(t *testing.T) {
+	b := sampleLedger(t, nil)
 	left := make(map[string]int)
 	for rows := 1; rows < 60; rows++ {
-		for _, l := range lists() {
+		for _, l := range pagedLists() {
 			after := ""
 			for n := 0; ; n++ {
-				err := l.ask(now(t, b).Within(register.Work{Rows: rows, Bytes: 1 << 20}), after, b.Now, func(any, string) bool { return true })
-				if err == nil || errors.Is(err, register.ErrTooMuch) {
+				err := l.ask(latestView(t, b).WithBudget(register.ReadBudget{Rows: rows, Bytes: 1 << 20}), after, b.Now, func(any, string) bool { return true })
+				if err == nil || errors.Is(err, register.ErrOverBudget) {
 					break
 				}
-				var more *register.MoreError
+				var more *register.PartialListError
 				if !errors.As(err, &more) || more.After == after || n > 2000 {
 					t.Fatalf("%s within %d rows, after %q: %v", l.name, rows, after, err)
 				}
@@ -234,14 +234,14 @@ func TestListsLeaveOutWhatIsTooMuch(t *testing.T) {
 }
 
 // What a client makes of a cursor is no place, and no harm.
-func TestPlacesOfNobody(t *testing.T) {
-	b := story(t, nil)
+func TestBadListPositions(t *testing.T) {
+	b := sampleLedger(t, nil)
 	for _, place := range []string{"party/acme-cloud acme-cloud 0", "charter x 0", "designation/2026-014 acme-cloud -1", "designation/2026-014 ~ 7", "cip/acme-cloud borealis 0", "designation/ a 0", "\x00", "~", "zzz", "\xff\xff", "9 9", "18446744073709551615 1", "designation/2026-014 party/acme 99999999999"} {
-		for _, l := range lists() {
-			err := l.ask(now(t, b), place, b.Now, func(any, string) bool { return true })
+		for _, l := range pagedLists() {
+			err := l.ask(latestView(t, b), place, b.Now, func(any, string) bool { return true })
 			var absent *register.AbsentError
 			var number *strconv.NumError
-			if err != nil && !errors.Is(err, register.ErrPlace) && !errors.As(err, &absent) && !errors.As(err, &number) {
+			if err != nil && !errors.Is(err, register.ErrBadPosition) && !errors.As(err, &absent) && !errors.As(err, &number) {
 				t.Errorf("%s after %q: %v", l.name, place, err)
 			}
 		}
@@ -251,10 +251,10 @@ func TestPlacesOfNobody(t *testing.T) {
 // Whatever others have themselves made long, each duty is found: a provider may sponsor
 // any number of resellers, who owe nothing, and one registrar may change one party's
 // standing as often as he likes, which leaves out that party alone.
-func TestOthersMakeNoListOfDutiesDear(t *testing.T) {
+func TestDutyListsSkipOnlyWhatIsTooLong(t *testing.T) {
 	const rows = 150
-	b := registertest.NewBook(start, "acme-cloud", "borealis-compute", "cirrus-hosting")
-	b.Must(b.Designate("2026-014", b.Order("Kestrel")))
+	b := registertest.NewFixture(start, "acme-cloud", "borealis-compute", "cirrus-hosting")
+	b.Must(b.Designate("2026-014", b.NewDesignation("Kestrel")))
 	for i := range 2 * rows {
 		id := fmt.Sprintf("b-%03d", i) // between the providers
 		e := &record.Enrolment{LegalName: id, Country: "US", Roles: []record.Role{record.RoleReseller}, Keys: []record.PartyKey{b.Officer(id + "/desk")}}
@@ -262,11 +262,11 @@ func TestOthersMakeNoListOfDutiesDear(t *testing.T) {
 	}
 	owe := func(f register.DutyFilter, at time.Time) (who, left []string) {
 		for n := 0; ; n++ {
-			err := now(t, b).Within(register.Work{Rows: rows, Bytes: 1 << 20}).Duties(f, at, func(d register.Duty) bool {
+			err := latestView(t, b).WithBudget(register.ReadBudget{Rows: rows, Bytes: 1 << 20}).Duties(f, at, func(d register.Duty) bool {
 				who = append(who, string(d.Kind)+" "+d.Party)
 				return true
 			})
-			var more *register.MoreError
+			var more *register.PartialListError
 			switch {
 			case errors.As(err, &more) && n < 20:
 				if f.After = more.After; more.Skipped != "" {
@@ -289,7 +289,7 @@ func TestOthersMakeNoListOfDutiesDear(t *testing.T) {
 	}
 
 	for i := range 2 * rows {
-		must(t, b, "party/borealis-compute", "authority", &record.Standing{Status: []string{"suspended", "active"}[i%2], EffectiveOn: today(b), Reason: "talks"}, "authority/officer-1")
+		mustSubmit(t, b, "party/borealis-compute", "authority", &record.Standing{Status: []string{"suspended", "active"}[i%2], EffectiveOn: today(b), Reason: "talks"}, "authority/officer-1")
 	}
 	for _, c := range []struct {
 		f         register.DutyFilter

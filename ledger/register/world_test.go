@@ -15,13 +15,13 @@ import (
 
 var start = time.Date(2026, 11, 23, 18, 0, 0, 0, time.UTC)
 
-// forge judges a record whose signatures are looked up among every key that the
+// judgeRefused judges a record whose signatures are looked up among every key that the
 // test made, not only among the register's candidates: an attacker's keyid hint
 // is no excuse for admitting what Open would not have offered.
-func forge(t *testing.T, b *registertest.Book, env record.Envelope, keys ...string) error {
+func judgeRefused(t *testing.T, b *registertest.Fixture, env record.Envelope, keys ...string) error {
 	t.Helper()
 	v, err := record.Open(env, func(st *record.Statement) []*record.Key {
-		all := b.Register.Candidates(st)
+		all := b.Register.CandidateKeys(st)
 		for _, name := range keys {
 			all = append(all, b.Signer(name).Key())
 		}
@@ -46,12 +46,12 @@ func forge(t *testing.T, b *registertest.Book, env record.Envelope, keys ...stri
 }
 
 // sign makes the record and signs it with each of these keys.
-func sign(b *registertest.Book, thread, issuer string, p record.Predicate, keys ...string) (record.Envelope, []string) {
+func sign(b *registertest.Fixture, thread, issuer string, p record.Predicate, keys ...string) (record.Envelope, []string) {
 	return b.Sign(b.Statement(thread, issuer, p), keys...), keys
 }
 
-// refused checks class and words of a refusal.
-func refused(t *testing.T, err error, class record.Class, words ...string) *record.Refusal {
+// wantRefusal checks class and words of a refusal.
+func wantRefusal(t *testing.T, err error, class record.RefusalClass, words ...string) *record.Refusal {
 	t.Helper()
 	var refusal *record.Refusal
 	if !errors.As(err, &refusal) {
@@ -68,8 +68,8 @@ func refused(t *testing.T, err error, class record.Class, words ...string) *reco
 	return refusal
 }
 
-// signedBy lists whose signatures an entry kept.
-func signedBy(t *testing.T, b *registertest.Book, e record.Entry, want ...string) {
+// wantSigners lists whose signatures an entry kept.
+func wantSigners(t *testing.T, b *registertest.Fixture, e record.Entry, want ...string) {
 	t.Helper()
 	var ids, wanted []string
 	for _, s := range e.Envelope.Signatures {
@@ -87,7 +87,7 @@ func signedBy(t *testing.T, b *registertest.Book, e record.Entry, want ...string
 func days(n int) time.Duration { return time.Duration(n) * 24 * time.Hour }
 
 // today is the admission date of the book's next record.
-func today(b *registertest.Book) record.Date {
+func today(b *registertest.Fixture) record.Date {
 	zone, err := time.LoadLocation("America/New_York")
 	if err != nil {
 		panic(err)
@@ -99,8 +99,8 @@ func ptr[T any](v T) *T { return &v }
 
 func rawKey(s *record.Signer) []byte { return s.Key().Public().(ed25519.PublicKey) }
 
-// identified lists the names under which a thread is found, in the dump.
-func identified(t *testing.T, b *registertest.Book, thread string) (names []string) {
+// indexedNames lists the names under which a thread is found, in the dump.
+func indexedNames(t *testing.T, b *registertest.Fixture, thread string) (names []string) {
 	t.Helper()
 	for _, line := range strings.Split(dump(t, b.Register), "\n") {
 		if rest, ok := strings.CutPrefix(line, `"nname\x1f`); ok {

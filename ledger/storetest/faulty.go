@@ -11,65 +11,65 @@ import (
 type Fault int
 
 const (
-	Pass Fault = iota // applied, and reported so
-	Lose              // not applied, reported failed
-	Lie               // applied, yet reported failed
-	Hold              // reported failed; applied when [Faulty.Release] is called
+	NoFault         Fault = iota // applied, and reported so
+	WriteLost                    // not applied, reported failed
+	WriteUnreported              // applied, yet reported failed
+	WriteDelayed                 // reported failed; applied when [FaultyStore.ApplyDelayed] is called
 )
 
 // ErrInjected is what a write that was not passed reports.
 var ErrInjected = errors.New("injected failure")
 
-// Faulty is a store whose writes fail as Fault says. It is for one goroutine.
-type Faulty struct {
+// FaultyStore is a store whose writes fail as Fault says. It is for one goroutine.
+type FaultyStore struct {
 	ledger.Store
-	Fault func(write int) Fault // asked before each Extend, Publish and Keep, counted from 0
+	FaultOf func(write int) Fault // asked before each Extend, Publish and Keep, counted from 0
 
-	writes int
-	held   []func(context.Context, ledger.Store) error
+	writes  int
+	delayed []func(context.Context, ledger.Store) error
 }
 
 // Writes is how many writes were asked for.
-func (f *Faulty) Writes() int { return f.writes }
+func (f *FaultyStore) Writes() int { return f.writes }
 
 // Extend implements [ledger.Store].
-func (f *Faulty) Extend(ctx context.Context, x ledger.Extension) error {
+func (f *FaultyStore) Extend(ctx context.Context, x ledger.Extension) error {
 	return f.write(ctx, func(ctx context.Context, s ledger.Store) error { return s.Extend(ctx, x) })
 }
 
 // Publish implements [ledger.Store].
-func (f *Faulty) Publish(ctx context.Context, old, next []byte) error {
+func (f *FaultyStore) Publish(ctx context.Context, old, next []byte) error {
 	return f.write(ctx, func(ctx context.Context, s ledger.Store) error { return s.Publish(ctx, old, next) })
 }
 
-// Keep implements [ledger.Store].
-func (f *Faulty) Keep(ctx context.Context, k ledger.Kept) error {
-	return f.write(ctx, func(ctx context.Context, s ledger.Store) error { return s.Keep(ctx, k) })
+// Archive implements [ledger.Store].
+func (f *FaultyStore) Archive(ctx context.Context, k ledger.ArchivedCheckpoint) error {
+	return f.write(ctx, func(ctx context.Context, s ledger.Store) error { return s.Archive(ctx, k) })
 }
 
-func (f *Faulty) write(ctx context.Context, w func(context.Context, ledger.Store) error) error {
+func (f *FaultyStore) write(ctx context.Context, w func(context.Context, ledger.Store) error) error {
 	n := f.writes
 	f.writes++
-	switch f.Fault(n) {
-	case Lose:
+	switch f.FaultOf(n) {
+	case WriteLost:
 		return ErrInjected
-	case Lie:
+	case WriteUnreported:
 		if err := w(ctx, f.Store); err != nil {
 			return err
 		}
 		return ErrInjected
-	case Hold:
-		f.held = append(f.held, w)
+	case WriteDelayed:
+		f.delayed = append(f.delayed, w)
 		return ErrInjected
 	}
 	return w(ctx, f.Store)
 }
 
-// Release applies the writes that were held, in order, to a store: the same one,
+// ApplyDelayed applies the writes that were held, in order, to a store: the same one,
 // reopened. It returns the first error.
-func (f *Faulty) Release(ctx context.Context, s ledger.Store) error {
-	held := f.held
-	f.held = nil
+func (f *FaultyStore) ApplyDelayed(ctx context.Context, s ledger.Store) error {
+	held := f.delayed
+	f.delayed = nil
 	for _, w := range held {
 		if err := w(ctx, s); err != nil {
 			return err

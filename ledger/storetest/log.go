@@ -7,34 +7,34 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// Log makes extensions, and knows what a store that took them in has to hold. It
+// ReferenceLog makes extensions, and knows what a store that took them in has to hold. It
 // hashes as RFC 6962 is written, by recursion and with no regard to speed: so it
 // shares nothing with the ledger that it is compared with.
-type Log struct {
+type ReferenceLog struct {
 	Salt    string // logs of different salts have no entry in common
 	entries [][]byte
 	levels  [][]proof.Hash // the rows of the tiles
 }
 
-// LogOf is the log of these entries.
-func LogOf(entries [][]byte) *Log {
-	l := &Log{}
+// NewReferenceLog is the log of these entries.
+func NewReferenceLog(entries [][]byte) *ReferenceLog {
+	l := &ReferenceLog{}
 	for _, e := range entries {
 		l.entries = append(l.entries, e)
-		l.add(0, proof.LeafHash(e))
+		l.addNode(0, proof.LeafHash(e))
 	}
 	return l
 }
 
 // Grow appends n entries and returns the extension by them.
-func (l *Log) Grow(n int) ledger.Extension {
+func (l *ReferenceLog) Grow(n int) ledger.Extension {
 	from := len(l.entries)
 	x := ledger.Extension{Old: l.Head(from)}
 	for i := range n {
 		e := fmt.Appendf(nil, "%s entry %d%*s", l.Salt, from+i, (from+i)*37%700, "") // 10 to 710 bytes
 		l.entries = append(l.entries, e)
 		x.Entries = append(x.Entries, append([]byte(nil), e...))
-		l.add(0, proof.LeafHash(e))
+		l.addNode(0, proof.LeafHash(e))
 	}
 	x.New = l.Head(from + n)
 	for id := range proof.Tiles(uint64(from), uint64(from+n)) {
@@ -43,19 +43,19 @@ func (l *Log) Grow(n int) ledger.Extension {
 	return x
 }
 
-// add puts a hash at the end of a row of tiles; a full tile's root goes one up.
-func (l *Log) add(level int, h proof.Hash) {
+// addNode puts a hash at the end of a row of tiles; a full tile's root goes one up.
+func (l *ReferenceLog) addNode(level int, h proof.Hash) {
 	if level == len(l.levels) {
 		l.levels = append(l.levels, nil)
 	}
 	l.levels[level] = append(l.levels[level], h)
 	if row := l.levels[level]; len(row)%proof.TileWidth == 0 {
-		l.add(level+1, root(row[len(row)-proof.TileWidth:]))
+		l.addNode(level+1, root(row[len(row)-proof.TileWidth:]))
 	}
 }
 
 // Head is the head that the log had at a size.
-func (l *Log) Head(size int) ledger.Head {
+func (l *ReferenceLog) Head(size int) ledger.Head {
 	if size == 0 {
 		return ledger.Head{Root: proof.EmptyRoot()}
 	}
@@ -64,7 +64,7 @@ func (l *Log) Head(size int) ledger.Head {
 
 // root is MTH(D[from:to]) of RFC 6962, section 2.1, which takes full tiles as
 // they are hashed already.
-func (l *Log) root(from, to int) proof.Hash {
+func (l *ReferenceLog) root(from, to int) proof.Hash {
 	n := to - from
 	if n == proof.TileWidth && from%n == 0 {
 		return l.levels[1][from/n]
@@ -95,7 +95,7 @@ func split(n int) int {
 }
 
 // Tile is a tile's hashes, packed.
-func (l *Log) Tile(id proof.TileID) []byte {
+func (l *ReferenceLog) Tile(id proof.TileID) []byte {
 	var b []byte
 	for _, h := range l.levels[id.Level][id.Index*proof.TileWidth:][:id.Width] {
 		b = append(b, h[:]...)
@@ -104,11 +104,11 @@ func (l *Log) Tile(id proof.TileID) []byte {
 }
 
 // Clone is a log that can grow on its own.
-func (l *Log) Clone() *Log { return l.Back(0) }
+func (l *ReferenceLog) Clone() *ReferenceLog { return l.Truncated(0) }
 
-// Back is the log as it was n entries ago, as a log of its own.
-func (l *Log) Back(n int) *Log {
-	b := LogOf(l.entries[:len(l.entries)-n])
+// Truncated is the log as it was n entries ago, as a log of its own.
+func (l *ReferenceLog) Truncated(n int) *ReferenceLog {
+	b := NewReferenceLog(l.entries[:len(l.entries)-n])
 	b.Salt = l.Salt
 	return b
 }

@@ -16,47 +16,47 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// World is where a store keeps its things: a disk, a bucket.
-type World interface {
+// Medium is where a store keeps its things: a disk, a bucket.
+type Medium interface {
 	// Open opens the store that the world holds, a new one in an empty world. A
 	// world has one opener at a time.
-	Open(t testing.TB) Closer
+	Open(t testing.TB) ClosableStore
 
 	// Crash is a world as it may be found if everything stopped now: what the
 	// store was told is durable is there, of the rest whatever rng says. This
 	// world goes on beside it.
-	Crash(rng *rand.Rand) World
+	Crash(rng *rand.Rand) Medium
 }
 
-// Closer is a store that can be closed.
-type Closer interface {
+// ClosableStore is a store that can be closed.
+type ClosableStore interface {
 	ledger.Store
 	Close() error
 }
 
 // Run checks the laws that stand beside [ledger.Store], each in an empty world.
-func Run(t *testing.T, empty func(t testing.TB) World) {
+func Run(t *testing.T, empty func(t testing.TB) Medium) {
 	for _, law := range []struct {
 		name  string
-		check func(t *testing.T, w World)
+		check func(t *testing.T, w Medium)
 	}{
-		{"a new store is empty", isEmpty},
-		{"every prefix stays readable", staysReadable},
-		{"beyond the head there is nothing", nothingBeyond},
-		{"a conflict changes nothing", conflictIsNothing},
-		{"nil means durable", nilIsDurable},
-		{"an extension may be applied late", appliedLate},
-		{"the published checkpoint is swapped", swapsPublished},
-		{"what was kept stays, in its order", keepsInOrder},
-		{"buffers are not shared", sharesNothing},
-		{"readers see heads and all below", readersBeside},
+		{"a new store is empty", lawNewStoreIsEmpty},
+		{"every prefix stays readable", lawPrefixesStayReadable},
+		{"beyond the head there is nothing", lawNothingBeyondHead},
+		{"a conflict changes nothing", lawConflictChangesNothing},
+		{"nil means durable", lawNilMeansDurable},
+		{"an extension may be applied late", lawLateExtendConflicts},
+		{"the published checkpoint is swapped", lawPublishCompareAndSwap},
+		{"what was kept stays, in its order", lawArchiveInOrder},
+		{"buffers are not shared", lawNoSharedBuffers},
+		{"readers see heads and all below", lawConcurrentReaders},
 	} {
 		t.Run(law.name, func(t *testing.T) { law.check(t, empty(t)) })
 	}
 }
 
-func isEmpty(t *testing.T, w World) {
-	s := open(t, w)
+func lawNewStoreIsEmpty(t *testing.T, w Medium) {
+	s := openStore(t, w)
 	if h, err := s.Head(t.Context()); err != nil || h != (ledger.Head{Root: proof.EmptyRoot()}) {
 		t.Errorf("head %v, %v; want size 0 and the empty root", h, err)
 	}
@@ -68,26 +68,26 @@ func isEmpty(t *testing.T, w World) {
 	}
 }
 
-// staysReadable grows a log across the boundaries of tiles and reads everything
+// lawPrefixesStayReadable grows a log across the boundaries of tiles and reads everything
 // that any earlier head covered, again after a reopen.
-func staysReadable(t *testing.T, w World) {
-	s := open(t, w)
-	log := &Log{}
+func lawPrefixesStayReadable(t *testing.T, w Medium) {
+	s := openStore(t, w)
+	log := &ReferenceLog{}
 	for _, n := range []int{1, 1, 2, 251, 1, 1, 255, 300, 1} {
 		extend(t, s, log.Grow(n))
-		check(t, s, log)
+		checkStore(t, s, log)
 	}
 	extend(t, s, log.Grow(65_536))
 	for _, size := range []int{1, 255, 256, 257, 512, 65_536, len(log.entries)} {
 		checkTiles(t, s, log, size)
 	}
-	s = reopen(t, w, s)
-	check(t, s, log)
+	s = reopenStore(t, w, s)
+	checkStore(t, s, log)
 }
 
-func nothingBeyond(t *testing.T, w World) {
-	s := open(t, w)
-	log := &Log{}
+func lawNothingBeyondHead(t *testing.T, w Medium) {
+	s := openStore(t, w)
+	log := &ReferenceLog{}
 	extend(t, s, log.Grow(300))
 	for _, r := range [][2]uint64{{300, 301}, {299, 301}, {0, 301}, {1 << 40, 1<<40 + 2}} {
 		if e, err := s.Entries(t.Context(), r[0], r[1]); !errors.Is(err, ledger.ErrMissing) {
@@ -101,13 +101,13 @@ func nothingBeyond(t *testing.T, w World) {
 	}
 }
 
-func conflictIsNothing(t *testing.T, w World) {
-	s := open(t, w)
-	log := &Log{}
+func lawConflictChangesNothing(t *testing.T, w Medium) {
+	s := openStore(t, w)
+	log := &ReferenceLog{}
 	first := log.Grow(3)
 	extend(t, s, first)
 	extend(t, s, log.Grow(260))
-	other := &Log{Salt: "another history"}
+	other := &ReferenceLog{Salt: "another history"}
 	other.Grow(3)
 	atOtherRoot := log.Clone().Grow(5)
 	atOtherRoot.Old.Root[0] ^= 1
@@ -120,19 +120,19 @@ func conflictIsNothing(t *testing.T, w World) {
 		if err := s.Extend(t.Context(), x); !errors.Is(err, ledger.ErrConflict) {
 			t.Errorf("%s: %v, want ErrConflict", name, err)
 		}
-		check(t, s, log)
+		checkStore(t, s, log)
 	}
-	s = reopen(t, w, s)
-	check(t, s, log)
+	s = reopenStore(t, w, s)
+	checkStore(t, s, log)
 	extend(t, s, log.Grow(1))
-	check(t, s, log)
+	checkStore(t, s, log)
 }
 
-// nilIsDurable crashes after each write that returned nil.
-func nilIsDurable(t *testing.T, w World) {
+// lawNilMeansDurable crashes after each write that returned nil.
+func lawNilMeansDurable(t *testing.T, w Medium) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	s := open(t, w)
-	log := &Log{}
+	s := openStore(t, w)
+	log := &ReferenceLog{}
 	var note []byte
 	for i := range 12 {
 		extend(t, s, log.Grow(1+rng.IntN(90)))
@@ -143,7 +143,7 @@ func nilIsDurable(t *testing.T, w World) {
 		note = next
 		survivor := w.Crash(rng)
 		after := survivor.Open(t)
-		check(t, after, log)
+		checkStore(t, after, log)
 		if p, err := after.Published(t.Context()); err != nil || !bytes.Equal(p, note) {
 			t.Errorf("after crash %d: published %q, %v; want %q", i, p, err, note)
 		}
@@ -154,43 +154,43 @@ func nilIsDurable(t *testing.T, w World) {
 	}
 }
 
-// appliedLate is law 3: an Extend that was given up for lost arrives after a reopen.
-func appliedLate(t *testing.T, w World) {
-	s := open(t, w)
-	log := &Log{}
+// lawLateExtendConflicts is law 3: an Extend that was given up for lost arrives after a reopen.
+func lawLateExtendConflicts(t *testing.T, w Medium) {
+	s := openStore(t, w)
+	log := &ReferenceLog{}
 	extend(t, s, log.Grow(100))
 
 	// It arrives before anything else: who then goes on from the old head conflicts.
-	lost, rival := log.Grow(10), log.Back(10).Grow(20)
-	f := &Faulty{Store: s, Fault: func(int) Fault { return Hold }}
+	lost, rival := log.Grow(10), log.Truncated(10).Grow(20)
+	f := &FaultyStore{Store: s, FaultOf: func(int) Fault { return WriteDelayed }}
 	if err := f.Extend(t.Context(), lost); err == nil || errors.Is(err, ledger.ErrConflict) {
 		t.Fatalf("a held extension returned %v", err)
 	}
-	s = reopen(t, w, s)
-	if err := f.Release(t.Context(), s); err != nil {
+	s = reopenStore(t, w, s)
+	if err := f.ApplyDelayed(t.Context(), s); err != nil {
 		t.Fatalf("applied late: %v", err)
 	}
 	if err := s.Extend(t.Context(), rival); !errors.Is(err, ledger.ErrConflict) {
 		t.Errorf("extending the old head: %v, want ErrConflict", err)
 	}
-	check(t, s, log)
+	checkStore(t, s, log)
 
 	// It arrives after another extension: it conflicts, and changes nothing.
 	lost, rival = log.Clone().Grow(10), log.Grow(20)
-	f = &Faulty{Store: s, Fault: func(int) Fault { return Hold }}
+	f = &FaultyStore{Store: s, FaultOf: func(int) Fault { return WriteDelayed }}
 	if err := f.Extend(t.Context(), lost); err == nil {
 		t.Fatal("a held extension returned nil")
 	}
-	s = reopen(t, w, s)
+	s = reopenStore(t, w, s)
 	extend(t, s, rival)
-	if err := f.Release(t.Context(), s); !errors.Is(err, ledger.ErrConflict) {
+	if err := f.ApplyDelayed(t.Context(), s); !errors.Is(err, ledger.ErrConflict) {
 		t.Errorf("applied late, after another: %v, want ErrConflict", err)
 	}
-	check(t, s, log)
+	checkStore(t, s, log)
 }
 
-func swapsPublished(t *testing.T, w World) {
-	s := open(t, w)
+func lawPublishCompareAndSwap(t *testing.T, w Medium) {
+	s := openStore(t, w)
 	a, b := []byte("checkpoint a"), []byte("checkpoint b")
 	for _, step := range []struct {
 		old, next []byte
@@ -201,7 +201,7 @@ func swapsPublished(t *testing.T, w World) {
 			t.Errorf("%q → %q: %v", step.old, step.next, err)
 		}
 	}
-	s = reopen(t, w, s)
+	s = reopenStore(t, w, s)
 	if p, err := s.Published(t.Context()); err != nil || !bytes.Equal(p, b) {
 		t.Errorf("published %q, %v; want %q", p, err, b)
 	}
@@ -210,23 +210,23 @@ func swapsPublished(t *testing.T, w World) {
 	}
 }
 
-// keepsInOrder is law 5: it asks for every pair of bounds after each step.
-func keepsInOrder(t *testing.T, w World) {
+// lawArchiveInOrder is law 5: it asks for every pair of bounds after each step.
+func lawArchiveInOrder(t *testing.T, w Medium) {
 	rng := rand.New(rand.NewPCG(5, 6))
-	s := open(t, w)
-	var all []ledger.Kept
+	s := openStore(t, w)
+	var all []ledger.ArchivedCheckpoint
 	check := func(s ledger.Store) {
 		t.Helper()
 		bounds := []uint64{0, 1, 2, 3, 5, 8, 9, 10, 100, 1 << 40, math.MaxUint64}
 		for _, stamp := range bounds {
 			for _, size := range bounds {
-				var want *ledger.Kept
+				var want *ledger.ArchivedCheckpoint
 				for _, k := range all {
-					if k.Stamp <= stamp && k.Size <= size {
+					if k.Timestamp <= stamp && k.Size <= size {
 						want = &k
 					}
 				}
-				got, err := s.LastKept(t.Context(), stamp, size)
+				got, err := s.ArchivedUpTo(t.Context(), stamp, size)
 				if err != nil || !reflect.DeepEqual(got, want) {
 					t.Fatalf("the last one kept up to stamp %d and size %d is %+v, %v; want %+v", stamp, size, got, err, want)
 				}
@@ -235,25 +235,25 @@ func keepsInOrder(t *testing.T, w World) {
 	}
 	check(s)
 	for _, next := range [][2]uint64{{0, 1}, {0, 3}, {2, 3}, {3, 3}, {3, 9}, {9, 9}, {9, 10}, {1 << 40, 1 << 33}} {
-		k := ledger.Kept{Stamp: next[0], Size: next[1], Note: fmt.Appendf(nil, "checkpoint %d at %d", next[1], next[0])}
+		k := ledger.ArchivedCheckpoint{Timestamp: next[0], Size: next[1], Note: fmt.Appendf(nil, "checkpoint %d at %d", next[1], next[0])}
 		given := k
 		given.Note = bytes.Clone(k.Note)
-		if err := s.Keep(t.Context(), given); err != nil {
+		if err := s.Archive(t.Context(), given); err != nil {
 			t.Fatal(err)
 		}
 		clear(given.Note)
 		all = append(all, k)
 		check(s)
-		if err := s.Keep(t.Context(), ledger.Kept{Stamp: k.Stamp, Size: k.Size, Note: []byte("another")}); err != nil {
+		if err := s.Archive(t.Context(), ledger.ArchivedCheckpoint{Timestamp: k.Timestamp, Size: k.Size, Note: []byte("another")}); err != nil {
 			t.Errorf("the newest again: %v", err)
 		}
-		for _, older := range [][2]uint64{{k.Stamp, k.Size - 1}, {k.Stamp + 1, k.Size - 1}} {
-			if err := s.Keep(t.Context(), ledger.Kept{Stamp: older[0], Size: older[1]}); !errors.Is(err, ledger.ErrConflict) {
-				t.Errorf("stamp %d and size %d after %d and %d: %v, want ErrConflict", older[0], older[1], k.Stamp, k.Size, err)
+		for _, older := range [][2]uint64{{k.Timestamp, k.Size - 1}, {k.Timestamp + 1, k.Size - 1}} {
+			if err := s.Archive(t.Context(), ledger.ArchivedCheckpoint{Timestamp: older[0], Size: older[1]}); !errors.Is(err, ledger.ErrConflict) {
+				t.Errorf("stamp %d and size %d after %d and %d: %v, want ErrConflict", older[0], older[1], k.Timestamp, k.Size, err)
 			}
 		}
-		if k.Stamp > 0 {
-			if err := s.Keep(t.Context(), ledger.Kept{Stamp: k.Stamp - 1, Size: k.Size + 1}); !errors.Is(err, ledger.ErrConflict) {
+		if k.Timestamp > 0 {
+			if err := s.Archive(t.Context(), ledger.ArchivedCheckpoint{Timestamp: k.Timestamp - 1, Size: k.Size + 1}); !errors.Is(err, ledger.ErrConflict) {
 				t.Errorf("an older stamp: %v, want ErrConflict", err)
 			}
 		}
@@ -264,24 +264,24 @@ func keepsInOrder(t *testing.T, w World) {
 			t.Fatal(err)
 		}
 	}
-	s = reopen(t, w, s)
+	s = reopenStore(t, w, s)
 	check(s)
 	if p, err := s.Published(t.Context()); err != nil || p != nil {
 		t.Errorf("keeping published %q, %v", p, err)
 	}
 }
 
-// sharesNothing spoils what was given and what was returned.
-func sharesNothing(t *testing.T, w World) {
-	s := open(t, w)
-	log := &Log{}
-	spoiled := log.Clone().Grow(3)
-	extend(t, s, spoiled)
+// lawNoSharedBuffers spoils what was given and what was returned.
+func lawNoSharedBuffers(t *testing.T, w Medium) {
+	s := openStore(t, w)
+	log := &ReferenceLog{}
+	overwritten := log.Clone().Grow(3)
+	extend(t, s, overwritten)
 	log.Grow(3)
-	for _, e := range spoiled.Entries {
+	for _, e := range overwritten.Entries {
 		clear(e)
 	}
-	for _, tile := range spoiled.Tiles {
+	for _, tile := range overwritten.Tiles {
 		clear(tile.Hashes)
 	}
 	for range 2 {
@@ -293,17 +293,17 @@ func sharesNothing(t *testing.T, w World) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, s, log)
+		checkStore(t, s, log)
 		clear(e[1])
 		clear(h[0])
 	}
-	check(t, s, log)
+	checkStore(t, s, log)
 }
 
-// readersBeside reads whatever the head says while it moves.
-func readersBeside(t *testing.T, w World) {
-	s := open(t, w)
-	full := &Log{}
+// lawConcurrentReaders reads whatever the head says while it moves.
+func lawConcurrentReaders(t *testing.T, w Medium) {
+	s := openStore(t, w)
+	full := &ReferenceLog{}
 	full.Grow(2000)
 	done := make(chan struct{})
 	var readers sync.WaitGroup
@@ -337,34 +337,34 @@ func readersBeside(t *testing.T, w World) {
 			}
 		})
 	}
-	log := &Log{}
+	log := &ReferenceLog{}
 	for len(log.entries) < len(full.entries) {
 		extend(t, s, log.Grow(20))
 	}
 	close(done)
 	readers.Wait()
-	check(t, s, log)
+	checkStore(t, s, log)
 }
 
-// open opens a world's store for the length of a test.
-func open(t testing.TB, w World) *owned {
-	o := &owned{Closer: w.Open(t)}
+// openStore opens a world's store for the length of a test.
+func openStore(t testing.TB, w Medium) *testStore {
+	o := &testStore{ClosableStore: w.Open(t)}
 	t.Cleanup(func() {
-		if o.Closer != nil {
+		if o.ClosableStore != nil {
 			o.Close()
 		}
 	})
 	return o
 }
 
-type owned struct{ Closer }
+type testStore struct{ ClosableStore }
 
-func reopen(t testing.TB, w World, o *owned) *owned {
+func reopenStore(t testing.TB, w Medium, o *testStore) *testStore {
 	t.Helper()
 	if err := o.Close(); err != nil {
 		t.Fatal(err)
 	}
-	o.Closer = w.Open(t)
+	o.ClosableStore = w.Open(t)
 	return o
 }
 
@@ -375,8 +375,8 @@ func extend(t testing.TB, s ledger.Store, x ledger.Extension) {
 	}
 }
 
-// check compares all that the store holds with the log.
-func check(t testing.TB, s ledger.Store, log *Log) {
+// checkStore compares all that the store holds with the log.
+func checkStore(t testing.TB, s ledger.Store, log *ReferenceLog) {
 	t.Helper()
 	size := len(log.entries)
 	if h, err := s.Head(t.Context()); err != nil || h != log.Head(size) {
@@ -395,7 +395,7 @@ func check(t testing.TB, s ledger.Store, log *Log) {
 }
 
 // checkTiles compares every tile of the log's prefix of that size.
-func checkTiles(t testing.TB, s ledger.Store, log *Log, size int) {
+func checkTiles(t testing.TB, s ledger.Store, log *ReferenceLog, size int) {
 	t.Helper()
 	var ids []proof.TileID
 	for id := range proof.Tiles(0, uint64(size)) {

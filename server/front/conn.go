@@ -11,191 +11,195 @@ import (
 	"time"
 )
 
-// conn is a connection that has a place. It waits for its client whenever no request is
+// trackedConn is a connection that has a place. It waits for its client whenever no request is
 // at work on it: before the first, in the middle of a header or a TLS handshake, between
 // two; and while what is at work reads a body that does not come, or writes an answer
 // that is not taken.
-type conn struct {
+type trackedConn struct {
 	net.Conn
-	crowd    *crowd
+	table    *connTable
 	network  netip.Prefix // that it counts for; invalid if for none
 	reserved bool         // its place is beside the limit
 	until    time.Time    // with reserved: when all waiting for it ends
 
 	// crowd.mu guards these.
-	from       *address      // nil if it counts for none
-	requests   int           // at work
-	body       int           // bytes that these have read of their bodies
-	work       int           // those that do not wait for the client
-	gone       bool          // closed, or about to be
-	cancel     func()        // ends its requests; nil before net/http has it
-	since      time.Time     // of its waiting
-	place, own *list.Element // in the crowd's list and in its address's, nil while it does not wait
+	address                  *addressState // nil if it counts for none
+	requests                 int           // at work
+	bodyBytes                int           // bytes that these have read of their bodies
+	working                  int           // those that do not wait for the client
+	closed                   bool          // closed, or about to be
+	cancel                   func()        // ends its requests; nil before net/http has it
+	waitingSince             time.Time     // of its waiting
+	tablePlace, addressPlace *list.Element // in the crowd's list and in its address's, nil while it does not wait
 }
 
 // Close gives the place back.
-func (c *conn) Close() error {
-	c.crowd.mu.Lock()
-	c.crowd.leave(c)
-	c.crowd.mu.Unlock()
+func (c *trackedConn) Close() error {
+	c.table.mu.Lock()
+	c.table.remove(c)
+	c.table.mu.Unlock()
 	return c.Conn.Close()
 }
 
 // SetDeadline, and its like, cannot make a reserved connection stay.
-func (c *conn) SetDeadline(t time.Time) error      { return c.Conn.SetDeadline(c.within(t)) }
-func (c *conn) SetReadDeadline(t time.Time) error  { return c.Conn.SetReadDeadline(c.within(t)) }
-func (c *conn) SetWriteDeadline(t time.Time) error { return c.Conn.SetWriteDeadline(c.within(t)) }
+func (c *trackedConn) SetDeadline(t time.Time) error { return c.Conn.SetDeadline(c.capDeadline(t)) }
+func (c *trackedConn) SetReadDeadline(t time.Time) error {
+	return c.Conn.SetReadDeadline(c.capDeadline(t))
+}
+func (c *trackedConn) SetWriteDeadline(t time.Time) error {
+	return c.Conn.SetWriteDeadline(c.capDeadline(t))
+}
 
-func (c *conn) within(t time.Time) time.Time {
+func (c *trackedConn) capDeadline(t time.Time) time.Time {
 	if c.reserved && (t.IsZero() || t.After(c.until)) {
 		return c.until
 	}
 	return t
 }
 
-// begin tells whether a request may be worked on. An HTTP/1 connection has one at a time;
+// beginRequest tells whether a request may be worked on. An HTTP/1 connection has one at a time;
 // those of HTTP/2 count as if each had a connection of its own, and like connections make
 // room if they wait for their clients.
-func (c *conn) begin() bool {
-	g := c.crowd
-	var closing []*conn
+func (c *trackedConn) beginRequest() bool {
+	g := c.table
+	var closing []*trackedConn
 	g.mu.Lock()
-	ok := !c.gone
+	ok := !c.closed
 	if ok && !c.reserved {
-		g.busy(c) // it is not to make room for itself
-		switch own := c.from != nil && c.from.work >= g.perAddress; {
+		g.markBusy(c) // it is not to make room for itself
+		switch own := c.address != nil && c.address.requestCount >= g.perAddress; {
 		case own:
-			closing = g.breakOff(&c.from.waiting, nil)
-		case g.work >= g.max:
-			if closing = g.breakOff(&g.waiting, nil); closing == nil {
-				closing = g.level(c.from, (*address).requests, g.breakOff, nil)
+			closing = g.abortOldest(&c.address.waiting, nil)
+		case g.requestCount >= g.max:
+			if closing = g.abortOldest(&g.waiting, nil); closing == nil {
+				closing = g.evictFromBusiest(c.address, (*addressState).requests, g.abortOldest, nil)
 			}
 		}
-		ok = g.work < g.max && (c.from == nil || c.from.work < g.perAddress)
+		ok = g.requestCount < g.max && (c.address == nil || c.address.requestCount < g.perAddress)
 	}
 	if ok {
 		c.requests++
-		c.work++
-		g.count(c, 1)
-	} else if c.work == 0 {
-		g.await(c, time.Now())
+		c.working++
+		g.addRequests(c, 1)
+	} else if c.working == 0 {
+		g.markWaiting(c, time.Now())
 	}
 	g.mu.Unlock()
-	hangUp(closing)
+	closeAll(closing)
 	return ok
 }
 
-func (c *conn) end() {
-	g := c.crowd
+func (c *trackedConn) endRequest() {
+	g := c.table
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !c.gone {
-		g.count(c, -1)
+	if !c.closed {
+		g.addRequests(c, -1)
 	}
 	c.requests--
-	c.rest()
+	c.workEnded()
 }
 
-// read notes that a request at work has so much more of its body; forget, that it ends.
-func (c *conn) read(n int) {
-	c.crowd.mu.Lock()
-	closing := c.crowd.hold(c, n)
-	c.crowd.mu.Unlock()
-	hangUp(closing)
+// countBody notes that a request at work has so much more of its body; forget, that it ends.
+func (c *trackedConn) countBody(n int) {
+	c.table.mu.Lock()
+	closing := c.table.addBody(c, n)
+	c.table.mu.Unlock()
+	closeAll(closing)
 }
 
-func (c *conn) forget(n int) {
-	c.crowd.mu.Lock()
-	defer c.crowd.mu.Unlock()
-	if !c.gone {
-		c.crowd.carry(c, -n)
+func (c *trackedConn) dropBody(n int) {
+	c.table.mu.Lock()
+	defer c.table.mu.Unlock()
+	if !c.closed {
+		c.table.addBodyBytes(c, -n)
 	}
 }
 
-func hangUp(all []*conn) {
+func closeAll(all []*trackedConn) {
 	for _, c := range all {
 		c.Conn.Close()
 	}
 }
 
-// pause is for as long as a request at work waits for the client; resume ends it.
-func (c *conn) pause() {
-	c.crowd.mu.Lock()
-	c.rest()
-	c.crowd.mu.Unlock()
+// beginWait is for as long as a request at work waits for the client; resume ends it.
+func (c *trackedConn) beginWait() {
+	c.table.mu.Lock()
+	c.workEnded()
+	c.table.mu.Unlock()
 }
 
-func (c *conn) resume() {
-	c.crowd.mu.Lock()
-	if c.work++; !c.gone {
-		c.crowd.busy(c)
+func (c *trackedConn) endWait() {
+	c.table.mu.Lock()
+	if c.working++; !c.closed {
+		c.table.markBusy(c)
 	}
-	c.crowd.mu.Unlock()
+	c.table.mu.Unlock()
 }
 
-// rest notes that one request less is at work. crowd.mu is held.
-func (c *conn) rest() {
-	if c.work--; c.work == 0 {
-		c.crowd.await(c, time.Now())
+// workEnded notes that one request less is at work. crowd.mu is held.
+func (c *trackedConn) workEnded() {
+	if c.working--; c.working == 0 {
+		c.table.markWaiting(c, time.Now())
 	}
 }
 
-// body is a request's: to read it is to wait for the client, and what was read is taken to
+// trackedBody is a request's: to read it is to wait for the client, and what was read is taken to
 // be in memory until the request ends.
-type body struct {
+type trackedBody struct {
 	io.ReadCloser
-	conn *conn
-	n    int // bytes read
+	conn *trackedConn
+	read int // bytes read
 }
 
-func (b *body) Read(p []byte) (int, error) {
-	b.conn.pause()
+func (b *trackedBody) Read(p []byte) (int, error) {
+	b.conn.beginWait()
 	n, err := b.ReadCloser.Read(p)
-	b.conn.resume()
+	b.conn.endWait()
 	if n > 0 {
-		b.n += n
-		b.conn.read(n)
+		b.read += n
+		b.conn.countBody(n)
 	}
 	return n, err
 }
 
-// writer is an answer's: to write it is to wait for the client.
-type writer struct {
+// trackedWriter is an answer's: to write it is to wait for the client.
+type trackedWriter struct {
 	http.ResponseWriter
-	conn *conn
+	conn *trackedConn
 }
 
-func (w writer) Write(p []byte) (int, error) {
-	w.conn.pause()
-	defer w.conn.resume()
+func (w trackedWriter) Write(p []byte) (int, error) {
+	w.conn.beginWait()
+	defer w.conn.endWait()
 	return w.ResponseWriter.Write(p)
 }
 
 // Flush implements [http.Flusher].
-func (w writer) Flush() {
-	w.conn.pause()
-	defer w.conn.resume()
+func (w trackedWriter) Flush() {
+	w.conn.beginWait()
+	defer w.conn.endWait()
 	http.NewResponseController(w.ResponseWriter).Flush()
 }
 
 // Unwrap is for [http.ResponseController].
-func (w writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w trackedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-type connKey struct{}
+type connContextKey struct{}
 
 // withConn is an [http.Server]'s ConnContext.
 func withConn(ctx context.Context, c net.Conn) context.Context {
 	if secure, ok := c.(*tls.Conn); ok {
 		c = secure.NetConn()
 	}
-	own := c.(*conn)
+	own := c.(*trackedConn)
 	ctx, cancel := context.WithCancel(ctx)
-	own.crowd.mu.Lock()
-	defer own.crowd.mu.Unlock()
-	if own.cancel = cancel; own.gone {
+	own.table.mu.Lock()
+	defer own.table.mu.Unlock()
+	if own.cancel = cancel; own.closed {
 		cancel()
 	}
-	return context.WithValue(ctx, connKey{}, own)
+	return context.WithValue(ctx, connContextKey{}, own)
 }
 
-func connOf(r *http.Request) *conn { return r.Context().Value(connKey{}).(*conn) }
+func connOf(r *http.Request) *trackedConn { return r.Context().Value(connContextKey{}).(*trackedConn) }

@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	// shortIdle is how long a connection may wait for its client once three quarters of
+	// idleWhenFull is how long a connection may wait for its client once three quarters of
 	// all places are taken.
-	shortIdle = 5 * time.Second
+	idleWhenFull = 5 * time.Second
 
-	// firstWord is how long a new connection keeps its place from those who have less
+	// newConnGrace is how long a new connection keeps its place from those who have less
 	// right to one.
-	firstWord = time.Second
+	newConnGrace = time.Second
 
 	// maxReserved connections find a place beside the limit, maxReservedPerAddress of one
 	// address, each for reservedFor at most.
@@ -26,109 +26,109 @@ const (
 	maxReservedPerAddress = 4
 	reservedFor           = 2 * time.Second
 
-	// maxBodies is how much of all bodies may be in memory, in bytes; of one address an
+	// maxBodyBytes is how much of all bodies may be in memory, in bytes; of one address an
 	// eighth of it.
-	maxBodies = 64 << 20
+	maxBodyBytes = 64 << 20
 )
 
-// crowd is all connections of a server. mu guards what is below it, the fields of every
+// connTable is all connections of a server. mu guards what is below it, the fields of every
 // address, and those of a conn that say so.
-type crowd struct {
+type connTable struct {
 	max, perAddress int
 	proxies         []netip.Prefix
 
-	mu       sync.Mutex
-	open     int       // without the reserved ones
-	work     int       // requests at work
-	body     int       // bytes that those have read of their bodies
-	waiting  list.List // of conns, in the order in which they began to wait for their clients
-	reserved list.List // of conns, in the order in which they came
-	from     map[netip.Prefix]*address
+	mu           sync.Mutex
+	connCount    int       // without the reserved ones
+	requestCount int       // requests at work
+	bodyBytes    int       // bytes that those have read of their bodies
+	waiting      list.List // of conns, in the order in which they began to wait for their clients
+	reserved     list.List // of conns, in the order in which they came
+	byAddress    map[netip.Prefix]*addressState
 }
 
-// address is what one network address has open.
-type address struct {
-	open    map[*conn]struct{}
-	work    int
-	body    int
-	waiting list.List // as crowd's
+// addressState is what one network address has open.
+type addressState struct {
+	open         map[*trackedConn]struct{}
+	requestCount int
+	bodyBytes    int
+	waiting      list.List // as crowd's
 }
 
 // connections and requests are what an address has; nil has none.
-func (a *address) connections() int {
+func (a *addressState) connections() int {
 	if a == nil {
 		return 0
 	}
 	return len(a.open)
 }
 
-func (a *address) requests() int {
+func (a *addressState) requests() int {
 	if a == nil {
 		return 0
 	}
-	return a.work
+	return a.requestCount
 }
 
-func newCrowd(most, perAddress int, proxies []netip.Prefix) *crowd {
-	return &crowd{max: most, perAddress: perAddress, proxies: proxies, from: make(map[netip.Prefix]*address)}
+func newConnTable(most, perAddress int, proxies []netip.Prefix) *connTable {
+	return &connTable{max: most, perAddress: perAddress, proxies: proxies, byAddress: make(map[netip.Prefix]*addressState)}
 }
 
-// admit gives a new connection a place. If its address has none left it is that of the
+// add gives a new connection a place. If its address has none left it is that of the
 // address's connection that has waited longest, if nobody has, that of the one that has
 // waited longest of all. Where all are at work it is one of the address that has most, if
 // that has more than the new one's would; else it is a reserved one.
-func (g *crowd) admit(c net.Conn) *conn {
+func (g *connTable) add(c net.Conn) *trackedConn {
 	now := time.Now()
-	n := &conn{Conn: c, crowd: g, network: g.networkOf(c.RemoteAddr())}
+	n := &trackedConn{Conn: c, table: g, network: g.networkOf(c.RemoteAddr())}
 	g.mu.Lock()
-	closing := g.impatient(now)
-	from := g.from[n.network]
+	closing := g.closeIdle(now)
+	from := g.byAddress[n.network]
 	if from != nil && len(from.open) >= g.perAddress {
-		closing = g.evict(&from.waiting, closing)
-	} else if g.open >= g.max {
+		closing = g.evictOldest(&from.waiting, closing)
+	} else if g.connCount >= g.max {
 		closing = g.makeRoom(from, now, closing)
 	}
-	if from = g.from[n.network]; g.open >= g.max || from != nil && len(from.open) >= g.perAddress {
-		closing = append(closing, g.reserve(n, now)...)
+	if from = g.byAddress[n.network]; g.connCount >= g.max || from != nil && len(from.open) >= g.perAddress {
+		closing = append(closing, g.addReserved(n, now)...)
 	} else {
-		g.enter(n, now)
+		g.addCounted(n, now)
 	}
 	g.mu.Unlock()
-	hangUp(closing)
+	closeAll(closing)
 	if n.reserved {
 		c.SetDeadline(n.until)
 	}
 	return n
 }
 
-// impatient ends the connections that have waited too long for times like these.
-func (g *crowd) impatient(now time.Time) (closing []*conn) {
-	for g.open >= g.max-g.max/4 {
+// closeIdle ends the connections that have waited too long for times like these.
+func (g *connTable) closeIdle(now time.Time) (closing []*trackedConn) {
+	for g.connCount >= g.max-g.max/4 {
 		oldest := g.waiting.Front()
-		if oldest == nil || now.Sub(oldest.Value.(*conn).since) < shortIdle {
+		if oldest == nil || now.Sub(oldest.Value.(*trackedConn).waitingSince) < idleWhenFull {
 			break
 		}
-		closing = g.evict(&g.waiting, closing)
+		closing = g.evictOldest(&g.waiting, closing)
 	}
 	return closing
 }
 
-// evict takes its place from the connection that has waited longest.
-func (g *crowd) evict(waiting *list.List, closing []*conn) []*conn {
+// evictOldest takes its place from the connection that has waited longest.
+func (g *connTable) evictOldest(waiting *list.List, closing []*trackedConn) []*trackedConn {
 	oldest := waiting.Front()
 	if oldest == nil {
 		return closing
 	}
-	c := oldest.Value.(*conn)
-	g.leave(c)
+	c := oldest.Value.(*trackedConn)
+	g.remove(c)
 	return append(closing, c)
 }
 
-// breakOff ends the connection that has waited longest in the middle of a request.
-func (g *crowd) breakOff(waiting *list.List, closing []*conn) []*conn {
+// abortOldest ends the connection that has waited longest in the middle of a request.
+func (g *connTable) abortOldest(waiting *list.List, closing []*trackedConn) []*trackedConn {
 	for e := waiting.Front(); e != nil; e = e.Next() {
-		if c := e.Value.(*conn); c.requests > 0 {
-			g.leave(c)
+		if c := e.Value.(*trackedConn); c.requests > 0 {
+			g.remove(c)
 			return append(closing, c)
 		}
 	}
@@ -138,26 +138,26 @@ func (g *crowd) breakOff(waiting *list.List, closing []*conn) []*conn {
 // makeRoom takes the place of the connection that has waited longest. Of one that had no
 // time to say anything only where no address has more than the newcomer's would, and its
 // own has more than that has.
-func (g *crowd) makeRoom(newcomer *address, now time.Time, closing []*conn) []*conn {
+func (g *connTable) makeRoom(newcomer *addressState, now time.Time, closing []*trackedConn) []*trackedConn {
 	oldest := g.waiting.Front()
-	if oldest != nil && now.Sub(oldest.Value.(*conn).since) >= firstWord {
-		return g.evict(&g.waiting, closing)
+	if oldest != nil && now.Sub(oldest.Value.(*trackedConn).waitingSince) >= newConnGrace {
+		return g.evictOldest(&g.waiting, closing)
 	}
-	closing = g.level(newcomer, (*address).connections, g.evict, closing)
-	if g.open < g.max || oldest == nil {
+	closing = g.evictFromBusiest(newcomer, (*addressState).connections, g.evictOldest, closing)
+	if g.connCount < g.max || oldest == nil {
 		return closing
 	}
-	if from := oldest.Value.(*conn).from; from == nil || from.connections() > newcomer.connections() {
-		return g.evict(&g.waiting, closing)
+	if from := oldest.Value.(*trackedConn).address; from == nil || from.connections() > newcomer.connections() {
+		return g.evictOldest(&g.waiting, closing)
 	}
 	return closing
 }
 
-// level takes a place from the address that has most of something, so that a few who keep
+// evictFromBusiest takes a place from the address that has most of something, so that a few who keep
 // all places at work keep nobody out: if a newcomer's would not have as much with one more.
-func (g *crowd) level(newcomer *address, has func(*address) int, take func(*list.List, []*conn) []*conn, closing []*conn) []*conn {
-	var most *address
-	for _, a := range g.from {
+func (g *connTable) evictFromBusiest(newcomer *addressState, has func(*addressState) int, take func(*list.List, []*trackedConn) []*trackedConn, closing []*trackedConn) []*trackedConn {
+	var most *addressState
+	for _, a := range g.byAddress {
 		if most == nil || has(a) > has(most) {
 			most = a
 		}
@@ -170,81 +170,81 @@ func (g *crowd) level(newcomer *address, has func(*address) int, take func(*list
 	}
 	for c := range most.open {
 		if c.requests > 0 {
-			g.leave(c)
+			g.remove(c)
 			return append(closing, c)
 		}
 	}
 	return closing
 }
 
-// hold notes that a request at work has read so much more of its body. Where that is too
+// addBody notes that a request at work has read so much more of its body. Where that is too
 // much, of its address or of all, the connection that has waited longest for the rest of
 // a body ends; where none waits, it is this one.
-func (g *crowd) hold(c *conn, n int) (closing []*conn) {
-	if c.gone {
+func (g *connTable) addBody(c *trackedConn, n int) (closing []*trackedConn) {
+	if c.closed {
 		return nil
 	}
-	g.carry(c, n)
-	if c.from != nil {
-		for c.from.body > maxBodies/8 && !c.gone {
-			closing = g.unload(&c.from.waiting, c, closing)
+	g.addBodyBytes(c, n)
+	if c.address != nil {
+		for c.address.bodyBytes > maxBodyBytes/8 && !c.closed {
+			closing = g.evictReading(&c.address.waiting, c, closing)
 		}
 	}
-	for g.body > maxBodies && !c.gone {
-		closing = g.unload(&g.waiting, c, closing)
+	for g.bodyBytes > maxBodyBytes && !c.closed {
+		closing = g.evictReading(&g.waiting, c, closing)
 	}
 	return closing
 }
 
-func (g *crowd) unload(waiting *list.List, otherwise *conn, closing []*conn) []*conn {
+func (g *connTable) evictReading(waiting *list.List, otherwise *trackedConn, closing []*trackedConn) []*trackedConn {
 	victim := otherwise
 	for e := waiting.Front(); e != nil; e = e.Next() {
-		if c := e.Value.(*conn); c.body > 0 {
+		if c := e.Value.(*trackedConn); c.bodyBytes > 0 {
 			victim = c
 			break
 		}
 	}
-	g.leave(victim)
+	g.remove(victim)
 	return append(closing, victim)
 }
 
-// carry counts bytes of bodies.
-func (g *crowd) carry(c *conn, n int) {
-	c.body += n
-	g.body += n
-	if c.from != nil {
-		c.from.body += n
+// addBodyBytes counts bytes of bodies.
+func (g *connTable) addBodyBytes(c *trackedConn, n int) {
+	c.bodyBytes += n
+	g.bodyBytes += n
+	if c.address != nil {
+		c.address.bodyBytes += n
 	}
 }
 
-// count notes that so many requests more are at work.
-func (g *crowd) count(c *conn, n int) {
+// addRequests notes that so many requests more are at work.
+func (g *connTable) addRequests(c *trackedConn, n int) {
 	if c.reserved {
 		return
 	}
-	g.work += n
-	if c.from != nil {
-		c.from.work += n
+	g.requestCount += n
+	if c.address != nil {
+		c.address.requestCount += n
 	}
 }
 
-// relieve closes connections that wait, where the process can open no more files.
-func (g *crowd) relieve() {
+// freeDescriptors closes connections that wait, where the process can open no more files.
+func (g *connTable) freeDescriptors() {
 	g.mu.Lock()
-	var closing []*conn
-	for range g.open/16 + 1 {
-		closing = g.evict(&g.waiting, closing)
+	var closing []*trackedConn
+	for range g.connCount/16 + 1 {
+		closing = g.evictOldest(&g.waiting, closing)
 	}
 	g.mu.Unlock()
-	hangUp(closing)
+	closeAll(closing)
 }
 
-// reserve gives a connection a place beside the limit, if need be that of another one:
+// addReserved gives a connection a place beside the limit, if need be that of another one:
 // of its own address, if that has its share.
-func (g *crowd) reserve(n *conn, now time.Time) (closing []*conn) {
-	var own []*conn
+func (g *connTable) addReserved(n *trackedConn, now time.Time) (closing []*trackedConn) {
+	var own []*trackedConn
 	for e := g.reserved.Front(); e != nil; e = e.Next() {
-		if c := e.Value.(*conn); c.network == n.network {
+		if c := e.Value.(*trackedConn); c.network == n.network {
 			own = append(own, c)
 		}
 	}
@@ -252,88 +252,88 @@ func (g *crowd) reserve(n *conn, now time.Time) (closing []*conn) {
 	case len(own) >= maxReservedPerAddress:
 		closing = own[:1]
 	case g.reserved.Len() >= maxReserved:
-		closing = []*conn{g.reserved.Front().Value.(*conn)}
+		closing = []*trackedConn{g.reserved.Front().Value.(*trackedConn)}
 	}
 	for _, c := range closing {
-		g.leave(c)
+		g.remove(c)
 	}
 	n.reserved, n.until = true, now.Add(reservedFor)
-	n.place = g.reserved.PushBack(n)
+	n.tablePlace = g.reserved.PushBack(n)
 	return closing
 }
 
-func (g *crowd) enter(n *conn, now time.Time) {
-	g.open++
+func (g *connTable) addCounted(n *trackedConn, now time.Time) {
+	g.connCount++
 	if n.network.IsValid() {
-		n.from = g.from[n.network]
-		if n.from == nil {
-			n.from = &address{open: make(map[*conn]struct{})}
-			g.from[n.network] = n.from
+		n.address = g.byAddress[n.network]
+		if n.address == nil {
+			n.address = &addressState{open: make(map[*trackedConn]struct{})}
+			g.byAddress[n.network] = n.address
 		}
-		n.from.open[n] = struct{}{}
+		n.address.open[n] = struct{}{}
 	}
-	g.await(n, now)
+	g.markWaiting(n, now)
 }
 
-// leave takes a connection out, and ends the requests that are at work on it. It does so
+// remove takes a connection out, and ends the requests that are at work on it. It does so
 // once.
-func (g *crowd) leave(c *conn) {
-	if c.gone {
+func (g *connTable) remove(c *trackedConn) {
+	if c.closed {
 		return
 	}
-	c.gone = true
+	c.closed = true
 	if c.cancel != nil {
 		c.cancel()
 	}
-	g.carry(c, -c.body)
+	g.addBodyBytes(c, -c.bodyBytes)
 	if c.reserved {
-		g.reserved.Remove(c.place)
+		g.reserved.Remove(c.tablePlace)
 		return
 	}
-	g.busy(c)
-	g.count(c, -c.requests)
-	g.open--
-	if c.from == nil {
+	g.markBusy(c)
+	g.addRequests(c, -c.requests)
+	g.connCount--
+	if c.address == nil {
 		return
 	}
-	if delete(c.from.open, c); len(c.from.open) == 0 {
-		delete(g.from, c.network)
+	if delete(c.address.open, c); len(c.address.open) == 0 {
+		delete(g.byAddress, c.network)
 	}
 }
 
-// await notes that a connection waits for its client from now on.
-func (g *crowd) await(c *conn, now time.Time) {
-	if c.gone || c.reserved || c.place != nil {
+// markWaiting notes that a connection waits for its client from now on.
+func (g *connTable) markWaiting(c *trackedConn, now time.Time) {
+	if c.closed || c.reserved || c.tablePlace != nil {
 		return
 	}
-	c.since = now
-	c.place = g.waiting.PushBack(c)
-	if c.from != nil {
-		c.own = c.from.waiting.PushBack(c)
+	c.waitingSince = now
+	c.tablePlace = g.waiting.PushBack(c)
+	if c.address != nil {
+		c.addressPlace = c.address.waiting.PushBack(c)
 	}
 }
 
-// busy notes that the server works for a connection.
-func (g *crowd) busy(c *conn) {
-	if c.reserved || c.place == nil {
+// markBusy notes that the server works for a connection.
+func (g *connTable) markBusy(c *trackedConn) {
+	if c.reserved || c.tablePlace == nil {
 		return
 	}
-	g.waiting.Remove(c.place)
-	if c.from != nil {
-		c.from.waiting.Remove(c.own)
+	g.waiting.Remove(c.tablePlace)
+	if c.address != nil {
+		c.address.waiting.Remove(c.addressPlace)
 	}
-	c.place, c.own = nil, nil
+	c.tablePlace, c.addressPlace = nil, nil
 }
 
 // networkOf is the address that a connection counts for; none if it is a proxy's, or no
 // network's.
-func (g *crowd) networkOf(a net.Addr) netip.Prefix {
+func (g *connTable) networkOf(a net.Addr) netip.Prefix {
 	tcp, ok := a.(*net.TCPAddr)
 	if !ok {
 		return netip.Prefix{}
 	}
 	ip := tcp.AddrPort().Addr()
-	if within(g.proxies, ip) {
+	if anyContains(g.proxies, ip) {
 		return netip.Prefix{}
 	}
 	return Network(ip)
@@ -368,7 +368,7 @@ func ParseProxies(texts []string) ([]netip.Prefix, error) {
 	return all, nil
 }
 
-func within(networks []netip.Prefix, ip netip.Addr) bool {
+func anyContains(networks []netip.Prefix, ip netip.Addr) bool {
 	ip = ip.Unmap().WithZone("")
 	for _, p := range networks {
 		if p.Contains(ip) {
@@ -378,19 +378,19 @@ func within(networks []netip.Prefix, ip netip.Addr) bool {
 	return false
 }
 
-// listener gives every connection that it accepts a place.
-type listener struct {
+// countingListener gives every connection that it accepts a place.
+type countingListener struct {
 	net.Listener
-	crowd *crowd
+	table *connTable
 }
 
-func (l *listener) Accept() (net.Conn, error) {
+func (l *countingListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
-			l.crowd.relieve() // net/http tries again in a moment
+			l.table.freeDescriptors() // net/http tries again in a moment
 		}
 		return nil, err
 	}
-	return l.crowd.admit(c), nil
+	return l.table.add(c), nil
 }

@@ -10,18 +10,18 @@ import (
 	"time"
 )
 
-// end is one end of a connection that says where it is from.
-type end struct {
+// fakeConn is one end of a connection that says where it is from.
+type fakeConn struct {
 	net.Conn
 	from net.Addr
 }
 
-func (e end) RemoteAddr() net.Addr { return e.from }
+func (e fakeConn) RemoteAddr() net.Addr { return e.from }
 
-// arrivals are a listener's connections, or its errors.
-type arrivals []any
+// fakeListener are a listener's connections, or its errors.
+type fakeListener []any
 
-func (a *arrivals) Accept() (net.Conn, error) {
+func (a *fakeListener) Accept() (net.Conn, error) {
 	next := (*a)[0]
 	*a = (*a)[1:]
 	if err, ok := next.(error); ok {
@@ -29,14 +29,14 @@ func (a *arrivals) Accept() (net.Conn, error) {
 	}
 	return next.(net.Conn), nil
 }
-func (a *arrivals) Close() error   { return nil }
-func (a *arrivals) Addr() net.Addr { return &net.TCPAddr{} }
+func (a *fakeListener) Close() error   { return nil }
+func (a *fakeListener) Addr() net.Addr { return &net.TCPAddr{} }
 
-// arrive lets a connection from that address arrive, and returns the client's end.
-func arrive(t *testing.T, l *listener, from string) net.Conn {
+// connectFrom lets a connection from that address arrive, and returns the client's end.
+func connectFrom(t *testing.T, l *countingListener, from string) net.Conn {
 	t.Helper()
 	ours, theirs := net.Pipe()
-	l.Listener = &arrivals{end{theirs, &net.TCPAddr{IP: net.ParseIP(from), Port: 1}}}
+	l.Listener = &fakeListener{fakeConn{theirs, &net.TCPAddr{IP: net.ParseIP(from), Port: 1}}}
 	c, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)
@@ -52,22 +52,22 @@ func ended(c net.Conn) bool {
 }
 
 // Where three quarters of the places are taken nobody waits for longer than a few seconds.
-func TestIdleTimeIsShortWhenCrowded(t *testing.T) {
+func TestIdleTimeIsShortWhenFull(t *testing.T) {
 	for _, c := range []struct {
 		open int
 		wait time.Duration
 		want bool // they are closed when the next one comes
 	}{
-		{5, time.Minute, false}, {6, shortIdle - 1, false}, {6, shortIdle, true},
+		{5, time.Minute, false}, {6, idleWhenFull - 1, false}, {6, idleWhenFull, true},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			l := &listener{crowd: newCrowd(8, 8, nil)}
+			l := &countingListener{table: newConnTable(8, 8, nil)}
 			var all []net.Conn
 			for range c.open {
-				all = append(all, arrive(t, l, "192.0.2.1"))
+				all = append(all, connectFrom(t, l, "192.0.2.1"))
 			}
 			time.Sleep(c.wait)
-			arrive(t, l, "192.0.2.2")
+			connectFrom(t, l, "192.0.2.2")
 			if got := ended(all[0]); got != c.want {
 				t.Errorf("of 8 places %d were taken for %s: closed %v, want %v", c.open, c.wait, got, c.want)
 			}
@@ -77,18 +77,18 @@ func TestIdleTimeIsShortWhenCrowded(t *testing.T) {
 
 // Somebody who has just come, and has no more than others, does not make room for the next
 // one of those who hold all the rest.
-func TestNewcomersHaveTimeForTheFirstWord(t *testing.T) {
+func TestNewConnectionsHaveAGracePeriod(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &listener{crowd: newCrowd(8, 4, nil)}
+		l := &countingListener{table: newConnTable(8, 4, nil)}
 		for _, from := range []string{"192.0.2.1", "192.0.2.2"} {
 			for range 4 {
 				_, theirs := net.Pipe()
-				l.crowd.admit(end{theirs, &net.TCPAddr{IP: net.ParseIP(from)}}).begin()
+				l.table.add(fakeConn{theirs, &net.TCPAddr{IP: net.ParseIP(from)}}).beginRequest()
 			}
 		}
-		newcomer := arrive(t, l, "192.0.2.3")
-		arrive(t, l, "192.0.2.1")
-		arrive(t, l, "192.0.2.4")
+		newcomer := connectFrom(t, l, "192.0.2.3")
+		connectFrom(t, l, "192.0.2.1")
+		connectFrom(t, l, "192.0.2.4")
 		if ended(newcomer) {
 			t.Error("its place was taken before it could say anything")
 		}
@@ -98,14 +98,14 @@ func TestNewcomersHaveTimeForTheFirstWord(t *testing.T) {
 // A customer's whole /64 is one address; the next /64 is another.
 func TestAddressesOfIPv6(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &listener{crowd: newCrowd(64, 2, nil)}
-		first := arrive(t, l, "2001:db8:0:1::1")
-		arrive(t, l, "2001:db8:0:1::2")
-		arrive(t, l, "2001:db8:0:2::1")
+		l := &countingListener{table: newConnTable(64, 2, nil)}
+		first := connectFrom(t, l, "2001:db8:0:1::1")
+		connectFrom(t, l, "2001:db8:0:1::2")
+		connectFrom(t, l, "2001:db8:0:2::1")
 		if ended(first) {
 			t.Fatal("another customer's connection counts too")
 		}
-		arrive(t, l, "2001:db8:0:1::3")
+		connectFrom(t, l, "2001:db8:0:1::3")
 		if !ended(first) {
 			t.Error("a third address of the /64 got a place beside the first")
 		}
@@ -115,17 +115,17 @@ func TestAddressesOfIPv6(t *testing.T) {
 // Whoever takes his share of the reserved places takes from himself.
 func TestReservedPlacesAreShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &listener{crowd: newCrowd(1, 1, nil)}
+		l := &countingListener{table: newConnTable(1, 1, nil)}
 		_, theirs := net.Pipe()
-		l.crowd.admit(end{theirs, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)}}).begin()
-		monitor := arrive(t, l, "192.0.2.2")
+		l.table.add(fakeConn{theirs, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)}}).beginRequest()
+		monitor := connectFrom(t, l, "192.0.2.2")
 		for range 2 * maxReserved {
-			arrive(t, l, "192.0.2.3")
+			connectFrom(t, l, "192.0.2.3")
 		}
 		if ended(monitor) {
 			t.Error("one address took the reserved place of another")
 		}
-		if n := l.crowd.reserved.Len(); n != 1+maxReservedPerAddress {
+		if n := l.table.reserved.Len(); n != 1+maxReservedPerAddress {
 			t.Errorf("%d places are taken", n)
 		}
 	})
@@ -134,41 +134,41 @@ func TestReservedPlacesAreShared(t *testing.T) {
 // Everything that was counted is given back.
 func TestNothingStaysCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newCrowd(4, 2, nil)
-		l := &listener{crowd: g}
+		g := newConnTable(4, 2, nil)
+		l := &countingListener{table: g}
 		for i := range 20 {
 			ours, theirs := net.Pipe()
-			l.Listener = &arrivals{end{theirs, &net.TCPAddr{IP: net.IPv4(192, 0, 2, byte(i%3))}}}
+			l.Listener = &fakeListener{fakeConn{theirs, &net.TCPAddr{IP: net.IPv4(192, 0, 2, byte(i%3))}}}
 			c, err := l.Accept()
 			if err != nil {
 				t.Fatal(err)
 			}
-			switch conn := c.(*conn); i % 4 {
+			switch conn := c.(*trackedConn); i % 4 {
 			case 0:
-				conn.begin()
+				conn.beginRequest()
 				conn.Close()
-				conn.end()
+				conn.endRequest()
 			case 1:
-				if conn.begin() {
-					conn.pause()
-					conn.read(5)
+				if conn.beginRequest() {
+					conn.beginWait()
+					conn.countBody(5)
 					conn.Close()
-					conn.resume()
-					conn.end()
+					conn.endWait()
+					conn.endRequest()
 				}
 			case 2:
-				if conn.begin() {
-					conn.read(7)
-					conn.forget(7)
-					conn.end()
+				if conn.beginRequest() {
+					conn.countBody(7)
+					conn.dropBody(7)
+					conn.endRequest()
 				}
 			}
 			c.Close()
 			c.Close()
 			ours.Close()
 		}
-		if g.open != 0 || g.work != 0 || g.body != 0 || g.waiting.Len() != 0 || g.reserved.Len() != 0 || len(g.from) != 0 {
-			t.Errorf("%d open, %d at work, %d waiting, %d reserved, %d addresses", g.open, g.work, g.waiting.Len(), g.reserved.Len(), len(g.from))
+		if g.connCount != 0 || g.requestCount != 0 || g.bodyBytes != 0 || g.waiting.Len() != 0 || g.reserved.Len() != 0 || len(g.byAddress) != 0 {
+			t.Errorf("%d open, %d at work, %d waiting, %d reserved, %d addresses", g.connCount, g.requestCount, g.waiting.Len(), g.reserved.Len(), len(g.byAddress))
 		}
 	})
 }
@@ -176,10 +176,10 @@ func TestNothingStaysCounted(t *testing.T) {
 // A process that can open no more files makes room, and says that it could not accept.
 func TestOutOfFiles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &listener{crowd: newCrowd(64, 64, nil)}
-		oldest := arrive(t, l, "192.0.2.1")
-		newest := arrive(t, l, "192.0.2.1")
-		l.Listener = &arrivals{&net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)}}
+		l := &countingListener{table: newConnTable(64, 64, nil)}
+		oldest := connectFrom(t, l, "192.0.2.1")
+		newest := connectFrom(t, l, "192.0.2.1")
+		l.Listener = &fakeListener{&net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)}}
 		if _, err := l.Accept(); err == nil {
 			t.Error("nothing was said")
 		}

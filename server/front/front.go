@@ -66,13 +66,13 @@ type Config struct {
 // Bounds of what one HTTP/2 connection holds: requests at once, and bytes that wait for
 // the handler.
 const (
-	maxStreams    = 128
-	maxStreamWait = 64 << 10
-	maxConnWait   = 256 << 10
+	maxStreams      = 128
+	maxStreamBuffer = 64 << 10
+	maxConnBuffer   = 256 << 10
 )
 
-// maxScrapers bounds the connections to the metrics.
-const maxScrapers = 64
+// maxMetricsConns bounds the connections to the metrics.
+const maxMetricsConns = 64
 
 func (c Config) withDefaults() Config {
 	c.MaxConnections = cmp.Or(c.MaxConnections, 4096)
@@ -99,23 +99,23 @@ func (c Config) withDefaults() Config {
 func (c Config) Serve(ctx context.Context, l net.Listener) error {
 	c = c.withDefaults()
 	defer c.exposeMetrics(ctx)()
-	requests, hurry := context.WithCancel(context.WithoutCancel(ctx))
-	defer hurry()
+	requests, cancelWaits := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancelWaits()
 	hs := &http.Server{
 		BaseContext:       func(net.Listener) context.Context { return requests },
 		ConnContext:       withConn,
-		Handler:           http.HandlerFunc(c.answer),
+		Handler:           http.HandlerFunc(c.serveHTTP),
 		ReadHeaderTimeout: c.HeaderTimeout,
 		ReadTimeout:       c.ReadTimeout,
 		WriteTimeout:      c.WriteTimeout,
 		IdleTimeout:       c.IdleTimeout,
 		MaxHeaderBytes:    c.MaxHeader,
 		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerStream: maxStreamWait, MaxReceiveBufferPerConnection: maxConnWait,
+			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerStream: maxStreamBuffer, MaxReceiveBufferPerConnection: maxConnBuffer,
 		},
 		ErrorLog: log.New(connectionLog{c.Log}, "", 0),
 	}
-	guarded := &listener{Listener: l, crowd: newCrowd(c.MaxConnections, c.MaxPerAddress, c.Proxies)}
+	guarded := &countingListener{Listener: l, table: newConnTable(c.MaxConnections, c.MaxPerAddress, c.Proxies)}
 	serve := func() error { return hs.Serve(guarded) }
 	if c.TLS != nil {
 		hs.TLSConfig = c.TLS.Clone() // net/http adds its protocols
@@ -129,7 +129,7 @@ func (c Config) Serve(ctx context.Context, l net.Listener) error {
 		return fmt.Errorf("serving %s: %w", l.Addr(), err)
 	case <-ctx.Done():
 	}
-	defer time.AfterFunc(c.Grace/2, hurry).Stop()
+	defer time.AfterFunc(c.Grace/2, cancelWaits).Stop()
 	err := shutdown(context.WithoutCancel(ctx), hs, c.Grace)
 	if e := <-failed; !errors.Is(e, http.ErrServerClosed) {
 		err = errors.Join(err, e)
@@ -151,7 +151,7 @@ func (c Config) exposeMetrics(ctx context.Context) (end func()) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if err := (Config{Handler: mux, Log: c.Log, MaxConnections: maxScrapers, Grace: time.Second}).Serve(ctx, c.MetricsListener); err != nil {
+		if err := (Config{Handler: mux, Log: c.Log, MaxConnections: maxMetricsConns, Grace: time.Second}).Serve(ctx, c.MetricsListener); err != nil {
 			c.Log.Error("the metrics are not served", "err", err)
 		}
 	}()
@@ -167,8 +167,8 @@ func shutdown(ctx context.Context, hs *http.Server, grace time.Duration) error {
 	return nil
 }
 
-// answer lets a request through to the handler, if there is a place for it.
-func (c Config) answer(w http.ResponseWriter, r *http.Request) {
+// serveHTTP lets a request through to the handler, if there is a place for it.
+func (c Config) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	conn := connOf(r)
 	if conn.reserved || r.ProtoMajor == 1 && r.ProtoMinor == 0 {
 		// What follows a body that HTTP/1.0 frames may be what another server on the way
@@ -184,22 +184,22 @@ func (c Config) answer(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 		c.Refuse(w, r, http.StatusBadRequest, "the request has a Transfer-Encoding: say the body's length in Content-Length alone")
 	case conn.reserved && !slices.Contains(c.Probes, r.URL.Path):
-		c.full(w, r, "all connections are in use, or all those of your address")
-	case !conn.begin():
-		c.full(w, r, "too many requests are at work at once, of all or of your address")
+		c.refuseFull(w, r, "all connections are in use, or all those of your address")
+	case !conn.beginRequest():
+		c.refuseFull(w, r, "too many requests are at work at once, of all or of your address")
 	default:
-		defer conn.end()
+		defer conn.endRequest()
 		whole := *r // the caller's own stays as it is
 		if r.Body != http.NoBody {
-			b := &body{ReadCloser: r.Body, conn: conn}
-			defer func() { conn.forget(b.n) }()
+			b := &trackedBody{ReadCloser: r.Body, conn: conn}
+			defer func() { conn.dropBody(b.read) }()
 			whole.Body = b
 		}
-		c.Handler.ServeHTTP(writer{w, conn}, &whole)
+		c.Handler.ServeHTTP(trackedWriter{w, conn}, &whole)
 	}
 }
 
-func (c Config) full(w http.ResponseWriter, r *http.Request, words string) {
+func (c Config) refuseFull(w http.ResponseWriter, r *http.Request, words string) {
 	w.Header().Set("Retry-After", "1")
 	c.Refuse(w, r, http.StatusServiceUnavailable, words)
 }

@@ -98,7 +98,7 @@ func countClosed(all []net.Conn) (n int) {
 // Whatever one machine opens and holds, in whatever state, everybody else is answered at
 // once, and so is its own newest connection. The states are those in which a connection
 // costs its holder nothing.
-func TestOneMachineKeepsNobodyOut(t *testing.T) {
+func TestOneAddressCannotTakeEveryPlace(t *testing.T) {
 	certified := httptest.NewTLSServer(nil)
 	defer certified.Close()
 	secure := &tls.Config{Certificates: certified.TLS.Certificates}
@@ -184,7 +184,7 @@ func http2(t *testing.T, c net.Conn, roots *x509.CertPool, streams int) {
 
 // An address that takes all it may have takes from itself: the connection that has
 // waited longest ends, and those of others stay.
-func TestAnAddressTakesFromItself(t *testing.T) {
+func TestFullAddressEvictsItsOwn(t *testing.T) {
 	to := serve(t, Config{Handler: hello, MaxConnections: 64, MaxPerAddress: 4})
 	other := dialFrom(t, "127.0.0.3", to)
 	var own []net.Conn
@@ -281,7 +281,7 @@ func TestProbesAreAnsweredBesideTheLimit(t *testing.T) {
 
 // A few addresses whose requests are all at work keep nobody out who has less: one of
 // theirs ends, and what was done for it.
-func TestFewKeepNobodyOut(t *testing.T) {
+func TestBusyAddressesMakeRoom(t *testing.T) {
 	certified := httptest.NewTLSServer(nil)
 	defer certified.Close()
 	roots := x509.NewCertPool()
@@ -371,7 +371,7 @@ func TestBodiesAreBounded(t *testing.T) {
 		}
 	}
 	var one, all []net.Conn
-	for range 2 * maxBodies / 8 / half {
+	for range 2 * maxBodyBytes / 8 / half {
 		one = append(one, send("127.0.0.2"))
 	}
 	ask("127.0.0.2")
@@ -391,12 +391,12 @@ func TestBodiesAreBounded(t *testing.T) {
 			t.Errorf("%d halves of bodies are held, want at most %d", n, most)
 		}
 	}
-	held(one, maxBodies/8/half)
-	for i := range 2 * maxBodies / half {
+	held(one, maxBodyBytes/8/half)
+	for i := range 2 * maxBodyBytes / half {
 		all = append(all, send(fmt.Sprintf("127.0.1.%d", i%32)))
 	}
 	ask("127.0.0.3")
-	held(all, maxBodies/half)
+	held(all, maxBodyBytes/half)
 }
 
 // One connection of HTTP/2 carries no more requests at once than as many connections.

@@ -23,23 +23,23 @@ import (
 func BenchmarkSideBySide(b *testing.B) {
 	for _, logs := range []int{1, 8, 1000} {
 		b.Run(fmt.Sprintf("ours/logs=%d", logs), func(b *testing.B) {
-			ask(b, logs, func(list witness.LogList) string { return newOurs(b, "w1.example", list).url })
+			benchRequests(b, logs, func(list witness.LogList) string { return newDocketWitness(b, "w1.example", list).url })
 		})
 		b.Run(fmt.Sprintf("like/logs=%d", logs), func(b *testing.B) {
-			ask(b, logs, func(list witness.LogList) string {
-				return newOurs(b, "w1.example", list, proof.CosignatureEd25519).url
+			benchRequests(b, logs, func(list witness.LogList) string {
+				return newDocketWitness(b, "w1.example", list, proof.CosignatureEd25519).url
 			})
 		})
 		b.Run(fmt.Sprintf("theirs/logs=%d", logs), func(b *testing.B) {
-			ask(b, logs, func(list witness.LogList) string {
-				url, _ := theirWitness(b, "w3.example", list)
+			benchRequests(b, logs, func(list witness.LogList) string {
+				url, _ := newPeerWitness(b, "w3.example", list)
 				return url
 			})
 		})
 	}
 }
 
-func ask(b *testing.B, logs int, open func(witness.LogList) string) {
+func benchRequests(b *testing.B, logs int, open func(witness.LogList) string) {
 	each := min((b.N+logs-1)/logs, 200) // to stay within one tile
 	var list witness.LogList
 	bodies := make([][][]byte, logs)
@@ -47,7 +47,7 @@ func ask(b *testing.B, logs int, open func(witness.LogList) string) {
 		l := newLog(fmt.Sprintf("log.example/%d", i), each)
 		list = slices.Concat(list, l.list)
 		for n := range uint64(each) {
-			bodies[i] = append(bodies[i], l.ask(n, n+1).Format())
+			bodies[i] = append(bodies[i], l.request(n, n+1).Format())
 		}
 	}
 	url := open(list)

@@ -35,16 +35,16 @@ func newKey(alg proof.Algorithm, name string) (skey, vkey string) {
 	return skey, vkey
 }
 
-// ours is a witness of Docket's on a disk, behind HTTP.
-type ours struct {
+// docketWitness is a witness of Docket's on a disk, behind HTTP.
+type docketWitness struct {
 	*witness.Witness
 	url  string
 	keys []string // vkeys
 }
 
-func newOurs(t testing.TB, name string, logs witness.LogList, algs ...proof.Algorithm) ours {
+func newDocketWitness(t testing.TB, name string, logs witness.LogList, algs ...proof.Algorithm) docketWitness {
 	t.Helper()
-	o := ours{}
+	o := docketWitness{}
 	cfg := witness.Config{FS: vfs.Default, Dir: t.TempDir(), Logs: logs}
 	if len(algs) == 0 {
 		algs = []proof.Algorithm{proof.CosignatureEd25519, proof.MLDSA44}
@@ -54,7 +54,7 @@ func newOurs(t testing.TB, name string, logs witness.LogList, algs ...proof.Algo
 		o.keys = append(o.keys, vkey)
 		cfg.Keys = append(cfg.Keys, must(proof.ParseCosigner(skey)))
 	}
-	if err := witness.Create(cfg); err != nil {
+	if err := witness.CreateState(cfg); err != nil {
 		t.Fatal(err)
 	}
 	o.Witness = must(witness.Open(cfg))
@@ -64,8 +64,8 @@ func newOurs(t testing.TB, name string, logs witness.LogList, algs ...proof.Algo
 	return o
 }
 
-// theirWitness is transparency-dev's, with SQLite on a disk, behind HTTP.
-func theirWitness(t testing.TB, name string, logs witness.LogList) (url string, vkey string) {
+// newPeerWitness is transparency-dev's, with SQLite on a disk, behind HTTP.
+func newPeerWitness(t testing.TB, name string, logs witness.LogList) (url string, vkey string) {
 	t.Helper()
 	skey, vkey := newKey(proof.CosignatureEd25519, name)
 	signer := must(newCosigner(skey))
@@ -96,12 +96,12 @@ func theirWitness(t testing.TB, name string, logs witness.LogList) (url string, 
 // Our client gets cosignatures from transparency-dev's witness, and learns its size.
 func TestTheirWitness(t *testing.T) {
 	l := newLog("log.example/1", 30)
-	url, vkey := theirWitness(t, "w3.example", l.list)
+	url, vkey := newPeerWitness(t, "w3.example", l.list)
 	policy := must(proof.ParsePolicy(fmt.Appendf(nil, "log %s\nwitness w3 %s\nquorum w3\n", l.vkey, vkey)))
 	c := must(wire.NewWitness(url, nil))
 	at := uint64(0)
 	for _, n := range []uint64{1, 2, 2, 7, 8, 23, 30} {
-		ask := l.ask(at, n)
+		ask := l.request(at, n)
 		sigs, err := c.AddCheckpoint(t.Context(), ask)
 		if err != nil {
 			t.Fatalf("from %d to %d: %v", at, n, err)
@@ -111,8 +111,8 @@ func TestTheirWitness(t *testing.T) {
 		}
 		at = n
 	}
-	_, err := c.AddCheckpoint(t.Context(), l.ask(0, 30))
-	var conflict *wire.Conflict
+	_, err := c.AddCheckpoint(t.Context(), l.request(0, 30))
+	var conflict *wire.ConflictError
 	if !errors.As(err, &conflict) || conflict.Size != 30 {
 		t.Errorf("got %v, want a conflict at 30", err)
 	}

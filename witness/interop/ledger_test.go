@@ -25,9 +25,9 @@ import (
 	"github.com/seed-53cf897a/docket/witness"
 )
 
-// docket is a whole ledger behind HTTP. It signs with both algorithms, and publishes
+// testDocket is a whole ledger behind HTTP. It signs with both algorithms, and publishes
 // what two witnesses cosigned: one of ours and one of transparency-dev's.
-type docket struct {
+type testDocket struct {
 	*registertest.World
 	t      testing.TB
 	url    string
@@ -37,15 +37,15 @@ type docket struct {
 	count  int // of designations imported
 }
 
-func newDocket(t testing.TB) *docket {
+func newDocket(t testing.TB) *testDocket {
 	t.Helper()
-	d := &docket{t: t, origin: "docket.example/interop"}
+	d := &testDocket{t: t, origin: "docket.example/interop"}
 	ed, edVkey := newKey(proof.Ed25519, d.origin)
 	ml, mlVkey := newKey(proof.MLDSA44, d.origin)
 	d.vkey = edVkey
 	logs := must(witness.ParseLogs(fmt.Appendf(nil, "logs/v0\nvkey %s\nqpd 2147483647\ncontact x\n\nvkey %s\nqpd 2147483647\ncontact x\n", edVkey, mlVkey)))
-	ours := newOurs(t, "w1.example", logs)
-	theirs, vkey := theirWitness(t, "w3.example", logs)
+	ours := newDocketWitness(t, "w1.example", logs)
+	theirs, vkey := newPeerWitness(t, "w3.example", logs)
 	text := fmt.Sprintf("log %s\nlog %s\nwitness ours %s %s\nwitness theirs %s %s\ngroup both all ours theirs\nquorum both\n",
 		edVkey, mlVkey, ours.keys[0], ours.url, vkey, theirs)
 	d.policy = must(proof.ParsePolicy([]byte(text)))
@@ -53,9 +53,9 @@ func newDocket(t testing.TB) *docket {
 
 	disk := vfs.NewMem()
 	store := must(pebblestore.Open(disk, "store", pebblestore.Options{}))
-	reg := must(register.Open(disk, "register", registertest.Small()))
+	reg := must(register.Open(disk, "register", registertest.SmallOptions()))
 	signers := []*proof.Signer{must(proof.ParseSigner(ed)), must(proof.ParseSigner(ml))}
-	l, err := ledger.Open(t.Context(), store, ledger.Records(reg), ledger.Config{Origin: d.origin, Signers: signers, Cosign: cosign})
+	l, err := ledger.Open(t.Context(), store, ledger.RegisterFold(reg), ledger.Config{Origin: d.origin, Signers: signers, Cosign: cosign})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,15 +82,15 @@ func newDocket(t testing.TB) *docket {
 
 // cosign asks each witness of the policy, with no memory of where it stands: every
 // time its 409 says it.
-func cosign(ctx context.Context, ask ledger.Ask) (ledger.Answer, error) {
-	var answer ledger.Answer
+func cosign(ctx context.Context, ask ledger.CosignRequest) (ledger.CosignResponse, error) {
+	var answer ledger.CosignResponse
 	var problems []error
 	for _, w := range ask.Policy.Witnesses() {
 		c := must(wire.NewWitness(w.URL, nil))
 		sigs, err := c.AddCheckpoint(ctx, wire.AddCheckpoint{Note: ask.Signed.Note()})
-		if conflict := (*wire.Conflict)(nil); errors.As(err, &conflict) {
+		if conflict := (*wire.ConflictError)(nil); errors.As(err, &conflict) {
 			var path []proof.Hash
-			if path, err = ask.Consistency(ctx, conflict.Size); err == nil {
+			if path, err = ask.ConsistencyProof(ctx, conflict.Size); err == nil {
 				sigs, err = c.AddCheckpoint(ctx, wire.AddCheckpoint{Old: conflict.Size, Path: path, Note: ask.Signed.Note()})
 			}
 		}
@@ -101,18 +101,18 @@ func cosign(ctx context.Context, ask ledger.Ask) (ledger.Answer, error) {
 }
 
 // publish submits a record and returns its receipt.
-func (d *docket) publish(env record.Envelope) []byte {
+func (d *testDocket) publish(env record.Envelope) []byte {
 	d.t.Helper()
 	status, receipt := d.post(env, "")
 	if status != http.StatusCreated {
 		d.t.Fatalf("submitting: %d\n%s", status, receipt)
 	}
-	d.Note(env)
+	d.NoteAdmitted(env)
 	d.Now = time.Now()
 	return receipt
 }
 
-func (d *docket) post(env record.Envelope, query string) (int, []byte) {
+func (d *testDocket) post(env record.Envelope, query string) (int, []byte) {
 	res, err := http.Post(d.url+"/v1/records"+query, "application/json", bytes.NewReader(env.Marshal()))
 	if err != nil {
 		return 0, []byte(err.Error())
@@ -125,13 +125,13 @@ func (d *docket) post(env record.Envelope, query string) (int, []byte) {
 	return res.StatusCode, said
 }
 
-// fill adds n imported designations, published together with one more, whose receipt
+// appendRecords adds n imported designations, published together with one more, whose receipt
 // it returns.
-func (d *docket) fill(n int) []byte {
+func (d *testDocket) appendRecords(n int) []byte {
 	d.t.Helper()
 	envelopes := make([]record.Envelope, n)
 	for i := range envelopes {
-		envelopes[i] = d.imported()
+		envelopes[i] = d.importRecord()
 	}
 	var all sync.WaitGroup
 	for from := range 8 {
@@ -145,11 +145,11 @@ func (d *docket) fill(n int) []byte {
 		})
 	}
 	all.Wait()
-	return d.publish(d.imported())
+	return d.publish(d.importRecord())
 }
 
-func (d *docket) imported() record.Envelope {
+func (d *testDocket) importRecord() record.Envelope {
 	d.count++
 	id := fmt.Sprint(10000 + d.count)
-	return d.Import(id, d.Listed(id, "Example Trading "+id))
+	return d.ImportListed(id, d.NewListedDesignation(id, "Example Trading "+id))
 }

@@ -13,17 +13,17 @@ import (
 
 func newCosigner(skey string) (note.Signer, error) { return fnote.NewSignerForCosignatureV1(skey) }
 
-// log is a log of one tile in memory, with an Ed25519 key, which both witnesses know.
-type log struct {
+// testLog is a log of one tile in memory, with an Ed25519 key, which both witnesses know.
+type testLog struct {
 	origin, vkey string
 	signer       note.Signer
 	list         witness.LogList
 	leaves       []byte // their hashes
 }
 
-func newLog(origin string, size int) *log {
+func newLog(origin string, size int) *testLog {
 	skey, vkey := newKey(proof.Ed25519, origin)
-	l := &log{origin: origin, vkey: vkey, signer: must(note.NewSigner(skey))}
+	l := &testLog{origin: origin, vkey: vkey, signer: must(note.NewSigner(skey))}
 	l.list = must(witness.ParseLogs([]byte("logs/v0\nvkey " + vkey + "\nqpd 2147483647\ncontact x\n")))
 	for i := range size {
 		h := proof.LeafHash([]byte{byte(i), byte(i >> 8)})
@@ -32,7 +32,7 @@ func newLog(origin string, size int) *log {
 	return l
 }
 
-func (l *log) read(_ context.Context, ids []proof.TileID) ([][]byte, error) {
+func (l *testLog) read(_ context.Context, ids []proof.TileID) ([][]byte, error) {
 	out := make([][]byte, len(ids))
 	for i, id := range ids {
 		at := int(id.Index) * 256 * 32
@@ -41,13 +41,13 @@ func (l *log) read(_ context.Context, ids []proof.TileID) ([][]byte, error) {
 	return out, nil
 }
 
-// tree is that of the first n leaves: n ones appended, one after another, to the
+// treeAt is that of the first n leaves: n ones appended, one after another, to the
 // empty tree's compact range.
-func (l *log) tree(n uint64) proof.Tree {
+func (l *testLog) treeAt(n uint64) proof.Tree {
 	return proof.Tree{Size: n, Root: l.root(0, n)}
 }
 
-func (l *log) root(lo, hi uint64) proof.Hash {
+func (l *testLog) root(lo, hi uint64) proof.Hash {
 	switch hi - lo {
 	case 0:
 		return proof.EmptyRoot()
@@ -61,17 +61,17 @@ func (l *log) root(lo, hi uint64) proof.Hash {
 	return proof.NodeHash(l.root(lo, lo+k), l.root(lo+k, hi))
 }
 
-func (l *log) signed(cp proof.Checkpoint) []byte {
+func (l *testLog) signed(cp proof.Checkpoint) []byte {
 	sig := must(l.signer.Sign(cp.Body()))
 	return must(proof.FormatNote(cp, proof.Signature{Name: l.origin, ID: l.signer.KeyHash(), Sig: sig}))
 }
 
-func (l *log) note(n uint64) []byte {
-	return l.signed(proof.Checkpoint{Origin: l.origin, Size: n, Root: l.tree(n).Root})
+func (l *testLog) note(n uint64) []byte {
+	return l.signed(proof.Checkpoint{Origin: l.origin, Size: n, Root: l.treeAt(n).Root})
 }
 
-func (l *log) ask(m, n uint64) wire.AddCheckpoint {
-	_, path, err := proof.NewBuilder(l.read, -1).ConsistencyProof(context.Background(), m, l.tree(n))
+func (l *testLog) request(m, n uint64) wire.AddCheckpoint {
+	_, path, err := proof.NewBuilder(l.read, -1).ConsistencyProof(context.Background(), m, l.treeAt(n))
 	if err != nil {
 		panic(err)
 	}

@@ -20,14 +20,14 @@ import (
 	"github.com/seed-53cf897a/docket/witness"
 )
 
-// provisioned is omniwitness's memory, which tells when the first list is in.
-type provisioned struct {
+// fixedLogs is omniwitness's memory, which tells when the first list is in.
+type fixedLogs struct {
 	*inmemory.Persistence
-	in chan struct{}
+	ready chan struct{}
 }
 
-func (p provisioned) AddLogs(ctx context.Context, logs []config.Log) error {
-	defer close(p.in)
+func (p fixedLogs) AddLogs(ctx context.Context, logs []config.Log) error {
+	defer close(p.ready)
 	return p.Persistence.AddLogs(ctx, logs)
 }
 
@@ -44,7 +44,7 @@ func newOmniwitness(t testing.TB, name string, logs witness.LogList) (url string
 	}
 	lists := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { rw.Write(logs.Format()) }))
 	listener := must(net.Listen("tcp", "127.0.0.1:0"))
-	memory := provisioned{inmemory.New(), make(chan struct{})}
+	memory := fixedLogs{inmemory.New(), make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() {
@@ -63,7 +63,7 @@ func newOmniwitness(t testing.TB, name string, logs witness.LogList) (url string
 		lists.Close()
 	})
 	select {
-	case <-memory.in:
+	case <-memory.ready:
 	case err := <-ended:
 		ended <- err
 		t.Fatalf("omniwitness did not start: %v", err)
@@ -85,13 +85,13 @@ func TestOmniwitness(t *testing.T) {
 	// Nothing is remembered of where the witness stands: its 409 says it.
 	at := uint64(0)
 	for _, n := range []uint64{1, 2, 5, 64, 65, 100, 100} {
-		sigs, err := c.AddCheckpoint(t.Context(), l.ask(0, n))
+		sigs, err := c.AddCheckpoint(t.Context(), l.request(0, n))
 		if at > 0 {
-			var conflict *wire.Conflict
+			var conflict *wire.ConflictError
 			if !errors.As(err, &conflict) || conflict.Size != at {
 				t.Fatalf("old 0 to a witness at %d: got %v, want a conflict at %d", at, err, at)
 			}
-			sigs, err = c.AddCheckpoint(t.Context(), l.ask(conflict.Size, n))
+			sigs, err = c.AddCheckpoint(t.Context(), l.request(conflict.Size, n))
 		}
 		if err != nil {
 			t.Fatalf("from %d to %d: %v", at, n, err)
@@ -108,8 +108,8 @@ func TestOmniwitness(t *testing.T) {
 
 	_, err := c.Checkpoint(t.Context(), l.origin)
 	t.Logf("the monitoring endpoint of omniwitness: %v", err)
-	o := newOurs(t, "w1.example", l.list)
-	if _, err := must(wire.NewWitness(o.url, nil)).AddCheckpoint(t.Context(), l.ask(0, 100)); err != nil {
+	o := newDocketWitness(t, "w1.example", l.list)
+	if _, err := must(wire.NewWitness(o.url, nil)).AddCheckpoint(t.Context(), l.request(0, 100)); err != nil {
 		t.Fatal(err)
 	}
 	shown, err := must(wire.NewWitness(o.url, nil)).Checkpoint(t.Context(), l.origin)

@@ -18,17 +18,17 @@ import (
 	"github.com/seed-53cf897a/docket/witness"
 )
 
-// plain is a C2SP log in which nothing is Docket's: the tree and its proofs are
+// plainLog is a C2SP log in which nothing is Docket's: the tree and its proofs are
 // sumdb/tlog's, checkpoints and signatures those of sumdb/note and
 // transparency-dev/formats.
-type plain struct {
+type plainLog struct {
 	origin string
 	signer note.Signer
 	vkey   string
 	hashes []tlog.Hash // as sumdb/tlog stores them
 }
 
-func (l *plain) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
+func (l *plainLog) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	out := make([]tlog.Hash, len(indexes))
 	for i, at := range indexes {
 		out[i] = l.hashes[at]
@@ -36,20 +36,20 @@ func (l *plain) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	return out, nil
 }
 
-func (l *plain) grow(size int64) {
+func (l *plainLog) grow(size int64) {
 	for n := range size {
 		l.hashes = append(l.hashes, must(tlog.StoredHashes(n, fmt.Appendf(nil, "entry %d", n), l))...)
 	}
 }
 
-func (l *plain) note(size int64) []byte {
+func (l *plainLog) note(size int64) []byte {
 	root := must(tlog.TreeHash(size, l))
 	cp := formats.Checkpoint{Origin: l.origin, Size: uint64(size), Hash: root[:]}
 	return must(note.Sign(&note.Note{Text: string(cp.Marshal())}, l.signer))
 }
 
 // request is an add-checkpoint body, written by hand.
-func (l *plain) request(old, size int64) []byte {
+func (l *plainLog) request(old, size int64) []byte {
 	b := fmt.Appendf(nil, "old %d\n", old)
 	if old > 0 {
 		for _, h := range must(tlog.ProveTree(size, old, l)) {
@@ -75,7 +75,7 @@ func TestLogOfOtherLibraries(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for what, l := range map[string]*plain{
+	for what, l := range map[string]*plainLog{
 		"Ed25519":                      {origin: "plain.example/1", signer: must(note.NewSigner(edSkey)), vkey: edVkey},
 		"ML-DSA-44":                    {origin: "plain.example/2", signer: must(fnote.NewMLDSASigner(mlSkey)), vkey: mlVkey},
 		"origin unlike the key's name": {origin: "plain.example, log 3", signer: must(note.NewSigner(renamed)), vkey: renamedVkey},
@@ -83,7 +83,7 @@ func TestLogOfOtherLibraries(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			l.grow(300)
 			list := fmt.Sprintf("logs/v0\nvkey %s\norigin %s\nqpd 2147483647\ncontact x\n", l.vkey, l.origin)
-			w := newOurs(t, "w1.example", must(witness.ParseLogs([]byte(list))))
+			w := newDocketWitness(t, "w1.example", must(witness.ParseLogs([]byte(list))))
 			by := []note.Verifier{must(fnote.NewVerifierForCosignatureV1(w.keys[0])), must(fnote.NewMLDSAVerifier(w.keys[1]))}
 			logKey := must(fnote.NewVerifier(l.vkey))
 
@@ -131,8 +131,8 @@ func checkCosigned(t testing.TB, text []byte, origin string, size uint64, log no
 // not: an ML-DSA cosignature would not cover it. The refusal says so.
 func TestExtensionLine(t *testing.T) {
 	skey, vkey := newKey(proof.Ed25519, "plain.example/1")
-	w := newOurs(t, "w1.example", must(witness.ParseLogs(fmt.Appendf(nil, "logs/v0\nvkey %s\nqpd 9\ncontact x\n", vkey))))
-	l := &plain{origin: "plain.example/1", signer: must(note.NewSigner(skey))}
+	w := newDocketWitness(t, "w1.example", must(witness.ParseLogs(fmt.Appendf(nil, "logs/v0\nvkey %s\nqpd 9\ncontact x\n", vkey))))
+	l := &plainLog{origin: "plain.example/1", signer: must(note.NewSigner(skey))}
 	root := must(tlog.TreeHash(0, l))
 	text := formats.Checkpoint{Origin: l.origin, Hash: root[:]}.Marshal()
 	signed := must(note.Sign(&note.Note{Text: string(text) + "an extension\n"}, l.signer))

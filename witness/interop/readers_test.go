@@ -34,7 +34,7 @@ func TestTesseraReadsOurLedger(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, more := range []int{0, 5, 247, 0, 300, 40} {
-		receipt := must(proof.ParseReceipt(d.fill(more)))
+		receipt := must(proof.ParseReceipt(d.appendRecords(more)))
 		before := follower.Latest()
 		_, path, shown, err := follower.Update(t.Context())
 		if err != nil {
@@ -98,7 +98,7 @@ func TestOthersVerifyOurReceipts(t *testing.T) {
 	group := must(fwitness.ParsePolicy([]byte(d.policy.Text())))
 	theirGroup := must(tessera.NewWitnessGroupFromPolicy([]byte(d.policy.Text())))
 	for range 40 {
-		text := d.publish(d.imported())
+		text := d.publish(d.importRecord())
 		var r fproof.TLogProof
 		if err := r.Unmarshal(text); err != nil {
 			t.Fatalf("%v\n%s", err, text)

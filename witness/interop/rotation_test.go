@@ -50,14 +50,14 @@ func TestRotationWithTheirWitnesses(t *testing.T) {
 	lite.pull(list.Load().(string))
 
 	witnesses := fmt.Sprintf("witness omni %s %s\nwitness lite %s %s\ngroup both all omni lite\nquorum both\n", omni.vkey, omni.url, lite.vkey, lite.url)
-	d := &docket{t: t, origin: origin, World: registertest.New(time.Now(), origin, older+witnesses)}
+	d := &testDocket{t: t, origin: origin, World: registertest.New(time.Now(), origin, older+witnesses)}
 	charter := filepath.Join(t.TempDir(), "charter.dsse.json")
 	env := d.Charter()
 	if err := os.WriteFile(charter, env.Marshal(), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	run(t, bin, "init", "--dir", dir, "--charter", charter)
-	d.Note(env)
+	d.NoteAdmitted(env)
 	var end func()
 	d.url, end = serve(t, bin, dir)
 	d.publish(d.Authority())
@@ -83,10 +83,10 @@ func TestRotationWithTheirWitnesses(t *testing.T) {
 	// Charters come all the same, and are published by both generations' signatures.
 	d.url, end = serve(t, bin, dir)
 	for _, lines := range []string{older + newer, newer} {
-		d.Rules.Policy = lines + witnesses
+		d.CharterPredicate.Policy = lines + witnesses
 		d.publish(d.Charter())
 	}
-	d.publish(d.imported())
+	d.publish(d.importRecord())
 	end()
 	status, said = try(t, bin, "init", "--dir", dir, "--origin", origin, "--retire")
 	if status != 1 || len(unready.FindAllString(said, -1)) != 2 || !strings.Contains(said, "the old keys stay") {
@@ -104,7 +104,7 @@ func TestRotationWithTheirWitnesses(t *testing.T) {
 	}
 	move(filepath.Join(dir, "keys"), aside)
 	d.url, end = serve(t, bin, dir, "--publish-wait", "1s")
-	env = d.imported()
+	env = d.importRecord()
 	if status, said := d.post(env, ""); status != http.StatusAccepted {
 		t.Errorf("without the keys that the witnesses know: %d %s", status, said)
 	}
@@ -114,7 +114,7 @@ func TestRotationWithTheirWitnesses(t *testing.T) {
 	if status, said := d.post(env, ""); status != http.StatusOK {
 		t.Errorf("with them again: %d %s", status, said)
 	}
-	d.Note(env)
+	d.NoteAdmitted(env)
 	end()
 
 	// The witnesses' operators put the new key in by hand: omniwitness has one of an
@@ -128,7 +128,7 @@ func TestRotationWithTheirWitnesses(t *testing.T) {
 	}
 	d.url, end = serve(t, bin, dir)
 	defer func() { end() }()
-	receipt := d.publish(d.imported())
+	receipt := d.publish(d.importRecord())
 	if _, err := must(proof.ParseReceipt(receipt)).Verify(must(proof.ParsePolicy([]byte(newer+witnesses))), time.Now()); err != nil {
 		t.Error(err)
 	}

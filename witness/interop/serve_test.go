@@ -38,21 +38,21 @@ func TestServeWithTheirWitnesses(t *testing.T) {
 	}
 	logs := must(witness.ParseLogs([]byte(list.String())))
 	omni, vkeys := newOmniwitness(t, "omni.example", logs)
-	theirs, vkey := theirWitness(t, "w3.example", logs)
-	ours := newOurs(t, "w1.example", logs)
+	theirs, vkey := newPeerWitness(t, "w3.example", logs)
+	ours := newDocketWitness(t, "w1.example", logs)
 	fmt.Fprintf(&text, "witness omni-ed %s %s\nwitness omni-ml %s %s\nwitness theirs %s %s\nwitness ours %s %s\n",
 		vkeys[0], omni, vkeys[1], omni, vkey, theirs, ours.keys[1], ours.url)
 	text.WriteString("group omni all omni-ed omni-ml\ngroup everyone all omni theirs ours\nquorum everyone\n")
 	policy := must(proof.ParsePolicy([]byte(text.String())))
 
-	d := &docket{t: t, origin: origin, World: registertest.New(time.Now(), origin, text.String())}
+	d := &testDocket{t: t, origin: origin, World: registertest.New(time.Now(), origin, text.String())}
 	charter := filepath.Join(t.TempDir(), "charter.dsse.json")
 	env := d.Charter()
 	if err := os.WriteFile(charter, env.Marshal(), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	run(t, bin, "init", "--dir", dir, "--charter", charter)
-	d.Note(env)
+	d.NoteAdmitted(env)
 
 	for life := range 2 {
 		var end func()
@@ -61,7 +61,7 @@ func TestServeWithTheirWitnesses(t *testing.T) {
 			d.publish(d.Authority())
 		}
 		for range 10 {
-			receipt := must(proof.ParseReceipt(d.publish(d.imported())))
+			receipt := must(proof.ParseReceipt(d.publish(d.importRecord())))
 			if _, err := receipt.Verify(policy, time.Now()); err != nil {
 				t.Errorf("life %d: %v", life, err)
 			}
@@ -78,7 +78,7 @@ func TestServeWithTheirWitnesses(t *testing.T) {
 
 // checkWitnesses: the ledger says of n witnesses that all cosigned its newest
 // checkpoint, and that none ever failed.
-func (d *docket) checkWitnesses(n int, size uint64) {
+func (d *testDocket) checkWitnesses(n int, size uint64) {
 	d.t.Helper()
 	_, _, text := call(d.t, "GET", d.url+"/v1/witnesses", nil)
 	var said struct {

@@ -16,9 +16,9 @@ import (
 func TestSideBySide(t *testing.T) {
 	l := newLog("log.example/1", 30)
 	junk := []proof.Hash{proof.LeafHash(nil)}
-	honest := l.ask(5, 9)
-	long := wire.AddCheckpoint{Old: 5, Path: honest.Path, Note: must(proof.AddSignatures(honest.Note, strangers(5)...))}
-	endless := append(l.ask(0, 9).Format(), bytes.Repeat([]byte("\u2014 x.example AAAAAAAA\n"), 1<<20/26)...)
+	honest := l.request(5, 9)
+	long := wire.AddCheckpoint{Old: 5, Path: honest.Path, Note: must(proof.AddSignatures(honest.Note, foreignSignatures(5)...))}
+	endless := append(l.request(0, 9).Format(), bytes.Repeat([]byte("\u2014 x.example AAAAAAAA\n"), 1<<20/26)...)
 	for _, tc := range []struct {
 		what  string
 		first bool // they cosigned size 5 before
@@ -33,7 +33,7 @@ func TestSideBySide(t *testing.T) {
 		{"one size, another root", true, wire.AddCheckpoint{Old: 5, Note: l.signed(proof.Checkpoint{Origin: l.origin, Size: 5, Root: junk[0]})}.Format(), 422},
 		{"a wrong proof", true, wire.AddCheckpoint{Old: 5, Path: junk, Note: l.note(9)}.Format(), 422},
 		{"old above the checkpoint's size", true, wire.AddCheckpoint{Old: 9, Note: l.note(5)}.Format(), 400},
-		{"old below what was cosigned", true, l.ask(4, 9).Format(), 409},
+		{"old below what was cosigned", true, l.request(4, 9).Format(), 409},
 		{"old size with leading zeros", true, bytes.Replace(honest.Format(), []byte("old 5"), []byte("old 05"), 1), 400},
 		{"64 proof lines", true, wire.AddCheckpoint{Old: 5, Path: make([]proof.Hash, 64), Note: l.note(9)}.Format(), 400},
 		{"no signature by the log", true, wire.AddCheckpoint{Old: 5, Note: newLog(l.origin, 9).note(9)}.Format(), 403},
@@ -41,11 +41,11 @@ func TestSideBySide(t *testing.T) {
 		{"an honest step with 25 kB of signatures", true, long.Format(), 200},
 		{"an honest step", true, honest.Format(), 200},
 	} {
-		o := newOurs(t, "w1.example", l.list)
-		url, _ := theirWitness(t, "w3.example", l.list)
+		o := newDocketWitness(t, "w1.example", l.list)
+		url, _ := newPeerWitness(t, "w3.example", l.list)
 		status := func(url string) int {
 			if tc.first {
-				call(t, "POST", url+"/add-checkpoint", l.ask(0, 5).Format())
+				call(t, "POST", url+"/add-checkpoint", l.request(0, 5).Format())
 			}
 			status, _, _ := call(t, "POST", url+"/add-checkpoint", tc.body)
 			return status
@@ -58,8 +58,8 @@ func TestSideBySide(t *testing.T) {
 	}
 }
 
-// strangers are signatures as long as ML-DSA ones may be, of keys nobody knows.
-func strangers(n int) []proof.Signature {
+// foreignSignatures are signatures as long as ML-DSA ones may be, of keys nobody knows.
+func foreignSignatures(n int) []proof.Signature {
 	sigs := make([]proof.Signature, n)
 	for i := range sigs {
 		sigs[i] = proof.Signature{Name: "stranger.example", ID: uint32(i), Sig: make([]byte, 3700)}
@@ -71,11 +71,11 @@ func strangers(n int) []proof.Signature {
 func TestMonitoringSideBySide(t *testing.T) {
 	l := newLog("log.example/1", 9)
 	path := fmt.Sprintf("/%s/checkpoint", wire.OriginHash(l.origin))
-	o := newOurs(t, "w1.example", l.list)
-	url, _ := theirWitness(t, "w3.example", l.list)
+	o := newDocketWitness(t, "w1.example", l.list)
+	url, _ := newPeerWitness(t, "w3.example", l.list)
 	before, _, _ := call(t, "GET", o.url+path, nil)
-	call(t, "POST", o.url+"/add-checkpoint", l.ask(0, 9).Format())
-	call(t, "POST", url+"/add-checkpoint", l.ask(0, 9).Format())
+	call(t, "POST", o.url+"/add-checkpoint", l.request(0, 9).Format())
+	call(t, "POST", url+"/add-checkpoint", l.request(0, 9).Format())
 	after, _, _ := call(t, "GET", o.url+path, nil)
 	other, _, _ := call(t, "GET", url+path, nil)
 	if before != http.StatusNotFound || after != http.StatusOK {

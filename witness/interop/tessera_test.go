@@ -23,7 +23,7 @@ func TestTesseraLog(t *testing.T) {
 	const origin = "tessera.example/log"
 	skey, vkey := newKey(proof.Ed25519, origin)
 	logs := must(witness.ParseLogs(fmt.Appendf(nil, "logs/v0\nvkey %s\nqpd 2147483647\ncontact x\n", vkey)))
-	w1, w2 := newOurs(t, "w1.example", logs), newOurs(t, "w2.example", logs)
+	w1, w2 := newDocketWitness(t, "w1.example", logs), newDocketWitness(t, "w2.example", logs)
 	text := fmt.Sprintf("log %s\nwitness w1 %s %s\nwitness w2 %s %s\ngroup both all w1 w2\nquorum both\n", vkey, w1.keys[0], w1.url, w2.keys[0], w2.url)
 	policy := must(proof.ParsePolicy([]byte(text)))
 	dir, size := t.TempDir(), uint64(0)
@@ -37,7 +37,7 @@ func TestTesseraLog(t *testing.T) {
 			if err := log.close(3 * time.Second); err == nil {
 				t.Error("tessera published without the second witness")
 			}
-			if p := verified(t, policy, log.checkpoint(t)); p.Size != size {
+			if p := verifyCheckpoint(t, policy, log.checkpoint(t)); p.Size != size {
 				t.Errorf("size %d is published, of which w2 cosigned %d", p.Size, size)
 			}
 			if err := w2.SetLogs(logs); err != nil {
@@ -51,12 +51,12 @@ func TestTesseraLog(t *testing.T) {
 		if err := log.close(30 * time.Second); err != nil {
 			t.Fatal(err)
 		}
-		p := verified(t, policy, log.checkpoint(t))
+		p := verifyCheckpoint(t, policy, log.checkpoint(t))
 		if p.Size < size+21 {
 			t.Fatalf("life %d: size %d after %d and 21 entries", life, p.Size, size)
 		}
 		size = p.Size
-		for _, w := range []ours{w1, w2} {
+		for _, w := range []docketWitness{w1, w2} {
 			shown := must(must(wire.NewWitness(w.url, nil)).Checkpoint(t.Context(), origin))
 			if cp, _, err := proof.ParseCheckpoint(shown); err != nil || cp != p {
 				t.Errorf("life %d: the witness shows %+v (%v), published is %+v", life, cp, err, p)
@@ -65,7 +65,7 @@ func TestTesseraLog(t *testing.T) {
 	}
 }
 
-func verified(t *testing.T, policy *proof.Policy, checkpoint []byte) proof.Checkpoint {
+func verifyCheckpoint(t *testing.T, policy *proof.Policy, checkpoint []byte) proof.Checkpoint {
 	t.Helper()
 	p, err := policy.Verify(checkpoint, time.Now())
 	if err != nil {

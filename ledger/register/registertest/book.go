@@ -22,9 +22,9 @@ var zone = func() *time.Location {
 	return z
 }()
 
-// Book is a world whose records go straight into a register. Root hashes are a
+// Fixture is a world whose records go straight into a register. Root hashes are a
 // chain over the entries: there is no tree.
-type Book struct {
+type Fixture struct {
 	*World
 	Register *register.Register
 	Entries  []record.Entry
@@ -36,20 +36,20 @@ func Health() *disk.Health {
 	return disk.NewHealth(disk.Config{Fatal: func(reason string) { panic(reason) }})
 }
 
-// Small are options of a register that a test can open many of, and that forgets
+// SmallOptions are options of a register that a test can open many of, and that forgets
 // its threads soon.
-func Small() register.Options {
-	return register.Options{CacheBytes: 1 << 20, MemTableBytes: 1 << 20, Threads: 8, Health: Health()}
+func SmallOptions() register.Options {
+	return register.Options{CacheBytes: 1 << 20, MemTableBytes: 1 << 20, CachedThreads: 8, Health: Health()}
 }
 
-// NewBook opens a register in memory, with the charter, the authority and these
+// NewFixture opens a register in memory, with the charter, the authority and these
 // providers admitted.
-func NewBook(now time.Time, providers ...string) *Book {
-	r, err := register.Open(vfs.NewMem(), "register", Small())
+func NewFixture(now time.Time, providers ...string) *Fixture {
+	r, err := register.Open(vfs.NewMem(), "register", SmallOptions())
 	if err != nil {
 		panic(err)
 	}
-	b := &Book{World: New(now, "docket.example/test", "any"), Register: r}
+	b := &Fixture{World: New(now, "docket.example/test", "any"), Register: r}
 	b.Must(b.Charter())
 	b.Must(b.Authority())
 	for _, id := range providers {
@@ -59,8 +59,8 @@ func NewBook(now time.Time, providers ...string) *Book {
 }
 
 // Submit opens, judges and admits one record at the world's time.
-func (b *Book) Submit(env record.Envelope) (record.Entry, error) {
-	v, err := record.Open(env, b.Register.Candidates)
+func (b *Fixture) Submit(env record.Envelope) (record.Entry, error) {
+	v, err := record.Open(env, b.Register.CandidateKeys)
 	if err != nil {
 		return record.Entry{}, err
 	}
@@ -69,17 +69,17 @@ func (b *Book) Submit(env record.Envelope) (record.Entry, error) {
 	if err != nil {
 		return record.Entry{}, err
 	}
-	root := Chain(b.Root, e)
+	root := NextRoot(b.Root, e)
 	if err := b.Register.Advance(d, root); err != nil {
 		return record.Entry{}, err
 	}
 	b.Root, b.Entries = root, append(b.Entries, e)
-	b.Note(env)
+	b.NoteAdmitted(env)
 	return e, nil
 }
 
 // Must is Submit of a record that is admitted.
-func (b *Book) Must(env record.Envelope) record.Entry {
+func (b *Fixture) Must(env record.Envelope) record.Entry {
 	e, err := b.Submit(env)
 	if err != nil {
 		panic(fmt.Sprintf("registertest: index %d: %v", b.Register.Size(), err))
@@ -87,7 +87,7 @@ func (b *Book) Must(env record.Envelope) record.Entry {
 	return e
 }
 
-// Chain is the stand-in for a root hash after one more entry.
-func Chain(root [32]byte, e record.Entry) [32]byte {
+// NextRoot is the stand-in for a root hash after one more entry.
+func NextRoot(root [32]byte, e record.Entry) [32]byte {
 	return sha256.Sum256(append(root[:], e.Marshal()...))
 }

@@ -8,7 +8,7 @@ import (
 
 // Charter is the record at index 0, signed by every root key.
 func (w *World) Charter() record.Envelope {
-	c := w.Rules
+	c := w.CharterPredicate
 	c.RootKeys = slices.Clone(c.RootKeys)
 	return w.Sign(w.Statement("charter", record.Authority, &c), "root/root-1", "root/root-2", "root/root-3")
 }
@@ -40,9 +40,9 @@ func (w *World) Provider(id string) record.Envelope {
 	return w.Sign(w.Statement("party/"+id, id, e), id+"/compliance", id+"/ci", id+"/safe", "authority/officer-1")
 }
 
-// Order is a designation that any charter with the standard periods admits now:
+// NewDesignation is a designation that any charter with the standard periods admits now:
 // a company under two conditions, announced 190 days ahead, answers due in 46.
-func (w *World) Order(name string) *record.Designation {
+func (w *World) NewDesignation(name string) *record.Designation {
 	today := record.DateOf(w.Now, zone)
 	from := today.AddDays(190)
 	until := from.Add(record.Period{Years: 1}).AddDays(-1)
@@ -61,8 +61,8 @@ func (w *World) Designate(name string, d *record.Designation) record.Envelope {
 	return w.Sign(w.Statement("designation/"+name, record.Authority, d), "authority/officer-1", "authority/officer-2")
 }
 
-// Listed is an imported designation of the list ofac-sdn.
-func (w *World) Listed(id, name string) *record.Designation {
+// NewListedDesignation is an imported designation of the list ofac-sdn.
+func (w *World) NewListedDesignation(id, name string) *record.Designation {
 	return &record.Designation{
 		Measure: "person", Action: "prohibit",
 		Target:  record.Target{Schema: "Organization", Name: name},
@@ -70,8 +70,8 @@ func (w *World) Listed(id, name string) *record.Designation {
 	}
 }
 
-// Import signs a record on the thread of ofac-sdn's entity as the nightly import.
-func (w *World) Import(id string, p record.Predicate) record.Envelope {
+// ImportListed signs a record on the thread of ofac-sdn's entity as the nightly import.
+func (w *World) ImportListed(id string, p record.Predicate) record.Envelope {
 	return w.Sign(w.Statement("designation/ofac-sdn-"+id, record.Authority, p), "authority/nightly-import")
 }
 

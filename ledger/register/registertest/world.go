@@ -3,7 +3,7 @@
 // are derived from their names, so that the same test makes the same records.
 //
 // A [World] writes and signs records, and knows what each thread's next record
-// follows. A [Book] is a world with a register: the fold without a log.
+// follows. A [Fixture] is a world with a register: the fold without a log.
 package registertest
 
 import (
@@ -21,9 +21,9 @@ import (
 
 // World writes records. Its fields may be changed between two of them.
 type World struct {
-	Now    time.Time      // issuedAt of the next record
-	Rules  record.Charter // what [World.Charter] says; change it before
-	Ledger record.ID      // zero until the charter was noted
+	Now              time.Time      // issuedAt of the next record
+	CharterPredicate record.Charter // what [World.Charter] says; change it before
+	Ledger           record.ID      // zero until the charter was noted
 
 	heads      map[string]record.ID // newest record of each thread, as far as noted
 	enrolments map[string]record.ID // first record of each party
@@ -37,7 +37,7 @@ func New(now time.Time, origin, policy string) *World {
 		Now:   now.UTC().Truncate(time.Millisecond),
 		heads: make(map[string]record.ID), enrolments: make(map[string]record.ID), signers: make(map[string]*record.Signer),
 	}
-	w.Rules = record.Charter{
+	w.CharterPredicate = record.Charter{
 		Name: "Office of Cloud Restrictions (fictional)", Origin: origin, TimeZone: "America/New_York", Rules: 1,
 		RootKeys:   []record.RootKey{w.RootKey("root-1"), w.RootKey("root-2"), w.RootKey("root-3")},
 		Thresholds: record.Thresholds{Root: 2, Designation: 2, Registrar: 1, Licensing: 1, Import: 1},
@@ -58,7 +58,7 @@ func (w *World) Signer(name string) *record.Signer {
 	if s := w.signers[name]; s != nil {
 		return s
 	}
-	s, err := record.SignerOf(private(name))
+	s, err := record.NewSigner(privateKey(name))
 	if err != nil {
 		panic(err)
 	}
@@ -66,14 +66,14 @@ func (w *World) Signer(name string) *record.Signer {
 	return s
 }
 
-func private(name string) ed25519.PrivateKey {
+func privateKey(name string) ed25519.PrivateKey {
 	seed := sha256.Sum256([]byte("docket test key\n" + name))
 	return ed25519.NewKeyFromSeed(seed[:])
 }
 
 // PrivatePEM is that key as a file holds it, for tests of whoever reads files.
 func (w *World) PrivatePEM(name string) []byte {
-	der, err := x509.MarshalPKCS8PrivateKey(private(name))
+	der, err := x509.MarshalPKCS8PrivateKey(privateKey(name))
 	if err != nil {
 		panic(err)
 	}
@@ -85,17 +85,17 @@ func (w *World) KeyID(name string) string { return w.Signer(name).Key().ID() }
 
 // RootKey lists a root key of that holder; the key's name is "root/" and it.
 func (w *World) RootKey(holder string) record.RootKey {
-	return record.RootKey{Key: w.Signer("root/" + holder).Key().PEM(), Holder: stem(holder)}
+	return record.RootKey{Key: w.Signer("root/" + holder).Key().PEM(), Holder: baseHolder(holder)}
 }
 
 // Officer, Automation and Recovery list a party's key by its name,
 // "acme-cloud/compliance", whose second half is the holder.
-func (w *World) Officer(name string, functions ...record.Function) record.PartyKey {
+func (w *World) Officer(name string, functions ...record.KeyFunction) record.PartyKey {
 	return w.partyKey(name, record.UseOfficer, functions)
 }
 
 // Automation is like [World.Officer].
-func (w *World) Automation(name string, functions ...record.Function) record.PartyKey {
+func (w *World) Automation(name string, functions ...record.KeyFunction) record.PartyKey {
 	return w.partyKey(name, record.UseAutomation, functions)
 }
 
@@ -104,12 +104,12 @@ func (w *World) Recovery(name string) record.PartyKey {
 	return w.partyKey(name, record.UseRecovery, nil)
 }
 
-func (w *World) partyKey(name string, use record.Use, functions []record.Function) record.PartyKey {
+func (w *World) partyKey(name string, use record.KeyUse, functions []record.KeyFunction) record.PartyKey {
 	_, holder, _ := strings.Cut(name, "/")
-	return record.PartyKey{Key: w.Signer(name).Key().PEM(), Use: use, Holder: stem(holder), Functions: functions}
+	return record.PartyKey{Key: w.Signer(name).Key().PEM(), Use: use, Holder: baseHolder(holder), Functions: functions}
 }
 
-func stem(holder string) string {
+func baseHolder(holder string) string {
 	holder, _, _ = strings.Cut(holder, "#")
 	return holder
 }
@@ -123,9 +123,9 @@ func (w *World) Statement(thread, issuer string, p record.Predicate) *record.Sta
 	st.Subject.SHA256 = sha256.Sum256([]byte(thread))
 	switch p := p.(type) {
 	case *record.Enrolment:
-		st.Subject.SHA256 = w.aboutKeys(issuer, p.Keys)
+		st.Subject.SHA256 = w.keysSubject(issuer, p.Keys)
 	case *record.Keys:
-		st.Subject.SHA256 = w.aboutKeys(strings.TrimPrefix(thread, "party/"), p.Add)
+		st.Subject.SHA256 = w.keysSubject(strings.TrimPrefix(thread, "party/"), p.Add)
 	case *record.Standing:
 		st.Subject.SHA256 = w.enrolments[strings.TrimPrefix(thread, "party/")]
 	case *record.Response:
@@ -135,7 +135,7 @@ func (w *World) Statement(thread, issuer string, p record.Predicate) *record.Sta
 	return st
 }
 
-func (w *World) aboutKeys(party string, keys []record.PartyKey) [32]byte {
+func (w *World) keysSubject(party string, keys []record.PartyKey) [32]byte {
 	if len(keys) == 0 {
 		return w.enrolments[party]
 	}
@@ -161,8 +161,8 @@ func (w *World) Sign(st *record.Statement, names ...string) record.Envelope {
 	return env
 }
 
-// Note tells the world that a record was admitted: its thread has it as head.
-func (w *World) Note(env record.Envelope) {
+// NoteAdmitted tells the world that a record was admitted: its thread has it as head.
+func (w *World) NoteAdmitted(env record.Envelope) {
 	st, err := record.ParseStatement(env.Payload)
 	if err != nil {
 		panic(err)

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-var errLEICheck = errors.New("legal entity identifier: the check digits do not agree, so some character is mistyped")
+var errLEICheckDigits = errors.New("legal entity identifier: the check digits do not agree, so some character is mistyped")
 
 // checkLEI judges a legal entity identifier by ISO 17442-1: 18 letters and
 // digits, then two check digits such that the whole, each letter read as 10 to
@@ -26,7 +26,7 @@ func checkLEI(lei string) error {
 		}
 	}
 	if rest != 1 {
-		return errLEICheck
+		return errLEICheckDigits
 	}
 	return nil
 }

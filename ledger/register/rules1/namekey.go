@@ -21,15 +21,15 @@ func NameKey(name string) string {
 	if isASCII(name) {
 		return asciiKey(name)
 	}
-	folded := norm.NFKC.String(fold(norm.NFKC.String(name)))
+	folded := norm.NFKC.String(foldCase(norm.NFKC.String(name)))
 	var key strings.Builder
 	key.Grow(len(folded))
 	pending := false // a space is owed before the next kept code point
 	for _, r := range folded {
 		switch classOf(r) {
-		case between:
+		case classSpace:
 			pending = key.Len() > 0
-		case joining, ignored, hidden, joiner:
+		case classDropped, classFormat, classHidden, classJoiner:
 		default:
 			if pending {
 				key.WriteByte(' ')
@@ -48,9 +48,9 @@ func asciiKey(name string) string {
 	for i := range len(name) {
 		b := name[i]
 		switch asciiClass[b] {
-		case between:
+		case classSpace:
 			pending = len(key) > 0
-		case joining:
+		case classDropped:
 		default:
 			if pending {
 				key = append(key, ' ')
@@ -66,16 +66,16 @@ func asciiKey(name string) string {
 }
 
 // asciiClass is classOf for the first 128 code points.
-var asciiClass = func() (t [utf8.RuneSelf]class) {
+var asciiClass = func() (t [utf8.RuneSelf]textClass) {
 	for r := range t {
 		t[r] = classOf(rune(r))
 	}
 	return t
 }()
 
-// fold is Unicode's full case folding (CaseFolding.txt, statuses C and F).
-func fold(s string) string {
-	to := foldings()
+// foldCase is Unicode's full case folding (CaseFolding.txt, statuses C and F).
+func foldCase(s string) string {
+	to := foldingMap()
 	var b strings.Builder
 	b.Grow(len(s))
 	for _, r := range s {
@@ -88,8 +88,8 @@ func fold(s string) string {
 	return b.String()
 }
 
-// foldings is the table folds, as a map.
-var foldings = sync.OnceValue(func() map[rune]string {
+// foldingMap is the table folds, as a map.
+var foldingMap = sync.OnceValue(func() map[rune]string {
 	to := make(map[rune]string)
 	for word := range strings.FieldsSeq(folds) {
 		r, size := utf8.DecodeRuneInString(word)

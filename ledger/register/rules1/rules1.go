@@ -22,17 +22,17 @@ import (
 const (
 	// Version is the charter's `rules` number that these tables judge.
 	Version = 1
-	// KeyFormat numbers the form of [NameKey]. Whoever stores keys raises its own
+	// NameKeyFormat numbers the form of [NameKey]. Whoever stores keys raises its own
 	// format with it, and rebuilds by replay.
-	KeyFormat = 1
+	NameKeyFormat = 1
 )
 
 // Check judges every value of a statement that a table decides: text is NFC of
 // assigned code points that are seen, countries and time zones exist, check digits agree. No
 // fault means nil. The same statement gives the same faults on every machine.
 func Check(st *record.Statement) []record.Fault {
-	var c checker
-	st.Strings(c.text)
+	var c faultCollector
+	st.VisitStrings(c.text)
 	switch p := st.Predicate.(type) {
 	case *record.Charter:
 		c.zone("/predicate/timeZone", p.TimeZone)
@@ -48,31 +48,31 @@ func Check(st *record.Statement) []record.Fault {
 // CheckTarget judges a designation's target alone: what [Check] does not see of
 // an amendment, whose result is validated as a whole designation.
 func CheckTarget(t *record.Target) []record.Fault {
-	var c checker
+	var c faultCollector
 	c.target("/predicate/target", t)
 	return c.faults
 }
 
 // A checker gathers the faults of one statement.
-type checker struct{ faults []record.Fault }
+type faultCollector struct{ faults []record.Fault }
 
-func (c *checker) fault(pointer, format string, args ...any) {
+func (c *faultCollector) fault(pointer, format string, args ...any) {
 	c.faults = append(c.faults, record.Fault{Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
 }
 
-func (c *checker) text(pointer, value string) {
+func (c *faultCollector) text(pointer, value string) {
 	if err := checkText(value); err != nil {
 		c.fault(pointer, "%v", err)
 	}
 }
 
-func (c *checker) zone(pointer, name string) {
+func (c *faultCollector) zone(pointer, name string) {
 	if _, err := Location(name); err != nil {
 		c.fault(pointer, "%v", err)
 	}
 }
 
-func (c *checker) target(pointer string, t *record.Target) {
+func (c *faultCollector) target(pointer string, t *record.Target) {
 	c.country(pointer+"/country", t.Country)
 	c.lei(pointer+"/lei", t.LEI)
 	for i := range t.Address {
@@ -81,13 +81,13 @@ func (c *checker) target(pointer string, t *record.Target) {
 }
 
 // country accepts an absent value: whether one is required is the kind's schema's.
-func (c *checker) country(pointer, code string) {
+func (c *faultCollector) country(pointer, code string) {
 	if code != "" && !IsCountry(code) {
 		c.fault(pointer, "%q is no ISO 3166-1 alpha-2 code (two capital letters; XA to XZ stand for fictional countries)", code)
 	}
 }
 
-func (c *checker) lei(pointer, lei string) {
+func (c *faultCollector) lei(pointer, lei string) {
 	if lei == "" {
 		return
 	}

@@ -165,7 +165,7 @@ func TestAssignedAgreesWithUnicode(t *testing.T) {
 	}
 	for r := rune(0); r <= unicode.MaxRune; r++ {
 		want := unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S, unicode.Z, unicode.Cc, unicode.Cf, unicode.Co)
-		if got := classOf(r) != unassigned; got != want {
+		if got := classOf(r) != classUnassigned; got != want {
 			t.Fatalf("U+%04X assigned: got %t, want %t", r, got, want)
 		}
 	}

@@ -8,26 +8,26 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// class says how [NameKey] treats a code point; unassigned ones are refused
+// textClass says how [NameKey] treats a code point; unassigned ones are refused
 // everywhere. The ranges stand in unicode15.go.
-type class byte
+type textClass byte
 
 const (
-	unassigned class = iota // General_Category Cn in Unicode 15.0, surrogates too
-	kept                    // letters, marks, numbers, symbols, private use
-	between                 // separators, controls, punctuation: a space in a key
-	joining                 // apostrophes and full stops: nothing in a key
-	ignored                 // format characters that are seen: nothing in a key
-	hidden                  // default-ignorable and interlinear characters: refused in text, nothing in a key
-	joiner                  // ZWNJ and ZWJ: in text only where [joins] says so, nothing in a key
+	classUnassigned textClass = iota // General_Category Cn in Unicode 15.0, surrogates too
+	classKept                        // letters, marks, numbers, symbols, private use
+	classSpace                       // separators, controls, punctuation: a space in a key
+	classDropped                     // apostrophes and full stops: nothing in a key
+	classFormat                      // format characters that are seen: nothing in a key
+	classHidden                      // default-ignorable and interlinear characters: refused in text, nothing in a key
+	classJoiner                      // ZWNJ and ZWJ: in text only where [joinerAllowed] says so, nothing in a key
 )
 
 // classOf looks r up in the frozen ranges, each of which begins at
 // classes[i]>>8 and lasts until the next one.
-func classOf(r rune) class { return class(lookUp(classes[:], r)) }
+func classOf(r rune) textClass { return textClass(lookUpRun(classes[:], r)) }
 
-// lookUp is the value of the run that r is in: each begins at runs[i]>>8.
-func lookUp(runs []uint32, r rune) byte {
+// lookUpRun is the value of the run that r is in: each begins at runs[i]>>8.
+func lookUpRun(runs []uint32, r rune) byte {
 	low, high := 0, len(runs)
 	for high-low > 1 {
 		if middle := (low + high) / 2; rune(runs[middle]>>8) <= r {
@@ -42,7 +42,7 @@ func lookUp(runs []uint32, r rune) byte {
 var errNotNFC = errors.New("text is not in Unicode normalisation form C (NFC): write it composed")
 
 // checkText refuses code points that Unicode 15.0 does not assign, text that
-// is not NFC, and what [Hidden] finds. The first makes the second stable: what is assigned
+// is not NFC, and what [IsHiddenAt] finds. The first makes the second stable: what is assigned
 // normalises alike in every later version (Unicode normalization stability policy, UAX #15
 // section 3), whatever tables x/text was built with.
 func checkText(s string) error {
@@ -50,7 +50,7 @@ func checkText(s string) error {
 		return nil
 	}
 	for _, r := range s {
-		if r >= utf8.RuneSelf && classOf(r) == unassigned {
+		if r >= utf8.RuneSelf && classOf(r) == classUnassigned {
 			return fmt.Errorf("code point U+%04X is not assigned in Unicode 15.0", r)
 		}
 	}
@@ -58,10 +58,10 @@ func checkText(s string) error {
 		return errNotNFC
 	}
 	for i, r := range s {
-		if !Hidden(s, i) {
+		if !IsHiddenAt(s, i) {
 			continue
 		}
-		if classOf(r) == joiner {
+		if classOf(r) == classJoiner {
 			return fmt.Errorf("U+%04X at byte %d joins nothing: it may stand only between two letters or marks of one script that joins", r, i)
 		}
 		return fmt.Errorf("U+%04X at byte %d is not seen by a reader: leave it out", r, i)
@@ -69,11 +69,11 @@ func checkText(s string) error {
 	return nil
 }
 
-// Hidden reports whether the code point at byte i of s is one that a reader does not see,
+// IsHiddenAt reports whether the code point at byte i of s is one that a reader does not see,
 // so that two texts that differ look alike (RECORDS.md "Every record"): a
 // default-ignorable, tag or interlinear character, a line or paragraph separator, or a
 // joiner (ZWNJ, ZWJ) that is not between two letters or marks of one script that joins.
-func Hidden(s string, i int) bool {
+func IsHiddenAt(s string, i int) bool {
 	r, size := utf8.DecodeRuneInString(s[i:])
 	switch {
 	case r == 0x2028 || r == 0x2029:
@@ -82,31 +82,31 @@ func Hidden(s string, i int) bool {
 		return false
 	}
 	switch classOf(r) {
-	case hidden:
+	case classHidden:
 		return true
-	case joiner:
-		return !joins(s[:i], s[i+size:])
+	case classJoiner:
+		return !joinerAllowed(s[:i], s[i+size:])
 	}
 	return false
 }
 
-// inherited is the script, in the table, of marks that take that of their base.
-const inherited = 255
+// scriptInherited is the script, in the table, of marks that take that of their base.
+const scriptInherited = 255
 
-// joins reports whether a joiner may stand between two texts: the last code point of the
+// joinerAllowed reports whether a joiner may stand between two texts: the last code point of the
 // one and the first of the other are letters or marks of one script whose letters join.
-func joins(before, after string) bool {
-	script := byte(inherited)
-	for script == inherited {
+func joinerAllowed(before, after string) bool {
+	script := byte(scriptInherited)
+	for script == scriptInherited {
 		r, size := utf8.DecodeLastRuneInString(before)
 		if size == 0 {
 			return false
 		}
-		script, before = lookUp(joining15[:], r), before[:len(before)-size]
+		script, before = lookUpRun(joining15[:], r), before[:len(before)-size]
 	}
 	next, _ := utf8.DecodeRuneInString(after)
-	other := lookUp(joining15[:], next)
-	return script != 0 && (other == script || other == inherited)
+	other := lookUpRun(joining15[:], next)
+	return script != 0 && (other == script || other == scriptInherited)
 }
 
 func isASCII(s string) bool {

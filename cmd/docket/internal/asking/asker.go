@@ -40,37 +40,37 @@ type Config struct {
 	Log *slog.Logger // nil discards
 }
 
-// Asker asks the witnesses of one ledger, and remembers of each what it cosigned
+// Collector asks the witnesses of one ledger, and remembers of each what it cosigned
 // last. It is safe for concurrent use.
-type Asker struct {
-	config Config
-	ending chan struct{} // closed by Close
+type Collector struct {
+	config  Config
+	closing chan struct{} // closed by Close
 
-	running sync.WaitGroup // a goroutine for each witness that is being asked
+	workers sync.WaitGroup // a goroutine for each witness that is being asked
 
 	mu        sync.Mutex // guards what follows, and the peers
 	closed    bool
-	policy    *proof.Policy        // the one asked under last
-	rehearsed Rehearsed            // under that one; zero if there was no rehearsal
-	peers     map[string]*peer     // by URL
-	records   map[string]*standing // by the witness's name in the policy
+	policy    *proof.Policy             // the one asked under last
+	rehearsed Rehearsed                 // under that one; zero if there was no rehearsal
+	peers     map[string]*peer          // by URL
+	statuses  map[string]*witnessStatus // by the witness's name in the policy
 }
 
 // New makes an asker. Close it before the ledger's store is closed.
-func New(c Config) *Asker {
+func New(c Config) *Collector {
 	if c.Timeout <= 0 {
 		c.Timeout = 10 * time.Second
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Asker{config: c, ending: make(chan struct{}), peers: make(map[string]*peer), records: make(map[string]*standing)}
+	return &Collector{config: c, closing: make(chan struct{}), peers: make(map[string]*peer), statuses: make(map[string]*witnessStatus)}
 }
 
 // errClosed is what a round ends with when the asker does.
 var errClosed = errors.New("the asker was closed")
 
-// Cosign is a [ledger.Cosign]. It returns once the quorum is satisfied, every
+// Cosign is a [ledger.CosignFunc]. It returns once the quorum is satisfied, every
 // witness has answered or failed, or ctx has ended; witnesses go on answering to
 // ask.Late. The error says of each witness why it gave nothing; with a quorum it
 // is nil.
@@ -78,24 +78,24 @@ var errClosed = errors.New("the asker was closed")
 // Where the question is whether the log is new, it hears beside the quorum whoever
 // answers within Config.Timeout, at the log's URL too: that is asked once in the life of
 // a log, and one witness may know what the others do not.
-func (a *Asker) Cosign(ctx context.Context, ask ledger.Ask) (ledger.Answer, error) {
-	r := newRound(ask)
-	if err := a.begin(ctx, r); err != nil {
-		return ledger.Answer{}, err
+func (a *Collector) Cosign(ctx context.Context, ask ledger.CosignRequest) (ledger.CosignResponse, error) {
+	r := newCosignRound(ask)
+	if err := a.startRound(ctx, r); err != nil {
+		return ledger.CosignResponse{}, err
 	}
 	select {
-	case <-r.done:
-		if ask.Introduces() {
-			a.hear(ctx, r)
+	case <-r.quorumOrAll:
+		if ask.ProbesNewLog() {
+			a.awaitAll(ctx, r)
 		}
 	case <-ctx.Done():
-	case <-a.ending:
+	case <-a.closing:
 	}
-	return r.end()
+	return r.result()
 }
 
-// begin puts the round to all witnesses that can be asked.
-func (a *Asker) begin(ctx context.Context, r *round) error {
+// startRound puts the round to all witnesses that can be asked.
+func (a *Collector) startRound(ctx context.Context, r *cosignRound) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed {
@@ -105,21 +105,21 @@ func (a *Asker) begin(ctx context.Context, r *round) error {
 		a.rehearsed = Rehearsed{}
 	}
 	a.policy = r.ask.Policy
-	r.needed = !r.ask.Policy.Satisfied(a.willing(r.ask)...)
+	r.needsPaused = !r.ask.Policy.Satisfied(a.responsiveWitnesses(r.ask)...)
 	var asked []*peer
 	for _, w := range r.ask.Policy.Witnesses() {
 		p, err := a.peer(w)
 		if err != nil {
-			a.standing(w.Name).err = err.Error()
-			r.fail(w.Name, err)
+			a.witnessStatus(w.Name).err = err.Error()
+			r.addError(w.Name, err)
 			continue
 		}
 		if kept := a.kept(p, r.ask); kept != nil {
 			r.keep(w, kept)
 			continue
 		}
-		if err := p.mayBeAsked(r.ask, r.needed); err != nil {
-			r.fail(w.Name, err)
+		if err := p.checkAllowed(r.ask, r.needsPaused); err != nil {
+			r.addError(w.Name, err)
 			continue
 		}
 		if !slices.Contains(asked, p) {
@@ -128,34 +128,34 @@ func (a *Asker) begin(ctx context.Context, r *round) error {
 	}
 	// Who has failed is left alone for a while, unless there is no quorum of those that
 	// have not: whether another one has recovered nobody knows.
-	if !r.ask.Introduces() && !r.needed {
-		asked = slices.DeleteFunc(asked, func(p *peer) bool { return p.rests() })
+	if !r.ask.ProbesNewLog() && !r.needsPaused {
+		asked = slices.DeleteFunc(asked, func(p *peer) bool { return p.backingOff() })
 	}
 	var urls []string
-	if r.ask.Introduces() {
+	if r.ask.ProbesNewLog() {
 		if urls = logURLs(r.ask.Policy, originOf(r.ask)); len(urls) == 0 {
-			r.answer.Silent = append(r.answer.Silent, errors.New("the policy gives no URL of the log"))
+			r.answer.Unresponsive = append(r.answer.Unresponsive, errors.New("the policy gives no URL of the log"))
 		}
 	}
 	r.start(len(asked), len(urls))
 	for _, url := range urls {
-		a.running.Go(func() { a.look(ctx, url, r) })
+		a.workers.Go(func() { a.fetchFromLog(ctx, url, r) })
 	}
 	for _, p := range asked {
-		a.put(ctx, p, r)
+		a.enqueue(ctx, p, r)
 	}
 	return nil
 }
 
 // kept are the cosignatures by all witnesses of a URL that they gave for this checkpoint
 // before, by name; nil if one is missing, or they are to be made anew. a.mu is held.
-func (a *Asker) kept(p *peer, ask ledger.Ask) map[string]proof.Signature {
-	if ask.Again || ask.Introduces() {
+func (a *Collector) kept(p *peer, ask ledger.CosignRequest) map[string]proof.Signature {
+	if ask.Resubmission || ask.ProbesNewLog() {
 		return nil
 	}
 	kept := make(map[string]proof.Signature)
-	for _, w := range namesAt(ask.Policy, p.url) {
-		st := a.standing(w.Name)
+	for _, w := range witnessesAt(ask.Policy, p.url) {
+		st := a.witnessStatus(w.Name)
 		if st.of != ask.Tree() || st.gave.Name != w.Key.Name() || st.gave.ID != w.Key.ID() {
 			return nil
 		}
@@ -164,11 +164,11 @@ func (a *Asker) kept(p *peer, ask ledger.Ask) map[string]proof.Signature {
 	return kept
 }
 
-// willing are the witnesses that gave a cosignature, or answered last and have not asked
+// responsiveWitnesses are the witnesses that gave a cosignature, or answered last and have not asked
 // to be left alone; a.mu is held.
-func (a *Asker) willing(ask ledger.Ask) (names []string) {
+func (a *Collector) responsiveWitnesses(ask ledger.CosignRequest) (names []string) {
 	for _, w := range ask.Policy.Witnesses() {
-		if p, err := a.peer(w); err == nil && (a.kept(p, ask) != nil || p.failures == 0 && p.mayBeAsked(ask, false) == nil) {
+		if p, err := a.peer(w); err == nil && (a.kept(p, ask) != nil || p.failures == 0 && p.checkAllowed(ask, false) == nil) {
 			names = append(names, w.Name)
 		}
 	}
@@ -176,7 +176,7 @@ func (a *Asker) willing(ask ledger.Ask) (names []string) {
 }
 
 // peer is the witness's URL; a.mu is held.
-func (a *Asker) peer(w proof.Witness) (*peer, error) {
+func (a *Collector) peer(w proof.Witness) (*peer, error) {
 	if w.URL == "" {
 		return nil, errors.New("the policy gives no URL for it")
 	}
@@ -192,112 +192,112 @@ func (a *Asker) peer(w proof.Witness) (*peer, error) {
 	return p, nil
 }
 
-// put gives the peer a round, now or when it is through with what it is at. A
+// enqueue gives the peer a round, now or when it is through with what it is at. A
 // round that waits already is pushed out by the newer. a.mu is held.
-func (a *Asker) put(ctx context.Context, p *peer, r *round) {
-	if p.next != nil {
-		p.next.give(p.url, errOvertaken, nil, nil)
+func (a *Collector) enqueue(ctx context.Context, p *peer, r *cosignRound) {
+	if p.pending != nil {
+		p.pending.addResponse(p.url, errSuperseded, nil, nil)
 	}
-	p.next = r
+	p.pending = r
 	a.wake(ctx, p)
 }
 
 // wake sees to it that the peer is asked what waits for it. a.mu is held.
-func (a *Asker) wake(ctx context.Context, p *peer) {
+func (a *Collector) wake(ctx context.Context, p *peer) {
 	if !p.busy {
 		p.busy = true
-		a.running.Go(func() { a.serve(context.WithoutCancel(ctx), p) })
+		a.workers.Go(func() { a.serveRounds(context.WithoutCancel(ctx), p) })
 		return
 	}
 	select {
-	case p.newer <- struct{}{}:
+	case p.wake <- struct{}{}:
 	default:
 	}
 }
 
-// errOvertaken: a newer checkpoint was there before this one could be sent.
-var errOvertaken = errors.New("a newer checkpoint went first")
+// errSuperseded: a newer checkpoint was there before this one could be sent.
+var errSuperseded = errors.New("a newer checkpoint went first")
 
-// serve asks a peer about one round after another, and what is rehearsed between them,
+// serveRounds asks a peer about one round after another, and what is rehearsed between them,
 // until nothing waits.
-func (a *Asker) serve(ctx context.Context, p *peer) {
-	for a.waits(p) {
-		r, err := a.await(ctx, p)
+func (a *Collector) serveRounds(ctx context.Context, p *peer) {
+	for a.nextPending(p) {
+		r, err := a.awaitNext(ctx, p)
 		if r == nil {
 			continue
 		}
 		if err != nil {
-			r.give(p.url, err, nil, nil)
+			r.addResponse(p.url, err, nil, nil)
 			continue
 		}
 		requested, cancel := context.WithTimeout(ctx, a.config.Timeout)
-		if a.mark(p, r, cancel) {
-			a.ask(requested, p, r)
+		if a.markStarted(p, r, cancel) {
+			a.request(requested, p, r)
 		} else {
-			r.give(p.url, errClosed, nil, nil)
+			r.addResponse(p.url, errClosed, nil, nil)
 		}
 		cancel()
 	}
 }
 
-// waits ends what the peer was at, and tells whether there is more.
-func (a *Asker) waits(p *peer) bool {
+// nextPending ends what the peer was at, and tells whether there is more.
+func (a *Collector) nextPending(p *peer) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	p.at, p.cancel = nil, nil
-	p.busy = p.next != nil || p.rehearsal != nil
+	p.current, p.cancel = nil, nil
+	p.busy = p.pending != nil || p.rehearsal != nil
 	return p.busy
 }
 
-// await waits until the peer may be asked, and returns about what: the newest; nil if
+// awaitNext waits until the peer may be asked, and returns about what: the newest; nil if
 // nothing is left. An error: it is not to be asked about that.
-func (a *Asker) await(ctx context.Context, p *peer) (*round, error) {
+func (a *Collector) awaitNext(ctx context.Context, p *peer) (*cosignRound, error) {
 	for {
 		a.rehearse(ctx, p)
-		r, wait, told := a.current(p)
-		if r == nil || told != nil || wait <= 0 {
-			return r, told
+		r, wait, notAllowed := a.takeNewest(p)
+		if r == nil || notAllowed != nil || wait <= 0 {
+			return r, notAllowed
 		}
 		select {
-		case <-a.ending:
+		case <-a.closing:
 			return r, errClosed
-		case <-p.newer: // which may not have to wait, or is to be rehearsed
+		case <-p.wake: // which may not have to wait, or is to be rehearsed
 		case <-time.After(wait):
 		}
 	}
 }
 
-// current is what the peer is to be asked about, the newest, and in how long; or why
+// takeNewest is what the peer is to be asked about, the newest, and in how long; or why
 // not. nil: nothing.
-func (a *Asker) current(p *peer) (r *round, wait time.Duration, told error) {
+func (a *Collector) takeNewest(p *peer) (r *cosignRound, wait time.Duration, notAllowed error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if p.next != nil {
-		if p.at != nil {
-			p.at.give(p.url, errOvertaken, nil, nil)
+	if p.pending != nil {
+		if p.current != nil {
+			p.current.addResponse(p.url, errSuperseded, nil, nil)
 		}
-		p.at, p.next = p.next, nil
+		p.current, p.pending = p.pending, nil
 	}
-	if p.at == nil {
+	if p.current == nil {
 		return nil, 0, nil
 	}
-	return p.at, time.Until(p.due(p.at.ask)), p.mayBeAsked(p.at.ask, p.at.needed)
+	return p.current, time.Until(p.nextAllowed(p.current.ask)), p.checkAllowed(p.current.ask, p.current.needsPaused)
 }
 
-// mark notes that a request begins, and how to break it off.
-func (a *Asker) mark(p *peer, r *round, cancel context.CancelFunc) bool {
+// markStarted notes that a request begins, and how to break it off.
+func (a *Collector) markStarted(p *peer, r *cosignRound, cancel context.CancelFunc) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	p.asked[p.kind(r.ask)], p.cancel = time.Now(), cancel
+	p.lastRequest[p.requestKindOf(r.ask)], p.cancel = time.Now(), cancel
 	return !a.closed
 }
 
 // Close breaks off what is under way and waits for it.
-func (a *Asker) Close() {
+func (a *Collector) Close() {
 	a.mu.Lock()
 	if !a.closed {
 		a.closed = true
-		close(a.ending)
+		close(a.closing)
 	}
 	for _, p := range a.peers {
 		if p.cancel != nil {
@@ -305,10 +305,10 @@ func (a *Asker) Close() {
 		}
 	}
 	a.mu.Unlock()
-	a.running.Wait()
+	a.workers.Wait()
 }
 
-// namesAt are the policy's witnesses at a URL.
-func namesAt(policy *proof.Policy, url string) []proof.Witness {
+// witnessesAt are the policy's witnesses at a URL.
+func witnessesAt(policy *proof.Policy, url string) []proof.Witness {
 	return slices.DeleteFunc(policy.Witnesses(), func(w proof.Witness) bool { return w.URL != url })
 }

@@ -21,7 +21,7 @@ import (
 // time nobody has to say which size it stands at.
 func TestOneRequestForAllKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 3, 1)
+		w := newTestNetwork(t, 3, 1)
 		w.mustAdd(3)
 		synctest.Wait()
 		for i, s := range w.witnesses {
@@ -38,7 +38,7 @@ func TestOneRequestForAllKeys(t *testing.T) {
 				t.Errorf("witness %d was asked %v for five more", i, got)
 			}
 		}
-		if err := w.l.TakeLate(t.Context()); err != nil {
+		if err := w.l.MergeLate(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if by := w.cosigned(); len(by) != 8 {
@@ -57,11 +57,11 @@ func TestOneRequestForAllKeys(t *testing.T) {
 // again when it answers.
 func TestDeadWitness(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 3, 0)
+		w := newTestNetwork(t, 3, 0)
 		w.mustAdd(1)
 		synctest.Wait()
 		w.witnesses[2].asked()
-		w.witnesses[2].behave(dead)
+		w.witnesses[2].setHandler(hangingHandler)
 		begun := time.Now()
 		w.mustAdd(1)
 		w.mustAdd(1)
@@ -80,7 +80,7 @@ func TestDeadWitness(t *testing.T) {
 		if n := len(w.witnesses[2].asked()); n < 8 || n > 25 {
 			t.Errorf("the dead witness was asked %d times in ten minutes", n)
 		}
-		w.witnesses[2].behave(nil)
+		w.witnesses[2].setHandler(nil)
 		time.Sleep(2 * time.Minute)
 		w.mustAdd(1)
 		synctest.Wait()
@@ -94,16 +94,16 @@ func TestDeadWitness(t *testing.T) {
 // ledger itself waits between two tries.
 func TestNeededWitnessIsAskedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 3, 0)
-		w.witnesses[0].behave(down)
-		w.witnesses[1].behave(down)
+		w := newTestNetwork(t, 3, 0)
+		w.witnesses[0].setHandler(unavailableHandler)
+		w.witnesses[1].setHandler(unavailableHandler)
 		for range 8 {
 			err := w.add(1)
 			if !errors.Is(err, ledger.ErrNoQuorum) || !strings.Contains(err.Error(), "down for repairs") {
 				t.Fatalf("two of three are down: %v", err)
 			}
 		}
-		w.witnesses[0].behave(nil)
+		w.witnesses[0].setHandler(nil)
 		w.mustAdd(1)
 	})
 }
@@ -111,9 +111,9 @@ func TestNeededWitnessIsAskedAgain(t *testing.T) {
 // What comes after the quorum is merged for monitors.
 func TestSlowWitness(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 3, 1)
-		w.witnesses[1].behave(w.witnesses[1].slow(3 * time.Second))
-		w.witnesses[3].behave(w.witnesses[3].slow(4 * time.Second))
+		w := newTestNetwork(t, 3, 1)
+		w.witnesses[1].setHandler(w.witnesses[1].slow(3 * time.Second))
+		w.witnesses[3].setHandler(w.witnesses[3].slow(4 * time.Second))
 		defer w.run()()
 		must(w.l.Append(t.Context(), pebblestore.NewBlob([]byte("a blob"))))
 		must(w.l.AwaitPublished(t.Context(), 0))
@@ -132,10 +132,10 @@ func TestSlowWitness(t *testing.T) {
 }
 
 // While a slow witness is busy, only the newest checkpoint waits for it.
-func TestOnlyTheNewestWaits(t *testing.T) {
+func TestOnlyNewestPending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 3, 0)
-		w.witnesses[1].behave(w.witnesses[1].slow(3 * time.Second))
+		w := newTestNetwork(t, 3, 0)
+		w.witnesses[1].setHandler(w.witnesses[1].slow(3 * time.Second))
 		for range 50 {
 			w.mustAdd(1)
 			time.Sleep(10 * time.Millisecond)
@@ -152,7 +152,7 @@ func TestOnlyTheNewestWaits(t *testing.T) {
 
 // One witness of three may do whatever it likes.
 func TestLyingWitness(t *testing.T) {
-	var w *world
+	var w *testNetwork
 	strange := func() []byte { // a cosignature by nobody's key
 		skey, _ := must2(proof.GenerateKey(proof.CosignatureEd25519, "stranger.example"))
 		cp := proof.Checkpoint{Origin: origin, Size: 1, Root: proof.EmptyRoot()}
@@ -207,23 +207,23 @@ func TestLyingWitness(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w = newWorld(t, 3, 0)
+				w = newTestNetwork(t, 3, 0)
 				w.mustAdd(3)
 				synctest.Wait()
-				w.witnesses[2].behave(h)
+				w.witnesses[2].setHandler(h)
 				w.mustAdd(2)
 				synctest.Wait()
 				if s := w.status("w2-4"); s.Error == "" || s.Size != 3 {
 					t.Errorf("the liar's status: %+v", s)
 				}
-				if err := w.l.TakeLate(t.Context()); err != nil {
+				if err := w.l.MergeLate(t.Context()); err != nil {
 					t.Error(err)
 				}
 				if by := w.cosigned(); len(by) != 4 {
 					t.Errorf("cosigned by %v", by)
 				}
 				time.Sleep(time.Minute)
-				w.witnesses[2].behave(nil)
+				w.witnesses[2].setHandler(nil)
 				w.mustAdd(1)
 				synctest.Wait()
 				if s := w.status("w2-4"); s.Error != "" || s.Size != 6 {
@@ -236,11 +236,11 @@ func TestLyingWitness(t *testing.T) {
 
 // A witness that does not know the log's keys says so by a status alone, as other
 // people's do: what helps is told with it.
-func TestUnknownToTheWitness(t *testing.T) {
+func TestLogUnknownToWitness(t *testing.T) {
 	for _, code := range []int{http.StatusForbidden, http.StatusNotFound} {
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, 3, 0)
-			w.witnesses[2].behave(func(out http.ResponseWriter, _ *http.Request) { out.WriteHeader(code) })
+			w := newTestNetwork(t, 3, 0)
+			w.witnesses[2].setHandler(func(out http.ResponseWriter, _ *http.Request) { out.WriteHeader(code) })
 			w.mustAdd(1)
 			synctest.Wait()
 			if s := w.status("w2-4"); !strings.Contains(s.Error, "list of logs what docket init --origin "+origin+" --contact WHO prints") {
@@ -252,15 +252,15 @@ func TestUnknownToTheWitness(t *testing.T) {
 
 // A witness who lost what it knew, or knows less or more than is remembered here,
 // is served the right proof.
-func TestServesTheProofFromWhereTheWitnessStands(t *testing.T) {
+func TestProofFromWitnessSize(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 3, 0)
+		w := newTestNetwork(t, 3, 0)
 		w.mustAdd(5)
 		synctest.Wait()
-		w.witnesses[1].behave(down)
+		w.witnesses[1].setHandler(unavailableHandler)
 		w.mustAdd(4)
 		synctest.Wait()
-		w.witnesses[1].behave(nil)
+		w.witnesses[1].setHandler(nil)
 		for _, s := range w.witnesses {
 			s.asked()
 		}
@@ -288,9 +288,9 @@ func TestServesTheProofFromWhereTheWitnessStands(t *testing.T) {
 
 // The witnesses have cosigned more than the store remembers to have published: if
 // the store leads up to it, that is published now; if not, it was rolled back.
-func TestReopenedBehindTheWitnesses(t *testing.T) {
+func TestReopenedStoreBehindWitnesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 3, 0)
+		w := newTestNetwork(t, 3, 0)
 		w.mustAdd(5)
 		synctest.Wait()
 		published := w.l.Published().Note()
@@ -321,7 +321,7 @@ func TestReopenedBehindTheWitnesses(t *testing.T) {
 
 func TestRolledBackStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 3, 0)
+		w := newTestNetwork(t, 3, 0)
 		w.mustAdd(5)
 		synctest.Wait()
 
@@ -337,7 +337,7 @@ func TestRolledBackStore(t *testing.T) {
 			t.Fatal("a second history was published")
 		}
 		synctest.Wait()
-		if late := other.l.TakeLate(t.Context()); !errors.Is(errors.Join(err, late), ledger.ErrRollback) || !errors.Is(other.l.Err(), ledger.ErrRollback) {
+		if late := other.l.MergeLate(t.Context()); !errors.Is(errors.Join(err, late), ledger.ErrRollback) || !errors.Is(other.l.Err(), ledger.ErrRollback) {
 			t.Errorf("a store that lost what it published: %v, %v", err, late)
 		}
 		*w = other // which the cleanup closes
@@ -347,7 +347,7 @@ func TestRolledBackStore(t *testing.T) {
 // Each witness has its own least interval between two requests.
 func TestMinInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 3, 0)
+		w := newTestNetwork(t, 3, 0)
 		w.close()
 		w.config.MinInterval = map[string]time.Duration{"w2-4": 30 * time.Second}
 		w.open()
@@ -365,7 +365,7 @@ func TestMinInterval(t *testing.T) {
 		w.mustAdd(1)
 		synctest.Wait() // the slow one is asked here, whatever came before
 		time.Sleep(10 * time.Second)
-		w.witnesses[0].behave(down)
+		w.witnesses[0].setHandler(unavailableHandler)
 		begun := time.Now()
 		w.mustAdd(1) // needs the slow one now
 		if took := time.Since(begun); took <= 0 || took > 30*time.Second {
@@ -377,7 +377,7 @@ func TestMinInterval(t *testing.T) {
 // Nothing new waits for what was only repeated, or is about to be.
 func TestMinIntervalOfRepetitions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 3, 0)
+		w := newTestNetwork(t, 3, 0)
 		w.close()
 		const interval = 864 * time.Second // 100 requests a day
 		w.config.MinInterval = map[string]time.Duration{"w0-4": interval, "w1-4": interval, "w2-4": interval}
@@ -399,7 +399,7 @@ func TestMinIntervalOfRepetitions(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Hour)
-		if age := time.Since(w.l.Published().CosignedAt()); age > interval {
+		if age := time.Since(w.l.Published().LastCosignedAt()); age > interval {
 			t.Errorf("the newest cosignature is %s old", age)
 		}
 	})
@@ -415,14 +415,14 @@ func TestRetryAfter(t *testing.T) {
 				if needed {
 					want = 30 * time.Second
 				}
-				w := newWorld(t, 3, 0)
+				w := newTestNetwork(t, 3, 0)
 				w.mustAdd(1)
 				if needed {
-					w.witnesses[1].behave(down)
+					w.witnesses[1].setHandler(unavailableHandler)
 				}
 				synctest.Wait()
 				w.witnesses[0].asked()
-				w.witnesses[0].behave(func(rw http.ResponseWriter, _ *http.Request) {
+				w.witnesses[0].setHandler(func(rw http.ResponseWriter, _ *http.Request) {
 					rw.Header().Set("Retry-After", says)
 					http.Error(rw, "the log has used up its requests", http.StatusTooManyRequests)
 				})
@@ -441,7 +441,7 @@ func TestRetryAfter(t *testing.T) {
 				if n := len(w.witnesses[0].asked()); n != 1 {
 					t.Errorf("asked %d times in %s, needed: %v", n, want, needed)
 				}
-				w.witnesses[0].behave(nil)
+				w.witnesses[0].setHandler(nil)
 				time.Sleep(time.Second)
 				w.mustAdd(1)
 				synctest.Wait()
@@ -457,18 +457,18 @@ func TestRetryAfter(t *testing.T) {
 // witnesses are back, everything goes on by itself.
 func TestRecoversByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 3, 0)
+		w := newTestNetwork(t, 3, 0)
 		w.close()
-		w.ledger.Backlog = 4
+		w.ledger.MaxBacklog = 4
 		w.open()
 		defer w.run()()
 		blob := func(i int) pebblestore.Blob { return pebblestore.NewBlob(fmt.Append(nil, "blob ", i)) }
 		must(w.l.Append(t.Context(), blob(0)))
 		must(w.l.AwaitPublished(t.Context(), 0))
-		w.witnesses[0].behave(dead)
-		w.witnesses[1].behave(down)
+		w.witnesses[0].setHandler(hangingHandler)
+		w.witnesses[1].setHandler(unavailableHandler)
 		for i := 1; i <= 4; i++ {
-			must(must(w.l.Append(t.Context(), blob(i))).Committed(t.Context()))
+			must(must(w.l.Append(t.Context(), blob(i))).AwaitCommitted(t.Context()))
 		}
 		if _, err := w.l.Append(t.Context(), blob(5)); !errors.Is(err, ledger.ErrBacklog) {
 			t.Errorf("beyond the backlog: %v", err)
@@ -477,13 +477,13 @@ func TestRecoversByItself(t *testing.T) {
 		if got := w.l.Published().Checkpoint().Size; got != 1 {
 			t.Errorf("published %d without a quorum", got)
 		}
-		w.witnesses[1].behave(nil)
+		w.witnesses[1].setHandler(nil)
 		begun := time.Now()
 		must(w.l.AwaitPublished(t.Context(), 4))
 		if took := time.Since(begun); took > time.Minute {
 			t.Errorf("it took %s after the witness came back", took)
 		}
-		must(must(w.l.Append(t.Context(), blob(5))).Committed(t.Context()))
+		must(must(w.l.Append(t.Context(), blob(5))).AwaitCommitted(t.Context()))
 	})
 }
 
@@ -491,13 +491,13 @@ func TestRecoversByItself(t *testing.T) {
 // replace the older.
 func TestHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 3, 0)
+		w := newTestNetwork(t, 3, 0)
 		defer w.run()()
 		must(w.l.Append(t.Context(), pebblestore.NewBlob([]byte("a blob"))))
 		must(w.l.AwaitPublished(t.Context(), 0))
 		for range 300 {
 			time.Sleep(time.Minute)
-			if age := time.Since(w.l.Published().CosignedAt()); age > 11*time.Minute {
+			if age := time.Since(w.l.Published().LastCosignedAt()); age > 11*time.Minute {
 				t.Fatalf("the newest cosignature is %s old", age)
 			}
 		}
@@ -513,10 +513,10 @@ func TestHeartbeat(t *testing.T) {
 // Close breaks off what is under way, and nothing is asked after it.
 func TestClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 3, 0)
+		w := newTestNetwork(t, 3, 0)
 		w.mustAdd(1)
-		w.witnesses[1].behave(dead)
-		w.witnesses[2].behave(dead)
+		w.witnesses[1].setHandler(hangingHandler)
+		w.witnesses[2].setHandler(hangingHandler)
 		ended := make(chan error, 1)
 		w.commit(1)
 		go func() { ended <- w.l.Publish(t.Context()) }()

@@ -47,7 +47,7 @@ func benchPublish(b *testing.B, n int) {
 			vkeys = append(vkeys, vkey)
 		}
 		cfg := witness.Config{Keys: keys, FS: vfs.Default, Dir: b.TempDir(), Logs: witness.LogList{list}}
-		if err := witness.Create(cfg); err != nil {
+		if err := witness.CreateState(cfg); err != nil {
 			b.Fatal(err)
 		}
 		w, err := witness.Open(cfg)
@@ -67,14 +67,14 @@ func benchPublish(b *testing.B, n int) {
 	dir := b.TempDir()
 	store := must(pebblestore.Open(vfs.Default, dir+"/log", pebblestore.Options{}))
 	defer store.Close()
-	index := must(pebblestore.OpenIndex(vfs.Default, dir+"/index", policy, pebblestore.Options{}))
+	index := must(pebblestore.OpenBlobFold(vfs.Default, dir+"/index", policy, pebblestore.Options{}))
 	defer index.Close()
 	asker := asking.New(asking.Config{})
 	defer asker.Close()
 	var took []time.Duration
 	l := must(ledger.Open(b.Context(), store, index, ledger.Config{
 		Origin: origin, Signers: signers, Cosign: asker.Cosign,
-		Watch: ledger.Watch{Published: func(_ uint64, d time.Duration, err error) {
+		Hooks: ledger.Hooks{Published: func(_ uint64, d time.Duration, err error) {
 			if err != nil {
 				b.Error(err)
 			}

@@ -16,9 +16,9 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// noEmptyTree is honest, but refuses the empty tree as malformed, whatever it has
+// refuseEmptyTree is honest, but refuses the empty tree as malformed, whatever it has
 // cosigned: tlog-witness does not say so, but it may happen.
-func (s *site) noEmptyTree(out http.ResponseWriter, r *http.Request) {
+func (s *testWitness) refuseEmptyTree(out http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	a, bad := wire.ParseAddCheckpoint(body)
 	if r.Method == http.MethodPost && err == nil && bad == nil {
@@ -28,16 +28,16 @@ func (s *site) noEmptyTree(out http.ResponseWriter, r *http.Request) {
 		}
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	s.honest(out, r)
+	s.serveHonestly(out, r)
 }
 
-// secretive is honest, and shows nothing at its monitoring prefix.
-func (s *site) secretive(out http.ResponseWriter, r *http.Request) {
+// hideCheckpoint is honest, and shows nothing at its monitoring prefix.
+func (s *testWitness) hideCheckpoint(out http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet {
 		http.NotFound(out, r)
 		return
 	}
-	s.honest(out, r)
+	s.serveHonestly(out, r)
 }
 
 // The store is lost, and all that was derived from it; the keys are still there. The
@@ -45,22 +45,22 @@ func (s *site) secretive(out http.ResponseWriter, r *http.Request) {
 // goes on.
 func TestLostStore(t *testing.T) {
 	for name, c := range map[string]struct {
-		witnesses func(*site) http.HandlerFunc
+		witnesses func(*testWitness) http.HandlerFunc
 		want      error
 	}{
-		"as this project's":              {func(s *site) http.HandlerFunc { return s.honest }, ledger.ErrRollback},
-		"they refuse the empty tree":     {func(s *site) http.HandlerFunc { return s.noEmptyTree }, ledger.ErrRollback},
-		"they show nothing":              {func(s *site) http.HandlerFunc { return s.secretive }, ledger.ErrClaimed},
-		"the log is not on their lists":  {func(*site) http.HandlerFunc { return http.NotFound }, ledger.ErrNoQuorum},
-		"they are down":                  {func(*site) http.HandlerFunc { return down }, ledger.ErrNoQuorum},
+		"as this project's":              {func(s *testWitness) http.HandlerFunc { return s.serveHonestly }, ledger.ErrRollback},
+		"they refuse the empty tree":     {func(s *testWitness) http.HandlerFunc { return s.refuseEmptyTree }, ledger.ErrRollback},
+		"they show nothing":              {func(s *testWitness) http.HandlerFunc { return s.hideCheckpoint }, ledger.ErrUnprovenClaim},
+		"the log is not on their lists":  {func(*testWitness) http.HandlerFunc { return http.NotFound }, ledger.ErrNoQuorum},
+		"they are down":                  {func(*testWitness) http.HandlerFunc { return unavailableHandler }, ledger.ErrNoQuorum},
 		"only one of them, and it is ok": {nil, ledger.ErrNoQuorum},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, 3, 0)
+				w := newTestNetwork(t, 3, 0)
 				if c.witnesses != nil {
 					for _, s := range w.witnesses {
-						s.behave(s.noEmptyTree) // all begin with a log all the same
+						s.setHandler(s.refuseEmptyTree) // all begin with a log all the same
 					}
 				}
 				w.mustAdd(5)
@@ -72,11 +72,11 @@ func TestLostStore(t *testing.T) {
 				w.open()
 				for i, s := range w.witnesses {
 					if c.witnesses != nil {
-						s.behave(c.witnesses(s))
+						s.setHandler(c.witnesses(s))
 					} else if i > 0 {
-						s.behave(dead)
+						s.setHandler(hangingHandler)
 					} else { // it never heard of the log
-						s.behave(func(out http.ResponseWriter, r *http.Request) {
+						s.setHandler(func(out http.ResponseWriter, r *http.Request) {
 							if r.Method == http.MethodPost {
 								http.Error(out, "a checkpoint of nothing", http.StatusUnprocessableEntity)
 								return
@@ -88,7 +88,7 @@ func TestLostStore(t *testing.T) {
 				w.commit(3)
 				err := w.l.Publish(t.Context())
 				synctest.Wait()
-				if err := errors.Join(err, w.l.TakeLate(t.Context())); !errors.Is(err, c.want) {
+				if err := errors.Join(err, w.l.MergeLate(t.Context())); !errors.Is(err, c.want) {
 					t.Errorf("publishing a second history: %v, want %v", err, c.want)
 				}
 				w.close()
@@ -96,7 +96,7 @@ func TestLostStore(t *testing.T) {
 				w.fs = disk
 				w.open()
 				for _, s := range w.witnesses {
-					s.behave(nil)
+					s.setHandler(nil)
 				}
 				w.mustAdd(1)
 				synctest.Wait()
@@ -115,10 +115,10 @@ func TestLostStore(t *testing.T) {
 // is the slowest.
 func TestOneWitnessKnows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 3, 0)
+		w := newTestNetwork(t, 3, 0)
 		note := must(proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: 1, Root: proof.LeafHash(nil)}, w.signers...)).Note()
 		must(w.witnesses[2].witness.Cosign(t.Context(), wire.AddCheckpoint{Note: note}))
-		w.witnesses[2].behave(w.witnesses[2].slow(4 * time.Second))
+		w.witnesses[2].setHandler(w.witnesses[2].slow(4 * time.Second))
 		if err := w.add(3); !errors.Is(err, ledger.ErrRollback) {
 			t.Errorf("publishing a second history: %v", err)
 		}
@@ -132,8 +132,8 @@ func TestOneWitnessKnows(t *testing.T) {
 // A witness that hangs holds up the first checkpoint once, and not for long.
 func TestOneWitnessHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 3, 0)
-		w.witnesses[2].behave(dead)
+		w := newTestNetwork(t, 3, 0)
+		w.witnesses[2].setHandler(hangingHandler)
 		begun := time.Now()
 		w.mustAdd(1)
 		if took := time.Since(begun); took > 10*time.Second {

@@ -36,24 +36,24 @@ func TestNeededWitnessIsAskedWithinHalfAMinute(t *testing.T) {
 		"503, 20 seconds":            {ill: says(503, "20")},
 		"503, a day":                 {ill: says(503, "86400")},
 		"500":                        {ill: says(500, "")},
-		"silence":                    {ill: dead},
+		"silence":                    {ill: hangingHandler},
 		"500, and seldom publishing": {ill: says(500, ""), interval: time.Hour},
 		"429, and seldom publishing": {ill: says(429, "600"), interval: time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, 3, 0)
+				w := newTestNetwork(t, 3, 0)
 				w.close()
-				w.ledger.Interval, w.ledger.Heartbeat = c.interval, -1
+				w.ledger.PublishInterval, w.ledger.RecosignInterval = c.interval, -1
 				w.open()
 				defer w.run()()
 				index := uint64(0)
 				add := func() uint64 {
 					index++
-					return must(must(w.l.Append(t.Context(), pebblestore.NewBlob(fmt.Append(nil, "blob ", index)))).Committed(t.Context())).Index
+					return must(must(w.l.Append(t.Context(), pebblestore.NewBlob(fmt.Append(nil, "blob ", index)))).AwaitCommitted(t.Context())).Index
 				}
 				must(w.l.AwaitPublished(t.Context(), add()))
-				w.witnesses[1].behave(down)
+				w.witnesses[1].setHandler(unavailableHandler)
 				for ill := time.Second; ill < 3*time.Minute; ill += 39 * time.Second {
 					time.Sleep(c.interval + time.Minute)
 					needed := w.witnesses[0]
@@ -68,11 +68,11 @@ func TestNeededWitnessIsAskedWithinHalfAMinute(t *testing.T) {
 							through = time.Now()
 						}
 					}
-					needed.behave(watch(c.ill))
+					needed.setHandler(watch(c.ill))
 					waits := add()
 					time.Sleep(ill)
 					synctest.Wait()
-					needed.behave(watch(needed.honest))
+					needed.setHandler(watch(needed.serveHonestly))
 					well := time.Now()
 					if asked.After(through) {
 						well = asked.Add(10 * time.Second) // it is given up on a request that began before
@@ -93,32 +93,32 @@ func TestWhatWasCosignedIsKept(t *testing.T) {
 	for name, interval := range map[string]time.Duration{"it grants one request": 0, "it is asked every 14 minutes": 864 * time.Second} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, 3, 0)
+				w := newTestNetwork(t, 3, 0)
 				w.close()
-				w.ledger.Heartbeat = -1
+				w.ledger.RecosignInterval = -1
 				w.config.MinInterval = map[string]time.Duration{"w1-4": interval}
 				w.open()
 				defer w.run()()
 				add := func() uint64 {
-					return must(must(w.l.Append(t.Context(), pebblestore.NewBlob(fmt.Append(nil, "blob ", w.l.Head().Size)))).Committed(t.Context())).Index
+					return must(must(w.l.Append(t.Context(), pebblestore.NewBlob(fmt.Append(nil, "blob ", w.l.Head().Size)))).AwaitCommitted(t.Context())).Index
 				}
 				must(w.l.AwaitPublished(t.Context(), add()))
 				time.Sleep(time.Hour)
 				synctest.Wait()
 				asked := 0
-				w.witnesses[1].behave(func(rw http.ResponseWriter, r *http.Request) {
+				w.witnesses[1].setHandler(func(rw http.ResponseWriter, r *http.Request) {
 					if asked++; asked > 1 {
 						rw.Header().Set("Retry-After", "86400")
 						http.Error(rw, "the log has used up its requests", http.StatusTooManyRequests)
 						return
 					}
-					w.witnesses[1].honest(rw, r)
+					w.witnesses[1].serveHonestly(rw, r)
 				})
-				w.witnesses[2].behave(down)
-				w.witnesses[0].behave(down)
+				w.witnesses[2].setHandler(unavailableHandler)
+				w.witnesses[0].setHandler(unavailableHandler)
 				waits := add()
 				time.Sleep(20 * time.Minute)
-				w.witnesses[0].behave(nil)
+				w.witnesses[0].setHandler(nil)
 				patience, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 				defer cancel()
 				if _, err := w.l.AwaitPublished(patience, waits); err != nil {
@@ -134,7 +134,7 @@ func TestWhatWasCosignedIsKept(t *testing.T) {
 					t.Errorf("cosigned by %v", by)
 				}
 				// What comes next is asked of all.
-				w.witnesses[1].behave(nil)
+				w.witnesses[1].setHandler(nil)
 				time.Sleep(time.Hour)
 				patience, cancel = context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()

@@ -41,10 +41,10 @@ type Readiness struct {
 // Each is asked between two rounds, so that no other checkpoint is under way, and not
 // while it has asked to be left alone. How it answers changes nothing about how it is
 // asked otherwise. It takes Config.Timeout and maxRehearsal at most, or until ctx ends.
-func (a *Asker) Rehearse(ctx context.Context, keys ...proof.Key) Rehearsed {
+func (a *Collector) Rehearse(ctx context.Context, keys ...proof.Key) Rehearsed {
 	ctx, cancel := context.WithTimeout(ctx, a.config.Timeout+maxRehearsal)
 	defer cancel()
-	policy, asked, wrong := a.enqueue(ctx, keys)
+	policy, asked, wrong := a.enqueueRehearsals(ctx, keys)
 	if policy == nil {
 		return Rehearsed{}
 	}
@@ -56,13 +56,13 @@ func (a *Asker) Rehearse(ctx context.Context, keys ...proof.Key) Rehearsed {
 			}
 		case <-ctx.Done():
 			a.withdraw(x)
-		case <-a.ending:
+		case <-a.closing:
 		}
 	}
 	var ready []string
 	var all []Readiness
 	for _, w := range policy.Witnesses() {
-		s := Readiness{Name: w.Name, InQuorum: slices.ContainsFunc(policy.InQuorum(), func(in proof.Witness) bool { return in.Name == w.Name })}
+		s := Readiness{Name: w.Name, InQuorum: slices.ContainsFunc(policy.QuorumWitnesses(), func(in proof.Witness) bool { return in.Name == w.Name })}
 		err, answered := wrong[w.Name]
 		switch {
 		case !answered:
@@ -85,7 +85,7 @@ func (a *Asker) Rehearse(ctx context.Context, keys ...proof.Key) Rehearsed {
 }
 
 // Rehearsed is how the last rehearsal went, if it was under the policy asked under last.
-func (a *Asker) Rehearsed() Rehearsed {
+func (a *Collector) Rehearsed() Rehearsed {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.rehearsed
@@ -99,9 +99,9 @@ type rehearsal struct {
 	said   chan map[string]error // one value: of each witness there, by its name, why it is not ready; nil if it is
 }
 
-// enqueue puts the question to each peer of the policy, and says of which witnesses it
+// enqueueRehearsals puts the question to each peer of the policy, and says of which witnesses it
 // is known that they cannot be asked.
-func (a *Asker) enqueue(ctx context.Context, keys []proof.Key) (*proof.Policy, []*rehearsal, map[string]error) {
+func (a *Collector) enqueueRehearsals(ctx context.Context, keys []proof.Key) (*proof.Policy, []*rehearsal, map[string]error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed || a.policy == nil {
@@ -127,7 +127,7 @@ func (a *Asker) enqueue(ctx context.Context, keys []proof.Key) (*proof.Policy, [
 }
 
 // withdraw takes a question back that nobody waits for any more.
-func (a *Asker) withdraw(x *rehearsal) {
+func (a *Collector) withdraw(x *rehearsal) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if x.peer.rehearsal == x {
@@ -137,21 +137,21 @@ func (a *Asker) withdraw(x *rehearsal) {
 
 // rehearse asks the peer what waits for it of this kind, if anything does, and if it has
 // cosigned something or nothing else waits.
-func (a *Asker) rehearse(ctx context.Context, p *peer) {
+func (a *Collector) rehearse(ctx context.Context, p *peer) {
 	a.mu.Lock()
-	x, last, told := p.rehearsal, p.last, p.told[repeat]
-	if x == nil || last == nil && (p.at != nil || p.next != nil) {
+	x, last, told := p.rehearsal, p.last, p.pauses[sameCheckpoint]
+	if x == nil || last == nil && (p.current != nil || p.pending != nil) {
 		a.mu.Unlock()
 		return
 	}
 	p.rehearsal = nil
-	at := namesAt(x.policy, p.url)
+	at := witnessesAt(x.policy, p.url)
 	ctx, cancel := context.WithTimeout(ctx, min(a.config.Timeout, maxRehearsal))
 	defer cancel()
 	p.cancel = cancel
 	closed, why := a.closed, ""
 	for _, w := range at {
-		if err := a.standing(w.Name).err; err != "" {
+		if err := a.witnessStatus(w.Name).err; err != "" {
 			why = ": " + err
 		}
 	}
@@ -167,7 +167,7 @@ func (a *Asker) rehearse(ctx context.Context, p *peer) {
 	case wait > 0:
 		err = fmt.Errorf("it asked to be left alone for another %s: %w", wait.Round(time.Second), told.err)
 	default:
-		r := newRound(ledger.Ask{Signed: last, Policy: x.policy})
+		r := newCosignRound(ledger.CosignRequest{Signed: last, Policy: x.policy})
 		var sigs []proof.Signature
 		if sigs, err = a.askAlone(ctx, p, last, x.keys); err == nil {
 			// A cosignature is of the tree, whoever signed that: it is verified as any is.
@@ -175,7 +175,7 @@ func (a *Asker) rehearse(ctx context.Context, p *peer) {
 			for _, s := range sigs {
 				for _, w := range at {
 					if w.Key.Name() == s.Name && w.Key.ID() == s.ID && said[w.Name] == nil {
-						said[w.Name] = untimely(timeOf(s))
+						said[w.Name] = untimely(cosignatureTime(s))
 					}
 				}
 			}
@@ -193,7 +193,7 @@ func (a *Asker) rehearse(ctx context.Context, p *peer) {
 
 // askAlone shows the peer what it cosigned last, signed by these keys alone. Its error
 // says in words what stands in the way.
-func (a *Asker) askAlone(ctx context.Context, p *peer, last *proof.Signed, keys []proof.Key) ([]proof.Signature, error) {
+func (a *Collector) askAlone(ctx context.Context, p *peer, last *proof.Signed, keys []proof.Key) ([]proof.Signature, error) {
 	cp, sigs, err := proof.ParseCheckpoint(last.Note())
 	if err != nil {
 		return nil, err
@@ -205,10 +205,10 @@ func (a *Asker) askAlone(ctx context.Context, p *peer, last *proof.Signed, keys 
 		return nil, err
 	}
 	again := func(note []byte) ([]proof.Signature, error) {
-		return p.call.AddCheckpoint(ctx, wire.AddCheckpoint{Old: cp.Size, Note: note})
+		return p.client.AddCheckpoint(ctx, wire.AddCheckpoint{Old: cp.Size, Note: note})
 	}
 	got, err := again(alone)
-	s, conflict := (*wire.Status)(nil), (*wire.Conflict)(nil)
+	s, conflict := (*wire.StatusError)(nil), (*wire.ConflictError)(nil)
 	switch {
 	case err == nil:
 		return got, nil
@@ -219,10 +219,10 @@ func (a *Asker) askAlone(ctx context.Context, p *peer, last *proof.Signed, keys 
 	case s.Code == http.StatusTooManyRequests || s.RetryAfter > 0:
 		a.mu.Lock()
 		now := time.Now()
-		p.told[repeat] = leave{now, now.Add(min(max(s.RetryAfter, firstRest), maxTold)), err}
+		p.pauses[sameCheckpoint] = requestedPause{now, now.Add(min(max(s.RetryAfter, minBackoff), maxRetryAfter)), err}
 		a.mu.Unlock()
 		return nil, err
-	case !unknown(err): // there are witnesses that answer 500 to an unknown key
+	case !isUnknownLog(err): // there are witnesses that answer 500 to an unknown key
 		if _, other := again(last.Note()); other != nil {
 			return nil, fmt.Errorf("it cosigns by no key now: %w", other)
 		}
@@ -232,7 +232,7 @@ func (a *Asker) askAlone(ctx context.Context, p *peer, last *proof.Signed, keys 
 
 // untimely is what is wrong with the time of a cosignature; nil if nothing is.
 func untimely(at time.Time) error {
-	if time.Until(at).Abs() > proof.MaxSkew {
+	if time.Until(at).Abs() > proof.MaxClockSkew {
 		return fmt.Errorf("its cosignature is stamped %s, %s the clock here: one of the two is wrong", at.Format(time.RFC3339), apart(time.Until(at)))
 	}
 	return nil

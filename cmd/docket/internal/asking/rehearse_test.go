@@ -20,8 +20,8 @@ import (
 
 // rotating is a world of three witnesses, two of which make a quorum, and one beside
 // them. Its log signs with new keys too, which no witness knows yet.
-func rotating(t *testing.T) (*world, []proof.Key) {
-	w := newWorld(t, 3, 1)
+func rotating(t *testing.T) (*testNetwork, []proof.Key) {
+	w := newTestNetwork(t, 3, 1)
 	var next []proof.Key
 	for _, alg := range []proof.Algorithm{proof.Ed25519, proof.MLDSA44} {
 		skey, _ := must2(proof.GenerateKey(alg, origin))
@@ -33,7 +33,7 @@ func rotating(t *testing.T) (*world, []proof.Key) {
 }
 
 // learn adds keys to a witness's list of logs.
-func (w *world) learn(i int, keys ...proof.Key) {
+func (w *testNetwork) learn(i int, keys ...proof.Key) {
 	w.t.Helper()
 	l := witness.Log{Origin: origin, QPD: 1 << 30, Contact: "log@example", Keys: keys}
 	for _, s := range w.signers[:2] {
@@ -60,10 +60,10 @@ func ready(r asking.Rehearsed) map[string]string {
 
 // insteadOf403 answers as the witness does, but with another status to a checkpoint that
 // no key signed which it knows.
-func (s *site) insteadOf403(code int) http.HandlerFunc {
+func (s *testWitness) insteadOf403(code int) http.HandlerFunc {
 	return func(out http.ResponseWriter, r *http.Request) {
 		rec := &recorder{header: http.Header{}}
-		s.honest(rec, r)
+		s.serveHonestly(rec, r)
 		if rec.code == http.StatusForbidden {
 			http.Error(out, "", code)
 			return
@@ -122,16 +122,16 @@ func TestRehearsal(t *testing.T) {
 		all("one of two, and one outside", false, "", unknown, unknown, "")
 		w.learn(1, next[0])
 		all("two", true, "", "", unknown, "")
-		w.witnesses[2].behave(w.witnesses[2].insteadOf403(http.StatusInternalServerError))
+		w.witnesses[2].setHandler(w.witnesses[2].insteadOf403(http.StatusInternalServerError))
 		all("who answers 500 to an unknown key", true, "", "", unknown, "")
-		w.witnesses[2].behave(down)
+		w.witnesses[2].setHandler(unavailableHandler)
 		all("who answers nobody", true, "", "", "it cosigns by no key now", "")
-		w.witnesses[2].behave(nil)
+		w.witnesses[2].setHandler(nil)
 		w.learn(2, next...)
 		w.mustAdd(1)
 		synctest.Wait()
 		all("all", true, "", "", "", "")
-		w.witnesses[1].behave(dead)
+		w.witnesses[1].setHandler(hangingHandler)
 		begun := time.Now()
 		all("who is dead", true, "", "context deadline exceeded", "", "")
 		if took := time.Since(begun); took != 3*time.Second {
@@ -158,11 +158,11 @@ func TestRehearsedCheckpoint(t *testing.T) {
 		w.mustAdd(5)
 		synctest.Wait()
 		seen := make(chan []byte, 8)
-		w.witnesses[0].behave(func(out http.ResponseWriter, r *http.Request) {
+		w.witnesses[0].setHandler(func(out http.ResponseWriter, r *http.Request) {
 			body := must(io.ReadAll(r.Body))
 			seen <- body
 			r.Body = io.NopCloser(bytes.NewReader(body))
-			w.witnesses[0].honest(out, r)
+			w.witnesses[0].serveHonestly(out, r)
 		})
 		w.asker.Rehearse(t.Context(), next...)
 		a := must(wire.ParseAddCheckpoint(<-seen))
@@ -192,14 +192,14 @@ func TestRehearsalAfterTheFirstRound(t *testing.T) {
 		for i, s := range w.witnesses {
 			w.config.MinInterval[fmt.Sprintf("w%d-4", i)] = 5 * time.Second
 			w.learn(i, next...)
-			s.behave(down)
+			s.setHandler(unavailableHandler)
 		}
 		w.reopen()
 		if err := w.l.Recosign(t.Context()); !errors.Is(err, ledger.ErrNoQuorum) {
 			t.Fatal(err)
 		}
 		for _, s := range w.witnesses {
-			s.behave(nil)
+			s.setHandler(nil)
 		}
 		ended := make(chan error)
 		go func() { ended <- w.l.Recosign(t.Context()) }()
@@ -225,11 +225,11 @@ func TestRehearsalHeedsRetryAfter(t *testing.T) {
 			http.Error(out, "", http.StatusServiceUnavailable)
 		}
 		for _, s := range w.witnesses {
-			s.behave(busy)
+			s.setHandler(busy)
 		}
 		w.asker.Rehearse(t.Context(), next...)
 		for _, s := range w.witnesses {
-			s.behave(nil)
+			s.setHandler(nil)
 			s.asked()
 		}
 		time.Sleep(time.Minute)
@@ -256,7 +256,7 @@ func TestRehearsalUnderLoad(t *testing.T) {
 		w, next := rotating(t)
 		for i, s := range w.witnesses {
 			w.learn(i, next...)
-			s.behave(s.slow(50 * time.Millisecond))
+			s.setHandler(s.slow(50 * time.Millisecond))
 		}
 		w.mustAdd(1)
 		done := make(chan asking.Rehearsed)

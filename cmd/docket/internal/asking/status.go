@@ -19,8 +19,8 @@ type Status struct {
 	Error    string        // why it gave nothing the last time; "" if it did
 }
 
-// standing is what is remembered of a witness by its name.
-type standing struct {
+// witnessStatus is what is remembered of a witness by its name.
+type witnessStatus struct {
 	size uint64
 	at   time.Time
 	err  string
@@ -29,29 +29,29 @@ type standing struct {
 	of   proof.Tree      // of that tree
 }
 
-// standing is that of a name; a.mu is held.
-func (a *Asker) standing(name string) *standing {
-	if a.records[name] == nil {
-		a.records[name] = new(standing)
+// witnessStatus is that of a name; a.mu is held.
+func (a *Collector) witnessStatus(name string) *witnessStatus {
+	if a.statuses[name] == nil {
+		a.statuses[name] = new(witnessStatus)
 	}
-	return a.records[name]
+	return a.statuses[name]
 }
 
 // Status is that of every witness of the policy asked under last, in its order;
 // empty before the first question.
-func (a *Asker) Status() []Status {
+func (a *Collector) Status() []Status {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.policy == nil {
 		return nil
 	}
 	inQuorum := make(map[string]bool)
-	for _, w := range a.policy.InQuorum() {
+	for _, w := range a.policy.QuorumWitnesses() {
 		inQuorum[w.Name] = true
 	}
 	var all []Status
 	for _, w := range a.policy.Witnesses() {
-		st := a.standing(w.Name)
+		st := a.witnessStatus(w.Name)
 		s := Status{Name: w.Name, URL: w.URL, InQuorum: inQuorum[w.Name], Size: st.size, At: st.at, Error: st.err}
 		if p := a.peers[w.URL]; p != nil {
 			s.Latency, s.Failures = p.latency, p.failures

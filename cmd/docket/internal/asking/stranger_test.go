@@ -19,8 +19,8 @@ import (
 	"github.com/seed-53cf897a/docket/witness"
 )
 
-// grant lets the log make so many requests a day of each witness.
-func (w *world) grant(qpd uint32) {
+// setQPD lets the log make so many requests a day of each witness.
+func (w *testNetwork) setQPD(qpd uint32) {
 	list := witness.Log{Origin: origin, QPD: qpd, Contact: "log@example"}
 	for _, s := range w.signers {
 		list.Keys = append(list.Keys, s.Key())
@@ -32,15 +32,15 @@ func (w *world) grant(qpd uint32) {
 	}
 }
 
-// stranger has no key, as many addresses as he likes, and what the log has published.
-type stranger struct {
-	w       *world
+// replayClient has no key, as many addresses as he likes, and what the log has published.
+type replayClient struct {
+	w       *testNetwork
 	notes   [][]byte // by one of the log's keys, which is enough: the smallest first
 	address int
 }
 
-// overhear notes what the log shows now.
-func (s *stranger) overhear() {
+// recordNotes notes what the log shows now.
+func (s *replayClient) recordNotes() {
 	p := s.w.l.Published()
 	if p == nil {
 		return
@@ -57,7 +57,7 @@ func (s *stranger) overhear() {
 }
 
 // send asks a witness from an address that he has not used before.
-func (s *stranger) send(to *site, a wire.AddCheckpoint) (status int) {
+func (s *replayClient) send(to *testWitness, a wire.AddCheckpoint) (status int) {
 	s.address++
 	r := httptest.NewRequestWithContext(s.w.t.Context(), "POST", "/add-checkpoint", bytes.NewReader(a.Format()))
 	r.RemoteAddr = fmt.Sprintf("[2001:db8:%x:%x::1]:4096", s.address>>16, s.address&0xffff)
@@ -68,8 +68,8 @@ func (s *stranger) send(to *site, a wire.AddCheckpoint) (status int) {
 
 // repeat sends every witness the published checkpoint again, and again, until it takes
 // no more, or n times.
-func (s *stranger) repeat(n int) {
-	s.overhear()
+func (s *replayClient) repeat(n int) {
+	s.recordNotes()
 	if len(s.notes) == 0 {
 		return
 	}
@@ -86,8 +86,8 @@ func (s *stranger) repeat(n int) {
 
 // replay sends every witness an old checkpoint, as one that has to learn where the
 // witness stands, until it takes no more, or n times.
-func (s *stranger) replay(n int) {
-	s.overhear()
+func (s *replayClient) replay(n int) {
+	s.recordNotes()
 	for _, to := range s.w.witnesses {
 		for _, note := range [][]byte{s.notes[0], s.notes[len(s.notes)-1]} {
 			for range n {
@@ -119,7 +119,7 @@ func every(interval time.Duration, f func()) (stop func()) {
 // Whoever repeats the published checkpoint to the witnesses, as fast as they take it,
 // delays no publication: not by day, not where the log's requests are few, and not
 // after a restart.
-func TestStrangerDelaysNothing(t *testing.T) {
+func TestReplayedRequestsDelayNothing(t *testing.T) {
 	for _, c := range []struct {
 		qpd   uint32
 		pause time.Duration // between two publications
@@ -127,8 +127,8 @@ func TestStrangerDelaysNothing(t *testing.T) {
 	}{{86_400, 4 * time.Minute, 500 * time.Millisecond}, {100, 16 * time.Minute, 10 * time.Second}} {
 		t.Run(fmt.Sprintf("qpd %d", c.qpd), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, 3, 0)
-				w.grant(c.qpd)
+				w := newTestNetwork(t, 3, 0)
+				w.setQPD(c.qpd)
 				stop := w.run()
 				publish := func(when string) {
 					t.Helper()
@@ -142,7 +142,7 @@ func TestStrangerDelaysNothing(t *testing.T) {
 					}
 				}
 				publish("before anybody repeats it")
-				s := &stranger{w: w}
+				s := &replayClient{w: w}
 				s.repeat(int(c.qpd/24) + 10) // all that may be saved up
 				time.Sleep(7 * time.Millisecond)
 				leave := every(c.often, func() { s.repeat(2) })
@@ -151,7 +151,7 @@ func TestStrangerDelaysNothing(t *testing.T) {
 					publish("while a stranger repeats it")
 				}
 				time.Sleep(10*time.Minute + 7*time.Second) // a heartbeat falls into it
-				if age := time.Since(w.l.Published().CosignedAt()); age > 20*time.Second {
+				if age := time.Since(w.l.Published().LastCosignedAt()); age > 20*time.Second {
 					t.Errorf("the newest cosignature is %s old", age)
 				}
 				time.Sleep(max(0, c.pause-10*time.Minute))
@@ -173,12 +173,12 @@ func TestStrangerDelaysNothing(t *testing.T) {
 // The ledger ended after the witnesses had cosigned more than it remembers to have
 // published. However often a stranger sends what was published before, they tell it
 // where they stand.
-func TestStrangerDoesNotHideWhereTheWitnessesStand(t *testing.T) {
+func TestReplayedRequestsHideNoSize(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 3, 0)
+		w := newTestNetwork(t, 3, 0)
 		w.mustAdd(5)
-		s := &stranger{w: w}
-		s.overhear()
+		s := &replayClient{w: w}
+		s.recordNotes()
 		synctest.Wait()
 		published := w.l.Published().Note()
 		w.mustAdd(2)
@@ -200,15 +200,15 @@ func TestStrangerDoesNotHideWhereTheWitnessesStand(t *testing.T) {
 // A witness that has had enough of repetitions is asked for new cosignatures all the
 // same, even if it is the one that is needed; and one that wants nothing new is shown
 // again what was published.
-func TestARestIsOfOneKind(t *testing.T) {
+func TestPauseIsPerRequestKind(t *testing.T) {
 	for _, repeats := range []bool{true, false} {
 		t.Run(fmt.Sprintf("repeats %v", repeats), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, 3, 0)
+				w := newTestNetwork(t, 3, 0)
 				w.mustAdd(1)
 				synctest.Wait()
-				w.witnesses[1].behave(down)
-				w.witnesses[0].behave(func(rw http.ResponseWriter, r *http.Request) {
+				w.witnesses[1].setHandler(unavailableHandler)
+				w.witnesses[0].setHandler(func(rw http.ResponseWriter, r *http.Request) {
 					body := must(io.ReadAll(r.Body))
 					a := must(wire.ParseAddCheckpoint(body))
 					cp, _, _ := proof.ParseCheckpoint(a.Note)
@@ -217,13 +217,13 @@ func TestARestIsOfOneKind(t *testing.T) {
 						http.Error(rw, "too many of this kind", http.StatusTooManyRequests)
 						return
 					}
-					w.witnesses[0].honest(rw, httptest.NewRequestWithContext(r.Context(), "POST", "/add-checkpoint", bytes.NewReader(body)))
+					w.witnesses[0].serveHonestly(rw, httptest.NewRequestWithContext(r.Context(), "POST", "/add-checkpoint", bytes.NewReader(body)))
 				})
 				refused, taken := func() error { return w.l.Recosign(t.Context()) }, func() error { return w.add(1) }
 				if !repeats {
 					refused, taken = func() error {
-						w.witnesses[2].behave(down) // else it would stand where no other does
-						defer w.witnesses[2].behave(nil)
+						w.witnesses[2].setHandler(unavailableHandler) // else it would stand where no other does
+						defer w.witnesses[2].setHandler(nil)
 						return w.add(1)
 					}, refused
 				}
@@ -250,17 +250,17 @@ func TestARestIsOfOneKind(t *testing.T) {
 // count after the opening, and keeps nobody from waiting for those who do.
 func TestOldCosignaturesAreNotCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 3, 0)
+		w := newTestNetwork(t, 3, 0)
 		w.mustAdd(1)
 		synctest.Wait()
 		kept := httptest.NewRecorder()
 		cp := w.l.Published().Checkpoint()
 		ask := wire.AddCheckpoint{Old: 1, Note: must(proof.SignCheckpoint(cp, w.signers...)).Note()}
-		w.witnesses[0].honest(kept, httptest.NewRequestWithContext(t.Context(), "POST", "/add-checkpoint", bytes.NewReader(ask.Format())))
+		w.witnesses[0].serveHonestly(kept, httptest.NewRequestWithContext(t.Context(), "POST", "/add-checkpoint", bytes.NewReader(ask.Format())))
 		time.Sleep(time.Minute)
 		w.reopen()
-		w.witnesses[0].behave(func(rw http.ResponseWriter, _ *http.Request) { rw.Write(kept.Body.Bytes()) })
-		w.witnesses[1].behave(w.witnesses[1].slow(3 * time.Second))
+		w.witnesses[0].setHandler(func(rw http.ResponseWriter, _ *http.Request) { rw.Write(kept.Body.Bytes()) })
+		w.witnesses[1].setHandler(w.witnesses[1].slow(3 * time.Second))
 		begun := time.Now()
 		if err := w.l.Publish(t.Context()); err != nil || time.Since(begun) != 3*time.Second {
 			t.Errorf("after %s: %v", time.Since(begun), err)

@@ -27,9 +27,9 @@ const origin = "log.example/1"
 // maxRequest is what some published witnesses take at most, in bytes.
 const maxRequest = 10 << 10
 
-// world is a real ledger, which signs with two keys, and real witnesses with two
+// testNetwork is a real ledger, which signs with two keys, and real witnesses with two
 // keys each, behind a network in this process.
-type world struct {
+type testNetwork struct {
 	t       *testing.T
 	fs      vfs.FS
 	signers []*proof.Signer
@@ -38,28 +38,28 @@ type world struct {
 	ledger  ledger.Config
 
 	store *pebblestore.Store
-	index *pebblestore.Index
-	asker *asking.Asker
+	index *pebblestore.BlobFold
+	asker *asking.Collector
 	l     *ledger.Ledger[pebblestore.Blob]
 
-	witnesses []*site
+	witnesses []*testWitness
 	witnessFS vfs.FS
 }
 
-// site is one witness's host on the network.
-type site struct {
+// testWitness is one witness's host on the network.
+type testWitness struct {
 	witness *witness.Witness
 	keys    []witness.Key
 
 	mu       sync.Mutex // guards what follows
-	instead  http.HandlerFunc
+	override http.HandlerFunc
 	requests []string // "METHOD path"
 }
 
-// newWorld has n witnesses at w0.example … of which any two thirds make the quorum,
+// newTestNetwork has n witnesses at w0.example … of which any two thirds make the quorum,
 // and as many more as outside says that are asked and do not count.
-func newWorld(t *testing.T, n, outside int) *world {
-	w := &world{t: t, fs: vfs.NewMem(), witnessFS: vfs.NewMem()}
+func newTestNetwork(t *testing.T, n, outside int) *testNetwork {
+	w := &testNetwork{t: t, fs: vfs.NewMem(), witnessFS: vfs.NewMem()}
 	var text strings.Builder
 	var list witness.Log
 	list.Origin, list.QPD, list.Contact = origin, 1<<30, "log@example"
@@ -71,7 +71,7 @@ func newWorld(t *testing.T, n, outside int) *world {
 	}
 	var groups []string
 	for i := range n + outside {
-		s := &site{}
+		s := &testWitness{}
 		host := fmt.Sprintf("w%d.example", i)
 		for _, alg := range []proof.Algorithm{proof.CosignatureEd25519, proof.MLDSA44} {
 			skey, vkey := must2(proof.GenerateKey(alg, host))
@@ -84,7 +84,7 @@ func newWorld(t *testing.T, n, outside int) *world {
 		}
 		var err error
 		cfg := witness.Config{Keys: s.keys, FS: w.witnessFS, Dir: host, Logs: witness.LogList{list}}
-		if err = witness.Create(cfg); err == nil {
+		if err = witness.CreateState(cfg); err == nil {
 			s.witness, err = witness.Open(cfg)
 		}
 		if err != nil {
@@ -101,13 +101,13 @@ func newWorld(t *testing.T, n, outside int) *world {
 	return w
 }
 
-func (w *world) open() {
-	small := pebblestore.Options{CacheBytes: 1 << 20, MemoryBytes: 1 << 20}
+func (w *testNetwork) open() {
+	small := pebblestore.Options{CacheBytes: 1 << 20, MemTableBytes: 1 << 20}
 	var err error
 	if w.store, err = pebblestore.Open(w.fs, "log", small); err != nil {
 		w.t.Fatal(err)
 	}
-	if w.index, err = pebblestore.OpenIndex(w.fs, "index", w.policy, small); err != nil {
+	if w.index, err = pebblestore.OpenBlobFold(w.fs, "index", w.policy, small); err != nil {
 		w.t.Fatal(err)
 	}
 	w.asker = asking.New(w.config)
@@ -118,20 +118,20 @@ func (w *world) open() {
 	}
 }
 
-func (w *world) close() {
+func (w *testNetwork) close() {
 	w.asker.Close()
 	if err := errors.Join(w.index.Close(), w.store.Close()); err != nil {
 		w.t.Error(err)
 	}
 }
 
-func (w *world) reopen() {
+func (w *testNetwork) reopen() {
 	w.close()
 	w.open()
 }
 
 // RoundTrip implements [http.RoundTripper]: it calls the handler of the host.
-func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
+func (w *testNetwork) RoundTrip(r *http.Request) (*http.Response, error) {
 	var i int
 	if _, err := fmt.Sscanf(r.URL.Host, "w%d.example", &i); err != nil || i >= len(w.witnesses) {
 		return nil, fmt.Errorf("no such host: %s", r.URL.Host)
@@ -143,10 +143,10 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	s.mu.Lock()
 	s.requests = append(s.requests, r.Method+" "+path)
-	handle := s.instead
+	handle := s.override
 	s.mu.Unlock()
 	if handle == nil {
-		handle = s.honest
+		handle = s.serveHonestly
 	}
 	out := httptest.NewRecorder()
 	in := r.Clone(r.Context())
@@ -169,19 +169,19 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 	return out.Result(), nil
 }
 
-func (s *site) honest(out http.ResponseWriter, r *http.Request) {
+func (s *testWitness) serveHonestly(out http.ResponseWriter, r *http.Request) {
 	s.witness.Handler().ServeHTTP(out, r)
 }
 
-// behave replaces the handler; nil is the honest one again.
-func (s *site) behave(h http.HandlerFunc) {
+// setHandler replaces the handler; nil is the honest one again.
+func (s *testWitness) setHandler(h http.HandlerFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.instead = h
+	s.override = h
 }
 
 // asked is the requests since the last call.
-func (s *site) asked() []string {
+func (s *testWitness) asked() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.requests
@@ -189,32 +189,32 @@ func (s *site) asked() []string {
 	return r
 }
 
-// dead answers nothing.
-func dead(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+// hangingHandler answers nothing.
+func hangingHandler(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
-// down refuses.
-func down(out http.ResponseWriter, r *http.Request) {
+// unavailableHandler refuses.
+func unavailableHandler(out http.ResponseWriter, r *http.Request) {
 	http.Error(out, "down for repairs", http.StatusServiceUnavailable)
 }
 
 // slow is honest, and takes its time.
-func (s *site) slow(d time.Duration) http.HandlerFunc {
+func (s *testWitness) slow(d time.Duration) http.HandlerFunc {
 	return func(out http.ResponseWriter, r *http.Request) {
 		select {
 		case <-time.After(d):
-			s.honest(out, r)
+			s.serveHonestly(out, r)
 		case <-r.Context().Done():
 		}
 	}
 }
 
 // add appends n blobs, commits and publishes them.
-func (w *world) add(n int) error {
+func (w *testNetwork) add(n int) error {
 	w.commit(n)
 	return w.l.Publish(w.t.Context())
 }
 
-func (w *world) commit(n int) {
+func (w *testNetwork) commit(n int) {
 	w.t.Helper()
 	from := w.l.Head().Size
 	for i := range n {
@@ -227,7 +227,7 @@ func (w *world) commit(n int) {
 	}
 }
 
-func (w *world) mustAdd(n int) {
+func (w *testNetwork) mustAdd(n int) {
 	w.t.Helper()
 	if err := w.add(n); err != nil {
 		w.t.Fatal(err)
@@ -235,7 +235,7 @@ func (w *world) mustAdd(n int) {
 }
 
 // cosigned are the witnesses whose cosignatures the published checkpoint bears.
-func (w *world) cosigned() map[string]bool {
+func (w *testNetwork) cosigned() map[string]bool {
 	by := make(map[string]bool)
 	for _, c := range w.l.Published().Cosignatures() {
 		by[c.Witness] = true
@@ -244,7 +244,7 @@ func (w *world) cosigned() map[string]bool {
 }
 
 // status is that of one witness.
-func (w *world) status(name string) asking.Status {
+func (w *testNetwork) status(name string) asking.Status {
 	w.t.Helper()
 	for _, s := range w.asker.Status() {
 		if s.Name == name {
@@ -256,7 +256,7 @@ func (w *world) status(name string) asking.Status {
 }
 
 // run runs the ledger until the returned function is called.
-func (w *world) run() (stop func()) {
+func (w *testNetwork) run() (stop func()) {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- w.l.Run(ctx) }()

@@ -71,15 +71,15 @@ func Run(ctx context.Context, o Options, names ...string) error {
 // run is one run of measurements and what the earlier ones found.
 type run struct {
 	Options
-	dir    string
-	filled *world // the ledger that the records went into
+	dir           string
+	recordsLedger *benchLedger // the ledger that the records went into
 }
 
 func (r *run) row(name string, value float64, unit string) {
 	r.Report(Row{Name: name, Value: value, Unit: unit})
 }
 
-func (r *run) beside(name string, value float64, unit string, limit float64, limitName string) {
+func (r *run) rowWithLimit(name string, value float64, unit string, limit float64, limitName string) {
 	r.Report(Row{Name: name, Value: value, Unit: unit, Limit: limit, LimitName: limitName})
 }
 

@@ -39,19 +39,19 @@ func (r *run) core(ctx context.Context) error {
 		return err
 	}
 	defer store.Close()
-	index, err := pebblestore.OpenIndex(vfs.Default, filepath.Join(dir, "index"), policy, pebblestore.Options{})
+	index, err := pebblestore.OpenBlobFold(vfs.Default, filepath.Join(dir, "index"), policy, pebblestore.Options{})
 	if err != nil {
 		return err
 	}
 	defer index.Close()
 	l, err := ledger.Open(ctx, store, index, ledger.Config{
-		Origin: origin, Signers: []*proof.Signer{signer}, Interval: 100 * time.Millisecond, Backlog: 1 << 40,
+		Origin: origin, Signers: []*proof.Signer{signer}, PublishInterval: 100 * time.Millisecond, MaxBacklog: 1 << 40,
 	})
 	if err != nil {
 		return err
 	}
-	blob := blobs(r.Size)
-	took, err := drive(ctx, l, r.Entries, func(i int) (pebblestore.Blob, error) { return blob(i), nil })
+	blob := blobMaker(r.Size)
+	took, err := appendAll(ctx, l, r.Entries, func(i int) (pebblestore.Blob, error) { return blob(i), nil })
 	if err != nil {
 		return err
 	}
@@ -59,9 +59,9 @@ func (r *run) core(ctx context.Context) error {
 	return nil
 }
 
-// blobs makes entries: bytes from anywhere in a pool of random ones, so that nothing
+// blobMaker makes entries: bytes from anywhere in a pool of random ones, so that nothing
 // compresses, and a number. To draw each anew was measured to cost a twelfth of all.
-func blobs(size int) func(i int) pebblestore.Blob {
+func blobMaker(size int) func(i int) pebblestore.Blob {
 	size = max(size-8, 8) // the admission time takes eight
 	pool := make([]byte, 1<<20+size)
 	rand.Read(pool)
@@ -73,9 +73,9 @@ func blobs(size int) func(i int) pebblestore.Blob {
 	}
 }
 
-// drive appends n items as fast as they become durable and returns how long it took.
-func drive[V ledger.Item](ctx context.Context, l *ledger.Ledger[V], n int, item func(i int) (V, error)) (time.Duration, error) {
-	const waiting = 8192 // items that wait for their commit at once
+// appendAll appends n items as fast as they become durable and returns how long it took.
+func appendAll[V ledger.Item](ctx context.Context, l *ledger.Ledger[V], n int, item func(i int) (V, error)) (time.Duration, error) {
+	const maxPending = 8192 // items that wait for their commit at once
 	ctx, cancel := context.WithCancel(ctx)
 	ran := make(chan error, 1)
 	go func() { ran <- l.Run(ctx) }()
@@ -84,7 +84,7 @@ func drive[V ledger.Item](ctx context.Context, l *ledger.Ledger[V], n int, item 
 	var first error
 	var once sync.Once
 	begun := time.Now()
-	for range min(waiting, n) {
+	for range min(maxPending, n) {
 		wg.Go(func() {
 			for i := int(next.Add(1)) - 1; i < n && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
 				v, err := item(i)
@@ -93,7 +93,7 @@ func drive[V ledger.Item](ctx context.Context, l *ledger.Ledger[V], n int, item 
 					t, err = l.Append(ctx, v)
 				}
 				if err == nil {
-					_, err = t.Committed(ctx)
+					_, err = t.AwaitCommitted(ctx)
 				}
 				if err != nil {
 					once.Do(func() { first = err; cancel() })

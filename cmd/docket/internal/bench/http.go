@@ -22,7 +22,7 @@ import (
 func (r *run) http(ctx context.Context) error {
 	const most = 200_000
 	n := min(most, int(r.For.Seconds()*15_000))
-	w, err := r.newWorld(ctx, "http", n)
+	w, err := r.newBenchLedger(ctx, "http", n)
 	if err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ func (r *run) http(ctx context.Context) error {
 	for i, env := range w.responses(n) {
 		bodies[i] = env.Marshal()
 	}
-	before, err := r.bare(ctx, bodies)
+	before, err := r.baseline(ctx, bodies)
 	if err != nil {
 		return err
 	}
@@ -45,23 +45,23 @@ func (r *run) http(ctx context.Context) error {
 	go func() {
 		served <- w.node.Serve(serving, l, server.Config{IssuerRate: server.Rate{PerSecond: -1}})
 	}()
-	answered, took, err := r.load(ctx, l.Addr().String(), bodies, r.For)
+	answered, took, err := r.loadHTTP(ctx, l.Addr().String(), bodies, r.For)
 	end()
 	if err = errors.Join(err, <-served); err != nil {
 		return err
 	}
-	after, err := r.bare(ctx, bodies)
+	after, err := r.baseline(ctx, bodies)
 	if err != nil {
 		return err
 	}
 	name := fmt.Sprintf("POST /v1/records, %d connections", r.Conns)
-	r.beside(name, perSecond(answered, took), "records/s", (before+after)/2, "net/http and one Ed25519 verification")
+	r.rowWithLimit(name, perSecond(answered, took), "records/s", (before+after)/2, "net/http and one Ed25519 verification")
 	return nil
 }
 
-// bare is how many of the bodies a handler takes in a second that reads them and
+// baseline is how many of the bodies a handler takes in a second that reads them and
 // verifies one signature.
-func (r *run) bare(ctx context.Context, bodies [][]byte) (perSec float64, err error) {
+func (r *run) baseline(ctx context.Context, bodies [][]byte) (perSec float64, err error) {
 	verify, err := newVerification()
 	if err != nil {
 		return 0, err
@@ -81,14 +81,14 @@ func (r *run) bare(ctx context.Context, bodies [][]byte) (perSec float64, err er
 		s.Close()
 		<-served
 	}()
-	answered, took, err := r.load(ctx, l.Addr().String(), bodies, r.For/2)
+	answered, took, err := r.loadHTTP(ctx, l.Addr().String(), bodies, r.For/2)
 	return perSecond(answered, took), err
 }
 
-// load posts bodies over keep-alive connections until they or the time run out. It
+// loadHTTP posts bodies over keep-alive connections until they or the time run out. It
 // writes and reads the connections itself: net/http's client would cost as much as
 // the server, and both share the cores.
-func (r *run) load(ctx context.Context, address string, bodies [][]byte, how time.Duration) (answered int, took time.Duration, err error) {
+func (r *run) loadHTTP(ctx context.Context, address string, bodies [][]byte, duration time.Duration) (answered int, took time.Duration, err error) {
 	var next, done atomic.Int64
 	var wg sync.WaitGroup
 	failed := make([]error, r.Conns)
@@ -102,7 +102,7 @@ func (r *run) load(ctx context.Context, address string, bodies [][]byte, how tim
 			}
 			defer c.Close()
 			in := bufio.NewReader(c)
-			for failed[k] == nil && time.Since(begun) < how && ctx.Err() == nil {
+			for failed[k] == nil && time.Since(begun) < duration && ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
 				if i >= len(bodies) {
 					return

@@ -14,7 +14,7 @@ import (
 
 // limits measures what the machine can do: syncs of its disk, signatures of its cores.
 func (r *run) limits(context.Context) error {
-	took, err := r.syncs()
+	took, err := r.fsyncTimes()
 	if err != nil {
 		return err
 	}
@@ -27,8 +27,8 @@ func (r *run) limits(context.Context) error {
 	return err
 }
 
-// syncs is how long each of a thousand appends of 4 KiB took to be on the disk.
-func (r *run) syncs() ([]time.Duration, error) {
+// fsyncTimes is how long each of a thousand appends of 4 KiB took to be on the disk.
+func (r *run) fsyncTimes() ([]time.Duration, error) {
 	f, err := os.Create(filepath.Join(r.dir, "sync"))
 	if err != nil {
 		return nil, err
@@ -68,9 +68,9 @@ func newVerification() (verify func(), err error) {
 	return func() { ed25519.Verify(public, message, sig) }, nil
 }
 
-// besideVerifications measures f between two measurements of what the cores can
+// rowBesideVerifications measures f between two measurements of what the cores can
 // verify: the machine's speed may have changed since the run began.
-func (r *run) besideVerifications(name, unit string, f func() (perSecond float64, err error)) error {
+func (r *run) rowBesideVerifications(name, unit string, f func() (perSecond float64, err error)) error {
 	before, err := verifications()
 	if err != nil {
 		return err
@@ -83,18 +83,18 @@ func (r *run) besideVerifications(name, unit string, f func() (perSecond float64
 	if err != nil {
 		return err
 	}
-	r.beside(name, figure, unit, (before+after)/2, "Ed25519 verifications")
+	r.rowWithLimit(name, figure, unit, (before+after)/2, "Ed25519 verifications")
 	return nil
 }
 
 // onAllCores repeats f on every core and counts.
-func onAllCores(how time.Duration, f func()) (perSecond float64) {
+func onAllCores(duration time.Duration, f func()) (perSecond float64) {
 	var n atomic.Int64
 	var wg sync.WaitGroup
 	begun := time.Now()
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
-			for time.Since(begun) < how {
+			for time.Since(begun) < duration {
 				f()
 				n.Add(1)
 			}
@@ -104,8 +104,8 @@ func onAllCores(how time.Duration, f func()) (perSecond float64) {
 	return float64(n.Load()) / time.Since(begun).Seconds()
 }
 
-// onEach calls f on every core until it has nothing more to do.
-func onEach(f func() bool) {
+// untilDone calls f on every core until it has nothing more to do.
+func untilDone(f func() bool) {
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {

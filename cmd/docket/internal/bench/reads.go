@@ -19,7 +19,7 @@ import (
 
 // proofs measures receipts of random entries: path built, checked, entry read.
 func (r *run) proofs(ctx context.Context) error {
-	l, err := r.ledger(ctx)
+	l, err := r.filledLedger(ctx)
 	if err != nil {
 		return err
 	}
@@ -37,35 +37,35 @@ func (r *run) proofs(ctx context.Context) error {
 	return nil
 }
 
-// ledger is the one that the records went into.
-func (r *run) ledger(ctx context.Context) (*ledger.Public, error) {
-	if r.filled == nil {
+// filledLedger is the one that the records went into.
+func (r *run) filledLedger(ctx context.Context) (*ledger.Public, error) {
+	if r.recordsLedger == nil {
 		if err := r.records(ctx); err != nil {
 			return nil, err
 		}
 	}
-	return r.filled.node.Ledger, r.filled.node.Ledger.Publish(ctx)
+	return r.recordsLedger.node.Ledger, r.recordsLedger.node.Ledger.Publish(ctx)
 }
 
 // audit measures a replay of the whole ledger: signatures and hashes alone, then
 // every rule too.
 func (r *run) audit(ctx context.Context) error {
-	l, err := r.ledger(ctx)
+	l, err := r.filledLedger(ctx)
 	if err != nil {
 		return err
 	}
 	size := l.Published().Checkpoint().Size
-	src := source{l}
-	err = r.besideVerifications("audit: hashes and signatures", "entries/s", func() (float64, error) {
-		took, err := src.signatures(ctx, r.filled, size)
+	src := ledgerSource{l}
+	err = r.rowBesideVerifications("audit: hashes and signatures", "entries/s", func() (float64, error) {
+		took, err := src.verifySignatures(ctx, r.recordsLedger, size)
 		return perSecond(int(size), took), err
 	})
 	if err != nil {
 		return err
 	}
-	return r.besideVerifications("audit: hashes, signatures and every rule", "entries/s", func() (float64, error) {
+	return r.rowBesideVerifications("audit: hashes, signatures and every rule", "entries/s", func() (float64, error) {
 		begun := time.Now()
-		report, err := client.Audit{Source: src, Charter: r.filled.Ledger, Files: vfs.Default, Dir: filepath.Join(r.dir, "audit")}.Run(ctx)
+		report, err := client.Audit{Source: src, Charter: r.recordsLedger.Ledger, Files: vfs.Default, Dir: filepath.Join(r.dir, "audit")}.Run(ctx)
 		if err == nil && len(report.Findings) > 0 {
 			err = fmt.Errorf("the audit found: %s", report.Findings[0])
 		}
@@ -73,17 +73,17 @@ func (r *run) audit(ctx context.Context) error {
 	})
 }
 
-// source reads a ledger in this process as an auditor reads a server.
-type source struct{ l *ledger.Public }
+// ledgerSource reads a ledger in this process as an auditor reads a server.
+type ledgerSource struct{ l *ledger.Public }
 
-func (s source) Checkpoint(context.Context) ([]byte, error) { return s.l.Published().Note(), nil }
+func (s ledgerSource) Checkpoint(context.Context) ([]byte, error) { return s.l.Published().Note(), nil }
 
-func (s source) Bundle(ctx context.Context, id proof.BundleID) ([][]byte, error) {
+func (s ledgerSource) Bundle(ctx context.Context, id proof.EntryBundleID) ([][]byte, error) {
 	start := id.Index * proof.TileWidth
 	return s.l.Entries(ctx, start, start+uint64(id.Width))
 }
 
-func (s source) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error) {
+func (s ledgerSource) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error) {
 	rows := make([][]byte, len(ids))
 	for i, id := range ids {
 		var err error
@@ -94,9 +94,9 @@ func (s source) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error)
 	return rows, nil
 }
 
-// signatures hashes every entry and verifies its signatures, on all cores, and
+// verifySignatures hashes every entry and verifies its signatures, on all cores, and
 // judges nothing.
-func (s source) signatures(ctx context.Context, w *world, size uint64) (time.Duration, error) {
+func (s ledgerSource) verifySignatures(ctx context.Context, w *benchLedger, size uint64) (time.Duration, error) {
 	keys := w.node.Register
 	var held sync.Map
 	find := func(id string) *record.Key {
@@ -110,7 +110,7 @@ func (s source) signatures(ctx context.Context, w *world, size uint64) (time.Dur
 	var next atomic.Int64
 	var failed atomic.Pointer[error]
 	begun := time.Now()
-	onEach(func() bool {
+	untilDone(func() bool {
 		n := uint64(next.Add(1)) - 1
 		if n*proof.TileWidth >= size || failed.Load() != nil {
 			return false
@@ -120,7 +120,7 @@ func (s source) signatures(ctx context.Context, w *world, size uint64) (time.Dur
 			proof.LeafHash(raw)
 			var e record.Entry
 			if e, err = record.ParseEntry(raw); err == nil {
-				_, err = record.Reopen(e, find)
+				_, err = record.OpenEntry(e, find)
 			}
 			if err != nil {
 				break

@@ -13,20 +13,20 @@ import (
 // records measures Append of real responses, signatures verified beforehand,
 // through the whole register. The ledger stays for the runs after it.
 func (r *run) records(ctx context.Context) error {
-	w, err := r.newWorld(ctx, "records", r.Records)
+	w, err := r.newBenchLedger(ctx, "records", r.Records)
 	if err != nil {
 		return err
 	}
 	verified := make([]record.Verified, r.Records)
-	if err := w.open(w.responses(r.Records), verified); err != nil {
+	if err := w.openAll(w.responses(r.Records), verified); err != nil {
 		return err
 	}
-	took, err := drive(ctx, w.node.Ledger, r.Records, func(i int) (record.Verified, error) { return verified[i], nil })
+	took, err := appendAll(ctx, w.node.Ledger, r.Records, func(i int) (record.Verified, error) { return verified[i], nil })
 	if err != nil {
 		return err
 	}
 	r.row("records: durable appends, full register", perSecond(r.Records, took), "records/s")
-	r.filled = w
+	r.recordsLedger = w
 	return w.reopen(ctx)
 }
 
@@ -37,16 +37,16 @@ func (r *run) records(ctx context.Context) error {
 // was waiting for a core that the ledger had.
 func (r *run) latency(ctx context.Context) error {
 	n := int(r.For.Seconds() * float64(r.Rate))
-	w, err := r.newWorld(ctx, "latency", n)
+	w, err := r.newBenchLedger(ctx, "latency", n)
 	if err != nil {
 		return err
 	}
 	defer w.node.Close()
 	verified := make([]record.Verified, n)
-	if err := w.open(w.responses(n), verified); err != nil {
+	if err := w.openAll(w.responses(n), verified); err != nil {
 		return err
 	}
-	before, err := r.syncs()
+	before, err := r.fsyncTimes()
 	if err != nil {
 		return err
 	}
@@ -73,26 +73,26 @@ func (r *run) latency(ctx context.Context) error {
 	if err := errors.Join(append(failed, <-ran, ctx.Err())...); err != nil {
 		return err
 	}
-	after, err := r.syncs()
+	after, err := r.fsyncTimes()
 	if err != nil {
 		return err
 	}
 	syncs := append(before, after...)
 	slices.Sort(syncs)
 	slices.Sort(published)
-	r.beside("submit to published, p50", quantile(published, 0.5), "ms", quantile(syncs, 0.5), "fsync p50")
-	r.beside("submit to published, p99", quantile(published, 0.99), "ms", quantile(syncs, 0.99), "fsync p99")
+	r.rowWithLimit("submit to published, p50", quantile(published, 0.5), "ms", quantile(syncs, 0.5), "fsync p50")
+	r.rowWithLimit("submit to published, p99", quantile(published, 0.99), "ms", quantile(syncs, 0.99), "fsync p99")
 	slices.Sort(late)
 	r.row("offered behind schedule, p99", quantile(late, 0.99), "ms")
 	return nil
 }
 
-func (w *world) publish(ctx context.Context, v record.Verified) error {
+func (w *benchLedger) publish(ctx context.Context, v record.Verified) error {
 	t, err := w.node.Ledger.Append(ctx, v)
 	if err != nil {
 		return err
 	}
-	a, err := t.Committed(ctx)
+	a, err := t.AwaitCommitted(ctx)
 	if err != nil {
 		return err
 	}

@@ -17,26 +17,26 @@ import (
 )
 
 const (
-	providers    = 50
-	worldsOrigin = "bench.example/records"
+	providers   = 50
+	benchOrigin = "bench.example/records"
 )
 
-// world is a real ledger with a charter, an authority, providers and enough
+// benchLedger is a real ledger with a charter, an authority, providers and enough
 // designations for each provider to answer.
-type world struct {
+type benchLedger struct {
 	*registertest.World
-	node         *node.Node
-	designations int
-	answered     int // responses handed out
+	node          *node.Node
+	designations  int
+	responsesMade int // responses handed out
 }
 
-// newWorld begins a ledger in which so many responses can be given.
-func (r *run) newWorld(ctx context.Context, name string, responses int) (*world, error) {
+// newBenchLedger begins a ledger in which so many responses can be given.
+func (r *run) newBenchLedger(ctx context.Context, name string, responses int) (*benchLedger, error) {
 	dir := filepath.Join(r.dir, name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	keys, err := node.CreateKeys(dir, worldsOrigin)
+	keys, err := node.CreateKeys(dir, benchOrigin)
 	if err != nil {
 		return nil, err
 	}
@@ -44,24 +44,24 @@ func (r *run) newWorld(ctx context.Context, name string, responses int) (*world,
 	for _, s := range keys.Signers {
 		policy += "log " + s.Key().String() + "\n"
 	}
-	n, err := node.Open(ctx, node.Config{Dir: dir, Keys: keys, Ledger: ledger.Config{Backlog: 1 << 40}})
+	n, err := node.Open(ctx, node.Config{Dir: dir, Keys: keys, Ledger: ledger.Config{MaxBacklog: 1 << 40}})
 	if err != nil {
 		return nil, err
 	}
-	w := &world{World: registertest.New(time.Now(), worldsOrigin, policy+"quorum none\n"), node: n, designations: (responses + providers - 1) / providers}
-	if err := w.begin(ctx); err != nil {
+	w := &benchLedger{World: registertest.New(time.Now(), benchOrigin, policy+"quorum none\n"), node: n, designations: (responses + providers - 1) / providers}
+	if err := w.appendFirstRecords(ctx); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
 	return w, nil
 }
 
-func (w *world) begin(ctx context.Context) error {
+func (w *benchLedger) appendFirstRecords(ctx context.Context) error {
 	first := []record.Envelope{}
-	add := func(env record.Envelope) { w.Note(env); first = append(first, env) }
+	add := func(env record.Envelope) { w.NoteAdmitted(env); first = append(first, env) }
 	add(w.Charter())
 	add(w.Authority())
 	for i := range providers {
-		add(w.Provider(provider(i)))
+		add(w.Provider(providerName(i)))
 	}
 	for _, env := range first {
 		if _, _, err := w.node.Admit(ctx, env); err != nil {
@@ -71,24 +71,24 @@ func (w *world) begin(ctx context.Context) error {
 	orders := make([]record.Verified, w.designations)
 	envs := make([]record.Envelope, w.designations)
 	for i := range orders {
-		envs[i] = w.Designate(order(i), w.Order("Target "+order(i)+" (fictional)"))
-		w.Note(envs[i])
+		envs[i] = w.Designate(designationName(i), w.NewDesignation("Target "+designationName(i)+" (fictional)"))
+		w.NoteAdmitted(envs[i])
 	}
-	if err := w.open(envs, orders); err != nil {
+	if err := w.openAll(envs, orders); err != nil {
 		return err
 	}
-	_, err := drive(ctx, w.node.Ledger, len(orders), func(i int) (record.Verified, error) { return orders[i], nil })
+	_, err := appendAll(ctx, w.node.Ledger, len(orders), func(i int) (record.Verified, error) { return orders[i], nil })
 	if err != nil {
 		return err
 	}
 	return w.reopen(ctx)
 }
 
-func provider(i int) string { return fmt.Sprintf("provider-%02d", i) }
-func order(i int) string    { return fmt.Sprintf("2026-%06d", i) }
+func providerName(i int) string    { return fmt.Sprintf("provider-%02d", i) }
+func designationName(i int) string { return fmt.Sprintf("2026-%06d", i) }
 
 // reopen opens the ledger anew: one that has run does not run again.
-func (w *world) reopen(ctx context.Context) error {
+func (w *benchLedger) reopen(ctx context.Context) error {
 	n, err := w.node.Reopen(ctx)
 	if err == nil {
 		w.node = n
@@ -97,19 +97,19 @@ func (w *world) reopen(ctx context.Context) error {
 }
 
 // responses signs the next n responses, on all cores.
-func (w *world) responses(n int) []record.Envelope {
+func (w *benchLedger) responses(n int) []record.Envelope {
 	envs := make([]record.Envelope, n)
 	for i := range providers { // make the signers before they are shared
-		w.Signer(provider(i) + "/ci")
+		w.Signer(providerName(i) + "/ci")
 	}
-	from := w.answered
-	w.answered += n
+	from := w.responsesMade
+	w.responsesMade += n
 	var wg sync.WaitGroup
 	for c := range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for i := c; i < n; i += runtime.GOMAXPROCS(0) {
 				at := from + i
-				envs[i] = w.Respond(order(at/providers), provider(at%providers), &record.Response{Status: "no-relationship"})
+				envs[i] = w.Respond(designationName(at/providers), providerName(at%providers), &record.Response{Status: "no-relationship"})
 			}
 		})
 	}
@@ -117,14 +117,14 @@ func (w *world) responses(n int) []record.Envelope {
 	return envs
 }
 
-// open verifies envelopes on all cores, as callers of Append do.
-func (w *world) open(envs []record.Envelope, into []record.Verified) error {
+// openAll verifies envelopes on all cores, as callers of Append do.
+func (w *benchLedger) openAll(envs []record.Envelope, into []record.Verified) error {
 	var wg sync.WaitGroup
 	failed := make([]error, runtime.GOMAXPROCS(0))
 	for c := range failed {
 		wg.Go(func() {
 			for i := c; i < len(envs) && failed[c] == nil; i += len(failed) {
-				into[i], failed[c] = record.Open(envs[i], w.node.Register.Candidates)
+				into[i], failed[c] = record.Open(envs[i], w.node.Register.CandidateKeys)
 			}
 		})
 	}

@@ -11,31 +11,31 @@ import (
 	"time"
 )
 
-// Follow is a server's TLS with the certificate of these PEM files, which must load now:
+// ReloadingConfig is a server's TLS with the certificate of these PEM files, which must load now:
 // a renewed one is used within a minute.
-func Follow(certFile, keyFile string, log *slog.Logger) (*tls.Config, error) {
-	f := &followed{certFile: certFile, keyFile: keyFile, log: log}
+func ReloadingConfig(certFile, keyFile string, log *slog.Logger) (*tls.Config, error) {
+	f := &reloader{certFile: certFile, keyFile: keyFile, log: log}
 	if err := f.load(); err != nil {
 		return nil, fmt.Errorf("loading the TLS certificate: %w", err)
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: f.current}, nil
 }
 
-// followed is a certificate that is read anew when its files change. mu guards what is
+// reloader is a certificate that is read anew when its files change. mu guards what is
 // below it.
-type followed struct {
+type reloader struct {
 	certFile, keyFile string
 	log               *slog.Logger
 
-	mu      sync.Mutex
-	cert    *tls.Certificate
-	stamp   [2]time.Time // modification times of the two files
-	checked time.Time
+	mu       sync.Mutex
+	cert     *tls.Certificate
+	modTimes [2]time.Time // modification times of the two files
+	checked  time.Time
 }
 
 // current returns the newest certificate that loaded. A renewal that does not
 // load leaves the old one in use and is told to the log.
-func (f *followed) current(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+func (f *reloader) current(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if now := time.Now(); now.Sub(f.checked) >= time.Minute {
@@ -47,7 +47,7 @@ func (f *followed) current(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return f.cert, nil
 }
 
-func (f *followed) load() error {
+func (f *reloader) load() error {
 	var stamp [2]time.Time
 	for i, name := range []string{f.certFile, f.keyFile} {
 		info, err := os.Stat(name)
@@ -56,12 +56,12 @@ func (f *followed) load() error {
 		}
 		stamp[i] = info.ModTime()
 	}
-	if f.cert == nil || stamp != f.stamp {
+	if f.cert == nil || stamp != f.modTimes {
 		cert, err := tls.LoadX509KeyPair(f.certFile, f.keyFile)
 		if err != nil {
 			return err
 		}
-		f.cert, f.stamp = &cert, stamp
+		f.cert, f.modTimes = &cert, stamp
 	}
 	f.checked = time.Now()
 	return nil

@@ -20,7 +20,7 @@ func TestRenewed(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := selfSigned(t, dir, 1)
 	synctest.Test(t, func(t *testing.T) {
-		c, err := Follow(certFile, keyFile, slog.New(slog.DiscardHandler))
+		c, err := ReloadingConfig(certFile, keyFile, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,7 +57,7 @@ func TestRenewed(t *testing.T) {
 func TestMissing(t *testing.T) {
 	cert, key := selfSigned(t, t.TempDir(), 1)
 	for _, files := range [][2]string{{"nowhere", key}, {cert, "nowhere"}, {cert, ""}, {key, cert}} {
-		if _, err := Follow(files[0], files[1], slog.New(slog.DiscardHandler)); err == nil {
+		if _, err := ReloadingConfig(files[0], files[1], slog.New(slog.DiscardHandler)); err == nil {
 			t.Errorf("%q was followed", files)
 		}
 	}

@@ -15,29 +15,29 @@ import (
 )
 
 // audit replays the whole ledger from the server's tiles, into memory.
-func (s *story) audit(ctx context.Context, t *client.Trust) (*client.AuditReport, error) {
+func (s *scenario) audit(ctx context.Context, t *client.Trust) (*client.AuditReport, error) {
 	return client.Audit{
 		Source: s.client.Source(), Charter: t.Ledger(), Trusted: t.Checkpoint(), Files: vfs.NewMem(), Dir: "audit",
 	}.Run(ctx)
 }
 
-// calendar says who has not answered, and what is in force.
-func (s *story) calendar(ctx context.Context) error {
-	t, err := s.trust(ctx)
+// printDuties says who has not answered, and what is in force.
+func (s *scenario) printDuties(ctx context.Context) error {
+	t, err := s.openTrust(ctx)
 	if err != nil {
 		return err
 	}
 	defer t.Close()
-	reg, err := t.Copy()
+	reg, err := t.Register()
 	if err != nil {
 		return err
 	}
-	view, err := reg.Now()
+	view, err := reg.LatestView()
 	if err != nil {
 		return err
 	}
 	now := time.Now()
-	s.line("who has not answered 2026-014 (due %s)", s.dates.due)
+	s.printLine("who has not answered 2026-014 (due %s)", s.dates.due)
 	var open []string
 	err = view.Duties(register.DutyFilter{Designation: "2026-014", Kind: register.DutyRespond, State: register.DutyOpen}, now, func(d register.Duty) bool {
 		open = append(open, d.Party)
@@ -46,7 +46,7 @@ func (s *story) calendar(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.step("", "open", strings.Join(open, ", "))
+	s.printStep("", "open", strings.Join(open, ", "))
 	inForce, announced, err := countDesignations(view, now)
 	if err != nil {
 		return err
@@ -55,9 +55,9 @@ func (s *story) calendar(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.step("", "in force", fmt.Sprintf("today %d (announced %d); on %s %d", inForce, announced, s.dates.from, then))
+	s.printStep("", "in force", fmt.Sprintf("today %d (announced %d); on %s %d", inForce, announced, s.dates.from, then))
 	if len(open) != 2 || inForce != 0 || announced != 3 || then != 3 {
-		s.wrong++
+		s.unexpected++
 	}
 	return t.Close()
 }
@@ -75,9 +75,9 @@ func countDesignations(view *register.View, at time.Time) (inForce, announced in
 	return inForce, announced, err
 }
 
-// spoil changes one digit of the entry inside a receipt: what the record says, and
+// tamper changes one digit of the entry inside a receipt: what the record says, and
 // nothing of the proof.
-func spoil(receipt []byte) []byte {
+func tamper(receipt []byte) []byte {
 	lines := bytes.SplitN(receipt, []byte("\n"), 3)
 	entry, err := base64.StdEncoding.DecodeString(string(bytes.TrimPrefix(lines[1], []byte("extra "))))
 	if err != nil {

@@ -8,15 +8,15 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// cast holds the keys of everybody in the story, by party-holder, as it also
+// keyring holds the keys of everybody in the story, by party-holder, as it also
 // writes them, unencrypted, into one directory.
-type cast struct {
+type keyring struct {
 	dir     string
 	signers map[string]*record.Signer
 }
 
-// posts are the holders of each party, in order.
-var posts = []struct {
+// partyHolders are the holders of each party, in order.
+var partyHolders = []struct {
 	party   string
 	holders []string
 }{
@@ -28,9 +28,9 @@ var posts = []struct {
 	{"delta-racks", []string{"compliance"}},
 }
 
-func newCast(dir string) (*cast, error) {
-	c := &cast{dir: dir, signers: make(map[string]*record.Signer)}
-	for _, p := range posts {
+func newKeyring(dir string) (*keyring, error) {
+	c := &keyring{dir: dir, signers: make(map[string]*record.Signer)}
+	for _, p := range partyHolders {
 		for _, holder := range p.holders {
 			if err := c.add(p.party + "-" + holder); err != nil {
 				return nil, err
@@ -40,7 +40,7 @@ func newCast(dir string) (*cast, error) {
 	return c, nil
 }
 
-func (c *cast) add(name string) error {
+func (c *keyring) add(name string) error {
 	private, public, err := record.GenerateKey(record.AlgEd25519, nil)
 	if err != nil {
 		return err
@@ -57,7 +57,7 @@ func (c *cast) add(name string) error {
 }
 
 // signer is the key of a party's holder: "authority-officer-1".
-func (c *cast) signer(name string) (*record.Signer, error) {
+func (c *keyring) signer(name string) (*record.Signer, error) {
 	s := c.signers[name]
 	if s == nil {
 		return nil, fmt.Errorf("nobody in the story is called %s", name)
@@ -65,12 +65,12 @@ func (c *cast) signer(name string) (*record.Signer, error) {
 	return s, nil
 }
 
-func (c *cast) pem(name string) record.PEM { return c.signers[name].Key().PEM() }
+func (c *keyring) pem(name string) record.PEM { return c.signers[name].Key().PEM() }
 
-func (c *cast) officer(party, holder string, functions ...record.Function) record.PartyKey {
+func (c *keyring) officer(party, holder string, functions ...record.KeyFunction) record.PartyKey {
 	return record.PartyKey{Key: c.pem(party + "-" + holder), Use: record.UseOfficer, Holder: holder, Functions: functions}
 }
 
-func (c *cast) automation(party, holder string, functions ...record.Function) record.PartyKey {
+func (c *keyring) automation(party, holder string, functions ...record.KeyFunction) record.PartyKey {
 	return record.PartyKey{Key: c.pem(party + "-" + holder), Use: record.UseAutomation, Holder: holder, Functions: functions}
 }

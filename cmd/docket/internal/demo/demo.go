@@ -49,7 +49,7 @@ const (
 // Run plays the demo. It returns nil if everything was as it should be, after the
 // story with Once, otherwise when ctx ends.
 func Run(ctx context.Context, o Options) error {
-	lock, err := occupy(o.Dir)
+	lock, err := lockDir(o.Dir)
 	if err != nil {
 		return err
 	}
@@ -58,13 +58,13 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("listening on %s: %w", o.Listen, err)
 	}
-	s := &story{out: o.Out, dir: o.Dir, docket: o.Docket, url: "http://" + l.Addr().String(), now: time.Now()}
-	return s.play(ctx, l, o.Once)
+	s := &scenario{out: o.Out, dir: o.Dir, docket: o.Docket, url: "http://" + l.Addr().String(), now: time.Now()}
+	return s.run(ctx, l, o.Once)
 }
 
-// occupy makes a directory for one demo alone, in place of an earlier one's only. The
+// lockDir makes a directory for one demo alone, in place of an earlier one's only. The
 // mark is locked before anything is removed, and stays: a demo that runs keeps its files.
-func occupy(dir string) (lock io.Closer, err error) {
+func lockDir(dir string) (lock io.Closer, err error) {
 	mark := filepath.Join(dir, markFile)
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -82,14 +82,14 @@ func occupy(dir string) (lock io.Closer, err error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("locking %s: %w", mark, err)
 	}
-	if err := furnish(dir); err != nil {
+	if err := resetDir(dir); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	return lock, nil
 }
 
-// furnish removes what an earlier demo left, and makes the directories of a new one.
-func furnish(dir string) error {
+// resetDir removes what an earlier demo left, and makes the directories of a new one.
+func resetDir(dir string) error {
 	earlier, err := os.ReadDir(dir)
 	if err != nil {
 		return err
@@ -110,50 +110,50 @@ func furnish(dir string) error {
 	return nil
 }
 
-// story is one demo being played.
-type story struct {
+// scenario is one demo being played.
+type scenario struct {
 	out    io.Writer
 	dir    string
 	docket string // how the binary is called
 	url    string
 	now    time.Time
 
-	cast   *cast
-	node   *node.Node
-	client *client.Client
-	policy *proof.Policy
-	ledger record.ID
-	dates  dates
-	heads  map[string]record.ID // newest record by thread
+	keyring *keyring
+	node    *node.Node
+	client  *client.Client
+	policy  *proof.Policy
+	ledger  record.ID
+	dates   scenarioDates
+	heads   map[string]record.ID // newest record by thread
 
-	keys  node.Keys
-	posts []*post // three witnesses
+	keys         node.Keys
+	witnessNodes []*witnessNode // three witnesses
 
-	without sent // the record that was published while one of them was stopped
+	sentWithoutW2 sentRecord // the record that was published while one of them was stopped
 
-	receipts int // verified
-	refusals int // as they should be
-	wrong    int // not as they should be
+	receipts   int // verified
+	refusals   int // as they should be
+	unexpected int // not as they should be
 }
 
-// play sets the stage, tells the story, and stays up if it is to.
-func (s *story) play(ctx context.Context, l net.Listener, once bool) error {
+// run sets the stage, tells the story, and stays up if it is to.
+func (s *scenario) run(ctx context.Context, l net.Listener, once bool) error {
 	keys, err := node.CreateKeys(filepath.Join(s.dir, "ledger"), origin)
 	if err != nil {
 		l.Close()
 		return err
 	}
 	s.keys = keys
-	if err := s.newPosts(ctx, keys, s.url); err != nil {
+	if err := s.newWitnesses(ctx, keys, s.url); err != nil {
 		l.Close()
 		return err
 	}
 	defer func() {
-		for _, p := range s.posts {
+		for _, p := range s.witnessNodes {
 			p.stop()
 		}
 	}()
-	for _, p := range s.posts {
+	for _, p := range s.witnessNodes {
 		if err := p.start(ctx); err != nil {
 			l.Close()
 			return err
@@ -175,10 +175,10 @@ func (s *story) play(ctx context.Context, l net.Listener, once bool) error {
 	served := make(chan error, 1)
 	go func() { served <- s.node.Serve(serving, l, server.Config{MetricsListener: metrics}) }()
 
-	told := s.tell(ctx, keys)
+	told := s.runSteps(ctx, keys)
 	if told == nil && !once {
-		s.line("")
-		s.line("the ledger stays up at %s (its pages are for a browser), its metrics at http://%s/metrics; interrupt to end it", s.url, metrics.Addr())
+		s.printLine("")
+		s.printLine("the ledger stays up at %s (its pages are for a browser), its metrics at http://%s/metrics; interrupt to end it", s.url, metrics.Addr())
 		select {
 		case <-ctx.Done():
 		case err := <-served:
@@ -189,36 +189,36 @@ func (s *story) play(ctx context.Context, l net.Listener, once bool) error {
 	return errors.Join(told, <-served, s.node.Close())
 }
 
-// tell is the story.
-func (s *story) tell(ctx context.Context, keys node.Keys) (err error) {
-	s.line("docket demo: fictional parties, throw-away keys, loopback only; files in %s", shown(s.dir))
+// runSteps is the story.
+func (s *scenario) runSteps(ctx context.Context, keys node.Keys) (err error) {
+	s.printLine("docket demo: fictional parties, throw-away keys, loopback only; files in %s", displayPath(s.dir))
 	s.heads = make(map[string]record.ID)
 	if s.client, err = client.New(s.url, nil); err != nil {
 		return err
 	}
-	if s.cast, err = newCast(filepath.Join(s.dir, "keys")); err != nil {
+	if s.keyring, err = newKeyring(filepath.Join(s.dir, "keys")); err != nil {
 		return err
 	}
 	if err := s.writePolicy(keys); err != nil {
 		return err
 	}
-	for _, part := range []func(context.Context) error{s.charter, s.authority, s.providers, s.auditor, s.calendar, s.witnesses} {
+	for _, part := range []func(context.Context) error{s.admitCharter, s.enrolAndDesignate, s.respond, s.verifyAndAudit, s.printDuties, s.printWitnesses} {
 		if err := part(ctx); err != nil {
 			return fmt.Errorf("the demo could not go on: %w", err)
 		}
 	}
-	s.line("")
+	s.printLine("")
 	size := s.node.Ledger.Published().Checkpoint().Size
-	if s.wrong > 0 || s.receipts != int(size) {
-		return fmt.Errorf("%d things are not as they should be; %d records, %d receipts", s.wrong, size, s.receipts)
+	if s.unexpected > 0 || s.receipts != int(size) {
+		return fmt.Errorf("%d things are not as they should be; %d records, %d receipts", s.unexpected, size, s.receipts)
 	}
-	s.line("ok: %d records, %d receipts, %d refusals as they should be", size, s.receipts, s.refusals)
-	s.line("next: %s verify --trust %s %s", s.docket, filepath.Join(s.dir, "trust"), filepath.Join(s.dir, "receipts", "*"+proof.ReceiptSuffix))
+	s.printLine("ok: %d records, %d receipts, %d refusals as they should be", size, s.receipts, s.refusals)
+	s.printLine("next: %s verify --trust %s %s", s.docket, filepath.Join(s.dir, "trust"), filepath.Join(s.dir, "receipts", "*"+proof.ReceiptSuffix))
 	return nil
 }
 
 // writePolicy writes the policy file with the ledger's URL.
-func (s *story) writePolicy(keys node.Keys) error {
+func (s *scenario) writePolicy(keys node.Keys) error {
 	var b strings.Builder
 	for _, k := range keys.Signers {
 		fmt.Fprintf(&b, "log %s %s\n", k.Key(), s.url)
@@ -231,14 +231,14 @@ func (s *story) writePolicy(keys node.Keys) error {
 	return s.write("policy.txt", []byte(b.String()))
 }
 
-func (s *story) write(name string, data []byte) error {
+func (s *scenario) write(name string, data []byte) error {
 	return os.WriteFile(filepath.Join(s.dir, name), data, 0o644)
 }
 
-func (s *story) trustDir() string { return filepath.Join(s.dir, "trust") }
+func (s *scenario) trustDir() string { return filepath.Join(s.dir, "trust") }
 
-// trust pins the demo's charter and brings the copy up to date.
-func (s *story) trust(ctx context.Context) (*client.Trust, error) {
+// openTrust pins the demo's charter and brings the copy up to date.
+func (s *scenario) openTrust(ctx context.Context) (*client.Trust, error) {
 	t, err := client.CreateTrust(ctx, vfs.Default, s.trustDir(), s.client, s.ledger)
 	if err != nil {
 		return nil, err
@@ -249,33 +249,35 @@ func (s *story) trust(ctx context.Context) (*client.Trust, error) {
 	return t, nil
 }
 
-func (s *story) line(format string, args ...any) { fmt.Fprintf(s.out, format+"\n", args...) }
+func (s *scenario) printLine(format string, args ...any) { fmt.Fprintf(s.out, format+"\n", args...) }
 
-// step tells one step: what, and in more words.
-func (s *story) step(number, what, words string) { s.line("  %-4s %-15s %s", number, what, words) }
+// printStep tells one step: what, and in more words.
+func (s *scenario) printStep(number, what, words string) {
+	s.printLine("  %-4s %-15s %s", number, what, words)
+}
 
-// outcome tells a step that ends in a verdict, on one line with dots between.
-func (s *story) outcome(what, words, verdict string) {
+// printOutcome tells a step that ends in a verdict, on one line with dots between.
+func (s *scenario) printOutcome(what, words, result string) {
 	const column = 46
 	if n := column - len(words) - 1; n > 1 {
 		words += " " + strings.Repeat(".", n)
 	}
-	s.step("", what, words+" "+verdict)
+	s.printStep("", what, words+" "+result)
 }
 
-// refused expects an error and tells it.
-func (s *story) refused(what, words string, err error) {
+// expectRefused expects an error and tells it.
+func (s *scenario) expectRefused(what, words string, err error) {
 	if err == nil {
-		s.wrong++
-		s.outcome(what, words, "ACCEPTED, and should have been refused")
+		s.unexpected++
+		s.printOutcome(what, words, "ACCEPTED, and should have been refused")
 		return
 	}
 	s.refusals++
-	s.outcome(what, words, "refused: "+err.Error())
+	s.printOutcome(what, words, "refused: "+err.Error())
 }
 
-// shown is a path as a person would type it.
-func shown(dir string) string {
+// displayPath is a path as a person would type it.
+func displayPath(dir string) string {
 	if filepath.IsAbs(dir) || strings.HasPrefix(dir, ".") {
 		return dir
 	}

@@ -13,46 +13,46 @@ import (
 	"github.com/seed-53cf897a/docket/witness"
 )
 
-// witnesses tells how it went without one of them, and lets the operator's key sign
+// printWitnesses tells how it went without one of them, and lets the operator's key sign
 // a second history.
-func (s *story) witnesses(ctx context.Context) error {
-	s.line("witnesses")
-	alone := s.without.receipt.Published()
-	who := alone.Witnessed(alone.CosignedAt())
+func (s *scenario) printWitnesses(ctx context.Context) error {
+	s.printLine("witnesses")
+	alone := s.sentWithoutW2.receipt.Published()
+	who := alone.SatisfiedMembers(alone.LastCosignedAt())
 	if !slices.Equal(who, []string{"w1", "w3"}) {
-		s.wrong++
+		s.unexpected++
 	}
-	s.outcome("w2 stopped", "before #12: receipts go on (2 of 3)", "cosigned by "+strings.Join(who, ", "))
+	s.printOutcome("w2 stopped", "before #12: receipts go on (2 of 3)", "cosigned by "+strings.Join(who, ", "))
 
-	note, err := s.fork(ctx)
+	note, err := s.signFork(ctx)
 	if err != nil {
 		return err
 	}
 	var refusers []string
-	for _, p := range []*post{s.posts[0], s.posts[2]} {
-		if s.refuses(ctx, p, note) {
+	for _, p := range []*witnessNode{s.witnessNodes[0], s.witnessNodes[2]} {
+		if s.refusesToCosign(ctx, p, note) {
 			refusers = append(refusers, p.name)
 		}
 	}
 	if len(refusers) != 2 {
-		s.wrong++
-		s.outcome("fork", "the operator's key signs a second history", "COSIGNED")
+		s.unexpected++
+		s.printOutcome("fork", "the operator's key signs a second history", "COSIGNED")
 		return nil
 	}
 	s.refusals++
-	view, err := s.caught(ctx, note)
+	view, err := s.catchFork(ctx, note)
 	if err != nil {
 		return err
 	}
-	s.outcome("fork", "the operator's key signs a second history", "refused by "+strings.Join(refusers, ", ")+"; evidence in "+filepath.Join(s.dir, "evidence"))
-	s.step("", "", "  gossip      w2, back and never asked, was handed the second history and holds the proof")
-	s.step("", "", "  proven      "+view.String())
-	return s.decide()
+	s.printOutcome("fork", "the operator's key signs a second history", "refused by "+strings.Join(refusers, ", ")+"; evidence in "+filepath.Join(s.dir, "evidence"))
+	s.printStep("", "", "  gossip      w2, back and never asked, was handed the second history and holds the proof")
+	s.printStep("", "", "  proven      "+view.String())
+	return s.acknowledgeEvidence()
 }
 
-// fork signs another history of the same size, with the log's real keys: the last
+// signFork signs another history of the same size, with the log's real keys: the last
 // entry is another one.
-func (s *story) fork(ctx context.Context) ([]byte, error) {
+func (s *scenario) signFork(ctx context.Context) ([]byte, error) {
 	cp := s.node.Ledger.Published().Checkpoint()
 	entries, err := s.node.Ledger.Entries(ctx, 0, cp.Size)
 	if err != nil {
@@ -83,8 +83,8 @@ func rootOf(entries [][]byte) proof.Hash {
 	}
 }
 
-// refuses asks a witness to cosign the second history.
-func (s *story) refuses(ctx context.Context, p *post, note []byte) bool {
+// refusesToCosign asks a witness to cosign the second history.
+func (s *scenario) refusesToCosign(ctx context.Context, p *witnessNode, note []byte) bool {
 	w, err := wire.NewWitness(p.url, nil)
 	if err != nil {
 		return false
@@ -93,12 +93,12 @@ func (s *story) refuses(ctx context.Context, p *post, note []byte) bool {
 	return err != nil
 }
 
-// caught starts the witness again that was stopped before either history was whole. It
+// catchFork starts the witness again that was stopped before either history was whole. It
 // is asked to cosign neither: somebody to whom the second one was shown hands that in,
 // and the first it knows by gossip alone. The file that it makes of them is kept, and
 // verified as a stranger would.
-func (s *story) caught(ctx context.Context, note []byte) (*proof.SplitView, error) {
-	back := s.posts[1]
+func (s *scenario) catchFork(ctx context.Context, note []byte) (*proof.SplitView, error) {
+	back := s.witnessNodes[1]
 	if err := back.start(ctx); err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func (s *story) caught(ctx context.Context, note []byte) (*proof.SplitView, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := face.HandIn(ctx, note); err != nil {
+	if err := face.AddSeenCheckpoint(ctx, note); err != nil {
 		return nil, err
 	}
 	back.w.Gossip(ctx)
@@ -135,10 +135,10 @@ func (s *story) caught(ctx context.Context, note []byte) (*proof.SplitView, erro
 	return e.Verify(s.policy.LogKeys(origin)...)
 }
 
-// decide is a person at each witness: until then nothing more is cosigned. The demo is
+// acknowledgeEvidence is a person at each witness: until then nothing more is cosigned. The demo is
 // that person, since its ledger is to go on.
-func (s *story) decide() error {
-	for _, p := range s.posts {
+func (s *scenario) acknowledgeEvidence() error {
+	for _, p := range s.witnessNodes {
 		kept, err := p.w.Evidence().List()
 		if err != nil {
 			return err
@@ -152,6 +152,6 @@ func (s *story) decide() error {
 			}
 		}
 	}
-	s.step("", "", "  decided by  a person at each witness; until then they cosign nothing more of this log (here the demo decides at once)")
+	s.printStep("", "", "  decided by  a person at each witness; until then they cosign nothing more of this log (here the demo decides at once)")
 	return nil
 }

@@ -10,30 +10,30 @@ import (
 
 const timeZone = "America/New_York"
 
-// dates are computed from today, so that the story is always about now.
-type dates struct {
+// scenarioDates are computed from today, so that the story is always about now.
+type scenarioDates struct {
 	today, from, until, due, windDown record.Date
 	year                              int
 }
 
-func newDates(now time.Time) (dates, error) {
+func newScenarioDates(now time.Time) (scenarioDates, error) {
 	zone, err := rules1.Location(timeZone)
 	if err != nil {
-		return dates{}, err
+		return scenarioDates{}, err
 	}
 	today := rules1.DateIn(now, zone)
 	from := today.AddDays(190)
-	return dates{
+	return scenarioDates{
 		today: today, from: from, until: from.Add(record.Period{Years: 1}).AddDays(-1),
 		due: today.AddDays(46), windDown: from.AddDays(-17), year: today.Year,
 	}, nil
 }
 
-// charterOf is the constitution of the demo's ledger.
-func (s *story) charterOf() *record.Charter {
+// newCharter is the constitution of the demo's ledger.
+func (s *scenario) newCharter() *record.Charter {
 	var roots []record.RootKey
 	for _, holder := range []string{"root-1", "root-2", "root-3"} {
-		roots = append(roots, record.RootKey{Key: s.cast.pem("root-" + holder), Holder: holder})
+		roots = append(roots, record.RootKey{Key: s.keyring.pem("root-" + holder), Holder: holder})
 	}
 	days := func(n int) record.Period { return record.Period{Days: n} }
 	return &record.Charter{
@@ -50,8 +50,8 @@ func (s *story) charterOf() *record.Charter {
 }
 
 // enrolments are the parties, in the order in which they join, and who signs.
-func (s *story) enrolments() []enrolment {
-	c := s.cast
+func (s *scenario) enrolments() []enrolment {
+	c := s.keyring
 	all := []enrolment{{
 		party: record.Authority,
 		says: &record.Enrolment{
@@ -98,7 +98,7 @@ type enrolment struct {
 }
 
 // orders are the three designations.
-func (s *story) orders() []order {
+func (s *scenario) orders() []order {
 	d := s.dates
 	days := func(target record.Target, measure, action string, conditions ...record.Condition) *record.Designation {
 		due, until, from, today := d.due, d.until, d.from, d.today
@@ -134,7 +134,7 @@ type order struct {
 }
 
 // correction amends the first order's registration number.
-func (s *story) correction() *record.Amendment {
+func (s *scenario) correction() *record.Amendment {
 	return &record.Amendment{
 		Type: "correction", Reason: "Registration number misprinted in the order; a second domain found.",
 		Set: record.Object{{Name: "target", Value: record.Object{{Name: "registrationNumber", Value: "0048231"}}}},
@@ -143,8 +143,8 @@ func (s *story) correction() *record.Amendment {
 }
 
 // certification certifies a provider's programme for this year, as far as it is over.
-func (s *story) certification(thread string) *record.CIPCertification {
-	accounts := record.NewSalt("/counts/foreignAccounts", "1204")
+func (s *scenario) certification(thread string) *record.CIPCertification {
+	accounts := record.NewOpening("/counts/foreignAccounts", "1204")
 	return &record.CIPCertification{
 		PeriodFrom: record.Date{Year: s.dates.year, Month: time.January, Day: 1}, PeriodUntil: s.dates.today,
 		Reviewed: true, UpdatedForServices: true, UpdatedForThreats: true, Compliant: true, UnverifiableResolved: true, Initial: true,
@@ -153,7 +153,7 @@ func (s *story) certification(thread string) *record.CIPCertification {
 }
 
 // document is the fictional paper behind a record; its digest is the subject.
-func (s *story) document(name, text string) (record.Subject, *record.Document, error) {
+func (s *scenario) document(name, text string) (record.Subject, *record.Document, error) {
 	data := []byte(text)
 	if err := s.write("documents/"+name, data); err != nil {
 		return record.Subject{}, nil, err

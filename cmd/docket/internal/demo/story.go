@@ -14,15 +14,15 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// charter writes, signs and admits the charter. It is the one record that does
+// admitCharter writes, signs and admits the charter. It is the one record that does
 // not go over HTTP: nobody can be asked before there is a ledger.
-func (s *story) charter(ctx context.Context) (err error) {
-	s.line("")
-	s.line("authority")
-	if s.dates, err = newDates(s.now); err != nil {
+func (s *scenario) admitCharter(ctx context.Context) (err error) {
+	s.printLine("")
+	s.printLine("authority")
+	if s.dates, err = newScenarioDates(s.now); err != nil {
 		return err
 	}
-	c := s.charterOf()
+	c := s.newCharter()
 	subject, doc, err := s.document("charter.txt", c.Name+"\n\nCharter of the ledger "+origin+".\n")
 	if err != nil {
 		return err
@@ -37,19 +37,19 @@ func (s *story) charter(ctx context.Context) (err error) {
 	}
 	s.ledger = record.IDOf(env.Payload)
 	s.heads["charter"] = s.ledger
-	r, err := s.client.Receipt(ctx, s.ledger, client.Fixed{Only: s.policy})
+	r, err := s.client.Receipt(ctx, s.ledger, client.SinglePolicy{Only: s.policy})
 	if err != nil {
 		return err
 	}
-	if err := s.keep("charter", r); err != nil {
+	if err := s.saveReceipt("charter", r); err != nil {
 		return err
 	}
-	s.step("#0", "charter", "Office of Cloud Restrictions, 2 of 3 root keys, 3 witnesses (2 must cosign)")
+	s.printStep("#0", "charter", "Office of Cloud Restrictions, 2 of 3 root keys, 3 witnesses (2 must cosign)")
 	return nil
 }
 
-// authority enrols everybody, tries an order with one signature, and gives three.
-func (s *story) authority(ctx context.Context) error {
+// enrolAndDesignate enrols everybody, tries an order with one signature, and gives three.
+func (s *scenario) enrolAndDesignate(ctx context.Context) error {
 	var names []string
 	all := s.enrolments()
 	for _, e := range all {
@@ -65,7 +65,7 @@ func (s *story) authority(ctx context.Context) error {
 		names = append(names, e.party)
 	}
 	names[0] = "authority (3 officers)"
-	s.step(fmt.Sprintf("#1-%d", len(all)), "enrolments", strings.Join(names, ", "))
+	s.printStep(fmt.Sprintf("#1-%d", len(all)), "enrolments", strings.Join(names, ", "))
 
 	orders := s.orders()
 	for i, o := range orders {
@@ -77,13 +77,13 @@ func (s *story) authority(ctx context.Context) error {
 		st.Subject, st.Document = subject, doc
 		if i == 0 {
 			_, err := s.send(ctx, st, "authority-officer-1")
-			s.refused("designation", o.name+" with one officer's signature", err)
+			s.expectRefused("designation", o.name+" with one officer's signature", err)
 		}
 		if _, err := s.submit(ctx, "designation-"+o.name, st, "authority-officer-1", "authority-officer-2"); err != nil {
 			return err
 		}
 	}
-	s.step("#6-8", "designations", fmt.Sprintf("%s %s, %s %s, %s %s; two officers each", orders[0].name, orders[0].short, orders[1].name, orders[1].short, orders[2].name, orders[2].short))
+	s.printStep("#6-8", "designations", fmt.Sprintf("%s %s, %s %s, %s %s; two officers each", orders[0].name, orders[0].short, orders[1].name, orders[1].short, orders[2].name, orders[2].short))
 
 	subject, doc, err := s.document("correction-2026-014-1.txt", "CORRECTION 1 to order 2026-014 (fictional)\n")
 	if err != nil {
@@ -94,63 +94,63 @@ func (s *story) authority(ctx context.Context) error {
 	if _, err := s.submit(ctx, "amendment-2026-014-1", st, "authority-officer-1", "authority-officer-2"); err != nil {
 		return err
 	}
-	s.step("#9", "amendment", "2026-014: registration number corrected; nobody has to answer again")
+	s.printStep("#9", "amendment", "2026-014: registration number corrected; nobody has to answer again")
 	return nil
 }
 
-// providers answer; one sends twice, one signs for another.
-func (s *story) providers(ctx context.Context) error {
-	s.line("")
-	s.line("providers")
+// respond answer; one sends twice, one signs for another.
+func (s *scenario) respond(ctx context.Context) error {
+	s.printLine("")
+	s.printLine("providers")
 	windDown := s.dates.windDown
-	acme := s.answer("acme-cloud", &record.Response{Status: "winding-down", WindDownBy: &windDown, Conditions: []string{"c1"}})
+	acme := s.response("acme-cloud", &record.Response{Status: "winding-down", WindDownBy: &windDown, Conditions: []string{"c1"}})
 	sent, err := s.submit(ctx, "response-2026-014-acme-cloud", acme, "acme-cloud-ci")
 	if err != nil {
 		return err
 	}
-	s.step("#10", "response", "acme-cloud on 2026-014: winding-down by "+windDown.String())
+	s.printStep("#10", "response", "acme-cloud on 2026-014: winding-down by "+windDown.String())
 
-	borealis := s.answer("borealis-compute", &record.Response{Status: "no-relationship"})
+	borealis := s.response("borealis-compute", &record.Response{Status: "no-relationship"})
 	if _, err := s.submit(ctx, "response-2026-014-borealis-compute", borealis, "borealis-compute-ci"); err != nil {
 		return err
 	}
-	s.step("#11", "response", "borealis-compute on 2026-014: no-relationship")
+	s.printStep("#11", "response", "borealis-compute on 2026-014: no-relationship")
 
 	form := s.statement("cip/acme-cloud", "acme-cloud", s.certification("cip/acme-cloud"))
-	salt := record.NewSalt("/subject", record.IDOf([]byte("the form stays private")).String())
+	salt := record.NewOpening("/subject", record.IDOf([]byte("the form stays private")).String())
 	if form.Subject.SHA256, err = record.ParseID(salt.Commit(s.ledger, "cip/acme-cloud").Commit); err != nil {
 		return err
 	}
-	if err := s.posts[1].stop(); err != nil { // what follows goes without this witness
+	if err := s.witnessNodes[1].stop(); err != nil { // what follows goes without this witness
 		return err
 	}
-	if s.without, err = s.submit(ctx, "cip-certification-acme-cloud", form, "acme-cloud-compliance"); err != nil {
+	if s.sentWithoutW2, err = s.submit(ctx, "cip-certification-acme-cloud", form, "acme-cloud-compliance"); err != nil {
 		return err
 	}
-	s.step("#12", "certification", fmt.Sprintf("acme-cloud for %d", s.dates.year))
+	s.printStep("#12", "certification", fmt.Sprintf("acme-cloud for %d", s.dates.year))
 
-	again, err := s.client.Submit(ctx, sent.envelope, client.Fixed{Only: s.policy}, client.Patience{})
+	again, err := s.client.Submit(ctx, sent.envelope, client.SinglePolicy{Only: s.policy}, client.Retry{})
 	switch {
 	case err != nil:
 		return err
-	case again.Known && again.Receipt.Index() == sent.receipt.Index():
-		s.outcome("same again", "acme-cloud's response, sent twice", fmt.Sprintf("same index %d, same record", sent.receipt.Index()))
+	case again.Existed && again.Receipt.Index() == sent.receipt.Index():
+		s.printOutcome("same again", "acme-cloud's response, sent twice", fmt.Sprintf("same index %d, same record", sent.receipt.Index()))
 	default:
-		s.wrong++
-		s.outcome("same again", "acme-cloud's response, sent twice", fmt.Sprintf("ANOTHER index, %d", again.Receipt.Index()))
+		s.unexpected++
+		s.printOutcome("same again", "acme-cloud's response, sent twice", fmt.Sprintf("ANOTHER index, %d", again.Receipt.Index()))
 	}
 
-	forged := s.answer("cirrus-hosting", &record.Response{Status: "no-relationship"})
+	forged := s.response("cirrus-hosting", &record.Response{Status: "no-relationship"})
 	_, err = s.send(ctx, forged, "delta-racks-compliance")
-	s.refused("intruder", "delta-racks signs for cirrus-hosting", err)
+	s.expectRefused("intruder", "delta-racks signs for cirrus-hosting", err)
 	return nil
 }
 
-// auditor verifies a receipt offline, a spoilt one, and then everything.
-func (s *story) auditor(ctx context.Context) error {
-	s.line("")
-	s.line("auditor")
-	t, err := s.trust(ctx)
+// verifyAndAudit verifies a receipt offline, a spoilt one, and then everything.
+func (s *scenario) verifyAndAudit(ctx context.Context) error {
+	s.printLine("")
+	s.printLine("auditor")
+	t, err := s.openTrust(ctx)
 	if err != nil {
 		return err
 	}
@@ -164,20 +164,20 @@ func (s *story) auditor(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if r.Authorship != client.ByReplay {
-		s.wrong++
+	if r.Authorship != client.AuthorshipByReplay {
+		s.unexpected++
 	}
-	s.outcome("receipt", name, "verified offline")
+	s.printOutcome("receipt", name, "verified offline")
 	who := r.Signers[0]
-	s.step("", "", fmt.Sprintf("  signed by   %s, holder %s (key %s, enrolled at #%d)", who.Party, who.Holder, who.KeyID[:len("SHA256:")+6]+"…", who.Added))
+	s.printStep("", "", fmt.Sprintf("  signed by   %s, holder %s (key %s, enrolled at #%d)", who.Party, who.Holder, who.KeyID[:len("SHA256:")+6]+"…", who.Added))
 	cp := r.Published.Checkpoint()
-	s.step("", "", fmt.Sprintf("  on ledger   %s, index %d of %d", cp.Origin, r.Index, cp.Size))
+	s.printStep("", "", fmt.Sprintf("  on ledger   %s, index %d of %d", cp.Origin, r.Index, cp.Size))
 	k, n := r.Policy.QuorumSize()
 	existed := r.Published.ExistedBy()
-	s.step("", "", fmt.Sprintf("  existed by  %s, said %s (%d of %d needed)", existed.Format("2006-01-02 15:04:05Z"), strings.Join(r.Published.Witnessed(existed), ", "), k, n))
+	s.printStep("", "", fmt.Sprintf("  existed by  %s, said %s (%d of %d needed)", existed.Format("2006-01-02 15:04:05Z"), strings.Join(r.Published.SatisfiedMembers(existed), ", "), k, n))
 
-	_, err = client.Verify(ctx, spoil(file), t, time.Now())
-	s.refused("one byte off", "the same file, tampered", err)
+	_, err = client.Verify(ctx, tamper(file), t, time.Now())
+	s.expectRefused("one byte off", "the same file, tampered", err)
 
 	audit, err := s.audit(ctx, t)
 	if err != nil {
@@ -185,16 +185,16 @@ func (s *story) auditor(ctx context.Context) error {
 	}
 	verdict := "consistent; 0 entries that should not be there"
 	if len(audit.Findings) > 0 {
-		s.wrong++
+		s.unexpected++
 		verdict = strings.Join(audit.Findings, "; ")
 	}
 	root := record.ID(audit.Tree.Root).String()[:4] + "…"
-	s.outcome("full replay", fmt.Sprintf("%d entries, %d signatures, root %s", audit.Tree.Size, audit.Signatures, root), verdict)
+	s.printOutcome("full replay", fmt.Sprintf("%d entries, %d signatures, root %s", audit.Tree.Size, audit.Signatures, root), verdict)
 	return t.Close()
 }
 
 // statement fills in what every record has.
-func (s *story) statement(thread, issuer string, p record.Predicate) *record.Statement {
+func (s *scenario) statement(thread, issuer string, p record.Predicate) *record.Statement {
 	st := &record.Statement{Kind: p.Kind(), Predicate: p, Common: record.Common{
 		Ledger: s.ledger, Thread: thread, Issuer: issuer, Follows: s.heads[thread],
 	}}
@@ -202,15 +202,15 @@ func (s *story) statement(thread, issuer string, p record.Predicate) *record.Sta
 	return st
 }
 
-// answer is a provider's response to the first order as it stands.
-func (s *story) answer(party string, r *record.Response) *record.Statement {
+// response is a provider's response to the first order as it stands.
+func (s *scenario) response(party string, r *record.Response) *record.Statement {
 	st := s.statement("response/2026-014/"+party, party, r)
 	st.Subject = record.Subject{Name: "designation/2026-014", SHA256: s.heads["designation/2026-014"]}
 	return st
 }
 
 // sign makes the envelope of a statement, issued now.
-func (s *story) sign(ctx context.Context, st *record.Statement, names ...string) (record.Envelope, error) {
+func (s *scenario) sign(ctx context.Context, st *record.Statement, names ...string) (record.Envelope, error) {
 	st.IssuedAt = time.Now().UTC().Truncate(time.Second)
 	payload, err := record.EncodeStatement(st)
 	if err != nil {
@@ -218,7 +218,7 @@ func (s *story) sign(ctx context.Context, st *record.Statement, names ...string)
 	}
 	env := record.Envelope{PayloadType: record.PayloadType, Payload: payload}
 	for _, name := range names {
-		signer, err := s.cast.signer(name)
+		signer, err := s.keyring.signer(name)
 		if err != nil {
 			return env, err
 		}
@@ -229,40 +229,40 @@ func (s *story) sign(ctx context.Context, st *record.Statement, names ...string)
 	return env, nil
 }
 
-// sent is a record that is on the ledger.
-type sent struct {
+// sentRecord is a record that is on the ledger.
+type sentRecord struct {
 	envelope []byte
 	receipt  *client.Receipt
 }
 
 // send signs and submits, and believes nothing but a verified receipt.
-func (s *story) send(ctx context.Context, st *record.Statement, names ...string) (sent, error) {
+func (s *scenario) send(ctx context.Context, st *record.Statement, names ...string) (sentRecord, error) {
 	env, err := s.sign(ctx, st, names...)
 	if err != nil {
-		return sent{}, err
+		return sentRecord{}, err
 	}
 	raw := env.Marshal()
-	sub, err := s.client.Submit(ctx, raw, client.Fixed{Only: s.policy}, client.Patience{For: 30 * time.Second})
+	sub, err := s.client.Submit(ctx, raw, client.SinglePolicy{Only: s.policy}, client.Retry{MaxElapsed: 30 * time.Second})
 	if err != nil {
-		return sent{}, err
+		return sentRecord{}, err
 	}
 	if sub.Receipt == nil {
-		return sent{}, errors.New("committed, and not published in time")
+		return sentRecord{}, errors.New("committed, and not published in time")
 	}
 	s.heads[st.Thread] = sub.ID
-	return sent{raw, sub.Receipt}, nil
+	return sentRecord{raw, sub.Receipt}, nil
 }
 
 // submit sends a record that must be accepted, and keeps its receipt.
-func (s *story) submit(ctx context.Context, name string, st *record.Statement, names ...string) (sent, error) {
+func (s *scenario) submit(ctx context.Context, name string, st *record.Statement, names ...string) (sentRecord, error) {
 	done, err := s.send(ctx, st, names...)
 	if err != nil {
-		return sent{}, fmt.Errorf("%s: %w", name, err)
+		return sentRecord{}, fmt.Errorf("%s: %w", name, err)
 	}
-	return done, s.keep(name, done.receipt)
+	return done, s.saveReceipt(name, done.receipt)
 }
 
-func (s *story) keep(name string, r *client.Receipt) error {
+func (s *scenario) saveReceipt(name string, r *client.Receipt) error {
 	s.receipts++
 	return s.write(filepath.Join("receipts", name+proof.ReceiptSuffix), r.Text)
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/seed-53cf897a/docket/witness"
 )
 
-// post is one witness of the story.
-type post struct {
+// witnessNode is one witness of the story.
+type witnessNode struct {
 	name    string // w1
 	url     string
 	address string
@@ -30,8 +30,8 @@ type post struct {
 	ended chan error
 }
 
-// newPosts makes three witnesses with their keys and states, each the others' peer.
-func (s *story) newPosts(ctx context.Context, keys node.Keys, ledgerURL string) error {
+// newWitnesses makes three witnesses with their keys and states, each the others' peer.
+func (s *scenario) newWitnesses(ctx context.Context, keys node.Keys, ledgerURL string) error {
 	var logKeys []proof.Key
 	for _, k := range keys.Signers {
 		logKeys = append(logKeys, k.Key())
@@ -48,16 +48,16 @@ func (s *story) newPosts(ctx context.Context, keys node.Keys, ledgerURL string) 
 		if err != nil {
 			return err
 		}
-		p := &post{name: name, url: "http://" + l.Addr().String(), address: l.Addr().String(), config: witness.Config{
+		p := &witnessNode{name: name, url: "http://" + l.Addr().String(), address: l.Addr().String(), config: witness.Config{
 			Keys: own, FS: vfs.Default, Dir: dir, Logs: logs, Sources: map[string][]string{origin: {ledgerURL}}, Log: slog.New(slog.DiscardHandler),
 		}}
 		if err := l.Close(); err != nil {
 			return err
 		}
-		s.posts = append(s.posts, p)
+		s.witnessNodes = append(s.witnessNodes, p)
 	}
-	for _, p := range s.posts {
-		for _, other := range s.posts {
+	for _, p := range s.witnessNodes {
+		for _, other := range s.witnessNodes {
 			if other != p {
 				p.config.Peers = append(p.config.Peers, other.url)
 			}
@@ -67,7 +67,7 @@ func (s *story) newPosts(ctx context.Context, keys node.Keys, ledgerURL string) 
 }
 
 // start opens the witness and serves it until stop.
-func (p *post) start(ctx context.Context) error {
+func (p *witnessNode) start(ctx context.Context) error {
 	w, err := witness.Open(p.config)
 	if err != nil {
 		return err
@@ -79,13 +79,13 @@ func (p *post) start(ctx context.Context) error {
 	ctx, p.end = context.WithCancel(ctx)
 	p.w, p.ended = w, make(chan error, 1)
 	go func() {
-		p.ended <- stand.Server{Witness: w, Every: time.Minute, Log: p.config.Log}.Serve(ctx, l)
+		p.ended <- stand.Server{Witness: w, GossipInterval: time.Minute, Log: p.config.Log}.Serve(ctx, l)
 	}()
 	return nil
 }
 
 // stop ends the witness, as a broken machine would.
-func (p *post) stop() error {
+func (p *witnessNode) stop() error {
 	if p.w == nil {
 		return nil
 	}
@@ -97,10 +97,10 @@ func (p *post) stop() error {
 
 // policyLines are the witnesses as a policy names them: two keys of one operator
 // stand in one group.
-func (s *story) policyLines() string {
+func (s *scenario) policyLines() string {
 	var b strings.Builder
 	var groups []string
-	for _, p := range s.posts {
+	for _, p := range s.witnessNodes {
 		var members []string
 		for i, k := range p.config.Keys {
 			member := p.name + []string{"e", "m"}[i]

@@ -44,7 +44,7 @@ func TestImport(t *testing.T) {
 		{false, 3534, 184, 1006, 4356, "docket: 184 of 3,534 would go (5.2 %, limit 2 %); if true: --allow-removed 184\n"},
 	} {
 		t.Run(fmt.Sprintf("individuals=%v", c.individuals), func(t *testing.T) {
-			i := newImport(t, c.individuals)
+			i := newImportRun(t, c.individuals)
 			if r := i.must("2019"); r.Designations != c.first || r.Sent != c.first {
 				t.Errorf("2019: %+v, want %d designations", r, c.first)
 			}
@@ -74,7 +74,7 @@ func TestImportInterrupted(t *testing.T) {
 		t.Skipf("no public data in %s: the real lists are not imported", shared)
 	}
 	const listed, until = 3534, 1000
-	i := newImport(t, false)
+	i := newImportRun(t, false)
 	before := i.size()
 	server, err := url.Parse(i.url)
 	if err != nil {
@@ -105,8 +105,8 @@ func TestImportInterrupted(t *testing.T) {
 	i.inForce("2019", listed)
 }
 
-// imports are the runs of one importer against one ledger.
-type imports struct {
+// importRun are the runs of one importer against one ledger.
+type importRun struct {
 	*ledger
 	t           *testing.T
 	url         string
@@ -115,14 +115,14 @@ type imports struct {
 	size        func() uint64
 }
 
-func newImport(t *testing.T, individuals bool) *imports {
+func newImportRun(t *testing.T, individuals bool) *importRun {
 	t.Helper()
 	l := newLedger(t)
 	p := l.serve()
 	c := l.client(p)
-	l.must(t.Context(), c, l.world.Authority())
-	i := &imports{ledger: l, t: t, url: p.url, trust: filepath.Join(t.TempDir(), "trust"), key: filepath.Join(t.TempDir(), "import.pem"), individuals: individuals}
-	i.size = func() uint64 { return tree(t, c).Size }
+	l.mustSubmit(t.Context(), c, l.world.Authority())
+	i := &importRun{ledger: l, t: t, url: p.url, trust: filepath.Join(t.TempDir(), "trust"), key: filepath.Join(t.TempDir(), "import.pem"), individuals: individuals}
+	i.size = func() uint64 { return newestTree(t, c).Size }
 	if err := os.WriteFile(i.key, l.world.PrivatePEM("authority/nightly-import"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func newImport(t *testing.T, individuals bool) *imports {
 }
 
 // args are the command that imports one year's edition.
-func (i *imports) args(year string, more ...string) []string {
+func (i *importRun) args(year string, more ...string) []string {
 	args := []string{"import", "ofac", "--trust", i.trust, "--submit", "--key", i.key, "--json"}
 	if i.individuals {
 		args = append(args, "--individuals")
@@ -143,10 +143,10 @@ func (i *imports) args(year string, more ...string) []string {
 	return args
 }
 
-// imported is what docket import prints.
-type imported struct{ Designations, Amendments, Revocations, Unchanged, Sent int }
+// importResult is what docket import prints.
+type importResult struct{ Designations, Amendments, Revocations, Unchanged, Sent int }
 
-func (i *imports) must(year string, more ...string) (r imported) {
+func (i *importRun) must(year string, more ...string) (r importResult) {
 	i.t.Helper()
 	out := i.docket(i.args(year, more...)...)
 	if err := json.Unmarshal([]byte(out), &r); err != nil {
@@ -158,7 +158,7 @@ func (i *imports) must(year string, more ...string) (r imported) {
 
 // inForce wants exactly one edition of the list in force, to each name, alias and
 // address.
-func (i *imports) inForce(year string, n int) {
+func (i *importRun) inForce(year string, n int) {
 	i.t.Helper()
 	want := make(map[string][]string)
 	for _, e := range readList(i.t, year).Entries {

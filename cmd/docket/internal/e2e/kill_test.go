@@ -16,19 +16,19 @@ func TestKillNine(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed, 9))
 	l := newLedger(t)
 	p := l.serve()
-	providers := begin(t, l, l.client(p), clouds)
+	providers := enrolProviders(t, l, l.client(p), clouds)
 	for range kills {
 		load(t, l.client(p), providers, 1+rng.Int64N(60), p.kill)
 		p = l.serve()
 	}
 	c := l.client(p)
-	settle(t, l, c, providers)
+	resubmitUnanswered(t, l, c, providers)
 
 	var receipts []*client.Receipt
 	for _, p := range providers {
 		receipts = append(receipts, p.receipts...)
 	}
-	size := tree(t, c).Size
+	size := newestTree(t, c).Size
 	if want := uint64(len(receipts) + clouds + 3); size != want { // each answer is there once
 		t.Errorf("%d entries, want %d (seed %d)", size, want, seed)
 	}
@@ -44,7 +44,7 @@ func TestTerminate(t *testing.T) {
 	const rounds, clouds = 4, 12
 	l := newLedger(t)
 	p := l.serve()
-	providers := begin(t, l, l.client(p), clouds)
+	providers := enrolProviders(t, l, l.client(p), clouds)
 	for range rounds {
 		stopped := make(chan error, 1)
 		load(t, l.client(p), providers, 40, func() { go func() { stopped <- p.terminate() }() })
@@ -54,7 +54,7 @@ func TestTerminate(t *testing.T) {
 		p = l.serve()
 	}
 	c := l.client(p)
-	settle(t, l, c, providers)
+	resubmitUnanswered(t, l, c, providers)
 	var receipts []*client.Receipt
 	for _, p := range providers {
 		receipts = append(receipts, p.receipts...)

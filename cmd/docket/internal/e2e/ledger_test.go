@@ -83,7 +83,7 @@ func newLedger(t testing.TB) *ledger {
 		t.Fatal(err)
 	}
 	printed := l.docket("init", "--dir", l.dir, "--charter", file)
-	l.world.Note(charter)
+	l.world.NoteAdmitted(charter)
 	if l.id = l.world.Ledger; strings.TrimSpace(printed) != l.id.String() {
 		t.Fatalf("docket init --charter printed %q, the charter is %s", printed, l.id)
 	}
@@ -187,14 +187,14 @@ func (l *ledger) client(p *process) *client.Client {
 	return c
 }
 
-// must submits a record that is admitted.
-func (l *ledger) must(ctx context.Context, c *client.Client, env record.Envelope) *client.Receipt {
+// mustSubmit submits a record that is admitted.
+func (l *ledger) mustSubmit(ctx context.Context, c *client.Client, env record.Envelope) *client.Receipt {
 	l.t.Helper()
-	s, err := c.Submit(ctx, env.Marshal(), client.Fixed{Only: l.policy}, client.Patience{For: time.Minute})
+	s, err := c.Submit(ctx, env.Marshal(), client.SinglePolicy{Only: l.policy}, client.Retry{MaxElapsed: time.Minute})
 	if err != nil || s.Receipt == nil {
 		l.t.Fatalf("submitting: %v, %v", s, err)
 	}
-	l.world.Note(env)
+	l.world.NoteAdmitted(env)
 	l.world.Now = time.Now().UTC().Truncate(time.Millisecond)
 	return s.Receipt
 }

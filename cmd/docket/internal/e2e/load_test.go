@@ -29,7 +29,7 @@ type provider struct {
 	open     []byte // sent, and no receipt yet
 	env      record.Envelope
 	receipts []*client.Receipt
-	said     int
+	answers  int
 }
 
 // next is the envelope to be sent now.
@@ -41,8 +41,8 @@ func (p *provider) next() []byte {
 		l.world.Now = time.Now().UTC().Truncate(time.Millisecond)
 		windDown := record.DateOf(l.world.Now, time.UTC).AddDays(20)
 		st := l.world.Statement("response/1/"+p.id, p.id, &record.Response{Status: "winding-down", WindDownBy: &windDown})
-		st.Note = fmt.Sprintf("answer %d", p.said)
-		p.said++
+		st.Note = fmt.Sprintf("answer %d", p.answers)
+		p.answers++
 		p.env = l.world.Sign(st, p.id+"/ci")
 		p.open = p.env.Marshal()
 	}
@@ -52,20 +52,20 @@ func (p *provider) next() []byte {
 // answer sends responses until the server is gone. told is called for each receipt.
 func (p *provider) answer(ctx context.Context, c *client.Client, told func()) error {
 	for {
-		s, err := c.Submit(ctx, p.next(), client.Fixed{Only: p.ledger.policy}, client.Patience{})
-		var gone *wire.Unreachable
+		s, err := c.Submit(ctx, p.next(), client.SinglePolicy{Only: p.ledger.policy}, client.Retry{})
+		var gone *wire.UnreachableError
 		var later *client.Problem
 		switch {
-		case errors.As(err, &gone), errors.As(err, &later) && later.Later():
+		case errors.As(err, &gone), errors.As(err, &later) && later.Retryable():
 			return nil // it was killed, or is about to end
 		case err != nil:
-			return fmt.Errorf("%s, answer %d: %w", p.id, p.said, err)
+			return fmt.Errorf("%s, answer %d: %w", p.id, p.answers, err)
 		case s.Receipt == nil:
 			continue // committed, it says: ask again
 		}
 		p.receipts = append(p.receipts, s.Receipt)
 		p.ledger.mu.Lock()
-		p.ledger.world.Note(p.env)
+		p.ledger.world.NoteAdmitted(p.env)
 		p.ledger.mu.Unlock()
 		p.open = nil
 		told()
@@ -93,28 +93,28 @@ func load(t *testing.T, c *client.Client, providers []*provider, receipts int64,
 	wg.Wait()
 }
 
-// settle sends what is still open to a server that goes on.
-func settle(t *testing.T, l *ledger, c *client.Client, providers []*provider) {
+// resubmitUnanswered sends what is still open to a server that goes on.
+func resubmitUnanswered(t *testing.T, l *ledger, c *client.Client, providers []*provider) {
 	t.Helper()
 	for _, p := range providers {
 		if p.open == nil {
 			continue
 		}
-		p.receipts = append(p.receipts, l.must(t.Context(), c, p.env))
+		p.receipts = append(p.receipts, l.mustSubmit(t.Context(), c, p.env))
 		p.open = nil
 	}
 }
 
-// begin enrols the authority and n providers, and gives an order to answer to.
-func begin(t *testing.T, l *ledger, c *client.Client, n int) (all []*provider) {
+// enrolProviders enrols the authority and n providers, and gives an order to answer to.
+func enrolProviders(t *testing.T, l *ledger, c *client.Client, n int) (all []*provider) {
 	t.Helper()
-	l.must(t.Context(), c, l.world.Authority())
+	l.mustSubmit(t.Context(), c, l.world.Authority())
 	for i := range n {
 		p := &provider{id: fmt.Sprintf("cloud-%d", i), ledger: l}
-		l.must(t.Context(), c, l.world.Provider(p.id))
+		l.mustSubmit(t.Context(), c, l.world.Provider(p.id))
 		all = append(all, p)
 	}
-	l.must(t.Context(), c, l.world.Designate("1", l.world.Order("Kestrel Hosting")))
+	l.mustSubmit(t.Context(), c, l.world.Designate("1", l.world.NewDesignation("Kestrel Hosting")))
 	return all
 }
 
@@ -132,14 +132,14 @@ func checkReceipts(t *testing.T, l *ledger, c *client.Client, receipts []*client
 		t.Fatal(err)
 	}
 	var entries [][]byte
-	for i := range trust.Covers() {
+	for i := range trust.CoveredSize() {
 		e, err := trust.Entry(t.Context(), i)
 		if err != nil {
 			t.Fatal(err)
 		}
 		entries = append(entries, e)
 	}
-	log := storetest.LogOf(entries)
+	log := storetest.NewReferenceLog(entries)
 	if now := trust.Checkpoint().Checkpoint().Tree(); log.Head(len(entries)) != now {
 		t.Fatalf("the checkpoint is of %v, the entries hash to %v", now, log.Head(len(entries)))
 	}
@@ -156,12 +156,12 @@ func checkReceipts(t *testing.T, l *ledger, c *client.Client, receipts []*client
 		}
 		seen[r.Index()] = r.ID
 		report, err := client.Verify(t.Context(), r.Text, trust, time.Now())
-		if err != nil || report.ID != r.ID || report.Authorship != client.ByReplay {
+		if err != nil || report.ID != r.ID || report.Authorship != client.AuthorshipByReplay {
 			t.Fatalf("the receipt of index %d: %+v, %v", r.Index(), report, err)
 		}
 	}
 	audit, err := client.Audit{Source: c.Source(), Charter: l.id, Trusted: trust.Checkpoint(), Files: vfs.NewMem(), Dir: "audit"}.Run(t.Context())
-	if err != nil || len(audit.Findings) > 0 || audit.Judged != uint64(len(entries)) {
+	if err != nil || len(audit.Findings) > 0 || audit.Checked != uint64(len(entries)) {
 		t.Fatalf("the audit: %+v, %v", audit, err)
 	}
 }
@@ -195,8 +195,8 @@ func checkRegister(t *testing.T, l *ledger) {
 	}
 }
 
-// tree is what a server has published.
-func tree(t *testing.T, c *client.Client) proof.Tree {
+// newestTree is what a server has published.
+func newestTree(t *testing.T, c *client.Client) proof.Tree {
 	t.Helper()
 	note, err := c.Source().Checkpoint(t.Context())
 	if err != nil {

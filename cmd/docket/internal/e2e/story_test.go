@@ -38,7 +38,7 @@ func TestStory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, w, policy := t.Context(), l.world, client.Fixed{Only: l.policy}
+	ctx, w, policy := t.Context(), l.world, client.SinglePolicy{Only: l.policy}
 	if !strings.HasPrefix(p.url, "https://") {
 		t.Errorf("it says that it is at %s", p.url)
 	}
@@ -46,12 +46,12 @@ func TestStory(t *testing.T) {
 		t.Error("a client that knows no certificate was content")
 	}
 
-	l.must(ctx, c, w.Authority())
+	l.mustSubmit(ctx, c, w.Authority())
 	for _, id := range []string{"acme-cloud", "borealis"} {
-		l.must(ctx, c, w.Provider(id))
+		l.mustSubmit(ctx, c, w.Provider(id))
 	}
-	one := w.Sign(w.Statement("designation/2026-014", record.Authority, w.Order("Kestrel Hosting")), "authority/officer-1")
-	refused(t, c, policy, one, http.StatusForbidden, "2 officers needed, 1 signed (officer-1)")
+	one := w.Sign(w.Statement("designation/2026-014", record.Authority, w.NewDesignation("Kestrel Hosting")), "authority/officer-1")
+	wantRefused(t, c, policy, one, http.StatusForbidden, "2 officers needed, 1 signed (officer-1)")
 	two, err := one.Sign(ctx, w.Signer("authority/officer-2")) // on another machine
 	if err != nil {
 		t.Fatal(err)
@@ -60,20 +60,20 @@ func TestStory(t *testing.T) {
 	if err != nil || !strings.Contains(strings.Join(verdict.Effects, "\n"), "duties") {
 		t.Errorf("the dry run says %+v, %v", verdict, err)
 	}
-	order := l.must(ctx, c, two)
+	order := l.mustSubmit(ctx, c, two)
 
 	ack := &record.Response{Status: "acknowledged"}
 	forged := w.Sign(w.Statement("response/2026-014/acme-cloud", "acme-cloud", ack), "borealis/ci")
-	refused(t, c, policy, forged, http.StatusForbidden, "acme-cloud")
+	wantRefused(t, c, policy, forged, http.StatusForbidden, "acme-cloud")
 	answer := w.Respond("2026-014", "acme-cloud", ack)
-	response := l.must(ctx, c, answer)
-	again, err := c.Submit(ctx, answer.Marshal(), policy, client.Patience{})
-	if err != nil || !again.Known || again.Receipt.Index() != response.Index() {
+	response := l.mustSubmit(ctx, c, answer)
+	again, err := c.Submit(ctx, answer.Marshal(), policy, client.Retry{})
+	if err != nil || !again.Existed || again.Receipt.Index() != response.Index() {
 		t.Errorf("sent again: %+v, %v; want index %d, known", again, err, response.Index())
 	}
 	stale := w.Statement("response/2026-014/acme-cloud", "acme-cloud", &record.Response{Status: "no-relationship"})
 	stale.Follows = record.ID{}
-	refused(t, c, policy, w.Sign(stale, "acme-cloud/ci"), http.StatusConflict, response.ID.String())
+	wantRefused(t, c, policy, w.Sign(stale, "acme-cloud/ci"), http.StatusConflict, response.ID.String())
 
 	trust, err := client.CreateTrust(ctx, vfs.NewMem(), "trust", c, l.id)
 	if err != nil {
@@ -81,14 +81,14 @@ func TestStory(t *testing.T) {
 	}
 	defer trust.Close()
 	report, err := client.Verify(ctx, response.Text, trust, time.Now())
-	if err != nil || report.Authorship != client.NotChecked {
+	if err != nil || report.Authorship != client.AuthorshipNotChecked {
 		t.Errorf("before the sync: %+v, %v", report, err)
 	}
 	if err := trust.Sync(ctx, c, nil); err != nil {
 		t.Fatal(err)
 	}
 	report, err = client.Verify(ctx, response.Text, trust, time.Now())
-	if err != nil || report.Authorship != client.ByReplay || report.Signers[0].Party != "acme-cloud" || report.Signers[0].Holder != "ci" {
+	if err != nil || report.Authorship != client.AuthorshipByReplay || report.Signers[0].Party != "acme-cloud" || report.Signers[0].Holder != "ci" {
 		t.Errorf("after the sync: %+v, %v", report, err)
 	}
 	spoilt := bytes.Replace(response.Text, []byte("index "), []byte("index 1"), 1)
@@ -96,32 +96,32 @@ func TestStory(t *testing.T) {
 		t.Error("a spoilt receipt verifies")
 	}
 	checkReceipts(t, l, c, []*client.Receipt{order, response})
-	announced(t, trust)
+	wantAnnounced(t, trust)
 	p.end(t)
 }
 
-// refused wants a refusal with that status and these words, and no trace of it.
-func refused(t *testing.T, c *client.Client, policy client.Policies, env record.Envelope, status int, words string) {
+// wantRefused wants a refusal with that status and these words, and no trace of it.
+func wantRefused(t *testing.T, c *client.Client, policy client.Policies, env record.Envelope, status int, words string) {
 	t.Helper()
-	before := tree(t, c)
-	_, err := c.Submit(t.Context(), env.Marshal(), policy, client.Patience{})
+	before := newestTree(t, c)
+	_, err := c.Submit(t.Context(), env.Marshal(), policy, client.Retry{})
 	var p *client.Problem
 	if !errors.As(err, &p) || p.Status != status || !strings.Contains(p.Error()+p.Current, words) {
 		t.Errorf("got %v, want %d with %q", err, status, words)
 	}
-	if after := tree(t, c); after != before {
+	if after := newestTree(t, c); after != before {
 		t.Errorf("a refusal took the log from %v to %v", before, after)
 	}
 }
 
-// announced wants the order in the replayed copy as the world knows it today.
-func announced(t *testing.T, trust *client.Trust) {
+// wantAnnounced wants the order in the replayed copy as the world knows it today.
+func wantAnnounced(t *testing.T, trust *client.Trust) {
 	t.Helper()
-	r, err := trust.Copy()
+	r, err := trust.Register()
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := r.At(r.Size())
+	v, err := r.ViewAt(r.Size())
 	if err != nil {
 		t.Fatal(err)
 	}

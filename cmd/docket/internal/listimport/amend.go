@@ -14,16 +14,16 @@ func amendment(old *record.Designation, e Entry) (*record.Amendment, error) {
 	next.Target.Schema = e.Target.Schema
 	next.Target.Name = e.Target.Name
 	next.Target.Country = e.Target.Country
-	next.Target.Alias = update(old.Target.Alias, e.Target.Alias)
-	next.Target.Address = update(old.Target.Address, e.Target.Address)
-	next.Program = update(old.Program, e.Program)
+	next.Target.Alias = mergeItems(old.Target.Alias, e.Target.Alias)
+	next.Target.Address = mergeItems(old.Target.Address, e.Target.Address)
+	next.Program = mergeItems(old.Program, e.Program)
 	return record.Diff(old, &next)
 }
 
-// update gives the new items, those that stay first and in the old order. The
+// mergeItems gives the new items, those that stay first and in the old order. The
 // order of a list's rows means nothing, so a list that only reorders them gives
 // no record, and one that adds a name gives a record of that name alone.
-func update[T comparable](old, new []T) []T {
+func mergeItems[T comparable](old, new []T) []T {
 	var items []T
 	for _, x := range old {
 		if slices.Contains(new, x) {

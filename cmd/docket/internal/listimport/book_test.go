@@ -12,11 +12,11 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// book is a register of designations, as little of one as an import needs. It
+// testRegister is a register of designations, as little of one as an import needs. It
 // applies planned items by the rules of RECORDS.md and fails the test on misuse.
-type book map[string]listimport.Current
+type testRegister map[string]listimport.Current
 
-func (b book) all() iter.Seq2[listimport.Current, error] {
+func (b testRegister) all() iter.Seq2[listimport.Current, error] {
 	return func(yield func(listimport.Current, error) bool) {
 		for _, c := range b {
 			if !yield(c, nil) {
@@ -26,7 +26,7 @@ func (b book) all() iter.Seq2[listimport.Current, error] {
 	}
 }
 
-func (b book) apply(t testing.TB, items ...listimport.Item) {
+func (b testRegister) apply(t testing.TB, items ...listimport.Item) {
 	t.Helper()
 	for _, i := range items {
 		c, known := b[i.Thread]
@@ -59,8 +59,8 @@ func (b book) apply(t testing.TB, items ...listimport.Item) {
 	}
 }
 
-// living is the number of threads in force.
-func (b book) living() int {
+// inForceCount is the number of threads in force.
+func (b testRegister) inForceCount() int {
 	n := 0
 	for _, c := range b {
 		if c.Ended == "" {
@@ -70,9 +70,9 @@ func (b book) living() int {
 	return n
 }
 
-// equals says where the book's living threads differ from the list, persons
+// wantEqual says where the book's living threads differ from the list, persons
 // being left out of both where they are outside.
-func (b book) equals(t testing.TB, l *listimport.List, individuals bool) {
+func (b testRegister) wantEqual(t testing.TB, l *listimport.List, individuals bool) {
 	t.Helper()
 	left := maps.Clone(b)
 	maps.DeleteFunc(left, func(_ string, c listimport.Current) bool { return c.Ended != "" })
@@ -114,7 +114,7 @@ func describe(t record.Target, program []string) []string {
 }
 
 // plan is Diff, which must succeed.
-func plan(t testing.TB, l *listimport.List, b book, o listimport.Options) *listimport.Plan {
+func plan(t testing.TB, l *listimport.List, b testRegister, o listimport.Options) *listimport.Plan {
 	t.Helper()
 	p, err := listimport.Diff(l, b.all(), o)
 	if err != nil {

@@ -25,7 +25,7 @@ func Diff(list *List, current iter.Seq2[Current, error], o Options) (*Plan, erro
 	if err := list.check(); err != nil {
 		return nil, err
 	}
-	known, err := collect(list, current)
+	known, err := currentByID(list, current)
 	if err != nil {
 		return nil, err
 	}
@@ -33,13 +33,13 @@ func Diff(list *List, current iter.Seq2[Current, error], o Options) (*Plan, erro
 	listed := make(map[string]bool, len(list.Entries))
 	for _, e := range list.Entries {
 		listed[e.ID] = true
-		if err := d.entry(e, known[e.ID]); err != nil {
+		if err := d.addEntry(e, known[e.ID]); err != nil {
 			return nil, fmt.Errorf("%s: %w", Thread(list.Name, e.ID), err)
 		}
 	}
 	removed, inForce := 0, 0
 	for id, c := range known {
-		if d.ended(c) != "" || d.outside(c.Designation.Target) {
+		if d.ended(c) != "" || d.skip(c.Designation.Target) {
 			continue
 		}
 		inForce++
@@ -48,14 +48,14 @@ func Diff(list *List, current iter.Seq2[Current, error], o Options) (*Plan, erro
 			d.revoke(id, c)
 		}
 	}
-	if err := guard(removed, inForce, o); err != nil {
+	if err := checkRemovals(removed, inForce, o); err != nil {
 		return nil, err
 	}
 	return d.plan(), nil
 }
 
-// collect reads the register's side, by the list's IDs.
-func collect(list *List, current iter.Seq2[Current, error]) (map[string]*Current, error) {
+// currentByID reads the register's side, by the list's IDs.
+func currentByID(list *List, current iter.Seq2[Current, error]) (map[string]*Current, error) {
 	known := map[string]*Current{}
 	for c, err := range current {
 		if err != nil {
@@ -87,13 +87,13 @@ type change struct {
 	Item
 }
 
-// outside tells whether this import leaves such a target alone.
-func (d *differ) outside(t record.Target) bool { return person(t) && !d.opts.Individuals }
+// skip tells whether this import leaves such a target alone.
+func (d *differ) skip(t record.Target) bool { return isPerson(t) && !d.opts.Individuals }
 
-func (d *differ) entry(e Entry, c *Current) error {
+func (d *differ) addEntry(e Entry, c *Current) error {
 	switch {
-	case d.outside(e.Target), c != nil && d.outside(c.Designation.Target):
-		d.out.Outside++
+	case d.skip(e.Target), c != nil && d.skip(c.Designation.Target):
+		d.out.Skipped++
 	case c == nil:
 		d.designate(e, record.ID{})
 	case c.Ended == "delisted":
@@ -101,7 +101,7 @@ func (d *differ) entry(e Entry, c *Current) error {
 	case d.ended(c) != "":
 		d.out.Notes = append(d.out.Notes, fmt.Sprintf("%s is still listed, but its designation %s: the import leaves it so", c.Thread, d.ended(c)))
 	default:
-		return d.compare(e, c)
+		return d.amend(e, c)
 	}
 	return nil
 }
@@ -129,7 +129,7 @@ func (d *differ) designate(e Entry, follows record.ID) {
 	})})
 }
 
-func (d *differ) compare(e Entry, c *Current) error {
+func (d *differ) amend(e Entry, c *Current) error {
 	am, err := amendment(c.Designation, e)
 	if err != nil {
 		return err
@@ -138,7 +138,7 @@ func (d *differ) compare(e Entry, c *Current) error {
 		d.out.Unchanged++
 		return nil
 	}
-	am.Reason = "Changed on " + d.list.as(d.opts.Published) + "."
+	am.Reason = "Changed on " + d.list.edition(d.opts.Published) + "."
 	am.Source = d.list.source(e.ID, d.opts.Published)
 	d.amendments = append(d.amendments, change{e.ID, d.item(e, c.Newest, am)})
 	return nil
@@ -166,7 +166,7 @@ func (d *differ) revoke(id string, c *Current) {
 		Predicate: &record.Revocation{
 			EffectiveOn: d.opts.Today,
 			Cause:       "delisted",
-			Reason:      "No longer on " + d.list.as(d.opts.Published) + " (file SHA-256 " + hex.EncodeToString(f.SHA256[:]) + ").",
+			Reason:      "No longer on " + d.list.edition(d.opts.Published) + " (file SHA-256 " + hex.EncodeToString(f.SHA256[:]) + ").",
 		},
 	}})
 }

@@ -13,32 +13,32 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// small is a list of fictional entries.
-func small(entries ...listimport.Entry) *listimport.List {
+// listOf is a list of fictional entries.
+func listOf(entries ...listimport.Entry) *listimport.List {
 	return &listimport.List{Name: "ofac-sdn", Files: []listimport.File{{Name: "sdn.csv", Size: 3, SHA256: [32]byte{1}}, {Name: "alt.csv"}}, Entries: entries}
 }
 
-func org(id, name string) listimport.Entry {
+func organizationEntry(id, name string) listimport.Entry {
 	return listimport.Entry{
 		ID: id, Digest: [32]byte{2}, Bytes: 70, Program: []string{"CLOUD-1"},
 		Target: record.Target{Schema: "Organization", Name: name},
 	}
 }
 
-func human(id, name string) listimport.Entry {
-	e := org(id, name)
+func personEntry(id, name string) listimport.Entry {
+	e := organizationEntry(id, name)
 	e.Target.Schema = "Person"
 	return e
 }
 
-var anything = listimport.Options{MaxRemovedPercent: 100, Individuals: true, Today: today}
+var permissiveOptions = listimport.Options{MaxRemovedPercent: 100, Individuals: true, Today: today}
 
 func TestFirstImport(t *testing.T) {
 	published := record.Date{Year: 2026, Month: 11, Day: 20}
-	o := anything
+	o := permissiveOptions
 	o.Published = &published
-	l := small(org("1000", "KESTREL"), org("36", "HARBOUR"))
-	p := plan(t, l, book{}, o)
+	l := listOf(organizationEntry("1000", "KESTREL"), organizationEntry("36", "HARBOUR"))
+	p := plan(t, l, testRegister{}, o)
 	if len(p.Items) != 2 || p.Designations != 2 {
 		t.Fatalf("%+v", p)
 	}
@@ -66,11 +66,11 @@ func TestFirstImport(t *testing.T) {
 }
 
 func TestGoneAndBack(t *testing.T) {
-	b := book{}
-	one, two := org("1", "KESTREL"), org("2", "HARBOUR")
-	b.apply(t, plan(t, small(one, two), b, anything).Items...)
+	b := testRegister{}
+	one, two := organizationEntry("1", "KESTREL"), organizationEntry("2", "HARBOUR")
+	b.apply(t, plan(t, listOf(one, two), b, permissiveOptions).Items...)
 
-	gone := plan(t, small(one), b, anything)
+	gone := plan(t, listOf(one), b, permissiveOptions)
 	if len(gone.Items) != 1 || gone.Revocations != 1 || gone.Unchanged != 1 {
 		t.Fatalf("%+v", gone)
 	}
@@ -82,31 +82,31 @@ func TestGoneAndBack(t *testing.T) {
 		t.Errorf("subject %+v", gone.Items[0].Subject)
 	}
 	b.apply(t, gone.Items...)
-	if again := plan(t, small(one), b, anything); len(again.Items) != 0 {
+	if again := plan(t, listOf(one), b, permissiveOptions); len(again.Items) != 0 {
 		t.Fatalf("again: %+v", again)
 	}
 
-	back := plan(t, small(one, two), b, anything)
+	back := plan(t, listOf(one, two), b, permissiveOptions)
 	if back.Designations != 1 || back.Items[0].Follows != b["designation/ofac-sdn-2"].Newest {
 		t.Fatalf("back: %+v", back)
 	}
 	b.apply(t, back.Items...)
-	b.equals(t, small(one, two), true)
+	b.wantEqual(t, listOf(one, two), true)
 }
 
 func TestRevokedForGood(t *testing.T) {
 	for _, cause := range []string{"lifted", "error", "court-order", "superseded"} {
-		b := book{}
-		l := small(org("1", "KESTREL"))
-		b.apply(t, plan(t, l, b, anything).Items...)
+		b := testRegister{}
+		l := listOf(organizationEntry("1", "KESTREL"))
+		b.apply(t, plan(t, l, b, permissiveOptions).Items...)
 		c := b["designation/ofac-sdn-1"]
 		c.Ended = cause
 		b["designation/ofac-sdn-1"] = c
-		p := plan(t, l, b, anything)
+		p := plan(t, l, b, permissiveOptions)
 		if len(p.Items) != 0 || len(p.Notes) != 1 || !strings.Contains(p.Notes[0], "revoked ("+cause+")") {
 			t.Errorf("%s: %+v", cause, p)
 		}
-		if p := plan(t, small(org("2", "HARBOUR")), b, anything); p.Revocations != 0 {
+		if p := plan(t, listOf(organizationEntry("2", "HARBOUR")), b, permissiveOptions); p.Revocations != 0 {
 			t.Errorf("%s: revoked again", cause)
 		}
 	}
@@ -115,32 +115,32 @@ func TestRevokedForGood(t *testing.T) {
 // The clock ends a thread to which designators gave a last day: it takes no
 // amendment, and its going from the list is no removal.
 func TestExpired(t *testing.T) {
-	b := book{}
-	b.apply(t, plan(t, small(org("1", "KESTREL"), org("2", "HARBOUR")), b, anything).Items...)
+	b := testRegister{}
+	b.apply(t, plan(t, listOf(organizationEntry("1", "KESTREL"), organizationEntry("2", "HARBOUR")), b, permissiveOptions).Items...)
 	c := b["designation/ofac-sdn-1"]
 	until := today.AddDays(-1)
 	c.Designation.EffectiveUntil = &until
-	changed := small(org("1", "KESTREL II"), org("2", "HARBOUR"))
-	p := plan(t, changed, b, anything)
+	changed := listOf(organizationEntry("1", "KESTREL II"), organizationEntry("2", "HARBOUR"))
+	p := plan(t, changed, b, permissiveOptions)
 	if len(p.Items) != 0 || len(p.Notes) != 1 || !strings.Contains(p.Notes[0], "still listed, but its designation expired with 2026-11-22") {
 		t.Errorf("listed: %+v", p)
 	}
-	if p := plan(t, small(org("2", "HARBOUR")), b, anything); len(p.Items) != 0 {
+	if p := plan(t, listOf(organizationEntry("2", "HARBOUR")), b, permissiveOptions); len(p.Items) != 0 {
 		t.Errorf("gone: %+v", p)
 	}
 	c.Designation.EffectiveUntil = &today // inclusive
-	if p := plan(t, changed, b, anything); p.Amendments != 1 {
+	if p := plan(t, changed, b, permissiveOptions); p.Amendments != 1 {
 		t.Errorf("on its last day: %+v", p)
 	}
 }
 
 func TestOnlyTargetAndProgramCount(t *testing.T) {
-	b := book{}
-	b.apply(t, plan(t, small(org("1", "KESTREL")), b, anything).Items...)
-	same := small(org("1", "KESTREL"))
+	b := testRegister{}
+	b.apply(t, plan(t, listOf(organizationEntry("1", "KESTREL")), b, permissiveOptions).Items...)
+	same := listOf(organizationEntry("1", "KESTREL"))
 	same.Files[0].SHA256 = [32]byte{77}
 	same.Entries[0].Digest = [32]byte{78}
-	o := anything
+	o := permissiveOptions
 	o.Published = &today
 	if p := plan(t, same, b, o); len(p.Items) != 0 || p.Unchanged != 1 {
 		t.Errorf("other files, same words: %+v", p)
@@ -148,7 +148,7 @@ func TestOnlyTargetAndProgramCount(t *testing.T) {
 }
 
 func TestAmendments(t *testing.T) {
-	base := org("1", "KESTREL")
+	base := organizationEntry("1", "KESTREL")
 	base.Target.Alias = []record.Alias{{Name: "KH", Type: "aka"}, {Name: "KC", Type: "fka"}}
 	base.Target.Address = []record.Address{{Full: "1 Harbour Road"}, {Full: "Port Kestrel", Country: "XB"}}
 	base.Target.Country = "XB"
@@ -179,16 +179,16 @@ func TestAmendments(t *testing.T) {
 			e.Target.Name = "KH"
 			e.Target.Alias = []record.Alias{{Name: "KESTREL", Type: "fka"}}
 		}},
-		{"everything", "correction", func(e *listimport.Entry) { *e = org("1", "ANOTHER"); e.Program = []string{"X"} }},
+		{"everything", "correction", func(e *listimport.Entry) { *e = organizationEntry("1", "ANOTHER"); e.Program = []string{"X"} }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := book{}
-			b.apply(t, plan(t, small(base), b, anything).Items...)
+			b := testRegister{}
+			b.apply(t, plan(t, listOf(base), b, permissiveOptions).Items...)
 			changed := base
 			changed.Digest = [32]byte{5}
 			c.change(&changed)
-			l := small(changed)
-			p := plan(t, l, b, anything)
+			l := listOf(changed)
+			p := plan(t, l, b, permissiveOptions)
 			if len(p.Items) != 1 || p.Amendments != 1 {
 				t.Fatalf("%+v", p)
 			}
@@ -203,8 +203,8 @@ func TestAmendments(t *testing.T) {
 				t.Errorf("item %+v", p.Items[0])
 			}
 			b.apply(t, p.Items...)
-			b.equals(t, l, true)
-			if again := plan(t, l, b, anything); len(again.Items) != 0 {
+			b.wantEqual(t, l, true)
+			if again := plan(t, l, b, permissiveOptions); len(again.Items) != 0 {
 				t.Errorf("again: %+v", again.Items[0].Predicate)
 			}
 		})
@@ -213,32 +213,32 @@ func TestAmendments(t *testing.T) {
 
 // The order of a list's rows is no change: aliases, addresses and programmes are sets.
 func TestOrderIsNoChange(t *testing.T) {
-	e := org("1", "KESTREL")
+	e := organizationEntry("1", "KESTREL")
 	e.Target.Alias = []record.Alias{{Name: "A", Type: "aka"}, {Name: "B", Type: "aka"}}
 	e.Program = []string{"X", "Y"}
-	b := book{}
-	b.apply(t, plan(t, small(e), b, anything).Items...)
+	b := testRegister{}
+	b.apply(t, plan(t, listOf(e), b, permissiveOptions).Items...)
 	e.Target.Alias = []record.Alias{e.Target.Alias[1], e.Target.Alias[0]}
 	e.Program = []string{"Y", "X"}
-	if p := plan(t, small(e), b, anything); len(p.Items) != 0 {
+	if p := plan(t, listOf(e), b, permissiveOptions); len(p.Items) != 0 {
 		t.Errorf("%+v", p.Items[0].Predicate)
 	}
 }
 
 // What designators added to an imported thread and no list says stays.
 func TestWhatTheListDoesNotSayStays(t *testing.T) {
-	b := book{}
-	b.apply(t, plan(t, small(org("1", "KESTREL")), b, anything).Items...)
+	b := testRegister{}
+	b.apply(t, plan(t, listOf(organizationEntry("1", "KESTREL")), b, permissiveOptions).Items...)
 	c := b["designation/ofac-sdn-1"]
 	enriched := *c.Designation
 	enriched.Target.Domain, enriched.Target.ASN = []string{"kestrel.example"}, []int64{64511}
 	enriched.Target.LEI, enriched.Target.RegistrationNumber = "9999DOCKETDEMO000118", "0048213"
 	c.Designation = &enriched
 	b["designation/ofac-sdn-1"] = c
-	if p := plan(t, small(org("1", "KESTREL")), b, anything); len(p.Items) != 0 {
+	if p := plan(t, listOf(organizationEntry("1", "KESTREL")), b, permissiveOptions); len(p.Items) != 0 {
 		t.Errorf("%+v", p.Items[0].Predicate)
 	}
-	b.apply(t, plan(t, small(org("1", "HARBOUR")), b, anything).Items...)
+	b.apply(t, plan(t, listOf(organizationEntry("1", "HARBOUR")), b, permissiveOptions).Items...)
 	got := b["designation/ofac-sdn-1"].Designation.Target
 	want := enriched.Target
 	want.Name = "HARBOUR"
@@ -248,31 +248,31 @@ func TestWhatTheListDoesNotSayStays(t *testing.T) {
 }
 
 func TestIndividuals(t *testing.T) {
-	without := anything
+	without := permissiveOptions
 	without.Individuals = false
-	l := small(org("1", "KESTREL"), human("2", "HARBOUR, Jane"))
-	b := book{}
+	l := listOf(organizationEntry("1", "KESTREL"), personEntry("2", "HARBOUR, Jane"))
+	b := testRegister{}
 	p := plan(t, l, b, without)
-	if len(p.Items) != 1 || p.Outside != 1 {
+	if len(p.Items) != 1 || p.Skipped != 1 {
 		t.Fatalf("without: %+v", p)
 	}
 	b.apply(t, p.Items...)
-	b.apply(t, plan(t, l, b, anything).Items...)
-	b.equals(t, l, true)
+	b.apply(t, plan(t, l, b, permissiveOptions).Items...)
+	b.wantEqual(t, l, true)
 
 	// Persons in the register stay as they are, changed or gone.
-	changed := small(org("1", "KESTREL"), human("2", "HARBOUR, J."))
-	for _, l := range []*listimport.List{small(org("1", "KESTREL")), changed} {
+	changed := listOf(organizationEntry("1", "KESTREL"), personEntry("2", "HARBOUR, J."))
+	for _, l := range []*listimport.List{listOf(organizationEntry("1", "KESTREL")), changed} {
 		if p := plan(t, l, b, without); len(p.Items) != 0 {
 			t.Errorf("without: %+v", p.Items[0])
 		}
 	}
 	// An entry that turns from one into the other is outside too, either way.
-	turned := small(human("1", "KESTREL"), org("2", "HARBOUR"))
-	if p := plan(t, turned, b, without); len(p.Items) != 0 || p.Outside != 2 {
+	turned := listOf(personEntry("1", "KESTREL"), organizationEntry("2", "HARBOUR"))
+	if p := plan(t, turned, b, without); len(p.Items) != 0 || p.Skipped != 2 {
 		t.Errorf("turned: %+v", p)
 	}
-	if p := plan(t, turned, b, anything); p.Amendments != 2 {
+	if p := plan(t, turned, b, permissiveOptions); p.Amendments != 2 {
 		t.Errorf("turned, with individuals: %+v", p)
 	}
 }
@@ -280,12 +280,12 @@ func TestIndividuals(t *testing.T) {
 func TestRemovalGuard(t *testing.T) {
 	var entries []listimport.Entry
 	for i := range 100 {
-		entries = append(entries, org(fmt.Sprint(i+1), "KESTREL"))
-		entries = append(entries, human(fmt.Sprint(i+1001), "HARBOUR"))
+		entries = append(entries, organizationEntry(fmt.Sprint(i+1), "KESTREL"))
+		entries = append(entries, personEntry(fmt.Sprint(i+1001), "HARBOUR"))
 	}
-	all := small(entries...)
-	b := book{}
-	b.apply(t, plan(t, all, b, anything).Items...)
+	all := listOf(entries...)
+	b := testRegister{}
+	b.apply(t, plan(t, all, b, permissiveOptions).Items...)
 	for _, c := range []struct {
 		individuals bool
 		gone        int // entries from the front: an organisation, a person, …
@@ -304,7 +304,7 @@ func TestRemovalGuard(t *testing.T) {
 		{false, 6, 0, 2, "3 of 100 would go (3.0 %, limit 2 %); if true: --allow-removed 3"},
 		{false, 6, 3, 2, ""},
 	} {
-		_, err := listimport.Diff(small(entries[c.gone:]...), b.all(), listimport.Options{
+		_, err := listimport.Diff(listOf(entries[c.gone:]...), b.all(), listimport.Options{
 			Individuals: c.individuals, AllowRemoved: c.allow, MaxRemovedPercent: c.percent, Today: today})
 		got := ""
 		if err != nil {
@@ -332,7 +332,7 @@ func TestRemovalErrorWords(t *testing.T) {
 }
 
 func TestListsThatCannotBePlanned(t *testing.T) {
-	l := small(org("1", "KESTREL"))
+	l := listOf(organizationEntry("1", "KESTREL"))
 	foreign := func(c listimport.Current) iter.Seq2[listimport.Current, error] {
 		return func(yield func(listimport.Current, error) bool) { yield(c, nil) }
 	}
@@ -347,15 +347,15 @@ func TestListsThatCannotBePlanned(t *testing.T) {
 		want    string
 		is      error
 	}{
-		{"empty", small(), book{}.all(), "the list is empty", nil},
-		{"twice", small(org("1", "A"), org("1", "B")), book{}.all(), "1 stands twice on the list", nil},
-		{"no thread", small(org("A b", "A")), book{}.all(), `"A b" cannot name a thread`, nil},
+		{"empty", listOf(), testRegister{}.all(), "the list is empty", nil},
+		{"twice", listOf(organizationEntry("1", "A"), organizationEntry("1", "B")), testRegister{}.all(), "1 stands twice on the list", nil},
+		{"no thread", listOf(organizationEntry("A b", "A")), testRegister{}.all(), `"A b" cannot name a thread`, nil},
 		{"no source", l, foreign(listimport.Current{Thread: "designation/ofac-sdn-1", Designation: &record.Designation{}}), "it names no source", listimport.ErrForeign},
 		{"other list", l, foreign(listimport.Current{Thread: "designation/ofac-cons-1", Designation: d("ofac-cons", "1")}), "its source is 1 of ofac-cons", listimport.ErrForeign},
 		{"other thread", l, foreign(listimport.Current{Thread: "designation/ofac-sdn-2", Designation: d("ofac-sdn", "1")}), "its source is 1 of ofac-sdn", listimport.ErrForeign},
 		{"register fails", l, func(yield func(listimport.Current, error) bool) { yield(listimport.Current{}, broken) }, "reading the designations of ofac-sdn: broken disk", broken},
 	} {
-		_, err := listimport.Diff(c.list, c.current, anything)
+		_, err := listimport.Diff(c.list, c.current, permissiveOptions)
 		if err == nil || !strings.Contains(err.Error(), c.want) || c.is != nil && !errors.Is(err, c.is) {
 			t.Errorf("%s: got %v, want %s", c.name, err, c.want)
 		}

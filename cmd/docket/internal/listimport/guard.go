@@ -16,7 +16,7 @@ type RemovalError struct {
 
 func (e *RemovalError) Error() string {
 	return fmt.Sprintf("%s of %s would go (%s %%, limit %d %%); if true: --allow-removed %d",
-		grouped(e.Removed), grouped(e.InForce), e.percent(), e.MaxPercent, e.Removed)
+		withThousands(e.Removed), withThousands(e.InForce), e.percent(), e.MaxPercent, e.Removed)
 }
 
 // percent has one digit behind the point, more where it would read like the limit.
@@ -30,17 +30,17 @@ func (e *RemovalError) percent() string {
 	}
 }
 
-// guard allows the removals that stay within the charter's percentage, or that
+// checkRemovals allows the removals that stay within the charter's percentage, or that
 // were allowed by number.
-func guard(removed, inForce int, o Options) error {
+func checkRemovals(removed, inForce int, o Options) error {
 	if int64(removed)*100 <= o.MaxRemovedPercent*int64(inForce) || removed <= o.AllowRemoved {
 		return nil
 	}
 	return &RemovalError{removed, inForce, o.MaxRemovedPercent}
 }
 
-// grouped writes 7379 as "7,379".
-func grouped(n int) string {
+// withThousands writes 7379 as "7,379".
+func withThousands(n int) string {
 	s := strconv.Itoa(n)
 	var parts []string
 	for len(s) > 3 {

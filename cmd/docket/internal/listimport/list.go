@@ -41,14 +41,14 @@ type Entry struct {
 	Program []string
 }
 
-// person tells natural persons, who are imported only when asked for.
-func person(t record.Target) bool { return t.Schema == "Person" }
+// isPerson tells natural persons, who are imported only when asked for.
+func isPerson(t record.Target) bool { return t.Schema == "Person" }
 
 // Thread is the thread of a list's entry.
 func Thread(list, id string) string { return "designation/" + list + "-" + id }
 
-// segment is the grammar of a thread's segment (RECORDS.md "Threads").
-var segment = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,63}$`)
+// threadSegment is the grammar of a thread's segment (RECORDS.md "Threads").
+var threadSegment = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,63}$`)
 
 // check refuses a list from which no plan can be made.
 func (l *List) check() error {
@@ -57,7 +57,7 @@ func (l *List) check() error {
 	}
 	seen := make(map[string]bool, len(l.Entries))
 	for _, e := range l.Entries {
-		if !segment.MatchString(e.ID) || !segment.MatchString(l.Name+"-"+e.ID) {
+		if !threadSegment.MatchString(e.ID) || !threadSegment.MatchString(l.Name+"-"+e.ID) {
 			return fmt.Errorf("%s: %q cannot name a thread: it takes a-z, 0-9, '.' and '-', 64 characters with the list's name", l.Name, e.ID)
 		}
 		if seen[e.ID] {
@@ -77,8 +77,8 @@ func (l *List) source(id string, published *record.Date) *record.Source {
 	return s
 }
 
-// as says in people's words which edition of the list is meant.
-func (l *List) as(published *record.Date) string {
+// edition says in people's words which edition of the list is meant.
+func (l *List) edition(published *record.Date) string {
 	if published == nil {
 		return l.Name + " as in these files"
 	}

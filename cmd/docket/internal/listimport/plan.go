@@ -17,7 +17,7 @@ type Plan struct {
 
 	Designations, Amendments, Revocations int // of Items
 	Unchanged                             int // entries that the register already has so
-	Outside                               int // persons on the list that were left out
+	Skipped                               int // persons on the list that were left out
 }
 
 // Item is one planned record: all of its statement that the list decides.

@@ -21,8 +21,8 @@ import (
 // and never copied.
 const shared = "../../../../../shared/data"
 
-// year reads one edition of OFAC's SDN list.
-func year(t testing.TB, year string) *listimport.List {
+// readYear reads one edition of OFAC's SDN list.
+func readYear(t testing.TB, year string) *listimport.List {
 	t.Helper()
 	return read(t, "ofac-"+year, "sdn.csv", "add.csv", "alt.csv")
 }
@@ -54,7 +54,7 @@ func read(t testing.TB, dir string, names ...string) *listimport.List {
 // 354 differ in what a record carries; 487 differ in their remarks alone, one in a
 // vessel's type, one in a row's number.
 func TestRealChange(t *testing.T) {
-	before, after := year(t, "2019"), year(t, "2021")
+	before, after := readYear(t, "2019"), readYear(t, "2021")
 	for _, c := range []struct {
 		individuals                                      bool
 		first, designations, amendments, removed, living int
@@ -65,13 +65,13 @@ func TestRealChange(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("individuals=%v", c.individuals), func(t *testing.T) {
 			o := listimport.Options{Individuals: c.individuals, MaxRemovedPercent: 2, Today: today}
-			b := book{}
+			b := testRegister{}
 			first := plan(t, before, b, o)
 			if first.Designations != c.first || len(first.Items) != c.first {
 				t.Errorf("first import: %d designations of %d items", first.Designations, len(first.Items))
 			}
 			b.apply(t, first.Items...)
-			b.equals(t, before, c.individuals)
+			b.wantEqual(t, before, c.individuals)
 			if p := plan(t, before, b, o); len(p.Items) != 0 {
 				t.Errorf("the same again: %d items", len(p.Items))
 			}
@@ -91,9 +91,9 @@ func TestRealChange(t *testing.T) {
 			}
 			resume(t, after, b, o, change)
 			b.apply(t, change.Items...)
-			b.equals(t, after, c.individuals)
-			if b.living() != c.living {
-				t.Errorf("%d in force, want %d", b.living(), c.living)
+			b.wantEqual(t, after, c.individuals)
+			if b.inForceCount() != c.living {
+				t.Errorf("%d in force, want %d", b.inForceCount(), c.living)
 			}
 			o.AllowRemoved = 0
 			if p := plan(t, after, b, o); len(p.Items) != 0 {
@@ -105,7 +105,7 @@ func TestRealChange(t *testing.T) {
 
 // resume interrupts the import of p at random places: what was planned anew is
 // what was left, item by item.
-func resume(t *testing.T, l *listimport.List, b book, o listimport.Options, p *listimport.Plan) {
+func resume(t *testing.T, l *listimport.List, b testRegister, o listimport.Options, p *listimport.Plan) {
 	seed := uint64(20210707)
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	cuts := []int{1, p.Designations, p.Designations + p.Amendments, len(p.Items)}
@@ -134,7 +134,7 @@ func resume(t *testing.T, l *listimport.List, b book, o listimport.Options, p *l
 		t.Errorf("after a random half: %d items, want %d (seed %d)", len(rest.Items), left, seed)
 	}
 	half.apply(t, rest.Items...)
-	half.equals(t, l, o.Individuals)
+	half.wantEqual(t, l, o.Individuals)
 }
 
 // Every record of the imports obeys its kind's rules and the register's tables,
@@ -144,16 +144,16 @@ func TestRealRecordsFit(t *testing.T) {
 	o := listimport.Options{Individuals: true, MaxRemovedPercent: 100, Published: &published, Today: today}
 	at := time.Date(2026, 11, 23, 18, 19, 4, 123e6, time.UTC)
 	largest, thread := 0, ""
-	sdn, cons := book{}, book{}
+	sdn, cons := testRegister{}, testRegister{}
 	for _, step := range []struct {
-		book
+		testRegister
 		*listimport.List
 	}{
-		{sdn, year(t, "2019")},
-		{sdn, year(t, "2021")},
+		{sdn, readYear(t, "2019")},
+		{sdn, readYear(t, "2021")},
 		{cons, read(t, "ofac-nonsdn", "cons_prim.csv", "cons_add.csv", "cons_alt.csv")},
 	} {
-		p := plan(t, step.List, step.book, o)
+		p := plan(t, step.List, step.testRegister, o)
 		for _, i := range p.Items {
 			st := i.Statement(record.ID{1}, record.Authority, at)
 			payload, err := record.EncodeStatement(st)
@@ -176,9 +176,9 @@ func TestRealRecordsFit(t *testing.T) {
 }
 
 func BenchmarkDiff(b *testing.B) {
-	before, after := year(b, "2019"), year(b, "2021")
+	before, after := readYear(b, "2019"), readYear(b, "2021")
 	o := listimport.Options{Individuals: true, MaxRemovedPercent: 100, Today: today}
-	register := book{}
+	register := testRegister{}
 	register.apply(b, plan(b, before, register, o).Items...)
 	for b.Loop() {
 		plan(b, after, register, o)

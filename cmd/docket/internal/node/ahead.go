@@ -17,7 +17,7 @@ func (n *Node) Policy() (*proof.Policy, error) {
 	if size == 0 {
 		return nil, nil
 	}
-	era, err := n.Register.EraAt(size)
+	era, err := n.Register.PolicyEpochAt(size)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func (n *Node) Ahead(ctx context.Context, policy *proof.Policy) error {
 func (n *Node) shownAt(ctx context.Context, url string, policy *proof.Policy) (proof.Checkpoint, error) {
 	ctx, cancel := context.WithTimeout(ctx, urlWait)
 	defer cancel()
-	log, err := wire.NewLog(url, n.config.Asking.Transport)
+	log, err := wire.NewLog(url, n.config.Cosignatures.Transport)
 	if err != nil {
 		return proof.Checkpoint{}, err
 	}

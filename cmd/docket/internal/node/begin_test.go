@@ -27,9 +27,9 @@ import (
 
 const origin = "docket.example/2026"
 
-// place is where a ledger begins: its keys, its charter, and its witness, each disk in
+// testNode is where a ledger begins: its keys, its charter, and its witness, each disk in
 // memory and each host in this process.
-type place struct {
+type testNode struct {
 	t       *testing.T
 	keys    node.Keys
 	vkeys   string
@@ -45,10 +45,10 @@ type place struct {
 	hosts map[string]http.Handler
 }
 
-// newPlace has a witness if the quorum line asks for it, and the log's URL in its
+// newTestNode has a witness if the quorum line asks for it, and the log's URL in its
 // policy.
-func newPlace(t *testing.T, quorum string) *place {
-	p := &place{t: t, keys: node.Keys{Origin: origin}, hosts: make(map[string]http.Handler), disk: vfs.NewCrashableMem()}
+func newTestNode(t *testing.T, quorum string) *testNode {
+	p := &testNode{t: t, keys: node.Keys{Origin: origin}, hosts: make(map[string]http.Handler), disk: vfs.NewCrashableMem()}
 	for _, alg := range []proof.Algorithm{proof.Ed25519, proof.MLDSA44} {
 		skey, vkey, err := proof.GenerateKey(alg, origin)
 		check(t, err)
@@ -70,14 +70,14 @@ func newPlace(t *testing.T, quorum string) *place {
 	check(t, err)
 	p.world = registertest.New(time.Now(), origin, text)
 	p.charter = p.world.Charter()
-	p.world.Note(p.charter)
-	check(t, witness.Create(p.witnessConfig()))
+	p.world.NoteAdmitted(p.charter)
+	check(t, witness.CreateState(p.witnessConfig()))
 	p.openWitness()
 	t.Cleanup(func() { p.witness.Close() })
 	return p
 }
 
-func (p *place) witnessConfig() witness.Config {
+func (p *testNode) witnessConfig() witness.Config {
 	log := witness.Log{Origin: origin, QPD: 1 << 30, Contact: "log@example"}
 	for _, s := range p.keys.Signers {
 		log.Keys = append(log.Keys, s.Key())
@@ -85,22 +85,22 @@ func (p *place) witnessConfig() witness.Config {
 	return witness.Config{Keys: []witness.Key{p.witnessKey}, FS: p.disk, Dir: "w", Logs: witness.LogList{log}}
 }
 
-func (p *place) openWitness() {
+func (p *testNode) openWitness() {
 	w, err := witness.Open(p.witnessConfig())
 	check(p.t, err)
 	p.witness = w
-	p.answer("w.example", w.Handler())
+	p.handle("w.example", w.Handler())
 }
 
-// answer puts a handler at a host's name; nobody answers there if it is nil.
-func (p *place) answer(host string, h http.Handler) {
+// handle puts a handler at a host's name; nobody answers there if it is nil.
+func (p *testNode) handle(host string, h http.Handler) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.hosts[host] = h
 }
 
 // RoundTrip implements [http.RoundTripper].
-func (p *place) RoundTrip(r *http.Request) (*http.Response, error) {
+func (p *testNode) RoundTrip(r *http.Request) (*http.Response, error) {
 	p.mu.Lock()
 	h := p.hosts[r.URL.Host]
 	p.mu.Unlock()
@@ -115,16 +115,16 @@ func (p *place) RoundTrip(r *http.Request) (*http.Response, error) {
 	return out.Result(), nil
 }
 
-func (p *place) open(files vfs.FS) (*node.Node, error) {
-	return node.Open(p.t.Context(), node.Config{Files: files, Dir: "d/ledger", Keys: p.keys, Asking: asking.Config{Transport: p}})
+func (p *testNode) open(files vfs.FS) (*node.Node, error) {
+	return node.Open(p.t.Context(), node.Config{Files: files, Dir: "d/ledger", Keys: p.keys, Cosignatures: asking.Config{Transport: p}})
 }
 
-// begin is what docket init --charter does.
-func (p *place) begin(files vfs.FS) (n *node.Node, silent []error, err error) {
+// openAndAdmit is what docket init --charter does.
+func (p *testNode) openAndAdmit(files vfs.FS) (n *node.Node, silent []error, err error) {
 	if n, err = p.open(files); err != nil {
 		return nil, nil, err
 	}
-	if silent, err = n.Ledger.Introduce(p.t.Context(), p.policy); err == nil {
+	if silent, err = n.Ledger.ProbeNewLog(p.t.Context(), p.policy); err == nil {
 		_, _, err = n.Admit(p.t.Context(), p.charter)
 	}
 	if err != nil {
@@ -142,16 +142,16 @@ func check(t *testing.T, err error) {
 
 // The power fails before each single write while a ledger begins. Beginning again
 // completes it: one history, which the witness has seen, and no other.
-func TestBeginningAtEveryCrash(t *testing.T) {
+func TestFirstCharterCrashes(t *testing.T) {
 	const seed = 7
 	for _, quorum := range []string{"w", "none"} {
-		p := newPlace(t, quorum)
+		p := newTestNode(t, quorum)
 		type crash struct{ ledger, witness *vfs.MemFS }
 		var mu sync.Mutex // Pebble writes in the background too
 		var crashes []crash
 		rng := rand.New(rand.NewPCG(seed, 0))
 		mem := vfs.NewCrashableMem()
-		n, _, err := p.begin(errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		n, _, err := p.openAndAdmit(errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
 			if op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
 				mu.Lock()
 				defer mu.Unlock()
@@ -174,7 +174,7 @@ func TestBeginningAtEveryCrash(t *testing.T) {
 			names, _ := c.ledger.List("d/ledger/keys")
 			marked += len(names)
 			for range 2 {
-				n, _, err := p.begin(c.ledger)
+				n, _, err := p.openAndAdmit(c.ledger)
 				if err != nil {
 					t.Fatalf("quorum %s, crash %d of %d (seed %d): %v", quorum, i, len(crashes), seed, err)
 				}
@@ -198,35 +198,35 @@ func TestBeginningAtEveryCrash(t *testing.T) {
 func TestURLOfTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, quorum := range []string{"w", "none"} {
-			p := newPlace(t, quorum)
-			n, silent, err := p.begin(vfs.NewMem())
+			p := newTestNode(t, quorum)
+			n, silent, err := p.openAndAdmit(vfs.NewMem())
 			check(t, err)
 			if told := strings.Contains(fmt.Sprint(silent), "no route to log.example"); told != (quorum == "none") {
 				t.Errorf("quorum %s: nobody answers at the URL: told %v", quorum, silent)
 			}
 			s, err := server.New(server.Config{Ledger: n.Ledger, Register: n.Register})
 			check(t, err)
-			p.answer("log.example", s.Handler())
+			p.handle("log.example", s.Handler())
 			if quorum == "w" { // the one witness never heard of the log
 				check(t, p.witness.Close())
 				p.disk = vfs.NewCrashableMem()
-				check(t, witness.Create(p.witnessConfig()))
+				check(t, witness.CreateState(p.witnessConfig()))
 				p.openWitness()
 			}
-			if _, _, err := p.begin(vfs.NewMem()); !errors.Is(err, ledger.ErrRollback) {
+			if _, _, err := p.openAndAdmit(vfs.NewMem()); !errors.Is(err, ledger.ErrRollback) {
 				t.Errorf("quorum %s: the URL shows what these keys signed: %v", quorum, err)
 			}
-			other := newPlace(t, quorum)
-			other.answer("log.example", s.Handler())
-			o, _, err := other.begin(vfs.NewMem())
+			other := newTestNode(t, quorum)
+			other.handle("log.example", s.Handler())
+			o, _, err := other.openAndAdmit(vfs.NewMem())
 			if err != nil {
 				t.Errorf("quorum %s: the URL shows what other keys signed: %v", quorum, err)
 			} else {
 				check(t, o.Close())
 			}
-			p.answer("log.example", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+			p.handle("log.example", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 			begun := time.Now()
-			another, silent, err := p.begin(vfs.NewMem())
+			another, silent, err := p.openAndAdmit(vfs.NewMem())
 			if took := time.Since(begun); err != nil || took > time.Minute || quorum == "none" && len(silent) == 0 {
 				t.Errorf("quorum %s: the URL hangs: %v, %v after %s", quorum, silent, err, took)
 			}
@@ -238,9 +238,9 @@ func TestURLOfTheLog(t *testing.T) {
 // Keys are marked before they sign entries, the successors too; a marked key beside no
 // store, or an empty one, is loss, whichever key it is.
 func TestMarksOfKeys(t *testing.T) {
-	p := newPlace(t, "none")
+	p := newTestNode(t, "none")
 	disk := vfs.NewMem()
-	n, _, err := p.begin(disk)
+	n, _, err := p.openAndAdmit(disk)
 	check(t, err)
 	check(t, n.Close())
 	marks, err := disk.List("d/ledger/keys")

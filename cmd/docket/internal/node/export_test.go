@@ -6,4 +6,4 @@ import "context"
 func (n *Node) Rehearsals(ctx context.Context) { n.rehearsals(ctx) }
 
 // Rehearsed is how the last one went.
-func (n *Node) Rehearsed() Rehearsed { return n.asker.Rehearsed() }
+func (n *Node) Rehearsed() Rehearsed { return n.collector.Rehearsed() }

@@ -58,8 +58,8 @@ func keyFiles(generation int) []skeys.File {
 	}
 }
 
-// keyFile is what keyFiles gives, and nothing else.
-var keyFile = regexp.MustCompile(`^log-(?:ed25519|mldsa44)(?:-([2-9]|[1-9][0-9]{1,8}))?\.key$`)
+// keyFilePattern is what keyFiles gives, and nothing else.
+var keyFilePattern = regexp.MustCompile(`^log-(?:ed25519|mldsa44)(?:-([2-9]|[1-9][0-9]{1,8}))?\.key$`)
 
 // generations are those of which a file is in dir, the oldest first. One that was being
 // retired when the power failed is none any more.
@@ -70,7 +70,7 @@ func generations(dir string) ([]int, error) {
 	}
 	var all []int
 	for _, e := range entries {
-		m := keyFile.FindStringSubmatch(e.Name())
+		m := keyFilePattern.FindStringSubmatch(e.Name())
 		if m == nil {
 			continue
 		}
@@ -136,7 +136,7 @@ func retire(dir, name string) error {
 
 // ErrNoKeys: the directory holds no log keys, or not all of a generation;
 // [CreateKeys] makes them.
-var ErrNoKeys = skeys.ErrNone
+var ErrNoKeys = skeys.ErrNoKeys
 
 // CreateKeys makes the log's keys in dir, or keeps those that are there already
 // if they have the same origin.

@@ -23,7 +23,7 @@ func ids(k Keys) (all []uint32) {
 
 // A log's keys are followed by others, once, until the old files are gone; what is
 // there is never made anew.
-func TestKeysFollow(t *testing.T) {
+func TestKeyRotation(t *testing.T) {
 	dir := t.TempDir()
 	must := func(k Keys, err error) []uint32 {
 		t.Helper()

@@ -12,30 +12,30 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// marks are files beside the keys, one for each key that has signed a tree with
+// signedMarks are files beside the keys, one for each key that has signed a tree with
 // entries. They are kept apart from the store, for the day on which that is lost: an
 // empty store beside a marked key is no beginning. That such a file is there is all
 // that counts; what it says is for people.
-type marks struct {
+type signedMarks struct {
 	files vfs.FS
 	dir   string // of the keys
 }
 
-func (m marks) path(k proof.Key) string {
+func (m signedMarks) path(k proof.Key) string {
 	return m.files.PathJoin(m.dir, fmt.Sprintf("log-%08x.signed", k.ID()))
 }
 
-// any says whether one of the signers is marked.
-func (m marks) any(signers []*proof.Signer) (bool, error) {
+// anyMarked says whether one of the signers is marked.
+func (m signedMarks) anyMarked(signers []*proof.Signer) (bool, error) {
 	for _, s := range signers {
-		if there, err := m.on(s.Key()); err != nil || there {
+		if there, err := m.isMarked(s.Key()); err != nil || there {
 			return there, err
 		}
 	}
 	return false, nil
 }
 
-func (m marks) on(k proof.Key) (bool, error) {
+func (m signedMarks) isMarked(k proof.Key) (bool, error) {
 	_, err := m.files.Stat(m.path(k))
 	if err == nil {
 		return true, nil
@@ -43,14 +43,14 @@ func (m marks) on(k proof.Key) (bool, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	return false, fmt.Errorf("looking whether the log key %s has signed: %w", short(k), err)
+	return false, fmt.Errorf("looking whether the log key %s has signed: %w", keyText(k), err)
 }
 
-// put marks the signers that bear no mark yet, durably.
-func (m marks) put(signers []*proof.Signer) error {
+// markAll marks the signers that bear no mark yet, durably.
+func (m signedMarks) markAll(signers []*proof.Signer) error {
 	var missing []proof.Key
 	for _, s := range signers {
-		if there, err := m.on(s.Key()); err != nil {
+		if there, err := m.isMarked(s.Key()); err != nil {
 			return err
 		} else if !there {
 			missing = append(missing, s.Key())
@@ -63,7 +63,7 @@ func (m marks) put(signers []*proof.Signer) error {
 		return fmt.Errorf("making %s: %w", m.dir, err)
 	}
 	for _, k := range missing {
-		if err := m.write(k); err != nil {
+		if err := m.writeMark(k); err != nil {
 			return fmt.Errorf("writing %s: %w", m.path(k), err)
 		}
 	}
@@ -74,13 +74,13 @@ func (m marks) put(signers []*proof.Signer) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-func (m marks) write(k proof.Key) error {
+func (m signedMarks) writeMark(k proof.Key) error {
 	f, err := m.files.Create(m.path(k), vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
 	_, err = io.WriteString(f, fmt.Sprintf("The log key %s has signed entries since %s.\nIf the store beside it is empty, the store was lost: bring back the backup, and do not remove this file.\n",
-		short(k), time.Now().UTC().Format(time.RFC3339)))
+		keyText(k), time.Now().UTC().Format(time.RFC3339)))
 	if err == nil {
 		err = f.Sync()
 	}

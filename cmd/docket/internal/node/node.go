@@ -34,12 +34,12 @@ import (
 
 // Config says where a ledger is and who signs for it.
 type Config struct {
-	Files  vfs.FS // the disk; vfs.Default
-	Dir    string
-	Keys   Keys
-	Ledger ledger.Config // Origin, Signers, Signed, Mark and Log are filled in; Cosign too if it is nil
-	Asking asking.Config // how witnesses are asked; Log is filled in
-	Log    *slog.Logger  // nil discards
+	Files        vfs.FS // the disk; vfs.Default
+	Dir          string
+	Keys         Keys
+	Ledger       ledger.Config // Origin, Signers, Signed, Mark and Log are filled in; Cosign too if it is nil
+	Cosignatures asking.Config // how witnesses are asked; Log is filled in
+	Log          *slog.Logger  // nil discards
 
 	// MinFree is how much of the disk must be free for a record to be accepted; 1 GiB
 	// if zero.
@@ -52,13 +52,13 @@ type Config struct {
 
 // Node is one open ledger.
 type Node struct {
-	Ledger   *ledger.Ledger[record.Verified]
-	Register *register.Register
-	config   Config
-	asker    *asking.Asker
-	store    *pebblestore.Store
-	health   *disk.Health
-	lock     io.Closer
+	Ledger    *ledger.Ledger[record.Verified]
+	Register  *register.Register
+	config    Config
+	collector *asking.Collector
+	store     *pebblestore.Store
+	health    *disk.Health
+	lock      io.Closer
 }
 
 // ErrInUse: another process has the directory open.
@@ -82,8 +82,8 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInUse, err)
 	}
-	marks := marks{c.Files, dir("keys")}
-	signed, err := marks.any(c.Keys.Signers)
+	marks := signedMarks{c.Files, dir("keys")}
+	signed, err := marks.anyMarked(c.Keys.Signers)
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -96,13 +96,13 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 	if n.store, err = pebblestore.Open(c.Files, dir("store"), pebblestore.Options{Health: n.health}); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	c.Asking.Log = c.Log
-	n.asker = asking.New(c.Asking)
+	c.Cosignatures.Log = c.Log
+	n.collector = asking.New(c.Cosignatures)
 	lc := c.Ledger
 	lc.Origin, lc.Signers, lc.Log = c.Keys.Origin, c.Keys.Signers, c.Log
-	lc.Signed, lc.Mark = signed, func() error { return marks.put(c.Keys.Signers) }
+	lc.KeysMarked, lc.MarkKeys = signed, func() error { return marks.markAll(c.Keys.Signers) }
 	if lc.Cosign == nil {
-		lc.Cosign = n.asker.Cosign // whatever the policy: an amendment may bring witnesses
+		lc.Cosign = n.collector.Cosign // whatever the policy: an amendment may bring witnesses
 	}
 	if err := n.dropRegisters(); err != nil {
 		return nil, errors.Join(fmt.Errorf("removing old registers: %w", err), n.store.Close(), lock.Close())
@@ -121,7 +121,7 @@ func (n *Node) openLedger(ctx context.Context, lc ledger.Config) error {
 		if err != nil {
 			return err
 		}
-		l, err := ledger.Open(ctx, n.store, ledger.Records(reg), lc)
+		l, err := ledger.Open(ctx, n.store, ledger.RegisterFold(reg), lc)
 		if err == nil {
 			n.Ledger, n.Register = l, reg
 			return nil
@@ -163,7 +163,7 @@ func (n *Node) Close() error {
 		return nil
 	}
 	n.health.GiveUp()
-	n.asker.Close() // it reads proofs from the store
+	n.collector.Close() // it reads proofs from the store
 	err := errors.Join(n.Register.Close(), n.store.Close(), n.lock.Close())
 	n.lock = nil
 	return err
@@ -182,7 +182,7 @@ func (n *Node) Reopen(ctx context.Context) (*Node, error) {
 // quorum is none. A record that is there already may be published already. It is for a
 // ledger that is not running.
 func (n *Node) Admit(ctx context.Context, env record.Envelope) (index uint64, published bool, err error) {
-	v, err := record.Open(env, n.Register.CandidatesOf(env))
+	v, err := record.Open(env, n.Register.CandidateKeysFor(env))
 	if err != nil {
 		return 0, false, err
 	}
@@ -193,7 +193,7 @@ func (n *Node) Admit(ctx context.Context, env record.Envelope) (index uint64, pu
 	if err := n.Ledger.Commit(ctx); err != nil {
 		return 0, false, err
 	}
-	at, err := ticket.Committed(ctx)
+	at, err := ticket.AwaitCommitted(ctx)
 	if err != nil {
 		return 0, false, err
 	}
@@ -213,7 +213,7 @@ func (n *Node) Admit(ctx context.Context, env record.Envelope) (index uint64, pu
 // why the ledger stopped.
 func (n *Node) Serve(ctx context.Context, l net.Listener, c server.Config) error {
 	c.Ledger, c.Register, c.Log = n.Ledger, n.Register, n.config.Log
-	c.PublishInterval = n.config.Ledger.Interval
+	c.PublishInterval = n.config.Ledger.PublishInterval
 	if c.Room == nil {
 		room := &disk.Room{FS: n.config.Files, Dir: n.config.Dir, Min: cmp.Or(n.config.MinFree, 1<<30), Health: n.health}
 		c.Room = room.Check
@@ -264,14 +264,14 @@ func (n *Node) Failing() error { return n.health.Failing() }
 
 func (n *Node) witnesses() []server.Witness {
 	var all []server.Witness
-	for _, w := range n.asker.Status() {
+	for _, w := range n.collector.Status() {
 		all = append(all, server.Witness(w))
 	}
 	return all
 }
 
 func (n *Node) nextKeys() server.NextKeys {
-	r := n.asker.Rehearsed()
+	r := n.collector.Rehearsed()
 	next := server.NextKeys{At: r.At, Quorum: r.Quorum}
 	for _, w := range r.Witnesses {
 		next.Witnesses = append(next.Witnesses, server.Readiness{Name: w.Name, Ready: w.Ready, Error: w.Error})

@@ -20,18 +20,18 @@ func (k Keys) CheckPolicy(c *record.Charter) error {
 	if c.Origin != k.Origin {
 		return fmt.Errorf("the charter's origin is %s, this directory's keys are named %s", c.Origin, k.Origin)
 	}
-	if _, unnamed := k.compare(policy); len(unnamed) > 0 {
-		return fmt.Errorf("the charter's policy lacks this directory's log key %s (docket init prints them all)", short(unnamed[0]))
+	if _, unnamed := k.diffPolicy(policy); len(unnamed) > 0 {
+		return fmt.Errorf("the charter's policy lacks this directory's log key %s (docket init prints them all)", keyText(unnamed[0]))
 	}
 	return nil
 }
 
-// compare finds the log keys of the policy that are not here, and those here that
+// diffPolicy finds the log keys of the policy that are not here, and those here that
 // are not in the policy.
-func (k Keys) compare(policy *proof.Policy) (missing, unnamed []proof.Key) {
+func (k Keys) diffPolicy(policy *proof.Policy) (missing, unnamed []proof.Key) {
 	missing = policy.LogKeys(k.Origin)
 	for _, s := range k.Signers {
-		if i := slices.IndexFunc(missing, s.Key().SameKey); i >= 0 {
+		if i := slices.IndexFunc(missing, s.Key().SamePublicKey); i >= 0 {
 			missing = slices.Delete(missing, i, i+1)
 		} else {
 			unnamed = append(unnamed, s.Key())
@@ -49,27 +49,27 @@ func (n *Node) CheckKeys() error {
 	if policy == nil || err != nil {
 		return err
 	}
-	missing, unnamed := n.config.Keys.compare(policy)
-	if !n.Ledger.Signs(policy) {
-		return fmt.Errorf("the charter at index %d: %w: it names %s; here are %s", since, ledger.ErrNoLogKey, shorts(missing), shorts(unnamed))
+	missing, unnamed := n.config.Keys.diffPolicy(policy)
+	if !n.Ledger.CanSign(policy) {
+		return fmt.Errorf("the charter at index %d: %w: it names %s; here are %s", since, ledger.ErrNoLogKey, keyTexts(missing), keyTexts(unnamed))
 	}
 	for _, key := range missing {
-		n.config.Log.Warn("the charter's policy names a log key that is not here: nothing is signed with it", "origin", key.Name(), "key", short(key), "charter", since)
+		n.config.Log.Warn("the charter's policy names a log key that is not here: nothing is signed with it", "origin", key.Name(), "key", keyText(key), "charter", since)
 	}
 	for _, key := range unnamed {
-		n.config.Log.Warn("the charter's policy does not name a log key that is here: it signs, for witnesses that know it, and counts for no verifier", "origin", key.Name(), "key", short(key), "charter", since)
+		n.config.Log.Warn("the charter's policy does not name a log key that is here: it signs, for witnesses that know it, and counts for no verifier", "origin", key.Name(), "key", keyText(key), "charter", since)
 	}
 	return nil
 }
 
-// short is a key's ID as its vkey and its signature lines bear it. An ML-DSA vkey
+// keyText is a key's ID as its vkey and its signature lines bear it. An ML-DSA vkey
 // has 1,800 characters.
-func short(k proof.Key) string { return fmt.Sprintf("%08x (%s)", k.ID(), k.Algorithm()) }
+func keyText(k proof.Key) string { return fmt.Sprintf("%08x (%s)", k.ID(), k.Algorithm()) }
 
-func shorts(keys []proof.Key) string {
+func keyTexts(keys []proof.Key) string {
 	texts := make([]string, len(keys))
 	for i, k := range keys {
-		texts[i] = short(k)
+		texts[i] = keyText(k)
 	}
 	return strings.Join(texts, ", ")
 }

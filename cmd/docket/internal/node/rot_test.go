@@ -27,7 +27,7 @@ import (
 
 // served is a ledger with some records on a disk, that serves.
 type served struct {
-	*place
+	*testNode
 	node  *node.Node
 	url   string
 	lines chan string // of the log
@@ -37,13 +37,13 @@ type served struct {
 
 // ledgerWith has n designations beside the charter and the authority, in tables: it was
 // closed and opened again.
-func (p *place) ledgerWith(files vfs.FS, n int) {
-	l, _, err := p.begin(files)
+func (p *testNode) ledgerWith(files vfs.FS, n int) {
+	l, _, err := p.openAndAdmit(files)
 	check(p.t, err)
 	p.admit(l, p.world.Authority())
 	for i := range n {
 		name := fmt.Sprintf("2026-%03d", i+1)
-		p.admit(l, p.world.Designate(name, p.world.Order("Kestrel Hosting "+name)))
+		p.admit(l, p.world.Designate(name, p.world.NewDesignation("Kestrel Hosting "+name)))
 	}
 	check(p.t, l.Register.Flush())
 	check(p.t, l.Close())
@@ -52,11 +52,11 @@ func (p *place) ledgerWith(files vfs.FS, n int) {
 	check(p.t, l.Close())
 }
 
-func (p *place) admit(n *node.Node, env record.Envelope) {
+func (p *testNode) admit(n *node.Node, env record.Envelope) {
 	p.t.Helper()
 	_, _, err := n.Admit(p.t.Context(), env)
 	check(p.t, err)
-	p.world.Note(env)
+	p.world.NoteAdmitted(env)
 	p.world.Now = time.Now()
 }
 
@@ -72,11 +72,11 @@ func (l lineLog) Write(line []byte) (int, error) {
 }
 
 // serve serves the ledger. Room is what its disk says, the node's own if nil.
-func (p *place) serve(files vfs.FS, room func() error) *served {
-	s := &served{place: p, lines: make(lineLog, 1000), fatal: make(chan string, 1)}
+func (p *testNode) serve(files vfs.FS, room func() error) *served {
+	s := &served{testNode: p, lines: make(lineLog, 1000), fatal: make(chan string, 1)}
 	var err error
 	s.node, err = node.Open(p.t.Context(), node.Config{
-		Files: files, Dir: "d/ledger", Keys: p.keys, Asking: asking.Config{Transport: p},
+		Files: files, Dir: "d/ledger", Keys: p.keys, Cosignatures: asking.Config{Transport: p},
 		Log:   slog.New(slog.NewTextHandler(lineLog(s.lines), nil)),
 		Fatal: func(reason string) { s.fatal <- reason; select {} },
 	})
@@ -164,7 +164,7 @@ func roomy() error { return nil }
 // The register rots under a server: it is made anew beside while the ledger goes on, and
 // nobody has to start anything again.
 func TestRottenRegisterComesBackWhileServing(t *testing.T) {
-	p := newPlace(t, "none")
+	p := newTestNode(t, "none")
 	files := vfs.NewCrashableMem()
 	p.ledgerWith(files, 60)
 	s := p.serve(files, roomy)
@@ -180,7 +180,7 @@ func TestRottenRegisterComesBackWhileServing(t *testing.T) {
 	if status, body := s.get("/v1/register/designations/2026-030"); status != http.StatusOK {
 		t.Errorf("after it was made anew: %d %s", status, body)
 	}
-	if status, body := s.post(p.world.Designate("2026-900", p.world.Order("Lumen Resale"))); status != http.StatusCreated {
+	if status, body := s.post(p.world.Designate("2026-900", p.world.NewDesignation("Lumen Resale"))); status != http.StatusCreated {
 		t.Errorf("a record after that: %d %s", status, body)
 	}
 	if status, body := s.get("/readyz"); status != http.StatusOK || strings.Contains(body, "damage") {
@@ -201,7 +201,7 @@ func TestRottenRegisterComesBackWhileServing(t *testing.T) {
 
 // A register that rotted while nobody served is made anew at the start.
 func TestRottenRegisterComesBackAtTheStart(t *testing.T) {
-	p := newPlace(t, "none")
+	p := newTestNode(t, "none")
 	whole := vfs.NewCrashableMem()
 	p.ledgerWith(whole, 60)
 	anew := 0
@@ -226,7 +226,7 @@ func TestRottenRegisterComesBackAtTheStart(t *testing.T) {
 // The store rots under a server: the read that meets it says so, it is in /readyz, and all
 // else goes on, new records too.
 func TestRottenStoreGoesOn(t *testing.T) {
-	p := newPlace(t, "none")
+	p := newTestNode(t, "none")
 	files := vfs.NewCrashableMem()
 	p.ledgerWith(files, 60)
 	s := p.serve(files, roomy)
@@ -244,7 +244,7 @@ func TestRottenStoreGoesOn(t *testing.T) {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
 	}
-	if status, body := s.post(p.world.Designate("2026-900", p.world.Order("Lumen Resale"))); status != http.StatusCreated {
+	if status, body := s.post(p.world.Designate("2026-900", p.world.NewDesignation("Lumen Resale"))); status != http.StatusCreated {
 		t.Errorf("a record after that: %d %s", status, body)
 	}
 	status, body = s.get("/readyz")
@@ -263,7 +263,7 @@ func TestRottenStoreGoesOn(t *testing.T) {
 // The disk becomes full under a server: reads go on, records are refused with the reason,
 // and what was begun is finished once there is space.
 func TestFullDiskIsWaitedFor(t *testing.T) {
-	p := newPlace(t, "none")
+	p := newTestNode(t, "none")
 	mem := vfs.NewCrashableMem()
 	p.ledgerWith(mem, 3)
 	var full atomic.Bool
@@ -274,7 +274,7 @@ func TestFullDiskIsWaitedFor(t *testing.T) {
 		return nil
 	}))
 	s := p.serve(files, nil)
-	first, second := p.world.Designate("2026-900", p.world.Order("Lumen Resale")), p.world.Designate("2026-901", p.world.Order("Orlop Data"))
+	first, second := p.world.Designate("2026-900", p.world.NewDesignation("Lumen Resale")), p.world.Designate("2026-901", p.world.NewDesignation("Orlop Data"))
 	// A disk in memory does not tell how much of it is free: nothing is accepted.
 	if status, body := s.post(first); status != http.StatusServiceUnavailable || !strings.Contains(body, "cannot be told") {
 		t.Fatalf("with an unknown disk: %d %s", status, body)
@@ -316,8 +316,8 @@ func TestFullDiskIsWaitedFor(t *testing.T) {
 		}
 		check(t, s.end())
 		check(t, s.node.Close())
-		p.world.Note(first)
+		p.world.NoteAdmitted(first)
 		first = second
-		second = p.world.Designate("2026-902", p.world.Order("Kestrel Data"))
+		second = p.world.Designate("2026-902", p.world.NewDesignation("Kestrel Data"))
 	}
 }

@@ -27,7 +27,7 @@ type Rehearsed = asking.Rehearsed
 var ErrNotPublished = errors.New("nothing is published yet")
 
 // Rehearse asks each witness of the newest policy whether it cosigns what the newer of
-// two generations of log keys signs alone ([asking.Asker.Rehearse]). Before, unless the
+// two generations of log keys signs alone ([asking.Collector.Rehearse]). Before, unless the
 // ledger asked them since it was opened, they are shown the published checkpoint with
 // all signatures, as they are before anything new is signed. Where the quorum is none,
 // nobody needs to be asked.
@@ -41,15 +41,15 @@ func (n *Node) Rehearse(ctx context.Context) (Rehearsed, error) {
 	if policy == nil || n.Ledger.Published() == nil {
 		return Rehearsed{}, ErrNotPublished
 	}
-	if policy.IsNone() {
+	if policy.QuorumIsNone() {
 		return Rehearsed{At: time.Now(), Quorum: true}, nil
 	}
-	if len(n.asker.Status()) == 0 {
+	if len(n.collector.Status()) == 0 {
 		if err := n.Ledger.Recosign(ctx); !canBeAsked(err) {
 			return Rehearsed{}, err
 		}
 	}
-	return n.asker.Rehearse(ctx, n.config.Keys.Next()...), nil
+	return n.collector.Rehearse(ctx, n.config.Keys.Next()...), nil
 }
 
 // RehearseUnder is Rehearse for the witnesses of a policy that no charter has brought yet.
@@ -58,13 +58,13 @@ func (n *Node) RehearseUnder(ctx context.Context, policy *proof.Policy) (Rehears
 	if n.Ledger.Published() == nil {
 		return Rehearsed{}, ErrNotPublished
 	}
-	if policy.IsNone() {
+	if policy.QuorumIsNone() {
 		return Rehearsed{At: time.Now(), Quorum: true}, nil
 	}
 	if err := n.Ledger.Show(ctx, policy); !canBeAsked(err) {
 		return Rehearsed{}, err
 	}
-	return n.asker.Rehearse(ctx, n.config.Keys.Next()...), nil
+	return n.collector.Rehearse(ctx, n.config.Keys.Next()...), nil
 }
 
 // canBeAsked: those who did answer can be asked more.
@@ -85,8 +85,8 @@ func (n *Node) MayRetire() error {
 	named := policy.LogKeys(n.config.Keys.Origin)
 	for _, k := range n.config.Keys.older() {
 		for _, other := range named {
-			if k.SameKey(other) {
-				return fmt.Errorf("the charter at index %d still names the older log key %s", since, short(k))
+			if k.SamePublicKey(other) {
+				return fmt.Errorf("the charter at index %d still names the older log key %s", since, keyText(k))
 			}
 		}
 	}
@@ -102,7 +102,7 @@ func (n *Node) policy() (*proof.Policy, uint64, error) {
 	if size == 0 {
 		return nil, 0, nil
 	}
-	era, err := n.Register.EraAt(size)
+	era, err := n.Register.PolicyEpochAt(size)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -46,14 +46,14 @@ func (d *diary) take() string {
 // all the while; and says what it heard. It asks nobody where one generation signs.
 func TestRehearsals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPlace(t, "w")
+		p := newTestNode(t, "w")
 		disk := vfs.NewMem()
-		n, _, err := p.begin(disk)
+		n, _, err := p.openAndAdmit(disk)
 		check(t, err)
 		authority := p.world.Authority()
 		_, _, err = n.Admit(t.Context(), authority)
 		check(t, err)
-		p.world.Note(authority)
+		p.world.NoteAdmitted(authority)
 		n.Rehearsals(t.Context()) // of one generation: it returns
 		check(t, n.Close())
 
@@ -69,7 +69,7 @@ func TestRehearsals(t *testing.T) {
 		p.keys.Older = 2
 		var mu sync.Mutex
 		alone := 0 // requests without the first key's signature
-		p.answer("w.example", http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		p.handle("w.example", http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 			body, err := io.ReadAll(r.Body)
 			if err != nil {
 				t.Error(err)
@@ -92,7 +92,7 @@ func TestRehearsals(t *testing.T) {
 		}
 		var said diary
 		n, err = node.Open(t.Context(), node.Config{Files: disk, Dir: "d/ledger", Keys: p.keys,
-			Asking: asking.Config{Transport: p}, Log: slog.New(slog.NewJSONHandler(&said, nil))})
+			Cosignatures: asking.Config{Transport: p}, Log: slog.New(slog.NewJSONHandler(&said, nil))})
 		check(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
@@ -123,13 +123,13 @@ func TestRehearsals(t *testing.T) {
 		// The witness learns the keys, and a charter comes that names them alone.
 		check(t, p.witness.SetLogs(p.witnessConfig().Logs)) // of all four
 		p.world.Now = time.Now()
-		p.world.Rules.Policy = next + p.policy.Text()[strings.Index(p.policy.Text(), "witness "):]
+		p.world.CharterPredicate.Policy = next + p.policy.Text()[strings.Index(p.policy.Text(), "witness "):]
 		charter := p.world.Charter()
-		v, err := record.Open(charter, n.Register.CandidatesOf(charter))
+		v, err := record.Open(charter, n.Register.CandidateKeysFor(charter))
 		check(t, err)
 		ticket, err := n.Ledger.Append(t.Context(), v)
 		check(t, err)
-		at, err := ticket.Committed(t.Context())
+		at, err := ticket.AwaitCommitted(t.Context())
 		check(t, err)
 		_, err = n.Ledger.AwaitPublished(t.Context(), at.Index)
 		check(t, err)

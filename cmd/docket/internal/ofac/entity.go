@@ -13,13 +13,13 @@ import (
 
 // An entity is what the three files say about one number.
 type entity struct {
-	id      string
-	line    int             // in the primary file
-	rows    hash.Hash       // over its raw rows with their line ends: primary, addresses, aliases
-	bytes   int64           // of these rows
-	seen    map[string]bool // numbers of its address and alias rows
-	located bool            // has an address row
-	flag    string          // a vessel's flag, as written
+	id         string
+	line       int             // in the primary file
+	rows       hash.Hash       // over its raw rows with their line ends: primary, addresses, aliases
+	bytes      int64           // of these rows
+	seen       map[string]bool // numbers of its address and alias rows
+	hasAddress bool            // has an address row
+	flag       string          // a vessel's flag, as written
 
 	target    record.Target
 	program   []string
@@ -52,7 +52,7 @@ func newEntity(id string, s *scanner) (*entity, error) {
 	if schema == "Vessel" {
 		e.flag = s.value(colFlag)
 	}
-	e.keep(s)
+	e.addRow(s)
 	return e, nil
 }
 
@@ -78,21 +78,21 @@ func programs(s string) []string {
 	return all
 }
 
-// keep adds the row that the scanner stands on to the entity's digest.
-func (e *entity) keep(s *scanner) {
+// addRow adds the row that the scanner stands on to the entity's digest.
+func (e *entity) addRow(s *scanner) {
 	e.rows.Write(s.raw)
 	e.bytes += int64(len(s.raw))
 }
 
-// take is keep for a row of a companion file, which has a number of its own.
-func (e *entity) take(s *scanner) error {
+// addCompanionRow is keep for a row of a companion file, which has a number of its own.
+func (e *entity) addCompanionRow(s *scanner) error {
 	n, err := s.row[1].number()
 	if err != nil {
 		return fmt.Errorf("column 2: %w", err)
 	}
-	if key := s.usual + n; !e.seen[key] {
+	if key := s.usualName + n; !e.seen[key] {
 		e.seen[key] = true
-		e.keep(s)
+		e.addRow(s)
 		return nil
 	}
 	return fmt.Errorf("row %s of entity %s stands here again: %s was damaged or two were joined, download it again", n, e.id, s.name)
@@ -102,10 +102,10 @@ func (e *entity) take(s *scanner) error {
 // a record carries is the address in one line; the country goes into its own
 // field if it is in the table, and stays in the line as written if not.
 func (e *entity) addAddress(s *scanner) error {
-	if err := e.take(s); err != nil {
+	if err := e.addCompanionRow(s); err != nil {
 		return err
 	}
-	e.located = true
+	e.hasAddress = true
 	street, city, country := s.value(2), s.value(3), s.value(4)
 	code := countryCode(country)
 	if country != "" {
@@ -134,7 +134,7 @@ func joinLine(a, b string) string {
 // addAlias reads type and name. Aliases in the alias file are strong ones; weak
 // ones OFAC writes into the remarks.
 func (e *entity) addAlias(s *scanner) error {
-	if err := e.take(s); err != nil {
+	if err := e.addCompanionRow(s); err != nil {
 		return err
 	}
 	a := record.Alias{Type: s.value(2), Name: s.value(3)}

@@ -40,21 +40,21 @@ type File struct {
 // Read reads a list from its three files, each once, in this order. The entries
 // are in the order of the primary file; nothing is returned beside an error.
 func Read(list string, sdn, add, alt File) (*listimport.List, error) {
-	r := reader{list: &listimport.List{Name: list}, at: map[string]int{}}
+	r := reader{list: &listimport.List{Name: list}, indexByID: map[string]int{}}
 	for _, step := range []struct {
 		table
 		File
 		row func(s *scanner, ent string) error
 	}{
-		{primary, sdn, r.entity},
-		{addresses, add, r.address},
-		{aliases, alt, r.alias},
+		{primary, sdn, r.addEntity},
+		{addresses, add, r.addAddress},
+		{aliases, alt, r.addAlias},
 	} {
 		s := newScanner(step.table, step.File)
 		if err := s.rows(func(ent string) error { return step.row(s, ent) }); err != nil {
 			return nil, err
 		}
-		if err := r.close(s); err != nil {
+		if err := r.closeFile(s); err != nil {
 			return nil, err
 		}
 	}
@@ -63,14 +63,14 @@ func Read(list string, sdn, add, alt File) (*listimport.List, error) {
 
 // reader gathers the rows of each entity over the files.
 type reader struct {
-	list     *listimport.List
-	entities []*entity
-	at       map[string]int // index in entities by OFAC's number
-	unmarked []string       // files that were read without their end mark
+	list      *listimport.List
+	entities  []*entity
+	indexByID map[string]int // index in entities by OFAC's number
+	noEndMark []string       // files that were read without their end mark
 }
 
-func (r *reader) entity(s *scanner, ent string) error {
-	if i, known := r.at[ent]; known {
+func (r *reader) addEntity(s *scanner, ent string) error {
+	if i, known := r.indexByID[ent]; known {
 		return fmt.Errorf("entity %s stands here again, first on line %d: %s was damaged or two were joined, download it again",
 			ent, r.entities[i].line, s.name)
 	}
@@ -78,30 +78,30 @@ func (r *reader) entity(s *scanner, ent string) error {
 	if err != nil {
 		return err
 	}
-	r.at[ent] = len(r.entities)
+	r.indexByID[ent] = len(r.entities)
 	r.entities = append(r.entities, e)
 	return nil
 }
 
-func (r *reader) address(s *scanner, ent string) error {
-	e, err := r.owner(s, ent)
+func (r *reader) addAddress(s *scanner, ent string) error {
+	e, err := r.entityOf(s, ent)
 	if err != nil {
 		return err
 	}
 	return e.addAddress(s)
 }
 
-func (r *reader) alias(s *scanner, ent string) error {
-	e, err := r.owner(s, ent)
+func (r *reader) addAlias(s *scanner, ent string) error {
+	e, err := r.entityOf(s, ent)
 	if err != nil {
 		return err
 	}
 	return e.addAlias(s)
 }
 
-// owner is the entity that a row of a companion file is about.
-func (r *reader) owner(s *scanner, ent string) (*entity, error) {
-	i, known := r.at[ent]
+// entityOf is the entity that a row of a companion file is about.
+func (r *reader) entityOf(s *scanner, ent string) (*entity, error) {
+	i, known := r.indexByID[ent]
 	if !known {
 		return nil, fmt.Errorf("orphan row: entity %s is not in %s: the files are not of one day or one is cut off, download all three again",
 			ent, r.list.Files[0].Name)
@@ -109,24 +109,24 @@ func (r *reader) owner(s *scanner, ent string) (*entity, error) {
 	return r.entities[i], nil
 }
 
-// close keeps what the records say about the file, and judges a trimmed copy.
-func (r *reader) close(s *scanner) error {
+// closeFile keeps what the records say about the file, and judges a trimmed copy.
+func (r *reader) closeFile(s *scanner) error {
 	f := listimport.File{Name: s.name, Size: s.size}
 	s.sum.Sum(f.SHA256[:0])
-	if s.hidden > 0 {
-		r.list.Notes = append(r.list.Notes, fmt.Sprintf("%s: characters that no reader sees were left out, %d of them: no record may hold such", s.name, s.hidden))
+	if s.droppedHidden > 0 {
+		r.list.Notes = append(r.list.Notes, fmt.Sprintf("%s: characters that no reader sees were left out, %d of them: no record may hold such", s.name, s.droppedHidden))
 	}
 	r.list.Files = append(r.list.Files, f)
-	if s.unmarked {
-		r.unmarked = append(r.unmarked, s.name)
+	if s.noEndMark {
+		r.noEndMark = append(r.noEndMark, s.name)
 	}
-	if len(r.unmarked) == 0 {
+	if len(r.noEndMark) == 0 {
 		return nil
 	}
 	// Whoever trims one file of a list trims all; one alone was cut.
-	if len(r.unmarked) < len(r.list.Files) {
+	if len(r.noEndMark) < len(r.list.Files) {
 		return fmt.Errorf("%s: the end mark (a last line 0x1A) is missing, and not in its companions: it is cut off, download all three again",
-			r.unmarked[0])
+			r.noEndMark[0])
 	}
 	if s.table != addresses {
 		return nil
@@ -134,16 +134,16 @@ func (r *reader) close(s *scanner) error {
 	// Without end marks the two files vouch for each other: OFAC writes an
 	// address row for each entity, an empty one at least.
 	for _, e := range r.entities {
-		if !e.located {
+		if !e.hasAddress {
 			return fmt.Errorf("%s: no row for entity %s, and no end mark (a last line 0x1A) in %s: a file is cut off, download all three again",
-				s.name, e.id, strings.Join(r.unmarked, ", "))
+				s.name, e.id, strings.Join(r.noEndMark, ", "))
 		}
 	}
 	return nil
 }
 
 func (r *reader) finish() *listimport.List {
-	for _, name := range r.unmarked {
+	for _, name := range r.noEndMark {
 		r.list.Notes = append(r.list.Notes, name+": no end mark: a converted copy, trimmed at its end. "+
 			"If it was cut exactly between two rows, that cannot be seen")
 	}

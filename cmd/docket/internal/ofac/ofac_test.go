@@ -16,8 +16,8 @@ import (
 // names are the small list's files in reading order.
 var names = [3]string{"sdn.csv", "add.csv", "alt.csv"}
 
-// small reads testdata: fictional parties, each quirk of the format once.
-func small(t testing.TB) (texts [3]string) {
+// smallFiles reads testdata: fictional parties, each quirk of the format once.
+func smallFiles(t testing.TB) (texts [3]string) {
 	t.Helper()
 	for i, name := range names {
 		b, err := os.ReadFile(filepath.Join("testdata", name))
@@ -39,7 +39,7 @@ func readTexts(texts [3]string) (*listimport.List, error) {
 
 // What no reader sees is left out, and said; a joiner between letters that join stays.
 func TestReadHiddenCharacters(t *testing.T) {
-	texts := small(t)
+	texts := smallFiles(t)
 	texts[0] = strings.Replace(texts[0], "AEROKESTREL", "AERO\u200bKES\u00adTREL \u0dc1\u0dca\u200d\u0dbb\u0dd3", 1)
 	list, err := readTexts(texts)
 	if err != nil {
@@ -54,7 +54,7 @@ func TestReadHiddenCharacters(t *testing.T) {
 }
 
 func TestReadSmallList(t *testing.T) {
-	texts := small(t)
+	texts := smallFiles(t)
 	list, err := readTexts(texts)
 	if err != nil {
 		t.Fatal(err)
@@ -120,7 +120,7 @@ func rowsOf(texts [3]string, id string) string {
 }
 
 func TestNothingOfRemarksGetsIn(t *testing.T) {
-	list, err := readTexts(small(t))
+	list, err := readTexts(smallFiles(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestNothingOfRemarksGetsIn(t *testing.T) {
 }
 
 func TestConvertedCopies(t *testing.T) {
-	texts := small(t)
+	texts := smallFiles(t)
 	whole, err := readTexts(texts)
 	if err != nil {
 		t.Fatal(err)
@@ -173,7 +173,7 @@ func TestConvertedCopies(t *testing.T) {
 func toLF(s string) string { return strings.ReplaceAll(s, "\r\n", "\n") }
 
 func TestText(t *testing.T) {
-	texts := small(t)
+	texts := smallFiles(t)
 	for written, want := range map[string]string{
 		"CAF\xC9 KESTREL":             "CAFÉ KESTREL", // Windows-1252
 		"CAFÉ KESTREL":                "CAFÉ KESTREL",
@@ -207,7 +207,7 @@ func TestListOf(t *testing.T) {
 }
 
 func FuzzRow(f *testing.F) {
-	for _, text := range small(f) {
+	for _, text := range smallFiles(f) {
 		for line := range strings.Lines(text) {
 			f.Add(strings.TrimRight(line, "\r\n"))
 		}
@@ -234,7 +234,7 @@ func FuzzRow(f *testing.F) {
 
 // FuzzRead: whatever the bytes, Read gives a list that fits its files or an error.
 func FuzzRead(f *testing.F) {
-	texts := small(f)
+	texts := smallFiles(f)
 	f.Add([]byte(texts[0]), []byte(texts[1]), []byte(texts[2]))
 	f.Add([]byte(toLF(texts[0])), []byte(toLF(texts[1])), []byte(strings.TrimRight(toLF(texts[2]), "\n\x1a")))
 	f.Fuzz(func(t *testing.T, sdn, add, alt []byte) {

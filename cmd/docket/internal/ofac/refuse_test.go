@@ -63,7 +63,7 @@ func TestRefusals(t *testing.T) {
 		{"endless line", sdn, constant("1," + strings.Repeat("x", maxLine)), "sdn.csv:1: the line is longer than 65536 bytes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			texts := small(t)
+			texts := smallFiles(t)
 			texts[c.file] = c.damage(texts[c.file])
 			list, err := readTexts(texts)
 			if err == nil || list != nil {
@@ -88,7 +88,7 @@ func TestTrimmedAlone(t *testing.T) {
 		{[3]bool{false, false, true}, "alt.csv"},
 		{[3]bool{true, true, false}, "sdn.csv"},
 	} {
-		texts := small(t)
+		texts := smallFiles(t)
 		for i := range texts {
 			if c.trimmed[i] {
 				texts[i] = trim(texts[i])
@@ -104,7 +104,7 @@ func TestTrimmedAlone(t *testing.T) {
 // A trimmed copy whose address file lost whole rows is told by the entities
 // that have no address row any more.
 func TestTrimmedCopyWithoutItsLastRow(t *testing.T) {
-	texts := small(t)
+	texts := smallFiles(t)
 	for i := range texts {
 		texts[i] = strings.TrimRight(toLF(texts[i]), "\n\x1a")
 	}

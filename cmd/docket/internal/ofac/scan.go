@@ -20,9 +20,9 @@ const maxLine = 64 << 10
 
 // A table is one of the three files: what its rows must look like.
 type table struct {
-	what    string // for people
-	usual   string // the file's usual name
-	columns int
+	description string // for people
+	usualName   string // the file's usual name
+	columns     int
 }
 
 var (
@@ -40,12 +40,12 @@ type scanner struct {
 	sum  hash.Hash
 	size int64
 
-	line     int    // number of the current line, from 1
-	lineEnd  string // of the first line, and so of all; empty before it
-	row      []field
-	raw      []byte // the current row with its line end; valid until the next call of next
-	unmarked bool   // the file ended without an end mark, as a trimmed copy does
-	hidden   int    // characters dropped from what was read of the rows, since no reader sees them
+	line          int    // number of the current line, from 1
+	lineEnd       string // of the first line, and so of all; empty before it
+	row           []field
+	raw           []byte // the current row with its line end; valid until the next call of next
+	noEndMark     bool   // the file ended without an end mark, as a trimmed copy does
+	droppedHidden int    // characters dropped from what was read of the rows, since no reader sees them
 }
 
 func newScanner(t table, f File) *scanner {
@@ -57,17 +57,17 @@ func newScanner(t table, f File) *scanner {
 // value is the text of one column of the row.
 func (s *scanner) value(column int) string {
 	text, hidden := s.row[column].value()
-	s.hidden += hidden
+	s.droppedHidden += hidden
 	return text
 }
 
 // next reads the next row into s.row and s.raw; io.EOF after the last one.
 func (s *scanner) next() error {
-	if s.unmarked {
+	if s.noEndMark {
 		return io.EOF
 	}
 	if s.line == 0 {
-		if err := s.begin(); err != nil {
+		if err := s.checkStart(); err != nil {
 			return err
 		}
 	}
@@ -78,11 +78,11 @@ func (s *scanner) next() error {
 	case err != nil && err != io.EOF && err != bufio.ErrBufferFull:
 		return fmt.Errorf("reading %s: %w", s.name, err)
 	case err == bufio.ErrBufferFull:
-		return s.errorf("the line is longer than %d bytes: this is not %s of OFAC's", maxLine, s.what)
+		return s.errorf("the line is longer than %d bytes: this is not %s of OFAC's", maxLine, s.description)
 	case len(raw) > 0 && raw[0] == endMark:
-		return s.end(raw[1:])
+		return s.checkEnd(raw[1:])
 	case len(raw) == 0:
-		return s.errorf("%w", s.cut())
+		return s.errorf("%w", s.cutOffError())
 	}
 	line, err := s.split(raw)
 	if err != nil {
@@ -91,8 +91,8 @@ func (s *scanner) next() error {
 	return s.parse(line, raw)
 }
 
-// begin looks at the beginning of the file, where a wrong one gives itself away.
-func (s *scanner) begin() error {
+// checkStart looks at the beginning of the file, where a wrong one gives itself away.
+func (s *scanner) checkStart() error {
 	const bom = "\xEF\xBB\xBF" // of the file, not of its first row
 	head, err := s.in.Peek(512)
 	if err != nil && err != io.EOF {
@@ -104,7 +104,7 @@ func (s *scanner) begin() error {
 		s.size += int64(len(bom))
 	}
 	start := string(bytes.TrimSpace(head))
-	again := "download " + s.usual + " again"
+	again := "download " + s.usualName + " again"
 	switch {
 	case start == "", start[0] == endMark:
 		return fmt.Errorf("%s: empty: %s", s.name, again)
@@ -145,9 +145,9 @@ func (s *scanner) split(raw []byte) (string, error) {
 		return decode(line)
 	}
 	if s.lineEnd != "\n" {
-		return "", s.cut()
+		return "", s.cutOffError()
 	}
-	s.unmarked = true
+	s.noEndMark = true
 	text, err := decode(line)
 	if i := strings.LastIndexByte(text, ','); i >= 0 && len(text) > i+1 && strings.HasPrefix(null, text[i+1:]) {
 		text = text[:i+1] + null
@@ -172,14 +172,14 @@ func (s *scanner) columnsError(n int) error {
 	for _, t := range tables {
 		if t.columns == n && s.line == 1 {
 			return fmt.Errorf("%s has %d columns, as %s (%s) does; %s (%s, %d columns) is wanted here: give sdn.csv add.csv alt.csv in this order",
-				s.name, n, t.what, t.usual, s.what, s.usual, s.columns)
+				s.name, n, t.description, t.usualName, s.description, s.usualName, s.columns)
 		}
 	}
-	return s.errorf("%d columns, %s has %d: the line is damaged or the file is another one", n, s.what, s.columns)
+	return s.errorf("%d columns, %s has %d: the line is damaged or the file is another one", n, s.description, s.columns)
 }
 
-// end judges what follows the end mark: nothing, or one line end.
-func (s *scanner) end(after []byte) error {
+// checkEnd judges what follows the end mark: nothing, or one line end.
+func (s *scanner) checkEnd(after []byte) error {
 	rest, err := s.in.Peek(1)
 	if err != nil && err != io.EOF {
 		return fmt.Errorf("reading %s: %w", s.name, err)
@@ -190,7 +190,7 @@ func (s *scanner) end(after []byte) error {
 	return io.EOF
 }
 
-func (s *scanner) cut() error {
+func (s *scanner) cutOffError() error {
 	return fmt.Errorf("the end mark (a last line 0x1A) is missing: %s is cut off, download it again", s.name)
 }
 

@@ -37,7 +37,7 @@ func clean(s string) (text string, hidden int) {
 		switch {
 		case unicode.IsControl(r), r == '\u2028', r == '\u2029':
 			b.WriteByte(' ')
-		case rules1.Hidden(s, i):
+		case rules1.IsHiddenAt(s, i):
 			hidden++
 		default:
 			b.WriteRune(r)

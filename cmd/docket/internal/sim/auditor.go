@@ -14,26 +14,26 @@ import (
 // auditor replays everything, each time from nothing but the charter's ID and the
 // checkpoint that it saw last.
 type auditor struct {
-	w    *World
-	away bool
-	seen *proof.Published
+	w             *LedgerSim
+	auditing      bool
+	lastPublished *proof.Published
 }
 
 func (a *auditor) audit() {
-	if a.away || a.w.people.Ledger.IsZero() {
+	if a.auditing || a.w.authors.Ledger.IsZero() {
 		return
 	}
-	a.away = true
-	c, err := client.New(ledgerURL, a.w.net.from("auditor"))
+	a.auditing = true
+	c, err := client.New(ledgerURL, a.w.net.transportOf("auditor"))
 	must(err)
-	ctx := a.w.ctx
-	audit := client.Audit{Source: c.Source(), Charter: a.w.people.Ledger, Trusted: a.seen, Files: vfs.NewMem(), Dir: "audit"}
-	a.w.note("the auditor replays everything")
-	a.w.start(func() func() error {
+	ctx := a.w.dayCtx
+	audit := client.Audit{Source: c.Source(), Charter: a.w.authors.Ledger, Trusted: a.lastPublished, Files: vfs.NewMem(), Dir: "audit"}
+	a.w.tracef("the auditor replays everything")
+	a.w.startTask(func() func() error {
 		report, err := audit.Run(ctx)
 		return func() error {
-			a.away = false
-			if err := a.hear(report, err); err != nil {
+			a.auditing = false
+			if err := a.onReport(report, err); err != nil {
 				return fmt.Errorf("the auditor: %w", err)
 			}
 			return nil
@@ -41,52 +41,52 @@ func (a *auditor) audit() {
 	})
 }
 
-func (a *auditor) hear(r *client.AuditReport, err error) error {
+func (a *auditor) onReport(r *client.AuditReport, err error) error {
 	if err != nil {
-		a.w.note("  the auditor: %v", err)
-		if passes(err) {
+		a.w.tracef("  the auditor: %v", err)
+		if isTransient(err) {
 			return nil
 		}
 		return err
 	}
-	a.w.note("  the auditor judged %d entries, %d signatures", r.Judged, r.Signatures)
+	a.w.tracef("  the auditor judged %d entries, %d signatures", r.Checked, r.Signatures)
 	if len(r.Findings) > 0 || r.Published == nil {
 		return fmt.Errorf("finds fault with an honest ledger: %q", r.Findings)
 	}
-	a.seen = r.Published
-	return a.w.laws.audited(r)
+	a.lastPublished = r.Published
+	return a.w.invariants.onAudited(r)
 }
 
-// stranger asks for a chain of records that ends with somebody's, and checks who
+// verifyRandomChain asks for a chain of records that ends with somebody's, and checks who
 // signed it with nothing else in hand but the policy.
-func (w *World) stranger() {
-	known := w.people.receipted()
+func (w *LedgerSim) verifyRandomChain() {
+	known := w.authors.withReceipt()
 	if len(known) == 0 {
 		return
 	}
 	l := known[w.rng.IntN(len(known))]
-	c, err := client.New(ledgerURL, w.net.from("stranger"))
+	c, err := client.New(ledgerURL, w.net.transportOf("stranger"))
 	must(err)
-	ctx := w.ctx
-	w.note("a stranger asks for the chain of letter %d", l.number)
-	w.start(func() func() error {
-		chain, err := c.Chain(ctx, l.id)
+	ctx := w.dayCtx
+	w.tracef("a stranger asks for the chain of letter %d", l.number)
+	w.startTask(func() func() error {
+		chain, err := c.ChainUnverified(ctx, l.id)
 		return func() error {
 			if err != nil {
-				w.note("  the stranger: %v", err)
-				if passes(err) {
+				w.tracef("  the stranger: %v", err)
+				if isTransient(err) {
 					return nil
 				}
 				return fmt.Errorf("the chain of letter %d, which has a receipt: %w", l.number, err)
 			}
-			r, err := client.Verify(ctx, chain, w.people.policies, time.Now())
+			r, err := client.Verify(ctx, chain, w.authors.policies, time.Now())
 			switch {
 			case err != nil:
 				return fmt.Errorf("the chain of letter %d: %w", l.number, err)
 			case r.ID != l.id:
 				return fmt.Errorf("the chain of letter %d ends with record %s", l.number, r.ID)
 			}
-			if listed, err := record.ListedKeys(r.Statement); err == nil && len(listed) == 0 && r.Authorship != client.ByChain {
+			if listed, err := record.ListedKeys(r.Statement); err == nil && len(listed) == 0 && r.Authorship != client.AuthorshipByChain {
 				return fmt.Errorf("the chain of letter %d does not prove who signed it", l.number)
 			}
 			return nil

@@ -12,7 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// afterCrash is a disk as a crash of this machine leaves it: all that was synced,
+// crashedDisk is a disk as a crash of this machine leaves it: all that was synced,
 // and of the rest every block of 4,096 bytes and the names of every directory with
 // the chance keep, in percent. 100 is a process that was killed while its machine
 // went on. The disk given is of no use afterwards.
@@ -22,22 +22,22 @@ import (
 //
 // Pebble's own CrashClone decides in the order of a map, so that two runs with one
 // seed would find two disks. Here its two extremes are mixed, by dice for each path.
-func afterCrash(fs *vfs.MemFS, keep int, seed uint64) *vfs.MemFS {
+func crashedDisk(fs *vfs.MemFS, keep int, seed uint64) *vfs.MemFS {
 	if keep == 0 {
-		return durable(fs)
+		return durableDisk(fs)
 	}
-	all := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: diceOf(seed, "", 0)}) // all are below 100
+	all := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rngOf(seed, "", 0)}) // all are below 100
 	if keep == 100 {
 		return all
 	}
-	m := mixer{keep: keep, seed: seed, all: all, out: vfs.NewCrashableMem()}
-	must(m.layers(fs))
-	must(m.directory("/", 0))
+	m := crashMixer{keep: keep, seed: seed, all: all, out: vfs.NewCrashableMem()}
+	must(m.findDurable(fs))
+	must(m.mixDir("/", 0))
 	return m.out
 }
 
-// mixer puts the disk together.
-type mixer struct {
+// crashMixer puts the disk together.
+type crashMixer struct {
 	keep int
 	seed uint64
 
@@ -50,15 +50,15 @@ type mixer struct {
 	durable []*vfs.MemFS
 }
 
-func (m *mixer) lucky(dice *rand.Rand) bool { return dice.IntN(100) < m.keep }
+func (m *crashMixer) draw(rng *rand.Rand) bool { return rng.IntN(100) < m.keep }
 
-// durable is what was synced.
-func durable(fs *vfs.MemFS) *vfs.MemFS { return fs.CrashClone(vfs.CrashCloneCfg{}) }
+// durableDisk is what was synced.
+func durableDisk(fs *vfs.MemFS) *vfs.MemFS { return fs.CrashClone(vfs.CrashCloneCfg{}) }
 
-// layers finds what is durable at each depth, by making the names above it so.
-func (m *mixer) layers(fs *vfs.MemFS) error {
+// findDurable finds what is durable at each depth, by making the names above it so.
+func (m *crashMixer) findDurable(fs *vfs.MemFS) error {
 	for dirs := []string{"/"}; len(dirs) > 0; {
-		m.durable = append(m.durable, durable(fs))
+		m.durable = append(m.durable, durableDisk(fs))
 		var below []string
 		for _, dir := range dirs {
 			names, err := fs.List(dir)
@@ -83,30 +83,30 @@ func (m *mixer) layers(fs *vfs.MemFS) error {
 		}
 		dirs = below
 	}
-	m.durable = append(m.durable, durable(fs))
+	m.durable = append(m.durable, durableDisk(fs))
 	return nil
 }
 
-// directory decides name by name. What all has, durable may lack; never the reverse.
-func (m *mixer) directory(dir string, depth int) error {
+// mixDir decides name by name. What all has, durable may lack; never the reverse.
+func (m *crashMixer) mixDir(dir string, depth int) error {
 	names, err := m.all.List(dir)
 	if err != nil {
 		return err
 	}
 	slices.Sort(names)
-	keeps := m.lucky(diceOf(m.seed, dir, 0))
+	keeps := m.draw(rngOf(m.seed, dir, 0))
 	for _, name := range names {
 		path := m.all.PathJoin(dir, name)
 		info, err := m.all.Stat(path)
 		if err != nil {
 			return err
 		}
-		dice := diceOf(m.seed, path, 1)
+		rng := rngOf(m.seed, path, 1)
 		if _, err := m.durable[depth].Stat(path); err != nil && !keeps {
 			continue
 		}
 		if !info.IsDir() {
-			if err := m.file(path, depth, keeps, dice); err != nil {
+			if err := m.mixFile(path, depth, keeps, rng); err != nil {
 				return err
 			}
 			continue
@@ -115,9 +115,9 @@ func (m *mixer) directory(dir string, depth int) error {
 			return err
 		}
 		if _, gone := m.durable[len(m.durable)-1].Stat(path); gone != nil { // removed, and nobody had synced that
-			err = m.back(m.durable[depth], path)
+			err = m.restoreDir(m.durable[depth], path)
 		} else {
-			err = m.directory(path, depth+1)
+			err = m.mixDir(path, depth+1)
 		}
 		if err != nil {
 			return err
@@ -126,22 +126,22 @@ func (m *mixer) directory(dir string, depth int) error {
 	return syncDir(m.out, dir)
 }
 
-// back is a directory whole as it was.
-func (m *mixer) back(from *vfs.MemFS, dir string) error {
+// restoreDir is a directory whole as it was.
+func (m *crashMixer) restoreDir(from *vfs.MemFS, dir string) error {
 	if ok, err := vfs.Clone(from, m.out, dir, dir, vfs.CloneSync); err != nil || !ok {
 		return fmt.Errorf("bringing back %s: %v, %v", dir, ok, err)
 	}
 	return nil
 }
 
-// file decides block by block. A name that was renamed over is of the old file or
+// mixFile decides block by block. A name that was renamed over is of the old file or
 // of the new one.
-func (m *mixer) file(path string, depth int, keeps bool, dice *rand.Rand) error {
+func (m *crashMixer) mixFile(path string, depth int, keeps bool, rng *rand.Rand) error {
 	durable, named := readAll(m.durable[depth], path)
 	synced, present := readAll(m.durable[len(m.durable)-1], path)
 	data := durable
 	if !named || bytes.HasPrefix(synced, durable) || present && keeps {
-		data = m.blocks(path, synced, dice)
+		data = m.mixBlocks(path, synced, rng)
 	}
 	f, err := m.out.Create(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
@@ -151,12 +151,12 @@ func (m *mixer) file(path string, depth int, keeps bool, dice *rand.Rand) error 
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-func (m *mixer) blocks(path string, synced []byte, dice *rand.Rand) []byte {
+func (m *crashMixer) mixBlocks(path string, synced []byte, rng *rand.Rand) []byte {
 	const block = 4096
 	data := bytes.Clone(synced)
 	all, _ := readAll(m.all, path)
 	for i := 0; i < len(all); i += block {
-		if !m.lucky(dice) {
+		if !m.draw(rng) {
 			continue
 		}
 		part := all[i:min(i+block, len(all))]

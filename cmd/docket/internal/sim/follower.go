@@ -13,41 +13,41 @@ import (
 // follower keeps a trust directory with a replayed copy on a machine of its own,
 // which crashes on its own.
 type follower struct {
-	w    *World
+	w    *LedgerSim
 	name string
 	disk *vfs.MemFS
 
-	away      bool
-	life      int                // machines that this one has been: news of an earlier one is none
-	interrupt context.CancelFunc // ends the synchronisation under way
-	trusted   proof.Tree         // what it believed last
+	syncing     bool
+	incarnation int                // machines that this one has been: news of an earlier one is none
+	cancelSync  context.CancelFunc // ends the synchronisation under way
+	trusted     proof.Tree         // what it believed last
 }
 
-func newFollower(w *World, name string) *follower {
+func newFollower(w *LedgerSim, name string) *follower {
 	return &follower{w: w, name: name, disk: vfs.NewCrashableMem()}
 }
 
 // sync begins a synchronisation, the first time with pinning the charter.
 func (f *follower) sync() {
-	if f.away || f.w.people.Ledger.IsZero() {
+	if f.syncing || f.w.authors.Ledger.IsZero() {
 		return
 	}
-	f.away = true
-	c, err := client.New(ledgerURL, f.w.net.from(f.name))
+	f.syncing = true
+	c, err := client.New(ledgerURL, f.w.net.transportOf(f.name))
 	must(err)
-	ctx, cancel := context.WithCancel(f.w.ctx)
-	f.interrupt = cancel
-	life, disk, pin := f.life, f.disk, f.w.people.Ledger
-	f.w.note("%s synchronises", f.name)
-	f.w.start(func() func() error {
+	ctx, cancel := context.WithCancel(f.w.dayCtx)
+	f.cancelSync = cancel
+	life, disk, pin := f.incarnation, f.disk, f.w.authors.Ledger
+	f.w.tracef("%s synchronises", f.name)
+	f.w.startTask(func() func() error {
 		defer cancel()
-		copied, err := synchronise(ctx, disk, c, pin)
+		copied, err := syncTrust(ctx, disk, c, pin)
 		return func() error {
-			if life != f.life {
+			if life != f.incarnation {
 				return nil
 			}
-			f.away = false
-			if err := f.hear(copied, err); err != nil {
+			f.syncing = false
+			if err := f.onSynced(copied, err); err != nil {
 				return fmt.Errorf("%s: %w", f.name, err)
 			}
 			return nil
@@ -55,55 +55,55 @@ func (f *follower) sync() {
 	})
 }
 
-// copied is what a follower has after a synchronisation.
-type copied struct {
-	tree proof.Tree
-	dump digest // of its register
+// syncResult is what a follower has after a synchronisation.
+type syncResult struct {
+	tree   proof.Tree
+	digest digest // of its register
 }
 
-func synchronise(ctx context.Context, disk vfs.FS, c *client.Client, pin [32]byte) (out copied, err error) {
+func syncTrust(ctx context.Context, disk vfs.FS, c *client.Client, pin [32]byte) (out syncResult, err error) {
 	t, err := client.CreateTrust(ctx, disk, "trust", c, pin)
 	if err != nil {
-		return copied{}, err
+		return syncResult{}, err
 	}
 	defer t.Close()
 	if err := t.Sync(ctx, c, nil); err != nil {
-		return copied{}, err
+		return syncResult{}, err
 	}
-	r, err := t.Copy()
+	r, err := t.Register()
 	if err != nil {
-		return copied{}, err
+		return syncResult{}, err
 	}
 	out.tree = t.Checkpoint().Checkpoint().Tree()
-	out.dump, err = dump(r)
+	out.digest, err = digestOf(r)
 	return out, err
 }
 
-// hear judges what a synchronisation brought. An honest log gives no follower
+// onSynced judges what a synchronisation brought. An honest log gives no follower
 // reason to complain of anything but the network.
-func (f *follower) hear(c copied, err error) error {
+func (f *follower) onSynced(c syncResult, err error) error {
 	if err != nil {
-		f.w.note("  %s: %v", f.name, err)
-		if passes(err) {
+		f.w.tracef("  %s: %v", f.name, err)
+		if isTransient(err) {
 			return nil
 		}
 		return fmt.Errorf("synchronising with an honest ledger: %w", err)
 	}
-	f.w.note("  %s has %d entries", f.name, c.tree.Size)
+	f.w.tracef("  %s has %d entries", f.name, c.tree.Size)
 	if c.tree.Size < f.trusted.Size {
 		return fmt.Errorf("it believed size %d, and believes %d now", f.trusted.Size, c.tree.Size)
 	}
 	f.trusted = c.tree
-	return f.w.laws.followed(c)
+	return f.w.invariants.onSynced(c)
 }
 
 // crash ends the follower's machine, in the midst of whatever it does.
 func (f *follower) crash(keep int) {
-	f.w.note("%s crashes, %d %% of what it had not synced is kept", f.name, keep)
-	f.life++
-	left := afterCrash(f.disk, keep, f.w.rng.Uint64())
-	if f.away {
-		f.interrupt()
+	f.w.tracef("%s crashes, %d %% of what it had not synced is kept", f.name, keep)
+	f.incarnation++
+	left := crashedDisk(f.disk, keep, f.w.rng.Uint64())
+	if f.syncing {
+		f.cancelSync()
 	}
-	f.disk, f.away = left, false
+	f.disk, f.syncing = left, false
 }

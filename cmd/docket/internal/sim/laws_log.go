@@ -10,10 +10,10 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/storetest"
 )
 
-// keepsEntries: what was published is there unchanged; what is new follows its
+// checkEntries: what was published is there unchanged; what is new follows its
 // thread, is there once, is admitted no earlier than what was before it, and was
 // never refused.
-func (l *laws) keepsEntries(ctx context.Context, m *machine, size uint64) error {
+func (l *ledgerInvariants) checkEntries(ctx context.Context, m *ledgerNode, size uint64) error {
 	if size < l.published.Size {
 		return fmt.Errorf("size %d was published, and now it is %d", l.published.Size, size)
 	}
@@ -27,19 +27,19 @@ func (l *laws) keepsEntries(ctx context.Context, m *machine, size uint64) error 
 		}
 	}
 	for i, raw := range entries[len(l.entries):] {
-		if err := l.grow(uint64(len(l.entries)), raw); err != nil {
+		if err := l.addEntry(uint64(len(l.entries)), raw); err != nil {
 			return fmt.Errorf("entry %d: %w", len(l.entries)+i, err)
 		}
 	}
-	for id, status := range l.no {
-		if index, ok := l.at[id]; ok {
+	for id, status := range l.refusedStatus {
+		if index, ok := l.indexes[id]; ok {
 			return fmt.Errorf("record %s was refused (%d), and it is at index %d", id, status, index)
 		}
 	}
 	return nil
 }
 
-func (l *laws) grow(index uint64, raw []byte) error {
+func (l *ledgerInvariants) addEntry(index uint64, raw []byte) error {
 	e, err := record.ParseEntry(raw)
 	if err != nil {
 		return err
@@ -49,7 +49,7 @@ func (l *laws) grow(index uint64, raw []byte) error {
 		return err
 	}
 	id := record.IDOf(e.Envelope.Payload)
-	if first, twice := l.at[id]; twice {
+	if first, twice := l.indexes[id]; twice {
 		return fmt.Errorf("record %s is at index %d already", id, first)
 	}
 	if e.Admitted.Before(l.admitted) {
@@ -58,24 +58,24 @@ func (l *laws) grow(index uint64, raw []byte) error {
 	if st.Follows != l.heads[st.Thread] {
 		return fmt.Errorf("follows %s, the newest record on %s is %s", st.Follows, st.Thread, l.heads[st.Thread])
 	}
-	for _, letter := range l.w.people.letters {
-		if letter.id == id && letter.forged != "" && letter.lacks != nil {
-			return fmt.Errorf("letter %d is forged: %s", letter.number, letter.forged)
+	for _, letter := range l.w.authors.submissions {
+		if letter.id == id && letter.whyInvalid != "" && letter.missingSigners != nil {
+			return fmt.Errorf("letter %d is forged: %s", letter.number, letter.whyInvalid)
 		}
 	}
 	l.entries = append(l.entries, raw)
-	l.at[id], l.heads[st.Thread], l.admitted = index, id, e.Admitted
+	l.indexes[id], l.heads[st.Thread], l.admitted = index, id, e.Admitted
 	l.kinds[st.Kind]++
 	return nil
 }
 
-// keepsRoot: the checkpoint's root is that of all entries hashed anew, and its tree
+// checkRoot: the checkpoint's root is that of all entries hashed anew, and its tree
 // grows out of the one published before.
-func (l *laws) keepsRoot(ctx context.Context, m *machine, cp proof.Checkpoint) error {
+func (l *ledgerInvariants) checkRoot(ctx context.Context, m *ledgerNode, cp proof.Checkpoint) error {
 	if cp.Tree() == l.published {
 		return nil
 	}
-	log := storetest.LogOf(l.entries)
+	log := storetest.NewReferenceLog(l.entries)
 	for size := l.published.Size; size <= cp.Size; size++ {
 		l.roots[size] = log.Head(int(size)).Root
 	}
@@ -83,7 +83,7 @@ func (l *laws) keepsRoot(ctx context.Context, m *machine, cp proof.Checkpoint) e
 		return fmt.Errorf("the checkpoint of size %d has root %s, its entries hash to %s", cp.Size, cp.Root, l.roots[cp.Size])
 	}
 	if l.published.Size > 0 {
-		path, err := m.node.Ledger.Consistency(ctx, l.published.Size, cp.Size)
+		path, err := m.node.Ledger.ConsistencyProof(ctx, l.published.Size, cp.Size)
 		if err != nil {
 			return err
 		}
@@ -100,9 +100,9 @@ func (l *laws) keepsRoot(ctx context.Context, m *machine, cp proof.Checkpoint) e
 	return nil
 }
 
-// keepsReceipts: every receipt and every other promise holds in the tree as it is.
+// checkReceipts: every receipt and every other promise holds in the tree as it is.
 // Their signatures were verified when they came; see [laws.verify].
-func (l *laws) keepsReceipts(cp proof.Checkpoint) error {
+func (l *ledgerInvariants) checkReceipts(cp proof.Checkpoint) error {
 	for _, r := range l.receipts {
 		tree := r.Published().Checkpoint().Tree()
 		switch {
@@ -117,11 +117,11 @@ func (l *laws) keepsReceipts(cp proof.Checkpoint) error {
 	return nil
 }
 
-// keepsPromises: whatever the ledger ever said it has is published. It holds once
+// checkCommitted: whatever the ledger ever said it has is published. It holds once
 // the ledger has published all that it has committed.
-func (l *laws) keepsPromises() error {
+func (l *ledgerInvariants) checkCommitted() error {
 	for id := range l.committed {
-		if _, ok := l.at[id]; !ok {
+		if _, ok := l.indexes[id]; !ok {
 			return fmt.Errorf("record %s was committed, and it is gone", id)
 		}
 	}

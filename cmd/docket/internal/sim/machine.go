@@ -19,49 +19,49 @@ import (
 	"github.com/seed-53cf897a/docket/server"
 )
 
-// machine is the one that a ledger runs on: a disk, and a process while it is up.
+// ledgerNode is the one that a ledger runs on: a disk, and a process while it is up.
 // It does not run the ledger: the simulation calls its steps.
-type machine struct {
-	net  *network
-	name string
-	keys node.Keys
-	ask  asking.Config
+type ledgerNode struct {
+	net          *network
+	name         string
+	keys         node.Keys
+	cosignConfig asking.Config
 
-	disk *vfs.MemFS
-	node *node.Node // nil while the process is down
-	life context.Context
-	end  context.CancelFunc // of the process: its connections break off
-	cry  cries
+	disk       *vfs.MemFS
+	node       *node.Node // nil while the process is down
+	processCtx context.Context
+	kill       context.CancelFunc // of the process: its connections break off
+	errorLog   logBuffer
 
-	trouble trouble
+	fault diskFault
 }
 
-// trouble is one misfortune of a disk that is to come, or that came.
-type trouble struct {
-	mu     sync.Mutex // Pebble writes in the background too; guards what follows
-	armed  bool
-	after  int        // writes before it comes
-	fails  bool       // the write fails; otherwise the power does
-	keep   int        // percent of what was not synced that survives
-	seed   uint64     // decides which
-	broken bool       // every further write of the ledger's store fails
-	left   *vfs.MemFS // the disk as it was left; nil while nothing came
+// diskFault is one misfortune of a disk that is to come, or that came.
+type diskFault struct {
+	mu          sync.Mutex // Pebble writes in the background too; guards what follows
+	armed       bool
+	writesLeft  int        // writes before it comes
+	writeFails  bool       // the write fails; otherwise the power does
+	keepPercent int        // percent of what was not synced that survives
+	seed        uint64     // decides which
+	broken      bool       // every further write of the ledger's store fails
+	diskAfter   *vfs.MemFS // the disk as it was left; nil while nothing came
 }
 
 // errDisk is what a broken disk says.
 var errDisk = errors.New("input/output error")
 
-// death is the panic with which a process ends that cannot go on.
-type death struct{ reason string }
+// processExit is the panic with which a process ends that cannot go on.
+type processExit struct{ reason string }
 
-// up starts the process, which recovers from whatever became of its disk. It is
+// start starts the process, which recovers from whatever became of its disk. It is
 // false if the power failed once more meanwhile.
-func (m *machine) up(ctx context.Context) (bool, error) {
-	m.life, m.end = context.WithCancel(ctx)
+func (m *ledgerNode) start(ctx context.Context) (bool, error) {
+	m.processCtx, m.kill = context.WithCancel(ctx)
 	n, err := m.open(ctx)
-	m.settle()
-	if left := m.trouble.end(); left != nil {
-		m.end()
+	m.waitIdle()
+	if left := m.fault.disarm(); left != nil {
+		m.kill()
 		if err == nil {
 			err = n.Close()
 		} else {
@@ -71,7 +71,7 @@ func (m *machine) up(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	if err != nil {
-		m.end()
+		m.kill()
 		return false, fmt.Errorf("opening after a crash: %w", err)
 	}
 	s, err := server.New(server.Config{Ledger: n.Ledger, Register: n.Register})
@@ -79,161 +79,161 @@ func (m *machine) up(ctx context.Context) (bool, error) {
 		return false, errors.Join(err, n.Close())
 	}
 	m.node = n
-	m.net.up(m.name, m.life, s.Handler())
+	m.net.listen(m.name, m.processCtx, s.Handler())
 	return true, nil
 }
 
-func (m *machine) open(ctx context.Context) (n *node.Node, err error) {
-	defer dies(&err)
-	fs := errorfs.Wrap(m.disk, errorfs.InjectorFunc(func(op errorfs.Op) error { return m.write(op) }))
+func (m *ledgerNode) open(ctx context.Context) (n *node.Node, err error) {
+	defer recoverExit(&err)
+	fs := errorfs.Wrap(m.disk, errorfs.InjectorFunc(func(op errorfs.Op) error { return m.onDiskOp(op) }))
 	return node.Open(ctx, node.Config{
-		Files: fs, Dir: "ledger", Keys: m.keys, Ledger: m.config(), Asking: m.ask,
-		Log:   slog.New(slog.NewTextHandler(&m.cry, &slog.HandlerOptions{Level: slog.LevelError})),
-		Fatal: func(reason string) { panic(death{reason}) },
+		Files: fs, Dir: "ledger", Keys: m.keys, Ledger: m.ledgerConfig(), Cosignatures: m.cosignConfig,
+		Log:   slog.New(slog.NewTextHandler(&m.errorLog, &slog.HandlerOptions{Level: slog.LevelError})),
+		Fatal: func(reason string) { panic(processExit{reason}) },
 	})
 }
 
-// config has the operator's word that the log is new, against witnesses that lie.
-func (m *machine) config() ledger.Config {
-	return ledger.Config{BatchItems: 3, PoolItems: 40, Backlog: 60, NewLog: true}
+// ledgerConfig has the operator's word that the log is new, against witnesses that lie.
+func (m *ledgerNode) ledgerConfig() ledger.Config {
+	return ledger.Config{MaxBatchItems: 3, MaxPoolItems: 40, MaxBacklog: 60, NewLog: true}
 }
 
-// cries are what the ledger says that a person must hear.
-type cries struct {
+// logBuffer are what the ledger says that a person must hear.
+type logBuffer struct {
 	mu   sync.Mutex
-	said bytes.Buffer
+	text bytes.Buffer
 }
 
 // Write implements [io.Writer].
-func (c *cries) Write(line []byte) (int, error) {
+func (c *logBuffer) Write(line []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.said.Write(line)
+	return c.text.Write(line)
 }
 
-// cried tells whether the ledger has said that loudly.
-func (m *machine) cried(what string) bool {
-	m.cry.mu.Lock()
-	defer m.cry.mu.Unlock()
-	return strings.Contains(m.cry.said.String(), what)
+// logged tells whether the ledger has said that loudly.
+func (m *ledgerNode) logged(what string) bool {
+	m.errorLog.mu.Lock()
+	defer m.errorLog.mu.Unlock()
+	return strings.Contains(m.errorLog.text.String(), what)
 }
 
-// step lets the ledger take one. Whether it died of it is to be asked of fell.
-func (m *machine) step(ctx context.Context, take func(context.Context) error) (err error) {
-	defer dies(&err)
+// runStep lets the ledger take one. Whether it died of it is to be asked of fell.
+func (m *ledgerNode) runStep(ctx context.Context, take func(context.Context) error) (err error) {
+	defer recoverExit(&err)
 	return take(ctx)
 }
 
-// dies turns the end of the process into an error.
-func dies(err *error) {
+// recoverExit turns the end of the process into an error.
+func recoverExit(err *error) {
 	switch r := recover().(type) {
 	case nil:
-	case death:
+	case processExit:
 		*err = fmt.Errorf("the process ended: %s", r.reason)
 	default:
 		panic(r)
 	}
 }
 
-// fell says whether the machine has lost its power or its disk, or the ledger has
+// failed says whether the machine has lost its power or its disk, or the ledger has
 // stopped: then it is to be taken down.
-func (m *machine) fell() bool {
-	m.trouble.mu.Lock()
-	defer m.trouble.mu.Unlock()
-	return m.trouble.left != nil || m.node.Ledger.Err() != nil
+func (m *ledgerNode) failed() bool {
+	m.fault.mu.Lock()
+	defer m.fault.mu.Unlock()
+	return m.fault.diskAfter != nil || m.node.Ledger.Err() != nil
 }
 
 // crash ends the process where it stands, and its machine too if not all that it
 // wrote is kept.
-func (m *machine) crash(keep int, seed uint64) {
-	left := m.trouble.end()
+func (m *ledgerNode) crash(keep int, seed uint64) {
+	left := m.fault.disarm()
 	if left == nil {
-		left = afterCrash(m.disk, keep, seed)
+		left = crashedDisk(m.disk, keep, seed)
 	}
-	m.end()
-	m.settle()
+	m.kill()
+	m.waitIdle()
 	m.node.Close() // of a process that is dead: only its goroutines are to end
 	m.node, m.disk = nil, left
 }
 
-// down ends the process as an operator does.
-func (m *machine) down() error {
-	m.trouble.end()
-	m.end()
-	m.settle()
+// stop ends the process as an operator does.
+func (m *ledgerNode) stop() error {
+	m.fault.disarm()
+	m.kill()
+	m.waitIdle()
 	err := m.node.Close()
 	m.node = nil
 	return err
 }
 
-// write is asked before each operation on the disk.
-func (m *machine) write(op errorfs.Op) error {
+// onDiskOp is asked before each operation on the disk.
+func (m *ledgerNode) onDiskOp(op errorfs.Op) error {
 	log := strings.HasPrefix(op.Path, "ledger/store/") && strings.HasSuffix(op.Path, ".log")
-	if !m.counts(op, log) {
+	if !m.isCounted(op, log) {
 		return nil
 	}
-	comes, err := m.trouble.next(log)
+	comes, err := m.fault.countOp(log)
 	if !comes {
 		return err
 	}
 	if m.node != nil {
 		synctest.Wait() // what can be told before it comes is told
 	}
-	m.end() // nothing that happens now is
-	return m.trouble.came(m.disk)
+	m.kill() // nothing that happens now is
+	return m.fault.trigger(m.disk)
 }
 
-// counts leaves out what Pebble does in the background, whose order is another one
+// isCounted leaves out what Pebble does in the background, whose order is another one
 // in each run: while the ledger is up, all but its writes to the store's log.
-func (m *machine) counts(op errorfs.Op, log bool) bool {
+func (m *ledgerNode) isCounted(op errorfs.Op, log bool) bool {
 	if op.Kind.ReadOrWrite() != errorfs.OpIsWrite || op.Kind == errorfs.OpRemove || strings.HasSuffix(op.Path, ".sst") {
 		return false
 	}
 	return log || m.node == nil
 }
 
-// next counts one operation: whether the trouble comes with it, and otherwise what
+// countOp counts one operation: whether the trouble comes with it, and otherwise what
 // becomes of it.
-func (t *trouble) next(log bool) (comes bool, err error) {
+func (t *diskFault) countOp(log bool) (comes bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
 	case t.broken && log:
 		return false, errDisk
-	case !t.armed || t.fails && !log:
+	case !t.armed || t.writeFails && !log:
 		return false, nil
-	case t.after > 0:
-		t.after--
+	case t.writesLeft > 0:
+		t.writesLeft--
 		return false, nil
 	}
-	t.armed, t.broken = false, t.fails
+	t.armed, t.broken = false, t.writeFails
 	return true, nil
 }
 
-// came takes the disk as it is now.
-func (t *trouble) came(disk *vfs.MemFS) error {
-	left := afterCrash(disk, t.keep, t.seed)
+// trigger takes the disk as it is now.
+func (t *diskFault) trigger(disk *vfs.MemFS) error {
+	left := crashedDisk(disk, t.keepPercent, t.seed)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.left = left
-	if t.fails {
+	t.diskAfter = left
+	if t.writeFails {
 		return errDisk
 	}
 	return nil
 }
 
 // arm prepares a misfortune.
-func (t *trouble) arm(fails bool, after, keep int, seed uint64) {
+func (t *diskFault) arm(fails bool, after, keep int, seed uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.armed, t.fails, t.after, t.keep, t.seed = true, fails, after, keep, seed
+	t.armed, t.writeFails, t.writesLeft, t.keepPercent, t.seed = true, fails, after, keep, seed
 }
 
-// end is the end of all trouble: with what it left of the disk, if it came.
-func (t *trouble) end() *vfs.MemFS {
+// disarm is the end of all trouble: with what it left of the disk, if it came.
+func (t *diskFault) disarm() *vfs.MemFS {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	left := t.left
-	t.armed, t.broken, t.left = false, false, nil
+	left := t.diskAfter
+	t.armed, t.broken, t.diskAfter = false, false, nil
 	return left
 }

@@ -24,91 +24,91 @@ import (
 type network struct {
 	seed uint64
 
-	mu    sync.Mutex // guards what follows
-	hosts map[string]*host
-	calls map[string]uint64 // by link and what is asked
-	kind  bool              // does its best: no fault at all
-	cut   map[link]bool     // nothing passes
-	count map[mishap]int
+	mu          sync.Mutex // guards what follows
+	hosts       map[string]*host
+	calls       map[string]uint64 // by link and what is asked
+	faultFree   bool              // does its best: no fault at all
+	blocked     map[link]bool     // nothing passes
+	faultCounts map[fault]int
 
-	odds  int             // a mishap befalls one call in so many
-	far   map[string]bool // calls to these hosts take some milliseconds, no two the same
-	shown map[link]string // which host answers instead, since a name says little
-	tap   tap             // may be nil
+	faultOdds  int              // a mishap befalls one call in so many
+	distant    map[string]bool  // calls to these hosts take some milliseconds, no two the same
+	redirected map[link]string  // which host answers instead, since a name says little
+	observe    responseObserver // may be nil
 }
 
-// tap is shown every answer that a living process gave, whether it arrives or not.
-type tap func(l link, r *http.Request, body []byte, res *httptest.ResponseRecorder)
+// responseObserver is shown every answer that a living process gave, whether it arrives or not.
+type responseObserver func(l link, r *http.Request, body []byte, res *httptest.ResponseRecorder)
 
 type link struct{ from, to string }
 
 // host is a process that listens.
 type host struct {
 	handler http.Handler
-	life    context.Context // ends with the process
+	ctx     context.Context // ends with the process
 }
 
-// mishap is what befalls one call.
-type mishap string
+// fault is what befalls one call.
+type fault string
 
 const (
-	none         mishap = ""
-	refused      mishap = "connection refused"
-	busy         mishap = "503 of a proxy"
-	lateRequest  mishap = "late request"
-	lateAnswer   mishap = "late answer"
-	repeated     mishap = "carried out twice"
-	answerLost   mishap = "answer lost"
-	answerCutOff mishap = "answer cut off"
+	noFault           fault = ""
+	connectionRefused fault = "connection refused"
+	proxyBusy         fault = "503 of a proxy"
+	requestDelayed    fault = "late request"
+	responseDelayed   fault = "late answer"
+	requestRepeated   fault = "carried out twice"
+	responseLost      fault = "answer lost"
+	responseCutOff    fault = "answer cut off"
 )
 
-var mishaps = []mishap{refused, busy, lateRequest, lateAnswer, repeated, answerLost, answerCutOff}
+var faults = []fault{connectionRefused, proxyBusy, requestDelayed, responseDelayed, requestRepeated, responseLost, responseCutOff}
 
 var errNetwork = errors.New("network")
 
 func newNetwork(seed uint64) *network {
-	return &network{seed: seed, odds: 4, hosts: make(map[string]*host), calls: make(map[string]uint64), cut: make(map[link]bool), count: make(map[mishap]int), far: make(map[string]bool), shown: make(map[link]string)}
+	return &network{seed: seed, faultOdds: 4, hosts: make(map[string]*host), calls: make(map[string]uint64), blocked: make(map[link]bool), faultCounts: make(map[fault]int), distant: make(map[string]bool), redirected: make(map[link]string)}
 }
 
-// up makes a process answer at a name, until life ends.
-func (n *network) up(name string, life context.Context, h http.Handler) {
+// listen makes a process answer at a name, until life ends.
+func (n *network) listen(name string, life context.Context, h http.Handler) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.hosts[name] = &host{h, life}
 }
 
-// behave ends, or begins again, all mishaps.
-func (n *network) behave(kind bool) {
+// setFaultFree ends, or begins again, all mishaps.
+func (n *network) setFaultFree(faultFree bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.kind = kind
+	n.faultFree = faultFree
 }
 
-// sever cuts a link in one direction, or mends it.
-func (n *network) sever(l link, cut bool) {
+// setBlocked cuts a link in one direction, or mends it.
+func (n *network) setBlocked(l link, blocked bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.cut[l] = cut
+	n.blocked[l] = blocked
 }
 
-// show lets another host answer to an actor under a name; to nobody in place of it
+// redirect lets another host answer to an actor under a name; to nobody in place of it
 // if instead is empty.
-func (n *network) show(l link, instead string) {
+func (n *network) redirect(l link, instead string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.shown[l] = instead
+	n.redirected[l] = instead
 }
 
-// from is the network as one actor sees it.
-func (n *network) from(actor string) http.RoundTripper { return &port{n, actor} }
+// transportOf is the network as one actor sees it.
+func (n *network) transportOf(actor string) http.RoundTripper { return &transport{n, actor} }
 
-type port struct {
+type transport struct {
 	net   *network
 	actor string
 }
 
 // RoundTrip implements [http.RoundTripper].
-func (p *port) RoundTrip(r *http.Request) (*http.Response, error) {
+func (p *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	var body []byte
 	if r.Body != nil {
 		var err error
@@ -117,28 +117,28 @@ func (p *port) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		r.Body.Close()
 	}
-	h, what, dice := p.net.plan(link{p.actor, r.URL.Host}, r.Method+" "+r.URL.RequestURI())
+	h, fault, rng := p.net.drawFault(link{p.actor, r.URL.Host}, r.Method+" "+r.URL.RequestURI())
 	if h == nil {
-		return nil, fmt.Errorf("%w: %s", errNetwork, refused)
+		return nil, fmt.Errorf("%w: %s", errNetwork, connectionRefused)
 	}
-	late := time.Duration(dice.Int64N(int64(20 * time.Second)))
-	if p.net.far[r.URL.Host] {
-		if err := wait(r.Context(), time.Millisecond+time.Duration(dice.Int64N(int64(40*time.Millisecond)))); err != nil {
+	delay := time.Duration(rng.Int64N(int64(20 * time.Second)))
+	if p.net.distant[r.URL.Host] {
+		if err := sleepContext(r.Context(), time.Millisecond+time.Duration(rng.Int64N(int64(40*time.Millisecond)))); err != nil {
 			return nil, err
 		}
 	}
-	switch what {
-	case busy:
-		return proxy(r), nil
-	case lateRequest:
-		if err := wait(r.Context(), late); err != nil {
+	switch fault {
+	case proxyBusy:
+		return busyResponse(r), nil
+	case requestDelayed:
+		if err := sleepContext(r.Context(), delay); err != nil {
 			return nil, err
 		}
-	case repeated:
+	case requestRepeated:
 		if _, err := p.call(h, r, body); err != nil {
 			return nil, err
 		}
-		if err := wait(r.Context(), late); err != nil {
+		if err := sleepContext(r.Context(), delay); err != nil {
 			return nil, err
 		}
 	}
@@ -146,44 +146,44 @@ func (p *port) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch what {
-	case lateAnswer:
-		if err := wait(r.Context(), late); err != nil {
+	switch fault {
+	case responseDelayed:
+		if err := sleepContext(r.Context(), delay); err != nil {
 			return nil, err
 		}
-	case answerLost:
-		return nil, fmt.Errorf("%w: %s", errNetwork, answerLost)
-	case answerCutOff:
+	case responseLost:
+		return nil, fmt.Errorf("%w: %s", errNetwork, responseLost)
+	case responseCutOff:
 		whole, _ := io.ReadAll(res.Body)
-		res.Body = io.NopCloser(io.MultiReader(bytes.NewReader(whole[:dice.IntN(len(whole)+1)]), broken{}))
+		res.Body = io.NopCloser(io.MultiReader(bytes.NewReader(whole[:rng.IntN(len(whole)+1)]), cutReader{}))
 	}
 	return res, nil
 }
 
-// plan draws what befalls a call. No host: the call is refused.
-func (n *network) plan(l link, asked string) (*host, mishap, *rand.Rand) {
+// drawFault draws what befalls a call. No host: the call is refused.
+func (n *network) drawFault(l link, asked string) (*host, fault, *rand.Rand) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	key := l.from + " " + l.to + " " + asked
 	n.calls[key]++
-	dice := diceOf(n.seed, key, n.calls[key])
+	rng := rngOf(n.seed, key, n.calls[key])
 	h := n.hosts[l.to]
-	if instead := n.shown[l]; instead != "" {
+	if instead := n.redirected[l]; instead != "" {
 		h = n.hosts[instead]
 	}
-	what := none
-	if !n.kind && dice.IntN(n.odds) == 0 {
-		what = mishaps[dice.IntN(len(mishaps))]
+	drawn := noFault
+	if !n.faultFree && rng.IntN(n.faultOdds) == 0 {
+		drawn = faults[rng.IntN(len(faults))]
 	}
-	n.count[what]++
-	if h == nil || h.life.Err() != nil || n.cut[l] || what == refused {
-		return nil, refused, dice
+	n.faultCounts[drawn]++
+	if h == nil || h.ctx.Err() != nil || n.blocked[l] || drawn == connectionRefused {
+		return nil, connectionRefused, rng
 	}
-	return h, what, dice
+	return h, drawn, rng
 }
 
-// diceOf are the dice for one thing of one world.
-func diceOf(seed uint64, key string, n uint64) *rand.Rand {
+// rngOf are the dice for one thing of one world.
+func rngOf(seed uint64, key string, n uint64) *rand.Rand {
 	h := fnv.New64a()
 	h.Write(binary.BigEndian.AppendUint64([]byte(key), n))
 	return rand.New(rand.NewPCG(seed, h.Sum64()))
@@ -191,22 +191,22 @@ func diceOf(seed uint64, key string, n uint64) *rand.Rand {
 
 // call lets the process carry out one request. If the process ends meanwhile, its
 // connections do.
-func (p *port) call(h *host, r *http.Request, body []byte) (*http.Response, error) {
-	if h.life.Err() != nil { // since the call was planned
-		return nil, fmt.Errorf("%w: %s", errNetwork, refused)
+func (p *transport) call(h *host, r *http.Request, body []byte) (*http.Response, error) {
+	if h.ctx.Err() != nil { // since the call was planned
+		return nil, fmt.Errorf("%w: %s", errNetwork, connectionRefused)
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	defer context.AfterFunc(h.life, cancel)()
+	defer context.AfterFunc(h.ctx, cancel)()
 	in := httptest.NewRequestWithContext(ctx, r.Method, r.URL.RequestURI(), bytes.NewReader(body))
 	in.Header, in.RemoteAddr = r.Header.Clone(), addressOf(p.actor)
 	out := httptest.NewRecorder()
 	h.handler.ServeHTTP(out, in)
-	if h.life.Err() != nil {
+	if h.ctx.Err() != nil {
 		return nil, fmt.Errorf("%w: connection reset", errNetwork)
 	}
-	if p.net.tap != nil {
-		p.net.tap(link{p.actor, r.URL.Host}, r, body, out)
+	if p.net.observe != nil {
+		p.net.observe(link{p.actor, r.URL.Host}, r, body, out)
 	}
 	if err := r.Context().Err(); err != nil {
 		return nil, err
@@ -224,7 +224,7 @@ func addressOf(actor string) string {
 	return fmt.Sprintf("10.%d.%d.%d:1024", sum[0], sum[1], sum[2])
 }
 
-func proxy(r *http.Request) *http.Response {
+func busyResponse(r *http.Request) *http.Response {
 	out := httptest.NewRecorder()
 	out.Header().Set("Retry-After", "1")
 	http.Error(out, "the proxy has no connection left", http.StatusServiceUnavailable)
@@ -233,7 +233,7 @@ func proxy(r *http.Request) *http.Response {
 	return res
 }
 
-func wait(ctx context.Context, d time.Duration) error {
+func sleepContext(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
@@ -242,7 +242,7 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// broken is where a connection breaks off.
-type broken struct{}
+// cutReader is where a connection breaks off.
+type cutReader struct{}
 
-func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+func (cutReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }

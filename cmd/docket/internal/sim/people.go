@@ -15,186 +15,186 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 )
 
-// people write records and send them: honest ones and forged ones, again when no
+// authors write records and send them: honest ones and forged ones, again when no
 // answer came, again when one did. They believe nothing but a verified receipt.
-type people struct {
+type authors struct {
 	*registertest.World // what they know of the ledger's threads: by receipts alone
 
-	w        *World
-	policies client.Policies
-	letters  []*letter
+	w           *LedgerSim
+	policies    client.Policies
+	submissions []*submission
 
-	orders  []string // designations that have a receipt
-	paused  []string // those of them that were suspended
-	spare   []string // keys that were added, by name
-	revoked []string // keys that were revoked
+	designations []string // designations that have a receipt
+	suspended    []string // those of them that were suspended
+	addedKeys    []string // keys that were added, by name
+	revoked      []string // keys that were revoked
 }
 
-// letter is one envelope and what its sender knows of it.
-type letter struct {
-	number int
-	what   string
-	id     record.ID
-	env    record.Envelope
-	forged string   // why it must never be admitted; empty if it may be
-	lacks  []string // those who have yet to sign it
-	noted  func()   // what its sender learns from the receipt; may be nil
+// submission is one envelope and what its sender knows of it.
+type submission struct {
+	number         int
+	description    string
+	id             record.ID
+	env            record.Envelope
+	whyInvalid     string   // why it must never be admitted; empty if it may be
+	missingSigners []string // those who have yet to sign it
+	onReceipt      func()   // what its sender learns from the receipt; may be nil
 
-	away    int  // times that it is under way
-	settled bool // refused, or there is a receipt
-	receipt bool
+	inFlight   int  // times that it is under way
+	decided    bool // refused, or there is a receipt
+	hasReceipt bool
 }
 
 // submitters are those who send: each has a link of its own to the ledger.
 const submitters = 4
 
-func newPeople(w *World, policy string) *people {
+func newAuthors(w *LedgerSim, policy string) *authors {
 	parsed, err := proof.ParsePolicy([]byte(policy))
 	must(err)
-	return &people{
+	return &authors{
 		World: registertest.New(w.now, origin, policy), w: w,
-		policies: client.Fixed{Only: parsed},
+		policies: client.SinglePolicy{Only: parsed},
 	}
 }
 
-// write makes a letter of an envelope.
-func (p *people) write(what string, env record.Envelope) *letter {
-	l := &letter{number: len(p.letters), what: what, id: record.IDOf(env.Payload), env: env}
-	p.letters = append(p.letters, l)
+// newSubmission makes a letter of an envelope.
+func (p *authors) newSubmission(what string, env record.Envelope) *submission {
+	l := &submission{number: len(p.submissions), description: what, id: record.IDOf(env.Payload), env: env}
+	p.submissions = append(p.submissions, l)
 	return l
 }
 
 // send sends a letter, unless it is under way. The impatient send it twice at once.
-func (p *people) send(l *letter) {
-	if l.away > 0 {
+func (p *authors) send(l *submission) {
+	if l.inFlight > 0 {
 		return
 	}
-	p.post(l)
+	p.submit(l)
 	if p.w.chance(10) {
-		p.post(l)
+		p.submit(l)
 	}
 }
 
-func (p *people) post(l *letter) {
-	l.away++
-	l.settled = false
-	p.w.laws.sent(l.id)
+func (p *authors) submit(l *submission) {
+	l.inFlight++
+	l.decided = false
+	p.w.invariants.onSent(l.id)
 	from := fmt.Sprintf("submitter-%d", p.w.rng.IntN(submitters))
-	c, err := client.New(ledgerURL, p.w.net.from(from))
+	c, err := client.New(ledgerURL, p.w.net.transportOf(from))
 	must(err)
-	ctx := p.w.ctx
-	p.w.note("%s sends letter %d, %s (record %s)%s", from, l.number, l.what, short(l.id), forgery(l))
-	p.w.start(func() func() error {
-		s, err := c.Submit(ctx, l.env.Marshal(), p.policies, client.Patience{})
+	ctx := p.w.dayCtx
+	p.w.tracef("%s sends letter %d, %s (record %s)%s", from, l.number, l.description, shortID(l.id), invalidNote(l))
+	p.w.startTask(func() func() error {
+		s, err := c.Submit(ctx, l.env.Marshal(), p.policies, client.Retry{})
 		return func() error {
-			l.away--
-			if err := p.hear(l, s, err); err != nil {
-				return fmt.Errorf("letter %d, %s: %w", l.number, l.what, err)
+			l.inFlight--
+			if err := p.onOutcome(l, s, err); err != nil {
+				return fmt.Errorf("letter %d, %s: %w", l.number, l.description, err)
 			}
 			return nil
 		}
 	})
 }
 
-func forgery(l *letter) string {
-	if l.forged == "" {
+func invalidNote(l *submission) string {
+	if l.whyInvalid == "" {
 		return ""
 	}
-	return ", forged: " + l.forged
+	return ", forged: " + l.whyInvalid
 }
 
-// hear takes in what became of a letter. An error breaks a law.
-func (p *people) hear(l *letter, s *client.Submission, err error) error {
+// onOutcome takes in what became of a letter. An error breaks a law.
+func (p *authors) onOutcome(l *submission, s *client.Submission, err error) error {
 	var problem *client.Problem
 	switch {
 	case err == nil && s.Receipt == nil:
-		p.w.note("  letter %d is committed", l.number)
-		return p.w.laws.promised(l.id)
+		p.w.tracef("  letter %d is committed", l.number)
+		return p.w.invariants.onCommitted(l.id)
 	case err == nil:
-		return p.received(l, s)
+		return p.onReceipt(l, s)
 	case errors.As(err, &problem) && problem.Status == http.StatusInternalServerError:
 		return fmt.Errorf("the server has no word for it: %w", err)
-	case errors.As(err, &problem) && problem.Later():
-		p.w.note("  letter %d later: %v", l.number, err)
+	case errors.As(err, &problem) && problem.Retryable():
+		p.w.tracef("  letter %d later: %v", l.number, err)
 		return nil
 	case errors.As(err, &problem):
-		p.w.note("  letter %d refused, %d: %v", l.number, problem.Status, err)
-		l.settled = true
-		p.remember(problem.Current)
-		return p.w.laws.refused(l.id, problem, l.away == 0)
-	case passes(err):
-		p.w.note("  letter %d has no answer", l.number)
+		p.w.tracef("  letter %d refused, %d: %v", l.number, problem.Status, err)
+		l.decided = true
+		p.resendCurrent(problem.Current)
+		return p.w.invariants.onRefused(l.id, problem, l.inFlight == 0)
+	case isTransient(err):
+		p.w.tracef("  letter %d has no answer", l.number)
 		return nil
 	}
 	return fmt.Errorf("an answer that nobody may give: %w", err)
 }
 
-func (p *people) received(l *letter, s *client.Submission) error {
-	p.w.note("  letter %d is at index %d, size %d, known %v", l.number, s.Receipt.Index(), s.Receipt.Published().Checkpoint().Size, s.Known)
-	if l.forged != "" {
-		return fmt.Errorf("admitted at index %d although it is forged: %s", s.Receipt.Index(), l.forged)
+func (p *authors) onReceipt(l *submission, s *client.Submission) error {
+	p.w.tracef("  letter %d is at index %d, size %d, known %v", l.number, s.Receipt.Index(), s.Receipt.Published().Checkpoint().Size, s.Existed)
+	if l.whyInvalid != "" {
+		return fmt.Errorf("admitted at index %d although it is forged: %s", s.Receipt.Index(), l.whyInvalid)
 	}
-	if err := p.w.laws.told(s.Receipt); err != nil {
+	if err := p.w.invariants.onReceipt(s.Receipt); err != nil {
 		return err
 	}
-	if first := !l.receipt; first {
-		p.Note(l.env)
-		if l.noted != nil {
-			l.noted()
+	if first := !l.hasReceipt; first {
+		p.NoteAdmitted(l.env)
+		if l.onReceipt != nil {
+			l.onReceipt()
 		}
 	}
-	l.settled, l.receipt = true, true
+	l.decided, l.hasReceipt = true, true
 	return nil
 }
 
-// remember sends a letter again that turns out to be on the ledger: its receipt
+// resendCurrent sends a letter again that turns out to be on the ledger: its receipt
 // tells what the next one on its thread follows.
-func (p *people) remember(current string) {
-	for _, l := range p.letters {
-		if !l.receipt && l.forged == "" && l.id.String() == current {
+func (p *authors) resendCurrent(current string) {
+	for _, l := range p.submissions {
+		if !l.hasReceipt && l.whyInvalid == "" && l.id.String() == current {
 			p.send(l)
 		}
 	}
 }
 
-// passes tells whether an error says nothing but that no whole answer came.
-func passes(err error) bool {
-	var unreachable *wire.Unreachable
-	var status *wire.Status
+// isTransient tells whether an error says nothing but that no whole answer came.
+func isTransient(err error) bool {
+	var unreachable *wire.UnreachableError
+	var status *wire.StatusError
 	var problem *client.Problem
 	return errors.As(err, &unreachable) || errors.Is(err, context.Canceled) || errors.Is(err, client.ErrUnpublished) ||
 		errors.As(err, &status) && status.Code == http.StatusServiceUnavailable ||
-		errors.As(err, &problem) && problem.Later()
+		errors.As(err, &problem) && problem.Retryable()
 }
 
-// unsettled are the letters whose fate is not known, and that are not away.
-func (p *people) unsettled() (out []*letter) {
-	for _, l := range p.letters {
-		if !l.settled && l.away == 0 {
+// undecided are the letters whose fate is not known, and that are not away.
+func (p *authors) undecided() (out []*submission) {
+	for _, l := range p.submissions {
+		if !l.decided && l.inFlight == 0 {
 			out = append(out, l)
 		}
 	}
 	return out
 }
 
-// receipted are the letters that have a receipt.
-func (p *people) receipted() []*letter {
-	return slices.DeleteFunc(slices.Clone(p.letters), func(l *letter) bool { return !l.receipt })
+// withReceipt are the letters that have a receipt.
+func (p *authors) withReceipt() []*submission {
+	return slices.DeleteFunc(slices.Clone(p.submissions), func(l *submission) bool { return !l.hasReceipt })
 }
 
-// compose writes a letter: the next that the ledger needs to begin, or anything.
-func (p *people) compose() *letter {
+// nextSubmission writes a letter: the next that the ledger needs to begin, or anything.
+func (p *authors) nextSubmission() *submission {
 	p.Now = time.Now().UTC().Truncate(time.Millisecond)
-	if l := p.begin(); l != nil {
+	if l := p.bootstrapRecord(); l != nil {
 		return l
 	}
-	return p.anything()
+	return p.randomSubmission()
 }
 
-// again sends something that was sent before.
-func (p *people) again() {
-	all := p.unsettled()
-	if got := p.receipted(); len(all) == 0 || len(got) > 0 && p.w.chance(25) {
+// resendAny sends something that was sent before.
+func (p *authors) resendAny() {
+	all := p.undecided()
+	if got := p.withReceipt(); len(all) == 0 || len(got) > 0 && p.w.chance(25) {
 		all = got
 	}
 	if len(all) > 0 {

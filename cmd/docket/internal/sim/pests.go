@@ -13,66 +13,66 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/storetest"
 )
 
-// stranger has no key, and sends witnesses whatever he has.
-const stranger = "stranger.example"
+// strangerHost has no key, and sends witnesses whatever he has.
+const strangerHost = "stranger.example"
 
-// replay lets the stranger send a witness the honest ledger's notes again, in one way
+// replayNotes lets the stranger send a witness the honest ledger's notes again, in one way
 // or the other: all are genuine, most are old; or the newest alone, many times.
-func (tn *town) replay(s *site) {
-	w, err := wire.NewWitness(s.url(), tn.net.from(stranger))
+func (tn *networkSim) replayNotes(s *witnessNode) {
+	w, err := wire.NewWitness(s.url(), tn.net.transportOf(strangerHost))
 	must(err)
-	notes := tn.oaths.overheard()
+	notes := tn.invariants.requestedNotes()
 	way := tn.roll(3)
 	if way == 2 && len(notes) > 0 {
-		tn.repeat(s, notes[len(notes)-1])
+		tn.repeatRequest(s, notes[len(notes)-1])
 		return
 	}
 	handed := way == 1
 	taken := 0
 	for _, note := range notes {
 		if handed {
-			err = w.HandIn(tn.ctx, note)
+			err = w.AddSeenCheckpoint(tn.dayCtx, note)
 		} else {
-			_, err = w.AddCheckpoint(tn.ctx, wire.AddCheckpoint{Note: note})
+			_, err = w.AddCheckpoint(tn.dayCtx, wire.AddCheckpoint{Note: note})
 		}
 		if err == nil {
 			taken++
 		}
 	}
-	tn.note("a stranger replays %d checkpoints to %s (handed in: %v), %d are taken", len(notes), s.name, handed, taken)
+	tn.tracef("a stranger replays %d checkpoints to %s (handed in: %v), %d are taken", len(notes), s.name, handed, taken)
 	if len(notes) > 0 {
-		tn.saw("old checkpoints replayed")
+		tn.countEvent("old checkpoints replayed")
 	}
 }
 
-// repeat lets the stranger ask a witness again and again for one checkpoint, more often
+// repeatRequest lets the stranger ask a witness again and again for one checkpoint, more often
 // than a log may save up requests. No witness of ours ever has enough of it.
-func (tn *town) repeat(s *site, note []byte) {
-	w, err := wire.NewWitness(s.url(), tn.net.from(stranger))
+func (tn *networkSim) repeatRequest(s *witnessNode, note []byte) {
+	w, err := wire.NewWitness(s.url(), tn.net.transportOf(strangerHost))
 	must(err)
 	cp, _, err := proof.ParseCheckpoint(note)
 	must(err)
 	taken := 0
-	for range savedUp + 5 {
-		_, err := w.AddCheckpoint(tn.ctx, wire.AddCheckpoint{Old: cp.Size, Note: note})
-		var status *wire.Status
+	for range checkpointBurst + 5 {
+		_, err := w.AddCheckpoint(tn.dayCtx, wire.AddCheckpoint{Old: cp.Size, Note: note})
+		var status *wire.StatusError
 		switch {
 		case err == nil:
 			taken++
-		case errors.As(err, &status) && status.Code == http.StatusTooManyRequests && s.own():
-			tn.oaths.breach(fmt.Errorf("%s has enough of repetitions, and the ledger's would be among them: %w", s.name, err))
+		case errors.As(err, &status) && status.Code == http.StatusTooManyRequests && s.runsRealWitness():
+			tn.invariants.addViolation(fmt.Errorf("%s has enough of repetitions, and the ledger's would be among them: %w", s.name, err))
 		}
 	}
-	tn.note("a stranger repeats the checkpoint of %d to %s, %d times of %d with success", cp.Size, s.name, taken, savedUp+5)
-	if taken > savedUp {
-		tn.saw("newest checkpoint repeated")
+	tn.tracef("a stranger repeats the checkpoint of %d to %s, %d times of %d with success", cp.Size, s.name, taken, checkpointBurst+5)
+	if taken > checkpointBurst {
+		tn.countEvent("newest checkpoint repeated")
 	}
 }
 
-// pester lets the stranger send nonsense: no log's checkpoint, one of an unknown log,
+// sendMalformed lets the stranger send nonsense: no log's checkpoint, one of an unknown log,
 // one that he signed himself, and evidence of which each checkpoint is genuine.
-func (tn *town) pester(s *site) {
-	w, err := wire.NewWitness(s.url(), tn.net.from(stranger))
+func (tn *networkSim) sendMalformed(s *witnessNode) {
+	w, err := wire.NewWitness(s.url(), tn.net.transportOf(strangerHost))
 	must(err)
 	sign := func(origin string) []byte {
 		secret, _, err := proof.GenerateKey(proof.Ed25519, origin)
@@ -84,112 +84,112 @@ func (tn *town) pester(s *site) {
 		return signed.Note()
 	}
 	for _, note := range [][]byte{[]byte("nonsense\n"), sign("unknown.example"), sign(origin)} {
-		if w.HandIn(tn.ctx, note) == nil && s.own() {
-			tn.oaths.breach(fmt.Errorf("%s takes nonsense for a checkpoint:\n%s", s.name, note))
+		if w.AddSeenCheckpoint(tn.dayCtx, note) == nil && s.runsRealWitness() {
+			tn.invariants.addViolation(fmt.Errorf("%s takes nonsense for a checkpoint:\n%s", s.name, note))
 		}
 	}
-	if notes := tn.oaths.overheard(); len(notes) > 1 {
+	if notes := tn.invariants.requestedNotes(); len(notes) > 1 {
 		e, err := proof.NewEvidence(pick(tn, notes...), pick(tn, notes...), proof.LeafHash(nil))
 		must(err)
 		file, err := e.Format()
 		must(err)
-		if w.SendEvidence(tn.ctx, file) == nil && s.own() && !tn.oaths.forked() {
-			tn.oaths.breach(fmt.Errorf("%s takes nonsense for evidence:\n%s", s.name, file))
+		if w.AddEvidence(tn.dayCtx, file) == nil && s.runsRealWitness() && !tn.invariants.forked() {
+			tn.invariants.addViolation(fmt.Errorf("%s takes nonsense for evidence:\n%s", s.name, file))
 		}
 	}
-	tn.note("a stranger sends nonsense to %s", s.name)
-	tn.saw("nonsense sent to a witness")
+	tn.tracef("a stranger sends nonsense to %s", s.name)
+	tn.countEvent("nonsense sent to a witness")
 }
 
-// flood lets the operator of two histories sign trees that nobody can ever compare,
+// floodWitness lets the operator of two histories sign trees that nobody can ever compare,
 // more than a witness keeps, so that there is no room for what a client has to say.
-func (f *forger) flood(s *site) {
-	tn := f.town
-	w, err := wire.NewWitness(s.url(), tn.net.from(stranger))
+func (f *maliciousLog) floodWitness(s *witnessNode) {
+	tn := f.sim
+	w, err := wire.NewWitness(s.url(), tn.net.transportOf(strangerHost))
 	must(err)
 	from, taken := uint64(1)<<(30+tn.roll(20)), 0
 	for i := range uint64(70) {
 		cp := proof.Checkpoint{Origin: origin, Size: from + i, Root: proof.LeafHash(fmt.Appendf(nil, "%d", from+i))}
 		signed, err := proof.SignCheckpoint(cp, tn.ledger.keys.Signers...)
 		must(err)
-		tn.oaths.signs(cp.Tree())
-		if w.HandIn(tn.ctx, signed.Note()) == nil {
+		tn.invariants.onMaliciousSign(cp.Tree())
+		if w.AddSeenCheckpoint(tn.dayCtx, signed.Note()) == nil {
 			taken++
 		}
 	}
-	tn.note("the operator floods %s with trees that nobody can compare: %d of 70 are taken", s.name, taken)
-	tn.saw("log floods a witness")
+	tn.tracef("the operator floods %s with trees that nobody can compare: %d of 70 are taken", s.name, taken)
+	tn.countEvent("log floods a witness")
 }
 
-// sluggard is another log that the witnesses serve. It shows its newest checkpoint,
+// slowLog is another log that the witnesses serve. It shows its newest checkpoint,
 // and says nothing when it is asked for tiles.
-type sluggard struct {
-	town   *town
+type slowLog struct {
+	sim    *networkSim
 	signer *proof.Signer
-	log    *storetest.Log
+	log    *storetest.ReferenceLog
 }
 
 const (
-	sluggardHost   = "sluggard.example"
-	sluggardOrigin = "sluggard.example/log"
-	sluggardSize   = 12
+	slowLogHost   = "sluggard.example"
+	slowLogOrigin = "sluggard.example/log"
+	slowLogSize   = 12
 )
 
-func newSluggard(tn *town) *sluggard {
-	secret, _, err := proof.GenerateKey(proof.Ed25519, sluggardOrigin)
+func newSlowLog(tn *networkSim) *slowLog {
+	secret, _, err := proof.GenerateKey(proof.Ed25519, slowLogOrigin)
 	must(err)
-	l := &sluggard{town: tn}
+	l := &slowLog{sim: tn}
 	l.signer, err = proof.ParseSigner(secret)
 	must(err)
 	var entries [][]byte
-	for i := range sluggardSize {
+	for i := range slowLogSize {
 		entries = append(entries, fmt.Appendf(nil, "entry %d", i))
 	}
-	l.log = storetest.LogOf(entries)
+	l.log = storetest.NewReferenceLog(entries)
 	return l
 }
 
-func (l *sluggard) note(size int) []byte {
+func (l *slowLog) note(size int) []byte {
 	head := l.log.Head(size)
-	signed, err := proof.SignCheckpoint(proof.Checkpoint{Origin: sluggardOrigin, Size: head.Size, Root: head.Root}, l.signer)
+	signed, err := proof.SignCheckpoint(proof.Checkpoint{Origin: slowLogOrigin, Size: head.Size, Root: head.Root}, l.signer)
 	must(err)
 	return signed.Note()
 }
 
-func (l *sluggard) morning(life context.Context) {
-	l.town.net.up(sluggardHost, life, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+func (l *slowLog) listen(life context.Context) {
+	l.sim.net.listen(slowLogHost, life, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/tile/") {
 			<-r.Context().Done()
 			return
 		}
-		rw.Write(l.note(sluggardSize))
+		rw.Write(l.note(slowLogSize))
 	}))
 }
 
-// bring lets a witness cosign the sluggard's log at some size, if it never did.
-func (l *sluggard) bring(s *site) {
-	w, err := wire.NewWitness(s.url(), l.town.net.from(sluggardHost))
+// submitTo lets a witness cosign the sluggard's log at some size, if it never did.
+func (l *slowLog) submitTo(s *witnessNode) {
+	w, err := wire.NewWitness(s.url(), l.sim.net.transportOf(slowLogHost))
 	must(err)
-	size := 1 + l.town.roll(sluggardSize)
-	_, err = w.AddCheckpoint(l.town.ctx, wire.AddCheckpoint{Note: l.note(size)})
-	l.town.note("another log, which serves no tiles, brings %d entries to %s: %s", size, s.name, brief(err))
-	if err == nil && s.own() {
-		l.town.saw("witness of two logs")
+	size := 1 + l.sim.roll(slowLogSize)
+	_, err = w.AddCheckpoint(l.sim.dayCtx, wire.AddCheckpoint{Note: l.note(size)})
+	l.sim.tracef("another log, which serves no tiles, brings %d entries to %s: %s", size, s.name, firstLine(err))
+	if err == nil && s.runsRealWitness() {
+		l.sim.countEvent("witness of two logs")
 	}
 }
 
-// overheard are the checkpoints that the ledger has asked anybody to cosign while it
+// requestedNotes are the checkpoints that the ledger has asked anybody to cosign while it
 // was honest, one of each tree, the smallest first.
-func (o *oaths) overheard() (notes [][]byte) {
+func (o *networkInvariants) requestedNotes() (notes [][]byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var trees []proof.Tree
-	for t := range o.asked {
+	for t := range o.requested {
 		trees = append(trees, t)
 	}
 	slices.SortFunc(trees, compareTrees)
 	for _, t := range trees {
-		notes = append(notes, o.asked[t])
+		notes = append(notes, o.requested[t])
 	}
 	return notes
 }

@@ -9,13 +9,13 @@
 // when the simulation lets it; at night every machine is off, and its clock may
 // show any time in the morning.
 //
-// There are two kinds of it. A [World] is one ledger without witnesses and all that
-// people can say to it. A town ([RunTown]) is a ledger with witnesses, of whom some
+// There are two kinds of it. A [LedgerSim] is one ledger without witnesses and all that
+// people can say to it. A town ([RunNetwork]) is a ledger with witnesses, of whom some
 // lie, and whose clocks differ, and clients; its operator is honest, though he may
 // bring back an old backup, until perhaps he keeps two histories with the same keys
 // and shows each to some. Strangers send the witnesses what they must not take.
 //
-// Another part joins with a disk ([afterCrash]) and links of its own on the
+// Another part joins with a disk ([crashedDisk]) and links of its own on the
 // [network], steps in steps.go, and laws beside the others; what it does while the
 // world goes on is an errand ([World.start]).
 package sim
@@ -41,148 +41,148 @@ type Report struct {
 	Receipts int                 // handed out
 	Refusals map[int]int         // by HTTP status
 	Crashes  int                 // of the ledger
-	Mishaps  map[mishap]int      // of calls
+	Faults   map[fault]int       // of calls
 }
 
-// Run lets a world live for that many steps and a last, quiet day on which every
+// RunLedger lets a world live for that many steps and a last, quiet day on which every
 // question gets its answer. A broken law fails the test, with the seed and all that
 // had happened.
-func Run(t *testing.T, seed uint64, steps int) *Report {
+func RunLedger(t *testing.T, seed uint64, steps int) *Report {
 	t.Helper()
 	cryptotest.SetGlobalRandom(t, seed)
-	w := newWorld(seed)
+	w := newLedgerSim(seed)
 	var err error
 	if seed%2 == 1 {
-		err = w.day(t, w.found)
-		w.night()
+		err = w.runDay(t, w.growToFirstTile)
+		w.setClock()
 	}
 	for left := steps; left > 0 && err == nil; {
 		today := min(left, 20+w.rng.IntN(30))
 		left -= today
-		err = w.day(t, func() error { return w.live(today) })
-		w.night()
+		err = w.runDay(t, func() error { return w.runSteps(today) })
+		w.setClock()
 	}
 	if err == nil {
-		w.morrow()
-		err = w.day(t, w.quiet)
+		w.setClockLater()
+		err = w.runDay(t, w.runFaultFreeDay)
 	}
 	if err != nil {
-		t.Fatalf("%v\nseed %d, %d steps; again: go test ./cmd/docket/internal/sim -run TestSimulation -seed %d -steps %d\n%s", err, seed, steps, seed, steps, w.Trace())
+		t.Fatalf("%v\nseed %d, %d steps; again: go test ./cmd/docket/internal/sim -run TestLedger -seed %d -steps %d\n%s", err, seed, steps, seed, steps, w.Trace())
 	}
 	return w.report()
 }
 
-// day opens the ledger's world for a day.
-func (w *World) day(t *testing.T, f func() error) error {
+// runDay opens the ledger's world for a day.
+func (w *LedgerSim) runDay(t *testing.T, f func() error) error {
 	live := func() error {
-		must(w.laws.morning())
+		must(w.invariants.openShadow())
 		return f()
 	}
-	return w.story.day(t, live, func(end func()) error {
+	return w.simBase.runDay(t, live, func(end func()) error {
 		if w.ledger.node != nil {
 			w.ledger.crash(100, 0)
 		}
 		end()
-		return errors.Join(w.settle(), w.laws.shadow.Close())
+		return errors.Join(w.finishTasks(), w.invariants.shadowRegister.Close())
 	})
 }
 
-// live takes steps, and checks every law after each.
-func (w *World) live(steps int) error {
+// runSteps takes steps, and checks every law after each.
+func (w *LedgerSim) runSteps(steps int) error {
 	for range steps {
 		if err := w.step(); err != nil {
 			return err
 		}
-		if err := errors.Join(w.settle(), w.laws.check(w.ctx, w.ledger)); err != nil {
+		if err := errors.Join(w.finishTasks(), w.invariants.check(w.dayCtx, w.ledger)); err != nil {
 			return err
 		}
 	}
-	return w.laws.verify()
+	return w.invariants.checkFromScratch()
 }
 
-// found is a day without mishaps on which the ledger grows to just below the size
+// growToFirstTile is a day without mishaps on which the ledger grows to just below the size
 // at which its first tile is full. Every other world begins with one.
-func (w *World) found() error {
-	w.net.behave(true)
-	defer w.net.behave(false)
+func (w *LedgerSim) growToFirstTile() error {
+	w.net.setFaultFree(true)
+	defer w.net.setFaultFree(false)
 	for w.ledger.node == nil {
-		if err := w.boot(); err != nil {
+		if err := w.startLedger(); err != nil {
 			return err
 		}
 	}
-	for w.laws.published.Size < proof.TileWidth-20 {
+	for w.invariants.published.Size < proof.TileWidth-20 {
 		for range 5 {
-			if l := w.people.compose(); l != nil {
-				w.people.send(l)
+			if l := w.authors.nextSubmission(); l != nil {
+				w.authors.send(l)
 			}
 		}
-		for _, l := range w.people.crowd() {
-			w.people.send(l)
+		for _, l := range w.authors.allResponses() {
+			w.authors.send(l)
 		}
-		if err := w.serveAll(); err != nil {
+		if err := w.commitAndPublish(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// quiet is a day without mishaps, at whose end nothing is open: every letter has
+// runFaultFreeDay is a day without mishaps, at whose end nothing is open: every letter has
 // its answer, every follower all entries, the auditor no finding.
-func (w *World) quiet() error {
-	w.note("the last day: no mishaps")
-	w.net.behave(true)
-	for l := range w.net.cut {
-		w.net.sever(l, false)
+func (w *LedgerSim) runFaultFreeDay() error {
+	w.tracef("the last day: no mishaps")
+	w.net.setFaultFree(true)
+	for l := range w.net.blocked {
+		w.net.setBlocked(l, false)
 	}
 	for w.ledger.node == nil {
-		if err := w.boot(); err != nil {
+		if err := w.startLedger(); err != nil {
 			return err
 		}
 	}
 	for range 3 {
-		for open := range slices.Chunk(w.people.unsettled(), 10) {
+		for open := range slices.Chunk(w.authors.undecided(), 10) {
 			for _, l := range open {
-				w.people.send(l)
+				w.authors.send(l)
 			}
-			if err := w.serveAll(); err != nil {
+			if err := w.commitAndPublish(); err != nil {
 				return err
 			}
 		}
 		time.Sleep(time.Hour) // for what is dated ahead
 	}
-	if l := w.people.unsettled(); len(l) > 0 {
-		return fmt.Errorf("%d letters have no answer on a day without mishaps: letter %d, %s", len(l), l[0].number, l[0].what)
+	if l := w.authors.undecided(); len(l) > 0 {
+		return fmt.Errorf("%d letters have no answer on a day without mishaps: letter %d, %s", len(l), l[0].number, l[0].description)
 	}
 	for _, f := range w.followers {
 		f.sync()
 	}
 	w.auditor.audit()
-	if err := w.serveAll(); err != nil {
+	if err := w.commitAndPublish(); err != nil {
 		return err
 	}
 	for _, f := range w.followers {
-		if f.trusted != w.laws.published {
-			return fmt.Errorf("%s has %d entries of %d", f.name, f.trusted.Size, w.laws.published.Size)
+		if f.trusted != w.invariants.published {
+			return fmt.Errorf("%s has %d entries of %d", f.name, f.trusted.Size, w.invariants.published.Size)
 		}
 	}
-	return errors.Join(w.laws.keepsPromises(), w.laws.verify())
+	return errors.Join(w.invariants.checkCommitted(), w.invariants.checkFromScratch())
 }
 
-// serveAll lets the ledger do all that there is to do.
-func (w *World) serveAll() error {
-	if err := w.settle(); err != nil {
+// commitAndPublish lets the ledger do all that there is to do.
+func (w *LedgerSim) commitAndPublish() error {
+	if err := w.finishTasks(); err != nil {
 		return err
 	}
 	l := w.ledger.node.Ledger
-	if err := errors.Join(l.Commit(w.ctx), l.Publish(w.ctx)); err != nil {
+	if err := errors.Join(l.Commit(w.dayCtx), l.Publish(w.dayCtx)); err != nil {
 		return err
 	}
-	return errors.Join(w.settle(), w.laws.check(w.ctx, w.ledger))
+	return errors.Join(w.finishTasks(), w.invariants.check(w.dayCtx, w.ledger))
 }
 
-func (w *World) report() *Report {
+func (w *LedgerSim) report() *Report {
 	return &Report{
-		Trace: w.Trace(), Root: w.laws.published.Root.String(), Entries: len(w.laws.entries), Kinds: w.laws.kinds,
-		Receipts: len(w.laws.receipts), Refusals: w.laws.refusals, Crashes: w.crashes, Mishaps: w.net.count,
+		Trace: w.Trace(), Root: w.invariants.published.Root.String(), Entries: len(w.invariants.entries), Kinds: w.invariants.kinds,
+		Receipts: len(w.invariants.receipts), Refusals: w.invariants.refusals, Crashes: w.crashes, Faults: w.net.faultCounts,
 	}
 }

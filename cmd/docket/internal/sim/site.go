@@ -18,88 +18,90 @@ import (
 	"github.com/seed-53cf897a/docket/witness"
 )
 
-// conduct is how a witness behaves. All but the honest ones, the slow one among
+// behaviour is how a witness behaves. All but the honest ones, the slow one among
 // them, count as dishonest: the laws promise nothing about what they sign. The clocks
 // of all differ by some minutes.
-type conduct string
+type behaviour string
 
 const (
-	honest   conduct = "honest"
-	slow     conduct = "slow"               // honest, and answers after the ledger has given up
-	double   conduct = "signs whatever"     // cosigns all that a log signed, of any history
-	babbling conduct = "answers nonsense"   // of many kinds
-	dead     conduct = "dead"               // is never there
-	restored conduct = "restored from old"  // its disk is at times one of days ago
-	astray   conduct = "clock is wrong"     // by more than anybody grants; honest otherwise
-	hanging  conduct = "takes and says nil" // accepts the connection, and that is all
+	honest             behaviour = "honest"
+	slow               behaviour = "slow"               // honest, and answers after the ledger has given up
+	equivocating       behaviour = "signs whatever"     // cosigns all that a log signed, of any history
+	malformed          behaviour = "answers nonsense"   // of many kinds
+	offline            behaviour = "dead"               // is never there
+	restoredFromBackup behaviour = "restored from old"  // its disk is at times one of days ago
+	clockSkewed        behaviour = "clock is wrong"     // by more than anybody grants; honest otherwise
+	stalled            behaviour = "takes and says nil" // accepts the connection, and that is all
 )
 
-// site is a witness on a machine of its own.
-type site struct {
-	town    *town
-	name    string // also its host
-	keys    []witness.Key
-	conduct conduct
-	off     time.Duration // its clock is ahead of the world's
+// witnessNode is a witness on a machine of its own.
+type witnessNode struct {
+	sim         *networkSim
+	name        string // also its host
+	keys        []witness.Key
+	behaviour   behaviour
+	clockOffset time.Duration // its clock is ahead of the world's
 
-	disk    *vfs.MemFS
-	backup  *vfs.MemFS       // nil while there is none
-	witness *witness.Witness // nil while the process is down
-	life    context.Context
-	end     context.CancelFunc
-	trouble trouble
+	disk       *vfs.MemFS
+	backup     *vfs.MemFS       // nil while there is none
+	witness    *witness.Witness // nil while the process is down
+	processCtx context.Context
+	kill       context.CancelFunc
+	fault      diskFault
 }
 
-// farBehind is how far a witness's clock may be off and be believed all the same.
-const farBehind = 4 * time.Minute
+// maxClockOffset is how far a witness's clock may be off and be believed all the same.
+const maxClockOffset = 4 * time.Minute
 
-func newSite(tn *town, name string, c conduct) (s *site, vkeys []string) {
-	s = &site{town: tn, name: name, conduct: c, disk: vfs.NewCrashableMem()}
-	dice := diceOf(tn.seed, "clock of "+name, 0)
-	if s.off = time.Duration(dice.Int64N(int64(2*farBehind))) - farBehind; c == astray {
-		s.off += time.Hour
+func newWitnessNode(tn *networkSim, name string, c behaviour) (s *witnessNode, vkeys []string) {
+	s = &witnessNode{sim: tn, name: name, behaviour: c, disk: vfs.NewCrashableMem()}
+	dice := rngOf(tn.seed, "clock of "+name, 0)
+	if s.clockOffset = time.Duration(dice.Int64N(int64(2*maxClockOffset))) - maxClockOffset; c == clockSkewed {
+		s.clockOffset += time.Hour
 	}
 	for _, alg := range []proof.Algorithm{proof.CosignatureEd25519, proof.MLDSA44} {
 		secret, public, err := proof.GenerateKey(alg, name)
 		must(err)
-		s.keys, vkeys = append(s.keys, newWatch(secret, s.off)), append(vkeys, public)
+		s.keys, vkeys = append(s.keys, newSkewedKey(secret, s.clockOffset)), append(vkeys, public)
 	}
-	if s.own() {
-		must(witness.Create(witness.Config{Keys: s.keys, FS: s.disk, Dir: "w"}))
+	if s.runsRealWitness() {
+		must(witness.CreateState(witness.Config{Keys: s.keys, FS: s.disk, Dir: "w"}))
 	}
 	return s, vkeys
 }
 
-// trusty tells whether the laws hold the witness to its word.
-func (s *site) trusty() bool { return s.conduct == honest || s.conduct == slow }
+// isHonest tells whether the laws hold the witness to its word.
+func (s *witnessNode) isHonest() bool { return s.behaviour == honest || s.behaviour == slow }
 
-// own tells whether it runs the real program.
-func (s *site) own() bool { return s.trusty() || s.conduct == restored || s.conduct == astray }
+// runsRealWitness tells whether it runs the real program.
+func (s *witnessNode) runsRealWitness() bool {
+	return s.isHonest() || s.behaviour == restoredFromBackup || s.behaviour == clockSkewed
+}
 
-// up starts the process, which goes on from what its disk has. It is false if the
+// start starts the process, which goes on from what its disk has. It is false if the
 // power failed meanwhile.
-func (s *site) up() (bool, error) {
-	if s.conduct == dead {
+func (s *witnessNode) start() (bool, error) {
+	if s.behaviour == offline {
 		return true, nil
 	}
-	s.life, s.end = context.WithCancel(s.town.ctx)
-	if !s.own() {
-		s.town.net.up(s.name, s.life, s.face(nil))
+	s.processCtx, s.kill = context.WithCancel(s.sim.dayCtx)
+	if !s.runsRealWitness() {
+		s.sim.net.listen(s.name, s.processCtx, s.handler(nil))
 		return true, nil
 	}
 	cfg := witness.Config{
-		Keys: s.keys, FS: errorfs.Wrap(s.disk, errorfs.InjectorFunc(s.write)), Dir: "w", Logs: s.town.listed(), Parallel: 1,
-		Sources:   map[string][]string{origin: {ledgerURL, "http://" + mirror(0), "http://" + mirror(1)}, sluggardOrigin: {"http://" + sluggardHost}},
-		Transport: alive{s.town.net.from(s.name), s.life},
-		Fatal:     func(reason string) { panic(death{reason}) },
+		Keys: s.keys, FS: errorfs.Wrap(s.disk, errorfs.InjectorFunc(s.onDiskOp)), Dir: "w", Logs: s.sim.logList(), Parallel: 1,
+		Sources:   map[string][]string{origin: {ledgerURL, "http://" + mirrorHost(0), "http://" + mirrorHost(1)}, slowLogOrigin: {"http://" + slowLogHost}},
+		Transport: processTransport{s.sim.net.transportOf(s.name), s.processCtx},
+		Fatal:     func(reason string) { panic(processExit{reason}) },
 	}
-	for _, peer := range s.town.sites {
+	for _, peer := range s.sim.witnesses {
 		if peer != s {
 			cfg.Peers = append(cfg.Peers, peer.url())
 		}
 	}
 	w, err := witness.Open(cfg)
-	if left := s.trouble.end(); left != nil {
+	if left := s.fault.disarm(); left != nil {
 		if err == nil {
 			err = w.Close()
 		} else {
@@ -109,28 +111,28 @@ func (s *site) up() (bool, error) {
 		return false, err
 	}
 	if err != nil {
-		s.end()
+		s.kill()
 		return false, fmt.Errorf("%s does not start after a crash: %w", s.name, err)
 	}
 	s.witness = w
-	s.town.net.up(s.name, s.life, s.face(w.Handler()))
+	s.sim.net.listen(s.name, s.processCtx, s.handler(w.Handler()))
 	return true, nil
 }
 
-func (s *site) url() string { return "http://" + s.name }
+func (s *witnessNode) url() string { return "http://" + s.name }
 
-// face is what the witness shows to the network.
-func (s *site) face(h http.Handler) http.Handler {
-	switch s.conduct {
-	case double:
-		return http.HandlerFunc(s.signWhatever)
-	case babbling:
-		return http.HandlerFunc(s.babble)
-	case hanging:
+// handler is what the witness shows to the network.
+func (s *witnessNode) handler(h http.Handler) http.Handler {
+	switch s.behaviour {
+	case equivocating:
+		return http.HandlerFunc(s.cosignAnything)
+	case malformed:
+		return http.HandlerFunc(s.answerMalformed)
+	case stalled:
 		return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	case slow:
 		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-			if err := wait(r.Context(), 15*time.Second); err != nil {
+			if err := sleepContext(r.Context(), 15*time.Second); err != nil {
 				http.Error(rw, err.Error(), http.StatusServiceUnavailable)
 				return
 			}
@@ -140,8 +142,8 @@ func (s *site) face(h http.Handler) http.Handler {
 	return h
 }
 
-// signWhatever cosigns, and has no memory.
-func (s *site) signWhatever(rw http.ResponseWriter, r *http.Request) {
+// cosignAnything cosigns, and has no memory.
+func (s *witnessNode) cosignAnything(rw http.ResponseWriter, r *http.Request) {
 	note, err := noteOf(r)
 	if r.URL.Path != "/add-checkpoint" || err != nil {
 		http.NotFound(rw, r)
@@ -156,8 +158,8 @@ func (s *site) signWhatever(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// babble answers one kind of nonsense after another.
-func (s *site) babble(rw http.ResponseWriter, r *http.Request) {
+// answerMalformed answers one kind of nonsense after another.
+func (s *witnessNode) answerMalformed(rw http.ResponseWriter, r *http.Request) {
 	note, err := noteOf(r)
 	cp, _, bad := proof.ParseCheckpoint(note)
 	if err != nil || bad != nil {
@@ -165,11 +167,11 @@ func (s *site) babble(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	conflict := func(size uint64) {
-		rw.Header().Set("Content-Type", wire.SizeType)
+		rw.Header().Set("Content-Type", wire.SizeMediaType)
 		rw.WriteHeader(http.StatusConflict)
 		fmt.Fprintf(rw, "%d\n", size)
 	}
-	switch diceOf(s.town.seed, s.name+string(note), 0).IntN(6) {
+	switch rngOf(s.sim.seed, s.name+string(note), 0).IntN(6) {
 	case 0:
 		conflict(cp.Size + 1000)
 	case 1:
@@ -197,45 +199,45 @@ func noteOf(r *http.Request) ([]byte, error) {
 	return a.Note, err
 }
 
-// write is asked before each operation on the disk. What the power takes is one of
+// onDiskOp is asked before each operation on the disk. What the power takes is one of
 // the writes to the state's log, or any to the evidence; while the process starts,
 // any at all.
-func (s *site) write(op errorfs.Op) error {
+func (s *witnessNode) onDiskOp(op errorfs.Op) error {
 	if op.Kind.ReadOrWrite() != errorfs.OpIsWrite || op.Kind == errorfs.OpRemove || strings.HasSuffix(op.Path, ".sst") {
 		return nil
 	}
 	if s.witness != nil && !strings.HasSuffix(op.Path, ".log") && !strings.Contains(op.Path, "/evidence") {
 		return nil // Pebble works in the background
 	}
-	if comes, _ := s.trouble.next(false); !comes {
+	if comes, _ := s.fault.countOp(false); !comes {
 		return nil
 	}
-	s.end() // nothing that happens now is
-	return s.trouble.came(s.disk)
+	s.kill() // nothing that happens now is
+	return s.fault.trigger(s.disk)
 }
 
-// fell takes the machine down if its power has failed.
-func (s *site) fell() bool {
-	s.trouble.mu.Lock()
-	left := s.trouble.left
-	s.trouble.mu.Unlock()
+// stopIfFailed takes the machine down if its power has failed.
+func (s *witnessNode) stopIfFailed() bool {
+	s.fault.mu.Lock()
+	left := s.fault.diskAfter
+	s.fault.mu.Unlock()
 	if left == nil || s.witness == nil {
 		return false
 	}
-	s.down(100)
+	s.stop(100)
 	return true
 }
 
-// down ends the process where it stands, and its machine too if not all is kept.
-func (s *site) down(keep int) {
-	if s.life == nil || s.conduct == dead {
+// stop ends the process where it stands, and its machine too if not all is kept.
+func (s *witnessNode) stop(keep int) {
+	if s.processCtx == nil || s.behaviour == offline {
 		return
 	}
-	left := s.trouble.end()
+	left := s.fault.disarm()
 	if left == nil && s.witness != nil {
-		left = afterCrash(s.disk, keep, s.town.rng.Uint64())
+		left = crashedDisk(s.disk, keep, s.sim.rng.Uint64())
 	}
-	s.end()
+	s.kill()
 	synctest.Wait()
 	if s.witness != nil {
 		s.witness.Close() // of a process that is dead: only its goroutines are to end
@@ -243,15 +245,15 @@ func (s *site) down(keep int) {
 	}
 }
 
-// alive is a network that a process reaches while it lives.
-type alive struct {
+// processTransport is a network that a process reaches while it lives.
+type processTransport struct {
 	http.RoundTripper
-	life context.Context
+	ctx context.Context
 }
 
 // RoundTrip implements [http.RoundTripper].
-func (a alive) RoundTrip(r *http.Request) (*http.Response, error) {
-	if a.life.Err() != nil {
+func (a processTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if a.ctx.Err() != nil {
 		return nil, errors.New("the process is dead")
 	}
 	return a.RoundTripper.RoundTrip(r)

@@ -8,12 +8,12 @@ import (
 )
 
 var (
-	towns     = flag.Uint64("towns", 16, "how many towns TestTowns lets live")
-	townSteps = flag.Int("town.steps", 90, "steps of each town")
+	networkRuns  = flag.Uint64("towns", 16, "how many towns TestNetwork lets live")
+	networkSteps = flag.Int("town.steps", 90, "steps of each town")
 )
 
-// wanted must have happened in the towns taken together, or they prove little.
-var wanted = []string{
+// requiredEvents must have happened in the towns taken together, or they prove little.
+var requiredEvents = []string{
 	"fork", "forged view with a quorum", "calm", "gossip", "no quorum", "evidence was due", "evidence came with the healing",
 	"ledger crashes", "ledger loses power", "witness crashes", "witness loses power", "witness loses power as it starts", "witness restored from a backup",
 	"ledger and witness parted", "witnesses parted", "client and witnesses parted",
@@ -23,51 +23,51 @@ var wanted = []string{
 	"log floods a witness", "old checkpoints replayed", "newest checkpoint repeated", "nonsense sent to a witness", "witness of two logs",
 }
 
-// rare are towns that see what one in forty does: evidence that came with the healing.
-var rare = []uint64{59, 61}
+// rareSeeds are towns that see what one in forty does: evidence that came with the healing.
+var rareSeeds = []uint64{59, 61}
 
-// TestTowns: while any two quorums have an honest witness in common, an operator who
+// TestNetwork: while any two quorums have an honest witness in common, an operator who
 // shows two histories convinces nobody of the second, and is caught.
-func TestTowns(t *testing.T) {
+func TestNetwork(t *testing.T) {
 	seen := make(map[string]int)
 	var seeds []uint64
-	for s := range *towns {
+	for s := range *networkRuns {
 		seeds = append(seeds, 1+s)
 	}
-	seeds = append(seeds, rare...)
+	seeds = append(seeds, rareSeeds...)
 	if *seed != 0 {
 		seeds = []uint64{*seed}
 	}
 	for _, s := range seeds {
 		t.Run(fmt.Sprint(s), func(t *testing.T) {
-			p := planOf(s)
-			r, err := RunTown(t, s, p, *townSteps)
+			p := scenarioFor(s)
+			r, err := RunNetwork(t, s, p, *networkSteps)
 			if err != nil {
-				t.Fatalf("%v\nseed %d, %+v, %d steps; again: go test ./cmd/docket/internal/sim -run TestTowns -seed %d -town.steps %d\n%s", err, s, p, *townSteps, s, *townSteps, r.Trace)
+				t.Fatalf("%v\nseed %d, %+v, %d steps; again: go test ./cmd/docket/internal/sim -run TestNetwork -seed %d -town.steps %d\n%s", err, s, p, *networkSteps, s, *networkSteps, r.Trace)
 			}
 			if *trace {
 				t.Log(r.Trace)
 			}
-			t.Logf("seed %d: %+v, %d entries, %v, mishaps %v", s, p, r.Entries, r.Seen, r.Mishaps)
-			add(seen, r.Seen)
+			t.Logf("seed %d: %+v, %d entries, %v, mishaps %v", s, p, r.Entries, r.Events, r.Faults)
+			add(seen, r.Events)
 		})
 	}
 	if len(seeds) < 16 || t.Failed() {
 		return
 	}
-	for _, what := range wanted {
+	for _, what := range requiredEvents {
 		if seen[what] == 0 {
 			t.Errorf("no town saw this: %s", what)
 		}
 	}
 }
 
-// TestSameTown: a seed tells a town's whole story.
-func TestSameTown(t *testing.T) {
+// TestNetworkIsDeterministic: a seed tells a town's whole story.
+func TestNetworkIsDeterministic(t *testing.T) {
 	const seed = 10 // with a fork, a slow witness and one restored from old
-	var first *TownReport
+	var first *NetworkReport
 	for range 2 {
-		r, err := RunTown(t, seed, planOf(seed), 60)
+		r, err := RunNetwork(t, seed, scenarioFor(seed), 60)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,21 +80,21 @@ func TestSameTown(t *testing.T) {
 	}
 }
 
-// TestTooManyLiars is the other side of it, and shows that the laws have teeth: where
+// TestTooManyDishonestWitnesses is the other side of it, and shows that the laws have teeth: where
 // two quorums may have nobody honest in common, some operator does convince two
 // clients of two histories, whether the witness that lies does so by intent or was
 // restored from a backup; and no witness that is honest has cosigned both even then.
-func TestTooManyLiars(t *testing.T) {
-	for liars, first := range map[conduct]uint64{double: 7, restored: 40} { // the seeds before show nothing
-		p := plan{witnesses: 3, quorum: 2, dishonest: 1, fork: true, liars: liars}
-		if p.sound() {
+func TestTooManyDishonestWitnesses(t *testing.T) {
+	for liars, first := range map[behaviour]uint64{equivocating: 7, restoredFromBackup: 40} { // the seeds before show nothing
+		p := scenario{witnesses: 3, quorum: 2, dishonest: 1, fork: true, dishonestBehaviour: liars}
+		if p.quorumsIntersect() {
 			t.Fatal("the plan is sound")
 		}
 		fooled := false
 		for s := first; s < first+60 && !fooled; s++ {
-			_, err := RunTown(t, s, p, *townSteps)
+			_, err := RunNetwork(t, s, p, *networkSteps)
 			switch {
-			case errors.Is(err, errBelieved):
+			case errors.Is(err, errTwoHistoriesTrusted):
 				fooled = true
 				t.Logf("%s: in the town of seed %d", liars, s)
 			case err != nil:

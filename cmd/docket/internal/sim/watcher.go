@@ -13,43 +13,43 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// watcher is a client with a trust directory, of whom nobody knows what it is shown.
-type watcher struct {
-	town    *town
+// clientNode is a client with a trust directory, of whom nobody knows what it is shown.
+type clientNode struct {
+	sim     *networkSim
 	name    string
 	disk    *vfs.MemFS
 	trusted proof.Tree // what it believed last; zero before the first
 	note    []byte     // the checkpoint of it
-	trouble trouble
+	fault   diskFault
 }
 
-// look lets the client bring itself to the newest checkpoint: with all entries, or
+// update lets the client bring itself to the newest checkpoint: with all entries, or
 // with the checkpoint alone. Now and then its machine fails meanwhile.
-func (c *watcher) look(replay bool) error {
-	if c.town.cast.Ledger.IsZero() {
+func (c *clientNode) update(replay bool) error {
+	if c.sim.records.Ledger.IsZero() {
 		return nil
 	}
-	cl, err := client.New(ledgerURL, c.town.net.from(c.name))
+	cl, err := client.New(ledgerURL, c.sim.net.transportOf(c.name))
 	must(err)
-	if c.town.chance(15) {
-		c.trouble.arm(false, c.town.roll(60), pick(c.town, 0, 50, 100), c.town.rng.Uint64())
+	if c.sim.chance(15) {
+		c.fault.arm(false, c.sim.roll(60), pick(c.sim, 0, 50, 100), c.sim.rng.Uint64())
 	}
-	ctx, cancel := context.WithCancel(c.town.ctx)
+	ctx, cancel := context.WithCancel(c.sim.dayCtx)
 	defer cancel()
 	files := errorfs.Wrap(c.disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if op.Kind.ReadOrWrite() != errorfs.OpIsWrite {
 			return nil
 		}
-		if comes, _ := c.trouble.next(false); !comes {
+		if comes, _ := c.fault.countOp(false); !comes {
 			return nil
 		}
 		cancel()
-		return c.trouble.came(c.disk)
+		return c.fault.trigger(c.disk)
 	}))
 	before := c.trusted
-	t, err := client.CreateTrust(ctx, files, "trust", cl, c.town.cast.Ledger)
+	t, err := client.CreateTrust(ctx, files, "trust", cl, c.sim.records.Ledger)
 	if err == nil {
-		if err = c.opened(t); err != nil && c.trouble.left == nil {
+		if err = c.checkOpened(t); err != nil && c.fault.diskAfter == nil {
 			return err
 		}
 		if replay {
@@ -59,35 +59,35 @@ func (c *watcher) look(replay bool) error {
 		}
 		err = errors.Join(err, t.Close())
 	}
-	if left := c.trouble.end(); left != nil {
-		c.town.note("%s looks (replay: %v), and its machine fails", c.name, replay)
-		c.town.saw("watcher's machine fails")
+	if left := c.fault.disarm(); left != nil {
+		c.sim.tracef("%s looks (replay: %v), and its machine fails", c.name, replay)
+		c.sim.countEvent("watcher's machine fails")
 		c.disk = left
-		return c.reopen()
+		return c.reopenAfterCrash()
 	}
-	c.town.note("%s looks (replay: %v): %v", c.name, replay, err)
+	c.sim.tracef("%s looks (replay: %v): %v", c.name, replay, err)
 	if t == nil {
 		return nil
 	}
-	if err := c.believes(t); err != nil {
+	if err := c.recordTrusted(t); err != nil {
 		return err
 	}
 	if err != nil && c.trusted != before {
 		return fmt.Errorf("%s believes size %d although it says: %w", c.name, c.trusted.Size, err)
 	}
-	return c.complains(err)
+	return c.checkError(err)
 }
 
-// opened: what is on the disk is what was believed.
-func (c *watcher) opened(t *client.Trust) error {
+// checkOpened: what is on the disk is what was believed.
+func (c *clientNode) checkOpened(t *client.Trust) error {
 	if p := t.Checkpoint(); c.trusted.Size > 0 && (p == nil || p.Checkpoint().Tree() != c.trusted) {
 		return fmt.Errorf("%s has forgotten that it believed size %d", c.name, c.trusted.Size)
 	}
 	return nil
 }
 
-// reopen finds out what the machine has kept: what was believed before, or after.
-func (c *watcher) reopen() error {
+// reopenAfterCrash finds out what the machine has kept: what was believed before, or after.
+func (c *clientNode) reopenAfterCrash() error {
 	t, err := client.OpenTrust(c.disk, "trust")
 	if errors.Is(err, client.ErrNoTrust) && c.trusted.Size == 0 {
 		return nil
@@ -99,11 +99,11 @@ func (c *watcher) reopen() error {
 		return fmt.Errorf("%s after a crash: %w", c.name, err)
 	}
 	defer t.Close()
-	return c.believes(t)
+	return c.recordTrusted(t)
 }
 
-// believes notes what the client trusts.
-func (c *watcher) believes(t *client.Trust) error {
+// recordTrusted notes what the client trusts.
+func (c *clientNode) recordTrusted(t *client.Trust) error {
 	p := t.Checkpoint()
 	if p == nil {
 		return nil
@@ -113,40 +113,40 @@ func (c *watcher) believes(t *client.Trust) error {
 		return fmt.Errorf("%s believed size %d, and believes %d now", c.name, c.trusted.Size, tree.Size)
 	}
 	c.trusted, c.note = tree, p.Note()
-	c.town.oaths.believed(c.name, tree)
+	c.sim.invariants.onTrusted(c.name, tree)
 	return nil
 }
 
-// complains judges a complaint: while the ledger has its own disk and one history,
+// checkError judges a complaint: while the ledger has its own disk and one history,
 // nobody may speak of two.
-func (c *watcher) complains(err error) error {
+func (c *clientNode) checkError(err error) error {
 	var fork *client.ForkError
 	var short *proof.QuorumError
 	switch {
 	case errors.As(err, &fork):
-		c.town.saw("client finds a fork")
-		if c.town.forger == nil && !c.town.misled {
+		c.sim.countEvent("client finds a fork")
+		if c.sim.maliciousLog == nil && !c.sim.onBackup {
 			return fmt.Errorf("%s accuses an honest log: %w", c.name, err)
 		}
-		return c.handIn(fork.ShownNote)
+		return c.submitToWitness(fork.ShownNote)
 	case errors.As(err, &short):
-		c.town.saw("client is shown too few cosignatures")
+		c.sim.countEvent("client is shown too few cosignatures")
 	}
 	return nil
 }
 
-// handIn shows a checkpoint to one of the witnesses.
-func (c *watcher) handIn(note []byte) error {
+// submitToWitness shows a checkpoint to one of the witnesses.
+func (c *clientNode) submitToWitness(note []byte) error {
 	if note == nil {
 		return nil
 	}
-	s := pick(c.town, c.town.sites...)
-	w, err := wire.NewWitness(s.url(), c.town.net.from(c.name))
+	s := pick(c.sim, c.sim.witnesses...)
+	w, err := wire.NewWitness(s.url(), c.sim.net.transportOf(c.name))
 	must(err)
-	err = w.HandIn(c.town.ctx, note)
-	c.town.note("%s shows a checkpoint to %s: %v", c.name, s.name, err)
+	err = w.AddSeenCheckpoint(c.sim.dayCtx, note)
+	c.sim.tracef("%s shows a checkpoint to %s: %v", c.name, s.name, err)
 	if err == nil {
-		c.town.saw("checkpoint handed in")
+		c.sim.countEvent("checkpoint handed in")
 	}
 	return nil
 }

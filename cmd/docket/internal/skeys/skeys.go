@@ -19,8 +19,8 @@ type File struct {
 	Algorithm proof.Algorithm
 }
 
-// ErrNone: a key's file is missing.
-var ErrNone = errors.New("no signing keys")
+// ErrNoKeys: a key's file is missing.
+var ErrNoKeys = errors.New("no signing keys")
 
 // Missing are those of the files that are not there. Keys of another name in the
 // directory are an error.
@@ -29,7 +29,7 @@ func Missing(dir, name string, files []File) (missing []File, err error) {
 		old, err := os.ReadFile(filepath.Join(dir, "keys", f.Name))
 		if err != nil {
 			missing = append(missing, f)
-		} else if other := nameOf(string(old)); other != name {
+		} else if other := keyNameOf(string(old)); other != name {
 			return nil, fmt.Errorf("%s holds the keys of %s", dir, other)
 		}
 	}
@@ -53,16 +53,16 @@ func Create(dir, name string, files []File) error {
 		if err != nil {
 			return err
 		}
-		if err := write(file, []byte(secret+"\n")); err != nil {
+		if err := writeNewFile(file, []byte(secret+"\n")); err != nil {
 			return fmt.Errorf("writing %s: %w", file, err)
 		}
 	}
 	return syncDirs(dir)
 }
 
-// Write writes a new file beside the keys, for its owner only, durably. A file that
+// WriteFile writes a new file beside the keys, for its owner only, durably. A file that
 // is there already with the same content is fine.
-func Write(dir, name string, data []byte) error {
+func WriteFile(dir, name string, data []byte) error {
 	keys := filepath.Join(dir, "keys")
 	if err := os.MkdirAll(keys, 0o700); err != nil {
 		return fmt.Errorf("making %s: %w", keys, err)
@@ -74,7 +74,7 @@ func Write(dir, name string, data []byte) error {
 		}
 		return fmt.Errorf("%s exists with other content", file)
 	}
-	if err := write(file, data); err != nil {
+	if err := writeNewFile(file, data); err != nil {
 		return fmt.Errorf("writing %s: %w", file, err)
 	}
 	return syncDirs(dir)
@@ -104,33 +104,33 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Load reads the keys' texts, in the order of files. [ErrNone] if one is missing;
+// Load reads the keys' texts, in the order of files. [ErrNoKeys] if one is missing;
 // keys of two names are an error.
 func Load(dir string, files []File) ([]string, error) {
 	var texts []string
 	for _, f := range files {
 		text, err := os.ReadFile(filepath.Join(dir, "keys", f.Name))
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("%s: %w: %s is missing", dir, ErrNone, filepath.Join("keys", f.Name))
+			return nil, fmt.Errorf("%s: %w: %s is missing", dir, ErrNoKeys, filepath.Join("keys", f.Name))
 		} else if err != nil {
 			return nil, err
 		}
 		texts = append(texts, strings.TrimSuffix(string(text), "\n"))
-		if a, b := nameOf(texts[0]), nameOf(texts[len(texts)-1]); a != b {
+		if a, b := keyNameOf(texts[0]), keyNameOf(texts[len(texts)-1]); a != b {
 			return nil, fmt.Errorf("%s: its keys have two names, %s and %s", dir, a, b)
 		}
 	}
 	return texts, nil
 }
 
-// nameOf reads the name of a key's text: PRIVATE+KEY+<name>+<id>+<base64>.
-func nameOf(text string) string {
+// keyNameOf reads the name of a key's text: PRIVATE+KEY+<name>+<id>+<base64>.
+func keyNameOf(text string) string {
 	parts := strings.SplitN(strings.TrimPrefix(text, "PRIVATE+KEY+"), "+", 2)
 	return parts[0]
 }
 
-// write writes a new file for its owner only, durably.
-func write(name string, data []byte) error {
+// writeNewFile writes a new file for its owner only, durably.
+func writeNewFile(name string, data []byte) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err

@@ -25,17 +25,17 @@ var keyFiles = []skeys.File{
 	{Name: "witness-mldsa44.key", Algorithm: proof.MLDSA44},
 }
 
-// keptFile says where a witness's key is kept, if not in files.
-const keptFile = "witness.kms"
+// kmsFile says where a witness's key is kept, if not in files.
+const kmsFile = "witness.kms"
 
-// kept is what keptFile holds.
-type kept struct {
+// kmsKey is what kmsFile holds.
+type kmsKey struct {
 	Name string `json:"name"`
 	URI  string `json:"uri"`
 }
 
-// keeperTimeout bounds one signature by a KMS: a log waits for it.
-const keeperTimeout = 10 * time.Second
+// kmsTimeout bounds one signature by a KMS: a log waits for it.
+const kmsTimeout = 10 * time.Second
 
 // Init makes a witness in dir: its keys, and the state that says that they have
 // cosigned nothing, which is durable first. Keys that are there are kept, if they have
@@ -45,7 +45,7 @@ const keeperTimeout = 10 * time.Second
 // cosigned elsewhere, so the witness will look each log up.
 func Init(ctx context.Context, dir, name, uri string) ([]witness.Key, error) {
 	if uri != "" {
-		return initKept(ctx, dir, kept{name, uri})
+		return initKMS(ctx, dir, kmsKey{name, uri})
 	}
 	missing, err := skeys.Missing(dir, name, keyFiles)
 	if err != nil {
@@ -83,19 +83,19 @@ func makeKeys(dir, name string, missing []skeys.File) error {
 	for _, k := range others {
 		old = append(old, k.Key())
 	}
-	if err := witness.Create(cfg, old...); err != nil {
+	if err := witness.CreateState(cfg, old...); err != nil {
 		return err
 	}
 	for i, f := range missing {
-		if err := skeys.Write(dir, f.Name, []byte(secrets[i]+"\n")); err != nil {
+		if err := skeys.WriteFile(dir, f.Name, []byte(secrets[i]+"\n")); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// initKept notes where a key is kept.
-func initKept(ctx context.Context, dir string, k kept) ([]witness.Key, error) {
+// initKMS notes where a key is kept.
+func initKMS(ctx context.Context, dir string, k kmsKey) ([]witness.Key, error) {
 	keys, err := k.open(ctx)
 	if err != nil {
 		return nil, err
@@ -104,12 +104,12 @@ func initKept(ctx context.Context, dir string, k kept) ([]witness.Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(filepath.Join(dir, "keys", keptFile)); errors.Is(err, fs.ErrNotExist) {
-		if _, err := witness.Recreate(witness.Config{Keys: keys, FS: vfs.Default, Dir: dir}); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, "keys", kmsFile)); errors.Is(err, fs.ErrNotExist) {
+		if _, err := witness.RecreateState(witness.Config{Keys: keys, FS: vfs.Default, Dir: dir}); err != nil {
 			return nil, err
 		}
 	}
-	return keys, skeys.Write(dir, keptFile, append(text, '\n'))
+	return keys, skeys.WriteFile(dir, kmsFile, append(text, '\n'))
 }
 
 // HasState tells whether there is anything where the witness's state belongs.
@@ -119,11 +119,11 @@ func HasState(dir string) bool {
 }
 
 // LoadKeys reads the witness's keys, or reaches the one that a KMS keeps;
-// [skeys.ErrNone] if there are none.
+// [skeys.ErrNoKeys] if there are none.
 func LoadKeys(ctx context.Context, dir string) ([]witness.Key, error) {
-	file := filepath.Join(dir, "keys", keptFile)
+	file := filepath.Join(dir, "keys", kmsFile)
 	if text, err := os.ReadFile(file); err == nil {
-		var k kept
+		var k kmsKey
 		if err := json.Unmarshal(text, &k); err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
@@ -151,8 +151,8 @@ func load(dir string, files []skeys.File) (keys []witness.Key, err error) {
 }
 
 // open reaches the key.
-func (k kept) open(ctx context.Context) ([]witness.Key, error) {
-	signer, err := record.KMSSigner(ctx, k.URI)
+func (k kmsKey) open(ctx context.Context) ([]witness.Key, error) {
+	signer, err := record.LoadKMSSigner(ctx, k.URI)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +162,7 @@ func (k kept) open(ctx context.Context) ([]witness.Key, error) {
 	}
 	ctx = context.WithoutCancel(ctx)
 	c, err := proof.NewCosigner(k.Name, public, func(message []byte) ([]byte, error) {
-		ctx, cancel := context.WithTimeout(ctx, keeperTimeout)
+		ctx, cancel := context.WithTimeout(ctx, kmsTimeout)
 		defer cancel()
 		return signer.SignMessage(ctx, message)
 	})

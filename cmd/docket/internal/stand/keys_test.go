@@ -21,30 +21,30 @@ import (
 	"github.com/seed-53cf897a/docket/witness"
 )
 
-// keeper is the program that sigstore looks for on PATH for the URI keeper://…;
+// kmsPluginName is the program that sigstore looks for on PATH for the URI keeper://…;
 // TestMain makes this very binary be it.
 const (
-	keeper    = "sigstore-kms-keeper"
-	keeperKey = "DOCKET_TEST_KEEPER_KEY"
+	kmsPluginName   = "sigstore-kms-keeper"
+	kmsPluginKeyEnv = "DOCKET_TEST_KEEPER_KEY"
 )
 
 func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) != keeper {
+	if filepath.Base(os.Args[0]) != kmsPluginName {
 		os.Exit(m.Run())
 	}
-	if err := keep(); err != nil {
+	if err := runKMSPlugin(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-// keep answers one call of sigstore's KMS plugin protocol with a key file.
-func keep() error {
+// runKMSPlugin answers one call of sigstore's KMS plugin protocol with a key file.
+func runKMSPlugin() error {
 	args, err := handler.GetPluginArgs(os.Args)
 	if err != nil {
 		return handler.WriteErrorResponse(os.Stdout, err)
 	}
-	text, err := os.ReadFile(os.Getenv(keeperKey))
+	text, err := os.ReadFile(os.Getenv(kmsPluginKeyEnv))
 	if err != nil {
 		return handler.WriteErrorResponse(os.Stdout, err)
 	}
@@ -67,7 +67,7 @@ func TestKeysInKMS(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	if err := os.Symlink(self, filepath.Join(dir, keeper)); err != nil {
+	if err := os.Symlink(self, filepath.Join(dir, kmsPluginName)); err != nil {
 		t.Fatal(err)
 	}
 	public, private, err := ed25519.GenerateKey(nil)
@@ -83,7 +83,7 @@ func TestKeysInKMS(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir)
-	t.Setenv(keeperKey, file)
+	t.Setenv(kmsPluginKeyEnv, file)
 
 	w := filepath.Join(dir, "w")
 	if _, err := Init(t.Context(), w, "w.example", "keeper://key"); err != nil {
@@ -104,12 +104,12 @@ func TestKeysInKMS(t *testing.T) {
 		t.Errorf("signed as %s", sig.Name)
 	}
 	// Nobody knows what it has cosigned elsewhere.
-	cfg := witness.Config{Keys: keys, FS: vfs.Default, Dir: w, Logs: witness.LogList{theLog()}}
+	cfg := witness.Config{Keys: keys, FS: vfs.Default, Dir: w, Logs: witness.LogList{testLog()}}
 	opened, err := witness.Open(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := opened.Cosign(t.Context(), firstOf(t)); !errors.Is(err, witness.ErrLookingUp) {
+	if _, err := opened.Cosign(t.Context(), firstRequest(t)); !errors.Is(err, witness.ErrLookingUp) {
 		t.Errorf("a log is not looked up first: %v", err)
 	}
 	if err := opened.Close(); err != nil {
@@ -118,7 +118,7 @@ func TestKeysInKMS(t *testing.T) {
 	if _, err := Init(t.Context(), w, "other.example", "keeper://key"); err == nil {
 		t.Error("another name took the directory")
 	}
-	if _, err := LoadKeys(t.Context(), filepath.Join(dir, "none")); !errors.Is(err, skeys.ErrNone) {
+	if _, err := LoadKeys(t.Context(), filepath.Join(dir, "none")); !errors.Is(err, skeys.ErrNoKeys) {
 		t.Errorf("no keys: %v", err)
 	}
 }
@@ -136,12 +136,12 @@ var logKey = func() *proof.Signer {
 	return signer
 }()
 
-func theLog() witness.Log {
+func testLog() witness.Log {
 	return witness.Log{Origin: "log.example", Keys: []proof.Key{logKey.Key()}, QPD: 100, Contact: "nobody"}
 }
 
-// firstOf is the log's first checkpoint.
-func firstOf(t *testing.T) wire.AddCheckpoint {
+// firstRequest is the log's first checkpoint.
+func firstRequest(t *testing.T) wire.AddCheckpoint {
 	signed, err := proof.SignCheckpoint(proof.Checkpoint{Origin: "log.example", Size: 1, Root: proof.LeafHash(nil)}, logKey)
 	if err != nil {
 		t.Fatal(err)
@@ -158,14 +158,14 @@ func TestInitBesideAKey(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w, err := witness.Open(witness.Config{Keys: keys, FS: vfs.Default, Dir: dir, Logs: witness.LogList{theLog()}})
+		w, err := witness.Open(witness.Config{Keys: keys, FS: vfs.Default, Dir: dir, Logs: witness.LogList{testLog()}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return w
 	}
 	w := open()
-	if _, err := w.Cosign(t.Context(), firstOf(t)); err != nil {
+	if _, err := w.Cosign(t.Context(), firstRequest(t)); err != nil {
 		t.Fatal(err)
 	}
 	was := w.Keys()
@@ -175,11 +175,11 @@ func TestInitBesideAKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	w = open()
-	if is := w.Keys(); !is[0].SameKey(was[0]) || is[1].SameKey(was[1]) {
+	if is := w.Keys(); !is[0].SamePublicKey(was[0]) || is[1].SamePublicKey(was[1]) {
 		t.Errorf("the keys were %v and are %v", was, is)
 	}
-	var stale *witness.StaleError
-	if _, err := w.Cosign(t.Context(), firstOf(t)); !errors.As(err, &stale) || stale.Size != 1 {
+	var stale *witness.ConflictError
+	if _, err := w.Cosign(t.Context(), firstRequest(t)); !errors.As(err, &stale) || stale.Size != 1 {
 		t.Errorf("got %v", err)
 	}
 	w.Close()

@@ -27,20 +27,20 @@ import (
 
 // Limits of the HTTP face. A request is small, and a log waits for the answer.
 const (
-	maxConnections = 1024
-	maxHeader      = 16 << 10
-	readTimeout    = 10 * time.Second
-	writeTimeout   = 30 * time.Second
-	idleTimeout    = 2 * time.Minute
-	grace          = 10 * time.Second
+	maxConnections  = 1024
+	maxHeader       = 16 << 10
+	readTimeout     = 10 * time.Second
+	writeTimeout    = 30 * time.Second
+	idleTimeout     = 2 * time.Minute
+	shutdownTimeout = 10 * time.Second
 )
 
 // Server answers for one witness.
 type Server struct {
-	Witness *witness.Witness
-	TLS     *tls.Config   // with the certificate; nil: plain HTTP
-	Every   time.Duration // between two rounds of gossip; 0: no rounds
-	Log     *slog.Logger
+	Witness        *witness.Witness
+	TLS            *tls.Config   // with the certificate; nil: plain HTTP
+	GossipInterval time.Duration // between two rounds of gossip; 0: no rounds
+	Log            *slog.Logger
 
 	Metrics         *prometheus.Registry
 	MetricsListener net.Listener // where Metrics are served, at /metrics; nil: nowhere
@@ -58,14 +58,14 @@ func (s Server) Serve(ctx context.Context, l net.Listener) error {
 	gossiped := make(chan struct{})
 	go func() {
 		defer close(gossiped)
-		s.Witness.Run(rounds, s.Every)
+		s.Witness.Run(rounds, s.GossipInterval)
 	}()
 	defer func() { stop(); <-gossiped }()
 	c := front.Config{
 		Handler: s.handler(), Probes: []string{"/healthz", "/readyz"}, TLS: s.TLS, Log: s.Log, Proxies: s.Proxies,
 		MetricsListener: s.MetricsListener,
 		MaxConnections:  cmp.Or(s.MaxConnections, maxConnections), MaxPerAddress: s.MaxPerAddress,
-		MaxHeader: maxHeader, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, Grace: grace,
+		MaxHeader: maxHeader, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, Grace: shutdownTimeout,
 	}
 	if s.Metrics != nil {
 		c.Metrics = s.Metrics

@@ -54,7 +54,7 @@ func TestServeTLS(t *testing.T) {
 
 // A machine that holds all the connections it can keeps no log from being answered, and
 // nobody from asking how the witness is; the metrics are on their own listener alone.
-func TestIdleConnectionsKeepNobodyOut(t *testing.T) {
+func TestIdleConnectionsAreBounded(t *testing.T) {
 	dir := t.TempDir()
 	keys, err := Init(t.Context(), dir, "w.example", "")
 	if err != nil {
