@@ -30,7 +30,7 @@ var allowedImports = map[string][]string{
 	"server/front":           {},
 
 	// A witness stands without a ledger's server.
-	"cmd/docket/internal/stand": {"cmd/docket/internal/skeys", "ledger/record", "ledger/proof", "server/front", "witness"},
+	"cmd/docket/internal/witnessnode": {"cmd/docket/internal/keydir", "ledger/record", "ledger/proof", "server/front", "witness"},
 }
 
 // libraryOwners says where a library may be seen, again after DESIGN.md section 5.

@@ -17,8 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
-	"github.com/seed-53cf897a/docket/cmd/docket/internal/skeys"
-	"github.com/seed-53cf897a/docket/cmd/docket/internal/stand"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/keydir"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/witnessnode"
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/witness"
 )
@@ -61,7 +61,7 @@ looked up, as docket witness serve --new-state does.`,
 			if err := checkFreeSpace(vfs.Default, dir); err != nil {
 				return err
 			}
-			keys, err := stand.Init(c.Context(), dir, name, uri)
+			keys, err := witnessnode.Init(c.Context(), dir, name, uri)
 			if errors.Is(err, witness.ErrNoState) {
 				return noStateError(dir, err)
 			} else if errors.Is(err, syscall.EAGAIN) {
@@ -69,7 +69,7 @@ looked up, as docket witness serve --new-state does.`,
 			} else if err != nil {
 				return refusal("%w", err)
 			}
-			if !stand.HasState(dir) {
+			if !witnessnode.HasState(dir) {
 				a.logf("warning: %s holds these keys and no state: docket witness serve will say what to do", dir)
 			}
 			a.warnOfReadersIn(dir)
@@ -123,8 +123,8 @@ func (p *witnessFlags) flags(c *cobra.Command) {
 
 // open opens the witness's directory.
 func (a *app) openWitness(ctx context.Context, p witnessFlags, log *slog.Logger, metrics prometheus.Registerer) (*witness.Witness, error) {
-	keys, err := stand.LoadKeys(ctx, p.dir)
-	if errors.Is(err, skeys.ErrNoKeys) {
+	keys, err := witnessnode.LoadKeys(ctx, p.dir)
+	if errors.Is(err, keydir.ErrNoKeys) {
 		return nil, usageError("%w", err).hint("docket witness init --dir %s --name NAME makes them", p.dir)
 	} else if err != nil {
 		return nil, err
@@ -200,7 +200,7 @@ func (a *app) witnessServe() *cobra.Command {
 	var (
 		p      witnessFlags
 		listen listenFlags
-		s      stand.Server
+		s      witnessnode.Server
 		files  tlsFlags
 		free   int64
 	)

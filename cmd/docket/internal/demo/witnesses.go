@@ -13,7 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
-	"github.com/seed-53cf897a/docket/cmd/docket/internal/stand"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/witnessnode"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/witness"
 )
@@ -40,7 +40,7 @@ func (s *scenario) newWitnesses(ctx context.Context, keys node.Keys, ledgerURL s
 	for i := range 3 {
 		name := fmt.Sprintf("w%d", i+1)
 		dir := filepath.Join(s.dir, "witnesses", name)
-		own, err := stand.Init(ctx, dir, name+".demo.example/docket", "")
+		own, err := witnessnode.Init(ctx, dir, name+".demo.example/docket", "")
 		if err != nil {
 			return err
 		}
@@ -79,7 +79,7 @@ func (p *witnessNode) start(ctx context.Context) error {
 	ctx, p.end = context.WithCancel(ctx)
 	p.w, p.ended = w, make(chan error, 1)
 	go func() {
-		p.ended <- stand.Server{Witness: w, GossipInterval: time.Minute, Log: p.config.Log}.Serve(ctx, l)
+		p.ended <- witnessnode.Server{Witness: w, GossipInterval: time.Minute, Log: p.config.Log}.Serve(ctx, l)
 	}()
 	return nil
 }

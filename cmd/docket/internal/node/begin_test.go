@@ -15,7 +15,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
-	"github.com/seed-53cf897a/docket/cmd/docket/internal/asking"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/cosignatures"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
@@ -116,7 +116,7 @@ func (p *testNode) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (p *testNode) open(files vfs.FS) (*node.Node, error) {
-	return node.Open(p.t.Context(), node.Config{Files: files, Dir: "d/ledger", Keys: p.keys, Cosignatures: asking.Config{Transport: p}})
+	return node.Open(p.t.Context(), node.Config{Files: files, Dir: "d/ledger", Keys: p.keys, Cosignatures: cosignatures.Config{Transport: p}})
 }
 
 // openAndAdmit is what docket init --charter does.

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/seed-53cf897a/docket/cmd/docket/internal/skeys"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/keydir"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
@@ -47,12 +47,12 @@ func (k Keys) older() (older []proof.Key) {
 const maxGenerations = 2
 
 // keyFiles are those of one generation. The first one's names bear no number.
-func keyFiles(generation int) []skeys.File {
+func keyFiles(generation int) []keydir.File {
 	number := ""
 	if generation > 1 {
 		number = fmt.Sprintf("-%d", generation)
 	}
-	return []skeys.File{
+	return []keydir.File{
 		{Name: "log-ed25519" + number + ".key", Algorithm: proof.Ed25519},
 		{Name: "log-mldsa44" + number + ".key", Algorithm: proof.MLDSA44},
 	}
@@ -92,7 +92,7 @@ func retiredDir(dir string) string { return filepath.Join(dir, "keys", "retired"
 // halfRetired says of a generation of which a file is missing that it lies with the
 // retired ones.
 func halfRetired(dir string, generation int) bool {
-	return slices.ContainsFunc(keyFiles(generation), func(f skeys.File) bool {
+	return slices.ContainsFunc(keyFiles(generation), func(f keydir.File) bool {
 		_, here := os.Stat(filepath.Join(dir, "keys", f.Name))
 		_, there := os.Stat(filepath.Join(retiredDir(dir), f.Name))
 		return errors.Is(here, fs.ErrNotExist) && there == nil
@@ -117,7 +117,7 @@ func RetireKeys(dir string) error {
 			}
 		}
 	}
-	return skeys.Sync(retiredDir(dir), filepath.Join(dir, "keys"))
+	return keydir.Sync(retiredDir(dir), filepath.Join(dir, "keys"))
 }
 
 // retire moves one file, if it is there.
@@ -136,7 +136,7 @@ func retire(dir, name string) error {
 
 // ErrNoKeys: the directory holds no log keys, or not all of a generation;
 // [CreateKeys] makes them.
-var ErrNoKeys = skeys.ErrNoKeys
+var ErrNoKeys = keydir.ErrNoKeys
 
 // CreateKeys makes the log's keys in dir, or keeps those that are there already
 // if they have the same origin.
@@ -148,7 +148,7 @@ func CreateKeys(dir, origin string) (Keys, error) {
 	if len(all) == 0 {
 		all = []int{1}
 	}
-	if err := skeys.Create(dir, origin, keyFiles(all[0])); err != nil {
+	if err := keydir.Create(dir, origin, keyFiles(all[0])); err != nil {
 		return Keys{}, err
 	}
 	return LoadKeys(dir)
@@ -175,7 +175,7 @@ func CreateNextKeys(dir, origin string) (Keys, error) {
 	if len(all) == 1 {
 		next++
 	}
-	if err := skeys.Create(dir, origin, keyFiles(next)); err != nil {
+	if err := keydir.Create(dir, origin, keyFiles(next)); err != nil {
 		return Keys{}, err
 	}
 	return loadKeys(dir, next)
@@ -204,7 +204,7 @@ func loadKeys(dir string, generations ...int) (Keys, error) {
 	var k Keys
 	for _, generation := range generations {
 		files := keyFiles(generation)
-		texts, err := skeys.Load(dir, files)
+		texts, err := keydir.Load(dir, files)
 		if err != nil {
 			return Keys{}, err
 		}

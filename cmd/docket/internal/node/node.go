@@ -23,7 +23,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/seed-53cf897a/docket/cmd/docket/internal/asking"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/cosignatures"
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
@@ -37,9 +37,9 @@ type Config struct {
 	Files        vfs.FS // the disk; vfs.Default
 	Dir          string
 	Keys         Keys
-	Ledger       ledger.Config // Origin, Signers, Signed, Mark and Log are filled in; Cosign too if it is nil
-	Cosignatures asking.Config // how witnesses are asked; Log is filled in
-	Log          *slog.Logger  // nil discards
+	Ledger       ledger.Config       // Origin, Signers, Signed, Mark and Log are filled in; Cosign too if it is nil
+	Cosignatures cosignatures.Config // how witnesses are asked; Log is filled in
+	Log          *slog.Logger        // nil discards
 
 	// MinFree is how much of the disk must be free for a record to be accepted; 1 GiB
 	// if zero.
@@ -55,7 +55,7 @@ type Node struct {
 	Ledger    *ledger.Ledger[record.Verified]
 	Register  *register.Register
 	config    Config
-	collector *asking.Collector
+	collector *cosignatures.Collector
 	store     *pebblestore.Store
 	health    *disk.Health
 	lock      io.Closer
@@ -97,7 +97,7 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 		return nil, errors.Join(err, lock.Close())
 	}
 	c.Cosignatures.Log = c.Log
-	n.collector = asking.New(c.Cosignatures)
+	n.collector = cosignatures.New(c.Cosignatures)
 	lc := c.Ledger
 	lc.Origin, lc.Signers, lc.Log = c.Keys.Origin, c.Keys.Signers, c.Log
 	lc.KeysMarked, lc.MarkKeys = signed, func() error { return marks.markAll(c.Keys.Signers) }

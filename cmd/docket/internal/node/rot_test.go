@@ -19,7 +19,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
-	"github.com/seed-53cf897a/docket/cmd/docket/internal/asking"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/cosignatures"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/server"
@@ -76,7 +76,7 @@ func (p *testNode) serve(files vfs.FS, room func() error) *served {
 	s := &served{testNode: p, lines: make(lineLog, 1000), fatal: make(chan string, 1)}
 	var err error
 	s.node, err = node.Open(p.t.Context(), node.Config{
-		Files: files, Dir: "d/ledger", Keys: p.keys, Cosignatures: asking.Config{Transport: p},
+		Files: files, Dir: "d/ledger", Keys: p.keys, Cosignatures: cosignatures.Config{Transport: p},
 		Log:   slog.New(slog.NewTextHandler(lineLog(s.lines), nil)),
 		Fatal: func(reason string) { s.fatal <- reason; select {} },
 	})

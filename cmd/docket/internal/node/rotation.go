@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/seed-53cf897a/docket/cmd/docket/internal/asking"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/cosignatures"
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
@@ -21,13 +21,13 @@ const (
 )
 
 // Rehearsed is how the witnesses answered.
-type Rehearsed = asking.Rehearsed
+type Rehearsed = cosignatures.Rehearsed
 
 // ErrNotPublished: there is no checkpoint yet that witnesses could be asked about.
 var ErrNotPublished = errors.New("nothing is published yet")
 
 // Rehearse asks each witness of the newest policy whether it cosigns what the newer of
-// two generations of log keys signs alone ([asking.Collector.Rehearse]). Before, unless the
+// two generations of log keys signs alone ([cosignatures.Collector.Rehearse]). Before, unless the
 // ledger asked them since it was opened, they are shown the published checkpoint with
 // all signatures, as they are before anything new is signed. Where the quorum is none,
 // nobody needs to be asked.

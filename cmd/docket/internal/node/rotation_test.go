@@ -14,7 +14,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/seed-53cf897a/docket/cmd/docket/internal/asking"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/cosignatures"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -92,7 +92,7 @@ func TestRehearsals(t *testing.T) {
 		}
 		var said diary
 		n, err = node.Open(t.Context(), node.Config{Files: disk, Dir: "d/ledger", Keys: p.keys,
-			Cosignatures: asking.Config{Transport: p}, Log: slog.New(slog.NewJSONHandler(&said, nil))})
+			Cosignatures: cosignatures.Config{Transport: p}, Log: slog.New(slog.NewJSONHandler(&said, nil))})
 		check(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
