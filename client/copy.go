@@ -1,14 +1,21 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"strconv"
+	"strings"
+	"syscall"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
@@ -180,3 +187,356 @@ func (c copyDir) resume(r *register.Register) (*merkleTree, error) {
 	}
 	return newMerkleTree(), nil
 }
+
+// The register of a copy stands in generations, register/1, register/2 and so on. Each
+// was whole and durable before it got its name, and nobody writes to it afterwards: any
+// number of processes read one side by side, from a disk that is full or read-only too,
+// while a sync makes the next one under register/next. So no reader waits for a sync, no
+// sync for a reader, and one that is interrupted leaves the generation that was there.
+//
+// A process that reads a generation holds a shared lock on its directory, where the file
+// system has such locks; a sync removes older ones that nobody holds.
+const (
+	registerDir       = "register"
+	nextGenerationDir = registerDir + "/next"
+	lockFile          = "sync.lock"
+)
+
+// generations are the numbers of those that are there, newest first.
+func (t *Trust) generations() ([]int, error) {
+	return disk.Generations(t.files, t.path(registerDir))
+}
+
+func (t *Trust) generationDir(n int) string {
+	return t.files.PathJoin(t.path(registerDir), strconv.Itoa(n))
+}
+
+// generation is one that is open for reading.
+type generation struct {
+	*register.Register
+	lock vfs.File // the directory, locked
+}
+
+func (g *generation) close() error { return errors.Join(g.Close(), g.lock.Close()) }
+
+// openGeneration opens the generation that makes the trusted checkpoint.
+func (t *Trust) openGeneration() (*generation, error) {
+	for try := 0; ; try++ {
+		all, err := t.generations()
+		if err != nil {
+			return nil, err
+		}
+		if len(all) == 0 {
+			return nil, fmt.Errorf("%s: %w", t.dir, ErrNoCopy)
+		}
+		var why error
+		for _, n := range all {
+			g, err := t.openGenerationAt(n)
+			switch {
+			case errors.Is(err, register.ErrDamaged) || missing(err):
+				why = errors.Join(why, err)
+				continue
+			case err != nil:
+				return nil, err
+			}
+			cursor := g.Cursor()
+			if t.checkpoint != nil && cursor.Size == t.checkpoint.Checkpoint().Size && cursor.Root == t.checkpoint.Checkpoint().Root {
+				return g, nil
+			}
+			if err := g.close(); err != nil {
+				return nil, err
+			}
+		}
+		// A sync may have ended since the checkpoint was read, or removed what was listed.
+		if again := t.reloadCheckpoint(); again && try < 3 {
+			continue
+		}
+		if why != nil {
+			return nil, fmt.Errorf("%s: %w: it cannot be read: %w", t.dir, ErrNoCopy, why)
+		}
+		return nil, fmt.Errorf("%s: %w: its last sync did not finish", t.dir, ErrNoCopy)
+	}
+}
+
+// reloadCheckpoint reads the trusted checkpoint anew, and reports whether another process has
+// brought it further.
+func (t *Trust) reloadCheckpoint() bool {
+	note, err := readFile(t.files, t.path(checkpointFile))
+	if err != nil {
+		return false
+	}
+	next, err := t.verify(note)
+	if err != nil || t.checkpoint != nil && (next.Checkpoint().Size < t.size() || next.Checkpoint() == t.checkpoint.Checkpoint()) {
+		return false
+	}
+	t.checkpoint = next
+	return true
+}
+
+// What a copy takes on a disk: one of nothing, and each entry of it with its rows.
+const (
+	leastRoom = 1 << 20 // bytes
+	entryRoom = 2 << 10 // bytes, about
+)
+
+// SpaceError is a disk that has less room than what is to be written takes. It says
+// nothing about the ledger.
+type SpaceError struct {
+	Dir        string
+	Free, Need uint64 // bytes
+}
+
+func (e *SpaceError) Error() string {
+	return fmt.Sprintf("no space left on the disk of %s: %d KiB are free, and about %d are needed", e.Dir, e.Free>>10, e.Need>>10)
+}
+
+// Is makes it what the write itself would have met.
+func (e *SpaceError) Is(target error) bool { return target == syscall.ENOSPC }
+
+// Room looks first: a *[SpaceError] where so many more entries have no room in a
+// directory. A disk that does not tell, and one that others fill meanwhile, is met by the
+// writes.
+func Room(files vfs.FS, dir string, entries uint64) error {
+	usage, err := files.GetDiskUsage(dir)
+	if need := leastRoom + entries*entryRoom; err == nil && usage.AvailBytes < need {
+		return &SpaceError{Dir: dir, Free: usage.AvailBytes, Need: need}
+	}
+	return nil
+}
+
+// openGenerationAt opens a generation and holds it.
+func (t *Trust) openGenerationAt(n int) (*generation, error) {
+	dir := t.generationDir(n)
+	pin, err := t.files.OpenDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	if !lockShared(pin) { // a sync is removing it
+		return nil, errors.Join(fmt.Errorf("%s: %w", dir, register.ErrDamaged), pin.Close())
+	}
+	o := RegisterOptions()
+	o.ReadOnly = true
+	r, err := register.Open(t.files, dir, o)
+	if err != nil {
+		return nil, errors.Join(err, pin.Close())
+	}
+	return &generation{r, pin}, nil
+}
+
+// Waiting for another process that syncs the same directory.
+const (
+	syncLockTimeout = 30 * time.Second
+	syncLockPoll    = 50 * time.Millisecond
+)
+
+// ErrSyncing: another process is syncing the trust directory, and goes on for long.
+var ErrSyncing = errors.New("another docket process is syncing this trust directory")
+
+// lockForSync lets one process sync at a time: it waits for another one, not for ever.
+func (t *Trust) lockForSync(ctx context.Context) (release func() error, err error) {
+	for deadline := time.Now().Add(syncLockTimeout); ; {
+		held, err := t.files.Lock(t.path(lockFile))
+		switch {
+		case err == nil:
+			return held.Close, nil
+		case !errors.Is(err, syscall.EAGAIN):
+			return nil, fmt.Errorf("locking %s: %w", t.dir, err)
+		case time.Now().After(deadline):
+			return nil, fmt.Errorf("%s: %w: it was waited for %v", t.dir, ErrSyncing, syncLockTimeout)
+		}
+		select {
+		case <-time.After(syncLockPoll):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// openNext opens the register that a sync advances: what an interrupted one has left, if it
+// is further than the newest generation, else that generation's content; an empty one
+// where there is neither, or to begin anew.
+func (t *Trust) openNext(fromScratch bool) (*register.Register, error) {
+	all, err := t.generations()
+	if err != nil {
+		return nil, err
+	}
+	if err := t.removeUnknown(); err != nil {
+		return nil, err
+	}
+	var reached uint64
+	if len(all) > 0 && !fromScratch {
+		if g, err := t.openGenerationAt(all[0]); err == nil {
+			reached = g.Cursor().Size
+			if err := g.close(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	next := t.path(nextGenerationDir)
+	if fromScratch {
+		if err := t.files.RemoveAll(next); err != nil {
+			return nil, err
+		}
+	}
+	r, err := register.Open(t.files, next, RegisterOptions())
+	if err != nil || r.Cursor().Size >= reached {
+		return r, err
+	}
+	if err := errors.Join(r.Close(), t.files.RemoveAll(next), t.clone(t.generationDir(all[0]), next)); err != nil {
+		return nil, err
+	}
+	return register.Open(t.files, next, RegisterOptions())
+}
+
+// clone makes a directory that begins as another one, which nobody writes to: tables are
+// shared, since they are never changed, and the little else is copied.
+func (t *Trust) clone(from, to string) error {
+	if err := makeDir(t.files, to); err != nil {
+		return err
+	}
+	names, err := t.files.List(from)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		old, new := t.files.PathJoin(from, name), t.files.PathJoin(to, name)
+		if strings.HasSuffix(name, ".sst") && t.files.Link(old, new) == nil {
+			continue
+		}
+		if name == "LOCK" {
+			continue
+		}
+		data, err := readFile(t.files, old)
+		if err == nil {
+			err = writeFile(t.files, new, data, true)
+		}
+		if err != nil {
+			return fmt.Errorf("copying %s: %w", old, err)
+		}
+	}
+	return nil
+}
+
+// removeUnknown removes what an earlier version of docket kept in the register's place.
+func (t *Trust) removeUnknown() error {
+	names, err := t.files.List(t.path(registerDir))
+	if err != nil && !missing(err) {
+		return err
+	}
+	for _, name := range names {
+		if _, err := strconv.Atoi(name); err == nil || name == t.files.PathBase(nextGenerationDir) {
+			continue
+		}
+		if err := t.files.RemoveAll(t.files.PathJoin(t.path(registerDir), name)); err != nil {
+			return err
+		}
+	}
+	return makeDir(t.files, t.path(registerDir))
+}
+
+// commitGeneration closes the register that a sync has advanced and makes it the next generation.
+func (t *Trust) commitGeneration(r *register.Register) error {
+	if err := r.Flush(); err != nil {
+		return errors.Join(err, r.Close())
+	}
+	if err := r.Close(); err != nil {
+		return err
+	}
+	all, err := t.generations()
+	if err != nil {
+		return err
+	}
+	n := 1
+	if len(all) > 0 {
+		n = all[0] + 1
+	}
+	if err := syncDir(t.files, t.path(nextGenerationDir)); err != nil {
+		return err
+	}
+	if err := t.files.Rename(t.path(nextGenerationDir), t.generationDir(n)); err != nil {
+		return fmt.Errorf("naming the new register: %w", err)
+	}
+	return syncDir(t.files, t.path(registerDir))
+}
+
+// removeOldGenerations removes the generations before the newest that nobody reads; where no lock tells
+// that, the one before stays too. What cannot be removed now, a later sync removes.
+func (t *Trust) removeOldGenerations() {
+	all, err := t.generations()
+	if err != nil {
+		return
+	}
+	for i, n := range all[min(1, len(all)):] {
+		dir, err := t.files.OpenDir(t.generationDir(n))
+		if err != nil {
+			continue
+		}
+		if held, told := tryLockExclusive(dir); !held && (told || i > 0) {
+			t.files.RemoveAll(t.generationDir(n))
+		}
+		dir.Close()
+	}
+}
+
+// readFile reads one whole file; fs.ErrNotExist is in the error's tree if there is none.
+func readFile(files vfs.FS, name string) ([]byte, error) {
+	f, err := files.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(f)
+	return data, errors.Join(err, f.Close())
+}
+
+// writeFile puts data in place of whatever name holds: whole or not at all. With
+// sync it is durable on return; without, a crash may leave it damaged, which
+// only what is checked when read can afford.
+func writeFile(files vfs.FS, name string, data []byte, sync bool) error {
+	temporary := name + ".tmp"
+	f, err := files.Create(temporary, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	_, err = f.Write(bytes.Clone(data)) // a vfs.File may change what it is given
+	if err == nil && sync {
+		err = f.Sync()
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = files.Rename(temporary, name)
+	}
+	if err == nil && sync {
+		err = syncDir(files, files.PathDir(name))
+	}
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	return nil
+}
+
+// makeDir makes a directory, and those above it that are missing, durably: what is
+// synced in a directory is lost with it while its own name is not.
+func makeDir(files vfs.FS, dir string) error {
+	above := files.PathDir(dir)
+	if _, err := files.Stat(above); err != nil && above != dir {
+		if err := makeDir(files, above); err != nil {
+			return err
+		}
+	}
+	if err := files.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("making %s: %w", dir, err)
+	}
+	return syncDir(files, above)
+}
+
+func syncDir(files vfs.FS, dir string) error {
+	d, err := files.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -24,7 +24,7 @@ import (
 //	trust.json             the pinned charter's record ID and the ledger's URL
 //	charters.tlog-proof    the chain of charters, hence the policies by log index
 //	checkpoint             the newest checkpoint that satisfied its policy
-//	tile/…, register/N/    after a sync: the replayed copy (generation.go)
+//	tile/…, register/N/    after a sync: the replayed copy (copy.go)
 //	sync.lock              held by the process that syncs
 //	quorum-times           and when a quorum had cosigned how much of it
 //

@@ -1,10 +1,12 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
@@ -179,4 +181,239 @@ func (l *Ledger[V]) AwaitPublished(ctx context.Context, index uint64) (*proof.Pu
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// Recosign asks the witnesses to cosign the published checkpoint again and shows
+// the newer cosignatures instead of the older: that nothing was published since is
+// as fresh a statement as any, and clients want one. Without a published
+// checkpoint, or where the quorum is none, it does nothing. Errors as of [Ledger.Publish].
+func (l *Ledger[V]) Recosign(ctx context.Context) error {
+	l.publishing.Lock()
+	defer l.publishing.Unlock()
+	if err := errors.Join(ctx.Err(), l.Err()); err != nil {
+		return err
+	}
+	return l.recosign(ctx)
+}
+
+// Show asks the witnesses of a policy to come to cosign the published checkpoint: whoever
+// writes such a policy learns whether they would. What they answer is judged, and not
+// kept; nothing is signed but what is published. Without a published checkpoint, or
+// where the policy asks for no witness, it does nothing. Errors as of [Ledger.Publish].
+func (l *Ledger[V]) Show(ctx context.Context, policy *proof.Policy) error {
+	l.publishing.Lock()
+	defer l.publishing.Unlock()
+	if err := errors.Join(ctx.Err(), l.Err()); err != nil {
+		return err
+	}
+	last := l.published.Load()
+	if last.checkpoint == nil || !l.needsWitnesses(policy) {
+		return nil
+	}
+	if !l.CanSign(policy) {
+		return ErrNoLogKey
+	}
+	signed, err := l.signPublished(last.checkpoint, policy)
+	if err != nil {
+		return err
+	}
+	if _, _, err := l.collectCosignatures(ctx, CosignRequest{Signed: signed, Policy: policy, Resubmission: true}, l.tree.Load()); err != nil {
+		return fmt.Errorf("showing the checkpoint of size %d under a policy to come: %w", last.size(), err)
+	}
+	return nil
+}
+
+// resubmitPublished shows the last published checkpoint to a quorum once after opening,
+// before anything new is signed: a store that was rolled back would otherwise
+// sign a second history (DESIGN.md section 6). Cosignatures that witnesses gave before
+// the opening, and give again, do not count for it.
+func (l *Ledger[V]) resubmitPublished(ctx context.Context) error {
+	if l.resubmitted {
+		return nil
+	}
+	return l.recosign(ctx)
+}
+
+// recosign shows the published checkpoint to a quorum of the newest policy's
+// witnesses, since those before may be gone for ever. If the ledger ended after a
+// part of them had cosigned the next checkpoint, they cosign nothing smaller any
+// more: then it shows that one, which it has signed before and the store leads up
+// to, and a quorum of that publishes it.
+func (l *Ledger[V]) recosign(ctx context.Context) error {
+	last, tree := l.published.Load(), l.tree.Load()
+	if last.checkpoint == nil {
+		return nil
+	}
+	policy, since, err := l.fold.Policy(tree.Size)
+	if err != nil {
+		return fmt.Errorf("policy for size %d: %w", tree.Size, err)
+	}
+	if !l.needsWitnesses(policy) {
+		return nil
+	}
+	cp := last.checkpoint.Checkpoint()
+	signed, err := l.signPublished(last.checkpoint, policy)
+	if err != nil {
+		return err
+	}
+	for {
+		ask := CosignRequest{Signed: signed, Policy: policy, Resubmission: true}
+		if !l.resubmitted {
+			ask.NotBefore = l.notBefore()
+		}
+		renewed, seen, err := l.collectCosignatures(ctx, ask, tree)
+		// Those who cosign the smaller one may be few, and wrong about the time too.
+		if (errors.Is(err, ErrNoQuorum) || errors.Is(err, ErrClock)) && seen.Size > cp.Size {
+			cp.Size, cp.Root = seen.Size, seen.Root
+			if signed, err = l.sign(cp); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("showing the checkpoint of size %d again: %w", cp.Size, err)
+		}
+		l.resubmitted = true
+		if cp.Size == last.size() {
+			_, sigs, err := proof.ParseCheckpoint(renewed.Note())
+			if err != nil {
+				return err
+			}
+			return l.mergeNewer(ctx, onlyPolicyWitnesses(last.checkpoint.Policy(), sigs))
+		}
+		if _, cpSince, err := l.fold.Policy(cp.Size); err != nil || cpSince != since {
+			return err // it has to be published under another policy than this quorum's
+		}
+		return l.persistPublished(ctx, renewed)
+	}
+}
+
+// notBefore is how long before the opening a cosignature may be stamped that speaks for
+// what its witness had seen by then. The opening is reckoned back from now: a clock that
+// was wrong then, and set right since, would otherwise have nothing count for hours.
+func (l *Ledger[V]) notBefore() time.Time {
+	now := time.Now()
+	return now.Round(0).Add(-now.Sub(l.openedAt) - proof.MaxCosignatureReuse).Truncate(time.Second)
+}
+
+// needsWitnesses says that there are witnesses to wait for.
+func (l *Ledger[V]) needsWitnesses(p *proof.Policy) bool {
+	return l.config.Cosign != nil && !p.QuorumIsNone()
+}
+
+// signPublished is the checkpoint with the log's own signatures alone, by its present
+// keys and by those that the newest policy names: cosignatures of then say nothing
+// about what the witnesses have seen since, and other witnesses take no request above
+// 10 KiB, which is too little for a third generation of keys that nobody wants.
+func (l *Ledger[V]) signPublished(p *proof.Published, newest *proof.Policy) (*proof.Signed, error) {
+	cp, signatures, err := proof.ParseCheckpoint(p.Note())
+	if err != nil {
+		return nil, err
+	}
+	signed, err := l.sign(cp)
+	if err != nil {
+		return nil, err
+	}
+	named := newest.LogKeys(cp.Origin)
+	return signed.WithSignatures(slices.DeleteFunc(signatures, func(s proof.Signature) bool {
+		return !slices.ContainsFunc(named, func(k proof.Key) bool { return k.Name() == s.Name && k.ID() == s.ID })
+	}))
+}
+
+// AddCosignatures merges cosignatures that came after their checkpoint of this size
+// was published into it, if it is still the newest. Those that do not verify are
+// dropped; of one key the newest stays.
+func (l *Ledger[V]) AddCosignatures(ctx context.Context, size uint64, sigs ...proof.Signature) error {
+	l.publishing.Lock()
+	defer l.publishing.Unlock()
+	if err := errors.Join(ctx.Err(), l.Err()); err != nil {
+		return err
+	}
+	s := l.published.Load()
+	if s.checkpoint == nil || s.size() != size {
+		return nil
+	}
+	return l.mergeNewer(ctx, countableAt(onlyPolicyWitnesses(s.checkpoint.Policy(), sigs), time.Time{}, time.Now()))
+}
+
+// mergeNewer puts those cosignatures on the published checkpoint that are newer than
+// what it bears of the same key.
+func (l *Ledger[V]) mergeNewer(ctx context.Context, sigs []proof.Signature) error {
+	s := l.published.Load()
+	_, present, err := proof.ParseCheckpoint(s.note)
+	if err != nil {
+		return err
+	}
+	sigs = slices.DeleteFunc(sigs, func(n proof.Signature) bool {
+		return slices.ContainsFunc(present, func(o proof.Signature) bool {
+			return o.Name == n.Name && o.ID == n.ID && timestampOf(o) >= timestampOf(n)
+		})
+	})
+	if len(sigs) == 0 {
+		return nil
+	}
+	// Both were timely when they came; a clock that went back since changes nothing.
+	merged, err := l.verifyCosignedAt(CosignRequest{Signed: s.checkpoint.Signed(), Policy: s.checkpoint.Policy()}, sigs, farFuture)
+	if err != nil || bytes.Equal(merged.Note(), s.note) {
+		return err
+	}
+	return l.persistPublished(ctx, merged)
+}
+
+// lateResponses are what witnesses said about the newest checkpoint that they were
+// asked about, after it had its quorum.
+type lateResponses struct {
+	wake chan struct{} // holds one value while there is something to take
+
+	mu       sync.Mutex
+	size     uint64
+	response CosignResponse
+}
+
+// maxLateCheckpoints is how many checkpoints of witnesses are held until they are judged.
+const maxLateCheckpoints = 16
+
+func (c *lateResponses) put(size uint64, a CosignResponse) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if size > c.size {
+		c.size, c.response.Cosignatures = size, nil
+	}
+	if size == c.size && len(c.response.Cosignatures)+len(a.Cosignatures) <= proof.MaxSignatures {
+		c.response.Cosignatures = append(c.response.Cosignatures, a.Cosignatures...)
+	}
+	if len(c.response.Checkpoints)+len(a.Checkpoints) <= maxLateCheckpoints {
+		c.response.Checkpoints = append(c.response.Checkpoints, a.Checkpoints...)
+	}
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (c *lateResponses) take() (uint64, CosignResponse) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a := c.response
+	c.response = CosignResponse{}
+	return c.size, a
+}
+
+// MergeLate judges what witnesses said after their quorum was there: cosignatures
+// are merged as [Ledger.AddCosignatures] does, and a checkpoint that this store
+// does not lead up to is [ErrRollback], which stops the ledger. Nobody is asked for
+// anything, and it goes on when ctx has ended: what was said would be lost.
+func (l *Ledger[V]) MergeLate(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx)
+	size, a := l.late.take()
+	for _, note := range a.Checkpoints {
+		policy, _, err := l.fold.Policy(l.Head().Size)
+		if err != nil {
+			return fmt.Errorf("policy for size %d: %w", l.Head().Size, err)
+		}
+		if _, err := l.checkSeen(ctx, note, policy, l.tree.Load()); err != nil {
+			return l.stop(err)
+		}
+	}
+	return l.AddCosignatures(ctx, size, a.Cosignatures...)
 }

@@ -1,14 +1,86 @@
 package server
 
 import (
+	"bytes"
+	"embed"
 	"errors"
+	"fmt"
+	"html/template"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
+
+// The pages for people: html/template escapes what others have signed for the
+// place where it stands, and the policy below lets a browser load nothing but
+// our own style sheet, so that a hole in the first would still run no script.
+const contentPolicy = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+//go:embed web
+var webFiles embed.FS
+
+var (
+	pageTemplates = parsePages("home", "designations", "designation", "parties", "party", "record", "failure")
+	styleSheet    = mustRead("web/style.css")
+	styleSheetTag = entityTag(styleSheet)
+)
+
+func parsePages(names ...string) map[string]*template.Template {
+	parsed := make(map[string]*template.Template, len(names))
+	for _, name := range names {
+		parsed[name] = template.Must(template.New(name+".html").ParseFS(webFiles, "web/layout.html", "web/tables.html", "web/"+name+".html"))
+	}
+	return parsed
+}
+
+func mustRead(name string) []byte {
+	b, err := webFiles.ReadFile(name)
+	if err != nil {
+		panic(err) // embedded by this very file
+	}
+	return b
+}
+
+func (s *Server) style(x *request) error {
+	return x.answerEmbedded("text/css; charset=utf-8", styleSheet, styleSheetTag)
+}
+
+// answerPage renders a page whole before it sends anything.
+func (x *request) answerPage(status int, name string, data any) error {
+	var body bytes.Buffer
+	if err := pageTemplates[name].Execute(&body, data); err != nil {
+		return fmt.Errorf("rendering the page %s: %w", name, err)
+	}
+	h := x.Writer.Header()
+	h.Set("Content-Security-Policy", contentPolicy)
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", cacheRevalidate)
+	return x.answerBytes(status, "text/html; charset=utf-8", body.Bytes())
+}
+
+// answerProblemPage tells people of a failure, in the words of its problem.
+func (x *request) answerProblemPage(err error) {
+	p := problemOf(err)
+	x.problem = p
+	if p.status() == http.StatusServiceUnavailable {
+		x.Writer.Header().Set("Retry-After", p.retrySeconds())
+	}
+	title := problemKinds[p.kind].title
+	data := failurePage{pageHeader: pageHeader{Title: title, Ledger: x.server.ledgerTitle()}, Detail: strings.ToUpper(p.detail[:1]) + p.detail[1:] + "."}
+	if err := x.answerPage(p.status(), "failure", data); err != nil {
+		x.answerProblem(err)
+	}
+}
+
+type failurePage struct {
+	pageHeader
+	Detail string
+}
 
 // pageHeader is what every page has.
 type pageHeader struct {
@@ -129,4 +201,109 @@ func (t *statusCounts) get(q *registerQuery, work register.ReadBudget) []statusC
 		}
 	}
 	return t.counts
+}
+
+// designationList is the table of designations with its form, on whichever page.
+type designationList struct {
+	Path                  string // of that page, which the form leads back to
+	Statuses              []register.Status
+	Status, Name, Country string
+	Designations          []designationLine
+	Next                  string
+}
+
+type designationLine struct {
+	ID, Name, Country string
+	Status            register.Status
+	Error             bool
+	From, Until       string
+}
+
+// queryDesignationList answers the form.
+func (s *Server) queryDesignationList(x *request) (*registerQuery, designationList, error) {
+	q, err := s.parseListQuery(x, cursorDesignations, "status", "name", "country")
+	if err != nil {
+		return nil, designationList{}, err
+	}
+	q.dropEmpty("status", "name", "country") // a form sends its empty fields too
+	answer, err := designationsOf(q)
+	if err != nil {
+		return nil, designationList{}, err
+	}
+	list := designationList{
+		Path:     x.FullPath(),
+		Statuses: register.Statuses, Status: q.text("status"), Name: q.text("name"), Country: q.text("country"),
+		Next: q.pageURL(x.FullPath(), "after", answer.Next),
+	}
+	for _, d := range answer.Designations {
+		list.Designations = append(list.Designations, designationLine{
+			ID: designationName(d.Thread), Name: d.Name, Country: d.Country, Status: d.Status, Error: d.Error,
+			From: d.EffectiveFrom.String(), Until: dateOrNone(d.EffectiveUntil),
+		})
+	}
+	return q, list, nil
+}
+
+// dropEmpty forgets parameters that are given and empty.
+func (q *params) dropEmpty(names ...string) {
+	for _, name := range names {
+		if q.values.Get(name) == "" {
+			q.values.Del(name)
+		}
+	}
+}
+
+// pageURL is the address of the page that goes on with a list, whose cursor has that name:
+// the same question otherwise. "" if there is none.
+func (q *registerQuery) pageURL(path, name, after string) string {
+	if after == "" {
+		return ""
+	}
+	next := url.Values{}
+	for name, given := range q.values {
+		next[name] = given
+	}
+	next.Set(name, after)
+	return path + "?" + next.Encode()
+}
+
+type designationsPage struct {
+	pageHeader
+	designationList
+}
+
+// designationsPage lists the designations.
+func (s *Server) designationsPage(x *request) error {
+	q, list, err := s.queryDesignationList(x)
+	if err != nil {
+		return err
+	}
+	return x.answerPage(http.StatusOK, "designations", designationsPage{s.pageHeader(q, "Designations"), list})
+}
+
+type partiesPage struct {
+	pageHeader
+	Parties []partyLine
+	Next    string
+}
+
+type partyLine struct {
+	ID, Name, Country, Roles, Standing, Enrolled string
+}
+
+// partiesPage lists the parties: who signs here.
+func (s *Server) partiesPage(x *request) error {
+	q, err := s.parseListQuery(x, cursorParties, "role", "status")
+	if err != nil {
+		return err
+	}
+	answer, err := partiesOf(q)
+	if err != nil {
+		return err
+	}
+	page := partiesPage{pageHeader: s.pageHeader(q, "Parties"), Next: q.pageURL(x.FullPath(), "after", answer.Next)}
+	for _, p := range answer.Parties {
+		page.Parties = append(page.Parties, partyLine{p.ID, p.LegalName, p.Country, joinWords(p.Roles), p.Standing, p.Enrolled.String()})
+	}
+	return x.answerPage(http.StatusOK, "parties", page)
 }

@@ -2,14 +2,88 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
+	"time"
 
+	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
+
+// receipt is GET /v1/records/{id}/receipt: against the newest published
+// checkpoint, so asking again later gives a newer one of the same entry.
+func (s *Server) receipt(x *request) error {
+	q := x.parseParams("chain")
+	chain := q.flag("chain")
+	if err := q.firstFault(); err != nil {
+		return err
+	}
+	id, index, err := s.findRecord(x)
+	if err != nil {
+		return err
+	}
+	x.setRecordHeaders(id, index)
+	x.Writer.Header().Set("Cache-Control", cacheRevalidate)
+	if chain {
+		return s.queryLimiter.limit(func(x *request) error { return s.answerChain(x, index) })(x)
+	}
+	return s.answerReceipt(x.Request.Context(), x, index, http.StatusOK)
+}
+
+// findRecord reads the path's record ID and looks it up: 404 for what the ledger does
+// not know, 409 for what it has committed and not published yet.
+func (s *Server) findRecord(x *request) (record.ID, uint64, error) {
+	id, err := record.ParseID(x.Param("id"))
+	if err != nil {
+		return record.ID{}, 0, newProblem(problemNotFound, "a record ID is 64 lower-case hexadecimal digits")
+	}
+	index, known, err := s.cfg.Register.Lookup(id)
+	if err != nil {
+		return record.ID{}, 0, fmt.Errorf("looking up %s: %w", id, err)
+	}
+	if !known {
+		return record.ID{}, 0, newProblem(problemNotFound, "no record on this ledger has the ID %s", id)
+	}
+	x.setIndex(index)
+	if index >= s.publishedSize() {
+		p := newProblem(problemUnpublished, "the record is committed at index %d, and not published yet; ask again in a moment", index)
+		p.index = &index
+		return record.ID{}, 0, p
+	}
+	return id, index, nil
+}
+
+// answerReceipt writes the receipt of a published entry.
+func (s *Server) answerReceipt(ctx context.Context, x *request, index uint64, status int) error {
+	receipt, err := s.cfg.Ledger.Receipt(ctx, index)
+	if err != nil {
+		return err
+	}
+	text, err := receipt.Format()
+	if err != nil {
+		return fmt.Errorf("writing the receipt of entry %d: %w", index, err)
+	}
+	return x.answerBytes(status, typeText, text)
+}
+
+// setRecordHeaders puts into the headers which record the answer is about.
+func (x *request) setRecordHeaders(id record.ID, index uint64) {
+	x.setIndex(index)
+	h := x.Writer.Header()
+	h["Location"] = []string{recordPath(id)}
+	h["Docket-Record"] = []string{id.String()}
+	h["Docket-Index"] = []string{strconv.FormatUint(index, 10)}
+}
+
+func recordPath(id record.ID) string { return "/v1/records/" + id.String() }
 
 // record is GET /v1/records/{id}: the statement as its signer wrote it beside
 // the exact entry. Both stand in the answer byte for byte but for the white
@@ -96,4 +170,156 @@ func recordPosition(r register.Record) string { return strconv.FormatUint(r.Inde
 func indexAfter(place string) (uint64, error) {
 	last, err := strconv.ParseUint(place, 10, 63)
 	return last + 1, err
+}
+
+// answerChain writes the chain of a published entry, within the bounds of a chain
+// file.
+func (s *Server) answerChain(x *request, index uint64) error {
+	_, entry, err := s.readEntry(x, index)
+	if err != nil {
+		return err
+	}
+	indexes, err := s.chainIndexes(index, entry)
+	if err != nil {
+		return err
+	}
+	text, err := s.formatChain(x.Request.Context(), indexes)
+	if err != nil {
+		return err
+	}
+	return x.answerBytes(http.StatusOK, typeText, text)
+}
+
+// chainTooLong says what to do where no chain file can hold what a record rests on.
+func chainTooLong(format string, args ...any) *problem {
+	return newProblem(problemChainTooLong, format+": check who signed it with a trust directory instead, which holds every record: docket trust URL --charter ID --to DIR, then docket verify --trust DIR RECEIPT", args...)
+}
+
+// formatChain writes the receipts of a chain's records: all against the newest
+// checkpoint, but each charter that is not the newest against the last one that
+// was published before the next charter, so that it is proven under its own policy
+// even when none of the witnesses of then is left. It holds no more than the text.
+func (s *Server) formatChain(ctx context.Context, indexes []uint64) ([]byte, error) {
+	newest := s.cfg.Ledger.Published()
+	charters, err := s.cfg.Register.Charters()
+	if err != nil {
+		return nil, err
+	}
+	var text []byte
+	for _, index := range indexes {
+		r, err := s.chainReceipt(ctx, index, newest, charters)
+		if err != nil {
+			return nil, err
+		}
+		one, err := r.Format()
+		if err != nil {
+			return nil, fmt.Errorf("writing the receipt of entry %d: %w", index, err)
+		}
+		if text = append(text, one...); len(text) > proof.MaxChainBytes {
+			return nil, chainTooLong("its %d receipts are more than %d bytes", len(indexes), proof.MaxChainBytes)
+		}
+	}
+	return text, nil
+}
+
+// chainReceipt is the receipt of one record of a chain.
+func (s *Server) chainReceipt(ctx context.Context, index uint64, newest *proof.Published, charters []register.RecordRow) (proof.Receipt, error) {
+	i := slices.IndexFunc(charters, func(c register.RecordRow) bool { return c.Index == index })
+	if i >= 0 && i+1 < len(charters) {
+		r, err := s.cfg.Ledger.ReceiptUpTo(ctx, index, charters[i+1].Index)
+		if err == nil || !errors.Is(err, ledger.ErrNotArchived) {
+			return r, err
+		}
+		// Its witnesses never answered: the newest is all there is.
+	}
+	return s.cfg.Ledger.ReceiptAgainst(ctx, index, newest)
+}
+
+// chainIndexes lists the records that let a stranger check who signed the one at
+// index (DESIGN.md section 4 "Receipt"): all charters, the enrolment, keys and
+// standing records of the authority and of each party whose key signed it, or who
+// sponsored one of those, and last the record itself. The others are in log order.
+func (s *Server) chainIndexes(index uint64, entry record.Entry) ([]uint64, error) {
+	view, err := s.cfg.Register.ViewAt(s.publishedSize())
+	if err != nil {
+		return nil, err
+	}
+	threads := []string{"charter", "party/" + record.Authority}
+	for _, sig := range entry.Envelope.Signatures {
+		party, _, known, err := s.cfg.Register.KeyOwner(sig.KeyID)
+		if err != nil {
+			return nil, err
+		}
+		if thread := "party/" + party; known && !slices.Contains(threads, thread) {
+			threads = append(threads, thread) // a root key's owner is the charter: a party of that name has no records
+		}
+	}
+	for _, thread := range threads[2:] { // a sponsor is a provider: registrars enrolled it
+		sponsor, err := s.cfg.Register.Sponsor(strings.TrimPrefix(thread, "party/"))
+		if err != nil {
+			return nil, err
+		}
+		if thread := "party/" + sponsor; sponsor != "" && !slices.Contains(threads, thread) {
+			threads = append(threads, thread)
+		}
+	}
+	var indexes []uint64
+	for _, thread := range threads {
+		err := view.Records(register.RecordFilter{Thread: thread}, func(r register.Record) bool {
+			if r.Index != index {
+				indexes = append(indexes, r.Index)
+			}
+			return len(indexes) < proof.MaxChainReceipts
+		})
+		if err != nil {
+			return nil, err
+		}
+		if len(indexes) == proof.MaxChainReceipts { // and the record itself
+			return nil, chainTooLong("it rests on more than %d records, as many as one file holds", proof.MaxChainReceipts-1)
+		}
+	}
+	slices.Sort(indexes)
+	return append(indexes, index), nil
+}
+
+// checkpointAt is GET /v1/checkpoints?at=T: the newest checkpoint of which the
+// witnesses' quorum is stamped no later than T. The entries below it are what was
+// knowable then. It is proven by what it bears, not by this answer.
+func (s *Server) checkpointAt(x *request) error {
+	q := x.parseParams("at")
+	view, err := s.cfg.Register.ViewAt(s.publishedSize())
+	if err != nil {
+		return err
+	}
+	at := q.time("at", func(d record.Date) time.Time { return startOfDay(view, d) })
+	if !q.has("at") {
+		q.addFault("at", "is missing: say which moment, like 2027-06-01T00:00:00Z")
+	}
+	if err := q.firstFault(); err != nil {
+		return err
+	}
+	published, err := s.cfg.Ledger.CheckpointAt(x.Request.Context(), at)
+	if errors.Is(err, ledger.ErrNotArchived) {
+		return newProblem(problemNotFound, "no checkpoint has a quorum of witnesses that is stamped so early; under quorum none nothing proves a time")
+	}
+	if err != nil {
+		return err
+	}
+	x.Writer.Header().Set("Cache-Control", cacheRevalidate)
+	return x.answerBytes(http.StatusOK, typeText, published.Note())
+}
+
+// checkpointTimes tells the register how much was knowable at a moment, by the same
+// checkpoint.
+func (s *Server) checkpointTimes(ctx context.Context) register.CheckpointTimes {
+	return func(at time.Time) (register.Knowable, error) {
+		published, err := s.cfg.Ledger.CheckpointAt(ctx, at)
+		if errors.Is(err, ledger.ErrNotArchived) {
+			return register.Knowable{Size: s.publishedSize()}, nil
+		}
+		if err != nil {
+			return register.Knowable{}, err
+		}
+		return register.Knowable{Size: published.Checkpoint().Size, Cosigned: published.ExistedBy().UTC()}, nil
+	}
 }

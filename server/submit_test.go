@@ -5,12 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
+	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
@@ -344,4 +348,76 @@ func TestDryRunsWaitForTheirTurn(t *testing.T) {
 		t.Errorf("%d turns are still held", n)
 	}
 	w.mustSubmit(env)
+}
+
+func TestBodiesAreBoundedWhileTheyAreRead(t *testing.T) {
+	const limit = 10_000
+	b := newBodyPool(limit)
+	for _, size := range []int{0, 1, 4095, 4096, 4097, limit - 1, limit, limit + 1, 3 * limit} {
+		for _, announced := range []bool{true, false} {
+			sent := bytes.Repeat([]byte{'x'}, size)
+			r := httptest.NewRequest("POST", "/v1/records", bytes.NewReader(sent))
+			if !announced {
+				r.ContentLength = -1
+			}
+			got, err := b.read(r)
+			if size <= limit {
+				if err != nil || !bytes.Equal(*got, sent) {
+					t.Fatalf("%d bytes: %d came back, %v", size, len(*got), err)
+				}
+				b.put(got)
+				continue
+			}
+			var p *problem
+			if !errors.As(err, &p) || p.kind != problemTooLarge || p.limit != limit || p.size <= limit {
+				t.Errorf("%d bytes: %v, want %s with limit and size", size, err, problemTooLarge)
+			}
+			if announced && p.size != size {
+				t.Errorf("said %d bytes, announced were %d", p.size, size)
+			}
+		}
+	}
+}
+
+func TestBodiesThatDoNotArrive(t *testing.T) {
+	for want, cause := range map[problemKind]error{problemSlowBody: os.ErrDeadlineExceeded, problemMalformed: io.ErrUnexpectedEOF} {
+		r := httptest.NewRequest("POST", "/v1/records", io.MultiReader(bytes.NewReader([]byte(`{"pay`)), iotest.ErrReader(cause)))
+		_, err := newBodyPool(100).read(r)
+		if p := problemOf(err); p.kind != want || !errors.Is(err, cause) {
+			t.Errorf("%v: answered %s, want %s", cause, p.kind, want)
+		}
+	}
+}
+
+// A charter that names no key of this log would be the last record: it is refused,
+// in a dry run too. One that names new keys beside the present one is not; and what
+// the register says against a charter comes first.
+func TestCharterWithoutAKeyOfThisLog(t *testing.T) {
+	w := newEnrolledWorld(t, settings{})
+	present := w.CharterPredicate.Policy
+	_, vkey, err := proof.GenerateKey(proof.MLDSA44, origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := w.ledger.Head().Size
+	w.CharterPredicate.Policy = "log " + vkey + "\nquorum none\n"
+	alone := w.Charter()
+	for _, query := range []string{"dry-run=true", "dry-run=false"} {
+		p := w.wantProblem(w.post(alone.Marshal(), query), problemLogKeys)
+		if !strings.Contains(p["detail"].(string), "docket init --next") || w.ledger.Head().Size != size {
+			t.Errorf("%s: %v, size %d", query, p, w.ledger.Head().Size)
+		}
+	}
+	half := alone
+	half.Signatures = half.Signatures[:1]
+	w.wantProblem(w.post(half.Marshal()), problemForbidden)
+	w.CharterPredicate.Origin = "docket.example/other"
+	w.wantProblem(w.post(w.Charter().Marshal()), problemInvalid)
+	w.CharterPredicate.Origin = origin
+
+	w.CharterPredicate.Policy = "log " + vkey + "\n" + present
+	w.mustSubmit(w.Charter())
+	if r := w.get("/checkpoint"); r.Code != http.StatusOK || w.server.publishedSize() != size+1 {
+		t.Errorf("under both: %d, size %d", r.Code, w.server.publishedSize())
+	}
 }

@@ -4,16 +4,24 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/seed-53cf897a/docket/ledger"
@@ -250,4 +258,121 @@ func (l *lockedBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.w.Write(p)
+}
+
+// apiDescription is openapi.json, ready to be held against every answer that the
+// tests of this package get.
+type apiDescription struct {
+	doc   *openapi3.T
+	paths []apiPath
+}
+
+type apiPath struct {
+	pattern *regexp.Regexp
+	path    string
+	item    *openapi3.PathItem
+}
+
+var loadAPIDescription = sync.OnceValues(func() (*apiDescription, error) {
+	openapi3filter.RegisterBodyDecoder("application/schema+json", openapi3filter.JSONBodyDecoder)
+	doc, err := openapi3.NewLoader().LoadFromData(openAPIDocument)
+	if err != nil {
+		return nil, err
+	}
+	d := &apiDescription{doc: doc}
+	placeholder := regexp.MustCompile(`\{[a-z]+\}`)
+	for path, item := range doc.Paths.Map() {
+		pattern := "^" + placeholder.ReplaceAllString(strings.ReplaceAll(path, ".", `\.`), `[^/]+`) + "$"
+		if strings.HasPrefix(path, "/tile/") {
+			pattern = strings.TrimSuffix(pattern, `[^/]+$`) + ".+$"
+		}
+		d.paths = append(d.paths, apiPath{regexp.MustCompile(pattern), path, item})
+	}
+	return d, nil
+})
+
+// check holds an answer against its description: the status is one of those
+// said, and so is the media type; the body fits its schema.
+func (d *apiDescription) check(t testing.TB, r *http.Request, out *httptest.ResponseRecorder) {
+	t.Helper()
+	for _, p := range d.paths {
+		operation := p.item.GetOperation(r.Method)
+		if operation == nil || !p.pattern.MatchString(r.URL.EscapedPath()) || strings.HasPrefix(r.URL.Path, "/tile/entries/") != strings.HasPrefix(p.path, "/tile/entries/") {
+			continue
+		}
+		if operation.Responses.Value(strconv.Itoa(out.Code)) == nil {
+			t.Errorf("%s %s: the answer %d is not described: %s", r.Method, r.URL, out.Code, out.Body)
+			return
+		}
+		err := openapi3filter.ValidateResponse(t.Context(), &openapi3filter.ResponseValidationInput{
+			RequestValidationInput: &openapi3filter.RequestValidationInput{
+				Request: r,
+				Route:   &routers.Route{Spec: d.doc, Path: p.path, PathItem: p.item, Method: r.Method, Operation: operation},
+			},
+			Status: out.Code,
+			Header: out.Header(),
+			Body:   io.NopCloser(bytes.NewReader(out.Body.Bytes())),
+		})
+		if err != nil {
+			t.Errorf("%s %s: the answer is not as described: %v", r.Method, r.URL, err)
+		}
+		return
+	}
+}
+
+// pipeListener is a listener whose connections are in memory, so that a synctest
+// bubble sees when everybody waits.
+type pipeListener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newPipeListener() *pipeListener {
+	return &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+func (p *pipeListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipeListener) Close() error   { p.once.Do(func() { close(p.closed) }); return nil }
+func (p *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
+
+func (p *pipeListener) dial(ctx context.Context) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	select {
+	case p.conns <- theirs:
+		return ours, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// client is an HTTP client of the listener.
+func (p *pipeListener) client(t testing.TB) *http.Client {
+	transport := &http.Transport{
+		DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return p.dial(ctx) },
+		MaxIdleConnsPerHost: 64,
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+// setTarget sets a request's path and query as net/http does when it reads a
+// request line, without httptest's panics.
+func setTarget(r *http.Request, target string) error {
+	u, err := url.ParseRequestURI(target)
+	if err != nil {
+		return err
+	}
+	r.URL, r.RequestURI = u, target
+	return nil
 }

@@ -1,11 +1,17 @@
 package witness_test
 
 import (
+	"bytes"
+	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/proof"
@@ -332,4 +338,337 @@ func TestSeenCheckpointsAreBounded(t *testing.T) {
 	if _, err := w.AddSeenCheckpoint(t.Context(), a.note(150)); err != nil {
 		t.Errorf("there is room again after a round: %v", err)
 	}
+}
+
+// hangingHandler takes a request and says nothing.
+var hangingHandler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+
+// slowHandler answers nothing of use, slowly, and notes what it was asked for.
+type slowHandler struct {
+	mu    sync.Mutex
+	asked map[string]bool
+}
+
+func (d *slowHandler) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	d.mu.Lock()
+	d.asked[r.URL.Path] = true
+	d.mu.Unlock()
+	select {
+	case <-r.Context().Done():
+	case <-time.After(15 * time.Second):
+		http.NotFound(rw, r)
+	}
+}
+
+// newTestLogs are histories of many logs, a list of them, and where each can be read.
+func newTestLogs(n int) (all []*testLog, list witness.LogList, sources map[string][]string) {
+	sources = map[string][]string{}
+	for i := range n {
+		name := fmt.Sprintf("log-%02d.example", i)
+		s := newSigner(proof.Ed25519, name)
+		h := newTestLog(sharedKeys(), 12, 12, "")
+		h.origin, h.signers = name, []*proof.Signer{s}
+		all = append(all, h)
+		list = append(list, logListOf(name, s)...)
+		sources[name] = []string{"https://" + name}
+	}
+	return all, list, sources
+}
+
+// rewrittenLog is the same log with another end.
+func rewrittenLog(h *testLog) *testLog {
+	other := newTestLog(sharedKeys(), 12, 3, "B")
+	other.origin, other.signers = h.origin, h.signers
+	return other
+}
+
+// Peers that hang or drip, and logs that hang with their tiles, cost a witness of many
+// logs some time; the evidence that it has goes out first, and a fork of another log
+// is found and passed on in the same round.
+func TestSlowPeersDelayNoOthers(t *testing.T) {
+	const n, lazy = 40, 30
+	all, list, sources := newTestLogs(n)
+	synctest.Test(t, func(t *testing.T) {
+		net := newNetwork()
+		slow := &slowHandler{asked: map[string]bool{}}
+		net.hosts["a.example"], net.hosts["b.example"] = hangingHandler, slow
+		start := func(name string, peers ...string) *witness.Witness {
+			cfg := config(t, name)
+			cfg.Logs, cfg.Sources, cfg.Peers, cfg.Transport, cfg.Parallel = list, sources, peers, net, 0
+			w := must(createAndOpen(cfg))
+			net.hosts[name] = w.Handler()
+			return w
+		}
+		w1 := start("w1.example", "https://a.example", "https://b.example", "https://w2.example")
+		w2 := start("w2.example")
+		defer w1.Close()
+		defer w2.Close()
+		for i, h := range all {
+			net.hosts[h.origin] = &tileServer{h, 12}
+			if i < lazy {
+				net.hosts[h.origin] = splitHandler{&tileServer{h, 12}, hangingHandler}
+			}
+			mustCosign(t, w1, h.request(0, 10))
+			if i < n-1 {
+				mustCosign(t, w2, h.request(0, 7))
+			}
+		}
+		mustCosign(t, w2, rewrittenLog(all[n-1]).request(0, 7))
+		known := must(proof.NewEvidence(all[n-2].note(7), rewrittenLog(all[n-2]).note(7)))
+		if _, _, err := w1.AcceptEvidence(t.Context(), known); err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		go func() {
+			time.Sleep(time.Second)
+			checkEvidenceCount(t, w2, 1)
+		}()
+		r := gossip(t, w1)
+		if r.Evidence != 1 || r.Delivered != 2 {
+			t.Errorf("%+v", r)
+		}
+		checkEvidenceCount(t, w2, 2)
+		if took := time.Since(begun); took > 4*time.Minute {
+			t.Errorf("the round took %v", took)
+		}
+		for range n {
+			gossip(t, w1)
+		}
+		count := 0
+		for path := range slow.asked {
+			if strings.HasSuffix(path, "/checkpoint") {
+				count++
+			}
+		}
+		if count != n {
+			t.Errorf("the slow peer was asked about %d logs of %d", count, n)
+		}
+	})
+}
+
+func checkEvidenceCount(t *testing.T, w *witness.Witness, want int) {
+	if all := must(w.Evidence().List()); len(all) != want {
+		t.Errorf("%s keeps %d pieces of evidence, want %d", w.Name(), len(all), want)
+	}
+}
+
+// A peer that does not serve a log yet, or does not know the key that signed, gets the
+// evidence once its list has changed; what it has is not sent again.
+func TestEvidenceIsOfferedAgain(t *testing.T) {
+	a, b := newTestLog(sharedKeys(), 12, 12, ""), newTestLog(sharedKeys(), 12, 3, "B")
+	known := must(proof.NewEvidence(a.note(7), b.note(7)))
+	for why, list := range map[string]witness.LogList{
+		"it does not serve the log":  nil,
+		"it does not know the key":   logListOf(origin, sharedKeys().otherWitness),
+		"it is not there":            logListOf(origin, sharedKeys().log...),
+		"it lives behind a bad gate": logListOf(origin, sharedKeys().log...),
+	} {
+		t.Run(why, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				net := newNetwork()
+				cfg := config(t, "w1.example")
+				cfg.Peers, cfg.Transport = []string{"https://w2.example"}, net
+				w1 := must(createAndOpen(cfg))
+				cfg = config(t, "w2.example")
+				cfg.Logs = list
+				w2 := must(createAndOpen(cfg))
+				defer w1.Close()
+				defer w2.Close()
+				if _, _, err := w1.AcceptEvidence(t.Context(), known); err != nil {
+					t.Fatal(err)
+				}
+				calls := 0
+				counted := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+					if r.URL.Path == "/v1/evidence" {
+						calls++
+					}
+					w2.Handler().ServeHTTP(rw, r)
+				})
+				net.hosts["w2.example"] = counted
+				pause := time.Hour
+				switch why {
+				case "it is not there":
+					net.hosts["w2.example"], pause = nil, time.Minute
+				case "it lives behind a bad gate":
+					net.hosts["w2.example"], pause = http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+						rw.Header().Set("Retry-After", "600")
+						http.Error(rw, "later", http.StatusServiceUnavailable)
+					}), 10*time.Minute
+				}
+				for range 3 {
+					if r := gossip(t, w1); r.Delivered != 0 {
+						t.Fatalf("%+v", r)
+					}
+				}
+				if calls > 1 {
+					t.Errorf("it was asked %d times at once", calls)
+				}
+				net.hosts["w2.example"] = counted
+				if err := w2.SetLogs(logListOf(origin, sharedKeys().log...)); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(pause)
+				if r := gossip(t, w1); r.Delivered != 1 {
+					t.Errorf("%+v", r)
+				}
+				checkEvidenceCount(t, w2, 1)
+				calls = 0
+				time.Sleep(2 * pause)
+				if r := gossip(t, w1); r.Delivered != 0 || calls != 0 {
+					t.Errorf("sent again: %+v", r)
+				}
+			})
+		})
+	}
+}
+
+// A stranger without a key replays the log's genuine old notes, by either way, and a
+// peer shows one more: a fork that a client handed in before is found all the same,
+// within one round.
+func TestReplayedCheckpointsDoNotHideAFork(t *testing.T) {
+	a, b := newTestLog(sharedKeys(), 300, 300, ""), newTestLog(sharedKeys(), 300, 3, "B")
+	replays := map[string]func(*witness.Witness, uint64) error{
+		"handed in": func(w *witness.Witness, n uint64) error {
+			_, err := w.AddSeenCheckpoint(t.Context(), a.note(n))
+			return err
+		},
+		"submitted": func(w *witness.Witness, n uint64) error { _, err := w.Cosign(t.Context(), a.request(0, n)); return err },
+	}
+	for name, replay := range replays {
+		t.Run(name, func(t *testing.T) {
+			tn := newGossipNetwork(t, "w1.example", "w2.example")
+			w1 := tn.witnesses["w1.example"]
+			tn.servedTo["w1.example"] = &tileServer{a, 300}
+			mustCosign(t, w1, a.request(0, 250))
+			mustCosign(t, tn.witnesses["w2.example"], a.request(0, 260))
+			if got := must(w1.AddSeenCheckpoint(t.Context(), b.note(5))); got != witness.NotYetCompared {
+				t.Fatal(got)
+			}
+			for n := uint64(6); n <= 80; n++ {
+				replay(w1, n) // whatever comes of it
+			}
+			if r := gossip(t, w1); r.Evidence != 1 {
+				t.Errorf("%+v", r)
+			}
+			checkEvidence(t, w1, 1)
+		})
+	}
+}
+
+// The log itself floods a witness with trees of which nobody can know anything: it
+// stays open to what can be compared, then and after a restart, and says so once a
+// round.
+func TestFloodDoesNotBlockOtherCheckpoints(t *testing.T) {
+	a, b := newTestLog(sharedKeys(), 60, 60, ""), newTestLog(sharedKeys(), 60, 2, "B")
+	var told bytes.Buffer
+	net := newNetwork()
+	net.hosts["log.example"] = &tileServer{a, 30}
+	cfg := config(t, "w1.example")
+	cfg.Sources = map[string][]string{origin: {"https://log.example"}}
+	cfg.Transport, cfg.Log = net, slog.New(slog.NewTextHandler(&told, nil))
+	w := must(createAndOpen(cfg))
+	defer func() { w.Close() }()
+	mustCosign(t, w, a.request(0, 10))
+	flood := func(from uint64) (kept int) {
+		for i := range uint64(80) {
+			cp := proof.Checkpoint{Origin: origin, Size: from + i, Root: proof.LeafHash([]byte{byte(i)})}
+			note := must(proof.SignCheckpoint(cp, sharedKeys().log...)).Note()
+			if _, err := w.AddSeenCheckpoint(t.Context(), note); err == nil {
+				kept++
+			}
+		}
+		return kept
+	}
+	if kept := flood(1 << 40); kept != 64 {
+		t.Errorf("%d of 80 are kept, want 64", kept)
+	}
+	// Ours and older: it is compared at once, since there is no room to wait.
+	if got := must(w.AddSeenCheckpoint(t.Context(), a.note(4))); got != witness.Consistent {
+		t.Error(got)
+	}
+	for range 3 {
+		told.Reset()
+		if r := gossip(t, w); r.Evidence != 0 || r.Waiting != 65 { // with what the log shows
+			t.Errorf("%+v", r)
+		}
+		if n := strings.Count(told.String(), "level=WARN"); n != 1 {
+			t.Errorf("%d warnings in a round, want 1:\n%s", n, &told)
+		}
+		flood(1 << 41)
+	}
+	// Ahead of us, but not of what the log has shown to extend ours.
+	if got := must(w.AddSeenCheckpoint(t.Context(), a.note(29))); got == witness.Forked {
+		t.Error(got)
+	}
+	w.Close()
+	w = must(createAndOpen(cfg))
+	if got := must(w.AddSeenCheckpoint(t.Context(), b.note(3))); got != witness.Forked {
+		t.Error(got)
+	}
+	checkEvidence(t, w, 1)
+}
+
+// Of what is larger than all that is known the smallest waits, whatever the log makes
+// up: it is compared first, and if it is a lie, the log is caught with it first. If the
+// log shows more by now, it is compared at once.
+func TestSmallerPendingReplacesLargest(t *testing.T) {
+	tn := newGossipNetwork(t, "w1.example")
+	w := tn.witnesses["w1.example"]
+	a, b := newTestLog(sharedKeys(), 60, 60, ""), newTestLog(sharedKeys(), 60, 3, "B")
+	tn.servedTo["w1.example"] = &tileServer{a, 20}
+	mustCosign(t, w, a.request(0, 10))
+	for i := range uint64(64) {
+		cp := proof.Checkpoint{Origin: origin, Size: 1<<40 + i, Root: proof.LeafHash(nil)}
+		must(w.AddSeenCheckpoint(t.Context(), must(proof.SignCheckpoint(cp, sharedKeys().log...)).Note()))
+	}
+	if got := must(w.AddSeenCheckpoint(t.Context(), b.note(40))); got != witness.AheadOfKnown {
+		t.Error(got)
+	}
+	if _, err := w.AddSeenCheckpoint(t.Context(), must(proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: 1 << 41}, sharedKeys().log...)).Note()); err == nil {
+		t.Error("a larger tree found room")
+	}
+	tn.servedTo["w1.example"] = &tileServer{a, 50}
+	if got := must(w.AddSeenCheckpoint(t.Context(), a.note(45))); got != witness.CoveredByLarger {
+		t.Error(got)
+	}
+	// What the log shows is as far as anybody can see, and another of that size is a lie.
+	if got := must(w.AddSeenCheckpoint(t.Context(), a.note(50))); got != witness.NotYetCompared {
+		t.Error(got)
+	}
+	if r := gossip(t, w); r.Evidence != 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// Another tree of the size that the log was seen at last is evidence at once, though
+// we have cosigned neither.
+func TestNewestFromLogIsCompared(t *testing.T) {
+	tn := newGossipNetwork(t, "w1.example")
+	w := tn.witnesses["w1.example"]
+	a, b := newTestLog(sharedKeys(), 60, 60, ""), newTestLog(sharedKeys(), 60, 3, "B")
+	tn.servedTo["w1.example"] = &tileServer{a, 20}
+	mustCosign(t, w, a.request(0, 10))
+	gossip(t, w)
+	if got := must(w.AddSeenCheckpoint(t.Context(), b.note(20))); got != witness.Forked {
+		t.Error(got)
+	}
+}
+
+// A larger tree that begins with one that was handed in does not speak for it for good:
+// the log decides which that is, and whether anybody ever sees its tiles again.
+func TestClientCheckpointIsRetained(t *testing.T) {
+	a, b := newTestLog(sharedKeys(), 60, 60, ""), newTestLog(sharedKeys(), 400, 3, "B")
+	net := newNetwork()
+	cfg := config(t, "w1.example")
+	cfg.Sources = map[string][]string{origin: {"https://log.example"}}
+	cfg.Transport = net
+	w := mustOpen(t, cfg)
+	mustCosign(t, w, a.request(0, 3))
+	must(w.AddSeenCheckpoint(t.Context(), b.note(5)))
+	net.hosts["log.example"] = &tileServer{b, 400}
+	gossip(t, w)
+	mustCosign(t, w, a.request(3, 8))
+	net.hosts["log.example"] = &tileServer{a, 8}
+	gossip(t, w)
+	checkEvidence(t, w, 1)
 }

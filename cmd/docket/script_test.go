@@ -1,17 +1,24 @@
 package main
 
 import (
+	"bufio"
 	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
@@ -24,19 +31,19 @@ func TestMain(m *testing.M) {
 // included. Beside testscript's own commands there are
 //
 //	exits N COMMAND…     runs it and wants that exit status
-//	terminal N S {W K}…  answers a command's prompts (prompt_test.go)
+//	terminal N S {W K}…  answers a command's prompts (output_test.go)
 //	ledger P…            serves a ledger with these providers at $URL (script_ledger_test.go)
 //	fill FILE…           replaces ${VARIABLES} in files: dates, the ledger, its charter
 //	rotate               gives that ledger other witnesses, by a new charter
 //	replay FILE          answers with an old receipt at $REPLAYED
-//	mirror               serves that ledger, one byte altered, at $MIRROR (script_mirror_test.go)
-//	forge D I C OUT      makes the receipt of a second history (script_forge_test.go)
+//	mirror               serves that ledger, one byte altered, at $MIRROR (script_ledger_test.go)
+//	forge D I C OUT      makes the receipt of a second history (script_ledger_test.go)
 //	forge-chain D CASE OUT  makes the chain of a record that nobody had the right to sign
 //	spoil FILE           changes one character of a receipt's entry
-//	start NAME COMMAND…  starts what serves, its URL in $NAME (script_process_test.go)
+//	start NAME COMMAND…  starts what serves, its URL in $NAME (script_test.go)
 //	end NAME             ends it, as its operator does
-//	ask-witness W OLD    asks a witness to cosign (script_witness_test.go)
-//	claim NAME SIZE      a witness that says where it stands and shows nothing (script_claim_test.go)
+//	ask-witness W OLD    asks a witness to cosign (script_ledger_test.go)
+//	claim NAME SIZE      a witness that says where it stands and shows nothing (script_test.go)
 //	port NAME            a free port, in $NAME
 //	differs P docket … [ F ]  what flags change (script_flags_test.go), with
 //	elsewhere W docket … F, every-flag
@@ -131,4 +138,100 @@ func tamperReceipt(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	lines[1] = string(entry)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Join(lines, "")), 0o644))
+}
+
+// process is one that a script started: docket serve, docket witness serve.
+type process struct {
+	cmd *exec.Cmd
+	log *os.File
+}
+
+// processes are those of one script, by name.
+type processes map[string]process
+
+// processesKey finds them among the script's values.
+type processesKey struct{}
+
+// start starts a command that serves, and waits until it says where: that URL is
+// then in the variable of that name. What it says to stderr goes to NAME.log.
+func start(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: start NAME COMMAND…")
+	}
+	name := args[0]
+	log, err := os.Create(ts.MkAbs(name + ".log"))
+	ts.Check(err)
+	p := process{exec.Command(args[1], args[2:]...), log}
+	p.cmd.Dir, p.cmd.Stderr = ts.MkAbs("."), log
+	out, err := p.cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(p.cmd.Start())
+	all := ts.Value(processesKey{}).(processes)
+	all[name] = p
+	ts.Defer(func() {
+		if all[name] == p {
+			p.cmd.Process.Kill()
+			p.end()
+		}
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		ts.Fatalf("%s does not serve:\n%s", name, ts.ReadFile(name+".log"))
+	}
+	ts.Setenv(name, strings.TrimSpace(line))
+}
+
+// end is SIGTERM to what start started, after which it ends by itself, with status 0.
+func end(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: end NAME")
+	}
+	all := ts.Value(processesKey{}).(processes)
+	p := all[args[0]]
+	delete(all, args[0])
+	ts.Check(p.cmd.Process.Signal(syscall.SIGTERM))
+	if err := p.end(); err != nil {
+		ts.Fatalf("%s ended with %v:\n%s", args[0], err, ts.ReadFile(args[0]+".log"))
+	}
+}
+
+func (p process) end() error {
+	defer p.log.Close()
+	return p.cmd.Wait()
+}
+
+// claim serves a witness at that address that says it stands at that size of every log,
+// and shows nothing.
+func claim(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: claim ADDRESS SIZE")
+	}
+	l, err := net.Listen("tcp", args[0])
+	ts.Check(err)
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", wire.SizeMediaType)
+		w.WriteHeader(http.StatusConflict)
+		fmt.Fprintln(w, args[1])
+	}))
+	ts.Check(s.Listener.Close())
+	s.Listener = l
+	s.Start()
+	ts.Defer(s.Close)
+}
+
+// port finds a port of this machine that is free, for who has to name it beforehand.
+func port(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: port NAME")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	_, free, err := net.SplitHostPort(l.Addr().String())
+	ts.Check(err)
+	ts.Check(l.Close())
+	ts.Setenv(args[0], free)
 }

@@ -13,8 +13,10 @@ package pebblestore
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -215,4 +217,121 @@ func get(db *disk.DB, key []byte) ([]byte, error) {
 	}
 	defer closer.Close()
 	return append(make([]byte, 0, len(v)), v...), nil
+}
+
+// Archive implements [ledger.Store]. Each checkpoint has two rows, one found by its
+// size and one by its stamp. Both are in the order in which they were kept, since
+// neither number ever falls.
+func (s *Store) Archive(ctx context.Context, k ledger.ArchivedCheckpoint) error {
+	s.archiving.Lock()
+	defer s.archiving.Unlock()
+	last, err := s.ArchivedUpTo(ctx, math.MaxUint64, math.MaxUint64)
+	if err != nil {
+		return err
+	}
+	if last != nil {
+		if k.Timestamp == last.Timestamp && k.Size == last.Size {
+			return nil
+		}
+		if k.Timestamp < last.Timestamp || k.Size < last.Size {
+			return fmt.Errorf("%w: a checkpoint of size %d, stamped %d, is kept already", ledger.ErrConflict, last.Size, last.Timestamp)
+		}
+	}
+	b := s.db.NewBatch()
+	defer b.Close()
+	if err := b.Set(archiveKey(keyArchived, k.Size, k.Timestamp), k.Note, nil); err != nil {
+		return err
+	}
+	if err := b.Set(archiveKey(keyArchivedAt, k.Timestamp, k.Size), nil, nil); err != nil {
+		return err
+	}
+	return s.db.Apply(b, pebble.Sync)
+}
+
+// ArchivedUpTo implements [ledger.Store]. The newest row up to the size and the newest
+// up to the stamp are both ends of a prefix of the same sequence: the shorter one
+// satisfies both.
+func (s *Store) ArchivedUpTo(_ context.Context, timestamp, size uint64) (*ledger.ArchivedCheckpoint, error) {
+	bySize, err := s.lastRowUpTo(keyArchived, size)
+	if err != nil || bySize == nil {
+		return nil, err
+	}
+	byTimestamp, err := s.lastRowUpTo(keyArchivedAt, timestamp)
+	if err != nil || byTimestamp == nil {
+		return nil, err
+	}
+	k := ledger.ArchivedCheckpoint{Size: min(bySize.first, byTimestamp.second), Timestamp: min(bySize.second, byTimestamp.first)}
+	k.Note, err = get(s.db, archiveKey(keyArchived, k.Size, k.Timestamp))
+	if err == nil && k.Note == nil {
+		err = fmt.Errorf("%w: the kept checkpoint of size %d, stamped %d", ledger.ErrMissing, k.Size, k.Timestamp)
+	}
+	return &k, err
+}
+
+type archiveRow struct{ first, second uint64 }
+
+// lastRowUpTo is the last row whose first number is not greater than most.
+func (s *Store) lastRowUpTo(prefix byte, most uint64) (row *archiveRow, err error) {
+	defer func() { err = judged(err) }()
+	defer s.db.Rescue(&err)
+	upper := []byte{prefix + 1}
+	if most < math.MaxUint64 {
+		upper = binary.BigEndian.AppendUint64([]byte{prefix}, most+1)
+	}
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefix}, UpperBound: upper})
+	if err != nil {
+		return nil, err
+	}
+	defer it.Close()
+	if !it.Last() {
+		return nil, it.Error()
+	}
+	key := it.Key()
+	if len(key) != 1+8+8 {
+		return nil, fmt.Errorf("a row of a kept checkpoint with a key of %d bytes", len(key))
+	}
+	return &archiveRow{binary.BigEndian.Uint64(key[1:]), binary.BigEndian.Uint64(key[9:])}, nil
+}
+
+// The first byte of a key says what lies there. The entries are the bulk and in
+// ascending order, so that what is compacted once need not be touched again.
+const (
+	keyEntry      = 'e' // index, 8 bytes big-endian → the entry
+	keyHead       = 'h' // → size, 8 bytes big-endian; root
+	keyArchived   = 'k' // size, stamp, 8 bytes big-endian each → a signed note
+	keyArchivedAt = 'm' // stamp, size, 8 bytes big-endian each → nothing
+	keyPublished  = 'p' // → the signed note
+	keyTile       = 't' // level, 1 byte; index, 8 bytes big-endian → its hashes so far
+
+	keyCursor = 'c' // of an Index → head that it was advanced to
+	keyItem   = 'i' // of an Index: record ID → index, 8 bytes big-endian
+)
+
+const entryKeySize = 9
+
+func putEntryKey(k []byte, index uint64) {
+	k[0] = keyEntry
+	binary.BigEndian.PutUint64(k[1:], index)
+}
+
+func tileKey(id proof.TileID) []byte {
+	return binary.BigEndian.AppendUint64([]byte{keyTile, id.Level}, id.Index)
+}
+
+// archiveKey is the key of a kept checkpoint under either prefix.
+func archiveKey(prefix byte, first, second uint64) []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64([]byte{prefix}, first), second)
+}
+
+func encodeHead(h ledger.Head) []byte {
+	return append(binary.BigEndian.AppendUint64(nil, h.Size), h.Root[:]...)
+}
+
+func decodeHead(b []byte) (h ledger.Head, err error) {
+	if len(b) != 8+len(h.Root) {
+		return h, fmt.Errorf("a head of %d bytes", len(b))
+	}
+	h.Size = binary.BigEndian.Uint64(b)
+	copy(h.Root[:], b[8:])
+	return h, nil
 }

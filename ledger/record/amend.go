@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -281,4 +282,250 @@ func (am *amendmentApplier) validateResult() {
 		path := strings.ReplaceAll(strings.TrimPrefix(fault.Pointer, "/predicate/"), "/", ".")
 		am.faults = append(am.faults, Fault{"/predicate", "leaves no valid designation: " + path + " " + fault.Detail})
 	}
+}
+
+// amendablePaths says what an amendment of each type may touch (RECORDS.md
+// "Amendments"), path by path.
+var amendablePaths = map[string]func(path string) bool{
+	"correction":    func(string) bool { return true },
+	"alias":         func(path string) bool { return path == "target.alias" },
+	"target-detail": func(path string) bool { return strings.HasPrefix(path, "target.") && path != "target.alias" },
+	"scope":         func(path string) bool { return isWithin(path, "scope") || path == "conditions" },
+	"extension":     func(path string) bool { return path == "effectiveUntil" },
+	"deadline":      func(path string) bool { return path == "responseDue" },
+}
+
+// isIdentityField are a designation's identity: what they say, no amendment changes.
+func isIdentityField(path string) bool {
+	return path == "measure" || path == "source" || path == "source.list" || path == "source.id"
+}
+
+func isWithin(path, field string) bool {
+	return path == field || strings.HasPrefix(path, field+".")
+}
+
+// forbiddenFaults finds what the amendment's type does not let it touch.
+func (a *Amendment) forbiddenFaults() (out []Fault) {
+	allowed, known := amendablePaths[a.Type]
+	if !known {
+		return []Fault{{"/predicate/type", "is no type of amendment"}}
+	}
+	judge := func(pointer, path string) {
+		switch {
+		case isIdentityField(path):
+			out = append(out, Fault{pointer, path + " can never be amended: revoke and designate anew"})
+		case !allowed(path):
+			out = append(out, Fault{pointer, fmt.Sprintf("an amendment of type %s cannot touch %s", a.Type, path)})
+		}
+	}
+	visitLeaves(a.Drop, designationShape, "/predicate/drop", "", judge)
+	for i, path := range a.Unset {
+		judge(fmt.Sprintf("/predicate/unset/%d", i), path)
+	}
+	visitLeaves(a.Set, designationShape, "/predicate/set", "", judge)
+	visitLeaves(a.Add, designationShape, "/predicate/add", "", judge)
+	return out
+}
+
+// visitLeaves visits each scalar and list that a fragment names.
+func visitLeaves(o Object, sh *shape, pointer, path string, visit func(pointer, path string)) {
+	for _, m := range o {
+		_, f := sh.lookupField(m.Name, 0)
+		if f == nil {
+			continue // a fault of its own
+		}
+		inner, ok := m.Value.(Object)
+		if f.is == isObject && ok {
+			visitLeaves(inner, f.shape, pointer+"/"+f.name, joinPath(path, f.name), visit)
+			continue
+		}
+		visit(pointer+"/"+f.name, joinPath(path, f.name))
+	}
+}
+
+// fragmentFaults types the fragments by the designation's schema, and the paths.
+func (a *Amendment) fragmentFaults() []Fault {
+	d := decoder{path: []pathStep{{name: "predicate"}}}
+	for _, part := range []struct {
+		name  string
+		o     Object
+		lists bool
+	}{{"drop", a.Drop, true}, {"set", a.Set, false}, {"add", a.Add, true}} {
+		if len(part.o) > 0 {
+			d.enter(part.name)
+			d.fragment(part.o, &shape{fragment: designationShape, listsOnly: part.lists})
+			d.leave()
+		}
+	}
+	d.enter("unset")
+	for i, path := range a.Unset {
+		d.enterItem(i)
+		if _, err := resolveFieldPath(path); err != nil {
+			d.fault("%v", err)
+		}
+		d.leave()
+	}
+	return d.faults
+}
+
+// ChangeOp is a step of an amendment.
+type ChangeOp string
+
+const (
+	opDrop  ChangeOp = "drop"
+	opUnset ChangeOp = "unset"
+	opSet   ChangeOp = "set"
+	opAdd   ChangeOp = "add"
+)
+
+// Change is one effect of an amendment, for people. Old and New are "" where there
+// was, or is, nothing.
+type Change struct {
+	Op   ChangeOp `json:"op"`
+	Path string   `json:"path"` // dotted, from the designation: "target.domain"
+	Old  string   `json:"old,omitempty"`
+	New  string   `json:"new,omitempty"`
+}
+
+// String is one line: "target.registrationNumber: 0048213 → 0048231",
+// "target.domain: + kestrel.example", "federalRegisterNotice: − 00 FR 00000".
+func (c Change) String() string {
+	switch {
+	case c.New == "":
+		return fmt.Sprintf("%s: − %s", c.Path, c.Old)
+	case c.Old == "":
+		return fmt.Sprintf("%s: + %s", c.Path, c.New)
+	}
+	return fmt.Sprintf("%s: %s → %s", c.Path, c.Old, c.New)
+}
+
+// formatValue writes a value in one line, as YAML would in flow style.
+func formatValue(v reflect.Value, sh *shape) string {
+	plain := !sh.pointer && (sh.is == isBoolean || sh.is == isInteger) // zero says something
+	if isAbsent(v, sh) && !plain {
+		return ""
+	}
+	if sh.pointer {
+		v = v.Elem()
+	}
+	switch sh.is {
+	case isString:
+		if s := v.String(); !strings.ContainsAny(s, "\n\"") {
+			return s
+		}
+		return strconv.Quote(v.String())
+	case isList:
+		items := make([]string, v.Len())
+		for i := range items {
+			items[i] = formatValue(v.Index(i), sh.item)
+		}
+		return "[" + strings.Join(items, ", ") + "]"
+	case isObject:
+		var members []string
+		for _, f := range sh.fields {
+			if value := v.Field(f.index); f.required || !isAbsent(value, f.shape) {
+				members = append(members, f.name+": "+formatValue(value, f.shape))
+			}
+		}
+		return "{" + strings.Join(members, ", ") + "}"
+	case isInteger:
+		return strconv.FormatInt(v.Int(), 10)
+	case isBoolean:
+		return strconv.FormatBool(v.Bool())
+	}
+	return scalarText(v.Interface())
+}
+
+// Diff is the least amendment that turns one designation into another:
+// Amend(old, Diff(old, new)) is new. Its type is the narrowest of alias,
+// target-detail and correction; reason, source and whether it re-opens the duty are
+// the caller's to fill in. Equal designations give nil. What can never be amended
+// (measure, the source's list and ID, being imported at all) is an error.
+func Diff(old, new *Designation) (*Amendment, error) {
+	a := &Amendment{}
+	a.Drop, a.Set, a.Add = a.collectDiff(reflect.ValueOf(old).Elem(), reflect.ValueOf(new).Elem(), designationShape, "")
+	if len(a.Drop)+len(a.Unset)+len(a.Set)+len(a.Add) == 0 {
+		return nil, nil
+	}
+	for _, a.Type = range []string{"alias", "target-detail", "correction"} {
+		if len(a.forbiddenFaults()) == 0 {
+			return a, nil
+		}
+	}
+	faults := a.forbiddenFaults()
+	return nil, fmt.Errorf("comparing designations: %s", faults[0].Detail)
+}
+
+// collectDiff gathers what differs between two objects; what is to be unset goes to a.
+func (a *Amendment) collectDiff(old, new reflect.Value, sh *shape, path string) (drop, set, add Object) {
+	for _, f := range sh.fields {
+		was, is := old.Field(f.index), new.Field(f.index)
+		at := joinPath(path, f.name)
+		switch {
+		case reflect.DeepEqual(was.Interface(), is.Interface()):
+		case !f.required && isAbsent(is, f.shape):
+			if !isAbsent(was, f.shape) { // else nil against empty: equal
+				a.Unset = append(a.Unset, at)
+			}
+		case f.is == isObject && !isAbsent(was, f.shape):
+			if f.pointer {
+				was, is = was.Elem(), is.Elem()
+			}
+			d, s, p := a.collectDiff(was, is, f.shape, at)
+			drop, set, add = appendMember(drop, f.name, d), appendMember(set, f.name, s), appendMember(add, f.name, p)
+		case f.is == isList:
+			gone, came, ordered := compareLists(was, is, f.shape)
+			if !ordered {
+				set = append(set, Member{f.name, fragmentValue(is, f.shape)})
+				continue
+			}
+			if len(gone) > 0 {
+				drop = append(drop, Member{f.name, gone})
+			}
+			if len(came) > 0 {
+				add = append(add, Member{f.name, came})
+			}
+		default:
+			set = append(set, Member{f.name, fragmentValue(is, f.shape)})
+		}
+	}
+	return drop, set, add
+}
+
+func appendMember(o Object, name string, inner Object) Object {
+	if len(inner) == 0 {
+		return o
+	}
+	return append(o, Member{name, inner})
+}
+
+// compareLists says which items are gone and which came. ordered is false where
+// dropping and appending would not give the new order, or nothing stays: then the
+// list is replaced whole.
+func compareLists(old, new reflect.Value, sh *shape) (gone, came []any, ordered bool) {
+	kept := 0
+	for i := range old.Len() {
+		item := old.Index(i)
+		switch {
+		case indexOf(new, item) < 0:
+			gone = append(gone, fragmentValue(item, sh.item))
+		case !reflect.DeepEqual(item.Interface(), new.Index(kept).Interface()):
+			return nil, nil, false
+		default:
+			kept++
+		}
+	}
+	for i := kept; i < new.Len(); i++ {
+		came = append(came, fragmentValue(new.Index(i), sh.item))
+	}
+	return gone, came, kept > 0 || old.Len() == 0
+}
+
+// fragmentValue is a Go value as a fragment holds it.
+func fragmentValue(v reflect.Value, sh *shape) any {
+	t, err := ParseJSON(appendValue(nil, v, sh))
+	if err != nil {
+		panic("record: encoding a value: " + err.Error())
+	}
+	return t
 }

@@ -1,9 +1,17 @@
 package record
 
 import (
+	"bytes"
 	"encoding/base64"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	bundlepb "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
+	"google.golang.org/protobuf/encoding/protojson"
 )
 
 // Limits of what is read from outside. An entry keeps less: [MaxEntryBytes],
@@ -178,4 +186,150 @@ func (e Envelope) Marshal() []byte {
 
 func tooLarge(limit, size int, format string, args ...any) *Refusal {
 	return &Refusal{Class: TooLarge, Detail: fmt.Sprintf(format, args...), Limit: limit, Size: size}
+}
+
+// The two names that sigstore_bundle.proto gives version 0.3; cosign writes the first.
+const (
+	bundleMediaType    = "application/vnd.dev.sigstore.bundle.v0.3+json"
+	bundleMediaTypeAlt = "application/vnd.dev.sigstore.bundle+json;version=0.3"
+)
+
+// sigstoreBundleEnvelope takes the dsseEnvelope out of a Sigstore bundle. Sigstore's own
+// types read the whole of it, so that nothing else passes for a bundle; what
+// they read is dropped, and the envelope is read again strictly, because
+// protojson takes URL-safe and unpadded base64.
+func sigstoreBundleEnvelope(raw []byte, object Object) (Envelope, error) {
+	var (
+		mediaType string
+		envelope  Object
+	)
+	for _, m := range object {
+		switch m.Name {
+		case "mediaType":
+			mediaType, _ = m.Value.(string)
+		case "dsseEnvelope":
+			envelope, _ = m.Value.(Object)
+		case "messageSignature":
+			return Envelope{}, Refuse(Malformed, "this Sigstore bundle signs a file, not a statement; make one with cosign attest-blob --statement")
+		}
+	}
+	if mediaType != bundleMediaType && mediaType != bundleMediaTypeAlt {
+		return Envelope{}, Refuse(Malformed, "Sigstore bundle: mediaType %q, want %q", mediaType, bundleMediaType)
+	}
+	if err := protojson.Unmarshal(raw, new(bundlepb.Bundle)); err != nil {
+		return Envelope{}, Refuse(Malformed, "Sigstore bundle: not as version 0.3 has it: %v", err)
+	}
+	if envelope == nil {
+		return Envelope{}, Refuse(Malformed, "Sigstore bundle: no dsseEnvelope")
+	}
+	return decodeEnvelope(envelope)
+}
+
+// inputFormat is what a JSON object looks like, by its names alone.
+type inputFormat int
+
+const (
+	inputOther inputFormat = iota
+	inputEnvelope
+	inputBundle
+	inputEntry
+	inputStatement
+	inputShortForm
+)
+
+func detectFormat(object Object) inputFormat {
+	has := func(name string) bool { return object.Lookup(name) != nil }
+	switch {
+	case has("admitted") && has("envelope"):
+		return inputEntry
+	case has("mediaType") && (has("verificationMaterial") || has("dsseEnvelope") || has("messageSignature")):
+		return inputBundle
+	case has("payload") || has("payloadType") || has("signatures"):
+		return inputEnvelope
+	case has("_type") || has("predicateType"):
+		return inputStatement
+	case has("kind"):
+		return inputShortForm
+	}
+	return inputOther
+}
+
+var (
+	shortFormStart = regexp.MustCompile(`(?m)^kind:[ \t]`)
+	policyLog      = regexp.MustCompile(`(?m)^log[ \t]+[^ \t]+\+[0-9a-f]{8}\+`)
+)
+
+// DescribeInput says in a few words what a file is, for a refusal that got another
+// than it wanted: "a PEM public key", "a receipt (tlog-proof)". It judges by the
+// looks and is never a check.
+func DescribeInput(raw []byte) string {
+	text := bytes.TrimSpace(raw)
+	if block, _ := pem.Decode(raw); block != nil {
+		switch {
+		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
+			return "a PEM private key"
+		case strings.HasSuffix(block.Type, "PUBLIC KEY"):
+			return "a PEM public key"
+		case block.Type == "CERTIFICATE":
+			return "a PEM certificate"
+		}
+		return fmt.Sprintf("a PEM block of type %q", block.Type)
+	}
+	switch {
+	case len(text) == 0:
+		return "an empty file"
+	case bytes.HasPrefix(text, []byte("-----BEGIN ")):
+		return "a damaged or incomplete PEM block"
+	case looksLikeJSON(text):
+		return describeObject(text)
+	case bytes.HasPrefix(text, []byte("c2sp.org/tlog-proof@")):
+		return "a receipt (tlog-proof)"
+	case bytes.HasPrefix(text, []byte("docket/split-view@")):
+		return "evidence (split-view)"
+	case policyLog.Match(text):
+		return "a tlog-policy"
+	case bytes.HasPrefix(text, []byte("ssh-")), bytes.HasPrefix(text, []byte("ecdsa-sha2-")):
+		return "an SSH public key"
+	case !utf8.Valid(text):
+		return "binary data"
+	case bytes.Contains(text, []byte("\n\u2014 ")):
+		return "a checkpoint or another signed note"
+	case shortFormStart.Match(text):
+		return "an unsigned record in its short form"
+	case text[0] == '<':
+		return "HTML or XML"
+	}
+	return "text of a kind that docket does not know"
+}
+
+func describeObject(text []byte) string {
+	value, err := ParseJSON(text)
+	switch {
+	case err != nil && (bytes.Contains(text, []byte(`"payloadType"`)) || bytes.Contains(text, []byte(`"dsseEnvelope"`))):
+		return "a damaged or incomplete envelope"
+	case err != nil:
+		return "JSON that breaks the rules"
+	}
+	object, ok := value.(Object)
+	if !ok {
+		return "JSON, but no object"
+	}
+	switch detectFormat(object) {
+	case inputEnvelope:
+		return "a DSSE envelope"
+	case inputBundle:
+		return "a Sigstore bundle"
+	case inputEntry:
+		return "an entry of a ledger"
+	case inputStatement:
+		return "an unsigned statement"
+	case inputShortForm:
+		return "an unsigned record in its short form"
+	}
+	return "JSON of a kind that docket does not know"
+}
+
+func looksLikeJSON(raw []byte) bool {
+	text := bytes.TrimLeft(raw, " \t\r\n")
+	return len(text) > 0 && (text[0] == '{' || text[0] == '[')
 }

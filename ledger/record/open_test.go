@@ -3,6 +3,7 @@ package record_test
 import (
 	"bytes"
 	"crypto"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -277,4 +278,261 @@ func TestOpenInParallel(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+func TestOpenFindsTheKeys(t *testing.T) {
+	var signers []*record.Signer
+	for _, alg := range algorithms {
+		signers = append(signers, signerOf(t, alg), signerOf(t, alg))
+	}
+	keys := keysOf(signers)
+	stranger := signerOf(t, record.AlgEd25519)
+	env := envelopeBy(t, responseOf(800), signers[0], signers[3], stranger, signers[9])
+	wrong := withoutKeyIDs(env)
+	wrong.Signatures[0].KeyID = signers[1].Key().ID()
+	wrong.Signatures[1].KeyID = "SHA256:of nobody"
+
+	same := withoutKeyIDs(env)
+	for i := range same.Signatures {
+		same.Signatures[i].KeyID = keys[0].ID()
+	}
+
+	for name, e := range map[string]record.Envelope{"key IDs": env, "no key IDs": withoutKeyIDs(env), "wrong key IDs": wrong, "one key ID for all": same} {
+		t.Run(name, func(t *testing.T) {
+			v, err := record.Open(e, knownKeys(append(keys, keys[0], nil, keys[3])...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v.ID() != record.IDOf(e.Payload) || !bytes.Equal(v.Payload(), e.Payload) || v.Statement().Issuer != "acme-cloud" || v.Ignored() != 1 {
+				t.Errorf("opened %s, ignored %d", v.ID(), v.Ignored())
+			}
+			want := []string{keys[0].ID(), keys[3].ID(), keys[9].ID()}
+			slices.Sort(want)
+			var got []string
+			for _, s := range v.Signatures() {
+				got = append(got, s.Key.ID())
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("signed by %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+func TestOpenKeepsOneSignaturePerKey(t *testing.T) {
+	s := signerOf(t, record.AlgECDSAP256) // signs another way each time
+	env := envelopeBy(t, responseOf(400), s, s, s)
+	if len(env.Signatures) != 3 {
+		t.Fatalf("%d signatures", len(env.Signatures))
+	}
+	env.Signatures = append(env.Signatures, env.Signatures[0])
+	for _, e := range []record.Envelope{env, withoutKeyIDs(env)} {
+		v, err := record.Open(e, knownKeys(s.Key()))
+		if err != nil || len(v.Signatures()) != 1 || v.Ignored() != 3 || !bytes.Equal(v.Signatures()[0].Sig, env.Signatures[0].Sig) {
+			t.Errorf("%d signatures, %d ignored, %v", len(v.Signatures()), v.Ignored(), err)
+		}
+	}
+}
+
+func TestOpenTriesTheKeysThatTheRecordLists(t *testing.T) {
+	one, two, registrar := signerOf(t, record.AlgEd25519), signerOf(t, record.AlgECDSAP256), signerOf(t, record.AlgEd25519)
+	env := envelopeBy(t, enrolmentOf(t, one.Key(), two.Key()), two, registrar, one)
+	v, err := record.Open(withoutKeyIDs(env), knownKeys(registrar.Key()))
+	if err != nil || len(v.Signatures()) != 3 {
+		t.Fatalf("%d signatures, %v", len(v.Signatures()), err)
+	}
+	if v, err = record.Open(env, nil); err != nil || len(v.Signatures()) != 2 || v.Ignored() != 1 {
+		t.Errorf("without candidates: %d signatures, %d ignored, %v", len(v.Signatures()), v.Ignored(), err)
+	}
+}
+
+func TestOpenLimitsVerifications(t *testing.T) {
+	own := signerOf(t, record.AlgEd25519)
+	env := envelopeBy(t, responseOf(400), own)
+	var others []*record.Key
+	for range record.MaxVerifications {
+		others = append(others, signerOf(t, record.AlgEd25519).Key())
+	}
+	for name, c := range map[string]struct {
+		env  record.Envelope
+		keys []*record.Key
+		ok   bool
+	}{
+		"last of 32":                 {withoutKeyIDs(env), append(slices.Clone(others[1:]), own.Key()), true},
+		"last of 33":                 {withoutKeyIDs(env), append(slices.Clone(others), own.Key()), false},
+		"last of 33, hinted":         {env, append(slices.Clone(others), own.Key()), true},
+		"last of 65 of another sort": {withoutKeyIDs(env), append(slices.Repeat([]*record.Key{signerOf(t, record.AlgECDSAP256).Key()}, 64), own.Key()), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := record.Open(c.env, knownKeys(c.keys...))
+			var r *record.Refusal
+			switch {
+			case c.ok && err != nil:
+				t.Error(err)
+			case !c.ok && (!errors.As(err, &r) || r.Class != record.Forbidden || !strings.Contains(r.Detail, "set keyid")):
+				t.Errorf("got %v, want the words too many keys", err)
+			}
+		})
+	}
+
+	t.Run("keys of other algorithms are free", func(t *testing.T) {
+		keys := []*record.Key{own.Key()}
+		for range 20 {
+			keys = append(keys, signerOf(t, record.AlgECDSAP256).Key(), signerOf(t, record.AlgECDSAP384).Key())
+		}
+		slices.Reverse(keys)
+		if _, err := record.Open(withoutKeyIDs(env), knownKeys(keys...)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestOpenEntry(t *testing.T) {
+	var signers []*record.Signer
+	for _, alg := range algorithms {
+		signers = append(signers, signerOf(t, alg))
+	}
+	directory := func(keys ...*record.Key) func(string) *record.Key {
+		return func(id string) *record.Key {
+			for _, k := range keys {
+				if k.ID() == id {
+					return k
+				}
+			}
+			return nil
+		}
+	}
+	keys := keysOf(signers)
+	v, err := record.Open(envelopeBy(t, responseOf(800), signers...), knownKeys(keys...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry, err := v.Entry(noon, anyKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := record.ParseEntry(entry.Marshal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := record.OpenEntry(parsed, directory(keys...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.ID() != v.ID() || again.Ignored() != 0 || !slices.EqualFunc(again.Signatures(), v.Signatures(), func(a, b record.VerifiedSignature) bool {
+		return a.Key.Equal(b.Key) && bytes.Equal(a.Sig, b.Sig)
+	}) {
+		t.Errorf("reopened %v, want %v", again, v)
+	}
+
+	t.Run("a key that the record lists", func(t *testing.T) {
+		v, err := record.Open(envelopeBy(t, enrolmentOf(t, keys[0], keys[1]), signers[0], signers[1]), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := v.Entry(noon, anyKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := record.OpenEntry(e, directory()); err != nil {
+			t.Error(err)
+		}
+	})
+
+	change := func(f func(e *record.Entry)) record.Entry {
+		e := parsed
+		e.Envelope.Signatures = slices.Clone(parsed.Envelope.Signatures)
+		f(&e)
+		return e
+	}
+	for name, c := range map[string]struct {
+		entry record.Entry
+		keys  []*record.Key
+	}{
+		"a key not known": {parsed, keys[1:]},
+		"one signature spoilt": {change(func(e *record.Entry) {
+			e.Envelope.Signatures[2].Sig = bytes.Clone(e.Envelope.Signatures[2].Sig)
+			e.Envelope.Signatures[2].Sig[20] ^= 1
+		}), keys},
+		"two signatures swapped": {change(func(e *record.Entry) {
+			s := e.Envelope.Signatures
+			s[0].Sig, s[1].Sig = s[1].Sig, s[0].Sig
+		}), keys},
+		"order":             {change(func(e *record.Entry) { slices.Reverse(e.Envelope.Signatures) }), keys},
+		"no signature":      {change(func(e *record.Entry) { e.Envelope.Signatures = nil }), keys},
+		"another type":      {change(func(e *record.Entry) { e.Envelope.PayloadType = "" }), keys},
+		"another payload":   {change(func(e *record.Entry) { e.Envelope.Payload = responseOf(801) }), keys},
+		"payload no record": {change(func(e *record.Entry) { e.Envelope.Payload = []byte("{}") }), keys},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := record.OpenEntry(c.entry, directory(c.keys...)); err == nil {
+				t.Error("reopened")
+			}
+		})
+	}
+	t.Run("a directory that answers with another key", func(t *testing.T) {
+		if _, err := record.OpenEntry(parsed, func(string) *record.Key { return keys[0] }); err == nil {
+			t.Error("reopened")
+		}
+	})
+}
+
+func BenchmarkOpen(b *testing.B) {
+	for _, alg := range algorithms {
+		b.Run(string(alg), func(b *testing.B) {
+			s := signerOf(b, alg)
+			env := envelopeBy(b, responseOf(800), s)
+			keys := knownKeys(s.Key())
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := record.Open(env, keys); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	// What the same record costs at the least.
+	b.Run("raw ed25519.Verify", func(b *testing.B) {
+		private := privateKey(b, record.AlgEd25519).(ed25519.PrivateKey)
+		message := record.PAE(responseOf(800))
+		sig := ed25519.Sign(private, message)
+		public := private.Public().(ed25519.PublicKey)
+		for b.Loop() {
+			if !ed25519.Verify(public, message, sig) {
+				b.Fatal("does not verify")
+			}
+		}
+	})
+}
+
+func BenchmarkOpenEntry(b *testing.B) {
+	s := signerOf(b, record.AlgEd25519)
+	v, err := record.Open(envelopeBy(b, responseOf(800), s), knownKeys(s.Key()))
+	if err != nil {
+		b.Fatal(err)
+	}
+	e, err := v.Entry(noon, anyKey)
+	if err != nil {
+		b.Fatal(err)
+	}
+	line := e.Marshal()
+	for b.Loop() {
+		e, err := record.ParseEntry(line)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := record.OpenEntry(e, func(string) *record.Key { return s.Key() }); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkParseEnvelope(b *testing.B) {
+	text := envelopeBy(b, responseOf(800), signerOf(b, record.AlgEd25519)).Marshal()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := record.ParseEnvelope(text); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

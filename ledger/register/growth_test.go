@@ -283,3 +283,81 @@ func (f *growthCase) batch(t *testing.T, b *registertest.Fixture, from, n int, c
 		float64(after.TotalAlloc-before.TotalAlloc) / per, float64(after.Mallocs-before.Mallocs) / per,
 	}, false
 }
+
+// TestRowsPerRecord: five rows say what a record is and did (record, ID, thread,
+// kind, issuer), and what a party or a designation is then is a sixth; keys and
+// identifiers add theirs. The bulk of a ledger, responses, must not cost more than six.
+func TestRowsPerRecord(t *testing.T) {
+	b := registertest.NewFixture(start, "acme-cloud")
+	rows := func() int { return strings.Count(dump(t, b.Register), "\n") }
+	for _, c := range []struct {
+		say  func() record.Envelope
+		want int
+	}{
+		{func() record.Envelope { return b.Provider("borealis") }, 6 + 3 + 2},                                      // three keys, a name, one more provider
+		{func() record.Envelope { return b.Designate("1", b.NewDesignation("Kestrel")) }, 6 + 3},                   // a name, a domain, an ASN
+		{func() record.Envelope { return b.ImportListed("36", b.NewListedDesignation("36", "AEROCARIBBEAN")) }, 7}, // a name
+		{func() record.Envelope { return b.Respond("1", "acme-cloud", acknowledged) }, 5},
+		{func() record.Envelope { return b.Respond("1", "acme-cloud", noRelationship) }, 5},
+		{func() record.Envelope { return b.ImportListed("36", revocation(b, "delisted")) }, 6},
+	} {
+		before := rows()
+		e := b.Must(c.say())
+		if got := rows() - before; got != c.want {
+			t.Errorf("%s: %d rows, want %d", mustParse(t, e.Envelope).Kind, got, c.want)
+		}
+	}
+}
+
+// BenchmarkResponses folds responses whose signatures were verified beforehand,
+// in batches of 1,024, Advance included: each answers on a thread of its own.
+func BenchmarkResponses(b *testing.B) {
+	const providers, batch, pool = 16, 1024, 32 << 10
+	w := registertest.New(start, "docket.example/test", "any")
+	o := registertest.SmallOptions()
+	o.CacheBytes, o.MemTableBytes, o.CachedThreads = 0, 0, 0
+	r, err := register.Open(vfs.NewMem(), "register", o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	book := &registertest.Fixture{World: w, Register: r}
+	book.Must(w.Charter())
+	book.Must(w.Authority())
+	for i := range providers {
+		book.Must(w.Provider(fmt.Sprintf("provider-%d", i)))
+	}
+	for i := range pool / providers {
+		name := fmt.Sprintf("2026-%05d", i)
+		book.Must(w.Designate(name, w.NewDesignation("Kestrel "+name)))
+	}
+	verified := make([]record.Verified, 0, pool)
+	for i := range pool {
+		env := w.Respond(fmt.Sprintf("2026-%05d", i/providers), fmt.Sprintf("provider-%d", i%providers),
+			&record.Response{Status: "acknowledged", Conditions: []string{"c1"}})
+		v, err := record.Open(env, r.CandidateKeys)
+		if err != nil {
+			b.Fatal(err)
+		}
+		verified = append(verified, v)
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	n := 0
+	for b.Loop() {
+		if n == pool { // begin again on a copy of nothing: delete what was answered
+			b.StopTimer()
+			b.Fatal("pool exhausted: raise it, or lower -benchtime")
+		}
+		d := r.Begin(w.Now)
+		for range batch {
+			if _, err := d.Judge(verified[n]); err != nil {
+				b.Fatal(err)
+			}
+			n++
+		}
+		if err := r.Advance(d, [32]byte{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n)/1000, "µs/record")
+}

@@ -1,10 +1,15 @@
 package register
 
 import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
@@ -126,4 +131,170 @@ func (ids identifierSet) add(scheme, value string, use IdentifierUse) {
 
 func (ids identifierSet) addName(name string, use IdentifierUse) {
 	ids.add(SchemeName, rules1.NameKey(name), use)
+}
+
+// Former names have a table: one row for each name that a thread ever replaced, from
+// the record on that first did. A name that is borne again is a former one no more
+// while it is borne, and needs no row for that.
+
+// formerNameText is the text of a former name's row; without the name, a prefix of those
+// of that key.
+func formerNameText(thread, key, name string) string {
+	return thread + "\x1f" + key + "\x1f" + name
+}
+
+// addFormerName writes that the thread's record replaced a name, unless it is known.
+func (d *Draft) addFormerName(row *ThreadRow, name string) error {
+	text := formerNameText(row.Thread, rules1.NameKey(name), name)
+	known, err := d.hadFormerName(text + "\x00")
+	if err != nil || known {
+		return err
+	}
+	d.put(appendListed(d.scratchKey(), tableFormer, text, row.Index), nil)
+	d.formerNames[text+"\x00"], d.formerNames[formerNameText(row.Thread, rules1.NameKey(name), "")] = true, true
+	return nil
+}
+
+// hadFormerName says whether the draft sees a former name's row that begins with prefix: the
+// text of one name and 0x00, or that of all names of one key.
+func (d *Draft) hadFormerName(prefix string) (bool, error) {
+	for _, b := range append(slices.Clip(d.earlier), d) {
+		if b.formerNames[prefix] {
+			return true, nil
+		}
+	}
+	found := false
+	lower, upper := prefixBounds(tableFormer, prefix)
+	err := d.r.scan(lower, upper, func(key, _ []byte) (bool, error) {
+		_, index := splitListed(key)
+		found = index < d.start
+		return !found, nil
+	})
+	return found, err
+}
+
+// formerNames are names that a thread had replaced below a size and does not bear now,
+// those first replaced first: at most that many, of the first by [rules1.NameKey], and
+// whether there are more.
+func (r rowReader) formerNames(thread string, below uint64, now string, most int) (names []string, more bool, err error) {
+	type former struct {
+		name  string
+		since uint64
+	}
+	var list []former
+	lower, upper := prefixBounds(tableFormer, thread+"\x1f")
+	err = r.scan(lower, upper, func(key, _ []byte) (bool, error) {
+		text, since := splitListed(key)
+		part := strings.Split(string(text), "\x1f")
+		if len(part) != 3 {
+			return false, fmt.Errorf("former name row %q: %w", text, ErrDamaged)
+		}
+		if since < below && part[2] != now {
+			if more = len(list) == most; !more {
+				list = append(list, former{part[2], since})
+			}
+		}
+		return !more, nil
+	})
+	slices.SortFunc(list, func(a, b former) int { return cmp.Compare(a.since, b.since) })
+	for _, f := range list {
+		names = append(names, f.name)
+	}
+	return names, more, err
+}
+
+// suggestParty is `; did you mean "acme-cloud"?` for an issuer that is not
+// enrolled, where one is that differs by a slip of the pen.
+func (d *Draft) suggestParty(issuer string) (string, error) {
+	threads, err := d.r.neighbouringThreads("party/", "party/"+issuer, d.start)
+	return suggest("party/", issuer, d.withDraftParties(threads)), err
+}
+
+// absentWithHint says that the view has no such party or designation, and which one of
+// nearly that name it has, among those that stand near it in the list.
+func (v *View) absentWithHint(family, name string) error {
+	threads, err := v.rows.neighbouringThreads(family+"/", family+"/"+name, v.size)
+	if err != nil && !errors.Is(err, ErrOverBudget) { // then there is no hint
+		return err
+	}
+	return &AbsentError{What: family + " " + name, Size: v.size, Hint: suggest(family+"/", name, threads)}
+}
+
+// maxNeighbours is how many names on each side are looked at for one that is like it: a
+// stranger's typing error must be cheap, however many threads there are.
+const maxNeighbours = 256
+
+// neighbouringThreads are the threads of a family below a size that sort next to a name, on both
+// sides.
+func (r rowReader) neighbouringThreads(family, name string, below uint64) (threads []string, err error) {
+	err = r.scanThreads(family, name, below, func(row *ThreadRow) (bool, error) {
+		threads = append(threads, row.Thread)
+		return len(threads) < maxNeighbours, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	lower, _ := prefixBounds(tableThread, family)
+	for n := 0; n < maxNeighbours; n++ {
+		found := ""
+		err := r.scanBackward(lower, append([]byte{tableThread}, name+"\x00"...), func(key, _ []byte) (bool, error) {
+			text, index := splitVersion(key) // its oldest version
+			found = string(text)
+			if index < below {
+				threads = append(threads, found)
+			}
+			return false, nil
+		})
+		if err != nil || found == "" {
+			return threads, err
+		}
+		name = found
+	}
+	return threads, nil
+}
+
+// suggest is [record.DidYouMean] of the threads that begin with family.
+func suggest(family, written string, threads []string) string {
+	names := make([]string, len(threads))
+	for i, t := range threads {
+		names[i] = strings.TrimPrefix(t, family)
+	}
+	return record.DidYouMean(written, names)
+}
+
+// withDraftParties adds the parties that the register does not have yet, in order.
+func (d *Draft) withDraftParties(names []string) []string {
+	for _, b := range append(slices.Clip(d.earlier), d) {
+		for name := range maps.Keys(b.threads) {
+			if strings.HasPrefix(name, "party/") {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// eachProvider visits every provider as the draft sees it.
+func (d *Draft) eachProvider(visit func(*PartyRow) error) error {
+	var names []string
+	err := d.r.scanProviders("", d.start, func(id string) (bool, error) {
+		names = append(names, "party/"+id)
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, name := range d.withDraftParties(names) {
+		row, err := d.lookupThread(name)
+		if err != nil {
+			return err
+		}
+		if p := row.State.(*PartyRow); p.HasRole(record.RoleProvider) {
+			if err := visit(p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

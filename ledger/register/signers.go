@@ -1,211 +1,351 @@
 package register
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
-// A capacity says whether a key may sign a record in one role ("registrar"), and
-// for which holder. Thresholds count distinct holders, not keys (RECORDS.md
-// "Keys and who may sign").
-type signerRole func(keyid string) (holder string, ok bool)
-
-// signatures are those that the record bears; where a key is tried, that it alone signed.
-func (j *judgment) signatures() []record.VerifiedSignature {
-	if j.triedKey != nil {
-		return []record.VerifiedSignature{{Key: j.triedKey}}
-	}
-	return j.v.Signatures()
+// CandidateKeys are the keys that may have signed a statement, for [record.Open]:
+// those whose signature some rule could count, by the newest state, the likeliest
+// first. The keys that the statement itself lists are Open's to add. An error of
+// the store gives fewer candidates; judging will name it.
+//
+// Of a reseller's sponsors, who may be any provider, it gives only so many as one
+// submission may try; [Register.CandidateKeysFor] finds the others.
+func (r *Register) CandidateKeys(st *record.Statement) []*record.Key {
+	return r.CandidateKeysFor(record.Envelope{})(st)
 }
 
-// countSignatures finds the holders who signed in a capacity, and keeps their signatures:
-// all of them, beyond the threshold and of one holder too (DESIGN.md section 4,
-// "Entry").
-func (j *judgment) countSignatures(as signerRole) (holders []string) {
-	for i, s := range j.signatures() {
-		if _, ok := as(s.Key.ID()); ok {
-			j.counted |= 1 << i
+// CandidateKeysFor is [Register.CandidateKeys] for the statement of an envelope: what its
+// signatures' key IDs name comes before what has to be looked for.
+func (r *Register) CandidateKeysFor(env record.Envelope) func(*record.Statement) []*record.Key {
+	return func(st *record.Statement) []*record.Key {
+		c := keyCollector{r: r, below: r.Size(), signatures: env.Signatures[:min(len(env.Signatures), record.MaxVerifications)]}
+		c.collect(st)
+		return c.keys
+	}
+}
+
+func (c *keyCollector) collect(st *record.Statement) {
+	switch st.Kind {
+	case record.KindCharter:
+		c.addRootKeys()
+	case record.KindEnrolment:
+		switch {
+		case st.Issuer == record.Authority:
+			c.addParty(record.Authority, isOfficer)
+			c.addRootKeys()
+		default:
+			c.addParty(st.Issuer, isOfficer)
+			c.addParty(record.Authority, isRegistrar)
+			if e, ok := st.Predicate.(*record.Enrolment); ok && sameRoles(e.Roles, []record.Role{record.RoleReseller}) {
+				c.addSponsors()
+			}
+		}
+	case record.KindStanding:
+		c.addParty(record.Authority, isRegistrar)
+		if st.Party() == record.Authority {
+			c.addRootKeys()
+		}
+	case record.KindKeys:
+		c.addParty(st.Party(), func(k *KeyRow) bool { return k.Use != record.UseAutomation })
+		if st.Issuer == record.Authority {
+			c.addParty(record.Authority, isRegistrar)
+		}
+		if st.Party() == record.Authority {
+			c.addRootKeys()
+		}
+	case record.KindDesignation, record.KindAmendment, record.KindSuspension, record.KindReinstatement, record.KindRevocation:
+		c.addParty(record.Authority, isDesignator)
+		c.addParty(record.Authority, isImporter)
+	default:
+		c.addParty(st.Issuer, isOfficerOrAutomation)
+	}
+}
+
+// keyCollector gathers keys as of a size.
+type keyCollector struct {
+	r          *Register
+	below      uint64
+	signatures []record.Signature
+	keys       []*record.Key
+}
+
+func (c *keyCollector) addParty(id string, pick func(*KeyRow) bool) {
+	row, err := c.r.lookupThread("party/"+id, c.below)
+	if err != nil || row == nil {
+		return
+	}
+	p := row.State.(*PartyRow)
+	for i := range p.Keys {
+		if k := &p.Keys[i]; pick(k) && !slices.Contains(c.keys, k.key) {
+			c.keys = append(c.keys, k.key)
 		}
 	}
-	return j.signersInRole(as)
 }
 
-// signersInRole are the distinct holders who signed in a capacity, in order.
-func (j *judgment) signersInRole(as signerRole) (holders []string) {
-	for _, s := range j.signatures() {
-		holder, ok := as(s.Key.ID())
-		if !ok {
-			continue
-		}
-		if at, found := slices.BinarySearch(holders, holder); !found {
-			holders = slices.Insert(holders, at, holder)
-		}
+func (c *keyCollector) addRootKeys() {
+	c.r.mu.Lock()
+	charter := c.r.tip.charter
+	c.r.mu.Unlock()
+	if charter == nil {
+		return
 	}
-	return holders
-}
-
-// needSigners refuses the record unless that many distinct holders signed in a capacity.
-func (j *judgment) needSigners(n int64, noun string, as signerRole) error {
-	if holders := j.countSignatures(as); int64(len(holders)) < n {
-		return j.tooFewSigners(n, noun, holders)
-	}
-	return nil
-}
-
-// needEveryKey refuses the record unless each of these keys signed it: possession is
-// proven, or not enrolled.
-func (j *judgment) needEveryKey(keys []*record.Key) error {
-	var missing []string
-	for _, k := range keys {
-		if len(j.countSignatures(func(keyid string) (string, bool) { return "", keyid == k.ID() })) == 0 {
-			missing = append(missing, shortKeyID(k.ID()))
-		}
-	}
-	if missing != nil && !j.unsigned {
-		return record.Refuse(record.Forbidden, "every listed key signs, to prove that its holder has it: %s did not", strings.Join(missing, ", "))
-	}
-	return nil
-}
-
-// countsSignature tells [record.Verified.Entry] which signatures count.
-func (j *judgment) countsSignature(k *record.Key) bool {
-	for i, s := range j.signatures() {
-		if s.Key == k {
-			return j.counted&(1<<i) != 0
-		}
-	}
-	return false
-}
-
-// rootHolder keys of the charter in force. A set is the newest charter's below the index.
-func (c *CharterRow) rootHolder(keyid string) (string, bool) {
-	for i := range c.Root {
-		if c.Root[i].ID == keyid {
-			return c.Root[i].Holder, true
-		}
-	}
-	return "", false
-}
-
-// roleOf is the capacity of a party's live keys of which pick is true.
-func (j *judgment) roleOf(p *PartyRow, pick func(*KeyRow) bool) signerRole {
-	return func(keyid string) (string, bool) {
-		if p == nil {
-			return "", false
-		}
-		k := p.Key(keyid)
-		if k == nil || !pick(k) || k.whyNotLive(j.admitted, j.today) != "" {
-			return "", false
-		}
-		return k.Holder, true
+	for _, k := range charter.State.(*CharterRow).Root {
+		c.keys = append(c.keys, k.key)
 	}
 }
 
-// isOfficer, automation and the functions of the authority's keys. An automation
-// key has no function but importer, so an officer is asked for by name.
-func isOfficer(k *KeyRow) bool { return k.Use == record.UseOfficer }
-func isOfficerOrAutomation(k *KeyRow) bool {
-	return k.Use == record.UseOfficer || k.Use == record.UseAutomation
-}
-func isRegistrar(k *KeyRow) bool {
-	return isOfficer(k) && slices.Contains(k.Functions, record.FuncRegistrar)
-}
-func isDesignator(k *KeyRow) bool {
-	return isOfficer(k) && slices.Contains(k.Functions, record.FuncDesignator)
-}
-func isImporter(k *KeyRow) bool {
-	return isOfficerOrAutomation(k) && slices.Contains(k.Functions, record.FuncImporter)
+// maxSponsorsTried is how many providers are looked at for one that may have sponsored another
+// party without naming its key.
+const maxSponsorsTried = 256
+
+// addSponsors are officers of providers, any of whom may introduce a reseller: first those
+// whose keys the signatures name, then others, until there are more than one submission
+// may try. Anybody can ask this of a ledger, however many parties it has.
+func (c *keyCollector) addSponsors() {
+	for _, s := range c.signatures {
+		if k, err := c.r.keyRow(s.KeyID, c.below); err == nil && k != nil && k.party() != "" {
+			c.addSponsor("party/" + k.party())
+		}
+	}
+	looked := 0
+	_ = c.r.scanProviders("", c.below, func(id string) (bool, error) { // an error gives fewer candidates
+		c.addSponsor("party/" + id)
+		looked++
+		return looked < maxSponsorsTried && len(c.keys) <= record.MaxVerifications, nil
+	})
 }
 
-// tooFewSigners says how many more must sign, and why other signatures do not count.
-func (j *judgment) tooFewSigners(n int64, noun string, holders []string) error {
-	if j.unsigned {
+func (c *keyCollector) addSponsor(thread string) {
+	row, err := c.r.lookupThread(thread, c.below)
+	if err == nil && row != nil && row.State.(*PartyRow).HasRole(record.RoleProvider) {
+		c.addParty(strings.TrimPrefix(thread, "party/"), isOfficer)
+	}
+}
+
+// KeyOwner says to whom a key belongs, for words about a signature that does not
+// count: a party ID, "the root set", or "the policy's log or witnesses".
+func (r *Register) KeyOwner(keyid string) (owner, holder string, ok bool, err error) {
+	k, err := r.keyRow(keyid, r.Size())
+	if err != nil || k == nil {
+		return "", "", false, err
+	}
+	return k.owner(), k.Holder, true, nil
+}
+
+// Sponsor is the provider that introduced a party instead of registrars, "" if none did.
+func (r *Register) Sponsor(party string) (string, error) {
+	row, err := r.lookupThread("party/"+party, r.Size())
+	if err != nil || row == nil {
+		return "", err
+	}
+	return row.State.(*PartyRow).Sponsor, nil
+}
+
+// Preflight refuses what no signature could make admissible now: it judges as
+// [Draft.Judge] does, as if all had signed who must. So whoever signs first is told
+// what is at fault, and nothing is verified for it. The draft stays as it was.
+func (d *Draft) Preflight(st *record.Statement) error {
+	j := judgment{draft: d, st: st, index: d.next, admitted: d.admitted, unsigned: true}
+	return j.judge()
+}
+
+// MaySign tells, before anybody signs, whether a signature by that key would count:
+// nil where it would, and where the record is refused whoever signs it, which is
+// [Draft.Preflight]'s to say. Else it is a *[record.Refusal] which says whose key it is:
+// Forbidden, or TooEarly for one that a registrar added and that counts from RetryAt on.
+// The draft stays as it was.
+func (d *Draft) MaySign(st *record.Statement, key *record.Key) error {
+	j := judgment{draft: d, st: st, index: d.next, admitted: d.admitted, unsigned: true, triedKey: key}
+	var r *record.Refusal
+	switch err := j.judge(); {
+	case j.counted != 0, errors.As(err, &r):
 		return nil
+	case err != nil:
+		return err
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s needed, ", plural(n, noun))
-	if len(holders) == 0 {
-		b.WriteString("none signed")
-	} else {
-		fmt.Fprintf(&b, "%d signed (%s)", len(holders), strings.Join(holders, ", "))
+	why, err := j.whyNotCounted(key.ID())
+	if err != nil {
+		return err
 	}
-	for i, s := range j.signatures() {
-		if j.counted&(1<<i) != 0 {
+	refusal := record.Refuse(record.Forbidden, "key %s %s, and may not sign this %s", shortKeyID(key.ID()), why, st.Kind)
+	p, err := d.partyRow(st.Issuer)
+	if err != nil {
+		return err
+	}
+	if p == nil {
+		return refusal
+	}
+	if k := p.Key(key.ID()); k != nil && k.UsableFrom != nil && d.admitted.Before(*k.UsableFrom) {
+		refusal.Class, refusal.RetryAt = record.TooEarly, *k.UsableFrom
+	}
+	return refusal
+}
+
+// ResponsibleKey is a key that answers for a record by its signature.
+type ResponsibleKey struct {
+	Owner  string // as [Register.KeyOwner] names it
+	Holder string
+	KeyID  string
+}
+
+func (s ResponsibleKey) String() string { return s.Owner + "'s " + s.Holder }
+
+// ResponsibleKeys are the keys that answer for a record at an instant, be it admissible or
+// not: all that signed it, are live then and have one owner, its issuer before all others.
+// There are none where nobody answers for it. What a record says of its issuer proves
+// nothing: a charter, an enrolment or a keys record may be signed by nothing but the keys
+// that it lists itself.
+//
+// Where the issuer has signed, as nearly always, it costs one row in memory.
+func (r *Register) ResponsibleKeys(v record.Verified, at time.Time) ([]ResponsibleKey, error) {
+	r.mu.Lock()
+	below, charter := r.tip.next, r.tip.charter
+	r.mu.Unlock()
+	if charter == nil {
+		return nil, nil
+	}
+	today := rules1.DateIn(at, charter.State.(*CharterRow).zone)
+	of := func(owner, name string) (all []ResponsibleKey, err error) {
+		row, err := r.lookupThread(owner, below) // an owner of live keys is named as the thread that lists them
+		if err != nil || row == nil {
+			return nil, err
+		}
+		for _, s := range v.Signatures() {
+			switch state := row.State.(type) {
+			case *PartyRow:
+				if k := state.Key(s.Key.ID()); k != nil && k.Live(at, today) {
+					all = append(all, ResponsibleKey{name, k.Holder, k.ID})
+				}
+			case *CharterRow:
+				if holder, ok := state.rootHolder(s.Key.ID()); ok {
+					all = append(all, ResponsibleKey{name, holder, s.Key.ID()})
+				}
+			}
+		}
+		return all, nil
+	}
+	issuer := v.Statement().Issuer
+	if all, err := of("party/"+issuer, issuer); err != nil || all != nil {
+		return all, err
+	}
+	for _, s := range v.Signatures() {
+		k, err := r.keyRow(s.Key.ID(), below)
+		if err != nil {
+			return nil, err
+		}
+		if k == nil {
 			continue
 		}
-		why, err := j.whyNotCounted(s.Key.ID())
+		if all, err := of(k.Owner, k.owner()); err != nil || all != nil {
+			return all, err
+		}
+	}
+	return nil, nil
+}
+
+// ExplainSigners says whose signatures an envelope bears that none of the
+// [Register.CandidateKeys] made: "key SHA256:3fa9… belongs to delta-racks". It looks
+// at the keys that the signatures' key IDs name and verifies each, so it accuses
+// nobody falsely. nil means that it knows no better than [record.Open] did.
+func (r *Register) ExplainSigners(env record.Envelope, issuer string) error {
+	var whose []string
+	message := record.PAE(env.Payload)
+	for i, s := range env.Signatures {
+		if i == record.MaxSignatures {
+			break
+		}
+		h, ok, err := r.KeyHolder(s.KeyID)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(&b, "; key %s %s", shortKeyID(s.Key.ID()), why)
-	}
-	return record.Refuse(record.Forbidden, "%s", b.String())
-}
-
-// whyNotCounted says why a key's signature does not count here.
-func (j *judgment) whyNotCounted(keyid string) (string, error) {
-	k, err := j.draft.keyRow(keyid)
-	switch {
-	case err != nil:
-		return "", err
-	case k == nil:
-		return "is not enrolled", nil
-	case k.Owner == ownerRoot:
-		if _, ok := j.charter.rootHolder(keyid); !ok {
-			return "is a root key no more", nil
+		if !ok || h.key.Verify(message, s.Sig) != nil {
+			continue
 		}
-		return "is a root key", nil
-	case k.Owner == ownerPolicy:
-		return "is a log or witness key", nil
-	}
-	id := k.party()
-	if id != j.st.Issuer && id != record.Authority {
-		return "belongs to " + id, nil
-	}
-	if why := k.whyNotLive(j.admitted, j.today); why != "" {
-		return why, nil
-	}
-	holder := k.Holder
-	if id != j.st.Issuer {
-		holder = id + "'s " + holder
-	}
-	what := fmt.Sprintf("is an %s key of %s", k.Use, holder)
-	if k.Use == record.UseRecovery {
-		what = "is a recovery key of " + holder
-	}
-	if len(k.Functions) > 0 {
-		what += fmt.Sprintf(" (%s)", joinWords(k.Functions))
-	}
-	return what, nil
-}
-
-// joinWords lists functions or roles as a sentence does.
-func joinWords[S ~string](words []S) string {
-	var b strings.Builder
-	for i, w := range words {
-		if i > 0 {
-			b.WriteString(", ")
+		switch {
+		case h.Party == "":
+			whose = append(whose, fmt.Sprintf("key %s is a root key", shortKeyID(s.KeyID)))
+		case h.Party != issuer:
+			whose = append(whose, fmt.Sprintf("key %s belongs to %s", shortKeyID(s.KeyID), h.Party))
+		case h.Revoked != 0:
+			whose = append(whose, fmt.Sprintf("key %s was revoked at index %d", shortKeyID(s.KeyID), h.Revoked))
+		default:
+			whose = append(whose, fmt.Sprintf("key %s is %s's, of use %s, which does not sign this kind of record", shortKeyID(s.KeyID), issuer, h.Use))
 		}
-		b.WriteString(string(w))
 	}
-	return b.String()
+	if whose == nil {
+		return nil
+	}
+	return record.Refuse(record.Forbidden, "%s: sign with a key of %s that may", strings.Join(whose, "; "), issuer)
 }
 
-func plural(n int64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
+// KeyHolder says whose a key is: what a receipt's signature means to people.
+type KeyHolder struct {
+	KeyID       string          `json:"keyid"`
+	Party       string          `json:"party,omitempty"` // empty for a root key
+	Holder      string          `json:"holder"`          // a post, never a person
+	Use         record.KeyUse   `json:"use,omitempty"`   // empty for a root key
+	Added       uint64          `json:"added"`           // index of the record that added it
+	ByRegistrar bool            `json:"byRegistrar,omitempty"`
+	Revoked     uint64          `json:"revoked,omitempty"` // index of the revoking record, 0 if live
+	Compromised *record.Instant `json:"compromisedSince,omitempty"`
+
+	key *record.Key
 }
 
-// shortKeyID is enough of a key ID for a sentence.
-func shortKeyID(keyid string) string {
-	const shown = len("SHA256:") + 8
-	if len(keyid) <= shown {
-		return keyid
+// Warnings are what nobody should see a signature without: by whose word its key came,
+// and what became of the key since (RECORDS.md "Keys and who may sign").
+func (h KeyHolder) Warnings() []string {
+	marks := keyWarnings(h.ByRegistrar, h.Compromised)
+	if h.Revoked != 0 {
+		marks = append(marks, fmt.Sprintf("revoked at #%d: what it signed up to there counts", h.Revoked))
 	}
-	return keyid[:shown] + "…"
+	return marks
+}
+
+// Warnings are those of a key that is shown with whether it may sign.
+func (k PartyKey) Warnings() []string { return keyWarnings(k.ByRegistrar, k.CompromisedSince) }
+
+func keyWarnings(byRegistrar bool, compromised *record.Instant) (marks []string) {
+	if byRegistrar {
+		marks = append(marks, "added by the registrar")
+	}
+	if compromised != nil {
+		marks = append(marks, fmt.Sprintf("compromised since %s, as the party claims", compromised))
+	}
+	return marks
+}
+
+// KeyHolder finds the holder of a key among all that the register ever knew; ok is
+// false for a key that was never enrolled, or is a log's or a witness's.
+func (r *Register) KeyHolder(keyid string) (h KeyHolder, ok bool, err error) {
+	k, err := r.keyRow(keyid, r.Size())
+	if err != nil || k == nil || k.Owner == ownerPolicy {
+		return KeyHolder{}, false, err
+	}
+	key, err := k.parsed()
+	if err != nil {
+		return KeyHolder{}, false, err
+	}
+	return KeyHolder{
+		KeyID: keyid, Party: k.party(), Holder: k.Holder, Use: k.Use,
+		Added: k.Added, ByRegistrar: k.ByRegistrar, Revoked: k.Revoked, Compromised: k.CompromisedSince, key: key,
+	}, true, nil
+}
+
+// KeyByID is a key that some party, or the root set, holds or held; nil if the
+// register knows none. It says nothing of what the key may sign.
+func (r *Register) KeyByID(keyid string) *record.Key {
+	h, ok, err := r.KeyHolder(keyid)
+	if err != nil || !ok {
+		return nil
+	}
+	return h.key
 }

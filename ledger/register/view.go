@@ -1,7 +1,9 @@
 package register
 
 import (
+	"errors"
 	"fmt"
+	"sort"
 	"strconv"
 	"time"
 
@@ -79,4 +81,190 @@ func FormatEntryCount(n uint64) string {
 		digits = digits[:i] + "," + digits[i:]
 	}
 	return digits + " entries"
+}
+
+// Knowable is how much of a ledger was knowable at an instant, and by whose word.
+type Knowable struct {
+	Size     uint64    `json:"size"`              // the entries below it
+	Cosigned time.Time `json:"cosigned,omitzero"` // when a quorum of witnesses had; zero: by admission times, the ledger's own word
+}
+
+// String says by whose word, for people.
+func (k Knowable) String() string {
+	if k.Cosigned.IsZero() {
+		return "by admission times, the ledger's own word: no cosigned checkpoint of that time is kept"
+	}
+	return fmt.Sprintf("below size %d, cosigned %s", k.Size, k.Cosigned.UTC().Format("2006-01-02 15:04:05Z"))
+}
+
+// CheckpointTimes says what a quorum of witnesses had cosigned by an instant: the size and
+// time of the newest checkpoint that is stamped no later. Where no checkpoint is
+// known that is so old, the time is zero, and the size is one that cannot have been
+// exceeded yet. A register knows no checkpoints: a [View] is handed this.
+type CheckpointTimes func(at time.Time) (Knowable, error)
+
+// WithCheckpointTimes is the view that takes from cosigned how much was knowable at an instant; a
+// view without goes by admission times alone.
+func (v *View) WithCheckpointTimes(cosigned CheckpointTimes) *View {
+	bounded := *v
+	bounded.checkpointTimes = cosigned
+	return &bounded
+}
+
+// Knowable is how many of the view's entries were knowable at an instant: the second
+// meaning of "at T". What was admitted and not yet cosigned nobody could know, and
+// nothing proves when it was admitted; where no checkpoint tells, admission times do.
+func (v *View) Knowable(at time.Time) (Knowable, error) {
+	k := Knowable{Size: v.size}
+	if v.checkpointTimes != nil {
+		var err error
+		if k, err = v.checkpointTimes(at); err != nil {
+			return Knowable{}, err
+		}
+		k.Size = min(k.Size, v.size)
+	}
+	if !k.Cosigned.IsZero() {
+		return k, nil
+	}
+	admitted, err := v.entriesAdmittedBy(at)
+	return Knowable{Size: min(k.Size, admitted)}, err
+}
+
+// entriesAdmittedBy is how many of the view's entries were admitted by an instant.
+// Admission times never go back, so they can be searched.
+func (v *View) entriesAdmittedBy(at time.Time) (uint64, error) {
+	var failed error
+	if v.size > 0 {
+		switch newest, err := v.rows.recordRow(v.size - 1); {
+		case err != nil:
+			return 0, err
+		case !newest.Admitted.After(at): // as a rule nobody asks about what is past
+			return v.size, nil
+		}
+	}
+	n := sort.Search(int(v.size), func(i int) bool {
+		row, err := v.rows.recordRow(uint64(i))
+		if err != nil {
+			failed = err
+		}
+		return row.Admitted.After(at)
+	})
+	return uint64(n), failed
+}
+
+// moment is an instant with what was known at it.
+type moment struct {
+	current  asOf // everything known to the view
+	knowable asOf // what was knowable at the instant
+	extent   Knowable
+}
+
+func (v *View) momentAt(at time.Time) (moment, error) {
+	k, err := v.Knowable(at)
+	if err != nil {
+		return moment{}, err
+	}
+	earlier, err := v.register.ViewAt(k.Size)
+	if err != nil {
+		return moment{}, err
+	}
+	return moment{current: v.asOf(at), knowable: earlier.asOfAll(at), extent: k}, nil
+}
+
+// ReadBudget is how much one question may read of the register: rows, and the bytes of
+// their keys and values. Whoever asks on behalf of strangers sets it; what it does not
+// reach ends in a place from which to go on ([PartialListError]), never in a scan without end.
+type ReadBudget struct {
+	Rows, Bytes int
+}
+
+// WithBudget is the view with a bound on the work of all questions that are asked of it
+// together. It belongs to one goroutine.
+func (v *View) WithBudget(w ReadBudget) *View {
+	bounded := *v
+	bounded.rows.budget = &w
+	return &bounded
+}
+
+// partialQuery asks what an answer has by the way, with at most a quarter of its work; where
+// that does not reach, cut gets the name of the list.
+func (v *View) partialQuery(name string, cut *[]string, ask func(*View) error) error {
+	part := v
+	if left := v.rows.budget; left != nil {
+		part = v.WithBudget(ReadBudget{left.Rows / 4, left.Bytes / 4})
+		before := *part.rows.budget
+		defer func() {
+			left.Rows -= before.Rows - part.rows.budget.Rows
+			left.Bytes -= before.Bytes - part.rows.budget.Bytes
+		}()
+	}
+	err := ask(part)
+	if more := (*PartialListError)(nil); errors.As(err, &more) || errors.Is(err, ErrOverBudget) {
+		*cut, err = append(*cut, name), nil
+	}
+	return err
+}
+
+// ErrOverBudget: a question about one thing needs more work than it may take. Whoever has
+// a replayed copy can ask that, without a bound.
+var ErrOverBudget = errors.New("the question needs more work than one may take here")
+
+// PartialListError says that a list took all the work that it may before it ended: what it
+// yielded is right, and After is where it goes on.
+type PartialListError struct {
+	After string // as the filter takes it
+	// Skipped is what the list left out, since it alone needs more than all the work
+	// of one question; "" if nothing.
+	Skipped string
+}
+
+func (e *PartialListError) Error() string {
+	return fmt.Sprintf("the list goes on after %q: it needs more work than one question may take", e.After)
+}
+
+// chargeRow counts one row, and refuses it where the question's work is used up.
+func (r rowReader) chargeRow(bytes int) error {
+	r.rowsRead.Add(1)
+	if r.budget == nil {
+		return nil
+	}
+	r.budget.Rows--
+	r.budget.Bytes -= bytes
+	if r.budget.Rows < 0 || r.budget.Bytes < 0 {
+		return ErrOverBudget
+	}
+	return nil
+}
+
+// chargeCompute counts work in memory that grows with what was read, as rows.
+func (r rowReader) chargeCompute(n int) error {
+	if r.budget == nil {
+		return nil
+	}
+	if r.budget.Rows -= n; r.budget.Rows < 0 {
+		return ErrOverBudget
+	}
+	return nil
+}
+
+// RowsRead counts the rows that were read since the register was made, by everybody.
+func (r *Register) RowsRead() uint64 { return r.rowsRead.Load() }
+
+// listProgress remembers how far a list has come, for the place where it goes on.
+type listProgress struct {
+	startedAfter, passed, current string // where it began, what it has passed, what it is at
+}
+
+// partial makes a list's end of used up work the place where it goes on. What it cannot
+// pass with all the work of a question it leaves out.
+func (p *listProgress) partial(err error) error {
+	switch {
+	case !errors.Is(err, ErrOverBudget):
+		return err
+	case p.passed == p.startedAfter && p.current == "": // not even the way to the first
+		return err
+	case p.passed == p.startedAfter:
+		return &PartialListError{After: p.current, Skipped: p.current}
+	}
+	return &PartialListError{After: p.passed}
 }

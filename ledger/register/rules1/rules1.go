@@ -11,10 +11,11 @@
 // A change of any of them is another rules version in another package.
 package rules1
 
-//go:generate go run ./internal/gen -countries internal/gen/country-codes.csv
-
 import (
+	"errors"
 	"fmt"
+	"strings"
+	"sync"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
@@ -94,4 +95,73 @@ func (c *faultCollector) lei(pointer, lei string) {
 	if err := checkLEI(lei); err != nil {
 		c.fault(pointer, "%v", err)
 	}
+}
+
+// IsCountry reports whether code is an officially assigned ISO 3166-1 alpha-2
+// code, or one of XA to XZ, which the standard leaves to its users and Docket
+// gives to fictional countries.
+func IsCountry(code string) bool {
+	if len(code) != 2 || code[0] < 'A' || code[0] > 'Z' || code[1] < 'A' || code[1] > 'Z' {
+		return false
+	}
+	return code[0] == 'X' || strings.IndexByte(countries[code[0]-'A'], code[1]) >= 0
+}
+
+// Country is the alpha-2 code of a country as people and lists write it: by that code or
+// the alpha-3 one, or by a name, even but for what [NameKey] evens out and a leading
+// "the". Records hold the alpha-2 code alone, and no rule judges by this. The error says
+// what is taken, and which country may be meant.
+func Country(text string) (code string, err error) {
+	key, known := countryKey(text), named()
+	if upper := strings.ToUpper(key); IsCountry(upper) {
+		return upper, nil
+	}
+	if code, ok := known.codes[key]; ok {
+		return code, nil
+	}
+	return "", fmt.Errorf("%q is no country: want its name in English or its ISO 3166-1 code, of two or three letters (XA to XZ stand for fictional ones)%s", text, record.DidYouMean(text, known.names))
+}
+
+func countryKey(name string) string { return strings.TrimPrefix(NameKey(name), "the ") }
+
+// named is countryNames, read once.
+var named = sync.OnceValue(func() (known struct {
+	codes map[string]string // by [countryKey] of every name
+	names []string          // one of each country
+}) {
+	known.codes = make(map[string]string)
+	for line := range strings.Lines(countryNames) {
+		all := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		for _, name := range all[1:] {
+			known.codes[countryKey(name)] = all[0]
+		}
+		known.names = append(known.names, all[2:]...)
+	}
+	return known
+})
+
+var errLEICheckDigits = errors.New("legal entity identifier: the check digits do not agree, so some character is mistyped")
+
+// checkLEI judges a legal entity identifier by ISO 17442-1: 18 letters and
+// digits, then two check digits such that the whole, each letter read as 10 to
+// 35, leaves 1 modulo 97 (ISO/IEC 7064, MOD 97-10).
+func checkLEI(lei string) error {
+	if len(lei) != 20 {
+		return fmt.Errorf("legal entity identifier: %d characters, want 20 (18 capital letters and digits, 2 check digits)", len(lei))
+	}
+	rest := 0
+	for i := range len(lei) {
+		switch b := lei[i]; {
+		case '0' <= b && b <= '9':
+			rest = (rest*10 + int(b-'0')) % 97
+		case 'A' <= b && b <= 'Z' && i < 18:
+			rest = (rest*100 + int(b-'A') + 10) % 97
+		default:
+			return fmt.Errorf("legal entity identifier: %q at position %d, want capital letters and digits, the last two digits", b, i+1)
+		}
+	}
+	if rest != 1 {
+		return errLEICheckDigits
+	}
+	return nil
 }

@@ -2,6 +2,8 @@ package demo
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -164,4 +166,71 @@ func (s *scenario) document(name, text string) (record.Subject, *record.Document
 
 func orderText(o order) string {
 	return fmt.Sprintf("ORDER %s (fictional)\n\nOffice of Cloud Restrictions\n\n%s is subject to special measures from %s.\n", o.name, o.says.Target.Name, o.says.EffectiveFrom)
+}
+
+// keyring holds the keys of everybody in the story, by party-holder, as it also
+// writes them, unencrypted, into one directory.
+type keyring struct {
+	dir     string
+	signers map[string]*record.Signer
+}
+
+// partyHolders are the holders of each party, in order.
+var partyHolders = []struct {
+	party   string
+	holders []string
+}{
+	{"root", []string{"root-1", "root-2", "root-3"}},
+	{"authority", []string{"officer-1", "officer-2", "officer-3", "nightly-import"}},
+	{"acme-cloud", []string{"compliance", "ci"}},
+	{"borealis-compute", []string{"compliance", "ci"}},
+	{"cirrus-hosting", []string{"compliance"}},
+	{"delta-racks", []string{"compliance"}},
+}
+
+func newKeyring(dir string) (*keyring, error) {
+	c := &keyring{dir: dir, signers: make(map[string]*record.Signer)}
+	for _, p := range partyHolders {
+		for _, holder := range p.holders {
+			if err := c.add(p.party + "-" + holder); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return c, nil
+}
+
+func (c *keyring) add(name string) error {
+	private, public, err := record.GenerateKey(record.AlgEd25519, nil)
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(c.dir, name+".pem")
+	if err := os.WriteFile(file, private, 0o600); err != nil {
+		return err
+	}
+	if err := os.WriteFile(file+".pub", public, 0o644); err != nil {
+		return err
+	}
+	c.signers[name], err = record.LoadSigner(private, nil)
+	return err
+}
+
+// signer is the key of a party's holder: "authority-officer-1".
+func (c *keyring) signer(name string) (*record.Signer, error) {
+	s := c.signers[name]
+	if s == nil {
+		return nil, fmt.Errorf("nobody in the story is called %s", name)
+	}
+	return s, nil
+}
+
+func (c *keyring) pem(name string) record.PEM { return c.signers[name].Key().PEM() }
+
+func (c *keyring) officer(party, holder string, functions ...record.KeyFunction) record.PartyKey {
+	return record.PartyKey{Key: c.pem(party + "-" + holder), Use: record.UseOfficer, Holder: holder, Functions: functions}
+}
+
+func (c *keyring) automation(party, holder string, functions ...record.KeyFunction) record.PartyKey {
+	return record.PartyKey{Key: c.pem(party + "-" + holder), Use: record.UseAutomation, Holder: holder, Functions: functions}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
@@ -186,4 +188,80 @@ func (d *differ) plan() *Plan {
 // compareIDs orders decimal numbers by value and anything by length, then bytes.
 func compareIDs(a, b string) int {
 	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
+}
+
+// amendment turns a designation into what the list says, nil if it says so
+// already. Only what a list publishes is compared: what the authority added to
+// the thread by hand (identifiers, domains, networks) stays.
+func amendment(old *record.Designation, e Entry) (*record.Amendment, error) {
+	next := *old
+	next.Target.Schema = e.Target.Schema
+	next.Target.Name = e.Target.Name
+	next.Target.Country = e.Target.Country
+	next.Target.Alias = mergeItems(old.Target.Alias, e.Target.Alias)
+	next.Target.Address = mergeItems(old.Target.Address, e.Target.Address)
+	next.Program = mergeItems(old.Program, e.Program)
+	return record.Diff(old, &next)
+}
+
+// mergeItems gives the new items, those that stay first and in the old order. The
+// order of a list's rows means nothing, so a list that only reorders them gives
+// no record, and one that adds a name gives a record of that name alone.
+func mergeItems[T comparable](old, new []T) []T {
+	var items []T
+	for _, x := range old {
+		if slices.Contains(new, x) {
+			items = append(items, x)
+		}
+	}
+	for _, x := range new {
+		if !slices.Contains(old, x) {
+			items = append(items, x)
+		}
+	}
+	return items
+}
+
+// RemovalError is the guard against a broken feed: more would be revoked than the
+// charter lets one import revoke. Nothing was planned.
+type RemovalError struct {
+	Removed    int   // threads that are no longer on the list
+	InForce    int   // the list's threads that live, without persons where those are outside
+	MaxPercent int64 // the charter's imports[].maxRemovedPercent
+}
+
+func (e *RemovalError) Error() string {
+	return fmt.Sprintf("%s of %s would go (%s %%, limit %d %%); if true: --allow-removed %d",
+		withThousands(e.Removed), withThousands(e.InForce), e.percent(), e.MaxPercent, e.Removed)
+}
+
+// percent has one digit behind the point, more where it would read like the limit.
+func (e *RemovalError) percent() string {
+	share := 100 * float64(e.Removed) / float64(e.InForce)
+	for digits := 1; ; digits++ {
+		s := strconv.FormatFloat(share, 'f', digits, 64)
+		if shown, _ := strconv.ParseFloat(s, 64); shown > float64(e.MaxPercent) || digits == 6 {
+			return s
+		}
+	}
+}
+
+// checkRemovals allows the removals that stay within the charter's percentage, or that
+// were allowed by number.
+func checkRemovals(removed, inForce int, o Options) error {
+	if int64(removed)*100 <= o.MaxRemovedPercent*int64(inForce) || removed <= o.AllowRemoved {
+		return nil
+	}
+	return &RemovalError{removed, inForce, o.MaxRemovedPercent}
+}
+
+// withThousands writes 7379 as "7,379".
+func withThousands(n int) string {
+	s := strconv.Itoa(n)
+	var parts []string
+	for len(s) > 3 {
+		parts = append([]string{s[len(s)-3:]}, parts...)
+		s = s[:len(s)-3]
+	}
+	return strings.Join(append([]string{s}, parts...), ",")
 }

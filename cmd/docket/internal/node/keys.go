@@ -3,15 +3,22 @@ package node
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/keydir"
+	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
 // Keys are a log's signing keys, all named by its origin. They sign checkpoints and
@@ -220,4 +227,143 @@ func loadKeys(dir string, generations ...int) (Keys, error) {
 		}
 	}
 	return k, nil
+}
+
+// signedMarks are files beside the keys, one for each key that has signed a tree with
+// entries. They are kept apart from the store, for the day on which that is lost: an
+// empty store beside a marked key is no beginning. That such a file is there is all
+// that counts; what it says is for people.
+type signedMarks struct {
+	files vfs.FS
+	dir   string // of the keys
+}
+
+func (m signedMarks) path(k proof.Key) string {
+	return m.files.PathJoin(m.dir, fmt.Sprintf("log-%08x.signed", k.ID()))
+}
+
+// anyMarked says whether one of the signers is marked.
+func (m signedMarks) anyMarked(signers []*proof.Signer) (bool, error) {
+	for _, s := range signers {
+		if there, err := m.isMarked(s.Key()); err != nil || there {
+			return there, err
+		}
+	}
+	return false, nil
+}
+
+func (m signedMarks) isMarked(k proof.Key) (bool, error) {
+	_, err := m.files.Stat(m.path(k))
+	if err == nil {
+		return true, nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return false, fmt.Errorf("looking whether the log key %s has signed: %w", keyText(k), err)
+}
+
+// markAll marks the signers that bear no mark yet, durably.
+func (m signedMarks) markAll(signers []*proof.Signer) error {
+	var missing []proof.Key
+	for _, s := range signers {
+		if there, err := m.isMarked(s.Key()); err != nil {
+			return err
+		} else if !there {
+			missing = append(missing, s.Key())
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	if err := makeDir(m.files, m.dir); err != nil {
+		return fmt.Errorf("making %s: %w", m.dir, err)
+	}
+	for _, k := range missing {
+		if err := m.writeMark(k); err != nil {
+			return fmt.Errorf("writing %s: %w", m.path(k), err)
+		}
+	}
+	dir, err := m.files.OpenDir(m.dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+func (m signedMarks) writeMark(k proof.Key) error {
+	f, err := m.files.Create(m.path(k), vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(f, fmt.Sprintf("The log key %s has signed entries since %s.\nIf the store beside it is empty, the store was lost: bring back the backup, and do not remove this file.\n",
+		keyText(k), time.Now().UTC().Format(time.RFC3339)))
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// CheckPolicy refuses a charter whose policy lacks one of the directory's keys:
+// nobody could verify what the ledger signs with it.
+func (k Keys) CheckPolicy(c *record.Charter) error {
+	policy, err := proof.ParsePolicy([]byte(c.Policy))
+	if err != nil {
+		return fmt.Errorf("the charter's policy: %w", err)
+	}
+	if c.Origin != k.Origin {
+		return fmt.Errorf("the charter's origin is %s, this directory's keys are named %s", c.Origin, k.Origin)
+	}
+	if _, unnamed := k.diffPolicy(policy); len(unnamed) > 0 {
+		return fmt.Errorf("the charter's policy lacks this directory's log key %s (docket init prints them all)", keyText(unnamed[0]))
+	}
+	return nil
+}
+
+// diffPolicy finds the log keys of the policy that are not here, and those here that
+// are not in the policy.
+func (k Keys) diffPolicy(policy *proof.Policy) (missing, unnamed []proof.Key) {
+	missing = policy.LogKeys(k.Origin)
+	for _, s := range k.Signers {
+		if i := slices.IndexFunc(missing, s.Key().SamePublicKey); i >= 0 {
+			missing = slices.Delete(missing, i, i+1)
+		} else {
+			unnamed = append(unnamed, s.Key())
+		}
+	}
+	return missing, unnamed
+}
+
+// CheckKeys holds the directory's keys against the newest charter: what they sign
+// from now on has to satisfy its policy. [ledger.ErrNoLogKey] if they cannot; what
+// only needs somebody's attention goes to the log. Without a charter there is
+// nothing to say.
+func (n *Node) CheckKeys() error {
+	policy, since, err := n.policy()
+	if policy == nil || err != nil {
+		return err
+	}
+	missing, unnamed := n.config.Keys.diffPolicy(policy)
+	if !n.Ledger.CanSign(policy) {
+		return fmt.Errorf("the charter at index %d: %w: it names %s; here are %s", since, ledger.ErrNoLogKey, keyTexts(missing), keyTexts(unnamed))
+	}
+	for _, key := range missing {
+		n.config.Log.Warn("the charter's policy names a log key that is not here: nothing is signed with it", "origin", key.Name(), "key", keyText(key), "charter", since)
+	}
+	for _, key := range unnamed {
+		n.config.Log.Warn("the charter's policy does not name a log key that is here: it signs, for witnesses that know it, and counts for no verifier", "origin", key.Name(), "key", keyText(key), "charter", since)
+	}
+	return nil
+}
+
+// keyText is a key's ID as its vkey and its signature lines bear it. An ML-DSA vkey
+// has 1,800 characters.
+func keyText(k proof.Key) string { return fmt.Sprintf("%08x (%s)", k.ID(), k.Algorithm()) }
+
+func keyTexts(keys []proof.Key) string {
+	texts := make([]string, len(keys))
+	for i, k := range keys {
+		texts[i] = keyText(k)
+	}
+	return strings.Join(texts, ", ")
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/listimport"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
 // An entity is what the three files say about one number.
@@ -169,4 +170,15 @@ func (e *entity) country() string {
 		return all[0]
 	}
 	return ""
+}
+
+// countryCode is the alpha-2 code of a country as OFAC writes it, "" if it names none:
+// regions ("Region: Crimea"), territories without a code and former countries stay in
+// the addresses as OFAC writes them.
+func countryCode(name string) string {
+	code, err := rules1.Country(name)
+	if err != nil {
+		return ""
+	}
+	return code
 }

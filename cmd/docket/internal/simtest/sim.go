@@ -16,18 +16,27 @@
 // and shows each to some. Strangers send the witnesses what they must not take.
 //
 // Another part joins with a disk ([crashedDisk]) and links of its own on the
-// [network], steps in steps.go, and laws beside the others; what it does while the
+// [network], steps in sim.go, and laws beside the others; what it does while the
 // world goes on is an errand ([World.start]).
 package simtest
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"testing/cryptotest"
+	"testing/synctest"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
+	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
@@ -185,4 +194,333 @@ func (w *LedgerSim) report() *Report {
 		Trace: w.Trace(), Root: w.invariants.published.Root.String(), Entries: len(w.invariants.entries), Kinds: w.invariants.kinds,
 		Receipts: len(w.invariants.receipts), Refusals: w.invariants.refusals, Crashes: w.crashes, Faults: w.net.faultCounts,
 	}
+}
+
+const (
+	origin     = "docket.example/sim"
+	ledgerHost = "ledger.example"
+	ledgerURL  = "http://" + ledgerHost
+)
+
+// LedgerSim is everything that outlives a day: disks, actors, what they know, and the
+// laws. It is owned by the goroutine of [RunLedger].
+type LedgerSim struct {
+	simBase
+	crashes int
+
+	net        *network
+	ledger     *ledgerNode
+	authors    *authors
+	followers  []*follower
+	auditor    *auditor
+	invariants *ledgerInvariants
+
+	mu           sync.Mutex  // guards what follows
+	tasksStarted int         // started so far
+	tasksDone    []asyncTask // ended, and not yet heard of
+}
+
+// asyncTask is what an actor does while the world goes on: a request under way, a
+// synchronisation. What it brought is heard of between two steps.
+type asyncTask struct {
+	number int
+	finish func() error
+}
+
+// newLedgerSim makes the machines and the people; nothing has happened yet.
+func newLedgerSim(seed uint64) *LedgerSim {
+	keys := node.Keys{Origin: origin}
+	policy := ""
+	for _, alg := range []proof.Algorithm{proof.Ed25519, proof.MLDSA44} {
+		secret, public, err := proof.GenerateKey(alg, origin)
+		must(err)
+		s, err := proof.ParseSigner(secret)
+		must(err)
+		keys.Signers = append(keys.Signers, s)
+		policy += "log " + public + " " + ledgerURL + "\n"
+	}
+	policy += "quorum none\n"
+	w := &LedgerSim{simBase: newSimBase(seed), net: newNetwork(seed)}
+	w.ledger = &ledgerNode{net: w.net, name: ledgerHost, keys: keys, disk: vfs.NewCrashableMem()}
+	w.ledger.cosignConfig.Transport = w.net.transportOf(ledgerHost)
+	w.authors = newAuthors(w, policy)
+	w.followers = []*follower{newFollower(w, "follower-1"), newFollower(w, "follower-2")}
+	w.auditor = &auditor{w: w}
+	w.invariants = newLedgerInvariants(w, policy)
+	return w
+}
+
+// startTask sends an actor off. run is on its own goroutine and touches nothing of
+// the world but the network; what it returns is called by the world's. It comes as
+// far as it can before the next one starts: their order is the seed's.
+func (w *LedgerSim) startTask(run func() (finish func() error)) {
+	number := w.tasksStarted
+	w.tasksStarted++
+	go func() {
+		finish := run()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.tasksDone = append(w.tasksDone, asyncTask{number, finish})
+	}()
+	synctest.Wait()
+}
+
+// finishTasks waits until nothing moves any more, then hears of the errands that have
+// ended, in the order in which they were begun.
+func (w *LedgerSim) finishTasks() error {
+	for {
+		synctest.Wait()
+		w.mu.Lock()
+		done := w.tasksDone
+		w.tasksDone = nil
+		w.mu.Unlock()
+		if len(done) == 0 {
+			return nil
+		}
+		slices.SortFunc(done, func(a, b asyncTask) int { return a.number - b.number })
+		for _, e := range done {
+			if err := e.finish(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// waitIdle waits until the requests that were cut off have noticed it.
+func (m *ledgerNode) waitIdle() { synctest.Wait() }
+
+// shortID names a record in the trace.
+func shortID(id record.ID) string { return id.String()[:8] }
+
+// simBase is what all worlds have: a seed, from which all else comes; a clock that
+// goes by days; and a trace.
+type simBase struct {
+	seed   uint64
+	rng    *rand.Rand
+	dayCtx context.Context // of the day
+	trace  []string
+	now    time.Time // what the clocks show when the next day begins
+	latest time.Time // the latest that they ever showed
+}
+
+func newSimBase(seed uint64) simBase {
+	return simBase{
+		seed: seed, rng: rand.New(rand.NewPCG(seed, 0)),
+		now: time.Date(2026, 11, 23, 18, 19, 4, 123e6, time.UTC),
+	}
+}
+
+// runDay opens a bubble at the story's time, and lets live live in it. evening
+// comes after it, calls end, and leaves nothing under way.
+func (s *simBase) runDay(t *testing.T, steps func() error, shutdown func(end func()) error) (err error) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(s.now)) // a bubble begins in the year 2000
+		ctx, end := context.WithCancel(t.Context())
+		s.dayCtx = ctx
+		defer func() {
+			err = errors.Join(err, shutdown(end))
+			s.now = time.Now().UTC()
+			s.latest = maxTime(s.latest, s.now)
+		}()
+		err = steps()
+	})
+	return err
+}
+
+// setClock sets the clock: on, or back.
+func (s *simBase) setClock() {
+	switch n := s.rng.IntN(10); {
+	case n < 5:
+		s.now = s.now.Add(time.Duration(s.rng.Int64N(int64(24 * time.Hour))))
+	case n < 7:
+		s.now = s.now.Add(time.Duration(s.rng.Int64N(int64(40 * 24 * time.Hour))))
+	case n < 9:
+		s.now = s.now.Add(-time.Duration(s.rng.Int64N(int64(time.Minute))))
+	default:
+		s.now = s.now.Add(-time.Duration(s.rng.Int64N(int64(time.Hour))))
+	}
+}
+
+// setClockLater is a morning that is later than every time before.
+func (s *simBase) setClockLater() { s.now = maxTime(s.now, s.latest).Add(time.Minute) }
+
+// tracef writes one line of the trace.
+func (s *simBase) tracef(format string, args ...any) {
+	s.trace = append(s.trace, fmt.Sprintf("%4d  %s  ", len(s.trace), time.Now().UTC().Format("2006-01-02 15:04:05.000"))+fmt.Sprintf(format, args...))
+}
+
+// Trace is what happened, a line a step.
+func (s *simBase) Trace() string { return strings.Join(s.trace, "\n") }
+
+// chance is true so many times in a hundred.
+func (s *simBase) chance(percent int) bool { return s.rng.IntN(100) < percent }
+
+func (s *simBase) roll(n int) int { return s.rng.IntN(n) }
+
+// pick is one of them.
+func pick[T any](s interface{ roll(n int) int }, of ...T) T { return of[s.roll(len(of))] }
+
+func maxTime(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// step is one thing that happens.
+func (w *LedgerSim) step() error {
+	switch n := w.rng.IntN(100); {
+	case w.ledger.node == nil:
+		return w.startLedger()
+	case n < 22:
+		for range 1 + w.rng.IntN(4) {
+			if l := w.authors.nextSubmission(); l != nil {
+				w.authors.send(l)
+			}
+		}
+	case n < 27:
+		for _, l := range w.authors.conflictingPair() {
+			w.authors.send(l)
+		}
+	case n < 31:
+		for _, l := range w.authors.allResponses() {
+			w.authors.send(l)
+		}
+		return w.commitOrPublish()
+	case n < 34:
+		if l := w.authors.addMissingSignatures(); l != nil {
+			w.authors.send(l)
+		}
+	case n < 41:
+		w.authors.resendAny()
+	case n < 63:
+		return w.commitOrPublish()
+	case n < 66:
+		return w.failPowerOrDisk(false)
+	case n < 69:
+		return w.failPowerOrDisk(true)
+	case n < 72:
+		w.crashLedger()
+	case n < 74:
+		w.tracef("the ledger is restarted")
+		return errors.Join(w.ledger.stop(), w.startLedger())
+	case n < 76:
+		return w.deleteRegister()
+	case n < 82:
+		w.followers[w.rng.IntN(len(w.followers))].sync()
+	case n < 85:
+		w.followers[w.rng.IntN(len(w.followers))].crash(pick(w, 0, 30, 70, 100))
+	case n < 87:
+		if f := w.followers[w.rng.IntN(len(w.followers))]; f.syncing {
+			w.tracef("%s is interrupted", f.name)
+			f.cancelSync()
+		}
+	case n < 89:
+		w.auditor.audit()
+	case n < 91:
+		w.verifyRandomChain()
+	case n < 93:
+		who := pick(w, "submitter-0", "submitter-1", "follower-1", "auditor")
+		cut := w.chance(50)
+		w.tracef("%s and the ledger are parted: %v", who, cut)
+		w.net.setBlocked(link{who, ledgerHost}, cut)
+	default:
+		d := pick(w, 3*time.Millisecond, time.Second, 11*time.Second, 15*time.Minute)
+		w.tracef("%v pass", d)
+		time.Sleep(d)
+	}
+	return nil
+}
+
+// commitOrPublish commits, publishes, or both.
+func (w *LedgerSim) commitOrPublish() error {
+	l := w.ledger.node.Ledger
+	steps := pick(w, []bool{true, false}, []bool{true, true}, []bool{false, true})
+	if steps[0] {
+		waiting, from := l.Queued(), l.Head().Size
+		err := w.ledger.runStep(w.dayCtx, l.Commit)
+		w.tracef("commit of %d: from %d to %d, %v", waiting, from, l.Head().Size, err)
+		synctest.Wait() // who was refused is told
+		if err := w.allow(err, ledger.ErrClock); err != nil || w.ledger.node == nil {
+			return err
+		}
+	}
+	if steps[1] && l.Head().Size > 0 {
+		err := w.ledger.runStep(w.dayCtx, l.Publish)
+		w.tracef("publish %d: %v", l.Head().Size, err)
+		return w.allow(err, nil)
+	}
+	return nil
+}
+
+// allow allows a step to fail as it may, or because the machine fell; then it is
+// taken down.
+func (w *LedgerSim) allow(err, allowed error) error {
+	if w.ledger.failed() {
+		w.tracef("the ledger is down")
+		w.ledger.crash(100, 0)
+		w.crashes++
+		return nil
+	}
+	if err == nil || allowed != nil && errors.Is(err, allowed) {
+		return nil
+	}
+	return fmt.Errorf("a step of the ledger: %w", err)
+}
+
+// failPowerOrDisk prepares a failure of power or disk, and goes on until it comes.
+func (w *LedgerSim) failPowerOrDisk(disk bool) error {
+	after, keep := w.rng.IntN(6), pick(w, 0, 20, 50, 80, 100)
+	what := "power"
+	if disk {
+		what = "disk"
+	}
+	w.tracef("the %s will fail after %d writes, %d %% of what was not synced will be kept", what, after, keep)
+	w.ledger.fault.arm(disk, after, keep, w.rng.Uint64())
+	for range 3 {
+		if l := w.authors.nextSubmission(); l != nil {
+			w.authors.send(l)
+		}
+		if err := w.finishTasks(); err != nil {
+			return err
+		}
+		if err := w.commitOrPublish(); err != nil || w.ledger.node == nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// crashLedger ends the ledger's process between two steps, or its machine.
+func (w *LedgerSim) crashLedger() {
+	keep := pick(w, 0, 40, 80, 100)
+	w.tracef("the ledger crashes, %d %% of what it had not synced is kept", keep)
+	w.ledger.crash(keep, w.rng.Uint64())
+	w.crashes++
+}
+
+// deleteRegister deletes the register, which is derived.
+func (w *LedgerSim) deleteRegister() error {
+	w.tracef("the ledger's register is deleted")
+	if err := w.ledger.stop(); err != nil {
+		return err
+	}
+	if err := w.ledger.disk.RemoveAll("ledger/register"); err != nil {
+		return err
+	}
+	return w.startLedger()
+}
+
+// startLedger starts the ledger; now and then the power fails once more meanwhile.
+func (w *LedgerSim) startLedger() error {
+	if w.chance(15) {
+		w.ledger.fault.arm(false, w.rng.IntN(40), pick(w, 0, 50, 100), w.rng.Uint64())
+	}
+	ok, err := w.ledger.start(w.dayCtx)
+	w.tracef("the ledger starts: %v", ok)
+	w.invariants.compared = 0
+	if !ok {
+		w.crashes++
+	}
+	return err
 }

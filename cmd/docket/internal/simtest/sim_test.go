@@ -1,6 +1,7 @@
 package simtest
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"testing"
@@ -81,5 +82,105 @@ func TestLedgerIsDeterministic(t *testing.T) {
 func add[K comparable](to, from map[K]int) {
 	for k, n := range from {
 		to[k] += n
+	}
+}
+
+var (
+	networkRuns  = flag.Uint64("towns", 16, "how many towns TestNetwork lets live")
+	networkSteps = flag.Int("town.steps", 90, "steps of each town")
+)
+
+// requiredEvents must have happened in the towns taken together, or they prove little.
+var requiredEvents = []string{
+	"fork", "forged view with a quorum", "calm", "gossip", "no quorum", "evidence was due", "evidence came with the healing",
+	"ledger crashes", "ledger loses power", "witness crashes", "witness loses power", "witness loses power as it starts", "witness restored from a backup",
+	"ledger and witness parted", "witnesses parted", "client and witnesses parted",
+	"client finds a fork", "client is shown too few cosignatures", "client is shown something of both", "watcher's machine fails", "checkpoint handed in",
+	"a witness: honest", "a witness: signs whatever", "a witness: restored from old", "a witness: slow", "a witness: clock is wrong",
+	"a witness's clock is ahead: true", "a witness's clock is ahead: false", "clock not confirmed", "ledger restored from a backup", "ledger's store lost", "second history refused",
+	"log floods a witness", "old checkpoints replayed", "newest checkpoint repeated", "nonsense sent to a witness", "witness of two logs",
+}
+
+// rareSeeds are towns that see what one in forty does: evidence that came with the healing.
+var rareSeeds = []uint64{59, 61}
+
+// TestNetwork: while any two quorums have an honest witness in common, an operator who
+// shows two histories convinces nobody of the second, and is caught.
+func TestNetwork(t *testing.T) {
+	seen := make(map[string]int)
+	var seeds []uint64
+	for s := range *networkRuns {
+		seeds = append(seeds, 1+s)
+	}
+	seeds = append(seeds, rareSeeds...)
+	if *seed != 0 {
+		seeds = []uint64{*seed}
+	}
+	for _, s := range seeds {
+		t.Run(fmt.Sprint(s), func(t *testing.T) {
+			p := scenarioFor(s)
+			r, err := RunNetwork(t, s, p, *networkSteps)
+			if err != nil {
+				t.Fatalf("%v\nseed %d, %+v, %d steps; again: go test ./cmd/docket/internal/simtest -run TestNetwork -seed %d -town.steps %d\n%s", err, s, p, *networkSteps, s, *networkSteps, r.Trace)
+			}
+			if *trace {
+				t.Log(r.Trace)
+			}
+			t.Logf("seed %d: %+v, %d entries, %v, mishaps %v", s, p, r.Entries, r.Events, r.Faults)
+			add(seen, r.Events)
+		})
+	}
+	if len(seeds) < 16 || t.Failed() {
+		return
+	}
+	for _, what := range requiredEvents {
+		if seen[what] == 0 {
+			t.Errorf("no town saw this: %s", what)
+		}
+	}
+}
+
+// TestNetworkIsDeterministic: a seed tells a town's whole story.
+func TestNetworkIsDeterministic(t *testing.T) {
+	const seed = 10 // with a fork, a slow witness and one restored from old
+	var first *NetworkReport
+	for range 2 {
+		r, err := RunNetwork(t, seed, scenarioFor(seed), 60)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = r
+		}
+		if r.Trace != first.Trace {
+			t.Fatalf("two runs of seed %d differ:\n%s\n\n%s", seed, first.Trace, r.Trace)
+		}
+	}
+}
+
+// TestTooManyDishonestWitnesses is the other side of it, and shows that the laws have teeth: where
+// two quorums may have nobody honest in common, some operator does convince two
+// clients of two histories, whether the witness that lies does so by intent or was
+// restored from a backup; and no witness that is honest has cosigned both even then.
+func TestTooManyDishonestWitnesses(t *testing.T) {
+	for liars, first := range map[behaviour]uint64{equivocating: 7, restoredFromBackup: 40} { // the seeds before show nothing
+		p := scenario{witnesses: 3, quorum: 2, dishonest: 1, fork: true, dishonestBehaviour: liars}
+		if p.quorumsIntersect() {
+			t.Fatal("the plan is sound")
+		}
+		fooled := false
+		for s := first; s < first+60 && !fooled; s++ {
+			_, err := RunNetwork(t, s, p, *networkSteps)
+			switch {
+			case errors.Is(err, errTwoHistoriesTrusted):
+				fooled = true
+				t.Logf("%s: in the town of seed %d", liars, s)
+			case err != nil:
+				t.Fatalf("%v (seed %d, %+v)", err, s, p)
+			}
+		}
+		if !fooled {
+			t.Errorf("%s: no client was fooled in any town", liars)
+		}
 	}
 }

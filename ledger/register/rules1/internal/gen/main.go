@@ -125,7 +125,7 @@ func writeRuns(b *bytes.Buffer, name string, of func(rune) byte) {
 	b.WriteString("\n}\n\n")
 }
 
-// The classes, numbered as in text.go of package rules1.
+// The classes, numbered as in scan.go of package rules1.
 const (
 	classUnassigned = iota
 	classKept

@@ -1,0 +1,414 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register/rules1"
+)
+
+// logf prints one line of talk to stderr, fit for a terminal whoever's words are in it.
+func (a *app) logf(format string, args ...any) {
+	io.WriteString(a.err, printableLines(fmt.Sprintf(format+"\n", args...)))
+}
+
+// printf prints a result to stdout, likewise. What must keep its bytes, as a file does,
+// is written to a.out itself.
+func (a *app) printf(format string, args ...any) {
+	io.WriteString(a.out, printableLines(fmt.Sprintf(format, args...)))
+}
+
+// printJSON prints one value as one line of JSON: what a script reads. What a terminal
+// should not get stands in it as JSON's own escapes, which are the same text.
+func (a *app) printJSON(v any) error {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := io.WriteString(a.out, printableLines(b.String()))
+	return err
+}
+
+// plural is a number of things as a sentence says it.
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// table aligns columns that are written with tabs between them; flush it.
+func (a *app) table() *tabwriter.Writer {
+	return tabwriter.NewWriter(&trailingSpaceTrimmer{w: a.out}, 0, 8, 2, ' ', 0)
+}
+
+// trailingSpaceTrimmer writes what it is given without the spaces that end a line: those that
+// pad a last cell with nothing in it.
+type trailingSpaceTrimmer struct {
+	w      io.Writer
+	spaces int // seen, not written yet
+}
+
+func (t *trailingSpaceTrimmer) Write(p []byte) (int, error) {
+	out := make([]byte, 0, len(p)+t.spaces)
+	for _, b := range p {
+		switch b {
+		case ' ':
+			t.spaces++
+			continue
+		case '\n':
+		default:
+			out = append(out, strings.Repeat(" ", t.spaces)...)
+		}
+		t.spaces = 0
+		out = append(out, b)
+	}
+	_, err := t.w.Write(out)
+	return len(p), err
+}
+
+// progress draws a bar on a terminal and is silent in a pipe. A total below
+// zero is unknown.
+func (a *app) progress(what string, total int64) *progressbar.ProgressBar {
+	w := a.err
+	if !a.tty {
+		w = io.Discard
+	}
+	return progressbar.NewOptions64(total,
+		progressbar.OptionSetDescription(what),
+		progressbar.OptionSetWriter(w),
+		progressbar.OptionSetVisibility(a.tty),
+		progressbar.OptionShowCount(),
+		progressbar.OptionShowIts(),
+		progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionClearOnFinish(),
+		progressbar.OptionFullWidth(),
+	)
+}
+
+// printable makes a piece of foreign text fit for a line of a terminal: control characters
+// and everything else that is not seen, which no record may hold but a file or a server
+// might, are shown as JSON's escapes.
+func printable(s string) string { return escapeHidden(s, "") }
+
+// printableLines does so for whole lines, which keep their ends and tabs.
+func printableLines(s string) string { return escapeHidden(s, "\n\t") }
+
+// escapeHidden escapes what a terminal obeys or does not show, but for the controls that are
+// kept. A byte that is no UTF-8 may be such a control.
+func escapeHidden(s, allowed string) string {
+	unfit := func(i int, r rune) bool {
+		return r < 0x20 && !strings.ContainsRune(allowed, r) || r >= 0x7f && r <= 0x9f || r == utf8.RuneError || rules1.IsHiddenAt(s, i)
+	}
+	var b strings.Builder
+	b.Grow(len(s))
+	for i, r := range s {
+		switch high, low := utf16.EncodeRune(r); {
+		case !unfit(i, r):
+			b.WriteRune(r)
+		case high != utf8.RuneError:
+			fmt.Fprintf(&b, "\\u%04x\\u%04x", high, low)
+		default:
+			fmt.Fprintf(&b, "\\u%04x", r)
+		}
+	}
+	return b.String()
+}
+
+// joinWords writes names as a sentence lists them, with "and" or "or" before the last.
+func joinWords(names []string, last string) string {
+	if n := len(names); n > 1 {
+		return strings.Join(names[:n-1], ", ") + " " + last + " " + names[n-1]
+	}
+	return strings.Join(names, "")
+}
+
+// errInterrupted is the answer of whoever interrupts a prompt, or what came before it.
+var errInterrupted error = refusal("interrupted at a prompt: not signed; nothing was written")
+
+// confirm asks a yes-or-no question. Without a terminal, or at the end of the
+// input, the answer is no: nothing is signed by accident.
+func (a *app) confirm(ctx context.Context, question string) (bool, error) {
+	if !a.tty {
+		return false, usageError("%s needs an answer, and there is no terminal to ask on", question).hint("pass --yes after reading what it shows")
+	}
+	question += " [y/N] "
+	var line string
+	var err error
+	if keys := a.terminalPrompt(); keys != nil {
+		line, err = keys.read(ctx, func(t *term.Terminal) (string, error) {
+			t.SetPrompt(question)
+			return t.ReadLine()
+		})
+	} else {
+		fmt.Fprint(a.err, question)
+		line, err = bufio.NewReader(a.in).ReadString('\n')
+	}
+	if err != nil && err != io.EOF {
+		return false, err
+	}
+	switch strings.ToLower(strings.TrimSpace(line)) {
+	case "y", "yes":
+		return true, nil
+	}
+	return false, nil
+}
+
+// askPassword reads one line without echo; nil where there is no terminal.
+func (a *app) askPassword(ctx context.Context, question string) ([]byte, error) {
+	keys := a.terminalPrompt()
+	if keys == nil {
+		return nil, nil
+	}
+	p, err := keys.read(ctx, func(t *term.Terminal) (string, error) { return t.ReadPassword(question) })
+	if err != nil {
+		return nil, err
+	}
+	return []byte(p), nil
+}
+
+// terminalPrompt is the terminal that people type on; nil where there is none.
+func (a *app) terminalPrompt() *terminalPrompt {
+	in, ok := a.in.(*os.File)
+	if !ok || !a.tty || !term.IsTerminal(int(in.Fd())) {
+		return nil
+	}
+	if a.prompt == nil {
+		a.prompt = &terminalPrompt{in: in}
+		a.prompt.terminal = term.NewTerminal(struct {
+			io.Reader
+			io.Writer
+		}{in, a.err}, "")
+	}
+	return a.prompt
+}
+
+// terminalPrompt reads answers key by key, so that an interrupt counts before whatever is typed
+// after it: as a signal it may arrive later than the next line.
+type terminalPrompt struct {
+	in       *os.File
+	terminal *term.Terminal // keeps what was typed ahead, for the next question
+}
+
+// read asks one question. Ctrl-C, Ctrl-D on an empty line and a signal that ends ctx are
+// errInterrupted, at once.
+func (k *terminalPrompt) read(ctx context.Context, question func(*term.Terminal) (string, error)) (string, error) {
+	if ctx.Err() != nil {
+		return "", errInterrupted
+	}
+	before, err := term.MakeRaw(int(k.in.Fd()))
+	if err != nil {
+		return "", fmt.Errorf("asking on the terminal: %w", err)
+	}
+	defer term.Restore(int(k.in.Fd()), before)
+	if width, height, err := term.GetSize(int(k.in.Fd())); err == nil && width > 0 {
+		k.terminal.SetSize(width, height)
+	}
+	type answer struct {
+		line string
+		err  error
+	}
+	// A read of a terminal cannot be called off: after a signal it ends with the process.
+	answers := make(chan answer, 1)
+	go func() {
+		line, err := question(k.terminal)
+		answers <- answer{line, err}
+	}()
+	select {
+	case <-ctx.Done():
+		fmt.Fprint(k.terminal, "\n")
+		return "", errInterrupted
+	case a := <-answers:
+		switch {
+		case errors.Is(a.err, io.EOF), a.err == nil && ctx.Err() != nil:
+			fmt.Fprint(k.terminal, "\n")
+			return "", errInterrupted
+		case a.err != nil:
+			return "", fmt.Errorf("reading the answer: %w", a.err)
+		}
+		return a.line, nil
+	}
+}
+
+// headMembers are the members of a predicate that a head line shows already.
+var headMembers = map[string]bool{"ledger": true, "thread": true, "issuer": true, "issuedAt": true, "follows": true, "document": true}
+
+// showStatement writes a statement for people to read before they sign it: every
+// field that it has, and nothing that it has not.
+func showStatement(w io.Writer, id record.ID, st *record.Statement) {
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "  %-12s %s\n", name, printable(fmt.Sprintf(format, args...)))
+	}
+	fmt.Fprintf(w, "%s on %s\n", st.Kind, printable(st.Thread))
+	line("issuer", "%s", st.Issuer)
+	line("issued at", "%s", record.Instant{Time: st.IssuedAt})
+	if !st.Ledger.IsZero() {
+		line("ledger", "%s", st.Ledger)
+	}
+	line("record ID", "%s", id)
+	if st.Follows.IsZero() {
+		line("follows", "nothing: it opens the thread")
+	} else {
+		line("follows", "%s", st.Follows)
+	}
+	line("about", "%s", subjectText(st))
+	if d := st.Document; d != nil && len(d.URL) > 0 {
+		line("published at", "%s", strings.Join(d.URL, ", "))
+	}
+	fmt.Fprintf(w, "  says\n")
+	for _, m := range st.Object() {
+		if !headMembers[m.Name] {
+			showMember(w, "    ", m)
+		}
+	}
+}
+
+// subjectText says what the subject's digest is of.
+func subjectText(st *record.Statement) string {
+	name := st.Subject.Name
+	if d := st.Document; d != nil && d.Name != "" {
+		name = d.Name
+	}
+	if name == "" {
+		return fmt.Sprintf("SHA-256 %x", st.Subject.SHA256)
+	}
+	return fmt.Sprintf("%s, SHA-256 %x", name, st.Subject.SHA256)
+}
+
+// showMember writes one member of an object, as YAML would.
+func showMember(w io.Writer, indent string, m record.Member) {
+	switch v := m.Value.(type) {
+	case record.Object:
+		if text, ok := commitmentText(v); ok {
+			fmt.Fprintf(w, "%s%s: %s\n", indent, printable(m.Name), text)
+			return
+		}
+		fmt.Fprintf(w, "%s%s:\n", indent, printable(m.Name))
+		for _, inner := range v {
+			showMember(w, indent+"  ", inner)
+		}
+	case []any:
+		if isScalarList(v) {
+			fmt.Fprintf(w, "%s%s: %s\n", indent, printable(m.Name), flowText(v))
+			return
+		}
+		fmt.Fprintf(w, "%s%s:\n", indent, printable(m.Name))
+		for _, item := range v {
+			showItem(w, indent+"  ", item)
+		}
+	case string:
+		showText(w, indent, m.Name, v)
+	default:
+		fmt.Fprintf(w, "%s%s: %v\n", indent, printable(m.Name), v)
+	}
+}
+
+// showItem writes one item of a list: an object on one line where it fits.
+func showItem(w io.Writer, indent string, item any) {
+	if text := flowText(item); len(text) <= 100 {
+		fmt.Fprintf(w, "%s- %s\n", indent, text)
+		return
+	}
+	o, ok := item.(record.Object)
+	if !ok {
+		fmt.Fprintf(w, "%s- %s\n", indent, flowText(item))
+		return
+	}
+	fmt.Fprintf(w, "%s-\n", indent)
+	for _, m := range o {
+		showMember(w, indent+"  ", m)
+	}
+}
+
+// showText writes a string, a long one on lines of its own.
+func showText(w io.Writer, indent, name, text string) {
+	if key, err := record.PEM(text).Key(); err == nil {
+		fmt.Fprintf(w, "%s%s: %s\n", indent, printable(name), key.ID())
+		return
+	}
+	if !strings.Contains(text, "\n") {
+		fmt.Fprintf(w, "%s%s: %s\n", indent, printable(name), printable(text))
+		return
+	}
+	fmt.Fprintf(w, "%s%s:\n", indent, printable(name))
+	for _, l := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
+		fmt.Fprintf(w, "%s  %s\n", indent, shortened(printable(l)))
+	}
+}
+
+// shortened shortens what nobody reads: a policy's ML-DSA keys, of which the name
+// and the key ID stand before, take more than a screen each.
+func shortened(line string) string {
+	words := strings.Split(line, " ")
+	for i, word := range words {
+		if len(word) > 200 {
+			words[i] = fmt.Sprintf("%s…%s", word[:64], word[len(word)-8:])
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// commitmentText writes what is a commitment or a digest, and nothing else, on one line.
+func commitmentText(o record.Object) (string, bool) {
+	if len(o) != 1 {
+		return "", false
+	}
+	switch v, _ := o[0].Value.(string); o[0].Name {
+	case "commit":
+		return "committed, not public (" + v + ")", true
+	case "sha256":
+		return "SHA-256 " + v, true
+	}
+	return "", false
+}
+
+// isScalarList tells whether a list is of scalars.
+func isScalarList(list []any) bool {
+	for _, item := range list {
+		switch item.(type) {
+		case record.Object, []any:
+			return false
+		}
+	}
+	return true
+}
+
+// flowText writes a value on one line, as YAML's flow style does; a key by its ID.
+func flowText(v any) string {
+	switch v := v.(type) {
+	case record.Object:
+		parts := make([]string, len(v))
+		for i, m := range v {
+			parts[i] = printable(m.Name) + ": " + flowText(m.Value)
+		}
+		return "{" + strings.Join(parts, ", ") + "}"
+	case []any:
+		parts := make([]string, len(v))
+		for i, item := range v {
+			parts[i] = flowText(item)
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	case string:
+		if key, err := record.PEM(v).Key(); err == nil {
+			return key.ID()
+		}
+		return printable(v)
+	}
+	return fmt.Sprint(v)
+}

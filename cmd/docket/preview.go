@@ -1,0 +1,537 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+)
+
+// preview is what a signer is shown of a record before signing it.
+type preview struct {
+	app               *app
+	base              *baseState
+	envelope          record.Envelope
+	id                record.ID
+	statement         *record.Statement
+	signers           []*record.Key // whose signatures verify
+	ignoredSignatures int           // signatures by no key that may sign this
+	missing           string        // what is missing for the ledger to take it
+	changes           []string
+	warnings          []string
+}
+
+// newPreview reads the record, its signatures, and what it changes.
+func (a *app) newPreview(ctx context.Context, g *baseState, env record.Envelope) (*preview, error) {
+	st, err := record.ParseStatement(env.Payload)
+	if err != nil {
+		return nil, refusal("%w", err)
+	}
+	b := &preview{app: a, base: g, envelope: env, id: record.IDOf(env.Payload), statement: st}
+	if err := b.readSignatures(env); err != nil {
+		return nil, err
+	}
+	if b.changes, err = g.changes(ctx, st); err != nil {
+		return nil, err
+	}
+	return b, b.collectWarnings()
+}
+
+// readSignatures finds whose signatures are there.
+func (b *preview) readSignatures(env record.Envelope) error {
+	if len(env.Signatures) == 0 {
+		return nil
+	}
+	candidates := func(*record.Statement) []*record.Key { return nil }
+	if b.base.register != nil {
+		candidates = b.base.register.CandidateKeysFor(env)
+	}
+	v, err := record.Open(env, candidates)
+	if err != nil {
+		b.ignoredSignatures = len(env.Signatures)
+		return nil
+	}
+	for _, s := range v.Signatures() {
+		b.signers = append(b.signers, s.Key)
+	}
+	b.ignoredSignatures = v.Ignored()
+	stands, err := b.base.checkResult(env)
+	var f *failure
+	switch {
+	case errors.As(err, &f):
+		b.missing = f.Error()
+	case err != nil:
+		return err
+	case stands.complete:
+		b.missing = "complete: enough have signed"
+	default:
+		b.missing = stands.missing
+	}
+	return nil
+}
+
+// collectWarnings gathers what should make a signer stop: what the ledger would refuse, a
+// response about a designation as it no longer stands, a charter that leaves the log
+// no key, another ledger.
+func (b *preview) collectWarnings() error {
+	st, g := b.statement, b.base
+	warn := func(format string, args ...any) { b.warnings = append(b.warnings, fmt.Sprintf(format, args...)) }
+	if !g.ledger.IsZero() && !st.Ledger.IsZero() && st.Ledger != g.ledger {
+		warn("it is written for another ledger, %s; this is %s", st.Ledger, g.ledger)
+		return nil
+	}
+	if b.ignoredSignatures > 0 {
+		warn("%s that it bears will not count: by no key that may sign this", plural(b.ignoredSignatures, "signature"))
+	}
+	head, ok, err := g.head(st.Thread)
+	switch {
+	case err != nil:
+		return err
+	case ok && head.ID == b.id:
+		warn("it is on the ledger already, at index %d", head.Index)
+	default:
+		if err := b.preflight(warn); err != nil {
+			return err
+		}
+	}
+	if c, ok := st.Predicate.(*record.Charter); ok {
+		kept, err := g.namesPresentLogKey(c)
+		if err == nil && !kept {
+			warn("no log key of the present policy stands in this one: unless the log signs with the new ones already (docket init --next), it can publish nothing under it")
+		}
+		return err
+	}
+	if st.Kind != record.KindResponse {
+		return nil
+	}
+	name := strings.Split(st.Thread, "/")[1]
+	if head, ok, err = g.head("designation/" + name); err == nil && ok && head.ID != record.ID(st.Subject.SHA256) {
+		warn("designation/%s has changed since the record that this answers: %s %s at index %d, %s", name, article(head.Kind), head.Kind, head.Index, head.ID)
+	}
+	return err
+}
+
+// namesPresentLogKey tells whether a charter's policy names a log key that the present one
+// names too; true where no charter is known, or this one's policy is none.
+func (g *baseState) namesPresentLogKey(c *record.Charter) (bool, error) {
+	if g.register == nil || g.register.Size() == 0 {
+		return true, nil
+	}
+	next, err := proof.ParsePolicy([]byte(c.Policy))
+	if err != nil {
+		return true, nil // the ledger will say so
+	}
+	era, err := g.register.PolicyEpochAt(g.register.Size())
+	if err != nil {
+		return false, err
+	}
+	present, err := proof.ParsePolicy([]byte(era.Policy))
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(next.LogKeys(c.Origin), func(k proof.Key) bool {
+		return slices.ContainsFunc(present.LogKeys(era.Origin), k.SamePublicKey)
+	}), nil
+}
+
+// preflight asks the register for what no signature could heal. What the day, or others'
+// records, may heal in the meantime, or have where the copy is behind, is only warned of.
+func (b *preview) preflight(warn func(format string, args ...any)) error {
+	g := b.base
+	if g.register == nil || g.ledger.IsZero() && b.statement.Kind != record.KindCharter {
+		return nil
+	}
+	err := g.register.Begin(g.now()).Preflight(b.statement)
+	var r *record.Refusal
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &r):
+		return err
+	case g.isPermanent(r):
+		return refusal("the ledger would refuse this, whoever signs it: %w", r).hint("nothing was written; correct the record")
+	case g.justSynced:
+		warn("the ledger would refuse it as it stands, whoever signs it: %v", r)
+	default:
+		warn("as far as is known here, the ledger would refuse it as it stands, whoever signs it: %v", r)
+	}
+	return nil
+}
+
+// print prints all of it to stderr.
+func (b *preview) print() {
+	a := b.app
+	showStatement(a.err, b.id, b.statement)
+	if b.statement.Kind == record.KindResponse {
+		b.printSubject()
+	}
+	if len(b.changes) > 0 {
+		a.logf("  changes")
+		for _, line := range b.changes {
+			a.logf("    %s", printable(line))
+		}
+	}
+	if len(b.signers) == 0 && b.ignoredSignatures == 0 {
+		a.logf("  signed by    nobody yet")
+	}
+	for _, k := range b.signers {
+		a.logf("  signed by    %s", b.keyOwnerText(k.ID()))
+	}
+	if b.missing != "" {
+		a.logf("  stands at    %s", printable(b.missing))
+	}
+	a.logf("  read         %s", b.base)
+	for _, w := range b.warnings {
+		a.logf("docket: warning: %s", printable(w))
+	}
+}
+
+// printSubject says which record a response answers, as the copy proves it.
+func (b *preview) printSubject() {
+	v, err := b.base.view()
+	if err != nil || v == nil {
+		return
+	}
+	r, err := v.Record(record.ID(b.statement.Subject.SHA256))
+	if err != nil {
+		b.warnings = append(b.warnings, fmt.Sprintf("what it is about is not known here: %v", err))
+		return
+	}
+	text := fmt.Sprintf("%s at index %d, admitted %s", r.Kind, r.Index, formatTime(r.Admitted))
+	if d, err := v.Designation(r.Thread, time.Now()); err == nil {
+		text += ": " + d.Name
+	}
+	b.app.logf("  answers      %s (%s)", printable(text), r.Thread)
+}
+
+// keyOwnerText says whose key it is.
+func (b *preview) keyOwnerText(keyid string) string {
+	if b.base.register != nil {
+		if h, ok, err := b.base.register.KeyHolder(keyid); err == nil && ok {
+			return keyHolderText(h)
+		}
+	}
+	for _, k := range introducedKeys(b.statement) {
+		if key, err := k.Key.Key(); err == nil && key.ID() == keyid {
+			return fmt.Sprintf("%s, holder %s (key %s, listed here)", b.statement.Party(), k.Holder, keyid)
+		}
+	}
+	if b.base.register == nil {
+		return "key " + keyid
+	}
+	return "key " + keyid + ", which is not enrolled"
+}
+
+// keyHolderText names a key's holder as people say it, and the key's marks.
+func keyHolderText(h register.KeyHolder) string {
+	party := h.Party
+	if party == "" {
+		party = "root"
+	}
+	text := fmt.Sprintf("%s, holder %s (key %s, enrolled at #%d)", party, h.Holder, h.KeyID, h.Added)
+	return strings.Join(append([]string{text}, h.Warnings()...), "; ")
+}
+
+// introducedKeys are the keys that a statement itself introduces, with their holders.
+func introducedKeys(st *record.Statement) []record.PartyKey {
+	switch p := st.Predicate.(type) {
+	case *record.Charter:
+		keys := make([]record.PartyKey, len(p.RootKeys))
+		for i, k := range p.RootKeys {
+			keys[i] = record.PartyKey{Key: k.Key, Holder: k.Holder}
+		}
+		return keys
+	case *record.Enrolment:
+		return p.Keys
+	case *record.Keys:
+		return p.Add
+	}
+	return nil
+}
+
+// checkResult is what the register as it is known here would make of an envelope.
+type checkResult struct {
+	complete bool
+	nextStep string   // what to do with a complete one
+	missing  string   // what is missing, where it is not complete
+	effects  []string // of a complete one
+}
+
+// checkResult tries an envelope on the register. What nothing can heal is an error; too few
+// signatures are not, nor what the day or others may still change.
+func (g *baseState) checkResult(env record.Envelope) (checkResult, error) {
+	st, err := record.ParseStatement(env.Payload)
+	if err != nil {
+		return checkResult{}, refusal("%w", err)
+	}
+	if g.register == nil || g.ledger.IsZero() && st.Kind != record.KindCharter {
+		return checkResult{}, nil
+	}
+	d, err := g.check(env)
+	var r *record.Refusal
+	switch {
+	case err == nil:
+		effects, err := d.Effects()
+		next := "docket submit sends it"
+		if g.ledger.IsZero() {
+			next = "docket init --dir D --charter begins the ledger with it"
+		}
+		return checkResult{complete: true, nextStep: next, effects: effects}, err
+	case !errors.As(err, &r):
+		return checkResult{}, err
+	case r.Class == record.Forbidden:
+		return checkResult{missing: r.Error()}, nil
+	case !g.isPermanent(r):
+		return checkResult{}, nil // the brief has warned of it
+	}
+	return checkResult{}, refusal("the ledger would refuse this, however many sign: %w", r).hint("nothing was written; correct the record and sign it again")
+}
+
+// print tells the signer what comes next.
+func (v checkResult) print(a *app) {
+	switch {
+	case v.complete:
+		a.logf("complete: enough have signed; %s", v.nextStep)
+		for _, e := range v.effects {
+			a.logf("  %s", printable(e))
+		}
+	case v.missing != "":
+		a.logf("not complete yet: %s", printable(v.missing))
+	}
+}
+
+// changes says field by field what a record changes against the one that it
+// follows; nothing where it opens its thread or the thread is not known here.
+func (g *baseState) changes(ctx context.Context, st *record.Statement) ([]string, error) {
+	v, err := g.view()
+	if err != nil || v == nil || st.Follows.IsZero() {
+		return nil, err
+	}
+	if am, ok := st.Predicate.(*record.Amendment); ok {
+		return diffAmendment(v, st.Thread, am)
+	}
+	if k, ok := st.Predicate.(*record.Keys); ok {
+		return g.diffKeys(k)
+	}
+	old, err := v.Record(st.Follows)
+	var absent *register.AbsentError
+	if errors.As(err, &absent) {
+		return []string{fmt.Sprintf("the record that it follows is not known here (%v)", err)}, nil
+	} else if err != nil {
+		return nil, err
+	}
+	if old.Kind != st.Kind || g.trust == nil {
+		return []string{fmt.Sprintf("follows %s %s record at index %d, admitted %s", article(old.Kind), old.Kind, old.Index, formatTime(old.Admitted))}, nil
+	}
+	before, err := g.statementAt(ctx, old.Index)
+	if err != nil {
+		return nil, err
+	}
+	return diffLeaves(flattenChangeable(before), flattenChangeable(st)), nil
+}
+
+// flattenChangeable is what a statement says but for its ledger, which a thread never
+// changes: only the charter that opens it names none.
+func flattenChangeable(st *record.Statement) []leafValue {
+	return slices.DeleteFunc(flatten(st), func(s leafValue) bool { return s.pointer == "/ledger" })
+}
+
+// diffKeys says what becomes of a party's keys. What the keys record before this one
+// did has nothing to do with it.
+func (g *baseState) diffKeys(k *record.Keys) (lines []string, err error) {
+	for _, add := range k.Add {
+		key, err := add.Key.Key()
+		if err != nil {
+			return nil, refusal("the key of %s: %w", add.Holder, err)
+		}
+		lines = append(lines, fmt.Sprintf("adds %s (%s, %s)", add.Holder, add.Use, key.ID()))
+	}
+	for _, r := range k.Revoke {
+		h, ok, err := g.register.KeyHolder(r.KeyID)
+		switch {
+		case err != nil:
+			return nil, err
+		case !ok:
+			lines = append(lines, fmt.Sprintf("revokes %s, which is not enrolled", r.KeyID))
+		default:
+			lines = append(lines, fmt.Sprintf("revokes %s (%s, %s, enrolled at #%d)", h.Holder, h.Use, r.KeyID, h.Added))
+		}
+	}
+	return lines, nil
+}
+
+// article is what English puts before a kind's name.
+func article(k record.Kind) string {
+	if strings.ContainsRune("aeiou", rune(k[0])) {
+		return "an"
+	}
+	return "a"
+}
+
+// diffAmendment applies an amendment to the designation as it stands.
+func diffAmendment(v *register.View, thread string, am *record.Amendment) ([]string, error) {
+	d, err := v.Designation(thread, time.Now())
+	var absent *register.AbsentError
+	if errors.As(err, &absent) {
+		return []string{err.Error()}, nil
+	} else if err != nil {
+		return nil, err
+	}
+	_, changes, err := record.Amend(&d.Current, am)
+	if err != nil {
+		return nil, refusal("as %s stands: %w", thread, err)
+	}
+	lines := make([]string, len(changes))
+	for i, c := range changes {
+		lines[i] = c.String()
+	}
+	if am.ReopensDuty() {
+		lines = append(lines, "re-opens the duty to respond")
+	}
+	return lines, nil
+}
+
+// leafValue is one scalar of a statement, by its JSON pointer.
+type leafValue struct{ pointer, value string }
+
+// flatten is all that a statement says, apart from where on the ledger and when:
+// what makes two records say the same (DESIGN.md section 8, submit).
+func flatten(st *record.Statement) []leafValue {
+	all := []leafValue{{"/subject", fmt.Sprintf("%x", st.Subject.SHA256)}}
+	for _, m := range st.Object() {
+		if m.Name != "issuedAt" && m.Name != "follows" {
+			all = appendLeaves(all, "/"+m.Name, m.Value)
+		}
+	}
+	return all
+}
+
+func appendLeaves(all []leafValue, pointer string, v any) []leafValue {
+	switch v := v.(type) {
+	case record.Object:
+		for _, m := range v {
+			all = appendLeaves(all, pointer+"/"+m.Name, m.Value)
+		}
+		return all
+	case []any:
+		for i, item := range v {
+			all = appendLeaves(all, pointer+"/"+strconv.Itoa(i), item)
+		}
+		return append(all, leafValue{pointer + "/#", strconv.Itoa(len(v))})
+	}
+	return append(all, leafValue{pointer, fmt.Sprint(v)})
+}
+
+// diffLeaves are lines "field: old → new", in the order of the new, then what is gone.
+func diffLeaves(old, new []leafValue) []string {
+	was := make(map[string]string, len(old))
+	for _, s := range old {
+		was[s.pointer] = s.value
+	}
+	is := make(map[string]bool, len(new))
+	var lines []string
+	for _, s := range new {
+		is[s.pointer] = true
+		before, there := was[s.pointer]
+		switch {
+		case !there:
+			lines = append(lines, fmt.Sprintf("%s: + %s", s.pointer, s.value))
+		case before != s.value && strings.Contains(before+s.value, "\n"):
+			lines = append(lines, diffLines(s.pointer, before, s.value)...)
+		case before != s.value:
+			lines = append(lines, fmt.Sprintf("%s: %s → %s", s.pointer, before, s.value))
+		}
+	}
+	for _, s := range old {
+		if !is[s.pointer] {
+			lines = append(lines, fmt.Sprintf("%s: − %s", s.pointer, s.value))
+		}
+	}
+	return lines
+}
+
+// diffLines says of a text of several lines, a policy as a rule or a key, which are
+// gone and which came.
+func diffLines(pointer, old, new string) (lines []string) {
+	if key, err := record.PEM(new).Key(); err == nil {
+		was := "another key"
+		if k, err := record.PEM(old).Key(); err == nil {
+			was = k.ID()
+		}
+		return []string{fmt.Sprintf("%s: %s → %s", pointer, was, key.ID())}
+	}
+	before, after := strings.Split(strings.TrimSuffix(old, "\n"), "\n"), strings.Split(strings.TrimSuffix(new, "\n"), "\n")
+	for _, l := range before {
+		if !slices.Contains(after, l) {
+			lines = append(lines, fmt.Sprintf("%s: − %s", pointer, shortened(l)))
+		}
+	}
+	for _, l := range after {
+		if !slices.Contains(before, l) {
+			lines = append(lines, fmt.Sprintf("%s: + %s", pointer, shortened(l)))
+		}
+	}
+	if lines == nil {
+		lines = append(lines, pointer+": the same lines in another order, or not as often")
+	}
+	return lines
+}
+
+// sameContent tells whether two records say the same. A commitment says the same as
+// another if the salts of both, kept by the signer, open them to one value.
+func sameContent(old, new *record.Statement, oldSalts, newSalts []record.Opening) bool {
+	if old.Kind != new.Kind || old.Ledger != new.Ledger {
+		return false
+	}
+	alike := make(map[string]bool)
+	for _, n := range newSalts {
+		for _, o := range oldSalts {
+			if o.Pointer == n.Pointer && o.Value == n.Value && saltOpens(old, o) {
+				alike[n.Pointer] = true
+			}
+		}
+	}
+	a, b := flatten(old), flatten(new)
+	if len(a) != len(b) {
+		return false
+	}
+	was := make(map[string]string, len(a))
+	for _, s := range a {
+		was[s.pointer] = s.value
+	}
+	for _, s := range b {
+		before, there := was[s.pointer]
+		if !there || before != s.value && !alike[s.pointer] && !alike[parentPointer(s.pointer)] {
+			return false
+		}
+	}
+	return true
+}
+
+// saltOpens tells whether a salt opens the commitment at its pointer.
+func saltOpens(st *record.Statement, salt record.Opening) bool {
+	want := salt.Commit(st.Ledger, st.Thread).Commit
+	for _, s := range flatten(st) {
+		if (s.pointer == salt.Pointer || parentPointer(s.pointer) == salt.Pointer) && s.value == want {
+			return true
+		}
+	}
+	return false
+}
+
+// parentPointer is the pointer of the object that holds a member.
+func parentPointer(pointer string) string {
+	for i := len(pointer) - 1; i >= 0; i-- {
+		if pointer[i] == '/' {
+			return pointer[:i]
+		}
+	}
+	return ""
+}

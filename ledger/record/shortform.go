@@ -1,0 +1,680 @@
+package record
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// MaxShortFormBytes is the most bytes of a short form that is read.
+const MaxShortFormBytes = 1 << 20
+
+// ShortFormResolver reads what a short form names, since this package does no I/O. A nil
+// function refuses.
+type ShortFormResolver struct {
+	Document func(file string) (DocumentFile, error) // document: {file: …}
+	Key      func(file string) (PEM, error)          // key: {file: …}
+	KMS      func(uri string) (PEM, error)           // key: {kms: …}
+}
+
+// DocumentFile is what a record tells of a document.
+type DocumentFile struct {
+	Name      string // without folders
+	MediaType string // type/subtype; parameters are dropped
+	Bytes     int64
+	SHA256    [32]byte
+}
+
+// ShortForm is a record as people write it (RECORDS.md "Every record"), read and
+// judged as far as it can be before a ledger is known; [ShortForm.Fill] makes the
+// payload.
+type ShortForm struct {
+	// Statement is what was written. Commitments are still zeros, and ledger,
+	// follows, issuedAt, the subject may be missing.
+	Statement *Statement
+	// SubjectLookup is the record to look up for [FillValues.SubjectRecord], if any.
+	SubjectLookup SubjectLookup
+
+	payload   []byte    // of a whole statement, which nothing can be added to
+	predicate Object    // as written, placeholders for commitments
+	secrets   []Opening // still without salt; all but the subject's in predicate
+	subject   Subject
+	lines     map[string]int
+}
+
+// ParseShortForm reads a short form, YAML or JSON, against the schema of its kind: in
+// a string field a scalar stays as written (0123456, 2026-11-23, no). A whole
+// statement as JSON is taken too, and then stays as it is. Errors are a
+// *[ShortFormError] with every fault and its line, or a *[Refusal].
+func ParseShortForm(raw []byte, resolver ShortFormResolver) (*ShortForm, error) {
+	if len(raw) > MaxShortFormBytes {
+		return nil, &Refusal{Class: TooLarge, Detail: fmt.Sprintf("reading record: %d bytes; at most %d are read", len(raw), MaxShortFormBytes), Limit: MaxShortFormBytes, Size: len(raw)}
+	}
+	if whole, err := parseFullStatement(raw); whole != nil || err != nil {
+		return whole, err
+	}
+	w := &shortFormDecoder{resolver: resolver, lines: map[string]int{}}
+	sp, err := w.read(raw)
+	if err != nil {
+		return nil, err
+	}
+	sh := &ShortForm{predicate: w.predicate, secrets: w.secrets, subject: w.subject, lines: w.lines}
+	sh.Statement = &Statement{Kind: sp.kind, Predicate: sp.newPredicate(), object: w.predicate}
+	faults := append(w.faults, sh.decodeDraft(sp, w)...)
+	if len(faults) > 0 {
+		return nil, w.shortFormError(faults)
+	}
+	return sh, nil
+}
+
+// parseFullStatement reads raw if it is an in-toto statement, nil if it is not.
+func parseFullStatement(raw []byte) (*ShortForm, error) {
+	if trimmed := bytes.TrimSpace(raw); len(trimmed) == 0 || trimmed[0] != '{' || !bytes.Contains(raw, []byte(`"predicateType"`)) {
+		return nil, nil
+	}
+	s, err := ParseStatement(raw)
+	if err != nil {
+		return nil, err
+	}
+	return &ShortForm{Statement: s, payload: bytes.Clone(raw)}, nil
+}
+
+// decodeDraft finds the faults that no ledger could heal, and settles the subject.
+func (sh *ShortForm) decodeDraft(sp *kindSpec, w *shortFormDecoder) []Fault {
+	s := sh.Statement
+	d := &decoder{path: []pathStep{{name: "predicate"}}, draft: true}
+	d.predicate(w.predicate, sp, s)
+	if faults := w.dropNested(d.faults); len(faults) > 0 || len(w.faults) > 0 {
+		return faults
+	}
+	switch {
+	case w.aboutLatest:
+		sh.SubjectLookup = SubjectLookup{SubjectNewestRecord, sp.latestThread(s.Thread)}
+	case w.subject == Subject{} && !w.private:
+		sh.subject, sh.SubjectLookup = sp.subjectWithoutDocument(s)
+		if sh.subject == (Subject{}) && sh.SubjectLookup.Source == SubjectGiven {
+			return []Fault{{"/predicate/document", "is missing: name the file, document: {file: …}, or say about: RECORD-ID"}}
+		}
+	}
+	s.Subject = sh.subject
+	return sh.draftFaults(sp)
+}
+
+// draftFaults are those of the rules across fields that hold whether the record
+// turns out to be the first on its thread or not.
+func (sh *ShortForm) draftFaults(sp *kindSpec) []Fault {
+	s := sh.Statement
+	first := s.crossFieldFaults(sp)
+	if !s.Follows.IsZero() {
+		return first
+	}
+	follower := *s
+	follower.Follows = ID{1}
+	follower.Ledger = ID{1}
+	var both []Fault
+	for _, fault := range follower.crossFieldFaults(sp) {
+		for _, f := range first {
+			if f == fault {
+				both = append(both, f)
+			}
+		}
+	}
+	return both
+}
+
+// FillValues is what only the ledger and the clock know.
+type FillValues struct {
+	Ledger        ID        // the charter's record ID; zero for the charter at index 0
+	Follows       ID        // newest record on the thread; zero for none
+	IssuedAt      time.Time // kept to whole milliseconds
+	SubjectRecord ID        // what [ShortForm.SubjectLookup] asked for
+}
+
+// Fill completes the record and encodes it: what was written stands, what is
+// absent is taken from f. Salts are drawn here, one for each secret: without them
+// nobody can ever open the commitments. Called twice, it draws anew. The payload
+// is one that [ParseStatement] accepts.
+func (sh *ShortForm) Fill(f FillValues) (payload []byte, salts []Opening, err error) {
+	if sh.payload != nil {
+		return bytes.Clone(sh.payload), nil, nil
+	}
+	filled := *sh.Statement
+	if err := filled.setDefaults(f); err != nil {
+		return nil, nil, err
+	}
+	filled.Subject = sh.subject
+	if sh.SubjectLookup.Source != SubjectGiven {
+		if f.SubjectRecord.IsZero() {
+			return nil, nil, Refuse(Invalid, "filling record: its subject is a record on %s, and none is known", sh.SubjectLookup.Thread)
+		}
+		filled.Subject = Subject{Name: sh.SubjectLookup.Thread, SHA256: f.SubjectRecord}
+	}
+	commits := make(map[string]string, len(sh.secrets))
+	for _, secret := range sh.secrets {
+		salt := NewOpening(secret.Pointer, secret.Value)
+		commit := salt.Commit(filled.Ledger, filled.Thread).Commit
+		commits[salt.Pointer] = commit
+		salts = append(salts, salt)
+		if salt.Pointer == "/subject" {
+			hex.Decode(filled.Subject.SHA256[:], []byte(commit))
+		}
+	}
+	sp := specByKind(filled.Kind)
+	filled.Predicate = sp.newPredicate()
+	var d decoder
+	var common Common // the filled one stands
+	d.draft = true
+	d.object(fillCommitments(sh.predicate, "", commits).(Object), sp.shape, reflect.ValueOf(filled.Predicate).Elem(), reflect.ValueOf(&common).Elem())
+	payload, err = EncodeStatement(&filled)
+	return payload, salts, err
+}
+
+func (s *Statement) setDefaults(f FillValues) error {
+	if !s.Ledger.IsZero() && !f.Ledger.IsZero() && s.Ledger != f.Ledger {
+		return invalidStatement([]Fault{{"/predicate/ledger", fmt.Sprintf("is written for ledger %s, this is %s", s.Ledger, f.Ledger)}})
+	}
+	if s.Ledger.IsZero() {
+		s.Ledger = f.Ledger
+	}
+	if s.Follows.IsZero() {
+		s.Follows = f.Follows
+	}
+	if s.IssuedAt.IsZero() {
+		s.IssuedAt = f.IssuedAt.UTC().Truncate(time.Millisecond)
+	}
+	return nil
+}
+
+// fillCommitments is v with the placeholder at each pointer replaced.
+func fillCommitments(v any, pointer string, commits map[string]string) any {
+	switch v := v.(type) {
+	case []any:
+		list := make([]any, len(v))
+		for i, item := range v {
+			list[i] = fillCommitments(item, fmt.Sprintf("%s/%d", pointer, i), commits)
+		}
+		return list
+	case Object:
+		c, here := commits[pointer]
+		o := make(Object, len(v))
+		for i, m := range v {
+			if here {
+				m.Value = c // its one member, commit or sha256
+			}
+			o[i] = Member{m.Name, fillCommitments(m.Value, pointer+"/"+escapePointer(m.Name), commits)}
+		}
+		return o
+	}
+	return v
+}
+
+// ShortFormError lists what is wrong with a short form.
+type ShortFormError struct {
+	Faults []LineFault
+}
+
+// LineFault is a fault and the line on which it stands; 0 where none is known.
+type LineFault struct {
+	Line int
+	Fault
+}
+
+func (f LineFault) String() string {
+	where := strings.ReplaceAll(strings.TrimPrefix(f.Pointer, "/predicate/"), "/", ".")
+	if f.Line == 0 {
+		return where + " " + f.Detail
+	}
+	return fmt.Sprintf("line %d: %s %s", f.Line, where, f.Detail)
+}
+
+func (e *ShortFormError) Error() string {
+	lines := make([]string, len(e.Faults))
+	for i, f := range e.Faults {
+		lines[i] = f.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// A writing turns the nodes of a short form into the members that a predicate has,
+// each scalar by the shape of its field.
+type shortFormDecoder struct {
+	resolver    ShortFormResolver
+	predicate   Object
+	subject     Subject
+	aboutLatest bool // about: latest
+	private     bool // the subject is a commitment
+	secrets     []Opening
+	faults      []Fault
+	lines       map[string]int // by pointer
+}
+
+const zeroDigest = "0000000000000000000000000000000000000000000000000000000000000000"
+
+func (w *shortFormDecoder) fault(n *yaml.Node, pointer, format string, args ...any) {
+	w.lines[pointer] = n.Line
+	w.faults = append(w.faults, Fault{pointer, fmt.Sprintf(format, args...)})
+}
+
+// dropNested leaves out faults about what is at fault already.
+func (w *shortFormDecoder) dropNested(faults []Fault) []Fault {
+	return slices.DeleteFunc(faults, func(f Fault) bool {
+		return slices.ContainsFunc(w.faults, func(own Fault) bool {
+			return f.Pointer == own.Pointer || strings.HasPrefix(f.Pointer, own.Pointer+"/")
+		})
+	})
+}
+
+func (w *shortFormDecoder) shortFormError(faults []Fault) error {
+	e := &ShortFormError{}
+	for _, f := range faults {
+		e.Faults = append(e.Faults, LineFault{w.lineOf(f.Pointer), f})
+	}
+	slices.SortStableFunc(e.Faults, func(a, b LineFault) int { return a.Line - b.Line })
+	return e
+}
+
+// lineOf is that of the pointer or of what holds it.
+func (w *shortFormDecoder) lineOf(pointer string) int {
+	for ; pointer != ""; pointer = pointer[:strings.LastIndexByte(pointer, '/')] {
+		if n, ok := w.lines[pointer]; ok {
+			return n
+		}
+	}
+	return 0
+}
+
+func (w *shortFormDecoder) read(raw []byte) (*kindSpec, error) {
+	root, err := parseYAML(raw)
+	if err != nil {
+		return nil, err
+	}
+	members, ok := w.members(root, "/predicate")
+	if !ok {
+		return nil, Refuse(Malformed, "reading record: a short form has members like kind: designation")
+	}
+	sp, err := w.readKind(root, members)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range members {
+		pointer := "/predicate/" + escapePointer(m.name)
+		_, f := sp.shape.lookupField(m.name, 0)
+		switch {
+		case m.name == "kind":
+		case m.name == "about":
+			w.readAbout(m.value)
+		case m.name == "document":
+			w.readDocument(m.value, sp)
+		case f == nil:
+			w.fault(m.value, pointer, "is no field of kind %s%s", sp.kind, didYouMean(m.name, append(sp.shape.fieldNames(), "about")))
+		default:
+			w.predicate = append(w.predicate, Member{m.name, w.field(m.value, f, pointer)})
+		}
+	}
+	return sp, nil
+}
+
+// parseYAML reads one document; JSON that is JSON is not left to YAML, which
+// reads some of it otherwise.
+func parseYAML(raw []byte) (*yaml.Node, error) {
+	if v, err := ParseJSON(raw); err == nil {
+		return yamlNodeOf(v), nil
+	}
+	dec := yaml.NewDecoder(strings.NewReader(string(raw)))
+	var doc, more yaml.Node
+	switch err := dec.Decode(&doc); {
+	case errors.Is(err, io.EOF):
+		return nil, Refuse(Malformed, "reading record: the file is empty; docket new KIND prints a template")
+	case err != nil:
+		return nil, Refuse(Malformed, "reading record: %v", strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	if dec.Decode(&more) == nil {
+		return nil, Refuse(Malformed, "reading record: line %d: a second document; one record a file", more.Line)
+	}
+	return doc.Content[0], nil
+}
+
+func yamlNodeOf(v any) *yaml.Node {
+	switch v := v.(type) {
+	case string:
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: v}
+	case int64:
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: strconv.FormatInt(v, 10)}
+	case bool:
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: strconv.FormatBool(v)}
+	case []any:
+		n := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"}
+		for _, item := range v {
+			n.Content = append(n.Content, yamlNodeOf(item))
+		}
+		return n
+	}
+	n := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+	for _, m := range v.(Object) {
+		n.Content = append(n.Content, yamlNodeOf(m.Name), yamlNodeOf(m.Value))
+	}
+	return n
+}
+
+type yamlMember struct {
+	name  string
+	value *yaml.Node
+}
+
+// members are a mapping's, each name once; they note where each stands.
+func (w *shortFormDecoder) members(n *yaml.Node, pointer string) ([]yamlMember, bool) {
+	if n.Kind != yaml.MappingNode {
+		return nil, false
+	}
+	var out []yamlMember
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		name, value := n.Content[i], n.Content[i+1]
+		at := pointer + "/" + escapePointer(name.Value)
+		switch {
+		case name.Kind != yaml.ScalarNode || name.Tag == "!!merge":
+			w.fault(name, pointer, "has a name that is not plain text")
+		case seen[name.Value]:
+			w.fault(name, at, "stands here twice")
+		default:
+			w.lines[at] = name.Line
+			seen[name.Value] = true
+			out = append(out, yamlMember{name.Value, value})
+		}
+	}
+	return out, true
+}
+
+func (w *shortFormDecoder) readKind(root *yaml.Node, members []yamlMember) (*kindSpec, error) {
+	for _, m := range members {
+		if m.name == "kind" {
+			sp, err := findSpec(Kind(m.value.Value))
+			if err != nil && m.value.Line > 0 {
+				err = Refuse(Unsupported, "line %d: %v", m.value.Line, err)
+			}
+			return sp, err
+		}
+	}
+	return nil, w.shortFormError([]Fault{{"/predicate/kind", "is missing: say what kind of record this is; docket new KIND prints a template"}})
+}
+
+// plainInteger is how a whole number is written, up to the digits of [MaxInteger].
+var plainInteger = regexp.MustCompile(`^(0|-?[1-9][0-9]{0,15})$`)
+
+// field is the value of a member, which a required one has to have.
+func (w *shortFormDecoder) field(n *yaml.Node, f *field, pointer string) any {
+	if f.required && n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
+		w.fault(n, pointer, "has no value, and is required")
+		return ""
+	}
+	return w.value(n, f.shape, pointer)
+}
+
+// value is the node as its shape reads it. What does not fit becomes what it looks
+// like, for the decoder to refuse.
+func (w *shortFormDecoder) value(n *yaml.Node, sh *shape, pointer string) any {
+	if _, known := w.lines[pointer]; !known {
+		w.lines[pointer] = n.Line
+	}
+	if sh == nil {
+		sh = &shape{is: isString}
+	}
+	switch {
+	case n.Kind == yaml.AliasNode || n.Anchor != "":
+		w.fault(n, pointer, "uses an anchor or alias: write the value out")
+	case n.Style&yaml.TaggedStyle != 0:
+		w.fault(n, pointer, "has a tag (%s): write the value alone", n.Tag)
+	case n.Kind == yaml.ScalarNode && n.Tag == "!!null":
+		w.fault(n, pointer, "has no value: write one, or leave the line out")
+	case n.Kind == yaml.ScalarNode && sh.is == isObject && derefType(sh.typ) == typeCommitment:
+		w.fault(n, pointer, "is a commitment, not published: write {secret: %s}", quote(n.Value))
+	case n.Kind == yaml.ScalarNode:
+		return scalarValue(n, sh)
+	case n.Kind == yaml.SequenceNode:
+		list := []any{}
+		for i, item := range n.Content {
+			list = append(list, w.value(item, sh.item, fmt.Sprintf("%s/%d", pointer, i)))
+		}
+		return list
+	default:
+		return w.mapping(n, sh, pointer)
+	}
+	return ""
+}
+
+func scalarValue(n *yaml.Node, sh *shape) any {
+	if plain := n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0; plain {
+		switch {
+		case sh.is == isInteger && plainInteger.MatchString(n.Value):
+			v, err := strconv.ParseInt(n.Value, 10, 64)
+			if err == nil && v <= MaxInteger && v >= -MaxInteger {
+				return v
+			}
+		case sh.is == isBoolean && (n.Value == "true" || n.Value == "false"):
+			return n.Value == "true"
+		}
+	}
+	return n.Value
+}
+
+func (w *shortFormDecoder) mapping(n *yaml.Node, sh *shape, pointer string) any {
+	members, _ := w.members(n, pointer)
+	if v, ok := w.substitution(n, members, sh, pointer); ok {
+		return v
+	}
+	if sh.is == isFragment {
+		sh = sh.fragment
+	}
+	o := Object{}
+	for _, m := range members {
+		inner, at := &field{}, pointer+"/"+escapePointer(m.name)
+		if sh.is == isMap {
+			inner.shape = sh.item
+		} else if _, f := sh.lookupField(m.name, 0); f != nil {
+			inner = f
+		}
+		o = append(o, Member{m.name, w.field(m.value, inner, at)})
+	}
+	return o
+}
+
+// substitution are the mappings that stand for something else: a key's file, a value to
+// commit to.
+func (w *shortFormDecoder) substitution(n *yaml.Node, members []yamlMember, sh *shape, pointer string) (any, bool) {
+	if len(members) != 1 || members[0].value.Kind != yaml.ScalarNode {
+		return nil, false
+	}
+	name, value := members[0].name, members[0].value.Value
+	isCommitment, isDigest := sh.is == isObject && derefType(sh.typ) == typeCommitment, sh.is == isObject && derefType(sh.typ) == typeDigest
+	switch {
+	case sh.is == isString && sh.format == FormatPEM && (name == "file" || name == "kms"):
+		return w.loadKey(n, name, value, pointer), true
+	case (isCommitment || isDigest) && name == "secret" && value == "":
+		w.fault(n, pointer, "commits to nothing: {secret: \"12\"}")
+		return Object{}, true
+	case isCommitment && name == "secret":
+		w.addSecret(pointer, value)
+		return Object{{"commit", zeroDigest}}, true
+	case isDigest && name == "secret":
+		w.addSecret(pointer, value)
+		return Object{{"sha256", zeroDigest}}, true
+	case isDigest && name == "file":
+		if doc, ok := w.loadFile(n, value, pointer); ok {
+			w.addSecret(pointer, hex.EncodeToString(doc.SHA256[:]))
+		}
+		return Object{{"sha256", zeroDigest}}, true
+	}
+	return nil, false
+}
+
+// addSecret notes a value to commit to, by its pointer from the predicate's root.
+func (w *shortFormDecoder) addSecret(pointer, value string) {
+	w.secrets = append(w.secrets, Opening{Pointer: strings.TrimPrefix(pointer, "/predicate"), Value: value})
+}
+
+func (w *shortFormDecoder) loadKey(n *yaml.Node, how, where, pointer string) any {
+	load := w.resolver.Key
+	if how == "kms" {
+		load = w.resolver.KMS
+	}
+	if load == nil {
+		w.fault(n, pointer, "names a key (%s), and this input cannot read one: write the PEM", where)
+		return ""
+	}
+	pem, err := load(where)
+	if err != nil {
+		w.fault(n, pointer, "%v", err)
+	}
+	return string(pem)
+}
+
+func (w *shortFormDecoder) loadFile(n *yaml.Node, name, pointer string) (DocumentFile, bool) {
+	if w.resolver.Document == nil {
+		w.fault(n, pointer, "names a file (%s), and this input cannot read one: write its sha256", name)
+		return DocumentFile{}, false
+	}
+	doc, err := w.resolver.Document(name)
+	if err != nil {
+		w.fault(n, pointer, "%v", err)
+	}
+	return doc, err == nil
+}
+
+// readAbout reads `about: latest` or `about: RECORD-ID`.
+func (w *shortFormDecoder) readAbout(n *yaml.Node) {
+	id, err := ParseID(n.Value)
+	switch {
+	case w.has("/predicate/document"):
+		w.fault(n, "/predicate/about", "stands beside document: the subject is one of them")
+	case n.Kind == yaml.ScalarNode && n.Value == "latest":
+		w.aboutLatest = true
+	case n.Kind == yaml.ScalarNode && err == nil && !id.IsZero():
+		w.subject = Subject{SHA256: id}
+	case n.Kind == yaml.ScalarNode && n.Value != "":
+		w.fault(n, "/predicate/about", "is %s; want latest, or a record ID of 64 hexadecimal digits%s", quote(n.Value), didYouMean(n.Value, []string{"latest"}))
+	default:
+		w.fault(n, "/predicate/about", "want latest, or a record ID of 64 hexadecimal digits")
+	}
+}
+
+func (w *shortFormDecoder) has(pointer string) bool {
+	_, ok := w.lines[pointer]
+	return ok
+}
+
+var (
+	typeCommitment = reflect.TypeFor[Commitment]()
+	typeDigest     = reflect.TypeFor[Digest]()
+	documentShape  = objectShape(reflect.TypeFor[Document]())
+)
+
+func derefType(t reflect.Type) reflect.Type {
+	if t.Kind() == reflect.Pointer {
+		return t.Elem()
+	}
+	return t
+}
+
+// readDocument reads `document: {file, url, private}`: the file's digest is the
+// subject, and the members of [Document] that are written stand; the others come
+// from the file, except where it is private. For a document that is not at hand
+// {sha256: …} takes the place of the file.
+func (w *shortFormDecoder) readDocument(n *yaml.Node, sp *kindSpec) {
+	const pointer = "/predicate/document"
+	members, ok := w.members(n, pointer)
+	if !ok {
+		w.fault(n, pointer, "want members: {file: order.pdf}")
+		return
+	}
+	var file, named DocumentFile
+	var written Object
+	for _, m := range members {
+		at := pointer + "/" + escapePointer(m.name)
+		_, f := documentShape.lookupField(m.name, 0)
+		switch {
+		case m.name == "file":
+			file, _ = w.loadFile(m.value, m.value.Value, at)
+		case m.name == "sha256":
+			if fault := FormatSHA256.Fault(m.value.Value); fault != "" {
+				w.fault(m.value, at, "%s", fault)
+			}
+			hex.Decode(named.SHA256[:], []byte(m.value.Value))
+		case m.name == "private":
+			private, isBool := scalarValue(m.value, &shape{is: isBoolean}).(bool)
+			if w.private = private; !isBool {
+				w.fault(m.value, at, "is %s; want true or false", quote(m.value.Value))
+			}
+		case f == nil:
+			w.fault(m.value, at, "is no field of document%s", didYouMean(m.name, append(documentShape.fieldNames(), "file", "private", "sha256")))
+		default:
+			written = append(written, Member{m.name, w.value(m.value, f.shape, at)})
+		}
+	}
+	none := [32]byte{}
+	switch {
+	case len(w.faults) > 0:
+		return
+	case file.SHA256 == none && named.SHA256 == none:
+		w.fault(n, pointer, "names no file: {file: order.pdf}")
+		return
+	case file.SHA256 == none:
+		file.SHA256 = named.SHA256
+	case named.SHA256 != none && named.SHA256 != file.SHA256:
+		w.fault(n, pointer+"/sha256", "is not the file's, which is %x", file.SHA256)
+		return
+	}
+	w.setSubject(n, sp, file, written)
+}
+
+// setSubject makes the document's digest the subject, or a commitment to it where the
+// kind keeps its documents private.
+func (w *shortFormDecoder) setSubject(n *yaml.Node, sp *kindSpec, file DocumentFile, written Object) {
+	const pointer = "/predicate/document"
+	switch {
+	case sp.subject == subjectEnrolment, sp.subject == subjectDesignation:
+		w.fault(n, pointer, "is not what a record of kind %s is about, which is %s: leave it out", sp.kind, map[subjectRule]string{
+			subjectEnrolment: "the party's enrolment", subjectDesignation: "a record of the designation (about: latest)",
+		}[sp.subject])
+		return
+	case sp.subject == subjectFirstKey && file.Name == "" && len(written) == 0:
+		w.fault(n, pointer, "needs a name beside its sha256: without a word about a document, a record of kind %s is about a key", sp.kind)
+		return
+	case sp.privateSubject && !w.private:
+		w.fault(n, pointer, "is private for kind %s: add private: true, and a commitment to its digest is published", sp.kind)
+		return
+	case w.private && !sp.privateSubject:
+		w.fault(n, pointer+"/private", "is true, but a record of kind %s publishes its document's digest: leave it out", sp.kind)
+		return
+	case w.private:
+		w.addSecret("/subject", hex.EncodeToString(file.SHA256[:]))
+	default:
+		w.subject = Subject{Name: file.Name, SHA256: file.SHA256}
+		if file.Name != "" {
+			written = addFileMembers(written, file)
+		}
+	}
+	if len(written) > 0 {
+		w.predicate = append(w.predicate, Member{"document", written})
+	}
+}
+
+// addFileMembers adds what the file says of itself and nobody wrote.
+func addFileMembers(written Object, file DocumentFile) Object {
+	mediaType, _, _ := strings.Cut(file.MediaType, ";")
+	for _, m := range (Object{{"name", file.Name}, {"mediaType", strings.TrimSpace(mediaType)}, {"bytes", file.Bytes}}) {
+		if m.Value != "" && written.Lookup(m.Name) == nil {
+			written = append(written, m)
+		}
+	}
+	return written
+}

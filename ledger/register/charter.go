@@ -1,0 +1,267 @@
+package register
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/ed25519"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register/rules1"
+)
+
+// Owners of keys that are no party's.
+const (
+	ownerRoot   = "charter"
+	ownerPolicy = "policy"
+)
+
+// newCharterRow is the state that a charter makes.
+func newCharterRow(c *record.Charter) (*CharterRow, error) {
+	row := &CharterRow{Charter: *c}
+	if err := row.prepare(); err != nil {
+		return nil, &record.Refusal{Class: record.Invalid, Detail: "not admissible", Faults: []record.Fault{{Pointer: "/predicate", Detail: err.Error()}}}
+	}
+	row.Root = make([]RootKeyRow, len(c.RootKeys))
+	for i, k := range c.RootKeys {
+		key, err := k.Key.Key()
+		if err != nil {
+			return nil, invalid(fmt.Sprintf("/predicate/rootKeys/%d/key", i), "%v", err)
+		}
+		row.Root[i] = RootKeyRow{ID: key.ID(), Holder: k.Holder, key: key}
+	}
+	return row, nil
+}
+
+// prepare computes what the row does not store.
+func (c *CharterRow) prepare() (err error) {
+	if c.zone, err = rules1.Location(c.TimeZone); err != nil {
+		return err
+	}
+	for i := range c.Root {
+		if c.Root[i].key, err = c.RootKeys[i].Key.Key(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judgeCharter: thresholds.root of the old root set and of the new, each new
+// root key signs, the origin never changes.
+func (j *judgment) judgeCharter() error {
+	c := j.st.Predicate.(*record.Charter)
+	next, err := newCharterRow(c)
+	if err != nil {
+		return err
+	}
+	if j.head.isUnshown() {
+		return j.notShown("the charter that it follows")
+	}
+	if j.index > 0 {
+		if err := j.checkCharterAmendment(c); err != nil {
+			return err
+		}
+	}
+	if check := j.draft.r.o.CheckPolicy; check != nil {
+		if err := check(c.Policy, c.Origin); err != nil {
+			return invalid("/predicate/policy", "%v", err)
+		}
+	}
+	if err := j.checkRootSigners(next); err != nil {
+		return err
+	}
+	if err := j.assignRootKeys(next); err != nil {
+		return err
+	}
+	if err := j.assignPolicyKeys(next); err != nil {
+		return err
+	}
+	j.state = next
+	return nil
+}
+
+// checkCharterAmendment checks what a later charter may not change.
+func (j *judgment) checkCharterAmendment(c *record.Charter) error {
+	if c.Origin != j.charter.Origin {
+		return invalid("/predicate/origin", "the origin is %s for ever", j.charter.Origin)
+	}
+	if c.Rules < j.charter.Rules {
+		return invalid("/predicate/rules", "rules %d are in force; they are only raised", j.charter.Rules)
+	}
+	return nil
+}
+
+func (j *judgment) checkRootSigners(next *CharterRow) error {
+	if j.index > 0 {
+		if err := j.needSigners(j.charter.Thresholds.Root, "root key", j.charter.rootHolder); err != nil {
+			return err
+		}
+	}
+	var added []*record.Key
+	for _, k := range next.Root {
+		if _, old := j.charter.rootHolder(k.ID); j.index == 0 || !old {
+			added = append(added, k.key)
+		}
+	}
+	if err := j.needEveryKey(added); err != nil {
+		return err
+	}
+	return j.needSigners(next.Thresholds.Root, "root key", next.rootHolder)
+}
+
+// assignRootKeys gives the new root keys to the root set, for ever.
+func (j *judgment) assignRootKeys(next *CharterRow) error {
+	for i, k := range next.Root {
+		row := KeyRow{ID: k.ID, Owner: ownerRoot, PEM: next.RootKeys[i].Key, Holder: k.Holder, Added: j.index, AddedAt: j.admitted, key: k.key}
+		if err := j.assignKey(fmt.Sprintf("/predicate/rootKeys/%d/key", i), row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// assignPolicyKeys sets the policy's own keys apart: log and witness keys may not be
+// party or root keys. Only Ed25519 ones could be: records know no ML-DSA.
+func (j *judgment) assignPolicyKeys(next *CharterRow) error {
+	list := j.draft.r.o.PolicyKeys
+	if list == nil {
+		return nil
+	}
+	raws, err := list(next.Policy)
+	if err != nil {
+		return invalid("/predicate/policy", "%v", err)
+	}
+	slices.SortFunc(raws, bytes.Compare)
+	for _, raw := range slices.CompactFunc(raws, bytes.Equal) {
+		if len(raw) != ed25519.PublicKeySize {
+			continue
+		}
+		key, err := record.NewKey(ed25519.PublicKey(raw))
+		if err != nil {
+			continue // too weak a key to be anybody's
+		}
+		next.PolicyKeys = append(next.PolicyKeys, key.ID())
+		if err := j.assignKey("/predicate/policy", KeyRow{ID: key.ID(), Owner: ownerPolicy, Added: j.index, AddedAt: j.admitted}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// assignKey gives a key to an owner and holder for ever, and refuses one that is
+// another's. Claiming again what one has is no fault.
+func (j *judgment) assignKey(pointer string, row KeyRow) error {
+	k, err := j.keyRow(row.ID)
+	switch {
+	case err != nil:
+		return err
+	case k == nil:
+		j.keys = append(j.keys, &row)
+		return nil
+	case k.Owner != row.Owner:
+		return invalid(pointer, "key %s belongs to %s: a key has one owner for ever", shortKeyID(row.ID), k.owner())
+	case k.Holder != row.Holder:
+		return invalid(pointer, "key %s belongs to holder %s: a key has one holder for ever", shortKeyID(row.ID), k.Holder)
+	}
+	return nil
+}
+
+// keyRow is the newest row of a key, this record's own included; nil if it is nobody's.
+func (j *judgment) keyRow(keyid string) (*KeyRow, error) {
+	for _, k := range slices.Backward(j.keys) {
+		if k.ID == keyid {
+			return k, nil
+		}
+	}
+	return j.draft.keyRow(keyid)
+}
+
+// owner is the key's owner as a sentence names it.
+func (k *KeyRow) owner() string {
+	switch k.Owner {
+	case ownerRoot:
+		return "the root set"
+	case ownerPolicy:
+		return "the policy's log or witnesses"
+	}
+	return k.party()
+}
+
+// Charters are the rows of all charters, oldest first.
+func (r *Register) Charters() (all []RecordRow, err error) {
+	err = r.scanListed(tableKind, string(record.KindCharter), 0, r.Size(), func(index uint64) (bool, error) {
+		row, err := r.recordRow(index)
+		all = append(all, row)
+		return true, err
+	})
+	return all, err
+}
+
+// charterTerms are what a charter says of time: how long each period of its days is.
+type charterTerms struct {
+	RecordRef
+	Periods record.Periods
+	zone    *time.Location
+}
+
+// terms are those of the charter that the row's record is.
+func (row *ThreadRow) terms() (charterTerms, error) {
+	t := charterTerms{RecordRef: row.ref()}
+	if row.Delta.Periods == nil {
+		return t, fmt.Errorf("charter row %d has no periods: %w", row.Index, ErrDamaged)
+	}
+	t.Periods = *row.Delta.Periods
+	var err error
+	if t.zone, err = rules1.Location(row.Delta.TimeZone); err != nil {
+		return t, fmt.Errorf("charter row %d: %w: %w", row.Index, ErrDamaged, err)
+	}
+	return t, nil
+}
+
+// readTerms reads those of all charters below a size, oldest first.
+func (r *Register) readTerms(below uint64) (list []charterTerms, err error) {
+	err = r.versionsBackward(ownerRoot, below, func(row *ThreadRow) (bool, error) {
+		t, err := row.terms()
+		list = append(list, t)
+		return true, err
+	})
+	slices.Reverse(list)
+	return list, err
+}
+
+// termsBelow are those of all charters below a size, oldest first; they are in memory.
+func (r *Register) termsBelow(size uint64) []charterTerms {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n, _ := slices.BinarySearchFunc(r.terms, size, func(t charterTerms, size uint64) int { return cmp.Compare(t.Index, size) })
+	return r.terms[:n:n]
+}
+
+// PolicyEpoch is what a charter says of the checkpoints of its time: those of the sizes above
+// its index, up to the index of the next charter.
+type PolicyEpoch struct {
+	Since  uint64 // index of the charter
+	Origin string
+	Policy string // tlog-policy text
+}
+
+// PolicyEpochAt is that of the newest charter below a size: what judges a checkpoint of that
+// size. Every publication asks, so that of the newest charter is in memory.
+func (r *Register) PolicyEpochAt(size uint64) (PolicyEpoch, error) {
+	r.mu.Lock()
+	row := r.tip.charter
+	r.mu.Unlock()
+	if row == nil || row.Index >= size {
+		var err error
+		if row, err = r.newestVersion(ownerRoot, size); err != nil {
+			return PolicyEpoch{}, err
+		}
+	}
+	if row == nil {
+		return PolicyEpoch{}, fmt.Errorf("no charter below size %d", size)
+	}
+	c := row.State.(*CharterRow)
+	return PolicyEpoch{row.Index, c.Origin, c.Policy}, nil
+}

@@ -1,0 +1,776 @@
+package register_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/registertest"
+)
+
+// walker says random things, most of them properly signed, and tries what comes
+// of it: a refusal, or an entry.
+type walker struct {
+	*registertest.Fixture
+	rng            *rand.Rand
+	parties        []string
+	keys           []string // every key that was ever made
+	orders         int
+	newcomers      int // who asked to be enrolled
+	admitted       map[record.Kind]int
+	refusedForever []*record.Statement // what was refused for ever
+}
+
+func newWalker(seed uint64) *walker {
+	w := &walker{
+		Fixture: registertest.NewFixture(start, "acme-cloud", "borealis"), rng: rand.New(rand.NewPCG(seed, 1)),
+		parties: []string{"acme-cloud", "borealis", "authority"}, admitted: make(map[record.Kind]int),
+		keys: []string{"root/root-1", "root/root-2", "root/root-3", "authority/officer-1", "authority/officer-2", "authority/officer-3", "authority/nightly-import"},
+	}
+	for _, p := range w.parties[:2] {
+		w.keys = append(w.keys, p+"/compliance", p+"/ci", p+"/safe")
+	}
+	second := &record.Keys{Add: []record.PartyKey{w.Officer("authority/registrar", record.FuncRegistrar)}}
+	w.Must(w.Sign(w.Statement("party/authority", "authority", second), "root/root-1", "root/root-2", "authority/registrar"))
+	return w
+}
+
+// pick is one of the words.
+func (w *walker) pick(words ...string) string { return words[w.rng.IntN(len(words))] }
+
+// day is a date around today.
+func (w *walker) day(from, n int) record.Date { return today(w.Fixture).AddDays(from + w.rng.IntN(n)) }
+
+// randomRecord is one random record and those who should sign it.
+func (w *walker) randomRecord() (thread, issuer string, p record.Predicate, keys []string) {
+	n := max(0, w.orders-1-w.rng.IntN(3)) // one of the newest orders
+	order := fmt.Sprintf("designation/2026-%d", n)
+	party := w.pick(w.parties...)
+	provider := w.pick(w.parties[:2]...)
+	officers := []string{"authority/officer-1", "authority/officer-2", "authority/officer-3"}
+	switch w.rng.IntN(15) {
+	case 0:
+		d := w.NewDesignation(w.pick("Kestrel", "Lumen", "Кестрел"))
+		d.ResponseDue, d.EffectiveFrom = ptr(w.day(28, 40)), ptr(w.day(179, 20))
+		d.EffectiveUntil = ptr(d.EffectiveFrom.AddDays(200 + w.rng.IntN(180)))
+		return fmt.Sprintf("designation/2026-%d", w.orders-w.rng.IntN(min(2, w.orders+1))), "authority", d, officers
+	case 1:
+		id := w.pick("36", "37", "38")
+		return "designation/ofac-sdn-" + id, "authority", w.NewListedDesignation(id, w.pick("AERO", "CARIBBEAN")), []string{"authority/nightly-import"}
+	case 2:
+		id := w.pick("36", "37", "38")
+		return "designation/ofac-sdn-" + id, "authority", &record.Amendment{Type: "correction", Reason: "r", Set: setMember("target", setMember("name", w.pick("A", "B", "C")))}, []string{"authority/nightly-import"}
+	case 3:
+		id := w.pick("36", "37", "38")
+		return "designation/ofac-sdn-" + id, "authority", revocation(w.Fixture, w.pick("delisted", "delisted", "delisted", "error")), []string{"authority/nightly-import", "authority/officer-3"}
+	case 4:
+		return order, "authority", suspend(w.Fixture, w.rng.IntN(3), ptr(w.day(3, 30))), officers
+	case 5:
+		return order, "authority", reinstate(w.Fixture, w.rng.IntN(3)), officers
+	case 6:
+		if w.rng.IntN(4) > 0 {
+			return order, "authority", &record.Amendment{Type: "alias", Reason: "r", Add: addAlias(w.pick("K", "L", "M", "N"))}, officers
+		}
+		return order, "authority", revocation(w.Fixture, w.pick("lifted", "superseded")), officers
+	case 7:
+		return order, "authority", &record.Amendment{Type: "scope", Reason: "r", Set: setMember("scope", setMember("successors", w.rng.IntN(2) == 0)), ResponseDue: ptr(w.day(28, 9))}, officers
+	case 8, 9:
+		return fmt.Sprintf("response/2026-%d/%s", n, provider), provider,
+			&record.Response{Status: w.pick("acknowledged", "winding-down", "licensed"), WindDownBy: ptr(w.day(10, 20))}, []string{provider + "/ci"}
+	case 10:
+		return "cip/" + provider, provider, &record.CIPCertification{PeriodFrom: w.day(-400, 30), PeriodUntil: w.day(-35, 30), Initial: w.Head("cip/" + provider).IsZero()}, []string{provider + "/compliance"}
+	case 11:
+		return "party/" + party, "authority", &record.Standing{Status: w.pick("suspended", "active"), EffectiveOn: w.day(-2, 4), Reason: "r"}, []string{"authority/officer-1", "authority/registrar", "root/root-1", "root/root-2"}
+	case 12:
+		c := w.CharterPredicate
+		c.Thresholds.Registrar, c.Thresholds.Designation = 1+w.rng.Int64N(2), 1+w.rng.Int64N(2)
+		return "charter", "authority", &c, []string{"root/root-1", "root/root-2", "root/root-3"}
+	case 13:
+		return w.newcomer()
+	default:
+		name := fmt.Sprintf("%s/k-%d", party, len(w.keys))
+		k := &record.Keys{Add: []record.PartyKey{w.Officer(name)}}
+		if w.rng.IntN(2) == 0 {
+			k.Revoke = append(k.Revoke, record.KeyRevocation{KeyID: w.KeyID(w.keys[w.rng.IntN(len(w.keys))])})
+		}
+		w.keys = append(w.keys, name)
+		return "party/" + party, party, k, []string{party + "/compliance", "root/root-1", "root/root-3", "authority/officer-1", name}
+	}
+}
+
+// newcomer is an enrolment, of a reseller by a sponsor or by registrars, of a provider
+// by registrars. Where only a sponsor leaves room for a reseller's keys, one signs:
+// whoever signs first is not told what another introducer would heal.
+func (w *walker) newcomer() (thread, issuer string, p record.Predicate, keys []string) {
+	id := fmt.Sprintf("newcomer-%d", w.newcomers)
+	w.newcomers++
+	e := &record.Enrolment{LegalName: id, Country: "XC", Roles: []record.Role{record.RoleReseller}}
+	if w.rng.IntN(2) == 0 {
+		e.Roles[0] = record.RoleProvider
+	}
+	for i := range 1 + w.rng.IntN(record.MaxSignatures) {
+		keys = append(keys, fmt.Sprintf("%s/k-%d", id, i))
+		e.Keys = append(e.Keys, w.Officer(keys[i]))
+	}
+	if e.Roles[0] == record.RoleReseller && (len(keys) > record.MaxSignatures-2 || w.rng.IntN(2) == 0) {
+		return "party/" + id, id, e, append(keys, w.pick(w.parties[:2]...)+"/compliance")
+	}
+	return "party/" + id, id, e, append(keys, "authority/officer-1", "authority/registrar")
+}
+
+// step says one thing and returns whether it was admitted.
+func (w *walker) step(t *testing.T) bool {
+	w.Now = w.Now.Add(time.Duration(w.rng.Int64N(int64(20 * time.Hour)))).Truncate(time.Millisecond)
+	thread, issuer, p, keys := w.randomRecord()
+	if w.rng.IntN(5) == 0 { // somebody else signs too, or instead
+		keys[w.rng.IntN(len(keys))] = w.keys[w.rng.IntN(len(w.keys))]
+	}
+	st := w.Statement(thread, issuer, p)
+	if w.rng.IntN(20) == 0 {
+		st.Follows = record.ID{byte(w.rng.Int())}
+	}
+	if _, err := record.EncodeStatement(st); err != nil {
+		return false
+	}
+	env := w.Sign(st, keys...)
+	v, err := record.Open(env, func(*record.Statement) (all []*record.Key) {
+		for _, name := range keys {
+			all = append(all, w.Signer(name).Key())
+		}
+		return all
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := w.Register.Begin(w.Now)
+	first := d.Preflight(v.Statement())
+	may := make(map[string]error)
+	for _, s := range v.Signatures() {
+		may[s.Key.ID()] = d.MaySign(v.Statement(), s.Key)
+	}
+	e, err := d.Judge(v)
+	checkPreflight(t, first, err)
+	var told *record.Refusal
+	if errors.As(first, &told) && told.Class == record.Invalid && !told.Transient {
+		w.refusedForever = append(w.refusedForever, v.Statement())
+	}
+	if err != nil {
+		var refusal *record.Refusal
+		if !errors.As(err, &refusal) {
+			t.Fatalf("%s on %s: an error that is no refusal: %v", st.Kind, thread, err)
+		}
+		return false
+	}
+	checkMaySign(t, may, e)
+	w.checkCandidatesSuffice(t, env, e)
+	if w.rng.IntN(4) == 0 {
+		return false // a dry run: the draft is dropped
+	}
+	root := registertest.NextRoot(w.Root, e)
+	if err := w.Register.Advance(d, root); err != nil {
+		t.Fatal(err)
+	}
+	w.Root, w.Entries = root, append(w.Entries, e)
+	w.NoteAdmitted(env)
+	if st.Kind == record.KindDesignation && thread == fmt.Sprintf("designation/2026-%d", w.orders) {
+		w.orders++
+	}
+	w.admitted[st.Kind]++
+	return true
+}
+
+// checkStillRefused: whatever was recorded since, a record that was refused for ever is.
+func (w *walker) checkStillRefused(t *testing.T, seed uint64) {
+	t.Helper()
+	for _, st := range w.refusedForever {
+		var r *record.Refusal
+		if err := w.Register.Begin(w.Now).Preflight(st); !errors.As(err, &r) || r.Transient {
+			t.Errorf("%s on %s was refused for ever, and now %v (seed %d)", st.Kind, st.Thread, err, seed)
+		}
+	}
+	if len(w.refusedForever) == 0 {
+		t.Errorf("nothing was refused for ever: the walk tests nothing of it (seed %d)", seed)
+	}
+}
+
+// checkCandidatesSuffice: whoever offers Open the register's candidates alone gets the
+// same entry as with every key in the world.
+func (w *walker) checkCandidatesSuffice(t *testing.T, env record.Envelope, want record.Entry) {
+	t.Helper()
+	v, err := record.Open(env, w.Register.CandidateKeys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := w.Register.Begin(w.Now).Judge(v)
+	if err != nil || string(e.Marshal()) != string(want.Marshal()) {
+		t.Fatalf("%s: with the candidates %v, %v; want %v", v.Statement().Thread, e.Envelope.Signatures, err, want.Envelope.Signatures)
+	}
+}
+
+// TestRandomWalkReplays: whatever was said, refused and dropped, a replay of the entries alone
+// gives the same register, in batches of any size.
+func TestRandomWalkReplays(t *testing.T) {
+	for seed := range uint64(4) {
+		w := newWalker(seed)
+		for range 600 {
+			w.step(t)
+		}
+		for _, kind := range []record.Kind{
+			record.KindStanding, record.KindKeys, record.KindDesignation, record.KindAmendment, record.KindSuspension,
+			record.KindReinstatement, record.KindRevocation, record.KindResponse, record.KindCIPCertification,
+			record.KindCharter, record.KindEnrolment,
+		} {
+			if w.admitted[kind] == 0 && seed == 0 {
+				t.Errorf("no %s was admitted: the walk tests nothing of it (seed %d)", kind, seed)
+			}
+		}
+		w.checkStillRefused(t, seed)
+		t.Logf("seed %d: %d entries: %v", seed, len(w.Entries), w.admitted)
+		want := dump(t, w.Register)
+		fresh, err := register.Open(vfs.NewMem(), "replayed", registertest.SmallOptions())
+		if err != nil {
+			t.Fatal(err)
+		}
+		replay(t, fresh, w.Entries, 1+w.rng.IntN(40))
+		if got := dump(t, fresh); got != want {
+			t.Errorf("the replayed register differs from the live one (seed %d)", seed)
+		}
+		if err := fresh.Reset(); err != nil {
+			t.Fatal(err)
+		}
+		if fresh.Size() != 0 || dump(t, fresh) != "" {
+			t.Errorf("a reset register is not empty (seed %d)", seed)
+		}
+		replayPipelined(t, fresh, w.Entries)
+		if got := dump(t, fresh); got != want {
+			t.Errorf("the register replayed in stacked drafts differs (seed %d)", seed)
+		}
+	}
+}
+
+// reopened verifies entries with the keys that they themselves list.
+func reopened(t *testing.T, entries []record.Entry) []record.Verified {
+	t.Helper()
+	keys := make(map[string]*record.Key)
+	out := make([]record.Verified, len(entries))
+	for i, e := range entries {
+		st, err := record.ParseStatement(e.Envelope.Payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		listed, err := record.ListedKeys(st)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, k := range listed {
+			keys[k.ID()] = k
+		}
+		if out[i], err = record.OpenEntry(e, func(keyid string) *record.Key { return keys[keyid] }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out
+}
+
+// replay applies the entries that the register lacks, in batches.
+func replay(t *testing.T, r *register.Register, entries []record.Entry, batch int) {
+	t.Helper()
+	root, verified := r.Cursor().Root, reopened(t, entries)
+	for r.Size() < uint64(len(entries)) {
+		from := r.Size()
+		d := r.Begin(time.Time{})
+		for i := int(from); i < min(int(from)+batch, len(entries)); i++ {
+			if err := d.Apply(entries[i], verified[i]); err != nil {
+				t.Fatal(err)
+			}
+			root = registertest.NextRoot(root, entries[i])
+		}
+		if err := r.Advance(d, root); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// replayPipelined keeps two drafts in flight, as a ledger does whose commits and
+// judging overlap.
+func replayPipelined(t *testing.T, r *register.Register, entries []record.Entry) {
+	t.Helper()
+	var root, below [32]byte
+	var pending *register.Draft
+	d := r.Begin(time.Time{})
+	verified := reopened(t, entries)
+	for i, e := range entries {
+		if err := d.Apply(e, verified[i]); err != nil {
+			t.Fatal(err)
+		}
+		root = registertest.NextRoot(root, e)
+		if i%3 != 2 && i != len(entries)-1 {
+			continue
+		}
+		next := d.Next(time.Time{})
+		if pending != nil {
+			if err := r.Advance(pending, below); err != nil {
+				t.Fatal(err)
+			}
+		}
+		pending, below, d = d, root, next
+	}
+	if err := r.Advance(pending, below); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestApplyRefuses: a replay takes no entry that judging would not have made.
+func TestApplyRefuses(t *testing.T) {
+	b := registertest.NewFixture(start, "acme-cloud")
+	b.Must(b.Designate("1", b.NewDesignation("Kestrel")))
+	v, err := record.Open(b.Respond("1", "acme-cloud", acknowledged), b.Register.CandidateKeys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, err := b.Register.Begin(b.Now).Judge(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Register.Begin(b.Now).Apply(good, v); err != nil {
+		t.Fatalf("the entry itself: %v", err)
+	}
+	bare := b.Respond("1", "acme-cloud", acknowledged)
+	more, err := record.Open(b.Sign(mustParse(t, bare), "acme-cloud/ci", "acme-cloud/safe"), func(st *record.Statement) []*record.Key {
+		return append(b.Register.CandidateKeys(st), b.Signer("acme-cloud/safe").Key())
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := more.Entry(b.Now, func(*record.Key) bool { return true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	early, late := good, good
+	early.Admitted, late.Admitted = start.Add(-time.Millisecond), start.Add(days(31))
+	for name, c := range map[string]struct {
+		e record.Entry
+		v record.Verified
+	}{
+		"a signature that does not count": {all, more},
+		"admitted before its predecessor": {early, v},
+		"admitted after the draft period": {late, v},
+	} {
+		if err := b.Register.Begin(b.Now).Apply(c.e, c.v); err == nil {
+			t.Errorf("%s: applied", name)
+		}
+	}
+}
+
+// TestCrash: nothing is synced, so a crash takes the newest rows; what is left is
+// a register of an earlier size, which a replay brings to the same bytes.
+func TestCrash(t *testing.T) {
+	w := newWalker(7)
+	for range 600 {
+		w.step(t)
+	}
+	want := dump(t, w.Register)
+	o := registertest.SmallOptions()
+	o.MemTableBytes = 32 << 10 // so that some of it is flushed, and that is synced
+	for seed := range uint64(8) {
+		fs := vfs.NewCrashableMem()
+		r, err := register.Open(fs, "register", o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cut := len(w.Entries) * int(seed+1) / 8
+		replay(t, r, w.Entries[:cut], 5)
+		crashed := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: int(seed * 14), RNG: rand.New(rand.NewPCG(seed, 2))})
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		r, err = register.Open(crashed, "register", o)
+		if err != nil {
+			t.Fatalf("opening after the crash: %v (seed %d)", err, seed)
+		}
+		t.Logf("seed %d: %d of %d entries left", seed, r.Size(), cut)
+		if got := r.Size(); got > uint64(cut) {
+			t.Fatalf("size %d after the crash (seed %d)", got, seed)
+		}
+		replay(t, r, w.Entries, 9)
+		if dump(t, r) != want {
+			t.Errorf("the register replayed after a crash differs (seed %d)", seed)
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestReopen: a register that was closed goes on where it was.
+func TestReopen(t *testing.T) {
+	w := newWalker(9)
+	for range 200 {
+		w.step(t)
+	}
+	fs := vfs.NewMem()
+	for i := 0; ; i += 10 {
+		r, err := register.Open(fs, "register", registertest.SmallOptions())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := r.Size(), uint64(min(i, len(w.Entries))); got != want {
+			t.Fatalf("size %d, want %d", got, want)
+		}
+		if i >= len(w.Entries) {
+			if r.Cursor().Root != w.Root || r.Ledger() != w.Ledger || dump(t, r) != dump(t, w.Register) {
+				t.Error("the register differs after closing and opening")
+			}
+			return
+		}
+		replay(t, r, w.Entries[:min(i+10, len(w.Entries))], 100)
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// checkPreflight wants who signs first to be told whatever the judge says in the end, but
+// for who has not signed, or need not have.
+func checkPreflight(t *testing.T, first, judged error) {
+	t.Helper()
+	var refusal *record.Refusal
+	switch {
+	case errors.As(judged, &refusal) && (refusal.Class == record.Forbidden || refusal.Class == record.TooLarge):
+	case fmt.Sprint(first) != fmt.Sprint(judged):
+		t.Errorf("told first: %v; judged: %v", first, judged)
+	}
+}
+
+// checkMaySign wants an entry to keep the signatures of those who were told that they may
+// sign, and no other.
+func checkMaySign(t *testing.T, may map[string]error, e record.Entry) {
+	t.Helper()
+	for id, told := range may {
+		kept := slices.ContainsFunc(e.Envelope.Signatures, func(s record.Signature) bool { return s.KeyID == id })
+		if kept != (told == nil) {
+			t.Errorf("key %s was told %v; its signature was kept: %t", id, told, kept)
+		}
+	}
+}
+
+// admitAll is the entry that a dishonest ledger makes of an envelope: every
+// signature kept, whoever made it, and no rule asked.
+func admitAll(t *testing.T, b *registertest.Fixture, env record.Envelope, keys ...string) record.Entry {
+	t.Helper()
+	v, err := record.Open(env, func(*record.Statement) (all []*record.Key) {
+		for _, name := range keys {
+			all = append(all, b.Signer(name).Key())
+		}
+		return all
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := v.Entry(b.Now, func(*record.Key) bool { return true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// forgeryFixture is a log to forge on: two providers, one of them suspended, an order,
+// an imported entity, a revoked key and one that a registrar added a moment ago.
+func forgeryFixture(t *testing.T) *registertest.Fixture {
+	b := registertest.NewFixture(start, "acme-cloud", "echo-stopped")
+	b.Must(b.Designate("1", b.NewDesignation("Kestrel")))
+	b.Must(b.ImportListed("36", b.NewListedDesignation("36", "AEROCARIBBEAN AIRLINES")))
+	mustSubmit(t, b, "party/echo-stopped", "authority", &record.Standing{Status: "suspended", EffectiveOn: today(b), Reason: "x"}, "authority/officer-1")
+	mustSubmit(t, b, "party/authority", "authority", &record.Keys{Add: []record.PartyKey{b.Officer("authority/officer-1#2", record.FuncDesignator)}}, "root/root-1", "root/root-2", "authority/officer-1#2")
+	mustSubmit(t, b, "party/acme-cloud", "authority", &record.Keys{Add: []record.PartyKey{b.Officer("acme-cloud/late")}}, "authority/officer-1", "acme-cloud/late")
+	mustSubmit(t, b, "party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{b.Officer("acme-cloud/gone")}}, "acme-cloud/compliance", "acme-cloud/gone")
+	mustSubmit(t, b, "party/acme-cloud", "acme-cloud", revoke(b, "acme-cloud/gone"), "acme-cloud/compliance")
+	mustSubmit(t, b, "response/1/acme-cloud", "acme-cloud", acknowledged, "acme-cloud/ci")
+	return b
+}
+
+// TestForgedEntries: whatever a ledger admits against the rules, a replay of its
+// bytes names the entry and says why (DESIGN.md section 3, promise 3).
+func TestForgedEntries(t *testing.T) {
+	b := forgeryFixture(t)
+	const order, answer, cip = "designation/1", "response/1/acme-cloud", "cip/acme-cloud"
+	certify := &record.CIPCertification{PeriodFrom: today(b), PeriodUntil: today(b), Initial: true}
+	soon := b.NewDesignation("Lumen")
+	soon.EffectiveFrom = ptr(today(b).AddDays(179))
+	undone := &record.Amendment{Type: "correction", Reason: "x", Drop: setMember("program", []any{"CLOUD-1"}), Add: setMember("program", []any{"CLOUD-1"})}
+	reseller := &record.Enrolment{LegalName: "Lumen", Country: "XC", Roles: []record.Role{record.RoleReseller}, Keys: []record.PartyKey{b.Officer("lumen/o")}}
+	unheld := b.CharterPredicate
+	unheld.RootKeys = append(unheld.RootKeys[:3:3], b.RootKey("root-4"))
+	for _, c := range []struct {
+		name   string
+		thread string
+		issuer string
+		say    record.Predicate
+		change func(*record.Statement)
+		keys   []string
+		words  string
+	}{
+		{"one designator", "designation/2", "authority", b.NewDesignation("x"), nil, []string{"authority/officer-1"}, "2 officers needed, 1 signed (officer-1)"},
+		{"one designator with two keys", "designation/2", "authority", b.NewDesignation("x"), nil, []string{"authority/officer-1", "authority/officer-1#2"}, "2 officers needed, 1 signed (officer-1)"},
+		{"an importer on an order", order, "authority", revocation(b, "lifted"), nil, []string{"authority/nightly-import"}, "2 officers needed"},
+		{"a third key that is none of theirs", "designation/2", "authority", b.NewDesignation("x"), nil, []string{"authority/officer-1", "authority/officer-2", "acme-cloud/compliance"}, "differs from what its record and signatures make"},
+		{"a signature more than counts", answer, "acme-cloud", noRelationship, nil, []string{"acme-cloud/ci", "acme-cloud/safe"}, "differs from what its record and signatures make"},
+		{"a key that was revoked", answer, "acme-cloud", noRelationship, nil, []string{"acme-cloud/gone"}, "was revoked at index"},
+		{"a registrar's key before its time", answer, "acme-cloud", noRelationship, nil, []string{"acme-cloud/late"}, "was added by the registrar and counts from 2026-11-30T18:00:00Z on"},
+		{"automation certifies", cip, "acme-cloud", certify, nil, []string{"acme-cloud/ci"}, "1 officer needed"},
+		{"the suspended certify", "cip/echo-stopped", "echo-stopped", certify, nil, []string{"echo-stopped/compliance"}, "is suspended"},
+		{"automation sponsors", "party/lumen", "lumen", reseller, nil, []string{"lumen/o", "acme-cloud/ci"}, "1 registrar needed"},
+		{"a registrar appoints a designator", "party/authority", "authority", &record.Keys{Add: []record.PartyKey{b.Officer("authority/new", record.FuncDesignator)}}, nil, []string{"authority/officer-1", "authority/new"}, "2 root keys needed"},
+		{"a root key that does not sign", "charter", "authority", &unheld, nil, []string{"root/root-1", "root/root-2"}, "every listed key signs"},
+		{"another ledger's record", answer, "acme-cloud", noRelationship, func(st *record.Statement) { st.Ledger[0] ^= 1 }, []string{"acme-cloud/ci"}, "this is " + b.Ledger.String()},
+		{"a stale follows", answer, "acme-cloud", noRelationship, func(st *record.Statement) { st.Follows = record.ID{1} }, []string{"acme-cloud/ci"}, "has moved on"},
+		{"signed tomorrow", answer, "acme-cloud", noRelationship, func(st *record.Statement) { st.IssuedAt = b.Now.Add(6 * time.Minute) }, []string{"acme-cloud/ci"}, "ahead of this ledger's clock"},
+		{"an old draft", answer, "acme-cloud", noRelationship, func(st *record.Statement) { st.IssuedAt = b.Now.Add(-days(31)) }, []string{"acme-cloud/ci"}, "draft period over"},
+		{"too short a notice", "designation/2", "authority", soon, nil, officers, "notice is P180D"},
+		{"an amendment that undoes itself", order, "authority", undone, nil, officers, "undoes itself"},
+		{"a designation twice", order, "authority", b.NewDesignation("x"), nil, officers, "exists already"},
+		{"an answer about another thing", answer, "acme-cloud", noRelationship, func(st *record.Statement) { st.Subject.SHA256 = [32]byte{1} }, []string{"acme-cloud/ci"}, "stands on designation/1"},
+		{"a first certification that is not initial", cip, "acme-cloud", &record.CIPCertification{PeriodFrom: today(b), PeriodUntil: today(b)}, nil, []string{"acme-cloud/compliance"}, "initial must be true"},
+		{"text that is not NFC", answer, "acme-cloud", noRelationship, func(st *record.Statement) { st.Note = "e\u0301" }, []string{"acme-cloud/ci"}, "NFC"},
+		{"an issuer that nobody enrolled", "response/1/nobody", "nobody", acknowledged, func(st *record.Statement) { st.Subject.SHA256 = b.Head(order) }, []string{"acme-cloud/ci"}, "nobody is not enrolled"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			st := b.Statement(c.thread, c.issuer, c.say)
+			if c.change != nil {
+				c.change(st)
+			}
+			wantEntryFault(t, b, c.words, admitAll(t, b, b.Sign(st, c.keys...), c.keys...).Marshal())
+		})
+	}
+
+	fresh := b.Respond("1", "acme-cloud", noRelationship)
+	e := admitAll(t, b, fresh, "acme-cloud/ci")
+	spoilt, stranger, back := e, admitAll(t, b, b.Sign(mustParse(t, fresh), "nobody/x"), "nobody/x"), e
+	spoilt.Envelope.Signatures = []record.Signature{{KeyID: e.Envelope.Signatures[0].KeyID, Sig: bytes.Repeat([]byte{1}, 64)}}
+	back.Admitted = b.Now.Add(-time.Millisecond)
+	wantEntryFault(t, b, "not a signature by", spoilt.Marshal())
+	wantEntryFault(t, b, "no key", stranger.Marshal())
+	wantEntryFault(t, b, "admission times never go back", back.Marshal())
+	wantEntryFault(t, b, "its end", append(e.Marshal(), '\n'))
+	wantEntryFault(t, b, "response/1/acme-cloud exists", b.Entries[len(b.Entries)-1].Marshal(), e.Marshal()) // the same record again
+}
+
+// wantEntryFault: the log with these lines after its entries cannot be replayed, and the
+// first of the lines is to blame.
+func wantEntryFault(t *testing.T, b *registertest.Fixture, words string, lines ...[]byte) {
+	t.Helper()
+	err := replayError(t, b, lines...)
+	var bad *register.EntryError
+	var upgrade *register.UpgradeError
+	if !errors.As(err, &bad) || errors.As(err, &upgrade) || bad.Index != uint64(len(b.Entries)) || !strings.Contains(err.Error(), words) {
+		t.Errorf("got %v, want entry %d to blame with %q", err, len(b.Entries), words)
+	}
+}
+
+// replayError replays the book's entries and these lines from nothing, and from half way.
+func replayError(t *testing.T, b *registertest.Fixture, lines ...[]byte) error {
+	t.Helper()
+	var all [][]byte
+	for _, e := range b.Entries {
+		all = append(all, e.Marshal())
+	}
+	all = append(all, lines...)
+	var errs []error
+	for _, cut := range []int{0, len(b.Entries) / 2, len(b.Entries)} {
+		r, err := register.Open(vfs.NewMem(), "follower", registertest.SmallOptions())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := r.NewReplayer(2)
+		for _, part := range [][][]byte{all[:cut], all[cut:]} {
+			batch, err := p.Verify(t.Context(), part)
+			if err == nil {
+				err = p.Fold(batch, [32]byte{})
+			}
+			if err != nil {
+				errs = append(errs, err)
+			}
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, err := range errs {
+		if len(errs) != 3 || err.Error() != errs[0].Error() {
+			t.Fatalf("replayed in other batches: other errors: %q", errs)
+		}
+	}
+	return errors.Join(errs[:min(1, len(errs))]...)
+}
+
+// TestUpgradeIsNoFault: a binary that lacks a kind or a version of the rules says
+// "upgrade" and blames nobody, but not before an earlier entry that is to blame.
+func TestUpgradeIsNoFault(t *testing.T) {
+	b := registertest.NewFixture(start, "acme-cloud")
+	b.Must(b.Designate("1", b.NewDesignation("Kestrel")))
+	n := len(b.Entries)
+	answer := admitAll(t, b, b.Respond("1", "acme-cloud", acknowledged), "acme-cloud/ci")
+	forged := admitAll(t, b, b.Respond("1", "acme-cloud", acknowledged), "acme-cloud/ci")
+	forged.Admitted = start.Add(-time.Second)
+	other := func(from, to string) []byte { // the same bytes but for one word, signed anew
+		payload := bytes.Replace(answer.Envelope.Payload, []byte(from), []byte(to), 1)
+		env, err := record.Sign(t.Context(), payload, b.Signer("acme-cloud/ci"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return record.Entry{Admitted: b.Now, Envelope: env}.Marshal()
+	}
+	licence := other("urn:docket:response:", "urn:docket:licence:")
+	field := other(`"status":"acknowledged"`, `"status":"acknowledged","later":1`)
+	foreign := other("urn:docket:response:v1", "https://slsa.dev/provenance/v1")
+	rules2 := func(keys ...string) []byte {
+		return admitAll(t, b, charterEnvelope(b, func(c *record.Charter) { c.Rules = 2 }, keys...), keys...).Marshal()
+	}
+	raised := rules2("root/root-1", "root/root-2")
+
+	upgrade := func(index int, words string, lines ...[]byte) {
+		t.Helper()
+		err := replayError(t, b, lines...)
+		var old *register.UpgradeError
+		if !errors.As(err, &old) || old.Index != uint64(index) || !strings.Contains(err.Error(), words) || strings.Contains(err.Error(), "must not") {
+			t.Errorf("got %v, want %q at %d", err, words, index)
+		}
+	}
+	upgrade(n, `kind "licence"`, licence)
+	upgrade(n+1, `kind "licence"`, answer.Marshal(), licence, field)
+	upgrade(n+1, "needs rules 2 from index 5 on", raised, field)
+	upgrade(n+1, "needs rules 2 from index 5 on", raised, answer.Marshal())
+	upgrade(n+1, "needs rules 2 from index 5 on", raised, licence)
+	wantEntryFault(t, b, "is no field here", field)
+	wantEntryFault(t, b, "no Docket record", foreign)
+	wantEntryFault(t, b, "2 root keys needed", rules2("root/root-1"), field)
+	wantEntryFault(t, b, "admission times never go back", forged.Marshal(), licence)
+
+	// A ledger that is born with newer rules may have a charter that we cannot read.
+	b = emptyFixture(t)
+	payload := bytes.Replace(b.Charter().Payload, []byte(`"rules":1`), []byte(`"rules":2,"later":1`), 1)
+	env, err := record.Sign(t.Context(), payload, b.Signer("root/root-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	upgrade(0, "needs rules 2 from index 0 on", record.Entry{Admitted: b.Now, Envelope: env}.Marshal())
+	env.Payload = bytes.Replace(payload, []byte(`"rules":2`), []byte(`"rules":1`), 1)
+	wantEntryFault(t, b, "is no field here", record.Entry{Admitted: b.Now, Envelope: env}.Marshal())
+}
+
+// TestConcurrentReaders: while one goroutine judges and advances, others open
+// envelopes, look records up and run dry; a dry run begun earlier sees the
+// register as it was.
+func TestConcurrentReaders(t *testing.T) {
+	b := registertest.NewFixture(start, "acme-cloud")
+	first := b.Must(b.Designate("1", b.NewDesignation("Kestrel")))
+	env := b.Respond("1", "acme-cloud", acknowledged)
+	v, err := record.Open(env, b.Register.CandidateKeys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := b.Register.Begin(b.Now)
+	stop := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 4 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, err := record.Open(env, b.Register.CandidateKeys); err != nil {
+					t.Error(err)
+				}
+				if index, ok, err := b.Register.Lookup(record.IDOf(first.Envelope.Payload)); err != nil || !ok || index != 3 {
+					t.Errorf("lookup: %d %t %v", index, ok, err)
+				}
+				_, err := b.Register.Begin(b.Register.LastAdmitted()).Judge(v)
+				if err != nil && !strings.Contains(err.Error(), "response/1/acme-cloud exists") {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for i := range 200 {
+		status := []string{"acknowledged", "licensed"}[i%2]
+		b.Must(b.Respond("1", "acme-cloud", &record.Response{Status: status}))
+	}
+	close(stop)
+	readers.Wait()
+	if _, err := old.Judge(v); err != nil {
+		t.Errorf("a draft sees records that came after it was begun: %v", err)
+	}
+}
+
+// TestExplainSigners says whose key signed where nobody who may has.
+func TestExplainSigners(t *testing.T) {
+	b := registertest.NewFixture(start, "cirrus-hosting", "delta-racks")
+	b.Must(b.Designate("1", b.NewDesignation("Kestrel")))
+	for by, words := range map[string]string{
+		"delta-racks/compliance": "belongs to delta-racks: sign with a key of cirrus-hosting that may",
+		"root/root-1":            "is a root key",
+		"cirrus-hosting/safe":    "of use recovery, which does not sign this kind of record",
+	} {
+		env, _ := sign(b, "response/1/cirrus-hosting", "cirrus-hosting", acknowledged, by)
+		if _, err := b.Submit(env); err == nil {
+			t.Errorf("%s signed for cirrus-hosting", by)
+		}
+		wantRefusal(t, b.Register.ExplainSigners(env, "cirrus-hosting"), record.Forbidden, words)
+		env.Signatures[0].Sig[5] ^= 1
+		if err := b.Register.ExplainSigners(env, "cirrus-hosting"); err != nil {
+			t.Errorf("a forged signature accuses: %v", err)
+		}
+	}
+}
+
+// A ledger that never rests judges each batch on top of one that is not advanced yet: a
+// draft reads through that one alone, however many came before.
+func TestStackedDraftsDoNotAccumulate(t *testing.T) {
+	b := registertest.NewFixture(start, "acme-cloud")
+	b.Must(b.Designate("1", b.NewDesignation("Kestrel")))
+	var below *register.Draft
+	root := b.Root
+	for i := range 20 {
+		env := b.Respond("1", "acme-cloud", &record.Response{Status: []string{"acknowledged", "licensed"}[i%2]})
+		v, err := record.Open(env, b.Register.CandidateKeys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := b.Register.Begin(b.Now)
+		if below != nil {
+			d = below.Next(b.Now)
+		}
+		e, err := d.Judge(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.NoteAdmitted(env)
+		if n := d.PendingDrafts(); n > 1 {
+			t.Fatalf("draft %d reads through %d others, of which one is not advanced", i, n)
+		}
+		if below != nil {
+			if err := b.Register.Advance(below, root); err != nil {
+				t.Fatal(err)
+			}
+		}
+		below, root = d, registertest.NextRoot(root, e)
+	}
+	if err := b.Register.Advance(below, root); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.Register.Size(); got != 24 {
+		t.Errorf("size %d, want 24", got)
+	}
+}

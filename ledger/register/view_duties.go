@@ -1,0 +1,458 @@
+package register
+
+import (
+	"container/heap"
+	"fmt"
+	"slices"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// DutyKind says what is owed (RECORDS.md "Duties").
+type DutyKind string
+
+const (
+	DutyRespond  DutyKind = "respond"  // answer a designation
+	DutyConclude DutyKind = "conclude" // finish what an answer began
+	DutyCertify  DutyKind = "certify"  // certify the customer identification programme
+)
+
+// DutyState is how a duty stands at the instant asked for.
+type DutyState string
+
+const (
+	DutyOpen    DutyState = "open"
+	DutyMet     DutyState = "met"
+	DutyLate    DutyState = "late" // met after the due date
+	DutyOverdue DutyState = "overdue"
+	DutyPaused  DutyState = "paused" // it would fall due in a pause that has no last day yet
+	DutyLapsed  DutyState = "lapsed" // the designation ended before it was due
+)
+
+// Words is the state as people are told it. Of a day to come, nobody has missed a due
+// date: it is only known that it comes before.
+func (s DutyState) Words(ahead bool) string {
+	if ahead && s == DutyOverdue {
+		return "due by then"
+	}
+	return string(s)
+}
+
+// DutyKinds and DutyStates are all of them, for whoever reads a filter.
+var (
+	DutyKinds  = []DutyKind{DutyRespond, DutyConclude, DutyCertify}
+	DutyStates = []DutyState{DutyOpen, DutyMet, DutyLate, DutyOverdue, DutyPaused, DutyLapsed}
+)
+
+// Duty is one thing that a provider owes or owed, as it stands at one instant.
+// Duties are computed when asked, never stored. Due is inclusive, in the charter's
+// time zone, with what a pause adds; absent, the duty has no date: nothing sets one, or
+// it is paused.
+type Duty struct {
+	Party       string       `json:"party"`
+	Kind        DutyKind     `json:"kind"`
+	Designation string       `json:"designation,omitempty"` // thread
+	State       DutyState    `json:"state"`
+	Due         *record.Date `json:"due,omitempty"`
+	From        *record.Date `json:"from,omitempty"` // certify: the first day not covered
+	OpenedBy    record.ID    `json:"openedBy"`
+	MetBy       *record.ID   `json:"metBy,omitempty"`
+	MetOn       *record.Date `json:"metOn,omitempty"`
+	Answer      string       `json:"answer,omitempty"` // the status of the response that met it
+	// Error says that the designation was published in error.
+	Error   bool        `json:"publishedInError,omitempty"`
+	Records []record.ID `json:"records"` // every record that this rests on
+
+	position string
+}
+
+// Position is where the duty stands in the list of [View.Duties].
+func (d Duty) Position() string { return d.position }
+
+// dueDateOrNil is a due date; none is later than the last that can be written (RFC 3339).
+func dueDateOrNil(date record.Date) *record.Date {
+	if date.Year > 9999 {
+		return nil
+	}
+	return &date
+}
+
+// setMet notes the record that met the duty, with the state that this gives it.
+func (d *Duty) setMet(by RecordRef, c asOf) {
+	id, on := by.ID, c.admissionDate(by)
+	d.MetBy, d.MetOn, d.State = &id, &on, DutyMet
+	if d.Due != nil && on.After(*d.Due) {
+		d.State = DutyLate
+	}
+	d.Records = append(d.Records, id)
+}
+
+// setOpenOrOverdue gives a duty that nobody met its state, or false where nothing is owed: the
+// party was withdrawn before the due date.
+func (d *Duty) setOpenOrOverdue(c asOf, p *partyTimeline) bool {
+	if gone := c.withdrawn(p); gone != nil && (d.Due == nil || gone.Before(*d.Due)) {
+		return false
+	}
+	switch {
+	case d.State != "": // paused or lapsed
+	case d.Due != nil && c.today().After(*d.Due):
+		d.State = DutyOverdue
+	default:
+		d.State = DutyOpen
+	}
+	return true
+}
+
+// applyEndAndPauses applies the end and the pauses of the designation that a duty comes from
+// (RECORDS.md "Pauses", "Ends"), and completes what it rests on; nil if nothing is
+// owed. opened is when the duty was, by the response that meets it, nil if none does.
+//
+// What was met before the end stays met; what was overdue by then stays, and may still
+// be met late; all else lapsed. A due date is as it was known when the duty was met.
+func (d *Duty) applyEndAndPauses(c asOf, row *designationTimeline, p *partyTimeline, opened effectTime, by *responseAt) *Duty {
+	if e := row.revocation(); e != nil && e.Cause == causeError {
+		d.Error = true
+		d.Records = append(d.Records, e.ID)
+	}
+	end, over := c.designationEnd(row)
+	if by != nil && (!over || c.admittedAt(by.RecordRef).before(end)) {
+		d.postpone(c, row.pausesBelow(by.Index))
+		d.setMetByResponse(by, c)
+		return d
+	}
+	paused := d.postpone(c, row.pauses())
+	switch {
+	case over && (d.Due == nil || !d.Due.Before(end.day) || !opened.before(end)):
+		d.State = DutyLapsed
+	case by != nil:
+		d.setMetByResponse(by, c)
+		return d
+	case paused:
+		d.State = DutyPaused
+	}
+	if !d.setOpenOrOverdue(c, p) {
+		return nil
+	}
+	return d
+}
+
+// setMetByResponse notes the response that met the duty.
+func (d *Duty) setMetByResponse(by *responseAt, c asOf) {
+	d.setMet(by.RecordRef, c)
+	d.Answer = by.Status
+}
+
+// postpone moves a due date that falls into a pause to a response period after the
+// pause's last day, again where it then falls into another. It reports whether the pause
+// has no last day yet: then there is no date.
+func (d *Duty) postpone(c asOf, pauses []pause) (endless bool) {
+	for d.Due != nil {
+		i := slices.IndexFunc(pauses, func(p pause) bool { return p.contains(*d.Due) })
+		if i < 0 {
+			return false
+		}
+		p := pauses[i]
+		d.Records = append(d.Records, p.by.ID)
+		if p.resume == nil {
+			d.Due = nil
+			return true
+		}
+		if d.Due = dueDateOrNil(p.resume.Add(c.periods(p.by.Index).Response)); d.Due == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Statuses of a response (RECORDS.md "Kinds").
+const (
+	responseAcknowledged = "acknowledged"
+	responseWindingDown  = "winding-down"
+	responseAnswered     = "answered"
+)
+
+// opensConclusion reports whether the answer begins something that must be concluded.
+func (r *ResponseRow) opensConclusion() bool {
+	return r.Status == responseAcknowledged || r.Status == responseWindingDown
+}
+
+// responseAt is one response on a thread response/D/P.
+type responseAt struct {
+	RecordRef
+	*ResponseRow
+}
+
+// with adds the next response to what those before it come to.
+func (a Answers) with(r *ResponseRow, index uint64, d *DesignationRow) Answers {
+	if a.Life != d.Opened.Index {
+		a = Answers{Life: d.Opened.Index}
+	}
+	asked := d.Opened.Index
+	if d.Opening != nil {
+		asked = d.Opening.Index
+	}
+	// Whatever asks is asked about: one about a record behind what asked last answers no
+	// more than that.
+	if about := min(r.About, asked); about > a.Asked {
+		a.Before, a.Asked, a.First = a.Asked, about, index
+	}
+	switch {
+	case r.opensConclusion():
+		if a.Began == 0 || a.Met != 0 {
+			a.Began, a.Promised, a.By, a.Met = index, 0, nil, 0
+		}
+		if r.WindDownBy != nil && (a.By == nil || r.WindDownBy.Before(*a.By)) {
+			a.Promised, a.By = index, r.WindDownBy
+		}
+	case r.Status == responseAnswered:
+		a.Began, a.Promised, a.By, a.Met = 0, 0, nil, 0
+	case a.Began != 0 && a.Met == 0 && r.About >= asked: // one about an older record meets nothing
+		a.Met = index
+	}
+	return a
+}
+
+// answers are a provider's responses to one life of a designation, admitted by the
+// instant asked for; nil if there are none.
+type answers struct {
+	newest *responseAt
+	below  func(index uint64) (*responseAt, error) // the newest of the thread below an index, nil if there is none
+
+	read map[uint64]*responseAt // by at
+}
+
+// at is the response of an index, nil for 0.
+func (a *answers) at(index uint64) (*responseAt, error) {
+	if a.read == nil {
+		a.read = map[uint64]*responseAt{0: nil, a.newest.Index: a.newest}
+	}
+	if found, ok := a.read[index]; ok {
+		return found, nil
+	}
+	found, err := a.below(index + 1)
+	if err == nil && (found == nil || found.Index != index) {
+		err = fmt.Errorf("no response at %d: %w", index, ErrDamaged)
+	}
+	a.read[index] = found
+	return found, err
+}
+
+// since is the first response about what asks from an index on or a later record, nil if
+// there is none. It halves the run of indexes in which that one must lie: it is at most
+// the first about a record that late, and more than the record itself.
+func (a *answers) since(asked uint64) (*responseAt, error) {
+	if a == nil || a.newest.Answers.Asked < asked {
+		return nil, nil
+	}
+	sum := a.newest.Answers
+	for low := asked; sum.Before >= asked; {
+		if low >= sum.First {
+			return nil, fmt.Errorf("the responses up to %d do not add up: %w", a.newest.Index, ErrDamaged)
+		}
+		middle := low + (sum.First-low+1)/2
+		earlier, err := a.below(middle)
+		if err != nil {
+			return nil, err
+		}
+		if earlier != nil && earlier.Answers.Life == sum.Life && earlier.Answers.Asked >= asked {
+			sum = earlier.Answers
+		} else {
+			low = middle
+		}
+	}
+	return a.at(sum.First)
+}
+
+// respondDuty is a provider's duty to respond to a designation, nil if it owes nothing. given
+// are its responses admitted by the instant asked for; of the designation's openings and
+// events row has those.
+func (c asOf) respondDuty(thread string, row *designationTimeline, p *partyTimeline, given *answers) (*Duty, error) {
+	asked, owes, due := c.owedOpening(row, p)
+	if asked == nil {
+		return nil, nil
+	}
+	d := &Duty{Party: p.ID, Kind: DutyRespond, Designation: thread, OpenedBy: asked.ID, Due: dueDateOrNil(due), Records: []record.ID{row.Opened.ID}}
+	d.addRecord(asked.RecordRef)
+	if asked.Moved != nil {
+		d.addRecord(*asked.Moved)
+	}
+	d.addRecord(p.Enrolled)
+	d.addRecord(owes)
+	by, err := given.since(asked.Index) // one about an older record meets nothing
+	if err != nil {
+		return nil, err
+	}
+	return d.applyEndAndPauses(c, row, p, c.admittedAt(asked.RecordRef), by), nil
+}
+
+// addRecord adds a record that the duty rests on, once.
+func (d *Duty) addRecord(s RecordRef) {
+	if !slices.Contains(d.Records, s.ID) {
+		d.Records = append(d.Records, s.ID)
+	}
+}
+
+// owedOpening finds what a provider owes an answer to (RECORDS.md "Who owes"): the newest record
+// that opened or re-opened the duty while it was active, or before it became active with
+// the designation not yet ended; nil if there is none. by is the record that made it owe, due
+// the day without what pauses add. A suspension ends no duty: who was suspended at
+// a re-opening owes still what was asked before, until it is active again.
+func (c asOf) owedOpening(row *designationTimeline, p *partyTimeline) (asked *DutyOpening, by RecordRef, due record.Date) {
+	end, over := c.designationEnd(row)
+	acts := c.standingPeriods(p)
+	for i := len(row.Openings) - 1; i >= 0; i-- {
+		o := &row.Openings[i]
+		if o.ResponseDue == nil {
+			continue // a correction took the day back
+		}
+		since, ok := activeFrom(acts, c.admittedAt(o.RecordRef))
+		switch {
+		case !ok || since.day.After(c.today()) || over && !since.before(end):
+			continue
+		case since.before(c.admittedAt(o.RecordRef)):
+			return o, o.RecordRef, *o.ResponseDue
+		}
+		due := since.day.Add(c.periods(since.Index).Response)
+		if o.ResponseDue.After(due) {
+			due = *o.ResponseDue
+		}
+		return o, since.RecordRef, due
+	}
+	return nil, RecordRef{}, record.Date{}
+}
+
+// concludeDuty is the duty to finish what a response began, nil if none began anything, or
+// the newest is `answered`. It is open from the first response that began it; of several
+// days by which the provider said it would have concluded the earliest counts.
+func (c asOf) concludeDuty(thread string, row *designationTimeline, p *partyTimeline, given *answers) (*Duty, error) {
+	if given == nil || given.newest.Answers.Began == 0 {
+		return nil, nil
+	}
+	sum := given.newest.Answers
+	began, err := given.at(sum.Began)
+	if err != nil {
+		return nil, err
+	}
+	promised, err := given.at(sum.Promised)
+	if err != nil {
+		return nil, err
+	}
+	met, err := given.at(sum.Met)
+	if err != nil {
+		return nil, err
+	}
+	d := &Duty{Party: p.ID, Kind: DutyConclude, Designation: thread, OpenedBy: began.ID, Records: []record.ID{row.Opened.ID, p.Enrolled.ID, began.ID}}
+	switch {
+	case promised != nil:
+		d.Due = dueDateOrNil(*promised.WindDownBy)
+		d.addRecord(promised.RecordRef)
+	case row.Current.EffectiveFrom != nil:
+		d.Due = dueDateOrNil(*row.Current.EffectiveFrom)
+		if row.Amended != nil {
+			d.addRecord(*row.Amended)
+		}
+	}
+	return d.applyEndAndPauses(c, row, p, c.admittedAt(began.RecordRef), met), nil
+}
+
+// upTo is the life as duties see it at an instant: of what opened, paused and ended it
+// that which had been admitted by then, with everything known of its terms. So a deadline
+// amended later holds for earlier instants too.
+func (d *designationTimeline) upTo(c asOf) *designationTimeline {
+	return &designationTimeline{
+		DesignationRow: d.DesignationRow,
+		Openings:       slices.DeleteFunc(slices.Clone(d.Openings), func(o DutyOpening) bool { return !c.includes(o.RecordRef) }),
+		Events:         slices.DeleteFunc(slices.Clone(d.Events), func(e LifecycleEvent) bool { return !c.includes(e.RecordRef) }),
+	}
+}
+
+// certificationAt is one certification on a thread cip/P.
+type certificationAt struct {
+	RecordRef
+	*CertificationRow
+}
+
+// certifyDuties yields a provider's duties to certify, oldest first: one met or late for each
+// certification that covered days not yet covered without a gap, then the one that
+// stands; until yield returns false. The first is due a certification period after
+// enrolment, each next one as long after the last day covered, or after enrolment where
+// that day lies before. filed are the certifications admitted by the instant asked for,
+// oldest first.
+func (c asOf) certifyDuties(p *partyTimeline, filed []certificationAt, yield func(Duty) bool) {
+	enrolled := c.admissionDate(p.Enrolled)
+	d := Duty{Party: p.ID, Kind: DutyCertify, OpenedBy: p.Enrolled.ID, Records: []record.ID{p.Enrolled.ID}}
+	d.Due = dueDateOrNil(enrolled.Add(c.periods(p.Enrolled.Index).Certification))
+	var covered coverage
+	for _, f := range filed {
+		if !covered.extend(f.PeriodFrom, f.PeriodUntil, enrolled) {
+			continue // within what was covered, or beyond a gap
+		}
+		d.setMet(f.RecordRef, c)
+		if !yield(d) {
+			return
+		}
+		from := covered.nextUncovered(enrolled)
+		base := covered.until
+		if base.Before(enrolled) {
+			base = enrolled
+		}
+		d = Duty{Party: p.ID, Kind: DutyCertify, From: &from, OpenedBy: f.ID, Records: []record.ID{p.Enrolled.ID, f.ID}}
+		d.Due = dueDateOrNil(base.Add(c.periods(f.Index).Certification))
+	}
+	if d.setOpenOrOverdue(c, p) {
+		yield(d)
+	}
+}
+
+// coverage is how far certifications reach without a gap, from the first one's period on.
+type coverage struct {
+	until     record.Date
+	beyondGap dateRangeHeap // beyond a gap
+}
+
+// dateRange are days, the last inclusive.
+type dateRange struct{ from, until record.Date }
+
+// dateRangeHeap are a heap, the earliest first day on top: a provider may file as many as it
+// likes, in any order.
+type dateRangeHeap []dateRange
+
+func (s dateRangeHeap) Len() int           { return len(s) }
+func (s dateRangeHeap) Less(i, j int) bool { return s[i].from.Before(s[j].from) }
+func (s dateRangeHeap) Swap(i, j int)      { s[i], s[j] = s[j], s[i] }
+func (s *dateRangeHeap) Push(x any)        { *s = append(*s, x.(dateRange)) }
+func (s *dateRangeHeap) Pop() any {
+	n := len(*s) - 1
+	last := (*s)[n]
+	*s = (*s)[:n]
+	return last
+}
+
+// nextUncovered is the first day that is not covered; none is before the enrolment.
+func (c *coverage) nextUncovered(enrolled record.Date) record.Date {
+	if next := c.until.AddDays(1); next.After(enrolled) {
+		return next
+	}
+	return enrolled
+}
+
+// extend adds a period, and reports whether more is covered now.
+func (c *coverage) extend(from, until, enrolled record.Date) bool {
+	switch {
+	case c.until.IsZero():
+		c.until = until
+		return true
+	case !until.After(c.until):
+		return false
+	case from.After(c.nextUncovered(enrolled)):
+		heap.Push(&c.beyondGap, dateRange{from, until})
+		return false
+	}
+	c.until = until
+	for len(c.beyondGap) > 0 && !c.beyondGap[0].from.After(c.nextUncovered(enrolled)) {
+		if s := heap.Pop(&c.beyondGap).(dateRange); s.until.After(c.until) {
+			c.until = s.until
+		}
+	}
+	return true
+}

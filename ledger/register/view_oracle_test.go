@@ -1,0 +1,726 @@
+package register_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/registertest"
+)
+
+// An oracle reads RECORDS.md "Duties", "Pauses", "Ends", "Who owes" and "Standing" over a
+// plain list of what was admitted, slowly: day by day, in whole days since 1970. It shares
+// no code with the register.
+type oracle struct {
+	log []entry // by index
+}
+
+// entry is one admitted record as the oracle sees it. Which fields count, kind says.
+type entry struct {
+	kind  string // charter, enrol, standing, designate, amend, suspend, reinstate, revoke, respond, certify
+	index int
+	at    time.Time
+	day   int // admission date
+
+	party, order string
+	status       string // standing, respond
+	on, until    int    // effectiveOn and until of standing and events; a certification's period
+	endless      bool   // an event without until
+	due          int    // responseDue from here on, 0: none
+	reopens      bool
+	from, last   int // effectiveFrom and effectiveUntil from here on
+	about        int // respond: index
+	by           int // respond: windDownBy, 0: none
+
+	zone     *time.Location // charter
+	response int            // charter: days
+	months   int            // charter: certification
+}
+
+// dayOf counts days since 1970.
+func dayOf(t time.Time, zone *time.Location) int {
+	y, m, d := t.In(zone).Date()
+	return int(time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix() / 86400)
+}
+
+func dateOn(day int) record.Date {
+	y, m, d := time.Unix(int64(day)*86400, 0).UTC().Date()
+	return record.Date{Year: y, Month: m, Day: d}
+}
+
+// monthsAfter adds months, and takes the last day of a month that is too short.
+func monthsAfter(day, months int) int {
+	y, m, d := time.Unix(int64(day)*86400, 0).UTC().Date()
+	for {
+		t := time.Date(y, m+time.Month(months), d, 0, 0, 0, 0, time.UTC)
+		if (int(t.Month())-int(m)-months)%12 == 0 {
+			return int(t.Unix() / 86400)
+		}
+		d--
+	}
+}
+
+// moment orders what happens: on a day, at a place in the log, or (index −1) before
+// anything that is admitted on it.
+type moment struct{ day, index int }
+
+func (m moment) before(o moment) bool { return m.day < o.day || m.day == o.day && m.index < o.index }
+
+func (e entry) moment() moment { return moment{e.day, e.index} }
+
+// effective is when an entry with an effectiveOn acts.
+func (e entry) effective() moment {
+	if e.on > e.day {
+		return moment{e.on, -1}
+	}
+	return e.moment()
+}
+
+// charter judges an index: the newest below it.
+func (o *oracle) charter(index int) entry {
+	c := o.log[0]
+	for _, e := range o.log {
+		if e.kind == "charter" && e.index < index {
+			c = e
+		}
+	}
+	return c
+}
+
+// today is the date of an instant, by the newest charter there.
+func (o *oracle) today(at time.Time) int {
+	c := o.log[0]
+	for _, e := range o.log {
+		if e.kind == "charter" && !e.at.After(at) {
+			c = e
+		}
+	}
+	return dayOf(at, c.zone)
+}
+
+// status of a party on a day by the records below an index, and which record says so.
+func (o *oracle) status(party string, below, day int) (string, entry) {
+	status, by := "none", entry{}
+	for _, e := range o.log {
+		switch {
+		case e.party != party || e.index >= below:
+		case e.kind == "enrol":
+			status, by = "active", e
+		case e.kind == "standing" && e.on <= day:
+			status, by = e.status, e
+		}
+	}
+	return status, by
+}
+
+// asked is a record that opened or re-opened the duty, with the day in the end.
+type asked struct {
+	entry
+	due int
+}
+
+// order is what stands of a designation: all its corrections, and what opened the duty.
+func (o *oracle) order(name string) (newest entry, first entry, opened []asked) {
+	due := 0
+	for _, e := range o.log {
+		if e.order != name || e.kind != "designate" && e.kind != "amend" {
+			continue
+		}
+		if e.kind == "designate" {
+			first = e
+		}
+		newest = e
+		if e.due != 0 && (e.reopens || due == 0) {
+			opened = append(opened, asked{e, e.due})
+		} else if len(opened) > 0 && e.due != due {
+			opened[len(opened)-1].due = e.due
+		}
+		due = e.due
+	}
+	return newest, first, opened
+}
+
+// end of a designation as known at an instant: the first moment of which it is over.
+func (o *oracle) end(name string, at time.Time) (end moment, over bool) {
+	newest, _, _ := o.order(name)
+	end = moment{newest.last + 1, -1}
+	for _, e := range o.log {
+		if e.order == name && e.kind == "revoke" && !e.at.After(at) && e.effective().before(end) {
+			end = e.effective()
+		}
+	}
+	return end, end.day <= o.today(at)
+}
+
+// endOfTime is a day after all that a test tells of; what is paused there is so for ever.
+const endOfTime = 25000
+
+// postponed is a due date with the pauses that are known below an index, 0 as long as it
+// falls into one without a last day.
+func (o *oracle) postponed(due int, name string, at time.Time, below int) int {
+	for due != 0 {
+		paused, by := o.suspendedOn(name, at, below, due)
+		if !paused {
+			return due
+		}
+		day := due
+		for ; paused && day < endOfTime; day++ {
+			var next entry
+			if paused, next = o.suspendedOn(name, at, below, day); paused || next.index > by.index { // a reinstatement cut it short
+				by = next
+			}
+		}
+		if paused {
+			return 0
+		}
+		due = day - 1 + o.charter(by.index).response // day − 1 is the first that is free
+	}
+	return 0
+}
+
+// suspendedOn says whether a designation is suspended on a day, by which event.
+func (o *oracle) suspendedOn(name string, at time.Time, below, day int) (paused bool, by entry) {
+	for _, e := range o.log {
+		if e.order == name && (e.kind == "suspend" || e.kind == "reinstate") && !e.at.After(at) && e.index < below &&
+			day >= e.on && (e.endless || day <= e.until) {
+			paused, by = e.kind == "suspend", e
+		}
+	}
+	return paused, by
+}
+
+// owes finds the newest asking that a party owes an answer to, and the day it has.
+func (o *oracle) owes(party, name string, at time.Time) (a asked, due int, owed bool) {
+	_, _, opened := o.order(name)
+	today := o.today(at)
+	end, over := o.end(name, at)
+	for _, a := range slices.Backward(opened) {
+		if a.at.After(at) || a.due == 0 {
+			continue
+		}
+		if s, _ := o.status(party, a.index, a.day); s == "active" {
+			return a, a.due, true
+		}
+		for day := a.day; day <= today; day++ {
+			moments := []moment{{day, -1}}
+			for _, e := range o.log {
+				if e.day == day && !e.at.After(at) {
+					moments = append(moments, e.moment())
+				}
+			}
+			for _, m := range moments {
+				below := m.index + 1 // what the moment's own record says counts
+				if m.index < 0 {
+					below = 0
+					for _, e := range o.log {
+						if e.day < day && !e.at.After(at) {
+							below = e.index + 1
+						}
+					}
+				}
+				s, by := o.status(party, below, day)
+				if !a.moment().before(m) || s != "active" {
+					continue
+				}
+				if over && !m.before(end) {
+					break
+				}
+				return a, max(a.due, day+o.charter(by.index).response), true
+			}
+		}
+	}
+	return asked{}, 0, false
+}
+
+// withdrawn is the day from which a party is withdrawn, 0 if it is not.
+func (o *oracle) withdrawn(party string, at time.Time) int {
+	for day := o.log[0].day; day <= o.today(at); day++ {
+		last := 0
+		for _, e := range o.log {
+			if !e.at.After(at) {
+				last = e.index + 1
+			}
+		}
+		if s, _ := o.status(party, last, day); s == "withdrawn" {
+			return day
+		}
+	}
+	return 0
+}
+
+// outcome tells a duty of a designation: due is without pauses, 0 for none; met is what met
+// it, index 0 for nothing.
+func (o *oracle) outcome(name, party string, opened moment, due int, met entry, at time.Time) string {
+	end, over := o.end(name, at)
+	if met.index > 0 && (!over || met.moment().before(end)) {
+		return spelledMet(o.postponed(due, name, at, met.index), met)
+	}
+	moved := o.postponed(due, name, at, len(o.log))
+	lapsed := over && (moved == 0 || moved >= end.day || !opened.before(end))
+	if met.index > 0 && !lapsed {
+		return spelledMet(moved, met)
+	}
+	if gone := o.withdrawn(party, at); gone != 0 && (moved == 0 || gone < moved) {
+		return ""
+	}
+	switch {
+	case lapsed:
+		return spelled("lapsed", moved)
+	case due != 0 && moved == 0:
+		return "paused"
+	case moved != 0 && o.today(at) > moved:
+		return spelled("overdue", moved)
+	}
+	return spelled("open", moved)
+}
+
+func spelledMet(due int, met entry) string {
+	state := "met"
+	if due != 0 && met.day > due {
+		state = "late"
+	}
+	return spelled(state, due) + " met " + dateOn(met.day).String()
+}
+
+func spelled(state string, due int) string {
+	if due != 0 {
+		state += " due " + dateOn(due).String()
+	}
+	return state
+}
+
+// duties are all that parties owe at an instant.
+func (o *oracle) duties(parties, orders []string, at time.Time) (told []string) {
+	tell := func(d string, words ...string) {
+		if d != "" {
+			told = append(told, strings.Join(append(words, d), " "))
+		}
+	}
+	for _, p := range parties {
+		var enrolled entry
+		for _, e := range o.log {
+			if e.kind == "enrol" && e.party == p {
+				enrolled = e
+			}
+		}
+		if enrolled.index == 0 || enrolled.at.After(at) {
+			continue
+		}
+		for _, name := range orders {
+			_, first, _ := o.order(name)
+			if first.index == 0 || first.at.After(at) {
+				continue
+			}
+			if a, due, owed := o.owes(p, name, at); owed {
+				var met entry
+				for _, e := range slices.Backward(o.log) {
+					if e.kind == "respond" && e.party == p && e.order == name && !e.at.After(at) && e.about >= a.index {
+						met = e
+					}
+				}
+				tell(o.outcome(name, p, a.moment(), due, met, at), p, "respond", name)
+			}
+			tell(o.conclusion(p, name, at), p, "conclude", name)
+		}
+		for _, d := range o.certifications(p, enrolled, at) {
+			tell(d, p, "certify")
+		}
+	}
+	slices.Sort(told)
+	return told
+}
+
+func (o *oracle) conclusion(p, name string, at time.Time) string {
+	newest, _, opened := o.order(name)
+	var began, met entry
+	by := 0
+	for _, e := range o.log {
+		if e.kind != "respond" || e.party != p || e.order != name || e.at.After(at) {
+			continue
+		}
+		asks := 0
+		for _, a := range opened {
+			if a.index < e.index {
+				asks = a.index
+			}
+		}
+		switch e.status {
+		case "acknowledged", "winding-down":
+			if began.index == 0 || met.index > 0 {
+				began, met, by = e, entry{}, 0
+			}
+			if e.by != 0 && (by == 0 || e.by < by) {
+				by = e.by
+			}
+		case "answered":
+			began, met = entry{}, entry{}
+		default:
+			if met.index == 0 && e.about >= asks {
+				met = e
+			}
+		}
+	}
+	if began.index == 0 {
+		return ""
+	}
+	if by == 0 {
+		by = newest.from
+	}
+	return o.outcome(name, p, began.moment(), by, met, at)
+}
+
+func (o *oracle) certifications(p string, enrolled entry, at time.Time) (told []string) {
+	due := monthsAfter(enrolled.day, o.charter(enrolled.index).months)
+	covered := make(map[int]bool)
+	reach, first := 0, 0
+	for _, e := range o.log {
+		if e.kind != "certify" || e.party != p || e.at.After(at) {
+			continue
+		}
+		for day := e.on; day <= e.until; day++ {
+			covered[day] = true
+		}
+		if first == 0 {
+			first = e.until
+		}
+		far := first
+		for day := first; day < endOfTime; day++ {
+			if covered[day] {
+				far = day
+			} else if day >= enrolled.day {
+				break // a gap
+			}
+		}
+		if far <= reach {
+			continue
+		}
+		reach = far
+		told = append(told, spelledMet(due, e))
+		due = monthsAfter(max(reach, enrolled.day), o.charter(e.index).months)
+	}
+	if gone := o.withdrawn(p, at); gone != 0 && gone < due {
+		return told
+	}
+	if o.today(at) > due {
+		return append(told, spelled("overdue", due))
+	}
+	return append(told, spelled("open", due))
+}
+
+// randomHistory writes random records of a few parties and designations, and tells the oracle
+// what was admitted of them.
+type randomHistory struct {
+	*registertest.Fixture
+	oracle  oracle
+	rng     *rand.Rand
+	parties []string
+	orders  []string
+	zone    *time.Location
+	terms   map[string]entry // of a designation as it stands
+	tried   map[string]int
+}
+
+func newRandomHistory(t *testing.T, seed uint64) *randomHistory {
+	t.Helper()
+	l := &randomHistory{
+		rng: rand.New(rand.NewPCG(seed, 7)), parties: []string{"acme", "borealis", "cirrus"}, orders: []string{"1", "2"},
+		terms: make(map[string]entry), tried: make(map[string]int),
+	}
+	var err error
+	if l.zone, err = time.LoadLocation("America/New_York"); err != nil {
+		t.Fatal(err)
+	}
+	l.Fixture = registertest.NewFixture(start)
+	l.oracle.log = []entry{
+		{kind: "charter", at: start, day: dayOf(start, l.zone), zone: l.zone, response: 30, months: 12},
+		{kind: "enrol", party: "authority", index: 1, at: start, day: dayOf(start, l.zone)},
+	}
+	l.Now = l.Now.Add(time.Minute)
+	l.charter("America/New_York", 9, 2) // short periods, so that a life is soon over
+	return l
+}
+
+func (l *randomHistory) today() int { return dayOf(l.Now, l.zone) }
+
+// record submits a record, and tells the oracle if it was admitted.
+func (l *randomHistory) record(e entry, env record.Envelope) {
+	l.tried[e.kind]++
+	if _, err := l.Submit(env); err != nil {
+		var refusal *record.Refusal
+		if !errors.As(err, &refusal) {
+			panic(err)
+		}
+		return
+	}
+	l.tried[e.kind+" admitted"]++
+	e.index, e.at, e.day = len(l.oracle.log), l.Now, l.today()
+	l.oracle.log = append(l.oracle.log, e)
+	switch e.kind {
+	case "designate", "amend":
+		l.terms[e.order] = e
+	case "charter":
+		l.zone = e.zone
+	}
+}
+
+func (l *randomHistory) charter(zone string, response, months int) {
+	c := l.CharterPredicate
+	c.TimeZone, c.RootKeys = zone, slices.Clone(c.RootKeys)
+	c.Periods.Notice, c.Periods.Term = record.Period{Days: 5}, record.Period{Days: 80}
+	c.Periods.Response, c.Periods.Certification = record.Period{Days: response}, record.Period{Months: months}
+	loc, err := time.LoadLocation(zone)
+	if err != nil {
+		panic(err)
+	}
+	l.record(entry{kind: "charter", zone: loc, response: response, months: months},
+		l.Sign(l.Statement("charter", "authority", &c), "root/root-1", "root/root-2", "root/root-3"))
+}
+
+// in is a day from today on, within so many.
+func (l *randomHistory) in(from, within int) int { return l.today() + from + l.rng.IntN(within) }
+
+func dated(day int) *record.Date { return ptr(dateOn(day)) }
+
+func (l *randomHistory) designation(e entry, p record.Predicate) {
+	l.record(e, l.Sign(l.Statement("designation/"+e.order, "authority", p), officers...))
+}
+
+// step says one random thing.
+func (l *randomHistory) step() {
+	party, order := l.parties[l.rng.IntN(len(l.parties))], l.orders[l.rng.IntN(len(l.orders))]
+	terms, there := l.terms[order]
+	switch n := l.rng.IntN(30); {
+	case l.Head("party/" + party).IsZero():
+		if n < 12 {
+			l.record(entry{kind: "enrol", party: party}, l.Provider(party))
+		}
+	case !there:
+		e := entry{kind: "designate", order: order, reopens: true, from: l.in(5, 10), due: l.in(9, 20)}
+		e.last = e.from + 20 + l.rng.IntN(59)
+		d := l.NewDesignation("Kestrel")
+		d.DeterminedOn, d.EffectiveFrom, d.EffectiveUntil, d.ResponseDue = dated(l.today()), dated(e.from), dated(e.last), dated(e.due)
+		if l.rng.IntN(5) == 0 {
+			e.due, d.ResponseDue = 0, nil
+		}
+		l.designation(e, d)
+	case n < 5:
+		l.standing(party)
+	case n < 12:
+		l.respond(party, order)
+	case n < 16:
+		e := entry{kind: "certify", party: party, on: l.in(-70, 50)}
+		e.until = e.on + l.rng.IntN(45)
+		l.record(e, l.Sign(l.Statement("cip/"+party, party, &record.CIPCertification{
+			PeriodFrom: dateOn(e.on), PeriodUntil: dateOn(e.until), Initial: l.Head("cip/" + party).IsZero(),
+		}), party+"/compliance"))
+	case n < 20:
+		e := entry{kind: "suspend", order: order, on: l.in(0, 20), endless: l.rng.IntN(3) == 0}
+		e.until = e.on + l.rng.IntN(20)
+		p := &record.Suspension{EffectiveOn: dateOn(e.on), Reason: "r"}
+		if !e.endless {
+			p.Until = dated(e.until)
+		}
+		l.designation(e, p)
+	case n < 23:
+		e := entry{kind: "reinstate", order: order, on: l.in(0, 15), endless: l.rng.IntN(3) > 0}
+		e.until = e.on + l.rng.IntN(10)
+		p := &record.Reinstatement{EffectiveOn: dateOn(e.on), Reason: "r"}
+		if !e.endless {
+			p.Until = dated(e.until)
+		}
+		l.designation(e, p)
+	case n < 28:
+		l.amend(terms)
+	case n == 28 && l.rng.IntN(4) == 0:
+		e := entry{kind: "revoke", order: order, on: l.in(-30, 50)}
+		l.designation(e, &record.Revocation{EffectiveOn: dateOn(e.on), Cause: "lifted", Reason: "r"})
+	case n == 29 && l.rng.IntN(6) == 0: // a day begins earlier there: none comes back
+		l.charter("Pacific/Kiritimati", 5+l.rng.IntN(10), 1+l.rng.IntN(3))
+	}
+}
+
+func (l *randomHistory) standing(party string) {
+	e := entry{kind: "standing", party: party, status: "suspended", on: l.in(-1, 12)}
+	switch l.rng.IntN(9) {
+	case 0:
+		e.status = "withdrawn"
+	case 1, 2, 3, 4:
+		e.status = "active"
+	}
+	l.record(e, l.Sign(l.Statement("party/"+party, "authority", &record.Standing{Status: e.status, EffectiveOn: dateOn(e.on), Reason: "r"}), "authority/officer-1"))
+}
+
+func (l *randomHistory) respond(party, order string) {
+	statuses := []string{"acknowledged", "winding-down", "winding-down", "acknowledged", "no-relationship", "wound-down", "licensed", "answered"}
+	e := entry{kind: "respond", party: party, order: order, status: statuses[l.rng.IntN(len(statuses))]}
+	r := &record.Response{Status: e.status}
+	if e.status == "winding-down" {
+		e.by = l.in(-1, 25)
+		r.WindDownBy = dated(e.by)
+	}
+	if e.status == "answered" {
+		r.Detail = &record.Commitment{Commit: strings.Repeat("ab", 32)}
+	}
+	var seen []entry // of the designation's thread
+	for _, x := range l.oracle.log {
+		if x.order == order && x.kind != "respond" {
+			seen = append(seen, x)
+		}
+	}
+	about := seen[len(seen)-1]
+	if l.rng.IntN(4) == 0 {
+		about = seen[l.rng.IntN(len(seen))]
+	}
+	e.about = about.index
+	st := l.Statement("response/"+order+"/"+party, party, r)
+	st.Subject.SHA256 = record.IDOf(l.Entries[about.index].Envelope.Payload)
+	l.record(e, l.Sign(st, party+"/ci"))
+}
+
+func (l *randomHistory) amend(e entry) {
+	e.kind, e.reopens = "amend", false
+	a := &record.Amendment{Type: "correction", Reason: "r"}
+	switch l.rng.IntN(7) {
+	case 0, 1:
+		a.Reopens, e.reopens, e.due = true, true, l.in(9, 20)
+		a.ResponseDue = dated(e.due)
+	case 2:
+		a.Type, e.due = "deadline", l.in(9, 20)
+		a.Set = setMember("responseDue", dateOn(e.due).String())
+	case 3:
+		e.due = l.in(9, 20)
+		a.Set = setMember("responseDue", dateOn(e.due).String())
+	case 4:
+		if l.rng.IntN(2) == 0 {
+			e.due, a.Unset = 0, []string{"responseDue"}
+		} else {
+			e.last -= l.rng.IntN(9)
+			a.Set = setMember("effectiveUntil", dateOn(e.last).String())
+		}
+	case 5:
+		e.from = l.in(5, 20)
+		a.Set = setMember("effectiveFrom", dateOn(e.from).String())
+	case 6:
+		a.Type = "extension"
+		e.last += 1 + l.rng.IntN(40)
+		a.Set = setMember("effectiveUntil", dateOn(e.last).String())
+	}
+	st := l.Statement("designation/"+e.order, "authority", a)
+	if _, err := record.EncodeStatement(st); err == nil {
+		l.record(e, l.Sign(st, officers...))
+	}
+}
+
+// advanceClock lets time go by: moments, or days, and often to the edge of one.
+func (l *randomHistory) advanceClock() {
+	switch l.rng.IntN(4) {
+	case 0:
+		l.Now = l.Now.Add(time.Duration(l.rng.IntN(300)) * time.Second)
+	case 1:
+		l.Now = l.Now.Add(time.Duration(l.rng.IntN(4*86400)) * time.Second)
+	default:
+		t := l.Now.In(l.zone)
+		midnight := time.Date(t.Year(), t.Month(), t.Day()+l.rng.IntN(3), 24, 0, 0, 0, l.zone)
+		l.Now = midnight.Add(-time.Duration(l.rng.IntN(2)) * time.Millisecond).UTC()
+	}
+}
+
+// upTo is what the oracle knew when the log had a size.
+func (o *oracle) asOf(size int) *oracle { return &oracle{log: o.log[:size]} }
+
+// TestDutiesAgainstOracle compares the duties that a view tells with what the text says,
+// over random lives of designations, parties, responses, certifications, suspensions,
+// changes of standing and of the charter, at many instants and sizes.
+func TestDutiesAgainstOracle(t *testing.T) {
+	seeds, steps := uint64(24), 90
+	if testing.Short() {
+		seeds = 6
+	}
+	counted, tried := make(map[string]int), make(map[string]int)
+	for seed := range seeds {
+		l := newRandomHistory(t, seed)
+		for range steps {
+			l.advanceClock()
+			l.step()
+		}
+		for range 60 {
+			l.compare(t, seed, counted)
+		}
+		for kind, n := range l.tried {
+			tried[kind] += n
+		}
+		if t.Failed() {
+			return
+		}
+	}
+	t.Logf("compared %v of %v", counted, tried)
+	for _, s := range register.DutyStates {
+		if counted[string(s)] == 0 && !testing.Short() {
+			t.Errorf("no duty was %s: the lives are too dull", s)
+		}
+	}
+}
+
+func (l *randomHistory) compare(t *testing.T, seed uint64, counted map[string]int) {
+	t.Helper()
+	size := len(l.oracle.log)
+	if l.rng.IntN(3) == 0 {
+		size = 3 + l.rng.IntN(size-2)
+	}
+	at := l.oracle.log[l.rng.IntN(size)].at // of an entry, or by the edge of a day, or far behind all
+	if l.rng.IntN(3) > 0 {
+		local := at.In(l.zone)
+		at = time.Date(local.Year(), local.Month(), local.Day()+l.rng.IntN(60), 24, 0, 0, 0, l.zone).Add(-time.Duration(l.rng.IntN(2)) * time.Millisecond)
+	}
+	view, err := l.Register.ViewAt(uint64(size))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	err = view.Duties(register.DutyFilter{}, at, func(d register.Duty) bool {
+		words := d.Party + " " + string(d.Kind)
+		if d.Designation != "" {
+			words += " " + d.Designation[len("designation/"):]
+		}
+		words += " " + string(d.State)
+		if d.Due != nil {
+			words += " due " + d.Due.String()
+		}
+		if d.MetOn != nil {
+			words += " met " + d.MetOn.String()
+		}
+		got = append(got, words)
+		counted[string(d.State)]++
+		return true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(got)
+	want := l.oracle.asOf(size).duties(l.parties, l.orders, at)
+	if slices.Equal(got, want) {
+		return
+	}
+	t.Errorf("seed %d, size %d, at %s (%s)", seed, size, at.UTC().Format(time.RFC3339Nano), dateOn(l.oracle.asOf(size).today(at)))
+	for _, w := range want {
+		if !slices.Contains(got, w) {
+			t.Errorf("  the text says %q", w)
+		}
+	}
+	for _, g := range got {
+		if !slices.Contains(want, g) {
+			t.Errorf("  the view says %q", g)
+		}
+	}
+	for _, e := range l.oracle.log[:size] {
+		t.Log("  ", fmt.Sprintf("%d %s %s: %s %s%s %s on %s until %s endless %t, from %s last %s due %s reopens %t, about %d by %s",
+			e.index, e.at.Format("01-02T15:04:05"), dateOn(e.day), e.kind, e.party, e.order, e.status, dateOn(e.on), dateOn(e.until), e.endless, dateOn(e.from), dateOn(e.last), dateOn(e.due), e.reopens, e.about, dateOn(e.by)))
+	}
+	t.FailNow()
+}

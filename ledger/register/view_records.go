@@ -1,0 +1,178 @@
+package register
+
+import (
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+)
+
+// Record is one entry as the register knows it. The statement itself is the
+// ledger's to show.
+type Record struct {
+	Index    uint64      `json:"index"`
+	ID       record.ID   `json:"record"`
+	Kind     record.Kind `json:"kind"`
+	Thread   string      `json:"thread"`
+	Issuer   string      `json:"issuer"`
+	IssuedAt time.Time   `json:"issuedAt"`
+	Admitted time.Time   `json:"admitted"`
+	Follows  *record.ID  `json:"follows,omitempty"`
+	Subject  record.ID   `json:"subject"` // SHA-256 of what it is about, a document's or a record's
+}
+
+func newRecord(row RecordRow) Record {
+	r := Record{
+		Index: row.Index, ID: row.ID, Kind: row.Kind, Thread: row.Thread, Issuer: row.Issuer,
+		IssuedAt: row.IssuedAt, Admitted: row.Admitted, Subject: record.ID(row.Subject),
+	}
+	if !row.Follows.IsZero() {
+		r.Follows = &row.Follows
+	}
+	return r
+}
+
+// Record finds a record by its ID.
+func (v *View) Record(id record.ID) (Record, error) {
+	index, ok, err := v.register.Lookup(id)
+	if err != nil {
+		return Record{}, err
+	}
+	if !ok || index >= v.size {
+		return Record{}, v.absentError("record %s", id)
+	}
+	return v.RecordAt(index)
+}
+
+// RecordAt is the record of an index.
+func (v *View) RecordAt(index uint64) (Record, error) {
+	if index >= v.size {
+		return Record{}, v.absentError("index %d", index)
+	}
+	row, err := v.rows.recordRow(index)
+	return newRecord(row), err
+}
+
+// Thread yields the records on a thread, oldest first, from an index on; none at all is
+// an [AbsentError].
+func (v *View) Thread(thread string, from uint64, yield func(Record) bool) error {
+	if h, err := v.threadHistory(thread); err != nil {
+		return err
+	} else if h == nil {
+		return v.absentError("thread %s", thread)
+	}
+	return v.Records(RecordFilter{Thread: thread, From: from}, yield)
+}
+
+// Head is the newest record on a thread: what the next one must follow.
+func (v *View) Head(thread string) (Record, error) {
+	row, err := v.rows.newestVersion(thread, v.size)
+	if err != nil {
+		return Record{}, err
+	}
+	if row == nil {
+		return Record{}, v.absentError("thread %s", thread)
+	}
+	return v.RecordAt(row.Index)
+}
+
+// RecordFilter chooses records; what is empty chooses all.
+type RecordFilter struct {
+	Kind   record.Kind
+	Thread string
+	Issuer string
+	From   uint64 // least index
+
+	// Attestations chooses what providers file: responses and certifications.
+	Attestations bool
+}
+
+// Records yields the records that a filter chooses, in log order, until yield
+// returns false. To go on later, ask from the last one's index + 1; so does a
+// [PartialListError], whose After is such an index.
+func (v *View) Records(f RecordFilter, yield func(Record) bool) error {
+	next := f.From
+	each := func(index uint64) (bool, error) {
+		row, err := v.rows.recordRow(index)
+		if err != nil {
+			return false, err
+		}
+		next = index + 1
+		return !f.matches(row.Kind, row.Issuer) || yield(newRecord(row)), nil
+	}
+	var err error
+	switch {
+	case f.Thread != "":
+		err = v.rows.versionsForward(f.Thread, f.From, v.size, func(row *ThreadRow) (bool, error) { return each(row.Index) })
+	case f.Issuer != "":
+		err = v.rows.scanListed(tableIssuer, f.Issuer, f.From, v.size, each)
+	case f.Kind != "":
+		err = v.rows.scanListed(tableKind, string(f.Kind), f.From, v.size, each)
+	default:
+		err = v.rows.scanRecords(f.From, v.size, func(row RecordRow) bool {
+			next = row.Index + 1
+			return !f.matches(row.Kind, row.Issuer) || yield(newRecord(row))
+		})
+	}
+	if errors.Is(err, ErrOverBudget) && next > f.From {
+		return &PartialListError{After: strconv.FormatUint(next-1, 10)}
+	}
+	return err
+}
+
+func (f RecordFilter) matches(kind record.Kind, issuer string) bool {
+	return (f.Kind == "" || kind == f.Kind) && (f.Issuer == "" || issuer == f.Issuer) &&
+		(!f.Attestations || kind == record.KindResponse || kind == record.KindCIPCertification)
+}
+
+// Charter is the newest charter of a view: what judges the entry of index Size.
+type Charter struct {
+	Record  Record         `json:"entry"`
+	Charter record.Charter `json:"charter"`
+	Roots   []RootKey      `json:"rootKeys"`
+	Entries uint64         `json:"entries"`       // that the view sees
+	Records []record.ID    `json:"records"`       // the first charter, and the newest: at most 16, oldest first
+	Cut     []string       `json:"cut,omitempty"` // "records" if there are more: the thread "charter" has all
+}
+
+// RootKey is one root key of a charter.
+type RootKey struct {
+	ID     string `json:"keyid"`
+	Holder string `json:"holder"`
+}
+
+// Charter is the newest charter; its policy text is Charter.Policy.
+func (v *View) Charter() (Charter, error) {
+	n := len(v.charters)
+	if n == 0 {
+		return Charter{}, v.absentError("charter")
+	}
+	r, err := v.RecordAt(v.charters[n-1].Index)
+	if err != nil {
+		return Charter{}, err
+	}
+	newest, err := v.rows.newestVersion(ownerRoot, v.size)
+	if err != nil {
+		return Charter{}, err
+	}
+	row := newest.State.(*CharterRow)
+	c := Charter{Record: r, Charter: row.Charter, Entries: v.size}
+	for _, k := range row.Root {
+		c.Roots = append(c.Roots, RootKey{ID: k.ID, Holder: k.Holder})
+	}
+	for i, t := range v.charters {
+		if i > 0 && i <= n-maxRecordIDs {
+			c.Cut = []string{"records"}
+			continue
+		}
+		c.Records = append(c.Records, t.ID)
+	}
+	return c, nil
+}
+
+// Policy is the text of the newest charter's policy, and the index from which on it holds.
+func (v *View) Policy() (text string, from uint64, err error) {
+	c, err := v.Charter()
+	return c.Charter.Policy, c.Record.Index, err
+}

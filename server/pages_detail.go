@@ -1,0 +1,338 @@
+package server
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+)
+
+type designationPage struct {
+	pageHeader
+	ID, Name   string
+	Status     register.Status
+	Error      bool
+	Facts      []pageFact
+	Conditions []record.Condition
+
+	Thread                 []threadLine
+	Duties                 []dutyLine
+	MoreThread, MoreDuties continuation
+}
+
+// designationPage shows one designation with its thread and who has to answer, each in
+// pages.
+func (s *Server) designationPage(x *request) error {
+	q, err := s.parseQuery(x, "records", "duties")
+	if err != nil {
+		return err
+	}
+	d, err := q.view.Designation("designation/"+x.Param("id"), q.asOf.At)
+	if err != nil {
+		return err
+	}
+	thread, moreThread, err := recordsPart(q, x, "records", register.RecordFilter{Thread: d.Thread})
+	if err != nil {
+		return err
+	}
+	duties, moreDuties, err := dutiesPart(q, x, register.DutyFilter{Designation: d.Thread})
+	if err != nil {
+		return err
+	}
+	f := s.pageHeader(q, d.Name)
+	return x.answerPage(http.StatusOK, "designation", designationPage{
+		pageHeader: f, ID: designationName(d.Thread), Name: d.Name, Status: d.Status, Error: d.Error,
+		Facts: pageFacts(
+			"Knowable "+f.When, string(d.Knowable)+" ("+d.KnowableBy.String()+")",
+			"Measure", d.Measure, "Action", d.Action, "Target is", d.Schema, "Country", d.Country,
+			"Also known as", aliasesText(d.Alias), "Formerly", strings.Join(d.FormerName, "; "),
+			"Program", strings.Join(d.Program, ", "), "List", sourceText(d.Source),
+			"In force from", d.EffectiveFrom.String(), "until", dateOrNone(d.EffectiveUntil),
+			"Answers due", dateOrNone(d.ResponseDue),
+			"LEI", d.LEI, "Registration number", d.RegistrationNumber, "ASN", joinNumbers(d.ASN),
+			"Domain", strings.Join(d.Domain, ", "), "Address", addressesText(d.Address),
+			"Findings", strings.Join(d.Current.Findings, ", "),
+			"Federal Register", d.Current.FederalRegisterNotice,
+		),
+		Conditions: d.Current.Conditions,
+		Thread:     thread, MoreThread: moreThread,
+		Duties: duties, MoreDuties: moreDuties,
+	})
+}
+
+// recordsPart are the records of a page about one thing that a filter chooses.
+func recordsPart(q *registerQuery, x *request, name string, f register.RecordFilter) ([]threadLine, continuation, error) {
+	records, on, err := queryPart(q, x, name, cursorRecords, recordPosition, func(v *register.View, after string, yield func(register.Record) bool) (err error) {
+		if after != "" {
+			if f.From, err = indexAfter(after); err != nil {
+				return register.ErrBadPosition
+			}
+		}
+		return v.Records(f, yield)
+	})
+	return threadLines(records), on, err
+}
+
+// dutiesPart are the duties of a page about one thing.
+func dutiesPart(q *registerQuery, x *request, f register.DutyFilter) ([]dutyLine, continuation, error) {
+	duties, on, err := queryPart(q, x, "duties", cursorDuties, register.Duty.Position, func(v *register.View, after string, yield func(register.Duty) bool) error {
+		f.After = after
+		return v.Duties(f, q.asOf.At, yield)
+	})
+	return dutyLines(duties, q.view.Ahead(q.asOf.At, time.Now())), on, err
+}
+
+type partyPage struct {
+	pageHeader
+	ID, Name, Status string
+	Facts            []pageFact
+
+	Keys                                        []keyLine
+	Thread, Filed                               []threadLine
+	Duties                                      []dutyLine
+	MoreKeys, MoreThread, MoreFiled, MoreDuties continuation
+}
+
+type keyLine struct {
+	ID, Holder, Use, Functions, State, Marks string
+}
+
+// partyPage shows one party with its keys, its records and its calendar, each in pages.
+func (s *Server) partyPage(x *request) error {
+	q, err := s.parseQuery(x, "keys", "records", "filed", "duties")
+	if err != nil {
+		return err
+	}
+	p, err := q.view.PartySummary(x.Param("id"), q.asOf.At)
+	if err != nil {
+		return err
+	}
+	f := s.pageHeader(q, p.LegalName)
+	page := partyPage{
+		pageHeader: f, ID: p.ID, Name: p.LegalName, Status: p.Standing,
+		Facts: pageFacts(
+			"Knowable "+f.When, p.Knowable+" ("+p.KnowableBy.String()+")",
+			"Roles", joinWords(p.Roles), "Country", p.Country, "LEI", p.LEI, "Website", p.Website, "Contact", p.Contact,
+			"Formerly", strings.Join(p.FormerName, "; "), "Enrolled", p.Enrolled.String(), "Sponsor", p.Sponsor,
+		),
+	}
+	keys, on, err := queryPart(q, x, "keys", cursorKeys, register.PartyKey.Position, func(v *register.View, after string, yield func(register.PartyKey) bool) error {
+		return v.Keys(p.ID, after, q.asOf.At, yield)
+	})
+	if err != nil {
+		return err
+	}
+	page.MoreKeys = on
+	for _, k := range keys {
+		state := "may sign"
+		if !k.Live {
+			state = k.WhyNotLive
+		}
+		page.Keys = append(page.Keys, keyLine{k.ID, k.Holder, string(k.Use), joinWords(k.Functions), state, joinWords(k.Warnings())})
+	}
+	if page.Thread, page.MoreThread, err = recordsPart(q, x, "records", register.RecordFilter{Thread: "party/" + p.ID}); err != nil {
+		return err
+	}
+	if !slices.Contains(p.Roles, record.RoleProvider) {
+		return x.answerPage(http.StatusOK, "party", page) // nobody else attests or owes anything
+	}
+	if page.Filed, page.MoreFiled, err = recordsPart(q, x, "filed", register.RecordFilter{Issuer: p.ID, Attestations: true}); err != nil {
+		return err
+	}
+	if page.Duties, page.MoreDuties, err = dutiesPart(q, x, register.DutyFilter{Party: p.ID}); err != nil {
+		return err
+	}
+	return x.answerPage(http.StatusOK, "party", page)
+}
+
+type recordPage struct {
+	pageHeader
+	ID                 record.ID
+	Index              uint64
+	Kind               record.Kind
+	Thread, ThreadPage string
+	Issuer, IssuerPage string
+	Admitted           string
+	Signatures         []signatureLine
+	Statement          string
+}
+
+type signatureLine struct {
+	Party, Holder, KeyID, Marks string
+}
+
+// recordPage shows one record as it was signed.
+func (s *Server) recordPage(x *request) error {
+	q, err := s.parseQuery(x)
+	if err != nil {
+		return err
+	}
+	id, index, err := s.findRecord(x)
+	if err != nil {
+		return err
+	}
+	r, err := q.view.RecordAt(index)
+	if err != nil {
+		return err
+	}
+	_, entry, err := s.readEntry(x, index)
+	if err != nil {
+		return err
+	}
+	var statement bytes.Buffer
+	if err := json.Indent(&statement, entry.Envelope.Payload, "", "  "); err != nil {
+		return fmt.Errorf("the payload of entry %d: %w", index, err)
+	}
+	page := recordPage{
+		pageHeader: s.pageHeader(q, string(r.Kind)+" #"+strconv.FormatUint(index, 10)),
+		ID:         id, Index: index, Kind: r.Kind, Thread: r.Thread, Issuer: r.Issuer,
+		Admitted: entry.Admitted.Format(pageTimeFormat), Statement: statement.String(),
+	}
+	switch family, name, _ := strings.Cut(r.Thread, "/"); family {
+	case "designation":
+		page.ThreadPage = "/designations/" + name
+	case "party":
+		page.ThreadPage = "/parties/" + name
+	case "response":
+		page.ThreadPage = "/designations/" + strings.TrimSuffix(name, "/"+r.Issuer)
+	}
+	if _, err := q.view.Head("party/" + r.Issuer); err == nil {
+		page.IssuerPage = "/parties/" + r.Issuer
+	} else if absent := (*register.AbsentError)(nil); !errors.As(err, &absent) {
+		return err
+	}
+	for _, sig := range entry.Envelope.Signatures {
+		h, _, err := s.cfg.Register.KeyHolder(sig.KeyID)
+		if err != nil {
+			return err
+		}
+		if h.Party == "" {
+			h.Party = "the root set"
+		}
+		page.Signatures = append(page.Signatures, signatureLine{h.Party, h.Holder, sig.KeyID, joinWords(h.Warnings())})
+	}
+	return x.answerPage(http.StatusOK, "record", page)
+}
+
+// pageFact is one line of what a page says about its thing.
+type pageFact struct{ Name, Value string }
+
+// pageFacts leaves out what is not there.
+func pageFacts(pairs ...string) []pageFact {
+	var list []pageFact
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			list = append(list, pageFact{pairs[i], pairs[i+1]})
+		}
+	}
+	return list
+}
+
+type threadLine struct {
+	ID       record.ID
+	Index    uint64
+	Kind     record.Kind
+	Admitted string
+	Issuer   string
+}
+
+func threadLines(records []register.Record) []threadLine {
+	lines := make([]threadLine, len(records))
+	for i, r := range records {
+		lines[i] = threadLine{r.ID, r.Index, r.Kind, r.Admitted.Format(pageTimeFormat), r.Issuer}
+	}
+	return lines
+}
+
+type dutyLine struct {
+	Party, Designation string
+	Kind               register.DutyKind
+	State, Words       string // the state, as people are told it
+	Due                string
+	MetBy, Met, MetOn  string // a record, what it says, and when; empty if the duty is not met
+}
+
+func dutyLines(duties []register.Duty, ahead bool) []dutyLine {
+	lines := make([]dutyLine, len(duties))
+	for i, d := range duties {
+		words := d.State.Words(ahead)
+		lines[i] = dutyLine{Party: d.Party, Designation: designationName(d.Designation), Kind: d.Kind, State: string(d.State), Words: words, Due: dateOrNone(d.Due)}
+		if words != lines[i].State {
+			lines[i].State = string(register.DutyOpen) // nor is it shown as such
+		}
+		if d.MetBy != nil {
+			lines[i].MetBy, lines[i].Met, lines[i].MetOn = d.MetBy.String(), cmp.Or(d.Answer, "certified"), dateOrNone(d.MetOn)
+		}
+	}
+	return lines
+}
+
+// pageTimeFormat is how people see an instant.
+const pageTimeFormat = "2006-01-02 15:04:05Z"
+
+func designationName(thread string) string { return strings.TrimPrefix(thread, "designation/") }
+
+func dateOrNone(d *record.Date) string {
+	if d == nil {
+		return ""
+	}
+	return d.String()
+}
+
+func aliasesText(list []record.Alias) string {
+	names := make([]string, len(list))
+	for i, a := range list {
+		names[i] = a.Name + " (" + a.Type
+		if a.Weak {
+			names[i] += ", weak"
+		}
+		names[i] += ")"
+	}
+	return strings.Join(names, "; ")
+}
+
+func addressesText(list []record.Address) string {
+	lines := make([]string, len(list))
+	for i, a := range list {
+		var parts []string
+		for _, part := range []string{a.Full, a.Street, a.City, a.Region, a.PostalCode, a.Country} {
+			if part != "" {
+				parts = append(parts, part)
+			}
+		}
+		lines[i] = strings.Join(parts, ", ")
+	}
+	return strings.Join(lines, "; ")
+}
+
+func sourceText(s *register.SourceName) string {
+	if s == nil {
+		return ""
+	}
+	return s.List + ", entry " + s.ID
+}
+
+func joinNumbers(list []int64) string {
+	words := make([]string, len(list))
+	for i, n := range list {
+		words[i] = strconv.FormatInt(n, 10)
+	}
+	return strings.Join(words, ", ")
+}
+
+func joinWords[T ~string](list []T) string {
+	words := make([]string, len(list))
+	for i, w := range list {
+		words[i] = string(w)
+	}
+	return strings.Join(words, ", ")
+}

@@ -1,0 +1,445 @@
+package server
+
+import (
+	"cmp"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+)
+
+// asOf says for which size and instant an answer of the register holds.
+type asOf struct {
+	Size uint64    `json:"size"`
+	At   time.Time `json:"at"`
+}
+
+// registerQuery is what every question to the register has in common: the published
+// size or a smaller one, an instant, and for lists a page.
+type registerQuery struct {
+	*params
+	view     *register.View
+	asOf     asOf
+	position string // the list goes on after it
+	limit    int
+}
+
+// parseQuery reads the parameters of a question; known are those beside at and size.
+func (s *Server) parseQuery(x *request, known ...string) (*registerQuery, error) {
+	return s.parseListQuery(x, 0, known...)
+}
+
+// parseListQuery is ask for a list that is read in pages; list is 0 for what is none.
+func (s *Server) parseListQuery(x *request, list byte, known ...string) (*registerQuery, error) {
+	known = append(known, "at", "size")
+	if list != 0 {
+		known = append(known, "after", "limit")
+	}
+	q := &registerQuery{params: x.parseParams(known...)}
+	from := cursor{}
+	if list != 0 {
+		from = q.cursor("after", list)
+		q.position, q.limit = from.position, q.params.limit()
+	}
+	published := s.publishedSize()
+	q.asOf.Size = published
+	if from.size > 0 {
+		q.asOf.Size = from.size
+	}
+	q.asOf.Size = q.number("size", q.asOf.Size)
+	if q.asOf.Size > published {
+		q.addFault("size", "is %d; the ledger has published %s", q.asOf.Size, register.FormatEntryCount(published))
+	}
+	if err := q.firstFault(); err != nil {
+		return nil, err
+	}
+	view, err := s.cfg.Register.ViewAt(q.asOf.Size)
+	if err != nil {
+		return nil, err
+	}
+	q.view = view.WithCheckpointTimes(s.checkpointTimes(x.Request.Context())).WithBudget(s.cfg.QueryBudget)
+	switch {
+	case q.has("at"): // any instant, also the one that Go has for none
+		q.asOf.At = q.time("at", func(d record.Date) time.Time { return startOfDay(q.view, d) })
+	case from.size > 0:
+		q.asOf.At = from.at
+	default:
+		q.asOf.At = time.Now().UTC().Truncate(time.Millisecond)
+	}
+	return q, q.firstFault()
+}
+
+// startOfDay is the first moment of a civil date as the charter's time zone has it,
+// to the second. The view alone knows the zone, so it is asked for the date until
+// the date is reached.
+func startOfDay(v *register.View, d record.Date) time.Time {
+	const most = 36 * 60 * 60 // seconds around midnight UTC that hold it in any zone
+	utc := time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC)
+	early := utc.Add(-most / 2 * time.Second)
+	n := sort.Search(most, func(s int) bool { return !v.LocalDate(early.Add(time.Duration(s) * time.Second)).Before(d) })
+	return early.Add(time.Duration(n) * time.Second)
+}
+
+// listPage gathers one page of a list: it takes each item until the page is full,
+// and then knows where the next one goes on.
+type listPage[T any] struct {
+	limit   int
+	items   []T
+	after   string // the list goes on after this place; "" if it does not
+	skipped []string
+	place   func(T) string
+}
+
+func newListPage[T any](limit int, place func(T) string) *listPage[T] {
+	return &listPage[T]{limit: limit, items: []T{}, place: place}
+}
+
+// add is the yield of the register's lists. It looks one item further than the
+// page, to tell whether there is a next one.
+func (p *listPage[T]) add(item T) bool {
+	if len(p.items) == p.limit {
+		p.after = p.place(p.items[p.limit-1])
+		return false
+	}
+	p.items = append(p.items, item)
+	return true
+}
+
+// finish takes how the list ended: where its work was used up, it goes on too. name is
+// the parameter that said where it began.
+func (p *listPage[T]) finish(q *registerQuery, name string, err error) error {
+	if errors.Is(err, register.ErrBadPosition) {
+		q.addCursorFault(name)
+		return q.firstFault()
+	}
+	var more *register.PartialListError
+	if !errors.As(err, &more) {
+		return err
+	}
+	p.after = more.After
+	if more.Skipped != "" {
+		p.skipped = []string{more.Skipped}
+	}
+	return nil
+}
+
+// nextCursor is the cursor of the page that goes on after a place; "" if there is none.
+func (q *registerQuery) nextCursor(list byte, after string) string {
+	if after == "" {
+		return ""
+	}
+	return cursor{list: list, size: q.asOf.Size, at: q.asOf.At, position: after}.String()
+}
+
+// continuation says how a list of a page goes on: where, and without what.
+type continuation struct {
+	Next    string // address; "" if it does not
+	Skipped []string
+}
+
+// queryPart is one of the lists of a page about one thing: as much as the page shows from
+// where ?name= says on, and the page that goes on. Each takes the work of a question.
+func queryPart[T any](q *registerQuery, x *request, name string, list byte, place func(T) string, ask func(v *register.View, after string, yield func(T) bool) error) ([]T, continuation, error) {
+	from := q.cursor(name, list)
+	if err := q.firstFault(); err != nil {
+		return nil, continuation{}, err
+	}
+	p := newListPage(register.MaxListItems, place)
+	if err := p.finish(q, name, ask(q.view.WithBudget(x.server.cfg.QueryBudget), from.position, p.add)); err != nil {
+		return nil, continuation{}, err
+	}
+	return p.items, continuation{q.pageURL(x.Request.URL.EscapedPath(), name, q.nextCursor(list, p.after)), p.skipped}, nil
+}
+
+// Lists that are read in pages; each one's cursors begin with its letter, so
+// that none is taken for another's.
+const (
+	cursorRecords      = 'r'
+	cursorDesignations = 'd'
+	cursorParties      = 'p'
+	cursorDuties       = 'u'
+	cursorKeys         = 'k'
+	cursorIdentifier   = 'i'
+)
+
+// cursor is where a list goes on, and as of which size and instant it began, so
+// that all pages tell of the same moment. Its text is opaque to clients: what it
+// holds may change.
+type cursor struct {
+	list     byte
+	size     uint64
+	at       time.Time // UTC, milliseconds; the zero time if size is 0
+	position string    // of the last item of the page before; "" on the first page
+}
+
+const cursorHeaderLen = 1 + 8 + 8
+
+func (c cursor) String() string {
+	raw := make([]byte, 0, cursorHeaderLen+len(c.position))
+	raw = append(raw, c.list)
+	raw = binary.BigEndian.AppendUint64(raw, c.size)
+	at := int64(0)
+	if c.size > 0 {
+		at = c.at.UnixMilli()
+	}
+	raw = binary.BigEndian.AppendUint64(raw, uint64(at))
+	return base64.RawURLEncoding.EncodeToString(append(raw, c.position...))
+}
+
+// The instants that an answer can name: RFC 3339 writes a year with four digits.
+var (
+	firstInstant = time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)
+	lastInstant  = time.Date(9999, 12, 31, 23, 59, 59, 999e6, time.UTC)
+)
+
+var errCursor = errors.New("not a cursor of this list")
+
+func parseCursor(list byte, text string) (cursor, error) {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil || len(raw) < cursorHeaderLen || raw[0] != list {
+		return cursor{list: list}, errCursor
+	}
+	c := cursor{list: list, size: binary.BigEndian.Uint64(raw[1:]), position: string(raw[cursorHeaderLen:])}
+	at := int64(binary.BigEndian.Uint64(raw[9:]))
+	if c.size > 0 {
+		c.at = time.UnixMilli(at).UTC()
+		if c.at.Before(firstInstant) || c.at.After(lastInstant) {
+			return cursor{list: list}, errCursor
+		}
+	}
+	if c.String() != text {
+		return cursor{list: list}, errCursor
+	}
+	return c, nil
+}
+
+// The handlers below ask the register as of the published size. What they answer
+// is the server's word: who must not trust it asks a replayed copy.
+
+type designationsAnswer struct {
+	AsOf         asOf                   `json:"asOf"`
+	Designations []register.Designation `json:"designations"`
+	Next         string                 `json:"next,omitempty"`
+	Skipped      []string               `json:"skipped,omitempty"`
+}
+
+func (s *Server) designations(x *request) error {
+	q, err := s.parseListQuery(x, cursorDesignations, "status", "country", "program", "list", "name")
+	if err != nil {
+		return err
+	}
+	answer, err := designationsOf(q)
+	if err != nil {
+		return err
+	}
+	return x.answerJSON(http.StatusOK, answer)
+}
+
+func designationsOf(q *registerQuery) (designationsAnswer, error) {
+	filter := register.DesignationFilter{
+		Status:  oneOf(q.params, "status", register.Statuses),
+		Country: q.country("country"), Program: q.text("program"), List: q.text("list"), Name: q.text("name"),
+		After: q.position,
+	}
+	if err := q.firstFault(); err != nil {
+		return designationsAnswer{}, err
+	}
+	p := newListPage(q.limit, func(d register.Designation) string { return d.Thread })
+	if err := p.finish(q, "after", q.view.Designations(filter, q.asOf.At, p.add)); err != nil {
+		return designationsAnswer{}, err
+	}
+	return designationsAnswer{q.asOf, p.items, q.nextCursor(cursorDesignations, p.after), p.skipped}, nil
+}
+
+func (s *Server) designation(x *request) error {
+	q, err := s.parseQuery(x)
+	if err != nil {
+		return err
+	}
+	d, err := q.view.Designation("designation/"+x.Param("id"), q.asOf.At)
+	if err != nil {
+		return err
+	}
+	return x.answerJSON(http.StatusOK, struct {
+		AsOf asOf `json:"asOf"`
+		register.DesignationDetail
+		More map[string]string `json:"more,omitempty"`
+	}{q.asOf, d, moreLinks(d.Cut, nil, recordsURL(d.Thread))})
+}
+
+type partiesAnswer struct {
+	AsOf    asOf             `json:"asOf"`
+	Parties []register.Party `json:"parties"`
+	Next    string           `json:"next,omitempty"`
+	Skipped []string         `json:"skipped,omitempty"`
+}
+
+func (s *Server) parties(x *request) error {
+	q, err := s.parseListQuery(x, cursorParties, "role", "status")
+	if err != nil {
+		return err
+	}
+	answer, err := partiesOf(q)
+	if err != nil {
+		return err
+	}
+	return x.answerJSON(http.StatusOK, answer)
+}
+
+func partiesOf(q *registerQuery) (partiesAnswer, error) {
+	filter := register.PartyFilter{
+		Role:     oneOf(q.params, "role", []record.Role{record.RoleAuthority, record.RoleProvider, record.RoleReseller, record.RoleAuditor}),
+		Standing: q.oneOf("status", "active", "suspended", "withdrawn"),
+		After:    q.position,
+	}
+	if err := q.firstFault(); err != nil {
+		return partiesAnswer{}, err
+	}
+	p := newListPage(q.limit, func(p register.Party) string { return p.ID })
+	if err := p.finish(q, "after", q.view.Parties(filter, q.asOf.At, p.add)); err != nil {
+		return partiesAnswer{}, err
+	}
+	return partiesAnswer{q.asOf, p.items, q.nextCursor(cursorParties, p.after), p.skipped}, nil
+}
+
+func (s *Server) party(x *request) error {
+	q, err := s.parseQuery(x)
+	if err != nil {
+		return err
+	}
+	p, err := q.view.Party(x.Param("id"), q.asOf.At)
+	if err != nil {
+		return err
+	}
+	return x.answerJSON(http.StatusOK, struct {
+		AsOf asOf `json:"asOf"`
+		register.PartyDetail
+		More map[string]string `json:"more,omitempty"`
+	}{q.asOf, p, moreLinks(p.Cut, map[string]string{
+		"keys":         "/v1/register/parties/" + p.ID + "/keys",
+		"attestations": "/v1/records?issuer=" + p.ID,
+		"duties":       "/v1/register/duties/" + p.ID,
+	}, recordsURL("party/"+p.ID))})
+}
+
+// moreLinks says where what an answer cuts is read whole, in pages.
+func moreLinks(cut []string, at map[string]string, otherwise string) map[string]string {
+	links := make(map[string]string, len(cut))
+	for _, name := range cut {
+		links[name] = cmp.Or(at[name], otherwise)
+	}
+	return links
+}
+
+func recordsURL(thread string) string { return "/v1/records?thread=" + url.QueryEscape(thread) }
+
+type keysAnswer struct {
+	AsOf    asOf                `json:"asOf"`
+	Keys    []register.PartyKey `json:"keys"`
+	Next    string              `json:"next,omitempty"`
+	Skipped []string            `json:"skipped,omitempty"`
+}
+
+// partyKeys are the keys that a party ever had.
+func (s *Server) partyKeys(x *request) error {
+	q, err := s.parseListQuery(x, cursorKeys)
+	if err != nil {
+		return err
+	}
+	p := newListPage(q.limit, register.PartyKey.Position)
+	if err := p.finish(q, "after", q.view.Keys(x.Param("id"), q.position, q.asOf.At, p.add)); err != nil {
+		return err
+	}
+	return x.answerJSON(http.StatusOK, keysAnswer{q.asOf, p.items, q.nextCursor(cursorKeys, p.after), p.skipped})
+}
+
+type dutiesAnswer struct {
+	AsOf    asOf            `json:"asOf"`
+	Duties  []register.Duty `json:"duties"`
+	Next    string          `json:"next,omitempty"`
+	Skipped []string        `json:"skipped,omitempty"`
+}
+
+func (s *Server) duties(x *request) error {
+	q, err := s.parseListQuery(x, cursorDuties, "party", "designation", "kind", "state")
+	if err != nil {
+		return err
+	}
+	return s.answerDuties(x, q, q.text("party"))
+}
+
+// partyDuties are one party's: its calendar.
+func (s *Server) partyDuties(x *request) error {
+	q, err := s.parseListQuery(x, cursorDuties, "designation", "kind", "state")
+	if err != nil {
+		return err
+	}
+	return s.answerDuties(x, q, x.Param("id"))
+}
+
+func (s *Server) answerDuties(x *request, q *registerQuery, party string) error {
+	filter := register.DutyFilter{
+		Party:       party,
+		Designation: q.text("designation"),
+		Kind:        oneOf(q.params, "kind", register.DutyKinds),
+		State:       oneOf(q.params, "state", register.DutyStates),
+		After:       q.position,
+	}
+	if err := q.firstFault(); err != nil {
+		return err
+	}
+	p := newListPage(q.limit, register.Duty.Position)
+	if err := p.finish(q, "after", q.view.Duties(filter, q.asOf.At, p.add)); err != nil {
+		return err
+	}
+	return x.answerJSON(http.StatusOK, dutiesAnswer{q.asOf, p.items, q.nextCursor(cursorDuties, p.after), p.skipped})
+}
+
+func (s *Server) policy(x *request) error {
+	q, err := s.parseQuery(x)
+	if err != nil {
+		return err
+	}
+	c, err := q.view.Charter()
+	if err != nil {
+		return err
+	}
+	return x.answerJSON(http.StatusOK, struct {
+		AsOf   asOf   `json:"asOf"`
+		Policy string `json:"policy"` // tlog-policy text
+		From   uint64 `json:"from"`   // index of the charter that sets it
+		register.Charter
+		More map[string]string `json:"more,omitempty"`
+	}{q.asOf, c.Charter.Policy, c.Record.Index, c, moreLinks(c.Cut, nil, recordsURL("charter"))})
+}
+
+func (s *Server) identifier(x *request) error {
+	q, err := s.parseListQuery(x, cursorIdentifier)
+	if err != nil {
+		return err
+	}
+	scheme, value := x.Param("scheme"), x.Param("value")
+	if !slices.Contains(register.IdentifierSchemes, scheme) {
+		return newProblem(problemNotFound, "no scheme of identifiers is called %q; there are %s", clipText(scheme), strings.Join(register.IdentifierSchemes, ", "))
+	}
+	p := newListPage(q.limit, func(m register.IdentifierMatch) string { return m.Thread })
+	if err := p.finish(q, "after", q.view.IdentifierMatches(scheme, value, q.position, q.asOf.At, p.add)); err != nil {
+		return err
+	}
+	found := q.view.NormalizeIdentifier(scheme, value)
+	found.Matches = p.items
+	return x.answerJSON(http.StatusOK, struct {
+		AsOf asOf `json:"asOf"`
+		register.Identifier
+		Next    string   `json:"next,omitempty"`
+		Skipped []string `json:"skipped,omitempty"`
+	}{q.asOf, found, q.nextCursor(cursorIdentifier, p.after), p.skipped})
+}
