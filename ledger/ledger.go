@@ -17,9 +17,9 @@
 //
 //	l, err := ledger.Open(ctx, store, index, ledger.Config{Origin: "log.example/1", Signers: []*proof.Signer{signer}})
 //	ticket, err := l.Append(ctx, pebblestore.NewBlob([]byte("hello"))) // in the pool, or refused without a trace
-//	check(l.Commit(ctx))                                               // judged, and durable if admitted
-//	check(l.Publish(ctx))                                              // signed, cosigned by the quorum, shown
-//	at, err := ticket.Committed(ctx)                                   // the index, or why it was refused
+//	exitOn(l.Commit(ctx))                                              // judged, and durable if admitted
+//	exitOn(l.Publish(ctx))                                             // signed, cosigned by the quorum, shown
+//	at, err := ticket.AwaitCommitted(ctx)                              // the index, or why it was refused
 //	receipt, err := l.Receipt(ctx, at.Index)                           // verifies offline, under the policy
 //
 // Open recovers whatever happened before. An error that wraps [ErrUnknown], [ErrRollback] or

@@ -10,11 +10,11 @@
 //
 // # Contract
 //
-//	v, err := record.Open(env, r.Candidates) // the signatures verify; by whom, the register says
-//	draft := r.Begin(now)                    // on top of the newest state; writes nothing
-//	entry, err := draft.Judge(v)             // the leaf, or a *record.Refusal that concerns v alone
-//	effects, err := draft.Effects()          // what it would do, for people
-//	err := r.Advance(draft, [32]byte{})      // after the log made the entry durable; with the log's root
+//	v, err := record.Open(env, r.CandidateKeys) // the signatures verify; by whom, the register says
+//	draft := r.Begin(now)                       // on top of the newest state; writes nothing
+//	entry, err := draft.Judge(v)                // the leaf, or a *record.Refusal that concerns v alone
+//	effects, err := draft.Effects()             // what it would do, for people
+//	err := r.Advance(draft, [32]byte{})         // after the log made the entry durable; with the log's root
 //
 // A draft that is dropped leaves no trace. One goroutine advances; all else may be called
 // from any. Questions go to a [View]: [Register.ViewAt] is the register as of a size, and each
