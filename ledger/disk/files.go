@@ -2,6 +2,7 @@ package disk
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"strings"
@@ -18,6 +19,9 @@ import (
 // enough where a journal keeps the order of names, as that of ext4 does. POSIX does not
 // promise it. Where a marker comes back without its manifest, a database does not open;
 // where both markers are gone, it opens empty, which looks like one that has not begun.
+//
+// What cannot be written ends the process here, in one sentence, where Pebble would end it
+// with a Go stack or not at all ([watch.wrote]).
 //
 // It waits, in three cases. A table, which a flush or a compaction writes, is begun the
 // later the oftener that failed before: Pebble tries again at once, for ever. Any other
@@ -41,17 +45,23 @@ func (f *files) Create(name string, category vfs.DiskWriteCategory) (vfs.File, e
 	}
 	var made vfs.File
 	err := f.patiently(func() (err error) { made, err = f.FS.Create(name, category); return err })
-	return f.wrap(name, made, err)
+	return f.wrap(name, made, f.wrote(name, err))
 }
 
 func (f *files) ReuseForWrite(old, name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	var made vfs.File
 	err := f.patiently(func() (err error) { made, err = f.FS.ReuseForWrite(old, name, category); return err })
-	return f.wrap(name, made, err)
+	return f.wrap(name, made, f.wrote(name, err))
 }
 
 func (f *files) Open(name string, o ...vfs.OpenOption) (vfs.File, error) {
 	opened, err := f.FS.Open(name, o...)
+	return f.wrap(name, opened, err)
+}
+
+// OpenDir is for syncing a directory.
+func (f *files) OpenDir(name string) (vfs.File, error) {
+	opened, err := f.FS.OpenDir(name)
 	return f.wrap(name, opened, err)
 }
 
@@ -63,7 +73,7 @@ func (f *files) Remove(name string) error {
 }
 
 func (f *files) Rename(old, name string) error {
-	return f.patiently(func() error { return f.FS.Rename(old, name) })
+	return f.wrote(name, f.patiently(func() error { return f.FS.Rename(old, name) }))
 }
 
 // settle makes the names so far durable before a marker changes.
@@ -87,11 +97,12 @@ func (f *files) wrap(name string, file vfs.File, err error) (vfs.File, error) {
 
 // table says of a file that a flush or a compaction makes it: when it fails, what it has
 // written is removed, and nothing is lost.
-func table(name string) bool {
-	return strings.HasSuffix(name, ".sst") || strings.HasSuffix(name, ".blob")
-}
+func table(name string) bool { return strings.HasSuffix(name, ".sst") || apart(name) }
 
-// oneFile is an open file.
+// apart says of a table that it keeps values that are apart from their keys.
+func apart(name string) bool { return strings.HasSuffix(name, ".blob") }
+
+// oneFile is an open file, or a directory.
 type oneFile struct {
 	vfs.File
 	watch *watch
@@ -99,7 +110,7 @@ type oneFile struct {
 }
 
 func (f *oneFile) Write(p []byte) (int, error) {
-	if table(f.name) {
+	if table(f.name) && !apart(f.name) {
 		return f.File.Write(p)
 	}
 	written := 0
@@ -108,7 +119,37 @@ func (f *oneFile) Write(p []byte) (int, error) {
 		written += n
 		return err
 	})
-	return written, err
+	return written, f.watch.wrote(f.name, err)
+}
+
+func (f *oneFile) Sync() error { return f.watch.wrote(f.name, f.File.Sync()) }
+
+func (f *oneFile) SyncData() error { return f.watch.wrote(f.name, f.File.SyncData()) }
+
+func (f *oneFile) SyncTo(length int64) (whole bool, err error) {
+	whole, err = f.File.SyncTo(length)
+	return whole, f.watch.wrote(f.name, err)
+}
+
+// wrote ends the process where a write failed, but in two cases: that of a table, which
+// is written anew; and that there is no space for a database that is being opened, while
+// nothing else is at work on it.
+//
+// A failed sync is not tried again: nobody knows what is on the disk then. Where it is that
+// of a directory, or where the end of a table of values cannot be written, Pebble panics, on
+// a goroutine of its own; and so do its compactions where opening fails beside them.
+func (w *watch) wrote(name string, err error) error {
+	switch {
+	case err == nil, table(name) && !apart(name):
+		return err
+	case full(err) && !apart(name) && !w.opened.Load() && !w.busy.Load():
+		return err
+	}
+	if named := new(fs.PathError); !errors.As(err, &named) {
+		err = fmt.Errorf("writing %s: %w", name, err)
+	}
+	w.die(err.Error())
+	return err
 }
 
 func (f *oneFile) Read(p []byte) (int, error) {

@@ -132,6 +132,7 @@ type watch struct {
 	name, remedy string
 	dir          string
 	opened       atomic.Bool
+	busy         atomic.Bool // something was begun in the background
 	retired      atomic.Bool
 
 	done  chan struct{} // closed by close
@@ -157,6 +158,8 @@ func (a *attempts) pause() time.Duration {
 // listener is told by Pebble, with its mutex held as a rule: it must not wait.
 func (w *watch) listener() *pebble.EventListener {
 	return &pebble.EventListener{
+		FlushBegin:      func(pebble.FlushInfo) { w.busy.Store(true) },
+		CompactionBegin: func(pebble.CompactionInfo) { w.busy.Store(true) },
 		// A failed flush and a failed compaction end, and are then told as an error.
 		FlushEnd: func(i pebble.FlushInfo) {
 			if w.flushed = i.Err; i.Err == nil {
