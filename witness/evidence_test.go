@@ -46,6 +46,7 @@ func TestHaltedLogShownAfterCrash(t *testing.T) {
 	mustCosign(t, w, a.request(5, 7))
 	cfg.FS = disk.CrashClone(vfs.CrashCloneCfg{})
 	w = mustOpen(t, cfg)
+	w.LookUp(t.Context())
 	_, err = w.Cosign(t.Context(), b.request(7, 7))
 	wantErr(t, err, witness.ErrInconsistent)
 	if cp, _, err := proof.ParseCheckpoint(must(w.Latest(t.Context(), origin))); err != nil || cp.Size != 5 {

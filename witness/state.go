@@ -90,6 +90,12 @@ func makeState(cfg Config, old []proof.Key, usedElsewhere bool) (made bool, err 
 	if err == nil {
 		made, err = s.addKeys(w.Keys(), usedElsewhere)
 	}
+	if err == nil && made && len(old) == 0 {
+		var sizes map[string]uint64
+		if sizes, err = s.sizes(); err == nil {
+			err = closed{cfg.FS, cfg.Dir}.write(sizes)
+		}
+	}
 	return made, errors.Join(err, s.close())
 }
 
@@ -181,7 +187,7 @@ func (s *state) addKeys(keys []proof.Key, usedElsewhere bool) (changed bool, err
 		err = errors.Join(err, b.Set(witnessKeyKey(k), nil, nil))
 	}
 	if usedElsewhere {
-		err = errors.Join(err, b.Set([]byte{keyUsedElsewhere}, nil, nil), b.DeleteRange([]byte{keyLookedUp}, []byte{keyLookedUp + 1}, nil))
+		err = errors.Join(err, forgetLookUps(b))
 	}
 	if err != nil {
 		return false, err

@@ -193,6 +193,7 @@ func (c *crashTest) runUntilCrash(t *testing.T, p *crashInjector, rng *rand.Rand
 		return err
 	}
 	defer w.Close()
+	w.LookUp(t.Context()) // there is nobody to ask
 	// What was told before must be known now, whatever the crash took.
 	at := uint64(0)
 	for range 10 {
@@ -262,6 +263,7 @@ func TestCrashAtEachWriteOfEvidence(t *testing.T) {
 		}
 		cfg.FS = p.diskAfterCrash()
 		w = mustOpen(t, cfg)
+		w.LookUp(t.Context())
 		all := must(w.Evidence().List())
 		if convicted && len(all) != 1 {
 			t.Fatalf("%d pieces of evidence after a crash (write %d)", len(all), left)
@@ -300,6 +302,7 @@ func TestFailedWrites(t *testing.T) {
 	w.Close()
 	broken = false
 	w = mustOpen(t, cfg)
+	w.LookUp(t.Context())
 	must(w.Cosign(t.Context(), c.requests[0][6][7]))
 }
 

@@ -121,6 +121,7 @@ func (c Config) health() *disk.Health {
 type Witness struct {
 	cfg           Config
 	name          string
+	closed        closed
 	state         *state
 	health        *disk.Health
 	room          *disk.Room // nil: not asked
@@ -179,6 +180,10 @@ func Open(cfg Config) (*Witness, error) {
 		}
 		return nil, errors.Join(err, w.state.close())
 	}
+	w.closed = closed{cfg.FS, cfg.Dir}
+	if err := w.resume(); err != nil {
+		return nil, errors.Join(err, w.state.close())
+	}
 	if w.evidence, err = OpenEvidenceStore(cfg.FS, cfg.FS.PathJoin(cfg.Dir, "evidence")); err != nil {
 		return nil, errors.Join(err, w.state.close())
 	}
@@ -189,6 +194,9 @@ func Open(cfg Config) (*Witness, error) {
 		return nil, errors.Join(err, w.state.close())
 	}
 	if err := w.SetLogs(cfg.Logs); err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	if err := w.closed.remove(); err != nil { // before anything is signed
 		return nil, errors.Join(err, w.Close())
 	}
 	return w, nil
@@ -202,7 +210,12 @@ func (w *Witness) Close() error {
 	for _, v := range w.logs {
 		failed = append(failed, w.state.putCosignatures(v.origin, v.lastCosignatures.Load(), false)) // closing syncs
 	}
-	return errors.Join(append(failed, w.state.close())...)
+	sizes, unknown := w.state.sizes()
+	err := errors.Join(append(failed, w.state.close())...)
+	if err == nil && w.brokenErr() == nil {
+		w.note(sizes, unknown)
+	}
+	return err
 }
 
 // Name is the name that the witness signs under.

@@ -119,6 +119,7 @@ func (s *witnessNode) start() (bool, error) {
 		return false, fmt.Errorf("%s does not start after a crash: %w", s.name, err)
 	}
 	s.witness = w
+	w.LookUp(s.processCtx) // after a crash
 	s.sim.net.listen(s.name, s.processCtx, s.handler(w.Handler()))
 	return true, nil
 }
