@@ -41,13 +41,13 @@ func (f *files) Create(name string, category vfs.DiskWriteCategory) (vfs.File, e
 	}
 	var made vfs.File
 	err := f.patiently(func() (err error) { made, err = f.FS.Create(name, category); return err })
-	return f.wrap(name, made, err)
+	return f.wrap(name, made, f.ofLog(name, err))
 }
 
 func (f *files) ReuseForWrite(old, name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	var made vfs.File
 	err := f.patiently(func() (err error) { made, err = f.FS.ReuseForWrite(old, name, category); return err })
-	return f.wrap(name, made, err)
+	return f.wrap(name, made, f.ofLog(name, err))
 }
 
 func (f *files) Open(name string, o ...vfs.OpenOption) (vfs.File, error) {
@@ -108,7 +108,41 @@ func (f *oneFile) Write(p []byte) (int, error) {
 		written += n
 		return err
 	})
-	return written, err
+	return written, f.watch.ofLog(f.name, err)
+}
+
+func (f *oneFile) Sync() error     { return f.watch.ofLog(f.name, f.File.Sync()) }
+func (f *oneFile) SyncData() error { return f.watch.ofLog(f.name, f.File.SyncData()) }
+
+func (f *oneFile) SyncTo(length int64) (full bool, err error) {
+	full, err = f.File.SyncTo(length)
+	return full, f.watch.ofLog(f.name, err)
+}
+
+// Preallocate lays a write-ahead log out in full where somebody serves, for the speed of
+// its syncs. Elsewhere it would take most of the room of a small database.
+func (f *oneFile) Preallocate(offset, length int64) error {
+	if !f.watch.Wait {
+		return nil
+	}
+	return f.File.Preallocate(offset, length)
+}
+
+// ofLog ends the process over a write-ahead log that cannot be written, in the write
+// itself: where Pebble meets the error when it begins the next log, it panics with a lock
+// let go of that is let go of again on the way out, which nothing can catch. A Fatal that
+// panics, as a test's does, leaves it to Pebble.
+func (w *watch) ofLog(name string, err error) error {
+	if err == nil || !strings.HasSuffix(name, ".log") || !w.opened.Load() || w.closing() {
+		return err
+	}
+	defer func() {
+		if recover() != nil {
+			w.dying.Store(false)
+		}
+	}()
+	w.die(err.Error())
+	return err
 }
 
 func (f *oneFile) Read(p []byte) (int, error) {
