@@ -133,15 +133,16 @@ func (f *oneFile) Preallocate(offset, length int64) error {
 // let go of that is let go of again on the way out, which nothing can catch. A Fatal that
 // panics, as a test's does, leaves it to Pebble.
 func (w *watch) ofLog(name string, err error) error {
-	if err == nil || !strings.HasSuffix(name, ".log") || !w.opened.Load() || w.closing() {
-		return err
+	if err != nil && strings.HasSuffix(name, ".log") && w.opened.Load() && !w.closing() {
+		func() {
+			defer func() {
+				if recover() != nil {
+					w.dying.Store(false)
+				}
+			}()
+			w.die(err.Error())
+		}()
 	}
-	defer func() {
-		if recover() != nil {
-			w.dying.Store(false)
-		}
-	}()
-	w.die(err.Error())
 	return err
 }
 
