@@ -328,17 +328,26 @@ func (d little) GetDiskUsage(string) (vfs.DiskUsage, error) {
 func TestNoRoomForCopy(t *testing.T) {
 	w := newWorld(t)
 	w.growTo(300)
-	for free, enough := range map[uint64]bool{0: false, 300 * entryRoom: false, leastRoom: false, leastRoom + 300*entryRoom: true} {
+	const need = leastRoom + 300*(entryRoom+rowsRoom)
+	for free, enough := range map[uint64]bool{0: false, 300 * entryRoom: false, leastRoom: false, need - 1: false, need: true} {
 		files := little{vfs.NewMem(), free}
 		trust := w.trust(files, "trust")
 		err := trust.Sync(t.Context(), w.client(), nil)
 		var short *SpaceError
 		if enough {
 			must(t, err)
-		} else if !errors.Is(err, syscall.ENOSPC) || !errors.As(err, &short) || short.Free != free || short.Need != leastRoom+300*entryRoom {
+		} else if !errors.Is(err, syscall.ENOSPC) || !errors.As(err, &short) || short.Free != free || short.Need != need {
 			t.Errorf("%d bytes: %v", free, err)
 		} else if _, err := files.Stat(trust.path(nextGenerationDir)); !missing(err) {
 			t.Errorf("%d bytes: a register was begun (%v)", free, err)
+		}
+		if enough { // a register that is made anew takes as much again, whatever is new
+			files.free = leastRoom
+			again := w.trust(files, "trust")
+			if _, err := again.VerifyCopy(t.Context(), w.client(), nil); !errors.As(err, &short) || short.Need != leastRoom+300*rowsRoom {
+				t.Errorf("anew: %v", err)
+			}
+			must(t, again.Close())
 		}
 		must(t, trust.Close())
 	}
