@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -115,7 +116,7 @@ func (c *copyDir) put(name, full string, width int, data []byte) error {
 	if err := c.files.MkdirAll(c.files.PathDir(p), 0o755); err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
 	}
-	if err := writeFile(c.files, p, data, false); err != nil {
+	if err := rewriteFile(c.files, p, data, false); err != nil {
 		return err
 	}
 	if c.unsynced == nil {
@@ -229,12 +230,14 @@ func (t *Trust) openGeneration() (*generation, error) {
 		if len(all) == 0 {
 			return nil, fmt.Errorf("%s: %w", t.dir, ErrNoCopy)
 		}
-		var why error
+		var damage error // of the newest that is damaged
 		for _, n := range all {
 			g, err := t.openGenerationAt(n)
 			switch {
 			case errors.Is(err, register.ErrDamaged) || missing(err):
-				why = errors.Join(why, err)
+				if damage == nil {
+					damage = &DamageError{Dir: t.dir, Where: fmt.Sprintf(" in %s/%d", registerDir, n), NoCopy: true, Err: err}
+				}
 				continue
 			case err != nil:
 				return nil, err
@@ -248,11 +251,12 @@ func (t *Trust) openGeneration() (*generation, error) {
 			}
 		}
 		// A sync may have ended since the checkpoint was read, or removed what was listed.
-		if again := t.reloadCheckpoint(); again && try < 3 {
+		newer := t.reloadCheckpoint()
+		if now, err := t.generations(); err == nil && (newer || !slices.Equal(now, all)) && try < 3 {
 			continue
 		}
-		if why != nil {
-			return nil, fmt.Errorf("%s: %w: it cannot be read: %w", t.dir, ErrNoCopy, why)
+		if damage != nil {
+			return nil, damage
 		}
 		return nil, fmt.Errorf("%s: %w: its last sync did not finish", t.dir, ErrNoCopy)
 	}
@@ -275,8 +279,9 @@ func (t *Trust) reloadCheckpoint() bool {
 
 // What a copy takes on a disk: one of nothing, and each entry of it with its rows.
 const (
-	leastRoom = 1 << 20 // bytes
-	entryRoom = 2 << 10 // bytes, about
+	leastRoom = 3 << 20 // bytes
+	entryRoom = 2 << 10 // bytes of an entry and its hashes, about
+	rowsRoom  = 1 << 10 // bytes of its rows, about
 )
 
 // SpaceError is a disk that has less room than what is to be written takes. It says
@@ -293,12 +298,12 @@ func (e *SpaceError) Error() string {
 // Is makes it what the write itself would have met.
 func (e *SpaceError) Is(target error) bool { return target == syscall.ENOSPC }
 
-// Room looks first: a *[SpaceError] where so many more entries have no room in a
-// directory. A disk that does not tell, and one that others fill meanwhile, is met by the
-// writes.
-func Room(files vfs.FS, dir string, entries uint64) error {
+// Room looks first: a *[SpaceError] where so many more entries, and the rows of so many,
+// have no room in a directory. A disk that does not tell, and one that others fill
+// meanwhile, is met by the writes.
+func Room(files vfs.FS, dir string, entries, rows uint64) error {
 	usage, err := files.GetDiskUsage(dir)
-	if need := leastRoom + entries*entryRoom; err == nil && usage.AvailBytes < need {
+	if need := leastRoom + entries*entryRoom + rows*rowsRoom; err == nil && usage.AvailBytes < need {
 		return &SpaceError{Dir: dir, Free: usage.AvailBytes, Need: need}
 	}
 	return nil
@@ -514,6 +519,17 @@ func writeFile(files vfs.FS, name string, data []byte, sync bool) error {
 		return fmt.Errorf("writing %s: %w", name, err)
 	}
 	return nil
+}
+
+// rewriteFile is writeFile for what is derived: where a directory stands in the file's
+// place, it goes.
+func rewriteFile(files vfs.FS, name string, data []byte, sync bool) error {
+	if info, err := files.Stat(name); err == nil && info.IsDir() {
+		if err := files.RemoveAll(name); err != nil {
+			return fmt.Errorf("writing %s: %w", name, err)
+		}
+	}
+	return writeFile(files, name, data, sync)
 }
 
 // makeDir makes a directory, and those above it that are missing, durably: what is

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
@@ -347,21 +348,22 @@ func (t *Trust) writeTimes(times quorumTimes) error {
 	if times == nil {
 		return nil
 	}
-	return writeFile(t.files, t.path(timesFile), times.format(), true)
+	return rewriteFile(t.files, t.path(timesFile), times.format(), true)
 }
 
 func (t *Trust) readTimes() (quorumTimes, error) {
 	text, err := readFile(t.files, t.path(timesFile))
 	if missing(err) {
 		return nil, nil
-	} else if err != nil {
-		return nil, err
 	}
-	times, err := parseQuorumTimes(text)
-	if err != nil {
+	var times quorumTimes
+	if err == nil {
+		times, err = parseQuorumTimes(text)
+	}
+	if disk.Damaged(disk.Judge(err)) {
 		return nil, &DamageError{Dir: t.dir, Where: " in " + timesFile, Err: err}
 	}
-	return times, nil
+	return times, err
 }
 
 func timesIfAny(p *proof.Published) []checkpointTimes {

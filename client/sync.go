@@ -67,10 +67,14 @@ func (t *Trust) sync(ctx context.Context, c *Client, progress func(reached, size
 	if intact && !fromScratch && t.checkpoint.Checkpoint() == next.Checkpoint() { // nothing is new but cosignatures
 		return 0, t.trustAndFetchTimes(ctx, c, own, t.checkpoint, next)
 	}
-	if err := Room(t.files, t.dir, next.Checkpoint().Size-t.size()); err != nil {
+	fromScratch = fromScratch || noCopy == nil && !intact // what is damaged is read anew
+	entries, rows := next.Checkpoint().Size-t.size(), next.Checkpoint().Size
+	if !fromScratch {
+		rows = entries
+	}
+	if err := Room(t.files, t.dir, entries, rows); err != nil {
 		return 0, err
 	}
-	fromScratch = fromScratch || noCopy == nil && !intact // what is damaged is read anew
 	r, err := t.openNext(fromScratch)
 	if err != nil {
 		return 0, err
@@ -442,12 +446,16 @@ func (t *Trust) damageAt(index uint64, err error) error {
 // DamageError is a copy whose own files do not hold what was verified before. It says
 // nothing about the ledger, nor about what was to be held against the copy.
 type DamageError struct {
-	Dir   string
-	Where string // in it, with a space before; may be empty
-	Err   error
+	Dir    string
+	Where  string // in it, with a space before; may be empty
+	NoCopy bool   // nothing else answers: it is [ErrNoCopy] too
+	Err    error
 }
 
 func (e *DamageError) Unwrap() error { return e.Err }
+
+// Is makes it [ErrNoCopy] where it is that too.
+func (e *DamageError) Is(target error) bool { return e.NoCopy && target == ErrNoCopy }
 
 func (e *DamageError) Error() string {
 	return fmt.Sprintf("the copy in %s is damaged%s (docket sync --verify mends it): %v", e.Dir, e.Where, e.Err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
@@ -69,30 +70,54 @@ func OpenTrust(files vfs.FS, dir string) (*Trust, error) {
 	if missing(err) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, fmt.Errorf("%s: %w: no %s in it", dir, ErrNoTrust, pinFile)
 	} else if err != nil {
-		return nil, err
+		return nil, t.unread(pinFile, err)
 	}
 	if err := json.Unmarshal(raw, &t.pin); err != nil {
-		return nil, fmt.Errorf("opening the trust directory %s: %s is damaged: %w", dir, pinFile, err)
+		return nil, &PinError{Dir: dir, File: pinFile, Err: err}
 	} else if t.pin.Format != trustFormat {
 		return nil, fmt.Errorf("%s: %w: %s is not of a format that this binary knows", dir, ErrNoTrust, pinFile)
 	}
 	raw, err = readFile(files, t.path(chartersFile))
 	if err != nil {
-		return nil, fmt.Errorf("opening the trust directory %s: %w", dir, err)
+		return nil, t.unread(chartersFile, err)
 	}
 	if err := t.setCharters(raw); err != nil {
-		return nil, fmt.Errorf("opening the trust directory %s: %w", dir, err)
+		return nil, t.unread(chartersFile, err)
 	}
 	note, err := readFile(files, t.path(checkpointFile))
 	if missing(err) {
 		return t, nil
 	} else if err != nil {
-		return nil, err
+		return nil, t.unread(checkpointFile, err)
 	}
 	if t.checkpoint, err = t.verify(note); err != nil {
-		return nil, fmt.Errorf("the trusted checkpoint in %s: %w", dir, err)
+		return nil, t.unread(checkpointFile, err)
 	}
 	return t, nil
+}
+
+// PinError is a trust directory one of whose own files does not hold any more what was
+// believed. Nothing else there brings that back; and it says nothing about the ledger.
+type PinError struct {
+	Dir, File string
+	URL       string    // of the ledger, as trust.json has it; "" if that is the file
+	Charter   record.ID // likewise
+	Err       error
+}
+
+func (e *PinError) Unwrap() error { return e.Err }
+
+func (e *PinError) Error() string {
+	return fmt.Sprintf("the trust directory %s is damaged in its file %s: %v", e.Dir, e.File, e.Err)
+}
+
+// unread is what a file of the directory that cannot be read, or believed, is: damaged,
+// unless the machine does not let it be read.
+func (t *Trust) unread(name string, err error) error {
+	if !disk.Damaged(disk.Judge(err)) {
+		return err
+	}
+	return &PinError{Dir: t.dir, File: name, URL: t.pin.URL, Charter: t.pin.Charter, Err: err}
 }
 
 // ErrNotEmpty: the directory is not a trust directory, and not empty either.
@@ -273,7 +298,8 @@ type SinglePolicy struct{ Only *proof.Policy }
 func (f SinglePolicy) Policy(uint64) (*proof.Policy, error) { return f.Only, nil }
 
 // Register opens the replayed copy, to be read: it is the one that makes the trusted
-// checkpoint. [ErrNoCopy] if nothing was synced yet, or what was cannot be read.
+// checkpoint. [ErrNoCopy] if nothing was synced yet, or what was cannot be read: then it is
+// a *[DamageError] too.
 func (t *Trust) Register() (*register.Register, error) {
 	if t.copy == nil {
 		g, err := t.openGeneration()

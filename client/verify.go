@@ -126,7 +126,9 @@ func (t *Trust) checkAuthorship(r *VerifyReport) error {
 	r.Authorship, r.CoveredSize = AuthorshipByReplay, reg.Size()
 	for i, s := range r.Signers {
 		h, ok, err := reg.KeyHolder(s.KeyID)
-		if err != nil {
+		if register.IsDamaged(err) {
+			return &DamageError{Dir: t.dir, Err: err}
+		} else if err != nil {
 			return err
 		}
 		if ok {

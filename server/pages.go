@@ -118,7 +118,7 @@ func (s *Server) pageHeader(q *registerQuery, title string) pageHeader {
 	f := pageHeader{Title: title, Ledger: ledgerTitleOf(q.view), AsOf: &q.asOf}
 	if f.Ledger.Zone != "" {
 		now, asked := q.view.LocalDate(time.Now()), q.view.LocalDate(q.asOf.At)
-		f.Today, f.When, f.Ahead = asked.String(), "today", q.view.Ahead(q.asOf.At, time.Now())
+		f.Today, f.When, f.Ahead = asked.String(), "today", q.asOf.Ahead
 		if asked != now {
 			f.When = "on " + f.Today
 		}

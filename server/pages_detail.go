@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
@@ -88,7 +87,7 @@ func dutiesPart(q *registerQuery, x *request, f register.DutyFilter) ([]dutyLine
 		f.After = after
 		return v.Duties(f, q.asOf.At, yield)
 	})
-	return dutyLines(duties, q.view.Ahead(q.asOf.At, time.Now())), on, err
+	return dutyLines(duties, q.asOf.Ahead), on, err
 }
 
 type partyPage struct {

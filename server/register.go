@@ -18,8 +18,9 @@ import (
 
 // asOf says for which size and instant an answer of the register holds.
 type asOf struct {
-	Size uint64    `json:"size"`
-	At   time.Time `json:"at"`
+	Size  uint64    `json:"size"`
+	At    time.Time `json:"at"`
+	Ahead bool      `json:"ahead,omitempty"` // At is of a day to come
 }
 
 // registerQuery is what every question to the register has in common: the published
@@ -74,7 +75,11 @@ func (s *Server) parseListQuery(x *request, list byte, known ...string) (*regist
 	default:
 		q.asOf.At = time.Now().UTC().Truncate(time.Millisecond)
 	}
-	return q, q.firstFault()
+	if err := q.firstFault(); err != nil {
+		return nil, err
+	}
+	q.asOf.Ahead = view.Ahead(q.asOf.At, time.Now())
+	return q, nil
 }
 
 // startOfDay is the first moment of a civil date as the charter's time zone has it,

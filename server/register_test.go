@@ -438,7 +438,7 @@ func FuzzCursor(f *testing.F) {
 		if c.String() != text {
 			t.Errorf("%q came back as %q", text, c.String())
 		}
-		if _, err := json.Marshal(asOf{c.size, c.at}); err != nil {
+		if _, err := json.Marshal(asOf{Size: c.size, At: c.at}); err != nil {
 			t.Errorf("%q gives a page that cannot be told: %v", text, err)
 		}
 	})
@@ -477,6 +477,28 @@ func TestFirstAndLastInstant(t *testing.T) {
 			got := w.wantJSON(w.get("/v1/register/"+path+"?at="+at), http.StatusOK)["asOf"].(map[string]any)
 			if got["at"] != want {
 				t.Errorf("%s?at=%s: as of %v, want %s", path, at, got["at"], want)
+			}
+		}
+	}
+}
+
+// Every answer of the register says of a day to come that it is one: there a duty is "due by
+// then" for people, and no script must take it for overdue.
+func TestAnswersSayThatADayIsAhead(t *testing.T) {
+	w := sampleWorld(t)
+	ahead, before := w.today().AddDays(200).String(), w.today().AddDays(-1).String()
+	for _, path := range []string{"/v1/register/designations", "/v1/register/designations/2026-014", "/v1/register/parties", "/v1/register/parties/acme-cloud", "/v1/register/duties", "/v1/register/duties/acme-cloud", "/v1/register/policy"} {
+		for query, want := range map[string]bool{"": false, "?at=" + before: false, "?at=" + ahead: true} {
+			var got struct {
+				AsOf map[string]any `json:"asOf"`
+			}
+			answer := w.get(path + query)
+			if err := json.Unmarshal(answer.Body.Bytes(), &got); err != nil || answer.Code != http.StatusOK {
+				t.Fatalf("%s%s: %d %s", path, query, answer.Code, answer.Body)
+			}
+			said, there := got.AsOf["ahead"]
+			if there != want || there && said != true {
+				t.Errorf("%s%s: ahead is %v", path, query, said)
 			}
 		}
 	}

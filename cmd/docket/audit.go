@@ -80,7 +80,7 @@ func (u *auditCmd) run(ctx context.Context, where string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if err := client.Room(vfs.Default, dir, 0); err != nil {
+	if err := client.Room(vfs.Default, dir, 0, 0); err != nil {
 		return err
 	}
 	audit.Files, audit.Dir = vfs.Default, dir

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -91,6 +92,7 @@ func exitStatusOf(err error) (status int, next string) {
 	var source *client.SourceError
 	var behind *client.BehindError
 	var damage *client.DamageError
+	var pin *client.PinError
 	switch {
 	case errors.Is(err, context.Canceled):
 		return exitNotYet, "interrupted; run the same command again to go on"
@@ -98,6 +100,10 @@ func exitStatusOf(err error) (status int, next string) {
 		return f.status, f.nextStep
 	case diskFull(err):
 		return exitRefused, makeRoom(err)
+	case errors.As(err, &pin):
+		return exitRefused, pinAgain(pin)
+	case errors.Is(err, syscall.EIO):
+		return exitRefused, "the disk fails, which says nothing about the ledger: look after it; on one that is well, docket sync --verify mends a copy"
 	case errors.As(err, &q):
 		return exitRefused, "what a quorum did not cosign is not accepted: ask the ledger's operator about the missing witnesses, and whether others have taken their place"
 	case errors.Is(err, client.ErrUnpublished):
@@ -125,16 +131,26 @@ func exitStatusOf(err error) (status int, next string) {
 		return exitRefused, "run the same command again, or take the entries from elsewhere: --ledger URL names another server or mirror of the same ledger"
 	case errors.As(err, &behind):
 		return exitNotYet, "run the same command again later, or with another server or mirror of the same ledger, --ledger URL; if it stays so, ask the operator and another reader"
-	case errors.Is(err, client.ErrNoCopy):
-		return exitRefused, "docket sync makes the copy"
 	case errors.Is(err, ledger.ErrCorrupt):
 		return exitRefused, "bring back the backup of the ledger's directory, the newest that there is: never one from before the last checkpoint that was published; docket has changed nothing there"
 	case errors.As(err, &damage), register.IsDamaged(err):
 		return exitRefused, "the copy on this disk is damaged, which says nothing about the ledger: docket sync --verify mends it"
+	case errors.Is(err, client.ErrNoCopy):
+		return exitRefused, "docket sync makes the copy"
 	case errors.As(err, &absent):
 		return exitRefused, "docket sync fetches what is newer"
 	}
 	return exitRefused, ""
+}
+
+// pinAgain is what to do about a trust directory that is damaged where nothing brings it
+// back. What it has of the ledger's name may be what is damaged.
+func pinAgain(e *client.PinError) string {
+	url, charter := cmp.Or(e.URL, "URL"), "ID"
+	if !e.Charter.IsZero() {
+		charter = e.Charter.String()
+	}
+	return fmt.Sprintf("if the clock here is right, that file is damaged, which says nothing about the ledger: move %[1]s away, keep its folder evidence if it has one, and pin the ledger again, by the charter that the authority gives out: docket trust %s --charter %s --to %[1]s", e.Dir, url, charter)
 }
 
 // retryHint is what to do after an answer that may be another one later.

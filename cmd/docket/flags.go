@@ -93,8 +93,6 @@ func (t *trustFlags) open() (*client.Trust, error) {
 	trust, err := client.OpenTrust(vfs.Default, t.dir)
 	if errors.Is(err, client.ErrNoTrust) {
 		return nil, usageError("%w", err).hint("docket trust URL --charter ID --to %s makes it one", t.dir)
-	} else if why := (*fs.PathError)(nil); err != nil && (errors.Is(err, fs.ErrNotExist) || !errors.As(err, &why)) {
-		return nil, refusal("%w", err).hint("if the clock here is right, what is pinned in %s is damaged, which says nothing about the ledger: move it away, keep its folder evidence if it has one, and pin the ledger again with docket trust", t.dir)
 	} else if err != nil {
 		return nil, err
 	}

@@ -448,7 +448,11 @@ func (m *importOFACCmd) writeReceipts(ctx context.Context, trust *client.Trust, 
 		}
 		name := fmt.Sprintf("%s-%d%s", strings.ReplaceAll(s.Thread, "/", "-"), s.Index, receiptSuffix)
 		if err := writeReceipt(filepath.Join(m.receipts, name), text, s.ID, false); err != nil {
-			return refusal("every record is published; keeping their receipts: %w", err).hint("files are never overwritten: move it away; docket receipt ID fetches each that is missing")
+			kept := refusal("every record is published; docket receipt ID fetches each receipt that is missing; keeping them: %w", err)
+			if ofMachine(err) {
+				return kept
+			}
+			return kept.hint("files are never overwritten: move it away")
 		}
 		bar.Add(1)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,7 +31,8 @@ type flaggedKey struct{}
 // copy of the script's directory, and wants a pattern to match what comes of the first and
 // not of the second: differs PATTERN docket VERB… [ --flag … ]…. What comes of it is its
 // exit status as "exit N", what it prints, and the files that are there then as "file N".
-// With ! before the pattern it is the other way round. What serves is ended once it does.
+// With ! before the pattern it is the other way round. What serves is ended once it does;
+// with "-- /PATH" at the end it is asked for that first, and its answer counts.
 func differs(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 4 || args[1] != "docket" {
 		ts.Fatalf("usage: differs PATTERN docket VERB… [ --flag … ]")
@@ -40,7 +42,10 @@ func differs(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	var with, without []string
 	var flags []string
-	inside := false
+	inside, asked := false, ""
+	if n := len(args); args[n-2] == "--" {
+		args, asked = args[:n-2], args[n-1]
+	}
 	for _, a := range args[2:] {
 		switch {
 		case a == "[" || a == "]":
@@ -57,7 +62,7 @@ func differs(ts *testscript.TestScript, neg bool, args []string) {
 	for _, flag := range flags {
 		ts.Value(flaggedKey{}).(flagged)[verb+" "+flag] = true
 	}
-	a, b := outcome(ts, with), outcome(ts, without)
+	a, b := outcome(ts, with, asked), outcome(ts, without, asked)
 	if before {
 		a, b = b, a
 	}
@@ -144,7 +149,7 @@ func verbOf(ts *testscript.TestScript, args []string) string {
 var readers = []string{"list", "show", "duties", "diff", "verify", "audit", "policy", "schema", "version"}
 
 // outcome is all that comes of a command in a copy of the script's directory.
-func outcome(ts *testscript.TestScript, args []string) string {
+func outcome(ts *testscript.TestScript, args []string, asked string) string {
 	dir := ts.MkAbs(".")
 	if !slices.Contains(readers, args[0]) {
 		var err error
@@ -169,6 +174,13 @@ func outcome(ts *testscript.TestScript, args []string) string {
 	if slices.Contains(args, "serve") {
 		first, _ := lines.ReadString('\n')
 		printed.WriteString(first)
+		if url := strings.TrimSpace(first); asked != "" && url != "" {
+			if answer, err := http.Get(url + asked); err == nil {
+				body, _ := io.ReadAll(answer.Body)
+				answer.Body.Close()
+				fmt.Fprintf(&printed, "%s\n%s\n", answer.Status, body)
+			}
+		}
 		cmd.Process.Signal(syscall.SIGTERM)
 	}
 	_, err = io.Copy(&printed, lines)

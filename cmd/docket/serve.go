@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"log/slog"
 	"os"
 	"time"
 
@@ -13,19 +14,70 @@ import (
 	"github.com/seed-53cf897a/docket/server"
 )
 
+// serveFlags are the flags of serve. What they say of the node and of its server stands in
+// its place at once, as far as it needs no check.
+type serveFlags struct {
+	verbose   bool
+	listen    listenFlags
+	tls       tlsFlags
+	node      node.Config
+	server    server.Config
+	minFree   int64 // megabytes
+	intervals map[string]string
+}
+
+func (s *serveFlags) flags(c *cobra.Command) {
+	s.listen.flags(c, "127.0.0.1:8470", 4096)
+	s.tls.flags(c)
+	f := c.Flags()
+	f.StringVar(&s.node.Dir, "dir", "", "directory of the ledger")
+	f.Int64Var(&s.minFree, "min-free", 1024, "megabytes that must be free on the disk for a record to be accepted; 0 means 1024")
+	f.Float64Var(&s.server.IssuerRate.PerSecond, "issuer-rate", 50, "records that one issuer may submit each second; below 0 means no limit")
+	f.IntVar(&s.server.IssuerRate.Burst, "issuer-burst", 500, "records that one issuer may submit at once")
+	f.DurationVar(&s.server.PublishWait, "publish-wait", 10*time.Second, "how long a submitter waits for the quorum before the answer is 202")
+	f.DurationVar(&s.node.Ledger.PublishInterval, "publish-interval", 0, "least time between two checkpoints")
+	f.DurationVar(&s.node.Ledger.RecosignInterval, "heartbeat", 10*time.Minute, "after how long without a new checkpoint the witnesses cosign the newest again")
+	f.DurationVar(&s.node.Cosignatures.Timeout, "witness-timeout", 10*time.Second, "how long one witness is waited for")
+	f.StringToStringVar(&s.intervals, "witness-interval", nil, "NAME=DURATION, the least time between two new checkpoints for that witness of the policy; may be repeated")
+	f.BoolVar(&s.node.Ledger.NewLog, "new-log", false, "before the first checkpoint: the keys have signed nothing elsewhere; who claims a larger log of this name knows another one, and the others make a quorum")
+	f.BoolVar(&s.verbose, "verbose", false, "log what the database does too")
+	c.MarkFlagRequired("dir")
+}
+
+// configs are the node and its server as the flags have them. Who serves adds the keys and
+// the listener of the metrics.
+func (s *serveFlags) configs(log *slog.Logger) (node.Config, server.Config, error) {
+	n, h := s.node, s.server
+	n.Log = log
+	var err error
+	if h.TLS, err = s.tls.config(log); err != nil {
+		return n, h, err
+	}
+	if _, err := s.listen.proxyPrefixes(); err != nil {
+		return n, h, err
+	}
+	h.Proxies, h.MaxConnections, h.MaxPerAddress = s.listen.proxies, s.listen.allowedConnections(log), s.listen.maxPerAddress
+	if err := h.IssuerRate.Check(); err != nil {
+		return n, h, usageError("--issuer-rate, --issuer-burst: %w", err)
+	}
+	if s.minFree < 0 {
+		return n, h, usageError("--min-free %d: want a number of megabytes", s.minFree)
+	}
+	n.MinFree = uint64(s.minFree) << 20
+	n.Cosignatures.MinInterval = make(map[string]time.Duration)
+	for name, text := range s.intervals {
+		every, err := time.ParseDuration(text)
+		if err != nil || every < 0 {
+			return n, h, usageError("--witness-interval %s=%s: want a duration like 10s", name, text)
+		}
+		n.Cosignatures.MinInterval[name] = every
+	}
+	return n, h, nil
+}
+
 func (a *app) serve() *cobra.Command {
-	var (
-		dir       string
-		verbose   bool
-		listen    listenFlags
-		lc        ledger.Config
-		nc        node.Config
-		sc        server.Config
-		files     tlsFlags
-		minFree   int64
-		intervals map[string]string
-		back      = rollback{app: a}
-	)
+	var s serveFlags
+	back := rollback{app: a}
 	c := &cobra.Command{
 		Use:   "serve --dir D [--listen ADDRESS]",
 		Short: "Run the ledger server",
@@ -68,44 +120,26 @@ on without what it held; readers who have seen that will call it a second histor
   docket serve --dir ledger --listen :443 --tls-cert fullchain.pem --tls-key key.pem`,
 		Args: cobra.NoArgs,
 		PreRunE: func(c *cobra.Command, _ []string) error {
-			if sc.IssuerRate.PerSecond < 0 {
+			if s.server.IssuerRate.PerSecond < 0 {
 				return idle(c, "with a negative --issuer-rate, which is no limit", "issuer-burst")
 			}
 			return nil
 		},
 		RunE: func(c *cobra.Command, _ []string) error {
-			log := a.eventLog(verbose)
-			var err error
-			if sc.TLS, err = files.config(log); err != nil {
+			log, dir := a.eventLog(s.verbose), s.node.Dir
+			config, sc, err := s.configs(log)
+			if err != nil {
 				return err
-			}
-			if _, err := listen.proxyPrefixes(); err != nil {
-				return err
-			}
-			sc.Proxies, sc.MaxConnections, sc.MaxPerAddress = listen.proxies, listen.allowedConnections(log), listen.maxPerAddress
-			if err := sc.IssuerRate.Check(); err != nil {
-				return usageError("--issuer-rate, --issuer-burst: %w", err)
-			}
-			if minFree < 0 {
-				return usageError("--min-free %d: want a number of megabytes", minFree)
-			}
-			nc.MinFree = uint64(minFree) << 20
-			nc.Cosignatures.MinInterval = make(map[string]time.Duration)
-			for name, text := range intervals {
-				every, err := time.ParseDuration(text)
-				if err != nil || every < 0 {
-					return usageError("--witness-interval %s=%s: want a duration like 10s", name, text)
-				}
-				nc.Cosignatures.MinInterval[name] = every
 			}
 			keys, err := a.logKeys(dir)
 			if err != nil {
 				return err
 			}
+			config.Keys = keys
 			if err := checkFreeSpace(vfs.Default, dir); err != nil {
 				return err
 			}
-			n, err := back.open(c, node.Config{Dir: dir, Keys: keys, Ledger: lc, Cosignatures: nc.Cosignatures, MinFree: nc.MinFree, Log: log})
+			n, err := back.open(c, config)
 			if err != nil {
 				return err
 			}
@@ -121,7 +155,7 @@ on without what it held; readers who have seen that will call it a second histor
 			if err := back.check(c.Context(), n, log); err != nil {
 				return err
 			}
-			l, metrics, err := listen.open()
+			l, metrics, err := s.listen.open()
 			if err != nil {
 				return err
 			}
@@ -139,21 +173,7 @@ on without what it held; readers who have seen that will call it a second histor
 			return n.Close()
 		},
 	}
-	listen.flags(c, "127.0.0.1:8470", 4096)
-	files.flags(c)
-	f := c.Flags()
-	f.StringVar(&dir, "dir", "", "directory of the ledger")
-	f.Int64Var(&minFree, "min-free", 1024, "megabytes that must be free on the disk for a record to be accepted; 0 means 1024")
-	f.Float64Var(&sc.IssuerRate.PerSecond, "issuer-rate", 50, "records that one issuer may submit each second; below 0 means no limit")
-	f.IntVar(&sc.IssuerRate.Burst, "issuer-burst", 500, "records that one issuer may submit at once")
-	f.DurationVar(&sc.PublishWait, "publish-wait", 10*time.Second, "how long a submitter waits for the quorum before the answer is 202")
-	f.DurationVar(&lc.PublishInterval, "publish-interval", 0, "least time between two checkpoints")
-	f.DurationVar(&lc.RecosignInterval, "heartbeat", 10*time.Minute, "after how long without a new checkpoint the witnesses cosign the newest again")
-	f.DurationVar(&nc.Cosignatures.Timeout, "witness-timeout", 10*time.Second, "how long one witness is waited for")
-	f.StringToStringVar(&intervals, "witness-interval", nil, "NAME=DURATION, the least time between two new checkpoints for that witness of the policy; may be repeated")
-	f.BoolVar(&lc.NewLog, "new-log", false, "before the first checkpoint: the keys have signed nothing elsewhere; who claims a larger log of this name knows another one, and the others make a quorum")
-	f.BoolVar(&back.allowed, "allow-rollback", false, "with quorum none: the store is older than what this log has shown, and what it lacks is lost for ever")
-	f.BoolVar(&verbose, "verbose", false, "log what the database does too")
-	c.MarkFlagRequired("dir")
+	s.flags(c)
+	c.Flags().BoolVar(&back.allowed, "allow-rollback", false, "with quorum none: the store is older than what this log has shown, and what it lacks is lost for ever")
 	return c
 }

@@ -393,6 +393,12 @@ func (p verifyOutput) authorshipLines() []string {
 		return append(lines, p.chainLines()...)
 	case p.trust == nil:
 		return []string{"issuer NOT CHECKED: inclusion alone is proven; --trust DIR, or a chain, tells who had the right to sign"}
+	}
+	var damage *client.DamageError
+	switch _, err := p.trust.Register(); {
+	case errors.As(err, &damage):
+		first, _, _ := strings.Cut(damage.Error(), "\n")
+		return []string{"issuer NOT CHECKED: " + first}
 	case p.trust.CoveredSize() == 0:
 		return []string{"issuer NOT CHECKED: the trust directory has no replayed copy; docket sync makes one"}
 	}

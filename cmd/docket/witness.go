@@ -199,14 +199,47 @@ func (a *app) eventLog(verbose bool) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(a.err, &slog.HandlerOptions{Level: level}))
 }
 
+// witnessServeFlags are the flags of witness serve. What they say of the server stands in
+// its place at once, as far as it needs no check.
+type witnessServeFlags struct {
+	witness witnessFlags
+	listen  listenFlags
+	tls     tlsFlags
+	server  witnessnode.Server
+	minFree int64 // megabytes
+}
+
+func (s *witnessServeFlags) flags(c *cobra.Command) {
+	s.witness.flags(c)
+	s.listen.flags(c, "127.0.0.1:8471", 1024)
+	s.tls.flags(c)
+	c.MarkFlagRequired("dir")
+	c.MarkFlagRequired("logs")
+	f := c.Flags()
+	f.DurationVar(&s.server.GossipInterval, "gossip", time.Minute, "time between two rounds of gossip")
+	f.Int64Var(&s.minFree, "min-free", leastToCosign, "megabytes that must be free on the disk for a new checkpoint to be cosigned; 0 means 256")
+	f.BoolVar(&s.witness.newState, "new-state", false, "the state is lost for ever: make another, and look up what these keys have cosigned")
+}
+
+// configs are the witness's directory and the server as the flags have them. Who serves
+// adds the witness and the listener of the metrics.
+func (s *witnessServeFlags) configs(log *slog.Logger) (p witnessFlags, server witnessnode.Server, err error) {
+	p, server = s.witness, s.server
+	server.Log, server.Metrics = log, prometheus.NewRegistry()
+	if s.minFree < 0 {
+		return p, server, usageError("--min-free %d: want a number of megabytes", s.minFree)
+	}
+	p.minFree = uint64(cmp.Or(s.minFree, leastToCosign)) << 20
+	if server.Proxies, err = s.listen.proxyPrefixes(); err != nil {
+		return p, server, err
+	}
+	server.MaxConnections, server.MaxPerAddress = s.listen.allowedConnections(log), s.listen.maxPerAddress
+	server.TLS, err = s.tls.config(log)
+	return p, server, err
+}
+
 func (a *app) witnessServe() *cobra.Command {
-	var (
-		p      witnessFlags
-		listen listenFlags
-		s      witnessnode.Server
-		files  tlsFlags
-		free   int64
-	)
+	var flags witnessServeFlags
 	c := &cobra.Command{
 		Use:   "serve --dir W --logs FILE [--listen ADDRESS]",
 		Short: "Cosign for the logs of a list, and gossip",
@@ -255,17 +288,8 @@ nothing to forget.`,
       --peer https://w2.example --source docket.ocr.example/2026=https://docket.ocr.example`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			s.Log, s.Metrics = a.eventLog(p.verbose), prometheus.NewRegistry()
-			if free < 0 {
-				return usageError("--min-free %d: want a number of megabytes", free)
-			}
-			p.minFree = uint64(cmp.Or(free, leastToCosign)) << 20
-			var err error
-			if s.Proxies, err = listen.proxyPrefixes(); err != nil {
-				return err
-			}
-			s.MaxConnections, s.MaxPerAddress = listen.allowedConnections(s.Log), listen.maxPerAddress
-			if s.TLS, err = files.config(s.Log); err != nil {
+			p, s, err := flags.configs(a.eventLog(flags.witness.verbose))
+			if err != nil {
 				return err
 			}
 			w, err := a.openWitness(c.Context(), p, s.Log, s.Metrics)
@@ -274,7 +298,7 @@ nothing to forget.`,
 			}
 			defer w.Close()
 			s.Witness = w
-			l, metrics, err := listen.open()
+			l, metrics, err := flags.listen.open()
 			if err != nil {
 				return err
 			}
@@ -296,15 +320,7 @@ nothing to forget.`,
 			return nil
 		},
 	}
-	p.flags(c)
-	listen.flags(c, "127.0.0.1:8471", 1024)
-	files.flags(c)
-	c.MarkFlagRequired("dir")
-	c.MarkFlagRequired("logs")
-	f := c.Flags()
-	f.DurationVar(&s.GossipInterval, "gossip", time.Minute, "time between two rounds of gossip")
-	f.Int64Var(&free, "min-free", leastToCosign, "megabytes that must be free on the disk for a new checkpoint to be cosigned; 0 means 256")
-	f.BoolVar(&p.newState, "new-state", false, "the state is lost for ever: make another, and look up what these keys have cosigned")
+	flags.flags(c)
 	return c
 }
 

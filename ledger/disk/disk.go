@@ -120,20 +120,29 @@ func (db *DB) Rescue(err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("%w: %v", ErrDamaged, r)
 	}
-	if Damaged(*err) {
-		db.Damaged(*err)
-		*err = worded{*err}
+	*err = db.Explain(*err)
+}
+
+// Explain tells of an error that is damage, and says in its words where that is.
+func (db *DB) Explain(err error) error {
+	if !Damaged(err) || errors.As(err, new(worded)) {
+		return err
 	}
+	db.Damaged(err)
+	return worded{err, db.watch.dir}
 }
 
 // worded leaves out of an error's words the one that only carries what Pebble's listener
 // is told.
-type worded struct{ error }
+type worded struct {
+	error
+	dir string
+}
 
 func (e worded) Unwrap() error { return e.error }
 
 func (e worded) Error() string {
-	return strings.ReplaceAll(e.error.Error(), "\n<corruption detail carrier>", "")
+	return e.dir + " is damaged: " + strings.ReplaceAll(e.error.Error(), "\n<corruption detail carrier>", "")
 }
 
 // Get reads one row.

@@ -3,6 +3,7 @@ package disk_test
 import (
 	"bytes"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -184,6 +185,36 @@ func TestFullDiskEndsWhoDoesNotWait(t *testing.T) {
 		}
 		if reason := <-died; !strings.Contains(reason, "no space left") {
 			t.Errorf("it ended with %q", reason)
+		}
+	}
+}
+
+// A write-ahead log that cannot be written ends the process in words, also where Pebble
+// meets that only as it begins the next log: there it dies of a lock that it has let go of.
+func TestLogThatFailsEndsInWords(t *testing.T) {
+	for _, kinds := range [][]errorfs.OpKind{
+		{errorfs.OpFileWrite},
+		{errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo},
+		{errorfs.OpCreate, errorfs.OpReuseForWrite},
+	} {
+		for _, wait := range []bool{true, false} {
+			var failing atomic.Bool
+			fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+				if failing.Load() && strings.HasSuffix(op.Path, ".log") && slices.Contains(kinds, op.Kind) {
+					return syscall.EIO
+				}
+				return nil
+			}))
+			died := make(chan string, 1)
+			h := disk.NewHealth(disk.Config{Wait: wait, Fatal: func(reason string) { died <- reason; select {} }})
+			db, err := disk.Open(options(fs, h))
+			check(t, err)
+			check(t, db.Set(key(0), value(0), pebble.NoSync))
+			failing.Store(true)
+			go db.Flush()
+			if reason := <-died; !strings.Contains(reason, syscall.EIO.Error()) {
+				t.Errorf("%v: it ended with %q", kinds, reason)
+			}
 		}
 	}
 }

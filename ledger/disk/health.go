@@ -72,7 +72,10 @@ func NewHealth(c Config) *Health {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 		if c.Fatal == nil {
-			c.Fatal = func(reason string) { fmt.Fprintln(os.Stderr, "docket:", reason); os.Exit(1) }
+			c.Fatal = func(reason string) {
+				fmt.Fprintf(os.Stderr, "docket: %s\nhint: %s\n", reason, lookAfter)
+				os.Exit(1)
+			}
 		}
 	}
 	if c.Fatal == nil {
@@ -80,6 +83,9 @@ func NewHealth(c Config) *Health {
 	}
 	return &Health{Config: c, news: make(chan struct{}, 1), ended: make(chan struct{}), found: make(map[string]*Damage), events: make(map[string]uint64)}
 }
+
+// lookAfter is what to do where a disk has failed somebody who does not serve.
+const lookAfter = "what was there before is there still, and this says nothing about the ledger: make room on that disk, or look after it, and run the same command again"
 
 // GiveUp says that the process is to end: what waits for space ends it at once, and
 // nothing waits any more.
@@ -204,7 +210,7 @@ func (w *watch) turn(category vfs.DiskWriteCategory) {
 		ended = w.ended
 	}
 	if failed > maxFlushes && !w.Wait {
-		w.die(fmt.Sprintf("what was written cannot be written out after %d tries", failed))
+		w.die(fmt.Sprintf("what was written cannot be written out after %d tries: %v", failed, w.flushed))
 	}
 	select {
 	case <-ended:
@@ -263,6 +269,16 @@ func (w *watch) stalls(err error) (over func()) {
 		if w.stalled.Add(-1) == 0 {
 			w.Log.Info("there is space on the disk again", "database", w.name)
 		}
+	}
+}
+
+// closing tells whether close was called.
+func (w *watch) closing() bool {
+	select {
+	case <-w.done:
+		return true
+	default:
+		return false
 	}
 }
 

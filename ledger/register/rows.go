@@ -218,7 +218,7 @@ const (
 
 // ErrDamaged is a register that this binary cannot read: rows that this code did not
 // write, a file that is damaged, another format or other rules. Replaying brings it back.
-var ErrDamaged = errors.New("the register is damaged: delete it, it comes back by replay")
+var ErrDamaged = errors.New("the register is damaged")
 
 // millis is the resolution of every time in the register.
 func millis(t time.Time) uint64 { return uint64(t.UnixMilli()) }

@@ -303,7 +303,7 @@ func (r rowReader) scanNewest(lower, upper []byte, below uint64, keyAfter func(t
 	for ok := it.First(); ok && more; {
 		key, value := it.Key(), it.Value()
 		if err := r.chargeRow(len(key) + len(value)); err != nil {
-			return errors.Join(err, it.Close())
+			return r.db.Load().Explain(errors.Join(err, it.Close()))
 		}
 		raw, index := splitVersion(key)
 		text := string(raw)
@@ -312,14 +312,14 @@ func (r rowReader) scanNewest(lower, upper []byte, below uint64, keyAfter func(t
 			continue
 		}
 		if more, err = yield(text, index, value); err != nil {
-			return errors.Join(err, it.Close())
+			return r.db.Load().Explain(errors.Join(err, it.Close()))
 		}
 		if more {
 			ok = it.SeekGE(keyAfter(text))
 		}
 	}
 	if err := it.Close(); err != nil {
-		return fmt.Errorf("reading register: %w", err)
+		return fmt.Errorf("reading register: %w", r.db.Load().Explain(err))
 	}
 	return nil
 }
@@ -391,11 +391,11 @@ func (r rowReader) iterate(lower, upper []byte, begin, next func(*pebble.Iterato
 			more, err = yield(it.Key(), it.Value())
 		}
 		if err != nil || !more {
-			return errors.Join(err, it.Close())
+			return r.db.Load().Explain(errors.Join(err, it.Close()))
 		}
 	}
 	if err := it.Close(); err != nil {
-		return fmt.Errorf("reading register: %w", err)
+		return fmt.Errorf("reading register: %w", r.db.Load().Explain(err))
 	}
 	return nil
 }
@@ -489,7 +489,7 @@ func (r *Register) seekThread(thread string, below uint64) (*ThreadRow, error) {
 	r.seekKey = appendVersion(r.seekKey[:0], tableThread, thread, below-1)
 	if !r.threadIter.SeekPrefixGE(r.seekKey) {
 		if err := r.threadIter.Error(); err != nil {
-			return nil, fmt.Errorf("reading register: %w", err)
+			return nil, fmt.Errorf("reading register: %w", r.db.Load().Explain(err))
 		}
 		return nil, nil
 	}
