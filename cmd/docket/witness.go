@@ -64,6 +64,11 @@ looked up, as docket witness serve --new-state does.`,
 			if err := checkFreeSpace(vfs.Default, dir); err != nil {
 				return err
 			}
+			if url != "" {
+				if _, err := wire.ParseBase(url); err != nil {
+					return usageError("--url: %w", err)
+				}
+			}
 			keys, err := witnessnode.Init(c.Context(), dir, name, uri)
 			if errors.Is(err, witness.ErrNoState) {
 				return noStateError(dir, err)
@@ -259,6 +264,9 @@ nothing to forget.`,
 			if free < 0 {
 				return usageError("--min-free %d: want a number of megabytes", free)
 			}
+			if err := notNegative(c, "gossip"); err != nil {
+				return err
+			}
 			p.minFree = uint64(cmp.Or(free, leastToCosign)) << 20
 			var err error
 			if s.Proxies, err = listen.proxyPrefixes(); err != nil {
@@ -302,7 +310,7 @@ nothing to forget.`,
 	c.MarkFlagRequired("dir")
 	c.MarkFlagRequired("logs")
 	f := c.Flags()
-	f.DurationVar(&s.GossipInterval, "gossip", time.Minute, "time between two rounds of gossip")
+	f.DurationVar(&s.GossipInterval, "gossip", time.Minute, "time between two rounds of gossip; 0: none")
 	f.Int64Var(&free, "min-free", leastToCosign, "megabytes that must be free on the disk for a new checkpoint to be cosigned; 0 means 256")
 	f.BoolVar(&p.newState, "new-state", false, "the state is lost for ever: make another, and look up what these keys have cosigned")
 	return c
@@ -470,6 +478,10 @@ func (a *app) evidenceStore(dir string) (*witness.EvidenceStore, error) {
 	if _, err := vfs.Default.Stat(dir); err != nil {
 		return nil, usageError("%s: no such witness directory", dir)
 	}
+	// Of any other directory "no evidence" would be true, and mislead.
+	if !witnessnode.Exists(dir) {
+		return nil, usageError("%s: no witness directory: neither a witness's keys nor its state are in it", dir).hint("--dir is what docket witness serve has as --dir; evidence in a file is judged by docket witness evidence verify")
+	}
 	return witness.OpenEvidenceStore(vfs.Default, filepath.Join(dir, "evidence"))
 }
 
@@ -558,8 +570,8 @@ func (a *app) evidenceAcknowledge() *cobra.Command {
 		Short: "Decide, as a person, that the witness may go on with the log",
 		Long: `Notes who decided what about one piece of evidence. When all that is held against a
 log is acknowledged, the witness goes on with it, on the history that it cosigned
-before. The evidence stays, and stays public. A serving witness takes notice by its
-next request.`,
+before. The evidence stays, and stays public. A serving witness takes notice by the next
+request to cosign, or the next round of gossip.`,
 		Example: `  docket witness evidence acknowledge --dir w1 --by "operations desk" --reason "log restored from backup; see report 7" 3f…9a`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
