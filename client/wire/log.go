@@ -58,11 +58,11 @@ func ParseBase(base string) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimSuffix(base, "/"))
 	switch {
 	case err != nil && strings.Contains(base, "://"):
-		return nil, fmt.Errorf("URL of the ledger: %w", err)
+		return nil, fmt.Errorf("URL: %w", err)
 	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Host == "":
-		return nil, fmt.Errorf("URL of the ledger %q: want http://host or https://host", base)
+		return nil, fmt.Errorf("URL %q: want http://host or https://host", base)
 	case u.RawQuery != "" || u.Fragment != "" || u.User != nil:
-		return nil, fmt.Errorf("URL of the ledger %q: want no user, query or fragment", base)
+		return nil, fmt.Errorf("URL %q: want no user, query or fragment", base)
 	}
 	return u, nil
 }

@@ -113,7 +113,7 @@ type Witness struct {
 func NewWitness(base string, transport http.RoundTripper) (*Witness, error) {
 	u, err := ParseBase(base)
 	if err != nil {
-		return nil, fmt.Errorf("witness: %w", err)
+		return nil, fmt.Errorf("a witness's %w", err)
 	}
 	return &Witness{base: u, http: &http.Client{
 		Transport:     transport,

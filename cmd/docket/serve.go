@@ -89,6 +89,9 @@ on without what it held; readers who have seen that will call it a second histor
 			if minFree < 0 {
 				return usageError("--min-free %d: want a number of megabytes", minFree)
 			}
+			if err := notNegative(c, "publish-wait", "publish-interval", "witness-timeout"); err != nil {
+				return err
+			}
 			nc.MinFree = uint64(minFree) << 20
 			nc.Cosignatures.MinInterval = make(map[string]time.Duration)
 			for name, text := range intervals {
@@ -146,9 +149,9 @@ on without what it held; readers who have seen that will call it a second histor
 	f.Int64Var(&minFree, "min-free", 1024, "megabytes that must be free on the disk for a record to be accepted; 0 means 1024")
 	f.Float64Var(&sc.IssuerRate.PerSecond, "issuer-rate", 50, "records that one issuer may submit each second; below 0 means no limit")
 	f.IntVar(&sc.IssuerRate.Burst, "issuer-burst", 500, "records that one issuer may submit at once")
-	f.DurationVar(&sc.PublishWait, "publish-wait", 10*time.Second, "how long a submitter waits for the quorum before the answer is 202")
+	f.DurationVar(&sc.PublishWait, "publish-wait", 10*time.Second, "how long a submitter waits for the quorum before the answer is 202; 0 means 10s")
 	f.DurationVar(&lc.PublishInterval, "publish-interval", 0, "least time between two checkpoints")
-	f.DurationVar(&lc.RecosignInterval, "heartbeat", 10*time.Minute, "after how long without a new checkpoint the witnesses cosign the newest again")
+	f.DurationVar(&lc.RecosignInterval, "heartbeat", 10*time.Minute, "after how long without a new checkpoint the witnesses cosign the newest again; below 0: never")
 	f.DurationVar(&nc.Cosignatures.Timeout, "witness-timeout", 10*time.Second, "how long one witness is waited for")
 	f.StringToStringVar(&intervals, "witness-interval", nil, "NAME=DURATION, the least time between two new checkpoints for that witness of the policy; may be repeated")
 	f.BoolVar(&lc.NewLog, "new-log", false, "before the first checkpoint: the keys have signed nothing elsewhere; who claims a larger log of this name knows another one, and the others make a quorum")
