@@ -3,12 +3,12 @@ package witness_test
 import (
 	"bytes"
 	"errors"
-	"github.com/prometheus/client_golang/prometheus"
 	"os"
 	"slices"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/proof"
