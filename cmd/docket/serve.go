@@ -45,7 +45,7 @@ damaged register is made anew from the entries.
 With --tls-cert and --tls-key it speaks TLS, and takes up renewed files within a
 minute; without, plain HTTP: bind it to loopback, or put a proxy that speaks TLS
 before it, and name that with --trusted-proxy: what is refused counts against the
-address that it came from.
+address that it came from, as the proxy says in X-Forwarded-For.
 
 It signs with every key in D/keys. It does not start where the newest charter's
 policy names none of them, and warns where the two differ. Where they are of two
