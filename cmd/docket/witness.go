@@ -34,7 +34,7 @@ func (a *app) witness() *cobra.Command {
 extends the one it cosigned before, compares what it has seen with other witnesses,
 and keeps evidence if a log ever shows two histories. One small process serves any
 number of C2SP logs, not only Docket's.`,
-		Example: `  docket witness init --dir w1 --name w1.example/docket
+		Example: `  docket witness init --dir w1 --name w1.example/docket --url https://w1.example
   docket witness serve --dir w1 --logs logs.txt --listen 127.0.0.1:8471`,
 	}
 	c.AddCommand(a.witnessInit(), a.witnessServe(), a.witnessGossip(), a.witnessEvidence())
@@ -83,6 +83,9 @@ looked up, as docket witness serve --new-state does.`,
 			a.warnOfReadersIn(dir)
 			if uri == "" {
 				a.logf("the witness's keys are in %s/keys; whoever has them can cosign in its name", dir)
+			}
+			if url == "" {
+				a.logf("no --url: docket serve asks only witnesses whose lines have one; write it behind both, or run this again with --url")
 			}
 			short, _, _ := strings.Cut(name, ".")
 			short = strings.Map(func(r rune) rune {
