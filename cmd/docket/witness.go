@@ -404,9 +404,12 @@ func (a *app) gossipOnce(ctx context.Context, p witnessFlags) error {
 	if err := w.Close(); err != nil {
 		return err
 	}
-	a.printf("%d checkpoints seen, %d on one history, %d waiting, %d new evidence, %d passed on\n", r.Fetched, r.Compared, r.Waiting, r.Evidence, r.Delivered)
+	a.printf("%s seen, %d on one history, %d waiting, %d new evidence, %d passed on\n", plural(r.Fetched, "checkpoint"), r.Compared, r.Waiting, r.Evidence, r.Delivered)
 	if r.Evidence > 0 {
 		return refusal("a log showed two histories").hint("docket witness evidence list --dir %s", p.dir)
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("the round was broken off: %w", context.Cause(ctx))
 	}
 	return nil
 }
