@@ -229,7 +229,12 @@ func (a Audit) replay(ctx context.Context, r *AuditReport, reg *register.Registe
 	case errors.As(err, &old):
 		return false, fmt.Errorf("entry %d: %w", old.Index, err)
 	case errors.As(err, &bad):
-		if err := a.replayUpTo(ctx, reg, bad.Index); err != nil {
+		var again *register.EntryError
+		if err := a.replayUpTo(ctx, reg, bad.Index); errors.As(err, &again) {
+			r.Ledger, r.Checked, r.RootMismatch = reg.Ledger(), reg.Size(), true
+			r.addSourceFinding("entry %d was in order when it was read first, and when it was read again: %v: the source does not hand out the same twice, so that what is wrong with it is no fault of the log", again.Index, again.Err)
+			return true, nil
+		} else if err != nil {
 			return false, err
 		}
 		r.Ledger, r.Signatures, r.Checked = reg.Ledger(), f.signatures, bad.Index
@@ -394,6 +399,10 @@ func (a Audit) compareTrusted(ctx context.Context, r *AuditReport, note []byte, 
 	old, err := proof.NewBuilder(a.Source.Tiles, -1).TreeAt(ctx, last.Size, shown)
 	if err != nil && isTransient(ctx, err) {
 		return err
+	}
+	if malformed := (*wire.MalformedError)(nil); errors.As(err, &malformed) {
+		r.addSourceFinding("consistency with the trusted size %d: %v", last.Size, err)
+		return nil
 	}
 	if err != nil {
 		r.addFinding("consistency with the trusted size %d: %v", last.Size, err)

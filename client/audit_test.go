@@ -286,6 +286,25 @@ func TestAuditSpoiltMirror(t *testing.T) {
 	}
 }
 
+// A mirror that spoils each file in its own way has another fault each time it is read: a
+// finding against it as well, and no end of the audit.
+func TestAuditFickleMirror(t *testing.T) {
+	w := newWorld(t)
+	w.growTo(40)
+	w.net.rewriteResponse = func(r *http.Request, answer []byte) []byte {
+		if strings.HasPrefix(r.URL.Path, "/tile/entries/") {
+			answer[len(answer)/2] ^= 1
+		}
+		return answer
+	}
+	r := runAudit(t, Audit{Source: w.client().Source(), Charter: w.Ledger, Trusted: w.ledger.Published()})
+	if !slices.ContainsFunc(r.Findings, func(f string) bool {
+		return strings.Contains(f, "the source does not hand out the same twice")
+	}) || r.SourceFindings != len(r.Findings) || r.Fork != nil {
+		t.Errorf("findings %q, of the source %d, fork %v", r.Findings, r.SourceFindings, r.Fork)
+	}
+}
+
 // Entries that must not be in a ledger: the audit names the first, and hashes on.
 func TestAuditForeignEntry(t *testing.T) {
 	honest := func(b *registertest.Fixture) []record.Entry { return b.Entries }

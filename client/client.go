@@ -159,6 +159,9 @@ func readProblem(res *http.Response) error {
 	if json.Unmarshal(s.Body, p) != nil {
 		p = &Problem{}
 	}
+	if p.Detail == "" && p.Title == "" {
+		p.Detail = s.Error() // no problem of ours: a proxy's, or another program's
+	}
 	p.Status, p.RetryAfter = s.Code, s.RetryAfter
 	// These go into commands that people are told to run.
 	if _, err := record.ParseID(p.Current); err != nil {

@@ -560,7 +560,8 @@ func (w *Witness) knownConsistent(v *logState, t proof.Tree) bool {
 }
 
 // isHalted tells whether a log is halted. An acknowledgement is a file that a person
-// puts on the shelf, so it is looked for whenever it would make a difference.
+// puts on the shelf, so it is looked for whenever it would make a difference. The turn is
+// held: evidence that comes meanwhile must not be passed over.
 func (w *Witness) isHalted(v *logState) bool {
 	if !v.halted.Load() {
 		return false
@@ -577,6 +578,16 @@ func (w *Witness) isHalted(v *logState) bool {
 	w.log.Warn("all evidence against this log is acknowledged; it is served again", "origin", v.origin)
 	v.halted.Store(false)
 	return false
+}
+
+// noticeAcknowledgement looks for one at each round: a log that nobody asks to be cosigned
+// would be called halted in the metrics for ever.
+func (w *Witness) noticeAcknowledgement(ctx context.Context, v *logState) {
+	if !v.halted.Load() || v.lock(ctx) != nil {
+		return
+	}
+	defer v.unlock()
+	w.isHalted(v)
 }
 
 // compareSameSize looks for evidence that needs no more than what is at hand: an empty

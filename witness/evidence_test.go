@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/proof"
@@ -52,6 +54,30 @@ func TestHaltedLogShownAfterCrash(t *testing.T) {
 	if cp, _, err := proof.ParseCheckpoint(must(w.Latest(t.Context(), origin))); err != nil || cp.Size != 5 {
 		t.Errorf("after a crash at 7 the halted log shows %d, %v", cp.Size, err)
 	}
+}
+
+// An acknowledgement is seen where nobody asks to be cosigned: the metrics that an
+// operator watches do not go on calling the log halted.
+func TestRoundNoticesAcknowledgement(t *testing.T) {
+	a, b := newTestLog(sharedKeys(), 9, 9, ""), newTestLog(sharedKeys(), 9, 3, "B")
+	cfg := config(t, "w1.example")
+	w := mustOpen(t, cfg)
+	mustCosign(t, w, a.request(0, 5))
+	_, err := w.Cosign(t.Context(), b.request(5, 5))
+	wantErr(t, err, witness.ErrInconsistent)
+	gauge := func(want string) {
+		t.Helper()
+		w.Gossip(t.Context())
+		if got := series(t, cfg.Metrics.(*prometheus.Registry)); !slices.Contains(got, `docket_witness_halted{origin="log.example/1"} `+want) {
+			t.Errorf("got %q, want a witness halted %s", got, want)
+		}
+	}
+	gauge("1")
+	shelf := must(witness.OpenEvidenceStore(cfg.FS, "w/evidence"))
+	if err := shelf.Acknowledge(must(shelf.List())[0].ID, acknowledgement("seen")); err != nil {
+		t.Fatal(err)
+	}
+	gauge("0")
 }
 
 // The log asks a witness to cosign a second tree of one size: refused by the spec's

@@ -90,6 +90,9 @@ func (w *Witness) Gossip(ctx context.Context) GossipStats {
 	logs := w.servedLogs()
 	comparing, cancel := context.WithTimeout(ctx, roundTimeout)
 	defer cancel()
+	for _, v := range logs {
+		w.noticeAcknowledgement(comparing, v)
+	}
 	r.add(w.compareLogs(comparing, logs, w.fetchFromPeers(comparing, logs)))
 	r.Delivered += w.deliver(ctx)
 	w.metrics.setLastRound()

@@ -4,11 +4,13 @@
 package wire
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net"
 	"net/http"
 	"net/url"
@@ -58,11 +60,11 @@ func ParseBase(base string) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimSuffix(base, "/"))
 	switch {
 	case err != nil && strings.Contains(base, "://"):
-		return nil, fmt.Errorf("URL of the ledger: %w", err)
+		return nil, fmt.Errorf("URL: %w", err)
 	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Host == "":
-		return nil, fmt.Errorf("URL of the ledger %q: want http://host or https://host", base)
+		return nil, fmt.Errorf("URL %q: want http://host or https://host", base)
 	case u.RawQuery != "" || u.Fragment != "" || u.User != nil:
-		return nil, fmt.Errorf("URL of the ledger %q: want no user, query or fragment", base)
+		return nil, fmt.Errorf("URL %q: want no user, query or fragment", base)
 	}
 	return u, nil
 }
@@ -100,7 +102,7 @@ func (l *Log) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error) {
 				return err
 			}
 			if len(data) != id.Width*32 {
-				return fmt.Errorf("%s: %d bytes, want %d", id.Path(), len(data), id.Width*32)
+				return l.malformed(id.Path(), fmt.Errorf("%d bytes, want %d", len(data), id.Width*32))
 			}
 			tiles[i] = data
 			return nil
@@ -125,7 +127,7 @@ func (l *Log) Bundle(ctx context.Context, id proof.EntryBundleID) ([][]byte, err
 	}
 	entries, err := proof.ParseEntryBundle(data, width)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", id.Path(), err)
+		return nil, l.malformed(id.Path(), err)
 	}
 	return entries[:id.Width], nil
 }
@@ -148,9 +150,29 @@ func (l *Log) fetch(ctx context.Context, path string, limit int64) ([]byte, erro
 		return nil, fmt.Errorf("reading /%s: %w", path, &UnreachableError{err})
 	}
 	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("reading /%s: longer than %d bytes", path, limit)
+		return nil, l.malformed(path, fmt.Errorf("longer than %d bytes", limit))
+	}
+	if media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); media == "text/html" && bytes.HasPrefix(bytes.TrimSpace(data), []byte("<")) {
+		return nil, l.malformed(path, errors.New("a page for people (text/html)"))
 	}
 	return data, nil
+}
+
+// MalformedError is an answer that is not of the shape that was asked for. No log signs
+// shapes: whoever handed it out is at fault, be it a mirror, a proxy or a page to log in.
+type MalformedError struct {
+	URL, Path string // the prefix of every call, and what was asked for below it
+	Err       error
+}
+
+func (e *MalformedError) Error() string {
+	return fmt.Sprintf("what %s hands out as /%s is none: %v: a fault of this source, not of the log", e.URL, e.Path, e.Err)
+}
+
+func (e *MalformedError) Unwrap() error { return e.Err }
+
+func (l *Log) malformed(path string, err error) error {
+	return &MalformedError{URL: l.URL(), Path: path, Err: err}
 }
 
 // UnreachableError is a call that got no whole answer; the same call may go through later.
@@ -183,8 +205,19 @@ func (s *StatusError) Error() string {
 	words := fmt.Sprintf("the server answered %d %s", s.Code, http.StatusText(s.Code))
 	if _, detail := s.Problem(); detail != "" {
 		words += ": " + detail
+	} else if line := s.firstLine(); line != "" {
+		words += fmt.Sprintf(": %.200q", line)
 	}
 	return words
+}
+
+// firstLine is what a body of plain text says first; empty if it is a page or JSON.
+func (s *StatusError) firstLine() string {
+	line, _, _ := strings.Cut(strings.TrimSpace(string(s.Body)), "\n")
+	if strings.HasPrefix(line, "<") || strings.HasPrefix(line, "{") {
+		return ""
+	}
+	return line
 }
 
 // Problem is the type and the detail that the body has (RFC 9457 section 3.1), in the

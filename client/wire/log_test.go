@@ -114,3 +114,64 @@ func TestClosedIdleConnectionIsNoFailure(t *testing.T) {
 		}
 	}
 }
+
+// TestMalformed tries answers that no log gives: what a log never signs is the fault of
+// whoever hands it out, and the error names them.
+func TestMalformed(t *testing.T) {
+	page := func(w http.ResponseWriter) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		io.WriteString(w, "\n<!doctype html><title>Log in</title>")
+	}
+	for _, c := range []struct {
+		name   string
+		answer func(http.ResponseWriter)
+		ask    func(context.Context, *Log) error
+	}{
+		{"a page for a checkpoint", page, func(ctx context.Context, l *Log) error { _, err := l.Checkpoint(ctx); return err }},
+		{"a page for a tile", page, func(ctx context.Context, l *Log) error {
+			_, err := l.Tiles(ctx, []proof.TileID{{Width: 2}})
+			return err
+		}},
+		{"a short tile", func(w http.ResponseWriter) { w.Write(make([]byte, 63)) }, func(ctx context.Context, l *Log) error {
+			_, err := l.Tiles(ctx, []proof.TileID{{Width: 2}})
+			return err
+		}},
+		{"a bundle that is cut off", func(w http.ResponseWriter) { w.Write([]byte{0, 9, 1}) }, func(ctx context.Context, l *Log) error {
+			_, err := l.Bundle(ctx, proof.EntryBundleID{Width: 1})
+			return err
+		}},
+		{"a checkpoint without end", func(w http.ResponseWriter) { w.Write(make([]byte, maxCheckpoint+1)) }, func(ctx context.Context, l *Log) error {
+			_, err := l.Checkpoint(ctx)
+			return err
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { c.answer(w) }))
+			defer s.Close()
+			l, err := NewLog(s.URL, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var malformed *MalformedError
+			if err := c.ask(t.Context(), l); !errors.As(err, &malformed) || malformed.URL != s.URL || !strings.Contains(err.Error(), "a fault of this source") {
+				t.Errorf("got %v, want a *MalformedError of %s", err, s.URL)
+			}
+		})
+	}
+}
+
+// TestStatusSaysWhy tries what is told of an answer that is no problem of ours: its first
+// line of text, no page and no JSON.
+func TestStatusSaysWhy(t *testing.T) {
+	for body, want := range map[string]string{
+		"Client sent an HTTP request to an HTTPS server.\n": `the server answered 400 Bad Request: "Client sent an HTTP request to an HTTPS server."`,
+		"<html><h1>400</h1></html>":                         "the server answered 400 Bad Request",
+		`{"message":"no"}`:                                  "the server answered 400 Bad Request",
+		`{"detail":"too long"}`:                             "the server answered 400 Bad Request: too long",
+		"":                                                  "the server answered 400 Bad Request",
+	} {
+		if got := (&StatusError{Code: 400, Body: []byte(body)}).Error(); got != want {
+			t.Errorf("of %q: got %q, want %q", body, got, want)
+		}
+	}
+}

@@ -113,7 +113,7 @@ type Witness struct {
 func NewWitness(base string, transport http.RoundTripper) (*Witness, error) {
 	u, err := ParseBase(base)
 	if err != nil {
-		return nil, fmt.Errorf("witness: %w", err)
+		return nil, fmt.Errorf("a witness's %w", err)
 	}
 	return &Witness{base: u, http: &http.Client{
 		Transport:     transport,
@@ -243,7 +243,7 @@ func (w *Witness) call(ctx context.Context, method, path string, body []byte, li
 		return nil, readConflict(res)
 	}
 	if res.StatusCode < 200 || res.StatusCode > 299 {
-		return nil, withResponseText(ReadStatus(res))
+		return nil, ReadStatus(res)
 	}
 	data, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
 	if err != nil {
@@ -263,18 +263,9 @@ func readConflict(res *http.Response) error {
 	line, ok := bytes.CutSuffix(s.Body, []byte("\n"))
 	size, err := parseSize(string(line))
 	if !ok || err != nil || media != SizeMediaType {
-		return withResponseText(s)
-	}
-	return &ConflictError{Size: size}
-}
-
-// withResponseText adds the first line of what the witness said.
-func withResponseText(s *StatusError) error {
-	line, _, _ := strings.Cut(strings.TrimSpace(string(s.Body)), "\n")
-	if line == "" {
 		return s
 	}
-	return fmt.Errorf("%w: %.200q", s, line)
+	return &ConflictError{Size: size}
 }
 
 // IsRefusal tells whether an error is a witness's definite refusal, which asking again

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -129,6 +130,9 @@ func (u *auditCmd) openSource(audit *client.Audit, where string) error {
 		return refusal("%w", err)
 	} else if err != nil || !info.IsDir() {
 		return usageError("%s is neither a URL nor a directory", where)
+	}
+	if _, err := os.Stat(filepath.Join(where, "checkpoint")); errors.Is(err, fs.ErrNotExist) {
+		return usageError("%s: no log to audit: there is no checkpoint in it", where).hint("want a trust directory that was synced, or a mirror in the layout of C2SP tlog-tiles; a ledger's own directory is audited through its server: docket audit URL")
 	}
 	audit.Source = client.Directory(vfs.Default, where)
 	return u.requireCopy(where)

@@ -78,6 +78,9 @@ func notYet(format string, args ...any) *failure {
 	return &failure{status: exitNotYet, err: fmt.Errorf(format, args...)}
 }
 
+// anotherSource is whom else to ask. Some commands name the URL, and take no --ledger.
+const anotherSource = "another server or mirror of the same ledger (its URL in place of this one, or --ledger URL where the command names none)"
+
 // exitStatusOf sorts an error that no verb has sorted: what passes by itself is "not
 // yet", so that a script can simply run the same command again.
 func exitStatusOf(err error) (status int, next string) {
@@ -90,6 +93,7 @@ func exitStatusOf(err error) (status int, next string) {
 	var cert *tls.CertificateVerificationError
 	var absent *register.AbsentError
 	var source *client.SourceError
+	var malformed *wire.MalformedError
 	var behind *client.BehindError
 	var damage *client.DamageError
 	var pin *client.PinError
@@ -116,21 +120,23 @@ func exitStatusOf(err error) (status int, next string) {
 		if kind, _ := s.Problem(); kind != "" || s.Code < http.StatusInternalServerError {
 			return exitNotYet, retryHint(s.Code, kind)
 		}
-		return exitNotYet, "run the same command again, or with another server or mirror of the same ledger: --ledger URL"
+		return exitNotYet, "run the same command again, or with " + anotherSource
 	case errors.As(err, &elsewhere):
-		return exitRefused, "if that is where it is now, and its operator says so, give that URL: --ledger " + elsewhere.To
+		return exitRefused, "if that is where it is now, and its operator says so, give that URL in place of the old one, or with --ledger where the command names none: " + elsewhere.To
 	case errors.As(err, &cert):
 		return exitRefused, "this machine does not trust the server's certificate; $SSL_CERT_FILE names a PEM file of authorities that are to be trusted"
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return exitRefused, "it speaks plain HTTP there: give its URL with http://, or the one at which it speaks TLS"
 	case errors.As(err, &u):
 		return exitNotYet, "the server is out of reach; check its URL, or run the same command again later"
 	case errors.Is(err, client.ErrSyncing):
 		return exitNotYet, "run the same command again when it has ended"
 	case errors.Is(err, syscall.EAGAIN):
 		return exitNotYet, "another docket process has it open; run the same command again when it has ended"
-	case errors.As(err, &source):
-		return exitRefused, "run the same command again, or take the entries from elsewhere: --ledger URL names another server or mirror of the same ledger"
+	case errors.As(err, &source), errors.As(err, &malformed):
+		return exitRefused, "run the same command again, or with " + anotherSource
 	case errors.As(err, &behind):
-		return exitNotYet, "run the same command again later, or with another server or mirror of the same ledger, --ledger URL; if it stays so, ask the operator and another reader"
+		return exitNotYet, "run the same command again later, or with " + anotherSource + "; if it stays so, ask the operator and another reader"
 	case errors.Is(err, ledger.ErrCorrupt):
 		return exitRefused, "bring back the backup of the ledger's directory, the newest that there is: never one from before the last checkpoint that was published; docket has changed nothing there"
 	case errors.As(err, &damage), register.IsDamaged(err):
@@ -159,7 +165,7 @@ func retryHint(code int, problem string) string {
 	case "stopped":
 		return "the ledger takes no records until it is started again, or its operator has acted; run the same command again after that"
 	case "damaged":
-		return "the server's disk is damaged there; another server or mirror of the same ledger may have it: --ledger URL"
+		return "the server's disk is damaged there; it may be had from " + anotherSource
 	case "rebuilding", "disk-low", "clock", "no-quorum", "outcome-unknown":
 		return "run the same command again later"
 	}

@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"syscall"
 	"testing"
 
@@ -30,13 +32,17 @@ func TestReport(t *testing.T) {
 		{"busy", &client.Problem{Status: 503, Detail: "full"}, exitNotYet, "docket: full\nhint: the server is busy; run the same command again\n"},
 		{"dated ahead", &client.Problem{Status: 503, Detail: "too early", RetryAt: "2027-01-08T05:00:00.000Z"}, exitNotYet, "docket: too early\nhint: run the same command again at 2027-01-08T05:00:00.000Z, or later\n"},
 		{"stopped", dryRunRefusal(&client.Problem{Status: 503, Type: "urn:docket:problem:stopped", Detail: "the ledger signs nothing more"}), exitNotYet, "docket: the ledger signs nothing more\nhint: the ledger takes no records until it is started again, or its operator has acted; run the same command again after that\n"},
-		{"damaged", &wire.StatusError{Code: 500, Body: []byte(`{"type":"urn:docket:problem:damaged","detail":"it is damaged there"}`)}, exitNotYet, "docket: the server answered 500 Internal Server Error: it is damaged there\nhint: the server's disk is damaged there; another server or mirror of the same ledger may have it: --ledger URL\n"},
+		{"damaged", &wire.StatusError{Code: 500, Body: []byte(`{"type":"urn:docket:problem:damaged","detail":"it is damaged there"}`)}, exitNotYet, "docket: the server answered 500 Internal Server Error: it is damaged there\nhint: the server's disk is damaged there; it may be had from another server or mirror of the same ledger (its URL in place of this one, or --ledger URL where the command names none)\n"},
 		{"full", dryRunRefusal(&client.Problem{Status: 503, Type: "urn:docket:problem:disk-low", Detail: "the disk is full"}), exitNotYet, "docket: the disk is full\nhint: run the same command again later\n"},
 		{"failed", dryRunRefusal(&client.Problem{Status: 500, Title: "The server failed"}), exitNotYet, "docket: The server failed\nhint: the server failed, and the outcome is unknown; run the same command again: what is sent twice is on the ledger once\n"},
 		{"failed over a tile", &wire.StatusError{Code: 502}, exitNotYet, ""},
 		{"a certificate that nobody vouches for", fmt.Errorf("asking: %w", &wire.UnreachableError{Err: &tls.CertificateVerificationError{Err: fmt.Errorf("unknown authority")}}), exitRefused, ""},
 		{"sent elsewhere", fmt.Errorf("asking: %w", &wire.RedirectError{From: "a.example", To: "http://b.example"}), exitRefused,
-			"docket: asking: a.example sends on to http://b.example, which was not asked\nhint: if that is where it is now, and its operator says so, give that URL: --ledger http://b.example\n"},
+			"docket: asking: a.example sends on to http://b.example, which was not asked\nhint: if that is where it is now, and its operator says so, give that URL in place of the old one, or with --ledger where the command names none: http://b.example\n"},
+		{"a mirror's page", fmt.Errorf("reading: %w", &wire.MalformedError{URL: "http://a.example", Path: "checkpoint", Err: errors.New("a page")}), exitRefused,
+			"docket: reading: what http://a.example hands out as /checkpoint is none: a page: a fault of this source, not of the log\nhint: run the same command again, or with another server or mirror of the same ledger (its URL in place of this one, or --ledger URL where the command names none)\n"},
+		{"TLS asked of plain HTTP", fmt.Errorf("asking: %w", &wire.UnreachableError{Err: http.ErrSchemeMismatch}), exitRefused,
+			"docket: asking: http: server gave HTTP response to HTTPS client\nhint: it speaks plain HTTP there: give its URL with http://, or the one at which it speaks TLS\n"},
 		{"misused", usageError("which?"), exitMisused, "docket: which?\n"},
 		{"a permission", usageError("%w", &fs.PathError{Op: "open", Path: "own.key", Err: syscall.EACCES}), exitRefused, "docket: open own.key: permission denied\n"},
 		{"damage below misuse", usageError("--charter c: %w", refusal("c is damaged")), exitRefused, "docket: --charter c: c is damaged\n"},

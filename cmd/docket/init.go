@@ -159,6 +159,9 @@ func (a *app) initCharter(c *cobra.Command, dir, file string, newLog, asJSON boo
 		return refusal("%s: the charter's policy: %w", file, err)
 	}
 	if !again {
+		if err := checkAskable(policy); err != nil {
+			return refusal("%s: %w", file, err).hint("write each witness's URL behind its line (docket witness init --dir W --name NAME --url URL prints it so), and sign the charter anew")
+		}
 		if err := a.introduceLog(c, n, policy, dir); err != nil {
 			return err
 		}

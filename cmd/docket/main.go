@@ -240,6 +240,18 @@ func usageErrorOf(c *cobra.Command, format string, args ...any) *failure {
 	return usageError(format, args...).hint("%s; %s --help tells more", use, c.CommandPath())
 }
 
+// notNegative refuses durations below zero, which would be taken for none.
+func notNegative(c *cobra.Command, flags ...string) error {
+	for _, name := range flags {
+		if d, err := c.Flags().GetDuration(name); err != nil {
+			return err
+		} else if d < 0 {
+			return usageError("--%s %s: want a duration that is not negative", name, d)
+		}
+	}
+	return nil
+}
+
 // idle refuses flags that were given on the command line and would have no effect there:
 // whoever gave one expects what it says. when is the rest of that sentence. What the
 // environment says is a default, and never refused.

@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
 // TestUsage: whatever a command line lacks is said in words of ours.
@@ -113,5 +117,27 @@ func checkExample(t *testing.T, root *cobra.Command, line string) {
 		if err := c.ParseFlags(rest); err != nil {
 			t.Errorf("%q: %v", line, err)
 		}
+	}
+}
+
+// TestGossipBrokenOff: a round that an interrupt ended is not told as one that found nothing.
+func TestGossipBrokenOff(t *testing.T) {
+	dir := t.TempDir()
+	if status, said := runForUsage(t.Context(), "witness", "init", "--dir", dir, "--name", "w.example"); status != exitDone {
+		t.Fatal(said)
+	}
+	logs := filepath.Join(dir, "logs.txt")
+	_, vkey, err := proof.GenerateKey(proof.Ed25519, "log.example/1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(logs, []byte("logs/v0\n\nvkey "+vkey+"\nqpd 1\ncontact nobody\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	status, said := runForUsage(ctx, "witness", "gossip", "--dir", dir, "--logs", logs)
+	if status != exitNotYet || !strings.Contains(said, "the round was broken off") || !strings.Contains(said, "hint: interrupted; run the same command again") {
+		t.Errorf("exit %d, %q", status, said)
 	}
 }

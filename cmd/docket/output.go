@@ -190,7 +190,7 @@ func (a *app) terminalPrompt() *terminalPrompt {
 		return nil
 	}
 	if a.prompt == nil {
-		a.prompt = &terminalPrompt{in: in}
+		a.prompt = &terminalPrompt{in: in, out: a.err}
 		a.prompt.terminal = term.NewTerminal(struct {
 			io.Reader
 			io.Writer
@@ -203,6 +203,7 @@ func (a *app) terminalPrompt() *terminalPrompt {
 // after it: as a signal it may arrive later than the next line.
 type terminalPrompt struct {
 	in       *os.File
+	out      io.Writer
 	terminal *term.Terminal // keeps what was typed ahead, for the next question
 }
 
@@ -232,18 +233,23 @@ func (k *terminalPrompt) read(ctx context.Context, question func(*term.Terminal)
 	}()
 	select {
 	case <-ctx.Done():
-		fmt.Fprint(k.terminal, "\n")
-		return "", errInterrupted
+		return "", k.breakOff()
 	case a := <-answers:
 		switch {
 		case errors.Is(a.err, io.EOF), a.err == nil && ctx.Err() != nil:
-			fmt.Fprint(k.terminal, "\n")
-			return "", errInterrupted
+			return "", k.breakOff()
 		case a.err != nil:
 			return "", fmt.Errorf("reading the answer: %w", a.err)
 		}
 		return a.line, nil
 	}
+}
+
+// breakOff ends the line of a question without an answer. It goes past the terminal, whose
+// Write shows again what was typed so far, the letters of a password too.
+func (k *terminalPrompt) breakOff() error {
+	fmt.Fprint(k.out, "\r\n")
+	return errInterrupted
 }
 
 // headMembers are the members of a predicate that a head line shows already.

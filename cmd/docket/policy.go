@@ -44,6 +44,9 @@ in common: such a policy stops no fork. "quorum none" passes with a warning.`,
 				return refusal("%s: %w", args[0], err)
 			}
 			a.warnPolicy(p)
+			if err := checkAskable(p); err != nil {
+				a.logf("it does for verifiers, and for no charter: %v", err)
+			}
 			if asJSON {
 				err = a.printJSON(policyFacts(p))
 			} else {
@@ -82,6 +85,24 @@ func urlSuffix(url string) string {
 		return ""
 	}
 	return "  " + url
+}
+
+// checkAskable refuses a policy under which docket serve could publish nothing: it asks the
+// witnesses whose lines have a URL, and they make no quorum. Whoever verifies needs no URL,
+// so that this is no fault of a policy that is only for them.
+func checkAskable(p *proof.Policy) error {
+	var asked, unasked []string
+	for _, w := range p.Witnesses() {
+		if w.URL == "" {
+			unasked = append(unasked, w.Name)
+		} else {
+			asked = append(asked, w.Name)
+		}
+	}
+	if p.Satisfied(asked...) {
+		return nil
+	}
+	return fmt.Errorf("the policy gives no URL for %s, and docket serve asks only witnesses whose lines have one: the others make no quorum, so that nothing could be published", joinWords(unasked, "and"))
 }
 
 func quorumText(p *proof.Policy) string {

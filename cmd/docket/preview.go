@@ -79,7 +79,7 @@ func (b *preview) readSignatures(env record.Envelope) error {
 
 // collectWarnings gathers what should make a signer stop: what the ledger would refuse, a
 // response about a designation as it no longer stands, a charter that leaves the log
-// no key, another ledger.
+// no key or its witnesses no URL, another ledger.
 func (b *preview) collectWarnings() error {
 	st, g := b.statement, b.base
 	warn := func(format string, args ...any) { b.warnings = append(b.warnings, fmt.Sprintf(format, args...)) }
@@ -102,6 +102,11 @@ func (b *preview) collectWarnings() error {
 		}
 	}
 	if c, ok := st.Predicate.(*record.Charter); ok {
+		if p, err := proof.ParsePolicy([]byte(c.Policy)); err == nil {
+			if err := checkAskable(p); err != nil {
+				warn("%v", err)
+			}
+		}
 		kept, err := g.namesPresentLogKey(c)
 		if err == nil && !kept {
 			warn("no log key of the present policy stands in this one: unless the log signs with the new ones already (docket init --next), it can publish nothing under it")

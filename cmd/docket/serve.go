@@ -34,9 +34,9 @@ func (s *serveFlags) flags(c *cobra.Command) {
 	f.Int64Var(&s.minFree, "min-free", 1024, "megabytes that must be free on the disk for a record to be accepted; 0 means 1024")
 	f.Float64Var(&s.server.IssuerRate.PerSecond, "issuer-rate", 50, "records that one issuer may submit each second; below 0 means no limit")
 	f.IntVar(&s.server.IssuerRate.Burst, "issuer-burst", 500, "records that one issuer may submit at once")
-	f.DurationVar(&s.server.PublishWait, "publish-wait", 10*time.Second, "how long a submitter waits for the quorum before the answer is 202")
+	f.DurationVar(&s.server.PublishWait, "publish-wait", 10*time.Second, "how long a submitter waits for the quorum before the answer is 202; 0 means 10s")
 	f.DurationVar(&s.node.Ledger.PublishInterval, "publish-interval", 0, "least time between two checkpoints")
-	f.DurationVar(&s.node.Ledger.RecosignInterval, "heartbeat", 10*time.Minute, "after how long without a new checkpoint the witnesses cosign the newest again")
+	f.DurationVar(&s.node.Ledger.RecosignInterval, "heartbeat", 10*time.Minute, "after how long without a new checkpoint the witnesses cosign the newest again; below 0: never")
 	f.DurationVar(&s.node.Cosignatures.Timeout, "witness-timeout", 10*time.Second, "how long one witness is waited for")
 	f.StringToStringVar(&s.intervals, "witness-interval", nil, "NAME=DURATION, the least time between two new checkpoints for that witness of the policy; may be repeated")
 	f.BoolVar(&s.node.Ledger.NewLog, "new-log", false, "before the first checkpoint: the keys have signed nothing elsewhere; who claims a larger log of this name knows another one, and the others make a quorum")
@@ -97,7 +97,7 @@ damaged register is made anew from the entries.
 With --tls-cert and --tls-key it speaks TLS, and takes up renewed files within a
 minute; without, plain HTTP: bind it to loopback, or put a proxy that speaks TLS
 before it, and name that with --trusted-proxy: what is refused counts against the
-address that it came from.
+address that it came from, as the proxy says in X-Forwarded-For.
 
 It signs with every key in D/keys. It does not start where the newest charter's
 policy names none of them, and warns where the two differ. Where they are of two
@@ -126,6 +126,9 @@ on without what it held; readers who have seen that will call it a second histor
 			return nil
 		},
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := notNegative(c, "publish-wait", "publish-interval", "witness-timeout"); err != nil {
+				return err
+			}
 			log, dir := a.eventLog(s.verbose), s.node.Dir
 			config, sc, err := s.configs(log)
 			if err != nil {

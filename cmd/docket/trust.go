@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"net/http"
 	"os"
 	"strings"
 	"syscall"
@@ -118,7 +119,12 @@ func requireFullID(id string) error {
 // other ledger.
 func explainNotPinned(ctx context.Context, server *client.Client, err error) error {
 	if isProblem(err) || errors.Is(err, client.ErrUnpublished) {
-		if _, nothing := server.Source().Checkpoint(ctx); wire.IsNotFound(nothing) {
+		_, nothing := server.Source().Checkpoint(ctx)
+		var answer *wire.StatusError
+		if errors.As(nothing, &answer) && answer.Code == http.StatusNotFound {
+			if kind, _ := answer.Problem(); kind == "" {
+				return refusal("%s shows no checkpoint: %w", server.URL(), answer).hint("no ledger is served at this URL, as far as one can see; compare it with what the authority gives out")
+			}
 			return notYet("%s has published nothing yet", server.URL()).hint("it waits for its witnesses, see %s/v1/witnesses; run the same command again when they have cosigned", server.URL())
 		}
 	}

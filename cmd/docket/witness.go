@@ -34,7 +34,7 @@ func (a *app) witness() *cobra.Command {
 extends the one it cosigned before, compares what it has seen with other witnesses,
 and keeps evidence if a log ever shows two histories. One small process serves any
 number of C2SP logs, not only Docket's.`,
-		Example: `  docket witness init --dir w1 --name w1.example/docket
+		Example: `  docket witness init --dir w1 --name w1.example/docket --url https://w1.example
   docket witness serve --dir w1 --logs logs.txt --listen 127.0.0.1:8471`,
 	}
 	c.AddCommand(a.witnessInit(), a.witnessServe(), a.witnessGossip(), a.witnessEvidence())
@@ -64,6 +64,11 @@ looked up, as docket witness serve --new-state does.`,
 			if err := checkFreeSpace(vfs.Default, dir); err != nil {
 				return err
 			}
+			if url != "" {
+				if _, err := wire.ParseBase(url); err != nil {
+					return usageError("--url: %w", err)
+				}
+			}
 			keys, err := witnessnode.Init(c.Context(), dir, name, uri)
 			if errors.Is(err, witness.ErrNoState) {
 				return noStateError(dir, err)
@@ -78,6 +83,9 @@ looked up, as docket witness serve --new-state does.`,
 			a.warnOfReadersIn(dir)
 			if uri == "" {
 				a.logf("the witness's keys are in %s/keys; whoever has them can cosign in its name", dir)
+			}
+			if url == "" {
+				a.logf("no --url: docket serve asks only witnesses whose lines have one; write it behind both, or run this again with --url")
 			}
 			short, _, _ := strings.Cut(name, ".")
 			short = strings.Map(func(r rune) rune {
@@ -216,7 +224,7 @@ func (s *witnessServeFlags) flags(c *cobra.Command) {
 	c.MarkFlagRequired("dir")
 	c.MarkFlagRequired("logs")
 	f := c.Flags()
-	f.DurationVar(&s.server.GossipInterval, "gossip", time.Minute, "time between two rounds of gossip")
+	f.DurationVar(&s.server.GossipInterval, "gossip", time.Minute, "time between two rounds of gossip; 0: none")
 	f.Int64Var(&s.minFree, "min-free", leastToCosign, "megabytes that must be free on the disk for a new checkpoint to be cosigned; 0 means 256")
 	f.BoolVar(&s.witness.newState, "new-state", false, "the state is lost for ever: make another, and look up what these keys have cosigned")
 }
@@ -288,6 +296,9 @@ nothing to forget.`,
       --peer https://w2.example --source docket.ocr.example/2026=https://docket.ocr.example`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := notNegative(c, "gossip"); err != nil {
+				return err
+			}
 			p, s, err := flags.configs(a.eventLog(flags.witness.verbose))
 			if err != nil {
 				return err
@@ -409,9 +420,12 @@ func (a *app) gossipOnce(ctx context.Context, p witnessFlags) error {
 	if err := w.Close(); err != nil {
 		return err
 	}
-	a.printf("%d checkpoints seen, %d on one history, %d waiting, %d new evidence, %d passed on\n", r.Fetched, r.Compared, r.Waiting, r.Evidence, r.Delivered)
+	a.printf("%s seen, %d on one history, %d waiting, %d new evidence, %d passed on\n", plural(r.Fetched, "checkpoint"), r.Compared, r.Waiting, r.Evidence, r.Delivered)
 	if r.Evidence > 0 {
 		return refusal("a log showed two histories").hint("docket witness evidence list --dir %s", p.dir)
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("the round was broken off: %w", context.Cause(ctx))
 	}
 	return nil
 }
@@ -485,6 +499,10 @@ has acknowledged it.`,
 func (a *app) evidenceStore(dir string) (*witness.EvidenceStore, error) {
 	if _, err := vfs.Default.Stat(dir); err != nil {
 		return nil, usageError("%s: no such witness directory", dir)
+	}
+	// Of any other directory "no evidence" would be true, and mislead.
+	if !witnessnode.Exists(dir) {
+		return nil, usageError("%s: no witness directory: neither a witness's keys nor its state are in it", dir).hint("--dir is what docket witness serve has as --dir; evidence in a file is judged by docket witness evidence verify")
 	}
 	return witness.OpenEvidenceStore(vfs.Default, filepath.Join(dir, "evidence"))
 }
@@ -574,8 +592,8 @@ func (a *app) evidenceAcknowledge() *cobra.Command {
 		Short: "Decide, as a person, that the witness may go on with the log",
 		Long: `Notes who decided what about one piece of evidence. When all that is held against a
 log is acknowledged, the witness goes on with it, on the history that it cosigned
-before. The evidence stays, and stays public. A serving witness takes notice by its
-next request.`,
+before. The evidence stays, and stays public. A serving witness takes notice by the next
+request to cosign, or the next round of gossip.`,
 		Example: `  docket witness evidence acknowledge --dir w1 --by "operations desk" --reason "log restored from backup; see report 7" 3f…9a`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {

@@ -36,9 +36,41 @@ func Missing(dir, name string, files []File) (missing []File, err error) {
 	return missing, nil
 }
 
+// OwnKind refuses a directory that belongs to something else: a witness's beside which a
+// log would keep its keys, or the other way round, and a trust directory. Who copies,
+// backs up or deletes one of the two would have the other in it.
+func OwnKind(dir string, files []File) error {
+	if _, err := os.Stat(filepath.Join(dir, "trust.json")); err == nil {
+		return fmt.Errorf("%s is a trust directory; name another, for these keys alone", dir)
+	}
+	there, err := os.ReadDir(filepath.Join(dir, "keys"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, f := range there {
+		if kind := kindOf(f.Name()); kind != "" && kind != kindOf(files[0].Name) {
+			return fmt.Errorf("%s holds the keys of a %s (keys/%s); name another, for these keys alone", dir, kind, f.Name())
+		}
+	}
+	return nil
+}
+
+// kindOf is whose key a file is, by its name: log or witness; empty if neither's.
+func kindOf(name string) string {
+	for _, kind := range []string{"log", "witness"} {
+		if strings.HasPrefix(name, kind+"-") || strings.HasPrefix(name, kind+".") {
+			return kind
+		}
+	}
+	return ""
+}
+
 // Create makes the keys that are missing, all under one name, durably. Keys of
-// another name in the directory are an error.
+// another name in the directory, and a directory of another kind, are an error.
 func Create(dir, name string, files []File) error {
+	if err := OwnKind(dir, files); err != nil {
+		return err
+	}
 	keys := filepath.Join(dir, "keys")
 	if err := os.MkdirAll(keys, 0o700); err != nil {
 		return fmt.Errorf("making %s: %w", keys, err)

@@ -126,6 +126,9 @@ const kmsTimeout = 10 * time.Second
 // an Ed25519 key, since no KMS knows ML-DSA-44 yet. Nobody knows what that key has
 // cosigned elsewhere, so the witness will look each log up.
 func Init(ctx context.Context, dir, name, uri string) ([]witness.Key, error) {
+	if err := keydir.OwnKind(dir, keyFiles); err != nil {
+		return nil, err
+	}
 	if uri != "" {
 		return initKMS(ctx, dir, kmsKey{name, uri})
 	}
@@ -198,6 +201,18 @@ func initKMS(ctx context.Context, dir string, k kmsKey) ([]witness.Key, error) {
 func HasState(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, "state"))
 	return err == nil
+}
+
+// Exists tells whether there is a witness in dir, as far as names go: its state, its keys,
+// or a note of where a KMS keeps one.
+func Exists(dir string) bool {
+	if HasState(dir) {
+		return true
+	}
+	return slices.ContainsFunc(append(slices.Clone(keyFiles), keydir.File{Name: kmsFile}), func(f keydir.File) bool {
+		_, err := os.Stat(filepath.Join(dir, "keys", f.Name))
+		return err == nil
+	})
 }
 
 // LoadKeys reads the witness's keys, or reaches the one that a KMS keeps;
