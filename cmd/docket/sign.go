@@ -103,7 +103,7 @@ func (s *signCmd) run(c *cobra.Command, file string) error {
 		return err
 	}
 	if s.out == "" {
-		s.out = m.stem + envelopeSuffix
+		s.out = m.envelopePath()
 	}
 	g, err := s.trust.baseState(c, s.charter, s.offline)
 	if err != nil {
@@ -362,7 +362,6 @@ func (a *app) publicKeys(names []string) ([]*record.Key, error) {
 		if err != nil {
 			return nil, err
 		}
-		a.warnOfReaders(name)
 		signer, err := record.LoadSigner(text, nil)
 		switch {
 		case errors.Is(err, record.ErrWrongPassword):
@@ -371,6 +370,7 @@ func (a *app) publicKeys(names []string) ([]*record.Key, error) {
 		default:
 			keys[i] = signer.Key()
 		}
+		a.warnOfReaders(name)
 	}
 	return keys, nil
 }

@@ -102,6 +102,9 @@ func (a *app) charterID(charter string) (record.ID, error) {
 	if err != nil {
 		return record.ID{}, usageError("--charter %s: want a record ID (64 hexadecimal digits), or the charter's envelope or receipt: %w", charter, err)
 	}
+	if st, _ := statementOfFile(charter); st != nil && st.Kind != record.KindCharter {
+		return record.ID{}, usageError("--charter %s: this is %s %s; want the ledger's charter", charter, article(st.Kind), st.Kind)
+	}
 	return id, nil
 }
 
@@ -119,7 +122,7 @@ func requireFullID(id string) error {
 func explainNotPinned(ctx context.Context, server *client.Client, err error) error {
 	if isProblem(err) || errors.Is(err, client.ErrUnpublished) {
 		if _, nothing := server.Source().Checkpoint(ctx); wire.IsNotFound(nothing) {
-			return notYet("%s has published nothing yet", server.URL()).hint("it waits for its witnesses, see %s/v1/witnesses; run the same command again when they have cosigned", server.URL())
+			return notYet("%s shows no checkpoint", server.URL()).hint("if that is the ledger's URL, it has published nothing yet and waits for its witnesses, see %s/v1/witnesses; run the same command again when they have cosigned", server.URL())
 		}
 	}
 	if status, next := exitStatusOf(err); status == exitRefused && next == "" && !ofMachine(err) {
