@@ -87,7 +87,7 @@ var ErrUnpublished = errors.New("not published yet")
 // asUnpublished turns the 404 of a checkpoint into what it means.
 func asUnpublished(err error) error {
 	if wire.IsNotFound(err) {
-		return fmt.Errorf("%w: the ledger has no checkpoint", ErrUnpublished)
+		return fmt.Errorf("%w, or this is no ledger's URL: %w", ErrUnpublished, err)
 	}
 	return err
 }
@@ -142,6 +142,9 @@ func (c *Client) call(ctx context.Context, method, path, mediaType string, body 
 	defer res.Body.Close()
 	if res.StatusCode >= 300 {
 		return nil, res, readProblem(res)
+	}
+	if err := wire.CheckNoPage(res); err != nil {
+		return nil, res, err
 	}
 	answer, err := io.ReadAll(io.LimitReader(res.Body, maxResponse+1))
 	if err != nil {

@@ -337,6 +337,9 @@ const (
 // ErrSyncing: another process is syncing the trust directory, and goes on for long.
 var ErrSyncing = errors.New("another docket process is syncing this trust directory")
 
+// ErrNotSyncable: this process cannot write to the trust directory, so it cannot sync it.
+var ErrNotSyncable = errors.New("cannot sync")
+
 // lockForSync lets one process sync at a time: it waits for another one, not for ever.
 func (t *Trust) lockForSync(ctx context.Context) (release func() error, err error) {
 	for deadline := time.Now().Add(syncLockTimeout); ; {
@@ -345,7 +348,7 @@ func (t *Trust) lockForSync(ctx context.Context) (release func() error, err erro
 		case err == nil:
 			return held.Close, nil
 		case !errors.Is(err, syscall.EAGAIN):
-			return nil, fmt.Errorf("locking %s: %w", t.dir, err)
+			return nil, fmt.Errorf("%w: locking %s: %w", ErrNotSyncable, t.dir, err)
 		case time.Now().After(deadline):
 			return nil, fmt.Errorf("%s: %w: it was waited for %v", t.dir, ErrSyncing, syncLockTimeout)
 		}

@@ -145,6 +145,9 @@ func (l *Log) fetch(ctx context.Context, path string, limit int64) ([]byte, erro
 	if res.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("asking for /%s: %w", path, ReadStatus(res))
 	}
+	if err := CheckNoPage(res); err != nil {
+		return nil, fmt.Errorf("asking for /%s: %w", path, err)
+	}
 	data, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading /%s: %w", path, &UnreachableError{err})
@@ -186,6 +189,8 @@ func (u *UnreachableError) Error() string {
 	switch {
 	case errors.As(u.Err, &dial) && dial.Op == "dial" && errors.As(dial, &why):
 		return fmt.Sprintf("no connection to %s: %v", dial.Addr, why)
+	case errors.As(u.Err, &call) && call.Timeout():
+		return "no answer in time"
 	case errors.As(u.Err, &call):
 		return call.Err.Error()
 	}
@@ -265,6 +270,20 @@ type RedirectError struct{ From, To string }
 
 func (e *RedirectError) Error() string {
 	return fmt.Sprintf("%s sends on to %s, which was not asked", e.From, e.To)
+}
+
+// PageError is a web page in the place of an answer.
+type PageError struct{ From string }
+
+func (e *PageError) Error() string { return e.From + " answered with a web page" }
+
+// CheckNoPage refuses a web page, as a proxy before the server or a network's login page
+// sends it with status 200: no log answers so. The error is a *[PageError].
+func CheckNoPage(res *http.Response) error {
+	if media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); media == "text/html" {
+		return &PageError{From: res.Request.URL.Host}
+	}
+	return nil
 }
 
 // CallError is why a call got none: *[UnreachableError], after which the same call may go

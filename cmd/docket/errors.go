@@ -90,6 +90,7 @@ func exitStatusOf(err error) (status int, next string) {
 	var s *wire.StatusError
 	var q *proof.QuorumError
 	var elsewhere *wire.RedirectError
+	var page *wire.PageError
 	var cert *tls.CertificateVerificationError
 	var absent *register.AbsentError
 	var source *client.SourceError
@@ -112,6 +113,10 @@ func exitStatusOf(err error) (status int, next string) {
 		return exitRefused, "what a quorum did not cosign is not accepted: ask the ledger's operator about the missing witnesses, and whether others have taken their place"
 	case errors.Is(err, client.ErrUnpublished):
 		return exitNotYet, "run the same command again in a moment"
+	case errors.As(err, &page):
+		return exitRefused, "a proxy or a login page stands in between, or that is not the URL of a ledger: check it, and run the same command again"
+	case errors.As(err, &p) && p.Status == http.StatusNotFound && p.Type == "":
+		return exitRefused, "that is not how a ledger answers: check its URL, and the path in it"
 	case errors.As(err, &p) && p.RetryAt != "":
 		return exitNotYet, "run the same command again at " + p.RetryAt + ", or later"
 	case errors.As(err, &p) && p.Retryable():
@@ -129,6 +134,8 @@ func exitStatusOf(err error) (status int, next string) {
 		return exitRefused, "it speaks plain HTTP there: give its URL with http://, or the one at which it speaks TLS"
 	case errors.As(err, &u):
 		return exitNotYet, "the server is out of reach; check its URL, or run the same command again later"
+	case errors.Is(err, client.ErrNotSyncable) && ofMachine(err):
+		return exitRefused, "to sync is to write there: make a trust directory of your own (docket trust), or read this one as it is: list, show, duties, verify and sign --offline do"
 	case errors.Is(err, client.ErrSyncing):
 		return exitNotYet, "run the same command again when it has ended"
 	case errors.Is(err, syscall.EAGAIN):
@@ -172,7 +179,7 @@ func retryHint(code int, problem string) string {
 	if code == http.StatusServiceUnavailable || code == http.StatusTooManyRequests {
 		return "the server is busy; run the same command again"
 	}
-	return "the server failed, and the outcome is unknown; run the same command again: what is sent twice is on the ledger once"
+	return "the server failed; run the same command again: what is sent twice is on the ledger once"
 }
 
 // faultsOf are the single fields at fault that the error's own words do not name:
@@ -205,7 +212,11 @@ func (a *app) reportError(err error) int {
 		return exitDone
 	}
 	status, next := exitStatusOf(err)
-	fmt.Fprintf(a.err, "docket: %s\n", printableError(err))
+	words := printableError(err)
+	if errors.Is(err, context.Canceled) {
+		words = strings.ReplaceAll(words, context.Canceled.Error(), "interrupted")
+	}
+	fmt.Fprintf(a.err, "docket: %s\n", words)
 	for _, fault := range faultsOf(err) {
 		fmt.Fprintf(a.err, "  %s\n", printable(fault.String()))
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -34,7 +35,7 @@ func TestReport(t *testing.T) {
 		{"stopped", dryRunRefusal(&client.Problem{Status: 503, Type: "urn:docket:problem:stopped", Detail: "the ledger signs nothing more"}), exitNotYet, "docket: the ledger signs nothing more\nhint: the ledger takes no records until it is started again, or its operator has acted; run the same command again after that\n"},
 		{"damaged", &wire.StatusError{Code: 500, Body: []byte(`{"type":"urn:docket:problem:damaged","detail":"it is damaged there"}`)}, exitNotYet, "docket: the server answered 500 Internal Server Error: it is damaged there\nhint: the server's disk is damaged there; it may be had from another server or mirror of the same ledger (its URL in place of this one, or --ledger URL where the command names none)\n"},
 		{"full", dryRunRefusal(&client.Problem{Status: 503, Type: "urn:docket:problem:disk-low", Detail: "the disk is full"}), exitNotYet, "docket: the disk is full\nhint: run the same command again later\n"},
-		{"failed", dryRunRefusal(&client.Problem{Status: 500, Title: "The server failed"}), exitNotYet, "docket: The server failed\nhint: the server failed, and the outcome is unknown; run the same command again: what is sent twice is on the ledger once\n"},
+		{"failed", dryRunRefusal(&client.Problem{Status: 500, Title: "The server failed"}), exitNotYet, "docket: The server failed\nhint: the server failed; run the same command again: what is sent twice is on the ledger once\n"},
 		{"failed over a tile", &wire.StatusError{Code: 502}, exitNotYet, ""},
 		{"a certificate that nobody vouches for", fmt.Errorf("asking: %w", &wire.UnreachableError{Err: &tls.CertificateVerificationError{Err: fmt.Errorf("unknown authority")}}), exitRefused, ""},
 		{"sent elsewhere", fmt.Errorf("asking: %w", &wire.RedirectError{From: "a.example", To: "http://b.example"}), exitRefused,
@@ -43,6 +44,12 @@ func TestReport(t *testing.T) {
 			"docket: reading: what http://a.example hands out as /checkpoint is none: a page: a fault of this source, not of the log\nhint: run the same command again, or with another server or mirror of the same ledger (its URL in place of this one, or --ledger URL where the command names none)\n"},
 		{"TLS asked of plain HTTP", fmt.Errorf("asking: %w", &wire.UnreachableError{Err: http.ErrSchemeMismatch}), exitRefused,
 			"docket: asking: http: server gave HTTP response to HTTPS client\nhint: it speaks plain HTTP there: give its URL with http://, or the one at which it speaks TLS\n"},
+		{"a web page", fmt.Errorf("asking: %w", &wire.PageError{From: "a.example"}), exitRefused,
+			"docket: asking: a.example answered with a web page\nhint: a proxy or a login page stands in between, or that is not the URL of a ledger: check it, and run the same command again\n"},
+		{"nothing of ours", &client.Problem{Status: 404}, exitRefused, "docket: the server answered 404 Not Found\nhint: that is not how a ledger answers: check its URL, and the path in it\n"},
+		{"interrupted", fmt.Errorf("3 of 8 records were sent: %w", context.Canceled), exitNotYet, "docket: 3 of 8 records were sent: interrupted\nhint: interrupted; run the same command again to go on\n"},
+		{"another's trust directory", fmt.Errorf("%w: locking ro: %w", client.ErrNotSyncable, &fs.PathError{Op: "open", Path: "ro/sync.lock", Err: syscall.EACCES}), exitRefused,
+			"docket: cannot sync: locking ro: open ro/sync.lock: permission denied\nhint: to sync is to write there: make a trust directory of your own (docket trust), or read this one as it is: list, show, duties, verify and sign --offline do\n"},
 		{"misused", usageError("which?"), exitMisused, "docket: which?\n"},
 		{"a permission", usageError("%w", &fs.PathError{Op: "open", Path: "own.key", Err: syscall.EACCES}), exitRefused, "docket: open own.key: permission denied\n"},
 		{"damage below misuse", usageError("--charter c: %w", refusal("c is damaged")), exitRefused, "docket: --charter c: c is damaged\n"},

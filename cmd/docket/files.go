@@ -232,6 +232,8 @@ func (a *app) readInput(ctx context.Context, name string) (inputFile, error) {
 	case what == "a damaged or incomplete envelope":
 		_, err := record.ParseEnvelope(raw)
 		return m, refusal("%s is %s, of %d bytes: %w", name, what, len(raw), err).hint("ask whoever sent it for it again")
+	case strings.HasSuffix(what, "byte order mark"):
+		return m, wrongFileError(name, raw, "a record (YAML or JSON), a statement, an envelope or a bundle", nil)
 	case slices.Contains([]string{"a DSSE envelope", "a Sigstore bundle"}, what):
 		env, err := record.ParseEnvelope(raw)
 		if err != nil {
@@ -246,6 +248,15 @@ func (a *app) readInput(ctx context.Context, name string) (inputFile, error) {
 		return m, wrongFileError(name, raw, "a record (YAML or JSON), a statement, an envelope or a bundle", nil)
 	}
 	return m, nil
+}
+
+// envelopePath is where the envelope of an input goes: an envelope keeps its name, whatever it
+// is; anything else becomes NAME.dsse.json.
+func (m inputFile) envelopePath() string {
+	if m.envelope != nil && !m.isBundle && m.name != "-" {
+		return m.name
+	}
+	return m.stem + envelopeSuffix
 }
 
 // stemOf is NAME of NAME.yaml, NAME.dsse.json, NAME.statement.json, …
@@ -365,26 +376,35 @@ func refuseOtherLedger(stem string, ours record.ID) error {
 // ledgerOfFile is the ledger that a statement, an envelope or a receipt is written for;
 // zero where the file, or its ledger, cannot be told.
 func ledgerOfFile(name string) record.ID {
-	raw, err := os.ReadFile(name)
-	if err != nil {
-		return record.ID{}
-	}
-	payload := raw
-	if chain, err := proof.ParseChain(raw); err == nil {
-		e, err := record.ParseEntry(chain[len(chain)-1].Entry)
-		if err != nil {
-			return record.ID{}
-		}
-		payload = e.Envelope.Payload
-	} else if env, err := record.ParseEnvelope(raw); err == nil {
-		payload = env.Payload
-	}
-	st, err := record.ParseStatement(payload)
+	st, payload := statementOfFile(name)
 	switch {
-	case err != nil:
+	case st == nil:
 		return record.ID{}
 	case st.Kind == record.KindCharter && st.Ledger.IsZero():
 		return record.IDOf(payload) // it opens its ledger, and names it
 	}
 	return st.Ledger
+}
+
+// statementOfFile is the statement that a file holds, which may be an envelope or a receipt of
+// it, unverified; nil where there is none.
+func statementOfFile(name string) (*record.Statement, []byte) {
+	payload, err := os.ReadFile(name)
+	if err != nil {
+		return nil, nil
+	}
+	if chain, err := proof.ParseChain(payload); err == nil {
+		e, err := record.ParseEntry(chain[len(chain)-1].Entry)
+		if err != nil {
+			return nil, nil
+		}
+		payload = e.Envelope.Payload
+	} else if env, err := record.ParseEnvelope(payload); err == nil {
+		payload = env.Payload
+	}
+	st, err := record.ParseStatement(payload)
+	if err != nil {
+		return nil, nil
+	}
+	return st, payload
 }

@@ -204,10 +204,14 @@ func wrongFileError(name string, raw []byte, wanted string, err error) *failure 
 	if damaged(what, wanted) {
 		class = refusal
 	}
-	if err == nil || strings.HasPrefix(err.Error(), "this is ") {
-		return class("%s is %s; wanted %s", name, what, wanted) // a parser that says no more
+	next := ""
+	switch {
+	case strings.Contains(what, "byte order mark"), strings.Contains(what, "UTF-16"):
+		next = "an editor or a shell has written it so: save it as UTF-8 without a byte order mark"
+	case err != nil && !strings.HasPrefix(err.Error(), "this is "): // a parser that says more
+		return class("%s is %s; wanted %s: %w", name, what, wanted, err)
 	}
-	return class("%s is %s; wanted %s: %w", name, what, wanted, err)
+	return class("%s is %s; wanted %s", name, what, wanted).hint("%s", next)
 }
 
 // damaged says of a file that cannot be read as what was wanted whether it was that once,
@@ -233,6 +237,8 @@ type queryFlags struct {
 	size           string
 	remote, asJSON bool
 	ahead          bool // what was asked about is a day to come; known once the copy is open
+
+	toldUnverified bool // that the server's word is no more than that
 }
 
 // queryFlags adds them to a verb whose answers depend on the day.
@@ -370,7 +376,8 @@ func parseAt(text string, zone *time.Location) (time.Time, error) {
 	}
 	t, err := time.ParseInLocation(time.DateOnly, text, zone)
 	if err != nil {
-		return t, usageError("%q: want a date like 2027-06-01 or an instant like 2027-06-01T00:00:00Z", text)
+		_, err = record.ParseDate(text) // which says why
+		return t, usageError("%w, and no instant like 2027-06-01T00:00:00Z", err)
 	}
 	return t.UTC(), nil
 }
@@ -395,7 +402,10 @@ func (q *queryFlags) queryServer(c *cobra.Command, path string, query url.Values
 			query.Set(name, value)
 		}
 	}
-	q.app.logf("UNVERIFIED: this is the word of %s, which nothing here has checked", server.URL())
+	if !q.toldUnverified {
+		q.app.logf("UNVERIFIED: this is the word of %s, which nothing here has checked", server.URL())
+	}
+	q.toldUnverified = true
 	for {
 		body, err := server.GetUnverified(c.Context(), withQuery("/v1/"+path, query))
 		if err != nil {

@@ -118,10 +118,11 @@ the policy names.`,
 
 // initCharter is the second step.
 func (a *app) initCharter(c *cobra.Command, dir, file string, newLog, asJSON bool) error {
-	env, err := a.readEnvelope(file)
+	input, err := a.readEnvelope(file)
 	if err != nil {
 		return err
 	}
+	env := *input.envelope
 	st, err := record.ParseStatement(env.Payload)
 	if err != nil {
 		return refusal("%s: %w", file, err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -18,6 +19,9 @@ import (
 
 // passwordEnv names the environment variable that opens and protects key files.
 const passwordEnv = "DOCKET_PASSWORD"
+
+// keyAlgorithms are those of new keys; keys made elsewhere may be of others.
+var keyAlgorithms = []record.Algorithm{record.AlgEd25519, record.AlgECDSAP256}
 
 func (a *app) keygen() *cobra.Command {
 	var out, alg string
@@ -34,16 +38,26 @@ with an empty password, the key is written in the clear, and a warning says so.`
   docket keygen --out ci.key --alg ecdsa-p256`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			// What can be refused is refused before a password is typed twice for nothing.
+			algorithm, err := oneOf("alg", alg, keyAlgorithms)
+			if err != nil {
+				return err
+			}
 			for _, name := range []string{out, out + ".pub"} {
 				if _, err := os.Lstat(name); err == nil {
 					return refusal("%s exists already", name).hint("a key is never overwritten: move it away or name another with --out")
+				} else if !errors.Is(err, fs.ErrNotExist) {
+					return refusal("looking at %s: %w", name, bare(err))
 				}
+			}
+			if _, err := os.Stat(filepath.Dir(out)); err != nil {
+				return refusal("writing %s: %w", out, bare(err))
 			}
 			password, err := a.newPassword(c.Context(), out)
 			if err != nil {
 				return err
 			}
-			private, public, err := record.GenerateKey(record.Algorithm(alg), password)
+			private, public, err := record.GenerateKey(algorithm, password)
 			if err != nil {
 				return usageError("%v", err)
 			}
@@ -68,7 +82,7 @@ with an empty password, the key is written in the clear, and a warning says so.`
 		},
 	}
 	c.Flags().StringVar(&out, "out", "", "file of the private key; the public one gets .pub")
-	c.Flags().StringVar(&alg, "alg", string(record.AlgEd25519), fmt.Sprintf("algorithm: %s or %s", record.AlgEd25519, record.AlgECDSAP256))
+	c.Flags().StringVar(&alg, "alg", string(record.AlgEd25519), fmt.Sprintf("algorithm: %s or %s", keyAlgorithms[0], keyAlgorithms[1]))
 	c.MarkFlagRequired("out")
 	return c
 }
@@ -92,6 +106,9 @@ func (a *app) newPassword(ctx context.Context, name string) ([]byte, error) {
 	return first, nil
 }
 
+// errNoTerminal is the answer where a password is needed and nobody can be asked for it.
+var errNoTerminal = errors.New("no terminal to ask on")
+
 // password opens an existing key file.
 func (a *app) password(ctx context.Context, name string) func() ([]byte, error) {
 	return func() ([]byte, error) {
@@ -100,7 +117,7 @@ func (a *app) password(ctx context.Context, name string) func() ([]byte, error) 
 		}
 		p, err := a.askPassword(ctx, "password for "+name+": ")
 		if err == nil && p == nil {
-			err = fmt.Errorf("no terminal to ask on; set $%s", passwordEnv)
+			err = errNoTerminal
 		}
 		return p, err
 	}
@@ -115,16 +132,16 @@ func (a *app) signerFor(c *cobra.Command, name string) (*record.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.warnOfReaders(name)
 	s, err := record.LoadSigner(text, a.password(c.Context(), name))
 	switch {
 	case errors.Is(err, errInterrupted):
-		return nil, err
-	case errors.Is(err, record.ErrWrongPassword):
+		return nil, errInterrupted
+	case errors.Is(err, record.ErrWrongPassword), errors.Is(err, errNoTerminal):
 		return nil, refusal("%s: %w", name, err).hint("give its password on a terminal or in $%s", passwordEnv)
 	case err != nil:
 		return nil, wrongFileError(name, text, "a PEM private key", err)
 	}
+	a.warnOfReaders(name)
 	return s, nil
 }
 

@@ -35,7 +35,7 @@ the records that it rests on.`,
 		Args: cobra.NoArgs,
 	}
 	q := a.queryFlags(c, "identifier")
-	c.Flags().StringVar(&status, "status", "", "announced, in-force, suspended, expired or revoked")
+	c.Flags().StringVar(&status, "status", "", joinTexts(register.Statuses))
 	c.Flags().StringVar(&f.Country, "country", "", "the target's country: its name in English, or its ISO 3166-1 code, of two or three letters")
 	c.Flags().StringVar(&f.Program, "program", "", "a programme under which it stands")
 	c.Flags().StringVar(&f.List, "list", "", "imported from this list")

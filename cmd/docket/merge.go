@@ -22,19 +22,20 @@ ledger judges them.`,
 		Args:              cobra.MinimumNArgs(2),
 		ValidArgsFunction: completeFiles("json"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			joined, err := a.readEnvelope(args[0])
+			first, err := a.readEnvelope(args[0])
 			if err != nil {
 				return err
 			}
+			joined := *first.envelope
 			before := len(joined.Signatures)
 			for _, name := range args[1:] {
 				next, err := a.readEnvelope(name)
 				if err != nil {
 					return err
 				}
-				both, err := record.Merge(joined, next)
+				both, err := record.Merge(joined, *next.envelope)
 				if errors.Is(err, record.ErrOtherPayload) {
-					return refusal("%s holds record %s, %s holds %s: they were not made from the same signed draft", args[0], record.IDOf(joined.Payload), name, record.IDOf(next.Payload)).hint("one person signs the short form, the others sign the envelope that this gave")
+					return refusal("%s holds record %s, %s holds %s: they were not made from the same signed draft", args[0], record.IDOf(joined.Payload), name, record.IDOf(next.envelope.Payload)).hint("one person signs the short form, the others sign the envelope that this gave")
 				} else if err != nil {
 					return refusal("%w", err)
 				}
@@ -42,7 +43,7 @@ ledger judges them.`,
 			}
 			data := append(joined.Marshal(), '\n')
 			if out == "" {
-				out = stemOf(args[0]) + envelopeSuffix
+				out = first.envelopePath()
 			}
 			write := writeNew
 			if out == args[0] {
@@ -61,14 +62,16 @@ ledger judges them.`,
 }
 
 // readEnvelope reads an envelope or a bundle.
-func (a *app) readEnvelope(name string) (record.Envelope, error) {
+func (a *app) readEnvelope(name string) (inputFile, error) {
+	m := inputFile{name: name, stem: stemOf(name)}
 	raw, err := a.readFile(name)
 	if err != nil {
-		return record.Envelope{}, err
+		return m, err
 	}
 	env, err := record.ParseEnvelope(raw)
 	if err != nil {
-		return env, wrongFileError(name, raw, "an envelope or a bundle", err)
+		return m, wrongFileError(name, raw, "an envelope or a bundle", err)
 	}
-	return env, nil
+	m.envelope, m.isBundle = &env, record.DescribeInput(raw) == "a Sigstore bundle"
+	return m, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -140,7 +141,7 @@ func joinWords(names []string, last string) string {
 }
 
 // errInterrupted is the answer of whoever interrupts a prompt, or what came before it.
-var errInterrupted error = refusal("interrupted at a prompt: not signed; nothing was written")
+var errInterrupted error = refusal("interrupted at a prompt: nothing was signed or written")
 
 // confirm asks a yes-or-no question. Without a terminal, or at the end of the
 // input, the answer is no: nothing is signed by accident.
@@ -287,6 +288,9 @@ func showStatement(w io.Writer, id record.ID, st *record.Statement) {
 
 // subjectText says what the subject's digest is of.
 func subjectText(st *record.Statement) string {
+	if st.Kind.CommitsToDocument() {
+		return "a document, " + committedText(hex.EncodeToString(st.Subject.SHA256[:]))
+	}
 	name := st.Subject.Name
 	if d := st.Document; d != nil && d.Name != "" {
 		name = d.Name
@@ -370,19 +374,18 @@ func shortened(line string) string {
 	return strings.Join(words, " ")
 }
 
-// commitmentText writes what is a commitment or a digest, and nothing else, on one line.
+// commitmentText writes what is a commitment, and nothing else, on one line. The digest of a
+// screening report is one too: no file has it for its SHA-256.
 func commitmentText(o record.Object) (string, bool) {
-	if len(o) != 1 {
+	if len(o) != 1 || o[0].Name != "commit" && o[0].Name != "sha256" {
 		return "", false
 	}
-	switch v, _ := o[0].Value.(string); o[0].Name {
-	case "commit":
-		return "committed, not public (" + v + ")", true
-	case "sha256":
-		return "SHA-256 " + v, true
-	}
-	return "", false
+	v, _ := o[0].Value.(string)
+	return committedText(v), true
 }
+
+// committedText is what people read in place of a commitment.
+func committedText(hash string) string { return "committed, not public (" + hash + ")" }
 
 // isScalarList tells whether a list is of scalars.
 func isScalarList(list []any) bool {

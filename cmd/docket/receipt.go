@@ -133,6 +133,9 @@ func (a *app) resolveRecord(what string) (id record.ID, file string, err error) 
 	if id = recordOfReceipt(raw); !id.IsZero() {
 		return id, what, nil
 	}
+	if _, err := proof.ParseChain(raw); record.DescribeInput(raw) == "a receipt (tlog-proof)" && err != nil {
+		return id, "", refusal("%s: %w", what, err)
+	}
 	env, err := record.ParseEnvelope(raw)
 	if err != nil {
 		return id, "", wrongFileError(what, raw, "a record ID, an envelope or a receipt", err)

@@ -21,8 +21,8 @@ func (a *app) sign() *cobra.Command {
 		Use:   "sign --key FILE… RECORD",
 		Short: "Sign a record, after showing what it says",
 		Long: `Signs a record: a short form (YAML or JSON), a statement, an envelope or a Sigstore
-bundle. The result is an envelope, NAME.dsse.json; an envelope gains a signature,
-and no byte of what others signed changes.
+bundle. The result is an envelope, NAME.dsse.json; an envelope keeps its name and
+gains a signature, and no byte of what others signed changes.
 
 Of a short form it fills in, once, what only the ledger knows: its name, the record
 that this one follows, the time. That comes from the trust directory, which is
@@ -52,7 +52,7 @@ A key that cannot be used here signs outside: --pae prints the bytes to sign,
 	f := c.Flags()
 	f.StringArrayVar(&s.keys, "key", nil, "private key file or KMS URI; may be repeated")
 	f.StringVar(&s.charter, "charter", "", "the charter's envelope or record ID, while there is no ledger to trust yet")
-	f.StringVar(&s.out, "out", "", "file of the envelope (default NAME"+envelopeSuffix+")")
+	f.StringVar(&s.out, "out", "", "file of the envelope (default NAME"+envelopeSuffix+", or where the envelope is)")
 	f.BoolVar(&s.offline, "offline", false, "do not sync the trust directory first")
 	f.BoolVar(&s.yes, "yes", false, "sign without asking")
 	f.BoolVar(&s.pae, "pae", false, "print the bytes to sign outside (DSSE's PAE), and sign nothing")
@@ -103,7 +103,7 @@ func (s *signCmd) run(c *cobra.Command, file string) error {
 		return err
 	}
 	if s.out == "" {
-		s.out = m.stem + envelopeSuffix
+		s.out = m.envelopePath()
 	}
 	g, err := s.trust.baseState(c, s.charter, s.offline)
 	if err != nil {
@@ -362,7 +362,6 @@ func (a *app) publicKeys(names []string) ([]*record.Key, error) {
 		if err != nil {
 			return nil, err
 		}
-		a.warnOfReaders(name)
 		signer, err := record.LoadSigner(text, nil)
 		switch {
 		case errors.Is(err, record.ErrWrongPassword):
@@ -371,6 +370,7 @@ func (a *app) publicKeys(names []string) ([]*record.Key, error) {
 		default:
 			keys[i] = signer.Key()
 		}
+		a.warnOfReaders(name)
 	}
 	return keys, nil
 }

@@ -61,7 +61,7 @@ out of reach: run the same command again.`,
 	f.StringArrayVar(&s.keys, "key", nil, "private key file or KMS URI; may be repeated")
 	f.BoolVar(&s.dry, "dry-run", false, "ask what would become of it; nothing is sent for good, or saved")
 	f.BoolVar(&s.chain, "chain", false, "keep a chain: the receipts of the charters and of the signers' keys too")
-	f.DurationVar(&s.wait, "wait", 30*time.Second, "how long to go on while the server is busy or out of reach")
+	f.DurationVar(&s.wait, "wait", 30*time.Second, "how long to go on trying while the server is busy or out of reach; a call under way is waited for, a minute at most")
 	f.BoolVar(&s.yes, "yes", false, "sign without asking (it asks on a terminal only)")
 	f.BoolVar(&s.asJSON, "json", false, "print one JSON object a record")
 	return c
@@ -200,8 +200,8 @@ func (a *app) readSavedEnvelope(name string) (*record.Envelope, error) {
 	if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	env, err := a.readEnvelope(name)
-	return &env, err
+	saved, err := a.readEnvelope(name)
+	return saved.envelope, err
 }
 
 // syncBase opens the copy that a record is filled in from.
@@ -330,8 +330,8 @@ func submitWithRenewal[T any](ctx context.Context, s *submitCmd, ask func() (T, 
 // explainRefusal says what to do about a refusal.
 func (s *submitCmd) explainRefusal(m inputFile, err error) error {
 	var p *client.Problem
-	if !errors.As(err, &p) || p.Retryable() {
-		return err
+	if !errors.As(err, &p) || p.Retryable() || p.Type == "" {
+		return err // no ledger has refused it
 	}
 	again := "sign its short form again, where " + m.stem + envelopeSuffix + " is out of the way"
 	if m.envelope == nil {
@@ -343,9 +343,9 @@ func (s *submitCmd) explainRefusal(m inputFile, err error) error {
 	case p.Status == 422 && p.Earliest != "":
 		return refusal("refused: %w", err).hint("the earliest date allowed is %s; correct the record, then %s", p.Earliest, again)
 	case p.Status == 403:
-		return refusal("refused: %w", err).hint("who is missing adds a signature: docket sign --key FILE %s; then submit that file", m.stem+envelopeSuffix)
+		return refusal("refused: %w", err).hint("who is missing adds a signature: docket sign --key FILE %s; then submit that file", m.envelopePath())
 	case p.Type == "urn:docket:problem:log-keys":
-		return refusal("refused: %w", err).hint("once the operator has those keys: docket submit %s; or correct the policy, then %s", m.stem+envelopeSuffix, again)
+		return refusal("refused: %w", err).hint("once the operator has those keys: docket submit %s; or correct the policy, then %s", m.envelopePath(), again)
 	case p.Status == 422, p.Status == 409:
 		return refusal("refused: %w", err).hint("correct the record, then %s", again)
 	}

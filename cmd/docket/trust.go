@@ -103,6 +103,9 @@ func (a *app) charterID(charter string) (record.ID, error) {
 	if err != nil {
 		return record.ID{}, usageError("--charter %s: want a record ID (64 hexadecimal digits), or the charter's envelope or receipt: %w", charter, err)
 	}
+	if st, _ := statementOfFile(charter); st != nil && st.Kind != record.KindCharter {
+		return record.ID{}, usageError("--charter %s: this is %s %s; want the ledger's charter", charter, article(st.Kind), st.Kind)
+	}
 	return id, nil
 }
 

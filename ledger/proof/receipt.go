@@ -77,7 +77,10 @@ func (r Receipt) Format() ([]byte, error) {
 // its last signature line (tlog-proof "Format").
 func cutReceipt(text string) (r Receipt, rest string, err error) {
 	line, rest, err := cutLine(text)
-	if err != nil || line != receiptHeader {
+	switch {
+	case errors.Is(err, errLineEnds):
+		return Receipt{}, "", err
+	case err != nil || line != receiptHeader:
 		return Receipt{}, "", fmt.Errorf("the first line is not %s: this is something else", receiptHeader)
 	}
 	if line, rest, err = cutLine(rest); err != nil {
@@ -111,12 +114,17 @@ func cutReceipt(text string) (r Receipt, rest string, err error) {
 	return r, rest, nil
 }
 
+// errLineEnds: mail programs and editors change the ends of lines.
+var errLineEnds = errors.New("a line ends in CR LF, not in LF: something on its way has changed the line ends; ask for the file again")
+
 // cutLine takes one line off; it must end in a newline.
 func cutLine(text string) (line, rest string, err error) {
 	line, rest, ok := strings.Cut(text, "\n")
 	switch {
 	case !ok:
 		return "", "", errors.New("the file ends within a line: is it whole?")
+	case strings.HasSuffix(line, "\r"):
+		return "", "", errLineEnds
 	case len(line) > maxLineBytes:
 		return "", "", fmt.Errorf("line of %d bytes, limit %d", len(line), maxLineBytes)
 	}
@@ -214,7 +222,12 @@ func ParseChain(data []byte) ([]Receipt, error) {
 			return nil, fmt.Errorf("chain: more than %d receipts", MaxChainReceipts)
 		}
 		r, after, err := cutReceipt(rest)
-		if err != nil {
+		switch {
+		case err != nil && len(chain) == 0:
+			return nil, fmt.Errorf("receipt: %w", err)
+		case err != nil && !strings.HasPrefix(rest, receiptHeader):
+			return nil, errors.New("receipt: bytes after the last signature line")
+		case err != nil:
 			return nil, fmt.Errorf("chain: receipt %d: %w", len(chain)+1, err)
 		}
 		chain, rest = append(chain, r), after

@@ -263,6 +263,13 @@ var (
 // than it wanted: "a PEM public key", "a receipt (tlog-proof)". It judges by the
 // looks and is never a check.
 func DescribeInput(raw []byte) string {
+	if rest, ok := bytes.CutPrefix(raw, []byte("\ufeff")); ok {
+		what := DescribeInput(rest)
+		if !looksLikeJSON(rest) && shortFormStart.Match(rest) {
+			return what // YAML may begin so (YAML 1.2.2 section 5.2)
+		}
+		return what + " behind a byte order mark"
+	}
 	text := bytes.TrimSpace(raw)
 	if block, _ := pem.Decode(raw); block != nil {
 		switch {
@@ -290,6 +297,8 @@ func DescribeInput(raw []byte) string {
 		return "a tlog-policy"
 	case bytes.HasPrefix(text, []byte("ssh-")), bytes.HasPrefix(text, []byte("ecdsa-sha2-")):
 		return "an SSH public key"
+	case bytes.HasPrefix(raw, []byte("\xff\xfe")), bytes.HasPrefix(raw, []byte("\xfe\xff")):
+		return "UTF-16 text"
 	case !utf8.Valid(text):
 		return "binary data"
 	case bytes.Contains(text, []byte("\n\u2014 ")):
@@ -312,6 +321,11 @@ func describeObject(text []byte) string {
 	}
 	object, ok := value.(Object)
 	if !ok {
+		if list, _ := value.([]any); len(list) > 0 {
+			if first, _ := list[0].(Object); first.Lookup("pointer") != nil && first.Lookup("salt") != nil {
+				return "the salts of a record"
+			}
+		}
 		return "JSON, but no object"
 	}
 	switch detectFormat(object) {

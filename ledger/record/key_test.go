@@ -175,7 +175,7 @@ func TestParseKeyDescribesInput(t *testing.T) {
 		"a PEM certificate":    pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE"}),
 		"a receipt":            []byte("c2sp.org/tlog-proof@v1\n"),
 		"another signed note":  []byte("origin\n1\nAAAA\n\n\u2014 origin AAAA\n"),
-		"binary data":          {0xff, 0xfe, 0x00},
+		"binary data":          {0xff, 0xfd, 0x00},
 		"HTML or XML":          []byte("<!doctype html>"),
 		"does not know":        []byte("hello"),
 		"no object":            []byte("[]"),

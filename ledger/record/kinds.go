@@ -96,6 +96,13 @@ func (k Kind) Doc() string {
 	return ""
 }
 
+// CommitsToDocument tells whether the subject of such a record is a commitment to its
+// document's digest: the document is private, and no file has the subject for its SHA-256.
+func (k Kind) CommitsToDocument() bool {
+	sp := specByKind(k)
+	return sp != nil && sp.privateSubject
+}
+
 // ParseKind finds a kind by its name; a refusal says whether another name was
 // meant, or a newer binary is needed.
 func ParseKind(name string) (Kind, error) {

@@ -124,7 +124,7 @@ func (s *Signer) Key() *Key { return s.key }
 func LoadSigner(text []byte, password func() ([]byte, error)) (*Signer, error) {
 	block, _ := pem.Decode(text)
 	if block == nil || !strings.HasSuffix(block.Type, "PRIVATE KEY") {
-		return nil, fmt.Errorf("reading private key: this is %s; wanted a private key as PEM", DescribeInput(text))
+		return nil, fmt.Errorf("this is %s; wanted a private key as PEM", DescribeInput(text))
 	}
 	answered := false
 	private, err := cryptoutils.UnmarshalPEMToPrivateKey(text, func(bool) ([]byte, error) {

@@ -144,15 +144,15 @@ func (s *scenario) run(ctx context.Context, l net.Listener, once bool) error {
 		return err
 	}
 	s.keys = keys
-	if err := s.newWitnesses(ctx, keys, s.url); err != nil {
-		l.Close()
-		return err
-	}
 	defer func() {
 		for _, p := range s.witnessNodes {
 			p.stop()
 		}
 	}()
+	if err := s.newWitnesses(ctx, keys, s.url); err != nil {
+		l.Close()
+		return err
+	}
 	for _, p := range s.witnessNodes {
 		if err := p.start(ctx); err != nil {
 			l.Close()

@@ -28,9 +28,10 @@ type witnessNode struct {
 	address string
 	config  witness.Config
 
-	w     *witness.Witness
-	end   context.CancelFunc
-	ended chan error
+	listener net.Listener // of an address that is taken and not yet served
+	w        *witness.Witness
+	end      context.CancelFunc
+	ended    chan error
 }
 
 // newWitnesses makes three witnesses with their keys and states, each the others' peer.
@@ -51,12 +52,9 @@ func (s *scenario) newWitnesses(ctx context.Context, keys node.Keys, ledgerURL s
 		if err != nil {
 			return err
 		}
-		p := &witnessNode{name: name, url: "http://" + l.Addr().String(), address: l.Addr().String(), config: witness.Config{
+		p := &witnessNode{name: name, url: "http://" + l.Addr().String(), address: l.Addr().String(), listener: l, config: witness.Config{
 			Keys: own, FS: vfs.Default, Dir: dir, Logs: logs, Sources: map[string][]string{origin: {ledgerURL}}, Log: slog.New(slog.DiscardHandler),
 		}}
-		if err := l.Close(); err != nil {
-			return err
-		}
 		s.witnessNodes = append(s.witnessNodes, p)
 	}
 	for _, p := range s.witnessNodes {
@@ -75,9 +73,11 @@ func (p *witnessNode) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", p.address)
-	if err != nil {
-		return errors.Join(err, w.Close())
+	l := p.listener // kept since its port was chosen, which somebody else would take
+	if p.listener = nil; l == nil {
+		if l, err = net.Listen("tcp", p.address); err != nil {
+			return errors.Join(err, w.Close())
+		}
 	}
 	ctx, p.end = context.WithCancel(ctx)
 	p.w, p.ended = w, make(chan error, 1)
@@ -90,6 +90,10 @@ func (p *witnessNode) start(ctx context.Context) error {
 // stop ends the witness, as a broken machine would.
 func (p *witnessNode) stop() error {
 	if p.w == nil {
+		if l := p.listener; l != nil {
+			p.listener = nil
+			return l.Close()
+		}
 		return nil
 	}
 	p.end()
