@@ -246,6 +246,10 @@ func (s *witnessNode) stop(keep int) {
 	}
 	left := s.fault.disarm()
 	if left == nil && s.witness != nil {
+		if s.behaviour == restoredFromBackup { // after a crash it would look up what it had forgotten
+			s.shutDown()
+			return
+		}
 		left = crashedDisk(s.disk, keep, s.sim.rng.Uint64())
 	}
 	s.kill()
