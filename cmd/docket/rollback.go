@@ -27,6 +27,16 @@ type rollback struct {
 func (r *rollback) open(c *cobra.Command, config node.Config) (*node.Node, error) {
 	n, err := r.app.openNode(c, config)
 	register, aside := filepath.Join(config.Dir, "register"), filepath.Join(config.Dir, "register.ahead")
+	if _, none := os.Stat(aside); none == nil && !errors.Is(err, node.ErrInUse) {
+		// An earlier start was cut off while the register that knows more was set aside.
+		if n != nil {
+			n.Close() // nothing was written
+		}
+		if err := errors.Join(os.RemoveAll(register), os.Rename(aside, register)); err != nil {
+			return nil, err
+		}
+		n, err = r.app.openNode(c, config)
+	}
 	if !r.allowed || !errors.Is(err, ledger.ErrRollback) {
 		return n, err
 	}

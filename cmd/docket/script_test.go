@@ -22,15 +22,20 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// TestMain makes this binary the docket command for the scripts.
+// TestMain makes this binary the docket command for the scripts, and that which runs it
+// where it must not serve.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"docket": func() { os.Exit(runMain()) }})
+	testscript.Main(m, map[string]func(){
+		"docket":             func() { os.Exit(runMain()) },
+		"docket-not-serving": func() { os.Exit(notServing(os.Args[1:])) },
+	})
 }
 
 // TestScripts runs testdata/script/*.txtar: each verb as people type it, refusals
 // included. Beside testscript's own commands there are
 //
 //	exits N COMMAND…     runs it and wants that exit status
+//	refuses N COMMAND…   the same, and ends it where it begins to serve
 //	terminal N S {W K}…  answers a command's prompts (output_test.go)
 //	ledger P…            serves a ledger with these providers at $URL (script_ledger_test.go)
 //	fill FILE…           replaces ${VARIABLES} in files: dates, the ledger, its charter
@@ -56,6 +61,7 @@ func TestScripts(t *testing.T) {
 		Setup:               setUp,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":        wantExit,
+			"refuses":      wantRefusal,
 			"terminal":     terminal,
 			"ledger":       serveLedger,
 			"rotate":       rotate,
@@ -97,6 +103,43 @@ func setUp(env *testscript.Env) error {
 		env.Setenv(name, d.String())
 	}
 	return nil
+}
+
+// served is the exit status of what notServing runs, where that serves instead of refusing to.
+const served = 99
+
+// notServing runs a command that could serve, to its end or until it says where it serves: a
+// script would wait for ever.
+func notServing(args []string) int {
+	c := exec.Command(args[0], args[1:]...)
+	c.Stderr = os.Stderr
+	out, err := c.StdoutPipe()
+	if err == nil {
+		err = c.Start()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return served
+	}
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		fmt.Println(lines.Text())
+		if strings.HasPrefix(lines.Text(), "http") {
+			c.Process.Kill()
+			c.Wait()
+			fmt.Fprintln(os.Stderr, "it serves")
+			return served
+		}
+	}
+	c.Wait()
+	return c.ProcessState.ExitCode()
+}
+
+// wantRefusal is wantExit of a command that must not begin to serve.
+func wantRefusal(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: refuses STATUS COMMAND…")
+	}
+	wantExit(ts, neg, append([]string{args[0], "docket-not-serving"}, args[1:]...))
 }
 
 // wantExit runs a command and wants its exit status.

@@ -290,7 +290,11 @@ it is cosigned (503 until then), and what bears this witness's own key and the l
 is what the witness has cosigned. What none of them shows stays forgotten, and who did
 not answer is logged; a receipt that bears its cosignature reminds it too (docket
 witness gossip --to URL FILE…). New keys, in a new directory and in a new policy, have
-nothing to forget.`,
+nothing to forget.
+
+As it stops, it notes in W/closed what it has cosigned. A state that knows less has lost
+something, and is refused as damaged. After a crash there is no such note: each log is
+then looked up in the same way before anything of it is cosigned.`,
 		Example: `  docket witness serve --dir w1 --logs logs.txt
   docket witness serve --dir w1 --logs logs.txt --listen :443 --tls-cert fullchain.pem --tls-key key.pem \
       --peer https://w2.example --source docket.ocr.example/2026=https://docket.ocr.example`,

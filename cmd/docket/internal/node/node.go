@@ -79,7 +79,9 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 		return nil, fmt.Errorf("making %s: %w", c.Dir, err)
 	}
 	lock, err := c.Files.Lock(dir("lock"))
-	if err != nil {
+	if unopened := new(fs.PathError); errors.As(err, &unopened) {
+		return nil, err // which says nothing of another process
+	} else if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInUse, err)
 	}
 	marks := signedMarks{c.Files, dir("keys")}

@@ -88,6 +88,7 @@ func (p *testNode) witnessConfig() witness.Config {
 func (p *testNode) openWitness() {
 	w, err := witness.Open(p.witnessConfig())
 	check(p.t, err)
+	w.LookUp(p.t.Context()) // as it does after a crash; it has nobody to ask
 	p.witness = w
 	p.handle("w.example", w.Handler())
 }

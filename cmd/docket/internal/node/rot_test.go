@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -320,4 +322,33 @@ func TestFullDiskIsWaitedFor(t *testing.T) {
 		first = second
 		second = p.world.Designate("2026-902", p.world.NewDesignation("Kestrel Data"))
 	}
+}
+
+// That the lock's file cannot be opened says nothing of another process.
+func TestLockThatCannotBeOpenedIsNotInUse(t *testing.T) {
+	p := newTestNode(t, "none")
+	files := vfs.NewCrashableMem()
+	p.ledgerWith(files, 1)
+	n, err := p.open(files)
+	check(t, err)
+	if _, err := p.open(files); !errors.Is(err, node.ErrInUse) {
+		t.Errorf("of one that is open: %v", err)
+	}
+	check(t, n.Close())
+	for _, why := range []error{syscall.EROFS, syscall.EACCES, syscall.EIO} {
+		_, err := p.open(unlockable{files, why})
+		if errors.Is(err, node.ErrInUse) || !errors.Is(err, why) {
+			t.Errorf("%v: %v", why, err)
+		}
+	}
+}
+
+// unlockable is a file system on which no lock can be opened.
+type unlockable struct {
+	vfs.FS
+	why error
+}
+
+func (u unlockable) Lock(name string) (io.Closer, error) {
+	return nil, &fs.PathError{Op: "open", Path: name, Err: u.why}
 }

@@ -337,6 +337,9 @@ func (tn *networkSim) startAll() error {
 			}
 		}
 	}
+	for _, s := range tn.witnesses {
+		s.lookUp()
+	}
 	return nil
 }
 
@@ -475,6 +478,7 @@ func (tn *networkSim) startWitness(s *witnessNode) error {
 	if !ok {
 		tn.countEvent("witness loses power as it starts")
 	}
+	s.lookUp()
 	return err
 }
 
@@ -486,7 +490,14 @@ func (tn *networkSim) backUpOrRestoreWitnesses() error {
 		}
 		if s.backup == nil || tn.maliciousLog == nil && tn.chance(50) {
 			tn.tracef("a backup of %s is made", s.name)
+			if !s.shutDown() {
+				continue
+			}
 			s.backup = crashedDisk(s.disk, 100, 0)
+			if _, err := s.start(); err != nil {
+				return err
+			}
+			s.lookUp()
 			continue
 		}
 		tn.tracef("%s is restored from its backup", s.name)
@@ -496,6 +507,7 @@ func (tn *networkSim) backUpOrRestoreWitnesses() error {
 		if _, err := s.start(); err != nil {
 			return err
 		}
+		s.lookUp()
 	}
 	return nil
 }

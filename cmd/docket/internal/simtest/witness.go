@@ -119,9 +119,15 @@ func (s *witnessNode) start() (bool, error) {
 		return false, fmt.Errorf("%s does not start after a crash: %w", s.name, err)
 	}
 	s.witness = w
-	w.LookUp(s.processCtx) // after a crash
 	s.sim.net.listen(s.name, s.processCtx, s.handler(w.Handler()))
 	return true, nil
+}
+
+// lookUp is what a witness does first after a crash.
+func (s *witnessNode) lookUp() {
+	if s.witness != nil {
+		s.witness.LookUp(s.processCtx)
+	}
 }
 
 func (s *witnessNode) url() string { return "http://" + s.name }
@@ -240,6 +246,10 @@ func (s *witnessNode) stop(keep int) {
 	}
 	left := s.fault.disarm()
 	if left == nil && s.witness != nil {
+		if s.behaviour == restoredFromBackup { // after a crash it would look up what it had forgotten
+			s.shutDown()
+			return
+		}
 		left = crashedDisk(s.disk, keep, s.sim.rng.Uint64())
 	}
 	s.kill()
@@ -248,6 +258,22 @@ func (s *witnessNode) stop(keep int) {
 		s.witness.Close() // of a process that is dead: only its goroutines are to end
 		s.witness, s.disk = nil, left
 	}
+}
+
+// shutDown ends the process as its operator does, so that the note of that is in a
+// backup. It is false if it was down.
+func (s *witnessNode) shutDown() bool {
+	if s.witness == nil {
+		return false
+	}
+	if left := s.fault.disarm(); left != nil { // the power has failed already
+		s.disk = left
+	}
+	s.kill()
+	synctest.Wait()
+	s.witness.Close()
+	s.witness = nil
+	return true
 }
 
 // processTransport is a network that a process reaches while it lives.
