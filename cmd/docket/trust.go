@@ -128,7 +128,7 @@ func explainNotPinned(ctx context.Context, server *client.Client, err error) err
 			if kind, _ := answer.Problem(); kind == "" {
 				return refusal("%s shows no checkpoint: %w", server.URL(), answer).hint("no ledger is served at this URL, as far as one can see; compare it with what the authority gives out")
 			}
-			return notYet("%s has published nothing yet", server.URL()).hint("it waits for its witnesses, see %s/v1/witnesses; run the same command again when they have cosigned", server.URL())
+			return notYet("%s shows no checkpoint", server.URL()).hint("if that is the ledger's URL, it has published nothing yet and waits for its witnesses, see %s/v1/witnesses; run the same command again when they have cosigned", server.URL())
 		}
 	}
 	if status, next := exitStatusOf(err); status == exitRefused && next == "" && !ofMachine(err) {
