@@ -20,13 +20,14 @@ var allowedImports = map[string][]string{
 	"ledger/proof":           {},
 	"ledger/register":        {"ledger/record", "ledger/disk", "ledger/register/rules1"},
 	"ledger/register/rules1": {"ledger/record"},
-	"ledger":                 {"ledger/record", "ledger/proof", "ledger/register"},
+	"ledger":                 {"ledger/record", "ledger/proof"},
+	"ledger/public":          {"ledger", "ledger/record", "ledger/proof", "ledger/register"},
 	"ledger/pebblestore":     {"ledger", "ledger/record", "ledger/proof", "ledger/disk"},
 	"ledger/storetest":       {"ledger", "ledger/record", "ledger/proof", "ledger/disk"},
 	"client/wire":            {"ledger/proof"},
 	"client":                 {"ledger/record", "ledger/proof", "ledger/register", "ledger/disk", "client/wire"},
 	"witness":                {"ledger/proof", "ledger/disk", "client/wire"},
-	"server":                 {"ledger", "ledger/record", "ledger/proof", "ledger/register", "server/front"},
+	"server":                 {"ledger", "ledger/public", "ledger/record", "ledger/proof", "ledger/register", "server/front"},
 	"server/front":           {},
 
 	// A witness stands without a ledger's server.

@@ -1,4 +1,12 @@
-package ledger
+// Package public is the public ledger: the engine of package ledger with records for items
+// and the register for its fold. What may enter, the register says; how it becomes durable
+// and published, the engine.
+//
+//	reg, err := register.Open(fs, "register", options)
+//	l, err := ledger.Open(ctx, store, public.Fold(reg), ledger.Config{Origin: "log.example/1", Signers: signers})
+//	v, err := record.Open(envelope, reg.CandidateKeys) // whose signatures verify
+//	ticket, err := l.Append(ctx, v)                    // judged by the commit that takes it in
+package public
 
 import (
 	"context"
@@ -6,17 +14,18 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
-// Public is the public ledger: of records, judged by the register.
-type Public = Ledger[record.Verified]
+// Ledger is a ledger of records.
+type Ledger = ledger.Ledger[record.Verified]
 
-// RegisterFold makes the register the fold of the public ledger. The register stays
-// the caller's to open, to read and to close.
-func RegisterFold(r *register.Register) Fold[record.Verified] { return &registerFold{register: r} }
+// Fold makes the register the fold of a ledger of records. The register stays the
+// caller's to open, to read and to close.
+func Fold(r *register.Register) ledger.Fold[record.Verified] { return &registerFold{register: r} }
 
 type registerFold struct {
 	register *register.Register
@@ -27,12 +36,12 @@ type registerFold struct {
 	policy     *proof.Policy
 }
 
-// RegisterDraft is the draft of the public ledger. What it embeds tells of the
-// records that it has judged (Ledger.DryRun).
-type RegisterDraft struct{ *register.Draft }
+// Draft is the draft of the public ledger. What it embeds tells of the
+// records that it has judged ([ledger.Ledger.DryRun]).
+type Draft struct{ *register.Draft }
 
 // Judge returns the bytes of the entry.
-func (d RegisterDraft) Judge(v record.Verified) ([]byte, error) {
+func (d Draft) Judge(v record.Verified) ([]byte, error) {
 	e, err := d.Draft.Judge(v)
 	if err != nil {
 		return nil, folded(err)
@@ -40,34 +49,34 @@ func (d RegisterDraft) Judge(v record.Verified) ([]byte, error) {
 	return e.Marshal(), nil
 }
 
-// folded makes [ErrFold] of a register's damage.
+// folded makes [ledger.ErrFold] of a register's damage.
 func folded(err error) error {
 	if register.IsDamaged(err) {
-		return fmt.Errorf("%w: %w", ErrFold, err)
+		return fmt.Errorf("%w: %w", ledger.ErrFold, err)
 	}
 	return err
 }
 
-func (f *registerFold) Cursor() Head {
+func (f *registerFold) Cursor() ledger.Head {
 	c := f.register.Cursor()
 	if c.Size == 0 {
-		return Head{Root: proof.EmptyRoot()}
+		return ledger.Head{Root: proof.EmptyRoot()}
 	}
-	return Head{Size: c.Size, Root: c.Root}
+	return ledger.Head{Size: c.Size, Root: c.Root}
 }
 
-func (f *registerFold) Begin(below Draft[record.Verified], admitted time.Time) Draft[record.Verified] {
+func (f *registerFold) Begin(below ledger.Draft[record.Verified], admitted time.Time) ledger.Draft[record.Verified] {
 	if below == nil {
-		return RegisterDraft{f.register.Begin(admitted)}
+		return Draft{f.register.Begin(admitted)}
 	}
-	return RegisterDraft{below.(RegisterDraft).Next(admitted)}
+	return Draft{below.(Draft).Next(admitted)}
 }
 
-func (f *registerFold) Advance(d Draft[record.Verified], head Head) error {
-	return f.register.Advance(d.(RegisterDraft).Draft, head.Root)
+func (f *registerFold) Advance(d ledger.Draft[record.Verified], head ledger.Head) error {
+	return f.register.Advance(d.(Draft).Draft, head.Root)
 }
 
-func (f *registerFold) Replay(ctx context.Context, entries [][]byte, head Head) error {
+func (f *registerFold) Replay(ctx context.Context, entries [][]byte, head ledger.Head) error {
 	if f.replayer == nil {
 		f.replayer = f.register.NewReplayer(0)
 	}
