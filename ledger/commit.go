@@ -314,11 +314,11 @@ func (l *Ledger[V]) judgeItems(p *pendingCommit[V]) error {
 	l.drafting.Lock()
 	defer l.drafting.Unlock()
 	todo := p.batch.items[p.end:]
-	var previous Draft[V]
-	if l.inFlight != nil {
-		previous = l.inFlight.draft
+	if l.inFlight == nil {
+		p.draft = l.fold.Begin(p.admitted)
+	} else {
+		p.draft = l.inFlight.draft.Next(p.admitted)
 	}
-	p.draft = l.fold.Begin(previous, p.admitted)
 	p.ids = make(map[record.ID]uint64, len(todo))
 	p.extension.Entries = make([][]byte, 0, len(todo))
 	size := 0
@@ -402,7 +402,7 @@ func (l *Ledger[V]) extendStore(ctx context.Context, p *pendingCommit[V]) error 
 // advanceFold takes the fold over p, shows the new tree and gives the verdicts.
 func (l *Ledger[V]) advanceFold(p *pendingCommit[V]) error {
 	if len(p.extension.Entries) > 0 {
-		if err := l.fold.Advance(p.draft, p.extension.New); err != nil {
+		if err := p.draft.Advance(p.extension.New); err != nil {
 			// The entries are durable, and seen only after the reopening.
 			err = l.stop(fmt.Errorf("advancing to %d: %w: %w", p.extension.New.Size, ErrUnknown, err))
 			p.batch.fail(err)

@@ -26,13 +26,11 @@ type refusingDraft struct {
 	fold *refusingFold
 }
 
-func (p *refusingFold) Begin(below ledger.Draft[pebblestore.Blob], at time.Time) ledger.Draft[pebblestore.Blob] {
-	return refusingDraft{p.BlobFold.Begin(nil, at), p}
+func (p *refusingFold) Begin(at time.Time) ledger.Draft[pebblestore.Blob] {
+	return refusingDraft{p.BlobFold.Begin(at), p}
 }
 
-func (p *refusingFold) Advance(d ledger.Draft[pebblestore.Blob], head ledger.Head) error {
-	return p.BlobFold.Advance(d.(refusingDraft).Draft, head)
-}
+func (d refusingDraft) Next(at time.Time) ledger.Draft[pebblestore.Blob] { return d.fold.Begin(at) }
 
 func (d refusingDraft) Judge(b pebblestore.Blob) ([]byte, error) {
 	switch {

@@ -249,7 +249,7 @@ func (l *Ledger[V]) Lookup(id record.ID) (index uint64, ok bool, err error) {
 func (l *Ledger[V]) DryRun(f func(d Draft[V]) error) error {
 	l.drafting.Lock()
 	defer l.drafting.Unlock()
-	return f(l.fold.Begin(nil, admissionTime()))
+	return f(l.fold.Begin(admissionTime()))
 }
 
 // Head is the committed head.
@@ -302,24 +302,17 @@ type Item interface {
 // smaller ones. A fold is derived: it may be deleted at any time and comes back
 // by replay.
 //
-// The ledger calls Begin, Judge, Advance and Replay one at a time, but for
-// one overlap: while it advances over a draft, it may already begin the next one
-// on top of that and judge into it. Lookup and Policy are called at any time.
+// The ledger calls Begin and Replay one at a time, and with them what a [Draft] has.
+// Lookup and Policy are called at any time.
 type Fold[V Item] interface {
 	// Cursor is how much of the log the fold has taken in: the head it was last
 	// advanced to. It may be behind the log's head after a crash, never ahead: then the
 	// store has lost something ([ErrRollback]).
 	Cursor() Head
 
-	// Begin starts a draft for items that are all admitted at this instant (UTC,
-	// milliseconds): on top of below, which nobody judges into any more and which
-	// is advanced over before this one is; or, if that is nil, of the newest state.
-	Begin(below Draft[V], admitted time.Time) Draft[V]
-
-	// Advance makes the state of d the fold's own, as of head. It is called once
-	// per draft that judged at least one item well, after the store has made its
-	// entries durable, and need not sync.
-	Advance(d Draft[V], head Head) error
+	// Begin starts a draft on the newest state, for items that are all admitted at this
+	// instant (UTC, milliseconds).
+	Begin(admitted time.Time) Draft[V]
 
 	// Replay takes in entries that are in the log already: those from the cursor
 	// up to head. An error says that the log holds an entry that is not one.
@@ -342,10 +335,22 @@ type Fold[V Item] interface {
 }
 
 // Draft judges items one after another, each on top of those before it, and
-// writes nothing. A dropped draft leaves no trace.
+// writes nothing before it becomes the fold's state. A dropped draft leaves no trace.
+//
+// The ledger calls one method at a time, but for one overlap: while a draft advances,
+// the next one, begun on top of it, may already judge.
 type Draft[V Item] interface {
 	// Judge returns the bytes of the entry that v becomes. A *record.Refusal
 	// concerns v alone, and the draft goes on without it; any other error is a
 	// fault of the fold's store, and the draft is over: [ErrFold] where it is damage.
 	Judge(v V) (entry []byte, err error)
+
+	// Next is [Fold.Begin] on top of this draft, which nobody judges into any more and
+	// which advances before the next one does.
+	Next(admitted time.Time) Draft[V]
+
+	// Advance makes the draft's state the fold's own, as of head. It is called once, if
+	// at least one item was judged well, after the store has made the entries durable,
+	// and need not sync.
+	Advance(head Head) error
 }

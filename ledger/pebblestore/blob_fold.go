@@ -77,13 +77,13 @@ func (x *BlobFold) Close() error { return x.db.Close() }
 // Cursor implements [ledger.Fold].
 func (x *BlobFold) Cursor() ledger.Head { return x.cursor }
 
-// Begin implements [ledger.Fold]. Blobs do not depend on one another, so neither
-// do drafts.
-func (x *BlobFold) Begin(_ ledger.Draft[Blob], admitted time.Time) ledger.Draft[Blob] {
-	return &blobDraft{admitted: uint64(admitted.UnixMilli())}
+// Begin implements [ledger.Fold].
+func (x *BlobFold) Begin(admitted time.Time) ledger.Draft[Blob] {
+	return &blobDraft{fold: x, admitted: uint64(admitted.UnixMilli())}
 }
 
 type blobDraft struct {
+	fold     *BlobFold
 	admitted uint64
 	ids      []record.ID
 }
@@ -95,10 +95,12 @@ func (d *blobDraft) Judge(b Blob) ([]byte, error) {
 	return append(binary.BigEndian.AppendUint64(entry, d.admitted), b.data...), nil
 }
 
-// Advance implements [ledger.Fold].
-func (x *BlobFold) Advance(d ledger.Draft[Blob], head ledger.Head) error {
-	return x.advance(d.(*blobDraft).ids, head)
-}
+// Next implements [ledger.Draft]. Blobs do not depend on one another, so neither do
+// drafts.
+func (d *blobDraft) Next(admitted time.Time) ledger.Draft[Blob] { return d.fold.Begin(admitted) }
+
+// Advance implements [ledger.Draft].
+func (d *blobDraft) Advance(head ledger.Head) error { return d.fold.advance(d.ids, head) }
 
 // advance writes the rows sorted: neighbours in a batch are neighbours in the
 // memory table, which finds their place the faster.

@@ -25,9 +25,9 @@ type Ledger = ledger.Ledger[record.Verified]
 
 // Fold makes the register the fold of a ledger of records. The register stays the
 // caller's to open, to read and to close.
-func Fold(r *register.Register) ledger.Fold[record.Verified] { return &registerFold{register: r} }
+func Fold(r *register.Register) ledger.Fold[record.Verified] { return &fold{register: r} }
 
-type registerFold struct {
+type fold struct {
 	register *register.Register
 	replayer *register.Replayer // of a replay under way
 
@@ -36,18 +36,26 @@ type registerFold struct {
 	policy     *proof.Policy
 }
 
-// Draft is the draft of the public ledger. What it embeds tells of the
-// records that it has judged ([ledger.Ledger.DryRun]).
-type Draft struct{ *register.Draft }
+// draft is a draft of the register, as the engine wants it.
+type draft struct {
+	*register.Draft
+	register *register.Register // that it is of
+}
 
 // Judge returns the bytes of the entry.
-func (d Draft) Judge(v record.Verified) ([]byte, error) {
+func (d draft) Judge(v record.Verified) ([]byte, error) {
 	e, err := d.Draft.Judge(v)
 	if err != nil {
 		return nil, folded(err)
 	}
 	return e.Marshal(), nil
 }
+
+func (d draft) Next(admitted time.Time) ledger.Draft[record.Verified] {
+	return draft{d.Draft.Next(admitted), d.register}
+}
+
+func (d draft) Advance(head ledger.Head) error { return d.register.Advance(d.Draft, head.Root) }
 
 // folded makes [ledger.ErrFold] of a register's damage.
 func folded(err error) error {
@@ -57,7 +65,7 @@ func folded(err error) error {
 	return err
 }
 
-func (f *registerFold) Cursor() ledger.Head {
+func (f *fold) Cursor() ledger.Head {
 	c := f.register.Cursor()
 	if c.Size == 0 {
 		return ledger.Head{Root: proof.EmptyRoot()}
@@ -65,18 +73,11 @@ func (f *registerFold) Cursor() ledger.Head {
 	return ledger.Head{Size: c.Size, Root: c.Root}
 }
 
-func (f *registerFold) Begin(below ledger.Draft[record.Verified], admitted time.Time) ledger.Draft[record.Verified] {
-	if below == nil {
-		return Draft{f.register.Begin(admitted)}
-	}
-	return Draft{below.(Draft).Next(admitted)}
+func (f *fold) Begin(admitted time.Time) ledger.Draft[record.Verified] {
+	return draft{f.register.Begin(admitted), f.register}
 }
 
-func (f *registerFold) Advance(d ledger.Draft[record.Verified], head ledger.Head) error {
-	return f.register.Advance(d.(Draft).Draft, head.Root)
-}
-
-func (f *registerFold) Replay(ctx context.Context, entries [][]byte, head ledger.Head) error {
+func (f *fold) Replay(ctx context.Context, entries [][]byte, head ledger.Head) error {
 	if f.replayer == nil {
 		f.replayer = f.register.NewReplayer(0)
 	}
@@ -87,12 +88,12 @@ func (f *registerFold) Replay(ctx context.Context, entries [][]byte, head ledger
 	return f.replayer.Fold(b, head.Root)
 }
 
-func (f *registerFold) Lookup(id record.ID) (uint64, bool, error) {
+func (f *fold) Lookup(id record.ID) (uint64, bool, error) {
 	index, ok, err := f.register.Lookup(id)
 	return index, ok, folded(err)
 }
 
-func (f *registerFold) IDs(yield func(record.ID) error) error {
+func (f *fold) IDs(yield func(record.ID) error) error {
 	var failed error
 	err := f.register.IDs(func(_ uint64, id record.ID) bool {
 		failed = yield(id)
@@ -106,7 +107,7 @@ func (f *registerFold) IDs(yield func(record.ID) error) error {
 
 // Policy is that of the newest charter below size. Policies change seldom and are
 // asked for with each publication, so the last one is kept.
-func (f *registerFold) Policy(size uint64) (*proof.Policy, uint64, error) {
+func (f *fold) Policy(size uint64) (*proof.Policy, uint64, error) {
 	epoch, err := f.register.PolicyEpochAt(size)
 	if err != nil {
 		return nil, 0, folded(err)
@@ -123,7 +124,7 @@ func (f *registerFold) Policy(size uint64) (*proof.Policy, uint64, error) {
 	return f.policy, epoch.Since, nil
 }
 
-func (f *registerFold) AdmittedAt(entry []byte) (time.Time, error) {
+func (f *fold) AdmittedAt(entry []byte) (time.Time, error) {
 	e, err := record.ParseEntry(entry)
 	return e.Admitted, err
 }

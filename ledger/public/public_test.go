@@ -128,17 +128,18 @@ func TestPublicLedger(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = o.l.DryRun(func(d ledger.Draft[record.Verified]) error {
-		if _, err := d.Judge(v); err != nil {
-			return err
-		}
-		effects, err := d.(public.Draft).Effects()
-		if len(effects) == 0 {
-			t.Error("a dry run without effects")
-		}
+		_, err := d.Judge(v)
 		return err
 	})
 	if err != nil {
 		t.Errorf("dry run: %v", err)
+	}
+	draft := o.reg.Begin(time.Now())
+	if _, err := draft.Judge(v); err != nil {
+		t.Errorf("dry run: %v", err)
+	}
+	if effects := must(draft.Effects()); len(effects) == 0 {
+		t.Error("a dry run without effects")
 	}
 	if a := o.mustSubmit(t, answer); a != (ledger.Admission{Index: 4}) {
 		t.Errorf("after the dry run: %+v", a)
