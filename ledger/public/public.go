@@ -65,6 +65,10 @@ func folded(err error) error {
 	return err
 }
 
+var _ ledger.Refusal = (*record.Refusal)(nil) // otherwise one would stop the ledger
+
+func (f *fold) ID(v record.Verified) ledger.ID { return v.ID() }
+
 func (f *fold) Cursor() ledger.Head {
 	c := f.register.Cursor()
 	if c.Size == 0 {
@@ -88,12 +92,12 @@ func (f *fold) Replay(ctx context.Context, entries [][]byte, head ledger.Head) e
 	return f.replayer.Fold(b, head.Root)
 }
 
-func (f *fold) Lookup(id record.ID) (uint64, bool, error) {
+func (f *fold) Lookup(id ledger.ID) (uint64, bool, error) {
 	index, ok, err := f.register.Lookup(id)
 	return index, ok, folded(err)
 }
 
-func (f *fold) IDs(yield func(record.ID) error) error {
+func (f *fold) IDs(yield func(ledger.ID) error) error {
 	var failed error
 	err := f.register.IDs(func(_ uint64, id record.ID) bool {
 		failed = yield(id)
