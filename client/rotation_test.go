@@ -15,6 +15,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/public"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
@@ -108,7 +109,7 @@ func (w *witnessedWorld) signWith(logs ...string) {
 	for _, name := range logs {
 		c.Signers = append(c.Signers, w.logSigner(name))
 	}
-	w.ledger, err = ledger.Open(w.t.Context(), w.store, ledger.RegisterFold(w.register), c)
+	w.ledger, err = ledger.Open(w.t.Context(), w.store, public.Fold(w.register), c)
 	must(w.t, err)
 	s, err := server.New(server.Config{Ledger: w.ledger, Register: w.register})
 	must(w.t, err)

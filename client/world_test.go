@@ -18,6 +18,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/public"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
@@ -44,7 +45,7 @@ var logKey = sync.OnceValue(func() *proof.Signer {
 type world struct {
 	*registertest.World
 	t        testing.TB
-	ledger   *ledger.Public
+	ledger   *public.Ledger
 	register *register.Register
 	policy   *proof.Policy
 	net      *network
@@ -75,7 +76,7 @@ func newWorld(t testing.TB, providers ...string) *world {
 	options.CacheBytes, options.Health = 8<<20, registertest.Health()
 	w.register, err = register.Open(files, "register", options)
 	must(err)
-	w.ledger, err = ledger.Open(t.Context(), store, ledger.RegisterFold(w.register), ledger.Config{Origin: origin, Signers: []*proof.Signer{logKey()}})
+	w.ledger, err = ledger.Open(t.Context(), store, public.Fold(w.register), ledger.Config{Origin: origin, Signers: []*proof.Signer{logKey()}})
 	must(err)
 	t.Cleanup(func() {
 		w.register.Close()

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
-	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
 // Admission is where an item stands in the log.
@@ -29,7 +28,7 @@ type Ticket struct {
 }
 
 // AwaitCommitted waits for the verdict: where the item is, durably, or why not. The
-// error is a *record.Refusal if the item was judged and refused; [ErrUnknown] if
+// error is a [Refusal] if the item was judged and refused; [ErrUnknown] if
 // it may or may not be in the log; ctx's error if that ended first, and then
 // the item stays in the pool.
 func (t *Ticket) AwaitCommitted(ctx context.Context) (Admission, error) {
@@ -55,13 +54,13 @@ var closedChan = func() chan struct{} {
 
 // batch is what is judged, hashed and written together. Its tickets share one
 // channel: an item costs no channel of its own, and a verdict one broadcast.
-type batch[V Item] struct {
+type batch[V any] struct {
 	items   []queuedItem[V]
 	decided int // how many from the front have been committed or refused
 	done    chan struct{}
 }
 
-type queuedItem[V Item] struct {
+type queuedItem[V any] struct {
 	item   V
 	ticket *Ticket
 }
@@ -78,7 +77,7 @@ func (b *batch[V]) fail(err error) {
 
 // pool holds what was appended and is not yet taken, in order, already cut into
 // batches.
-type pool[V Item] struct {
+type pool[V any] struct {
 	limit, perBatch int
 	wake            chan struct{} // holds one value while there is something to take
 
@@ -88,7 +87,7 @@ type pool[V Item] struct {
 	closedErr error // set once nothing is accepted any more
 }
 
-func newPool[V Item](limit, perBatch int) *pool[V] {
+func newPool[V any](limit, perBatch int) *pool[V] {
 	return &pool[V]{limit: limit, perBatch: perBatch, wake: make(chan struct{}, 1)}
 }
 
@@ -242,13 +241,13 @@ func commitError(err error) error {
 }
 
 // pendingCommit is one commit: decided, hashed, nothing written.
-type pendingCommit[V Item] struct {
+type pendingCommit[V any] struct {
 	started    time.Time
 	batch      *batch[V]
 	end        int // tickets below it are decided once this is done
 	draft      Draft[V]
 	extension  Extension
-	ids        map[record.ID]uint64 // what it admits
+	ids        map[ID]uint64 // what it admits
 	tree       *treeSnapshot
 	fullTiles  []dirtyTile // tiles that it completes
 	refused    int
@@ -314,12 +313,12 @@ func (l *Ledger[V]) judgeItems(p *pendingCommit[V]) error {
 	l.drafting.Lock()
 	defer l.drafting.Unlock()
 	todo := p.batch.items[p.end:]
-	var previous Draft[V]
-	if l.inFlight != nil {
-		previous = l.inFlight.draft
+	if l.inFlight == nil {
+		p.draft = l.fold.Begin(p.admitted)
+	} else {
+		p.draft = l.inFlight.draft.Next(p.admitted)
 	}
-	p.draft = l.fold.Begin(previous, p.admitted)
-	p.ids = make(map[record.ID]uint64, len(todo))
+	p.ids = make(map[ID]uint64, len(todo))
 	p.extension.Entries = make([][]byte, 0, len(todo))
 	size := 0
 	for _, w := range todo {
@@ -327,10 +326,10 @@ func (l *Ledger[V]) judgeItems(p *pendingCommit[V]) error {
 			break
 		}
 		p.end++
-		id := w.item.ID()
+		id := l.fold.ID(w.item)
 		index, ok, err := l.findAdmitted(p, id)
 		if err != nil {
-			return l.spoilt(fmt.Errorf("looking up %s: %w", id, err))
+			return l.spoilt(fmt.Errorf("looking up %x: %w", id, err))
 		}
 		if ok {
 			w.ticket.admission = Admission{Index: index, Duplicate: true}
@@ -338,13 +337,13 @@ func (l *Ledger[V]) judgeItems(p *pendingCommit[V]) error {
 			continue
 		}
 		entry, err := p.draft.Judge(w.item)
-		if refusal := (*record.Refusal)(nil); errors.As(err, &refusal) {
+		if refusal := Refusal(nil); errors.As(err, &refusal) {
 			w.ticket.err = err
 			p.refused++
 			continue
 		}
 		if err != nil {
-			return l.spoilt(fmt.Errorf("judging %s: %w", id, err))
+			return l.spoilt(fmt.Errorf("judging %x: %w", id, err))
 		}
 		w.ticket.admission = Admission{Index: l.head.Size + uint64(len(p.extension.Entries))}
 		p.ids[id] = w.ticket.admission.Index
@@ -368,7 +367,7 @@ func (l *Ledger[V]) spoilt(err error) error {
 // found in a plan learns of it only once that plan is durable. Only what was
 // admitted is found: an item that was refused is judged again each time, since
 // another submission of it may bear more signatures.
-func (l *Ledger[V]) findAdmitted(p *pendingCommit[V], id record.ID) (uint64, bool, error) {
+func (l *Ledger[V]) findAdmitted(p *pendingCommit[V], id ID) (uint64, bool, error) {
 	if !l.admittedIDs.has(id) {
 		return 0, false, nil
 	}
@@ -402,7 +401,7 @@ func (l *Ledger[V]) extendStore(ctx context.Context, p *pendingCommit[V]) error 
 // advanceFold takes the fold over p, shows the new tree and gives the verdicts.
 func (l *Ledger[V]) advanceFold(p *pendingCommit[V]) error {
 	if len(p.extension.Entries) > 0 {
-		if err := l.fold.Advance(p.draft, p.extension.New); err != nil {
+		if err := p.draft.Advance(p.extension.New); err != nil {
 			// The entries are durable, and seen only after the reopening.
 			err = l.stop(fmt.Errorf("advancing to %d: %w: %w", p.extension.New.Size, ErrUnknown, err))
 			p.batch.fail(err)
@@ -431,13 +430,13 @@ func (l *Ledger[V]) notifyCommit() {
 	}
 }
 
-// bloomFilter says of a record ID that it is surely new, or perhaps known, so that
-// exact deduplication costs an admitted record no look-up in the fold's index
+// bloomFilter says of an item's ID that it is surely new, or perhaps known, so that
+// exact deduplication costs an admitted item no look-up in the fold's index
 // (one there was measured at 10–30 µs, ten times the rest of a commit).
 //
 // It is a split block Bloom filter (Putze, Sanders, Singler, "Cache-, Hash- and
 // Space-Efficient Bloom Filters", 2007): one cache line a key, one bit in each
-// of its eight words. Record IDs are SHA-256 already, so their bytes are the
+// of its eight words. IDs are SHA-256 already, so their bytes are the
 // hash functions. It grows by adding a segment as large as all before it; at 16
 // bits a key, about one new key in 500 is looked up in vain. Memory: 2–4 bytes
 // for each entry of the ledger. A library would have to be lockless for readers
@@ -473,7 +472,7 @@ func (f *bloomFilter) grow(keys int) {
 }
 
 // add makes the filter know id.
-func (f *bloomFilter) add(id record.ID) {
+func (f *bloomFilter) add(id ID) {
 	all := *f.segments.Load()
 	if f.remaining == 0 {
 		total := 0
@@ -491,7 +490,7 @@ func (f *bloomFilter) add(id record.ID) {
 }
 
 // has is false only for an ID that was never added.
-func (f *bloomFilter) has(id record.ID) bool {
+func (f *bloomFilter) has(id ID) bool {
 	for _, s := range *f.segments.Load() {
 		if s.has(id) {
 			return true
@@ -500,7 +499,7 @@ func (f *bloomFilter) has(id record.ID) bool {
 	return false
 }
 
-func (s *segment) has(id record.ID) bool {
+func (s *segment) has(id ID) bool {
 	block, mask := s.at(id), id[8:16]
 	for i := range block {
 		if block[i].Load()&(1<<(mask[i]&63)) == 0 {
@@ -511,7 +510,7 @@ func (s *segment) has(id record.ID) bool {
 }
 
 // at is the one block that id falls into.
-func (s *segment) at(id record.ID) *[8]atomic.Uint64 {
+func (s *segment) at(id ID) *[8]atomic.Uint64 {
 	hi, _ := bits.Mul64(binary.BigEndian.Uint64(id[:8]), uint64(len(*s)))
 	return &(*s)[hi]
 }

@@ -11,14 +11,13 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
-	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
 // refusingFold refuses the blobs that it is told to, and fails on one.
 type refusingFold struct {
 	*pebblestore.BlobFold
-	refuse map[record.ID]bool
-	broken record.ID
+	refuse map[ledger.ID]bool
+	broken ledger.ID
 }
 
 type refusingDraft struct {
@@ -26,27 +25,33 @@ type refusingDraft struct {
 	fold *refusingFold
 }
 
-func (p *refusingFold) Begin(below ledger.Draft[pebblestore.Blob], at time.Time) ledger.Draft[pebblestore.Blob] {
-	return refusingDraft{p.BlobFold.Begin(nil, at), p}
+func (p *refusingFold) Begin(at time.Time) ledger.Draft[pebblestore.Blob] {
+	return refusingDraft{p.BlobFold.Begin(at), p}
 }
 
-func (p *refusingFold) Advance(d ledger.Draft[pebblestore.Blob], head ledger.Head) error {
-	return p.BlobFold.Advance(d.(refusingDraft).Draft, head)
-}
+func (d refusingDraft) Next(at time.Time) ledger.Draft[pebblestore.Blob] { return d.fold.Begin(at) }
 
 func (d refusingDraft) Judge(b pebblestore.Blob) ([]byte, error) {
 	switch {
 	case d.fold.refuse[b.ID()]:
-		return nil, record.Refuse(record.Forbidden, "one signature is missing")
+		return nil, errUnsigned
 	case d.fold.broken == b.ID():
 		return nil, errors.New("the index is gone")
 	}
 	return d.Draft.Judge(b)
 }
 
+// errUnsigned is the refusal of a refusingFold.
+var errUnsigned = refusal("one signature is missing")
+
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+func (r refusal) RefusesItem()  {}
+
 func newRefusingEnv(t *testing.T) (*testEnv, *refusingFold) {
 	w := newTestEnv(t)
-	p := &refusingFold{refuse: make(map[record.ID]bool)}
+	p := &refusingFold{refuse: make(map[ledger.ID]bool)}
 	w.wrapFold = func(x *pebblestore.BlobFold) ledger.Fold[pebblestore.Blob] { p.BlobFold = x; return p }
 	return w, p
 }
@@ -63,7 +68,7 @@ func TestRefusal(t *testing.T) {
 	for i, want := range []uint64{0, 1, 99, 2, 3} {
 		a, err := tickets[i].AwaitCommitted(t.Context())
 		if i == 2 {
-			if refusal := (*record.Refusal)(nil); !errors.As(err, &refusal) || refusal.Class != record.Forbidden {
+			if !errors.Is(err, errUnsigned) {
 				t.Errorf("the refused blob got %v", err)
 			}
 			continue
@@ -82,7 +87,7 @@ func TestRefusal(t *testing.T) {
 	}
 	// A batch of refusals alone extends nothing.
 	more := numberedBlobs(10, 12)
-	p.refuse = map[record.ID]bool{more[0].ID(): true, more[1].ID(): true}
+	p.refuse = map[ledger.ID]bool{more[0].ID(): true, more[1].ID(): true}
 	n.appendAll(t, more...)
 	n.commitAndPublish(t)
 	if n.Head().Size != 5 {
@@ -150,7 +155,7 @@ func TestDryRun(t *testing.T) {
 		_, err := d.Judge(blobs[1])
 		return err
 	})
-	if refusal := (*record.Refusal)(nil); !errors.As(err, &refusal) {
+	if !errors.Is(err, errUnsigned) {
 		t.Errorf("got %v, want the refusal", err)
 	}
 	if a := n.addAll(t, blobs[0]); a[0] != (ledger.Admission{}) {

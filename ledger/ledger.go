@@ -32,6 +32,7 @@ package ledger
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -40,7 +41,6 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
-	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
 var (
@@ -169,10 +169,12 @@ func orDefault[T ~int | ~int64](v *T, def T) {
 	}
 }
 
-// Ledger is one open log. [Open] makes it. Append, the reads and the waits are
-// called from any goroutine; of Commit one call at a time (a second one waits), and
-// of Publish, Recosign, AddCosignatures, MergeLate and CheckClock together.
-type Ledger[V Item] struct {
+// Ledger is one open log of items of type V, which are verified before as far as that
+// is possible without the ledger's state: record.Verified, for the public ledger.
+// [Open] makes it. Append, the reads and the waits are called from any goroutine; of
+// Commit one call at a time (a second one waits), and of Publish, Recosign,
+// AddCosignatures, MergeLate and CheckClock together.
+type Ledger[V any] struct {
 	config      Config
 	store       Store
 	fold        Fold[V]
@@ -218,7 +220,7 @@ func (l *Ledger[V]) Append(ctx context.Context, v V) (*Ticket, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	index, ok, err := l.Lookup(v.ID())
+	index, ok, err := l.Lookup(l.fold.ID(v))
 	if err != nil {
 		return nil, err
 	}
@@ -233,13 +235,13 @@ func (l *Ledger[V]) Append(ctx context.Context, v V) (*Ticket, error) {
 
 // Lookup finds an item among the committed ones by its ID. It costs next to
 // nothing for one that is new.
-func (l *Ledger[V]) Lookup(id record.ID) (index uint64, ok bool, err error) {
+func (l *Ledger[V]) Lookup(id ID) (index uint64, ok bool, err error) {
 	if !l.admittedIDs.has(id) {
 		return 0, false, nil
 	}
 	index, ok, err = l.fold.Lookup(id)
 	if err != nil {
-		return 0, false, fmt.Errorf("looking up %s: %w", id, err)
+		return 0, false, fmt.Errorf("looking up %x: %w", id, err)
 	}
 	return index, ok, nil
 }
@@ -249,7 +251,7 @@ func (l *Ledger[V]) Lookup(id record.ID) (index uint64, ok bool, err error) {
 func (l *Ledger[V]) DryRun(f func(d Draft[V]) error) error {
 	l.drafting.Lock()
 	defer l.drafting.Unlock()
-	return f(l.fold.Begin(nil, admissionTime()))
+	return f(l.fold.Begin(admissionTime()))
 }
 
 // Head is the committed head.
@@ -289,48 +291,46 @@ func (l *Ledger[V]) stop(err error) error {
 // admissionTime is the clock as entries carry it.
 func admissionTime() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
-// Item is one thing to be admitted, already verified as far as that is possible
-// without the ledger's state: record.Verified, for the public ledger.
-type Item interface {
-	// ID is what makes two submissions the same: the record ID.
-	ID() record.ID
+// ID is what makes two items the same: a SHA-256, such as a record ID.
+type ID = [sha256.Size]byte
+
+// Refusal is an error that concerns one item alone, as a *record.Refusal is.
+type Refusal interface {
+	error
+	RefusesItem()
 }
 
 // Fold is what a log means: it judges what may enter, and remembers what has
-// (DESIGN.md section 6). The register is the one of the public ledger ([RegisterFold]
-// makes a Fold of it); the private customer log and the core benchmark use
+// (DESIGN.md section 6). The register is the one of the public ledger (package
+// public makes a Fold of it); the private customer log and the core benchmark use
 // smaller ones. A fold is derived: it may be deleted at any time and comes back
 // by replay.
 //
-// The ledger calls Begin, Judge, Advance and Replay one at a time, but for
-// one overlap: while it advances over a draft, it may already begin the next one
-// on top of that and judge into it. Lookup and Policy are called at any time.
-type Fold[V Item] interface {
+// The ledger calls Begin and Replay one at a time, and with them what a [Draft] has.
+// Lookup and Policy are called at any time.
+type Fold[V any] interface {
+	// ID is the item's. It is called at any time, and costs next to nothing.
+	ID(v V) ID
+
 	// Cursor is how much of the log the fold has taken in: the head it was last
 	// advanced to. It may be behind the log's head after a crash, never ahead: then the
 	// store has lost something ([ErrRollback]).
 	Cursor() Head
 
-	// Begin starts a draft for items that are all admitted at this instant (UTC,
-	// milliseconds): on top of below, which nobody judges into any more and which
-	// is advanced over before this one is; or, if that is nil, of the newest state.
-	Begin(below Draft[V], admitted time.Time) Draft[V]
-
-	// Advance makes the state of d the fold's own, as of head. It is called once
-	// per draft that judged at least one item well, after the store has made its
-	// entries durable, and need not sync.
-	Advance(d Draft[V], head Head) error
+	// Begin starts a draft on the newest state, for items that are all admitted at this
+	// instant (UTC, milliseconds).
+	Begin(admitted time.Time) Draft[V]
 
 	// Replay takes in entries that are in the log already: those from the cursor
 	// up to head. An error says that the log holds an entry that is not one.
 	Replay(ctx context.Context, entries [][]byte, head Head) error
 
 	// Lookup finds the index of an item that the fold has advanced over.
-	Lookup(id record.ID) (index uint64, ok bool, err error)
+	Lookup(id ID) (index uint64, ok bool, err error)
 
 	// IDs yields the ID of every item that the fold has advanced over, in any
 	// order, until yield returns an error, which it returns.
-	IDs(yield func(record.ID) error) error
+	IDs(yield func(ID) error) error
 
 	// Policy is the policy that a checkpoint of this size has to satisfy, and the
 	// index of the item that set it: it holds for the sizes above that.
@@ -342,10 +342,22 @@ type Fold[V Item] interface {
 }
 
 // Draft judges items one after another, each on top of those before it, and
-// writes nothing. A dropped draft leaves no trace.
-type Draft[V Item] interface {
-	// Judge returns the bytes of the entry that v becomes. A *record.Refusal
+// writes nothing before it becomes the fold's state. A dropped draft leaves no trace.
+//
+// The ledger calls one method at a time, but for one overlap: while a draft advances,
+// the next one, begun on top of it, may already judge.
+type Draft[V any] interface {
+	// Judge returns the bytes of the entry that v becomes. A [Refusal]
 	// concerns v alone, and the draft goes on without it; any other error is a
 	// fault of the fold's store, and the draft is over: [ErrFold] where it is damage.
 	Judge(v V) (entry []byte, err error)
+
+	// Next is [Fold.Begin] on top of this draft, which nobody judges into any more and
+	// which advances before the next one does.
+	Next(admitted time.Time) Draft[V]
+
+	// Advance makes the draft's state the fold's own, as of head. It is called once, if
+	// at least one item was judged well, after the store has made the entries durable,
+	// and need not sync.
+	Advance(head Head) error
 }

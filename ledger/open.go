@@ -9,7 +9,6 @@ import (
 	"github.com/transparency-dev/merkle/compact"
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
-	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
 // Open makes a ledger of what a store and a fold hold: a new one of empty ones,
@@ -20,7 +19,7 @@ import (
 // holds less than the fold has seen, or nothing beside keys that have signed entries,
 // it has lost something: [ErrRollback]. Nothing else may write to either while the
 // ledger is open; both stay the caller's to close.
-func Open[V Item](ctx context.Context, store Store, fold Fold[V], c Config) (*Ledger[V], error) {
+func Open[V any](ctx context.Context, store Store, fold Fold[V], c Config) (*Ledger[V], error) {
 	c, err := c.withDefaults()
 	if err != nil {
 		return nil, err
@@ -154,7 +153,7 @@ func (e *rightEdge) appendLeaves(entries [][]byte) (Head, error) {
 // loadFilter fills the filter from the fold's index.
 func (l *Ledger[V]) loadFilter(context.Context) error {
 	l.admittedIDs = newBloomFilter(l.head.Size)
-	err := l.fold.IDs(func(id record.ID) error {
+	err := l.fold.IDs(func(id ID) error {
 		l.admittedIDs.add(id)
 		return nil
 	})

@@ -17,17 +17,17 @@ type sickFold struct {
 	sick bool
 }
 
-type sickDraft struct{}
+type sickDraft struct{ ledger.Draft[pebblestore.Blob] }
 
 func (sickDraft) Judge(pebblestore.Blob) ([]byte, error) {
 	return nil, fmt.Errorf("%w: a block", ledger.ErrFold)
 }
 
-func (f *sickFold) Begin(below ledger.Draft[pebblestore.Blob], admitted time.Time) ledger.Draft[pebblestore.Blob] {
+func (f *sickFold) Begin(admitted time.Time) ledger.Draft[pebblestore.Blob] {
 	if f.sick {
 		return sickDraft{}
 	}
-	return f.Fold.Begin(below, admitted)
+	return f.Fold.Begin(admitted)
 }
 
 // A fold that is damaged where a batch needs it refuses that batch, of which nothing is

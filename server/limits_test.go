@@ -22,7 +22,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/public"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
@@ -154,7 +154,7 @@ func TestInvalidRates(t *testing.T) {
 			t.Errorf("%+v was taken", r)
 		}
 		for _, c := range []Config{{IssuerRate: r}, {ImporterRate: r}, {RefusalRate: r}} {
-			c.Ledger, c.Register = new(ledger.Public), new(register.Register)
+			c.Ledger, c.Register = new(public.Ledger), new(register.Register)
 			if _, err := New(c); err == nil {
 				t.Errorf("%+v was taken for a server", r)
 			}

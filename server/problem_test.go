@@ -17,6 +17,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/public"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
@@ -36,7 +37,7 @@ func answerFor(err error) (*httptest.ResponseRecorder, string) {
 
 func TestProblemTable(t *testing.T) {
 	current := record.IDOf([]byte("the newest"))
-	full := &Server{cfg: Config{Ledger: new(ledger.Public), Room: func() error { return errors.New("the disk is full") }}}
+	full := &Server{cfg: Config{Ledger: new(public.Ledger), Room: func() error { return errors.New("the disk is full") }}}
 	for _, c := range []struct {
 		err    error
 		status int

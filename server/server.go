@@ -29,7 +29,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/public"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/server/front"
@@ -103,7 +103,7 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // Config is what a server stands on and how much it bears. Ledger and Register
 // are required; the zero value of every other field is the default beside it.
 type Config struct {
-	Ledger   *ledger.Public
+	Ledger   *public.Ledger
 	Register *register.Register
 	Log      *slog.Logger // none
 

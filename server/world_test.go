@@ -27,6 +27,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/public"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
@@ -39,7 +40,7 @@ type world struct {
 	*registertest.World
 	t        testing.TB
 	server   *Server
-	ledger   *ledger.Public
+	ledger   *public.Ledger
 	register *register.Register
 	policy   *proof.Policy
 	log      *bytes.Buffer // what the server logged; read it when nothing is under way
@@ -110,7 +111,7 @@ func newWorld(t testing.TB, set settings) *world {
 	w.register, err = register.Open(set.fs, filepath.Join(set.dir, "register"), options)
 	must(err)
 	set.ledger.Origin, set.ledger.Signers = origin, []*proof.Signer{signer}
-	w.ledger, err = ledger.Open(t.Context(), store, ledger.RegisterFold(w.register), set.ledger)
+	w.ledger, err = ledger.Open(t.Context(), store, public.Fold(w.register), set.ledger)
 	must(err)
 
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))

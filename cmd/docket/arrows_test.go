@@ -20,13 +20,14 @@ var allowedImports = map[string][]string{
 	"ledger/proof":           {},
 	"ledger/register":        {"ledger/record", "ledger/disk", "ledger/register/rules1"},
 	"ledger/register/rules1": {"ledger/record"},
-	"ledger":                 {"ledger/record", "ledger/proof", "ledger/register"},
-	"ledger/pebblestore":     {"ledger", "ledger/record", "ledger/proof", "ledger/disk"},
-	"ledger/storetest":       {"ledger", "ledger/record", "ledger/proof", "ledger/disk"},
+	"ledger":                 {"ledger/proof"},
+	"ledger/public":          {"ledger", "ledger/record", "ledger/proof", "ledger/register"},
+	"ledger/pebblestore":     {"ledger", "ledger/proof", "ledger/disk"},
+	"ledger/storetest":       {"ledger", "ledger/proof", "ledger/disk"},
 	"client/wire":            {"ledger/proof"},
 	"client":                 {"ledger/record", "ledger/proof", "ledger/register", "ledger/disk", "client/wire"},
 	"witness":                {"ledger/proof", "ledger/disk", "client/wire"},
-	"server":                 {"ledger", "ledger/record", "ledger/proof", "ledger/register", "server/front"},
+	"server":                 {"ledger", "ledger/public", "ledger/record", "ledger/proof", "ledger/register", "server/front"},
 	"server/front":           {},
 
 	// A witness stands without a ledger's server.
@@ -60,6 +61,18 @@ func TestArrows(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestEngineStandsAlone: who builds another log on the engine links little but proof.
+func TestEngineStandsAlone(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", module+"/ledger").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	others := slices.DeleteFunc(strings.Fields(string(out)), func(p string) bool { return within(p, module) })
+	if len(others) == 0 || len(others) >= 40 {
+		t.Errorf("ledger links %d packages that are neither ours nor the standard library's, want fewer than 40:\n%s", len(others), strings.Join(others, "\n"))
 	}
 }
 

@@ -3,6 +3,7 @@ package pebblestore
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -15,20 +16,19 @@ import (
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
-	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
 // Blob is an item that nobody judges: bytes, known by their SHA-256.
 type Blob struct {
 	data []byte
-	id   record.ID
+	id   ledger.ID
 }
 
 // NewBlob takes data over; the caller must not change it any more.
-func NewBlob(data []byte) Blob { return Blob{data, record.IDOf(data)} }
+func NewBlob(data []byte) Blob { return Blob{data, sha256.Sum256(data)} }
 
-// ID implements [ledger.Item].
-func (b Blob) ID() record.ID { return b.id }
+// ID is the SHA-256 of its bytes.
+func (b Blob) ID() ledger.ID { return b.id }
 
 // BlobFold is a fold that admits every blob once and remembers where: exact
 // deduplication and nothing else. With it the ledger's own cost can be measured,
@@ -74,18 +74,21 @@ func (x *BlobFold) open() (err error) {
 // Close waits for reads and writes in progress.
 func (x *BlobFold) Close() error { return x.db.Close() }
 
+// ID implements [ledger.Fold].
+func (x *BlobFold) ID(b Blob) ledger.ID { return b.id }
+
 // Cursor implements [ledger.Fold].
 func (x *BlobFold) Cursor() ledger.Head { return x.cursor }
 
-// Begin implements [ledger.Fold]. Blobs do not depend on one another, so neither
-// do drafts.
-func (x *BlobFold) Begin(_ ledger.Draft[Blob], admitted time.Time) ledger.Draft[Blob] {
-	return &blobDraft{admitted: uint64(admitted.UnixMilli())}
+// Begin implements [ledger.Fold].
+func (x *BlobFold) Begin(admitted time.Time) ledger.Draft[Blob] {
+	return &blobDraft{fold: x, admitted: uint64(admitted.UnixMilli())}
 }
 
 type blobDraft struct {
+	fold     *BlobFold
 	admitted uint64
-	ids      []record.ID
+	ids      []ledger.ID
 }
 
 // Judge implements [ledger.Draft].
@@ -95,16 +98,18 @@ func (d *blobDraft) Judge(b Blob) ([]byte, error) {
 	return append(binary.BigEndian.AppendUint64(entry, d.admitted), b.data...), nil
 }
 
-// Advance implements [ledger.Fold].
-func (x *BlobFold) Advance(d ledger.Draft[Blob], head ledger.Head) error {
-	return x.advance(d.(*blobDraft).ids, head)
-}
+// Next implements [ledger.Draft]. Blobs do not depend on one another, so neither do
+// drafts.
+func (d *blobDraft) Next(admitted time.Time) ledger.Draft[Blob] { return d.fold.Begin(admitted) }
+
+// Advance implements [ledger.Draft].
+func (d *blobDraft) Advance(head ledger.Head) error { return d.fold.advance(d.ids, head) }
 
 // advance writes the rows sorted: neighbours in a batch are neighbours in the
 // memory table, which finds their place the faster.
-func (x *BlobFold) advance(ids []record.ID, head ledger.Head) error {
+func (x *BlobFold) advance(ids []ledger.ID, head ledger.Head) error {
 	type row struct {
-		id    record.ID
+		id    ledger.ID
 		index uint64
 	}
 	rows := make([]row, len(ids))
@@ -135,18 +140,18 @@ func (x *BlobFold) advance(ids []record.ID, head ledger.Head) error {
 
 // Replay implements [ledger.Fold].
 func (x *BlobFold) Replay(_ context.Context, entries [][]byte, head ledger.Head) error {
-	ids := make([]record.ID, len(entries))
+	ids := make([]ledger.ID, len(entries))
 	for i, e := range entries {
 		if len(e) < 8 {
 			return fmt.Errorf("entry %d has %d bytes", x.cursor.Size+uint64(i), len(e))
 		}
-		ids[i] = record.IDOf(e[8:])
+		ids[i] = sha256.Sum256(e[8:])
 	}
 	return x.advance(ids, head)
 }
 
 // Lookup implements [ledger.Fold].
-func (x *BlobFold) Lookup(id record.ID) (uint64, bool, error) {
+func (x *BlobFold) Lookup(id ledger.ID) (uint64, bool, error) {
 	v, closer, err := x.db.Get(append([]byte{keyItem}, id[:]...))
 	if errors.Is(err, pebble.ErrNotFound) {
 		return 0, false, nil
@@ -159,13 +164,13 @@ func (x *BlobFold) Lookup(id record.ID) (uint64, bool, error) {
 }
 
 // IDs implements [ledger.Fold].
-func (x *BlobFold) IDs(yield func(record.ID) error) error {
+func (x *BlobFold) IDs(yield func(ledger.ID) error) error {
 	it, err := x.db.NewIter(&pebble.IterOptions{LowerBound: []byte{keyItem}, UpperBound: []byte{keyItem + 1}})
 	if err != nil {
 		return err
 	}
 	for ok := it.First(); ok; ok = it.Next() {
-		if err := yield(record.ID(it.Key()[1:])); err != nil {
+		if err := yield(ledger.ID(it.Key()[1:])); err != nil {
 			return errors.Join(err, it.Close())
 		}
 	}

@@ -179,6 +179,9 @@ func (f Fault) String() string {
 	return f.Pointer + ": " + f.Detail
 }
 
+// RefusesItem says that the error concerns one record alone (ledger.Refusal).
+func (r *Refusal) RefusesItem() {}
+
 func (r *Refusal) Error() string {
 	switch len(r.Faults) {
 	case 0:

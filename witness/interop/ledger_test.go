@@ -37,6 +37,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/public"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
@@ -74,7 +75,7 @@ func newDocket(t testing.TB) *testDocket {
 	store := must(pebblestore.Open(disk, "store", pebblestore.Options{}))
 	reg := must(register.Open(disk, "register", registertest.SmallOptions()))
 	signers := []*proof.Signer{must(proof.ParseSigner(ed)), must(proof.ParseSigner(ml))}
-	l, err := ledger.Open(t.Context(), store, ledger.RegisterFold(reg), ledger.Config{Origin: d.origin, Signers: signers, Cosign: cosign})
+	l, err := ledger.Open(t.Context(), store, public.Fold(reg), ledger.Config{Origin: d.origin, Signers: signers, Cosign: cosign})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -81,7 +81,7 @@ func blobMaker(size int) func(i int) pebblestore.Blob {
 }
 
 // appendAll appends n items as fast as they become durable and returns how long it took.
-func appendAll[V ledger.Item](ctx context.Context, l *ledger.Ledger[V], n int, item func(i int) (V, error)) (time.Duration, error) {
+func appendAll[V any](ctx context.Context, l *ledger.Ledger[V], n int, item func(i int) (V, error)) (time.Duration, error) {
 	const maxPending = 8192 // items that wait for their commit at once
 	ctx, cancel := context.WithCancel(ctx)
 	ran := make(chan error, 1)

@@ -12,8 +12,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/client"
-	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/public"
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
@@ -38,7 +38,7 @@ func (r *run) proofs(ctx context.Context) error {
 }
 
 // filledLedger is the one that the records went into.
-func (r *run) filledLedger(ctx context.Context) (*ledger.Public, error) {
+func (r *run) filledLedger(ctx context.Context) (*public.Ledger, error) {
 	if r.recordsLedger == nil {
 		if err := r.records(ctx); err != nil {
 			return nil, err
@@ -74,7 +74,7 @@ func (r *run) audit(ctx context.Context) error {
 }
 
 // ledgerSource reads a ledger in this process as an auditor reads a server.
-type ledgerSource struct{ l *ledger.Public }
+type ledgerSource struct{ l *public.Ledger }
 
 func (s ledgerSource) Checkpoint(context.Context) ([]byte, error) { return s.l.Published().Note(), nil }
 

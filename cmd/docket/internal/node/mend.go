@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/client"
-	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
+	"github.com/seed-53cf897a/docket/ledger/public"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/server"
 )
@@ -91,7 +91,7 @@ func (n *Node) mendRegister(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := n.Ledger.Refold(ctx, ledger.RegisterFold(next), func() error { return n.Register.Adopt(next) }); err != nil {
+	if err := n.Ledger.Refold(ctx, public.Fold(next), func() error { return n.Register.Adopt(next) }); err != nil {
 		return errors.Join(err, next.Reset(), next.Close())
 	}
 	n.config.Log.Warn("the register was damaged, and was made anew from the entries", "origin", n.config.Keys.Origin, "size", n.Register.Size(), "took", time.Since(begun).Round(time.Millisecond).String())

@@ -27,6 +27,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
+	"github.com/seed-53cf897a/docket/ledger/public"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/server"
@@ -52,7 +53,7 @@ type Config struct {
 
 // Node is one open ledger.
 type Node struct {
-	Ledger    *ledger.Ledger[record.Verified]
+	Ledger    *public.Ledger
 	Register  *register.Register
 	config    Config
 	collector *cosignatures.Collector
@@ -123,7 +124,7 @@ func (n *Node) openLedger(ctx context.Context, lc ledger.Config) error {
 		if err != nil {
 			return err
 		}
-		l, err := ledger.Open(ctx, n.store, ledger.RegisterFold(reg), lc)
+		l, err := ledger.Open(ctx, n.store, public.Fold(reg), lc)
 		if err == nil {
 			n.Ledger, n.Register = l, reg
 			return nil

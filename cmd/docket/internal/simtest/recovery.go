@@ -10,6 +10,7 @@ import (
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/public"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 )
@@ -295,7 +296,7 @@ func (tn *networkSim) runOnBackup() error {
 }
 
 // tryPublish admits a record and publishes, whatever comes of it.
-func (tn *networkSim) tryPublish(l *ledger.Ledger[record.Verified]) error {
+func (tn *networkSim) tryPublish(l *public.Ledger) error {
 	env := tn.nextRecord()
 	v, err := record.Open(env, tn.ledger.node.Register.CandidateKeys)
 	if err != nil {
