@@ -510,6 +510,17 @@ func TestAdmittedAfterItExisted(t *testing.T) {
 // sync is what a trust directory makes of the log, served as files.
 func (o *testOperator) sync() error {
 	o.t.Helper()
+	c := o.serve(o.chain(0))
+	trust, err := CreateTrust(o.t.Context(), vfs.NewMem(), "trust", c, o.Ledger)
+	must(o.t, err)
+	defer trust.Close()
+	return trust.Sync(o.t.Context(), c, nil)
+}
+
+// serve is a client of the log as it stands, published in its newest epoch, whose server
+// gives this chain to who asks for any record's.
+func (o *testOperator) serve(chain []proof.Receipt) *Client {
+	o.t.Helper()
 	newest := o.epochs[len(o.epochs)-1]
 	source := sourceOf(o.t, o.entries).(directory)
 	note, err := source.Checkpoint(o.t.Context())
@@ -517,7 +528,7 @@ func (o *testOperator) sync() error {
 	cp, _, err := proof.ParseCheckpoint(note)
 	must(o.t, err)
 	note = newest.publish(o.t, cp)
-	charters := formatted(o.t, o.chain(0))
+	charters := formatted(o.t, chain)
 	c, err := New("http://ledger.example", &network{handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.URL.Path == "/checkpoint":
@@ -534,10 +545,7 @@ func (o *testOperator) sync() error {
 		}
 	})})
 	must(o.t, err)
-	trust, err := CreateTrust(o.t.Context(), vfs.NewMem(), "trust", c, o.Ledger)
-	must(o.t, err)
-	defer trust.Close()
-	return trust.Sync(o.t.Context(), c, nil)
+	return c
 }
 
 // What a replayed copy covers is judged by the replay, and the chain's own charters are

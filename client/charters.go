@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
 // charter is one charter of the pinned ledger, proven by its receipt.
@@ -169,37 +170,30 @@ func checkSuccessor(old *record.Charter, oldID record.ID, e record.Entry) (*reco
 	if err != nil {
 		return nil, err
 	}
-	if old != nil {
-		if err := checkRootThreshold(v, old, "old"); err != nil {
-			return nil, err
-		}
-	}
-	for i, k := range next.RootKeys {
-		if (old == nil || !hasRoot(old, k.Key)) && !signedBy(v, k.Key) {
-			return nil, fmt.Errorf("root key %d (%s) is new and did not sign", i+1, k.Holder)
-		}
-	}
-	return next, checkRootThreshold(v, next, "new")
+	return next, checkRootSigners(v, old, next)
 }
 
-// checkRootThreshold counts distinct holders of a charter's root keys among the signers.
-func checkRootThreshold(v record.Verified, c *record.Charter, which string) error {
-	holders := make(map[string]bool)
-	for _, k := range c.RootKeys {
-		if signedBy(v, k.Key) {
-			holders[k.Holder] = true
-		}
+// checkRootSigners applies the register's rule of who must sign a charter.
+func checkRootSigners(v record.Verified, old, next *record.Charter) error {
+	needs, err := register.RequiredCharterSigners(old, next)
+	if err != nil {
+		return err
 	}
-	if int64(len(holders)) < c.Thresholds.Root {
-		return fmt.Errorf("%d of the %s root keys' holders needed, %d signed", c.Thresholds.Root, which, len(holders))
+	which := map[register.RootKeySet]string{register.OldRootKeys: "old", register.NewRootKeys: "new"}
+	for _, need := range needs {
+		holders, missing := need.SignedBy(v)
+		switch {
+		case need.Set == register.AddedRootKeys && len(missing) > 0:
+			at := slices.IndexFunc(next.RootKeys, func(k record.RootKey) bool { return isKey(k.Key, missing[0].ID) })
+			return fmt.Errorf("root key %d (%s) is new and did not sign", at+1, missing[0].Holder)
+		case int64(len(holders)) < need.Holders:
+			return fmt.Errorf("%d of the %s root keys' holders needed, %d signed", need.Holders, which[need.Set], len(holders))
+		}
 	}
 	return nil
 }
 
-func signedBy(v record.Verified, key record.PEM) bool {
-	return slices.ContainsFunc(v.Signatures(), func(s record.VerifiedSignature) bool { return s.Key.PEM() == key })
-}
-
-func hasRoot(c *record.Charter, key record.PEM) bool {
-	return slices.ContainsFunc(c.RootKeys, func(k record.RootKey) bool { return k.Key == key })
+func isKey(text record.PEM, id string) bool {
+	key, err := text.Key()
+	return err == nil && key.ID() == id
 }

@@ -268,6 +268,34 @@ func TestFoldAheadOfStore(t *testing.T) {
 	}
 }
 
+// The published checkpoint is of a size that the store has, is the log's own, and of another
+// root: the store lost what was published, and got other entries since.
+func TestPublishedOfAnotherRoot(t *testing.T) {
+	for _, size := range []int{3, 5} { // within the store's tree, and all of it
+		t.Run(fmt.Sprintf("size %d of 5", size), func(t *testing.T) {
+			w := newTestEnv(t)
+			n := w.mustOpen(t)
+			n.addAll(t, numberedBlobs(0, 5)...)
+			own := must(n.store.Published(t.Context()))
+
+			other := w.onDisk(vfs.NewMem())
+			m := other.mustOpen(t)
+			m.addAll(t, numberedBlobs(100, 100+size)...)
+			if err := n.store.Publish(t.Context(), own, must(m.store.Published(t.Context()))); err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(m.close(), n.close()); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 { // it does not help to start again
+				if _, err := w.open(t); !errors.Is(err, ledger.ErrRollback) {
+					t.Errorf("got %v, want ErrRollback", err)
+				}
+			}
+		})
+	}
+}
+
 // corruptingStore is a disk that changes a bit of what is read back: of the entry at this
 // index, or of this tile's first hash.
 type corruptingStore struct {

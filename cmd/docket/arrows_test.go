@@ -16,7 +16,7 @@ const module = "github.com/seed-53cf897a/docket"
 // ours. A package that is not named here inherits the row of the folder above.
 var allowedImports = map[string][]string{
 	"ledger/disk":            {},
-	"ledger/record":          {},
+	"ledger/record":          {"ledger/proof"},
 	"ledger/proof":           {},
 	"ledger/register":        {"ledger/record", "ledger/disk", "ledger/register/rules1"},
 	"ledger/register/rules1": {"ledger/record"},

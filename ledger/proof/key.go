@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/sha256"
@@ -9,6 +10,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -106,7 +108,7 @@ func newKey(name string, alg Algorithm, pub []byte) (Key, error) {
 	case len(pub) != size:
 		return Key{}, fmt.Errorf("key %s: %d bytes, want %d for %s", name, len(pub), size, alg)
 	}
-	if alg != MLDSA44 && isWeakEd25519(pub) {
+	if alg != MLDSA44 && CheckEd25519(pub) != nil {
 		return Key{}, fmt.Errorf("key %s: a small-order or non-canonical Ed25519 point, for which anybody can sign", name)
 	}
 	var err error
@@ -203,38 +205,43 @@ func splitPrivateKey(skey string) (name string, id uint32, alg Algorithm, seed [
 	return parts[2], uint32(hash), Algorithm(raw[0]), raw[1:], nil
 }
 
-// isWeakEd25519 reports whether an Ed25519 encoding is that of a point of small
-// order, or not the one canonical encoding of its point (RFC 8032, section
-// 5.1.3). For the former, signatures exist that verify for any text; the latter
-// would let one key pass for two. It compares bytes and does no curve arithmetic.
-func isWeakEd25519(pub []byte) bool {
-	y := [32]byte(pub)
-	y[31] &= 0x7f // without the sign of x
-	for _, low := range smallOrderY {
-		if y == low {
-			return true
-		}
+// Encodings of Ed25519 points that are nobody's key; see [CheckEd25519].
+var (
+	ErrSmallOrder   = errors.New("an Ed25519 point of small order, for which anybody can sign")
+	ErrNotCanonical = errors.New("not the canonical encoding of an Ed25519 point")
+)
+
+// CheckEd25519 refuses the encodings of 32 bytes that nobody's key should have: that of a
+// point of small order ([ErrSmallOrder]), for which a signature can be made that verifies
+// over any message, and a y that is not reduced modulo p = 2^255 − 19 ([ErrNotCanonical];
+// RFC 8032, section 5.1.3), a second spelling of the same key. It compares bytes and does
+// no curve arithmetic. Both are in Chalkias, Garillot, Nikolaenko: "Taming the many
+// EdDSAs" (2020), sections 3 and 4 and appendix C.
+func CheckEd25519(public []byte) error {
+	y := [32]byte(public)
+	y[31] &= 0x7f        // without the sign of x
+	slices.Reverse(y[:]) // numbers compare as bytes with the highest first
+	switch {
+	case bytes.Compare(y[:], prime25519[:]) >= 0:
+		return ErrNotCanonical
+	case slices.Contains(smallOrderY[:], y):
+		return ErrSmallOrder
 	}
-	for i := 31; i > 0; i-- { // p = 2^255 − 19 is 7f ff … ff ed, high byte first
-		full := byte(0xff)
-		if i == 31 {
-			full = 0x7f
-		}
-		if y[i] != full {
-			return false
-		}
-	}
-	return y[0] >= 0xed
+	return nil
 }
 
-// smallOrderY has the y coordinates, little-endian, of the eight points whose
-// order divides the cofactor.
-var smallOrderY = [][32]byte{
-	mustPoint("0100000000000000000000000000000000000000000000000000000000000000"), // order 1
-	mustPoint("ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"), // 2
-	mustPoint("0000000000000000000000000000000000000000000000000000000000000000"), // 4
-	mustPoint("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), // 8
-	mustPoint("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"), // 8
+// prime25519 is p, the highest byte first.
+var prime25519 = mustPoint("7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffed")
+
+// smallOrderY are the y, the highest byte first, of the eight points whose order divides the
+// cofactor. Each stands for both signs of x; where x is 0 the sign 1 is a non-canonical
+// spelling, so with these out, any y below p is canonical.
+var smallOrderY = [5][32]byte{
+	mustPoint("0000000000000000000000000000000000000000000000000000000000000001"), // order 1
+	mustPoint("7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffec"), // order 2
+	mustPoint("0000000000000000000000000000000000000000000000000000000000000000"), // order 4, twice
+	mustPoint("05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826"), // order 8, twice
+	mustPoint("7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7"), // order 8, twice
 }
 
 func mustPoint(s string) [32]byte {

@@ -353,11 +353,21 @@ func TestOpenLimitsVerifications(t *testing.T) {
 	for range record.MaxVerifications {
 		others = append(others, signerOf(t, record.AlgEd25519).Key())
 	}
+	// A P-384 key verifies over SHA-256 and over SHA-384: each costs two of the tries.
+	own384 := signerOf(t, record.AlgECDSAP384)
+	env384 := envelopeBy(t, responseOf(400), own384)
+	var others384 []*record.Key
+	for range record.MaxVerifications / 2 {
+		others384 = append(others384, signerOf(t, record.AlgECDSAP384).Key())
+	}
 	for name, c := range map[string]struct {
 		env  record.Envelope
 		keys []*record.Key
 		ok   bool
 	}{
+		"last of 16 P-384":           {withoutKeyIDs(env384), append(slices.Clone(others384[1:]), own384.Key()), true},
+		"last of 17 P-384":           {withoutKeyIDs(env384), append(slices.Clone(others384), own384.Key()), false},
+		"last of 17 P-384, hinted":   {env384, append(slices.Clone(others384), own384.Key()), true},
 		"last of 32":                 {withoutKeyIDs(env), append(slices.Clone(others[1:]), own.Key()), true},
 		"last of 33":                 {withoutKeyIDs(env), append(slices.Clone(others), own.Key()), false},
 		"last of 33, hinted":         {env, append(slices.Clone(others), own.Key()), true},
@@ -436,6 +446,24 @@ func TestOpenEntry(t *testing.T) {
 		}
 		if _, err := record.OpenEntry(e, directory()); err != nil {
 			t.Error(err)
+		}
+	})
+
+	// A caller that takes one key for another does not make the one's signature the other's.
+	t.Run("another key than was asked for", func(t *testing.T) {
+		named, signed := signerOf(t, record.AlgEd25519).Key(), signerOf(t, record.AlgEd25519)
+		v, err := record.Open(envelopeBy(t, responseOf(800), signed), knownKeys(signed.Key()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := v.Entry(noon, anyKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Envelope.Signatures[0].KeyID = named.ID()
+		_, err = record.OpenEntry(e, func(string) *record.Key { return signed.Key() })
+		if err == nil || !strings.Contains(err.Error(), "signature 1: no key "+named.ID()+" is known") {
+			t.Errorf("got %v, want the words no key", err)
 		}
 	})
 

@@ -251,8 +251,10 @@ func (j *judgment) countSignatures(as signerRole) (holders []string) {
 }
 
 // signersInRole are the distinct holders who signed in a capacity, in order.
-func (j *judgment) signersInRole(as signerRole) (holders []string) {
-	for _, s := range j.signatures() {
+func (j *judgment) signersInRole(as signerRole) []string { return holdersAmong(j.signatures(), as) }
+
+func holdersAmong(signatures []record.VerifiedSignature, as signerRole) (holders []string) {
+	for _, s := range signatures {
 		holder, ok := as(s.Key.ID())
 		if !ok {
 			continue
@@ -298,10 +300,12 @@ func (j *judgment) countsSignature(k *record.Key) bool {
 }
 
 // rootHolder keys of the charter in force. A set is the newest charter's below the index.
-func (c *CharterRow) rootHolder(keyid string) (string, bool) {
-	for i := range c.Root {
-		if c.Root[i].ID == keyid {
-			return c.Root[i].Holder, true
+func (c *CharterRow) rootHolder(keyid string) (string, bool) { return rootHolder(c.Root, keyid) }
+
+func rootHolder(keys []RootKeyRow, keyid string) (string, bool) {
+	for i := range keys {
+		if keys[i].ID == keyid {
+			return keys[i].Holder, true
 		}
 	}
 	return "", false

@@ -94,21 +94,97 @@ func (j *judgment) checkCharterAmendment(c *record.Charter) error {
 }
 
 func (j *judgment) checkRootSigners(next *CharterRow) error {
-	if j.index > 0 {
-		if err := j.needSigners(j.charter.Thresholds.Root, "root key", j.charter.rootHolder); err != nil {
+	before := j.charter
+	if j.index == 0 {
+		before = nil
+	}
+	for _, need := range charterSigners(before, next) {
+		var err error
+		if need.Set == AddedRootKeys {
+			err = j.needEveryKey(need.keys())
+		} else {
+			err = j.needSigners(need.Holders, "root key", need.holder)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	var added []*record.Key
-	for _, k := range next.Root {
-		if _, old := j.charter.rootHolder(k.ID); j.index == 0 || !old {
-			added = append(added, k.key)
+	return nil
+}
+
+// RootKeySet says of which root keys a [CharterSigners] is.
+type RootKeySet int
+
+const (
+	OldRootKeys   RootKeySet = iota // of the charter before it
+	AddedRootKeys                   // those that the charter before it has not
+	NewRootKeys                     // its own
+)
+
+// CharterSigners is one thing that the signatures of a charter must satisfy: that many
+// distinct holders sign with the keys of a set, or, of those that were added, each key.
+type CharterSigners struct {
+	Set     RootKeySet
+	Keys    []RootKeyRow
+	Holders int64 // 0 of those that were added
+}
+
+// RequiredCharterSigners is the rule of who must sign a charter (RECORDS.md "Kinds",
+// charter), in the order in which it is checked: thresholds.root holders of the root keys
+// before it, each root key that is new, thresholds.root holders of its own. old is nil for
+// the first charter of a ledger. A key that is none is an error.
+func RequiredCharterSigners(old, next *record.Charter) ([]CharterSigners, error) {
+	var rows [2]*CharterRow
+	for i, c := range []*record.Charter{old, next} {
+		if c == nil {
+			continue
+		}
+		rows[i] = &CharterRow{Charter: *c, Root: make([]RootKeyRow, len(c.RootKeys))}
+		for k, root := range c.RootKeys {
+			key, err := root.Key.Key()
+			if err != nil {
+				return nil, err
+			}
+			rows[i].Root[k] = RootKeyRow{ID: key.ID(), Holder: root.Holder, key: key}
 		}
 	}
-	if err := j.needEveryKey(added); err != nil {
-		return err
+	return charterSigners(rows[0], rows[1]), nil
+}
+
+func charterSigners(old, next *CharterRow) (needs []CharterSigners) {
+	added := CharterSigners{Set: AddedRootKeys}
+	if old != nil {
+		needs = append(needs, CharterSigners{OldRootKeys, old.Root, old.Thresholds.Root})
 	}
-	return j.needSigners(next.Thresholds.Root, "root key", next.rootHolder)
+	for _, k := range next.Root {
+		if old != nil {
+			if _, known := old.rootHolder(k.ID); known {
+				continue
+			}
+		}
+		added.Keys = append(added.Keys, k)
+	}
+	return append(needs, added, CharterSigners{NewRootKeys, next.Root, next.Thresholds.Root})
+}
+
+// holder is the [signerRole] of the set.
+func (s CharterSigners) holder(keyid string) (string, bool) { return rootHolder(s.Keys, keyid) }
+
+func (s CharterSigners) keys() []*record.Key {
+	keys := make([]*record.Key, len(s.Keys))
+	for i, k := range s.Keys {
+		keys[i] = k.key
+	}
+	return keys
+}
+
+// SignedBy are the distinct holders of the set's keys who signed a record, and the keys
+// that did not.
+func (s CharterSigners) SignedBy(v record.Verified) (holders []string, missing []RootKeyRow) {
+	missing = slices.DeleteFunc(slices.Clone(s.Keys), func(k RootKeyRow) bool {
+		return slices.ContainsFunc(v.Signatures(), func(sig record.VerifiedSignature) bool { return sig.Key.ID() == k.ID })
+	})
+	return holdersAmong(v.Signatures(), s.holder), missing
 }
 
 // assignRootKeys gives the new root keys to the root set, for ever.

@@ -7,7 +7,6 @@
 package registertest
 
 import (
-	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"crypto/x509"
@@ -153,13 +152,7 @@ func (w *World) Sign(st *record.Statement, names ...string) record.Envelope {
 	if err != nil {
 		panic(fmt.Sprintf("registertest: encoding a %s on %s: %v", st.Kind, st.Thread, err))
 	}
-	env := record.Envelope{PayloadType: record.PayloadType, Payload: payload}
-	for _, name := range names {
-		if env, err = env.Sign(context.Background(), w.Signer(name)); err != nil {
-			panic(fmt.Sprintf("registertest: signing as %s: %v", name, err))
-		}
-	}
-	return env
+	return w.SignAs(record.Envelope{PayloadType: record.PayloadType, Payload: payload}, names...)
 }
 
 // NoteAdmitted tells the world that a record was admitted: its thread has it as head.

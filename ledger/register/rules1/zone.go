@@ -62,29 +62,3 @@ func zoneData(name string) ([]byte, error) {
 func DateIn(t time.Time, loc *time.Location) record.Date {
 	return record.DateOf(t, loc)
 }
-
-// EndOf is the instant at which an inclusive end date is over in loc: 24:00 of
-// that day, the last time the clock shows it. Where clocks skip midnight, it is
-// the instant of the skip.
-//
-// It asks the zone for dates only: time.Time.ZoneBounds ends a leap year a day
-// early in zones that follow a rule (Go 1.26).
-func EndOf(date record.Date, loc *time.Location) time.Time {
-	// The next midnight as if in UTC; no zone was ever 16 h from it, nor changed
-	// twice within the step.
-	const furthest, step = 16 * time.Hour, 15 * time.Minute
-	over := time.Date(date.Year, date.Month, date.Day+1, 0, 0, 0, 0, time.UTC).Add(furthest)
-	within := over
-	for DateIn(within, loc).Compare(date) > 0 {
-		over, within = within, within.Add(-step)
-	}
-	for over.Sub(within) > time.Second { // offsets are whole seconds
-		middle := within.Add(over.Sub(within) / 2).Truncate(time.Second)
-		if DateIn(middle, loc).Compare(date) > 0 {
-			over = middle
-		} else {
-			within = middle
-		}
-	}
-	return over
-}
