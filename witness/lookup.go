@@ -132,13 +132,19 @@ func (l *lookUp) fetchAll(ctx context.Context, v *logState, c *comparison) (show
 	for _, p := range l.w.peers {
 		places = append(places, place{p.URL(), func(ctx context.Context) ([]*proof.Signed, error) { return l.fetchFromPeer(ctx, v, p) }, func() {}})
 	}
-	forEachParallel(l.w, places, func(p place) {
+	found := make([][]*proof.Signed, len(places)) // in the places' order, not in that of their answers
+	numbers := make([]int, len(places))
+	for i := range numbers {
+		numbers[i] = i
+	}
+	forEachParallel(l.w, numbers, func(i int) {
+		p := places[i]
 		ctx, cancel := context.WithTimeout(ctx, lookUpTimeout)
 		defer cancel()
-		found, err := p.hear(ctx)
+		of, err := p.hear(ctx)
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		shown = append(shown, found...)
+		found[i] = of
 		if err != nil {
 			silent = append(silent, p.url)
 			p.gone()
@@ -146,7 +152,7 @@ func (l *lookUp) fetchAll(ctx context.Context, v *logState, c *comparison) (show
 		}
 	})
 	slices.Sort(silent)
-	return shown, len(places), silent
+	return slices.Concat(found...), len(places), silent
 }
 
 // fetchFromPeer asks what a peer shows, unless it used up its time on another log.

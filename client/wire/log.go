@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -86,32 +87,47 @@ func (l *Log) CheckpointAt(ctx context.Context, t time.Time) ([]byte, error) {
 
 // Tiles fetches tiles, in parallel, each exactly as wide as asked. A log may have
 // dropped a partial tile once the full one exists; then the full one is fetched
-// and cut (C2SP tlog-tiles, "Partial Tiles").
+// and cut (C2SP tlog-tiles, "Partial Tiles"). The error is that of the first tile, in the
+// order asked, that failed: calls under way are not cancelled for another's failure, so
+// that what is asked does not depend on which answer comes first.
 func (l *Log) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error) {
-	tiles := make([][]byte, len(ids))
-	g, ctx := errgroup.WithContext(ctx)
+	tiles, errs := make([][]byte, len(ids)), make([]error, len(ids))
+	var failed atomic.Bool
+	var g errgroup.Group
 	g.SetLimit(maxParallel)
 	for i, id := range ids {
+		if i >= maxParallel && failed.Load() {
+			break
+		}
 		g.Go(func() error {
-			data, err := l.fetch(ctx, id.Path(), maxTile)
-			if IsNotFound(err) && id.Width < proof.TileWidth {
-				data, err = l.fetch(ctx, id.Full().Path(), maxTile)
-				data = data[:min(len(data), id.Width*32)]
+			if tiles[i], errs[i] = l.tile(ctx, id); errs[i] != nil {
+				failed.Store(true)
 			}
-			if err != nil {
-				return err
-			}
-			if len(data) != id.Width*32 {
-				return l.malformed(id.Path(), fmt.Errorf("%d bytes, want %d", len(data), id.Width*32))
-			}
-			tiles[i] = data
 			return nil
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return nil, err
+	g.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
 	}
 	return tiles, nil
+}
+
+func (l *Log) tile(ctx context.Context, id proof.TileID) ([]byte, error) {
+	data, err := l.fetch(ctx, id.Path(), maxTile)
+	if IsNotFound(err) && id.Width < proof.TileWidth {
+		data, err = l.fetch(ctx, id.Full().Path(), maxTile)
+		data = data[:min(len(data), id.Width*32)]
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(data) != id.Width*32 {
+		return nil, l.malformed(id.Path(), fmt.Errorf("%d bytes, want %d", len(data), id.Width*32))
+	}
+	return data, nil
 }
 
 // Bundle fetches the entries of one bundle, as many as its width says.
