@@ -123,8 +123,8 @@ func (s serverSource) ChainUnverified(ctx context.Context, id record.ID) ([]byte
 	return s.c.ChainUnverified(ctx, id)
 }
 
-// CheckpointAt asks the server's GET /v1/checkpoints. Whoever hands on tiles alone
-// refuses the path, each in its own way, and keeps none.
+// CheckpointAt asks the server's GET /v1/checkpoints. A server of tiles alone has no
+// such path, and refuses it in its own way.
 func (s serverSource) CheckpointAt(ctx context.Context, t time.Time) ([]byte, error) {
 	note, _, err := s.c.call(ctx, http.MethodGet, "/v1/checkpoints?at="+url.QueryEscape(t.UTC().Format(time.RFC3339)), "", nil)
 	if p := (*Problem)(nil); errors.As(err, &p) && p.Status < http.StatusInternalServerError && !p.Retryable() {
@@ -138,7 +138,7 @@ func (s serverSource) CheckpointAt(ctx context.Context, t time.Time) ([]byte, er
 type checkpointTimes struct {
 	size        uint64
 	existedBy   time.Time // of its quorum: the tree existed by then
-	newestSince time.Time // from then on a whole quorum has called it the newest; zero where nobody asks
+	newestSince time.Time // from then on a whole quorum has called it the newest; zero where it is not needed
 }
 
 // timesOf are those of a checkpoint.
@@ -146,7 +146,7 @@ func timesOf(p *proof.Published) checkpointTimes {
 	return checkpointTimes{p.Checkpoint().Size, p.ExistedBy(), newestQuorumTime(p)}
 }
 
-// archiveReader is a log whose published checkpoints somebody keeps.
+// archiveReader reads the published checkpoints that a log has archived.
 type archiveReader struct {
 	source   checkpointArchive
 	policies Policies
@@ -304,11 +304,10 @@ func (t *Trust) ExistedBy(index uint64) (time.Time, error) {
 	return time.Time{}, nil
 }
 
-// fetchQuorumTimes are the quorum times known and those that lead up to the trusted checkpoint:
-// of the one that was trusted before, of that one, and of the checkpoints that the
-// ledger has kept in between. Nil says that there are none: a copy that has come as far
-// before has them all, however often the checkpoint was cosigned since, and asks
-// nothing.
+// fetchQuorumTimes returns the known quorum times and those up to the trusted
+// checkpoint: of the previously trusted one, of the trusted one, and of the checkpoints
+// archived in between. It returns nil, and sends no request, if the known times already
+// reach the trusted size.
 func (t *Trust) fetchQuorumTimes(ctx context.Context, c *Client, r *register.Register, before *proof.Published) (quorumTimes, error) {
 	next := t.checkpoint
 	known, err := t.readTimes()

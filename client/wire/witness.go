@@ -277,8 +277,8 @@ func withResponseText(s *StatusError) error {
 	return fmt.Errorf("%w: %.200q", s, line)
 }
 
-// IsRefusal tells whether an error is a witness's definite refusal, which asking again
-// with the same request will not change.
+// IsRefusal reports whether an error is a witness's definite refusal, which repeating
+// the same request will not change.
 func IsRefusal(err error) bool {
 	var s *StatusError
 	return errors.As(err, &s) && s.Code >= 400 && !s.Retryable()
