@@ -26,9 +26,9 @@ type Config struct {
 	// there is space again. Otherwise it ends the process at once.
 	Wait bool
 
-	// Fatal ends the process once nobody knows any more what is on the disk. nil says
-	// why on standard error, unless Log was told, and exits with status 1. It must not
-	// return; if it does, the caller panics.
+	// Fatal ends the process when the state of the disk is unknown. nil says why on
+	// standard error, unless Log was told, and exits with status 1. It must not return;
+	// if it does, the caller panics.
 	Fatal func(reason string)
 }
 
@@ -56,7 +56,7 @@ type Damage struct {
 	Err   error    // of the first
 }
 
-// String is for anybody; the log has more.
+// String tells no detail that is not public; the log has more.
 func (d Damage) String() string {
 	if len(d.Files) == 0 {
 		return fmt.Sprintf("the %s is damaged", d.Name)
@@ -85,7 +85,7 @@ func NewHealth(c Config) *Health {
 // nothing waits any more.
 func (h *Health) GiveUp() { h.end.Do(func() { close(h.ended) }) }
 
-// News wakes whoever does something about damage.
+// News receives after each new damage.
 func (h *Health) News() <-chan struct{} { return h.news }
 
 // Damage is what is damaged, by database.
@@ -188,8 +188,9 @@ func (w *watch) listener() *pebble.EventListener {
 	}
 }
 
-// turn waits until a table may be begun. Where writes wait for a flush that fails, whoever
-// is told to end ends here, like one who waits for no flush at all after a few tries.
+// turn waits until a table may be begun. Where writes wait for a flush that fails, a
+// process that is told to end ends here, and one without [Config.Wait] after a few
+// tries.
 func (w *watch) turn(category vfs.DiskWriteCategory) {
 	if category != "pebble-memtable-flush" {
 		w.pause(w.compaction.pause())
@@ -211,7 +212,7 @@ func (w *watch) turn(category vfs.DiskWriteCategory) {
 	}
 }
 
-// maxFlushes is how often a flush may fail in a row where nobody waits for the disk.
+// maxFlushes is how often a flush may fail in a row without [Config.Wait].
 const maxFlushes = 3
 
 // pause waits before what has failed is tried again; not while the database is closed.
@@ -310,5 +311,5 @@ func (w *watch) Errorf(format string, args ...any) {
 	}
 }
 
-// Fatalf is what Pebble calls where nobody knows any more what the disk holds.
+// Fatalf is what Pebble calls when the state of the disk is unknown.
 func (w *watch) Fatalf(format string, args ...any) { w.die(fmt.Sprintf(format, args...)) }
