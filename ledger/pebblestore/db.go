@@ -21,8 +21,8 @@ type Options struct {
 	// MiB if zero. Up to four times as much is held while files are written.
 	MemTableBytes uint64
 
-	// Health is told of damage and of a full disk, and ends the process where nobody
-	// knows what is on the disk; nil: a new one, of which nobody hears.
+	// Health is told of damage and of a full disk, and ends the process when the state
+	// of the disk is unknown; nil: a new one.
 	Health *disk.Health
 }
 
