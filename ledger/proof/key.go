@@ -39,8 +39,8 @@ func (a Algorithm) String() string {
 	return fmt.Sprintf("signature type 0x%02x", byte(a))
 }
 
-// Key is a public key of a log or a witness with the name that it signs under, as
-// a vkey says it (signed-note "Verifier keys"). The zero Key is none.
+// Key is the public key of a log or a witness and the name it signs under (signed-note
+// "Verifier keys"). The zero Key is invalid.
 type Key struct {
 	name     string
 	alg      Algorithm
@@ -186,7 +186,7 @@ func (e *SignatureError) Error() string {
 
 var errPrivateKey = errors.New("not a private key of the form PRIVATE+KEY+name+hash+key")
 
-// splitPrivateKey takes a private key in the libraries' form apart.
+// splitPrivateKey parses a private key in the form of golang.org/x/mod/sumdb/note.
 func splitPrivateKey(skey string) (name string, id uint32, alg Algorithm, seed []byte, err error) {
 	parts := strings.SplitN(skey, "+", 5)
 	if len(parts) != 5 || parts[0] != "PRIVATE" || parts[1] != "KEY" || len(parts[3]) != 8 {
@@ -203,10 +203,10 @@ func splitPrivateKey(skey string) (name string, id uint32, alg Algorithm, seed [
 	return parts[2], uint32(hash), Algorithm(raw[0]), raw[1:], nil
 }
 
-// isWeakEd25519 reports whether an Ed25519 encoding is that of a point of small
-// order, or not the one canonical encoding of its point (RFC 8032, section
-// 5.1.3). For the former, signatures exist that verify for any text; the latter
-// would let one key pass for two. It compares bytes and does no curve arithmetic.
+// isWeakEd25519 reports whether an Ed25519 public key has small order, so that one
+// signature verifies for any text, or is not canonically encoded (RFC 8032, section
+// 5.1.3), so that one key could count as two. It compares bytes and does no curve
+// arithmetic.
 func isWeakEd25519(pub []byte) bool {
 	y := [32]byte(pub)
 	y[31] &= 0x7f // without the sign of x
@@ -245,10 +245,9 @@ func mustPoint(s string) [32]byte {
 	return [32]byte(b)
 }
 
-// ML-DSA-44 (FIPS 204) is circl's. The library below formats/note does the same, and
-// was measured to take four times as long to sign and seven times to verify: that was
-// most of what a publication and a cosignature cost. The tests hold one against the
-// other.
+// ML-DSA-44 (FIPS 204) is circl's. The implementation that formats/note uses was
+// measured to take four times as long to sign and seven times to verify, which was most
+// of the cost of a publication and of a cosignature. The tests compare both.
 
 const mldsaSignatureSize = mldsa44.SignatureSize
 
