@@ -139,10 +139,10 @@ func (k *Key) Verify(message, sig []byte) error {
 	return fmt.Errorf("not a signature by %s", k.id)
 }
 
-// plausibleSignature tells by length and shape alone whether sig can be a signature by k, so
-// that keys of another algorithm cost nothing. An ECDSA signature is ASN.1 DER
-// (RFC 3279, section 2.2.3). What the same parser does not take, sigstore's verifier
-// reads as raw r ‖ s, a second spelling, of which some begin as DER does.
+// plausibleSignature reports by length and encoding whether sig can be a signature by
+// k. It avoids verifications with keys of another algorithm. An ECDSA signature is
+// ASN.1 DER (RFC 3279, section 2.2.3). What the same parser does not take, sigstore's
+// verifier reads as raw r ‖ s, a second spelling, of which some begin as DER does.
 func (k *Key) plausibleSignature(sig []byte) bool {
 	switch k.alg {
 	case AlgEd25519:
@@ -209,12 +209,12 @@ func hashesFor(a Algorithm) []crypto.Hash {
 	return []crypto.Hash{crypto.SHA256}
 }
 
-// Ed25519 keys are little-endian y with the sign of x in the top bit (RFC 8032,
-// section 5.1.2). crypto/ed25519 accepts two sorts of key that nobody should
-// have: a point of small order, for which a signature can be made that verifies
-// over any message, and a y that is not reduced modulo p = 2^255 − 19, a second
-// spelling of the same key. Both are in Chalkias, Garillot, Nikolaenko: "Taming
-// the many EdDSAs" (2020), sections 3 and 4 and appendix C.
+// Ed25519 keys are little-endian y with the sign of x in the top bit (RFC 8032, section
+// 5.1.2). crypto/ed25519 accepts two sorts of unsafe keys: a point of small order, for
+// which a signature can be made that verifies over any message, and a y that is not
+// reduced modulo p = 2^255 − 19, a second spelling of the same key. Both are in
+// Chalkias, Garillot, Nikolaenko: "Taming the many EdDSAs" (2020), sections 3 and 4 and
+// appendix C.
 
 // prime25519 is p, little-endian.
 var prime25519 = mustHex("edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f")
