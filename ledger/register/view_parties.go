@@ -100,7 +100,7 @@ func (v *View) Party(id string, at time.Time) (PartyDetail, error) {
 	}
 	detail := PartyDetail{Party: p, Attestations: []Record{}, Duties: []Duty{}}
 	if !slices.Contains(p.Roles, record.RoleProvider) {
-		return detail, nil // providers attest and owe, nobody else does in rules 1
+		return detail, nil // only providers attest and owe in rules 1
 	}
 	if detail.Attestations, err = v.firstRecords(RecordFilter{Issuer: id, Attestations: true}, "attestations", &detail.Cut); err != nil {
 		return PartyDetail{}, err
@@ -118,7 +118,7 @@ func (v *View) Party(id string, at time.Time) (PartyDetail, error) {
 	return detail, err
 }
 
-// partyAt is the history of a party, and the instant as its questions see it.
+// partyAt is the history of a party, and the instant as its queries see it.
 func (v *View) partyAt(id string, at time.Time) (*threadHistory, moment, error) {
 	h, err := v.threadHistory("party/" + id)
 	if err == nil && h == nil {
