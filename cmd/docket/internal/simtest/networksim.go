@@ -19,9 +19,9 @@ import (
 	"github.com/seed-53cf897a/docket/witness"
 )
 
-// networkSim is a ledger, its witnesses and its clients, each on a machine of its own.
-// The ledger is honest at first; then, perhaps, its operator keeps two histories.
-// All that happens, happens in the goroutine of [RunNetwork].
+// networkSim is a ledger, its witnesses and its clients, each on its own simulated
+// machine. The log is honest at first; with scenario.fork it later keeps two histories.
+// All steps run in the goroutine of [RunNetwork].
 type networkSim struct {
 	simBase
 	scenario     scenario
@@ -31,7 +31,7 @@ type networkSim struct {
 	maliciousLog *maliciousLog // nil before the fork
 
 	records      *registertest.World
-	undecided    *record.Envelope // nobody knows yet whether it was committed
+	undecided    *record.Envelope // whether it was committed is not known yet
 	designations int
 
 	backup   backup // of the ledger
@@ -44,7 +44,7 @@ type networkSim struct {
 	events     map[string]int
 }
 
-// scenario says what a town is like.
+// scenario is the configuration of one network simulation.
 type scenario struct {
 	witnesses, quorum  int
 	dishonest          int  // of those in the quorum
@@ -63,8 +63,8 @@ var scenarios = []scenario{
 	{witnesses: 7, quorum: 5, dishonest: 2},
 }
 
-// scenarioFor is the plan of a seed: the sound ones in turn, each with a fork two times
-// out of three.
+// scenarioFor is the scenario of a seed: the sound ones in turn, each with a fork two
+// times out of three.
 func scenarioFor(seed uint64) scenario {
 	p := scenarios[seed%uint64(len(scenarios))]
 	p.fork = seed%3 != 0
@@ -117,8 +117,8 @@ func newNetworkSim(seed uint64, p scenario) *networkSim {
 	return tn
 }
 
-// checkpointBurst is how many new checkpoints a log may save up with a witness: more than a
-// town makes of them, and few enough for a stranger to send.
+// checkpointBurst is how many new checkpoints a log may save up with a witness: more
+// than a simulation makes of them, and few enough for an outsider to send.
 const checkpointBurst = 100
 
 // logList is the witnesses' list of logs.
@@ -130,7 +130,7 @@ func (tn *networkSim) logList() witness.LogList {
 	return witness.LogList{l, {Origin: slowLogOrigin, Keys: []proof.Key{tn.slowLog.signer.Key()}, QPD: 1 << 30, Contact: "nobody"}}
 }
 
-// addWitness adds a witness to the town and its keys to the policy, as one group.
+// addWitness adds a witness to the network and its keys to the policy, as one group.
 func (tn *networkSim) addWitness(policy *strings.Builder, i int, c behaviour) (group string) {
 	s, vkeys := newWitnessNode(tn, fmt.Sprintf("w%d.example", i), c)
 	for k, vkey := range vkeys {
@@ -153,7 +153,8 @@ type NetworkReport struct {
 	Faults  map[fault]int
 }
 
-// RunNetwork lets a town live for that many steps; a broken law is its error.
+// RunNetwork simulates a network for that many steps; a violated invariant is its
+// error.
 func RunNetwork(t *testing.T, seed uint64, p scenario, steps int) (*NetworkReport, error) {
 	t.Helper()
 	cryptotest.SetGlobalRandom(t, seed)
@@ -193,7 +194,7 @@ func (tn *networkSim) report() *NetworkReport {
 	return &NetworkReport{Trace: tn.Trace(), Entries: len(tn.invariants.histories[0].roots) - 1, Events: tn.events, Faults: tn.net.faultCounts}
 }
 
-// runDay opens the town for a day, with every machine on.
+// runDay runs the network for a day, with every machine on.
 func (tn *networkSim) runDay(t *testing.T, steps func() error) error {
 	startAll := func() error {
 		if tn.maliciousLog != nil {
@@ -219,7 +220,7 @@ func (tn *networkSim) runDay(t *testing.T, steps func() error) error {
 	})
 }
 
-// check re-checks every law.
+// check checks every invariant again.
 func (tn *networkSim) check() error {
 	synctest.Wait()
 	for _, s := range tn.witnesses {
@@ -348,7 +349,7 @@ func firstLine(err error) string {
 	return first
 }
 
-// step is one thing that happens in the town.
+// step takes one random step of the simulation.
 func (tn *networkSim) step() error {
 	s := pick(tn, tn.witnesses...)
 	switch n := tn.roll(112); {
@@ -532,7 +533,7 @@ func (tn *networkSim) changeLinks() {
 	}
 }
 
-// gossip lets a witness make one round, which whoever hangs must not draw out.
+// gossip lets a witness make one round, which a peer that hangs must not prolong.
 func (tn *networkSim) gossip(s *witnessNode) error {
 	if s.witness == nil {
 		return nil
@@ -573,8 +574,8 @@ func (tn *networkSim) chooseShownHost(c *clientNode) {
 	tn.net.redirect(link{c.name, ledgerHost}, host)
 }
 
-// fork is when the operator begins to keep two histories. Whom it can reach with
-// which, it chooses.
+// fork makes the operator sign two histories from now on, and choose who is shown
+// which.
 func (tn *networkSim) fork() error {
 	if err := tn.checkPublishing(); err != nil {
 		return err

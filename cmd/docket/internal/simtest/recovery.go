@@ -139,7 +139,7 @@ func (tn *networkSim) healPartition() error {
 	return errors.Join(errs...)
 }
 
-// anyHonestWitness is one of the witnesses that the laws hold to their word.
+// anyHonestWitness is one of the witnesses that the invariants bind.
 func (tn *networkSim) anyHonestWitness() *witnessNode {
 	for {
 		if s := pick(tn, tn.witnesses...); s.isHonest() {
