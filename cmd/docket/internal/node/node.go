@@ -45,8 +45,8 @@ type Config struct {
 	// if zero.
 	MinFree uint64 // bytes
 
-	// Fatal ends the process once nobody knows any more what is on the disk; nil
-	// exits with status 1. It must not return.
+	// Fatal ends the process when the state of the disk is unknown; nil exits with
+	// status 1. It must not return.
 	Fatal func(reason string)
 }
 
@@ -244,9 +244,9 @@ func (n *Node) Serve(ctx context.Context, l net.Listener, c server.Config) error
 	go func() {
 		err := n.Ledger.Run(running)
 		if !errors.Is(err, ledger.ErrCorrupt) {
-			stopServing() // a ledger that stopped serves nobody: whoever supervises starts anew
+			stopServing() // the process must be restarted once the ledger has stopped
 		}
-		ran <- err // where its disk is damaged a new start helps nobody: it goes on being read
+		ran <- err // where its disk is damaged a restart does not help: reads go on
 	}()
 	rehearsing := make(chan struct{})
 	go func() { defer close(rehearsing); n.rehearsals(serving) }()
