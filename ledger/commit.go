@@ -20,18 +20,18 @@ type Admission struct {
 	Duplicate bool // it was there before: Index is the first entry's
 }
 
-// Ticket is a place in the pool. Its verdict comes with the commit that takes
-// the item in or refuses it.
+// Ticket is an item in the pool. It is decided by the commit that admits or refuses the
+// item.
 type Ticket struct {
 	done      <-chan struct{} // closed once a and err are final
 	admission Admission
 	err       error
 }
 
-// AwaitCommitted waits for the verdict: where the item is, durably, or why not. The
-// error is a *record.Refusal if the item was judged and refused; [ErrUnknown] if
-// it may or may not be in the log; ctx's error if that ended first, and then
-// the item stays in the pool.
+// AwaitCommitted waits for the decision: where the item is, durably, or why not. The
+// error is a *record.Refusal if the item was judged and refused; [ErrUnknown] if it may
+// or may not be in the log; ctx's error if that ended first, and then the item stays in
+// the pool.
 func (t *Ticket) AwaitCommitted(ctx context.Context) (Admission, error) {
 	select {
 	case <-t.done:
@@ -53,8 +53,8 @@ var closedChan = func() chan struct{} {
 	return c
 }()
 
-// batch is what is judged, hashed and written together. Its tickets share one
-// channel: an item costs no channel of its own, and a verdict one broadcast.
+// batch is what is judged, hashed and written together. Its tickets share one channel:
+// an item costs no channel of its own, and a decision one broadcast.
 type batch[V Item] struct {
 	items   []queuedItem[V]
 	decided int // how many from the front have been committed or refused
@@ -66,7 +66,7 @@ type queuedItem[V Item] struct {
 	ticket *Ticket
 }
 
-// fail gives every ticket that has no verdict yet this one, and wakes all.
+// fail ends every undecided ticket of the batch with err.
 func (b *batch[V]) fail(err error) {
 	for _, w := range b.items[b.decided:] {
 		if w.ticket.err == nil {
@@ -134,7 +134,7 @@ func (p *pool[V]) take() *batch[V] {
 	return b
 }
 
-// failAll gives all that waits the same verdict.
+// failAll ends every queued item with err.
 func (p *pool[V]) failAll(err error) {
 	for b := p.take(); b != nil; b = p.take() {
 		b.fail(err)
@@ -164,19 +164,19 @@ func (p *pool[V]) notify() {
 	}
 }
 
-// Commit takes in everything that the pool holds: it judges in order, and makes
-// what is admitted durable, one synced write a batch. When it returns, all those
-// items have their verdict.
+// Commit empties the pool: it judges the items in order and writes the admitted ones
+// durably, with one synced write a batch. When it returns, each of those items is
+// admitted or refused.
 //
 // An error means that the ledger has stopped, but for [ErrClock], [ErrFold] and ctx's
 // own: then nothing was written, and it may be called again. A batch that is judged is
 // also written, whatever ctx says meanwhile.
 func (l *Ledger[V]) Commit(ctx context.Context) error { return l.commit(ctx, false) }
 
-// commit is Commit. With overlap, the next batch is judged and written while the
-// fold advances over the one before: Run gains by it a good part of the second
-// core. The step alone does one thing after another, for whoever must be able to
-// repeat what it did.
+// commit is Commit. With overlap, the next batch is judged and written while the fold
+// advances over the one before: Run gains by it a good part of the second core. Without
+// overlap the steps run one after another, so that the simulation can repeat a run
+// exactly.
 func (l *Ledger[V]) commit(ctx context.Context, overlap bool) error {
 	l.sequencing.Lock()
 	defer l.sequencing.Unlock()
@@ -222,7 +222,8 @@ func (l *Ledger[V]) commitBatch(ctx context.Context, b *batch[V], overlap bool) 
 	return nil
 }
 
-// waitInFlight waits until the fold has advanced over the plan in flight, if there is one.
+// waitInFlight waits until the fold has advanced over the commit in flight. It returns
+// at once if there is none.
 func (l *Ledger[V]) waitInFlight() error {
 	if l.inFlight == nil {
 		return nil
@@ -232,8 +233,8 @@ func (l *Ledger[V]) waitInFlight() error {
 	return err
 }
 
-// commitError is what those are told whose commit failed: that it may have happened,
-// or surely did not.
+// commitError is the error for items whose commit failed: ErrUnknown if the write may
+// have happened, else ErrStopped.
 func commitError(err error) error {
 	if errors.Is(err, ErrUnknown) || errors.Is(err, ErrClock) || errors.Is(err, ErrFold) {
 		return err
@@ -241,7 +242,8 @@ func commitError(err error) error {
 	return fmt.Errorf("%w: %w", ErrStopped, err)
 }
 
-// pendingCommit is one commit: decided, hashed, nothing written.
+// pendingCommit is one commit whose items are judged and hashed. Nothing of it is
+// written yet.
 type pendingCommit[V Item] struct {
 	started    time.Time
 	batch      *batch[V]
@@ -258,8 +260,8 @@ type pendingCommit[V Item] struct {
 }
 
 // prepareCommit judges a batch, or as much of it as one commit takes, and builds the
-// extension. It fails before it has changed anything but the filter, which may
-// know too much.
+// extension. On an error only the filter has changed: it may hold IDs that were not
+// admitted, which costs a look-up and nothing else.
 func (l *Ledger[V]) prepareCommit(b *batch[V], from int) (*pendingCommit[V], error) {
 	p := &pendingCommit[V]{started: time.Now(), batch: b, end: from, admitted: admissionTime(), done: make(chan error, 1)}
 	if err := l.clockErr(p.started); err != nil {
@@ -290,9 +292,9 @@ func (l *Ledger[V]) prepareCommit(b *batch[V], from int) (*pendingCommit[V], err
 	return p, nil
 }
 
-// notBeforeNewest admits at the time of the newest entry where the clock says less, since
-// admission times never go back: a clock that is set back by some seconds costs nobody
-// anything. Beyond what verifiers grant it is a [ClockError].
+// notBeforeNewest uses the newest entry's admission time where the clock is behind it,
+// because admission times never decrease. A clock further behind than verifiers
+// tolerate is a [ClockError].
 func (l *Ledger[V]) notBeforeNewest(p *pendingCommit[V]) error {
 	by := l.newestAdmitted.Sub(p.admitted)
 	if by <= 0 {
@@ -355,8 +357,8 @@ func (l *Ledger[V]) judgeItems(p *pendingCommit[V]) error {
 	return nil
 }
 
-// spoilt is why nothing of a plan is written. A fold that is made anew judges again
-// then; after anything else nobody can say what it would do.
+// spoilt is the error for a commit of which nothing is written. A fold that is rebuilt
+// judges again then; after any other error its state is unknown.
 func (l *Ledger[V]) spoilt(err error) error {
 	if errors.Is(err, ErrFold) {
 		return err
@@ -364,10 +366,11 @@ func (l *Ledger[V]) spoilt(err error) error {
 	return l.stop(err)
 }
 
-// findAdmitted is exact for everything admitted so far, this plan included. Whoever is
-// found in a plan learns of it only once that plan is durable. Only what was
-// admitted is found: an item that was refused is judged again each time, since
-// another submission of it may bear more signatures.
+// findAdmitted finds an item among those admitted so far, including those of this
+// commit and of the commit in flight. A caller whose item is found in an unfinished
+// commit gets the answer only once that commit is durable. Only what was admitted is
+// found: an item that was refused is judged again each time, since another submission
+// of it may bear more signatures.
 func (l *Ledger[V]) findAdmitted(p *pendingCommit[V], id record.ID) (uint64, bool, error) {
 	if !l.admittedIDs.has(id) {
 		return 0, false, nil
@@ -399,7 +402,7 @@ func (l *Ledger[V]) extendStore(ctx context.Context, p *pendingCommit[V]) error 
 	return nil
 }
 
-// advanceFold takes the fold over p, shows the new tree and gives the verdicts.
+// advanceFold advances the fold over p, shows the new tree and answers the tickets.
 func (l *Ledger[V]) advanceFold(p *pendingCommit[V]) error {
 	if len(p.extension.Entries) > 0 {
 		if err := l.fold.Advance(p.draft, p.extension.New); err != nil {
@@ -443,7 +446,7 @@ func (l *Ledger[V]) notifyCommit() {
 // for each entry of the ledger. A library would have to be lockless for readers
 // beside the one writer and grow; those at hand do one or the other.
 //
-// The sequencer adds; anybody asks, at the same time.
+// Only the sequencer adds. Any goroutine may ask meanwhile.
 type bloomFilter struct {
 	segments  atomic.Pointer[[]*segment]
 	remaining int // keys that the newest segment still takes; the sequencer's

@@ -20,15 +20,15 @@ func RegisterFold(r *register.Register) Fold[record.Verified] { return &register
 
 type registerFold struct {
 	register *register.Register
-	replayer *register.Replayer // of a replay under way
+	replayer *register.Replayer // of a replay in progress
 
 	mu         sync.Mutex // guards what follows
 	policyText string     // the policy parsed last
 	policy     *proof.Policy
 }
 
-// RegisterDraft is the draft of the public ledger. What it embeds tells of the
-// records that it has judged (Ledger.DryRun).
+// RegisterDraft is the draft of the public ledger. What it embeds has the effects of
+// the records that it has judged (Ledger.DryRun).
 type RegisterDraft struct{ *register.Draft }
 
 // Judge returns the bytes of the entry.
@@ -56,11 +56,11 @@ func (f *registerFold) Cursor() Head {
 	return Head{Size: c.Size, Root: c.Root}
 }
 
-func (f *registerFold) Begin(below Draft[record.Verified], admitted time.Time) Draft[record.Verified] {
-	if below == nil {
+func (f *registerFold) Begin(previous Draft[record.Verified], admitted time.Time) Draft[record.Verified] {
+	if previous == nil {
 		return RegisterDraft{f.register.Begin(admitted)}
 	}
-	return RegisterDraft{below.(RegisterDraft).Next(admitted)}
+	return RegisterDraft{previous.(RegisterDraft).Next(admitted)}
 }
 
 func (f *registerFold) Advance(d Draft[record.Verified], head Head) error {
