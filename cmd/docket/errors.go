@@ -77,8 +77,8 @@ func notYet(format string, args ...any) *failure {
 	return &failure{status: exitNotYet, err: fmt.Errorf(format, args...)}
 }
 
-// exitStatusOf sorts an error that no verb has sorted: what passes by itself is "not
-// yet", so that a script can simply run the same command again.
+// exitStatusOf maps an error to an exit status and a hint. Transient errors are
+// exitNotYet, so that a script can run the same command again.
 func exitStatusOf(err error) (status int, next string) {
 	var f *failure
 	var p *client.Problem

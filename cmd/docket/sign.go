@@ -287,9 +287,8 @@ func (s *signCmd) printResult(env record.Envelope, v checkResult) error {
 	return nil
 }
 
-// loadSigners opens the private keys that are to sign, and says whose they are: before
-// anybody is asked, and before anything is signed. A key that has signed already is
-// left out.
+// loadSigners opens the private keys and prints their owners, before the user is asked
+// and before anything is signed. Keys that have already signed are left out.
 func (a *app) loadSigners(c *cobra.Command, b *preview, names []string) ([]*record.Signer, error) {
 	var signers []*record.Signer
 	for _, name := range names {

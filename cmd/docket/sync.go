@@ -183,10 +183,9 @@ func (a *app) renewTrust(ctx context.Context, trust *client.Trust, server *clien
 	return a.syncTrust(ctx, trust, server)
 }
 
-// withRenewal asks a server for what must verify, and once more with the trust directory
-// renewed: what does not verify under the policies known here may be the first under a
-// new charter. What proves a fork is kept. With a policy alone, trust is nil and the
-// first answer the last.
+// withRenewal calls ask, and once more after a sync of the trust directory if the
+// result does not verify: a new charter may have replaced the known policies. Evidence
+// of a fork is saved. With a policy alone (trust nil) there is one call.
 func withRenewal[T any](ctx context.Context, a *app, trust *client.Trust, server *client.Client, ask func() (T, error)) (T, error) {
 	answer, err := ask()
 	status, _ := exitStatusOf(err)
