@@ -91,7 +91,7 @@ func (l *Ledger[V]) ConsistencyProof(ctx context.Context, from, to uint64) ([]pr
 	return l.consistencyProof(ctx, l.tree.Load(), from, to)
 }
 
-// inclusionProof is the path of an entry within the tree at, checked.
+// inclusionProof is the path of an entry within that tree, verified.
 func (l *Ledger[V]) inclusionProof(ctx context.Context, tree *treeSnapshot, entry []byte, index uint64, within proof.Tree) ([]proof.Hash, error) {
 	n, err := merkle.Inclusion(index, within.Size)
 	if err != nil {

@@ -107,7 +107,7 @@ func (s *Server) logAndCount(x *request, route string, took time.Duration) {
 	level, lines := slog.LevelInfo, s.requestLog
 	if x.problem != nil {
 		s.metrics.countProblem(x.problem.kind)
-		if x.problem.kind == problemInternal || x.problem.kind == problemStopped || x.problem.kind == damaged {
+		if x.problem.kind == problemInternal || x.problem.kind == problemStopped || x.problem.kind == problemDamaged {
 			level, lines = slog.LevelError, s.faultLog
 		}
 	}

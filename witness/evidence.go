@@ -450,11 +450,11 @@ func (w *Witness) compareSynchronously(ctx context.Context, v *logState, s *logC
 }
 
 // AcceptEvidence judges evidence from elsewhere under the keys of the log, keeps it and
-// halts the log. news is false if it says nothing new. Errors: [ErrUnknownLog], it is
-// no evidence, or [RateError] if there is too much that says nothing new.
+// halts the log. isNew is false if it was covered already. Errors: [ErrUnknownLog], it
+// is no evidence, or [RateError] if there is too much that says nothing new.
 func (w *Witness) AcceptEvidence(ctx context.Context, e proof.Evidence) (id string, isNew bool, err error) {
 	if err := e.CheckSameLog(); err != nil {
-		return "", false, err // before the log is looked up: it is none for any
+		return "", false, err // its checkpoints are not of one log
 	}
 	v := w.logState(e.Origin())
 	if v == nil {

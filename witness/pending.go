@@ -114,14 +114,14 @@ func (w *Witness) replaceLargestPending(v *logState, signed *proof.Signed) bool 
 	return true
 }
 
-// pendingFromLocked are those that wait in one room, the smallest first; mu is held.
+// pendingFromLocked are those from one source, the smallest first; mu is held.
 func (v *logState) pendingFromLocked(from pendingSource) (all []*pendingCheckpoint) {
 	for _, p := range v.pending {
 		if p.source == from {
 			all = append(all, p)
 		}
 	}
-	slices.SortFunc(all, func(a, b *pendingCheckpoint) int { return compareTrees(a.tree, b.tree) })
+	slices.SortFunc(all, func(a, b *pendingCheckpoint) int { return orderTrees(a.tree, b.tree) })
 	return all
 }
 
@@ -150,7 +150,7 @@ func (v *logState) pendingByAttempts() []noteAndTree {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	all := slices.SortedFunc(maps.Values(v.pending), func(a, b *pendingCheckpoint) int {
-		return cmp.Or(cmp.Compare(a.attempts, b.attempts), compareTrees(a.tree, b.tree))
+		return cmp.Or(cmp.Compare(a.attempts, b.attempts), orderTrees(a.tree, b.tree))
 	})
 	refs := make([]noteAndTree, len(all))
 	for i, p := range all {
@@ -223,7 +223,7 @@ func (v *logState) takeDropped() int {
 	return n
 }
 
-// compareTrees orders by size, then by root.
-func compareTrees(a, b proof.Tree) int {
+// orderTrees orders by size, then by root.
+func orderTrees(a, b proof.Tree) int {
 	return cmp.Or(cmp.Compare(a.Size, b.Size), bytes.Compare(a.Root[:], b.Root[:]))
 }

@@ -325,7 +325,7 @@ func (s *state) deletePending(origin string, t proof.Tree) error {
 	return s.db.Delete(pendingKey(origin, t), pebble.NoSync)
 }
 
-// pendingCheckpoints are the checkpoints that are held.
+// pendingCheckpoints returns all pending checkpoints.
 func (s *state) pendingCheckpoints(origin string) (all []*pendingCheckpoint, err error) {
 	it, err := s.scan(keyPending, origin)
 	if err != nil {

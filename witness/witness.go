@@ -113,7 +113,7 @@ type Config struct {
 }
 
 func (c Config) health() *disk.Health {
-	return disk.NewHealth(disk.Config{Log: c.Log, Wait: true, Fatal: c.Fatal})
+	return disk.NewHealth(disk.Config{Log: c.Log, WaitForSpace: true, Fatal: c.Fatal})
 }
 
 // Witness cosigns. Its methods may be called by several goroutines.
@@ -369,7 +369,8 @@ func (w *Witness) Damage() []disk.Damage { return w.health.Damage() }
 func (w *Witness) GiveUp() { w.health.GiveUp() }
 
 // Run looks up what is to be looked up ([Witness.LookUp]), as soon as there is any, and
-// gossips now and then every interval, until ctx ends. If every is 0 it does not gossip.
+// gossips now and then every interval, until ctx ends. If every is 0 it does not
+// gossip.
 func (w *Witness) Run(ctx context.Context, interval time.Duration) {
 	var lookUps sync.WaitGroup
 	lookUps.Go(func() { w.lookUpLoop(ctx) })

@@ -53,8 +53,8 @@ func (a *app) trustFlags(c *cobra.Command) *trustFlags {
 	return t
 }
 
-// asking adds --ledger to a verb that asks the server.
-func (t *trustFlags) asking(c *cobra.Command) *trustFlags {
+// addLedgerFlag adds --ledger to a verb that asks the server.
+func (t *trustFlags) addLedgerFlag(c *cobra.Command) *trustFlags {
 	c.Flags().StringVar(&t.ledger, "ledger", t.app.getenv(ledgerEnv), "URL of the ledger, where it is not the trust directory's (or $"+ledgerEnv+")")
 	return t
 }
@@ -245,7 +245,7 @@ func (a *app) queryFlags(c *cobra.Command, own ...string) *queryFlags {
 
 // askingRecords adds all but the day. Of the verb's own flags, some are for the copy alone.
 func (a *app) askingRecords(c *cobra.Command, own ...string) *queryFlags {
-	q := &queryFlags{app: a, trust: a.trustFlags(c).asking(c)}
+	q := &queryFlags{app: a, trust: a.trustFlags(c).addLedgerFlag(c)}
 	f := c.Flags()
 	f.StringVar(&q.size, "size", "", "as the first N entries have it; default all that the copy has")
 	f.BoolVar(&q.remote, "remote", false, "ask the server instead of the copy: its JSON as it comes, a list page by page, UNVERIFIED")

@@ -64,7 +64,7 @@ with --allow-removed.`,
 		},
 		RunE: func(c *cobra.Command, args []string) error { return m.run(c, args) },
 	}
-	m.trust = a.trustFlags(c).asking(c).withMaxAgeFlag(c)
+	m.trust = a.trustFlags(c).addLedgerFlag(c).withMaxAgeFlag(c)
 	f := c.Flags()
 	f.BoolVar(&m.submit, "submit", false, "sign and send the records, instead of printing them")
 	f.StringArrayVar(&m.keys, "key", nil, "with --submit: private key file or KMS URI of an importer; may be repeated")

@@ -48,7 +48,7 @@ A key that cannot be used here signs outside: --pae prints the bytes to sign,
 		PreRunE: func(c *cobra.Command, _ []string) error { return s.idle(c) },
 		RunE:    func(c *cobra.Command, args []string) error { return s.run(c, args[0]) },
 	}
-	s.trust = a.trustFlags(c).asking(c).withMaxAgeFlag(c)
+	s.trust = a.trustFlags(c).addLedgerFlag(c).withMaxAgeFlag(c)
 	f := c.Flags()
 	f.StringArrayVar(&s.keys, "key", nil, "private key file or KMS URI; may be repeated")
 	f.StringVar(&s.charter, "charter", "", "the charter's envelope or record ID, while there is no ledger to trust yet")

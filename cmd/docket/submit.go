@@ -56,7 +56,7 @@ out of reach: run the same command again.`,
 		},
 		RunE: func(c *cobra.Command, args []string) error { return s.run(c, args) },
 	}
-	s.trust = a.trustFlags(c).asking(c).withPolicyFlag(c).withMaxAgeFlag(c)
+	s.trust = a.trustFlags(c).addLedgerFlag(c).withPolicyFlag(c).withMaxAgeFlag(c)
 	f := c.Flags()
 	f.StringArrayVar(&s.keys, "key", nil, "private key file or KMS URI; may be repeated")
 	f.BoolVar(&s.dry, "dry-run", false, "ask what would become of it; nothing is sent for good, or saved")

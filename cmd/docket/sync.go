@@ -46,7 +46,7 @@ it all the same; what came after it, if anything did, is not there.`,
 		Example: "  docket sync --trust trust",
 		Args:    cobra.NoArgs,
 	}
-	t := a.trustFlags(c).asking(c).withMaxAgeFlag(c)
+	t := a.trustFlags(c).addLedgerFlag(c).withMaxAgeFlag(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.Flags().BoolVar(&verify, "verify", false, "check every file of the copy, and mend what is damaged")
 	c.RunE = func(c *cobra.Command, _ []string) error {

@@ -3,7 +3,7 @@
 //
 // It promises that no read ends the process: what cannot be read is an error
 // ([Damaged]), and reported once ([Health]). A server waits while the disk is full
-// ([Config.Wait]); a background write that fails again and again is tried ever more
+// ([Config.WaitForSpace]); a background write that fails again and again is tried ever more
 // seldom, and logged once a minute. A write whose outcome is unknown still ends the
 // process, since the state of the disk is unknown then: the next start recovers.
 //
@@ -49,7 +49,7 @@ type DB struct {
 	watch *watch
 }
 
-// Open opens a database, and makes it if it may. Its errors are those of [Judge].
+// Open opens a database, and makes it if it may. Its errors are those of [AsDamaged].
 func Open(o Options) (*DB, error) {
 	if o.Health == nil {
 		o.Health = NewHealth(Config{})
@@ -70,7 +70,7 @@ func Open(o Options) (*DB, error) {
 	case errors.Is(err, pebble.ErrDBDoesNotExist) && (o.Existing || o.ReadOnly):
 		return nil, err
 	case err != nil:
-		if err = Judge(err); Damaged(err) {
+		if err = AsDamaged(err); Damaged(err) {
 			w.damaged(o.Dir, err)
 		}
 		return nil, err
@@ -90,10 +90,10 @@ func open(dir string, p *pebble.Options) (db *pebble.DB, err error) {
 	return pebble.Open(dir, p)
 }
 
-// Judge wraps an error of opening a database, or of its first reads, as [ErrDamaged]:
+// AsDamaged wraps an error of opening a database, or of its first reads, as [ErrDamaged]:
 // any but one of a lock, of space, of permission, or of what the process may have open.
 // Pebble has no class of errors for all that a flipped bit in one of its files can do.
-func Judge(err error) error {
+func AsDamaged(err error) error {
 	if err == nil || Damaged(err) {
 		return err
 	}

@@ -22,7 +22,7 @@ import (
 // It waits, in three cases. A table, which a flush or a compaction writes, begins after
 // a pause that grows with the failures before: Pebble tries again at once, without end.
 // Any other write that finds the disk full is tried again until there is space, for
-// Pebble does not survive its failure ([Config.Wait]). A read that fails pauses a
+// Pebble does not survive its failure ([Config.WaitForSpace]). A read that fails pauses a
 // little while compactions fail, which begin again at once too.
 type files struct {
 	vfs.FS
@@ -144,7 +144,7 @@ func full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(e
 // acknowledged.
 func (w *watch) patiently(do func() error) error {
 	err := do()
-	if !full(err) || !w.Wait || !w.opened.Load() {
+	if !full(err) || !w.WaitForSpace || !w.opened.Load() {
 		return err
 	}
 	defer w.stalls(err)()

@@ -66,7 +66,7 @@ func TestFlushThatFailsPauses(t *testing.T) {
 	for _, cause := range []syscall.Errno{syscall.EIO, syscall.ENOSPC} {
 		synctest.Test(t, func(t *testing.T) {
 			said := new(lines)
-			h := disk.NewHealth(disk.Config{Log: slog.New(slog.NewTextHandler(said, nil)), Wait: true, Fatal: func(reason string) { panic(reason) }})
+			h := disk.NewHealth(disk.Config{Log: slog.New(slog.NewTextHandler(said, nil)), WaitForSpace: true, Fatal: func(reason string) { panic(reason) }})
 			fs := trouble(vfs.NewMem(), ".sst")
 			db, err := disk.Open(options(fs, h))
 			check(t, err)
@@ -115,7 +115,7 @@ func TestFlushThatFailsPauses(t *testing.T) {
 func TestWritesThatWaitForAFlushEnd(t *testing.T) {
 	for _, wait := range []bool{true, false} {
 		died := make(chan string, 1)
-		h := disk.NewHealth(disk.Config{Wait: wait, Fatal: func(reason string) { died <- reason; select {} }})
+		h := disk.NewHealth(disk.Config{WaitForSpace: wait, Fatal: func(reason string) { died <- reason; select {} }})
 		fs := trouble(vfs.NewMem(), ".sst")
 		db, err := disk.Open(options(fs, h))
 		check(t, err)
@@ -138,7 +138,7 @@ func TestWritesThatWaitForAFlushEnd(t *testing.T) {
 func TestFullDiskWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		said := new(lines)
-		h := disk.NewHealth(disk.Config{Log: slog.New(slog.NewTextHandler(said, nil)), Wait: true, Fatal: func(reason string) { panic(reason) }})
+		h := disk.NewHealth(disk.Config{Log: slog.New(slog.NewTextHandler(said, nil)), WaitForSpace: true, Fatal: func(reason string) { panic(reason) }})
 		fs := trouble(vfs.NewMem(), ".log")
 		db, err := disk.Open(options(fs, h))
 		check(t, err)
@@ -173,7 +173,7 @@ func TestFullDiskWaits(t *testing.T) {
 func TestFullDiskEndsWhoDoesNotWait(t *testing.T) {
 	for _, wait := range []bool{true, false} {
 		died := make(chan string, 1)
-		h := disk.NewHealth(disk.Config{Wait: wait, Fatal: func(reason string) { died <- reason; select {} }})
+		h := disk.NewHealth(disk.Config{WaitForSpace: wait, Fatal: func(reason string) { died <- reason; select {} }})
 		fs := trouble(vfs.NewMem(), ".log")
 		db, err := disk.Open(options(fs, h))
 		check(t, err)

@@ -22,9 +22,9 @@ import (
 type Config struct {
 	Log *slog.Logger // nil discards
 
-	// Wait says that a full disk is waited for: reads go on meanwhile, and writes once
+	// WaitForSpace says that a full disk is waited for: reads go on meanwhile, and writes once
 	// there is space again. Otherwise it ends the process at once.
-	Wait bool
+	WaitForSpace bool
 
 	// Fatal ends the process when the state of the disk is unknown. nil says why on
 	// standard error, unless Log was told, and exits with status 1. It must not return;
@@ -189,7 +189,7 @@ func (w *watch) listener() *pebble.EventListener {
 }
 
 // turn waits until a table may be begun. Where writes wait for a flush that fails, a
-// process that is told to end ends here, and one without [Config.Wait] after a few
+// process that is told to end ends here, and one without [Config.WaitForSpace] after a few
 // tries.
 func (w *watch) turn(category vfs.DiskWriteCategory) {
 	if category != "pebble-memtable-flush" {
@@ -201,7 +201,7 @@ func (w *watch) turn(category vfs.DiskWriteCategory) {
 	if failed > 0 && w.stopped.Load() {
 		ended = w.ended
 	}
-	if failed > maxFlushes && !w.Wait {
+	if failed > maxFlushes && !w.WaitForSpace {
 		w.die(fmt.Sprintf("what was written cannot be written out after %d tries", failed))
 	}
 	select {
@@ -212,7 +212,7 @@ func (w *watch) turn(category vfs.DiskWriteCategory) {
 	}
 }
 
-// maxFlushes is how often a flush may fail in a row without [Config.Wait].
+// maxFlushes is how often a flush may fail in a row without [Config.WaitForSpace].
 const maxFlushes = 3
 
 // pause waits before what has failed is tried again; not while the database is closed.

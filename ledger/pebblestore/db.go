@@ -26,7 +26,7 @@ type Options struct {
 	Health *disk.Health
 }
 
-// openDB opens a database that is tuned by adapt for what lies in it.
+// openDB opens a database that is tuned by tune for what lies in it.
 func openDB(fs vfs.FS, dir, name string, o Options, tune func(*pebble.Options)) (*disk.DB, error) {
 	if o.CacheBytes <= 0 {
 		o.CacheBytes = 64 << 20

@@ -169,7 +169,7 @@ func (r *Register) open() error {
 	}
 	r.db.Store(db)
 	r.partyCache, r.threadCache = newRowCache(max(2, r.o.CachedThreads/8), r.o.CachedThreadBytes/2), newRowCache(r.o.CachedThreads, r.o.CachedThreadBytes)
-	if err := disk.Judge(r.load()); err != nil {
+	if err := disk.AsDamaged(r.load()); err != nil {
 		if IsDamaged(err) {
 			db.Damaged(err)
 		}

@@ -405,7 +405,7 @@ func (row *ThreadRow) lastTransition() *uint64 {
 }
 
 // transitionsBackward visits the transitions of a thread up to a version, newest first.
-// step reads what the record of an index did to it.
+// version reads what the record of an index changed on it.
 func transitionsBackward(row *ThreadRow, version func(index uint64) (*ThreadRow, error), visit func(*ThreadRow) (more bool)) error {
 	for at := row.lastTransition(); at != nil; at = row.Delta.Prior {
 		if *at != row.Index {

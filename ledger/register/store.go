@@ -289,8 +289,9 @@ func (r rowReader) scanProviders(after string, below uint64, yield func(id strin
 	return r.scanNewest(lower, upper, below, past, func(id string, _ uint64, _ []byte) (bool, error) { return yield(id) })
 }
 
-// scanNewest yields the newest version below a size of each text among the versioned rows of
-// [lower, upper), and goes on with the first row that is not before past(text).
+// scanNewest yields the newest version below a size of each text among the versioned
+// rows of [lower, upper), and goes on with the first row that is not before
+// keyAfter(text).
 func (r rowReader) scanNewest(lower, upper []byte, below uint64, keyAfter func(text string) []byte, yield func(text string, index uint64, value []byte) (more bool, err error)) error {
 	if below == 0 {
 		return nil

@@ -152,24 +152,24 @@ func (v *View) entriesAdmittedBy(at time.Time) (uint64, error) {
 	return uint64(n), failed
 }
 
-// moment is one instant in both meanings of "at T": current, by everything known to the
+// instantViews is one instant in both meanings of "at T": current, by everything known to the
 // view, and knowable, by what could be known at T; extent is how much that was.
-type moment struct {
+type instantViews struct {
 	current  asOf // everything known to the view
 	knowable asOf // what was knowable at the instant
 	extent   Knowable
 }
 
-func (v *View) momentAt(at time.Time) (moment, error) {
+func (v *View) momentAt(at time.Time) (instantViews, error) {
 	k, err := v.Knowable(at)
 	if err != nil {
-		return moment{}, err
+		return instantViews{}, err
 	}
 	earlier, err := v.register.ViewAt(k.Size)
 	if err != nil {
-		return moment{}, err
+		return instantViews{}, err
 	}
-	return moment{current: v.asOf(at), knowable: earlier.asOfAll(at), extent: k}, nil
+	return instantViews{current: v.asOf(at), knowable: earlier.asOfAll(at), extent: k}, nil
 }
 
 // ReadBudget is how much one query may read of the register: rows, and the bytes of

@@ -76,7 +76,7 @@ func (v *View) IdentifierMatches(scheme, value, after string, at time.Time, yiel
 	}))
 }
 
-func (v *View) fillMatch(match *IdentifierMatch, index uint64, m moment) error {
+func (v *View) fillMatch(match *IdentifierMatch, index uint64, m instantViews) error {
 	since, err := v.RecordAt(index)
 	if err != nil {
 		return err

@@ -119,13 +119,13 @@ func (v *View) Party(id string, at time.Time) (PartyDetail, error) {
 }
 
 // partyAt is the history of a party, and the instant as its queries see it.
-func (v *View) partyAt(id string, at time.Time) (*threadHistory, moment, error) {
+func (v *View) partyAt(id string, at time.Time) (*threadHistory, instantViews, error) {
 	h, err := v.threadHistory("party/" + id)
 	if err == nil && h == nil {
 		err = v.absentWithHint("party", id)
 	}
 	if err != nil {
-		return nil, moment{}, err
+		return nil, instantViews{}, err
 	}
 	m, err := v.momentAt(at)
 	return h, m, err
@@ -251,7 +251,7 @@ func (v *View) Parties(f PartyFilter, at time.Time, yield func(Party) bool) erro
 }
 
 // viewParty tells a party from its thread.
-func (v *View) viewParty(h *threadHistory, m moment) (Party, *PartyRow, error) {
+func (v *View) viewParty(h *threadHistory, m instantViews) (Party, *PartyRow, error) {
 	newest, err := h.newest()
 	if err != nil {
 		return Party{}, nil, err

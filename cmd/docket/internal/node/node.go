@@ -91,7 +91,7 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 		// Nothing is made in its place, where the backup is to go.
 		return nil, errors.Join(fmt.Errorf("%w: %s is gone, and the log's keys have signed entries", ledger.ErrRollback, dir("store")), lock.Close())
 	}
-	n := &Node{config: c, health: disk.NewHealth(disk.Config{Log: c.Log, Wait: true, Fatal: c.Fatal}), lock: lock}
+	n := &Node{config: c, health: disk.NewHealth(disk.Config{Log: c.Log, WaitForSpace: true, Fatal: c.Fatal}), lock: lock}
 	defer context.AfterFunc(ctx, n.health.GiveUp)() // what waits for a full disk does not keep it from ending
 	if n.store, err = pebblestore.Open(c.Files, dir("store"), pebblestore.Options{Health: n.health}); err != nil {
 		return nil, errors.Join(err, lock.Close())

@@ -188,7 +188,7 @@ func (tn *networkSim) replayNotes(s *witnessNode) {
 	w, err := wire.NewWitness(s.url(), tn.net.transportOf(strangerHost))
 	must(err)
 	notes := tn.invariants.requestedNotes()
-	way := tn.roll(3)
+	way := tn.intn(3)
 	if way == 2 && len(notes) > 0 {
 		tn.repeatRequest(s, notes[len(notes)-1])
 		return
@@ -246,7 +246,7 @@ func (tn *networkSim) sendMalformed(s *witnessNode) {
 		must(err)
 		signer, err := proof.ParseSigner(secret)
 		must(err)
-		signed, err := proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: uint64(1 + tn.roll(100))}, signer)
+		signed, err := proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: uint64(1 + tn.intn(100))}, signer)
 		must(err)
 		return signed.Note()
 	}
@@ -274,7 +274,7 @@ func (f *maliciousLog) floodWitness(s *witnessNode) {
 	tn := f.sim
 	w, err := wire.NewWitness(s.url(), tn.net.transportOf(strangerHost))
 	must(err)
-	from, taken := uint64(1)<<(30+tn.roll(20)), 0
+	from, taken := uint64(1)<<(30+tn.intn(20)), 0
 	for i := range uint64(70) {
 		cp := proof.Checkpoint{Origin: origin, Size: from + i, Root: proof.LeafHash(fmt.Appendf(nil, "%d", from+i))}
 		signed, err := proof.SignCheckpoint(cp, tn.ledger.keys.Signers...)
@@ -337,7 +337,7 @@ func (l *slowLog) listen(life context.Context) {
 func (l *slowLog) submitTo(s *witnessNode) {
 	w, err := wire.NewWitness(s.url(), l.sim.net.transportOf(slowLogHost))
 	must(err)
-	size := 1 + l.sim.roll(slowLogSize)
+	size := 1 + l.sim.intn(slowLogSize)
 	_, err = w.AddCheckpoint(l.sim.dayCtx, wire.AddCheckpoint{Note: l.note(size)})
 	l.sim.tracef("another log, which serves no tiles, brings %d entries to %s: %s", size, s.name, firstLine(err))
 	if err == nil && s.runsRealWitness() {
@@ -354,7 +354,7 @@ func (o *networkInvariants) requestedNotes() (notes [][]byte) {
 	for t := range o.requested {
 		trees = append(trees, t)
 	}
-	slices.SortFunc(trees, compareTrees)
+	slices.SortFunc(trees, orderTrees)
 	for _, t := range trees {
 		notes = append(notes, o.requested[t])
 	}

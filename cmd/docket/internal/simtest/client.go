@@ -33,7 +33,7 @@ func (c *clientNode) update(replay bool) error {
 	cl, err := client.New(ledgerURL, c.sim.net.transportOf(c.name))
 	must(err)
 	if c.sim.chance(15) {
-		c.fault.arm(false, c.sim.roll(60), pick(c.sim, 0, 50, 100), c.sim.rng.Uint64())
+		c.fault.arm(false, c.sim.intn(60), pick(c.sim, 0, 50, 100), c.sim.rng.Uint64())
 	}
 	ctx, cancel := context.WithCancel(c.sim.dayCtx)
 	defer cancel()

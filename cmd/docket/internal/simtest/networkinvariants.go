@@ -294,8 +294,8 @@ func (o *networkInvariants) forkCosigned(also ...proof.Tree) bool {
 	return o.checkOneHistory(trees) != nil
 }
 
-// compareTrees orders by size, then by root.
-func compareTrees(a, b proof.Tree) int {
+// orderTrees orders by size, then by root.
+func orderTrees(a, b proof.Tree) int {
 	return cmp.Or(cmp.Compare(a.Size, b.Size), bytes.Compare(a.Root[:], b.Root[:]))
 }
 

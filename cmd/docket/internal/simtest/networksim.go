@@ -161,7 +161,7 @@ func RunNetwork(t *testing.T, seed uint64, p scenario, steps int) (*NetworkRepor
 	tn := newNetworkSim(seed, p)
 	forkAt := steps / 3
 	for left := steps; left > 0; {
-		today := min(left, 15+tn.roll(25))
+		today := min(left, 15+tn.intn(25))
 		fork := p.fork && tn.maliciousLog == nil && steps-left >= forkAt
 		if fork {
 			tn.setClockLater()
@@ -224,7 +224,7 @@ func (tn *networkSim) runDay(t *testing.T, steps func() error) error {
 func (tn *networkSim) check() error {
 	synctest.Wait()
 	for _, s := range tn.witnesses {
-		if s.stopIfFailed() {
+		if s.stopIfPowerFailed() {
 			tn.tracef("%s has lost its power", s.name)
 			tn.countEvent("witness loses power")
 		}
@@ -352,7 +352,7 @@ func firstLine(err error) string {
 // step takes one random step of the simulation.
 func (tn *networkSim) step() error {
 	s := pick(tn, tn.witnesses...)
-	switch n := tn.roll(112); {
+	switch n := tn.intn(112); {
 	case n < 35:
 		return tn.operatorStep()
 	case n < 40:
@@ -360,7 +360,7 @@ func (tn *networkSim) step() error {
 	case n < 48:
 		if s.witness != nil {
 			tn.tracef("the power of %s will fail", s.name)
-			s.fault.arm(false, tn.roll(5), pick(tn, 0, 30, 70, 100), tn.rng.Uint64())
+			s.fault.arm(false, tn.intn(5), pick(tn, 0, 30, 70, 100), tn.rng.Uint64())
 		}
 	case n < 52:
 		keep := pick(tn, 0, 50, 100)
@@ -412,12 +412,12 @@ func (tn *networkSim) step() error {
 // histories if it has two.
 func (tn *networkSim) operatorStep() error {
 	if tn.maliciousLog != nil {
-		return tn.maliciousStep(tn.roll(2))
+		return tn.maliciousStep(tn.intn(2))
 	}
 	if tn.ledger.node == nil {
 		return tn.startAll()
 	}
-	for range tn.roll(3) {
+	for range tn.intn(3) {
 		if err := tn.commitRecord(); err != nil || tn.ledger.node == nil {
 			return err
 		}
@@ -427,7 +427,7 @@ func (tn *networkSim) operatorStep() error {
 
 func (tn *networkSim) maliciousStep(i int) error {
 	b := tn.maliciousLog.branches[i]
-	for range tn.roll(4) {
+	for range tn.intn(4) {
 		if err := b.appendRecord(tn.nextRecord()); err != nil {
 			return fmt.Errorf("the forger's own record: %w", err)
 		}
@@ -443,7 +443,7 @@ func (tn *networkSim) maliciousStep(i int) error {
 		return err
 	}
 	tn.countEvent("forged view with a quorum")
-	c := tn.clients[i+2*tn.roll(2)] // of whom the operator knows that he will look
+	c := tn.clients[i+2*tn.intn(2)] // of whom the operator knows that he will look
 	tn.net.redirect(link{c.name, ledgerHost}, b.host)
 	return c.update(tn.chance(60))
 }
@@ -459,7 +459,7 @@ func (tn *networkSim) crashLedger() error {
 		return nil
 	}
 	tn.tracef("the power of the ledger will fail")
-	tn.ledger.fault.arm(false, tn.roll(4), pick(tn, 0, 50, 100), tn.rng.Uint64())
+	tn.ledger.fault.arm(false, tn.intn(4), pick(tn, 0, 50, 100), tn.rng.Uint64())
 	return nil
 }
 
@@ -469,7 +469,7 @@ func (tn *networkSim) startWitness(s *witnessNode) error {
 		return nil
 	}
 	if tn.chance(30) {
-		s.fault.arm(false, tn.roll(40), pick(tn, 0, 50, 100), tn.rng.Uint64())
+		s.fault.arm(false, tn.intn(40), pick(tn, 0, 50, 100), tn.rng.Uint64())
 	}
 	ok, err := s.start()
 	tn.tracef("%s starts: %v", s.name, ok)
@@ -505,7 +505,7 @@ func (tn *networkSim) backUpOrRestoreWitnesses() error {
 func (tn *networkSim) changeLinks() {
 	s := pick(tn, tn.witnesses...)
 	asking := []string{ledgerHost, viewHost(0), viewHost(1)}
-	switch tn.roll(4) {
+	switch tn.intn(4) {
 	case 0:
 		for l := range tn.net.blocked {
 			tn.net.setBlocked(l, false)
@@ -561,13 +561,13 @@ func (tn *networkSim) chooseShownHost(c *clientNode) {
 	}
 	i := int(c.name[len(c.name)-1]) % 2
 	host := viewHost(i)
-	switch tn.roll(8) {
+	switch tn.intn(8) {
 	case 0:
 		host = viewHost(1 - i)
 	case 1, 2:
-		host = staleHost(tn.roll(2))
+		host = staleHost(tn.intn(2))
 	case 3:
-		host = mixedHost(tn.roll(2))
+		host = mixedHost(tn.intn(2))
 		tn.countEvent("client is shown something of both")
 	}
 	tn.tracef("%s will be shown %s", c.name, host)
@@ -612,9 +612,9 @@ func (tn *networkSim) fork() error {
 // assignHistories decides who is shown which history: each witness by chance, most the first
 // alone so that it has a quorum, or one half of the honest each and the others both.
 func (tn *networkSim) assignHistories() {
-	scheme := tn.roll(3)
+	scheme := tn.intn(3)
 	for i, s := range tn.witnesses {
-		side := tn.roll(3) // 2: both
+		side := tn.intn(3) // 2: both
 		switch {
 		case scheme == 1 && tn.chance(80):
 			side = 0

@@ -266,7 +266,7 @@ func (tn *networkSim) restartWithoutStore() error {
 func (tn *networkSim) runOnBackup() error {
 	l := tn.ledger.node.Ledger
 	before := l.Published().Checkpoint().Tree()
-	for range tn.roll(4) {
+	for range tn.intn(4) {
 		if err := tn.tryPublish(l); err != nil {
 			return err
 		}

@@ -309,8 +309,8 @@ func newSimBase(seed uint64) simBase {
 	}
 }
 
-// runDay opens a bubble at the story's time, and lets live live in it. evening
-// comes after it, calls end, and leaves nothing under way.
+// runDay opens a bubble at the simulation's time and runs steps in it. shutdown comes
+// after it, calls end, and leaves nothing in flight.
 func (s *simBase) runDay(t *testing.T, steps func() error, shutdown func(end func()) error) (err error) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(s.now)) // a bubble begins in the year 2000
@@ -354,10 +354,10 @@ func (s *simBase) Trace() string { return strings.Join(s.trace, "\n") }
 // chance is true so many times in a hundred.
 func (s *simBase) chance(percent int) bool { return s.rng.IntN(100) < percent }
 
-func (s *simBase) roll(n int) int { return s.rng.IntN(n) }
+func (s *simBase) intn(n int) int { return s.rng.IntN(n) }
 
 // pick is one of them.
-func pick[T any](s interface{ roll(n int) int }, of ...T) T { return of[s.roll(len(of))] }
+func pick[T any](s interface{ intn(n int) int }, of ...T) T { return of[s.intn(len(of))] }
 
 func maxTime(a, b time.Time) time.Time {
 	if a.After(b) {

@@ -219,8 +219,8 @@ func (s *witnessNode) onDiskOp(op errorfs.Op) error {
 	return s.fault.trigger(s.disk)
 }
 
-// stopIfFailed takes the machine down if its power has failed.
-func (s *witnessNode) stopIfFailed() bool {
+// stopIfPowerFailed takes the machine down if its power has failed.
+func (s *witnessNode) stopIfPowerFailed() bool {
 	s.fault.mu.Lock()
 	left := s.fault.diskAfter
 	s.fault.mu.Unlock()
