@@ -468,10 +468,10 @@ func (a Audit) checkAdmissionTimes(ctx context.Context, r *AuditReport, reg *reg
 	if r.Published == nil || r.Checked == 0 || r.Published.Checkpoint().Tree() != r.Tree {
 		return nil // that is a finding already
 	}
-	var known []checkpointTimes
+	var known []quorumTime
 	for _, p := range []*proof.Published{r.Published, a.Trusted} {
 		if p != nil && !p.ExistedBy().IsZero() && r.Fork == nil {
-			known = append(known, timesOf(p))
+			known = append(known, quorumTimeOf(p))
 		}
 	}
 	k, asked := a.Source.(checkpointArchive)
@@ -490,12 +490,12 @@ func (a Audit) checkAdmissionTimes(ctx context.Context, r *AuditReport, reg *reg
 	default:
 		r.Notes = append(r.Notes, "older checkpoints are not kept here: admission times were held against the newest alone; docket audit URL asks the ledger for them")
 	}
-	slices.SortFunc(known, func(a, b checkpointTimes) int { return a.existedBy.Compare(b.existedBy) })
+	slices.SortFunc(known, func(a, b quorumTime) int { return a.existedBy.Compare(b.existedBy) })
 	return compareAdmissionTimes(r, reg, known)
 }
 
 // compareAdmissionTimes finds each entry once, with the first checkpoint that shows it.
-func compareAdmissionTimes(r *AuditReport, reg *register.Register, known []checkpointTimes) error {
+func compareAdmissionTimes(r *AuditReport, reg *register.Register, known []quorumTime) error {
 	size := min(r.Checked, reg.Size())
 	var included, late uint64 // entries below were compared
 	for _, k := range known {
@@ -571,7 +571,7 @@ func (r *AuditReport) addWrongTime(reg *register.Register, first, last uint64, w
 
 // fetchArchived fetches the kept checkpoints; what does not add up among them is a
 // finding.
-func (a Audit) fetchArchived(ctx context.Context, source checkpointArchive, r *AuditReport, reg *register.Register) ([]checkpointTimes, error) {
+func (a Audit) fetchArchived(ctx context.Context, source checkpointArchive, r *AuditReport, reg *register.Register) ([]quorumTime, error) {
 	begin, err := reg.Record(0)
 	if err != nil {
 		return nil, err
@@ -583,7 +583,7 @@ func (a Audit) fetchArchived(ctx context.Context, source checkpointArchive, r *A
 	// Cosignatures are stamped by the second: one of the very first is stamped earlier
 	// than the entry that it holds was admitted.
 	log := archiveReader{source: source, policies: policies, tiles: a.Source.Tiles, newest: r.Published, limit: 1 << 14}
-	kept, faults, err := log.fetchBetween(ctx, checkpointTimes{existedBy: begin.Admitted.Truncate(time.Second)}, r.Published.ExistedBy())
+	kept, faults, err := log.fetchBetween(ctx, quorumTime{existedBy: begin.Admitted.Truncate(time.Second)}, r.Published.ExistedBy())
 	if err != nil {
 		return nil, err
 	}

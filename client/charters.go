@@ -128,8 +128,8 @@ func (c charters) verify(r proof.Receipt, now time.Time) (*proof.VerifiedReceipt
 	return r.Verify(c.policy(cp.Size), now)
 }
 
-// checkSuccessor judges one charter against the one before it (nil for the pinned one):
-// RECORDS.md "Kinds", charter.
+// checkSuccessor checks that a charter may follow the one before it (nil for the pinned
+// one): RECORDS.md "Kinds", charter, "who signs".
 func checkSuccessor(old *record.Charter, oldID record.ID, e record.Entry) (*record.Charter, error) {
 	st, err := record.ParseStatement(e.Envelope.Payload)
 	if err != nil {

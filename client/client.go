@@ -53,8 +53,8 @@ func RegisterOptions() register.Options {
 	return register.Options{CheckPolicy: proof.CheckCharterPolicy, PolicyKeys: proof.PolicyEd25519Keys, CacheBytes: 64 << 20}
 }
 
-// Problem is a server's refusal (RFC 9457, DESIGN.md section 7). Only its words are
-// the server's; that nothing was written, it cannot prove.
+// Problem is a server's refusal (RFC 9457, DESIGN.md section 7). Its text is the
+// server's claim. The server cannot prove that nothing was written.
 type Problem struct {
 	Status     int            `json:"status"`
 	Type       string         `json:"type"`
@@ -84,7 +84,7 @@ func (p *Problem) Retryable() bool { return p.Status >= 500 || p.Status == http.
 // ErrUnpublished: the ledger has published nothing yet, or not yet this record.
 var ErrUnpublished = errors.New("not published yet")
 
-// asUnpublished turns the 404 of a checkpoint into what it means.
+// asUnpublished maps the 404 of a checkpoint to the error that it means.
 func asUnpublished(err error) error {
 	if wire.IsNotFound(err) {
 		return fmt.Errorf("%w, or this is no ledger's URL: %w", ErrUnpublished, err)
@@ -244,8 +244,8 @@ type UnverifiedCommit struct {
 	Existed bool // it was published before
 }
 
-// Commit is Submit for whoever has thousands to send: it waits only until the
-// record is durable, and nothing is verified.
+// Commit is Submit for bulk senders: it waits until the record is durable, and verifies
+// nothing.
 func (c *Client) Commit(ctx context.Context, envelope []byte, retry Retry) (*UnverifiedCommit, error) {
 	env, err := record.ParseEnvelope(envelope)
 	if err != nil {
@@ -301,8 +301,8 @@ func (c *Client) submit(ctx context.Context, id record.ID, envelope []byte, p Po
 	if s.Receipt, err = c.readReceipt(ctx, body, id, p); err != nil {
 		return nil, err
 	}
-	// What is new stands behind all that was published before. Only signatures show that it
-	// does not: a status is the word of whoever answered.
+	// A new record has an index beyond the trusted size. The status code is the
+	// server's claim; the signed index is not.
 	if t, ok := p.(*Trust); ok && !s.Existed && s.Receipt.Index() < t.size() {
 		if err := t.checkExtends(ctx, c, s.Receipt.Published()); err != nil {
 			return nil, err
@@ -323,7 +323,8 @@ func (w *pauseRequested) As(target any) bool {
 	return errors.As(w.retryAfter, target)
 }
 
-// markPermanent sorts errors into those that pass and those that stay.
+// markPermanent marks errors that a retry cannot change, and adds the pause that the
+// server asked for to the others.
 func markPermanent(err error) error {
 	var p *Problem
 	var u *wire.UnreachableError

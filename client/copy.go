@@ -21,9 +21,9 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
-// copyDir is a local copy of a log in the layout of C2SP tlog-tiles: tiles and
-// entry bundles as files, which any static web server could hand on. What is read
-// from it is checked against a trusted root by whoever reads.
+// copyDir is a local copy of a log in the layout of C2SP tlog-tiles: tiles and entry
+// bundles as files, which any static web server could hand on. What is read from it is
+// checked against a trusted root by the reader.
 type copyDir struct {
 	files    vfs.FS
 	dir      string
@@ -190,13 +190,14 @@ func (c copyDir) resume(r *register.Register) (*merkleTree, error) {
 }
 
 // The register of a copy stands in generations, register/1, register/2 and so on. Each
-// was whole and durable before it got its name, and nobody writes to it afterwards: any
+// was whole and durable before it got its name, and is not written to afterwards: any
 // number of processes read one side by side, from a disk that is full or read-only too,
-// while a sync makes the next one under register/next. So no reader waits for a sync, no
-// sync for a reader, and one that is interrupted leaves the generation that was there.
+// while a sync makes the next one under register/next. So no reader waits for a sync,
+// no sync for a reader, and one that is interrupted leaves the generation that was
+// there.
 //
-// A process that reads a generation holds a shared lock on its directory, where the file
-// system has such locks; a sync removes older ones that nobody holds.
+// A process that reads a generation holds a shared lock on its directory, where the
+// file system has such locks; a sync removes older ones without a lock.
 const (
 	registerDir       = "register"
 	nextGenerationDir = registerDir + "/next"
@@ -396,8 +397,8 @@ func (t *Trust) openNext(fromScratch bool) (*register.Register, error) {
 	return register.Open(t.files, next, RegisterOptions())
 }
 
-// clone makes a directory that begins as another one, which nobody writes to: tables are
-// shared, since they are never changed, and the little else is copied.
+// clone makes a copy of a directory that is not written to: tables are shared, since
+// they are never changed, and the little else is copied.
 func (t *Trust) clone(from, to string) error {
 	if err := makeDir(t.files, to); err != nil {
 		return err
@@ -467,8 +468,9 @@ func (t *Trust) commitGeneration(r *register.Register) error {
 	return syncDir(t.files, t.path(registerDir))
 }
 
-// removeOldGenerations removes the generations before the newest that nobody reads; where no lock tells
-// that, the one before stays too. What cannot be removed now, a later sync removes.
+// removeOldGenerations removes generations older than the newest that no process has
+// open. Where the file system has no locks, the second newest stays too. What cannot be
+// removed now, a later sync removes.
 func (t *Trust) removeOldGenerations() {
 	all, err := t.generations()
 	if err != nil {

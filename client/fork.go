@@ -18,7 +18,7 @@ type ForkError struct {
 	TrustedNote    []byte
 	ShownNote      []byte // nil where only the entries show it
 
-	// Evidence is a file that shows the split view to anybody who has the log's key
+	// Evidence is a file that proves the split view under the log's key alone
 	// ([proof.Evidence]); nil where the two checkpoints alone do not, as when a log
 	// goes back to an older part of the one history.
 	Evidence []byte
@@ -40,9 +40,9 @@ func (e *ForkError) Error() string {
 	}
 }
 
-// BehindError is a checkpoint of the trusted one's history that is older: its source, or a
-// cache on the way, has nothing newer or keeps it back. Anybody can hand out what was true
-// once, so that it says nothing against the log.
+// BehindError is a checkpoint of the trusted one's history that is older: its source,
+// or a cache on the way, has nothing newer or keeps it back. Any server can return an
+// old checkpoint, so this is no evidence against the log.
 type BehindError struct {
 	Trusted, Shown proof.Tree
 	At             time.Time // newest cosignature of what is shown; zero with quorum none
@@ -56,11 +56,11 @@ func (e *BehindError) Error() string {
 	return fmt.Sprintf("what is shown is behind: size %d%s, and size %d, which continues it, was trusted before", e.Shown.Size, cosigned, e.Trusted.Size)
 }
 
-// checkConsistent holds a receipt, from wherever it came, against what is trusted: its tree
-// against the trusted checkpoint of the same size, or against the copy, if that covers
-// it; its entry against the copy's where the tree is larger. Otherwise it is a
-// *[ForkError]: a quorum that cosigned another history once makes no receipt good. What
-// is beyond the copy says nothing. c is the server, for its tiles; nil offline.
+// checkConsistent compares a receipt with the trusted state: its tree with the trusted
+// checkpoint of the same size, or with the copy if that covers it; its entry with the
+// copy's where the tree is larger. A mismatch is a *[ForkError], although a quorum
+// cosigned it. What is beyond the copy is not compared. c is the server, for its tiles;
+// nil offline.
 func (t *Trust) checkConsistent(ctx context.Context, c *Client, v *proof.VerifiedReceipt) error {
 	if t.checkpoint == nil {
 		return nil
@@ -130,9 +130,9 @@ func (t *Trust) forkOrBehindError(ctx context.Context, c *Client, shown *proof.P
 	return newForkError(ctx, read, t.checkpoint, shown)
 }
 
-// asBehind is what a smaller checkpoint is if the tiles of the trusted one show it to be of
-// that one's past; nil otherwise. A whole quorum that has called it the newest since it
-// cosigned more has gone back with the log: quorums intersect, if they are of one policy.
+// asBehind returns a *[BehindError] if the trusted tree begins with the shown one, nil
+// otherwise. If the quorum that cosigned it did so after the trusted checkpoint
+// existed, it is a rollback and not a delay: quorums of one policy intersect.
 func asBehind(ctx context.Context, own proof.ReadTiles, trusted, shown *proof.Published) *BehindError {
 	b := &BehindError{Trusted: trusted.Checkpoint().Tree(), Shown: shown.Checkpoint().Tree(), At: shown.LastCosignedAt()}
 	back := shown.Policy().Fingerprint() == trusted.Policy().Fingerprint() && newestQuorumTime(shown).After(trusted.ExistedBy())
@@ -184,7 +184,7 @@ func newForkError(ctx context.Context, larger proof.ReadTiles, trusted, shown si
 }
 
 // StaleError is a newest checkpoint that a quorum cosigned long ago. What it proves
-// stays proven; that nothing came after it, nobody says.
+// stays proven, but it does not show that nothing came after it.
 type StaleError struct {
 	Size   uint64
 	At     time.Time     // the newest moment since which a quorum has cosigned it
@@ -200,7 +200,7 @@ func (e *StaleError) Error() string {
 // CheckAge is for a checkpoint that was just fetched as a ledger's newest: a
 // *[StaleError] if no quorum cosigned it within maxAge. A ledger has its newest one
 // cosigned again when it is idle, so an old one says that the ledger stands still or
-// that newer ones are kept from whoever asks. Under quorum none, or with 0, any age
+// that newer ones are withheld from this client. Under quorum none, or with 0, any age
 // is fine.
 func CheckAge(newest *proof.Published, maxAge time.Duration, now time.Time) error {
 	at := newestQuorumTime(newest)

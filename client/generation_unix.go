@@ -9,15 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockShared takes a shared lock on an open directory, until it is closed; it reports whether
-// nobody has claimed it. Where the file system has no locks, nobody can.
+// lockShared takes a shared lock on an open directory until it is closed. It is false
+// if another process holds the exclusive lock. Without file locks it is true.
 func lockShared(dir vfs.File) bool {
 	held, _ := lockDir(dir, unix.LOCK_SH)
 	return !held
 }
 
-// tryLockExclusive takes an exclusive lock on an open directory. held says that somebody reads
-// there, told that the file system tells.
+// tryLockExclusive takes an exclusive lock on an open directory. held: a reader has a
+// shared lock. supported: the file system has locks.
 func tryLockExclusive(dir vfs.File) (held, supported bool) { return lockDir(dir, unix.LOCK_EX) }
 
 func lockDir(dir vfs.File, how int) (held, supported bool) {

@@ -27,42 +27,42 @@ import (
 // quorumTimes says when a quorum had cosigned how much of a log: sizes and times,
 // both rising. A checkpoint that another one of its size or more precedes says
 // nothing beside it, and is left out.
-type quorumTimes []checkpointTimes
+type quorumTimes []quorumTime
 
 // merged are the times with others. Those that are none, of quorum none, are left out.
-func (q quorumTimes) merged(others ...checkpointTimes) quorumTimes {
+func (q quorumTimes) merged(others ...quorumTime) quorumTimes {
 	all := slices.Concat(q, others)
-	slices.SortFunc(all, func(a, b checkpointTimes) int {
+	slices.SortFunc(all, func(a, b quorumTime) int {
 		return cmp.Or(a.existedBy.Compare(b.existedBy), cmp.Compare(b.size, a.size))
 	})
 	var rising quorumTimes
 	for _, t := range all {
 		if !t.existedBy.IsZero() && t.size > rising.last().size {
-			rising = append(rising, checkpointTimes{size: t.size, existedBy: t.existedBy.UTC()})
+			rising = append(rising, quorumTime{size: t.size, existedBy: t.existedBy.UTC()})
 		}
 	}
 	return rising
 }
 
 // last is the newest; the zero one if there is none.
-func (q quorumTimes) last() checkpointTimes {
+func (q quorumTimes) last() quorumTime {
 	if len(q) == 0 {
-		return checkpointTimes{}
+		return quorumTime{}
 	}
 	return q[len(q)-1]
 }
 
 // newestBy is the newest by an instant. Before the first, no time is proven, and no more than
 // the first one's size can have been there.
-func (q quorumTimes) newestBy(at time.Time) checkpointTimes {
+func (q quorumTimes) newestBy(at time.Time) quorumTime {
 	n := sort.Search(len(q), func(i int) bool { return q[i].existedBy.After(at) })
 	switch {
 	case n > 0:
 		return q[n-1]
 	case len(q) > 0:
-		return checkpointTimes{size: q[0].size}
+		return quorumTime{size: q[0].size}
 	}
-	return checkpointTimes{size: math.MaxUint64}
+	return quorumTime{size: math.MaxUint64}
 }
 
 // timesHeader is the first line of the file.
@@ -87,7 +87,7 @@ func parseQuorumTimes(text []byte) (quorumTimes, error) {
 			continue
 		}
 		size, at, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		var t checkpointTimes
+		var t quorumTime
 		var bad error
 		if t.size, bad = strconv.ParseUint(size, 10, 64); bad == nil {
 			t.existedBy, bad = time.Parse(time.RFC3339, at)
@@ -124,8 +124,8 @@ func (s serverSource) ChainUnverified(ctx context.Context, id record.ID) ([]byte
 	return s.c.ChainUnverified(ctx, id)
 }
 
-// CheckpointAt asks the server's GET /v1/checkpoints. Whoever hands on tiles alone
-// refuses the path, each in its own way, and keeps none.
+// CheckpointAt asks the server's GET /v1/checkpoints. A server of tiles alone has no
+// such path, and refuses it in its own way.
 func (s serverSource) CheckpointAt(ctx context.Context, t time.Time) ([]byte, error) {
 	note, _, err := s.c.call(ctx, http.MethodGet, "/v1/checkpoints?at="+url.QueryEscape(t.UTC().Format(time.RFC3339)), "", nil)
 	if p := (*Problem)(nil); errors.As(err, &p) && p.Status < http.StatusInternalServerError && !p.Retryable() {
@@ -134,20 +134,20 @@ func (s serverSource) CheckpointAt(ctx context.Context, t time.Time) ([]byte, er
 	return note, err
 }
 
-// checkpointTimes is the size of a checkpoint of the log's one history, and the times that the
+// quorumTime is the size of a checkpoint of the log's one history, and the times that the
 // checkpoint proves.
-type checkpointTimes struct {
+type quorumTime struct {
 	size        uint64
 	existedBy   time.Time // of its quorum: the tree existed by then
-	newestSince time.Time // from then on a whole quorum has called it the newest; zero where nobody asks
+	newestSince time.Time // from then on a whole quorum has called it the newest; zero where it is not needed
 }
 
-// timesOf are those of a checkpoint.
-func timesOf(p *proof.Published) checkpointTimes {
-	return checkpointTimes{p.Checkpoint().Size, p.ExistedBy(), newestQuorumTime(p)}
+// quorumTimeOf are those of a checkpoint.
+func quorumTimeOf(p *proof.Published) quorumTime {
+	return quorumTime{p.Checkpoint().Size, p.ExistedBy(), newestQuorumTime(p)}
 }
 
-// archiveReader is a log whose published checkpoints somebody keeps.
+// archiveReader reads the published checkpoints that a log has archived.
 type archiveReader struct {
 	source   checkpointArchive
 	policies Policies
@@ -164,7 +164,7 @@ const parallelWalks = 8
 // and others of those sizes, may be among them. Each is judged by the policy of its
 // size, and must be of the newest one's history: what is not is a fault, a
 // *[ForkError] if the log signed it.
-func (k archiveReader) fetchBetween(ctx context.Context, after checkpointTimes, until time.Time) (kept []checkpointTimes, faults []error, err error) {
+func (k archiveReader) fetchBetween(ctx context.Context, after quorumTime, until time.Time) (kept []quorumTime, faults []error, err error) {
 	stretch := max(until.Sub(after.existedBy)/parallelWalks+1, time.Hour)
 	var walks [parallelWalks]archiveWalk
 	g, walking := errgroup.WithContext(ctx)
@@ -174,7 +174,7 @@ func (k archiveReader) fetchBetween(ctx context.Context, after checkpointTimes, 
 			break
 		}
 		g.Go(func() error {
-			return walks[i].run(walking, k, checkpointTimes{size: after.size, existedBy: until.Add(-stretch)}, until)
+			return walks[i].run(walking, k, quorumTime{size: after.size, existedBy: until.Add(-stretch)}, until)
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -186,7 +186,7 @@ func (k archiveReader) fetchBetween(ctx context.Context, after checkpointTimes, 
 			faults = append(faults, w.fault)
 		}
 		for _, p := range w.found {
-			t := timesOf(p)
+			t := quorumTimeOf(p)
 			if t.size > k.newest.Checkpoint().Size || slices.Contains(kept[max(0, len(kept)-1):], t) {
 				continue // published meanwhile; or where two stretches meet
 			}
@@ -220,7 +220,7 @@ const maxNewer = 64
 
 // run goes from one kept checkpoint to the one before, down to the first that is
 // not both larger and newer than what is known.
-func (w *archiveWalk) run(ctx context.Context, k archiveReader, after checkpointTimes, until time.Time) error {
+func (w *archiveWalk) run(ctx context.Context, k archiveReader, after quorumTime, until time.Time) error {
 	step := time.Second
 	for at := until; ; {
 		note, err := k.source.CheckpointAt(ctx, at)
@@ -305,11 +305,10 @@ func (t *Trust) ExistedBy(index uint64) (time.Time, error) {
 	return time.Time{}, nil
 }
 
-// fetchQuorumTimes are the quorum times known and those that lead up to the trusted checkpoint:
-// of the one that was trusted before, of that one, and of the checkpoints that the
-// ledger has kept in between. Nil says that there are none: a copy that has come as far
-// before has them all, however often the checkpoint was cosigned since, and asks
-// nothing.
+// fetchQuorumTimes returns the known quorum times and those up to the trusted
+// checkpoint: of the previously trusted one, of the trusted one, and of the checkpoints
+// archived in between. It returns nil, and sends no request, if the known times already
+// reach the trusted size.
 func (t *Trust) fetchQuorumTimes(ctx context.Context, c *Client, r *register.Register, before *proof.Published) (quorumTimes, error) {
 	next := t.checkpoint
 	known, err := t.readTimes()
@@ -360,15 +359,15 @@ func (t *Trust) readTimes() (quorumTimes, error) {
 	if err == nil {
 		times, err = parseQuorumTimes(text)
 	}
-	if disk.Damaged(disk.Judge(err)) {
+	if disk.Damaged(disk.AsDamaged(err)) {
 		return nil, &DamageError{Dir: t.dir, Where: " in " + timesFile, Err: err}
 	}
 	return times, err
 }
 
-func timesIfAny(p *proof.Published) []checkpointTimes {
+func timesIfAny(p *proof.Published) []quorumTime {
 	if p == nil {
 		return nil
 	}
-	return []checkpointTimes{timesOf(p)}
+	return []quorumTime{quorumTimeOf(p)}
 }

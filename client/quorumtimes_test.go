@@ -30,19 +30,19 @@ func TestQuorumTimes(t *testing.T) {
 	const seeds = 500
 	for seed := range uint64(seeds) {
 		rng := rand.New(rand.NewPCG(seed, 0))
-		var all []checkpointTimes
+		var all []quorumTime
 		var q quorumTimes
 		for range rng.IntN(5) {
-			var part []checkpointTimes
+			var part []quorumTime
 			for range rng.IntN(6) {
-				part = append(part, checkpointTimes{size: 1 + rng.Uint64N(12), existedBy: noon.Add(time.Duration(rng.IntN(12)) * time.Second)})
+				part = append(part, quorumTime{size: 1 + rng.Uint64N(12), existedBy: noon.Add(time.Duration(rng.IntN(12)) * time.Second)})
 			}
 			all, q = append(all, part...), q.merged(part...)
 		}
-		q = q.merged(checkpointTimes{size: 99}) // of quorum none
+		q = q.merged(quorumTime{size: 99}) // of quorum none
 		for s := -2; s < 14; s++ {
 			at := noon.Add(time.Duration(s) * time.Second)
-			var want checkpointTimes
+			var want quorumTime
 			for _, c := range all {
 				if !c.existedBy.After(at) && c.size > want.size {
 					want = c
@@ -200,7 +200,7 @@ func TestKnowableIncremental(t *testing.T) {
 		for i := range 6 {
 			w.advanceClock(3 * time.Hour)
 			w.admitDesignation(fmt.Sprint(1000 + i))
-			published = append(published, checkpointTimes{size: uint64(5 + i), existedBy: time.Now().UTC()})
+			published = append(published, quorumTime{size: uint64(5 + i), existedBy: time.Now().UTC()})
 			sync(parallelWalks)
 			for range 5 { // idle
 				w.advanceClock(10 * time.Minute)
@@ -249,7 +249,7 @@ func TestKnowableBounded(t *testing.T) {
 		}
 		newest = source.archived[len(source.archived)-1]
 		log := archiveReader{source: source, policies: SinglePolicy{newest.Policy()}, newest: newest, tiles: source.Source.Tiles, limit: 10}
-		kept, faults, err := log.fetchBetween(t.Context(), checkpointTimes{existedBy: from}, newest.ExistedBy())
+		kept, faults, err := log.fetchBetween(t.Context(), quorumTime{existedBy: from}, newest.ExistedBy())
 		must(t, errors.Join(append(faults, err)...))
 		if n := int(source.asked.Load()); n > parallelWalks*2*(log.limit+1) || len(kept) < log.limit {
 			t.Errorf("asked %d times for %d of 600 kept checkpoints", n, len(kept))
@@ -438,7 +438,7 @@ func TestKnowableWhereNoneAreKept(t *testing.T) {
 				must(t, trust.Sync(t.Context(), w.client(), nil))
 			}
 			static()
-			seen := checkpointTimes{size: trust.CoveredSize(), existedBy: time.Now().UTC()}
+			seen := quorumTime{size: trust.CoveredSize(), existedBy: time.Now().UTC()}
 			w.advanceClock(time.Hour)
 			w.admitDesignation(fmt.Sprint(status, "a"))
 			w.advanceClock(time.Hour)

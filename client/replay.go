@@ -239,8 +239,8 @@ func (t *merkleTree) head() (proof.Tree, error) {
 }
 
 // loadMerkleTree rebuilds the right edge of a tree of that size from its partial tiles
-// and the full ones beside them. Every hash read enters the root: whoever compares
-// it with one that it trusts has checked them all.
+// and the full ones beside them. Every hash read enters the root: a caller that
+// compares it with a trusted root has checked them all.
 func loadMerkleTree(size uint64, read func([]proof.TileID) ([][]byte, error)) (*merkleTree, error) {
 	var ids []proof.TileID
 	for level := uint8(0); size>>(proof.TileHeight*level) > 0; level++ {

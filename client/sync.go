@@ -126,9 +126,9 @@ func (s *copySource) bundle(ctx context.Context, id proof.EntryBundleID) ([][]by
 	return s.server.log.Bundle(ctx, id)
 }
 
-// mayRetry reports whether a run that is not the log's may be read once more: from the
-// server where it came from the files, and else a second time, since it may have been
-// broken on its way.
+// mayRetry reports whether a run that does not match the signed tree may be read again:
+// from the server if it came from the files, otherwise once more, since it may have
+// been damaged in transit.
 func (s *copySource) mayRetry(bad *SourceError) bool {
 	before := len(s.damaged)
 	if bad.Err == nil {
@@ -189,8 +189,8 @@ func (t *Trust) checkExtends(ctx context.Context, c *Client, next *proof.Publish
 	return nil
 }
 
-// finishReplay makes the copy of what was followed, if that went well, and believes the
-// checkpoint to which it goes. Until then the copy of what was trusted stays as it is.
+// finishReplay makes the replayed register the current copy and trusts its checkpoint,
+// if the replay succeeded. Until then the previous copy stays as it is.
 func (t *Trust) finishReplay(ctx context.Context, c *Client, r *register.Register, files *copyDir, next *proof.Published, err error) error {
 	if err == nil {
 		err = t.checkReplayedCharters(ctx, c, r)
@@ -219,15 +219,15 @@ func (t *Trust) finishReplay(ctx context.Context, c *Client, r *register.Registe
 	return t.trustAndFetchTimes(ctx, c, own, last, next)
 }
 
-// trustAndFetchTimes believes a checkpoint of which the copy is there, and learns what was knowable
-// when.
+// trustAndFetchTimes makes a replayed checkpoint the trusted one and fetches the quorum
+// times up to it.
 func (t *Trust) trustAndFetchTimes(ctx context.Context, c *Client, r *register.Register, last, next *proof.Published) error {
 	if err := t.setTrusted(next); err != nil {
 		return err
 	}
 	t.removeOldGenerations() // not before: until here the older generation is the copy
-	// The entries are what counts: a ledger that cannot say when which size was cosigned
-	// takes nobody's copy away. It is asked again by the next sync.
+	// The entries are what counts: a ledger that cannot say when which size was
+	// cosigned does not make the copy invalid. It is asked again by the next sync.
 	times, err := t.fetchQuorumTimes(ctx, c, r, last)
 	if fork := (*ForkError)(nil); errors.As(err, &fork) || ctx.Err() != nil {
 		return err

@@ -29,8 +29,8 @@ import (
 //	sync.lock              held by the process that syncs
 //	quorum-times           and when a quorum had cosigned how much of it
 //
-// It believes a checkpoint only under the policy of the newest charter below its
-// size, and only if it continues what was believed before.
+// A checkpoint is trusted only if it satisfies the policy of the newest charter below
+// its size and extends the checkpoint trusted before.
 type Trust struct {
 	files vfs.FS
 	dir   string
@@ -114,7 +114,7 @@ func (e *PinError) Error() string {
 // unread is what a file of the directory that cannot be read, or believed, is: damaged,
 // unless the machine does not let it be read.
 func (t *Trust) unread(name string, err error) error {
-	if !disk.Damaged(disk.Judge(err)) {
+	if !disk.Damaged(disk.AsDamaged(err)) {
 		return err
 	}
 	return &PinError{Dir: t.dir, File: name, URL: t.pin.URL, Charter: t.pin.Charter, Err: err}
@@ -160,8 +160,8 @@ func CreateTrust(ctx context.Context, files vfs.FS, dir string, c *Client, id re
 	return t, writeFile(files, t.path(pinFile), append(text, '\n'), true) // last: now it is a trust directory
 }
 
-// requireEmpty refuses to make a trust directory of one that somebody else uses. What a
-// CreateTrust that was cut off leaves is in nobody's way.
+// requireEmpty refuses a directory that holds other files. Files that an interrupted
+// CreateTrust left are ignored.
 func requireEmpty(files vfs.FS, dir string) error {
 	names, err := files.List(dir)
 	if missing(err) {
@@ -200,8 +200,8 @@ func (t *Trust) setCharters(raw []byte) error {
 	return nil
 }
 
-// writeCharters writes the charters down: what else a chain brings nobody has verified, and
-// every verb would read it again.
+// writeCharters stores the verified charters. The other receipts of the chain are not
+// verified, and every command would parse them again.
 func (t *Trust) writeCharters() error {
 	chain, err := t.charters.format()
 	if err != nil {

@@ -77,8 +77,8 @@ func Verify(ctx context.Context, file []byte, p Policies, now time.Time) (*Verif
 	return r, nil
 }
 
-// verifyReceipt is the one way in which a receipt is believed. c is the server that
-// handed it out; nil offline.
+// verifyReceipt is the only function that verifies receipts. c is the server that sent
+// it; nil offline.
 func verifyReceipt(ctx context.Context, c *Client, r proof.Receipt, p Policies, now time.Time) (*proof.VerifiedReceipt, error) {
 	cp, _, err := proof.ParseCheckpoint(r.Checkpoint)
 	if err != nil {
@@ -95,8 +95,8 @@ func verifyReceipt(ctx context.Context, c *Client, r proof.Receipt, p Policies, 
 	return v, checkTimeAndHistory(ctx, c, v, p)
 }
 
-// checkTimeAndHistory holds what a receipt proves against what else is known: the time by which the
-// entry existed, and the history that a trust directory has.
+// checkTimeAndHistory compares a verified receipt with the quorum's time and with the
+// history that a trust directory has.
 func checkTimeAndHistory(ctx context.Context, c *Client, v *proof.VerifiedReceipt, p Policies) error {
 	e, err := record.ParseEntry(v.Entry())
 	if err != nil {
@@ -111,8 +111,8 @@ func checkTimeAndHistory(ctx context.Context, c *Client, v *proof.VerifiedReceip
 	return nil
 }
 
-// checkAuthorship tells whose keys signed, of an entry that the replayed copy has: there it was
-// judged.
+// checkAuthorship sets the signers of an entry that the replayed copy covers, where
+// every rule was checked.
 func (t *Trust) checkAuthorship(r *VerifyReport) error {
 	reg, err := t.Register()
 	if errors.Is(err, ErrNoCopy) {
@@ -138,9 +138,9 @@ func (t *Trust) checkAuthorship(r *VerifyReport) error {
 	return nil
 }
 
-// PinnedCharter believes the ledger that begins with this charter, and needs nothing else: the
-// policies are those of the charters that a chain shows, each signed by the root keys of
-// the one before. A receipt that brings no charters proves nothing to it.
+// PinnedCharter accepts the ledger whose first charter has this ID. The policies are
+// those of the charters in the chain, each signed by the root keys of the one before. A
+// receipt without charters proves nothing under it.
 type PinnedCharter struct{ ID record.ID }
 
 // Policy knows none: the chain's own charters are asked.
@@ -173,7 +173,7 @@ type chain struct {
 	links        []link
 	charters     charters // those that it shows, judged; nil where they were not asked for or that at index 0 is not among them
 	knownCharter uint64   // index of the newest that a trust directory knows
-	notPinned    bool     // nobody said which charter opens the ledger
+	notPinned    bool     // no charter ID was given
 	trees        proof.TreeComparison
 }
 
@@ -200,9 +200,9 @@ func verifyChain(ctx context.Context, receipts []proof.Receipt, p Policies, now 
 	return c, c.checkOneLog(ctx)
 }
 
-// setCharters judges the charters that the chain shows, from the pinned one on. With a
-// single policy nothing is pinned: the chain's own first charter is taken, whose ID
-// whoever reads the report compares.
+// readCharters checks the charters of the chain, from the pinned one on. With a single
+// policy nothing is pinned: the chain's own first charter is taken, and the reader of
+// the report has to compare its ID.
 func (c *chain) readCharters(p Policies, now time.Time) error {
 	var shown []proof.Receipt
 	for _, l := range c.links {
@@ -360,8 +360,8 @@ func (c *chain) report() *ChainReport {
 	return r
 }
 
-// checkAuthorship replays the records that the chain shows, as far as they go. What must not be in
-// a ledger is an error, whoever published it.
+// checkAuthorship replays the records that the chain shows, as far as they go. A record
+// that must not be in a ledger is an error, even if a quorum cosigned it.
 func (c *chain) checkAuthorship(r *VerifyReport) error {
 	if c.charters == nil {
 		r.Chain.NotShown = "the charter at index 0 is not shown"
@@ -409,9 +409,9 @@ func (c *chain) checkAuthorship(r *VerifyReport) error {
 	return nil
 }
 
-// unprovenCharter finds a charter that may be in no log at all: none is pinned, and it is proven
-// under its own policy alone, in a tree that is not shown to be of one history with the
-// record's. One charter of somebody's making would make all that follows look right.
+// unprovenCharter returns the index of a charter that need not be in the log: none is
+// pinned, and it is proven only under its own policy, in a tree that is not shown to be
+// consistent with the record's. A forged charter would make all that follows verify.
 func (c *chain) unprovenCharter() (index uint64, ok bool) {
 	if !c.notPinned {
 		return 0, false
@@ -428,8 +428,8 @@ func (c *chain) unprovenCharter() (index uint64, ok bool) {
 	return 0, false
 }
 
-// undecidable tells an error that accuses nobody: a record is not shown, or this binary is
-// too old for one.
+// undecidable reports whether an error only says that a record is missing from the
+// chain, or that this binary is too old for one.
 func undecidable(err error) (why string, ok bool) {
 	var hidden *register.NotShownError
 	var old *register.UpgradeError

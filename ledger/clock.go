@@ -12,9 +12,10 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// maxClockOffset is how far the witnesses' clocks may be from the ledger's before it admits
-// nothing: what verifiers and auditors grant (proof.MaxClockSkew). Beyond it, an auditor
-// would flag every entry admitted, for ever.
+// maxClockOffset is the largest difference between the ledger's clock and the
+// witnesses' clocks at which the ledger still admits entries. It equals what verifiers
+// and auditors tolerate (proof.MaxClockSkew): an entry admitted outside it would fail
+// every later audit.
 const maxClockOffset = proof.MaxClockSkew
 
 // maxClockStep is how far the wall clock may move against the monotonic one before the
@@ -26,7 +27,7 @@ const maxClockStep = time.Minute
 // against: the witnesses that disagree, or the newest entry.
 type ClockError struct {
 	Reason string
-	Until  time.Time // when this clock will have caught up, if nobody mends it before; zero: once the witnesses confirm it
+	Until  time.Time // when this clock will have caught up, if it is not set before; zero: once the witnesses confirm it
 	Cause  error     // of the witnesses' silence, where that is the reason; nil otherwise
 }
 
@@ -56,14 +57,13 @@ func (r *clockSample) stepSince(now time.Time) time.Duration {
 }
 
 // CheckClock has the witnesses confirm the ledger's clock if they have not done so
-// since the ledger was opened, if it was off the last time, or if it was moved
-// since: admission times are for ever. [ErrClock] says that it is off, or was moved
-// and no quorum answers; call it again.
+// since the ledger was opened, if it was off the last time, or if it was moved since.
+// It has to, because an admission time cannot be corrected later. It returns [ErrClock]
+// if the clock is off, or was moved and no quorum answers; call it again.
 //
-// It returns nil where nobody can tell: where the quorum is none, or nothing is
-// published; or where no quorum answers and nothing speaks against the clock. A
-// ledger that has lost its witnesses for ever could not admit the charter that names
-// others.
+// It returns nil where the clock cannot be checked: the quorum is none, nothing is
+// published, or no quorum answers and no evidence contradicts the clock. Refusing then
+// would also refuse the charter that replaces lost witnesses.
 func (l *Ledger[V]) CheckClock(ctx context.Context) error {
 	if l.clockConfirmed() {
 		return nil
@@ -117,16 +117,16 @@ func (l *Ledger[V]) clockErr(now time.Time) error {
 	return nil
 }
 
-// ClockErr says why nothing is admitted now for the clock's sake, as far as is known
-// without asking anybody: a *[ClockError], or nil.
+// ClockErr returns why the clock lets nothing be admitted now, from what is known
+// already; it sends no request. The error is a *[ClockError], or nil.
 func (l *Ledger[V]) ClockErr() error {
 	now := time.Now()
 	return cmp.Or(l.clockErr(now), checkNotBehind(now, l.tree.Load().admitted))
 }
 
-// checkNotBehind refuses a clock that is farther behind the newest entry than verifiers grant:
-// witnesses' times would contradict for ever what is admitted at that entry's time, and
-// without any witness such a clock is more likely wrong than the entry.
+// checkNotBehind refuses a clock that is farther behind the newest entry than verifiers
+// tolerate: witnesses' times would always contradict what is admitted at that entry's
+// time, and without any witness such a clock is more likely wrong than the entry.
 func checkNotBehind(now, newest time.Time) error {
 	by := newest.Sub(now)
 	if by <= maxClockOffset {
@@ -197,9 +197,10 @@ func (l *Ledger[V]) sampleClock(ask CosignRequest, cosignatures []proof.Signatur
 	return r.err
 }
 
-// checkAdmissionTime refuses a tree whose newest entry is from the future: it was admitted by a clock
-// that was ahead while no quorum answered. Witnesses would date the tree before its
-// entries, and nobody accept it; and what they have not seen can still be taken back.
+// checkAdmissionTime refuses a tree whose newest entry is from the future: it was
+// admitted by a clock that was ahead while no quorum answered. Witnesses would date the
+// tree before its entries, and no verifier would accept it. A tree that no witness has
+// seen can still be discarded.
 func (t *treeSnapshot) checkAdmissionTime(now time.Time) error {
 	if t.Size == 0 || !t.admitted.After(now.Add(proof.MaxClockSkew)) {
 		return nil

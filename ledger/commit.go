@@ -19,8 +19,8 @@ type Admission struct {
 	Duplicate bool // it was there before: Index is the first entry's
 }
 
-// Ticket is a place in the pool. Its verdict comes with the commit that takes
-// the item in or refuses it.
+// Ticket is an item in the pool. It is decided by the commit that admits or refuses the
+// item.
 type Ticket struct {
 	done      <-chan struct{} // closed once a and err are final
 	admission Admission
@@ -65,7 +65,7 @@ type queuedItem[V any] struct {
 	ticket *Ticket
 }
 
-// fail gives every ticket that has no verdict yet this one, and wakes all.
+// fail ends every undecided ticket of the batch with err.
 func (b *batch[V]) fail(err error) {
 	for _, w := range b.items[b.decided:] {
 		if w.ticket.err == nil {
@@ -133,7 +133,7 @@ func (p *pool[V]) take() *batch[V] {
 	return b
 }
 
-// failAll gives all that waits the same verdict.
+// failAll ends every queued item with err.
 func (p *pool[V]) failAll(err error) {
 	for b := p.take(); b != nil; b = p.take() {
 		b.fail(err)
@@ -163,19 +163,19 @@ func (p *pool[V]) notify() {
 	}
 }
 
-// Commit takes in everything that the pool holds: it judges in order, and makes
-// what is admitted durable, one synced write a batch. When it returns, all those
-// items have their verdict.
+// Commit empties the pool: it judges the items in order and writes the admitted ones
+// durably, with one synced write a batch. When it returns, each of those items is
+// admitted or refused.
 //
 // An error means that the ledger has stopped, but for [ErrClock], [ErrFold] and ctx's
 // own: then nothing was written, and it may be called again. A batch that is judged is
 // also written, whatever ctx says meanwhile.
 func (l *Ledger[V]) Commit(ctx context.Context) error { return l.commit(ctx, false) }
 
-// commit is Commit. With overlap, the next batch is judged and written while the
-// fold advances over the one before: Run gains by it a good part of the second
-// core. The step alone does one thing after another, for whoever must be able to
-// repeat what it did.
+// commit is Commit. With overlap, the next batch is judged and written while the fold
+// advances over the one before: Run gains by it a good part of the second core. Without
+// overlap the steps run one after another, so that the simulation can repeat a run
+// exactly.
 func (l *Ledger[V]) commit(ctx context.Context, overlap bool) error {
 	l.sequencing.Lock()
 	defer l.sequencing.Unlock()
@@ -221,7 +221,8 @@ func (l *Ledger[V]) commitBatch(ctx context.Context, b *batch[V], overlap bool) 
 	return nil
 }
 
-// waitInFlight waits until the fold has advanced over the plan in flight, if there is one.
+// waitInFlight waits until the fold has advanced over the commit in flight. It returns
+// at once if there is none.
 func (l *Ledger[V]) waitInFlight() error {
 	if l.inFlight == nil {
 		return nil
@@ -231,8 +232,8 @@ func (l *Ledger[V]) waitInFlight() error {
 	return err
 }
 
-// commitError is what those are told whose commit failed: that it may have happened,
-// or surely did not.
+// commitError is the error for items whose commit failed: ErrUnknown if the write may
+// have happened, else ErrStopped.
 func commitError(err error) error {
 	if errors.Is(err, ErrUnknown) || errors.Is(err, ErrClock) || errors.Is(err, ErrFold) {
 		return err
@@ -257,8 +258,8 @@ type pendingCommit[V any] struct {
 }
 
 // prepareCommit judges a batch, or as much of it as one commit takes, and builds the
-// extension. It fails before it has changed anything but the filter, which may
-// know too much.
+// extension. On an error only the filter has changed: it may hold IDs that were not
+// admitted, which costs a look-up and nothing else.
 func (l *Ledger[V]) prepareCommit(b *batch[V], from int) (*pendingCommit[V], error) {
 	p := &pendingCommit[V]{started: time.Now(), batch: b, end: from, admitted: admissionTime(), done: make(chan error, 1)}
 	if err := l.clockErr(p.started); err != nil {
@@ -289,9 +290,9 @@ func (l *Ledger[V]) prepareCommit(b *batch[V], from int) (*pendingCommit[V], err
 	return p, nil
 }
 
-// notBeforeNewest admits at the time of the newest entry where the clock says less, since
-// admission times never go back: a clock that is set back by some seconds costs nobody
-// anything. Beyond what verifiers grant it is a [ClockError].
+// notBeforeNewest uses the newest entry's admission time where the clock is behind it,
+// because admission times never decrease. A clock further behind than verifiers
+// tolerate is a [ClockError].
 func (l *Ledger[V]) notBeforeNewest(p *pendingCommit[V]) error {
 	by := l.newestAdmitted.Sub(p.admitted)
 	if by <= 0 {
@@ -354,8 +355,8 @@ func (l *Ledger[V]) judgeItems(p *pendingCommit[V]) error {
 	return nil
 }
 
-// spoilt is why nothing of a plan is written. A fold that is made anew judges again
-// then; after anything else nobody can say what it would do.
+// spoilt is the error for a commit of which nothing is written. A fold that is rebuilt
+// judges again then; after any other error its state is unknown.
 func (l *Ledger[V]) spoilt(err error) error {
 	if errors.Is(err, ErrFold) {
 		return err
@@ -398,7 +399,7 @@ func (l *Ledger[V]) extendStore(ctx context.Context, p *pendingCommit[V]) error 
 	return nil
 }
 
-// advanceFold takes the fold over p, shows the new tree and gives the verdicts.
+// advanceFold advances the fold over p, shows the new tree and answers the tickets.
 func (l *Ledger[V]) advanceFold(p *pendingCommit[V]) error {
 	if len(p.extension.Entries) > 0 {
 		if err := p.draft.Advance(p.extension.New); err != nil {
@@ -442,7 +443,7 @@ func (l *Ledger[V]) notifyCommit() {
 // for each entry of the ledger. A library would have to be lockless for readers
 // beside the one writer and grow; those at hand do one or the other.
 //
-// The sequencer adds; anybody asks, at the same time.
+// Only the sequencer adds. Any goroutine may ask meanwhile.
 type bloomFilter struct {
 	segments  atomic.Pointer[[]*segment]
 	remaining int // keys that the newest segment still takes; the sequencer's

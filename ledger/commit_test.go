@@ -141,7 +141,7 @@ func TestBrokenFold(t *testing.T) {
 	}
 }
 
-// Try shows a verdict and leaves nothing.
+// DryRun shows a verdict and leaves nothing.
 func TestDryRun(t *testing.T) {
 	w, p := newRefusingEnv(t)
 	n := w.mustOpen(t)

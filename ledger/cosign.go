@@ -14,8 +14,8 @@ import (
 )
 
 // CosignFunc asks the witnesses of a policy for their cosignatures and returns once
-// they make a quorum, or ctx ends, or nobody is left to ask. It is handed in,
-// since the ledger speaks no network.
+// they make a quorum, or ctx ends, or every witness has answered. The caller provides
+// it: the ledger itself opens no connection.
 type CosignFunc func(ctx context.Context, ask CosignRequest) (CosignResponse, error)
 
 // CosignRequest is one checkpoint to be cosigned.
@@ -35,22 +35,23 @@ type CosignRequest struct {
 	// ConsistencyProof proves that the tree of a smaller size leads up to this one.
 	ConsistencyProof func(ctx context.Context, from uint64) ([]proof.Hash, error)
 
-	// OnLate takes what comes after Cosign has returned: a witness who was slower
-	// than the quorum counts for whoever monitors the log. It never blocks.
+	// OnLate receives responses that arrive after the [CosignFunc] has returned. They
+	// are merged into the published checkpoint, because monitors count every witness.
+	// It never blocks.
 	OnLate func(CosignResponse)
 }
 
-// ProbesNewLog says that this asks whether the log is new: by the empty tree, of which
-// everybody who may know of a larger one is to be asked, at the log's URL too, and
-// those who do not cosign it are to say where they stand ([Ledger.ProbeNewLog]).
+// ProbesNewLog reports whether the request asks if the log is new. Its checkpoint is
+// then the empty tree; it goes to every witness and to the log's URL; a witness that
+// does not cosign it must answer with the size it knows ([Ledger.ProbeNewLog]).
 func (a CosignRequest) ProbesNewLog() bool { return a.Tree().Size == 0 }
 
 // Tree is the one to be cosigned.
 func (a CosignRequest) Tree() proof.Tree { return a.Signed.Checkpoint().Tree() }
 
-// CosignResponse is what the witnesses said. What it holds is judged by the ledger: a
-// cosignature that does not verify is dropped, and of the other checkpoints only
-// one that bears this log's own signature is believed.
+// CosignResponse is what the witnesses said. The ledger verifies all of it: a
+// cosignature that does not verify is dropped, and another checkpoint counts only if
+// this log signed it.
 type CosignResponse struct {
 	Cosignatures []proof.Signature
 
@@ -64,8 +65,9 @@ type CosignResponse struct {
 	// from the log's URL.
 	Checkpoints [][]byte
 
-	// Claims, where [CosignRequest.ProbesNewLog], are what witnesses say who do not cosign the empty
-	// tree. Silent are the log's URLs that gave no answer, and why.
+	// Claims, where [CosignRequest.ProbesNewLog], are what witnesses say who do not
+	// cosign the empty tree. Unresponsive are the log's URLs that gave no answer, and
+	// why.
 	Claims       []SizeClaim
 	Unresponsive []error
 }
@@ -77,8 +79,8 @@ type SizeClaim struct {
 	Size    uint64 // 0: it never cosigned one
 }
 
-// RetryAfterError is why a witness was not asked: it wants to be left alone until then. Whoever
-// asks for the quorum's sake tries again at that time.
+// RetryAfterError is why a witness was not asked: it wants to be left alone until then.
+// A caller that needs the quorum tries again at that time.
 type RetryAfterError struct {
 	Until time.Time
 	Err   error
@@ -124,7 +126,7 @@ func (l *Ledger[V]) collectCosignatures(ctx context.Context, request CosignReque
 		request.OnLate = func(a CosignResponse) { l.late.put(request.Tree().Size, a) }
 		response, cosignErr = l.config.Cosign(ctx, request)
 		for _, note := range response.Checkpoints {
-			// Only the store is asked, and what it says must not hang on who waits.
+			// The caller's context must not decide a question about the store.
 			seenTree, err := l.checkSeen(context.WithoutCancel(ctx), note, request.Policy, tree)
 			if err != nil {
 				return nil, seen, l.stop(err)
@@ -150,8 +152,8 @@ func (l *Ledger[V]) collectCosignatures(ctx context.Context, request CosignReque
 }
 
 // onlyPolicyWitnesses leaves only the signatures that claim to be by the policy's
-// witnesses: those of unknown keys are ignored (tlog-witness "add-checkpoint"),
-// and nobody but the log signs in the log's name.
+// witnesses: those of unknown keys are ignored (tlog-witness "add-checkpoint"), and a
+// signature under the log's name is the log's alone.
 func onlyPolicyWitnesses(policy *proof.Policy, sigs []proof.Signature) []proof.Signature {
 	keys := policy.Witnesses()
 	return slices.DeleteFunc(slices.Clone(sigs), func(s proof.Signature) bool {
@@ -200,10 +202,10 @@ func (l *Ledger[V]) verifyCosignedAt(ask CosignRequest, cosignatures []proof.Sig
 	}
 }
 
-// checkSeen judges a checkpoint that somebody shows, and returns its tree if the store
-// holds it. Its size alone is only a claim: what counts is this log's own signature;
-// without it the tree is the zero one. The error is [ErrRollback]; [ErrConflict], if
-// another writer has moved the store on; or the store's.
+// checkSeen checks a checkpoint that a witness returned, and returns its tree if the
+// store leads up to it. A size without this log's signature is only a claim; the zero
+// tree is returned then. The error is [ErrRollback]; [ErrConflict], if another writer
+// has moved the store on; or the store's.
 func (l *Ledger[V]) checkSeen(ctx context.Context, note []byte, policy *proof.Policy, tree *treeSnapshot) (proof.Tree, error) {
 	keys := policy.LogKeys(l.config.Origin)
 	for _, s := range l.config.Signers {
@@ -235,26 +237,26 @@ func (l *Ledger[V]) checkSeen(ctx context.Context, note []byte, policy *proof.Po
 	return cp.Tree(), nil
 }
 
-// ErrUnprovenClaim: a witness says that it has cosigned this log at a size that nobody
-// shows. Nothing that has entries was signed. Only the operator knows whether the
-// log is new ([Config.NewLog]), or its store was lost.
+// ErrUnprovenClaim: a witness claims to have cosigned this log at a size for which no
+// signed checkpoint was found. Nothing with entries was signed here. Only the operator
+// knows whether the log is new ([Config.NewLog]) or its store was lost.
 var ErrUnprovenClaim = errors.New("a witness has cosigned this log before, so it says, and nobody shows what")
 
-// ProbeNewLog asks the policy's witnesses, and whoever answers at the log's URL, whether
-// this log is as new as its store says. It is asked by the empty tree, which is a
-// prefix of every history: whoever has cosigned more must answer with that size, and
-// no witness is brought to hold two histories by the question (tlog-witness
+// ProbeNewLog asks the policy's witnesses and the log's URL whether this log is as new
+// as its store says. The question is a checkpoint of the empty tree, which is a prefix
+// of every history: a witness that has cosigned more must answer with that size, and
+// cosigning the empty tree cannot create a second history (tlog-witness
 // "add-checkpoint"). As many have to answer as make a quorum.
 //
-// [Ledger.Publish] does it before its first signature over an entry, with the policy
-// in force. Whoever is about to commit the first entry can do it before, with the
-// policy to come. A ledger that has published, or was told before, asks nobody.
+// [Ledger.Publish] does it before its first signature over an entry, with the policy in
+// force. A caller that is about to commit the first entry can do it before, with the
+// policy to come. A ledger that has published, or has had its answer, sends no request.
 //
-// silent is who did not answer where nobody else can tell: where the quorum is none,
-// it is the log's URL alone. Errors: [ErrRollback] and [ErrUnprovenClaim], which stop the
-// ledger; [ErrNoQuorum] and [ErrClock], after which it may be called again. With
-// [Config.NewLog] an ErrUnprovenClaim is an ErrNoQuorum too, and stops nothing: the others who
-// answer make no quorum.
+// unresponsive is who did not answer although no other source can tell: where the
+// quorum is none, that is the log's URL alone. Errors: [ErrRollback] and
+// [ErrUnprovenClaim], which stop the ledger; [ErrNoQuorum] and [ErrClock], after which
+// it may be called again. With [Config.NewLog] an ErrUnprovenClaim is an ErrNoQuorum
+// too, and stops nothing: the others who answer make no quorum.
 func (l *Ledger[V]) ProbeNewLog(ctx context.Context, policy *proof.Policy) (unresponsive []error, err error) {
 	l.publishing.Lock()
 	defer l.publishing.Unlock()
@@ -279,7 +281,7 @@ func (l *Ledger[V]) probeNewLog(ctx context.Context, policy *proof.Policy) (unre
 	asked := time.Now()
 	answer, cosignErr := l.config.Cosign(ctx, ask)
 	if err := ctx.Err(); err != nil {
-		return nil, err // not everybody had the time to answer
+		return nil, err // not every witness had the time to answer
 	}
 
 	held := uint64(0) // of this log, up to here, is a larger size no news
@@ -324,9 +326,9 @@ func (l *Ledger[V]) probeNewLog(ctx context.Context, policy *proof.Policy) (unre
 	return unresponsive, nil
 }
 
-// newCosignersOf are the witnesses, by their names in the policy, who have cosigned the
-// empty tree just now: to do that, each must never have cosigned a larger one. An older
-// cosignature, from when the log was new, says nothing about today.
+// newCosignersOf returns the policy names of the witnesses that have cosigned the empty
+// tree since `asked`. Each of them has never cosigned a larger tree. An older
+// cosignature says nothing about today.
 func (l *Ledger[V]) newCosignersOf(ask CosignRequest, cosignatures []proof.Signature, asked time.Time) (names []string) {
 	for _, s := range countableAt(cosignatures, time.Time{}, time.Now()) {
 		_, err := ask.Policy.VerifyCosigned(ask.Signed, []proof.Signature{s}, time.Now())
@@ -352,7 +354,7 @@ func (l *Ledger[V]) probeBeforeFirstPublication(ctx context.Context, size uint64
 	if size == 0 || l.Published() != nil {
 		return nil
 	}
-	policy, _, err := l.fold.Policy(size) // those before may be gone for ever
+	policy, _, err := l.fold.Policy(size) // those before may be gone permanently
 	if err != nil {
 		return fmt.Errorf("policy for size %d: %w", size, err)
 	}

@@ -93,15 +93,15 @@ type Config struct {
 	Origin  string          // the log's name in its checkpoints
 	Signers []*proof.Signer // the log's keys, all named Origin
 
-	// Cosign asks witnesses; nil where the policy's quorum is none, and nobody is to be
-	// asked whether the log is new.
+	// Cosign asks witnesses; nil where the policy's quorum is none, and the log's URL
+	// is not to be asked whether the log is new.
 	Cosign CosignFunc
 
 	// KeysMarked says that one of the Signers bears the mark of having signed entries:
 	// opening an empty store is [ErrRollback] then. Mark puts that mark on all of them,
-	// durably, and is called before the first signature over an entry; nil if nothing
-	// keeps marks. The mark is kept beside the keys: who loses the store may still have
-	// those.
+	// durably, and is called before the first signature over an entry; nil if there is
+	// no mark. The mark is stored beside the keys and not in the store, so that it
+	// survives the loss of the store.
 	KeysMarked bool
 	MarkKeys   func() error
 
@@ -135,7 +135,7 @@ type Config struct {
 // Hooks is told of what happened, for metrics. Any of it may be nil. The
 // functions are called between two commits or publications and must be quick.
 type Hooks struct {
-	Committed func(admitted, refused, known int, took time.Duration)
+	Committed func(admitted, refused, duplicates int, took time.Duration)
 	Published func(size uint64, took time.Duration, err error)
 }
 
@@ -199,7 +199,7 @@ type Ledger[V any] struct {
 	stopped  chan struct{}         // closed when failure is set
 	stopOnce sync.Once
 
-	drafting sync.Mutex // held while a draft is judged: by the sequencer, or by Try
+	drafting sync.Mutex // held while a draft is judged: by the sequencer, or by DryRun
 
 	sequencing     sync.Mutex // held by Commit; guards what follows
 	edge           *rightEdge
@@ -207,7 +207,7 @@ type Ledger[V any] struct {
 	newestAdmitted time.Time         // the newest admission
 	inFlight       *pendingCommit[V] // durable, being advanced over; nil if none is
 
-	publishing  sync.Mutex          // held by whoever replaces the published checkpoint; guards what follows
+	publishing  sync.Mutex          // held while the published checkpoint is replaced; guards what follows
 	resubmitted bool                // the last published checkpoint was shown to a quorum since opening
 	probed      bool                // a quorum was asked since opening whether this log is new
 	keysMarked  bool                // the keys bear their mark

@@ -25,9 +25,9 @@ type acknowledged struct {
 	tree     proof.Tree      // of the last checkpoint
 }
 
-// checkSurvives opens the ledger on what a crash left and checks that nothing that was
-// told is lost, that old receipts fit the new tree, and that it goes on: all blobs
-// that were ever sent are sent again, and each is there once.
+// checkSurvives opens the ledger on what a crash left and checks that nothing in acked
+// is lost, that old receipts fit the new tree, and that it goes on: all blobs that were
+// ever sent are sent again, and each is there once.
 func (w *testEnv) checkSurvives(t *testing.T, acked acknowledged, sent int) {
 	t.Helper()
 	n := w.mustOpen(t)

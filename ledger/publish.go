@@ -54,7 +54,7 @@ func (l *Ledger[V]) Publish(ctx context.Context) error {
 		err := l.publishAt(ctx, tree, size)
 		if i < len(sizes)-1 && (errors.Is(err, ErrNoQuorum) || errors.Is(err, ErrNoLogKey)) {
 			l.config.Log.Error("no checkpoint shows this policy's last entry under that policy: its witnesses do not answer, or its log keys are not here", "origin", l.config.Origin, "size", size, "err", err)
-			continue // perhaps they are gone for ever; what comes next has its own
+			continue // perhaps they are gone permanently; the next size has its own
 		}
 		if err != nil {
 			return err
@@ -63,9 +63,9 @@ func (l *Ledger[V]) Publish(ctx context.Context) error {
 	return nil
 }
 
-// sizesToPublish are the sizes to publish on the way from one size to another: the last
-// one, and before it the end of every era of a policy that began and ended between
-// the two, since each policy must once be shown under its own witnesses.
+// sizesToPublish returns the sizes to publish between two sizes: the last one, and
+// before it the last size under each policy that came and went in between, because each
+// policy must be shown once under its own witnesses.
 func (l *Ledger[V]) sizesToPublish(from, to uint64) ([]uint64, error) {
 	if to <= from {
 		return nil, nil
@@ -196,10 +196,11 @@ func (l *Ledger[V]) Recosign(ctx context.Context) error {
 	return l.recosign(ctx)
 }
 
-// Show asks the witnesses of a policy to come to cosign the published checkpoint: whoever
-// writes such a policy learns whether they would. What they answer is judged, and not
-// kept; nothing is signed but what is published. Without a published checkpoint, or
-// where the policy asks for no witness, it does nothing. Errors as of [Ledger.Publish].
+// Show asks the witnesses of a policy to come to cosign the published checkpoint: it
+// tells the author of such a policy whether they would. Their answers are verified and
+// not stored; nothing is signed but what is published. Without a published checkpoint,
+// or where the policy asks for no witness, it does nothing. Errors as of
+// [Ledger.Publish].
 func (l *Ledger[V]) Show(ctx context.Context, policy *proof.Policy) error {
 	l.publishing.Lock()
 	defer l.publishing.Unlock()
@@ -223,10 +224,10 @@ func (l *Ledger[V]) Show(ctx context.Context, policy *proof.Policy) error {
 	return nil
 }
 
-// resubmitPublished shows the last published checkpoint to a quorum once after opening,
-// before anything new is signed: a store that was rolled back would otherwise
-// sign a second history (DESIGN.md section 6). Cosignatures that witnesses gave before
-// the opening, and give again, do not count for it.
+// resubmitPublished sends the published checkpoint to a quorum once after opening,
+// before anything new is signed. A store that was rolled back would otherwise sign a
+// second history (DESIGN.md section 6). Cosignatures that witnesses gave before the
+// opening, and give again, do not count for it.
 func (l *Ledger[V]) resubmitPublished(ctx context.Context) error {
 	if l.resubmitted {
 		return nil
@@ -234,11 +235,11 @@ func (l *Ledger[V]) resubmitPublished(ctx context.Context) error {
 	return l.recosign(ctx)
 }
 
-// recosign shows the published checkpoint to a quorum of the newest policy's
-// witnesses, since those before may be gone for ever. If the ledger ended after a
-// part of them had cosigned the next checkpoint, they cosign nothing smaller any
-// more: then it shows that one, which it has signed before and the store leads up
-// to, and a quorum of that publishes it.
+// recosign shows the published checkpoint to a quorum of the newest policy's witnesses,
+// since those before may be gone permanently. If the ledger ended after a part of them
+// had cosigned the next checkpoint, they cosign nothing smaller any more: then it shows
+// that one, which it has signed before and the store leads up to, and a quorum of that
+// publishes it.
 func (l *Ledger[V]) recosign(ctx context.Context) error {
 	last, tree := l.published.Load(), l.tree.Load()
 	if last.checkpoint == nil {
@@ -304,7 +305,7 @@ func (l *Ledger[V]) needsWitnesses(p *proof.Policy) bool {
 // signPublished is the checkpoint with the log's own signatures alone, by its present
 // keys and by those that the newest policy names: cosignatures of then say nothing
 // about what the witnesses have seen since, and other witnesses take no request above
-// 10 KiB, which is too little for a third generation of keys that nobody wants.
+// 10 KiB, which leaves no room for keys that the newest policy no longer names.
 func (l *Ledger[V]) signPublished(p *proof.Published, newest *proof.Policy) (*proof.Signed, error) {
 	cp, signatures, err := proof.ParseCheckpoint(p.Note())
 	if err != nil {
@@ -399,10 +400,10 @@ func (c *lateResponses) take() (uint64, CosignResponse) {
 	return c.size, a
 }
 
-// MergeLate judges what witnesses said after their quorum was there: cosignatures
-// are merged as [Ledger.AddCosignatures] does, and a checkpoint that this store
-// does not lead up to is [ErrRollback], which stops the ledger. Nobody is asked for
-// anything, and it goes on when ctx has ended: what was said would be lost.
+// MergeLate processes the responses that arrived after their quorum: cosignatures are
+// merged as [Ledger.AddCosignatures] does, and a checkpoint that this store does not
+// lead up to is [ErrRollback], which stops the ledger. It sends no request, and ignores
+// the end of ctx, because the responses would be lost.
 func (l *Ledger[V]) MergeLate(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	size, a := l.late.take()

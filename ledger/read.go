@@ -91,7 +91,7 @@ func (l *Ledger[V]) ConsistencyProof(ctx context.Context, from, to uint64) ([]pr
 	return l.consistencyProof(ctx, l.tree.Load(), from, to)
 }
 
-// inclusionProof is the path of an entry within the tree at, checked.
+// inclusionProof is the path of an entry within that tree, verified.
 func (l *Ledger[V]) inclusionProof(ctx context.Context, tree *treeSnapshot, entry []byte, index uint64, within proof.Tree) ([]proof.Hash, error) {
 	n, err := merkle.Inclusion(index, within.Size)
 	if err != nil {
@@ -210,14 +210,13 @@ func (l *Ledger[V]) readEntries(ctx context.Context, tree *treeSnapshot, start, 
 // thinned to one a minute, and nothing proves a time under quorum none.
 var ErrNotArchived = errors.New("no such checkpoint is kept")
 
-// archive files the published checkpoint before the next one replaces it, if it is
-// one to be kept: the last of each minute, by the time of its quorum; the first and
-// the last with which one size was cosigned, since the one shows what was knowable
-// and the other what was not there yet; and the last of each policy's era, so that
-// the charter is proven under its own witnesses for ever.
+// archive stores the published checkpoint before the next one replaces it, if it is one
+// of these: the last of its minute by quorum time; the first or last of its size, since
+// the one shows what was knowable and the other what was not there yet; the last under
+// its policy, so that the charter stays provable under its own witnesses.
 //
-// It is filed under the time of its quorum, or that of the one before if that is
-// later: witnesses' clocks differ, the order of the sizes is sure.
+// It is archived under the time of its quorum, or that of the one before if that is
+// later: witnesses' clocks differ, the order of the sizes is certain.
 func (l *Ledger[V]) archive(ctx context.Context, old, next *proof.Published) error {
 	if old == nil {
 		return nil
@@ -274,7 +273,7 @@ func (l *Ledger[V]) lastArchived(ctx context.Context) (ArchivedCheckpoint, error
 
 func minuteOf(p *proof.Published) time.Time { return p.ExistedBy().Truncate(time.Minute) }
 
-// unixSeconds is a time as a stamp; no time, and any before 1970, is 0.
+// unixSeconds is a time as a timestamp; no time, and any before 1970, is 0.
 func unixSeconds(t time.Time) uint64 { return uint64(max(0, t.Unix())) }
 
 // CheckpointAt is the newest kept checkpoint of which the quorum is stamped no

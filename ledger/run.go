@@ -18,13 +18,13 @@ const (
 	maxRetryPause = 30 * time.Second
 )
 
-// clockRetryInterval is for how long nobody asks the witnesses about the clock again after
-// they did not confirm it: submissions may come far faster than that.
+// clockRetryInterval is the least time between two clock checks that failed:
+// submissions may arrive far faster than that.
 const clockRetryInterval = time.Second
 
-// clockCheckInterval is how often Run looks whether the clock is off while nobody submits
-// anything, and then asks the witnesses: whoever sends no records to a ledger that is not
-// ready would not see it become ready again.
+// clockCheckInterval is how often Run checks a clock that is off while no records
+// arrive: clients that send no records to a ledger that is not ready would not see it
+// become ready again.
 const clockCheckInterval = 30 * time.Second
 
 // lateDelay is how long late cosignatures are collected before they are written.
@@ -147,8 +147,8 @@ func (l *Ledger[V]) publishLoop(ctx context.Context) {
 	}
 }
 
-// retry takes a step until it succeeds, or ctx or the ledger ends. If something
-// comes on fresh meanwhile, it gives the step up and returns true.
+// retry takes a step until it succeeds, or ctx or the ledger ends. If wake fires
+// meanwhile, it abandons the step and returns true.
 func (l *Ledger[V]) retry(ctx context.Context, step func(context.Context) error, wake <-chan struct{}) (preempted bool) {
 	for pause := minRetryPause; ; pause = min(2*pause, maxRetryPause) {
 		err, preempted := runUnlessWoken(ctx, step, wake)
@@ -158,7 +158,7 @@ func (l *Ledger[V]) retry(ctx context.Context, step func(context.Context) error,
 		if preempted || err == nil || ctx.Err() != nil || l.Err() != nil {
 			return preempted
 		}
-		pause := max(pause, min(l.config.PublishInterval, maxRetryPause)) // a failure is no publication, and cost nobody one
+		pause := max(pause, min(l.config.PublishInterval, maxRetryPause)) // a failure is no publication and must not delay the next one
 		if until := earliestRetry(err); !until.IsZero() {
 			pause = min(pause, max(time.Until(until), minRetryPause))
 		}
@@ -175,8 +175,8 @@ func (l *Ledger[V]) retry(ctx context.Context, step func(context.Context) error,
 	}
 }
 
-// runUnlessWoken takes a step, and breaks it off if something comes on fresh: one that waits for
-// a witness who does not answer must not keep the others from new work.
+// runUnlessWoken takes a step, and cancels it if wake fires: a step that waits for a
+// witness that does not answer must not delay new work for the others.
 func runUnlessWoken(ctx context.Context, step func(context.Context) error, wake <-chan struct{}) (err error, preempted bool) {
 	if wake == nil {
 		return step(ctx), false

@@ -15,15 +15,15 @@ import (
 //
 //  1. Extend replaces Old by New, with the entries and tiles between, or returns
 //     [ErrConflict] and changes nothing.
-//  2. Whoever has seen a head can read everything below it, for ever, unchanged.
-//     What was staged and never became a head is invisible.
+//  2. After a head was returned once, everything below it stays readable and
+//     unchanged. What was staged and never became a head is invisible.
 //  3. Nil means durable. Any error but ErrConflict means unknown: the extension
 //     is applied, or is not, or will be applied later, even after a reopen; in
 //     the last case a next Extend from the old head must conflict.
 //  4. Publish obeys 1 and 3 for the published checkpoint.
-//  5. What was kept stays, byte for byte and in its order. A Keep that does not
-//     come after all others is [ErrConflict] and changes nothing; of the newest
-//     one again it is nil and changes nothing. Keep obeys 3.
+//  5. An archived checkpoint never changes, nor does the order. An Archive that
+//     does not come after all others is [ErrConflict] and changes nothing;
+//     archiving the newest one again is nil and changes nothing. Archive obeys 3.
 //
 // A Store is safe for concurrent use; what it returns may be kept, and what it
 // is given is not kept.
@@ -48,12 +48,12 @@ type Store interface {
 	// Publish replaces the published checkpoint old (nil if there is none) by next.
 	Publish(ctx context.Context, old, next []byte) error
 
-	// Archive files a checkpoint behind those that are kept already: neither its
-	// Stamp nor its Size may be less than theirs.
+	// Archive stores a checkpoint after those that are archived already: neither its
+	// Timestamp nor its Size may be less than theirs.
 	Archive(ctx context.Context, k ArchivedCheckpoint) error
 
-	// ArchivedUpTo is the newest kept checkpoint of which neither Stamp nor Size is
-	// greater than these; nil if there is none.
+	// ArchivedUpTo is the newest archived checkpoint of which neither Timestamp nor
+	// Size is greater than these; nil if there is none.
 	ArchivedUpTo(ctx context.Context, stamp, size uint64) (*ArchivedCheckpoint, error)
 }
 

@@ -92,9 +92,9 @@ func (e *rightEdge) snapshot(h Head, admitted time.Time) *treeSnapshot {
 	return &treeSnapshot{h, append([]*expandedTile(nil), e.partialTiles...), admitted}
 }
 
-// loadRightEdge reads the partial tiles of a tree of this size back from the store
-// and makes its right edge of them. All their hashes enter the root, so whoever
-// compares the edge's head with a root that it trusts has checked them all.
+// loadEdge reads the partial tiles of a tree of this size back from the store and makes
+// its right edge of them. All their hashes enter the root, so a caller that compares
+// the edge's head with a trusted root has checked them all.
 func (l *Ledger[V]) loadEdge(ctx context.Context, size uint64) (*rightEdge, error) {
 	e := &rightEdge{}
 	var ids []proof.TileID

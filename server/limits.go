@@ -18,9 +18,9 @@ import (
 	"github.com/seed-53cf897a/docket/server/front"
 )
 
-// concurrencyLimiter bounds the work that a stranger can make the server do: at most slots of
-// his submissions or questions are worked on at once, at most queue wait for
-// their turn, none longer than patience. Beyond that the answer is a cheap "busy".
+// concurrencyLimiter bounds concurrent work: at most slots requests run at once, at
+// most queue wait for a slot, each no longer than maxWait. Beyond that the answer is
+// 503.
 type concurrencyLimiter struct {
 	what    string
 	slots   chan struct{}
@@ -33,7 +33,7 @@ func newConcurrencyLimiter(what string, slots, queue int, patience time.Duration
 	return &concurrencyLimiter{what: what, slots: make(chan struct{}, slots), queue: int64(queue), maxWait: patience}
 }
 
-// acquire takes a slot; leave gives it back.
+// acquire takes a slot; release gives it back.
 func (g *concurrencyLimiter) acquire(ctx context.Context) error {
 	select {
 	case g.slots <- struct{}{}:
@@ -59,8 +59,8 @@ func (g *concurrencyLimiter) acquire(ctx context.Context) error {
 
 func (g *concurrencyLimiter) release() { <-g.slots }
 
-// limit makes a handler wait for its turn, which ends where its answer begins: who
-// reads slowly holds none.
+// limit makes a handler wait for a slot, which it holds until its answer is sent or
+// until answerBytes releases it.
 func (g *concurrencyLimiter) limit(h handler) handler {
 	return func(x *request) error {
 		if err := x.acquire(g); err != nil {
@@ -81,14 +81,14 @@ func busyProblemAfter(wait time.Duration, format string, args ...any) *problem {
 	return p
 }
 
-// Rate is a token bucket: Burst at once, then PerSecond for ever.
+// Rate is a token bucket: Burst tokens at once, refilled at PerSecond.
 type Rate struct {
 	PerSecond float64 // below 0: no bound
 	Burst     int     // 0 means 1
 }
 
-// Check refuses a rate at which a bucket that is empty stays so: whoever has used
-// up his burst would be locked out for good.
+// Check refuses a rate at which an empty bucket is never refilled: a client that has
+// used up its burst would be locked out permanently.
 func (r Rate) Check() error {
 	switch {
 	case r.PerSecond == 0:
@@ -101,7 +101,7 @@ func (r Rate) Check() error {
 	return nil
 }
 
-// reserve is what each key has beside what its party's keys share: of 50 a second and 500
+// reserve is each key's own rate where its party's is used up: of 50 a second and 500
 // at once, 1 and 10.
 func (r Rate) reserve() Rate { return Rate{r.PerSecond / 50, max(1, r.Burst/50)} }
 
@@ -133,8 +133,8 @@ func newTokenBuckets(r Rate, max int) *tokenBuckets {
 	return &tokenBuckets{rate: r, max: max, byKey: make(map[string]*rate.Limiter)}
 }
 
-// take takes tokens of key's bucket, also such as are not there yet: then the bucket
-// stays empty for longer. No charge takes more than a full bucket has.
+// take takes tokens from the bucket of key, and may overdraw it: the bucket then stays
+// empty for longer. It takes at most a full bucket.
 func (b *tokenBuckets) take(key string, tokens int) {
 	if b != nil {
 		b.bucket(key).ReserveN(time.Now(), min(tokens, max(1, b.rate.Burst)))
@@ -189,10 +189,10 @@ func (b *tokenBuckets) evict() {
 	}
 }
 
-// rateAccount says who pays for a submission: who answers for the record, if it is admitted; if
-// it is refused, the address that it came from. What a party has signed may be in anybody's
-// hands (a draft, a record of another ledger), and be sent again and again: so a stranger
-// uses up his own address's tokens, and nobody else's.
+// rateAccount says whose rate limit a submission counts against: if it is admitted,
+// that of the party (or key) that signed it; if it is refused, that of the address that
+// sent it. What a party has signed may be resent by anybody (a draft, a record of
+// another ledger), so that refusals never count against the signer.
 type rateAccount struct {
 	onRefusal, onAdmission *tokenBuckets
 	address, payer         string // who is "" if no enrolled key has signed
@@ -203,10 +203,10 @@ type rateAccount struct {
 // bounded in bytes too.
 const bytesPerToken = 4 << 10
 
-// charge charges for a verdict. A refusal is paid by the address, also one that time
-// mends, as of a draft that is dated ahead. Where the ledger could not say, the record may
-// have been admitted, and its signer pays. Debts are allowed: those who were let in at
-// once all pay.
+// charge counts the outcome. A refusal counts against the address, also one that is
+// cured by waiting, as of a draft dated ahead. Where the ledger cannot tell the
+// outcome, the record may have been admitted, and it counts against the signer. Buckets
+// may be overdrawn: submissions that were let in at the same time all count.
 func (b rateAccount) charge(err error) {
 	var refusal *record.Refusal
 	switch {
@@ -217,8 +217,8 @@ func (b rateAccount) charge(err error) {
 	}
 }
 
-// verifyAndAccount opens the envelope in its turn, unless the address has nothing left to pay
-// with, or whoever would pay for the record.
+// verifyAndAccount verifies the envelope when it has a slot, unless the limit of the
+// address, or of whom the record would count against, is used up.
 func (s *Server) verifyAndAccount(ctx context.Context, x *request, env record.Envelope) (record.Verified, rateAccount, error) {
 	b := rateAccount{onRefusal: s.perAddress, address: s.address(x)}
 	v, st, err := s.openEnvelope(ctx, env, b.check)
@@ -240,7 +240,7 @@ func (s *Server) verifyAndAccount(ctx context.Context, x *request, env record.En
 	return v, b, err
 }
 
-// check refuses what comes from an address of which too much was refused.
+// check refuses an address whose limit for refused submissions is used up.
 func (b rateAccount) check() error {
 	if wait, empty := b.onRefusal.wait(b.address); empty {
 		return rateLimited(wait, "too much that came from %s was refused; its limit is %s", b.address, b.onRefusal.rate)
@@ -248,8 +248,8 @@ func (b rateAccount) check() error {
 	return nil
 }
 
-// openEnvelope verifies the signatures in its turn. The statement is returned too where
-// it could be read and no signature holds.
+// openEnvelope verifies the signatures when it has a slot. The statement is returned
+// too where it could be read and no signature verifies.
 func (s *Server) openEnvelope(ctx context.Context, env record.Envelope, check func() error) (v record.Verified, st *record.Statement, err error) {
 	start := time.Now()
 	if err := check(); err != nil {
@@ -270,10 +270,10 @@ func (s *Server) openEnvelope(ctx context.Context, env record.Envelope, check fu
 	return v, st, err
 }
 
-// setPayer finds who answers for a record: its issuer if a key of his signed it, never
-// because it names him. Where a party has nothing left, a key that signed pays with its
-// reserve: whoever has stolen one uses up what the party's keys share, and keeps the others
-// from nothing, least of all from revoking it.
+// setPayer finds whose limit the record counts against: its issuer's if one of the
+// issuer's keys signed it, never because the record names the issuer. Where the party's
+// limit is used up, the signing key's own reserve is used: a stolen key uses up the
+// party's common rate, and cannot keep the other keys from revoking it.
 func (s *Server) setPayer(v record.Verified, b *rateAccount) error {
 	keys, err := s.cfg.Register.ResponsibleKeys(v, time.Now())
 	if err != nil || len(keys) == 0 { // the keys that it lists alone: it is the first charter, or judging will refuse it
@@ -333,21 +333,21 @@ func (s *Server) address(x *request) string {
 	return network.String()
 }
 
-// maxUncountedAnswer is the largest answer that the outbox does not count: a receipt with
-// the largest entry fits into it. So connections bound those.
+// maxUncountedAnswer is the largest answer that answerMemory does not count: a receipt
+// with the largest entry fits into it. So connections bound those.
 const maxUncountedAnswer = 80 << 10 // bytes
 
-// answerMemory bounds the memory of answers that are on their way, however slowly they are
-// read: those of one address to an eighth of all, and where all have too much the one
-// that was begun first is broken off, so that whoever reads nothing keeps nobody else
-// from being answered. mu guards what is below it.
+// answerMemory bounds the memory of answers that are being sent, however slowly they
+// are read: one address has at most an eighth of it. Where all together exceed the
+// limit, the oldest answer is aborted, so that a client that does not read cannot block
+// others. mu guards what is below it.
 type answerMemory struct {
 	limit int // bytes
 
 	mu        sync.Mutex
 	total     int
 	byAddress map[string]int // by address; no entry is 0
-	inFlight  list.List      // of *parcels, in the order in which they were begun
+	inFlight  list.List      // of *pendingAnswer, in the order in which they were begun
 }
 
 // pendingAnswer is an answer on its way.
@@ -361,10 +361,9 @@ func newAnswerMemory(limit int) *answerMemory {
 	return &answerMemory{limit: limit, byAddress: make(map[string]int)}
 }
 
-// reserve counts an answer that goes to an address until it is given back, or refuses
-// it. Nobody waits here with an answer in his hands. An answer larger than an
-// address's share is let through alone. abort ends it; it is not called any more once
-// release has returned.
+// reserve counts an answer until release is called, or refuses it at once; it never
+// waits. An answer larger than an address's share is allowed if it is that address's
+// only one. abort ends the answer; it is not called any more once release has returned.
 func (o *answerMemory) reserve(address string, size int, abort func()) (release func(), err error) {
 	if size <= maxUncountedAnswer {
 		return func() {}, nil

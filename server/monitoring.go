@@ -36,9 +36,9 @@ func (s *Server) healthz(x *request) error {
 	return x.answerJSON(http.StatusOK, s.health())
 }
 
-// readyz says whether a record sent now would be committed and published, and
-// if not, why. Damage on the disk that does not keep it from that has to be mended, but is
-// no reason to send nobody here.
+// readyz says whether a record sent now would be committed and published, and if not,
+// why. Damage on the disk that does not prevent that has to be repaired, but is no
+// reason to send clients elsewhere.
 func (s *Server) readyz(x *request) error {
 	h := s.health()
 	for _, d := range s.damage() {
@@ -98,9 +98,8 @@ func (s *Server) damage() []Damage {
 // for it, before the server calls itself not ready.
 const maxUnpublishedAge = 30 * time.Second
 
-// oldestUnpublishedAge is for how long the oldest entry that is committed and not published has
-// waited, by its admission time: nobody has to have asked before, and a restart
-// forgets nothing. Zero if none waits.
+// oldestUnpublishedAge is how long the oldest committed and unpublished entry has
+// waited, by its admission time, so that it survives a restart; zero if none waits.
 func (s *Server) oldestUnpublishedAge() (time.Duration, error) {
 	published := s.publishedSize()
 	view, err := s.cfg.Register.LatestView()
@@ -222,7 +221,7 @@ type Witness struct {
 }
 
 // NextKeys says whether the ledger could be published if its older log keys were gone,
-// while two generations sign. The zero value: nobody has been asked yet.
+// while two generations sign. The zero value: no witness has been asked yet.
 type NextKeys struct {
 	At        time.Time // when the witnesses were asked
 	Quorum    bool      // those who are ready make a quorum
@@ -366,9 +365,9 @@ func asFloat(b bool) float64 {
 	return 0
 }
 
-// The request log has a line for every record that was admitted, for which a party paid.
-// Of everything else, which costs a stranger nothing, it has as many lines as a disk bears
-// for ever: 2 GB a day. The metrics count all.
+// Every admitted record has a line in the request log; a party's rate bounds those. All
+// other requests cost a client nothing, so that their lines are bounded by what a disk
+// can hold: 2 GB a day. The metrics count all requests.
 const (
 	logLinesPerSecond = 100
 	logLinesBurst     = 1_000

@@ -16,9 +16,9 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
-// The pages for people: html/template escapes what others have signed for the
-// place where it stands, and the policy below lets a browser load nothing but
-// our own style sheet, so that a hole in the first would still run no script.
+// The HTML pages: html/template escapes what others have signed for the place where it
+// stands, and the policy below lets a browser load nothing but our own style sheet, so
+// that a hole in the first would still run no script.
 const contentPolicy = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 //go:embed web
@@ -89,7 +89,7 @@ type pageHeader struct {
 	AsOf        *asOf
 	Today       string // the civil date there that is asked about; "" without a charter, which says where
 	When        string // "today", or "on 2027-07-01" where another day is asked about
-	Ahead       bool   // that is a day to come: what nobody has filed yet counts as not filed
+	Ahead       bool   // that is a day to come: what is not filed yet counts as not filed
 	Unpublished string // why there is nothing to show; "" if there is
 }
 
@@ -158,11 +158,11 @@ func (s *Server) homePage(x *request) error {
 	return x.answerPage(http.StatusOK, "home", page)
 }
 
-// statusCounts counts the designations by status for the home page. The count reads them all,
-// so it is done at most once in a few seconds, for everybody, and left out where there
-// are too many. It is of the present alone: a page of another moment shows it only if it
-// is the same, or whoever asks for a moment would choose what everybody else is shown.
-// mu guards what is below it; nobody waits for it.
+// statusCounts caches the number of designations by status for the home page. Counting
+// reads all designations, so it is done at most once in statusCountsTTL, and left out
+// where there are too many. It is of the present alone: pages of another instant show
+// it only if its size and day are the same. mu guards what is below it; a request that
+// finds it locked goes without.
 type statusCounts struct {
 	mu      sync.Mutex
 	size    uint64
@@ -173,8 +173,8 @@ type statusCounts struct {
 
 const statusCountsTTL = 10 * time.Second
 
-// statusCountsBudgetFactor is how many questions' work a count may take: with the defaults it counts
-// 50,000 designations, in half a second of one core.
+// statusCountsBudgetFactor is how many query budgets a count may take: with the
+// defaults 50,000 designations, in half a second of one core.
 const statusCountsBudgetFactor = 10
 
 func (t *statusCounts) get(q *registerQuery, work register.ReadBudget) []statusCount {
@@ -253,8 +253,8 @@ func (q *params) dropEmpty(names ...string) {
 	}
 }
 
-// pageURL is the address of the page that goes on with a list, whose cursor has that name:
-// the same question otherwise. "" if there is none.
+// pageURL is the address of the page that goes on with a list, whose cursor has that
+// name: the same query otherwise. "" if there is none.
 func (q *registerQuery) pageURL(path, name, after string) string {
 	if after == "" {
 		return ""

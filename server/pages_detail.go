@@ -142,7 +142,7 @@ func (s *Server) partyPage(x *request) error {
 		return err
 	}
 	if !slices.Contains(p.Roles, record.RoleProvider) {
-		return x.answerPage(http.StatusOK, "party", page) // nobody else attests or owes anything
+		return x.answerPage(http.StatusOK, "party", page) // no other party attests or owes anything
 	}
 	if page.Filed, page.MoreFiled, err = recordsPart(q, x, "filed", register.RecordFilter{Issuer: p.ID, Attestations: true}); err != nil {
 		return err

@@ -44,8 +44,8 @@ const (
 	problemDiskLow        problemKind = "disk-low"
 	problemOutcomeUnknown problemKind = "outcome-unknown"
 	problemStopped        problemKind = "stopped"
-	damaged               problemKind = "damaged"
-	rebuilding            problemKind = "rebuilding"
+	problemDamaged        problemKind = "damaged"
+	problemRebuilding     problemKind = "rebuilding"
 	problemInternal       problemKind = "internal"
 )
 
@@ -78,8 +78,8 @@ var problemKinds = map[problemKind]struct {
 	problemDiskLow:        {http.StatusServiceUnavailable, "The server's disk takes nothing more"},
 	problemOutcomeUnknown: {http.StatusServiceUnavailable, "The outcome is not known"},
 	problemStopped:        {http.StatusServiceUnavailable, "The ledger takes no records"},
-	damaged:               {http.StatusInternalServerError, "The server's disk is damaged"},
-	rebuilding:            {http.StatusServiceUnavailable, "The register is being made anew"},
+	problemDamaged:        {http.StatusInternalServerError, "The server's disk is damaged"},
+	problemRebuilding:     {http.StatusServiceUnavailable, "The register is being made anew"},
 	problemInternal:       {http.StatusInternalServerError, "The server failed"},
 }
 
@@ -213,9 +213,9 @@ func problemOf(err error) *problem {
 	case errors.Is(err, ledger.ErrStopped) && damage(err):
 		return retryable(problemStopped, time.Minute, err, "the ledger's disk is damaged where it has to be read to go on, so that it signs nothing more; its operator has to act; nothing was written, reads go on")
 	case errors.Is(err, ledger.ErrCorrupt):
-		return &problem{kind: damaged, cause: err, detail: "what was asked for lies on a damaged part of the server's disk, and its operator was told; the rest goes on, and another server or mirror of this ledger may have it"}
+		return &problem{kind: problemDamaged, cause: err, detail: "what was asked for lies on a damaged part of the server's disk, and its operator was told; the rest goes on, and another server or mirror of this ledger may have it"}
 	case errors.Is(err, ledger.ErrFold), register.IsDamaged(err):
-		return retryable(rebuilding, 10*time.Second, err, "the register is damaged where it was asked, and is made anew from the entries; ask again, or send the same bytes again: nothing was written")
+		return retryable(problemRebuilding, 10*time.Second, err, "the register is damaged where it was asked, and is made anew from the entries; ask again, or send the same bytes again: nothing was written")
 	case errors.Is(err, ledger.ErrStopped): // also when it stopped for an unknown outcome: that was another's
 		return retryable(problemStopped, 10*time.Second, err, "the ledger accepts nothing until it is reopened; nothing was written, send the same bytes again")
 	case errors.Is(err, ledger.ErrUnknown):

@@ -133,7 +133,7 @@ type recordsAnswer struct {
 	Next    string            `json:"next,omitempty"`
 }
 
-// cursorRecords is GET /v1/records, oldest first.
+// records is GET /v1/records, oldest first.
 func (s *Server) records(x *request) error {
 	q, err := s.parseListQuery(x, cursorRecords, "kind", "thread", "issuer")
 	if err != nil {
@@ -235,10 +235,10 @@ func (s *Server) chainReceipt(ctx context.Context, index uint64, newest *proof.P
 	return s.cfg.Ledger.ReceiptAgainst(ctx, index, newest)
 }
 
-// chainIndexes lists the records that let a stranger check who signed the one at
-// index (DESIGN.md section 4 "Receipt"): all charters, the enrolment, keys and
-// standing records of the authority and of each party whose key signed it, or who
-// sponsored one of those, and last the record itself. The others are in log order.
+// chainIndexes lists the records with which anyone can verify who signed the one at
+// index (DESIGN.md section 4 "Receipt"): all charters, the enrolment, keys and standing
+// records of the authority and of each party whose key signed it, or who sponsored one
+// of those, and last the record itself. The others are in log order.
 func (s *Server) chainIndexes(index uint64, entry record.Entry) ([]uint64, error) {
 	view, err := s.cfg.Register.ViewAt(s.publishedSize())
 	if err != nil {

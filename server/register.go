@@ -23,8 +23,8 @@ type asOf struct {
 	Ahead bool      `json:"ahead,omitempty"` // At is of a day to come
 }
 
-// registerQuery is what every question to the register has in common: the published
-// size or a smaller one, an instant, and for lists a page.
+// registerQuery is what all queries of the register have in common: a view at the
+// published size or a smaller one, an instant, and for lists a position and a limit.
 type registerQuery struct {
 	*params
 	view     *register.View
@@ -33,7 +33,7 @@ type registerQuery struct {
 	limit    int
 }
 
-// parseQuery reads the parameters of a question; known are those beside at and size.
+// parseQuery reads the parameters of a query; known are those beside at and size.
 func (s *Server) parseQuery(x *request, known ...string) (*registerQuery, error) {
 	return s.parseListQuery(x, 0, known...)
 }
@@ -144,14 +144,16 @@ func (q *registerQuery) nextCursor(list byte, after string) string {
 	return cursor{list: list, size: q.asOf.Size, at: q.asOf.At, position: after}.String()
 }
 
-// continuation says how a list of a page goes on: where, and without what.
+// continuation says how a list on a page continues: the address of the next part, and
+// which items were skipped.
 type continuation struct {
 	Next    string // address; "" if it does not
 	Skipped []string
 }
 
-// queryPart is one of the lists of a page about one thing: as much as the page shows from
-// where ?name= says on, and the page that goes on. Each takes the work of a question.
+// queryPart is one of the lists of a page about one thing: as much as the page shows
+// from where ?name= says on, and the page that goes on. Each takes the budget of a
+// query.
 func queryPart[T any](q *registerQuery, x *request, name string, list byte, place func(T) string, ask func(v *register.View, after string, yield func(T) bool) error) ([]T, continuation, error) {
 	from := q.cursor(name, list)
 	if err := q.firstFault(); err != nil {

@@ -26,22 +26,22 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
-// request is one request and its answer: what gin knows of it, and what the
-// request log and the metrics say about it afterwards.
+// request is one HTTP request while it is handled: gin's context, and what the request
+// log and the metrics report afterwards.
 type request struct {
 	*gin.Context
 	server      *Server
 	serial      uint64
-	index       *uint64  // of the record that the exchange is about, where known
+	index       *uint64  // of the record that the request is about, where known
 	problem     *problem // the failure that was answered, nil if none
-	releaseTurn func()   // ends the exchange's turn at a gate, nil if it has none
+	releaseTurn func()   // gives back the request's slot of a limiter, nil if it has none
 }
 
 // handler answers one request: decode, call, encode. An error becomes a problem.
 type handler func(*request) error
 
-// acquire waits for a turn at a gate, which lasts until leave; an exchange has one at
-// a time.
+// acquire waits for a slot of a limiter, which is held until release. A request holds
+// at most one slot.
 func (x *request) acquire(g *concurrencyLimiter) error {
 	if err := g.acquire(x.Request.Context()); err != nil {
 		return err
@@ -50,7 +50,7 @@ func (x *request) acquire(g *concurrencyLimiter) error {
 	return nil
 }
 
-// release ends the exchange's turn, if it has one.
+// release gives back the request's slot, if it has one.
 func (x *request) release() {
 	if x.releaseTurn != nil {
 		x.releaseTurn()
@@ -58,10 +58,10 @@ func (x *request) release() {
 	}
 }
 
-// setIndex notes the index of the record that the exchange is about.
+// setIndex notes the index of the record that the request is about.
 func (x *request) setIndex(index uint64) { x.index = &index }
 
-// instanceURN names this very request, in problems and in the log.
+// instanceURN identifies the request in problems (RFC 9457 "instance") and in the log.
 func (x *request) instanceURN() string {
 	return "urn:docket:request:" + x.server.processID + "-" + strconv.FormatUint(x.serial, 10)
 }
@@ -90,8 +90,8 @@ func (s *Server) ginHandler(route string, h handler, fail func(*request, error))
 
 var nosniff = []string{"nosniff"}
 
-// answerPanic answers for a handler that panicked; the process goes on, the log says
-// what a person must look at.
+// answerPanic answers for a handler that panicked. The process goes on; the log has
+// what an operator must look at.
 func (x *request) answerPanic(reason any, fail func(*request, error)) {
 	err := fmt.Errorf("panic: %v", reason)
 	x.server.log.Error("panic in a handler", "err", err, "stack", string(debug.Stack()))
@@ -107,7 +107,7 @@ func (s *Server) logAndCount(x *request, route string, took time.Duration) {
 	level, lines := slog.LevelInfo, s.requestLog
 	if x.problem != nil {
 		s.metrics.countProblem(x.problem.kind)
-		if x.problem.kind == problemInternal || x.problem.kind == problemStopped || x.problem.kind == damaged {
+		if x.problem.kind == problemInternal || x.problem.kind == problemStopped || x.problem.kind == problemDamaged {
 			level, lines = slog.LevelError, s.faultLog
 		}
 	}
@@ -144,8 +144,8 @@ func knownMethod(m string) string {
 	return "other"
 }
 
-// answerBytes answers with a whole body, which the outbox counts while it is on its way.
-// The exchange's turn ends here: what is left to do is the reader's part.
+// answerBytes sends a complete body. Its size counts towards the answer memory until it
+// is sent, and the limiter's slot is released first: a slow reader holds no slot.
 func (x *request) answerBytes(status int, media string, body []byte) error {
 	sent, err := x.server.answerMemory.reserve(x.server.address(x), len(body), x.abort)
 	if err != nil {
@@ -157,11 +157,11 @@ func (x *request) answerBytes(status int, media string, body []byte) error {
 	h["Content-Type"] = []string{media}
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	x.Writer.WriteHeader(status)
-	x.Writer.Write(body) // an error means that nobody listens any more
+	x.Writer.Write(body) // an error means that the client is gone
 	return nil
 }
 
-// abort ends the answer in the middle: whoever reads it sees that it is not whole.
+// abort ends the answer before it is complete; the client sees that it is truncated.
 func (x *request) abort() {
 	http.NewResponseController(x.Writer).SetWriteDeadline(time.Unix(1, 0)) // one that cannot be broken off goes on
 }
@@ -181,7 +181,7 @@ func (x *request) answerUnzipped(media string, zipped []byte) error {
 	x.Writer.Header()["Content-Type"] = []string{media}
 	x.Writer.WriteHeader(http.StatusOK)
 	if x.Request.Method != http.MethodHead {
-		io.Copy(x.Writer, raw) // what was packed here unpacks; an error means that nobody listens any more
+		io.Copy(x.Writer, raw) // what was packed here unpacks; an error means that the client is gone
 	}
 	return nil
 }
@@ -217,9 +217,9 @@ const (
 	maxLimit     = 1000
 )
 
-// params reads the parameters of one request. Each may be given once; one that
-// the path does not know is refused, so that a typing error is not taken for
-// "everything". The first fault is kept; callers look at err once, at the end.
+// params reads the query parameters of one request. Each may be given once, and an
+// unknown one is refused, so that a typing error is not taken for "no filter". The
+// first fault is kept; callers check firstFault once, at the end.
 type params struct {
 	values url.Values
 	err    *problem
@@ -281,7 +281,7 @@ func (q *params) oneOf(name string, words ...string) string {
 	return v
 }
 
-// oneOf is [query.oneOf] for the words of a type.
+// oneOf is [params.oneOf] for the words of a type.
 func oneOf[T ~string](q *params, name string, words []T) T {
 	all := make([]string, len(words))
 	for i, w := range words {
@@ -392,8 +392,8 @@ func checkMediaType(x *request) error {
 	return newProblem(problemMediaType, "%q: send a DSSE envelope as %s or a Sigstore bundle as %s", clipText(given), typeJSON, typeBundle)
 }
 
-// bodyPool are the buffers that requests are read into; none is larger than the
-// limit, so the pool holds at most one such buffer a connection.
+// bodyPool pools the buffers that request bodies are read into. No buffer is larger
+// than the limit, so it holds at most one such buffer a connection.
 type bodyPool struct {
 	limit int
 	pool  sync.Pool

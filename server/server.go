@@ -1,12 +1,12 @@
-// Package server is the ledger's face over HTTP (DESIGN.md section 7): the C2SP
-// tlog-tiles read API, records in and receipts out, what the register says, and
-// a few pages for people.
+// Package server answers a ledger's HTTP API (DESIGN.md section 7): the C2SP tlog-tiles
+// read API, submission of records with receipts as answers, queries of the register,
+// and a few HTML pages.
 //
-// It promises that an answer of 200 or 201 is durable and published, that every
-// failure of the API is one problem+json (of a page, a page), and that nothing it
-// does costs more than its limits allow. It holds no rule of admission and no state of its own: what it
-// answers, beyond tiles and receipts, is the server's word alone. Who must not
-// trust it uses package client.
+// It promises that an answer of 200 or 201 is durable and published, that every failure
+// of the API is one problem+json (of a page, a page), and that no request costs more
+// than its limits allow. It holds no admission rule and no state. Tiles and receipts
+// can be verified; everything else that it answers is the server's word alone. A client
+// that must not trust the server uses package client.
 package server
 
 import (
@@ -43,8 +43,8 @@ type Server struct {
 	metrics       *metrics
 	bodyPool      *bodyPool
 	verifyLimiter *concurrencyLimiter // before verifying a submission
-	queryLimiter  *concurrencyLimiter // before asking the register, and what else is dear to answer
-	bundleLimiter *concurrencyLimiter // before making a bundle of entries: apart, so that questions keep no copy from being synced
+	queryLimiter  *concurrencyLimiter // for queries of the register, and what else is expensive to answer
+	bundleLimiter *concurrencyLimiter // for making bundles of entries: apart, so that queries do not block the syncs of copies
 	answerMemory  *answerMemory
 	bundles       *bundleCache
 	statusCounts  statusCounts
@@ -96,7 +96,7 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Handler is the whole face, without the limits on connections and times that
+// Handler is the whole HTTP handler, without the limits on connections and times that
 // [Server.Serve] sets.
 func (s *Server) Handler() http.Handler { return s.handler }
 
@@ -111,8 +111,8 @@ type Config struct {
 	// HTTP.
 	TLS *tls.Config
 
-	// Witnesses says how the policy's witnesses stand, for /v1/witnesses and the
-	// metrics. Nil: nobody is asked.
+	// Witnesses says the state of the policy's witnesses, for /v1/witnesses and the
+	// metrics. Nil: there are none.
 	Witnesses func() []Witness
 
 	// NextKeys says whether the witnesses are ready for the older of two generations of
@@ -122,12 +122,12 @@ type Config struct {
 	// MetricsListener is where the metrics are served, at /metrics. Nil: nowhere.
 	MetricsListener net.Listener
 
-	// Room says why the store's disk takes nothing more, in a few words for strangers:
+	// Room says why the store's disk takes nothing more, in a few words for clients:
 	// then records are refused and reads go on. Nil: it is never asked.
 	Room func() error
 
 	// Damage says what was found damaged in the databases, for /readyz and the metrics.
-	// Nil: nobody is asked.
+	// Nil: none is reported.
 	Damage func() []Damage
 
 	// PublishWait is how long a submitter is kept waiting for the quorum before
@@ -149,9 +149,9 @@ type Config struct {
 	IdleTimeout   time.Duration // between requests of a connection; 2 min
 	ShutdownGrace time.Duration // for requests at work when the server stops; 20 s
 
-	// Verifiers is how many submissions are verified at once, VerifyQueue how
-	// many may wait for their turn, VerifyWait how long. As many questions to the
-	// register are answered at once, and as many bundles of entries made.
+	// Verifiers is how many submissions are verified at once, VerifyQueue how many may
+	// wait for a slot, VerifyWait how long. As many queries of the register are
+	// answered at once, and as many bundles of entries made.
 	Verifiers   int           // 2 × GOMAXPROCS
 	VerifyQueue int           // 1,024
 	VerifyWait  time.Duration // 2 s
@@ -169,7 +169,7 @@ type Config struct {
 	// otherwise all clients would share one address.
 	Proxies []string
 
-	// QueryBudget is the work that one question to the register may take, whoever asks.
+	// QueryBudget is how much one query of the register may read.
 	QueryBudget register.ReadBudget // 10,000 rows, 8 MiB: some 100 ms of one core, and 64 MiB of memory
 
 	// AnswerMemory bounds the answers of more than 80 KiB that are on their way, also
@@ -247,12 +247,11 @@ func (r Rate) withDefault(d Rate) Rate {
 	return r
 }
 
-// Serve answers requests on l until ctx ends; then it stops accepting, finishes
-// the requests at work and returns nil. The ledger must go on committing and
-// publishing until Serve has returned: then no accepted record is lost, and each
-// submitter has been told. Whoever waits for the quorum longer than half of
-// ShutdownGrace is answered 202; after the whole of it the connections are
-// closed and the error says so.
+// Serve answers requests on l until ctx ends; then it stops accepting, finishes the
+// requests at work and returns nil. The ledger must go on committing and publishing
+// until Serve has returned: then no accepted record is lost, and each submitter has
+// been told. A submitter that waits for the quorum longer than half of ShutdownGrace is
+// answered 202; after the whole of it the connections are closed and the error says so.
 //
 // Serve closes l and the listener of the metrics. It is called once.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
@@ -410,8 +409,8 @@ func firstSegment(path string) string {
 	return first
 }
 
-// answerProblemNegotiated answers outside the API: with a page to who asks for one, as browsers
-// do, and with a problem to everybody else.
+// answerProblemNegotiated answers outside the API: with a page to clients that ask for
+// one, as browsers do, and with a problem to all others.
 func (x *request) answerProblemNegotiated(err error) {
 	const page, problem = "text/html", "application/problem+json"
 	x.Writer.Header().Set("Vary", "Accept")

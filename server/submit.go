@@ -13,9 +13,9 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
-// submit is POST /v1/records: a record in, a receipt out. The order is by cost
-// and by whom it can hurt: what is known is answered before anything is
-// verified, and who pays for the rest is settled once its verdict is there.
+// submit is POST /v1/records: a record in, a receipt out. The order is by cost: what is
+// known is answered before anything is verified, and whose limit the rest counts
+// against is decided by the outcome.
 func (s *Server) submit(x *request) error {
 	q := x.parseParams("dry-run", "wait")
 	dry := q.flag("dry-run")
@@ -57,7 +57,7 @@ func (s *Server) submit(x *request) error {
 	}
 	switch {
 	case dry:
-		bill.onRefusal.take(bill.address, 1) // nothing is admitted, however often anybody asks
+		bill.onRefusal.take(bill.address, 1) // nothing is admitted, however often it is asked
 	case !a.Duplicate: // of two who send the same at once, one pays
 		bill.charge(err)
 	}
@@ -67,7 +67,8 @@ func (s *Server) submit(x *request) error {
 	return s.answerSubmission(ctx, x, id, a, wait)
 }
 
-// appendAndWait appends the record and waits for the ledger's verdict.
+// appendAndWait appends the record and waits until the ledger has committed or refused
+// it.
 func (s *Server) appendAndWait(ctx context.Context, v record.Verified) (ledger.Admission, error) {
 	ticket, err := s.cfg.Ledger.Append(ctx, v)
 	if err != nil {
@@ -93,9 +94,9 @@ func (s *Server) readEnvelope(x *request) (record.Envelope, error) {
 	return record.ParseEnvelope(*body)
 }
 
-// answerSubmission waits for publication and hands out the receipt: 201, or 200 for what
-// was known before. If the quorum takes too long, or nobody wants to wait, it
-// says that the record is committed: 202.
+// answerSubmission waits for publication and hands out the receipt: 201, or 200 for
+// what was known before. If the quorum takes too long, or the client does not want to
+// wait, it says that the record is committed: 202.
 func (s *Server) answerSubmission(ctx context.Context, x *request, id record.ID, a ledger.Admission, wait bool) error {
 	x.setRecordHeaders(id, a.Index)
 	if !wait && !(a.Duplicate && a.Index < s.publishedSize()) {
@@ -129,8 +130,8 @@ type committedAnswer struct {
 	Receipt string    `json:"receipt"`
 }
 
-// dryRunAnswer is what a dry run answers for a record that would be admitted. One
-// that would not is answered like the real submission: with its problem.
+// dryRunAnswer is the answer of a dry run for a record that would be admitted. One that
+// would not is answered as the submission would be, by its problem.
 type dryRunAnswer struct {
 	Admissible bool           `json:"admissible"`
 	Record     record.ID      `json:"record"`
@@ -154,9 +155,9 @@ type dryRunSigner struct {
 	Holder string `json:"holder,omitempty"`
 }
 
-// dryRun is the dry run: the register judges on a draft that is then dropped, so
-// nothing is written, and another record may still come in between. Its effects are
-// found in long histories, so it waits for its turn as a question does.
+// dryRun judges the record on a draft that is dropped. Nothing is written, and another
+// record may be admitted in between. Effects are found in long histories, so it takes a
+// slot of the query limiter.
 func (s *Server) dryRun(x *request, v record.Verified) error {
 	if err := x.acquire(s.queryLimiter); err != nil {
 		return err
@@ -216,11 +217,11 @@ func (s *Server) answerKnownDryRun(x *request, id record.ID, index uint64) error
 	})
 }
 
-// checkLogKeys refuses a charter under which this log could sign nothing: once that is
-// admitted, nothing is published any more, the charter itself included. No rule of
-// admission forbids it, and the root keys have the last word; but they have it with
-// the same bytes as soon as the operator's directory holds one of those keys. What
-// the register would refuse anyhow, it refuses in its own words.
+// checkLogKeys refuses a charter whose policy names none of this log's keys: once it
+// were admitted, nothing could be published any more, the charter itself included. This
+// is no admission rule: the same bytes are accepted once the operator's directory holds
+// one of the keys. What the register would refuse anyhow is refused in the register's
+// words.
 func (s *Server) checkLogKeys(v record.Verified) error {
 	c, ok := v.Statement().Predicate.(*record.Charter)
 	if !ok {

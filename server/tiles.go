@@ -19,8 +19,8 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// The read API is C2SP tlog-tiles. The checkpoint changes; everything else that
-// was ever published is the same for ever.
+// The read API is C2SP tlog-tiles. The checkpoint changes; everything else that was
+// ever published never changes.
 const (
 	cacheImmutable  = "public, max-age=31536000, immutable"
 	cacheRevalidate = "no-cache"
@@ -68,8 +68,8 @@ func (s *Server) tile(x *request) error {
 	return x.answerBytes(http.StatusOK, typeOctets, hashes)
 }
 
-// serveBundle serves entries: full bundles from the cache of compressed ones,
-// partial ones made as they are asked for. Both are made in turn, since the largest
+// serveBundle serves entries: full bundles from the cache of compressed ones, partial
+// ones made as they are asked for. Both take a slot of bundleLimiter, since the largest
 // entries make a bundle of 12 MB.
 func (s *Server) serveBundle(x *request, path string) error {
 	id, err := proof.ParseEntryBundlePath(path)
@@ -131,7 +131,7 @@ func (s *Server) publishedSize() uint64 {
 	return 0
 }
 
-// notATilePath does not log what the path is: it is a stranger's, and may be long.
+// notATilePath does not log what the path is: it is the client's, and may be long.
 func notATilePath() error {
 	return newProblem(problemNotFound, "not the path of a tile: tlog-tiles writes tile/<L>/<N> or tile/entries/<N>, then .p/<W> if partial")
 }

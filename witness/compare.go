@@ -19,21 +19,21 @@ type noteAndTree struct {
 	note []byte
 }
 
-// comparison puts what is known of one log side by side, once: the newest checkpoint
-// cosigned here, what peers and sources show now, and what waits from before. Two of
-// one size are compared as they are; of two sizes, the smaller must be what the
-// larger tree begins with, which only the log's tiles can tell. A tree larger than
-// ours waits until ours, or another, begins with it.
+// comparison compares the checkpoints of one log in one round: the newest cosigned
+// here, those that peers and sources show now, and the pending ones. Two of one size
+// are compared directly. Of two sizes, the smaller must be a prefix of the larger,
+// which the log's tiles show. A tree larger than ours stays pending until ours, or
+// another tree, begins with it.
 type comparison struct {
 	w            *Witness
 	v            *logState
 	ours         noteAndTree // zero if nothing was cosigned
 	observed     []noteAndTree
-	unreadable   map[proof.Tree]error // beyond all that is known, and why nobody serves the tiles
+	unreadable   map[proof.Tree]error // larger than maxComparable, and why no source serves the tiles
 	unresponsive map[*logSource]bool  // did not answer, and are not asked again
 	GossipStats
 
-	failed      int   // trees of which nobody knows
+	failed      int   // trees that no source could compare
 	lastFailure error // of one of them
 }
 
@@ -163,7 +163,7 @@ func (c *comparison) findLargestConsistent(ctx context.Context) error {
 		return nil
 	}
 	larger := slices.Clone(c.observed)
-	slices.SortFunc(larger, func(a, b noteAndTree) int { return compareTrees(b.tree, a.tree) })
+	slices.SortFunc(larger, func(a, b noteAndTree) int { return orderTrees(b.tree, a.tree) })
 	for _, r := range larger {
 		if r.tree.Size <= c.v.maxComparable() {
 			return nil
@@ -184,9 +184,9 @@ func (c *comparison) findLargestConsistent(ctx context.Context) error {
 	return nil
 }
 
-// compareTree compares one tree with the others. NotYetCompared: nobody knows yet. Otherwise
-// it needs no more thought, because a larger tree begins with it and speaks for it
-// from now on, or because it stands in evidence.
+// compareTree compares one tree with the comparands. NotYetCompared: no tiles were
+// available. Any other result is final: a larger tree begins with it and stands for it
+// from now on, or it is in evidence.
 func (c *comparison) compareTree(ctx context.Context, t noteAndTree) (ComparisonResult, error) {
 	if c.w.knownConsistent(c.v, t.tree) {
 		return Consistent, nil
@@ -255,7 +255,7 @@ func (c *comparison) comparands(t proof.Tree) []noteAndTree {
 		add(r)
 	}
 	waits := c.v.pendingByAttempts()
-	slices.SortFunc(waits, func(a, b noteAndTree) int { return compareTrees(b.tree, a.tree) })
+	slices.SortFunc(waits, func(a, b noteAndTree) int { return orderTrees(b.tree, a.tree) })
 	for _, r := range waits {
 		if r.tree.Size > t.Size && add(r) {
 			break
@@ -271,9 +271,9 @@ var (
 	errUnresponsive = errors.New("where this log's tiles can be read, nobody answers in time")
 )
 
-// checkPrefix finds out whether the smaller of two trees is what the larger begins with,
-// from the log's tiles, as any of the sources serves them; they are checked against
-// the larger root. nil, nil: it is. Evidence: it is not. An error: nobody knows.
+// checkPrefix determines from the log's tiles whether the smaller of two trees is a
+// prefix of the larger. The tiles are verified against the larger root. nil, nil: it
+// is. Evidence: it is not. An error: no source could tell.
 func (c *comparison) checkPrefix(ctx context.Context, a, b noteAndTree) (*proof.Evidence, error) {
 	if a.tree.Size > b.tree.Size {
 		a, b = b, a
@@ -319,8 +319,8 @@ func (c *comparison) fetchRanges(ctx context.Context, s *logSource, at uint64, t
 	return left, right, err
 }
 
-// isTransient tells whether somebody may know a little later: it was not the answer that
-// was missing, but whoever gives it.
+// isTransient reports whether a source failed to answer, so that a later attempt may
+// succeed.
 func isTransient(err error) bool {
 	var gone *wire.UnreachableError
 	var status *wire.StatusError

@@ -53,10 +53,9 @@ func (e *HaltedError) Error() string {
 // once the checkpoint is durable as the newest of its log. Errors are those above,
 // [ErrBroken], damage on the disk, or ctx's; whatever the error, nothing was signed.
 //
-// Whoever has a checkpoint of the log can send it, so nothing is charged to the log but
-// what its own signature made possible, once: a tree that is new here. A request that
-// asks for the newest one again is answered with cosignatures that are at most
-// [proof.MaxCosignatureReuse] old, and so makes none oftener than that.
+// Any client that has a checkpoint of the log can submit it, so a log's limit is
+// charged only for a tree that is new here, once. A repeated request for the newest
+// checkpoint is answered with cosignatures at most [proof.MaxCosignatureReuse] old.
 func (w *Witness) Cosign(ctx context.Context, r wire.AddCheckpoint) ([]proof.Signature, error) {
 	v, signed, err := w.openNote(r.Note)
 	if v == nil {
@@ -74,7 +73,7 @@ func (w *Witness) cosign(ctx context.Context, v *logState, signed *proof.Signed,
 	if v.needsLookUp.Load() { // it only ever ends, and what was found stands then
 		return nil, ErrLookingUp
 	}
-	// Before the turn: a flood of repetitions must not stand in line before the log.
+	// Before updateLock is taken: a flood of repetitions must not queue before the log.
 	if sigs := w.cachedAnswer(v, signed, r); sigs != nil {
 		return sigs, nil
 	}
@@ -104,10 +103,10 @@ type cachedCosignatures struct {
 	sigs []proof.Signature
 }
 
-// cachedAnswer is the answer to a request for the newest checkpoint once more: the
-// cosignatures that are at hand, if they are no older than they may be. nil: it has to
-// be examined. It needs no turn: what was cosigned may be said again after a larger tree
-// was, as it may be read later. By the wall clock, since that is what they are stamped by.
+// cachedAnswer returns the cached cosignatures for a repeated request for the newest
+// checkpoint, nil if they are too old or the request is another one. It needs no lock:
+// an earlier cosignature may be returned after a larger tree was signed, as it may also
+// be read later. Age is by the wall clock, which also stamped them.
 func (w *Witness) cachedAnswer(v *logState, signed *proof.Signed, r wire.AddCheckpoint) []proof.Signature {
 	last := v.cachedCosignatures.Load()
 	if last == nil || signed.Checkpoint().Tree() != last.tree || r.Old != last.tree.Size || len(r.Path) > 0 {
@@ -154,7 +153,7 @@ func (v *logState) verify(note []byte) (*proof.Signed, error) {
 }
 
 // checkRequest makes the checks of tlog-witness "add-checkpoint" that need the log's
-// state, in its order. The turn is held.
+// state, in its order. updateLock is held.
 func (w *Witness) checkRequest(v *logState, signed *proof.Signed, r wire.AddCheckpoint) error {
 	if err := w.brokenErr(); err != nil {
 		return err
@@ -198,7 +197,7 @@ func (w *Witness) checkRequest(v *logState, signed *proof.Signed, r wire.AddChec
 	return s.newCheckpoints.allow(next.Size)
 }
 
-// persistNewest makes a checkpoint the newest of its log. The turn is held.
+// persistNewest makes a checkpoint the newest of its log. updateLock is held.
 func (w *Witness) persistNewest(v *logState, signed *proof.Signed) error {
 	cp := signed.Checkpoint()
 	if v.hasNewest && cp.Tree() == v.newest {
@@ -212,8 +211,8 @@ func (w *Witness) persistNewest(v *logState, signed *proof.Signed) error {
 	return nil
 }
 
-// cosignNewest makes the cosignatures of the newest checkpoint. The turn is held, so that
-// what they say, "the largest tree seen at that time", is so.
+// cosignNewest makes the cosignatures of the newest checkpoint. updateLock is held, so
+// that what they say, "the largest tree seen at that time", is true.
 func (w *Witness) cosignNewest(v *logState, cp proof.Checkpoint) ([]proof.Signature, error) {
 	now := time.Now() // before they are stamped
 	sigs, failed := make([]proof.Signature, len(w.cfg.Keys)), make([]error, len(w.cfg.Keys))
@@ -235,8 +234,8 @@ func (w *Witness) cosignNewest(v *logState, cp proof.Checkpoint) ([]proof.Signat
 	return sigs, nil
 }
 
-// markBroken stops the witness: the disk may hold a checkpoint that memory has not, and
-// what is signed from here might not extend it.
+// markBroken stops all signing: the disk may hold a checkpoint that memory does not
+// have, and the next signature might not extend it.
 func (w *Witness) markBroken(err error) error {
 	err = fmt.Errorf("%w: %w", ErrBroken, err)
 	w.broken.CompareAndSwap(nil, &err)
@@ -251,7 +250,7 @@ func (w *Witness) brokenErr() error {
 	return nil
 }
 
-// allow takes one request from an allowance, or says when there will be one.
+// allow takes one request from a rate limit, or says when the next is allowed.
 func allow(l *rate.Limiter) error {
 	r := l.Reserve()
 	if after := r.Delay(); after > 0 {

@@ -23,8 +23,8 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// evidenceIDs are those of what is on the shelf, in order. A person may take a file away,
-// or add one, while the witness runs: it is noticed at the next start.
+// evidenceIDs are the IDs of all stored evidence, in order. An operator may remove or
+// add a file while the witness runs: it is noticed at the next start.
 type evidenceIDs struct {
 	mu  sync.Mutex
 	ids []string // a slice that was handed out is never written to
@@ -50,8 +50,9 @@ func (e *evidenceIDs) page(after string, limit int) (ids []string, more bool) {
 	return rest[:min(limit, len(rest))], len(rest) > limit
 }
 
-// indexEvidence brings the state's rows of evidence to what is on the shelf: only a file
-// that has no row is read, as after a crash, or where a person put it there.
+// indexEvidence updates the state's rows of evidence to the files of the
+// [EvidenceStore]: only a file that has no row is read, as after a crash, or where an
+// operator put it there.
 func (w *Witness) indexEvidence() error {
 	ids, err := w.evidence.IDs()
 	if err != nil {
@@ -95,7 +96,7 @@ func evidenceKey(origin, id string) []byte {
 	return append(stateKey(keyEvidence, origin), raw...)
 }
 
-// charge notes which trees stand in evidence on the shelf. It may be lost.
+// charge stores which trees are in stored evidence. The write may be lost.
 func (s *state) charge(origin, id string, trees []proof.Tree) error {
 	var row []byte
 	for _, t := range trees {
@@ -129,10 +130,10 @@ func (s *state) evidence(origin string, visit func(origin, id string, trees []pr
 	return it.Error()
 }
 
-// EvidenceStore is the directory on which a witness keeps evidence: ID.split-view is what
-// was found, ID.acknowledged beside it what a person decided. They are plain files,
-// so that a person can look, copy and decide while the witness runs: it takes notice
-// of an acknowledgement by the next request or round.
+// EvidenceStore is the directory of a witness's evidence: ID.split-view is the
+// evidence, ID.acknowledged beside it an operator's decision. They are plain files, so
+// an operator can read, copy and decide while the witness runs; it reads an
+// acknowledgement at the next request or round.
 type EvidenceStore struct {
 	fs  vfs.FS
 	dir string
@@ -140,11 +141,11 @@ type EvidenceStore struct {
 
 const acknowledgedSuffix = ".acknowledged"
 
-// ErrNoSuchEvidence: nothing of that ID is on the shelf.
+// ErrNoSuchEvidence: no stored evidence has that ID.
 var ErrNoSuchEvidence = errors.New("no such evidence")
 
-// StoredEvidence is one piece of evidence on the shelf. It verified under the log's keys when
-// it was put there.
+// StoredEvidence is one piece of stored evidence. It verified under the log's keys when
+// it was stored.
 type StoredEvidence struct {
 	ID           string // lower-case hex SHA-256 of File
 	File         []byte // as proof.ParseEvidence reads it
@@ -181,7 +182,7 @@ func OpenEvidenceStore(fs vfs.FS, dir string) (*EvidenceStore, error) {
 	return &EvidenceStore{fs: fs, dir: dir}, nil
 }
 
-// IDs are those of everything on the shelf, in order. No file is read.
+// IDs returns the IDs of all stored evidence, in order. No file is read.
 func (s *EvidenceStore) IDs() ([]string, error) {
 	names, err := s.fs.List(s.dir)
 	if err != nil {
@@ -197,8 +198,7 @@ func (s *EvidenceStore) IDs() ([]string, error) {
 	return ids, nil
 }
 
-// List reads everything on the shelf, by ID: for whoever wants to see all of it, however
-// much there is.
+// List reads all stored evidence, by ID, however much there is.
 func (s *EvidenceStore) List() ([]StoredEvidence, error) {
 	ids, err := s.IDs()
 	if err != nil {
@@ -262,7 +262,7 @@ func (s *EvidenceStore) Acknowledge(id string, a Acknowledgement) error {
 	return s.write(id+acknowledgedSuffix, append(text, '\n'))
 }
 
-// Acknowledgement is what a person decided about one piece, nil if nobody has.
+// Acknowledgement is what an operator decided about one piece, nil if none has.
 func (s *EvidenceStore) Acknowledgement(id string) (*Acknowledgement, error) {
 	text, err := s.read(id + acknowledgedSuffix)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -407,12 +407,13 @@ func (w *Witness) compareOrEnqueue(ctx context.Context, v *logState, signed *pro
 	return NotYetCompared, found, nil
 }
 
-// compareTimeout is how long somebody waits for a comparison.
+// compareTimeout is how long a client waits for a comparison.
 const compareTimeout = 10 * time.Second
 
-// compareSynchronously compares one checkpoint that finds no room while whoever handed it in
-// waits. If it is larger than all that is known, the log may know more by now. Of what
-// cannot be compared yet, what is larger than ours takes the room of a larger one.
+// compareSynchronously compares a client's checkpoint for which there is no space to
+// wait, while the client waits. If it is larger than maxComparable, the log is asked
+// for its newest checkpoint first. A checkpoint larger than ours that cannot be
+// compared yet replaces a larger pending one.
 func (w *Witness) compareSynchronously(ctx context.Context, v *logState, s *logConfig, signed *proof.Signed) (ComparisonResult, error) {
 	ctx, cancel := context.WithTimeout(ctx, compareTimeout)
 	defer cancel()
@@ -449,11 +450,11 @@ func (w *Witness) compareSynchronously(ctx context.Context, v *logState, s *logC
 }
 
 // AcceptEvidence judges evidence from elsewhere under the keys of the log, keeps it and
-// halts the log. news is false if it says nothing new. Errors: [ErrUnknownLog], it is
-// no evidence, or [RateError] if there is too much that says nothing new.
+// halts the log. isNew is false if it was covered already. Errors: [ErrUnknownLog], it
+// is no evidence, or [RateError] if there is too much that says nothing new.
 func (w *Witness) AcceptEvidence(ctx context.Context, e proof.Evidence) (id string, isNew bool, err error) {
 	if err := e.CheckSameLog(); err != nil {
-		return "", false, err // before it is anybody's log: it is none for any
+		return "", false, err // its checkpoints are not of one log
 	}
 	v := w.logState(e.Origin())
 	if v == nil {
@@ -472,9 +473,9 @@ func (w *Witness) AcceptEvidence(ctx context.Context, e proof.Evidence) (id stri
 	return id, isNew, err
 }
 
-// haltWithEvidence keeps evidence, if it verifies, and halts the log. What is kept holds the
-// log's own signatures alone, so that strangers' lines make no second piece of it. The turn
-// is held, so that nothing is being signed meanwhile.
+// haltWithEvidence keeps evidence, if it verifies, and halts the log. What is stored
+// has the log's own signatures alone, so that added lines make no second piece of it.
+// updateLock is held, so that nothing is signed meanwhile.
 func (w *Witness) haltWithEvidence(v *logState, e proof.Evidence) (id string, isNew bool, err error) {
 	s := v.servedConfig()
 	if s == nil {
@@ -524,10 +525,10 @@ func viewTrees(view *proof.SplitView) []proof.Tree {
 	return t
 }
 
-// knownEvidenceID is the ID of kept evidence beside which trees show nothing new: one of
-// them stands in it and is not on the line that this witness follows. Otherwise an
-// acknowledged fork would halt the log anew with every honest step beside it. A
-// further step of the fork is new, when it is held against our own line.
+// knownEvidenceID returns the ID of stored evidence that already covers these trees:
+// one of them is in it and was not cosigned here. Otherwise each honest step of a log
+// with an acknowledged fork would halt it again. A further step of the fork is new when
+// it conflicts with a tree cosigned here.
 func (w *Witness) knownEvidenceID(v *logState, shown []proof.Tree) (id string) {
 	for _, t := range shown {
 		if known := v.evidenceID(t); known != "" && !w.hasCosigned(v, t) {
@@ -559,9 +560,8 @@ func (w *Witness) knownConsistent(v *logState, t proof.Tree) bool {
 	return v.hasConsistent(t) || w.hasCosigned(v, t)
 }
 
-// isHalted tells whether a log is halted. An acknowledgement is a file that a person
-// puts on the shelf, so it is looked for whenever it would make a difference. The turn is
-// held: evidence that comes meanwhile must not be passed over.
+// isHalted reports whether a log is halted. An acknowledgement is a file that an
+// operator adds, so it is looked for whenever it would make a difference.
 func (w *Witness) isHalted(v *logState) bool {
 	if !v.halted.Load() {
 		return false
@@ -591,8 +591,8 @@ func (w *Witness) noticeAcknowledgement(ctx context.Context, v *logState) {
 }
 
 // compareSameSize looks for evidence that needs no more than what is at hand: an empty
-// tree with a wrong root, or another tree of the same size. found is how much of it
-// was new. An error means that the state could not be read or written. The turn is held.
+// tree with a wrong root, or another tree of the same size. found is how much of it was
+// new. An error means that the state could not be read or written. updateLock is held.
 func (w *Witness) compareSameSize(v *logState, signed *proof.Signed) (found int, err error) {
 	cp := signed.Checkpoint()
 	if cp.Size == 0 {

@@ -24,7 +24,7 @@ const (
 	trimEvery    = 1024 // checkpoints
 )
 
-// Limits of a round, so that whoever dawdles takes little from the others.
+// Timeouts of a round, so that a slow peer or log takes little time from the others.
 const (
 	callTimeout  = 20 * time.Second // for one call
 	shareTimeout = 40 * time.Second // for one peer, or one log
@@ -109,15 +109,15 @@ func forEachParallel[T any](w *Witness, all []T, do func(T)) {
 	g.Wait()
 }
 
-// compareLogs compares what there is of each log, the quickest of the last round
-// first: logs that serve no tiles, or slowly, hold up each other and nobody else.
+// compareLogs compares each log's checkpoints, the log that took least time in the last
+// round first: logs that serve no tiles, or slowly, delay only each other.
 func (w *Witness) compareLogs(ctx context.Context, logs []*logState, observed map[string][]*proof.Signed) (r GossipStats) {
 	var mu sync.Mutex
 	quickest := slices.Clone(logs)
 	slices.SortStableFunc(quickest, func(a, b *logState) int { return cmp.Compare(a.compareTime, b.compareTime) })
 	forEachParallel(w, quickest, func(v *logState) {
 		start := time.Now()
-		v.compareTime = 0 // who had no turn is among the first of the next round
+		v.compareTime = 0 // one that was not compared is among the first of the next round
 		if ctx.Err() != nil {
 			return
 		}
@@ -144,8 +144,8 @@ func (w *Witness) trim(v *logState) {
 	}
 }
 
-// tryFetchCheckpoint fetches one checkpoint, and verifies it. nil if there is none, or none of the
-// log's; gone if nobody answers.
+// tryFetchCheckpoint fetches one checkpoint, and verifies it. nil if there is none, or
+// none of the log's; gone if the source does not answer.
 func (w *Witness) tryFetchCheckpoint(ctx context.Context, v *logState, from string, fetch func(context.Context) ([]byte, error)) (s *proof.Signed, gone bool) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -187,9 +187,9 @@ type delivery struct {
 	notBefore time.Time // not before
 }
 
-// fetchFromPeers asks each peer for what it shows of each log, all peers at once, and each
-// about one log after another: whoever does not answer is not asked again in this
-// round, and in the next about the logs that were left.
+// fetchFromPeers asks each peer for what it shows of each log, all peers at once, and
+// each about one log after another: a peer that does not answer is not asked again in
+// this round, and in the next about the logs that were left.
 func (w *Witness) fetchFromPeers(ctx context.Context, logs []*logState) map[string][]*proof.Signed {
 	var mu sync.Mutex
 	observed := make(map[string][]*proof.Signed)
@@ -218,8 +218,8 @@ func (p *peer) logsInOrder(logs []*logState) []*logState {
 	return slices.Concat(logs[max(i, 0):], logs[:max(i, 0)])
 }
 
-// deliver passes what is on the shelf to the peers, all at once, and tells how much
-// of it was taken. Whoever cannot be reached now gets it in a later round.
+// deliver sends the stored evidence to the peers, all at once, and returns how much of
+// it was new to them. A peer that cannot be reached now gets it in a later round.
 func (w *Witness) deliver(ctx context.Context) (delivered int) {
 	all, _ := w.evidenceIndex.page("", math.MaxInt)
 	var mu sync.Mutex

@@ -21,12 +21,12 @@ const (
 	MaxEvidence = 2*MaxRequest + 16<<10
 )
 
-// Handler is the witness's HTTP face, below whatever prefix the caller strips; one
+// Handler is the witness's HTTP handler, below whatever prefix the caller strips; one
 // prefix for submission and monitoring:
 //
 //	POST /add-checkpoint           tlog-witness
 //	GET  /<origin hash>/checkpoint tlog-witness, "Monitor Retrieval Mechanism"
-//	POST /v1/checkpoints           takes a checkpoint that somebody was shown: 200
+//	POST /v1/checkpoints           takes a checkpoint that a client was shown: 200
 //	                               compared, 202 to be compared; the body says more
 //	GET  /v1/evidence              the IDs of the evidence kept, one a line, in order: the
 //	                               first 1,000, or limit=; those behind after=; a Link
@@ -34,10 +34,9 @@ const (
 //	GET  /v1/evidence/<id>         one evidence file
 //	POST /v1/evidence              takes evidence: 201 new, 200 known, its ID
 //
-// A log's new checkpoints, and what others hand in of it, have allowances: 429 with
-// Retry-After beyond them.
-// Errors are one line of text that says what to do. TLS, timeouts and connections
-// are the caller's http.Server.
+// A log's new checkpoints, and what others submit of it, have rate limits: 429 with
+// Retry-After beyond them. Errors are one line of text that says what to do. TLS,
+// timeouts and connections are the caller's http.Server.
 func (w *Witness) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /add-checkpoint", w.wrap(w.postCheckpoint))
@@ -139,7 +138,7 @@ func (w *Witness) postEvidence(rw http.ResponseWriter, r *http.Request) (respons
 	}
 	a := response{status: http.StatusOK, body: []byte(id + "\n")}
 	if isNew {
-		rw.Header().Set("Location", "evidence/"+id) // relative: nobody here knows the prefix
+		rw.Header().Set("Location", "evidence/"+id) // relative: the prefix is not known here
 		a.status = http.StatusCreated
 	}
 	return a, nil
@@ -166,7 +165,7 @@ func (w *Witness) listEvidence(rw http.ResponseWriter, r *http.Request) (respons
 		ids = append(ids, id+"\n"...)
 	}
 	if more {
-		next := fmt.Sprintf("evidence?after=%s&limit=%d", page[len(page)-1], limit) // relative: nobody here knows the prefix
+		next := fmt.Sprintf("evidence?after=%s&limit=%d", page[len(page)-1], limit) // relative: the prefix is not known here
 		rw.Header().Set("Link", "<"+next+`>; rel="next"`)
 	}
 	return response{status: http.StatusOK, body: ids}, nil

@@ -53,7 +53,7 @@ func ParseLogs(text []byte) (LogList, error) {
 		if s == "" || s[0] == '#' {
 			continue
 		}
-		if err := p.line(s); err != nil {
+		if err := p.parseLine(s); err != nil {
 			return nil, fmt.Errorf("log list: line %d: %w", n, err)
 		}
 	}
@@ -77,7 +77,7 @@ type listParser struct {
 	qpd    uint32
 }
 
-func (p *listParser) line(s string) error {
+func (p *listParser) parseLine(s string) error {
 	if p.lastWord == "" {
 		if s != "logs/v0" {
 			return errors.New("the first line is not \"logs/v0\": this is something else")

@@ -22,13 +22,13 @@ const (
 	maxConsistentTrees = 4096
 )
 
-// logState is one log as the witness knows it.
+// logState is what the witness knows of one log.
 //
-// Its turn is held from the check of a checkpoint to its cosignatures, and guards
-// newest, known, the log's allowance and the writes to its state: of two updates the
-// second is checked against what the first left, and no smaller tree is signed after a
-// larger one (tlog-witness "add-checkpoint", the race). mu guards what stands below it.
-// The rest is fixed or atomic.
+// updateLock is held from the check of a checkpoint until its cosignatures exist; it
+// guards newest, hasNewest, the log's limiter and the writes to its state. Of two
+// concurrent updates the second is checked against the result of the first, so no
+// smaller tree is signed after a larger one (tlog-witness "add-checkpoint", the race).
+// mu guards the fields below it. The other fields are constant or atomic.
 type logState struct {
 	origin string
 	config atomic.Pointer[logConfig] // nil: not on the list
@@ -37,7 +37,7 @@ type logState struct {
 	newest     proof.Tree // the last one cosigned; durable
 	hasNewest  bool       // there is one
 
-	newestSize       atomic.Uint64                    // of newest, for whoever only looks
+	newestSize       atomic.Uint64                    // of newest; read without the lock
 	lastCosignatures atomic.Pointer[cosignatureLines] // the last cosignatures that are known: of newest, unless a crash took those; may be nil
 
 	cachedCosignatures atomic.Pointer[cachedCosignatures] // the same, if they were made since the start, to be given again
@@ -49,9 +49,9 @@ type logState struct {
 
 	mu              sync.Mutex
 	pending         map[proof.Tree]*pendingCheckpoint // checkpoints that the log signed, not yet compared
-	dropped         int                               // that found no room among them
+	dropped         int                               // that were not stored among them, for lack of space
 	consistentTrees map[proof.Tree]bool               // found to be what ours begins with
-	evidenceByTree  map[proof.Tree]string             // trees that stand in evidence on the shelf, and its ID
+	evidenceByTree  map[proof.Tree]string             // trees that are in stored evidence, and its ID
 
 	needsLookUp atomic.Bool // what the keys cosigned of it is being looked up; nothing is signed meanwhile
 	halted      atomic.Bool // evidence is not acknowledged, as far as was looked
@@ -70,12 +70,12 @@ type logConfig struct {
 	*rateLimits
 }
 
-// rateLimits bounds what others say of the log. Each kind has an allowance of its own, so
-// that no flood of one keeps out another.
+// rateLimits bounds requests about a log that clients and peers make. Each kind has its
+// own limit, so a flood of one kind does not block another.
 //
-// A submission that is refused has none: the refusal costs less than it took to verify
-// the log's signature, the log has to learn from it where we stand, and whoever has one
-// of its checkpoints could use up any allowance in its place.
+// A refused submission has no limit: a refusal costs less than verifying the log's
+// signature did, the log needs it to learn the witness's size, and any client that has
+// a checkpoint of the log could exhaust the limit in the log's place.
 type rateLimits struct {
 	redundant     *rate.Limiter // handed in, and nothing new; evidence too
 	comparisons   *rate.Limiter // handed in, and to be compared at once
@@ -91,7 +91,7 @@ func newRateLimits() *rateLimits {
 // loadLogState recalls what the state has of a log.
 func (w *Witness) loadLogState(origin string) (*logState, error) {
 	v := &logState{origin: origin, updateLock: make(chan struct{}, 1), pending: map[proof.Tree]*pendingCheckpoint{}, consistentTrees: map[proof.Tree]bool{}, evidenceByTree: map[proof.Tree]string{}}
-	v.sinceTrim.Store(trimEvery) // nobody knows how many there are
+	v.sinceTrim.Store(trimEvery) // how many there are is not known
 	needsLookUp, err := w.state.needsLookUp(origin)
 	if err != nil {
 		return nil, err
@@ -131,7 +131,7 @@ func (w *Witness) loadLogState(origin string) (*logState, error) {
 	})
 }
 
-// configure serves the log as the list says. A log whose allowance has not changed
+// configure serves the log as the list says. A log whose rate limit has not changed
 // keeps what it has used of it.
 func (v *logState) configure(l Log) {
 	s := &logConfig{Log: l, newCheckpoints: newCheckpointLimiter(l.QPD), rateLimits: newRateLimits()}
@@ -149,8 +149,8 @@ func (v *logState) disable() { v.config.Store(nil) }
 // servedConfig is nil if the log is not on the list.
 func (v *logState) servedConfig() *logConfig { return v.config.Load() }
 
-// setNewest notes that a tree is the newest one. The turn is held, or nobody else
-// knows v yet.
+// setNewest sets the newest cosigned tree. The caller holds updateLock, or is the only
+// one that knows v yet.
 func (v *logState) setNewest(t proof.Tree) {
 	v.newest, v.hasNewest = t, true
 	v.newestSize.Store(t.Size)
@@ -231,8 +231,9 @@ func (v *logState) evidenceIDs() []string {
 	return slices.Compact(slices.Sorted(maps.Values(v.evidenceByTree)))
 }
 
-// cappedEvidenceID is the ID of some evidence if the log is halted and more of it would change
-// nothing; a log could sign new evidence for ever.
+// cappedEvidenceID returns the ID of some evidence if the log is halted and
+// maxEvidenceTrees trees are recorded, "" otherwise. Without the cap a log could make
+// the witness store evidence without limit.
 func (v *logState) cappedEvidenceID() string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -245,13 +246,13 @@ func (v *logState) cappedEvidenceID() string {
 	return ""
 }
 
-// checkpointLimiter is how many new checkpoints a log may bring. The ward's turn guards it.
+// checkpointLimiter bounds a log's new checkpoints. updateLock guards it.
 //
-// A stranger can bring what the log has published and this witness has not seen, and of
-// that the smallest first, so that the log finds none left whenever it comes. So the
-// next one is reserved for the largest that was refused for want of one, or what is
-// larger still: that the log alone can have made. It is not reserved for ever: a log that
-// was restarted may have to come back with less, as it shows what it published last.
+// Any client can submit checkpoints that the log published and this witness has not
+// seen, smallest first, and so use up the limit before the log comes. Therefore the
+// next slot is reserved for the largest checkpoint that was refused for lack of one, or
+// a larger one, which only the log can have made. The reservation expires: a restarted
+// log may have to return with a smaller checkpoint.
 type checkpointLimiter struct {
 	limiter       *rate.Limiter
 	reserved      uint64    // for this size or more

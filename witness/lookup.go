@@ -26,14 +26,13 @@ type lookUp struct {
 	timedOut map[string]bool // peers that used up their time; they are asked about no other log
 }
 
-// LookUp looks up each log of which the state does not know what the witness's keys
-// have cosigned ([RecreateState]), where the log can be read and at the peers, and returns
-// when all were. The largest checkpoint that bears a key of the log and one of the
-// witness is the newest from then on; what disagrees with it is evidence, as always.
-// Until a log was looked up nothing of it is cosigned, [ErrLookingUp], and other logs
-// do not wait for it. Whoever does not answer within 30 s is passed over, which is
-// logged: what only they know stays forgotten. After ctx ends, what was not looked up
-// is left for the next time.
+// LookUp determines, for each log whose cosigned checkpoints the state does not cover
+// ([RecreateState]), the largest checkpoint that bears a key of the log and one of this
+// witness, from the log's sources and the peers. That checkpoint becomes the newest;
+// what conflicts with it is evidence. Until a log was looked up it is not cosigned
+// ([ErrLookingUp]); other logs do not wait. A source or peer that does not answer
+// within 30 s is skipped and logged. It returns when all logs were looked up; after ctx
+// ends the rest is left for the next call.
 func (w *Witness) LookUp(ctx context.Context) {
 	l := &lookUp{w: w, timedOut: map[string]bool{}}
 	logs := slices.DeleteFunc(w.servedLogs(), func(v *logState) bool { return !v.needsLookUp.Load() })
@@ -116,8 +115,8 @@ func (l *lookUp) report(v *logState, c *comparison, asked int, silent []string) 
 	}
 }
 
-// fetchAll asks the log where it can be read, and the peers, all at once. silent are those
-// that said nothing, or nothing that can be believed.
+// fetchAll asks the log where it can be read, and the peers, all at once. silent are
+// those that gave no answer, or none that verifies.
 func (l *lookUp) fetchAll(ctx context.Context, v *logState, c *comparison) (shown []*proof.Signed, asked int, silent []string) {
 	type place struct {
 		url  string
@@ -289,16 +288,16 @@ func (w *Witness) ownCosignatures(s *proof.Signed) (lines []byte) {
 	return lines
 }
 
-// recoverNewest makes the largest checkpoint that bears a key of this witness the newest, if
-// the state does not know it: the state was lost, or it is an old copy, or somebody
-// else has the keys. It is on the disk before anything is signed on it.
+// recoverNewest makes the largest checkpoint that bears a key of this witness the
+// newest, if the state does not know it: the state was lost, or it is an old copy, or
+// the keys are used elsewhere too. It is on the disk before anything is signed on it.
 func (c *comparison) recoverNewest(ctx context.Context, shown []*proof.Signed) error {
 	var last *proof.Signed
 	var lines []byte
 	for _, s := range shown {
 		cp := s.Checkpoint()
 		if c.ours.note != nil && cp.Size <= c.ours.tree.Size || cp.Size == 0 && cp.Root != proof.EmptyRoot() ||
-			last != nil && compareTrees(cp.Tree(), last.Checkpoint().Tree()) <= 0 {
+			last != nil && orderTrees(cp.Tree(), last.Checkpoint().Tree()) <= 0 {
 			continue
 		}
 		if l := c.w.ownCosignatures(s); l != nil {

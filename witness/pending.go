@@ -10,15 +10,16 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// maxPendingPerSource is how many checkpoints of one log wait in each room. patience is how
-// many rounds one that others could be compared with waits before it gives way.
+// maxPendingPerSource is how many checkpoints of one log are pending from each source.
+// maxFailures is how many rounds may compare one without result before it can be
+// evicted.
 const (
 	maxPendingPerSource = 64
 	maxFailures         = 60
 )
 
-// pendingSource is the place of those that came by one way. Each way has its own, so that
-// whoever floods one crowds out nothing that came by another.
+// pendingSource is where a pending checkpoint came from. Each source has its own
+// capacity, so a flood from one source evicts nothing of another.
 type pendingSource byte
 
 const (
@@ -29,13 +30,13 @@ const (
 
 var pendingSources = []pendingSource{fromClient, fromLog, fromGossip}
 
-// pendingCheckpoint is a checkpoint that the log signed and that waits to be compared. The
-// ward's mu guards in, tries and vain.
+// pendingCheckpoint is a checkpoint that the log signed and that waits to be compared.
+// logState.mu guards source, attempts and failures.
 type pendingCheckpoint struct {
 	noteAndTree
 	source   pendingSource
 	attempts int // how often it was to be compared
-	failures int // how often whoever could know was there, and did not
+	failures int // how often the sources answered and it still could not be compared
 }
 
 // addPending keeps a checkpoint for the next round to compare; false if there is no
@@ -58,8 +59,8 @@ func (w *Witness) addPending(v *logState, signed *proof.Signed, from pendingSour
 	return true
 }
 
-// addPendingLocked keeps a checkpoint, or notes of one that waits that somebody was told so. mu
-// is held.
+// addPendingLocked adds a pending checkpoint, or notes of one that is pending already
+// that a client was told so. mu is held.
 func (w *Witness) addPendingLocked(v *logState, ref noteAndTree, from pendingSource) {
 	if v.pending[ref.tree] == nil {
 		v.pending[ref.tree] = &pendingCheckpoint{noteAndTree: ref}
@@ -71,11 +72,10 @@ func (w *Witness) addPendingLocked(v *logState, ref noteAndTree, from pendingSou
 	}
 }
 
-// evictPendingLocked lets one go if the room is full: none that no round has compared in vain
-// yet. Of those beyond all that is known, the largest goes for a smaller: nearer ones
-// are compared sooner, and if the log made them up it is caught with them. Of the
-// others, the one that was compared in vain most often, when patience is at its end.
-// mu is held.
+// evictPendingLocked removes one pending checkpoint of a full source, and reports
+// whether there is space. Only checkpoints that a round has compared without result can
+// go: the largest of those beyond maxComparable, if the new one is smaller; else the
+// one with the most failures, from maxFailures on. mu is held.
 func (w *Witness) evictPendingLocked(v *logState, t proof.Tree, from pendingSource) bool {
 	all := v.pendingFromLocked(from)
 	if len(all) < maxPendingPerSource {
@@ -96,9 +96,9 @@ func (w *Witness) evictPendingLocked(v *logState, t proof.Tree, from pendingSour
 	return victim != nil
 }
 
-// replaceLargestPending keeps a checkpoint that was handed in in place of the largest, which no
-// round needs to have tried: a log that makes up one tree after another, beyond all
-// that is known, keeps nothing out that is smaller.
+// replaceLargestPending stores a client's checkpoint in place of the largest pending
+// one, even if no round has tried that one: a log that invents ever larger trees cannot
+// keep smaller ones out.
 func (w *Witness) replaceLargestPending(v *logState, signed *proof.Signed) bool {
 	t := signed.Checkpoint().Tree()
 	v.mu.Lock()
@@ -114,14 +114,14 @@ func (w *Witness) replaceLargestPending(v *logState, signed *proof.Signed) bool 
 	return true
 }
 
-// pendingFromLocked are those that wait in one room, the smallest first; mu is held.
+// pendingFromLocked are those from one source, the smallest first; mu is held.
 func (v *logState) pendingFromLocked(from pendingSource) (all []*pendingCheckpoint) {
 	for _, p := range v.pending {
 		if p.source == from {
 			all = append(all, p)
 		}
 	}
-	slices.SortFunc(all, func(a, b *pendingCheckpoint) int { return compareTrees(a.tree, b.tree) })
+	slices.SortFunc(all, func(a, b *pendingCheckpoint) int { return orderTrees(a.tree, b.tree) })
 	return all
 }
 
@@ -150,7 +150,7 @@ func (v *logState) pendingByAttempts() []noteAndTree {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	all := slices.SortedFunc(maps.Values(v.pending), func(a, b *pendingCheckpoint) int {
-		return cmp.Or(cmp.Compare(a.attempts, b.attempts), compareTrees(a.tree, b.tree))
+		return cmp.Or(cmp.Compare(a.attempts, b.attempts), orderTrees(a.tree, b.tree))
 	})
 	refs := make([]noteAndTree, len(all))
 	for i, p := range all {
@@ -168,7 +168,7 @@ func (v *logState) countAttempt(t proof.Tree) {
 	}
 }
 
-// countFailure notes that it was in vain, though whoever could know was there.
+// countFailure counts a comparison without result although the sources answered.
 func (v *logState) countFailure(t proof.Tree) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -177,10 +177,10 @@ func (v *logState) countFailure(t proof.Tree) {
 	}
 }
 
-// mustRetain tells whether somebody was told that a checkpoint is kept until it is
-// compared. That a larger tree speaks for it is no reason to drop it: the log decides
-// which one that is, and whether its tiles are ever seen again. It waits as one that was
-// compared in vain.
+// mustRetain reports whether a client was told that this checkpoint is kept until it is
+// compared; then a larger tree that begins with it is no reason to drop it, because the
+// log decides which tree that is and whether its tiles are served again. It counts as
+// one failure.
 func (v *logState) mustRetain(t proof.Tree) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -223,7 +223,7 @@ func (v *logState) takeDropped() int {
 	return n
 }
 
-// compareTrees orders by size, then by root.
-func compareTrees(a, b proof.Tree) int {
+// orderTrees orders by size, then by root.
+func orderTrees(a, b proof.Tree) int {
 	return cmp.Or(cmp.Compare(a.Size, b.Size), bytes.Compare(a.Root[:], b.Root[:]))
 }

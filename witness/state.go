@@ -23,14 +23,15 @@ import (
 //	l <origin> 00        → nothing: what those keys cosigned of that log was looked up
 //	c <origin> 00 <size> → the checkpoint of that size, with the log's signatures
 //	s <origin> 00        → size, and the witness's signature lines on that checkpoint
-//	p <origin> 00 <tree> → its room, and a checkpoint that is not yet compared
-//	e <origin> 00 <id>   → the trees that stand in evidence on the shelf
+//	p <origin> 00 <tree> → its source, and a checkpoint that is not yet compared
+//	e <origin> 00 <id>   → the trees that are in stored evidence
 //
 // with sizes big-endian, so that the newest checkpoint is the last of its range. An
 // origin has no control characters, so 00 ends it. c is synced before anything is
 // signed. s goes with the next c, so that it costs no write of its own, and alone only
 // when a log is halted and at the end. s, p and e can be lost: s is made again, p comes
-// again, e is read from the shelf. v, k and u are made in one write, synced before the keys sign anything.
+// again, e is read from the evidence files. v, k and u are made in one write, synced
+// before the keys sign anything.
 //
 // Updates of different logs that arrive together share one sync: that is how
 // Pebble's commit pipeline works (its log writer syncs once for all batches that are
@@ -99,8 +100,8 @@ func makeState(cfg Config, old []proof.Key, usedElsewhere bool) (made bool, err 
 	return made, errors.Join(err, s.close())
 }
 
-// openState opens the database, and makes it only if it may. Whoever opens it without
-// making it calls check next.
+// openState opens the database, and makes it only if it may. A caller that opens it
+// without making it calls check next.
 func openState(cfg Config, health *disk.Health, create bool) (*state, error) {
 	fs, dir := cfg.FS, cfg.FS.PathJoin(cfg.Dir, "state")
 	if create {
@@ -172,9 +173,9 @@ func (s *state) upgrade(keys []proof.Key) error {
 	return err
 }
 
-// addKeys makes the state whole, and notes that it is that of those keys; if they were
-// used elsewhere, that all logs are to be looked up. news is false if nothing changed.
-// When it returns nil, that is durable.
+// addKeys records that the state covers these keys and completes a new state. With
+// usedElsewhere, every log has to be looked up first. changed is false if all keys were
+// known. When it returns nil the change is durable.
 func (s *state) addKeys(keys []proof.Key, usedElsewhere bool) (changed bool, err error) {
 	missing, err := s.missingKeys(keys)
 	if err != nil || len(missing) == 0 {
@@ -279,10 +280,10 @@ func (s *state) putNewest(origin string, size uint64, note []byte, lastCosignatu
 	return s.db.Apply(b, pebble.Sync)
 }
 
-// putRecovered makes a checkpoint the newest one, with the signature lines on it, that the
-// state did not know: nothing was signed after it. What it had before, if anything, is
-// not known to be on one history with it, and waits to be compared. When it returns
-// nil, that is durable.
+// putRecovered stores a recovered checkpoint as the newest, with its cosignatures;
+// nothing was signed after it. The previous newest checkpoint, if any, becomes pending,
+// since it is not known to be consistent with the new one. When it returns nil the
+// change is durable.
 func (s *state) putRecovered(origin string, size uint64, note []byte, cosignatures *cosignatureLines, before *pendingCheckpoint) error {
 	b := s.db.NewBatch()
 	defer b.Close()
@@ -330,7 +331,7 @@ func (s *state) deletePending(origin string, t proof.Tree) error {
 	return s.db.Delete(pendingKey(origin, t), pebble.NoSync)
 }
 
-// pendingCheckpoints are the checkpoints that are held.
+// pendingCheckpoints returns all pending checkpoints.
 func (s *state) pendingCheckpoints(origin string) (all []*pendingCheckpoint, err error) {
 	it, err := s.scan(keyPending, origin)
 	if err != nil {

@@ -1,25 +1,24 @@
-// Package witness cosigns the checkpoints of transparency logs by C2SP
-// tlog-witness, for any number of logs of anybody, and catches the log that shows
-// different people different histories.
+// Package witness cosigns the checkpoints of any number of transparency logs (C2SP
+// tlog-witness), and detects a log that shows different clients different histories.
 //
-// What it promises: for each origin it never cosigns two checkpoints of which one
-// does not extend the other, whatever crashes, races or lies happen; what it has
-// cosigned is durable before the signature exists; two signed histories that reach
-// it, by whichever way, are kept as evidence that anyone can verify offline, and
-// from then on it cosigns nothing of that log until a person has decided.
+// What it promises: for each origin it never cosigns two checkpoints of which one does
+// not extend the other, whatever crashes, races or lies happen; what it has cosigned is
+// durable before the signature exists; two signed histories that reach it, in whatever
+// way, are stored as evidence that anyone can verify offline, and from then on it
+// cosigns nothing of that log until an operator has decided.
 //
-// What it does not: it does not read entries, so it does not say that they are
-// good; and a log that keeps its two audiences, and their witnesses, apart for ever
-// is not caught by it. sign-subtree, which tlog-witness leaves optional, is not
-// offered. Checkpoints with extension lines are refused, because an ML-DSA
+// What it does not promise: it does not read entries, so a cosignature says nothing
+// about their content. A log that keeps its two audiences, and the witnesses of each,
+// permanently apart is not detected. sign-subtree, which is optional in tlog-witness,
+// is not offered. Checkpoints with extension lines are refused, because an ML-DSA
 // cosignature does not cover them.
 //
-// What it has cosigned is its state. [CreateState] makes it with the keys, and there is no
-// witness without it: one that has forgotten would cosign a fork. [RecreateState] begins
-// anew where it was lost.
+// What it has cosigned is its state. [CreateState] makes it with the keys, and no
+// witness runs without it: a witness that has lost its state would cosign a fork.
+// [RecreateState] replaces a lost one.
 //
 // The package offers steps, [Witness.Cosign], [Witness.Gossip] and [Witness.LookUp];
-// [Witness.Handler] is the HTTP face of the first, [Witness.Run] the loop around the
+// [Witness.Handler] is the HTTP handler of the first, [Witness.Run] the loop around the
 // others.
 //
 // # Format
@@ -108,13 +107,13 @@ type Config struct {
 	Log     *slog.Logger          // nil discards
 	Metrics prometheus.Registerer // nil: none
 
-	// Fatal ends the process once nobody knows what is on the disk; it must not
+	// Fatal ends the process after a write whose outcome is unknown. It must not
 	// return. nil exits with status 1.
 	Fatal func(reason string)
 }
 
 func (c Config) health() *disk.Health {
-	return disk.NewHealth(disk.Config{Log: c.Log, Wait: true, Fatal: c.Fatal})
+	return disk.NewHealth(disk.Config{Log: c.Log, WaitForSpace: true, Fatal: c.Fatal})
 }
 
 // Witness cosigns. Its methods may be called by several goroutines.
@@ -140,7 +139,7 @@ type Witness struct {
 	logsByHash map[string]*logState // the same by origin hash
 
 	broken   atomic.Pointer[error] // a write whose outcome is unknown: nothing more is signed
-	gossipMu sync.Mutex            // one round at a time; guards what peers and wards remember of the last
+	gossipMu sync.Mutex            // one round at a time; guards what peers and logs remember of the last
 }
 
 // ErrBroken: a write to the state had an unknown outcome. Restart the witness: it
@@ -230,7 +229,7 @@ func (w *Witness) Keys() []proof.Key {
 	return keys
 }
 
-// Evidence is the shelf on which the witness keeps what it caught.
+// Evidence is the store of the evidence that the witness has.
 func (w *Witness) Evidence() *EvidenceStore { return w.evidence }
 
 // checkKeys: each answer carries one line by each key, all of one witness.
@@ -315,9 +314,9 @@ func (w *Witness) checkList(list LogList) error {
 	return nil
 }
 
-// warnSourceMismatch warns of what the list and [Config].Sources do not have in common.
-// It is no error: the list changes while the witness runs, and may name a log before
-// anybody knows where it can be read.
+// warnSourceMismatch logs origins in [Config].Sources that are not on the list, and
+// listed logs without a source. It is no error: the list changes while the witness
+// runs, and may name a log before its URL is known.
 func (w *Witness) warnSourceMismatch(list LogList) {
 	var withoutSource []string
 	unlisted := maps.Clone(w.cfg.Sources)
@@ -383,7 +382,8 @@ func (w *Witness) Damage() []disk.Damage { return w.health.Damage() }
 func (w *Witness) GiveUp() { w.health.GiveUp() }
 
 // Run looks up what is to be looked up ([Witness.LookUp]), as soon as there is any, and
-// gossips now and then every interval, until ctx ends. If every is 0 it does not gossip.
+// gossips now and then every interval, until ctx ends. If every is 0 it does not
+// gossip.
 func (w *Witness) Run(ctx context.Context, interval time.Duration) {
 	var lookUps sync.WaitGroup
 	lookUps.Go(func() { w.lookUpLoop(ctx) })

@@ -40,7 +40,7 @@ type testLog struct {
 	memo    map[[2]uint64]proof.Hash
 }
 
-// newTestLog has leaves up to size; those from fork on are of the named branch.
+// newTestLog has leaves up to size; those from fork on begin with leafPrefix.
 func newTestLog(keys *testKeys, size, fork int, leafPrefix string) *testLog {
 	h := &testLog{origin: origin, signers: keys.log, memo: map[[2]uint64]proof.Hash{}}
 	for i := range size {

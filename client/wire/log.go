@@ -1,6 +1,6 @@
-// Package wire makes the C2SP calls over HTTP: it fetches checkpoints, tiles and
-// entry bundles of any C2SP log. It believes nothing and checks only shapes and
-// sizes; whoever calls it verifies what it brings.
+// Package wire makes the C2SP calls over HTTP: it fetches checkpoints, tiles and entry
+// bundles of any C2SP log. It verifies nothing and checks only syntax and sizes;
+// callers verify the content.
 package wire
 
 import (
@@ -37,7 +37,7 @@ const (
 // with one of centuries overflow.
 const maxRetryAfter = 30 * 24 * time.Hour
 
-// maxParallel is how many requests one call keeps under way.
+// maxParallel is how many requests one call has in flight.
 const maxParallel = 8
 
 // Log reads one log by the C2SP tlog-tiles API.
@@ -197,7 +197,7 @@ func (l *Log) malformed(path string, err error) error {
 // UnreachableError is a call that got no whole answer; the same call may go through later.
 type UnreachableError struct{ Err error }
 
-// Error leaves out the request, which whoever made it has named.
+// Error omits the request, which the caller's message names.
 func (u *UnreachableError) Error() string {
 	var call *url.Error
 	var dial *net.OpError
@@ -312,7 +312,8 @@ func CallError(err error) error {
 	return &UnreachableError{err}
 }
 
-// followSameHost is an [http.Client]'s CheckRedirect.
+// followSameHost is an [http.Client]'s CheckRedirect. It follows at most three
+// redirections, only on the same host and with the same method.
 func followSameHost(next *http.Request, via []*http.Request) error {
 	last := via[len(via)-1]
 	if next.URL.Host != last.URL.Host || next.URL.Scheme != last.URL.Scheme && next.URL.Scheme != "https" || next.Method != last.Method {

@@ -268,8 +268,8 @@ func readConflict(res *http.Response) error {
 	return &ConflictError{Size: size}
 }
 
-// IsRefusal tells whether an error is a witness's definite refusal, which asking again
-// with the same request will not change.
+// IsRefusal reports whether an error is a witness's definite refusal, which repeating
+// the same request will not change.
 func IsRefusal(err error) bool {
 	var s *StatusError
 	return errors.As(err, &s) && s.Code >= 400 && !s.Retryable()

@@ -14,9 +14,9 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
-// baseState is what a record is written and judged on: the ledger's name and, where
-// there is one, its register. An authority that is about to begin a ledger has no
-// more than the charter, or nothing.
+// baseState is the state against which a record is filled in and checked: the ledger's
+// ID and, where there is one, its register. Before a ledger exists there is only the
+// charter, or nothing.
 type baseState struct {
 	ledger     record.ID
 	trust      *client.Trust      // nil without a trust directory
@@ -182,8 +182,8 @@ func (g *baseState) subjectRecord(a record.SubjectLookup) (record.ID, error) {
 	return about.ID, nil
 }
 
-// check tries a record on the register as it stands now. Nothing is written; the
-// ledger may know more by the time it judges.
+// check applies the rules to a record against the register as it is. Nothing is
+// written; the ledger may know more when it checks the record.
 func (g *baseState) check(env record.Envelope) (*register.Draft, error) {
 	v, err := record.Open(env, g.register.CandidateKeysFor(env))
 	if err != nil {
@@ -194,9 +194,9 @@ func (g *baseState) check(env record.Envelope) (*register.Draft, error) {
 	return d, err
 }
 
-// isPermanent says that a refusal stands whatever others record and whatever day comes:
-// only the record itself can be another. A date that is too early counts as such unless
-// the copy may lack a newer charter, with other periods.
+// isPermanent reports whether a refusal holds whatever other records come and whatever
+// the date is. A date that is too early counts as permanent unless the copy may lack a
+// newer charter with other periods.
 func (g *baseState) isPermanent(r *record.Refusal) bool {
 	switch r.Class {
 	case record.Conflict, record.TooEarly, record.Forbidden:

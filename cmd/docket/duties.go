@@ -98,8 +98,7 @@ func dutiesByDueDate(r *copyView, f register.DutyFilter, yield func(register.Dut
 	return nil
 }
 
-// printNothingOwed is what everybody hopes for: nothing is overdue, and this is how the
-// other duties stand.
+// printNothingOwed prints that nothing is overdue, and the states of the other duties.
 func (q *queryFlags) printNothingOwed(r *copyView, f register.DutyFilter) error {
 	state, day := f.State, r.LocalDate(r.at)
 	f.State = ""

@@ -59,7 +59,7 @@ func writeNew(name string, data []byte, mode fs.FileMode) error {
 	return writeNewFile(name, data, mode, true)
 }
 
-// writeNewFile is writeNew for what need not be durable too.
+// writeNewFile is writeNew with a choice: without durable, a crash may lose the file.
 func writeNewFile(name string, data []byte, mode fs.FileMode, durable bool) error {
 	if old, err := os.ReadFile(name); err == nil {
 		if bytes.Equal(old, data) {
@@ -83,7 +83,7 @@ func writeFile(name string, data []byte, mode fs.FileMode, durable bool) error {
 	dir := filepath.Dir(name)
 	f, err := os.CreateTemp(dir, "."+filepath.Base(name)+".*")
 	if bad := (*fs.PathError)(nil); errors.As(err, &bad) {
-		return fmt.Errorf("writing %s: %w", name, bad.Err) // the temporary name is nobody's business
+		return fmt.Errorf("writing %s: %w", name, bad.Err) // leaves out the temporary name
 	} else if err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
 	}
@@ -123,8 +123,8 @@ func syncDir(dir string) error {
 	return nil
 }
 
-// output is standard output, which may be a file on a full disk or a pipe that nobody
-// reads any more. What could not be written stays said: it is looked at once, at the end.
+// output is standard output, which may be a file on a full disk or a closed pipe. The
+// first error is kept and looked at once, at the end.
 type output struct {
 	to  io.Writer
 	err error
@@ -139,8 +139,8 @@ func (o *output) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// whole is how a verb ended, its output considered. Whoever stops reading, as a pager
-// does, has read enough: that is no failure.
+// whole is how a verb ended, its output considered. A closed pipe, as when a pager is
+// left, is no failure.
 func (o *output) whole(err error) error {
 	switch {
 	case err != nil && (o.err == nil || !errors.Is(err, o.err)):
@@ -183,8 +183,8 @@ func makeRoom(err error) string {
 	return fmt.Sprintf("the disk of %s is full (%d bytes are free), %s", dir, usage.AvailBytes, next)
 }
 
-// minFreeToOpen is the space on the disk without which no database is opened: Pebble lays
-// out its write-ahead log ahead, and tries for ever where it cannot.
+// minFreeToOpen is the free space below which no database is opened: Pebble
+// preallocates its write-ahead log, and retries endlessly where it cannot.
 const minFreeToOpen = 64 << 20 // bytes
 
 // checkFreeSpace looks first: what is opened on a full disk neither starts nor ends. The
@@ -340,8 +340,8 @@ func (a *app) readSalts(stem string) []record.Opening {
 	return salts
 }
 
-// writeSalts keeps the salts of a record's commitments: without them nobody can
-// ever open one, so they are durable before the record is.
+// writeSalts stores the salts of a record's commitments. Without them a commitment can
+// never be opened, so they are durable before the record is.
 func writeSalts(stem string, salts []record.Opening) error {
 	if len(salts) == 0 {
 		return nil
@@ -353,8 +353,8 @@ func writeSalts(stem string, salts []record.Opening) error {
 	return writeNew(stem+saltsSuffix, append(text, '\n'), 0o600)
 }
 
-// refuseOtherLedger refuses to go on among files of another ledger: one of an earlier demo, as
-// a rule. Each of them would be refused in its turn, for a reason of its own.
+// refuseOtherLedger refuses files of another ledger beside the record, usually of an
+// earlier demo: each would be refused later, for a less clear reason.
 func refuseOtherLedger(stem string, ours record.ID) error {
 	var all []string
 	var theirs record.ID

@@ -53,8 +53,8 @@ func (a *app) trustFlags(c *cobra.Command) *trustFlags {
 	return t
 }
 
-// asking adds --ledger to a verb that asks the server.
-func (t *trustFlags) asking(c *cobra.Command) *trustFlags {
+// addLedgerFlag adds --ledger to a verb that asks the server.
+func (t *trustFlags) addLedgerFlag(c *cobra.Command) *trustFlags {
 	c.Flags().StringVar(&t.ledger, "ledger", t.app.getenv(ledgerEnv), "URL of the ledger, where it is not the trust directory's (or $"+ledgerEnv+")")
 	return t
 }
@@ -104,8 +104,8 @@ func (t *trustFlags) open() (*client.Trust, error) {
 	return trust, nil
 }
 
-// policies says whom to believe: the trust directory, or else the one policy. trust
-// is nil with a policy; whoever gets one closes it.
+// policies returns what receipts are verified against: the trust directory, or else the
+// one policy. trust is nil with a policy; otherwise the caller closes it.
 func (t *trustFlags) policies() (p client.Policies, trust *client.Trust, err error) {
 	switch {
 	case t.policy == "":
@@ -165,9 +165,8 @@ func (t *trustFlags) connect(trust *client.Trust) (*client.Client, error) {
 	return c, nil
 }
 
-// syncOrWarn brings the copy to the newest checkpoint. Where the ledger is out of
-// reach the copy stays as it is, not fresh, and that is said: what has no copy at all
-// fails.
+// syncOrWarn syncs the copy. If the ledger is unreachable and there is a copy, it warns
+// and goes on with that; fresh is false. Without a copy it is an error.
 func (t *trustFlags) syncOrWarn(c *cobra.Command, trust *client.Trust) (fresh bool, err error) {
 	server, err := t.connect(trust)
 	if err != nil {
@@ -250,7 +249,7 @@ func (a *app) queryFlags(c *cobra.Command, own ...string) *queryFlags {
 
 // askingRecords adds all but the day. Of the verb's own flags, some are for the copy alone.
 func (a *app) askingRecords(c *cobra.Command, own ...string) *queryFlags {
-	q := &queryFlags{app: a, trust: a.trustFlags(c).asking(c)}
+	q := &queryFlags{app: a, trust: a.trustFlags(c).addLedgerFlag(c)}
 	f := c.Flags()
 	f.StringVar(&q.size, "size", "", "as the first N entries have it; default all that the copy has")
 	f.BoolVar(&q.remote, "remote", false, "ask the server instead of the copy: its JSON as it comes, a list page by page, UNVERIFIED")
@@ -382,8 +381,8 @@ func parseAt(text string, zone *time.Location) (time.Time, error) {
 	return t.UTC(), nil
 }
 
-// queryServer asks the server and prints what it says, which nothing proves: of a list page by
-// page, until it ends. path stands below /v1.
+// queryServer prints the server's JSON, which is unverified; of a list all pages. path
+// is below /v1.
 func (q *queryFlags) queryServer(c *cobra.Command, path string, query url.Values) error {
 	var trust *client.Trust
 	if q.trust.dir != "" {
@@ -476,8 +475,7 @@ func splitIdentifier(text string) (scheme, value string, ok bool) {
 	return "", "", false
 }
 
-// listenFlags is what the flags of whatever serves strangers say of its listeners and
-// their bounds.
+// listenFlags are the flags of a public server: its listeners and their limits.
 type listenFlags struct {
 	address, metrics              string
 	proxies                       []string
@@ -515,7 +513,7 @@ func listenOn(flag, address string) (net.Listener, error) {
 	return l, nil
 }
 
-// proxyPrefixes refuses bounds that no server can keep, and reads the proxies.
+// proxyPrefixes refuses limits that no server can keep, and parses the proxies.
 func (l *listenFlags) proxyPrefixes() ([]netip.Prefix, error) {
 	if l.maxConnections < 1 || l.maxPerAddress < 0 {
 		return nil, usageError("--max-connections %d, --max-address-connections %d: want a number of connections", l.maxConnections, l.maxPerAddress)
@@ -547,8 +545,8 @@ func (t *tlsFlags) flags(c *cobra.Command) {
 	c.Flags().StringVar(&t.key, "tls-key", "", "PEM file of the certificate's private key")
 }
 
-// config follows the files; nil without them. It is asked for before anybody is told
-// that something serves.
+// config loads the certificate and reloads it when the files change; nil without the
+// flags. It is called before the server's URL is printed.
 func (t *tlsFlags) config(log *slog.Logger) (*tls.Config, error) {
 	switch {
 	case t.cert == "" && t.key == "":

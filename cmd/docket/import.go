@@ -64,7 +64,7 @@ with --allow-removed.`,
 		},
 		RunE: func(c *cobra.Command, args []string) error { return m.run(c, args) },
 	}
-	m.trust = a.trustFlags(c).asking(c).withMaxAgeFlag(c)
+	m.trust = a.trustFlags(c).addLedgerFlag(c).withMaxAgeFlag(c)
 	f := c.Flags()
 	f.BoolVar(&m.submit, "submit", false, "sign and send the records, instead of printing them")
 	f.StringArrayVar(&m.keys, "key", nil, "with --submit: private key file or KMS URI of an importer; may be repeated")
@@ -357,8 +357,9 @@ func newerThanCopy(g *baseState, err error) record.ID {
 	return newer
 }
 
-// commitItems sends every item and returns those that the server admitted. After an error
-// nothing more is sent; what is under way is waited for, so that it is known.
+// commitItems sends every item and returns those that the server admitted. After an
+// error nothing more is sent; it waits for the requests in flight, so that their
+// outcome is known.
 func (m *importOFACCmd) commitItems(ctx context.Context, server *client.Client, ledger record.ID, p *listimport.Plan, signers []*record.Signer) (admitted []committedItem, err error) {
 	bar := m.app.progress("sending", int64(len(p.Items)))
 	defer bar.Finish()

@@ -190,8 +190,8 @@ func (a *app) initCharter(c *cobra.Command, dir, file string, newLog, asJSON boo
 	return n.Close()
 }
 
-// checkFirstCharter refuses a charter that is not the first one, unless nobody could submit it:
-// the log's keys are lost, and it brings others.
+// checkFirstCharter refuses a charter that is not the first one, unless it could not be
+// submitted: the log's keys are lost, and it brings others.
 func checkFirstCharter(n *node.Node, dir string) error {
 	known := n.Register.Ledger()
 	if known.IsZero() {

@@ -152,9 +152,9 @@ func newRehearsed(of string, r node.Rehearsed) rehearsed {
 	return said
 }
 
-// rehearse asks the witnesses of the newest charter's policy, and of one to come, whether
-// they cosign what the new keys sign alone. Before anything is published nobody can be
-// asked. [node.ErrInUse]: another process can ask.
+// rehearse asks the witnesses of the newest charter's policy, and of one to come,
+// whether they cosign what the new keys sign alone. Before anything is published there
+// is nothing to ask them. [node.ErrInUse]: another process can ask.
 func (k initKeys) rehearse(c *cobra.Command, coming *proof.Policy) ([]rehearsed, error) {
 	if _, err := os.Stat(filepath.Join(k.dir, "store")); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -208,7 +208,7 @@ func (a *app) sayReady(r rehearsed) {
 	}
 }
 
-// retireOlder takes the older keys out of use once nobody needs them.
+// retireOlder takes the older keys out of use once they are not needed.
 func (k initKeys) retireOlder(c *cobra.Command) error {
 	a := k.app
 	keys, err := a.logKeys(k.dir)

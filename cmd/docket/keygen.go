@@ -69,7 +69,7 @@ with an empty password, the key is written in the clear, and a warning says so.`
 				return err
 			}
 			if err := writeNew(out+".pub", public, 0o644); err != nil {
-				os.Remove(out) // nobody has seen it, and it would be in the way of the next try
+				os.Remove(out) // it was not used, and would make the next try fail
 				return err
 			}
 			if password == nil {

@@ -26,21 +26,21 @@ import (
 
 func main() { os.Exit(runMain()) }
 
-// gcPercent is how much may be made, in percent of what is in use, before it is collected.
-// A ledger uses little (15 MB at a thousand records a second) and makes much: by Go's
-// default of 100 it collected seven times a second, and each time records waited for a
-// core. It costs memory: about 200 MB more for a million entries.
+// gcPercent is the heap growth, in percent, at which Go collects garbage, unless GOGC
+// is set. A ledger uses little memory (15 MB at a thousand records a second) and
+// allocates much: at Go's default of 100 it collected seven times a second, and records
+// waited for a core each time. It costs about 200 MB more for a million entries.
 const gcPercent = 400
 
-// extraThreads is how many more threads run Go code than there are cores. One that waits for
-// the disk to sync counts as running until the runtime notices, which takes about as long
-// as the sync: on two cores that was up to half of them. With one more, a witness of
-// eight logs was measured to cosign 1.2 times as often, and POST to take 1.1 times as many.
+// extraThreads is added to GOMAXPROCS unless that is set. A thread that waits for fsync
+// counts as running until the runtime notices, which takes about as long as the fsync.
+// With one more, a witness of eight logs was measured to cosign 1.2 times as often, and
+// POST to take 1.1 times as many records.
 const extraThreads = 1
 
 // runMain is main with a status to return, so that scripted tests can call it.
 func runMain() int {
-	if os.Getenv("GOGC") == "" { // whoever runs it has the last word
+	if os.Getenv("GOGC") == "" { // the user's setting wins
 		debug.SetGCPercent(gcPercent)
 	}
 	if os.Getenv("GOMAXPROCS") == "" {
@@ -82,7 +82,7 @@ func (a *app) run(ctx context.Context, args []string) (status int) {
 	return a.reportError(out.whole(root.ExecuteContext(ctx)))
 }
 
-// traceEnv is Go's own variable: whoever sets it wants to see where a fault is.
+// traceEnv is Go's own variable: a user who sets it wants the stack trace.
 const traceEnv = "GOTRACEBACK"
 
 // broken words a panic: a fault of this program, which no flag and no file can mend.

@@ -22,7 +22,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
-// logf prints one line of talk to stderr, fit for a terminal whoever's words are in it.
+// logf prints one line to stderr, with hidden characters escaped.
 func (a *app) logf(format string, args ...any) {
 	io.WriteString(a.err, printableLines(fmt.Sprintf(format+"\n", args...)))
 }
@@ -103,12 +103,11 @@ func (a *app) progress(what string, total int64) *progressbar.ProgressBar {
 	)
 }
 
-// printable makes a piece of foreign text fit for a line of a terminal: control characters
-// and everything else that is not seen, which no record may hold but a file or a server
-// might, are shown as JSON's escapes.
+// printable escapes control and hidden characters of untrusted text, which no record
+// may hold but a file or a server may, as JSON does.
 func printable(s string) string { return escapeHidden(s, "") }
 
-// printableLines does so for whole lines, which keep their ends and tabs.
+// printableLines is printable for whole lines, which keep their ends and tabs.
 func printableLines(s string) string { return escapeHidden(s, "\n\t") }
 
 // escapeHidden escapes what a terminal obeys or does not show, but for the controls that are
@@ -200,8 +199,8 @@ func (a *app) terminalPrompt() *terminalPrompt {
 	return a.prompt
 }
 
-// terminalPrompt reads answers key by key, so that an interrupt counts before whatever is typed
-// after it: as a signal it may arrive later than the next line.
+// terminalPrompt reads the terminal in raw mode, so that an interrupt counts before
+// what is typed after it; as a signal it may arrive after the next line.
 type terminalPrompt struct {
 	in       *os.File
 	out      io.Writer
@@ -362,8 +361,8 @@ func showText(w io.Writer, indent, name, text string) {
 	}
 }
 
-// shortened shortens what nobody reads: a policy's ML-DSA keys, of which the name
-// and the key ID stand before, take more than a screen each.
+// shortened cuts words above 200 characters: a policy's ML-DSA keys take more than a
+// screen each, and their name and key ID stand before them.
 func shortened(line string) string {
 	words := strings.Split(line, " ")
 	for i, word := range words {

@@ -261,7 +261,7 @@ func introducedKeys(st *record.Statement) []record.PartyKey {
 	return nil
 }
 
-// checkResult is what the register as it is known here would make of an envelope.
+// checkResult is the outcome of checking an envelope against the known register.
 type checkResult struct {
 	complete bool
 	nextStep string   // what to do with a complete one
@@ -406,8 +406,9 @@ func diffAmendment(v *register.View, thread string, am *record.Amendment) ([]str
 // leafValue is one scalar of a statement, by its JSON pointer.
 type leafValue struct{ pointer, value string }
 
-// flatten is all that a statement says, apart from where on the ledger and when:
-// what makes two records say the same (DESIGN.md section 8, submit).
+// flatten lists a statement's scalar values by JSON pointer, without issuedAt and
+// follows: two records with the same list have the same content (DESIGN.md section 8,
+// submit).
 func flatten(st *record.Statement) []leafValue {
 	all := []leafValue{{"/subject", fmt.Sprintf("%x", st.Subject.SHA256)}}
 	for _, m := range st.Object() {
@@ -489,8 +490,8 @@ func diffLines(pointer, old, new string) (lines []string) {
 	return lines
 }
 
-// sameContent tells whether two records say the same. A commitment says the same as
-// another if the salts of both, kept by the signer, open them to one value.
+// sameContent reports whether two records have the same content. Two commitments are
+// equal if the salts of both open them to one value.
 func sameContent(old, new *record.Statement, oldSalts, newSalts []record.Opening) bool {
 	if old.Kind != new.Kind || old.Ledger != new.Ledger {
 		return false

@@ -47,7 +47,7 @@ ledger, a receipt is made from the replayed copy if that covers it, a chain is n
 		},
 		RunE: func(c *cobra.Command, args []string) error { return r.run(c.Context(), args[0]) },
 	}
-	r.trust = a.trustFlags(c).asking(c).withPolicyFlag(c).withMaxAgeFlag(c)
+	r.trust = a.trustFlags(c).addLedgerFlag(c).withPolicyFlag(c).withMaxAgeFlag(c)
 	f := c.Flags()
 	f.BoolVar(&r.chain, "chain", false, "a chain, which also shows whose keys signed")
 	f.BoolVar(&r.refresh, "refresh", false, "replace the receipt that is there by a newer one of the same record")

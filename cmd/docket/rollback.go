@@ -13,9 +13,9 @@ import (
 	"github.com/seed-53cf897a/docket/ledger"
 )
 
-// rollback is what serve does about a store that is older than what is known of its log.
-// With witnesses nothing but the newest backup helps. Without any, nobody would notice:
-// so it is refused too, unless the operator says that what is gone is gone.
+// rollback is what serve does about a store that is older than what is known of its
+// log. With witnesses nothing but the newest backup helps. Without any, a rollback
+// would go unnoticed: so it is refused too, unless the operator accepts the loss.
 type rollback struct {
 	app     *app
 	allowed bool // --allow-rollback

@@ -48,7 +48,7 @@ A key that cannot be used here signs outside: --pae prints the bytes to sign,
 		PreRunE: func(c *cobra.Command, _ []string) error { return s.idle(c) },
 		RunE:    func(c *cobra.Command, args []string) error { return s.run(c, args[0]) },
 	}
-	s.trust = a.trustFlags(c).asking(c).withMaxAgeFlag(c)
+	s.trust = a.trustFlags(c).addLedgerFlag(c).withMaxAgeFlag(c)
 	f := c.Flags()
 	f.StringArrayVar(&s.keys, "key", nil, "private key file or KMS URI; may be repeated")
 	f.StringVar(&s.charter, "charter", "", "the charter's envelope or record ID, while there is no ledger to trust yet")
@@ -287,9 +287,8 @@ func (s *signCmd) printResult(env record.Envelope, v checkResult) error {
 	return nil
 }
 
-// loadSigners opens the private keys that are to sign, and says whose they are: before
-// anybody is asked, and before anything is signed. A key that has signed already is
-// left out.
+// loadSigners opens the private keys and prints their owners, before the user is asked
+// and before anything is signed. Keys that have already signed are left out.
 func (a *app) loadSigners(c *cobra.Command, b *preview, names []string) ([]*record.Signer, error) {
 	var signers []*record.Signer
 	for _, name := range names {

@@ -56,7 +56,7 @@ out of reach: run the same command again.`,
 		},
 		RunE: func(c *cobra.Command, args []string) error { return s.run(c, args) },
 	}
-	s.trust = a.trustFlags(c).asking(c).withPolicyFlag(c).withMaxAgeFlag(c)
+	s.trust = a.trustFlags(c).addLedgerFlag(c).withPolicyFlag(c).withMaxAgeFlag(c)
 	f := c.Flags()
 	f.StringArrayVar(&s.keys, "key", nil, "private key file or KMS URI; may be repeated")
 	f.BoolVar(&s.dry, "dry-run", false, "ask what would become of it; nothing is sent for good, or saved")
@@ -250,10 +250,11 @@ func (s *submitCmd) newestIfSame(ctx context.Context, m inputFile) (*record.ID, 
 	return &head.ID, nil
 }
 
-// sameAs tells whether the short form, filled in where before stands, says the same
-// again. What `about: latest` meant then is what it means for an envelope that was
-// saved (settled): that is never signed again. What could not stand there, such as a
-// later certification in the place of an initial one, does not repeat it.
+// sameAs reports whether the short form, filled in with before's follows, has the
+// content of before. With keepSubject, `about: latest` keeps the meaning that it had
+// for a saved envelope, which is never signed again. A short form that could not stand
+// in its place, such as a later certification in that of an initial one, is not the
+// same.
 func (s *submitCmd) sameAs(m inputFile, before *record.Statement, keepSubject bool) (bool, error) {
 	payload, salts, err := s.base.fillAfter(m.short, before.Follows, time.Now())
 	var r *record.Refusal
@@ -396,7 +397,8 @@ func (s *submitCmd) printResult(id record.ID, index uint64, file string, known b
 	return nil
 }
 
-// checkReceiptPath refuses to send a record whose receipt could not be kept: sent is sent for ever.
+// checkReceiptPath refuses to send a record whose receipt could not be written: a
+// submission cannot be undone.
 func checkReceiptPath(file string, id record.ID) error {
 	old, err := os.ReadFile(file)
 	switch {
@@ -481,8 +483,8 @@ func (s *submitCmd) retry() client.Retry {
 	}}
 }
 
-// reportCommitted says on a terminal, if the server is silent for long, that the record is
-// committed: what is still awaited then are the witnesses. stop ends it.
+// reportCommitted prints on a terminal, after quietFor without an answer, that the
+// record is committed and the witnesses are awaited. stop ends it.
 func (s *submitCmd) reportCommitted(ctx context.Context, id record.ID) (stop func()) {
 	if !s.app.tty {
 		return func() {}

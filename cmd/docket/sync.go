@@ -46,7 +46,7 @@ it all the same; what came after it, if anything did, is not there.`,
 		Example: "  docket sync --trust trust",
 		Args:    cobra.NoArgs,
 	}
-	t := a.trustFlags(c).asking(c).withMaxAgeFlag(c)
+	t := a.trustFlags(c).addLedgerFlag(c).withMaxAgeFlag(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.Flags().BoolVar(&verify, "verify", false, "check every file of the copy, and mend what is damaged")
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -183,10 +183,9 @@ func (a *app) renewTrust(ctx context.Context, trust *client.Trust, server *clien
 	return a.syncTrust(ctx, trust, server)
 }
 
-// withRenewal asks a server for what must verify, and once more with the trust directory
-// renewed: what does not verify under the policies known here may be the first under a
-// new charter. What proves a fork is kept. With a policy alone, trust is nil and the
-// first answer the last.
+// withRenewal calls ask, and once more after a sync of the trust directory if the
+// result does not verify: a new charter may have replaced the known policies. Evidence
+// of a fork is saved. With a policy alone (trust nil) there is one call.
 func withRenewal[T any](ctx context.Context, a *app, trust *client.Trust, server *client.Client, ask func() (T, error)) (T, error) {
 	answer, err := ask()
 	status, _ := exitStatusOf(err)

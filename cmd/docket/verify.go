@@ -332,7 +332,7 @@ func (p verifyOutput) factLines() []string {
 	return lines
 }
 
-// issuerText names the issuer, as a claim where nobody checked it.
+// issuerText is the issuer, marked as a claim if authorship was not checked.
 func (p verifyOutput) issuerText() string {
 	if p.report.Authorship == client.AuthorshipNotChecked {
 		return p.report.Statement.Issuer + ", as it says of itself"

@@ -132,7 +132,7 @@ func (p *witnessFlags) flags(c *cobra.Command) {
 	f.BoolVar(&p.verbose, "verbose", false, "log each comparison of a log with what others have seen of it")
 }
 
-// open opens the witness's directory.
+// openWitness opens the witness's directory.
 func (a *app) openWitness(ctx context.Context, p witnessFlags, log *slog.Logger, metrics prometheus.Registerer) (*witness.Witness, error) {
 	keys, err := witnessnode.LoadKeys(ctx, p.dir)
 	if errors.Is(err, keydir.ErrNoKeys) {
@@ -181,7 +181,7 @@ func (a *app) openWitness(ctx context.Context, p witnessFlags, log *slog.Logger,
 	return w, err
 }
 
-// noStateError refuses keys of which nobody knows what they have cosigned.
+// noStateError refuses to run with keys whose cosigned checkpoints are unknown.
 func noStateError(dir string, err error) error {
 	return refusal("%w", err).hint("bring back %s/state as it was last, never an older copy; if it is lost for ever: docket witness serve --new-state, which first asks the logs and the peers what these keys have cosigned, and forgets what none of them shows", dir)
 }

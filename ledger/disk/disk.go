@@ -2,10 +2,10 @@
 // the ledger's store, the register, a witness's state, a reader's copy.
 //
 // It promises that no read ends the process: what cannot be read is an error
-// ([Damaged]), told once to whoever watches ([Health]). A full disk is waited for where
-// somebody serves; a background write that fails again and again is tried ever more
+// ([Damaged]), and reported once ([Health]). A server waits while the disk is full
+// ([Config.WaitForSpace]); a background write that fails again and again is tried ever more
 // seldom, and logged once a minute. A write whose outcome is unknown still ends the
-// process, since nobody knows then what the disk holds: the next start recovers.
+// process, since the state of the disk is unknown then: the next start recovers.
 //
 // It does not know what lies in a database, nor what to do about damage.
 package disk
@@ -38,8 +38,8 @@ type Options struct {
 
 	Remedy   string                // what to do about damage, in the log's line about it
 	Existing bool                  // do not make it: pebble.ErrDBDoesNotExist if it is not there
-	ReadOnly bool                  // nothing is written or locked: for a directory that nobody writes to
-	Health   *Health               // is told what happens; nil: a new one, of which nobody hears
+	ReadOnly bool                  // nothing is written or locked: for a directory that is not written to
+	Health   *Health               // is told what happens; nil: a new one
 	Tune     func(*pebble.Options) // sizes, and what depends on the rows; nil: Pebble's defaults
 }
 
@@ -49,7 +49,7 @@ type DB struct {
 	watch *watch
 }
 
-// Open opens a database, and makes it if it may. Its errors are those of [Judge].
+// Open opens a database, and makes it if it may. Its errors are those of [AsDamaged].
 func Open(o Options) (*DB, error) {
 	if o.Health == nil {
 		o.Health = NewHealth(Config{})
@@ -70,7 +70,7 @@ func Open(o Options) (*DB, error) {
 	case errors.Is(err, pebble.ErrDBDoesNotExist) && (o.Existing || o.ReadOnly):
 		return nil, err
 	case err != nil:
-		if err = Judge(err); Damaged(err) {
+		if err = AsDamaged(err); Damaged(err) {
 			w.damaged(o.Dir, err)
 		}
 		return nil, err
@@ -79,8 +79,8 @@ func Open(o Options) (*DB, error) {
 	return &DB{db, w}, nil
 }
 
-// open is pebble.Open, which gives back what it holds when it panics: nobody promises
-// that it never does on a file of another content than it wrote.
+// open is pebble.Open, and releases what that holds if it panics, as it may on a file
+// of another content than it wrote.
 func open(dir string, p *pebble.Options) (db *pebble.DB, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -90,11 +90,10 @@ func open(dir string, p *pebble.Options) (db *pebble.DB, err error) {
 	return pebble.Open(dir, p)
 }
 
-// Judge makes [ErrDamaged] of an error that whoever opens a database gets, in Open or of
-// its first reads: of any but one of a lock, of space, of permission, or of what the
-// process may have open. Pebble has no class of errors for all that a flipped bit in one
-// of its files can do.
-func Judge(err error) error {
+// AsDamaged wraps an error of opening a database, or of its first reads, as [ErrDamaged]:
+// any but one of a lock, of space, of permission, or of what the process may have open.
+// Pebble has no class of errors for all that a flipped bit in one of its files can do.
+func AsDamaged(err error) error {
 	if err == nil || Damaged(err) {
 		return err
 	}
@@ -114,8 +113,9 @@ func (db *DB) Damaged(err error) {
 	}
 }
 
-// Rescue is deferred by whoever reads rows: it makes damage of Pebble's panic over a file
-// that is not as it was written, and tells of damage that Pebble did not tell of.
+// Rescue is deferred by methods that read rows: it turns Pebble's panic over a file
+// that is not as it was written into [ErrDamaged], and reports damage that Pebble did
+// not report.
 func (db *DB) Rescue(err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("%w: %v", ErrDamaged, r)
@@ -152,7 +152,7 @@ func (db *DB) Get(key []byte) (value []byte, closer io.Closer, err error) {
 }
 
 // Retire says that another database has taken this one's place: nothing that still
-// happens to it is told to anybody. It stays open until Close, for who reads in it.
+// happens to it is reported. It stays open until Close, for its readers.
 func (db *DB) Retire() { db.watch.retired.Store(true) }
 
 // Close waits for reads and writes in progress, and for no failing one.
@@ -199,8 +199,8 @@ func (db *DB) Flush() error {
 	return db.DB.Flush()
 }
 
-// unlocked is a file system on which many processes open one database that nobody
-// writes to: Pebble locks a directory that it only reads too.
+// unlocked is a file system on which many processes open one database read-only: Pebble
+// locks a directory even to read it.
 type unlocked struct{ vfs.FS }
 
 // Lock locks nothing.

@@ -20,20 +20,17 @@ import (
 // promise it. Where a marker comes back without its manifest, a database does not open;
 // where both markers are gone, it opens empty, which looks like one that has not begun.
 //
-// What cannot be written ends the process here, in one sentence, where Pebble would end it
-// with a Go stack or not at all ([watch.wrote]).
-//
-// It waits, in three cases. A table, which a flush or a compaction writes, is begun the
-// later the oftener that failed before: Pebble tries again at once, for ever. Any other
-// write that finds the disk full is tried again until there is space, for Pebble does
-// not survive its failure ([Config.Wait]). A read that fails pauses a little while
-// compactions fail, which begin again at once too.
+// It waits, in three cases. A table, which a flush or a compaction writes, begins after
+// a pause that grows with the failures before: Pebble tries again at once, without end.
+// Any other write that finds the disk full is tried again until there is space, for
+// Pebble does not survive its failure ([Config.WaitForSpace]). A read that fails pauses a
+// little while compactions fail, which begin again at once too.
 type files struct {
 	vfs.FS
 	*watch
 }
 
-// Create waits for a table's turn.
+// Create waits until a table may be begun ([watch.turn]).
 func (f *files) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	if table(name) {
 		f.turn(category)
@@ -134,7 +131,7 @@ func (f *oneFile) SyncTo(length int64) (whole bool, err error) {
 // Preallocate lays a write-ahead log out in full where somebody serves, for the speed of
 // its syncs. Elsewhere it would take most of the room of a small database.
 func (f *oneFile) Preallocate(offset, length int64) error {
-	if !f.watch.Wait {
+	if !f.watch.WaitForSpace {
 		return nil
 	}
 	return f.File.Preallocate(offset, length)
@@ -189,12 +186,12 @@ const (
 
 func full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
-// patiently does what takes space, again and again while there is none. Whoever is told
-// to end meanwhile ends here: what was to be written is not on the disk, and nobody was
-// told that it is.
+// patiently repeats a write while the disk is full. If the process is told to end
+// meanwhile, it ends here: what was to be written is not on the disk, and was not
+// acknowledged.
 func (w *watch) patiently(do func() error) error {
 	err := do()
-	if !full(err) || !w.Wait || !w.opened.Load() {
+	if !full(err) || !w.WaitForSpace || !w.opened.Load() {
 		return err
 	}
 	defer w.stalls(err)()

@@ -67,7 +67,7 @@ func TestFlushThatFailsPauses(t *testing.T) {
 	for _, cause := range []syscall.Errno{syscall.EIO, syscall.ENOSPC} {
 		synctest.Test(t, func(t *testing.T) {
 			said := new(lines)
-			h := disk.NewHealth(disk.Config{Log: slog.New(slog.NewTextHandler(said, nil)), Wait: true, Fatal: func(reason string) { panic(reason) }})
+			h := disk.NewHealth(disk.Config{Log: slog.New(slog.NewTextHandler(said, nil)), WaitForSpace: true, Fatal: func(reason string) { panic(reason) }})
 			fs := trouble(vfs.NewMem(), ".sst")
 			db, err := disk.Open(options(fs, h))
 			check(t, err)
@@ -116,7 +116,7 @@ func TestFlushThatFailsPauses(t *testing.T) {
 func TestWritesThatWaitForAFlushEnd(t *testing.T) {
 	for _, wait := range []bool{true, false} {
 		died := make(chan string, 1)
-		h := disk.NewHealth(disk.Config{Wait: wait, Fatal: func(reason string) { died <- reason; select {} }})
+		h := disk.NewHealth(disk.Config{WaitForSpace: wait, Fatal: func(reason string) { died <- reason; select {} }})
 		fs := trouble(vfs.NewMem(), ".sst")
 		db, err := disk.Open(options(fs, h))
 		check(t, err)
@@ -139,7 +139,7 @@ func TestWritesThatWaitForAFlushEnd(t *testing.T) {
 func TestFullDiskWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		said := new(lines)
-		h := disk.NewHealth(disk.Config{Log: slog.New(slog.NewTextHandler(said, nil)), Wait: true, Fatal: func(reason string) { panic(reason) }})
+		h := disk.NewHealth(disk.Config{Log: slog.New(slog.NewTextHandler(said, nil)), WaitForSpace: true, Fatal: func(reason string) { panic(reason) }})
 		fs := trouble(vfs.NewMem(), ".log")
 		db, err := disk.Open(options(fs, h))
 		check(t, err)
@@ -174,7 +174,7 @@ func TestFullDiskWaits(t *testing.T) {
 func TestFullDiskEndsWhoDoesNotWait(t *testing.T) {
 	for _, wait := range []bool{true, false} {
 		died := make(chan string, 1)
-		h := disk.NewHealth(disk.Config{Wait: wait, Fatal: func(reason string) { died <- reason; select {} }})
+		h := disk.NewHealth(disk.Config{WaitForSpace: wait, Fatal: func(reason string) { died <- reason; select {} }})
 		fs := trouble(vfs.NewMem(), ".log")
 		db, err := disk.Open(options(fs, h))
 		check(t, err)
@@ -206,7 +206,7 @@ func TestLogThatFailsEndsInWords(t *testing.T) {
 				return nil
 			}))
 			died := make(chan string, 1)
-			h := disk.NewHealth(disk.Config{Wait: wait, Fatal: func(reason string) { died <- reason; select {} }})
+			h := disk.NewHealth(disk.Config{WaitForSpace: wait, Fatal: func(reason string) { died <- reason; select {} }})
 			db, err := disk.Open(options(fs, h))
 			check(t, err)
 			check(t, db.Set(key(0), value(0), pebble.NoSync))

@@ -22,13 +22,13 @@ import (
 type Config struct {
 	Log *slog.Logger // nil discards
 
-	// Wait says that a full disk is waited for: reads go on meanwhile, and writes once
+	// WaitForSpace says that a full disk is waited for: reads go on meanwhile, and writes once
 	// there is space again. Otherwise it ends the process at once.
-	Wait bool
+	WaitForSpace bool
 
-	// Fatal ends the process once nobody knows any more what is on the disk. nil says
-	// why on standard error, unless Log was told, and exits with status 1. It must not
-	// return; if it does, the caller panics.
+	// Fatal ends the process when the state of the disk is unknown. nil says why on
+	// standard error, unless Log was told, and exits with status 1. It must not return;
+	// if it does, the caller panics.
 	Fatal func(reason string)
 }
 
@@ -56,7 +56,7 @@ type Damage struct {
 	Err   error    // of the first
 }
 
-// String is for anybody; the log has more.
+// String tells no detail that is not public; the log has more.
 func (d Damage) String() string {
 	if len(d.Files) == 0 {
 		return fmt.Sprintf("the %s is damaged", d.Name)
@@ -91,7 +91,7 @@ const lookAfter = "what was there before is there still, and this says nothing a
 // nothing waits any more.
 func (h *Health) GiveUp() { h.end.Do(func() { close(h.ended) }) }
 
-// News wakes whoever does something about damage.
+// News receives after each new damage.
 func (h *Health) News() <-chan struct{} { return h.news }
 
 // Damage is what is damaged, by database.
@@ -197,8 +197,9 @@ func (w *watch) listener() *pebble.EventListener {
 	}
 }
 
-// turn waits until a table may be begun. Where writes wait for a flush that fails, whoever
-// is told to end ends here, like one who waits for no flush at all after a few tries.
+// turn waits until a table may be begun. Where writes wait for a flush that fails, a
+// process that is told to end ends here, and one without [Config.WaitForSpace] after a few
+// tries.
 func (w *watch) turn(category vfs.DiskWriteCategory) {
 	if category != "pebble-memtable-flush" {
 		w.pause(w.compaction.pause())
@@ -209,7 +210,7 @@ func (w *watch) turn(category vfs.DiskWriteCategory) {
 	if failed > 0 && w.stopped.Load() {
 		ended = w.ended
 	}
-	if failed > maxFlushes && !w.Wait {
+	if failed > maxFlushes && !w.WaitForSpace {
 		w.die(fmt.Sprintf("what was written cannot be written out after %d tries: %v", failed, w.flushed))
 	}
 	select {
@@ -220,7 +221,7 @@ func (w *watch) turn(category vfs.DiskWriteCategory) {
 	}
 }
 
-// maxFlushes is how often a flush may fail in a row where nobody waits for the disk.
+// maxFlushes is how often a flush may fail in a row without [Config.WaitForSpace].
 const maxFlushes = 3
 
 // pause waits before what has failed is tried again; not while the database is closed.
@@ -272,16 +273,6 @@ func (w *watch) stalls(err error) (over func()) {
 	}
 }
 
-// closing tells whether close was called.
-func (w *watch) closing() bool {
-	select {
-	case <-w.done:
-		return true
-	default:
-		return false
-	}
-}
-
 // close lets nothing wait any more.
 func (w *watch) close() {
 	close(w.done)
@@ -329,5 +320,5 @@ func (w *watch) Errorf(format string, args ...any) {
 	}
 }
 
-// Fatalf is what Pebble calls where nobody knows any more what the disk holds.
+// Fatalf is what Pebble calls when the state of the disk is unknown.
 func (w *watch) Fatalf(format string, args ...any) { w.die(fmt.Sprintf(format, args...)) }

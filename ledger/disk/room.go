@@ -22,9 +22,9 @@ type Room struct {
 	err   error
 }
 
-// Check is why nothing new is to be begun that has to be written, in words that anybody
-// may read; nil if there is no reason. It asks at most once a second. That nobody can
-// say how much is left is a reason.
+// Check returns why no new write is to begin, in words that may be shown to clients;
+// nil if there is no reason. It asks the disk at most once a second. If the disk does
+// not say how much is left, that is a reason.
 func (r *Room) Check() error {
 	if err := r.Health.Failing(); err != nil {
 		return err

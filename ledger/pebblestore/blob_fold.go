@@ -18,7 +18,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// Blob is an item that nobody judges: bytes, known by their SHA-256.
+// Blob is an item that is always admitted: bytes, identified by their SHA-256.
 type Blob struct {
 	data []byte
 	id   ledger.ID

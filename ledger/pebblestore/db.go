@@ -21,12 +21,12 @@ type Options struct {
 	// MiB if zero. Up to four times as much is held while files are written.
 	MemTableBytes uint64
 
-	// Health is told of damage and of a full disk, and ends the process where nobody
-	// knows what is on the disk; nil: a new one, of which nobody hears.
+	// Health is told of damage and of a full disk, and ends the process when the state
+	// of the disk is unknown; nil: a new one.
 	Health *disk.Health
 }
 
-// openDB opens a database that is tuned by adapt for what lies in it.
+// openDB opens a database that is tuned by tune for what lies in it.
 func openDB(fs vfs.FS, dir, name string, o Options, tune func(*pebble.Options)) (*disk.DB, error) {
 	if o.CacheBytes <= 0 {
 		o.CacheBytes = 64 << 20

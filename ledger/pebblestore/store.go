@@ -5,8 +5,8 @@
 // packed under one key and is written again, longer, as it grows: 256 keys for it
 // were measured a hundred times slower to read.
 //
-// Pebble does not return a failed sync: it ends the process, since nobody knows what
-// the disk holds then. So here the death of the process is the recovery path
+// Pebble does not return a failed sync: it ends the process, since the state of the
+// disk is unknown then. So here the death of the process is the recovery path
 // ([disk.Health]).
 package pebblestore
 
@@ -220,8 +220,8 @@ func get(db *disk.DB, key []byte) ([]byte, error) {
 }
 
 // Archive implements [ledger.Store]. Each checkpoint has two rows, one found by its
-// size and one by its stamp. Both are in the order in which they were kept, since
-// neither number ever falls.
+// size and one by its timestamp. Both are in the order in which they were archived,
+// since neither number ever falls.
 func (s *Store) Archive(ctx context.Context, k ledger.ArchivedCheckpoint) error {
 	s.archiving.Lock()
 	defer s.archiving.Unlock()
@@ -249,7 +249,7 @@ func (s *Store) Archive(ctx context.Context, k ledger.ArchivedCheckpoint) error 
 }
 
 // ArchivedUpTo implements [ledger.Store]. The newest row up to the size and the newest
-// up to the stamp are both ends of a prefix of the same sequence: the shorter one
+// up to the timestamp are both ends of a prefix of the same sequence: the shorter one
 // satisfies both.
 func (s *Store) ArchivedUpTo(_ context.Context, timestamp, size uint64) (*ledger.ArchivedCheckpoint, error) {
 	bySize, err := s.lastRowUpTo(keyArchived, size)
@@ -298,8 +298,8 @@ func (s *Store) lastRowUpTo(prefix byte, most uint64) (row *archiveRow, err erro
 const (
 	keyEntry      = 'e' // index, 8 bytes big-endian → the entry
 	keyHead       = 'h' // → size, 8 bytes big-endian; root
-	keyArchived   = 'k' // size, stamp, 8 bytes big-endian each → a signed note
-	keyArchivedAt = 'm' // stamp, size, 8 bytes big-endian each → nothing
+	keyArchived   = 'k' // size, timestamp, 8 bytes big-endian each → a signed note
+	keyArchivedAt = 'm' // timestamp, size, 8 bytes big-endian each → nothing
 	keyPublished  = 'p' // → the signed note
 	keyTile       = 't' // level, 1 byte; index, 8 bytes big-endian → its hashes so far
 

@@ -34,9 +34,9 @@ type Checkpoint struct {
 	Root   Hash
 }
 
-// ParseCheckpoint reads a checkpoint and its signature lines, at least one. It
-// verifies nothing: what it returns is somebody's claim until [Policy.Verify] or
-// [VerifyLog] has accepted the same bytes.
+// ParseCheckpoint reads a checkpoint and its signature lines, at least one. It verifies
+// nothing: the result is untrusted until [Policy.Verify] or [VerifyLog] has accepted
+// the same bytes.
 func ParseCheckpoint(note []byte) (Checkpoint, []Signature, error) {
 	if len(note) > MaxNoteBytes {
 		return Checkpoint{}, nil, fmt.Errorf("checkpoint: %d bytes, limit %d", len(note), MaxNoteBytes)
@@ -286,9 +286,9 @@ func sortSignatures(cp Checkpoint, sigs []Signature) []Signature {
 	return sigs
 }
 
-// AddSignatures puts further signatures on a note. One of a key that is already
-// there replaces it, as in note.Sign: to keep an older cosignature, do not add a
-// newer one of the same key. Nothing is verified here.
+// AddSignatures puts further signatures on a note. A signature by a key that has signed
+// already replaces the older one, as in note.Sign. Callers that want to keep the older
+// one must not add the newer. Nothing is verified here.
 func AddSignatures(note []byte, sigs ...Signature) ([]byte, error) {
 	cp, old, err := ParseCheckpoint(note)
 	if err != nil {
@@ -326,8 +326,8 @@ func checkName(s string) error {
 	return nil
 }
 
-// notInName also refuses what a terminal obeys: a note is printed as it is, with signature
-// lines that anybody on its way can have added.
+// notInName also refuses control characters, because notes are printed as they are and
+// any party on the way can add signature lines.
 func notInName(r rune) bool {
 	return r == '+' || unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Cf)
 }

@@ -41,8 +41,8 @@ func (a Algorithm) String() string {
 	return fmt.Sprintf("signature type 0x%02x", byte(a))
 }
 
-// Key is a public key of a log or a witness with the name that it signs under, as
-// a vkey says it (signed-note "Verifier keys"). The zero Key is none.
+// Key is the public key of a log or a witness and the name it signs under (signed-note
+// "Verifier keys"). The zero Key is invalid.
 type Key struct {
 	name     string
 	alg      Algorithm
@@ -188,7 +188,7 @@ func (e *SignatureError) Error() string {
 
 var errPrivateKey = errors.New("not a private key of the form PRIVATE+KEY+name+hash+key")
 
-// splitPrivateKey takes a private key in the libraries' form apart.
+// splitPrivateKey parses a private key in the form of golang.org/x/mod/sumdb/note.
 func splitPrivateKey(skey string) (name string, id uint32, alg Algorithm, seed []byte, err error) {
 	parts := strings.SplitN(skey, "+", 5)
 	if len(parts) != 5 || parts[0] != "PRIVATE" || parts[1] != "KEY" || len(parts[3]) != 8 {
@@ -252,10 +252,9 @@ func mustPoint(s string) [32]byte {
 	return [32]byte(b)
 }
 
-// ML-DSA-44 (FIPS 204) is circl's. The library below formats/note does the same, and
-// was measured to take four times as long to sign and seven times to verify: that was
-// most of what a publication and a cosignature cost. The tests hold one against the
-// other.
+// ML-DSA-44 (FIPS 204) is circl's. The implementation that formats/note uses was
+// measured to take four times as long to sign and seven times to verify, which was most
+// of the cost of a publication and of a cosignature. The tests compare both.
 
 const mldsaSignatureSize = mldsa44.SignatureSize
 

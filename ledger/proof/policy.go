@@ -68,8 +68,8 @@ func (p *Policy) Origins() []string {
 // comments, empty lines and superfluous white space, each with its newline.
 func (p *Policy) Text() string { return p.text }
 
-// Fingerprint is the SHA-256 of [Policy.Text], as "SHA256:" and lower-case hex.
-// Whoever has the file can take it too:
+// Fingerprint is the SHA-256 of [Policy.Text], as "SHA256:" and lower-case hex. The
+// same value from the file, in a shell:
 //
 //	sed -E '/^[ \t]*(#|$)/d; s/[ \t]+/ /g; s/^ //; s/ $//' policy.txt | sha256sum
 func (p *Policy) Fingerprint() string {
@@ -77,8 +77,9 @@ func (p *Policy) Fingerprint() string {
 	return "SHA256:" + hex.EncodeToString(sum[:])
 }
 
-// QuorumIsNone reports "quorum none": the log's word alone, so that neither a rollback
-// nor a second history can be noticed, and no time is proven.
+// QuorumIsNone reports whether the policy says "quorum none". Then only the log vouches
+// for a checkpoint: a rollback or a second history goes unnoticed, and no time is
+// proven.
 func (p *Policy) QuorumIsNone() bool { return p.quorum == nil }
 
 // QuorumName is the name that the quorum line gives: of a witness, a group, or "none".
@@ -99,8 +100,8 @@ func (p *Policy) QuorumSize() (k, n int) {
 	return need, len(of)
 }
 
-// QuorumMembers are whom the quorum counts, groups or witnesses by their names in the
-// policy: a group of one witness's keys is one.
+// QuorumMembers returns the names of the groups or witnesses that the quorum counts. A
+// group that holds one witness's keys counts as that witness.
 func (p *Policy) QuorumMembers() []string {
 	if p.quorum == nil {
 		return nil
@@ -146,8 +147,8 @@ func (p *Policy) ForkCost() int {
 // can show each of them its own history while every witness is honest.
 var ErrDisjointQuorums = errors.New("two quorums of this policy need not have a witness in common, so no witness has to be dishonest for a split view; raise the thresholds above one half")
 
-// CheckQuorumsIntersect is for whoever writes a policy: [ErrDisjointQuorums], or nil. "quorum none" is
-// allowed, and warned of wherever it is read.
+// CheckQuorumsIntersect returns [ErrDisjointQuorums] if the policy has two quorums
+// without a common witness. "quorum none" passes, and is reported by [Policy.Warnings].
 func (p *Policy) CheckQuorumsIntersect() error {
 	if p.quorum != nil && p.ForkCost() == 0 {
 		return ErrDisjointQuorums
@@ -155,7 +156,8 @@ func (p *Policy) CheckQuorumsIntersect() error {
 	return nil
 }
 
-// Warnings are sentences for whoever reads a policy that somebody else wrote.
+// Warnings returns sentences about weaknesses of the policy, for a person who is asked
+// to trust it.
 func (p *Policy) Warnings() []string {
 	var w []string
 	if len(p.logs) == 0 {
@@ -421,9 +423,9 @@ func parseThreshold(s string, n int) (int, error) {
 	return int(k), nil
 }
 
-// parseURL wants scheme://something, and leaves the rest to whoever calls it: a
-// charter's policy is judged again by every replay, so the judgement must not hang
-// on what a library's next version takes for a URL.
+// parseURL requires scheme://something and nothing more. Every replay parses a
+// charter's policy again, so the result must not depend on the version of a URL
+// library.
 func parseURL(args []string) (string, error) {
 	if len(args) == 0 {
 		return "", nil
@@ -485,8 +487,8 @@ func (m *member) isSingleWitness() bool {
 	})
 }
 
-// quorumMembers are what counts towards the member: its own members, or itself where it is
-// one witness with all its keys.
+// quorumMembers returns the threshold and the members that count towards it; a single
+// witness with all its keys is its own only member.
 func (m *member) quorumMembers() (need int, of []*member) {
 	if m.isSingleWitness() {
 		return 1, []*member{m}
@@ -540,8 +542,8 @@ func (m *member) forkCost() int {
 	return cheapest[k][k]
 }
 
-// bloc is what sides together in a group: a group within, or a witness with all
-// keys that it has there.
+// bloc is the members of a group that act together: one nested group, or one witness
+// with all its keys in this group.
 type bloc struct {
 	votes    int // members that it satisfies
 	bothCost int // dishonest witnesses needed for it to satisfy both histories
@@ -613,11 +615,11 @@ func (m *member) quorumError(has func(*member) bool) *QuorumError {
 	return e
 }
 
-// CheckCharterPolicy judges the policy in a charter: it parses, names a log of the
-// charter's origin and no other, and its quorums intersect, so that one honest
-// witness is enough to prevent a fork (DESIGN.md section 3; "quorum none" is
-// allowed, and warned of wherever it is read). It is part of the admission rules:
-// what it refuses is in no ledger.
+// CheckCharterPolicy checks the policy in a charter: it parses, names a log of the
+// charter's origin and no other, and its quorums intersect, so that one honest witness
+// is enough to prevent a fork (DESIGN.md section 3; "quorum none" is allowed, and
+// warned of wherever it is read). It is part of the admission rules: a charter with a
+// policy that it refuses is never admitted.
 func CheckCharterPolicy(text, origin string) error {
 	p, err := ParsePolicy([]byte(text))
 	if err != nil {

@@ -1,8 +1,8 @@
-// Package proof holds what makes a ledger checkable by a stranger: checkpoints
-// and cosignatures, trust policies, tiles, Merkle proofs, receipts, and evidence
-// of a split view. It follows the C2SP texts tlog-checkpoint, tlog-cosignature,
-// tlog-policy, tlog-proof, tlog-tiles and signed-note, each cited where it is
-// read, and refuses everything that they do not allow.
+// Package proof has what a verifier needs to check a ledger that it does not trust:
+// checkpoints and cosignatures, trust policies, tiles, Merkle proofs, receipts, and
+// evidence of a split view. It follows the C2SP texts tlog-checkpoint,
+// tlog-cosignature, tlog-policy, tlog-proof, tlog-tiles and signed-note, each cited
+// where it is read, and refuses everything that they do not allow.
 //
 // Parsing proves nothing. What has been checked has a type that only the checker
 // makes: [Signed] (a log key signed this checkpoint), [Published] (and the
@@ -15,8 +15,9 @@
 //
 // # Format
 //
-// A policy (tlog-policy, [ParsePolicy]) says whom a verifier believes. Here it is one log
-// and one witness, each with one Ed25519 key; [GenerateKey] makes such keys:
+// A policy (tlog-policy, [ParsePolicy]) says which logs and witnesses a verifier
+// trusts. Here it is one log and one witness, each with one Ed25519 key; [GenerateKey]
+// makes such keys:
 //
 //	log log.example/2026+f5d9f1dc+ASU3SmVct8mIZ7IXkRE8uXMZUpDpjIl+LHj42GKD+wB4 https://log.example
 //	witness w1 w1.example+906067f9+BBbPuY4uH+YBLx4IXqRPp4gPQlRP3QQNSr23Mnxu5Msx https://w1.example

@@ -14,14 +14,14 @@ import (
 // MaxClockSkew is how far a cosignature's time may be ahead of the verifier's clock.
 const MaxClockSkew = 5 * time.Minute
 
-// MaxCosignatureReuse is how old a witness's cosignatures may be when it gives them again to
-// whoever asks for its newest checkpoint once more (DESIGN.md section 6): so nobody can
-// make it sign more often, and a ledger knows how far back what it hears may lie.
+// MaxCosignatureReuse is how long a witness may answer a repeated request with the
+// cosignature it made before. It limits how often a client can make a witness sign, and
+// how old a repeated answer can be.
 const MaxCosignatureReuse = 10 * time.Second
 
-// Signed is a checkpoint that a log key signed. The log may have signed another
-// history too: only [Published] says that witnesses compared. Made by whoever signs,
-// [SignCheckpoint], by [VerifyLog] and [Policy.VerifyLog], and part of Published.
+// Signed is a checkpoint that a log key signed. The log may have signed another history
+// too: only [Published] adds that witnesses compared. Made by [SignCheckpoint],
+// [VerifyLog], [Policy.VerifyLog] and [Published.Signed].
 type Signed struct{ signedCheckpoint }
 
 // Published is a checkpoint that satisfies a policy: signed by one of its logs,
@@ -41,7 +41,8 @@ type Cosignature struct {
 	Time    time.Time // UTC
 }
 
-// signedCheckpoint is what both verified types share; its fields are the verifier's alone.
+// signedCheckpoint holds what [Signed] and [Published] have in common. Only the
+// verifying functions set its fields.
 type signedCheckpoint struct {
 	cp            Checkpoint
 	note          []byte
@@ -56,8 +57,8 @@ func (s *signedCheckpoint) Checkpoint() Checkpoint { return s.cp }
 // Note is the signed note as it was verified, unknown signatures included.
 func (s *signedCheckpoint) Note() []byte { return bytes.Clone(s.note) }
 
-// WithoutCosignatures is the note with the log's verified signatures alone, without what strangers may
-// have added.
+// WithoutCosignatures is the note with the log's verified signatures alone, without
+// lines that others may have added.
 func (s *signedCheckpoint) WithoutCosignatures() []byte {
 	note, _, err := formatNote(s.cp, s.logSignatures)
 	if err != nil {
@@ -72,7 +73,8 @@ func (s *signedCheckpoint) LogKeys() []Key { return slices.Clone(s.logKeys) }
 // Cosignatures are those that counted, one a key, by time.
 func (p *Published) Cosignatures() []Cosignature { return slices.Clone(p.cosignatures) }
 
-// SatisfiedMembers are those of the [Policy.QuorumMembers] that the cosignatures stamped no later than that instant satisfy.
+// SatisfiedMembers returns those of the policy's [Policy.QuorumMembers] that the
+// cosignatures stamped no later than `by` satisfy.
 func (p *Published) SatisfiedMembers(by time.Time) []string {
 	q := p.policy.quorum
 	if q == nil {
@@ -248,9 +250,9 @@ func (p *Policy) Verify(note []byte, now time.Time) (*Published, error) {
 }
 
 // VerifyCosigned is [Policy.Verify] of a checkpoint with more signatures on it, as
-// [AddSignatures] puts them there. What the log signed is known to be good and is not
-// verified again: that is most of the work where a log has just signed, and for
-// whoever counts cosignatures as they come.
+// [AddSignatures] puts them there. The log's signature is not verified again, because
+// that is most of the cost, both for a log that has just signed and while cosignatures
+// arrive one by one.
 func (p *Policy) VerifyCosigned(s *Signed, cosignatures []Signature, now time.Time) (*Published, error) {
 	note, lines, err := formatNote(s.cp, mergeSignatures(s.signatures, cosignatures))
 	if err != nil {

@@ -24,9 +24,9 @@ const maxLineBytes = 64<<10 - 1
 // ReceiptSuffix is what the names of receipt files end in.
 const ReceiptSuffix = ".tlog-proof"
 
-// Receipt is a tlog-proof whose extra line is the entry: everything but the policy
-// that is needed to check offline that the entry is on the ledger. As parsed it is
-// a claim; [Receipt.Verify] makes it a fact.
+// Receipt is a tlog-proof whose extra line is the entry: everything but the policy that
+// is needed to check offline that the entry is on the ledger. A parsed receipt is
+// untrusted until [Receipt.Verify] accepts it.
 type Receipt struct {
 	Entry      []byte
 	Index      uint64
@@ -257,16 +257,15 @@ func FormatChain(chain []Receipt) ([]byte, error) {
 	return b, nil
 }
 
-// TreeComparison says how the trees of several receipts go together, as far as the receipts'
-// own paths show it: nobody was asked for a consistency proof.
+// TreeComparison is what the receipts' own inclusion paths show about the relation of
+// their trees. No consistency proof is requested.
 type TreeComparison struct {
 	Newest   Tree   // the largest
 	Extended []Tree // smaller ones that Newest is shown to continue, the largest first
 	Unproven []Tree // smaller ones of which neither that is shown nor the contrary, the largest first
 }
 
-// SplitViewError is two published checkpoints that no one history has: whoever signed and
-// cosigned both has shown two.
+// SplitViewError is two published checkpoints that cannot belong to one history.
 type SplitViewError struct{ One, Other *Published }
 
 func (e *SplitViewError) Error() string {

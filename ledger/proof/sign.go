@@ -111,9 +111,9 @@ func SignCheckpoint(cp Checkpoint, signers ...*Signer) (*Signed, error) {
 	return &Signed{s}, nil
 }
 
-// Cosigner is a witness's private key. Whoever holds one must have checked, and
-// persisted, before calling Cosign: a cosignature that is forgotten is a fork that
-// was allowed.
+// Cosigner is a witness's private key. The caller must have checked and persisted the
+// checkpoint before it calls Cosign: a witness that forgets a cosignature can cosign a
+// fork.
 type Cosigner struct {
 	key    Key
 	signer note.Signer
@@ -174,10 +174,10 @@ func parsePrivateKey(skey string) (Key, []byte, error) {
 	return key, seed, nil
 }
 
-// NewCosigner is a witness's Ed25519 key whose private half never leaves its
-// keeper, a KMS as a rule: sign is given the message of tlog-cosignature, "Ed25519
-// signed message", and returns its signature of 64 bytes. What it returns is
-// verified before it is used.
+// NewCosigner makes a Cosigner of an Ed25519 key that is held outside this process, for
+// example in a KMS. sign is given the message of tlog-cosignature, "Ed25519 signed
+// message", and returns its signature of 64 bytes. What it returns is verified before
+// it is used.
 func NewCosigner(name string, public ed25519.PublicKey, sign func(message []byte) ([]byte, error)) (*Cosigner, error) {
 	key, err := newKey(name, CosignatureEd25519, public)
 	if err != nil {
@@ -186,7 +186,7 @@ func NewCosigner(name string, public ed25519.PublicKey, sign func(message []byte
 	return &Cosigner{key: key, signer: externalSigner{key, sign}}, nil
 }
 
-// externalSigner is a note.Signer that asks somebody else.
+// externalSigner is a note.Signer that calls a function to sign.
 type externalSigner struct {
 	key  Key
 	sign func(message []byte) ([]byte, error)

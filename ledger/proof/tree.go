@@ -18,9 +18,8 @@ import (
 // batch of proofs.
 type ReadTiles func(ctx context.Context, ids []TileID) ([][]byte, error)
 
-// ErrCorrupt is tiles that do not add up to the root they were read for: a rotten
-// disk, or a server that made them up. The proof that they would give is not
-// returned.
+// ErrCorrupt: the tiles do not hash to the expected root. The disk is damaged or the
+// server lies; no proof is returned.
 var ErrCorrupt = errors.New("tiles do not add up to the tree's root")
 
 // Builder builds proofs from tiles. Every proof is verified before it is returned,
@@ -46,7 +45,7 @@ func NewBuilder(read ReadTiles, cache int) *Builder {
 // Inclusion is a leaf's verified place in a tree.
 type Inclusion struct {
 	Index uint64
-	Leaf  Hash   // as the tile has it; whoever has the entry compares
+	Leaf  Hash   // as the tile has it; a caller that has the entry compares
 	Path  []Hash // from the leaf's sibling to the root's child
 }
 
@@ -292,9 +291,9 @@ func (b *Builder) fetchNodes(ctx context.Context, nodes []compact.NodeID, size u
 }
 
 // tileCache keeps tiles that a verified proof went through, each as wide as it was:
-// that prefix never changes, so nothing is ever invalid. Two generations bound it:
-// when the young one is full it becomes the old one, and what was old and not asked
-// for since is forgotten.
+// that prefix never changes, so nothing is ever invalid. The cache has two generations.
+// When the young one is full it replaces the old one, which drops the tiles that were
+// not used meanwhile.
 type tileCache struct {
 	mu         sync.Mutex
 	limit      int // tiles in both generations

@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// Amend applies an amendment to the designation as it stands (RECORDS.md
-// "Amendments") and returns the designation that then stands, with the changes in
-// the order in which they were made. current is not touched. Items are dropped,
-// then fields unset, then set, then items added; each step must have an effect, and
-// the result must be a whole designation. A *[Refusal] of class Invalid has every
-// fault; what depends on the day of admission is the register's to judge.
+// Amend applies an amendment to the designation as it stands (RECORDS.md "Amendments")
+// and returns the designation that then stands, with the changes in the order in which
+// they were made. current is not touched. Items are dropped, then fields unset, then
+// set, then items added; each step must have an effect, and the result must be a valid
+// designation. A *[Refusal] of class Invalid has every fault. Rules that depend on the
+// admission date are checked by the register.
 func Amend(current *Designation, a *Amendment) (*Designation, []Change, error) {
 	if faults := append(a.fragmentFaults(), a.forbiddenFaults()...); len(faults) > 0 {
 		return nil, nil, amendmentRefusal(faults)
@@ -63,8 +63,8 @@ func (d *Designation) clone() *Designation {
 	return c
 }
 
-// An amender holds the designation as it changes. The decoder in it types the
-// fragments and knows where in the amendment it stands.
+// amendmentApplier holds the designation while it is amended. Its decoder converts the
+// fragments and tracks the pointer for faults.
 type amendmentApplier struct {
 	decoder
 	result  *Designation
@@ -159,7 +159,8 @@ func indexOf(list, v reflect.Value) int {
 	return -1
 }
 
-// removeItem is a new list, nil where nothing is left: as a list that was never there.
+// removeItem returns a copy of the list without one item; nil if none is left, as if
+// the field were absent.
 func removeItem(list reflect.Value, at int) reflect.Value {
 	if list.Len() == 1 {
 		return reflect.Zero(list.Type())
@@ -267,7 +268,7 @@ func (am *amendmentApplier) deadlines(current *Designation, a *Amendment) {
 	}
 }
 
-// validateResult judges the result as a designation of its own.
+// validateResult checks the amended designation as if it were a new one.
 func (am *amendmentApplier) validateResult() {
 	v, err := ParseJSON(appendObject(nil, reflect.ValueOf(am.result).Elem(), reflect.Value{}, designationShape))
 	if err != nil {
@@ -295,7 +296,8 @@ var amendablePaths = map[string]func(path string) bool{
 	"deadline":      func(path string) bool { return path == "responseDue" },
 }
 
-// isIdentityField are a designation's identity: what they say, no amendment changes.
+// isIdentityField reports whether path identifies the designation. No amendment may
+// change such a field.
 func isIdentityField(path string) bool {
 	return path == "measure" || path == "source" || path == "source.list" || path == "source.id"
 }
@@ -304,7 +306,8 @@ func isWithin(path, field string) bool {
 	return path == field || strings.HasPrefix(path, field+".")
 }
 
-// forbiddenFaults finds what the amendment's type does not let it touch.
+// forbiddenFaults returns a fault for each field that an amendment of this type must
+// not change.
 func (a *Amendment) forbiddenFaults() (out []Fault) {
 	allowed, known := amendablePaths[a.Type]
 	if !known {

@@ -13,8 +13,8 @@ import (
 // SaltSize is the length in bytes of a commitment's salt.
 const SaltSize = 32
 
-// Opening opens one commitment: the value, and the salt that kept it from being
-// guessed. It stays with whoever committed and is disclosed one by one.
+// Opening is the value and the salt of one commitment. The party that committed keeps
+// it, and discloses openings one at a time.
 type Opening struct {
 	Pointer string `json:"pointer"` // from the predicate's root; "/subject" for the subject
 	Value   string `json:"value"`
@@ -28,9 +28,9 @@ func NewOpening(pointer, value string) Opening {
 	return s
 }
 
-// Commit is the commitment that s opens in a record on a thread of a ledger. All
-// three are in the hash, so nobody can pass another's commitment off as theirs
-// (RECORDS.md "Commitment").
+// Commit is the commitment that s opens in a record on a thread of a ledger. All three
+// are hashed, so that a commitment cannot be reused in another record (RECORDS.md
+// "Commitment").
 func (s Opening) Commit(ledger ID, thread string) Commitment {
 	h := sha256.New()
 	fmt.Fprintf(h, "docket-commitment/v1\n%s\n%s\n%s\n", ledger, thread, s.Pointer)
@@ -39,7 +39,7 @@ func (s Opening) Commit(ledger ID, thread string) Commitment {
 	return Commitment{Commit: hex.EncodeToString(h.Sum(nil))}
 }
 
-// ErrWrongOpening says that a salt does not open the commitment.
+// ErrWrongOpening: the value and the salt do not hash to the commitment.
 var ErrWrongOpening = errors.New("the salt and the value do not give this commitment")
 
 // Verify checks that s opens c in a record on a thread of a ledger; any other error

@@ -225,7 +225,7 @@ func sigstoreBundleEnvelope(raw []byte, object Object) (Envelope, error) {
 	return decodeEnvelope(envelope)
 }
 
-// inputFormat is what a JSON object looks like, by its names alone.
+// inputFormat is the format that the member names of a JSON object suggest.
 type inputFormat int
 
 const (
@@ -259,9 +259,9 @@ var (
 	policyLog      = regexp.MustCompile(`(?m)^log[ \t]+[^ \t]+\+[0-9a-f]{8}\+`)
 )
 
-// DescribeInput says in a few words what a file is, for a refusal that got another
-// than it wanted: "a PEM public key", "a receipt (tlog-proof)". It judges by the
-// looks and is never a check.
+// DescribeInput says in a few words what a file is, for a refusal that got another than
+// it wanted: "a PEM public key", "a receipt (tlog-proof)". It is a guess for an error
+// message and never a check.
 func DescribeInput(raw []byte) string {
 	if rest, ok := bytes.CutPrefix(raw, []byte("\ufeff")); ok {
 		what := DescribeInput(rest)

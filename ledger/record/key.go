@@ -140,10 +140,10 @@ func (k *Key) Verify(message, sig []byte) error {
 	return fmt.Errorf("not a signature by %s", k.id)
 }
 
-// plausibleSignature tells by length and shape alone whether sig can be a signature by k, so
-// that keys of another algorithm cost nothing. An ECDSA signature is ASN.1 DER
-// (RFC 3279, section 2.2.3). What the same parser does not take, sigstore's verifier
-// reads as raw r ‖ s, a second spelling, of which some begin as DER does.
+// plausibleSignature reports by length and encoding whether sig can be a signature by
+// k. It avoids verifications with keys of another algorithm. An ECDSA signature is
+// ASN.1 DER (RFC 3279, section 2.2.3). What the same parser does not take, sigstore's
+// verifier reads as raw r ‖ s, a second spelling, of which some begin as DER does.
 func (k *Key) plausibleSignature(sig []byte) bool {
 	switch k.alg {
 	case AlgEd25519:

@@ -14,8 +14,8 @@ type Kind string
 func (k Kind) PredicateType() string { return "urn:docket:" + string(k) + ":v1" }
 
 // catalogue is the one table of kinds: all that this binary can read. A kind is a
-// file of its own (its struct, whose tags are the schema, and its rules) and a
-// line here.
+// struct in a file kinds_*.go, whose tags are the schema, its check method, and a line
+// here.
 var catalogue = []*kindSpec{
 	charterSpec,
 	enrolmentSpec,
@@ -30,17 +30,17 @@ var catalogue = []*kindSpec{
 	cipCertificationSpec,
 }
 
-// futureKinds are the kinds of RECORDS.md that this binary does not read: newer records,
-// not wrong ones.
+// futureKinds are kinds of RECORDS.md that this binary does not read yet. Such a record
+// is refused as Unsupported and not as Invalid.
 var futureKinds = []Kind{
 	"licence", "reseller", "customer-log", "ai-training-report", "abuse-report",
 	"disclosure-request", "disclosure-receipt", "assessment",
 }
 
-// A spec is what the table says of a kind.
+// A kindSpec is what the table says of a kind.
 type kindSpec struct {
 	kind    Kind
-	summary string // one line: what such a record says
+	summary string // one line: what a record of this kind states
 	// thread is the grammar of its threads: capitals are segments, D a
 	// designation's, P the party's to which the thread belongs.
 	thread string
@@ -122,6 +122,7 @@ func specByKind(k Kind) *kindSpec {
 	return nil
 }
 
+// findSpec returns the entry of a kind, or a *[Refusal] Unsupported.
 func findSpec(k Kind) (*kindSpec, error) {
 	if sp := specByKind(k); sp != nil {
 		return sp, nil

@@ -11,9 +11,9 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature"
 )
 
-// Verified is a record whose signatures were checked. Only [Open] and [OpenEntry]
-// make one; the zero value is none. It says who signed, never who may: that is
-// the register's to judge.
+// Verified is a record whose signatures were checked. Only [Open] and [OpenEntry] make
+// one; the zero value is none. It says who signed. Whether they had the right to is
+// decided by the register.
 type Verified struct {
 	id         ID
 	statement  *Statement
@@ -66,10 +66,9 @@ func Open(env Envelope, candidates func(*Statement) []*Key) (Verified, error) {
 	}, nil
 }
 
-// OpenEntry verifies an entry as replay must: each signature by exactly the key
-// that its key ID names. keys returns that key, or nil if it does not know it; a
-// key that the statement lists needs no knowing. Any signature that does not
-// verify means that the bytes are no entry.
+// OpenEntry verifies an entry of the log: each signature with exactly the key that its
+// key ID names. keys returns that key, or nil if it is unknown; keys that the statement
+// itself lists are known. One signature that does not verify makes the entry invalid.
 func OpenEntry(e Entry, keys func(keyID string) *Key) (Verified, error) {
 	if err := e.check(); err != nil {
 		return Verified{}, fmt.Errorf("entry: %w", err)
@@ -193,8 +192,8 @@ type signatureSearch struct {
 	found         []VerifiedSignature
 }
 
-// verifySignatures tries first what the key IDs hint at, for every signature, so that honest
-// hints never run into the limit because of a neighbour without one.
+// verifySignatures first tries the keys that the key IDs name, for every signature, so
+// that signatures with key IDs are never affected by the limit because of one without.
 func (s *signatureSearch) verifySignatures(signatures []Signature) error {
 	remaining := make([]Signature, 0, len(signatures))
 	for i, sig := range signatures {
@@ -226,8 +225,8 @@ func (s *signatureSearch) verifySignatures(signatures []Signature) error {
 	return nil
 }
 
-// verifyWith counts each verification, of which P-384 takes two; a key whose algorithm
-// makes no such signature is free. Of two signatures by one key, as ECDSA can
+// verifyWith counts every verification towards MaxVerifications; a P-384 key costs two.
+// A key of another algorithm costs nothing. Of two signatures by one key, as ECDSA can
 // make them, the first stays.
 func (s *signatureSearch) verifyWith(key *Key, sig []byte) (bool, error) {
 	if key == nil || !key.plausibleSignature(sig) {

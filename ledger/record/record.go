@@ -136,8 +136,8 @@ type Document struct {
 // Predicate is implemented by the struct of each kind.
 type Predicate interface{ Kind() Kind }
 
-// RefusalClass says which kind of "no" a refusal is, so that every face (HTTP, command
-// line, dry run) treats it alike (DESIGN.md section 7).
+// RefusalClass is the category of a refusal. HTTP, the command line and the dry run map
+// it to status codes and exit codes (DESIGN.md section 7).
 type RefusalClass int
 
 const (
@@ -160,7 +160,7 @@ type Refusal struct {
 	Current   ID        // Conflict: the thread's newest record, zero if none
 	RetryAt   time.Time // TooEarly: the instant at which the same envelope becomes fine
 	Earliest  string    // Invalid, Conflict: the earliest civil date allowed, "2006-01-02"
-	Transient bool      // Invalid: the day, a charter or what is recorded on other threads may yet heal it
+	Transient bool      // Invalid: the same record may be admitted later, after a date, a new charter or a record on another thread
 	Limit     int       // TooLarge: bytes allowed (signatures, where Detail counts those)
 	Size      int       // TooLarge: bytes seen (likewise)
 }

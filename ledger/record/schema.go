@@ -10,9 +10,9 @@ import (
 	"unicode/utf8"
 )
 
-// A shape is what one place of a record may hold. The Go structs of the kinds are
-// the only source: their fields' tags compile to shapes once, and shapes decode
-// ([decoder]), encode, walk, and print the JSON Schema and the template.
+// A shape is the schema of one value. Shapes are compiled once from the tags of the
+// kinds' Go structs, which are the only source; they decode ([decoder]), encode, walk,
+// and print the JSON Schema and the template.
 //
 //	json  the member's name
 //	rule  words: required; fmt=FORMAT, enum=A|B, max=CHARACTERS of a string, or of
@@ -425,7 +425,7 @@ func didYouMean(written string, words []string) string {
 	return `; did you mean "` + best + `"?`
 }
 
-// uniquePrefix is the only word that somebody who wrote its beginning can mean, else "".
+// uniquePrefix returns the only word that begins with written, or "".
 func uniquePrefix(written string, words []string) (match string) {
 	if len(written) < 3 {
 		return ""
@@ -443,7 +443,7 @@ func uniquePrefix(written string, words []string) (match string) {
 }
 
 // editDistance counts the letters to insert, delete, replace, or swap with the next
-// (optimal string alignment). Long words are not compared: nobody typed them.
+// (optimal string alignment). Words over 40 letters are not compared.
 func editDistance(a, b string) int {
 	const most = 40
 	if len(a) > most || len(b) > most {

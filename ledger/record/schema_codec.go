@@ -50,8 +50,8 @@ func escapePointer(name string) string {
 	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 }
 
-// maxFaults bounds the work that a hostile statement can cause: beyond it, nobody
-// reads on.
+// maxFaults limits the faults that are reported, and so the work that a hostile
+// statement causes.
 const maxFaults = 100
 
 func (d *decoder) tooManyFaults() bool { return len(d.faults) >= maxFaults }

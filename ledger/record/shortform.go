@@ -19,8 +19,8 @@ import (
 // MaxShortFormBytes is the most bytes of a short form that is read.
 const MaxShortFormBytes = 1 << 20
 
-// ShortFormResolver reads what a short form names, since this package does no I/O. A nil
-// function refuses.
+// ShortFormResolver reads the files and keys that a short form names, because this
+// package does no I/O. A nil function refuses the reference.
 type ShortFormResolver struct {
 	Document func(file string) (DocumentFile, error) // document: {file: …}
 	Key      func(file string) (PEM, error)          // key: {file: …}
@@ -140,10 +140,10 @@ type FillValues struct {
 	SubjectRecord ID        // what [ShortForm.SubjectLookup] asked for
 }
 
-// Fill completes the record and encodes it: what was written stands, what is
-// absent is taken from f. Salts are drawn here, one for each secret: without them
-// nobody can ever open the commitments. Called twice, it draws anew. The payload
-// is one that [ParseStatement] accepts.
+// Fill completes the record and encodes it: what was written stands, what is absent is
+// taken from f. It draws a salt for each secret; the commitments cannot be opened
+// without the returned openings. A second call draws new salts. The payload is one that
+// [ParseStatement] accepts.
 func (sh *ShortForm) Fill(f FillValues) (payload []byte, salts []Opening, err error) {
 	if sh.payload != nil {
 		return bytes.Clone(sh.payload), nil, nil
@@ -245,8 +245,8 @@ func (e *ShortFormError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// A writing turns the nodes of a short form into the members that a predicate has,
-// each scalar by the shape of its field.
+// shortFormDecoder converts the YAML nodes of a short form into the members of a
+// predicate, each scalar by the shape of its field.
 type shortFormDecoder struct {
 	resolver    ShortFormResolver
 	predicate   Object
@@ -668,7 +668,8 @@ func (w *shortFormDecoder) setSubject(n *yaml.Node, sp *kindSpec, file DocumentF
 	}
 }
 
-// addFileMembers adds what the file says of itself and nobody wrote.
+// addFileMembers adds the members that the file itself gives and the short form left
+// out.
 func addFileMembers(written Object, file DocumentFile) Object {
 	mediaType, _, _ := strings.Cut(file.MediaType, ";")
 	for _, m := range (Object{{"name", file.Name}, {"mediaType", strings.TrimSpace(mediaType)}, {"bytes", file.Bytes}}) {

@@ -105,8 +105,8 @@ func (e Envelope) checkFits(size int) error {
 	return nil
 }
 
-// ErrWrongPassword says that a private key is encrypted and that the password given,
-// or none, does not open it. Asking again may help.
+// ErrWrongPassword says that a private key is encrypted and that the password given, or
+// none, does not open it. Another password may.
 var ErrWrongPassword = errors.New("wrong password for the private key")
 
 // Signer is a private key, or a way to one, beside its public key.

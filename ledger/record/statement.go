@@ -112,10 +112,10 @@ func (d *decoder) predicate(o Object, sp *kindSpec, s *Statement) {
 	}
 }
 
-// subject reads [{"name": …, "digest": {"sha256": …}}].
 // subjectName is text as everywhere else, at most as long as a document's name.
 var subjectName = &shape{is: isString, format: FormatText, maxChars: 255}
 
+// subject reads [{"name": …, "digest": {"sha256": …}}].
 func (d *decoder) subject(v any) (sub Subject) {
 	list, ok := v.([]any)
 	if !ok || len(list) != 1 {
@@ -285,7 +285,7 @@ const (
 	subjectDesignation                    // the designation's newest record
 )
 
-// SubjectSource is what [ShortForm.Fill] must be told to know the subject.
+// SubjectSource says where the subject comes from where the statement alone does not tell.
 type SubjectSource int
 
 const (
@@ -294,7 +294,8 @@ const (
 	SubjectEnrolmentRecord               // the ID of the record that enrolled the party, first on the thread
 )
 
-// SubjectLookup is a record that a short form is about, and that only a ledger knows.
+// SubjectLookup says which record's ID the caller must look up for
+// [FillValues.SubjectRecord].
 type SubjectLookup struct {
 	Source SubjectSource
 	Thread string

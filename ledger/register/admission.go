@@ -15,14 +15,14 @@ import (
 // clockSkew is how far ahead of the ledger's clock a signer's may be.
 const clockSkew = 5 * time.Minute
 
-// judgment is one record before the bench: what is known before it, and what it
-// will change if it is admitted. RECORDS.md is the law; each function names the
-// part that it applies.
+// judgment decides whether one record is admitted: what was known below its index, and
+// what the record changes if it is admitted. RECORDS.md is the specification; each
+// method names the section that it applies.
 type judgment struct {
 	draft    *Draft
 	v        record.Verified
 	st       *record.Statement
-	id       record.ID // of the record; zero where nobody has signed it yet
+	id       record.ID // of the record; zero where it is not signed yet
 	index    uint64
 	admitted time.Time
 
@@ -63,8 +63,8 @@ func (j *judgment) judge() error {
 	return kindRules[j.st.Kind](j)
 }
 
-// checkUnsigned applies RECORDS.md "Every record", "Dates" and "Threads": all
-// that can be said without looking at the signatures.
+// checkUnsigned applies RECORDS.md "Every record", "Dates" and "Threads": all rules
+// that do not look at the signatures.
 func (j *judgment) checkUnsigned() error {
 	if err := j.checkRulesAndLedger(); err != nil {
 		return err
@@ -89,8 +89,8 @@ func (j *judgment) checkUnsigned() error {
 	return j.checkFollows()
 }
 
-// checkRulesAndLedger finds the charter that judges: the newest below the index, and index 0
-// by itself.
+// checkRulesAndLedger finds the charter in force, the newest below the index (index 0
+// is judged by itself), and refuses a record of newer rules or of another ledger.
 func (j *judgment) checkRulesAndLedger() error {
 	if j.index == 0 {
 		c, ok := j.st.Predicate.(*record.Charter)
@@ -173,7 +173,8 @@ func (j *judgment) checkIssuedAt() error {
 	return nil
 }
 
-// checkFollows applies the law that two writers cannot overwrite each other.
+// checkFollows requires the record to follow the newest one on its thread: of two
+// writers, the second is refused and overwrites nothing.
 func (j *judgment) checkFollows() error {
 	if j.draft.gaps != nil {
 		return j.checkFollowsShown()
@@ -193,7 +194,7 @@ func (j *judgment) checkFollowsHead() error {
 	return nil
 }
 
-// conflict refuses a step that the thread does not allow, naming its newest record.
+// conflict refuses a record that the thread does not allow, naming its newest record.
 func (j *judgment) conflict(format string, args ...any) *record.Refusal {
 	r := record.Refuse(record.Conflict, format, args...)
 	if j.head != nil {
@@ -202,15 +203,15 @@ func (j *judgment) conflict(format string, args ...any) *record.Refusal {
 	return r
 }
 
-// invalid refuses a field, by its JSON pointer, and for ever: it is at fault by itself,
-// or against what never changes, or against its own thread, where a record that follows
-// another is a conflict.
+// invalid refuses a field by its JSON pointer, permanently: the same record is refused
+// whatever else is admitted. A record that does not follow its thread is a conflict
+// instead.
 func invalid(pointer, format string, args ...any) *record.Refusal {
 	return &record.Refusal{Class: record.Invalid, Detail: "not admissible", Faults: []record.Fault{{Pointer: pointer, Detail: fmt.Sprintf(format, args...)}}}
 }
 
-// invalidForNow refuses a field that may be right another day, under another charter, or after
-// a record on another thread.
+// invalidForNow refuses a field that may be valid later: on another day, under another
+// charter, or after a record on another thread.
 func invalidForNow(pointer, format string, args ...any) *record.Refusal {
 	r := invalid(pointer, format, args...)
 	r.Transient = true
@@ -225,9 +226,9 @@ func dateTooEarly(pointer string, earliest record.Date, format string, args ...a
 	return r
 }
 
-// A capacity says whether a key may sign a record in one role ("registrar"), and
-// for which holder. Thresholds count distinct holders, not keys (RECORDS.md
-// "Keys and who may sign").
+// signerRole reports whether a key signs in that role ("registrar"), and for which
+// holder. Thresholds count distinct holders, not keys (RECORDS.md "Keys and who may
+// sign").
 type signerRole func(keyid string) (holder string, ok bool)
 
 // signatures are those that the record bears; where a key is tried, that it alone signed.
@@ -238,9 +239,9 @@ func (j *judgment) signatures() []record.VerifiedSignature {
 	return j.v.Signatures()
 }
 
-// countSignatures finds the holders who signed in a capacity, and keeps their signatures:
-// all of them, beyond the threshold and of one holder too (DESIGN.md section 4,
-// "Entry").
+// countSignatures marks every signature made in a role as counted, beyond the threshold
+// and several of one holder too (DESIGN.md section 4, "Entry"), and returns the
+// distinct holders.
 func (j *judgment) countSignatures(as signerRole) (holders []string) {
 	for i, s := range j.signatures() {
 		if _, ok := as(s.Key.ID()); ok {
@@ -266,7 +267,7 @@ func holdersAmong(signatures []record.VerifiedSignature, as signerRole) (holders
 	return holders
 }
 
-// needSigners refuses the record unless that many distinct holders signed in a capacity.
+// needSigners refuses the record unless that many distinct holders signed in a role.
 func (j *judgment) needSigners(n int64, noun string, as signerRole) error {
 	if holders := j.countSignatures(as); int64(len(holders)) < n {
 		return j.tooFewSigners(n, noun, holders)
@@ -311,7 +312,7 @@ func rootHolder(keys []RootKeyRow, keyid string) (string, bool) {
 	return "", false
 }
 
-// roleOf is the capacity of a party's live keys of which pick is true.
+// roleOf is the role of a party's live keys for which pick is true.
 func (j *judgment) roleOf(p *PartyRow, pick func(*KeyRow) bool) signerRole {
 	return func(keyid string) (string, bool) {
 		if p == nil {
@@ -325,8 +326,8 @@ func (j *judgment) roleOf(p *PartyRow, pick func(*KeyRow) bool) signerRole {
 	}
 }
 
-// isOfficer, automation and the functions of the authority's keys. An automation
-// key has no function but importer, so an officer is asked for by name.
+// isOfficer and the functions below say which uses and functions a key has. Of the
+// functions, an automation key can have importer alone.
 func isOfficer(k *KeyRow) bool { return k.Use == record.UseOfficer }
 func isOfficerOrAutomation(k *KeyRow) bool {
 	return k.Use == record.UseOfficer || k.Use == record.UseAutomation

@@ -187,7 +187,7 @@ func (s CharterSigners) SignedBy(v record.Verified) (holders []string, missing [
 	return holdersAmong(v.Signatures(), s.holder), missing
 }
 
-// assignRootKeys gives the new root keys to the root set, for ever.
+// assignRootKeys assigns the new root keys to the root set, permanently.
 func (j *judgment) assignRootKeys(next *CharterRow) error {
 	for i, k := range next.Root {
 		row := KeyRow{ID: k.ID, Owner: ownerRoot, PEM: next.RootKeys[i].Key, Holder: k.Holder, Added: j.index, AddedAt: j.admitted, key: k.key}
@@ -216,7 +216,7 @@ func (j *judgment) assignPolicyKeys(next *CharterRow) error {
 		}
 		key, err := record.NewKey(ed25519.PublicKey(raw))
 		if err != nil {
-			continue // too weak a key to be anybody's
+			continue // too weak a key to have an owner
 		}
 		next.PolicyKeys = append(next.PolicyKeys, key.ID())
 		if err := j.assignKey("/predicate/policy", KeyRow{ID: key.ID(), Owner: ownerPolicy, Added: j.index, AddedAt: j.admitted}); err != nil {
@@ -226,8 +226,8 @@ func (j *judgment) assignPolicyKeys(next *CharterRow) error {
 	return nil
 }
 
-// assignKey gives a key to an owner and holder for ever, and refuses one that is
-// another's. Claiming again what one has is no fault.
+// assignKey assigns a key to an owner and a holder, permanently, and refuses a key that
+// belongs to another. Assigning a key again to its own owner and holder is no fault.
 func (j *judgment) assignKey(pointer string, row KeyRow) error {
 	k, err := j.keyRow(row.ID)
 	switch {
@@ -244,7 +244,8 @@ func (j *judgment) assignKey(pointer string, row KeyRow) error {
 	return nil
 }
 
-// keyRow is the newest row of a key, this record's own included; nil if it is nobody's.
+// keyRow is the newest row of a key, this record's own included; nil if it has no
+// owner.
 func (j *judgment) keyRow(keyid string) (*KeyRow, error) {
 	for _, k := range slices.Backward(j.keys) {
 		if k.ID == keyid {

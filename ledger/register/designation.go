@@ -422,9 +422,9 @@ func (j *judgment) appendEvent(row *DesignationRow, e LifecycleEvent) error {
 	return nil
 }
 
-// relevantEvents are those events that decide whether the designation is suspended on some
-// day from today on: each but those whose days are over, or all painted over by newer
-// ones.
+// relevantEvents returns the events that still decide, on some day from today on,
+// whether the designation is suspended. Events whose days are over, or are all covered
+// by newer events, are dropped.
 func relevantEvents(events []LifecycleEvent, today record.Date) []LifecycleEvent {
 	var left []LifecycleEvent
 	for i, e := range events {

@@ -28,7 +28,7 @@ type Draft struct {
 
 	threads     map[string]*ThreadRow
 	keys        map[string]*KeyRow
-	formerNames map[string]bool   // what [Draft.borne] asks for
+	formerNames map[string]bool   // what [Draft.hadFormerName] looks up
 	records     map[record.ID]int // where in judged
 	judged      []judgedRecord
 	batch       *pebble.Batch
@@ -51,8 +51,8 @@ func (d *Draft) Next(admitted time.Time) *Draft {
 	d.r.mu.Lock()
 	defer d.r.mu.Unlock()
 	n := d.r.newDraft(admitted, d.tip)
-	// Those that were advanced meanwhile are the register's: kept on, each draft of a
-	// ledger that never rests would carry all before it.
+	// Those that were advanced meanwhile are in the register: if they were kept, each
+	// draft of a busy ledger would hold all before it.
 	for _, b := range append(slices.Clip(d.earlier), d) {
 		if b.next > d.r.tip.next {
 			n.earlier = append(n.earlier, b)
@@ -86,7 +86,8 @@ func (d *Draft) Judge(v record.Verified) (record.Entry, error) {
 	return d.judge(v, d.admitted)
 }
 
-// errClockBack is nobody's refusal: the ledger must wait until its clock is right.
+// errClockBack is no refusal of a record: the ledger must wait until its clock is
+// right.
 var errClockBack = errors.New("admission times never go back")
 
 func (d *Draft) judge(v record.Verified, admitted time.Time) (record.Entry, error) {
@@ -189,7 +190,7 @@ func (d *Draft) lookupThread(name string) (*ThreadRow, error) {
 	return row, err
 }
 
-// keyRow is the newest row of a key, nil if it is nobody's yet.
+// keyRow is the newest row of a key, nil if it has no owner yet.
 func (d *Draft) keyRow(keyid string) (*KeyRow, error) {
 	if k := d.keys[keyid]; k != nil {
 		return k, nil

@@ -221,7 +221,7 @@ func (v *View) absentWithHint(family, name string) error {
 }
 
 // maxNeighbours is how many names on each side are looked at for one that is like it: a
-// stranger's typing error must be cheap, however many threads there are.
+// typing error must be cheap, however many threads there are.
 const maxNeighbours = 256
 
 // neighbouringThreads are the threads of a family below a size that sort next to a name, on both

@@ -26,14 +26,14 @@ var Statuses = []Status{StatusAnnounced, StatusInForce, StatusSuspended, StatusE
 // causeError is a revocation's cause with which every view leads.
 const causeError = "error"
 
-// StandingOn is what the designation is on a date, by its dates and the clock alone
+// StatusOn is what the designation is on a date, by its dates and the clock alone
 // (RECORDS.md "Kinds", designation to revocation). A revocation is final from its
-// effectiveOn, which may lie in the past; the term runs on while suspended. zone
-// is that of the charter which judged the designation: without effectiveFrom it is in
+// effectiveOn, which may lie in the past; the term runs on while suspended. zone is
+// that of the charter which judged the designation: without effectiveFrom it is in
 // force from its admission date.
 //
-// It knows the newest life of the thread only, from effectiveFrom on or from
-// admission: see [history.life].
+// It knows the newest life of the thread only, from effectiveFrom on or from admission:
+// see [threadHistory.timelineAt].
 func (d *designationTimeline) StatusOn(date record.Date, zone *time.Location) Status {
 	switch revoked := d.revocation(); {
 	case revoked != nil && !date.Before(revoked.EffectiveOn):

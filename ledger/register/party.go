@@ -50,8 +50,9 @@ func (j *judgment) judgeEnrolment() error {
 	return nil
 }
 
-// checkEnrolmentSigners refuses an enrolment that nobody entitled signed, and returns how
-// many signatures beside the listed keys' it takes.
+// checkEnrolmentSigners refuses an enrolment that lacks the registrars' (of the
+// authority: root keys', of a reseller: a sponsor's) signatures, and returns how many
+// signatures beside the listed keys' it needs.
 func (j *judgment) checkEnrolmentSigners(p *PartyRow) (others int64, err error) {
 	t := j.charter.Thresholds
 	if p.ID == record.Authority {
@@ -200,7 +201,7 @@ func sameRoles(a, b []record.Role) bool {
 	return slices.Equal(slices.Compact(a), slices.Compact(b))
 }
 
-// onlyKey is a capacity of one key alone.
+// onlyKey is the role restricted to one key.
 func onlyKey(keyid string, as signerRole) signerRole {
 	return func(id string) (string, bool) {
 		if id != keyid {
@@ -223,8 +224,8 @@ const (
 	// maxLiveKeys bounds a party's keys, and with them what one signature may cost
 	// to verify.
 	maxLiveKeys = 16
-	// maxYearlyKeys bounds how many a party adds in a civil year, so that whoever holds
-	// one officer key cannot fill the ledger with keys.
+	// maxYearlyKeys bounds how many keys a party adds in a civil year, so that the
+	// owner of one officer key cannot fill the ledger with keys.
 	maxYearlyKeys = 64
 )
 
@@ -412,8 +413,8 @@ func (j *judgment) revokeKeys(p *PartyRow, list []record.KeyRevocation) error {
 	return nil
 }
 
-// addKeys gives keys to a party: each is nobody else's and never was, and no more
-// than 16 live at a time.
+// addKeys assigns keys to a party: none has or had another owner, and no more than 16
+// are live at a time.
 func (j *judgment) addKeys(p *PartyRow, pointer string, list []record.PartyKey, keys []*record.Key, byRegistrar bool) error {
 	for i, k := range list {
 		id, at := keys[i].ID(), fmt.Sprintf("%s/%d/key", pointer, i)
@@ -493,9 +494,8 @@ func standingOn(steps []StandingChange, date record.Date) string {
 // them all.
 const maxAnnounced = 16
 
-// addStandingChange are the steps that decide the standing on some day from today on, once
-// another is added: the one in force, and those announced that the newer ones leave
-// a day to.
+// addStandingChange returns the changes that decide the standing from today on once
+// next is added: the one in force, and the announced ones that take effect before next.
 func addStandingChange(ahead []StandingChange, next StandingChange, today record.Date) []StandingChange {
 	next.Reason = ""
 	var left []StandingChange

@@ -1,12 +1,13 @@
-// Package register is the fold over a ledger's entries: who may sign, what is
-// designated, who owes what. It is derived and deletable: the same entries give
-// the same register, byte for byte, on every machine, and what depends on the
-// clock is asked with a time and never stored (RECORDS.md "The register").
+// Package register folds a ledger's entries into its state: which keys may sign, which
+// designations are in force, which duties are open. The register is derived data: the
+// same entries give the same register, byte for byte, on every machine, so it can be
+// deleted and replayed. What depends on the current time is computed when asked for a
+// time, and never stored (RECORDS.md "The register").
 //
-// Writing goes Begin → Judge or Apply → Advance. Rows are versioned by log
-// index and never updated in place, so that every query can be as of a size.
-// Nothing is synced: after a crash the cursor is behind the log, and whoever
-// owns the log replays the rest.
+// Writing is [Register.Begin], then [Draft.Judge] or [Draft.Apply], then
+// [Register.Advance]. Rows are versioned by log index and never updated in place, so
+// that every query can be answered as of a size. Nothing is synced: after a crash the
+// cursor is behind the log, and the owner of the log replays the rest.
 //
 // # Contract
 //
@@ -16,11 +17,11 @@
 //	effects, err := draft.Effects()             // what it would do, for people
 //	err := r.Advance(draft, [32]byte{})         // after the log made the entry durable; with the log's root
 //
-// A draft that is dropped leaves no trace. One goroutine advances; all else may be called
-// from any. Questions go to a [View]: [Register.ViewAt] is the register as of a size, and each
-// answer names the records that it rests on. What a replay does with entries that are on
-// a log already is a [Replayer]'s; with a chain's, between which others are missing, a
-// [SparseReplay].
+// A draft that is dropped leaves no trace. One goroutine advances; all else may be
+// called from any. Queries go to a [View]: [Register.ViewAt] is the register as of a
+// size, and each answer names the records that it rests on. What a replay does with
+// entries that are on a log already is a [Replayer]'s; with a chain's, between which
+// others are missing, a [SparseReplay].
 //
 // Which record is admitted: ledger/record/RECORDS.md, whose parts the judging functions name.
 package register
@@ -64,9 +65,9 @@ type Options struct {
 	CacheBytes        int64        // Pebble's block cache; 0 = 256 MiB
 	MemTableBytes     uint64       // one memtable of at most two; 0 = 64 MiB
 	CachedThreads     int          // threads kept in memory, parties apart; 0 = 16,384 to twice as many
-	ReadOnly          bool         // nothing is written, locked or healed: for a directory that nobody writes to any more
+	ReadOnly          bool         // nothing is written, locked or healed: for a directory that is no longer written to
 	CachedThreadBytes int          // bytes of their rows, parties' half as many and apart; 0 = 64 MiB to twice as much
-	Health            *disk.Health // is told of damage and of a full disk; nil: a new one, of which nobody hears
+	Health            *disk.Health // is told of damage and of a full disk; nil: a new one
 }
 
 // Cursor says how far a register has come. The ledger compares it with its own
@@ -77,7 +78,8 @@ type Cursor struct {
 	Root [32]byte // of the log at Size, as it was given to Advance
 }
 
-// tip is what the next record is judged against, whatever its thread.
+// tip is the state that every next record is judged against, on whatever thread it
+// stands.
 type tip struct {
 	next         uint64     // index of the next record
 	ledger       record.ID  // of index 0; zero while there is none
@@ -109,8 +111,8 @@ type Register struct {
 // Name is that of a register among the databases of a process.
 const Name = "register"
 
-// IsDamaged tells whether an error, of whatever was asked, is that of damage: replaying
-// brings the register back.
+// IsDamaged reports whether an error of any method means that the files are damaged.
+// Replaying restores the register.
 func IsDamaged(err error) bool { return errors.Is(err, ErrDamaged) || disk.Damaged(err) }
 
 // Open opens the register in dir, or begins an empty one. One that is damaged, of
@@ -167,7 +169,7 @@ func (r *Register) open() error {
 	}
 	r.db.Store(db)
 	r.partyCache, r.threadCache = newRowCache(max(2, r.o.CachedThreads/8), r.o.CachedThreadBytes/2), newRowCache(r.o.CachedThreads, r.o.CachedThreadBytes)
-	if err := disk.Judge(r.load()); err != nil {
+	if err := disk.AsDamaged(r.load()); err != nil {
 		if IsDamaged(err) {
 			db.Damaged(err)
 		}
@@ -286,10 +288,10 @@ func (r *Register) Flush() error {
 	return nil
 }
 
-// Adopt puts another register in the place of this one, whose rows are damaged: one that
-// has come as far over the same log. Whoever reads this one reads the other one from now
-// on, and what was begun goes on. next is not to be used any more, nor are drafts begun
-// earlier to be advanced.
+// Adopt puts another register in the place of this one, whose rows are damaged: one
+// that has come as far over the same log. Readers of this one read the other one from
+// now on, and queries that were begun go on. next is not to be used any more, nor are
+// drafts begun earlier to be advanced.
 func (r *Register) Adopt(next *Register) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

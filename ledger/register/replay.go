@@ -258,7 +258,8 @@ func (p *Replayer) Fold(b *VerifiedBatch, root [32]byte) error {
 	return p.r.Advance(d, root)
 }
 
-// attributeToEntry says that an entry is at fault, unless the register is.
+// attributeToEntry makes an error an [EntryError], unless it is one of the register's
+// own store.
 func attributeToEntry(index uint64, err error) error {
 	var own *storeError
 	if errors.As(err, &own) {

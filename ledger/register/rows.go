@@ -88,7 +88,7 @@ type PartyRow struct {
 	Renamed   bool             `json:",omitempty"` // it has former names
 }
 
-// RecordRef names a record on a thread by its place in the log.
+// RecordRef names a record: its index, its ID and when it was admitted.
 type RecordRef struct {
 	Index    uint64
 	ID       record.ID
@@ -103,7 +103,7 @@ type StandingChange struct {
 	Reason      string `json:",omitempty"` // in the history alone
 }
 
-// KeyRow is one key, whoever owns it. A log's or witness's has an owner and nothing
+// KeyRow is one key, of whatever owner. A log's or witness's has an owner and nothing
 // else, a root key no use.
 type KeyRow struct {
 	ID          string               // "SHA256:…"
@@ -158,7 +158,7 @@ type LifecycleEvent struct {
 	Reason      string       `json:",omitempty"` // in the history alone
 }
 
-// ResponseRow is what later questions ask of a response on a thread response/D/P. The
+// ResponseRow is what later queries need of a response on a thread response/D/P. The
 // record has the rest.
 type ResponseRow struct {
 	Status     string
@@ -167,9 +167,10 @@ type ResponseRow struct {
 	Answers    Answers
 }
 
-// Answers is what all responses of a thread response/D/P up to one come to that answer one
-// life of the designation. Whoever asks what the provider owes reads the newest by then, and
-// the few that it names: bounded, however many there are. An index of 0 is none's.
+// Answers is what all responses of a thread response/D/P up to one come to that answer
+// one life of the designation. A query of what the provider owes reads the newest by
+// then, and the few that it names: bounded, however many there are. An index of 0 is
+// none's.
 type Answers struct {
 	Life uint64 // of the record that opened the designation's life
 
@@ -358,9 +359,9 @@ func decodeKeyRow(b []byte) (*KeyRow, error) {
 	return k, nil
 }
 
-// Delta is what one record did to its thread, as far as later questions ask; which
-// fields are set, the kind says. It is the thread's history, one row a record, and
-// is bounded by the record, never by what came before.
+// Delta is what one record changed on its thread, as far as later queries need it; the
+// kind says which fields are set. A thread's history is one such row a record, whose
+// size is bounded by the record and not by the thread.
 type Delta struct {
 	EffectiveOn *record.Date `json:",omitempty"` // standing, suspension, reinstatement, revocation
 	Until       *record.Date `json:",omitempty"` // suspension, reinstatement
@@ -385,16 +386,17 @@ type Delta struct {
 	Periods  *record.Periods `json:",omitempty"` // charter
 	TimeZone string          `json:",omitempty"`
 
-	Prior *uint64 `json:",omitempty"` // index of the newest record below this one that was a turn
+	Prior *uint64 `json:",omitempty"` // index of the newest record below this one that was a transition
 }
 
-// isTransition says whether the record turned the thread's course, as duties, standing and status
-// ask: most records of a long thread did not, and a life is read without them.
+// isTransition reports whether the record changed a duty, a standing or a status. Most
+// records of a long thread do not, and timelines are read without them.
 func (row *ThreadRow) isTransition() bool {
 	return row.event() != nil || row.opening() != nil || row.Delta.Moves || row.standingChange() != nil
 }
 
-// lastTransition is the index of the newest turn up to this version, nil if there was none.
+// lastTransition is the index of the newest transition up to this version, nil if there
+// was none.
 func (row *ThreadRow) lastTransition() *uint64 {
 	if row.isTransition() {
 		return &row.Index
@@ -402,8 +404,8 @@ func (row *ThreadRow) lastTransition() *uint64 {
 	return row.Delta.Prior
 }
 
-// transitionsBackward visits the turns of a thread up to a version, newest first. step reads what the
-// record of an index did to it.
+// transitionsBackward visits the transitions of a thread up to a version, newest first.
+// version reads what the record of an index changed on it.
 func transitionsBackward(row *ThreadRow, version func(index uint64) (*ThreadRow, error), visit func(*ThreadRow) (more bool)) error {
 	for at := row.lastTransition(); at != nil; at = row.Delta.Prior {
 		if *at != row.Index {
@@ -419,7 +421,7 @@ func transitionsBackward(row *ThreadRow, version func(index uint64) (*ThreadRow,
 	return nil
 }
 
-// transitionsForward visits the turns from an index on, oldest first.
+// transitionsForward visits the transitions from an index on, oldest first.
 func transitionsForward(row *ThreadRow, from uint64, version func(index uint64) (*ThreadRow, error), visit func(*ThreadRow)) error {
 	var rows []*ThreadRow
 	err := transitionsBackward(row, version, func(row *ThreadRow) bool {
@@ -517,7 +519,8 @@ func (row *ThreadRow) standingChange() *StandingChange {
 	return &StandingChange{RecordRef: row.ref(), Status: row.Delta.Status, EffectiveOn: *row.Delta.EffectiveOn, Reason: row.Delta.Reason}
 }
 
-// designationTimeline is one life of a designation with all that happened in it.
+// designationTimeline is one life of a designation (an imported one may be delisted and
+// designated again) with all its openings and events.
 type designationTimeline struct {
 	*DesignationRow
 	Openings []DutyOpening    // what opened or re-opened the duty to respond, oldest first
@@ -526,7 +529,7 @@ type designationTimeline struct {
 	pauseCache []pause // what Events paint, once it was asked for
 }
 
-// add adds what the next record of the life did.
+// add adds what the next record of the timeline changed.
 func (d *designationTimeline) add(row *ThreadRow) {
 	if o := row.opening(); o != nil {
 		d.Openings = append(d.Openings, *o)
@@ -540,7 +543,8 @@ func (d *designationTimeline) add(row *ThreadRow) {
 	}
 }
 
-// currentTimeline is the life as far as it decides what holds from the row's own record on.
+// currentTimeline is the timeline with only those events that decide the days from the
+// row's own record on.
 func (d *DesignationRow) currentTimeline() *designationTimeline {
 	life := &designationTimeline{DesignationRow: d, Events: d.Ahead}
 	if d.Opening != nil {
@@ -555,14 +559,15 @@ type partyTimeline struct {
 	Standing []StandingChange // oldest first
 }
 
-// add adds what the next record of the life did.
+// add adds what the next record of the timeline changed.
 func (p *partyTimeline) add(row *ThreadRow) {
 	if s := row.standingChange(); s != nil {
 		p.Standing = append(p.Standing, *s)
 	}
 }
 
-// currentTimeline is the life as far as it decides what holds from the row's own record on.
+// currentTimeline is the timeline with only those changes that decide the days from the
+// row's own record on.
 func (p *PartyRow) currentTimeline() *partyTimeline {
 	return &partyTimeline{PartyRow: p, Standing: p.Ahead}
 }

@@ -106,9 +106,10 @@ func (c *keyCollector) addRootKeys() {
 // party without naming its key.
 const maxSponsorsTried = 256
 
-// addSponsors are officers of providers, any of whom may introduce a reseller: first those
-// whose keys the signatures name, then others, until there are more than one submission
-// may try. Anybody can ask this of a ledger, however many parties it has.
+// addSponsors adds officer keys of providers, any of which may sponsor a reseller:
+// first those that the signatures' key IDs name, then others, up to what one submission
+// may try. The work is bounded, however many parties there are: the request needs no
+// valid signature.
 func (c *keyCollector) addSponsors() {
 	for _, s := range c.signatures {
 		if k, err := c.r.keyRow(s.KeyID, c.below); err == nil && k != nil && k.party() != "" {
@@ -150,18 +151,19 @@ func (r *Register) Sponsor(party string) (string, error) {
 }
 
 // Preflight refuses what no signature could make admissible now: it judges as
-// [Draft.Judge] does, as if all had signed who must. So whoever signs first is told
-// what is at fault, and nothing is verified for it. The draft stays as it was.
+// [Draft.Judge] does, as if all required signatures were there. So the first signer
+// learns of a fault before signing, and nothing is verified for it. The draft stays as
+// it was.
 func (d *Draft) Preflight(st *record.Statement) error {
 	j := judgment{draft: d, st: st, index: d.next, admitted: d.admitted, unsigned: true}
 	return j.judge()
 }
 
-// MaySign tells, before anybody signs, whether a signature by that key would count:
-// nil where it would, and where the record is refused whoever signs it, which is
-// [Draft.Preflight]'s to say. Else it is a *[record.Refusal] which says whose key it is:
-// Forbidden, or TooEarly for one that a registrar added and that counts from RetryAt on.
-// The draft stays as it was.
+// MaySign tells before signing whether a signature by that key would count: nil where
+// it would, and where the record is refused whatever signatures it has, which
+// [Draft.Preflight] reports. Otherwise it is a *[record.Refusal] which says whose key
+// it is: Forbidden, or TooEarly for one that a registrar added and that counts from
+// RetryAt on. The draft stays as it was.
 func (d *Draft) MaySign(st *record.Statement, key *record.Key) error {
 	j := judgment{draft: d, st: st, index: d.next, admitted: d.admitted, unsigned: true, triedKey: key}
 	var r *record.Refusal
@@ -189,7 +191,8 @@ func (d *Draft) MaySign(st *record.Statement, key *record.Key) error {
 	return refusal
 }
 
-// ResponsibleKey is a key that answers for a record by its signature.
+// ResponsibleKey is a key whose owner is charged for a record, because the key signed
+// it.
 type ResponsibleKey struct {
 	Owner  string // as [Register.KeyOwner] names it
 	Holder string
@@ -198,11 +201,11 @@ type ResponsibleKey struct {
 
 func (s ResponsibleKey) String() string { return s.Owner + "'s " + s.Holder }
 
-// ResponsibleKeys are the keys that answer for a record at an instant, be it admissible or
-// not: all that signed it, are live then and have one owner, its issuer before all others.
-// There are none where nobody answers for it. What a record says of its issuer proves
-// nothing: a charter, an enrolment or a keys record may be signed by nothing but the keys
-// that it lists itself.
+// ResponsibleKeys returns the keys whose owner is charged for a record at an instant,
+// whether or not the record will be admitted: the keys that signed it, are live, and
+// have one owner; the issuer before all others. It is empty where no enrolled key
+// signed. The issuer that a record names proves nothing: a charter, an enrolment or a
+// keys record may be signed by nothing but the keys that it lists.
 //
 // Where the issuer has signed, as nearly always, it costs one row in memory.
 func (r *Register) ResponsibleKeys(v record.Verified, at time.Time) ([]ResponsibleKey, error) {
@@ -251,10 +254,10 @@ func (r *Register) ResponsibleKeys(v record.Verified, at time.Time) ([]Responsib
 	return nil, nil
 }
 
-// ExplainSigners says whose signatures an envelope bears that none of the
-// [Register.CandidateKeys] made: "key SHA256:3fa9… belongs to delta-racks". It looks
-// at the keys that the signatures' key IDs name and verifies each, so it accuses
-// nobody falsely. nil means that it knows no better than [record.Open] did.
+// ExplainSigners returns a refusal that names the owners of the keys that signed an
+// envelope which none of the [Register.CandidateKeys] signed: "key SHA256:3fa9… belongs
+// to delta-racks". It verifies each signature by the key that its key ID names, so that
+// no owner is named falsely. nil: the register knows none of the keys.
 func (r *Register) ExplainSigners(env record.Envelope, issuer string) error {
 	var whose []string
 	message := record.PAE(env.Payload)
@@ -300,8 +303,8 @@ type KeyHolder struct {
 	key *record.Key
 }
 
-// Warnings are what nobody should see a signature without: by whose word its key came,
-// and what became of the key since (RECORDS.md "Keys and who may sign").
+// Warnings are what must be shown with a signature: who vouched for its key, and what
+// happened to the key since (RECORDS.md "Keys and who may sign").
 func (h KeyHolder) Warnings() []string {
 	marks := keyWarnings(h.ByRegistrar, h.Compromised)
 	if h.Revoked != 0 {

@@ -84,8 +84,8 @@ func (s *SparseReplay) Apply(index uint64, e record.Entry) (unchecked []string, 
 	return s.d.gaps.unchecked, nil
 }
 
-// attribute says what an error of judging says of the entry. A refusal after something was
-// looked for and not shown proves nothing: it may rest on the absence.
+// attribute decides whether an error of judging is the entry's fault. A refusal after a
+// lookup of something not shown proves nothing, since it may rest on the absence.
 func (s *SparseReplay) attribute(index uint64, err error) error {
 	var hidden *NotShownError
 	if errors.As(err, &hidden) {
@@ -119,8 +119,9 @@ func (s *SparseReplay) SignerHolders(e record.Entry) ([]KeyHolder, error) {
 	return all, nil
 }
 
-// NotShownError says that a sparse replay cannot tell whether who signed had the right
-// to: that would take a record which it was not shown. It accuses nobody.
+// NotShownError says that a sparse replay cannot tell whether the signers had the right
+// to sign: that would take a record which it was not shown. It is no evidence against
+// the record.
 type NotShownError struct {
 	Index uint64 // of the record that cannot be judged
 	What  string // what is not shown: "the charter at index 0"
@@ -130,9 +131,10 @@ func (e *NotShownError) Error() string {
 	return fmt.Sprintf("index %d cannot be judged: %s is not shown", e.Index, e.What)
 }
 
-// sparseGaps is what judging one record of a sparse replay looked for in vain.
+// sparseGaps collects, for one record of a sparse replay, what was looked up and is not
+// among the records shown, and the rules that could not be checked.
 type sparseGaps struct {
-	notFound  []string // threads and records; see [Sparse.blame]
+	notFound  []string // threads and records; see [SparseReplay.attribute]
 	unchecked []string
 }
 
@@ -150,7 +152,7 @@ func (row *ThreadRow) isUnshown() bool { return row != nil && row.State == nil }
 // hideHead makes the head of a thread one of which only the ID is known.
 func (j *judgment) hideHead() { j.head = &ThreadRow{Thread: j.st.Thread, ID: j.st.Follows} }
 
-// notShown is the verdict where the right to sign rests on what is not shown.
+// notShown is the result where the right to sign rests on what is not shown.
 func (j *judgment) notShown(format string, args ...any) error {
 	return &NotShownError{Index: j.index, What: fmt.Sprintf(format, args...)}
 }
@@ -160,8 +162,8 @@ func (j *judgment) addUnchecked(format string, args ...any) {
 	j.draft.gaps.unchecked = append(j.draft.gaps.unchecked, fmt.Sprintf(format, args...))
 }
 
-// checkFollowsShown is [judging.follows] among the records shown. What the record follows may
-// be one that is not; but if it is, it must be the newest of the thread.
+// checkFollowsShown is [judgment.checkFollows] among the records shown. What the record
+// follows may be one that is not; but if it is, it must be the newest of the thread.
 func (j *judgment) checkFollowsShown() error {
 	j.draft.gaps.notFound = nil // that its thread does not exist yet is the record's own word
 	follows := j.st.Follows
@@ -190,9 +192,9 @@ func (j *judgment) checkFollowsShown() error {
 	return nil
 }
 
-// checkKeysOfOthers refuses a record of an issuer who is not shown, where a key signed it that is
-// shown to be another's: keys have one owner for ever, and such a record takes its
-// issuer's own alone.
+// checkKeysOfOthers refuses a record of an issuer who is not shown, where a key signed
+// it that is shown to be another's: keys never change their owner, and such a record
+// takes its issuer's own alone.
 func (j *judgment) checkKeysOfOthers() error {
 	switch j.st.Kind {
 	case record.KindKeys, record.KindResponse, record.KindCIPCertification:

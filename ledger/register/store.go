@@ -33,7 +33,7 @@ const (
 	tableIdentifier = 'n' // scheme, value, thread, newest first → one IdentifierUse byte
 	tableKind       = 'y' // kind, oldest first → nothing
 	tableIssuer     = 'e' // issuer, oldest first → nothing
-	tableProvider   = 'p' // party ID → nothing: whom duties are asked of, apart from those whom anybody sponsors
+	tableProvider   = 'p' // party ID → nothing: who has duties, apart from the sponsored
 )
 
 const suffixLen = 9 // 8 bytes of index and the length itself
@@ -108,13 +108,13 @@ func identifierText(scheme, value, thread string) string {
 	return scheme + "\x1f" + value + "\x1f" + thread
 }
 
-// rowReader are of committed rows and as of a size: they see the rows of indexes below
-// it. Whoever reads as of the cursor takes it first, once. What they cost is counted,
-// and within a question's [ReadBudget] also bounded.
+// rowReader reads committed rows as of a size: it sees the rows of indexes below it. A
+// caller that reads as of the cursor takes the cursor first, once. Rows read are
+// counted, and bounded where a query has a [ReadBudget].
 type rowReader struct {
 	db       *database
-	rowsRead *atomic.Uint64 // read since the register was made, by everybody
-	budget   *ReadBudget    // left to the question that reads; nil: no bound
+	rowsRead *atomic.Uint64 // read since the register was made, in all
+	budget   *ReadBudget    // left to the query that reads; nil: no bound
 }
 
 // database is where the rows lie, until [Register.Adopt] puts another in its place.
@@ -161,8 +161,8 @@ func (r rowReader) recordRow(index uint64) (RecordRow, error) {
 	return decodeRecordRow(index, b)
 }
 
-// IDs yields every record ID in log order, for whoever keeps a filter in front
-// of [Register.Lookup]. It stops early when yield returns false.
+// IDs yields every record ID in log order, for callers that keep a filter in front of
+// [Register.Lookup]. It stops early when yield returns false.
 func (r *Register) IDs(yield func(index uint64, id record.ID) bool) error {
 	return r.scanRecords(0, ^uint64(0), func(row RecordRow) bool { return yield(row.Index, row.ID) })
 }
@@ -196,8 +196,8 @@ func (r rowReader) newestVersion(thread string, below uint64) (found *ThreadRow,
 	return found, r.loadState(found)
 }
 
-// versionsBackward yields what each record below a size did to a thread, newest first, without
-// the states: [reads.state] reads one.
+// versionsBackward yields what each record below a size did to a thread, newest first,
+// without the states: [rowReader.loadState] reads one.
 func (r rowReader) versionsBackward(thread string, below uint64, yield func(*ThreadRow) (more bool, err error)) error {
 	if below == 0 {
 		return nil
@@ -289,8 +289,9 @@ func (r rowReader) scanProviders(after string, below uint64, yield func(id strin
 	return r.scanNewest(lower, upper, below, past, func(id string, _ uint64, _ []byte) (bool, error) { return yield(id) })
 }
 
-// scanNewest yields the newest version below a size of each text among the versioned rows of
-// [lower, upper), and goes on with the first row that is not before past(text).
+// scanNewest yields the newest version below a size of each text among the versioned
+// rows of [lower, upper), and goes on with the first row that is not before
+// keyAfter(text).
 func (r rowReader) scanNewest(lower, upper []byte, below uint64, keyAfter func(text string) []byte, yield func(text string, index uint64, value []byte) (more bool, err error)) error {
 	if below == 0 {
 		return nil
@@ -324,7 +325,7 @@ func (r rowReader) scanNewest(lower, upper []byte, below uint64, keyAfter func(t
 	return nil
 }
 
-// keyRow reads a key as it was at a size; nil means that it was nobody's.
+// keyRow reads a key as it was at a size; nil means that it had no owner.
 func (r rowReader) keyRow(keyid string, below uint64) (found *KeyRow, err error) {
 	if below == 0 {
 		return nil, nil

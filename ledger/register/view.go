@@ -10,16 +10,16 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// View answers questions from the register as it was at one size. It stays what
-// it is while the register grows; a Reset or Close of the register ends it. What
-// depends on the clock is asked with a time, and every answer names the records
-// that it rests on, so that each can be proven.
+// View answers queries of the register as it was at one size. It stays what it is while
+// the register grows; a Reset or Close of the register ends it. What depends on the
+// clock is asked with a time, and every answer names the records that it rests on, so
+// that each can be proven.
 type View struct {
 	register        *Register
 	rows            rowReader
 	size            uint64
 	charters        []charterTerms  // below size, oldest first
-	checkpointTimes CheckpointTimes // nil: nobody says
+	checkpointTimes CheckpointTimes // nil: not known
 }
 
 // LatestView is the view of everything folded so far.
@@ -51,8 +51,8 @@ func (v *View) asOfAll(at time.Time) asOf {
 // LocalDate is the civil date of an instant in the charter's time zone.
 func (v *View) LocalDate(at time.Time) record.Date { return v.asOf(at).today() }
 
-// Ahead tells whether an instant is of a day to come: what nobody has recorded yet is
-// told as not recorded.
+// Ahead reports whether an instant is of a day to come: what is not recorded yet is
+// shown as not recorded.
 func (v *View) Ahead(at, now time.Time) bool { return v.LocalDate(at).After(v.LocalDate(now)) }
 
 // AbsentError says that the view has no such thing. Over a replayed copy that is
@@ -112,7 +112,7 @@ func (v *View) WithCheckpointTimes(cosigned CheckpointTimes) *View {
 }
 
 // Knowable is how many of the view's entries were knowable at an instant: the second
-// meaning of "at T". What was admitted and not yet cosigned nobody could know, and
+// meaning of "at T". What was admitted and not yet cosigned was not knowable, and
 // nothing proves when it was admitted; where no checkpoint tells, admission times do.
 func (v *View) Knowable(at time.Time) (Knowable, error) {
 	k := Knowable{Size: v.size}
@@ -138,7 +138,7 @@ func (v *View) entriesAdmittedBy(at time.Time) (uint64, error) {
 		switch newest, err := v.rows.recordRow(v.size - 1); {
 		case err != nil:
 			return 0, err
-		case !newest.Admitted.After(at): // as a rule nobody asks about what is past
+		case !newest.Admitted.After(at): // most queries are not about the past
 			return v.size, nil
 		}
 	}
@@ -152,42 +152,44 @@ func (v *View) entriesAdmittedBy(at time.Time) (uint64, error) {
 	return uint64(n), failed
 }
 
-// moment is an instant with what was known at it.
-type moment struct {
+// instantViews is one instant in both meanings of "at T": current, by everything known to the
+// view, and knowable, by what could be known at T; extent is how much that was.
+type instantViews struct {
 	current  asOf // everything known to the view
 	knowable asOf // what was knowable at the instant
 	extent   Knowable
 }
 
-func (v *View) momentAt(at time.Time) (moment, error) {
+func (v *View) momentAt(at time.Time) (instantViews, error) {
 	k, err := v.Knowable(at)
 	if err != nil {
-		return moment{}, err
+		return instantViews{}, err
 	}
 	earlier, err := v.register.ViewAt(k.Size)
 	if err != nil {
-		return moment{}, err
+		return instantViews{}, err
 	}
-	return moment{current: v.asOf(at), knowable: earlier.asOfAll(at), extent: k}, nil
+	return instantViews{current: v.asOf(at), knowable: earlier.asOfAll(at), extent: k}, nil
 }
 
-// ReadBudget is how much one question may read of the register: rows, and the bytes of
-// their keys and values. Whoever asks on behalf of strangers sets it; what it does not
-// reach ends in a place from which to go on ([PartialListError]), never in a scan without end.
+// ReadBudget is how much one query may read of the register: rows, and the bytes of
+// their keys and values. A list that exceeds it ends with a [PartialListError], which
+// says where it goes on; a query about one thing fails with [ErrOverBudget].
 type ReadBudget struct {
 	Rows, Bytes int
 }
 
-// WithBudget is the view with a bound on the work of all questions that are asked of it
-// together. It belongs to one goroutine.
+// WithBudget is the view with a budget for all queries of it together. It belongs to
+// one goroutine.
 func (v *View) WithBudget(w ReadBudget) *View {
 	bounded := *v
 	bounded.rows.budget = &w
 	return &bounded
 }
 
-// partialQuery asks what an answer has by the way, with at most a quarter of its work; where
-// that does not reach, cut gets the name of the list.
+// partialQuery runs a secondary query of an answer with at most a quarter of the
+// remaining budget. Where that is not enough, it appends name to cut and returns no
+// error.
 func (v *View) partialQuery(name string, cut *[]string, ask func(*View) error) error {
 	part := v
 	if left := v.rows.budget; left != nil {
@@ -205,16 +207,16 @@ func (v *View) partialQuery(name string, cut *[]string, ask func(*View) error) e
 	return err
 }
 
-// ErrOverBudget: a question about one thing needs more work than it may take. Whoever has
-// a replayed copy can ask that, without a bound.
+// ErrOverBudget: a query about one thing exceeds its budget. A replayed copy answers
+// the same query without a bound.
 var ErrOverBudget = errors.New("the question needs more work than one may take here")
 
 // PartialListError says that a list took all the work that it may before it ended: what it
 // yielded is right, and After is where it goes on.
 type PartialListError struct {
 	After string // as the filter takes it
-	// Skipped is what the list left out, since it alone needs more than all the work
-	// of one question; "" if nothing.
+	// Skipped is what the list left out, since it alone exceeds the whole budget of one
+	// query; "" if nothing.
 	Skipped string
 }
 
@@ -222,7 +224,7 @@ func (e *PartialListError) Error() string {
 	return fmt.Sprintf("the list goes on after %q: it needs more work than one question may take", e.After)
 }
 
-// chargeRow counts one row, and refuses it where the question's work is used up.
+// chargeRow counts one row, and refuses it where the query's budget is used up.
 func (r rowReader) chargeRow(bytes int) error {
 	r.rowsRead.Add(1)
 	if r.budget == nil {
@@ -236,7 +238,7 @@ func (r rowReader) chargeRow(bytes int) error {
 	return nil
 }
 
-// chargeCompute counts work in memory that grows with what was read, as rows.
+// chargeCompute counts computing that grows with the rows read, in units of one row.
 func (r rowReader) chargeCompute(n int) error {
 	if r.budget == nil {
 		return nil
@@ -247,7 +249,7 @@ func (r rowReader) chargeCompute(n int) error {
 	return nil
 }
 
-// RowsRead counts the rows that were read since the register was made, by everybody.
+// RowsRead counts the rows that were read since the register was made, in all.
 func (r *Register) RowsRead() uint64 { return r.rowsRead.Load() }
 
 // listProgress remembers how far a list has come, for the place where it goes on.
@@ -255,8 +257,8 @@ type listProgress struct {
 	startedAfter, passed, current string // where it began, what it has passed, what it is at
 }
 
-// partial makes a list's end of used up work the place where it goes on. What it cannot
-// pass with all the work of a question it leaves out.
+// partial turns the end of a list's budget into the place where it goes on. What alone
+// exceeds the whole budget of a query it leaves out.
 func (p *listProgress) partial(err error) error {
 	switch {
 	case !errors.Is(err, ErrOverBudget):

@@ -8,8 +8,8 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// asOf answers for one instant: the date there, and the charter that judged each
-// index.
+// asOf is an instant together with the charters of the view: it gives the civil date,
+// the time zone and the periods that apply there, and which records had been admitted.
 type asOf struct {
 	instant       time.Time
 	zone          *time.Location
@@ -62,8 +62,8 @@ func (c asOf) standingToday(p *partyTimeline) string {
 	return p.StandingOn(c.today())
 }
 
-// effectTime is when something takes effect: at a record's place in the log on its admission
-// date or, where index is 0, from the beginning of a later day.
+// effectTime orders when records take effect: on a day, at the record's index if on its
+// admission date, or (index 0) at the beginning of a later day.
 type effectTime struct {
 	day   record.Date
 	index uint64

@@ -248,7 +248,7 @@ func (f DesignationFilter) matches(d *Designation) bool {
 
 // viewDesignation tells a designation from its thread: its newest life, with the
 // statuses of the life that the instant falls into.
-func (v *View) viewDesignation(h *threadHistory, m moment) (Designation, *DesignationRow, error) {
+func (v *View) viewDesignation(h *threadHistory, m instantViews) (Designation, *DesignationRow, error) {
 	newest, err := h.newest()
 	if err != nil {
 		return Designation{}, nil, err

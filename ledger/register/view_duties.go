@@ -29,8 +29,8 @@ const (
 	DutyLapsed  DutyState = "lapsed" // the designation ended before it was due
 )
 
-// Words is the state as people are told it. Of a day to come, nobody has missed a due
-// date: it is only known that it comes before.
+// Words is the state as people are told it. For a day to come, no due date is missed
+// yet: it is only known that it comes before.
 func (s DutyState) Words(ahead bool) string {
 	if ahead && s == DutyOverdue {
 		return "due by then"
@@ -38,7 +38,7 @@ func (s DutyState) Words(ahead bool) string {
 	return string(s)
 }
 
-// DutyKinds and DutyStates are all of them, for whoever reads a filter.
+// DutyKinds and DutyStates are all of them, for parsers of filters.
 var (
 	DutyKinds  = []DutyKind{DutyRespond, DutyConclude, DutyCertify}
 	DutyStates = []DutyState{DutyOpen, DutyMet, DutyLate, DutyOverdue, DutyPaused, DutyLapsed}
@@ -87,8 +87,8 @@ func (d *Duty) setMet(by RecordRef, c asOf) {
 	d.Records = append(d.Records, id)
 }
 
-// setOpenOrOverdue gives a duty that nobody met its state, or false where nothing is owed: the
-// party was withdrawn before the due date.
+// setOpenOrOverdue gives a duty that is not met its state, or false where nothing is
+// owed: the party was withdrawn before the due date.
 func (d *Duty) setOpenOrOverdue(c asOf, p *partyTimeline) bool {
 	if gone := c.withdrawn(p); gone != nil && (d.Due == nil || gone.Before(*d.Due)) {
 		return false
@@ -103,9 +103,10 @@ func (d *Duty) setOpenOrOverdue(c asOf, p *partyTimeline) bool {
 	return true
 }
 
-// applyEndAndPauses applies the end and the pauses of the designation that a duty comes from
-// (RECORDS.md "Pauses", "Ends"), and completes what it rests on; nil if nothing is
-// owed. opened is when the duty was, by the response that meets it, nil if none does.
+// applyEndAndPauses applies RECORDS.md "Pauses" and "Ends" to a duty that comes from a
+// designation, and returns nil if nothing is owed. It also completes the records that
+// the duty rests on. opened is when the duty began; by is the response that meets it,
+// nil if none does.
 //
 // What was met before the end stays met; what was overdue by then stays, and may still
 // be met late; all else lapsed. A due date is as it was known when the duty was met.

@@ -23,11 +23,11 @@ func (f DutyFilter) matches(d *Duty) bool { return f.State == "" || f.State == d
 
 func (f DutyFilter) includesKind(k DutyKind) bool { return f.Kind == "" || f.Kind == k }
 
-// Duties yields the duties that a filter chooses, as they stand at an instant:
-// those that come from designations, by designation and party, then those to
-// certify, by party; until yield returns false. A party or a designation that the
-// view does not know is an [AbsentError]: nobody knows what it owes. A [PartialListError] names
-// the place after which it goes on.
+// Duties yields the duties that a filter chooses, as they stand at an instant: those
+// that come from designations, by designation and party, then those to certify, by
+// party; until yield returns false. A party or a designation that the view does not
+// know is an [AbsentError]: what it owes is not known. A [PartialListError] names the
+// place after which it goes on.
 func (v *View) Duties(f DutyFilter, at time.Time, yield func(Duty) bool) error {
 	from, err := parseDutyPosition(f.After)
 	if err != nil {

@@ -245,8 +245,8 @@ func (d *Draft) metDuty(e judgedRecord, s *ResponseRow, thread string, des *Desi
 	return fmt.Sprintf("meets the duty to respond to %s", thread), nil
 }
 
-// transitionsForward visits the turns of a thread from an index on, oldest first, as far as the draft
-// sees them.
+// transitionsForward visits the transitions of a thread from an index on, oldest first,
+// as far as the draft sees them.
 func (d *Draft) transitionsForward(thread string, from uint64, visit func(*ThreadRow)) error {
 	row, err := d.lookupThread(thread)
 	if err != nil || row == nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// threadHistory is a thread below a size. It holds its newest version alone: what a record
-// did to the thread, and the states after it, are read when asked for.
+// threadHistory reads a thread as of a size. It holds the newest version alone; deltas
+// and earlier states are read when needed.
 type threadHistory struct {
 	r         rowReader
 	thread    string
@@ -124,7 +124,8 @@ func (h *threadHistory) standing(row *ThreadRow, c asOf) (string, error) {
 	return c.standingToday(life), nil
 }
 
-// status is what the designation is at an instant, in the sense of [history.life].
+// status is what the designation is at an instant, in the sense of
+// [threadHistory.timelineAt].
 func (h *threadHistory) status(c asOf) (Status, error) {
 	row, err := h.rowAt(c)
 	if err != nil || row == nil {
@@ -140,9 +141,9 @@ func (h *threadHistory) status(c asOf) (Status, error) {
 	return life.StatusOn(c.today(), c.zoneAt(d.Opened.Index)), nil
 }
 
-// latestTransitions visits the newest turns of a version that take takes, as many as an answer
-// shows, oldest first, and before them those others that are given; cut gets the name if
-// there are more.
+// latestTransitions visits the newest transitions of a version that take takes, as many
+// as an answer shows, oldest first, and before them those others that are given; cut
+// gets the name if there are more.
 func (h *threadHistory) latestTransitions(row *ThreadRow, from uint64, also []RecordRef, name string, cut *[]string, take func(*ThreadRow) bool, show func(*ThreadRow)) error {
 	var rows []*ThreadRow
 	looked, more := 0, false

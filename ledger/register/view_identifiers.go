@@ -35,8 +35,9 @@ func (u IdentifierUse) String() string {
 }
 
 // Identifier finds who bears an identifier, or bore it, as of an instant: an LEI, a
-// registration number as written, an ASN with or without "AS", a domain, a name exact but
-// for what [rules1.NameKey] evens out. Whoever asks within bounds asks for them by [View.IdentifierMatches].
+// registration number as written, an ASN with or without "AS", a domain, a name exact
+// but for what [rules1.NameKey] evens out. A query with a budget uses
+// [View.IdentifierMatches].
 func (v *View) Identifier(scheme, value string, at time.Time) (Identifier, error) {
 	found := v.NormalizeIdentifier(scheme, value)
 	err := v.IdentifierMatches(scheme, value, "", at, func(m IdentifierMatch) bool {
@@ -75,7 +76,7 @@ func (v *View) IdentifierMatches(scheme, value, after string, at time.Time, yiel
 	}))
 }
 
-func (v *View) fillMatch(match *IdentifierMatch, index uint64, m moment) error {
+func (v *View) fillMatch(match *IdentifierMatch, index uint64, m instantViews) error {
 	since, err := v.RecordAt(index)
 	if err != nil {
 		return err

@@ -100,7 +100,7 @@ func (v *View) Party(id string, at time.Time) (PartyDetail, error) {
 	}
 	detail := PartyDetail{Party: p, Attestations: []Record{}, Duties: []Duty{}}
 	if !slices.Contains(p.Roles, record.RoleProvider) {
-		return detail, nil // providers attest and owe, nobody else does in rules 1
+		return detail, nil // only providers attest and owe in rules 1
 	}
 	if detail.Attestations, err = v.firstRecords(RecordFilter{Issuer: id, Attestations: true}, "attestations", &detail.Cut); err != nil {
 		return PartyDetail{}, err
@@ -118,14 +118,14 @@ func (v *View) Party(id string, at time.Time) (PartyDetail, error) {
 	return detail, err
 }
 
-// partyAt is the history of a party, and the instant as its questions see it.
-func (v *View) partyAt(id string, at time.Time) (*threadHistory, moment, error) {
+// partyAt is the history of a party, and the instant as its queries see it.
+func (v *View) partyAt(id string, at time.Time) (*threadHistory, instantViews, error) {
 	h, err := v.threadHistory("party/" + id)
 	if err == nil && h == nil {
 		err = v.absentWithHint("party", id)
 	}
 	if err != nil {
-		return nil, moment{}, err
+		return nil, instantViews{}, err
 	}
 	m, err := v.momentAt(at)
 	return h, m, err
@@ -251,7 +251,7 @@ func (v *View) Parties(f PartyFilter, at time.Time, yield func(Party) bool) erro
 }
 
 // viewParty tells a party from its thread.
-func (v *View) viewParty(h *threadHistory, m moment) (Party, *PartyRow, error) {
+func (v *View) viewParty(h *threadHistory, m instantViews) (Party, *PartyRow, error) {
 	newest, err := h.newest()
 	if err != nil {
 		return Party{}, nil, err

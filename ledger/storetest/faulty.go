@@ -23,7 +23,7 @@ var ErrInjected = errors.New("injected failure")
 // FaultyStore is a store whose writes fail as Fault says. It is for one goroutine.
 type FaultyStore struct {
 	ledger.Store
-	FaultOf func(write int) Fault // asked before each Extend, Publish and Keep, counted from 0
+	FaultOf func(write int) Fault // asked before each Extend, Publish and Archive, counted from 0
 
 	writes  int
 	delayed []func(context.Context, ledger.Store) error

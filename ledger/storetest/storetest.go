@@ -18,8 +18,8 @@ import (
 
 // Medium is where a store keeps its things: a disk, a bucket.
 type Medium interface {
-	// Open opens the store that the world holds, a new one in an empty world. A
-	// world has one opener at a time.
+	// Open opens the store that the medium holds, a new one in an empty medium. A
+	// medium has one opener at a time.
 	Open(t testing.TB) ClosableStore
 
 	// Crash is a world as it may be found if everything stopped now: what the
@@ -34,7 +34,7 @@ type ClosableStore interface {
 	Close() error
 }
 
-// Run checks the laws that stand beside [ledger.Store], each in an empty world.
+// Run checks the laws that stand beside [ledger.Store], each on an empty medium.
 func Run(t *testing.T, empty func(t testing.TB) Medium) {
 	for _, law := range []struct {
 		name  string

@@ -20,8 +20,8 @@ const (
 	// all places are taken.
 	idleWhenFull = 5 * time.Second
 
-	// newConnGrace is how long a new connection keeps its place from those who have less
-	// right to one.
+	// newConnGrace is how long a new connection may wait for its first bytes before it
+	// can be closed for another.
 	newConnGrace = time.Second
 
 	// maxReserved connections find a place beside the limit, maxReservedPerAddress of one
@@ -35,8 +35,8 @@ const (
 	maxBodyBytes = 64 << 20
 )
 
-// connTable is all connections of a server. mu guards what is below it, the fields of every
-// address, and those of a conn that say so.
+// connTable has all connections of a server. mu guards what is below it, the fields of
+// every addressState, and those of a trackedConn that say so.
 type connTable struct {
 	max, perAddress int
 	proxies         []netip.Prefix
@@ -55,7 +55,7 @@ type addressState struct {
 	open         map[*trackedConn]struct{}
 	requestCount int
 	bodyBytes    int
-	waiting      list.List // as crowd's
+	waiting      list.List // as connTable's
 }
 
 // connections and requests are what an address has; nil has none.
@@ -77,10 +77,11 @@ func newConnTable(most, perAddress int, proxies []netip.Prefix) *connTable {
 	return &connTable{max: most, perAddress: perAddress, proxies: proxies, byAddress: make(map[netip.Prefix]*addressState)}
 }
 
-// add gives a new connection a place. If its address has none left it is that of the
-// address's connection that has waited longest, if nobody has, that of the one that has
-// waited longest of all. Where all are at work it is one of the address that has most, if
-// that has more than the new one's would; else it is a reserved one.
+// add gives a new connection a place. If its address is at its limit, it takes that of
+// the address's connection that has waited longest; if the server is at its limit, that
+// of the connection that has waited longest of all. Where all are working, it takes one
+// of the address with the most, if that has more than the new one's would have; else
+// the new connection gets a reserved place.
 func (g *connTable) add(c net.Conn) *trackedConn {
 	now := time.Now()
 	n := &trackedConn{Conn: c, table: g, network: g.networkOf(c.RemoteAddr())}
@@ -157,8 +158,9 @@ func (g *connTable) makeRoom(newcomer *addressState, now time.Time, closing []*t
 	return closing
 }
 
-// evictFromBusiest takes a place from the address that has most of something, so that a few who keep
-// all places at work keep nobody out: if a newcomer's would not have as much with one more.
+// evictFromBusiest takes a place from the address that has most of something, so that a
+// few that keep all places working cannot keep others out: only if the newcomer's would
+// not have as much with one more.
 func (g *connTable) evictFromBusiest(newcomer *addressState, has func(*addressState) int, take func(*list.List, []*trackedConn) []*trackedConn, closing []*trackedConn) []*trackedConn {
 	var most *addressState
 	for _, a := range g.byAddress {
@@ -399,10 +401,10 @@ func (l *countingListener) Accept() (net.Conn, error) {
 	return l.table.add(c), nil
 }
 
-// trackedConn is a connection that has a place. It waits for its client whenever no request is
-// at work on it: before the first, in the middle of a header or a TLS handshake, between
-// two; and while what is at work reads a body that does not come, or writes an answer
-// that is not taken.
+// trackedConn is a counted connection. It waits for its client whenever no request of
+// it is working: before the first, within a header or a TLS handshake, between two; and
+// while a request reads a body that does not come, or writes an answer that is not
+// read.
 type trackedConn struct {
 	net.Conn
 	table    *connTable
@@ -410,7 +412,7 @@ type trackedConn struct {
 	reserved bool         // its place is beside the limit
 	until    time.Time    // with reserved: when all waiting for it ends
 
-	// crowd.mu guards these.
+	// connTable.mu guards these.
 	address                  *addressState // nil if it counts for none
 	requests                 int           // at work
 	bodyBytes                int           // bytes that these have read of their bodies
@@ -418,7 +420,7 @@ type trackedConn struct {
 	closed                   bool          // closed, or about to be
 	cancel                   func()        // ends its requests; nil before net/http has it
 	waitingSince             time.Time     // of its waiting
-	tablePlace, addressPlace *list.Element // in the crowd's list and in its address's, nil while it does not wait
+	tablePlace, addressPlace *list.Element // in the table's list and in its address's, nil while it does not wait
 }
 
 // Close gives the place back.
@@ -525,7 +527,7 @@ func (c *trackedConn) endWait() {
 	c.table.mu.Unlock()
 }
 
-// workEnded notes that one request less is at work. crowd.mu is held.
+// workEnded notes that one request less is working. connTable.mu is held.
 func (c *trackedConn) workEnded() {
 	if c.working--; c.working == 0 {
 		c.table.markWaiting(c, time.Now())

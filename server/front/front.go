@@ -1,11 +1,11 @@
-// Package front stands before a handler that strangers may call, the ledger's or a
-// witness's: it bounds connections and requests, all together and by address, and
-// every wait for a client, and what has come of bodies that are not whole. Whoever holds
-// connections open keeps nobody else out: near the limit those that wait for their client
-// longest are closed, where all are at work one of the address that has most, and questions
-// about the server's health are answered beside the limit.
+// Package front limits connections and requests of a public HTTP handler, the ledger's
+// or a witness's: in total and by network address, with a bound on every wait for a
+// client and on the memory of incomplete bodies. Near the limit it closes the
+// connections that have waited longest for their client; where all are working, one of
+// the address with the most. So no client can keep others out by holding connections.
+// Health probes are answered beside the limit.
 //
-// It does not bound what a request costs once it is whole; that is the handler's.
+// It does not bound what a complete request costs; that is the handler's.
 package front
 
 import (
@@ -36,16 +36,16 @@ type Config struct {
 	// Retry-After set. Nil: one line of text.
 	Refuse func(w http.ResponseWriter, r *http.Request, status int, words string)
 
-	// Metrics are for Prometheus, at /metrics of MetricsListener alone: strangers are told
-	// nothing of it, and cannot keep the operator out. Either may be nil.
+	// Metrics are for Prometheus, at /metrics of MetricsListener alone: clients do not
+	// see them, and cannot keep the operator out. Either may be nil.
 	Metrics         prometheus.Gatherer
 	MetricsListener net.Listener
 
 	TLS *tls.Config  // brings the certificate, and HTTP/2; nil: plain HTTP
 	Log *slog.Logger // what net/http says of connections, at the level Debug; nil: none
 
-	// Probes are the paths of questions about the server's health. A connection that finds
-	// no place gets one of a few reserved ones, where they alone are answered, within 2 s.
+	// Probes are the paths of health probes. A connection that finds no place gets one
+	// of a few reserved ones, where they alone are answered, within 2 s.
 	Probes []string
 
 	// Proxies are those before the server. Many clients share the address of one, so it
@@ -177,10 +177,10 @@ func (c Config) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case len(r.TransferEncoding) > 0:
-		// Of two lengths net/http drops Content-Length before anybody sees it, so no
-		// request may have a Transfer-Encoding at all: otherwise whoever finds a proxy that
-		// believes the other length smuggles a request past it (RFC 9112 sections 6.3 and
-		// 11.2). HTTP/1.1 lets a server insist on Content-Length.
+		// Of two lengths net/http drops Content-Length before a handler sees it, so no
+		// request may have a Transfer-Encoding at all: otherwise a client behind a
+		// proxy that uses the other length can smuggle a request past it (RFC 9112
+		// sections 6.3 and 11.2). HTTP/1.1 lets a server insist on Content-Length.
 		w.Header().Set("Connection", "close")
 		c.Refuse(w, r, http.StatusBadRequest, "the request has a Transfer-Encoding: say the body's length in Content-Length alone")
 	case conn.reserved && !slices.Contains(c.Probes, r.URL.Path):
@@ -204,8 +204,8 @@ func (c Config) refuseFull(w http.ResponseWriter, r *http.Request, words string)
 	c.Refuse(w, r, http.StatusServiceUnavailable, words)
 }
 
-// connectionLog takes what net/http says about connections (a TLS handshake
-// broken off, a header too long): the strangers' doing, so for the curious only.
+// connectionLog takes what net/http says about connections (a TLS handshake broken off,
+// a header too long): the clients' faults, so at debug level only.
 type connectionLog struct{ log *slog.Logger }
 
 func (l connectionLog) Write(line []byte) (int, error) {

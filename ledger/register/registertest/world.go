@@ -30,8 +30,7 @@ type World struct {
 	signers    map[string]*record.Signer
 }
 
-// New is a world in which nothing was said yet. policy may be any text where
-// nobody checks it.
+// New is a world without records. policy may be any text where it is not checked.
 func New(now time.Time, origin, policy string) *World {
 	w := &World{
 		Now:   now.UTC().Truncate(time.Millisecond),
@@ -71,7 +70,7 @@ func privateKey(name string) ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed(seed[:])
 }
 
-// PrivatePEM is that key as a file holds it, for tests of whoever reads files.
+// PrivatePEM is that key as a file holds it, for tests of code that reads key files.
 func (w *World) PrivatePEM(name string) []byte {
 	der, err := x509.MarshalPKCS8PrivateKey(privateKey(name))
 	if err != nil {
@@ -155,7 +154,8 @@ func (w *World) Sign(st *record.Statement, names ...string) record.Envelope {
 	return w.SignAs(record.Envelope{PayloadType: record.PayloadType, Payload: payload}, names...)
 }
 
-// NoteAdmitted tells the world that a record was admitted: its thread has it as head.
+// NoteAdmitted tells the world that a record was admitted: the next record on its
+// thread follows it.
 func (w *World) NoteAdmitted(env record.Envelope) {
 	st, err := record.ParseStatement(env.Payload)
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 const (
 	// Version is the charter's `rules` number that these tables judge.
 	Version = 1
-	// NameKeyFormat numbers the form of [NameKey]. Whoever stores keys raises its own
+	// NameKeyFormat numbers the form of [NameKey]. A store of such keys raises its own
 	// format with it, and rebuilds by replay.
 	NameKeyFormat = 1
 )

@@ -1,5 +1,5 @@
-// Package certificate lets whoever serves TLS go on with a certificate whose files are
-// renewed in place, as ACME clients do, without a restart.
+// Package certificate reloads a server's TLS certificate when its files are renewed in
+// place, as ACME clients do, without a restart.
 package certificate
 
 import (

@@ -1,13 +1,13 @@
-// Package cosignatures asks witnesses for cosignatures over HTTP (C2SP tlog-witness,
-// "add-checkpoint"), for one ledger.
+// Package cosignatures collects the cosignatures of a ledger's witnesses over HTTP
+// (C2SP tlog-witness, "add-checkpoint").
 //
-// It asks all witnesses of a policy at once, those outside the quorum too, and has
-// an answer as soon as the quorum is there: nobody waits for a dead witness that is
-// not needed. What comes later is handed over all the same. No witness is asked
-// two things at a time; of what waits for one meanwhile, only the newest is sent.
+// It asks all witnesses of a policy in parallel, also those outside the quorum, and
+// returns as soon as the quorum is satisfied; later cosignatures are passed to
+// ask.OnLate. Each witness has at most one request at a time; of several pending
+// checkpoints only the newest is sent.
 //
 // It promises nothing about the witnesses. Each cosignature is verified before it
-// counts, and the ledger verifies all of it again.
+// counts, and the ledger verifies all of them again.
 package cosignatures
 
 import (
@@ -72,13 +72,12 @@ func New(c Config) *Collector {
 var errClosed = errors.New("the asker was closed")
 
 // Cosign is a [ledger.CosignFunc]. It returns once the quorum is satisfied, every
-// witness has answered or failed, or ctx has ended; witnesses go on answering to
-// ask.Late. The error says of each witness why it gave nothing; with a quorum it
-// is nil.
+// witness has answered or failed, or ctx has ended; later answers go to ask.OnLate. The
+// error says of each witness why it gave nothing; with a quorum it is nil.
 //
-// Where the question is whether the log is new, it hears beside the quorum whoever
-// answers within Config.Timeout, at the log's URL too: that is asked once in the life of
-// a log, and one witness may know what the others do not.
+// If ask.ProbesNewLog, it waits beyond the quorum for all witnesses that answer within
+// Config.Timeout, and for the log's own URL: this happens once in the life of a log,
+// and a single witness may know of earlier checkpoints.
 func (a *Collector) Cosign(ctx context.Context, ask ledger.CosignRequest) (ledger.CosignResponse, error) {
 	r := newCosignRound(ask)
 	if err := a.startRound(ctx, r); err != nil {
@@ -127,8 +126,8 @@ func (a *Collector) startRound(ctx context.Context, r *cosignRound) error {
 			asked = append(asked, p)
 		}
 	}
-	// Who has failed is left alone for a while, unless there is no quorum of those that
-	// have not: whether another one has recovered nobody knows.
+	// A witness that failed is not asked for a while, unless the others make no quorum:
+	// it may have recovered meanwhile.
 	if !r.ask.ProbesNewLog() && !r.needsPaused {
 		asked = slices.DeleteFunc(asked, func(p *peer) bool { return p.backingOff() })
 	}
@@ -293,7 +292,7 @@ func (a *Collector) markStarted(p *peer, r *cosignRound, cancel context.CancelFu
 	return !a.closed
 }
 
-// Close breaks off what is under way and waits for it.
+// Close cancels the requests in flight and waits for them.
 func (a *Collector) Close() {
 	a.mu.Lock()
 	if !a.closed {
@@ -314,8 +313,8 @@ func witnessesAt(policy *proof.Policy, url string) []proof.Witness {
 	return slices.DeleteFunc(policy.Witnesses(), func(w proof.Witness) bool { return w.URL != url })
 }
 
-// knownSize is what a witness says of itself that has not cosigned the empty tree:
-// by the size of its 409 and by the checkpoint that it shows ([ledger.CosignRequest.ProbesNewLog]).
+// knownSize is what a witness that did not cosign the empty tree claims: the size in
+// its 409, and the checkpoint that it serves ([ledger.CosignRequest.ProbesNewLog]).
 //
 // A witness that never cosigned anything of the log has no reason to refuse the empty
 // tree: tlog-witness allows it, "add-checkpoint" names the root it must have, and the
@@ -428,8 +427,8 @@ func (a *Collector) witnessStatus(name string) *witnessStatus {
 	return a.statuses[name]
 }
 
-// Status is that of every witness of the policy asked under last, in its order;
-// empty before the first question.
+// Status is that of every witness of the policy asked under last, in its order; empty
+// before the first round.
 func (a *Collector) Status() []Status {
 	a.mu.Lock()
 	defer a.mu.Unlock()

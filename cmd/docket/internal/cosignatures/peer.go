@@ -21,8 +21,8 @@ const (
 	maxBackoff = time.Minute
 )
 
-// maxRetryAfter bounds what a witness may ask for with Retry-After: what it says in an
-// hour of trouble must not cost the ledger its quorum for a day.
+// maxRetryAfter bounds a witness's Retry-After, so that one overloaded hour does not
+// cost the ledger its quorum for a day.
 const maxRetryAfter = 10 * time.Minute
 
 // maxPauseIfNeeded is how long it is left alone while there is no quorum without it: publication
@@ -40,7 +40,7 @@ type peer struct {
 	current, pending *cosignRound              // what it is being asked, and after that
 	rehearsal        *rehearsal                // what it is to be asked before that
 	wake             chan struct{}             // holds one value when next or rehearsal was set
-	cancel           context.CancelFunc        // breaks off the request under way
+	cancel           context.CancelFunc        // cancels the request in flight
 	lastRequest      map[requestKind]time.Time // when the last request began
 
 	cosignedSize uint64 // that it cosigned last, as far as known
@@ -53,8 +53,7 @@ type peer struct {
 	pauses       map[requestKind]requestedPause // when it asked to be left alone
 }
 
-// requestKind is what a witness is asked for. Each has an allowance of its own there, or may
-// have: one that is used up says nothing about the other.
+// requestKind distinguishes requests that may have separate rate limits at a witness.
 type requestKind bool
 
 const (
@@ -101,7 +100,7 @@ func (p *peer) oldSize(ask ledger.CosignRequest) uint64 {
 	return min(p.cosignedSize, ask.Tree().Size)
 }
 
-// requestKindOf is what the question will be to it, as far as known.
+// requestKindOf is the kind of request that this peer will see, as far as known.
 func (p *peer) requestKindOf(ask ledger.CosignRequest) requestKind {
 	return requestKindFor(p.oldSize(ask), ask)
 }
@@ -239,7 +238,7 @@ func (a *Collector) recordOutcome(p *peer, r *cosignRound, what requestKind, at 
 	}
 	select {
 	case <-a.closing:
-		return // broken off; nobody's fault
+		return // cancelled by Close; not the witness's failure
 	default:
 	}
 	s := (*wire.StatusError)(nil)

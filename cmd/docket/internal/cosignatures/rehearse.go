@@ -17,7 +17,7 @@ import (
 // meanwhile waits for it.
 const maxRehearsal = 3 * time.Second
 
-// Rehearsed is how a rehearsal went. The zero value: nobody was asked.
+// Rehearsed is how a rehearsal went. The zero value: no witness was asked.
 type Rehearsed struct {
 	At        time.Time // when the last witness had answered
 	Quorum    bool      // those who are ready make the policy's quorum
@@ -33,13 +33,13 @@ type Readiness struct {
 }
 
 // Rehearse asks each witness of the policy asked under last to cosign once more what it
-// cosigned last, with the log's signatures by these keys alone: whoever does so would
-// not miss the others. A witness keeps its state by origin and not by key, and the
-// tree is the one that it has: no proof is needed, and nothing new is signed, by the log
-// least of all (tlog-witness "add-checkpoint").
+// cosigned last, with the log's signatures by these keys alone: a witness that does so
+// does not need the others. A witness keeps its state by origin and not by key, and the
+// tree is the one that it has: no proof is needed, and nothing new is signed, by the
+// log least of all (tlog-witness "add-checkpoint").
 //
-// Each is asked between two rounds, so that no other checkpoint is under way, and not
-// while it has asked to be left alone. How it answers changes nothing about how it is
+// Each is asked between two rounds, so that no other checkpoint is in flight, and not
+// before its Retry-After has passed. How it answers changes nothing about how it is
 // asked otherwise. It takes Config.Timeout and maxRehearsal at most, or until ctx ends.
 func (a *Collector) Rehearse(ctx context.Context, keys ...proof.Key) Rehearsed {
 	ctx, cancel := context.WithTimeout(ctx, a.config.Timeout+maxRehearsal)
@@ -91,7 +91,7 @@ func (a *Collector) Rehearsed() Rehearsed {
 	return a.rehearsed
 }
 
-// rehearsal is one question to one peer.
+// rehearsal is one request to one peer.
 type rehearsal struct {
 	peer   *peer
 	keys   []proof.Key
@@ -99,8 +99,8 @@ type rehearsal struct {
 	said   chan map[string]error // one value: of each witness there, by its name, why it is not ready; nil if it is
 }
 
-// enqueueRehearsals puts the question to each peer of the policy, and says of which witnesses it
-// is known that they cannot be asked.
+// enqueueRehearsals queues a rehearsal for each peer of the policy, and says of which
+// witnesses it is known that they cannot be asked.
 func (a *Collector) enqueueRehearsals(ctx context.Context, keys []proof.Key) (*proof.Policy, []*rehearsal, map[string]error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -126,7 +126,7 @@ func (a *Collector) enqueueRehearsals(ctx context.Context, keys []proof.Key) (*p
 	return a.policy, all, wrong
 }
 
-// withdraw takes a question back that nobody waits for any more.
+// withdraw removes a rehearsal whose caller no longer waits.
 func (a *Collector) withdraw(x *rehearsal) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -170,7 +170,8 @@ func (a *Collector) rehearse(ctx context.Context, p *peer) {
 		r := newCosignRound(ledger.CosignRequest{Signed: last, Policy: x.policy})
 		var sigs []proof.Signature
 		if sigs, err = a.askAlone(ctx, p, last, x.keys); err == nil {
-			// A cosignature is of the tree, whoever signed that: it is verified as any is.
+			// A cosignature is of the tree and not of its signatures: it is verified as
+			// any other.
 			_, said = r.verify(sigs, at)
 			for _, s := range sigs {
 				for _, w := range at {

@@ -11,11 +11,11 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// cosignRound is one question to all witnesses of a policy.
+// cosignRound is one checkpoint for which all witnesses of a policy are asked.
 type cosignRound struct {
 	ask         ledger.CosignRequest
-	quorumOrAll chan struct{} // closed once the quorum is there, or nobody is left
-	all         chan struct{} // closed once nobody is left
+	quorumOrAll chan struct{} // closed once the quorum is satisfied, or all have answered
+	all         chan struct{} // closed once all have answered
 
 	needsPaused bool // there is no quorum without those who failed or asked to be left alone; set before the start
 
@@ -34,7 +34,7 @@ func newCosignRound(ask ledger.CosignRequest) *cosignRound {
 	return &cosignRound{ask: ask, quorumOrAll: make(chan struct{}), all: make(chan struct{})}
 }
 
-// addError notes why somebody is not asked.
+// addError records why a witness is not asked.
 func (r *cosignRound) addError(who string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -121,8 +121,8 @@ func (r *cosignRound) result() (ledger.CosignResponse, error) {
 }
 
 // verify leaves the cosignatures by these witnesses that verify, and says of each
-// witness that gave none, or one that is no good, why. Signatures by keys that are
-// nobody's here are ignored (tlog-witness "add-checkpoint").
+// witness that gave none, or one that is no good, why. Signatures by keys of none of
+// these witnesses are ignored (tlog-witness "add-checkpoint").
 func (r *cosignRound) verify(sigs []proof.Signature, at []proof.Witness) (good map[string]proof.Signature, wrong map[string]error) {
 	good, wrong = make(map[string]proof.Signature), make(map[string]error)
 	var all []proof.Signature

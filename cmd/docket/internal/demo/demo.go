@@ -1,7 +1,7 @@
 // Package demo plays the whole of Docket on loopback, with fictional parties and
-// throw-away keys: an authority restricts, providers answer, an auditor checks,
-// and what must be refused is refused. Everything goes over HTTP through the same
-// client that anybody uses; the demo has no back door.
+// throw-away keys: an authority restricts, providers answer, an auditor checks, and
+// what must be refused is refused. Everything goes over HTTP through the same client
+// that every user has; the demo has no other access.
 package demo
 
 import (
@@ -62,8 +62,9 @@ func Run(ctx context.Context, o Options) error {
 	return s.run(ctx, l, o.Once)
 }
 
-// lockDir makes a directory for one demo alone, in place of an earlier one's only. The
-// mark is locked before anything is removed, and stays: a demo that runs keeps its files.
+// lockDir locks a directory for one demo and clears an earlier demo's files. The mark
+// file is locked before anything is removed and is kept, so a running demo keeps its
+// files.
 func lockDir(dir string) (lock io.Closer, err error) {
 	mark := filepath.Join(dir, markFile)
 	entries, err := os.ReadDir(dir)
@@ -88,7 +89,7 @@ func lockDir(dir string) (lock io.Closer, err error) {
 	return lock, nil
 }
 
-// resetDir removes what an earlier demo left, and makes the directories of a new one.
+// resetDir removes an earlier demo's files and makes the directories of a new one.
 func resetDir(dir string) error {
 	earlier, err := os.ReadDir(dir)
 	if err != nil {
@@ -256,7 +257,7 @@ func (s *scenario) printStep(number, what, words string) {
 	s.printLine("  %-4s %-15s %s", number, what, words)
 }
 
-// printOutcome tells a step that ends in a verdict, on one line with dots between.
+// printOutcome prints a step and its outcome, on one line with dots between.
 func (s *scenario) printOutcome(what, words, result string) {
 	const column = 46
 	if n := column - len(words) - 1; n > 1 {

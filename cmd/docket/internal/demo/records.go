@@ -168,8 +168,8 @@ func orderText(o order) string {
 	return fmt.Sprintf("ORDER %s (fictional)\n\nOffice of Cloud Restrictions\n\n%s is subject to special measures from %s.\n", o.name, o.says.Target.Name, o.says.EffectiveFrom)
 }
 
-// keyring holds the keys of everybody in the story, by party-holder, as it also
-// writes them, unencrypted, into one directory.
+// keyring holds the keys of all parties of the demo, by party-holder, as it also writes
+// them, unencrypted, into one directory.
 type keyring struct {
 	dir     string
 	signers map[string]*record.Signer

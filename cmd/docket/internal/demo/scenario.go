@@ -19,8 +19,8 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
-// admitCharter writes, signs and admits the charter. It is the one record that does
-// not go over HTTP: nobody can be asked before there is a ledger.
+// admitCharter writes, signs and admits the charter. It is the one record that does not
+// go over HTTP: there is no server before there is a ledger.
 func (s *scenario) admitCharter(ctx context.Context) (err error) {
 	s.printLine("")
 	s.printLine("authority")
@@ -53,7 +53,8 @@ func (s *scenario) admitCharter(ctx context.Context) (err error) {
 	return nil
 }
 
-// enrolAndDesignate enrols everybody, tries an order with one signature, and gives three.
+// enrolAndDesignate enrols all parties, tries an order with one signature, and gives
+// three.
 func (s *scenario) enrolAndDesignate(ctx context.Context) error {
 	var names []string
 	all := s.enrolments()

@@ -201,10 +201,10 @@ func (s *scenario) refusesToCosign(ctx context.Context, p *witnessNode, note []b
 	return err != nil
 }
 
-// catchFork starts the witness again that was stopped before either history was whole. It
-// is asked to cosign neither: somebody to whom the second one was shown hands that in,
-// and the first it knows by gossip alone. The file that it makes of them is kept, and
-// verified as a stranger would.
+// catchFork starts the stopped witness, which was asked to cosign neither history,
+// gives it the forked checkpoint as a client would, and runs one round of gossip, from
+// which it learns the first history. The evidence is written to a file and verified
+// from there.
 func (s *scenario) catchFork(ctx context.Context, note []byte) (*proof.SplitView, error) {
 	back := s.witnessNodes[1]
 	if err := back.start(ctx); err != nil {

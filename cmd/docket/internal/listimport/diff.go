@@ -246,8 +246,8 @@ func (e *RemovalError) percent() string {
 	}
 }
 
-// checkRemovals allows the removals that stay within the charter's percentage, or that
-// were allowed by number.
+// checkRemovals allows removals within the charter's percentage, or up to the number
+// given by AllowRemoved.
 func checkRemovals(removed, inForce int, o Options) error {
 	if int64(removed)*100 <= o.MaxRemovedPercent*int64(inForce) || removed <= o.AllowRemoved {
 		return nil

@@ -230,9 +230,9 @@ func loadKeys(dir string, generations ...int) (Keys, error) {
 }
 
 // signedMarks are files beside the keys, one for each key that has signed a tree with
-// entries. They are kept apart from the store, for the day on which that is lost: an
-// empty store beside a marked key is no beginning. That such a file is there is all
-// that counts; what it says is for people.
+// entries. They are outside the store, so that a lost store is noticed: an empty store
+// beside a marked key is an error. Only the existence of the file counts; its text is
+// for operators.
 type signedMarks struct {
 	files vfs.FS
 	dir   string // of the keys
@@ -304,8 +304,8 @@ func (m signedMarks) writeMark(k proof.Key) error {
 	return errors.Join(err, f.Close())
 }
 
-// CheckPolicy refuses a charter whose policy lacks one of the directory's keys:
-// nobody could verify what the ledger signs with it.
+// CheckPolicy refuses a charter whose policy lacks one of the directory's keys: no
+// verifier could accept what the ledger signs with it.
 func (k Keys) CheckPolicy(c *record.Charter) error {
 	policy, err := proof.ParsePolicy([]byte(c.Policy))
 	if err != nil {
@@ -334,10 +334,10 @@ func (k Keys) diffPolicy(policy *proof.Policy) (missing, unnamed []proof.Key) {
 	return missing, unnamed
 }
 
-// CheckKeys holds the directory's keys against the newest charter: what they sign
-// from now on has to satisfy its policy. [ledger.ErrNoLogKey] if they cannot; what
-// only needs somebody's attention goes to the log. Without a charter there is
-// nothing to say.
+// CheckKeys holds the directory's keys against the newest charter: what they sign from
+// now on has to satisfy its policy. [ledger.ErrNoLogKey] if they cannot; what needs
+// only an operator's attention goes to the log. Without a charter there is nothing to
+// check.
 func (n *Node) CheckKeys() error {
 	policy, since, err := n.policy()
 	if policy == nil || err != nil {

@@ -46,8 +46,8 @@ type Config struct {
 	// if zero.
 	MinFree uint64 // bytes
 
-	// Fatal ends the process once nobody knows any more what is on the disk; nil
-	// exits with status 1. It must not return.
+	// Fatal ends the process when the state of the disk is unknown; nil exits with
+	// status 1. It must not return.
 	Fatal func(reason string)
 }
 
@@ -94,7 +94,7 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 		// Nothing is made in its place, where the backup is to go.
 		return nil, errors.Join(fmt.Errorf("%w: %s is gone, and the log's keys have signed entries", ledger.ErrRollback, dir("store")), lock.Close())
 	}
-	n := &Node{config: c, health: disk.NewHealth(disk.Config{Log: c.Log, Wait: true, Fatal: c.Fatal}), lock: lock}
+	n := &Node{config: c, health: disk.NewHealth(disk.Config{Log: c.Log, WaitForSpace: true, Fatal: c.Fatal}), lock: lock}
 	defer context.AfterFunc(ctx, n.health.GiveUp)() // what waits for a full disk does not keep it from ending
 	if n.store, err = pebblestore.Open(c.Files, dir("store"), pebblestore.Options{Health: n.health}); err != nil {
 		return nil, errors.Join(err, lock.Close())
@@ -247,9 +247,9 @@ func (n *Node) Serve(ctx context.Context, l net.Listener, c server.Config) error
 	go func() {
 		err := n.Ledger.Run(running)
 		if !errors.Is(err, ledger.ErrCorrupt) {
-			stopServing() // a ledger that stopped serves nobody: whoever supervises starts anew
+			stopServing() // the process must be restarted once the ledger has stopped
 		}
-		ran <- err // where its disk is damaged a new start helps nobody: it goes on being read
+		ran <- err // where its disk is damaged a restart does not help: reads go on
 	}()
 	rehearsing := make(chan struct{})
 	go func() { defer close(rehearsing); n.rehearsals(serving) }()

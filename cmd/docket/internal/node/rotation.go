@@ -27,10 +27,10 @@ type Rehearsed = cosignatures.Rehearsed
 var ErrNotPublished = errors.New("nothing is published yet")
 
 // Rehearse asks each witness of the newest policy whether it cosigns what the newer of
-// two generations of log keys signs alone ([cosignatures.Collector.Rehearse]). Before, unless the
-// ledger asked them since it was opened, they are shown the published checkpoint with
-// all signatures, as they are before anything new is signed. Where the quorum is none,
-// nobody needs to be asked.
+// two generations of log keys signs alone ([cosignatures.Collector.Rehearse]). Before,
+// unless the ledger asked them since it was opened, they are shown the published
+// checkpoint with all signatures, as they are before anything new is signed. Where the
+// quorum is none, no witness is asked.
 //
 // [ErrNotPublished], or as of [ledger.Ledger.Recosign].
 func (n *Node) Rehearse(ctx context.Context) (Rehearsed, error) {
@@ -167,7 +167,7 @@ func (n *Node) sayRehearsed(r Rehearsed, pause time.Duration) {
 	origin := slog.String("origin", n.config.Keys.Origin)
 	unready := unreadyOf(r)
 	switch {
-	case len(r.Witnesses) == 0: // nobody to ask, or not yet
+	case len(r.Witnesses) == 0: // no witness to ask, or not yet
 	case !r.Quorum:
 		n.config.Log.Warn("the older log keys must go on signing: the witnesses that cosign what the new ones sign alone make no quorum", origin, "not ready", unready, "asked again in", pause.String())
 	case unready != "":

@@ -123,7 +123,7 @@ func (r *reader) closeFile(s *scanner) error {
 	if len(r.noEndMark) == 0 {
 		return nil
 	}
-	// Whoever trims one file of a list trims all; one alone was cut.
+	// An editor that trims one file of a list trims all; one alone was truncated.
 	if len(r.noEndMark) < len(r.list.Files) {
 		return fmt.Errorf("%s: the end mark (a last line 0x1A) is missing, and not in its companions: it is cut off, download all three again",
 			r.noEndMark[0])

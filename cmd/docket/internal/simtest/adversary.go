@@ -20,9 +20,9 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/storetest"
 )
 
-// maliciousLog is an operator who keeps two histories of one log, each with records that
-// are in order, signs both with the log's keys, has both cosigned by whomever it can
-// reach, and shows each to an audience of its own, quorum or not.
+// maliciousLog signs two histories of one log, each of valid records, with the log's
+// keys, gets cosignatures for both from all witnesses that it can reach, and serves
+// each to a different audience, with or without a quorum.
 type maliciousLog struct {
 	sim      *networkSim
 	branches [2]*branch
@@ -44,7 +44,7 @@ type branch struct {
 func viewHost(i int) string   { return fmt.Sprintf("view-%d.example", i) }
 func staleHost(i int) string  { return fmt.Sprintf("stale-%d.example", i) }  // the newest that had a quorum
 func mixedHost(i int) string  { return fmt.Sprintf("mixed-%d.example", i) }  // checkpoints of one, the rest of the other
-func mirrorHost(i int) string { return fmt.Sprintf("mirror-%d.example", i) } // tiles alone, kept by somebody else
+func mirrorHost(i int) string { return fmt.Sprintf("mirror-%d.example", i) } // tiles alone, by another operator
 
 // newMaliciousLog takes over where the honest ledger stopped.
 func newMaliciousLog(tn *networkSim, entries [][]byte, published *proof.Published) (*maliciousLog, error) {
@@ -182,13 +182,13 @@ func (f *maliciousLog) handler(says *[]byte, has *branch) http.Handler {
 // strangerHost has no key, and sends witnesses whatever he has.
 const strangerHost = "stranger.example"
 
-// replayNotes lets the stranger send a witness the honest ledger's notes again, in one way
-// or the other: all are genuine, most are old; or the newest alone, many times.
+// replayNotes sends a witness the honest ledger's notes again, as an outsider, in one
+// way or the other: all are genuine, most are old; or the newest alone, many times.
 func (tn *networkSim) replayNotes(s *witnessNode) {
 	w, err := wire.NewWitness(s.url(), tn.net.transportOf(strangerHost))
 	must(err)
 	notes := tn.invariants.requestedNotes()
-	way := tn.roll(3)
+	way := tn.intn(3)
 	if way == 2 && len(notes) > 0 {
 		tn.repeatRequest(s, notes[len(notes)-1])
 		return
@@ -211,8 +211,8 @@ func (tn *networkSim) replayNotes(s *witnessNode) {
 	}
 }
 
-// repeatRequest lets the stranger ask a witness again and again for one checkpoint, more often
-// than a log may save up requests. No witness of ours ever has enough of it.
+// repeatRequest asks a witness again and again for one checkpoint, as an outsider, more
+// often than a log's burst allows. No witness of ours ever has enough of it.
 func (tn *networkSim) repeatRequest(s *witnessNode, note []byte) {
 	w, err := wire.NewWitness(s.url(), tn.net.transportOf(strangerHost))
 	must(err)
@@ -235,8 +235,9 @@ func (tn *networkSim) repeatRequest(s *witnessNode, note []byte) {
 	}
 }
 
-// sendMalformed lets the stranger send nonsense: no log's checkpoint, one of an unknown log,
-// one that he signed himself, and evidence of which each checkpoint is genuine.
+// sendMalformed sends invalid requests, as an outsider: no log's checkpoint, one of an
+// unknown log, one that the outsider signed, and evidence of which each checkpoint is
+// genuine.
 func (tn *networkSim) sendMalformed(s *witnessNode) {
 	w, err := wire.NewWitness(s.url(), tn.net.transportOf(strangerHost))
 	must(err)
@@ -245,7 +246,7 @@ func (tn *networkSim) sendMalformed(s *witnessNode) {
 		must(err)
 		signer, err := proof.ParseSigner(secret)
 		must(err)
-		signed, err := proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: uint64(1 + tn.roll(100))}, signer)
+		signed, err := proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: uint64(1 + tn.intn(100))}, signer)
 		must(err)
 		return signed.Note()
 	}
@@ -267,13 +268,13 @@ func (tn *networkSim) sendMalformed(s *witnessNode) {
 	tn.countEvent("nonsense sent to a witness")
 }
 
-// floodWitness lets the operator of two histories sign trees that nobody can ever compare,
-// more than a witness keeps, so that there is no room for what a client has to say.
+// floodWitness lets the malicious log sign trees that can never be compared, more than
+// a witness stores, to leave no space for what a client submits.
 func (f *maliciousLog) floodWitness(s *witnessNode) {
 	tn := f.sim
 	w, err := wire.NewWitness(s.url(), tn.net.transportOf(strangerHost))
 	must(err)
-	from, taken := uint64(1)<<(30+tn.roll(20)), 0
+	from, taken := uint64(1)<<(30+tn.intn(20)), 0
 	for i := range uint64(70) {
 		cp := proof.Checkpoint{Origin: origin, Size: from + i, Root: proof.LeafHash(fmt.Appendf(nil, "%d", from+i))}
 		signed, err := proof.SignCheckpoint(cp, tn.ledger.keys.Signers...)
@@ -336,7 +337,7 @@ func (l *slowLog) listen(life context.Context) {
 func (l *slowLog) submitTo(s *witnessNode) {
 	w, err := wire.NewWitness(s.url(), l.sim.net.transportOf(slowLogHost))
 	must(err)
-	size := 1 + l.sim.roll(slowLogSize)
+	size := 1 + l.sim.intn(slowLogSize)
 	_, err = w.AddCheckpoint(l.sim.dayCtx, wire.AddCheckpoint{Note: l.note(size)})
 	l.sim.tracef("another log, which serves no tiles, brings %d entries to %s: %s", size, s.name, firstLine(err))
 	if err == nil && s.runsRealWitness() {
@@ -344,8 +345,8 @@ func (l *slowLog) submitTo(s *witnessNode) {
 	}
 }
 
-// requestedNotes are the checkpoints that the ledger has asked anybody to cosign while it
-// was honest, one of each tree, the smallest first.
+// requestedNotes are the checkpoints that the ledger has asked any witness to cosign
+// while it was honest, one of each tree, the smallest first.
 func (o *networkInvariants) requestedNotes() (notes [][]byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -353,7 +354,7 @@ func (o *networkInvariants) requestedNotes() (notes [][]byte) {
 	for t := range o.requested {
 		trees = append(trees, t)
 	}
-	slices.SortFunc(trees, compareTrees)
+	slices.SortFunc(trees, orderTrees)
 	for _, t := range trees {
 		notes = append(notes, o.requested[t])
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
-// authors write records and send them: honest ones and forged ones, again when no
-// answer came, again when one did. They believe nothing but a verified receipt.
+// authors write and submit records: valid and invalid ones, repeated after no answer
+// and after an answer. They rely only on verified receipts.
 type authors struct {
 	*registertest.World // what they know of the ledger's threads: by receipts alone
 
@@ -42,7 +42,7 @@ type submission struct {
 	missingSigners []string // those who have yet to sign it
 	onReceipt      func()   // what its sender learns from the receipt; may be nil
 
-	inFlight   int  // times that it is under way
+	inFlight   int  // how many requests of it are in flight
 	decided    bool // refused, or there is a receipt
 	hasReceipt bool
 }
@@ -66,7 +66,8 @@ func (p *authors) newSubmission(what string, env record.Envelope) *submission {
 	return l
 }
 
-// send sends a letter, unless it is under way. The impatient send it twice at once.
+// send submits a record, unless it is in flight. Impatient authors submit it twice at
+// once.
 func (p *authors) send(l *submission) {
 	if l.inFlight > 0 {
 		return
@@ -105,7 +106,7 @@ func invalidNote(l *submission) string {
 	return ", forged: " + l.whyInvalid
 }
 
-// onOutcome takes in what became of a letter. An error breaks a law.
+// onOutcome notes the outcome of a submission. An error is a violated invariant.
 func (p *authors) onOutcome(l *submission, s *client.Submission, err error) error {
 	var problem *client.Problem
 	switch {
@@ -149,7 +150,7 @@ func (p *authors) onReceipt(l *submission, s *client.Submission) error {
 	return nil
 }
 
-// resendCurrent sends a letter again that turns out to be on the ledger: its receipt
+// resendCurrent submits a record again that turns out to be on the ledger: its receipt
 // tells what the next one on its thread follows.
 func (p *authors) resendCurrent(current string) {
 	for _, l := range p.submissions {
@@ -214,8 +215,8 @@ var zone = func() *time.Location {
 	return z
 }()
 
-// bootstrapRecord is the record without which nothing else goes, nil if there is none. While
-// nobody knows what became of it, it is the same one.
+// bootstrapRecord is the record without which nothing else goes, nil if there is none.
+// While its outcome is unknown, it is the same one.
 func (p *authors) bootstrapRecord() *submission {
 	switch {
 	case p.Ledger.IsZero():
@@ -241,7 +242,7 @@ func (p *authors) pendingOrNew(what string, make func() record.Envelope) *submis
 	return p.newSubmission(what, make())
 }
 
-// action is one thing to be said, and who has to sign it.
+// action is a record to be written, and its signers.
 type action struct {
 	description    string
 	thread, issuer string

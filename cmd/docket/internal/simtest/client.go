@@ -13,7 +13,8 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// clientNode is a client with a trust directory, of whom nobody knows what it is shown.
+// clientNode is a client with a trust directory. Which history it is shown is up to the
+// log.
 type clientNode struct {
 	sim     *networkSim
 	name    string
@@ -32,7 +33,7 @@ func (c *clientNode) update(replay bool) error {
 	cl, err := client.New(ledgerURL, c.sim.net.transportOf(c.name))
 	must(err)
 	if c.sim.chance(15) {
-		c.fault.arm(false, c.sim.roll(60), pick(c.sim, 0, 50, 100), c.sim.rng.Uint64())
+		c.fault.arm(false, c.sim.intn(60), pick(c.sim, 0, 50, 100), c.sim.rng.Uint64())
 	}
 	ctx, cancel := context.WithCancel(c.sim.dayCtx)
 	defer cancel()
@@ -117,8 +118,8 @@ func (c *clientNode) recordTrusted(t *client.Trust) error {
 	return nil
 }
 
-// checkError judges a complaint: while the ledger has its own disk and one history,
-// nobody may speak of two.
+// checkError checks a client's error: while the ledger has its own disk and one
+// history, a *[client.ForkError] is a violation.
 func (c *clientNode) checkError(err error) error {
 	var fork *client.ForkError
 	var short *proof.QuorumError

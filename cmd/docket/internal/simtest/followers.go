@@ -21,7 +21,7 @@ type follower struct {
 
 	syncing     bool
 	incarnation int                // machines that this one has been: news of an earlier one is none
-	cancelSync  context.CancelFunc // ends the synchronisation under way
+	cancelSync  context.CancelFunc // cancels the sync in flight
 	trusted     proof.Tree         // what it believed last
 }
 
@@ -156,8 +156,8 @@ func (a *auditor) onReport(r *client.AuditReport, err error) error {
 	return a.w.invariants.onAudited(r)
 }
 
-// verifyRandomChain asks for a chain of records that ends with somebody's, and checks who
-// signed it with nothing else in hand but the policy.
+// verifyRandomChain asks for the chain of a random record, and checks who signed it
+// with the policy alone.
 func (w *LedgerSim) verifyRandomChain() {
 	known := w.authors.withReceipt()
 	if len(known) == 0 {

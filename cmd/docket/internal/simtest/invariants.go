@@ -61,7 +61,8 @@ func (l *ledgerInvariants) openShadow() (err error) {
 // onSent: the record may be admitted from now on.
 func (l *ledgerInvariants) onSent(id record.ID) { delete(l.refusedStatus, id) }
 
-// onRefused: nobody will find the record in the log, unless it is under way once more.
+// onRefused records a refusal: from now on the record must not be in the log, unless it
+// was submitted again.
 func (l *ledgerInvariants) onRefused(id record.ID, p *client.Problem, last bool) error {
 	if last {
 		l.refusedStatus[id] = p.Status
@@ -99,7 +100,7 @@ func (l *ledgerInvariants) onReceipt(r *client.Receipt) error {
 	return nil
 }
 
-// check re-checks every law of a ledger that is up.
+// check checks every invariant of a running ledger again.
 func (l *ledgerInvariants) check(ctx context.Context, m *ledgerNode) error {
 	if m.node == nil {
 		return nil
@@ -148,8 +149,8 @@ func (l *ledgerInvariants) onAudited(r *client.AuditReport) error {
 	return nil
 }
 
-// checkFromScratch is every law once more and from nothing: each receipt parsed and verified
-// again, the register replayed from zero.
+// checkFromScratch checks every invariant from scratch: each receipt parsed and
+// verified again, the register replayed from zero.
 func (l *ledgerInvariants) checkFromScratch() error {
 	for _, r := range l.receipts {
 		parsed, err := proof.ParseReceipt(r.Text)
@@ -267,8 +268,9 @@ func (l *ledgerInvariants) checkRoot(ctx context.Context, m *ledgerNode, cp proo
 	return nil
 }
 
-// checkReceipts: every receipt and every other promise holds in the tree as it is.
-// Their signatures were verified when they came; see [laws.verify].
+// checkReceipts checks that every receipt and every other promise holds in the current
+// tree. Their signatures were verified when they arrived
+// ([ledgerInvariants.onReceipt]).
 func (l *ledgerInvariants) checkReceipts(cp proof.Checkpoint) error {
 	for _, r := range l.receipts {
 		tree := r.Published().Checkpoint().Tree()

@@ -40,7 +40,7 @@ type ledgerNode struct {
 	fault diskFault
 }
 
-// diskFault is one misfortune of a disk that is to come, or that came.
+// diskFault is one scheduled or triggered failure of a disk or of its power.
 type diskFault struct {
 	mu          sync.Mutex // Pebble writes in the background too; guards what follows
 	armed       bool
@@ -102,7 +102,7 @@ func (m *ledgerNode) ledgerConfig() ledger.Config {
 	return ledger.Config{MaxBatchItems: 3, MaxPoolItems: 40, MaxBacklog: 60, NewLog: true}
 }
 
-// logBuffer are what the ledger says that a person must hear.
+// logBuffer holds the ledger's log lines of level error.
 type logBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -242,10 +242,10 @@ func (t *diskFault) disarm() *vfs.MemFS {
 	return left
 }
 
-// crashedDisk is a disk as a crash of this machine leaves it: all that was synced,
-// and of the rest every block of 4,096 bytes and the names of every directory with
-// the chance keep, in percent. 100 is a process that was killed while its machine
-// went on. The disk given is of no use afterwards.
+// crashedDisk returns the disk as a crash leaves it: all synced data, and of the rest
+// each block of 4,096 bytes and each directory's names with probability keep percent.
+// 100 is a killed process on a machine that goes on. The original disk must not be used
+// afterwards.
 //
 // A directory keeps its new names together or not at all: Pebble's manifest and the
 // marker that names it have only their order, which journals of file systems keep.
@@ -344,7 +344,7 @@ func (m *crashMixer) mixDir(dir string, depth int) error {
 		if err := m.out.MkdirAll(path, 0o755); err != nil {
 			return err
 		}
-		if _, gone := m.durable[len(m.durable)-1].Stat(path); gone != nil { // removed, and nobody had synced that
+		if _, gone := m.durable[len(m.durable)-1].Stat(path); gone != nil { // removed, and that was not synced
 			err = m.restoreDir(m.durable[depth], path)
 		} else {
 			err = m.mixDir(path, depth+1)

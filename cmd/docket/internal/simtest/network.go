@@ -91,8 +91,7 @@ func (n *network) setBlocked(l link, blocked bool) {
 	n.blocked[l] = blocked
 }
 
-// redirect lets another host answer to an actor under a name; to nobody in place of it
-// if instead is empty.
+// redirect lets another host answer an actor under a name; no host if instead is empty.
 func (n *network) redirect(l link, instead string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -16,8 +16,8 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/storetest"
 )
 
-// networkInvariants are the laws of witnesses and of those who rely on them. They see every
-// answer on the wire, and know every history that there is.
+// networkInvariants checks the invariants of witnesses and clients. It observes every
+// response on the network and knows all histories.
 type networkInvariants struct {
 	sim *networkSim
 
@@ -32,7 +32,8 @@ type networkInvariants struct {
 	histories            [2]history
 }
 
-// errTwoHistoriesTrusted is the law for whose sake there are witnesses.
+// errTwoHistoriesTrusted: clients trust checkpoints of two histories, which witnesses
+// exist to prevent.
 var errTwoHistoriesTrusted = errors.New("clients believe two histories")
 
 // history is one history: the root at each size.
@@ -140,7 +141,7 @@ func (o *networkInvariants) onMaliciousSign(t proof.Tree) { o.signedByMaliciousL
 // onTrusted: a client trusts a tree.
 func (o *networkInvariants) onTrusted(client string, t proof.Tree) { addTree(o.trusted, client, t) }
 
-// check is every law, once more.
+// check checks every invariant again.
 func (o *networkInvariants) check() error {
 	if err := o.learnHistories(); err != nil {
 		return err
@@ -293,8 +294,8 @@ func (o *networkInvariants) forkCosigned(also ...proof.Tree) bool {
 	return o.checkOneHistory(trees) != nil
 }
 
-// compareTrees orders by size, then by root.
-func compareTrees(a, b proof.Tree) int {
+// orderTrees orders by size, then by root.
+func orderTrees(a, b proof.Tree) int {
 	return cmp.Or(cmp.Compare(a.Size, b.Size), bytes.Compare(a.Root[:], b.Root[:]))
 }
 

@@ -19,9 +19,9 @@ import (
 	"github.com/seed-53cf897a/docket/witness"
 )
 
-// networkSim is a ledger, its witnesses and its clients, each on a machine of its own.
-// The ledger is honest at first; then, perhaps, its operator keeps two histories.
-// All that happens, happens in the goroutine of [RunNetwork].
+// networkSim is a ledger, its witnesses and its clients, each on its own simulated
+// machine. The log is honest at first; with scenario.fork it later keeps two histories.
+// All steps run in the goroutine of [RunNetwork].
 type networkSim struct {
 	simBase
 	scenario     scenario
@@ -31,7 +31,7 @@ type networkSim struct {
 	maliciousLog *maliciousLog // nil before the fork
 
 	records      *registertest.World
-	undecided    *record.Envelope // nobody knows yet whether it was committed
+	undecided    *record.Envelope // whether it was committed is not known yet
 	designations int
 
 	backup   backup // of the ledger
@@ -44,7 +44,7 @@ type networkSim struct {
 	events     map[string]int
 }
 
-// scenario says what a town is like.
+// scenario is the configuration of one network simulation.
 type scenario struct {
 	witnesses, quorum  int
 	dishonest          int  // of those in the quorum
@@ -63,8 +63,8 @@ var scenarios = []scenario{
 	{witnesses: 7, quorum: 5, dishonest: 2},
 }
 
-// scenarioFor is the plan of a seed: the sound ones in turn, each with a fork two times
-// out of three.
+// scenarioFor is the scenario of a seed: the sound ones in turn, each with a fork two
+// times out of three.
 func scenarioFor(seed uint64) scenario {
 	p := scenarios[seed%uint64(len(scenarios))]
 	p.fork = seed%3 != 0
@@ -117,8 +117,8 @@ func newNetworkSim(seed uint64, p scenario) *networkSim {
 	return tn
 }
 
-// checkpointBurst is how many new checkpoints a log may save up with a witness: more than a
-// town makes of them, and few enough for a stranger to send.
+// checkpointBurst is how many new checkpoints a log may save up with a witness: more
+// than a simulation makes of them, and few enough for an outsider to send.
 const checkpointBurst = 100
 
 // logList is the witnesses' list of logs.
@@ -130,7 +130,7 @@ func (tn *networkSim) logList() witness.LogList {
 	return witness.LogList{l, {Origin: slowLogOrigin, Keys: []proof.Key{tn.slowLog.signer.Key()}, QPD: 1 << 30, Contact: "nobody"}}
 }
 
-// addWitness adds a witness to the town and its keys to the policy, as one group.
+// addWitness adds a witness to the network and its keys to the policy, as one group.
 func (tn *networkSim) addWitness(policy *strings.Builder, i int, c behaviour) (group string) {
 	s, vkeys := newWitnessNode(tn, fmt.Sprintf("w%d.example", i), c)
 	for k, vkey := range vkeys {
@@ -153,14 +153,15 @@ type NetworkReport struct {
 	Faults  map[fault]int
 }
 
-// RunNetwork lets a town live for that many steps; a broken law is its error.
+// RunNetwork simulates a network for that many steps; a violated invariant is its
+// error.
 func RunNetwork(t *testing.T, seed uint64, p scenario, steps int) (*NetworkReport, error) {
 	t.Helper()
 	cryptotest.SetGlobalRandom(t, seed)
 	tn := newNetworkSim(seed, p)
 	forkAt := steps / 3
 	for left := steps; left > 0; {
-		today := min(left, 15+tn.roll(25))
+		today := min(left, 15+tn.intn(25))
 		fork := p.fork && tn.maliciousLog == nil && steps-left >= forkAt
 		if fork {
 			tn.setClockLater()
@@ -193,7 +194,7 @@ func (tn *networkSim) report() *NetworkReport {
 	return &NetworkReport{Trace: tn.Trace(), Entries: len(tn.invariants.histories[0].roots) - 1, Events: tn.events, Faults: tn.net.faultCounts}
 }
 
-// runDay opens the town for a day, with every machine on.
+// runDay runs the network for a day, with every machine on.
 func (tn *networkSim) runDay(t *testing.T, steps func() error) error {
 	startAll := func() error {
 		if tn.maliciousLog != nil {
@@ -219,11 +220,11 @@ func (tn *networkSim) runDay(t *testing.T, steps func() error) error {
 	})
 }
 
-// check re-checks every law.
+// check checks every invariant again.
 func (tn *networkSim) check() error {
 	synctest.Wait()
 	for _, s := range tn.witnesses {
-		if s.stopIfFailed() {
+		if s.stopIfPowerFailed() {
 			tn.tracef("%s has lost its power", s.name)
 			tn.countEvent("witness loses power")
 		}
@@ -351,10 +352,10 @@ func firstLine(err error) string {
 	return first
 }
 
-// step is one thing that happens in the town.
+// step takes one random step of the simulation.
 func (tn *networkSim) step() error {
 	s := pick(tn, tn.witnesses...)
-	switch n := tn.roll(112); {
+	switch n := tn.intn(112); {
 	case n < 35:
 		return tn.operatorStep()
 	case n < 40:
@@ -362,7 +363,7 @@ func (tn *networkSim) step() error {
 	case n < 48:
 		if s.witness != nil {
 			tn.tracef("the power of %s will fail", s.name)
-			s.fault.arm(false, tn.roll(5), pick(tn, 0, 30, 70, 100), tn.rng.Uint64())
+			s.fault.arm(false, tn.intn(5), pick(tn, 0, 30, 70, 100), tn.rng.Uint64())
 		}
 	case n < 52:
 		keep := pick(tn, 0, 50, 100)
@@ -414,12 +415,12 @@ func (tn *networkSim) step() error {
 // histories if it has two.
 func (tn *networkSim) operatorStep() error {
 	if tn.maliciousLog != nil {
-		return tn.maliciousStep(tn.roll(2))
+		return tn.maliciousStep(tn.intn(2))
 	}
 	if tn.ledger.node == nil {
 		return tn.startAll()
 	}
-	for range tn.roll(3) {
+	for range tn.intn(3) {
 		if err := tn.commitRecord(); err != nil || tn.ledger.node == nil {
 			return err
 		}
@@ -429,7 +430,7 @@ func (tn *networkSim) operatorStep() error {
 
 func (tn *networkSim) maliciousStep(i int) error {
 	b := tn.maliciousLog.branches[i]
-	for range tn.roll(4) {
+	for range tn.intn(4) {
 		if err := b.appendRecord(tn.nextRecord()); err != nil {
 			return fmt.Errorf("the forger's own record: %w", err)
 		}
@@ -445,7 +446,7 @@ func (tn *networkSim) maliciousStep(i int) error {
 		return err
 	}
 	tn.countEvent("forged view with a quorum")
-	c := tn.clients[i+2*tn.roll(2)] // of whom the operator knows that he will look
+	c := tn.clients[i+2*tn.intn(2)] // of whom the operator knows that he will look
 	tn.net.redirect(link{c.name, ledgerHost}, b.host)
 	return c.update(tn.chance(60))
 }
@@ -461,7 +462,7 @@ func (tn *networkSim) crashLedger() error {
 		return nil
 	}
 	tn.tracef("the power of the ledger will fail")
-	tn.ledger.fault.arm(false, tn.roll(4), pick(tn, 0, 50, 100), tn.rng.Uint64())
+	tn.ledger.fault.arm(false, tn.intn(4), pick(tn, 0, 50, 100), tn.rng.Uint64())
 	return nil
 }
 
@@ -471,7 +472,7 @@ func (tn *networkSim) startWitness(s *witnessNode) error {
 		return nil
 	}
 	if tn.chance(30) {
-		s.fault.arm(false, tn.roll(40), pick(tn, 0, 50, 100), tn.rng.Uint64())
+		s.fault.arm(false, tn.intn(40), pick(tn, 0, 50, 100), tn.rng.Uint64())
 	}
 	ok, err := s.start()
 	tn.tracef("%s starts: %v", s.name, ok)
@@ -516,7 +517,7 @@ func (tn *networkSim) backUpOrRestoreWitnesses() error {
 func (tn *networkSim) changeLinks() {
 	s := pick(tn, tn.witnesses...)
 	asking := []string{ledgerHost, viewHost(0), viewHost(1)}
-	switch tn.roll(4) {
+	switch tn.intn(4) {
 	case 0:
 		for l := range tn.net.blocked {
 			tn.net.setBlocked(l, false)
@@ -544,7 +545,7 @@ func (tn *networkSim) changeLinks() {
 	}
 }
 
-// gossip lets a witness make one round, which whoever hangs must not draw out.
+// gossip lets a witness make one round, which a peer that hangs must not prolong.
 func (tn *networkSim) gossip(s *witnessNode) error {
 	if s.witness == nil {
 		return nil
@@ -572,21 +573,21 @@ func (tn *networkSim) chooseShownHost(c *clientNode) {
 	}
 	i := int(c.name[len(c.name)-1]) % 2
 	host := viewHost(i)
-	switch tn.roll(8) {
+	switch tn.intn(8) {
 	case 0:
 		host = viewHost(1 - i)
 	case 1, 2:
-		host = staleHost(tn.roll(2))
+		host = staleHost(tn.intn(2))
 	case 3:
-		host = mixedHost(tn.roll(2))
+		host = mixedHost(tn.intn(2))
 		tn.countEvent("client is shown something of both")
 	}
 	tn.tracef("%s will be shown %s", c.name, host)
 	tn.net.redirect(link{c.name, ledgerHost}, host)
 }
 
-// fork is when the operator begins to keep two histories. Whom it can reach with
-// which, it chooses.
+// fork makes the operator sign two histories from now on, and choose who is shown
+// which.
 func (tn *networkSim) fork() error {
 	if err := tn.checkPublishing(); err != nil {
 		return err
@@ -623,9 +624,9 @@ func (tn *networkSim) fork() error {
 // assignHistories decides who is shown which history: each witness by chance, most the first
 // alone so that it has a quorum, or one half of the honest each and the others both.
 func (tn *networkSim) assignHistories() {
-	scheme := tn.roll(3)
+	scheme := tn.intn(3)
 	for i, s := range tn.witnesses {
-		side := tn.roll(3) // 2: both
+		side := tn.intn(3) // 2: both
 		switch {
 		case scheme == 1 && tn.chance(80):
 			side = 0

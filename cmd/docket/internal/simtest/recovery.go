@@ -140,7 +140,7 @@ func (tn *networkSim) healPartition() error {
 	return errors.Join(errs...)
 }
 
-// anyHonestWitness is one of the witnesses that the laws hold to their word.
+// anyHonestWitness is one of the witnesses that the invariants bind.
 func (tn *networkSim) anyHonestWitness() *witnessNode {
 	for {
 		if s := pick(tn, tn.witnesses...); s.isHonest() {
@@ -267,7 +267,7 @@ func (tn *networkSim) restartWithoutStore() error {
 func (tn *networkSim) runOnBackup() error {
 	l := tn.ledger.node.Ledger
 	before := l.Published().Checkpoint().Tree()
-	for range tn.roll(4) {
+	for range tn.intn(4) {
 		if err := tn.tryPublish(l); err != nil {
 			return err
 		}

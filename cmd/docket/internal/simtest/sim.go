@@ -1,23 +1,22 @@
-// Package simtest simulates a whole network of parts in one goroutine and from one
-// seed: a ledger on a disk that loses what was not synced, people who send honest
-// and forged records over a network that drops, delays, repeats and cuts off,
-// followers that crash on their own, an auditor, and clocks that are set back. The
-// parts are the real ones; only disk, network and time are the world's. After every
-// step every law is checked again (DESIGN.md section 9).
+// Package simtest runs deterministic simulations, in one goroutine and from one seed,
+// of a ledger on a disk that loses unsynced writes, clients that submit valid and
+// invalid records over a network that drops, delays and repeats, followers that crash,
+// an auditor, and clocks that are set back. All parts are the real ones; only disk,
+// network and time are simulated. After every step all invariants are checked
+// (DESIGN.md section 9). It is test support.
 //
-// A world lives in days. A day is one synctest bubble, so that time passes only
-// when the simulation lets it; at night every machine is off, and its clock may
-// show any time in the morning.
+// A simulation runs in days. A day is one synctest bubble, so that time passes only
+// when the simulation lets it; at night every machine is off, and its clock may show
+// any time in the morning.
 //
-// There are two kinds of it. A [LedgerSim] is one ledger without witnesses and all that
-// people can say to it. A town ([RunNetwork]) is a ledger with witnesses, of whom some
-// lie, and whose clocks differ, and clients; its operator is honest, though he may
-// bring back an old backup, until perhaps he keeps two histories with the same keys
-// and shows each to some. Strangers send the witnesses what they must not take.
+// [LedgerSim] is one ledger without witnesses. The network simulation ([RunNetwork])
+// has witnesses, some dishonest, whose clocks differ, and clients. Its operator may
+// restore an old backup, and may later sign two histories with the same keys and serve
+// each to some clients. Others send the witnesses requests that they must refuse.
 //
-// Another part joins with a disk ([crashedDisk]) and links of its own on the
-// [network], steps in sim.go, and laws beside the others; what it does while the
-// world goes on is an errand ([World.start]).
+// To add a part, give it a disk ([crashedDisk]) and links of its own on the [network],
+// steps in sim.go, and invariants beside the others. What it does while the other parts
+// go on is a task ([LedgerSim.startTask]).
 package simtest
 
 import (
@@ -53,9 +52,9 @@ type Report struct {
 	Faults   map[fault]int       // of calls
 }
 
-// RunLedger lets a world live for that many steps and a last, quiet day on which every
-// question gets its answer. A broken law fails the test, with the seed and all that
-// had happened.
+// RunLedger simulates a ledger for that many steps and a last, quiet day on which every
+// request gets its answer. A violated invariant fails the test, with the seed and the
+// trace.
 func RunLedger(t *testing.T, seed uint64, steps int) *Report {
 	t.Helper()
 	cryptotest.SetGlobalRandom(t, seed)
@@ -96,7 +95,7 @@ func (w *LedgerSim) runDay(t *testing.T, f func() error) error {
 	})
 }
 
-// runSteps takes steps, and checks every law after each.
+// runSteps takes steps, and checks every invariant after each.
 func (w *LedgerSim) runSteps(steps int) error {
 	for range steps {
 		if err := w.step(); err != nil {
@@ -203,7 +202,7 @@ const (
 )
 
 // LedgerSim is everything that outlives a day: disks, actors, what they know, and the
-// laws. It is owned by the goroutine of [RunLedger].
+// invariants. It belongs to the goroutine of [RunLedger].
 type LedgerSim struct {
 	simBase
 	crashes int
@@ -220,8 +219,8 @@ type LedgerSim struct {
 	tasksDone    []asyncTask // ended, and not yet heard of
 }
 
-// asyncTask is what an actor does while the world goes on: a request under way, a
-// synchronisation. What it brought is heard of between two steps.
+// asyncTask is what an actor does while the simulation goes on: a request in flight, a
+// sync. Its result is taken between two steps.
 type asyncTask struct {
 	number int
 	finish func() error
@@ -250,9 +249,9 @@ func newLedgerSim(seed uint64) *LedgerSim {
 	return w
 }
 
-// startTask sends an actor off. run is on its own goroutine and touches nothing of
-// the world but the network; what it returns is called by the world's. It comes as
-// far as it can before the next one starts: their order is the seed's.
+// startTask starts an actor's task. run has its own goroutine and uses nothing of the
+// simulation but the network; what it returns is called by the simulation's goroutine.
+// It runs as far as it can before the next one starts: the seed decides their order.
 func (w *LedgerSim) startTask(run func() (finish func() error)) {
 	number := w.tasksStarted
 	w.tasksStarted++
@@ -265,8 +264,8 @@ func (w *LedgerSim) startTask(run func() (finish func() error)) {
 	synctest.Wait()
 }
 
-// finishTasks waits until nothing moves any more, then hears of the errands that have
-// ended, in the order in which they were begun.
+// finishTasks waits until nothing moves any more, then finishes the tasks that have
+// ended, in the order in which they were started.
 func (w *LedgerSim) finishTasks() error {
 	for {
 		synctest.Wait()
@@ -292,8 +291,8 @@ func (m *ledgerNode) waitIdle() { synctest.Wait() }
 // shortID names a record in the trace.
 func shortID(id record.ID) string { return id.String()[:8] }
 
-// simBase is what all worlds have: a seed, from which all else comes; a clock that
-// goes by days; and a trace.
+// simBase is what all simulations share: the seed and its random source, a clock that
+// is set between days, and a trace. A day is one synctest bubble.
 type simBase struct {
 	seed   uint64
 	rng    *rand.Rand
@@ -310,8 +309,8 @@ func newSimBase(seed uint64) simBase {
 	}
 }
 
-// runDay opens a bubble at the story's time, and lets live live in it. evening
-// comes after it, calls end, and leaves nothing under way.
+// runDay opens a bubble at the simulation's time and runs steps in it. shutdown comes
+// after it, calls end, and leaves nothing in flight.
 func (s *simBase) runDay(t *testing.T, steps func() error, shutdown func(end func()) error) (err error) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(s.now)) // a bubble begins in the year 2000
@@ -355,10 +354,10 @@ func (s *simBase) Trace() string { return strings.Join(s.trace, "\n") }
 // chance is true so many times in a hundred.
 func (s *simBase) chance(percent int) bool { return s.rng.IntN(100) < percent }
 
-func (s *simBase) roll(n int) int { return s.rng.IntN(n) }
+func (s *simBase) intn(n int) int { return s.rng.IntN(n) }
 
 // pick is one of them.
-func pick[T any](s interface{ roll(n int) int }, of ...T) T { return of[s.roll(len(of))] }
+func pick[T any](s interface{ intn(n int) int }, of ...T) T { return of[s.intn(len(of))] }
 
 func maxTime(a, b time.Time) time.Time {
 	if a.After(b) {

@@ -22,9 +22,8 @@ import (
 	"github.com/seed-53cf897a/docket/witness"
 )
 
-// behaviour is how a witness behaves. All but the honest ones, the slow one among
-// them, count as dishonest: the laws promise nothing about what they sign. The clocks
-// of all differ by some minutes.
+// behaviour is how a witness behaves. All but honest and slow count as dishonest: the
+// invariants promise nothing about what those sign. All clocks differ by some minutes.
 type behaviour string
 
 const (
@@ -34,7 +33,7 @@ const (
 	malformed          behaviour = "answers nonsense"   // of many kinds
 	offline            behaviour = "dead"               // is never there
 	restoredFromBackup behaviour = "restored from old"  // its disk is at times one of days ago
-	clockSkewed        behaviour = "clock is wrong"     // by more than anybody grants; honest otherwise
+	clockSkewed        behaviour = "clock is wrong"     // by more than verifiers tolerate; honest otherwise
 	stalled            behaviour = "takes and says nil" // accepts the connection, and that is all
 )
 
@@ -44,7 +43,7 @@ type witnessNode struct {
 	name        string // also its host
 	keys        []witness.Key
 	behaviour   behaviour
-	clockOffset time.Duration // its clock is ahead of the world's
+	clockOffset time.Duration // its clock is ahead of the simulation's
 
 	disk       *vfs.MemFS
 	backup     *vfs.MemFS       // nil while there is none
@@ -74,7 +73,7 @@ func newWitnessNode(tn *networkSim, name string, c behaviour) (s *witnessNode, v
 	return s, vkeys
 }
 
-// isHonest tells whether the laws hold the witness to its word.
+// isHonest reports whether the invariants bind the witness.
 func (s *witnessNode) isHonest() bool { return s.behaviour == honest || s.behaviour == slow }
 
 // runsRealWitness tells whether it runs the real program.
@@ -227,8 +226,8 @@ func (s *witnessNode) onDiskOp(op errorfs.Op) error {
 	return s.fault.trigger(s.disk)
 }
 
-// stopIfFailed takes the machine down if its power has failed.
-func (s *witnessNode) stopIfFailed() bool {
+// stopIfPowerFailed takes the machine down if its power has failed.
+func (s *witnessNode) stopIfPowerFailed() bool {
 	s.fault.mu.Lock()
 	left := s.fault.diskAfter
 	s.fault.mu.Unlock()
@@ -290,8 +289,8 @@ func (a processTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return a.RoundTripper.RoundTrip(r)
 }
 
-// skewedKey is a witness's key on a machine whose clock is not that of the world: all
-// that a witness does by its clock is to stamp cosignatures.
+// skewedKey is a witness's key on a machine with a clock of its own: all that a witness
+// does by its clock is to stamp cosignatures.
 type skewedKey struct {
 	key         proof.Key
 	clockOffset time.Duration // ahead of the world's

@@ -123,8 +123,8 @@ const kmsTimeout = 10 * time.Second
 // cosigned nothing, which is durable first. Keys that are there are kept, if they have
 // the same name; their state is never made anew, and a key that is made beside others
 // needs it: [witness.ErrNoState]. With a KMS URI it makes no key and notes where it is:
-// an Ed25519 key, since no KMS knows ML-DSA-44 yet. Nobody knows what that key has
-// cosigned elsewhere, so the witness will look each log up.
+// an Ed25519 key, since no KMS knows ML-DSA-44 yet. What that key has cosigned
+// elsewhere is unknown, so the witness will look each log up.
 func Init(ctx context.Context, dir, name, uri string) ([]witness.Key, error) {
 	if err := keydir.OwnKind(dir, keyFiles); err != nil {
 		return nil, err
