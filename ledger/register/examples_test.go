@@ -12,11 +12,12 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/draft"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 )
 
-// examples are those of ledger/record/examples, one or more of each kind; each is
+// examples are those of ledger/record/draft/examples, one or more of each kind; each is
 // submitted on a day that fits its dates, signed by whom RECORDS.md says.
 var examples = []struct {
 	file string
@@ -41,7 +42,7 @@ var examples = []struct {
 // TestExamples: the examples that people start from are one story, each filled as
 // they stand, signed, admitted with exactly those signatures, and replayed.
 func TestExamples(t *testing.T) {
-	const folder = "../record/examples"
+	const folder = "../record/draft/examples"
 	b := emptyFixture(t)
 	files, kinds := []string{}, map[record.Kind]bool{}
 	first := map[string]record.ID{} // record of each thread
@@ -53,22 +54,22 @@ func TestExamples(t *testing.T) {
 		if b.Now, err = time.Parse(time.RFC3339, x.on); err != nil {
 			t.Fatal(err)
 		}
-		short, err := record.ParseShortForm(raw, filesOf(b))
+		short, err := draft.ParseShortForm(raw, filesOf(b))
 		if err != nil {
 			t.Fatalf("%s: %v", x.file, err)
 		}
 		files, kinds[short.Statement.Kind] = append(files, x.file), true
 		about := b.Head(short.SubjectLookup.Thread)
-		if short.SubjectLookup.Source == record.SubjectEnrolmentRecord {
+		if short.SubjectLookup.Source == draft.SubjectEnrolmentRecord {
 			about = first[short.SubjectLookup.Thread]
 		}
-		payload, _, err := short.Fill(record.FillValues{Ledger: b.Ledger, Follows: b.Head(short.Statement.Thread), IssuedAt: b.Now, SubjectRecord: about})
+		payload, _, err := short.Fill(draft.FillValues{Ledger: b.Ledger, Follows: b.Head(short.Statement.Thread), IssuedAt: b.Now, SubjectRecord: about})
 		if err != nil {
 			t.Fatalf("%s: %v", x.file, err)
 		}
 		env := record.Envelope{PayloadType: record.PayloadType, Payload: payload}
 		for _, key := range x.keys {
-			if env, err = env.Sign(t.Context(), b.Signer(key)); err != nil {
+			if env, err = b.Signer(key).Sign(t.Context(), env); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -109,11 +110,11 @@ func TestExamples(t *testing.T) {
 
 // filesOf reads nothing: a key is the one whose name its file bears, a document has
 // its name as content.
-func filesOf(b *registertest.Fixture) record.ShortFormResolver {
+func filesOf(b *registertest.Fixture) draft.ShortFormResolver {
 	owners := map[string]string{"root": "root", "officer": "authority", "nightly": "authority", "compliance": "acme-cloud", "recovery": "acme-cloud"}
-	return record.ShortFormResolver{
-		Document: func(file string) (record.DocumentFile, error) {
-			return record.DocumentFile{Name: file, MediaType: "application/pdf", Bytes: int64(len(file)), SHA256: sha256.Sum256([]byte(file))}, nil
+	return draft.ShortFormResolver{
+		Document: func(file string) (draft.DocumentFile, error) {
+			return draft.DocumentFile{Name: file, MediaType: "application/pdf", Bytes: int64(len(file)), SHA256: sha256.Sum256([]byte(file))}, nil
 		},
 		Key: func(file string) (record.PEM, error) {
 			name := strings.TrimSuffix(file, ".pub")

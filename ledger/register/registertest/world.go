@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/draft"
 )
 
 // World writes records. Its fields may be changed between two of them.
@@ -28,7 +29,7 @@ type World struct {
 
 	heads      map[string]record.ID // newest record of each thread, as far as noted
 	enrolments map[string]record.ID // first record of each party
-	signers    map[string]*record.Signer
+	signers    map[string]*draft.Signer
 }
 
 // New is a world in which nothing was said yet. policy may be any text where
@@ -36,7 +37,7 @@ type World struct {
 func New(now time.Time, origin, policy string) *World {
 	w := &World{
 		Now:   now.UTC().Truncate(time.Millisecond),
-		heads: make(map[string]record.ID), enrolments: make(map[string]record.ID), signers: make(map[string]*record.Signer),
+		heads: make(map[string]record.ID), enrolments: make(map[string]record.ID), signers: make(map[string]*draft.Signer),
 	}
 	w.CharterPredicate = record.Charter{
 		Name: "Office of Cloud Restrictions (fictional)", Origin: origin, TimeZone: "America/New_York", Rules: 1,
@@ -55,11 +56,11 @@ func New(now time.Time, origin, policy string) *World {
 
 // Signer is the key of that name: "root/root-1", "authority/officer-1",
 // "acme-cloud/ci". What follows a # only makes it another key of the same holder.
-func (w *World) Signer(name string) *record.Signer {
+func (w *World) Signer(name string) *draft.Signer {
 	if s := w.signers[name]; s != nil {
 		return s
 	}
-	s, err := record.NewSigner(privateKey(name))
+	s, err := draft.NewSigner(privateKey(name))
 	if err != nil {
 		panic(err)
 	}
@@ -155,7 +156,7 @@ func (w *World) Sign(st *record.Statement, names ...string) record.Envelope {
 	}
 	env := record.Envelope{PayloadType: record.PayloadType, Payload: payload}
 	for _, name := range names {
-		if env, err = env.Sign(context.Background(), w.Signer(name)); err != nil {
+		if env, err = w.Signer(name).Sign(context.Background(), env); err != nil {
 			panic(fmt.Sprintf("registertest: signing as %s: %v", name, err))
 		}
 	}
