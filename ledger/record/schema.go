@@ -12,7 +12,8 @@ import (
 
 // A Shape is what one place of a record may hold. The Go structs of the kinds are
 // the only source: their fields' tags compile to shapes once, and shapes decode
-// ([decoder]), encode, walk, and print the JSON Schema and the template.
+// ([decoder]), encode, walk, and print the JSON Schema; package draft reads short forms
+// and prints templates by them. Callers must not change one.
 //
 //	json  the member's name
 //	rule  words: required; fmt=FORMAT, enum=A|B, max=CHARACTERS of a string, or of
@@ -25,7 +26,7 @@ import (
 type Shape struct {
 	Type           ValueType
 	GoType         reflect.Type
-	pointer        bool // typ is a pointer to what is
+	pointer        bool // GoType is a pointer to what Type says
 	Format         Format
 	Enum           []string
 	MaxChars       int // characters
@@ -40,6 +41,7 @@ type Shape struct {
 	Fragment       *Shape // the object of which a fragment is a part
 }
 
+// A ValueType is which of these values a place holds.
 type ValueType int
 
 const (
