@@ -194,7 +194,7 @@ func (w *world) withPayloadChanged(st *record.Statement, old, new string, key st
 		w.t.Fatalf("%s is not in %s", old, payload)
 	}
 	env := record.Envelope{PayloadType: record.PayloadType, Payload: changed}
-	signed, err := env.Sign(w.t.Context(), w.Signer(key))
+	signed, err := w.Signer(key).Sign(w.t.Context(), env)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/draft"
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
@@ -135,7 +136,7 @@ func (g *baseState) head(thread string) (head register.Record, ok bool, err erro
 }
 
 // fill completes a short form. A statement, which has all, comes back as it is.
-func (g *baseState) fill(sh *record.ShortForm, now time.Time) (payload []byte, salts []record.Opening, err error) {
+func (g *baseState) fill(sh *draft.ShortForm, now time.Time) (payload []byte, salts []record.Opening, err error) {
 	head, _, err := g.head(sh.Statement.Thread) // the zero ID where there is none
 	if err != nil {
 		return nil, nil, err
@@ -144,9 +145,9 @@ func (g *baseState) fill(sh *record.ShortForm, now time.Time) (payload []byte, s
 }
 
 // fillAfter completes a short form as the record after follows.
-func (g *baseState) fillAfter(sh *record.ShortForm, follows record.ID, now time.Time) (payload []byte, salts []record.Opening, err error) {
+func (g *baseState) fillAfter(sh *draft.ShortForm, follows record.ID, now time.Time) (payload []byte, salts []record.Opening, err error) {
 	st := sh.Statement
-	f := record.FillValues{Ledger: g.ledger, IssuedAt: now, Follows: follows}
+	f := draft.FillValues{Ledger: g.ledger, IssuedAt: now, Follows: follows}
 	if g.ledger.IsZero() && st.Kind != record.KindCharter && st.Ledger.IsZero() {
 		return nil, nil, usageError("a record of kind %s names its ledger, and none is known", st.Kind).hint("give --trust DIR, or --charter with the charter's envelope or record ID while there is no ledger to trust yet")
 	}
@@ -161,8 +162,8 @@ func (g *baseState) fillAfter(sh *record.ShortForm, follows record.ID, now time.
 }
 
 // subjectRecord finds the record that `about: latest`, or the kind itself, asks for.
-func (g *baseState) subjectRecord(a record.SubjectLookup) (record.ID, error) {
-	if a.Source == record.SubjectGiven {
+func (g *baseState) subjectRecord(a draft.SubjectLookup) (record.ID, error) {
+	if a.Source == draft.SubjectGiven {
 		return record.ID{}, nil
 	}
 	v, err := g.view()
@@ -173,7 +174,7 @@ func (g *baseState) subjectRecord(a record.SubjectLookup) (record.ID, error) {
 		return record.ID{}, usageError("which record on %s it is about, only a replayed copy tells", a.Thread).hint("give --trust DIR, or write its record ID: about: ID")
 	}
 	about, err := v.Head(a.Thread)
-	if err == nil && a.Source == record.SubjectEnrolmentRecord {
+	if err == nil && a.Source == draft.SubjectEnrolmentRecord {
 		err = v.Thread(a.Thread, 0, func(first register.Record) bool { about = first; return false })
 	}
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/draft"
 )
 
 // TestFaultsOfFiles: whatever is wrong with a file that a verb is given, its exit status
@@ -26,7 +27,7 @@ func TestFaultsOfFiles(t *testing.T) {
 		}
 		return name
 	}
-	private, _, err := record.GenerateKey(record.AlgEd25519, nil)
+	private, _, err := draft.GenerateKey(record.AlgEd25519, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

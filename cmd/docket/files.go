@@ -21,6 +21,7 @@ import (
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/draft"
 )
 
 // maxFile bounds what a verb reads of one file named on the command line.
@@ -216,7 +217,7 @@ const (
 type inputFile struct {
 	name     string // of the file, as it was given
 	stem     string // NAME, with its folder: what the files beside it begin with
-	short    *record.ShortForm
+	short    *draft.ShortForm
 	envelope *record.Envelope // of an envelope or a bundle; nil with a short form or statement
 	isBundle bool
 }
@@ -241,7 +242,7 @@ func (a *app) readInput(ctx context.Context, name string) (inputFile, error) {
 		}
 		m.envelope, m.isBundle = &env, what == "a Sigstore bundle"
 	case strings.HasPrefix(what, "an unsigned "), strings.HasPrefix(what, "text of a kind"), strings.HasPrefix(what, "JSON that breaks"):
-		if m.short, err = record.ParseShortForm(raw, a.shortEnv(ctx, filepath.Dir(name))); err != nil {
+		if m.short, err = draft.ParseShortForm(raw, a.shortEnv(ctx, filepath.Dir(name))); err != nil {
 			return m, refusal("%s: %w", name, err).hint("docket new KIND prints a template, docket schema KIND every field")
 		}
 	default:
@@ -273,23 +274,23 @@ func stemOf(name string) string {
 }
 
 // shortEnv reads what a short form names; file names are relative to its folder.
-func (a *app) shortEnv(ctx context.Context, dir string) record.ShortFormResolver {
+func (a *app) shortEnv(ctx context.Context, dir string) draft.ShortFormResolver {
 	at := func(name string) string {
 		if filepath.IsAbs(name) {
 			return name
 		}
 		return filepath.Join(dir, name)
 	}
-	return record.ShortFormResolver{
-		Document: func(name string) (record.DocumentFile, error) {
+	return draft.ShortFormResolver{
+		Document: func(name string) (draft.DocumentFile, error) {
 			if name == "" {
-				return record.DocumentFile{}, errors.New("names no file: write one, as {file: order.pdf}")
+				return draft.DocumentFile{}, errors.New("names no file: write one, as {file: order.pdf}")
 			}
 			data, err := a.readFile(at(name))
 			if err != nil {
-				return record.DocumentFile{}, err
+				return draft.DocumentFile{}, err
 			}
-			return record.DocumentFile{Name: filepath.Base(name), MediaType: mediaType(name, data), Bytes: int64(len(data)), SHA256: sha256.Sum256(data)}, nil
+			return draft.DocumentFile{Name: filepath.Base(name), MediaType: mediaType(name, data), Bytes: int64(len(data)), SHA256: sha256.Sum256(data)}, nil
 		},
 		Key: func(name string) (record.PEM, error) {
 			text, err := a.readFile(at(name))
@@ -303,7 +304,7 @@ func (a *app) shortEnv(ctx context.Context, dir string) record.ShortFormResolver
 			return key.PEM(), nil
 		},
 		KMS: func(uri string) (record.PEM, error) {
-			s, err := record.LoadKMSSigner(ctx, uri)
+			s, err := draft.LoadKMSSigner(ctx, uri)
 			if err != nil {
 				return "", err
 			}

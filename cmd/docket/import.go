@@ -21,6 +21,7 @@ import (
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/listimport"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/ofac"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/draft"
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
@@ -95,7 +96,7 @@ func (m *importOFACCmd) run(c *cobra.Command, files []string) error {
 	if err := m.check(); err != nil {
 		return err
 	}
-	signers := make([]*record.Signer, len(m.keys))
+	signers := make([]*draft.Signer, len(m.keys))
 	for i, name := range m.keys {
 		var err error
 		if signers[i], err = m.app.signerFor(c, name); err != nil {
@@ -252,12 +253,12 @@ func (m *importOFACCmd) printStatements(ledger record.ID, p *listimport.Plan) er
 }
 
 // sign makes the envelope of one planned record.
-func (m *importOFACCmd) sign(ctx context.Context, ledger record.ID, item listimport.Item, signers []*record.Signer) (record.Envelope, error) {
+func (m *importOFACCmd) sign(ctx context.Context, ledger record.ID, item listimport.Item, signers []*draft.Signer) (record.Envelope, error) {
 	payload, err := record.EncodeStatement(item.Statement(ledger, record.Authority, time.Now()))
 	env := record.Envelope{PayloadType: record.PayloadType, Payload: payload}
 	for _, s := range signers {
 		if err == nil {
-			env, err = env.Sign(ctx, s)
+			env, err = s.Sign(ctx, env)
 		}
 	}
 	if err != nil {
@@ -274,7 +275,7 @@ type committedItem struct {
 
 // send signs and sends the plan, many records at once: no two are on one thread.
 // Then it waits until the copy, synced and replayed, has them all.
-func (m *importOFACCmd) send(ctx context.Context, g *baseState, list *listimport.List, p *listimport.Plan, signers []*record.Signer) error {
+func (m *importOFACCmd) send(ctx context.Context, g *baseState, list *listimport.List, p *listimport.Plan, signers []*draft.Signer) error {
 	url := m.trust.ledger
 	if url == "" {
 		url = g.trust.URL()
@@ -311,7 +312,7 @@ func (m *importOFACCmd) send(ctx context.Context, g *baseState, list *listimport
 // sendAll sends the plan. Where the ledger knows more than the copy, as after an
 // earlier run whose records are not published yet, it waits for that, and plans anew.
 // It returns all that was sent, and the newest plan.
-func (m *importOFACCmd) sendAll(ctx context.Context, server *client.Client, g *baseState, list *listimport.List, p *listimport.Plan, signers []*record.Signer) ([]committedItem, *listimport.Plan, error) {
+func (m *importOFACCmd) sendAll(ctx context.Context, server *client.Client, g *baseState, list *listimport.List, p *listimport.Plan, signers []*draft.Signer) ([]committedItem, *listimport.Plan, error) {
 	var all []committedItem
 	for len(p.Items) > 0 {
 		of := len(all) + len(p.Items)
@@ -360,7 +361,7 @@ func newerThanCopy(g *baseState, err error) record.ID {
 // commitItems sends every item and returns those that the server admitted. After an
 // error nothing more is sent; it waits for the requests in flight, so that their
 // outcome is known.
-func (m *importOFACCmd) commitItems(ctx context.Context, server *client.Client, ledger record.ID, p *listimport.Plan, signers []*record.Signer) (admitted []committedItem, err error) {
+func (m *importOFACCmd) commitItems(ctx context.Context, server *client.Client, ledger record.ID, p *listimport.Plan, signers []*draft.Signer) (admitted []committedItem, err error) {
 	bar := m.app.progress("sending", int64(len(p.Items)))
 	defer bar.Finish()
 	var mu sync.Mutex // guards admitted

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/draft"
 )
 
 // passwordEnv names the environment variable that opens and protects key files.
@@ -57,7 +58,7 @@ with an empty password, the key is written in the clear, and a warning says so.`
 			if err != nil {
 				return err
 			}
-			private, public, err := record.GenerateKey(algorithm, password)
+			private, public, err := draft.GenerateKey(algorithm, password)
 			if err != nil {
 				return usageError("%v", err)
 			}
@@ -124,19 +125,19 @@ func (a *app) password(ctx context.Context, name string) func() ([]byte, error) 
 }
 
 // signerFor opens the private key that --key names: a PEM file or a KMS URI.
-func (a *app) signerFor(c *cobra.Command, name string) (*record.Signer, error) {
+func (a *app) signerFor(c *cobra.Command, name string) (*draft.Signer, error) {
 	if isKMS(name) {
-		return record.LoadKMSSigner(c.Context(), name)
+		return draft.LoadKMSSigner(c.Context(), name)
 	}
 	text, err := a.readFile(name)
 	if err != nil {
 		return nil, err
 	}
-	s, err := record.LoadSigner(text, a.password(c.Context(), name))
+	s, err := draft.LoadSigner(text, a.password(c.Context(), name))
 	switch {
 	case errors.Is(err, errInterrupted):
 		return nil, errInterrupted
-	case errors.Is(err, record.ErrWrongPassword), errors.Is(err, errNoTerminal):
+	case errors.Is(err, draft.ErrWrongPassword), errors.Is(err, errNoTerminal):
 		return nil, refusal("%s: %w", name, err).hint("give its password on a terminal or in $%s", passwordEnv)
 	case err != nil:
 		return nil, wrongFileError(name, text, "a PEM private key", err)

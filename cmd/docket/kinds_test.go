@@ -21,6 +21,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/public"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/draft"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 	"github.com/seed-53cf897a/docket/ledger/storetest"
@@ -32,7 +33,7 @@ import (
 // judges it, and a draft that is dropped leaves nothing of it; it is told in words, seen
 // in the register, and has a page.
 func TestEveryKind(t *testing.T) {
-	const examplesDir, origin = "../../ledger/record/examples", "docket.ocr.example/2026"
+	const examplesDir, origin = "../../ledger/record/draft/examples", "docket.ocr.example/2026"
 	log, policy := kindsLogKey(t, origin)
 	fs := vfs.NewMem()
 	options := registertest.SmallOptions()
@@ -214,7 +215,7 @@ func checkDescribed(t *testing.T, kind record.Kind, env record.Envelope) {
 	if text := summary(st); text == "" || text == string(kind) {
 		t.Errorf("%s: its summary is %q", kind, text)
 	}
-	if text, err := record.Template(string(kind)); err != nil || !strings.Contains(text, "kind: "+string(kind)) {
+	if text, err := draft.Template(string(kind)); err != nil || !strings.Contains(text, "kind: "+string(kind)) {
 		t.Errorf("%s: its template is %.60q, %v", kind, text, err)
 	}
 	if schema, err := record.SchemaJSON(kind); err != nil || !bytes.Contains(schema, []byte(kind.PredicateType())) {

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/draft"
 )
 
 func (a *app) new() *cobra.Command {
@@ -22,7 +23,7 @@ Kinds:
 		Args:              oneKind,
 		ValidArgsFunction: completeKinds,
 		RunE: func(_ *cobra.Command, args []string) error {
-			text, err := record.Template(args[0])
+			text, err := draft.Template(args[0])
 			if err != nil {
 				return usageError("%w", err)
 			}

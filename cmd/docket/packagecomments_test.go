@@ -18,6 +18,7 @@ import (
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/draft"
 	"github.com/seed-53cf897a/docket/witness"
 )
 
@@ -26,11 +27,11 @@ import (
 
 func TestRecordComment(t *testing.T) {
 	blocks := codeBlocks(t, "ledger/record")
-	short, err := record.ParseShortForm([]byte(blocks[0]), record.ShortFormResolver{})
+	short, err := draft.ParseShortForm([]byte(blocks[0]), draft.ShortFormResolver{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	payload, _, err := short.Fill(record.FillValues{
+	payload, _, err := short.Fill(draft.FillValues{
 		Ledger: record.IDOf([]byte("the charter")), SubjectRecord: record.IDOf([]byte("the order")), IssuedAt: time.Date(2026, 12, 2, 9, 30, 0, 0, time.UTC),
 	})
 	if err != nil {
@@ -44,11 +45,11 @@ func TestRecordComment(t *testing.T) {
 		t.Errorf("the comment's payload is %s, %v; the short form gives %s", again, err, payload)
 	}
 	seed := sha256.Sum256([]byte("docket package comments"))
-	signer, err := record.NewSigner(ed25519.NewKeyFromSeed(seed[:]))
+	signer, err := draft.NewSigner(ed25519.NewKeyFromSeed(seed[:]))
 	if err != nil {
 		t.Fatal(err)
 	}
-	env, err := record.Envelope{PayloadType: record.PayloadType, Payload: payload}.Sign(t.Context(), signer)
+	env, err := draft.Sign(t.Context(), payload, signer)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/draft"
 )
 
 func (a *app) sign() *cobra.Command {
@@ -194,7 +195,7 @@ func (s *signCmd) signatures(c *cobra.Command, b *preview, env record.Envelope) 
 		return env, err
 	}
 	for _, signer := range signers {
-		if env, err = env.Sign(c.Context(), signer); err != nil {
+		if env, err = signer.Sign(c.Context(), env); err != nil {
 			return env, refusal("signing: %w", err)
 		}
 	}
@@ -289,8 +290,8 @@ func (s *signCmd) printResult(env record.Envelope, v checkResult) error {
 
 // loadSigners opens the private keys and prints their owners, before the user is asked
 // and before anything is signed. Keys that have already signed are left out.
-func (a *app) loadSigners(c *cobra.Command, b *preview, names []string) ([]*record.Signer, error) {
-	var signers []*record.Signer
+func (a *app) loadSigners(c *cobra.Command, b *preview, names []string) ([]*draft.Signer, error) {
+	var signers []*draft.Signer
 	for _, name := range names {
 		s, err := a.signerFor(c, name)
 		if err != nil {
@@ -361,9 +362,9 @@ func (a *app) publicKeys(names []string) ([]*record.Key, error) {
 		if err != nil {
 			return nil, err
 		}
-		signer, err := record.LoadSigner(text, nil)
+		signer, err := draft.LoadSigner(text, nil)
 		switch {
-		case errors.Is(err, record.ErrWrongPassword):
+		case errors.Is(err, draft.ErrWrongPassword):
 		case err != nil:
 			return nil, wrongFileError(name, text, "a PEM private key", err)
 		default:

@@ -16,6 +16,7 @@ import (
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/draft"
 )
 
 func (a *app) submit() *cobra.Command {
@@ -267,7 +268,7 @@ func (s *submitCmd) sameAs(m inputFile, before *record.Statement, keepSubject bo
 	if err != nil {
 		return false, err
 	}
-	if keepSubject && m.short.SubjectLookup.Source != record.SubjectGiven {
+	if keepSubject && m.short.SubjectLookup.Source != draft.SubjectGiven {
 		st.Subject = before.Subject
 	}
 	return sameContent(before, st, s.app.readSalts(m.stem), salts), nil
@@ -296,7 +297,7 @@ func (s *submitCmd) sign(c *cobra.Command, m inputFile, payload []byte, salts []
 		}
 	}
 	for _, signer := range signers {
-		if env, err = env.Sign(c.Context(), signer); err != nil {
+		if env, err = signer.Sign(c.Context(), env); err != nil {
 			return env, refusal("signing: %w", err)
 		}
 	}

@@ -81,22 +81,22 @@ func (am *amendmentApplier) inSection(name string, do func()) {
 
 // fragment applies one of drop, set and add, member by member; an object that is
 // not there yet is set whole. The fragment is known to fit the schema.
-func (am *amendmentApplier) fragment(op ChangeOp, o Object, sh *shape, dst reflect.Value, path string) {
+func (am *amendmentApplier) fragment(op ChangeOp, o Object, sh *Shape, dst reflect.Value, path string) {
 	for _, m := range o {
-		_, f := sh.lookupField(m.Name, 0)
-		at := joinPath(path, f.name)
+		_, f := sh.LookupField(m.Name, 0)
+		at := joinPath(path, f.Name)
 		value := dst.Field(f.index)
-		am.enter(f.name)
+		am.enter(f.Name)
 		nothing := f.pointer && value.IsNil()
 		switch {
-		case f.is == isObject && nothing && op != opSet:
+		case f.Type == TypeObject && nothing && op != opSet:
 			am.fault("is not set, so it has no items")
-		case f.is == isObject && !nothing:
+		case f.Type == TypeObject && !nothing:
 			inner := value
 			if f.pointer {
 				inner = value.Elem()
 			}
-			am.fragment(op, m.Value.(Object), f.shape, inner, at)
+			am.fragment(op, m.Value.(Object), f.Shape, inner, at)
 		case op == opDrop:
 			am.drop(m.Value.([]any), f, value, at)
 		case op == opAdd:
@@ -116,35 +116,35 @@ func joinPath(path, name string) string {
 }
 
 // decodeAs is a value of a fragment as its field's Go type.
-func (am *amendmentApplier) decodeAs(v any, sh *shape) reflect.Value {
-	dst := reflect.New(sh.typ).Elem()
+func (am *amendmentApplier) decodeAs(v any, sh *Shape) reflect.Value {
+	dst := reflect.New(sh.GoType).Elem()
 	am.value(v, sh, dst)
 	return dst
 }
 
-func (am *amendmentApplier) drop(items []any, f *field, list reflect.Value, path string) {
+func (am *amendmentApplier) drop(items []any, f *Field, list reflect.Value, path string) {
 	for i, item := range items {
 		am.enterItem(i)
-		v := am.decodeAs(item, f.item)
+		v := am.decodeAs(item, f.Item)
 		if at := indexOf(list, v); at < 0 {
-			am.fault("is not there: %s has no item %s", path, formatValue(v, f.item))
+			am.fault("is not there: %s has no item %s", path, formatValue(v, f.Item))
 		} else {
 			list.Set(removeItem(list, at))
-			am.changes = append(am.changes, Change{Op: opDrop, Path: path, Old: formatValue(v, f.item)})
+			am.changes = append(am.changes, Change{Op: opDrop, Path: path, Old: formatValue(v, f.Item)})
 		}
 		am.leave()
 	}
 }
 
-func (am *amendmentApplier) add(items []any, f *field, list reflect.Value, path string) {
+func (am *amendmentApplier) add(items []any, f *Field, list reflect.Value, path string) {
 	for i, item := range items {
 		am.enterItem(i)
-		v := am.decodeAs(item, f.item)
+		v := am.decodeAs(item, f.Item)
 		if indexOf(list, v) >= 0 {
-			am.fault("is there already: %s has item %s", path, formatValue(v, f.item))
+			am.fault("is there already: %s has item %s", path, formatValue(v, f.Item))
 		} else {
 			list.Set(reflect.Append(list, v))
-			am.changes = append(am.changes, Change{Op: opAdd, Path: path, New: formatValue(v, f.item)})
+			am.changes = append(am.changes, Change{Op: opAdd, Path: path, New: formatValue(v, f.Item)})
 		}
 		am.leave()
 	}
@@ -170,13 +170,13 @@ func removeItem(list reflect.Value, at int) reflect.Value {
 	return reflect.AppendSlice(rest, list.Slice(at+1, list.Len()))
 }
 
-func (am *amendmentApplier) set(v any, f *field, value reflect.Value, path string) {
-	next := am.decodeAs(v, f.shape)
+func (am *amendmentApplier) set(v any, f *Field, value reflect.Value, path string) {
+	next := am.decodeAs(v, f.Shape)
 	if reflect.DeepEqual(next.Interface(), value.Interface()) {
-		am.fault("changes nothing: %s is %s already", path, formatValue(value, f.shape))
+		am.fault("changes nothing: %s is %s already", path, formatValue(value, f.Shape))
 		return
 	}
-	am.changes = append(am.changes, Change{Op: opSet, Path: path, Old: formatValue(value, f.shape), New: formatValue(next, f.shape)})
+	am.changes = append(am.changes, Change{Op: opSet, Path: path, Old: formatValue(value, f.Shape), New: formatValue(next, f.Shape)})
 	value.Set(next)
 }
 
@@ -197,7 +197,7 @@ func (am *amendmentApplier) unsetOne(path string, at reflect.Value) {
 	for i, step := range f {
 		value := at.Field(step.index)
 		switch {
-		case isAbsent(value, step.shape):
+		case isAbsent(value, step.Shape):
 			am.fault("%s is not set", path)
 			return
 		case i < len(f)-1 && step.pointer:
@@ -205,28 +205,28 @@ func (am *amendmentApplier) unsetOne(path string, at reflect.Value) {
 		case i < len(f)-1:
 			at = value
 		default:
-			am.changes = append(am.changes, Change{Op: opUnset, Path: path, Old: formatValue(value, step.shape)})
+			am.changes = append(am.changes, Change{Op: opUnset, Path: path, Old: formatValue(value, step.Shape)})
 			value.SetZero()
 		}
 	}
 }
 
 // resolveFieldPath walks a dotted path to an optional field.
-func resolveFieldPath(path string) ([]*field, error) {
-	var walked []*field
+func resolveFieldPath(path string) ([]*Field, error) {
+	var walked []*Field
 	sh := designationShape
 	for name := range strings.SplitSeq(path, ".") {
-		if sh == nil || sh.is != isObject {
-			return nil, fmt.Errorf("%s leads into what has no members; unset removes whole fields", quote(path))
+		if sh == nil || sh.Type != TypeObject {
+			return nil, fmt.Errorf("%s leads into what has no members; unset removes whole fields", Quote(path))
 		}
-		_, f := sh.lookupField(name, 0)
+		_, f := sh.LookupField(name, 0)
 		if f == nil {
-			return nil, fmt.Errorf("%s is no field of a designation%s", quote(path), didYouMean(name, sh.fieldNames()))
+			return nil, fmt.Errorf("%s is no field of a designation%s", Quote(path), DidYouMean(name, sh.FieldNames()))
 		}
 		walked = append(walked, f)
-		sh = f.shape
+		sh = f.Shape
 	}
-	if walked[len(walked)-1].required {
+	if walked[len(walked)-1].Required {
 		return nil, fmt.Errorf("%s is required: it can be set to something else, not unset", path)
 	}
 	return walked, nil
@@ -275,7 +275,7 @@ func (am *amendmentApplier) validateResult() {
 		panic("record: encoding a designation: " + err.Error())
 	}
 	dec := decoder{path: []pathStep{{name: "predicate"}}}
-	scratch := reflect.New(designationShape.typ).Elem()
+	scratch := reflect.New(designationShape.GoType).Elem()
 	dec.object(v.(Object), designationShape, scratch, scratch)
 	f := faultList{dec.faults}
 	am.result.checkFields(&f)
@@ -331,18 +331,18 @@ func (a *Amendment) forbiddenFaults() (out []Fault) {
 }
 
 // visitLeaves visits each scalar and list that a fragment names.
-func visitLeaves(o Object, sh *shape, pointer, path string, visit func(pointer, path string)) {
+func visitLeaves(o Object, sh *Shape, pointer, path string, visit func(pointer, path string)) {
 	for _, m := range o {
-		_, f := sh.lookupField(m.Name, 0)
+		_, f := sh.LookupField(m.Name, 0)
 		if f == nil {
 			continue // a fault of its own
 		}
 		inner, ok := m.Value.(Object)
-		if f.is == isObject && ok {
-			visitLeaves(inner, f.shape, pointer+"/"+f.name, joinPath(path, f.name), visit)
+		if f.Type == TypeObject && ok {
+			visitLeaves(inner, f.Shape, pointer+"/"+f.Name, joinPath(path, f.Name), visit)
 			continue
 		}
-		visit(pointer+"/"+f.name, joinPath(path, f.name))
+		visit(pointer+"/"+f.Name, joinPath(path, f.Name))
 	}
 }
 
@@ -356,7 +356,7 @@ func (a *Amendment) fragmentFaults() []Fault {
 	}{{"drop", a.Drop, true}, {"set", a.Set, false}, {"add", a.Add, true}} {
 		if len(part.o) > 0 {
 			d.enter(part.name)
-			d.fragment(part.o, &shape{fragment: designationShape, listsOnly: part.lists})
+			d.fragment(part.o, &Shape{Fragment: designationShape, listsOnly: part.lists})
 			d.leave()
 		}
 	}
@@ -403,37 +403,37 @@ func (c Change) String() string {
 }
 
 // formatValue writes a value in one line, as YAML would in flow style.
-func formatValue(v reflect.Value, sh *shape) string {
-	plain := !sh.pointer && (sh.is == isBoolean || sh.is == isInteger) // zero says something
+func formatValue(v reflect.Value, sh *Shape) string {
+	plain := !sh.pointer && (sh.Type == TypeBoolean || sh.Type == TypeInteger) // zero says something
 	if isAbsent(v, sh) && !plain {
 		return ""
 	}
 	if sh.pointer {
 		v = v.Elem()
 	}
-	switch sh.is {
-	case isString:
+	switch sh.Type {
+	case TypeString:
 		if s := v.String(); !strings.ContainsAny(s, "\n\"") {
 			return s
 		}
 		return strconv.Quote(v.String())
-	case isList:
+	case TypeList:
 		items := make([]string, v.Len())
 		for i := range items {
-			items[i] = formatValue(v.Index(i), sh.item)
+			items[i] = formatValue(v.Index(i), sh.Item)
 		}
 		return "[" + strings.Join(items, ", ") + "]"
-	case isObject:
+	case TypeObject:
 		var members []string
-		for _, f := range sh.fields {
-			if value := v.Field(f.index); f.required || !isAbsent(value, f.shape) {
-				members = append(members, f.name+": "+formatValue(value, f.shape))
+		for _, f := range sh.Fields {
+			if value := v.Field(f.index); f.Required || !isAbsent(value, f.Shape) {
+				members = append(members, f.Name+": "+formatValue(value, f.Shape))
 			}
 		}
 		return "{" + strings.Join(members, ", ") + "}"
-	case isInteger:
+	case TypeInteger:
 		return strconv.FormatInt(v.Int(), 10)
-	case isBoolean:
+	case TypeBoolean:
 		return strconv.FormatBool(v.Bool())
 	}
 	return scalarText(v.Interface())
@@ -460,36 +460,36 @@ func Diff(old, new *Designation) (*Amendment, error) {
 }
 
 // collectDiff gathers what differs between two objects; what is to be unset goes to a.
-func (a *Amendment) collectDiff(old, new reflect.Value, sh *shape, path string) (drop, set, add Object) {
-	for _, f := range sh.fields {
+func (a *Amendment) collectDiff(old, new reflect.Value, sh *Shape, path string) (drop, set, add Object) {
+	for _, f := range sh.Fields {
 		was, is := old.Field(f.index), new.Field(f.index)
-		at := joinPath(path, f.name)
+		at := joinPath(path, f.Name)
 		switch {
 		case reflect.DeepEqual(was.Interface(), is.Interface()):
-		case !f.required && isAbsent(is, f.shape):
-			if !isAbsent(was, f.shape) { // else nil against empty: equal
+		case !f.Required && isAbsent(is, f.Shape):
+			if !isAbsent(was, f.Shape) { // else nil against empty: equal
 				a.Unset = append(a.Unset, at)
 			}
-		case f.is == isObject && !isAbsent(was, f.shape):
+		case f.Type == TypeObject && !isAbsent(was, f.Shape):
 			if f.pointer {
 				was, is = was.Elem(), is.Elem()
 			}
-			d, s, p := a.collectDiff(was, is, f.shape, at)
-			drop, set, add = appendMember(drop, f.name, d), appendMember(set, f.name, s), appendMember(add, f.name, p)
-		case f.is == isList:
-			gone, came, ordered := compareLists(was, is, f.shape)
+			d, s, p := a.collectDiff(was, is, f.Shape, at)
+			drop, set, add = appendMember(drop, f.Name, d), appendMember(set, f.Name, s), appendMember(add, f.Name, p)
+		case f.Type == TypeList:
+			gone, came, ordered := compareLists(was, is, f.Shape)
 			if !ordered {
-				set = append(set, Member{f.name, fragmentValue(is, f.shape)})
+				set = append(set, Member{f.Name, fragmentValue(is, f.Shape)})
 				continue
 			}
 			if len(gone) > 0 {
-				drop = append(drop, Member{f.name, gone})
+				drop = append(drop, Member{f.Name, gone})
 			}
 			if len(came) > 0 {
-				add = append(add, Member{f.name, came})
+				add = append(add, Member{f.Name, came})
 			}
 		default:
-			set = append(set, Member{f.name, fragmentValue(is, f.shape)})
+			set = append(set, Member{f.Name, fragmentValue(is, f.Shape)})
 		}
 	}
 	return drop, set, add
@@ -505,13 +505,13 @@ func appendMember(o Object, name string, inner Object) Object {
 // compareLists says which items are gone and which came. ordered is false where
 // dropping and appending would not give the new order, or nothing stays: then the
 // list is replaced whole.
-func compareLists(old, new reflect.Value, sh *shape) (gone, came []any, ordered bool) {
+func compareLists(old, new reflect.Value, sh *Shape) (gone, came []any, ordered bool) {
 	kept := 0
 	for i := range old.Len() {
 		item := old.Index(i)
 		switch {
 		case indexOf(new, item) < 0:
-			gone = append(gone, fragmentValue(item, sh.item))
+			gone = append(gone, fragmentValue(item, sh.Item))
 		case !reflect.DeepEqual(item.Interface(), new.Index(kept).Interface()):
 			return nil, nil, false
 		default:
@@ -519,13 +519,13 @@ func compareLists(old, new reflect.Value, sh *shape) (gone, came []any, ordered 
 		}
 	}
 	for i := kept; i < new.Len(); i++ {
-		came = append(came, fragmentValue(new.Index(i), sh.item))
+		came = append(came, fragmentValue(new.Index(i), sh.Item))
 	}
 	return gone, came, kept > 0 || old.Len() == 0
 }
 
 // fragmentValue is a Go value as a fragment holds it.
-func fragmentValue(v reflect.Value, sh *shape) any {
+func fragmentValue(v reflect.Value, sh *Shape) any {
 	t, err := ParseJSON(appendValue(nil, v, sh))
 	if err != nil {
 		panic("record: encoding a value: " + err.Error())

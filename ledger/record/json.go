@@ -77,7 +77,7 @@ func (s *scanner) errorf(at int, format string, args ...any) error {
 // prefixPointer says that what was at fault lies in the member or item of that name.
 func prefixPointer(name string, err error) error {
 	if e, ok := err.(*SyntaxError); ok {
-		e.Pointer = "/" + escapePointer(name) + e.Pointer
+		e.Pointer = "/" + EscapePointer(name) + e.Pointer
 	}
 	return err
 }

@@ -203,6 +203,9 @@ func algorithmOf(public crypto.PublicKey) (Algorithm, error) {
 	return "", fmt.Errorf("public key of type %T: wanted Ed25519, ECDSA P-256 or P-384, RSA 3072 or 4096", public)
 }
 
+// SigningHash is the hash with which docket signs.
+func (a Algorithm) SigningHash() crypto.Hash { return hashesFor(a)[0] }
+
 func hashesFor(a Algorithm) []crypto.Hash {
 	if a == AlgECDSAP384 {
 		return []crypto.Hash{crypto.SHA384, crypto.SHA256}

@@ -23,6 +23,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/draft"
 )
 
 var algorithms = []record.Algorithm{
@@ -52,9 +53,9 @@ func privateKey(t testing.TB, alg record.Algorithm) crypto.Signer {
 	return key.(crypto.Signer)
 }
 
-func signerOf(t testing.TB, alg record.Algorithm) *record.Signer {
+func signerOf(t testing.TB, alg record.Algorithm) *draft.Signer {
 	t.Helper()
-	s, err := record.NewSigner(privateKey(t, alg))
+	s, err := draft.NewSigner(privateKey(t, alg))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +161,7 @@ func TestKeyRefused(t *testing.T) {
 }
 
 func TestParseKeyDescribesInput(t *testing.T) {
-	private, _, err := record.GenerateKey(record.AlgEd25519, nil)
+	private, _, err := draft.GenerateKey(record.AlgEd25519, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ func (k Kind) PredicateType() string { return "urn:docket:" + string(k) + ":v1" 
 // catalogue is the one table of kinds: all that this binary can read. A kind is a
 // struct in a file kinds_*.go, whose tags are the schema, its check method, and a line
 // here.
-var catalogue = []*kindSpec{
+var catalogue = []*Spec{
 	charterSpec,
 	enrolmentSpec,
 	standingSpec,
@@ -37,31 +37,31 @@ var futureKinds = []Kind{
 	"disclosure-request", "disclosure-receipt", "assessment",
 }
 
-// A kindSpec is what the table says of a kind.
-type kindSpec struct {
-	kind    Kind
-	summary string // one line: what a record of this kind states
-	// thread is the grammar of its threads: capitals are segments, D a
+// A Spec is what the table says of a kind. Callers must not change it.
+type Spec struct {
+	Kind    Kind
+	Summary string // one line: what such a record says
+	// Thread is the grammar of its threads: capitals are segments, D a
 	// designation's, P the party's to which the thread belongs.
-	thread string
-	// issuer is the issuer where P is not: the party itself unless said.
-	issuer  issuerRule
-	subject subjectRule // what its subject is where no document is given
-	// privateSubject: the subject is a commitment to the document's digest.
-	privateSubject bool
+	Thread string
+	// Issuer is the issuer where P is not: the party itself unless said.
+	Issuer  IssuerRule
+	Subject SubjectRule // what its subject is where no document is given
+	// PrivateSubject: the subject is a commitment to the document's digest.
+	PrivateSubject bool
 	newPredicate   func() Predicate
 
-	shape    *shape
-	segments []string
+	Shape    *Shape
+	Segments []string
 }
 
-// An issuer rule is who may stand in `issuer` (RECORDS.md "Threads").
-type issuerRule int
+// An IssuerRule is who may stand in `issuer` (RECORDS.md "Threads").
+type IssuerRule int
 
 const (
-	issuedByOwner            issuerRule = iota // P; the authority where the thread has no P
-	issuedByAuthority                          // the authority, on a party's thread
-	issuedByOwnerOrAuthority                   // the party, or the authority's registrar
+	IssuedByOwner            IssuerRule = iota // P; the authority where the thread has no P
+	IssuedByAuthority                          // the authority, on a party's thread
+	IssuedByOwnerOrAuthority                   // the party, or the authority's registrar
 )
 
 // Authority is the one party ID with the role authority, issuer of all its records.
@@ -71,11 +71,11 @@ const Authority = "authority"
 func newKindSpec[T any, P interface {
 	*T
 	Predicate
-}](sp kindSpec) *kindSpec {
-	sp.kind = P(nil).Kind()
+}](sp Spec) *Spec {
+	sp.Kind = P(nil).Kind()
 	sp.newPredicate = func() Predicate { return P(new(T)) }
-	sp.shape = predicateShape(reflect.TypeFor[T](), sp.kind != KindCharter)
-	sp.segments = strings.Split(sp.thread, "/")
+	sp.Shape = predicateShape(reflect.TypeFor[T](), sp.Kind != KindCharter)
+	sp.Segments = strings.Split(sp.Thread, "/")
 	return &sp
 }
 
@@ -83,7 +83,7 @@ func newKindSpec[T any, P interface {
 func Kinds() []Kind {
 	kinds := make([]Kind, len(catalogue))
 	for i, sp := range catalogue {
-		kinds[i] = sp.kind
+		kinds[i] = sp.Kind
 	}
 	return kinds
 }
@@ -91,7 +91,7 @@ func Kinds() []Kind {
 // Doc is one line for people: what a record of this kind says.
 func (k Kind) Doc() string {
 	if sp := specByKind(k); sp != nil {
-		return sp.summary
+		return sp.Summary
 	}
 	return ""
 }
@@ -100,30 +100,30 @@ func (k Kind) Doc() string {
 // document's digest: the document is private, and no file has the subject for its SHA-256.
 func (k Kind) CommitsToDocument() bool {
 	sp := specByKind(k)
-	return sp != nil && sp.privateSubject
+	return sp != nil && sp.PrivateSubject
 }
 
 // ParseKind finds a kind by its name; a refusal says whether another name was
 // meant, or a newer binary is needed.
 func ParseKind(name string) (Kind, error) {
-	sp, err := findSpec(Kind(name))
+	sp, err := SpecOf(Kind(name))
 	if err != nil {
 		return "", err
 	}
-	return sp.kind, nil
+	return sp.Kind, nil
 }
 
-func specByKind(k Kind) *kindSpec {
+func specByKind(k Kind) *Spec {
 	for _, sp := range catalogue {
-		if sp.kind == k {
+		if sp.Kind == k {
 			return sp
 		}
 	}
 	return nil
 }
 
-// findSpec returns the entry of a kind, or a *[Refusal] Unsupported.
-func findSpec(k Kind) (*kindSpec, error) {
+// SpecOf finds the row of a kind; its refusals are those of [ParseKind].
+func SpecOf(k Kind) (*Spec, error) {
 	if sp := specByKind(k); sp != nil {
 		return sp, nil
 	}
@@ -134,36 +134,36 @@ func findSpec(k Kind) (*kindSpec, error) {
 	for _, known := range Kinds() {
 		names = append(names, string(known))
 	}
-	hint := didYouMean(string(k), names)
+	hint := DidYouMean(string(k), names)
 	if hint == "" {
 		hint = "; this binary reads " + strings.Join(names, ", ") + "; if it is newer: upgrade"
 	}
-	return nil, Refuse(Unsupported, "kind %s: unknown%s", quote(string(k)), hint)
+	return nil, Refuse(Unsupported, "kind %s: unknown%s", Quote(string(k)), hint)
 }
 
 // findSpecByType reads a predicateType.
-func findSpecByType(predicateType string) (*kindSpec, error) {
+func findSpecByType(predicateType string) (*Spec, error) {
 	for _, sp := range catalogue {
-		if len(predicateType) == len("urn:docket:")+len(sp.kind)+len(":v1") && predicateType == sp.kind.PredicateType() {
+		if len(predicateType) == len("urn:docket:")+len(sp.Kind)+len(":v1") && predicateType == sp.Kind.PredicateType() {
 			return sp, nil
 		}
 	}
 	name, ok := strings.CutPrefix(predicateType, "urn:docket:")
 	if !ok {
-		return nil, invalidStatement([]Fault{{"/predicateType", fmt.Sprintf("is %s, no Docket record's (urn:docket:KIND:v1)", quote(predicateType))}})
+		return nil, InvalidStatement([]Fault{{"/predicateType", fmt.Sprintf("is %s, no Docket record's (urn:docket:KIND:v1)", Quote(predicateType))}})
 	}
 	kind, version, _ := strings.Cut(name, ":")
 	if specByKind(Kind(kind)) != nil {
-		return nil, Refuse(Unsupported, "kind %q in version %s: this binary reads v1: upgrade", kind, quote(version))
+		return nil, Refuse(Unsupported, "kind %q in version %s: this binary reads v1: upgrade", kind, Quote(version))
 	}
-	_, err := findSpec(Kind(kind))
+	_, err := SpecOf(Kind(kind))
 	return nil, err
 }
 
 // threadFault checks a thread against the kind's grammar.
-func (sp *kindSpec) threadFault(thread string) string {
+func (sp *Spec) threadFault(thread string) string {
 	rest, more, ok := thread, true, true
-	for _, want := range sp.segments {
+	for _, want := range sp.Segments {
 		var segment string
 		ok = ok && more
 		segment, rest, more = strings.Cut(rest, "/")
@@ -174,15 +174,15 @@ func (sp *kindSpec) threadFault(thread string) string {
 		}
 	}
 	if !ok || more {
-		return fmt.Sprintf("is %s; a record of kind %s stands on a thread %s, each capital a segment of a-z, 0-9, '.' and '-'", quote(thread), sp.kind, sp.thread)
+		return fmt.Sprintf("is %s; a record of kind %s stands on a thread %s, each capital a segment of a-z, 0-9, '.' and '-'", Quote(thread), sp.Kind, sp.Thread)
 	}
 	return ""
 }
 
-// segment is the part of a well-formed thread that the grammar calls name, "" if
+// Segment is the part of a well-formed thread that the grammar calls name, "" if
 // it has none.
-func (sp *kindSpec) segment(thread, name string) string {
-	for _, own := range sp.segments {
+func (sp *Spec) Segment(thread, name string) string {
+	for _, own := range sp.Segments {
 		segment, rest, _ := strings.Cut(thread, "/")
 		if own == name {
 			return segment
@@ -192,23 +192,23 @@ func (sp *kindSpec) segment(thread, name string) string {
 	return ""
 }
 
-// owner is the party to which a well-formed thread belongs: its segment P, else
+// Owner is the party to which a well-formed thread belongs: its segment P, else
 // the authority.
-func (sp *kindSpec) owner(thread string) string {
-	if party := sp.segment(thread, "P"); party != "" {
+func (sp *Spec) Owner(thread string) string {
+	if party := sp.Segment(thread, "P"); party != "" {
 		return party
 	}
 	return Authority
 }
 
-func (sp *kindSpec) issuerFault(thread, by string) string {
-	owner := sp.owner(thread)
+func (sp *Spec) issuerFault(thread, by string) string {
+	owner := sp.Owner(thread)
 	switch {
-	case by == owner && sp.issuer != issuedByAuthority, by == Authority && sp.issuer != issuedByOwner:
+	case by == owner && sp.Issuer != IssuedByAuthority, by == Authority && sp.Issuer != IssuedByOwner:
 		return ""
-	case sp.issuer == issuedByAuthority:
-		return fmt.Sprintf("is %q; a record of kind %s is issued by %q", by, sp.kind, Authority)
-	case sp.issuer == issuedByOwnerOrAuthority:
+	case sp.Issuer == IssuedByAuthority:
+		return fmt.Sprintf("is %q; a record of kind %s is issued by %q", by, sp.Kind, Authority)
+	case sp.Issuer == IssuedByOwnerOrAuthority:
 		return fmt.Sprintf("is %q; the thread belongs to %q (or its registrar, %q)", by, owner, Authority)
 	}
 	return fmt.Sprintf("is %q; the thread belongs to %q", by, owner)

@@ -3,10 +3,10 @@ package record
 // KindResponse is a provider's answer to a designation.
 const KindResponse Kind = "response"
 
-var responseSpec = newKindSpec[Response](kindSpec{
-	summary: "A provider attests what it did about a designation, as it stood in one record of its thread.",
-	thread:  "response/D/P",
-	subject: subjectDesignation,
+var responseSpec = newKindSpec[Response](Spec{
+	Summary: "A provider attests what it did about a designation, as it stood in one record of its thread.",
+	Thread:  "response/D/P",
+	Subject: SubjectDesignation,
 })
 
 // Response attests what a provider did. Its subject is the record of the
@@ -31,11 +31,11 @@ func (r *Response) check(_ *Statement, f *faultList) {
 // identification programme.
 const KindCIPCertification Kind = "cip-certification"
 
-var cipCertificationSpec = newKindSpec[CIPCertification](kindSpec{
-	summary:        "A provider certifies its customer identification programme for a period; the form itself stays private.",
-	thread:         "cip/P",
-	subject:        subjectDocument,
-	privateSubject: true,
+var cipCertificationSpec = newKindSpec[CIPCertification](Spec{
+	Summary:        "A provider certifies its customer identification programme for a period; the form itself stays private.",
+	Thread:         "cip/P",
+	Subject:        SubjectDocument,
+	PrivateSubject: true,
 })
 
 // CIPCertification certifies a programme for a period.

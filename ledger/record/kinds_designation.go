@@ -3,10 +3,10 @@ package record
 // KindDesignation restricts a foreign person or jurisdiction.
 const KindDesignation Kind = "designation"
 
-var designationSpec = newKindSpec[Designation](kindSpec{
-	summary: "The authority restricts a foreign person or jurisdiction from a day on, for a term. Designators sign; of an imported list, importers.",
-	thread:  "designation/D",
-	subject: subjectDocument,
+var designationSpec = newKindSpec[Designation](Spec{
+	Summary: "The authority restricts a foreign person or jurisdiction from a day on, for a term. Designators sign; of an imported list, importers.",
+	Thread:  "designation/D",
+	Subject: SubjectDocument,
 })
 
 // Designation is a restriction. One with a Source was imported from a published list.
@@ -136,10 +136,10 @@ func checkSource(src *Source, thread string, f *faultList) {
 // KindAmendment changes a designation.
 const KindAmendment Kind = "amendment"
 
-var amendmentSpec = newKindSpec[Amendment](kindSpec{
-	summary: "A designation is corrected or extended: items dropped, fields unset and set, items added, in this order.",
-	thread:  "designation/D",
-	subject: subjectDocument,
+var amendmentSpec = newKindSpec[Amendment](Spec{
+	Summary: "A designation is corrected or extended: items dropped, fields unset and set, items added, in this order.",
+	Thread:  "designation/D",
+	Subject: SubjectDocument,
 })
 
 // Amendment changes the designation of its thread; [Amend] applies it.
@@ -179,16 +179,16 @@ const (
 	KindReinstatement Kind = "reinstatement"
 )
 
-var suspensionSpec = newKindSpec[Suspension](kindSpec{
-	summary: "A designation is not in force for a while; duties that fall due meanwhile are put off, its term runs on.",
-	thread:  "designation/D",
-	subject: subjectDocument,
+var suspensionSpec = newKindSpec[Suspension](Spec{
+	Summary: "A designation is not in force for a while; duties that fall due meanwhile are put off, its term runs on.",
+	Thread:  "designation/D",
+	Subject: SubjectDocument,
 })
 
-var reinstatementSpec = newKindSpec[Reinstatement](kindSpec{
-	summary: "A suspended designation is again what its dates say.",
-	thread:  "designation/D",
-	subject: subjectDocument,
+var reinstatementSpec = newKindSpec[Reinstatement](Spec{
+	Summary: "A suspended designation is again what its dates say.",
+	Thread:  "designation/D",
+	Subject: SubjectDocument,
 })
 
 // Suspension pauses a designation.
@@ -222,10 +222,10 @@ func (p *Reinstatement) check(_ *Statement, f *faultList) {
 // KindRevocation ends a designation for good.
 const KindRevocation Kind = "revocation"
 
-var revocationSpec = newKindSpec[Revocation](kindSpec{
-	summary: "A designation ends for good; only a list's entity can come back, after delisted.",
-	thread:  "designation/D",
-	subject: subjectDocument,
+var revocationSpec = newKindSpec[Revocation](Spec{
+	Summary: "A designation ends for good; only a list's entity can come back, after delisted.",
+	Thread:  "designation/D",
+	Subject: SubjectDocument,
 })
 
 // Revocation ends a designation.

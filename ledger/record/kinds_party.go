@@ -8,10 +8,10 @@ import (
 // KindCharter names the ledger's rules: root keys, thresholds, periods, policy.
 const KindCharter Kind = "charter"
 
-var charterSpec = newKindSpec[Charter](kindSpec{
-	summary: "The ledger's constitution: root keys, thresholds, periods, and whom verifiers accept. Its first record names the ledger.",
-	thread:  "charter",
-	subject: subjectDocument,
+var charterSpec = newKindSpec[Charter](Spec{
+	Summary: "The ledger's constitution: root keys, thresholds, periods, and whom verifiers accept. Its first record names the ledger.",
+	Thread:  "charter",
+	Subject: SubjectDocument,
 })
 
 // Charter is the record at index 0; later ones on its thread amend it.
@@ -99,10 +99,10 @@ func (c *Charter) check(s *Statement, f *faultList) {
 // KindEnrolment makes a party known, with its roles and keys.
 const KindEnrolment Kind = "enrolment"
 
-var enrolmentSpec = newKindSpec[Enrolment](kindSpec{
-	summary: "A party joins: its legal name, roles and keys. Every key listed signs, then a registrar (for the authority: root keys).",
-	thread:  "party/P",
-	subject: subjectFirstKey,
+var enrolmentSpec = newKindSpec[Enrolment](Spec{
+	Summary: "A party joins: its legal name, roles and keys. Every key listed signs, then a registrar (for the authority: root keys).",
+	Thread:  "party/P",
+	Subject: SubjectFirstKey,
 })
 
 // Role is what a party is to the ledger.
@@ -188,11 +188,11 @@ func checkKeys(keys []PartyKey, authority bool, pointer string, f *faultList) {
 // KindStanding suspends, restores or ends a party's standing.
 const KindStanding Kind = "standing"
 
-var standingSpec = newKindSpec[Standing](kindSpec{
-	summary: "The authority suspends a party, restores it, or ends its membership for good.",
-	thread:  "party/P",
-	issuer:  issuedByAuthority,
-	subject: subjectEnrolment,
+var standingSpec = newKindSpec[Standing](Spec{
+	Summary: "The authority suspends a party, restores it, or ends its membership for good.",
+	Thread:  "party/P",
+	Issuer:  IssuedByAuthority,
+	Subject: SubjectEnrolment,
 })
 
 // Standing changes what a party may sign, from the civil day effectiveOn on.
@@ -208,11 +208,11 @@ func (*Standing) Kind() Kind { return KindStanding }
 // KindKeys adds and revokes a party's keys.
 const KindKeys Kind = "keys"
 
-var keysSpec = newKindSpec[Keys](kindSpec{
-	summary: "A party adds and revokes keys. An officer key signs, and every key added; a registrar only when all are lost.",
-	thread:  "party/P",
-	issuer:  issuedByOwnerOrAuthority,
-	subject: subjectFirstKey,
+var keysSpec = newKindSpec[Keys](Spec{
+	Summary: "A party adds and revokes keys. An officer key signs, and every key added; a registrar only when all are lost.",
+	Thread:  "party/P",
+	Issuer:  IssuedByOwnerOrAuthority,
+	Subject: SubjectFirstKey,
 })
 
 // Keys changes the keys of a party.

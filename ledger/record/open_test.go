@@ -17,6 +17,7 @@ import (
 	sigstoredsse "github.com/sigstore/sigstore/pkg/signature/dsse"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/draft"
 )
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -59,12 +60,12 @@ func enrolmentOf(t testing.TB, keys ...*record.Key) []byte {
 	return b
 }
 
-func envelopeBy(t testing.TB, payload []byte, signers ...*record.Signer) record.Envelope {
+func envelopeBy(t testing.TB, payload []byte, signers ...*draft.Signer) record.Envelope {
 	t.Helper()
 	e := record.Envelope{PayloadType: record.PayloadType, Payload: payload}
 	for _, s := range signers {
 		var err error
-		if e, err = e.Sign(t.Context(), s); err != nil {
+		if e, err = s.Sign(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -86,7 +87,7 @@ func knownKeys(keys ...*record.Key) func(*record.Statement) []*record.Key {
 
 func anyKey(*record.Key) bool { return true }
 
-func keysOf(signers []*record.Signer) []*record.Key {
+func keysOf(signers []*draft.Signer) []*record.Key {
 	keys := make([]*record.Key, len(signers))
 	for i, s := range signers {
 		keys[i] = s.Key()
@@ -97,7 +98,7 @@ func keysOf(signers []*record.Signer) []*record.Key {
 // TestSigstoreAcceptsEveryEntry: sigstore's own DSSE verifier takes the envelope
 // of every entry, under each of its keys and under all together.
 func TestSigstoreAcceptsEveryEntry(t *testing.T) {
-	var signers []*record.Signer
+	var signers []*draft.Signer
 	for _, alg := range algorithms {
 		signers = append(signers, signerOf(t, alg))
 	}
@@ -175,7 +176,7 @@ func TestOpenRefuses(t *testing.T) {
 }
 
 func TestVerifiedEntry(t *testing.T) {
-	var signers []*record.Signer
+	var signers []*draft.Signer
 	for range record.MaxSignatures + 1 {
 		signers = append(signers, signerOf(t, record.AlgEd25519))
 	}
@@ -261,7 +262,7 @@ func TestListedKeys(t *testing.T) {
 
 // TestOpenInParallel shares keys between goroutines; it is for -race.
 func TestOpenInParallel(t *testing.T) {
-	var signers []*record.Signer
+	var signers []*draft.Signer
 	for _, alg := range algorithms[:3] {
 		signers = append(signers, signerOf(t, alg))
 	}
@@ -281,7 +282,7 @@ func TestOpenInParallel(t *testing.T) {
 }
 
 func TestOpenFindsTheKeys(t *testing.T) {
-	var signers []*record.Signer
+	var signers []*draft.Signer
 	for _, alg := range algorithms {
 		signers = append(signers, signerOf(t, alg), signerOf(t, alg))
 	}
@@ -398,7 +399,7 @@ func TestOpenLimitsVerifications(t *testing.T) {
 }
 
 func TestOpenEntry(t *testing.T) {
-	var signers []*record.Signer
+	var signers []*draft.Signer
 	for _, alg := range algorithms {
 		signers = append(signers, signerOf(t, alg))
 	}

@@ -1,12 +1,13 @@
 // Package record holds the statements that people sign: their kinds, their
 // strict JSON, the DSSE envelope around them and the entry that a ledger makes
 // of one. [Open] and [OpenEntry] are the only makers of a [Verified]. Nothing here
-// does I/O but a [LoadKMSSigner], knows the time, or judges what a register would.
+// does I/O, knows the time, or judges what a register would; package draft helps to
+// write and to sign a record.
 //
 // # Format
 //
-// People write a short form, YAML or JSON ([ParseShortForm]). One or more of each kind are in
-// the folder examples beside this file:
+// People write a short form, YAML or JSON, which package draft reads. One or more of each
+// kind are in the folder draft/examples beside this file:
 //
 //	kind: response
 //	thread: response/2026-014/acme-cloud
@@ -14,8 +15,7 @@
 //	issuer: acme-cloud
 //	status: no-relationship
 //
-// Filled in with what only the ledger knows ([ShortForm.Fill]) it is the payload, an in-toto
-// Statement. Its bytes are signed as they are, whatever their order and white space; their
+// Filled in with what only the ledger knows it is the payload, an in-toto Statement. Its bytes are signed as they are, whatever their order and white space; their
 // SHA-256 is the record's ID:
 //
 //	{

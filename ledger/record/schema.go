@@ -10,9 +10,10 @@ import (
 	"unicode/utf8"
 )
 
-// A shape is the schema of one value. Shapes are compiled once from the tags of the
-// kinds' Go structs, which are the only source; they decode ([decoder]), encode, walk,
-// and print the JSON Schema and the template.
+// A Shape is what one place of a record may hold. The Go structs of the kinds are
+// the only source: their fields' tags compile to shapes once, and shapes decode
+// ([decoder]), encode, walk, and print the JSON Schema; package draft reads short forms
+// and prints templates by them. Callers must not change one.
 //
 //	json  the member's name
 //	rule  words: required; fmt=FORMAT, enum=A|B, max=CHARACTERS of a string, or of
@@ -22,49 +23,50 @@ import (
 //	      required, but open in templates
 //	doc   one line for people: template, JSON Schema
 //	eg    an example of the value
-type shape struct {
-	is             shapeKind
-	typ            reflect.Type
-	pointer        bool // typ is a pointer to what is
-	format         Format
-	enum           []string
-	maxChars       int // characters
+type Shape struct {
+	Type           ValueType
+	GoType         reflect.Type
+	pointer        bool // GoType is a pointer to what Type says
+	Format         Format
+	Enum           []string
+	MaxChars       int // characters
 	minInt, maxInt int64
 	maxItems       int
 	mayBeEmpty     bool // a required list may be
 	needsItem      bool // it may not
 	listsOnly      bool
 	names          Format
-	item           *shape // of a list or map
-	fields         []*field
-	fragment       *shape // the object of which a fragment is a part
+	Item           *Shape // of a list or map
+	Fields         []*Field
+	Fragment       *Shape // the object of which a fragment is a part
 }
 
-type shapeKind int
+// A ValueType is which of these values a place holds.
+type ValueType int
 
 const (
-	isString shapeKind = iota
-	isInteger
-	isBoolean
-	isDate
-	isInstant
-	isPeriod
-	isID
-	isList
-	isMap
-	isObject
-	isFragment
+	TypeString ValueType = iota
+	TypeInteger
+	TypeBoolean
+	TypeDate
+	TypeInstant
+	TypePeriod
+	TypeID
+	TypeList
+	TypeMap
+	TypeObject
+	TypeFragment
 )
 
-// A field is one member of an object.
-type field struct {
-	*shape
-	name         string
+// A Field is one member of an object.
+type Field struct {
+	*Shape
+	Name         string
 	index        int  // of the Go field
-	common       bool // it belongs to [Common], not to the kind's own struct
-	required     bool
-	inTemplate   bool // templates show it as if it were required
-	doc, example string
+	Common       bool // it belongs to [Common], not to the kind's own struct
+	Required     bool
+	InTemplate   bool // templates show it as if it were required
+	Doc, Example string
 }
 
 // What bounds a string and a list that say nothing of their own. Beyond these
@@ -75,76 +77,76 @@ const (
 )
 
 var (
-	typeDate    = reflect.TypeFor[Date]()
-	typeInstant = reflect.TypeFor[Instant]()
-	typeTime    = reflect.TypeFor[time.Time]()
-	typePeriod  = reflect.TypeFor[Period]()
-	typeID      = reflect.TypeFor[ID]()
-	typePEM     = reflect.TypeFor[PEM]()
-	typeObject  = reflect.TypeFor[Object]()
+	goDate    = reflect.TypeFor[Date]()
+	goInstant = reflect.TypeFor[Instant]()
+	goTime    = reflect.TypeFor[time.Time]()
+	goPeriod  = reflect.TypeFor[Period]()
+	goID      = reflect.TypeFor[ID]()
+	goPEM     = reflect.TypeFor[PEM]()
+	goObject  = reflect.TypeFor[Object]()
 )
 
 // objectShape compiles a struct. A tag that makes no sense is a broken program.
-func objectShape(t reflect.Type) *shape {
-	sh := &shape{is: isObject, typ: t}
+func objectShape(t reflect.Type) *Shape {
+	sh := &Shape{Type: TypeObject, GoType: t}
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if name == "" {
 			panic(fmt.Sprintf("record: %s.%s has no json tag", t, f.Name))
 		}
-		own := &field{shape: shapeOf(f.Type, f.Tag.Get("rule")), name: name, index: i, doc: f.Tag.Get("doc"), example: f.Tag.Get("eg")}
-		own.required = hasRule(f.Tag.Get("rule"), "required")
-		own.inTemplate = hasRule(f.Tag.Get("rule"), "usual")
-		own.needsItem = own.required && own.is == isList && !own.mayBeEmpty
-		sh.fields = append(sh.fields, own)
+		own := &Field{Shape: shapeOf(f.Type, f.Tag.Get("rule")), Name: name, index: i, Doc: f.Tag.Get("doc"), Example: f.Tag.Get("eg")}
+		own.Required = hasRule(f.Tag.Get("rule"), "required")
+		own.InTemplate = hasRule(f.Tag.Get("rule"), "usual")
+		own.needsItem = own.Required && own.Type == TypeList && !own.mayBeEmpty
+		sh.Fields = append(sh.Fields, own)
 	}
 	return sh
 }
 
 // predicateShape is the object of a kind: the members of every record, then its own.
-func predicateShape(kind reflect.Type, needsLedger bool) *shape {
+func predicateShape(kind reflect.Type, needsLedger bool) *Shape {
 	sh := objectShape(reflect.TypeFor[Common]())
-	for _, f := range sh.fields {
-		f.common = true
-		f.required = f.required && (needsLedger || f.name != "ledger")
+	for _, f := range sh.Fields {
+		f.Common = true
+		f.Required = f.Required && (needsLedger || f.Name != "ledger")
 	}
-	sh.typ = kind
-	sh.fields = append(sh.fields, objectShape(kind).fields...)
+	sh.GoType = kind
+	sh.Fields = append(sh.Fields, objectShape(kind).Fields...)
 	return sh
 }
 
-func shapeOf(t reflect.Type, rule string) *shape {
-	sh := &shape{typ: t, maxChars: defaultMaxChars, maxItems: defaultMaxItems, minInt: -MaxInteger, maxInt: MaxInteger, format: FormatText}
+func shapeOf(t reflect.Type, rule string) *Shape {
+	sh := &Shape{GoType: t, MaxChars: defaultMaxChars, maxItems: defaultMaxItems, minInt: -MaxInteger, maxInt: MaxInteger, Format: FormatText}
 	if t.Kind() == reflect.Pointer {
 		sh.pointer = true
 		t = t.Elem()
 	}
 	switch {
-	case t == typeDate:
-		sh.is = isDate
-	case t == typeInstant || t == typeTime:
-		sh.is = isInstant
-	case t == typePeriod:
-		sh.is = isPeriod
-	case t == typeID:
-		sh.is = isID
-	case t == typePEM:
-		sh.is, sh.format, sh.maxChars = isString, FormatPEM, 2_000
-	case t == typeObject:
-		sh.is, sh.fragment = isFragment, objectShape(reflect.TypeFor[Designation]())
+	case t == goDate:
+		sh.Type = TypeDate
+	case t == goInstant || t == goTime:
+		sh.Type = TypeInstant
+	case t == goPeriod:
+		sh.Type = TypePeriod
+	case t == goID:
+		sh.Type = TypeID
+	case t == goPEM:
+		sh.Type, sh.Format, sh.MaxChars = TypeString, FormatPEM, 2_000
+	case t == goObject:
+		sh.Type, sh.Fragment = TypeFragment, objectShape(reflect.TypeFor[Designation]())
 	case t.Kind() == reflect.String:
-		sh.is = isString
+		sh.Type = TypeString
 	case t.Kind() == reflect.Int64:
-		sh.is = isInteger
+		sh.Type = TypeInteger
 	case t.Kind() == reflect.Bool:
-		sh.is = isBoolean
+		sh.Type = TypeBoolean
 	case t.Kind() == reflect.Slice:
-		sh.is, sh.item = isList, shapeOf(t.Elem(), rule)
+		sh.Type, sh.Item = TypeList, shapeOf(t.Elem(), rule)
 	case t.Kind() == reflect.Map:
-		sh.is, sh.item = isMap, shapeOf(t.Elem(), rule)
+		sh.Type, sh.Item = TypeMap, shapeOf(t.Elem(), rule)
 	case t.Kind() == reflect.Struct:
-		sh.is, sh.fields = isObject, objectShape(t).fields
+		sh.Type, sh.Fields = TypeObject, objectShape(t).Fields
 	default:
 		panic(fmt.Sprintf("record: no shape for %s", t))
 	}
@@ -152,7 +154,7 @@ func shapeOf(t reflect.Type, rule string) *shape {
 	return sh
 }
 
-func (sh *shape) applyRules(rule string) {
+func (sh *Shape) applyRules(rule string) {
 	for word := range strings.FieldsSeq(rule) {
 		name, value, _ := strings.Cut(word, "=")
 		switch name {
@@ -162,13 +164,13 @@ func (sh *shape) applyRules(rule string) {
 		case "lists":
 			sh.listsOnly = true
 		case "fmt":
-			sh.format = Format(value).mustExist()
+			sh.Format = Format(value).mustExist()
 		case "names":
 			sh.names = Format(value).mustExist()
 		case "enum":
-			sh.enum = strings.Split(value, "|")
+			sh.Enum = strings.Split(value, "|")
 		case "max":
-			sh.maxChars = int(mustNumber(value))
+			sh.MaxChars = int(mustNumber(value))
 		case "items":
 			sh.maxItems = int(mustNumber(value))
 		case "lo":
@@ -181,34 +183,34 @@ func (sh *shape) applyRules(rule string) {
 	}
 }
 
-// lookupField finds a field; from is the guess, since most people write in order.
-func (sh *shape) lookupField(name string, from int) (int, *field) {
-	for i := range sh.fields {
+// LookupField finds a field; from is the guess, since most people write in order.
+func (sh *Shape) LookupField(name string, from int) (int, *Field) {
+	for i := range sh.Fields {
 		at := from + i
-		if at >= len(sh.fields) {
-			at -= len(sh.fields)
+		if at >= len(sh.Fields) {
+			at -= len(sh.Fields)
 		}
-		if sh.fields[at].name == name {
-			return at, sh.fields[at]
+		if sh.Fields[at].Name == name {
+			return at, sh.Fields[at]
 		}
 	}
 	return 0, nil
 }
 
-// fieldNames are the names that stand in an object of this shape, in order.
-func (sh *shape) fieldNames() []string {
-	names := make([]string, len(sh.fields))
-	for i, f := range sh.fields {
-		names[i] = f.name
+// FieldNames are the names that stand in an object of this shape, in order.
+func (sh *Shape) FieldNames() []string {
+	names := make([]string, len(sh.Fields))
+	for i, f := range sh.Fields {
+		names[i] = f.Name
 	}
 	return names
 }
 
 // minMembers is how few members an object may have: one, where none is required, so
 // that no record carries an object that says nothing.
-func (sh *shape) minMembers() int {
-	for _, f := range sh.fields {
-		if f.required {
+func (sh *Shape) minMembers() int {
+	for _, f := range sh.Fields {
+		if f.Required {
 			return 0
 		}
 	}
@@ -348,7 +350,7 @@ func (f Format) Fault(s string) string {
 	if s == "" {
 		return "is empty; want " + g.description
 	}
-	return fmt.Sprintf("%s is not %s", quote(s), g.description)
+	return fmt.Sprintf("%s is not %s", Quote(s), g.description)
 }
 
 func (g *grammar) matches(s string) bool {
@@ -399,8 +401,8 @@ func textPattern(lines bool) string {
 	return "^[^" + controls + `\x7f-\x9f` + "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]*$"
 }
 
-// quote shows a value in a message, cut where it is long.
-func quote(s string) string {
+// Quote shows a value in a message, cut where it is long.
+func Quote(s string) string {
 	const most = 60
 	if utf8.RuneCountInString(s) > most {
 		s = strings.ToValidUTF8(string([]rune(s)[:most]), "") + "…"
@@ -410,9 +412,7 @@ func quote(s string) string {
 
 // DidYouMean is `; did you mean "acme-cloud"?` where one of the words is near to
 // what was written, or the only one that begins with it, else "".
-func DidYouMean(written string, words []string) string { return didYouMean(written, words) }
-
-func didYouMean(written string, words []string) string {
+func DidYouMean(written string, words []string) string {
 	best, nearest := uniquePrefix(written, words), 3 // three letters wrong is another word
 	for _, w := range words {
 		if n := editDistance(strings.ToLower(written), strings.ToLower(w)); n < nearest && n < len(w) {

@@ -36,14 +36,14 @@ func (d *decoder) pointer() string {
 		if s.name == "" {
 			b = strconv.AppendInt(b, int64(s.index), 10)
 		} else {
-			b = append(b, escapePointer(s.name)...)
+			b = append(b, EscapePointer(s.name)...)
 		}
 	}
 	return string(b)
 }
 
-// escapePointer is RFC 6901 section 3.
-func escapePointer(name string) string {
+// EscapePointer is RFC 6901 section 3.
+func EscapePointer(name string) string {
 	if !strings.ContainsAny(name, "~/") {
 		return name
 	}
@@ -82,8 +82,8 @@ func describeJSON(v any) string {
 }
 
 // value fills dst, of sh's Go type, from v.
-func (d *decoder) value(v any, sh *shape, dst reflect.Value) {
-	if d.listsOnly && sh.is != isList && sh.is != isObject {
+func (d *decoder) value(v any, sh *Shape, dst reflect.Value) {
+	if d.listsOnly && sh.Type != TypeList && sh.Type != TypeObject {
 		d.fault("is not a list: only items of lists can be added and dropped; use set or unset")
 		return
 	}
@@ -91,12 +91,12 @@ func (d *decoder) value(v any, sh *shape, dst reflect.Value) {
 		dst.Set(reflect.New(dst.Type().Elem()))
 		dst = dst.Elem()
 	}
-	switch sh.is {
-	case isString:
+	switch sh.Type {
+	case TypeString:
 		if s, ok := d.stringOf(v); ok && d.checkString(s, sh) {
 			dst.SetString(s)
 		}
-	case isInteger:
+	case TypeInteger:
 		n, ok := v.(int64)
 		switch {
 		case !ok:
@@ -106,23 +106,23 @@ func (d *decoder) value(v any, sh *shape, dst reflect.Value) {
 		default:
 			dst.SetInt(n)
 		}
-	case isBoolean:
+	case TypeBoolean:
 		if b, ok := v.(bool); ok {
 			dst.SetBool(b)
 		} else {
 			d.faultWrongType(v, "true or false")
 		}
-	case isList:
+	case TypeList:
 		d.list(v, sh, dst)
-	case isMap:
+	case TypeMap:
 		d.mapValue(v, sh, dst)
-	case isObject:
+	case TypeObject:
 		if o, ok := v.(Object); ok {
 			d.object(o, sh, dst, dst)
 		} else {
 			d.faultWrongType(v, "an object")
 		}
-	case isFragment:
+	case TypeFragment:
 		if o, ok := v.(Object); ok {
 			d.fragment(o, sh)
 			dst.Set(reflect.ValueOf(o))
@@ -146,17 +146,17 @@ func (d *decoder) stringOf(v any) (string, bool) {
 	return s, ok
 }
 
-func (d *decoder) checkString(s string, sh *shape) bool {
+func (d *decoder) checkString(s string, sh *Shape) bool {
 	switch {
-	case sh.enum != nil:
-		if slices.Contains(sh.enum, s) {
+	case sh.Enum != nil:
+		if slices.Contains(sh.Enum, s) {
 			return true
 		}
-		d.fault("is %s; want one of %s%s", quote(s), strings.Join(sh.enum, ", "), didYouMean(s, sh.enum))
-	case len(s) > sh.maxChars && utf8.RuneCountInString(s) > sh.maxChars:
-		d.fault("is %d characters long; at most %d are allowed", utf8.RuneCountInString(s), sh.maxChars)
+		d.fault("is %s; want one of %s%s", Quote(s), strings.Join(sh.Enum, ", "), DidYouMean(s, sh.Enum))
+	case len(s) > sh.MaxChars && utf8.RuneCountInString(s) > sh.MaxChars:
+		d.fault("is %d characters long; at most %d are allowed", utf8.RuneCountInString(s), sh.MaxChars)
 	default:
-		fault := sh.format.Fault(s)
+		fault := sh.Format.Fault(s)
 		if fault == "" {
 			return true
 		}
@@ -166,8 +166,8 @@ func (d *decoder) checkString(s string, sh *shape) bool {
 }
 
 // isFreeText tells whether any text will do.
-func (sh *shape) isFreeText() bool {
-	return sh.is == isString && sh.enum == nil && (sh.format == FormatText || sh.format == FormatLines)
+func (sh *Shape) isFreeText() bool {
+	return sh.Type == TypeString && sh.Enum == nil && (sh.Format == FormatText || sh.Format == FormatLines)
 }
 
 // setScalar reads what has a text form of its own. A record ID of zeros would
@@ -196,7 +196,7 @@ func setScalar(dst any, s string) (err error) {
 }
 
 // object fills dst, and common with the members of every record.
-func (d *decoder) object(o Object, sh *shape, dst, common reflect.Value) {
+func (d *decoder) object(o Object, sh *Shape, dst, common reflect.Value) {
 	if len(o) == 0 && (d.partial || sh.minMembers() > 0) {
 		d.fault("is empty: leave it out")
 	}
@@ -206,21 +206,21 @@ func (d *decoder) object(o Object, sh *shape, dst, common reflect.Value) {
 		if d.tooManyFaults() {
 			return
 		}
-		i, f := sh.lookupField(m.Name, at+1)
+		i, f := sh.LookupField(m.Name, at+1)
 		d.enter(m.Name)
 		if f == nil {
-			d.fault("is no field here%s", didYouMean(m.Name, sh.fieldNames()))
+			d.fault("is no field here%s", DidYouMean(m.Name, sh.FieldNames()))
 		} else {
 			at = i
 			seen |= 1 << i
 			into := dst
-			if f.common {
+			if f.Common {
 				into = common
 			}
-			if m.Value == any("") && f.required && f.isFreeText() {
+			if m.Value == any("") && f.Required && f.isFreeText() {
 				d.fault("is empty, and is required")
 			} else {
-				d.value(m.Value, f.shape, into.Field(f.index))
+				d.value(m.Value, f.Shape, into.Field(f.index))
 			}
 		}
 		d.leave()
@@ -228,17 +228,17 @@ func (d *decoder) object(o Object, sh *shape, dst, common reflect.Value) {
 	if d.partial {
 		return
 	}
-	for i, f := range sh.fields {
-		later := d.draft && f.common && (f.is == isID || f.is == isInstant)
-		if f.required && seen&(1<<i) == 0 && !later {
-			d.enter(f.name)
+	for i, f := range sh.Fields {
+		later := d.draft && f.Common && (f.Type == TypeID || f.Type == TypeInstant)
+		if f.Required && seen&(1<<i) == 0 && !later {
+			d.enter(f.Name)
 			d.fault("is missing")
 			d.leave()
 		}
 	}
 }
 
-func (d *decoder) list(v any, sh *shape, dst reflect.Value) {
+func (d *decoder) list(v any, sh *Shape, dst reflect.Value) {
 	items, ok := v.([]any)
 	switch {
 	case !ok:
@@ -262,7 +262,7 @@ func (d *decoder) list(v any, sh *shape, dst reflect.Value) {
 			break
 		}
 		d.enterItem(i)
-		d.value(item, sh.item, list.Index(i))
+		d.value(item, sh.Item, list.Index(i))
 		d.leave()
 	}
 	dst.Set(list)
@@ -274,14 +274,14 @@ func (d *decoder) list(v any, sh *shape, dst reflect.Value) {
 
 // checkUnique: every list of a record is a set in an order, so that "drop this item"
 // has one meaning.
-func (d *decoder) checkUnique(list reflect.Value, sh *shape) {
+func (d *decoder) checkUnique(list reflect.Value, sh *Shape) {
 	if list.Len() < 2 {
 		return
 	}
 	first := make(map[string]int, list.Len())
 	var b []byte
 	for i := range list.Len() {
-		b = appendValue(b[:0], list.Index(i), sh.item)
+		b = appendValue(b[:0], list.Index(i), sh.Item)
 		if j, twice := first[string(b)]; twice {
 			d.enterItem(i)
 			d.fault("is the same as item %d", j)
@@ -292,7 +292,7 @@ func (d *decoder) checkUnique(list reflect.Value, sh *shape) {
 	}
 }
 
-func (d *decoder) mapValue(v any, sh *shape, dst reflect.Value) {
+func (d *decoder) mapValue(v any, sh *Shape, dst reflect.Value) {
 	o, ok := v.(Object)
 	switch {
 	case !ok:
@@ -313,7 +313,7 @@ func (d *decoder) mapValue(v any, sh *shape, dst reflect.Value) {
 			d.fault("the name %s", fault)
 		}
 		value.SetZero()
-		d.value(m.Value, sh.item, value)
+		d.value(m.Value, sh.Item, value)
 		dst.SetMapIndex(reflect.ValueOf(m.Name), value)
 		d.leave()
 	}
@@ -321,41 +321,41 @@ func (d *decoder) mapValue(v any, sh *shape, dst reflect.Value) {
 
 // fragment judges a part of an object, member by member, and throws the decoded
 // values away: [Amend] decodes them again where they go.
-func (d *decoder) fragment(o Object, sh *shape) {
+func (d *decoder) fragment(o Object, sh *Shape) {
 	if len(o) == 0 {
 		d.fault("is empty: leave it out")
 		return
 	}
 	partial, lists := d.partial, d.listsOnly
 	d.partial, d.listsOnly = true, sh.listsOnly
-	scratch := reflect.New(sh.fragment.typ).Elem()
-	d.object(o, sh.fragment, scratch, scratch)
+	scratch := reflect.New(sh.Fragment.GoType).Elem()
+	d.object(o, sh.Fragment, scratch, scratch)
 	d.partial, d.listsOnly = partial, lists
 }
 
 // appendValue writes a Go value of a shape as compact JSON, members in the
 // table's order, absent ones left out: one value, one text.
-func appendValue(b []byte, v reflect.Value, sh *shape) []byte {
+func appendValue(b []byte, v reflect.Value, sh *Shape) []byte {
 	if sh.pointer {
 		v = v.Elem()
 	}
-	switch sh.is {
-	case isString:
+	switch sh.Type {
+	case TypeString:
 		return appendString(b, v.String())
-	case isInteger:
+	case TypeInteger:
 		return strconv.AppendInt(b, v.Int(), 10)
-	case isBoolean:
+	case TypeBoolean:
 		return strconv.AppendBool(b, v.Bool())
-	case isList:
+	case TypeList:
 		b = append(b, '[')
 		for i := range v.Len() {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = appendValue(b, v.Index(i), sh.item)
+			b = appendValue(b, v.Index(i), sh.Item)
 		}
 		return append(b, ']')
-	case isMap:
+	case TypeMap:
 		names := v.MapKeys()
 		slices.SortFunc(names, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
 		b = append(b, '{')
@@ -364,12 +364,12 @@ func appendValue(b []byte, v reflect.Value, sh *shape) []byte {
 				b = append(b, ',')
 			}
 			b = append(appendString(b, name.String()), ':')
-			b = appendValue(b, v.MapIndex(name), sh.item)
+			b = appendValue(b, v.MapIndex(name), sh.Item)
 		}
 		return append(b, '}')
-	case isObject:
+	case TypeObject:
 		return appendObject(b, v, v, sh)
-	case isFragment:
+	case TypeFragment:
 		return appendJSON(b, v.Interface())
 	}
 	return appendString(b, scalarText(v.Interface()))
@@ -392,30 +392,30 @@ func scalarText(v any) string {
 }
 
 // appendObject writes v's members, and common's of the members of every record.
-func appendObject(b []byte, v, common reflect.Value, sh *shape) []byte {
+func appendObject(b []byte, v, common reflect.Value, sh *Shape) []byte {
 	b = append(b, '{')
 	first := true
-	for _, f := range sh.fields {
+	for _, f := range sh.Fields {
 		from := v
-		if f.common {
+		if f.Common {
 			from = common
 		}
 		value := from.Field(f.index)
-		if !f.required && isAbsent(value, f.shape) {
+		if !f.Required && isAbsent(value, f.Shape) {
 			continue
 		}
 		if !first {
 			b = append(b, ',')
 		}
 		first = false
-		b = append(appendString(b, f.name), ':')
-		b = appendValue(b, value, f.shape)
+		b = append(appendString(b, f.Name), ':')
+		b = appendValue(b, value, f.Shape)
 	}
 	return append(b, '}')
 }
 
-func isAbsent(v reflect.Value, sh *shape) bool {
-	if sh.is == isList || sh.is == isMap || sh.is == isFragment {
+func isAbsent(v reflect.Value, sh *Shape) bool {
+	if sh.Type == TypeList || sh.Type == TypeMap || sh.Type == TypeFragment {
 		return v.Len() == 0
 	}
 	return v.IsZero()

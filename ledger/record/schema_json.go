@@ -12,7 +12,7 @@ import (
 // the same table that decodes it. What it allows and [ParseStatement] refuses are
 // rules across fields, equal items written differently, and keys that are no keys.
 func SchemaJSON(kind Kind) ([]byte, error) {
-	sp, err := findSpec(kind)
+	sp, err := SpecOf(kind)
 	if err != nil {
 		return nil, err
 	}
@@ -20,7 +20,7 @@ func SchemaJSON(kind Kind) ([]byte, error) {
 		{"$schema", "https://json-schema.org/draft/2020-12/schema"},
 		{"$id", "urn:docket:schema:" + string(kind) + ":v1"},
 		{"title", string(kind)},
-		{"description", sp.summary},
+		{"description", sp.Summary},
 		{"type", "object"},
 		{"properties", Object{
 			{"_type", Object{{"enum", []any{statementV1, statementV01}}}},
@@ -39,9 +39,9 @@ func SchemaJSON(kind Kind) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-func subjectSchema(sp *kindSpec) Object {
+func subjectSchema(sp *Spec) Object {
 	says := "what the record is about; the name is text for people, and nothing is decided by it"
-	if sp.privateSubject {
+	if sp.PrivateSubject {
 		says += "; the digest is a commitment to the document's"
 	}
 	digest := Object{
@@ -62,8 +62,8 @@ func subjectSchema(sp *kindSpec) Object {
 	}
 }
 
-func (sp *kindSpec) predicateSchema() Object {
-	o := sp.shape.jsonSchema(fullObject)
+func (sp *Spec) predicateSchema() Object {
+	o := sp.Shape.jsonSchema(fullObject)
 	for i, m := range o {
 		if m.Name != "properties" {
 			continue
@@ -77,9 +77,9 @@ func (sp *kindSpec) predicateSchema() Object {
 	return o
 }
 
-func (sp *kindSpec) threadPattern() string {
-	segments := make([]string, len(sp.segments))
-	for i, s := range sp.segments {
+func (sp *Spec) threadPattern() string {
+	segments := make([]string, len(sp.Segments))
+	for i, s := range sp.Segments {
 		if segments[i] = strings.ReplaceAll(s, ".", `\.`); isPlaceholderSegment(s) {
 			segments[i] = strings.Trim(grammars[FormatSegment].pattern, "^$")
 		}
@@ -96,71 +96,71 @@ const (
 	listsOnlyObject              // and only lists may be touched: drop and add
 )
 
-func (sh *shape) jsonSchema(p fragmentMode) Object {
-	switch sh.is {
-	case isString:
+func (sh *Shape) jsonSchema(p fragmentMode) Object {
+	switch sh.Type {
+	case TypeString:
 		return sh.stringSchema()
-	case isInteger:
+	case TypeInteger:
 		return Object{{"type", "integer"}, {"minimum", sh.minInt}, {"maximum", sh.maxInt}}
-	case isBoolean:
+	case TypeBoolean:
 		return Object{{"type", "boolean"}}
-	case isDate:
+	case TypeDate:
 		return Object{{"type", "string"}, {"format", "date"}, {"pattern", `^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$`}}
-	case isInstant:
+	case TypeInstant:
 		return Object{{"type", "string"}, {"format", "date-time"}, {"pattern", `^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\.[0-9]{1,3})?Z$`}}
-	case isPeriod:
+	case TypePeriod:
 		const n = `(0|[1-9][0-9]{0,3})`
 		return Object{{"type", "string"}, {"pattern", "^P(" + n + "[YMWD]|" + n + "Y" + n + "M" + n + "D)$"}}
-	case isID:
-		return Object{{"type", "string"}, {"pattern", grammars[FormatSHA256].pattern}, {"not", Object{{"const", zeroDigest}}}}
-	case isList:
-		o := Object{{"type", "array"}, {"items", sh.item.jsonSchema(fullObject)}, {"maxItems", int64(sh.maxItems)}, {"uniqueItems", true}}
+	case TypeID:
+		return Object{{"type", "string"}, {"pattern", grammars[FormatSHA256].pattern}, {"not", Object{{"const", ID{}.String()}}}}
+	case TypeList:
+		o := Object{{"type", "array"}, {"items", sh.Item.jsonSchema(fullObject)}, {"maxItems", int64(sh.maxItems)}, {"uniqueItems", true}}
 		if sh.needsItem && p == fullObject {
 			o = append(o, Member{"minItems", int64(1)})
 		}
 		return o
-	case isMap:
+	case TypeMap:
 		return Object{
 			{"type", "object"},
 			{"propertyNames", Object{{"pattern", grammars[sh.names].pattern}}},
-			{"additionalProperties", sh.item.jsonSchema(fullObject)},
+			{"additionalProperties", sh.Item.jsonSchema(fullObject)},
 			{"minProperties", int64(1)}, {"maxProperties", int64(sh.maxItems)},
 		}
-	case isFragment:
+	case TypeFragment:
 		if sh.listsOnly {
-			return sh.fragment.jsonSchema(listsOnlyObject)
+			return sh.Fragment.jsonSchema(listsOnlyObject)
 		}
-		return sh.fragment.jsonSchema(partialObject)
+		return sh.Fragment.jsonSchema(partialObject)
 	}
 	return sh.objectSchema(p)
 }
 
-func (sh *shape) stringSchema() Object {
-	if sh.enum != nil {
-		return Object{{"type", "string"}, {"enum", toList(sh.enum)}}
+func (sh *Shape) stringSchema() Object {
+	if sh.Enum != nil {
+		return Object{{"type", "string"}, {"enum", toList(sh.Enum)}}
 	}
-	g := grammars[sh.format]
+	g := grammars[sh.Format]
 	pattern := g.pattern
 	if pattern == "" {
 		pattern = textPattern(g.lines)
 	}
-	return Object{{"type", "string"}, {"minLength", int64(1)}, {"maxLength", int64(sh.maxChars)}, {"pattern", pattern}}
+	return Object{{"type", "string"}, {"minLength", int64(1)}, {"maxLength", int64(sh.MaxChars)}, {"pattern", pattern}}
 }
 
-func (sh *shape) objectSchema(p fragmentMode) Object {
+func (sh *Shape) objectSchema(p fragmentMode) Object {
 	properties := Object{}
 	var required []any
-	for _, f := range sh.fields {
-		if p == listsOnlyObject && f.is != isList && f.is != isObject {
+	for _, f := range sh.Fields {
+		if p == listsOnlyObject && f.Type != TypeList && f.Type != TypeObject {
 			continue
 		}
 		described := f.jsonSchema(p)
-		if f.doc != "" {
-			described = append(Object{{"description", f.doc}}, described...)
+		if f.Doc != "" {
+			described = append(Object{{"description", f.Doc}}, described...)
 		}
-		properties = append(properties, Member{f.name, described})
-		if f.required {
-			required = append(required, f.name)
+		properties = append(properties, Member{f.Name, described})
+		if f.Required {
+			required = append(required, f.Name)
 		}
 	}
 	o := Object{{"type", "object"}, {"properties", properties}, {"additionalProperties", false}}

@@ -1,7 +1,6 @@
 package record
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
 	"reflect"
 	"slices"
@@ -23,11 +22,11 @@ const (
 func ParseStatement(payload []byte) (*Statement, error) {
 	v, err := ParseJSON(payload)
 	if err != nil {
-		return nil, invalidStatement([]Fault{{err.(*SyntaxError).Pointer, err.Error()}})
+		return nil, InvalidStatement([]Fault{{err.(*SyntaxError).Pointer, err.Error()}})
 	}
 	o, ok := v.(Object)
 	if !ok {
-		return nil, invalidStatement([]Fault{{"", "is " + describeJSON(v) + "; want an object"}})
+		return nil, InvalidStatement([]Fault{{"", "is " + describeJSON(v) + "; want an object"}})
 	}
 	return decodeStatement(o)
 }
@@ -35,28 +34,40 @@ func ParseStatement(payload []byte) (*Statement, error) {
 func decodeStatement(o Object) (*Statement, error) {
 	name, ok := o.Lookup("predicateType").(string)
 	if !ok {
-		return nil, invalidStatement([]Fault{{"/predicateType", "is missing: want urn:docket:KIND:v1"}})
+		return nil, InvalidStatement([]Fault{{"/predicateType", "is missing: want urn:docket:KIND:v1"}})
 	}
 	sp, err := findSpecByType(name)
 	if err != nil {
 		return nil, err
 	}
-	s := &Statement{Kind: sp.kind, Predicate: sp.newPredicate()}
+	s := &Statement{Kind: sp.Kind, Predicate: sp.newPredicate()}
 	if faults := s.decode(o, sp); len(faults) > 0 {
-		return nil, invalidStatement(faults)
+		return nil, InvalidStatement(faults)
 	}
-	if faults := s.crossFieldFaults(sp); len(faults) > 0 {
-		return nil, invalidStatement(faults)
+	if faults := s.CrossFieldFaults(); len(faults) > 0 {
+		return nil, InvalidStatement(faults)
 	}
 	return s, nil
 }
 
-func invalidStatement(faults []Fault) *Refusal {
+// InvalidStatement is the refusal of a statement with these faults.
+func InvalidStatement(faults []Fault) *Refusal {
 	return &Refusal{Class: Invalid, Detail: "statement breaks its schema", Faults: faults}
 }
 
+// DecodeDraft fills a statement of a kind with what was written of its predicate, and finds
+// the faults that nothing added later could heal: ledger, follows and issuedAt may be
+// missing. The subject is left open, and so are the rules across fields
+// ([Statement.CrossFieldFaults]).
+func DecodeDraft(sp *Spec, predicate Object) (*Statement, []Fault) {
+	s := &Statement{Kind: sp.Kind, Predicate: sp.newPredicate(), object: predicate}
+	d := &decoder{path: []pathStep{{name: "predicate"}}, draft: true}
+	d.predicate(predicate, sp, s)
+	return s, d.faults
+}
+
 // decode fills s and finds what the JSON Schema of the kind finds.
-func (s *Statement) decode(o Object, sp *kindSpec) []Fault {
+func (s *Statement) decode(o Object, sp *Spec) []Fault {
 	d := &decoder{path: make([]pathStep, 0, 8)}
 	for _, m := range o {
 		if d.tooManyFaults() {
@@ -79,7 +90,7 @@ func (s *Statement) decode(o Object, sp *kindSpec) []Fault {
 				d.faultWrongType(m.Value, "an object")
 			}
 		default:
-			d.fault("is no member of a statement%s", didYouMean(m.Name, statementMembers))
+			d.fault("is no member of a statement%s", DidYouMean(m.Name, statementMembers))
 		}
 		d.leave()
 	}
@@ -100,8 +111,8 @@ func (d *decoder) missing(o Object, names []string) {
 }
 
 // predicate fills the members of every record and those of the kind.
-func (d *decoder) predicate(o Object, sp *kindSpec, s *Statement) {
-	d.object(o, sp.shape, reflect.ValueOf(s.Predicate).Elem(), reflect.ValueOf(&s.Common).Elem())
+func (d *decoder) predicate(o Object, sp *Spec, s *Statement) {
+	d.object(o, sp.Shape, reflect.ValueOf(s.Predicate).Elem(), reflect.ValueOf(&s.Common).Elem())
 	if s.Thread == "" {
 		return // a fault already
 	}
@@ -113,7 +124,7 @@ func (d *decoder) predicate(o Object, sp *kindSpec, s *Statement) {
 }
 
 // subjectName is text as everywhere else, at most as long as a document's name.
-var subjectName = &shape{is: isString, format: FormatText, maxChars: 255}
+var subjectName = &Shape{Type: TypeString, Format: FormatText, MaxChars: 255}
 
 // subject reads [{"name": …, "digest": {"sha256": …}}].
 func (d *decoder) subject(v any) (sub Subject) {
@@ -169,10 +180,11 @@ func (d *decoder) digest(o Object) (sum [32]byte) {
 	return sum
 }
 
-// crossFieldFaults are the rules across fields.
-func (s *Statement) crossFieldFaults(sp *kindSpec) []Fault {
+// CrossFieldFaults are those of the rules across fields, in a statement whose fields
+// have none of their own.
+func (s *Statement) CrossFieldFaults() []Fault {
 	var f faultList
-	if fault := sp.issuerFault(s.Thread, s.Issuer); fault != "" {
+	if fault := specByKind(s.Kind).issuerFault(s.Thread, s.Issuer); fault != "" {
 		f.add("/predicate/issuer", "%s", fault)
 	}
 	if p, ok := s.Predicate.(interface {
@@ -186,7 +198,7 @@ func (s *Statement) crossFieldFaults(sp *kindSpec) []Fault {
 // Party is the party to which the statement's thread belongs: "acme-cloud" of
 // response/2026-014/acme-cloud, "authority" where no segment names one.
 func (s *Statement) Party() string {
-	return specByKind(s.Kind).owner(s.Thread)
+	return specByKind(s.Kind).Owner(s.Thread)
 }
 
 // Object is the predicate as a tree, unknown to any Go type: as it was scanned,
@@ -226,7 +238,7 @@ func encodeStatement(s *Statement) ([]byte, error) {
 	if s.Predicate == nil {
 		return nil, Refuse(Invalid, "encoding statement: it has no predicate")
 	}
-	sp, err := findSpec(s.Predicate.Kind())
+	sp, err := SpecOf(s.Predicate.Kind())
 	if err != nil {
 		return nil, err
 	}
@@ -237,14 +249,14 @@ func encodeStatement(s *Statement) ([]byte, error) {
 	b = append(b, `"digest":{"sha256":"`...)
 	b = hex.AppendEncode(b, s.Subject.SHA256[:])
 	b = append(b, `"}}],"predicateType":"`...)
-	b = append(b, sp.kind.PredicateType()...)
+	b = append(b, sp.Kind.PredicateType()...)
 	b = append(b, `","predicate":`...)
 	b = s.appendPredicate(b, sp)
 	return append(b, '}'), nil
 }
 
-func (s *Statement) appendPredicate(b []byte, sp *kindSpec) []byte {
-	return appendObject(b, reflect.ValueOf(s.Predicate).Elem(), reflect.ValueOf(&s.Common).Elem(), sp.shape)
+func (s *Statement) appendPredicate(b []byte, sp *Spec) []byte {
+	return appendObject(b, reflect.ValueOf(s.Predicate).Elem(), reflect.ValueOf(&s.Common).Elem(), sp.Shape)
 }
 
 // VisitStrings shows visit the subject's name and every string of the predicate with its
@@ -255,7 +267,7 @@ func (s *Statement) VisitStrings(visit func(pointer, value string)) {
 		visit("/subject/0/name", s.Subject.Name)
 	}
 	for _, m := range s.Object() {
-		walkStrings("/predicate/"+escapePointer(m.Name), m.Value, visit)
+		walkStrings("/predicate/"+EscapePointer(m.Name), m.Value, visit)
 	}
 }
 
@@ -269,65 +281,18 @@ func walkStrings(pointer string, v any, visit func(pointer, value string)) {
 		}
 	case Object:
 		for _, m := range v {
-			walkStrings(pointer+"/"+escapePointer(m.Name), m.Value, visit)
+			walkStrings(pointer+"/"+EscapePointer(m.Name), m.Value, visit)
 		}
 	}
 }
 
-// A subject rule says what a kind's subject is where no document is given
+// A SubjectRule says what a kind's subject is where no document is given
 // (RECORDS.md "Kinds").
-type subjectRule int
+type SubjectRule int
 
 const (
-	subjectDocument    subjectRule = iota // a document it must be
-	subjectFirstKey                       // the first key listed, as DER; else the enrolment
-	subjectEnrolment                      // the party's enrolment
-	subjectDesignation                    // the designation's newest record
+	SubjectDocument    SubjectRule = iota // a document it must be
+	SubjectFirstKey                       // the first key listed, as DER; else the enrolment
+	SubjectEnrolment                      // the party's enrolment
+	SubjectDesignation                    // the designation's newest record
 )
-
-// SubjectSource says where the subject comes from where the statement alone does not tell.
-type SubjectSource int
-
-const (
-	SubjectGiven           SubjectSource = iota
-	SubjectNewestRecord                  // the ID of the newest record on the thread
-	SubjectEnrolmentRecord               // the ID of the record that enrolled the party, first on the thread
-)
-
-// SubjectLookup says which record's ID the caller must look up for
-// [FillValues.SubjectRecord].
-type SubjectLookup struct {
-	Source SubjectSource
-	Thread string
-}
-
-// subjectWithoutDocument is the subject of a record without a document, or what must be asked.
-func (sp *kindSpec) subjectWithoutDocument(s *Statement) (Subject, SubjectLookup) {
-	var keys []PartyKey
-	switch p := s.Predicate.(type) {
-	case *Enrolment:
-		keys = p.Keys
-	case *Keys:
-		keys = p.Add
-	}
-	switch {
-	case sp.subject == subjectFirstKey && len(keys) > 0:
-		if key, err := keys[0].Key.Key(); err == nil { // else a fault of its own
-			return Subject{Name: s.Thread, SHA256: sha256.Sum256(key.DER())}, SubjectLookup{}
-		}
-	case sp.subject == subjectFirstKey, sp.subject == subjectEnrolment:
-		return Subject{}, SubjectLookup{SubjectEnrolmentRecord, "party/" + sp.owner(s.Thread)}
-	case sp.subject == subjectDesignation:
-		return Subject{}, SubjectLookup{SubjectNewestRecord, sp.latestThread(s.Thread)}
-	}
-	return Subject{}, SubjectLookup{}
-}
-
-// latestThread is the thread that `about: latest` means: of a record about a
-// designation that designation's, else its own.
-func (sp *kindSpec) latestThread(thread string) string {
-	if designation := sp.segment(thread, "D"); sp.subject == subjectDesignation && designation != "" {
-		return "designation/" + designation
-	}
-	return thread
-}

@@ -16,7 +16,7 @@ import (
 // TestExamples: the examples that people start from are one story, each filled as
 // they stand, signed, admitted with exactly those signatures, and replayed.
 func TestExamples(t *testing.T) {
-	const folder = "../record/examples"
+	const folder = "../record/draft/examples"
 	b := emptyFixture(t)
 	files, kinds := []string{}, map[record.Kind]bool{}
 	for _, x := range registertest.Examples() {

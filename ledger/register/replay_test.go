@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/draft"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 )
@@ -624,7 +625,7 @@ func TestUpgradeIsNoFault(t *testing.T) {
 	forged.Admitted = start.Add(-time.Second)
 	other := func(from, to string) []byte { // the same bytes but for one word, signed anew
 		payload := bytes.Replace(answer.Envelope.Payload, []byte(from), []byte(to), 1)
-		env, err := record.Sign(t.Context(), payload, b.Signer("acme-cloud/ci"))
+		env, err := draft.Sign(t.Context(), payload, b.Signer("acme-cloud/ci"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -659,7 +660,7 @@ func TestUpgradeIsNoFault(t *testing.T) {
 	// A ledger that is born with newer rules may have a charter that we cannot read.
 	b = emptyFixture(t)
 	payload := bytes.Replace(b.Charter().Payload, []byte(`"rules":1`), []byte(`"rules":2,"later":1`), 1)
-	env, err := record.Sign(t.Context(), payload, b.Signer("root/root-1"))
+	env, err := draft.Sign(t.Context(), payload, b.Signer("root/root-1"))
 	if err != nil {
 		t.Fatal(err)
 	}

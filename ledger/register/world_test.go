@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/draft"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 )
@@ -97,7 +98,7 @@ func today(b *registertest.Fixture) record.Date {
 
 func ptr[T any](v T) *T { return &v }
 
-func rawKey(s *record.Signer) []byte { return s.Key().Public().(ed25519.PublicKey) }
+func rawKey(s *draft.Signer) []byte { return s.Key().Public().(ed25519.PublicKey) }
 
 // indexedNames lists the names under which a thread is found, in the dump.
 func indexedNames(t *testing.T, b *registertest.Fixture, thread string) (names []string) {

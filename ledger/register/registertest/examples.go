@@ -8,9 +8,10 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/draft"
 )
 
-// Example is one of the files that people start from, in ledger/record/examples.
+// Example is one of the files that people start from, in ledger/record/draft/examples.
 type Example struct {
 	File string
 	On   string   // the instant at which it is submitted, which fits its dates, UTC
@@ -42,16 +43,16 @@ func (w *World) FillExample(x Example, text []byte) (env record.Envelope, err er
 	if w.Now, err = time.Parse(time.RFC3339, x.On); err != nil {
 		return env, err
 	}
-	short, err := record.ParseShortForm(text, w.exampleFiles())
+	short, err := draft.ParseShortForm(text, w.exampleFiles())
 	if err != nil {
 		return env, fmt.Errorf("%s: %w", x.File, err)
 	}
 	subject := w.heads[short.SubjectLookup.Thread]
-	if short.SubjectLookup.Source == record.SubjectEnrolmentRecord {
+	if short.SubjectLookup.Source == draft.SubjectEnrolmentRecord {
 		subject = w.enrolments[strings.TrimPrefix(short.SubjectLookup.Thread, "party/")]
 	}
 	env.PayloadType = record.PayloadType
-	env.Payload, _, err = short.Fill(record.FillValues{Ledger: w.Ledger, Follows: w.heads[short.Statement.Thread], IssuedAt: w.Now, SubjectRecord: subject})
+	env.Payload, _, err = short.Fill(draft.FillValues{Ledger: w.Ledger, Follows: w.heads[short.Statement.Thread], IssuedAt: w.Now, SubjectRecord: subject})
 	if err != nil {
 		return env, fmt.Errorf("%s: %w", x.File, err)
 	}
@@ -62,7 +63,7 @@ func (w *World) FillExample(x Example, text []byte) (env record.Envelope, err er
 func (w *World) SignAs(env record.Envelope, names ...string) record.Envelope {
 	for _, name := range names {
 		var err error
-		if env, err = env.Sign(context.Background(), w.Signer(name)); err != nil {
+		if env, err = w.Signer(name).Sign(context.Background(), env); err != nil {
 			panic(fmt.Sprintf("registertest: signing as %s: %v", name, err))
 		}
 	}
@@ -71,11 +72,11 @@ func (w *World) SignAs(env record.Envelope, names ...string) record.Envelope {
 
 // exampleFiles reads nothing: a key is the one whose name its file bears, a document has
 // its name as content.
-func (w *World) exampleFiles() record.ShortFormResolver {
+func (w *World) exampleFiles() draft.ShortFormResolver {
 	owners := map[string]string{"root": "root", "officer": "authority", "nightly": "authority", "compliance": "acme-cloud", "recovery": "acme-cloud"}
-	return record.ShortFormResolver{
-		Document: func(file string) (record.DocumentFile, error) {
-			return record.DocumentFile{Name: file, MediaType: "application/pdf", Bytes: int64(len(file)), SHA256: sha256.Sum256([]byte(file))}, nil
+	return draft.ShortFormResolver{
+		Document: func(file string) (draft.DocumentFile, error) {
+			return draft.DocumentFile{Name: file, MediaType: "application/pdf", Bytes: int64(len(file)), SHA256: sha256.Sum256([]byte(file))}, nil
 		},
 		Key: func(file string) (record.PEM, error) {
 			name := strings.TrimSuffix(file, ".pub")

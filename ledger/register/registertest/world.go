@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/draft"
 )
 
 // World writes records. Its fields may be changed between two of them.
@@ -27,14 +28,14 @@ type World struct {
 
 	heads      map[string]record.ID // newest record of each thread, as far as noted
 	enrolments map[string]record.ID // first record of each party
-	signers    map[string]*record.Signer
+	signers    map[string]*draft.Signer
 }
 
 // New is a world without records. policy may be any text where it is not checked.
 func New(now time.Time, origin, policy string) *World {
 	w := &World{
 		Now:   now.UTC().Truncate(time.Millisecond),
-		heads: make(map[string]record.ID), enrolments: make(map[string]record.ID), signers: make(map[string]*record.Signer),
+		heads: make(map[string]record.ID), enrolments: make(map[string]record.ID), signers: make(map[string]*draft.Signer),
 	}
 	w.CharterPredicate = record.Charter{
 		Name: "Office of Cloud Restrictions (fictional)", Origin: origin, TimeZone: "America/New_York", Rules: 1,
@@ -53,11 +54,11 @@ func New(now time.Time, origin, policy string) *World {
 
 // Signer is the key of that name: "root/root-1", "authority/officer-1",
 // "acme-cloud/ci". What follows a # only makes it another key of the same holder.
-func (w *World) Signer(name string) *record.Signer {
+func (w *World) Signer(name string) *draft.Signer {
 	if s := w.signers[name]; s != nil {
 		return s
 	}
-	s, err := record.NewSigner(privateKey(name))
+	s, err := draft.NewSigner(privateKey(name))
 	if err != nil {
 		panic(err)
 	}

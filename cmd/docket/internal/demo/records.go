@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/draft"
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
@@ -172,7 +173,7 @@ func orderText(o order) string {
 // them, unencrypted, into one directory.
 type keyring struct {
 	dir     string
-	signers map[string]*record.Signer
+	signers map[string]*draft.Signer
 }
 
 // partyHolders are the holders of each party, in order.
@@ -189,7 +190,7 @@ var partyHolders = []struct {
 }
 
 func newKeyring(dir string) (*keyring, error) {
-	c := &keyring{dir: dir, signers: make(map[string]*record.Signer)}
+	c := &keyring{dir: dir, signers: make(map[string]*draft.Signer)}
 	for _, p := range partyHolders {
 		for _, holder := range p.holders {
 			if err := c.add(p.party + "-" + holder); err != nil {
@@ -201,7 +202,7 @@ func newKeyring(dir string) (*keyring, error) {
 }
 
 func (c *keyring) add(name string) error {
-	private, public, err := record.GenerateKey(record.AlgEd25519, nil)
+	private, public, err := draft.GenerateKey(record.AlgEd25519, nil)
 	if err != nil {
 		return err
 	}
@@ -212,12 +213,12 @@ func (c *keyring) add(name string) error {
 	if err := os.WriteFile(file+".pub", public, 0o644); err != nil {
 		return err
 	}
-	c.signers[name], err = record.LoadSigner(private, nil)
+	c.signers[name], err = draft.LoadSigner(private, nil)
 	return err
 }
 
 // signer is the key of a party's holder: "authority-officer-1".
-func (c *keyring) signer(name string) (*record.Signer, error) {
+func (c *keyring) signer(name string) (*draft.Signer, error) {
 	s := c.signers[name]
 	if s == nil {
 		return nil, fmt.Errorf("nobody in the story is called %s", name)

@@ -228,7 +228,7 @@ func (s *scenario) sign(ctx context.Context, st *record.Statement, names ...stri
 		if err != nil {
 			return env, err
 		}
-		if env, err = env.Sign(ctx, signer); err != nil {
+		if env, err = signer.Sign(ctx, env); err != nil {
 			return env, err
 		}
 	}

@@ -52,7 +52,7 @@ func TestStory(t *testing.T) {
 	}
 	one := w.Sign(w.Statement("designation/2026-014", record.Authority, w.NewDesignation("Kestrel Hosting")), "authority/officer-1")
 	wantRefused(t, c, policy, one, http.StatusForbidden, "2 officers needed, 1 signed (officer-1)")
-	two, err := one.Sign(ctx, w.Signer("authority/officer-2")) // on another machine
+	two, err := w.Signer("authority/officer-2").Sign(ctx, one) // on another machine
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -439,7 +439,7 @@ func (p *authors) addMissingSignatures() *submission {
 		must(err)
 		env := l.env
 		for _, name := range l.missingSigners {
-			env, err = env.Sign(p.w.dayCtx, p.Signer(name))
+			env, err = p.Signer(name).Sign(p.w.dayCtx, env)
 			must(err)
 		}
 		l.missingSigners = nil

@@ -31,7 +31,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/keydir"
 	"github.com/seed-53cf897a/docket/ledger/proof"
-	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/draft"
 	"github.com/seed-53cf897a/docket/server/front"
 	"github.com/seed-53cf897a/docket/witness"
 )
@@ -249,7 +249,7 @@ func load(dir string, files []keydir.File) (keys []witness.Key, err error) {
 
 // open reaches the key.
 func (k kmsKey) open(ctx context.Context) ([]witness.Key, error) {
-	signer, err := record.LoadKMSSigner(ctx, k.URI)
+	signer, err := draft.LoadKMSSigner(ctx, k.URI)
 	if err != nil {
 		return nil, err
 	}

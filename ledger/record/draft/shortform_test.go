@@ -1,4 +1,4 @@
-package record
+package draft
 
 import (
 	"crypto/ed25519"
@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
 // fictionalResolver reads nothing: every file has its name as content, every key is made
@@ -25,16 +27,16 @@ var fictionalResolver = ShortFormResolver{
 	KMS: fictionalKey,
 }
 
-func fictionalKey(name string) (PEM, error) {
+func fictionalKey(name string) (record.PEM, error) {
 	seed := sha256.Sum256([]byte(name))
-	key, err := NewKey(ed25519.NewKeyFromSeed(seed[:]).Public())
+	key, err := record.NewKey(ed25519.NewKeyFromSeed(seed[:]).Public())
 	if err != nil {
 		return "", err
 	}
 	return key.PEM(), nil
 }
 
-var exampleFillValues = FillValues{Ledger: IDOf([]byte("ledger")), Follows: IDOf([]byte("follows")), SubjectRecord: IDOf([]byte("about")), IssuedAt: time.Date(2026, 12, 2, 9, 30, 0, 123456789, time.UTC)}
+var exampleFillValues = FillValues{Ledger: record.IDOf([]byte("ledger")), Follows: record.IDOf([]byte("follows")), SubjectRecord: record.IDOf([]byte("about")), IssuedAt: time.Date(2026, 12, 2, 9, 30, 0, 123456789, time.UTC)}
 
 // shortForms are the test's own and the examples; the charter among these has
 // shortened keys, which only a policy notices.
@@ -57,7 +59,7 @@ func shortForms(t testing.TB) map[string][]byte {
 }
 
 func TestShortFormExamples(t *testing.T) {
-	seen := map[Kind]bool{}
+	seen := map[record.Kind]bool{}
 	for file, raw := range shortForms(t) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			sh, err := ParseShortForm(raw, fictionalResolver)
@@ -66,21 +68,21 @@ func TestShortFormExamples(t *testing.T) {
 			}
 			f := exampleFillValues
 			if strings.Contains(file, "charter") || strings.Contains(file, "enrolment") || strings.Contains(string(raw), "initial: true") {
-				f.Follows = ID{}
+				f.Follows = record.ID{}
 			}
 			if strings.Contains(file, "charter") {
-				f.Ledger = ID{}
+				f.Ledger = record.ID{}
 			}
 			payload, salts, err := sh.Fill(f)
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, err := ParseStatement(payload)
+			s, err := record.ParseStatement(payload)
 			if err != nil {
 				t.Fatalf("%v\n%s", err, payload)
 			}
 			seen[s.Kind] = true
-			again, err := EncodeStatement(s)
+			again, err := record.EncodeStatement(s)
 			if err != nil || string(again) != string(payload) {
 				t.Errorf("encoded again: %v\n%s\n%s", err, again, payload)
 			}
@@ -105,7 +107,7 @@ func TestShortFormExamples(t *testing.T) {
 			}
 		})
 	}
-	for _, k := range Kinds() {
+	for _, k := range record.Kinds() {
 		if !seen[k] {
 			t.Errorf("no short form of kind %s was read", k)
 		}
@@ -113,15 +115,15 @@ func TestShortFormExamples(t *testing.T) {
 }
 
 // commitmentAt is the commitment in a statement at a pointer from its predicate.
-func commitmentAt(s *Statement, pointer string) Commitment {
+func commitmentAt(s *record.Statement, pointer string) record.Commitment {
 	if pointer == "/subject" {
-		return Commitment{ID(s.Subject.SHA256).String()}
+		return record.Commitment{Commit: record.ID(s.Subject.SHA256).String()}
 	}
 	var v any = s.Object()
 	for _, name := range strings.Split(pointer, "/")[1:] {
-		v = v.(Object).Lookup(name)
+		v = v.(record.Object).Lookup(name)
 	}
-	return Commitment{v.(Object)[0].Value.(string)}
+	return record.Commitment{Commit: v.(record.Object)[0].Value.(string)}
 }
 
 func TestShortScalarsStayAsWritten(t *testing.T) {
@@ -133,7 +135,7 @@ func TestShortScalarsStayAsWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := sh.Statement.Predicate.(*Designation)
+	d := sh.Statement.Predicate.(*record.Designation)
 	if got, want := d.Program, []string{"2026-11-23", "no", "0x1F"}; !reflect.DeepEqual(got, want) || d.Target.RegistrationNumber != "0123456" {
 		t.Errorf("got %q and %q", got, d.Target.RegistrationNumber)
 	}
@@ -226,7 +228,7 @@ func FuzzParseShort(f *testing.F) {
 		if err != nil {
 			return // a rule that the ledger and follows decide
 		}
-		if _, err := ParseStatement(payload); err != nil {
+		if _, err := record.ParseStatement(payload); err != nil {
 			t.Errorf("Fill made a payload that does not parse: %v\n%s", err, payload)
 		}
 	})

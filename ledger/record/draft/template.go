@@ -1,48 +1,50 @@
-package record
+package draft
 
 import (
 	"fmt"
 	"strings"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
 // Template is the short form of a kind to fill in: each field once with a line of
 // explanation, those that are required with their place open, the others commented
 // out. What docket fills in by itself (ledger, follows, issuedAt) is left out.
-// Errors are those of [ParseKind].
+// Errors are those of [record.ParseKind].
 func Template(kind string) (string, error) {
-	sp, err := findSpec(Kind(kind))
+	sp, err := record.SpecOf(record.Kind(kind))
 	if err != nil {
 		return "", err
 	}
 	var t template
 	t.add("kind: "+kind, "")
 	example := exampleThread(sp)
-	if example == sp.thread {
+	if example == sp.Thread {
 		t.add("thread: "+example, "")
 	} else {
-		t.add("thread:", "required, e.g. "+example+"; "+sp.thread+", the life of one thing")
+		t.add("thread:", "required, e.g. "+example+"; "+sp.Thread+", the life of one thing")
 	}
 	t.subject(sp)
-	if sp.issuer == issuedByAuthority || sp.owner(example) == Authority {
-		t.add("issuer: "+Authority, "")
+	if sp.Issuer == record.IssuedByAuthority || sp.Owner(example) == record.Authority {
+		t.add("issuer: "+record.Authority, "")
 	} else {
-		t.add("issuer:", "required, e.g. "+sp.owner(example)+"; party ID of whose word this is")
+		t.add("issuer:", "required, e.g. "+sp.Owner(example)+"; party ID of whose word this is")
 	}
-	for _, f := range sp.shape.fields {
-		if !f.common {
+	for _, f := range sp.Shape.Fields {
+		if !f.Common {
 			t.field(f, false)
 		}
 	}
 	t.add("# note:", "text for people, at most 2000 characters")
-	return "# " + sp.summary + "\n# Fill in what is empty; take the # from what else you need. Then: docket sign --key KEY FILE\n# or, where one signature is enough, docket submit --key KEY FILE\n" + t.String(), nil
+	return "# " + sp.Summary + "\n# Fill in what is empty; take the # from what else you need. Then: docket sign --key KEY FILE\n# or, where one signature is enough, docket submit --key KEY FILE\n" + t.String(), nil
 }
 
 // exampleThread is a thread of the kind.
-func exampleThread(sp *kindSpec) string {
+func exampleThread(sp *record.Spec) string {
 	example := map[string]string{"D": "2026-014", "P": "acme-cloud", "R": "lumen-resale"}
-	segments := make([]string, len(sp.segments))
-	for i, s := range sp.segments {
-		if segments[i] = s; isPlaceholderSegment(s) {
+	segments := make([]string, len(sp.Segments))
+	for i, s := range sp.Segments {
+		if segments[i] = s; example[s] != "" {
 			segments[i] = example[s]
 		}
 	}
@@ -79,42 +81,42 @@ func (t template) String() string {
 }
 
 // subject is the line that says what the record is about.
-func (t *template) subject(sp *kindSpec) {
+func (t *template) subject(sp *record.Spec) {
 	switch {
-	case sp.privateSubject:
+	case sp.PrivateSubject:
 		t.add("document: {file: , private: true}", "required, e.g. form.pdf; only a commitment to its digest is published")
-	case sp.subject == subjectDocument:
+	case sp.Subject == record.SubjectDocument:
 		t.add("document: {file: }", "required, e.g. order.pdf; its digest is signed; {file: F, url: [U]} says where it is published")
-	case sp.subject == subjectDesignation:
+	case sp.Subject == record.SubjectDesignation:
 		t.add("about: latest", "the designation's record that you answer: the newest, or its record ID")
-	case sp.subject == subjectEnrolment: // docket finds it
+	case sp.Subject == record.SubjectEnrolment: // docket finds it
 	default:
 		t.add("# document: {file: letter.pdf}", "a document that this record is about")
 	}
 }
 
 // field writes one member; within says that it stands in one that is off.
-func (t *template) field(f *field, within bool) {
-	open := !within && (f.required || f.inTemplate)
-	text, comment := f.name+":", f.explain()
-	inner := f.is == isList && f.item.is == isObject || f.is == isObject && !isCommitted(f.shape)
+func (t *template) field(f *record.Field, within bool) {
+	open := !within && (f.Required || f.InTemplate)
+	text, comment := f.Name+":", explain(f)
+	inner := f.Type == record.TypeList && f.Item.Type == record.TypeObject || f.Type == record.TypeObject && !isCommitted(f.Shape)
 	switch {
 	case inner:
-	case f.isLongText():
-		t.longText(f.example)
+	case isLongText(f):
+		t.longText(f.Example)
 		text += " |"
-	case !open && f.example != "":
-		text += " " + f.example
+	case !open && f.Example != "":
+		text += " " + f.Example
 	}
 	*t = append(*t, templateLine{!open, text, comment})
 	if inner {
-		t.members(f.shape, !open)
+		t.members(f.Shape, !open)
 	}
 }
 
 // isLongText: a text of whole lines, as a policy is.
-func (f *field) isLongText() bool {
-	return f.is == isString && f.format == FormatLines && f.maxChars > 4_000
+func isLongText(f *record.Field) bool {
+	return f.Type == record.TypeString && f.Format == record.FormatLines && f.MaxChars > 4_000
 }
 
 // longText shows one above its place: within it a # would be part of the text.
@@ -125,13 +127,13 @@ func (t *template) longText(eg string) {
 }
 
 // members are those of an object, or of the one item that shows a list, further in.
-func (t *template) members(sh *shape, off bool) {
+func (t *template) members(sh *record.Shape, off bool) {
 	first, rest := "  ", "  "
-	if sh.is == isList {
-		sh, first, rest = sh.item, "  - ", "    "
+	if sh.Type == record.TypeList {
+		sh, first, rest = sh.Item, "  - ", "    "
 	}
 	var inner template
-	for _, f := range sh.fields {
+	for _, f := range sh.Fields {
 		inner.field(f, off)
 	}
 	for i, l := range inner {
@@ -145,35 +147,35 @@ func (t *template) members(sh *shape, off bool) {
 }
 
 // explain is a field's comment: whether it is required, what it may be, what it is.
-func (f *field) explain() string {
-	words := choices(f.shape)
+func explain(f *record.Field) string {
+	words := choices(f.Shape)
 	switch {
-	case f.required && words != "":
-		return "required: " + words + "; " + f.doc
-	case f.required && f.example != "" && !f.isLongText():
-		return "required, e.g. " + f.example + "; " + f.doc
-	case f.required:
-		return "required; " + f.doc
+	case f.Required && words != "":
+		return "required: " + words + "; " + f.Doc
+	case f.Required && f.Example != "" && !isLongText(f):
+		return "required, e.g. " + f.Example + "; " + f.Doc
+	case f.Required:
+		return "required; " + f.Doc
 	case words != "":
-		return words + "; " + f.doc
-	case f.inTemplate && f.example != "":
-		return "e.g. " + f.example + "; " + f.doc
+		return words + "; " + f.Doc
+	case f.InTemplate && f.Example != "":
+		return "e.g. " + f.Example + "; " + f.Doc
 	}
-	return f.doc
+	return f.Doc
 }
 
-func choices(sh *shape) string {
+func choices(sh *record.Shape) string {
 	switch {
-	case sh.is == isList && sh.item.enum != nil:
-		return "a list of " + strings.Join(sh.item.enum, " | ")
-	case sh.is == isBoolean:
+	case sh.Type == record.TypeList && sh.Item.Enum != nil:
+		return "a list of " + strings.Join(sh.Item.Enum, " | ")
+	case sh.Type == record.TypeBoolean:
 		return "true | false"
 	}
-	return strings.Join(sh.enum, " | ")
+	return strings.Join(sh.Enum, " | ")
 }
 
 // isCommitted: what people write as {secret: …}, in one line.
-func isCommitted(sh *shape) bool {
-	t := derefType(sh.typ)
-	return t == typeCommitment || t == typeDigest
+func isCommitted(sh *record.Shape) bool {
+	t := derefType(sh.GoType)
+	return t == goCommitment || t == goDigest
 }

@@ -1,7 +1,21 @@
-package record
+// Package draft helps people and programs to write records: it reads short forms, prints
+// templates to fill in, fills in what only a ledger knows, and signs with a key file or a
+// KMS. What it makes is judged as anybody's: package record is the law, and nothing that
+// judges imports this package. It does no I/O but [LoadKMSSigner].
+//
+//	kind: response
+//	thread: response/2026-014/acme-cloud
+//	about: latest
+//	issuer: acme-cloud
+//	status: no-relationship
+//
+// [ParseShortForm] reads this, [ShortForm.Fill] makes the payload of it, and [Sign] the
+// envelope that a ledger admits. One or more of each kind are in the folder examples.
+package draft
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -14,6 +28,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
 // MaxShortFormBytes is the most bytes of a short form that is read.
@@ -23,8 +39,8 @@ const MaxShortFormBytes = 1 << 20
 // package does no I/O. A nil function refuses the reference.
 type ShortFormResolver struct {
 	Document func(file string) (DocumentFile, error) // document: {file: …}
-	Key      func(file string) (PEM, error)          // key: {file: …}
-	KMS      func(uri string) (PEM, error)           // key: {kms: …}
+	Key      func(file string) (record.PEM, error)   // key: {file: …}
+	KMS      func(uri string) (record.PEM, error)    // key: {kms: …}
 }
 
 // DocumentFile is what a record tells of a document.
@@ -41,24 +57,24 @@ type DocumentFile struct {
 type ShortForm struct {
 	// Statement is what was written. Commitments are still zeros, and ledger,
 	// follows, issuedAt, the subject may be missing.
-	Statement *Statement
+	Statement *record.Statement
 	// SubjectLookup is the record to look up for [FillValues.SubjectRecord], if any.
 	SubjectLookup SubjectLookup
 
-	payload   []byte    // of a whole statement, which nothing can be added to
-	predicate Object    // as written, placeholders for commitments
-	secrets   []Opening // still without salt; all but the subject's in predicate
-	subject   Subject
+	payload   []byte           // of a whole statement, which nothing can be added to
+	predicate record.Object    // as written, placeholders for commitments
+	secrets   []record.Opening // still without salt; all but the subject's in predicate
+	subject   record.Subject
 	lines     map[string]int
 }
 
 // ParseShortForm reads a short form, YAML or JSON, against the schema of its kind: in
 // a string field a scalar stays as written (0123456, 2026-11-23, no). A whole
 // statement as JSON is taken too, and then stays as it is. Errors are a
-// *[ShortFormError] with every fault and its line, or a *[Refusal].
+// *[ShortFormError] with every fault and its line, or a *[record.Refusal].
 func ParseShortForm(raw []byte, resolver ShortFormResolver) (*ShortForm, error) {
 	if len(raw) > MaxShortFormBytes {
-		return nil, &Refusal{Class: TooLarge, Detail: fmt.Sprintf("reading record: %d bytes; at most %d are read", len(raw), MaxShortFormBytes), Limit: MaxShortFormBytes, Size: len(raw)}
+		return nil, &record.Refusal{Class: record.TooLarge, Detail: fmt.Sprintf("reading record: %d bytes; at most %d are read", len(raw), MaxShortFormBytes), Limit: MaxShortFormBytes, Size: len(raw)}
 	}
 	if whole, err := parseFullStatement(raw); whole != nil || err != nil {
 		return whole, err
@@ -69,7 +85,6 @@ func ParseShortForm(raw []byte, resolver ShortFormResolver) (*ShortForm, error) 
 		return nil, err
 	}
 	sh := &ShortForm{predicate: w.predicate, secrets: w.secrets, subject: w.subject, lines: w.lines}
-	sh.Statement = &Statement{Kind: sp.kind, Predicate: sp.newPredicate(), object: w.predicate}
 	faults := append(w.faults, sh.decodeDraft(sp, w)...)
 	if len(faults) > 0 {
 		return nil, w.shortFormError(faults)
@@ -82,7 +97,7 @@ func parseFullStatement(raw []byte) (*ShortForm, error) {
 	if trimmed := bytes.TrimSpace(raw); len(trimmed) == 0 || trimmed[0] != '{' || !bytes.Contains(raw, []byte(`"predicateType"`)) {
 		return nil, nil
 	}
-	s, err := ParseStatement(raw)
+	s, err := record.ParseStatement(raw)
 	if err != nil {
 		return nil, err
 	}
@@ -90,39 +105,37 @@ func parseFullStatement(raw []byte) (*ShortForm, error) {
 }
 
 // decodeDraft finds the faults that no ledger could heal, and settles the subject.
-func (sh *ShortForm) decodeDraft(sp *kindSpec, w *shortFormDecoder) []Fault {
-	s := sh.Statement
-	d := &decoder{path: []pathStep{{name: "predicate"}}, draft: true}
-	d.predicate(w.predicate, sp, s)
-	if faults := w.dropNested(d.faults); len(faults) > 0 || len(w.faults) > 0 {
+func (sh *ShortForm) decodeDraft(sp *record.Spec, w *shortFormDecoder) []record.Fault {
+	s, faults := record.DecodeDraft(sp, w.predicate)
+	sh.Statement = s
+	if faults = w.dropNested(faults); len(faults) > 0 || len(w.faults) > 0 {
 		return faults
 	}
 	switch {
 	case w.aboutLatest:
-		sh.SubjectLookup = SubjectLookup{SubjectNewestRecord, sp.latestThread(s.Thread)}
-	case w.subject == Subject{} && !w.private:
-		sh.subject, sh.SubjectLookup = sp.subjectWithoutDocument(s)
-		if sh.subject == (Subject{}) && sh.SubjectLookup.Source == SubjectGiven {
-			return []Fault{{"/predicate/document", "is missing: name the file, document: {file: …}, or say about: RECORD-ID"}}
+		sh.SubjectLookup = SubjectLookup{SubjectNewestRecord, latestThread(sp, s.Thread)}
+	case w.subject == record.Subject{} && !w.private:
+		sh.subject, sh.SubjectLookup = subjectWithoutDocument(sp, s)
+		if sh.subject == (record.Subject{}) && sh.SubjectLookup.Source == SubjectGiven {
+			return []record.Fault{{Pointer: "/predicate/document", Detail: "is missing: name the file, document: {file: …}, or say about: RECORD-ID"}}
 		}
 	}
 	s.Subject = sh.subject
-	return sh.draftFaults(sp)
+	return draftFaults(s)
 }
 
 // draftFaults are those of the rules across fields that hold whether the record
 // turns out to be the first on its thread or not.
-func (sh *ShortForm) draftFaults(sp *kindSpec) []Fault {
-	s := sh.Statement
-	first := s.crossFieldFaults(sp)
+func draftFaults(s *record.Statement) []record.Fault {
+	first := s.CrossFieldFaults()
 	if !s.Follows.IsZero() {
 		return first
 	}
 	follower := *s
-	follower.Follows = ID{1}
-	follower.Ledger = ID{1}
-	var both []Fault
-	for _, fault := range follower.crossFieldFaults(sp) {
+	follower.Follows = record.ID{1}
+	follower.Ledger = record.ID{1}
+	var both []record.Fault
+	for _, fault := range follower.CrossFieldFaults() {
 		for _, f := range first {
 			if f == fault {
 				both = append(both, f)
@@ -134,34 +147,34 @@ func (sh *ShortForm) draftFaults(sp *kindSpec) []Fault {
 
 // FillValues is what only the ledger and the clock know.
 type FillValues struct {
-	Ledger        ID        // the charter's record ID; zero for the charter at index 0
-	Follows       ID        // newest record on the thread; zero for none
+	Ledger        record.ID // the charter's record ID; zero for the charter at index 0
+	Follows       record.ID // newest record on the thread; zero for none
 	IssuedAt      time.Time // kept to whole milliseconds
-	SubjectRecord ID        // what [ShortForm.SubjectLookup] asked for
+	SubjectRecord record.ID // what [ShortForm.SubjectLookup] asked for
 }
 
 // Fill completes the record and encodes it: what was written stands, what is absent is
 // taken from f. It draws a salt for each secret; the commitments cannot be opened
 // without the returned openings. A second call draws new salts. The payload is one that
-// [ParseStatement] accepts.
-func (sh *ShortForm) Fill(f FillValues) (payload []byte, salts []Opening, err error) {
+// [record.ParseStatement] accepts.
+func (sh *ShortForm) Fill(f FillValues) (payload []byte, salts []record.Opening, err error) {
 	if sh.payload != nil {
 		return bytes.Clone(sh.payload), nil, nil
 	}
 	filled := *sh.Statement
-	if err := filled.setDefaults(f); err != nil {
+	if err := setDefaults(&filled, f); err != nil {
 		return nil, nil, err
 	}
 	filled.Subject = sh.subject
 	if sh.SubjectLookup.Source != SubjectGiven {
 		if f.SubjectRecord.IsZero() {
-			return nil, nil, Refuse(Invalid, "filling record: its subject is a record on %s, and none is known", sh.SubjectLookup.Thread)
+			return nil, nil, record.Refuse(record.Invalid, "filling record: its subject is a record on %s, and none is known", sh.SubjectLookup.Thread)
 		}
-		filled.Subject = Subject{Name: sh.SubjectLookup.Thread, SHA256: f.SubjectRecord}
+		filled.Subject = record.Subject{Name: sh.SubjectLookup.Thread, SHA256: f.SubjectRecord}
 	}
 	commits := make(map[string]string, len(sh.secrets))
 	for _, secret := range sh.secrets {
-		salt := NewOpening(secret.Pointer, secret.Value)
+		salt := record.NewOpening(secret.Pointer, secret.Value)
 		commit := salt.Commit(filled.Ledger, filled.Thread).Commit
 		commits[salt.Pointer] = commit
 		salts = append(salts, salt)
@@ -169,19 +182,19 @@ func (sh *ShortForm) Fill(f FillValues) (payload []byte, salts []Opening, err er
 			hex.Decode(filled.Subject.SHA256[:], []byte(commit))
 		}
 	}
-	sp := specByKind(filled.Kind)
-	filled.Predicate = sp.newPredicate()
-	var d decoder
-	var common Common // the filled one stands
-	d.draft = true
-	d.object(fillCommitments(sh.predicate, "", commits).(Object), sp.shape, reflect.ValueOf(filled.Predicate).Elem(), reflect.ValueOf(&common).Elem())
-	payload, err = EncodeStatement(&filled)
+	sp, err := record.SpecOf(filled.Kind)
+	if err != nil {
+		return nil, nil, err
+	}
+	committed, _ := record.DecodeDraft(sp, fillCommitments(sh.predicate, "", commits).(record.Object))
+	filled.Predicate = committed.Predicate
+	payload, err = record.EncodeStatement(&filled)
 	return payload, salts, err
 }
 
-func (s *Statement) setDefaults(f FillValues) error {
+func setDefaults(s *record.Statement, f FillValues) error {
 	if !s.Ledger.IsZero() && !f.Ledger.IsZero() && s.Ledger != f.Ledger {
-		return invalidStatement([]Fault{{"/predicate/ledger", fmt.Sprintf("is written for ledger %s, this is %s", s.Ledger, f.Ledger)}})
+		return record.InvalidStatement([]record.Fault{{Pointer: "/predicate/ledger", Detail: fmt.Sprintf("is written for ledger %s, this is %s", s.Ledger, f.Ledger)}})
 	}
 	if s.Ledger.IsZero() {
 		s.Ledger = f.Ledger
@@ -204,14 +217,14 @@ func fillCommitments(v any, pointer string, commits map[string]string) any {
 			list[i] = fillCommitments(item, fmt.Sprintf("%s/%d", pointer, i), commits)
 		}
 		return list
-	case Object:
+	case record.Object:
 		c, here := commits[pointer]
-		o := make(Object, len(v))
+		o := make(record.Object, len(v))
 		for i, m := range v {
 			if here {
 				m.Value = c // its one member, commit or sha256
 			}
-			o[i] = Member{m.Name, fillCommitments(m.Value, pointer+"/"+escapePointer(m.Name), commits)}
+			o[i] = record.Member{Name: m.Name, Value: fillCommitments(m.Value, pointer+"/"+record.EscapePointer(m.Name), commits)}
 		}
 		return o
 	}
@@ -226,7 +239,7 @@ type ShortFormError struct {
 // LineFault is a fault and the line on which it stands; 0 where none is known.
 type LineFault struct {
 	Line int
-	Fault
+	record.Fault
 }
 
 func (f LineFault) String() string {
@@ -249,32 +262,33 @@ func (e *ShortFormError) Error() string {
 // predicate, each scalar by the shape of its field.
 type shortFormDecoder struct {
 	resolver    ShortFormResolver
-	predicate   Object
-	subject     Subject
+	predicate   record.Object
+	subject     record.Subject
 	aboutLatest bool // about: latest
 	private     bool // the subject is a commitment
-	secrets     []Opening
-	faults      []Fault
+	secrets     []record.Opening
+	faults      []record.Fault
 	lines       map[string]int // by pointer
 }
 
-const zeroDigest = "0000000000000000000000000000000000000000000000000000000000000000"
+// zeroDigest holds the place of a commitment until [ShortForm.Fill] makes it.
+var zeroDigest = record.ID{}.String()
 
 func (w *shortFormDecoder) fault(n *yaml.Node, pointer, format string, args ...any) {
 	w.lines[pointer] = n.Line
-	w.faults = append(w.faults, Fault{pointer, fmt.Sprintf(format, args...)})
+	w.faults = append(w.faults, record.Fault{Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
 }
 
 // dropNested leaves out faults about what is at fault already.
-func (w *shortFormDecoder) dropNested(faults []Fault) []Fault {
-	return slices.DeleteFunc(faults, func(f Fault) bool {
-		return slices.ContainsFunc(w.faults, func(own Fault) bool {
+func (w *shortFormDecoder) dropNested(faults []record.Fault) []record.Fault {
+	return slices.DeleteFunc(faults, func(f record.Fault) bool {
+		return slices.ContainsFunc(w.faults, func(own record.Fault) bool {
 			return f.Pointer == own.Pointer || strings.HasPrefix(f.Pointer, own.Pointer+"/")
 		})
 	})
 }
 
-func (w *shortFormDecoder) shortFormError(faults []Fault) error {
+func (w *shortFormDecoder) shortFormError(faults []record.Fault) error {
 	e := &ShortFormError{}
 	for _, f := range faults {
 		e.Faults = append(e.Faults, LineFault{w.lineOf(f.Pointer), f})
@@ -293,22 +307,22 @@ func (w *shortFormDecoder) lineOf(pointer string) int {
 	return 0
 }
 
-func (w *shortFormDecoder) read(raw []byte) (*kindSpec, error) {
+func (w *shortFormDecoder) read(raw []byte) (*record.Spec, error) {
 	root, err := parseYAML(raw)
 	if err != nil {
 		return nil, err
 	}
 	members, ok := w.members(root, "/predicate")
 	if !ok {
-		return nil, Refuse(Malformed, "reading record: a short form has members like kind: designation")
+		return nil, record.Refuse(record.Malformed, "reading record: a short form has members like kind: designation")
 	}
 	sp, err := w.readKind(root, members)
 	if err != nil {
 		return nil, err
 	}
 	for _, m := range members {
-		pointer := "/predicate/" + escapePointer(m.name)
-		_, f := sp.shape.lookupField(m.name, 0)
+		pointer := "/predicate/" + record.EscapePointer(m.name)
+		_, f := sp.Shape.LookupField(m.name, 0)
 		switch {
 		case m.name == "kind":
 		case m.name == "about":
@@ -316,9 +330,9 @@ func (w *shortFormDecoder) read(raw []byte) (*kindSpec, error) {
 		case m.name == "document":
 			w.readDocument(m.value, sp)
 		case f == nil:
-			w.fault(m.value, pointer, "is no field of kind %s%s", sp.kind, didYouMean(m.name, append(sp.shape.fieldNames(), "about")))
+			w.fault(m.value, pointer, "is no field of kind %s%s", sp.Kind, record.DidYouMean(m.name, append(sp.Shape.FieldNames(), "about")))
 		default:
-			w.predicate = append(w.predicate, Member{m.name, w.field(m.value, f, pointer)})
+			w.predicate = append(w.predicate, record.Member{Name: m.name, Value: w.field(m.value, f, pointer)})
 		}
 	}
 	return sp, nil
@@ -327,19 +341,19 @@ func (w *shortFormDecoder) read(raw []byte) (*kindSpec, error) {
 // parseYAML reads one document; JSON that is JSON is not left to YAML, which
 // reads some of it otherwise.
 func parseYAML(raw []byte) (*yaml.Node, error) {
-	if v, err := ParseJSON(raw); err == nil {
+	if v, err := record.ParseJSON(raw); err == nil {
 		return yamlNodeOf(v), nil
 	}
 	dec := yaml.NewDecoder(strings.NewReader(string(raw)))
 	var doc, more yaml.Node
 	switch err := dec.Decode(&doc); {
 	case errors.Is(err, io.EOF):
-		return nil, Refuse(Malformed, "reading record: the file is empty; docket new KIND prints a template")
+		return nil, record.Refuse(record.Malformed, "reading record: the file is empty; docket new KIND prints a template")
 	case err != nil:
-		return nil, Refuse(Malformed, "reading record: %v", strings.TrimPrefix(err.Error(), "yaml: "))
+		return nil, record.Refuse(record.Malformed, "reading record: %v", strings.TrimPrefix(err.Error(), "yaml: "))
 	}
 	if dec.Decode(&more) == nil {
-		return nil, Refuse(Malformed, "reading record: line %d: a second document; one record a file", more.Line)
+		return nil, record.Refuse(record.Malformed, "reading record: line %d: a second document; one record a file", more.Line)
 	}
 	return doc.Content[0], nil
 }
@@ -360,7 +374,7 @@ func yamlNodeOf(v any) *yaml.Node {
 		return n
 	}
 	n := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
-	for _, m := range v.(Object) {
+	for _, m := range v.(record.Object) {
 		n.Content = append(n.Content, yamlNodeOf(m.Name), yamlNodeOf(m.Value))
 	}
 	return n
@@ -380,7 +394,7 @@ func (w *shortFormDecoder) members(n *yaml.Node, pointer string) ([]yamlMember, 
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name, value := n.Content[i], n.Content[i+1]
-		at := pointer + "/" + escapePointer(name.Value)
+		at := pointer + "/" + record.EscapePointer(name.Value)
 		switch {
 		case name.Kind != yaml.ScalarNode || name.Tag == "!!merge":
 			w.fault(name, pointer, "has a name that is not plain text")
@@ -395,39 +409,39 @@ func (w *shortFormDecoder) members(n *yaml.Node, pointer string) ([]yamlMember, 
 	return out, true
 }
 
-func (w *shortFormDecoder) readKind(root *yaml.Node, members []yamlMember) (*kindSpec, error) {
+func (w *shortFormDecoder) readKind(root *yaml.Node, members []yamlMember) (*record.Spec, error) {
 	for _, m := range members {
 		if m.name == "kind" {
-			sp, err := findSpec(Kind(m.value.Value))
+			sp, err := record.SpecOf(record.Kind(m.value.Value))
 			if err != nil && m.value.Line > 0 {
-				err = Refuse(Unsupported, "line %d: %v", m.value.Line, err)
+				err = record.Refuse(record.Unsupported, "line %d: %v", m.value.Line, err)
 			}
 			return sp, err
 		}
 	}
-	return nil, w.shortFormError([]Fault{{"/predicate/kind", "is missing: say what kind of record this is; docket new KIND prints a template"}})
+	return nil, w.shortFormError([]record.Fault{{Pointer: "/predicate/kind", Detail: "is missing: say what kind of record this is; docket new KIND prints a template"}})
 }
 
-// plainInteger is how a whole number is written, up to the digits of [MaxInteger].
+// plainInteger is how a whole number is written, up to the digits of [record.MaxInteger].
 var plainInteger = regexp.MustCompile(`^(0|-?[1-9][0-9]{0,15})$`)
 
 // field is the value of a member, which a required one has to have.
-func (w *shortFormDecoder) field(n *yaml.Node, f *field, pointer string) any {
-	if f.required && n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
+func (w *shortFormDecoder) field(n *yaml.Node, f *record.Field, pointer string) any {
+	if f.Required && n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
 		w.fault(n, pointer, "has no value, and is required")
 		return ""
 	}
-	return w.value(n, f.shape, pointer)
+	return w.value(n, f.Shape, pointer)
 }
 
 // value is the node as its shape reads it. What does not fit becomes what it looks
 // like, for the decoder to refuse.
-func (w *shortFormDecoder) value(n *yaml.Node, sh *shape, pointer string) any {
+func (w *shortFormDecoder) value(n *yaml.Node, sh *record.Shape, pointer string) any {
 	if _, known := w.lines[pointer]; !known {
 		w.lines[pointer] = n.Line
 	}
 	if sh == nil {
-		sh = &shape{is: isString}
+		sh = &record.Shape{Type: record.TypeString}
 	}
 	switch {
 	case n.Kind == yaml.AliasNode || n.Anchor != "":
@@ -436,14 +450,14 @@ func (w *shortFormDecoder) value(n *yaml.Node, sh *shape, pointer string) any {
 		w.fault(n, pointer, "has a tag (%s): write the value alone", n.Tag)
 	case n.Kind == yaml.ScalarNode && n.Tag == "!!null":
 		w.fault(n, pointer, "has no value: write one, or leave the line out")
-	case n.Kind == yaml.ScalarNode && sh.is == isObject && derefType(sh.typ) == typeCommitment:
-		w.fault(n, pointer, "is a commitment, not published: write {secret: %s}", quote(n.Value))
+	case n.Kind == yaml.ScalarNode && sh.Type == record.TypeObject && derefType(sh.GoType) == goCommitment:
+		w.fault(n, pointer, "is a commitment, not published: write {secret: %s}", record.Quote(n.Value))
 	case n.Kind == yaml.ScalarNode:
 		return scalarValue(n, sh)
 	case n.Kind == yaml.SequenceNode:
 		list := []any{}
 		for i, item := range n.Content {
-			list = append(list, w.value(item, sh.item, fmt.Sprintf("%s/%d", pointer, i)))
+			list = append(list, w.value(item, sh.Item, fmt.Sprintf("%s/%d", pointer, i)))
 		}
 		return list
 	default:
@@ -452,74 +466,74 @@ func (w *shortFormDecoder) value(n *yaml.Node, sh *shape, pointer string) any {
 	return ""
 }
 
-func scalarValue(n *yaml.Node, sh *shape) any {
+func scalarValue(n *yaml.Node, sh *record.Shape) any {
 	if plain := n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0; plain {
 		switch {
-		case sh.is == isInteger && plainInteger.MatchString(n.Value):
+		case sh.Type == record.TypeInteger && plainInteger.MatchString(n.Value):
 			v, err := strconv.ParseInt(n.Value, 10, 64)
-			if err == nil && v <= MaxInteger && v >= -MaxInteger {
+			if err == nil && v <= record.MaxInteger && v >= -record.MaxInteger {
 				return v
 			}
-		case sh.is == isBoolean && (n.Value == "true" || n.Value == "false"):
+		case sh.Type == record.TypeBoolean && (n.Value == "true" || n.Value == "false"):
 			return n.Value == "true"
 		}
 	}
 	return n.Value
 }
 
-func (w *shortFormDecoder) mapping(n *yaml.Node, sh *shape, pointer string) any {
+func (w *shortFormDecoder) mapping(n *yaml.Node, sh *record.Shape, pointer string) any {
 	members, _ := w.members(n, pointer)
 	if v, ok := w.substitution(n, members, sh, pointer); ok {
 		return v
 	}
-	if sh.is == isFragment {
-		sh = sh.fragment
+	if sh.Type == record.TypeFragment {
+		sh = sh.Fragment
 	}
-	o := Object{}
+	o := record.Object{}
 	for _, m := range members {
-		inner, at := &field{}, pointer+"/"+escapePointer(m.name)
-		if sh.is == isMap {
-			inner.shape = sh.item
-		} else if _, f := sh.lookupField(m.name, 0); f != nil {
+		inner, at := &record.Field{}, pointer+"/"+record.EscapePointer(m.name)
+		if sh.Type == record.TypeMap {
+			inner.Shape = sh.Item
+		} else if _, f := sh.LookupField(m.name, 0); f != nil {
 			inner = f
 		}
-		o = append(o, Member{m.name, w.field(m.value, inner, at)})
+		o = append(o, record.Member{Name: m.name, Value: w.field(m.value, inner, at)})
 	}
 	return o
 }
 
 // substitution are the mappings that stand for something else: a key's file, a value to
 // commit to.
-func (w *shortFormDecoder) substitution(n *yaml.Node, members []yamlMember, sh *shape, pointer string) (any, bool) {
+func (w *shortFormDecoder) substitution(n *yaml.Node, members []yamlMember, sh *record.Shape, pointer string) (any, bool) {
 	if len(members) != 1 || members[0].value.Kind != yaml.ScalarNode {
 		return nil, false
 	}
 	name, value := members[0].name, members[0].value.Value
-	isCommitment, isDigest := sh.is == isObject && derefType(sh.typ) == typeCommitment, sh.is == isObject && derefType(sh.typ) == typeDigest
+	isCommitment, isDigest := sh.Type == record.TypeObject && derefType(sh.GoType) == goCommitment, sh.Type == record.TypeObject && derefType(sh.GoType) == goDigest
 	switch {
-	case sh.is == isString && sh.format == FormatPEM && (name == "file" || name == "kms"):
+	case sh.Type == record.TypeString && sh.Format == record.FormatPEM && (name == "file" || name == "kms"):
 		return w.loadKey(n, name, value, pointer), true
 	case (isCommitment || isDigest) && name == "secret" && value == "":
 		w.fault(n, pointer, "commits to nothing: {secret: \"12\"}")
-		return Object{}, true
+		return record.Object{}, true
 	case isCommitment && name == "secret":
 		w.addSecret(pointer, value)
-		return Object{{"commit", zeroDigest}}, true
+		return record.Object{{Name: "commit", Value: zeroDigest}}, true
 	case isDigest && name == "secret":
 		w.addSecret(pointer, value)
-		return Object{{"sha256", zeroDigest}}, true
+		return record.Object{{Name: "sha256", Value: zeroDigest}}, true
 	case isDigest && name == "file":
 		if doc, ok := w.loadFile(n, value, pointer); ok {
 			w.addSecret(pointer, hex.EncodeToString(doc.SHA256[:]))
 		}
-		return Object{{"sha256", zeroDigest}}, true
+		return record.Object{{Name: "sha256", Value: zeroDigest}}, true
 	}
 	return nil, false
 }
 
 // addSecret notes a value to commit to, by its pointer from the predicate's root.
 func (w *shortFormDecoder) addSecret(pointer, value string) {
-	w.secrets = append(w.secrets, Opening{Pointer: strings.TrimPrefix(pointer, "/predicate"), Value: value})
+	w.secrets = append(w.secrets, record.Opening{Pointer: strings.TrimPrefix(pointer, "/predicate"), Value: value})
 }
 
 func (w *shortFormDecoder) loadKey(n *yaml.Node, how, where, pointer string) any {
@@ -552,16 +566,16 @@ func (w *shortFormDecoder) loadFile(n *yaml.Node, name, pointer string) (Documen
 
 // readAbout reads `about: latest` or `about: RECORD-ID`.
 func (w *shortFormDecoder) readAbout(n *yaml.Node) {
-	id, err := ParseID(n.Value)
+	id, err := record.ParseID(n.Value)
 	switch {
 	case w.has("/predicate/document"):
 		w.fault(n, "/predicate/about", "stands beside document: the subject is one of them")
 	case n.Kind == yaml.ScalarNode && n.Value == "latest":
 		w.aboutLatest = true
 	case n.Kind == yaml.ScalarNode && err == nil && !id.IsZero():
-		w.subject = Subject{SHA256: id}
+		w.subject = record.Subject{SHA256: id}
 	case n.Kind == yaml.ScalarNode && n.Value != "":
-		w.fault(n, "/predicate/about", "is %s; want latest, or a record ID of 64 hexadecimal digits%s", quote(n.Value), didYouMean(n.Value, []string{"latest"}))
+		w.fault(n, "/predicate/about", "is %s; want latest, or a record ID of 64 hexadecimal digits%s", record.Quote(n.Value), record.DidYouMean(n.Value, []string{"latest"}))
 	default:
 		w.fault(n, "/predicate/about", "want latest, or a record ID of 64 hexadecimal digits")
 	}
@@ -573,9 +587,8 @@ func (w *shortFormDecoder) has(pointer string) bool {
 }
 
 var (
-	typeCommitment = reflect.TypeFor[Commitment]()
-	typeDigest     = reflect.TypeFor[Digest]()
-	documentShape  = objectShape(reflect.TypeFor[Document]())
+	goCommitment = reflect.TypeFor[record.Commitment]()
+	goDigest     = reflect.TypeFor[record.Digest]()
 )
 
 func derefType(t reflect.Type) reflect.Type {
@@ -586,38 +599,40 @@ func derefType(t reflect.Type) reflect.Type {
 }
 
 // readDocument reads `document: {file, url, private}`: the file's digest is the
-// subject, and the members of [Document] that are written stand; the others come
+// subject, and the members of [record.Document] that are written stand; the others come
 // from the file, except where it is private. For a document that is not at hand
 // {sha256: …} takes the place of the file.
-func (w *shortFormDecoder) readDocument(n *yaml.Node, sp *kindSpec) {
+func (w *shortFormDecoder) readDocument(n *yaml.Node, sp *record.Spec) {
 	const pointer = "/predicate/document"
 	members, ok := w.members(n, pointer)
 	if !ok {
 		w.fault(n, pointer, "want members: {file: order.pdf}")
 		return
 	}
+	_, document := sp.Shape.LookupField("document", 0)
+	shape := document.Shape
 	var file, named DocumentFile
-	var written Object
+	var written record.Object
 	for _, m := range members {
-		at := pointer + "/" + escapePointer(m.name)
-		_, f := documentShape.lookupField(m.name, 0)
+		at := pointer + "/" + record.EscapePointer(m.name)
+		_, f := shape.LookupField(m.name, 0)
 		switch {
 		case m.name == "file":
 			file, _ = w.loadFile(m.value, m.value.Value, at)
 		case m.name == "sha256":
-			if fault := FormatSHA256.Fault(m.value.Value); fault != "" {
+			if fault := record.FormatSHA256.Fault(m.value.Value); fault != "" {
 				w.fault(m.value, at, "%s", fault)
 			}
 			hex.Decode(named.SHA256[:], []byte(m.value.Value))
 		case m.name == "private":
-			private, isBool := scalarValue(m.value, &shape{is: isBoolean}).(bool)
+			private, isBool := scalarValue(m.value, &record.Shape{Type: record.TypeBoolean}).(bool)
 			if w.private = private; !isBool {
-				w.fault(m.value, at, "is %s; want true or false", quote(m.value.Value))
+				w.fault(m.value, at, "is %s; want true or false", record.Quote(m.value.Value))
 			}
 		case f == nil:
-			w.fault(m.value, at, "is no field of document%s", didYouMean(m.name, append(documentShape.fieldNames(), "file", "private", "sha256")))
+			w.fault(m.value, at, "is no field of document%s", record.DidYouMean(m.name, append(shape.FieldNames(), "file", "private", "sha256")))
 		default:
-			written = append(written, Member{m.name, w.value(m.value, f.shape, at)})
+			written = append(written, record.Member{Name: m.name, Value: w.value(m.value, f.Shape, at)})
 		}
 	}
 	none := [32]byte{}
@@ -638,44 +653,92 @@ func (w *shortFormDecoder) readDocument(n *yaml.Node, sp *kindSpec) {
 
 // setSubject makes the document's digest the subject, or a commitment to it where the
 // kind keeps its documents private.
-func (w *shortFormDecoder) setSubject(n *yaml.Node, sp *kindSpec, file DocumentFile, written Object) {
+func (w *shortFormDecoder) setSubject(n *yaml.Node, sp *record.Spec, file DocumentFile, written record.Object) {
 	const pointer = "/predicate/document"
 	switch {
-	case sp.subject == subjectEnrolment, sp.subject == subjectDesignation:
-		w.fault(n, pointer, "is not what a record of kind %s is about, which is %s: leave it out", sp.kind, map[subjectRule]string{
-			subjectEnrolment: "the party's enrolment", subjectDesignation: "a record of the designation (about: latest)",
-		}[sp.subject])
+	case sp.Subject == record.SubjectEnrolment, sp.Subject == record.SubjectDesignation:
+		w.fault(n, pointer, "is not what a record of kind %s is about, which is %s: leave it out", sp.Kind, map[record.SubjectRule]string{
+			record.SubjectEnrolment: "the party's enrolment", record.SubjectDesignation: "a record of the designation (about: latest)",
+		}[sp.Subject])
 		return
-	case sp.subject == subjectFirstKey && file.Name == "" && len(written) == 0:
-		w.fault(n, pointer, "needs a name beside its sha256: without a word about a document, a record of kind %s is about a key", sp.kind)
+	case sp.Subject == record.SubjectFirstKey && file.Name == "" && len(written) == 0:
+		w.fault(n, pointer, "needs a name beside its sha256: without a word about a document, a record of kind %s is about a key", sp.Kind)
 		return
-	case sp.privateSubject && !w.private:
-		w.fault(n, pointer, "is private for kind %s: add private: true, and a commitment to its digest is published", sp.kind)
+	case sp.PrivateSubject && !w.private:
+		w.fault(n, pointer, "is private for kind %s: add private: true, and a commitment to its digest is published", sp.Kind)
 		return
-	case w.private && !sp.privateSubject:
-		w.fault(n, pointer+"/private", "is true, but a record of kind %s publishes its document's digest: leave it out", sp.kind)
+	case w.private && !sp.PrivateSubject:
+		w.fault(n, pointer+"/private", "is true, but a record of kind %s publishes its document's digest: leave it out", sp.Kind)
 		return
 	case w.private:
 		w.addSecret("/subject", hex.EncodeToString(file.SHA256[:]))
 	default:
-		w.subject = Subject{Name: file.Name, SHA256: file.SHA256}
+		w.subject = record.Subject{Name: file.Name, SHA256: file.SHA256}
 		if file.Name != "" {
 			written = addFileMembers(written, file)
 		}
 	}
 	if len(written) > 0 {
-		w.predicate = append(w.predicate, Member{"document", written})
+		w.predicate = append(w.predicate, record.Member{Name: "document", Value: written})
 	}
 }
 
 // addFileMembers adds the members that the file itself gives and the short form left
 // out.
-func addFileMembers(written Object, file DocumentFile) Object {
+func addFileMembers(written record.Object, file DocumentFile) record.Object {
 	mediaType, _, _ := strings.Cut(file.MediaType, ";")
-	for _, m := range (Object{{"name", file.Name}, {"mediaType", strings.TrimSpace(mediaType)}, {"bytes", file.Bytes}}) {
+	for _, m := range (record.Object{
+		{Name: "name", Value: file.Name}, {Name: "mediaType", Value: strings.TrimSpace(mediaType)}, {Name: "bytes", Value: file.Bytes},
+	}) {
 		if m.Value != "" && written.Lookup(m.Name) == nil {
 			written = append(written, m)
 		}
 	}
 	return written
+}
+
+// SubjectSource is what [ShortForm.Fill] must be told to know the subject.
+type SubjectSource int
+
+const (
+	SubjectGiven           SubjectSource = iota
+	SubjectNewestRecord                  // the ID of the newest record on the thread
+	SubjectEnrolmentRecord               // the ID of the record that enrolled the party, first on the thread
+)
+
+// SubjectLookup is a record that a short form is about, and that only a ledger knows.
+type SubjectLookup struct {
+	Source SubjectSource
+	Thread string
+}
+
+// subjectWithoutDocument is the subject of a record without a document, or what must be asked.
+func subjectWithoutDocument(sp *record.Spec, s *record.Statement) (record.Subject, SubjectLookup) {
+	var keys []record.PartyKey
+	switch p := s.Predicate.(type) {
+	case *record.Enrolment:
+		keys = p.Keys
+	case *record.Keys:
+		keys = p.Add
+	}
+	switch {
+	case sp.Subject == record.SubjectFirstKey && len(keys) > 0:
+		if key, err := keys[0].Key.Key(); err == nil { // else a fault of its own
+			return record.Subject{Name: s.Thread, SHA256: sha256.Sum256(key.DER())}, SubjectLookup{}
+		}
+	case sp.Subject == record.SubjectFirstKey, sp.Subject == record.SubjectEnrolment:
+		return record.Subject{}, SubjectLookup{SubjectEnrolmentRecord, "party/" + sp.Owner(s.Thread)}
+	case sp.Subject == record.SubjectDesignation:
+		return record.Subject{}, SubjectLookup{SubjectNewestRecord, latestThread(sp, s.Thread)}
+	}
+	return record.Subject{}, SubjectLookup{}
+}
+
+// latestThread is the thread that `about: latest` means: of a record about a
+// designation that designation's, else its own.
+func latestThread(sp *record.Spec, thread string) string {
+	if designation := sp.Segment(thread, "D"); sp.Subject == record.SubjectDesignation && designation != "" {
+		return "designation/" + designation
+	}
+	return thread
 }

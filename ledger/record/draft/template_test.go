@@ -1,10 +1,12 @@
-package record
+package draft
 
 import (
 	"errors"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
 var (
@@ -45,7 +47,7 @@ func fillTemplate(text string) string {
 }
 
 func TestTemplateFilledParses(t *testing.T) {
-	for _, kind := range Kinds() {
+	for _, kind := range record.Kinds() {
 		text, err := Template(string(kind))
 		if err != nil {
 			t.Fatal(err)
@@ -65,12 +67,16 @@ func TestTemplateFilledParses(t *testing.T) {
 // TestTemplateHasEveryField: with every # taken away, nothing is unknown and
 // nothing is misplaced; only what was left empty, or excludes one another, is wrong.
 func TestTemplateHasEveryField(t *testing.T) {
-	for _, kind := range Kinds() {
+	for _, kind := range record.Kinds() {
 		text, err := Template(string(kind))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range specByKind(kind).shape.fieldNames()[7:] {
+		sp, err := record.SpecOf(kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range sp.Shape.FieldNames()[7:] {
 			if !strings.Contains(text, name+":") {
 				t.Errorf("%s: no field %s", kind, name)
 			}

@@ -1,0 +1,248 @@
+package draft_test
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sigstore/sigstore/pkg/cryptoutils"
+	"github.com/sigstore/sigstore/pkg/signature/kms/cliplugin/handler"
+	"github.com/sigstore/sigstore/pkg/signature/kms/fake"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/draft"
+)
+
+var algorithms = []record.Algorithm{
+	record.AlgEd25519, record.AlgECDSAP256, record.AlgECDSAP384, record.AlgRSA3072, record.AlgRSA4096,
+}
+
+// privateKey is a fresh key, but for RSA, whose keys stand in testdata.
+func privateKey(t testing.TB, alg record.Algorithm) crypto.Signer {
+	t.Helper()
+	var (
+		key any
+		err error
+	)
+	switch alg {
+	case record.AlgEd25519:
+		_, key, err = ed25519.GenerateKey(rand.Reader)
+	case record.AlgECDSAP256:
+		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case record.AlgECDSAP384:
+		key, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	default:
+		key, err = cryptoutils.UnmarshalPEMToPrivateKey(readFile(t, "keys", string(alg)+".pem"), nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key.(crypto.Signer)
+}
+
+func signerOf(t testing.TB, alg record.Algorithm) *draft.Signer {
+	t.Helper()
+	s, err := draft.NewSigner(privateKey(t, alg))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// readFile reads from the testdata of package record.
+func readFile(t testing.TB, elem ...string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(append([]string{"..", "testdata"}, elem...)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestSignReportsPayloadLimit(t *testing.T) {
+	s := signerOf(t, record.AlgEd25519)
+	limit := record.MaxPayload(record.AlgEd25519)
+	one, err := draft.Sign(t.Context(), make([]byte, limit), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r *record.Refusal
+	if _, err := draft.Sign(t.Context(), make([]byte, limit+1), s); !errors.As(err, &r) || r.Class != record.TooLarge || r.Limit != limit || r.Size != limit+1 {
+		t.Errorf("one byte more: %v", err)
+	}
+	two := record.MaxPayload(record.AlgEd25519, record.AlgRSA4096)
+	if _, err := signerOf(t, record.AlgRSA4096).Sign(t.Context(), one); !errors.As(err, &r) || r.Limit != two || r.Size != limit {
+		t.Errorf("a second signature: %v, want limit %d", err, two)
+	}
+}
+
+// pluginName is the program that sigstore looks for on PATH for the URI
+// kmstest://…; TestMain makes this very binary be it.
+const (
+	pluginName = "sigstore-kms-kmstest"
+	pluginKey  = "DOCKET_TEST_KMS_KEY"
+)
+
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == pluginName {
+		if err := servePlugin(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// servePlugin answers one call of sigstore's KMS plugin protocol with a key file.
+func servePlugin() error {
+	args, err := handler.GetPluginArgs(os.Args)
+	if err != nil {
+		return handler.WriteErrorResponse(os.Stdout, err)
+	}
+	text, err := os.ReadFile(os.Getenv(pluginKey))
+	if err != nil {
+		return handler.WriteErrorResponse(os.Stdout, err)
+	}
+	private, err := cryptoutils.UnmarshalPEMToPrivateKey(text, nil)
+	if err != nil {
+		return handler.WriteErrorResponse(os.Stdout, err)
+	}
+	signer, err := fake.LoadSignerVerifier(context.WithValue(context.Background(), fake.KmsCtxKey{}, private), crypto.SHA256)
+	if err != nil {
+		return handler.WriteErrorResponse(os.Stdout, err)
+	}
+	_, err = handler.Dispatch(os.Stdout, os.Stdin, args, signer)
+	return err
+}
+
+func password(s string) func() ([]byte, error) {
+	return func() ([]byte, error) { return []byte(s), nil }
+}
+
+func TestGeneratedKeysLoad(t *testing.T) {
+	for _, alg := range []record.Algorithm{record.AlgEd25519, record.AlgECDSAP256} {
+		for _, secret := range [][]byte{nil, []byte("correct horse"), {}} {
+			private, public, err := draft.GenerateKey(alg, secret)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if encrypted := bytes.Contains(private, []byte("ENCRYPTED SIGSTORE PRIVATE KEY")); encrypted != (secret != nil) {
+				t.Errorf("%s, password %q: encrypted %v", alg, secret, encrypted)
+			}
+			s, err := draft.LoadSigner(private, func() ([]byte, error) { return secret, nil })
+			if err != nil {
+				t.Fatalf("%s, password %q: %v", alg, secret, err)
+			}
+			if key, err := record.ParseKey(public); err != nil || !key.Equal(s.Key()) || s.Key().Algorithm() != alg || string(key.PEM()) != string(public) {
+				t.Errorf("%s, password %q: the public half is another (%v)", alg, secret, err)
+			}
+		}
+	}
+	if _, _, err := draft.GenerateKey(record.AlgRSA4096, nil); err == nil {
+		t.Error("generated an RSA key")
+	}
+}
+
+func TestLoadSignerRefuses(t *testing.T) {
+	sealed, public, err := draft.GenerateKey(record.AlgEd25519, []byte("right"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := draft.LoadSigner(sealed, password("wrong")); !errors.Is(err, draft.ErrWrongPassword) {
+		t.Errorf("wrong password: %v", err)
+	}
+	if _, err := draft.LoadSigner(sealed, nil); !errors.Is(err, draft.ErrWrongPassword) {
+		t.Errorf("no password: %v", err)
+	}
+	gone := errors.New("terminal gone")
+	if _, err := draft.LoadSigner(sealed, func() ([]byte, error) { return nil, gone }); !errors.Is(err, gone) || errors.Is(err, draft.ErrWrongPassword) {
+		t.Errorf("a failing prompt: %v", err)
+	}
+	if _, err := draft.LoadSigner(public, nil); err == nil || !strings.Contains(err.Error(), "this is a PEM public key; wanted a private key") {
+		t.Errorf("a public key: %v", err)
+	}
+}
+
+func TestLoadSignerReadsEachPEM(t *testing.T) {
+	for _, alg := range algorithms {
+		private := privateKey(t, alg)
+		text, err := cryptoutils.MarshalPrivateKeyToPEM(private)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := draft.LoadSigner(text, func() ([]byte, error) {
+			t.Errorf("%s: asked for a password of a key in the clear", alg)
+			return nil, nil
+		})
+		if err != nil || s.Key().Algorithm() != alg {
+			t.Errorf("%s: %v", alg, err)
+		}
+	}
+}
+
+func TestCosignKeyLoads(t *testing.T) {
+	s, err := draft.LoadSigner(readFile(t, "cosign", "cosign.key"), password("throw-away"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := record.ParseKey(readFile(t, "cosign", "cosign.pub"))
+	if err != nil || !key.Equal(s.Key()) {
+		t.Errorf("cosign.pub is not its public half: %v", err)
+	}
+}
+
+func TestKMSSigner(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.Symlink(self, filepath.Join(dir, pluginName)); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir)
+	for _, alg := range []record.Algorithm{record.AlgECDSAP256, record.AlgECDSAP384, record.AlgRSA3072} {
+		private := privateKey(t, alg)
+		text, err := cryptoutils.MarshalPrivateKeyToPEM(private)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(dir, string(alg))
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv(pluginKey, file)
+		s, err := draft.LoadKMSSigner(t.Context(), "kmstest://key")
+		if err != nil {
+			t.Fatalf("%s: %v", alg, err)
+		}
+		if s.Key().Algorithm() != alg {
+			t.Errorf("algorithm %s, want %s", s.Key().Algorithm(), alg)
+		}
+		env, err := draft.Sign(t.Context(), []byte("payload"), s)
+		if err != nil {
+			t.Fatalf("%s: %v", alg, err)
+		}
+		if err := s.Key().Verify(record.PAE([]byte("payload")), env.Signatures[0].Sig); err != nil {
+			t.Errorf("%s: %v", alg, err)
+		}
+	}
+
+	if _, err := draft.LoadKMSSigner(t.Context(), "nosuchkms://key"); err == nil || !strings.Contains(err.Error(), "sigstore-kms-nosuchkms") {
+		t.Errorf("a missing plugin: %v", err)
+	}
+	if _, err := draft.LoadKMSSigner(t.Context(), "nonsense"); err == nil {
+		t.Error("took nonsense for a key")
+	}
+}
