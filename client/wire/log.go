@@ -4,7 +4,6 @@
 package wire
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -162,7 +161,7 @@ func (l *Log) fetch(ctx context.Context, path string, limit int64) ([]byte, erro
 		return nil, fmt.Errorf("asking for /%s: %w", path, ReadStatus(res))
 	}
 	if err := CheckNoPage(res); err != nil {
-		return nil, fmt.Errorf("asking for /%s: %w", path, err)
+		return nil, l.malformed(path, err)
 	}
 	data, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
 	if err != nil {
@@ -170,9 +169,6 @@ func (l *Log) fetch(ctx context.Context, path string, limit int64) ([]byte, erro
 	}
 	if int64(len(data)) > limit {
 		return nil, l.malformed(path, fmt.Errorf("longer than %d bytes", limit))
-	}
-	if media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); media == "text/html" && bytes.HasPrefix(bytes.TrimSpace(data), []byte("<")) {
-		return nil, l.malformed(path, errors.New("a page for people (text/html)"))
 	}
 	return data, nil
 }
