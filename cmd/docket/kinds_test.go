@@ -74,7 +74,7 @@ func TestEveryKind(t *testing.T) {
 	}
 	var pages func(path string) *httptest.ResponseRecorder
 	synctest.Test(t, func(t *testing.T) {
-		time.Sleep(w.Now.Add(time.Hour).Sub(time.Now())) // an hour after the newest record
+		time.Sleep(time.Until(w.Now.Add(time.Hour))) // an hour after the newest record
 		pages = serveEntries(t, w, log, origin)
 		for _, kind := range record.Kinds() {
 			env, ok := seen[kind]
