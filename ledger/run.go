@@ -134,6 +134,9 @@ func (l *Ledger[V]) publishLoop(ctx context.Context) {
 		case <-recosign.C:
 			step = l.Recosign
 		case <-wake:
+			if l.Backlog() == 0 {
+				continue // published already, with what was committed before: no interval begins anew
+			}
 			step, wake = l.Publish, nil
 		}
 		if l.retry(ctx, step, wake) {
