@@ -664,3 +664,39 @@ func TestResubmissionIgnoresOldCosignatures(t *testing.T) {
 		})
 	}
 }
+
+// A record that comes after the interval is published at once, also where the wake-up for
+// an earlier one is left over, because a publication that had failed took that one along.
+func TestPublishIntervalBeginsOnlyWithAPublication(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, p := newWitnessedEnv(t)
+		var down atomic.Bool
+		w.config.PublishInterval, w.config.RecosignInterval = time.Hour, -1
+		w.config.Cosign = func(ctx context.Context, ask ledger.CosignRequest) (ledger.CosignResponse, error) {
+			if down.Load() {
+				return ledger.CosignResponse{}, errors.New("too many requests")
+			}
+			return p.cosign(ctx, ask)
+		}
+		n := w.mustOpen(t)
+		defer n.close()
+		defer n.startRun(t)()
+		n.appendAll(t, numberedBlobs(0, 1)...)
+		must(n.AwaitPublished(t.Context(), 0))
+		time.Sleep(time.Hour + time.Minute)
+		down.Store(true)
+		for i := 1; i < 3; i++ { // the first of them fails, and what it tries again takes the other along
+			must(n.appendAll(t, numberedBlobs(i, i+1)...)[0].AwaitCommitted(t.Context()))
+			time.Sleep(time.Second)
+		}
+		down.Store(false)
+		must(n.AwaitPublished(t.Context(), 2))
+		time.Sleep(time.Hour + time.Minute)
+		begun := time.Now()
+		n.appendAll(t, numberedBlobs(3, 4)...)
+		must(n.AwaitPublished(t.Context(), 3))
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("published %s after the interval was over", took)
+		}
+	})
+}
