@@ -134,14 +134,15 @@ func (l *Ledger[V]) publishLoop(ctx context.Context) {
 		case <-recosign.C:
 			step = l.Recosign
 		case <-wake:
-			if l.Backlog() == 0 {
-				continue // published already, with what was committed before: no interval begins anew
-			}
 			step, wake = l.Publish, nil
 		}
+		before := l.published.Load().size()
 		if l.retry(ctx, step, wake) {
 			l.retry(ctx, l.Publish, nil)
 			wait = l.config.PublishInterval
+		}
+		if wake == nil && l.published.Load().size() == before {
+			wait = 0 // it was published already, with what was committed before: no interval begins anew
 		}
 		recosign.reset()
 		if !l.sleep(ctx, wait) {
