@@ -71,10 +71,18 @@ func (x *request) answerProblemPage(err error) {
 		x.Writer.Header().Set("Retry-After", p.retrySeconds())
 	}
 	title := problemKinds[p.kind].title
-	data := failurePage{pageHeader: pageHeader{Title: title, Ledger: x.server.ledgerTitle()}, Detail: strings.ToUpper(p.detail[:1]) + p.detail[1:] + "."}
+	data := failurePage{pageHeader: pageHeader{Title: title, Ledger: x.server.ledgerTitle()}, Detail: sentence(p.detail)}
 	if err := x.answerPage(p.status(), "failure", data); err != nil {
 		x.answerProblem(err)
 	}
+}
+
+// sentence begins with a capital and ends with a full stop, unless it is a question.
+func sentence(s string) string {
+	if !strings.HasSuffix(s, "?") {
+		s += "."
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
 }
 
 type failurePage struct {
