@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/record/draft"
+	"github.com/seed-53cf897a/docket/ledger/record/draft/drafttest"
 )
 
 const payloadType = `"payloadType":"application/vnd.in-toto+json"`
@@ -256,7 +257,7 @@ func TestCosignEd25519ph(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = record.Open(env, knownKeys(signerOf(t, record.AlgEd25519).Key(), key))
+	_, err = record.Open(env, knownKeys(drafttest.Signer(t, record.AlgEd25519).Key(), key))
 	var r *record.Refusal
 	if !errors.As(err, &r) || r.Class != record.Forbidden || !strings.Contains(r.Detail, key.ID()+" is Ed25519ph") {
 		t.Errorf("got %v, want a refusal that names Ed25519ph", err)
@@ -342,7 +343,7 @@ func TestPAE(t *testing.T) {
 // apart and somebody merges. Either way the payload stays.
 func TestMergeSignaturesOfTwoOfficers(t *testing.T) {
 	payload := []byte(`{"any":"bytes"}`)
-	first, second := signerOf(t, record.AlgEd25519), signerOf(t, record.AlgECDSAP384)
+	first, second := drafttest.Signer(t, record.AlgEd25519), drafttest.Signer(t, record.AlgECDSAP384)
 	one, err := draft.Sign(t.Context(), payload, first)
 	if err != nil {
 		t.Fatal(err)
@@ -389,7 +390,7 @@ func TestMergeSignaturesOfTwoOfficers(t *testing.T) {
 }
 
 func TestMergeRefuses(t *testing.T) {
-	s := signerOf(t, record.AlgEd25519)
+	s := drafttest.Signer(t, record.AlgEd25519)
 	a, err := draft.Sign(t.Context(), []byte("a"), s)
 	if err != nil {
 		t.Fatal(err)
@@ -421,8 +422,8 @@ func TestAddSignatureLearnsTheKeyID(t *testing.T) {
 
 func TestAttach(t *testing.T) {
 	payload := []byte("signed elsewhere")
-	for _, alg := range algorithms {
-		s := signerOf(t, alg)
+	for _, alg := range drafttest.Algorithms {
+		s := drafttest.Signer(t, alg)
 		outside, err := draft.Sign(t.Context(), payload, s) // in place of openssl on another machine
 		if err != nil {
 			t.Fatal(err)
@@ -432,7 +433,7 @@ func TestAttach(t *testing.T) {
 		if err != nil || len(got.Signatures) != 1 || got.Signatures[0].KeyID != s.Key().ID() {
 			t.Errorf("%s: %v, %v", alg, got, err)
 		}
-		if _, err := e.Attach(signerOf(t, record.AlgEd25519).Key(), outside.Signatures[0].Sig); err == nil {
+		if _, err := e.Attach(drafttest.Signer(t, record.AlgEd25519).Key(), outside.Signatures[0].Sig); err == nil {
 			t.Errorf("%s: attached a signature by another key", alg)
 		}
 		e.Payload = []byte("something else")

@@ -19,48 +19,12 @@ import (
 	"testing"
 
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
-	"github.com/sigstore/sigstore/pkg/cryptoutils"
 	"github.com/sigstore/sigstore/pkg/signature"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/record/draft"
+	"github.com/seed-53cf897a/docket/ledger/record/draft/drafttest"
 )
-
-var algorithms = []record.Algorithm{
-	record.AlgEd25519, record.AlgECDSAP256, record.AlgECDSAP384, record.AlgRSA3072, record.AlgRSA4096,
-}
-
-// privateKey is a fresh key, but for RSA, whose keys stand in testdata.
-func privateKey(t testing.TB, alg record.Algorithm) crypto.Signer {
-	t.Helper()
-	var (
-		key any
-		err error
-	)
-	switch alg {
-	case record.AlgEd25519:
-		_, key, err = ed25519.GenerateKey(rand.Reader)
-	case record.AlgECDSAP256:
-		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	case record.AlgECDSAP384:
-		key, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	default:
-		key, err = cryptoutils.UnmarshalPEMToPrivateKey(readFile(t, "keys", string(alg)+".pem"), nil)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key.(crypto.Signer)
-}
-
-func signerOf(t testing.TB, alg record.Algorithm) *draft.Signer {
-	t.Helper()
-	s, err := draft.NewSigner(privateKey(t, alg))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
 
 func readFile(t testing.TB, elem ...string) []byte {
 	t.Helper()
@@ -72,9 +36,9 @@ func readFile(t testing.TB, elem ...string) []byte {
 }
 
 func TestKeyOfEachAlgorithm(t *testing.T) {
-	for _, alg := range algorithms {
+	for _, alg := range drafttest.Algorithms {
 		t.Run(string(alg), func(t *testing.T) {
-			private := privateKey(t, alg)
+			private := drafttest.PrivateKey(t, alg)
 			key, err := record.NewKey(private.Public())
 			if err != nil {
 				t.Fatal(err)
@@ -89,7 +53,7 @@ func TestKeyOfEachAlgorithm(t *testing.T) {
 			if err != nil || !again.Equal(key) || again.ID() != key.ID() || again.PEM() != key.PEM() {
 				t.Errorf("its PEM does not give it back: %v", err)
 			}
-			if other, _ := record.NewKey(privateKey(t, record.AlgEd25519).Public()); other.Equal(key) {
+			if other, _ := record.NewKey(drafttest.PrivateKey(t, record.AlgEd25519).Public()); other.Equal(key) {
 				t.Error("equals another key")
 			}
 			if key.Equal(nil) || (*record.Key)(nil).Equal(key) || (*record.Key)(nil).Equal(nil) {
@@ -100,7 +64,7 @@ func TestKeyOfEachAlgorithm(t *testing.T) {
 }
 
 func TestRecordKeyMustBeCanonical(t *testing.T) {
-	key := signerOf(t, record.AlgECDSAP256).Key()
+	key := drafttest.Signer(t, record.AlgECDSAP256).Key()
 	text := string(key.PEM())
 	block, _ := pem.Decode([]byte(text))
 	block.Headers = map[string]string{"Comment": "mine"}
@@ -204,9 +168,9 @@ func TestKeyVerifies(t *testing.T) {
 		}
 		return sig
 	}
-	for _, alg := range algorithms {
+	for _, alg := range drafttest.Algorithms {
 		t.Run(string(alg), func(t *testing.T) {
-			private := privateKey(t, alg)
+			private := drafttest.PrivateKey(t, alg)
 			key, err := record.NewKey(private.Public())
 			if err != nil {
 				t.Fatal(err)
@@ -232,7 +196,7 @@ func TestKeyVerifies(t *testing.T) {
 	}
 
 	t.Run("raw ECDSA", func(t *testing.T) {
-		private := privateKey(t, record.AlgECDSAP384).(*ecdsa.PrivateKey)
+		private := drafttest.PrivateKey(t, record.AlgECDSAP384).(*ecdsa.PrivateKey)
 		digest := crypto.SHA384.New()
 		digest.Write(message)
 		r, s, err := ecdsa.Sign(rand.Reader, private, digest.Sum(nil))
@@ -257,7 +221,7 @@ func TestKeyVerifies(t *testing.T) {
 	// thousand k finds one whose r ‖ s begins as DER of its length does.
 	for alg, k := range map[record.Algorithm]int64{record.AlgECDSAP256: 82845, record.AlgECDSAP384: 46345} {
 		t.Run("raw ECDSA that begins as DER, "+string(alg), func(t *testing.T) {
-			private := privateKey(t, alg).(*ecdsa.PrivateKey)
+			private := drafttest.PrivateKey(t, alg).(*ecdsa.PrivateKey)
 			n, size := private.Params().N, (private.Params().BitSize+7)/8
 			curve := map[record.Algorithm]ecdh.Curve{record.AlgECDSAP256: ecdh.P256(), record.AlgECDSAP384: ecdh.P384()}[alg]
 			nonce, err := curve.NewPrivateKey(big.NewInt(k).FillBytes(make([]byte, size)))
@@ -289,7 +253,7 @@ func TestKeyVerifies(t *testing.T) {
 	}
 
 	t.Run("RSA PSS", func(t *testing.T) {
-		private := privateKey(t, record.AlgRSA3072).(*rsa.PrivateKey)
+		private := drafttest.PrivateKey(t, record.AlgRSA3072).(*rsa.PrivateKey)
 		s, err := signature.LoadRSAPSSSigner(private, crypto.SHA256, nil)
 		if err != nil {
 			t.Fatal(err)

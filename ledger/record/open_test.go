@@ -18,6 +18,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/record/draft"
+	"github.com/seed-53cf897a/docket/ledger/record/draft/drafttest"
 )
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -99,8 +100,8 @@ func keysOf(signers []*draft.Signer) []*record.Key {
 // of every entry, under each of its keys and under all together.
 func TestSigstoreAcceptsEveryEntry(t *testing.T) {
 	var signers []*draft.Signer
-	for _, alg := range algorithms {
-		signers = append(signers, signerOf(t, alg))
+	for _, alg := range drafttest.Algorithms {
+		signers = append(signers, drafttest.Signer(t, alg))
 	}
 	for n := 1; n <= len(signers); n++ {
 		// In every rotation, so that each algorithm is once alone and once first.
@@ -143,7 +144,7 @@ func TestSigstoreAcceptsEveryEntry(t *testing.T) {
 }
 
 func TestOpenRefuses(t *testing.T) {
-	own, stranger := signerOf(t, record.AlgEd25519), signerOf(t, record.AlgEd25519)
+	own, stranger := drafttest.Signer(t, record.AlgEd25519), drafttest.Signer(t, record.AlgEd25519)
 	good := envelopeBy(t, responseOf(400), own)
 	changed := good
 	changed.Payload = bytes.Replace(good.Payload, []byte("2027-05-15"), []byte("2028-05-15"), 1)
@@ -178,7 +179,7 @@ func TestOpenRefuses(t *testing.T) {
 func TestVerifiedEntry(t *testing.T) {
 	var signers []*draft.Signer
 	for range record.MaxSignatures + 1 {
-		signers = append(signers, signerOf(t, record.AlgEd25519))
+		signers = append(signers, drafttest.Signer(t, record.AlgEd25519))
 	}
 	env := envelopeBy(t, responseOf(400), signers...)
 	v, err := record.Open(env, knownKeys(keysOf(signers)...))
@@ -210,7 +211,7 @@ func TestVerifiedEntry(t *testing.T) {
 func TestVerifiedEntryBounds(t *testing.T) {
 	// Two officers with RSA keys meet a lower limit than one with Ed25519: the
 	// envelope passes, the entry does not.
-	small, big := signerOf(t, record.AlgEd25519), signerOf(t, record.AlgRSA4096)
+	small, big := drafttest.Signer(t, record.AlgEd25519), drafttest.Signer(t, record.AlgRSA4096)
 	limit := record.MaxPayload(record.AlgEd25519, record.AlgRSA4096)
 	payload := func(n int) []byte { // white space is the signer's own
 		p := responseOf(400)
@@ -239,7 +240,7 @@ func TestVerifiedEntryBounds(t *testing.T) {
 }
 
 func TestListedKeys(t *testing.T) {
-	a, b := signerOf(t, record.AlgEd25519).Key(), signerOf(t, record.AlgECDSAP384).Key()
+	a, b := drafttest.Signer(t, record.AlgEd25519).Key(), drafttest.Signer(t, record.AlgECDSAP384).Key()
 	for _, p := range []record.Predicate{
 		&record.Charter{RootKeys: []record.RootKey{{Key: a.PEM()}, {Key: b.PEM()}}},
 		&record.Enrolment{Keys: []record.PartyKey{{Key: a.PEM()}, {Key: b.PEM()}}},
@@ -263,8 +264,8 @@ func TestListedKeys(t *testing.T) {
 // TestOpenInParallel shares keys between goroutines; it is for -race.
 func TestOpenInParallel(t *testing.T) {
 	var signers []*draft.Signer
-	for _, alg := range algorithms[:3] {
-		signers = append(signers, signerOf(t, alg))
+	for _, alg := range drafttest.Algorithms[:3] {
+		signers = append(signers, drafttest.Signer(t, alg))
 	}
 	keys := keysOf(signers)
 	env := withoutKeyIDs(envelopeBy(t, responseOf(800), signers...))
@@ -283,11 +284,11 @@ func TestOpenInParallel(t *testing.T) {
 
 func TestOpenFindsTheKeys(t *testing.T) {
 	var signers []*draft.Signer
-	for _, alg := range algorithms {
-		signers = append(signers, signerOf(t, alg), signerOf(t, alg))
+	for _, alg := range drafttest.Algorithms {
+		signers = append(signers, drafttest.Signer(t, alg), drafttest.Signer(t, alg))
 	}
 	keys := keysOf(signers)
-	stranger := signerOf(t, record.AlgEd25519)
+	stranger := drafttest.Signer(t, record.AlgEd25519)
 	env := envelopeBy(t, responseOf(800), signers[0], signers[3], stranger, signers[9])
 	wrong := withoutKeyIDs(env)
 	wrong.Signatures[0].KeyID = signers[1].Key().ID()
@@ -321,7 +322,7 @@ func TestOpenFindsTheKeys(t *testing.T) {
 }
 
 func TestOpenKeepsOneSignaturePerKey(t *testing.T) {
-	s := signerOf(t, record.AlgECDSAP256) // signs another way each time
+	s := drafttest.Signer(t, record.AlgECDSAP256) // signs another way each time
 	env := envelopeBy(t, responseOf(400), s, s, s)
 	if len(env.Signatures) != 3 {
 		t.Fatalf("%d signatures", len(env.Signatures))
@@ -336,7 +337,7 @@ func TestOpenKeepsOneSignaturePerKey(t *testing.T) {
 }
 
 func TestOpenTriesTheKeysThatTheRecordLists(t *testing.T) {
-	one, two, registrar := signerOf(t, record.AlgEd25519), signerOf(t, record.AlgECDSAP256), signerOf(t, record.AlgEd25519)
+	one, two, registrar := drafttest.Signer(t, record.AlgEd25519), drafttest.Signer(t, record.AlgECDSAP256), drafttest.Signer(t, record.AlgEd25519)
 	env := envelopeBy(t, enrolmentOf(t, one.Key(), two.Key()), two, registrar, one)
 	v, err := record.Open(withoutKeyIDs(env), knownKeys(registrar.Key()))
 	if err != nil || len(v.Signatures()) != 3 {
@@ -348,18 +349,18 @@ func TestOpenTriesTheKeysThatTheRecordLists(t *testing.T) {
 }
 
 func TestOpenLimitsVerifications(t *testing.T) {
-	own := signerOf(t, record.AlgEd25519)
+	own := drafttest.Signer(t, record.AlgEd25519)
 	env := envelopeBy(t, responseOf(400), own)
 	var others []*record.Key
 	for range record.MaxVerifications {
-		others = append(others, signerOf(t, record.AlgEd25519).Key())
+		others = append(others, drafttest.Signer(t, record.AlgEd25519).Key())
 	}
 	// A P-384 key verifies over SHA-256 and over SHA-384: each costs two of the tries.
-	own384 := signerOf(t, record.AlgECDSAP384)
+	own384 := drafttest.Signer(t, record.AlgECDSAP384)
 	env384 := envelopeBy(t, responseOf(400), own384)
 	var others384 []*record.Key
 	for range record.MaxVerifications / 2 {
-		others384 = append(others384, signerOf(t, record.AlgECDSAP384).Key())
+		others384 = append(others384, drafttest.Signer(t, record.AlgECDSAP384).Key())
 	}
 	for name, c := range map[string]struct {
 		env  record.Envelope
@@ -372,7 +373,7 @@ func TestOpenLimitsVerifications(t *testing.T) {
 		"last of 32":                 {withoutKeyIDs(env), append(slices.Clone(others[1:]), own.Key()), true},
 		"last of 33":                 {withoutKeyIDs(env), append(slices.Clone(others), own.Key()), false},
 		"last of 33, hinted":         {env, append(slices.Clone(others), own.Key()), true},
-		"last of 65 of another sort": {withoutKeyIDs(env), append(slices.Repeat([]*record.Key{signerOf(t, record.AlgECDSAP256).Key()}, 64), own.Key()), true},
+		"last of 65 of another sort": {withoutKeyIDs(env), append(slices.Repeat([]*record.Key{drafttest.Signer(t, record.AlgECDSAP256).Key()}, 64), own.Key()), true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := record.Open(c.env, knownKeys(c.keys...))
@@ -386,10 +387,10 @@ func TestOpenLimitsVerifications(t *testing.T) {
 		})
 	}
 
-	t.Run("keys of other algorithms are free", func(t *testing.T) {
+	t.Run("keys of other drafttest.Algorithms are free", func(t *testing.T) {
 		keys := []*record.Key{own.Key()}
 		for range 20 {
-			keys = append(keys, signerOf(t, record.AlgECDSAP256).Key(), signerOf(t, record.AlgECDSAP384).Key())
+			keys = append(keys, drafttest.Signer(t, record.AlgECDSAP256).Key(), drafttest.Signer(t, record.AlgECDSAP384).Key())
 		}
 		slices.Reverse(keys)
 		if _, err := record.Open(withoutKeyIDs(env), knownKeys(keys...)); err != nil {
@@ -400,8 +401,8 @@ func TestOpenLimitsVerifications(t *testing.T) {
 
 func TestOpenEntry(t *testing.T) {
 	var signers []*draft.Signer
-	for _, alg := range algorithms {
-		signers = append(signers, signerOf(t, alg))
+	for _, alg := range drafttest.Algorithms {
+		signers = append(signers, drafttest.Signer(t, alg))
 	}
 	directory := func(keys ...*record.Key) func(string) *record.Key {
 		return func(id string) *record.Key {
@@ -452,7 +453,7 @@ func TestOpenEntry(t *testing.T) {
 
 	// A caller that takes one key for another does not make the one's signature the other's.
 	t.Run("another key than was asked for", func(t *testing.T) {
-		named, signed := signerOf(t, record.AlgEd25519).Key(), signerOf(t, record.AlgEd25519)
+		named, signed := drafttest.Signer(t, record.AlgEd25519).Key(), drafttest.Signer(t, record.AlgEd25519)
 		v, err := record.Open(envelopeBy(t, responseOf(800), signed), knownKeys(signed.Key()))
 		if err != nil {
 			t.Fatal(err)
@@ -507,9 +508,9 @@ func TestOpenEntry(t *testing.T) {
 }
 
 func BenchmarkOpen(b *testing.B) {
-	for _, alg := range algorithms {
+	for _, alg := range drafttest.Algorithms {
 		b.Run(string(alg), func(b *testing.B) {
-			s := signerOf(b, alg)
+			s := drafttest.Signer(b, alg)
 			env := envelopeBy(b, responseOf(800), s)
 			keys := knownKeys(s.Key())
 			b.ReportAllocs()
@@ -522,7 +523,7 @@ func BenchmarkOpen(b *testing.B) {
 	}
 	// What the same record costs at the least.
 	b.Run("raw ed25519.Verify", func(b *testing.B) {
-		private := privateKey(b, record.AlgEd25519).(ed25519.PrivateKey)
+		private := drafttest.PrivateKey(b, record.AlgEd25519).(ed25519.PrivateKey)
 		message := record.PAE(responseOf(800))
 		sig := ed25519.Sign(private, message)
 		public := private.Public().(ed25519.PublicKey)
@@ -535,7 +536,7 @@ func BenchmarkOpen(b *testing.B) {
 }
 
 func BenchmarkOpenEntry(b *testing.B) {
-	s := signerOf(b, record.AlgEd25519)
+	s := drafttest.Signer(b, record.AlgEd25519)
 	v, err := record.Open(envelopeBy(b, responseOf(800), s), knownKeys(s.Key()))
 	if err != nil {
 		b.Fatal(err)
@@ -557,7 +558,7 @@ func BenchmarkOpenEntry(b *testing.B) {
 }
 
 func BenchmarkParseEnvelope(b *testing.B) {
-	text := envelopeBy(b, responseOf(800), signerOf(b, record.AlgEd25519)).Marshal()
+	text := envelopeBy(b, responseOf(800), drafttest.Signer(b, record.AlgEd25519)).Marshal()
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := record.ParseEnvelope(text); err != nil {

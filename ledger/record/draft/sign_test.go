@@ -2,62 +2,18 @@ package draft_test
 
 import (
 	"bytes"
-	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rand"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
-	"github.com/sigstore/sigstore/pkg/signature/kms/cliplugin/handler"
-	"github.com/sigstore/sigstore/pkg/signature/kms/fake"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/record/draft"
+	"github.com/seed-53cf897a/docket/ledger/record/draft/drafttest"
 )
-
-var algorithms = []record.Algorithm{
-	record.AlgEd25519, record.AlgECDSAP256, record.AlgECDSAP384, record.AlgRSA3072, record.AlgRSA4096,
-}
-
-// privateKey is a fresh key, but for RSA, whose keys stand in testdata.
-func privateKey(t testing.TB, alg record.Algorithm) crypto.Signer {
-	t.Helper()
-	var (
-		key any
-		err error
-	)
-	switch alg {
-	case record.AlgEd25519:
-		_, key, err = ed25519.GenerateKey(rand.Reader)
-	case record.AlgECDSAP256:
-		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	case record.AlgECDSAP384:
-		key, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	default:
-		key, err = cryptoutils.UnmarshalPEMToPrivateKey(readFile(t, "keys", string(alg)+".pem"), nil)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key.(crypto.Signer)
-}
-
-func signerOf(t testing.TB, alg record.Algorithm) *draft.Signer {
-	t.Helper()
-	s, err := draft.NewSigner(privateKey(t, alg))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
 
 // readFile reads from the testdata of package record.
 func readFile(t testing.TB, elem ...string) []byte {
@@ -70,7 +26,7 @@ func readFile(t testing.TB, elem ...string) []byte {
 }
 
 func TestSignReportsPayloadLimit(t *testing.T) {
-	s := signerOf(t, record.AlgEd25519)
+	s := drafttest.Signer(t, record.AlgEd25519)
 	limit := record.MaxPayload(record.AlgEd25519)
 	one, err := draft.Sign(t.Context(), make([]byte, limit), s)
 	if err != nil {
@@ -81,50 +37,18 @@ func TestSignReportsPayloadLimit(t *testing.T) {
 		t.Errorf("one byte more: %v", err)
 	}
 	two := record.MaxPayload(record.AlgEd25519, record.AlgRSA4096)
-	if _, err := signerOf(t, record.AlgRSA4096).Sign(t.Context(), one); !errors.As(err, &r) || r.Limit != two || r.Size != limit {
+	if _, err := drafttest.Signer(t, record.AlgRSA4096).Sign(t.Context(), one); !errors.As(err, &r) || r.Limit != two || r.Size != limit {
 		t.Errorf("a second signature: %v, want limit %d", err, two)
 	}
 }
 
-// pluginName is the program that sigstore looks for on PATH for the URI
-// kmstest://…; TestMain makes this very binary be it.
+// kmsScheme is that of the KMS which TestMain makes of this very binary.
 const (
-	pluginName = "sigstore-kms-kmstest"
-	pluginKey  = "DOCKET_TEST_KMS_KEY"
+	kmsScheme = "kmstest"
+	pluginKey = "DOCKET_TEST_KMS_KEY"
 )
 
-func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) == pluginName {
-		if err := servePlugin(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
-	os.Exit(m.Run())
-}
-
-// servePlugin answers one call of sigstore's KMS plugin protocol with a key file.
-func servePlugin() error {
-	args, err := handler.GetPluginArgs(os.Args)
-	if err != nil {
-		return handler.WriteErrorResponse(os.Stdout, err)
-	}
-	text, err := os.ReadFile(os.Getenv(pluginKey))
-	if err != nil {
-		return handler.WriteErrorResponse(os.Stdout, err)
-	}
-	private, err := cryptoutils.UnmarshalPEMToPrivateKey(text, nil)
-	if err != nil {
-		return handler.WriteErrorResponse(os.Stdout, err)
-	}
-	signer, err := fake.LoadSignerVerifier(context.WithValue(context.Background(), fake.KmsCtxKey{}, private), crypto.SHA256)
-	if err != nil {
-		return handler.WriteErrorResponse(os.Stdout, err)
-	}
-	_, err = handler.Dispatch(os.Stdout, os.Stdin, args, signer)
-	return err
-}
+func TestMain(m *testing.M) { drafttest.Main(m, kmsScheme, pluginKey) }
 
 func password(s string) func() ([]byte, error) {
 	return func() ([]byte, error) { return []byte(s), nil }
@@ -175,8 +99,8 @@ func TestLoadSignerRefuses(t *testing.T) {
 }
 
 func TestLoadSignerReadsEachPEM(t *testing.T) {
-	for _, alg := range algorithms {
-		private := privateKey(t, alg)
+	for _, alg := range drafttest.Algorithms {
+		private := drafttest.PrivateKey(t, alg)
 		text, err := cryptoutils.MarshalPrivateKeyToPEM(private)
 		if err != nil {
 			t.Fatal(err)
@@ -208,12 +132,12 @@ func TestKMSSigner(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	if err := os.Symlink(self, filepath.Join(dir, pluginName)); err != nil {
+	if err := os.Symlink(self, filepath.Join(dir, drafttest.PluginName(kmsScheme))); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir)
 	for _, alg := range []record.Algorithm{record.AlgECDSAP256, record.AlgECDSAP384, record.AlgRSA3072} {
-		private := privateKey(t, alg)
+		private := drafttest.PrivateKey(t, alg)
 		text, err := cryptoutils.MarshalPrivateKeyToPEM(private)
 		if err != nil {
 			t.Fatal(err)

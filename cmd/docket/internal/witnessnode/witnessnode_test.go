@@ -2,12 +2,10 @@ package witnessnode
 
 import (
 	"context"
-	"crypto"
 	"crypto/ed25519"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -20,12 +18,11 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
-	"github.com/sigstore/sigstore/pkg/signature/kms/cliplugin/handler"
-	"github.com/sigstore/sigstore/pkg/signature/kms/fake"
 
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/keydir"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record/draft/drafttest"
 	"github.com/seed-53cf897a/docket/witness"
 )
 
@@ -122,44 +119,13 @@ func TestIdleConnectionsAreBounded(t *testing.T) {
 	}
 }
 
-// kmsPluginName is the program that sigstore looks for on PATH for the URI keeper://…;
-// TestMain makes this very binary be it.
+// kmsScheme is that of the KMS which TestMain makes of this very binary.
 const (
-	kmsPluginName   = "sigstore-kms-keeper"
+	kmsScheme       = "keeper"
 	kmsPluginKeyEnv = "DOCKET_TEST_KEEPER_KEY"
 )
 
-func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) != kmsPluginName {
-		os.Exit(m.Run())
-	}
-	if err := runKMSPlugin(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
-
-// runKMSPlugin answers one call of sigstore's KMS plugin protocol with a key file.
-func runKMSPlugin() error {
-	args, err := handler.GetPluginArgs(os.Args)
-	if err != nil {
-		return handler.WriteErrorResponse(os.Stdout, err)
-	}
-	text, err := os.ReadFile(os.Getenv(kmsPluginKeyEnv))
-	if err != nil {
-		return handler.WriteErrorResponse(os.Stdout, err)
-	}
-	private, err := cryptoutils.UnmarshalPEMToPrivateKey(text, nil)
-	if err != nil {
-		return handler.WriteErrorResponse(os.Stdout, err)
-	}
-	signer, err := fake.LoadSignerVerifier(context.WithValue(context.Background(), fake.KmsCtxKey{}, private), crypto.SHA256)
-	if err != nil {
-		return handler.WriteErrorResponse(os.Stdout, err)
-	}
-	_, err = handler.Dispatch(os.Stdout, os.Stdin, args, signer)
-	return err
-}
+func TestMain(m *testing.M) { drafttest.Main(m, kmsScheme, kmsPluginKeyEnv) }
 
 // A witness's key may be kept by a KMS: its cosignatures count like any other.
 func TestKeysInKMS(t *testing.T) {
@@ -168,7 +134,7 @@ func TestKeysInKMS(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	if err := os.Symlink(self, filepath.Join(dir, kmsPluginName)); err != nil {
+	if err := os.Symlink(self, filepath.Join(dir, drafttest.PluginName(kmsScheme))); err != nil {
 		t.Fatal(err)
 	}
 	public, private, err := ed25519.GenerateKey(nil)
