@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,7 +77,7 @@ func TestClockBehindTheNewestEntry(t *testing.T) {
 // Where the witnesses' clocks say something else, the answers name them.
 func TestClockOffByItsWitnesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		off := time.Duration(0)
+		var off atomic.Int64 // of the clock here, as two witnesses see it
 		cosigners, text := make([]func(proof.Checkpoint, time.Time) proof.Signature, 3), ""
 		for i := range cosigners {
 			line := ""
@@ -85,7 +86,7 @@ func TestClockOffByItsWitnesses(t *testing.T) {
 		}
 		w := newWorld(t, settings{policy: text + "group all 2 w0 w1 w2\nquorum all\n", ledger: ledger.Config{Cosign: func(_ context.Context, ask ledger.CosignRequest) (a ledger.CosignResponse, err error) {
 			for i, cosign := range cosigners {
-				by := -off
+				by := -time.Duration(off.Load())
 				if i == 2 {
 					by = 0
 				}
@@ -94,7 +95,7 @@ func TestClockOffByItsWitnesses(t *testing.T) {
 			return a, nil
 		}}})
 		w.mustSubmit(w.Charter())
-		off = 7 * time.Minute
+		off.Store(int64(7 * time.Minute))
 		time.Sleep(11 * time.Minute) // within which the checkpoint is shown to the witnesses again
 		authority := w.Authority().Marshal()
 		const named = "it is 7m0s ahead of w0, 7m0s ahead of w1; it agrees with w2, which is no quorum"
@@ -107,7 +108,7 @@ func TestClockOffByItsWitnesses(t *testing.T) {
 		if reasons := []any{detail}; !reflect.DeepEqual(ready["reasons"], reasons) {
 			t.Errorf("readyz says %v, want %v", ready["reasons"], reasons)
 		}
-		off = 0
+		off.Store(0)
 		time.Sleep(5 * time.Second)
 		if r := w.post(authority); r.Code != http.StatusCreated {
 			t.Errorf("once it is right: %d %s", r.Code, r.Body)
