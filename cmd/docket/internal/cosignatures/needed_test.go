@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,14 +58,19 @@ func TestNeededWitnessIsAskedWithinHalfAMinute(t *testing.T) {
 				for ill := time.Second; ill < 3*time.Minute; ill += 39 * time.Second {
 					time.Sleep(c.interval + time.Minute)
 					needed := w.witnesses[0]
-					var asked, through time.Time // its last request
+					var mu sync.Mutex
+					var asked, through time.Time // its last request; guarded by mu
 					watch := func(h http.HandlerFunc) http.HandlerFunc {
 						return func(rw http.ResponseWriter, r *http.Request) {
+							mu.Lock()
 							asked = time.Now()
 							if gap := time.Since(through); !through.IsZero() && gap > most {
 								t.Errorf("ill for %s: asked again after %s", ill, gap)
 							}
+							mu.Unlock()
 							h(rw, r)
+							mu.Lock()
+							defer mu.Unlock()
 							through = time.Now()
 						}
 					}
@@ -74,9 +80,11 @@ func TestNeededWitnessIsAskedWithinHalfAMinute(t *testing.T) {
 					synctest.Wait()
 					needed.setHandler(watch(needed.serveHonestly))
 					well := time.Now()
+					mu.Lock()
 					if asked.After(through) {
 						well = asked.Add(10 * time.Second) // it is given up on a request that began before
 					}
+					mu.Unlock()
 					must(w.l.AwaitPublished(t.Context(), waits))
 					if took := time.Since(well); took > most {
 						t.Errorf("ill for %s: published %s after it was well", ill, took)
