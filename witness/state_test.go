@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -284,9 +285,9 @@ func TestCrashAtEachWriteOfEvidence(t *testing.T) {
 func TestFailedWrites(t *testing.T) {
 	c := newCrashTest()
 	mem := vfs.NewMem()
-	broken := false
+	var broken atomic.Bool // Pebble's own goroutines read it
 	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if broken && op.Kind.ReadOrWrite() == errorfs.OpIsWrite && strings.Contains(op.Path, "evidence") {
+		if broken.Load() && op.Kind.ReadOrWrite() == errorfs.OpIsWrite && strings.Contains(op.Path, "evidence") {
 			return os.ErrPermission
 		}
 		return nil
@@ -294,13 +295,13 @@ func TestFailedWrites(t *testing.T) {
 	cfg := witness.Config{Keys: c.key, FS: fs, Dir: "w", Logs: c.logs}
 	w := must(createAndOpen(cfg))
 	must(w.Cosign(t.Context(), c.requests[0][0][6]))
-	broken = true
+	broken.Store(true)
 	_, err := w.Cosign(t.Context(), c.requests[1][6][6])
 	wantErr(t, err, witness.ErrBroken)
 	_, err = w.Cosign(t.Context(), c.requests[0][6][7])
 	wantErr(t, err, witness.ErrBroken)
 	w.Close()
-	broken = false
+	broken.Store(false)
 	w = mustOpen(t, cfg)
 	w.LookUp(t.Context())
 	must(w.Cosign(t.Context(), c.requests[0][6][7]))
