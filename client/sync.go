@@ -80,7 +80,7 @@ func (t *Trust) sync(ctx context.Context, c *Client, progress func(reached, size
 		return 0, err
 	}
 	files := &copyDir{files: t.files, dir: t.dir}
-	source := &copySource{local: files, localSize: t.size(), server: c, damaged: make(map[uint64]bool)}
+	source := &copySource{local: copyDir{files: t.files, dir: t.dir}, localSize: t.size(), server: c, damaged: make(map[uint64]bool)}
 	signed := &signedTree{url: c.URL(), tree: next.Checkpoint().Tree()}
 	for {
 		signed.tiles = proof.NewBuilder(c.log.Tiles, 0)
@@ -106,12 +106,12 @@ func (t *Trust) sync(ctx context.Context, c *Client, progress func(reached, size
 // copySource reads entries from a copy's own files as far as those are good, and from
 // the server otherwise.
 type copySource struct {
-	local        *copyDir
-	localSize    uint64 // entries that the files should have
+	local        copyDir // reads alone; what is written stands elsewhere
+	localSize    uint64  // entries that the files should have
 	server       *Client
 	serverFailed bool // the server has handed out what the log did not sign once
 
-	mu      sync.Mutex      // guards wrong
+	mu      sync.Mutex      // guards damaged
 	damaged map[uint64]bool // bundles that are damaged in the files, or missing
 }
 
