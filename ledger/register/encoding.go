@@ -10,8 +10,7 @@ import (
 // The values of all rows but those of one number are CBOR (RFC 8949) in its core
 // deterministic encoding (section 4.2.1), so that the same entries give the same bytes.
 // Fields have numbers, which belong to FormatVersion, and no name of this code; what a
-// state has of a record has the members' names. Times are RFC 3339 in UTC, at most
-// milliseconds, dates and record IDs byte strings.
+// state has of a record has the members' names. Dates and record IDs are byte strings.
 
 // ErrDamaged is a register that this binary cannot read: rows that this code did not
 // write, a file that is damaged, another format or other rules. Replaying brings it back.

@@ -82,7 +82,7 @@ func TestRowsLoseNothing(t *testing.T) {
 		}
 	}
 	zero := uint64(0)
-	b, err := encodeRow(versionValue{Admitted: time.UnixMilli(0).UTC(), Delta: Delta{Prior: &zero, About: &zero}})
+	b, err := encodeRow(&versionValue{Delta: Delta{Prior: &zero, About: &zero}})
 	var v versionValue
 	if err := errors.Join(err, decodeRow(b, &v)); err != nil || v.Delta.Prior == nil || v.Delta.About == nil || v.Delta.EffectiveOn != nil {
 		t.Errorf("an index of 0 became %+v, %v", v, err)
@@ -96,7 +96,9 @@ func TestDamagedRows(t *testing.T) {
 	if err != nil || decodeRow(good, new(Answers)) != nil || good[0] != 0xa3 {
 		t.Fatalf("%x, %v", good, err)
 	}
-	ref, err := encodeRow(RecordRef{ID: record.ID{1}, Admitted: time.UnixMilli(0).UTC()})
+	shortID, err := encodeRow(struct {
+		ID []byte `cbor:"2,keyasint"`
+	}{make([]byte, 31)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +119,7 @@ func TestDamagedRows(t *testing.T) {
 		"a tag":                     {append([]byte{0xc1}, good...), new(Answers)},
 		"another type":              {[]byte{0x83, 1, 2, 3}, new(Answers)},
 		"an element too many":       {[]byte{0x84, 1, 2, 3, 4}, new(versionValue)},
-		"a record ID cut short":     {bytes.Replace(ref, append([]byte{0x58, 0x20}, record.ID{1}.String()[:0]...), []byte{0x58, 0x1f}, 1), new(RecordRef)},
+		"a record ID cut short":     {shortID, new(RecordRef)},
 		"a name in other letters":   {bytes.Replace(name, []byte("list"), []byte("List"), 1), new(record.ImportList)},
 		"a row of JSON":             {[]byte(`{"Life":1,"Asked":2,"First":0}`), new(Answers)},
 		"more than any row may be":  {append([]byte{0x7a, 0, 0x10, 0, 0}, strings.Repeat("a", maxRowBytes)...), new(string)},

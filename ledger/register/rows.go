@@ -229,22 +229,25 @@ const (
 
 // recordValue is the value of a record's row; its key has the index.
 type recordValue struct {
-	_        struct{} `cbor:",toarray"`
-	ID       record.ID
-	Follows  record.ID
-	Subject  record.ID
-	IssuedAt time.Time
-	Admitted time.Time
-	Kind     record.Kind
-	Issuer   string
-	Thread   string
+	_                  struct{} `cbor:",toarray"`
+	ID                 []byte
+	Follows            []byte // empty of a record that follows none
+	Subject            []byte
+	IssuedAt, Admitted int64 // milliseconds of Unix time
+	Kind               record.Kind
+	Issuer             string
+	Thread             string
 }
 
 func (row *RecordRow) encode() ([]byte, error) {
-	b, err := encodeRow(recordValue{
-		ID: row.ID, Follows: row.Follows, Subject: row.Subject, IssuedAt: row.IssuedAt, Admitted: row.Admitted,
+	v := recordValue{
+		ID: row.ID[:], Subject: row.Subject[:], IssuedAt: row.IssuedAt.UnixMilli(), Admitted: row.Admitted.UnixMilli(),
 		Kind: row.Kind, Issuer: row.Issuer, Thread: row.Thread,
-	})
+	}
+	if !row.Follows.IsZero() {
+		v.Follows = row.Follows[:]
+	}
+	b, err := encodeRow(&v)
 	if err != nil {
 		return nil, fmt.Errorf("encoding record %d: %w", row.Index, err)
 	}
@@ -253,20 +256,31 @@ func (row *RecordRow) encode() ([]byte, error) {
 
 func decodeRecordRow(index uint64, b []byte) (RecordRow, error) {
 	var v recordValue
-	if err := decodeRow(b, &v); err != nil {
-		return RecordRow{}, fmt.Errorf("record row %d: %w", index, err)
+	row := RecordRow{Index: index}
+	err := decodeRow(b, &v)
+	if err == nil && (len(v.ID) != len(row.ID) || len(v.Follows) != 0 && len(v.Follows) != len(row.Follows) || len(v.Subject) != len(row.Subject)) {
+		err = fmt.Errorf("digests of %d, %d and %d bytes: %w", len(v.ID), len(v.Follows), len(v.Subject), ErrDamaged)
 	}
-	return RecordRow{
-		Index: index, ID: v.ID, Kind: v.Kind, Thread: v.Thread, Issuer: v.Issuer,
-		IssuedAt: v.IssuedAt, Admitted: v.Admitted, Follows: v.Follows, Subject: v.Subject,
-	}, nil
+	if err != nil {
+		return row, fmt.Errorf("record row %d: %w", index, err)
+	}
+	copy(row.ID[:], v.ID)
+	copy(row.Follows[:], v.Follows)
+	copy(row.Subject[:], v.Subject)
+	row.IssuedAt, row.Admitted = fromMillis(v.IssuedAt), fromMillis(v.Admitted)
+	row.Kind, row.Issuer, row.Thread = v.Kind, v.Issuer, v.Thread
+	return row, nil
 }
+
+// fromMillis is an instant by its milliseconds of Unix time, the resolution of every time
+// in the register.
+func fromMillis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
 // versionValue is the value of the row that says what a record did to its thread.
 type versionValue struct {
 	_        struct{} `cbor:",toarray"`
-	ID       record.ID
-	Admitted time.Time
+	ID       []byte
+	Admitted int64 // milliseconds of Unix time
 	Kind     record.Kind
 	Delta    Delta
 }
@@ -274,7 +288,7 @@ type versionValue struct {
 // encode gives the two rows of a version: what the record did, and the state after it,
 // which is nil where the first says it all.
 func (row *ThreadRow) encode() (did, state []byte, err error) {
-	did, err = encodeRow(versionValue{ID: row.ID, Admitted: row.Admitted, Kind: row.Kind, Delta: row.Delta})
+	did, err = encodeRow(&versionValue{ID: row.ID[:], Admitted: row.Admitted.UnixMilli(), Kind: row.Kind, Delta: row.Delta})
 	if err != nil {
 		return nil, nil, fmt.Errorf("encoding what a record did to %s: %w", row.Thread, err)
 	}
@@ -291,13 +305,15 @@ func (row *ThreadRow) encode() (did, state []byte, err error) {
 func decodeThreadRow(thread string, index uint64, b []byte) (*ThreadRow, error) {
 	var v versionValue
 	err := decodeRow(b, &v)
-	if err == nil && kinds[v.Kind] == nil {
-		err = fmt.Errorf("no kind %q in these rules: %w", v.Kind, ErrDamaged)
+	if err == nil && (len(v.ID) != len(record.ID{}) || kinds[v.Kind] == nil) {
+		err = fmt.Errorf("record %x of kind %q: %w", v.ID, v.Kind, ErrDamaged)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("row of %s at %d: %w", thread, index, err)
 	}
-	return &ThreadRow{Thread: thread, Index: index, ID: v.ID, Kind: v.Kind, Admitted: v.Admitted, Delta: v.Delta, bytes: len(b)}, nil
+	row := &ThreadRow{Thread: thread, Index: index, Kind: v.Kind, Admitted: fromMillis(v.Admitted), Delta: v.Delta, bytes: len(b)}
+	copy(row.ID[:], v.ID)
+	return row, nil
 }
 
 // decodeState completes a version with its state; b is nil for threads that have no such
