@@ -63,7 +63,7 @@ func (j *judgment) judgeResponse() error {
 	if j.head != nil {
 		before = j.head.State.(*ResponseRow).Answers
 	}
-	answer.Answers = before.with(answer, j.index, head.State.(*DesignationRow))
+	answer.Answers = before.With(answer, j.index, head.State.(*DesignationRow))
 	j.state = answer
 	return nil
 }
