@@ -304,7 +304,7 @@ func (j *judgment) roleOf(p *PartyRow, pick func(*KeyRow) bool) signerRole {
 			return "", false
 		}
 		k := p.Key(keyid)
-		if k == nil || !pick(k) || k.whyNotLive(j.admitted, j.today) != "" {
+		if k == nil || !pick(k) || k.WhyNotLive(j.admitted, j.today) != "" {
 			return "", false
 		}
 		return k.Holder, true
@@ -372,7 +372,7 @@ func (j *judgment) whyNotCounted(keyid string) (string, error) {
 	if id != j.st.Issuer && id != record.Authority {
 		return "belongs to " + id, nil
 	}
-	if why := k.whyNotLive(j.admitted, j.today); why != "" {
+	if why := k.WhyNotLive(j.admitted, j.today); why != "" {
 		return why, nil
 	}
 	holder := k.Holder

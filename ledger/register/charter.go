@@ -276,29 +276,29 @@ func (r *Register) Charters() (all []RecordRow, err error) {
 	return all, err
 }
 
-// charterTerms are what a charter says of time: how long each period of its days is.
-type charterTerms struct {
+// CharterTerms are what a charter says of time: how long each period of its days is.
+type CharterTerms struct {
 	RecordRef
 	Periods record.Periods
-	zone    *time.Location
+	Zone    *time.Location
 }
 
 // terms are those of the charter that the row's record is.
-func (row *ThreadRow) terms() (charterTerms, error) {
-	t := charterTerms{RecordRef: row.ref()}
+func (row *ThreadRow) terms() (CharterTerms, error) {
+	t := CharterTerms{RecordRef: row.Ref()}
 	if row.Delta.Periods == nil {
 		return t, fmt.Errorf("charter row %d has no periods: %w", row.Index, ErrDamaged)
 	}
 	t.Periods = *row.Delta.Periods
 	var err error
-	if t.zone, err = rules1.Location(row.Delta.TimeZone); err != nil {
+	if t.Zone, err = rules1.Location(row.Delta.TimeZone); err != nil {
 		return t, fmt.Errorf("charter row %d: %w: %w", row.Index, ErrDamaged, err)
 	}
 	return t, nil
 }
 
 // readTerms reads those of all charters below a size, oldest first.
-func (r *Register) readTerms(below uint64) (list []charterTerms, err error) {
+func (r *Register) readTerms(below uint64) (list []CharterTerms, err error) {
 	err = r.versionsBackward(ownerRoot, below, func(row *ThreadRow) (bool, error) {
 		t, err := row.terms()
 		list = append(list, t)
@@ -309,10 +309,10 @@ func (r *Register) readTerms(below uint64) (list []charterTerms, err error) {
 }
 
 // termsBelow are those of all charters below a size, oldest first; they are in memory.
-func (r *Register) termsBelow(size uint64) []charterTerms {
+func (r *Register) termsBelow(size uint64) []CharterTerms {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n, _ := slices.BinarySearchFunc(r.terms, size, func(t charterTerms, size uint64) int { return cmp.Compare(t.Index, size) })
+	n, _ := slices.BinarySearchFunc(r.terms, size, func(t CharterTerms, size uint64) int { return cmp.Compare(t.Index, size) })
 	return r.terms[:n:n]
 }
 

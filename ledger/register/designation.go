@@ -294,14 +294,14 @@ func (d *DesignationRow) revocation() *LifecycleEvent { return d.Revoked }
 // is none: after its last day the clock alone ends it. A reinstatement ends the one
 // that it was given for, though it may be announced itself; one that holds for a
 // while leaves the rest of the pause to come.
-func (d *designationTimeline) suspensionOn(date record.Date) *pause {
+func (d *designationTimeline) suspensionOn(date record.Date) *Pause {
 	if len(d.Events) == 0 {
 		return nil
 	}
 	last := d.Events[len(d.Events)-1]
 	for _, p := range d.pauses() {
-		over := p.resume != nil && !date.Before(*p.resume)
-		ended := last.Kind == record.KindReinstatement && p.from.Before(last.EffectiveOn)
+		over := p.Resume != nil && !date.Before(*p.Resume)
+		ended := last.Kind == record.KindReinstatement && p.From.Before(last.EffectiveOn)
 		if !over && !ended {
 			return &p
 		}
@@ -351,7 +351,7 @@ func (j *judgment) judgeSuspension(s *record.Suspension) error {
 		return j.checkNotPast("/predicate/effectiveOn", s.EffectiveOn)
 	}
 	if now := row.currentTimeline().suspensionOn(j.today); now != nil {
-		return j.conflict("%s is suspended already, by index %d: reinstate it first", j.st.Thread, now.by.Index)
+		return j.conflict("%s is suspended already, by index %d: reinstate it first", j.st.Thread, now.By.Index)
 	}
 	if err := j.checkNotPast("/predicate/effectiveOn", s.EffectiveOn); err != nil {
 		return err
@@ -379,8 +379,8 @@ func (j *judgment) judgeReinstatement(s *record.Reinstatement) error {
 	if err := j.checkNotPast("/predicate/effectiveOn", s.EffectiveOn); err != nil {
 		return err
 	}
-	if now.resume != nil && !s.EffectiveOn.Before(*now.resume) {
-		return invalid("/predicate/effectiveOn", "%s: the suspension ends by itself with %s", s.EffectiveOn, now.resume.AddDays(-1))
+	if now.Resume != nil && !s.EffectiveOn.Before(*now.Resume) {
+		return invalid("/predicate/effectiveOn", "%s: the suspension ends by itself with %s", s.EffectiveOn, now.Resume.AddDays(-1))
 	}
 	return j.appendEvent(row, LifecycleEvent{EffectiveOn: s.EffectiveOn, Until: s.Until})
 }
@@ -434,12 +434,12 @@ func relevantEvents(events []LifecycleEvent, today record.Date) []LifecycleEvent
 	var left []LifecycleEvent
 	for i, e := range events {
 		span := e.days()
-		if span.from.Before(today) {
-			span.from = today
+		if span.From.Before(today) {
+			span.From = today
 		}
-		var shown []pause
-		if span.resume == nil || span.from.Before(*span.resume) {
-			shown = []pause{span}
+		var shown []Pause
+		if span.Resume == nil || span.From.Before(*span.Resume) {
+			shown = []Pause{span}
 		}
 		for _, newer := range events[i+1:] {
 			shown = subtractDays(shown, newer.days())

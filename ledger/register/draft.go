@@ -30,7 +30,7 @@ type Draft struct {
 	keys        map[string]*KeyRow
 	formerNames map[string]bool   // what [Draft.hadFormerName] looks up
 	records     map[record.ID]int // where in judged
-	judged      []judgedRecord
+	judged      []JudgedRecord
 	batch       *pebble.Batch
 	scratch     []byte
 	gaps        *sparseGaps // of a [SparseReplay] replay; nil where all records below are known
@@ -116,7 +116,7 @@ func (d *Draft) writeRows(j *judgment) error {
 	}
 	row := &ThreadRow{Thread: st.Thread, Index: rec.Index, ID: rec.ID, Kind: rec.Kind, Admitted: rec.Admitted, Delta: j.did, State: j.state}
 	if j.head != nil {
-		row.Delta.Prior = j.head.lastTransition()
+		row.Delta.Prior = j.head.LastTransition()
 	}
 	value, err := rec.encode()
 	if err != nil {
@@ -152,7 +152,7 @@ func (d *Draft) writeRows(j *judgment) error {
 	}
 	d.threads[row.Thread] = row
 	d.records[rec.ID] = len(d.judged)
-	d.judged = append(d.judged, judgedRecord{record: rec, before: j.head, after: row, keys: j.keys})
+	d.judged = append(d.judged, JudgedRecord{Record: rec, Before: j.head, After: row, Keys: j.keys})
 	if row.charter() != nil {
 		d.charter = row
 		if rec.Index == 0 {
@@ -210,11 +210,11 @@ func (d *Draft) keyRow(keyid string) (*KeyRow, error) {
 // recordRow finds the row of a record that stands below the draft's next index.
 func (d *Draft) recordRow(id record.ID) (row RecordRow, ok bool, err error) {
 	if i, ok := d.records[id]; ok {
-		return d.judged[i].record, true, nil
+		return d.judged[i].Record, true, nil
 	}
 	for _, b := range slices.Backward(d.earlier) {
 		if i, ok := b.records[id]; ok {
-			return b.judged[i].record, true, nil
+			return b.judged[i].Record, true, nil
 		}
 	}
 	index, ok, err := d.r.Lookup(id)
@@ -257,10 +257,10 @@ func (r *Register) Advance(d *Draft, root [32]byte) error {
 	if err := errors.Join(d.batch.Close(), r.closeIter()); err != nil {
 		return fmt.Errorf("advancing register to %d: %w", d.next, err)
 	}
-	var terms []charterTerms
+	var terms []CharterTerms
 	for _, e := range d.judged {
-		if e.after.Thread == ownerRoot {
-			t, err := e.after.terms()
+		if e.After.Thread == ownerRoot {
+			t, err := e.After.terms()
 			if err != nil {
 				return fmt.Errorf("advancing register to %d: %w", d.next, err)
 			}

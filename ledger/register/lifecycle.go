@@ -40,7 +40,7 @@ func (d *designationTimeline) StatusOn(date record.Date, zone *time.Location) St
 		return StatusRevoked
 	case d.Current.EffectiveUntil != nil && date.After(*d.Current.EffectiveUntil):
 		return StatusExpired
-	case slices.ContainsFunc(d.pauses(), func(p pause) bool { return p.contains(date) }):
+	case slices.ContainsFunc(d.pauses(), func(p Pause) bool { return p.Contains(date) }):
 		return StatusSuspended
 	case date.Before(d.firstDay(zone)):
 		return StatusAnnounced
@@ -56,56 +56,56 @@ func (d *DesignationRow) firstDay(zone *time.Location) record.Date {
 	return record.DateOf(d.Opened.Admitted, zone)
 }
 
-// pause is one run of days on which a designation is suspended.
-type pause struct {
-	from   record.Date
-	resume *record.Date // first day after it; nil: nothing ends it yet
-	by     RecordRef    // the record that set resume, or began it
+// Pause is one run of days on which a designation is suspended.
+type Pause struct {
+	From   record.Date
+	Resume *record.Date // first day after it; nil: nothing ends it yet
+	By     RecordRef    // the record that set resume, or began it
 }
 
 // days are the days that a suspension or a reinstatement decides.
-func (e *LifecycleEvent) days() pause {
-	p := pause{from: e.EffectiveOn, by: e.RecordRef}
+func (e *LifecycleEvent) days() Pause {
+	p := Pause{From: e.EffectiveOn, By: e.RecordRef}
 	if e.Until != nil {
 		next := e.Until.AddDays(1)
-		p.resume = &next
+		p.Resume = &next
 	}
 	return p
 }
 
-func (p pause) contains(date record.Date) bool {
-	return !date.Before(p.from) && (p.resume == nil || date.Before(*p.resume))
+func (p Pause) Contains(date record.Date) bool {
+	return !date.Before(p.From) && (p.Resume == nil || date.Before(*p.Resume))
 }
 
 // pauses are the suspended runs of days, apart from each other and in order. Each
 // event paints its days from effectiveOn until `until` over those before it: a
 // suspension as paused, a reinstatement as not. So a reinstatement that holds
 // until a day leaves the rest of the suspension standing.
-func (d *designationTimeline) pauses() []pause {
+func (d *designationTimeline) pauses() []Pause {
 	if d.pauseCache == nil {
-		d.pauseCache = computePauses(d.Events)
+		d.pauseCache = Pauses(d.Events)
 	}
 	return d.pauseCache
 }
 
 // pausesBelow are those known by the records below an index.
-func (d *designationTimeline) pausesBelow(index uint64) []pause {
+func (d *designationTimeline) pausesBelow(index uint64) []Pause {
 	n, _ := slices.BinarySearchFunc(d.Events, index, func(e LifecycleEvent, index uint64) int { return cmp.Compare(e.Index, index) })
 	if n == len(d.Events) {
 		return d.pauses()
 	}
-	return computePauses(d.Events[:n])
+	return Pauses(d.Events[:n])
 }
 
-func computePauses(events []LifecycleEvent) []pause {
-	runs := []pause{}
+func Pauses(events []LifecycleEvent) []Pause {
+	runs := []Pause{}
 	for _, e := range events {
 		if e.Kind == record.KindRevocation {
 			continue
 		}
 		p := e.days()
 		n := len(runs) // those before it lie apart: a long history is painted once
-		for n > 0 && (runs[n-1].resume == nil || !runs[n-1].resume.Before(p.from)) {
+		for n > 0 && (runs[n-1].Resume == nil || !runs[n-1].Resume.Before(p.From)) {
 			n--
 		}
 		tail := subtractDays(runs[n:], p)
@@ -119,30 +119,30 @@ func computePauses(events []LifecycleEvent) []pause {
 
 // subtractDays takes the days of c out of the runs; a run that it ends early resumes by
 // c's record.
-func subtractDays(runs []pause, c pause) []pause {
-	var left []pause
+func subtractDays(runs []Pause, c Pause) []Pause {
+	var left []Pause
 	for _, r := range runs {
-		if r.resume != nil && !c.from.Before(*r.resume) || c.resume != nil && !r.from.Before(*c.resume) {
+		if r.Resume != nil && !c.From.Before(*r.Resume) || c.Resume != nil && !r.From.Before(*c.Resume) {
 			left = append(left, r) // apart
 			continue
 		}
-		if r.from.Before(c.from) {
-			left = append(left, pause{r.from, &c.from, c.by})
+		if r.From.Before(c.From) {
+			left = append(left, Pause{r.From, &c.From, c.By})
 		}
-		if c.resume != nil && (r.resume == nil || c.resume.Before(*r.resume)) {
-			left = append(left, pause{*c.resume, r.resume, r.by})
+		if c.Resume != nil && (r.Resume == nil || c.Resume.Before(*r.Resume)) {
+			left = append(left, Pause{*c.Resume, r.Resume, r.By})
 		}
 	}
 	return left
 }
 
 // mergeAdjacent makes one run of those that touch.
-func mergeAdjacent(runs []pause) []pause {
-	slices.SortFunc(runs, func(a, b pause) int { return a.from.Compare(b.from) })
+func mergeAdjacent(runs []Pause) []Pause {
+	slices.SortFunc(runs, func(a, b Pause) int { return a.From.Compare(b.From) })
 	joined := runs[:1]
 	for _, r := range runs[1:] {
-		if last := &joined[len(joined)-1]; last.resume != nil && last.resume.Compare(r.from) == 0 {
-			last.resume, last.by = r.resume, r.by
+		if last := &joined[len(joined)-1]; last.Resume != nil && last.Resume.Compare(r.From) == 0 {
+			last.Resume, last.By = r.Resume, r.By
 			continue
 		}
 		joined = append(joined, r)

@@ -176,12 +176,12 @@ func TestPausesMatchDayByDay(t *testing.T) {
 					want = e.Kind == record.KindSuspension
 				}
 			}
-			if got := slices.ContainsFunc(runs, func(p pause) bool { return p.contains(day(n)) }); got != want {
+			if got := slices.ContainsFunc(runs, func(p Pause) bool { return p.Contains(day(n)) }); got != want {
 				t.Fatalf("%v: day %d paused: got %t, want %t", list, n, got, want)
 			}
 		}
 		for i := 1; i < len(runs); i++ {
-			if runs[i-1].resume == nil || !runs[i-1].resume.Before(runs[i].from) {
+			if runs[i-1].Resume == nil || !runs[i-1].Resume.Before(runs[i].From) {
 				t.Fatalf("%v: runs %v touch", list, runs)
 			}
 		}
@@ -190,10 +190,10 @@ func TestPausesMatchDayByDay(t *testing.T) {
 
 // A record is judged by the newest charter below its index, index 0 by itself.
 func TestPeriodsByIndex(t *testing.T) {
-	charter := func(index uint64, days int) charterTerms {
-		return charterTerms{RecordRef: RecordRef{Index: index}, Periods: record.Periods{Response: record.Period{Days: days}}}
+	charter := func(index uint64, days int) CharterTerms {
+		return CharterTerms{RecordRef: RecordRef{Index: index}, Periods: record.Periods{Response: record.Period{Days: days}}}
 	}
-	c := asOf{charters: []charterTerms{charter(0, 30), charter(5, 40), charter(9, 50)}}
+	c := asOf{charters: []CharterTerms{charter(0, 30), charter(5, 40), charter(9, 50)}}
 	for index, want := range map[uint64]int{0: 30, 1: 30, 5: 30, 6: 40, 9: 40, 10: 50, 99: 50} {
 		if got := c.periods(index).Response.Days; got != want {
 			t.Errorf("index %d: got %d days, want %d", index, got, want)
@@ -205,7 +205,7 @@ func TestPeriodsByIndex(t *testing.T) {
 // the days before it nor the admission dates of what it did not judge.
 func TestZoneOfTheTime(t *testing.T) {
 	early, late := time.FixedZone("early", 14*3600), time.FixedZone("late", -5*3600)
-	c := asOf{charters: []charterTerms{{RecordRef: refAt(0, 0), zone: late}, {RecordRef: refAt(7, 50), zone: early}}}
+	c := asOf{charters: []CharterTerms{{RecordRef: refAt(0, 0), Zone: late}, {RecordRef: refAt(7, 50), Zone: early}}}
 	for on, want := range map[int]record.Date{-1: day(-1), 10: day(10), 49: day(49), 50: day(51), 60: day(61)} {
 		c.instant = noon(on)
 		if got := c.withZone().today(); got != want {
@@ -254,7 +254,7 @@ func TestCurrentTimelineAgreesWithHistory(t *testing.T) {
 				if got, want := row.suspensionOn(on), whole.suspensionOn(on); (got == nil) != (want == nil) || got != nil && got.end() != want.end() {
 					t.Fatalf("seed %d, event %d: on %s the suspension is %v by what is ahead, %v by all", seed, i, on, got, want)
 				}
-				if got, want := standingOn(stepsAhead, on), standingOn(steps, on); got != want {
+				if got, want := StandingOn(stepsAhead, on), StandingOn(steps, on); got != want {
 					t.Fatalf("seed %d, step %d: standing on %s: %s by what is ahead, %s by all", seed, i, on, got, want)
 				}
 			}
@@ -262,15 +262,15 @@ func TestCurrentTimelineAgreesWithHistory(t *testing.T) {
 	}
 }
 
-func (p pause) end() string {
-	if p.resume == nil {
+func (p Pause) end() string {
+	if p.Resume == nil {
 		return "never"
 	}
-	return p.resume.String()
+	return p.Resume.String()
 }
 
-func suspendedOn(runs []pause, on record.Date) bool {
-	return slices.ContainsFunc(runs, func(p pause) bool { return p.contains(on) })
+func suspendedOn(runs []Pause, on record.Date) bool {
+	return slices.ContainsFunc(runs, func(p Pause) bool { return p.Contains(on) })
 }
 
 // TestCacheHoldsBytes: whatever rows it is given, a cache holds no more of them, nor more

@@ -238,7 +238,7 @@ func (j *judgment) judgeKeys(k *record.Keys) error {
 		return j.judgeKeysUnshown()
 	}
 	p := *j.head.party()
-	if p.StandingOn(j.today) == standingWithdrawn {
+	if p.StandingOn(j.today) == StandingWithdrawn {
 		return record.Refuse(record.Forbidden, "%s is withdrawn: its keys change no more", p.ID)
 	}
 	added, err := record.ListedKeys(j.st)
@@ -475,18 +475,18 @@ func (j *judgment) checkKeysSubject(p *PartyRow, added []*record.Key) error {
 
 // StandingOn is the party's standing on a date, as far as this version knows: that
 // of the newest record which is effective by then.
-func (p *partyTimeline) StandingOn(date record.Date) string { return standingOn(p.Standing, date) }
+func (p *partyTimeline) StandingOn(date record.Date) string { return StandingOn(p.Standing, date) }
 
 // StandingOn is the same from this version's own record on.
 func (p *PartyRow) StandingOn(date record.Date) string { return p.currentTimeline().StandingOn(date) }
 
-func standingOn(steps []StandingChange, date record.Date) string {
+func StandingOn(steps []StandingChange, date record.Date) string {
 	for _, s := range slices.Backward(steps) {
 		if !s.EffectiveOn.After(date) {
 			return s.Status
 		}
 	}
-	return standingActive
+	return StandingActive
 }
 
 // maxAnnounced bounds what may be announced at a time on one thread: changes of a
@@ -513,18 +513,18 @@ func addStandingChange(ahead []StandingChange, next StandingChange, today record
 
 // Standings of a party.
 const (
-	standingActive    = "active"
-	standingSuspended = "suspended"
-	standingWithdrawn = "withdrawn"
+	StandingActive    = "active"
+	StandingSuspended = "suspended"
+	StandingWithdrawn = "withdrawn"
 )
 
 // checkStanding refuses what the party's standing forbids: a suspended one signs
 // only responses and keys, a withdrawn one nothing.
 func (j *judgment) checkStanding(p *PartyRow) error {
 	switch p.StandingOn(j.today) {
-	case standingWithdrawn:
+	case StandingWithdrawn:
 		return record.Refuse(record.Forbidden, "%s is withdrawn: it signs nothing more", p.ID)
-	case standingSuspended:
+	case StandingSuspended:
 		if !kinds[j.st.Kind].whileSuspended {
 			return record.Refuse(record.Forbidden, "%s is suspended: it signs only responses and keys until it is active again", p.ID)
 		}
@@ -568,7 +568,7 @@ func (j *judgment) judgeStanding(s *record.Standing) error {
 // nothing. An announced step of this day or later is replaced; what is effective before
 // it stays.
 func (j *judgment) checkStandingChange(old *PartyRow, s *record.Standing) error {
-	if old.StandingOn(j.today) == standingWithdrawn {
+	if old.StandingOn(j.today) == StandingWithdrawn {
 		return j.conflict("%s is withdrawn for good; its ID is never used again", old.ID)
 	}
 	changes := old.StandingOn(s.EffectiveOn) != s.Status
@@ -576,7 +576,7 @@ func (j *judgment) checkStandingChange(old *PartyRow, s *record.Standing) error 
 		switch step := &old.Ahead[i]; {
 		case step.EffectiveOn.After(s.EffectiveOn):
 			changes = changes || old.StandingOn(step.EffectiveOn) != s.Status
-		case step.EffectiveOn.Before(s.EffectiveOn) && old.StandingOn(step.EffectiveOn) == standingWithdrawn && step.EffectiveOn.After(j.today):
+		case step.EffectiveOn.Before(s.EffectiveOn) && old.StandingOn(step.EffectiveOn) == StandingWithdrawn && step.EffectiveOn.After(j.today):
 			return j.conflict("%s is withdrawn from %s on: only what is effective by then replaces that", old.ID, step.EffectiveOn)
 		}
 	}

@@ -99,7 +99,7 @@ type Register struct {
 	mu          sync.Mutex // guards what follows
 	tip         tip
 	root        [32]byte       // of the log at tip.next
-	terms       []charterTerms // of every charter below tip.next, oldest first; only appended to
+	terms       []CharterTerms // of every charter below tip.next, oldest first; only appended to
 	partyCache  *rowCache      // hot: every record asks for one
 	threadCache *rowCache
 

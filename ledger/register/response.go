@@ -63,7 +63,7 @@ func (j *judgment) judgeResponse(r *record.Response) error {
 	if last := stateOf[*ResponseRow](j.head); last != nil {
 		before = last.Answers
 	}
-	answer.Answers = before.with(answer, j.index, designation)
+	answer.Answers = before.With(answer, j.index, designation)
 	j.setAnswer(answer)
 	return nil
 }

@@ -39,8 +39,8 @@ type ThreadRow struct {
 	bytes    int   // that the rows take, for the cache
 }
 
-// ref names the record.
-func (row *ThreadRow) ref() RecordRef { return RecordRef{row.Index, row.ID, row.Admitted} }
+// Ref names the record.
+func (row *ThreadRow) Ref() RecordRef { return RecordRef{row.Index, row.ID, row.Admitted} }
 
 // State is *CharterRow, *PartyRow, *DesignationRow, *ResponseRow or
 // *CertificationRow, by the thread's first segment. Each is bounded, whatever came
@@ -387,12 +387,12 @@ type Delta struct {
 // isTransition reports whether the record changed a duty, a standing or a status. Most
 // records of a long thread do not, and timelines are read without them.
 func (row *ThreadRow) isTransition() bool {
-	return row.event() != nil || row.opening() != nil || row.Delta.Moves || row.standingChange() != nil
+	return row.Event() != nil || row.Opening() != nil || row.Delta.Moves || row.StandingChange() != nil
 }
 
-// lastTransition is the index of the newest transition up to this version, nil if there
+// LastTransition is the index of the newest transition up to this version, nil if there
 // was none.
-func (row *ThreadRow) lastTransition() *uint64 {
+func (row *ThreadRow) LastTransition() *uint64 {
 	if row.isTransition() {
 		return &row.Index
 	}
@@ -402,7 +402,7 @@ func (row *ThreadRow) lastTransition() *uint64 {
 // transitionsBackward visits the transitions of a thread up to a version, newest first.
 // version reads what the record of an index changed on it.
 func transitionsBackward(row *ThreadRow, version func(index uint64) (*ThreadRow, error), visit func(*ThreadRow) (more bool)) error {
-	for at := row.lastTransition(); at != nil; at = row.Delta.Prior {
+	for at := row.LastTransition(); at != nil; at = row.Delta.Prior {
 		if *at != row.Index {
 			var err error
 			if row, err = version(*at); err != nil {
@@ -432,29 +432,29 @@ func transitionsForward(row *ThreadRow, from uint64, version func(index uint64) 
 	return err
 }
 
-// event is the event that the record was, nil if it was none.
-func (row *ThreadRow) event() *LifecycleEvent {
+// Event is the event that the record was, nil if it was none.
+func (row *ThreadRow) Event() *LifecycleEvent {
 	d := &row.Delta
 	if d.EffectiveOn == nil || !kinds[row.Kind].isLifecycleEvent {
 		return nil
 	}
-	return &LifecycleEvent{RecordRef: row.ref(), Kind: row.Kind, EffectiveOn: *d.EffectiveOn, Until: d.Until, Cause: d.Cause, Reason: d.Reason}
+	return &LifecycleEvent{RecordRef: row.Ref(), Kind: row.Kind, EffectiveOn: *d.EffectiveOn, Until: d.Until, Cause: d.Cause, Reason: d.Reason}
 }
 
-// opening is what it opened, nil if it did not open or re-open the duty to respond.
-func (row *ThreadRow) opening() *DutyOpening {
+// Opening is what it opened, nil if it did not open or re-open the duty to respond.
+func (row *ThreadRow) Opening() *DutyOpening {
 	if !row.Delta.Opens {
 		return nil
 	}
-	return &DutyOpening{RecordRef: row.ref(), ResponseDue: row.Delta.ResponseDue}
+	return &DutyOpening{RecordRef: row.Ref(), ResponseDue: row.Delta.ResponseDue}
 }
 
-// standingChange is the step that it was of a party's standing, nil if it was none.
-func (row *ThreadRow) standingChange() *StandingChange {
+// StandingChange is the step that it was of a party's standing, nil if it was none.
+func (row *ThreadRow) StandingChange() *StandingChange {
 	if row.Kind != record.KindStanding || row.Delta.EffectiveOn == nil {
 		return nil
 	}
-	return &StandingChange{RecordRef: row.ref(), Status: row.Delta.Status, EffectiveOn: *row.Delta.EffectiveOn, Reason: row.Delta.Reason}
+	return &StandingChange{RecordRef: row.Ref(), Status: row.Delta.Status, EffectiveOn: *row.Delta.EffectiveOn, Reason: row.Delta.Reason}
 }
 
 // designationTimeline is one life of a designation (an imported one may be delisted and
@@ -464,19 +464,19 @@ type designationTimeline struct {
 	Openings []DutyOpening    // what opened or re-opened the duty to respond, oldest first
 	Events   []LifecycleEvent // suspensions, reinstatements, the revocation, oldest first
 
-	pauseCache []pause // what Events paint, once it was asked for
+	pauseCache []Pause // what Events paint, once it was asked for
 }
 
 // add adds what the next record of the timeline changed.
 func (d *designationTimeline) add(row *ThreadRow) {
-	if o := row.opening(); o != nil {
+	if o := row.Opening(); o != nil {
 		d.Openings = append(d.Openings, *o)
 	}
 	if n := len(d.Openings); n > 0 && row.Delta.Moves {
-		moved := row.ref()
+		moved := row.Ref()
 		d.Openings[n-1].ResponseDue, d.Openings[n-1].Moved = row.Delta.ResponseDue, &moved
 	}
-	if e := row.event(); e != nil {
+	if e := row.Event(); e != nil {
 		d.Events = append(d.Events, *e)
 	}
 }
@@ -499,7 +499,7 @@ type partyTimeline struct {
 
 // add adds what the next record of the timeline changed.
 func (p *partyTimeline) add(row *ThreadRow) {
-	if s := row.standingChange(); s != nil {
+	if s := row.StandingChange(); s != nil {
 		p.Standing = append(p.Standing, *s)
 	}
 }
@@ -523,13 +523,13 @@ func (p *PartyRow) Key(keyid string) *KeyRow {
 // Live says whether the key may sign an entry admitted then, on that admission
 // date, were it the next after this version of its party.
 func (k *KeyRow) Live(admitted time.Time, today record.Date) bool {
-	return k.whyNotLive(admitted, today) == ""
+	return k.WhyNotLive(admitted, today) == ""
 }
 
-// whyNotLive says why a key may not sign an entry above the version that it is read
+// WhyNotLive says why a key may not sign an entry above the version that it is read
 // from; "" means that it may. Validity is judged by log position and admission
 // date, never by issuedAt.
-func (k *KeyRow) whyNotLive(admitted time.Time, today record.Date) string {
+func (k *KeyRow) WhyNotLive(admitted time.Time, today record.Date) string {
 	switch {
 	case k.Revoked != 0:
 		return fmt.Sprintf("was revoked at index %d", k.Revoked)

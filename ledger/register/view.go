@@ -18,7 +18,7 @@ type View struct {
 	register        *Register
 	rows            rowReader
 	size            uint64
-	charters        []charterTerms  // below size, oldest first
+	charters        []CharterTerms  // below size, oldest first
 	checkpointTimes CheckpointTimes // nil: not known
 }
 

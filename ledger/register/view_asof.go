@@ -13,7 +13,7 @@ import (
 type asOf struct {
 	instant       time.Time
 	zone          *time.Location
-	charters      []charterTerms // oldest first
+	charters      []CharterTerms // oldest first
 	includesBelow uint64         // records below it were there at the instant; for others their admission times say
 }
 
@@ -22,7 +22,7 @@ func (c asOf) withZone() asOf {
 	c.zone = time.UTC
 	for i, row := range slices.Backward(c.charters) {
 		if i == 0 || c.includes(row.RecordRef) {
-			c.zone = row.zone
+			c.zone = row.Zone
 			break
 		}
 	}
@@ -46,11 +46,11 @@ func (c asOf) includes(s RecordRef) bool {
 func (c asOf) periods(index uint64) record.Periods { return c.charterAt(index).Periods }
 
 // zoneAt is the time zone of the charter that judges an index.
-func (c asOf) zoneAt(index uint64) *time.Location { return c.charterAt(index).zone }
+func (c asOf) zoneAt(index uint64) *time.Location { return c.charterAt(index).Zone }
 
 // charterAt is the newest below an index; index 0 has its own.
-func (c asOf) charterAt(index uint64) charterTerms {
-	i, _ := slices.BinarySearchFunc(c.charters, index, func(t charterTerms, index uint64) int { return cmp.Compare(t.Index, index) })
+func (c asOf) charterAt(index uint64) CharterTerms {
+	i, _ := slices.BinarySearchFunc(c.charters, index, func(t CharterTerms, index uint64) int { return cmp.Compare(t.Index, index) })
 	return c.charters[max(i-1, 0)]
 }
 
@@ -110,7 +110,7 @@ type standingPeriod struct {
 // and replaced before their day there is none. What is admitted later changes nothing of
 // what was before.
 func (c asOf) standingPeriods(p *partyTimeline) []standingPeriod {
-	acts := []standingPeriod{{c.admittedAt(p.Enrolled), p.Enrolled, standingActive}}
+	acts := []standingPeriod{{c.admittedAt(p.Enrolled), p.Enrolled, StandingActive}}
 	for _, s := range p.Standing {
 		if !c.includes(s.RecordRef) {
 			break
@@ -134,7 +134,7 @@ func activeFrom(acts []standingPeriod, at effectTime) (since standingPeriod, ok 
 		return -1
 	})
 	for _, a := range acts[max(n-1, 0):] {
-		if a.status == standingActive {
+		if a.status == StandingActive {
 			return a, true
 		}
 	}
@@ -145,7 +145,7 @@ func activeFrom(acts []standingPeriod, at effectTime) (since standingPeriod, ok 
 func (c asOf) withdrawn(p *partyTimeline) *record.Date {
 	for _, s := range slices.Backward(p.Standing) {
 		if c.includes(s.RecordRef) {
-			if s.Status == standingWithdrawn && !s.EffectiveOn.After(c.today()) {
+			if s.Status == StandingWithdrawn && !s.EffectiveOn.After(c.today()) {
 				return &s.EffectiveOn
 			}
 			return nil

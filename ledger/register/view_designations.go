@@ -125,9 +125,9 @@ func (h *threadHistory) lifecycleEvents(newest *ThreadRow, cut *[]string) (list 
 		ahead = append(ahead, e.RecordRef)
 	}
 	err = h.latestTransitions(newest, row.Opened.Index, ahead, "events", cut,
-		func(row *ThreadRow) bool { return row.event() != nil },
+		func(row *ThreadRow) bool { return row.Event() != nil },
 		func(row *ThreadRow) {
-			e := row.event()
+			e := row.Event()
 			list = append(list, DesignationEvent{e.ID, e.Kind, e.EffectiveOn, e.Until, e.Cause, e.Reason})
 		})
 	return list, err
@@ -184,7 +184,7 @@ func (v *View) Designations(f DesignationFilter, at time.Time, yield func(Design
 // matchingDesignations visits those that bear the name and the identifier that a filter chooses
 // now, or all.
 func (v *View) matchingDesignations(f DesignationFilter, visit func(*threadHistory) (bool, error), p *listProgress) error {
-	name, value := identifierKey(SchemeName, f.Name), identifierKey(f.Scheme, f.Value)
+	name, value := IdentifierKey(SchemeName, f.Name), IdentifierKey(f.Scheme, f.Value)
 	scheme, key := SchemeName, name
 	switch {
 	case f.Name == "" && f.Scheme == "":

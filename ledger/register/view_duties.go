@@ -146,19 +146,19 @@ func (d *Duty) setMetByResponse(by *responseAt, c asOf) {
 // postpone moves a due date that falls into a pause to a response period after the
 // pause's last day, again where it then falls into another. It reports whether the pause
 // has no last day yet: then there is no date.
-func (d *Duty) postpone(c asOf, pauses []pause) (endless bool) {
+func (d *Duty) postpone(c asOf, pauses []Pause) (endless bool) {
 	for d.Due != nil {
-		i := slices.IndexFunc(pauses, func(p pause) bool { return p.contains(*d.Due) })
+		i := slices.IndexFunc(pauses, func(p Pause) bool { return p.Contains(*d.Due) })
 		if i < 0 {
 			return false
 		}
 		p := pauses[i]
-		d.Records = append(d.Records, p.by.ID)
-		if p.resume == nil {
+		d.Records = append(d.Records, p.By.ID)
+		if p.Resume == nil {
 			d.Due = nil
 			return true
 		}
-		if d.Due = dueDateOrNil(p.resume.Add(c.periods(p.by.Index).Response)); d.Due == nil {
+		if d.Due = dueDateOrNil(p.Resume.Add(c.periods(p.By.Index).Response)); d.Due == nil {
 			return true
 		}
 	}
@@ -172,8 +172,8 @@ const (
 	responseAnswered     = "answered"
 )
 
-// opensConclusion reports whether the answer begins something that must be concluded.
-func (r *ResponseRow) opensConclusion() bool {
+// OpensConclusion reports whether the answer begins something that must be concluded.
+func (r *ResponseRow) OpensConclusion() bool {
 	return r.Status == responseAcknowledged || r.Status == responseWindingDown
 }
 
@@ -183,8 +183,8 @@ type responseAt struct {
 	*ResponseRow
 }
 
-// with adds the next response to what those before it come to.
-func (a Answers) with(r *ResponseRow, index uint64, d *DesignationRow) Answers {
+// With adds the next response to what those before it come to.
+func (a Answers) With(r *ResponseRow, index uint64, d *DesignationRow) Answers {
 	if a.Life != d.Opened.Index {
 		a = Answers{Life: d.Opened.Index}
 	}
@@ -198,7 +198,7 @@ func (a Answers) with(r *ResponseRow, index uint64, d *DesignationRow) Answers {
 		a.Before, a.Asked, a.First = a.Asked, about, index
 	}
 	switch {
-	case r.opensConclusion():
+	case r.OpensConclusion():
 		if a.Began == 0 || a.Met != 0 {
 			a.Began, a.Promised, a.By, a.Met = index, 0, nil, 0
 		}

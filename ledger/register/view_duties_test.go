@@ -16,7 +16,7 @@ import (
 // to certify.
 func asOfNoon(n int) asOf {
 	periods := record.Periods{Response: record.Period{Days: 30}, Certification: record.Period{Years: 1}}
-	return asOf{instant: noon(n), zone: time.UTC, charters: []charterTerms{{Periods: periods, zone: time.UTC}}}
+	return asOf{instant: noon(n), zone: time.UTC, charters: []CharterTerms{{Periods: periods, Zone: time.UTC}}}
 }
 
 // ordered is a designation at index 10, admitted on day 0, in force on days 100
@@ -93,7 +93,7 @@ func summed(row *designationTimeline, list []responseAt) *answers {
 		if n, _ := slices.BinarySearchFunc(row.Openings, a.Index, func(o DutyOpening, index uint64) int { return cmp.Compare(o.Index, index) }); n > 0 {
 			then.Opening = &row.Openings[n-1]
 		}
-		sum = sum.with(a.ResponseRow, a.Index, &then)
+		sum = sum.With(a.ResponseRow, a.Index, &then)
 		a.Answers = sum
 	}
 	return &answers{newest: &list[len(list)-1], below: func(index uint64) (*responseAt, error) {
@@ -484,8 +484,8 @@ func TestDutyOfALongLife(t *testing.T) {
 		row.Events = append(row.Events, LifecycleEvent{RecordRef: refAt(indexOn(2*i, 1), 2*i), Kind: record.KindSuspension, EffectiveOn: day(2 * i), Until: dayOrNone(2 * i)})
 		row.Openings = append(row.Openings, DutyOpening{RecordRef: refAt(indexOn(2*i, 2), 2*i), ResponseDue: dayOrNone(2*i + 40)})
 		p.Standing = append(p.Standing,
-			StandingChange{RecordRef: refAt(indexOn(2*i, 0), 2*i), Status: standingSuspended, EffectiveOn: day(2 * i)},
-			StandingChange{RecordRef: refAt(indexOn(2*i, 3), 2*i), Status: standingActive, EffectiveOn: day(2*i + 1)},
+			StandingChange{RecordRef: refAt(indexOn(2*i, 0), 2*i), Status: StandingSuspended, EffectiveOn: day(2 * i)},
+			StandingChange{RecordRef: refAt(indexOn(2*i, 3), 2*i), Status: StandingActive, EffectiveOn: day(2*i + 1)},
 		)
 		a := responseAt{refAt(indexOn(2*i, 4), 2*i), &ResponseRow{Status: "wound-down", About: 10}}
 		if i == 0 {

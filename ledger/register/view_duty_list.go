@@ -324,7 +324,7 @@ func (l *dutyWalk) responses(thread string, life uint64) (*answers, error) {
 		if err != nil || row == nil {
 			return nil, err
 		}
-		return &responseAt{row.ref(), row.State.(*ResponseRow)}, nil
+		return &responseAt{row.Ref(), row.State.(*ResponseRow)}, nil
 	}
 	newest, err := below(l.then)
 	if err != nil || newest == nil || newest.Answers.Life != life {
@@ -340,7 +340,7 @@ func (l *dutyWalk) certifyDuties(p *partyTimeline) (duties []Duty, err error) {
 		if err := l.v.rows.loadState(row); err != nil {
 			return false, err
 		}
-		filed = append(filed, certificationAt{row.ref(), row.State.(*CertificationRow)})
+		filed = append(filed, certificationAt{row.Ref(), row.State.(*CertificationRow)})
 		return true, nil
 	})
 	if err != nil {

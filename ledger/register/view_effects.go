@@ -8,11 +8,11 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// judgedRecord is one record of a draft: its thread before and after.
-type judgedRecord struct {
-	record        RecordRow
-	before, after *ThreadRow
-	keys          []*KeyRow // added or revoked
+// JudgedRecord is one record of a draft: its thread before and after.
+type JudgedRecord struct {
+	Record        RecordRow
+	Before, After *ThreadRow
+	Keys          []*KeyRow // added or revoked
 }
 
 // Effects are sentences for people about what the draft's records would bring
@@ -30,13 +30,13 @@ func (d *Draft) Effects() ([]string, error) {
 	return out, nil
 }
 
-func (d *Draft) effectsOf(e judgedRecord) ([]string, error) {
-	switch s := e.after.State.(type) {
+func (d *Draft) effectsOf(e JudgedRecord) ([]string, error) {
+	switch s := e.After.State.(type) {
 	case *CharterRow:
-		if e.before == nil {
+		if e.Before == nil {
 			return []string{fmt.Sprintf("opens the ledger %s", s.Origin)}, nil
 		}
-		return []string{fmt.Sprintf("amends the charter; it judges from index %d on", e.record.Index+1)}, nil
+		return []string{fmt.Sprintf("amends the charter; it judges from index %d on", e.Record.Index+1)}, nil
 	case *PartyRow:
 		return partyEffects(e, s), nil
 	case *DesignationRow:
@@ -44,39 +44,39 @@ func (d *Draft) effectsOf(e judgedRecord) ([]string, error) {
 	case *ResponseRow:
 		return d.responseEffects(e, s)
 	case *CertificationRow:
-		return []string{fmt.Sprintf("certifies %s from %s until %s", e.record.Issuer, s.PeriodFrom, s.PeriodUntil)}, nil
+		return []string{fmt.Sprintf("certifies %s from %s until %s", e.Record.Issuer, s.PeriodFrom, s.PeriodUntil)}, nil
 	}
 	return nil, nil
 }
 
-func partyEffects(e judgedRecord, p *PartyRow) []string {
-	switch e.record.Kind {
+func partyEffects(e JudgedRecord, p *PartyRow) []string {
+	switch e.Record.Kind {
 	case record.KindEnrolment:
-		if e.before != nil {
+		if e.Before != nil {
 			return []string{fmt.Sprintf("replaces what describes %s", p.ID)}
 		}
-		return []string{fmt.Sprintf("enrols %s as %s with %s; they sign from index %d on", p.ID, joinWords(p.Roles), plural(int64(len(p.Keys)), "key"), e.record.Index+1)}
+		return []string{fmt.Sprintf("enrols %s as %s with %s; they sign from index %d on", p.ID, joinWords(p.Roles), plural(int64(len(p.Keys)), "key"), e.Record.Index+1)}
 	case record.KindStanding:
 		s := p.Ahead[len(p.Ahead)-1]
 		return []string{fmt.Sprintf("%s is %s from %s on", p.ID, s.Status, s.EffectiveOn)}
 	}
 	var out []string
-	for _, k := range e.keys {
+	for _, k := range e.Keys {
 		switch {
-		case k.Added == e.record.Index && k.UsableFrom != nil:
+		case k.Added == e.Record.Index && k.UsableFrom != nil:
 			out = append(out, fmt.Sprintf("adds key %s of %s (%s), added by the registrar: it counts from %s on", shortKeyID(k.ID), k.Holder, k.Use, record.Instant{Time: *k.UsableFrom}))
-		case k.Added == e.record.Index:
-			out = append(out, fmt.Sprintf("adds key %s of %s (%s); it signs from index %d on", shortKeyID(k.ID), k.Holder, k.Use, e.record.Index+1))
-		case k.Revoked == e.record.Index:
-			out = append(out, fmt.Sprintf("revokes key %s of %s; it signs no more from index %d on", shortKeyID(k.ID), k.Holder, e.record.Index+1))
+		case k.Added == e.Record.Index:
+			out = append(out, fmt.Sprintf("adds key %s of %s (%s); it signs from index %d on", shortKeyID(k.ID), k.Holder, k.Use, e.Record.Index+1))
+		case k.Revoked == e.Record.Index:
+			out = append(out, fmt.Sprintf("revokes key %s of %s; it signs no more from index %d on", shortKeyID(k.ID), k.Holder, e.Record.Index+1))
 		}
 	}
 	return out
 }
 
-func (d *Draft) designationEffects(e judgedRecord, s *DesignationRow) ([]string, error) {
+func (d *Draft) designationEffects(e JudgedRecord, s *DesignationRow) ([]string, error) {
 	var out []string
-	switch e.record.Kind {
+	switch e.Record.Kind {
 	case record.KindDesignation:
 		switch c := &s.Current; {
 		case c.EffectiveFrom == nil:
@@ -87,13 +87,13 @@ func (d *Draft) designationEffects(e judgedRecord, s *DesignationRow) ([]string,
 			out = append(out, fmt.Sprintf("is in force from %s until %s", *c.EffectiveFrom, *c.EffectiveUntil))
 		}
 	case record.KindAmendment:
-		out = append(out, fmt.Sprintf("amends %s, %s", e.record.Thread, quoteName(s.Current.Target.Name)))
+		out = append(out, fmt.Sprintf("amends %s, %s", e.Record.Thread, quoteName(s.Current.Target.Name)))
 	default:
-		switch ev := e.after.event(); {
+		switch ev := e.After.Event(); {
 		case ev.Kind == record.KindRevocation:
-			out = append(out, fmt.Sprintf("revokes %s from %s on (%s): final", e.record.Thread, ev.EffectiveOn, ev.Cause))
+			out = append(out, fmt.Sprintf("revokes %s from %s on (%s): final", e.Record.Thread, ev.EffectiveOn, ev.Cause))
 		case ev.Kind == record.KindReinstatement:
-			out = append(out, fmt.Sprintf("reinstates %s from %s on", e.record.Thread, ev.EffectiveOn))
+			out = append(out, fmt.Sprintf("reinstates %s from %s on", e.Record.Thread, ev.EffectiveOn))
 		default:
 			said, err := d.suspensionEffect(e, ev)
 			if err != nil {
@@ -102,11 +102,11 @@ func (d *Draft) designationEffects(e judgedRecord, s *DesignationRow) ([]string,
 			out = append(out, said...)
 		}
 	}
-	if s.Opening == nil || s.Opening.Index != e.record.Index {
+	if s.Opening == nil || s.Opening.Index != e.Record.Index {
 		return out, nil
 	}
 	verb := "opens"
-	if e.before != nil && e.record.Kind == record.KindAmendment && e.before.State.(*DesignationRow).Opening != nil {
+	if e.Before != nil && e.Record.Kind == record.KindAmendment && e.Before.State.(*DesignationRow).Opening != nil {
 		verb = "re-opens"
 	}
 	owing, due, err := d.countOwed(e, s)
@@ -128,31 +128,31 @@ func (d *Draft) designationEffects(e judgedRecord, s *DesignationRow) ([]string,
 
 // suspensionEffect says until when a designation is suspended, and what becomes of the
 // duties that fall due meanwhile.
-func (d *Draft) suspensionEffect(e judgedRecord, ev *LifecycleEvent) ([]string, error) {
+func (d *Draft) suspensionEffect(e JudgedRecord, ev *LifecycleEvent) ([]string, error) {
 	if ev.Until == nil {
-		return []string{fmt.Sprintf("suspends %s from %s on", e.record.Thread, ev.EffectiveOn), "what falls due meanwhile is paused"}, nil
+		return []string{fmt.Sprintf("suspends %s from %s on", e.Record.Thread, ev.EffectiveOn), "what falls due meanwhile is paused"}, nil
 	}
 	c, err := d.asOfAdmission(e)
 	if err != nil {
 		return nil, err
 	}
-	due := ev.Until.AddDays(1).Add(c.periods(e.record.Index).Response)
-	return []string{fmt.Sprintf("suspends %s from %s until %s", e.record.Thread, ev.EffectiveOn, *ev.Until), fmt.Sprintf("what falls due meanwhile is due %s", due)}, nil
+	due := ev.Until.AddDays(1).Add(c.periods(e.Record.Index).Response)
+	return []string{fmt.Sprintf("suspends %s from %s until %s", e.Record.Thread, ev.EffectiveOn, *ev.Until), fmt.Sprintf("what falls due meanwhile is due %s", due)}, nil
 }
 
 // countOwed counts the parties that owe an answer to what opens now, as [View.Duties]
 // will find them once the record is admitted, and says when: all of them on one day.
-func (d *Draft) countOwed(e judgedRecord, s *DesignationRow) (n int, due *record.Date, err error) {
+func (d *Draft) countOwed(e JudgedRecord, s *DesignationRow) (n int, due *record.Date, err error) {
 	c, err := d.asOfAdmission(e)
 	if err != nil {
 		return 0, nil, err
 	}
 	life, due := s.currentTimeline(), s.Opening.ResponseDue
 	err = d.eachProvider(func(row *PartyRow) error {
-		if row.Enrolled.Index > e.record.Index {
+		if row.Enrolled.Index > e.Record.Index {
 			return nil
 		}
-		duty, err := c.respondDuty(e.record.Thread, life, row.currentTimeline(), nil)
+		duty, err := c.respondDuty(e.Record.Thread, life, row.currentTimeline(), nil)
 		if duty != nil {
 			n, due = n+1, duty.Due
 		}
@@ -162,14 +162,14 @@ func (d *Draft) countOwed(e judgedRecord, s *DesignationRow) (n int, due *record
 }
 
 // asOfAdmission answers for the moment at which a record of the draft is admitted.
-func (d *Draft) asOfAdmission(e judgedRecord) (asOf, error) {
-	c := asOf{instant: e.record.Admitted, charters: d.r.termsBelow(d.start)}
+func (d *Draft) asOfAdmission(e JudgedRecord) (asOf, error) {
+	c := asOf{instant: e.Record.Admitted, charters: d.r.termsBelow(d.start)}
 	for _, b := range append(slices.Clip(d.earlier), d) {
 		for _, x := range b.judged {
-			if x.after.Thread != ownerRoot || x.after.Index < d.start && slices.ContainsFunc(c.charters, func(t charterTerms) bool { return t.Index == x.after.Index }) {
+			if x.After.Thread != ownerRoot || x.After.Index < d.start && slices.ContainsFunc(c.charters, func(t CharterTerms) bool { return t.Index == x.After.Index }) {
 				continue // of another thread, or advanced over meanwhile
 			}
-			terms, err := x.after.terms()
+			terms, err := x.After.terms()
 			if err != nil {
 				return c, err
 			}
@@ -179,8 +179,8 @@ func (d *Draft) asOfAdmission(e judgedRecord) (asOf, error) {
 	return c.withZone(), nil
 }
 
-func (d *Draft) responseEffects(e judgedRecord, s *ResponseRow) ([]string, error) {
-	name := strings.TrimSuffix(strings.TrimPrefix(e.record.Thread, "response/"), "/"+e.record.Issuer)
+func (d *Draft) responseEffects(e JudgedRecord, s *ResponseRow) ([]string, error) {
+	name := strings.TrimSuffix(strings.TrimPrefix(e.Record.Thread, "response/"), "/"+e.Record.Issuer)
 	head, err := d.lookupThread("designation/" + name)
 	if err != nil || head == nil {
 		return nil, err
@@ -205,12 +205,12 @@ func (d *Draft) responseEffects(e judgedRecord, s *ResponseRow) ([]string, error
 }
 
 // metDuty says which duty to respond the response meets, by the rule of [View.Duties].
-func (d *Draft) metDuty(e judgedRecord, s *ResponseRow, thread string, des *DesignationRow) (string, error) {
+func (d *Draft) metDuty(e JudgedRecord, s *ResponseRow, thread string, des *DesignationRow) (string, error) {
 	opening := des.Opening
 	if opening == nil || des.Current.ResponseDue == nil {
 		return fmt.Sprintf("answers %s, which asks for no answer", thread), nil
 	}
-	p, err := d.partyRow(e.record.Issuer)
+	p, err := d.partyRow(e.Record.Issuer)
 	if err != nil {
 		return "", err
 	}
@@ -227,8 +227,8 @@ func (d *Draft) metDuty(e judgedRecord, s *ResponseRow, thread string, des *Desi
 		return "", err
 	}
 	alone := *s
-	alone.Answers = Answers{}.with(s, e.record.Index, des)
-	duty, err := c.respondDuty(thread, whole.upTo(c), standing, &answers{newest: &responseAt{e.after.ref(), &alone}})
+	alone.Answers = Answers{}.With(s, e.Record.Index, des)
+	duty, err := c.respondDuty(thread, whole.upTo(c), standing, &answers{newest: &responseAt{e.After.Ref(), &alone}})
 	if err != nil {
 		return "", err
 	}
@@ -255,7 +255,7 @@ func (d *Draft) transitionsForward(thread string, from uint64, visit func(*Threa
 	return transitionsForward(row, from, func(index uint64) (*ThreadRow, error) {
 		for _, b := range append(slices.Clip(d.earlier), d) {
 			if i := index - b.start; index >= b.start && i < uint64(len(b.judged)) {
-				return b.judged[i].after, nil
+				return b.judged[i].After, nil
 			}
 		}
 		return d.r.version(thread, index)

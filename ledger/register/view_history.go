@@ -108,7 +108,7 @@ func (h *threadHistory) version(index uint64) (*ThreadRow, error) {
 // day: one from which the record looks ahead, in the zone of its time and in the clock's.
 func (c asOf) decidedBy(row *ThreadRow) bool {
 	today := c.today()
-	return !today.Before(c.admissionDate(row.ref())) && !today.Before(record.DateOf(row.Admitted, c.zone))
+	return !today.Before(c.admissionDate(row.Ref())) && !today.Before(record.DateOf(row.Admitted, c.zone))
 }
 
 // standing is the party's standing on the clock's day. What the newest version says of

@@ -49,13 +49,13 @@ func (v *View) Identifier(scheme, value string, at time.Time) (Identifier, error
 
 // NormalizeIdentifier is an identifier as it is asked for and compared, with no match yet.
 func (v *View) NormalizeIdentifier(scheme, value string) Identifier {
-	return Identifier{Scheme: scheme, Value: identifierKey(scheme, value), Entries: v.size, Matches: []IdentifierMatch{}}
+	return Identifier{Scheme: scheme, Value: IdentifierKey(scheme, value), Entries: v.size, Matches: []IdentifierMatch{}}
 }
 
 // IdentifierMatches yields the matches of [View.Identifier], by thread, those after a thread, until
 // yield returns false. A [PartialListError] names the thread after which it goes on.
 func (v *View) IdentifierMatches(scheme, value, after string, at time.Time, yield func(IdentifierMatch) bool) error {
-	key, index := identifierKey(scheme, value), indexScheme(scheme)
+	key, index := IdentifierKey(scheme, value), indexScheme(scheme)
 	if key == "" || index == "" {
 		return nil
 	}
@@ -107,8 +107,8 @@ func indexScheme(scheme string) string {
 	return ""
 }
 
-// identifierKey is an identifier as the index holds it.
-func identifierKey(scheme, value string) string {
+// IdentifierKey is an identifier as the index holds it.
+func IdentifierKey(scheme, value string) string {
 	switch value = strings.TrimSpace(value); scheme {
 	case SchemeLEI:
 		return strings.ToUpper(value)

@@ -159,9 +159,9 @@ func (h *threadHistory) standingChanges(newest *ThreadRow, cut *[]string) (list 
 		ahead = append(ahead, s.RecordRef)
 	}
 	err = h.latestTransitions(newest, 0, ahead, "standings", cut,
-		func(row *ThreadRow) bool { return row.standingChange() != nil },
+		func(row *ThreadRow) bool { return row.StandingChange() != nil },
 		func(row *ThreadRow) {
-			s := row.standingChange()
+			s := row.StandingChange()
 			list = append(list, Standing{s.ID, s.Status, s.EffectiveOn, s.Reason})
 		})
 	return list, err
@@ -301,7 +301,7 @@ func (k *KeyRow) view(c asOf) PartyKey {
 			then.Revoked = 0 // not yet
 		}
 	}
-	out.WhyNotLive = then.whyNotLive(c.instant, c.today())
+	out.WhyNotLive = then.WhyNotLive(c.instant, c.today())
 	if k.AddedAt.After(c.instant) {
 		out.WhyNotLive = "not yet enrolled"
 	}

@@ -3,7 +3,9 @@ package register_test
 import (
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -110,6 +112,51 @@ func allAnswers(t *testing.T, v *register.View, at time.Time) string {
 	}
 	return string(encoded)
 }
+
+// What is answered is written as JSON by the server and by the tools: a member that moves,
+// comes or goes is another format.
+func TestAnswersGolden(t *testing.T) {
+	b := sampleLedger(t, nil)
+	do := func(thread, issuer string, p record.Predicate, keys ...string) {
+		b.Now = b.Now.Add(time.Hour)
+		b.Must(b.Sign(b.Statement(thread, issuer, p), keys...))
+	}
+	do("party/acme-cloud", record.Authority, &record.Standing{Status: "suspended", EffectiveOn: today(b).AddDays(3), Reason: "Fees."}, "authority/officer-1")
+	do("party/acme-cloud", record.Authority, &record.Keys{Add: []record.PartyKey{b.Officer("acme-cloud/spare")}}, "authority/officer-1", "acme-cloud/spare")
+	do("party/acme-cloud", "acme-cloud", &record.Keys{Revoke: []record.KeyRevocation{{KeyID: b.KeyID("acme-cloud/ci"), CompromisedSince: &record.Instant{Time: start.Add(days(2))}}}}, "acme-cloud/compliance")
+	v := latestView(t, b)
+	var got strings.Builder
+	for _, at := range []time.Time{start.Add(days(9)), b.Now, start.Add(days(800))} {
+		fmt.Fprintf(&got, "at %s\n%s\n", at.Format(time.RFC3339), allAnswers(t, v, at))
+	}
+	earlier, err := b.Register.ViewAt(7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = v.Changes(earlier, start.Add(days(3)), b.Now, func(ch register.Change) bool {
+		line, err := json.Marshal(ch)
+		fmt.Fprintf(&got, "%s %v\n", line, err)
+		return true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name = "testdata/answers.golden"
+	if *update {
+		if err := os.WriteFile(name, []byte(got.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.String() != string(want) {
+		t.Errorf("the answers differ from %s; if they may, run the test with -update:\n%s", name, got.String())
+	}
+}
+
+var update = flag.Bool("update", false, "write the golden files anew")
 
 // As of a size means what the register said when it had that size, whatever came
 // later: for every size and for instants before, amid and after the story.
