@@ -216,10 +216,16 @@ func (t *Trust) generationDir(n int) string {
 // generation is one that is open for reading.
 type generation struct {
 	*register.Register
-	lock vfs.File // the directory, locked
+	lock vfs.File // the directory, locked; nil of one in memory
 }
 
-func (g *generation) close() error { return errors.Join(g.Close(), g.lock.Close()) }
+func (g *generation) close() error {
+	err := g.Close()
+	if g.lock != nil {
+		err = errors.Join(err, g.lock.Close())
+	}
+	return err
+}
 
 // openGeneration opens the generation that makes the trusted checkpoint.
 func (t *Trust) openGeneration() (*generation, error) {
@@ -373,9 +379,15 @@ func (t *Trust) openNext(fromScratch bool) (*register.Register, error) {
 		return nil, err
 	}
 	var reached uint64
-	if len(all) > 0 && !fromScratch {
-		if g, err := t.openGenerationAt(all[0]); err == nil {
-			reached = g.Cursor().Size
+	if len(all) > 0 {
+		g, err := t.openGenerationAt(all[0])
+		if errors.Is(err, register.ErrLaterVersion) {
+			return nil, err
+		}
+		if err == nil {
+			if !fromScratch {
+				reached = g.Cursor().Size
+			}
 			if err := g.close(); err != nil {
 				return nil, err
 			}
@@ -395,6 +407,64 @@ func (t *Trust) openNext(fromScratch bool) (*register.Register, error) {
 		return nil, err
 	}
 	return register.Open(t.files, next, RegisterOptions())
+}
+
+// Rebuild makes the register of the copy anew, from the copy's own entries, where an
+// earlier version of docket made it, and reports whether it did. Where this process cannot
+// write to the trust directory, it has the register in memory until [Trust.Close]. Other
+// damage is left to [Trust.VerifyCopy], which asks the ledger for what is missing.
+func (t *Trust) Rebuild(ctx context.Context) (rebuilt bool, err error) {
+	if _, err := t.Register(); !errors.Is(err, register.ErrEarlierVersion) {
+		return false, nil // whoever asks for the register learns of it
+	}
+	release, err := t.lockForSync(ctx)
+	if errors.Is(err, ErrNotSyncable) {
+		r, err := register.Open(vfs.NewMem(), registerDir, RegisterOptions())
+		if err != nil {
+			return false, err
+		}
+		if err := t.replayCopy(ctx, r); err != nil {
+			return false, err
+		}
+		t.copy = &generation{Register: r}
+		return true, nil
+	} else if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	if _, err := t.Register(); !errors.Is(err, register.ErrEarlierVersion) {
+		return false, err // another process was faster
+	}
+	r, err := t.openNext(true)
+	if err != nil {
+		return false, err
+	}
+	if err := t.replayCopy(ctx, r); err != nil {
+		return false, err
+	}
+	if err := t.commitGeneration(r); err != nil {
+		return false, err
+	}
+	t.removeOldGenerations()
+	return true, nil
+}
+
+// replayCopy folds the copy's entries up to the trusted checkpoint into an empty register,
+// which it closes where that fails.
+func (t *Trust) replayCopy(ctx context.Context, r *register.Register) error {
+	tree := t.checkpoint.Checkpoint().Tree()
+	f := &logReplayer{read: copyDir{files: t.files, dir: t.dir}.bundle, tree: newMerkleTree(), register: r}
+	head, err := f.replayTo(ctx, tree.Size)
+	if err == nil && head != tree {
+		err = fmt.Errorf("its entries have the root %s, and the trusted checkpoint %s", head.Root, tree.Root)
+	}
+	if err != nil && ctx.Err() == nil {
+		err = &DamageError{Dir: t.dir, NoCopy: true, Err: err}
+	}
+	if err != nil {
+		return errors.Join(err, r.Close())
+	}
+	return nil
 }
 
 // clone makes a copy of a directory that is not written to: tables are shared, since

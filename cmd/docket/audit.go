@@ -147,6 +147,9 @@ func (u *auditCmd) requireCopy(dir string) error {
 	}
 	defer trust.Close()
 	u.isTrustDir = true
+	if err := u.app.rebuildCopy(u.trust.context(), trust); err != nil {
+		return err
+	}
 	if trust.CoveredSize() == 0 {
 		return refusal("%s has no replayed copy to audit", dir).hint("docket sync --trust %s makes one; docket audit URL --trust %[1]s replays the server's", dir)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -41,13 +42,14 @@ const (
 type trustFlags struct {
 	app                 *app
 	given               func(flag string) bool // on the command line, not by the environment
+	context             func() context.Context // of the command line
 	dir, ledger, policy string
 	maxAge              time.Duration
 }
 
 // trustFlags adds --trust to a verb.
 func (a *app) trustFlags(c *cobra.Command) *trustFlags {
-	t := &trustFlags{app: a, given: c.Flags().Changed}
+	t := &trustFlags{app: a, given: c.Flags().Changed, context: c.Context}
 	c.Flags().StringVar(&t.dir, "trust", a.getenv(trustEnv), "trust directory (or $"+trustEnv+")")
 	c.MarkFlagDirname("trust")
 	return t
@@ -101,7 +103,20 @@ func (t *trustFlags) open() (*client.Trust, error) {
 		return nil, errors.Join(err, trust.Close())
 	}
 	t.app.warnPolicy(newest)
+	if err := t.app.rebuildCopy(t.context(), trust); err != nil {
+		return nil, errors.Join(err, trust.Close())
+	}
 	return trust, nil
+}
+
+// rebuildCopy makes what an earlier version of docket made of a copy's entries anew, so that
+// it can be read.
+func (a *app) rebuildCopy(ctx context.Context, trust *client.Trust) error {
+	rebuilt, err := trust.Rebuild(ctx)
+	if rebuilt {
+		a.logf("%s: the register of the copy is of an earlier version of docket, and was made anew from the copy's entries", trust.Dir())
+	}
+	return err
 }
 
 // policies returns what receipts are verified against: the trust directory, or else the

@@ -94,6 +94,11 @@ func setUp(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
+	landed, err := filepath.Abs(filepath.Join("testdata", "landed"))
+	if err != nil {
+		return err
+	}
+	env.Setenv("LANDED", landed)
 	today := record.DateOf(time.Now(), zone)
 	from := today.AddDays(190)
 	for name, d := range map[string]record.Date{

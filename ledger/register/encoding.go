@@ -13,7 +13,7 @@ import (
 // state has of a record has the members' names. Dates and record IDs are byte strings.
 
 // ErrDamaged is a register that this binary cannot read: rows that this code did not
-// write, a file that is damaged, another format or other rules. Replaying brings it back.
+// write, a file that is damaged, an earlier format or earlier rules. Replaying brings it back.
 var ErrDamaged = errors.New("the register is damaged")
 
 // maxRowBytes bounds the value of a row: several times what the longest record, or a

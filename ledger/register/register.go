@@ -47,8 +47,8 @@ import (
 const (
 	// RulesVersion is the newest version of the admission rules that this binary has.
 	RulesVersion = 1
-	// FormatVersion is the register's own format number: another one on disk means
-	// delete and replay. The tables of rules1 are part of it.
+	// FormatVersion is the register's own format number: an earlier one on disk means
+	// delete and replay, a later one [ErrLaterVersion]. The tables of rules1 are part of it.
 	FormatVersion = 5
 )
 
@@ -94,7 +94,8 @@ type Register struct {
 	dir string
 	o   Options
 	rowReader
-	retired []*disk.DB // whose place another has taken, for who still reads in them; guarded by mu
+	wasEarlier bool
+	retired    []*disk.DB // whose place another has taken, for who still reads in them; guarded by mu
 
 	mu          sync.Mutex // guards what follows
 	tip         tip
@@ -116,8 +117,10 @@ const Name = "register"
 func IsDamaged(err error) bool { return errors.Is(err, ErrDamaged) || disk.Damaged(err) }
 
 // Open opens the register in dir, or begins an empty one. One that is damaged, of
-// another format or of other rules is deleted first: replaying brings it back. Where it
-// is to be read only, it is [ErrDamaged] instead, as is one that is not there.
+// an earlier format or of earlier rules is deleted first: replaying brings it back. Where
+// it is to be read only, it is [ErrDamaged] instead, as is one that is not there; an earlier
+// one is [ErrEarlierVersion] too. One of a later format or of later rules is left as it is:
+// [ErrLaterVersion].
 func Open(files vfs.FS, dir string, o Options) (*Register, error) {
 	r := &Register{fs: files, dir: dir, o: o, rowReader: rowReader{db: new(database), rowsRead: new(atomic.Uint64)}}
 	if r.o.CacheBytes == 0 {
@@ -169,7 +172,11 @@ func (r *Register) open() error {
 	}
 	r.db.Store(db)
 	r.partyCache, r.threadCache = newRowCache(max(2, r.o.CachedThreads/8), r.o.CachedThreadBytes/2), newRowCache(r.o.CachedThreads, r.o.CachedThreadBytes)
-	if err := disk.AsDamaged(r.load()); err != nil {
+	err = r.load()
+	if errors.Is(err, ErrLaterVersion) {
+		return errors.Join(err, db.Close())
+	}
+	if err := disk.AsDamaged(err); err != nil {
 		if IsDamaged(err) {
 			db.Damaged(err)
 		}
@@ -178,6 +185,16 @@ func (r *Register) open() error {
 	return nil
 }
 
+// ErrLaterVersion is a register that a later version of docket wrote.
+var ErrLaterVersion = errors.New("upgrade docket")
+
+// ErrEarlierVersion is a register that an earlier version of docket wrote.
+var ErrEarlierVersion = errors.New("the register is of an earlier version of docket")
+
+// WasEarlier reports whether [Open] found a register of an earlier version, in whose place
+// this one begins.
+func (r *Register) WasEarlier() bool { return r.wasEarlier }
+
 // load reads the cursor and what is always kept in memory.
 func (r *Register) load() error {
 	r.tip, r.root, r.terms = tip{}, [32]byte{}, nil
@@ -185,11 +202,19 @@ func (r *Register) load() error {
 	if err != nil || b == nil {
 		return err
 	}
-	cursor, ok := decodeCursor(b)
+	cursor, rules, format, err := decodeCursor(b)
 	switch {
-	case !ok && r.o.ReadOnly:
-		return fmt.Errorf("the register is of another version of docket: %w", ErrDamaged)
-	case !ok:
+	case err != nil:
+		return err
+	case format > FormatVersion:
+		return fmt.Errorf("%s is of format %d, and this version of docket reads no later one than %d: %w", r.dir, format, FormatVersion, ErrLaterVersion)
+	case rules > RulesVersion:
+		return fmt.Errorf("%s is of rules %d, and this version of docket has none later than %d: %w", r.dir, rules, RulesVersion, ErrLaterVersion)
+	case format == FormatVersion && rules == RulesVersion:
+	case r.o.ReadOnly:
+		return fmt.Errorf("%w: %w", ErrEarlierVersion, ErrDamaged)
+	default:
+		r.wasEarlier = true
 		return r.wipe()
 	}
 	first, err := r.recordRow(0)
@@ -214,7 +239,7 @@ func (r *Register) load() error {
 	return nil
 }
 
-// wipe empties a register whose format or rules are not ours.
+// wipe empties a register whose format or rules are earlier ones.
 func (r *Register) wipe() error {
 	if err := r.db.Load().DeleteRange([]byte{0}, []byte{0xff}, pebble.NoSync); err != nil {
 		return fmt.Errorf("emptying register in %s: %w", r.dir, err)
@@ -224,6 +249,7 @@ func (r *Register) wipe() error {
 
 var cursorKey = appendPlain(nil, tableCursor, nil)
 
+// encode is the one row whose form never changes: it says which the others have.
 func (c Cursor) encode() []byte {
 	b := binary.BigEndian.AppendUint64(nil, c.Size)
 	b = append(b, c.Root[:]...)
@@ -231,13 +257,13 @@ func (c Cursor) encode() []byte {
 	return binary.BigEndian.AppendUint64(b, FormatVersion)
 }
 
-func decodeCursor(b []byte) (c Cursor, ok bool) {
+func decodeCursor(b []byte) (c Cursor, rules, format uint64, err error) {
 	if len(b) != 8+32+8+8 {
-		return Cursor{}, false
+		return Cursor{}, 0, 0, fmt.Errorf("the cursor has %d bytes: %w", len(b), ErrDamaged)
 	}
 	c.Size = binary.BigEndian.Uint64(b)
 	copy(c.Root[:], b[8:])
-	return c, binary.BigEndian.Uint64(b[40:]) == RulesVersion && binary.BigEndian.Uint64(b[48:]) == FormatVersion
+	return c, binary.BigEndian.Uint64(b[40:]), binary.BigEndian.Uint64(b[48:]), nil
 }
 
 // Cursor is the size and root that the register has reached.

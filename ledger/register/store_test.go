@@ -12,13 +12,30 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// TestOtherFormat: a register of another format or of other rules is emptied.
+// TestOtherFormat: a register of an earlier format or of earlier rules is emptied, and says
+// so; one of later ones is left as it is.
 func TestOtherFormat(t *testing.T) {
 	for _, at := range []int{47, 55} { // the last bytes of rules and of format
 		fs := vfs.NewMem()
 		r := open(t, fs)
+		if r.WasEarlier() {
+			t.Error("an empty register was an earlier one")
+		}
+		later := Cursor{Size: 3}.encode()
+		later[at]++
+		if err := errors.Join(r.db.Load().Set(cursorKey, later, pebble.NoSync), r.Close()); err != nil {
+			t.Fatal(err)
+		}
+		for _, readOnly := range []bool{false, true} {
+			if _, err := Open(fs, "register", Options{ReadOnly: readOnly}); !errors.Is(err, ErrLaterVersion) || IsDamaged(err) {
+				t.Errorf("a later one: %v", err)
+			}
+		}
+
+		fs = vfs.NewMem()
+		r = open(t, fs)
 		cursor := Cursor{Size: 3}.encode()
-		cursor[at]++
+		cursor[at]--
 		for _, row := range [][2][]byte{{cursorKey, cursor}, {recordKey(2), []byte("of another shape")}} {
 			if err := r.db.Load().Set(row[0], row[1], pebble.NoSync); err != nil {
 				t.Fatal(err)
@@ -27,7 +44,13 @@ func TestOtherFormat(t *testing.T) {
 		if err := r.Close(); err != nil {
 			t.Fatal(err)
 		}
+		if _, err := Open(fs, "register", Options{ReadOnly: true}); !errors.Is(err, ErrEarlierVersion) || !errors.Is(err, ErrDamaged) {
+			t.Errorf("an earlier one, to be read: %v", err)
+		}
 		r = open(t, fs)
+		if !r.WasEarlier() {
+			t.Error("an earlier one is emptied, and nobody hears of it")
+		}
 		var rows bytes.Buffer
 		if err := r.Dump(&rows); err != nil {
 			t.Fatal(err)

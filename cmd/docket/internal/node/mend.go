@@ -38,7 +38,11 @@ func (n *Node) openRegister(anew bool) (*register.Register, error) {
 	}
 	o := client.RegisterOptions()
 	o.CacheBytes, o.Health = 256<<20, n.health
-	return register.Open(files, files.PathJoin(dir, strconv.Itoa(number)), o)
+	r, err := register.Open(files, files.PathJoin(dir, strconv.Itoa(number)), o)
+	if err == nil && r.WasEarlier() {
+		n.config.Log.Warn("the register is of an earlier version of docket, and is made anew from the entries", "origin", n.config.Keys.Origin)
+	}
+	return r, err
 }
 
 // dropRegisters removes the registers whose place another has taken, and what an earlier
