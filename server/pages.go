@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 // The HTML pages: html/template escapes what others have signed for the place where it
@@ -107,14 +108,14 @@ type ledgerTitle struct {
 }
 
 func (s *Server) ledgerTitle() ledgerTitle {
-	view, err := s.cfg.Register.ViewAt(s.publishedSize())
+	v, err := view.At(s.cfg.Register, s.publishedSize())
 	if err != nil {
 		return ledgerTitle{Name: "Docket"}
 	}
-	return ledgerTitleOf(view)
+	return ledgerTitleOf(v)
 }
 
-func ledgerTitleOf(v *register.View) ledgerTitle {
+func ledgerTitleOf(v *view.View) ledgerTitle {
 	c, err := v.Charter()
 	if err != nil {
 		return ledgerTitle{Name: "Docket"}
@@ -203,7 +204,7 @@ func (t *statusCounts) get(q *registerQuery, work register.ReadBudget) []statusC
 		return nil // the list below it says what is wrong
 	}
 	t.size, t.day, t.counted, t.counts = q.asOf.Size, day, now, nil
-	for _, status := range register.Statuses {
+	for _, status := range view.Statuses {
 		if n := by[status]; n > 0 {
 			t.counts = append(t.counts, statusCount{n, string(status)})
 		}
@@ -214,7 +215,7 @@ func (t *statusCounts) get(q *registerQuery, work register.ReadBudget) []statusC
 // designationList is the table of designations with its form, on whichever page.
 type designationList struct {
 	Path                  string // of that page, which the form leads back to
-	Statuses              []register.Status
+	Statuses              []view.Status
 	Status, Name, Country string
 	Designations          []designationLine
 	Next                  string
@@ -222,7 +223,7 @@ type designationList struct {
 
 type designationLine struct {
 	ID, Name, Country string
-	Status            register.Status
+	Status            view.Status
 	Error             bool
 	From, Until       string
 }
@@ -240,7 +241,7 @@ func (s *Server) queryDesignationList(x *request) (*registerQuery, designationLi
 	}
 	list := designationList{
 		Path:     x.FullPath(),
-		Statuses: register.Statuses, Status: q.text("status"), Name: q.text("name"), Country: q.text("country"),
+		Statuses: view.Statuses, Status: q.text("status"), Name: q.text("name"), Country: q.text("country"),
 		Next: q.pageURL(x.FullPath(), "after", answer.Next),
 	}
 	for _, d := range answer.Designations {

@@ -12,13 +12,13 @@ import (
 	"strings"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
-	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 type designationPage struct {
 	pageHeader
 	ID, Name   string
-	Status     register.Status
+	Status     view.Status
 	Error      bool
 	Facts      []pageFact
 	Conditions []record.Condition
@@ -39,11 +39,11 @@ func (s *Server) designationPage(x *request) error {
 	if err != nil {
 		return err
 	}
-	thread, moreThread, err := recordsPart(q, x, "records", register.RecordFilter{Thread: d.Thread})
+	thread, moreThread, err := recordsPart(q, x, "records", view.RecordFilter{Thread: d.Thread})
 	if err != nil {
 		return err
 	}
-	duties, moreDuties, err := dutiesPart(q, x, register.DutyFilter{Designation: d.Thread})
+	duties, moreDuties, err := dutiesPart(q, x, view.DutyFilter{Designation: d.Thread})
 	if err != nil {
 		return err
 	}
@@ -69,11 +69,11 @@ func (s *Server) designationPage(x *request) error {
 }
 
 // recordsPart are the records of a page about one thing that a filter chooses.
-func recordsPart(q *registerQuery, x *request, name string, f register.RecordFilter) ([]threadLine, continuation, error) {
-	records, on, err := queryPart(q, x, name, cursorRecords, recordPosition, func(v *register.View, after string, yield func(register.Record) bool) (err error) {
+func recordsPart(q *registerQuery, x *request, name string, f view.RecordFilter) ([]threadLine, continuation, error) {
+	records, on, err := queryPart(q, x, name, cursorRecords, recordPosition, func(v *view.View, after string, yield func(view.Record) bool) (err error) {
 		if after != "" {
 			if f.From, err = indexAfter(after); err != nil {
-				return register.ErrBadPosition
+				return view.ErrBadPosition
 			}
 		}
 		return v.Records(f, yield)
@@ -82,8 +82,8 @@ func recordsPart(q *registerQuery, x *request, name string, f register.RecordFil
 }
 
 // dutiesPart are the duties of a page about one thing.
-func dutiesPart(q *registerQuery, x *request, f register.DutyFilter) ([]dutyLine, continuation, error) {
-	duties, on, err := queryPart(q, x, "duties", cursorDuties, register.Duty.Position, func(v *register.View, after string, yield func(register.Duty) bool) error {
+func dutiesPart(q *registerQuery, x *request, f view.DutyFilter) ([]dutyLine, continuation, error) {
+	duties, on, err := queryPart(q, x, "duties", cursorDuties, view.Duty.Position, func(v *view.View, after string, yield func(view.Duty) bool) error {
 		f.After = after
 		return v.Duties(f, q.asOf.At, yield)
 	})
@@ -124,7 +124,7 @@ func (s *Server) partyPage(x *request) error {
 			"Formerly", strings.Join(p.FormerName, "; "), "Enrolled", p.Enrolled.String(), "Sponsor", p.Sponsor,
 		),
 	}
-	keys, on, err := queryPart(q, x, "keys", cursorKeys, register.PartyKey.Position, func(v *register.View, after string, yield func(register.PartyKey) bool) error {
+	keys, on, err := queryPart(q, x, "keys", cursorKeys, view.PartyKey.Position, func(v *view.View, after string, yield func(view.PartyKey) bool) error {
 		return v.Keys(p.ID, after, q.asOf.At, yield)
 	})
 	if err != nil {
@@ -138,16 +138,16 @@ func (s *Server) partyPage(x *request) error {
 		}
 		page.Keys = append(page.Keys, keyLine{k.ID, k.Holder, string(k.Use), joinWords(k.Functions), state, joinWords(k.Warnings())})
 	}
-	if page.Thread, page.MoreThread, err = recordsPart(q, x, "records", register.RecordFilter{Thread: "party/" + p.ID}); err != nil {
+	if page.Thread, page.MoreThread, err = recordsPart(q, x, "records", view.RecordFilter{Thread: "party/" + p.ID}); err != nil {
 		return err
 	}
 	if !slices.Contains(p.Roles, record.RoleProvider) {
 		return x.answerPage(http.StatusOK, "party", page) // no other party attests or owes anything
 	}
-	if page.Filed, page.MoreFiled, err = recordsPart(q, x, "filed", register.RecordFilter{Issuer: p.ID, Attestations: true}); err != nil {
+	if page.Filed, page.MoreFiled, err = recordsPart(q, x, "filed", view.RecordFilter{Issuer: p.ID, Attestations: true}); err != nil {
 		return err
 	}
-	if page.Duties, page.MoreDuties, err = dutiesPart(q, x, register.DutyFilter{Party: p.ID}); err != nil {
+	if page.Duties, page.MoreDuties, err = dutiesPart(q, x, view.DutyFilter{Party: p.ID}); err != nil {
 		return err
 	}
 	return x.answerPage(http.StatusOK, "party", page)
@@ -206,7 +206,7 @@ func (s *Server) recordPage(x *request) error {
 	}
 	if _, err := q.view.Head("party/" + r.Issuer); err == nil {
 		page.IssuerPage = "/parties/" + r.Issuer
-	} else if absent := (*register.AbsentError)(nil); !errors.As(err, &absent) {
+	} else if absent := (*view.AbsentError)(nil); !errors.As(err, &absent) {
 		return err
 	}
 	for _, sig := range entry.Envelope.Signatures {
@@ -244,7 +244,7 @@ type threadLine struct {
 	Issuer   string
 }
 
-func threadLines(records []register.Record) []threadLine {
+func threadLines(records []view.Record) []threadLine {
 	lines := make([]threadLine, len(records))
 	for i, r := range records {
 		lines[i] = threadLine{r.ID, r.Index, r.Kind, r.Admitted.Format(pageTimeFormat), r.Issuer}
@@ -254,19 +254,19 @@ func threadLines(records []register.Record) []threadLine {
 
 type dutyLine struct {
 	Party, Designation string
-	Kind               register.DutyKind
+	Kind               view.DutyKind
 	State, Words       string // the state, as people are told it
 	Due                string
 	MetBy, Met, MetOn  string // a record, what it says, and when; empty if the duty is not met
 }
 
-func dutyLines(duties []register.Duty, ahead bool) []dutyLine {
+func dutyLines(duties []view.Duty, ahead bool) []dutyLine {
 	lines := make([]dutyLine, len(duties))
 	for i, d := range duties {
 		words := d.State.Words(ahead)
 		lines[i] = dutyLine{Party: d.Party, Designation: designationName(d.Designation), Kind: d.Kind, State: string(d.State), Words: words, Due: dateOrNone(d.Due)}
 		if words != lines[i].State {
-			lines[i].State = string(register.DutyOpen) // nor is it shown as such
+			lines[i].State = string(view.DutyOpen) // nor is it shown as such
 		}
 		if d.MetBy != nil {
 			lines[i].MetBy, lines[i].Met, lines[i].MetOn = d.MetBy.String(), cmp.Or(d.Answer, "certified"), dateOrNone(d.MetOn)
@@ -313,7 +313,7 @@ func addressesText(list []record.Address) string {
 	return strings.Join(lines, "; ")
 }
 
-func sourceText(s *register.SourceName) string {
+func sourceText(s *view.SourceName) string {
 	if s == nil {
 		return ""
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record/draft"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 	"github.com/seed-53cf897a/docket/ledger/storetest"
 	"github.com/seed-53cf897a/docket/server"
 )
@@ -137,7 +138,7 @@ func checkJudged(t *testing.T, w *registertest.Fixture, unsigned, env record.Env
 		if err != nil {
 			t.Fatalf("%s: %v", x.File, err)
 		}
-		if effects, err := d.Effects(); err != nil || len(effects) == 0 {
+		if effects, err := view.Effects(d); err != nil || len(effects) == 0 {
 			t.Errorf("%s: what it would bring about is %q, %v", x.File, effects, err)
 		}
 		entries[i] = e.Marshal()
@@ -166,7 +167,7 @@ func checkSeen(t *testing.T, w *registertest.Fixture, env record.Envelope, x reg
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := w.Register.LatestView()
+	v, err := view.Latest(w.Register)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +179,7 @@ func checkSeen(t *testing.T, w *registertest.Fixture, env record.Envelope, x reg
 		t.Errorf("%s: the head of %s is %+v, %v", x.File, st.Thread, head, err)
 	}
 	var listed bool
-	if err := v.Records(register.RecordFilter{Kind: st.Kind}, func(rec register.Record) bool {
+	if err := v.Records(view.RecordFilter{Kind: st.Kind}, func(rec view.Record) bool {
 		listed = listed || rec.ID == id
 		return true
 	}); err != nil || !listed {

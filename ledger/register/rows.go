@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -404,39 +403,6 @@ func (row *ThreadRow) LastTransition() *uint64 {
 	return row.Delta.Prior
 }
 
-// transitionsBackward visits the transitions of a thread up to a version, newest first.
-// version reads what the record of an index changed on it.
-func transitionsBackward(row *ThreadRow, version func(index uint64) (*ThreadRow, error), visit func(*ThreadRow) (more bool)) error {
-	for at := row.LastTransition(); at != nil; at = row.Delta.Prior {
-		if *at != row.Index {
-			var err error
-			if row, err = version(*at); err != nil {
-				return err
-			}
-		}
-		if !visit(row) {
-			return nil
-		}
-	}
-	return nil
-}
-
-// transitionsForward visits the transitions from an index on, oldest first.
-func transitionsForward(row *ThreadRow, from uint64, version func(index uint64) (*ThreadRow, error), visit func(*ThreadRow)) error {
-	var rows []*ThreadRow
-	err := transitionsBackward(row, version, func(row *ThreadRow) bool {
-		if row.Index < from {
-			return false
-		}
-		rows = append(rows, row)
-		return true
-	})
-	for _, row := range slices.Backward(rows) {
-		visit(row)
-	}
-	return err
-}
-
 // delta tells what the record does, once it is judged.
 func (j *judgment) delta() (did Delta) {
 	switch p := j.st.Predicate.(type) {
@@ -517,59 +483,6 @@ func (row *ThreadRow) StandingChange() *StandingChange {
 		return nil
 	}
 	return &StandingChange{RecordRef: row.Ref(), Status: row.Delta.Status, EffectiveOn: *row.Delta.EffectiveOn, Reason: row.Delta.Reason}
-}
-
-// designationTimeline is one life of a designation (an imported one may be delisted and
-// designated again) with all its openings and events.
-type designationTimeline struct {
-	*DesignationRow
-	Openings []DutyOpening    // what opened or re-opened the duty to respond, oldest first
-	Events   []LifecycleEvent // suspensions, reinstatements, the revocation, oldest first
-
-	pauseCache []Pause // what Events paint, once it was asked for
-}
-
-// add adds what the next record of the timeline changed.
-func (d *designationTimeline) add(row *ThreadRow) {
-	if o := row.Opening(); o != nil {
-		d.Openings = append(d.Openings, *o)
-	}
-	if n := len(d.Openings); n > 0 && row.Delta.Moves {
-		moved := row.Ref()
-		d.Openings[n-1].ResponseDue, d.Openings[n-1].Moved = row.Delta.ResponseDue, &moved
-	}
-	if e := row.Event(); e != nil {
-		d.Events = append(d.Events, *e)
-	}
-}
-
-// currentTimeline is the timeline with only those events that decide the days from the
-// row's own record on.
-func (d *DesignationRow) currentTimeline() *designationTimeline {
-	life := &designationTimeline{DesignationRow: d, Events: d.Ahead}
-	if d.Opening != nil {
-		life.Openings = []DutyOpening{*d.Opening}
-	}
-	return life
-}
-
-// partyTimeline is a party with every step of its standing.
-type partyTimeline struct {
-	*PartyRow
-	Standing []StandingChange // oldest first
-}
-
-// add adds what the next record of the timeline changed.
-func (p *partyTimeline) add(row *ThreadRow) {
-	if s := row.StandingChange(); s != nil {
-		p.Standing = append(p.Standing, *s)
-	}
-}
-
-// currentTimeline is the timeline with only those changes that decide the days from the
-// row's own record on.
-func (p *PartyRow) currentTimeline() *partyTimeline {
-	return &partyTimeline{PartyRow: p, Standing: p.Ahead}
 }
 
 // Key is the party's key with that key ID, nil if it has none that may sign.

@@ -1,4 +1,4 @@
-package register
+package view
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
 // Party is a party as it stands at one instant. Keys are those that are neither
@@ -153,14 +154,14 @@ func (v *View) firstKeys(party string, at time.Time, live []PartyKey, cut *[]str
 
 // standingChanges are the newest steps of the party's standing, and those that decide the days
 // ahead.
-func (h *threadHistory) standingChanges(newest *ThreadRow, cut *[]string) (list []Standing, err error) {
-	var ahead []RecordRef
-	for _, s := range newest.State.(*PartyRow).Ahead {
+func (h *threadHistory) standingChanges(newest *register.ThreadRow, cut *[]string) (list []Standing, err error) {
+	var ahead []register.RecordRef
+	for _, s := range newest.State.(*register.PartyRow).Ahead {
 		ahead = append(ahead, s.RecordRef)
 	}
 	err = h.latestTransitions(newest, 0, ahead, "standings", cut,
-		func(row *ThreadRow) bool { return row.StandingChange() != nil },
-		func(row *ThreadRow) {
+		func(row *register.ThreadRow) bool { return row.StandingChange() != nil },
+		func(row *register.ThreadRow) {
 			s := row.StandingChange()
 			list = append(list, Standing{s.ID, s.Status, s.EffectiveOn, s.Reason})
 		})
@@ -187,7 +188,7 @@ func (v *View) Keys(party, after string, at time.Time, yield func(PartyKey) bool
 		}
 	}
 	p := listProgress{startedAfter: after, passed: after}
-	return p.partial(h.r.versionsForward(h.thread, from, h.size, func(step *ThreadRow) (bool, error) {
+	return p.partial(h.rows.Steps(h.thread, from, func(step *register.ThreadRow) (bool, error) {
 		p.current = keyPosition(step.Index, len(step.Delta.Added))
 		for i, id := range step.Delta.Added {
 			if step.Index == from && i < passed {
@@ -197,7 +198,7 @@ func (v *View) Keys(party, after string, at time.Time, yield func(PartyKey) bool
 			if err != nil {
 				return false, err
 			}
-			told := k.view(m.current)
+			told := viewKey(k, m.current)
 			told.position = keyPosition(step.Index, i+1)
 			if !yield(told) {
 				return false, nil
@@ -251,12 +252,12 @@ func (v *View) Parties(f PartyFilter, at time.Time, yield func(Party) bool) erro
 }
 
 // viewParty tells a party from its thread.
-func (v *View) viewParty(h *threadHistory, m instantViews) (Party, *PartyRow, error) {
+func (v *View) viewParty(h *threadHistory, m instantViews) (Party, *register.PartyRow, error) {
 	newest, err := h.newest()
 	if err != nil {
 		return Party{}, nil, err
 	}
-	row := newest.State.(*PartyRow)
+	row := newest.State.(*register.PartyRow)
 	c := m.current
 	p := Party{
 		ID: row.ID, LegalName: row.LegalName, Country: row.Country, Roles: row.Roles,
@@ -283,13 +284,13 @@ func (v *View) viewParty(h *threadHistory, m instantViews) (Party, *PartyRow, er
 		}
 	}
 	for i := range row.Keys {
-		p.Keys = append(p.Keys, row.Keys[i].view(c))
+		p.Keys = append(p.Keys, viewKey(&row.Keys[i], c))
 	}
 	return p, row, nil
 }
 
-// view shows a key as of an instant.
-func (k *KeyRow) view(c asOf) PartyKey {
+// viewKey shows a key as of an instant.
+func viewKey(k *register.KeyRow, c asOf) PartyKey {
 	out := PartyKey{
 		ID: k.ID, Key: k.PEM, Use: k.Use, Holder: k.Holder, Functions: k.Functions,
 		NotAfter: k.NotAfter, Added: k.Added, ByRegistrar: k.ByRegistrar, UsableFrom: k.UsableFrom, CompromisedSince: k.CompromisedSince,
@@ -307,4 +308,9 @@ func (k *KeyRow) view(c asOf) PartyKey {
 	}
 	out.Live = out.WhyNotLive == ""
 	return out
+}
+
+// Warnings are what must be shown with the key, as [register.KeyHolder.Warnings].
+func (k PartyKey) Warnings() []string {
+	return register.KeyHolder{ByRegistrar: k.ByRegistrar, Compromised: k.CompromisedSince}.Warnings()
 }

@@ -1,4 +1,4 @@
-package register
+package view
 
 import (
 	"errors"
@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
 // Record is one entry as the register knows it. The statement itself is the
@@ -22,7 +23,7 @@ type Record struct {
 	Subject  record.ID   `json:"subject"` // SHA-256 of what it is about, a document's or a record's
 }
 
-func newRecord(row RecordRow) Record {
+func newRecord(row register.RecordRow) Record {
 	r := Record{
 		Index: row.Index, ID: row.ID, Kind: row.Kind, Thread: row.Thread, Issuer: row.Issuer,
 		IssuedAt: row.IssuedAt, Admitted: row.Admitted, Subject: record.ID(row.Subject),
@@ -35,11 +36,11 @@ func newRecord(row RecordRow) Record {
 
 // Record finds a record by its ID.
 func (v *View) Record(id record.ID) (Record, error) {
-	index, ok, err := v.register.Lookup(id)
+	index, ok, err := v.rows.Lookup(id)
 	if err != nil {
 		return Record{}, err
 	}
-	if !ok || index >= v.size {
+	if !ok {
 		return Record{}, v.absentError("record %s", id)
 	}
 	return v.RecordAt(index)
@@ -47,10 +48,10 @@ func (v *View) Record(id record.ID) (Record, error) {
 
 // RecordAt is the record of an index.
 func (v *View) RecordAt(index uint64) (Record, error) {
-	if index >= v.size {
+	if index >= v.Size() {
 		return Record{}, v.absentError("index %d", index)
 	}
-	row, err := v.rows.recordRow(index)
+	row, err := v.rows.Record(index)
 	return newRecord(row), err
 }
 
@@ -67,7 +68,7 @@ func (v *View) Thread(thread string, from uint64, yield func(Record) bool) error
 
 // Head is the newest record on a thread: what the next one must follow.
 func (v *View) Head(thread string) (Record, error) {
-	row, err := v.rows.newestVersion(thread, v.size)
+	row, err := v.rows.Thread(thread)
 	if err != nil {
 		return Record{}, err
 	}
@@ -93,29 +94,25 @@ type RecordFilter struct {
 // [PartialListError], whose After is such an index.
 func (v *View) Records(f RecordFilter, yield func(Record) bool) error {
 	next := f.From
-	each := func(index uint64) (bool, error) {
-		row, err := v.rows.recordRow(index)
-		if err != nil {
-			return false, err
-		}
-		next = index + 1
-		return !f.matches(row.Kind, row.Issuer) || yield(newRecord(row)), nil
+	each := func(row register.RecordRow) bool {
+		next = row.Index + 1
+		return !f.matches(row.Kind, row.Issuer) || yield(newRecord(row))
 	}
 	var err error
 	switch {
 	case f.Thread != "":
-		err = v.rows.versionsForward(f.Thread, f.From, v.size, func(row *ThreadRow) (bool, error) { return each(row.Index) })
-	case f.Issuer != "":
-		err = v.rows.scanListed(tableIssuer, f.Issuer, f.From, v.size, each)
-	case f.Kind != "":
-		err = v.rows.scanListed(tableKind, string(f.Kind), f.From, v.size, each)
-	default:
-		err = v.rows.scanRecords(f.From, v.size, func(row RecordRow) bool {
-			next = row.Index + 1
-			return !f.matches(row.Kind, row.Issuer) || yield(newRecord(row))
+		err = v.rows.Steps(f.Thread, f.From, func(step *register.ThreadRow) (bool, error) {
+			row, err := v.rows.Record(step.Index)
+			return err == nil && each(row), err
 		})
+	case f.Issuer != "":
+		err = v.rows.RecordsOf(f.Issuer, f.From, each)
+	case f.Kind != "":
+		err = v.rows.RecordsOfKind(f.Kind, f.From, each)
+	default:
+		err = v.rows.Records(f.From, each)
 	}
-	if errors.Is(err, ErrOverBudget) && next > f.From {
+	if errors.Is(err, register.ErrOverBudget) && next > f.From {
 		return &PartialListError{After: strconv.FormatUint(next-1, 10)}
 	}
 	return err
@@ -144,24 +141,25 @@ type RootKey struct {
 
 // Charter is the newest charter; its policy text is Charter.Policy.
 func (v *View) Charter() (Charter, error) {
-	n := len(v.charters)
+	charters := v.rows.Charters()
+	n := len(charters)
 	if n == 0 {
 		return Charter{}, v.absentError("charter")
 	}
-	r, err := v.RecordAt(v.charters[n-1].Index)
+	r, err := v.RecordAt(charters[n-1].Index)
 	if err != nil {
 		return Charter{}, err
 	}
-	newest, err := v.rows.newestVersion(ownerRoot, v.size)
+	newest, err := v.rows.Thread("charter")
 	if err != nil {
 		return Charter{}, err
 	}
-	row := newest.State.(*CharterRow)
-	c := Charter{Record: r, Charter: row.Charter, Entries: v.size}
+	row := newest.State.(*register.CharterRow)
+	c := Charter{Record: r, Charter: row.Charter, Entries: v.Size()}
 	for _, k := range row.Root {
 		c.Roots = append(c.Roots, RootKey{ID: k.ID, Holder: k.Holder})
 	}
-	for i, t := range v.charters {
+	for i, t := range charters {
 		if i > 0 && i <= n-maxRecordIDs {
 			c.Cut = []string{"records"}
 			continue
