@@ -90,6 +90,18 @@ func (id ID) String() string               { return hex.EncodeToString(id[:]) }
 func (id ID) IsZero() bool                 { return id == ID{} }
 func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
 
+// MarshalBinary is the digest itself.
+func (id ID) MarshalBinary() ([]byte, error) { return id[:], nil }
+
+// UnmarshalBinary takes the 32 bytes of a digest.
+func (id *ID) UnmarshalBinary(b []byte) error {
+	if len(b) != len(id) {
+		return fmt.Errorf("a record ID has %d bytes, not %d", len(id), len(b))
+	}
+	copy(id[:], b)
+	return nil
+}
+
 // UnmarshalText is [ParseID].
 func (id *ID) UnmarshalText(text []byte) error {
 	v, err := ParseID(string(text))

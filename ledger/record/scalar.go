@@ -2,6 +2,7 @@ package record
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"strconv"
 	"strings"
@@ -114,6 +115,25 @@ func (d *Date) UnmarshalText(text []byte) error {
 	v, err := ParseDate(string(text))
 	*d = v
 	return err
+}
+
+// MarshalBinary is four bytes, which sort as the dates do.
+func (d Date) MarshalBinary() ([]byte, error) {
+	return binary.BigEndian.AppendUint32(nil, uint32(d.ordinal())), nil
+}
+
+// UnmarshalBinary takes what MarshalBinary makes of the dates that [ParseDate] reads.
+func (d *Date) UnmarshalBinary(b []byte) error {
+	if len(b) != 4 {
+		return fmt.Errorf("a date has 4 bytes, not %d", len(b))
+	}
+	n := int(binary.BigEndian.Uint32(b))
+	v := Date{n >> 9, time.Month(n >> 5 & 15), n & 31}
+	if v.Year < 1000 || v.Year > 9999 || v.Month < 1 || v.Month > 12 || v.Day < 1 || v.Day > v.daysInMonth() {
+		return fmt.Errorf("%x is no day of the calendar", b)
+	}
+	*d = v
+	return nil
 }
 
 // Compare is −1, 0 or +1: d before, on or after other.

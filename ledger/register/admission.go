@@ -34,25 +34,10 @@ type judgment struct {
 	triedKey *record.Key // whose signature is asked about; nil but in MaySign
 	counted  uint64      // bit i: signature i counts
 
+	did          Delta     // what it changes on its thread, as far as later queries need it
 	state        State     // the thread after this record
 	keys         []*KeyRow // keys that it adds or revokes
 	replacedName string    // the name that it replaces, which becomes a former one; "" if none
-}
-
-// kindRules is the catalogue of rules 1: what each kind needs of the ledger's state.
-// What it needs of itself alone, the record package has seen to.
-var kindRules = map[record.Kind]func(*judgment) error{
-	record.KindCharter:          (*judgment).judgeCharter,
-	record.KindEnrolment:        (*judgment).judgeEnrolment,
-	record.KindStanding:         (*judgment).judgeStanding,
-	record.KindKeys:             (*judgment).judgeKeys,
-	record.KindDesignation:      (*judgment).judgeDesignation,
-	record.KindAmendment:        (*judgment).judgeAmendment,
-	record.KindSuspension:       (*judgment).judgeSuspension,
-	record.KindReinstatement:    (*judgment).judgeReinstatement,
-	record.KindRevocation:       (*judgment).judgeRevocation,
-	record.KindResponse:         (*judgment).judgeResponse,
-	record.KindCIPCertification: (*judgment).judgeCertification,
 }
 
 // judge applies what holds for every record, then the kind's own rules.
@@ -60,7 +45,7 @@ func (j *judgment) judge() error {
 	if err := j.checkUnsigned(); err != nil {
 		return err
 	}
-	return kindRules[j.st.Kind](j)
+	return kinds[j.st.Kind].judge(j)
 }
 
 // checkUnsigned applies RECORDS.md "Every record", "Dates" and "Threads": all rules
@@ -69,7 +54,7 @@ func (j *judgment) checkUnsigned() error {
 	if err := j.checkRulesAndLedger(); err != nil {
 		return err
 	}
-	if kindRules[j.st.Kind] == nil {
+	if kinds[j.st.Kind] == nil {
 		return record.Refuse(record.Unsupported, "kind %s at index %d: upgrade", j.st.Kind, j.index)
 	}
 	if err := j.checkTables(); err != nil {
@@ -103,7 +88,7 @@ func (j *judgment) checkRulesAndLedger() error {
 		}
 		j.charter = row
 	} else {
-		j.charter = j.draft.charter.State.(*CharterRow)
+		j.charter = j.draft.charter.charter()
 	}
 	if j.charter.Rules > RulesVersion {
 		return record.Refuse(record.Unsupported, "needs rules %d from index %d on: upgrade", j.charter.Rules, j.rulesSince())

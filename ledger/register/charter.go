@@ -50,8 +50,8 @@ func (c *CharterRow) prepare() (err error) {
 
 // judgeCharter: thresholds.root of the old root set and of the new, each new
 // root key signs, the origin never changes.
-func (j *judgment) judgeCharter() error {
-	c := j.st.Predicate.(*record.Charter)
+func (j *judgment) judgeCharter(c *record.Charter) error {
+	j.did.Periods, j.did.TimeZone = &c.Periods, c.TimeZone
 	next, err := newCharterRow(c)
 	if err != nil {
 		return err
@@ -339,6 +339,6 @@ func (r *Register) PolicyEpochAt(size uint64) (PolicyEpoch, error) {
 	if row == nil {
 		return PolicyEpoch{}, fmt.Errorf("no charter below size %d", size)
 	}
-	c := row.State.(*CharterRow)
+	c := row.charter()
 	return PolicyEpoch{row.Index, c.Origin, c.Policy}, nil
 }

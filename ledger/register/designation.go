@@ -10,8 +10,7 @@ import (
 
 // judgeDesignation: threshold designators; of a charter's list, importers too.
 // A thread has one life, but an imported entity may come back after delisted.
-func (j *judgment) judgeDesignation() error {
-	d := j.st.Predicate.(*record.Designation)
+func (j *judgment) judgeDesignation(d *record.Designation) error {
 	if err := j.checkDesignators(d.Source); err != nil {
 		return err
 	}
@@ -24,7 +23,7 @@ func (j *judgment) judgeDesignation() error {
 		return j.conflict("%s exists already: change it by an amendment; only an imported one that was delisted is designated again", j.st.Thread)
 	case j.head.isUnshown(): // that it was delisted is what is not shown
 	case j.head != nil:
-		old := j.head.State.(*DesignationRow)
+		old := j.head.designation()
 		if end := old.revocation(); end == nil || end.Cause != causeDelisted || !old.Imported() || d.Source == nil {
 			return j.conflict("%s exists already: change it by an amendment; only an imported one that was delisted is designated again", j.st.Thread)
 		}
@@ -51,7 +50,7 @@ func (j *judgment) judgeDesignation() error {
 		if err := j.checkResponseDue(*d.ResponseDue); err != nil {
 			return err
 		}
-		row.Opening = &DutyOpening{RecordRef: j.ref(), ResponseDue: d.ResponseDue}
+		row.Opening = j.opens(d.ResponseDue)
 	}
 	j.state = row
 	return nil
@@ -151,8 +150,7 @@ const amendmentExtension = "extension"
 
 // judgeAmendment applies RECORDS.md "Amendments": the change itself is the record
 // package's; here are the dates, which depend on the charter and on today.
-func (j *judgment) judgeAmendment() error {
-	a := j.st.Predicate.(*record.Amendment)
+func (j *judgment) judgeAmendment(a *record.Amendment) error {
 	row, err := j.openDesignation()
 	if err != nil || row == nil {
 		return err
@@ -192,13 +190,20 @@ func (j *judgment) openingAfter(row *DesignationRow, a *record.Amendment, due *r
 	old, step := row.Current.ResponseDue, j.ref()
 	switch {
 	case due != nil && (old == nil || a.ReopensDuty()):
-		return &DutyOpening{RecordRef: step, ResponseDue: due}
+		return j.opens(due)
 	case old != nil && (due == nil || *due != *old):
+		j.did.Moves, j.did.ResponseDue = true, due
 		moved := *row.Opening
 		moved.ResponseDue, moved.Moved = due, &step
 		return &moved
 	}
 	return row.Opening
+}
+
+// opens notes that the record opens or re-opens the duty to respond.
+func (j *judgment) opens(due *record.Date) *DutyOpening {
+	j.did.Opens, j.did.ResponseDue = true, due
+	return &DutyOpening{RecordRef: j.ref(), ResponseDue: due}
 }
 
 // maxDesignationBytes bounds a designation with all its amendments, in bytes of the payload
@@ -313,7 +318,7 @@ func (j *judgment) unrevokedDesignation() (*DesignationRow, error) {
 	if j.head.isUnshown() { // what is on a list's thread was imported: no other is admitted there
 		return nil, j.checkDesignators(j.charter.listOfThread(j.st.Thread))
 	}
-	row := j.head.State.(*DesignationRow)
+	row := j.head.designation()
 	if err := j.checkDesignators(row.Current.Source); err != nil {
 		return nil, err
 	}
@@ -336,8 +341,8 @@ func (j *judgment) openDesignation() (*DesignationRow, error) {
 }
 
 // judgeSuspension: announced or in force → suspended; not twice.
-func (j *judgment) judgeSuspension() error {
-	s := j.st.Predicate.(*record.Suspension)
+func (j *judgment) judgeSuspension(s *record.Suspension) error {
+	j.did.EffectiveOn, j.did.Until, j.did.Reason = &s.EffectiveOn, s.Until, s.Reason
 	row, err := j.openDesignation()
 	if err != nil {
 		return err
@@ -358,8 +363,8 @@ func (j *judgment) judgeSuspension() error {
 }
 
 // judgeReinstatement: suspended → the state that the dates give.
-func (j *judgment) judgeReinstatement() error {
-	s := j.st.Predicate.(*record.Reinstatement)
+func (j *judgment) judgeReinstatement(s *record.Reinstatement) error {
+	j.did.EffectiveOn, j.did.Until, j.did.Reason = &s.EffectiveOn, s.Until, s.Reason
 	row, err := j.openDesignation()
 	if err != nil {
 		return err
@@ -381,8 +386,8 @@ func (j *judgment) judgeReinstatement() error {
 }
 
 // judgeRevocation: final. effectiveOn is free, and shown as what it is.
-func (j *judgment) judgeRevocation() error {
-	r := j.st.Predicate.(*record.Revocation)
+func (j *judgment) judgeRevocation(r *record.Revocation) error {
+	j.did.EffectiveOn, j.did.Cause, j.did.Reason = &r.EffectiveOn, r.Cause, r.Reason
 	row, err := j.unrevokedDesignation()
 	if err != nil || row == nil {
 		return err

@@ -114,9 +114,13 @@ func (d *Draft) writeRows(j *judgment) error {
 		Index: j.index, ID: j.id, Kind: st.Kind, Thread: st.Thread, Issuer: st.Issuer,
 		IssuedAt: st.IssuedAt, Admitted: j.admitted, Follows: st.Follows, Subject: st.Subject.SHA256,
 	}
-	row := &ThreadRow{Thread: st.Thread, Index: rec.Index, ID: rec.ID, Kind: rec.Kind, Admitted: rec.Admitted, Delta: j.delta(), State: j.state}
+	row := &ThreadRow{Thread: st.Thread, Index: rec.Index, ID: rec.ID, Kind: rec.Kind, Admitted: rec.Admitted, Delta: j.did, State: j.state}
 	if j.head != nil {
 		row.Delta.Prior = j.head.LastTransition()
+	}
+	value, err := rec.encode()
+	if err != nil {
+		return err
 	}
 	did, state, err := row.encode()
 	if err != nil {
@@ -124,7 +128,7 @@ func (d *Draft) writeRows(j *judgment) error {
 	}
 	var index [8]byte
 	binary.BigEndian.PutUint64(index[:], rec.Index)
-	d.put(appendPlain(d.scratchKey(), tableRecord, index[:]), rec.encode())
+	d.put(appendPlain(d.scratchKey(), tableRecord, index[:]), value)
 	d.put(appendPlain(d.scratchKey(), tableID, rec.ID[:]), index[:])
 	d.put(appendVersion(d.scratchKey(), tableThread, row.Thread, row.Index), did)
 	if state != nil {
@@ -132,7 +136,7 @@ func (d *Draft) writeRows(j *judgment) error {
 	}
 	d.put(appendListed(d.scratchKey(), tableKind, string(rec.Kind), rec.Index), nil)
 	d.put(appendListed(d.scratchKey(), tableIssuer, rec.Issuer, rec.Index), nil)
-	if p, ok := row.State.(*PartyRow); ok && p.Enrolled.Index == rec.Index && p.HasRole(record.RoleProvider) {
+	if p := row.party(); p != nil && p.Enrolled.Index == rec.Index && p.HasRole(record.RoleProvider) {
 		d.put(appendVersion(d.scratchKey(), tableProvider, p.ID, rec.Index), nil)
 	}
 	for _, k := range j.keys {
@@ -149,7 +153,7 @@ func (d *Draft) writeRows(j *judgment) error {
 	d.threads[row.Thread] = row
 	d.records[rec.ID] = len(d.judged)
 	d.judged = append(d.judged, JudgedRecord{Record: rec, Before: j.head, After: row, Keys: j.keys})
-	if _, ok := row.State.(*CharterRow); ok {
+	if row.charter() != nil {
 		d.charter = row
 		if rec.Index == 0 {
 			d.ledger = rec.ID
@@ -235,7 +239,7 @@ func (d *Draft) partyRow(id string) (*PartyRow, error) {
 	case row == nil:
 		return nil, nil
 	}
-	return row.State.(*PartyRow), nil
+	return row.party(), nil
 }
 
 // Advance makes the draft part of the register, without sync: the log is what

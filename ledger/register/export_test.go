@@ -31,7 +31,7 @@ func (r *Register) EmptyCaches() {
 }
 
 // Kinds are those that the rules know.
-func Kinds() []record.Kind { return slices.Sorted(maps.Keys(kindRules)) }
+func Kinds() []record.Kind { return slices.Sorted(maps.Keys(kinds)) }
 
 // ListedKeys is how many keys the replay holds that the register does not have yet.
 func (p *Replayer) ListedKeys() int { return len(p.listed) }

@@ -57,7 +57,7 @@ func (d *Draft) writeIdentifiers(j *judgment, row *ThreadRow) error {
 // former name too, which no state lists.
 func (d *Draft) identifierUse(text string, byState IdentifierUse, row *ThreadRow) (IdentifierUse, error) {
 	scheme, rest, _ := strings.Cut(text, "\x1f")
-	if byState == IdentifierCurrent || byState == IdentifierAlias || scheme != SchemeName || row == nil || !row.hasFormerNames() {
+	if byState == IdentifierCurrent || byState == IdentifierAlias || scheme != SchemeName || row == nil || row.isUnshown() || !row.State.renamed() {
 		return max(byState, IdentifierGone), nil
 	}
 	key, _, _ := strings.Cut(rest, "\x1f")
@@ -68,54 +68,61 @@ func (d *Draft) identifierUse(text string, byState IdentifierUse, row *ThreadRow
 	return IdentifierFormer, nil
 }
 
-// hasFormerNames says whether the thread has former names.
-func (row *ThreadRow) hasFormerNames() bool {
-	switch s := row.State.(type) {
-	case *PartyRow:
-		return s.Renamed
-	case *DesignationRow:
-		return s.Renamed
+// identifiersOf are the identifiers by which a thread is found, but for its former names.
+func identifiersOf(row *ThreadRow) map[string]IdentifierUse {
+	if row.isUnshown() {
+		return nil
 	}
-	return false
+	return row.State.identifiers(row.Thread)
 }
 
-// identifiersOf are the identifiers by which a party or a designation is found, but for
-// its former names.
-func identifiersOf(row *ThreadRow) map[string]IdentifierUse {
-	ids := identifierSet{thread: row.Thread, uses: make(map[string]IdentifierUse)}
-	switch s := row.State.(type) {
-	case *PartyRow:
-		ids.add(SchemeLEI, s.LEI, IdentifierCurrent)
-		ids.addName(s.LegalName, IdentifierCurrent)
-	case *DesignationRow:
-		t := &s.Current.Target
-		ids.add(SchemeLEI, t.LEI, IdentifierCurrent)
-		ids.add(SchemeRegistration, t.RegistrationNumber, IdentifierCurrent)
-		for _, n := range t.ASN {
-			ids.add(SchemeASN, strconv.FormatInt(n, 10), IdentifierCurrent)
+func (p *PartyRow) identifiers(thread string) map[string]IdentifierUse {
+	ids := newIdentifierSet(thread)
+	ids.add(SchemeLEI, p.LEI, IdentifierCurrent)
+	ids.addName(p.LegalName, IdentifierCurrent)
+	return ids.uses
+}
+
+func (d *DesignationRow) identifiers(thread string) map[string]IdentifierUse {
+	ids, t := newIdentifierSet(thread), &d.Current.Target
+	ids.add(SchemeLEI, t.LEI, IdentifierCurrent)
+	ids.add(SchemeRegistration, t.RegistrationNumber, IdentifierCurrent)
+	for _, n := range t.ASN {
+		ids.add(SchemeASN, strconv.FormatInt(n, 10), IdentifierCurrent)
+	}
+	for _, d := range t.Domain {
+		ids.add(SchemeDomain, strings.ToLower(d), IdentifierCurrent)
+	}
+	ids.addName(t.Name, IdentifierCurrent)
+	for _, a := range t.Alias {
+		if a.Weak {
+			ids.addName(a.Name, IdentifierWeak)
+		} else {
+			ids.addName(a.Name, IdentifierAlias)
 		}
-		for _, d := range t.Domain {
-			ids.add(SchemeDomain, strings.ToLower(d), IdentifierCurrent)
-		}
-		ids.addName(t.Name, IdentifierCurrent)
-		for _, a := range t.Alias {
-			if a.Weak {
-				ids.addName(a.Name, IdentifierWeak)
-			} else {
-				ids.addName(a.Name, IdentifierAlias)
-			}
-		}
-	default:
-		return nil
 	}
 	return ids.uses
 }
+
+func (*CharterRow) identifiers(string) map[string]IdentifierUse       { return nil }
+func (*ResponseRow) identifiers(string) map[string]IdentifierUse      { return nil }
+func (*CertificationRow) identifiers(string) map[string]IdentifierUse { return nil }
+
+func (p *PartyRow) renamed() bool       { return p.Renamed }
+func (d *DesignationRow) renamed() bool { return d.Renamed }
+func (*CharterRow) renamed() bool       { return false }
+func (*ResponseRow) renamed() bool      { return false }
+func (*CertificationRow) renamed() bool { return false }
 
 // identifierSet gathers the uses of one thread; of two uses of one identifier, the
 // one added first stays, but a strong alias outdoes a weak one.
 type identifierSet struct {
 	thread string
 	uses   map[string]IdentifierUse
+}
+
+func newIdentifierSet(thread string) identifierSet {
+	return identifierSet{thread: thread, uses: make(map[string]IdentifierUse)}
 }
 
 func (ids identifierSet) add(scheme, value string, use IdentifierUse) {

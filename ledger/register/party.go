@@ -12,8 +12,7 @@ import (
 
 // judgeEnrolment: every listed key signs, and registrars (of the authority: root
 // keys). A later enrolment replaces what describes the party, and nothing else.
-func (j *judgment) judgeEnrolment() error {
-	e := j.st.Predicate.(*record.Enrolment)
+func (j *judgment) judgeEnrolment(e *record.Enrolment) error {
 	if j.head.isUnshown() {
 		return j.notShown("what stands on %s before it", j.st.Thread)
 	}
@@ -121,7 +120,7 @@ func (j *judgment) findSponsor(p *PartyRow) (sponsor string, err error) {
 // judgeReEnrolment: one officer key of the party, and registrars (of the
 // authority: root keys). Roles and keys stand as they are.
 func (j *judgment) judgeReEnrolment(e *record.Enrolment) error {
-	old := j.head.State.(*PartyRow)
+	old := j.head.party()
 	if err := j.checkStanding(old); err != nil {
 		return err
 	}
@@ -231,15 +230,14 @@ const (
 
 // judgeKeys adds and revokes a party's keys. Each added key signs; who else
 // signs depends on whose keys they are (RECORDS.md "Keys and who may sign").
-func (j *judgment) judgeKeys() error {
-	k := j.st.Predicate.(*record.Keys)
+func (j *judgment) judgeKeys(k *record.Keys) error {
 	if j.head == nil {
 		return invalid("/predicate/thread", "nobody was enrolled on %s", j.st.Thread)
 	}
 	if j.head.isUnshown() {
 		return j.judgeKeysUnshown()
 	}
-	p := *j.head.State.(*PartyRow)
+	p := *j.head.party()
 	if p.StandingOn(j.today) == StandingWithdrawn {
 		return record.Refuse(record.Forbidden, "%s is withdrawn: its keys change no more", p.ID)
 	}
@@ -406,6 +404,7 @@ func (j *judgment) revokeKeys(p *PartyRow, list []record.KeyRevocation) error {
 		revoked, at := *row, j.admitted
 		revoked.Revoked, revoked.RevokedAt, revoked.CompromisedSince = j.index, &at, r.CompromisedSince
 		j.keys = append(j.keys, &revoked)
+		j.did.Revoked = append(j.did.Revoked, r.KeyID)
 	}
 	p.Keys = slices.DeleteFunc(slices.Clone(p.Keys), func(k KeyRow) bool {
 		return slices.ContainsFunc(list, func(r record.KeyRevocation) bool { return r.KeyID == k.ID })
@@ -439,6 +438,7 @@ func (j *judgment) addKeys(p *PartyRow, pointer string, list []record.PartyKey, 
 			return err
 		}
 		p.Keys = append(p.Keys, row)
+		j.did.Added = append(j.did.Added, id)
 	}
 	p.Keys = slices.DeleteFunc(p.Keys, func(k KeyRow) bool { return k.NotAfter != nil && j.today.After(*k.NotAfter) })
 	if live := len(p.Keys); len(list) > 0 && live > maxLiveKeys {
@@ -523,7 +523,7 @@ func (j *judgment) checkStanding(p *PartyRow) error {
 	case StandingWithdrawn:
 		return record.Refuse(record.Forbidden, "%s is withdrawn: it signs nothing more", p.ID)
 	case StandingSuspended:
-		if j.st.Kind != record.KindResponse && j.st.Kind != record.KindKeys {
+		if !kinds[j.st.Kind].whileSuspended {
 			return record.Refuse(record.Forbidden, "%s is suspended: it signs only responses and keys until it is active again", p.ID)
 		}
 	}
@@ -532,15 +532,15 @@ func (j *judgment) checkStanding(p *PartyRow) error {
 
 // judgeStanding: active → suspended ⇄ active → withdrawn, by registrars; the
 // authority's by root keys.
-func (j *judgment) judgeStanding() error {
-	s := j.st.Predicate.(*record.Standing)
+func (j *judgment) judgeStanding(s *record.Standing) error {
+	j.did.Status, j.did.EffectiveOn, j.did.Reason = s.Status, &s.EffectiveOn, s.Reason
 	if j.head == nil {
 		return invalid("/predicate/thread", "nobody was enrolled on %s", j.st.Thread)
 	}
 	if j.head.isUnshown() {
 		return j.checkStandingSigners()
 	}
-	old := j.head.State.(*PartyRow)
+	old := j.head.party()
 	if j.st.Subject.SHA256 != old.Enrolment && j.st.Subject.SHA256 != old.Enrolled.ID {
 		return invalid("/subject/0/digest/sha256", "a standing is about the party's enrolment: %s", old.Enrolment)
 	}

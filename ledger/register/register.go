@@ -48,7 +48,7 @@ const (
 	RulesVersion = 1
 	// FormatVersion is the register's own format number: another one on disk means
 	// delete and replay. The tables of rules1 are part of it.
-	FormatVersion = 4
+	FormatVersion = 5
 )
 
 // Options of a register. The zero value is ready for use.

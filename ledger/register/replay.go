@@ -167,11 +167,6 @@ func (p *Replayer) forEachParallel(ctx context.Context, b *VerifiedBatch, f func
 	return nil
 }
 
-// keyListingKinds are the kinds in whose records keys are listed.
-var keyListingKinds = [][]byte{
-	[]byte(record.KindCharter.PredicateType()), []byte(record.KindEnrolment.PredicateType()), []byte(record.KindKeys.PredicateType()),
-}
-
 // addListedKeys remembers the keys that a record lists.
 func (p *Replayer) addListedKeys(index uint64, payload []byte) error {
 	if !mayListKeys(payload) {
@@ -194,8 +189,8 @@ func (p *Replayer) addListedKeys(index uint64, payload []byte) error {
 // mayListKeys spares parsing most payloads twice. Only an escape could hide the
 // name of the kind.
 func mayListKeys(payload []byte) bool {
-	for _, kind := range keyListingKinds {
-		if bytes.Contains(payload, kind) {
+	for name, k := range kinds {
+		if k.listsKeys && bytes.Contains(payload, []byte(name.PredicateType())) {
 			return true
 		}
 	}
@@ -273,8 +268,8 @@ func attributeToEntry(index uint64, err error) error {
 func (d *Draft) explainFault(fault *EntryError) error {
 	var refusal *record.Refusal
 	switch c := d.charter; {
-	case c != nil && c.State.(*CharterRow).Rules > RulesVersion:
-		return &EntryError{fault.Index, newerRulesError(fault.Index, c.State.(*CharterRow).Rules, c.Index+1)}
+	case c != nil && c.charter().Rules > RulesVersion:
+		return &EntryError{fault.Index, newerRulesError(fault.Index, c.charter().Rules, c.Index+1)}
 	case errors.As(fault.Err, &refusal) && refusal.Class == record.Unsupported:
 		return &EntryError{fault.Index, &UpgradeError{Index: fault.Index, Detail: fmt.Sprintf("at index %d, %s", fault.Index, refusal.Detail)}}
 	}

@@ -23,8 +23,7 @@ func (j *judgment) issuingProvider() (*PartyRow, error) {
 // judgeResponse: an officer or automation key of a provider. The subject is the
 // record of the designation's thread that was seen; an older one is admitted,
 // and meets no duty.
-func (j *judgment) judgeResponse() error {
-	r := j.st.Predicate.(*record.Response)
+func (j *judgment) judgeResponse(r *record.Response) error {
 	p, err := j.issuingProvider()
 	if err != nil {
 		return err
@@ -47,7 +46,8 @@ func (j *judgment) judgeResponse() error {
 	if err != nil {
 		return err
 	}
-	current := &head.State.(*DesignationRow).Current
+	designation := head.designation()
+	current := &designation.Current
 	if r.WindDownBy != nil {
 		if err := j.checkWindDownBy(*r.WindDownBy, current.EffectiveFrom); err != nil {
 			return err
@@ -60,12 +60,25 @@ func (j *judgment) judgeResponse() error {
 	}
 	answer := &ResponseRow{Status: r.Status, WindDownBy: r.WindDownBy, About: about}
 	var before Answers
-	if j.head != nil {
-		before = j.head.State.(*ResponseRow).Answers
+	if last := stateOf[*ResponseRow](j.head); last != nil {
+		before = last.Answers
 	}
-	answer.Answers = before.With(answer, j.index, head.State.(*DesignationRow))
-	j.state = answer
+	answer.Answers = before.With(answer, j.index, designation)
+	j.setAnswer(answer)
 	return nil
+}
+
+// setAnswer sets what the response comes to. Its record says it all.
+func (j *judgment) setAnswer(r *ResponseRow) {
+	j.state = r
+	j.did.Status, j.did.About, j.did.WindDownBy, j.did.Answers = r.Status, &r.About, r.WindDownBy, &r.Answers
+}
+
+func responseFromDelta(d *Delta) State {
+	if d.About == nil || d.Answers == nil {
+		return nil
+	}
+	return &ResponseRow{Status: d.Status, WindDownBy: d.WindDownBy, About: *d.About, Answers: *d.Answers}
 }
 
 // checkWindDownBy: no earlier than today, and no later than the day on which the
@@ -112,7 +125,7 @@ func (j *judgment) judgeResponseUnshown(name string, r *record.Response) error {
 	if len(r.Conditions) > 0 {
 		j.addUnchecked("that %s has the conditions which it names", thread)
 	}
-	j.state = &ResponseRow{Status: r.Status, WindDownBy: r.WindDownBy, About: seen.Index}
+	j.setAnswer(&ResponseRow{Status: r.Status, WindDownBy: r.WindDownBy, About: seen.Index})
 	return nil
 }
 
@@ -134,8 +147,7 @@ func (j *judgment) subjectIndex(head *ThreadRow) (uint64, error) {
 
 // judgeCertification: a provider's officer, for days that are over or today;
 // `initial` is the first on the thread.
-func (j *judgment) judgeCertification() error {
-	c := j.st.Predicate.(*record.CIPCertification)
+func (j *judgment) judgeCertification(c *record.CIPCertification) error {
 	p, err := j.issuingProvider()
 	if err != nil {
 		return err
@@ -153,7 +165,15 @@ func (j *judgment) judgeCertification() error {
 		return invalid("/predicate/initial", "%s has certified before, by record %s: this is not the initial one", p.ID, j.head.ID)
 	}
 	j.state = &CertificationRow{PeriodFrom: c.PeriodFrom, PeriodUntil: c.PeriodUntil}
+	j.did.PeriodFrom, j.did.PeriodUntil = &c.PeriodFrom, &c.PeriodUntil
 	return nil
+}
+
+func certificationFromDelta(d *Delta) State {
+	if d.PeriodFrom == nil || d.PeriodUntil == nil {
+		return nil
+	}
+	return &CertificationRow{PeriodFrom: *d.PeriodFrom, PeriodUntil: *d.PeriodUntil}
 }
 
 // Statuses of a response (RECORDS.md "Kinds").

@@ -1,12 +1,7 @@
 package register
 
 import (
-	"bytes"
-	"encoding/binary"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -49,20 +44,40 @@ func (row *ThreadRow) Ref() RecordRef { return RecordRef{row.Index, row.ID, row.
 // State is *CharterRow, *PartyRow, *DesignationRow, *ResponseRow or
 // *CertificationRow, by the thread's first segment. Each is bounded, whatever came
 // before it on the thread.
-type State interface{ state() }
+type State interface {
+	// prepare computes what the row does not store, once for all who read it.
+	prepare() error
+	// identifiers are those by which the thread is found, but for its former names;
+	// renamed says whether it has any of those.
+	identifiers(thread string) map[string]IdentifierUse
+	renamed() bool
+}
+
+// charter, party and designation are the state of a thread of that family: nil for
+// another's, and where a sparse replay was not shown it.
+func (row *ThreadRow) charter() *CharterRow         { return stateOf[*CharterRow](row) }
+func (row *ThreadRow) party() *PartyRow             { return stateOf[*PartyRow](row) }
+func (row *ThreadRow) designation() *DesignationRow { return stateOf[*DesignationRow](row) }
+
+func stateOf[S State](row *ThreadRow) (s S) {
+	if row != nil {
+		s, _ = row.State.(S)
+	}
+	return s
+}
 
 // CharterRow is the state of the thread "charter".
 type CharterRow struct {
-	record.Charter
-	Root       []RootKeyRow
-	PolicyKeys []string `json:",omitempty"` // keyids of the Ed25519 keys that the policy names
-	zone       *time.Location
+	record.Charter `cbor:"1,keyasint"`
+	Root           []RootKeyRow `cbor:"2,keyasint"`
+	PolicyKeys     []string     `cbor:"3,keyasint,omitempty"` // keyids of the Ed25519 keys that the policy names
+	zone           *time.Location
 }
 
 // RootKeyRow is one root key of a charter.
 type RootKeyRow struct {
-	ID     string // "SHA256:…"
-	Holder string
+	ID     string `cbor:"1,keyasint"` // "SHA256:…"
+	Holder string `cbor:"2,keyasint"`
 	key    *record.Key
 }
 
@@ -70,56 +85,56 @@ type RootKeyRow struct {
 // and its standing on each day from this record on. All keys that it ever had, and
 // all steps of its standing, are in the thread's history.
 type PartyRow struct {
-	ID        string
-	LegalName string
-	Country   string
-	LEI       string `json:",omitempty"`
-	Website   string `json:",omitempty"`
-	Contact   string `json:",omitempty"`
-	Roles     []record.Role
-	Enrolled  RecordRef        // the record that enrolled it
-	Enrolment record.ID        // the newest enrolment on the thread
-	Sponsor   string           `json:",omitempty"` // provider that signed instead of a registrar
-	Keys      []KeyRow         // neither revoked nor, when this was written, past notAfter: at most maxLiveKeys
-	KeysYear  int              `json:",omitempty"` // civil year in which the party last added keys itself
-	KeysAdded int              `json:",omitempty"` // how many in that year
-	Ahead     []StandingChange `json:",omitempty"` // in force at this record, then announced, by effectiveOn: at most 1 + maxAnnounced
-	Renamed   bool             `json:",omitempty"` // it has former names
+	ID        string           `cbor:"1,keyasint"`
+	LegalName string           `cbor:"2,keyasint"`
+	Country   string           `cbor:"3,keyasint"`
+	LEI       string           `cbor:"4,keyasint,omitempty"`
+	Website   string           `cbor:"5,keyasint,omitempty"`
+	Contact   string           `cbor:"6,keyasint,omitempty"`
+	Roles     []record.Role    `cbor:"7,keyasint"`
+	Enrolled  RecordRef        `cbor:"8,keyasint"`            // the record that enrolled it
+	Enrolment record.ID        `cbor:"9,keyasint"`            // the newest enrolment on the thread
+	Sponsor   string           `cbor:"10,keyasint,omitempty"` // provider that signed instead of a registrar
+	Keys      []KeyRow         `cbor:"11,keyasint"`           // neither revoked nor, when this was written, past notAfter: at most maxLiveKeys
+	KeysYear  int              `cbor:"12,keyasint,omitempty"` // civil year in which the party last added keys itself
+	KeysAdded int              `cbor:"13,keyasint,omitempty"` // how many in that year
+	Ahead     []StandingChange `cbor:"14,keyasint,omitempty"` // in force at this record, then announced, by effectiveOn: at most 1 + maxAnnounced
+	Renamed   bool             `cbor:"15,keyasint,omitempty"` // it has former names
 }
 
 // RecordRef names a record: its index, its ID and when it was admitted.
 type RecordRef struct {
-	Index    uint64
-	ID       record.ID
-	Admitted time.Time
+	Index    uint64    `cbor:"1,keyasint"`
+	ID       record.ID `cbor:"2,keyasint"`
+	Admitted time.Time `cbor:"3,keyasint"`
 }
 
 // StandingChange is one change of a party's standing.
 type StandingChange struct {
-	RecordRef
-	Status      string // suspended, active, withdrawn
-	EffectiveOn record.Date
-	Reason      string `json:",omitempty"` // in the history alone
+	RecordRef   `cbor:"1,keyasint"`
+	Status      string      `cbor:"2,keyasint"` // suspended, active, withdrawn
+	EffectiveOn record.Date `cbor:"3,keyasint"`
+	Reason      string      `cbor:"4,keyasint,omitempty"` // in the history alone
 }
 
 // KeyRow is one key, of whatever owner. A log's or witness's has an owner and nothing
 // else, a root key no use.
 type KeyRow struct {
-	ID          string               // "SHA256:…"
-	Owner       string               // "charter" (a root key), "party/P", or "policy" (a log or witness key)
-	PEM         record.PEM           `json:",omitempty"`
-	Use         record.KeyUse        `json:",omitempty"`
-	Holder      string               `json:",omitempty"`
-	Functions   []record.KeyFunction `json:",omitempty"`
-	NotAfter    *record.Date         `json:",omitempty"`
-	Added       uint64               // index of the record that added it: it signs from the next
-	AddedAt     time.Time
-	ByRegistrar bool       `json:",omitempty"` // added by the registrar alone
-	UsableFrom  *time.Time `json:",omitempty"` // ByRegistrar: entries admitted earlier do not count it
-	Revoked     uint64     `json:",omitempty"` // index of the revoking record, 0 if live: it signs no more from the next
-	RevokedAt   *time.Time `json:",omitempty"`
+	ID          string               `cbor:"1,keyasint"` // "SHA256:…"
+	Owner       string               `cbor:"2,keyasint"` // "charter" (a root key), "party/P", or "policy" (a log or witness key)
+	PEM         record.PEM           `cbor:"3,keyasint,omitempty"`
+	Use         record.KeyUse        `cbor:"4,keyasint,omitempty"`
+	Holder      string               `cbor:"5,keyasint,omitempty"`
+	Functions   []record.KeyFunction `cbor:"6,keyasint,omitempty"`
+	NotAfter    *record.Date         `cbor:"7,keyasint,omitempty"`
+	Added       uint64               `cbor:"8,keyasint"` // index of the record that added it: it signs from the next
+	AddedAt     time.Time            `cbor:"9,keyasint"`
+	ByRegistrar bool                 `cbor:"10,keyasint,omitempty"` // added by the registrar alone
+	UsableFrom  *time.Time           `cbor:"11,keyasint,omitempty"` // ByRegistrar: entries admitted earlier do not count it
+	Revoked     uint64               `cbor:"12,keyasint,omitempty"` // index of the revoking record, 0 if live: it signs no more from the next
+	RevokedAt   *time.Time           `cbor:"13,keyasint,omitempty"`
 	// CompromisedSince is the party's claim, shown and nothing else.
-	CompromisedSince *record.Instant `json:",omitempty"`
+	CompromisedSince *record.Instant `cbor:"14,keyasint,omitempty"`
 	key              *record.Key     // parsed in a party's row, else when asked for
 }
 
@@ -128,13 +143,13 @@ type KeyRow struct {
 // Opened.Index is then the life before). All that opened its duty to respond, and all
 // its events, are in the thread's history.
 type DesignationRow struct {
-	Current record.Designation // with every amendment so far
-	Opened  RecordRef          // the designation record of this life
-	Opening *DutyOpening       `json:",omitempty"` // what opened or re-opened the duty to respond last
-	Ahead   []LifecycleEvent   `json:",omitempty"` // suspensions and reinstatements that decide a day from this record on, oldest first: at most maxAnnounced
-	Revoked *LifecycleEvent    `json:",omitempty"`
-	Amended *RecordRef         `json:",omitempty"` // the newest amendment
-	Renamed bool               `json:",omitempty"` // it has former names; imported ones only
+	Current record.Designation `cbor:"1,keyasint"`           // with every amendment so far
+	Opened  RecordRef          `cbor:"2,keyasint"`           // the designation record of this life
+	Opening *DutyOpening       `cbor:"3,keyasint,omitempty"` // what opened or re-opened the duty to respond last
+	Ahead   []LifecycleEvent   `cbor:"4,keyasint,omitempty"` // suspensions and reinstatements that decide a day from this record on, oldest first: at most maxAnnounced
+	Revoked *LifecycleEvent    `cbor:"5,keyasint,omitempty"`
+	Amended *RecordRef         `cbor:"6,keyasint,omitempty"` // the newest amendment
+	Renamed bool               `cbor:"7,keyasint,omitempty"` // it has former names; imported ones only
 }
 
 // Imported says whether the designation came from a published list.
@@ -142,19 +157,19 @@ func (d *DesignationRow) Imported() bool { return d.Current.Source != nil }
 
 // DutyOpening is a record that opened or re-opened the duty to respond.
 type DutyOpening struct {
-	RecordRef
-	ResponseDue *record.Date `json:",omitempty"` // as amended before the next opening; nil: taken back
-	Moved       *RecordRef   `json:",omitempty"` // the amendment that moved that day or took it back
+	RecordRef   `cbor:"1,keyasint"`
+	ResponseDue *record.Date `cbor:"2,keyasint,omitempty"` // as amended before the next opening; nil: taken back
+	Moved       *RecordRef   `cbor:"3,keyasint,omitempty"` // the amendment that moved that day or took it back
 }
 
 // LifecycleEvent is one step of a designation's life after it was opened.
 type LifecycleEvent struct {
-	RecordRef
-	Kind        record.Kind // suspension, reinstatement, revocation
-	EffectiveOn record.Date
-	Until       *record.Date `json:",omitempty"`
-	Cause       string       `json:",omitempty"` // of a revocation
-	Reason      string       `json:",omitempty"` // in the history alone
+	RecordRef   `cbor:"1,keyasint"`
+	Kind        record.Kind  `cbor:"2,keyasint"` // suspension, reinstatement, revocation
+	EffectiveOn record.Date  `cbor:"3,keyasint"`
+	Until       *record.Date `cbor:"4,keyasint,omitempty"`
+	Cause       string       `cbor:"5,keyasint,omitempty"` // of a revocation
+	Reason      string       `cbor:"6,keyasint,omitempty"` // in the history alone
 }
 
 // ResponseRow is what later queries need of a response on a thread response/D/P. The
@@ -171,30 +186,25 @@ type ResponseRow struct {
 // then, and the few that it names: bounded, however many there are. An index of 0 is
 // none's.
 type Answers struct {
-	Life uint64 // of the record that opened the designation's life
+	Life uint64 `cbor:"1,keyasint"` // of the record that opened the designation's life
 
 	// Asked is the newest record that any of them is about, where that is older than what
 	// asked last when it came, and else what asked last; First is the first that is about it.
 	// Before is the same of those before the First.
-	Asked, First uint64
-	Before       uint64 `json:",omitempty"`
+	Asked  uint64 `cbor:"2,keyasint"`
+	First  uint64 `cbor:"3,keyasint"`
+	Before uint64 `cbor:"4,keyasint,omitempty"`
 
-	Began    uint64       `json:",omitempty"` // what is to be concluded; the first that began it
-	Promised uint64       `json:",omitempty"` // the one that names the earliest day
-	By       *record.Date `json:",omitempty"` // that day
-	Met      uint64       `json:",omitempty"` // the one that concluded it
+	Began    uint64       `cbor:"5,keyasint,omitempty"` // what is to be concluded; the first that began it
+	Promised uint64       `cbor:"6,keyasint,omitempty"` // the one that names the earliest day
+	By       *record.Date `cbor:"7,keyasint,omitempty"` // that day
+	Met      uint64       `cbor:"8,keyasint,omitempty"` // the one that concluded it
 }
 
 // CertificationRow is the same of the newest certification on a thread cip/P.
 type CertificationRow struct {
 	PeriodFrom, PeriodUntil record.Date
 }
-
-func (*CharterRow) state()       {}
-func (*PartyRow) state()         {}
-func (*DesignationRow) state()   {}
-func (*ResponseRow) state()      {}
-func (*CertificationRow) state() {}
 
 // IdentifierUse says in which way a thread uses an identifier.
 type IdentifierUse byte
@@ -216,64 +226,73 @@ const (
 	SchemeName         = "name" // keyed by rules1.NameKey
 )
 
-// ErrDamaged is a register that this binary cannot read: rows that this code did not
-// write, a file that is damaged, another format or other rules. Replaying brings it back.
-var ErrDamaged = errors.New("the register is damaged")
+// recordValue is the value of a record's row; its key has the index.
+type recordValue struct {
+	_                  struct{} `cbor:",toarray"`
+	ID                 []byte
+	Follows            []byte // empty of a record that follows none
+	Subject            []byte
+	IssuedAt, Admitted int64 // milliseconds of Unix time
+	Kind               record.Kind
+	Issuer             string
+	Thread             string
+}
 
-// millis is the resolution of every time in the register.
-func millis(t time.Time) uint64 { return uint64(t.UnixMilli()) }
-
-func fromMillis(ms uint64) time.Time { return time.UnixMilli(int64(ms)).UTC() }
-
-func (row *RecordRow) encode() []byte {
-	b := make([]byte, 0, 3*32+16+3+len(row.Kind)+len(row.Thread)+len(row.Issuer))
-	b = append(b, row.ID[:]...)
-	b = append(b, row.Follows[:]...)
-	b = append(b, row.Subject[:]...)
-	b = binary.BigEndian.AppendUint64(b, millis(row.IssuedAt))
-	b = binary.BigEndian.AppendUint64(b, millis(row.Admitted))
-	for _, s := range []string{string(row.Kind), row.Issuer, row.Thread} {
-		b = append(append(b, byte(len(s))), s...) // a thread has at most 200 bytes
+func (row *RecordRow) encode() ([]byte, error) {
+	v := recordValue{
+		ID: row.ID[:], Subject: row.Subject[:], IssuedAt: row.IssuedAt.UnixMilli(), Admitted: row.Admitted.UnixMilli(),
+		Kind: row.Kind, Issuer: row.Issuer, Thread: row.Thread,
 	}
-	return b
+	if !row.Follows.IsZero() {
+		v.Follows = row.Follows[:]
+	}
+	b, err := encodeRow(&v)
+	if err != nil {
+		return nil, fmt.Errorf("encoding record %d: %w", row.Index, err)
+	}
+	return b, nil
 }
 
 func decodeRecordRow(index uint64, b []byte) (RecordRow, error) {
+	var v recordValue
 	row := RecordRow{Index: index}
-	if len(b) < 3*32+16 {
-		return row, fmt.Errorf("record row %d has %d bytes: %w", index, len(b), ErrDamaged)
+	err := decodeRow(b, &v)
+	if err == nil && (len(v.ID) != len(row.ID) || len(v.Follows) != 0 && len(v.Follows) != len(row.Follows) || len(v.Subject) != len(row.Subject)) {
+		err = fmt.Errorf("digests of %d, %d and %d bytes: %w", len(v.ID), len(v.Follows), len(v.Subject), ErrDamaged)
 	}
-	copy(row.ID[:], b)
-	copy(row.Follows[:], b[32:])
-	copy(row.Subject[:], b[64:])
-	row.IssuedAt = fromMillis(binary.BigEndian.Uint64(b[96:]))
-	row.Admitted = fromMillis(binary.BigEndian.Uint64(b[104:]))
-	b = b[112:]
-	var text [3]string
-	for i := range text {
-		if len(b) == 0 || len(b) < 1+int(b[0]) {
-			return row, fmt.Errorf("record row %d is cut short: %w", index, ErrDamaged)
-		}
-		text[i], b = string(b[1:1+b[0]]), b[1+b[0]:]
+	if err != nil {
+		return row, fmt.Errorf("record row %d: %w", index, err)
 	}
-	row.Kind, row.Issuer, row.Thread = record.Kind(text[0]), text[1], text[2]
+	copy(row.ID[:], v.ID)
+	copy(row.Follows[:], v.Follows)
+	copy(row.Subject[:], v.Subject)
+	row.IssuedAt, row.Admitted = fromMillis(v.IssuedAt), fromMillis(v.Admitted)
+	row.Kind, row.Issuer, row.Thread = v.Kind, v.Issuer, v.Thread
 	return row, nil
+}
+
+// fromMillis is an instant by its milliseconds of Unix time, the resolution of every time
+// in the register.
+func fromMillis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+
+// versionValue is the value of the row that says what a record did to its thread.
+type versionValue struct {
+	_        struct{} `cbor:",toarray"`
+	ID       []byte
+	Admitted int64 // milliseconds of Unix time
+	Kind     record.Kind
+	Delta    Delta
 }
 
 // encode gives the two rows of a version: what the record did, and the state after it,
 // which is nil where the first says it all.
 func (row *ThreadRow) encode() (did, state []byte, err error) {
-	what, err := encodeJSON(row.Delta)
+	did, err = encodeRow(&versionValue{ID: row.ID[:], Admitted: row.Admitted.UnixMilli(), Kind: row.Kind, Delta: row.Delta})
 	if err != nil {
 		return nil, nil, fmt.Errorf("encoding what a record did to %s: %w", row.Thread, err)
 	}
-	did = make([]byte, 0, rowHeaderLen+len(row.Kind)+len(what))
-	did = append(did, row.ID[:]...)
-	did = binary.BigEndian.AppendUint64(did, millis(row.Admitted))
-	did = append(append(did, byte(len(row.Kind))), row.Kind...)
-	did = append(did, what...)
-	if newState(row.Thread) != nil && !row.isUnshown() {
-		if state, err = encodeJSON(row.State); err != nil {
+	if kinds[row.Kind].newState != nil && !row.isUnshown() {
+		if state, err = encodeRow(row.State); err != nil {
 			return nil, nil, fmt.Errorf("encoding the state of %s: %w", row.Thread, err)
 		}
 	}
@@ -281,69 +300,45 @@ func (row *ThreadRow) encode() (did, state []byte, err error) {
 	return did, state, nil
 }
 
-// encodeJSON is [json.Marshal] without its escapes for HTML, which would make some texts
-// six times as long as a payload has them.
-func encodeJSON(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	err := e.Encode(v)
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
-}
-
-// rowHeaderLen is a step's record ID, admission time, and the length of its kind.
-const rowHeaderLen = 32 + 8 + 1
-
 // decodeThreadRow reads what one record did: a version without its state.
 func decodeThreadRow(thread string, index uint64, b []byte) (*ThreadRow, error) {
-	if len(b) < rowHeaderLen || len(b) < rowHeaderLen+int(b[rowHeaderLen-1]) {
-		return nil, fmt.Errorf("row of %s at %d is cut short: %w", thread, index, ErrDamaged)
+	var v versionValue
+	err := decodeRow(b, &v)
+	if err == nil && (len(v.ID) != len(record.ID{}) || kinds[v.Kind] == nil) {
+		err = fmt.Errorf("record %x of kind %q: %w", v.ID, v.Kind, ErrDamaged)
 	}
-	row := &ThreadRow{Thread: thread, Index: index, bytes: len(b)}
-	copy(row.ID[:], b)
-	row.Admitted = fromMillis(binary.BigEndian.Uint64(b[32:]))
-	kind, what := b[rowHeaderLen:rowHeaderLen+int(b[rowHeaderLen-1])], b[rowHeaderLen+int(b[rowHeaderLen-1]):]
-	row.Kind = record.Kind(kind)
-	if err := json.Unmarshal(what, &row.Delta); err != nil {
-		return nil, fmt.Errorf("row of %s at %d: %w: %w", thread, index, ErrDamaged, err)
+	if err != nil {
+		return nil, fmt.Errorf("row of %s at %d: %w", thread, index, err)
 	}
+	row := &ThreadRow{Thread: thread, Index: index, Kind: v.Kind, Admitted: fromMillis(v.Admitted), Delta: v.Delta, bytes: len(b)}
+	copy(row.ID[:], v.ID)
 	return row, nil
-}
-
-// newState is an empty state of those threads whose state is a row of its own; nil for
-// others.
-func newState(thread string) State {
-	switch segment, _, _ := strings.Cut(thread, "/"); segment {
-	case "charter":
-		return new(CharterRow)
-	case "party":
-		return new(PartyRow)
-	case "designation":
-		return new(DesignationRow)
-	}
-	return nil
 }
 
 // decodeState completes a version with its state; b is nil for threads that have no such
 // row.
 func (row *ThreadRow) decodeState(b []byte) error {
-	if row.State = newState(row.Thread); row.State == nil {
-		return row.stateFromDelta()
+	kind := kinds[row.Kind]
+	if kind.newState == nil {
+		if row.State = kind.stateFromDelta(&row.Delta); row.State == nil {
+			return fmt.Errorf("row of %s at %d: what the %s says is missing: %w", row.Thread, row.Index, row.Kind, ErrDamaged)
+		}
+		return nil
 	}
-	row.bytes += len(b)
-	if err := json.Unmarshal(b, row.State); err != nil {
+	state := kind.newState()
+	if err := decodeRow(b, state); err != nil {
+		return fmt.Errorf("state of %s at %d: %w", row.Thread, row.Index, err)
+	}
+	if err := state.prepare(); err != nil {
 		return fmt.Errorf("state of %s at %d: %w: %w", row.Thread, row.Index, ErrDamaged, err)
 	}
-	if s, ok := row.State.(interface{ prepare() error }); ok {
-		if err := s.prepare(); err != nil {
-			return fmt.Errorf("state of %s at %d: %w: %w", row.Thread, row.Index, ErrDamaged, err)
-		}
-	}
+	row.State = state
+	row.bytes += len(b)
 	return nil
 }
 
 func (k *KeyRow) encode() ([]byte, error) {
-	b, err := encodeJSON(k)
+	b, err := encodeRow(k)
 	if err != nil {
 		return nil, fmt.Errorf("encoding key %s: %w", k.ID, err)
 	}
@@ -352,8 +347,8 @@ func (k *KeyRow) encode() ([]byte, error) {
 
 func decodeKeyRow(b []byte) (*KeyRow, error) {
 	k := new(KeyRow)
-	if err := json.Unmarshal(b, k); err != nil {
-		return nil, fmt.Errorf("key row: %w: %w", ErrDamaged, err)
+	if err := decodeRow(b, k); err != nil {
+		return nil, fmt.Errorf("key row: %w", err)
 	}
 	return k, nil
 }
@@ -362,30 +357,30 @@ func decodeKeyRow(b []byte) (*KeyRow, error) {
 // kind says which fields are set. A thread's history is one such row a record, whose
 // size is bounded by the record and not by the thread.
 type Delta struct {
-	EffectiveOn *record.Date `json:",omitempty"` // standing, suspension, reinstatement, revocation
-	Until       *record.Date `json:",omitempty"` // suspension, reinstatement
-	Status      string       `json:",omitempty"` // standing, response
-	Cause       string       `json:",omitempty"` // revocation
-	Reason      string       `json:",omitempty"`
+	EffectiveOn *record.Date `cbor:"1,keyasint,omitempty"` // standing, suspension, reinstatement, revocation
+	Until       *record.Date `cbor:"2,keyasint,omitempty"` // suspension, reinstatement
+	Status      string       `cbor:"3,keyasint,omitempty"` // standing, response
+	Cause       string       `cbor:"4,keyasint,omitempty"` // revocation
+	Reason      string       `cbor:"5,keyasint,omitempty"`
 
-	Opens       bool         `json:",omitempty"` // designation, amendment: it opened or re-opened the duty to respond
-	Moves       bool         `json:",omitempty"` // amendment: it moved or took back the day by which to respond
-	ResponseDue *record.Date `json:",omitempty"` // where it opens or moves: that day from then on
+	Opens       bool         `cbor:"6,keyasint,omitempty"` // designation, amendment: it opened or re-opened the duty to respond
+	Moves       bool         `cbor:"7,keyasint,omitempty"` // amendment: it moved or took back the day by which to respond
+	ResponseDue *record.Date `cbor:"8,keyasint,omitempty"` // where it opens or moves: that day from then on
 
-	Added   []string `json:",omitempty"` // enrolment, keys: key IDs
-	Revoked []string `json:",omitempty"`
+	Added   []string `cbor:"9,keyasint,omitempty"` // enrolment, keys: key IDs
+	Revoked []string `cbor:"10,keyasint,omitempty"`
 
-	About      *uint64      `json:",omitempty"` // response
-	WindDownBy *record.Date `json:",omitempty"`
-	Answers    *Answers     `json:",omitempty"` // bounded, unlike all those that it sums up
+	About      *uint64      `cbor:"11,keyasint,omitempty"` // response
+	WindDownBy *record.Date `cbor:"12,keyasint,omitempty"`
+	Answers    *Answers     `cbor:"13,keyasint,omitempty"` // bounded, unlike all those that it sums up
 
-	PeriodFrom  *record.Date `json:",omitempty"` // cip-certification
-	PeriodUntil *record.Date `json:",omitempty"`
+	PeriodFrom  *record.Date `cbor:"14,keyasint,omitempty"` // cip-certification
+	PeriodUntil *record.Date `cbor:"15,keyasint,omitempty"`
 
-	Periods  *record.Periods `json:",omitempty"` // charter
-	TimeZone string          `json:",omitempty"`
+	Periods  *record.Periods `cbor:"16,keyasint,omitempty"` // charter
+	TimeZone string          `cbor:"17,keyasint,omitempty"`
 
-	Prior *uint64 `json:",omitempty"` // index of the newest record below this one that was a transition
+	Prior *uint64 `cbor:"18,keyasint,omitempty"` // index of the newest record below this one that was a transition
 }
 
 // isTransition reports whether the record changed a duty, a standing or a status. Most
@@ -403,70 +398,13 @@ func (row *ThreadRow) LastTransition() *uint64 {
 	return row.Delta.Prior
 }
 
-// delta tells what the record does, once it is judged.
-func (j *judgment) delta() (did Delta) {
-	switch p := j.st.Predicate.(type) {
-	case *record.Charter:
-		did.Periods, did.TimeZone = &p.Periods, p.TimeZone
-	case *record.Standing:
-		did.Status, did.EffectiveOn, did.Reason = p.Status, &p.EffectiveOn, p.Reason
-	case *record.Suspension:
-		did.EffectiveOn, did.Until, did.Reason = &p.EffectiveOn, p.Until, p.Reason
-	case *record.Reinstatement:
-		did.EffectiveOn, did.Until, did.Reason = &p.EffectiveOn, p.Until, p.Reason
-	case *record.Revocation:
-		did.EffectiveOn, did.Cause, did.Reason = &p.EffectiveOn, p.Cause, p.Reason
-	}
-	switch s := j.state.(type) {
-	case *DesignationRow:
-		if o := s.Opening; o != nil {
-			did.Opens, did.Moves = o.Index == j.index, o.Moved != nil && o.Moved.Index == j.index
-			if did.Opens || did.Moves {
-				did.ResponseDue = o.ResponseDue
-			}
-		}
-	case *ResponseRow:
-		did.Status, did.About, did.WindDownBy, did.Answers = s.Status, &s.About, s.WindDownBy, &s.Answers
-	case *CertificationRow:
-		did.PeriodFrom, did.PeriodUntil = &s.PeriodFrom, &s.PeriodUntil
-	case *PartyRow:
-		for _, k := range j.keys {
-			switch {
-			case k.Revoked == j.index:
-				did.Revoked = append(did.Revoked, k.ID)
-			case k.Added == j.index:
-				did.Added = append(did.Added, k.ID)
-			}
-		}
-	}
-	return did
-}
-
-// stateFromDelta is the state of a thread whose newest record says it all.
-func (row *ThreadRow) stateFromDelta() error {
-	d := &row.Delta
-	segment, _, _ := strings.Cut(row.Thread, "/")
-	switch {
-	case segment == "response" && d.About != nil && d.Answers != nil:
-		row.State = &ResponseRow{Status: d.Status, WindDownBy: d.WindDownBy, About: *d.About, Answers: *d.Answers}
-	case segment == "cip" && d.PeriodFrom != nil && d.PeriodUntil != nil:
-		row.State = &CertificationRow{PeriodFrom: *d.PeriodFrom, PeriodUntil: *d.PeriodUntil}
-	default:
-		return fmt.Errorf("row of %s at %d: no such thread in these rules: %w", row.Thread, row.Index, ErrDamaged)
-	}
-	return nil
-}
-
 // Event is the event that the record was, nil if it was none.
 func (row *ThreadRow) Event() *LifecycleEvent {
 	d := &row.Delta
-	switch row.Kind {
-	case record.KindSuspension, record.KindReinstatement, record.KindRevocation:
-		if d.EffectiveOn != nil {
-			return &LifecycleEvent{RecordRef: row.Ref(), Kind: row.Kind, EffectiveOn: *d.EffectiveOn, Until: d.Until, Cause: d.Cause, Reason: d.Reason}
-		}
+	if d.EffectiveOn == nil || !kinds[row.Kind].isLifecycleEvent {
+		return nil
 	}
-	return nil
+	return &LifecycleEvent{RecordRef: row.Ref(), Kind: row.Kind, EffectiveOn: *d.EffectiveOn, Until: d.Until, Cause: d.Cause, Reason: d.Reason}
 }
 
 // Opening is what it opened, nil if it did not open or re-open the duty to respond.
@@ -528,7 +466,11 @@ func (k *KeyRow) parsed() (*record.Key, error) {
 	return key, nil
 }
 
-// prepare parses the keys, once for all who read the row.
+func (*DesignationRow) prepare() error   { return nil }
+func (*ResponseRow) prepare() error      { return nil }
+func (*CertificationRow) prepare() error { return nil }
+
+// prepare parses the keys.
 func (p *PartyRow) prepare() (err error) {
 	for i := range p.Keys {
 		if p.Keys[i].key, err = p.Keys[i].PEM.Key(); err != nil {

@@ -26,47 +26,53 @@ func (r *Register) CandidateKeys(st *record.Statement) []*record.Key {
 // signatures' key IDs name comes before what has to be looked for.
 func (r *Register) CandidateKeysFor(env record.Envelope) func(*record.Statement) []*record.Key {
 	return func(st *record.Statement) []*record.Key {
-		c := keyCollector{r: r, below: r.Size(), signatures: env.Signatures[:min(len(env.Signatures), record.MaxVerifications)]}
-		c.collect(st)
+		c := &keyCollector{r: r, below: r.Size(), signatures: env.Signatures[:min(len(env.Signatures), record.MaxVerifications)]}
+		if k := kinds[st.Kind]; k != nil {
+			k.candidates(c, st)
+		}
 		return c.keys
 	}
 }
 
-func (c *keyCollector) collect(st *record.Statement) {
-	switch st.Kind {
-	case record.KindCharter:
+func charterCandidates(c *keyCollector, _ *record.Statement) { c.addRootKeys() }
+
+func enrolmentCandidates(c *keyCollector, st *record.Statement) {
+	if st.Issuer == record.Authority {
+		c.addParty(record.Authority, isOfficer)
 		c.addRootKeys()
-	case record.KindEnrolment:
-		switch {
-		case st.Issuer == record.Authority:
-			c.addParty(record.Authority, isOfficer)
-			c.addRootKeys()
-		default:
-			c.addParty(st.Issuer, isOfficer)
-			c.addParty(record.Authority, isRegistrar)
-			if e, ok := st.Predicate.(*record.Enrolment); ok && sameRoles(e.Roles, []record.Role{record.RoleReseller}) {
-				c.addSponsors()
-			}
-		}
-	case record.KindStanding:
-		c.addParty(record.Authority, isRegistrar)
-		if st.Party() == record.Authority {
-			c.addRootKeys()
-		}
-	case record.KindKeys:
-		c.addParty(st.Party(), func(k *KeyRow) bool { return k.Use != record.UseAutomation })
-		if st.Issuer == record.Authority {
-			c.addParty(record.Authority, isRegistrar)
-		}
-		if st.Party() == record.Authority {
-			c.addRootKeys()
-		}
-	case record.KindDesignation, record.KindAmendment, record.KindSuspension, record.KindReinstatement, record.KindRevocation:
-		c.addParty(record.Authority, isDesignator)
-		c.addParty(record.Authority, isImporter)
-	default:
-		c.addParty(st.Issuer, isOfficerOrAutomation)
+		return
 	}
+	c.addParty(st.Issuer, isOfficer)
+	c.addParty(record.Authority, isRegistrar)
+	if e, ok := st.Predicate.(*record.Enrolment); ok && sameRoles(e.Roles, []record.Role{record.RoleReseller}) {
+		c.addSponsors()
+	}
+}
+
+func standingCandidates(c *keyCollector, st *record.Statement) {
+	c.addParty(record.Authority, isRegistrar)
+	if st.Party() == record.Authority {
+		c.addRootKeys()
+	}
+}
+
+func keysCandidates(c *keyCollector, st *record.Statement) {
+	c.addParty(st.Party(), func(k *KeyRow) bool { return k.Use != record.UseAutomation })
+	if st.Issuer == record.Authority {
+		c.addParty(record.Authority, isRegistrar)
+	}
+	if st.Party() == record.Authority {
+		c.addRootKeys()
+	}
+}
+
+func designationCandidates(c *keyCollector, _ *record.Statement) {
+	c.addParty(record.Authority, isDesignator)
+	c.addParty(record.Authority, isImporter)
+}
+
+func providerCandidates(c *keyCollector, st *record.Statement) {
+	c.addParty(st.Issuer, isOfficerOrAutomation)
 }
 
 // keyCollector gathers keys as of a size.
@@ -82,7 +88,7 @@ func (c *keyCollector) addParty(id string, pick func(*KeyRow) bool) {
 	if err != nil || row == nil {
 		return
 	}
-	p := row.State.(*PartyRow)
+	p := row.party()
 	for i := range p.Keys {
 		if k := &p.Keys[i]; pick(k) && !slices.Contains(c.keys, k.key) {
 			c.keys = append(c.keys, k.key)
@@ -97,7 +103,7 @@ func (c *keyCollector) addRootKeys() {
 	if charter == nil {
 		return
 	}
-	for _, k := range charter.State.(*CharterRow).Root {
+	for _, k := range charter.charter().Root {
 		c.keys = append(c.keys, k.key)
 	}
 }
@@ -126,7 +132,7 @@ func (c *keyCollector) addSponsors() {
 
 func (c *keyCollector) addSponsor(thread string) {
 	row, err := c.r.lookupThread(thread, c.below)
-	if err == nil && row != nil && row.State.(*PartyRow).HasRole(record.RoleProvider) {
+	if err == nil && row != nil && row.party().HasRole(record.RoleProvider) {
 		c.addParty(strings.TrimPrefix(thread, "party/"), isOfficer)
 	}
 }
@@ -147,7 +153,7 @@ func (r *Register) Sponsor(party string) (string, error) {
 	if err != nil || row == nil {
 		return "", err
 	}
-	return row.State.(*PartyRow).Sponsor, nil
+	return row.party().Sponsor, nil
 }
 
 // Preflight refuses what no signature could make admissible now: it judges as
@@ -215,22 +221,19 @@ func (r *Register) ResponsibleKeys(v record.Verified, at time.Time) ([]Responsib
 	if charter == nil {
 		return nil, nil
 	}
-	today := rules1.DateIn(at, charter.State.(*CharterRow).zone)
+	today := rules1.DateIn(at, charter.charter().zone)
 	of := func(owner, name string) (all []ResponsibleKey, err error) {
 		row, err := r.lookupThread(owner, below) // an owner of live keys is named as the thread that lists them
 		if err != nil || row == nil {
 			return nil, err
 		}
 		for _, s := range v.Signatures() {
-			switch state := row.State.(type) {
-			case *PartyRow:
-				if k := state.Key(s.Key.ID()); k != nil && k.Live(at, today) {
+			if p := row.party(); p != nil {
+				if k := p.Key(s.Key.ID()); k != nil && k.Live(at, today) {
 					all = append(all, ResponsibleKey{name, k.Holder, k.ID})
 				}
-			case *CharterRow:
-				if holder, ok := state.rootHolder(s.Key.ID()); ok {
-					all = append(all, ResponsibleKey{name, holder, s.Key.ID()})
-				}
+			} else if holder, ok := row.charter().rootHolder(s.Key.ID()); ok {
+				all = append(all, ResponsibleKey{name, holder, s.Key.ID()})
 			}
 		}
 		return all, nil

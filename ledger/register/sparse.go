@@ -196,12 +196,7 @@ func (j *judgment) checkFollowsShown() error {
 // it that is shown to be another's: keys never change their owner, and such a record
 // takes its issuer's own alone.
 func (j *judgment) checkKeysOfOthers() error {
-	switch j.st.Kind {
-	case record.KindKeys, record.KindResponse, record.KindCIPCertification:
-	default:
-		return nil
-	}
-	if j.st.Issuer == record.Authority {
+	if !kinds[j.st.Kind].ownKeysOnly || j.st.Issuer == record.Authority {
 		return nil
 	}
 	for _, s := range j.signatures() {

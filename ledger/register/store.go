@@ -245,7 +245,7 @@ func (r rowReader) versionsForward(thread string, from, below uint64, yield func
 
 // loadState completes a version of a thread with its state.
 func (r rowReader) loadState(row *ThreadRow) error {
-	if newState(row.Thread) == nil {
+	if kinds[row.Kind].newState == nil {
 		return row.decodeState(nil)
 	}
 	b, err := r.get(appendVersion(nil, tableState, row.Thread, row.Index))

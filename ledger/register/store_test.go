@@ -104,41 +104,6 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// FuzzRows: rows come apart as they were put together, and nothing else panics.
-func FuzzRows(f *testing.F) {
-	row := RecordRow{Index: 7, ID: record.ID{1}, Kind: record.KindResponse, Thread: "response/1/a", Issuer: "a"}
-	row.IssuedAt, row.Admitted = fromMillis(1), fromMillis(2)
-	f.Add(row.encode())
-	about := uint64(3)
-	thread := ThreadRow{Thread: "response/1/a", Index: 7, Kind: record.KindResponse, Delta: Delta{About: &about}, State: &ResponseRow{About: 3}}
-	b, _, err := thread.encode()
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(b)
-	thread = ThreadRow{Thread: "party/a", State: &PartyRow{ID: "a"}}
-	_, b, err = thread.encode()
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(b)
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if row, err := decodeRecordRow(7, b); err == nil {
-			again, err := decodeRecordRow(7, row.encode())
-			if err != nil || again != row {
-				t.Errorf("%+v became %+v, %v", row, again, err)
-			}
-		}
-		for _, name := range []string{"charter", "party/a", "designation/1", "response/1/a", "cip/a", "other"} {
-			if row, err := decodeThreadRow(name, 7, b); err == nil {
-				row.decodeState(nil)
-			}
-			(&ThreadRow{Thread: name}).decodeState(b)
-		}
-		decodeKeyRow(b)
-	})
-}
-
 // A sparse replay holds no refusal against a record for which something was looked up
 // and not shown, by whichever rule.
 func TestSparseGuard(t *testing.T) {

@@ -1,0 +1,111 @@
+package register
+
+import "github.com/seed-53cf897a/docket/ledger/record"
+
+// kind is all that the fold knows of a kind of record. What such a record needs of itself
+// alone, the record package has seen to.
+type kind struct {
+	// judge applies what the kind needs of the ledger's state, and says what the record
+	// does: [judgment.did], and the state after it.
+	judge func(*judgment) error
+	// candidates adds the keys that may have signed such a record, the likeliest first.
+	candidates func(*keyCollector, *record.Statement)
+
+	// newState is an empty state of the kind's thread, for the row that it is read from.
+	// Where the newest record of a thread says all there is to know it is nil, and
+	// stateFromDelta makes the state: nil of a record that does not say it.
+	newState       func() State
+	stateFromDelta func(*Delta) State
+
+	listsKeys        bool // its records list keys, which may sign from the next index on
+	ownKeysOnly      bool // a party's is signed by no other party's keys
+	whileSuspended   bool // a suspended party signs it too
+	isLifecycleEvent bool // it is a step of a designation's life after the designation
+}
+
+// kinds has the catalogue of rules 1, one row a kind.
+var kinds map[record.Kind]*kind
+
+// It is filled here, since judging reads rows, and rows are read by their kind.
+func init() {
+	kinds = map[record.Kind]*kind{
+		record.KindCharter: {
+			judge:      judging((*judgment).judgeCharter),
+			candidates: charterCandidates,
+			newState:   newState[CharterRow],
+			listsKeys:  true,
+		},
+		record.KindEnrolment: {
+			judge:      judging((*judgment).judgeEnrolment),
+			candidates: enrolmentCandidates,
+			newState:   newState[PartyRow],
+			listsKeys:  true,
+		},
+		record.KindStanding: {
+			judge:      judging((*judgment).judgeStanding),
+			candidates: standingCandidates,
+			newState:   newState[PartyRow],
+		},
+		record.KindKeys: {
+			judge:          judging((*judgment).judgeKeys),
+			candidates:     keysCandidates,
+			newState:       newState[PartyRow],
+			listsKeys:      true,
+			ownKeysOnly:    true,
+			whileSuspended: true,
+		},
+		record.KindDesignation: {
+			judge:      judging((*judgment).judgeDesignation),
+			candidates: designationCandidates,
+			newState:   newState[DesignationRow],
+		},
+		record.KindAmendment: {
+			judge:      judging((*judgment).judgeAmendment),
+			candidates: designationCandidates,
+			newState:   newState[DesignationRow],
+		},
+		record.KindSuspension: {
+			judge:            judging((*judgment).judgeSuspension),
+			candidates:       designationCandidates,
+			newState:         newState[DesignationRow],
+			isLifecycleEvent: true,
+		},
+		record.KindReinstatement: {
+			judge:            judging((*judgment).judgeReinstatement),
+			candidates:       designationCandidates,
+			newState:         newState[DesignationRow],
+			isLifecycleEvent: true,
+		},
+		record.KindRevocation: {
+			judge:            judging((*judgment).judgeRevocation),
+			candidates:       designationCandidates,
+			newState:         newState[DesignationRow],
+			isLifecycleEvent: true,
+		},
+		record.KindResponse: {
+			judge:          judging((*judgment).judgeResponse),
+			candidates:     providerCandidates,
+			stateFromDelta: responseFromDelta,
+			ownKeysOnly:    true,
+			whileSuspended: true,
+		},
+		record.KindCIPCertification: {
+			judge:          judging((*judgment).judgeCertification),
+			candidates:     providerCandidates,
+			stateFromDelta: certificationFromDelta,
+			ownKeysOnly:    true,
+		},
+	}
+}
+
+// judging hands a kind's rules the predicate by its own type.
+func judging[P record.Predicate](judge func(*judgment, P) error) func(*judgment) error {
+	return func(j *judgment) error { return judge(j, j.st.Predicate.(P)) }
+}
+
+func newState[T any, S interface {
+	*T
+	State
+}]() State {
+	return S(new(T))
+}
