@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
@@ -70,7 +71,7 @@ func (s *Server) designationPage(x *request) error {
 
 // recordsPart are the records of a page about one thing that a filter chooses.
 func recordsPart(q *registerQuery, x *request, name string, f view.RecordFilter) ([]threadLine, continuation, error) {
-	records, on, err := queryPart(q, x, name, cursorRecords, recordPosition, func(v *view.View, after string, yield func(view.Record) bool) (err error) {
+	records, on, err := queryPart(q, x, name, cursorRecords, recordPosition, func(v *view.View, after string, yield func(register.RecordRow) bool) (err error) {
 		if after != "" {
 			if f.From, err = indexAfter(after); err != nil {
 				return view.ErrBadPosition
@@ -244,7 +245,7 @@ type threadLine struct {
 	Issuer   string
 }
 
-func threadLines(records []view.Record) []threadLine {
+func threadLines(records []register.RecordRow) []threadLine {
 	lines := make([]threadLine, len(records))
 	for i, r := range records {
 		lines[i] = threadLine{r.ID, r.Index, r.Kind, r.Admitted.Format(pageTimeFormat), r.Issuer}

@@ -129,9 +129,9 @@ func (s *Server) readEntry(x *request, index uint64) (line []byte, e record.Entr
 const timeFormat = "2006-01-02T15:04:05.000Z"
 
 type recordsAnswer struct {
-	AsOf    asOf          `json:"asOf"`
-	Records []view.Record `json:"records"`
-	Next    string        `json:"next,omitempty"`
+	AsOf    asOf                 `json:"asOf"`
+	Records []register.RecordRow `json:"records"`
+	Next    string               `json:"next,omitempty"`
 }
 
 // records is GET /v1/records, oldest first.
@@ -165,7 +165,7 @@ func (s *Server) records(x *request) error {
 	return x.answerJSON(http.StatusOK, answer)
 }
 
-func recordPosition(r view.Record) string { return strconv.FormatUint(r.Index, 10) }
+func recordPosition(r register.RecordRow) string { return strconv.FormatUint(r.Index, 10) }
 
 // indexAfter is the index after that of a place.
 func indexAfter(place string) (uint64, error) {
@@ -266,7 +266,7 @@ func (s *Server) chainIndexes(index uint64, entry record.Entry) ([]uint64, error
 	}
 	var indexes []uint64
 	for _, thread := range threads {
-		err := v.Records(view.RecordFilter{Thread: thread}, func(r view.Record) bool {
+		err := v.Records(view.RecordFilter{Thread: thread}, func(r register.RecordRow) bool {
 			if r.Index != index {
 				indexes = append(indexes, r.Index)
 			}

@@ -123,7 +123,7 @@ func (g *baseState) view() (*view.View, error) {
 }
 
 // head is the newest record on a thread, as far as is known.
-func (g *baseState) head(thread string) (head view.Record, ok bool, err error) {
+func (g *baseState) head(thread string) (head register.RecordRow, ok bool, err error) {
 	v, err := g.view()
 	if err != nil || v == nil {
 		return head, false, err
@@ -176,7 +176,7 @@ func (g *baseState) subjectRecord(a draft.SubjectLookup) (record.ID, error) {
 	}
 	about, err := v.Head(a.Thread)
 	if err == nil && a.Source == draft.SubjectEnrolmentRecord {
-		err = v.Thread(a.Thread, 0, func(first view.Record) bool { about = first; return false })
+		err = v.Thread(a.Thread, 0, func(first register.RecordRow) bool { about = first; return false })
 	}
 	if err != nil {
 		return record.ID{}, refusal("%w", err).hint("docket list designations, or parties, names what there is; docket sync fetches what is newer")

@@ -179,7 +179,7 @@ func checkSeen(t *testing.T, w *registertest.Fixture, env record.Envelope, x reg
 		t.Errorf("%s: the head of %s is %+v, %v", x.File, st.Thread, head, err)
 	}
 	var listed bool
-	if err := v.Records(view.RecordFilter{Kind: st.Kind}, func(rec view.Record) bool {
+	if err := v.Records(view.RecordFilter{Kind: st.Kind}, func(rec register.RecordRow) bool {
 		listed = listed || rec.ID == id
 		return true
 	}); err != nil || !listed {

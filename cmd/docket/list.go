@@ -127,9 +127,9 @@ func (a *app) listRecords() *cobra.Command {
 		if q.remote {
 			return q.queryServer(c, "records", queryValues("kind", kind, "thread", f.Thread, "issuer", f.Issuer))
 		}
-		return printList(q, func(r *copyView, yield func(view.Record) bool) error {
+		return printList(q, func(r *copyView, yield func(register.RecordRow) bool) error {
 			return recordsOrAbsent(r, f, yield)
-		}, func(w *tabwriter.Writer, rec view.Record) {
+		}, func(w *tabwriter.Writer, rec register.RecordRow) {
 			printRow(w, rec.Index, rec.Kind, rec.Thread, rec.Issuer, formatTime(rec.Admitted), rec.ID)
 		}, q.printNone("record", "docket sync fetches newer ones"))
 	}
@@ -138,9 +138,9 @@ func (a *app) listRecords() *cobra.Command {
 
 // recordsOrAbsent yields the records that a filter chooses. Where there are none since the
 // copy knows no such party or thread, it says so.
-func recordsOrAbsent(r *copyView, f view.RecordFilter, yield func(view.Record) bool) error {
+func recordsOrAbsent(r *copyView, f view.RecordFilter, yield func(register.RecordRow) bool) error {
 	found := false
-	err := r.Records(f, func(rec view.Record) bool { found = true; return yield(rec) })
+	err := r.Records(f, func(rec register.RecordRow) bool { found = true; return yield(rec) })
 	if err == nil && !found && f.Issuer != "" {
 		_, err = r.PartySummary(f.Issuer, r.at)
 	}

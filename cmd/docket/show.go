@@ -198,15 +198,15 @@ func (q *queryFlags) showIdentifier(r *copyView, scheme, value string) error {
 // showThread shows the records of any thread, and what the newest says.
 func (q *queryFlags) showThread(ctx context.Context, r *copyView, thread string) error {
 	if q.asJSON {
-		var records []view.Record
-		err := r.Thread(thread, 0, func(rec view.Record) bool { records = append(records, rec); return true })
+		var records []register.RecordRow
+		err := r.Thread(thread, 0, func(rec register.RecordRow) bool { records = append(records, rec); return true })
 		if err != nil {
 			return err
 		}
 		return q.app.printJSON(map[string]any{"thread": thread, "records": records})
 	}
 	said, failed := false, error(nil)
-	err := r.Thread(thread, 0, func(rec view.Record) bool {
+	err := r.Thread(thread, 0, func(rec register.RecordRow) bool {
 		if !said {
 			q.app.printf("%s\n", printable(thread))
 			said = true
@@ -339,7 +339,7 @@ func (q *queryFlags) showDesignation(r *copyView, thread string) error {
 	}
 	q.printCut(d.Cut, d.Thread, "history", "records")
 	q.app.printf("  rests on\n")
-	return r.Thread(d.Thread, 0, func(rec view.Record) bool {
+	return r.Thread(d.Thread, 0, func(rec register.RecordRow) bool {
 		q.app.printf("    #%-6d %-14s %s  %s\n", rec.Index, rec.Kind, formatTime(rec.Admitted), rec.ID)
 		return true
 	})
@@ -393,7 +393,7 @@ func (q *queryFlags) showParty(r *copyView, id string) error {
 		if err := r.Duties(view.DutyFilter{Party: id}, r.at, func(d view.Duty) bool { line("duty", "%s", q.dutyText(d)); return true }); err != nil {
 			return err
 		}
-		err := r.Records(view.RecordFilter{Issuer: id, Attestations: true}, func(rec view.Record) bool {
+		err := r.Records(view.RecordFilter{Issuer: id, Attestations: true}, func(rec register.RecordRow) bool {
 			line("filed", "#%d %s on %s, %s", rec.Index, rec.Kind, rec.Thread, rec.ID)
 			return true
 		})
@@ -402,7 +402,7 @@ func (q *queryFlags) showParty(r *copyView, id string) error {
 		}
 	}
 	q.printCut(p.Cut, "party/"+id, "keys", "duties", "attestations", "records")
-	return r.Thread("party/"+id, 0, func(rec view.Record) bool { line("rests on", "%s", rec.ID); return true })
+	return r.Thread("party/"+id, 0, func(rec register.RecordRow) bool { line("rests on", "%s", rec.ID); return true })
 }
 
 // keyText is a key, when it counts, and by whose word.

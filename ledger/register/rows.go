@@ -7,18 +7,18 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// RecordRow is what the register keeps of one entry. The entry itself is the
-// ledger's to keep.
+// RecordRow is what the register keeps of one entry, and what it answers of it. The entry
+// itself is the ledger's to keep.
 type RecordRow struct {
-	Index    uint64
-	ID       record.ID
-	Kind     record.Kind
-	Thread   string
-	Issuer   string
-	IssuedAt time.Time
-	Admitted time.Time
-	Follows  record.ID
-	Subject  [32]byte
+	Index    uint64      `json:"index"`
+	ID       record.ID   `json:"record"`
+	Kind     record.Kind `json:"kind"`
+	Thread   string      `json:"thread"`
+	Issuer   string      `json:"issuer"`
+	IssuedAt time.Time   `json:"issuedAt"`
+	Admitted time.Time   `json:"admitted"`
+	Follows  record.ID   `json:"follows,omitzero"`
+	Subject  record.ID   `json:"subject"` // SHA-256 of what it is about, a document's or a record's
 }
 
 // ThreadRow is the life of one thing as it stands after one record. A row is
@@ -76,8 +76,8 @@ type CharterRow struct {
 
 // RootKeyRow is one root key of a charter.
 type RootKeyRow struct {
-	ID     string `cbor:"1,keyasint"` // "SHA256:…"
-	Holder string `cbor:"2,keyasint"`
+	ID     string `cbor:"1,keyasint" json:"keyid"` // "SHA256:…"
+	Holder string `cbor:"2,keyasint" json:"holder"`
 	key    *record.Key
 }
 
@@ -102,19 +102,20 @@ type PartyRow struct {
 	Renamed   bool             `cbor:"15,keyasint,omitempty"` // it has former names
 }
 
-// RecordRef names a record: its index, its ID and when it was admitted.
+// RecordRef names a record: its index, its ID and when it was admitted. An answer has the
+// ID alone.
 type RecordRef struct {
-	Index    uint64    `cbor:"1,keyasint"`
-	ID       record.ID `cbor:"2,keyasint"`
-	Admitted time.Time `cbor:"3,keyasint"`
+	Index    uint64    `cbor:"1,keyasint" json:"-"`
+	ID       record.ID `cbor:"2,keyasint" json:"record"`
+	Admitted time.Time `cbor:"3,keyasint" json:"-"`
 }
 
 // StandingChange is one change of a party's standing.
 type StandingChange struct {
 	RecordRef   `cbor:"1,keyasint"`
-	Status      string      `cbor:"2,keyasint"` // suspended, active, withdrawn
-	EffectiveOn record.Date `cbor:"3,keyasint"`
-	Reason      string      `cbor:"4,keyasint,omitempty"` // in the history alone
+	Status      string      `cbor:"2,keyasint" json:"status"` // suspended, active, withdrawn
+	EffectiveOn record.Date `cbor:"3,keyasint" json:"effectiveOn"`
+	Reason      string      `cbor:"4,keyasint,omitempty" json:"reason"` // in the history alone
 }
 
 // KeyRow is one key, of whatever owner. A log's or witness's has an owner and nothing
@@ -165,11 +166,11 @@ type DutyOpening struct {
 // LifecycleEvent is one step of a designation's life after it was opened.
 type LifecycleEvent struct {
 	RecordRef   `cbor:"1,keyasint"`
-	Kind        record.Kind  `cbor:"2,keyasint"` // suspension, reinstatement, revocation
-	EffectiveOn record.Date  `cbor:"3,keyasint"`
-	Until       *record.Date `cbor:"4,keyasint,omitempty"`
-	Cause       string       `cbor:"5,keyasint,omitempty"` // of a revocation
-	Reason      string       `cbor:"6,keyasint,omitempty"` // in the history alone
+	Kind        record.Kind  `cbor:"2,keyasint" json:"kind"` // suspension, reinstatement, revocation
+	EffectiveOn record.Date  `cbor:"3,keyasint" json:"effectiveOn"`
+	Until       *record.Date `cbor:"4,keyasint,omitempty" json:"until,omitempty"`
+	Cause       string       `cbor:"5,keyasint,omitempty" json:"cause,omitempty"` // of a revocation
+	Reason      string       `cbor:"6,keyasint,omitempty" json:"reason"`          // in the history alone
 }
 
 // ResponseRow is what later queries need of a response on a thread response/D/P. The

@@ -58,7 +58,7 @@ func pagedLists() []pagedList {
 				}
 				f.From = last + 1
 			}
-			return v.Records(f, func(r view.Record) bool { return yield(r, strconv.FormatUint(r.Index, 10)) })
+			return v.Records(f, func(r register.RecordRow) bool { return yield(r, strconv.FormatUint(r.Index, 10)) })
 		}})
 	}
 	for name, f := range map[string]view.DutyFilter{

@@ -57,9 +57,9 @@ type SourceName struct {
 // shows (Cut).
 type DesignationDetail struct {
 	Designation
-	Current record.Designation `json:"designation"` // with every amendment
-	Events  []DesignationEvent `json:"events,omitempty"`
-	History []Record           `json:"history"` // the thread, earlier lives too, oldest first: the first 100
+	Current record.Designation        `json:"designation"` // with every amendment
+	Events  []register.LifecycleEvent `json:"events,omitempty"`
+	History []register.RecordRow      `json:"history"` // the thread, earlier lives too, oldest first: the first 100
 }
 
 // MaxListItems is how many items of each list of its own an answer about one thing shows;
@@ -68,16 +68,6 @@ const MaxListItems = 100
 
 // maxFormerNames is how many former names an answer shows.
 const maxFormerNames = 16
-
-// DesignationEvent is a suspension, a reinstatement or the revocation.
-type DesignationEvent struct {
-	Record      record.ID    `json:"record"`
-	Kind        record.Kind  `json:"kind"`
-	EffectiveOn record.Date  `json:"effectiveOn"`
-	Until       *record.Date `json:"until,omitempty"`
-	Cause       string       `json:"cause,omitempty"`
-	Reason      string       `json:"reason"`
-}
 
 // DesignationFilter chooses designations; what is empty chooses all.
 type DesignationFilter struct {
@@ -115,7 +105,7 @@ func (v *View) Designation(thread string, at time.Time) (DesignationDetail, erro
 }
 
 // lifecycleEvents are the newest of the designation's life, and those that decide the days ahead.
-func (h *threadHistory) lifecycleEvents(newest *register.ThreadRow, cut *[]string) (list []DesignationEvent, err error) {
+func (h *threadHistory) lifecycleEvents(newest *register.ThreadRow, cut *[]string) (list []register.LifecycleEvent, err error) {
 	row := newest.State.(*register.DesignationRow)
 	var ahead []register.RecordRef
 	for _, e := range row.Ahead {
@@ -123,19 +113,16 @@ func (h *threadHistory) lifecycleEvents(newest *register.ThreadRow, cut *[]strin
 	}
 	err = h.latestTransitions(newest, row.Opened.Index, ahead, "events", cut,
 		func(row *register.ThreadRow) bool { return row.Event() != nil },
-		func(row *register.ThreadRow) {
-			e := row.Event()
-			list = append(list, DesignationEvent{e.ID, e.Kind, e.EffectiveOn, e.Until, e.Cause, e.Reason})
-		})
+		func(row *register.ThreadRow) { list = append(list, *row.Event()) })
 	return list, err
 }
 
 // firstRecords are the first records that a filter chooses, as many as an answer shows of a list
 // that it has by the way.
-func (v *View) firstRecords(f RecordFilter, name string, cut *[]string) ([]Record, error) {
-	list := []Record{}
+func (v *View) firstRecords(f RecordFilter, name string, cut *[]string) ([]register.RecordRow, error) {
+	list := []register.RecordRow{}
 	err := v.partialQuery(name, cut, func(v *View) error {
-		return v.Records(f, func(r Record) bool {
+		return v.Records(f, func(r register.RecordRow) bool {
 			if len(list) == MaxListItems {
 				*cut = append(*cut, name)
 				return false

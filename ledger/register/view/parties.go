@@ -14,23 +14,23 @@ import (
 // Party is a party as it stands at one instant. Keys are those that are neither
 // revoked nor run out.
 type Party struct {
-	ID         string        `json:"party"`
-	LegalName  string        `json:"legalName"`
-	Country    string        `json:"country"`
-	Roles      []record.Role `json:"roles"`
-	Standing   string        `json:"standing"` // active, suspended, withdrawn, "none" before the enrolment: at T, all corrections known
-	Knowable   string        `json:"knowable"` // the same by what was knowable at T
-	KnowableBy Knowable      `json:"knowableBy"`
-	LEI        string        `json:"lei,omitempty"`
-	Website    string        `json:"website,omitempty"`
-	Contact    string        `json:"contact,omitempty"`
-	FormerName []string      `json:"formerName,omitempty"`
-	Sponsor    string        `json:"sponsor,omitempty"`
-	Enrolled   record.Date   `json:"enrolled"` // admission date
-	Keys       []PartyKey    `json:"keys"`
-	Standings  []Standing    `json:"standings,omitempty"`
-	Record     record.ID     `json:"record"`  // newest on the thread
-	Records    []record.ID   `json:"records"` // the enrolment, and the newest of the thread: at most 16, oldest first
+	ID         string                    `json:"party"`
+	LegalName  string                    `json:"legalName"`
+	Country    string                    `json:"country"`
+	Roles      []record.Role             `json:"roles"`
+	Standing   string                    `json:"standing"` // active, suspended, withdrawn, "none" before the enrolment: at T, all corrections known
+	Knowable   string                    `json:"knowable"` // the same by what was knowable at T
+	KnowableBy Knowable                  `json:"knowableBy"`
+	LEI        string                    `json:"lei,omitempty"`
+	Website    string                    `json:"website,omitempty"`
+	Contact    string                    `json:"contact,omitempty"`
+	FormerName []string                  `json:"formerName,omitempty"`
+	Sponsor    string                    `json:"sponsor,omitempty"`
+	Enrolled   record.Date               `json:"enrolled"` // admission date
+	Keys       []PartyKey                `json:"keys"`
+	Standings  []register.StandingChange `json:"standings,omitempty"`
+	Record     record.ID                 `json:"record"`  // newest on the thread
+	Records    []record.ID               `json:"records"` // the enrolment, and the newest of the thread: at most 16, oldest first
 
 	// Cut names the members that show less than there is: the thread's records have it
 	// all, [View.Keys], [View.Records] and [View.Duties] list it.
@@ -56,21 +56,13 @@ type PartyKey struct {
 	position string
 }
 
-// Standing is one step of a party's standing.
-type Standing struct {
-	Record      record.ID   `json:"record"`
-	Status      string      `json:"status"`
-	EffectiveOn record.Date `json:"effectiveOn"`
-	Reason      string      `json:"reason"`
-}
-
 // PartyDetail is a party with what it filed and what it owes, or as much of it as one
 // answer shows (Cut). Keys are all that it ever had, or the first 100 and those that
 // [Party] has.
 type PartyDetail struct {
 	Party
-	Attestations []Record `json:"attestations"` // responses and certifications, in log order
-	Duties       []Duty   `json:"duties"`
+	Attestations []register.RecordRow `json:"attestations"` // responses and certifications, in log order
+	Duties       []Duty               `json:"duties"`
 }
 
 // PartySummary finds a party by its ID, as it stands at an instant.
@@ -99,7 +91,7 @@ func (v *View) Party(id string, at time.Time) (PartyDetail, error) {
 	if p.Keys, err = v.firstKeys(id, at, p.Keys, &p.Cut); err != nil {
 		return PartyDetail{}, err
 	}
-	detail := PartyDetail{Party: p, Attestations: []Record{}, Duties: []Duty{}}
+	detail := PartyDetail{Party: p, Attestations: []register.RecordRow{}, Duties: []Duty{}}
 	if !slices.Contains(p.Roles, record.RoleProvider) {
 		return detail, nil // only providers attest and owe in rules 1
 	}
@@ -154,17 +146,14 @@ func (v *View) firstKeys(party string, at time.Time, live []PartyKey, cut *[]str
 
 // standingChanges are the newest steps of the party's standing, and those that decide the days
 // ahead.
-func (h *threadHistory) standingChanges(newest *register.ThreadRow, cut *[]string) (list []Standing, err error) {
+func (h *threadHistory) standingChanges(newest *register.ThreadRow, cut *[]string) (list []register.StandingChange, err error) {
 	var ahead []register.RecordRef
 	for _, s := range newest.State.(*register.PartyRow).Ahead {
 		ahead = append(ahead, s.RecordRef)
 	}
 	err = h.latestTransitions(newest, 0, ahead, "standings", cut,
 		func(row *register.ThreadRow) bool { return row.StandingChange() != nil },
-		func(row *register.ThreadRow) {
-			s := row.StandingChange()
-			list = append(list, Standing{s.ID, s.Status, s.EffectiveOn, s.Reason})
-		})
+		func(row *register.ThreadRow) { list = append(list, *row.StandingChange()) })
 	return list, err
 }
 

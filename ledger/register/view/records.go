@@ -3,61 +3,34 @@ package view
 import (
 	"errors"
 	"strconv"
-	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
-// Record is one entry as the register knows it. The statement itself is the
-// ledger's to show.
-type Record struct {
-	Index    uint64      `json:"index"`
-	ID       record.ID   `json:"record"`
-	Kind     record.Kind `json:"kind"`
-	Thread   string      `json:"thread"`
-	Issuer   string      `json:"issuer"`
-	IssuedAt time.Time   `json:"issuedAt"`
-	Admitted time.Time   `json:"admitted"`
-	Follows  *record.ID  `json:"follows,omitempty"`
-	Subject  record.ID   `json:"subject"` // SHA-256 of what it is about, a document's or a record's
-}
-
-func newRecord(row register.RecordRow) Record {
-	r := Record{
-		Index: row.Index, ID: row.ID, Kind: row.Kind, Thread: row.Thread, Issuer: row.Issuer,
-		IssuedAt: row.IssuedAt, Admitted: row.Admitted, Subject: record.ID(row.Subject),
-	}
-	if !row.Follows.IsZero() {
-		r.Follows = &row.Follows
-	}
-	return r
-}
-
 // Record finds a record by its ID.
-func (v *View) Record(id record.ID) (Record, error) {
+func (v *View) Record(id record.ID) (register.RecordRow, error) {
 	index, ok, err := v.rows.Lookup(id)
 	if err != nil {
-		return Record{}, err
+		return register.RecordRow{}, err
 	}
 	if !ok {
-		return Record{}, v.absentError("record %s", id)
+		return register.RecordRow{}, v.absentError("record %s", id)
 	}
 	return v.RecordAt(index)
 }
 
 // RecordAt is the record of an index.
-func (v *View) RecordAt(index uint64) (Record, error) {
+func (v *View) RecordAt(index uint64) (register.RecordRow, error) {
 	if index >= v.Size() {
-		return Record{}, v.absentError("index %d", index)
+		return register.RecordRow{}, v.absentError("index %d", index)
 	}
-	row, err := v.rows.Record(index)
-	return newRecord(row), err
+	return v.rows.Record(index)
 }
 
 // Thread yields the records on a thread, oldest first, from an index on; none at all is
 // an [AbsentError].
-func (v *View) Thread(thread string, from uint64, yield func(Record) bool) error {
+func (v *View) Thread(thread string, from uint64, yield func(register.RecordRow) bool) error {
 	if h, err := v.threadHistory(thread); err != nil {
 		return err
 	} else if h == nil {
@@ -67,13 +40,13 @@ func (v *View) Thread(thread string, from uint64, yield func(Record) bool) error
 }
 
 // Head is the newest record on a thread: what the next one must follow.
-func (v *View) Head(thread string) (Record, error) {
+func (v *View) Head(thread string) (register.RecordRow, error) {
 	row, err := v.rows.Thread(thread)
 	if err != nil {
-		return Record{}, err
+		return register.RecordRow{}, err
 	}
 	if row == nil {
-		return Record{}, v.absentError("thread %s", thread)
+		return register.RecordRow{}, v.absentError("thread %s", thread)
 	}
 	return v.RecordAt(row.Index)
 }
@@ -92,11 +65,11 @@ type RecordFilter struct {
 // Records yields the records that a filter chooses, in log order, until yield
 // returns false. To go on later, ask from the last one's index + 1; so does a
 // [PartialListError], whose After is such an index.
-func (v *View) Records(f RecordFilter, yield func(Record) bool) error {
+func (v *View) Records(f RecordFilter, yield func(register.RecordRow) bool) error {
 	next := f.From
 	each := func(row register.RecordRow) bool {
 		next = row.Index + 1
-		return !f.matches(row.Kind, row.Issuer) || yield(newRecord(row))
+		return !f.matches(row.Kind, row.Issuer) || yield(row)
 	}
 	var err error
 	switch {
@@ -125,18 +98,12 @@ func (f RecordFilter) matches(kind record.Kind, issuer string) bool {
 
 // Charter is the newest charter of a view: what judges the entry of index Size.
 type Charter struct {
-	Record  Record         `json:"entry"`
-	Charter record.Charter `json:"charter"`
-	Roots   []RootKey      `json:"rootKeys"`
-	Entries uint64         `json:"entries"`       // that the view sees
-	Records []record.ID    `json:"records"`       // the first charter, and the newest: at most 16, oldest first
-	Cut     []string       `json:"cut,omitempty"` // "records" if there are more: the thread "charter" has all
-}
-
-// RootKey is one root key of a charter.
-type RootKey struct {
-	ID     string `json:"keyid"`
-	Holder string `json:"holder"`
+	Record  register.RecordRow    `json:"entry"`
+	Charter record.Charter        `json:"charter"`
+	Roots   []register.RootKeyRow `json:"rootKeys"`
+	Entries uint64                `json:"entries"`       // that the view sees
+	Records []record.ID           `json:"records"`       // the first charter, and the newest: at most 16, oldest first
+	Cut     []string              `json:"cut,omitempty"` // "records" if there are more: the thread "charter" has all
 }
 
 // Charter is the newest charter; its policy text is Charter.Policy.
@@ -155,10 +122,7 @@ func (v *View) Charter() (Charter, error) {
 		return Charter{}, err
 	}
 	row := newest.State.(*register.CharterRow)
-	c := Charter{Record: r, Charter: row.Charter, Entries: v.Size()}
-	for _, k := range row.Root {
-		c.Roots = append(c.Roots, RootKey{ID: k.ID, Holder: k.Holder})
-	}
+	c := Charter{Record: r, Charter: row.Charter, Roots: row.Root, Entries: v.Size()}
 	for i, t := range charters {
 		if i > 0 && i <= n-maxRecordIDs {
 			c.Cut = []string{"records"}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
@@ -105,7 +106,7 @@ func allAnswers(t *testing.T, v *view.View, at time.Time) string {
 		f, err := v.Identifier(scheme, value, at)
 		add(f, err)
 	}
-	add(nil, v.Records(view.RecordFilter{}, func(r view.Record) bool { out = append(out, r); return true }))
+	add(nil, v.Records(view.RecordFilter{}, func(r register.RecordRow) bool { out = append(out, r); return true }))
 	encoded, err := json.MarshalIndent(out, "", " ")
 	if err != nil {
 		t.Fatal(err)
@@ -418,7 +419,7 @@ func TestAbsent(t *testing.T) {
 	_, e2 := v.Party("nobody", b.Now)
 	_, e3 := v.Record(record.ID{1})
 	_, e4 := v.RecordAt(v.Size())
-	e5 := v.Thread("designation/2026-01", 0, func(view.Record) bool { t.Error("no such thread has a record"); return true }) // no prefix of a thread is one
+	e5 := v.Thread("designation/2026-01", 0, func(register.RecordRow) bool { t.Error("no such thread has a record"); return true }) // no prefix of a thread is one
 	_, e6 := v.Head("cip/borealis-compute")
 	none := func(view.Duty) bool { t.Error("nobody owes something"); return true }
 	e7 := v.Duties(view.DutyFilter{Party: "nobody"}, b.Now, none)
@@ -457,7 +458,7 @@ func TestRecordsByFilter(t *testing.T) {
 				want = append(want, i)
 			}
 		}
-		if err := v.Records(f, func(r view.Record) bool { got = append(got, r.Index); return true }); err != nil {
+		if err := v.Records(f, func(r register.RecordRow) bool { got = append(got, r.Index); return true }); err != nil {
 			t.Fatal(err)
 		}
 		if !slices.Equal(got, want) {
