@@ -31,10 +31,20 @@ var (
 	styleSheetTag = entityTag(styleSheet)
 )
 
+// pageWords are what the templates call, to say what a view has as a page says it.
+var pageWords = template.FuncMap{
+	"name":     designationName,
+	"date":     dateOrNone,
+	"instant":  func(t time.Time) string { return t.Format(pageTimeFormat) },
+	"roles":    joinWords[record.Role],
+	"may":      joinWords[record.KeyFunction],
+	"warnings": joinWords[string],
+}
+
 func parsePages(names ...string) map[string]*template.Template {
 	parsed := make(map[string]*template.Template, len(names))
 	for _, name := range names {
-		parsed[name] = template.Must(template.New(name+".html").ParseFS(webFiles, "web/layout.html", "web/tables.html", "web/"+name+".html"))
+		parsed[name] = template.Must(template.New(name+".html").Funcs(pageWords).ParseFS(webFiles, "web/layout.html", "web/tables.html", "web/"+name+".html"))
 	}
 	return parsed
 }
@@ -217,15 +227,8 @@ type designationList struct {
 	Path                  string // of that page, which the form leads back to
 	Statuses              []view.Status
 	Status, Name, Country string
-	Designations          []designationLine
+	Designations          []view.Designation
 	Next                  string
-}
-
-type designationLine struct {
-	ID, Name, Country string
-	Status            view.Status
-	Error             bool
-	From, Until       string
 }
 
 // queryDesignationList answers the form.
@@ -242,13 +245,7 @@ func (s *Server) queryDesignationList(x *request) (*registerQuery, designationLi
 	list := designationList{
 		Path:     x.FullPath(),
 		Statuses: view.Statuses, Status: q.text("status"), Name: q.text("name"), Country: q.text("country"),
-		Next: q.pageURL(x.FullPath(), "after", answer.Next),
-	}
-	for _, d := range answer.Designations {
-		list.Designations = append(list.Designations, designationLine{
-			ID: designationName(d.Thread), Name: d.Name, Country: d.Country, Status: d.Status, Error: d.Error,
-			From: d.EffectiveFrom.String(), Until: dateOrNone(d.EffectiveUntil),
-		})
+		Designations: answer.Designations, Next: q.pageURL(x.FullPath(), "after", answer.Next),
 	}
 	return q, list, nil
 }
@@ -292,12 +289,8 @@ func (s *Server) designationsPage(x *request) error {
 
 type partiesPage struct {
 	pageHeader
-	Parties []partyLine
+	Parties []view.Party
 	Next    string
-}
-
-type partyLine struct {
-	ID, Name, Country, Roles, Standing, Enrolled string
 }
 
 // partiesPage lists the parties: who signs here.
@@ -310,9 +303,5 @@ func (s *Server) partiesPage(x *request) error {
 	if err != nil {
 		return err
 	}
-	page := partiesPage{pageHeader: s.pageHeader(q, "Parties"), Next: q.pageURL(x.FullPath(), "after", answer.Next)}
-	for _, p := range answer.Parties {
-		page.Parties = append(page.Parties, partyLine{p.ID, p.LegalName, p.Country, joinWords(p.Roles), p.Standing, p.Enrolled.String()})
-	}
-	return x.answerPage(http.StatusOK, "parties", page)
+	return x.answerPage(http.StatusOK, "parties", partiesPage{s.pageHeader(q, "Parties"), answer.Parties, q.pageURL(x.FullPath(), "after", answer.Next)})
 }

@@ -145,26 +145,25 @@ func (q *registerQuery) nextCursor(list byte, after string) string {
 	return cursor{list: list, size: q.asOf.Size, at: q.asOf.At, position: after}.String()
 }
 
-// continuation says how a list on a page continues: the address of the next part, and
-// which items were skipped.
-type continuation struct {
-	Next    string // address; "" if it does not
+// pagePart is one of the lists of a page about one thing: as much of it as the page shows.
+type pagePart[T any] struct {
+	Items   []T
+	Next    string // address of the page that goes on; "" if there is none
 	Skipped []string
 }
 
-// queryPart is one of the lists of a page about one thing: as much as the page shows
-// from where ?name= says on, and the page that goes on. Each takes the budget of a
+// queryPart reads such a list from where ?name= says on. Each takes the budget of a
 // query.
-func queryPart[T any](q *registerQuery, x *request, name string, list byte, place func(T) string, ask func(v *view.View, after string, yield func(T) bool) error) ([]T, continuation, error) {
+func queryPart[T any](q *registerQuery, x *request, name string, list byte, place func(T) string, ask func(v *view.View, after string, yield func(T) bool) error) (pagePart[T], error) {
 	from := q.cursor(name, list)
 	if err := q.firstFault(); err != nil {
-		return nil, continuation{}, err
+		return pagePart[T]{}, err
 	}
 	p := newListPage(view.MaxListItems, place)
 	if err := p.finish(q, name, ask(q.view.WithBudget(x.server.cfg.QueryBudget), from.position, p.add)); err != nil {
-		return nil, continuation{}, err
+		return pagePart[T]{}, err
 	}
-	return p.items, continuation{q.pageURL(x.Request.URL.EscapedPath(), name, q.nextCursor(list, p.after)), p.skipped}, nil
+	return pagePart[T]{p.items, q.pageURL(x.Request.URL.EscapedPath(), name, q.nextCursor(list, p.after)), p.skipped}, nil
 }
 
 // Lists that are read in pages; each one's cursors begin with its letter, so

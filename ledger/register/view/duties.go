@@ -30,10 +30,19 @@ const (
 	DutyLapsed  DutyState = "lapsed" // the designation ended before it was due
 )
 
-// Words is the state as people are told it. For a day to come, no due date is missed
-// yet: it is only known that it comes before.
-func (s DutyState) Words(ahead bool) string {
+// Shown is the state as it is shown to people. For a day to come, no due date is missed
+// yet: such a duty is open.
+func (s DutyState) Shown(ahead bool) DutyState {
 	if ahead && s == DutyOverdue {
+		return DutyOpen
+	}
+	return s
+}
+
+// Words is the state as people are told it. Of a duty that is not overdue yet on a day to
+// come it is only known that its due date comes before.
+func (s DutyState) Words(ahead bool) string {
+	if s.Shown(ahead) != s {
 		return "due by then"
 	}
 	return string(s)
