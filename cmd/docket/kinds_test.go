@@ -89,6 +89,12 @@ func TestEveryKind(t *testing.T) {
 			if page.Code != http.StatusOK || !strings.Contains(body, string(kind)+" #") || !strings.Contains(body, kind.PredicateType()) {
 				t.Errorf("%s: its page is %d: %.300s", kind, page.Code, body)
 			}
+			if on := strings.SplitN(body, "<p class=\"lede\">On <a href=\"", 2); len(on) == 2 {
+				about, _, _ := strings.Cut(on[1], "\"")
+				if page := pages(about); page.Code != http.StatusOK {
+					t.Errorf("%s: its page leads to %s, which is %d", kind, about, page.Code)
+				}
+			}
 			if schema := pages("/schemas/" + string(kind) + "/v1"); schema.Code != http.StatusOK {
 				t.Errorf("%s: its schema is %d", kind, schema.Code)
 			}
@@ -172,6 +178,11 @@ func checkSeen(t *testing.T, w *registertest.Fixture, env record.Envelope, x reg
 		t.Fatal(err)
 	}
 	id := record.IDOf(env.Payload)
+	if before, err := view.At(w.Register, v.Size()-1); err != nil {
+		t.Fatal(err)
+	} else if _, err := before.Record(id); !errors.As(err, new(*view.AbsentError)) {
+		t.Errorf("%s: seen before it was admitted: %v", x.File, err)
+	}
 	if rec, err := v.Record(id); err != nil || rec.Kind != st.Kind || rec.Thread != st.Thread || rec.Issuer != st.Issuer {
 		t.Errorf("%s: seen as %+v, %v", x.File, rec, err)
 	}
@@ -213,7 +224,7 @@ func checkDescribed(t *testing.T, kind record.Kind, env record.Envelope) {
 	if kind.Doc() == "" {
 		t.Errorf("%s: no line says what it is", kind)
 	}
-	if text := summary(st); text == "" || text == string(kind) {
+	if text := view.Summary(st); text == "" || text == string(kind) {
 		t.Errorf("%s: its summary is %q", kind, text)
 	}
 	if text, err := draft.Template(string(kind)); err != nil || !strings.Contains(text, "kind: "+string(kind)) {

@@ -215,7 +215,7 @@ func (q *queryFlags) showThread(ctx context.Context, r *copyView, thread string)
 		if st, failed = statementAt(ctx, r, rec.Index); failed != nil {
 			return false
 		}
-		q.app.printf("  #%-6d %-18s %s  %s\n          %s\n", rec.Index, rec.Kind, formatTime(rec.Admitted), printable(summary(st)), rec.ID)
+		q.app.printf("  #%-6d %-18s %s  %s\n          %s\n", rec.Index, rec.Kind, formatTime(rec.Admitted), printable(view.Summary(st)), rec.ID)
 		return true
 	})
 	return cmp.Or(err, failed)

@@ -93,7 +93,7 @@ func (v *View) Records(f RecordFilter, yield func(register.RecordRow) bool) erro
 
 func (f RecordFilter) matches(kind record.Kind, issuer string) bool {
 	return (f.Kind == "" || kind == f.Kind) && (f.Issuer == "" || issuer == f.Issuer) &&
-		(!f.Attestations || kind == record.KindResponse || kind == record.KindCIPCertification)
+		(!f.Attestations || kinds[kind].files)
 }
 
 // Charter is the newest charter of a view: what judges the entry of index Size.
