@@ -22,6 +22,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 // quorumTimes says when a quorum had cosigned how much of a log: sizes and times,
@@ -266,12 +267,12 @@ const archiveTimeout = 5 * time.Minute
 
 // ViewAt is the view of the copy at a size. How much was knowable at an instant it takes
 // from the quorum times that sync has kept.
-func (t *Trust) ViewAt(size uint64) (*register.View, error) {
+func (t *Trust) ViewAt(size uint64) (*view.View, error) {
 	r, err := t.Register()
 	if err != nil {
 		return nil, err
 	}
-	v, err := r.ViewAt(size)
+	v, err := view.At(r, size)
 	if err != nil {
 		return nil, err
 	}
@@ -280,13 +281,13 @@ func (t *Trust) ViewAt(size uint64) (*register.View, error) {
 
 // cosignedBy says how much a quorum had cosigned by an instant, of the checkpoints that
 // sync came to trust and of those that the ledger kept.
-func (t *Trust) cosignedBy(at time.Time) (register.Knowable, error) {
+func (t *Trust) cosignedBy(at time.Time) (view.Knowable, error) {
 	times, err := t.readTimes()
 	if err != nil {
-		return register.Knowable{}, err
+		return view.Knowable{}, err
 	}
 	k := times.merged(timesIfAny(t.checkpoint)...).newestBy(at) // the trusted one is of a sync that may have kept none
-	return register.Knowable{Size: k.size, Cosigned: k.existedBy}, nil
+	return view.Knowable{Size: k.size, Cosigned: k.existedBy}, nil
 }
 
 // ExistedBy is the earliest time by which, as this trust directory knows, a quorum had

@@ -19,7 +19,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
-	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -111,7 +111,7 @@ func (w *witnessedWorld) admitDesignation(id string) {
 }
 
 // knowable is what a copy says of an imported designation at a moment.
-func knowable(t *testing.T, trust *Trust, id string, at time.Time) (register.Status, register.Knowable) {
+func knowable(t *testing.T, trust *Trust, id string, at time.Time) (view.Status, view.Knowable) {
 	t.Helper()
 	v, err := trust.ViewAt(trust.CoveredSize())
 	must(t, err)
@@ -158,21 +158,21 @@ func TestKnowableOnceCosigned(t *testing.T) {
 		trust := w.syncedTrust()
 		for _, c := range []struct {
 			at     time.Time
-			status register.Status
-			by     register.Knowable
+			status view.Status
+			by     view.Knowable
 		}{
-			{before, register.StatusNone, register.Knowable{Size: 5, Cosigned: before.UTC()}},
-			{admitted.Add(time.Minute), register.StatusNone, register.Knowable{Size: 5, Cosigned: before.UTC()}},
-			{cosigned.Add(-time.Second), register.StatusNone, register.Knowable{Size: 5, Cosigned: before.UTC()}},
-			{cosigned, register.StatusInForce, register.Knowable{Size: 6, Cosigned: cosigned.UTC()}},
-			{time.Now().Add(year), register.StatusInForce, register.Knowable{Size: 7, Cosigned: time.Now().UTC()}},
+			{before, view.StatusNone, view.Knowable{Size: 5, Cosigned: before.UTC()}},
+			{admitted.Add(time.Minute), view.StatusNone, view.Knowable{Size: 5, Cosigned: before.UTC()}},
+			{cosigned.Add(-time.Second), view.StatusNone, view.Knowable{Size: 5, Cosigned: before.UTC()}},
+			{cosigned, view.StatusInForce, view.Knowable{Size: 6, Cosigned: cosigned.UTC()}},
+			{time.Now().Add(year), view.StatusInForce, view.Knowable{Size: 7, Cosigned: time.Now().UTC()}},
 		} {
 			if status, by := knowable(t, trust, "0002", c.at); status != c.status || by != c.by {
 				t.Errorf("at %s: knowable %s by %v, want %s by %v", c.at, status, by, c.status, c.by)
 			}
 		}
 		// Before there were witnesses nothing proves a time.
-		if status, by := knowable(t, trust, "0001", before.Add(-2*time.Hour)); status != register.StatusNone || by != (register.Knowable{Size: 3}) {
+		if status, by := knowable(t, trust, "0001", before.Add(-2*time.Hour)); status != view.StatusNone || by != (view.Knowable{Size: 3}) {
 			t.Errorf("before the witnesses: %s by %v", status, by)
 		}
 	})
@@ -417,10 +417,10 @@ func TestKnowableWhereNoneAreKept(t *testing.T) {
 		if n := w.net.countRequests(); n > 0 {
 			t.Errorf("under quorum none: asked %d times", n)
 		}
-		if status, by := knowable(t, trust, "0001", time.Now()); status != register.StatusInForce || by != (register.Knowable{Size: 4}) {
+		if status, by := knowable(t, trust, "0001", time.Now()); status != view.StatusInForce || by != (view.Knowable{Size: 4}) {
 			t.Errorf("under quorum none: %s by %v", status, by)
 		}
-		if status, by := knowable(t, trust, "0001", time.Now().Add(-time.Minute)); status != register.StatusNone || by != (register.Knowable{Size: 3}) {
+		if status, by := knowable(t, trust, "0001", time.Now().Add(-time.Minute)); status != view.StatusNone || by != (view.Knowable{Size: 3}) {
 			t.Errorf("under quorum none, a minute before: %s by %v", status, by)
 		}
 
@@ -444,7 +444,7 @@ func TestKnowableWhereNoneAreKept(t *testing.T) {
 			w.advanceClock(time.Hour)
 			w.admitDesignation(fmt.Sprint(status, "b"))
 			static()
-			if _, by := knowable(t, trust, fmt.Sprint(status, "a"), time.Now().Add(-time.Minute)); by != (register.Knowable{Size: seen.size, Cosigned: seen.existedBy}) {
+			if _, by := knowable(t, trust, fmt.Sprint(status, "a"), time.Now().Add(-time.Minute)); by != (view.Knowable{Size: seen.size, Cosigned: seen.existedBy}) {
 				t.Errorf("%d: between two syncs: by %v", status, by)
 			}
 		}

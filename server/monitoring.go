@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 // health is what operators and load balancers ask.
@@ -102,11 +103,11 @@ const maxUnpublishedAge = 30 * time.Second
 // waited, by its admission time, so that it survives a restart; zero if none waits.
 func (s *Server) oldestUnpublishedAge() (time.Duration, error) {
 	published := s.publishedSize()
-	view, err := s.cfg.Register.LatestView()
-	if err != nil || published >= view.Size() {
+	v, err := view.Latest(s.cfg.Register)
+	if err != nil || published >= v.Size() {
 		return 0, err
 	}
-	oldest, err := view.RecordAt(published)
+	oldest, err := v.RecordAt(published)
 	if err != nil {
 		return 0, err
 	}

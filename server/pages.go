@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 // The HTML pages: html/template escapes what others have signed for the place where it
@@ -30,10 +31,20 @@ var (
 	styleSheetTag = entityTag(styleSheet)
 )
 
+// pageWords are what the templates call, to say what a view has as a page says it.
+var pageWords = template.FuncMap{
+	"name":     designationName,
+	"date":     dateOrNone,
+	"instant":  func(t time.Time) string { return t.Format(pageTimeFormat) },
+	"roles":    joinWords[record.Role],
+	"may":      joinWords[record.KeyFunction],
+	"warnings": joinWords[string],
+}
+
 func parsePages(names ...string) map[string]*template.Template {
 	parsed := make(map[string]*template.Template, len(names))
 	for _, name := range names {
-		parsed[name] = template.Must(template.New(name+".html").ParseFS(webFiles, "web/layout.html", "web/tables.html", "web/"+name+".html"))
+		parsed[name] = template.Must(template.New(name+".html").Funcs(pageWords).ParseFS(webFiles, "web/layout.html", "web/tables.html", "web/"+name+".html"))
 	}
 	return parsed
 }
@@ -107,14 +118,14 @@ type ledgerTitle struct {
 }
 
 func (s *Server) ledgerTitle() ledgerTitle {
-	view, err := s.cfg.Register.ViewAt(s.publishedSize())
+	v, err := view.At(s.cfg.Register, s.publishedSize())
 	if err != nil {
 		return ledgerTitle{Name: "Docket"}
 	}
-	return ledgerTitleOf(view)
+	return ledgerTitleOf(v)
 }
 
-func ledgerTitleOf(v *register.View) ledgerTitle {
+func ledgerTitleOf(v *view.View) ledgerTitle {
 	c, err := v.Charter()
 	if err != nil {
 		return ledgerTitle{Name: "Docket"}
@@ -203,7 +214,7 @@ func (t *statusCounts) get(q *registerQuery, work register.ReadBudget) []statusC
 		return nil // the list below it says what is wrong
 	}
 	t.size, t.day, t.counted, t.counts = q.asOf.Size, day, now, nil
-	for _, status := range register.Statuses {
+	for _, status := range view.Statuses {
 		if n := by[status]; n > 0 {
 			t.counts = append(t.counts, statusCount{n, string(status)})
 		}
@@ -214,17 +225,10 @@ func (t *statusCounts) get(q *registerQuery, work register.ReadBudget) []statusC
 // designationList is the table of designations with its form, on whichever page.
 type designationList struct {
 	Path                  string // of that page, which the form leads back to
-	Statuses              []register.Status
+	Statuses              []view.Status
 	Status, Name, Country string
-	Designations          []designationLine
+	Designations          []view.Designation
 	Next                  string
-}
-
-type designationLine struct {
-	ID, Name, Country string
-	Status            register.Status
-	Error             bool
-	From, Until       string
 }
 
 // queryDesignationList answers the form.
@@ -240,14 +244,8 @@ func (s *Server) queryDesignationList(x *request) (*registerQuery, designationLi
 	}
 	list := designationList{
 		Path:     x.FullPath(),
-		Statuses: register.Statuses, Status: q.text("status"), Name: q.text("name"), Country: q.text("country"),
-		Next: q.pageURL(x.FullPath(), "after", answer.Next),
-	}
-	for _, d := range answer.Designations {
-		list.Designations = append(list.Designations, designationLine{
-			ID: designationName(d.Thread), Name: d.Name, Country: d.Country, Status: d.Status, Error: d.Error,
-			From: d.EffectiveFrom.String(), Until: dateOrNone(d.EffectiveUntil),
-		})
+		Statuses: view.Statuses, Status: q.text("status"), Name: q.text("name"), Country: q.text("country"),
+		Designations: answer.Designations, Next: q.pageURL(x.FullPath(), "after", answer.Next),
 	}
 	return q, list, nil
 }
@@ -291,12 +289,8 @@ func (s *Server) designationsPage(x *request) error {
 
 type partiesPage struct {
 	pageHeader
-	Parties []partyLine
+	Parties []view.Party
 	Next    string
-}
-
-type partyLine struct {
-	ID, Name, Country, Roles, Standing, Enrolled string
 }
 
 // partiesPage lists the parties: who signs here.
@@ -309,9 +303,5 @@ func (s *Server) partiesPage(x *request) error {
 	if err != nil {
 		return err
 	}
-	page := partiesPage{pageHeader: s.pageHeader(q, "Parties"), Next: q.pageURL(x.FullPath(), "after", answer.Next)}
-	for _, p := range answer.Parties {
-		page.Parties = append(page.Parties, partyLine{p.ID, p.LegalName, p.Country, joinWords(p.Roles), p.Standing, p.Enrolled.String()})
-	}
-	return x.answerPage(http.StatusOK, "parties", page)
+	return x.answerPage(http.StatusOK, "parties", partiesPage{s.pageHeader(q, "Parties"), answer.Parties, q.pageURL(x.FullPath(), "after", answer.Next)})
 }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,19 +12,15 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 type designationPage struct {
 	pageHeader
-	ID, Name   string
-	Status     register.Status
-	Error      bool
-	Facts      []pageFact
-	Conditions []record.Condition
-
-	Thread                 []threadLine
-	Duties                 []dutyLine
-	MoreThread, MoreDuties continuation
+	view.DesignationDetail
+	Facts  []pageFact
+	Thread pagePart[register.RecordRow]
+	Duties pagePart[view.Duty]
 }
 
 // designationPage shows one designation with its thread and who has to answer, each in
@@ -39,17 +34,17 @@ func (s *Server) designationPage(x *request) error {
 	if err != nil {
 		return err
 	}
-	thread, moreThread, err := recordsPart(q, x, "records", register.RecordFilter{Thread: d.Thread})
+	thread, err := recordsPart(q, x, "records", view.RecordFilter{Thread: d.Thread})
 	if err != nil {
 		return err
 	}
-	duties, moreDuties, err := dutiesPart(q, x, register.DutyFilter{Designation: d.Thread})
+	duties, err := dutiesPart(q, x, view.DutyFilter{Designation: d.Thread})
 	if err != nil {
 		return err
 	}
 	f := s.pageHeader(q, d.Name)
 	return x.answerPage(http.StatusOK, "designation", designationPage{
-		pageHeader: f, ID: designationName(d.Thread), Name: d.Name, Status: d.Status, Error: d.Error,
+		pageHeader: f, DesignationDetail: d, Thread: thread, Duties: duties,
 		Facts: pageFacts(
 			"Knowable "+f.When, string(d.Knowable)+" ("+d.KnowableBy.String()+")",
 			"Measure", d.Measure, "Action", d.Action, "Target is", d.Schema, "Country", d.Country,
@@ -62,47 +57,36 @@ func (s *Server) designationPage(x *request) error {
 			"Findings", strings.Join(d.Current.Findings, ", "),
 			"Federal Register", d.Current.FederalRegisterNotice,
 		),
-		Conditions: d.Current.Conditions,
-		Thread:     thread, MoreThread: moreThread,
-		Duties: duties, MoreDuties: moreDuties,
 	})
 }
 
 // recordsPart are the records of a page about one thing that a filter chooses.
-func recordsPart(q *registerQuery, x *request, name string, f register.RecordFilter) ([]threadLine, continuation, error) {
-	records, on, err := queryPart(q, x, name, cursorRecords, recordPosition, func(v *register.View, after string, yield func(register.Record) bool) (err error) {
+func recordsPart(q *registerQuery, x *request, name string, f view.RecordFilter) (pagePart[register.RecordRow], error) {
+	return queryPart(q, x, name, cursorRecords, recordPosition, func(v *view.View, after string, yield func(register.RecordRow) bool) (err error) {
 		if after != "" {
 			if f.From, err = indexAfter(after); err != nil {
-				return register.ErrBadPosition
+				return view.ErrBadPosition
 			}
 		}
 		return v.Records(f, yield)
 	})
-	return threadLines(records), on, err
 }
 
 // dutiesPart are the duties of a page about one thing.
-func dutiesPart(q *registerQuery, x *request, f register.DutyFilter) ([]dutyLine, continuation, error) {
-	duties, on, err := queryPart(q, x, "duties", cursorDuties, register.Duty.Position, func(v *register.View, after string, yield func(register.Duty) bool) error {
+func dutiesPart(q *registerQuery, x *request, f view.DutyFilter) (pagePart[view.Duty], error) {
+	return queryPart(q, x, "duties", cursorDuties, view.Duty.Position, func(v *view.View, after string, yield func(view.Duty) bool) error {
 		f.After = after
 		return v.Duties(f, q.asOf.At, yield)
 	})
-	return dutyLines(duties, q.asOf.Ahead), on, err
 }
 
 type partyPage struct {
 	pageHeader
-	ID, Name, Status string
-	Facts            []pageFact
-
-	Keys                                        []keyLine
-	Thread, Filed                               []threadLine
-	Duties                                      []dutyLine
-	MoreKeys, MoreThread, MoreFiled, MoreDuties continuation
-}
-
-type keyLine struct {
-	ID, Holder, Use, Functions, State, Marks string
+	view.Party
+	Facts         []pageFact
+	Keys          pagePart[view.PartyKey]
+	Thread, Filed pagePart[register.RecordRow]
+	Duties        pagePart[view.Duty]
 }
 
 // partyPage shows one party with its keys, its records and its calendar, each in pages.
@@ -117,37 +101,29 @@ func (s *Server) partyPage(x *request) error {
 	}
 	f := s.pageHeader(q, p.LegalName)
 	page := partyPage{
-		pageHeader: f, ID: p.ID, Name: p.LegalName, Status: p.Standing,
+		pageHeader: f, Party: p,
 		Facts: pageFacts(
 			"Knowable "+f.When, p.Knowable+" ("+p.KnowableBy.String()+")",
 			"Roles", joinWords(p.Roles), "Country", p.Country, "LEI", p.LEI, "Website", p.Website, "Contact", p.Contact,
 			"Formerly", strings.Join(p.FormerName, "; "), "Enrolled", p.Enrolled.String(), "Sponsor", p.Sponsor,
 		),
 	}
-	keys, on, err := queryPart(q, x, "keys", cursorKeys, register.PartyKey.Position, func(v *register.View, after string, yield func(register.PartyKey) bool) error {
+	page.Keys, err = queryPart(q, x, "keys", cursorKeys, view.PartyKey.Position, func(v *view.View, after string, yield func(view.PartyKey) bool) error {
 		return v.Keys(p.ID, after, q.asOf.At, yield)
 	})
 	if err != nil {
 		return err
 	}
-	page.MoreKeys = on
-	for _, k := range keys {
-		state := "may sign"
-		if !k.Live {
-			state = k.WhyNotLive
-		}
-		page.Keys = append(page.Keys, keyLine{k.ID, k.Holder, string(k.Use), joinWords(k.Functions), state, joinWords(k.Warnings())})
-	}
-	if page.Thread, page.MoreThread, err = recordsPart(q, x, "records", register.RecordFilter{Thread: "party/" + p.ID}); err != nil {
+	if page.Thread, err = recordsPart(q, x, "records", view.RecordFilter{Thread: "party/" + p.ID}); err != nil {
 		return err
 	}
 	if !slices.Contains(p.Roles, record.RoleProvider) {
 		return x.answerPage(http.StatusOK, "party", page) // no other party attests or owes anything
 	}
-	if page.Filed, page.MoreFiled, err = recordsPart(q, x, "filed", register.RecordFilter{Issuer: p.ID, Attestations: true}); err != nil {
+	if page.Filed, err = recordsPart(q, x, "filed", view.RecordFilter{Issuer: p.ID, Attestations: true}); err != nil {
 		return err
 	}
-	if page.Duties, page.MoreDuties, err = dutiesPart(q, x, register.DutyFilter{Party: p.ID}); err != nil {
+	if page.Duties, err = dutiesPart(q, x, view.DutyFilter{Party: p.ID}); err != nil {
 		return err
 	}
 	return x.answerPage(http.StatusOK, "party", page)
@@ -155,18 +131,10 @@ func (s *Server) partyPage(x *request) error {
 
 type recordPage struct {
 	pageHeader
-	ID                 record.ID
-	Index              uint64
-	Kind               record.Kind
-	Thread, ThreadPage string
-	Issuer, IssuerPage string
-	Admitted           string
-	Signatures         []signatureLine
-	Statement          string
-}
-
-type signatureLine struct {
-	Party, Holder, KeyID, Marks string
+	register.RecordRow
+	AboutPage, IssuerPage string // paths; "" where there is none
+	Signers               []register.KeyHolder
+	Statement             string
 }
 
 // recordPage shows one record as it was signed.
@@ -175,7 +143,7 @@ func (s *Server) recordPage(x *request) error {
 	if err != nil {
 		return err
 	}
-	id, index, err := s.findRecord(x)
+	_, index, err := s.findRecord(x)
 	if err != nil {
 		return err
 	}
@@ -193,20 +161,11 @@ func (s *Server) recordPage(x *request) error {
 	}
 	page := recordPage{
 		pageHeader: s.pageHeader(q, string(r.Kind)+" #"+strconv.FormatUint(index, 10)),
-		ID:         id, Index: index, Kind: r.Kind, Thread: r.Thread, Issuer: r.Issuer,
-		Admitted: entry.Admitted.Format(pageTimeFormat), Statement: statement.String(),
-	}
-	switch family, name, _ := strings.Cut(r.Thread, "/"); family {
-	case "designation":
-		page.ThreadPage = "/designations/" + name
-	case "party":
-		page.ThreadPage = "/parties/" + name
-	case "response":
-		page.ThreadPage = "/designations/" + strings.TrimSuffix(name, "/"+r.Issuer)
+		RecordRow:  r, AboutPage: aboutPage(r), Statement: statement.String(),
 	}
 	if _, err := q.view.Head("party/" + r.Issuer); err == nil {
 		page.IssuerPage = "/parties/" + r.Issuer
-	} else if absent := (*register.AbsentError)(nil); !errors.As(err, &absent) {
+	} else if absent := (*view.AbsentError)(nil); !errors.As(err, &absent) {
 		return err
 	}
 	for _, sig := range entry.Envelope.Signatures {
@@ -217,9 +176,20 @@ func (s *Server) recordPage(x *request) error {
 		if h.Party == "" {
 			h.Party = "the root set"
 		}
-		page.Signatures = append(page.Signatures, signatureLine{h.Party, h.Holder, sig.KeyID, joinWords(h.Warnings())})
+		page.Signers = append(page.Signers, h)
 	}
 	return x.answerPage(http.StatusOK, "record", page)
+}
+
+// aboutPage is the page of what a record is about, "" if that has none.
+func aboutPage(r register.RecordRow) string {
+	switch family, name, _ := strings.Cut(view.About(r), "/"); family {
+	case "designation":
+		return "/designations/" + name
+	case "party":
+		return "/parties/" + name
+	}
+	return ""
 }
 
 // pageFact is one line of what a page says about its thing.
@@ -234,45 +204,6 @@ func pageFacts(pairs ...string) []pageFact {
 		}
 	}
 	return list
-}
-
-type threadLine struct {
-	ID       record.ID
-	Index    uint64
-	Kind     record.Kind
-	Admitted string
-	Issuer   string
-}
-
-func threadLines(records []register.Record) []threadLine {
-	lines := make([]threadLine, len(records))
-	for i, r := range records {
-		lines[i] = threadLine{r.ID, r.Index, r.Kind, r.Admitted.Format(pageTimeFormat), r.Issuer}
-	}
-	return lines
-}
-
-type dutyLine struct {
-	Party, Designation string
-	Kind               register.DutyKind
-	State, Words       string // the state, as people are told it
-	Due                string
-	MetBy, Met, MetOn  string // a record, what it says, and when; empty if the duty is not met
-}
-
-func dutyLines(duties []register.Duty, ahead bool) []dutyLine {
-	lines := make([]dutyLine, len(duties))
-	for i, d := range duties {
-		words := d.State.Words(ahead)
-		lines[i] = dutyLine{Party: d.Party, Designation: designationName(d.Designation), Kind: d.Kind, State: string(d.State), Words: words, Due: dateOrNone(d.Due)}
-		if words != lines[i].State {
-			lines[i].State = string(register.DutyOpen) // nor is it shown as such
-		}
-		if d.MetBy != nil {
-			lines[i].MetBy, lines[i].Met, lines[i].MetOn = d.MetBy.String(), cmp.Or(d.Answer, "certified"), dateOrNone(d.MetOn)
-		}
-	}
-	return lines
 }
 
 // pageTimeFormat is how people see an instant.
@@ -313,7 +244,7 @@ func addressesText(list []record.Address) string {
 	return strings.Join(lines, "; ")
 }
 
-func sourceText(s *register.SourceName) string {
+func sourceText(s *view.SourceName) string {
 	if s == nil {
 		return ""
 	}

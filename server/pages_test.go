@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 func (w *world) getPage(path string, status int) string {
@@ -450,11 +451,11 @@ func TestPagesLinkToTheRest(t *testing.T) {
 func TestListsNameSkippedItems(t *testing.T) {
 	w := newEnrolledWorld(t, settings{server: Config{QueryBudget: register.ReadBudget{Rows: 100, Bytes: 1 << 20}}}, "acme-cloud", "borealis")
 	w.mustSubmit(w.Designate("2026-014", w.NewDesignation("Kestrel Hosting")))
-	view, err := w.register.LatestView()
+	v, err := view.Latest(w.register)
 	if err != nil {
 		t.Fatal(err)
 	}
-	today := view.LocalDate(w.Now)
+	today := v.LocalDate(w.Now)
 	w.admitAll(func(yield func(record.Envelope) bool) {
 		for i := range 150 {
 			// One provider answers often, which makes no question dear; of the other's standing

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 // problemKind is one row of the table below: what clients decide by. The type
@@ -197,7 +198,7 @@ func problemOf(err error) *problem {
 		p       *problem
 		refusal *record.Refusal
 		clock   *ledger.ClockError
-		absent  *register.AbsentError
+		absent  *view.AbsentError
 	)
 	switch {
 	case errors.As(err, &p):

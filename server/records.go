@@ -16,6 +16,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 // receipt is GET /v1/records/{id}/receipt: against the newest published
@@ -128,9 +129,9 @@ func (s *Server) readEntry(x *request, index uint64) (line []byte, e record.Entr
 const timeFormat = "2006-01-02T15:04:05.000Z"
 
 type recordsAnswer struct {
-	AsOf    asOf              `json:"asOf"`
-	Records []register.Record `json:"records"`
-	Next    string            `json:"next,omitempty"`
+	AsOf    asOf                 `json:"asOf"`
+	Records []register.RecordRow `json:"records"`
+	Next    string               `json:"next,omitempty"`
 }
 
 // records is GET /v1/records, oldest first.
@@ -139,7 +140,7 @@ func (s *Server) records(x *request) error {
 	if err != nil {
 		return err
 	}
-	filter := register.RecordFilter{
+	filter := view.RecordFilter{
 		Kind:   oneOf(q.params, "kind", record.Kinds()),
 		Thread: q.text("thread"),
 		Issuer: q.text("issuer"),
@@ -164,7 +165,7 @@ func (s *Server) records(x *request) error {
 	return x.answerJSON(http.StatusOK, answer)
 }
 
-func recordPosition(r register.Record) string { return strconv.FormatUint(r.Index, 10) }
+func recordPosition(r register.RecordRow) string { return strconv.FormatUint(r.Index, 10) }
 
 // indexAfter is the index after that of a place.
 func indexAfter(place string) (uint64, error) {
@@ -240,7 +241,7 @@ func (s *Server) chainReceipt(ctx context.Context, index uint64, newest *proof.P
 // records of the authority and of each party whose key signed it, or who sponsored one
 // of those, and last the record itself. The others are in log order.
 func (s *Server) chainIndexes(index uint64, entry record.Entry) ([]uint64, error) {
-	view, err := s.cfg.Register.ViewAt(s.publishedSize())
+	v, err := view.At(s.cfg.Register, s.publishedSize())
 	if err != nil {
 		return nil, err
 	}
@@ -265,7 +266,7 @@ func (s *Server) chainIndexes(index uint64, entry record.Entry) ([]uint64, error
 	}
 	var indexes []uint64
 	for _, thread := range threads {
-		err := view.Records(register.RecordFilter{Thread: thread}, func(r register.Record) bool {
+		err := v.Records(view.RecordFilter{Thread: thread}, func(r register.RecordRow) bool {
 			if r.Index != index {
 				indexes = append(indexes, r.Index)
 			}
@@ -287,11 +288,11 @@ func (s *Server) chainIndexes(index uint64, entry record.Entry) ([]uint64, error
 // knowable then. It is proven by what it bears, not by this answer.
 func (s *Server) checkpointAt(x *request) error {
 	q := x.parseParams("at")
-	view, err := s.cfg.Register.ViewAt(s.publishedSize())
+	v, err := view.At(s.cfg.Register, s.publishedSize())
 	if err != nil {
 		return err
 	}
-	at := q.time("at", func(d record.Date) time.Time { return startOfDay(view, d) })
+	at := q.time("at", func(d record.Date) time.Time { return startOfDay(v, d) })
 	if !q.has("at") {
 		q.addFault("at", "is missing: say which moment, like 2027-06-01T00:00:00Z")
 	}
@@ -311,15 +312,15 @@ func (s *Server) checkpointAt(x *request) error {
 
 // checkpointTimes tells the register how much was knowable at a moment, by the same
 // checkpoint.
-func (s *Server) checkpointTimes(ctx context.Context) register.CheckpointTimes {
-	return func(at time.Time) (register.Knowable, error) {
+func (s *Server) checkpointTimes(ctx context.Context) view.CheckpointTimes {
+	return func(at time.Time) (view.Knowable, error) {
 		published, err := s.cfg.Ledger.CheckpointAt(ctx, at)
 		if errors.Is(err, ledger.ErrNotArchived) {
-			return register.Knowable{Size: s.publishedSize()}, nil
+			return view.Knowable{Size: s.publishedSize()}, nil
 		}
 		if err != nil {
-			return register.Knowable{}, err
+			return view.Knowable{}, err
 		}
-		return register.Knowable{Size: published.Checkpoint().Size, Cosigned: published.ExistedBy().UTC()}, nil
+		return view.Knowable{Size: published.Checkpoint().Size, Cosigned: published.ExistedBy().UTC()}, nil
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 // asOf says for which size and instant an answer of the register holds.
@@ -27,7 +28,7 @@ type asOf struct {
 // published size or a smaller one, an instant, and for lists a position and a limit.
 type registerQuery struct {
 	*params
-	view     *register.View
+	view     *view.View
 	asOf     asOf
 	position string // the list goes on after it
 	limit    int
@@ -62,11 +63,11 @@ func (s *Server) parseListQuery(x *request, list byte, known ...string) (*regist
 	if err := q.firstFault(); err != nil {
 		return nil, err
 	}
-	view, err := s.cfg.Register.ViewAt(q.asOf.Size)
+	v, err := view.At(s.cfg.Register, q.asOf.Size)
 	if err != nil {
 		return nil, err
 	}
-	q.view = view.WithCheckpointTimes(s.checkpointTimes(x.Request.Context())).WithBudget(s.cfg.QueryBudget)
+	q.view = v.WithCheckpointTimes(s.checkpointTimes(x.Request.Context())).WithBudget(s.cfg.QueryBudget)
 	switch {
 	case q.has("at"): // any instant, also the one that Go has for none
 		q.asOf.At = q.time("at", func(d record.Date) time.Time { return startOfDay(q.view, d) })
@@ -78,14 +79,14 @@ func (s *Server) parseListQuery(x *request, list byte, known ...string) (*regist
 	if err := q.firstFault(); err != nil {
 		return nil, err
 	}
-	q.asOf.Ahead = view.Ahead(q.asOf.At, time.Now())
+	q.asOf.Ahead = v.Ahead(q.asOf.At, time.Now())
 	return q, nil
 }
 
 // startOfDay is the first moment of a civil date as the charter's time zone has it,
 // to the second. The view alone knows the zone, so it is asked for the date until
 // the date is reached.
-func startOfDay(v *register.View, d record.Date) time.Time {
+func startOfDay(v *view.View, d record.Date) time.Time {
 	const most = 36 * 60 * 60 // seconds around midnight UTC that hold it in any zone
 	utc := time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC)
 	early := utc.Add(-most / 2 * time.Second)
@@ -121,11 +122,11 @@ func (p *listPage[T]) add(item T) bool {
 // finish takes how the list ended: where its work was used up, it goes on too. name is
 // the parameter that said where it began.
 func (p *listPage[T]) finish(q *registerQuery, name string, err error) error {
-	if errors.Is(err, register.ErrBadPosition) {
+	if errors.Is(err, view.ErrBadPosition) {
 		q.addCursorFault(name)
 		return q.firstFault()
 	}
-	var more *register.PartialListError
+	var more *view.PartialListError
 	if !errors.As(err, &more) {
 		return err
 	}
@@ -144,26 +145,25 @@ func (q *registerQuery) nextCursor(list byte, after string) string {
 	return cursor{list: list, size: q.asOf.Size, at: q.asOf.At, position: after}.String()
 }
 
-// continuation says how a list on a page continues: the address of the next part, and
-// which items were skipped.
-type continuation struct {
-	Next    string // address; "" if it does not
+// pagePart is one of the lists of a page about one thing: as much of it as the page shows.
+type pagePart[T any] struct {
+	Items   []T
+	Next    string // address of the page that goes on; "" if there is none
 	Skipped []string
 }
 
-// queryPart is one of the lists of a page about one thing: as much as the page shows
-// from where ?name= says on, and the page that goes on. Each takes the budget of a
+// queryPart reads such a list from where ?name= says on. Each takes the budget of a
 // query.
-func queryPart[T any](q *registerQuery, x *request, name string, list byte, place func(T) string, ask func(v *register.View, after string, yield func(T) bool) error) ([]T, continuation, error) {
+func queryPart[T any](q *registerQuery, x *request, name string, list byte, place func(T) string, ask func(v *view.View, after string, yield func(T) bool) error) (pagePart[T], error) {
 	from := q.cursor(name, list)
 	if err := q.firstFault(); err != nil {
-		return nil, continuation{}, err
+		return pagePart[T]{}, err
 	}
-	p := newListPage(register.MaxListItems, place)
+	p := newListPage(view.MaxListItems, place)
 	if err := p.finish(q, name, ask(q.view.WithBudget(x.server.cfg.QueryBudget), from.position, p.add)); err != nil {
-		return nil, continuation{}, err
+		return pagePart[T]{}, err
 	}
-	return p.items, continuation{q.pageURL(x.Request.URL.EscapedPath(), name, q.nextCursor(list, p.after)), p.skipped}, nil
+	return pagePart[T]{p.items, q.pageURL(x.Request.URL.EscapedPath(), name, q.nextCursor(list, p.after)), p.skipped}, nil
 }
 
 // Lists that are read in pages; each one's cursors begin with its letter, so
@@ -232,10 +232,10 @@ func parseCursor(list byte, text string) (cursor, error) {
 // is the server's word: who must not trust it asks a replayed copy.
 
 type designationsAnswer struct {
-	AsOf         asOf                   `json:"asOf"`
-	Designations []register.Designation `json:"designations"`
-	Next         string                 `json:"next,omitempty"`
-	Skipped      []string               `json:"skipped,omitempty"`
+	AsOf         asOf               `json:"asOf"`
+	Designations []view.Designation `json:"designations"`
+	Next         string             `json:"next,omitempty"`
+	Skipped      []string           `json:"skipped,omitempty"`
 }
 
 func (s *Server) designations(x *request) error {
@@ -251,15 +251,15 @@ func (s *Server) designations(x *request) error {
 }
 
 func designationsOf(q *registerQuery) (designationsAnswer, error) {
-	filter := register.DesignationFilter{
-		Status:  oneOf(q.params, "status", register.Statuses),
+	filter := view.DesignationFilter{
+		Status:  oneOf(q.params, "status", view.Statuses),
 		Country: q.country("country"), Program: q.text("program"), List: q.text("list"), Name: q.text("name"),
 		After: q.position,
 	}
 	if err := q.firstFault(); err != nil {
 		return designationsAnswer{}, err
 	}
-	p := newListPage(q.limit, func(d register.Designation) string { return d.Thread })
+	p := newListPage(q.limit, func(d view.Designation) string { return d.Thread })
 	if err := p.finish(q, "after", q.view.Designations(filter, q.asOf.At, p.add)); err != nil {
 		return designationsAnswer{}, err
 	}
@@ -277,16 +277,16 @@ func (s *Server) designation(x *request) error {
 	}
 	return x.answerJSON(http.StatusOK, struct {
 		AsOf asOf `json:"asOf"`
-		register.DesignationDetail
+		view.DesignationDetail
 		More map[string]string `json:"more,omitempty"`
 	}{q.asOf, d, moreLinks(d.Cut, nil, recordsURL(d.Thread))})
 }
 
 type partiesAnswer struct {
-	AsOf    asOf             `json:"asOf"`
-	Parties []register.Party `json:"parties"`
-	Next    string           `json:"next,omitempty"`
-	Skipped []string         `json:"skipped,omitempty"`
+	AsOf    asOf         `json:"asOf"`
+	Parties []view.Party `json:"parties"`
+	Next    string       `json:"next,omitempty"`
+	Skipped []string     `json:"skipped,omitempty"`
 }
 
 func (s *Server) parties(x *request) error {
@@ -302,7 +302,7 @@ func (s *Server) parties(x *request) error {
 }
 
 func partiesOf(q *registerQuery) (partiesAnswer, error) {
-	filter := register.PartyFilter{
+	filter := view.PartyFilter{
 		Role:     oneOf(q.params, "role", []record.Role{record.RoleAuthority, record.RoleProvider, record.RoleReseller, record.RoleAuditor}),
 		Standing: q.oneOf("status", "active", "suspended", "withdrawn"),
 		After:    q.position,
@@ -310,7 +310,7 @@ func partiesOf(q *registerQuery) (partiesAnswer, error) {
 	if err := q.firstFault(); err != nil {
 		return partiesAnswer{}, err
 	}
-	p := newListPage(q.limit, func(p register.Party) string { return p.ID })
+	p := newListPage(q.limit, func(p view.Party) string { return p.ID })
 	if err := p.finish(q, "after", q.view.Parties(filter, q.asOf.At, p.add)); err != nil {
 		return partiesAnswer{}, err
 	}
@@ -328,7 +328,7 @@ func (s *Server) party(x *request) error {
 	}
 	return x.answerJSON(http.StatusOK, struct {
 		AsOf asOf `json:"asOf"`
-		register.PartyDetail
+		view.PartyDetail
 		More map[string]string `json:"more,omitempty"`
 	}{q.asOf, p, moreLinks(p.Cut, map[string]string{
 		"keys":         "/v1/register/parties/" + p.ID + "/keys",
@@ -349,10 +349,10 @@ func moreLinks(cut []string, at map[string]string, otherwise string) map[string]
 func recordsURL(thread string) string { return "/v1/records?thread=" + url.QueryEscape(thread) }
 
 type keysAnswer struct {
-	AsOf    asOf                `json:"asOf"`
-	Keys    []register.PartyKey `json:"keys"`
-	Next    string              `json:"next,omitempty"`
-	Skipped []string            `json:"skipped,omitempty"`
+	AsOf    asOf            `json:"asOf"`
+	Keys    []view.PartyKey `json:"keys"`
+	Next    string          `json:"next,omitempty"`
+	Skipped []string        `json:"skipped,omitempty"`
 }
 
 // partyKeys are the keys that a party ever had.
@@ -361,7 +361,7 @@ func (s *Server) partyKeys(x *request) error {
 	if err != nil {
 		return err
 	}
-	p := newListPage(q.limit, register.PartyKey.Position)
+	p := newListPage(q.limit, view.PartyKey.Position)
 	if err := p.finish(q, "after", q.view.Keys(x.Param("id"), q.position, q.asOf.At, p.add)); err != nil {
 		return err
 	}
@@ -369,10 +369,10 @@ func (s *Server) partyKeys(x *request) error {
 }
 
 type dutiesAnswer struct {
-	AsOf    asOf            `json:"asOf"`
-	Duties  []register.Duty `json:"duties"`
-	Next    string          `json:"next,omitempty"`
-	Skipped []string        `json:"skipped,omitempty"`
+	AsOf    asOf        `json:"asOf"`
+	Duties  []view.Duty `json:"duties"`
+	Next    string      `json:"next,omitempty"`
+	Skipped []string    `json:"skipped,omitempty"`
 }
 
 func (s *Server) duties(x *request) error {
@@ -393,17 +393,17 @@ func (s *Server) partyDuties(x *request) error {
 }
 
 func (s *Server) answerDuties(x *request, q *registerQuery, party string) error {
-	filter := register.DutyFilter{
+	filter := view.DutyFilter{
 		Party:       party,
 		Designation: q.text("designation"),
-		Kind:        oneOf(q.params, "kind", register.DutyKinds),
-		State:       oneOf(q.params, "state", register.DutyStates),
+		Kind:        oneOf(q.params, "kind", view.DutyKinds),
+		State:       oneOf(q.params, "state", view.DutyStates),
 		After:       q.position,
 	}
 	if err := q.firstFault(); err != nil {
 		return err
 	}
-	p := newListPage(q.limit, register.Duty.Position)
+	p := newListPage(q.limit, view.Duty.Position)
 	if err := p.finish(q, "after", q.view.Duties(filter, q.asOf.At, p.add)); err != nil {
 		return err
 	}
@@ -423,7 +423,7 @@ func (s *Server) policy(x *request) error {
 		AsOf   asOf   `json:"asOf"`
 		Policy string `json:"policy"` // tlog-policy text
 		From   uint64 `json:"from"`   // index of the charter that sets it
-		register.Charter
+		view.Charter
 		More map[string]string `json:"more,omitempty"`
 	}{q.asOf, c.Charter.Policy, c.Record.Index, c, moreLinks(c.Cut, nil, recordsURL("charter"))})
 }
@@ -437,7 +437,7 @@ func (s *Server) identifier(x *request) error {
 	if !slices.Contains(register.IdentifierSchemes, scheme) {
 		return newProblem(problemNotFound, "no scheme of identifiers is called %q; there are %s", clipText(scheme), strings.Join(register.IdentifierSchemes, ", "))
 	}
-	p := newListPage(q.limit, func(m register.IdentifierMatch) string { return m.Thread })
+	p := newListPage(q.limit, func(m view.IdentifierMatch) string { return m.Thread })
 	if err := p.finish(q, "after", q.view.IdentifierMatches(scheme, value, q.position, q.asOf.At, p.add)); err != nil {
 		return err
 	}
@@ -445,7 +445,7 @@ func (s *Server) identifier(x *request) error {
 	found.Matches = p.items
 	return x.answerJSON(http.StatusOK, struct {
 		AsOf asOf `json:"asOf"`
-		register.Identifier
+		view.Identifier
 		Next    string   `json:"next,omitempty"`
 		Skipped []string `json:"skipped,omitempty"`
 	}{q.asOf, found, q.nextCursor(cursorIdentifier, p.after), p.skipped})

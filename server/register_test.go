@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 // sampleWorld is a world with three designations, two providers and one answer.
@@ -384,7 +385,7 @@ func TestQueryInstant(t *testing.T) {
 func TestStartOfDay(t *testing.T) {
 	w := newWorld(t, settings{})
 	w.mustSubmit(w.Charter()) // America/New_York
-	view, err := w.register.LatestView()
+	v, err := view.Latest(w.register)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -398,7 +399,7 @@ func TestStartOfDay(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := startOfDay(view, d).Format(time.RFC3339); got != want {
+		if got := startOfDay(v, d).Format(time.RFC3339); got != want {
 			t.Errorf("%s begins at %s, want %s", date, got, want)
 		}
 	}

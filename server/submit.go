@@ -11,6 +11,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 // submit is POST /v1/records: a record in, a receipt out. The order is by cost: what is
@@ -169,7 +170,7 @@ func (s *Server) dryRun(x *request, v record.Verified) error {
 	if err != nil {
 		return err
 	}
-	effects, err := draft.Effects()
+	effects, err := view.Effects(draft)
 	if err != nil {
 		return fmt.Errorf("working out the effects of %s: %w", v.ID(), err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 func TestARecordInAReceiptOut(t *testing.T) {
@@ -208,11 +209,11 @@ func corruptSignatures(env record.Envelope) []byte {
 
 func (w *world) today() record.Date {
 	w.t.Helper()
-	view, err := w.register.LatestView()
+	v, err := view.Latest(w.register)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return view.LocalDate(time.Now())
+	return v.LocalDate(time.Now())
 }
 
 func (w *world) designationTooEarly(d *record.Designation) *record.Designation {

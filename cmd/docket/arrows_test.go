@@ -21,14 +21,15 @@ var allowedImports = map[string][]string{
 	"ledger/proof":           {},
 	"ledger/register":        {"ledger/record", "ledger/disk", "ledger/register/rules1"},
 	"ledger/register/rules1": {"ledger/record"},
+	"ledger/register/view":   {"ledger/record", "ledger/register"},
 	"ledger":                 {"ledger/proof"},
 	"ledger/public":          {"ledger", "ledger/record", "ledger/proof", "ledger/register"},
 	"ledger/pebblestore":     {"ledger", "ledger/proof", "ledger/disk"},
 	"ledger/storetest":       {"ledger", "ledger/proof", "ledger/disk"},
 	"client/wire":            {"ledger/proof"},
-	"client":                 {"ledger/record", "ledger/proof", "ledger/register", "ledger/disk", "client/wire"},
+	"client":                 {"ledger/record", "ledger/proof", "ledger/register", "ledger/register/view", "ledger/disk", "client/wire"},
 	"witness":                {"ledger/proof", "ledger/disk", "client/wire"},
-	"server":                 {"ledger", "ledger/public", "ledger/record", "ledger/proof", "ledger/register", "server/front"},
+	"server":                 {"ledger", "ledger/public", "ledger/record", "ledger/proof", "ledger/register", "ledger/register/view", "server/front"},
 	"server/front":           {},
 
 	// Its worlds sign, which what judges never does.

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/record/draft"
 	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 // baseState is the state against which a record is filled in and checked: the ledger's
@@ -114,21 +115,21 @@ func (g *baseState) String() string {
 }
 
 // view is the register as it stands; nil where there is none.
-func (g *baseState) view() (*register.View, error) {
+func (g *baseState) view() (*view.View, error) {
 	if g.register == nil {
 		return nil, nil
 	}
-	return g.register.LatestView()
+	return view.Latest(g.register)
 }
 
 // head is the newest record on a thread, as far as is known.
-func (g *baseState) head(thread string) (head register.Record, ok bool, err error) {
+func (g *baseState) head(thread string) (head register.RecordRow, ok bool, err error) {
 	v, err := g.view()
 	if err != nil || v == nil {
 		return head, false, err
 	}
 	head, err = v.Head(thread)
-	var absent *register.AbsentError
+	var absent *view.AbsentError
 	if errors.As(err, &absent) {
 		return head, false, nil
 	}
@@ -175,7 +176,7 @@ func (g *baseState) subjectRecord(a draft.SubjectLookup) (record.ID, error) {
 	}
 	about, err := v.Head(a.Thread)
 	if err == nil && a.Source == draft.SubjectEnrolmentRecord {
-		err = v.Thread(a.Thread, 0, func(first register.Record) bool { about = first; return false })
+		err = v.Thread(a.Thread, 0, func(first register.RecordRow) bool { about = first; return false })
 	}
 	if err != nil {
 		return record.ID{}, refusal("%w", err).hint("docket list designations, or parties, names what there is; docket sync fetches what is newer")

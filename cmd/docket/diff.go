@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 func (a *app) diff() *cobra.Command {
@@ -28,7 +29,7 @@ The second is now, with all that the copy has, if it is left out.`,
 	q := &queryFlags{app: a, trust: t}
 	c.Flags().BoolVar(&q.asJSON, "json", false, "print one JSON object a line")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		return printList(q, func(r *copyView, yield func(register.Change) bool) error {
+		return printList(q, func(r *copyView, yield func(view.Change) bool) error {
 			before, then, err := q.viewAt(r, args[0])
 			if err != nil {
 				return err
@@ -55,7 +56,7 @@ The second is now, with all that the copy has, if it is left out.`,
 	return c
 }
 
-func showChange(w *tabwriter.Writer, ch register.Change) {
+func showChange(w *tabwriter.Writer, ch view.Change) {
 	status := ch.After
 	if ch.Before != ch.After {
 		status = ch.Before + " → " + ch.After
@@ -72,7 +73,7 @@ func recordCount(n int) string {
 
 // viewAt finds a state of the ledger by its size, or as of the end of a date; then it
 // says on stderr how much that is, and by whose word.
-func (q *queryFlags) viewAt(r *copyView, text string) (*register.View, time.Time, error) {
+func (q *queryFlags) viewAt(r *copyView, text string) (*view.View, time.Time, error) {
 	if day, err := time.ParseInLocation(time.DateOnly, text, r.zone); err == nil {
 		end := day.AddDate(0, 0, 1).Add(-time.Millisecond)
 		k, err := r.Knowable(end)

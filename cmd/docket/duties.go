@@ -11,11 +11,12 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 func (a *app) duties() *cobra.Command {
 	var kind, state string
-	var f register.DutyFilter
+	var f view.DutyFilter
 	c := &cobra.Command{
 		Use:   "duties",
 		Short: "List who owes what by when, from the replayed copy",
@@ -36,26 +37,26 @@ come by due date (more than 10,000 by designation), all others by designation.`,
 	q := a.queryFlags(c)
 	c.Flags().StringVar(&f.Party, "party", "", "of this party")
 	c.Flags().StringVar(&f.Designation, "designation", "", "about this designation")
-	c.Flags().StringVar(&kind, "kind", "", joinTexts(register.DutyKinds))
-	c.Flags().StringVar(&state, "state", "", joinTexts(register.DutyStates))
-	c.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(toStrings(register.DutyKinds), cobra.ShellCompDirectiveNoFileComp))
-	c.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(toStrings(register.DutyStates), cobra.ShellCompDirectiveNoFileComp))
+	c.Flags().StringVar(&kind, "kind", "", joinTexts(view.DutyKinds))
+	c.Flags().StringVar(&state, "state", "", joinTexts(view.DutyStates))
+	c.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(toStrings(view.DutyKinds), cobra.ShellCompDirectiveNoFileComp))
+	c.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(toStrings(view.DutyStates), cobra.ShellCompDirectiveNoFileComp))
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
-		if f.Kind, err = oneOf("kind", kind, register.DutyKinds); err != nil {
+		if f.Kind, err = oneOf("kind", kind, view.DutyKinds); err != nil {
 			return err
 		}
-		if f.State, err = oneOf("state", state, register.DutyStates); err != nil {
+		if f.State, err = oneOf("state", state, view.DutyStates); err != nil {
 			return err
 		}
 		if q.remote {
 			return q.queryServer(c, "register/duties", queryValues("party", f.Party, "designation", f.Designation, "kind", kind, "state", state))
 		}
-		return printList(q, func(r *copyView, yield func(register.Duty) bool) error {
+		return printList(q, func(r *copyView, yield func(view.Duty) bool) error {
 			if f.Party != "" {
 				return dutiesByDueDate(r, f, yield)
 			}
 			return r.Duties(f, r.at, yield)
-		}, func(w *tabwriter.Writer, d register.Duty) {
+		}, func(w *tabwriter.Writer, d view.Duty) {
 			printRow(w, errorPrefix(d.Error)+d.State.Words(q.ahead), dueText(d.Due), d.Party, d.Kind, d.Designation, withDate("met on ", d.MetOn))
 		}, func(r *copyView) error { return q.printNothingOwed(r, f) })
 	}
@@ -68,10 +69,10 @@ const maxSortedDuties = 10_000
 
 // dutiesByDueDate yields the duties of one party as it has to do them, those without a date
 // last; more than maxSortedDuties as they come.
-func dutiesByDueDate(r *copyView, f register.DutyFilter, yield func(register.Duty) bool) error {
-	var all []register.Duty
+func dutiesByDueDate(r *copyView, f view.DutyFilter, yield func(view.Duty) bool) error {
+	var all []view.Duty
 	more, sorted := true, true
-	err := r.Duties(f, r.at, func(d register.Duty) bool {
+	err := r.Duties(f, r.at, func(d view.Duty) bool {
 		if len(all) == maxSortedDuties {
 			sorted = false
 			for _, d := range all {
@@ -89,7 +90,7 @@ func dutiesByDueDate(r *copyView, f register.DutyFilter, yield func(register.Dut
 	if err != nil {
 		return err
 	}
-	slices.SortStableFunc(all, func(a, b register.Duty) int { return cmp.Compare(dueText(a.Due), dueText(b.Due)) })
+	slices.SortStableFunc(all, func(a, b view.Duty) int { return cmp.Compare(dueText(a.Due), dueText(b.Due)) })
 	for _, d := range all {
 		if !yield(d) {
 			return nil
@@ -99,15 +100,15 @@ func dutiesByDueDate(r *copyView, f register.DutyFilter, yield func(register.Dut
 }
 
 // printNothingOwed prints that nothing is overdue, and the states of the other duties.
-func (q *queryFlags) printNothingOwed(r *copyView, f register.DutyFilter) error {
+func (q *queryFlags) printNothingOwed(r *copyView, f view.DutyFilter) error {
 	state, day := f.State, r.LocalDate(r.at)
 	f.State = ""
-	in := make(map[register.DutyState]int)
-	if err := r.Duties(f, r.at, func(d register.Duty) bool { in[d.State]++; return true }); err != nil {
+	in := make(map[view.DutyState]int)
+	if err := r.Duties(f, r.at, func(d view.Duty) bool { in[d.State]++; return true }); err != nil {
 		return err
 	}
 	var others []string
-	for _, s := range register.DutyStates {
+	for _, s := range view.DutyStates {
 		if in[s] > 0 {
 			others = append(others, fmt.Sprintf("%d %s", in[s], s.Words(q.ahead)))
 		}

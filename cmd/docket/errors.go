@@ -17,6 +17,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 // Exit statuses (DESIGN.md section 8).
@@ -92,7 +93,7 @@ func exitStatusOf(err error) (status int, next string) {
 	var elsewhere *wire.RedirectError
 	var page *wire.PageError
 	var cert *tls.CertificateVerificationError
-	var absent *register.AbsentError
+	var absent *view.AbsentError
 	var source *client.SourceError
 	var malformed *wire.MalformedError
 	var behind *client.BehindError

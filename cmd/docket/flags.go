@@ -29,6 +29,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 	"github.com/seed-53cf897a/docket/server/front"
 )
 
@@ -289,7 +290,7 @@ func (a *app) askingRecords(c *cobra.Command, own ...string) *queryFlags {
 
 // copyView is the copy as it was asked for.
 type copyView struct {
-	*register.View
+	*view.View
 	trust *client.Trust
 	at    time.Time
 	zone  *time.Location // the charter's
@@ -359,7 +360,7 @@ func (q *queryFlags) printJSON(v any) error {
 // charterTimeZone is that of the newest charter; UTC where the view is of no entry.
 func (r *copyView) charterTimeZone() (*time.Location, error) {
 	c, err := r.Charter()
-	var absent *register.AbsentError
+	var absent *view.AbsentError
 	if errors.As(err, &absent) {
 		return time.UTC, nil
 	} else if err != nil {

@@ -22,7 +22,7 @@ import (
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/ofac"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/record/draft"
-	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 func (a *app) importCmd() *cobra.Command {
@@ -201,10 +201,10 @@ func (m *importOFACCmd) plan(g *baseState, list *listimport.List) (*listimport.P
 }
 
 // currentOf yields what the register has of a list, ended designations too.
-func currentOf(v *register.View, list string, now time.Time) iter.Seq2[listimport.Current, error] {
+func currentOf(v *view.View, list string, now time.Time) iter.Seq2[listimport.Current, error] {
 	return func(yield func(listimport.Current, error) bool) {
 		var threads []string
-		err := v.Designations(register.DesignationFilter{List: list}, now, func(d register.Designation) bool {
+		err := v.Designations(view.DesignationFilter{List: list}, now, func(d view.Designation) bool {
 			threads = append(threads, d.Thread)
 			return true
 		})

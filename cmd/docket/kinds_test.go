@@ -24,6 +24,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record/draft"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 	"github.com/seed-53cf897a/docket/ledger/storetest"
 	"github.com/seed-53cf897a/docket/server"
 )
@@ -88,6 +89,12 @@ func TestEveryKind(t *testing.T) {
 			if page.Code != http.StatusOK || !strings.Contains(body, string(kind)+" #") || !strings.Contains(body, kind.PredicateType()) {
 				t.Errorf("%s: its page is %d: %.300s", kind, page.Code, body)
 			}
+			if on := strings.SplitN(body, "<p class=\"lede\">On <a href=\"", 2); len(on) == 2 {
+				about, _, _ := strings.Cut(on[1], "\"")
+				if page := pages(about); page.Code != http.StatusOK {
+					t.Errorf("%s: its page leads to %s, which is %d", kind, about, page.Code)
+				}
+			}
 			if schema := pages("/schemas/" + string(kind) + "/v1"); schema.Code != http.StatusOK {
 				t.Errorf("%s: its schema is %d", kind, schema.Code)
 			}
@@ -137,7 +144,7 @@ func checkJudged(t *testing.T, w *registertest.Fixture, unsigned, env record.Env
 		if err != nil {
 			t.Fatalf("%s: %v", x.File, err)
 		}
-		if effects, err := d.Effects(); err != nil || len(effects) == 0 {
+		if effects, err := view.Effects(d); err != nil || len(effects) == 0 {
 			t.Errorf("%s: what it would bring about is %q, %v", x.File, effects, err)
 		}
 		entries[i] = e.Marshal()
@@ -166,11 +173,16 @@ func checkSeen(t *testing.T, w *registertest.Fixture, env record.Envelope, x reg
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := w.Register.LatestView()
+	v, err := view.Latest(w.Register)
 	if err != nil {
 		t.Fatal(err)
 	}
 	id := record.IDOf(env.Payload)
+	if before, err := view.At(w.Register, v.Size()-1); err != nil {
+		t.Fatal(err)
+	} else if _, err := before.Record(id); !errors.As(err, new(*view.AbsentError)) {
+		t.Errorf("%s: seen before it was admitted: %v", x.File, err)
+	}
 	if rec, err := v.Record(id); err != nil || rec.Kind != st.Kind || rec.Thread != st.Thread || rec.Issuer != st.Issuer {
 		t.Errorf("%s: seen as %+v, %v", x.File, rec, err)
 	}
@@ -178,7 +190,7 @@ func checkSeen(t *testing.T, w *registertest.Fixture, env record.Envelope, x reg
 		t.Errorf("%s: the head of %s is %+v, %v", x.File, st.Thread, head, err)
 	}
 	var listed bool
-	if err := v.Records(register.RecordFilter{Kind: st.Kind}, func(rec register.Record) bool {
+	if err := v.Records(view.RecordFilter{Kind: st.Kind}, func(rec register.RecordRow) bool {
 		listed = listed || rec.ID == id
 		return true
 	}); err != nil || !listed {
@@ -212,7 +224,7 @@ func checkDescribed(t *testing.T, kind record.Kind, env record.Envelope) {
 	if kind.Doc() == "" {
 		t.Errorf("%s: no line says what it is", kind)
 	}
-	if text := summary(st); text == "" || text == string(kind) {
+	if text := view.Summary(st); text == "" || text == string(kind) {
 		t.Errorf("%s: its summary is %q", kind, text)
 	}
 	if text, err := draft.Template(string(kind)); err != nil || !strings.Contains(text, "kind: "+string(kind)) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 func (a *app) list() *cobra.Command {
@@ -21,7 +22,7 @@ func (a *app) list() *cobra.Command {
 
 func (a *app) listDesignations() *cobra.Command {
 	var status, identified string
-	var f register.DesignationFilter
+	var f view.DesignationFilter
 	c := &cobra.Command{
 		Use:   "designations",
 		Short: "List designations as they stand at a time",
@@ -35,15 +36,15 @@ the records that it rests on.`,
 		Args: cobra.NoArgs,
 	}
 	q := a.queryFlags(c, "identifier")
-	c.Flags().StringVar(&status, "status", "", joinTexts(register.Statuses))
+	c.Flags().StringVar(&status, "status", "", joinTexts(view.Statuses))
 	c.Flags().StringVar(&f.Country, "country", "", "the target's country: its name in English, or its ISO 3166-1 code, of two or three letters")
 	c.Flags().StringVar(&f.Program, "program", "", "a programme under which it stands")
 	c.Flags().StringVar(&f.List, "list", "", "imported from this list")
 	c.Flags().StringVar(&f.Name, "name", "", "a name, alias or former name, exact but for case, accents and punctuation")
 	c.Flags().StringVar(&identified, "identifier", "", "SCHEME:VALUE, like domain:kestrel.example")
-	c.RegisterFlagCompletionFunc("status", cobra.FixedCompletions(toStrings(register.Statuses), cobra.ShellCompDirectiveNoFileComp))
+	c.RegisterFlagCompletionFunc("status", cobra.FixedCompletions(toStrings(view.Statuses), cobra.ShellCompDirectiveNoFileComp))
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
-		if f.Status, err = oneOf("status", status, register.Statuses); err != nil {
+		if f.Status, err = oneOf("status", status, view.Statuses); err != nil {
 			return err
 		}
 		if f.Country != "" {
@@ -64,9 +65,9 @@ the records that it rests on.`,
 		if f.Name != "" {
 			next = "only whole names were compared: a longer name, another spelling or script is not found by it; " + next
 		}
-		return printList(q, func(r *copyView, yield func(register.Designation) bool) error {
+		return printList(q, func(r *copyView, yield func(view.Designation) bool) error {
 			return r.Designations(f, r.at, yield)
-		}, func(w *tabwriter.Writer, d register.Designation) {
+		}, func(w *tabwriter.Writer, d view.Designation) {
 			printRow(w, errorPrefix(d.Error)+string(d.Status), d.Thread, d.Name, d.Country, joinTexts(d.Program))
 		}, q.printNone("designation", next))
 	}
@@ -85,7 +86,7 @@ func (a *app) listParties() *cobra.Command {
 	c.Flags().StringVar(&role, "role", "", "authority, provider, reseller or auditor")
 	c.Flags().StringVar(&standing, "status", "", "active, suspended or withdrawn")
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
-		f := register.PartyFilter{}
+		f := view.PartyFilter{}
 		if f.Role, err = oneOf("role", role, []record.Role{record.RoleAuthority, record.RoleProvider, record.RoleReseller, record.RoleAuditor}); err != nil {
 			return err
 		}
@@ -95,9 +96,9 @@ func (a *app) listParties() *cobra.Command {
 		if q.remote {
 			return q.queryServer(c, "register/parties", queryValues("role", role, "status", standing))
 		}
-		return printList(q, func(r *copyView, yield func(register.Party) bool) error {
+		return printList(q, func(r *copyView, yield func(view.Party) bool) error {
 			return r.Parties(f, r.at, yield)
-		}, func(w *tabwriter.Writer, p register.Party) {
+		}, func(w *tabwriter.Writer, p view.Party) {
 			printRow(w, p.Standing, p.ID, p.LegalName, p.Country, joinTexts(p.Roles))
 		}, q.printNone("party", "docket new enrolment begins one; docket sync fetches newer ones"))
 	}
@@ -106,7 +107,7 @@ func (a *app) listParties() *cobra.Command {
 
 func (a *app) listRecords() *cobra.Command {
 	var kind string
-	var f register.RecordFilter
+	var f view.RecordFilter
 	c := &cobra.Command{
 		Use:     "records",
 		Short:   "List records, oldest first",
@@ -126,9 +127,9 @@ func (a *app) listRecords() *cobra.Command {
 		if q.remote {
 			return q.queryServer(c, "records", queryValues("kind", kind, "thread", f.Thread, "issuer", f.Issuer))
 		}
-		return printList(q, func(r *copyView, yield func(register.Record) bool) error {
+		return printList(q, func(r *copyView, yield func(register.RecordRow) bool) error {
 			return recordsOrAbsent(r, f, yield)
-		}, func(w *tabwriter.Writer, rec register.Record) {
+		}, func(w *tabwriter.Writer, rec register.RecordRow) {
 			printRow(w, rec.Index, rec.Kind, rec.Thread, rec.Issuer, formatTime(rec.Admitted), rec.ID)
 		}, q.printNone("record", "docket sync fetches newer ones"))
 	}
@@ -137,9 +138,9 @@ func (a *app) listRecords() *cobra.Command {
 
 // recordsOrAbsent yields the records that a filter chooses. Where there are none since the
 // copy knows no such party or thread, it says so.
-func recordsOrAbsent(r *copyView, f register.RecordFilter, yield func(register.Record) bool) error {
+func recordsOrAbsent(r *copyView, f view.RecordFilter, yield func(register.RecordRow) bool) error {
 	found := false
-	err := r.Records(f, func(rec register.Record) bool { found = true; return yield(rec) })
+	err := r.Records(f, func(rec register.RecordRow) bool { found = true; return yield(rec) })
 	if err == nil && !found && f.Issuer != "" {
 		_, err = r.PartySummary(f.Issuer, r.at)
 	}

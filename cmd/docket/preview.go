@@ -12,6 +12,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 // preview is what a signer is shown of a record before signing it.
@@ -283,7 +284,7 @@ func (g *baseState) checkResult(env record.Envelope) (checkResult, error) {
 	var r *record.Refusal
 	switch {
 	case err == nil:
-		effects, err := d.Effects()
+		effects, err := view.Effects(d)
 		next := "docket submit sends it"
 		if g.ledger.IsZero() {
 			next = "docket init --dir D --charter begins the ledger with it"
@@ -326,7 +327,7 @@ func (g *baseState) changes(ctx context.Context, st *record.Statement) ([]string
 		return g.diffKeys(k)
 	}
 	old, err := v.Record(st.Follows)
-	var absent *register.AbsentError
+	var absent *view.AbsentError
 	if errors.As(err, &absent) {
 		return []string{fmt.Sprintf("the record that it follows is not known here (%v)", err)}, nil
 	} else if err != nil {
@@ -381,9 +382,9 @@ func article(k record.Kind) string {
 }
 
 // diffAmendment applies an amendment to the designation as it stands.
-func diffAmendment(v *register.View, thread string, am *record.Amendment) ([]string, error) {
+func diffAmendment(v *view.View, thread string, am *record.Amendment) ([]string, error) {
 	d, err := v.Designation(thread, time.Now())
-	var absent *register.AbsentError
+	var absent *view.AbsentError
 	if errors.As(err, &absent) {
 		return []string{err.Error()}, nil
 	} else if err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 func (a *app) show() *cobra.Command {
@@ -134,7 +135,7 @@ func (q *queryFlags) showAny(ctx context.Context, r *copyView, what string) erro
 			if index, ok := parseIndex(what); ok {
 				return q.showIndex(ctx, r, index)
 			}
-			return refusal("%w", &register.AbsentError{
+			return refusal("%w", &view.AbsentError{
 				What: fmt.Sprintf("designation or party %q", what), Size: r.Size(), Hint: cmp.Or(noDesignation.Hint, noParty.Hint),
 			}).hint("docket list designations, or parties, names what there is; identifiers are written SCHEME:VALUE, like domain:kestrel.example; docket sync fetches what is newer")
 		}
@@ -157,7 +158,7 @@ func (q *queryFlags) showIndex(ctx context.Context, r *copyView, index uint64) e
 }
 
 // asAbsent is the error where the copy does not have what was asked for, else nil.
-func asAbsent(err error) (absent *register.AbsentError) {
+func asAbsent(err error) (absent *view.AbsentError) {
 	errors.As(err, &absent)
 	return absent
 }
@@ -173,7 +174,7 @@ func (q *queryFlags) showIdentifier(r *copyView, scheme, value string) error {
 	}
 	n, failed := 0, error(nil)
 	w := q.app.table()
-	err := r.IdentifierMatches(scheme, value, "", r.at, func(m register.IdentifierMatch) bool {
+	err := r.IdentifierMatches(scheme, value, "", r.at, func(m view.IdentifierMatch) bool {
 		if n++; n%maxTableRows == 0 {
 			failed = w.Flush()
 		}
@@ -189,7 +190,7 @@ func (q *queryFlags) showIdentifier(r *copyView, scheme, value string) error {
 		return err
 	}
 	if n == 0 {
-		return &register.AbsentError{What: fmt.Sprintf("%s %q", scheme, value), Size: r.Size()}
+		return &view.AbsentError{What: fmt.Sprintf("%s %q", scheme, value), Size: r.Size()}
 	}
 	return w.Flush()
 }
@@ -197,15 +198,15 @@ func (q *queryFlags) showIdentifier(r *copyView, scheme, value string) error {
 // showThread shows the records of any thread, and what the newest says.
 func (q *queryFlags) showThread(ctx context.Context, r *copyView, thread string) error {
 	if q.asJSON {
-		var records []register.Record
-		err := r.Thread(thread, 0, func(rec register.Record) bool { records = append(records, rec); return true })
+		var records []register.RecordRow
+		err := r.Thread(thread, 0, func(rec register.RecordRow) bool { records = append(records, rec); return true })
 		if err != nil {
 			return err
 		}
 		return q.app.printJSON(map[string]any{"thread": thread, "records": records})
 	}
 	said, failed := false, error(nil)
-	err := r.Thread(thread, 0, func(rec register.Record) bool {
+	err := r.Thread(thread, 0, func(rec register.RecordRow) bool {
 		if !said {
 			q.app.printf("%s\n", printable(thread))
 			said = true
@@ -214,7 +215,7 @@ func (q *queryFlags) showThread(ctx context.Context, r *copyView, thread string)
 		if st, failed = statementAt(ctx, r, rec.Index); failed != nil {
 			return false
 		}
-		q.app.printf("  #%-6d %-18s %s  %s\n          %s\n", rec.Index, rec.Kind, formatTime(rec.Admitted), printable(summary(st)), rec.ID)
+		q.app.printf("  #%-6d %-18s %s  %s\n          %s\n", rec.Index, rec.Kind, formatTime(rec.Admitted), printable(view.Summary(st)), rec.ID)
 		return true
 	})
 	return cmp.Or(err, failed)
@@ -338,7 +339,7 @@ func (q *queryFlags) showDesignation(r *copyView, thread string) error {
 	}
 	q.printCut(d.Cut, d.Thread, "history", "records")
 	q.app.printf("  rests on\n")
-	return r.Thread(d.Thread, 0, func(rec register.Record) bool {
+	return r.Thread(d.Thread, 0, func(rec register.RecordRow) bool {
 		q.app.printf("    #%-6d %-14s %s  %s\n", rec.Index, rec.Kind, formatTime(rec.Admitted), rec.ID)
 		return true
 	})
@@ -382,17 +383,17 @@ func (q *queryFlags) showParty(r *copyView, id string) error {
 			line(f.name, "%s", f.value)
 		}
 	}
-	if err := r.Keys(id, "", r.at, func(k register.PartyKey) bool { line("key", "%s", keyText(k)); return true }); err != nil {
+	if err := r.Keys(id, "", r.at, func(k view.PartyKey) bool { line("key", "%s", keyText(k)); return true }); err != nil {
 		return err
 	}
 	for _, s := range p.Standings {
 		line("standing", "%s from %s: %s", s.Status, s.EffectiveOn, s.Reason)
 	}
 	if slices.Contains(p.Roles, record.RoleProvider) {
-		if err := r.Duties(register.DutyFilter{Party: id}, r.at, func(d register.Duty) bool { line("duty", "%s", q.dutyText(d)); return true }); err != nil {
+		if err := r.Duties(view.DutyFilter{Party: id}, r.at, func(d view.Duty) bool { line("duty", "%s", q.dutyText(d)); return true }); err != nil {
 			return err
 		}
-		err := r.Records(register.RecordFilter{Issuer: id, Attestations: true}, func(rec register.Record) bool {
+		err := r.Records(view.RecordFilter{Issuer: id, Attestations: true}, func(rec register.RecordRow) bool {
 			line("filed", "#%d %s on %s, %s", rec.Index, rec.Kind, rec.Thread, rec.ID)
 			return true
 		})
@@ -401,11 +402,11 @@ func (q *queryFlags) showParty(r *copyView, id string) error {
 		}
 	}
 	q.printCut(p.Cut, "party/"+id, "keys", "duties", "attestations", "records")
-	return r.Thread("party/"+id, 0, func(rec register.Record) bool { line("rests on", "%s", rec.ID); return true })
+	return r.Thread("party/"+id, 0, func(rec register.RecordRow) bool { line("rests on", "%s", rec.ID); return true })
 }
 
 // keyText is a key, when it counts, and by whose word.
-func keyText(k register.PartyKey) string {
+func keyText(k view.PartyKey) string {
 	text := fmt.Sprintf("%s %s of %s", k.ID, k.Use, k.Holder)
 	if len(k.Functions) > 0 {
 		text += " (" + joinTexts(k.Functions) + ")"
@@ -417,7 +418,7 @@ func keyText(k register.PartyKey) string {
 	return strings.Join(append([]string{text}, k.Warnings()...), ", ")
 }
 
-func (q *queryFlags) dutyText(d register.Duty) string {
+func (q *queryFlags) dutyText(d view.Duty) string {
 	text := fmt.Sprintf("%s%s to %s", errorPrefix(d.Error), d.State.Words(q.ahead), d.Kind)
 	if d.Designation != "" {
 		text += " " + d.Designation

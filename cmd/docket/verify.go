@@ -21,6 +21,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 func (a *app) verify() *cobra.Command {
@@ -310,7 +311,7 @@ func (p verifyOutput) factLines() []string {
 	lines := []string{
 		factLine("record", "%s on %s", st.Kind, st.Thread),
 		factLine("record ID", "%s", r.ID),
-		factLine("says", "%s", summary(st)),
+		factLine("says", "%s", view.Summary(st)),
 		factLine("issuer", "%s", p.issuerText()),
 	}
 	lines = append(lines, p.signerLines()...)
@@ -487,38 +488,6 @@ func (p verifyOutput) summaryLine() string {
 	return fmt.Sprintf("verified: %s on %s, index %d, %s", r.Statement.Kind, printable(r.Statement.Thread), r.Index, checked)
 }
 
-// summary is a statement in a few words.
-func summary(st *record.Statement) string {
-	switch p := st.Predicate.(type) {
-	case *record.Charter:
-		return fmt.Sprintf("%s; rules %d, %d root keys of which %d holders sign", p.Name, p.Rules, len(p.RootKeys), p.Thresholds.Root)
-	case *record.Enrolment:
-		return fmt.Sprintf("%s (%s)", p.LegalName, p.Country)
-	case *record.Standing:
-		return fmt.Sprintf("%s from %s: %s", p.Status, p.EffectiveOn, p.Reason)
-	case *record.Keys:
-		return fmt.Sprintf("%s added, %d revoked", plural(len(p.Add), "key"), len(p.Revoke))
-	case *record.Designation:
-		return fmt.Sprintf("%s: %s%s%s", p.Target.Name, p.Action, withDate(" from ", p.EffectiveFrom), withDate(" until ", p.EffectiveUntil))
-	case *record.Amendment:
-		return fmt.Sprintf("%s: %s", p.Type, p.Reason)
-	case *record.Suspension:
-		return fmt.Sprintf("suspended from %s%s: %s", p.EffectiveOn, withDate(" until ", p.Until), p.Reason)
-	case *record.Reinstatement:
-		return fmt.Sprintf("reinstated from %s%s: %s", p.EffectiveOn, withDate(" until ", p.Until), p.Reason)
-	case *record.Revocation:
-		if p.Cause == "error" {
-			return fmt.Sprintf("published in error; lifted from %s: %s", p.EffectiveOn, p.Reason)
-		}
-		return fmt.Sprintf("revoked (%s) from %s: %s", p.Cause, p.EffectiveOn, p.Reason)
-	case *record.Response:
-		return p.Status + withDate(" by ", p.WindDownBy)
-	case *record.CIPCertification:
-		return fmt.Sprintf("certifies %s until %s", p.PeriodFrom, p.PeriodUntil)
-	}
-	return string(st.Kind)
-}
-
 func withDate(word string, d *record.Date) string {
 	if d == nil {
 		return ""
@@ -584,7 +553,7 @@ func (p verifyOutput) toJSON(file string) verifyJSON {
 	cp := r.Published.Checkpoint()
 	v := verifyJSON{
 		File: file, Verified: true, Record: &r.ID, Kind: r.Statement.Kind, Thread: r.Statement.Thread, Issuer: r.Statement.Issuer,
-		Says: summary(r.Statement), Origin: cp.Origin, Index: &r.Index, Size: cp.Size, Admitted: &r.Entry.Admitted,
+		Says: view.Summary(r.Statement), Origin: cp.Origin, Index: &r.Index, Size: cp.Size, Admitted: &r.Entry.Admitted,
 		Authorship: [...]string{"not-checked", "by-chain", "by-replay"}[r.Authorship], Covers: r.CoveredSize, Signers: r.Signers,
 		Document: p.document, Opened: p.opened, PostQuantum: r.Published.PostQuantum(), Policy: r.Policy.Fingerprint(), Warnings: r.Policy.Warnings(),
 		Chain: p.chainToJSON(),

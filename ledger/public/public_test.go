@@ -20,6 +20,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 const testOrigin = "log.example/1"
@@ -138,7 +139,7 @@ func TestPublicLedger(t *testing.T) {
 	if _, err := draft.Judge(v); err != nil {
 		t.Errorf("dry run: %v", err)
 	}
-	if effects := must(draft.Effects()); len(effects) == 0 {
+	if effects := must(view.Effects(draft)); len(effects) == 0 {
 		t.Error("a dry run without effects")
 	}
 	if a := o.mustSubmit(t, answer); a != (ledger.Admission{Index: 4}) {

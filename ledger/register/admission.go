@@ -266,7 +266,7 @@ func (j *judgment) needEveryKey(keys []*record.Key) error {
 	var missing []string
 	for _, k := range keys {
 		if len(j.countSignatures(func(keyid string) (string, bool) { return "", keyid == k.ID() })) == 0 {
-			missing = append(missing, shortKeyID(k.ID()))
+			missing = append(missing, ShortKeyID(k.ID()))
 		}
 	}
 	if missing != nil && !j.unsigned {
@@ -347,7 +347,7 @@ func (j *judgment) tooFewSigners(n int64, noun string, holders []string) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(&b, "; key %s %s", shortKeyID(s.Key.ID()), why)
+		fmt.Fprintf(&b, "; key %s %s", ShortKeyID(s.Key.ID()), why)
 	}
 	return record.Refuse(record.Forbidden, "%s", b.String())
 }
@@ -408,8 +408,8 @@ func plural(n int64, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// shortKeyID is enough of a key ID for a sentence.
-func shortKeyID(keyid string) string {
+// ShortKeyID is enough of a key ID for a sentence.
+func ShortKeyID(keyid string) string {
 	const shown = len("SHA256:") + 8
 	if len(keyid) <= shown {
 		return keyid

@@ -11,6 +11,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 func errorAs[T error](err error, target *T) bool { return errors.As(err, target) }
@@ -275,13 +276,13 @@ func certified(b *registertest.Fixture, from, until int, initial bool) *record.C
 }
 
 // dutiesOf are a party's duties of a kind in few words, as they stand at an instant.
-func dutiesOf(t *testing.T, b *registertest.Fixture, party string, kind register.DutyKind, at time.Time) (told []string) {
+func dutiesOf(t *testing.T, b *registertest.Fixture, party string, kind view.DutyKind, at time.Time) (told []string) {
 	t.Helper()
-	view, err := b.Register.LatestView()
+	v, err := view.Latest(b.Register)
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = view.Duties(register.DutyFilter{Party: party, Kind: kind}, at, func(d register.Duty) bool {
+	err = v.Duties(view.DutyFilter{Party: party, Kind: kind}, at, func(d view.Duty) bool {
 		s := string(d.State)
 		if d.Due != nil {
 			s += " due " + d.Due.String()
@@ -308,7 +309,7 @@ func TestCertifyNoFurtherThanToday(t *testing.T) {
 	wantRefusal(t, judgeRefused(t, b, file(mustDate("9999-12-31"))), record.Invalid, "/predicate/periodUntil", "after today, 2026-11-23 in America/New_York")
 	wantRefusal(t, judgeRefused(t, b, file(today(b).AddDays(1))), record.Invalid, "/predicate/periodUntil")
 	b.Must(file(today(b)))
-	if got := dutiesOf(t, b, "acme-cloud", register.DutyCertify, b.Now); len(got) != 2 || got[1] != "open due 2027-11-23" {
+	if got := dutiesOf(t, b, "acme-cloud", view.DutyCertify, b.Now); len(got) != 2 || got[1] != "open due 2027-11-23" {
 		t.Errorf("got %q, want the next due in a year", got)
 	}
 }
@@ -361,7 +362,7 @@ func TestWindDownBy(t *testing.T) {
 	b.Now = start
 	b.Must(wind("1", today(b).AddDays(60)))
 	b.Must(wind("1", from))
-	if got := dutiesOf(t, b, "acme-cloud", register.DutyConclude, b.Now); len(got) != 1 || got[0] != "open due 2027-01-22" {
+	if got := dutiesOf(t, b, "acme-cloud", view.DutyConclude, b.Now); len(got) != 1 || got[0] != "open due 2027-01-22" {
 		t.Errorf("got %q, want the first promise", got)
 	}
 }
@@ -381,7 +382,7 @@ func TestBackdatedStanding(t *testing.T) {
 		t.Errorf("earliest %q", r.Earliest)
 	}
 	b.Must(stand("withdrawn", today(b)))
-	if got := dutiesOf(t, b, "acme-cloud", register.DutyRespond, b.Now); len(got) != 1 || got[0] != "overdue due 2027-01-08" {
+	if got := dutiesOf(t, b, "acme-cloud", view.DutyRespond, b.Now); len(got) != 1 || got[0] != "overdue due 2027-01-08" {
 		t.Errorf("got %q, want what was overdue before", got)
 	}
 }
@@ -397,11 +398,11 @@ func TestAnnouncedStanding(t *testing.T) {
 	// on says how the party stands in so many days, by what is on the ledger now.
 	on := func(in int, want string) {
 		t.Helper()
-		view, err := b.Register.LatestView()
+		v, err := view.Latest(b.Register)
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := view.Party("acme-cloud", b.Now.Add(days(in)))
+		p, err := v.Party("acme-cloud", b.Now.Add(days(in)))
 		if err != nil || p.Standing != want {
 			t.Errorf("in %d days: %s (%v), want %s", in, p.Standing, err, want)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 // suppose admits a statement without its signatures' cost.
@@ -55,7 +56,7 @@ func TestDutiesOfManyAnswers(t *testing.T) {
 			ask := func(at time.Time) (said string, rows uint64) {
 				v := latestView(t, b).WithBudget(register.ReadBudget{Rows: 400, Bytes: 1 << 20})
 				before := b.Register.RowsRead()
-				err := v.Duties(register.DutyFilter{Designation: "1"}, at, func(d register.Duty) bool {
+				err := v.Duties(view.DutyFilter{Designation: "1"}, at, func(d view.Duty) bool {
 					said += fmt.Sprintf("%s %s %v %v\n", d.Kind, d.State, d.MetBy, d.Due)
 					return true
 				})

@@ -237,9 +237,9 @@ func (j *judgment) assignKey(pointer string, row KeyRow) error {
 		j.keys = append(j.keys, &row)
 		return nil
 	case k.Owner != row.Owner:
-		return invalid(pointer, "key %s belongs to %s: a key has one owner for ever", shortKeyID(row.ID), k.owner())
+		return invalid(pointer, "key %s belongs to %s: a key has one owner for ever", ShortKeyID(row.ID), k.owner())
 	case k.Holder != row.Holder:
-		return invalid(pointer, "key %s belongs to holder %s: a key has one holder for ever", shortKeyID(row.ID), k.Holder)
+		return invalid(pointer, "key %s belongs to holder %s: a key has one holder for ever", ShortKeyID(row.ID), k.Holder)
 	}
 	return nil
 }

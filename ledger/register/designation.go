@@ -294,12 +294,12 @@ func (d *DesignationRow) revocation() *LifecycleEvent { return d.Revoked }
 // is none: after its last day the clock alone ends it. A reinstatement ends the one
 // that it was given for, though it may be announced itself; one that holds for a
 // while leaves the rest of the pause to come.
-func (d *designationTimeline) suspensionOn(date record.Date) *Pause {
-	if len(d.Events) == 0 {
+func (d *DesignationRow) suspensionOn(date record.Date) *Pause {
+	if len(d.Ahead) == 0 {
 		return nil
 	}
-	last := d.Events[len(d.Events)-1]
-	for _, p := range d.pauses() {
+	last := d.Ahead[len(d.Ahead)-1]
+	for _, p := range Pauses(d.Ahead) {
 		over := p.Resume != nil && !date.Before(*p.Resume)
 		ended := last.Kind == record.KindReinstatement && p.From.Before(last.EffectiveOn)
 		if !over && !ended {
@@ -350,7 +350,7 @@ func (j *judgment) judgeSuspension(s *record.Suspension) error {
 	if row == nil {
 		return j.checkNotPast("/predicate/effectiveOn", s.EffectiveOn)
 	}
-	if now := row.currentTimeline().suspensionOn(j.today); now != nil {
+	if now := row.suspensionOn(j.today); now != nil {
 		return j.conflict("%s is suspended already, by index %d: reinstate it first", j.st.Thread, now.By.Index)
 	}
 	if err := j.checkNotPast("/predicate/effectiveOn", s.EffectiveOn); err != nil {
@@ -372,7 +372,7 @@ func (j *judgment) judgeReinstatement(s *record.Reinstatement) error {
 	if row == nil {
 		return j.checkNotPast("/predicate/effectiveOn", s.EffectiveOn)
 	}
-	now := row.currentTimeline().suspensionOn(j.today)
+	now := row.suspensionOn(j.today)
 	if now == nil {
 		return j.conflict("%s is not suspended", j.st.Thread)
 	}

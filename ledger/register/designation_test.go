@@ -11,6 +11,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 var officers = []string{"authority/officer-1", "authority/officer-2"}
@@ -551,7 +552,7 @@ func TestFormerNames(t *testing.T) {
 			states = append(states, next)
 		}
 		for i, s := range states {
-			v, err := b.Register.ViewAt(s.size)
+			v, err := view.At(b.Register, s.size)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -9,6 +9,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 // A record is opened with the keys that may have signed it, judged on a draft,
@@ -36,7 +37,7 @@ func Example() {
 		if err != nil {
 			panic(err)
 		}
-		effects, err := draft.Effects()
+		effects, err := view.Effects(draft)
 		if err != nil {
 			panic(err)
 		}
@@ -61,38 +62,4 @@ func Example() {
 	// 4 signatures; enrols acme-cloud as provider with 3 keys; they sign from index 3 on
 	// 2 signatures; opens 1 duty to respond, due 2027-01-08
 	// 2 officers needed, 1 signed (officer-1)
-}
-
-// Who is designated, and who has not answered: today, and in a year.
-func ExampleView() {
-	b := registertest.NewFixture(start, "acme-cloud", "borealis-compute")
-	b.Must(b.Designate("2026-014", b.NewDesignation("Kestrel Hosting FZ-LLC (fictional)")))
-	b.Must(b.Respond("2026-014", "acme-cloud", &record.Response{Status: "no-relationship"}))
-
-	v, err := b.Register.LatestView()
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	for _, at := range []int{0, 365} {
-		at := b.Now.Add(days(at))
-		fmt.Println("on", v.LocalDate(at))
-		v.Designations(register.DesignationFilter{}, at, func(d register.Designation) bool {
-			fmt.Println(" ", d.Thread, d.Name, d.Status)
-			return true
-		})
-		v.Duties(register.DutyFilter{Kind: register.DutyRespond}, at, func(d register.Duty) bool {
-			fmt.Println("   ", d.Party, d.State, "due", d.Due)
-			return true
-		})
-	}
-	// Output:
-	// on 2026-11-23
-	//   designation/2026-014 Kestrel Hosting FZ-LLC (fictional) announced
-	//     acme-cloud met due 2027-01-08
-	//     borealis-compute open due 2027-01-08
-	// on 2027-11-23
-	//   designation/2026-014 Kestrel Hosting FZ-LLC (fictional) in-force
-	//     acme-cloud met due 2027-01-08
-	//     borealis-compute overdue due 2027-01-08
 }

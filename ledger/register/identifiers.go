@@ -2,7 +2,6 @@ package register
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -217,16 +216,6 @@ func (d *Draft) suggestParty(issuer string) (string, error) {
 	return suggest("party/", issuer, d.withDraftParties(threads)), err
 }
 
-// absentWithHint says that the view has no such party or designation, and which one of
-// nearly that name it has, among those that stand near it in the list.
-func (v *View) absentWithHint(family, name string) error {
-	threads, err := v.rows.neighbouringThreads(family+"/", family+"/"+name, v.size)
-	if err != nil && !errors.Is(err, ErrOverBudget) { // then there is no hint
-		return err
-	}
-	return &AbsentError{What: family + " " + name, Size: v.size, Hint: suggest(family+"/", name, threads)}
-}
-
 // maxNeighbours is how many names on each side are looked at for one that is like it: a
 // typing error must be cheap, however many threads there are.
 const maxNeighbours = 256
@@ -282,26 +271,38 @@ func (d *Draft) withDraftParties(names []string) []string {
 	return slices.Compact(names)
 }
 
-// eachProvider visits every provider as the draft sees it.
-func (d *Draft) eachProvider(visit func(*PartyRow) error) error {
-	var names []string
-	err := d.r.scanProviders("", d.start, func(id string) (bool, error) {
-		names = append(names, "party/"+id)
-		return true, nil
-	})
-	if err != nil {
-		return err
-	}
-	for _, name := range d.withDraftParties(names) {
-		row, err := d.lookupThread(name)
-		if err != nil {
-			return err
-		}
-		if p := row.party(); p.HasRole(record.RoleProvider) {
-			if err := visit(p); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+// IdentifierSchemes are the kinds of identifiers that [View.Identifier] takes.
+var IdentifierSchemes = []string{SchemeLEI, "registrationNumber", SchemeASN, SchemeDomain, SchemeName}
+
+func (u IdentifierUse) String() string {
+	return [...]string{"", "gone", "current", "alias", "weak-alias", "former"}[u]
 }
+
+// indexScheme is a scheme as the index names it, "" if there is none.
+func indexScheme(scheme string) string {
+	switch {
+	case scheme == "registrationNumber":
+		return SchemeRegistration
+	case slices.Contains(IdentifierSchemes, scheme), scheme == SchemeRegistration:
+		return scheme
+	}
+	return ""
+}
+
+// IdentifierKey is an identifier as the index holds it.
+func IdentifierKey(scheme, value string) string {
+	switch value = strings.TrimSpace(value); scheme {
+	case SchemeLEI:
+		return strings.ToUpper(value)
+	case SchemeASN:
+		return strings.TrimPrefix(strings.ToUpper(value), "AS")
+	case SchemeDomain:
+		return strings.TrimSuffix(strings.ToLower(value), ".")
+	case SchemeName:
+		return rules1.NameKey(value)
+	}
+	return value
+}
+
+// Country is the code of a country as people write it, see [rules1.Country].
+func Country(text string) (code string, err error) { return rules1.Country(text) }

@@ -1,60 +1,10 @@
 package register
 
 import (
-	"cmp"
 	"slices"
-	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
-
-// Status is what a designation is on one day.
-type Status string
-
-const (
-	StatusNone      Status = "none"      // not yet designated
-	StatusAnnounced Status = "announced" // admitted; effectiveFrom is still to come
-	StatusInForce   Status = "in-force"
-	StatusSuspended Status = "suspended"
-	StatusExpired   Status = "expired" // its last day is over
-	StatusRevoked   Status = "revoked"
-)
-
-// Statuses are all of them, in the order of a designation's life.
-var Statuses = []Status{StatusAnnounced, StatusInForce, StatusSuspended, StatusExpired, StatusRevoked, StatusNone}
-
-// causeError is a revocation's cause with which every view leads.
-const causeError = "error"
-
-// StatusOn is what the designation is on a date, by its dates and the clock alone
-// (RECORDS.md "Kinds", designation to revocation). A revocation is final from its
-// effectiveOn, which may lie in the past; the term runs on while suspended. zone is
-// that of the charter which judged the designation: without effectiveFrom it is in
-// force from its admission date.
-//
-// It knows the newest life of the thread only, from effectiveFrom on or from admission:
-// see [threadHistory.timelineAt].
-func (d *designationTimeline) StatusOn(date record.Date, zone *time.Location) Status {
-	switch revoked := d.revocation(); {
-	case revoked != nil && !date.Before(revoked.EffectiveOn):
-		return StatusRevoked
-	case d.Current.EffectiveUntil != nil && date.After(*d.Current.EffectiveUntil):
-		return StatusExpired
-	case slices.ContainsFunc(d.pauses(), func(p Pause) bool { return p.Contains(date) }):
-		return StatusSuspended
-	case date.Before(d.firstDay(zone)):
-		return StatusAnnounced
-	}
-	return StatusInForce
-}
-
-// firstDay is the first day in force: effectiveFrom; absent, the admission date.
-func (d *DesignationRow) firstDay(zone *time.Location) record.Date {
-	if d.Current.EffectiveFrom != nil {
-		return *d.Current.EffectiveFrom
-	}
-	return record.DateOf(d.Opened.Admitted, zone)
-}
 
 // Pause is one run of days on which a designation is suspended.
 type Pause struct {
@@ -77,26 +27,10 @@ func (p Pause) Contains(date record.Date) bool {
 	return !date.Before(p.From) && (p.Resume == nil || date.Before(*p.Resume))
 }
 
-// pauses are the suspended runs of days, apart from each other and in order. Each
+// Pauses are the suspended runs of days, apart from each other and in order. Each
 // event paints its days from effectiveOn until `until` over those before it: a
 // suspension as paused, a reinstatement as not. So a reinstatement that holds
 // until a day leaves the rest of the suspension standing.
-func (d *designationTimeline) pauses() []Pause {
-	if d.pauseCache == nil {
-		d.pauseCache = Pauses(d.Events)
-	}
-	return d.pauseCache
-}
-
-// pausesBelow are those known by the records below an index.
-func (d *designationTimeline) pausesBelow(index uint64) []Pause {
-	n, _ := slices.BinarySearchFunc(d.Events, index, func(e LifecycleEvent, index uint64) int { return cmp.Compare(e.Index, index) })
-	if n == len(d.Events) {
-		return d.pauses()
-	}
-	return Pauses(d.Events[:n])
-}
-
 func Pauses(events []LifecycleEvent) []Pause {
 	runs := []Pause{}
 	for _, e := range events {

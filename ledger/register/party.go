@@ -363,7 +363,7 @@ func (j *judgment) checkRegistrarKeysSigners(p *PartyRow, k *record.Keys) error 
 			return err
 		}
 		if row != nil && !row.ByRegistrar {
-			return record.Refuse(record.Forbidden, "key %s of %s was not added by a registrar: only %s revokes it (/predicate/revoke/%d)", shortKeyID(r.KeyID), row.Holder, p.ID, i)
+			return record.Refuse(record.Forbidden, "key %s of %s was not added by a registrar: only %s revokes it (/predicate/revoke/%d)", ShortKeyID(r.KeyID), row.Holder, p.ID, i)
 		}
 	}
 	return j.needRegistrars(j.charter.Thresholds.Registrar)
@@ -394,9 +394,9 @@ func (j *judgment) revokeKeys(p *PartyRow, list []record.KeyRevocation) error {
 		case err != nil:
 			return err
 		case row == nil:
-			return invalid(fmt.Sprintf("/predicate/revoke/%d/keyid", i), "key %s is none of %s", shortKeyID(r.KeyID), p.ID)
+			return invalid(fmt.Sprintf("/predicate/revoke/%d/keyid", i), "key %s is none of %s", ShortKeyID(r.KeyID), p.ID)
 		case row.Revoked != 0:
-			return j.conflict("key %s of %s was revoked at index %d already", shortKeyID(r.KeyID), row.Holder, row.Revoked)
+			return j.conflict("key %s of %s was revoked at index %d already", ShortKeyID(r.KeyID), row.Holder, row.Revoked)
 		case r.CompromisedSince != nil && (r.CompromisedSince.Before(row.AddedAt) || r.CompromisedSince.After(j.admitted)):
 			return invalidForNow(fmt.Sprintf("/predicate/revoke/%d/compromisedSince", i), "%s: wanted between %s, when the key was added, and now",
 				*r.CompromisedSince, record.Instant{Time: row.AddedAt})
@@ -423,9 +423,9 @@ func (j *judgment) addKeys(p *PartyRow, pointer string, list []record.PartyKey, 
 		}
 		if old != nil {
 			if old.Revoked != 0 {
-				return invalid(at, "key %s was revoked at index %d: it never comes back; make a new one", shortKeyID(id), old.Revoked)
+				return invalid(at, "key %s was revoked at index %d: it never comes back; make a new one", ShortKeyID(id), old.Revoked)
 			}
-			return invalid(at, "key %s is %s's already", shortKeyID(id), p.ID)
+			return invalid(at, "key %s is %s's already", ShortKeyID(id), p.ID)
 		}
 		row := KeyRow{
 			ID: id, Owner: "party/" + p.ID, PEM: k.Key, Use: k.Use, Holder: k.Holder, Functions: k.Functions, NotAfter: k.NotAfter,
@@ -473,13 +473,11 @@ func (j *judgment) checkKeysSubject(p *PartyRow, added []*record.Key) error {
 	return invalid("/subject/0/digest/sha256", "without a document or added keys the subject is the party's enrolment: %s", p.Enrolment)
 }
 
-// StandingOn is the party's standing on a date, as far as this version knows: that
-// of the newest record which is effective by then.
-func (p *partyTimeline) StandingOn(date record.Date) string { return StandingOn(p.Standing, date) }
+// StandingOn is the party's standing on a date from this version's own record on.
+func (p *PartyRow) StandingOn(date record.Date) string { return StandingOn(p.Ahead, date) }
 
-// StandingOn is the same from this version's own record on.
-func (p *PartyRow) StandingOn(date record.Date) string { return p.currentTimeline().StandingOn(date) }
-
+// StandingOn is the standing of a party on a date, given the changes of it, oldest first:
+// that of the newest which is effective by then.
 func StandingOn(steps []StandingChange, date record.Date) string {
 	for _, s := range slices.Backward(steps) {
 		if !s.EffectiveOn.After(date) {

@@ -12,6 +12,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 // TestLaterEnrolment replaces what describes a party, and nothing else.
@@ -533,7 +534,7 @@ func TestKeyAsOfASize(t *testing.T) {
 	enrolled := b.Register.Size()
 	mustSubmit(t, b, "party/acme-cloud", "acme-cloud", revoke(b, "acme-cloud/ci"), "acme-cloud/compliance")
 	for size, want := range map[uint64]bool{enrolled: true, enrolled + 1: false} {
-		v, err := b.Register.ViewAt(size)
+		v, err := view.At(b.Register, size)
 		if err != nil {
 			t.Fatal(err)
 		}

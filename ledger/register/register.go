@@ -6,7 +6,7 @@
 //
 // Writing is [Register.Begin], then [Draft.Judge] or [Draft.Apply], then
 // [Register.Advance]. Rows are versioned by log index and never updated in place, so
-// that every query can be answered as of a size. Nothing is synced: after a crash the
+// that a [Snapshot] reads them as of any size. Nothing is synced: after a crash the
 // cursor is behind the log, and the owner of the log replays the rest.
 //
 // # Contract
@@ -14,12 +14,11 @@
 //	v, err := record.Open(env, r.CandidateKeys) // the signatures verify; by whom, the register says
 //	draft := r.Begin(now)                       // on top of the newest state; writes nothing
 //	entry, err := draft.Judge(v)                // the leaf, or a *record.Refusal that concerns v alone
-//	effects, err := draft.Effects()             // what it would do, for people
 //	err := r.Advance(draft, [32]byte{})         // after the log made the entry durable; with the log's root
 //
 // A draft that is dropped leaves no trace. One goroutine advances; all else may be
-// called from any. Queries go to a [View]: [Register.ViewAt] is the register as of a
-// size, and each answer names the records that it rests on. What a replay does with
+// called from any. Questions go to the package view, which answers them from a
+// [Snapshot] of the register. What a replay does with
 // entries that are on a log already is a [Replayer]'s; with a chain's, between which
 // others are missing, a [SparseReplay].
 //

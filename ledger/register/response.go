@@ -175,3 +175,45 @@ func certificationFromDelta(d *Delta) State {
 	}
 	return &CertificationRow{PeriodFrom: *d.PeriodFrom, PeriodUntil: *d.PeriodUntil}
 }
+
+// Statuses of a response (RECORDS.md "Kinds").
+const (
+	responseAcknowledged = "acknowledged"
+	responseWindingDown  = "winding-down"
+	responseAnswered     = "answered"
+)
+
+// OpensConclusion reports whether the answer begins something that must be concluded.
+func (r *ResponseRow) OpensConclusion() bool {
+	return r.Status == responseAcknowledged || r.Status == responseWindingDown
+}
+
+// With adds the next response to what those before it come to.
+func (a Answers) With(r *ResponseRow, index uint64, d *DesignationRow) Answers {
+	if a.Life != d.Opened.Index {
+		a = Answers{Life: d.Opened.Index}
+	}
+	asked := d.Opened.Index
+	if d.Opening != nil {
+		asked = d.Opening.Index
+	}
+	// Whatever asks is asked about: one about a record behind what asked last answers no
+	// more than that.
+	if about := min(r.About, asked); about > a.Asked {
+		a.Before, a.Asked, a.First = a.Asked, about, index
+	}
+	switch {
+	case r.OpensConclusion():
+		if a.Began == 0 || a.Met != 0 {
+			a.Began, a.Promised, a.By, a.Met = index, 0, nil, 0
+		}
+		if r.WindDownBy != nil && (a.By == nil || r.WindDownBy.Before(*a.By)) {
+			a.Promised, a.By = index, r.WindDownBy
+		}
+	case r.Status == responseAnswered:
+		a.Began, a.Promised, a.By, a.Met = 0, 0, nil, 0
+	case a.Began != 0 && a.Met == 0 && r.About >= asked: // one about an older record meets nothing
+		a.Met = index
+	}
+	return a
+}

@@ -2,24 +2,23 @@ package register
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// RecordRow is what the register keeps of one entry. The entry itself is the
-// ledger's to keep.
+// RecordRow is what the register keeps of one entry, and what it answers of it. The entry
+// itself is the ledger's to keep.
 type RecordRow struct {
-	Index    uint64
-	ID       record.ID
-	Kind     record.Kind
-	Thread   string
-	Issuer   string
-	IssuedAt time.Time
-	Admitted time.Time
-	Follows  record.ID
-	Subject  [32]byte
+	Index    uint64      `json:"index"`
+	ID       record.ID   `json:"record"`
+	Kind     record.Kind `json:"kind"`
+	Thread   string      `json:"thread"`
+	Issuer   string      `json:"issuer"`
+	IssuedAt time.Time   `json:"issuedAt"`
+	Admitted time.Time   `json:"admitted"`
+	Follows  record.ID   `json:"follows,omitzero"`
+	Subject  record.ID   `json:"subject"` // SHA-256 of what it is about, a document's or a record's
 }
 
 // ThreadRow is the life of one thing as it stands after one record. A row is
@@ -77,8 +76,8 @@ type CharterRow struct {
 
 // RootKeyRow is one root key of a charter.
 type RootKeyRow struct {
-	ID     string `cbor:"1,keyasint"` // "SHA256:…"
-	Holder string `cbor:"2,keyasint"`
+	ID     string `cbor:"1,keyasint" json:"keyid"` // "SHA256:…"
+	Holder string `cbor:"2,keyasint" json:"holder"`
 	key    *record.Key
 }
 
@@ -103,19 +102,20 @@ type PartyRow struct {
 	Renamed   bool             `cbor:"15,keyasint,omitempty"` // it has former names
 }
 
-// RecordRef names a record: its index, its ID and when it was admitted.
+// RecordRef names a record: its index, its ID and when it was admitted. An answer has the
+// ID alone.
 type RecordRef struct {
-	Index    uint64    `cbor:"1,keyasint"`
-	ID       record.ID `cbor:"2,keyasint"`
-	Admitted time.Time `cbor:"3,keyasint"`
+	Index    uint64    `cbor:"1,keyasint" json:"-"`
+	ID       record.ID `cbor:"2,keyasint" json:"record"`
+	Admitted time.Time `cbor:"3,keyasint" json:"-"`
 }
 
 // StandingChange is one change of a party's standing.
 type StandingChange struct {
 	RecordRef   `cbor:"1,keyasint"`
-	Status      string      `cbor:"2,keyasint"` // suspended, active, withdrawn
-	EffectiveOn record.Date `cbor:"3,keyasint"`
-	Reason      string      `cbor:"4,keyasint,omitempty"` // in the history alone
+	Status      string      `cbor:"2,keyasint" json:"status"` // suspended, active, withdrawn
+	EffectiveOn record.Date `cbor:"3,keyasint" json:"effectiveOn"`
+	Reason      string      `cbor:"4,keyasint,omitempty" json:"reason"` // in the history alone
 }
 
 // KeyRow is one key, of whatever owner. A log's or witness's has an owner and nothing
@@ -166,11 +166,11 @@ type DutyOpening struct {
 // LifecycleEvent is one step of a designation's life after it was opened.
 type LifecycleEvent struct {
 	RecordRef   `cbor:"1,keyasint"`
-	Kind        record.Kind  `cbor:"2,keyasint"` // suspension, reinstatement, revocation
-	EffectiveOn record.Date  `cbor:"3,keyasint"`
-	Until       *record.Date `cbor:"4,keyasint,omitempty"`
-	Cause       string       `cbor:"5,keyasint,omitempty"` // of a revocation
-	Reason      string       `cbor:"6,keyasint,omitempty"` // in the history alone
+	Kind        record.Kind  `cbor:"2,keyasint" json:"kind"` // suspension, reinstatement, revocation
+	EffectiveOn record.Date  `cbor:"3,keyasint" json:"effectiveOn"`
+	Until       *record.Date `cbor:"4,keyasint,omitempty" json:"until,omitempty"`
+	Cause       string       `cbor:"5,keyasint,omitempty" json:"cause,omitempty"` // of a revocation
+	Reason      string       `cbor:"6,keyasint,omitempty" json:"reason"`          // in the history alone
 }
 
 // ResponseRow is what later queries need of a response on a thread response/D/P. The
@@ -399,39 +399,6 @@ func (row *ThreadRow) LastTransition() *uint64 {
 	return row.Delta.Prior
 }
 
-// transitionsBackward visits the transitions of a thread up to a version, newest first.
-// version reads what the record of an index changed on it.
-func transitionsBackward(row *ThreadRow, version func(index uint64) (*ThreadRow, error), visit func(*ThreadRow) (more bool)) error {
-	for at := row.LastTransition(); at != nil; at = row.Delta.Prior {
-		if *at != row.Index {
-			var err error
-			if row, err = version(*at); err != nil {
-				return err
-			}
-		}
-		if !visit(row) {
-			return nil
-		}
-	}
-	return nil
-}
-
-// transitionsForward visits the transitions from an index on, oldest first.
-func transitionsForward(row *ThreadRow, from uint64, version func(index uint64) (*ThreadRow, error), visit func(*ThreadRow)) error {
-	var rows []*ThreadRow
-	err := transitionsBackward(row, version, func(row *ThreadRow) bool {
-		if row.Index < from {
-			return false
-		}
-		rows = append(rows, row)
-		return true
-	})
-	for _, row := range slices.Backward(rows) {
-		visit(row)
-	}
-	return err
-}
-
 // Event is the event that the record was, nil if it was none.
 func (row *ThreadRow) Event() *LifecycleEvent {
 	d := &row.Delta
@@ -455,59 +422,6 @@ func (row *ThreadRow) StandingChange() *StandingChange {
 		return nil
 	}
 	return &StandingChange{RecordRef: row.Ref(), Status: row.Delta.Status, EffectiveOn: *row.Delta.EffectiveOn, Reason: row.Delta.Reason}
-}
-
-// designationTimeline is one life of a designation (an imported one may be delisted and
-// designated again) with all its openings and events.
-type designationTimeline struct {
-	*DesignationRow
-	Openings []DutyOpening    // what opened or re-opened the duty to respond, oldest first
-	Events   []LifecycleEvent // suspensions, reinstatements, the revocation, oldest first
-
-	pauseCache []Pause // what Events paint, once it was asked for
-}
-
-// add adds what the next record of the timeline changed.
-func (d *designationTimeline) add(row *ThreadRow) {
-	if o := row.Opening(); o != nil {
-		d.Openings = append(d.Openings, *o)
-	}
-	if n := len(d.Openings); n > 0 && row.Delta.Moves {
-		moved := row.Ref()
-		d.Openings[n-1].ResponseDue, d.Openings[n-1].Moved = row.Delta.ResponseDue, &moved
-	}
-	if e := row.Event(); e != nil {
-		d.Events = append(d.Events, *e)
-	}
-}
-
-// currentTimeline is the timeline with only those events that decide the days from the
-// row's own record on.
-func (d *DesignationRow) currentTimeline() *designationTimeline {
-	life := &designationTimeline{DesignationRow: d, Events: d.Ahead}
-	if d.Opening != nil {
-		life.Openings = []DutyOpening{*d.Opening}
-	}
-	return life
-}
-
-// partyTimeline is a party with every step of its standing.
-type partyTimeline struct {
-	*PartyRow
-	Standing []StandingChange // oldest first
-}
-
-// add adds what the next record of the timeline changed.
-func (p *partyTimeline) add(row *ThreadRow) {
-	if s := row.StandingChange(); s != nil {
-		p.Standing = append(p.Standing, *s)
-	}
-}
-
-// currentTimeline is the timeline with only those changes that decide the days from the
-// row's own record on.
-func (p *PartyRow) currentTimeline() *partyTimeline {
-	return &partyTimeline{PartyRow: p, Standing: p.Ahead}
 }
 
 // Key is the party's key with that key ID, nil if it has none that may sign.

@@ -183,7 +183,7 @@ func (d *Draft) MaySign(st *record.Statement, key *record.Key) error {
 	if err != nil {
 		return err
 	}
-	refusal := record.Refuse(record.Forbidden, "key %s %s, and may not sign this %s", shortKeyID(key.ID()), why, st.Kind)
+	refusal := record.Refuse(record.Forbidden, "key %s %s, and may not sign this %s", ShortKeyID(key.ID()), why, st.Kind)
 	p, err := d.partyRow(st.Issuer)
 	if err != nil {
 		return err
@@ -277,13 +277,13 @@ func (r *Register) ExplainSigners(env record.Envelope, issuer string) error {
 		}
 		switch {
 		case h.Party == "":
-			whose = append(whose, fmt.Sprintf("key %s is a root key", shortKeyID(s.KeyID)))
+			whose = append(whose, fmt.Sprintf("key %s is a root key", ShortKeyID(s.KeyID)))
 		case h.Party != issuer:
-			whose = append(whose, fmt.Sprintf("key %s belongs to %s", shortKeyID(s.KeyID), h.Party))
+			whose = append(whose, fmt.Sprintf("key %s belongs to %s", ShortKeyID(s.KeyID), h.Party))
 		case h.Revoked != 0:
-			whose = append(whose, fmt.Sprintf("key %s was revoked at index %d", shortKeyID(s.KeyID), h.Revoked))
+			whose = append(whose, fmt.Sprintf("key %s was revoked at index %d", ShortKeyID(s.KeyID), h.Revoked))
 		default:
-			whose = append(whose, fmt.Sprintf("key %s is %s's, of use %s, which does not sign this kind of record", shortKeyID(s.KeyID), issuer, h.Use))
+			whose = append(whose, fmt.Sprintf("key %s is %s's, of use %s, which does not sign this kind of record", ShortKeyID(s.KeyID), issuer, h.Use))
 		}
 	}
 	if whose == nil {
@@ -315,9 +315,6 @@ func (h KeyHolder) Warnings() []string {
 	}
 	return marks
 }
-
-// Warnings are those of a key that is shown with whether it may sign.
-func (k PartyKey) Warnings() []string { return keyWarnings(k.ByRegistrar, k.CompromisedSince) }
 
 func keyWarnings(byRegistrar bool, compromised *record.Instant) (marks []string) {
 	if byRegistrar {

@@ -67,7 +67,7 @@ func (s *SparseReplay) Apply(index uint64, e record.Entry) (unchecked []string, 
 	}
 	for _, sig := range e.Envelope.Signatures {
 		if s.keys[sig.KeyID] == nil && !slices.ContainsFunc(listed, func(k *record.Key) bool { return k.ID() == sig.KeyID }) {
-			return nil, &NotShownError{Index: index, What: fmt.Sprintf("the record that lists key %s, which signed it,", shortKeyID(sig.KeyID))}
+			return nil, &NotShownError{Index: index, What: fmt.Sprintf("the record that lists key %s, which signed it,", ShortKeyID(sig.KeyID))}
 		}
 	}
 	v, err := record.OpenEntry(e, func(id string) *record.Key { return s.keys[id] })
@@ -205,7 +205,7 @@ func (j *judgment) checkKeysOfOthers() error {
 			return err
 		}
 		if k != nil && k.Owner != "party/"+j.st.Issuer {
-			return record.Refuse(record.Forbidden, "key %s belongs to %s, and may not sign for %s", shortKeyID(k.ID), k.owner(), j.st.Issuer)
+			return record.Refuse(record.Forbidden, "key %s belongs to %s, and may not sign for %s", ShortKeyID(k.ID), k.owner(), j.st.Issuer)
 		}
 	}
 	return nil

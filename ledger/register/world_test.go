@@ -12,6 +12,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record/draft"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 var start = time.Date(2026, 11, 23, 18, 0, 0, 0, time.UTC)
@@ -128,4 +129,13 @@ func dump(t *testing.T, r *register.Register) string {
 		t.Fatal(err)
 	}
 	return b.String()
+}
+
+func latestView(t *testing.T, b *registertest.Fixture) *view.View {
+	t.Helper()
+	v, err := view.Latest(b.Register)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
-	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 // admitCharter writes, signs and admits the charter. It is the one record that does not
@@ -291,14 +291,14 @@ func (s *scenario) printDuties(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	view, err := reg.LatestView()
+	v, err := view.Latest(reg)
 	if err != nil {
 		return err
 	}
 	now := time.Now()
 	s.printLine("who has not answered 2026-014 (due %s)", s.dates.due)
 	var open []string
-	err = view.Duties(register.DutyFilter{Designation: "2026-014", Kind: register.DutyRespond, State: register.DutyOpen}, now, func(d register.Duty) bool {
+	err = v.Duties(view.DutyFilter{Designation: "2026-014", Kind: view.DutyRespond, State: view.DutyOpen}, now, func(d view.Duty) bool {
 		open = append(open, d.Party)
 		return true
 	})
@@ -306,11 +306,11 @@ func (s *scenario) printDuties(ctx context.Context) error {
 		return err
 	}
 	s.printStep("", "open", strings.Join(open, ", "))
-	inForce, announced, err := countDesignations(view, now)
+	inForce, announced, err := countDesignations(v, now)
 	if err != nil {
 		return err
 	}
-	then, _, err := countDesignations(view, time.Date(s.dates.from.Year, s.dates.from.Month, s.dates.from.Day, 17, 0, 0, 0, time.UTC))
+	then, _, err := countDesignations(v, time.Date(s.dates.from.Year, s.dates.from.Month, s.dates.from.Day, 17, 0, 0, 0, time.UTC))
 	if err != nil {
 		return err
 	}
@@ -321,12 +321,12 @@ func (s *scenario) printDuties(ctx context.Context) error {
 	return t.Close()
 }
 
-func countDesignations(view *register.View, at time.Time) (inForce, announced int, err error) {
-	err = view.Designations(register.DesignationFilter{}, at, func(d register.Designation) bool {
+func countDesignations(v *view.View, at time.Time) (inForce, announced int, err error) {
+	err = v.Designations(view.DesignationFilter{}, at, func(d view.Designation) bool {
 		switch d.Status {
-		case register.StatusInForce:
+		case view.StatusInForce:
 			inForce++
-		case register.StatusAnnounced:
+		case view.StatusAnnounced:
 			announced++
 		}
 		return true

@@ -23,7 +23,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/ledger/record"
-	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 // TestStory is the life of one designation over TLS, from two officers' signatures
@@ -121,12 +121,12 @@ func wantAnnounced(t *testing.T, trust *client.Trust) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := r.ViewAt(r.Size())
+	v, err := view.At(r, r.Size())
 	if err != nil {
 		t.Fatal(err)
 	}
 	d, err := v.Designation("designation/2026-014", time.Now())
-	if err != nil || d.Status != register.StatusAnnounced || d.Name != "Kestrel Hosting" {
+	if err != nil || d.Status != view.StatusAnnounced || d.Name != "Kestrel Hosting" {
 		t.Errorf("the copy says %+v, %v", d.Designation, err)
 	}
 }

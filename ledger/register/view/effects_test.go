@@ -1,4 +1,4 @@
-package register_test
+package view_test
 
 import (
 	"fmt"
@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
-	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 // TestEffects tells a story and reads what a dry run says before each record.
@@ -27,7 +27,7 @@ func TestEffects(t *testing.T) {
 			"is in force from 2027-06-01 until 2028-05-31; opens 4 duties to respond, due 2027-01-08"},
 		{"designation/ofac-sdn-36", "authority", b.NewListedDesignation("36", "AERO"), []string{"authority/nightly-import"},
 			"is in force at once"},
-		{"designation/1", "authority", &record.Amendment{Type: "alias", Reason: "x", Add: addAlias("K")}, officers,
+		{"designation/1", "authority", &record.Amendment{Type: "alias", Reason: "x", Add: fragment(t, `{"target":{"alias":[{"name":"K","type":"aka"}]}}`)}, officers,
 			"amends designation/1, \"Kestrel\""},
 		{"response/1/acme-cloud", "acme-cloud", &record.Response{Status: "winding-down", WindDownBy: ptr(today(b).AddDays(99))}, []string{"acme-cloud/ci"},
 			"meets the duty to respond to designation/1; opens a duty to conclude by 2027-03-02"},
@@ -39,13 +39,13 @@ func TestEffects(t *testing.T) {
 			"amends designation/1, \"Kestrel\"; re-opens 4 duties to respond, due 2027-01-22"},
 		{"designation/1", "authority", suspend(b, 3, ptr(today(b).AddDays(9))), officers,
 			"suspends designation/1 from 2026-11-26 until 2026-12-02; what falls due meanwhile is due 2027-01-02"},
-		{"designation/1", "authority", reinstate(b, 5), officers,
+		{"designation/1", "authority", &record.Reinstatement{EffectiveOn: today(b).AddDays(5), Reason: "x"}, officers,
 			"reinstates designation/1 from 2026-11-28 on"},
-		{"designation/1", "authority", revocation(b, "error"), officers,
+		{"designation/1", "authority", &record.Revocation{EffectiveOn: today(b), Cause: "error", Reason: "x"}, officers,
 			"revokes designation/1 from 2026-11-23 on (error): final"},
 		{"cip/cirrus", "cirrus", &record.CIPCertification{PeriodFrom: today(b), PeriodUntil: today(b), Initial: true}, []string{"cirrus/compliance"},
 			"certifies cirrus from 2026-11-23 until 2026-11-23"},
-		{"party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{b.Officer("acme-cloud/new")}, Revoke: revoke(b, "acme-cloud/ci").Revoke}, []string{"acme-cloud/compliance", "acme-cloud/new"},
+		{"party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{b.Officer("acme-cloud/new")}, Revoke: []record.KeyRevocation{{KeyID: b.KeyID("acme-cloud/ci")}}}, []string{"acme-cloud/compliance", "acme-cloud/new"},
 			"revokes key " + short("acme-cloud/ci") + " of ci; it signs no more from index 20 on; adds key " + short("acme-cloud/new") + " of new (officer); it signs from index 20 on"},
 		{"party/acme-cloud", "authority", &record.Keys{Add: []record.PartyKey{b.Officer("acme-cloud/lost")}}, []string{"authority/officer-1", "acme-cloud/lost"},
 			"adds key " + short("acme-cloud/lost") + " of lost (officer), added by the registrar: it counts from 2026-11-30T18:00:00Z on"},
@@ -54,7 +54,7 @@ func TestEffects(t *testing.T) {
 		{"charter", "authority", &b.CharterPredicate, []string{"root/root-1", "root/root-2"},
 			"amends the charter; it judges from index 23 on"},
 	} {
-		env, _ := sign(b, c.thread, c.issuer, c.say, c.keys...)
+		env := b.Sign(b.Statement(c.thread, c.issuer, c.say), c.keys...)
 		size := b.Register.Size()
 		if got := effectsOf(t, b, env); got != c.want {
 			t.Errorf("%s: got %q, want %q", c.say.Kind(), got, c.want)
@@ -72,7 +72,7 @@ func TestEffects(t *testing.T) {
 	if got := effectsOf(t, b, b.Respond("0", "delta-racks", noRelationship)); got != "meets the duty to respond to designation/0, late: it was due 2027-01-08" {
 		t.Errorf("late: got %q", got)
 	}
-	mustSubmit(t, b, "designation/0", "authority", &record.Amendment{Type: "correction", Reason: "x", Set: setMember("findings", []any{"f"}), Reopens: true, ResponseDue: ptr(today(b).AddDays(60))}, officers...)
+	submit(t, b, "designation/0", "authority", &record.Amendment{Type: "correction", Reason: "x", Set: setMember("findings", []any{"f"}), Reopens: true, ResponseDue: ptr(today(b).AddDays(60))}, officers...)
 	st := b.Statement("response/0/delta-racks", "delta-racks", noRelationship)
 	st.Subject.SHA256 = record.IDOf(first.Payload)
 	if got := effectsOf(t, b, b.Sign(st, "delta-racks/ci")); got != "meets no duty: it is about the record at index 23, but index 24 asks anew" {
@@ -85,7 +85,7 @@ func TestEffects(t *testing.T) {
 func TestEffectsCountTheDuties(t *testing.T) {
 	b := registertest.NewFixture(start, "acme-cloud", "borealis", "cirrus", "delta-racks")
 	stand := func(party, status string, on int) {
-		mustSubmit(t, b, "party/"+party, "authority", &record.Standing{Status: status, EffectiveOn: today(b).AddDays(on), Reason: "x"}, "authority/officer-1")
+		submit(t, b, "party/"+party, "authority", &record.Standing{Status: status, EffectiveOn: today(b).AddDays(on), Reason: "x"}, "authority/officer-1")
 	}
 	check := func(want string, env record.Envelope) {
 		t.Helper()
@@ -93,12 +93,12 @@ func TestEffectsCountTheDuties(t *testing.T) {
 			t.Errorf("%q, want %q in it", got, want)
 		}
 		b.Must(env)
-		view, err := b.Register.LatestView()
+		v, err := view.Latest(b.Register)
 		if err != nil {
 			t.Fatal(err)
 		}
 		n := 0
-		err = view.Duties(register.DutyFilter{Kind: register.DutyRespond, Designation: "1"}, b.Now, func(d register.Duty) bool {
+		err = v.Duties(view.DutyFilter{Kind: view.DutyRespond, Designation: "1"}, b.Now, func(d view.Duty) bool {
 			if d.MetBy == nil && d.OpenedBy == b.Head("designation/1") { // whoever was suspended then owes what was asked before
 				n++
 			}
@@ -109,7 +109,7 @@ func TestEffectsCountTheDuties(t *testing.T) {
 		}
 	}
 	reopen := func(reason string) record.Envelope {
-		env, _ := sign(b, "designation/1", "authority", &record.Amendment{Type: "correction", Reason: reason, Set: setMember("findings", []any{reason}), Reopens: true, ResponseDue: ptr(today(b).AddDays(60))}, officers...)
+		env := b.Sign(b.Statement("designation/1", "authority", &record.Amendment{Type: "correction", Reason: reason, Set: setMember("findings", []any{reason}), Reopens: true, ResponseDue: ptr(today(b).AddDays(60))}), officers...)
 		return env
 	}
 	stand("borealis", "suspended", 0)
@@ -130,7 +130,7 @@ func TestEffectsCountTheDuties(t *testing.T) {
 	check("re-opens 5 duties to respond", reopen("delta-racks goes soon"))
 	b.Now = b.Now.Add(days(10))
 	check("re-opens 4 duties to respond", reopen("delta-racks is gone"))
-	mustSubmit(t, b, "designation/1", "authority", suspend(b, 0, nil), officers...)
+	submit(t, b, "designation/1", "authority", suspend(b, 0, nil), officers...)
 	check("re-opens 4 duties to respond, paused as long as it is suspended", reopen("it is suspended, and they are paused"))
 }
 
@@ -144,7 +144,7 @@ func effectsOf(t *testing.T, b *registertest.Fixture, env record.Envelope) strin
 	if _, err := d.Judge(v); err != nil {
 		t.Fatal(err)
 	}
-	effects, err := d.Effects()
+	effects, err := view.Effects(d)
 	if err != nil {
 		t.Fatal(err)
 	}

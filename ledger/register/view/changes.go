@@ -1,4 +1,4 @@
-package register
+package view
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
 // Change is what became of one thread between two views. Before and After are the
@@ -28,18 +29,18 @@ type Change struct {
 // register, each view asked at its own instant, at which all its records were there,
 // by thread, until yield returns false. With one view and two instants it tells what the clock alone changed.
 func (v *View) Changes(before *View, then, now time.Time, yield func(Change) bool) error {
-	if before.size > v.size {
-		return fmt.Errorf("changes from size %d to %d: the first must not be the larger", before.size, v.size)
+	if before.Size() > v.Size() {
+		return fmt.Errorf("changes from size %d to %d: the first must not be the larger", before.Size(), v.Size())
 	}
 	was, is := before.asOfAll(then), v.asOfAll(now)
 	return v.eachThread("", "", func(h *threadHistory) (bool, error) {
 		ch := Change{Thread: h.thread}
 		var err error
-		if h.newestRow.Index >= before.size {
-			ch.Records, err = h.recordIDsFrom(before.size)
+		if h.newestRow.Index >= before.Size() {
+			ch.Records, err = h.recordIDsFrom(before.Size())
 		}
 		if err == nil {
-			err = ch.compare(h, h.upTo(before.size), is, was)
+			err = ch.compare(h, h.upTo(before.Size()), is, was)
 		}
 		if err != nil || ch.Before == ch.After && len(ch.Records) == 0 {
 			return err == nil, err
@@ -59,9 +60,9 @@ func (ch *Change) compare(h, old *threadHistory, is, was asOf) error {
 		return err
 	}
 	switch s := row.State.(type) {
-	case *DesignationRow:
+	case *register.DesignationRow:
 		ch.Name = s.Current.Target.Name
-		if e := s.revocation(); e != nil && e.Cause == causeError {
+		if e := s.Revoked; e != nil && e.Cause == causeError {
 			ch.Error = true
 		}
 		after, err := h.status(is)
@@ -74,10 +75,10 @@ func (ch *Change) compare(h, old *threadHistory, is, was asOf) error {
 		}
 		ch.Before, ch.After = string(before), string(after)
 		if last != nil {
-			ch.Changed, err = membersChanged(last.State.(*DesignationRow).Current, s.Current)
+			ch.Changed, err = membersChanged(last.State.(*register.DesignationRow).Current, s.Current)
 		}
 		return err
-	case *PartyRow:
+	case *register.PartyRow:
 		ch.Name, ch.Before = s.LegalName, string(StatusNone)
 		if ch.After, err = h.standing(row, is); err == nil && last != nil {
 			ch.Before, err = old.standing(last, was)

@@ -1,13 +1,33 @@
-package register
+// Package view answers what is asked of the register: who is designated, who is a party,
+// who owes what, what changed, who bears an identifier, which records there are, and what
+// a draft would bring about. It reads a [register.Snapshot] and judges nothing: what is
+// admitted, the register says alone, and does not import this package.
+//
+// # Contract
+//
+//	v, err := view.At(r, size)                       // the register as it was at that size
+//	v = v.WithCheckpointTimes(times).WithBudget(most) // what was knowable when; what one caller may read
+//	d, err := v.Designation("2026-014", at)          // one thing, or an *AbsentError
+//	err = v.Duties(view.DutyFilter{Party: "acme-cloud"}, at, func(d view.Duty) bool { … })
+//	effects, err := view.Effects(draft)              // of a *register.Draft, for people
+//
+// A [View] stays what it is while the register grows. What depends on the clock takes the
+// instant that is asked about; nothing here reads a clock. Every answer names the records
+// that it rests on, so that each can be proven. The types of answers are the JSON of
+// /v1/register and of the tools' --json. A list yields in one order and can go on after
+// what it yielded last; with a budget it may end early, in a [PartialListError].
+//
+// What is told of each kind of record is one row of a table (kinds.go).
+package view
 
 import (
 	"errors"
 	"fmt"
 	"sort"
-	"strconv"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
 // View answers queries of the register as it was at one size. It stays what it is while
@@ -15,37 +35,35 @@ import (
 // clock is asked with a time, and every answer names the records that it rests on, so
 // that each can be proven.
 type View struct {
-	register        *Register
-	rows            rowReader
-	size            uint64
-	charters        []CharterTerms  // below size, oldest first
+	rows            register.Snapshot
 	checkpointTimes CheckpointTimes // nil: not known
 }
 
-// LatestView is the view of everything folded so far.
-func (r *Register) LatestView() (*View, error) { return r.ViewAt(r.Size()) }
+// Latest is the view of everything folded so far.
+func Latest(r *register.Register) (*View, error) { return At(r, r.Size()) }
 
-// ViewAt is the view at a size. One that the register has not reached is an error.
-func (r *Register) ViewAt(size uint64) (*View, error) {
-	if have := r.Size(); size > have {
-		return nil, fmt.Errorf("as of size %d: the register has %s so far", size, FormatEntryCount(have))
+// At is the view at a size. One that the register has not reached is an error.
+func At(r *register.Register, size uint64) (*View, error) {
+	rows, err := r.Snapshot(size)
+	if err != nil {
+		return nil, err
 	}
-	return &View{register: r, rows: r.rowReader, size: size, charters: r.termsBelow(size)}, nil
+	return &View{rows: rows}, nil
 }
 
 // Size is the number of entries that the view sees.
-func (v *View) Size() uint64 { return v.size }
+func (v *View) Size() uint64 { return v.rows.Size() }
 
 // asOf asks as of an instant, in the time zone of the charter that was in force then.
 // An empty ledger has no time zone and no records to ask about.
 func (v *View) asOf(at time.Time) asOf {
-	return asOf{instant: at, charters: v.charters}.withZone()
+	return asOf{instant: at, charters: v.rows.Charters()}.withZone()
 }
 
 // asOfAll is that clock for what stands in the view at the instant: all its records
 // were there, whatever their admission times say.
 func (v *View) asOfAll(at time.Time) asOf {
-	return asOf{instant: at, charters: v.charters, includesBelow: v.size}.withZone()
+	return asOf{instant: at, charters: v.rows.Charters(), includesBelow: v.Size()}.withZone()
 }
 
 // LocalDate is the civil date of an instant in the charter's time zone.
@@ -64,23 +82,21 @@ type AbsentError struct {
 }
 
 func (e *AbsentError) Error() string {
-	return fmt.Sprintf("no %s: no such record among all %s%s", e.What, FormatEntryCount(e.Size), e.Hint)
+	return fmt.Sprintf("no %s: no such record among all %s%s", e.What, register.FormatEntryCount(e.Size), e.Hint)
 }
 
 func (v *View) absentError(format string, args ...any) error {
-	return &AbsentError{What: fmt.Sprintf(format, args...), Size: v.size}
+	return &AbsentError{What: fmt.Sprintf(format, args...), Size: v.Size()}
 }
 
-// FormatEntryCount is a number of entries as a sentence says it: "1 entry", "7,379 entries".
-func FormatEntryCount(n uint64) string {
-	if n == 1 {
-		return "1 entry"
+// absentWithHint says that the view has no such party or designation, and which one of
+// nearly that name it has, among those that stand near it in the list.
+func (v *View) absentWithHint(family, name string) error {
+	hint, err := v.rows.Suggest(family, name)
+	if err != nil && !errors.Is(err, register.ErrOverBudget) { // then there is no hint
+		return err
 	}
-	digits := strconv.FormatUint(n, 10)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits + " entries"
+	return &AbsentError{What: family + " " + name, Size: v.Size(), Hint: hint}
 }
 
 // Knowable is how much of a ledger was knowable at an instant, and by whose word.
@@ -115,13 +131,13 @@ func (v *View) WithCheckpointTimes(cosigned CheckpointTimes) *View {
 // meaning of "at T". What was admitted and not yet cosigned was not knowable, and
 // nothing proves when it was admitted; where no checkpoint tells, admission times do.
 func (v *View) Knowable(at time.Time) (Knowable, error) {
-	k := Knowable{Size: v.size}
+	k := Knowable{Size: v.Size()}
 	if v.checkpointTimes != nil {
 		var err error
 		if k, err = v.checkpointTimes(at); err != nil {
 			return Knowable{}, err
 		}
-		k.Size = min(k.Size, v.size)
+		k.Size = min(k.Size, v.Size())
 	}
 	if !k.Cosigned.IsZero() {
 		return k, nil
@@ -134,16 +150,16 @@ func (v *View) Knowable(at time.Time) (Knowable, error) {
 // Admission times never go back, so they can be searched.
 func (v *View) entriesAdmittedBy(at time.Time) (uint64, error) {
 	var failed error
-	if v.size > 0 {
-		switch newest, err := v.rows.recordRow(v.size - 1); {
+	if v.Size() > 0 {
+		switch newest, err := v.rows.Record(v.Size() - 1); {
 		case err != nil:
 			return 0, err
 		case !newest.Admitted.After(at): // most queries are not about the past
-			return v.size, nil
+			return v.Size(), nil
 		}
 	}
-	n := sort.Search(int(v.size), func(i int) bool {
-		row, err := v.rows.recordRow(uint64(i))
+	n := sort.Search(int(v.Size()), func(i int) bool {
+		row, err := v.rows.Record(uint64(i))
 		if err != nil {
 			failed = err
 		}
@@ -165,25 +181,15 @@ func (v *View) momentAt(at time.Time) (instantViews, error) {
 	if err != nil {
 		return instantViews{}, err
 	}
-	earlier, err := v.register.ViewAt(k.Size)
-	if err != nil {
-		return instantViews{}, err
-	}
+	earlier := &View{rows: v.rows.At(k.Size)}
 	return instantViews{current: v.asOf(at), knowable: earlier.asOfAll(at), extent: k}, nil
-}
-
-// ReadBudget is how much one query may read of the register: rows, and the bytes of
-// their keys and values. A list that exceeds it ends with a [PartialListError], which
-// says where it goes on; a query about one thing fails with [ErrOverBudget].
-type ReadBudget struct {
-	Rows, Bytes int
 }
 
 // WithBudget is the view with a budget for all queries of it together. It belongs to
 // one goroutine.
-func (v *View) WithBudget(w ReadBudget) *View {
+func (v *View) WithBudget(w register.ReadBudget) *View {
 	bounded := *v
-	bounded.rows.budget = &w
+	bounded.rows = v.rows.WithBudget(&w)
 	return &bounded
 }
 
@@ -192,24 +198,20 @@ func (v *View) WithBudget(w ReadBudget) *View {
 // error.
 func (v *View) partialQuery(name string, cut *[]string, ask func(*View) error) error {
 	part := v
-	if left := v.rows.budget; left != nil {
-		part = v.WithBudget(ReadBudget{left.Rows / 4, left.Bytes / 4})
-		before := *part.rows.budget
+	if left := v.rows.Budget(); left != nil {
+		part = v.WithBudget(register.ReadBudget{Rows: left.Rows / 4, Bytes: left.Bytes / 4})
+		before := *part.rows.Budget()
 		defer func() {
-			left.Rows -= before.Rows - part.rows.budget.Rows
-			left.Bytes -= before.Bytes - part.rows.budget.Bytes
+			left.Rows -= before.Rows - part.rows.Budget().Rows
+			left.Bytes -= before.Bytes - part.rows.Budget().Bytes
 		}()
 	}
 	err := ask(part)
-	if more := (*PartialListError)(nil); errors.As(err, &more) || errors.Is(err, ErrOverBudget) {
+	if more := (*PartialListError)(nil); errors.As(err, &more) || errors.Is(err, register.ErrOverBudget) {
 		*cut, err = append(*cut, name), nil
 	}
 	return err
 }
-
-// ErrOverBudget: a query about one thing exceeds its budget. A replayed copy answers
-// the same query without a bound.
-var ErrOverBudget = errors.New("the question needs more work than one may take here")
 
 // PartialListError says that a list took all the work that it may before it ended: what it
 // yielded is right, and After is where it goes on.
@@ -224,34 +226,6 @@ func (e *PartialListError) Error() string {
 	return fmt.Sprintf("the list goes on after %q: it needs more work than one question may take", e.After)
 }
 
-// chargeRow counts one row, and refuses it where the query's budget is used up.
-func (r rowReader) chargeRow(bytes int) error {
-	r.rowsRead.Add(1)
-	if r.budget == nil {
-		return nil
-	}
-	r.budget.Rows--
-	r.budget.Bytes -= bytes
-	if r.budget.Rows < 0 || r.budget.Bytes < 0 {
-		return ErrOverBudget
-	}
-	return nil
-}
-
-// chargeCompute counts computing that grows with the rows read, in units of one row.
-func (r rowReader) chargeCompute(n int) error {
-	if r.budget == nil {
-		return nil
-	}
-	if r.budget.Rows -= n; r.budget.Rows < 0 {
-		return ErrOverBudget
-	}
-	return nil
-}
-
-// RowsRead counts the rows that were read since the register was made, in all.
-func (r *Register) RowsRead() uint64 { return r.rowsRead.Load() }
-
 // listProgress remembers how far a list has come, for the place where it goes on.
 type listProgress struct {
 	startedAfter, passed, current string // where it began, what it has passed, what it is at
@@ -261,7 +235,7 @@ type listProgress struct {
 // exceeds the whole budget of a query it leaves out.
 func (p *listProgress) partial(err error) error {
 	switch {
-	case !errors.Is(err, ErrOverBudget):
+	case !errors.Is(err, register.ErrOverBudget):
 		return err
 	case p.passed == p.startedAfter && p.current == "": // not even the way to the first
 		return err

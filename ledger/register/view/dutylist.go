@@ -1,4 +1,4 @@
-package register
+package view
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
 // DutyFilter chooses duties; what is empty chooses all.
@@ -192,7 +193,7 @@ func (l *dutyWalk) designation(h *threadHistory) (more bool, err error) {
 // about, by ID, from one on. by is the thread by which one has them.
 func (l *dutyWalk) eachProvider(by func(id string) string, from string, find func(*partyTimeline) ([]Duty, error)) (more bool, err error) {
 	return l.eachParty(from, by, find, func(visit func(id string) (bool, error)) error {
-		return l.v.rows.scanProviders(from, l.v.size, visit)
+		return l.v.rows.Providers(from, visit)
 	})
 }
 
@@ -271,13 +272,13 @@ func (l *dutyWalk) provider(id string) (p *partyTimeline, err error) {
 	if known {
 		return p, nil
 	}
-	h := &threadHistory{r: l.v.rows, thread: "party/" + id, size: l.v.size}
+	h := &threadHistory{rows: l.v.rows, thread: "party/" + id}
 	row, err := h.newest()
 	if err != nil {
 		return nil, err
 	}
 	if row != nil {
-		if s := row.State.(*PartyRow); s.HasRole(record.RoleProvider) && l.asOf.includes(s.Enrolled) {
+		if s := row.State.(*register.PartyRow); s.HasRole(record.RoleProvider) && l.asOf.includes(s.Enrolled) {
 			if p, err = h.partyTimeline(row); err != nil {
 				return nil, err
 			}
@@ -295,7 +296,7 @@ func (l *dutyWalk) dutiesUnder(thread string, life *designationTimeline, p *part
 	if err != nil {
 		return nil, err
 	}
-	if err := l.v.rows.chargeCompute(len(life.Events) + len(life.Openings)*(1+len(p.Standing))); err != nil {
+	if err := l.v.rows.Charge(len(life.Events) + len(life.Openings)*(1+len(p.Standing))); err != nil {
 		return nil, err
 	}
 	for _, k := range []struct {
@@ -320,11 +321,11 @@ func (l *dutyWalk) dutiesUnder(thread string, life *designationTimeline, p *part
 // are none.
 func (l *dutyWalk) responses(thread string, life uint64) (*answers, error) {
 	below := func(index uint64) (*responseAt, error) {
-		row, err := l.v.rows.newestVersion(thread, index)
+		row, err := l.v.rows.At(index).Thread(thread)
 		if err != nil || row == nil {
 			return nil, err
 		}
-		return &responseAt{row.Ref(), row.State.(*ResponseRow)}, nil
+		return &responseAt{row.Ref(), row.State.(*register.ResponseRow)}, nil
 	}
 	newest, err := below(l.then)
 	if err != nil || newest == nil || newest.Answers.Life != life {
@@ -336,11 +337,11 @@ func (l *dutyWalk) responses(thread string, life uint64) (*answers, error) {
 // certifyDuties are a party's duties to certify.
 func (l *dutyWalk) certifyDuties(p *partyTimeline) (duties []Duty, err error) {
 	var filed []certificationAt
-	err = l.v.rows.versionsForward("cip/"+p.ID, 0, l.then, func(row *ThreadRow) (bool, error) {
-		if err := l.v.rows.loadState(row); err != nil {
+	err = l.v.rows.At(l.then).Steps("cip/"+p.ID, 0, func(row *register.ThreadRow) (bool, error) {
+		if err := l.v.rows.LoadState(row); err != nil {
 			return false, err
 		}
-		filed = append(filed, certificationAt{row.Ref(), row.State.(*CertificationRow)})
+		filed = append(filed, certificationAt{row.Ref(), row.State.(*register.CertificationRow)})
 		return true, nil
 	})
 	if err != nil {

@@ -1,4 +1,4 @@
-package register
+package view
 
 import (
 	"cmp"
@@ -10,21 +10,22 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
 // asOfNoon is noon of a day under a charter that gives 30 days to respond and a year
 // to certify.
 func asOfNoon(n int) asOf {
 	periods := record.Periods{Response: record.Period{Days: 30}, Certification: record.Period{Years: 1}}
-	return asOf{instant: noon(n), zone: time.UTC, charters: []CharterTerms{{Periods: periods, Zone: time.UTC}}}
+	return asOf{instant: noon(n), zone: time.UTC, charters: []register.CharterTerms{{Periods: periods, Zone: time.UTC}}}
 }
 
 // ordered is a designation at index 10, admitted on day 0, in force on days 100
 // to 300, to be answered by day 40.
 func ordered(events ...string) *designationTimeline {
-	row := timelineOf(DesignationRow{Opened: refAt(10, 0)}, events...)
+	row := timelineOf(register.DesignationRow{Opened: refAt(10, 0)}, events...)
 	row.Current.EffectiveFrom, row.Current.EffectiveUntil, row.Current.ResponseDue = dayOrNone(100), dayOrNone(300), dayOrNone(40)
-	row.Openings = []DutyOpening{{RecordRef: row.Opened, ResponseDue: dayOrNone(40)}}
+	row.Openings = []register.DutyOpening{{RecordRef: row.Opened, ResponseDue: dayOrNone(40)}}
 	return row
 }
 
@@ -32,7 +33,7 @@ func ordered(events ...string) *designationTimeline {
 // "withdrawn 30", and with "later" what was admitted after the designation, though
 // effective before. Without "enrolled" it was there before everything.
 func partyWith(story ...string) *partyTimeline {
-	p := &partyTimeline{PartyRow: &PartyRow{ID: "acme-cloud", Roles: []record.Role{record.RoleProvider}, Enrolled: refAt(2, -30)}}
+	p := &partyTimeline{PartyRow: &register.PartyRow{ID: "acme-cloud", Roles: []record.Role{record.RoleProvider}, Enrolled: refAt(2, -30)}}
 	for i, s := range story {
 		status, on, _ := strings.Cut(s, " ")
 		on, later := strings.CutSuffix(on, " later")
@@ -45,7 +46,7 @@ func partyWith(story ...string) *partyTimeline {
 		if later {
 			index, admitted = uint64(60+i), 0 // after the designation
 		}
-		p.Standing = append(p.Standing, StandingChange{RecordRef: refAt(index, admitted), Status: status, EffectiveOn: day(number(on))})
+		p.Standing = append(p.Standing, register.StandingChange{RecordRef: refAt(index, admitted), Status: status, EffectiveOn: day(number(on))})
 	}
 	return p
 }
@@ -57,7 +58,7 @@ func responsesOf(row *designationTimeline, c asOf, said ...string) *answers {
 	var list []responseAt
 	for i, s := range said {
 		part := strings.Fields(s)
-		a := responseAt{refAt(indexOn(number(part[0]), 5+i), number(part[0])), &ResponseRow{}}
+		a := responseAt{refAt(indexOn(number(part[0]), 5+i), number(part[0])), &register.ResponseRow{}}
 		a.Status = part[1]
 		for _, o := range row.Openings {
 			if o.Admitted.Before(a.Admitted) {
@@ -87,10 +88,10 @@ func summed(row *designationTimeline, list []responseAt) *answers {
 	if len(list) == 0 {
 		return nil
 	}
-	sum := Answers{}
+	sum := register.Answers{}
 	for _, a := range list {
-		then := DesignationRow{Opened: row.Opened}
-		if n, _ := slices.BinarySearchFunc(row.Openings, a.Index, func(o DutyOpening, index uint64) int { return cmp.Compare(o.Index, index) }); n > 0 {
+		then := register.DesignationRow{Opened: row.Opened}
+		if n, _ := slices.BinarySearchFunc(row.Openings, a.Index, func(o register.DutyOpening, index uint64) int { return cmp.Compare(o.Index, index) }); n > 0 {
 			then.Opening = &row.Openings[n-1]
 		}
 		sum = sum.With(a.ResponseRow, a.Index, &then)
@@ -143,7 +144,7 @@ func dayNumber(d record.Date) string {
 func TestDutyToRespond(t *testing.T) {
 	reopened := func(on, due int) func(*designationTimeline) {
 		return func(row *designationTimeline) {
-			row.Openings = append(row.Openings, DutyOpening{RecordRef: refAt(indexOn(on, 0), on), ResponseDue: dayOrNone(due)})
+			row.Openings = append(row.Openings, register.DutyOpening{RecordRef: refAt(indexOn(on, 0), on), ResponseDue: dayOrNone(due)})
 			row.Current.ResponseDue = dayOrNone(due)
 		}
 	}
@@ -212,7 +213,7 @@ func TestDutyToRespond(t *testing.T) {
 		{sentence: "suspended at the designation, active at the re-opening", change: reopened(30, 70), party: []string{"suspended -5", "active 20"},
 			want: map[int]string{19: "nothing", 20: "open due 50", 30: "open due 70"}},
 
-		// Pauses.
+		// register.Pauses.
 		{sentence: "a pause that has no last day", events: []string{"suspension 20"},
 			want: map[int]string{19: "open due 40", 20: "paused", 41: "paused", 299: "paused", 301: "lapsed"}},
 		{sentence: "due its last day + 1 + response", events: []string{"suspension 20-49"},
@@ -255,7 +256,7 @@ func TestDutyToRespond(t *testing.T) {
 		{sentence: "responseDue absent: no duty", change: func(row *designationTimeline) { row.Openings, row.Current.ResponseDue = nil, nil },
 			want: map[int]string{1: "nothing"}},
 		{sentence: "a due date that came by correction", change: func(row *designationTimeline) {
-			row.Openings = []DutyOpening{{RecordRef: refAt(indexOn(10, 0), 10), ResponseDue: dayOrNone(60)}}
+			row.Openings = []register.DutyOpening{{RecordRef: refAt(indexOn(10, 0), 10), ResponseDue: dayOrNone(60)}}
 		}, answers: []string{"30 no-relationship"}, want: map[int]string{9: "nothing", 29: "open due 60", 30: "met due 60 met 30"}},
 		{sentence: "a due date that a correction took back", change: func(row *designationTimeline) { row.Openings[0].ResponseDue = nil }, want: map[int]string{9: "nothing", 41: "nothing"}},
 		{sentence: "a deadline amended later", change: func(row *designationTimeline) { row.Openings[0].ResponseDue = dayOrNone(60) },
@@ -321,7 +322,7 @@ func TestDutyToConclude(t *testing.T) {
 		{sentence: "begun anew", answers: []string{"20 winding-down by 60", "50 wound-down", "70 acknowledged"}, want: map[int]string{69: "met due 60 met 50", 70: "open due 100"}},
 		{sentence: "an older subject meets nothing", answers: []string{"20 acknowledged", "50 wound-down about 10"},
 			change: func(row *designationTimeline) {
-				row.Openings = append(row.Openings, DutyOpening{RecordRef: refAt(indexOn(30, 0), 30), ResponseDue: dayOrNone(70)})
+				row.Openings = append(row.Openings, register.DutyOpening{RecordRef: refAt(indexOn(30, 0), 30), ResponseDue: dayOrNone(70)})
 			}, want: map[int]string{50: "open due 100"}},
 		{sentence: "paused", events: []string{"suspension 50"}, answers: []string{"20 winding-down by 60"}, want: map[int]string{49: "open due 60", 50: "paused"}},
 		{sentence: "suspended, and due when that is over", events: []string{"suspension 50-55"}, answers: []string{"20 winding-down by 60"}, want: map[int]string{50: "open due 60", 61: "overdue due 60"}},
@@ -385,7 +386,7 @@ func TestDutyToCertify(t *testing.T) {
 			if _, err := fmt.Sscanf(s, "%d %d-%d", &on, &from, &until); err != nil {
 				t.Fatal(err)
 			}
-			f := certificationAt{refAt(uint64(200+i), on), &CertificationRow{}}
+			f := certificationAt{refAt(uint64(200+i), on), &register.CertificationRow{}}
 			f.PeriodFrom, f.PeriodUntil = day(from), day(until)
 			if !f.Admitted.After(clock.instant) {
 				filed = append(filed, f)
@@ -441,9 +442,9 @@ func TestCoverageInAnyOrder(t *testing.T) {
 
 // A gap is told by the first day that is not covered.
 func TestDutyToCertifyNamesTheGap(t *testing.T) {
-	one := certificationAt{refAt(200, 300), &CertificationRow{}}
+	one := certificationAt{refAt(200, 300), &register.CertificationRow{}}
 	one.PeriodFrom, one.PeriodUntil = day(0), day(299)
-	two := certificationAt{refAt(201, 600), &CertificationRow{}}
+	two := certificationAt{refAt(201, 600), &register.CertificationRow{}}
 	two.PeriodFrom, two.PeriodUntil = day(310), day(599)
 	var last Duty
 	asOfNoon(601).certifyDuties(partyWith(), []certificationAt{one, two}, func(d Duty) bool { last = d; return true })
@@ -481,15 +482,15 @@ func TestDutyOfALongLife(t *testing.T) {
 	row.Current.EffectiveUntil, row.Openings = dayOrNone(2*n), nil
 	var answers []responseAt
 	for i := range n {
-		row.Events = append(row.Events, LifecycleEvent{RecordRef: refAt(indexOn(2*i, 1), 2*i), Kind: record.KindSuspension, EffectiveOn: day(2 * i), Until: dayOrNone(2 * i)})
-		row.Openings = append(row.Openings, DutyOpening{RecordRef: refAt(indexOn(2*i, 2), 2*i), ResponseDue: dayOrNone(2*i + 40)})
+		row.Events = append(row.Events, register.LifecycleEvent{RecordRef: refAt(indexOn(2*i, 1), 2*i), Kind: record.KindSuspension, EffectiveOn: day(2 * i), Until: dayOrNone(2 * i)})
+		row.Openings = append(row.Openings, register.DutyOpening{RecordRef: refAt(indexOn(2*i, 2), 2*i), ResponseDue: dayOrNone(2*i + 40)})
 		p.Standing = append(p.Standing,
-			StandingChange{RecordRef: refAt(indexOn(2*i, 0), 2*i), Status: StandingSuspended, EffectiveOn: day(2 * i)},
-			StandingChange{RecordRef: refAt(indexOn(2*i, 3), 2*i), Status: StandingActive, EffectiveOn: day(2*i + 1)},
+			register.StandingChange{RecordRef: refAt(indexOn(2*i, 0), 2*i), Status: register.StandingSuspended, EffectiveOn: day(2 * i)},
+			register.StandingChange{RecordRef: refAt(indexOn(2*i, 3), 2*i), Status: register.StandingActive, EffectiveOn: day(2*i + 1)},
 		)
-		a := responseAt{refAt(indexOn(2*i, 4), 2*i), &ResponseRow{Status: "wound-down", About: 10}}
+		a := responseAt{refAt(indexOn(2*i, 4), 2*i), &register.ResponseRow{Status: "wound-down", About: 10}}
 		if i == 0 {
-			a.Status = responseAcknowledged
+			a.Status = "acknowledged"
 		}
 		answers = append(answers, a)
 	}
@@ -523,7 +524,7 @@ func TestFirstResponseSince(t *testing.T) {
 		for index := row.Opened.Index + 1; len(list) < 300; index += 1 + uint64(rnd.IntN(3)) {
 			switch n := rnd.IntN(100); {
 			case n < asks:
-				row.Openings = append(row.Openings, DutyOpening{RecordRef: RecordRef{Index: index}})
+				row.Openings = append(row.Openings, register.DutyOpening{RecordRef: register.RecordRef{Index: index}})
 				records = append(records, index)
 			case n < 2*asks:
 				records = append(records, index)
@@ -535,7 +536,7 @@ func TestFirstResponseSince(t *testing.T) {
 				if seed%4 == 0 { // one after another, far behind
 					about = records[len(list)*len(records)/300]
 				}
-				list = append(list, responseAt{RecordRef{Index: index}, &ResponseRow{About: about}})
+				list = append(list, responseAt{register.RecordRef{Index: index}, &register.ResponseRow{About: about}})
 			}
 		}
 		for _, newest := range []int{1, 7, 150, 300} {

@@ -1,4 +1,4 @@
-package register_test
+package view_test
 
 import (
 	"errors"
@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
-	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 // An oracle reads RECORDS.md "Duties", "Pauses", "Ends", "Who owes" and "Standing" over a
@@ -660,7 +660,7 @@ func TestDutiesAgainstOracle(t *testing.T) {
 		}
 	}
 	t.Logf("compared %v of %v", counted, tried)
-	for _, s := range register.DutyStates {
+	for _, s := range view.DutyStates {
 		if counted[string(s)] == 0 && !testing.Short() {
 			t.Errorf("no duty was %s: the lives are too dull", s)
 		}
@@ -678,12 +678,12 @@ func (l *randomHistory) compare(t *testing.T, seed uint64, counted map[string]in
 		local := at.In(l.zone)
 		at = time.Date(local.Year(), local.Month(), local.Day()+l.rng.IntN(60), 24, 0, 0, 0, l.zone).Add(-time.Duration(l.rng.IntN(2)) * time.Millisecond)
 	}
-	view, err := l.Register.ViewAt(uint64(size))
+	v, err := view.At(l.Register, uint64(size))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got []string
-	err = view.Duties(register.DutyFilter{}, at, func(d register.Duty) bool {
+	err = v.Duties(view.DutyFilter{}, at, func(d view.Duty) bool {
 		words := d.Party + " " + string(d.Kind)
 		if d.Designation != "" {
 			words += " " + d.Designation[len("designation/"):]

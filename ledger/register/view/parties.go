@@ -1,4 +1,4 @@
-package register
+package view
 
 import (
 	"fmt"
@@ -8,28 +8,29 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
 // Party is a party as it stands at one instant. Keys are those that are neither
 // revoked nor run out.
 type Party struct {
-	ID         string        `json:"party"`
-	LegalName  string        `json:"legalName"`
-	Country    string        `json:"country"`
-	Roles      []record.Role `json:"roles"`
-	Standing   string        `json:"standing"` // active, suspended, withdrawn, "none" before the enrolment: at T, all corrections known
-	Knowable   string        `json:"knowable"` // the same by what was knowable at T
-	KnowableBy Knowable      `json:"knowableBy"`
-	LEI        string        `json:"lei,omitempty"`
-	Website    string        `json:"website,omitempty"`
-	Contact    string        `json:"contact,omitempty"`
-	FormerName []string      `json:"formerName,omitempty"`
-	Sponsor    string        `json:"sponsor,omitempty"`
-	Enrolled   record.Date   `json:"enrolled"` // admission date
-	Keys       []PartyKey    `json:"keys"`
-	Standings  []Standing    `json:"standings,omitempty"`
-	Record     record.ID     `json:"record"`  // newest on the thread
-	Records    []record.ID   `json:"records"` // the enrolment, and the newest of the thread: at most 16, oldest first
+	ID         string                    `json:"party"`
+	LegalName  string                    `json:"legalName"`
+	Country    string                    `json:"country"`
+	Roles      []record.Role             `json:"roles"`
+	Standing   string                    `json:"standing"` // active, suspended, withdrawn, "none" before the enrolment: at T, all corrections known
+	Knowable   string                    `json:"knowable"` // the same by what was knowable at T
+	KnowableBy Knowable                  `json:"knowableBy"`
+	LEI        string                    `json:"lei,omitempty"`
+	Website    string                    `json:"website,omitempty"`
+	Contact    string                    `json:"contact,omitempty"`
+	FormerName []string                  `json:"formerName,omitempty"`
+	Sponsor    string                    `json:"sponsor,omitempty"`
+	Enrolled   record.Date               `json:"enrolled"` // admission date
+	Keys       []PartyKey                `json:"keys"`
+	Standings  []register.StandingChange `json:"standings,omitempty"`
+	Record     record.ID                 `json:"record"`  // newest on the thread
+	Records    []record.ID               `json:"records"` // the enrolment, and the newest of the thread: at most 16, oldest first
 
 	// Cut names the members that show less than there is: the thread's records have it
 	// all, [View.Keys], [View.Records] and [View.Duties] list it.
@@ -55,21 +56,13 @@ type PartyKey struct {
 	position string
 }
 
-// Standing is one step of a party's standing.
-type Standing struct {
-	Record      record.ID   `json:"record"`
-	Status      string      `json:"status"`
-	EffectiveOn record.Date `json:"effectiveOn"`
-	Reason      string      `json:"reason"`
-}
-
 // PartyDetail is a party with what it filed and what it owes, or as much of it as one
 // answer shows (Cut). Keys are all that it ever had, or the first 100 and those that
 // [Party] has.
 type PartyDetail struct {
 	Party
-	Attestations []Record `json:"attestations"` // responses and certifications, in log order
-	Duties       []Duty   `json:"duties"`
+	Attestations []register.RecordRow `json:"attestations"` // responses and certifications, in log order
+	Duties       []Duty               `json:"duties"`
 }
 
 // PartySummary finds a party by its ID, as it stands at an instant.
@@ -98,7 +91,7 @@ func (v *View) Party(id string, at time.Time) (PartyDetail, error) {
 	if p.Keys, err = v.firstKeys(id, at, p.Keys, &p.Cut); err != nil {
 		return PartyDetail{}, err
 	}
-	detail := PartyDetail{Party: p, Attestations: []Record{}, Duties: []Duty{}}
+	detail := PartyDetail{Party: p, Attestations: []register.RecordRow{}, Duties: []Duty{}}
 	if !slices.Contains(p.Roles, record.RoleProvider) {
 		return detail, nil // only providers attest and owe in rules 1
 	}
@@ -153,17 +146,14 @@ func (v *View) firstKeys(party string, at time.Time, live []PartyKey, cut *[]str
 
 // standingChanges are the newest steps of the party's standing, and those that decide the days
 // ahead.
-func (h *threadHistory) standingChanges(newest *ThreadRow, cut *[]string) (list []Standing, err error) {
-	var ahead []RecordRef
-	for _, s := range newest.State.(*PartyRow).Ahead {
+func (h *threadHistory) standingChanges(newest *register.ThreadRow, cut *[]string) (list []register.StandingChange, err error) {
+	var ahead []register.RecordRef
+	for _, s := range newest.State.(*register.PartyRow).Ahead {
 		ahead = append(ahead, s.RecordRef)
 	}
 	err = h.latestTransitions(newest, 0, ahead, "standings", cut,
-		func(row *ThreadRow) bool { return row.StandingChange() != nil },
-		func(row *ThreadRow) {
-			s := row.StandingChange()
-			list = append(list, Standing{s.ID, s.Status, s.EffectiveOn, s.Reason})
-		})
+		func(row *register.ThreadRow) bool { return row.StandingChange() != nil },
+		func(row *register.ThreadRow) { list = append(list, *row.StandingChange()) })
 	return list, err
 }
 
@@ -187,7 +177,7 @@ func (v *View) Keys(party, after string, at time.Time, yield func(PartyKey) bool
 		}
 	}
 	p := listProgress{startedAfter: after, passed: after}
-	return p.partial(h.r.versionsForward(h.thread, from, h.size, func(step *ThreadRow) (bool, error) {
+	return p.partial(h.rows.Steps(h.thread, from, func(step *register.ThreadRow) (bool, error) {
 		p.current = keyPosition(step.Index, len(step.Delta.Added))
 		for i, id := range step.Delta.Added {
 			if step.Index == from && i < passed {
@@ -197,7 +187,7 @@ func (v *View) Keys(party, after string, at time.Time, yield func(PartyKey) bool
 			if err != nil {
 				return false, err
 			}
-			told := k.view(m.current)
+			told := viewKey(k, m.current)
 			told.position = keyPosition(step.Index, i+1)
 			if !yield(told) {
 				return false, nil
@@ -251,12 +241,12 @@ func (v *View) Parties(f PartyFilter, at time.Time, yield func(Party) bool) erro
 }
 
 // viewParty tells a party from its thread.
-func (v *View) viewParty(h *threadHistory, m instantViews) (Party, *PartyRow, error) {
+func (v *View) viewParty(h *threadHistory, m instantViews) (Party, *register.PartyRow, error) {
 	newest, err := h.newest()
 	if err != nil {
 		return Party{}, nil, err
 	}
-	row := newest.State.(*PartyRow)
+	row := newest.State.(*register.PartyRow)
 	c := m.current
 	p := Party{
 		ID: row.ID, LegalName: row.LegalName, Country: row.Country, Roles: row.Roles,
@@ -283,13 +273,13 @@ func (v *View) viewParty(h *threadHistory, m instantViews) (Party, *PartyRow, er
 		}
 	}
 	for i := range row.Keys {
-		p.Keys = append(p.Keys, row.Keys[i].view(c))
+		p.Keys = append(p.Keys, viewKey(&row.Keys[i], c))
 	}
 	return p, row, nil
 }
 
-// view shows a key as of an instant.
-func (k *KeyRow) view(c asOf) PartyKey {
+// viewKey shows a key as of an instant.
+func viewKey(k *register.KeyRow, c asOf) PartyKey {
 	out := PartyKey{
 		ID: k.ID, Key: k.PEM, Use: k.Use, Holder: k.Holder, Functions: k.Functions,
 		NotAfter: k.NotAfter, Added: k.Added, ByRegistrar: k.ByRegistrar, UsableFrom: k.UsableFrom, CompromisedSince: k.CompromisedSince,
@@ -307,4 +297,9 @@ func (k *KeyRow) view(c asOf) PartyKey {
 	}
 	out.Live = out.WhyNotLive == ""
 	return out
+}
+
+// Warnings are what must be shown with the key, as [register.KeyHolder.Warnings].
+func (k PartyKey) Warnings() []string {
+	return register.KeyHolder{ByRegistrar: k.ByRegistrar, Compromised: k.CompromisedSince}.Warnings()
 }

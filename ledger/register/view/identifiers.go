@@ -1,16 +1,12 @@
-package register
+package view
 
 import (
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
-	"github.com/seed-53cf897a/docket/ledger/register/rules1"
+	"github.com/seed-53cf897a/docket/ledger/register"
 )
-
-// IdentifierSchemes are the kinds of identifiers that [View.Identifier] takes.
-var IdentifierSchemes = []string{SchemeLEI, "registrationNumber", SchemeASN, SchemeDomain, SchemeName}
 
 // Identifier is everything about one identifier. No match means that no record
 // among all Entries uses it.
@@ -30,10 +26,6 @@ type IdentifierMatch struct {
 	Party       *Party       `json:"party,omitempty"`
 }
 
-func (u IdentifierUse) String() string {
-	return [...]string{"", "gone", "current", "alias", "weak-alias", "former"}[u]
-}
-
 // Identifier finds who bears an identifier, or bore it, as of an instant: an LEI, a
 // registration number as written, an ASN with or without "AS", a domain, a name exact
 // but for what [rules1.NameKey] evens out. A query with a budget uses
@@ -49,22 +41,18 @@ func (v *View) Identifier(scheme, value string, at time.Time) (Identifier, error
 
 // NormalizeIdentifier is an identifier as it is asked for and compared, with no match yet.
 func (v *View) NormalizeIdentifier(scheme, value string) Identifier {
-	return Identifier{Scheme: scheme, Value: IdentifierKey(scheme, value), Entries: v.size, Matches: []IdentifierMatch{}}
+	return Identifier{Scheme: scheme, Value: register.IdentifierKey(scheme, value), Entries: v.Size(), Matches: []IdentifierMatch{}}
 }
 
 // IdentifierMatches yields the matches of [View.Identifier], by thread, those after a thread, until
 // yield returns false. A [PartialListError] names the thread after which it goes on.
 func (v *View) IdentifierMatches(scheme, value, after string, at time.Time, yield func(IdentifierMatch) bool) error {
-	key, index := IdentifierKey(scheme, value), indexScheme(scheme)
-	if key == "" || index == "" {
-		return nil
-	}
 	m, err := v.momentAt(at)
 	if err != nil {
 		return err
 	}
 	p := listProgress{startedAfter: after, passed: after}
-	return p.partial(v.rows.scanIdentifierUses(index, key, after, v.size, func(thread string, since uint64, use IdentifierUse) (bool, error) {
+	return p.partial(v.rows.IdentifierUses(scheme, value, after, func(thread string, since uint64, use register.IdentifierUse) (bool, error) {
 		p.current = thread
 		match := IdentifierMatch{Use: use.String(), Thread: thread}
 		if err := v.fillMatch(&match, since, m); err != nil {
@@ -94,30 +82,4 @@ func (v *View) fillMatch(match *IdentifierMatch, index uint64, m instantViews) e
 	d, _, err := v.viewDesignation(h, m)
 	match.Designation = &d
 	return err
-}
-
-// indexScheme is a scheme as the index names it, "" if there is none.
-func indexScheme(scheme string) string {
-	switch {
-	case scheme == "registrationNumber":
-		return SchemeRegistration
-	case slices.Contains(IdentifierSchemes, scheme), scheme == SchemeRegistration:
-		return scheme
-	}
-	return ""
-}
-
-// IdentifierKey is an identifier as the index holds it.
-func IdentifierKey(scheme, value string) string {
-	switch value = strings.TrimSpace(value); scheme {
-	case SchemeLEI:
-		return strings.ToUpper(value)
-	case SchemeASN:
-		return strings.TrimPrefix(strings.ToUpper(value), "AS")
-	case SchemeDomain:
-		return strings.TrimSuffix(strings.ToLower(value), ".")
-	case SchemeName:
-		return rules1.NameKey(value)
-	}
-	return value
 }

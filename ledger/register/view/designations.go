@@ -1,4 +1,4 @@
-package register
+package view
 
 import (
 	"slices"
@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
-	"github.com/seed-53cf897a/docket/ledger/register/rules1"
+	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
 // Designation is a designation as it stands at one instant, in both meanings: by
@@ -57,9 +57,9 @@ type SourceName struct {
 // shows (Cut).
 type DesignationDetail struct {
 	Designation
-	Current record.Designation `json:"designation"` // with every amendment
-	Events  []DesignationEvent `json:"events,omitempty"`
-	History []Record           `json:"history"` // the thread, earlier lives too, oldest first: the first 100
+	Current record.Designation        `json:"designation"` // with every amendment
+	Events  []register.LifecycleEvent `json:"events,omitempty"`
+	History []register.RecordRow      `json:"history"` // the thread, earlier lives too, oldest first: the first 100
 }
 
 // MaxListItems is how many items of each list of its own an answer about one thing shows;
@@ -68,16 +68,6 @@ const MaxListItems = 100
 
 // maxFormerNames is how many former names an answer shows.
 const maxFormerNames = 16
-
-// DesignationEvent is a suspension, a reinstatement or the revocation.
-type DesignationEvent struct {
-	Record      record.ID    `json:"record"`
-	Kind        record.Kind  `json:"kind"`
-	EffectiveOn record.Date  `json:"effectiveOn"`
-	Until       *record.Date `json:"until,omitempty"`
-	Cause       string       `json:"cause,omitempty"`
-	Reason      string       `json:"reason"`
-}
 
 // DesignationFilter chooses designations; what is empty chooses all.
 type DesignationFilter struct {
@@ -90,9 +80,6 @@ type DesignationFilter struct {
 	Value   string
 	After   string // thread: go on after it
 }
-
-// Country is the code of a country as people write it, see [rules1.Country].
-func Country(text string) (code string, err error) { return rules1.Country(text) }
 
 // Designation finds a designation by its thread ("designation/2026-014", or
 // "2026-014" alone), as it stands at an instant.
@@ -118,27 +105,24 @@ func (v *View) Designation(thread string, at time.Time) (DesignationDetail, erro
 }
 
 // lifecycleEvents are the newest of the designation's life, and those that decide the days ahead.
-func (h *threadHistory) lifecycleEvents(newest *ThreadRow, cut *[]string) (list []DesignationEvent, err error) {
-	row := newest.State.(*DesignationRow)
-	var ahead []RecordRef
+func (h *threadHistory) lifecycleEvents(newest *register.ThreadRow, cut *[]string) (list []register.LifecycleEvent, err error) {
+	row := newest.State.(*register.DesignationRow)
+	var ahead []register.RecordRef
 	for _, e := range row.Ahead {
 		ahead = append(ahead, e.RecordRef)
 	}
 	err = h.latestTransitions(newest, row.Opened.Index, ahead, "events", cut,
-		func(row *ThreadRow) bool { return row.Event() != nil },
-		func(row *ThreadRow) {
-			e := row.Event()
-			list = append(list, DesignationEvent{e.ID, e.Kind, e.EffectiveOn, e.Until, e.Cause, e.Reason})
-		})
+		func(row *register.ThreadRow) bool { return row.Event() != nil },
+		func(row *register.ThreadRow) { list = append(list, *row.Event()) })
 	return list, err
 }
 
 // firstRecords are the first records that a filter chooses, as many as an answer shows of a list
 // that it has by the way.
-func (v *View) firstRecords(f RecordFilter, name string, cut *[]string) ([]Record, error) {
-	list := []Record{}
+func (v *View) firstRecords(f RecordFilter, name string, cut *[]string) ([]register.RecordRow, error) {
+	list := []register.RecordRow{}
 	err := v.partialQuery(name, cut, func(v *View) error {
-		return v.Records(f, func(r Record) bool {
+		return v.Records(f, func(r register.RecordRow) bool {
 			if len(list) == MaxListItems {
 				*cut = append(*cut, name)
 				return false
@@ -184,31 +168,27 @@ func (v *View) Designations(f DesignationFilter, at time.Time, yield func(Design
 // matchingDesignations visits those that bear the name and the identifier that a filter chooses
 // now, or all.
 func (v *View) matchingDesignations(f DesignationFilter, visit func(*threadHistory) (bool, error), p *listProgress) error {
-	name, value := IdentifierKey(SchemeName, f.Name), IdentifierKey(f.Scheme, f.Value)
-	scheme, key := SchemeName, name
+	const family = "designation/"
+	scheme, value := f.Scheme, f.Value
 	switch {
 	case f.Name == "" && f.Scheme == "":
-		return v.eachThread("designation/", f.After, visit)
-	case f.Name == "":
-		scheme, key = indexScheme(f.Scheme), value
+		return v.eachThread(family, f.After, visit)
+	case f.Name != "":
+		scheme, value = register.SchemeName, f.Name
 	}
-	if key == "" || scheme == "" {
-		return nil // no thread bears it
-	}
-	const family = "designation/"
-	return v.rows.scanIdentifierUses(scheme, key, max(f.After, family), v.size, func(thread string, _ uint64, use IdentifierUse) (bool, error) {
+	return v.rows.IdentifierUses(scheme, value, max(f.After, family), func(thread string, _ uint64, use register.IdentifierUse) (bool, error) {
 		switch {
 		case !strings.HasPrefix(thread, family):
 			return false, nil // parties come after
-		case use == IdentifierGone:
+		case use == register.IdentifierGone:
 			p.passed = thread
 			return true, nil
 		}
 		p.current = thread
 		if f.Name != "" && f.Scheme != "" {
-			if other, err := v.rows.identifierUse(indexScheme(f.Scheme), value, thread, v.size); err != nil {
+			if other, err := v.rows.IdentifierUse(f.Scheme, f.Value, thread); err != nil {
 				return false, err
-			} else if other == 0 || other == IdentifierGone {
+			} else if other == 0 || other == register.IdentifierGone {
 				p.passed = thread
 				return true, nil
 			}
@@ -248,18 +228,18 @@ func (f DesignationFilter) matches(d *Designation) bool {
 
 // viewDesignation tells a designation from its thread: its newest life, with the
 // statuses of the life that the instant falls into.
-func (v *View) viewDesignation(h *threadHistory, m instantViews) (Designation, *DesignationRow, error) {
+func (v *View) viewDesignation(h *threadHistory, m instantViews) (Designation, *register.DesignationRow, error) {
 	newest, err := h.newest()
 	if err != nil {
 		return Designation{}, nil, err
 	}
-	row := newest.State.(*DesignationRow)
+	row := newest.State.(*register.DesignationRow)
 	c, t := &row.Current, &row.Current.Target
 	d := Designation{
 		Thread: h.thread, Name: t.Name, Alias: t.Alias, Schema: t.Schema,
 		Measure: c.Measure, Action: c.Action, Country: t.Country, Program: c.Program,
 		LEI: t.LEI, RegistrationNumber: t.RegistrationNumber, ASN: t.ASN, Domain: t.Domain, Address: t.Address,
-		EffectiveFrom: row.firstDay(m.current.zoneAt(row.Opened.Index)), EffectiveUntil: c.EffectiveUntil, ResponseDue: c.ResponseDue,
+		EffectiveFrom: firstDay(row, m.current.zoneAt(row.Opened.Index)), EffectiveUntil: c.EffectiveUntil, ResponseDue: c.ResponseDue,
 		Record: newest.ID, Opened: row.Opened.ID,
 	}
 	if d.Records, err = h.recordIDs(row.Opened, &d.Cut); err != nil {
@@ -273,7 +253,7 @@ func (v *View) viewDesignation(h *threadHistory, m instantViews) (Designation, *
 	if c.Source != nil {
 		d.Source = &SourceName{c.Source.List, c.Source.ID}
 	}
-	if e := row.revocation(); e != nil && e.Cause == causeError {
+	if e := row.Revoked; e != nil && e.Cause == causeError {
 		d.Error = true
 	}
 	if d.Status, err = h.status(m.current); err != nil {

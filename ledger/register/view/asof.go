@@ -1,4 +1,4 @@
-package register
+package view
 
 import (
 	"cmp"
@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
 // asOf is an instant together with the charters of the view: it gives the civil date,
@@ -13,8 +14,8 @@ import (
 type asOf struct {
 	instant       time.Time
 	zone          *time.Location
-	charters      []CharterTerms // oldest first
-	includesBelow uint64         // records below it were there at the instant; for others their admission times say
+	charters      []register.CharterTerms // oldest first
+	includesBelow uint64                  // records below it were there at the instant; for others their admission times say
 }
 
 // withZone sets the time zone: that of the newest charter which was there, else the first.
@@ -33,12 +34,12 @@ func (c asOf) today() record.Date { return record.DateOf(c.instant, c.zone) }
 
 // admissionDate is the admission date of a record: in the time zone of the charter that judged it,
 // whatever zone came later.
-func (c asOf) admissionDate(s RecordRef) record.Date {
+func (c asOf) admissionDate(s register.RecordRef) record.Date {
 	return record.DateOf(s.Admitted, c.zoneAt(s.Index))
 }
 
 // includes reports whether a record was there at the instant asked for.
-func (c asOf) includes(s RecordRef) bool {
+func (c asOf) includes(s register.RecordRef) bool {
 	return s.Index < c.includesBelow || !s.Admitted.After(c.instant)
 }
 
@@ -49,8 +50,8 @@ func (c asOf) periods(index uint64) record.Periods { return c.charterAt(index).P
 func (c asOf) zoneAt(index uint64) *time.Location { return c.charterAt(index).Zone }
 
 // charterAt is the newest below an index; index 0 has its own.
-func (c asOf) charterAt(index uint64) CharterTerms {
-	i, _ := slices.BinarySearchFunc(c.charters, index, func(t CharterTerms, index uint64) int { return cmp.Compare(t.Index, index) })
+func (c asOf) charterAt(index uint64) register.CharterTerms {
+	i, _ := slices.BinarySearchFunc(c.charters, index, func(t register.CharterTerms, index uint64) int { return cmp.Compare(t.Index, index) })
 	return c.charters[max(i-1, 0)]
 }
 
@@ -59,7 +60,7 @@ func (c asOf) standingToday(p *partyTimeline) string {
 	if !c.includes(p.Enrolled) {
 		return string(StatusNone)
 	}
-	return p.StandingOn(c.today())
+	return p.standingOn(c.today())
 }
 
 // effectTime orders when records take effect: on a day, at the record's index if on its
@@ -74,10 +75,12 @@ func (o effectTime) before(other effectTime) bool {
 }
 
 // admittedAt is when a record takes effect that does so once admitted.
-func (c asOf) admittedAt(s RecordRef) effectTime { return effectTime{c.admissionDate(s), s.Index} }
+func (c asOf) admittedAt(s register.RecordRef) effectTime {
+	return effectTime{c.admissionDate(s), s.Index}
+}
 
 // effectiveAt is when one takes effect that names a day: never before its admission.
-func (c asOf) effectiveAt(s RecordRef, on record.Date) effectTime {
+func (c asOf) effectiveAt(s register.RecordRef, on record.Date) effectTime {
 	if o := c.admittedAt(s); !on.After(o.day) {
 		return o
 	}
@@ -90,7 +93,7 @@ func (c asOf) designationEnd(row *designationTimeline) (end effectTime, over boo
 	if until := row.Current.EffectiveUntil; until != nil {
 		end, over = effectTime{day: until.AddDays(1)}, true
 	}
-	if e := row.revocation(); e != nil && c.includes(e.RecordRef) {
+	if e := row.Revoked; e != nil && c.includes(e.RecordRef) {
 		if revoked := c.effectiveAt(e.RecordRef, e.EffectiveOn); !over || revoked.before(end) {
 			end, over = revoked, true
 		}
@@ -102,7 +105,7 @@ func (c asOf) designationEnd(row *designationTimeline) (end effectTime, over boo
 // the next.
 type standingPeriod struct {
 	effectTime
-	RecordRef
+	register.RecordRef
 	status string
 }
 
@@ -110,7 +113,7 @@ type standingPeriod struct {
 // and replaced before their day there is none. What is admitted later changes nothing of
 // what was before.
 func (c asOf) standingPeriods(p *partyTimeline) []standingPeriod {
-	acts := []standingPeriod{{c.admittedAt(p.Enrolled), p.Enrolled, StandingActive}}
+	acts := []standingPeriod{{c.admittedAt(p.Enrolled), p.Enrolled, register.StandingActive}}
 	for _, s := range p.Standing {
 		if !c.includes(s.RecordRef) {
 			break
@@ -134,7 +137,7 @@ func activeFrom(acts []standingPeriod, at effectTime) (since standingPeriod, ok 
 		return -1
 	})
 	for _, a := range acts[max(n-1, 0):] {
-		if a.status == StandingActive {
+		if a.status == register.StandingActive {
 			return a, true
 		}
 	}
@@ -145,7 +148,7 @@ func activeFrom(acts []standingPeriod, at effectTime) (since standingPeriod, ok 
 func (c asOf) withdrawn(p *partyTimeline) *record.Date {
 	for _, s := range slices.Backward(p.Standing) {
 		if c.includes(s.RecordRef) {
-			if s.Status == StandingWithdrawn && !s.EffectiveOn.After(c.today()) {
+			if s.Status == register.StandingWithdrawn && !s.EffectiveOn.After(c.today()) {
 				return &s.EffectiveOn
 			}
 			return nil

@@ -1,4 +1,4 @@
-package register_test
+package view_test
 
 import (
 	"encoding/json"
@@ -15,6 +15,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 // sampleLedger is a ledger in which everything happens that a view tells of, one record
@@ -78,11 +79,11 @@ func fragment(t *testing.T, text string) record.Object {
 }
 
 // allAnswers asks a view all its questions at an instant.
-func allAnswers(t *testing.T, v *register.View, at time.Time) string {
+func allAnswers(t *testing.T, v *view.View, at time.Time) string {
 	t.Helper()
 	var out []any
 	add := func(answer any, err error) {
-		var absent *register.AbsentError
+		var absent *view.AbsentError
 		if err != nil && !errors.As(err, &absent) {
 			t.Fatal(err)
 		}
@@ -90,22 +91,22 @@ func allAnswers(t *testing.T, v *register.View, at time.Time) string {
 	}
 	c, err := v.Charter()
 	add(c, err)
-	add(nil, v.Parties(register.PartyFilter{}, at, func(p register.Party) bool { out = append(out, p); return true }))
+	add(nil, v.Parties(view.PartyFilter{}, at, func(p view.Party) bool { out = append(out, p); return true }))
 	for _, id := range []string{"authority", "acme-cloud", "cirrus-hosting"} {
 		p, err := v.Party(id, at)
 		add(p, err)
 	}
-	add(nil, v.Designations(register.DesignationFilter{}, at, func(d register.Designation) bool { out = append(out, d); return true }))
+	add(nil, v.Designations(view.DesignationFilter{}, at, func(d view.Designation) bool { out = append(out, d); return true }))
 	for _, id := range []string{"2026-014", "2026-016", "ofac-sdn-36"} {
 		d, err := v.Designation(id, at)
 		add(d, err)
 	}
-	add(nil, v.Duties(register.DutyFilter{}, at, func(d register.Duty) bool { out = append(out, d); return true }))
+	add(nil, v.Duties(view.DutyFilter{}, at, func(d view.Duty) bool { out = append(out, d); return true }))
 	for scheme, value := range map[string]string{"name": "aerocaribbean airlines"} {
 		f, err := v.Identifier(scheme, value, at)
 		add(f, err)
 	}
-	add(nil, v.Records(register.RecordFilter{}, func(r register.Record) bool { out = append(out, r); return true }))
+	add(nil, v.Records(view.RecordFilter{}, func(r register.RecordRow) bool { out = append(out, r); return true }))
 	encoded, err := json.MarshalIndent(out, "", " ")
 	if err != nil {
 		t.Fatal(err)
@@ -129,11 +130,11 @@ func TestAnswersGolden(t *testing.T) {
 	for _, at := range []time.Time{start.Add(days(9)), b.Now, start.Add(days(800))} {
 		fmt.Fprintf(&got, "at %s\n%s\n", at.Format(time.RFC3339), allAnswers(t, v, at))
 	}
-	earlier, err := b.Register.ViewAt(7)
+	earlier, err := view.At(b.Register, 7)
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = v.Changes(earlier, start.Add(days(3)), b.Now, func(ch register.Change) bool {
+	err = v.Changes(earlier, start.Add(days(3)), b.Now, func(ch view.Change) bool {
 		line, err := json.Marshal(ch)
 		fmt.Fprintf(&got, "%s %v\n", line, err)
 		return true
@@ -164,7 +165,7 @@ func TestViewsDoNotChange(t *testing.T) {
 	instants := []time.Time{start.Add(-days(3)), start.Add(days(1) + time.Hour), start.Add(days(9)), start.Add(days(100)), start.Add(days(800))}
 	said := map[uint64][]string{}
 	b := sampleLedger(t, func(b *registertest.Fixture) {
-		v, err := b.Register.LatestView()
+		v, err := view.Latest(b.Register)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,7 +174,7 @@ func TestViewsDoNotChange(t *testing.T) {
 		}
 	})
 	for size := range said {
-		v, err := b.Register.ViewAt(size)
+		v, err := view.At(b.Register, size)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -183,14 +184,14 @@ func TestViewsDoNotChange(t *testing.T) {
 			}
 		}
 	}
-	if _, err := b.Register.ViewAt(b.Register.Size() + 1); err == nil {
+	if _, err := view.At(b.Register, b.Register.Size()+1); err == nil {
 		t.Error("a view beyond the register's size")
 	}
 }
 
-func latestView(t *testing.T, b *registertest.Fixture) *register.View {
+func latestView(t *testing.T, b *registertest.Fixture) *view.View {
 	t.Helper()
-	v, err := b.Register.LatestView()
+	v, err := view.Latest(b.Register)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,19 +205,19 @@ func TestBothMeaningsOfATime(t *testing.T) {
 	for _, c := range []struct {
 		thread           string
 		after            int // days from the start
-		status, knowable register.Status
+		status, knowable view.Status
 	}{
-		{"2026-014", 0, register.StatusNone, register.StatusNone},
-		{"2026-014", 2, register.StatusAnnounced, register.StatusAnnounced},
-		{"2026-014", 15, register.StatusSuspended, register.StatusSuspended},
-		{"2026-014", 30, register.StatusAnnounced, register.StatusAnnounced},
-		{"2026-014", 200, register.StatusInForce, register.StatusInForce},
-		{"2026-014", 600, register.StatusExpired, register.StatusExpired},
-		{"2026-016", 2, register.StatusRevoked, register.StatusAnnounced}, // corrected later, from a day before
-		{"2026-016", 20, register.StatusRevoked, register.StatusRevoked},
-		{"ofac-sdn-36", 2, register.StatusInForce, register.StatusInForce},
-		{"ofac-sdn-36", 6, register.StatusRevoked, register.StatusRevoked},
-		{"ofac-sdn-36", 9, register.StatusInForce, register.StatusInForce}, // relisted
+		{"2026-014", 0, view.StatusNone, view.StatusNone},
+		{"2026-014", 2, view.StatusAnnounced, view.StatusAnnounced},
+		{"2026-014", 15, view.StatusSuspended, view.StatusSuspended},
+		{"2026-014", 30, view.StatusAnnounced, view.StatusAnnounced},
+		{"2026-014", 200, view.StatusInForce, view.StatusInForce},
+		{"2026-014", 600, view.StatusExpired, view.StatusExpired},
+		{"2026-016", 2, view.StatusRevoked, view.StatusAnnounced}, // corrected later, from a day before
+		{"2026-016", 20, view.StatusRevoked, view.StatusRevoked},
+		{"ofac-sdn-36", 2, view.StatusInForce, view.StatusInForce},
+		{"ofac-sdn-36", 6, view.StatusRevoked, view.StatusRevoked},
+		{"ofac-sdn-36", 9, view.StatusInForce, view.StatusInForce}, // relisted
 	} {
 		d, err := v.Designation(c.thread, start.Add(days(c.after)+time.Hour))
 		if err != nil {
@@ -237,7 +238,7 @@ func TestDesignationDetail(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d.Name != "Aero-Caribbean Airlines" || d.Source == nil || *d.Source != (register.SourceName{List: "ofac-sdn", ID: "36"}) {
+	if d.Name != "Aero-Caribbean Airlines" || d.Source == nil || *d.Source != (view.SourceName{List: "ofac-sdn", ID: "36"}) {
 		t.Errorf("got %+v", d.Designation)
 	}
 	if want := []string{"AEROCARIBBEAN AIRLINES", "AERO-CARIBBEAN"}; !slices.Equal(d.FormerName, want) {
@@ -268,26 +269,26 @@ func TestDesignationFilters(t *testing.T) {
 	b := sampleLedger(t, nil)
 	v := latestView(t, b)
 	for _, c := range []struct {
-		f    register.DesignationFilter
+		f    view.DesignationFilter
 		want string
 	}{
-		{register.DesignationFilter{}, "2026-014 2026-016 ofac-sdn-36"},
-		{register.DesignationFilter{After: "designation/2026-014"}, "2026-016 ofac-sdn-36"},
-		{register.DesignationFilter{After: "designation/ofac-sdn-36"}, ""},
-		{register.DesignationFilter{Status: register.StatusInForce}, "ofac-sdn-36"},
-		{register.DesignationFilter{Country: "XB"}, "2026-014 2026-016"},
-		{register.DesignationFilter{Program: "SDGT"}, "ofac-sdn-36"},
-		{register.DesignationFilter{List: "ofac-sdn"}, "ofac-sdn-36"},
-		{register.DesignationFilter{Name: "aero caribbean"}, "ofac-sdn-36"}, // a former name
-		{register.DesignationFilter{Name: "KESTREL hosting, FZ LLC fictional"}, "2026-014"},
-		{register.DesignationFilter{Scheme: "asn", Value: "AS64511"}, "2026-014 2026-016"},
-		{register.DesignationFilter{Scheme: "registrationNumber", Value: "0048231"}, "2026-014"},
-		{register.DesignationFilter{Scheme: "asn", Value: "64511", Name: "Lumen Resale (fictional)"}, "2026-016"},
-		{register.DesignationFilter{Scheme: "domain", Value: "KESTREL.example."}, "2026-014 2026-016"},
-		{register.DesignationFilter{Scheme: "vessel", Value: "1"}, ""},
+		{view.DesignationFilter{}, "2026-014 2026-016 ofac-sdn-36"},
+		{view.DesignationFilter{After: "designation/2026-014"}, "2026-016 ofac-sdn-36"},
+		{view.DesignationFilter{After: "designation/ofac-sdn-36"}, ""},
+		{view.DesignationFilter{Status: view.StatusInForce}, "ofac-sdn-36"},
+		{view.DesignationFilter{Country: "XB"}, "2026-014 2026-016"},
+		{view.DesignationFilter{Program: "SDGT"}, "ofac-sdn-36"},
+		{view.DesignationFilter{List: "ofac-sdn"}, "ofac-sdn-36"},
+		{view.DesignationFilter{Name: "aero caribbean"}, "ofac-sdn-36"}, // a former name
+		{view.DesignationFilter{Name: "KESTREL hosting, FZ LLC fictional"}, "2026-014"},
+		{view.DesignationFilter{Scheme: "asn", Value: "AS64511"}, "2026-014 2026-016"},
+		{view.DesignationFilter{Scheme: "registrationNumber", Value: "0048231"}, "2026-014"},
+		{view.DesignationFilter{Scheme: "asn", Value: "64511", Name: "Lumen Resale (fictional)"}, "2026-016"},
+		{view.DesignationFilter{Scheme: "domain", Value: "KESTREL.example."}, "2026-014 2026-016"},
+		{view.DesignationFilter{Scheme: "vessel", Value: "1"}, ""},
 	} {
 		var got []string
-		err := v.Designations(c.f, b.Now, func(d register.Designation) bool {
+		err := v.Designations(c.f, b.Now, func(d view.Designation) bool {
 			got = append(got, strings.TrimPrefix(d.Thread, "designation/"))
 			return true
 		})
@@ -304,7 +305,7 @@ func TestDesignationPages(t *testing.T) {
 	var pages []string
 	for after := ""; ; {
 		last := after
-		err := v.Designations(register.DesignationFilter{After: after}, b.Now, func(d register.Designation) bool {
+		err := v.Designations(view.DesignationFilter{After: after}, b.Now, func(d view.Designation) bool {
 			pages, after = append(pages, d.Thread), d.Thread
 			return false
 		})
@@ -324,23 +325,23 @@ func TestDutiesOfSampleLedger(t *testing.T) {
 	b := sampleLedger(t, nil)
 	v := latestView(t, b)
 	for _, c := range []struct {
-		f     register.DutyFilter
+		f     view.DutyFilter
 		after int
 		want  string
 	}{
-		{register.DutyFilter{Kind: register.DutyRespond}, 0, ""},
-		{register.DutyFilter{Kind: register.DutyRespond}, 8,
+		{view.DutyFilter{Kind: view.DutyRespond}, 0, ""},
+		{view.DutyFilter{Kind: view.DutyRespond}, 8,
 			"acme-cloud met 2026-014, borealis-compute open 2026-014, acme-cloud open 2026-016, borealis-compute open 2026-016"}, // not yet revoked
-		{register.DutyFilter{Kind: register.DutyRespond, Designation: "2026-014"}, 13,
+		{view.DutyFilter{Kind: view.DutyRespond, Designation: "2026-014"}, 13,
 			"acme-cloud met 2026-014, borealis-compute open 2026-014, cirrus-hosting open 2026-014"},
-		{register.DutyFilter{State: register.DutyOverdue}, 60, "borealis-compute overdue 2026-014, cirrus-hosting overdue 2026-014"},
-		{register.DutyFilter{Party: "acme-cloud"}, 14, "acme-cloud met 2026-014, acme-cloud open 2026-014, acme-cloud lapsed 2026-016, acme-cloud met, acme-cloud open"},
-		{register.DutyFilter{Kind: register.DutyCertify, State: register.DutyOverdue}, 366, "borealis-compute overdue"},
-		{register.DutyFilter{Party: "authority"}, 60, ""},
-		{register.DutyFilter{Designation: "ofac-sdn-36"}, 60, ""},
+		{view.DutyFilter{State: view.DutyOverdue}, 60, "borealis-compute overdue 2026-014, cirrus-hosting overdue 2026-014"},
+		{view.DutyFilter{Party: "acme-cloud"}, 14, "acme-cloud met 2026-014, acme-cloud open 2026-014, acme-cloud lapsed 2026-016, acme-cloud met, acme-cloud open"},
+		{view.DutyFilter{Kind: view.DutyCertify, State: view.DutyOverdue}, 366, "borealis-compute overdue"},
+		{view.DutyFilter{Party: "authority"}, 60, ""},
+		{view.DutyFilter{Designation: "ofac-sdn-36"}, 60, ""},
 	} {
 		var got []string
-		err := v.Duties(c.f, start.Add(days(c.after)+2*time.Hour), func(d register.Duty) bool {
+		err := v.Duties(c.f, start.Add(days(c.after)+2*time.Hour), func(d view.Duty) bool {
 			text := d.Party + " " + string(d.State)
 			if d.Designation != "" {
 				text += " " + strings.TrimPrefix(d.Designation, "designation/")
@@ -418,19 +419,19 @@ func TestAbsent(t *testing.T) {
 	_, e2 := v.Party("nobody", b.Now)
 	_, e3 := v.Record(record.ID{1})
 	_, e4 := v.RecordAt(v.Size())
-	e5 := v.Thread("designation/2026-01", 0, func(register.Record) bool { t.Error("no such thread has a record"); return true }) // no prefix of a thread is one
+	e5 := v.Thread("designation/2026-01", 0, func(register.RecordRow) bool { t.Error("no such thread has a record"); return true }) // no prefix of a thread is one
 	_, e6 := v.Head("cip/borealis-compute")
-	none := func(register.Duty) bool { t.Error("nobody owes something"); return true }
-	e7 := v.Duties(register.DutyFilter{Party: "nobody"}, b.Now, none)
-	e8 := v.Duties(register.DutyFilter{Designation: "2026-099"}, b.Now, none)
-	e9 := v.Duties(register.DutyFilter{Party: "authority", Designation: "2026-099"}, b.Now, none)
+	none := func(view.Duty) bool { t.Error("nobody owes something"); return true }
+	e7 := v.Duties(view.DutyFilter{Party: "nobody"}, b.Now, none)
+	e8 := v.Duties(view.DutyFilter{Designation: "2026-099"}, b.Now, none)
+	e9 := v.Duties(view.DutyFilter{Party: "authority", Designation: "2026-099"}, b.Now, none)
 	for _, err := range []error{e1, e2, e3, e4, e5, e6, e7, e8, e9} {
-		var absent *register.AbsentError
+		var absent *view.AbsentError
 		if !errors.As(err, &absent) || absent.Size != v.Size() || !strings.Contains(err.Error(), fmt.Sprintf("all %d entries", v.Size())) {
 			t.Errorf("got %v, want absence among all %d entries", err, v.Size())
 		}
 	}
-	empty, err := b.Register.ViewAt(0)
+	empty, err := view.At(b.Register, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -442,7 +443,7 @@ func TestAbsent(t *testing.T) {
 func TestRecordsByFilter(t *testing.T) {
 	b := sampleLedger(t, nil)
 	v := latestView(t, b)
-	for _, f := range []register.RecordFilter{
+	for _, f := range []view.RecordFilter{
 		{}, {From: 7}, {Kind: record.KindDesignation}, {Kind: record.KindDesignation, From: 6}, {Issuer: "acme-cloud"},
 		{Issuer: "authority", Kind: record.KindSuspension}, {Thread: "designation/ofac-sdn-36"},
 		{Thread: "designation/ofac-sdn-36", Kind: record.KindDesignation, From: 9}, {Thread: "nothing/here"}, {Issuer: "nobody"},
@@ -457,7 +458,7 @@ func TestRecordsByFilter(t *testing.T) {
 				want = append(want, i)
 			}
 		}
-		if err := v.Records(f, func(r register.Record) bool { got = append(got, r.Index); return true }); err != nil {
+		if err := v.Records(f, func(r register.RecordRow) bool { got = append(got, r.Index); return true }); err != nil {
 			t.Fatal(err)
 		}
 		if !slices.Equal(got, want) {
@@ -469,9 +470,9 @@ func TestRecordsByFilter(t *testing.T) {
 func TestChanges(t *testing.T) {
 	b := sampleLedger(t, nil)
 	v := latestView(t, b)
-	changes := func(before, after *register.View, then, now time.Time) (out []string) {
+	changes := func(before, after *view.View, then, now time.Time) (out []string) {
 		t.Helper()
-		err := after.Changes(before, then, now, func(c register.Change) bool {
+		err := after.Changes(before, then, now, func(c view.Change) bool {
 			text := fmt.Sprintf("%s %s>%s %d", c.Thread, c.Before, c.After, len(c.Records))
 			if len(c.Changed) > 0 {
 				text += " " + strings.Join(c.Changed, ",")
@@ -490,7 +491,7 @@ func TestChanges(t *testing.T) {
 		t.Errorf("by the clock: got %q, want %q", got, want)
 	}
 	// What the records did since the answer of acme-cloud.
-	before, err := b.Register.ViewAt(8)
+	before, err := view.At(b.Register, 8)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -508,7 +509,7 @@ func TestChanges(t *testing.T) {
 	if got := changes(before, v, r.Admitted, b.Now); !slices.Equal(got, want) {
 		t.Errorf("since index 7:\n got %q\nwant %q", got, want)
 	}
-	if err := before.Changes(v, b.Now, b.Now, func(register.Change) bool { return true }); err == nil {
+	if err := before.Changes(v, b.Now, b.Now, func(view.Change) bool { return true }); err == nil {
 		t.Error("changes from a larger view to a smaller one")
 	}
 }
@@ -559,21 +560,21 @@ func TestKnowableByQuorum(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		at       time.Time
-		says     register.Knowable
+		says     view.Knowable
 		size     uint64 // that was knowable, and whether by quorum
 		proven   bool
-		knowable register.Status
+		knowable view.Status
 		standing string // of the party enrolled later
 	}{
-		"admitted, not cosigned":        {at.Add(time.Hour), register.Knowable{Size: index, Cosigned: at}, index, true, register.StatusNone, "none"},
-		"cosigned":                      {at.Add(time.Hour), register.Knowable{Size: index + 1, Cosigned: at}, index + 1, true, register.StatusAnnounced, "none"},
-		"cosigned by a clock behind":    {at.Add(-time.Minute), register.Knowable{Size: index + 1, Cosigned: at.Add(-time.Minute)}, index + 1, true, register.StatusAnnounced, "none"},
-		"a party by a clock behind":     {enrolled.Admitted.Add(-time.Minute), register.Knowable{Size: enrolled.Index + 1, Cosigned: at}, enrolled.Index + 1, true, register.StatusSuspended, "active"},
-		"nobody says":                   {at.Add(time.Hour), register.Knowable{Size: v.Size()}, index + 3, false, register.StatusAnnounced, "none"},
-		"nobody says more than a bound": {at.Add(time.Hour), register.Knowable{Size: index}, index, false, register.StatusNone, "none"},
-		"more than the view has":        {b.Now, register.Knowable{Size: v.Size() + 9, Cosigned: b.Now}, v.Size(), true, register.StatusSuspended, "active"},
+		"admitted, not cosigned":        {at.Add(time.Hour), view.Knowable{Size: index, Cosigned: at}, index, true, view.StatusNone, "none"},
+		"cosigned":                      {at.Add(time.Hour), view.Knowable{Size: index + 1, Cosigned: at}, index + 1, true, view.StatusAnnounced, "none"},
+		"cosigned by a clock behind":    {at.Add(-time.Minute), view.Knowable{Size: index + 1, Cosigned: at.Add(-time.Minute)}, index + 1, true, view.StatusAnnounced, "none"},
+		"a party by a clock behind":     {enrolled.Admitted.Add(-time.Minute), view.Knowable{Size: enrolled.Index + 1, Cosigned: at}, enrolled.Index + 1, true, view.StatusSuspended, "active"},
+		"nobody says":                   {at.Add(time.Hour), view.Knowable{Size: v.Size()}, index + 3, false, view.StatusAnnounced, "none"},
+		"nobody says more than a bound": {at.Add(time.Hour), view.Knowable{Size: index}, index, false, view.StatusNone, "none"},
+		"more than the view has":        {b.Now, view.Knowable{Size: v.Size() + 9, Cosigned: b.Now}, v.Size(), true, view.StatusSuspended, "active"},
 	} {
-		by := v.WithCheckpointTimes(func(asked time.Time) (register.Knowable, error) {
+		by := v.WithCheckpointTimes(func(asked time.Time) (view.Knowable, error) {
 			if !asked.Equal(c.at) {
 				t.Errorf("%s: asked of %s, want %s", name, asked, c.at)
 			}
@@ -583,7 +584,7 @@ func TestKnowableByQuorum(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := register.Knowable{Size: c.size}
+		want := view.Knowable{Size: c.size}
 		if c.proven {
 			want.Cosigned = c.says.Cosigned
 		}
@@ -606,7 +607,7 @@ func TestKnowableByQuorum(t *testing.T) {
 		}
 	}
 	broken := errors.New("broken")
-	if _, err := v.WithCheckpointTimes(func(time.Time) (register.Knowable, error) { return register.Knowable{}, broken }).Designation("2026-014", b.Now); !errors.Is(err, broken) {
+	if _, err := v.WithCheckpointTimes(func(time.Time) (view.Knowable, error) { return view.Knowable{}, broken }).Designation("2026-014", b.Now); !errors.Is(err, broken) {
 		t.Errorf("asking failed: %v", err)
 	}
 }
@@ -620,14 +621,14 @@ func BenchmarkViewLists(b *testing.B) {
 		id := fmt.Sprint(i)
 		book.Must(book.ImportListed(id, book.NewListedDesignation(id, "Entity "+id)))
 	}
-	v, err := book.Register.LatestView()
+	v, err := view.Latest(book.Register)
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Run("designations", func(b *testing.B) {
 		for b.Loop() {
 			seen := 0
-			v.Designations(register.DesignationFilter{Status: register.StatusInForce}, book.Now, func(register.Designation) bool { seen++; return true })
+			v.Designations(view.DesignationFilter{Status: view.StatusInForce}, book.Now, func(view.Designation) bool { seen++; return true })
 			if seen != n {
 				b.Fatal(seen)
 			}
@@ -636,7 +637,7 @@ func BenchmarkViewLists(b *testing.B) {
 	})
 	b.Run("duties", func(b *testing.B) {
 		for b.Loop() {
-			if err := v.Duties(register.DutyFilter{}, book.Now, func(register.Duty) bool { return true }); err != nil {
+			if err := v.Duties(view.DutyFilter{}, book.Now, func(view.Duty) bool { return true }); err != nil {
 				b.Fatal(err)
 			}
 		}

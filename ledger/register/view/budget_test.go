@@ -1,4 +1,4 @@
-package register_test
+package view_test
 
 import (
 	"encoding/json"
@@ -13,42 +13,43 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 // pagedList asks one list of a view, after a place, and writes what it yields.
 type pagedList struct {
 	name string
-	ask  func(v *register.View, after string, at time.Time, yield func(any, string) bool) error
+	ask  func(v *view.View, after string, at time.Time, yield func(any, string) bool) error
 }
 
 func pagedLists() []pagedList {
 	all := []pagedList{
-		{"designations", func(v *register.View, after string, at time.Time, yield func(any, string) bool) error {
-			return v.Designations(register.DesignationFilter{After: after}, at, func(d register.Designation) bool { return yield(d, d.Thread) })
+		{"designations", func(v *view.View, after string, at time.Time, yield func(any, string) bool) error {
+			return v.Designations(view.DesignationFilter{After: after}, at, func(d view.Designation) bool { return yield(d, d.Thread) })
 		}},
-		{"designations by name", func(v *register.View, after string, at time.Time, yield func(any, string) bool) error {
-			f := register.DesignationFilter{Name: "aero caribbean airlines", After: after}
-			return v.Designations(f, at, func(d register.Designation) bool { return yield(d, d.Thread) })
+		{"designations by name", func(v *view.View, after string, at time.Time, yield func(any, string) bool) error {
+			f := view.DesignationFilter{Name: "aero caribbean airlines", After: after}
+			return v.Designations(f, at, func(d view.Designation) bool { return yield(d, d.Thread) })
 		}},
-		{"designations by identifier", func(v *register.View, after string, at time.Time, yield func(any, string) bool) error {
-			f := register.DesignationFilter{Scheme: "asn", Value: "64511", After: after}
-			return v.Designations(f, at, func(d register.Designation) bool { return yield(d, d.Thread) })
+		{"designations by identifier", func(v *view.View, after string, at time.Time, yield func(any, string) bool) error {
+			f := view.DesignationFilter{Scheme: "asn", Value: "64511", After: after}
+			return v.Designations(f, at, func(d view.Designation) bool { return yield(d, d.Thread) })
 		}},
-		{"parties", func(v *register.View, after string, at time.Time, yield func(any, string) bool) error {
-			return v.Parties(register.PartyFilter{After: after}, at, func(p register.Party) bool { return yield(p, p.ID) })
+		{"parties", func(v *view.View, after string, at time.Time, yield func(any, string) bool) error {
+			return v.Parties(view.PartyFilter{After: after}, at, func(p view.Party) bool { return yield(p, p.ID) })
 		}},
-		{"keys", func(v *register.View, after string, at time.Time, yield func(any, string) bool) error {
-			return v.Keys("authority", after, at, func(k register.PartyKey) bool { return yield(k, k.Position()) })
+		{"keys", func(v *view.View, after string, at time.Time, yield func(any, string) bool) error {
+			return v.Keys("authority", after, at, func(k view.PartyKey) bool { return yield(k, k.Position()) })
 		}},
-		{"identifier", func(v *register.View, after string, at time.Time, yield func(any, string) bool) error {
-			return v.IdentifierMatches("asn", "64511", after, at, func(m register.IdentifierMatch) bool { return yield(m, m.Thread) })
+		{"identifier", func(v *view.View, after string, at time.Time, yield func(any, string) bool) error {
+			return v.IdentifierMatches("asn", "64511", after, at, func(m view.IdentifierMatch) bool { return yield(m, m.Thread) })
 		}},
 	}
-	for name, f := range map[string]register.RecordFilter{
+	for name, f := range map[string]view.RecordFilter{
 		"records": {}, "records of a kind": {Kind: "designation"}, "records on a thread": {Thread: "party/acme-cloud"},
 		"records of an issuer": {Issuer: "acme-cloud"}, "attestations": {Issuer: "acme-cloud", Attestations: true},
 	} {
-		all = append(all, pagedList{name, func(v *register.View, after string, at time.Time, yield func(any, string) bool) error {
+		all = append(all, pagedList{name, func(v *view.View, after string, at time.Time, yield func(any, string) bool) error {
 			f := f
 			if after != "" {
 				last, err := strconv.ParseUint(after, 10, 64)
@@ -57,18 +58,18 @@ func pagedLists() []pagedList {
 				}
 				f.From = last + 1
 			}
-			return v.Records(f, func(r register.Record) bool { return yield(r, strconv.FormatUint(r.Index, 10)) })
+			return v.Records(f, func(r register.RecordRow) bool { return yield(r, strconv.FormatUint(r.Index, 10)) })
 		}})
 	}
-	for name, f := range map[string]register.DutyFilter{
-		"duties": {}, "duties of a party": {Party: "acme-cloud"}, "open duties": {State: register.DutyOpen},
-		"duties of a designation": {Designation: "2026-014"}, "duties to certify": {Kind: register.DutyCertify},
-		"a party's duties to conclude": {Party: "borealis-compute", Kind: register.DutyConclude},
+	for name, f := range map[string]view.DutyFilter{
+		"duties": {}, "duties of a party": {Party: "acme-cloud"}, "open duties": {State: view.DutyOpen},
+		"duties of a designation": {Designation: "2026-014"}, "duties to certify": {Kind: view.DutyCertify},
+		"a party's duties to conclude": {Party: "borealis-compute", Kind: view.DutyConclude},
 	} {
-		all = append(all, pagedList{name, func(v *register.View, after string, at time.Time, yield func(any, string) bool) error {
+		all = append(all, pagedList{name, func(v *view.View, after string, at time.Time, yield func(any, string) bool) error {
 			f := f
 			f.After = after
-			return v.Duties(f, at, func(d register.Duty) bool { return yield(d, d.Position()) })
+			return v.Duties(f, at, func(d view.Duty) bool { return yield(d, d.Position()) })
 		}})
 	}
 	return all
@@ -76,7 +77,7 @@ func pagedLists() []pagedList {
 
 // read is what a list yields from a place on, until it ends or until its page of most
 // items is full; and the place where it goes on, "" if it does not.
-func (l pagedList) read(t *testing.T, v *register.View, after string, at time.Time, most int) (items []string, next string) {
+func (l pagedList) read(t *testing.T, v *view.View, after string, at time.Time, most int) (items []string, next string) {
 	t.Helper()
 	last := ""
 	err := l.ask(v, after, at, func(item any, place string) bool {
@@ -91,7 +92,7 @@ func (l pagedList) read(t *testing.T, v *register.View, after string, at time.Ti
 		items, last = append(items, string(text)), place
 		return true
 	})
-	var more *register.PartialListError
+	var more *view.PartialListError
 	switch {
 	case errors.As(err, &more):
 		if more.Skipped != "" {
@@ -185,7 +186,7 @@ func TestReadBudgetIsEnforced(t *testing.T) {
 		for _, ask := range []func() error{
 			func() error { _, err := v.Designation("2026-014", b.Now); return err },
 			func() error { _, err := v.Party("acme-cloud", b.Now); return err },
-			func() error { return v.Duties(register.DutyFilter{}, b.Now, func(register.Duty) bool { return true }) },
+			func() error { return v.Duties(view.DutyFilter{}, b.Now, func(view.Duty) bool { return true }) },
 			func() error { _, err := v.Designation("2026-01", b.Now); return err },
 		} {
 			before := b.Register.RowsRead()
@@ -193,8 +194,8 @@ func TestReadBudgetIsEnforced(t *testing.T) {
 			if read := b.Register.RowsRead() - before; read > uint64(rows)+10 {
 				t.Errorf("%d rows were read where %d may be", read, rows)
 			}
-			var more *register.PartialListError
-			var absent *register.AbsentError
+			var more *view.PartialListError
+			var absent *view.AbsentError
 			if err != nil && !errors.Is(err, register.ErrOverBudget) && !errors.As(err, &more) && !errors.As(err, &absent) {
 				t.Errorf("within %d rows: %v", rows, err)
 			}
@@ -215,7 +216,7 @@ func TestListsSkipItemsOverBudget(t *testing.T) {
 				if err == nil || errors.Is(err, register.ErrOverBudget) {
 					break
 				}
-				var more *register.PartialListError
+				var more *view.PartialListError
 				if !errors.As(err, &more) || more.After == after || n > 2000 {
 					t.Fatalf("%s within %d rows, after %q: %v", l.name, rows, after, err)
 				}
@@ -239,9 +240,9 @@ func TestBadListPositions(t *testing.T) {
 	for _, place := range []string{"party/acme-cloud acme-cloud 0", "charter x 0", "designation/2026-014 acme-cloud -1", "designation/2026-014 ~ 7", "cip/acme-cloud borealis 0", "designation/ a 0", "\x00", "~", "zzz", "\xff\xff", "9 9", "18446744073709551615 1", "designation/2026-014 party/acme 99999999999"} {
 		for _, l := range pagedLists() {
 			err := l.ask(latestView(t, b), place, b.Now, func(any, string) bool { return true })
-			var absent *register.AbsentError
+			var absent *view.AbsentError
 			var number *strconv.NumError
-			if err != nil && !errors.Is(err, register.ErrBadPosition) && !errors.As(err, &absent) && !errors.As(err, &number) {
+			if err != nil && !errors.Is(err, view.ErrBadPosition) && !errors.As(err, &absent) && !errors.As(err, &number) {
 				t.Errorf("%s after %q: %v", l.name, place, err)
 			}
 		}
@@ -260,13 +261,13 @@ func TestDutyListsSkipOnlyWhatIsTooLong(t *testing.T) {
 		e := &record.Enrolment{LegalName: id, Country: "US", Roles: []record.Role{record.RoleReseller}, Keys: []record.PartyKey{b.Officer(id + "/desk")}}
 		b.Must(b.Sign(b.Statement("party/"+id, id, e), id+"/desk", "acme-cloud/compliance"))
 	}
-	owe := func(f register.DutyFilter, at time.Time) (who, left []string) {
+	owe := func(f view.DutyFilter, at time.Time) (who, left []string) {
 		for n := 0; ; n++ {
-			err := latestView(t, b).WithBudget(register.ReadBudget{Rows: rows, Bytes: 1 << 20}).Duties(f, at, func(d register.Duty) bool {
+			err := latestView(t, b).WithBudget(register.ReadBudget{Rows: rows, Bytes: 1 << 20}).Duties(f, at, func(d view.Duty) bool {
 				who = append(who, string(d.Kind)+" "+d.Party)
 				return true
 			})
-			var more *register.PartialListError
+			var more *view.PartialListError
 			switch {
 			case errors.As(err, &more) && n < 20:
 				if f.After = more.After; more.Skipped != "" {
@@ -280,23 +281,23 @@ func TestDutyListsSkipOnlyWhatIsTooLong(t *testing.T) {
 		}
 	}
 	for _, at := range []time.Time{b.Now, start, b.Now.AddDate(1, 0, 0)} {
-		for _, f := range []register.DutyFilter{{Designation: "2026-014"}, {Kind: register.DutyCertify}, {}} {
+		for _, f := range []view.DutyFilter{{Designation: "2026-014"}, {Kind: view.DutyCertify}, {}} {
 			who, left := owe(f, at)
-			if want := map[bool]int{true: 6, false: 3}[f == register.DutyFilter{}]; len(who) != want || left != nil {
+			if want := map[bool]int{true: 6, false: 3}[f == view.DutyFilter{}]; len(who) != want || left != nil {
 				t.Errorf("%+v: %q owe, %q is left out", f, who, left)
 			}
 		}
 	}
 
 	for i := range 2 * rows {
-		mustSubmit(t, b, "party/borealis-compute", "authority", &record.Standing{Status: []string{"suspended", "active"}[i%2], EffectiveOn: today(b), Reason: "talks"}, "authority/officer-1")
+		submit(t, b, "party/borealis-compute", "authority", &record.Standing{Status: []string{"suspended", "active"}[i%2], EffectiveOn: today(b), Reason: "talks"}, "authority/officer-1")
 	}
 	for _, c := range []struct {
-		f         register.DutyFilter
+		f         view.DutyFilter
 		who, left string
 	}{
-		{register.DutyFilter{Designation: "2026-014"}, "respond acme-cloud respond cirrus-hosting", "designation/2026-014 borealis-compute"},
-		{register.DutyFilter{Kind: register.DutyCertify}, "certify acme-cloud certify cirrus-hosting", "cip/borealis-compute borealis-compute"},
+		{view.DutyFilter{Designation: "2026-014"}, "respond acme-cloud respond cirrus-hosting", "designation/2026-014 borealis-compute"},
+		{view.DutyFilter{Kind: view.DutyCertify}, "certify acme-cloud certify cirrus-hosting", "cip/borealis-compute borealis-compute"},
 	} {
 		who, left := owe(c.f, b.Now)
 		if strings.Join(who, " ") != c.who || strings.Join(left, " ") != c.left {

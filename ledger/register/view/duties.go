@@ -1,4 +1,4 @@
-package register
+package view
 
 import (
 	"container/heap"
@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
 // DutyKind says what is owed (RECORDS.md "Duties").
@@ -29,10 +30,19 @@ const (
 	DutyLapsed  DutyState = "lapsed" // the designation ended before it was due
 )
 
-// Words is the state as people are told it. For a day to come, no due date is missed
-// yet: it is only known that it comes before.
-func (s DutyState) Words(ahead bool) string {
+// Shown is the state as it is shown to people. For a day to come, no due date is missed
+// yet: such a duty is open.
+func (s DutyState) Shown(ahead bool) DutyState {
 	if ahead && s == DutyOverdue {
+		return DutyOpen
+	}
+	return s
+}
+
+// Words is the state as people are told it. Of a duty that is not overdue yet on a day to
+// come it is only known that its due date comes before.
+func (s DutyState) Words(ahead bool) string {
+	if s.Shown(ahead) != s {
 		return "due by then"
 	}
 	return string(s)
@@ -78,7 +88,7 @@ func dueDateOrNil(date record.Date) *record.Date {
 }
 
 // setMet notes the record that met the duty, with the state that this gives it.
-func (d *Duty) setMet(by RecordRef, c asOf) {
+func (d *Duty) setMet(by register.RecordRef, c asOf) {
 	id, on := by.ID, c.admissionDate(by)
 	d.MetBy, d.MetOn, d.State = &id, &on, DutyMet
 	if d.Due != nil && on.After(*d.Due) {
@@ -111,7 +121,7 @@ func (d *Duty) setOpenOrOverdue(c asOf, p *partyTimeline) bool {
 // What was met before the end stays met; what was overdue by then stays, and may still
 // be met late; all else lapsed. A due date is as it was known when the duty was met.
 func (d *Duty) applyEndAndPauses(c asOf, row *designationTimeline, p *partyTimeline, opened effectTime, by *responseAt) *Duty {
-	if e := row.revocation(); e != nil && e.Cause == causeError {
+	if e := row.Revoked; e != nil && e.Cause == causeError {
 		d.Error = true
 		d.Records = append(d.Records, e.ID)
 	}
@@ -146,9 +156,9 @@ func (d *Duty) setMetByResponse(by *responseAt, c asOf) {
 // postpone moves a due date that falls into a pause to a response period after the
 // pause's last day, again where it then falls into another. It reports whether the pause
 // has no last day yet: then there is no date.
-func (d *Duty) postpone(c asOf, pauses []Pause) (endless bool) {
+func (d *Duty) postpone(c asOf, pauses []register.Pause) (endless bool) {
 	for d.Due != nil {
-		i := slices.IndexFunc(pauses, func(p Pause) bool { return p.Contains(*d.Due) })
+		i := slices.IndexFunc(pauses, func(p register.Pause) bool { return p.Contains(*d.Due) })
 		if i < 0 {
 			return false
 		}
@@ -165,52 +175,10 @@ func (d *Duty) postpone(c asOf, pauses []Pause) (endless bool) {
 	return false
 }
 
-// Statuses of a response (RECORDS.md "Kinds").
-const (
-	responseAcknowledged = "acknowledged"
-	responseWindingDown  = "winding-down"
-	responseAnswered     = "answered"
-)
-
-// OpensConclusion reports whether the answer begins something that must be concluded.
-func (r *ResponseRow) OpensConclusion() bool {
-	return r.Status == responseAcknowledged || r.Status == responseWindingDown
-}
-
 // responseAt is one response on a thread response/D/P.
 type responseAt struct {
-	RecordRef
-	*ResponseRow
-}
-
-// With adds the next response to what those before it come to.
-func (a Answers) With(r *ResponseRow, index uint64, d *DesignationRow) Answers {
-	if a.Life != d.Opened.Index {
-		a = Answers{Life: d.Opened.Index}
-	}
-	asked := d.Opened.Index
-	if d.Opening != nil {
-		asked = d.Opening.Index
-	}
-	// Whatever asks is asked about: one about a record behind what asked last answers no
-	// more than that.
-	if about := min(r.About, asked); about > a.Asked {
-		a.Before, a.Asked, a.First = a.Asked, about, index
-	}
-	switch {
-	case r.OpensConclusion():
-		if a.Began == 0 || a.Met != 0 {
-			a.Began, a.Promised, a.By, a.Met = index, 0, nil, 0
-		}
-		if r.WindDownBy != nil && (a.By == nil || r.WindDownBy.Before(*a.By)) {
-			a.Promised, a.By = index, r.WindDownBy
-		}
-	case r.Status == responseAnswered:
-		a.Began, a.Promised, a.By, a.Met = 0, 0, nil, 0
-	case a.Began != 0 && a.Met == 0 && r.About >= asked: // one about an older record meets nothing
-		a.Met = index
-	}
-	return a
+	register.RecordRef
+	*register.ResponseRow
 }
 
 // answers are a provider's responses to one life of a designation, admitted by the
@@ -232,7 +200,7 @@ func (a *answers) at(index uint64) (*responseAt, error) {
 	}
 	found, err := a.below(index + 1)
 	if err == nil && (found == nil || found.Index != index) {
-		err = fmt.Errorf("no response at %d: %w", index, ErrDamaged)
+		err = fmt.Errorf("no response at %d: %w", index, register.ErrDamaged)
 	}
 	a.read[index] = found
 	return found, err
@@ -248,7 +216,7 @@ func (a *answers) since(asked uint64) (*responseAt, error) {
 	sum := a.newest.Answers
 	for low := asked; sum.Before >= asked; {
 		if low >= sum.First {
-			return nil, fmt.Errorf("the responses up to %d do not add up: %w", a.newest.Index, ErrDamaged)
+			return nil, fmt.Errorf("the responses up to %d do not add up: %w", a.newest.Index, register.ErrDamaged)
 		}
 		middle := low + (sum.First-low+1)/2
 		earlier, err := a.below(middle)
@@ -287,7 +255,7 @@ func (c asOf) respondDuty(thread string, row *designationTimeline, p *partyTimel
 }
 
 // addRecord adds a record that the duty rests on, once.
-func (d *Duty) addRecord(s RecordRef) {
+func (d *Duty) addRecord(s register.RecordRef) {
 	if !slices.Contains(d.Records, s.ID) {
 		d.Records = append(d.Records, s.ID)
 	}
@@ -298,7 +266,7 @@ func (d *Duty) addRecord(s RecordRef) {
 // the designation not yet ended; nil if there is none. by is the record that made it owe, due
 // the day without what pauses add. A suspension ends no duty: who was suspended at
 // a re-opening owes still what was asked before, until it is active again.
-func (c asOf) owedOpening(row *designationTimeline, p *partyTimeline) (asked *DutyOpening, by RecordRef, due record.Date) {
+func (c asOf) owedOpening(row *designationTimeline, p *partyTimeline) (asked *register.DutyOpening, by register.RecordRef, due record.Date) {
 	end, over := c.designationEnd(row)
 	acts := c.standingPeriods(p)
 	for i := len(row.Openings) - 1; i >= 0; i-- {
@@ -319,7 +287,7 @@ func (c asOf) owedOpening(row *designationTimeline, p *partyTimeline) (asked *Du
 		}
 		return o, since.RecordRef, due
 	}
-	return nil, RecordRef{}, record.Date{}
+	return nil, register.RecordRef{}, record.Date{}
 }
 
 // concludeDuty is the duty to finish what a response began, nil if none began anything, or
@@ -362,15 +330,15 @@ func (c asOf) concludeDuty(thread string, row *designationTimeline, p *partyTime
 func (d *designationTimeline) upTo(c asOf) *designationTimeline {
 	return &designationTimeline{
 		DesignationRow: d.DesignationRow,
-		Openings:       slices.DeleteFunc(slices.Clone(d.Openings), func(o DutyOpening) bool { return !c.includes(o.RecordRef) }),
-		Events:         slices.DeleteFunc(slices.Clone(d.Events), func(e LifecycleEvent) bool { return !c.includes(e.RecordRef) }),
+		Openings:       slices.DeleteFunc(slices.Clone(d.Openings), func(o register.DutyOpening) bool { return !c.includes(o.RecordRef) }),
+		Events:         slices.DeleteFunc(slices.Clone(d.Events), func(e register.LifecycleEvent) bool { return !c.includes(e.RecordRef) }),
 	}
 }
 
 // certificationAt is one certification on a thread cip/P.
 type certificationAt struct {
-	RecordRef
-	*CertificationRow
+	register.RecordRef
+	*register.CertificationRow
 }
 
 // certifyDuties yields a provider's duties to certify, oldest first: one met or late for each

@@ -1,0 +1,250 @@
+package view
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register"
+)
+
+// Effects are sentences for people about what a draft's records would bring about, in
+// their order ("opens 4 duties to respond, due 2027-01-08"): what a dry run answers. They
+// are computed when asked; a draft costs nothing for them.
+func Effects(d *register.Draft) ([]string, error) {
+	var out []string
+	for _, e := range d.Judged() {
+		lines, err := kinds[e.Record.Kind].effects(draftRecord{e, d})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, lines...)
+	}
+	return out, nil
+}
+
+// draftRecord is one record of a draft, and the draft that it stands in.
+type draftRecord struct {
+	register.JudgedRecord
+	draft *register.Draft
+}
+
+// next is the index from which on what the record says holds.
+func (e draftRecord) next() uint64 { return e.Record.Index + 1 }
+
+func (e draftRecord) party() *register.PartyRow { return e.After.State.(*register.PartyRow) }
+
+func (e draftRecord) designation() *register.DesignationRow {
+	return e.After.State.(*register.DesignationRow)
+}
+
+func charterEffects(e draftRecord) ([]string, error) {
+	if e.Before == nil {
+		return []string{fmt.Sprintf("opens the ledger %s", e.After.State.(*register.CharterRow).Origin)}, nil
+	}
+	return []string{fmt.Sprintf("amends the charter; it judges from index %d on", e.next())}, nil
+}
+
+func enrolmentEffects(e draftRecord) ([]string, error) {
+	p := e.party()
+	if e.Before != nil {
+		return []string{fmt.Sprintf("replaces what describes %s", p.ID)}, nil
+	}
+	return []string{fmt.Sprintf("enrols %s as %s with %s; they sign from index %d on", p.ID, joinWords(p.Roles), plural(len(p.Keys), "key"), e.next())}, nil
+}
+
+func standingEffects(e draftRecord) ([]string, error) {
+	p := e.party()
+	s := p.Ahead[len(p.Ahead)-1]
+	return []string{fmt.Sprintf("%s is %s from %s on", p.ID, s.Status, s.EffectiveOn)}, nil
+}
+
+func keysEffects(e draftRecord) (out []string, err error) {
+	for _, k := range e.Keys {
+		id := register.ShortKeyID(k.ID)
+		switch {
+		case k.Added == e.Record.Index && k.UsableFrom != nil:
+			out = append(out, fmt.Sprintf("adds key %s of %s (%s), added by the registrar: it counts from %s on", id, k.Holder, k.Use, record.Instant{Time: *k.UsableFrom}))
+		case k.Added == e.Record.Index:
+			out = append(out, fmt.Sprintf("adds key %s of %s (%s); it signs from index %d on", id, k.Holder, k.Use, e.next()))
+		case k.Revoked == e.Record.Index:
+			out = append(out, fmt.Sprintf("revokes key %s of %s; it signs no more from index %d on", id, k.Holder, e.next()))
+		}
+	}
+	return out, nil
+}
+
+func designationEffects(e draftRecord) ([]string, error) {
+	said := ""
+	switch c := &e.designation().Current; {
+	case c.EffectiveFrom == nil:
+		said = "is in force at once"
+	case c.EffectiveUntil == nil:
+		said = fmt.Sprintf("is in force from %s on", *c.EffectiveFrom)
+	default:
+		said = fmt.Sprintf("is in force from %s until %s", *c.EffectiveFrom, *c.EffectiveUntil)
+	}
+	return e.openingEffect("opens", said)
+}
+
+func amendmentEffects(e draftRecord) ([]string, error) {
+	verb := "opens"
+	if e.Before != nil && e.Before.State.(*register.DesignationRow).Opening != nil {
+		verb = "re-opens"
+	}
+	return e.openingEffect(verb, fmt.Sprintf("amends %s, \"%s\"", e.Record.Thread, e.designation().Current.Target.Name))
+}
+
+// openingEffect adds to what is said the duties that the record opens, if it opens any.
+func (e draftRecord) openingEffect(verb string, said ...string) ([]string, error) {
+	if o := e.designation().Opening; o == nil || o.Index != e.Record.Index {
+		return said, nil
+	}
+	owing, due, err := e.countOwed()
+	if err != nil {
+		return nil, err
+	}
+	duties := "no duty to respond yet (no provider owes one); whoever is active later has one"
+	switch {
+	case owing == 1:
+		duties = "1 duty to respond"
+	case owing > 1:
+		duties = fmt.Sprintf("%d duties to respond", owing)
+	}
+	if owing > 0 && due == nil {
+		return append(said, fmt.Sprintf("%s %s, paused as long as it is suspended", verb, duties)), nil
+	}
+	return append(said, fmt.Sprintf("%s %s, due %s", verb, duties, due)), nil
+}
+
+func revocationEffects(e draftRecord) ([]string, error) {
+	ev := e.After.Event()
+	return []string{fmt.Sprintf("revokes %s from %s on (%s): final", e.Record.Thread, ev.EffectiveOn, ev.Cause)}, nil
+}
+
+func reinstatementEffects(e draftRecord) ([]string, error) {
+	return []string{fmt.Sprintf("reinstates %s from %s on", e.Record.Thread, e.After.Event().EffectiveOn)}, nil
+}
+
+// suspensionEffects says until when a designation is suspended, and what becomes of the
+// duties that fall due meanwhile.
+func suspensionEffects(e draftRecord) ([]string, error) {
+	ev := e.After.Event()
+	if ev.Until == nil {
+		return []string{fmt.Sprintf("suspends %s from %s on", e.Record.Thread, ev.EffectiveOn), "what falls due meanwhile is paused"}, nil
+	}
+	c, err := e.asOfAdmission()
+	if err != nil {
+		return nil, err
+	}
+	due := ev.Until.AddDays(1).Add(c.periods(e.Record.Index).Response)
+	return []string{fmt.Sprintf("suspends %s from %s until %s", e.Record.Thread, ev.EffectiveOn, *ev.Until), fmt.Sprintf("what falls due meanwhile is due %s", due)}, nil
+}
+
+// countOwed counts the parties that owe an answer to what opens now, as [View.Duties]
+// will find them once the record is admitted, and says when: all of them on one day.
+func (e draftRecord) countOwed() (n int, due *record.Date, err error) {
+	c, err := e.asOfAdmission()
+	if err != nil {
+		return 0, nil, err
+	}
+	life, due := currentDesignation(e.designation()), e.designation().Opening.ResponseDue
+	err = e.draft.Providers(func(row *register.PartyRow) error {
+		if row.Enrolled.Index > e.Record.Index {
+			return nil
+		}
+		duty, err := c.respondDuty(e.Record.Thread, life, currentParty(row), nil)
+		if duty != nil {
+			n, due = n+1, duty.Due
+		}
+		return err
+	})
+	return n, due, err
+}
+
+// asOfAdmission answers for the moment at which the record is admitted.
+func (e draftRecord) asOfAdmission() (asOf, error) {
+	charters, err := e.draft.Charters()
+	return asOf{instant: e.Record.Admitted, charters: charters}.withZone(), err
+}
+
+func responseEffects(e draftRecord) ([]string, error) {
+	name := strings.TrimSuffix(strings.TrimPrefix(e.Record.Thread, "response/"), "/"+e.Record.Issuer)
+	head, err := e.draft.Thread("designation/" + name)
+	if err != nil || head == nil {
+		return nil, err
+	}
+	s, des := e.After.State.(*register.ResponseRow), head.State.(*register.DesignationRow)
+	met, err := e.metDuty(s, head.Thread, des)
+	if err != nil {
+		return nil, err
+	}
+	out := []string{met}
+	if s.OpensConclusion() {
+		switch {
+		case s.WindDownBy != nil:
+			out = append(out, fmt.Sprintf("opens a duty to conclude by %s", *s.WindDownBy))
+		case des.Current.EffectiveFrom != nil:
+			out = append(out, fmt.Sprintf("opens a duty to conclude by %s, when it takes effect", *des.Current.EffectiveFrom))
+		default:
+			out = append(out, "opens a duty to conclude")
+		}
+	}
+	return out, nil
+}
+
+// metDuty says which duty to respond the response meets, by the rule of [View.Duties].
+func (e draftRecord) metDuty(s *register.ResponseRow, thread string, des *register.DesignationRow) (string, error) {
+	opening := des.Opening
+	if opening == nil || des.Current.ResponseDue == nil {
+		return fmt.Sprintf("answers %s, which asks for no answer", thread), nil
+	}
+	c, err := e.asOfAdmission()
+	if err != nil {
+		return "", err
+	}
+	whole := &designationTimeline{DesignationRow: des}
+	if err := e.transitionsForward(thread, des.Opened.Index, whole.add); err != nil {
+		return "", err
+	}
+	party, err := e.draft.Thread("party/" + e.Record.Issuer)
+	if err != nil {
+		return "", err
+	}
+	p := &partyTimeline{PartyRow: party.State.(*register.PartyRow)}
+	if err := e.transitionsForward(party.Thread, 0, p.add); err != nil {
+		return "", err
+	}
+	alone := *s
+	alone.Answers = register.Answers{}.With(s, e.Record.Index, des)
+	duty, err := c.respondDuty(thread, whole.upTo(c), p, &answers{newest: &responseAt{e.After.Ref(), &alone}})
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case duty == nil:
+		return fmt.Sprintf("answers %s, to which %s owes no answer", thread, p.ID), nil
+	case duty.State == DutyLapsed:
+		return fmt.Sprintf("meets no duty: %s ended before it was due", thread), nil
+	case duty.MetBy == nil:
+		return fmt.Sprintf("meets no duty: it is about the record at index %d, but index %d asks anew", s.About, opening.Index), nil
+	case duty.State == DutyLate:
+		return fmt.Sprintf("meets the duty to respond to %s, late: it was due %s", thread, duty.Due), nil
+	}
+	return fmt.Sprintf("meets the duty to respond to %s", thread), nil
+}
+
+// transitionsForward visits the transitions of a thread from an index on, oldest first,
+// as far as the draft sees them.
+func (e draftRecord) transitionsForward(thread string, from uint64, visit func(*register.ThreadRow)) error {
+	row, err := e.draft.Thread(thread)
+	if err != nil || row == nil {
+		return err
+	}
+	return transitionsForward(row, from, func(index uint64) (*register.ThreadRow, error) { return e.draft.Step(thread, index) }, visit)
+}
+
+func certificationEffects(e draftRecord) ([]string, error) {
+	s := e.After.State.(*register.CertificationRow)
+	return []string{fmt.Sprintf("certifies %s from %s until %s", e.Record.Issuer, s.PeriodFrom, s.PeriodUntil)}, nil
+}
