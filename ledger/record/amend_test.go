@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
 
 func mustDate(s string) *Date {
@@ -16,16 +18,16 @@ func mustDate(s string) *Date {
 	return &d
 }
 
-func mustObject(t testing.TB, json string) Object {
+func mustObject(t testing.TB, json string) schema.Object {
 	t.Helper()
 	if json == "" {
 		return nil
 	}
-	v, err := ParseJSON([]byte(json))
+	v, err := schema.ParseJSON([]byte(json))
 	if err != nil {
 		t.Fatalf("%s: %v", json, err)
 	}
-	return v.(Object)
+	return v.(schema.Object)
 }
 
 func exampleDesignation() *Designation {
@@ -215,23 +217,22 @@ func TestDiffThenAmend(t *testing.T) {
 // result is whole, and Diff finds the way from one to the other.
 func FuzzAmend(f *testing.F) {
 	for _, seed := range []string{
-		`{"type":"correction","set":{"target":{"registrationNumber":"9"},"scope":{"ownershipPct":25}},"unset":["federalRegisterNotice"]}`,
-		`{"type":"alias","drop":{"target":{"alias":[{"name":"KH","type":"aka","weak":true}]}},"add":{"target":{"alias":[{"name":"N","type":"fka"}]}}}`,
-		`{"type":"extension","set":{"effectiveUntil":"2028-06-30"}}`,
-		`{"type":"scope","unset":["scope"],"responseDue":"2027-02-01"}`,
-		`{"type":"target-detail","set":{"target":{"asn":[],"address":[{"city":"P"}]}},"add":{"target":{"domain":["a.example"]}}}`,
+		`{"reason":"r","type":"correction","set":{"target":{"registrationNumber":"9"},"scope":{"ownershipPct":25}},"unset":["federalRegisterNotice"]}`,
+		`{"reason":"r","type":"alias","drop":{"target":{"alias":[{"name":"KH","type":"aka","weak":true}]}},"add":{"target":{"alias":[{"name":"N","type":"fka"}]}}}`,
+		`{"reason":"r","type":"extension","set":{"effectiveUntil":"2028-06-30"}}`,
+		`{"reason":"r","type":"scope","unset":["scope"],"responseDue":"2027-02-01"}`,
+		`{"reason":"r","type":"target-detail","set":{"target":{"asn":[],"address":[{"city":"P"}]}},"add":{"target":{"domain":["a.example"]}}}`,
 	} {
 		f.Add([]byte(seed))
 	}
-	sh := shapeOf(reflect.TypeFor[Amendment](), "")
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		v, err := ParseJSON(raw)
+		v, err := schema.ParseJSON(raw)
 		if err != nil {
 			return
 		}
 		var a Amendment
-		d := decoder{partial: true}
-		if d.value(v, sh, reflect.ValueOf(&a).Elem()); len(d.faults) > 0 {
+		var d schema.Decoder
+		if d.Value(v, amendmentSpec.Own, reflect.ValueOf(&a).Elem()); len(d.Faults) > 0 {
 			return
 		}
 		old := exampleDesignation()

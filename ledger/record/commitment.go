@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
 
 // SaltSize is the length in bytes of a commitment's salt.
@@ -68,13 +70,13 @@ func (s *Statement) Commitment(pointer string) (c Commitment, ok bool) {
 	}
 	var at any = s.Object()
 	for segment := range strings.SplitSeq(segments, "/") {
-		o, ok := at.(Object)
+		o, ok := at.(schema.Object)
 		if !ok {
 			return Commitment{}, false
 		}
 		at = o.Lookup(strings.NewReplacer("~1", "/", "~0", "~").Replace(segment))
 	}
-	o, _ := at.(Object)
+	o, _ := at.(schema.Object)
 	for _, name := range []string{"commit", "sha256"} {
 		if hash, ok := o.Lookup(name).(string); ok && len(o) == 1 {
 			return Commitment{Commit: hash}, true

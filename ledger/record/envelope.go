@@ -14,6 +14,8 @@ import (
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 	bundlepb "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
 
 // Limits of what is read from outside. An entry keeps less: [MaxEntryBytes],
@@ -45,8 +47,8 @@ func ParseEnvelope(raw []byte) (Envelope, error) {
 	if len(raw) > MaxSubmissionBytes {
 		return Envelope{}, tooLarge(MaxSubmissionBytes, len(raw), "the envelope is %d bytes; at most %d are read", len(raw), MaxSubmissionBytes)
 	}
-	value, err := ParseJSON(raw)
-	switch object, _ := value.(Object); {
+	value, err := schema.ParseJSON(raw)
+	switch object, _ := value.(schema.Object); {
 	case err != nil && looksLikeJSON(raw):
 		return Envelope{}, Refuse(Malformed, "envelope: %v", err)
 	case detectFormat(object) == inputEnvelope:
@@ -59,7 +61,7 @@ func ParseEnvelope(raw []byte) (Envelope, error) {
 	return Envelope{}, Refuse(Malformed, "this is %s; wanted an envelope", DescribeInput(raw))
 }
 
-func decodeEnvelope(object Object) (Envelope, error) {
+func decodeEnvelope(object schema.Object) (Envelope, error) {
 	var (
 		e    Envelope
 		list []any
@@ -104,7 +106,7 @@ func decodeEnvelope(object Object) (Envelope, error) {
 }
 
 func decodeSignature(v any) (Signature, error) {
-	object, ok := v.(Object)
+	object, ok := v.(schema.Object)
 	if !ok {
 		return Signature{}, errors.New("not an object")
 	}
@@ -132,7 +134,7 @@ func decodeSignature(v any) (Signature, error) {
 	return s, nil
 }
 
-func decodeBase64Member(m Member) ([]byte, error) {
+func decodeBase64Member(m schema.Member) ([]byte, error) {
 	text, ok := m.Value.(string)
 	if !ok {
 		return nil, fmt.Errorf("%s is not a string", m.Name)
@@ -165,7 +167,7 @@ func decodeBase64(text []byte) ([]byte, error) {
 // [ParseEnvelope] reads it; a signature without a key ID has no keyid member.
 func (e Envelope) Marshal() []byte {
 	b := append([]byte(nil), `{"payloadType":`...)
-	b = appendString(b, e.PayloadType)
+	b = schema.AppendString(b, e.PayloadType)
 	b = append(b, `,"payload":"`...)
 	b = base64.StdEncoding.AppendEncode(b, e.Payload)
 	b = append(b, `","signatures":[`...)
@@ -176,7 +178,7 @@ func (e Envelope) Marshal() []byte {
 		b = append(b, '{')
 		if s.KeyID != "" {
 			b = append(b, `"keyid":`...)
-			b = appendString(b, s.KeyID)
+			b = schema.AppendString(b, s.KeyID)
 			b = append(b, ',')
 		}
 		b = append(b, `"sig":"`...)
@@ -267,17 +269,17 @@ const (
 // types read the whole of it, so that nothing else passes for a bundle; what
 // they read is dropped, and the envelope is read again strictly, because
 // protojson takes URL-safe and unpadded base64.
-func sigstoreBundleEnvelope(raw []byte, object Object) (Envelope, error) {
+func sigstoreBundleEnvelope(raw []byte, object schema.Object) (Envelope, error) {
 	var (
 		mediaType string
-		envelope  Object
+		envelope  schema.Object
 	)
 	for _, m := range object {
 		switch m.Name {
 		case "mediaType":
 			mediaType, _ = m.Value.(string)
 		case "dsseEnvelope":
-			envelope, _ = m.Value.(Object)
+			envelope, _ = m.Value.(schema.Object)
 		case "messageSignature":
 			return Envelope{}, Refuse(Malformed, "this Sigstore bundle signs a file, not a statement; make one with cosign attest-blob --statement")
 		}
@@ -306,7 +308,7 @@ const (
 	inputShortForm
 )
 
-func detectFormat(object Object) inputFormat {
+func detectFormat(object schema.Object) inputFormat {
 	has := func(name string) bool { return object.Lookup(name) != nil }
 	switch {
 	case has("admitted") && has("envelope"):
@@ -381,17 +383,17 @@ func DescribeInput(raw []byte) string {
 }
 
 func describeObject(text []byte) string {
-	value, err := ParseJSON(text)
+	value, err := schema.ParseJSON(text)
 	switch {
 	case err != nil && (bytes.Contains(text, []byte(`"payloadType"`)) || bytes.Contains(text, []byte(`"dsseEnvelope"`))):
 		return "a damaged or incomplete envelope"
 	case err != nil:
 		return "JSON that breaks the rules"
 	}
-	object, ok := value.(Object)
+	object, ok := value.(schema.Object)
 	if !ok {
 		if list, _ := value.([]any); len(list) > 0 {
-			if first, _ := list[0].(Object); first.Lookup("pointer") != nil && first.Lookup("salt") != nil {
+			if first, _ := list[0].(schema.Object); first.Lookup("pointer") != nil && first.Lookup("salt") != nil {
 				return "the salts of a record"
 			}
 		}

@@ -5,6 +5,9 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
 
 // Kind names a kind of record; the predicateType is "urn:docket:<kind>:v1".
@@ -51,7 +54,8 @@ type Spec struct {
 	PrivateSubject bool
 	newPredicate   func() Predicate
 
-	Shape    *Shape
+	Own      *schema.Shape // the kind's own members
+	Shape    *schema.Shape // the whole predicate: the members of every record, then its own
 	Segments []string
 }
 
@@ -67,6 +71,34 @@ const (
 // Authority is the one party ID with the role authority, issuer of all its records.
 const Authority = "authority"
 
+// types are the fields' Go types that stand for a text, and what an amendment is a
+// fragment of.
+var types = schema.Types{
+	Scalars: []schema.Scalar{
+		schema.ScalarOf(ParseDate, Date.String, dateSchema),
+		schema.ScalarOf(ParseInstant, Instant.String, instantSchema),
+		schema.ScalarOf(parseTime, func(t time.Time) string { return Instant{t}.String() }, instantSchema),
+		schema.ScalarOf(ParsePeriod, Period.String, periodSchema),
+		schema.ScalarOf(parseMemberID, ID.String, idSchema),
+		schema.ScalarOf(parsePEM, func(p PEM) string { return string(p) }, pemText.JSONSchema()),
+	},
+	Fragment: reflect.TypeFor[Designation](),
+}
+
+func parseTime(s string) (time.Time, error) {
+	i, err := ParseInstant(s)
+	return i.Time, err
+}
+
+// commonShape are the members of every record; the first charter has no ledger.
+func commonShape(needsLedger bool) *schema.Shape {
+	sh := types.Shape(reflect.TypeFor[Common]())
+	if !needsLedger {
+		sh.Field("ledger").Required = false
+	}
+	return sh
+}
+
 // newKindSpec fills in what the struct T says.
 func newKindSpec[T any, P interface {
 	*T
@@ -74,7 +106,8 @@ func newKindSpec[T any, P interface {
 }](sp Spec) *Spec {
 	sp.Kind = P(nil).Kind()
 	sp.newPredicate = func() Predicate { return P(new(T)) }
-	sp.Shape = predicateShape(reflect.TypeFor[T](), sp.Kind != KindCharter)
+	sp.Own = types.Shape(reflect.TypeFor[T]())
+	sp.Shape = schema.Join(commonShape(sp.Kind != KindCharter), sp.Own)
 	sp.Segments = strings.Split(sp.Thread, "/")
 	return &sp
 }
@@ -134,11 +167,11 @@ func SpecOf(k Kind) (*Spec, error) {
 	for _, known := range Kinds() {
 		names = append(names, string(known))
 	}
-	hint := DidYouMean(string(k), names)
+	hint := schema.DidYouMean(string(k), names)
 	if hint == "" {
 		hint = "; this binary reads " + strings.Join(names, ", ") + "; if it is newer: upgrade"
 	}
-	return nil, Refuse(Unsupported, "kind %s: unknown%s", Quote(string(k)), hint)
+	return nil, Refuse(Unsupported, "kind %s: unknown%s", schema.Quote(string(k)), hint)
 }
 
 // findSpecByType reads a predicateType.
@@ -150,11 +183,11 @@ func findSpecByType(predicateType string) (*Spec, error) {
 	}
 	name, ok := strings.CutPrefix(predicateType, "urn:docket:")
 	if !ok {
-		return nil, InvalidStatement([]Fault{{"/predicateType", fmt.Sprintf("is %s, no Docket record's (urn:docket:KIND:v1)", Quote(predicateType))}})
+		return nil, InvalidStatement([]Fault{{Pointer: "/predicateType", Detail: fmt.Sprintf("is %s, no Docket record's (urn:docket:KIND:v1)", schema.Quote(predicateType))}})
 	}
 	kind, version, _ := strings.Cut(name, ":")
 	if specByKind(Kind(kind)) != nil {
-		return nil, Refuse(Unsupported, "kind %q in version %s: this binary reads v1: upgrade", kind, Quote(version))
+		return nil, Refuse(Unsupported, "kind %q in version %s: this binary reads v1: upgrade", kind, schema.Quote(version))
 	}
 	_, err := SpecOf(Kind(kind))
 	return nil, err
@@ -168,13 +201,13 @@ func (sp *Spec) threadFault(thread string) string {
 		ok = ok && more
 		segment, rest, more = strings.Cut(rest, "/")
 		if isPlaceholderSegment(want) {
-			ok = ok && grammars[FormatSegment].matches(segment)
+			ok = ok && schema.FormatSegment.Fault(segment) == ""
 		} else {
 			ok = ok && segment == want
 		}
 	}
 	if !ok || more {
-		return fmt.Sprintf("is %s; a record of kind %s stands on a thread %s, each capital a segment of a-z, 0-9, '.' and '-'", Quote(thread), sp.Kind, sp.Thread)
+		return fmt.Sprintf("is %s; a record of kind %s stands on a thread %s, each capital a segment of a-z, 0-9, '.' and '-'", schema.Quote(thread), sp.Kind, sp.Thread)
 	}
 	return ""
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
 
 // fictionalResolver reads nothing: every file has its name as content, every key is made
@@ -121,9 +122,9 @@ func commitmentAt(s *record.Statement, pointer string) record.Commitment {
 	}
 	var v any = s.Object()
 	for _, name := range strings.Split(pointer, "/")[1:] {
-		v = v.(record.Object).Lookup(name)
+		v = v.(schema.Object).Lookup(name)
 	}
-	return record.Commitment{Commit: v.(record.Object)[0].Value.(string)}
+	return record.Commitment{Commit: v.(schema.Object)[0].Value.(string)}
 }
 
 func TestShortScalarsStayAsWritten(t *testing.T) {

@@ -6,11 +6,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-)
 
-// PEM is a public key as PKIX PEM, LF, one final newline, equal to its own
-// re-marshalled form.
-type PEM string
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
+)
 
 // Instant is an RFC 3339 instant with Z and 0–3 fraction digits.
 type Instant struct{ time.Time }
@@ -25,6 +23,13 @@ type Date struct {
 
 // Period is a civil period: PnY, PnM, PnW, PnD or PnYnMnD.
 type Period struct{ Years, Months, Days int }
+
+// The texts of dates, instants and periods, as a JSON Schema says them.
+var (
+	dateSchema    = schema.ObjectOf("type", "string", "format", "date", "pattern", `^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$`)
+	instantSchema = schema.ObjectOf("type", "string", "format", "date-time", "pattern", `^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\.[0-9]{1,3})?Z$`)
+	periodSchema  = schema.ObjectOf("type", "string", "pattern", `^P((0|[1-9][0-9]{0,3})[YMWD]|(0|[1-9][0-9]{0,3})Y(0|[1-9][0-9]{0,3})M(0|[1-9][0-9]{0,3})D)$`)
+)
 
 // ParseInstant reads exactly 2026-11-23T18:19:04Z, with at most three fraction
 // digits. There is no 24:00, no leap second and no year before 1000.
