@@ -90,7 +90,7 @@ func (am *amendmentApplier) inSection(name string, do func()) {
 
 // fragment applies one of drop, set and add, member by member; an object that is
 // not there yet is set whole. The fragment is known to fit the schema.
-func (am *amendmentApplier) fragment(op ChangeOp, o schema.Object, sh *schema.Shape, dst reflect.Value, path string) {
+func (am *amendmentApplier) fragment(op string, o schema.Object, sh *schema.Shape, dst reflect.Value, path string) {
 	for _, m := range o {
 		f := sh.Field(m.Name)
 		at := joinPath(path, f.Name)
@@ -374,23 +374,21 @@ func (a *Amendment) fragmentFaults() []Fault {
 	return d.Faults
 }
 
-// ChangeOp is a step of an amendment.
-type ChangeOp string
-
+// The steps of an amendment, in their order.
 const (
-	opDrop  ChangeOp = "drop"
-	opUnset ChangeOp = "unset"
-	opSet   ChangeOp = "set"
-	opAdd   ChangeOp = "add"
+	opDrop  = "drop"
+	opUnset = "unset"
+	opSet   = "set"
+	opAdd   = "add"
 )
 
 // Change is one effect of an amendment, for people. Old and New are "" where there
 // was, or is, nothing.
 type Change struct {
-	Op   ChangeOp `json:"op"`
-	Path string   `json:"path"` // dotted, from the designation: "target.domain"
-	Old  string   `json:"old,omitempty"`
-	New  string   `json:"new,omitempty"`
+	Op   string `json:"op"`   // drop, unset, set or add
+	Path string `json:"path"` // dotted, from the designation: "target.domain"
+	Old  string `json:"old,omitempty"`
+	New  string `json:"new,omitempty"`
 }
 
 // String is one line: "target.registrationNumber: 0048213 → 0048231",

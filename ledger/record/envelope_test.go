@@ -344,7 +344,7 @@ func TestPAE(t *testing.T) {
 func TestMergeSignaturesOfTwoOfficers(t *testing.T) {
 	payload := []byte(`{"any":"bytes"}`)
 	first, second := drafttest.Signer(t, record.AlgEd25519), drafttest.Signer(t, record.AlgECDSAP384)
-	one, err := draft.Sign(t.Context(), payload, first)
+	one, err := first.Sign(t.Context(), record.Envelope{Payload: payload})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -359,7 +359,7 @@ func TestMergeSignaturesOfTwoOfficers(t *testing.T) {
 	if len(one.Signatures) != 1 || len(saved.Signatures) != 1 {
 		t.Error("signing changed the envelope that it was given")
 	}
-	apart, err := draft.Sign(t.Context(), payload, second)
+	apart, err := second.Sign(t.Context(), record.Envelope{Payload: payload})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -391,11 +391,11 @@ func TestMergeSignaturesOfTwoOfficers(t *testing.T) {
 
 func TestMergeRefuses(t *testing.T) {
 	s := drafttest.Signer(t, record.AlgEd25519)
-	a, err := draft.Sign(t.Context(), []byte("a"), s)
+	a, err := s.Sign(t.Context(), record.Envelope{Payload: []byte("a")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := draft.Sign(t.Context(), []byte("b"), s)
+	b, err := s.Sign(t.Context(), record.Envelope{Payload: []byte("b")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -424,7 +424,7 @@ func TestAttach(t *testing.T) {
 	payload := []byte("signed elsewhere")
 	for _, alg := range drafttest.Algorithms {
 		s := drafttest.Signer(t, alg)
-		outside, err := draft.Sign(t.Context(), payload, s) // in place of openssl on another machine
+		outside, err := s.Sign(t.Context(), record.Envelope{Payload: payload}) // in place of openssl on another machine
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -85,7 +85,7 @@ func TestFaultsAreBounded(t *testing.T) {
 	}
 	_, err = ParseStatement(payload)
 	var r *Refusal
-	if !errors.As(err, &r) || len(r.Faults) != schema.MaxFaults {
+	if !errors.As(err, &r) || len(r.Faults) != 100 {
 		t.Fatalf("got %.200v", err)
 	}
 }
@@ -143,13 +143,13 @@ func TestCommitment(t *testing.T) {
 	} {
 		l, thread, other := ledger, "cip/p", s
 		change(&l, &thread, &other)
-		if err := c.Verify(l, thread, other); !errors.Is(err, ErrWrongOpening) {
+		if err := c.Verify(l, thread, other); !errors.Is(err, errWrongOpening) {
 			t.Errorf("another %s opens it: %v", name, err)
 		}
 	}
 	// The text of RECORDS.md, byte for byte.
-	fixed := Opening{Pointer: "/subject", Value: "v", Salt: []byte(strings.Repeat("s", SaltSize))}
-	want := IDOf([]byte("docket-commitment/v1\n" + ledger.String() + "\ncip/p\n/subject\n" + strings.Repeat("s", SaltSize) + "v")).String()
+	fixed := Opening{Pointer: "/subject", Value: "v", Salt: []byte(strings.Repeat("s", saltSize))}
+	want := IDOf([]byte("docket-commitment/v1\n" + ledger.String() + "\ncip/p\n/subject\n" + strings.Repeat("s", saltSize) + "v")).String()
 	if got := fixed.Commit(ledger, "cip/p").Commit; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

@@ -201,6 +201,11 @@ func Refuse(c RefusalClass, format string, args ...any) *Refusal {
 	return &Refusal{Class: c, Detail: fmt.Sprintf(format, args...)}
 }
 
+// InvalidStatement is the refusal of a statement with these faults.
+func InvalidStatement(faults []Fault) *Refusal {
+	return &Refusal{Class: Invalid, Detail: "statement breaks its schema", Faults: faults}
+}
+
 // faultList gathers what the rules across fields find.
 type faultList struct{ list []Fault }
 

@@ -52,11 +52,6 @@ func decodeStatement(o schema.Object) (*Statement, error) {
 	return s, nil
 }
 
-// InvalidStatement is the refusal of a statement with these faults.
-func InvalidStatement(faults []Fault) *Refusal {
-	return &Refusal{Class: Invalid, Detail: "statement breaks its schema", Faults: faults}
-}
-
 // DecodeDraft fills a statement of a kind with what was written of its predicate, and finds
 // the faults that nothing added later could heal: ledger, follows and issuedAt may be
 // missing. The subject is left open, and so are the rules across fields
@@ -276,14 +271,3 @@ func walkStrings(pointer string, v any, visit func(pointer, value string)) {
 		}
 	}
 }
-
-// A SubjectRule says what a kind's subject is where no document is given
-// (RECORDS.md "Kinds").
-type SubjectRule int
-
-const (
-	SubjectDocument    SubjectRule = iota // a document it must be
-	SubjectFirstKey                       // the first key listed, as DER; else the enrolment
-	SubjectEnrolment                      // the party's enrolment
-	SubjectDesignation                    // the designation's newest record
-)

@@ -9,7 +9,7 @@
 //	issuer: acme-cloud
 //	status: no-relationship
 //
-// [ParseShortForm] reads this, [ShortForm.Fill] makes the payload of it, and [Sign] the
+// [ParseShortForm] reads this, [ShortForm.Fill] makes the payload of it, and [Signer.Sign] the
 // envelope that a ledger admits. One or more of each kind are in the folder examples.
 package draft
 
@@ -33,8 +33,8 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
 
-// MaxShortFormBytes is the most bytes of a short form that is read.
-const MaxShortFormBytes = 1 << 20
+// maxShortFormBytes is the most bytes of a short form that is read.
+const maxShortFormBytes = 1 << 20
 
 // ShortFormResolver reads the files and keys that a short form names, because this
 // package does no I/O. A nil function refuses the reference.
@@ -74,8 +74,8 @@ type ShortForm struct {
 // statement as JSON is taken too, and then stays as it is. Errors are a
 // *[ShortFormError] with every fault and its line, or a *[record.Refusal].
 func ParseShortForm(raw []byte, resolver ShortFormResolver) (*ShortForm, error) {
-	if len(raw) > MaxShortFormBytes {
-		return nil, &record.Refusal{Class: record.TooLarge, Detail: fmt.Sprintf("reading record: %d bytes; at most %d are read", len(raw), MaxShortFormBytes), Limit: MaxShortFormBytes, Size: len(raw)}
+	if len(raw) > maxShortFormBytes {
+		return nil, &record.Refusal{Class: record.TooLarge, Detail: fmt.Sprintf("reading record: %d bytes; at most %d are read", len(raw), maxShortFormBytes), Limit: maxShortFormBytes, Size: len(raw)}
 	}
 	if whole, err := parseFullStatement(raw); whole != nil || err != nil {
 		return whole, err

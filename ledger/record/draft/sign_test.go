@@ -28,12 +28,12 @@ func readFile(t testing.TB, elem ...string) []byte {
 func TestSignReportsPayloadLimit(t *testing.T) {
 	s := drafttest.Signer(t, record.AlgEd25519)
 	limit := record.MaxPayload(record.AlgEd25519)
-	one, err := draft.Sign(t.Context(), make([]byte, limit), s)
+	one, err := s.Sign(t.Context(), record.Envelope{Payload: make([]byte, limit)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var r *record.Refusal
-	if _, err := draft.Sign(t.Context(), make([]byte, limit+1), s); !errors.As(err, &r) || r.Class != record.TooLarge || r.Limit != limit || r.Size != limit+1 {
+	if _, err := s.Sign(t.Context(), record.Envelope{Payload: make([]byte, limit+1)}); !errors.As(err, &r) || r.Class != record.TooLarge || r.Limit != limit || r.Size != limit+1 {
 		t.Errorf("one byte more: %v", err)
 	}
 	two := record.MaxPayload(record.AlgEd25519, record.AlgRSA4096)
@@ -154,7 +154,7 @@ func TestKMSSigner(t *testing.T) {
 		if s.Key().Algorithm() != alg {
 			t.Errorf("algorithm %s, want %s", s.Key().Algorithm(), alg)
 		}
-		env, err := draft.Sign(t.Context(), []byte("payload"), s)
+		env, err := s.Sign(t.Context(), record.Envelope{Payload: []byte("payload")})
 		if err != nil {
 			t.Fatalf("%s: %v", alg, err)
 		}

@@ -26,10 +26,10 @@ func Template(kind string) (string, error) {
 		t.add("thread:", "required, e.g. "+example+"; "+sp.Thread+", the life of one thing")
 	}
 	t.subject(sp)
-	if sp.Issuer == record.IssuedByAuthority || sp.Owner(example) == record.Authority {
-		t.add("issuer: "+record.Authority, "")
+	if by := sp.UsualIssuer(example); by == record.Authority {
+		t.add("issuer: "+by, "")
 	} else {
-		t.add("issuer:", "required, e.g. "+sp.Owner(example)+"; party ID of whose word this is")
+		t.add("issuer:", "required, e.g. "+by+"; party ID of whose word this is")
 	}
 	for _, f := range sp.Own.Fields {
 		t.field(f, false)

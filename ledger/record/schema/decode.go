@@ -53,12 +53,12 @@ func (d *Decoder) pointer() string {
 	return string(b)
 }
 
-// MaxFaults limits the faults that are reported, and so the work that a hostile
+// maxFaults limits the faults that are reported, and so the work that a hostile
 // statement causes.
-const MaxFaults = 100
+const maxFaults = 100
 
 // Full tells whether there are too many faults to look for more.
-func (d *Decoder) Full() bool { return len(d.Faults) >= MaxFaults }
+func (d *Decoder) Full() bool { return len(d.Faults) >= maxFaults }
 
 // Fault adds one where the decoder stands.
 func (d *Decoder) Fault(format string, args ...any) {

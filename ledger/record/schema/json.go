@@ -22,7 +22,7 @@ import (
 
 // Limits of the JSON that is let in (DESIGN.md section 4).
 const (
-	MaxDepth   = 16        // objects and lists inside one another
+	maxDepth   = 16        // objects and lists inside one another
 	MaxInteger = 1<<53 - 1 // the largest |n| that every JSON reader keeps exactly
 )
 
@@ -56,7 +56,7 @@ func (o Object) Lookup(name string) any {
 
 // ParseJSON scans one JSON value, strictly (DESIGN.md section 4, "JSON"): no name
 // twice in an object, after unescaping; valid UTF-8 and no lone surrogates; no
-// null; integers only, |n| ≤ [MaxInteger], written one way; at most [MaxDepth]
+// null; integers only, |n| ≤ [MaxInteger], written one way; at most [maxDepth]
 // deep; nothing but white space around it. The result is made of string, int64,
 // bool, []any and [Object]; nothing in it refers to raw. What it accepts,
 // encoding/json reads as the same value. Every error is a *[SyntaxError].
@@ -168,8 +168,8 @@ func (s *scanner) literal(w string) bool {
 }
 
 func (s *scanner) enter() error {
-	if s.depth++; s.depth > MaxDepth {
-		return s.errorf(s.pos, "nested deeper than %d", MaxDepth)
+	if s.depth++; s.depth > maxDepth {
+		return s.errorf(s.pos, "nested deeper than %d", maxDepth)
 	}
 	s.pos++
 	return nil
