@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/seed-53cf897a/docket/ledger/record/refusaltest"
 )
 
 func TestParseJSON(t *testing.T) {
@@ -85,11 +87,14 @@ func TestParseJSONRefuses(t *testing.T) {
 		"\ufeff{}":                   0,
 		strings.Repeat("[", 17) + strings.Repeat("]", 17): 16,
 	} {
-		_, err := ParseJSON([]byte(raw))
-		var syntax *SyntaxError
-		if !errors.As(err, &syntax) || syntax.Offset != offset {
-			t.Errorf("%.60q: got %v, want a fault at %d", raw, err, offset)
-		}
+		t.Run(fmt.Sprintf("%.40q", raw), func(t *testing.T) {
+			_, err := ParseJSON([]byte(raw))
+			var syntax *SyntaxError
+			if !errors.As(err, &syntax) || syntax.Offset != offset {
+				t.Fatalf("got %v, want a fault at %d", err, offset)
+			}
+			refusaltest.Words(t, err.Error())
+		})
 	}
 }
 
