@@ -24,6 +24,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger/public"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
@@ -641,9 +642,9 @@ func largeLedger(t testing.TB, set settings, n int) *world {
 			case 1:
 				p = &record.Reinstatement{EffectiveOn: day, Reason: "talks ended"}
 			case 2:
-				p = &record.Amendment{Type: "alias", Reason: "also known so", Add: record.Object{{Name: "target", Value: record.Object{{Name: "alias", Value: []any{record.Object{{Name: "name", Value: "Kestrel"}, {Name: "type", Value: "aka"}}}}}}}}
+				p = &record.Amendment{Type: "alias", Reason: "also known so", Add: schema.Object{{Name: "target", Value: schema.Object{{Name: "alias", Value: []any{schema.Object{{Name: "name", Value: "Kestrel"}, {Name: "type", Value: "aka"}}}}}}}}
 			default:
-				p = &record.Amendment{Type: "alias", Reason: "no more", Drop: record.Object{{Name: "target", Value: record.Object{{Name: "alias", Value: []any{record.Object{{Name: "name", Value: "Kestrel"}, {Name: "type", Value: "aka"}}}}}}}}
+				p = &record.Amendment{Type: "alias", Reason: "no more", Drop: schema.Object{{Name: "target", Value: schema.Object{{Name: "alias", Value: []any{schema.Object{{Name: "name", Value: "Kestrel"}, {Name: "type", Value: "aka"}}}}}}}}
 			}
 			if !yield(w.Sign(w.Statement("designation/2026-014", record.Authority, p), "authority/officer-1", "authority/officer-2")) {
 				return

@@ -27,6 +27,7 @@ import (
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/certificate"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
@@ -426,7 +427,7 @@ func (q *queryFlags) queryServer(c *cobra.Command, path string, query url.Values
 		if err != nil {
 			return err
 		}
-		if _, err := record.ParseJSON(body); err != nil { // indented, what is deep is long without end
+		if _, err := schema.ParseJSON(body); err != nil { // indented, what is deep is long without end
 			return refusal("the server's answer: %w", err)
 		}
 		var text bytes.Buffer
@@ -474,7 +475,7 @@ func oneOf[T ~string](flag, word string, words []T) (T, error) {
 		}
 		all[i] = string(w)
 	}
-	return "", usageError("--%s %q%s", flag, word, record.DidYouMean(word, all)).hint("one of %s", strings.Join(all, ", "))
+	return "", usageError("--%s %q%s", flag, word, schema.DidYouMean(word, all)).hint("one of %s", strings.Join(all, ", "))
 }
 
 // splitIdentifier splits scheme:value.

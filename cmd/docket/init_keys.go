@@ -11,7 +11,7 @@ import (
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
-	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 	"github.com/seed-53cf897a/docket/witness"
 )
 
@@ -27,7 +27,7 @@ type initKeys struct {
 // make makes keys, or keeps those that are there, and prints them.
 func (k initKeys) make(c *cobra.Command) error {
 	a := k.app
-	if fault := record.FormatOrigin.Fault(k.origin); fault != "" {
+	if fault := schema.FormatOrigin.Fault(k.origin); fault != "" {
 		return usageError("--origin: %s", fault)
 	}
 	var coming *proof.Policy

@@ -21,7 +21,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
 
 func main() { os.Exit(runMain()) }
@@ -170,7 +170,7 @@ func noSubcommand(c *cobra.Command, args []string) error {
 			verbs = append(verbs, sub.Name())
 		}
 	}
-	return usageError("%s has no verb %q%s", c.CommandPath(), args[0], record.DidYouMean(args[0], verbs)).hint("%s --help", c.CommandPath())
+	return usageError("%s has no verb %q%s", c.CommandPath(), args[0], schema.DidYouMean(args[0], verbs)).hint("%s --help", c.CommandPath())
 }
 
 // commands are the commands of the binary, each in a file of its own name, in the

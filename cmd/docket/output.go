@@ -19,6 +19,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
@@ -301,9 +302,9 @@ func subjectText(st *record.Statement) string {
 }
 
 // showMember writes one member of an object, as YAML would.
-func showMember(w io.Writer, indent string, m record.Member) {
+func showMember(w io.Writer, indent string, m schema.Member) {
 	switch v := m.Value.(type) {
-	case record.Object:
+	case schema.Object:
 		if text, ok := commitmentText(v); ok {
 			fmt.Fprintf(w, "%s%s: %s\n", indent, printable(m.Name), text)
 			return
@@ -334,7 +335,7 @@ func showItem(w io.Writer, indent string, item any) {
 		fmt.Fprintf(w, "%s- %s\n", indent, text)
 		return
 	}
-	o, ok := item.(record.Object)
+	o, ok := item.(schema.Object)
 	if !ok {
 		fmt.Fprintf(w, "%s- %s\n", indent, flowText(item))
 		return
@@ -375,7 +376,7 @@ func shortened(line string) string {
 
 // commitmentText writes what is a commitment, and nothing else, on one line. The digest of a
 // screening report is one too: no file has it for its SHA-256.
-func commitmentText(o record.Object) (string, bool) {
+func commitmentText(o schema.Object) (string, bool) {
 	if len(o) != 1 || o[0].Name != "commit" && o[0].Name != "sha256" {
 		return "", false
 	}
@@ -390,7 +391,7 @@ func committedText(hash string) string { return "committed, not public (" + hash
 func isScalarList(list []any) bool {
 	for _, item := range list {
 		switch item.(type) {
-		case record.Object, []any:
+		case schema.Object, []any:
 			return false
 		}
 	}
@@ -400,7 +401,7 @@ func isScalarList(list []any) bool {
 // flowText writes a value on one line, as YAML's flow style does; a key by its ID.
 func flowText(v any) string {
 	switch v := v.(type) {
-	case record.Object:
+	case schema.Object:
 		parts := make([]string, len(v))
 		for i, m := range v {
 			parts[i] = printable(m.Name) + ": " + flowText(m.Value)

@@ -49,7 +49,7 @@ func TestRecordComment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	env, err := draft.Sign(t.Context(), payload, signer)
+	env, err := signer.Sign(t.Context(), record.Envelope{Payload: payload})
 	if err != nil {
 		t.Fatal(err)
 	}

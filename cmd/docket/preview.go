@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
@@ -422,7 +423,7 @@ func flatten(st *record.Statement) []leafValue {
 
 func appendLeaves(all []leafValue, pointer string, v any) []leafValue {
 	switch v := v.(type) {
-	case record.Object:
+	case schema.Object:
 		for _, m := range v {
 			all = appendLeaves(all, pointer+"/"+m.Name, m.Value)
 		}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
@@ -115,7 +116,7 @@ func (q *queryFlags) showAny(ctx context.Context, r *copyView, what string) erro
 		return q.showIdentifier(r, scheme, value)
 	}
 	if scheme, _, ok := strings.Cut(what, ":"); ok && !strings.Contains(scheme, "/") {
-		return usageError("%q: no identifier has the scheme %q%s", what, scheme, record.DidYouMean(scheme, register.IdentifierSchemes)).hint("identifiers are written SCHEME:VALUE; schemes: %s", joinTexts(register.IdentifierSchemes))
+		return usageError("%q: no identifier has the scheme %q%s", what, scheme, schema.DidYouMean(scheme, register.IdentifierSchemes)).hint("identifiers are written SCHEME:VALUE; schemes: %s", joinTexts(register.IdentifierSchemes))
 	}
 	if index, ok := parseIndex(what); ok && strings.HasPrefix(what, "#") {
 		return q.showIndex(ctx, r, index)
@@ -434,11 +435,11 @@ func (q *queryFlags) showJSON(v any) error {
 	if err != nil {
 		return err
 	}
-	tree, err := record.ParseJSON(raw)
+	tree, err := schema.ParseJSON(raw)
 	if err != nil {
 		return err
 	}
-	for _, m := range tree.(record.Object) {
+	for _, m := range tree.(schema.Object) {
 		showMember(q.app.out, "    ", m)
 	}
 	return nil

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
 
 // Amend applies an amendment to the designation as it stands (RECORDS.md "Amendments")
@@ -24,22 +26,22 @@ func Amend(current *Designation, a *Amendment) (*Designation, []Change, error) {
 	am.inSection("unset", func() { am.unset(a.Unset, root) })
 	am.inSection("set", func() { am.fragment(opSet, a.Set, designationShape, root, "") })
 	am.inSection("add", func() { am.fragment(opAdd, a.Add, designationShape, root, "") })
-	if len(am.faults) == 0 {
+	if len(am.Faults) == 0 {
 		am.deadlines(current, a)
 	}
-	if len(am.faults) == 0 {
+	if len(am.Faults) == 0 {
 		am.validateResult()
 	}
 	// A day to respond by re-opens the duty, which is an effect, even if it is the old one.
-	if len(am.faults) == 0 && a.ResponseDue == nil && reflect.DeepEqual(current, am.result) {
+	if len(am.Faults) == 0 && a.ResponseDue == nil && reflect.DeepEqual(current, am.result) {
 		what := "undoes itself"
 		if len(am.changes) == 0 {
 			what = "changes nothing, and there is no duty to respond that it could re-open"
 		}
-		am.faults = []Fault{{"/predicate", what + ": the designation stays as it is"}}
+		am.Faults = []Fault{{Pointer: "/predicate", Detail: what + ": the designation stays as it is"}}
 	}
-	if len(am.faults) > 0 {
-		return nil, nil, amendmentRefusal(am.faults)
+	if len(am.Faults) > 0 {
+		return nil, nil, amendmentRefusal(am.Faults)
 	}
 	return am.result, am.changes, nil
 }
@@ -48,55 +50,62 @@ func amendmentRefusal(faults []Fault) *Refusal {
 	return &Refusal{Class: Invalid, Detail: "amendment does not fit its designation", Faults: faults}
 }
 
-var designationShape = objectShape(reflect.TypeFor[Designation]())
+var designationShape = types.Shape(reflect.TypeFor[Designation]())
 
 // clone is a copy that shares nothing that can be changed.
 func (d *Designation) clone() *Designation {
-	v, err := ParseJSON(appendObject(nil, reflect.ValueOf(d).Elem(), reflect.Value{}, designationShape))
+	c, _ := d.reread()
+	return c
+}
+
+// reread writes the designation and reads it again; the faults are those of its schema,
+// in the predicate.
+func (d *Designation) reread() (*Designation, []Fault) {
+	v, err := schema.ParseJSON(schema.AppendObject(nil, designationShape, d))
 	if err != nil {
 		panic("record: encoding a designation: " + err.Error())
 	}
-	var dec decoder
+	var dec schema.Decoder
+	dec.Enter("predicate")
 	c := new(Designation)
-	dst := reflect.ValueOf(c).Elem()
-	dec.object(v.(Object), designationShape, dst, dst)
-	return c
+	dec.Object(v.(schema.Object), designationShape, c)
+	return c, dec.Faults
 }
 
 // amendmentApplier holds the designation while it is amended. Its decoder converts the
 // fragments and tracks the pointer for faults.
 type amendmentApplier struct {
-	decoder
+	schema.Decoder
 	result  *Designation
 	changes []Change
 }
 
 func (am *amendmentApplier) inSection(name string, do func()) {
-	am.enter("predicate")
-	am.enter(name)
+	am.Enter("predicate")
+	am.Enter(name)
 	do()
-	am.leave()
-	am.leave()
+	am.Leave()
+	am.Leave()
 }
 
 // fragment applies one of drop, set and add, member by member; an object that is
 // not there yet is set whole. The fragment is known to fit the schema.
-func (am *amendmentApplier) fragment(op ChangeOp, o Object, sh *Shape, dst reflect.Value, path string) {
+func (am *amendmentApplier) fragment(op string, o schema.Object, sh *schema.Shape, dst reflect.Value, path string) {
 	for _, m := range o {
-		_, f := sh.LookupField(m.Name, 0)
+		f := sh.Field(m.Name)
 		at := joinPath(path, f.Name)
-		value := dst.Field(f.index)
-		am.enter(f.Name)
-		nothing := f.pointer && value.IsNil()
+		value := f.Of(dst)
+		am.Enter(f.Name)
+		nothing := f.Pointer && value.IsNil()
 		switch {
-		case f.Type == TypeObject && nothing && op != opSet:
-			am.fault("is not set, so it has no items")
-		case f.Type == TypeObject && !nothing:
+		case f.Type == schema.TypeObject && nothing && op != opSet:
+			am.Fault("is not set, so it has no items")
+		case f.Type == schema.TypeObject && !nothing:
 			inner := value
-			if f.pointer {
+			if f.Pointer {
 				inner = value.Elem()
 			}
-			am.fragment(op, m.Value.(Object), f.Shape, inner, at)
+			am.fragment(op, m.Value.(schema.Object), f.Shape, inner, at)
 		case op == opDrop:
 			am.drop(m.Value.([]any), f, value, at)
 		case op == opAdd:
@@ -104,7 +113,7 @@ func (am *amendmentApplier) fragment(op ChangeOp, o Object, sh *Shape, dst refle
 		default:
 			am.set(m.Value, f, value, at)
 		}
-		am.leave()
+		am.Leave()
 	}
 }
 
@@ -116,37 +125,37 @@ func joinPath(path, name string) string {
 }
 
 // decodeAs is a value of a fragment as its field's Go type.
-func (am *amendmentApplier) decodeAs(v any, sh *Shape) reflect.Value {
-	dst := reflect.New(sh.GoType).Elem()
-	am.value(v, sh, dst)
+func (am *amendmentApplier) decodeAs(v any, sh *schema.Shape) reflect.Value {
+	dst := sh.New()
+	am.Value(v, sh, dst)
 	return dst
 }
 
-func (am *amendmentApplier) drop(items []any, f *Field, list reflect.Value, path string) {
+func (am *amendmentApplier) drop(items []any, f *schema.Field, list reflect.Value, path string) {
 	for i, item := range items {
-		am.enterItem(i)
+		am.EnterItem(i)
 		v := am.decodeAs(item, f.Item)
 		if at := indexOf(list, v); at < 0 {
-			am.fault("is not there: %s has no item %s", path, formatValue(v, f.Item))
+			am.Fault("is not there: %s has no item %s", path, formatValue(v, f.Item))
 		} else {
 			list.Set(removeItem(list, at))
 			am.changes = append(am.changes, Change{Op: opDrop, Path: path, Old: formatValue(v, f.Item)})
 		}
-		am.leave()
+		am.Leave()
 	}
 }
 
-func (am *amendmentApplier) add(items []any, f *Field, list reflect.Value, path string) {
+func (am *amendmentApplier) add(items []any, f *schema.Field, list reflect.Value, path string) {
 	for i, item := range items {
-		am.enterItem(i)
+		am.EnterItem(i)
 		v := am.decodeAs(item, f.Item)
 		if indexOf(list, v) >= 0 {
-			am.fault("is there already: %s has item %s", path, formatValue(v, f.Item))
+			am.Fault("is there already: %s has item %s", path, formatValue(v, f.Item))
 		} else {
 			list.Set(reflect.Append(list, v))
 			am.changes = append(am.changes, Change{Op: opAdd, Path: path, New: formatValue(v, f.Item)})
 		}
-		am.leave()
+		am.Leave()
 	}
 }
 
@@ -170,10 +179,10 @@ func removeItem(list reflect.Value, at int) reflect.Value {
 	return reflect.AppendSlice(rest, list.Slice(at+1, list.Len()))
 }
 
-func (am *amendmentApplier) set(v any, f *Field, value reflect.Value, path string) {
+func (am *amendmentApplier) set(v any, f *schema.Field, value reflect.Value, path string) {
 	next := am.decodeAs(v, f.Shape)
 	if reflect.DeepEqual(next.Interface(), value.Interface()) {
-		am.fault("changes nothing: %s is %s already", path, formatValue(value, f.Shape))
+		am.Fault("changes nothing: %s is %s already", path, formatValue(value, f.Shape))
 		return
 	}
 	am.changes = append(am.changes, Change{Op: opSet, Path: path, Old: formatValue(value, f.Shape), New: formatValue(next, f.Shape)})
@@ -182,25 +191,25 @@ func (am *amendmentApplier) set(v any, f *Field, value reflect.Value, path strin
 
 func (am *amendmentApplier) unset(paths []string, root reflect.Value) {
 	for i, path := range paths {
-		am.enterItem(i)
+		am.EnterItem(i)
 		am.unsetOne(path, root)
-		am.leave()
+		am.Leave()
 	}
 }
 
 func (am *amendmentApplier) unsetOne(path string, at reflect.Value) {
 	f, err := resolveFieldPath(path)
 	if err != nil {
-		am.fault("%v", err)
+		am.Fault("%v", err)
 		return
 	}
 	for i, step := range f {
-		value := at.Field(step.index)
+		value := step.Of(at)
 		switch {
-		case isAbsent(value, step.Shape):
-			am.fault("%s is not set", path)
+		case step.IsAbsent(value):
+			am.Fault("%s is not set", path)
 			return
-		case i < len(f)-1 && step.pointer:
+		case i < len(f)-1 && step.Pointer:
 			at = value.Elem()
 		case i < len(f)-1:
 			at = value
@@ -212,16 +221,16 @@ func (am *amendmentApplier) unsetOne(path string, at reflect.Value) {
 }
 
 // resolveFieldPath walks a dotted path to an optional field.
-func resolveFieldPath(path string) ([]*Field, error) {
-	var walked []*Field
+func resolveFieldPath(path string) ([]*schema.Field, error) {
+	var walked []*schema.Field
 	sh := designationShape
 	for name := range strings.SplitSeq(path, ".") {
-		if sh == nil || sh.Type != TypeObject {
-			return nil, fmt.Errorf("%s leads into what has no members; unset removes whole fields", Quote(path))
+		if sh == nil || sh.Type != schema.TypeObject {
+			return nil, fmt.Errorf("%s leads into what has no members; unset removes whole fields", schema.Quote(path))
 		}
-		_, f := sh.LookupField(name, 0)
+		f := sh.Field(name)
 		if f == nil {
-			return nil, fmt.Errorf("%s is no field of a designation%s", Quote(path), DidYouMean(name, sh.FieldNames()))
+			return nil, fmt.Errorf("%s is no field of a designation%s", schema.Quote(path), schema.DidYouMean(name, sh.FieldNames()))
 		}
 		walked = append(walked, f)
 		sh = f.Shape
@@ -236,7 +245,7 @@ func resolveFieldPath(path string) ([]*Field, error) {
 func (am *amendmentApplier) deadlines(current *Designation, a *Amendment) {
 	next := am.result
 	fault := func(pointer, format string, args ...any) {
-		am.faults = append(am.faults, Fault{pointer, fmt.Sprintf(format, args...)})
+		am.Faults = append(am.Faults, Fault{Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
 	}
 	switch {
 	case a.ResponseDue != nil && slices.ContainsFunc(am.changes, func(c Change) bool { return c.Path == "responseDue" }):
@@ -270,18 +279,12 @@ func (am *amendmentApplier) deadlines(current *Designation, a *Amendment) {
 
 // validateResult checks the amended designation as if it were a new one.
 func (am *amendmentApplier) validateResult() {
-	v, err := ParseJSON(appendObject(nil, reflect.ValueOf(am.result).Elem(), reflect.Value{}, designationShape))
-	if err != nil {
-		panic("record: encoding a designation: " + err.Error())
-	}
-	dec := decoder{path: []pathStep{{name: "predicate"}}}
-	scratch := reflect.New(designationShape.GoType).Elem()
-	dec.object(v.(Object), designationShape, scratch, scratch)
-	f := faultList{dec.faults}
+	_, faults := am.result.reread()
+	f := faultList{faults}
 	am.result.checkFields(&f)
 	for _, fault := range f.list {
 		path := strings.ReplaceAll(strings.TrimPrefix(fault.Pointer, "/predicate/"), "/", ".")
-		am.faults = append(am.faults, Fault{"/predicate", "leaves no valid designation: " + path + " " + fault.Detail})
+		am.Faults = append(am.Faults, Fault{Pointer: "/predicate", Detail: "leaves no valid designation: " + path + " " + fault.Detail})
 	}
 }
 
@@ -311,14 +314,14 @@ func isWithin(path, field string) bool {
 func (a *Amendment) forbiddenFaults() (out []Fault) {
 	allowed, known := amendablePaths[a.Type]
 	if !known {
-		return []Fault{{"/predicate/type", "is no type of amendment"}}
+		return []Fault{{Pointer: "/predicate/type", Detail: "is no type of amendment"}}
 	}
 	judge := func(pointer, path string) {
 		switch {
 		case isIdentityField(path):
-			out = append(out, Fault{pointer, path + " can never be amended: revoke and designate anew"})
+			out = append(out, Fault{Pointer: pointer, Detail: path + " can never be amended: revoke and designate anew"})
 		case !allowed(path):
-			out = append(out, Fault{pointer, fmt.Sprintf("an amendment of type %s cannot touch %s", a.Type, path)})
+			out = append(out, Fault{Pointer: pointer, Detail: fmt.Sprintf("an amendment of type %s cannot touch %s", a.Type, path)})
 		}
 	}
 	visitLeaves(a.Drop, designationShape, "/predicate/drop", "", judge)
@@ -331,14 +334,14 @@ func (a *Amendment) forbiddenFaults() (out []Fault) {
 }
 
 // visitLeaves visits each scalar and list that a fragment names.
-func visitLeaves(o Object, sh *Shape, pointer, path string, visit func(pointer, path string)) {
+func visitLeaves(o schema.Object, sh *schema.Shape, pointer, path string, visit func(pointer, path string)) {
 	for _, m := range o {
-		_, f := sh.LookupField(m.Name, 0)
+		f := sh.Field(m.Name)
 		if f == nil {
 			continue // a fault of its own
 		}
-		inner, ok := m.Value.(Object)
-		if f.Type == TypeObject && ok {
+		inner, ok := m.Value.(schema.Object)
+		if f.Type == schema.TypeObject && ok {
 			visitLeaves(inner, f.Shape, pointer+"/"+f.Name, joinPath(path, f.Name), visit)
 			continue
 		}
@@ -348,46 +351,44 @@ func visitLeaves(o Object, sh *Shape, pointer, path string, visit func(pointer, 
 
 // fragmentFaults types the fragments by the designation's schema, and the paths.
 func (a *Amendment) fragmentFaults() []Fault {
-	d := decoder{path: []pathStep{{name: "predicate"}}}
+	var d schema.Decoder
+	d.Enter("predicate")
 	for _, part := range []struct {
-		name  string
-		o     Object
-		lists bool
-	}{{"drop", a.Drop, true}, {"set", a.Set, false}, {"add", a.Add, true}} {
+		name string
+		o    schema.Object
+	}{{"drop", a.Drop}, {"set", a.Set}, {"add", a.Add}} {
 		if len(part.o) > 0 {
-			d.enter(part.name)
-			d.fragment(part.o, &Shape{Fragment: designationShape, listsOnly: part.lists})
-			d.leave()
+			d.Enter(part.name)
+			d.Fragment(part.o, amendmentSpec.Own.Field(part.name).Shape)
+			d.Leave()
 		}
 	}
-	d.enter("unset")
+	d.Enter("unset")
 	for i, path := range a.Unset {
-		d.enterItem(i)
+		d.EnterItem(i)
 		if _, err := resolveFieldPath(path); err != nil {
-			d.fault("%v", err)
+			d.Fault("%v", err)
 		}
-		d.leave()
+		d.Leave()
 	}
-	return d.faults
+	return d.Faults
 }
 
-// ChangeOp is a step of an amendment.
-type ChangeOp string
-
+// The steps of an amendment, in their order.
 const (
-	opDrop  ChangeOp = "drop"
-	opUnset ChangeOp = "unset"
-	opSet   ChangeOp = "set"
-	opAdd   ChangeOp = "add"
+	opDrop  = "drop"
+	opUnset = "unset"
+	opSet   = "set"
+	opAdd   = "add"
 )
 
 // Change is one effect of an amendment, for people. Old and New are "" where there
 // was, or is, nothing.
 type Change struct {
-	Op   ChangeOp `json:"op"`
-	Path string   `json:"path"` // dotted, from the designation: "target.domain"
-	Old  string   `json:"old,omitempty"`
-	New  string   `json:"new,omitempty"`
+	Op   string `json:"op"`   // drop, unset, set or add
+	Path string `json:"path"` // dotted, from the designation: "target.domain"
+	Old  string `json:"old,omitempty"`
+	New  string `json:"new,omitempty"`
 }
 
 // String is one line: "target.registrationNumber: 0048213 → 0048231",
@@ -403,40 +404,40 @@ func (c Change) String() string {
 }
 
 // formatValue writes a value in one line, as YAML would in flow style.
-func formatValue(v reflect.Value, sh *Shape) string {
-	plain := !sh.pointer && (sh.Type == TypeBoolean || sh.Type == TypeInteger) // zero says something
-	if isAbsent(v, sh) && !plain {
+func formatValue(v reflect.Value, sh *schema.Shape) string {
+	plain := !sh.Pointer && (sh.Type == schema.TypeBoolean || sh.Type == schema.TypeInteger) // zero says something
+	if sh.IsAbsent(v) && !plain {
 		return ""
 	}
-	if sh.pointer {
+	if sh.Pointer {
 		v = v.Elem()
 	}
 	switch sh.Type {
-	case TypeString:
+	case schema.TypeString:
 		if s := v.String(); !strings.ContainsAny(s, "\n\"") {
 			return s
 		}
 		return strconv.Quote(v.String())
-	case TypeList:
+	case schema.TypeList:
 		items := make([]string, v.Len())
 		for i := range items {
 			items[i] = formatValue(v.Index(i), sh.Item)
 		}
 		return "[" + strings.Join(items, ", ") + "]"
-	case TypeObject:
+	case schema.TypeObject:
 		var members []string
 		for _, f := range sh.Fields {
-			if value := v.Field(f.index); f.Required || !isAbsent(value, f.Shape) {
+			if value := f.Of(v); f.Required || !f.IsAbsent(value) {
 				members = append(members, f.Name+": "+formatValue(value, f.Shape))
 			}
 		}
 		return "{" + strings.Join(members, ", ") + "}"
-	case TypeInteger:
+	case schema.TypeInteger:
 		return strconv.FormatInt(v.Int(), 10)
-	case TypeBoolean:
+	case schema.TypeBoolean:
 		return strconv.FormatBool(v.Bool())
 	}
-	return scalarText(v.Interface())
+	return sh.Text(v)
 }
 
 // Diff is the least amendment that turns one designation into another:
@@ -460,52 +461,52 @@ func Diff(old, new *Designation) (*Amendment, error) {
 }
 
 // collectDiff gathers what differs between two objects; what is to be unset goes to a.
-func (a *Amendment) collectDiff(old, new reflect.Value, sh *Shape, path string) (drop, set, add Object) {
+func (a *Amendment) collectDiff(old, new reflect.Value, sh *schema.Shape, path string) (drop, set, add schema.Object) {
 	for _, f := range sh.Fields {
-		was, is := old.Field(f.index), new.Field(f.index)
+		was, is := f.Of(old), f.Of(new)
 		at := joinPath(path, f.Name)
 		switch {
 		case reflect.DeepEqual(was.Interface(), is.Interface()):
-		case !f.Required && isAbsent(is, f.Shape):
-			if !isAbsent(was, f.Shape) { // else nil against empty: equal
+		case !f.Required && f.IsAbsent(is):
+			if !f.IsAbsent(was) { // else nil against empty: equal
 				a.Unset = append(a.Unset, at)
 			}
-		case f.Type == TypeObject && !isAbsent(was, f.Shape):
-			if f.pointer {
+		case f.Type == schema.TypeObject && !f.IsAbsent(was):
+			if f.Pointer {
 				was, is = was.Elem(), is.Elem()
 			}
 			d, s, p := a.collectDiff(was, is, f.Shape, at)
 			drop, set, add = appendMember(drop, f.Name, d), appendMember(set, f.Name, s), appendMember(add, f.Name, p)
-		case f.Type == TypeList:
+		case f.Type == schema.TypeList:
 			gone, came, ordered := compareLists(was, is, f.Shape)
 			if !ordered {
-				set = append(set, Member{f.Name, fragmentValue(is, f.Shape)})
+				set = append(set, schema.Member{Name: f.Name, Value: fragmentValue(is, f.Shape)})
 				continue
 			}
 			if len(gone) > 0 {
-				drop = append(drop, Member{f.Name, gone})
+				drop = append(drop, schema.Member{Name: f.Name, Value: gone})
 			}
 			if len(came) > 0 {
-				add = append(add, Member{f.Name, came})
+				add = append(add, schema.Member{Name: f.Name, Value: came})
 			}
 		default:
-			set = append(set, Member{f.Name, fragmentValue(is, f.Shape)})
+			set = append(set, schema.Member{Name: f.Name, Value: fragmentValue(is, f.Shape)})
 		}
 	}
 	return drop, set, add
 }
 
-func appendMember(o Object, name string, inner Object) Object {
+func appendMember(o schema.Object, name string, inner schema.Object) schema.Object {
 	if len(inner) == 0 {
 		return o
 	}
-	return append(o, Member{name, inner})
+	return append(o, schema.Member{Name: name, Value: inner})
 }
 
 // compareLists says which items are gone and which came. ordered is false where
 // dropping and appending would not give the new order, or nothing stays: then the
 // list is replaced whole.
-func compareLists(old, new reflect.Value, sh *Shape) (gone, came []any, ordered bool) {
+func compareLists(old, new reflect.Value, sh *schema.Shape) (gone, came []any, ordered bool) {
 	kept := 0
 	for i := range old.Len() {
 		item := old.Index(i)
@@ -525,8 +526,8 @@ func compareLists(old, new reflect.Value, sh *Shape) (gone, came []any, ordered 
 }
 
 // fragmentValue is a Go value as a fragment holds it.
-func fragmentValue(v reflect.Value, sh *Shape) any {
-	t, err := ParseJSON(appendValue(nil, v, sh))
+func fragmentValue(v reflect.Value, sh *schema.Shape) any {
+	t, err := schema.ParseJSON(schema.AppendValue(nil, v, sh))
 	if err != nil {
 		panic("record: encoding a value: " + err.Error())
 	}

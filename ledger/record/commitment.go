@@ -8,22 +8,24 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
 
-// SaltSize is the length in bytes of a commitment's salt.
-const SaltSize = 32
+// saltSize is the length in bytes of a commitment's salt.
+const saltSize = 32
 
 // Opening is the value and the salt of one commitment. The party that committed keeps
 // it, and discloses openings one at a time.
 type Opening struct {
 	Pointer string `json:"pointer"` // from the predicate's root; "/subject" for the subject
 	Value   string `json:"value"`
-	Salt    []byte `json:"salt"` // SaltSize bytes
+	Salt    []byte `json:"salt"` // 32 bytes
 }
 
 // NewOpening draws a salt for a value.
 func NewOpening(pointer, value string) Opening {
-	s := Opening{Pointer: pointer, Value: value, Salt: make([]byte, SaltSize)}
+	s := Opening{Pointer: pointer, Value: value, Salt: make([]byte, saltSize)}
 	rand.Read(s.Salt) // never fails
 	return s
 }
@@ -39,18 +41,17 @@ func (s Opening) Commit(ledger ID, thread string) Commitment {
 	return Commitment{Commit: hex.EncodeToString(h.Sum(nil))}
 }
 
-// ErrWrongOpening: the value and the salt do not hash to the commitment.
-var ErrWrongOpening = errors.New("the salt and the value do not give this commitment")
+// errWrongOpening: the value and the salt do not hash to the commitment.
+var errWrongOpening = errors.New("the salt and the value do not give this commitment")
 
-// Verify checks that s opens c in a record on a thread of a ledger; any other error
-// than nil wraps [ErrWrongOpening].
+// Verify checks that s opens c in a record on a thread of a ledger.
 func (c Commitment) Verify(ledger ID, thread string, s Opening) error {
-	if len(s.Salt) != SaltSize {
-		return fmt.Errorf("opening %s: a salt of %d bytes, want %d: %w", s.Pointer, len(s.Salt), SaltSize, ErrWrongOpening)
+	if len(s.Salt) != saltSize {
+		return fmt.Errorf("opening %s: a salt of %d bytes, want %d: %w", s.Pointer, len(s.Salt), saltSize, errWrongOpening)
 	}
 	got, want := s.Commit(ledger, thread), c
 	if !bytes.Equal([]byte(got.Commit), []byte(want.Commit)) {
-		return fmt.Errorf("opening %s on %s: %w", s.Pointer, thread, ErrWrongOpening)
+		return fmt.Errorf("opening %s on %s: %w", s.Pointer, thread, errWrongOpening)
 	}
 	return nil
 }
@@ -68,13 +69,13 @@ func (s *Statement) Commitment(pointer string) (c Commitment, ok bool) {
 	}
 	var at any = s.Object()
 	for segment := range strings.SplitSeq(segments, "/") {
-		o, ok := at.(Object)
+		o, ok := at.(schema.Object)
 		if !ok {
 			return Commitment{}, false
 		}
 		at = o.Lookup(strings.NewReplacer("~1", "/", "~0", "~").Replace(segment))
 	}
-	o, _ := at.(Object)
+	o, _ := at.(schema.Object)
 	for _, name := range []string{"commit", "sha256"} {
 		if hash, ok := o.Lookup(name).(string); ok && len(o) == 1 {
 			return Commitment{Commit: hash}, true

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
 
 // entryOf is an entry of n made-up signatures; nothing of it verifies.
@@ -168,7 +169,7 @@ func FuzzEntry(f *testing.F) {
 		if got := e.Marshal(); !bytes.Equal(got, line) {
 			t.Fatalf("%q formats as %q", line, got)
 		}
-		if _, err := record.ParseJSON(line); err != nil {
+		if _, err := schema.ParseJSON(line); err != nil {
 			t.Fatalf("%q is not strict JSON: %v", line, err)
 		}
 	})

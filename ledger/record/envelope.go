@@ -3,17 +3,15 @@ package record
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 	bundlepb "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
 
 // Limits of what is read from outside. An entry keeps less: [MaxEntryBytes],
@@ -45,8 +43,8 @@ func ParseEnvelope(raw []byte) (Envelope, error) {
 	if len(raw) > MaxSubmissionBytes {
 		return Envelope{}, tooLarge(MaxSubmissionBytes, len(raw), "the envelope is %d bytes; at most %d are read", len(raw), MaxSubmissionBytes)
 	}
-	value, err := ParseJSON(raw)
-	switch object, _ := value.(Object); {
+	value, err := schema.ParseJSON(raw)
+	switch object, _ := value.(schema.Object); {
 	case err != nil && looksLikeJSON(raw):
 		return Envelope{}, Refuse(Malformed, "envelope: %v", err)
 	case detectFormat(object) == inputEnvelope:
@@ -59,7 +57,7 @@ func ParseEnvelope(raw []byte) (Envelope, error) {
 	return Envelope{}, Refuse(Malformed, "this is %s; wanted an envelope", DescribeInput(raw))
 }
 
-func decodeEnvelope(object Object) (Envelope, error) {
+func decodeEnvelope(object schema.Object) (Envelope, error) {
 	var (
 		e    Envelope
 		list []any
@@ -104,7 +102,7 @@ func decodeEnvelope(object Object) (Envelope, error) {
 }
 
 func decodeSignature(v any) (Signature, error) {
-	object, ok := v.(Object)
+	object, ok := v.(schema.Object)
 	if !ok {
 		return Signature{}, errors.New("not an object")
 	}
@@ -132,7 +130,7 @@ func decodeSignature(v any) (Signature, error) {
 	return s, nil
 }
 
-func decodeBase64Member(m Member) ([]byte, error) {
+func decodeBase64Member(m schema.Member) ([]byte, error) {
 	text, ok := m.Value.(string)
 	if !ok {
 		return nil, fmt.Errorf("%s is not a string", m.Name)
@@ -165,7 +163,7 @@ func decodeBase64(text []byte) ([]byte, error) {
 // [ParseEnvelope] reads it; a signature without a key ID has no keyid member.
 func (e Envelope) Marshal() []byte {
 	b := append([]byte(nil), `{"payloadType":`...)
-	b = appendString(b, e.PayloadType)
+	b = schema.AppendString(b, e.PayloadType)
 	b = append(b, `,"payload":"`...)
 	b = base64.StdEncoding.AppendEncode(b, e.Payload)
 	b = append(b, `","signatures":[`...)
@@ -176,7 +174,7 @@ func (e Envelope) Marshal() []byte {
 		b = append(b, '{')
 		if s.KeyID != "" {
 			b = append(b, `"keyid":`...)
-			b = appendString(b, s.KeyID)
+			b = schema.AppendString(b, s.KeyID)
 			b = append(b, ',')
 		}
 		b = append(b, `"sig":"`...)
@@ -267,17 +265,17 @@ const (
 // types read the whole of it, so that nothing else passes for a bundle; what
 // they read is dropped, and the envelope is read again strictly, because
 // protojson takes URL-safe and unpadded base64.
-func sigstoreBundleEnvelope(raw []byte, object Object) (Envelope, error) {
+func sigstoreBundleEnvelope(raw []byte, object schema.Object) (Envelope, error) {
 	var (
 		mediaType string
-		envelope  Object
+		envelope  schema.Object
 	)
 	for _, m := range object {
 		switch m.Name {
 		case "mediaType":
 			mediaType, _ = m.Value.(string)
 		case "dsseEnvelope":
-			envelope, _ = m.Value.(Object)
+			envelope, _ = m.Value.(schema.Object)
 		case "messageSignature":
 			return Envelope{}, Refuse(Malformed, "this Sigstore bundle signs a file, not a statement; make one with cosign attest-blob --statement")
 		}
@@ -292,127 +290,4 @@ func sigstoreBundleEnvelope(raw []byte, object Object) (Envelope, error) {
 		return Envelope{}, Refuse(Malformed, "Sigstore bundle: no dsseEnvelope")
 	}
 	return decodeEnvelope(envelope)
-}
-
-// inputFormat is the format that the member names of a JSON object suggest.
-type inputFormat int
-
-const (
-	inputOther inputFormat = iota
-	inputEnvelope
-	inputBundle
-	inputEntry
-	inputStatement
-	inputShortForm
-)
-
-func detectFormat(object Object) inputFormat {
-	has := func(name string) bool { return object.Lookup(name) != nil }
-	switch {
-	case has("admitted") && has("envelope"):
-		return inputEntry
-	case has("mediaType") && (has("verificationMaterial") || has("dsseEnvelope") || has("messageSignature")):
-		return inputBundle
-	case has("payload") || has("payloadType") || has("signatures"):
-		return inputEnvelope
-	case has("_type") || has("predicateType"):
-		return inputStatement
-	case has("kind"):
-		return inputShortForm
-	}
-	return inputOther
-}
-
-var (
-	shortFormStart = regexp.MustCompile(`(?m)^kind:[ \t]`)
-	policyLog      = regexp.MustCompile(`(?m)^log[ \t]+[^ \t]+\+[0-9a-f]{8}\+`)
-)
-
-// DescribeInput says in a few words what a file is, for a refusal that got another than
-// it wanted: "a PEM public key", "a receipt (tlog-proof)". It is a guess for an error
-// message and never a check.
-func DescribeInput(raw []byte) string {
-	if rest, ok := bytes.CutPrefix(raw, []byte("\ufeff")); ok {
-		what := DescribeInput(rest)
-		if !looksLikeJSON(rest) && shortFormStart.Match(rest) {
-			return what // YAML may begin so (YAML 1.2.2 section 5.2)
-		}
-		return what + " behind a byte order mark"
-	}
-	text := bytes.TrimSpace(raw)
-	if block, _ := pem.Decode(raw); block != nil {
-		switch {
-		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
-			return "a PEM private key"
-		case strings.HasSuffix(block.Type, "PUBLIC KEY"):
-			return "a PEM public key"
-		case block.Type == "CERTIFICATE":
-			return "a PEM certificate"
-		}
-		return fmt.Sprintf("a PEM block of type %q", block.Type)
-	}
-	switch {
-	case len(text) == 0:
-		return "an empty file"
-	case bytes.HasPrefix(text, []byte("-----BEGIN ")):
-		return "a damaged or incomplete PEM block"
-	case looksLikeJSON(text):
-		return describeObject(text)
-	case bytes.HasPrefix(text, []byte("c2sp.org/tlog-proof@")):
-		return "a receipt (tlog-proof)"
-	case bytes.HasPrefix(text, []byte("docket/split-view@")):
-		return "evidence (split-view)"
-	case policyLog.Match(text):
-		return "a tlog-policy"
-	case bytes.HasPrefix(text, []byte("ssh-")), bytes.HasPrefix(text, []byte("ecdsa-sha2-")):
-		return "an SSH public key"
-	case bytes.HasPrefix(raw, []byte("\xff\xfe")), bytes.HasPrefix(raw, []byte("\xfe\xff")):
-		return "UTF-16 text"
-	case !utf8.Valid(text):
-		return "binary data"
-	case bytes.Contains(text, []byte("\n\u2014 ")):
-		return "a checkpoint or another signed note"
-	case shortFormStart.Match(text):
-		return "an unsigned record in its short form"
-	case text[0] == '<':
-		return "HTML or XML"
-	}
-	return "text of a kind that docket does not know"
-}
-
-func describeObject(text []byte) string {
-	value, err := ParseJSON(text)
-	switch {
-	case err != nil && (bytes.Contains(text, []byte(`"payloadType"`)) || bytes.Contains(text, []byte(`"dsseEnvelope"`))):
-		return "a damaged or incomplete envelope"
-	case err != nil:
-		return "JSON that breaks the rules"
-	}
-	object, ok := value.(Object)
-	if !ok {
-		if list, _ := value.([]any); len(list) > 0 {
-			if first, _ := list[0].(Object); first.Lookup("pointer") != nil && first.Lookup("salt") != nil {
-				return "the salts of a record"
-			}
-		}
-		return "JSON, but no object"
-	}
-	switch detectFormat(object) {
-	case inputEnvelope:
-		return "a DSSE envelope"
-	case inputBundle:
-		return "a Sigstore bundle"
-	case inputEntry:
-		return "an entry of a ledger"
-	case inputStatement:
-		return "an unsigned statement"
-	case inputShortForm:
-		return "an unsigned record in its short form"
-	}
-	return "JSON of a kind that docket does not know"
-}
-
-func looksLikeJSON(raw []byte) bool {
-	text := bytes.TrimLeft(raw, " \t\r\n")
-	return len(text) > 0 && (text[0] == '{' || text[0] == '[')
 }

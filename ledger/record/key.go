@@ -18,6 +18,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature"
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
 
 // Algorithm names a key's algorithm. These five are all that a record may be
@@ -88,6 +89,22 @@ func NewKey(public crypto.PublicKey) (*Key, error) {
 		k.verifiers = append(k.verifiers, v)
 	}
 	return k, nil
+}
+
+// PEM is a public key as PKIX PEM, LF, one final newline, equal to its own
+// re-marshalled form.
+type PEM string
+
+// pemText is a PEM's form.
+var pemText = &schema.Shape{Type: schema.TypeString, Format: schema.FormatPEM, MaxChars: 2_000}
+
+// parsePEM reads the PEM of a key that may sign records.
+func parsePEM(s string) (PEM, error) {
+	if fault := pemText.TextFault(s); fault != "" {
+		return "", errors.New(fault)
+	}
+	_, err := PEM(s).Key()
+	return PEM(s), err
 }
 
 // Key parses a PEM as it stands in a record: it must be exactly what

@@ -1,5 +1,7 @@
 package record
 
+import "github.com/seed-53cf897a/docket/ledger/record/schema"
+
 // KindDesignation restricts a foreign person or jurisdiction.
 const KindDesignation Kind = "designation"
 
@@ -144,15 +146,15 @@ var amendmentSpec = newKindSpec[Amendment](Spec{
 
 // Amendment changes the designation of its thread; [Amend] applies it.
 type Amendment struct {
-	Type        string   `json:"type" rule:"required enum=correction|alias|target-detail|scope|extension|deadline" doc:"what may change: anything, aliases, other target fields, scope and conditions, effectiveUntil, responseDue" eg:"correction"`
-	Reason      string   `json:"reason" rule:"required fmt=lines max=4000" doc:"why, for people" eg:"Registration number misprinted in the order."`
-	Drop        Object   `json:"drop,omitempty" rule:"lists" doc:"list items to remove; each must be there, exactly" eg:"{target: {domain: [old.example]}}"`
-	Unset       []string `json:"unset,omitempty" rule:"fmt=path" doc:"optional fields to remove" eg:"[federalRegisterNotice]"`
-	Set         Object   `json:"set,omitempty" rule:"usual" doc:"fields to replace; objects are merged member by member, lists replaced whole" eg:"{target: {registrationNumber: \"0048231\"}}"`
-	Add         Object   `json:"add,omitempty" rule:"lists" doc:"list items to append; none may be there yet" eg:"{target: {domain: [new.example]}}"`
-	ResponseDue *Date    `json:"responseDue,omitempty" doc:"the new last day to respond, when this re-opens the duty" eg:"2027-03-31"`
-	Reopens     bool     `json:"reopens,omitempty" doc:"everybody must respond again; type scope always re-opens" eg:"true"`
-	Source      *Source  `json:"source,omitempty" doc:"of an imported amendment: the published list"`
+	Type        string        `json:"type" rule:"required enum=correction|alias|target-detail|scope|extension|deadline" doc:"what may change: anything, aliases, other target fields, scope and conditions, effectiveUntil, responseDue" eg:"correction"`
+	Reason      string        `json:"reason" rule:"required fmt=lines max=4000" doc:"why, for people" eg:"Registration number misprinted in the order."`
+	Drop        schema.Object `json:"drop,omitempty" rule:"lists" doc:"list items to remove; each must be there, exactly" eg:"{target: {domain: [old.example]}}"`
+	Unset       []string      `json:"unset,omitempty" rule:"fmt=path" doc:"optional fields to remove" eg:"[federalRegisterNotice]"`
+	Set         schema.Object `json:"set,omitempty" rule:"usual" doc:"fields to replace; objects are merged member by member, lists replaced whole" eg:"{target: {registrationNumber: \"0048231\"}}"`
+	Add         schema.Object `json:"add,omitempty" rule:"lists" doc:"list items to append; none may be there yet" eg:"{target: {domain: [new.example]}}"`
+	ResponseDue *Date         `json:"responseDue,omitempty" doc:"the new last day to respond, when this re-opens the duty" eg:"2027-03-31"`
+	Reopens     bool          `json:"reopens,omitempty" doc:"everybody must respond again; type scope always re-opens" eg:"true"`
+	Source      *Source       `json:"source,omitempty" doc:"of an imported amendment: the published list"`
 }
 
 // Kind is KindAmendment.

@@ -12,6 +12,8 @@ var charterSpec = newKindSpec[Charter](Spec{
 	Summary: "The ledger's constitution: root keys, thresholds, periods, and whom verifiers accept. Its first record names the ledger.",
 	Thread:  "charter",
 	Subject: SubjectDocument,
+
+	noLedger: true,
 })
 
 // Charter is the record at index 0; later ones on its thread amend it.
@@ -191,7 +193,7 @@ const KindStanding Kind = "standing"
 var standingSpec = newKindSpec[Standing](Spec{
 	Summary: "The authority suspends a party, restores it, or ends its membership for good.",
 	Thread:  "party/P",
-	Issuer:  IssuedByAuthority,
+	issuer:  issuedByAuthority,
 	Subject: SubjectEnrolment,
 })
 
@@ -211,7 +213,7 @@ const KindKeys Kind = "keys"
 var keysSpec = newKindSpec[Keys](Spec{
 	Summary: "A party adds and revokes keys. An officer key signs, and every key added; a registrar only when all are lost.",
 	Thread:  "party/P",
-	Issuer:  IssuedByOwnerOrAuthority,
+	issuer:  issuedByOwnerOrAuthority,
 	Subject: SubjectFirstKey,
 })
 

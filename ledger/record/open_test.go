@@ -152,26 +152,24 @@ func TestOpenRefuses(t *testing.T) {
 	otherType.PayloadType = "application/json"
 	noStatement := envelopeBy(t, []byte(`{"a":1}`), own)
 	for name, c := range map[string]struct {
-		env   record.Envelope
-		keys  []*record.Key
-		class record.RefusalClass
-		words string
+		env  record.Envelope
+		keys []*record.Key
+		want string
 	}{
-		"unknown key":      {envelopeBy(t, responseOf(400), stranger), []*record.Key{own.Key()}, record.Forbidden, "known for acme-cloud or listed in the record"},
-		"names the keys":   {envelopeBy(t, responseOf(400), stranger), []*record.Key{own.Key()}, record.Forbidden, own.Key().ID()},
-		"no key known":     {good, nil, record.Forbidden, "no key is known for acme-cloud"},
-		"changed payload":  {changed, []*record.Key{own.Key()}, record.Forbidden, "the signature by " + own.Key().ID() + " does not verify"},
-		"changed, no hint": {withoutKeyIDs(changed), []*record.Key{own.Key()}, record.Forbidden, "sign with one of these: " + own.Key().ID()},
-		"other type":       {otherType, []*record.Key{own.Key()}, record.Malformed, "payloadType"},
-		"no statement":     {noStatement, []*record.Key{own.Key()}, record.Invalid, ""},
-		"no signatures":    {record.Envelope{PayloadType: record.PayloadType, Payload: good.Payload}, []*record.Key{own.Key()}, record.Forbidden, ""},
+		"unknown key":      {envelopeBy(t, responseOf(400), stranger), []*record.Key{own.Key()}, "forbidden"},
+		"no key known":     {good, nil, "forbidden"},
+		"changed payload":  {changed, []*record.Key{own.Key()}, "forbidden"},
+		"changed, no hint": {withoutKeyIDs(changed), []*record.Key{own.Key()}, "forbidden"},
+		"other type":       {otherType, []*record.Key{own.Key()}, "malformed"},
+		"no statement":     {noStatement, []*record.Key{own.Key()}, "invalid /predicateType"},
+		"no signatures":    {record.Envelope{PayloadType: record.PayloadType, Payload: good.Payload}, []*record.Key{own.Key()}, "forbidden"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v, err := record.Open(c.env, knownKeys(c.keys...))
-			var r *record.Refusal
-			if !errors.As(err, &r) || r.Class != c.class || !strings.Contains(r.Error(), c.words) || v.Statement() != nil {
-				t.Errorf("got %v, want class %d with %q", err, c.class, c.words)
+			if v.Statement() != nil {
+				t.Error("opened")
 			}
+			record.CheckRefusal(t, err, c.want, own.Key().ID(), "SHA256:own", stranger.Key().ID(), "SHA256:stranger")
 		})
 	}
 }
@@ -233,8 +231,10 @@ func TestVerifiedEntryBounds(t *testing.T) {
 		switch {
 		case ok && (err != nil || len(e.Marshal()) > record.MaxEntryBytes):
 			t.Errorf("payload of %d: %v", size, err)
-		case !ok && (!errors.As(err, &r) || r.Class != record.TooLarge || r.Limit != record.MaxEntryBytes || r.Size <= record.MaxEntryBytes || !strings.Contains(r.Detail, fmt.Sprint(limit))):
+		case !ok && (!errors.As(err, &r) || r.Class != record.TooLarge || r.Limit != record.MaxEntryBytes || r.Size <= record.MaxEntryBytes):
 			t.Errorf("payload of %d: %v", size, err)
+		case !ok:
+			record.CheckRefusal(t, err, "too large")
 		}
 	}
 }
@@ -377,12 +377,11 @@ func TestOpenLimitsVerifications(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := record.Open(c.env, knownKeys(c.keys...))
-			var r *record.Refusal
 			switch {
 			case c.ok && err != nil:
 				t.Error(err)
-			case !c.ok && (!errors.As(err, &r) || r.Class != record.Forbidden || !strings.Contains(r.Detail, "set keyid")):
-				t.Errorf("got %v, want the words too many keys", err)
+			case !c.ok:
+				record.CheckRefusal(t, err, "forbidden")
 			}
 		})
 	}
@@ -464,9 +463,7 @@ func TestOpenEntry(t *testing.T) {
 		}
 		e.Envelope.Signatures[0].KeyID = named.ID()
 		_, err = record.OpenEntry(e, func(string) *record.Key { return signed.Key() })
-		if err == nil || !strings.Contains(err.Error(), "signature 1: no key "+named.ID()+" is known") {
-			t.Errorf("got %v, want the words no key", err)
-		}
+		record.CheckRefusal(t, err, "error", named.ID(), "SHA256:named")
 	})
 
 	change := func(f func(e *record.Entry)) record.Entry {

@@ -48,8 +48,11 @@ package record
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
 
 // Limits of DESIGN.md section 4 and RECORDS.md.
@@ -57,8 +60,6 @@ const (
 	MaxEntryBytes    = 48_000 // bytes of one entry, the admission time included
 	MaxSignatures    = 8      // signatures kept in one entry
 	MaxVerifications = 32     // signature verifications that one submission may cost
-	MaxNoteChars     = 2_000  // characters of a note
-	MaxThreadBytes   = 200    // bytes of a thread
 )
 
 // PayloadType is the DSSE payload type of every record (in-toto attestation spec v1).
@@ -102,6 +103,19 @@ func (id *ID) UnmarshalBinary(b []byte) error {
 	return nil
 }
 
+// idSchema is the text of an ID, as a JSON Schema says it.
+var idSchema = schema.ObjectOf("type", "string", "pattern", schema.FormatSHA256.Pattern(), "not", schema.ObjectOf("const", ID{}.String()))
+
+// parseMemberID is [ParseID] of a member. An ID of zeros would look absent once
+// decoded, so it is no ID.
+func parseMemberID(s string) (ID, error) {
+	id, err := ParseID(s)
+	if err == nil && id.IsZero() {
+		err = errors.New("is all zeros, which names no record: leave the member out")
+	}
+	return id, err
+}
+
 // UnmarshalText is [ParseID].
 func (id *ID) UnmarshalText(text []byte) error {
 	v, err := ParseID(string(text))
@@ -117,7 +131,7 @@ type Statement struct {
 	// Predicate is the kind's own struct: *Charter, *Enrolment, *Designation, …
 	Predicate Predicate
 
-	object Object // the predicate as it was scanned; see Object
+	object schema.Object // the predicate as it was scanned; see Object
 }
 
 // Subject says what the statement is about. Name is free text and never judged.
@@ -128,10 +142,10 @@ type Subject struct {
 
 // Common are the predicate's members that every kind has (RECORDS.md "Every record").
 type Common struct {
-	Ledger   ID        `json:"ledger,omitzero" rule:"required" doc:"record ID of the charter at index 0; filled in when it is signed"`
+	Ledger   ID        `json:"ledger,omitzero" rule:"required late" doc:"record ID of the charter at index 0; filled in when it is signed"`
 	Thread   string    `json:"thread" rule:"required fmt=thread max=200" doc:"the life of one thing"`
 	Issuer   string    `json:"issuer" rule:"required fmt=segment max=64" doc:"party ID of whose word this is" eg:"authority"`
-	IssuedAt time.Time `json:"issuedAt" rule:"required" doc:"RFC 3339 in UTC, 0 to 3 fraction digits; filled in when it is signed"`
+	IssuedAt time.Time `json:"issuedAt" rule:"required late" doc:"RFC 3339 in UTC, 0 to 3 fraction digits; filled in when it is signed"`
 	Follows  ID        `json:"follows,omitzero" doc:"record ID of the newest record on the thread, where it exists; filled in when it is signed"`
 	Note     string    `json:"note,omitempty" rule:"fmt=lines max=2000" doc:"text for people"`
 	Document *Document `json:"document,omitempty" doc:"the document whose digest the subject is"`
@@ -177,19 +191,9 @@ type Refusal struct {
 	Size      int       // TooLarge: bytes seen (likewise)
 }
 
-// Fault is one field at fault. Pointer is a JSON Pointer (RFC 6901) from the
-// statement's root ("/predicate/target/country"); "" is the statement itself.
-type Fault struct {
-	Pointer string `json:"pointer"`
-	Detail  string `json:"detail"`
-}
-
-func (f Fault) String() string {
-	if f.Pointer == "" {
-		return f.Detail
-	}
-	return f.Pointer + ": " + f.Detail
-}
+// Fault is one field at fault, found by its schema or by a rule. Its pointer leads from
+// the statement's root.
+type Fault = schema.Fault
 
 // RefusesItem says that the error concerns one record alone (ledger.Refusal).
 func (r *Refusal) RefusesItem() {}
@@ -207,6 +211,11 @@ func (r *Refusal) Error() string {
 // Refuse makes a refusal of one sentence.
 func Refuse(c RefusalClass, format string, args ...any) *Refusal {
 	return &Refusal{Class: c, Detail: fmt.Sprintf(format, args...)}
+}
+
+// InvalidStatement is the refusal of a statement with these faults.
+func InvalidStatement(faults []Fault) *Refusal {
+	return &Refusal{Class: Invalid, Detail: "statement breaks its schema", Faults: faults}
 }
 
 // faultList gathers what the rules across fields find.

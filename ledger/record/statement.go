@@ -2,9 +2,9 @@ package record
 
 import (
 	"encoding/hex"
-	"reflect"
-	"slices"
 	"strconv"
+
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
 
 // The statement types that are read; what is made here is v1 (in-toto attestation
@@ -20,21 +20,23 @@ const (
 // register's). Every error is a *[Refusal]: Unsupported, or Invalid with each
 // fault's JSON pointer.
 func ParseStatement(payload []byte) (*Statement, error) {
-	v, err := ParseJSON(payload)
+	v, err := schema.ParseJSON(payload)
 	if err != nil {
-		return nil, InvalidStatement([]Fault{{err.(*SyntaxError).Pointer, err.Error()}})
+		return nil, InvalidStatement([]Fault{{Pointer: err.(*schema.SyntaxError).Pointer, Detail: err.Error()}})
 	}
-	o, ok := v.(Object)
+	o, ok := v.(schema.Object)
 	if !ok {
-		return nil, InvalidStatement([]Fault{{"", "is " + describeJSON(v) + "; want an object"}})
+		var d schema.Decoder
+		d.WrongType(v, "an object")
+		return nil, InvalidStatement(d.Faults)
 	}
 	return decodeStatement(o)
 }
 
-func decodeStatement(o Object) (*Statement, error) {
+func decodeStatement(o schema.Object) (*Statement, error) {
 	name, ok := o.Lookup("predicateType").(string)
 	if !ok {
-		return nil, InvalidStatement([]Fault{{"/predicateType", "is missing: want urn:docket:KIND:v1"}})
+		return nil, InvalidStatement([]Fault{{Pointer: "/predicateType", Detail: "is missing: want urn:docket:KIND:v1"}})
 	}
 	sp, err := findSpecByType(name)
 	if err != nil {
@@ -50,133 +52,117 @@ func decodeStatement(o Object) (*Statement, error) {
 	return s, nil
 }
 
-// InvalidStatement is the refusal of a statement with these faults.
-func InvalidStatement(faults []Fault) *Refusal {
-	return &Refusal{Class: Invalid, Detail: "statement breaks its schema", Faults: faults}
-}
-
 // DecodeDraft fills a statement of a kind with what was written of its predicate, and finds
 // the faults that nothing added later could heal: ledger, follows and issuedAt may be
 // missing. The subject is left open, and so are the rules across fields
 // ([Statement.CrossFieldFaults]).
-func DecodeDraft(sp *Spec, predicate Object) (*Statement, []Fault) {
+func DecodeDraft(sp *Spec, predicate schema.Object) (*Statement, []Fault) {
 	s := &Statement{Kind: sp.Kind, Predicate: sp.newPredicate(), object: predicate}
-	d := &decoder{path: []pathStep{{name: "predicate"}}, draft: true}
-	d.predicate(predicate, sp, s)
-	return s, d.faults
+	d := &schema.Decoder{Draft: true}
+	d.Enter("predicate")
+	s.decodePredicate(d, predicate, sp)
+	return s, d.Faults
 }
 
 // decode fills s and finds what the JSON Schema of the kind finds.
-func (s *Statement) decode(o Object, sp *Spec) []Fault {
-	d := &decoder{path: make([]pathStep, 0, 8)}
+func (s *Statement) decode(o schema.Object, sp *Spec) []Fault {
+	d := &schema.Decoder{}
 	for _, m := range o {
-		if d.tooManyFaults() {
+		if d.Full() {
 			break
 		}
-		d.enter(m.Name)
+		d.Enter(m.Name)
 		switch m.Name {
 		case "_type":
 			if t, ok := m.Value.(string); !ok || t != statementV1 && t != statementV01 {
-				d.fault("want %s", statementV1)
+				d.Fault("want %s", statementV1)
 			}
 		case "predicateType":
 		case "subject":
-			s.Subject = d.subject(m.Value)
+			s.Subject = decodeSubject(d, m.Value)
 		case "predicate":
-			if p, ok := m.Value.(Object); ok {
+			if p, ok := m.Value.(schema.Object); ok {
 				s.object = p
-				d.predicate(p, sp, s)
+				s.decodePredicate(d, p, sp)
 			} else {
-				d.faultWrongType(m.Value, "an object")
+				d.WrongType(m.Value, "an object")
 			}
 		default:
-			d.fault("is no member of a statement%s", DidYouMean(m.Name, statementMembers))
+			d.Fault("is no member of a statement%s", schema.DidYouMean(m.Name, statementMembers))
 		}
-		d.leave()
+		d.Leave()
 	}
-	d.missing(o, statementMembers)
-	return d.faults
+	d.Missing(o, statementMembers...)
+	return d.Faults
 }
 
 var statementMembers = []string{"_type", "subject", "predicateType", "predicate"}
 
-func (d *decoder) missing(o Object, names []string) {
-	for _, name := range names {
-		if !slices.ContainsFunc(o, func(m Member) bool { return m.Name == name }) {
-			d.enter(name)
-			d.fault("is missing")
-			d.leave()
-		}
-	}
-}
-
-// predicate fills the members of every record and those of the kind.
-func (d *decoder) predicate(o Object, sp *Spec, s *Statement) {
-	d.object(o, sp.Shape, reflect.ValueOf(s.Predicate).Elem(), reflect.ValueOf(&s.Common).Elem())
+// decodePredicate fills the members of every record and those of the kind.
+func (s *Statement) decodePredicate(d *schema.Decoder, o schema.Object, sp *Spec) {
+	d.Object(o, sp.Shape, &s.Common, s.Predicate)
 	if s.Thread == "" {
 		return // a fault already
 	}
 	if fault := sp.threadFault(s.Thread); fault != "" {
-		d.enter("thread")
-		d.fault("%s", fault)
-		d.leave()
+		d.Enter("thread")
+		d.Fault("%s", fault)
+		d.Leave()
 	}
 }
 
-// subjectName is text as everywhere else, at most as long as a document's name.
-var subjectName = &Shape{Type: TypeString, Format: FormatText, MaxChars: 255}
+// subjectName is text as everywhere else, at most as long as a document's name. The
+// length of a digest is its format's.
+var (
+	subjectName   = &schema.Shape{Type: schema.TypeString, Format: schema.FormatText, MaxChars: 255}
+	subjectDigest = &schema.Shape{Type: schema.TypeString, Format: schema.FormatSHA256, MaxChars: MaxEntryBytes}
+)
 
-// subject reads [{"name": …, "digest": {"sha256": …}}].
-func (d *decoder) subject(v any) (sub Subject) {
+// decodeSubject reads [{"name": …, "digest": {"sha256": …}}].
+func decodeSubject(d *schema.Decoder, v any) (sub Subject) {
 	list, ok := v.([]any)
 	if !ok || len(list) != 1 {
-		d.fault("want exactly one subject")
+		d.Fault("want exactly one subject")
 		return sub
 	}
-	d.enterItem(0)
-	defer d.leave()
-	o, ok := list[0].(Object)
+	d.EnterItem(0)
+	defer d.Leave()
+	o, ok := list[0].(schema.Object)
 	if !ok {
-		d.faultWrongType(list[0], "an object")
+		d.WrongType(list[0], "an object")
 		return sub
 	}
 	for _, m := range o {
-		d.enter(m.Name)
+		d.Enter(m.Name)
 		switch m.Name {
 		case "name":
-			if name, ok := d.stringOf(m.Value); ok && d.checkString(name, subjectName) {
-				sub.Name = name
-			}
+			sub.Name, _ = d.Text(m.Value, subjectName)
 		case "digest":
-			if digest, ok := m.Value.(Object); ok {
-				sub.SHA256 = d.digest(digest)
+			if digest, ok := m.Value.(schema.Object); ok {
+				sub.SHA256 = decodeDigest(d, digest)
 			} else {
-				d.faultWrongType(m.Value, "an object")
+				d.WrongType(m.Value, "an object")
 			}
 		default:
-			d.fault("is no member of a subject: it has name and digest")
+			d.Fault("is no member of a subject: it has name and digest")
 		}
-		d.leave()
+		d.Leave()
 	}
-	d.missing(o, []string{"digest"})
+	d.Missing(o, "digest")
 	return sub
 }
 
-func (d *decoder) digest(o Object) (sum [32]byte) {
+func decodeDigest(d *schema.Decoder, o schema.Object) (sum [32]byte) {
 	for _, m := range o {
-		d.enter(m.Name)
+		d.Enter(m.Name)
 		if m.Name != "sha256" {
-			d.fault("is no digest that Docket reads: it has sha256 alone")
-		} else if s, ok := d.stringOf(m.Value); ok {
-			if fault := FormatSHA256.Fault(s); fault != "" {
-				d.fault("%s", fault)
-			} else {
-				hex.Decode(sum[:], []byte(s))
-			}
+			d.Fault("is no digest that Docket reads: it has sha256 alone")
+		} else if s, ok := d.Text(m.Value, subjectDigest); ok {
+			hex.Decode(sum[:], []byte(s))
 		}
-		d.leave()
+		d.Leave()
 	}
-	d.missing(o, []string{"sha256"})
+	d.Missing(o, "sha256")
 	return sum
 }
 
@@ -203,13 +189,13 @@ func (s *Statement) Party() string {
 
 // Object is the predicate as a tree, unknown to any Go type: as it was scanned,
 // or of a statement made in Go as it will be encoded.
-func (s *Statement) Object() Object {
+func (s *Statement) Object() schema.Object {
 	if s.object == nil {
-		v, err := ParseJSON(s.appendPredicate(nil, specByKind(s.Kind)))
+		v, err := schema.ParseJSON(s.appendPredicate(nil, specByKind(s.Kind)))
 		if err != nil {
 			panic("record: encoding " + string(s.Kind) + ": " + err.Error())
 		}
-		return v.(Object)
+		return v.(schema.Object)
 	}
 	return s.object
 }
@@ -244,7 +230,7 @@ func encodeStatement(s *Statement) ([]byte, error) {
 	}
 	b := append(make([]byte, 0, 1024), `{"_type":"`+statementV1+`","subject":[{`...)
 	if s.Subject.Name != "" {
-		b = append(appendString(append(b, `"name":`...), s.Subject.Name), ',')
+		b = append(schema.AppendString(append(b, `"name":`...), s.Subject.Name), ',')
 	}
 	b = append(b, `"digest":{"sha256":"`...)
 	b = hex.AppendEncode(b, s.Subject.SHA256[:])
@@ -256,7 +242,7 @@ func encodeStatement(s *Statement) ([]byte, error) {
 }
 
 func (s *Statement) appendPredicate(b []byte, sp *Spec) []byte {
-	return appendObject(b, reflect.ValueOf(s.Predicate).Elem(), reflect.ValueOf(&s.Common).Elem(), sp.Shape)
+	return schema.AppendObject(b, sp.Shape, &s.Common, s.Predicate)
 }
 
 // VisitStrings shows visit the subject's name and every string of the predicate with its
@@ -267,7 +253,7 @@ func (s *Statement) VisitStrings(visit func(pointer, value string)) {
 		visit("/subject/0/name", s.Subject.Name)
 	}
 	for _, m := range s.Object() {
-		walkStrings("/predicate/"+EscapePointer(m.Name), m.Value, visit)
+		walkStrings("/predicate/"+schema.EscapePointer(m.Name), m.Value, visit)
 	}
 }
 
@@ -279,20 +265,9 @@ func walkStrings(pointer string, v any, visit func(pointer, value string)) {
 		for i, item := range v {
 			walkStrings(pointer+"/"+strconv.Itoa(i), item, visit)
 		}
-	case Object:
+	case schema.Object:
 		for _, m := range v {
-			walkStrings(pointer+"/"+EscapePointer(m.Name), m.Value, visit)
+			walkStrings(pointer+"/"+schema.EscapePointer(m.Name), m.Value, visit)
 		}
 	}
 }
-
-// A SubjectRule says what a kind's subject is where no document is given
-// (RECORDS.md "Kinds").
-type SubjectRule int
-
-const (
-	SubjectDocument    SubjectRule = iota // a document it must be
-	SubjectFirstKey                       // the first key listed, as DER; else the enrolment
-	SubjectEnrolment                      // the party's enrolment
-	SubjectDesignation                    // the designation's newest record
-)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
@@ -134,14 +135,14 @@ func TestLife(t *testing.T) {
 	b.Must(b.Respond("1", "acme-cloud", acknowledged)) // history may be answered
 }
 
-func addAlias(name string) record.Object {
-	return record.Object{{Name: "target", Value: record.Object{{Name: "alias", Value: []any{
-		record.Object{{Name: "name", Value: name}, {Name: "type", Value: "aka"}},
+func addAlias(name string) schema.Object {
+	return schema.Object{{Name: "target", Value: schema.Object{{Name: "alias", Value: []any{
+		schema.Object{{Name: "name", Value: name}, {Name: "type", Value: "aka"}},
 	}}}}}
 }
 
-func setMember(name string, value any) record.Object {
-	return record.Object{{Name: name, Value: value}}
+func setMember(name string, value any) schema.Object {
+	return schema.Object{{Name: name, Value: value}}
 }
 
 // TestImports: threads belong to lists; what was delisted may come back.
@@ -212,7 +213,7 @@ func TestAmendments(t *testing.T) {
 	}{
 		{"alias", record.Amendment{Type: "alias", Add: addAlias("K")}, ""},
 		{"new effectiveFrom with notice", record.Amendment{Type: "correction", Set: setMember("effectiveFrom", day(181))}, "is the latest"},
-		{"both moved", record.Amendment{Type: "correction", Set: append(setMember("effectiveFrom", day(181)), record.Member{Name: "effectiveUntil", Value: day(500)})}, ""},
+		{"both moved", record.Amendment{Type: "correction", Set: append(setMember("effectiveFrom", day(181)), schema.Member{Name: "effectiveUntil", Value: day(500)})}, ""},
 		{"new effectiveFrom without notice", record.Amendment{Type: "correction", Set: setMember("effectiveFrom", day(179))}, "notice is P180D"},
 		{"later determinedOn", record.Amendment{Type: "correction", Set: setMember("determinedOn", day(1))}, "is after today"},
 		{"stricter, with notice", record.Amendment{Type: "correction", Set: setMember("action", "prohibit")}, ""},
@@ -244,7 +245,7 @@ func TestAmendments(t *testing.T) {
 	b.Now = start.Add(days(200))
 	strict := &record.Amendment{Type: "correction", Reason: "x", Set: setMember("action", "prohibit")}
 	wantRefusal(t, judgeOnly(b, "designation/1", strict, officers...), record.Invalid, "notice is P180D")
-	strict.Set = append(strict.Set, record.Member{Name: "effectiveFrom", Value: day(180)})
+	strict.Set = append(strict.Set, schema.Member{Name: "effectiveFrom", Value: day(180)})
 	if err := judgeOnly(b, "designation/1", strict, officers...); err != nil {
 		t.Error(err)
 	}
@@ -526,12 +527,12 @@ func TestFormerNames(t *testing.T) {
 			pick := names[rng.IntN(len(names))]
 			var a *record.Amendment
 			weak, listed := last.weak[pick]
-			item := func(name string, weak bool) record.Object {
-				o := record.Object{{Name: "name", Value: name}, {Name: "type", Value: "aka"}}
+			item := func(name string, weak bool) schema.Object {
+				o := schema.Object{{Name: "name", Value: name}, {Name: "type", Value: "aka"}}
 				if weak {
-					o = append(o, record.Object{{Name: "weak", Value: true}}...)
+					o = append(o, schema.Object{{Name: "weak", Value: true}}...)
 				}
-				return record.Object{{Name: "target", Value: record.Object{{Name: "alias", Value: []any{o}}}}}
+				return schema.Object{{Name: "target", Value: schema.Object{{Name: "alias", Value: []any{o}}}}}
 			}
 			switch {
 			case rng.IntN(2) == 0:

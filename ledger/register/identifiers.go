@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
@@ -249,13 +249,13 @@ func (r rowReader) neighbouringThreads(family, name string, below uint64) (threa
 	return threads, nil
 }
 
-// suggest is [record.DidYouMean] of the threads that begin with family.
+// suggest is [schema.DidYouMean] of the threads that begin with family.
 func suggest(family, written string, threads []string) string {
 	names := make([]string, len(threads))
 	for i, t := range threads {
 		names[i] = strings.TrimPrefix(t, family)
 	}
-	return record.DidYouMean(written, names)
+	return schema.DidYouMean(written, names)
 }
 
 // withDraftParties adds the parties that the register does not have yet, in order.

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
 
 // Replayer takes in the entries of a log that is there already, for a follower,
@@ -279,12 +280,12 @@ func (d *Draft) explainFault(fault *EntryError) error {
 // firstCharterRules are those for which a charter asks whose schema may be newer than
 // this binary's, 0 if the payload is none. Only index 0 is judged by its own rules.
 func firstCharterRules(payload []byte) int64 {
-	v, err := record.ParseJSON(payload)
-	statement, _ := v.(record.Object)
+	v, err := schema.ParseJSON(payload)
+	statement, _ := v.(schema.Object)
 	if err != nil || statement.Lookup("predicateType") != record.KindCharter.PredicateType() {
 		return 0
 	}
-	charter, _ := statement.Lookup("predicate").(record.Object)
+	charter, _ := statement.Lookup("predicate").(schema.Object)
 	rules, _ := charter.Lookup("rules").(int64)
 	return rules
 }

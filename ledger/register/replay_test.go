@@ -14,7 +14,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
-	"github.com/seed-53cf897a/docket/ledger/record/draft"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 )
@@ -625,7 +624,7 @@ func TestUpgradeIsNoFault(t *testing.T) {
 	forged.Admitted = start.Add(-time.Second)
 	other := func(from, to string) []byte { // the same bytes but for one word, signed anew
 		payload := bytes.Replace(answer.Envelope.Payload, []byte(from), []byte(to), 1)
-		env, err := draft.Sign(t.Context(), payload, b.Signer("acme-cloud/ci"))
+		env, err := b.Signer("acme-cloud/ci").Sign(t.Context(), record.Envelope{Payload: payload})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -660,7 +659,7 @@ func TestUpgradeIsNoFault(t *testing.T) {
 	// A ledger that is born with newer rules may have a charter that we cannot read.
 	b = emptyFixture(t)
 	payload := bytes.Replace(b.Charter().Payload, []byte(`"rules":1`), []byte(`"rules":2,"later":1`), 1)
-	env, err := draft.Sign(t.Context(), payload, b.Signer("root/root-1"))
+	env, err := b.Signer("root/root-1").Sign(t.Context(), record.Envelope{Payload: payload})
 	if err != nil {
 		t.Fatal(err)
 	}

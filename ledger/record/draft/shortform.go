@@ -9,7 +9,7 @@
 //	issuer: acme-cloud
 //	status: no-relationship
 //
-// [ParseShortForm] reads this, [ShortForm.Fill] makes the payload of it, and [Sign] the
+// [ParseShortForm] reads this, [ShortForm.Fill] makes the payload of it, and [Signer.Sign] the
 // envelope that a ledger admits. One or more of each kind are in the folder examples.
 package draft
 
@@ -30,10 +30,11 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
 
-// MaxShortFormBytes is the most bytes of a short form that is read.
-const MaxShortFormBytes = 1 << 20
+// maxShortFormBytes is the most bytes of a short form that is read.
+const maxShortFormBytes = 1 << 20
 
 // ShortFormResolver reads the files and keys that a short form names, because this
 // package does no I/O. A nil function refuses the reference.
@@ -62,7 +63,7 @@ type ShortForm struct {
 	SubjectLookup SubjectLookup
 
 	payload   []byte           // of a whole statement, which nothing can be added to
-	predicate record.Object    // as written, placeholders for commitments
+	predicate schema.Object    // as written, placeholders for commitments
 	secrets   []record.Opening // still without salt; all but the subject's in predicate
 	subject   record.Subject
 	lines     map[string]int
@@ -73,8 +74,8 @@ type ShortForm struct {
 // statement as JSON is taken too, and then stays as it is. Errors are a
 // *[ShortFormError] with every fault and its line, or a *[record.Refusal].
 func ParseShortForm(raw []byte, resolver ShortFormResolver) (*ShortForm, error) {
-	if len(raw) > MaxShortFormBytes {
-		return nil, &record.Refusal{Class: record.TooLarge, Detail: fmt.Sprintf("reading record: %d bytes; at most %d are read", len(raw), MaxShortFormBytes), Limit: MaxShortFormBytes, Size: len(raw)}
+	if len(raw) > maxShortFormBytes {
+		return nil, &record.Refusal{Class: record.TooLarge, Detail: fmt.Sprintf("reading record: %d bytes; at most %d are read", len(raw), maxShortFormBytes), Limit: maxShortFormBytes, Size: len(raw)}
 	}
 	if whole, err := parseFullStatement(raw); whole != nil || err != nil {
 		return whole, err
@@ -186,7 +187,7 @@ func (sh *ShortForm) Fill(f FillValues) (payload []byte, salts []record.Opening,
 	if err != nil {
 		return nil, nil, err
 	}
-	committed, _ := record.DecodeDraft(sp, fillCommitments(sh.predicate, "", commits).(record.Object))
+	committed, _ := record.DecodeDraft(sp, fillCommitments(sh.predicate, "", commits).(schema.Object))
 	filled.Predicate = committed.Predicate
 	payload, err = record.EncodeStatement(&filled)
 	return payload, salts, err
@@ -217,14 +218,14 @@ func fillCommitments(v any, pointer string, commits map[string]string) any {
 			list[i] = fillCommitments(item, fmt.Sprintf("%s/%d", pointer, i), commits)
 		}
 		return list
-	case record.Object:
+	case schema.Object:
 		c, here := commits[pointer]
-		o := make(record.Object, len(v))
+		o := make(schema.Object, len(v))
 		for i, m := range v {
 			if here {
 				m.Value = c // its one member, commit or sha256
 			}
-			o[i] = record.Member{Name: m.Name, Value: fillCommitments(m.Value, pointer+"/"+record.EscapePointer(m.Name), commits)}
+			o[i] = schema.Member{Name: m.Name, Value: fillCommitments(m.Value, pointer+"/"+schema.EscapePointer(m.Name), commits)}
 		}
 		return o
 	}
@@ -262,7 +263,7 @@ func (e *ShortFormError) Error() string {
 // predicate, each scalar by the shape of its field.
 type shortFormDecoder struct {
 	resolver    ShortFormResolver
-	predicate   record.Object
+	predicate   schema.Object
 	subject     record.Subject
 	aboutLatest bool // about: latest
 	private     bool // the subject is a commitment
@@ -321,8 +322,8 @@ func (w *shortFormDecoder) read(raw []byte) (*record.Spec, error) {
 		return nil, err
 	}
 	for _, m := range members {
-		pointer := "/predicate/" + record.EscapePointer(m.name)
-		_, f := sp.Shape.LookupField(m.name, 0)
+		pointer := "/predicate/" + schema.EscapePointer(m.name)
+		f := sp.Shape.Field(m.name)
 		switch {
 		case m.name == "kind":
 		case m.name == "about":
@@ -330,9 +331,9 @@ func (w *shortFormDecoder) read(raw []byte) (*record.Spec, error) {
 		case m.name == "document":
 			w.readDocument(m.value, sp)
 		case f == nil:
-			w.fault(m.value, pointer, "is no field of kind %s%s", sp.Kind, record.DidYouMean(m.name, append(sp.Shape.FieldNames(), "about")))
+			w.fault(m.value, pointer, "is no field of kind %s%s", sp.Kind, schema.DidYouMean(m.name, append(sp.Shape.FieldNames(), "about")))
 		default:
-			w.predicate = append(w.predicate, record.Member{Name: m.name, Value: w.field(m.value, f, pointer)})
+			w.predicate = append(w.predicate, schema.Member{Name: m.name, Value: w.field(m.value, f, pointer)})
 		}
 	}
 	return sp, nil
@@ -341,7 +342,7 @@ func (w *shortFormDecoder) read(raw []byte) (*record.Spec, error) {
 // parseYAML reads one document; JSON that is JSON is not left to YAML, which
 // reads some of it otherwise.
 func parseYAML(raw []byte) (*yaml.Node, error) {
-	if v, err := record.ParseJSON(raw); err == nil {
+	if v, err := schema.ParseJSON(raw); err == nil {
 		return yamlNodeOf(v), nil
 	}
 	dec := yaml.NewDecoder(strings.NewReader(string(raw)))
@@ -374,7 +375,7 @@ func yamlNodeOf(v any) *yaml.Node {
 		return n
 	}
 	n := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
-	for _, m := range v.(record.Object) {
+	for _, m := range v.(schema.Object) {
 		n.Content = append(n.Content, yamlNodeOf(m.Name), yamlNodeOf(m.Value))
 	}
 	return n
@@ -394,7 +395,7 @@ func (w *shortFormDecoder) members(n *yaml.Node, pointer string) ([]yamlMember, 
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name, value := n.Content[i], n.Content[i+1]
-		at := pointer + "/" + record.EscapePointer(name.Value)
+		at := pointer + "/" + schema.EscapePointer(name.Value)
 		switch {
 		case name.Kind != yaml.ScalarNode || name.Tag == "!!merge":
 			w.fault(name, pointer, "has a name that is not plain text")
@@ -422,11 +423,11 @@ func (w *shortFormDecoder) readKind(root *yaml.Node, members []yamlMember) (*rec
 	return nil, w.shortFormError([]record.Fault{{Pointer: "/predicate/kind", Detail: "is missing: say what kind of record this is; docket new KIND prints a template"}})
 }
 
-// plainInteger is how a whole number is written, up to the digits of [record.MaxInteger].
+// plainInteger is how a whole number is written, up to the digits of [schema.MaxInteger].
 var plainInteger = regexp.MustCompile(`^(0|-?[1-9][0-9]{0,15})$`)
 
 // field is the value of a member, which a required one has to have.
-func (w *shortFormDecoder) field(n *yaml.Node, f *record.Field, pointer string) any {
+func (w *shortFormDecoder) field(n *yaml.Node, f *schema.Field, pointer string) any {
 	if f.Required && n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
 		w.fault(n, pointer, "has no value, and is required")
 		return ""
@@ -436,12 +437,12 @@ func (w *shortFormDecoder) field(n *yaml.Node, f *record.Field, pointer string) 
 
 // value is the node as its shape reads it. What does not fit becomes what it looks
 // like, for the decoder to refuse.
-func (w *shortFormDecoder) value(n *yaml.Node, sh *record.Shape, pointer string) any {
+func (w *shortFormDecoder) value(n *yaml.Node, sh *schema.Shape, pointer string) any {
 	if _, known := w.lines[pointer]; !known {
 		w.lines[pointer] = n.Line
 	}
 	if sh == nil {
-		sh = &record.Shape{Type: record.TypeString}
+		sh = &schema.Shape{Type: schema.TypeString}
 	}
 	switch {
 	case n.Kind == yaml.AliasNode || n.Anchor != "":
@@ -450,8 +451,8 @@ func (w *shortFormDecoder) value(n *yaml.Node, sh *record.Shape, pointer string)
 		w.fault(n, pointer, "has a tag (%s): write the value alone", n.Tag)
 	case n.Kind == yaml.ScalarNode && n.Tag == "!!null":
 		w.fault(n, pointer, "has no value: write one, or leave the line out")
-	case n.Kind == yaml.ScalarNode && sh.Type == record.TypeObject && derefType(sh.GoType) == goCommitment:
-		w.fault(n, pointer, "is a commitment, not published: write {secret: %s}", record.Quote(n.Value))
+	case n.Kind == yaml.ScalarNode && sh.GoType == goCommitment:
+		w.fault(n, pointer, "is a commitment, not published: write {secret: %s}", schema.Quote(n.Value))
 	case n.Kind == yaml.ScalarNode:
 		return scalarValue(n, sh)
 	case n.Kind == yaml.SequenceNode:
@@ -466,67 +467,67 @@ func (w *shortFormDecoder) value(n *yaml.Node, sh *record.Shape, pointer string)
 	return ""
 }
 
-func scalarValue(n *yaml.Node, sh *record.Shape) any {
+func scalarValue(n *yaml.Node, sh *schema.Shape) any {
 	if plain := n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0; plain {
 		switch {
-		case sh.Type == record.TypeInteger && plainInteger.MatchString(n.Value):
+		case sh.Type == schema.TypeInteger && plainInteger.MatchString(n.Value):
 			v, err := strconv.ParseInt(n.Value, 10, 64)
-			if err == nil && v <= record.MaxInteger && v >= -record.MaxInteger {
+			if err == nil && v <= schema.MaxInteger && v >= -schema.MaxInteger {
 				return v
 			}
-		case sh.Type == record.TypeBoolean && (n.Value == "true" || n.Value == "false"):
+		case sh.Type == schema.TypeBoolean && (n.Value == "true" || n.Value == "false"):
 			return n.Value == "true"
 		}
 	}
 	return n.Value
 }
 
-func (w *shortFormDecoder) mapping(n *yaml.Node, sh *record.Shape, pointer string) any {
+func (w *shortFormDecoder) mapping(n *yaml.Node, sh *schema.Shape, pointer string) any {
 	members, _ := w.members(n, pointer)
 	if v, ok := w.substitution(n, members, sh, pointer); ok {
 		return v
 	}
-	if sh.Type == record.TypeFragment {
+	if sh.Type == schema.TypeFragment {
 		sh = sh.Fragment
 	}
-	o := record.Object{}
+	o := schema.Object{}
 	for _, m := range members {
-		inner, at := &record.Field{}, pointer+"/"+record.EscapePointer(m.name)
-		if sh.Type == record.TypeMap {
+		inner, at := &schema.Field{}, pointer+"/"+schema.EscapePointer(m.name)
+		if sh.Type == schema.TypeMap {
 			inner.Shape = sh.Item
-		} else if _, f := sh.LookupField(m.name, 0); f != nil {
+		} else if f := sh.Field(m.name); f != nil {
 			inner = f
 		}
-		o = append(o, record.Member{Name: m.name, Value: w.field(m.value, inner, at)})
+		o = append(o, schema.Member{Name: m.name, Value: w.field(m.value, inner, at)})
 	}
 	return o
 }
 
 // substitution are the mappings that stand for something else: a key's file, a value to
 // commit to.
-func (w *shortFormDecoder) substitution(n *yaml.Node, members []yamlMember, sh *record.Shape, pointer string) (any, bool) {
+func (w *shortFormDecoder) substitution(n *yaml.Node, members []yamlMember, sh *schema.Shape, pointer string) (any, bool) {
 	if len(members) != 1 || members[0].value.Kind != yaml.ScalarNode {
 		return nil, false
 	}
 	name, value := members[0].name, members[0].value.Value
-	isCommitment, isDigest := sh.Type == record.TypeObject && derefType(sh.GoType) == goCommitment, sh.Type == record.TypeObject && derefType(sh.GoType) == goDigest
+	isCommitment, isDigest := sh.GoType == goCommitment, sh.GoType == goDigest
 	switch {
-	case sh.Type == record.TypeString && sh.Format == record.FormatPEM && (name == "file" || name == "kms"):
+	case sh.GoType == goPEM && (name == "file" || name == "kms"):
 		return w.loadKey(n, name, value, pointer), true
 	case (isCommitment || isDigest) && name == "secret" && value == "":
 		w.fault(n, pointer, "commits to nothing: {secret: \"12\"}")
-		return record.Object{}, true
+		return schema.Object{}, true
 	case isCommitment && name == "secret":
 		w.addSecret(pointer, value)
-		return record.Object{{Name: "commit", Value: zeroDigest}}, true
+		return schema.Object{{Name: "commit", Value: zeroDigest}}, true
 	case isDigest && name == "secret":
 		w.addSecret(pointer, value)
-		return record.Object{{Name: "sha256", Value: zeroDigest}}, true
+		return schema.Object{{Name: "sha256", Value: zeroDigest}}, true
 	case isDigest && name == "file":
 		if doc, ok := w.loadFile(n, value, pointer); ok {
 			w.addSecret(pointer, hex.EncodeToString(doc.SHA256[:]))
 		}
-		return record.Object{{Name: "sha256", Value: zeroDigest}}, true
+		return schema.Object{{Name: "sha256", Value: zeroDigest}}, true
 	}
 	return nil, false
 }
@@ -575,7 +576,7 @@ func (w *shortFormDecoder) readAbout(n *yaml.Node) {
 	case n.Kind == yaml.ScalarNode && err == nil && !id.IsZero():
 		w.subject = record.Subject{SHA256: id}
 	case n.Kind == yaml.ScalarNode && n.Value != "":
-		w.fault(n, "/predicate/about", "is %s; want latest, or a record ID of 64 hexadecimal digits%s", record.Quote(n.Value), record.DidYouMean(n.Value, []string{"latest"}))
+		w.fault(n, "/predicate/about", "is %s; want latest, or a record ID of 64 hexadecimal digits%s", schema.Quote(n.Value), schema.DidYouMean(n.Value, []string{"latest"}))
 	default:
 		w.fault(n, "/predicate/about", "want latest, or a record ID of 64 hexadecimal digits")
 	}
@@ -589,14 +590,8 @@ func (w *shortFormDecoder) has(pointer string) bool {
 var (
 	goCommitment = reflect.TypeFor[record.Commitment]()
 	goDigest     = reflect.TypeFor[record.Digest]()
+	goPEM        = reflect.TypeFor[record.PEM]()
 )
-
-func derefType(t reflect.Type) reflect.Type {
-	if t.Kind() == reflect.Pointer {
-		return t.Elem()
-	}
-	return t
-}
 
 // readDocument reads `document: {file, url, private}`: the file's digest is the
 // subject, and the members of [record.Document] that are written stand; the others come
@@ -609,30 +604,29 @@ func (w *shortFormDecoder) readDocument(n *yaml.Node, sp *record.Spec) {
 		w.fault(n, pointer, "want members: {file: order.pdf}")
 		return
 	}
-	_, document := sp.Shape.LookupField("document", 0)
-	shape := document.Shape
+	shape := sp.Shape.Field("document").Shape
 	var file, named DocumentFile
-	var written record.Object
+	var written schema.Object
 	for _, m := range members {
-		at := pointer + "/" + record.EscapePointer(m.name)
-		_, f := shape.LookupField(m.name, 0)
+		at := pointer + "/" + schema.EscapePointer(m.name)
+		f := shape.Field(m.name)
 		switch {
 		case m.name == "file":
 			file, _ = w.loadFile(m.value, m.value.Value, at)
 		case m.name == "sha256":
-			if fault := record.FormatSHA256.Fault(m.value.Value); fault != "" {
+			if fault := schema.FormatSHA256.Fault(m.value.Value); fault != "" {
 				w.fault(m.value, at, "%s", fault)
 			}
 			hex.Decode(named.SHA256[:], []byte(m.value.Value))
 		case m.name == "private":
-			private, isBool := scalarValue(m.value, &record.Shape{Type: record.TypeBoolean}).(bool)
+			private, isBool := scalarValue(m.value, &schema.Shape{Type: schema.TypeBoolean}).(bool)
 			if w.private = private; !isBool {
-				w.fault(m.value, at, "is %s; want true or false", record.Quote(m.value.Value))
+				w.fault(m.value, at, "is %s; want true or false", schema.Quote(m.value.Value))
 			}
 		case f == nil:
-			w.fault(m.value, at, "is no field of document%s", record.DidYouMean(m.name, append(shape.FieldNames(), "file", "private", "sha256")))
+			w.fault(m.value, at, "is no field of document%s", schema.DidYouMean(m.name, append(shape.FieldNames(), "file", "private", "sha256")))
 		default:
-			written = append(written, record.Member{Name: m.name, Value: w.value(m.value, f.Shape, at)})
+			written = append(written, schema.Member{Name: m.name, Value: w.value(m.value, f.Shape, at)})
 		}
 	}
 	none := [32]byte{}
@@ -653,7 +647,7 @@ func (w *shortFormDecoder) readDocument(n *yaml.Node, sp *record.Spec) {
 
 // setSubject makes the document's digest the subject, or a commitment to it where the
 // kind keeps its documents private.
-func (w *shortFormDecoder) setSubject(n *yaml.Node, sp *record.Spec, file DocumentFile, written record.Object) {
+func (w *shortFormDecoder) setSubject(n *yaml.Node, sp *record.Spec, file DocumentFile, written schema.Object) {
 	const pointer = "/predicate/document"
 	switch {
 	case sp.Subject == record.SubjectEnrolment, sp.Subject == record.SubjectDesignation:
@@ -679,15 +673,15 @@ func (w *shortFormDecoder) setSubject(n *yaml.Node, sp *record.Spec, file Docume
 		}
 	}
 	if len(written) > 0 {
-		w.predicate = append(w.predicate, record.Member{Name: "document", Value: written})
+		w.predicate = append(w.predicate, schema.Member{Name: "document", Value: written})
 	}
 }
 
 // addFileMembers adds the members that the file itself gives and the short form left
 // out.
-func addFileMembers(written record.Object, file DocumentFile) record.Object {
+func addFileMembers(written schema.Object, file DocumentFile) schema.Object {
 	mediaType, _, _ := strings.Cut(file.MediaType, ";")
-	for _, m := range (record.Object{
+	for _, m := range (schema.Object{
 		{Name: "name", Value: file.Name}, {Name: "mediaType", Value: strings.TrimSpace(mediaType)}, {Name: "bytes", Value: file.Bytes},
 	}) {
 		if m.Value != "" && written.Lookup(m.Name) == nil {

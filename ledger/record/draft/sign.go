@@ -22,14 +22,9 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// Sign makes an envelope of payload with one signature. The payload is signed as
-// it is; [record.ParseStatement] says whether it is a record.
-func Sign(ctx context.Context, payload []byte, s *Signer) (record.Envelope, error) {
-	return s.Sign(ctx, record.Envelope{PayloadType: record.PayloadType, Payload: payload})
-}
-
-// Sign returns e with a signature by s added; no payload byte changes. ctx bounds
-// the call to a KMS.
+// Sign returns e with a signature by s added; no payload byte changes. Of a new envelope
+// e is the payload alone, signed as it is: [record.ParseStatement] says whether that is a
+// record. ctx bounds the call to a KMS.
 func (s *Signer) Sign(ctx context.Context, e record.Envelope) (record.Envelope, error) {
 	if err := e.CheckFits(s.key); err != nil {
 		return record.Envelope{}, err

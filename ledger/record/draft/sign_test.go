@@ -5,14 +5,15 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
+	"github.com/sigstore/sigstore/pkg/signature/kms"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/record/draft"
 	"github.com/seed-53cf897a/docket/ledger/record/draft/drafttest"
+	"github.com/seed-53cf897a/docket/ledger/record/refusaltest"
 )
 
 // readFile reads from the testdata of package record.
@@ -28,12 +29,12 @@ func readFile(t testing.TB, elem ...string) []byte {
 func TestSignReportsPayloadLimit(t *testing.T) {
 	s := drafttest.Signer(t, record.AlgEd25519)
 	limit := record.MaxPayload(record.AlgEd25519)
-	one, err := draft.Sign(t.Context(), make([]byte, limit), s)
+	one, err := s.Sign(t.Context(), record.Envelope{Payload: make([]byte, limit)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var r *record.Refusal
-	if _, err := draft.Sign(t.Context(), make([]byte, limit+1), s); !errors.As(err, &r) || r.Class != record.TooLarge || r.Limit != limit || r.Size != limit+1 {
+	if _, err := s.Sign(t.Context(), record.Envelope{Payload: make([]byte, limit+1)}); !errors.As(err, &r) || r.Class != record.TooLarge || r.Limit != limit || r.Size != limit+1 {
 		t.Errorf("one byte more: %v", err)
 	}
 	two := record.MaxPayload(record.AlgEd25519, record.AlgRSA4096)
@@ -93,8 +94,10 @@ func TestLoadSignerRefuses(t *testing.T) {
 	if _, err := draft.LoadSigner(sealed, func() ([]byte, error) { return nil, gone }); !errors.Is(err, gone) || errors.Is(err, draft.ErrWrongPassword) {
 		t.Errorf("a failing prompt: %v", err)
 	}
-	if _, err := draft.LoadSigner(public, nil); err == nil || !strings.Contains(err.Error(), "this is a PEM public key; wanted a private key") {
-		t.Errorf("a public key: %v", err)
+	if _, err := draft.LoadSigner(public, nil); err == nil {
+		t.Error("took a public key for a private one")
+	} else {
+		refusaltest.Words(t, err.Error())
 	}
 }
 
@@ -154,7 +157,7 @@ func TestKMSSigner(t *testing.T) {
 		if s.Key().Algorithm() != alg {
 			t.Errorf("algorithm %s, want %s", s.Key().Algorithm(), alg)
 		}
-		env, err := draft.Sign(t.Context(), []byte("payload"), s)
+		env, err := s.Sign(t.Context(), record.Envelope{Payload: []byte("payload")})
 		if err != nil {
 			t.Fatalf("%s: %v", alg, err)
 		}
@@ -163,8 +166,11 @@ func TestKMSSigner(t *testing.T) {
 		}
 	}
 
-	if _, err := draft.LoadKMSSigner(t.Context(), "nosuchkms://key"); err == nil || !strings.Contains(err.Error(), "sigstore-kms-nosuchkms") {
+	var missing *kms.ProviderNotFoundError
+	if _, err := draft.LoadKMSSigner(t.Context(), "nosuchkms://key"); !errors.As(err, &missing) {
 		t.Errorf("a missing plugin: %v", err)
+	} else {
+		refusaltest.Words(t, err.Error(), errors.Unwrap(err).Error(), "(what sigstore says)")
 	}
 	if _, err := draft.LoadKMSSigner(t.Context(), "nonsense"); err == nil {
 		t.Error("took nonsense for a key")

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
 
 // Template is the short form of a kind to fill in: each field once with a line of
@@ -25,15 +26,13 @@ func Template(kind string) (string, error) {
 		t.add("thread:", "required, e.g. "+example+"; "+sp.Thread+", the life of one thing")
 	}
 	t.subject(sp)
-	if sp.Issuer == record.IssuedByAuthority || sp.Owner(example) == record.Authority {
-		t.add("issuer: "+record.Authority, "")
+	if by := sp.UsualIssuer(example); by == record.Authority {
+		t.add("issuer: "+by, "")
 	} else {
-		t.add("issuer:", "required, e.g. "+sp.Owner(example)+"; party ID of whose word this is")
+		t.add("issuer:", "required, e.g. "+by+"; party ID of whose word this is")
 	}
-	for _, f := range sp.Shape.Fields {
-		if !f.Common {
-			t.field(f, false)
-		}
+	for _, f := range sp.Own.Fields {
+		t.field(f, false)
 	}
 	t.add("# note:", "text for people, at most 2000 characters")
 	return "# " + sp.Summary + "\n# Fill in what is empty; take the # from what else you need. Then: docket sign --key KEY FILE\n# or, where one signature is enough, docket submit --key KEY FILE\n" + t.String(), nil
@@ -96,10 +95,10 @@ func (t *template) subject(sp *record.Spec) {
 }
 
 // field writes one member; within says that it stands in one that is off.
-func (t *template) field(f *record.Field, within bool) {
+func (t *template) field(f *schema.Field, within bool) {
 	open := !within && (f.Required || f.InTemplate)
 	text, comment := f.Name+":", explain(f)
-	inner := f.Type == record.TypeList && f.Item.Type == record.TypeObject || f.Type == record.TypeObject && !isCommitted(f.Shape)
+	inner := f.Type == schema.TypeList && f.Item.Type == schema.TypeObject || f.Type == schema.TypeObject && !isCommitted(f.Shape)
 	switch {
 	case inner:
 	case isLongText(f):
@@ -115,8 +114,8 @@ func (t *template) field(f *record.Field, within bool) {
 }
 
 // isLongText: a text of whole lines, as a policy is.
-func isLongText(f *record.Field) bool {
-	return f.Type == record.TypeString && f.Format == record.FormatLines && f.MaxChars > 4_000
+func isLongText(f *schema.Field) bool {
+	return f.Type == schema.TypeString && f.Format == schema.FormatLines && f.MaxChars > 4_000
 }
 
 // longText shows one above its place: within it a # would be part of the text.
@@ -127,9 +126,9 @@ func (t *template) longText(eg string) {
 }
 
 // members are those of an object, or of the one item that shows a list, further in.
-func (t *template) members(sh *record.Shape, off bool) {
+func (t *template) members(sh *schema.Shape, off bool) {
 	first, rest := "  ", "  "
-	if sh.Type == record.TypeList {
+	if sh.Type == schema.TypeList {
 		sh, first, rest = sh.Item, "  - ", "    "
 	}
 	var inner template
@@ -147,7 +146,7 @@ func (t *template) members(sh *record.Shape, off bool) {
 }
 
 // explain is a field's comment: whether it is required, what it may be, what it is.
-func explain(f *record.Field) string {
+func explain(f *schema.Field) string {
 	words := choices(f.Shape)
 	switch {
 	case f.Required && words != "":
@@ -164,18 +163,17 @@ func explain(f *record.Field) string {
 	return f.Doc
 }
 
-func choices(sh *record.Shape) string {
+func choices(sh *schema.Shape) string {
 	switch {
-	case sh.Type == record.TypeList && sh.Item.Enum != nil:
+	case sh.Type == schema.TypeList && sh.Item.Enum != nil:
 		return "a list of " + strings.Join(sh.Item.Enum, " | ")
-	case sh.Type == record.TypeBoolean:
+	case sh.Type == schema.TypeBoolean:
 		return "true | false"
 	}
 	return strings.Join(sh.Enum, " | ")
 }
 
 // isCommitted: what people write as {secret: …}, in one line.
-func isCommitted(sh *record.Shape) bool {
-	t := derefType(sh.GoType)
-	return t == goCommitment || t == goDigest
+func isCommitted(sh *schema.Shape) bool {
+	return sh.GoType == goCommitment || sh.GoType == goDigest
 }

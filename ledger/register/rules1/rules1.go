@@ -18,6 +18,7 @@ import (
 	"sync"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
 
 const (
@@ -119,7 +120,7 @@ func Country(text string) (code string, err error) {
 	if code, ok := known.codes[key]; ok {
 		return code, nil
 	}
-	return "", fmt.Errorf("%q is no country: want its name in English or its ISO 3166-1 code, of two or three letters (XA to XZ stand for fictional ones)%s", text, record.DidYouMean(text, known.names))
+	return "", fmt.Errorf("%q is no country: want its name in English or its ISO 3166-1 code, of two or three letters (XA to XZ stand for fictional ones)%s", text, schema.DidYouMean(text, known.names))
 }
 
 func countryKey(name string) string { return strings.TrimPrefix(NameKey(name), "the ") }

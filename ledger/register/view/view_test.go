@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
@@ -69,13 +70,13 @@ func sampleLedger(t *testing.T, after func(b *registertest.Fixture)) *registerte
 	return b
 }
 
-func fragment(t *testing.T, text string) record.Object {
+func fragment(t *testing.T, text string) schema.Object {
 	t.Helper()
-	v, err := record.ParseJSON([]byte(text))
+	v, err := schema.ParseJSON([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return v.(record.Object)
+	return v.(schema.Object)
 }
 
 // allAnswers asks a view all its questions at an instant.

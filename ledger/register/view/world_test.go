@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 )
 
@@ -41,6 +42,6 @@ func suspend(b *registertest.Fixture, in int, until *record.Date) *record.Suspen
 	return &record.Suspension{EffectiveOn: today(b).AddDays(in), Until: until, Reason: "test"}
 }
 
-func setMember(name string, value any) record.Object {
-	return record.Object{{Name: name, Value: value}}
+func setMember(name string, value any) schema.Object {
+	return schema.Object{{Name: name, Value: value}}
 }

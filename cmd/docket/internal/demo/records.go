@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/record/draft"
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
@@ -140,8 +141,8 @@ type order struct {
 func (s *scenario) correction() *record.Amendment {
 	return &record.Amendment{
 		Type: "correction", Reason: "Registration number misprinted in the order; a second domain found.",
-		Set: record.Object{{Name: "target", Value: record.Object{{Name: "registrationNumber", Value: "0048231"}}}},
-		Add: record.Object{{Name: "target", Value: record.Object{{Name: "domain", Value: []any{"kestrel-cloud.example"}}}}},
+		Set: schema.Object{{Name: "target", Value: schema.Object{{Name: "registrationNumber", Value: "0048231"}}}},
+		Add: schema.Object{{Name: "target", Value: schema.Object{{Name: "domain", Value: []any{"kestrel-cloud.example"}}}}},
 	}
 }
 

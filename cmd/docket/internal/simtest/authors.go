@@ -13,6 +13,7 @@ import (
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
@@ -311,7 +312,7 @@ func (p *authors) randomAction() action {
 		return action{"alias for " + order, thread, record.Authority, &record.Amendment{Type: "alias", Reason: "r", Add: alias(fmt.Sprintf("K%d", w.rng.IntN(5)))}, officers, nil}
 	case 1:
 		due := today.AddDays(30 + w.rng.IntN(9))
-		scope := record.Object{{Name: "scope", Value: record.Object{{Name: "successors", Value: w.chance(50)}}}}
+		scope := schema.Object{{Name: "scope", Value: schema.Object{{Name: "successors", Value: w.chance(50)}}}}
 		return action{"scope of " + order, thread, record.Authority, &record.Amendment{Type: "scope", Reason: "r", Set: scope, ResponseDue: &due}, officers, nil}
 	case 2:
 		until := today.AddDays(3 + w.rng.IntN(20))
@@ -452,8 +453,8 @@ func (p *authors) addMissingSignatures() *submission {
 	return nil
 }
 
-func alias(name string) record.Object {
-	return record.Object{{Name: "target", Value: record.Object{{Name: "alias", Value: []any{
-		record.Object{{Name: "name", Value: name}, {Name: "type", Value: "aka"}},
+func alias(name string) schema.Object {
+	return schema.Object{{Name: "target", Value: schema.Object{{Name: "alias", Value: []any{
+		schema.Object{{Name: "name", Value: name}, {Name: "type", Value: "aka"}},
 	}}}}}
 }

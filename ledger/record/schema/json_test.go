@@ -1,4 +1,4 @@
-package record
+package schema
 
 import (
 	"bytes"
@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/seed-53cf897a/docket/ledger/record/refusaltest"
 )
 
 func TestParseJSON(t *testing.T) {
@@ -85,18 +87,21 @@ func TestParseJSONRefuses(t *testing.T) {
 		"\ufeff{}":                   0,
 		strings.Repeat("[", 17) + strings.Repeat("]", 17): 16,
 	} {
-		_, err := ParseJSON([]byte(raw))
-		var syntax *SyntaxError
-		if !errors.As(err, &syntax) || syntax.Offset != offset {
-			t.Errorf("%.60q: got %v, want a fault at %d", raw, err, offset)
-		}
+		t.Run(fmt.Sprintf("%.40q", raw), func(t *testing.T) {
+			_, err := ParseJSON([]byte(raw))
+			var syntax *SyntaxError
+			if !errors.As(err, &syntax) || syntax.Offset != offset {
+				t.Fatalf("got %v, want a fault at %d", err, offset)
+			}
+			refusaltest.Words(t, err.Error())
+		})
 	}
 }
 
 // FuzzParseJSON: what we accept, encoding/json reads as the same value; what it
 // refuses, we refuse. What we write of it, reads back the same.
 func FuzzParseJSON(f *testing.F) {
-	for _, seed := range []string{`{"a":[1,-2,"x\u00e9",true,{}],"b":{"c":"\ud83d\ude00"}}`, ` [0] `, `"\"\\\/\b\f\n\r\t"`, `{"a":1,"a":2}`, `null`, `1.5`, "\"\xff\"", string(responsePayload())} {
+	for _, seed := range []string{`{"a":[1,-2,"x\u00e9",true,{}],"b":{"c":"\ud83d\ude00"}}`, ` [0] `, `"\"\\\/\b\f\n\r\t"`, `{"a":1,"a":2}`, `null`, `1.5`, "\"\xff\"", statement} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -143,4 +148,17 @@ func asEncodingJSON(v any) any {
 		return out
 	}
 	return v
+}
+
+// statement is JSON of the size and depth of a record.
+const statement = `{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"designation/2026-014","digest":{"sha256":"1f0c5e9a7b6d4c3b2a190807f6e5d4c3b2a1f0e9d8c7b6a5948372615f4e3d2c"}}],"predicateType":"urn:docket:response:v1","predicate":{"ledger":"1f0c5e9a7b6d4c3b2a190807f6e5d4c3b2a1f0e9d8c7b6a5948372615f4e3d2c","thread":"response/2026-014/acme-cloud","issuer":"acme-cloud","issuedAt":"2026-12-02T09:30:00.125Z","status":"winding-down","windDownBy":"2027-05-15","conditions":["c1"]}}`
+
+func BenchmarkParseJSON(b *testing.B) {
+	b.SetBytes(int64(len(statement)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := ParseJSON([]byte(statement)); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -7,11 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-)
 
-// PEM is a public key as PKIX PEM, LF, one final newline, equal to its own
-// re-marshalled form.
-type PEM string
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
+)
 
 // Instant is an RFC 3339 instant with Z and 0–3 fraction digits.
 type Instant struct{ time.Time }
@@ -27,9 +25,16 @@ type Date struct {
 // Period is a civil period: PnY, PnM, PnW, PnD or PnYnMnD.
 type Period struct{ Years, Months, Days int }
 
-// ParseInstant reads exactly 2026-11-23T18:19:04Z, with at most three fraction
+// The texts of dates, instants and periods, as a JSON Schema says them.
+var (
+	dateSchema    = schema.ObjectOf("type", "string", "format", "date", "pattern", `^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$`)
+	instantSchema = schema.ObjectOf("type", "string", "format", "date-time", "pattern", `^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](\.[0-9]{1,3})?Z$`)
+	periodSchema  = schema.ObjectOf("type", "string", "pattern", `^P((0|[1-9][0-9]{0,3})[YMWD]|(0|[1-9][0-9]{0,3})Y(0|[1-9][0-9]{0,3})M(0|[1-9][0-9]{0,3})D)$`)
+)
+
+// parseInstant reads exactly 2026-11-23T18:19:04Z, with at most three fraction
 // digits. There is no 24:00, no leap second and no year before 1000.
-func ParseInstant(s string) (Instant, error) {
+func parseInstant(s string) (Instant, error) {
 	bad := fmt.Errorf("%q is not an instant like 2026-11-23T18:19:04Z (UTC, at most 3 fraction digits)", s)
 	// Fixed columns first: time.Parse also takes a comma and other widths.
 	if len(s) < len("2006-01-02T15:04:05Z") || s[10] != 'T' || s[13] != ':' || s[16] != ':' || s[len(s)-1] != 'Z' {
@@ -56,7 +61,7 @@ func ParseInstant(s string) (Instant, error) {
 	return Instant{time.Date(d.Year, d.Month, d.Day, hour, minute, second, nanos, time.UTC)}, nil
 }
 
-// String is the shortest text that [ParseInstant] reads back, whole milliseconds.
+// String is the shortest text that [parseInstant] reads back, whole milliseconds.
 func (i Instant) String() string {
 	return i.UTC().Truncate(time.Millisecond).Format("2006-01-02T15:04:05.999Z")
 }
@@ -66,9 +71,9 @@ func (i Instant) MarshalText() ([]byte, error) { return []byte(i.String()), nil 
 // MarshalJSON stands before the embedded time's own, which writes nanoseconds.
 func (i Instant) MarshalJSON() ([]byte, error) { return []byte(`"` + i.String() + `"`), nil }
 
-// UnmarshalText is [ParseInstant].
+// UnmarshalText is [parseInstant].
 func (i *Instant) UnmarshalText(text []byte) error {
-	v, err := ParseInstant(string(text))
+	v, err := parseInstant(string(text))
 	*i = v
 	return err
 }
@@ -168,9 +173,9 @@ func (d Date) AddDays(n int) Date {
 	return Date{y, m, day}
 }
 
-// ParsePeriod reads PnY, PnM, PnW, PnD or PnYnMnD: whole numbers to 9999 without
+// parsePeriod reads PnY, PnM, PnW, PnD or PnYnMnD: whole numbers to 9999 without
 // leading zeros. P2W is P14D.
-func ParsePeriod(s string) (Period, error) {
+func parsePeriod(s string) (Period, error) {
 	bad := fmt.Errorf("%q is not a period like P30D, P2W, P6M, P1Y or P1Y6M0D", s)
 	rest, ok := strings.CutPrefix(s, "P")
 	if !ok {
@@ -223,9 +228,9 @@ func (p Period) String() string {
 func (p Period) IsZero() bool                 { return p == Period{} }
 func (p Period) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
-// UnmarshalText is [ParsePeriod].
+// UnmarshalText is [parsePeriod].
 func (p *Period) UnmarshalText(text []byte) error {
-	v, err := ParsePeriod(string(text))
+	v, err := parsePeriod(string(text))
 	*p = v
 	return err
 }

@@ -1,14 +1,28 @@
-package record
+// Package schema is the strict JSON of records and what is made of Go structs by it: a
+// struct's tags compile to a [Shape], and by the shape a [Decoder] fills the struct and
+// finds each fault with its JSON pointer, [AppendObject] writes it in one way alone, and
+// [Shape.JSONSchema] describes it to others. It knows no kind of record, no key and no
+// ledger: types that stand for a text, such as dates and IDs, are handed in as [Types].
+//
+//	type Response struct {
+//		Status     string   `json:"status" rule:"required enum=acknowledged|winding-down" doc:"what was done"`
+//		Conditions []string `json:"conditions,omitempty" rule:"fmt=name items=100" doc:"IDs of the conditions met"`
+//	}
+//
+// The JSON and why it is so strict: ledger/DESIGN.md section 4, "JSON".
+package schema
 
 import (
 	"fmt"
+	"reflect"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
 // Limits of the JSON that is let in (DESIGN.md section 4).
 const (
-	MaxDepth   = 16        // objects and lists inside one another
+	maxDepth   = 16        // objects and lists inside one another
 	MaxInteger = 1<<53 - 1 // the largest |n| that every JSON reader keeps exactly
 )
 
@@ -21,6 +35,15 @@ type Member struct {
 	Value any
 }
 
+// ObjectOf makes an object of names and values in turn.
+func ObjectOf(namesAndValues ...any) Object {
+	o := make(Object, 0, len(namesAndValues)/2)
+	for i := 0; i < len(namesAndValues); i += 2 {
+		o = append(o, Member{Name: namesAndValues[i].(string), Value: namesAndValues[i+1]})
+	}
+	return o
+}
+
 // Lookup returns the value of the member called name, nil if there is none.
 func (o Object) Lookup(name string) any {
 	for i := range o {
@@ -31,9 +54,9 @@ func (o Object) Lookup(name string) any {
 	return nil
 }
 
-// ParseJSON scans one JSON value, strictly (DESIGN.md section 4 "JSON"): no name
+// ParseJSON scans one JSON value, strictly (DESIGN.md section 4, "JSON"): no name
 // twice in an object, after unescaping; valid UTF-8 and no lone surrogates; no
-// null; integers only, |n| ≤ [MaxInteger], written one way; at most [MaxDepth]
+// null; integers only, |n| ≤ [MaxInteger], written one way; at most [maxDepth]
 // deep; nothing but white space around it. The result is made of string, int64,
 // bool, []any and [Object]; nothing in it refers to raw. What it accepts,
 // encoding/json reads as the same value. Every error is a *[SyntaxError].
@@ -80,6 +103,14 @@ func prefixPointer(name string, err error) error {
 		e.Pointer = "/" + EscapePointer(name) + e.Pointer
 	}
 	return err
+}
+
+// EscapePointer is RFC 6901 section 3.
+func EscapePointer(name string) string {
+	if !strings.ContainsAny(name, "~/") {
+		return name
+	}
+	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 }
 
 func (s *scanner) space() {
@@ -137,8 +168,8 @@ func (s *scanner) literal(w string) bool {
 }
 
 func (s *scanner) enter() error {
-	if s.depth++; s.depth > MaxDepth {
-		return s.errorf(s.pos, "nested deeper than %d", MaxDepth)
+	if s.depth++; s.depth > maxDepth {
+		return s.errorf(s.pos, "nested deeper than %d", maxDepth)
 	}
 	s.pos++
 	return nil
@@ -402,4 +433,95 @@ func (s *scanner) hex4() (rune, bool) {
 	}
 	s.pos += 4
 	return r, true
+}
+
+// appendJSON writes what [ParseJSON] made, compact.
+func appendJSON(b []byte, v any) []byte {
+	switch v := v.(type) {
+	case string:
+		return AppendString(b, v)
+	case int64:
+		return strconv.AppendInt(b, v, 10)
+	case bool:
+		return strconv.AppendBool(b, v)
+	case []any:
+		b = append(b, '[')
+		for i, item := range v {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendJSON(b, item)
+		}
+		return append(b, ']')
+	case Object:
+		b = append(b, '{')
+		for i, m := range v {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = append(AppendString(b, m.Name), ':')
+			b = appendJSON(b, m.Value)
+		}
+		return append(b, '}')
+	}
+	panic("schema: " + reflect.TypeOf(v).String() + " is no value of ParseJSON")
+}
+
+// MarshalJSON writes the object's members in their order.
+func (o Object) MarshalJSON() ([]byte, error) { return appendJSON(nil, o), nil }
+
+// UnmarshalJSON is [ParseJSON] of an object.
+func (o *Object) UnmarshalJSON(raw []byte) error {
+	v, err := ParseJSON(raw)
+	if err != nil {
+		return err
+	}
+	object, ok := v.(Object)
+	if !ok {
+		return &SyntaxError{Detail: describeJSON(v) + " where an object belongs"}
+	}
+	*o = object
+	return nil
+}
+
+// AppendString writes a JSON string; it escapes what RFC 8259 section 7 demands, and nothing else.
+func AppendString(b []byte, s string) []byte {
+	const hex = "0123456789abcdef"
+	b = append(b, '"')
+	start := 0
+	for i := range len(s) {
+		c := s[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		b = append(b, s[start:i]...)
+		switch c {
+		case '"', '\\':
+			b = append(b, '\\', c)
+		case '\n':
+			b = append(b, '\\', 'n')
+		default:
+			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		}
+		start = i + 1
+	}
+	b = append(b, s[start:]...)
+	return append(b, '"')
+}
+
+// describeJSON says in a few words what a value is, for a fault.
+func describeJSON(v any) string {
+	switch v := v.(type) {
+	case string:
+		return "text"
+	case int64:
+		return "the number " + strconv.FormatInt(v, 10)
+	case bool:
+		return strconv.FormatBool(v)
+	case []any:
+		return "a list"
+	case Object:
+		return "an object"
+	}
+	return "nothing"
 }

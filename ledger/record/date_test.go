@@ -29,7 +29,7 @@ func TestDateAdd(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := ParsePeriod(c.period)
+		p, err := parsePeriod(c.period)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,12 +80,12 @@ func TestScalarsRefuse(t *testing.T) {
 		}
 	}
 	for _, s := range []string{"", "2026-01-01T00:00:00", "2026-01-01T00:00:00+00:00", "2026-01-01t00:00:00Z", "2026-01-01T24:00:00Z", "2026-01-01T00:60:00Z", "2026-01-01T00:00:60Z", "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00,1Z", "2026-01-01T00:00:00.1234Z", "2026-02-30T00:00:00Z", "2026-01-01 00:00:00Z", "2026-01-01T0:00:00Z"} {
-		if i, err := ParseInstant(s); err == nil {
+		if i, err := parseInstant(s); err == nil {
 			t.Errorf("instant %q: got %v", s, i)
 		}
 	}
 	for _, s := range []string{"", "P", "1D", "P1", "PD", "P-1D", "P1.5D", "P01D", "P1D1Y", "P1Y1Y", "P1Y6M", "P1Y1W", "PT1H", "p1d", "P12345D", "P1Y2M3D4D", "P1YMD"} {
-		if p, err := ParsePeriod(s); err == nil {
+		if p, err := parsePeriod(s); err == nil {
 			t.Errorf("period %q: got %v", s, p)
 		}
 	}
@@ -96,17 +96,17 @@ func TestScalarsRoundTrip(t *testing.T) {
 		if want == "" {
 			want = in
 		}
-		i, err := ParseInstant(in)
+		i, err := parseInstant(in)
 		if err != nil || i.String() != want {
 			t.Errorf("%s: got %s, %v", in, i, err)
 		}
 	}
 	for in, want := range map[string]string{"P1Y": "P1Y", "P6M": "P6M", "P2W": "P14D", "P30D": "P30D", "P0D": "P0D", "P0Y": "P0D", "P1Y2M3D": "P1Y2M3D", "P1Y0M0D": "P1Y", "P9999D": "P9999D"} {
-		p, err := ParsePeriod(in)
+		p, err := parsePeriod(in)
 		if err != nil || p.String() != want {
 			t.Errorf("%s: got %s, %v, want %s", in, p, err, want)
 		}
-		if again, err := ParsePeriod(p.String()); err != nil || again != p {
+		if again, err := parsePeriod(p.String()); err != nil || again != p {
 			t.Errorf("%s: read again: %v, %v", in, again, err)
 		}
 	}
