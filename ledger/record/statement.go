@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"reflect"
 	"slices"
-	"strconv"
 )
 
 // The statement types that are read; what is made here is v1 (in-toto attestation
@@ -267,22 +266,11 @@ func (s *Statement) VisitStrings(visit func(pointer, value string)) {
 		visit("/subject/0/name", s.Subject.Name)
 	}
 	for _, m := range s.Object() {
-		walkStrings("/predicate/"+EscapePointer(m.Name), m.Value, visit)
-	}
-}
-
-func walkStrings(pointer string, v any, visit func(pointer, value string)) {
-	switch v := v.(type) {
-	case string:
-		visit(pointer, v)
-	case []any:
-		for i, item := range v {
-			walkStrings(pointer+"/"+strconv.Itoa(i), item, visit)
-		}
-	case Object:
-		for _, m := range v {
-			walkStrings(pointer+"/"+EscapePointer(m.Name), m.Value, visit)
-		}
+		walkLeaves("/predicate/"+EscapePointer(m.Name), m.Value, func(pointer string, v any) {
+			if text, ok := v.(string); ok {
+				visit(pointer, text)
+			}
+		})
 	}
 }
 
