@@ -311,8 +311,6 @@ func (l *Ledger[V]) notBeforeNewest(p *pendingCommit[V]) error {
 // judgeItems decides on items from the batch in order until it is through, or one
 // commit is full.
 func (l *Ledger[V]) judgeItems(p *pendingCommit[V]) error {
-	l.drafting.Lock()
-	defer l.drafting.Unlock()
 	todo := p.batch.items[p.end:]
 	if l.inFlight == nil {
 		p.draft = l.fold.Begin(p.admitted)

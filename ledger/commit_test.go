@@ -141,28 +141,6 @@ func TestBrokenFold(t *testing.T) {
 	}
 }
 
-// DryRun shows a verdict and leaves nothing.
-func TestDryRun(t *testing.T) {
-	w, p := newRefusingEnv(t)
-	n := w.mustOpen(t)
-	defer n.close()
-	blobs := numberedBlobs(0, 2)
-	p.refuse[blobs[1].ID()] = true
-	err := n.DryRun(func(d ledger.Draft[pebblestore.Blob]) error {
-		if _, err := d.Judge(blobs[0]); err != nil {
-			t.Error(err)
-		}
-		_, err := d.Judge(blobs[1])
-		return err
-	})
-	if !errors.Is(err, errUnsigned) {
-		t.Errorf("got %v, want the refusal", err)
-	}
-	if a := n.addAll(t, blobs[0]); a[0] != (ledger.Admission{}) {
-		t.Errorf("after a try: %+v", a)
-	}
-}
-
 // The pool is bounded, and so is what waits for the quorum.
 func TestBusyAndBacklog(t *testing.T) {
 	w := newTestEnv(t)

@@ -199,8 +199,6 @@ type Ledger[V any] struct {
 	stopped  chan struct{}         // closed when failure is set
 	stopOnce sync.Once
 
-	drafting sync.Mutex // held while a draft is judged: by the sequencer, or by DryRun
-
 	sequencing     sync.Mutex // held by Commit; guards what follows
 	edge           *rightEdge
 	head           Head              // what the next extension grows from
@@ -244,14 +242,6 @@ func (l *Ledger[V]) Lookup(id ID) (index uint64, ok bool, err error) {
 		return 0, false, fmt.Errorf("looking up %x: %w", id, err)
 	}
 	return index, ok, nil
-}
-
-// DryRun lets f judge items on a draft that is then dropped: what would happen if
-// they were appended now. It waits while a commit judges.
-func (l *Ledger[V]) DryRun(f func(d Draft[V]) error) error {
-	l.drafting.Lock()
-	defer l.drafting.Unlock()
-	return f(l.fold.Begin(admissionTime()))
 }
 
 // Head is the committed head.

@@ -72,7 +72,5 @@ func (l *Ledger[V]) Refold(ctx context.Context, next Fold[V], adopt func() error
 	if err := l.follow(ctx, next); err != nil { // what was committed meanwhile
 		return err
 	}
-	l.drafting.Lock() // no dry run meanwhile
-	defer l.drafting.Unlock()
 	return adopt()
 }

@@ -341,23 +341,6 @@ func (s *Server) routes() []route {
 	}
 }
 
-// docPaths are the route's paths as openapi.json writes them; none for pages.
-func (r route) docPaths() []string {
-	if r.page {
-		return nil
-	}
-	if r.doc != nil {
-		return r.doc
-	}
-	segments := strings.Split(r.path, "/")
-	for i, seg := range segments {
-		if name, ok := strings.CutPrefix(seg, ":"); ok {
-			segments[i] = "{" + name + "}"
-		}
-	}
-	return []string{strings.Join(segments, "/")}
-}
-
 // newRouter is strict where gin is kind: one path, one resource. It neither
 // cleans paths nor redirects, and matches the path as it was sent: an escaped
 // letter of a fixed segment is another path, and %2F is no slash.

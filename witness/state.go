@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
@@ -105,7 +104,7 @@ func makeState(cfg Config, old []proof.Key, usedElsewhere bool) (made bool, err 
 func openState(cfg Config, health *disk.Health, create bool) (*state, error) {
 	fs, dir := cfg.FS, cfg.FS.PathJoin(cfg.Dir, "state")
 	if create {
-		if err := makeDir(fs, dir); err != nil {
+		if err := disk.MakeDir(fs, dir, 0o755); err != nil {
 			return nil, fmt.Errorf("making the witness's state %s: %w", dir, err)
 		}
 	} else if _, err := fs.Stat(dir); errors.Is(err, os.ErrNotExist) {
@@ -398,28 +397,4 @@ func (s *state) get(key []byte) ([]byte, error) {
 	}
 	defer closer.Close()
 	return bytes.Clone(v), nil
-}
-
-// makeDir makes a directory, and those above it that are missing, so that a crash
-// does not take it away again with all that was synced inside: a directory is
-// durable once its parent is synced, which not even Pebble does for more than one.
-func makeDir(fs vfs.FS, dir string) error {
-	parent := fs.PathDir(dir)
-	if _, err := fs.Stat(parent); err != nil && parent != dir {
-		if err := makeDir(fs, parent); err != nil {
-			return err
-		}
-	}
-	if err := fs.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	return syncDir(fs, parent)
-}
-
-func syncDir(fs vfs.FS, dir string) error {
-	d, err := fs.OpenDir(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

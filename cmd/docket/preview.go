@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
-	"github.com/seed-53cf897a/docket/ledger/record/schema"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
@@ -30,8 +28,8 @@ type preview struct {
 	warnings          []string
 }
 
-// newPreview reads the record, its signatures, and what it changes.
-func (a *app) newPreview(ctx context.Context, g *baseState, env record.Envelope) (*preview, error) {
+// preview shows a record before it is signed, its signatures, and what it changes.
+func (a *app) preview(ctx context.Context, g *baseState, env record.Envelope) (*preview, error) {
 	st, err := record.ParseStatement(env.Payload)
 	if err != nil {
 		return nil, refusal("%w", err)
@@ -43,7 +41,11 @@ func (a *app) newPreview(ctx context.Context, g *baseState, env record.Envelope)
 	if b.changes, err = g.changes(ctx, st); err != nil {
 		return nil, err
 	}
-	return b, b.collectWarnings()
+	if err := b.collectWarnings(); err != nil {
+		return nil, err
+	}
+	b.print()
+	return b, nil
 }
 
 // readSignatures finds whose signatures are there.
@@ -341,13 +343,13 @@ func (g *baseState) changes(ctx context.Context, st *record.Statement) ([]string
 	if err != nil {
 		return nil, err
 	}
-	return diffLeaves(flattenChangeable(before), flattenChangeable(st)), nil
+	return describeChanges(record.DiffLeaves(changeableLeaves(before), changeableLeaves(st))), nil
 }
 
-// flattenChangeable is what a statement says but for its ledger, which a thread never
+// changeableLeaves is what a statement says but for its ledger, which a thread never
 // changes: only the charter that opens it names none.
-func flattenChangeable(st *record.Statement) []leafValue {
-	return slices.DeleteFunc(flatten(st), func(s leafValue) bool { return s.pointer == "/ledger" })
+func changeableLeaves(st *record.Statement) []record.Leaf {
+	return slices.DeleteFunc(st.Leaves(), func(l record.Leaf) bool { return l.Pointer == "/ledger" })
 }
 
 // diffKeys says what becomes of a party's keys. What the keys record before this one
@@ -405,61 +407,14 @@ func diffAmendment(v *view.View, thread string, am *record.Amendment) ([]string,
 	return lines, nil
 }
 
-// leafValue is one scalar of a statement, by its JSON pointer.
-type leafValue struct{ pointer, value string }
-
-// flatten lists a statement's scalar values by JSON pointer, without issuedAt and
-// follows: two records with the same list have the same content (DESIGN.md section 8,
-// submit).
-func flatten(st *record.Statement) []leafValue {
-	all := []leafValue{{"/subject", fmt.Sprintf("%x", st.Subject.SHA256)}}
-	for _, m := range st.Object() {
-		if m.Name != "issuedAt" && m.Name != "follows" {
-			all = appendLeaves(all, "/"+m.Name, m.Value)
-		}
-	}
-	return all
-}
-
-func appendLeaves(all []leafValue, pointer string, v any) []leafValue {
-	switch v := v.(type) {
-	case schema.Object:
-		for _, m := range v {
-			all = appendLeaves(all, pointer+"/"+m.Name, m.Value)
-		}
-		return all
-	case []any:
-		for i, item := range v {
-			all = appendLeaves(all, pointer+"/"+strconv.Itoa(i), item)
-		}
-		return append(all, leafValue{pointer + "/#", strconv.Itoa(len(v))})
-	}
-	return append(all, leafValue{pointer, fmt.Sprint(v)})
-}
-
-// diffLeaves are lines "field: old → new", in the order of the new, then what is gone.
-func diffLeaves(old, new []leafValue) []string {
-	was := make(map[string]string, len(old))
-	for _, s := range old {
-		was[s.pointer] = s.value
-	}
-	is := make(map[string]bool, len(new))
-	var lines []string
-	for _, s := range new {
-		is[s.pointer] = true
-		before, there := was[s.pointer]
-		switch {
-		case !there:
-			lines = append(lines, fmt.Sprintf("%s: + %s", s.pointer, s.value))
-		case before != s.value && strings.Contains(before+s.value, "\n"):
-			lines = append(lines, diffLines(s.pointer, before, s.value)...)
-		case before != s.value:
-			lines = append(lines, fmt.Sprintf("%s: %s → %s", s.pointer, before, s.value))
-		}
-	}
-	for _, s := range old {
-		if !is[s.pointer] {
-			lines = append(lines, fmt.Sprintf("%s: − %s", s.pointer, s.value))
+// describeChanges gives each change a line, and one of a text of several lines as many as
+// it needs.
+func describeChanges(changes []record.Change) (lines []string) {
+	for _, c := range changes {
+		if c.Old != "" && c.New != "" && strings.Contains(c.Old+c.New, "\n") {
+			lines = append(lines, diffLines(c.Path, c.Old, c.New)...)
+		} else {
+			lines = append(lines, c.String())
 		}
 	}
 	return lines
@@ -506,40 +461,20 @@ func sameContent(old, new *record.Statement, oldSalts, newSalts []record.Opening
 			}
 		}
 	}
-	a, b := flatten(old), flatten(new)
-	if len(a) != len(b) {
-		return false
-	}
-	was := make(map[string]string, len(a))
-	for _, s := range a {
-		was[s.pointer] = s.value
-	}
-	for _, s := range b {
-		before, there := was[s.pointer]
-		if !there || before != s.value && !alike[s.pointer] && !alike[parentPointer(s.pointer)] {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(record.DiffLeaves(old.Leaves(), new.Leaves()), func(c record.Change) bool {
+		return c.Old == "" || c.New == "" || !alike[c.Path] && !alike[parentPointer(c.Path)]
+	})
 }
 
 // saltOpens tells whether a salt opens the commitment at its pointer.
 func saltOpens(st *record.Statement, salt record.Opening) bool {
 	want := salt.Commit(st.Ledger, st.Thread).Commit
-	for _, s := range flatten(st) {
-		if (s.pointer == salt.Pointer || parentPointer(s.pointer) == salt.Pointer) && s.value == want {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(st.Leaves(), func(l record.Leaf) bool {
+		return (l.Pointer == salt.Pointer || parentPointer(l.Pointer) == salt.Pointer) && l.Value == want
+	})
 }
 
 // parentPointer is the pointer of the object that holds a member.
 func parentPointer(pointer string) string {
-	for i := len(pointer) - 1; i >= 0; i-- {
-		if pointer[i] == '/' {
-			return pointer[:i]
-		}
-	}
-	return ""
+	return pointer[:max(strings.LastIndexByte(pointer, '/'), 0)]
 }

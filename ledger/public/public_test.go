@@ -128,13 +128,6 @@ func TestPublicLedger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = o.l.DryRun(func(d ledger.Draft[record.Verified]) error {
-		_, err := d.Judge(v)
-		return err
-	})
-	if err != nil {
-		t.Errorf("dry run: %v", err)
-	}
 	draft := o.reg.Begin(time.Now())
 	if _, err := draft.Judge(v); err != nil {
 		t.Errorf("dry run: %v", err)

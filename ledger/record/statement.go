@@ -2,7 +2,6 @@ package record
 
 import (
 	"encoding/hex"
-	"strconv"
 
 	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
@@ -253,21 +252,10 @@ func (s *Statement) VisitStrings(visit func(pointer, value string)) {
 		visit("/subject/0/name", s.Subject.Name)
 	}
 	for _, m := range s.Object() {
-		walkStrings("/predicate/"+schema.EscapePointer(m.Name), m.Value, visit)
-	}
-}
-
-func walkStrings(pointer string, v any, visit func(pointer, value string)) {
-	switch v := v.(type) {
-	case string:
-		visit(pointer, v)
-	case []any:
-		for i, item := range v {
-			walkStrings(pointer+"/"+strconv.Itoa(i), item, visit)
-		}
-	case schema.Object:
-		for _, m := range v {
-			walkStrings(pointer+"/"+schema.EscapePointer(m.Name), m.Value, visit)
-		}
+		walkLeaves("/predicate/"+schema.EscapePointer(m.Name), m.Value, func(pointer string, v any) {
+			if text, ok := v.(string); ok {
+				visit(pointer, text)
+			}
+		})
 	}
 }

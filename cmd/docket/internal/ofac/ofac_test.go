@@ -365,3 +365,19 @@ func TestTrimmedCopyWithoutItsLastRow(t *testing.T) {
 		t.Fatalf("got  %v\nwant %s", err, want)
 	}
 }
+
+// formatRow writes a row as it was read.
+func formatRow(row []field) string {
+	var line strings.Builder
+	for i, f := range row {
+		if i > 0 {
+			line.WriteByte(',')
+		}
+		if f.form == quoted {
+			line.WriteString(`"` + strings.ReplaceAll(f.text, `"`, `""`) + `"`)
+		} else {
+			line.WriteString(f.text)
+		}
+	}
+	return line.String()
+}

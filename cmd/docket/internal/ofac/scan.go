@@ -228,8 +228,8 @@ func (s *scanner) rows(f func(ent string) error) error {
 // null is how OFAC writes "nothing": no quotes, one blank behind it.
 const null = "-0- "
 
-// A field is one value of a row and how it was written. formatRow gives the
-// line of parseRow back byte for byte, so nothing of a row is lost on reading.
+// A field is one value of a row and how it was written: enough to give the line of
+// parseRow back byte for byte, so nothing of a row is lost on reading.
 type field struct {
 	text string
 	form form
@@ -299,21 +299,6 @@ func parseQuoted(line string) (f field, rest string, err error) {
 			return f, "", fmt.Errorf("a single quote sign before %.20q, where a comma or a doubled one belongs", rest)
 		}
 	}
-}
-
-func formatRow(row []field) string {
-	var line strings.Builder
-	for i, f := range row {
-		if i > 0 {
-			line.WriteByte(',')
-		}
-		if f.form == quoted {
-			line.WriteString(`"` + strings.ReplaceAll(f.text, `"`, `""`) + `"`)
-		} else {
-			line.WriteString(f.text)
-		}
-	}
-	return line.String()
 }
 
 // value is the field's text as records carry it, empty for nothing, and how many

@@ -24,7 +24,7 @@ import (
 // keys, gets cosignatures for both from all witnesses that it can reach, and serves
 // each to a different audience, with or without a quorum.
 type maliciousLog struct {
-	sim      *networkSim
+	sim      *simulation
 	branches [2]*branch
 	charter  []byte // the chain that proves it, from before the fork
 }
@@ -47,15 +47,15 @@ func mixedHost(i int) string  { return fmt.Sprintf("mixed-%d.example", i) }  // 
 func mirrorHost(i int) string { return fmt.Sprintf("mirror-%d.example", i) } // tiles alone, by another operator
 
 // newMaliciousLog takes over where the honest ledger stopped.
-func newMaliciousLog(tn *networkSim, entries [][]byte, published *proof.Published) (*maliciousLog, error) {
-	f := &maliciousLog{sim: tn}
+func newMaliciousLog(sim *simulation, entries [][]byte, published *proof.Published) (*maliciousLog, error) {
+	f := &maliciousLog{sim: sim}
 	for i := range f.branches {
 		b := &branch{host: viewHost(i), registerFS: vfs.NewMem(), entries: append([][]byte(nil), entries...), note: published.Note(), lastWithQuorum: published.Note()}
 		b.log = storetest.NewReferenceLog(b.entries)
 		f.branches[i] = b
 	}
 	b := f.branches[0]
-	in, err := proof.NewBuilder(b.tiles, -1).InclusionProof(tn.dayCtx, 0, published.Checkpoint().Tree())
+	in, err := proof.NewBuilder(b.tiles, -1).InclusionProof(sim.dayCtx, 0, published.Checkpoint().Tree())
 	if err != nil {
 		return nil, err
 	}
@@ -184,114 +184,114 @@ const strangerHost = "stranger.example"
 
 // replayNotes sends a witness the honest ledger's notes again, as an outsider, in one
 // way or the other: all are genuine, most are old; or the newest alone, many times.
-func (tn *networkSim) replayNotes(s *witnessNode) {
-	w, err := wire.NewWitness(s.url(), tn.net.transportOf(strangerHost))
+func (sim *simulation) replayNotes(s *witnessNode) {
+	w, err := wire.NewWitness(s.url(), sim.net.transportOf(strangerHost))
 	must(err)
-	notes := tn.invariants.requestedNotes()
-	way := tn.intn(3)
+	notes := sim.invariants.requestedNotes()
+	way := sim.intn(3)
 	if way == 2 && len(notes) > 0 {
-		tn.repeatRequest(s, notes[len(notes)-1])
+		sim.repeatRequest(s, notes[len(notes)-1])
 		return
 	}
 	handed := way == 1
 	taken := 0
 	for _, note := range notes {
 		if handed {
-			err = w.AddSeenCheckpoint(tn.dayCtx, note)
+			err = w.AddSeenCheckpoint(sim.dayCtx, note)
 		} else {
-			_, err = w.AddCheckpoint(tn.dayCtx, wire.AddCheckpoint{Note: note})
+			_, err = w.AddCheckpoint(sim.dayCtx, wire.AddCheckpoint{Note: note})
 		}
 		if err == nil {
 			taken++
 		}
 	}
-	tn.tracef("a stranger replays %d checkpoints to %s (handed in: %v), %d are taken", len(notes), s.name, handed, taken)
+	sim.tracef("a stranger replays %d checkpoints to %s (handed in: %v), %d are taken", len(notes), s.name, handed, taken)
 	if len(notes) > 0 {
-		tn.countEvent("old checkpoints replayed")
+		sim.countEvent("old checkpoints replayed")
 	}
 }
 
 // repeatRequest asks a witness again and again for one checkpoint, as an outsider, more
 // often than a log's burst allows. No witness of ours ever has enough of it.
-func (tn *networkSim) repeatRequest(s *witnessNode, note []byte) {
-	w, err := wire.NewWitness(s.url(), tn.net.transportOf(strangerHost))
+func (sim *simulation) repeatRequest(s *witnessNode, note []byte) {
+	w, err := wire.NewWitness(s.url(), sim.net.transportOf(strangerHost))
 	must(err)
 	cp, _, err := proof.ParseCheckpoint(note)
 	must(err)
 	taken := 0
 	for range checkpointBurst + 5 {
-		_, err := w.AddCheckpoint(tn.dayCtx, wire.AddCheckpoint{Old: cp.Size, Note: note})
+		_, err := w.AddCheckpoint(sim.dayCtx, wire.AddCheckpoint{Old: cp.Size, Note: note})
 		var status *wire.StatusError
 		switch {
 		case err == nil:
 			taken++
 		case errors.As(err, &status) && status.Code == http.StatusTooManyRequests && s.runsRealWitness():
-			tn.invariants.addViolation(fmt.Errorf("%s has enough of repetitions, and the ledger's would be among them: %w", s.name, err))
+			sim.invariants.addViolation(fmt.Errorf("%s has enough of repetitions, and the ledger's would be among them: %w", s.name, err))
 		}
 	}
-	tn.tracef("a stranger repeats the checkpoint of %d to %s, %d times of %d with success", cp.Size, s.name, taken, checkpointBurst+5)
+	sim.tracef("a stranger repeats the checkpoint of %d to %s, %d times of %d with success", cp.Size, s.name, taken, checkpointBurst+5)
 	if taken > checkpointBurst {
-		tn.countEvent("newest checkpoint repeated")
+		sim.countEvent("newest checkpoint repeated")
 	}
 }
 
 // sendMalformed sends invalid requests, as an outsider: no log's checkpoint, one of an
 // unknown log, one that the outsider signed, and evidence of which each checkpoint is
 // genuine.
-func (tn *networkSim) sendMalformed(s *witnessNode) {
-	w, err := wire.NewWitness(s.url(), tn.net.transportOf(strangerHost))
+func (sim *simulation) sendMalformed(s *witnessNode) {
+	w, err := wire.NewWitness(s.url(), sim.net.transportOf(strangerHost))
 	must(err)
 	sign := func(origin string) []byte {
 		secret, _, err := proof.GenerateKey(proof.Ed25519, origin)
 		must(err)
 		signer, err := proof.ParseSigner(secret)
 		must(err)
-		signed, err := proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: uint64(1 + tn.intn(100))}, signer)
+		signed, err := proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: uint64(1 + sim.intn(100))}, signer)
 		must(err)
 		return signed.Note()
 	}
 	for _, note := range [][]byte{[]byte("nonsense\n"), sign("unknown.example"), sign(origin)} {
-		if w.AddSeenCheckpoint(tn.dayCtx, note) == nil && s.runsRealWitness() {
-			tn.invariants.addViolation(fmt.Errorf("%s takes nonsense for a checkpoint:\n%s", s.name, note))
+		if w.AddSeenCheckpoint(sim.dayCtx, note) == nil && s.runsRealWitness() {
+			sim.invariants.addViolation(fmt.Errorf("%s takes nonsense for a checkpoint:\n%s", s.name, note))
 		}
 	}
-	if notes := tn.invariants.requestedNotes(); len(notes) > 1 {
-		e, err := proof.NewEvidence(pick(tn, notes...), pick(tn, notes...), proof.LeafHash(nil))
+	if notes := sim.invariants.requestedNotes(); len(notes) > 1 {
+		e, err := proof.NewEvidence(pick(sim, notes...), pick(sim, notes...), proof.LeafHash(nil))
 		must(err)
 		file, err := e.Format()
 		must(err)
-		if w.AddEvidence(tn.dayCtx, file) == nil && s.runsRealWitness() && !tn.invariants.forked() {
-			tn.invariants.addViolation(fmt.Errorf("%s takes nonsense for evidence:\n%s", s.name, file))
+		if w.AddEvidence(sim.dayCtx, file) == nil && s.runsRealWitness() && !sim.invariants.forked() {
+			sim.invariants.addViolation(fmt.Errorf("%s takes nonsense for evidence:\n%s", s.name, file))
 		}
 	}
-	tn.tracef("a stranger sends nonsense to %s", s.name)
-	tn.countEvent("nonsense sent to a witness")
+	sim.tracef("a stranger sends nonsense to %s", s.name)
+	sim.countEvent("nonsense sent to a witness")
 }
 
 // floodWitness lets the malicious log sign trees that can never be compared, more than
 // a witness stores, to leave no space for what a client submits.
 func (f *maliciousLog) floodWitness(s *witnessNode) {
-	tn := f.sim
-	w, err := wire.NewWitness(s.url(), tn.net.transportOf(strangerHost))
+	sim := f.sim
+	w, err := wire.NewWitness(s.url(), sim.net.transportOf(strangerHost))
 	must(err)
-	from, taken := uint64(1)<<(30+tn.intn(20)), 0
+	from, taken := uint64(1)<<(30+sim.intn(20)), 0
 	for i := range uint64(70) {
 		cp := proof.Checkpoint{Origin: origin, Size: from + i, Root: proof.LeafHash(fmt.Appendf(nil, "%d", from+i))}
-		signed, err := proof.SignCheckpoint(cp, tn.ledger.keys.Signers...)
+		signed, err := proof.SignCheckpoint(cp, sim.ledger.keys.Signers...)
 		must(err)
-		tn.invariants.onMaliciousSign(cp.Tree())
-		if w.AddSeenCheckpoint(tn.dayCtx, signed.Note()) == nil {
+		sim.invariants.onMaliciousSign(cp.Tree())
+		if w.AddSeenCheckpoint(sim.dayCtx, signed.Note()) == nil {
 			taken++
 		}
 	}
-	tn.tracef("the operator floods %s with trees that nobody can compare: %d of 70 are taken", s.name, taken)
-	tn.countEvent("log floods a witness")
+	sim.tracef("the operator floods %s with trees that nobody can compare: %d of 70 are taken", s.name, taken)
+	sim.countEvent("log floods a witness")
 }
 
 // slowLog is another log that the witnesses serve. It shows its newest checkpoint,
 // and says nothing when it is asked for tiles.
 type slowLog struct {
-	sim    *networkSim
+	sim    *simulation
 	signer *proof.Signer
 	log    *storetest.ReferenceLog
 }
@@ -302,10 +302,10 @@ const (
 	slowLogSize   = 12
 )
 
-func newSlowLog(tn *networkSim) *slowLog {
+func newSlowLog(sim *simulation) *slowLog {
 	secret, _, err := proof.GenerateKey(proof.Ed25519, slowLogOrigin)
 	must(err)
-	l := &slowLog{sim: tn}
+	l := &slowLog{sim: sim}
 	l.signer, err = proof.ParseSigner(secret)
 	must(err)
 	var entries [][]byte
@@ -347,7 +347,7 @@ func (l *slowLog) submitTo(s *witnessNode) {
 
 // requestedNotes are the checkpoints that the ledger has asked any witness to cosign
 // while it was honest, one of each tree, the smallest first.
-func (o *networkInvariants) requestedNotes() (notes [][]byte) {
+func (o *invariants) requestedNotes() (notes [][]byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var trees []proof.Tree

@@ -23,7 +23,7 @@ import (
 type authors struct {
 	*registertest.World // what they know of the ledger's threads: by receipts alone
 
-	w           *LedgerSim
+	sim         *simulation
 	policies    client.Policies
 	submissions []*submission
 
@@ -51,11 +51,11 @@ type submission struct {
 // submitters are those who send: each has a link of its own to the ledger.
 const submitters = 4
 
-func newAuthors(w *LedgerSim, policy string) *authors {
+func newAuthors(sim *simulation, policy string) *authors {
 	parsed, err := proof.ParsePolicy([]byte(policy))
 	must(err)
 	return &authors{
-		World: registertest.New(w.now, origin, policy), w: w,
+		World: registertest.New(sim.now, origin, policy), sim: sim,
 		policies: client.SinglePolicy{Only: parsed},
 	}
 }
@@ -74,7 +74,7 @@ func (p *authors) send(l *submission) {
 		return
 	}
 	p.submit(l)
-	if p.w.chance(10) {
+	if p.sim.chance(10) {
 		p.submit(l)
 	}
 }
@@ -82,13 +82,13 @@ func (p *authors) send(l *submission) {
 func (p *authors) submit(l *submission) {
 	l.inFlight++
 	l.decided = false
-	p.w.invariants.onSent(l.id)
-	from := fmt.Sprintf("submitter-%d", p.w.rng.IntN(submitters))
-	c, err := client.New(ledgerURL, p.w.net.transportOf(from))
+	p.sim.invariants.onSent(l.id)
+	from := fmt.Sprintf("submitter-%d", p.sim.rng.IntN(submitters))
+	c, err := client.New(ledgerURL, p.sim.net.transportOf(from))
 	must(err)
-	ctx := p.w.dayCtx
-	p.w.tracef("%s sends letter %d, %s (record %s)%s", from, l.number, l.description, shortID(l.id), invalidNote(l))
-	p.w.startTask(func() func() error {
+	ctx := p.sim.dayCtx
+	p.sim.tracef("%s sends letter %d, %s (record %s)%s", from, l.number, l.description, shortID(l.id), invalidNote(l))
+	p.sim.startTask(func() func() error {
 		s, err := c.Submit(ctx, l.env.Marshal(), p.policies, client.Retry{})
 		return func() error {
 			l.inFlight--
@@ -112,33 +112,33 @@ func (p *authors) onOutcome(l *submission, s *client.Submission, err error) erro
 	var problem *client.Problem
 	switch {
 	case err == nil && s.Receipt == nil:
-		p.w.tracef("  letter %d is committed", l.number)
-		return p.w.invariants.onCommitted(l.id)
+		p.sim.tracef("  letter %d is committed", l.number)
+		return p.sim.invariants.onCommitted(l.id)
 	case err == nil:
 		return p.onReceipt(l, s)
 	case errors.As(err, &problem) && problem.Status == http.StatusInternalServerError:
 		return fmt.Errorf("the server has no word for it: %w", err)
 	case errors.As(err, &problem) && problem.Retryable():
-		p.w.tracef("  letter %d later: %v", l.number, err)
+		p.sim.tracef("  letter %d later: %v", l.number, err)
 		return nil
 	case errors.As(err, &problem):
-		p.w.tracef("  letter %d refused, %d: %v", l.number, problem.Status, err)
+		p.sim.tracef("  letter %d refused, %d: %v", l.number, problem.Status, err)
 		l.decided = true
 		p.resendCurrent(problem.Current)
-		return p.w.invariants.onRefused(l.id, problem, l.inFlight == 0)
+		return p.sim.invariants.onRefused(l.id, problem, l.inFlight == 0)
 	case isTransient(err):
-		p.w.tracef("  letter %d has no answer", l.number)
+		p.sim.tracef("  letter %d has no answer", l.number)
 		return nil
 	}
 	return fmt.Errorf("an answer that nobody may give: %w", err)
 }
 
 func (p *authors) onReceipt(l *submission, s *client.Submission) error {
-	p.w.tracef("  letter %d is at index %d, size %d, known %v", l.number, s.Receipt.Index(), s.Receipt.Published().Checkpoint().Size, s.Existed)
+	p.sim.tracef("  letter %d is at index %d, size %d, known %v", l.number, s.Receipt.Index(), s.Receipt.Published().Checkpoint().Size, s.Existed)
 	if l.whyInvalid != "" {
 		return fmt.Errorf("admitted at index %d although it is forged: %s", s.Receipt.Index(), l.whyInvalid)
 	}
-	if err := p.w.invariants.onReceipt(s.Receipt); err != nil {
+	if err := p.sim.invariants.onReceipt(s.Receipt); err != nil {
 		return err
 	}
 	if first := !l.hasReceipt; first {
@@ -198,11 +198,11 @@ func (p *authors) nextSubmission() *submission {
 // resendAny sends something that was sent before.
 func (p *authors) resendAny() {
 	all := p.undecided()
-	if got := p.withReceipt(); len(all) == 0 || len(got) > 0 && p.w.chance(25) {
+	if got := p.withReceipt(); len(all) == 0 || len(got) > 0 && p.sim.chance(25) {
 		all = got
 	}
 	if len(all) > 0 {
-		p.send(all[p.w.rng.IntN(len(all))])
+		p.send(all[p.sim.rng.IntN(len(all))])
 	}
 }
 
@@ -225,7 +225,7 @@ func (p *authors) bootstrapRecord() *submission {
 	case p.Head("party/authority").IsZero():
 		return p.pendingOrNew("the authority's enrolment", p.Authority)
 	}
-	for _, id := range providers[:1+p.w.rng.IntN(len(providers))] {
+	for _, id := range providers[:1+p.sim.rng.IntN(len(providers))] {
 		if p.Head("party/" + id).IsZero() {
 			return p.pendingOrNew("the enrolment of "+id, func() record.Envelope { return p.Provider(id) })
 		}
@@ -260,11 +260,11 @@ func (p *authors) randomSubmission() *submission {
 	if _, err := record.EncodeStatement(st); err != nil {
 		return nil // no one could even sign it
 	}
-	if p.w.chance(25) {
+	if p.sim.chance(25) {
 		return p.invalidSubmission(s, st)
 	}
-	if p.w.chance(5) {
-		st.IssuedAt = st.IssuedAt.Add(time.Duration(1+p.w.rng.IntN(60)) * time.Minute) // a clock ahead: fine later
+	if p.sim.chance(5) {
+		st.IssuedAt = st.IssuedAt.Add(time.Duration(1+p.sim.rng.IntN(60)) * time.Minute) // a clock ahead: fine later
 		s.description += ", dated ahead"
 	}
 	l := p.newSubmission(s.description, p.Sign(st, s.signers...))
@@ -295,50 +295,50 @@ func (p *authors) conflictingPair() []*submission {
 
 // randomAction picks something to say.
 func (p *authors) randomAction() action {
-	w, today := p.w, rules1.DateIn(p.Now, zone)
+	sim, today := p.sim, rules1.DateIn(p.Now, zone)
 	officers := []string{"authority/officer-1", "authority/officer-2"}
-	provider := pick(w, providers...)
+	provider := pick(sim, providers...)
 	order := fmt.Sprintf("2026-%03d", len(p.designations))
-	if len(p.designations) > 0 && w.chance(80) {
-		order = p.designations[w.rng.IntN(len(p.designations))]
+	if len(p.designations) > 0 && sim.chance(80) {
+		order = p.designations[sim.rng.IntN(len(p.designations))]
 	}
-	thread, listed := "designation/"+order, pick(w, "36", "173", "306")
+	thread, listed := "designation/"+order, pick(sim, "36", "173", "306")
 	if !slices.Contains(p.designations, order) {
-		d := p.NewDesignation(pick(w, "Kestrel Hosting", "Lumen Resale", "Кестрел"))
+		d := p.NewDesignation(pick(sim, "Kestrel Hosting", "Lumen Resale", "Кестрел"))
 		return action{"designation " + order, thread, record.Authority, d, officers, func() { p.designations = append(p.designations, order) }}
 	}
-	switch w.rng.IntN(14) {
+	switch sim.rng.IntN(14) {
 	case 0:
-		return action{"alias for " + order, thread, record.Authority, &record.Amendment{Type: "alias", Reason: "r", Add: alias(fmt.Sprintf("K%d", w.rng.IntN(5)))}, officers, nil}
+		return action{"alias for " + order, thread, record.Authority, &record.Amendment{Type: "alias", Reason: "r", Add: alias(fmt.Sprintf("K%d", sim.rng.IntN(5)))}, officers, nil}
 	case 1:
-		due := today.AddDays(30 + w.rng.IntN(9))
-		scope := schema.Object{{Name: "scope", Value: schema.Object{{Name: "successors", Value: w.chance(50)}}}}
+		due := today.AddDays(30 + sim.rng.IntN(9))
+		scope := schema.Object{{Name: "scope", Value: schema.Object{{Name: "successors", Value: sim.chance(50)}}}}
 		return action{"scope of " + order, thread, record.Authority, &record.Amendment{Type: "scope", Reason: "r", Set: scope, ResponseDue: &due}, officers, nil}
 	case 2:
-		until := today.AddDays(3 + w.rng.IntN(20))
-		return action{"suspension of " + order, thread, record.Authority, &record.Suspension{EffectiveOn: today.AddDays(w.rng.IntN(3)), Until: &until, Reason: "talks"}, officers, func() { p.suspended = append(p.suspended, order) }}
+		until := today.AddDays(3 + sim.rng.IntN(20))
+		return action{"suspension of " + order, thread, record.Authority, &record.Suspension{EffectiveOn: today.AddDays(sim.rng.IntN(3)), Until: &until, Reason: "talks"}, officers, func() { p.suspended = append(p.suspended, order) }}
 	case 3:
 		if n := len(p.suspended); n > 0 {
 			order, thread = p.suspended[n-1], "designation/"+p.suspended[n-1]
 		}
-		return action{"reinstatement of " + order, thread, record.Authority, &record.Reinstatement{EffectiveOn: today.AddDays(w.rng.IntN(3)), Reason: "talks ended"}, officers, nil}
+		return action{"reinstatement of " + order, thread, record.Authority, &record.Reinstatement{EffectiveOn: today.AddDays(sim.rng.IntN(3)), Reason: "talks ended"}, officers, nil}
 	case 4:
-		return action{"revocation of " + order, thread, record.Authority, &record.Revocation{EffectiveOn: today, Cause: pick(w, "lifted", "error"), Reason: "r"}, officers, nil}
+		return action{"revocation of " + order, thread, record.Authority, &record.Revocation{EffectiveOn: today, Cause: pick(sim, "lifted", "error"), Reason: "r"}, officers, nil}
 	case 5:
-		return action{"import of " + listed, "designation/ofac-sdn-" + listed, record.Authority, p.NewListedDesignation(listed, pick(w, "AEROCARIBBEAN", "BANCO")), []string{"authority/nightly-import"}, nil}
+		return action{"import of " + listed, "designation/ofac-sdn-" + listed, record.Authority, p.NewListedDesignation(listed, pick(sim, "AEROCARIBBEAN", "BANCO")), []string{"authority/nightly-import"}, nil}
 	case 6:
 		return action{"delisting of " + listed, "designation/ofac-sdn-" + listed, record.Authority, &record.Revocation{EffectiveOn: today, Cause: "delisted", Reason: "r"}, []string{"authority/nightly-import"}, nil}
 	case 7:
-		c := &record.CIPCertification{PeriodFrom: today.AddDays(-400 + w.rng.IntN(30)), PeriodUntil: today.AddDays(-5), Initial: p.Head("cip/" + provider).IsZero()}
+		c := &record.CIPCertification{PeriodFrom: today.AddDays(-400 + sim.rng.IntN(30)), PeriodUntil: today.AddDays(-5), Initial: p.Head("cip/" + provider).IsZero()}
 		return action{"certification of " + provider, "cip/" + provider, provider, c, []string{provider + "/compliance"}, nil}
 	case 8:
-		status := &record.Standing{Status: pick(w, "suspended", "active", "active"), EffectiveOn: today, Reason: "r"}
+		status := &record.Standing{Status: pick(sim, "suspended", "active", "active"), EffectiveOn: today, Reason: "r"}
 		return action{status.Status + " " + provider, "party/" + provider, record.Authority, status, []string{"authority/officer-1"}, nil}
 	case 9:
 		return p.keyRotation(provider)
 	case 10:
 		c := p.CharterPredicate
-		c.Periods.Response = record.Period{Days: 30 + w.rng.IntN(3)}
+		c.Periods.Response = record.Period{Days: 30 + sim.rng.IntN(3)}
 		return action{"a new charter", "charter", record.Authority, &c, []string{"root/root-1", "root/root-3"}, nil}
 	}
 	return p.response(provider, order)
@@ -346,8 +346,8 @@ func (p *authors) randomAction() action {
 
 // response is what a provider did about an order.
 func (p *authors) response(provider, order string) action {
-	by := rules1.DateIn(p.Now, zone).AddDays(10 + p.w.rng.IntN(20))
-	r := &record.Response{Status: pick(p.w, "acknowledged", "winding-down", "no-relationship"), WindDownBy: &by}
+	by := rules1.DateIn(p.Now, zone).AddDays(10 + p.sim.rng.IntN(20))
+	r := &record.Response{Status: pick(p.sim, "acknowledged", "winding-down", "no-relationship"), WindDownBy: &by}
 	return action{"response of " + provider + " on " + order, "response/" + order + "/" + provider, provider, r, []string{provider + "/ci"}, nil}
 }
 
@@ -393,7 +393,7 @@ func (p *authors) keyRotation(provider string) action {
 func (p *authors) invalidSubmission(s action, st *record.Statement) *submission {
 	why, sign := "", s.signers
 	lacks := []string(nil)
-	switch p.w.rng.IntN(7) {
+	switch p.sim.rng.IntN(7) {
 	case 0:
 		if len(s.signers) > 1 {
 			why, sign, lacks = "one has yet to sign", s.signers[:1], s.signers[1:]
@@ -408,12 +408,12 @@ func (p *authors) invalidSubmission(s action, st *record.Statement) *submission 
 	case 3:
 		why, st.Ledger = "for another ledger", record.ID{1}
 	case 4:
-		why, st.Follows = "follows what is not there", record.ID{byte(p.w.rng.IntN(256)), 1}
+		why, st.Follows = "follows what is not there", record.ID{byte(p.sim.rng.IntN(256)), 1}
 	case 5:
 		why, st.IssuedAt = "an abandoned draft", st.IssuedAt.Add(-40*24*time.Hour)
 	case 6:
 		if len(p.revoked) > 0 {
-			why, sign = "signed by a revoked key", []string{p.revoked[p.w.rng.IntN(len(p.revoked))]}
+			why, sign = "signed by a revoked key", []string{p.revoked[p.sim.rng.IntN(len(p.revoked))]}
 			break
 		}
 		why = "a signature of other bytes"
@@ -440,7 +440,7 @@ func (p *authors) addMissingSignatures() *submission {
 		must(err)
 		env := l.env
 		for _, name := range l.missingSigners {
-			env, err = p.Signer(name).Sign(p.w.dayCtx, env)
+			env, err = p.Signer(name).Sign(p.sim.dayCtx, env)
 			must(err)
 		}
 		l.missingSigners = nil

@@ -16,7 +16,7 @@ import (
 // clientNode is a client with a trust directory. Which history it is shown is up to the
 // log.
 type clientNode struct {
-	sim     *networkSim
+	sim     *simulation
 	name    string
 	disk    *vfs.MemFS
 	trusted proof.Tree // what it believed last; zero before the first
@@ -27,7 +27,7 @@ type clientNode struct {
 // update lets the client bring itself to the newest checkpoint: with all entries, or
 // with the checkpoint alone. Now and then its machine fails meanwhile.
 func (c *clientNode) update(replay bool) error {
-	if c.sim.records.Ledger.IsZero() {
+	if c.sim.authors.Ledger.IsZero() {
 		return nil
 	}
 	cl, err := client.New(ledgerURL, c.sim.net.transportOf(c.name))
@@ -48,7 +48,7 @@ func (c *clientNode) update(replay bool) error {
 		return c.fault.trigger(c.disk)
 	}))
 	before := c.trusted
-	t, err := client.CreateTrust(ctx, files, "trust", cl, c.sim.records.Ledger)
+	t, err := client.CreateTrust(ctx, files, "trust", cl, c.sim.authors.Ledger)
 	if err == nil {
 		if err = c.checkOpened(t); err != nil && c.fault.diskAfter == nil {
 			return err

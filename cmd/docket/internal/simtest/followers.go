@@ -15,7 +15,7 @@ import (
 // follower keeps a trust directory with a replayed copy on a machine of its own,
 // which crashes on its own.
 type follower struct {
-	w    *LedgerSim
+	sim  *simulation
 	name string
 	disk *vfs.MemFS
 
@@ -25,23 +25,23 @@ type follower struct {
 	trusted     proof.Tree         // what it believed last
 }
 
-func newFollower(w *LedgerSim, name string) *follower {
-	return &follower{w: w, name: name, disk: vfs.NewCrashableMem()}
+func newFollower(sim *simulation, name string) *follower {
+	return &follower{sim: sim, name: name, disk: vfs.NewCrashableMem()}
 }
 
 // sync begins a synchronisation, the first time with pinning the charter.
 func (f *follower) sync() {
-	if f.syncing || f.w.authors.Ledger.IsZero() {
+	if f.syncing || f.sim.authors.Ledger.IsZero() {
 		return
 	}
 	f.syncing = true
-	c, err := client.New(ledgerURL, f.w.net.transportOf(f.name))
+	c, err := client.New(ledgerURL, f.sim.net.transportOf(f.name))
 	must(err)
-	ctx, cancel := context.WithCancel(f.w.dayCtx)
+	ctx, cancel := context.WithCancel(f.sim.dayCtx)
 	f.cancelSync = cancel
-	life, disk, pin := f.incarnation, f.disk, f.w.authors.Ledger
-	f.w.tracef("%s synchronises", f.name)
-	f.w.startTask(func() func() error {
+	life, disk, pin := f.incarnation, f.disk, f.sim.authors.Ledger
+	f.sim.tracef("%s synchronises", f.name)
+	f.sim.startTask(func() func() error {
 		defer cancel()
 		copied, err := syncTrust(ctx, disk, c, pin)
 		return func() error {
@@ -85,25 +85,25 @@ func syncTrust(ctx context.Context, disk vfs.FS, c *client.Client, pin [32]byte)
 // reason to complain of anything but the network.
 func (f *follower) onSynced(c syncResult, err error) error {
 	if err != nil {
-		f.w.tracef("  %s: %v", f.name, err)
+		f.sim.tracef("  %s: %v", f.name, err)
 		if isTransient(err) {
 			return nil
 		}
 		return fmt.Errorf("synchronising with an honest ledger: %w", err)
 	}
-	f.w.tracef("  %s has %d entries", f.name, c.tree.Size)
+	f.sim.tracef("  %s has %d entries", f.name, c.tree.Size)
 	if c.tree.Size < f.trusted.Size {
 		return fmt.Errorf("it believed size %d, and believes %d now", f.trusted.Size, c.tree.Size)
 	}
 	f.trusted = c.tree
-	return f.w.invariants.onSynced(c)
+	return f.sim.invariants.onSynced(c)
 }
 
 // crash ends the follower's machine, in the midst of whatever it does.
 func (f *follower) crash(keep int) {
-	f.w.tracef("%s crashes, %d %% of what it had not synced is kept", f.name, keep)
+	f.sim.tracef("%s crashes, %d %% of what it had not synced is kept", f.name, keep)
 	f.incarnation++
-	left := crashedDisk(f.disk, keep, f.w.rng.Uint64())
+	left := crashedDisk(f.disk, keep, f.sim.rng.Uint64())
 	if f.syncing {
 		f.cancelSync()
 	}
@@ -113,22 +113,22 @@ func (f *follower) crash(keep int) {
 // auditor replays everything, each time from nothing but the charter's ID and the
 // checkpoint that it saw last.
 type auditor struct {
-	w             *LedgerSim
+	sim           *simulation
 	auditing      bool
 	lastPublished *proof.Published
 }
 
 func (a *auditor) audit() {
-	if a.auditing || a.w.authors.Ledger.IsZero() {
+	if a.auditing || a.sim.authors.Ledger.IsZero() {
 		return
 	}
 	a.auditing = true
-	c, err := client.New(ledgerURL, a.w.net.transportOf("auditor"))
+	c, err := client.New(ledgerURL, a.sim.net.transportOf("auditor"))
 	must(err)
-	ctx := a.w.dayCtx
-	audit := client.Audit{Source: c.Source(), Charter: a.w.authors.Ledger, Trusted: a.lastPublished, Files: vfs.NewMem(), Dir: "audit"}
-	a.w.tracef("the auditor replays everything")
-	a.w.startTask(func() func() error {
+	ctx := a.sim.dayCtx
+	audit := client.Audit{Source: c.Source(), Charter: a.sim.authors.Ledger, Trusted: a.lastPublished, Files: vfs.NewMem(), Dir: "audit"}
+	a.sim.tracef("the auditor replays everything")
+	a.sim.startTask(func() func() error {
 		report, err := audit.Run(ctx)
 		return func() error {
 			a.auditing = false
@@ -142,43 +142,43 @@ func (a *auditor) audit() {
 
 func (a *auditor) onReport(r *client.AuditReport, err error) error {
 	if err != nil {
-		a.w.tracef("  the auditor: %v", err)
+		a.sim.tracef("  the auditor: %v", err)
 		if isTransient(err) {
 			return nil
 		}
 		return err
 	}
-	a.w.tracef("  the auditor judged %d entries, %d signatures", r.Checked, r.Signatures)
+	a.sim.tracef("  the auditor judged %d entries, %d signatures", r.Checked, r.Signatures)
 	if len(r.Findings) > 0 || r.Published == nil {
 		return fmt.Errorf("finds fault with an honest ledger: %q", r.Findings)
 	}
 	a.lastPublished = r.Published
-	return a.w.invariants.onAudited(r)
+	return a.sim.invariants.onAudited(r)
 }
 
 // verifyRandomChain asks for the chain of a random record, and checks who signed it
 // with the policy alone.
-func (w *LedgerSim) verifyRandomChain() {
-	known := w.authors.withReceipt()
+func (sim *simulation) verifyRandomChain() {
+	known := sim.authors.withReceipt()
 	if len(known) == 0 {
 		return
 	}
-	l := known[w.rng.IntN(len(known))]
-	c, err := client.New(ledgerURL, w.net.transportOf("stranger"))
+	l := known[sim.rng.IntN(len(known))]
+	c, err := client.New(ledgerURL, sim.net.transportOf("stranger"))
 	must(err)
-	ctx := w.dayCtx
-	w.tracef("a stranger asks for the chain of letter %d", l.number)
-	w.startTask(func() func() error {
+	ctx := sim.dayCtx
+	sim.tracef("a stranger asks for the chain of letter %d", l.number)
+	sim.startTask(func() func() error {
 		chain, err := c.ChainUnverified(ctx, l.id)
 		return func() error {
 			if err != nil {
-				w.tracef("  the stranger: %v", err)
+				sim.tracef("  the stranger: %v", err)
 				if isTransient(err) {
 					return nil
 				}
 				return fmt.Errorf("the chain of letter %d, which has a receipt: %w", l.number, err)
 			}
-			r, err := client.Verify(ctx, chain, w.authors.policies, time.Now())
+			r, err := client.Verify(ctx, chain, sim.authors.policies, time.Now())
 			switch {
 			case err != nil:
 				return fmt.Errorf("the chain of letter %d: %w", l.number, err)

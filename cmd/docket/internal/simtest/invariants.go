@@ -5,11 +5,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
@@ -17,14 +19,14 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/storetest"
 )
 
-// ledgerInvariants remember all that was ever published and said, and hold the ledger against
-// it (DESIGN.md section 9). They hash for themselves, and share with the ledger
-// what auditors share: record, proof, register.
-type ledgerInvariants struct {
-	w      *LedgerSim
-	policy *proof.Policy
+// invariants remember all that was ever published, said and cosigned, and hold ledger,
+// witnesses and clients against it (DESIGN.md section 9). They hash for themselves, and
+// share with the ledger what auditors share: record, proof, register. They observe every
+// response on the network, and know all histories.
+type invariants struct {
+	sim *simulation
 
-	entries   [][]byte // published so far
+	entries   [][]byte // published so far, by a log that is honest
 	indexes   map[record.ID]uint64
 	heads     map[string]record.ID // newest record of each thread
 	admitted  time.Time            // of the newest entry
@@ -40,30 +42,41 @@ type ledgerInvariants struct {
 	kinds          map[record.Kind]int // entries of each kind
 	refusals       map[int]int         // by status
 	compared       uint64              // size at which the ledger's register was compared last
+	comparedNode   *node.Node          // whose that was
+
+	trusted              map[string]map[proof.Tree]bool // by client: all that it ever believed
+	halted               map[string]bool                // witnesses that hold evidence
+	signedByMaliciousLog map[proof.Tree]bool            // by the forger: evidence may speak of these
+	histories            [2]history
+
+	mu         sync.Mutex                     // answers come on the callers' goroutines; guards what follows
+	cosigned   map[string]map[proof.Tree]bool // by witness: all that its key was ever seen under
+	requested  map[proof.Tree][]byte          // what the honest ledger has asked to be cosigned
+	violations []error                        // seen on the wire
 }
 
-func newLedgerInvariants(w *LedgerSim, policy string) *ledgerInvariants {
-	parsed, err := proof.ParsePolicy([]byte(policy))
-	must(err)
-	return &ledgerInvariants{
-		w: w, policy: parsed, indexes: make(map[record.ID]uint64), heads: make(map[string]record.ID), roots: make(map[uint64]proof.Hash),
+func newInvariants(sim *simulation) *invariants {
+	return &invariants{
+		sim: sim, indexes: make(map[record.ID]uint64), heads: make(map[string]record.ID), roots: make(map[uint64]proof.Hash),
 		published: proof.Tree{Root: proof.EmptyRoot()}, committed: make(map[record.ID]bool), refusedStatus: make(map[record.ID]int),
 		shadowFS: vfs.NewMem(), digests: make(map[uint64]digest), kinds: make(map[record.Kind]int), refusals: make(map[int]int),
+		cosigned: make(map[string]map[proof.Tree]bool), requested: make(map[proof.Tree][]byte), trusted: make(map[string]map[proof.Tree]bool),
+		halted: make(map[string]bool), signedByMaliciousLog: make(map[proof.Tree]bool),
 	}
 }
 
 // openShadow opens the shadow, whose goroutines live within a day.
-func (l *ledgerInvariants) openShadow() (err error) {
+func (l *invariants) openShadow() (err error) {
 	l.shadowRegister, err = register.Open(l.shadowFS, "shadow", registerOptions())
 	return err
 }
 
 // onSent: the record may be admitted from now on.
-func (l *ledgerInvariants) onSent(id record.ID) { delete(l.refusedStatus, id) }
+func (l *invariants) onSent(id record.ID) { delete(l.refusedStatus, id) }
 
 // onRefused records a refusal: from now on the record must not be in the log, unless it
 // was submitted again.
-func (l *ledgerInvariants) onRefused(id record.ID, p *client.Problem, last bool) error {
+func (l *invariants) onRefused(id record.ID, p *client.Problem, last bool) error {
 	if last {
 		l.refusedStatus[id] = p.Status
 	}
@@ -83,13 +96,13 @@ func (l *ledgerInvariants) onRefused(id record.ID, p *client.Problem, last bool)
 }
 
 // onCommitted: the ledger says that it has the record.
-func (l *ledgerInvariants) onCommitted(id record.ID) error {
+func (l *invariants) onCommitted(id record.ID) error {
 	l.committed[id] = true
 	return nil
 }
 
 // onReceipt: a receipt was handed out.
-func (l *ledgerInvariants) onReceipt(r *client.Receipt) error {
+func (l *invariants) onReceipt(r *client.Receipt) error {
 	for _, old := range l.receipts {
 		if old.ID == r.ID && old.Index() != r.Index() {
 			return fmt.Errorf("at index %d, and before it was at %d", r.Index(), old.Index())
@@ -100,11 +113,18 @@ func (l *ledgerInvariants) onReceipt(r *client.Receipt) error {
 	return nil
 }
 
-// check checks every invariant of a running ledger again.
-func (l *ledgerInvariants) check(ctx context.Context, m *ledgerNode) error {
-	if m.node == nil {
-		return nil
+// check checks every invariant again.
+func (l *invariants) check() error {
+	if l.sim.maliciousLog == nil && l.sim.ledger.node != nil {
+		if err := l.checkLedger(l.sim.dayCtx, l.sim.ledger); err != nil {
+			return err
+		}
 	}
+	return l.checkNetwork()
+}
+
+// checkLedger checks again what an honest ledger promises.
+func (l *invariants) checkLedger(ctx context.Context, m *ledgerNode) error {
 	p := m.node.Ledger.Published()
 	if p == nil {
 		return l.checkUnpublished()
@@ -123,7 +143,7 @@ func (l *ledgerInvariants) check(ctx context.Context, m *ledgerNode) error {
 	return nil
 }
 
-func (l *ledgerInvariants) checkUnpublished() error {
+func (l *invariants) checkUnpublished() error {
 	if l.published.Size > 0 {
 		return fmt.Errorf("size %d was published, and now nothing is", l.published.Size)
 	}
@@ -131,7 +151,7 @@ func (l *ledgerInvariants) checkUnpublished() error {
 }
 
 // onSynced: a follower's copy is that of the published tree.
-func (l *ledgerInvariants) onSynced(c syncResult) error {
+func (l *invariants) onSynced(c syncResult) error {
 	if root, ok := l.roots[c.tree.Size]; ok && root != c.tree.Root {
 		return fmt.Errorf("it believes root %s at size %d, the ledger published %s", c.tree.Root, c.tree.Size, root)
 	}
@@ -142,7 +162,7 @@ func (l *ledgerInvariants) onSynced(c syncResult) error {
 }
 
 // onAudited: the auditor has seen the tree that was published.
-func (l *ledgerInvariants) onAudited(r *client.AuditReport) error {
+func (l *invariants) onAudited(r *client.AuditReport) error {
 	if root, ok := l.roots[r.Tree.Size]; ok && root != r.Tree.Root {
 		return fmt.Errorf("found root %s at size %d, the ledger published %s", r.Tree.Root, r.Tree.Size, root)
 	}
@@ -151,13 +171,13 @@ func (l *ledgerInvariants) onAudited(r *client.AuditReport) error {
 
 // checkFromScratch checks every invariant from scratch: each receipt parsed and
 // verified again, the register replayed from zero.
-func (l *ledgerInvariants) checkFromScratch() error {
+func (l *invariants) checkFromScratch() error {
 	for _, r := range l.receipts {
 		parsed, err := proof.ParseReceipt(r.Text)
 		if err != nil {
 			return err
 		}
-		if v, err := parsed.Verify(l.policy, time.Now()); err != nil || v.Index() != r.Index() {
+		if v, err := parsed.Verify(l.sim.policy, time.Now()); err != nil || v.Index() != r.Index() {
 			return fmt.Errorf("the receipt of index %d does not verify any more (%v)", r.Index(), err)
 		}
 	}
@@ -181,7 +201,7 @@ func (l *ledgerInvariants) checkFromScratch() error {
 // checkEntries: what was published is there unchanged; what is new follows its
 // thread, is there once, is admitted no earlier than what was before it, and was
 // never refused.
-func (l *ledgerInvariants) checkEntries(ctx context.Context, m *ledgerNode, size uint64) error {
+func (l *invariants) checkEntries(ctx context.Context, m *ledgerNode, size uint64) error {
 	if size < l.published.Size {
 		return fmt.Errorf("size %d was published, and now it is %d", l.published.Size, size)
 	}
@@ -207,7 +227,7 @@ func (l *ledgerInvariants) checkEntries(ctx context.Context, m *ledgerNode, size
 	return nil
 }
 
-func (l *ledgerInvariants) addEntry(index uint64, raw []byte) error {
+func (l *invariants) addEntry(index uint64, raw []byte) error {
 	e, err := record.ParseEntry(raw)
 	if err != nil {
 		return err
@@ -226,7 +246,7 @@ func (l *ledgerInvariants) addEntry(index uint64, raw []byte) error {
 	if st.Follows != l.heads[st.Thread] {
 		return fmt.Errorf("follows %s, the newest record on %s is %s", st.Follows, st.Thread, l.heads[st.Thread])
 	}
-	for _, letter := range l.w.authors.submissions {
+	for _, letter := range l.sim.authors.submissions {
 		if letter.id == id && letter.whyInvalid != "" && letter.missingSigners != nil {
 			return fmt.Errorf("letter %d is forged: %s", letter.number, letter.whyInvalid)
 		}
@@ -239,7 +259,7 @@ func (l *ledgerInvariants) addEntry(index uint64, raw []byte) error {
 
 // checkRoot: the checkpoint's root is that of all entries hashed anew, and its tree
 // grows out of the one published before.
-func (l *ledgerInvariants) checkRoot(ctx context.Context, m *ledgerNode, cp proof.Checkpoint) error {
+func (l *invariants) checkRoot(ctx context.Context, m *ledgerNode, cp proof.Checkpoint) error {
 	if cp.Tree() == l.published {
 		return nil
 	}
@@ -270,8 +290,8 @@ func (l *ledgerInvariants) checkRoot(ctx context.Context, m *ledgerNode, cp proo
 
 // checkReceipts checks that every receipt and every other promise holds in the current
 // tree. Their signatures were verified when they arrived
-// ([ledgerInvariants.onReceipt]).
-func (l *ledgerInvariants) checkReceipts(cp proof.Checkpoint) error {
+// ([invariants.onReceipt]).
+func (l *invariants) checkReceipts(cp proof.Checkpoint) error {
 	for _, r := range l.receipts {
 		tree := r.Published().Checkpoint().Tree()
 		switch {
@@ -288,7 +308,7 @@ func (l *ledgerInvariants) checkReceipts(cp proof.Checkpoint) error {
 
 // checkCommitted: whatever the ledger ever said it has is published. It holds once
 // the ledger has published all that it has committed.
-func (l *ledgerInvariants) checkCommitted() error {
+func (l *invariants) checkCommitted() error {
 	for id := range l.committed {
 		if _, ok := l.indexes[id]; !ok {
 			return fmt.Errorf("record %s was committed, and it is gone", id)
@@ -309,7 +329,7 @@ func registerOptions() register.Options {
 
 // checkRegister: the register is that of one replayed beside it, byte for byte, and
 // finds every record.
-func (l *ledgerInvariants) checkRegister(m *ledgerNode) error {
+func (l *invariants) checkRegister(m *ledgerNode) error {
 	size := l.published.Size
 	if err := l.advanceShadow(); err != nil {
 		return err
@@ -320,7 +340,7 @@ func (l *ledgerInvariants) checkRegister(m *ledgerNode) error {
 	if err := l.checkCommitted(); err != nil {
 		return err
 	}
-	if size == l.compared {
+	if size == l.compared && m.node == l.comparedNode {
 		return nil
 	}
 	got, err := digestOf(m.node.Register)
@@ -335,12 +355,12 @@ func (l *ledgerInvariants) checkRegister(m *ledgerNode) error {
 			return fmt.Errorf("record %s at index %d is looked up as %d, %v (%v)", id, want, index, ok, err)
 		}
 	}
-	l.compared = size
+	l.compared, l.comparedNode = size, m.node
 	return nil
 }
 
 // advanceShadow takes the shadow to the published size.
-func (l *ledgerInvariants) advanceShadow() error {
+func (l *invariants) advanceShadow() error {
 	at := l.shadowRegister.Size()
 	if at == l.published.Size {
 		return nil

@@ -20,6 +20,7 @@ import (
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/cosignatures"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
 	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/server"
 )
 
@@ -139,12 +140,12 @@ func recoverExit(err *error) {
 	}
 }
 
-// failed says whether the machine has lost its power or its disk, or the ledger has
-// stopped: then it is to be taken down.
+// failed says whether the machine has lost its power or its disk: then it is to be taken
+// down.
 func (m *ledgerNode) failed() bool {
 	m.fault.mu.Lock()
 	defer m.fault.mu.Unlock()
-	return m.fault.diskAfter != nil || m.node.Ledger.Err() != nil
+	return m.fault.diskAfter != nil
 }
 
 // crash ends the process where it stands, and its machine too if not all that it
@@ -307,7 +308,7 @@ func (m *crashMixer) findDurable(fs *vfs.MemFS) error {
 					below = append(below, path)
 				}
 			}
-			if err := syncDir(fs, dir); err != nil {
+			if err := disk.SyncDirs(fs, dir); err != nil {
 				return err
 			}
 		}
@@ -353,7 +354,7 @@ func (m *crashMixer) mixDir(dir string, depth int) error {
 			return err
 		}
 	}
-	return syncDir(m.out, dir)
+	return disk.SyncDirs(m.out, dir)
 }
 
 // restoreDir is a directory whole as it was.
@@ -407,14 +408,6 @@ func readAll(fs *vfs.MemFS, path string) (data []byte, ok bool) {
 	data, err = io.ReadAll(f)
 	must(err)
 	return data, true
-}
-
-func syncDir(fs *vfs.MemFS, dir string) error {
-	d, err := fs.OpenDir(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // must is for what cannot fail in a world that lies in memory.

@@ -9,28 +9,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
-	"sync"
 
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/storetest"
 )
-
-// networkInvariants checks the invariants of witnesses and clients. It observes every
-// response on the network and knows all histories.
-type networkInvariants struct {
-	sim *networkSim
-
-	mu         sync.Mutex                     // answers come on the callers' goroutines; guards what follows
-	cosigned   map[string]map[proof.Tree]bool // by witness: all that its key was ever seen under
-	requested  map[proof.Tree][]byte          // what the honest ledger has asked to be cosigned
-	violations []error                        // seen on the wire
-
-	trusted              map[string]map[proof.Tree]bool // by client: all that it ever believed
-	halted               map[string]bool                // witnesses that hold evidence
-	signedByMaliciousLog map[proof.Tree]bool            // by the forger: evidence may speak of these
-	histories            [2]history
-}
 
 // errTwoHistoriesTrusted: clients trust checkpoints of two histories, which witnesses
 // exist to prevent.
@@ -40,13 +23,6 @@ var errTwoHistoriesTrusted = errors.New("clients believe two histories")
 type history struct {
 	log   *storetest.ReferenceLog
 	roots []proof.Hash
-}
-
-func newNetworkInvariants(tn *networkSim) *networkInvariants {
-	return &networkInvariants{
-		sim: tn, cosigned: make(map[string]map[proof.Tree]bool), requested: make(map[proof.Tree][]byte), trusted: make(map[string]map[proof.Tree]bool),
-		halted: make(map[string]bool), signedByMaliciousLog: make(map[proof.Tree]bool),
-	}
 }
 
 func (l *history) extendTo(entries [][]byte) {
@@ -66,23 +42,23 @@ func (l *history) contains(t proof.Tree) bool {
 }
 
 // onResponse takes down each cosignature that passes (it is the network's tap).
-func (o *networkInvariants) onResponse(l link, r *http.Request, body []byte, res *httptest.ResponseRecorder) {
-	if r.URL.Path == "/add-checkpoint" && l.from == ledgerHost {
-		o.onCosignRequest(body)
+func (l *invariants) onResponse(at link, r *http.Request, body []byte, res *httptest.ResponseRecorder) {
+	if r.URL.Path == "/add-checkpoint" && at.from == ledgerHost {
+		l.onCosignRequest(body)
 	}
-	i := slices.IndexFunc(o.sim.witnesses, func(s *witnessNode) bool { return s.name == l.to })
-	if i < 0 || !o.sim.witnesses[i].isHonest() || res.Code != http.StatusOK {
+	i := slices.IndexFunc(l.sim.witnesses, func(s *witnessNode) bool { return s.name == at.to })
+	if i < 0 || !l.sim.witnesses[i].isHonest() || res.Code != http.StatusOK {
 		return
 	}
-	s := o.sim.witnesses[i]
+	s := l.sim.witnesses[i]
 	var note []byte
 	switch {
-	case l.from == slowLogHost:
+	case at.from == slowLogHost:
 		return
 	case r.URL.Path == "/add-checkpoint":
 		a, err := wire.ParseAddCheckpoint(body)
 		if err != nil {
-			o.addViolation(fmt.Errorf("%s cosigned a request that nobody can read: %w", s.name, err))
+			l.addViolation(fmt.Errorf("%s cosigned a request that nobody can read: %w", s.name, err))
 			return
 		}
 		sigs, err := proof.ParseSignatures(res.Body.Bytes())
@@ -90,14 +66,14 @@ func (o *networkInvariants) onResponse(l link, r *http.Request, body []byte, res
 			note, err = proof.AddSignatures(a.Note, sigs...)
 		}
 		if err != nil {
-			o.addViolation(fmt.Errorf("%s answers with no cosignatures: %w", s.name, err))
+			l.addViolation(fmt.Errorf("%s answers with no cosignatures: %w", s.name, err))
 			return
 		}
-		o.mu.Lock()
-		halted := o.halted[s.name]
-		o.mu.Unlock()
+		l.mu.Lock()
+		halted := l.halted[s.name]
+		l.mu.Unlock()
 		if halted {
-			o.addViolation(fmt.Errorf("%s holds evidence against the log, and cosigns it", s.name))
+			l.addViolation(fmt.Errorf("%s holds evidence against the log, and cosigns it", s.name))
 		}
 	case r.Method == http.MethodGet && r.URL.Path == "/"+wire.OriginHash(origin)+"/checkpoint":
 		note = res.Body.Bytes()
@@ -110,102 +86,89 @@ func (o *networkInvariants) onResponse(l link, r *http.Request, body []byte, res
 	}
 	by, err := proof.VerifyLog(note, origin, keys...)
 	if err != nil || len(by.LogKeys()) != len(keys) {
-		o.addViolation(fmt.Errorf("a cosignature of %s does not verify: %w", s.name, err))
+		l.addViolation(fmt.Errorf("a cosignature of %s does not verify: %w", s.name, err))
 		return
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	addTree(o.cosigned, s.name, by.Checkpoint().Tree())
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	addTree(l.cosigned, s.name, by.Checkpoint().Tree())
 }
 
 // onCosignRequest takes down what the honest ledger asks to be cosigned.
-func (o *networkInvariants) onCosignRequest(body []byte) {
+func (l *invariants) onCosignRequest(body []byte) {
 	a, err := wire.ParseAddCheckpoint(body)
 	must(err)
 	cp, _, err := proof.ParseCheckpoint(a.Note)
 	must(err)
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.requested[cp.Tree()] = a.Note
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.requested[cp.Tree()] = a.Note
 }
 
-func (o *networkInvariants) addViolation(err error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.violations = append(o.violations, err)
+func (l *invariants) addViolation(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.violations = append(l.violations, err)
 }
 
 // onMaliciousSign: the forger is about to sign a head.
-func (o *networkInvariants) onMaliciousSign(t proof.Tree) { o.signedByMaliciousLog[t] = true }
+func (l *invariants) onMaliciousSign(t proof.Tree) { l.signedByMaliciousLog[t] = true }
 
 // onTrusted: a client trusts a tree.
-func (o *networkInvariants) onTrusted(client string, t proof.Tree) { addTree(o.trusted, client, t) }
+func (l *invariants) onTrusted(client string, t proof.Tree) { addTree(l.trusted, client, t) }
 
-// check checks every invariant again.
-func (o *networkInvariants) check() error {
-	if err := o.learnHistories(); err != nil {
-		return err
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	errs := o.violations
-	for _, name := range slices.Sorted(maps.Keys(o.cosigned)) {
-		if err := o.checkOneHistory(o.cosigned[name]); err != nil {
+// checkNetwork checks again what witnesses and clients promise.
+func (l *invariants) checkNetwork() error {
+	l.learnHistories()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	errs := l.violations
+	for _, name := range slices.Sorted(maps.Keys(l.cosigned)) {
+		if err := l.checkOneHistory(l.cosigned[name]); err != nil {
 			errs = append(errs, fmt.Errorf("%s has cosigned two histories: %w", name, err))
 		}
 	}
 	asked := make(map[proof.Tree]bool)
-	for t := range o.requested {
+	for t := range l.requested {
 		asked[t] = true
 	}
-	if err := o.checkOneHistory(asked); err != nil {
+	if err := l.checkOneHistory(asked); err != nil {
 		errs = append(errs, fmt.Errorf("the honest ledger has signed two histories: %w", err))
 	}
 	all := make(map[proof.Tree]bool)
-	for _, trees := range o.trusted {
+	for _, trees := range l.trusted {
 		maps.Copy(all, trees)
 	}
-	if err := o.checkOneHistory(all); err != nil {
+	if err := l.checkOneHistory(all); err != nil {
 		errs = append(errs, fmt.Errorf("%w: %w", errTwoHistoriesTrusted, err))
 	}
-	for _, s := range o.sim.witnesses {
-		errs = append(errs, o.checkEvidence(s))
+	for _, s := range l.sim.witnesses {
+		errs = append(errs, l.checkEvidence(s))
 	}
 	return errors.Join(errs...)
 }
 
 // learnHistories learns what the histories are.
-func (o *networkInvariants) learnHistories() error {
-	if f := o.sim.maliciousLog; f != nil {
-		for i, b := range f.branches {
-			o.histories[i].extendTo(b.entries)
+func (l *invariants) learnHistories() {
+	for i := range l.histories {
+		if f := l.sim.maliciousLog; f != nil {
+			l.histories[i].extendTo(f.branches[i].entries)
+		} else if l.published.Size > 0 {
+			l.histories[i].extendTo(l.entries)
 		}
-		return nil
 	}
-	n := o.sim.ledger.node
-	if n == nil || n.Ledger.Published() == nil {
-		return nil
-	}
-	entries, err := n.Ledger.Entries(o.sim.dayCtx, 0, n.Ledger.Published().Checkpoint().Size)
-	if err != nil {
-		return err
-	}
-	for i := range o.histories {
-		o.histories[i].extendTo(entries)
-	}
-	return nil
 }
 
 // checkOneHistory: trees lie on one line. Before the fork, what is cosigned and not
 // published yet is judged later.
-func (o *networkInvariants) checkOneHistory(trees map[proof.Tree]bool) error {
+func (l *invariants) checkOneHistory(trees map[proof.Tree]bool) error {
 	var off [2]*proof.Tree
-	for i := range o.histories {
+	for i := range l.histories {
 		for t := range trees {
-			if o.sim.maliciousLog == nil && t.Size >= uint64(len(o.histories[i].roots)) {
+			if l.sim.maliciousLog == nil && t.Size >= uint64(len(l.histories[i].roots)) {
 				continue
 			}
-			if !o.histories[i].contains(t) {
+			if !l.histories[i].contains(t) {
 				off[i] = &t
 			}
 		}
@@ -218,7 +181,7 @@ func (o *networkInvariants) checkOneHistory(trees map[proof.Tree]bool) error {
 
 // checkEvidence: what a witness keeps verifies offline with nothing but the log's keys,
 // speaks of what the log has signed, is not there without a fork, and stays.
-func (o *networkInvariants) checkEvidence(s *witnessNode) error {
+func (l *invariants) checkEvidence(s *witnessNode) error {
 	if s.witness == nil {
 		return nil
 	}
@@ -226,24 +189,24 @@ func (o *networkInvariants) checkEvidence(s *witnessNode) error {
 	if err != nil {
 		return err
 	}
-	if len(all) == 0 && o.halted[s.name] && s.isHonest() {
+	if len(all) == 0 && l.halted[s.name] && s.isHonest() {
 		return fmt.Errorf("%s has lost its evidence", s.name)
 	}
 	for _, kept := range all {
-		if !o.forked() {
+		if !l.forked() {
 			return fmt.Errorf("%s holds evidence against a log with one history:\n%s", s.name, kept.File)
 		}
-		for _, signer := range o.sim.ledger.keys.Signers {
-			if err := o.verifyEvidence(kept.File, signer.Key()); err != nil {
+		for _, signer := range l.sim.ledger.keys.Signers {
+			if err := l.verifyEvidence(kept.File, signer.Key()); err != nil {
 				return fmt.Errorf("evidence of %s: %w", s.name, err)
 			}
 		}
 	}
-	o.halted[s.name] = len(all) > 0
+	l.halted[s.name] = len(all) > 0
 	return nil
 }
 
-func (o *networkInvariants) verifyEvidence(file []byte, key proof.Key) error {
+func (l *invariants) verifyEvidence(file []byte, key proof.Key) error {
 	e, err := proof.ParseEvidence(file)
 	if err != nil {
 		return err
@@ -261,37 +224,37 @@ func (o *networkInvariants) verifyEvidence(file []byte, key proof.Key) error {
 			trees[s.Checkpoint().Tree()] = true
 		}
 	}
-	if o.checkOneHistory(trees) == nil {
+	if l.checkOneHistory(trees) == nil {
 		return errors.New("it shows one history")
 	}
 	return nil
 }
 
 // forked tells whether the log has signed two histories.
-func (o *networkInvariants) forked() bool {
-	return o.sim.maliciousLog != nil && o.checkOneHistory(o.signedByMaliciousLog) != nil
+func (l *invariants) forked() bool {
+	return l.sim.maliciousLog != nil && l.checkOneHistory(l.signedByMaliciousLog) != nil
 }
 
 // forkCosigned tells whether trusty witnesses have cosigned both histories, each beyond
 // the fork.
-func (o *networkInvariants) forkCosigned(also ...proof.Tree) bool {
+func (l *invariants) forkCosigned(also ...proof.Tree) bool {
 	trees := make(map[proof.Tree]bool)
 	for _, t := range also {
 		trees[t] = true
 	}
-	for _, s := range o.sim.witnesses {
-		if !s.isHonest() || len(o.cosigned[s.name]) == 0 {
+	for _, s := range l.sim.witnesses {
+		if !s.isHonest() || len(l.cosigned[s.name]) == 0 {
 			continue
 		}
 		newest := proof.Tree{}
-		for t := range o.cosigned[s.name] {
+		for t := range l.cosigned[s.name] {
 			if t.Size > newest.Size {
 				newest = t
 			}
 		}
 		trees[newest] = true
 	}
-	return o.checkOneHistory(trees) != nil
+	return l.checkOneHistory(trees) != nil
 }
 
 // orderTrees orders by size, then by root.

@@ -28,13 +28,13 @@ func TestLedger(t *testing.T) {
 	kinds, refusals, misfortunes := make(map[record.Kind]int), make(map[int]int), make(map[fault]int)
 	for _, s := range seeds {
 		t.Run(fmt.Sprint(s), func(t *testing.T) {
-			r := RunLedger(t, s, *steps)
+			r := mustRun(t, s, scenario{}, *steps, "TestLedger", "steps")
 			if *trace {
 				t.Log(r.Trace)
 			}
-			t.Logf("seed %d: %d entries %v, %d receipts, refusals %v, %d crashes, mishaps %v, root %s", s, r.Entries, r.Kinds, r.Receipts, r.Refusals, r.Crashes, r.Faults, r.Root)
-			if r.Entries == 0 || r.Crashes == 0 {
-				t.Errorf("%d entries, %d crashes (seed %d)", r.Entries, r.Crashes, s)
+			t.Logf("seed %d: %d entries %v, %d receipts, refusals %v, %v, mishaps %v, root %s", s, r.Entries, r.Kinds, r.Receipts, r.Refusals, r.Events, r.Faults, r.Root)
+			if r.Entries == 0 || r.Events["ledger crashes"]+r.Events["ledger loses power"] == 0 {
+				t.Errorf("%d entries, %v (seed %d)", r.Entries, r.Events, s)
 			}
 			add(kinds, r.Kinds)
 			add(refusals, r.Refusals)
@@ -64,18 +64,36 @@ func TestLedger(t *testing.T) {
 	}
 }
 
-// TestLedgerIsDeterministic: a seed tells a whole story, so that what it broke can be looked at
+// mustRun runs a simulation in which no invariant may be violated. A failure says how to run
+// it again.
+func mustRun(t *testing.T, seed uint64, p scenario, steps int, test, stepsFlag string) *Report {
+	t.Helper()
+	r, err := Run(t, seed, p, steps)
+	if err != nil {
+		t.Fatalf("%v\nseed %d, %+v, %d steps; again: go test ./cmd/docket/internal/simtest -run %s -seed %d -%s %d\n%s", err, seed, p, steps, test, seed, stepsFlag, steps, r.Trace)
+	}
+	return r
+}
+
+// TestIsDeterministic: a seed tells a whole story, so that what it broke can be looked at
 // again.
-func TestLedgerIsDeterministic(t *testing.T) {
-	var first *Report
-	for range 2 {
-		r := RunLedger(t, 8, 150)
-		if first == nil {
-			first = r
-		}
-		if r.Trace != first.Trace || r.Root != first.Root {
-			t.Fatalf("two runs of seed 8 differ:\n%s\n\n%s", first.Trace, r.Trace)
-		}
+func TestIsDeterministic(t *testing.T) {
+	for _, c := range []struct {
+		seed     uint64
+		scenario scenario
+		steps    int
+		test     string
+		flag     string
+	}{
+		{8, scenario{}, 150, "TestLedger", "steps"},
+		{10, scenarioFor(10), 60, "TestNetwork", "town.steps"}, // with a fork, a slow witness and one restored from old
+	} {
+		t.Run(c.test, func(t *testing.T) {
+			first, again := mustRun(t, c.seed, c.scenario, c.steps, c.test, c.flag), mustRun(t, c.seed, c.scenario, c.steps, c.test, c.flag)
+			if again.Trace != first.Trace || again.Root != first.Root {
+				t.Fatalf("two runs of seed %d differ:\n%s\n\n%s", c.seed, first.Trace, again.Trace)
+			}
+		})
 	}
 }
 
@@ -119,10 +137,7 @@ func TestNetwork(t *testing.T) {
 	for _, s := range seeds {
 		t.Run(fmt.Sprint(s), func(t *testing.T) {
 			p := scenarioFor(s)
-			r, err := RunNetwork(t, s, p, *networkSteps)
-			if err != nil {
-				t.Fatalf("%v\nseed %d, %+v, %d steps; again: go test ./cmd/docket/internal/simtest -run TestNetwork -seed %d -town.steps %d\n%s", err, s, p, *networkSteps, s, *networkSteps, r.Trace)
-			}
+			r := mustRun(t, s, p, *networkSteps, "TestNetwork", "town.steps")
 			if *trace {
 				t.Log(r.Trace)
 			}
@@ -140,24 +155,6 @@ func TestNetwork(t *testing.T) {
 	}
 }
 
-// TestNetworkIsDeterministic: a seed tells a town's whole story.
-func TestNetworkIsDeterministic(t *testing.T) {
-	const seed = 10 // with a fork, a slow witness and one restored from old
-	var first *NetworkReport
-	for range 2 {
-		r, err := RunNetwork(t, seed, scenarioFor(seed), 60)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if first == nil {
-			first = r
-		}
-		if r.Trace != first.Trace {
-			t.Fatalf("two runs of seed %d differ:\n%s\n\n%s", seed, first.Trace, r.Trace)
-		}
-	}
-}
-
 // TestTooManyDishonestWitnesses is the other side of it, and shows that the laws have teeth: where
 // two quorums may have nobody honest in common, some operator does convince two
 // clients of two histories, whether the witness that lies does so by intent or was
@@ -170,7 +167,7 @@ func TestTooManyDishonestWitnesses(t *testing.T) {
 		}
 		fooled := false
 		for s := first; s < first+60 && !fooled; s++ {
-			_, err := RunNetwork(t, s, p, *networkSteps)
+			_, err := Run(t, s, p, *networkSteps)
 			switch {
 			case errors.Is(err, errTwoHistoriesTrusted):
 				fooled = true

@@ -39,7 +39,7 @@ const (
 
 // witnessNode is a witness on a machine of its own.
 type witnessNode struct {
-	sim         *networkSim
+	sim         *simulation
 	name        string // also its host
 	keys        []witness.Key
 	behaviour   behaviour
@@ -56,9 +56,9 @@ type witnessNode struct {
 // maxClockOffset is how far a witness's clock may be off and be believed all the same.
 const maxClockOffset = 4 * time.Minute
 
-func newWitnessNode(tn *networkSim, name string, c behaviour) (s *witnessNode, vkeys []string) {
-	s = &witnessNode{sim: tn, name: name, behaviour: c, disk: vfs.NewCrashableMem()}
-	dice := rngOf(tn.seed, "clock of "+name, 0)
+func newWitnessNode(sim *simulation, name string, c behaviour) (s *witnessNode, vkeys []string) {
+	s = &witnessNode{sim: sim, name: name, behaviour: c, disk: vfs.NewCrashableMem()}
+	dice := rngOf(sim.seed, "clock of "+name, 0)
 	if s.clockOffset = time.Duration(dice.Int64N(int64(2*maxClockOffset))) - maxClockOffset; c == clockSkewed {
 		s.clockOffset += time.Hour
 	}
