@@ -167,6 +167,10 @@ var (
 	noticeFile  = regexp.MustCompile(`(?i)^(notice|patents)([.-].*)?$`)
 )
 
+// notLinked are the names' ends of files that are no licence of code: code, and the licence
+// of documentation, which is not linked.
+var notLinked = []string{".go", ".docs"}
+
 // wellKnown is how much of a licence file, in percent, must be the text of known ones: what
 // is left are names and years.
 const wellKnown = 75
@@ -180,7 +184,7 @@ func licenceOf(dir string) (expression string, texts []byte, err error) {
 	var ids []string
 	for _, f := range files {
 		licence, notice := licenceFile.MatchString(f.Name()), noticeFile.MatchString(f.Name())
-		if f.IsDir() || !licence && !notice || strings.HasSuffix(f.Name(), ".go") {
+		if f.IsDir() || !licence && !notice || slices.Contains(notLinked, filepath.Ext(f.Name())) {
 			continue
 		}
 		text, err := os.ReadFile(filepath.Join(dir, f.Name()))
@@ -248,7 +252,7 @@ func document(info *debug.BuildInfo, modules []module, sum [sha256.Size]byte) (*
 		CreationInfo:    &spdx.CreationInfo{Creators: []common.Creator{{CreatorType: "Tool", Creator: "docket/cmd/docket/deploy/spdx"}}, Created: settings["vcs.time"]},
 	}
 	for i, m := range modules {
-		id := common.ElementID("Package-" + notInID.ReplaceAllString(m.path, "-"))
+		id := packageID(m)
 		p := &spdx.Package{
 			PackageName: m.path, PackageSPDXIdentifier: id, PackageVersion: m.version,
 			PackageDownloadLocation: "NOASSERTION", PackageCopyrightText: "NOASSERTION",
@@ -260,7 +264,8 @@ func document(info *debug.BuildInfo, modules []module, sum [sha256.Size]byte) (*
 		if m.sum != "" {
 			p.PackageSourceInfo = strings.Join([]string{"go.sum:", m.path, m.version, m.sum}, " ")
 		}
-		from, how := common.MakeDocElementID("", string(modulesRoot(modules))), common.TypeRelationshipStaticLink
+		// The first is docket, which links the others.
+		from, how := common.MakeDocElementID("", string(packageID(modules[0]))), common.TypeRelationshipStaticLink
 		if i == 0 {
 			p.PackageChecksums = []common.Checksum{{Algorithm: common.SHA256, Value: fmt.Sprintf("%x", sum)}}
 			p.PackageFileName, p.PrimaryPackagePurpose = "docket", "APPLICATION"
@@ -273,6 +278,6 @@ func document(info *debug.BuildInfo, modules []module, sum [sha256.Size]byte) (*
 	return doc, nil
 }
 
-func modulesRoot(modules []module) common.ElementID {
-	return common.ElementID("Package-" + notInID.ReplaceAllString(modules[0].path, "-"))
+func packageID(m module) common.ElementID {
+	return common.ElementID("Package-" + notInID.ReplaceAllString(m.path, "-"))
 }
