@@ -72,11 +72,11 @@ func run(out io.Writer, binary, copyright string) error {
 			return err
 		}
 	}
-	bytes, err := os.ReadFile(binary)
+	content, err := os.ReadFile(binary)
 	if err != nil {
 		return err
 	}
-	doc, err := document(info, modules, sha256.Sum256(bytes))
+	doc, err := document(info, modules, sha256.Sum256(content))
 	if err != nil {
 		return err
 	}
