@@ -125,7 +125,7 @@ func TestPackage(t *testing.T) {
 	}
 	root := t.TempDir()
 	run(t, "dpkg-deb", "--extract", packages[0], root)
-	for _, want := range []string{"Package: docket", "Architecture: ", "Maintainer: ", "License: Apache-2.0"} {
+	for _, want := range []string{"Package: docket", "Architecture: ", "Version: 0", "Maintainer: "} {
 		if info := run(t, "dpkg-deb", "--info", packages[0]); !strings.Contains(info, want) {
 			t.Errorf("the package says no %q:\n%s", want, info)
 		}
