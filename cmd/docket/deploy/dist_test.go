@@ -148,6 +148,7 @@ func TestPackage(t *testing.T) {
 	if got, want := run(t, binary, "version"), run(t, made(t, "image", "docket"), "--version"); got != want {
 		t.Errorf("the package's binary says\n%s\nthe image's\n%s", got, want)
 	}
+	must(t, os.MkdirAll(filepath.Join(root, "etc"), 0o755))
 	run(t, "systemd-sysusers", "--root="+root, "docket.conf")
 	users, err := os.ReadFile(filepath.Join(root, "etc/passwd"))
 	must(t, err)
