@@ -115,6 +115,7 @@ var groups = []cobra.Group{
 }
 
 func (a *app) rootCmd() *cobra.Command {
+	var version bool
 	root := &cobra.Command{
 		Use:   "docket",
 		Short: "A transparency ledger for restrictions on cloud infrastructure",
@@ -129,8 +130,14 @@ Exit status: 0 done, 1 refused or failed, 2 misused, 3 not yet (run the same com
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noSubcommand,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if version {
+				return a.printVersion(false)
+			}
+			return c.Help()
+		},
 	}
+	root.Flags().BoolVar(&version, "version", false, "print what docket version prints")
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)

@@ -72,10 +72,10 @@ func differs(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // elsewhere says of flags of a verb that a test of that name shows their effect, or a
-// script: elsewhere WHERE docket VERB… --flag….
+// script: elsewhere WHERE docket [VERB…] --flag….
 func elsewhere(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 4 || args[1] != "docket" {
-		ts.Fatalf("usage: elsewhere TEST|SCRIPT docket VERB… --flag…")
+	if neg || len(args) < 3 || args[1] != "docket" {
+		ts.Fatalf("usage: elsewhere TEST|SCRIPT docket [VERB…] --flag…")
 	}
 	first := slices.IndexFunc(args, func(a string) bool { return strings.HasPrefix(a, "--") })
 	verb, flags := strings.Join(args[1:first], " "), args[first:]

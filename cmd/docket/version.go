@@ -1,30 +1,45 @@
 package main
 
 import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
 
-// buildInfo says what was built: the module's version, its commit if known, the toolchain.
+// buildInfo says what was built: the module's version, its commit if known, the toolchain,
+// and what is linked.
 type buildInfo struct {
-	Version  string `json:"version"`
-	Revision string `json:"revision,omitempty"`
-	Modified bool   `json:"modified,omitempty"`
-	Go       string `json:"go"`
-	Rules    int    `json:"rules"` // the newest admission rules that this binary knows
+	Version       string         `json:"version"`
+	Revision      string         `json:"revision,omitempty"`
+	Modified      bool           `json:"modified,omitempty"`
+	Go            string         `json:"go"`
+	Platform      string         `json:"platform"`
+	Rules         int            `json:"rules"` // the newest admission rules that this binary knows
+	ModulesDigest string         `json:"modulesDigest"`
+	Modules       []linkedModule `json:"modules"`
 }
 
-func readBuildInfo() buildInfo {
-	b := buildInfo{Version: "(devel)", Go: runtime.Version(), Rules: 1}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return b
+// linkedModule is one module that is linked into the binary, after replacement.
+type linkedModule struct {
+	Path    string `json:"path"`
+	Version string `json:"version"`
+	Sum     string `json:"sum,omitempty"` // as go.sum has it, of the module's files; "" if it was a folder's
+}
+
+// newBuildInfo reads what the linker left in a binary, nil for nothing.
+func newBuildInfo(info *debug.BuildInfo) buildInfo {
+	b := buildInfo{Version: "(devel)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Rules: 1, Modules: []linkedModule{}}
+	if info == nil {
+		info = new(debug.BuildInfo)
 	}
-	if v := info.Main.Version; v != "" {
-		b.Version = v
-	}
+	b.Version = cmp.Or(info.Main.Version, b.Version)
 	for _, s := range info.Settings {
 		switch s.Key {
 		case "vcs.revision":
@@ -33,28 +48,72 @@ func readBuildInfo() buildInfo {
 			b.Modified = s.Value == "true"
 		}
 	}
+	for _, m := range info.Deps {
+		if m.Replace != nil {
+			m = m.Replace
+		}
+		b.Modules = append(b.Modules, linkedModule{m.Path, m.Version, m.Sum})
+	}
+	b.ModulesDigest = digestModules(b.Modules)
 	return b
+}
+
+// digestModules is the lower-case hexadecimal SHA-256 of a line for each module, "path
+// version sum" as in go.sum and ended by a newline, the lines sorted bytewise.
+func digestModules(modules []linkedModule) string {
+	lines := make([]string, 0, len(modules))
+	for _, m := range modules {
+		lines = append(lines, fmt.Sprintf("%s %s %s\n", m.Path, m.Version, m.Sum))
+	}
+	slices.Sort(lines)
+	sum := sha256.Sum256([]byte(strings.Join(lines, "")))
+	return hex.EncodeToString(sum[:])
+}
+
+// String is what docket version prints.
+func (b buildInfo) String() string {
+	commit := cmp.Or(b.Revision, "unknown: built outside of a checkout, or with -buildvcs=false")
+	if b.Modified {
+		commit += ", and files that differ from it"
+	}
+	return fmt.Sprintf("docket %s, admission rules up to %d\ncommit   %s\ngo       %s %s\nmodules  %d, SHA-256 %s\n",
+		b.Version, b.Rules, commit, b.Go, b.Platform, len(b.Modules), b.ModulesDigest)
+}
+
+// printVersion is docket version and docket --version.
+func (a *app) printVersion(asJSON bool) error {
+	info, _ := debug.ReadBuildInfo()
+	b := newBuildInfo(info)
+	if asJSON {
+		return a.printJSON(b)
+	}
+	a.printf("%s", b)
+	return nil
 }
 
 func (a *app) version() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use:     "version",
-		Short:   "Print the version of this binary and the rules that it knows",
-		Example: "  docket version --json",
-		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			b := readBuildInfo()
-			if asJSON {
-				return a.printJSON(b)
-			}
-			a.printf("docket %s", b.Version)
-			if b.Revision != "" {
-				a.printf(" (%.12s)", b.Revision)
-			}
-			a.printf(", admission rules up to %d, %s\n", b.Rules, b.Go)
-			return nil
-		},
+		Use:   "version",
+		Short: "Print the version of this binary, its commit and what is linked",
+		Long: `Prints the version, the newest admission rules that this binary knows, the commit that it
+was built from, the Go that built it, and a digest of the modules that are linked; --json
+lists those.
+
+The digest is the SHA-256 of one line for each linked module other than docket's own, as
+go.sum has it: the path, the version and the h1: sum of its files, one space between; the
+lines end in a newline and are sorted bytewise. (Of a module that is replaced, those of
+what replaces it.) It can be had without running this binary: go version reads the same
+from the file, and the lines are among those of go.sum in the commit.
+
+    go version -m docket | awk '$1 == "dep" {print $2, $3, $4}' | LC_ALL=C sort | sha256sum
+
+Two builds of one commit with the same Go, by cmd/docket/deploy/build, are the same bytes:
+build it yourself and compare.`,
+		Example: `  docket version
+  docket version --json`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return a.printVersion(asJSON) },
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
