@@ -314,7 +314,7 @@ func (c *comparison) fetchRanges(ctx context.Context, s *logSource, at uint64, t
 	limit := (shareTimeout - callTimeout) / time.Duration(len(c.w.sources[c.v.origin]))
 	call, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	left, right, err = s.builder.CompactRanges(call, at, tree)
+	left, right, err = s.tiles.At(tree).CompactRanges(call, at)
 	c.unresponsive[s] = call.Err() != nil
 	return left, right, err
 }
