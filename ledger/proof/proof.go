@@ -111,6 +111,13 @@ func NodeHash(left, right Hash) Hash {
 	return sha256.Sum256(b[:])
 }
 
+// treeHasher is rfc6962.DefaultHasher with [NodeHash], of which every proof takes many.
+var treeHasher = nodeHasher{rfc6962.DefaultHasher}
+
+type nodeHasher struct{ *rfc6962.Hasher }
+
+func (nodeHasher) HashChildren(l, r []byte) []byte { return hashChildren(l, r) }
+
 var strictBase64 = base64.StdEncoding.Strict()
 
 // decodeBase64 accepts exactly the base64 that its own encoding would give: Go's
@@ -147,7 +154,7 @@ func VerifyInclusion(leaf Hash, index uint64, path []Hash, tree Tree) error {
 	if index >= tree.Size {
 		return fmt.Errorf("%w: index %d in a tree of %d entries", ErrNotIncluded, index, tree.Size)
 	}
-	err := merkle.VerifyInclusion(rfc6962.DefaultHasher, index, tree.Size, leaf[:], hashSlices(path), tree.Root[:])
+	err := merkle.VerifyInclusion(treeHasher, index, tree.Size, leaf[:], hashSlices(path), tree.Root[:])
 	return merkleError(err, ErrNotIncluded)
 }
 
@@ -167,7 +174,7 @@ func VerifyConsistency(from, to Tree, path []Hash) error {
 	case from.Size == 0:
 		return nil // some versions of the library refuse to judge this
 	}
-	err := merkle.VerifyConsistency(rfc6962.DefaultHasher, from.Size, to.Size, hashSlices(path), from.Root[:], to.Root[:])
+	err := merkle.VerifyConsistency(treeHasher, from.Size, to.Size, hashSlices(path), from.Root[:], to.Root[:])
 	return merkleError(err, ErrInconsistent)
 }
 
