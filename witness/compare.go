@@ -163,7 +163,7 @@ func (c *comparison) findLargestConsistent(ctx context.Context) error {
 		return nil
 	}
 	larger := slices.Clone(c.observed)
-	slices.SortFunc(larger, func(a, b noteAndTree) int { return orderTrees(b.tree, a.tree) })
+	slices.SortFunc(larger, func(a, b noteAndTree) int { return b.tree.Compare(a.tree) })
 	for _, r := range larger {
 		if r.tree.Size <= c.v.maxComparable() {
 			return nil
@@ -255,7 +255,7 @@ func (c *comparison) comparands(t proof.Tree) []noteAndTree {
 		add(r)
 	}
 	waits := c.v.pendingByAttempts()
-	slices.SortFunc(waits, func(a, b noteAndTree) int { return orderTrees(b.tree, a.tree) })
+	slices.SortFunc(waits, func(a, b noteAndTree) int { return b.tree.Compare(a.tree) })
 	for _, r := range waits {
 		if r.tree.Size > t.Size && add(r) {
 			break
