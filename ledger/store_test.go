@@ -49,8 +49,8 @@ func (h *hangingStore) Publish(ctx context.Context, old, next []byte) error {
 }
 
 // A store that hangs holds nothing up for longer than it may: a read fails, and the next
-// one may succeed; a write is of unknown outcome, and the ledger is opened anew. The caller
-// giving up changes neither.
+// one may succeed; a write is of unknown outcome, and the ledger is opened anew. A caller that
+// gives up a write does not tear it.
 func TestStoreTimeout(t *testing.T) {
 	for _, what := range []string{"reading", "extending", "publishing"} {
 		t.Run(what, func(t *testing.T) {
@@ -69,6 +69,8 @@ func TestStoreTimeout(t *testing.T) {
 					}
 				}
 				begun := time.Now()
+				impatient, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
 				store.reads, store.writes = what == "reading", what != "reading"
 				switch what {
 				case "reading":
@@ -76,14 +78,14 @@ func TestStoreTimeout(t *testing.T) {
 						t.Errorf("reading an entry: %v", err)
 					}
 				case "extending":
-					if err := n.Commit(t.Context()); !errors.Is(err, ledger.ErrUnknown) || !errors.Is(err, context.DeadlineExceeded) {
+					if err := n.Commit(impatient); !errors.Is(err, ledger.ErrUnknown) || !errors.Is(err, context.DeadlineExceeded) {
 						t.Errorf("committing: %v, want ErrUnknown", err)
 					}
 					if _, err := tickets[0].AwaitCommitted(t.Context()); !errors.Is(err, ledger.ErrUnknown) {
 						t.Errorf("the waiter got %v, want ErrUnknown", err)
 					}
 				case "publishing":
-					if err := n.Publish(t.Context()); !errors.Is(err, ledger.ErrUnknown) || !errors.Is(err, context.DeadlineExceeded) {
+					if err := n.Publish(impatient); !errors.Is(err, ledger.ErrUnknown) || !errors.Is(err, context.DeadlineExceeded) {
 						t.Errorf("publishing: %v, want ErrUnknown", err)
 					}
 				}

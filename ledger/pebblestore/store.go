@@ -12,6 +12,7 @@ package pebblestore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -178,7 +179,7 @@ func (s *Store) Entries(ctx context.Context, start, end uint64) (out [][]byte, e
 	defer it.Close()
 	for ok := it.First(); ok && bytes.Equal(it.Key(), key[:]); ok = it.Next() {
 		v, err := it.ValueAndErr()
-		if err != nil {
+		if err := cmp.Or(err, ctx.Err()); err != nil {
 			return nil, fmt.Errorf("reading entry %d: %w", start+uint64(len(out)), err)
 		}
 		out = append(out, bytes.Clone(v))
