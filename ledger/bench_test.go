@@ -130,6 +130,8 @@ func BenchmarkReceipt(b *testing.B) {
 		l.Receipt(b.Context(), i)
 	}
 	b.ResetTimer()
+	b.ReportAllocs()
+	before := cpuTime()
 	b.RunParallel(func(pb *testing.PB) {
 		rng := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano())))
 		for pb.Next() {
@@ -139,6 +141,7 @@ func BenchmarkReceipt(b *testing.B) {
 		}
 	})
 	b.StopTimer()
+	b.ReportMetric(float64((cpuTime()-before).Nanoseconds())/float64(b.N), "cpu-ns/receipt")
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "receipts/s")
 	if err := l.stop(); err != nil {
 		b.Fatal(err)

@@ -3,20 +3,21 @@ package server
 import (
 	"bytes"
 	"compress/gzip"
-	"container/list"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"golang.org/x/sync/singleflight"
 
-	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/reader"
 )
 
 // The read API is C2SP tlog-tiles. The checkpoint changes; everything else that was
@@ -111,7 +112,7 @@ func (s *Server) serveBundle(x *request, path string) error {
 
 func (s *Server) readBundle(x *request, id proof.EntryBundleID) ([]byte, error) {
 	if !id.In(s.publishedSize()) {
-		return nil, ledger.ErrUnpublished
+		return nil, reader.ErrUnpublished
 	}
 	start := id.Index * proof.TileWidth
 	// Others may wait for the same reading, so it does not end with this request.
@@ -124,12 +125,7 @@ func (s *Server) readBundle(x *request, id proof.EntryBundleID) ([]byte, error) 
 }
 
 // publishedSize is the size below which everything may be shown.
-func (s *Server) publishedSize() uint64 {
-	if p := s.cfg.Ledger.Published(); p != nil {
-		return p.Checkpoint().Size
-	}
-	return 0
-}
+func (s *Server) publishedSize() uint64 { return s.cfg.Ledger.PublishedSize() }
 
 // notATilePath does not log what the path is: it is the client's, and may be long.
 func notATilePath() error {
@@ -137,7 +133,7 @@ func notATilePath() error {
 }
 
 func tileProblem(err error, what string) error {
-	if errors.Is(err, ledger.ErrUnpublished) {
+	if errors.Is(err, reader.ErrUnpublished) {
 		return newProblem(problemNotFound, "that %s is not below the published size", what)
 	}
 	return err
@@ -170,18 +166,15 @@ type bundleCache struct {
 	flight singleflight.Group
 
 	mu      sync.Mutex
-	byN     map[uint64]*list.Element
-	recency *list.List // of cachedBundle, the newest used first
+	bundles *simplelru.LRU[uint64, []byte] // as gzip, by number
 	bytes   int
 }
 
-type cachedBundle struct {
-	n    uint64
-	gzip []byte
-}
-
 func newBundleCache(limit int) *bundleCache {
-	return &bundleCache{limit: limit, byN: make(map[uint64]*list.Element), recency: list.New()}
+	b := &bundleCache{limit: limit}
+	// What bounds it is their bytes, which add counts; an error only of a size below 1.
+	b.bundles, _ = simplelru.NewLRU(math.MaxInt, func(_ uint64, z []byte) { b.bytes -= len(z) })
+	return b
 }
 
 // get returns full bundle n as gzip. read reads it; callers that ask for the
@@ -208,26 +201,19 @@ func (b *bundleCache) get(n uint64, read func() ([]byte, error)) ([]byte, error)
 func (b *bundleCache) lookup(n uint64) []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	e := b.byN[n]
-	if e == nil {
-		return nil
-	}
-	b.recency.MoveToFront(e)
-	return e.Value.(cachedBundle).gzip
+	z, _ := b.bundles.Get(n)
+	return z
 }
 
 func (b *bundleCache) add(n uint64, z []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.byN[n] != nil || len(z) > b.limit {
+	if b.bundles.Contains(n) || len(z) > b.limit {
 		return
 	}
-	b.byN[n] = b.recency.PushFront(cachedBundle{n, z})
-	b.bytes += len(z)
-	for b.bytes > b.limit {
-		oldest := b.recency.Remove(b.recency.Back()).(cachedBundle)
-		delete(b.byN, oldest.n)
-		b.bytes -= len(oldest.gzip)
+	b.bundles.Add(n, z)
+	for b.bytes += len(z); b.bytes > b.limit; {
+		b.bundles.RemoveOldest()
 	}
 }
 

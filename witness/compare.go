@@ -163,7 +163,7 @@ func (c *comparison) findLargestConsistent(ctx context.Context) error {
 		return nil
 	}
 	larger := slices.Clone(c.observed)
-	slices.SortFunc(larger, func(a, b noteAndTree) int { return orderTrees(b.tree, a.tree) })
+	slices.SortFunc(larger, func(a, b noteAndTree) int { return b.tree.Compare(a.tree) })
 	for _, r := range larger {
 		if r.tree.Size <= c.v.maxComparable() {
 			return nil
@@ -255,7 +255,7 @@ func (c *comparison) comparands(t proof.Tree) []noteAndTree {
 		add(r)
 	}
 	waits := c.v.pendingByAttempts()
-	slices.SortFunc(waits, func(a, b noteAndTree) int { return orderTrees(b.tree, a.tree) })
+	slices.SortFunc(waits, func(a, b noteAndTree) int { return b.tree.Compare(a.tree) })
 	for _, r := range waits {
 		if r.tree.Size > t.Size && add(r) {
 			break
@@ -314,7 +314,7 @@ func (c *comparison) fetchRanges(ctx context.Context, s *logSource, at uint64, t
 	limit := (shareTimeout - callTimeout) / time.Duration(len(c.w.sources[c.v.origin]))
 	call, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	left, right, err = s.builder.CompactRanges(call, at, tree)
+	left, right, err = s.tiles.At(tree).CompactRanges(call, at)
 	c.unresponsive[s] = call.Err() != nil
 	return left, right, err
 }

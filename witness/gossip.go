@@ -33,8 +33,8 @@ const (
 
 // logSource is one place where a log can be read.
 type logSource struct {
-	log     *wire.Log
-	builder *proof.Builder
+	log   *wire.Log
+	tiles *proof.TileReader
 }
 
 // initPeersAndSources prepares the calls that Gossip makes.
@@ -54,7 +54,7 @@ func (w *Witness) initPeersAndSources() error {
 				return fmt.Errorf("source of %s: %w", origin, err)
 			}
 			// No cache: tiles of the one history must not speak for the other.
-			w.sources[origin] = append(w.sources[origin], &logSource{l, proof.NewBuilder(l.Tiles, -1)})
+			w.sources[origin] = append(w.sources[origin], &logSource{l, proof.NewTileReader(l.Tiles, -1)})
 		}
 	}
 	return nil

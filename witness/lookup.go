@@ -297,7 +297,7 @@ func (c *comparison) recoverNewest(ctx context.Context, shown []*proof.Signed) e
 	for _, s := range shown {
 		cp := s.Checkpoint()
 		if c.ours.note != nil && cp.Size <= c.ours.tree.Size || cp.Size == 0 && cp.Root != proof.EmptyRoot() ||
-			last != nil && orderTrees(cp.Tree(), last.Checkpoint().Tree()) <= 0 {
+			last != nil && cp.Tree().Compare(last.Checkpoint().Tree()) <= 0 {
 			continue
 		}
 		if l := c.w.ownCosignatures(s); l != nil {

@@ -1,7 +1,6 @@
 package witness
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"maps"
@@ -121,7 +120,7 @@ func (v *logState) pendingFromLocked(from pendingSource) (all []*pendingCheckpoi
 			all = append(all, p)
 		}
 	}
-	slices.SortFunc(all, func(a, b *pendingCheckpoint) int { return orderTrees(a.tree, b.tree) })
+	slices.SortFunc(all, func(a, b *pendingCheckpoint) int { return a.tree.Compare(b.tree) })
 	return all
 }
 
@@ -150,7 +149,7 @@ func (v *logState) pendingByAttempts() []noteAndTree {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	all := slices.SortedFunc(maps.Values(v.pending), func(a, b *pendingCheckpoint) int {
-		return cmp.Or(cmp.Compare(a.attempts, b.attempts), orderTrees(a.tree, b.tree))
+		return cmp.Or(cmp.Compare(a.attempts, b.attempts), a.tree.Compare(b.tree))
 	})
 	refs := make([]noteAndTree, len(all))
 	for i, p := range all {
@@ -221,9 +220,4 @@ func (v *logState) takeDropped() int {
 	n := v.dropped
 	v.dropped = 0
 	return n
-}
-
-// orderTrees orders by size, then by root.
-func orderTrees(a, b proof.Tree) int {
-	return cmp.Or(cmp.Compare(a.Size, b.Size), bytes.Compare(a.Root[:], b.Root[:]))
 }

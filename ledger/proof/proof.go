@@ -10,8 +10,11 @@
 // in that tree), [SplitView] (one log signed two histories).
 //
 // There is no I/O, no goroutine and no clock in here. Tiles come through a
-// function that the caller gives to [NewBuilder], the time is an argument; only a
-// [Cosigner] and a [Builder]'s reader may look further, and say so.
+// function that the caller gives to [NewTileReader], the time is an argument; only a
+// [Cosigner] and a [TileReader]'s function may look further, and say so.
+//
+// There is one Merkle tree over tiles: an [Appender] grows it, a [TileReader] reads it, and
+// nothing that it reads is believed before the tree's root has confirmed it.
 //
 // # Format
 //
@@ -47,6 +50,8 @@
 package proof
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -80,6 +85,11 @@ type Tree struct {
 	Root Hash
 }
 
+// Compare orders trees by size, then by root.
+func (t Tree) Compare(u Tree) int {
+	return cmp.Or(cmp.Compare(t.Size, u.Size), bytes.Compare(t.Root[:], u.Root[:]))
+}
+
 // EmptyRoot is the root of the tree of no entries: SHA-256 of nothing.
 func EmptyRoot() Hash { return sha256.Sum256(nil) }
 
@@ -100,6 +110,13 @@ func NodeHash(left, right Hash) Hash {
 	copy(b[1+sha256.Size:], right[:])
 	return sha256.Sum256(b[:])
 }
+
+// treeHasher is rfc6962.DefaultHasher with [NodeHash], of which every proof takes many.
+var treeHasher = nodeHasher{rfc6962.DefaultHasher}
+
+type nodeHasher struct{ *rfc6962.Hasher }
+
+func (nodeHasher) HashChildren(l, r []byte) []byte { return hashChildren(l, r) }
 
 var strictBase64 = base64.StdEncoding.Strict()
 
@@ -137,7 +154,7 @@ func VerifyInclusion(leaf Hash, index uint64, path []Hash, tree Tree) error {
 	if index >= tree.Size {
 		return fmt.Errorf("%w: index %d in a tree of %d entries", ErrNotIncluded, index, tree.Size)
 	}
-	err := merkle.VerifyInclusion(rfc6962.DefaultHasher, index, tree.Size, leaf[:], hashSlices(path), tree.Root[:])
+	err := merkle.VerifyInclusion(treeHasher, index, tree.Size, leaf[:], hashSlices(path), tree.Root[:])
 	return merkleError(err, ErrNotIncluded)
 }
 
@@ -157,7 +174,7 @@ func VerifyConsistency(from, to Tree, path []Hash) error {
 	case from.Size == 0:
 		return nil // some versions of the library refuse to judge this
 	}
-	err := merkle.VerifyConsistency(rfc6962.DefaultHasher, from.Size, to.Size, hashSlices(path), from.Root[:], to.Root[:])
+	err := merkle.VerifyConsistency(treeHasher, from.Size, to.Size, hashSlices(path), from.Root[:], to.Root[:])
 	return merkleError(err, ErrInconsistent)
 }
 

@@ -2,7 +2,6 @@ package simtest
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -255,11 +254,6 @@ func (l *invariants) forkCosigned(also ...proof.Tree) bool {
 		trees[newest] = true
 	}
 	return l.checkOneHistory(trees) != nil
-}
-
-// orderTrees orders by size, then by root.
-func orderTrees(a, b proof.Tree) int {
-	return cmp.Or(cmp.Compare(a.Size, b.Size), bytes.Compare(a.Root[:], b.Root[:]))
 }
 
 func addTree(to map[string]map[proof.Tree]bool, who string, t proof.Tree) {
