@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/witness/gossip"
 )
 
 // closed is the file beside the state in which a witness notes, as the last thing that it
@@ -98,7 +99,7 @@ func (c closed) write(sizes map[string]uint64) error {
 	if err := c.fs.Rename(next, c.path()); err != nil {
 		return err
 	}
-	return syncDir(c.fs, c.dir)
+	return gossip.SyncDir(c.fs, c.dir)
 }
 
 // remove removes it, durably: what is cosigned from here on is not in it.
@@ -106,7 +107,7 @@ func (c closed) remove() error {
 	if err := c.fs.Remove(c.path()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("removing what the witness noted at its last stop: %w", err)
 	}
-	return syncDir(c.fs, c.dir)
+	return gossip.SyncDir(c.fs, c.dir)
 }
 
 // resume holds the state against what was noted at the last stop: damage, if it has lost

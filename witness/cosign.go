@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
@@ -31,14 +29,6 @@ type ConflictError struct{ Size uint64 } // the last cosigned one
 
 func (e *ConflictError) Error() string {
 	return fmt.Sprintf("the last checkpoint cosigned here has size %d", e.Size)
-}
-
-// RateError is a log that has used up its new checkpoints, or others who have used up
-// what they may hand in of it: 429.
-type RateError struct{ After time.Duration }
-
-func (e *RateError) Error() string {
-	return fmt.Sprintf("too many requests of this kind for this log; the next is due in %s", e.After.Round(time.Second))
 }
 
 // HaltedError is a log that was caught with two histories: 403, until a person has
@@ -65,8 +55,21 @@ func (w *Witness) Cosign(ctx context.Context, r wire.AddCheckpoint) ([]proof.Sig
 	if err == nil {
 		sigs, err = w.cosign(ctx, v, signed, r)
 	}
+	v.offer(signed, r, err)
 	w.metrics.countRequest(v.origin, err)
 	return sigs, err
+}
+
+// offer hands to gossip what was refused and may be one of two histories: it came from
+// another size than was cosigned last, or with a proof that fails. Gossip writes nothing
+// now, and a cosignature never waits for it.
+func (v *logState) offer(signed *proof.Signed, r wire.AddCheckpoint, refused error) {
+	switch stale := new(ConflictError); {
+	case errors.As(refused, &stale):
+		v.gossip.Offer(signed, nil)
+	case errors.Is(refused, ErrInconsistent) && 0 < r.Old && r.Old < signed.Checkpoint().Size:
+		v.gossip.Offer(signed, refused)
+	}
 }
 
 func (w *Witness) cosign(ctx context.Context, v *logState, signed *proof.Signed, r wire.AddCheckpoint) ([]proof.Signature, error) {
@@ -77,10 +80,10 @@ func (w *Witness) cosign(ctx context.Context, v *logState, signed *proof.Signed,
 	if sigs := w.cachedAnswer(v, signed, r); sigs != nil {
 		return sigs, nil
 	}
-	if err := v.lock(ctx); err != nil {
+	if err := v.Lock(ctx); err != nil {
 		return nil, fmt.Errorf("waiting for an earlier checkpoint of %s: %w", v.origin, err)
 	}
-	defer v.unlock()
+	defer v.Unlock()
 	if sigs := w.cachedAnswer(v, signed, r); sigs != nil {
 		return sigs, nil // made for another while this one waited
 	}
@@ -113,7 +116,7 @@ func (w *Witness) cachedAnswer(v *logState, signed *proof.Signed, r wire.AddChec
 		return nil
 	}
 	age := time.Now().Round(0).Sub(last.at.Round(0))
-	if age < 0 || age >= proof.MaxCosignatureReuse || v.servedConfig() == nil || w.brokenErr() != nil || v.halted.Load() {
+	if age < 0 || age >= proof.MaxCosignatureReuse || v.servedConfig() == nil || w.brokenErr() != nil || v.gossip.Halted() {
 		return nil
 	}
 	return last.sigs
@@ -158,7 +161,9 @@ func (w *Witness) checkRequest(v *logState, signed *proof.Signed, r wire.AddChec
 	if err := w.brokenErr(); err != nil {
 		return err
 	}
-	if _, err := w.compareSameSize(v, signed); err != nil {
+	// All that gossip has to say, from memory and the state: two trees of one size are
+	// evidence, whatever else is wrong with the request.
+	if _, err := v.gossip.Compare(signed); err != nil {
 		return err
 	}
 	old, next := v.oldTree(), signed.Checkpoint().Tree()
@@ -166,9 +171,6 @@ func (w *Witness) checkRequest(v *logState, signed *proof.Signed, r wire.AddChec
 	case r.Old > next.Size:
 		return fmt.Errorf("%w: old %d, checkpoint %d", ErrOldTooLarge, r.Old, next.Size)
 	case r.Old != old.Size:
-		if !w.addPending(v, signed, fromLog) {
-			v.countDropped()
-		}
 		return &ConflictError{Size: old.Size}
 	case next.Size == old.Size && next.Root != old.Root && v.hasNewest:
 		return fmt.Errorf("%w: another tree of %d entries was", ErrInconsistent, old.Size)
@@ -176,12 +178,9 @@ func (w *Witness) checkRequest(v *logState, signed *proof.Signed, r wire.AddChec
 	// The library's verifier knows the rest: the empty tree has one root, nothing
 	// stands between it and any other tree, and equal sizes have equal roots.
 	if err := proof.VerifyConsistency(old, next, r.Path); err != nil {
-		if s := v.servedConfig(); s != nil && old.Size > 0 && next.Size > old.Size && w.addPending(v, signed, fromLog) && allow(s.anomalyLogs) == nil {
-			w.logAnomaly(v.origin, "a checkpoint was submitted with a consistency proof that fails", err)
-		}
 		return fmt.Errorf("%w: %w", ErrInconsistent, err)
 	}
-	if w.isHalted(v) {
+	if v.gossip.StillHalted() {
 		return &HaltedError{Origin: v.origin}
 	}
 	s := v.servedConfig()
@@ -246,16 +245,6 @@ func (w *Witness) markBroken(err error) error {
 func (w *Witness) brokenErr() error {
 	if err := w.broken.Load(); err != nil {
 		return *err
-	}
-	return nil
-}
-
-// allow takes one request from a rate limit, or says when the next is allowed.
-func allow(l *rate.Limiter) error {
-	r := l.Reserve()
-	if after := r.Delay(); after > 0 {
-		r.Cancel()
-		return &RateError{After: after}
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/witness"
+	"github.com/seed-53cf897a/docket/witness/gossip"
 )
 
 // cosignedNote is a checkpoint of a history with the cosignatures of those keys.
@@ -466,7 +467,7 @@ func TestOldCopyOfTheState(t *testing.T) {
 		cfg.Transport, cfg.Sources = net, map[string][]string{origin: {"https://log.example"}}
 		w := must(createAndOpen(cfg))
 		mustCosign(t, w, a.request(0, 5))
-		r := gossip(t, w)
+		r := round(t, w)
 		_, err := w.Cosign(t.Context(), a.request(5, 6))
 		stale := new(witness.ConflictError)
 		if !asErr(err, &stale) || stale.Size != 9 {
@@ -497,10 +498,10 @@ func TestSeenCheckpointRestoresNewest(t *testing.T) {
 	own := c.witness["w1.example"]
 	w := mustOpen(t, config(t, "w1.example"))
 	mustCosign(t, w, a.request(0, 5))
-	if verdict := must(w.AddSeenCheckpoint(t.Context(), cosignedNote(a, 7, c.witness["w2.example"]...))); verdict != witness.AheadOfKnown {
+	if verdict := must(w.AddSeenCheckpoint(t.Context(), cosignedNote(a, 7, c.witness["w2.example"]...))); verdict != gossip.AheadOfKnown {
 		t.Errorf("what another cosigned is %q", verdict)
 	}
-	if verdict := must(w.AddSeenCheckpoint(t.Context(), cosignedNote(a, 9, own...))); verdict != witness.Consistent {
+	if verdict := must(w.AddSeenCheckpoint(t.Context(), cosignedNote(a, 9, own...))); verdict != gossip.Consistent {
 		t.Errorf("what it cosigned itself is %q", verdict)
 	}
 	wantStale(t, w, a, 9)

@@ -6,13 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/witness/gossip"
 )
 
 // state is what must survive a crash. Pebble holds
@@ -23,8 +22,8 @@ import (
 //	l <origin> 00        → nothing: what those keys cosigned of that log was looked up
 //	c <origin> 00 <size> → the checkpoint of that size, with the log's signatures
 //	s <origin> 00        → size, and the witness's signature lines on that checkpoint
-//	p <origin> 00 <tree> → its source, and a checkpoint that is not yet compared
-//	e <origin> 00 <id>   → the trees that are in stored evidence
+//	p <origin> 00 <tree> → its source, and a checkpoint that is not yet compared: gossip's
+//	e <origin> 00 <id>   → the trees that are in stored evidence: gossip's
 //
 // with sizes big-endian, so that the newest checkpoint is the last of its range. An
 // origin has no control characters, so 00 ends it. c is synced before anything is
@@ -48,8 +47,6 @@ const (
 	keyLookedUp      = 'l'
 	keyCheckpoint    = 'c'
 	keySignatures    = 's'
-	keyPending       = 'p'
-	keyEvidence      = 'e'
 )
 
 // stateFormat is what v says. 1 had no v, k, u and l, and is taken over as it is.
@@ -105,7 +102,7 @@ func makeState(cfg Config, old []proof.Key, usedElsewhere bool) (made bool, err 
 func openState(cfg Config, health *disk.Health, create bool) (*state, error) {
 	fs, dir := cfg.FS, cfg.FS.PathJoin(cfg.Dir, "state")
 	if create {
-		if err := makeDir(fs, dir); err != nil {
+		if err := gossip.MakeDir(fs, dir); err != nil {
 			return nil, fmt.Errorf("making the witness's state %s: %w", dir, err)
 		}
 	} else if _, err := fs.Stat(dir); errors.Is(err, os.ErrNotExist) {
@@ -240,11 +237,6 @@ func sizeKey(origin string, size uint64) []byte {
 	return binary.BigEndian.AppendUint64(stateKey(keyCheckpoint, origin), size)
 }
 
-func pendingKey(origin string, t proof.Tree) []byte {
-	k := binary.BigEndian.AppendUint64(stateKey(keyPending, origin), t.Size)
-	return append(k, t.Root[:]...)
-}
-
 // newestCheckpoint is the newest checkpoint that may have been cosigned; nil if there is none.
 func (s *state) newestCheckpoint(origin string) ([]byte, error) {
 	it, err := s.scan(keyCheckpoint, origin)
@@ -280,20 +272,14 @@ func (s *state) putNewest(origin string, size uint64, note []byte, lastCosignatu
 	return s.db.Apply(b, pebble.Sync)
 }
 
-// putRecovered stores a recovered checkpoint as the newest, with its cosignatures;
-// nothing was signed after it. The previous newest checkpoint, if any, becomes pending,
-// since it is not known to be consistent with the new one. When it returns nil the
-// change is durable.
-func (s *state) putRecovered(origin string, size uint64, note []byte, cosignatures *cosignatureLines, before *pendingCheckpoint) error {
+// putRecovered stores a recovered checkpoint in place of those before, with its
+// cosignatures; nothing was signed after it. When it returns nil the change is durable.
+func (s *state) putRecovered(origin string, size uint64, note []byte, cosignatures *cosignatureLines) error {
 	b := s.db.NewBatch()
 	defer b.Close()
-	var err error
-	if before != nil {
-		lower := stateKey(keyCheckpoint, origin)
-		err = errors.Join(b.DeleteRange(lower, append(lower[:len(lower)-1:len(lower)-1], 1), nil),
-			b.Set(pendingKey(origin, before.tree), before.encode(), nil))
-	}
-	err = errors.Join(err, b.Set(sizeKey(origin, size), note, nil), b.Set(stateKey(keySignatures, origin), cosignatures.encode(), nil))
+	lower := stateKey(keyCheckpoint, origin)
+	err := errors.Join(b.DeleteRange(lower, append(lower[:len(lower)-1:len(lower)-1], 1), nil),
+		b.Set(sizeKey(origin, size), note, nil), b.Set(stateKey(keySignatures, origin), cosignatures.encode(), nil))
 	if err != nil {
 		return err
 	}
@@ -319,38 +305,6 @@ func (s *state) cosignatures(origin string) (*cosignatureLines, error) {
 
 func (g *cosignatureLines) encode() []byte {
 	return append(binary.BigEndian.AppendUint64(nil, g.size), g.lines...)
-}
-
-func (s *state) putPending(origin string, p pendingCheckpoint) error {
-	return s.db.Set(pendingKey(origin, p.tree), p.encode(), pebble.NoSync)
-}
-
-func (p *pendingCheckpoint) encode() []byte { return append([]byte{byte(p.source)}, p.note...) }
-
-func (s *state) deletePending(origin string, t proof.Tree) error {
-	return s.db.Delete(pendingKey(origin, t), pebble.NoSync)
-}
-
-// pendingCheckpoints returns all pending checkpoints.
-func (s *state) pendingCheckpoints(origin string) (all []*pendingCheckpoint, err error) {
-	it, err := s.scan(keyPending, origin)
-	if err != nil {
-		return nil, err
-	}
-	defer it.Close()
-	for ok := it.First(); ok; ok = it.Next() {
-		value := bytes.Clone(it.Value())
-		if len(value) == 0 || !slices.Contains(pendingSources, pendingSource(value[0])) {
-			continue // of another form; what waits can be lost
-		}
-		in, note := pendingSource(value[0]), value[1:]
-		cp, _, err := proof.ParseCheckpoint(note)
-		if err != nil || cp.Origin != origin {
-			continue
-		}
-		all = append(all, &pendingCheckpoint{noteAndTree: noteAndTree{cp.Tree(), note}, source: in})
-	}
-	return all, it.Error()
 }
 
 // trim forgets all checkpoints of an origin but the newest keep.
@@ -398,28 +352,4 @@ func (s *state) get(key []byte) ([]byte, error) {
 	}
 	defer closer.Close()
 	return bytes.Clone(v), nil
-}
-
-// makeDir makes a directory, and those above it that are missing, so that a crash
-// does not take it away again with all that was synced inside: a directory is
-// durable once its parent is synced, which not even Pebble does for more than one.
-func makeDir(fs vfs.FS, dir string) error {
-	parent := fs.PathDir(dir)
-	if _, err := fs.Stat(parent); err != nil && parent != dir {
-		if err := makeDir(fs, parent); err != nil {
-			return err
-		}
-	}
-	if err := fs.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	return syncDir(fs, parent)
-}
-
-func syncDir(fs vfs.FS, dir string) error {
-	d, err := fs.OpenDir(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -27,7 +27,8 @@ var allowedImports = map[string][]string{
 	"ledger/storetest":       {"ledger", "ledger/proof", "ledger/disk"},
 	"client/wire":            {"ledger/proof"},
 	"client":                 {"ledger/record", "ledger/proof", "ledger/register", "ledger/disk", "client/wire"},
-	"witness":                {"ledger/proof", "ledger/disk", "client/wire"},
+	"witness":                {"ledger/proof", "ledger/disk", "client/wire", "witness/gossip"},
+	"witness/gossip":         {"ledger/proof", "ledger/disk", "client/wire"},
 	"server":                 {"ledger", "ledger/public", "ledger/record", "ledger/proof", "ledger/register", "server/front"},
 	"server/front":           {},
 
