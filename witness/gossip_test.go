@@ -2,6 +2,7 @@ package witness_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -9,9 +10,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/proof"
@@ -444,6 +448,58 @@ func TestSlowPeersDelayNoOthers(t *testing.T) {
 		if count != n {
 			t.Errorf("the slow peer was asked about %d logs of %d", count, n)
 		}
+	})
+}
+
+// Gossip that hangs with its peers and its sources, whose queues are full, and that is
+// stuck in the middle of a write of evidence against another log: whoever asks for a
+// cosignature does not notice, nor who is refused.
+func TestGossipHoldsUpNoCosignature(t *testing.T) {
+	c := sharedKeys()
+	a := newTestLog(c, 100, 100, "")
+	others, list, _ := newTestLogs(1)
+	synctest.Test(t, func(t *testing.T) {
+		net := newNetwork()
+		net.hosts["log.example"], net.hosts["p.example"] = hangingHandler, hangingHandler
+		var stuck atomic.Bool
+		unstick := make(chan struct{})
+		cfg := config(t, "w1.example")
+		cfg.FS = errorfs.Wrap(cfg.FS, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if stuck.Load() && op.Kind.ReadOrWrite() == errorfs.OpIsWrite && strings.Contains(op.Path, "evidence") {
+				<-unstick
+			}
+			return nil
+		}))
+		cfg.Transport, cfg.Peers, cfg.Sources = net, []string{"https://p.example"}, map[string][]string{origin: {"https://log.example"}}
+		cfg.Logs = append(cfg.Logs, list...)
+		w := must(createAndOpen(cfg))
+		defer w.Close()
+		mustCosign(t, w, a.request(0, 80))
+		for n := uint64(1); n < 80; n++ {
+			w.Cosign(t.Context(), a.request(0, n))
+			w.AddSeenCheckpoint(t.Context(), a.note(n))
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var busy sync.WaitGroup
+		busy.Go(func() { w.Gossip(ctx) })
+		stuck.Store(true)
+		busy.Go(func() {
+			e := must(proof.NewEvidence(others[0].note(7), rewrittenLog(others[0]).note(7)))
+			if _, isNew, err := w.AcceptEvidence(ctx, e); !isNew || err != nil {
+				t.Errorf("%v, %v", isNew, err)
+			}
+		})
+		synctest.Wait()
+		begun := time.Now()
+		mustCosign(t, w, a.request(80, 81))
+		wantStale(t, w, a, 81)
+		mustCosign(t, w, a.request(81, 90))
+		if took := time.Since(begun); took > 0 {
+			t.Errorf("it took %s", took)
+		}
+		close(unstick)
+		stop()
+		busy.Wait()
 	})
 }
 
