@@ -44,6 +44,7 @@ func (l *Ledger[V]) Tile(ctx context.Context, id proof.TileID) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	// SPEC: tlog-tiles Partial Tiles: the partial tiles of each published size are served
 	return t.packed(id.Width), nil
 }
 

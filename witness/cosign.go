@@ -80,6 +80,7 @@ func (w *Witness) cosign(ctx context.Context, v *logState, signed *proof.Signed,
 	if sigs := w.cachedAnswer(v, signed, r); sigs != nil {
 		return sigs, nil
 	}
+	// SPEC: tlog-witness add-checkpoint: the old size is checked and the checkpoint persisted in one step, or a smaller one could follow a larger
 	if err := v.Lock(ctx); err != nil {
 		return nil, fmt.Errorf("waiting for an earlier checkpoint of %s: %w", v.origin, err)
 	}
@@ -87,12 +88,14 @@ func (w *Witness) cosign(ctx context.Context, v *logState, signed *proof.Signed,
 	if sigs := w.cachedAnswer(v, signed, r); sigs != nil {
 		return sigs, nil // made for another while this one waited
 	}
+	// SPEC: tlog-witness add-checkpoint: what fails a check is not cosigned, even where it is kept as a sign of misbehaviour
 	if err := w.checkRequest(v, signed, r); err != nil {
 		return nil, err
 	}
 	cp := signed.Checkpoint()
 	// Persist before signing, the whole note: a cosignature that we forget is a fork
 	// we allowed, and without the log's signature nothing could be proven later.
+	// SPEC: tlog-witness add-checkpoint: the checkpoint is persisted before the answer
 	if err := w.persistNewest(v, signed); err != nil {
 		return nil, err
 	}
@@ -143,6 +146,7 @@ func (v *logState) verify(note []byte) (*proof.Signed, error) {
 	if s == nil {
 		return nil, ErrUnknownLog
 	}
+	// SPEC: tlog-witness add-checkpoint: a key that is trusted for the origin must have signed the checkpoint
 	signed, err := proof.VerifyLog(note, v.origin, s.Keys...)
 	var forged *proof.SignatureError
 	var none *proof.LogSignatureError
@@ -168,15 +172,19 @@ func (w *Witness) checkRequest(v *logState, signed *proof.Signed, r wire.AddChec
 	}
 	old, next := v.oldTree(), signed.Checkpoint().Tree()
 	switch {
+	// SPEC: tlog-witness add-checkpoint: an old size above the checkpoint's is answered 400
 	case r.Old > next.Size:
 		return fmt.Errorf("%w: old %d, checkpoint %d", ErrOldTooLarge, r.Old, next.Size)
+	// SPEC: tlog-witness add-checkpoint: an old size other than that of the latest cosigned checkpoint, 0 if there is none, is answered 409
 	case r.Old != old.Size:
 		return &ConflictError{Size: old.Size}
+	// SPEC: tlog-witness add-checkpoint: a checkpoint of the old size with another root is answered 422
 	case next.Size == old.Size && next.Root != old.Root && v.hasNewest:
 		return fmt.Errorf("%w: another tree of %d entries was", ErrInconsistent, old.Size)
 	}
 	// The library's verifier knows the rest: the empty tree has one root, nothing
 	// stands between it and any other tree, and equal sizes have equal roots.
+	// SPEC: tlog-witness add-checkpoint: from any other old size a consistency proof of RFC 6962 must verify, or the answer is 422
 	if err := proof.VerifyConsistency(old, next, r.Path); err != nil {
 		return fmt.Errorf("%w: %w", ErrInconsistent, err)
 	}
@@ -205,6 +213,7 @@ func (w *Witness) persistNewest(v *logState, signed *proof.Signed) error {
 	if err := w.state.putNewest(v.origin, cp.Size, signed.WithoutCosignatures(), v.lastCosignatures.Load()); err != nil {
 		return w.markBroken(fmt.Errorf("keeping the checkpoint of %s at %d: %w", v.origin, cp.Size, err))
 	}
+	// SPEC: tlog-witness add-checkpoint: what passes all checks becomes the latest cosigned checkpoint, and is answered 200
 	v.setNewest(cp.Tree())
 	v.sinceTrim.Add(1)
 	return nil
@@ -219,6 +228,7 @@ func (w *Witness) cosignNewest(v *logState, cp proof.Checkpoint) ([]proof.Signat
 	for i, k := range w.cfg.Keys[1:] { // at once: a key may be far away, and ML-DSA takes its time
 		signing.Go(func() { sigs[i+1], failed[i+1] = k.Cosign(cp) })
 	}
+	// SPEC: tlog-witness add-checkpoint: the signatures are cosignatures of the checkpoint by keys of the witness
 	sigs[0], failed[0] = w.cfg.Keys[0].Cosign(cp)
 	signing.Wait()
 	if err := errors.Join(failed...); err != nil {

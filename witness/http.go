@@ -40,7 +40,9 @@ const (
 // timeouts and connections are the caller's http.Server.
 func (w *Witness) Handler() http.Handler {
 	mux := http.NewServeMux()
+	// SPEC: tlog-witness add-checkpoint: the call is an HTTP POST
 	mux.HandleFunc("POST /add-checkpoint", w.wrap(w.postCheckpoint))
+	// SPEC: tlog-witness Monitor Retrieval Mechanism: the call is an HTTP GET
 	mux.HandleFunc("GET /{hash}/checkpoint", w.wrap(w.getCheckpoint))
 	mux.HandleFunc("POST /v1/checkpoints", w.wrap(w.postSeen))
 	mux.HandleFunc("POST /v1/evidence", w.wrap(w.postEvidence))
@@ -94,6 +96,7 @@ func (w *Witness) postCheckpoint(rw http.ResponseWriter, r *http.Request) (respo
 		return response{}, err
 	}
 	var lines []byte
+	// SPEC: tlog-witness add-checkpoint: the answer is one signature line or more
 	for _, s := range sigs {
 		lines = append(lines, s.Line()...)
 	}
@@ -197,6 +200,7 @@ func readBody(rw http.ResponseWriter, r *http.Request, limit int64) ([]byte, err
 func (w *Witness) errorResponse(rw http.ResponseWriter, r *http.Request, err error) response {
 	var stale *ConflictError
 	if errors.As(err, &stale) {
+		// SPEC: tlog-witness add-checkpoint: the body of a 409 is the latest cosigned size in decimal and a newline, as text/x.tlog.size
 		return response{status: http.StatusConflict, contentType: wire.SizeMediaType, body: fmt.Appendf(nil, "%d\n", stale.Size)}
 	}
 	status, words := statusOf(err), err.Error()
@@ -236,8 +240,10 @@ func statusOf(err error) int {
 		return http.StatusConflict
 	case errors.As(err, &slow):
 		return http.StatusTooManyRequests
+	// SPEC: tlog-witness add-checkpoint: no signature by a trusted key, or one that claims to be and fails, is answered 403
 	case errors.As(err, &halted), errors.Is(err, ErrUntrusted), errors.As(err, &forged), errors.As(err, &none):
 		return http.StatusForbidden
+	// SPEC: tlog-witness add-checkpoint: an unknown origin is answered 404
 	case errors.Is(err, ErrUnknownLog), errors.Is(err, gossip.ErrNoSuchEvidence), errors.Is(err, ErrNoCheckpoint):
 		return http.StatusNotFound
 	case errors.Is(err, ErrMalformed), errors.Is(err, ErrOldTooLarge):

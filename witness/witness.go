@@ -498,6 +498,7 @@ func (w *Witness) latestCosigned(ctx context.Context, v *logState) ([]byte, erro
 		}
 	}
 	g := v.lastCosignatures.Load()
+	// SPEC: tlog-witness Monitor Retrieval Mechanism: a log of which nothing was cosigned is answered 404
 	if g == nil {
 		return nil, ErrNoCheckpoint
 	}
@@ -512,6 +513,7 @@ func (w *Witness) latestCosigned(ctx context.Context, v *logState) ([]byte, erro
 	if err != nil {
 		return nil, fmt.Errorf("reading the cosignatures of %s: %w", v.origin, err)
 	}
+	// SPEC: tlog-witness Monitor Retrieval Mechanism: the answer is a checkpoint with the log's signatures that were verified and the cosignatures that were given
 	return proof.AddSignatures(note, sigs...)
 }
 
