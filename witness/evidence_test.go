@@ -220,6 +220,8 @@ func TestAcceptEvidenceRefuses(t *testing.T) {
 	} {
 		if got := r.do(t, "POST", "/v1/evidence", tc.file); got.status != tc.want {
 			t.Errorf("%s: %d, want %d: %s", name, got.status, tc.want, got.body)
+		} else {
+			wantWords(t, t.Name()+"/"+name, got.body)
 		}
 	}
 	checkEvidence(t, r.w, 0)
