@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
@@ -34,7 +35,7 @@ func Directory(files vfs.FS, dir string) Source { return directory{copyDir{files
 type directory struct{ copyDir }
 
 func (d directory) Checkpoint(context.Context) ([]byte, error) {
-	return readFile(d.files, d.path(checkpointFile))
+	return disk.ReadFile(d.files, d.path(checkpointFile))
 }
 func (d directory) Bundle(ctx context.Context, id proof.EntryBundleID) ([][]byte, error) {
 	return d.bundle(ctx, id)
@@ -51,6 +52,8 @@ type Audit struct {
 	Copy    proof.ReadTiles // of the copy that goes to Trusted; nil without one
 	Files   vfs.FS          // where the audit's own register is built, in Dir
 	Dir     string
+	// Fatal ends the process after a write there whose outcome is unknown, as disk.Config says.
+	Fatal func(reason string)
 	// OnProgress is told the size reached and the size to reach; may be nil.
 	OnProgress func(reached, size uint64)
 	// OnFinding is told each finding as it comes; may be nil.
@@ -95,7 +98,7 @@ func (a Audit) Run(ctx context.Context) (*AuditReport, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the checkpoint: %w", err)
 	}
-	reg, err := register.Open(a.Files, a.Dir, RegisterOptions())
+	reg, err := register.Open(a.Files, a.Dir, registerOptions(a.Fatal))
 	if err != nil {
 		return nil, err
 	}

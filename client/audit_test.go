@@ -16,6 +16,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
@@ -408,7 +409,7 @@ func sourceOf(t *testing.T, entries []record.Entry) Source {
 	must(t, err)
 	note, err := proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: head.Size, Root: head.Root}, logKey())
 	must(t, err)
-	must(t, writeFile(dir.files, dir.path(checkpointFile), note.Note(), true))
+	must(t, disk.WriteFile(dir.files, dir.path(checkpointFile), note.Note(), 0o644, disk.SyncNow))
 	return directory{dir}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
@@ -536,7 +537,7 @@ func (o *testOperator) serve(chain []proof.Receipt) *Client {
 		case strings.HasSuffix(r.URL.Path, "/receipt"):
 			w.Write(charters)
 		default:
-			data, err := readFile(source.files, source.path(strings.TrimPrefix(r.URL.Path, "/")))
+			data, err := disk.ReadFile(source.files, source.path(strings.TrimPrefix(r.URL.Path, "/")))
 			if err != nil {
 				http.NotFound(w, r)
 				return

@@ -21,6 +21,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
@@ -51,6 +52,13 @@ func (c *Client) URL() string { return c.log.URL() }
 // policy is judged as a ledger judges it.
 func RegisterOptions() register.Options {
 	return register.Options{CheckPolicy: proof.CheckCharterPolicy, PolicyKeys: proof.PolicyEd25519Keys, CacheBytes: 64 << 20}
+}
+
+// registerOptions are those of a register on a disk.
+func registerOptions(fatal func(reason string)) register.Options {
+	o := RegisterOptions()
+	o.Health = disk.NewHealth(disk.Config{Fatal: fatal})
+	return o
 }
 
 // Problem is a server's refusal (RFC 9457, DESIGN.md section 7). Its text is the

@@ -1,13 +1,12 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -70,7 +69,7 @@ func (c copyDir) bundle(_ context.Context, id proof.EntryBundleID) ([][]byte, er
 // any partial one beside it.
 func (c copyDir) readWidest(partial, full string) ([]byte, error) {
 	for _, name := range []string{partial, full} {
-		if data, err := readFile(c.files, c.path(name)); err == nil || !missing(err) {
+		if data, err := disk.ReadFile(c.files, c.path(name)); err == nil || !missing(err) {
 			return data, err
 		}
 	}
@@ -88,7 +87,7 @@ func (c copyDir) readWidest(partial, full string) ([]byte, error) {
 	if best == 0 {
 		return nil, fmt.Errorf("%s is not in the copy", partial)
 	}
-	return readFile(c.files, c.path(full+".p/"+name))
+	return disk.ReadFile(c.files, c.path(full+".p/"+name))
 }
 
 // writeRun writes what one run of a follower brings. Partial files of an earlier run
@@ -116,7 +115,7 @@ func (c *copyDir) put(name, full string, width int, data []byte) error {
 	if err := c.files.MkdirAll(c.files.PathDir(p), 0o755); err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
 	}
-	if err := rewriteFile(c.files, p, data, false); err != nil {
+	if err := rewriteFile(c.files, p, data, disk.SyncLater); err != nil {
 		return err
 	}
 	if c.unsynced == nil {
@@ -143,26 +142,8 @@ func (c *copyDir) put(name, full string, width int, data []byte) error {
 
 // sync makes durable what was kept.
 func (c *copyDir) sync() error {
-	dirs := make(map[string]bool)
-	for name := range c.unsynced {
-		f, err := c.files.Open(name)
-		if err != nil {
-			return fmt.Errorf("syncing the copy: %w", err)
-		}
-		if err := errors.Join(f.Sync(), f.Close()); err != nil {
-			return fmt.Errorf("syncing %s: %w", name, err)
-		}
-		for dir := c.files.PathDir(name); !dirs[dir]; dir = c.files.PathDir(dir) {
-			dirs[dir] = true
-			if dir == c.dir {
-				break
-			}
-		}
-	}
-	for dir := range dirs {
-		if err := syncDir(c.files, dir); err != nil {
-			return fmt.Errorf("syncing %s: %w", dir, err)
-		}
+	if err := disk.SyncTree(c.files, c.dir, slices.Collect(maps.Keys(c.unsynced))...); err != nil {
+		return fmt.Errorf("syncing the copy: %w", err)
 	}
 	c.unsynced = nil
 	return nil
@@ -266,7 +247,7 @@ func (t *Trust) openGeneration() (*generation, error) {
 // reloadCheckpoint reads the trusted checkpoint anew, and reports whether another process has
 // brought it further.
 func (t *Trust) reloadCheckpoint() bool {
-	note, err := readFile(t.files, t.path(checkpointFile))
+	note, err := disk.ReadFile(t.files, t.path(checkpointFile))
 	if err != nil {
 		return false
 	}
@@ -317,10 +298,10 @@ func (t *Trust) openGenerationAt(n int) (*generation, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !lockShared(pin) { // a sync is removing it
+	if !disk.LockShared(pin) { // a sync is removing it
 		return nil, errors.Join(fmt.Errorf("%s: %w", dir, register.ErrDamaged), pin.Close())
 	}
-	o := RegisterOptions()
+	o := registerOptions(t.Fatal)
 	o.ReadOnly = true
 	r, err := register.Open(t.files, dir, o)
 	if err != nil {
@@ -344,11 +325,11 @@ var ErrNotSyncable = errors.New("cannot sync")
 // lockForSync lets one process sync at a time: it waits for another one, not for ever.
 func (t *Trust) lockForSync(ctx context.Context) (release func() error, err error) {
 	for deadline := time.Now().Add(syncLockTimeout); ; {
-		held, err := t.files.Lock(t.path(lockFile))
+		held, err := disk.Lock(t.files, t.path(lockFile))
 		switch {
 		case err == nil:
 			return held.Close, nil
-		case !errors.Is(err, syscall.EAGAIN):
+		case !errors.Is(err, disk.ErrLocked):
 			return nil, fmt.Errorf("%w: locking %s: %w", ErrNotSyncable, t.dir, err)
 		case time.Now().After(deadline):
 			return nil, fmt.Errorf("%s: %w: it was waited for %v", t.dir, ErrSyncing, syncLockTimeout)
@@ -387,20 +368,20 @@ func (t *Trust) openNext(fromScratch bool) (*register.Register, error) {
 			return nil, err
 		}
 	}
-	r, err := register.Open(t.files, next, RegisterOptions())
+	r, err := register.Open(t.files, next, registerOptions(t.Fatal))
 	if err != nil || r.Cursor().Size >= reached {
 		return r, err
 	}
 	if err := errors.Join(r.Close(), t.files.RemoveAll(next), t.clone(t.generationDir(all[0]), next)); err != nil {
 		return nil, err
 	}
-	return register.Open(t.files, next, RegisterOptions())
+	return register.Open(t.files, next, registerOptions(t.Fatal))
 }
 
 // clone makes a copy of a directory that is not written to: tables are shared, since
 // they are never changed, and the little else is copied.
 func (t *Trust) clone(from, to string) error {
-	if err := makeDir(t.files, to); err != nil {
+	if err := disk.MakeDir(t.files, to, 0o755); err != nil {
 		return err
 	}
 	names, err := t.files.List(from)
@@ -415,9 +396,9 @@ func (t *Trust) clone(from, to string) error {
 		if name == "LOCK" {
 			continue
 		}
-		data, err := readFile(t.files, old)
+		data, err := disk.ReadFile(t.files, old)
 		if err == nil {
-			err = writeFile(t.files, new, data, true)
+			err = disk.WriteFile(t.files, new, data, 0o644, disk.SyncNow)
 		}
 		if err != nil {
 			return fmt.Errorf("copying %s: %w", old, err)
@@ -440,7 +421,7 @@ func (t *Trust) removeUnknown() error {
 			return err
 		}
 	}
-	return makeDir(t.files, t.path(registerDir))
+	return disk.MakeDir(t.files, t.path(registerDir), 0o755)
 }
 
 // commitGeneration closes the register that a sync has advanced and makes it the next generation.
@@ -459,13 +440,13 @@ func (t *Trust) commitGeneration(r *register.Register) error {
 	if len(all) > 0 {
 		n = all[0] + 1
 	}
-	if err := syncDir(t.files, t.path(nextGenerationDir)); err != nil {
+	if err := disk.SyncDirs(t.files, t.path(nextGenerationDir)); err != nil {
 		return err
 	}
-	if err := t.files.Rename(t.path(nextGenerationDir), t.generationDir(n)); err != nil {
+	if err := disk.Rename(t.files, t.path(nextGenerationDir), t.generationDir(n)); err != nil {
 		return fmt.Errorf("naming the new register: %w", err)
 	}
-	return syncDir(t.files, t.path(registerDir))
+	return nil
 }
 
 // removeOldGenerations removes generations older than the newest that no process has
@@ -481,83 +462,22 @@ func (t *Trust) removeOldGenerations() {
 		if err != nil {
 			continue
 		}
-		if held, told := tryLockExclusive(dir); !held && (told || i > 0) {
+		if held, told := disk.TryLockExclusive(dir); !held && (told || i > 0) {
 			t.files.RemoveAll(t.generationDir(n))
 		}
 		dir.Close()
 	}
 }
 
-// readFile reads one whole file; fs.ErrNotExist is in the error's tree if there is none.
-func readFile(files vfs.FS, name string) ([]byte, error) {
-	f, err := files.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	data, err := io.ReadAll(f)
-	return data, errors.Join(err, f.Close())
-}
-
-// writeFile puts data in place of whatever name holds: whole or not at all. With
-// sync it is durable on return; without, a crash may leave it damaged, which
-// only what is checked when read can afford.
-func writeFile(files vfs.FS, name string, data []byte, sync bool) error {
-	temporary := name + ".tmp"
-	f, err := files.Create(temporary, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", name, err)
-	}
-	_, err = f.Write(bytes.Clone(data)) // a vfs.File may change what it is given
-	if err == nil && sync {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = files.Rename(temporary, name)
-	}
-	if err == nil && sync {
-		err = syncDir(files, files.PathDir(name))
-	}
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", name, err)
-	}
-	return nil
-}
-
-// rewriteFile is writeFile for what is derived: where a directory stands in the file's
-// place, it goes.
-func rewriteFile(files vfs.FS, name string, data []byte, sync bool) error {
+// rewriteFile writes what is derived: where a directory stands in the file's place, it
+// goes.
+func rewriteFile(files vfs.FS, name string, data []byte, sync disk.Sync) error {
 	if info, err := files.Stat(name); err == nil && info.IsDir() {
 		if err := files.RemoveAll(name); err != nil {
 			return fmt.Errorf("writing %s: %w", name, err)
 		}
 	}
-	return writeFile(files, name, data, sync)
-}
-
-// makeDir makes a directory, and those above it that are missing, durably: what is
-// synced in a directory is lost with it while its own name is not.
-func makeDir(files vfs.FS, dir string) error {
-	above := files.PathDir(dir)
-	if _, err := files.Stat(above); err != nil && above != dir {
-		if err := makeDir(files, above); err != nil {
-			return err
-		}
-	}
-	if err := files.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("making %s: %w", dir, err)
-	}
-	return syncDir(files, above)
-}
-
-func syncDir(files vfs.FS, dir string) error {
-	d, err := files.OpenDir(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return disk.WriteFile(files, name, data, 0o644, sync)
 }
 
 func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -15,6 +15,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
@@ -210,12 +211,12 @@ func TestUnreadableCopy(t *testing.T) {
 	must(t, err)
 	for _, name := range names {
 		path := files.PathJoin(trust.generationDir(1), name)
-		data, err := readFile(files, path)
+		data, err := disk.ReadFile(files, path)
 		must(t, err)
 		for i := range data {
 			data[i] ^= 0x55
 		}
-		must(t, writeFile(files, path, data, true))
+		must(t, disk.WriteFile(files, path, data, 0o644, disk.SyncNow))
 	}
 	report, err := Verify(t.Context(), receipt.Text, trust, time.Now())
 	if err != nil || report.Authorship != AuthorshipNotChecked {
@@ -250,10 +251,10 @@ func TestDamagedRegister(t *testing.T) {
 				continue
 			}
 			name = files.PathJoin(trust.generationDir(all[0]), name)
-			data, err := readFile(files, name)
+			data, err := disk.ReadFile(files, name)
 			must(t, err)
 			data[len(data)*i/tries] ^= 1
-			must(t, writeFile(files, name, data, true))
+			must(t, disk.WriteFile(files, name, data, 0o644, disk.SyncNow))
 		}
 		if r, err := trust.Register(); err == nil {
 			err = r.Dump(io.Discard)

@@ -347,11 +347,11 @@ func (t *Trust) writeTimes(times quorumTimes) error {
 	if times == nil {
 		return nil
 	}
-	return rewriteFile(t.files, t.path(timesFile), times.format(), true)
+	return rewriteFile(t.files, t.path(timesFile), times.format(), disk.SyncNow)
 }
 
 func (t *Trust) readTimes() (quorumTimes, error) {
-	text, err := readFile(t.files, t.path(timesFile))
+	text, err := disk.ReadFile(t.files, t.path(timesFile))
 	if missing(err) {
 		return nil, nil
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
@@ -219,7 +220,7 @@ func TestKnowableIncremental(t *testing.T) {
 				t.Errorf("%s: got\n%swant\n%s", name, got, want)
 			}
 		}
-		must(t, writeFile(files, again.path(timesFile), published.format()[:60], true))
+		must(t, disk.WriteFile(files, again.path(timesFile), published.format()[:60], 0o644, disk.SyncNow))
 		v, err := again.ViewAt(again.CoveredSize())
 		must(t, err)
 		var damage *DamageError
@@ -292,7 +293,7 @@ func TestKnowableFork(t *testing.T) {
 		trust := w.syncedTrust()
 		before := trust.Checkpoint()
 		w.trusts = append(w.trusts, trust)
-		times, err := readFile(trust.files, trust.path(timesFile))
+		times, err := disk.ReadFile(trust.files, trust.path(timesFile))
 		must(t, err)
 		w.advanceClock(time.Hour)
 		forged := w.forge(5)
@@ -328,7 +329,7 @@ func TestKnowableFork(t *testing.T) {
 					t.Errorf("%v", fork)
 				}
 			}
-			left, err := readFile(trust.files, trust.path(timesFile))
+			left, err := disk.ReadFile(trust.files, trust.path(timesFile))
 			must(t, err)
 			if string(left) != string(times) || trust.CoveredSize() != 6 {
 				t.Errorf("%s: the copy covers %d now, and known are\n%s", name, trust.CoveredSize(), left)

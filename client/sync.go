@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
@@ -389,7 +390,7 @@ func (t *Trust) checkReplayedCharters(ctx context.Context, c *Client, r *registe
 
 // setTrusted makes a checkpoint the trusted one.
 func (t *Trust) setTrusted(next *proof.Published) error {
-	if err := writeFile(t.files, t.path(checkpointFile), next.Note(), true); err != nil {
+	if err := disk.WriteFile(t.files, t.path(checkpointFile), next.Note(), 0o644, disk.SyncNow); err != nil {
 		return err
 	}
 	t.checkpoint = next

@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
@@ -389,10 +390,10 @@ func TestDamagedCopy(t *testing.T) {
 			trust := w.trust(files, "trust")
 			must(t, trust.Sync(t.Context(), w.client(), nil))
 			name := files.PathJoin("trust", c.file)
-			data, err := readFile(files, name)
+			data, err := disk.ReadFile(files, name)
 			must(t, err)
 			data[len(data)/2] ^= 1
-			must(t, writeFile(files, name, data, true))
+			must(t, disk.WriteFile(files, name, data, 0o644, disk.SyncNow))
 			wrong, last := 0, uint64(0)
 			for index := uint64(0); index < 300; index++ {
 				own, err := trust.Entry(t.Context(), index)
@@ -538,7 +539,7 @@ func TestChartersPadded(t *testing.T) {
 	w.net.rewriteResponse = rewriteTo(append(slices.Clone(chain), bytes.Repeat(other.Text, 500)...))
 	files := vfs.NewMem()
 	w.trust(files, "trust")
-	kept, err := readFile(files, "trust/"+chartersFile)
+	kept, err := disk.ReadFile(files, "trust/"+chartersFile)
 	must(t, err)
 	if all, err := proof.ParseChain(kept); err != nil || len(all) != 1 || kindOf(all[0]) != record.KindCharter {
 		t.Errorf("kept are %d bytes, %d receipts: %v", len(kept), len(all), err)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -32,6 +31,10 @@ import (
 // A checkpoint is trusted only if it satisfies the policy of the newest charter below
 // its size and extends the checkpoint trusted before.
 type Trust struct {
+	// Fatal ends the process after a write to the copy whose outcome is unknown, as
+	// disk.Config says. It is set before the copy is asked for or synced.
+	Fatal func(reason string)
+
 	files vfs.FS
 	dir   string
 	pin   pinFileContent
@@ -66,7 +69,7 @@ var ErrNoTrust = errors.New("not a trust directory")
 // OpenTrust opens a trust directory and checks again all that it holds.
 func OpenTrust(files vfs.FS, dir string) (*Trust, error) {
 	t := &Trust{files: files, dir: dir, now: time.Now}
-	raw, err := readFile(files, t.path(pinFile))
+	raw, err := disk.ReadFile(files, t.path(pinFile))
 	if missing(err) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, fmt.Errorf("%s: %w: no %s in it", dir, ErrNoTrust, pinFile)
 	} else if err != nil {
@@ -77,14 +80,14 @@ func OpenTrust(files vfs.FS, dir string) (*Trust, error) {
 	} else if t.pin.Format != trustFormat {
 		return nil, fmt.Errorf("%s: %w: %s is not of a format that this binary knows", dir, ErrNoTrust, pinFile)
 	}
-	raw, err = readFile(files, t.path(chartersFile))
+	raw, err = disk.ReadFile(files, t.path(chartersFile))
 	if err != nil {
 		return nil, t.unread(chartersFile, err)
 	}
 	if err := t.setCharters(raw); err != nil {
 		return nil, t.unread(chartersFile, err)
 	}
-	note, err := readFile(files, t.path(checkpointFile))
+	note, err := disk.ReadFile(files, t.path(checkpointFile))
 	if missing(err) {
 		return t, nil
 	} else if err != nil {
@@ -147,7 +150,7 @@ func CreateTrust(ctx context.Context, files vfs.FS, dir string, c *Client, id re
 	if err := t.setCharters(raw); err != nil {
 		return nil, err
 	}
-	if err := makeDir(files, dir); err != nil {
+	if err := disk.MakeDir(files, dir, 0o755); err != nil {
 		return nil, err
 	}
 	if err := t.writeCharters(); err != nil {
@@ -157,7 +160,7 @@ func CreateTrust(ctx context.Context, files vfs.FS, dir string, c *Client, id re
 	if err != nil {
 		return nil, err
 	}
-	return t, writeFile(files, t.path(pinFile), append(text, '\n'), true) // last: now it is a trust directory
+	return t, disk.WriteFile(files, t.path(pinFile), append(text, '\n'), 0o644, disk.SyncNow) // last: now it is a trust directory
 }
 
 // requireEmpty refuses a directory that holds other files. Files that an interrupted
@@ -170,7 +173,7 @@ func requireEmpty(files vfs.FS, dir string) error {
 		return err
 	}
 	for _, name := range names {
-		if strings.TrimSuffix(name, ".tmp") != chartersFile && name != pinFile+".tmp" {
+		if name != chartersFile && !disk.Unfinished(name, chartersFile) && !disk.Unfinished(name, pinFile) {
 			return fmt.Errorf("%s: %w: %s", dir, ErrNotEmpty, name)
 		}
 	}
@@ -207,7 +210,7 @@ func (t *Trust) writeCharters() error {
 	if err != nil {
 		return err
 	}
-	return writeFile(t.files, t.path(chartersFile), chain, true)
+	return disk.WriteFile(t.files, t.path(chartersFile), chain, 0o644, disk.SyncNow)
 }
 
 // chartersInChain takes the charters out of a chain that begins with the pinned one, and

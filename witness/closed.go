@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"slices"
@@ -16,7 +15,6 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
-	"github.com/seed-53cf897a/docket/witness/gossip"
 )
 
 // closed is the file beside the state in which a witness notes, as the last thing that it
@@ -41,15 +39,13 @@ func (c closed) path() string { return c.fs.PathJoin(c.dir, "closed") }
 
 // read is the size of each log, by origin; nil if it is not known.
 func (c closed) read() (map[string]uint64, error) {
-	f, err := c.fs.Open(c.path())
-	if errors.Is(err, fs.ErrNotExist) {
+	text, err := disk.ReadFile(c.fs, c.path())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
-	} else if err != nil {
+	case err != nil && !disk.Damaged(disk.AsDamaged(err)):
 		return nil, fmt.Errorf("reading where the witness stood: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(f)
-	if err != nil {
+	case err != nil:
 		return nil, nil // it has rotted, like one that cannot be parsed
 	}
 	return parseClosed(string(text)), nil
@@ -84,30 +80,15 @@ func formatClosed(sizes map[string]uint64) string {
 
 // write makes the file, durably.
 func (c closed) write(sizes map[string]uint64) error {
-	next := c.path() + ".new"
-	f, err := c.fs.Create(next, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return err
-	}
-	_, err = io.WriteString(f, formatClosed(sizes))
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := c.fs.Rename(next, c.path()); err != nil {
-		return err
-	}
-	return gossip.SyncDir(c.fs, c.dir)
+	return disk.WriteFile(c.fs, c.path(), []byte(formatClosed(sizes)), 0o644, disk.SyncNow)
 }
 
 // remove removes it, durably: what is cosigned from here on is not in it.
 func (c closed) remove() error {
-	if err := c.fs.Remove(c.path()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := disk.Remove(c.fs, c.path()); err != nil {
 		return fmt.Errorf("removing what the witness noted at its last stop: %w", err)
 	}
-	return gossip.SyncDir(c.fs, c.dir)
+	return nil
 }
 
 // resume holds the state against what was noted at the last stop: damage, if it has lost

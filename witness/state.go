@@ -11,7 +11,6 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
-	"github.com/seed-53cf897a/docket/witness/gossip"
 )
 
 // state is what must survive a crash. Pebble holds
@@ -102,7 +101,7 @@ func makeState(cfg Config, old []proof.Key, usedElsewhere bool) (made bool, err 
 func openState(cfg Config, health *disk.Health, create bool) (*state, error) {
 	fs, dir := cfg.FS, cfg.FS.PathJoin(cfg.Dir, "state")
 	if create {
-		if err := gossip.MakeDir(fs, dir); err != nil {
+		if err := disk.MakeDir(fs, dir, 0o755); err != nil {
 			return nil, fmt.Errorf("making the witness's state %s: %w", dir, err)
 		}
 	} else if _, err := fs.Stat(dir); errors.Is(err, os.ErrNotExist) {

@@ -108,8 +108,8 @@ type Config struct {
 	Log     *slog.Logger          // nil discards
 	Metrics prometheus.Registerer // nil: none
 
-	// Fatal ends the process after a write whose outcome is unknown. It must not
-	// return. nil exits with status 1.
+	// Fatal ends the process after a write whose outcome is unknown; Log was told why.
+	// If it returns, or is nil, a panic does.
 	Fatal func(reason string)
 }
 

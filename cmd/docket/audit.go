@@ -84,7 +84,7 @@ func (u *auditCmd) run(ctx context.Context, where string) error {
 	if err := client.Room(vfs.Default, dir, 0, 0); err != nil {
 		return err
 	}
-	audit.Files, audit.Dir = vfs.Default, dir
+	audit.Files, audit.Dir, audit.Fatal = vfs.Default, dir, u.app.diskFailed
 	var bar *progressbar.ProgressBar
 	audit.OnProgress = func(reached, size uint64) {
 		if bar == nil {
@@ -146,7 +146,7 @@ func (u *auditCmd) requireCopy(dir string) error {
 		return nil // it is none, or what is wrong with it is a finding
 	}
 	defer trust.Close()
-	u.isTrustDir = true
+	u.isTrustDir, trust.Fatal = true, u.app.diskFailed
 	if trust.CoveredSize() == 0 {
 		return refusal("%s has no replayed copy to audit", dir).hint("docket sync --trust %s makes one; docket audit URL --trust %[1]s replays the server's", dir)
 	}

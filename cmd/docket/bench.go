@@ -61,6 +61,7 @@ in the same run and stands beside each figure; compare ratios, not figures.`,
 				}
 				a.printf("%-46s %12s %-10s  %s\n", r.Name, formatFigure(r.Value), r.Unit, beside)
 			}
+			o.Fatal = a.diskFailed
 			return bench.Run(c.Context(), o, names...)
 		},
 	}

@@ -32,6 +32,7 @@ anything else is left alone.`,
 			if !loopback(o.Listen) {
 				return usageError("--listen %s: the demo's keys are for anybody, so it stays on loopback", o.Listen).hint("like 127.0.0.1:8470; docket serve listens elsewhere")
 			}
+			o.Fatal = a.diskFailed
 			err := demo.Run(c.Context(), o)
 			switch {
 			case errors.Is(err, demo.ErrNotOurs):

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +17,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/record/draft"
@@ -54,110 +53,21 @@ func (a *app) readFile(name string) ([]byte, error) {
 }
 
 // writeNew writes a file that must not exist with other content: the same
-// bytes again are fine, so that a command can be repeated. The file appears
-// whole or not at all, and is durable when writeNew returns.
+// bytes again are fine, so that a command can be repeated.
 func writeNew(name string, data []byte, mode fs.FileMode) error {
-	return writeNewFile(name, data, mode, true)
+	return neverOverwritten(disk.WriteNew(vfs.Default, name, data, mode, disk.SyncNow))
 }
 
-// writeNewFile is writeNew with a choice: without durable, a crash may lose the file.
-func writeNewFile(name string, data []byte, mode fs.FileMode, durable bool) error {
-	if old, err := os.ReadFile(name); err == nil {
-		if bytes.Equal(old, data) {
-			return nil
-		}
-		return refusal("%s exists with other content", name).hint("files are never overwritten: move it away or name another")
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("looking at %s: %w", name, err)
+func neverOverwritten(err error) error {
+	if errors.Is(err, disk.ErrOtherContent) {
+		return refusal("%w", err).hint("files are never overwritten: move it away or name another")
 	}
-	return writeFile(name, data, mode, durable)
+	return err
 }
 
 // replaceFile puts data in place of whatever name holds, in one step.
 func replaceFile(name string, data []byte, mode fs.FileMode) error {
-	return writeFile(name, data, mode, true)
-}
-
-// writeFile writes a file whole or not at all. Without durable a crash may lose it,
-// which only what can be made again can afford.
-func writeFile(name string, data []byte, mode fs.FileMode, durable bool) error {
-	dir := filepath.Dir(name)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(name)+".*")
-	if bad := (*fs.PathError)(nil); errors.As(err, &bad) {
-		return fmt.Errorf("writing %s: %w", name, bad.Err) // leaves out the temporary name
-	} else if err != nil {
-		return fmt.Errorf("writing %s: %w", name, err)
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Chmod(mode)
-	}
-	if err == nil && durable {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", name, err)
-	}
-	if !durable {
-		return nil
-	}
-	return syncDir(dir)
-}
-
-// syncDir makes a rename in dir durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("opening %s: %w", dir, err)
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("syncing %s: %w", dir, err)
-	}
-	return nil
-}
-
-// output is standard output, which may be a file on a full disk or a closed pipe. The
-// first error is kept and looked at once, at the end.
-type output struct {
-	to  io.Writer
-	err error
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	if o.err != nil {
-		return 0, o.err
-	}
-	n, err := o.to.Write(p)
-	o.err = err
-	return n, err
-}
-
-// whole is how a verb ended, its output considered. A closed pipe, as when a pager is
-// left, is no failure.
-func (o *output) whole(err error) error {
-	switch {
-	case err != nil && (o.err == nil || !errors.Is(err, o.err)):
-		return err
-	case o.err == nil, errors.Is(o.err, syscall.EPIPE):
-		return nil
-	}
-	return refusal("writing the result to standard output: %w", bare(o.err)).hint("what was printed is not whole: make room where it goes, or send it elsewhere")
-}
-
-// bare is an error of a file without the name that Go has for it.
-func bare(err error) error {
-	if at := (*fs.PathError)(nil); errors.As(err, &at) {
-		return at.Err
-	}
-	return err
+	return disk.WriteFile(vfs.Default, name, data, mode, disk.SyncNow)
 }
 
 // diskFull says of an error that there was no room for what was to be written.
@@ -326,32 +236,6 @@ func mediaType(name string, data []byte) string {
 		return t
 	}
 	return http.DetectContentType(data)
-}
-
-// readSalts reads NAME.salts.json; there may be none.
-func (a *app) readSalts(stem string) []record.Opening {
-	raw, err := a.readFile(stem + saltsSuffix)
-	if err != nil {
-		return nil
-	}
-	var salts []record.Opening
-	if json.Unmarshal(raw, &salts) != nil {
-		return nil
-	}
-	return salts
-}
-
-// writeSalts stores the salts of a record's commitments. Without them a commitment can
-// never be opened, so they are durable before the record is.
-func writeSalts(stem string, salts []record.Opening) error {
-	if len(salts) == 0 {
-		return nil
-	}
-	text, err := json.MarshalIndent(salts, "", "  ")
-	if err != nil {
-		return err
-	}
-	return writeNew(stem+saltsSuffix, append(text, '\n'), 0o600)
 }
 
 // refuseOtherLedger refuses files of another ledger beside the record, usually of an

@@ -96,6 +96,7 @@ func (t *trustFlags) open() (*client.Trust, error) {
 	} else if err != nil {
 		return nil, err
 	}
+	trust.Fatal = t.app.diskFailed
 	newest, err := trust.Policy(math.MaxUint64)
 	if err != nil {
 		return nil, errors.Join(err, trust.Close())

@@ -20,6 +20,7 @@ import (
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/listimport"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/ofac"
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/record/draft"
 	"github.com/seed-53cf897a/docket/ledger/register"
@@ -256,10 +257,8 @@ func (m *importOFACCmd) printStatements(ledger record.ID, p *listimport.Plan) er
 func (m *importOFACCmd) sign(ctx context.Context, ledger record.ID, item listimport.Item, signers []*draft.Signer) (record.Envelope, error) {
 	payload, err := record.EncodeStatement(item.Statement(ledger, record.Authority, time.Now()))
 	env := record.Envelope{PayloadType: record.PayloadType, Payload: payload}
-	for _, s := range signers {
-		if err == nil {
-			env, err = s.Sign(ctx, env)
-		}
+	if err == nil {
+		env, err = signAll(ctx, env, signers)
 	}
 	if err != nil {
 		return env, refusal("%s: %w", item.Thread, err)
@@ -449,7 +448,7 @@ func (m *importOFACCmd) writeReceipts(ctx context.Context, trust *client.Trust, 
 			return err
 		}
 		name := fmt.Sprintf("%s-%d%s", strings.ReplaceAll(s.Thread, "/", "-"), s.Index, receiptSuffix)
-		if err := writeReceipt(filepath.Join(m.receipts, name), text, s.ID, false); err != nil {
+		if err := writeReceipt(filepath.Join(m.receipts, name), text, s.ID, disk.SyncLater); err != nil {
 			kept := refusal("every record is published; docket receipt ID fetches each receipt that is missing; keeping them: %w", err)
 			if ofMachine(err) {
 				return kept

@@ -56,6 +56,16 @@ func runMain() int {
 	return a.run(ctx, os.Args[1:])
 }
 
+// diskFailed ends the process after a write whose outcome is unknown: nobody knows what is
+// on the disk then, and what runs beside it must not go on. Deferred calls do not run.
+func (a *app) diskFailed(reason string) {
+	fmt.Fprintf(a.err, "docket: %s\nhint: %s\n", reason, "what was there before is there still, and this says nothing about the ledger: make room on that disk, or look after it, and run the same command again")
+	os.Exit(exitRefused)
+}
+
+// endFailed is diskFailed where the log was told why.
+func endFailed(string) { os.Exit(exitRefused) }
+
 // app is what every verb shares: the streams it talks through and the
 // environment that it may read. No package below cmd reads either.
 type app struct {

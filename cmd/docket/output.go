@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 	"unicode/utf16"
@@ -419,4 +421,40 @@ func flowText(v any) string {
 		return printable(v)
 	}
 	return fmt.Sprint(v)
+}
+
+// output is standard output, which may be a file on a full disk or a closed pipe. The
+// first error is kept and looked at once, at the end.
+type output struct {
+	to  io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	if o.err != nil {
+		return 0, o.err
+	}
+	n, err := o.to.Write(p)
+	o.err = err
+	return n, err
+}
+
+// whole is how a verb ended, its output considered. A closed pipe, as when a pager is
+// left, is no failure.
+func (o *output) whole(err error) error {
+	switch {
+	case err != nil && (o.err == nil || !errors.Is(err, o.err)):
+		return err
+	case o.err == nil, errors.Is(o.err, syscall.EPIPE):
+		return nil
+	}
+	return refusal("writing the result to standard output: %w", bare(o.err)).hint("what was printed is not whole: make room where it goes, or send it elsewhere")
+}
+
+// bare is an error of a file without the name that Go has for it.
+func bare(err error) error {
+	if at := (*fs.PathError)(nil); errors.As(err, &at) {
+		return at.Err
+	}
+	return err
 }

@@ -28,8 +28,8 @@ type preview struct {
 	warnings          []string
 }
 
-// newPreview reads the record, its signatures, and what it changes.
-func (a *app) newPreview(ctx context.Context, g *baseState, env record.Envelope) (*preview, error) {
+// preview shows a record before it is signed, its signatures, and what it changes.
+func (a *app) preview(ctx context.Context, g *baseState, env record.Envelope) (*preview, error) {
 	st, err := record.ParseStatement(env.Payload)
 	if err != nil {
 		return nil, refusal("%w", err)
@@ -41,7 +41,11 @@ func (a *app) newPreview(ctx context.Context, g *baseState, env record.Envelope)
 	if b.changes, err = g.changes(ctx, st); err != nil {
 		return nil, err
 	}
-	return b, b.collectWarnings()
+	if err := b.collectWarnings(); err != nil {
+		return nil, err
+	}
+	b.print()
+	return b, nil
 }
 
 // readSignatures finds whose signatures are there.

@@ -6,12 +6,16 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
@@ -274,4 +278,44 @@ func (r *receiptCmd) checkReplaces(ctx context.Context, file string, old, text [
 	}
 	return nil, refusal("%s is of size %d, and the newest receipt to be had is of size %d with root %s, which does not continue it", file, had.Size, shown.Size, shown.Root).
 		hint("it stays as it is; show it to the witnesses: docket witness gossip --to URL %s", file)
+}
+
+// checkReceiptPath refuses to send a record whose receipt could not be written: a
+// submission cannot be undone.
+func checkReceiptPath(file string, id record.ID) error {
+	old, err := os.ReadFile(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return refusal("the receipt would go to %s: %w", file, err).hint("nothing was sent; move it away and run the same command again")
+	case recordOfReceipt(old) != id:
+		return refusal("the receipt would go to %s, which exists with other content", file).hint("nothing was sent; move it away and run the same command again")
+	}
+	return nil
+}
+
+// writeReceipt writes a receipt. One of the same record that is there already is as
+// good: it stays. One that can be made again from a copy is synced later, if ever.
+func writeReceipt(file string, text []byte, id record.ID, sync disk.Sync) error {
+	if old, err := os.ReadFile(file); err == nil && recordOfReceipt(old) == id {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	return neverOverwritten(disk.WriteNew(vfs.Default, file, text, 0o644, sync))
+}
+
+// recordOfReceipt is the record that a receipt, or a chain, is of; zero if it is neither.
+func recordOfReceipt(text []byte) record.ID {
+	chain, err := proof.ParseChain(text)
+	if err != nil {
+		return record.ID{}
+	}
+	e, err := record.ParseEntry(chain[len(chain)-1].Entry)
+	if err != nil {
+		return record.ID{}
+	}
+	return record.IDOf(e.Envelope.Payload)
 }

@@ -1,19 +1,16 @@
 package main
 
 import (
-	"context"
 	"encoding/base64"
 	"errors"
 	"io/fs"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
-	"github.com/seed-53cf897a/docket/ledger/record/draft"
 )
 
 func (a *app) sign() *cobra.Command {
@@ -118,15 +115,14 @@ func (s *signCmd) run(c *cobra.Command, file string) error {
 	if err != nil {
 		return err
 	}
-	b, err := s.app.newPreview(c.Context(), g, env)
+	b, err := s.app.preview(c.Context(), g, env)
 	if err != nil {
 		return err
 	}
-	b.print()
 	if s.pae {
 		return s.printPAE(m, env, salts)
 	}
-	signed, err := s.signatures(c, b, env)
+	signed, err := s.signatures(c, b)
 	if err != nil {
 		return err
 	}
@@ -139,10 +135,7 @@ func (s *signCmd) run(c *cobra.Command, file string) error {
 		s.out = m.name
 		return s.printResult(signed, verdict)
 	}
-	if err := writeSalts(m.stem, salts); err != nil {
-		return err
-	}
-	if err := s.writeEnvelope(m, signed); err != nil {
+	if err := saveEnvelope(s.out, m.stem, signed, salts); err != nil {
 		return err
 	}
 	s.app.logf("wrote %s", s.out)
@@ -170,55 +163,17 @@ func (s *signCmd) requireNoEnvelope(m inputFile, g *baseState) error {
 	return refusal("%s exists: signing %s anew would make another record", s.out, m.name).hint("to add your signature: docket sign %s; to begin anew: move it away", s.out)
 }
 
-// envelope is what is there to sign: a short form filled in, anything else as it is.
-func (g *baseState) envelope(m inputFile, now time.Time) (record.Envelope, []record.Opening, error) {
-	if m.envelope != nil {
-		return *m.envelope, nil, nil
-	}
-	payload, salts, err := g.fill(m.short, now)
-	if err != nil {
-		return record.Envelope{}, nil, err
-	}
-	return record.Envelope{PayloadType: record.PayloadType, Payload: payload}, salts, nil
-}
-
-// signatures asks, and adds a signature by each key, or the one made outside.
-func (s *signCmd) signatures(c *cobra.Command, b *preview, env record.Envelope) (record.Envelope, error) {
+// signatures adds a signature by each key, or the one made outside.
+func (s *signCmd) signatures(c *cobra.Command, b *preview) (record.Envelope, error) {
 	if s.attach != "" {
-		return s.attachSignature(b, env)
+		return s.attachSignature(b)
 	}
-	signers, err := s.app.loadSigners(c, b, s.keys)
-	if err != nil || len(signers) == 0 {
-		return env, err
-	}
-	if err := s.app.confirmSigning(c.Context(), s.yes, "Sign this?"); err != nil {
-		return env, err
-	}
-	for _, signer := range signers {
-		if env, err = signer.Sign(c.Context(), env); err != nil {
-			return env, refusal("signing: %w", err)
-		}
-	}
-	return env, nil
-}
-
-// confirmSigning asks before something is signed.
-func (a *app) confirmSigning(ctx context.Context, yes bool, question string) error {
-	if yes {
-		return nil
-	}
-	ok, err := a.confirm(ctx, question)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return refusal("not signed; nothing was written")
-	}
-	return nil
+	return b.sign(c, s.keys, s.yes, "Sign this?")
 }
 
 // attachSignature adds a signature that was made outside.
-func (s *signCmd) attachSignature(b *preview, env record.Envelope) (record.Envelope, error) {
+func (s *signCmd) attachSignature(b *preview) (record.Envelope, error) {
+	env := b.envelope
 	text, err := s.app.readFile(s.publicKey)
 	if err != nil {
 		return env, err
@@ -260,24 +215,6 @@ func (s *signCmd) printPAE(m inputFile, env record.Envelope, salts []record.Open
 	return err
 }
 
-// writeEnvelope keeps the envelope. One of the same payload gains the signatures, in one step.
-func (s *signCmd) writeEnvelope(m inputFile, env record.Envelope) error {
-	data := append(env.Marshal(), '\n')
-	old, err := os.ReadFile(s.out)
-	if err != nil {
-		return writeNew(s.out, data, 0o644)
-	}
-	had, err := record.ParseEnvelope(old)
-	if err != nil {
-		return writeNew(s.out, data, 0o644)
-	}
-	both, err := record.Merge(had, env)
-	if err != nil {
-		return refusal("%s holds another record, %s", s.out, record.IDOf(had.Payload)).hint("files are never overwritten: move it away or name another with --out")
-	}
-	return replaceFile(s.out, append(both.Marshal(), '\n'), 0o644)
-}
-
 // printResult prints the file, and what it needs next.
 func (s *signCmd) printResult(env record.Envelope, v checkResult) error {
 	v.print(s.app)
@@ -286,91 +223,4 @@ func (s *signCmd) printResult(env record.Envelope, v checkResult) error {
 	}
 	s.app.printf("%s\n", s.out)
 	return nil
-}
-
-// loadSigners opens the private keys and prints their owners, before the user is asked
-// and before anything is signed. Keys that have already signed are left out.
-func (a *app) loadSigners(c *cobra.Command, b *preview, names []string) ([]*draft.Signer, error) {
-	var signers []*draft.Signer
-	for _, name := range names {
-		s, err := a.signerFor(c, name)
-		if err != nil {
-			return nil, err
-		}
-		wanted, err := b.needsSignature(s.Key())
-		if err != nil {
-			return nil, err
-		}
-		if wanted {
-			signers = append(signers, s)
-		}
-	}
-	return signers, nil
-}
-
-// needsSignature tells whether a signature by that key would be a new one, and refuses one that
-// the ledger would drop. Of a copy that may be behind, that is only a warning.
-func (b *preview) needsSignature(key *record.Key) (bool, error) {
-	if signedBy(b.envelope, key) {
-		b.app.logf("docket: %s has signed already", b.keyOwnerText(key.ID()))
-		return false, nil
-	}
-	b.app.logf("signing as %s", b.keyOwnerText(key.ID()))
-	g := b.base
-	if g.register == nil || g.ledger.IsZero() && b.statement.Kind != record.KindCharter {
-		return true, nil
-	}
-	err := g.register.Begin(g.now()).MaySign(b.statement, key)
-	var r *record.Refusal
-	switch {
-	case !errors.As(err, &r):
-		return err == nil, err
-	case g.justSynced && r.Class == record.Forbidden:
-		return false, refusal("not signed: %w", r).hint("nothing was written; docket show %s lists who signs for %[1]s", b.statement.Issuer)
-	}
-	b.app.logf("docket: warning: %v, as far as is known here: the ledger would drop the signature", r)
-	return true, nil
-}
-
-// signedBy tells whether an envelope bears a signature by that key, whatever its key
-// IDs say.
-func signedBy(env record.Envelope, key *record.Key) bool {
-	message := record.PAE(env.Payload)
-	return slices.ContainsFunc(env.Signatures, func(s record.Signature) bool { return key.Verify(message, s.Sig) == nil })
-}
-
-// warnUnusedKeys says of an envelope that is sent as it is which of the keys named were not used
-// for it, and what to do about that.
-func (s *submitCmd) warnUnusedKeys(env record.Envelope, file string) {
-	for i, key := range s.public {
-		if key != nil && !signedBy(env, key) {
-			s.app.logf("docket: warning: %s is sent as it is; %s has not signed it, and was not used", file, s.keys[i])
-			s.app.logf("  to add its signature: docket sign --key %s %s; to sign anew, move %[2]s away first", s.keys[i], file)
-		}
-	}
-}
-
-// publicKeys are those of the keys named, each of which must be there; nil for one of
-// which it takes a password or a KMS to know.
-func (a *app) publicKeys(names []string) ([]*record.Key, error) {
-	keys := make([]*record.Key, len(names))
-	for i, name := range names {
-		if isKMS(name) || name == "-" {
-			continue
-		}
-		text, err := a.readFile(name)
-		if err != nil {
-			return nil, err
-		}
-		signer, err := draft.LoadSigner(text, nil)
-		switch {
-		case errors.Is(err, draft.ErrWrongPassword):
-		case err != nil:
-			return nil, wrongFileError(name, text, "a PEM private key", err)
-		default:
-			keys[i] = signer.Key()
-		}
-		a.warnOfReaders(name)
-	}
-	return keys, nil
 }

@@ -7,14 +7,13 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/seed-53cf897a/docket/client"
-	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/record/draft"
 )
@@ -188,11 +187,7 @@ func (s *submitCmd) envelope(c *cobra.Command, m inputFile) (env record.Envelope
 	if id, err := s.newestIfSame(c.Context(), m); err != nil || id != nil {
 		return env, id, err
 	}
-	payload, salts, err := s.base.fill(m.short, time.Now())
-	if err != nil {
-		return env, nil, err
-	}
-	env, err = s.sign(c, m, payload, salts)
+	env, err = s.sign(c, m)
 	return env, nil, err
 }
 
@@ -274,40 +269,60 @@ func (s *submitCmd) sameAs(m inputFile, before *record.Statement, keepSubject bo
 	return sameContent(before, st, s.app.readSalts(m.stem), salts), nil
 }
 
-// sign signs what was filled in and saves it, salts first.
-func (s *submitCmd) sign(c *cobra.Command, m inputFile, payload []byte, salts []record.Opening) (record.Envelope, error) {
-	env := record.Envelope{PayloadType: record.PayloadType, Payload: payload}
-	if !s.dry {
-		if err := checkReceiptPath(m.stem+receiptSuffix, record.IDOf(payload)); err != nil {
-			return env, err
-		}
+// sign fills in a short form, signs it and saves it.
+func (s *submitCmd) sign(c *cobra.Command, m inputFile) (record.Envelope, error) {
+	env, salts, err := s.base.envelope(m, time.Now())
+	if err == nil && !s.dry {
+		err = checkReceiptPath(m.stem+receiptSuffix, record.IDOf(env.Payload))
 	}
-	b, err := s.app.newPreview(c.Context(), s.base, env)
 	if err != nil {
 		return env, err
 	}
-	b.print()
-	signers, err := s.app.loadSigners(c, b, s.keys)
+	b, err := s.app.preview(c.Context(), s.base, env)
 	if err != nil {
 		return env, err
 	}
-	if s.app.tty && !s.dry {
-		if err := s.app.confirmSigning(c.Context(), s.yes, "Sign and send this?"); err != nil {
-			return env, err
-		}
-	}
-	for _, signer := range signers {
-		if env, err = signer.Sign(c.Context(), env); err != nil {
-			return env, refusal("signing: %w", err)
-		}
-	}
-	if s.dry {
-		return env, nil
-	}
-	if err := writeSalts(m.stem, salts); err != nil {
+	env, err = b.sign(c, s.keys, s.yes || s.dry || !s.app.tty, "Sign and send this?")
+	if err != nil || s.dry {
 		return env, err
 	}
-	return env, writeNew(m.stem+envelopeSuffix, append(env.Marshal(), '\n'), 0o644)
+	return env, saveEnvelope(m.stem+envelopeSuffix, m.stem, env, salts)
+}
+
+// warnUnusedKeys says of an envelope that is sent as it is which of the keys named were not used
+// for it, and what to do about that.
+func (s *submitCmd) warnUnusedKeys(env record.Envelope, file string) {
+	for i, key := range s.public {
+		if key != nil && !signedBy(env, key) {
+			s.app.logf("docket: warning: %s is sent as it is; %s has not signed it, and was not used", file, s.keys[i])
+			s.app.logf("  to add its signature: docket sign --key %s %s; to sign anew, move %[2]s away first", s.keys[i], file)
+		}
+	}
+}
+
+// publicKeys are those of the keys named, each of which must be there; nil for one of
+// which it takes a password or a KMS to know.
+func (a *app) publicKeys(names []string) ([]*record.Key, error) {
+	keys := make([]*record.Key, len(names))
+	for i, name := range names {
+		if isKMS(name) || name == "-" {
+			continue
+		}
+		text, err := a.readFile(name)
+		if err != nil {
+			return nil, err
+		}
+		signer, err := draft.LoadSigner(text, nil)
+		switch {
+		case errors.Is(err, draft.ErrWrongPassword):
+		case err != nil:
+			return nil, wrongFileError(name, text, "a PEM private key", err)
+		default:
+			keys[i] = signer.Key()
+		}
+		a.warnOfReaders(name)
+	}
+	return keys, nil
 }
 
 // send sends, again while the server is busy.
@@ -367,7 +382,7 @@ func (s *submitCmd) saveReceipt(ctx context.Context, m inputFile, sub *client.Su
 		}
 	}
 	file := m.stem + receiptSuffix
-	if err := writeReceipt(file, text, sub.ID, true); err != nil {
+	if err := writeReceipt(file, text, sub.ID, disk.SyncNow); err != nil {
 		return refusal("admitted at %d, record ID %s; only the receipt could not be written: %w", sub.Receipt.Index(), sub.ID, err).hint("make room for %s and run the same command again: what is sent twice is on the ledger once", file)
 	}
 	if sub.Existed {
@@ -396,47 +411,6 @@ func (s *submitCmd) printResult(id record.ID, index uint64, file string, known b
 	}
 	s.app.printf("%d %s %s\n", index, id, file)
 	return nil
-}
-
-// checkReceiptPath refuses to send a record whose receipt could not be written: a
-// submission cannot be undone.
-func checkReceiptPath(file string, id record.ID) error {
-	old, err := os.ReadFile(file)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return refusal("the receipt would go to %s: %w", file, err).hint("nothing was sent; move it away and run the same command again")
-	case recordOfReceipt(old) != id:
-		return refusal("the receipt would go to %s, which exists with other content", file).hint("nothing was sent; move it away and run the same command again")
-	}
-	return nil
-}
-
-// writeReceipt writes a receipt. One of the same record that is there already is as
-// good: it stays. Without durable a crash may lose it, which only one that can be
-// made again from a copy can afford.
-func writeReceipt(file string, text []byte, id record.ID, durable bool) error {
-	if old, err := os.ReadFile(file); err == nil && recordOfReceipt(old) == id {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return err
-	}
-	return writeNewFile(file, text, 0o644, durable)
-}
-
-// recordOfReceipt is the record that a receipt, or a chain, is of; zero if it is neither.
-func recordOfReceipt(text []byte) record.ID {
-	chain, err := proof.ParseChain(text)
-	if err != nil {
-		return record.ID{}
-	}
-	e, err := record.ParseEntry(chain[len(chain)-1].Entry)
-	if err != nil {
-		return record.ID{}
-	}
-	return record.IDOf(e.Envelope.Payload)
 }
 
 // dryRun prints what the server says would become of the record.

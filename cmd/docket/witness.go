@@ -70,7 +70,7 @@ looked up, as docket witness serve --new-state does.`,
 					return usageError("--url: %w", err)
 				}
 			}
-			keys, err := witnessnode.Init(c.Context(), dir, name, uri)
+			keys, err := witnessnode.Init(c.Context(), dir, name, uri, a.diskFailed)
 			if errors.Is(err, witness.ErrNoState) {
 				return noStateError(dir, err)
 			} else if errors.Is(err, syscall.EAGAIN) {
@@ -159,7 +159,7 @@ func (a *app) openWitness(ctx context.Context, p witnessFlags, log *slog.Logger,
 	}
 	cfg := witness.Config{
 		Keys: keys, FS: vfs.Default, Dir: p.dir, Logs: list, Peers: p.peers, Sources: sources, Log: log, Metrics: metrics,
-		MinFree: p.minFree,
+		MinFree: p.minFree, Fatal: endFailed,
 	}
 	if p.newState {
 		made, err := witness.RecreateState(cfg)

@@ -1,7 +1,9 @@
-// Package disk opens Pebble in the one way in which Docket does, for every database:
-// the ledger's store, the register, a witness's state, a reader's copy.
+// Package disk is the floor under all that must last: files that are durable, whole or not
+// there at all ([WriteFile], [WriteNew]), locks ([Lock]), and Pebble, opened in the one way
+// in which Docket does, for every database: the ledger's store, the register, a witness's
+// state, a reader's copy.
 //
-// It promises that no read ends the process: what cannot be read is an error
+// Of a database it promises that no read ends the process: what cannot be read is an error
 // ([Damaged]), and reported once ([Health]). A server waits while the disk is full
 // ([Config.WaitForSpace]); a background write that fails again and again is tried ever more
 // seldom, and logged once a minute. A write whose outcome is unknown still ends the

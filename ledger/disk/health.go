@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -26,9 +25,9 @@ type Config struct {
 	// there is space again. Otherwise it ends the process at once.
 	WaitForSpace bool
 
-	// Fatal ends the process when the state of the disk is unknown. nil says why on
-	// standard error, unless Log was told, and exits with status 1. It must not return;
-	// if it does, the caller panics.
+	// Fatal ends the process when the state of the disk is unknown; the log was told why.
+	// If it returns, or is nil, a panic does: as a rule on a goroutine of Pebble's, where
+	// nobody recovers.
 	Fatal func(reason string)
 }
 
@@ -71,21 +70,9 @@ const maxDamaged = 16
 func NewHealth(c Config) *Health {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
-		if c.Fatal == nil {
-			c.Fatal = func(reason string) {
-				fmt.Fprintf(os.Stderr, "docket: %s\nhint: %s\n", reason, lookAfter)
-				os.Exit(1)
-			}
-		}
-	}
-	if c.Fatal == nil {
-		c.Fatal = func(string) { os.Exit(1) }
 	}
 	return &Health{Config: c, news: make(chan struct{}, 1), ended: make(chan struct{}), found: make(map[string]*Damage), events: make(map[string]uint64)}
 }
-
-// lookAfter is what to do where a disk has failed somebody who does not serve.
-const lookAfter = "what was there before is there still, and this says nothing about the ledger: make room on that disk, or look after it, and run the same command again"
 
 // GiveUp says that the process is to end: what waits for space ends it at once, and
 // nothing waits any more.
@@ -292,7 +279,9 @@ func (w *watch) ends() {
 func (w *watch) die(reason string) {
 	w.dying.Store(true)
 	w.Log.Error("the disk failed; the process ends here, and the next start recovers", "database", w.name, "err", reason)
-	w.Fatal("the disk failed: " + reason)
+	if reason = "the disk failed: " + reason; w.Fatal != nil {
+		w.Fatal(reason)
+	}
 	panic(reason)
 }
 

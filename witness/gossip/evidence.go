@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
@@ -178,7 +178,7 @@ func (k StoredEvidence) trees() (trees []proof.Tree) {
 // OpenEvidenceStore opens the directory, and makes it if there is none. Several may have it
 // open.
 func OpenEvidenceStore(fs vfs.FS, dir string) (*EvidenceStore, error) {
-	if err := MakeDir(fs, dir); err != nil {
+	if err := disk.MakeDir(fs, dir, 0o755); err != nil {
 		return nil, fmt.Errorf("opening the evidence in %s: %w", dir, err)
 	}
 	return &EvidenceStore{fs: fs, dir: dir}, nil
@@ -290,40 +290,12 @@ func (s *EvidenceStore) add(e proof.Evidence) (id string, err error) {
 	return id, s.write(id+proof.EvidenceSuffix, file)
 }
 
-// write makes a file appear whole, or not at all.
 func (s *EvidenceStore) write(name string, data []byte) error {
-	if err := s.writeAtomically(name, data); err != nil {
-		return fmt.Errorf("writing %s: %w", name, err)
-	}
-	return nil
-}
-
-func (s *EvidenceStore) writeAtomically(name string, data []byte) error {
-	part := s.fs.PathJoin(s.dir, name+".part")
-	f, err := s.fs.Create(part, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := s.fs.Rename(part, s.fs.PathJoin(s.dir, name)); err != nil {
-		return err
-	}
-	return SyncDir(s.fs, s.dir)
+	return disk.WriteFile(s.fs, s.fs.PathJoin(s.dir, name), data, 0o644, disk.SyncNow)
 }
 
 func (s *EvidenceStore) read(name string) ([]byte, error) {
-	f, err := s.fs.Open(s.fs.PathJoin(s.dir, name))
-	if err != nil {
-		return nil, fmt.Errorf("reading evidence: %w", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(f)
+	data, err := disk.ReadFile(s.fs, s.fs.PathJoin(s.dir, name))
 	if err != nil {
 		return nil, fmt.Errorf("reading evidence: %w", err)
 	}
@@ -504,29 +476,4 @@ func (l *Log) noticeAcknowledgement(ctx context.Context) {
 	}
 	defer l.history.Unlock()
 	l.StillHalted()
-}
-
-// MakeDir makes a directory, and those above it that are missing, so that a crash
-// does not take it away again with all that was synced inside: a directory is
-// durable once its parent is synced, which not even Pebble does for more than one.
-func MakeDir(fs vfs.FS, dir string) error {
-	parent := fs.PathDir(dir)
-	if _, err := fs.Stat(parent); err != nil && parent != dir {
-		if err := MakeDir(fs, parent); err != nil {
-			return err
-		}
-	}
-	if err := fs.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	return SyncDir(fs, parent)
-}
-
-// SyncDir makes durable which files are in a directory.
-func SyncDir(fs vfs.FS, dir string) error {
-	d, err := fs.OpenDir(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

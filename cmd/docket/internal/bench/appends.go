@@ -18,6 +18,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
 	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -41,12 +42,13 @@ func (r *run) core(ctx context.Context) error {
 		return err
 	}
 	dir := filepath.Join(r.dir, "core")
-	store, err := pebblestore.Open(vfs.Default, filepath.Join(dir, "log"), pebblestore.Options{})
+	health := disk.NewHealth(disk.Config{Fatal: r.Fatal})
+	store, err := pebblestore.Open(vfs.Default, filepath.Join(dir, "log"), pebblestore.Options{Health: health})
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	index, err := pebblestore.OpenBlobFold(vfs.Default, filepath.Join(dir, "index"), policy, pebblestore.Options{})
+	index, err := pebblestore.OpenBlobFold(vfs.Default, filepath.Join(dir, "index"), policy, pebblestore.Options{Health: health})
 	if err != nil {
 		return err
 	}
@@ -246,7 +248,7 @@ func (r *run) newBenchLedger(ctx context.Context, name string, responses int) (*
 	for _, s := range keys.Signers {
 		policy += "log " + s.Key().String() + "\n"
 	}
-	n, err := node.Open(ctx, node.Config{Dir: dir, Keys: keys, Ledger: ledger.Config{MaxBacklog: 1 << 40}})
+	n, err := node.Open(ctx, node.Config{Dir: dir, Keys: keys, Fatal: r.Fatal, Ledger: ledger.Config{MaxBacklog: 1 << 40}})
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,8 @@ type Options struct {
 	For     time.Duration // how long the open loop and the HTTP load last
 	Conns   int           // connections of the HTTP load
 	Report  func(Row)     // told of each row as it is measured
+
+	Fatal func(reason string) // ends the process when the state of the disk is unknown
 }
 
 // Row is one figure beside what bounds it.

@@ -14,13 +14,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/server"
@@ -33,6 +33,8 @@ type Options struct {
 	Once   bool      // end after the story, not with the context
 	Out    io.Writer // the story
 	Docket string    // how the binary is called, for what to do next
+
+	Fatal func(reason string) // ends the process when the state of a disk is unknown
 }
 
 // Why a directory is left as it is.
@@ -58,7 +60,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("listening on %s: %w", o.Listen, err)
 	}
-	s := &scenario{out: o.Out, dir: o.Dir, docket: o.Docket, url: "http://" + l.Addr().String(), now: time.Now()}
+	s := &scenario{out: o.Out, dir: o.Dir, docket: o.Docket, fatal: o.Fatal, url: "http://" + l.Addr().String(), now: time.Now()}
 	return s.run(ctx, l, o.Once)
 }
 
@@ -77,8 +79,8 @@ func lockDir(dir string) (lock io.Closer, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	lock, err = vfs.Default.Lock(mark)
-	if errors.Is(err, syscall.EAGAIN) {
+	lock, err = disk.Lock(vfs.Default, mark)
+	if errors.Is(err, disk.ErrLocked) {
 		return nil, fmt.Errorf("%s: %w", dir, ErrRunning)
 	} else if err != nil {
 		return nil, fmt.Errorf("locking %s: %w", mark, err)
@@ -116,6 +118,7 @@ type scenario struct {
 	out    io.Writer
 	dir    string
 	docket string // how the binary is called
+	fatal  func(reason string)
 	url    string
 	now    time.Time
 
@@ -160,7 +163,7 @@ func (s *scenario) run(ctx context.Context, l net.Listener, once bool) error {
 			return err
 		}
 	}
-	if s.node, err = node.Open(ctx, node.Config{Dir: filepath.Join(s.dir, "ledger"), Keys: keys}); err != nil {
+	if s.node, err = node.Open(ctx, node.Config{Dir: filepath.Join(s.dir, "ledger"), Keys: keys, Fatal: s.fatal}); err != nil {
 		l.Close()
 		return err
 	}
@@ -244,6 +247,7 @@ func (s *scenario) openTrust(ctx context.Context) (*client.Trust, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.Fatal = s.fatal
 	if err := t.Sync(ctx, s.client, nil); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}

@@ -45,7 +45,7 @@ func (s *scenario) newWitnesses(ctx context.Context, keys node.Keys, ledgerURL s
 	for i := range 3 {
 		name := fmt.Sprintf("w%d", i+1)
 		dir := filepath.Join(s.dir, "witnesses", name)
-		own, err := witnessnode.Init(ctx, dir, name+".demo.example/docket", "")
+		own, err := witnessnode.Init(ctx, dir, name+".demo.example/docket", "", s.fatal)
 		if err != nil {
 			return err
 		}
@@ -54,7 +54,7 @@ func (s *scenario) newWitnesses(ctx context.Context, keys node.Keys, ledgerURL s
 			return err
 		}
 		p := &witnessNode{name: name, url: "http://" + l.Addr().String(), address: l.Addr().String(), listener: l, config: witness.Config{
-			Keys: own, FS: vfs.Default, Dir: dir, Logs: logs, Sources: map[string][]string{origin: {ledgerURL}}, Log: slog.New(slog.DiscardHandler),
+			Keys: own, FS: vfs.Default, Dir: dir, Logs: logs, Sources: map[string][]string{origin: {ledgerURL}}, Log: slog.New(slog.DiscardHandler), Fatal: s.fatal,
 		}}
 		s.witnessNodes = append(s.witnessNodes, p)
 	}

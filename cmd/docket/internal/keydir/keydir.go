@@ -10,6 +10,9 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
@@ -71,69 +74,33 @@ func Create(dir, name string, files []File) error {
 	if err := OwnKind(dir, files); err != nil {
 		return err
 	}
-	keys := filepath.Join(dir, "keys")
-	if err := os.MkdirAll(keys, 0o700); err != nil {
-		return fmt.Errorf("making %s: %w", keys, err)
-	}
 	missing, err := Missing(dir, name, files)
 	if err != nil {
 		return err
 	}
 	for _, f := range missing {
-		file := filepath.Join(keys, f.Name)
 		secret, _, err := proof.GenerateKey(f.Algorithm, name)
 		if err != nil {
 			return err
 		}
-		if err := writeNewFile(file, []byte(secret+"\n")); err != nil {
-			return fmt.Errorf("writing %s: %w", file, err)
-		}
-	}
-	return syncDirs(dir)
-}
-
-// WriteFile writes a new file beside the keys, for its owner only, durably. A file that
-// is there already with the same content is fine.
-func WriteFile(dir, name string, data []byte) error {
-	keys := filepath.Join(dir, "keys")
-	if err := os.MkdirAll(keys, 0o700); err != nil {
-		return fmt.Errorf("making %s: %w", keys, err)
-	}
-	file := filepath.Join(keys, name)
-	if old, err := os.ReadFile(file); err == nil {
-		if string(old) == string(data) {
-			return nil
-		}
-		return fmt.Errorf("%s exists with other content", file)
-	}
-	if err := writeNewFile(file, data); err != nil {
-		return fmt.Errorf("writing %s: %w", file, err)
-	}
-	return syncDirs(dir)
-}
-
-// syncDirs makes the names durable too: a charter that names these keys may outlive
-// a power cut.
-func syncDirs(dir string) error {
-	return Sync(filepath.Join(dir, "keys"), dir, filepath.Dir(dir))
-}
-
-// Sync makes the names in these directories durable, those that are there.
-func Sync(dirs ...string) error {
-	for _, d := range dirs {
-		if err := syncDir(d); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("syncing %s: %w", d, err)
+		if err := WriteFile(dir, f.Name, []byte(secret+"\n")); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
+// WriteFile writes a new file beside the keys, for its owner only, durably: a charter
+// that names these keys may outlive a power cut. A file that is there already with the same
+// content is fine.
+func WriteFile(dir, name string, data []byte) error {
+	keys := filepath.Join(dir, "keys")
+	for _, d := range []string{dir, keys} { // both: whoever was cut off has left one of them
+		if err := disk.MakeDir(vfs.Default, d, 0o700); err != nil {
+			return fmt.Errorf("making %s: %w", d, err)
+		}
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return disk.WriteNew(vfs.Default, filepath.Join(keys, name), data, 0o600, disk.SyncNow)
 }
 
 // Load reads the keys' texts, in the order of files. [ErrNoKeys] if one is missing;
@@ -159,20 +126,4 @@ func Load(dir string, files []File) ([]string, error) {
 func keyNameOf(text string) string {
 	parts := strings.SplitN(strings.TrimPrefix(text, "PRIVATE+KEY+"), "+", 2)
 	return parts[0]
-}
-
-// writeNewFile writes a new file for its owner only, durably.
-func writeNewFile(name string, data []byte) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		os.Remove(name) // what is not whole is no key, and would be in the way of one
-	}
-	return err
 }

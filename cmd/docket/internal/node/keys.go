@@ -3,7 +3,6 @@ package node
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/keydir"
 	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
@@ -125,7 +125,7 @@ func RetireKeys(dir string) error {
 			}
 		}
 	}
-	return keydir.Sync(retiredDir(dir), filepath.Join(dir, "keys"))
+	return nil
 }
 
 // retire moves one file, if it is there.
@@ -136,10 +136,10 @@ func retire(dir, name string) error {
 	} else if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(retiredDir(dir), 0o700); err != nil {
+	if err := disk.MakeDir(vfs.Default, retiredDir(dir), 0o700); err != nil {
 		return err
 	}
-	return os.Rename(from, to)
+	return disk.Rename(vfs.Default, from, to)
 }
 
 // ErrNoKeys: the directory holds no log keys, or not all of a generation;
@@ -277,32 +277,21 @@ func (m signedMarks) markAll(signers []*proof.Signer) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	if err := makeDir(m.files, m.dir); err != nil {
+	if err := disk.MakeDir(m.files, m.dir, 0o755); err != nil {
 		return fmt.Errorf("making %s: %w", m.dir, err)
 	}
 	for _, k := range missing {
 		if err := m.writeMark(k); err != nil {
-			return fmt.Errorf("writing %s: %w", m.path(k), err)
+			return err
 		}
 	}
-	dir, err := m.files.OpenDir(m.dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return nil
 }
 
 func (m signedMarks) writeMark(k proof.Key) error {
-	f, err := m.files.Create(m.path(k), vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return err
-	}
-	_, err = io.WriteString(f, fmt.Sprintf("The log key %s has signed entries since %s.\nIf the store beside it is empty, the store was lost: bring back the backup, and do not remove this file.\n",
-		keyText(k), time.Now().UTC().Format(time.RFC3339)))
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
+	text := fmt.Sprintf("The log key %s has signed entries since %s.\nIf the store beside it is empty, the store was lost: bring back the backup, and do not remove this file.\n",
+		keyText(k), time.Now().UTC().Format(time.RFC3339))
+	return disk.WriteFile(m.files, m.path(k), []byte(text), 0o644, disk.SyncNow)
 }
 
 // CheckPolicy refuses a charter whose policy lacks one of the directory's keys: no

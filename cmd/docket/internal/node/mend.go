@@ -33,7 +33,7 @@ func (n *Node) openRegister(anew bool) (*register.Register, error) {
 	if anew {
 		number = all[0] + 1
 	}
-	if err := makeDir(files, dir); err != nil {
+	if err := disk.MakeDir(files, dir, 0o755); err != nil {
 		return nil, fmt.Errorf("making %s: %w", dir, err)
 	}
 	o := client.RegisterOptions()

@@ -46,8 +46,8 @@ type Config struct {
 	// if zero.
 	MinFree uint64 // bytes
 
-	// Fatal ends the process when the state of the disk is unknown; nil exits with
-	// status 1. It must not return.
+	// Fatal ends the process when the state of the disk is unknown; Log was told why.
+	// If it returns, or is nil, a panic does.
 	Fatal func(reason string)
 }
 
@@ -76,14 +76,14 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	dir := func(name string) string { return c.Files.PathJoin(c.Dir, name) }
-	if err := makeDir(c.Files, c.Dir); err != nil {
+	if err := disk.MakeDir(c.Files, c.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("making %s: %w", c.Dir, err)
 	}
-	lock, err := c.Files.Lock(dir("lock"))
-	if unopened := new(fs.PathError); errors.As(err, &unopened) {
-		return nil, err // which says nothing of another process
-	} else if err != nil {
+	lock, err := disk.Lock(c.Files, dir("lock"))
+	if errors.Is(err, disk.ErrLocked) {
 		return nil, fmt.Errorf("%w: %w", ErrInUse, err)
+	} else if err != nil {
+		return nil, err
 	}
 	marks := signedMarks{c.Files, dir("keys")}
 	signed, err := marks.anyMarked(c.Keys.Signers)
@@ -131,30 +131,6 @@ func (n *Node) openLedger(ctx context.Context, lc ledger.Config) error {
 		}
 		if closed := reg.Close(); !errors.Is(err, ledger.ErrFold) || anew {
 			return errors.Join(err, closed)
-		}
-	}
-}
-
-// makeDir makes a directory whose name is durable: what is synced in it would
-// otherwise be lost with it. The store sees to the names below.
-func makeDir(files vfs.FS, dir string) error {
-	missing := dir
-	for above := files.PathDir(missing); above != missing; above = files.PathDir(missing) {
-		if _, err := files.Stat(above); err == nil {
-			break
-		}
-		missing = above
-	}
-	if err := files.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	for made := dir; ; made = files.PathDir(made) {
-		above, err := files.OpenDir(files.PathDir(made))
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(above.Sync(), above.Close()); err != nil || made == missing {
-			return err
 		}
 	}
 }

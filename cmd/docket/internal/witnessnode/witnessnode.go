@@ -124,20 +124,20 @@ const kmsTimeout = 10 * time.Second
 // the same name; their state is never made anew, and a key that is made beside others
 // needs it: [witness.ErrNoState]. With a KMS URI it makes no key and notes where it is:
 // an Ed25519 key, since no KMS knows ML-DSA-44 yet. What that key has cosigned
-// elsewhere is unknown, so the witness will look each log up.
-func Init(ctx context.Context, dir, name, uri string) ([]witness.Key, error) {
+// elsewhere is unknown, so the witness will look each log up. fatal is [witness.Config]'s.
+func Init(ctx context.Context, dir, name, uri string, fatal func(reason string)) ([]witness.Key, error) {
 	if err := keydir.OwnKind(dir, keyFiles); err != nil {
 		return nil, err
 	}
 	if uri != "" {
-		return initKMS(ctx, dir, kmsKey{name, uri})
+		return initKMS(ctx, dir, kmsKey{name, uri}, fatal)
 	}
 	missing, err := keydir.Missing(dir, name, keyFiles)
 	if err != nil {
 		return nil, err
 	}
 	if len(missing) > 0 {
-		if err := makeKeys(dir, name, missing); err != nil {
+		if err := makeKeys(dir, name, missing, fatal); err != nil {
 			return nil, err
 		}
 	}
@@ -145,8 +145,8 @@ func Init(ctx context.Context, dir, name, uri string) ([]witness.Key, error) {
 }
 
 // makeKeys makes the keys of some files.
-func makeKeys(dir, name string, missing []keydir.File) error {
-	cfg := witness.Config{FS: vfs.Default, Dir: dir}
+func makeKeys(dir, name string, missing []keydir.File, fatal func(string)) error {
+	cfg := witness.Config{FS: vfs.Default, Dir: dir, Fatal: fatal}
 	var secrets []string
 	for _, f := range missing {
 		secret, _, err := proof.GenerateKey(f.Algorithm, name)
@@ -180,7 +180,7 @@ func makeKeys(dir, name string, missing []keydir.File) error {
 }
 
 // initKMS notes where a key is kept.
-func initKMS(ctx context.Context, dir string, k kmsKey) ([]witness.Key, error) {
+func initKMS(ctx context.Context, dir string, k kmsKey, fatal func(string)) ([]witness.Key, error) {
 	keys, err := k.open(ctx)
 	if err != nil {
 		return nil, err
@@ -190,7 +190,7 @@ func initKMS(ctx context.Context, dir string, k kmsKey) ([]witness.Key, error) {
 		return nil, err
 	}
 	if _, err := os.Stat(filepath.Join(dir, "keys", kmsFile)); errors.Is(err, fs.ErrNotExist) {
-		if _, err := witness.RecreateState(witness.Config{Keys: keys, FS: vfs.Default, Dir: dir}); err != nil {
+		if _, err := witness.RecreateState(witness.Config{Keys: keys, FS: vfs.Default, Dir: dir, Fatal: fatal}); err != nil {
 			return nil, err
 		}
 	}

@@ -31,7 +31,7 @@ func TestServeTLS(t *testing.T) {
 	certified := httptest.NewTLSServer(nil)
 	defer certified.Close()
 	dir := t.TempDir()
-	keys, err := Init(t.Context(), dir, "w.example", "")
+	keys, err := Init(t.Context(), dir, "w.example", "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestServeTLS(t *testing.T) {
 // nobody from asking how the witness is; the metrics are on their own listener alone.
 func TestIdleConnectionsAreBounded(t *testing.T) {
 	dir := t.TempDir()
-	keys, err := Init(t.Context(), dir, "w.example", "")
+	keys, err := Init(t.Context(), dir, "w.example", "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestKeysInKMS(t *testing.T) {
 	t.Setenv(kmsPluginKeyEnv, file)
 
 	w := filepath.Join(dir, "w")
-	if _, err := Init(t.Context(), w, "w.example", "keeper://key"); err != nil {
+	if _, err := Init(t.Context(), w, "w.example", "keeper://key", nil); err != nil {
 		t.Fatal(err)
 	}
 	keys, err := LoadKeys(t.Context(), w)
@@ -182,7 +182,7 @@ func TestKeysInKMS(t *testing.T) {
 	if err := opened.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Init(t.Context(), w, "other.example", "keeper://key"); err == nil {
+	if _, err := Init(t.Context(), w, "other.example", "keeper://key", nil); err == nil {
 		t.Error("another name took the directory")
 	}
 	if _, err := LoadKeys(t.Context(), filepath.Join(dir, "none")); !errors.Is(err, keydir.ErrNoKeys) {
@@ -221,7 +221,7 @@ func firstRequest(t *testing.T) wire.AddCheckpoint {
 func TestInitBesideAKey(t *testing.T) {
 	dir := t.TempDir()
 	open := func() *witness.Witness {
-		keys, err := Init(t.Context(), dir, "w.example", "")
+		keys, err := Init(t.Context(), dir, "w.example", "", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -254,7 +254,7 @@ func TestInitBesideAKey(t *testing.T) {
 	if err := errors.Join(os.Remove(second), os.RemoveAll(filepath.Join(dir, "state"))); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Init(t.Context(), dir, "w.example", ""); !errors.Is(err, witness.ErrNoState) {
+	if _, err := Init(t.Context(), dir, "w.example", "", nil); !errors.Is(err, witness.ErrNoState) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := os.Stat(second); err == nil || HasState(dir) {

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -14,6 +17,9 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record/draft"
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
+
+// The way of a record from a person's file to its envelope, which sign and submit share:
+// envelope fills it in, preview shows it, sign asks and signs, saveEnvelope keeps it.
 
 // baseState is the state against which a record is filled in and checked: the ledger's
 // ID and, where there is one, its register. Before a ledger exists there is only the
@@ -229,4 +235,151 @@ func (g *baseState) statementAt(ctx context.Context, index uint64) (*record.Stat
 		return nil, err
 	}
 	return record.ParseStatement(e.Envelope.Payload)
+}
+
+// envelope is what is there to sign: a short form filled in, anything else as it is.
+func (g *baseState) envelope(m inputFile, now time.Time) (record.Envelope, []record.Opening, error) {
+	if m.envelope != nil {
+		return *m.envelope, nil, nil
+	}
+	payload, salts, err := g.fill(m.short, now)
+	if err != nil {
+		return record.Envelope{}, nil, err
+	}
+	return record.Envelope{PayloadType: record.PayloadType, Payload: payload}, salts, nil
+}
+
+// sign loads the keys, asks, and adds a signature by each key that has not signed yet.
+func (b *preview) sign(c *cobra.Command, keys []string, yes bool, question string) (record.Envelope, error) {
+	signers, err := b.loadSigners(c, keys)
+	if err != nil || len(signers) == 0 {
+		return b.envelope, err
+	}
+	if err := b.app.confirmSigning(c.Context(), yes, question); err != nil {
+		return b.envelope, err
+	}
+	env, err := signAll(c.Context(), b.envelope, signers)
+	if err != nil {
+		return env, refusal("signing: %w", err)
+	}
+	return env, nil
+}
+
+func signAll(ctx context.Context, env record.Envelope, signers []*draft.Signer) (_ record.Envelope, err error) {
+	for _, s := range signers {
+		if env, err = s.Sign(ctx, env); err != nil {
+			return env, err
+		}
+	}
+	return env, nil
+}
+
+// confirmSigning asks before something is signed.
+func (a *app) confirmSigning(ctx context.Context, yes bool, question string) error {
+	if yes {
+		return nil
+	}
+	ok, err := a.confirm(ctx, question)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return refusal("not signed; nothing was written")
+	}
+	return nil
+}
+
+// loadSigners opens the private keys and prints their owners, before the user is asked
+// and before anything is signed. Keys that have already signed are left out.
+func (b *preview) loadSigners(c *cobra.Command, names []string) ([]*draft.Signer, error) {
+	var signers []*draft.Signer
+	for _, name := range names {
+		s, err := b.app.signerFor(c, name)
+		if err != nil {
+			return nil, err
+		}
+		wanted, err := b.needsSignature(s.Key())
+		if err != nil {
+			return nil, err
+		}
+		if wanted {
+			signers = append(signers, s)
+		}
+	}
+	return signers, nil
+}
+
+// needsSignature tells whether a signature by that key would be a new one, and refuses one that
+// the ledger would drop. Of a copy that may be behind, that is only a warning.
+func (b *preview) needsSignature(key *record.Key) (bool, error) {
+	if signedBy(b.envelope, key) {
+		b.app.logf("docket: %s has signed already", b.keyOwnerText(key.ID()))
+		return false, nil
+	}
+	b.app.logf("signing as %s", b.keyOwnerText(key.ID()))
+	g := b.base
+	if g.register == nil || g.ledger.IsZero() && b.statement.Kind != record.KindCharter {
+		return true, nil
+	}
+	err := g.register.Begin(g.now()).MaySign(b.statement, key)
+	var r *record.Refusal
+	switch {
+	case !errors.As(err, &r):
+		return err == nil, err
+	case g.justSynced && r.Class == record.Forbidden:
+		return false, refusal("not signed: %w", r).hint("nothing was written; docket show %s lists who signs for %[1]s", b.statement.Issuer)
+	}
+	b.app.logf("docket: warning: %v, as far as is known here: the ledger would drop the signature", r)
+	return true, nil
+}
+
+// signedBy tells whether an envelope bears a signature by that key, whatever its key
+// IDs say.
+func signedBy(env record.Envelope, key *record.Key) bool {
+	message := record.PAE(env.Payload)
+	return slices.ContainsFunc(env.Signatures, func(s record.Signature) bool { return key.Verify(message, s.Sig) == nil })
+}
+
+// saveEnvelope keeps an envelope, the salts of its commitments first: without them a
+// commitment can never be opened. An envelope of the same payload that is there gains the
+// signatures, in one step.
+func saveEnvelope(file, stem string, env record.Envelope, salts []record.Opening) error {
+	if err := writeSalts(stem, salts); err != nil {
+		return err
+	}
+	old, err := os.ReadFile(file)
+	had, bad := record.ParseEnvelope(old)
+	if err != nil || bad != nil {
+		return writeNew(file, append(env.Marshal(), '\n'), 0o644)
+	}
+	both, err := record.Merge(had, env)
+	if err != nil {
+		return refusal("%s holds another record, %s", file, record.IDOf(had.Payload)).hint("files are never overwritten: move it away or name another with --out")
+	}
+	return replaceFile(file, append(both.Marshal(), '\n'), 0o644)
+}
+
+// readSalts reads NAME.salts.json; there may be none.
+func (a *app) readSalts(stem string) []record.Opening {
+	raw, err := a.readFile(stem + saltsSuffix)
+	if err != nil {
+		return nil
+	}
+	var salts []record.Opening
+	if json.Unmarshal(raw, &salts) != nil {
+		return nil
+	}
+	return salts
+}
+
+// writeSalts stores the salts of a record's commitments.
+func writeSalts(stem string, salts []record.Opening) error {
+	if len(salts) == 0 {
+		return nil
+	}
+	text, err := json.MarshalIndent(salts, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeNew(stem+saltsSuffix, append(text, '\n'), 0o600)
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package client
+package disk
 
 import (
 	"errors"
@@ -9,16 +9,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockShared takes a shared lock on an open directory until it is closed. It is false
+// LockShared takes a shared lock on an open directory until it is closed. It is false
 // if another process holds the exclusive lock. Without file locks it is true.
-func lockShared(dir vfs.File) bool {
+func LockShared(dir vfs.File) bool {
 	held, _ := lockDir(dir, unix.LOCK_SH)
 	return !held
 }
 
-// tryLockExclusive takes an exclusive lock on an open directory. held: a reader has a
+// TryLockExclusive takes an exclusive lock on an open directory. held: a reader has a
 // shared lock. supported: the file system has locks.
-func tryLockExclusive(dir vfs.File) (held, supported bool) { return lockDir(dir, unix.LOCK_EX) }
+func TryLockExclusive(dir vfs.File) (held, supported bool) { return lockDir(dir, unix.LOCK_EX) }
 
 func lockDir(dir vfs.File, how int) (held, supported bool) {
 	fd := dir.Fd()
