@@ -37,12 +37,6 @@ type directory struct{ copyDir }
 func (d directory) Checkpoint(context.Context) ([]byte, error) {
 	return disk.ReadFile(d.files, d.path(checkpointFile))
 }
-func (d directory) Bundle(ctx context.Context, id proof.EntryBundleID) ([][]byte, error) {
-	return d.bundle(ctx, id)
-}
-func (d directory) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error) {
-	return d.tiles(ctx, ids)
-}
 
 // Audit says what to audit, and from where to judge it.
 type Audit struct {
@@ -221,7 +215,14 @@ func signedByCharterKey(note []byte, c *record.Charter) bool {
 // judging, since what follows has no state to be judged by; hashing goes on, if the log
 // signed how far. It reports whether there is nothing more to audit.
 func (a Audit) replay(ctx context.Context, r *AuditReport, reg *register.Register, note []byte, cp proof.Checkpoint, by signerStatus) (done bool, err error) {
-	f := &logReplayer{read: a.Source.Bundle, tree: newMerkleTree(), register: reg, write: func(run *entryRun) error { return a.compareTiles(ctx, r, run, cp.Size) }}
+	f := &logReplayer{read: a.Source.Bundle, tree: proof.NewAppender(), register: reg}
+	f.write = func(run *entryRun) error {
+		full := slices.DeleteFunc(run.tiles, func(t proof.Tile) bool { return t.ID.Width < proof.TileWidth })
+		if run.head.Size == cp.Size {
+			full = append(full, f.tree.PartialTiles()...)
+		}
+		return a.compareTiles(ctx, r, run.head, full)
+	}
 	if a.OnProgress != nil {
 		f.progress = func(n uint64) { a.OnProgress(n, cp.Size) }
 	}
@@ -263,7 +264,7 @@ func (a Audit) replay(ctx context.Context, r *AuditReport, reg *register.Registe
 	case err != nil:
 		return false, err
 	default:
-		if r.Tree, err = f.tree.head(); err != nil {
+		if r.Tree, err = f.tree.Tree(); err != nil {
 			return false, err
 		}
 		r.Ledger, r.Signatures, r.Checked = reg.Ledger(), f.signatures, cp.Size
@@ -305,50 +306,47 @@ func (a Audit) replayUpTo(ctx context.Context, reg *register.Register, size uint
 	if err := reg.Reset(); err != nil {
 		return err
 	}
-	f := &logReplayer{read: a.Source.Bundle, tree: newMerkleTree(), register: reg}
+	f := &logReplayer{read: a.Source.Bundle, tree: proof.NewAppender(), register: reg}
 	_, err := f.replayTo(ctx, size)
 	return err
 }
 
 // hashAll makes the root of all entries and judges none.
 func hashAll(ctx context.Context, read readBundle, size uint64) (proof.Tree, error) {
-	t := newMerkleTree()
+	t := proof.NewAppender()
 	for id := range proof.EntryBundles(0, size) {
 		entries, err := read(ctx, id)
 		if err != nil {
 			return proof.Tree{}, err
 		}
 		for _, e := range entries {
-			if err := t.append(e); err != nil {
+			if err := t.Append(proof.LeafHash(e)); err != nil {
 				return proof.Tree{}, err
 			}
 		}
-		t.takeTiles()
+		t.TakeTiles()
 	}
-	return t.head()
+	return t.Tree()
 }
 
-// compareTiles holds the tiles that are served against those that the entries make.
-func (a Audit) compareTiles(ctx context.Context, r *AuditReport, run *entryRun, size uint64) error {
-	tiles := run.full
-	if run.head.Size == size {
-		tiles = append(tiles, run.partial...)
-	}
+// compareTiles holds the tiles that are served against those that the entries make: the
+// full ones, and at the end the partial ones.
+func (a Audit) compareTiles(ctx context.Context, r *AuditReport, head proof.Tree, tiles []proof.Tile) error {
 	ids := make([]proof.TileID, len(tiles))
 	for i, t := range tiles {
-		ids[i] = t.id
+		ids[i] = t.ID
 	}
 	served, err := a.Source.Tiles(ctx, ids)
 	switch {
 	case err != nil && isTransient(ctx, err):
 		return err
 	case err != nil:
-		r.addSourceFinding("tiles below size %d: %v", run.head.Size, err)
+		r.addSourceFinding("tiles below size %d: %v", head.Size, err)
 		return nil
 	}
 	for i, t := range tiles {
-		if !bytes.Equal(served[i], t.data) {
-			r.addSourceFinding("%s is not what the entries make: proofs built from it are wrong", t.id)
+		if !bytes.Equal(served[i], t.Hashes) {
+			r.addSourceFinding("%s is not what the entries make: proofs built from it are wrong", t.ID)
 		}
 	}
 	return nil
@@ -399,7 +397,7 @@ func (a Audit) compareTrusted(ctx context.Context, r *AuditReport, note []byte, 
 		r.setFork(ctx, a, note)
 		return nil
 	}
-	old, err := proof.NewBuilder(a.Source.Tiles, -1).TreeAt(ctx, last.Size, shown)
+	old, err := proof.NewTileReader(a.Source.Tiles, -1).At(shown).TreeAt(ctx, last.Size)
 	if err != nil && isTransient(ctx, err) {
 		return err
 	}

@@ -394,18 +394,18 @@ func sourceOf(t *testing.T, entries []record.Entry) Source {
 	t.Helper()
 	dir := copyDir{files: vfs.NewMem(), dir: "log"}
 	r := &entryRun{}
-	grown := newMerkleTree()
+	grown := proof.NewAppender()
 	var lines [][]byte
 	for _, e := range entries {
 		lines = append(lines, e.Marshal())
-		must(t, grown.append(lines[len(lines)-1]))
+		must(t, grown.Append(proof.LeafHash(lines[len(lines)-1])))
 	}
 	for id := range proof.EntryBundles(0, uint64(len(lines))) {
 		r.bundles = append(r.bundles, bundle{id, lines[id.Index*proof.TileWidth:][:id.Width]})
 	}
-	r.full, r.partial = grown.takeTiles()
+	r.tiles = grown.TakeTiles()
 	must(t, dir.writeRun(r))
-	head, err := grown.head()
+	head, err := grown.Tree()
 	must(t, err)
 	note, err := proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: head.Size, Root: head.Root}, logKey())
 	must(t, err)

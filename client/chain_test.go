@@ -127,7 +127,7 @@ func (o *testOperator) receipt(index, size uint64, e *policyEpoch) proof.Receipt
 	must(o.t, err)
 	cp, _, err := proof.ParseCheckpoint(note)
 	must(o.t, err)
-	in, err := proof.NewBuilder(source.Tiles, -1).InclusionProof(o.t.Context(), index, cp.Tree())
+	in, err := proof.NewTileReader(source.Tiles, -1).At(cp.Tree()).InclusionProof(o.t.Context(), index)
 	must(o.t, err)
 	return proof.Receipt{Entry: o.entries[index].Marshal(), Index: index, Path: in.Path, Checkpoint: e.publish(o.t, cp)}
 }

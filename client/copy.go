@@ -21,8 +21,8 @@ import (
 )
 
 // copyDir is a local copy of a log in the layout of C2SP tlog-tiles: tiles and entry
-// bundles as files, which any static web server could hand on. What is read from it is
-// checked against a trusted root by the reader.
+// bundles as files, which any static web server could hand on. It is a [reader.Source]:
+// what is read from it is checked against a trusted root.
 type copyDir struct {
 	files    vfs.FS
 	dir      string
@@ -31,9 +31,18 @@ type copyDir struct {
 
 func (c copyDir) path(p string) string { return c.files.PathJoin(c.dir, p) }
 
-// tiles reads tiles, each of at least the width asked, cut to it. A partial tile
+// Published reads the trusted checkpoint.
+func (c copyDir) Published(context.Context) ([]byte, error) {
+	note, err := disk.ReadFile(c.files, c.path(checkpointFile))
+	if missing(err) {
+		return nil, nil
+	}
+	return note, err
+}
+
+// Tiles reads tiles, each of at least the width asked, cut to it. A partial tile
 // may have grown since: then the wider one begins with it.
-func (c copyDir) tiles(_ context.Context, ids []proof.TileID) ([][]byte, error) {
+func (c copyDir) Tiles(_ context.Context, ids []proof.TileID) ([][]byte, error) {
 	rows := make([][]byte, len(ids))
 	for i, id := range ids {
 		data, err := c.readWidest(id.Path(), id.Full().Path())
@@ -48,8 +57,22 @@ func (c copyDir) tiles(_ context.Context, ids []proof.TileID) ([][]byte, error) 
 	return rows, nil
 }
 
-// bundle reads the entries of one bundle.
-func (c copyDir) bundle(_ context.Context, id proof.EntryBundleID) ([][]byte, error) {
+// Entries reads the entries [start, end).
+func (c copyDir) Entries(ctx context.Context, start, end uint64) ([][]byte, error) {
+	var entries [][]byte
+	for id := range proof.EntryBundles(start, end) {
+		b, err := c.Bundle(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		first := id.Index * proof.TileWidth
+		entries = append(entries, b[max(start, first)-first:]...)
+	}
+	return entries, nil
+}
+
+// Bundle reads the entries of one bundle.
+func (c copyDir) Bundle(_ context.Context, id proof.EntryBundleID) ([][]byte, error) {
 	data, err := c.readWidest(id.Path(), id.Full().Path())
 	if err != nil {
 		return nil, err
@@ -102,8 +125,8 @@ func (c *copyDir) writeRun(r *entryRun) error {
 			return err
 		}
 	}
-	for _, t := range append(r.full, r.partial...) {
-		if err := c.put(t.id.Path(), t.id.Full().Path(), t.id.Width, t.data); err != nil {
+	for _, t := range r.tiles {
+		if err := c.put(t.ID.Path(), t.ID.Full().Path(), t.ID.Width, t.Hashes); err != nil {
 			return err
 		}
 	}
@@ -152,22 +175,18 @@ func (c *copyDir) sync() error {
 // resume finds how far a register and the files beside it go together: the tree of
 // the register's size, if the files at its right edge make the register's root.
 // Otherwise the register begins anew, and the files are written again as it goes.
-func (c copyDir) resume(r *register.Register) (*merkleTree, error) {
+func (c copyDir) resume(ctx context.Context, r *register.Register) (*proof.Appender, error) {
 	cursor := r.Cursor()
 	if cursor.Size == 0 {
-		return newMerkleTree(), nil
+		return proof.NewAppender(), nil
 	}
-	t, err := loadMerkleTree(cursor.Size, func(ids []proof.TileID) ([][]byte, error) { return c.tiles(context.Background(), ids) })
-	if err == nil {
-		var head proof.Tree
-		if head, err = t.head(); err == nil && head.Root == proof.Hash(cursor.Root) {
-			return t, nil
-		}
+	if t, err := proof.LoadAppender(ctx, proof.Tree{Size: cursor.Size, Root: cursor.Root}, c.Tiles); err == nil {
+		return t, nil
 	}
 	if err := r.Reset(); err != nil {
 		return nil, err
 	}
-	return newMerkleTree(), nil
+	return proof.NewAppender(), nil
 }
 
 // The register of a copy stands in generations, register/1, register/2 and so on. Each

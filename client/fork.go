@@ -81,13 +81,13 @@ func (t *Trust) isConsistent(ctx context.Context, v *proof.VerifiedReceipt) (boo
 		return shown == last, nil
 	case shown.Size < last.Size:
 		var own proof.Tree
-		own, err = proof.NewBuilder(copyDir{files: t.files, dir: t.dir}.tiles, -1).TreeAt(ctx, shown.Size, last)
+		own, err = proof.NewTileReader(t.copyDir().Tiles, -1).At(last).TreeAt(ctx, shown.Size)
 		if one = own == shown; err != nil {
 			err = &DamageError{Dir: t.dir, Err: err}
 		}
 	case v.Index() < last.Size:
 		var own []byte
-		own, _, err = t.entryWithProof(ctx, v.Index())
+		own, err = t.readEntry(ctx, v.Index())
 		one = bytes.Equal(own, v.Entry())
 	default:
 		return true, nil
@@ -120,10 +120,10 @@ func (t *Trust) CheckNewest(ctx context.Context, shown *proof.Published) error {
 // *[BehindError] or a *[ForkError].
 // The evidence takes the tiles of the larger tree: the copy's, or the server's.
 func (t *Trust) forkOrBehindError(ctx context.Context, c *Client, shown *proof.Published) error {
-	if b := asBehind(ctx, copyDir{files: t.files, dir: t.dir}.tiles, t.checkpoint, shown); b != nil {
+	if b := asBehind(ctx, t.copyDir().Tiles, t.checkpoint, shown); b != nil {
 		return b
 	}
-	read := copyDir{files: t.files, dir: t.dir}.tiles
+	read := t.copyDir().Tiles
 	if c != nil && shown.Checkpoint().Size > t.checkpoint.Checkpoint().Size {
 		read = c.log.Tiles
 	}
@@ -139,7 +139,7 @@ func asBehind(ctx context.Context, own proof.ReadTiles, trusted, shown *proof.Pu
 	if b.Shown.Size >= b.Trusted.Size || back {
 		return nil
 	}
-	past, err := proof.NewBuilder(own, -1).TreeAt(ctx, b.Shown.Size, b.Trusted)
+	past, err := proof.NewTileReader(own, -1).At(b.Trusted).TreeAt(ctx, b.Shown.Size)
 	if err != nil || past != b.Shown {
 		return nil
 	}
@@ -166,7 +166,7 @@ func newForkError(ctx context.Context, larger proof.ReadTiles, trusted, shown si
 	}
 	var nodes []proof.Hash
 	if small.Size < large.Size {
-		left, right, err := proof.NewBuilder(larger, -1).CompactRanges(ctx, small.Size, large)
+		left, right, err := proof.NewTileReader(larger, -1).At(large).CompactRanges(ctx, small.Size)
 		if err != nil {
 			return e
 		}

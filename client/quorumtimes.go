@@ -180,7 +180,7 @@ func (k archiveReader) fetchBetween(ctx context.Context, after quorumTime, until
 	if err := g.Wait(); err != nil {
 		return nil, nil, err
 	}
-	builder := proof.NewBuilder(k.tiles, 0)
+	tiles := proof.NewTileReader(k.tiles, 0)
 	for _, w := range walks {
 		if w.fault != nil {
 			faults = append(faults, w.fault)
@@ -190,7 +190,7 @@ func (k archiveReader) fetchBetween(ctx context.Context, after quorumTime, until
 			if t.size > k.newest.Checkpoint().Size || slices.Contains(kept[max(0, len(kept)-1):], t) {
 				continue // published meanwhile; or where two stretches meet
 			}
-			switch tree, err := builder.TreeAt(ctx, t.size, k.newest.Checkpoint().Tree()); {
+			switch tree, err := tiles.At(k.newest.Checkpoint().Tree()).TreeAt(ctx, t.size); {
 			case err != nil && isTransient(ctx, err):
 				return nil, nil, err
 			case err != nil:
@@ -332,7 +332,7 @@ func (t *Trust) fetchQuorumTimes(ctx context.Context, c *Client, r *register.Reg
 	if next.ExistedBy().IsZero() { // without witnesses now, and perhaps not always
 		until = t.now()
 	}
-	log := archiveReader{source: serverSource{c.log, c}, policies: t.charters, newest: next, tiles: copyDir{files: t.files, dir: t.dir}.tiles, limit: maxArchivedPerWalk}
+	log := archiveReader{source: serverSource{c.log, c}, policies: t.charters, newest: next, tiles: t.copyDir().Tiles, limit: maxArchivedPerWalk}
 	ctx, stop := context.WithTimeout(ctx, archiveTimeout)
 	defer stop()
 	kept, faults, err := log.fetchBetween(ctx, last, until)

@@ -2,11 +2,7 @@ package client
 
 import (
 	"context"
-	"crypto/sha256"
-	"fmt"
 
-	"github.com/transparency-dev/merkle/compact"
-	"github.com/transparency-dev/merkle/rfc6962"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
@@ -26,7 +22,7 @@ type readBundle func(ctx context.Context, id proof.EntryBundleID) ([][]byte, err
 // run at once, each at most a batch ahead of the next.
 type logReplayer struct {
 	read       readBundle
-	tree       *merkleTree
+	tree       *proof.Appender
 	register   *register.Register
 	signedTree *signedTree           // what the entries must be; nil where the caller compares the root
 	write      func(*entryRun) error // stores what was read, before it is folded; may be nil
@@ -39,8 +35,7 @@ type logReplayer struct {
 type entryRun struct {
 	start   uint64 // index of the first entry
 	bundles []bundle
-	full    []tile // tiles that the run completes
-	partial []tile // tiles as they are at its end
+	tiles   []proof.Tile // tiles that the run begins or grows, as they are at its end
 	head    proof.Tree
 	batch   *register.VerifiedBatch
 }
@@ -79,7 +74,7 @@ func (f *logReplayer) replayTo(ctx context.Context, size uint64) (proof.Tree, er
 	if err := g.Wait(); err != nil {
 		return proof.Tree{}, err
 	}
-	return f.tree.head()
+	return f.tree.Tree()
 }
 
 // verify reads, hashes, keeps and verifies, in log order.
@@ -94,12 +89,12 @@ func (f *logReplayer) verify(ctx context.Context, size uint64, out chan<- *entry
 			entries = append(entries, b.entries[max(r.start, b.id.Index*proof.TileWidth)-b.id.Index*proof.TileWidth:]...)
 		}
 		for _, e := range entries {
-			if err := f.tree.append(e); err != nil {
+			if err := f.tree.Append(proof.LeafHash(e)); err != nil {
 				return err
 			}
 		}
-		r.full, r.partial = f.tree.takeTiles()
-		if r.head, err = f.tree.head(); err != nil {
+		r.tiles = f.tree.TakeTiles()
+		if r.head, err = f.tree.Tree(); err != nil {
 			return err
 		}
 		if f.signedTree != nil {
@@ -138,7 +133,7 @@ func (f *logReplayer) entryRuns(ctx context.Context, size uint64) func(yield fun
 		defer cancel()
 		g.Go(func() error {
 			defer close(slots)
-			for id := range proof.EntryBundles(f.tree.size(), size) {
+			for id := range proof.EntryBundles(f.tree.Size(), size) {
 				slot := make(chan answer, 1)
 				select {
 				case slots <- slot:
@@ -153,7 +148,7 @@ func (f *logReplayer) entryRuns(ctx context.Context, size uint64) func(yield fun
 			}
 			return nil
 		})
-		r := &entryRun{start: f.tree.size()}
+		r := &entryRun{start: f.tree.Size()}
 		for slot := range slots {
 			a := <-slot
 			if a.err != nil {
@@ -165,7 +160,7 @@ func (f *logReplayer) entryRuns(ctx context.Context, size uint64) func(yield fun
 				if !yield(r, nil) {
 					return
 				}
-				r = &entryRun{start: f.tree.size()}
+				r = &entryRun{start: f.tree.Size()}
 			}
 		}
 		if err := ctx.Err(); err != nil {
@@ -174,103 +169,4 @@ func (f *logReplayer) entryRuns(ctx context.Context, size uint64) func(yield fun
 			yield(r, nil)
 		}
 	}
-}
-
-// merkleTree grows a Merkle tree from entries and cuts it into tiles, so that a
-// follower computes every hash itself and takes none from the server.
-type merkleTree struct {
-	edge      *compact.Range
-	lastTiles [8][]byte // the last tile of each level as far as it has grown, 32 bytes a hash
-	fullTiles []tile    // tiles completed since the last cut
-}
-
-// tile is one tile's hashes, packed.
-type tile struct {
-	id   proof.TileID
-	data []byte
-}
-
-var rangeFactory = compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}
-
-func newMerkleTree() *merkleTree { return &merkleTree{edge: rangeFactory.NewEmptyRange(0)} }
-
-// size is the number of entries in the tree.
-func (t *merkleTree) size() uint64 { return t.edge.End() }
-
-func (t *merkleTree) append(entry []byte) error {
-	leaf := proof.LeafHash(entry)
-	return t.edge.Append(leaf[:], func(id compact.NodeID, hash []byte) {
-		if id.Level%proof.TileHeight != 0 {
-			return // inner nodes of a tile are not stored
-		}
-		level := id.Level / proof.TileHeight
-		t.lastTiles[level] = append(t.lastTiles[level], hash...)
-		if len(t.lastTiles[level]) == proof.TileWidth*sha256.Size {
-			t.fullTiles = append(t.fullTiles, tile{proof.TileID{Level: uint8(level), Index: id.Index / proof.TileWidth, Width: proof.TileWidth}, t.lastTiles[level]})
-			t.lastTiles[level] = nil
-		}
-	})
-}
-
-// takeTiles returns the tiles completed since the last cut, and the partial ones as they are.
-func (t *merkleTree) takeTiles() (full, partial []tile) {
-	full, t.fullTiles = t.fullTiles, nil
-	for level, row := range t.lastTiles {
-		if len(row) > 0 {
-			index := t.size() >> (proof.TileHeight * (level + 1))
-			partial = append(partial, tile{proof.TileID{Level: uint8(level), Index: index, Width: len(row) / sha256.Size}, row})
-		}
-	}
-	return full, partial
-}
-
-// head is the tree's head.
-func (t *merkleTree) head() (proof.Tree, error) {
-	head := proof.Tree{Size: t.size(), Root: proof.EmptyRoot()}
-	if head.Size == 0 {
-		return head, nil
-	}
-	root, err := t.edge.GetRootHash(nil)
-	if err != nil {
-		return head, fmt.Errorf("root of size %d: %w", head.Size, err)
-	}
-	copy(head.Root[:], root)
-	return head, nil
-}
-
-// loadMerkleTree rebuilds the right edge of a tree of that size from its partial tiles
-// and the full ones beside them. Every hash read enters the root: a caller that
-// compares it with a trusted root has checked them all.
-func loadMerkleTree(size uint64, read func([]proof.TileID) ([][]byte, error)) (*merkleTree, error) {
-	var ids []proof.TileID
-	for level := uint8(0); size>>(proof.TileHeight*level) > 0; level++ {
-		if n := size >> (proof.TileHeight * level); n%proof.TileWidth != 0 {
-			ids = append(ids, proof.TileID{Level: level, Index: n / proof.TileWidth, Width: int(n % proof.TileWidth)})
-		}
-	}
-	rows, err := read(ids)
-	if err != nil {
-		return nil, fmt.Errorf("reading the right edge at size %d: %w", size, err)
-	}
-	t := newMerkleTree()
-	for i, id := range ids {
-		t.lastTiles[id.Level] = append([]byte(nil), rows[i]...)
-	}
-	var hashes [][]byte
-	for _, id := range compact.RangeNodes(0, size, nil) {
-		level, height := id.Level/proof.TileHeight, id.Level%proof.TileHeight
-		first := int(id.Index << height % proof.TileWidth)
-		hashes = append(hashes, subtreeRoot(t.lastTiles[level][first*sha256.Size:][:sha256.Size<<height]))
-	}
-	t.edge, err = rangeFactory.NewRange(0, size, hashes)
-	return t, err
-}
-
-// subtreeRoot hashes a run of 2^h packed hashes up to their common root.
-func subtreeRoot(row []byte) []byte {
-	if len(row) == sha256.Size {
-		return row
-	}
-	half := len(row) / 2
-	return rfc6962.DefaultHasher.HashChildren(subtreeRoot(row[:half]), subtreeRoot(row[half:]))
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/reader"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
@@ -64,7 +65,7 @@ func (t *Trust) sync(ctx context.Context, c *Client, progress func(reached, size
 		return 0, err // before the copy takes in a single entry of another history
 	}
 	own, noCopy := t.Register()
-	intact := noCopy == nil && t.rightEdgeValid()
+	intact := noCopy == nil && t.rightEdgeValid(ctx)
 	if intact && !fromScratch && t.checkpoint.Checkpoint() == next.Checkpoint() { // nothing is new but cosignatures
 		return 0, t.trustAndFetchTimes(ctx, c, own, t.checkpoint, next)
 	}
@@ -81,10 +82,10 @@ func (t *Trust) sync(ctx context.Context, c *Client, progress func(reached, size
 		return 0, err
 	}
 	files := &copyDir{files: t.files, dir: t.dir}
-	source := &copySource{local: copyDir{files: t.files, dir: t.dir}, localSize: t.size(), server: c, damaged: make(map[uint64]bool)}
+	source := &copySource{local: t.copyDir(), localSize: t.size(), server: c, damaged: make(map[uint64]bool)}
 	signed := &signedTree{url: c.URL(), tree: next.Checkpoint().Tree()}
 	for {
-		signed.tiles = proof.NewBuilder(c.log.Tiles, 0)
+		signed.tiles = proof.NewTileReader(c.log.Tiles, 0)
 		err = t.replayTo(ctx, r, files, source.bundle, signed, progress)
 		if register.IsDamaged(err) && !fromScratch { // which the replay met on its way
 			fromScratch = true
@@ -119,7 +120,7 @@ type copySource struct {
 // bundle reads one bundle.
 func (s *copySource) bundle(ctx context.Context, id proof.EntryBundleID) ([][]byte, error) {
 	if id.Index*proof.TileWidth+uint64(id.Width) <= s.localSize && !s.isDamaged(id.Index) {
-		if entries, err := s.local.bundle(ctx, id); err == nil {
+		if entries, err := s.local.Bundle(ctx, id); err == nil {
 			return entries, nil
 		}
 		s.markDamaged(id.Index)
@@ -160,14 +161,9 @@ func (s *copySource) markDamaged(bundle uint64) {
 }
 
 // rightEdgeValid reports whether the files at the right edge of the copy make the trusted root.
-func (t *Trust) rightEdgeValid() bool {
-	files := copyDir{files: t.files, dir: t.dir}
-	grown, err := loadMerkleTree(t.size(), func(ids []proof.TileID) ([][]byte, error) { return files.tiles(context.Background(), ids) })
-	if err != nil {
-		return false
-	}
-	own, err := grown.head()
-	return err == nil && own == t.checkpoint.Checkpoint().Tree()
+func (t *Trust) rightEdgeValid(ctx context.Context) bool {
+	_, err := proof.LoadAppender(ctx, t.checkpoint.Checkpoint().Tree(), t.copyDir().Tiles)
+	return err == nil
 }
 
 // checkExtends proves, by the server's own tiles, that a checkpoint continues the
@@ -178,7 +174,7 @@ func (t *Trust) checkExtends(ctx context.Context, c *Client, next *proof.Publish
 		return nil // fetch has compared them
 	}
 	signed := next.Checkpoint().Tree()
-	from, err := proof.NewBuilder(c.log.Tiles, -1).TreeAt(ctx, last.Checkpoint().Size, signed)
+	from, err := proof.NewTileReader(c.log.Tiles, -1).At(signed).TreeAt(ctx, last.Checkpoint().Size)
 	switch {
 	case errors.Is(err, proof.ErrCorrupt):
 		return &SourceError{URL: c.URL(), End: signed.Size, Signed: signed, Err: err}
@@ -242,11 +238,11 @@ func (t *Trust) trustAndFetchTimes(ctx context.Context, c *Client, r *register.R
 
 // replayTo brings the copy to a signed tree, from where it stands.
 func (t *Trust) replayTo(ctx context.Context, r *register.Register, files *copyDir, read readBundle, signed *signedTree, progress func(reached, size uint64)) error {
-	grown, err := files.resume(r)
+	grown, err := files.resume(ctx, r)
 	if err != nil {
 		return err
 	}
-	own, err := grown.head()
+	own, err := grown.Tree()
 	if err != nil {
 		return err
 	}
@@ -260,7 +256,7 @@ func (t *Trust) replayTo(ctx context.Context, r *register.Register, files *copyD
 		if err := r.Reset(); err != nil {
 			return err
 		}
-		grown = newMerkleTree()
+		grown = proof.NewAppender()
 	}
 	f := &logReplayer{read: read, tree: grown, register: r, signedTree: signed, write: files.writeRun}
 	if progress != nil {
@@ -275,7 +271,7 @@ func (t *Trust) replayTo(ctx context.Context, r *register.Register, files *copyD
 type signedTree struct {
 	url   string // of the source that is followed
 	tree  proof.Tree
-	tiles *proof.Builder // of that source
+	tiles *proof.TileReader // of that source
 }
 
 // hasPrefix reports whether the signed tree begins with another. Tiles that do not make the
@@ -284,7 +280,7 @@ func (s *signedTree) hasPrefix(ctx context.Context, smaller proof.Tree) (bool, e
 	if smaller.Size > s.tree.Size {
 		return false, nil
 	}
-	begins, err := s.tiles.TreeAt(ctx, smaller.Size, s.tree)
+	begins, err := s.tiles.At(s.tree).TreeAt(ctx, smaller.Size)
 	if errors.Is(err, proof.ErrCorrupt) {
 		return false, &SourceError{URL: s.url, End: s.tree.Size, Signed: s.tree, Err: err}
 	} else if err != nil {
@@ -410,33 +406,29 @@ func (t *Trust) Receipt(ctx context.Context, id record.ID) (proof.Receipt, error
 	if !ok {
 		return proof.Receipt{}, fmt.Errorf("no record %s among all %d entries", id, r.Size())
 	}
-	entry, in, err := t.entryWithProof(ctx, index)
+	receipt, err := t.reader().Receipt(ctx, index)
 	if err != nil {
-		return proof.Receipt{}, err
+		return proof.Receipt{}, t.damageAt(index, err)
 	}
-	return proof.Receipt{Entry: entry, Index: index, Path: in.Path, Checkpoint: t.checkpoint.Note()}, nil
+	return receipt, nil
 }
 
-// entryWithProof reads an entry of the copy with its path to the trusted root, which
-// checks both: the files may have been damaged since they were written.
-func (t *Trust) entryWithProof(ctx context.Context, index uint64) ([]byte, proof.Inclusion, error) {
-	files, tree := copyDir{files: t.files, dir: t.dir}, t.checkpoint.Checkpoint().Tree()
-	in, err := proof.NewBuilder(files.tiles, -1).InclusionProof(ctx, index, tree)
+// copyDir is the directory as a copy, to be read.
+func (t *Trust) copyDir() copyDir { return copyDir{files: t.files, dir: t.dir} }
+
+// reader reads the copy under the trusted root, which checks all of it: the files may have
+// been damaged since they were written.
+func (t *Trust) reader() *reader.Reader {
+	return reader.New(t.copyDir(), reader.Config{Published: t.checkpoint, Verify: t.verify, CacheTiles: -1})
+}
+
+// readEntry reads an entry of the copy.
+func (t *Trust) readEntry(ctx context.Context, index uint64) ([]byte, error) {
+	entry, err := t.reader().Entry(ctx, index)
 	if err != nil {
-		return nil, in, t.damageAt(index, err)
+		return nil, t.damageAt(index, err)
 	}
-	for id := range proof.EntryBundles(index, tree.Size) {
-		entries, err := files.bundle(ctx, id)
-		if err != nil {
-			return nil, in, t.damageAt(index, err)
-		}
-		entry := entries[index%proof.TileWidth]
-		if proof.LeafHash(entry) != in.Leaf {
-			return nil, in, t.damageAt(index, fmt.Errorf("%s holds another entry than was verified", id))
-		}
-		return entry, in, nil
-	}
-	return nil, in, fmt.Errorf("no entry %d among %d", index, tree.Size)
+	return entry, nil
 }
 
 // damageAt is what a copy is whose files do not make its root any more.
@@ -468,6 +460,5 @@ func (t *Trust) Entry(ctx context.Context, index uint64) ([]byte, error) {
 	if index >= size {
 		return nil, fmt.Errorf("index %d is not covered by the copy, which has %d entries", index, size)
 	}
-	entry, _, err := t.entryWithProof(ctx, index)
-	return entry, err
+	return t.readEntry(ctx, index)
 }

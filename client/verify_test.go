@@ -107,7 +107,7 @@ func forkedReceipt(t *testing.T, w *world, size, changed, index uint64) proof.Re
 	must(t, err)
 	cp, _, err := proof.ParseCheckpoint(note)
 	must(t, err)
-	in, err := proof.NewBuilder(source.Tiles, -1).InclusionProof(t.Context(), index, cp.Tree())
+	in, err := proof.NewTileReader(source.Tiles, -1).At(cp.Tree()).InclusionProof(t.Context(), index)
 	must(t, err)
 	return proof.Receipt{Entry: entries[index].Marshal(), Index: index, Path: in.Path, Checkpoint: note}
 }

@@ -250,7 +250,6 @@ type pendingCommit[V any] struct {
 	extension  Extension
 	ids        map[ID]uint64 // what it admits
 	tree       *treeSnapshot
-	fullTiles  []dirtyTile // tiles that it completes
 	refused    int
 	duplicates int
 	admitted   time.Time
@@ -274,19 +273,17 @@ func (l *Ledger[V]) prepareCommit(b *batch[V], from int) (*pendingCommit[V], err
 	if len(p.extension.Entries) == 0 {
 		return p, nil
 	}
-	head, err := l.edge.append(p.extension.Entries)
+	for _, e := range p.extension.Entries {
+		if err := l.edge.Append(proof.LeafHash(e)); err != nil {
+			return nil, l.stop(err)
+		}
+	}
+	s, err := l.edge.Snapshot()
 	if err != nil {
 		return nil, l.stop(err)
 	}
-	p.extension.Old, p.extension.New = l.head, head
-	for _, t := range l.edge.takeDirty() {
-		width := int(min(proof.TileWidth, head.Size>>(proof.TileHeight*t.level)-t.index*proof.TileWidth))
-		p.extension.Tiles = append(p.extension.Tiles, Tile{proof.TileID{Level: t.level, Index: t.index, Width: width}, t.tile.packed(width)})
-		if width == proof.TileWidth {
-			p.fullTiles = append(p.fullTiles, t)
-		}
-	}
-	p.tree = l.edge.snapshot(head, p.admitted)
+	p.tree = &treeSnapshot{s, p.admitted}
+	p.extension.Old, p.extension.New, p.extension.Tiles = l.head, s.Tree, l.edge.TakeTiles()
 	return p, nil
 }
 
@@ -388,12 +385,8 @@ func (l *Ledger[V]) extendStore(ctx context.Context, p *pendingCommit[V]) error 
 	if len(p.extension.Entries) == 0 {
 		return nil
 	}
-	err := l.store.Extend(context.WithoutCancel(ctx), p.extension) // torn, its outcome would be unknown
-	switch {
-	case errors.Is(err, ErrConflict): // another writer, who is not supposed to be there
+	if err := l.store.Extend(ctx, p.extension); err != nil { // unknown, or another writer who is not supposed to be there
 		return l.stop(fmt.Errorf("extending to %d: %w", p.extension.New.Size, err))
-	case err != nil:
-		return l.stop(fmt.Errorf("extending to %d: %w: %w", p.extension.New.Size, ErrUnknown, err))
 	}
 	l.head, l.newestAdmitted = p.extension.New, p.admitted
 	return nil
@@ -408,9 +401,7 @@ func (l *Ledger[V]) advanceFold(p *pendingCommit[V]) error {
 			p.batch.fail(err)
 			return err
 		}
-		for _, t := range p.fullTiles {
-			l.cache.put(tileKey{t.level, t.index}, t.tile)
-		}
+		l.owner.Commit(p.tree.Snapshot, p.extension.Tiles)
 		l.tree.Store(p.tree)
 		l.notifyCommit()
 	}

@@ -121,7 +121,7 @@ func (l *Ledger[V]) collectCosignatures(ctx context.Context, request CosignReque
 	var seen proof.Tree
 	if l.config.Cosign != nil && len(request.Policy.Witnesses()) > 0 {
 		request.ConsistencyProof = func(ctx context.Context, from uint64) ([]proof.Hash, error) {
-			return l.consistencyProof(ctx, tree, from, request.Tree().Size)
+			return l.owner.ConsistencyProof(ctx, tree.Snapshot, from, request.Tree().Size)
 		}
 		request.OnLate = func(a CosignResponse) { l.late.put(request.Tree().Size, a) }
 		response, cosignErr = l.config.Cosign(ctx, request)
@@ -229,12 +229,12 @@ func (l *Ledger[V]) checkSeen(ctx context.Context, note []byte, policy *proof.Po
 		}
 		return proof.Tree{}, fmt.Errorf("%w: it is of size %d, the store's head of %d", ErrRollback, cp.Size, tree.Size)
 	}
-	root, err := l.rootAt(ctx, tree, cp.Size)
+	made, err := l.owner.TreeAt(ctx, tree.Snapshot, cp.Size)
 	if err != nil {
 		return proof.Tree{}, err
 	}
-	if cp.Root != root {
-		return proof.Tree{}, fmt.Errorf("%w: at size %d its root is %s, the store's %s", ErrRollback, cp.Size, cp.Root, root)
+	if cp.Root != made.Root {
+		return proof.Tree{}, fmt.Errorf("%w: at size %d its root is %s, the store's %s", ErrRollback, cp.Size, cp.Root, made.Root)
 	}
 	return cp.Tree(), nil
 }

@@ -160,7 +160,7 @@ func (w *testEnv) checkPublished(t testing.TB, n *testLedger) (entries [][]byte)
 	if got := log.Head(len(entries)); got != cp.Tree() {
 		t.Fatalf("the checkpoint is of %v, the entries hash to %v", cp.Tree(), got)
 	}
-	for id := range proof.Tiles(0, cp.Size) {
+	for id := range storetest.Tiles(0, cp.Size) {
 		if got, err := n.Tile(t.Context(), id); err != nil || string(got) != string(log.Tile(id)) {
 			t.Fatalf("%v differs, %v", id, err)
 		}

@@ -54,19 +54,3 @@ func BenchmarkFilter(b *testing.B) {
 		f.has(new)
 	}
 }
-
-// The cache keeps what was asked for last, and no more than it may.
-func TestTileCache(t *testing.T) {
-	c := newTileCache(0)
-	first := new(expandedTile)
-	c.put(tileKey{0, 0}, first)
-	for i := range uint64(3 * c.limit) {
-		c.put(tileKey{0, 1 + i}, new(expandedTile))
-		if c.get(tileKey{0, 0}) != first {
-			t.Fatalf("the tile asked for last is gone after %d others", i)
-		}
-	}
-	if len(c.byID) != c.limit || c.order.Len() != c.limit {
-		t.Errorf("%d tiles, limit %d", len(c.byID), c.limit)
-	}
-}

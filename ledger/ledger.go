@@ -41,6 +41,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/reader"
 )
 
 var (
@@ -76,16 +77,9 @@ var (
 	// or it is empty beside keys that have signed entries. Nothing is signed any more.
 	ErrRollback = errors.New("the store does not hold what this log has written: it was lost, rolled back or forked")
 
-	// ErrCorrupt: what the store holds cannot be read, or does not hash to the root that
-	// it belongs to. Whatever needs something else goes on.
-	ErrCorrupt = errors.New("what the store holds is damaged")
-
 	// ErrFold: what is derived from the entries is damaged where it was asked for. It is
 	// made anew ([Ledger.Refold]); nothing was written.
 	ErrFold = errors.New("what is derived from the entries is damaged, and has to be made anew")
-
-	// ErrUnpublished: the index is committed at most, or not there at all.
-	ErrUnpublished = errors.New("not below the published size")
 )
 
 // Config is what a ledger needs beside its store and its fold.
@@ -124,6 +118,10 @@ type Config struct {
 	MaxBacklog    int   // most entries committed and not published; 131,072 if zero
 	CacheBytes    int64 // checked full tiles kept in memory; 64 MiB if zero
 
+	// StoreTimeout is how long one call of the store may take; 1 min if zero. A read that
+	// takes longer fails, and a write stops the ledger: its outcome is unknown.
+	StoreTimeout time.Duration
+
 	// ShutdownTimeout is how long Run, once told to end, goes on committing and publishing
 	// what was accepted; 10 s if zero.
 	ShutdownTimeout time.Duration
@@ -153,6 +151,7 @@ func (c Config) withDefaults() (Config, error) {
 	orDefault(&c.MaxPoolItems, 16_384)
 	orDefault(&c.MaxBacklog, 131_072)
 	orDefault(&c.CacheBytes, 64<<20)
+	orDefault(&c.StoreTimeout, time.Minute)
 	orDefault(&c.ShutdownTimeout, 10*time.Second)
 	if c.RecosignInterval == 0 {
 		c.RecosignInterval = 10 * time.Minute
@@ -173,18 +172,20 @@ func orDefault[T ~int | ~int64](v *T, def T) {
 // is possible without the ledger's state: record.Verified, for the public ledger.
 // [Open] makes it. Append, the reads and the waits are called from any goroutine; of
 // Commit one call at a time (a second one waits), and of Publish, Recosign,
-// AddCosignatures, MergeLate and CheckClock together.
+// AddCosignatures, MergeLate and CheckClock together. What is published is read by the
+// [reader.Reader] in it.
 type Ledger[V any] struct {
 	config      Config
 	store       Store
 	fold        Fold[V]
 	pool        *pool[V]
 	admittedIDs *bloomFilter
-	cache       *tileCache
+	archived    *archive
 
-	tree       atomic.Pointer[treeSnapshot]   // the committed tree
-	published  atomic.Pointer[publishedState] // the published checkpoint
-	commitWake chan struct{}                  // wakes Run: something was committed
+	*reader.Reader                              // what is published
+	owner          reader.Owner                 // moves the Reader on
+	tree           atomic.Pointer[treeSnapshot] // the committed tree
+	commitWake     chan struct{}                // wakes Run: something was committed
 
 	openedAt time.Time     // when, with a monotonic part
 	late     lateResponses // what witnesses said after the quorum was there
@@ -193,8 +194,6 @@ type Ledger[V any] struct {
 	clockErrorLog   oncePerMinute               // that the clock keeps records out
 	behindLog       oncePerMinute               // that it is behind the newest entry, which costs nothing
 
-	saidRemade atomic.Bool // that a tile was made anew: once
-
 	failure  atomic.Pointer[error] // why the ledger stopped
 	stopped  chan struct{}         // closed when failure is set
 	stopOnce sync.Once
@@ -202,16 +201,15 @@ type Ledger[V any] struct {
 	drafting sync.Mutex // held while a draft is judged: by the sequencer, or by DryRun
 
 	sequencing     sync.Mutex // held by Commit; guards what follows
-	edge           *rightEdge
+	edge           *proof.Appender
 	head           Head              // what the next extension grows from
 	newestAdmitted time.Time         // the newest admission
 	inFlight       *pendingCommit[V] // durable, being advanced over; nil if none is
 
-	publishing  sync.Mutex          // held while the published checkpoint is replaced; guards what follows
-	resubmitted bool                // the last published checkpoint was shown to a quorum since opening
-	probed      bool                // a quorum was asked since opening whether this log is new
-	keysMarked  bool                // the keys bear their mark
-	lastArchive *ArchivedCheckpoint // the newest kept checkpoint; nil while not read
+	publishing  sync.Mutex // held while the published checkpoint is replaced; guards what follows
+	resubmitted bool       // the last published checkpoint was shown to a quorum since opening
+	probed      bool       // a quorum was asked since opening whether this log is new
+	keysMarked  bool       // the keys bear their mark
 }
 
 // Append puts v in the pool, or finds it in the log. It refuses without a trace:
@@ -255,11 +253,11 @@ func (l *Ledger[V]) DryRun(f func(d Draft[V]) error) error {
 }
 
 // Head is the committed head.
-func (l *Ledger[V]) Head() Head { return l.tree.Load().Head }
+func (l *Ledger[V]) Head() Head { return l.tree.Load().Tree }
 
 // Backlog is the number of entries that are committed and not published.
 func (l *Ledger[V]) Backlog() uint64 {
-	published := l.published.Load().size() // first: it never passes the committed size
+	published := l.PublishedSize() // first: it never passes the committed size
 	return l.tree.Load().Size - published
 }
 

@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/transparency-dev/merkle/compact"
-
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/reader"
 )
 
 // Open makes a ledger of what a store and a fold hold: a new one of empty ones,
@@ -26,16 +25,20 @@ func Open[V any](ctx context.Context, store Store, fold Fold[V], c Config) (*Led
 	}
 	l := &Ledger[V]{
 		config:     c,
-		store:      store,
 		fold:       fold,
 		pool:       newPool[V](c.MaxPoolItems, c.MaxBatchItems),
-		cache:      newTileCache(c.CacheBytes),
 		commitWake: make(chan struct{}, 1),
 		stopped:    make(chan struct{}),
 		openedAt:   time.Now(), // before the store is read
 		late:       lateResponses{wake: make(chan struct{}, 1)},
 	}
-	for _, step := range []func(context.Context) error{l.loadTree, l.loadClock, l.replayFold, l.loadFilter, l.loadPublished} {
+	l.store = boundedStore{store, c.StoreTimeout}
+	l.Reader, l.owner = reader.NewOwned(l.store, reader.Config{
+		CacheTiles: max(64, int(c.CacheBytes)/proof.CachedTileBytes),
+		Remake:     true,
+		Log:        c.Log.With("origin", c.Origin),
+	})
+	for _, step := range []func(context.Context) error{l.loadTree, l.loadClock, l.replayFold, l.loadFilter, l.loadPublished, l.loadArchive} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("opening the ledger %s: %w", c.Origin, err)
 		}
@@ -49,18 +52,13 @@ func (l *Ledger[V]) loadTree(ctx context.Context) (err error) {
 	if l.head, err = l.store.Head(ctx); err != nil {
 		return fmt.Errorf("reading the head: %w", err)
 	}
-	if l.edge, err = l.loadEdge(ctx, l.head.Size); err != nil {
+	if l.edge, err = l.owner.LoadAppender(ctx, l.head); err != nil {
 		return err
 	}
-	head, err := l.edge.head()
-	if err != nil {
+	if err := l.showCommitted(time.Time{}); err != nil { // loadClock adds the time
 		return err
 	}
-	if head != l.head {
-		return fmt.Errorf("%w: the tiles at the right edge of size %d hash to %s, the head says %s", ErrCorrupt, head.Size, head.Root, l.head.Root)
-	}
-	l.tree.Store(l.edge.snapshot(head, time.Time{})) // loadClock adds the time
-	if l.config.KeysMarked && head.Size == 0 {
+	if l.config.KeysMarked && l.head.Size == 0 {
 		return fmt.Errorf("%w: it is empty, and the log's keys have signed entries", ErrRollback)
 	}
 	return nil
@@ -71,14 +69,30 @@ func (l *Ledger[V]) loadClock(ctx context.Context) error {
 	if l.head.Size == 0 {
 		return nil
 	}
-	last, err := l.readEntries(ctx, l.tree.Load(), l.head.Size-1, l.head.Size)
+	last, err := l.owner.Entries(ctx, l.tree.Load().Snapshot, l.head.Size-1, l.head.Size)
 	if err != nil {
 		return err
 	}
 	if l.newestAdmitted, err = l.fold.AdmittedAt(last[0]); err != nil {
 		return fmt.Errorf("admission time of entry %d: %w", l.head.Size-1, err)
 	}
-	l.tree.Store(l.edge.snapshot(l.head, l.newestAdmitted))
+	return l.showCommitted(l.newestAdmitted)
+}
+
+// treeSnapshot is the tree at one head, for readers: immutable.
+type treeSnapshot struct {
+	*proof.Snapshot
+	admitted time.Time // of the newest entry
+}
+
+// showCommitted shows the tree as it was opened.
+func (l *Ledger[V]) showCommitted(admitted time.Time) error {
+	s, err := l.edge.Snapshot()
+	if err != nil {
+		return err
+	}
+	l.owner.Commit(s, nil)
+	l.tree.Store(&treeSnapshot{s, admitted})
 	return nil
 }
 
@@ -95,38 +109,33 @@ func (l *Ledger[V]) replayFold(ctx context.Context) error {
 // follow is replayFold of any fold.
 func (l *Ledger[V]) follow(ctx context.Context, fold Fold[V]) error {
 	tree, cursor := l.tree.Load(), fold.Cursor()
-	root := proof.EmptyRoot()
-	if cursor.Size > 0 && cursor.Size <= tree.Size {
-		var err error
-		if root, err = l.rootAt(ctx, tree, cursor.Size); err != nil {
+	if cursor.Size > tree.Size {
+		return fmt.Errorf("%w: it holds %d entries, and what was derived from it, %d", ErrRollback, tree.Size, cursor.Size)
+	}
+	if cursor.Size > 0 {
+		was, err := l.owner.TreeAt(ctx, tree.Snapshot, cursor.Size)
+		if err != nil {
 			return err
 		}
-	}
-	if cursor.Size > tree.Size || cursor.Size > 0 && cursor.Root != root {
-		if cursor.Size > tree.Size {
-			return fmt.Errorf("%w: it holds %d entries, and what was derived from it, %d", ErrRollback, tree.Size, cursor.Size)
+		if cursor.Root != was.Root {
+			return fmt.Errorf("%w: what was derived from its first %d entries had the root %s, they have %s", ErrRollback, cursor.Size, cursor.Root, was.Root)
 		}
-		return fmt.Errorf("%w: what was derived from its first %d entries had the root %s, they have %s", ErrRollback, cursor.Size, cursor.Root, root)
 	}
 	if cursor.Size == tree.Size {
 		return nil
 	}
 	begun := time.Now()
 	l.config.Log.Info("replaying", "origin", l.config.Origin, "from", cursor.Size, "size", tree.Size)
-	grown, err := l.compactRangeAt(ctx, tree, cursor.Size)
-	if err != nil {
-		return err
-	}
 	for at := cursor.Size; at < tree.Size; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		end := min(tree.Size, at+replayBatch)
-		entries, err := l.readEntries(ctx, tree, at, end)
+		entries, err := l.owner.Entries(ctx, tree.Snapshot, at, end)
 		if err != nil {
 			return err
 		}
-		head, err := (&rightEdge{tree: grown}).appendLeaves(entries)
+		head, err := l.owner.TreeAt(ctx, tree.Snapshot, end)
 		if err != nil {
 			return err
 		}
@@ -137,17 +146,6 @@ func (l *Ledger[V]) follow(ctx context.Context, fold Fold[V]) error {
 	}
 	l.config.Log.Info("replayed", "origin", l.config.Origin, "size", tree.Size, "took", time.Since(begun).Round(time.Millisecond).String())
 	return nil
-}
-
-// appendLeaves grows the tree without keeping its tiles.
-func (e *rightEdge) appendLeaves(entries [][]byte) (Head, error) {
-	for _, entry := range entries {
-		leaf := proof.LeafHash(entry)
-		if err := e.tree.Append(leaf[:], nil); err != nil {
-			return Head{}, err
-		}
-	}
-	return e.head()
 }
 
 // loadFilter fills the filter from the fold's index.
@@ -169,7 +167,6 @@ var farFuture = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // loadPublished checks the published checkpoint against the tree and shows it.
 func (l *Ledger[V]) loadPublished(ctx context.Context) error {
-	l.published.Store(&publishedState{next: make(chan struct{})})
 	note, err := l.store.Published(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the published checkpoint: %w", err)
@@ -186,11 +183,11 @@ func (l *Ledger[V]) loadPublished(ctx context.Context) error {
 	if cp.Size > tree.Size {
 		return fmt.Errorf("%w: it is the one that this store published, of size %d; its head is of %d", ErrRollback, cp.Size, tree.Size)
 	}
-	root, err := l.rootAt(ctx, tree, cp.Size)
+	made, err := l.owner.TreeAt(ctx, tree.Snapshot, cp.Size)
 	if err != nil {
 		return err
 	}
-	if cp.Root != root {
+	if cp.Tree() != made {
 		return fmt.Errorf("%w: it is the one that this store published, of size %d", ErrRollback, cp.Size)
 	}
 	policy, _, err := l.fold.Policy(cp.Size)
@@ -204,25 +201,12 @@ func (l *Ledger[V]) loadPublished(ctx context.Context) error {
 	if origin := published.Checkpoint().Origin; origin != l.config.Origin {
 		return errors.New("the store is of another log: " + origin)
 	}
-	l.setPublished(published, note)
+	l.owner.Show(published)
 	return nil
 }
 
-// compactRangeAt is the compact range of a smaller size within the tree.
-func (l *Ledger[V]) compactRangeAt(ctx context.Context, tree *treeSnapshot, size uint64) (*compact.Range, error) {
-	hashes, err := l.readNodes(ctx, tree, compact.RangeNodes(0, size, nil))
-	if err != nil {
-		return nil, err
-	}
-	return rangeFactory.NewRange(0, size, hashes)
-}
-
-// rootAt is the root that the tree had at a smaller size.
-func (l *Ledger[V]) rootAt(ctx context.Context, tree *treeSnapshot, size uint64) (proof.Hash, error) {
-	r, err := l.compactRangeAt(ctx, tree, size)
-	if err != nil {
-		return proof.Hash{}, err
-	}
-	head, err := (&rightEdge{tree: r}).head()
-	return head.Root, err
+// loadArchive reads how far the archive goes.
+func (l *Ledger[V]) loadArchive(ctx context.Context) (err error) {
+	l.archived, err = openArchive(ctx, l.store)
+	return err
 }

@@ -12,20 +12,6 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// publishedState is the published checkpoint, and the way to hear of the next one.
-type publishedState struct {
-	checkpoint *proof.Published // nil before the first
-	note       []byte           // its bytes, not to be changed; nil before the first
-	next       chan struct{}    // closed when another one is shown
-}
-
-func (s *publishedState) size() uint64 {
-	if s.checkpoint == nil {
-		return 0
-	}
-	return s.checkpoint.Checkpoint().Size
-}
-
 // Publish signs the committed head, gathers cosignatures until the policy's quorum
 // is satisfied, persists the checkpoint, then shows it and wakes who waits for
 // it. With nothing new it does nothing. Before the first publication of all it asks
@@ -46,7 +32,7 @@ func (l *Ledger[V]) Publish(ctx context.Context) error {
 	if err := l.probeBeforeFirstPublication(ctx, tree.Size); err != nil {
 		return err
 	}
-	sizes, err := l.sizesToPublish(l.published.Load().size(), tree.Size)
+	sizes, err := l.sizesToPublish(l.PublishedSize(), tree.Size)
 	if err != nil {
 		return err
 	}
@@ -107,9 +93,11 @@ func (l *Ledger[V]) publishAt(ctx context.Context, tree *treeSnapshot, size uint
 	}
 	cp := proof.Checkpoint{Origin: l.config.Origin, Size: size, Root: tree.Root}
 	if size < tree.Size {
-		if cp.Root, err = l.rootAt(ctx, tree, size); err != nil {
+		made, err := l.owner.TreeAt(ctx, tree.Snapshot, size)
+		if err != nil {
 			return err
 		}
+		cp.Root = made.Root
 	}
 	// SPEC: tlog-checkpoint Signatures: a log signs nothing that is inconsistent with what it signed before
 	signed, err := l.sign(cp)
@@ -138,44 +126,42 @@ func (l *Ledger[V]) CanSign(policy *proof.Policy) bool {
 // the caller gives up now: the outcome would be unknown otherwise.
 func (l *Ledger[V]) persistPublished(ctx context.Context, next *proof.Published) error {
 	ctx = context.WithoutCancel(ctx)
-	old, note := l.published.Load(), next.Note()
-	err := l.archive(ctx, old.checkpoint, next)
+	old := l.Published()
+	err := l.archive(ctx, old, next)
 	if err == nil {
-		err = l.store.Publish(ctx, old.note, note)
+		err = l.store.Publish(ctx, noteOf(old), next.Note())
 	}
 	if err != nil {
-		if !errors.Is(err, ErrConflict) {
+		if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrUnknown) {
 			err = fmt.Errorf("%w: %w", ErrUnknown, err)
 		}
 		return l.stop(fmt.Errorf("persisting the checkpoint of size %d: %w", next.Checkpoint().Size, err))
 	}
-	l.setPublished(next, note)
+	l.owner.Show(next)
 	return nil
 }
 
-func (l *Ledger[V]) setPublished(p *proof.Published, note []byte) {
-	old := l.published.Swap(&publishedState{p, note, make(chan struct{})})
-	if old != nil {
-		close(old.next)
+// noteOf is the note of the published checkpoint; nil before the first.
+func noteOf(p *proof.Published) []byte {
+	if p == nil {
+		return nil
 	}
+	return p.Note()
 }
-
-// Published is the newest published checkpoint; nil before the first.
-func (l *Ledger[V]) Published() *proof.Published { return l.published.Load().checkpoint }
 
 // AwaitPublished waits until the entry at index is below the published size.
 // It returns why the ledger stopped if it does first; ctx's error likewise.
 func (l *Ledger[V]) AwaitPublished(ctx context.Context, index uint64) (*proof.Published, error) {
 	for {
-		s := l.published.Load()
-		if s.size() > index {
-			return s.checkpoint, nil
+		p, next := l.Next()
+		if p != nil && p.Checkpoint().Size > index {
+			return p, nil
 		}
 		select {
-		case <-s.next:
+		case <-next:
 		case <-l.stopped:
-			if s := l.published.Load(); s.size() > index {
-				return s.checkpoint, nil
+			if p := l.Published(); p != nil && p.Checkpoint().Size > index {
+				return p, nil
 			}
 			return nil, fmt.Errorf("%w: %w", ErrStopped, l.Err())
 		case <-ctx.Done():
@@ -208,19 +194,19 @@ func (l *Ledger[V]) Show(ctx context.Context, policy *proof.Policy) error {
 	if err := errors.Join(ctx.Err(), l.Err()); err != nil {
 		return err
 	}
-	last := l.published.Load()
-	if last.checkpoint == nil || !l.needsWitnesses(policy) {
+	last := l.Published()
+	if last == nil || !l.needsWitnesses(policy) {
 		return nil
 	}
 	if !l.CanSign(policy) {
 		return ErrNoLogKey
 	}
-	signed, err := l.signPublished(last.checkpoint, policy)
+	signed, err := l.signPublished(last, policy)
 	if err != nil {
 		return err
 	}
 	if _, _, err := l.collectCosignatures(ctx, CosignRequest{Signed: signed, Policy: policy, Resubmission: true}, l.tree.Load()); err != nil {
-		return fmt.Errorf("showing the checkpoint of size %d under a policy to come: %w", last.size(), err)
+		return fmt.Errorf("showing the checkpoint of size %d under a policy to come: %w", last.Checkpoint().Size, err)
 	}
 	return nil
 }
@@ -242,8 +228,8 @@ func (l *Ledger[V]) resubmitPublished(ctx context.Context) error {
 // that one, which it has signed before and the store leads up to, and a quorum of that
 // publishes it.
 func (l *Ledger[V]) recosign(ctx context.Context) error {
-	last, tree := l.published.Load(), l.tree.Load()
-	if last.checkpoint == nil {
+	last, tree := l.Published(), l.tree.Load()
+	if last == nil {
 		return nil
 	}
 	policy, since, err := l.fold.Policy(tree.Size)
@@ -253,8 +239,8 @@ func (l *Ledger[V]) recosign(ctx context.Context) error {
 	if !l.needsWitnesses(policy) {
 		return nil
 	}
-	cp := last.checkpoint.Checkpoint()
-	signed, err := l.signPublished(last.checkpoint, policy)
+	cp := last.Checkpoint()
+	signed, err := l.signPublished(last, policy)
 	if err != nil {
 		return err
 	}
@@ -276,12 +262,12 @@ func (l *Ledger[V]) recosign(ctx context.Context) error {
 			return fmt.Errorf("showing the checkpoint of size %d again: %w", cp.Size, err)
 		}
 		l.resubmitted = true
-		if cp.Size == last.size() {
+		if cp.Size == last.Checkpoint().Size {
 			_, sigs, err := proof.ParseCheckpoint(renewed.Note())
 			if err != nil {
 				return err
 			}
-			return l.mergeNewer(ctx, onlyPolicyWitnesses(last.checkpoint.Policy(), sigs))
+			return l.mergeNewer(ctx, onlyPolicyWitnesses(last.Policy(), sigs))
 		}
 		if _, cpSince, err := l.fold.Policy(cp.Size); err != nil || cpSince != since {
 			return err // it has to be published under another policy than this quorum's
@@ -331,18 +317,18 @@ func (l *Ledger[V]) AddCosignatures(ctx context.Context, size uint64, sigs ...pr
 	if err := errors.Join(ctx.Err(), l.Err()); err != nil {
 		return err
 	}
-	s := l.published.Load()
-	if s.checkpoint == nil || s.size() != size {
+	p := l.Published()
+	if p == nil || p.Checkpoint().Size != size {
 		return nil
 	}
-	return l.mergeNewer(ctx, countableAt(onlyPolicyWitnesses(s.checkpoint.Policy(), sigs), time.Time{}, time.Now()))
+	return l.mergeNewer(ctx, countableAt(onlyPolicyWitnesses(p.Policy(), sigs), time.Time{}, time.Now()))
 }
 
 // mergeNewer puts those cosignatures on the published checkpoint that are newer than
 // what it bears of the same key.
 func (l *Ledger[V]) mergeNewer(ctx context.Context, sigs []proof.Signature) error {
-	s := l.published.Load()
-	_, present, err := proof.ParseCheckpoint(s.note)
+	p := l.Published()
+	_, present, err := proof.ParseCheckpoint(p.Note())
 	if err != nil {
 		return err
 	}
@@ -355,8 +341,8 @@ func (l *Ledger[V]) mergeNewer(ctx context.Context, sigs []proof.Signature) erro
 		return nil
 	}
 	// Both were timely when they came; a clock that went back since changes nothing.
-	merged, err := l.verifyCosignedAt(CosignRequest{Signed: s.checkpoint.Signed(), Policy: s.checkpoint.Policy()}, sigs, farFuture)
-	if err != nil || bytes.Equal(merged.Note(), s.note) {
+	merged, err := l.verifyCosignedAt(CosignRequest{Signed: p.Signed(), Policy: p.Policy()}, sigs, farFuture)
+	if err != nil || bytes.Equal(merged.Note(), p.Note()) {
 		return err
 	}
 	return l.persistPublished(ctx, merged)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/reader"
 )
 
 // Every size to 100, one by one: each entry's receipt verifies at each later
@@ -97,7 +98,7 @@ func TestReadsEndAtThePublishedSize(t *testing.T) {
 	w := newTestEnv(t)
 	n := w.mustOpen(t)
 	defer n.close()
-	if _, err := n.Entry(t.Context(), 0); !errors.Is(err, ledger.ErrUnpublished) {
+	if _, err := n.Entry(t.Context(), 0); !errors.Is(err, reader.ErrUnpublished) {
 		t.Errorf("entry of an empty ledger: %v", err)
 	}
 	n.addAll(t, numberedBlobs(0, 260)...)
@@ -117,7 +118,7 @@ func TestReadsEndAtThePublishedSize(t *testing.T) {
 	_, reads["no such level"] = n.Tile(t.Context(), proof.TileID{Level: 9, Width: 1})
 	_, reads["consistency"] = n.ConsistencyProof(t.Context(), 1, 261)
 	for what, err := range reads {
-		if !errors.Is(err, ledger.ErrUnpublished) {
+		if !errors.Is(err, reader.ErrUnpublished) {
 			t.Errorf("%s beyond the published size: %v", what, err)
 		}
 	}
@@ -139,9 +140,9 @@ type countingStore struct {
 	archived int
 }
 
-func (c *countingStore) Archive(ctx context.Context, k ledger.ArchivedCheckpoint) error {
+func (c *countingStore) Archive(ctx context.Context, number uint64, blob []byte) error {
 	c.archived++
-	return c.Store.Archive(ctx, k)
+	return c.Store.Archive(ctx, number, blob)
 }
 
 // At any moment of the past, the checkpoint that answers for it is stamped no later,

@@ -136,12 +136,12 @@ func (l *Ledger[V]) publishLoop(ctx context.Context) {
 		case <-wake:
 			step, wake = l.Publish, nil
 		}
-		before := l.published.Load().size()
+		before := l.PublishedSize()
 		if l.retry(ctx, step, wake) {
 			l.retry(ctx, l.Publish, nil)
 			wait = l.config.PublishInterval
 		}
-		if wake == nil && l.published.Load().size() == before {
+		if wake == nil && l.PublishedSize() == before {
 			wait = 0 // it was published already, with what was committed before: no interval begins anew
 		}
 		recosign.reset()

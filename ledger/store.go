@@ -3,8 +3,11 @@ package ledger
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/reader"
 )
 
 // Store keeps one log: its entries, its tiles, its head and its published
@@ -21,40 +24,37 @@ import (
 //     is applied, or is not, or will be applied later, even after a reopen; in
 //     the last case a next Extend from the old head must conflict.
 //  4. Publish obeys 1 and 3 for the published checkpoint.
-//  5. An archived checkpoint never changes, nor does the order. An Archive that
-//     does not come after all others is [ErrConflict] and changes nothing;
-//     archiving the newest one again is nil and changes nothing. Archive obeys 3.
+//  5. An archived blob never changes, and none between two is missing. An Archive under
+//     another number than the next is [ErrConflict] and changes nothing; archiving the
+//     newest one again is nil and changes nothing. Archive obeys 3.
+//  6. A call returns soon after its context has ended: a read with an error, a write with
+//     nil or an error as of 3. The ledger gives every call a deadline.
 //
 // A Store is safe for concurrent use; what it returns may be kept, and what it
 // is given is not kept.
 type Store interface {
+	// Source reads what is published, tiles and entries. Every tile and entry must be
+	// below the head ([ErrMissing] otherwise). Tiles reads many in one call.
+	reader.Source
+
 	// Head is the newest head; of a new store size 0 with the empty root.
 	Head(ctx context.Context) (Head, error)
-
-	// Tiles returns for each ID the first Width hashes of that tile, packed, 32
-	// bytes each. Every tile must be below the head ([ErrMissing] otherwise).
-	Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error)
-
-	// Entries returns the entries [start, end); end must not be beyond the head
-	// ([ErrMissing] otherwise).
-	Entries(ctx context.Context, start, end uint64) ([][]byte, error)
 
 	// Extend replaces the head x.Old by x.New.
 	Extend(ctx context.Context, x Extension) error
 
-	// Published returns the bytes of the published checkpoint; nil if there is none.
-	Published(ctx context.Context) ([]byte, error)
-
 	// Publish replaces the published checkpoint old (nil if there is none) by next.
 	Publish(ctx context.Context, old, next []byte) error
 
-	// Archive stores a checkpoint after those that are archived already: neither its
-	// Timestamp nor its Size may be less than theirs.
-	Archive(ctx context.Context, k ArchivedCheckpoint) error
+	// ArchivedCount is how many blobs are archived: they have the numbers below it.
+	ArchivedCount(ctx context.Context) (uint64, error)
 
-	// ArchivedUpTo is the newest archived checkpoint of which neither Timestamp nor
-	// Size is greater than these; nil if there is none.
-	ArchivedUpTo(ctx context.Context, stamp, size uint64) (*ArchivedCheckpoint, error)
+	// Archive stores a blob under the next number. What it holds, and what it is looked
+	// up by, is the ledger's business.
+	Archive(ctx context.Context, number uint64, blob []byte) error
+
+	// Archived returns the blob of that number ([ErrMissing] if there is none).
+	Archived(ctx context.Context, number uint64) ([]byte, error)
 }
 
 var (
@@ -62,20 +62,16 @@ var (
 	ErrConflict = errors.New("another writer moved the store's head")
 
 	// ErrMissing: what was asked for is not below the store's head, or was lost.
-	ErrMissing = errors.New("not in the store")
+	ErrMissing = reader.ErrMissing
+
+	// ErrCorrupt: what the store holds cannot be read, or does not hash to the root that
+	// it belongs to. Whatever needs something else goes on.
+	ErrCorrupt = reader.ErrCorrupt
 )
 
 // Head is how far a log has come: its size in entries and the RFC 6962 root over
 // them. Of an empty log the root is [proof.EmptyRoot].
 type Head = proof.Tree
-
-// ArchivedCheckpoint is a checkpoint that was published once, and is kept since another one
-// replaced it. A store does not look into it.
-type ArchivedCheckpoint struct {
-	Timestamp uint64 // under which it is filed: seconds since 1970
-	Size      uint64 // of its tree
-	Note      []byte
-}
 
 // Extension is one step of the log from Old to New.
 type Extension struct {
@@ -86,11 +82,66 @@ type Extension struct {
 
 	// Tiles are all tiles that these entries began or grew, whole, at the width
 	// they have at New: a tile only ever grows at its end.
-	Tiles []Tile
+	Tiles []proof.Tile
 }
 
-// Tile is one tile with its hashes packed, 32 bytes each.
-type Tile struct {
-	ID     proof.TileID
-	Hashes []byte
+// boundedStore gives every call of a store a deadline: one that runs out is an error of a
+// read, and of a write an outcome that is unknown.
+type boundedStore struct {
+	store   Store
+	timeout time.Duration
+}
+
+func (s boundedStore) Published(ctx context.Context) ([]byte, error) {
+	return bounded(ctx, s.timeout, s.store.Published)
+}
+
+func (s boundedStore) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error) {
+	return bounded(ctx, s.timeout, func(ctx context.Context) ([][]byte, error) { return s.store.Tiles(ctx, ids) })
+}
+
+func (s boundedStore) Entries(ctx context.Context, start, end uint64) ([][]byte, error) {
+	return bounded(ctx, s.timeout, func(ctx context.Context) ([][]byte, error) { return s.store.Entries(ctx, start, end) })
+}
+
+func (s boundedStore) Head(ctx context.Context) (Head, error) {
+	return bounded(ctx, s.timeout, s.store.Head)
+}
+
+func (s boundedStore) ArchivedCount(ctx context.Context) (uint64, error) {
+	return bounded(ctx, s.timeout, s.store.ArchivedCount)
+}
+
+func (s boundedStore) Archived(ctx context.Context, number uint64) ([]byte, error) {
+	return bounded(ctx, s.timeout, func(ctx context.Context) ([]byte, error) { return s.store.Archived(ctx, number) })
+}
+
+func (s boundedStore) Extend(ctx context.Context, x Extension) error {
+	return s.write(ctx, func(ctx context.Context) error { return s.store.Extend(ctx, x) })
+}
+
+func (s boundedStore) Publish(ctx context.Context, old, next []byte) error {
+	return s.write(ctx, func(ctx context.Context) error { return s.store.Publish(ctx, old, next) })
+}
+
+func (s boundedStore) Archive(ctx context.Context, number uint64, blob []byte) error {
+	return s.write(ctx, func(ctx context.Context) error { return s.store.Archive(ctx, number, blob) })
+}
+
+func bounded[T any](ctx context.Context, timeout time.Duration, read func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	return read(ctx)
+}
+
+// write makes a write's error [ErrUnknown], but for [ErrConflict]. The caller giving up
+// does not end it: its outcome would be unknown for nothing.
+func (s boundedStore) write(ctx context.Context, w func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
+	defer cancel()
+	err := w(ctx)
+	if err != nil && !errors.Is(err, ErrConflict) {
+		return fmt.Errorf("%w: %w", ErrUnknown, err)
+	}
+	return err
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/ledger/reader"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
@@ -226,7 +227,7 @@ func problemOf(err error) *problem {
 		return ofClock(clock, err)
 	case errors.Is(err, ledger.ErrBacklog), errors.Is(err, ledger.ErrNoQuorum):
 		return retryable(problemNoQuorum, 30*time.Second, err, "too many records wait for the witnesses' quorum; nothing was written, send the same bytes again")
-	case errors.Is(err, ledger.ErrUnpublished):
+	case errors.Is(err, reader.ErrUnpublished):
 		p := newProblem(problemNotFound, "not below the published size")
 		p.cause = err
 		return p

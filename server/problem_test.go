@@ -18,6 +18,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/public"
+	"github.com/seed-53cf897a/docket/ledger/reader"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
@@ -66,7 +67,7 @@ func TestProblemTable(t *testing.T) {
 		{fmt.Errorf("%w: extending: %w", ledger.ErrStopped, ledger.ErrCorrupt), 503, problemStopped, "signs nothing more"},
 		{ledger.ErrFold, 503, problemRebuilding, "made anew"},
 		{register.ErrDamaged, 503, problemRebuilding, "made anew"},
-		{ledger.ErrUnpublished, 404, problemNotFound, ""},
+		{reader.ErrUnpublished, 404, problemNotFound, ""},
 		{full.checkWritable(), 503, problemDiskLow, "the disk is full; nothing was written, reads go on"},
 		{rateLimited(1500*time.Millisecond, "the limit of %s is %s", "acme", Rate{2, 3}), 429, problemTooMany, "the limit of acme is 2 records a second, 3 at once"},
 		{context.DeadlineExceeded, 503, problemOverloaded, ""},
@@ -111,7 +112,7 @@ func TestInnerDetailsStayInTheLog(t *testing.T) {
 		errors.New(inner),
 		fmt.Errorf("extending: %w: %s", ledger.ErrUnknown, inner),
 		fmt.Errorf("%w: %s", ledger.ErrCorrupt, inner),
-		fmt.Errorf("%w: %s", ledger.ErrUnpublished, inner),
+		fmt.Errorf("%w: %s", reader.ErrUnpublished, inner),
 		&ledger.ClockError{Reason: "it was moved", Cause: errors.New(inner)},
 	} {
 		w, log := answerFor(err)

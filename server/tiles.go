@@ -15,8 +15,8 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
-	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/reader"
 )
 
 // The read API is C2SP tlog-tiles. The checkpoint changes; everything else that was
@@ -114,7 +114,7 @@ func (s *Server) serveBundle(x *request, path string) error {
 func (s *Server) readBundle(x *request, id proof.EntryBundleID) ([]byte, error) {
 	// SPEC: tlog-tiles Retention Policies: without a policy that permits it no entry is pruned
 	if !id.In(s.publishedSize()) {
-		return nil, ledger.ErrUnpublished
+		return nil, reader.ErrUnpublished
 	}
 	start := id.Index * proof.TileWidth
 	// Others may wait for the same reading, so it does not end with this request.
@@ -140,7 +140,7 @@ func notATilePath() error {
 }
 
 func tileProblem(err error, what string) error {
-	if errors.Is(err, ledger.ErrUnpublished) {
+	if errors.Is(err, reader.ErrUnpublished) {
 		return newProblem(problemNotFound, "that %s is not below the published size", what)
 	}
 	return err

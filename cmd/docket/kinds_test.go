@@ -241,8 +241,8 @@ func serveEntries(t *testing.T, w *registertest.Fixture, log *proof.Signer, orig
 	}
 	tree := storetest.NewReferenceLog(x.Entries)
 	x.New = tree.Head(len(x.Entries))
-	for id := range proof.Tiles(0, x.New.Size) {
-		x.Tiles = append(x.Tiles, ledger.Tile{ID: id, Hashes: tree.Tile(id)})
+	for id := range storetest.Tiles(0, x.New.Size) {
+		x.Tiles = append(x.Tiles, proof.Tile{ID: id, Hashes: tree.Tile(id)})
 	}
 	must(store.Extend(t.Context(), x))
 	r, err := register.Open(files, "register", registertest.SmallOptions())

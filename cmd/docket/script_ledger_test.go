@@ -392,7 +392,7 @@ func writeChain(ts *testscript.TestScript, out string, entries [][]byte, indexes
 	read := func(context.Context, []proof.TileID) ([][]byte, error) { return [][]byte{tile}, nil }
 	var text strings.Builder
 	for _, index := range indexes {
-		in, err := proof.NewBuilder(read, -1).InclusionProof(context.Background(), index, cp.Tree())
+		in, err := proof.NewTileReader(read, -1).At(cp.Tree()).InclusionProof(context.Background(), index)
 		ts.Check(err)
 		one, err := proof.Receipt{Entry: entries[index], Index: index, Path: in.Path, Checkpoint: note}.Format()
 		ts.Check(err)

@@ -27,8 +27,8 @@ func TestOpensWhateverOrderNamesAreKeptIn(t *testing.T) {
 	}
 	head := ledger.Head{Size: 1, Root: proof.LeafHash([]byte("entry"))}
 	leaf := proof.LeafHash([]byte("entry"))
-	tile := ledger.Tile{ID: proof.TileID{Width: 1}, Hashes: leaf[:]}
-	if err := s.Extend(t.Context(), ledger.Extension{Old: old, New: head, Entries: [][]byte{[]byte("entry")}, Tiles: []ledger.Tile{tile}}); err != nil {
+	tile := proof.Tile{ID: proof.TileID{Width: 1}, Hashes: leaf[:]}
+	if err := s.Extend(t.Context(), ledger.Extension{Old: old, New: head, Entries: [][]byte{[]byte("entry")}, Tiles: []proof.Tile{tile}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {

@@ -16,7 +16,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
+	"slices"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -35,7 +35,7 @@ type Store struct {
 
 	extending  sync.Mutex // held over compare and swap of the head
 	publishing sync.Mutex // held over compare and swap of the published checkpoint
-	archiving  sync.Mutex // held over compare and append of a kept checkpoint
+	archiving  sync.Mutex // held over count and append of an archived blob
 }
 
 var _ ledger.Store = (*Store)(nil)
@@ -47,7 +47,11 @@ func Open(fs vfs.FS, dir string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the store %s: %w", dir, judged(err))
 	}
-	return &Store{db: db, fs: fs, dir: dir}, nil
+	s := &Store{db: db, fs: fs, dir: dir}
+	if err := s.migrateArchive(); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the store %s: numbering its archive: %w", dir, err), s.Close())
+	}
+	return s, nil
 }
 
 // Name is that of a store among the databases of a process.
@@ -74,7 +78,10 @@ func (s *Store) FreeBytes() (uint64, error) {
 }
 
 // Head implements [ledger.Store].
-func (s *Store) Head(context.Context) (ledger.Head, error) {
+func (s *Store) Head(ctx context.Context) (ledger.Head, error) {
+	if err := ctx.Err(); err != nil {
+		return ledger.Head{}, err
+	}
 	v, err := get(s.db, []byte{keyHead})
 	switch {
 	case err != nil:
@@ -128,9 +135,12 @@ func (s *Store) Extend(ctx context.Context, x ledger.Extension) error {
 }
 
 // Tiles implements [ledger.Store].
-func (s *Store) Tiles(_ context.Context, ids []proof.TileID) ([][]byte, error) {
+func (s *Store) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error) {
 	out := make([][]byte, len(ids))
 	for i, id := range ids {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		v, err := get(s.db, tileKey(id))
 		if err != nil {
 			return nil, fmt.Errorf("reading %s: %w", id, err)
@@ -146,8 +156,8 @@ func (s *Store) Tiles(_ context.Context, ids []proof.TileID) ([][]byte, error) {
 
 // Entries implements [ledger.Store].
 func (s *Store) Entries(ctx context.Context, start, end uint64) (out [][]byte, err error) {
-	if start >= end {
-		return nil, nil
+	if err := ctx.Err(); err != nil || start >= end {
+		return nil, err
 	}
 	defer func() { err = judged(err) }()
 	defer s.db.Rescue(&err)
@@ -184,7 +194,10 @@ func (s *Store) Entries(ctx context.Context, start, end uint64) (out [][]byte, e
 }
 
 // Published implements [ledger.Store].
-func (s *Store) Published(context.Context) ([]byte, error) {
+func (s *Store) Published(ctx context.Context) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	v, err := get(s.db, []byte{keyPublished})
 	if err != nil {
 		return nil, fmt.Errorf("reading the published checkpoint: %w", err)
@@ -219,89 +232,132 @@ func get(db *disk.DB, key []byte) ([]byte, error) {
 	return append(make([]byte, 0, len(v)), v...), nil
 }
 
-// Archive implements [ledger.Store]. Each checkpoint has two rows, one found by its
-// size and one by its timestamp. Both are in the order in which they were archived,
-// since neither number ever falls.
-func (s *Store) Archive(ctx context.Context, k ledger.ArchivedCheckpoint) error {
-	s.archiving.Lock()
-	defer s.archiving.Unlock()
-	last, err := s.ArchivedUpTo(ctx, math.MaxUint64, math.MaxUint64)
-	if err != nil {
-		return err
+// ArchivedCount implements [ledger.Store]: the last number and one.
+func (s *Store) ArchivedCount(ctx context.Context) (uint64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
 	}
-	if last != nil {
-		if k.Timestamp == last.Timestamp && k.Size == last.Size {
-			return nil
-		}
-		if k.Timestamp < last.Timestamp || k.Size < last.Size {
-			return fmt.Errorf("%w: a checkpoint of size %d, stamped %d, is kept already", ledger.ErrConflict, last.Size, last.Timestamp)
-		}
-	}
-	b := s.db.NewBatch()
-	defer b.Close()
-	if err := b.Set(archiveKey(keyArchived, k.Size, k.Timestamp), k.Note, nil); err != nil {
-		return err
-	}
-	if err := b.Set(archiveKey(keyArchivedAt, k.Timestamp, k.Size), nil, nil); err != nil {
-		return err
-	}
-	return s.db.Apply(b, pebble.Sync)
+	return s.archivedCount()
 }
 
-// ArchivedUpTo implements [ledger.Store]. The newest row up to the size and the newest
-// up to the timestamp are both ends of a prefix of the same sequence: the shorter one
-// satisfies both.
-func (s *Store) ArchivedUpTo(_ context.Context, timestamp, size uint64) (*ledger.ArchivedCheckpoint, error) {
-	bySize, err := s.lastRowUpTo(keyArchived, size)
-	if err != nil || bySize == nil {
-		return nil, err
-	}
-	byTimestamp, err := s.lastRowUpTo(keyArchivedAt, timestamp)
-	if err != nil || byTimestamp == nil {
-		return nil, err
-	}
-	k := ledger.ArchivedCheckpoint{Size: min(bySize.first, byTimestamp.second), Timestamp: min(bySize.second, byTimestamp.first)}
-	k.Note, err = get(s.db, archiveKey(keyArchived, k.Size, k.Timestamp))
-	if err == nil && k.Note == nil {
-		err = fmt.Errorf("%w: the kept checkpoint of size %d, stamped %d", ledger.ErrMissing, k.Size, k.Timestamp)
-	}
-	return &k, err
-}
-
-type archiveRow struct{ first, second uint64 }
-
-// lastRowUpTo is the last row whose first number is not greater than most.
-func (s *Store) lastRowUpTo(prefix byte, most uint64) (row *archiveRow, err error) {
+func (s *Store) archivedCount() (n uint64, err error) {
 	defer func() { err = judged(err) }()
 	defer s.db.Rescue(&err)
-	upper := []byte{prefix + 1}
-	if most < math.MaxUint64 {
-		upper = binary.BigEndian.AppendUint64([]byte{prefix}, most+1)
-	}
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefix}, UpperBound: upper})
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{keyArchived}, UpperBound: []byte{keyArchived + 1}})
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	defer it.Close()
 	if !it.Last() {
-		return nil, it.Error()
+		return 0, it.Error()
 	}
-	key := it.Key()
-	if len(key) != 1+8+8 {
-		return nil, fmt.Errorf("a row of a kept checkpoint with a key of %d bytes", len(key))
+	if len(it.Key()) != 9 {
+		return 0, fmt.Errorf("a row of the archive with a key of %d bytes", len(it.Key()))
 	}
-	return &archiveRow{binary.BigEndian.Uint64(key[1:]), binary.BigEndian.Uint64(key[9:])}, nil
+	return binary.BigEndian.Uint64(it.Key()[1:]) + 1, nil
+}
+
+// Archive implements [ledger.Store].
+func (s *Store) Archive(ctx context.Context, number uint64, blob []byte) error {
+	s.archiving.Lock()
+	defer s.archiving.Unlock()
+	count, err := s.ArchivedCount(ctx)
+	if err != nil {
+		return err
+	}
+	if number+1 == count {
+		newest, err := s.Archived(ctx, number)
+		if err != nil {
+			return err
+		}
+		if bytes.Equal(newest, blob) {
+			return nil
+		}
+	}
+	if number != count {
+		return fmt.Errorf("%w: %d blobs are archived, this is to be number %d", ledger.ErrConflict, count, number)
+	}
+	return s.db.Set(archiveKey(number), blob, pebble.Sync)
+}
+
+// Archived implements [ledger.Store].
+func (s *Store) Archived(ctx context.Context, number uint64) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	v, err := get(s.db, archiveKey(number))
+	if err == nil && v == nil {
+		err = fmt.Errorf("%w: archived blob %d", ledger.ErrMissing, number)
+	}
+	return v, err
+}
+
+// migrateBatch is how many rows of an older archive get their numbers in one write.
+const migrateBatch = 256
+
+// migrateArchive gives the checkpoints their numbers that an earlier version kept under
+// size and time, in the order in which they were archived, which is that of both. Each
+// write takes some of them whole: one that is interrupted leaves a part that is migrated
+// and a part that is not, and the next opening goes on.
+func (s *Store) migrateArchive() error {
+	for {
+		n, err := s.migrateSome()
+		if err != nil || n == 0 {
+			return judged(err)
+		}
+	}
+}
+
+func (s *Store) migrateSome() (n int, err error) {
+	defer s.db.Rescue(&err)
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{keyArchivedBySize}, UpperBound: []byte{keyArchivedBySize + 1}})
+	if err != nil {
+		return 0, err
+	}
+	defer it.Close()
+	b := s.db.NewBatch()
+	defer b.Close()
+	var number uint64
+	for ok := it.First(); ok && n < migrateBatch; ok = it.Next() {
+		if n == 0 {
+			if number, err = s.archivedCount(); err != nil {
+				return 0, err
+			}
+		}
+		if len(it.Key()) != 1+8+8 {
+			return 0, fmt.Errorf("a row of a kept checkpoint with a key of %d bytes", len(it.Key()))
+		}
+		note, err := it.ValueAndErr()
+		if err != nil {
+			return 0, err
+		}
+		size, timestamp := it.Key()[1:9], it.Key()[9:]
+		byTime := slices.Concat([]byte{keyArchivedByTime}, timestamp, size)
+		if err := errors.Join(
+			b.Set(archiveKey(number+uint64(n)), ledger.ArchiveBlob(binary.BigEndian.Uint64(timestamp), note), nil),
+			b.Delete(it.Key(), nil), b.Delete(byTime, nil)); err != nil {
+			return 0, err
+		}
+		n++
+	}
+	if err := it.Error(); err != nil || n == 0 {
+		return 0, err
+	}
+	return n, s.db.Apply(b, pebble.Sync)
 }
 
 // The first byte of a key says what lies there. The entries are the bulk and in
 // ascending order, so that what is compacted once need not be touched again.
 const (
-	keyEntry      = 'e' // index, 8 bytes big-endian → the entry
-	keyHead       = 'h' // → size, 8 bytes big-endian; root
-	keyArchived   = 'k' // size, timestamp, 8 bytes big-endian each → a signed note
-	keyArchivedAt = 'm' // timestamp, size, 8 bytes big-endian each → nothing
-	keyPublished  = 'p' // → the signed note
-	keyTile       = 't' // level, 1 byte; index, 8 bytes big-endian → its hashes so far
+	keyArchived  = 'a' // number, 8 bytes big-endian → the blob
+	keyEntry     = 'e' // index, 8 bytes big-endian → the entry
+	keyHead      = 'h' // → size, 8 bytes big-endian; root
+	keyPublished = 'p' // → the signed note
+	keyTile      = 't' // level, 1 byte; index, 8 bytes big-endian → its hashes so far
+
+	// What an earlier version wrote, and the opening migrates.
+	keyArchivedBySize = 'k' // size, timestamp, 8 bytes big-endian each → a signed note
+	keyArchivedByTime = 'm' // timestamp, size, 8 bytes big-endian each → nothing
 
 	keyCursor = 'c' // of an Index → head that it was advanced to
 	keyItem   = 'i' // of an Index: record ID → index, 8 bytes big-endian
@@ -318,9 +374,8 @@ func tileKey(id proof.TileID) []byte {
 	return binary.BigEndian.AppendUint64([]byte{keyTile, id.Level}, id.Index)
 }
 
-// archiveKey is the key of a kept checkpoint under either prefix.
-func archiveKey(prefix byte, first, second uint64) []byte {
-	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64([]byte{prefix}, first), second)
+func archiveKey(number uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{keyArchived}, number)
 }
 
 func encodeHead(h ledger.Head) []byte {

@@ -1,6 +1,7 @@
 package pebblestore_test
 
 import (
+	"bytes"
 	"errors"
 	"math/rand/v2"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
+	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
 	"github.com/seed-53cf897a/docket/ledger/storetest"
@@ -23,6 +25,12 @@ func (d world) Open(t testing.TB) storetest.ClosableStore {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// Second is a handle of the same process: Pebble locks its directory, also against those
+// who would only read, so that no second process opens it.
+func (d world) Second(_ testing.TB, open storetest.ClosableStore) ledger.Store {
+	return open.(*pebblestore.Store).Second()
 }
 
 func (d world) Crash(rng *rand.Rand) storetest.Medium {
@@ -75,5 +83,29 @@ func TestFailedSyncEndsTheProcess(t *testing.T) {
 	defer after.Close()
 	if h, err := after.Head(t.Context()); err != nil || h != log.Head(3) {
 		t.Errorf("head after the crash %v, %v; want %v", h, err, log.Head(3))
+	}
+}
+
+// An archive that an earlier version wrote, of more rows than one write takes is numbered in their order.
+func TestArchiveOfAnEarlierVersionInParts(t *testing.T) {
+	fs := vfs.NewMem()
+	const rows = 600
+	if err := pebblestore.WriteArchiveBySize(fs, "log", rows); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		s := world{fs}.Open(t)
+		if n, err := s.ArchivedCount(t.Context()); err != nil || n != rows {
+			t.Fatalf("%d are archived, %v", n, err)
+		}
+		for i := range uint64(rows) {
+			got, err := s.Archived(t.Context(), i)
+			if want := ledger.ArchiveBlob(i/2, []byte{byte(i), byte(i >> 8)}); err != nil || !bytes.Equal(got, want) {
+				t.Fatalf("number %d is %q, %v; want %q", i, got, err, want)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -55,18 +55,18 @@ func BenchmarkInclusionProof(b *testing.B) {
 	_, tree := millionEntryTiles()
 	for name, cache := range map[string]int{"no cache": -1, "default cache": 0, "all cached": 10_000} {
 		b.Run(name, func(b *testing.B) {
-			builder := NewBuilder(readMillionEntryTiles, cache)
+			tiles := NewTileReader(readMillionEntryTiles, cache)
 			rng := rand.New(rand.NewPCG(1, 2))
 			if cache > 0 {
 				for i := uint64(0); i < tree.Size; i += TileWidth {
-					if _, err := builder.InclusionProof(b.Context(), i, tree); err != nil {
+					if _, err := tiles.At(tree).InclusionProof(b.Context(), i); err != nil {
 						b.Fatal(err)
 					}
 				}
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := builder.InclusionProof(b.Context(), rng.Uint64N(tree.Size), tree); err != nil {
+				if _, err := tiles.At(tree).InclusionProof(b.Context(), rng.Uint64N(tree.Size)); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -74,16 +74,14 @@ func BenchmarkInclusionProof(b *testing.B) {
 		})
 	}
 	b.Run("256 neighbours", func(b *testing.B) {
-		builder := NewBuilder(readMillionEntryTiles, 0)
+		tiles := NewTileReader(readMillionEntryTiles, 0)
 		rng := rand.New(rand.NewPCG(1, 2))
-		indexes := make([]uint64, 256)
 		for b.Loop() {
 			first := rng.Uint64N(tree.Size - 256)
-			for i := range indexes {
-				indexes[i] = first + uint64(i)
-			}
-			if _, err := builder.InclusionProofs(b.Context(), indexes, tree); err != nil {
-				b.Fatal(err)
+			for i := range uint64(256) {
+				if _, err := tiles.At(tree).InclusionProof(b.Context(), first+i); err != nil {
+					b.Fatal(err)
+				}
 			}
 		}
 		b.ReportMetric(256*float64(b.N)/b.Elapsed().Seconds(), "proofs/s")
@@ -92,10 +90,10 @@ func BenchmarkInclusionProof(b *testing.B) {
 
 func BenchmarkConsistencyProof(b *testing.B) {
 	_, tree := millionEntryTiles()
-	builder := NewBuilder(readMillionEntryTiles, 0)
+	tiles := NewTileReader(readMillionEntryTiles, 0)
 	rng := rand.New(rand.NewPCG(1, 2))
 	for b.Loop() {
-		if _, _, err := builder.ConsistencyProof(b.Context(), rng.Uint64N(tree.Size), tree); err != nil {
+		if _, _, err := tiles.At(tree).ConsistencyProof(b.Context(), rng.Uint64N(tree.Size)); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -103,7 +101,7 @@ func BenchmarkConsistencyProof(b *testing.B) {
 
 func BenchmarkVerifyInclusion(b *testing.B) {
 	_, tree := millionEntryTiles()
-	in, err := NewBuilder(readMillionEntryTiles, 0).InclusionProof(b.Context(), 123_456, tree)
+	in, err := NewTileReader(readMillionEntryTiles, 0).At(tree).InclusionProof(b.Context(), 123_456)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package proof
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -52,7 +51,7 @@ const (
 var ErrNoEvidence = errors.New("this is no evidence of a split view")
 
 // NewEvidence arranges what [Evidence] holds: b is nil for a single checkpoint,
-// the nodes are those of [Builder.CompactRanges] at the smaller size in the larger tree,
+// the nodes are those of [TreeReader.CompactRanges] at the smaller size in the larger tree,
 // left then right, or none where sizes are equal. It shows something only if Verify
 // says so.
 func NewEvidence(a, b []byte, nodes ...Hash) (Evidence, error) {
@@ -65,7 +64,7 @@ func NewEvidence(a, b []byte, nodes ...Hash) (Evidence, error) {
 		if err != nil {
 			return Evidence{}, err
 		}
-		if orderTrees(ca.Tree(), cb.Tree()) > 0 {
+		if ca.Tree().Compare(cb.Tree()) > 0 {
 			a, b = b, a
 		}
 	}
@@ -206,7 +205,7 @@ func (e Evidence) Verify(keys ...Key) (*SplitView, error) {
 		return nil, fmt.Errorf("evidence: second checkpoint: %w", err)
 	}
 	a, b := first.cp.Tree(), s.second.cp.Tree()
-	if orderTrees(a, b) >= 0 {
+	if a.Compare(b) >= 0 {
 		return nil, fmt.Errorf("%w: the checkpoints are equal, or not in order", ErrNoEvidence)
 	}
 	if a.Size == b.Size {
@@ -245,15 +244,4 @@ func (e Evidence) prefixRoot(a, b Tree) (Hash, error) {
 		return Hash{}, fmt.Errorf("%w: the larger tree begins with the smaller", ErrNoEvidence)
 	}
 	return prefix.Root, nil
-}
-
-// orderTrees orders by size, then by root.
-func orderTrees(a, b Tree) int {
-	switch {
-	case a.Size < b.Size:
-		return -1
-	case a.Size > b.Size:
-		return 1
-	}
-	return bytes.Compare(a.Root[:], b.Root[:])
 }

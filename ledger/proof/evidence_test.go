@@ -22,11 +22,11 @@ func (c *testKeys) signedHead(t testing.TB, f *referenceTree, n int) []byte {
 	return c.sign(t, Checkpoint{testOrigin, tree.Size, tree.Root})
 }
 
-// nodes are the compact ranges of [0,m) and [m,n), as Builder.CompactRanges gives them.
+// nodes are the compact ranges of [0,m) and [m,n), as TreeReader.CompactRanges gives them.
 func compactRangesOf(t testing.TB, f *referenceTree, m, n int) []Hash {
 	t.Helper()
 	r := &tileReader{t: t, f: f, size: uint64(n)}
-	left, right, err := NewBuilder(r.read, 0).CompactRanges(t.Context(), uint64(m), f.tree(n))
+	left, right, err := NewTileReader(r.read, 0).At(f.tree(n)).CompactRanges(t.Context(), uint64(m))
 	if err != nil {
 		t.Fatal(err)
 	}

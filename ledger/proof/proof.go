@@ -10,8 +10,11 @@
 // in that tree), [SplitView] (one log signed two histories).
 //
 // There is no I/O, no goroutine and no clock in here. Tiles come through a
-// function that the caller gives to [NewBuilder], the time is an argument; only a
-// [Cosigner] and a [Builder]'s reader may look further, and say so.
+// function that the caller gives to [NewTileReader], the time is an argument; only a
+// [Cosigner] and a [TileReader]'s function may look further, and say so.
+//
+// There is one Merkle tree over tiles: an [Appender] grows it, a [TileReader] reads it, and
+// nothing that it reads is believed before the tree's root has confirmed it.
 //
 // # Format
 //
@@ -47,6 +50,8 @@
 package proof
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -78,6 +83,11 @@ func ParseHash(s string) (Hash, error) {
 type Tree struct {
 	Size uint64
 	Root Hash
+}
+
+// Compare orders trees by size, then by root.
+func (t Tree) Compare(u Tree) int {
+	return cmp.Or(cmp.Compare(t.Size, u.Size), bytes.Compare(t.Root[:], u.Root[:]))
 }
 
 // EmptyRoot is the root of the tree of no entries: SHA-256 of nothing.

@@ -14,7 +14,9 @@ import (
 const (
 	TileHeight = 8
 	TileWidth  = 1 << TileHeight
-	maxLevel   = 63 // the grammar's; a tree of 2^64 entries has levels 0 to 7
+	maxLevel   = 63 // the grammar's
+
+	maxTileLevel = 7 // of a tree of 2^64 − 1 entries
 )
 
 // TileID names one tile as a tree of a certain size has it. Any prefix that was
@@ -154,7 +156,7 @@ func parseIndexPath(s string) (n uint64, width int, err error) {
 // tileWidthAt is how many hashes of a tile a tree of that size has, at most 256. A hash
 // stands in level l for 256^l entries, so an incomplete one is not there yet.
 func tileWidthAt(size uint64, level uint8, index uint64) int {
-	if level > 7 {
+	if level > maxTileLevel {
 		return 0
 	}
 	// SPEC: tlog-tiles Partial Tiles: a partial tile is not hashed into a tile above
@@ -164,24 +166,6 @@ func tileWidthAt(size uint64, level uint8, index uint64) int {
 		return int(min(hashes-start, TileWidth))
 	}
 	return 0
-}
-
-// Tiles are the tiles that a tree of size to has and one of size from has not, or
-// has narrower, as wide as they are at size to: what an extension writes and a
-// follower reads. Levels go up, indexes too. from = 0 gives the whole tree.
-func Tiles(from, to uint64) iter.Seq[TileID] {
-	return func(yield func(TileID) bool) {
-		for level := uint8(0); level < 8; level++ {
-			shift := uint(level) * TileHeight
-			have, want := from>>shift, to>>shift
-			for index := have >> TileHeight; have < want && index <= (want-1)>>TileHeight; index++ {
-				// SPEC: tlog-tiles Partial Tiles: a client asks only for partial tiles that a verified checkpoint implies
-				if !yield(TileID{Level: level, Index: index, Width: tileWidthAt(to, level, index)}) {
-					return
-				}
-			}
-		}
-	}
 }
 
 // EntryBundles are the bundles that hold the entries [from, to), as wide as they are in

@@ -43,8 +43,8 @@ func (f *FaultyStore) Publish(ctx context.Context, old, next []byte) error {
 }
 
 // Archive implements [ledger.Store].
-func (f *FaultyStore) Archive(ctx context.Context, k ledger.ArchivedCheckpoint) error {
-	return f.write(ctx, func(ctx context.Context, s ledger.Store) error { return s.Archive(ctx, k) })
+func (f *FaultyStore) Archive(ctx context.Context, number uint64, blob []byte) error {
+	return f.write(ctx, func(ctx context.Context, s ledger.Store) error { return s.Archive(ctx, number, blob) })
 }
 
 func (f *FaultyStore) write(ctx context.Context, w func(context.Context, ledger.Store) error) error {

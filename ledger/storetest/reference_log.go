@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"iter"
 
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
@@ -37,8 +38,8 @@ func (l *ReferenceLog) Grow(n int) ledger.Extension {
 		l.addNode(0, proof.LeafHash(e))
 	}
 	x.New = l.Head(from + n)
-	for id := range proof.Tiles(uint64(from), uint64(from+n)) {
-		x.Tiles = append(x.Tiles, ledger.Tile{ID: id, Hashes: l.Tile(id)})
+	for id := range Tiles(uint64(from), uint64(from+n)) {
+		x.Tiles = append(x.Tiles, proof.Tile{ID: id, Hashes: l.Tile(id)})
 	}
 	return x
 }
@@ -111,4 +112,22 @@ func (l *ReferenceLog) Truncated(n int) *ReferenceLog {
 	b := NewReferenceLog(l.entries[:len(l.entries)-n])
 	b.Salt = l.Salt
 	return b
+}
+
+// Tiles are the tiles that a log of to entries has and one of from entries has not, or
+// has narrower, as wide as they are at to: what an extension writes. Levels go up,
+// indexes too. from = 0 gives all.
+func Tiles(from, to uint64) iter.Seq[proof.TileID] {
+	return func(yield func(proof.TileID) bool) {
+		for level := uint8(0); level < 8; level++ {
+			shift := uint(level) * proof.TileHeight
+			have, want := from>>shift, to>>shift
+			for index := have / proof.TileWidth; have < want && index <= (want-1)/proof.TileWidth; index++ {
+				width := int(min(want-index*proof.TileWidth, proof.TileWidth))
+				if !yield(proof.TileID{Level: level, Index: index, Width: width}) {
+					return
+				}
+			}
+		}
+	}
 }

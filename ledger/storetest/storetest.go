@@ -4,16 +4,19 @@ package storetest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"reflect"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/reader"
 )
 
 // Medium is where a store keeps its things: a disk, a bucket.
@@ -21,6 +24,11 @@ type Medium interface {
 	// Open opens the store that the medium holds, a new one in an empty medium. A
 	// medium has one opener at a time.
 	Open(t testing.TB) ClosableStore
+
+	// Second is another handle on the store that open has open, as another process has it:
+	// what one writes the other reads. An engine that lets no second process in hands
+	// out one within the process. It is read alone, and closed with the first.
+	Second(t testing.TB, open ClosableStore) ledger.Store
 
 	// Crash is a world as it may be found if everything stopped now: what the
 	// store was told is durable is there, of the rest whatever rng says. This
@@ -47,7 +55,10 @@ func Run(t *testing.T, empty func(t testing.TB) Medium) {
 		{"nil means durable", lawNilMeansDurable},
 		{"an extension may be applied late", lawLateExtendConflicts},
 		{"the published checkpoint is swapped", lawPublishCompareAndSwap},
-		{"what was kept stays, in its order", lawArchiveInOrder},
+		{"of many writers one wins", lawOneWriterWins},
+		{"what is archived stays under its number", lawArchiveInOrder},
+		{"an ended context ends a call", lawContextEndsCalls},
+		{"a reader follows another's writes", lawReaderFollows},
 		{"buffers are not shared", lawNoSharedBuffers},
 		{"readers see heads and all below", lawConcurrentReaders},
 	} {
@@ -210,55 +221,111 @@ func lawPublishCompareAndSwap(t *testing.T, w Medium) {
 	}
 }
 
-// lawArchiveInOrder is law 5: it asks for every pair of bounds after each step.
-func lawArchiveInOrder(t *testing.T, w Medium) {
-	rng := rand.New(rand.NewPCG(5, 6))
+// lawOneWriterWins is laws 1, 4 and 5 with many at once: each has another next state, and
+// one of them, whole, is what becomes of it.
+func lawOneWriterWins(t *testing.T, w Medium) {
 	s := openStore(t, w)
-	var all []ledger.ArchivedCheckpoint
-	check := func(s ledger.Store) {
-		t.Helper()
-		bounds := []uint64{0, 1, 2, 3, 5, 8, 9, 10, 100, 1 << 40, math.MaxUint64}
-		for _, stamp := range bounds {
-			for _, size := range bounds {
-				var want *ledger.ArchivedCheckpoint
-				for _, k := range all {
-					if k.Timestamp <= stamp && k.Size <= size {
-						want = &k
-					}
+	const writers, rounds = 16, 4
+	log := &ReferenceLog{}
+	extend(t, s, log.Grow(200))
+	var note []byte
+	for round := range rounds {
+		rivals := make([]*ReferenceLog, writers)
+		steps := make([]ledger.Extension, writers)
+		for i := range rivals {
+			rivals[i] = log.Clone()
+			rivals[i].Salt = fmt.Sprintf("writer %d of round %d", i, round)
+			steps[i] = rivals[i].Grow(40 + i)
+		}
+		blob := func(what string, i int) []byte { return fmt.Appendf(nil, "%s %d of round %d", what, i, round) }
+		for what, write := range map[string]func(i int) error{
+			"extending":  func(i int) error { return s.Extend(t.Context(), steps[i]) },
+			"publishing": func(i int) error { return s.Publish(t.Context(), note, blob("checkpoint", i)) },
+			"archiving":  func(i int) error { return s.Archive(t.Context(), uint64(round), blob("blob", i)) },
+		} {
+			errs := make([]error, writers)
+			var all sync.WaitGroup
+			for i := range writers {
+				all.Go(func() { errs[i] = write(i) })
+			}
+			all.Wait()
+			won := -1
+			for i, err := range errs {
+				switch {
+				case err == nil && won < 0:
+					won = i
+				case !errors.Is(err, ledger.ErrConflict):
+					t.Fatalf("%s: writer %d got %v, and %d won", what, i, err, won)
 				}
-				got, err := s.ArchivedUpTo(t.Context(), stamp, size)
-				if err != nil || !reflect.DeepEqual(got, want) {
-					t.Fatalf("the last one kept up to stamp %d and size %d is %+v, %v; want %+v", stamp, size, got, err, want)
+			}
+			if won < 0 {
+				t.Fatalf("%s: nobody won", what)
+			}
+			switch what {
+			case "extending":
+				log = rivals[won]
+				checkStore(t, s, log)
+			case "publishing":
+				note = blob("checkpoint", won)
+				if got, err := s.Published(t.Context()); err != nil || !bytes.Equal(got, note) {
+					t.Fatalf("published %q, %v; %q won", got, err, note)
+				}
+			case "archiving":
+				if got, err := s.Archived(t.Context(), uint64(round)); err != nil || !bytes.Equal(got, blob("blob", won)) {
+					t.Fatalf("archived %q, %v; writer %d won", got, err, won)
 				}
 			}
 		}
 	}
+}
+
+// lawArchiveInOrder is law 5: numbers go up by one, and none is lost or changed.
+func lawArchiveInOrder(t *testing.T, w Medium) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	s := openStore(t, w)
+	var all [][]byte
+	check := func(s ledger.Store) {
+		t.Helper()
+		if n, err := s.ArchivedCount(t.Context()); err != nil || n != uint64(len(all)) {
+			t.Fatalf("%d are archived, %v; want %d", n, err, len(all))
+		}
+		for i, want := range all {
+			if got, err := s.Archived(t.Context(), uint64(i)); err != nil || !bytes.Equal(got, want) {
+				t.Fatalf("archived %d is %q, %v; want %q", i, got, err, want)
+			}
+		}
+		for _, n := range []uint64{uint64(len(all)), uint64(len(all)) + 1, 1 << 40, math.MaxUint64} {
+			if got, err := s.Archived(t.Context(), n); !errors.Is(err, ledger.ErrMissing) {
+				t.Fatalf("archived %d of %d is %q, %v; want ErrMissing", n, len(all), got, err)
+			}
+		}
+	}
 	check(s)
-	for _, next := range [][2]uint64{{0, 1}, {0, 3}, {2, 3}, {3, 3}, {3, 9}, {9, 9}, {9, 10}, {1 << 40, 1 << 33}} {
-		k := ledger.ArchivedCheckpoint{Timestamp: next[0], Size: next[1], Note: fmt.Appendf(nil, "checkpoint %d at %d", next[1], next[0])}
-		given := k
-		given.Note = bytes.Clone(k.Note)
-		if err := s.Archive(t.Context(), given); err != nil {
+	for i := range 20 {
+		blob := fmt.Appendf(nil, "blob %d%*s", i, i*i, "")
+		given := bytes.Clone(blob)
+		if err := s.Archive(t.Context(), uint64(i), given); err != nil {
 			t.Fatal(err)
 		}
-		clear(given.Note)
-		all = append(all, k)
+		clear(given)
+		all = append(all, blob)
 		check(s)
-		if err := s.Archive(t.Context(), ledger.ArchivedCheckpoint{Timestamp: k.Timestamp, Size: k.Size, Note: []byte("another")}); err != nil {
+		if err := s.Archive(t.Context(), uint64(i), bytes.Clone(blob)); err != nil {
 			t.Errorf("the newest again: %v", err)
 		}
-		for _, older := range [][2]uint64{{k.Timestamp, k.Size - 1}, {k.Timestamp + 1, k.Size - 1}} {
-			if err := s.Archive(t.Context(), ledger.ArchivedCheckpoint{Timestamp: older[0], Size: older[1]}); !errors.Is(err, ledger.ErrConflict) {
-				t.Errorf("stamp %d and size %d after %d and %d: %v, want ErrConflict", older[0], older[1], k.Timestamp, k.Size, err)
+		for what, number := range map[string]uint64{"the same number": uint64(i), "a smaller one": uint64(i) - 1, "one left out": uint64(i) + 2} {
+			if err := s.Archive(t.Context(), number, []byte("another")); !errors.Is(err, ledger.ErrConflict) {
+				t.Errorf("%s, after %d: %v, want ErrConflict", what, i, err)
 			}
 		}
-		if k.Timestamp > 0 {
-			if err := s.Archive(t.Context(), ledger.ArchivedCheckpoint{Timestamp: k.Timestamp - 1, Size: k.Size + 1}); !errors.Is(err, ledger.ErrConflict) {
-				t.Errorf("an older stamp: %v, want ErrConflict", err)
+		if i > 0 {
+			if err := s.Archive(t.Context(), uint64(i)-1, all[i-1]); !errors.Is(err, ledger.ErrConflict) {
+				t.Errorf("the last but one again: %v, want ErrConflict", err)
 			}
 		}
 		check(s)
-		after := w.Crash(rng).Open(t)
+		survivor := w.Crash(rng)
+		after := survivor.Open(t)
 		check(after)
 		if err := after.Close(); err != nil {
 			t.Fatal(err)
@@ -267,7 +334,169 @@ func lawArchiveInOrder(t *testing.T, w Medium) {
 	s = reopenStore(t, w, s)
 	check(s)
 	if p, err := s.Published(t.Context()); err != nil || p != nil {
-		t.Errorf("keeping published %q, %v", p, err)
+		t.Errorf("archiving published %q, %v", p, err)
+	}
+
+	// Given up for lost, and applied after another one has its number.
+	late := &FaultyStore{Store: s, FaultOf: func(int) Fault { return WriteDelayed }}
+	if err := late.Archive(t.Context(), uint64(len(all)), []byte("late")); err == nil || errors.Is(err, ledger.ErrConflict) {
+		t.Fatalf("a held write returned %v", err)
+	}
+	s = reopenStore(t, w, s)
+	all = append(all, []byte("the next one"))
+	if err := s.Archive(t.Context(), uint64(len(all)-1), all[len(all)-1]); err != nil {
+		t.Fatal(err)
+	}
+	if err := late.ApplyDelayed(t.Context(), s); !errors.Is(err, ledger.ErrConflict) {
+		t.Errorf("applied late, after another: %v, want ErrConflict", err)
+	}
+	check(s)
+}
+
+// lawContextEndsCalls is law 6: reads fail, and writes are done or not.
+func lawContextEndsCalls(t *testing.T, w Medium) {
+	s := openStore(t, w)
+	log := &ReferenceLog{}
+	extend(t, s, log.Grow(300))
+	note, blob := []byte("checkpoint"), []byte("blob")
+	if err := errors.Join(s.Publish(t.Context(), nil, note), s.Archive(t.Context(), 0, blob)); err != nil {
+		t.Fatal(err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for what, read := range map[string]func() error{
+		"head":      func() error { _, err := s.Head(ended); return err },
+		"published": func() error { _, err := s.Published(ended); return err },
+		"tiles":     func() error { _, err := s.Tiles(ended, []proof.TileID{{Width: 256}}); return err },
+		"entries":   func() error { _, err := s.Entries(ended, 0, 300); return err },
+		"an entry":  func() error { _, err := s.Entries(ended, 7, 8); return err },
+		"count":     func() error { _, err := s.ArchivedCount(ended); return err },
+		"archived":  func() error { _, err := s.Archived(ended, 0); return err },
+	} {
+		if err := read(); !errors.Is(err, context.Canceled) {
+			t.Errorf("reading %s: %v, want context.Canceled", what, err)
+		}
+	}
+	grown := log.Clone()
+	longer := grown.Grow(5)
+	for what, err := range map[string]error{
+		"extending":  s.Extend(ended, longer),
+		"publishing": s.Publish(ended, note, []byte("another")),
+		"archiving":  s.Archive(ended, 1, []byte("another")),
+	} {
+		if errors.Is(err, ledger.ErrConflict) {
+			t.Errorf("%s: %v, where there is no other writer", what, err)
+		}
+	}
+	s = reopenStore(t, w, s)
+	h, err := s.Head(t.Context())
+	if err != nil || h != log.Head(300) && h != grown.Head(305) {
+		t.Fatalf("head %v, %v; want that of before, or that of after", h, err)
+	}
+	if h.Size == 305 {
+		log = grown
+	}
+	checkStore(t, s, log)
+}
+
+// lawReaderFollows has a Reader on a second handle show what is published by the first, no
+// more and no less, whatever is committed meanwhile.
+func lawReaderFollows(t *testing.T, w Medium) {
+	const origin = "log.example/followed"
+	skey, vkey, err := proof.GenerateKey(proof.Ed25519, origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := proof.ParseSigner(skey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy, err := proof.ParsePolicy([]byte("log " + vkey + "\nquorum none\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	writer := openStore(t, w)
+	r := reader.New(w.Second(t, writer.ClosableStore), reader.Config{
+		Verify: func(note []byte) (*proof.Published, error) { return policy.Verify(note, time.Now()) },
+	})
+	refresh := func(want uint64) {
+		t.Helper()
+		if err := r.Refresh(t.Context()); err != nil || r.PublishedSize() != want {
+			t.Fatalf("the reader is at %d, %v; want %d", r.PublishedSize(), err, want)
+		}
+	}
+	var note []byte
+	publish := func(tree proof.Tree) {
+		t.Helper()
+		signed, err := proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: tree.Size, Root: tree.Root}, signer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := writer.Publish(t.Context(), note, signed.Note()); err != nil {
+			t.Fatal(err)
+		}
+		note = signed.Note()
+	}
+	refresh(0)
+	log := &ReferenceLog{}
+	for _, n := range []int{1, 3, 251, 1, 44, 300, 66_000} {
+		before := r.PublishedSize()
+		extend(t, writer, log.Grow(n))
+		size := len(log.entries)
+		refresh(before) // committed is not published
+		if _, err := r.Entry(t.Context(), uint64(size-1)); !errors.Is(err, reader.ErrUnpublished) {
+			t.Errorf("entry %d, not published: %v", size-1, err)
+		}
+		_, changed := r.Next()
+		at := log.Head(size)
+		publish(at)
+		extend(t, writer, log.Grow(2)) // the store goes on
+		refresh(uint64(size))
+		select {
+		case <-changed:
+		default:
+			t.Error("nobody was told of the next checkpoint")
+		}
+		for _, i := range []int{0, size / 2, size - 1} {
+			receipt, err := r.Receipt(t.Context(), uint64(i))
+			if err != nil {
+				t.Fatalf("receipt of %d of %d: %v", i, size, err)
+			}
+			if v, err := receipt.Verify(policy, time.Now()); err != nil || !bytes.Equal(v.Entry(), log.entries[i]) || v.Published().Checkpoint().Tree() != at {
+				t.Fatalf("receipt of %d of %d: %v", i, size, err)
+			}
+		}
+		for id := range Tiles(before, uint64(size)) {
+			if got, err := r.Tile(t.Context(), id); err != nil || !bytes.Equal(got, log.Tile(id)) {
+				t.Fatalf("%v of %d: %v", id, size, err)
+			}
+		}
+		got, err := r.Entries(t.Context(), before, uint64(size))
+		if err != nil || !slices.EqualFunc(got, log.entries[before:size], bytes.Equal) {
+			t.Fatalf("entries [%d, %d): %v", before, size, err)
+		}
+		path, err := r.ConsistencyProof(t.Context(), before, uint64(size))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := proof.VerifyConsistency(log.Head(int(before)), at, path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// What does not continue it is not shown, and what was shown stays.
+	last := r.PublishedSize()
+	for what, tree := range map[string]proof.Tree{
+		"smaller":             log.Head(5),
+		"of another history":  {Size: last + 1, Root: proof.LeafHash(nil)},
+		"another of its size": {Size: last, Root: proof.LeafHash(nil)},
+	} {
+		publish(tree)
+		if err := r.Refresh(t.Context()); err == nil || r.PublishedSize() != last {
+			t.Errorf("%s: the reader is at %d, %v", what, r.PublishedSize(), err)
+		}
+		if _, err := r.Receipt(t.Context(), 1); err != nil {
+			t.Errorf("%s: and then: %v", what, err)
+		}
 	}
 }
 
@@ -398,7 +627,7 @@ func checkStore(t testing.TB, s ledger.Store, log *ReferenceLog) {
 func checkTiles(t testing.TB, s ledger.Store, log *ReferenceLog, size int) {
 	t.Helper()
 	var ids []proof.TileID
-	for id := range proof.Tiles(0, uint64(size)) {
+	for id := range Tiles(0, uint64(size)) {
 		ids = append(ids, id)
 	}
 	got, err := s.Tiles(t.Context(), ids)

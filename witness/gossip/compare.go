@@ -298,7 +298,7 @@ func (c *comparison) fetchRanges(ctx context.Context, s *source, at uint64, tree
 	limit := (shareTimeout - callTimeout) / time.Duration(len(c.g.sources[c.origin]))
 	call, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	left, right, err = s.builder.CompactRanges(call, at, tree)
+	left, right, err = s.tiles.At(tree).CompactRanges(call, at)
 	c.unresponsive[s] = call.Err() != nil
 	return left, right, err
 }

@@ -144,8 +144,8 @@ type Gossip struct {
 
 // source is one place where a log can be read.
 type source struct {
-	log     *wire.Log
-	builder *proof.Builder
+	log   *wire.Log
+	tiles *proof.TileReader
 }
 
 // New checks a configuration; nothing is opened or made.
@@ -165,7 +165,7 @@ func New(cfg Config) (*Gossip, error) {
 				return nil, fmt.Errorf("source of %s: %w", origin, err)
 			}
 			// No cache: tiles of the one history must not speak for the other.
-			g.sources[origin] = append(g.sources[origin], &source{l, proof.NewBuilder(l.Tiles, -1)})
+			g.sources[origin] = append(g.sources[origin], &source{l, proof.NewTileReader(l.Tiles, -1)})
 		}
 	}
 	return g, nil

@@ -84,7 +84,7 @@ func (l *testLog) note(n uint64) []byte {
 }
 
 func (l *testLog) request(m, n uint64) wire.AddCheckpoint {
-	_, path, err := proof.NewBuilder(l.read, -1).ConsistencyProof(context.Background(), m, l.treeAt(n))
+	_, path, err := proof.NewTileReader(l.read, -1).At(l.treeAt(n)).ConsistencyProof(context.Background(), m)
 	if err != nil {
 		panic(err)
 	}

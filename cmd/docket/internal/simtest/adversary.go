@@ -55,7 +55,7 @@ func newMaliciousLog(tn *networkSim, entries [][]byte, published *proof.Publishe
 		f.branches[i] = b
 	}
 	b := f.branches[0]
-	in, err := proof.NewBuilder(b.tiles, -1).InclusionProof(tn.dayCtx, 0, published.Checkpoint().Tree())
+	in, err := proof.NewTileReader(b.tiles, -1).At(published.Checkpoint().Tree()).InclusionProof(tn.dayCtx, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +128,7 @@ func (f *maliciousLog) publish(b *branch) (quorum bool, err error) {
 			if from == 0 || from == head.Size {
 				return nil, nil
 			}
-			_, path, err := proof.NewBuilder(b.tiles, -1).ConsistencyProof(ctx, from, head)
+			_, path, err := proof.NewTileReader(b.tiles, -1).At(head).ConsistencyProof(ctx, from)
 			return path, err
 		},
 	})
@@ -354,7 +354,7 @@ func (o *networkInvariants) requestedNotes() (notes [][]byte) {
 	for t := range o.requested {
 		trees = append(trees, t)
 	}
-	slices.SortFunc(trees, orderTrees)
+	slices.SortFunc(trees, proof.Tree.Compare)
 	for _, t := range trees {
 		notes = append(notes, o.requested[t])
 	}

@@ -259,7 +259,7 @@ func (l *ledgerInvariants) checkRoot(ctx context.Context, m *ledgerNode, cp proo
 			return err
 		}
 	}
-	for id := range proof.Tiles(l.published.Size, cp.Size) {
+	for id := range storetest.Tiles(l.published.Size, cp.Size) {
 		if tile, err := m.node.Ledger.Tile(ctx, id); err != nil || !bytes.Equal(tile, log.Tile(id)) {
 			return fmt.Errorf("%s is not what the entries make (%v)", id, err)
 		}

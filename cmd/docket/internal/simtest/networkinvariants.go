@@ -2,7 +2,6 @@ package simtest
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -292,11 +291,6 @@ func (o *networkInvariants) forkCosigned(also ...proof.Tree) bool {
 		trees[newest] = true
 	}
 	return o.checkOneHistory(trees) != nil
-}
-
-// orderTrees orders by size, then by root.
-func orderTrees(a, b proof.Tree) int {
-	return cmp.Or(cmp.Compare(a.Size, b.Size), bytes.Compare(a.Root[:], b.Root[:]))
 }
 
 func addTree(to map[string]map[proof.Tree]bool, who string, t proof.Tree) {

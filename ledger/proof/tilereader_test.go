@@ -11,35 +11,30 @@ import (
 
 // Every proof of every tree to 100, and around the sizes where tiles fill up, is
 // the one that RFC 6962 defines.
-func TestBuilder(t *testing.T) {
+func TestTileReader(t *testing.T) {
 	f := newReferenceTree(66_000)
 	for _, n := range buildSizes() {
 		tree := f.tree(n)
 		r := &tileReader{t: t, f: f, size: tree.Size}
-		b := NewBuilder(r.read, 0)
-		var indexes []uint64
+		b := NewTileReader(r.read, 0)
 		for _, i := range sampleIndexes(n) {
-			if i < n {
-				indexes = append(indexes, uint64(i))
+			if i == n {
+				continue
 			}
-		}
-		if n > 0 {
-			all, err := b.InclusionProofs(t.Context(), indexes, tree)
+			calls := r.calls
+			in, err := b.At(tree).InclusionProof(t.Context(), uint64(i))
 			if err != nil {
-				t.Fatalf("size %d: %v", n, err)
+				t.Fatalf("inclusion of %d in %d: %v", i, n, err)
 			}
-			if r.calls != 1 {
-				t.Errorf("size %d: %d reads for one batch", n, r.calls)
+			if r.calls > calls+1 || r.calls == 0 {
+				t.Errorf("inclusion of %d in %d: %d reads", i, n, r.calls-calls)
 			}
-			for k, in := range all {
-				i := int(indexes[k])
-				if in.Index != uint64(i) || in.Leaf != f.leaves[i] || !slices.Equal(in.Path, f.path(i, 0, n)) {
-					t.Fatalf("inclusion of %d in %d: not the proof of RFC 6962", i, n)
-				}
+			if in.Index != uint64(i) || in.Leaf != f.leaves[i] || !slices.Equal(in.Path, f.path(i, 0, n)) {
+				t.Fatalf("inclusion of %d in %d: not the proof of RFC 6962", i, n)
 			}
 		}
 		for _, m := range sampleIndexes(n) {
-			old, path, err := b.ConsistencyProof(t.Context(), uint64(m), tree)
+			old, path, err := b.At(tree).ConsistencyProof(t.Context(), uint64(m))
 			if err != nil {
 				t.Fatalf("%d to %d: %v", m, n, err)
 			}
@@ -50,7 +45,7 @@ func TestBuilder(t *testing.T) {
 			if old != f.tree(m) || !slices.Equal(path, want) {
 				t.Fatalf("consistency of %d and %d: not the proof of RFC 6962", m, n)
 			}
-			left, right, err := b.CompactRanges(t.Context(), uint64(m), tree)
+			left, right, err := b.At(tree).CompactRanges(t.Context(), uint64(m))
 			if err != nil {
 				t.Fatalf("ranges of %d in %d: %v", m, n, err)
 			}
@@ -64,13 +59,13 @@ func TestBuilder(t *testing.T) {
 				t.Errorf("ranges of %d in %d: %v", m, n, err)
 			}
 		}
-		if _, err := b.InclusionProof(t.Context(), tree.Size, tree); err == nil {
+		if _, err := b.At(tree).InclusionProof(t.Context(), tree.Size); err == nil {
 			t.Errorf("size %d: an index beyond it is proven", n)
 		}
-		if _, _, err := b.ConsistencyProof(t.Context(), tree.Size+1, tree); err == nil {
+		if _, _, err := b.At(tree).ConsistencyProof(t.Context(), tree.Size+1); err == nil {
 			t.Errorf("size %d: a larger tree is proven to be in it", n)
 		}
-		if _, _, err := b.CompactRanges(t.Context(), tree.Size+1, tree); err == nil {
+		if _, _, err := b.At(tree).CompactRanges(t.Context(), tree.Size+1); err == nil {
 			t.Errorf("size %d: ranges beyond it", n)
 		}
 	}
@@ -93,7 +88,7 @@ func sampleIndexes(n int) (is []int) {
 }
 
 // A store that only has the tile as it grew later gives more than was asked for.
-func TestBuilderWithLongerTiles(t *testing.T) {
+func TestTileReaderWithLongerTiles(t *testing.T) {
 	f := newReferenceTree(300)
 	for n := 1; n <= 256; n += 17 {
 		read := func(_ context.Context, ids []TileID) ([][]byte, error) {
@@ -104,7 +99,7 @@ func TestBuilderWithLongerTiles(t *testing.T) {
 			}
 			return out, nil
 		}
-		in, err := NewBuilder(read, 0).InclusionProof(t.Context(), uint64(n-1), f.tree(n))
+		in, err := NewTileReader(read, 0).At(f.tree(n)).InclusionProof(t.Context(), uint64(n-1))
 		if err != nil || !slices.Equal(in.Path, f.path(n-1, 0, n)) {
 			t.Errorf("size %d: %v", n, err)
 		}
@@ -114,14 +109,14 @@ func TestBuilderWithLongerTiles(t *testing.T) {
 // Whatever byte of whatever tile a proof reads is rotten, the proof is either the
 // right one (it did not depend on that byte) or ErrCorrupt, and a repaired disk
 // helps at once.
-func TestBuilderWithCorruptTiles(t *testing.T) {
+func TestTileReaderWithCorruptTiles(t *testing.T) {
 	f := newReferenceTree(70_000)
 	for _, n := range []int{7, 256, 300, 70_000} {
 		tree := f.tree(n)
 		for _, i := range []int{0, n / 3, n - 1} {
 			for at := range 3 {
 				r := &tileReader{t: t, f: f, size: tree.Size}
-				b := NewBuilder(r.read, 0)
+				b := NewTileReader(r.read, 0)
 				rotten := 0
 				r.corrupt = func(id TileID, data []byte) []byte {
 					if rotten == at {
@@ -130,7 +125,7 @@ func TestBuilderWithCorruptTiles(t *testing.T) {
 					rotten++
 					return data
 				}
-				in, err := b.InclusionProof(t.Context(), uint64(i), tree)
+				in, err := b.At(tree).InclusionProof(t.Context(), uint64(i))
 				if err != nil && !errors.Is(err, ErrCorrupt) || err == nil && !slices.Equal(in.Path, f.path(i, 0, n)) {
 					t.Errorf("%d of %d, tile %d rotten: %v", i, n, at, err)
 				}
@@ -138,7 +133,7 @@ func TestBuilderWithCorruptTiles(t *testing.T) {
 					t.Errorf("%d of %d: rot in the leaf's tile is not noticed", i, n)
 				}
 				r.corrupt = nil
-				if in, err := b.InclusionProof(t.Context(), uint64(i), tree); err != nil && at == 0 || err == nil && !slices.Equal(in.Path, f.path(i, 0, n)) {
+				if in, err := b.At(tree).InclusionProof(t.Context(), uint64(i)); err != nil && at == 0 || err == nil && !slices.Equal(in.Path, f.path(i, 0, n)) {
 					t.Errorf("%d of %d, repaired: %v", i, n, err)
 				}
 			}
@@ -151,30 +146,30 @@ func TestBuilderWithCorruptTiles(t *testing.T) {
 		func(TileID, []byte) []byte { return nil },
 	} {
 		r := &tileReader{t: t, f: f, size: 300, corrupt: spoil}
-		b := NewBuilder(r.read, 0)
-		if _, err := b.InclusionProof(t.Context(), 5, f.tree(300)); !errors.Is(err, ErrCorrupt) {
+		b := NewTileReader(r.read, 0)
+		if _, err := b.At(f.tree(300)).InclusionProof(t.Context(), 5); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("a tile of another length: %v", err)
 		}
 	}
 	wrong := f.tree(300)
 	wrong.Root[0] ^= 1
 	r := &tileReader{t: t, f: f, size: 300}
-	b := NewBuilder(r.read, 0)
-	if _, err := b.TreeAt(t.Context(), 100, wrong); !errors.Is(err, ErrCorrupt) {
+	b := NewTileReader(r.read, 0)
+	if _, err := b.At(wrong).TreeAt(t.Context(), 100); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("consistency under another root: %v", err)
 	}
-	if _, _, err := b.CompactRanges(t.Context(), 100, wrong); !errors.Is(err, ErrCorrupt) {
+	if _, _, err := b.At(wrong).CompactRanges(t.Context(), 100); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("ranges under another root: %v", err)
 	}
 	failed := errors.New("disk gone")
-	b = NewBuilder(func(context.Context, []TileID) ([][]byte, error) { return nil, failed }, 0)
-	if _, err := b.InclusionProof(t.Context(), 5, f.tree(300)); !errors.Is(err, failed) {
+	b = NewTileReader(func(context.Context, []TileID) ([][]byte, error) { return nil, failed }, 0)
+	if _, err := b.At(f.tree(300)).InclusionProof(t.Context(), 5); !errors.Is(err, failed) {
 		t.Errorf("reader's error: %v", err)
 	}
 }
 
 // A small cache, much used from several goroutines, forgets and stays right.
-func TestBuilderCache(t *testing.T) {
+func TestTileReaderCache(t *testing.T) {
 	f := newReferenceTree(8_000)
 	tree := f.tree(8_000)
 	f.path(0, 0, 8_000) // fill the memo: tiles are then read only
@@ -189,7 +184,7 @@ func TestBuilderCache(t *testing.T) {
 	for _, limit := range []int{-1, 2, 4, 1000} {
 		r := &tileReader{t: t, f: f, size: tree.Size}
 		var calls sync.Mutex
-		b := NewBuilder(func(ctx context.Context, ids []TileID) ([][]byte, error) {
+		b := NewTileReader(func(ctx context.Context, ids []TileID) ([][]byte, error) {
 			calls.Lock()
 			defer calls.Unlock()
 			return r.read(ctx, ids)
@@ -199,7 +194,7 @@ func TestBuilderCache(t *testing.T) {
 		for range 4 {
 			wg.Go(func() {
 				for i := uint64(0); i < 8_000; i += 37 {
-					in, err := b.InclusionProof(t.Context(), i, tree)
+					in, err := b.At(tree).InclusionProof(t.Context(), i)
 					if err != nil || !slices.Equal(in.Path, want[i]) {
 						errs <- fmt.Errorf("limit %d, index %d: %w", limit, i, err)
 						return
@@ -212,8 +207,38 @@ func TestBuilderCache(t *testing.T) {
 		for err := range errs {
 			t.Error(err)
 		}
-		if n := len(b.cache.young) + len(b.cache.old); n > max(limit, 0) {
-			t.Errorf("limit %d: %d tiles kept", limit, n)
+		if limit < 0 != (b.cache == nil) || b.cache != nil && b.cache.Len() > limit {
+			t.Errorf("limit %d: %v tiles kept", limit, b.cache)
 		}
+	}
+}
+
+// The cache keeps what was asked for last, what an appender has just made, and no more
+// than it may.
+func TestTileReaderKeeps(t *testing.T) {
+	const limit = 8
+	f := newReferenceTree(10_000)
+	a := NewAppender()
+	r := &tileReader{t: t, f: f, size: 10_000}
+	tiles := NewTileReader(r.read, limit)
+	for i, leaf := range f.leaves {
+		if err := a.Append(leaf); err != nil {
+			t.Fatal(err)
+		}
+		if n := i + 1; n%TileWidth == 0 {
+			tiles.Keep(a.TakeTiles())
+			s, err := a.Snapshot()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, first := range []uint64{uint64(n - TileWidth), 0} {
+				if _, err := tiles.Within(s, s.Tree).Tile(t.Context(), TileID{Index: first / TileWidth, Width: TileWidth}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	if r.calls > 0 || tiles.cache.Len() != limit {
+		t.Errorf("%d reads of tiles that were asked for last; %d are kept, limit %d", r.calls, tiles.cache.Len(), limit)
 	}
 }
