@@ -112,27 +112,24 @@ func (c *comparison) compareAll(ctx context.Context, now []*proof.Signed) error 
 	return nil
 }
 
-// addObserved compares what is shown now with what is at hand, and lets the rest wait.
+// addObserved takes what is shown now; overflow is what there was no room for.
 func (c *comparison) addObserved(ctx context.Context, now []*proof.Signed) (overflow []noteAndTree, err error) {
 	for _, s := range now {
-		if err := c.history.Lock(ctx); err != nil {
-			return nil, err
-		}
-		found, err := c.Compare(s)
-		c.history.Unlock()
+		result, found, err := c.see(ctx, s, fromGossip)
 		c.Evidence += found
-		if err != nil {
+		full := errors.Is(err, ErrPendingFull)
+		if err != nil && !full {
 			return nil, err
 		}
 		ref := noteAndTree{s.Checkpoint().Tree(), s.Note()}
 		same := func(r noteAndTree) bool { return r.tree == ref.tree }
 		switch {
-		case c.knownConsistent(ref.tree), ref.tree.Size == 0:
+		case result == Consistent, ref.tree.Size == 0:
 			c.Compared++
 		case slices.ContainsFunc(c.observed, same):
 		default:
 			c.observed = append(c.observed, ref)
-			if !c.addPending(s, fromGossip, false) {
+			if full {
 				overflow = append(overflow, ref)
 			}
 		}
@@ -340,7 +337,7 @@ func (l *Log) AddSeen(ctx context.Context, s *proof.Signed) (Result, error) {
 	if err := c.recoverNewest(ctx, []*proof.Signed{s}); err != nil {
 		return "", err
 	}
-	result, found, err := l.compareOrEnqueue(ctx, s)
+	result, found, err := l.see(ctx, s, fromClient)
 	switch {
 	case errors.Is(err, ErrPendingFull):
 		result, err = c.compareSynchronously(ctx, s)
@@ -350,9 +347,10 @@ func (l *Log) AddSeen(ctx context.Context, s *proof.Signed) (Result, error) {
 	return result, cmp.Or(err, l.Save())
 }
 
-// compareOrEnqueue takes a checkpoint that was handed in, without a look at the log. found is how
-// much evidence it made.
-func (l *Log) compareOrEnqueue(ctx context.Context, s *proof.Signed) (result Result, found int, err error) {
+// see compares a checkpoint with what is at hand, and lets it wait for the rest; the log is
+// not asked. found is how much evidence it made. Errors: [ErrPendingFull], or those of
+// [Log.Compare].
+func (l *Log) see(ctx context.Context, s *proof.Signed, from pendingSource) (result Result, found int, err error) {
 	if err := l.history.Lock(ctx); err != nil {
 		return "", 0, err
 	}
@@ -366,7 +364,7 @@ func (l *Log) compareOrEnqueue(ctx context.Context, s *proof.Signed) (result Res
 		return Consistent, found, nil
 	case l.evidenceID(t) != "":
 		return Forked, found, nil
-	case !l.addPending(s, fromClient, false):
+	case !l.addPending(s, from, false):
 		return "", found, ErrPendingFull
 	case t.Size > l.maxComparable():
 		return AheadOfKnown, found, nil
