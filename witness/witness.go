@@ -19,7 +19,30 @@
 //
 // The package offers steps, [Witness.Cosign], [Witness.Gossip] and [Witness.LookUp];
 // [Witness.Handler] is the HTTP handler of the first, [Witness.Run] the loop around the
-// others.
+// others. This package is add-checkpoint: it checks, persists, and signs or refuses. What it
+// refuses it hands to package gossip, which compares and keeps evidence; its comment has
+// the states and transitions as a table.
+//
+// # Contract
+//
+// These conditions are tried in this order, and the first that holds refuses a checkpoint. The
+// lock of its log is held from the third to the last:
+//
+//	what the keys cosigned of the log before is being looked up                  503
+//	the newest one is repeated within 10 s, and nothing below stops the log      200, the same lines
+//	a write had an unknown outcome since the start                               503
+//	a tree of that size with another root was cosigned, or is known to gossip    evidence: the log is halted, below
+//	the old size is larger than the checkpoint's / is not the one cosigned last  400 / 409
+//	the same size has another root, or the proof does not verify                 422
+//	the log is halted: evidence is not acknowledged                              403
+//	the log has left the list                                                    404
+//	the disk is nearly full / the log's allowance for new trees is used up       503 / 429
+//	writing the checkpoint, synced, fails                                        503, for all logs, until a restart
+//
+// Only then the keys sign. Before all this the note was parsed (400), its log is on the list
+// (404), and a key of it signed (403). Each check that tlog-witness demands has a comment
+// SPEC beside it. Nothing else keeps the witness from signing: not a peer or a source that
+// hangs, not a full queue, not evidence against another log.
 //
 // # Format
 //
