@@ -155,6 +155,7 @@ func (l *Ledger[V]) collectCosignatures(ctx context.Context, request CosignReque
 // witnesses: those of unknown keys are ignored (tlog-witness "add-checkpoint"), and a
 // signature under the log's name is the log's alone.
 func onlyPolicyWitnesses(policy *proof.Policy, sigs []proof.Signature) []proof.Signature {
+	// SPEC: tlog-witness add-checkpoint: the client ignores cosignatures by unknown keys
 	keys := policy.Witnesses()
 	return slices.DeleteFunc(slices.Clone(sigs), func(s proof.Signature) bool {
 		return !slices.ContainsFunc(keys, func(w proof.Witness) bool { return w.Key.Name() == s.Name && w.Key.ID() == s.ID })
@@ -174,6 +175,7 @@ func timestampOf(s proof.Signature) uint64 {
 	if len(s.Sig) < 8 {
 		return 0
 	}
+	// SPEC: tlog-cosignature Format: a timestamp is at most 2^63 - 1
 	if t := binary.BigEndian.Uint64(s.Sig); t <= math.MaxInt64 {
 		return t
 	}

@@ -179,6 +179,7 @@ func (l *Ledger[V]) loadPublished(ctx context.Context) error {
 		return fmt.Errorf("the published checkpoint: %w", err)
 	}
 	tree := l.tree.Load()
+	// SPEC: tlog-checkpoint Signatures: a log signs nothing that is inconsistent with what it signed before
 	if cp.Size > tree.Size {
 		return fmt.Errorf("%w: it is the one that this store published, of size %d; its head is of %d", ErrRollback, cp.Size, tree.Size)
 	}

@@ -99,6 +99,7 @@ func (l *Ledger[V]) publishAt(ctx context.Context, tree *treeSnapshot, size uint
 		}
 		cp.Root = made.Root
 	}
+	// SPEC: tlog-checkpoint Signatures: a log signs nothing that is inconsistent with what it signed before
 	signed, err := l.sign(cp)
 	if err != nil {
 		return err

@@ -44,6 +44,7 @@ func (s *Server) checkpoint(x *request) error {
 		x.Status(http.StatusNotModified)
 		return nil
 	}
+	// SPEC: tlog-tiles Checkpoints: the checkpoint is served at /checkpoint as text/plain; charset=utf-8
 	return x.answerBytes(http.StatusOK, typeText, note)
 }
 
@@ -54,6 +55,7 @@ func (s *Server) tile(x *request) error {
 	if x.Request.URL.RawQuery != "" || x.Request.URL.ForceQuery {
 		return newProblem(problemNotFound, "a tile's path has no query")
 	}
+	// SPEC: tlog-tiles Log entries: entries in another encoding have another URL
 	if strings.HasPrefix(path, "tile/entries/") {
 		return s.serveBundle(x, path)
 	}
@@ -111,6 +113,7 @@ func (s *Server) serveBundle(x *request, path string) error {
 }
 
 func (s *Server) readBundle(x *request, id proof.EntryBundleID) ([]byte, error) {
+	// SPEC: tlog-tiles Retention Policies: without a policy that permits it no entry is pruned
 	if !id.In(s.publishedSize()) {
 		return nil, reader.ErrUnpublished
 	}

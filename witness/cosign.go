@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
@@ -31,14 +29,6 @@ type ConflictError struct{ Size uint64 } // the last cosigned one
 
 func (e *ConflictError) Error() string {
 	return fmt.Sprintf("the last checkpoint cosigned here has size %d", e.Size)
-}
-
-// RateError is a log that has used up its new checkpoints, or others who have used up
-// what they may hand in of it: 429.
-type RateError struct{ After time.Duration }
-
-func (e *RateError) Error() string {
-	return fmt.Sprintf("too many requests of this kind for this log; the next is due in %s", e.After.Round(time.Second))
 }
 
 // HaltedError is a log that was caught with two histories: 403, until a person has
@@ -65,8 +55,21 @@ func (w *Witness) Cosign(ctx context.Context, r wire.AddCheckpoint) ([]proof.Sig
 	if err == nil {
 		sigs, err = w.cosign(ctx, v, signed, r)
 	}
+	v.offer(signed, r, err)
 	w.metrics.countRequest(v.origin, err)
 	return sigs, err
+}
+
+// offer hands to gossip what was refused and may be one of two histories: it came from
+// another size than was cosigned last, or with a proof that fails. Gossip writes nothing
+// now, and a cosignature never waits for it.
+func (v *logState) offer(signed *proof.Signed, r wire.AddCheckpoint, refused error) {
+	switch stale := new(ConflictError); {
+	case errors.As(refused, &stale):
+		v.gossip.Offer(signed, nil)
+	case errors.Is(refused, ErrInconsistent) && 0 < r.Old && r.Old < signed.Checkpoint().Size:
+		v.gossip.Offer(signed, refused)
+	}
 }
 
 func (w *Witness) cosign(ctx context.Context, v *logState, signed *proof.Signed, r wire.AddCheckpoint) ([]proof.Signature, error) {
@@ -77,19 +80,22 @@ func (w *Witness) cosign(ctx context.Context, v *logState, signed *proof.Signed,
 	if sigs := w.cachedAnswer(v, signed, r); sigs != nil {
 		return sigs, nil
 	}
-	if err := v.lock(ctx); err != nil {
+	// SPEC: tlog-witness add-checkpoint: the old size is checked and the checkpoint persisted in one step, or a smaller one could follow a larger
+	if err := v.Lock(ctx); err != nil {
 		return nil, fmt.Errorf("waiting for an earlier checkpoint of %s: %w", v.origin, err)
 	}
-	defer v.unlock()
+	defer v.Unlock()
 	if sigs := w.cachedAnswer(v, signed, r); sigs != nil {
 		return sigs, nil // made for another while this one waited
 	}
+	// SPEC: tlog-witness add-checkpoint: what fails a check is not cosigned, even where it is kept as a sign of misbehaviour
 	if err := w.checkRequest(v, signed, r); err != nil {
 		return nil, err
 	}
 	cp := signed.Checkpoint()
 	// Persist before signing, the whole note: a cosignature that we forget is a fork
 	// we allowed, and without the log's signature nothing could be proven later.
+	// SPEC: tlog-witness add-checkpoint: the checkpoint is persisted before the answer
 	if err := w.persistNewest(v, signed); err != nil {
 		return nil, err
 	}
@@ -113,7 +119,7 @@ func (w *Witness) cachedAnswer(v *logState, signed *proof.Signed, r wire.AddChec
 		return nil
 	}
 	age := time.Now().Round(0).Sub(last.at.Round(0))
-	if age < 0 || age >= proof.MaxCosignatureReuse || v.servedConfig() == nil || w.brokenErr() != nil || v.halted.Load() {
+	if age < 0 || age >= proof.MaxCosignatureReuse || v.servedConfig() == nil || w.brokenErr() != nil || v.gossip.Halted() {
 		return nil
 	}
 	return last.sigs
@@ -140,6 +146,7 @@ func (v *logState) verify(note []byte) (*proof.Signed, error) {
 	if s == nil {
 		return nil, ErrUnknownLog
 	}
+	// SPEC: tlog-witness add-checkpoint: a key that is trusted for the origin must have signed the checkpoint
 	signed, err := proof.VerifyLog(note, v.origin, s.Keys...)
 	var forged *proof.SignatureError
 	var none *proof.LogSignatureError
@@ -158,30 +165,30 @@ func (w *Witness) checkRequest(v *logState, signed *proof.Signed, r wire.AddChec
 	if err := w.brokenErr(); err != nil {
 		return err
 	}
-	if _, err := w.compareSameSize(v, signed); err != nil {
+	// All that gossip has to say, from memory and the state: two trees of one size are
+	// evidence, whatever else is wrong with the request.
+	if _, err := v.gossip.Compare(signed); err != nil {
 		return err
 	}
 	old, next := v.oldTree(), signed.Checkpoint().Tree()
 	switch {
+	// SPEC: tlog-witness add-checkpoint: an old size above the checkpoint's is answered 400
 	case r.Old > next.Size:
 		return fmt.Errorf("%w: old %d, checkpoint %d", ErrOldTooLarge, r.Old, next.Size)
+	// SPEC: tlog-witness add-checkpoint: an old size other than that of the latest cosigned checkpoint, 0 if there is none, is answered 409
 	case r.Old != old.Size:
-		if !w.addPending(v, signed, fromLog) {
-			v.countDropped()
-		}
 		return &ConflictError{Size: old.Size}
+	// SPEC: tlog-witness add-checkpoint: a checkpoint of the old size with another root is answered 422
 	case next.Size == old.Size && next.Root != old.Root && v.hasNewest:
 		return fmt.Errorf("%w: another tree of %d entries was", ErrInconsistent, old.Size)
 	}
 	// The library's verifier knows the rest: the empty tree has one root, nothing
 	// stands between it and any other tree, and equal sizes have equal roots.
+	// SPEC: tlog-witness add-checkpoint: from any other old size a consistency proof of RFC 6962 must verify, or the answer is 422
 	if err := proof.VerifyConsistency(old, next, r.Path); err != nil {
-		if s := v.servedConfig(); s != nil && old.Size > 0 && next.Size > old.Size && w.addPending(v, signed, fromLog) && allow(s.anomalyLogs) == nil {
-			w.logAnomaly(v.origin, "a checkpoint was submitted with a consistency proof that fails", err)
-		}
 		return fmt.Errorf("%w: %w", ErrInconsistent, err)
 	}
-	if w.isHalted(v) {
+	if v.gossip.StillHalted() {
 		return &HaltedError{Origin: v.origin}
 	}
 	s := v.servedConfig()
@@ -206,6 +213,7 @@ func (w *Witness) persistNewest(v *logState, signed *proof.Signed) error {
 	if err := w.state.putNewest(v.origin, cp.Size, signed.WithoutCosignatures(), v.lastCosignatures.Load()); err != nil {
 		return w.markBroken(fmt.Errorf("keeping the checkpoint of %s at %d: %w", v.origin, cp.Size, err))
 	}
+	// SPEC: tlog-witness add-checkpoint: what passes all checks becomes the latest cosigned checkpoint, and is answered 200
 	v.setNewest(cp.Tree())
 	v.sinceTrim.Add(1)
 	return nil
@@ -220,6 +228,7 @@ func (w *Witness) cosignNewest(v *logState, cp proof.Checkpoint) ([]proof.Signat
 	for i, k := range w.cfg.Keys[1:] { // at once: a key may be far away, and ML-DSA takes its time
 		signing.Go(func() { sigs[i+1], failed[i+1] = k.Cosign(cp) })
 	}
+	// SPEC: tlog-witness add-checkpoint: the signatures are cosignatures of the checkpoint by keys of the witness
 	sigs[0], failed[0] = w.cfg.Keys[0].Cosign(cp)
 	signing.Wait()
 	if err := errors.Join(failed...); err != nil {
@@ -246,16 +255,6 @@ func (w *Witness) markBroken(err error) error {
 func (w *Witness) brokenErr() error {
 	if err := w.broken.Load(); err != nil {
 		return *err
-	}
-	return nil
-}
-
-// allow takes one request from a rate limit, or says when the next is allowed.
-func allow(l *rate.Limiter) error {
-	r := l.Reserve()
-	if after := r.Delay(); after > 0 {
-		r.Cancel()
-		return &RateError{After: after}
 	}
 	return nil
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/witness"
+	"github.com/seed-53cf897a/docket/witness/gossip"
 )
 
 // The race of tlog-witness "add-checkpoint": A with size N and B with size N+K are
@@ -304,7 +305,7 @@ func TestAllowanceIsReservedForLargest(t *testing.T) {
 		w := must(createAndOpen(cfg))
 		defer w.Close()
 		h := newTestLog(sharedKeys(), 60, 60, "")
-		slow := new(witness.RateError)
+		slow := new(gossip.RateError)
 		refused := func(who string, m, n uint64, want time.Duration) {
 			t.Helper()
 			if _, err := w.Cosign(t.Context(), h.request(m, n)); !asErr(err, &slow) || slow.After != want {
@@ -343,7 +344,7 @@ func TestRate(t *testing.T) {
 			}
 			return err
 		}
-		slow := new(witness.RateError)
+		slow := new(gossip.RateError)
 		for range 2 {
 			if err := step(); err != nil {
 				t.Fatal(err)

@@ -13,10 +13,11 @@ import (
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/witness"
+	"github.com/seed-53cf897a/docket/witness/gossip"
 )
 
-func acknowledgement(why string) witness.Acknowledgement {
-	return witness.Acknowledgement{By: "op@w1.example", Reason: why}
+func acknowledgement(why string) gossip.Acknowledgement {
+	return gossip.Acknowledgement{By: "op@w1.example", Reason: why}
 }
 
 // A crash right after the evidence takes nothing from what the witness shows of a halted
@@ -73,7 +74,7 @@ func TestRoundNoticesAcknowledgement(t *testing.T) {
 		}
 	}
 	gauge("1")
-	shelf := must(witness.OpenEvidenceStore(cfg.FS, "w/evidence"))
+	shelf := must(gossip.OpenEvidenceStore(cfg.FS, "w/evidence"))
 	if err := shelf.Acknowledge(must(shelf.List())[0].ID, acknowledgement("seen")); err != nil {
 		t.Fatal(err)
 	}
@@ -109,9 +110,9 @@ func TestHaltsUntilAcknowledged(t *testing.T) {
 	defer func() { w.Close() }()
 
 	// The shelf is files: a person opens it beside the running witness.
-	shelf := must(witness.OpenEvidenceStore(cfg.FS, "w/evidence"))
+	shelf := must(gossip.OpenEvidenceStore(cfg.FS, "w/evidence"))
 	id := must(shelf.List())[0].ID
-	if err := shelf.Acknowledge(id, witness.Acknowledgement{By: "op"}); err == nil {
+	if err := shelf.Acknowledge(id, gossip.Acknowledgement{By: "op"}); err == nil {
 		t.Error("acknowledged without a reason")
 	}
 	if err := shelf.Acknowledge(id, acknowledgement("their key leaked, they told us")); err != nil {
@@ -219,6 +220,8 @@ func TestAcceptEvidenceRefuses(t *testing.T) {
 	} {
 		if got := r.do(t, "POST", "/v1/evidence", tc.file); got.status != tc.want {
 			t.Errorf("%s: %d, want %d: %s", name, got.status, tc.want, got.body)
+		} else {
+			wantWords(t, t.Name()+"/"+name, got.body)
 		}
 	}
 	checkEvidence(t, r.w, 0)
@@ -266,7 +269,7 @@ func TestPendingCheckpointsAreCompared(t *testing.T) {
 	cfg := config(t, "w1.example")
 	w := must(createAndOpen(cfg))
 	mustCosign(t, w, a.request(0, 5))
-	if got := must(w.AddSeenCheckpoint(t.Context(), b.note(9))); got != witness.AheadOfKnown {
+	if got := must(w.AddSeenCheckpoint(t.Context(), b.note(9))); got != gossip.AheadOfKnown {
 		t.Fatal(got)
 	}
 	w.Close()

@@ -2,6 +2,7 @@ package witness_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -9,13 +10,17 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/witness"
+	"github.com/seed-53cf897a/docket/witness/gossip"
 )
 
 // gossipNetwork is some witnesses and a log that may show each of them another history.
@@ -66,7 +71,7 @@ func (s viewTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 // round lets every witness gossip once, in the order of their names.
 func (tn *gossipNetwork) round(t *testing.T) (found, delivered int) {
 	for _, name := range slices.Sorted(maps.Keys(tn.witnesses)) {
-		r := gossip(t, tn.witnesses[name])
+		r := round(t, tn.witnesses[name])
 		found += r.Evidence
 		delivered += r.Delivered
 	}
@@ -174,7 +179,7 @@ func TestNoEvidenceWithoutAFork(t *testing.T) {
 		mustCosign(t, tn.witnesses[name], a.request(at[name], 320))
 	}
 	for _, name := range names {
-		if r := gossip(t, tn.witnesses[name]); r.Waiting != 0 || r.Evidence != 0 || r.Fetched != 3 {
+		if r := round(t, tn.witnesses[name]); r.Waiting != 0 || r.Evidence != 0 || r.Fetched != 3 {
 			t.Errorf("%s: %+v", name, r)
 		}
 		checkEvidence(t, tn.witnesses[name], 0)
@@ -203,7 +208,7 @@ func TestSuspicionsHaltNothing(t *testing.T) {
 			w := mustOpen(t, cfg)
 			mustCosign(t, w, a.request(0, 5))
 			for range 3 {
-				if r := gossip(t, w); r.Evidence != 0 || r.Delivered != 0 {
+				if r := round(t, w); r.Evidence != 0 || r.Delivered != 0 {
 					t.Fatalf("%+v", r)
 				}
 			}
@@ -241,18 +246,18 @@ func TestAddSeenCheckpoint(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		note   []byte
-		says   witness.ComparisonResult
+		says   gossip.Result
 		rounds int // until there is evidence; 0: never
 	}{
-		{"our own", a.note(20), witness.Consistent, 0},
-		{"ours, before we came", a.note(11), witness.NotYetCompared, 0},
-		{"ours, after us", a.note(25), witness.AheadOfKnown, 0},
-		{"the empty tree", a.note(0), witness.Consistent, 0},
-		{"before the fork", b.note(3), witness.NotYetCompared, 0},
-		{"same size", b.note(20), witness.Forked, 0},
-		{"smaller", b.note(11), witness.NotYetCompared, 1},
-		{"larger than what the log shows", b.note(39), witness.AheadOfKnown, 0},
-		{"larger, but not than what the log shows", b.note(22), witness.AheadOfKnown, 1},
+		{"our own", a.note(20), gossip.Consistent, 0},
+		{"ours, before we came", a.note(11), gossip.NotYetCompared, 0},
+		{"ours, after us", a.note(25), gossip.AheadOfKnown, 0},
+		{"the empty tree", a.note(0), gossip.Consistent, 0},
+		{"before the fork", b.note(3), gossip.NotYetCompared, 0},
+		{"same size", b.note(20), gossip.Forked, 0},
+		{"smaller", b.note(11), gossip.NotYetCompared, 1},
+		{"larger than what the log shows", b.note(39), gossip.AheadOfKnown, 0},
+		{"larger, but not than what the log shows", b.note(22), gossip.AheadOfKnown, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tn := newGossipNetwork(t, "w1.example")
@@ -263,16 +268,16 @@ func TestAddSeenCheckpoint(t *testing.T) {
 				t.Fatalf("%q, %v, want %q", got, err, tc.says)
 			}
 			want := 0
-			if tc.says == witness.Forked {
+			if tc.says == gossip.Forked {
 				want = 1
 			}
 			checkEvidence(t, w, want)
-			gossip(t, w)
+			round(t, w)
 			checkEvidence(t, w, max(want, tc.rounds))
 			// What could not be compared was not forgotten: once the log shows more of
 			// the first history, the second is found out.
 			tn.servedTo["w1.example"] = &tileServer{a, 40}
-			gossip(t, w)
+			round(t, w)
 			if tc.name == "larger than what the log shows" {
 				want = 1
 			}
@@ -323,7 +328,7 @@ func TestSeenCheckpointsAreBounded(t *testing.T) {
 	refused := 0
 	for n := uint64(1); n <= 100; n++ {
 		if _, err := w.AddSeenCheckpoint(t.Context(), a.note(n)); err != nil {
-			wantErr(t, err, witness.ErrPendingFull)
+			wantErr(t, err, gossip.ErrPendingFull)
 			refused++
 		}
 	}
@@ -332,7 +337,7 @@ func TestSeenCheckpointsAreBounded(t *testing.T) {
 	}
 	mustCosign(t, tn.witnesses["w2.example"], b.request(0, 200))
 	tn.servedTo["w1.example"] = &tileServer{a, 300}
-	if r := gossip(t, w); r.Evidence != 1 {
+	if r := round(t, w); r.Evidence != 1 {
 		t.Errorf("the peer's fork was not found: %+v", r)
 	}
 	if _, err := w.AddSeenCheckpoint(t.Context(), a.note(150)); err != nil {
@@ -423,7 +428,7 @@ func TestSlowPeersDelayNoOthers(t *testing.T) {
 			time.Sleep(time.Second)
 			checkEvidenceCount(t, w2, 1)
 		}()
-		r := gossip(t, w1)
+		r := round(t, w1)
 		if r.Evidence != 1 || r.Delivered != 2 {
 			t.Errorf("%+v", r)
 		}
@@ -432,7 +437,7 @@ func TestSlowPeersDelayNoOthers(t *testing.T) {
 			t.Errorf("the round took %v", took)
 		}
 		for range n {
-			gossip(t, w1)
+			round(t, w1)
 		}
 		count := 0
 		for path := range slow.asked {
@@ -443,6 +448,63 @@ func TestSlowPeersDelayNoOthers(t *testing.T) {
 		if count != n {
 			t.Errorf("the slow peer was asked about %d logs of %d", count, n)
 		}
+	})
+}
+
+// callTimeout is how long a round waits for one answer.
+const callTimeout = 20 * time.Second
+
+// Gossip that hangs with its peers and its sources, whose queues are full, and that is
+// stuck in the middle of a write of evidence against another log: whoever asks for a
+// cosignature does not notice, nor who is refused.
+func TestGossipHoldsUpNoCosignature(t *testing.T) {
+	c := sharedKeys()
+	a := newTestLog(c, 100, 100, "")
+	others, list, _ := newTestLogs(1)
+	synctest.Test(t, func(t *testing.T) {
+		net := newNetwork()
+		net.hosts["log.example"], net.hosts["p.example"] = hangingHandler, hangingHandler
+		var stuck atomic.Bool
+		unstick := make(chan struct{})
+		cfg := config(t, "w1.example")
+		cfg.FS = errorfs.Wrap(cfg.FS, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if stuck.Load() && op.Kind.ReadOrWrite() == errorfs.OpIsWrite && strings.Contains(op.Path, "evidence") {
+				<-unstick
+			}
+			return nil
+		}))
+		cfg.Transport, cfg.Peers, cfg.Sources = net, []string{"https://p.example"}, map[string][]string{origin: {"https://log.example"}}
+		cfg.Logs = append(cfg.Logs, list...)
+		w := must(createAndOpen(cfg))
+		defer w.Close()
+		mustCosign(t, w, a.request(0, 80))
+		for n := uint64(1); n < 80; n++ {
+			w.Cosign(t.Context(), a.request(0, n))
+			w.AddSeenCheckpoint(t.Context(), a.note(n))
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var busy sync.WaitGroup
+		busy.Go(func() { w.Gossip(ctx) })
+		stuck.Store(true)
+		busy.Go(func() {
+			e := must(proof.NewEvidence(others[0].note(7), rewrittenLog(others[0]).note(7)))
+			if _, isNew, err := w.AcceptEvidence(ctx, e); !isNew || err != nil {
+				t.Errorf("%v, %v", isNew, err)
+			}
+		})
+		for at := uint64(80); at < 82; at++ { // while the peer hangs, and while the log does
+			synctest.Wait()
+			begun := time.Now()
+			mustCosign(t, w, a.request(at, at+1))
+			wantStale(t, w, a, at+1)
+			if took := time.Since(begun); took > 0 {
+				t.Errorf("at %d it took %s", at, took)
+			}
+			time.Sleep(callTimeout + callTimeout/2)
+		}
+		close(unstick)
+		stop()
+		busy.Wait()
 	})
 }
 
@@ -496,7 +558,7 @@ func TestEvidenceIsOfferedAgain(t *testing.T) {
 					}), 10*time.Minute
 				}
 				for range 3 {
-					if r := gossip(t, w1); r.Delivered != 0 {
+					if r := round(t, w1); r.Delivered != 0 {
 						t.Fatalf("%+v", r)
 					}
 				}
@@ -508,13 +570,13 @@ func TestEvidenceIsOfferedAgain(t *testing.T) {
 					t.Fatal(err)
 				}
 				time.Sleep(pause)
-				if r := gossip(t, w1); r.Delivered != 1 {
+				if r := round(t, w1); r.Delivered != 1 {
 					t.Errorf("%+v", r)
 				}
 				checkEvidenceCount(t, w2, 1)
 				calls = 0
 				time.Sleep(2 * pause)
-				if r := gossip(t, w1); r.Delivered != 0 || calls != 0 {
+				if r := round(t, w1); r.Delivered != 0 || calls != 0 {
 					t.Errorf("sent again: %+v", r)
 				}
 			})
@@ -541,13 +603,13 @@ func TestReplayedCheckpointsDoNotHideAFork(t *testing.T) {
 			tn.servedTo["w1.example"] = &tileServer{a, 300}
 			mustCosign(t, w1, a.request(0, 250))
 			mustCosign(t, tn.witnesses["w2.example"], a.request(0, 260))
-			if got := must(w1.AddSeenCheckpoint(t.Context(), b.note(5))); got != witness.NotYetCompared {
+			if got := must(w1.AddSeenCheckpoint(t.Context(), b.note(5))); got != gossip.NotYetCompared {
 				t.Fatal(got)
 			}
 			for n := uint64(6); n <= 80; n++ {
 				replay(w1, n) // whatever comes of it
 			}
-			if r := gossip(t, w1); r.Evidence != 1 {
+			if r := round(t, w1); r.Evidence != 1 {
 				t.Errorf("%+v", r)
 			}
 			checkEvidence(t, w1, 1)
@@ -583,12 +645,12 @@ func TestFloodDoesNotBlockOtherCheckpoints(t *testing.T) {
 		t.Errorf("%d of 80 are kept, want 64", kept)
 	}
 	// Ours and older: it is compared at once, since there is no room to wait.
-	if got := must(w.AddSeenCheckpoint(t.Context(), a.note(4))); got != witness.Consistent {
+	if got := must(w.AddSeenCheckpoint(t.Context(), a.note(4))); got != gossip.Consistent {
 		t.Error(got)
 	}
 	for range 3 {
 		told.Reset()
-		if r := gossip(t, w); r.Evidence != 0 || r.Waiting != 65 { // with what the log shows
+		if r := round(t, w); r.Evidence != 0 || r.Waiting != 65 { // with what the log shows
 			t.Errorf("%+v", r)
 		}
 		if n := strings.Count(told.String(), "level=WARN"); n != 1 {
@@ -597,12 +659,12 @@ func TestFloodDoesNotBlockOtherCheckpoints(t *testing.T) {
 		flood(1 << 41)
 	}
 	// Ahead of us, but not of what the log has shown to extend ours.
-	if got := must(w.AddSeenCheckpoint(t.Context(), a.note(29))); got == witness.Forked {
+	if got := must(w.AddSeenCheckpoint(t.Context(), a.note(29))); got == gossip.Forked {
 		t.Error(got)
 	}
 	w.Close()
 	w = must(createAndOpen(cfg))
-	if got := must(w.AddSeenCheckpoint(t.Context(), b.note(3))); got != witness.Forked {
+	if got := must(w.AddSeenCheckpoint(t.Context(), b.note(3))); got != gossip.Forked {
 		t.Error(got)
 	}
 	checkEvidence(t, w, 1)
@@ -621,21 +683,21 @@ func TestSmallerPendingReplacesLargest(t *testing.T) {
 		cp := proof.Checkpoint{Origin: origin, Size: 1<<40 + i, Root: proof.LeafHash(nil)}
 		must(w.AddSeenCheckpoint(t.Context(), must(proof.SignCheckpoint(cp, sharedKeys().log...)).Note()))
 	}
-	if got := must(w.AddSeenCheckpoint(t.Context(), b.note(40))); got != witness.AheadOfKnown {
+	if got := must(w.AddSeenCheckpoint(t.Context(), b.note(40))); got != gossip.AheadOfKnown {
 		t.Error(got)
 	}
 	if _, err := w.AddSeenCheckpoint(t.Context(), must(proof.SignCheckpoint(proof.Checkpoint{Origin: origin, Size: 1 << 41}, sharedKeys().log...)).Note()); err == nil {
 		t.Error("a larger tree found room")
 	}
 	tn.servedTo["w1.example"] = &tileServer{a, 50}
-	if got := must(w.AddSeenCheckpoint(t.Context(), a.note(45))); got != witness.CoveredByLarger {
+	if got := must(w.AddSeenCheckpoint(t.Context(), a.note(45))); got != gossip.CoveredByLarger {
 		t.Error(got)
 	}
 	// What the log shows is as far as anybody can see, and another of that size is a lie.
-	if got := must(w.AddSeenCheckpoint(t.Context(), a.note(50))); got != witness.NotYetCompared {
+	if got := must(w.AddSeenCheckpoint(t.Context(), a.note(50))); got != gossip.NotYetCompared {
 		t.Error(got)
 	}
-	if r := gossip(t, w); r.Evidence != 1 {
+	if r := round(t, w); r.Evidence != 1 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -648,8 +710,8 @@ func TestNewestFromLogIsCompared(t *testing.T) {
 	a, b := newTestLog(sharedKeys(), 60, 60, ""), newTestLog(sharedKeys(), 60, 3, "B")
 	tn.servedTo["w1.example"] = &tileServer{a, 20}
 	mustCosign(t, w, a.request(0, 10))
-	gossip(t, w)
-	if got := must(w.AddSeenCheckpoint(t.Context(), b.note(20))); got != witness.Forked {
+	round(t, w)
+	if got := must(w.AddSeenCheckpoint(t.Context(), b.note(20))); got != gossip.Forked {
 		t.Error(got)
 	}
 }
@@ -666,9 +728,9 @@ func TestClientCheckpointIsRetained(t *testing.T) {
 	mustCosign(t, w, a.request(0, 3))
 	must(w.AddSeenCheckpoint(t.Context(), b.note(5)))
 	net.hosts["log.example"] = &tileServer{b, 400}
-	gossip(t, w)
+	round(t, w)
 	mustCosign(t, w, a.request(3, 8))
 	net.hosts["log.example"] = &tileServer{a, 8}
-	gossip(t, w)
+	round(t, w)
 	checkEvidence(t, w, 1)
 }

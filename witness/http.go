@@ -12,6 +12,7 @@ import (
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/witness/gossip"
 )
 
 // Bounds of what is read, in bytes. A request holds 63 proof lines, and a checkpoint
@@ -39,7 +40,9 @@ const (
 // timeouts and connections are the caller's http.Server.
 func (w *Witness) Handler() http.Handler {
 	mux := http.NewServeMux()
+	// SPEC: tlog-witness add-checkpoint: the call is an HTTP POST
 	mux.HandleFunc("POST /add-checkpoint", w.wrap(w.postCheckpoint))
+	// SPEC: tlog-witness Monitor Retrieval Mechanism: the call is an HTTP GET
 	mux.HandleFunc("GET /{hash}/checkpoint", w.wrap(w.getCheckpoint))
 	mux.HandleFunc("POST /v1/checkpoints", w.wrap(w.postSeen))
 	mux.HandleFunc("POST /v1/evidence", w.wrap(w.postEvidence))
@@ -93,6 +96,7 @@ func (w *Witness) postCheckpoint(rw http.ResponseWriter, r *http.Request) (respo
 		return response{}, err
 	}
 	var lines []byte
+	// SPEC: tlog-witness add-checkpoint: the answer is one signature line or more
 	for _, s := range sigs {
 		lines = append(lines, s.Line()...)
 	}
@@ -117,7 +121,7 @@ func (w *Witness) postSeen(rw http.ResponseWriter, r *http.Request) (response, e
 		return response{}, err
 	}
 	status := http.StatusOK
-	if result == NotYetCompared || result == AheadOfKnown || result == CoveredByLarger {
+	if result == gossip.NotYetCompared || result == gossip.AheadOfKnown || result == gossip.CoveredByLarger {
 		status = http.StatusAccepted
 	}
 	return response{status: status, body: []byte(result + "\n")}, nil
@@ -149,7 +153,7 @@ const maxPage = 1000
 
 func (w *Witness) listEvidence(rw http.ResponseWriter, r *http.Request) (response, error) {
 	after, limit := r.FormValue("after"), maxPage
-	if after != "" && !isEvidenceID(after) {
+	if after != "" && !gossip.IsEvidenceID(after) {
 		return response{}, fmt.Errorf("%w: after=%.80q is not 64 lower-case hex digits", ErrMalformed, after)
 	}
 	if text := r.FormValue("limit"); text != "" {
@@ -159,7 +163,7 @@ func (w *Witness) listEvidence(rw http.ResponseWriter, r *http.Request) (respons
 		}
 		limit = n
 	}
-	page, more := w.evidenceIndex.page(after, limit)
+	page, more := w.gossip.EvidenceIDs(after, limit)
 	var ids []byte
 	for _, id := range page {
 		ids = append(ids, id+"\n"...)
@@ -172,7 +176,7 @@ func (w *Witness) listEvidence(rw http.ResponseWriter, r *http.Request) (respons
 }
 
 func (w *Witness) getEvidence(_ http.ResponseWriter, r *http.Request) (response, error) {
-	k, err := w.evidence.Load(r.PathValue("id"))
+	k, err := w.gossip.Evidence().Load(r.PathValue("id"))
 	return response{status: http.StatusOK, body: k.File, cacheControl: "public, max-age=31536000, immutable"}, err
 }
 
@@ -196,10 +200,11 @@ func readBody(rw http.ResponseWriter, r *http.Request, limit int64) ([]byte, err
 func (w *Witness) errorResponse(rw http.ResponseWriter, r *http.Request, err error) response {
 	var stale *ConflictError
 	if errors.As(err, &stale) {
+		// SPEC: tlog-witness add-checkpoint: the body of a 409 is the latest cosigned size in decimal and a newline, as text/x.tlog.size
 		return response{status: http.StatusConflict, contentType: wire.SizeMediaType, body: fmt.Appendf(nil, "%d\n", stale.Size)}
 	}
 	status, words := statusOf(err), err.Error()
-	var slow *RateError
+	var slow *gossip.RateError
 	switch {
 	case errors.As(err, &slow):
 		rw.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(slow.After.Seconds()))))
@@ -220,7 +225,7 @@ func (w *Witness) errorResponse(rw http.ResponseWriter, r *http.Request, err err
 func statusOf(err error) int {
 	var (
 		stale  *ConflictError
-		slow   *RateError
+		slow   *gossip.RateError
 		halted *HaltedError
 		over   *http.MaxBytesError
 		forged *proof.SignatureError
@@ -235,15 +240,17 @@ func statusOf(err error) int {
 		return http.StatusConflict
 	case errors.As(err, &slow):
 		return http.StatusTooManyRequests
+	// SPEC: tlog-witness add-checkpoint: no signature by a trusted key, or one that claims to be and fails, is answered 403
 	case errors.As(err, &halted), errors.Is(err, ErrUntrusted), errors.As(err, &forged), errors.As(err, &none):
 		return http.StatusForbidden
-	case errors.Is(err, ErrUnknownLog), errors.Is(err, ErrNoSuchEvidence), errors.Is(err, ErrNoCheckpoint):
+	// SPEC: tlog-witness add-checkpoint: an unknown origin is answered 404
+	case errors.Is(err, ErrUnknownLog), errors.Is(err, gossip.ErrNoSuchEvidence), errors.Is(err, ErrNoCheckpoint):
 		return http.StatusNotFound
 	case errors.Is(err, ErrMalformed), errors.Is(err, ErrOldTooLarge):
 		return http.StatusBadRequest
 	case errors.Is(err, ErrInconsistent), errors.Is(err, proof.ErrNoEvidence):
 		return http.StatusUnprocessableEntity
-	case errors.Is(err, ErrPendingFull), errors.Is(err, ErrLookingUp), errors.Is(err, ErrNoRoom), errors.Is(err, ErrBroken), canceled(err):
+	case errors.Is(err, gossip.ErrPendingFull), errors.Is(err, ErrLookingUp), errors.Is(err, ErrNoRoom), errors.Is(err, ErrBroken), canceled(err):
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError

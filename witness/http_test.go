@@ -2,7 +2,6 @@ package witness_test
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -170,6 +169,7 @@ func TestAddCheckpointConforms(t *testing.T) {
 				if strings.Count(got.body, "\n") != 1 {
 					t.Errorf("a refusal of one line was wanted: %q", got.body)
 				}
+				wantWords(t, t.Name(), got.body)
 			}
 			// What was refused has changed nothing: the next honest step goes through.
 			if got.status != 200 && !slices.Contains([]string{"respond 422: equal sizes, other root", "respond 422: size zero has one root"}, tc.must) {
@@ -303,9 +303,11 @@ func TestWireClientReadsResponses(t *testing.T) {
 		t.Errorf("got %v, want a conflict at 5", err)
 	}
 	_, err = c.AddCheckpoint(t.Context(), wire.AddCheckpoint{Old: 5, Note: r.a.note(6)})
-	if !wire.IsRefusal(err) || !strings.Contains(fmt.Sprint(err), "not shown to extend") {
-		t.Errorf("a refusal with the reason was wanted: %v", err)
+	var refusal *wire.StatusError
+	if !wire.IsRefusal(err) || !asErr(err, &refusal) || refusal.Code != http.StatusUnprocessableEntity {
+		t.Fatalf("a refusal was wanted: %v", err)
 	}
+	wantWords(t, t.Name(), strings.ReplaceAll(err.Error(), strings.TrimPrefix(r.url, "http://"), "HOST"))
 }
 
 // Of tlog-cosignature, where a witness makes them: each answer verifies by both

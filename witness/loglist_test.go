@@ -77,17 +77,17 @@ func TestParseLogsRefuses(t *testing.T) {
 		"a key with more":            "logs/v0\nvkey " + key + " x\nqpd 24\ncontact x\n",
 		"a witness's key":            "logs/v0\nvkey " + cosigner + "\nqpd 24\ncontact x\n",
 		"a key twice":                "logs/v0\n" + good + good,
-		"qpd 0":                      strings.Replace("logs/v0\n"+good, "24", "0", 1),
-		"qpd 2^31":                   strings.Replace("logs/v0\n"+good, "24", "2147483648", 1),
-		"qpd with leading zeros":     strings.Replace("logs/v0\n"+good, "24", "024", 1),
-		"qpd with a sign":            strings.Replace("logs/v0\n"+good, "24", "+24", 1),
-		"qpd with a fraction":        strings.Replace("logs/v0\n"+good, "24", "2.4", 1),
+		"qpd 0":                      strings.Replace("logs/v0\n"+good, "qpd 24", "qpd 0", 1),
+		"qpd 2^31":                   strings.Replace("logs/v0\n"+good, "qpd 24", "qpd 2147483648", 1),
+		"qpd with leading zeros":     strings.Replace("logs/v0\n"+good, "qpd 24", "qpd 024", 1),
+		"qpd with a sign":            strings.Replace("logs/v0\n"+good, "qpd 24", "qpd +24", 1),
+		"qpd with a fraction":        strings.Replace("logs/v0\n"+good, "qpd 24", "qpd 2.4", 1),
 		"not UTF-8":                  "logs/v0\n" + good + "# \xff\n",
 	} {
 		if list, err := witness.ParseLogs([]byte(text)); err == nil {
 			t.Errorf("%s: read as %v", why, list)
-		} else if strings.Count(err.Error(), "\n") > 0 {
-			t.Errorf("%s: %q is not one line", why, err)
+		} else {
+			wantWords(t, "TestParseLogsRefuses/"+why, err.Error())
 		}
 	}
 }

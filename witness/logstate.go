@@ -4,22 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
-)
-
-// maxEvidenceTrees is how many trees in evidence are enough for a halted log. maxConsistentTrees is
-// how many are remembered to be on the history that was cosigned.
-const (
-	maxEvidenceTrees   = 32
-	maxConsistentTrees = 4096
+	"github.com/seed-53cf897a/docket/witness/gossip"
 )
 
 // logState is what the witness knows of one log.
@@ -28,33 +19,23 @@ const (
 // guards newest, hasNewest, the log's limiter and the writes to its state. Of two
 // concurrent updates the second is checked against the result of the first, so no
 // smaller tree is signed after a larger one (tlog-witness "add-checkpoint", the race).
-// mu guards the fields below it. The other fields are constant or atomic.
+// The other fields are constant or atomic.
 type logState struct {
+	w      *Witness
 	origin string
+	gossip *gossip.Log
 	config atomic.Pointer[logConfig] // nil: not on the list
 
 	updateLock chan struct{}
 	newest     proof.Tree // the last one cosigned; durable
 	hasNewest  bool       // there is one
 
-	newestSize       atomic.Uint64                    // of newest; read without the lock
-	lastCosignatures atomic.Pointer[cosignatureLines] // the last cosignatures that are known: of newest, unless a crash took those; may be nil
-
+	newestSize         atomic.Uint64                      // of newest; read without the lock
+	lastCosignatures   atomic.Pointer[cosignatureLines]   // the last cosignatures that are known: of newest, unless a crash took those; may be nil
 	cachedCosignatures atomic.Pointer[cachedCosignatures] // the same, if they were made since the start, to be given again
 
-	compareTime time.Duration // its part of the last round; the round's own
-	sinceTrim   atomic.Int64  // checkpoints kept since older ones were forgotten
-
-	largestConsistent atomic.Pointer[noteAndTree] // the largest that a round found to extend ours; may be nil, or be behind by now
-
-	mu              sync.Mutex
-	pending         map[proof.Tree]*pendingCheckpoint // checkpoints that the log signed, not yet compared
-	dropped         int                               // that were not stored among them, for lack of space
-	consistentTrees map[proof.Tree]bool               // found to be what ours begins with
-	evidenceByTree  map[proof.Tree]string             // trees that are in stored evidence, and its ID
-
-	needsLookUp atomic.Bool // what the keys cosigned of it is being looked up; nothing is signed meanwhile
-	halted      atomic.Bool // evidence is not acknowledged, as far as was looked
+	sinceTrim   atomic.Int64 // checkpoints kept since older ones were forgotten
+	needsLookUp atomic.Bool  // what the keys cosigned of it is being looked up; nothing is signed meanwhile
 }
 
 // cosignatureLines are the cosignatures of one checkpoint, as lines.
@@ -67,30 +48,11 @@ type cosignatureLines struct {
 type logConfig struct {
 	Log
 	newCheckpoints *checkpointLimiter
-	*rateLimits
-}
-
-// rateLimits bounds requests about a log that clients and peers make. Each kind has its
-// own limit, so a flood of one kind does not block another.
-//
-// A refused submission has no limit: a refusal costs less than verifying the log's
-// signature did, the log needs it to learn the witness's size, and any client that has
-// a checkpoint of the log could exhaust the limit in the log's place.
-type rateLimits struct {
-	redundant     *rate.Limiter // handed in, and nothing new; evidence too
-	comparisons   *rate.Limiter // handed in, and to be compared at once
-	sourceFetches *rate.Limiter // handed in, and larger than all that is known: the log is asked
-	anomalyLogs   *rate.Limiter // what is logged of proofs that fail
-}
-
-func newRateLimits() *rateLimits {
-	l := func() *rate.Limiter { return rate.NewLimiter(1, 64) }
-	return &rateLimits{l(), l(), l(), l()}
 }
 
 // loadLogState recalls what the state has of a log.
 func (w *Witness) loadLogState(origin string) (*logState, error) {
-	v := &logState{origin: origin, updateLock: make(chan struct{}, 1), pending: map[proof.Tree]*pendingCheckpoint{}, consistentTrees: map[proof.Tree]bool{}, evidenceByTree: map[proof.Tree]string{}}
+	v := &logState{w: w, origin: origin, updateLock: make(chan struct{}, 1)}
 	v.sinceTrim.Store(trimEvery) // how many there are is not known
 	needsLookUp, err := w.state.needsLookUp(origin)
 	if err != nil {
@@ -113,33 +75,16 @@ func (w *Witness) loadLogState(origin string) (*logState, error) {
 		}
 		v.lastCosignatures.Store(g)
 	}
-	pending, err := w.state.pendingCheckpoints(origin)
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range pending {
-		v.pending[p.tree] = p
-	}
-	return v, w.state.evidence(origin, func(_, id string, trees []proof.Tree) error {
-		v.addEvidence(id, trees...)
-		if v.halted.Load() {
-			return nil // one is enough
-		}
-		decided, err := w.evidence.Acknowledgement(id)
-		v.halted.Store(decided == nil)
-		return err
-	})
+	v.gossip, err = w.gossip.Log(origin, v)
+	return v, err
 }
 
 // configure serves the log as the list says. A log whose rate limit has not changed
 // keeps what it has used of it.
 func (v *logState) configure(l Log) {
-	s := &logConfig{Log: l, newCheckpoints: newCheckpointLimiter(l.QPD), rateLimits: newRateLimits()}
-	if old := v.config.Load(); old != nil {
-		s.rateLimits = old.rateLimits
-		if old.QPD == l.QPD {
-			s.newCheckpoints = old.newCheckpoints
-		}
+	s := &logConfig{Log: l, newCheckpoints: newCheckpointLimiter(l.QPD)}
+	if old := v.config.Load(); old != nil && old.QPD == l.QPD {
+		s.newCheckpoints = old.newCheckpoints
 	}
 	v.config.Store(s)
 }
@@ -164,7 +109,8 @@ func (v *logState) oldTree() proof.Tree {
 	return v.newest
 }
 
-func (v *logState) lock(ctx context.Context) error {
+// Lock implements [gossip.History].
+func (v *logState) Lock(ctx context.Context) error {
 	select {
 	case v.updateLock <- struct{}{}:
 		return nil
@@ -173,77 +119,75 @@ func (v *logState) lock(ctx context.Context) error {
 	}
 }
 
-func (v *logState) unlock() { <-v.updateLock }
+// Unlock implements [gossip.History].
+func (v *logState) Unlock() { <-v.updateLock }
 
-func (v *logState) keys() []proof.Key {
+// Keys implements [gossip.History].
+func (v *logState) Keys() []proof.Key {
 	if s := v.servedConfig(); s != nil {
 		return s.Keys
 	}
 	return nil
 }
 
-// maxComparable is the size of the largest tree that is known to be on one history with
-// ours: what is larger cannot be compared yet.
-func (v *logState) maxComparable() uint64 {
-	if r := v.largestConsistent.Load(); r != nil {
-		return max(r.tree.Size, v.newestSize.Load())
+// Newest implements [gossip.History].
+func (v *logState) Newest() ([]byte, error) { return v.w.state.newestCheckpoint(v.origin) }
+
+// NewestSize implements [gossip.History].
+func (v *logState) NewestSize() uint64 { return v.newestSize.Load() }
+
+// At implements [gossip.History].
+func (v *logState) At(size uint64) ([]byte, error) { return v.w.state.checkpointAt(v.origin, size) }
+
+// Recover implements [gossip.History].
+func (v *logState) Recover(s *proof.Signed, own []byte) error {
+	if err := v.w.brokenErr(); err != nil {
+		return err
 	}
-	return v.newestSize.Load()
-}
-
-// addConsistent notes that ours begins with a tree. When there are too many all are
-// forgotten: they are found again.
-func (v *logState) addConsistent(t proof.Tree) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if len(v.consistentTrees) >= maxConsistentTrees {
-		clear(v.consistentTrees)
+	t, on := s.Checkpoint().Tree(), &cosignatureLines{s.Checkpoint().Size, own}
+	if err := v.w.state.putRecovered(v.origin, t.Size, s.WithoutCosignatures(), on); err != nil {
+		return v.w.markBroken(fmt.Errorf("keeping the checkpoint of %s at %d: %w", v.origin, t.Size, err))
 	}
-	v.consistentTrees[t] = true
-}
-
-func (v *logState) hasConsistent(t proof.Tree) bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.consistentTrees[t]
-}
-
-// addEvidence notes that trees stand in evidence.
-func (v *logState) addEvidence(id string, trees ...proof.Tree) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	for _, t := range trees {
-		v.evidenceByTree[t] = id
+	if !v.needsLookUp.Load() {
+		v.w.log.Error("these keys have cosigned more of this log than the state knew: an old copy of it was brought back, or another process has the keys",
+			"origin", v.origin, "known", v.newest.Size, "size", t.Size)
 	}
+	v.setNewest(t)
+	v.lastCosignatures.Store(on)
+	v.sinceTrim.Add(1)
+	return nil
 }
 
-// evidenceID is the ID of evidence in which a tree stands; "" if there is none.
-func (v *logState) evidenceID(t proof.Tree) string {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.evidenceByTree[t]
-}
-
-// evidenceIDs are the IDs of the evidence against the log.
-func (v *logState) evidenceIDs() []string {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return slices.Compact(slices.Sorted(maps.Values(v.evidenceByTree)))
-}
-
-// cappedEvidenceID returns the ID of some evidence if the log is halted and
-// maxEvidenceTrees trees are recorded, "" otherwise. Without the cap a log could make
-// the witness store evidence without limit.
-func (v *logState) cappedEvidenceID() string {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if len(v.evidenceByTree) < maxEvidenceTrees || !v.halted.Load() {
-		return ""
+// LookedUp implements [gossip.History].
+func (v *logState) LookedUp() error {
+	if err := v.w.state.setLookedUp(v.origin); err != nil {
+		return v.w.markBroken(fmt.Errorf("noting that %s was looked up: %w", v.origin, err))
 	}
-	for _, id := range v.evidenceByTree {
-		return id
+	v.needsLookUp.Store(false)
+	return nil
+}
+
+// Sync implements [gossip.History].
+func (v *logState) Sync() error {
+	return v.w.state.putCosignatures(v.origin, v.lastCosignatures.Load(), true)
+}
+
+// historyLimit is how many checkpoints of each log are kept beside the newest: those
+// that peers may still show.
+const (
+	historyLimit = 4096
+	trimEvery    = 1024 // checkpoints
+)
+
+// trim forgets old checkpoints once there are many more than are kept.
+func (w *Witness) trim(v *logState) {
+	if v.sinceTrim.Load() < trimEvery {
+		return
 	}
-	return ""
+	v.sinceTrim.Store(0)
+	if err := w.state.trim(v.origin, historyLimit); err != nil {
+		w.markBroken(fmt.Errorf("forgetting old checkpoints of %s: %w", v.origin, err))
+	}
 }
 
 // checkpointLimiter bounds a log's new checkpoints. updateLock guards it.
@@ -273,10 +217,10 @@ func newCheckpointLimiter(qpd uint32) *checkpointLimiter {
 func (a *checkpointLimiter) allow(size uint64) error {
 	now := time.Now()
 	if after := a.reservedUntil.Sub(now); size < a.reserved && after > 0 {
-		return &RateError{After: after}
+		return &gossip.RateError{After: after}
 	}
-	err := allow(a.limiter)
-	var slow *RateError
+	err := gossip.Allow(a.limiter)
+	var slow *gossip.RateError
 	if errors.As(err, &slow) {
 		a.reserved, a.reservedUntil = size, now.Add(slow.After+reservationTime)
 	}

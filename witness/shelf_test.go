@@ -16,6 +16,7 @@ import (
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/witness"
+	"github.com/seed-53cf897a/docket/witness/gossip"
 )
 
 // countingFS counts the evidence files that are read.
@@ -46,7 +47,7 @@ func laden(t testing.TB, n int) (cfg witness.Config, signers []*proof.Signer, id
 	if err := witness.CreateState(cfg); err != nil {
 		t.Fatal(err)
 	}
-	must(witness.OpenEvidenceStore(cfg.FS, "w/evidence"))
+	must(gossip.OpenEvidenceStore(cfg.FS, "w/evidence"))
 	put := func(name string, data []byte) {
 		f := must(cfg.FS.Create("w/evidence/"+name, vfs.WriteCategoryUnspecified))
 		must(f.Write(data))
@@ -142,7 +143,7 @@ func TestShelfIsReadOnce(t *testing.T) {
 	if err := ask(); !asErr(err, &halted) {
 		t.Errorf("not halted: %v", err)
 	}
-	shelf := must(witness.OpenEvidenceStore(cfg.FS, "w/evidence"))
+	shelf := must(gossip.OpenEvidenceStore(cfg.FS, "w/evidence"))
 	open := []string{}
 	for _, k := range must(shelf.List()) {
 		if k.Evidence.Origin() == origin && k.Acknowledged == nil {

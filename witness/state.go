@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -22,8 +21,8 @@ import (
 //	l <origin> 00        → nothing: what those keys cosigned of that log was looked up
 //	c <origin> 00 <size> → the checkpoint of that size, with the log's signatures
 //	s <origin> 00        → size, and the witness's signature lines on that checkpoint
-//	p <origin> 00 <tree> → its source, and a checkpoint that is not yet compared
-//	e <origin> 00 <id>   → the trees that are in stored evidence
+//	p <origin> 00 <tree> → its source, and a checkpoint that is not yet compared: gossip's
+//	e <origin> 00 <id>   → the trees that are in stored evidence: gossip's
 //
 // with sizes big-endian, so that the newest checkpoint is the last of its range. An
 // origin has no control characters, so 00 ends it. c is synced before anything is
@@ -47,8 +46,6 @@ const (
 	keyLookedUp      = 'l'
 	keyCheckpoint    = 'c'
 	keySignatures    = 's'
-	keyPending       = 'p'
-	keyEvidence      = 'e'
 )
 
 // stateFormat is what v says. 1 had no v, k, u and l, and is taken over as it is.
@@ -239,11 +236,6 @@ func sizeKey(origin string, size uint64) []byte {
 	return binary.BigEndian.AppendUint64(stateKey(keyCheckpoint, origin), size)
 }
 
-func pendingKey(origin string, t proof.Tree) []byte {
-	k := binary.BigEndian.AppendUint64(stateKey(keyPending, origin), t.Size)
-	return append(k, t.Root[:]...)
-}
-
 // newestCheckpoint is the newest checkpoint that may have been cosigned; nil if there is none.
 func (s *state) newestCheckpoint(origin string) ([]byte, error) {
 	it, err := s.scan(keyCheckpoint, origin)
@@ -279,20 +271,14 @@ func (s *state) putNewest(origin string, size uint64, note []byte, lastCosignatu
 	return s.db.Apply(b, pebble.Sync)
 }
 
-// putRecovered stores a recovered checkpoint as the newest, with its cosignatures;
-// nothing was signed after it. The previous newest checkpoint, if any, becomes pending,
-// since it is not known to be consistent with the new one. When it returns nil the
-// change is durable.
-func (s *state) putRecovered(origin string, size uint64, note []byte, cosignatures *cosignatureLines, before *pendingCheckpoint) error {
+// putRecovered stores a recovered checkpoint in place of those before, with its
+// cosignatures; nothing was signed after it. When it returns nil the change is durable.
+func (s *state) putRecovered(origin string, size uint64, note []byte, cosignatures *cosignatureLines) error {
 	b := s.db.NewBatch()
 	defer b.Close()
-	var err error
-	if before != nil {
-		lower := stateKey(keyCheckpoint, origin)
-		err = errors.Join(b.DeleteRange(lower, append(lower[:len(lower)-1:len(lower)-1], 1), nil),
-			b.Set(pendingKey(origin, before.tree), before.encode(), nil))
-	}
-	err = errors.Join(err, b.Set(sizeKey(origin, size), note, nil), b.Set(stateKey(keySignatures, origin), cosignatures.encode(), nil))
+	lower := stateKey(keyCheckpoint, origin)
+	err := errors.Join(b.DeleteRange(lower, append(lower[:len(lower)-1:len(lower)-1], 1), nil),
+		b.Set(sizeKey(origin, size), note, nil), b.Set(stateKey(keySignatures, origin), cosignatures.encode(), nil))
 	if err != nil {
 		return err
 	}
@@ -318,38 +304,6 @@ func (s *state) cosignatures(origin string) (*cosignatureLines, error) {
 
 func (g *cosignatureLines) encode() []byte {
 	return append(binary.BigEndian.AppendUint64(nil, g.size), g.lines...)
-}
-
-func (s *state) putPending(origin string, p pendingCheckpoint) error {
-	return s.db.Set(pendingKey(origin, p.tree), p.encode(), pebble.NoSync)
-}
-
-func (p *pendingCheckpoint) encode() []byte { return append([]byte{byte(p.source)}, p.note...) }
-
-func (s *state) deletePending(origin string, t proof.Tree) error {
-	return s.db.Delete(pendingKey(origin, t), pebble.NoSync)
-}
-
-// pendingCheckpoints returns all pending checkpoints.
-func (s *state) pendingCheckpoints(origin string) (all []*pendingCheckpoint, err error) {
-	it, err := s.scan(keyPending, origin)
-	if err != nil {
-		return nil, err
-	}
-	defer it.Close()
-	for ok := it.First(); ok; ok = it.Next() {
-		value := bytes.Clone(it.Value())
-		if len(value) == 0 || !slices.Contains(pendingSources, pendingSource(value[0])) {
-			continue // of another form; what waits can be lost
-		}
-		in, note := pendingSource(value[0]), value[1:]
-		cp, _, err := proof.ParseCheckpoint(note)
-		if err != nil || cp.Origin != origin {
-			continue
-		}
-		all = append(all, &pendingCheckpoint{noteAndTree: noteAndTree{cp.Tree(), note}, source: in})
-	}
-	return all, it.Error()
 }
 
 // trim forgets all checkpoints of an origin but the newest keep.

@@ -17,6 +17,7 @@ import (
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/witness"
+	"github.com/seed-53cf897a/docket/witness/gossip"
 )
 
 var crashRuns = flag.Int("crash.runs", 300, "how many seeded runs TestCrashes makes")
@@ -238,7 +239,7 @@ func closeWitness(w *witness.Witness) error {
 	}
 	for _, k := range all {
 		if k.Acknowledged == nil {
-			err = errors.Join(err, w.Evidence().Acknowledge(k.ID, witness.Acknowledgement{By: "test", Reason: "to go on"}))
+			err = errors.Join(err, w.Evidence().Acknowledge(k.ID, gossip.Acknowledgement{By: "test", Reason: "to go on"}))
 		}
 	}
 	return err

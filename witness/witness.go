@@ -19,7 +19,30 @@
 //
 // The package offers steps, [Witness.Cosign], [Witness.Gossip] and [Witness.LookUp];
 // [Witness.Handler] is the HTTP handler of the first, [Witness.Run] the loop around the
-// others.
+// others. This package is add-checkpoint: it checks, persists, and signs or refuses. What it
+// refuses it hands to package gossip, which compares and keeps evidence; its comment has
+// the states and transitions as a table.
+//
+// # Contract
+//
+// These conditions are tried in this order, and the first that holds refuses a checkpoint. The
+// lock of its log is held from the third to the last:
+//
+//	what the keys cosigned of the log before is being looked up                  503
+//	the newest one is repeated within 10 s, and nothing below stops the log      200, the same lines
+//	a write had an unknown outcome since the start                               503
+//	a tree of that size with another root was cosigned, or is known to gossip    evidence: the log is halted, below
+//	the old size is larger than the checkpoint's / is not the one cosigned last  400 / 409
+//	the same size has another root, or the proof does not verify                 422
+//	the log is halted: evidence is not acknowledged                              403
+//	the log has left the list                                                    404
+//	the disk is nearly full / the log's allowance for new trees is used up       503 / 429
+//	writing the checkpoint, synced, fails                                        503, for all logs, until a restart
+//
+// Only then the keys sign. Before all this the note was parsed (400), its log is on the list
+// (404), and a key of it signed (403). Each check that tlog-witness demands has a comment
+// SPEC beside it. Nothing else keeps the witness from signing: not a peer or a source that
+// hangs, not a full queue, not evidence against another log.
 //
 // # Format
 //
@@ -71,6 +94,7 @@ import (
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/witness/gossip"
 )
 
 // Key makes cosignatures: a [proof.Cosigner], or one whose private half is elsewhere.
@@ -118,19 +142,15 @@ func (c Config) health() *disk.Health {
 
 // Witness cosigns. Its methods may be called by several goroutines.
 type Witness struct {
-	cfg           Config
-	name          string
-	closed        closed
-	state         *state
-	health        *disk.Health
-	room          *disk.Room // nil: not asked
-	evidence      *EvidenceStore
-	evidenceIndex evidenceIDs
-	log           *slog.Logger
-	metrics       *metrics
-
-	peers   []*peer
-	sources map[string][]*logSource
+	cfg     Config
+	name    string
+	closed  closed
+	state   *state
+	health  *disk.Health
+	room    *disk.Room // nil: not asked
+	gossip  *gossip.Gossip
+	log     *slog.Logger
+	metrics *metrics
 
 	lookUpNeeded chan struct{} // logs are to be looked up
 
@@ -138,8 +158,7 @@ type Witness struct {
 	logs       map[string]*logState // by origin: every one that was ever on the list since Open
 	logsByHash map[string]*logState // the same by origin hash
 
-	broken   atomic.Pointer[error] // a write whose outcome is unknown: nothing more is signed
-	gossipMu sync.Mutex            // one round at a time; guards what peers and logs remember of the last
+	broken atomic.Pointer[error] // a write whose outcome is unknown: nothing more is signed
 }
 
 // ErrBroken: a write to the state had an unknown outcome. Restart the witness: it
@@ -164,7 +183,7 @@ func Open(cfg Config) (*Witness, error) {
 	if cfg.MinFree > 0 {
 		w.room = &disk.Room{FS: cfg.FS, Dir: cfg.Dir, Min: cfg.MinFree, Health: w.health}
 	}
-	for _, check := range []func() error{w.checkKeys, w.initPeersAndSources, func() error { return w.checkList(cfg.Logs) }} {
+	for _, check := range []func() error{w.checkKeys, w.newGossip, func() error { return w.checkList(cfg.Logs) }} {
 		if err := check(); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 		}
@@ -183,10 +202,7 @@ func Open(cfg Config) (*Witness, error) {
 	if err := w.resume(); err != nil {
 		return nil, errors.Join(err, w.state.close())
 	}
-	if w.evidence, err = OpenEvidenceStore(cfg.FS, cfg.FS.PathJoin(cfg.Dir, "evidence")); err != nil {
-		return nil, errors.Join(err, w.state.close())
-	}
-	if err := w.indexEvidence(); err != nil {
+	if err := w.gossip.Open(w.state.db); err != nil {
 		return nil, errors.Join(err, w.state.close())
 	}
 	if w.metrics, err = newMetrics(w, cfg.Metrics); err != nil {
@@ -207,7 +223,7 @@ func (w *Witness) Close() error {
 	w.GiveUp()
 	var failed []error
 	for _, v := range w.logs {
-		failed = append(failed, w.state.putCosignatures(v.origin, v.lastCosignatures.Load(), false)) // closing syncs
+		failed = append(failed, v.gossip.Save(), w.state.putCosignatures(v.origin, v.lastCosignatures.Load(), false)) // closing syncs
 	}
 	sizes, unknown := w.state.sizes()
 	err := errors.Join(append(failed, w.state.close())...)
@@ -229,8 +245,17 @@ func (w *Witness) Keys() []proof.Key {
 	return keys
 }
 
-// Evidence is the store of the evidence that the witness has.
-func (w *Witness) Evidence() *EvidenceStore { return w.evidence }
+// newGossip checks what the configuration says of peers and sources.
+func (w *Witness) newGossip() (err error) {
+	w.gossip, err = gossip.New(gossip.Config{
+		FS: w.cfg.FS, Dir: w.cfg.FS.PathJoin(w.cfg.Dir, "evidence"), Keys: w.Keys(),
+		Peers: w.cfg.Peers, Sources: w.cfg.Sources, Transport: w.cfg.Transport, Parallel: w.cfg.Parallel,
+		Log: w.log, Broken: w.markBroken,
+		Anomaly:  func(origin string) { w.metrics.anomalies.WithLabelValues(origin).Inc() },
+		Evidence: func(origin string) { w.metrics.evidence.WithLabelValues(origin).Inc() },
+	})
+	return err
+}
 
 // checkKeys: each answer carries one line by each key, all of one witness.
 func (w *Witness) checkKeys() error {
@@ -284,7 +309,7 @@ func (w *Witness) SetLogs(list LogList) error {
 		}
 	}
 	w.warnSourceMismatch(list)
-	if w.anyNeedsLookUp(list) {
+	if slices.ContainsFunc(list, func(l Log) bool { return w.logs[l.Origin].needsLookUp.Load() }) {
 		select {
 		case w.lookUpNeeded <- struct{}{}:
 		default: // it is known already
@@ -381,12 +406,72 @@ func (w *Witness) Damage() []disk.Damage { return w.health.Damage() }
 // it at once. Nothing was signed on such a write.
 func (w *Witness) GiveUp() { w.health.GiveUp() }
 
+// Evidence is the store of the evidence that the witness has.
+func (w *Witness) Evidence() *gossip.EvidenceStore { return w.gossip.Evidence() }
+
+// Gossip makes one round ([gossip.Gossip.Round]) about the logs that are served.
+func (w *Witness) Gossip(ctx context.Context) gossip.Stats {
+	logs := w.servedLogs()
+	r := w.gossip.Round(ctx, inGossip(logs))
+	for _, v := range logs {
+		w.trim(v)
+	}
+	w.metrics.setLastRound()
+	return r
+}
+
+// LookUp determines, for each log whose cosigned checkpoints the state does not cover
+// ([RecreateState]), what these keys have cosigned of it ([gossip.Gossip.LookUp]). Until a
+// log was looked up it is not cosigned ([ErrLookingUp]).
+func (w *Witness) LookUp(ctx context.Context) {
+	w.gossip.LookUp(ctx, inGossip(slices.DeleteFunc(w.servedLogs(), func(v *logState) bool { return !v.needsLookUp.Load() })))
+}
+
+func inGossip(logs []*logState) (all []*gossip.Log) {
+	for _, v := range logs {
+		all = append(all, v.gossip)
+	}
+	return all
+}
+
+// AddSeenCheckpoint takes a checkpoint that a client or an auditor was shown
+// ([gossip.Log.AddSeen]). Further errors: [ErrMalformed], [ErrUnknownLog], [ErrUntrusted].
+func (w *Witness) AddSeenCheckpoint(ctx context.Context, note []byte) (gossip.Result, error) {
+	v, signed, err := w.openNote(note)
+	if err != nil {
+		return "", err
+	}
+	return v.gossip.AddSeen(ctx, signed)
+}
+
+// AcceptEvidence judges evidence from elsewhere ([gossip.Log.AcceptEvidence]). Further
+// errors: its checkpoints are not of one log, or [ErrUnknownLog].
+func (w *Witness) AcceptEvidence(ctx context.Context, e proof.Evidence) (id string, isNew bool, err error) {
+	if err := e.CheckSameLog(); err != nil {
+		return "", false, err
+	}
+	v := w.logState(e.Origin())
+	if v == nil {
+		return "", false, ErrUnknownLog
+	}
+	return v.gossip.AcceptEvidence(ctx, e)
+}
+
 // Run looks up what is to be looked up ([Witness.LookUp]), as soon as there is any, and
 // gossips now and then every interval, until ctx ends. If every is 0 it does not
 // gossip.
 func (w *Witness) Run(ctx context.Context, interval time.Duration) {
 	var lookUps sync.WaitGroup
-	lookUps.Go(func() { w.lookUpLoop(ctx) })
+	lookUps.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-w.lookUpNeeded:
+				w.LookUp(ctx)
+			}
+		}
+	})
 	defer lookUps.Wait()
 	if interval <= 0 {
 		return
@@ -436,6 +521,7 @@ func (w *Witness) latestCosigned(ctx context.Context, v *logState) ([]byte, erro
 		}
 	}
 	g := v.lastCosignatures.Load()
+	// SPEC: tlog-witness Monitor Retrieval Mechanism: a log of which nothing was cosigned is answered 404
 	if g == nil {
 		return nil, ErrNoCheckpoint
 	}
@@ -450,6 +536,7 @@ func (w *Witness) latestCosigned(ctx context.Context, v *logState) ([]byte, erro
 	if err != nil {
 		return nil, fmt.Errorf("reading the cosignatures of %s: %w", v.origin, err)
 	}
+	// SPEC: tlog-witness Monitor Retrieval Mechanism: the answer is a checkpoint with the log's signatures that were verified and the cosignatures that were given
 	return proof.AddSignatures(note, sigs...)
 }
 
@@ -462,11 +549,11 @@ func (v *logState) cosignaturesCurrent() bool {
 // recosignNewest makes cosignatures of the newest checkpoint when a crash took them. A
 // halted log shows what it has, which may be those before.
 func (w *Witness) recosignNewest(ctx context.Context, v *logState) error {
-	if err := v.lock(ctx); err != nil {
+	if err := v.Lock(ctx); err != nil {
 		return err
 	}
-	defer v.unlock()
-	if !v.hasNewest || v.cosignaturesCurrent() || w.isHalted(v) || w.brokenErr() != nil {
+	defer v.Unlock()
+	if !v.hasNewest || v.cosignaturesCurrent() || v.gossip.StillHalted() || w.brokenErr() != nil {
 		return nil
 	}
 	_, err := w.cosignNewest(v, proof.Checkpoint{Origin: v.origin, Size: v.newest.Size, Root: v.newest.Root})
@@ -543,7 +630,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(m.damage, prometheus.CounterValue, float64(m.witness.health.Events(stateName)))
 	for _, v := range m.witness.servedLogs() {
 		halted := 0.0
-		if v.halted.Load() {
+		if v.gossip.Halted() {
 			halted = 1
 		}
 		ch <- prometheus.MustNewConstMetric(m.size, prometheus.GaugeValue, float64(v.newestSize.Load()), v.origin)
@@ -555,9 +642,7 @@ func (m *metrics) countRequest(origin string, err error) {
 	m.requests.WithLabelValues(origin, strconv.Itoa(statusOf(err))).Inc()
 }
 
-func (m *metrics) countAnomaly(origin string)  { m.anomalies.WithLabelValues(origin).Inc() }
-func (m *metrics) countEvidence(origin string) { m.evidence.WithLabelValues(origin).Inc() }
-func (m *metrics) setLastRound()               { m.lastRound.Set(float64(time.Now().Unix())) }
+func (m *metrics) setLastRound() { m.lastRound.Set(float64(time.Now().Unix())) }
 
 // forget drops what was counted for a log that left the list.
 func (m *metrics) forget(origin string) {

@@ -19,6 +19,7 @@ import (
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/witness"
+	"github.com/seed-53cf897a/docket/witness/gossip"
 )
 
 const origin = "log.example/1"
@@ -294,7 +295,7 @@ func wantErr(t testing.TB, err, want error) {
 	}
 }
 
-func gossip(t testing.TB, w *witness.Witness) witness.GossipStats {
+func round(t testing.TB, w *witness.Witness) gossip.Stats {
 	t.Helper()
 	return w.Gossip(context.WithoutCancel(t.Context()))
 }

@@ -123,6 +123,7 @@ func (l *Log) tile(ctx context.Context, id proof.TileID) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	// SPEC: tlog-tiles Merkle Tree: a full tile has 256 hashes
 	if len(data) != id.Width*32 {
 		return nil, l.malformed(id.Path(), fmt.Errorf("%d bytes, want %d", len(data), id.Width*32))
 	}

@@ -39,6 +39,7 @@ func ParseAddCheckpoint(body []byte) (AddCheckpoint, error) {
 
 func parseAddCheckpoint(body []byte) (AddCheckpoint, error) {
 	line, rest, ok := bytes.Cut(body, []byte("\n"))
+	// SPEC: tlog-witness add-checkpoint: the first line is "old", one space and the old size
 	number, isOld := bytes.CutPrefix(line, []byte("old "))
 	if !ok || !isOld {
 		return AddCheckpoint{}, errors.New("the first line is not \"old\", a space and a size")
@@ -47,6 +48,7 @@ func parseAddCheckpoint(body []byte) (AddCheckpoint, error) {
 	if err != nil {
 		return AddCheckpoint{}, fmt.Errorf("old size: %w", err)
 	}
+	// SPEC: tlog-witness add-checkpoint: the body is the old size, the proof, an empty line and the checkpoint, in this order
 	a := AddCheckpoint{Old: old}
 	for {
 		if line, rest, ok = bytes.Cut(rest, []byte("\n")); !ok {
@@ -55,15 +57,18 @@ func parseAddCheckpoint(body []byte) (AddCheckpoint, error) {
 		if len(line) == 0 {
 			break
 		}
+		// SPEC: tlog-witness add-checkpoint: no client sends more than 63 proof lines, so none are read
 		if len(a.Path) == proof.MaxProofHashes {
 			return AddCheckpoint{}, fmt.Errorf("more than %d proof lines", proof.MaxProofHashes)
 		}
+		// SPEC: tlog-witness add-checkpoint: a proof line is one hash in base64
 		h, err := proof.ParseHash(string(line))
 		if err != nil {
 			return AddCheckpoint{}, fmt.Errorf("proof line %d: %w", len(a.Path)+1, err)
 		}
 		a.Path = append(a.Path, h)
 	}
+	// SPEC: tlog-witness add-checkpoint: each line ends in a newline
 	if len(rest) == 0 || rest[len(rest)-1] != '\n' {
 		return AddCheckpoint{}, errors.New("no checkpoint after the empty line, or it lacks its last newline")
 	}
@@ -73,6 +78,7 @@ func parseAddCheckpoint(body []byte) (AddCheckpoint, error) {
 
 // Format writes the body.
 func (a AddCheckpoint) Format() []byte {
+	// SPEC: tlog-witness add-checkpoint: the body is the old size, the proof, an empty line and the checkpoint, in this order
 	b := fmt.Appendf(nil, "old %d\n", a.Old)
 	for _, h := range a.Path {
 		b = append(append(b, h.String()...), '\n')
@@ -83,6 +89,7 @@ func (a AddCheckpoint) Format() []byte {
 // parseSize reads a tree size: an ASCII decimal without leading zeros.
 func parseSize(s string) (uint64, error) {
 	n, err := strconv.ParseUint(s, 10, 64)
+	// SPEC: tlog-witness add-checkpoint: a size is a decimal without leading zeros, and zero is 0
 	if err != nil || strconv.FormatUint(n, 10) != s {
 		return 0, fmt.Errorf("%.32q is not a decimal number below 2^64 without leading zeros", s)
 	}
@@ -137,6 +144,7 @@ func (c *ConflictError) Error() string {
 // them: at least one, not verified, by keys known or not. Errors: [ConflictError],
 // [StatusError], [UnreachableError], or the answer is malformed.
 func (w *Witness) AddCheckpoint(ctx context.Context, a AddCheckpoint) ([]proof.Signature, error) {
+	// SPEC: tlog-witness add-checkpoint: the call is an HTTP POST
 	lines, err := w.call(ctx, http.MethodPost, "add-checkpoint", a.Format(), maxCosignatures)
 	if err != nil {
 		return nil, fmt.Errorf("asking %s to cosign: %w", w.base.Host, err)
@@ -152,6 +160,7 @@ func (w *Witness) AddCheckpoint(ctx context.Context, a AddCheckpoint) ([]proof.S
 // cosignatures, unverified ("Monitor Retrieval Mechanism"). [IsNotFound]: it never
 // cosigned one.
 func (w *Witness) Checkpoint(ctx context.Context, origin string) ([]byte, error) {
+	// SPEC: tlog-witness Monitor Retrieval Mechanism: the call is an HTTP GET
 	note, err := w.call(ctx, http.MethodGet, OriginHash(origin)+"/checkpoint", nil, maxCheckpoint)
 	if err != nil {
 		return nil, fmt.Errorf("asking %s for its checkpoint of %s: %w", w.base.Host, origin, err)
@@ -161,6 +170,7 @@ func (w *Witness) Checkpoint(ctx context.Context, origin string) ([]byte, error)
 
 // OriginHash names a log in the monitoring path: lower-case hex SHA-256 of its origin.
 func OriginHash(origin string) string {
+	// SPEC: tlog-witness Monitor Retrieval Mechanism: the path has the lower-case hexadecimal SHA-256 of the origin
 	sum := sha256.Sum256([]byte(origin))
 	return hex.EncodeToString(sum[:])
 }

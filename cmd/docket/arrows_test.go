@@ -30,7 +30,8 @@ var allowedImports = map[string][]string{
 	"ledger/storetest":       {"ledger", "ledger/proof", "ledger/reader", "ledger/disk"},
 	"client/wire":            {"ledger/proof"},
 	"client":                 {"ledger/record", "ledger/proof", "ledger/reader", "ledger/register", "ledger/register/view", "ledger/disk", "client/wire"},
-	"witness":                {"ledger/proof", "ledger/disk", "client/wire"},
+	"witness":                {"ledger/proof", "ledger/disk", "client/wire", "witness/gossip"},
+	"witness/gossip":         {"ledger/proof", "ledger/disk", "client/wire"},
 	"server":                 {"ledger", "ledger/public", "ledger/reader", "ledger/record", "ledger/proof", "ledger/register", "ledger/register/view", "server/front"},
 	"server/front":           {},
 

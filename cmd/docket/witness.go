@@ -24,6 +24,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/witness"
+	"github.com/seed-53cf897a/docket/witness/gossip"
 )
 
 func (a *app) witness() *cobra.Command {
@@ -500,7 +501,7 @@ has acknowledged it.`,
 }
 
 // evidenceStore opens the evidence of a witness, which may be serving.
-func (a *app) evidenceStore(dir string) (*witness.EvidenceStore, error) {
+func (a *app) evidenceStore(dir string) (*gossip.EvidenceStore, error) {
 	if _, err := vfs.Default.Stat(dir); err != nil {
 		return nil, usageError("%s: no such witness directory", dir)
 	}
@@ -508,7 +509,7 @@ func (a *app) evidenceStore(dir string) (*witness.EvidenceStore, error) {
 	if !witnessnode.Exists(dir) {
 		return nil, usageError("%s: no witness directory: neither a witness's keys nor its state are in it", dir).hint("--dir is what docket witness serve has as --dir; evidence in a file is judged by docket witness evidence verify")
 	}
-	return witness.OpenEvidenceStore(vfs.Default, filepath.Join(dir, "evidence"))
+	return gossip.OpenEvidenceStore(vfs.Default, filepath.Join(dir, "evidence"))
 }
 
 func (a *app) evidenceList() *cobra.Command {
@@ -553,7 +554,7 @@ func (a *app) evidenceList() *cobra.Command {
 	return c
 }
 
-func evidenceStateText(decided *witness.Acknowledgement) string {
+func evidenceStateText(decided *gossip.Acknowledgement) string {
 	if decided == nil {
 		return "open: nothing more of this log is cosigned"
 	}
@@ -573,7 +574,7 @@ func (a *app) evidenceShow() *cobra.Command {
 				return err
 			}
 			k, err := shelf.Load(args[0])
-			if errors.Is(err, witness.ErrNoSuchEvidence) {
+			if errors.Is(err, gossip.ErrNoSuchEvidence) {
 				return usageError("%w", err).hint("docket witness evidence list --dir %s", dir)
 			} else if err != nil {
 				return err
@@ -590,7 +591,7 @@ func (a *app) evidenceShow() *cobra.Command {
 
 func (a *app) evidenceAcknowledge() *cobra.Command {
 	var dir string
-	var ack witness.Acknowledgement
+	var ack gossip.Acknowledgement
 	c := &cobra.Command{
 		Use:   "acknowledge --dir W --by WHO --reason WHY ID",
 		Short: "Decide, as a person, that the witness may go on with the log",
@@ -606,7 +607,7 @@ request to cosign, or the next round of gossip.`,
 				return err
 			}
 			err = shelf.Acknowledge(args[0], ack)
-			if errors.Is(err, witness.ErrNoSuchEvidence) {
+			if errors.Is(err, gossip.ErrNoSuchEvidence) {
 				return usageError("%w", err).hint("docket witness evidence list --dir %s", dir)
 			} else if err != nil {
 				return refusal("%w", err)

@@ -20,9 +20,10 @@ import (
 // reminds of nearly 5 kB each; tlog-cosignature "ML-DSA-44 signed message" gives
 // origins and key names one byte of length.
 const (
-	MaxNoteBytes   = 512 << 10 // bytes of a checkpoint with its signatures
-	MaxSignatures  = 100       // signature lines of one note
-	MaxOriginBytes = 255       // bytes of an origin or a key name
+	MaxNoteBytes = 512 << 10 // bytes of a checkpoint with its signatures
+	// SPEC: signed-note Format: a note may have 16 signatures at least
+	MaxSignatures  = 100 // signature lines of one note
+	MaxOriginBytes = 255 // bytes of an origin or a key name
 )
 
 // Checkpoint is the text that a log signs (tlog-checkpoint "Note text"): exactly
@@ -71,10 +72,12 @@ func parseCheckpointBody(text string) (Checkpoint, error) {
 	if err := checkOrigin(lines[0]); err != nil {
 		return Checkpoint{}, fmt.Errorf("checkpoint: %w", err)
 	}
+	// SPEC: tlog-checkpoint Note text: the size is a decimal without leading zeros, and zero is 0
 	size, err := parseDecimal(lines[1])
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("checkpoint of %s: size %q: %w", lines[0], lines[1], err)
 	}
+	// SPEC: tlog-checkpoint Note text: the root is the base64 of the RFC 6962 tree hash
 	root, err := ParseHash(lines[2])
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("checkpoint of %s: root: %w", lines[0], err)
@@ -108,10 +111,13 @@ var errEmptyRoot = errors.New("size 0 with a root that is not the empty tree's")
 
 func checkOrigin(s string) error {
 	switch {
+	// SPEC: tlog-checkpoint Note text: the origin is not empty
 	case s == "":
 		return errors.New("the origin is empty")
 	case len(s) > MaxOriginBytes:
 		return fmt.Errorf("origin of %d bytes, limit %d", len(s), MaxOriginBytes)
+	// SPEC: tlog-checkpoint Note text: no form of an origin is assumed: it need be no URL
+	// SPEC: signed-note Format: a note is UTF-8 without control characters but newline
 	case !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 }):
 		return fmt.Errorf("origin %q: not UTF-8, or with control characters", s)
 	}
@@ -225,6 +231,7 @@ func (s Signature) lineSize() int {
 func (s Signature) appendLine(b []byte) []byte {
 	raw := make([]byte, 0, 4+8+mldsaSignatureSize) // on the stack, for what is no larger
 	raw = append(binary.BigEndian.AppendUint32(raw, s.ID), s.Sig...)
+	// SPEC: tlog-witness add-checkpoint: a signature line begins with an em dash and ends in a newline
 	b = append(append(append(b, sigPrefix...), s.Name...), ' ')
 	return append(base64.StdEncoding.AppendEncode(b, raw), '\n')
 }
@@ -316,10 +323,12 @@ func (s Signature) sameKeyID(t Signature) bool { return s.Name == t.Name && s.ID
 // of length that tlog-cosignature leaves for them.
 func checkName(s string) error {
 	switch {
+	// SPEC: signed-note Format: a key name is not empty, and has no space and no plus
 	case s == "":
 		return errors.New("the key name is empty")
 	case len(s) > MaxOriginBytes:
 		return fmt.Errorf("key name of %d bytes, limit %d", len(s), MaxOriginBytes)
+	// SPEC: signed-note Format: a note is UTF-8 without control characters but newline
 	case !utf8.ValidString(s) || strings.ContainsFunc(s, notInName):
 		return fmt.Errorf("key name %q: not UTF-8, or with a space, a plus or a control character", s)
 	}
@@ -329,5 +338,6 @@ func checkName(s string) error {
 // notInName also refuses control characters, because notes are printed as they are and
 // any party on the way can add signature lines.
 func notInName(r rune) bool {
+	// SPEC: signed-note Format: a key name is not empty, and has no space and no plus
 	return r == '+' || unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Cf)
 }

@@ -54,6 +54,7 @@ type Key struct {
 // ParseLogKey reads a vkey of type 0x01 or 0x06.
 func ParseLogKey(vkey string) (Key, error) {
 	k, err := parseKey(vkey)
+	// SPEC: tlog-policy Public key representation: a log's key is of a type that signs checkpoints
 	if err == nil && k.alg == CosignatureEd25519 {
 		return Key{}, fmt.Errorf("key %s: type 0x04 is a witness's; a log signs with 0x01 or 0x06", k.name)
 	}
@@ -63,6 +64,7 @@ func ParseLogKey(vkey string) (Key, error) {
 // ParseWitnessKey reads a vkey of type 0x04 or 0x06.
 func ParseWitnessKey(vkey string) (Key, error) {
 	k, err := parseKey(vkey)
+	// SPEC: tlog-policy Public key representation: a witness's key is of a type that cosigns
 	if err == nil && k.alg == Ed25519 {
 		return Key{}, fmt.Errorf("key %s: type 0x01 is a log's and has no timestamp; a witness signs with 0x04 or 0x06", k.name)
 	}
@@ -86,6 +88,7 @@ func parseKey(vkey string) (Key, error) {
 	if err != nil {
 		return Key{}, err
 	}
+	// SPEC: signed-note Verifier keys: a key has the name and the ID of its signatures
 	if want := fmt.Sprintf("%08x", k.ID()); hexID != want {
 		return Key{}, fmt.Errorf("key %s: key ID %q, but its name and bytes give %s", name, hexID, want)
 	}
@@ -139,6 +142,8 @@ func (k Key) IsZero() bool { return k.alg == 0 }
 func (k Key) ID() uint32 { return k.id }
 
 func keyID(name string, alg Algorithm, pub []byte) uint32 {
+	// SPEC: tlog-cosignature Format: the ID of an Ed25519 key hashes its name, a newline, 0x04 and the key; of ML-DSA-44, 0x06 and the key
+	// SPEC: signed-note Verifier keys: one public key has another ID for each signature type
 	raw := append([]byte(name), '\n', byte(alg))
 	sum := sha256.Sum256(append(raw, pub...))
 	return binary.BigEndian.Uint32(sum[:])
@@ -164,6 +169,7 @@ func (k Key) SamePublicKey(other Key) bool { return k.material == other.material
 
 // matchesKeyID reports whether the signature line claims to be this key's.
 func (k Key) matchesKeyID(s Signature) bool {
+	// SPEC: signed-note Signatures: signatures by other keys are ignored, even if they share the name or the ID of a known one
 	return !k.IsZero() && s.Name == k.name && s.ID == k.id
 }
 
@@ -262,10 +268,13 @@ const mldsaSignatureSize = mldsa44.SignatureSize
 // (tlog-cosignature "ML-DSA-44 signed message") of the subtree [0, size). name is the
 // signer's; both it and the origin have 1 to 255 bytes.
 func mldsaMessage(name string, stamp uint64, cp Checkpoint) []byte {
+	// SPEC: tlog-cosignature ML-DSA-44 signed message: what is signed is a cosigned_message
 	m := append(make([]byte, 0, 512), "subtree/v1\n\x00"...)
 	m = append(append(m, byte(len(name))), name...)
 	m = binary.BigEndian.AppendUint64(m, stamp)
 	m = append(append(m, byte(len(cp.Origin))), cp.Origin...)
+	// SPEC: tlog-witness add-checkpoint: a cosignature covers the whole tree: from zero to the checkpoint's size
+	// SPEC: tlog-cosignature ML-DSA-44 signed message: of a checkpoint the start is zero
 	m = binary.BigEndian.AppendUint64(m, 0)
 	m = binary.BigEndian.AppendUint64(m, cp.Size)
 	return append(m, cp.Root[:]...)
@@ -290,6 +299,7 @@ func (v mldsaVerifier) KeyHash() uint32 { return v.id }
 // big-endian, and the signature of the same time.
 func (v mldsaVerifier) Verify(body, sig []byte) bool {
 	cp, err := ParseCheckpointBody(body)
+	// SPEC: tlog-cosignature Format: a cosignature is a timestamp of eight bytes, big-endian, and the signature
 	if err != nil || len(sig) != 8+mldsaSignatureSize {
 		return false
 	}
@@ -317,10 +327,12 @@ func (s mldsaSigner) Sign(body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	// SPEC: tlog-witness add-checkpoint: the timestamp of a cosignature is there and not zero
 	return s.sign(cp, uint64(time.Now().Unix()))
 }
 
 func (s mldsaSigner) sign(cp Checkpoint, stamp uint64) ([]byte, error) {
+	// SPEC: tlog-cosignature Format: a cosignature is a timestamp of eight bytes, big-endian, and the signature
 	sig := binary.BigEndian.AppendUint64(make([]byte, 0, 8+mldsaSignatureSize), stamp)
 	sig = sig[:8+mldsaSignatureSize]
 	// Hedged with fresh randomness, as FIPS 204 section 3.4 recommends.

@@ -46,6 +46,7 @@ func (p *Policy) Witnesses() []Witness { return slices.Clone(p.witnesses) }
 func (p *Policy) LogKeys(origin string) []Key {
 	var keys []Key
 	for _, l := range p.logs {
+		// SPEC: tlog-policy Defining a log: the name of a log's key is its origin
 		if l.Key.name == origin {
 			keys = append(keys, l.Key)
 		}
@@ -215,6 +216,7 @@ func ParsePolicy(text []byte) (*Policy, error) {
 	if len(text) > MaxPolicyBytes {
 		return nil, fmt.Errorf("policy of %d bytes, limit %d", len(text), MaxPolicyBytes)
 	}
+	// SPEC: tlog-policy Structure: each line ends in a newline
 	if len(text) > 0 && text[len(text)-1] != '\n' {
 		return nil, errors.New("policy: the last line has no newline: is the file whole?")
 	}
@@ -226,6 +228,7 @@ func ParsePolicy(text []byte) (*Policy, error) {
 			return nil, fmt.Errorf("policy line %d: %w", n, err)
 		}
 	}
+	// SPEC: tlog-policy Defining the quorum: there is exactly one quorum line
 	if !r.hasQuorum {
 		return nil, errors.New("policy: no quorum line; to require no witness, say so: quorum none")
 	}
@@ -242,12 +245,15 @@ type policyParser struct {
 
 func (r *policyParser) line(line string) error {
 	for _, c := range []byte(line) { // tlog-policy "Character set"
+		// SPEC: tlog-policy Character set: tab and newline are the only control characters
 		if c < 0x20 && c != '\t' || c == 0x7f {
 			return fmt.Errorf("control character 0x%02x", c)
 		}
 	}
 	// White space is space and tab only: other spaces are part of a name.
+	// SPEC: tlog-policy Structure: items are separated by spaces and tabs alone
 	items := strings.FieldsFunc(line, func(c rune) bool { return c == ' ' || c == '\t' })
+	// SPEC: tlog-policy Structure: empty lines and comments are ignored
 	if len(items) == 0 || items[0][0] == '#' {
 		return nil
 	}
@@ -320,6 +326,7 @@ func (r *policyParser) witness(args []string) error {
 
 // group reads: group <name> all|any|<k> <name>…
 func (r *policyParser) group(args []string) error {
+	// SPEC: tlog-policy Defining a witness group: a group has one member or more
 	if len(args) < 3 {
 		return errors.New("want: group <name> all|any|<k> <name>…")
 	}
@@ -331,12 +338,16 @@ func (r *policyParser) group(args []string) error {
 	}
 	g := &member{name: args[0]}
 	for _, name := range args[2:] {
+		// SPEC: tlog-policy Character set: names are compared as bytes
 		m, ok := r.members[name]
 		switch {
+		// SPEC: tlog-policy Defining a witness group: none is no member of a group
 		case name == quorumNone:
 			return errors.New("none cannot be a member of a group")
+		// SPEC: tlog-policy Defining a witness group: members are defined on lines above
 		case !ok:
 			return fmt.Errorf("%q is not defined on a line above", name)
+		// SPEC: tlog-policy Defining a witness group: a name is a member of one group at most
 		case m.parent != nil:
 			return fmt.Errorf("%q is already a member of %q; a name can be a member once", name, m.parent.name)
 		}
@@ -357,6 +368,7 @@ func (r *policyParser) quorum(args []string) error {
 	switch {
 	case len(args) != 1:
 		return errors.New("want: quorum <name>")
+	// SPEC: tlog-policy Defining the quorum: there is exactly one quorum line
 	case r.hasQuorum:
 		return errors.New("a second quorum line")
 	}
@@ -364,6 +376,7 @@ func (r *policyParser) quorum(args []string) error {
 	if args[0] == quorumNone {
 		return nil
 	}
+	// SPEC: tlog-policy Defining the quorum: the quorum is defined on a line above
 	q, ok := r.members[args[0]]
 	if !ok {
 		return fmt.Errorf("%q is not defined on a line above", args[0])
@@ -376,6 +389,7 @@ func (r *policyParser) checkNewName(name string) error {
 	if name == quorumNone {
 		return errors.New("the name none is reserved")
 	}
+	// SPEC: tlog-policy What is a "policy"?: witnesses and groups share one name space
 	if _, ok := r.members[name]; ok {
 		return fmt.Errorf("%q is defined twice; witnesses and groups share one name space", name)
 	}
@@ -393,6 +407,8 @@ func (r *policyParser) checkNewKey(key Key) error {
 		old = append(old, w.Key)
 	}
 	i := slices.IndexFunc(old, func(o Key) bool {
+		// SPEC: tlog-policy Defining a log: no public key stands on two log lines
+		// SPEC: tlog-policy Defining a witness: no public key stands on two witness lines
 		return o.SamePublicKey(key) || o.name == key.name && o.ID() == key.ID()
 	})
 	switch {
@@ -417,6 +433,7 @@ func parseThreshold(s string, n int) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("threshold %q: want all, any or a number", s)
 	}
+	// SPEC: tlog-policy Defining a witness group: k is a decimal from 1 to the number of members
 	if k < 1 || k > uint64(n) {
 		return 0, fmt.Errorf("threshold %s of %d members: want 1 to %d", s, n, n)
 	}
@@ -454,6 +471,7 @@ func (m *member) satisfied(has func(*member) bool) bool {
 	if m.isWitness() {
 		return has(m)
 	}
+	// SPEC: tlog-policy Defining a witness group: a group is witnessed if k or more of its members are
 	return m.countSatisfied(has) >= m.threshold
 }
 

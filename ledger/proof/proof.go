@@ -96,6 +96,7 @@ func EmptyRoot() Hash { return sha256.Sum256(nil) }
 // LeafHash is the hash of an entry as a leaf.
 func LeafHash(entry []byte) Hash {
 	h := sha256.New()
+	// SPEC: tlog-tiles Log entries: an entry is hashed as RFC 6962 hashes a leaf
 	h.Write([]byte{rfc6962.RFC6962LeafHashPrefix})
 	h.Write(entry)
 	return Hash(h.Sum(nil))
@@ -167,8 +168,10 @@ func VerifyConsistency(from, to Tree, path []Hash) error {
 		return fmt.Errorf("%w: proof of %d hashes, limit %d", ErrInconsistent, len(path), MaxProofHashes)
 	case from.Size > to.Size:
 		return fmt.Errorf("%w: size went back from %d to %d", ErrInconsistent, from.Size, to.Size)
+	// SPEC: tlog-witness add-checkpoint: a checkpoint of size zero with another root than the empty tree's is answered 422
 	case from.Size == 0 && from.Root != EmptyRoot(), to.Size == 0 && to.Root != EmptyRoot():
 		return fmt.Errorf("%w: %w", ErrInconsistent, errEmptyRoot)
+	// SPEC: tlog-witness add-checkpoint: from the old size zero the proof is empty, or the answer is 422
 	case from.Size == 0 && len(path) > 0:
 		return fmt.Errorf("%w: %d hashes to show what needs no proof, an extension of the empty tree", ErrInconsistent, len(path))
 	case from.Size == 0:

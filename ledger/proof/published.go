@@ -177,6 +177,7 @@ func VerifyLog(note []byte, origin string, keys ...Key) (*Signed, error) {
 		return nil, &OriginError{Origin: cp.Origin, Want: []string{origin}}
 	}
 	s := signedCheckpoint{cp: cp, note: bytes.Clone(note), signatures: sigs}
+	// SPEC: signed-note Note: the text counts for nothing before a signature by a trusted key is verified
 	if err := s.verifyLog(keys, nil); err != nil {
 		return nil, err
 	}
@@ -199,6 +200,7 @@ func (p *Policy) VerifyLog(note []byte) (*Signed, error) {
 
 func (p *Policy) verifyLog(s *signedCheckpoint, known []Signature) error {
 	keys := p.LogKeys(s.cp.Origin)
+	// SPEC: tlog-proof Verifying a tlog proof: step 2: a key of that origin signed the checkpoint
 	if len(keys) == 0 {
 		return &OriginError{Origin: s.cp.Origin, Want: p.Origins()}
 	}
@@ -215,12 +217,18 @@ func (s *signedCheckpoint) verifyLog(keys []Key, known []Signature) error {
 		}
 		found := false
 		for _, sig := range s.signatures {
+			// SPEC: tlog-witness add-checkpoint: signatures by unknown keys are ignored
 			if !k.matchesKeyID(sig) {
 				continue
 			}
 			if !slices.ContainsFunc(known, sig.equal) {
+				// SPEC: signed-note Signatures: a signature of a known key's name and ID is verified
 				if err := k.verify(body, sig); err != nil {
 					return err
+				}
+				// SPEC: tlog-cosignature Format: a timestamp is at most 2^63 - 1
+				if k.alg == MLDSA44 && binary.BigEndian.Uint64(sig.Sig) > math.MaxInt64 {
+					return &SignatureError{Name: sig.Name, ID: sig.ID}
 				}
 			}
 			found = true
@@ -230,6 +238,7 @@ func (s *signedCheckpoint) verifyLog(keys []Key, known []Signature) error {
 			s.logKeys = append(s.logKeys, k)
 		}
 	}
+	// SPEC: signed-note Signatures: a note is refused if no signature by a known key verifies
 	if len(s.logKeys) == 0 {
 		return &LogSignatureError{Origin: s.cp.Origin, Keys: slices.Clone(keys)}
 	}
@@ -264,12 +273,14 @@ func (p *Policy) VerifyCosigned(s *Signed, cosignatures []Signature, now time.Ti
 // verifyPublished makes s, of which nothing is verified but the known signatures, a published
 // checkpoint.
 func (p *Policy) verifyPublished(s signedCheckpoint, known []Signature, now time.Time) (*Published, error) {
+	// SPEC: tlog-policy What is a "policy"?: a checkpoint is valid if any one of the logs signed it and the quorum cosigned it
 	if err := p.verifyLog(&s, known); err != nil {
 		return nil, err
 	}
 	if err := s.cp.check(); err != nil {
 		return nil, fmt.Errorf("checkpoint of %s: %w", s.cp.Origin, err)
 	}
+	// SPEC: tlog-proof Verifying a tlog proof: step 3: all cosignatures of known witnesses are verified, and judged by the policy
 	cosigs, ignored, err := p.cosignatures(s.cp, s.signatures, now)
 	if err != nil {
 		return nil, err
@@ -297,6 +308,7 @@ func (p *Policy) cosignatures(cp Checkpoint, sigs []Signature, now time.Time) (c
 	for _, w := range p.witnesses {
 		var first time.Time
 		for _, sig := range sigs {
+			// SPEC: tlog-checkpoint Signatures: unknown signatures are ignored
 			if !w.Key.matchesKeyID(sig) {
 				continue
 			}
@@ -305,9 +317,11 @@ func (p *Policy) cosignatures(cp Checkpoint, sigs []Signature, now time.Time) (c
 			}
 			stamp := binary.BigEndian.Uint64(sig.Sig) // verified, so at least eight bytes
 			switch {
+			// SPEC: tlog-witness add-checkpoint: the timestamp of a cosignature is there and not zero
 			case stamp == 0:
 				ignored = append(ignored, w.Name+" (no time)")
 				continue
+			// SPEC: tlog-cosignature Format: a timestamp is at most 2^63 - 1
 			case stamp > math.MaxInt64 || int64(stamp) > latest:
 				ignored = append(ignored, w.Name+" (stamped in the future; is the clock here right?)")
 				continue

@@ -227,6 +227,34 @@ func TestVerifyLogByOrigin(t *testing.T) {
 	}
 }
 
+// A log's ML-DSA signature has a timestamp like a witness's: one beyond 2^63 − 1 is no
+// signature, though the key made it (tlog-cosignature "Format").
+func TestVerifyLogTimestamp(t *testing.T) {
+	secret, _, err := GenerateKey(MLDSA44, testOrigin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, seed, err := parsePrivateKey(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cp := Checkpoint{testOrigin, 13, LeafHash(nil)}
+	for stamp, want := range map[uint64]bool{0: true, math.MaxInt64: true, math.MaxInt64 + 1: false, math.MaxUint64: false} {
+		sig, err := newMLDSASigner(key, seed).sign(cp, stamp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		note, err := FormatNote(cp, Signature{Name: testOrigin, ID: key.ID(), Sig: sig})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var forged *SignatureError
+		if _, err := VerifyLog(note, testOrigin, key); (err == nil) != want || err != nil && !errors.As(err, &forged) {
+			t.Errorf("stamped %d: %v", stamp, err)
+		}
+	}
+}
+
 // The library's signers stamp the clock's second.
 func TestCosignTimestamp(t *testing.T) {
 	c := newTestKeys(t)

@@ -64,6 +64,7 @@ func (r Receipt) Format() ([]byte, error) {
 	}
 	const hashLine = 44 + 1
 	b := make([]byte, 0, extra+hashLine*len(r.Path)+len(r.Checkpoint)+64)
+	// SPEC: tlog-proof Format: the first line is c2sp.org/tlog-proof@v1
 	b = append(b, receiptHeader+"\nextra "...)
 	b = base64.StdEncoding.AppendEncode(b, r.Entry)
 	b = fmt.Appendf(b, "\nindex %d\n", r.Index)
@@ -80,6 +81,7 @@ func cutReceipt(text string) (r Receipt, rest string, err error) {
 	switch {
 	case errors.Is(err, errLineEnds):
 		return Receipt{}, "", err
+	// SPEC: tlog-proof Format: the first line is c2sp.org/tlog-proof@v1
 	case err != nil || line != receiptHeader:
 		return Receipt{}, "", fmt.Errorf("the first line is not %s: this is something else", receiptHeader)
 	}
@@ -100,12 +102,14 @@ func cutReceipt(text string) (r Receipt, rest string, err error) {
 	if !ok || index == "" {
 		return Receipt{}, "", errors.New("no index line after the entry")
 	}
+	// SPEC: tlog-proof Format: the next line is "index", one space, and the index in decimal without leading zeros
 	if r.Index, err = parseDecimal(index); err != nil {
 		return Receipt{}, "", fmt.Errorf("index %q: %w", index, err)
 	}
 	if r.Path, rest, err = cutHashes(rest, MaxProofHashes); err != nil {
 		return Receipt{}, "", err
 	}
+	// SPEC: tlog-proof Format: after an empty line the checkpoint follows as it was issued
 	note, rest, err := cutNote(rest)
 	if err != nil {
 		return Receipt{}, "", err
@@ -144,6 +148,7 @@ func cutHashes(text string, limit int) (path []Hash, rest string, err error) {
 		if len(path) == limit {
 			return nil, "", fmt.Errorf("more than %d hashes", limit)
 		}
+		// SPEC: tlog-proof Format: the lines after it are one hash each, the leaf's sibling first
 		h, err := ParseHash(line)
 		if err != nil {
 			return nil, "", fmt.Errorf("hash %d: %w", len(path)+1, err)
@@ -197,6 +202,9 @@ func (r Receipt) Verify(p *Policy, now time.Time) (*VerifiedReceipt, error) {
 	if err != nil {
 		return nil, err
 	}
+	// SPEC: tlog-proof Format: nothing trusts the extra data before it is shown to be a leaf of the tree
+	// SPEC: tlog-proof Verifying a tlog proof: step 1: the leaf is hashed
+	// SPEC: tlog-proof Verifying a tlog proof: step 4: the proof binds the leaf to the root of the checkpoint
 	if err := VerifyInclusion(LeafHash(r.Entry), r.Index, r.Path, pub.cp.Tree()); err != nil {
 		return nil, err
 	}

@@ -146,6 +146,7 @@ func (c *Cosigner) Cosign(cp Checkpoint) (Signature, error) {
 	if err := cp.check(); err != nil {
 		return Signature{}, fmt.Errorf("cosigning: %w", err)
 	}
+	// SPEC: tlog-witness add-checkpoint: the timestamp of a cosignature is there and not zero
 	sig, err := c.signer.Sign(cp.Body())
 	if err != nil {
 		return Signature{}, fmt.Errorf("cosigning %s at %d: %w", cp.Origin, cp.Size, err)
@@ -199,10 +200,14 @@ func (r externalSigner) KeyHash() uint32 { return r.key.ID() }
 // bytes, big-endian, and the signature).
 func (r externalSigner) Sign(body []byte) ([]byte, error) {
 	now := time.Now().Unix()
+	// SPEC: tlog-cosignature Ed25519 signed message: what is signed is a header line, a line with the time, and the whole body of the checkpoint
+	// SPEC: tlog-cosignature Ed25519 signed message: the header line is cosignature/v1
+	// SPEC: tlog-cosignature Ed25519 signed message: the time line is "time", one space, and the timestamp in decimal without leading zeros
 	sig, err := r.sign(fmt.Appendf(nil, "cosignature/v1\ntime %d\n%s", now, body))
 	if err != nil {
 		return nil, fmt.Errorf("asking the keeper of %s: %w", r.key.name, err)
 	}
+	// SPEC: tlog-cosignature Format: a cosignature is a timestamp of eight bytes, big-endian, and the signature
 	sig = append(binary.BigEndian.AppendUint64(nil, uint64(now)), sig...)
 	if err := r.key.verify(body, Signature{Name: r.key.name, ID: r.key.ID(), Sig: sig}); err != nil {
 		return nil, fmt.Errorf("the keeper of %s returned a signature that does not verify: %w", r.key.name, err)

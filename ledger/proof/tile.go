@@ -55,6 +55,7 @@ func (b EntryBundleID) Full() EntryBundleID { b.Width = TileWidth; return b }
 
 // In reports whether a tree of that size has all hashes of the tile.
 func (t TileID) In(size uint64) bool {
+	// SPEC: tlog-tiles Partial Tiles: no empty tile is served
 	return t.Width > 0 && t.Width <= tileWidthAt(size, t.Level, t.Index)
 }
 
@@ -73,6 +74,7 @@ func ParseTilePath(path string) (TileID, error) {
 		return TileID{}, tilePathError(path, "want tile/<level>/<index>")
 	}
 	l, err := parseDecimal(level)
+	// SPEC: tlog-tiles Merkle Tree: a level is a decimal from 0 to 63 without leading zeros
 	if err != nil || level == "" || l > maxLevel {
 		return TileID{}, tilePathError(path, "the level is not a number from 0 to 63")
 	}
@@ -100,8 +102,10 @@ func tilePathError(path, why string) error { return fmt.Errorf("tile path %q: %s
 
 // indexPath writes <N>[.p/<W>]: three digits an element, "x" before all but the last.
 func indexPath(n uint64, width int) string {
+	// SPEC: tlog-tiles Merkle Tree: an index is a number in path elements of three digits
 	s := fmt.Sprintf("%03d", n%1000)
 	for n /= 1000; n > 0; n /= 1000 {
+		// SPEC: tlog-tiles Merkle Tree: all elements but the last begin with an x
 		s = fmt.Sprintf("x%03d/%s", n%1000, s)
 	}
 	if width != TileWidth {
@@ -128,10 +132,12 @@ func parseIndexPath(s string) (n uint64, width int, err error) {
 	for i, e := range elements {
 		if i < len(elements)-1 {
 			var ok bool
+			// SPEC: tlog-tiles Merkle Tree: all elements but the last begin with an x
 			if e, ok = strings.CutPrefix(e, "x"); !ok {
 				return 0, 0, errors.New("want x before all but the last three digits of the index")
 			}
 		}
+		// SPEC: tlog-tiles Merkle Tree: an index is a number in path elements of three digits
 		if len(e) != 3 {
 			return 0, 0, errors.New("want the index in elements of three digits")
 		}
@@ -153,8 +159,10 @@ func tileWidthAt(size uint64, level uint8, index uint64) int {
 	if level > maxTileLevel {
 		return 0
 	}
+	// SPEC: tlog-tiles Partial Tiles: a partial tile is not hashed into a tile above
 	hashes := size >> (uint(level) * TileHeight)
 	if start := index << TileHeight; start>>TileHeight == index && hashes > start {
+		// SPEC: tlog-tiles Merkle Tree: a full tile has 256 hashes
 		return int(min(hashes-start, TileWidth))
 	}
 	return 0
@@ -187,6 +195,7 @@ func FormatEntryBundle(entries [][]byte) ([]byte, error) {
 		if len(e) > math.MaxUint16 {
 			return nil, fmt.Errorf("entry bundle: entry %d has %d bytes, limit %d", i, len(e), math.MaxUint16)
 		}
+		// SPEC: tlog-tiles Log entries: a bundle is entries, each after its length as a big-endian uint16
 		b = append(binary.BigEndian.AppendUint16(b, uint16(len(e))), e...)
 	}
 	return b, nil
@@ -206,6 +215,7 @@ func ParseEntryBundle(data []byte, width int) ([][]byte, error) {
 		if len(data) < 2 {
 			return nil, fmt.Errorf("entry bundle: cut off in the length of entry %d", len(entries))
 		}
+		// SPEC: tlog-tiles Log entries: a bundle is entries, each after its length as a big-endian uint16
 		n := int(binary.BigEndian.Uint16(data))
 		if len(data) < 2+n {
 			return nil, fmt.Errorf("entry bundle: cut off in entry %d: %d of %d bytes", len(entries), len(data)-2, n)

@@ -287,6 +287,7 @@ func (t TreeReader) fetch(ctx context.Context, nodes []compact.NodeID) (tileSet,
 	}
 	for _, n := range nodes {
 		for level, index, _, _ := tileOf(n); set.index(level, index) < 0; level, index = level+1, index/TileWidth {
+			// SPEC: tlog-tiles Partial Tiles: a client asks only for partial tiles that a verified checkpoint implies
 			f := fetchedTile{id: TileID{level, index, tileWidthAt(size, level, index)}}
 			if f.id.Width < TileWidth {
 				f.tile = t.edge.growing[level]

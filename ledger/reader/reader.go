@@ -232,6 +232,7 @@ func (r *Reader) Tile(ctx context.Context, id proof.TileID) ([]byte, error) {
 	if size := t.Tree().Size; !id.In(size) {
 		return nil, fmt.Errorf("%w: %s of a tree of %d", ErrUnpublished, id, size)
 	}
+	// SPEC: tlog-tiles Partial Tiles: the partial tiles of each published size are served
 	row, err := t.Tile(ctx, id)
 	return row, damaged(err)
 }

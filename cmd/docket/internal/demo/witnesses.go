@@ -19,6 +19,7 @@ import (
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/witnessnode"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/witness"
+	"github.com/seed-53cf897a/docket/witness/gossip"
 )
 
 // witnessNode is one witness of the story.
@@ -255,7 +256,7 @@ func (s *scenario) acknowledgeEvidence() error {
 			if k.Acknowledged != nil {
 				continue
 			}
-			if err := p.w.Evidence().Acknowledge(k.ID, witness.Acknowledgement{By: "the demo", Reason: "the fork was part of the story"}); err != nil {
+			if err := p.w.Evidence().Acknowledge(k.ID, gossip.Acknowledgement{By: "the demo", Reason: "the fork was part of the story"}); err != nil {
 				return err
 			}
 		}

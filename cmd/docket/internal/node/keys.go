@@ -60,6 +60,7 @@ func keyFiles(generation int) []keydir.File {
 		number = fmt.Sprintf("-%d", generation)
 	}
 	return []keydir.File{
+		// SPEC: tlog-tiles Checkpoints: a checkpoint bears an Ed25519 signature of the log
 		{Name: "log-ed25519" + number + ".key", Algorithm: proof.Ed25519},
 		{Name: "log-mldsa44" + number + ".key", Algorithm: proof.MLDSA44},
 	}
