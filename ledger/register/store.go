@@ -161,10 +161,19 @@ func (r rowReader) recordRow(index uint64) (RecordRow, error) {
 	return decodeRecordRow(index, b)
 }
 
-// IDs yields every record ID in log order, for callers that keep a filter in front of
-// [Register.Lookup]. It stops early when yield returns false.
+// IDs yields every record ID, in the order of the IDs, for callers that keep a filter in
+// front of [Register.Lookup]: of all records, so no row is decoded. It stops early when
+// yield returns false.
 func (r *Register) IDs(yield func(index uint64, id record.ID) bool) error {
-	return r.scanRecords(0, ^uint64(0), func(row RecordRow) bool { return yield(row.Index, row.ID) })
+	lower, upper := prefixBounds(tableID, "")
+	return r.scan(lower, upper, func(key, value []byte) (bool, error) {
+		var id record.ID
+		if len(key) != 1+len(id)+1 || len(value) != 8 {
+			return false, fmt.Errorf("record ID row %x: %w", key, ErrDamaged)
+		}
+		copy(id[:], key[1:])
+		return yield(binary.BigEndian.Uint64(value), id), nil
+	})
 }
 
 // scanRecords yields the rows of indexes [from, below) in log order.
