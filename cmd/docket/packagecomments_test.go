@@ -87,7 +87,7 @@ func TestProofComment(t *testing.T) {
 }
 
 func TestWitnessComment(t *testing.T) {
-	blocks := codeBlocks(t, "witness")
+	blocks := codeBlocks(t, "witness")[1:] // the first is the table of conditions
 	logs, err := witness.ParseLogs([]byte(blocks[0]))
 	if err != nil {
 		t.Fatal(err)
