@@ -124,7 +124,7 @@ func ledgerMetrics(t *testing.T) []byte {
 func witnessMetrics(t *testing.T) []byte {
 	t.Helper()
 	dir := t.TempDir()
-	keys, err := witnessnode.Init(t.Context(), dir, "w.example", "")
+	keys, err := witnessnode.Init(t.Context(), dir, "w.example", "", nil)
 	must(t, err)
 	const origin = "log.example/1"
 	skey, vkey, err := proof.GenerateKey(proof.Ed25519, origin)
