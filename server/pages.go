@@ -26,7 +26,7 @@ const contentPolicy = "default-src 'none'; style-src 'self'; form-action 'self';
 var webFiles embed.FS
 
 var (
-	pageTemplates = parsePages("home", "designations", "designation", "parties", "party", "record", "failure")
+	pageTemplates = parsePages()
 	styleSheet    = mustRead("web/style.css")
 	styleSheetTag = entityTag(styleSheet)
 )
@@ -41,10 +41,21 @@ var pageWords = template.FuncMap{
 	"warnings": joinWords[string],
 }
 
-func parsePages(names ...string) map[string]*template.Template {
-	parsed := make(map[string]*template.Template, len(names))
-	for _, name := range names {
-		parsed[name] = template.Must(template.New(name+".html").Funcs(pageWords).ParseFS(webFiles, "web/layout.html", "web/tables.html", "web/"+name+".html"))
+// parsePages parses each page in web with what all of them share.
+func parsePages() map[string]*template.Template {
+	parsed := make(map[string]*template.Template)
+	shared := template.Must(template.New("").Funcs(pageWords).ParseFS(webFiles, "web/layout.html", "web/tables.html"))
+	files, err := webFiles.ReadDir("web")
+	if err != nil {
+		panic(err) // embedded by this very file
+	}
+	for _, f := range files {
+		name, isPage := strings.CutSuffix(f.Name(), ".html")
+		if !isPage || shared.Lookup(f.Name()) != nil {
+			continue
+		}
+		page := template.Must(template.Must(shared.Clone()).ParseFS(webFiles, "web/"+f.Name()))
+		parsed[name] = page.Lookup(f.Name())
 	}
 	return parsed
 }

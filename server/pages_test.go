@@ -303,7 +303,12 @@ func TestPagesEscape(t *testing.T) {
 func TestPagesStandAlone(t *testing.T) {
 	w := sampleWorld(t)
 	asset := regexp.MustCompile(`(?:src|href|action)="([^"]*)"`)
-	for _, path := range []string{"/", "/designations", "/parties", "/designations/2026-014", "/parties/acme-cloud", "/records/" + w.Head("designation/2026-014").String()} {
+	ids := map[string]string{"/designations/:id": "2026-014", "/parties/:id": "acme-cloud", "/records/:id": w.Head("designation/2026-014").String()}
+	for _, route := range w.server.routes() {
+		if !route.page || route.path == "/style.css" {
+			continue
+		}
+		path := strings.Replace(route.path, ":id", ids[route.path], 1)
 		page := w.getPage(path, http.StatusOK)
 		for _, m := range asset.FindAllStringSubmatch(page, -1) {
 			if !strings.HasPrefix(m[1], "/") && !strings.HasPrefix(m[1], "#") || strings.HasPrefix(m[1], "//") {

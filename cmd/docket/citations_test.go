@@ -29,7 +29,7 @@ var (
 	citation = regexp.MustCompile(`(DESIGN|RECORDS)\.md(?: section (\d+))?((?:(?:,| and|, and)? "[^"]+")*)`)
 	quoted   = regexp.MustCompile(`"[^"]+"`)
 	fileName = regexp.MustCompile(`[\w./-]*\w\.(?:md|go)\b`)
-	goFile   = regexp.MustCompile("`([\\w./-]*\\w\\.go)`")
+	goFile   = regexp.MustCompile("`([\\w./*-]*\\w\\*?\\.go)`") // a * stands for any name
 	mdLink   = regexp.MustCompile(`\]\(([^)#\s]+)(?:#[^)\s]*)?\)`)
 )
 
@@ -134,11 +134,20 @@ func TestLinks(t *testing.T) {
 			}
 		}
 		for _, m := range goFile.FindAllStringSubmatch(string(text), -1) {
-			if !slices.ContainsFunc(files, func(f string) bool { return strings.HasSuffix("/"+f, "/"+m[1]) }) {
+			if !slices.ContainsFunc(files, func(f string) bool { return namesFile(m[1], f) }) {
 				t.Errorf("%s names %s, which is not in the checkout", name, m[1])
 			}
 		}
 	}
+}
+
+// namesFile tells whether a name, or the end of a path, means that file.
+func namesFile(name, file string) bool {
+	if dir, end := path.Split(file); strings.Contains(name, "*") {
+		ok, err := path.Match(path.Base(name), end)
+		return ok && err == nil && strings.HasSuffix("/"+dir, "/"+strings.TrimPrefix(path.Dir(name)+"/", "./"))
+	}
+	return strings.HasSuffix("/"+file, "/"+name)
 }
 
 // TestDesignDrawsTheArrows: the table of DESIGN.md section 5 is the one that
@@ -183,6 +192,44 @@ func TestDesignDrawsTheArrows(t *testing.T) {
 			if _, judged := allowedOf(room); !judged {
 				t.Errorf("%s does not draw %s", designFile, room)
 			}
+		}
+	}
+}
+
+// TestReadmePicturesThePackages: README's picture has a cell for each package of
+// TestArrows, but for disk, which stands beside, and what is in cmd or for tests; and none
+// for anything else.
+func TestReadmePicturesThePackages(t *testing.T) {
+	rooms := slices.Collect(maps.Keys(allowedImports))
+	rooms = append(slices.DeleteFunc(rooms, func(room string) bool {
+		return room == "ledger/disk" || strings.HasSuffix(room, "test") || within(room, "cmd")
+	}), "cmd/docket")
+	_, text, ok := strings.Cut(string(read(t, "README.md")), "\n## For developers\n")
+	if !ok {
+		t.Fatal("README.md has no chapter for developers")
+	}
+	drawn := map[string]bool{}
+	for line := range strings.Lines(text) {
+		cells := strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune("│├┤┴┬┼", r) })
+		if !strings.HasPrefix(line, "    │") && !strings.HasPrefix(line, "    ├") {
+			continue
+		}
+		for _, cell := range cells[:len(cells)-1] { // what follows the picture says what they are
+			name := strings.TrimSpace(cell)
+			if name == "" || strings.Contains(name, "─") {
+				continue
+			}
+			i := slices.IndexFunc(rooms, func(room string) bool { return room == name || path.Base(room) == name })
+			if i < 0 {
+				t.Errorf("README.md draws %s, which is no package", name)
+				continue
+			}
+			drawn[rooms[i]] = true
+		}
+	}
+	for _, room := range rooms {
+		if !drawn[room] {
+			t.Errorf("README.md does not draw %s", room)
 		}
 	}
 }

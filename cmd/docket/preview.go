@@ -117,12 +117,12 @@ func (b *preview) collectWarnings() error {
 		}
 		return err
 	}
-	if st.Kind != record.KindResponse {
+	thread := answeredThread(st)
+	if thread == "" {
 		return nil
 	}
-	name := strings.Split(st.Thread, "/")[1]
-	if head, ok, err = g.head("designation/" + name); err == nil && ok && head.ID != record.ID(st.Subject.SHA256) {
-		warn("designation/%s has changed since the record that this answers: %s %s at index %d, %s", name, article(head.Kind), head.Kind, head.Index, head.ID)
+	if head, ok, err = g.head(thread); err == nil && ok && head.ID != record.ID(st.Subject.SHA256) {
+		warn("%s has changed since the record that this answers: %s %s at index %d, %s", thread, article(head.Kind), head.Kind, head.Index, head.ID)
 	}
 	return err
 }
@@ -178,7 +178,7 @@ func (b *preview) preflight(warn func(format string, args ...any)) error {
 func (b *preview) print() {
 	a := b.app
 	showStatement(a.err, b.id, b.statement)
-	if b.statement.Kind == record.KindResponse {
+	if answeredThread(b.statement) != "" {
 		b.printSubject()
 	}
 	if len(b.changes) > 0 {
@@ -200,6 +200,15 @@ func (b *preview) print() {
 	for _, w := range b.warnings {
 		a.logf("docket: warning: %s", printable(w))
 	}
+}
+
+// answeredThread is the designation's thread on which the record stands that is a
+// statement's subject, "" where its subject is something else.
+func answeredThread(st *record.Statement) string {
+	if spec, err := record.SpecOf(st.Kind); err != nil || spec.Subject != record.SubjectDesignation {
+		return ""
+	}
+	return st.Kind.DesignationThread(st.Thread)
 }
 
 // printSubject says which record a response answers, as the copy proves it.
@@ -227,7 +236,7 @@ func (b *preview) keyOwnerText(keyid string) string {
 			return keyHolderText(h)
 		}
 	}
-	for _, k := range introducedKeys(b.statement) {
+	for _, k := range record.ListedPartyKeys(b.statement) {
 		if key, err := k.Key.Key(); err == nil && key.ID() == keyid {
 			return fmt.Sprintf("%s, holder %s (key %s, listed here)", b.statement.Party(), k.Holder, keyid)
 		}
@@ -246,23 +255,6 @@ func keyHolderText(h register.KeyHolder) string {
 	}
 	text := fmt.Sprintf("%s, holder %s (key %s, enrolled at #%d)", party, h.Holder, h.KeyID, h.Added)
 	return strings.Join(append([]string{text}, h.Warnings()...), "; ")
-}
-
-// introducedKeys are the keys that a statement itself introduces, with their holders.
-func introducedKeys(st *record.Statement) []record.PartyKey {
-	switch p := st.Predicate.(type) {
-	case *record.Charter:
-		keys := make([]record.PartyKey, len(p.RootKeys))
-		for i, k := range p.RootKeys {
-			keys[i] = record.PartyKey{Key: k.Key, Holder: k.Holder}
-		}
-		return keys
-	case *record.Enrolment:
-		return p.Keys
-	case *record.Keys:
-		return p.Add
-	}
-	return nil
 }
 
 // checkResult is the outcome of checking an envelope against the known register.

@@ -30,6 +30,7 @@ type Spec struct {
 	// noLedger: such a record may be the first, before there is a ledger to name.
 	noLedger     bool
 	newPredicate func() Predicate
+	listsKeys    bool // its predicate is a keyLister
 
 	Own      *schema.Shape // the kind's own members
 	Shape    *schema.Shape // the whole predicate: the members of every record, then its own
@@ -94,6 +95,7 @@ func newKindSpec[T any, P interface {
 }](sp Spec) *Spec {
 	sp.Kind = P(nil).Kind()
 	sp.newPredicate = func() Predicate { return P(new(T)) }
+	_, sp.listsKeys = any(P(nil)).(keyLister)
 	sp.Own = types.Shape(reflect.TypeFor[T]())
 	sp.Shape = schema.Join(commonShape(!sp.noLedger), sp.Own)
 	sp.Segments = strings.Split(sp.Thread, "/")

@@ -75,6 +75,14 @@ type Predecessor struct {
 // Kind is KindCharter.
 func (*Charter) Kind() Kind { return KindCharter }
 
+func (c *Charter) listedKeys() ([]PartyKey, string) {
+	keys := make([]PartyKey, len(c.RootKeys))
+	for i, k := range c.RootKeys {
+		keys[i] = PartyKey{Key: k.Key, Holder: k.Holder}
+	}
+	return keys, "rootKeys"
+}
+
 func (c *Charter) check(s *Statement, f *faultList) {
 	if s.Ledger.IsZero() != s.Follows.IsZero() {
 		f.add("/predicate/ledger", "a charter at index 0 has neither ledger nor follows; a later one has both")
@@ -161,6 +169,8 @@ type PartyKey struct {
 // Kind is KindEnrolment.
 func (*Enrolment) Kind() Kind { return KindEnrolment }
 
+func (e *Enrolment) listedKeys() ([]PartyKey, string) { return e.Keys, "keys" }
+
 func (e *Enrolment) check(s *Statement, f *faultList) {
 	f.addIf(len(e.Keys) == 0 && s.Follows.IsZero(), "is missing: a party's first record lists its keys", "/predicate/keys")
 	authority := s.Issuer == Authority
@@ -231,6 +241,8 @@ type KeyRevocation struct {
 
 // Kind is KindKeys.
 func (*Keys) Kind() Kind { return KindKeys }
+
+func (k *Keys) listedKeys() ([]PartyKey, string) { return k.Add, "add" }
 
 func (k *Keys) check(s *Statement, f *faultList) {
 	f.addIf(len(k.Add) == 0 && len(k.Revoke) == 0, "neither adds nor revokes a key", "/predicate")

@@ -143,37 +143,38 @@ func (v Verified) Entry(admitted time.Time, counts func(*Key) bool) (Entry, erro
 	return e, nil
 }
 
-// ListedKeys are the keys that a statement itself introduces: a charter's root
-// keys, an enrolment's keys, those that `keys` adds. A key that is not in its
-// canonical form is a *[Refusal] Invalid.
-func ListedKeys(st *Statement) ([]*Key, error) {
-	var (
-		texts   []PEM
-		pointer string
-	)
-	switch p := st.Predicate.(type) {
-	case *Charter:
-		pointer = "/predicate/rootKeys/%d/key"
-		for _, k := range p.RootKeys {
-			texts = append(texts, k.Key)
-		}
-	case *Enrolment:
-		pointer = "/predicate/keys/%d/key"
-		for _, k := range p.Keys {
-			texts = append(texts, k.Key)
-		}
-	case *Keys:
-		pointer = "/predicate/add/%d/key"
-		for _, k := range p.Add {
-			texts = append(texts, k.Key)
-		}
+// A keyLister is a predicate that introduces keys, which may sign from the next record on.
+type keyLister interface {
+	// listedKeys are those keys, and the name of the member that lists them. A root key
+	// has neither use nor functions.
+	listedKeys() (keys []PartyKey, member string)
+}
+
+// ListedPartyKeys are the keys that a statement itself introduces, as it lists them: a
+// charter's root keys, an enrolment's keys, those that `keys` adds. A root key has neither
+// use nor functions.
+func ListedPartyKeys(st *Statement) []PartyKey {
+	keys, _ := listedKeys(st.Predicate)
+	return keys
+}
+
+func listedKeys(p Predicate) (keys []PartyKey, member string) {
+	if l, ok := p.(keyLister); ok {
+		return l.listedKeys()
 	}
-	keys := make([]*Key, 0, len(texts))
+	return nil, ""
+}
+
+// ListedKeys are the [ListedPartyKeys] themselves. One that is not in its canonical form is
+// a *[Refusal] Invalid.
+func ListedKeys(st *Statement) ([]*Key, error) {
+	listed, member := listedKeys(st.Predicate)
+	keys := make([]*Key, 0, len(listed))
 	var faults []Fault
-	for i, text := range texts {
-		key, err := text.Key()
+	for i, k := range listed {
+		key, err := k.Key.Key()
 		if err != nil {
-			faults = append(faults, Fault{Pointer: fmt.Sprintf(pointer, i), Detail: err.Error()})
+			faults = append(faults, Fault{Pointer: fmt.Sprintf("/predicate/%s/%d/key", member, i), Detail: err.Error()})
 			continue
 		}
 		keys = append(keys, key)

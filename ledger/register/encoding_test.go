@@ -2,15 +2,21 @@ package register
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
+	"flag"
 	"fmt"
+	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
+
+var update = flag.Bool("update", false, "write the golden file anew")
 
 // fill sets every exported field of v, and all that is below it, to a value of its own.
 func fill(v reflect.Value, n *int) {
@@ -55,9 +61,15 @@ func fill(v reflect.Value, n *int) {
 
 // rowValues are one of each type of value, with every field set.
 func rowValues() []any {
-	all := []any{
-		new(recordValue), new(versionValue), new(KeyRow),
-		new(CharterRow), new(PartyRow), new(DesignationRow), new(ResponseRow), new(CertificationRow),
+	all := []any{new(recordValue), new(versionValue), new(KeyRow)}
+	written := map[reflect.Type]bool{}
+	for _, name := range record.Kinds() {
+		if k := kinds[name]; k.newState != nil {
+			if state := k.newState(); !written[reflect.TypeOf(state)] {
+				written[reflect.TypeOf(state)] = true
+				all = append(all, state)
+			}
+		}
 	}
 	for _, v := range all {
 		n := 0
@@ -86,6 +98,58 @@ func TestRowsLoseNothing(t *testing.T) {
 	var v versionValue
 	if err := errors.Join(err, decodeRow(b, &v)); err != nil || v.Delta.Prior == nil || v.Delta.About == nil || v.Delta.EffectiveOn != nil {
 		t.Errorf("an index of 0 became %+v, %v", v, err)
+	}
+}
+
+// rowFields writes down a type as its rows have it: each field's number or name, its type,
+// and what is below it.
+func rowFields(b *strings.Builder, typ reflect.Type, indent string, above []reflect.Type) {
+	for typ.Kind() == reflect.Pointer || typ.Kind() == reflect.Slice {
+		typ = typ.Elem()
+	}
+	if typ.Kind() != reflect.Struct || slices.Contains(above, typ) || !strings.HasPrefix(typ.PkgPath(), "github.com/seed-53cf897a/docket") {
+		return
+	}
+	for i := range typ.NumField() {
+		f := typ.Field(i)
+		if !f.IsExported() && f.Name != "_" {
+			continue
+		}
+		name := f.Tag.Get("cbor")
+		if name == "" {
+			name = cmp.Or(f.Tag.Get("json"), f.Name)
+		}
+		fmt.Fprintf(b, "%s%s %v\n", indent, name, f.Type)
+		rowFields(b, f.Type, indent+"  ", append(above, typ))
+	}
+}
+
+// TestRowsAreOfThisFormat: rows that another binary would read otherwise, or not at all, are
+// of another format, and say so by its number.
+func TestRowsAreOfThisFormat(t *testing.T) {
+	const golden = "testdata/rows.golden"
+	var b strings.Builder
+	fmt.Fprintf(&b, "FormatVersion %d\n", FormatVersion)
+	for _, v := range rowValues() {
+		typ := reflect.TypeOf(v).Elem()
+		fmt.Fprintf(&b, "\n%v\n", typ)
+		rowFields(&b, typ, "  ", nil)
+	}
+	now := b.String()
+	before, err := os.ReadFile(golden)
+	if err != nil && !*update {
+		t.Fatal(err)
+	}
+	was, is, _ := strings.Cut(string(before), "\n")
+	if first, rest, _ := strings.Cut(now, "\n"); first == was && rest != is && len(before) > 0 {
+		t.Fatalf("the rows are no longer those of %s, as %s has them: raise FormatVersion, then go test -update\n%s", was, golden, now)
+	}
+	if *update {
+		if err := errors.Join(os.MkdirAll("testdata", 0o755), os.WriteFile(golden, []byte(now), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	} else if now != string(before) {
+		t.Errorf("%s is not of %s: go test -update", golden, strings.SplitN(now, "\n", 2)[0])
 	}
 }
 

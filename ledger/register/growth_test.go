@@ -15,9 +15,9 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 )
 
-// A family is one way in which a thread can be made long. say writes its nth record, at
+// A growthCase is one way in which a thread can be made long. next writes its nth record, at
 // the world's time, which it may move; nil means that the law lets no more stand there
-// at any time, and what it refuses is checked by say itself.
+// at any time, and what it refuses is checked by next itself.
 type growthCase struct {
 	name  string
 	begin func(*registertest.Fixture)
@@ -25,7 +25,7 @@ type growthCase struct {
 	limit bool // the law ends it: the record after the last is a conflict
 }
 
-// growthCases are all of them: every kind of rules 1 is said in one.
+// growthCases are all of them: each kind of rules 1 stands in one.
 var growthCases = []growthCase{
 	{name: "charters", next: func(b *registertest.Fixture, n int) *record.Statement {
 		c := b.CharterPredicate
@@ -131,7 +131,7 @@ func listed(b *registertest.Fixture) {
 	b.Must(b.ImportListed("36", b.NewListedDesignation("36", "Aerocaribbean")))
 }
 
-// maxRecordBytes bounds what one record of a family writes: what it says itself and the
+// maxRecordBytes bounds what one record of a case writes: what it says itself and the
 // state after it, which is no more than a whole designation, twice for its keys,
 // identifiers and what stands around them.
 const maxRecordBytes = 2 * 48_000
@@ -156,7 +156,7 @@ func TestRecordCostIsIndependentOfThreadLength(t *testing.T) {
 	}
 }
 
-// TestEveryKindHasAGrowthCase: a kind that no family says fails, and so does a new one.
+// TestEveryKindHasAGrowthCase: a kind that stands in none fails, and so does a new one.
 func TestEveryKindHasAGrowthCase(t *testing.T) {
 	said := make(map[record.Kind]bool)
 	for _, f := range growthCases {
@@ -169,12 +169,12 @@ func TestEveryKindHasAGrowthCase(t *testing.T) {
 	}
 	for _, k := range register.Kinds() {
 		if !said[k] {
-			t.Errorf("no family makes a thread long with records of kind %s", k)
+			t.Errorf("no growth case makes a thread long with records of kind %s", k)
 		}
 	}
 }
 
-// book is a world in which the family may begin.
+// book is a world in which the case may begin.
 func (f *growthCase) book(t *testing.T) *registertest.Fixture {
 	o := registertest.SmallOptions()
 	o.MemTableBytes = 64 << 20

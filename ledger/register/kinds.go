@@ -17,7 +17,6 @@ type kind struct {
 	newState       func() State
 	stateFromDelta func(*Delta) State
 
-	listsKeys        bool // its records list keys, which may sign from the next index on
 	ownKeysOnly      bool // a party's is signed by no other party's keys
 	whileSuspended   bool // a suspended party signs it too
 	isLifecycleEvent bool // it is a step of a designation's life after the designation
@@ -33,13 +32,11 @@ func init() {
 			judge:      judging((*judgment).judgeCharter),
 			candidates: charterCandidates,
 			newState:   newState[CharterRow],
-			listsKeys:  true,
 		},
 		record.KindEnrolment: {
 			judge:      judging((*judgment).judgeEnrolment),
 			candidates: enrolmentCandidates,
 			newState:   newState[PartyRow],
-			listsKeys:  true,
 		},
 		record.KindStanding: {
 			judge:      judging((*judgment).judgeStanding),
@@ -50,7 +47,6 @@ func init() {
 			judge:          judging((*judgment).judgeKeys),
 			candidates:     keysCandidates,
 			newState:       newState[PartyRow],
-			listsKeys:      true,
 			ownKeysOnly:    true,
 			whileSuspended: true,
 		},

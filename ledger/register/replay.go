@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -187,15 +188,21 @@ func (p *Replayer) addListedKeys(index uint64, payload []byte) error {
 	return nil
 }
 
+// keyListingTypes are the names, as a payload has them, of the kinds that list keys.
+var keyListingTypes = func() (types [][]byte) {
+	for _, k := range record.Kinds() {
+		if k.ListsKeys() {
+			types = append(types, []byte(k.PredicateType()))
+		}
+	}
+	return types
+}()
+
 // mayListKeys spares parsing most payloads twice. Only an escape could hide the
 // name of the kind.
 func mayListKeys(payload []byte) bool {
-	for name, k := range kinds {
-		if k.listsKeys && bytes.Contains(payload, []byte(name.PredicateType())) {
-			return true
-		}
-	}
-	return bytes.IndexByte(payload, '\\') >= 0
+	return bytes.IndexByte(payload, '\\') >= 0 ||
+		slices.ContainsFunc(keyListingTypes, func(name []byte) bool { return bytes.Contains(payload, name) })
 }
 
 // key finds a key by its ID among those listed in this replay, and those that the

@@ -225,11 +225,7 @@ func TestRandomWalkReplays(t *testing.T) {
 		for range 600 {
 			w.step(t)
 		}
-		for _, kind := range []record.Kind{
-			record.KindStanding, record.KindKeys, record.KindDesignation, record.KindAmendment, record.KindSuspension,
-			record.KindReinstatement, record.KindRevocation, record.KindResponse, record.KindCIPCertification,
-			record.KindCharter, record.KindEnrolment,
-		} {
+		for _, kind := range record.Kinds() {
 			if w.admitted[kind] == 0 && seed == 0 {
 				t.Errorf("no %s was admitted: the walk tests nothing of it (seed %d)", kind, seed)
 			}

@@ -15,6 +15,7 @@ package draft
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -114,7 +115,7 @@ func (sh *ShortForm) decodeDraft(sp *record.Spec, w *shortFormDecoder) []record.
 	}
 	switch {
 	case w.aboutLatest:
-		sh.SubjectLookup = SubjectLookup{SubjectNewestRecord, latestThread(sp, s.Thread)}
+		sh.SubjectLookup = SubjectLookup{SubjectNewestRecord, latestThread(s.Kind, s.Thread)}
 	case w.subject == record.Subject{} && !w.private:
 		sh.subject, sh.SubjectLookup = subjectWithoutDocument(sp, s)
 		if sh.subject == (record.Subject{}) && sh.SubjectLookup.Source == SubjectGiven {
@@ -708,13 +709,7 @@ type SubjectLookup struct {
 
 // subjectWithoutDocument is the subject of a record without a document, or what must be asked.
 func subjectWithoutDocument(sp *record.Spec, s *record.Statement) (record.Subject, SubjectLookup) {
-	var keys []record.PartyKey
-	switch p := s.Predicate.(type) {
-	case *record.Enrolment:
-		keys = p.Keys
-	case *record.Keys:
-		keys = p.Add
-	}
+	keys := record.ListedPartyKeys(s)
 	switch {
 	case sp.Subject == record.SubjectFirstKey && len(keys) > 0:
 		if key, err := keys[0].Key.Key(); err == nil { // else a fault of its own
@@ -723,16 +718,13 @@ func subjectWithoutDocument(sp *record.Spec, s *record.Statement) (record.Subjec
 	case sp.Subject == record.SubjectFirstKey, sp.Subject == record.SubjectEnrolment:
 		return record.Subject{}, SubjectLookup{SubjectEnrolmentRecord, "party/" + sp.Owner(s.Thread)}
 	case sp.Subject == record.SubjectDesignation:
-		return record.Subject{}, SubjectLookup{SubjectNewestRecord, latestThread(sp, s.Thread)}
+		return record.Subject{}, SubjectLookup{SubjectNewestRecord, latestThread(s.Kind, s.Thread)}
 	}
 	return record.Subject{}, SubjectLookup{}
 }
 
 // latestThread is the thread that `about: latest` means: of a record about a
 // designation that designation's, else its own.
-func latestThread(sp *record.Spec, thread string) string {
-	if designation := sp.Segment(thread, "D"); sp.Subject == record.SubjectDesignation && designation != "" {
-		return "designation/" + designation
-	}
-	return thread
+func latestThread(kind record.Kind, thread string) string {
+	return cmp.Or(kind.DesignationThread(thread), thread)
 }

@@ -129,8 +129,7 @@ func (w *World) Statement(thread, issuer string, p record.Predicate) *record.Sta
 	case *record.Standing:
 		st.Subject.SHA256 = w.enrolments[strings.TrimPrefix(thread, "party/")]
 	case *record.Response:
-		name := strings.TrimSuffix(strings.TrimPrefix(thread, "response/"), "/"+issuer)
-		st.Subject.SHA256 = w.heads["designation/"+name]
+		st.Subject.SHA256 = w.heads[p.Kind().DesignationThread(thread)]
 	}
 	return st
 }

@@ -2,7 +2,6 @@ package view
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
@@ -169,8 +168,7 @@ func (e draftRecord) asOfAdmission() (asOf, error) {
 }
 
 func responseEffects(e draftRecord) ([]string, error) {
-	name := strings.TrimSuffix(strings.TrimPrefix(e.Record.Thread, "response/"), "/"+e.Record.Issuer)
-	head, err := e.draft.Thread("designation/" + name)
+	head, err := e.draft.Thread(e.Record.Kind.DesignationThread(e.Record.Thread))
 	if err != nil || head == nil {
 		return nil, err
 	}
