@@ -567,3 +567,35 @@ func TestCrashAtEachWriteOfANewState(t *testing.T) {
 		}
 	}
 }
+
+// While it is looked up what these keys have cosigned, nothing is signed: a witness that a
+// crash took the last cosignatures of does not make them anew for whoever asks what it shows,
+// since the state may be an old copy.
+func TestNothingIsSignedWhileLookedUp(t *testing.T) {
+	h := newTestLog(sharedKeys(), 12, 12, "")
+	for _, before := range []uint64{0, 4} {
+		net := newNetwork()
+		net.hosts["log.example"] = staticLog{cosignedNote(h, 9, sharedKeys().witness["w1.example"]...), &tileServer{h, 9}}
+		disk := vfs.NewCrashableMem()
+		cfg := config(t, "w1.example")
+		cfg.FS, cfg.Transport, cfg.Sources = disk, net, map[string][]string{origin: {"https://log.example"}}
+		w := mustOpen(t, cfg)
+		if before > 0 {
+			mustCosign(t, w, h.request(0, before))
+		}
+		mustCosign(t, w, h.request(before, 5))
+		cfg.FS, cfg.Metrics = disk.CrashClone(vfs.CrashCloneCfg{}), nil
+		w = must(witness.Open(cfg))
+		t.Cleanup(func() { w.Close() })
+		note, err := w.Latest(t.Context(), origin)
+		if before == 0 {
+			wantErr(t, err, witness.ErrLookingUp)
+		} else if cp, _, err := proof.ParseCheckpoint(note); err != nil || cp.Size != before {
+			t.Errorf("it shows size %d, %v: want %d, as it was cosigned before the crash", cp.Size, err, before)
+		}
+		w.LookUp(t.Context())
+		if cp, _, err := proof.ParseCheckpoint(must(w.Latest(t.Context(), origin))); err != nil || cp.Size != 9 {
+			t.Errorf("looked up, it shows size %d, %v", cp.Size, err)
+		}
+	}
+}

@@ -494,7 +494,7 @@ var ErrNoCheckpoint = errors.New("this witness has cosigned no checkpoint of tha
 // Latest is the newest checkpoint of a log that the witness cosigned, with the
 // signatures of the log that it verified and the cosignatures that it gave last
 // (tlog-witness "Monitor Retrieval Mechanism"). Errors: [ErrUnknownLog],
-// [ErrNoCheckpoint].
+// [ErrNoCheckpoint], [ErrLookingUp].
 func (w *Witness) Latest(ctx context.Context, origin string) ([]byte, error) {
 	v := w.logState(origin)
 	if v == nil {
@@ -547,13 +547,20 @@ func (v *logState) cosignaturesCurrent() bool {
 }
 
 // recosignNewest makes cosignatures of the newest checkpoint when a crash took them. A
-// halted log shows what it has, which may be those before.
+// halted log shows what it has, which may be those before; so does one that is being looked
+// up, since its newest checkpoint may be that of an old copy of the state.
 func (w *Witness) recosignNewest(ctx context.Context, v *logState) error {
 	if err := v.Lock(ctx); err != nil {
 		return err
 	}
 	defer v.Unlock()
 	if !v.hasNewest || v.cosignaturesCurrent() || v.gossip.StillHalted() || w.brokenErr() != nil {
+		return nil
+	}
+	if v.needsLookUp.Load() {
+		if v.lastCosignatures.Load() == nil {
+			return ErrLookingUp
+		}
 		return nil
 	}
 	_, err := w.cosignNewest(v, proof.Checkpoint{Origin: v.origin, Size: v.newest.Size, Root: v.newest.Root})
