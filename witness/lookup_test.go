@@ -599,3 +599,41 @@ func TestNothingIsSignedWhileLookedUp(t *testing.T) {
 		}
 	}
 }
+
+// stalledEvidence is a disk on which no evidence can be written before it is let go.
+type stalledEvidence struct {
+	vfs.FS
+	letGo chan struct{}
+}
+
+func (s stalledEvidence) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	if strings.Contains(name, "evidence") {
+		<-s.letGo
+	}
+	return s.FS.Create(name, c)
+}
+
+// What was found is taken before the log counts as looked up, however long that has to
+// wait: here for a disk that stalls while it writes evidence.
+func TestLookUpTakesWhatItFound(t *testing.T) {
+	c := sharedKeys()
+	a, b := newTestLog(c, 12, 12, ""), newTestLog(c, 12, 3, "B")
+	fork := must(proof.NewEvidence(a.note(12), b.note(12)))
+	synctest.Test(t, func(t *testing.T) {
+		net := newNetwork()
+		net.hosts["log.example"] = staticLog{cosignedNote(a, 9, c.witness["w1.example"]...), &tileServer{a, 9}}
+		disk := stalledEvidence{letGo: make(chan struct{})}
+		w := recreate(t, net, func(cfg *witness.Config) { disk.FS = cfg.FS; cfg.FS = disk })
+		halting, ended := make(chan string, 1), make(chan struct{})
+		go func() { id, _ := must2(w.AcceptEvidence(t.Context(), fork)); halting <- id }()
+		synctest.Wait()
+		go func() { defer close(ended); w.LookUp(t.Context()) }()
+		time.Sleep(5 * time.Minute)
+		close(disk.letGo)
+		<-ended
+		if err := w.Evidence().Acknowledge(<-halting, acknowledgement("a test")); err != nil {
+			t.Fatal(err)
+		}
+		wantStale(t, w, a, 9)
+	})
+}
