@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"testing"
+	"testing/synctest"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
@@ -303,4 +304,36 @@ func TestEvidenceStoreDetectsDamage(t *testing.T) {
 	if _, err := w.Evidence().Load(id); err == nil {
 		t.Error("an altered file is shown")
 	}
+}
+
+// A file that shows nothing is refused while the log's lock is held, here by a disk that stalls:
+// whoever sends many of them queues before no checkpoint.
+func TestNoEvidenceWaitsForNothing(t *testing.T) {
+	c := sharedKeys()
+	a, b := newTestLog(c, 12, 12, ""), newTestLog(c, 12, 3, "B")
+	synctest.Test(t, func(t *testing.T) {
+		cfg := config(t, "w1.example")
+		disk := stalledEvidence{FS: cfg.FS, letGo: make(chan struct{})}
+		cfg.FS = disk
+		w := mustOpen(t, cfg)
+		halting, refused := make(chan error, 1), make(chan error, 1)
+		go func() {
+			_, _, err := w.AcceptEvidence(t.Context(), must(proof.NewEvidence(a.note(12), b.note(12))))
+			halting <- err
+		}()
+		synctest.Wait()
+		go func() {
+			_, _, err := w.AcceptEvidence(t.Context(), must(proof.NewEvidence(a.note(11), a.note(11))))
+			refused <- err
+		}()
+		synctest.Wait()
+		select {
+		case err := <-refused:
+			wantErr(t, err, proof.ErrNoEvidence)
+		default:
+			t.Error("what is no evidence waits for the log's lock")
+		}
+		close(disk.letGo)
+		wantErr(t, <-halting, nil)
+	})
 }
