@@ -393,12 +393,12 @@ func (c *lateResponses) take() (uint64, CosignResponse) {
 // the end of ctx, because the responses would be lost.
 func (l *Ledger[V]) MergeLate(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
+	policy, _, err := l.fold.Policy(l.Head().Size) // first: what is taken is lost after an error
+	if err != nil {
+		return fmt.Errorf("policy for size %d: %w", l.Head().Size, err)
+	}
 	size, a := l.late.take()
 	for _, note := range a.Checkpoints {
-		policy, _, err := l.fold.Policy(l.Head().Size)
-		if err != nil {
-			return fmt.Errorf("policy for size %d: %w", l.Head().Size, err)
-		}
 		if _, err := l.checkSeen(ctx, note, policy, l.tree.Load()); err != nil {
 			return l.stop(err)
 		}
