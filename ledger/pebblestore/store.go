@@ -360,8 +360,8 @@ const (
 	keyArchivedBySize = 'k' // size, timestamp, 8 bytes big-endian each → a signed note
 	keyArchivedByTime = 'm' // timestamp, size, 8 bytes big-endian each → nothing
 
-	keyCursor = 'c' // of an Index → head that it was advanced to
-	keyItem   = 'i' // of an Index: record ID → index, 8 bytes big-endian
+	keyCursor = 'c' // of a BlobFold → head that it was advanced to
+	keyItem   = 'i' // of a BlobFold: the blob's ID → index, 8 bytes big-endian
 )
 
 const entryKeySize = 9
