@@ -154,7 +154,8 @@ type Witness struct {
 
 	lookUpNeeded chan struct{} // logs are to be looked up
 
-	mu         sync.RWMutex
+	listing    sync.Mutex           // held by SetLogs, which alone writes to logs
+	mu         sync.RWMutex         // guards logs and logsByHash
 	logs       map[string]*logState // by origin: every one that was ever on the list since Open
 	logsByHash map[string]*logState // the same by origin hash
 
@@ -285,20 +286,25 @@ func (w *Witness) SetLogs(list LogList) error {
 	if err := w.checkList(list); err != nil {
 		return err
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	listedByOrigin := make(map[string]Log, len(list))
+	w.listing.Lock()
+	defer w.listing.Unlock()
+	listedByOrigin, loaded := make(map[string]Log, len(list)), make(map[string]*logState)
 	for _, l := range list {
 		listedByOrigin[l.Origin] = l
 		if w.logs[l.Origin] != nil {
 			continue
 		}
-		v, err := w.loadLogState(l.Origin)
+		v, err := w.loadLogState(l.Origin) // before mu, for which requests about other logs would wait
 		if err != nil {
 			return fmt.Errorf("taking up the log %s: %w", l.Origin, err)
 		}
-		w.logs[l.Origin] = v
-		w.logsByHash[wire.OriginHash(l.Origin)] = v
+		loaded[l.Origin] = v
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for origin, v := range loaded {
+		w.logs[origin] = v
+		w.logsByHash[wire.OriginHash(origin)] = v
 	}
 	for origin, v := range w.logs {
 		if l, ok := listedByOrigin[origin]; ok {
