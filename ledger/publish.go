@@ -18,7 +18,8 @@ import (
 // whether this log is new ([Ledger.ProbeNewLog]).
 //
 // [ErrNoQuorum], [ErrNoLogKey] and [ErrClock] leave everything as it was: call it
-// again. So does ctx's error. [ErrRollback], [ErrUnprovenClaim] and a failed write stop the ledger.
+// again. So does ctx's error. [ErrRollback], [ErrUnprovenClaim] and a failed write stop the
+// ledger, and so does a store that cannot say whether it leads up to what a witness shows.
 func (l *Ledger[V]) Publish(ctx context.Context) error {
 	l.publishing.Lock()
 	defer l.publishing.Unlock()
