@@ -5,7 +5,8 @@
 // packed under one key and is written again, longer, as it grows: 256 keys for it
 // were measured a hundred times slower to read.
 //
-// Pebble does not return a failed sync: it ends the process, since the state of the
+// A write that has begun does not end with its context: while the disk is full it waits, and
+// then its outcome is known. Pebble does not return a failed sync: it ends the process, since the state of the
 // disk is unknown then. So here the death of the process is the recovery path
 // ([disk.Health]).
 package pebblestore
