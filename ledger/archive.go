@@ -19,9 +19,9 @@ import (
 // thinned to one a minute, and nothing proves a time under quorum none.
 var ErrNotArchived = errors.New("no such checkpoint is kept")
 
-// archive stores the published checkpoint before the next one replaces it, if it is one
-// of these: the last of its minute by quorum time; the first or last of its size, since
-// the one shows what was knowable and the other what was not there yet; the last under
+// archive stores the published checkpoint before the next one replaces it, if it is the last
+// of its minute by quorum time, and of these the first or last of its size, since the one
+// shows what was knowable and the other what was not there yet; or if it is the last under
 // its policy, so that the charter stays provable under its own witnesses.
 //
 // It is archived under the time of its quorum, or that of the one before if that is

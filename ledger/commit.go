@@ -253,7 +253,7 @@ type pendingCommit[V any] struct {
 	refused    int
 	duplicates int
 	admitted   time.Time
-	done       chan error // gets what advance returns
+	done       chan error // gets what advanceFold returns
 }
 
 // prepareCommit judges a batch, or as much of it as one commit takes, and builds the
@@ -359,8 +359,8 @@ func (l *Ledger[V]) spoilt(err error) error {
 	return l.stop(err)
 }
 
-// findAdmitted is exact for everything admitted so far, this plan included. Whoever is
-// found in a plan learns of it only once that plan is durable. Only what was
+// findAdmitted is exact for everything admitted so far, this commit included. Whoever is
+// found in a commit learns of it only once that is durable. Only what was
 // admitted is found: an item that was refused is judged again each time, since
 // another submission of it may bear more signatures.
 func (l *Ledger[V]) findAdmitted(p *pendingCommit[V], id ID) (uint64, bool, error) {

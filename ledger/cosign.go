@@ -351,7 +351,8 @@ func (l *Ledger[V]) newCosignersOf(ask CosignRequest, cosignatures []proof.Signa
 	return names
 }
 
-// probeBeforeFirstPublication is introduce for a ledger that has entries, none of them published.
+// probeBeforeFirstPublication is [Ledger.ProbeNewLog] for a ledger that has entries, none of
+// them published.
 func (l *Ledger[V]) probeBeforeFirstPublication(ctx context.Context, size uint64) error {
 	if size == 0 || l.Published() != nil {
 		return nil

@@ -92,7 +92,7 @@ type Config struct {
 	Cosign CosignFunc
 
 	// KeysMarked says that one of the Signers bears the mark of having signed entries:
-	// opening an empty store is [ErrRollback] then. Mark puts that mark on all of them,
+	// opening an empty store is [ErrRollback] then. MarkKeys puts that mark on all of them,
 	// durably, and is called before the first signature over an entry; nil if there is
 	// no mark. The mark is stored beside the keys and not in the store, so that it
 	// survives the loss of the store.

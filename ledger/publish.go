@@ -18,7 +18,8 @@ import (
 // whether this log is new ([Ledger.ProbeNewLog]).
 //
 // [ErrNoQuorum], [ErrNoLogKey] and [ErrClock] leave everything as it was: call it
-// again. So does ctx's error. [ErrRollback], [ErrUnprovenClaim] and a failed write stop the ledger.
+// again. So does ctx's error. [ErrRollback], [ErrUnprovenClaim] and a failed write stop the
+// ledger, and so does a store that cannot say whether it leads up to what a witness shows.
 func (l *Ledger[V]) Publish(ctx context.Context) error {
 	l.publishing.Lock()
 	defer l.publishing.Unlock()
@@ -393,12 +394,12 @@ func (c *lateResponses) take() (uint64, CosignResponse) {
 // the end of ctx, because the responses would be lost.
 func (l *Ledger[V]) MergeLate(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
+	policy, _, err := l.fold.Policy(l.Head().Size) // first: what is taken is lost after an error
+	if err != nil {
+		return fmt.Errorf("policy for size %d: %w", l.Head().Size, err)
+	}
 	size, a := l.late.take()
 	for _, note := range a.Checkpoints {
-		policy, _, err := l.fold.Policy(l.Head().Size)
-		if err != nil {
-			return fmt.Errorf("policy for size %d: %w", l.Head().Size, err)
-		}
 		if _, err := l.checkSeen(ctx, note, policy, l.tree.Load()); err != nil {
 			return l.stop(err)
 		}

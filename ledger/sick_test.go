@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
+	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
 // sickFold is a fold that is damaged for a while.
@@ -28,6 +29,13 @@ func (f *sickFold) Begin(admitted time.Time) ledger.Draft[pebblestore.Blob] {
 		return sickDraft{}
 	}
 	return f.Fold.Begin(admitted)
+}
+
+func (f *sickFold) Policy(size uint64) (*proof.Policy, uint64, error) {
+	if f.sick {
+		return nil, 0, fmt.Errorf("%w: a block", ledger.ErrFold)
+	}
+	return f.Fold.Policy(size)
 }
 
 // A fold that is damaged where a batch needs it refuses that batch, of which nothing is
@@ -58,6 +66,30 @@ func TestDamagedFoldStopsNothing(t *testing.T) {
 		t.Errorf("size %d, want 8", size)
 	}
 	n.close()
+}
+
+// What a witness said late is not lost while the fold cannot say which keys are the log's:
+// that the store does not lead up to what this log has signed is found out once it can.
+func TestDamagedFoldLosesNoLateAnswer(t *testing.T) {
+	w, _ := newWitnessedEnv(t)
+	fold, ask := &sickFold{}, w.config.Cosign
+	w.wrapFold = func(f *pebblestore.BlobFold) ledger.Fold[pebblestore.Blob] { fold.Fold = f; return fold }
+	w.config.Cosign = func(ctx context.Context, r ledger.CosignRequest) (ledger.CosignResponse, error) {
+		other := must(proof.SignCheckpoint(proof.Checkpoint{Origin: testOrigin, Size: 9}, w.signer))
+		r.OnLate(ledger.CosignResponse{Checkpoints: [][]byte{other.Note()}})
+		return ask(ctx, r)
+	}
+	n := w.mustOpen(t)
+	defer n.close()
+	n.addAll(t, numberedBlobs(0, 3)...)
+	fold.sick = true
+	if err := n.MergeLate(t.Context()); !errors.Is(err, ledger.ErrFold) {
+		t.Errorf("while the fold is damaged: %v", err)
+	}
+	fold.sick = false
+	if err := n.MergeLate(t.Context()); !errors.Is(err, ledger.ErrRollback) {
+		t.Errorf("and then: %v, want ErrRollback", err)
+	}
 }
 
 // unreadable is a store whose head cannot be read any more.

@@ -28,7 +28,8 @@ import (
 //     another number than the next is [ErrConflict] and changes nothing; archiving the
 //     newest one again is nil and changes nothing. Archive obeys 3.
 //  6. A call returns soon after its context has ended: a read with an error, a write with
-//     nil or an error as of 3. The ledger gives every call a deadline.
+//     nil or an error as of 3. The ledger gives every call a deadline. Only a write to a
+//     disk of this machine that is full may wait on.
 //
 // A Store is safe for concurrent use; what it returns may be kept, and what it
 // is given is not kept.

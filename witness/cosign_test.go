@@ -552,7 +552,7 @@ func TestOpenRefuses(t *testing.T) {
 }
 
 // A crash between keeping a checkpoint and keeping its cosignatures leaves the
-// monitoring endpoint with the newest checkpoint all the same.
+// monitoring endpoint with the newest checkpoint all the same, once the log is looked up.
 func TestShowsTheNewestAfterACrash(t *testing.T) {
 	c := newCrashTest()
 	for seed := range uint64(40) {
@@ -565,6 +565,7 @@ func TestShowsTheNewestAfterACrash(t *testing.T) {
 		cfg := p.config(c)
 		cfg.FS = p.diskAfterCrash()
 		w = must(createAndOpen(cfg))
+		w.LookUp(t.Context())
 		note, err := w.Latest(t.Context(), origin)
 		if err != nil {
 			t.Fatal(err)

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
@@ -302,5 +305,87 @@ func TestEvidenceStoreDetectsDamage(t *testing.T) {
 	}
 	if _, err := w.Evidence().Load(id); err == nil {
 		t.Error("an altered file is shown")
+	}
+}
+
+// A file that shows nothing is refused while the log's lock is held, here by a disk that stalls:
+// whoever sends many of them queues before no checkpoint.
+func TestNoEvidenceWaitsForNothing(t *testing.T) {
+	c := sharedKeys()
+	a, b := newTestLog(c, 12, 12, ""), newTestLog(c, 12, 3, "B")
+	synctest.Test(t, func(t *testing.T) {
+		cfg := config(t, "w1.example")
+		disk := stalledEvidence{FS: cfg.FS, letGo: make(chan struct{})}
+		cfg.FS = disk
+		w := mustOpen(t, cfg)
+		halting, refused := make(chan error, 1), make(chan error, 1)
+		go func() {
+			_, _, err := w.AcceptEvidence(t.Context(), must(proof.NewEvidence(a.note(12), b.note(12))))
+			halting <- err
+		}()
+		synctest.Wait()
+		go func() {
+			_, _, err := w.AcceptEvidence(t.Context(), must(proof.NewEvidence(a.note(11), a.note(11))))
+			refused <- err
+		}()
+		synctest.Wait()
+		select {
+		case err := <-refused:
+			wantErr(t, err, proof.ErrNoEvidence)
+		default:
+			t.Error("what is no evidence waits for the log's lock")
+		}
+		close(disk.letGo)
+		wantErr(t, <-halting, nil)
+	})
+}
+
+// hookedAcknowledgements is a disk that says when an acknowledgement is looked for.
+type hookedAcknowledgements struct {
+	vfs.FS
+	looked func()
+}
+
+func (h *hookedAcknowledgements) Open(name string, o ...vfs.OpenOption) (vfs.File, error) {
+	if strings.HasSuffix(name, ".acknowledged") && h.looked != nil {
+		h.looked()
+	}
+	return h.FS.Open(name, o...)
+}
+
+// While what is known of a log that comes on the list is read from the disk, the others are
+// served.
+func TestLogsAreTakenUpBesideOthers(t *testing.T) {
+	all, list, _ := newTestLogs(2)
+	cfg := config(t, "w1.example")
+	disk := &hookedAcknowledgements{FS: cfg.FS}
+	cfg.FS, cfg.Logs = disk, list
+	w := must(createAndOpen(cfg))
+	if _, _, err := w.AcceptEvidence(t.Context(), must(proof.NewEvidence(all[0].note(9), rewrittenLog(all[0]).note(9)))); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Logs, cfg.Metrics = list[1:], nil
+	w = must(witness.Open(cfg))
+	defer w.Close()
+	served := make(chan error, 1)
+	disk.looked = func() {
+		disk.looked = nil
+		go func() { _, err := w.Cosign(t.Context(), all[1].request(0, 5)); served <- err }()
+		select {
+		case err := <-served:
+			wantErr(t, err, nil)
+		case <-time.After(10 * time.Second): // no test of speed: it would be never
+			t.Error("another log is not served meanwhile")
+		}
+	}
+	if err := w.SetLogs(list); err != nil || disk.looked != nil {
+		t.Fatal(err, disk.looked != nil)
+	}
+	halted := new(witness.HaltedError)
+	if _, err := w.Cosign(t.Context(), all[0].request(0, 5)); !asErr(err, &halted) {
+		t.Errorf("the log that came back halted: %v", err)
 	}
 }

@@ -16,10 +16,12 @@ import (
 )
 
 // Bounds of what is read, in bytes. A request holds 63 proof lines, and a checkpoint
-// with the 16 signatures of nearly 5 kB that signed-note wants to be possible.
+// with the 16 signatures of nearly 5 kB that signed-note wants to be possible. What a client
+// was shown bears the cosignatures of all witnesses; evidence is two such notes, and hashes.
 const (
 	MaxRequest  = 128 << 10
-	MaxEvidence = 2*MaxRequest + 16<<10
+	MaxSeen     = proof.MaxNoteBytes
+	MaxEvidence = 2*proof.MaxNoteBytes + 16<<10
 )
 
 // Handler is the witness's HTTP handler, below whatever prefix the caller strips; one
@@ -112,7 +114,7 @@ func (w *Witness) getCheckpoint(_ http.ResponseWriter, r *http.Request) (respons
 }
 
 func (w *Witness) postSeen(rw http.ResponseWriter, r *http.Request) (response, error) {
-	note, err := readBody(rw, r, MaxRequest)
+	note, err := readBody(rw, r, MaxSeen)
 	if err != nil {
 		return response{}, err
 	}

@@ -240,10 +240,10 @@ func TestForeignSignaturesAreDropped(t *testing.T) {
 	}
 }
 
-// A body of 1 MB is refused as too large, whether its length was announced or not.
+// A body of 2 MB is refused as too large, whether its length was announced or not.
 func TestLargeBodies(t *testing.T) {
 	r := newTestServer(t)
-	big := append([]byte("old 0\n\n"), bytes.Repeat([]byte("x"), 1<<20)...)
+	big := append([]byte("old 0\n\n"), bytes.Repeat([]byte("x"), 2<<20)...)
 	for _, path := range []string{"/add-checkpoint", "/v1/checkpoints", "/v1/evidence"} {
 		if got := r.do(t, "POST", path, big); got.status != 413 {
 			t.Errorf("%s: %d, want 413", path, got.status)
@@ -351,4 +351,25 @@ func FuzzAddCheckpoint(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What a client was shown bears as many cosignatures as a note may have, each of them
+// post-quantum; it can be handed in as it is, and so can evidence of two such notes.
+func TestLargestNotesAreTaken(t *testing.T) {
+	r := newTestServer(t)
+	large := func(note []byte) []byte {
+		_, sigs := must2(proof.ParseCheckpoint(note))
+		var more []proof.Signature
+		for i := range uint32(proof.MaxSignatures - len(sigs)) {
+			more = append(more, proof.Signature{Name: "w.example", ID: i, Sig: make([]byte, 8+2420)})
+		}
+		return must(proof.AddSignatures(note, more...))
+	}
+	if got := r.do(t, "POST", "/v1/checkpoints", large(r.a.note(5))); got.status != http.StatusAccepted {
+		t.Errorf("a checkpoint: %d %s", got.status, got.body)
+	}
+	e := must(proof.NewEvidence(large(r.a.note(9)), large(r.b.note(9))))
+	if got := r.do(t, "POST", "/v1/evidence", must(e.Format())); got.status != http.StatusCreated {
+		t.Errorf("evidence: %d %s", got.status, got.body)
+	}
 }

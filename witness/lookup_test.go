@@ -567,3 +567,73 @@ func TestCrashAtEachWriteOfANewState(t *testing.T) {
 		}
 	}
 }
+
+// While it is looked up what these keys have cosigned, nothing is signed: a witness that a
+// crash took the last cosignatures of does not make them anew for whoever asks what it shows,
+// since the state may be an old copy.
+func TestNothingIsSignedWhileLookedUp(t *testing.T) {
+	h := newTestLog(sharedKeys(), 12, 12, "")
+	for _, before := range []uint64{0, 4} {
+		net := newNetwork()
+		net.hosts["log.example"] = staticLog{cosignedNote(h, 9, sharedKeys().witness["w1.example"]...), &tileServer{h, 9}}
+		disk := vfs.NewCrashableMem()
+		cfg := config(t, "w1.example")
+		cfg.FS, cfg.Transport, cfg.Sources = disk, net, map[string][]string{origin: {"https://log.example"}}
+		w := mustOpen(t, cfg)
+		if before > 0 {
+			mustCosign(t, w, h.request(0, before))
+		}
+		mustCosign(t, w, h.request(before, 5))
+		cfg.FS, cfg.Metrics = disk.CrashClone(vfs.CrashCloneCfg{}), nil
+		w = must(witness.Open(cfg))
+		t.Cleanup(func() { w.Close() })
+		note, err := w.Latest(t.Context(), origin)
+		if before == 0 {
+			wantErr(t, err, witness.ErrLookingUp)
+		} else if cp, _, err := proof.ParseCheckpoint(note); err != nil || cp.Size != before {
+			t.Errorf("it shows size %d, %v: want %d, as it was cosigned before the crash", cp.Size, err, before)
+		}
+		w.LookUp(t.Context())
+		if cp, _, err := proof.ParseCheckpoint(must(w.Latest(t.Context(), origin))); err != nil || cp.Size != 9 {
+			t.Errorf("looked up, it shows size %d, %v", cp.Size, err)
+		}
+	}
+}
+
+// stalledEvidence is a disk on which no evidence can be written before it is let go.
+type stalledEvidence struct {
+	vfs.FS
+	letGo chan struct{}
+}
+
+func (s stalledEvidence) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	if strings.Contains(name, "evidence") {
+		<-s.letGo
+	}
+	return s.FS.Create(name, c)
+}
+
+// What was found is taken before the log counts as looked up, however long that has to
+// wait: here for a disk that stalls while it writes evidence.
+func TestLookUpTakesWhatItFound(t *testing.T) {
+	c := sharedKeys()
+	a, b := newTestLog(c, 12, 12, ""), newTestLog(c, 12, 3, "B")
+	fork := must(proof.NewEvidence(a.note(12), b.note(12)))
+	synctest.Test(t, func(t *testing.T) {
+		net := newNetwork()
+		net.hosts["log.example"] = staticLog{cosignedNote(a, 9, c.witness["w1.example"]...), &tileServer{a, 9}}
+		disk := stalledEvidence{letGo: make(chan struct{})}
+		w := recreate(t, net, func(cfg *witness.Config) { disk.FS = cfg.FS; cfg.FS = disk })
+		halting, ended := make(chan string, 1), make(chan struct{})
+		go func() { id, _ := must2(w.AcceptEvidence(t.Context(), fork)); halting <- id }()
+		synctest.Wait()
+		go func() { defer close(ended); w.LookUp(t.Context()) }()
+		time.Sleep(5 * time.Minute)
+		close(disk.letGo)
+		<-ended
+		if err := w.Evidence().Acknowledge(<-halting, acknowledgement("a test")); err != nil {
+			t.Fatal(err)
+		}
+		wantStale(t, w, a, 9)
+	})
+}

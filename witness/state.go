@@ -97,7 +97,7 @@ func makeState(cfg Config, old []proof.Key, usedElsewhere bool) (made bool, err 
 }
 
 // openState opens the database, and makes it only if it may. A caller that opens it
-// without making it calls check next.
+// without making it calls checkKeys next.
 func openState(cfg Config, health *disk.Health, create bool) (*state, error) {
 	fs, dir := cfg.FS, cfg.FS.PathJoin(cfg.Dir, "state")
 	if create {

@@ -154,7 +154,8 @@ type Witness struct {
 
 	lookUpNeeded chan struct{} // logs are to be looked up
 
-	mu         sync.RWMutex
+	listing    sync.Mutex           // held by SetLogs, which alone writes to logs
+	mu         sync.RWMutex         // guards logs and logsByHash
 	logs       map[string]*logState // by origin: every one that was ever on the list since Open
 	logsByHash map[string]*logState // the same by origin hash
 
@@ -285,20 +286,25 @@ func (w *Witness) SetLogs(list LogList) error {
 	if err := w.checkList(list); err != nil {
 		return err
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	listedByOrigin := make(map[string]Log, len(list))
+	w.listing.Lock()
+	defer w.listing.Unlock()
+	listedByOrigin, loaded := make(map[string]Log, len(list)), make(map[string]*logState)
 	for _, l := range list {
 		listedByOrigin[l.Origin] = l
 		if w.logs[l.Origin] != nil {
 			continue
 		}
-		v, err := w.loadLogState(l.Origin)
+		v, err := w.loadLogState(l.Origin) // before mu, for which requests about other logs would wait
 		if err != nil {
 			return fmt.Errorf("taking up the log %s: %w", l.Origin, err)
 		}
-		w.logs[l.Origin] = v
-		w.logsByHash[wire.OriginHash(l.Origin)] = v
+		loaded[l.Origin] = v
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for origin, v := range loaded {
+		w.logs[origin] = v
+		w.logsByHash[wire.OriginHash(origin)] = v
 	}
 	for origin, v := range w.logs {
 		if l, ok := listedByOrigin[origin]; ok {
@@ -494,7 +500,7 @@ var ErrNoCheckpoint = errors.New("this witness has cosigned no checkpoint of tha
 // Latest is the newest checkpoint of a log that the witness cosigned, with the
 // signatures of the log that it verified and the cosignatures that it gave last
 // (tlog-witness "Monitor Retrieval Mechanism"). Errors: [ErrUnknownLog],
-// [ErrNoCheckpoint].
+// [ErrNoCheckpoint], [ErrLookingUp].
 func (w *Witness) Latest(ctx context.Context, origin string) ([]byte, error) {
 	v := w.logState(origin)
 	if v == nil {
@@ -547,13 +553,20 @@ func (v *logState) cosignaturesCurrent() bool {
 }
 
 // recosignNewest makes cosignatures of the newest checkpoint when a crash took them. A
-// halted log shows what it has, which may be those before.
+// halted log shows what it has, which may be those before; so does one that is being looked
+// up, since its newest checkpoint may be that of an old copy of the state.
 func (w *Witness) recosignNewest(ctx context.Context, v *logState) error {
 	if err := v.Lock(ctx); err != nil {
 		return err
 	}
 	defer v.Unlock()
 	if !v.hasNewest || v.cosignaturesCurrent() || v.gossip.StillHalted() || w.brokenErr() != nil {
+		return nil
+	}
+	if v.needsLookUp.Load() {
+		if v.lastCosignatures.Load() == nil {
+			return ErrLookingUp
+		}
 		return nil
 	}
 	_, err := w.cosignNewest(v, proof.Checkpoint{Origin: v.origin, Size: v.newest.Size, Root: v.newest.Root})

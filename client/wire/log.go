@@ -26,7 +26,7 @@ import (
 
 // Bounds of what a log may answer, in bytes.
 const (
-	maxCheckpoint = 64 << 10
+	maxCheckpoint = proof.MaxNoteBytes
 	maxTile       = proof.TileWidth * 32
 	maxBundle     = proof.TileWidth * (2 + 1<<16 - 1)
 	maxErrorBody  = 16 << 10

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
@@ -172,6 +174,39 @@ func TestStatusSaysWhy(t *testing.T) {
 	} {
 		if got := (&StatusError{Code: 400, Body: []byte(body)}).Error(); got != want {
 			t.Errorf("of %q: got %q, want %q", body, got, want)
+		}
+	}
+}
+
+// TestLargestCheckpoint fetches a checkpoint with as many post-quantum signatures as a note may
+// have, from a log and from a witness: what a ledger publishes, whoever reads it can fetch.
+func TestLargestCheckpoint(t *testing.T) {
+	cp := proof.Checkpoint{Origin: "log.example/1", Root: proof.EmptyRoot()}
+	var sigs []proof.Signature
+	for i := range uint32(proof.MaxSignatures) {
+		sigs = append(sigs, proof.Signature{Name: "w.example", ID: i, Sig: make([]byte, 8+2420)})
+	}
+	note, err := proof.FormatNote(cp, sigs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(note) }))
+	defer s.Close()
+	l, err := NewLog(s.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := NewWitness(s.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, fetch := range map[string]func() ([]byte, error){
+		"newest":      func() ([]byte, error) { return l.Checkpoint(t.Context()) },
+		"of a moment": func() ([]byte, error) { return l.CheckpointAt(t.Context(), time.Unix(1, 0)) },
+		"a witness's": func() ([]byte, error) { return w.Checkpoint(t.Context(), cp.Origin) },
+	} {
+		if got, err := fetch(); err != nil || !bytes.Equal(got, note) {
+			t.Errorf("%s: %d of %d bytes, %v", what, len(got), len(note), err)
 		}
 	}
 }

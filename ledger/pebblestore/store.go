@@ -5,7 +5,8 @@
 // packed under one key and is written again, longer, as it grows: 256 keys for it
 // were measured a hundred times slower to read.
 //
-// Pebble does not return a failed sync: it ends the process, since the state of the
+// A write that has begun does not end with its context: while the disk is full it waits, and
+// then its outcome is known. Pebble does not return a failed sync: it ends the process, since the state of the
 // disk is unknown then. So here the death of the process is the recovery path
 // ([disk.Health]).
 package pebblestore
@@ -360,8 +361,8 @@ const (
 	keyArchivedBySize = 'k' // size, timestamp, 8 bytes big-endian each → a signed note
 	keyArchivedByTime = 'm' // timestamp, size, 8 bytes big-endian each → nothing
 
-	keyCursor = 'c' // of an Index → head that it was advanced to
-	keyItem   = 'i' // of an Index: record ID → index, 8 bytes big-endian
+	keyCursor = 'c' // of a BlobFold → head that it was advanced to
+	keyItem   = 'i' // of a BlobFold: the blob's ID → index, 8 bytes big-endian
 )
 
 const entryKeySize = 9

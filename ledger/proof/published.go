@@ -118,8 +118,8 @@ func (p *Published) Policy() *Policy { return p.policy }
 // time then.
 func (p *Published) ExistedBy() time.Time { return p.existedBy }
 
-// LastCosignedAt is the newest time among the cosignatures, for judging how fresh the
-// checkpoint is; zero without one.
+// LastCosignedAt is the newest time among the cosignatures, zero without one: for people,
+// since it is the word of one witness, whether the quorum needs it or not.
 func (p *Published) LastCosignedAt() time.Time {
 	if len(p.cosignatures) == 0 {
 		return time.Time{}

@@ -15,7 +15,8 @@ import (
 
 // ReadTiles returns the hashes of each tile asked for, 32 bytes each, in order. It
 // may return more of a tile than was asked for: a tile that has grown begins with
-// what it was. It is called without a lock held, and once per call of a [TreeReader].
+// what it was. It is called without a lock held, and once per call of a [TreeReader]; once more
+// for each tile that was kept and is of another history.
 type ReadTiles func(ctx context.Context, ids []TileID) ([][]byte, error)
 
 // ErrCorrupt: the tiles do not hash to the expected root. The disk is damaged or the
@@ -404,25 +405,35 @@ func (t TreeReader) check(ctx context.Context, set tileSet) error {
 	return nil
 }
 
-// remake replaces a tile that does not hash to what is wanted of it, if that can be done.
+// remake replaces a tile that does not hash to what is wanted of it: one that was kept, which may
+// be of another history, by the one that is there; and that, if it can be done, by one made anew.
 func (r *TileReader) remake(ctx context.Context, f *fetchedTile, want []byte) error {
-	wrong := fmt.Errorf("%s is not that of the tree: %w", f.id, ErrCorrupt)
-	if r.cache != nil {
+	if !f.read {
 		r.cache.Remove(f.id)
+		if err := f.replace(ctx, r.read); err != nil || bytes.Equal(f.tile.root(), want) {
+			return err
+		}
 	}
+	wrong := fmt.Errorf("%s is not that of the tree: %w", f.id, ErrCorrupt)
 	if r.Remake == nil {
 		return wrong
 	}
-	row, err := r.Remake(ctx, f.id, wrong)
-	if err != nil {
-		return err
-	}
-	rows, err := readRows(ctx, func(context.Context, []TileID) ([][]byte, error) { return [][]byte{row}, nil }, []TileID{f.id})
-	if err != nil {
-		return err
-	}
-	if f.tile, f.read = expandTile(rows[0]), true; !bytes.Equal(f.tile.root(), want) {
+	err := f.replace(ctx, func(ctx context.Context, ids []TileID) ([][]byte, error) {
+		row, err := r.Remake(ctx, ids[0], wrong)
+		return [][]byte{row}, err
+	})
+	if err == nil && !bytes.Equal(f.tile.root(), want) {
 		return wrong
 	}
+	return err
+}
+
+// replace reads the tile, whatever was there before.
+func (f *fetchedTile) replace(ctx context.Context, read ReadTiles) error {
+	rows, err := readRows(ctx, read, []TileID{f.id})
+	if err != nil {
+		return err
+	}
+	f.tile, f.read = expandTile(rows[0]), true
 	return nil
 }

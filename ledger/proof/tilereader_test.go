@@ -242,3 +242,21 @@ func TestTileReaderKeeps(t *testing.T) {
 		t.Errorf("%d reads of tiles that were asked for last; %d are kept, limit %d", r.calls, tiles.cache.Len(), limit)
 	}
 }
+
+// A reader that has read one history reads another one rightly, and then the first again: what it
+// keeps of the one is no damage of the other.
+func TestTileReaderOfTwoHistories(t *testing.T) {
+	const n = 70_000
+	a, b := newReferenceTree(n), newReferenceTree(n)
+	b.leaves[5][0] ^= 1
+	lies := map[Tree]*referenceTree{a.tree(n): a, b.tree(n): b}
+	var source *tileReader
+	r := NewTileReader(func(ctx context.Context, ids []TileID) ([][]byte, error) { return source.read(ctx, ids) }, 0)
+	for _, tree := range []Tree{a.tree(n), b.tree(n), a.tree(n)} {
+		source = &tileReader{t: t, f: lies[tree], size: n}
+		old, err := r.At(tree).TreeAt(t.Context(), 300)
+		if want := lies[tree].tree(300); err != nil || old != want {
+			t.Errorf("%v, %v: want %v", old, err, want)
+		}
+	}
+}

@@ -326,11 +326,15 @@ func (g *Gossip) EvidenceIDs(after string, limit int) (ids []string, more bool) 
 // halts the log. isNew is false if it was covered already. Errors: it is no evidence, or
 // [RateError] if there is too much that says nothing new.
 func (l *Log) AcceptEvidence(ctx context.Context, e proof.Evidence) (id string, isNew bool, err error) {
-	if err := l.history.Lock(ctx); err != nil {
-		return "", false, err
+	view, err := e.Verify(l.history.Keys()...) // before the Lock: no flood of it queues before the log
+	if err == nil {
+		if err := l.history.Lock(ctx); err != nil {
+			return "", false, err
+		}
+		defer l.history.Unlock()
+		id, isNew, err = l.haltBy(view, e.Nodes)
 	}
-	defer l.history.Unlock()
-	if id, isNew, err = l.halt(e); !isNew {
+	if !isNew {
 		err = cmp.Or(Allow(l.redundant), err)
 	}
 	return id, isNew, err
@@ -385,19 +389,25 @@ func (l *Log) haltWith(a, b []byte) (found int, err error) {
 	return found, err
 }
 
-// halt keeps evidence, if it verifies, and halts the log. What is stored has the log's own
-// signatures alone, so that added lines make no second piece of it. The history's Lock is
-// held.
+// halt keeps evidence, if it verifies, and halts the log. The history's Lock is held.
 func (l *Log) halt(e proof.Evidence) (id string, isNew bool, err error) {
 	view, err := e.Verify(l.history.Keys()...)
 	if err != nil {
 		return "", false, err
 	}
+	return l.haltBy(view, e.Nodes)
+}
+
+// haltBy keeps evidence that was verified, and halts the log. What is stored has the log's own
+// signatures alone, so that added lines make no second piece of it. The history's Lock is
+// held.
+func (l *Log) haltBy(view *proof.SplitView, nodes []proof.Hash) (id string, isNew bool, err error) {
 	first, second, trees := view.First().WithoutCosignatures(), []byte(nil), []proof.Tree{view.First().Checkpoint().Tree()}
 	if view.Second() != nil {
 		second, trees = view.Second().WithoutCosignatures(), append(trees, view.Second().Checkpoint().Tree())
 	}
-	if e, err = proof.NewEvidence(first, second, e.Nodes...); err != nil {
+	e, err := proof.NewEvidence(first, second, nodes...)
+	if err != nil {
 		return "", false, err
 	}
 	if known := l.covering(trees); known != "" {

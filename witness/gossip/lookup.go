@@ -63,15 +63,15 @@ func (u *lookUp) lookUpLog(ctx context.Context, l *Log) error {
 	return nil
 }
 
-// compareFetched takes the largest that was found for ours, and compares all that is shown.
-// What cannot be compared in time waits for the next round of gossip.
+// compareFetched takes the largest that was found for ours, however long that has to wait, and
+// compares all that is shown. What cannot be compared in time waits for the next round of gossip.
 func compareFetched(ctx context.Context, c *comparison, shown []*proof.Signed) error {
+	if err := c.recoverNewest(ctx, shown); err != nil {
+		return err
+	}
 	compareCtx, cancel := context.WithTimeout(ctx, lookUpTimeout)
 	defer cancel()
-	err := c.recoverNewest(compareCtx, shown)
-	if err == nil {
-		err = c.compareAll(compareCtx, shown)
-	}
+	err := c.compareAll(compareCtx, shown)
 	if canceled(err) && ctx.Err() == nil {
 		return nil
 	}
