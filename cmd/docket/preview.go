@@ -120,9 +120,9 @@ func (b *preview) collectWarnings() error {
 	if st.Kind != record.KindResponse {
 		return nil
 	}
-	name := strings.Split(st.Thread, "/")[1]
-	if head, ok, err = g.head("designation/" + name); err == nil && ok && head.ID != record.ID(st.Subject.SHA256) {
-		warn("designation/%s has changed since the record that this answers: %s %s at index %d, %s", name, article(head.Kind), head.Kind, head.Index, head.ID)
+	designation := st.Thread.About()
+	if head, ok, err = g.head(designation); err == nil && ok && head.ID != record.ID(st.Subject.SHA256) {
+		warn("%s has changed since the record that this answers: %s %s at index %d, %s", designation, article(head.Kind), head.Kind, head.Index, head.ID)
 	}
 	return err
 }
@@ -385,7 +385,7 @@ func article(k record.Kind) string {
 }
 
 // diffAmendment applies an amendment to the designation as it stands.
-func diffAmendment(v *view.View, thread string, am *record.Amendment) ([]string, error) {
+func diffAmendment(v *view.View, thread record.Thread, am *record.Amendment) ([]string, error) {
 	d, err := v.Designation(thread, time.Now())
 	var absent *view.AbsentError
 	if errors.As(err, &absent) {

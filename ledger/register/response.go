@@ -3,7 +3,6 @@ package register
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
@@ -31,16 +30,16 @@ func (j *judgment) judgeResponse(r *record.Response) error {
 	if err := j.needSigners(1, "officer or automation key", j.roleOf(p, isOfficerOrAutomation)); err != nil {
 		return err
 	}
-	name := strings.TrimSuffix(strings.TrimPrefix(j.st.Thread, "response/"), "/"+p.ID)
+	thread := j.st.Thread.About()
 	if j.draft.gaps != nil {
-		return j.judgeResponseUnshown(name, r)
+		return j.judgeResponseUnshown(thread, r)
 	}
-	head, err := j.draft.lookupThread("designation/" + name)
+	head, err := j.draft.lookupThread(thread)
 	if err != nil {
 		return err
 	}
 	if head == nil {
-		return invalidForNow("/predicate/thread", "there is no designation/%s to respond to", name)
+		return invalidForNow("/predicate/thread", "there is no %s to respond to", thread)
 	}
 	about, err := j.subjectIndex(head)
 	if err != nil {
@@ -101,8 +100,7 @@ func (j *judgment) checkWindDownBy(by record.Date, effectiveFrom *record.Date) e
 // judgeResponseUnshown is for an answer in a sparse replay, which does not know how the
 // designation stood: a record on its thread may be shown, and a later one not. What is
 // shown of another thread is no designation's.
-func (j *judgment) judgeResponseUnshown(name string, r *record.Response) error {
-	thread := "designation/" + name
+func (j *judgment) judgeResponseUnshown(thread record.Thread, r *record.Response) error {
 	seen, shown, err := j.draft.recordRow(record.ID(j.st.Subject.SHA256))
 	if err != nil {
 		return err

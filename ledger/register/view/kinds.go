@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
-	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
 // kind is what is told of the records of one kind. What such a record needs to be
@@ -13,46 +12,45 @@ import (
 type kind struct {
 	effects func(draftRecord) ([]string, error) // what it would bring about, see [Effects]
 	summary func(record.Predicate) string       // what it says, see [Summary]
-	about   func(register.RecordRow) string     // what it is about, see [About]
 	files   bool                                // providers file it: it is among their attestations
 }
 
 // kinds are all of them. A kind that is not here fails TestEveryKind.
 var kinds = map[record.Kind]kind{
-	record.KindCharter: {effects: charterEffects, about: ownThread, summary: summaryOf(func(p *record.Charter) string {
+	record.KindCharter: {effects: charterEffects, summary: summaryOf(func(p *record.Charter) string {
 		return fmt.Sprintf("%s; rules %d, %d root keys of which %d holders sign", p.Name, p.Rules, len(p.RootKeys), p.Thresholds.Root)
 	})},
-	record.KindEnrolment: {effects: enrolmentEffects, about: ownThread, summary: summaryOf(func(p *record.Enrolment) string {
+	record.KindEnrolment: {effects: enrolmentEffects, summary: summaryOf(func(p *record.Enrolment) string {
 		return fmt.Sprintf("%s (%s)", p.LegalName, p.Country)
 	})},
-	record.KindStanding: {effects: standingEffects, about: ownThread, summary: summaryOf(func(p *record.Standing) string {
+	record.KindStanding: {effects: standingEffects, summary: summaryOf(func(p *record.Standing) string {
 		return fmt.Sprintf("%s from %s: %s", p.Status, p.EffectiveOn, p.Reason)
 	})},
-	record.KindKeys: {effects: keysEffects, about: ownThread, summary: summaryOf(func(p *record.Keys) string {
+	record.KindKeys: {effects: keysEffects, summary: summaryOf(func(p *record.Keys) string {
 		return fmt.Sprintf("%s added, %d revoked", plural(len(p.Add), "key"), len(p.Revoke))
 	})},
-	record.KindDesignation: {effects: designationEffects, about: ownThread, summary: summaryOf(func(p *record.Designation) string {
+	record.KindDesignation: {effects: designationEffects, summary: summaryOf(func(p *record.Designation) string {
 		return fmt.Sprintf("%s: %s%s%s", p.Target.Name, p.Action, withDate(" from ", p.EffectiveFrom), withDate(" until ", p.EffectiveUntil))
 	})},
-	record.KindAmendment: {effects: amendmentEffects, about: ownThread, summary: summaryOf(func(p *record.Amendment) string {
+	record.KindAmendment: {effects: amendmentEffects, summary: summaryOf(func(p *record.Amendment) string {
 		return fmt.Sprintf("%s: %s", p.Type, p.Reason)
 	})},
-	record.KindSuspension: {effects: suspensionEffects, about: ownThread, summary: summaryOf(func(p *record.Suspension) string {
+	record.KindSuspension: {effects: suspensionEffects, summary: summaryOf(func(p *record.Suspension) string {
 		return fmt.Sprintf("suspended from %s%s: %s", p.EffectiveOn, withDate(" until ", p.Until), p.Reason)
 	})},
-	record.KindReinstatement: {effects: reinstatementEffects, about: ownThread, summary: summaryOf(func(p *record.Reinstatement) string {
+	record.KindReinstatement: {effects: reinstatementEffects, summary: summaryOf(func(p *record.Reinstatement) string {
 		return fmt.Sprintf("reinstated from %s%s: %s", p.EffectiveOn, withDate(" until ", p.Until), p.Reason)
 	})},
-	record.KindRevocation: {effects: revocationEffects, about: ownThread, summary: summaryOf(func(p *record.Revocation) string {
+	record.KindRevocation: {effects: revocationEffects, summary: summaryOf(func(p *record.Revocation) string {
 		if p.Cause == causeError {
 			return fmt.Sprintf("published in error; lifted from %s: %s", p.EffectiveOn, p.Reason)
 		}
 		return fmt.Sprintf("revoked (%s) from %s: %s", p.Cause, p.EffectiveOn, p.Reason)
 	})},
-	record.KindResponse: {effects: responseEffects, files: true, about: answeredDesignation, summary: summaryOf(func(p *record.Response) string {
+	record.KindResponse: {effects: responseEffects, files: true, summary: summaryOf(func(p *record.Response) string {
 		return p.Status + withDate(" by ", p.WindDownBy)
 	})},
-	record.KindCIPCertification: {effects: certificationEffects, files: true, about: ownThread, summary: summaryOf(func(p *record.CIPCertification) string {
+	record.KindCIPCertification: {effects: certificationEffects, files: true, summary: summaryOf(func(p *record.CIPCertification) string {
 		return fmt.Sprintf("certifies %s until %s", p.PeriodFrom, p.PeriodUntil)
 	})},
 }
@@ -67,16 +65,6 @@ func Summary(st *record.Statement) string {
 
 func summaryOf[P record.Predicate](say func(P) string) func(record.Predicate) string {
 	return func(p record.Predicate) string { return say(p.(P)) }
-}
-
-// About is the thread of the thing that a record is about: of a response the designation
-// that it answers, else its own.
-func About(r register.RecordRow) string { return kinds[r.Kind].about(r) }
-
-func ownThread(r register.RecordRow) string { return r.Thread }
-
-func answeredDesignation(r register.RecordRow) string {
-	return "designation/" + strings.TrimSuffix(strings.TrimPrefix(r.Thread, "response/"), "/"+r.Issuer)
 }
 
 func plural(n int, noun string) string {
