@@ -114,7 +114,7 @@ func (o *testOperator) admit(env record.Envelope, keys ...string) uint64 {
 }
 
 // admitPredicate admits a statement, signed by these keys.
-func (o *testOperator) admitPredicate(thread, issuer string, p record.Predicate, keys ...string) uint64 {
+func (o *testOperator) admitPredicate(thread record.Thread, issuer string, p record.Predicate, keys ...string) uint64 {
 	o.t.Helper()
 	return o.admit(o.Sign(o.Statement(thread, issuer, p), keys...), keys...)
 }
@@ -471,7 +471,7 @@ func TestChainTreesUnproven(t *testing.T) {
 	o := newTestOperator(t, "acme-cloud")
 	order := o.admitPredicate("designation/1", "authority", o.NewDesignation("K"), "authority/officer-1", "authority/officer-2")
 	for i := range 4 {
-		o.admitPredicate(fmt.Sprintf("designation/%d", i+2), "authority", o.NewDesignation("L"), "authority/officer-1", "authority/officer-2")
+		o.admitPredicate(record.DesignationThread(fmt.Sprint(i+2)), "authority", o.NewDesignation("L"), "authority/officer-1", "authority/officer-2")
 	}
 	chain := append([]proof.Receipt{o.receipt(0, 6, o.epochs[0])}, o.chain(1, order)...)
 	o.verifyEveryWay(chain, func(t *testing.T, r *VerifyReport, err error) {

@@ -20,6 +20,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
@@ -116,7 +117,7 @@ func knowable(t *testing.T, trust *Trust, id string, at time.Time) (view.Status,
 	t.Helper()
 	v, err := trust.ViewAt(trust.CoveredSize())
 	must(t, err)
-	d, err := v.Designation("ofac-sdn-"+id, at)
+	d, err := v.Designation(record.ImportThread("ofac-sdn", id), at)
 	must(t, err)
 	return d.Knowable, d.KnowableBy
 }

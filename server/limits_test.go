@@ -234,12 +234,13 @@ func TestNobodyIsChargedForWhatHisKeysDidNotSign(t *testing.T) {
 	usurped.Thresholds.Root = 1
 	grab := &record.Keys{Add: []record.PartyKey{w.Officer("authority/mole", record.FuncDesignator)}}
 	for i, c := range []struct {
-		name           string
-		thread, issuer string
-		say            record.Predicate
-		keys           []string
-		charged        string
-		judged         int
+		name    string
+		thread  record.Thread
+		issuer  string
+		say     record.Predicate
+		keys    []string
+		charged string
+		judged  int
 	}{
 		{"an enrolment of a party that is there", "party/acme-cloud", "acme-cloud", enrol("acme-cloud", "stranger/key"), []string{"stranger/key"}, "too much that came from 198.51.100.", 3},
 		{"an enrolment of a party that is not", "party/newcomer", "newcomer", enrol("newcomer", "stranger/key"), []string{"stranger/key"}, "too much that came from 198.51.100.", 3},
@@ -378,7 +379,7 @@ func TestSponsorIsCharged(t *testing.T) {
 	resell := func(i int) record.Envelope {
 		id := fmt.Sprintf("reseller-%d", i)
 		e := &record.Enrolment{LegalName: id, Country: "US", Roles: []record.Role{record.RoleReseller}, Keys: []record.PartyKey{w.Officer(id + "/desk")}}
-		return w.Sign(w.Statement("party/"+id, id, e), id+"/desk", "acme-cloud/compliance")
+		return w.Sign(w.Statement(record.PartyThread(id), id, e), id+"/desk", "acme-cloud/compliance")
 	}
 	for i := range 6 + 1 { // one is the key's reserve
 		w.mustSubmit(resell(i))

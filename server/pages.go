@@ -33,7 +33,7 @@ var (
 
 // pageWords are what the templates call, to say what a view has as a page says it.
 var pageWords = template.FuncMap{
-	"name":     designationName,
+	"name":     record.Thread.Name,
 	"date":     dateOrNone,
 	"instant":  func(t time.Time) string { return t.Format(pageTimeFormat) },
 	"roles":    joinWords[record.Role],

@@ -30,7 +30,7 @@ func (s *Server) designationPage(x *request) error {
 	if err != nil {
 		return err
 	}
-	d, err := q.view.Designation("designation/"+x.Param("id"), q.asOf.At)
+	d, err := q.view.Designation(record.DesignationThread(x.Param("id")), q.asOf.At)
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func (s *Server) designationPage(x *request) error {
 	if err != nil {
 		return err
 	}
-	duties, err := dutiesPart(q, x, view.DutyFilter{Designation: d.Thread})
+	duties, err := dutiesPart(q, x, view.DutyFilter{Designation: string(d.Thread)})
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (s *Server) partyPage(x *request) error {
 	if err != nil {
 		return err
 	}
-	if page.Thread, err = recordsPart(q, x, "records", view.RecordFilter{Thread: "party/" + p.ID}); err != nil {
+	if page.Thread, err = recordsPart(q, x, "records", view.RecordFilter{Thread: record.PartyThread(p.ID)}); err != nil {
 		return err
 	}
 	if !slices.Contains(p.Roles, record.RoleProvider) {
@@ -163,7 +163,7 @@ func (s *Server) recordPage(x *request) error {
 		pageHeader: s.pageHeader(q, string(r.Kind)+" #"+strconv.FormatUint(index, 10)),
 		RecordRow:  r, AboutPage: aboutPage(r), Statement: statement.String(),
 	}
-	if _, err := q.view.Head("party/" + r.Issuer); err == nil {
+	if _, err := q.view.Head(record.PartyThread(r.Issuer)); err == nil {
 		page.IssuerPage = "/parties/" + r.Issuer
 	} else if absent := (*view.AbsentError)(nil); !errors.As(err, &absent) {
 		return err
@@ -183,11 +183,11 @@ func (s *Server) recordPage(x *request) error {
 
 // aboutPage is the page of what a record is about, "" if that has none.
 func aboutPage(r register.RecordRow) string {
-	switch family, name, _ := strings.Cut(view.About(r), "/"); family {
-	case "designation":
-		return "/designations/" + name
-	case "party":
-		return "/parties/" + name
+	switch about := r.Thread.About(); about.Family() {
+	case record.FamilyDesignation:
+		return "/designations/" + about.Name()
+	case record.FamilyParty:
+		return "/parties/" + about.Name()
 	}
 	return ""
 }
@@ -208,8 +208,6 @@ func pageFacts(pairs ...string) []pageFact {
 
 // pageTimeFormat is how people see an instant.
 const pageTimeFormat = "2006-01-02 15:04:05Z"
-
-func designationName(thread string) string { return strings.TrimPrefix(thread, "designation/") }
 
 func dateOrNone(d *record.Date) string {
 	if d == nil {

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger"
@@ -142,7 +141,7 @@ func (s *Server) records(x *request) error {
 	}
 	filter := view.RecordFilter{
 		Kind:   oneOf(q.params, "kind", record.Kinds()),
-		Thread: q.text("thread"),
+		Thread: record.Thread(q.text("thread")),
 		Issuer: q.text("issuer"),
 	}
 	if q.position != "" {
@@ -245,22 +244,22 @@ func (s *Server) chainIndexes(index uint64, entry record.Entry) ([]uint64, error
 	if err != nil {
 		return nil, err
 	}
-	threads := []string{"charter", "party/" + record.Authority}
+	threads := []record.Thread{record.CharterThread, record.PartyThread(record.Authority)}
 	for _, sig := range entry.Envelope.Signatures {
 		party, _, known, err := s.cfg.Register.KeyOwner(sig.KeyID)
 		if err != nil {
 			return nil, err
 		}
-		if thread := "party/" + party; known && !slices.Contains(threads, thread) {
+		if thread := record.PartyThread(party); known && !slices.Contains(threads, thread) {
 			threads = append(threads, thread) // a root key's owner is the charter: a party of that name has no records
 		}
 	}
 	for _, thread := range threads[2:] { // a sponsor is a provider: registrars enrolled it
-		sponsor, err := s.cfg.Register.Sponsor(strings.TrimPrefix(thread, "party/"))
+		sponsor, err := s.cfg.Register.Sponsor(thread.Party())
 		if err != nil {
 			return nil, err
 		}
-		if thread := "party/" + sponsor; sponsor != "" && !slices.Contains(threads, thread) {
+		if thread := record.PartyThread(sponsor); sponsor != "" && !slices.Contains(threads, thread) {
 			threads = append(threads, thread)
 		}
 	}

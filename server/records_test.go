@@ -62,7 +62,7 @@ func (w *world) enrolAgain(party string, n int) func(func(record.Envelope) bool)
 	return func(yield func(record.Envelope) bool) {
 		for i := range n {
 			e := &record.Enrolment{LegalName: fmt.Sprintf("%s no. %d, Inc. (fictional)", party, i), Country: "US", Roles: []record.Role{record.RoleProvider}}
-			if !yield(w.Sign(w.Statement("party/"+party, party, e), party+"/compliance", "authority/officer-1")) {
+			if !yield(w.Sign(w.Statement(record.PartyThread(party), party, e), party+"/compliance", "authority/officer-1")) {
 				return
 			}
 		}

@@ -259,7 +259,7 @@ func designationsOf(q *registerQuery) (designationsAnswer, error) {
 	if err := q.firstFault(); err != nil {
 		return designationsAnswer{}, err
 	}
-	p := newListPage(q.limit, func(d view.Designation) string { return d.Thread })
+	p := newListPage(q.limit, func(d view.Designation) string { return string(d.Thread) })
 	if err := p.finish(q, "after", q.view.Designations(filter, q.asOf.At, p.add)); err != nil {
 		return designationsAnswer{}, err
 	}
@@ -271,7 +271,7 @@ func (s *Server) designation(x *request) error {
 	if err != nil {
 		return err
 	}
-	d, err := q.view.Designation("designation/"+x.Param("id"), q.asOf.At)
+	d, err := q.view.Designation(record.DesignationThread(x.Param("id")), q.asOf.At)
 	if err != nil {
 		return err
 	}
@@ -334,7 +334,7 @@ func (s *Server) party(x *request) error {
 		"keys":         "/v1/register/parties/" + p.ID + "/keys",
 		"attestations": "/v1/records?issuer=" + p.ID,
 		"duties":       "/v1/register/duties/" + p.ID,
-	}, recordsURL("party/"+p.ID))})
+	}, recordsURL(record.PartyThread(p.ID)))})
 }
 
 // moreLinks says where what an answer cuts is read whole, in pages.
@@ -346,7 +346,9 @@ func moreLinks(cut []string, at map[string]string, otherwise string) map[string]
 	return links
 }
 
-func recordsURL(thread string) string { return "/v1/records?thread=" + url.QueryEscape(thread) }
+func recordsURL(thread record.Thread) string {
+	return "/v1/records?thread=" + url.QueryEscape(string(thread))
+}
 
 type keysAnswer struct {
 	AsOf    asOf            `json:"asOf"`
@@ -437,7 +439,7 @@ func (s *Server) identifier(x *request) error {
 	if !slices.Contains(register.IdentifierSchemes, scheme) {
 		return newProblem(problemNotFound, "no scheme of identifiers is called %q; there are %s", clipText(scheme), strings.Join(register.IdentifierSchemes, ", "))
 	}
-	p := newListPage(q.limit, func(m view.IdentifierMatch) string { return m.Thread })
+	p := newListPage(q.limit, func(m view.IdentifierMatch) string { return string(m.Thread) })
 	if err := p.finish(q, "after", q.view.IdentifierMatches(scheme, value, q.position, q.asOf.At, p.add)); err != nil {
 		return err
 	}

@@ -112,7 +112,7 @@ func TestBadInput(t *testing.T) {
 	w.mustSubmit(w.Respond("2026-014", "acme-cloud", &record.Response{Status: "acknowledged"}))
 	about := func(st *record.Statement, change func(*record.Statement)) *record.Statement { change(st); return st }
 	response := func(provider, status string) *record.Statement {
-		return w.Statement("response/2026-014/"+provider, provider, &record.Response{Status: status})
+		return w.Statement(record.ResponseThread("2026-014", provider), provider, &record.Response{Status: status})
 	}
 	size := w.server.publishedSize()
 

@@ -204,7 +204,7 @@ func (m *importOFACCmd) plan(g *baseState, list *listimport.List) (*listimport.P
 // currentOf yields what the register has of a list, ended designations too.
 func currentOf(v *view.View, list string, now time.Time) iter.Seq2[listimport.Current, error] {
 	return func(yield func(listimport.Current, error) bool) {
-		var threads []string
+		var threads []record.Thread
 		err := v.Designations(view.DesignationFilter{List: list}, now, func(d view.Designation) bool {
 			threads = append(threads, d.Thread)
 			return true
@@ -447,7 +447,7 @@ func (m *importOFACCmd) writeReceipts(ctx context.Context, trust *client.Trust, 
 		if err != nil {
 			return err
 		}
-		name := fmt.Sprintf("%s-%d%s", strings.ReplaceAll(s.Thread, "/", "-"), s.Index, receiptSuffix)
+		name := fmt.Sprintf("%s-%d%s", strings.ReplaceAll(string(s.Thread), "/", "-"), s.Index, receiptSuffix)
 		if err := writeReceipt(filepath.Join(m.receipts, name), text, s.ID, disk.SyncLater); err != nil {
 			kept := refusal("every record is published; docket receipt ID fetches each receipt that is missing; keeping them: %w", err)
 			if ofMachine(err) {

@@ -116,7 +116,7 @@ func (a *app) listRecords() *cobra.Command {
 	}
 	q := a.askingRecords(c, "from")
 	c.Flags().StringVar(&kind, "kind", "", "kind of record")
-	c.Flags().StringVar(&f.Thread, "thread", "", "on this thread")
+	c.Flags().StringVar((*string)(&f.Thread), "thread", "", "on this thread")
 	c.Flags().StringVar(&f.Issuer, "issuer", "", "by this party")
 	c.Flags().Uint64Var(&f.From, "from", 0, "from this index on")
 	c.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(toStrings(record.Kinds()), cobra.ShellCompDirectiveNoFileComp))
@@ -125,7 +125,7 @@ func (a *app) listRecords() *cobra.Command {
 			return err
 		}
 		if q.remote {
-			return q.queryServer(c, "records", queryValues("kind", kind, "thread", f.Thread, "issuer", f.Issuer))
+			return q.queryServer(c, "records", queryValues("kind", kind, "thread", string(f.Thread), "issuer", f.Issuer))
 		}
 		return printList(q, func(r *copyView, yield func(register.RecordRow) bool) error {
 			return recordsOrAbsent(r, f, yield)

@@ -264,7 +264,7 @@ func showStatement(w io.Writer, id record.ID, st *record.Statement) {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(w, "  %-12s %s\n", name, printable(fmt.Sprintf(format, args...)))
 	}
-	fmt.Fprintf(w, "%s on %s\n", st.Kind, printable(st.Thread))
+	fmt.Fprintf(w, "%s on %s\n", st.Kind, printable(string(st.Thread)))
 	line("issuer", "%s", st.Issuer)
 	line("issued at", "%s", record.Instant{Time: st.IssuedAt})
 	if !st.Ledger.IsZero() {

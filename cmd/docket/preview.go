@@ -204,11 +204,11 @@ func (b *preview) print() {
 
 // answeredThread is the designation's thread on which the record stands that is a
 // statement's subject, "" where its subject is something else.
-func answeredThread(st *record.Statement) string {
+func answeredThread(st *record.Statement) record.Thread {
 	if spec, err := record.SpecOf(st.Kind); err != nil || spec.Subject != record.SubjectDesignation {
 		return ""
 	}
-	return st.Kind.DesignationThread(st.Thread)
+	return st.Thread.About()
 }
 
 // printSubject says which record a response answers, as the copy proves it.
@@ -377,7 +377,7 @@ func article(k record.Kind) string {
 }
 
 // diffAmendment applies an amendment to the designation as it stands.
-func diffAmendment(v *view.View, thread string, am *record.Amendment) ([]string, error) {
+func diffAmendment(v *view.View, thread record.Thread, am *record.Amendment) ([]string, error) {
 	d, err := v.Designation(thread, time.Now())
 	var absent *view.AbsentError
 	if errors.As(err, &absent) {

@@ -69,12 +69,12 @@ record among all N entries" is a proof.`,
 // depends tells whether what stands about it depends on the day: of designations, parties
 // and identifiers it does, of records it does not. A word alone may be any of them.
 func depends(what string) bool {
-	if _, err := record.ParseID(what); err == nil || strings.HasPrefix(what, "#") || what == "charter" {
+	if _, err := record.ParseID(what); err == nil || strings.HasPrefix(what, "#") || what == string(record.CharterThread) {
 		return false
 	}
-	family, _, slash := strings.Cut(what, "/")
 	_, _, named := splitIdentifier(what)
-	return named || !slash || family == "designation" || family == "party"
+	family := record.Thread(what).Family()
+	return named || !strings.Contains(what, "/") || family == record.FamilyDesignation || family == record.FamilyParty
 }
 
 // queryServerFor asks the server. A word alone may be a designation or a party.
@@ -91,15 +91,16 @@ func (q *queryFlags) queryServerFor(c *cobra.Command, what string) error {
 // remotePath is where a server answers about it.
 func remotePath(what string) string {
 	scheme, value, named := splitIdentifier(what)
-	kind, id, _ := strings.Cut(what, "/")
+	thread := record.Thread(what)
+	family, id := thread.Family(), thread.Name()
 	switch _, err := record.ParseID(what); {
 	case err == nil:
 		return "records/" + what
 	case named:
 		return "register/identifiers/" + url.PathEscape(scheme) + "/" + url.PathEscape(value)
-	case kind == "designation" && id != "":
+	case family == record.FamilyDesignation && id != "":
 		return "register/designations/" + url.PathEscape(id)
-	case kind == "party" && id != "":
+	case family == record.FamilyParty && id != "":
 		return "register/parties/" + url.PathEscape(id)
 	case id != "":
 		return "records?thread=" + url.QueryEscape(what)
@@ -121,15 +122,16 @@ func (q *queryFlags) showAny(ctx context.Context, r *copyView, what string) erro
 	if index, ok := parseIndex(what); ok && strings.HasPrefix(what, "#") {
 		return q.showIndex(ctx, r, index)
 	}
-	switch family, id, slash := strings.Cut(what, "/"); {
-	case family == "designation" && slash:
-		return q.showDesignation(r, what)
-	case family == "party" && slash:
-		return q.showParty(r, id)
-	case slash || what == "charter":
-		return q.showThread(ctx, r, what)
+	thread, slash := record.Thread(what), strings.Contains(what, "/")
+	switch family := thread.Family(); {
+	case family == record.FamilyDesignation && slash:
+		return q.showDesignation(r, thread)
+	case family == record.FamilyParty && slash:
+		return q.showParty(r, thread.Name())
+	case slash || thread == record.CharterThread:
+		return q.showThread(ctx, r, thread)
 	}
-	err := q.showDesignation(r, what)
+	err := q.showDesignation(r, record.DesignationThread(what))
 	if noDesignation := asAbsent(err); noDesignation != nil {
 		err = q.showParty(r, what)
 		if noParty := asAbsent(err); noParty != nil {
@@ -197,7 +199,7 @@ func (q *queryFlags) showIdentifier(r *copyView, scheme, value string) error {
 }
 
 // showThread shows the records of any thread, and what the newest says.
-func (q *queryFlags) showThread(ctx context.Context, r *copyView, thread string) error {
+func (q *queryFlags) showThread(ctx context.Context, r *copyView, thread record.Thread) error {
 	if q.asJSON {
 		var records []register.RecordRow
 		err := r.Thread(thread, 0, func(rec register.RecordRow) bool { records = append(records, rec); return true })
@@ -209,7 +211,7 @@ func (q *queryFlags) showThread(ctx context.Context, r *copyView, thread string)
 	said, failed := false, error(nil)
 	err := r.Thread(thread, 0, func(rec register.RecordRow) bool {
 		if !said {
-			q.app.printf("%s\n", printable(thread))
+			q.app.printf("%s\n", printable(string(thread)))
 			said = true
 		}
 		var st *record.Statement
@@ -301,7 +303,7 @@ func errorPrefix(yes bool) string {
 }
 
 // showDesignation shows one designation in both readings, with its whole thread.
-func (q *queryFlags) showDesignation(r *copyView, thread string) error {
+func (q *queryFlags) showDesignation(r *copyView, thread record.Thread) error {
 	d, err := r.Designation(thread, r.at)
 	if err != nil {
 		return err
@@ -348,7 +350,7 @@ func (q *queryFlags) showDesignation(r *copyView, thread string) error {
 
 // printCut says of which lists an answer shows only a part, but for those that are shown
 // whole beside it.
-func (q *queryFlags) printCut(cut []string, thread string, whole ...string) {
+func (q *queryFlags) printCut(cut []string, thread record.Thread, whole ...string) {
 	cut = slices.DeleteFunc(slices.Clone(cut), func(name string) bool { return slices.Contains(whole, name) })
 	if len(cut) > 0 {
 		q.app.printf("  %-12s %s; all: docket list records --thread %s\n", "more", strings.Join(cut, ", "), thread)
@@ -371,7 +373,7 @@ func (q *queryFlags) showParty(r *copyView, id string) error {
 	if q.asJSON {
 		return q.printJSON(p)
 	}
-	q.app.printf("party/%s  %s\n", p.ID, printable(p.LegalName))
+	q.app.printf("%s  %s\n", record.PartyThread(p.ID), printable(p.LegalName))
 	line := q.linePrinter()
 	on := r.LocalDate(r.at)
 	line("standing", "on %s: %s", on, p.Standing)
@@ -402,8 +404,8 @@ func (q *queryFlags) showParty(r *copyView, id string) error {
 			return err
 		}
 	}
-	q.printCut(p.Cut, "party/"+id, "keys", "duties", "attestations", "records")
-	return r.Thread("party/"+id, 0, func(rec register.RecordRow) bool { line("rests on", "%s", rec.ID); return true })
+	q.printCut(p.Cut, record.PartyThread(id), "keys", "duties", "attestations", "records")
+	return r.Thread(record.PartyThread(id), 0, func(rec register.RecordRow) bool { line("rests on", "%s", rec.ID); return true })
 }
 
 // keyText is a key, when it counts, and by whose word.
@@ -422,7 +424,7 @@ func keyText(k view.PartyKey) string {
 func (q *queryFlags) dutyText(d view.Duty) string {
 	text := fmt.Sprintf("%s%s to %s", errorPrefix(d.Error), d.State.Words(q.ahead), d.Kind)
 	if d.Designation != "" {
-		text += " " + d.Designation
+		text += " " + string(d.Designation)
 	}
 	return text + withDate(", due ", d.Due) + withDate(", met on ", d.MetOn)
 }

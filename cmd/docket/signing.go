@@ -129,7 +129,7 @@ func (g *baseState) view() (*view.View, error) {
 }
 
 // head is the newest record on a thread, as far as is known.
-func (g *baseState) head(thread string) (head register.RecordRow, ok bool, err error) {
+func (g *baseState) head(thread record.Thread) (head register.RecordRow, ok bool, err error) {
 	v, err := g.view()
 	if err != nil || v == nil {
 		return head, false, err

@@ -485,7 +485,7 @@ func (p verifyOutput) summaryLine() string {
 	case client.AuthorshipByChain:
 		checked = fmt.Sprintf("issuer %s of ledger %s, later revocation or suspension NOT CHECKED", r.Statement.Issuer, r.Chain.Ledger)
 	}
-	return fmt.Sprintf("verified: %s on %s, index %d, %s", r.Statement.Kind, printable(r.Statement.Thread), r.Index, checked)
+	return fmt.Sprintf("verified: %s on %s, index %d, %s", r.Statement.Kind, printable(string(r.Statement.Thread)), r.Index, checked)
 }
 
 func withDate(word string, d *record.Date) string {
@@ -502,7 +502,7 @@ type verifyJSON struct {
 	Refused     string               `json:"refused,omitempty"`
 	Record      *record.ID           `json:"record,omitempty"`
 	Kind        record.Kind          `json:"kind,omitempty"`
-	Thread      string               `json:"thread,omitempty"`
+	Thread      record.Thread        `json:"thread,omitempty"`
 	Issuer      string               `json:"issuer,omitempty"`
 	Says        string               `json:"says,omitempty"`
 	Origin      string               `json:"origin,omitempty"`

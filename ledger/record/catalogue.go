@@ -56,21 +56,6 @@ func (k Kind) CommitsToDocument() bool {
 	return sp != nil && sp.PrivateSubject
 }
 
-// DesignationThread is the thread of the designation to which such a record's thread
-// belongs: designation/2026-014 of a response on response/2026-014/acme-cloud, and of what
-// stands on it itself; "" where the thread names none.
-func (k Kind) DesignationThread(thread string) string {
-	sp := specByKind(k)
-	if sp == nil {
-		return ""
-	}
-	name := sp.Segment(thread, "D")
-	if name == "" {
-		return ""
-	}
-	return "designation/" + name
-}
-
 // ListsKeys tells whether such a record introduces keys ([ListedKeys]).
 func (k Kind) ListsKeys() bool {
 	sp := specByKind(k)

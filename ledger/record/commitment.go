@@ -33,7 +33,7 @@ func NewOpening(pointer, value string) Opening {
 // Commit is the commitment that s opens in a record on a thread of a ledger. All three
 // are hashed, so that a commitment cannot be reused in another record (RECORDS.md
 // "Commitment").
-func (s Opening) Commit(ledger ID, thread string) Commitment {
+func (s Opening) Commit(ledger ID, thread Thread) Commitment {
 	h := sha256.New()
 	fmt.Fprintf(h, "docket-commitment/v1\n%s\n%s\n%s\n", ledger, thread, s.Pointer)
 	h.Write(s.Salt)
@@ -45,7 +45,7 @@ func (s Opening) Commit(ledger ID, thread string) Commitment {
 var errWrongOpening = errors.New("the salt and the value do not give this commitment")
 
 // Verify checks that s opens c in a record on a thread of a ledger.
-func (c Commitment) Verify(ledger ID, thread string, s Opening) error {
+func (c Commitment) Verify(ledger ID, thread Thread, s Opening) error {
 	if len(s.Salt) != saltSize {
 		return fmt.Errorf("opening %s: a salt of %d bytes, want %d: %w", s.Pointer, len(s.Salt), saltSize, errWrongOpening)
 	}

@@ -1,8 +1,6 @@
 package record
 
 import (
-	"strings"
-
 	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
 
@@ -67,14 +65,4 @@ func (sp *Spec) predicateSchema() schema.Object {
 		}
 	}
 	return o
-}
-
-func (sp *Spec) threadPattern() string {
-	segments := make([]string, len(sp.Segments))
-	for i, s := range sp.Segments {
-		if segments[i] = strings.ReplaceAll(s, ".", `\.`); isPlaceholderSegment(s) {
-			segments[i] = strings.Trim(schema.FormatSegment.Pattern(), "^$")
-		}
-	}
-	return "^" + strings.Join(segments, "/") + "$"
 }

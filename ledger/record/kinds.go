@@ -102,58 +102,17 @@ func newKindSpec[T any, P interface {
 	return &sp
 }
 
-// threadFault checks a thread against the kind's grammar.
-func (sp *Spec) threadFault(thread string) string {
-	rest, more, ok := thread, true, true
-	for _, want := range sp.Segments {
-		var segment string
-		ok = ok && more
-		segment, rest, more = strings.Cut(rest, "/")
-		if isPlaceholderSegment(want) {
-			ok = ok && schema.FormatSegment.Fault(segment) == ""
-		} else {
-			ok = ok && segment == want
-		}
-	}
-	if !ok || more {
-		return fmt.Sprintf("is %s; a record of kind %s stands on a thread %s, each capital a segment of a-z, 0-9, '.' and '-'", schema.Quote(thread), sp.Kind, sp.Thread)
-	}
-	return ""
-}
-
-// Segment is the part of a well-formed thread that the grammar calls name, "" if
-// it has none.
-func (sp *Spec) Segment(thread, name string) string {
-	for _, own := range sp.Segments {
-		segment, rest, _ := strings.Cut(thread, "/")
-		if own == name {
-			return segment
-		}
-		thread = rest
-	}
-	return ""
-}
-
-// Owner is the party to which a well-formed thread belongs: its segment P, else
-// the authority.
-func (sp *Spec) Owner(thread string) string {
-	if party := sp.Segment(thread, "P"); party != "" {
-		return party
-	}
-	return Authority
-}
-
 // UsualIssuer is who issues a record on such a thread: its owner, or the authority where
 // only that may.
-func (sp *Spec) UsualIssuer(thread string) string {
+func (sp *Spec) UsualIssuer(thread Thread) string {
 	if sp.issuer == issuedByAuthority {
 		return Authority
 	}
-	return sp.Owner(thread)
+	return thread.Owner()
 }
 
-func (sp *Spec) issuerFault(thread, by string) string {
-	owner := sp.Owner(thread)
+func (sp *Spec) issuerFault(thread Thread, by string) string {
+	owner := thread.Owner()
 	switch {
 	case by == owner && sp.issuer != issuedByAuthority, by == Authority && sp.issuer != issuedByOwner:
 		return ""
@@ -164,8 +123,6 @@ func (sp *Spec) issuerFault(thread, by string) string {
 	}
 	return fmt.Sprintf("is %q; the thread belongs to %q", by, owner)
 }
-
-func isPlaceholderSegment(segment string) bool { return segment[0] >= 'A' && segment[0] <= 'Z' }
 
 // Commitment is {"commit": hex SHA-256(…)} (RECORDS.md "Commitment").
 type Commitment struct {

@@ -126,11 +126,11 @@ func (d *Designation) checkFields(f *faultList) {
 
 // checkSource: the identity of what was imported is its thread (RECORDS.md
 // "Importing a list").
-func checkSource(src *Source, thread string, f *faultList) {
+func checkSource(src *Source, thread Thread, f *faultList) {
 	if src == nil {
 		return
 	}
-	if want := "designation/" + src.List + "-" + src.ID; thread != want {
+	if want := ImportThread(src.List, src.ID); thread != want {
 		f.add("/predicate/thread", "is %q; what is imported as %s of list %s stands on %q", thread, src.ID, src.List, want)
 	}
 }

@@ -246,7 +246,7 @@ func (k *Keys) listedKeys() ([]PartyKey, string) { return k.Add, "add" }
 
 func (k *Keys) check(s *Statement, f *faultList) {
 	f.addIf(len(k.Add) == 0 && len(k.Revoke) == 0, "neither adds nor revokes a key", "/predicate")
-	checkKeys(k.Add, s.Thread == "party/"+Authority, "/predicate/add", f)
+	checkKeys(k.Add, s.Thread == PartyThread(Authority), "/predicate/add", f)
 	revoked := make(map[string]bool, len(k.Revoke))
 	for i, r := range k.Revoke {
 		f.addIf(revoked[r.KeyID], "is revoked twice", "/predicate/revoke/%d/keyid", i)

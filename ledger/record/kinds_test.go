@@ -126,15 +126,15 @@ func TestCommitment(t *testing.T) {
 	if again := NewOpening(s.Pointer, s.Value).Commit(ledger, "cip/p"); again == c {
 		t.Error("two salts gave one commitment")
 	}
-	for name, change := range map[string]func(l *ID, thread *string, s *Opening){
-		"ledger":  func(l *ID, _ *string, _ *Opening) { l[0] ^= 1 },
-		"thread":  func(_ *ID, thread *string, _ *Opening) { *thread = "cip/q" },
-		"pointer": func(_ *ID, _ *string, s *Opening) { s.Pointer = "/counts/closed" },
-		"value":   func(_ *ID, _ *string, s *Opening) { s.Value = "1205" },
-		"salt":    func(_ *ID, _ *string, s *Opening) { s.Salt = append([]byte{s.Salt[0] ^ 1}, s.Salt[1:]...) },
-		"length":  func(_ *ID, _ *string, s *Opening) { s.Value, s.Salt = string(s.Salt[31:])+s.Value, s.Salt[:31] },
+	for name, change := range map[string]func(l *ID, thread *Thread, s *Opening){
+		"ledger":  func(l *ID, _ *Thread, _ *Opening) { l[0] ^= 1 },
+		"thread":  func(_ *ID, thread *Thread, _ *Opening) { *thread = "cip/q" },
+		"pointer": func(_ *ID, _ *Thread, s *Opening) { s.Pointer = "/counts/closed" },
+		"value":   func(_ *ID, _ *Thread, s *Opening) { s.Value = "1205" },
+		"salt":    func(_ *ID, _ *Thread, s *Opening) { s.Salt = append([]byte{s.Salt[0] ^ 1}, s.Salt[1:]...) },
+		"length":  func(_ *ID, _ *Thread, s *Opening) { s.Value, s.Salt = string(s.Salt[31:])+s.Value, s.Salt[:31] },
 	} {
-		l, thread, other := ledger, "cip/p", s
+		l, thread, other := ledger, CertificationThread("p"), s
 		change(&l, &thread, &other)
 		if err := c.Verify(l, thread, other); !errors.Is(err, errWrongOpening) {
 			t.Errorf("another %s opens it: %v", name, err)

@@ -143,7 +143,7 @@ type Subject struct {
 // Common are the predicate's members that every kind has (RECORDS.md "Every record").
 type Common struct {
 	Ledger   ID        `json:"ledger,omitzero" rule:"required late" doc:"record ID of the charter at index 0; filled in when it is signed"`
-	Thread   string    `json:"thread" rule:"required fmt=thread max=200" doc:"the life of one thing"`
+	Thread   Thread    `json:"thread" rule:"required fmt=thread max=200" doc:"the life of one thing"`
 	Issuer   string    `json:"issuer" rule:"required fmt=segment max=64" doc:"party ID of whose word this is" eg:"authority"`
 	IssuedAt time.Time `json:"issuedAt" rule:"required late" doc:"RFC 3339 in UTC, 0 to 3 fraction digits; filled in when it is signed"`
 	Follows  ID        `json:"follows,omitzero" doc:"record ID of the newest record on the thread, where it exists; filled in when it is signed"`

@@ -183,7 +183,7 @@ func (s *Statement) CrossFieldFaults() []Fault {
 // Party is the party to which the statement's thread belongs: "acme-cloud" of
 // response/2026-014/acme-cloud, "authority" where no segment names one.
 func (s *Statement) Party() string {
-	return specByKind(s.Kind).Owner(s.Thread)
+	return s.Thread.Owner()
 }
 
 // Object is the predicate as a tree, unknown to any Go type: as it was scanned,

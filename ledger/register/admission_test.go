@@ -104,10 +104,11 @@ func TestTransientRefusals(t *testing.T) {
 	c := b.CharterPredicate
 	c.Origin = "docket.example/other"
 	for _, k := range []struct {
-		thread, issuer string
-		say            record.Predicate
-		passing        bool
-		words          string
+		thread  record.Thread
+		issuer  string
+		say     record.Predicate
+		passing bool
+		words   string
 	}{
 		{"designation/2", "authority", order(func(d *record.Designation) { d.EffectiveFrom = ptr(today(b).AddDays(100)) }), true, "/predicate/effectiveFrom"},
 		{"designation/2", "authority", order(func(d *record.Designation) { d.DeterminedOn = ptr(today(b).AddDays(1)) }), true, "is after today"},
@@ -458,7 +459,7 @@ func TestWhoMayNotSign(t *testing.T) {
 	b.Must(b.Designate("2026-014", b.NewDesignation("Kestrel Hosting")))
 	b.Must(b.ImportListed("36", b.NewListedDesignation("36", "AEROCARIBBEAN AIRLINES")))
 	for party, status := range map[string]string{"echo-stopped": "suspended", "foxtrot-gone": "withdrawn"} {
-		env, _ := sign(b, "party/"+party, "authority", &record.Standing{Status: status, EffectiveOn: today(b), Reason: "test"}, "authority/officer-1")
+		env, _ := sign(b, record.PartyThread(party), "authority", &record.Standing{Status: status, EffectiveOn: today(b), Reason: "test"}, "authority/officer-1")
 		b.Must(env)
 	}
 	// A second key of officer-1, a registrar beside it, an automation importer more.
@@ -488,7 +489,7 @@ func TestWhoMayNotSign(t *testing.T) {
 
 	for _, c := range []struct {
 		name   string
-		thread string
+		thread record.Thread
 		issuer string
 		say    record.Predicate
 		keys   []string
@@ -669,9 +670,10 @@ func TestTwoRegistrars(t *testing.T) {
 	standing := &record.Standing{Status: "suspended", EffectiveOn: today(b), Reason: "x"}
 	recovery := &record.Keys{Add: []record.PartyKey{b.Officer("acme-cloud/new")}}
 	for _, c := range []struct {
-		thread, issuer string
-		say            record.Predicate
-		own            []string
+		thread record.Thread
+		issuer string
+		say    record.Predicate
+		own    []string
 	}{
 		{"party/new", "new", e, []string{"new/o"}},
 		{"party/acme-cloud", "authority", standing, nil},
@@ -699,9 +701,10 @@ func TestMaySign(t *testing.T) {
 	late.EffectiveFrom = ptr(today(b))
 	automation := &record.Keys{Add: []record.PartyKey{b.Automation("acme-cloud/two")}}
 	for _, c := range []struct {
-		thread, issuer string
-		say            record.Predicate
-		key, words     string // none: it may, or Preflight says what is at fault
+		thread     record.Thread
+		issuer     string
+		say        record.Predicate
+		key, words string // none: it may, or Preflight says what is at fault
 	}{
 		{"designation/1", "authority", b.NewDesignation("x"), "authority/officer-1", ""},
 		{"designation/1", "authority", b.NewDesignation("x"), "authority/nightly-import", "is an automation key of nightly-import (importer), and may not sign this designation"},

@@ -14,8 +14,8 @@ import (
 
 // Owners of keys that are no party's.
 const (
-	ownerRoot   = "charter"
-	ownerPolicy = "policy"
+	ownerRoot   = record.CharterThread
+	ownerPolicy = record.Thread("policy") // no thread is named so
 )
 
 // newCharterRow is the state that a charter makes.

@@ -119,10 +119,9 @@ func (j *judgment) checkResponseDue(due record.Date) error {
 }
 
 // listOfThread says whether a thread is one of an imported list's, by its name.
-func (c *CharterRow) listOfThread(thread string) *record.Source {
-	name := strings.TrimPrefix(thread, "designation/")
+func (c *CharterRow) listOfThread(thread record.Thread) *record.Source {
 	for _, l := range c.Imports {
-		if id, ok := strings.CutPrefix(name, l.List+"-"); ok {
+		if id, ok := strings.CutPrefix(thread.Designation(), l.List+"-"); ok {
 			return &record.Source{List: l.List, ID: id}
 		}
 	}

@@ -264,7 +264,7 @@ func TestAmendments(t *testing.T) {
 }
 
 // judgeOnly judges and drops.
-func judgeOnly(b *registertest.Fixture, thread string, p record.Predicate, keys ...string) error {
+func judgeOnly(b *registertest.Fixture, thread record.Thread, p record.Predicate, keys ...string) error {
 	env, err := encode(b, thread, p, keys)
 	if err != nil {
 		return err
@@ -277,7 +277,7 @@ func judgeOnly(b *registertest.Fixture, thread string, p record.Predicate, keys 
 	return err
 }
 
-func encode(b *registertest.Fixture, thread string, p record.Predicate, keys []string) (record.Envelope, error) {
+func encode(b *registertest.Fixture, thread record.Thread, p record.Predicate, keys []string) (record.Envelope, error) {
 	st := b.Statement(thread, "authority", p)
 	if _, err := record.EncodeStatement(st); err != nil {
 		return record.Envelope{}, err
@@ -342,7 +342,7 @@ func TestMidnight(t *testing.T) {
 
 	for _, c := range []struct {
 		name          string
-		thread        string
+		thread        record.Thread
 		issuer        string
 		say           record.Predicate
 		keys          []string

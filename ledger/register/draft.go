@@ -26,7 +26,7 @@ type Draft struct {
 	admitted time.Time
 	tip
 
-	threads     map[string]*ThreadRow
+	threads     map[record.Thread]*ThreadRow
 	keys        map[string]*KeyRow
 	formerNames map[string]bool   // what [Draft.hadFormerName] looks up
 	records     map[record.ID]int // where in judged
@@ -64,7 +64,7 @@ func (d *Draft) Next(admitted time.Time) *Draft {
 func (r *Register) newDraft(admitted time.Time, on tip) *Draft {
 	return &Draft{
 		r: r, start: on.next, admitted: admitted.UTC().Truncate(time.Millisecond), tip: on,
-		threads: make(map[string]*ThreadRow), keys: make(map[string]*KeyRow), formerNames: make(map[string]bool),
+		threads: make(map[record.Thread]*ThreadRow), keys: make(map[string]*KeyRow), formerNames: make(map[string]bool),
 		records: make(map[record.ID]int), batch: r.db.Load().NewBatch(),
 	}
 }
@@ -178,7 +178,7 @@ func (d *Draft) put(key, value []byte) {
 
 // lookupThread is the newest version of a thread below the draft's next index, nil if
 // there is none.
-func (d *Draft) lookupThread(name string) (*ThreadRow, error) {
+func (d *Draft) lookupThread(name record.Thread) (*ThreadRow, error) {
 	if row := d.threads[name]; row != nil {
 		return row, nil
 	}
@@ -189,7 +189,7 @@ func (d *Draft) lookupThread(name string) (*ThreadRow, error) {
 	}
 	row, err := d.r.lookupThread(name, d.start)
 	if err == nil && row == nil {
-		d.gaps.addNotFound(name)
+		d.gaps.addNotFound(string(name))
 	}
 	return row, err
 }
@@ -229,13 +229,13 @@ func (d *Draft) recordRow(id record.ID) (row RecordRow, ok bool, err error) {
 // partyRow is the state of a party, nil if it was never enrolled; in a sparse replay, a
 // *[NotShownError] where that is not known.
 func (d *Draft) partyRow(id string) (*PartyRow, error) {
-	row, err := d.lookupThread("party/" + id)
+	row, err := d.lookupThread(record.PartyThread(id))
 	if err != nil {
 		return nil, err
 	}
 	switch {
 	case d.gaps != nil && (row == nil || row.State == nil):
-		return nil, &NotShownError{Index: d.next, What: "what stands on party/" + id}
+		return nil, &NotShownError{Index: d.next, What: fmt.Sprintf("what stands on %s", record.PartyThread(id))}
 	case row == nil:
 		return nil, nil
 	}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/record/schema"
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
@@ -76,14 +77,14 @@ func identifiersOf(row *ThreadRow) map[string]IdentifierUse {
 	return row.State.identifiers(row.Thread)
 }
 
-func (p *PartyRow) identifiers(thread string) map[string]IdentifierUse {
+func (p *PartyRow) identifiers(thread record.Thread) map[string]IdentifierUse {
 	ids := newIdentifierSet(thread)
 	ids.add(SchemeLEI, p.LEI, IdentifierCurrent)
 	ids.addName(p.LegalName, IdentifierCurrent)
 	return ids.uses
 }
 
-func (d *DesignationRow) identifiers(thread string) map[string]IdentifierUse {
+func (d *DesignationRow) identifiers(thread record.Thread) map[string]IdentifierUse {
 	ids, t := newIdentifierSet(thread), &d.Current.Target
 	ids.add(SchemeLEI, t.LEI, IdentifierCurrent)
 	ids.add(SchemeRegistration, t.RegistrationNumber, IdentifierCurrent)
@@ -104,9 +105,9 @@ func (d *DesignationRow) identifiers(thread string) map[string]IdentifierUse {
 	return ids.uses
 }
 
-func (*CharterRow) identifiers(string) map[string]IdentifierUse       { return nil }
-func (*ResponseRow) identifiers(string) map[string]IdentifierUse      { return nil }
-func (*CertificationRow) identifiers(string) map[string]IdentifierUse { return nil }
+func (*CharterRow) identifiers(record.Thread) map[string]IdentifierUse       { return nil }
+func (*ResponseRow) identifiers(record.Thread) map[string]IdentifierUse      { return nil }
+func (*CertificationRow) identifiers(record.Thread) map[string]IdentifierUse { return nil }
 
 func (p *PartyRow) renamed() bool       { return p.Renamed }
 func (d *DesignationRow) renamed() bool { return d.Renamed }
@@ -117,11 +118,11 @@ func (*CertificationRow) renamed() bool { return false }
 // identifierSet gathers the uses of one thread; of two uses of one identifier, the
 // one added first stays, but a strong alias outdoes a weak one.
 type identifierSet struct {
-	thread string
+	thread record.Thread
 	uses   map[string]IdentifierUse
 }
 
-func newIdentifierSet(thread string) identifierSet {
+func newIdentifierSet(thread record.Thread) identifierSet {
 	return identifierSet{thread: thread, uses: make(map[string]IdentifierUse)}
 }
 
@@ -145,8 +146,8 @@ func (ids identifierSet) addName(name string, use IdentifierUse) {
 
 // formerNameText is the text of a former name's row; without the name, a prefix of those
 // of that key.
-func formerNameText(thread, key, name string) string {
-	return thread + "\x1f" + key + "\x1f" + name
+func formerNameText(thread record.Thread, key, name string) string {
+	return string(thread) + "\x1f" + key + "\x1f" + name
 }
 
 // addFormerName writes that the thread's record replaced a name, unless it is known.
@@ -182,7 +183,7 @@ func (d *Draft) hadFormerName(prefix string) (bool, error) {
 // formerNames are names that a thread had replaced below a size and does not bear now,
 // those first replaced first: at most that many, of the first by [rules1.NameKey], and
 // whether there are more.
-func (r rowReader) formerNames(thread string, below uint64, now string, most int) (names []string, more bool, err error) {
+func (r rowReader) formerNames(thread record.Thread, below uint64, now string, most int) (names []string, more bool, err error) {
 	type former struct {
 		name  string
 		since uint64
@@ -212,18 +213,19 @@ func (r rowReader) formerNames(thread string, below uint64, now string, most int
 // suggestParty is `; did you mean "acme-cloud"?` for an issuer that is not
 // enrolled, where one is that differs by a slip of the pen.
 func (d *Draft) suggestParty(issuer string) (string, error) {
-	threads, err := d.r.neighbouringThreads("party/", "party/"+issuer, d.start)
-	return suggest("party/", issuer, d.withDraftParties(threads)), err
+	threads, err := d.r.neighbouringThreads(record.PartyThread(issuer), d.start)
+	return suggest(issuer, d.withDraftParties(threads)), err
 }
 
 // maxNeighbours is how many names on each side are looked at for one that is like it: a
 // typing error must be cheap, however many threads there are.
 const maxNeighbours = 256
 
-// neighbouringThreads are the threads of a family below a size that sort next to a name, on both
-// sides.
-func (r rowReader) neighbouringThreads(family, name string, below uint64) (threads []string, err error) {
-	err = r.scanThreads(family, name, below, func(row *ThreadRow) (bool, error) {
+// neighbouringThreads are the threads of its family below a size that sort next to a thread, on
+// both sides.
+func (r rowReader) neighbouringThreads(thread record.Thread, below uint64) (threads []record.Thread, err error) {
+	family := thread.Family().Prefix()
+	err = r.scanThreads(family, string(thread), below, func(row *ThreadRow) (bool, error) {
 		threads = append(threads, row.Thread)
 		return len(threads) < maxNeighbours, nil
 	})
@@ -232,10 +234,10 @@ func (r rowReader) neighbouringThreads(family, name string, below uint64) (threa
 	}
 	lower, _ := prefixBounds(tableThread, family)
 	for n := 0; n < maxNeighbours; n++ {
-		found := ""
-		err := r.scanBackward(lower, append([]byte{tableThread}, name+"\x00"...), func(key, _ []byte) (bool, error) {
+		var found record.Thread
+		err := r.scanBackward(lower, append([]byte{tableThread}, thread+"\x00"...), func(key, _ []byte) (bool, error) {
 			text, index := splitVersion(key) // its oldest version
-			found = string(text)
+			found = record.Thread(text)
 			if index < below {
 				threads = append(threads, found)
 			}
@@ -244,31 +246,31 @@ func (r rowReader) neighbouringThreads(family, name string, below uint64) (threa
 		if err != nil || found == "" {
 			return threads, err
 		}
-		name = found
+		thread = found
 	}
 	return threads, nil
 }
 
-// suggest is [schema.DidYouMean] of the threads that begin with family.
-func suggest(family, written string, threads []string) string {
+// suggest is [schema.DidYouMean] of the threads of a family.
+func suggest(written string, threads []record.Thread) string {
 	names := make([]string, len(threads))
 	for i, t := range threads {
-		names[i] = strings.TrimPrefix(t, family)
+		names[i] = t.Name()
 	}
 	return schema.DidYouMean(written, names)
 }
 
 // withDraftParties adds the parties that the register does not have yet, in order.
-func (d *Draft) withDraftParties(names []string) []string {
+func (d *Draft) withDraftParties(threads []record.Thread) []record.Thread {
 	for _, b := range append(slices.Clip(d.earlier), d) {
-		for name := range maps.Keys(b.threads) {
-			if strings.HasPrefix(name, "party/") {
-				names = append(names, name)
+		for thread := range maps.Keys(b.threads) {
+			if thread.Family() == record.FamilyParty {
+				threads = append(threads, thread)
 			}
 		}
 	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	slices.Sort(threads)
+	return slices.Compact(threads)
 }
 
 // IdentifierSchemes are the kinds of identifiers that [View.Identifier] takes.

@@ -68,14 +68,14 @@ func TestCacheHoldsBytes(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	c := newRowCache(50, 100_000)
 	for i := range 5_000 {
-		row := &ThreadRow{Thread: fmt.Sprint(rng.IntN(200)), Index: uint64(i), bytes: rng.IntN(60_000) >> rng.IntN(12)}
+		row := &ThreadRow{Thread: record.Thread(fmt.Sprint(rng.IntN(200))), Index: uint64(i), bytes: rng.IntN(60_000) >> rng.IntN(12)}
 		c.put(row)
 		if c.get(row.Thread) != row {
 			t.Fatalf("row %d is forgotten at once", i)
 		}
-		c.get(fmt.Sprint(rng.IntN(200)))
+		c.get(record.Thread(fmt.Sprint(rng.IntN(200))))
 		held := 0
-		for _, generation := range []map[string]*ThreadRow{c.young, c.old} {
+		for _, generation := range []map[record.Thread]*ThreadRow{c.young, c.old} {
 			for _, row := range generation {
 				held += row.bytes + rowOverhead
 			}

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -211,13 +210,7 @@ func onlyKey(keyid string, as signerRole) signerRole {
 }
 
 // party is the ID of the party that owns the key, "" if none does.
-func (k *KeyRow) party() string {
-	id, ok := strings.CutPrefix(k.Owner, "party/")
-	if !ok {
-		return ""
-	}
-	return id
-}
+func (k *KeyRow) party() string { return k.Owner.Party() }
 
 const (
 	// maxLiveKeys bounds a party's keys, and with them what one signature may cost
@@ -428,7 +421,7 @@ func (j *judgment) addKeys(p *PartyRow, pointer string, list []record.PartyKey, 
 			return invalid(at, "key %s is %s's already", ShortKeyID(id), p.ID)
 		}
 		row := KeyRow{
-			ID: id, Owner: "party/" + p.ID, PEM: k.Key, Use: k.Use, Holder: k.Holder, Functions: k.Functions, NotAfter: k.NotAfter,
+			ID: id, Owner: record.PartyThread(p.ID), PEM: k.Key, Use: k.Use, Holder: k.Holder, Functions: k.Functions, NotAfter: k.NotAfter,
 			Added: j.index, AddedAt: j.admitted, ByRegistrar: byRegistrar, key: keys[i],
 		}
 		if byRegistrar {

@@ -34,10 +34,11 @@ func TestSubjects(t *testing.T) {
 	b := registertest.NewFixture(start, "acme-cloud")
 	wrong := sha256.Sum256([]byte("anything"))
 	for _, c := range []struct {
-		thread, issuer string
-		say            record.Predicate
-		words          string // "" = any digest will do
-		keys           []string
+		thread record.Thread
+		issuer string
+		say    record.Predicate
+		words  string // "" = any digest will do
+		keys   []string
 	}{
 		{"party/new", "new", &record.Enrolment{LegalName: "x", Country: "US", Roles: []record.Role{record.RoleProvider}, Keys: []record.PartyKey{b.Officer("new/o")}},
 			"the first key's DER", []string{"new/o", "authority/officer-1"}},
@@ -119,12 +120,12 @@ func revoke(b *registertest.Fixture, names ...string) *record.Keys {
 }
 
 // submit signs and submits.
-func submit(b *registertest.Fixture, thread, issuer string, p record.Predicate, keys ...string) (record.Entry, error) {
+func submit(b *registertest.Fixture, thread record.Thread, issuer string, p record.Predicate, keys ...string) (record.Entry, error) {
 	env, _ := sign(b, thread, issuer, p, keys...)
 	return b.Submit(env)
 }
 
-func mustSubmit(t *testing.T, b *registertest.Fixture, thread, issuer string, p record.Predicate, keys ...string) record.Entry {
+func mustSubmit(t *testing.T, b *registertest.Fixture, thread record.Thread, issuer string, p record.Predicate, keys ...string) record.Entry {
 	t.Helper()
 	e, err := submit(b, thread, issuer, p, keys...)
 	if err != nil {
@@ -238,7 +239,7 @@ func TestRecovery(t *testing.T) {
 	b := registertest.NewFixture(start, "acme-cloud", "delta-racks")
 	b.Must(b.Designate("1", b.NewDesignation("Kestrel")))
 	for _, party := range []string{"acme-cloud", "delta-racks"} {
-		mustSubmit(t, b, "party/"+party, "authority", &record.Keys{Add: []record.PartyKey{b.Officer(party + "/new")}}, "authority/officer-1", party+"/new")
+		mustSubmit(t, b, record.PartyThread(party), "authority", &record.Keys{Add: []record.PartyKey{b.Officer(party + "/new")}}, "authority/officer-1", party+"/new")
 	}
 	env, keys := sign(b, "response/1/acme-cloud", "acme-cloud", acknowledged, "acme-cloud/new")
 	wantRefusal(t, judgeRefused(t, b, env, keys...), record.Forbidden, "was added by the registrar and counts from 2026-11-30T18:00:00Z on")
@@ -683,12 +684,13 @@ func TestResponsibleKeys(t *testing.T) {
 	charter.Thresholds.Root = 1
 	mole := &record.Keys{Add: []record.PartyKey{b.Officer("delta-racks/mole")}}
 	for _, c := range []struct {
-		name           string
-		thread, issuer string
-		say            record.Predicate
-		keys           []string
-		after          time.Duration
-		want           string
+		name   string
+		thread record.Thread
+		issuer string
+		say    record.Predicate
+		keys   []string
+		after  time.Duration
+		want   string
 	}{
 		{"its own key", "response/1/acme-cloud", "acme-cloud", acknowledged, []string{"acme-cloud/compliance"}, 0, "acme-cloud's compliance"},
 		{"a key on its last day", "response/1/acme-cloud", "acme-cloud", acknowledged, []string{"acme-cloud/short"}, days(9), "acme-cloud's short"},

@@ -52,9 +52,9 @@ func (w *walker) pick(words ...string) string { return words[w.rng.IntN(len(word
 func (w *walker) day(from, n int) record.Date { return today(w.Fixture).AddDays(from + w.rng.IntN(n)) }
 
 // randomRecord is one random record and those who should sign it.
-func (w *walker) randomRecord() (thread, issuer string, p record.Predicate, keys []string) {
+func (w *walker) randomRecord() (thread record.Thread, issuer string, p record.Predicate, keys []string) {
 	n := max(0, w.orders-1-w.rng.IntN(3)) // one of the newest orders
-	order := fmt.Sprintf("designation/2026-%d", n)
+	order := record.DesignationThread(fmt.Sprintf("2026-%d", n))
 	party := w.pick(w.parties...)
 	provider := w.pick(w.parties[:2]...)
 	officers := []string{"authority/officer-1", "authority/officer-2", "authority/officer-3"}
@@ -63,16 +63,16 @@ func (w *walker) randomRecord() (thread, issuer string, p record.Predicate, keys
 		d := w.NewDesignation(w.pick("Kestrel", "Lumen", "Кестрел"))
 		d.ResponseDue, d.EffectiveFrom = ptr(w.day(28, 40)), ptr(w.day(179, 20))
 		d.EffectiveUntil = ptr(d.EffectiveFrom.AddDays(200 + w.rng.IntN(180)))
-		return fmt.Sprintf("designation/2026-%d", w.orders-w.rng.IntN(min(2, w.orders+1))), "authority", d, officers
+		return record.DesignationThread(fmt.Sprintf("2026-%d", w.orders-w.rng.IntN(min(2, w.orders+1)))), "authority", d, officers
 	case 1:
 		id := w.pick("36", "37", "38")
-		return "designation/ofac-sdn-" + id, "authority", w.NewListedDesignation(id, w.pick("AERO", "CARIBBEAN")), []string{"authority/nightly-import"}
+		return record.ImportThread("ofac-sdn", id), "authority", w.NewListedDesignation(id, w.pick("AERO", "CARIBBEAN")), []string{"authority/nightly-import"}
 	case 2:
 		id := w.pick("36", "37", "38")
-		return "designation/ofac-sdn-" + id, "authority", &record.Amendment{Type: "correction", Reason: "r", Set: setMember("target", setMember("name", w.pick("A", "B", "C")))}, []string{"authority/nightly-import"}
+		return record.ImportThread("ofac-sdn", id), "authority", &record.Amendment{Type: "correction", Reason: "r", Set: setMember("target", setMember("name", w.pick("A", "B", "C")))}, []string{"authority/nightly-import"}
 	case 3:
 		id := w.pick("36", "37", "38")
-		return "designation/ofac-sdn-" + id, "authority", revocation(w.Fixture, w.pick("delisted", "delisted", "delisted", "error")), []string{"authority/nightly-import", "authority/officer-3"}
+		return record.ImportThread("ofac-sdn", id), "authority", revocation(w.Fixture, w.pick("delisted", "delisted", "delisted", "error")), []string{"authority/nightly-import", "authority/officer-3"}
 	case 4:
 		return order, "authority", suspend(w.Fixture, w.rng.IntN(3), ptr(w.day(3, 30))), officers
 	case 5:
@@ -85,12 +85,12 @@ func (w *walker) randomRecord() (thread, issuer string, p record.Predicate, keys
 	case 7:
 		return order, "authority", &record.Amendment{Type: "scope", Reason: "r", Set: setMember("scope", setMember("successors", w.rng.IntN(2) == 0)), ResponseDue: ptr(w.day(28, 9))}, officers
 	case 8, 9:
-		return fmt.Sprintf("response/2026-%d/%s", n, provider), provider,
+		return record.ResponseThread(fmt.Sprintf("2026-%d", n), provider), provider,
 			&record.Response{Status: w.pick("acknowledged", "winding-down", "licensed"), WindDownBy: ptr(w.day(10, 20))}, []string{provider + "/ci"}
 	case 10:
-		return "cip/" + provider, provider, &record.CIPCertification{PeriodFrom: w.day(-400, 30), PeriodUntil: w.day(-35, 30), Initial: w.Head("cip/" + provider).IsZero()}, []string{provider + "/compliance"}
+		return record.CertificationThread(provider), provider, &record.CIPCertification{PeriodFrom: w.day(-400, 30), PeriodUntil: w.day(-35, 30), Initial: w.Head(record.CertificationThread(provider)).IsZero()}, []string{provider + "/compliance"}
 	case 11:
-		return "party/" + party, "authority", &record.Standing{Status: w.pick("suspended", "active"), EffectiveOn: w.day(-2, 4), Reason: "r"}, []string{"authority/officer-1", "authority/registrar", "root/root-1", "root/root-2"}
+		return record.PartyThread(party), "authority", &record.Standing{Status: w.pick("suspended", "active"), EffectiveOn: w.day(-2, 4), Reason: "r"}, []string{"authority/officer-1", "authority/registrar", "root/root-1", "root/root-2"}
 	case 12:
 		c := w.CharterPredicate
 		c.Thresholds.Registrar, c.Thresholds.Designation = 1+w.rng.Int64N(2), 1+w.rng.Int64N(2)
@@ -104,14 +104,14 @@ func (w *walker) randomRecord() (thread, issuer string, p record.Predicate, keys
 			k.Revoke = append(k.Revoke, record.KeyRevocation{KeyID: w.KeyID(w.keys[w.rng.IntN(len(w.keys))])})
 		}
 		w.keys = append(w.keys, name)
-		return "party/" + party, party, k, []string{party + "/compliance", "root/root-1", "root/root-3", "authority/officer-1", name}
+		return record.PartyThread(party), party, k, []string{party + "/compliance", "root/root-1", "root/root-3", "authority/officer-1", name}
 	}
 }
 
 // newcomer is an enrolment, of a reseller by a sponsor or by registrars, of a provider
 // by registrars. Where only a sponsor leaves room for a reseller's keys, one signs:
 // whoever signs first is not told what another introducer would heal.
-func (w *walker) newcomer() (thread, issuer string, p record.Predicate, keys []string) {
+func (w *walker) newcomer() (thread record.Thread, issuer string, p record.Predicate, keys []string) {
 	id := fmt.Sprintf("newcomer-%d", w.newcomers)
 	w.newcomers++
 	e := &record.Enrolment{LegalName: id, Country: "XC", Roles: []record.Role{record.RoleReseller}}
@@ -123,9 +123,9 @@ func (w *walker) newcomer() (thread, issuer string, p record.Predicate, keys []s
 		e.Keys = append(e.Keys, w.Officer(keys[i]))
 	}
 	if e.Roles[0] == record.RoleReseller && (len(keys) > record.MaxSignatures-2 || w.rng.IntN(2) == 0) {
-		return "party/" + id, id, e, append(keys, w.pick(w.parties[:2]...)+"/compliance")
+		return record.PartyThread(id), id, e, append(keys, w.pick(w.parties[:2]...)+"/compliance")
 	}
-	return "party/" + id, id, e, append(keys, "authority/officer-1", "authority/registrar")
+	return record.PartyThread(id), id, e, append(keys, "authority/officer-1", "authority/registrar")
 }
 
 // step says one thing and returns whether it was admitted.
@@ -182,7 +182,7 @@ func (w *walker) step(t *testing.T) bool {
 	}
 	w.Root, w.Entries = root, append(w.Entries, e)
 	w.NoteAdmitted(env)
-	if st.Kind == record.KindDesignation && thread == fmt.Sprintf("designation/2026-%d", w.orders) {
+	if st.Kind == record.KindDesignation && thread == record.DesignationThread(fmt.Sprintf("2026-%d", w.orders)) {
 		w.orders++
 	}
 	w.admitted[st.Kind]++
@@ -509,7 +509,7 @@ func TestForgedEntries(t *testing.T) {
 	unheld.RootKeys = append(unheld.RootKeys[:3:3], b.RootKey("root-4"))
 	for _, c := range []struct {
 		name   string
-		thread string
+		thread record.Thread
 		issuer string
 		say    record.Predicate
 		change func(*record.Statement)

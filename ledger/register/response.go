@@ -30,7 +30,7 @@ func (j *judgment) judgeResponse(r *record.Response) error {
 	if err := j.needSigners(1, "officer or automation key", j.roleOf(p, isOfficerOrAutomation)); err != nil {
 		return err
 	}
-	thread := j.st.Kind.DesignationThread(j.st.Thread)
+	thread := j.st.Thread.About()
 	if j.draft.gaps != nil {
 		return j.judgeResponseUnshown(thread, r)
 	}
@@ -100,7 +100,7 @@ func (j *judgment) checkWindDownBy(by record.Date, effectiveFrom *record.Date) e
 // judgeResponseUnshown is for an answer in a sparse replay, which does not know how the
 // designation stood: a record on its thread may be shown, and a later one not. What is
 // shown of another thread is no designation's.
-func (j *judgment) judgeResponseUnshown(thread string, r *record.Response) error {
+func (j *judgment) judgeResponseUnshown(thread record.Thread, r *record.Response) error {
 	seen, shown, err := j.draft.recordRow(record.ID(j.st.Subject.SHA256))
 	if err != nil {
 		return err

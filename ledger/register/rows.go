@@ -10,15 +10,15 @@ import (
 // RecordRow is what the register keeps of one entry, and what it answers of it. The entry
 // itself is the ledger's to keep.
 type RecordRow struct {
-	Index    uint64      `json:"index"`
-	ID       record.ID   `json:"record"`
-	Kind     record.Kind `json:"kind"`
-	Thread   string      `json:"thread"`
-	Issuer   string      `json:"issuer"`
-	IssuedAt time.Time   `json:"issuedAt"`
-	Admitted time.Time   `json:"admitted"`
-	Follows  record.ID   `json:"follows,omitzero"`
-	Subject  record.ID   `json:"subject"` // SHA-256 of what it is about, a document's or a record's
+	Index    uint64        `json:"index"`
+	ID       record.ID     `json:"record"`
+	Kind     record.Kind   `json:"kind"`
+	Thread   record.Thread `json:"thread"`
+	Issuer   string        `json:"issuer"`
+	IssuedAt time.Time     `json:"issuedAt"`
+	Admitted time.Time     `json:"admitted"`
+	Follows  record.ID     `json:"follows,omitzero"`
+	Subject  record.ID     `json:"subject"` // SHA-256 of what it is about, a document's or a record's
 }
 
 // ThreadRow is the life of one thing as it stands after one record. A row is
@@ -28,7 +28,7 @@ type RecordRow struct {
 // history is read without all its states. Neither grows with the thread: a list that
 // does is what the history says, or has a table of its own.
 type ThreadRow struct {
-	Thread   string
+	Thread   record.Thread
 	Index    uint64      // of the record that made this version
 	ID       record.ID   // of that record
 	Kind     record.Kind // of that record
@@ -49,7 +49,7 @@ type State interface {
 	prepare() error
 	// identifiers are those by which the thread is found, but for its former names;
 	// renamed says whether it has any of those.
-	identifiers(thread string) map[string]IdentifierUse
+	identifiers(thread record.Thread) map[string]IdentifierUse
 	renamed() bool
 }
 
@@ -122,7 +122,7 @@ type StandingChange struct {
 // else, a root key no use.
 type KeyRow struct {
 	ID          string               `cbor:"1,keyasint"` // "SHA256:…"
-	Owner       string               `cbor:"2,keyasint"` // "charter" (a root key), "party/P", or "policy" (a log or witness key)
+	Owner       record.Thread        `cbor:"2,keyasint"` // "charter" (a root key), "party/P", or "policy" (a log or witness key)
 	PEM         record.PEM           `cbor:"3,keyasint,omitempty"`
 	Use         record.KeyUse        `cbor:"4,keyasint,omitempty"`
 	Holder      string               `cbor:"5,keyasint,omitempty"`
@@ -236,7 +236,7 @@ type recordValue struct {
 	IssuedAt, Admitted int64 // milliseconds of Unix time
 	Kind               record.Kind
 	Issuer             string
-	Thread             string
+	Thread             record.Thread
 }
 
 func (row *RecordRow) encode() ([]byte, error) {
@@ -302,7 +302,7 @@ func (row *ThreadRow) encode() (did, state []byte, err error) {
 }
 
 // decodeThreadRow reads what one record did: a version without its state.
-func decodeThreadRow(thread string, index uint64, b []byte) (*ThreadRow, error) {
+func decodeThreadRow(thread record.Thread, index uint64, b []byte) (*ThreadRow, error) {
 	var v versionValue
 	err := decodeRow(b, &v)
 	if err == nil && (len(v.ID) != len(record.ID{}) || kinds[v.Kind] == nil) {

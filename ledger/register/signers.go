@@ -84,7 +84,7 @@ type keyCollector struct {
 }
 
 func (c *keyCollector) addParty(id string, pick func(*KeyRow) bool) {
-	row, err := c.r.lookupThread("party/"+id, c.below)
+	row, err := c.r.lookupThread(record.PartyThread(id), c.below)
 	if err != nil || row == nil {
 		return
 	}
@@ -119,21 +119,21 @@ const maxSponsorsTried = 256
 func (c *keyCollector) addSponsors() {
 	for _, s := range c.signatures {
 		if k, err := c.r.keyRow(s.KeyID, c.below); err == nil && k != nil && k.party() != "" {
-			c.addSponsor("party/" + k.party())
+			c.addSponsor(k.party())
 		}
 	}
 	looked := 0
 	_ = c.r.scanProviders("", c.below, func(id string) (bool, error) { // an error gives fewer candidates
-		c.addSponsor("party/" + id)
+		c.addSponsor(id)
 		looked++
 		return looked < maxSponsorsTried && len(c.keys) <= record.MaxVerifications, nil
 	})
 }
 
-func (c *keyCollector) addSponsor(thread string) {
-	row, err := c.r.lookupThread(thread, c.below)
+func (c *keyCollector) addSponsor(id string) {
+	row, err := c.r.lookupThread(record.PartyThread(id), c.below)
 	if err == nil && row != nil && row.party().HasRole(record.RoleProvider) {
-		c.addParty(strings.TrimPrefix(thread, "party/"), isOfficer)
+		c.addParty(id, isOfficer)
 	}
 }
 
@@ -149,7 +149,7 @@ func (r *Register) KeyOwner(keyid string) (owner, holder string, ok bool, err er
 
 // Sponsor is the provider that introduced a party instead of registrars, "" if none did.
 func (r *Register) Sponsor(party string) (string, error) {
-	row, err := r.lookupThread("party/"+party, r.Size())
+	row, err := r.lookupThread(record.PartyThread(party), r.Size())
 	if err != nil || row == nil {
 		return "", err
 	}
@@ -222,7 +222,7 @@ func (r *Register) ResponsibleKeys(v record.Verified, at time.Time) ([]Responsib
 		return nil, nil
 	}
 	today := rules1.DateIn(at, charter.charter().zone)
-	of := func(owner, name string) (all []ResponsibleKey, err error) {
+	of := func(owner record.Thread, name string) (all []ResponsibleKey, err error) {
 		row, err := r.lookupThread(owner, below) // an owner of live keys is named as the thread that lists them
 		if err != nil || row == nil {
 			return nil, err
@@ -239,7 +239,7 @@ func (r *Register) ResponsibleKeys(v record.Verified, at time.Time) ([]Responsib
 		return all, nil
 	}
 	issuer := v.Statement().Issuer
-	if all, err := of("party/"+issuer, issuer); err != nil || all != nil {
+	if all, err := of(record.PartyThread(issuer), issuer); err != nil || all != nil {
 		return all, err
 	}
 	for _, s := range v.Signatures() {

@@ -96,7 +96,7 @@ func (s Snapshot) listedRecords(table byte, text string, from uint64, yield func
 }
 
 // Thread is the newest version of a thread with its state, nil if there is none.
-func (s Snapshot) Thread(thread string) (*ThreadRow, error) {
+func (s Snapshot) Thread(thread record.Thread) (*ThreadRow, error) {
 	return s.rows.newestVersion(thread, s.size)
 }
 
@@ -104,17 +104,17 @@ func (s Snapshot) Thread(thread string) (*ThreadRow, error) {
 func (s Snapshot) LoadState(row *ThreadRow) error { return s.rows.loadState(row) }
 
 // Step is what the record of an index did to its thread: a version without its state.
-func (s Snapshot) Step(thread string, index uint64) (*ThreadRow, error) {
+func (s Snapshot) Step(thread record.Thread, index uint64) (*ThreadRow, error) {
 	return s.rows.version(thread, index)
 }
 
 // Steps yields what the records of a thread did to it, from an index on, oldest first.
-func (s Snapshot) Steps(thread string, from uint64, yield func(*ThreadRow) (more bool, err error)) error {
+func (s Snapshot) Steps(thread record.Thread, from uint64, yield func(*ThreadRow) (more bool, err error)) error {
 	return s.rows.versionsForward(thread, from, s.size, yield)
 }
 
 // StepsBackward is [Snapshot.Steps] of all records, newest first.
-func (s Snapshot) StepsBackward(thread string, yield func(*ThreadRow) (more bool, err error)) error {
+func (s Snapshot) StepsBackward(thread record.Thread, yield func(*ThreadRow) (more bool, err error)) error {
 	return s.rows.versionsBackward(thread, s.size, yield)
 }
 
@@ -131,9 +131,9 @@ func (s Snapshot) Providers(after string, yield func(id string) (more bool, err 
 
 // Suggest is `; did you mean "acme-cloud"?` for a thread that does not exist, where one
 // of nearly that name stands near it among those of its family; else "".
-func (s Snapshot) Suggest(family, name string) (hint string, err error) {
-	threads, err := s.rows.neighbouringThreads(family+"/", family+"/"+name, s.size)
-	return suggest(family+"/", name, threads), err
+func (s Snapshot) Suggest(thread record.Thread) (hint string, err error) {
+	threads, err := s.rows.neighbouringThreads(thread, s.size)
+	return suggest(thread.Name(), threads), err
 }
 
 // Key is a key as it was, nil if it had no owner.
@@ -142,7 +142,7 @@ func (s Snapshot) Key(keyid string) (*KeyRow, error) { return s.rows.keyRow(keyi
 // IdentifierUses yields the threads that use an identifier or used it, those that sort
 // after another, in order, each with the record that made its newest use. Scheme and
 // value are as people write them; of a scheme that is none there are none.
-func (s Snapshot) IdentifierUses(scheme, value, after string, yield func(thread string, since uint64, use IdentifierUse) (more bool, err error)) error {
+func (s Snapshot) IdentifierUses(scheme, value, after string, yield func(thread record.Thread, since uint64, use IdentifierUse) (more bool, err error)) error {
 	index, key := indexScheme(scheme), IdentifierKey(scheme, value)
 	if index == "" || key == "" {
 		return nil
@@ -151,7 +151,7 @@ func (s Snapshot) IdentifierUses(scheme, value, after string, yield func(thread 
 }
 
 // IdentifierUse is how one thread uses an identifier, 0 if it never did.
-func (s Snapshot) IdentifierUse(scheme, value, thread string) (IdentifierUse, error) {
+func (s Snapshot) IdentifierUse(scheme, value string, thread record.Thread) (IdentifierUse, error) {
 	index, key := indexScheme(scheme), IdentifierKey(scheme, value)
 	if index == "" || key == "" {
 		return 0, nil
@@ -161,7 +161,7 @@ func (s Snapshot) IdentifierUse(scheme, value, thread string) (IdentifierUse, er
 
 // FormerNames are names that a thread replaced and does not bear now, those first
 // replaced first: at most that many, and whether there are more.
-func (s Snapshot) FormerNames(thread, now string, most int) (names []string, more bool, err error) {
+func (s Snapshot) FormerNames(thread record.Thread, now string, most int) (names []string, more bool, err error) {
 	return s.rows.formerNames(thread, s.size, now, most)
 }
 
@@ -225,10 +225,10 @@ type JudgedRecord struct {
 func (d *Draft) Judged() []JudgedRecord { return d.judged }
 
 // Thread is the newest version of a thread as the draft sees it, nil if there is none.
-func (d *Draft) Thread(thread string) (*ThreadRow, error) { return d.lookupThread(thread) }
+func (d *Draft) Thread(thread record.Thread) (*ThreadRow, error) { return d.lookupThread(thread) }
 
 // Step is what the record of an index did to its thread, as the draft sees it.
-func (d *Draft) Step(thread string, index uint64) (*ThreadRow, error) {
+func (d *Draft) Step(thread record.Thread, index uint64) (*ThreadRow, error) {
 	for _, b := range append(slices.Clip(d.earlier), d) {
 		if i := index - b.start; index >= b.start && i < uint64(len(b.judged)) {
 			return b.judged[i].After, nil
@@ -258,16 +258,16 @@ func (d *Draft) Charters() ([]CharterTerms, error) {
 
 // Providers visits every provider as the draft sees it.
 func (d *Draft) Providers(visit func(*PartyRow) error) error {
-	var names []string
+	var threads []record.Thread
 	err := d.r.scanProviders("", d.start, func(id string) (bool, error) {
-		names = append(names, "party/"+id)
+		threads = append(threads, record.PartyThread(id))
 		return true, nil
 	})
 	if err != nil {
 		return err
 	}
-	for _, name := range d.withDraftParties(names) {
-		row, err := d.lookupThread(name)
+	for _, thread := range d.withDraftParties(threads) {
+		row, err := d.lookupThread(thread)
 		if err != nil {
 			return err
 		}

@@ -204,7 +204,7 @@ func (j *judgment) checkKeysOfOthers() error {
 		if err != nil {
 			return err
 		}
-		if k != nil && k.Owner != "party/"+j.st.Issuer {
+		if k != nil && k.Owner != record.PartyThread(j.st.Issuer) {
 			return record.Refuse(record.Forbidden, "key %s belongs to %s, and may not sign for %s", ShortKeyID(k.ID), k.owner(), j.st.Issuer)
 		}
 	}

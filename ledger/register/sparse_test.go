@@ -53,7 +53,7 @@ func TestSparseAcceptsHonestLog(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			threads := map[string]bool{"charter": true, "party/authority": rng.IntN(8) > 0}
+			threads := map[record.Thread]bool{"charter": true, "party/authority": rng.IntN(8) > 0}
 			for i, e := range w.Entries {
 				thread := statements[i].Thread
 				on, decided := threads[thread]
@@ -61,7 +61,7 @@ func TestSparseAcceptsHonestLog(t *testing.T) {
 					on = rng.IntN(3) > 0
 					threads[thread] = on
 				}
-				if !on || !strings.HasPrefix(thread, "party/") && thread != "charter" && rng.IntN(3) == 0 {
+				if !on || thread.Family() != record.FamilyParty && thread != "charter" && rng.IntN(3) == 0 {
 					continue
 				}
 				unchecked, err := s.Apply(uint64(i), e)

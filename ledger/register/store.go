@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strings"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -61,7 +60,7 @@ func appendPlain(dst []byte, table byte, text []byte) []byte {
 }
 
 // appendListed makes the key of a row that is listed oldest first.
-func appendListed(dst []byte, table byte, text string, index uint64) []byte {
+func appendListed[S ~string](dst []byte, table byte, text S, index uint64) []byte {
 	dst = append(append(dst, table), text...)
 	dst = append(dst, 0)
 	return append(binary.BigEndian.AppendUint64(dst, index), suffixLen)
@@ -69,7 +68,7 @@ func appendListed(dst []byte, table byte, text string, index uint64) []byte {
 
 // appendVersion makes the key of a row of which the newest comes first: a seek
 // to the version of index n−1 finds what held at size n.
-func appendVersion(dst []byte, table byte, text string, index uint64) []byte {
+func appendVersion[S ~string](dst []byte, table byte, text S, index uint64) []byte {
 	return appendListed(dst, table, text, ^index)
 }
 
@@ -92,7 +91,7 @@ func recordKey(index uint64) []byte {
 func idKey(id record.ID) []byte { return appendPlain(make([]byte, 0, 34), tableID, id[:]) }
 
 // prefixBounds are the bounds of all rows of a table whose text begins with prefix.
-func prefixBounds(table byte, prefix string) (lower, upper []byte) {
+func prefixBounds[S ~string](table byte, prefix S) (lower, upper []byte) {
 	lower = append([]byte{table}, prefix...)
 	upper = bytes.Clone(lower)
 	for i := len(upper) - 1; i >= 0; i-- {
@@ -104,8 +103,8 @@ func prefixBounds(table byte, prefix string) (lower, upper []byte) {
 }
 
 // identifierText is the text of an identifier row.
-func identifierText(scheme, value, thread string) string {
-	return scheme + "\x1f" + value + "\x1f" + thread
+func identifierText(scheme, value string, thread record.Thread) string {
+	return scheme + "\x1f" + value + "\x1f" + string(thread)
 }
 
 // rowReader reads committed rows as of a size: it sees the rows of indexes below it. A
@@ -194,7 +193,7 @@ func (r rowReader) scanListed(table byte, text string, from, below uint64, yield
 }
 
 // newestVersion reads the thread's newest version below a size; nil means that there is none.
-func (r rowReader) newestVersion(thread string, below uint64) (found *ThreadRow, err error) {
+func (r rowReader) newestVersion(thread record.Thread, below uint64) (found *ThreadRow, err error) {
 	err = r.versionsBackward(thread, below, func(row *ThreadRow) (bool, error) {
 		found = row
 		return false, nil
@@ -207,7 +206,7 @@ func (r rowReader) newestVersion(thread string, below uint64) (found *ThreadRow,
 
 // versionsBackward yields what each record below a size did to a thread, newest first,
 // without the states: [rowReader.loadState] reads one.
-func (r rowReader) versionsBackward(thread string, below uint64, yield func(*ThreadRow) (more bool, err error)) error {
+func (r rowReader) versionsBackward(thread record.Thread, below uint64, yield func(*ThreadRow) (more bool, err error)) error {
 	if below == 0 {
 		return nil
 	}
@@ -224,7 +223,7 @@ func (r rowReader) versionsBackward(thread string, below uint64, yield func(*Thr
 }
 
 // version is what the record of an index did to its thread.
-func (r rowReader) version(thread string, index uint64) (*ThreadRow, error) {
+func (r rowReader) version(thread record.Thread, index uint64) (*ThreadRow, error) {
 	b, err := r.get(appendVersion(nil, tableThread, thread, index))
 	if err != nil {
 		return nil, err
@@ -233,7 +232,7 @@ func (r rowReader) version(thread string, index uint64) (*ThreadRow, error) {
 }
 
 // versionsForward is history of the records from an index on, oldest first.
-func (r rowReader) versionsForward(thread string, from, below uint64, yield func(*ThreadRow) (more bool, err error)) error {
+func (r rowReader) versionsForward(thread record.Thread, from, below uint64, yield func(*ThreadRow) (more bool, err error)) error {
 	if below <= from {
 		return nil
 	}
@@ -276,7 +275,7 @@ func (r rowReader) scanThreads(prefix, after string, below uint64, yield func(*T
 		lower = keyAfterThread(after)
 	}
 	return r.scanNewest(lower, upper, below, keyAfterThread, func(thread string, index uint64, value []byte) (bool, error) {
-		row, err := decodeThreadRow(thread, index, value)
+		row, err := decodeThreadRow(record.Thread(thread), index, value)
 		if err != nil {
 			return false, err
 		}
@@ -350,7 +349,7 @@ func (r rowReader) keyRow(keyid string, below uint64) (found *KeyRow, err error)
 
 // scanIdentifierUses yields each thread that used an identifier below a size, with the
 // newest use, by thread, of those that sort after another.
-func (r rowReader) scanIdentifierUses(scheme, value, after string, below uint64, yield func(thread string, index uint64, use IdentifierUse) (more bool, err error)) error {
+func (r rowReader) scanIdentifierUses(scheme, value, after string, below uint64, yield func(thread record.Thread, index uint64, use IdentifierUse) (more bool, err error)) error {
 	prefix := identifierText(scheme, value, "")
 	lower, upper := prefixBounds(tableIdentifier, prefix)
 	past := func(text string) []byte { return append([]byte{tableIdentifier}, text+"\x01"...) }
@@ -358,7 +357,7 @@ func (r rowReader) scanIdentifierUses(scheme, value, after string, below uint64,
 		lower = past(prefix + after)
 	}
 	return r.scanNewest(lower, upper, below, past, func(text string, index uint64, use []byte) (bool, error) {
-		thread := strings.TrimPrefix(text, prefix)
+		thread := record.Thread(text[len(prefix):])
 		if thread == "" || len(use) != 1 {
 			return false, fmt.Errorf("identifier row %q: %w", text, ErrDamaged)
 		}
@@ -367,7 +366,7 @@ func (r rowReader) scanIdentifierUses(scheme, value, after string, below uint64,
 }
 
 // identifierUse is how a thread used an identifier below a size, 0 if it never did.
-func (r rowReader) identifierUse(scheme, value, thread string, below uint64) (use IdentifierUse, err error) {
+func (r rowReader) identifierUse(scheme, value string, thread record.Thread, below uint64) (use IdentifierUse, err error) {
 	if below == 0 {
 		return 0, nil
 	}
@@ -416,7 +415,7 @@ func (r rowReader) iterate(lower, upper []byte, begin, next func(*pebble.Iterato
 // old one is dropped.
 type rowCache struct {
 	maxRows, maxBytes int
-	young, old        map[string]*ThreadRow
+	young, old        map[record.Thread]*ThreadRow
 	youngBytes        int // bytes of young
 }
 
@@ -424,10 +423,10 @@ type rowCache struct {
 const rowOverhead = 512
 
 func newRowCache(limit, bytes int) *rowCache {
-	return &rowCache{maxRows: limit, maxBytes: bytes, young: make(map[string]*ThreadRow)}
+	return &rowCache{maxRows: limit, maxBytes: bytes, young: make(map[record.Thread]*ThreadRow)}
 }
 
-func (c *rowCache) get(thread string) *ThreadRow {
+func (c *rowCache) get(thread record.Thread) *ThreadRow {
 	if row := c.young[thread]; row != nil {
 		return row
 	}
@@ -445,7 +444,7 @@ func (c *rowCache) put(row *ThreadRow) {
 	}
 	size := row.bytes + rowOverhead
 	if len(c.young) >= c.maxRows || len(c.young) > 0 && c.youngBytes+size > c.maxBytes {
-		c.old, c.young, c.youngBytes = c.young, make(map[string]*ThreadRow), 0
+		c.old, c.young, c.youngBytes = c.young, make(map[record.Thread]*ThreadRow), 0
 	}
 	c.young[row.Thread] = row
 	c.youngBytes += size
@@ -455,7 +454,7 @@ func (c *rowCache) put(row *ThreadRow) {
 // that is possible; nil means that there is none. It is the one read that each
 // record costs, so it goes through one iterator, kept between two Advances, and
 // through the bloom filters: a thread that does not exist costs no disk read.
-func (r *Register) lookupThread(thread string, below uint64) (*ThreadRow, error) {
+func (r *Register) lookupThread(thread record.Thread, below uint64) (*ThreadRow, error) {
 	if below == 0 {
 		return nil, nil
 	}
@@ -478,14 +477,14 @@ func (r *Register) lookupThread(thread string, below uint64) (*ThreadRow, error)
 }
 
 // cacheFor keeps parties apart: answers must not push them out. r.mu is held.
-func (r *Register) cacheFor(thread string) *rowCache {
-	if strings.HasPrefix(thread, "party/") {
+func (r *Register) cacheFor(thread record.Thread) *rowCache {
+	if thread.Family() == record.FamilyParty {
 		return r.partyCache
 	}
 	return r.threadCache
 }
 
-func (r *Register) seekThread(thread string, below uint64) (*ThreadRow, error) {
+func (r *Register) seekThread(thread record.Thread, below uint64) (*ThreadRow, error) {
 	r.iterMu.Lock()
 	defer r.iterMu.Unlock()
 	if r.threadIter == nil {

@@ -48,7 +48,7 @@ func judgeRefused(t *testing.T, b *registertest.Fixture, env record.Envelope, ke
 }
 
 // sign makes the record and signs it with each of these keys.
-func sign(b *registertest.Fixture, thread, issuer string, p record.Predicate, keys ...string) (record.Envelope, []string) {
+func sign(b *registertest.Fixture, thread record.Thread, issuer string, p record.Predicate, keys ...string) (record.Envelope, []string) {
 	return b.Sign(b.Statement(thread, issuer, p), keys...), keys
 }
 
@@ -102,11 +102,11 @@ func ptr[T any](v T) *T { return &v }
 func rawKey(s *draft.Signer) []byte { return s.Key().Public().(ed25519.PublicKey) }
 
 // indexedNames lists the names under which a thread is found, in the dump.
-func indexedNames(t *testing.T, b *registertest.Fixture, thread string) (names []string) {
+func indexedNames(t *testing.T, b *registertest.Fixture, thread record.Thread) (names []string) {
 	t.Helper()
 	for _, line := range strings.Split(dump(t, b.Register), "\n") {
 		if rest, ok := strings.CutPrefix(line, `"nname\x1f`); ok {
-			if name, rest, ok := strings.Cut(rest, `\x1f`); ok && strings.HasPrefix(rest, thread+`\x00`) && !slices.Contains(names, name) {
+			if name, rest, ok := strings.Cut(rest, `\x1f`); ok && strings.HasPrefix(rest, string(thread)+`\x00`) && !slices.Contains(names, name) {
 				names = append(names, name)
 			}
 		}

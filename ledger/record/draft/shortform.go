@@ -15,7 +15,6 @@ package draft
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -115,7 +114,7 @@ func (sh *ShortForm) decodeDraft(sp *record.Spec, w *shortFormDecoder) []record.
 	}
 	switch {
 	case w.aboutLatest:
-		sh.SubjectLookup = SubjectLookup{SubjectNewestRecord, latestThread(s.Kind, s.Thread)}
+		sh.SubjectLookup = SubjectLookup{SubjectNewestRecord, s.Thread.About()}
 	case w.subject == record.Subject{} && !w.private:
 		sh.subject, sh.SubjectLookup = subjectWithoutDocument(sp, s)
 		if sh.subject == (record.Subject{}) && sh.SubjectLookup.Source == SubjectGiven {
@@ -172,7 +171,7 @@ func (sh *ShortForm) Fill(f FillValues) (payload []byte, salts []record.Opening,
 		if f.SubjectRecord.IsZero() {
 			return nil, nil, record.Refuse(record.Invalid, "filling record: its subject is a record on %s, and none is known", sh.SubjectLookup.Thread)
 		}
-		filled.Subject = record.Subject{Name: sh.SubjectLookup.Thread, SHA256: f.SubjectRecord}
+		filled.Subject = record.Subject{Name: string(sh.SubjectLookup.Thread), SHA256: f.SubjectRecord}
 	}
 	commits := make(map[string]string, len(sh.secrets))
 	for _, secret := range sh.secrets {
@@ -704,7 +703,7 @@ const (
 // SubjectLookup is a record that a short form is about, and that only a ledger knows.
 type SubjectLookup struct {
 	Source SubjectSource
-	Thread string
+	Thread record.Thread
 }
 
 // subjectWithoutDocument is the subject of a record without a document, or what must be asked.
@@ -713,18 +712,12 @@ func subjectWithoutDocument(sp *record.Spec, s *record.Statement) (record.Subjec
 	switch {
 	case sp.Subject == record.SubjectFirstKey && len(keys) > 0:
 		if key, err := keys[0].Key.Key(); err == nil { // else a fault of its own
-			return record.Subject{Name: s.Thread, SHA256: sha256.Sum256(key.DER())}, SubjectLookup{}
+			return record.Subject{Name: string(s.Thread), SHA256: sha256.Sum256(key.DER())}, SubjectLookup{}
 		}
 	case sp.Subject == record.SubjectFirstKey, sp.Subject == record.SubjectEnrolment:
-		return record.Subject{}, SubjectLookup{SubjectEnrolmentRecord, "party/" + sp.Owner(s.Thread)}
+		return record.Subject{}, SubjectLookup{SubjectEnrolmentRecord, record.PartyThread(s.Thread.Owner())}
 	case sp.Subject == record.SubjectDesignation:
-		return record.Subject{}, SubjectLookup{SubjectNewestRecord, latestThread(s.Kind, s.Thread)}
+		return record.Subject{}, SubjectLookup{SubjectNewestRecord, s.Thread.About()}
 	}
 	return record.Subject{}, SubjectLookup{}
-}
-
-// latestThread is the thread that `about: latest` means: of a record about a
-// designation that designation's, else its own.
-func latestThread(kind record.Kind, thread string) string {
-	return cmp.Or(kind.DesignationThread(thread), thread)
 }

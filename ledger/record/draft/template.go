@@ -19,11 +19,11 @@ func Template(kind string) (string, error) {
 	}
 	var t template
 	t.add("kind: "+kind, "")
-	example := exampleThread(sp)
-	if example == sp.Thread {
-		t.add("thread: "+example, "")
+	example := sp.ExampleThread()
+	if string(example) == sp.Thread {
+		t.add("thread: "+sp.Thread, "")
 	} else {
-		t.add("thread:", "required, e.g. "+example+"; "+sp.Thread+", the life of one thing")
+		t.add("thread:", "required, e.g. "+string(example)+"; "+sp.Thread+", the life of one thing")
 	}
 	t.subject(sp)
 	if by := sp.UsualIssuer(example); by == record.Authority {
@@ -36,18 +36,6 @@ func Template(kind string) (string, error) {
 	}
 	t.add("# note:", "text for people, at most 2000 characters")
 	return "# " + sp.Summary + "\n# Fill in what is empty; take the # from what else you need. Then: docket sign --key KEY FILE\n# or, where one signature is enough, docket submit --key KEY FILE\n" + t.String(), nil
-}
-
-// exampleThread is a thread of the kind.
-func exampleThread(sp *record.Spec) string {
-	example := map[string]string{"D": "2026-014", "P": "acme-cloud", "R": "lumen-resale"}
-	segments := make([]string, len(sp.Segments))
-	for i, s := range sp.Segments {
-		if segments[i] = s; example[s] != "" {
-			segments[i] = example[s]
-		}
-	}
-	return strings.Join(segments, "/")
 }
 
 // A template is its lines; their comments are aligned when all are there.

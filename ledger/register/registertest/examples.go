@@ -49,7 +49,7 @@ func (w *World) FillExample(x Example, text []byte) (env record.Envelope, err er
 	}
 	subject := w.heads[short.SubjectLookup.Thread]
 	if short.SubjectLookup.Source == draft.SubjectEnrolmentRecord {
-		subject = w.enrolments[strings.TrimPrefix(short.SubjectLookup.Thread, "party/")]
+		subject = w.enrolments[short.SubjectLookup.Thread.Party()]
 	}
 	env.PayloadType = record.PayloadType
 	env.Payload, _, err = short.Fill(draft.FillValues{Ledger: w.Ledger, Follows: w.heads[short.Statement.Thread], IssuedAt: w.Now, SubjectRecord: subject})

@@ -26,8 +26,8 @@ type World struct {
 	CharterPredicate record.Charter // what [World.Charter] says; change it before
 	Ledger           record.ID      // zero until the charter was noted
 
-	heads      map[string]record.ID // newest record of each thread, as far as noted
-	enrolments map[string]record.ID // first record of each party
+	heads      map[record.Thread]record.ID // newest record of each thread, as far as noted
+	enrolments map[string]record.ID        // first record of each party
 	signers    map[string]*draft.Signer
 }
 
@@ -35,7 +35,7 @@ type World struct {
 func New(now time.Time, origin, policy string) *World {
 	w := &World{
 		Now:   now.UTC().Truncate(time.Millisecond),
-		heads: make(map[string]record.ID), enrolments: make(map[string]record.ID), signers: make(map[string]*draft.Signer),
+		heads: make(map[record.Thread]record.ID), enrolments: make(map[string]record.ID), signers: make(map[string]*draft.Signer),
 	}
 	w.CharterPredicate = record.Charter{
 		Name: "Office of Cloud Restrictions (fictional)", Origin: origin, TimeZone: "America/New_York", Rules: 1,
@@ -116,7 +116,7 @@ func baseHolder(holder string) string {
 
 // Statement fills in what people leave out: ledger, follows, issuedAt, and the
 // subject that goes with the kind.
-func (w *World) Statement(thread, issuer string, p record.Predicate) *record.Statement {
+func (w *World) Statement(thread record.Thread, issuer string, p record.Predicate) *record.Statement {
 	st := &record.Statement{Kind: p.Kind(), Predicate: p, Common: record.Common{
 		Ledger: w.Ledger, Thread: thread, Issuer: issuer, IssuedAt: w.Now, Follows: w.heads[thread],
 	}}
@@ -125,11 +125,11 @@ func (w *World) Statement(thread, issuer string, p record.Predicate) *record.Sta
 	case *record.Enrolment:
 		st.Subject.SHA256 = w.keysSubject(issuer, p.Keys)
 	case *record.Keys:
-		st.Subject.SHA256 = w.keysSubject(strings.TrimPrefix(thread, "party/"), p.Add)
+		st.Subject.SHA256 = w.keysSubject(thread.Party(), p.Add)
 	case *record.Standing:
-		st.Subject.SHA256 = w.enrolments[strings.TrimPrefix(thread, "party/")]
+		st.Subject.SHA256 = w.enrolments[thread.Party()]
 	case *record.Response:
-		st.Subject.SHA256 = w.heads[p.Kind().DesignationThread(thread)]
+		st.Subject.SHA256 = w.heads[thread.About()]
 	}
 	return st
 }
@@ -172,7 +172,7 @@ func (w *World) NoteAdmitted(env record.Envelope) {
 }
 
 // Head is the newest record noted on a thread, zero if there is none.
-func (w *World) Head(thread string) record.ID { return w.heads[thread] }
+func (w *World) Head(thread record.Thread) record.ID { return w.heads[thread] }
 
 // Charter is the record at index 0, signed by every root key.
 func (w *World) Charter() record.Envelope {
@@ -205,7 +205,7 @@ func (w *World) Provider(id string) record.Envelope {
 		LegalName: id + ", Inc. (fictional)", Country: "US", Roles: []record.Role{record.RoleProvider},
 		Keys: []record.PartyKey{w.Officer(id + "/compliance"), w.Automation(id + "/ci"), w.Recovery(id + "/safe")},
 	}
-	return w.Sign(w.Statement("party/"+id, id, e), id+"/compliance", id+"/ci", id+"/safe", "authority/officer-1")
+	return w.Sign(w.Statement(record.PartyThread(id), id, e), id+"/compliance", id+"/ci", id+"/safe", "authority/officer-1")
 }
 
 // NewDesignation is a designation that any charter with the standard periods admits now:
@@ -226,7 +226,7 @@ func (w *World) NewDesignation(name string) *record.Designation {
 
 // Designate signs an order on designation/NAME as two officers.
 func (w *World) Designate(name string, d *record.Designation) record.Envelope {
-	return w.Sign(w.Statement("designation/"+name, record.Authority, d), "authority/officer-1", "authority/officer-2")
+	return w.Sign(w.Statement(record.DesignationThread(name), record.Authority, d), "authority/officer-1", "authority/officer-2")
 }
 
 // NewListedDesignation is an imported designation of the list ofac-sdn.
@@ -240,10 +240,10 @@ func (w *World) NewListedDesignation(id, name string) *record.Designation {
 
 // ImportListed signs a record on the thread of ofac-sdn's entity as the nightly import.
 func (w *World) ImportListed(id string, p record.Predicate) record.Envelope {
-	return w.Sign(w.Statement("designation/ofac-sdn-"+id, record.Authority, p), "authority/nightly-import")
+	return w.Sign(w.Statement(record.ImportThread("ofac-sdn", id), record.Authority, p), "authority/nightly-import")
 }
 
 // Respond answers a designation as a provider's automation key.
 func (w *World) Respond(designation, provider string, r *record.Response) record.Envelope {
-	return w.Sign(w.Statement("response/"+designation+"/"+provider, provider, r), provider+"/ci")
+	return w.Sign(w.Statement(record.ResponseThread(designation, provider), provider, r), provider+"/ci")
 }

@@ -25,15 +25,15 @@ type pagedList struct {
 func pagedLists() []pagedList {
 	all := []pagedList{
 		{"designations", func(v *view.View, after string, at time.Time, yield func(any, string) bool) error {
-			return v.Designations(view.DesignationFilter{After: after}, at, func(d view.Designation) bool { return yield(d, d.Thread) })
+			return v.Designations(view.DesignationFilter{After: after}, at, func(d view.Designation) bool { return yield(d, string(d.Thread)) })
 		}},
 		{"designations by name", func(v *view.View, after string, at time.Time, yield func(any, string) bool) error {
 			f := view.DesignationFilter{Name: "aero caribbean airlines", After: after}
-			return v.Designations(f, at, func(d view.Designation) bool { return yield(d, d.Thread) })
+			return v.Designations(f, at, func(d view.Designation) bool { return yield(d, string(d.Thread)) })
 		}},
 		{"designations by identifier", func(v *view.View, after string, at time.Time, yield func(any, string) bool) error {
 			f := view.DesignationFilter{Scheme: "asn", Value: "64511", After: after}
-			return v.Designations(f, at, func(d view.Designation) bool { return yield(d, d.Thread) })
+			return v.Designations(f, at, func(d view.Designation) bool { return yield(d, string(d.Thread)) })
 		}},
 		{"parties", func(v *view.View, after string, at time.Time, yield func(any, string) bool) error {
 			return v.Parties(view.PartyFilter{After: after}, at, func(p view.Party) bool { return yield(p, p.ID) })
@@ -42,7 +42,7 @@ func pagedLists() []pagedList {
 			return v.Keys("authority", after, at, func(k view.PartyKey) bool { return yield(k, k.Position()) })
 		}},
 		{"identifier", func(v *view.View, after string, at time.Time, yield func(any, string) bool) error {
-			return v.IdentifierMatches("asn", "64511", after, at, func(m view.IdentifierMatch) bool { return yield(m, m.Thread) })
+			return v.IdentifierMatches("asn", "64511", after, at, func(m view.IdentifierMatch) bool { return yield(m, string(m.Thread)) })
 		}},
 	}
 	for name, f := range map[string]view.RecordFilter{
@@ -152,7 +152,7 @@ func TestListsResumeFromEachPosition(t *testing.T) {
 			}
 		}
 		for name, like := range map[string]string{"2026-0144": "2026-014", "2026-01": "2026-014"} {
-			if _, err := latestView(t, b).Designation(name, b.Now); err == nil || !strings.Contains(err.Error(), `did you mean "`+like) {
+			if _, err := latestView(t, b).Designation(record.DesignationThread(name), b.Now); err == nil || !strings.Contains(err.Error(), `did you mean "`+like) {
 				t.Errorf("designation %s, flushed %t: %v, want a hint at %s", name, flushed, err, like)
 			}
 		}
@@ -184,10 +184,10 @@ func TestReadBudgetIsEnforced(t *testing.T) {
 	for rows := 1; rows < 300; rows += 3 {
 		v := latestView(t, b).WithBudget(register.ReadBudget{Rows: rows, Bytes: 1 << 20})
 		for _, ask := range []func() error{
-			func() error { _, err := v.Designation("2026-014", b.Now); return err },
+			func() error { _, err := v.Designation("designation/2026-014", b.Now); return err },
 			func() error { _, err := v.Party("acme-cloud", b.Now); return err },
 			func() error { return v.Duties(view.DutyFilter{}, b.Now, func(view.Duty) bool { return true }) },
-			func() error { _, err := v.Designation("2026-01", b.Now); return err },
+			func() error { _, err := v.Designation("designation/2026-01", b.Now); return err },
 		} {
 			before := b.Register.RowsRead()
 			err := ask()
@@ -259,7 +259,7 @@ func TestDutyListsSkipOnlyWhatIsTooLong(t *testing.T) {
 	for i := range 2 * rows {
 		id := fmt.Sprintf("b-%03d", i) // between the providers
 		e := &record.Enrolment{LegalName: id, Country: "US", Roles: []record.Role{record.RoleReseller}, Keys: []record.PartyKey{b.Officer(id + "/desk")}}
-		b.Must(b.Sign(b.Statement("party/"+id, id, e), id+"/desk", "acme-cloud/compliance"))
+		b.Must(b.Sign(b.Statement(record.PartyThread(id), id, e), id+"/desk", "acme-cloud/compliance"))
 	}
 	owe := func(f view.DutyFilter, at time.Time) (who, left []string) {
 		for n := 0; ; n++ {

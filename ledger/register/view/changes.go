@@ -16,13 +16,13 @@ import (
 // status of a designation or the standing of a party, which the clock alone may
 // have changed; "none" before there was one.
 type Change struct {
-	Error   bool        `json:"publishedInError,omitempty"`
-	Thread  string      `json:"thread"`
-	Name    string      `json:"name,omitempty"` // of a designation's target or a party
-	Before  string      `json:"before,omitempty"`
-	After   string      `json:"after,omitempty"`
-	Changed []string    `json:"changed,omitempty"` // members that differ: "target.alias"
-	Records []record.ID `json:"records,omitempty"` // new on the thread, oldest first
+	Error   bool          `json:"publishedInError,omitempty"`
+	Thread  record.Thread `json:"thread"`
+	Name    string        `json:"name,omitempty"` // of a designation's target or a party
+	Before  string        `json:"before,omitempty"`
+	After   string        `json:"after,omitempty"`
+	Changed []string      `json:"changed,omitempty"` // members that differ: "target.alias"
+	Records []record.ID   `json:"records,omitempty"` // new on the thread, oldest first
 }
 
 // Changes yields the threads that differ from an earlier view of the same

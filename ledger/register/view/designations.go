@@ -2,7 +2,6 @@ package view
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -13,11 +12,11 @@ import (
 // its dates with every correction known to the view, and by what was knowable then.
 type Designation struct {
 	// Error says that it was published in error, before anything else is said.
-	Error      bool     `json:"publishedInError,omitempty"`
-	Thread     string   `json:"thread"`
-	Status     Status   `json:"status"`   // in force at T, all corrections known
-	Knowable   Status   `json:"knowable"` // knowable at T
-	KnowableBy Knowable `json:"knowableBy"`
+	Error      bool          `json:"publishedInError,omitempty"`
+	Thread     record.Thread `json:"thread"`
+	Status     Status        `json:"status"`   // in force at T, all corrections known
+	Knowable   Status        `json:"knowable"` // knowable at T
+	KnowableBy Knowable      `json:"knowableBy"`
 
 	Name       string         `json:"name"`
 	Alias      []record.Alias `json:"alias,omitempty"`
@@ -81,9 +80,8 @@ type DesignationFilter struct {
 	After   string // thread: go on after it
 }
 
-// Designation finds a designation by its thread ("designation/2026-014", or
-// "2026-014" alone), as it stands at an instant.
-func (v *View) Designation(thread string, at time.Time) (DesignationDetail, error) {
+// Designation finds a designation by its thread, as it stands at an instant.
+func (v *View) Designation(thread record.Thread, at time.Time) (DesignationDetail, error) {
 	h, err := v.designationHistory(thread)
 	if err != nil {
 		return DesignationDetail{}, err
@@ -134,12 +132,14 @@ func (v *View) firstRecords(f RecordFilter, name string, cut *[]string) ([]regis
 	return list, err
 }
 
-// designationHistory is the history of a designation, by its thread or by its name alone.
-func (v *View) designationHistory(thread string) (*threadHistory, error) {
-	name := strings.TrimPrefix(thread, "designation/")
-	h, err := v.threadHistory("designation/" + name)
+// designationHistory is the history of a designation, an [AbsentError] where there is none.
+func (v *View) designationHistory(thread record.Thread) (*threadHistory, error) {
+	if thread.Family() != record.FamilyDesignation {
+		return nil, v.absentError("designation %s", thread)
+	}
+	h, err := v.threadHistory(thread)
 	if h == nil && err == nil {
-		err = v.absentWithHint("designation", name)
+		err = v.absentWithHint(thread)
 	}
 	return h, err
 }
@@ -154,13 +154,13 @@ func (v *View) Designations(f DesignationFilter, at time.Time, yield func(Design
 	}
 	p := listProgress{startedAfter: f.After, passed: f.After}
 	return p.partial(v.matchingDesignations(f, func(h *threadHistory) (bool, error) {
-		p.current = h.thread
+		p.current = string(h.thread)
 		d, _, err := v.viewDesignation(h, m)
 		if err != nil {
 			return false, err
 		}
 		more := !f.matches(&d) || yield(d)
-		p.passed = h.thread
+		p.passed = string(h.thread)
 		return more, nil
 	}, &p))
 }
@@ -168,28 +168,28 @@ func (v *View) Designations(f DesignationFilter, at time.Time, yield func(Design
 // matchingDesignations visits those that bear the name and the identifier that a filter chooses
 // now, or all.
 func (v *View) matchingDesignations(f DesignationFilter, visit func(*threadHistory) (bool, error), p *listProgress) error {
-	const family = "designation/"
+	designations := record.FamilyDesignation.Prefix()
 	scheme, value := f.Scheme, f.Value
 	switch {
 	case f.Name == "" && f.Scheme == "":
-		return v.eachThread(family, f.After, visit)
+		return v.eachThread(designations, f.After, visit)
 	case f.Name != "":
 		scheme, value = register.SchemeName, f.Name
 	}
-	return v.rows.IdentifierUses(scheme, value, max(f.After, family), func(thread string, _ uint64, use register.IdentifierUse) (bool, error) {
+	return v.rows.IdentifierUses(scheme, value, max(f.After, designations), func(thread record.Thread, _ uint64, use register.IdentifierUse) (bool, error) {
 		switch {
-		case !strings.HasPrefix(thread, family):
+		case thread.Family() != record.FamilyDesignation:
 			return false, nil // parties come after
 		case use == register.IdentifierGone:
-			p.passed = thread
+			p.passed = string(thread)
 			return true, nil
 		}
-		p.current = thread
+		p.current = string(thread)
 		if f.Name != "" && f.Scheme != "" {
 			if other, err := v.rows.IdentifierUse(f.Scheme, f.Value, thread); err != nil {
 				return false, err
 			} else if other == 0 || other == register.IdentifierGone {
-				p.passed = thread
+				p.passed = string(thread)
 				return true, nil
 			}
 		}
@@ -208,7 +208,7 @@ func (v *View) CountByStatus(at time.Time) (map[Status]int, error) {
 		return nil, err
 	}
 	by := make(map[Status]int)
-	err = v.eachThread("designation/", "", func(h *threadHistory) (bool, error) {
+	err = v.eachThread(record.FamilyDesignation.Prefix(), "", func(h *threadHistory) (bool, error) {
 		status, err := h.status(m.current)
 		by[status]++
 		return true, err

@@ -59,16 +59,16 @@ var (
 // time zone, with what a pause adds; absent, the duty has no date: nothing sets one, or
 // it is paused.
 type Duty struct {
-	Party       string       `json:"party"`
-	Kind        DutyKind     `json:"kind"`
-	Designation string       `json:"designation,omitempty"` // thread
-	State       DutyState    `json:"state"`
-	Due         *record.Date `json:"due,omitempty"`
-	From        *record.Date `json:"from,omitempty"` // certify: the first day not covered
-	OpenedBy    record.ID    `json:"openedBy"`
-	MetBy       *record.ID   `json:"metBy,omitempty"`
-	MetOn       *record.Date `json:"metOn,omitempty"`
-	Answer      string       `json:"answer,omitempty"` // the status of the response that met it
+	Party       string        `json:"party"`
+	Kind        DutyKind      `json:"kind"`
+	Designation record.Thread `json:"designation,omitempty"`
+	State       DutyState     `json:"state"`
+	Due         *record.Date  `json:"due,omitempty"`
+	From        *record.Date  `json:"from,omitempty"` // certify: the first day not covered
+	OpenedBy    record.ID     `json:"openedBy"`
+	MetBy       *record.ID    `json:"metBy,omitempty"`
+	MetOn       *record.Date  `json:"metOn,omitempty"`
+	Answer      string        `json:"answer,omitempty"` // the status of the response that met it
 	// Error says that the designation was published in error.
 	Error   bool        `json:"publishedInError,omitempty"`
 	Records []record.ID `json:"records"` // every record that this rests on
@@ -235,7 +235,7 @@ func (a *answers) since(asked uint64) (*responseAt, error) {
 // respondDuty is a provider's duty to respond to a designation, nil if it owes nothing. given
 // are its responses admitted by the instant asked for; of the designation's openings and
 // events row has those.
-func (c asOf) respondDuty(thread string, row *designationTimeline, p *partyTimeline, given *answers) (*Duty, error) {
+func (c asOf) respondDuty(thread record.Thread, row *designationTimeline, p *partyTimeline, given *answers) (*Duty, error) {
 	asked, owes, due := c.owedOpening(row, p)
 	if asked == nil {
 		return nil, nil
@@ -293,7 +293,7 @@ func (c asOf) owedOpening(row *designationTimeline, p *partyTimeline) (asked *re
 // concludeDuty is the duty to finish what a response began, nil if none began anything, or
 // the newest is `answered`. It is open from the first response that began it; of several
 // days by which the provider said it would have concluded the earliest counts.
-func (c asOf) concludeDuty(thread string, row *designationTimeline, p *partyTimeline, given *answers) (*Duty, error) {
+func (c asOf) concludeDuty(thread record.Thread, row *designationTimeline, p *partyTimeline, given *answers) (*Duty, error) {
 	if given == nil || given.newest.Answers.Began == 0 {
 		return nil, nil
 	}

@@ -39,16 +39,16 @@ func (v *View) Duties(f DutyFilter, at time.Time, yield func(Duty) bool) error {
 		providers: make(map[string]*partyTimeline), listProgress: listProgress{startedAfter: f.After, passed: f.After},
 	}
 	if f.Party != "" {
-		h, err := v.threadHistory("party/" + f.Party)
+		h, err := v.threadHistory(record.PartyThread(f.Party))
 		if err == nil && h == nil {
-			err = v.absentWithHint("party", f.Party)
+			err = v.absentWithHint(record.PartyThread(f.Party))
 		}
 		if err != nil {
 			return err
 		}
 	}
 	if f.Designation != "" {
-		if l.single, err = v.designationHistory(f.Designation); err != nil {
+		if l.single, err = v.designationHistory(record.NamedDesignation(f.Designation)); err != nil {
 			return err
 		}
 	}
@@ -66,7 +66,7 @@ func (v *View) Duties(f DutyFilter, at time.Time, yield func(Duty) bool) error {
 // dutyPosition is where a list of duties stands: how many of those that a party has by one
 // thread were passed.
 type dutyPosition struct {
-	thread string // designation/D, or cip/P
+	thread record.Thread // designation/D, or cip/P
 	party  string
 	passed int
 }
@@ -80,7 +80,9 @@ const (
 // passedAll says that all duties of the party by the thread were passed.
 func (p dutyPosition) passedAll() bool { return p.passed == allDuties }
 
-func (p dutyPosition) String() string { return p.thread + " " + p.party + " " + strconv.Itoa(p.passed) }
+func (p dutyPosition) String() string {
+	return string(p.thread) + " " + p.party + " " + strconv.Itoa(p.passed)
+}
 
 func parseDutyPosition(text string) (p dutyPosition, err error) {
 	if text == "" {
@@ -88,8 +90,9 @@ func parseDutyPosition(text string) (p dutyPosition, err error) {
 	}
 	part := strings.Split(text, " ")
 	if len(part) == 3 {
-		p.thread, p.party = part[0], part[1]
-		known := strings.HasPrefix(p.thread, "designation/") || p.thread == "cip/"+p.party
+		p.thread, _ = record.ParseThread(part[0])
+		p.party = part[1]
+		known := p.thread.Family() == record.FamilyDesignation || p.thread == record.CertificationThread(p.party)
 		if p.passed, err = strconv.Atoi(part[2]); known && err == nil && p.passed >= 0 && p.String() == text {
 			return p, nil
 		}
@@ -118,7 +121,7 @@ type dutyWalk struct {
 const maxCachedParties = 1024
 
 func (l *dutyWalk) run() error {
-	certifying := strings.HasPrefix(l.from.thread, "cip/")
+	certifying := l.from.thread.Family() == record.FamilyCertification
 	if (l.f.includesKind(DutyRespond) || l.f.includesKind(DutyConclude)) && !certifying {
 		if more, err := l.designations(); err != nil || !more {
 			return err
@@ -131,7 +134,7 @@ func (l *dutyWalk) run() error {
 	if certifying {
 		after = l.from.party
 	}
-	_, err := l.eachProvider(func(id string) string { return "cip/" + id }, after, l.certifyDuties)
+	_, err := l.eachProvider(record.CertificationThread, after, l.certifyDuties)
 	return err
 }
 
@@ -152,7 +155,7 @@ func (l *dutyWalk) designations() (more bool, err error) {
 		}
 	}
 	more = true
-	err = l.v.eachThread("designation/", l.from.thread, func(h *threadHistory) (bool, error) {
+	err = l.v.eachThread(record.FamilyDesignation.Prefix(), string(l.from.thread), func(h *threadHistory) (bool, error) {
 		more, err = l.designation(h)
 		return more, err
 	})
@@ -176,7 +179,7 @@ func (l *dutyWalk) designation(h *threadHistory) (more bool, err error) {
 		return true, nil
 	}
 	life = life.upTo(l.asOf)
-	by := func(string) string { return h.thread }
+	by := func(string) record.Thread { return h.thread }
 	find := func(p *partyTimeline) ([]Duty, error) { return l.dutiesUnder(h.thread, life, p) }
 	if len(life.Openings) > 0 {
 		more, err = l.eachProvider(by, after, find)
@@ -191,25 +194,26 @@ func (l *dutyWalk) designation(h *threadHistory) (more bool, err error) {
 
 // eachProvider yields the duties that find gives of each provider that a filter asks
 // about, by ID, from one on. by is the thread by which one has them.
-func (l *dutyWalk) eachProvider(by func(id string) string, from string, find func(*partyTimeline) ([]Duty, error)) (more bool, err error) {
+func (l *dutyWalk) eachProvider(by func(id string) record.Thread, from string, find func(*partyTimeline) ([]Duty, error)) (more bool, err error) {
 	return l.eachParty(from, by, find, func(visit func(id string) (bool, error)) error {
 		return l.v.rows.Providers(from, visit)
 	})
 }
 
 // eachResponder is eachProvider of those that have answered a designation.
-func (l *dutyWalk) eachResponder(by func(id string) string, from string, find func(*partyTimeline) ([]Duty, error)) (more bool, err error) {
-	prefix, after := responsePrefix(by("")), ""
+func (l *dutyWalk) eachResponder(by func(id string) record.Thread, from string, find func(*partyTimeline) ([]Duty, error)) (more bool, err error) {
+	designation := by("").Designation()
+	prefix, after := record.FamilyResponse.Prefix(designation), ""
 	if from != "" {
-		after = prefix + from
+		after = string(record.ResponseThread(designation, from))
 	}
 	return l.eachParty(from, by, find, func(visit func(id string) (bool, error)) error {
-		return l.v.eachThread(prefix, after, func(h *threadHistory) (bool, error) { return visit(strings.TrimPrefix(h.thread, prefix)) })
+		return l.v.eachThread(prefix, after, func(h *threadHistory) (bool, error) { return visit(h.thread.Party()) })
 	})
 }
 
 // eachParty is eachProvider of those that after lists, which sort after from.
-func (l *dutyWalk) eachParty(from string, by func(id string) string, find func(*partyTimeline) ([]Duty, error), after func(visit func(id string) (bool, error)) error) (more bool, err error) {
+func (l *dutyWalk) eachParty(from string, by func(id string) record.Thread, find func(*partyTimeline) ([]Duty, error), after func(visit func(id string) (bool, error)) error) (more bool, err error) {
 	visit := func(id string) (bool, error) {
 		more, err = l.yieldParty(by(id), id, find)
 		return more, err
@@ -230,13 +234,9 @@ func (l *dutyWalk) eachParty(from string, by func(id string) string, find func(*
 	return more, err
 }
 
-func responsePrefix(thread string) string {
-	return "response/" + strings.TrimPrefix(thread, "designation/") + "/"
-}
-
 // yieldParty yields the duties that one party has by one thread. It is at that place before it
 // reads anything of the party: where that takes too much, the party alone is left out.
-func (l *dutyWalk) yieldParty(thread, id string, find func(*partyTimeline) ([]Duty, error)) (more bool, err error) {
+func (l *dutyWalk) yieldParty(thread record.Thread, id string, find func(*partyTimeline) ([]Duty, error)) (more bool, err error) {
 	l.current = dutyPosition{thread, id, allDuties}.String()
 	p, err := l.provider(id)
 	if err != nil {
@@ -272,7 +272,7 @@ func (l *dutyWalk) provider(id string) (p *partyTimeline, err error) {
 	if known {
 		return p, nil
 	}
-	h := &threadHistory{rows: l.v.rows, thread: "party/" + id}
+	h := &threadHistory{rows: l.v.rows, thread: record.PartyThread(id)}
 	row, err := h.newest()
 	if err != nil {
 		return nil, err
@@ -291,8 +291,8 @@ func (l *dutyWalk) provider(id string) (p *partyTimeline, err error) {
 }
 
 // dutiesUnder are the duties that a party has by one designation.
-func (l *dutyWalk) dutiesUnder(thread string, life *designationTimeline, p *partyTimeline) (duties []Duty, err error) {
-	given, err := l.responses(responsePrefix(thread)+p.ID, life.Opened.Index)
+func (l *dutyWalk) dutiesUnder(thread record.Thread, life *designationTimeline, p *partyTimeline) (duties []Duty, err error) {
+	given, err := l.responses(record.ResponseThread(thread.Designation(), p.ID), life.Opened.Index)
 	if err != nil {
 		return nil, err
 	}
@@ -301,7 +301,7 @@ func (l *dutyWalk) dutiesUnder(thread string, life *designationTimeline, p *part
 	}
 	for _, k := range []struct {
 		kind DutyKind
-		find func(string, *designationTimeline, *partyTimeline, *answers) (*Duty, error)
+		find func(record.Thread, *designationTimeline, *partyTimeline, *answers) (*Duty, error)
 	}{{DutyRespond, l.asOf.respondDuty}, {DutyConclude, l.asOf.concludeDuty}} {
 		if !l.f.includesKind(k.kind) {
 			continue
@@ -319,7 +319,7 @@ func (l *dutyWalk) dutiesUnder(thread string, life *designationTimeline, p *part
 
 // responses are the responses on a thread to the life that a record opened, nil if there
 // are none.
-func (l *dutyWalk) responses(thread string, life uint64) (*answers, error) {
+func (l *dutyWalk) responses(thread record.Thread, life uint64) (*answers, error) {
 	below := func(index uint64) (*responseAt, error) {
 		row, err := l.v.rows.At(index).Thread(thread)
 		if err != nil || row == nil {
@@ -337,7 +337,7 @@ func (l *dutyWalk) responses(thread string, life uint64) (*answers, error) {
 // certifyDuties are a party's duties to certify.
 func (l *dutyWalk) certifyDuties(p *partyTimeline) (duties []Duty, err error) {
 	var filed []certificationAt
-	err = l.v.rows.At(l.then).Steps("cip/"+p.ID, 0, func(row *register.ThreadRow) (bool, error) {
+	err = l.v.rows.At(l.then).Steps(record.CertificationThread(p.ID), 0, func(row *register.ThreadRow) (bool, error) {
 		if err := l.v.rows.LoadState(row); err != nil {
 			return false, err
 		}

@@ -168,7 +168,7 @@ func (e draftRecord) asOfAdmission() (asOf, error) {
 }
 
 func responseEffects(e draftRecord) ([]string, error) {
-	head, err := e.draft.Thread(e.Record.Kind.DesignationThread(e.Record.Thread))
+	head, err := e.draft.Thread(e.Record.Thread.About())
 	if err != nil || head == nil {
 		return nil, err
 	}
@@ -192,7 +192,7 @@ func responseEffects(e draftRecord) ([]string, error) {
 }
 
 // metDuty says which duty to respond the response meets, by the rule of [View.Duties].
-func (e draftRecord) metDuty(s *register.ResponseRow, thread string, des *register.DesignationRow) (string, error) {
+func (e draftRecord) metDuty(s *register.ResponseRow, thread record.Thread, des *register.DesignationRow) (string, error) {
 	opening := des.Opening
 	if opening == nil || des.Current.ResponseDue == nil {
 		return fmt.Sprintf("answers %s, which asks for no answer", thread), nil
@@ -205,7 +205,7 @@ func (e draftRecord) metDuty(s *register.ResponseRow, thread string, des *regist
 	if err := e.transitionsForward(thread, des.Opened.Index, whole.add); err != nil {
 		return "", err
 	}
-	party, err := e.draft.Thread("party/" + e.Record.Issuer)
+	party, err := e.draft.Thread(record.PartyThread(e.Record.Issuer))
 	if err != nil {
 		return "", err
 	}
@@ -234,7 +234,7 @@ func (e draftRecord) metDuty(s *register.ResponseRow, thread string, des *regist
 
 // transitionsForward visits the transitions of a thread from an index on, oldest first,
 // as far as the draft sees them.
-func (e draftRecord) transitionsForward(thread string, from uint64, visit func(*register.ThreadRow)) error {
+func (e draftRecord) transitionsForward(thread record.Thread, from uint64, visit func(*register.ThreadRow)) error {
 	row, err := e.draft.Thread(thread)
 	if err != nil || row == nil {
 		return err

@@ -16,10 +16,11 @@ func TestEffects(t *testing.T) {
 	short := func(name string) string { return b.KeyID(name)[:len("SHA256:")+8] + "…" }
 	first := b.Designate("0", b.NewDesignation("Early"))
 	for _, c := range []struct {
-		thread, issuer string
-		say            record.Predicate
-		keys           []string
-		want           string
+		thread record.Thread
+		issuer string
+		say    record.Predicate
+		keys   []string
+		want   string
 	}{
 		{"party/echo", "authority", &record.Standing{Status: "suspended", EffectiveOn: today(b), Reason: "x"}, []string{"authority/officer-1"},
 			"echo is suspended from 2026-11-23 on"},
@@ -85,7 +86,7 @@ func TestEffects(t *testing.T) {
 func TestEffectsCountTheDuties(t *testing.T) {
 	b := registertest.NewFixture(start, "acme-cloud", "borealis", "cirrus", "delta-racks")
 	stand := func(party, status string, on int) {
-		submit(t, b, "party/"+party, "authority", &record.Standing{Status: status, EffectiveOn: today(b).AddDays(on), Reason: "x"}, "authority/officer-1")
+		submit(t, b, record.PartyThread(party), "authority", &record.Standing{Status: status, EffectiveOn: today(b).AddDays(on), Reason: "x"}, "authority/officer-1")
 	}
 	check := func(want string, env record.Envelope) {
 		t.Helper()

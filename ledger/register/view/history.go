@@ -12,7 +12,7 @@ import (
 // and earlier states are read when needed.
 type threadHistory struct {
 	rows      register.Snapshot
-	thread    string
+	thread    record.Thread
 	newestRow *register.ThreadRow // newest below size; nil: not yet read, or there is none
 }
 
@@ -25,7 +25,7 @@ func (v *View) eachThread(prefix, after string, yield func(*threadHistory) (more
 }
 
 // threadHistory reads one thread; nil means that there is none.
-func (v *View) threadHistory(thread string) (*threadHistory, error) {
+func (v *View) threadHistory(thread record.Thread) (*threadHistory, error) {
 	h := &threadHistory{rows: v.rows, thread: thread}
 	if newest, err := h.newest(); err != nil || newest == nil {
 		return nil, err

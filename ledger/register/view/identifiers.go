@@ -1,7 +1,6 @@
 package view
 
 import (
-	"strings"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -19,11 +18,11 @@ type Identifier struct {
 
 // IdentifierMatch is one thread that bears an identifier, or bore it.
 type IdentifierMatch struct {
-	Use         string       `json:"use"` // current, alias, weak-alias, former, gone
-	Thread      string       `json:"thread"`
-	Since       record.ID    `json:"since"` // the record that made this use
-	Designation *Designation `json:"designation,omitempty"`
-	Party       *Party       `json:"party,omitempty"`
+	Use         string        `json:"use"` // current, alias, weak-alias, former, gone
+	Thread      record.Thread `json:"thread"`
+	Since       record.ID     `json:"since"` // the record that made this use
+	Designation *Designation  `json:"designation,omitempty"`
+	Party       *Party        `json:"party,omitempty"`
 }
 
 // Identifier finds who bears an identifier, or bore it, as of an instant: an LEI, a
@@ -52,14 +51,14 @@ func (v *View) IdentifierMatches(scheme, value, after string, at time.Time, yiel
 		return err
 	}
 	p := listProgress{startedAfter: after, passed: after}
-	return p.partial(v.rows.IdentifierUses(scheme, value, after, func(thread string, since uint64, use register.IdentifierUse) (bool, error) {
-		p.current = thread
+	return p.partial(v.rows.IdentifierUses(scheme, value, after, func(thread record.Thread, since uint64, use register.IdentifierUse) (bool, error) {
+		p.current = string(thread)
 		match := IdentifierMatch{Use: use.String(), Thread: thread}
 		if err := v.fillMatch(&match, since, m); err != nil {
 			return false, err
 		}
 		more := yield(match)
-		p.passed = thread
+		p.passed = string(thread)
 		return more, nil
 	}))
 }
@@ -74,7 +73,7 @@ func (v *View) fillMatch(match *IdentifierMatch, index uint64, m instantViews) e
 	if err != nil {
 		return err
 	}
-	if strings.HasPrefix(match.Thread, "party/") {
+	if match.Thread.Family() == record.FamilyParty {
 		p, _, err := v.viewParty(h, m)
 		match.Party = &p
 		return err

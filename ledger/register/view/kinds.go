@@ -1,12 +1,10 @@
 package view
 
 import (
-	"cmp"
 	"fmt"
 	"strings"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
-	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
 // kind is what is told of the records of one kind. What such a record needs to be
@@ -67,12 +65,6 @@ func Summary(st *record.Statement) string {
 
 func summaryOf[P record.Predicate](say func(P) string) func(record.Predicate) string {
 	return func(p record.Predicate) string { return say(p.(P)) }
-}
-
-// About is the thread of the thing that a record is about: of a response the designation
-// that it answers, else its own.
-func About(r register.RecordRow) string {
-	return cmp.Or(r.Kind.DesignationThread(r.Thread), r.Thread)
 }
 
 func plural(n int, noun string) string {

@@ -488,7 +488,7 @@ func (l *randomHistory) in(from, within int) int { return l.today() + from + l.r
 func dated(day int) *record.Date { return ptr(dateOn(day)) }
 
 func (l *randomHistory) designation(e entry, p record.Predicate) {
-	l.record(e, l.Sign(l.Statement("designation/"+e.order, "authority", p), officers...))
+	l.record(e, l.Sign(l.Statement(record.DesignationThread(e.order), "authority", p), officers...))
 }
 
 // step says one random thing.
@@ -496,7 +496,7 @@ func (l *randomHistory) step() {
 	party, order := l.parties[l.rng.IntN(len(l.parties))], l.orders[l.rng.IntN(len(l.orders))]
 	terms, there := l.terms[order]
 	switch n := l.rng.IntN(30); {
-	case l.Head("party/" + party).IsZero():
+	case l.Head(record.PartyThread(party)).IsZero():
 		if n < 12 {
 			l.record(entry{kind: "enrol", party: party}, l.Provider(party))
 		}
@@ -516,8 +516,8 @@ func (l *randomHistory) step() {
 	case n < 16:
 		e := entry{kind: "certify", party: party, on: l.in(-70, 50)}
 		e.until = e.on + l.rng.IntN(45)
-		l.record(e, l.Sign(l.Statement("cip/"+party, party, &record.CIPCertification{
-			PeriodFrom: dateOn(e.on), PeriodUntil: dateOn(e.until), Initial: l.Head("cip/" + party).IsZero(),
+		l.record(e, l.Sign(l.Statement(record.CertificationThread(party), party, &record.CIPCertification{
+			PeriodFrom: dateOn(e.on), PeriodUntil: dateOn(e.until), Initial: l.Head(record.CertificationThread(party)).IsZero(),
 		}), party+"/compliance"))
 	case n < 20:
 		e := entry{kind: "suspend", order: order, on: l.in(0, 20), endless: l.rng.IntN(3) == 0}
@@ -553,7 +553,7 @@ func (l *randomHistory) standing(party string) {
 	case 1, 2, 3, 4:
 		e.status = "active"
 	}
-	l.record(e, l.Sign(l.Statement("party/"+party, "authority", &record.Standing{Status: e.status, EffectiveOn: dateOn(e.on), Reason: "r"}), "authority/officer-1"))
+	l.record(e, l.Sign(l.Statement(record.PartyThread(party), "authority", &record.Standing{Status: e.status, EffectiveOn: dateOn(e.on), Reason: "r"}), "authority/officer-1"))
 }
 
 func (l *randomHistory) respond(party, order string) {
@@ -578,7 +578,7 @@ func (l *randomHistory) respond(party, order string) {
 		about = seen[l.rng.IntN(len(seen))]
 	}
 	e.about = about.index
-	st := l.Statement("response/"+order+"/"+party, party, r)
+	st := l.Statement(record.ResponseThread(order, party), party, r)
 	st.Subject.SHA256 = record.IDOf(l.Entries[about.index].Envelope.Payload)
 	l.record(e, l.Sign(st, party+"/ci"))
 }
@@ -611,7 +611,7 @@ func (l *randomHistory) amend(e entry) {
 		e.last += 1 + l.rng.IntN(40)
 		a.Set = setMember("effectiveUntil", dateOn(e.last).String())
 	}
-	st := l.Statement("designation/"+e.order, "authority", a)
+	st := l.Statement(record.DesignationThread(e.order), "authority", a)
 	if _, err := record.EncodeStatement(st); err == nil {
 		l.record(e, l.Sign(st, officers...))
 	}
@@ -686,7 +686,7 @@ func (l *randomHistory) compare(t *testing.T, seed uint64, counted map[string]in
 	err = v.Duties(view.DutyFilter{}, at, func(d view.Duty) bool {
 		words := d.Party + " " + string(d.Kind)
 		if d.Designation != "" {
-			words += " " + d.Designation[len("designation/"):]
+			words += " " + d.Designation.Designation()
 		}
 		words += " " + string(d.State)
 		if d.Due != nil {

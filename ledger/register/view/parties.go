@@ -113,9 +113,9 @@ func (v *View) Party(id string, at time.Time) (PartyDetail, error) {
 
 // partyAt is the history of a party, and the instant as its queries see it.
 func (v *View) partyAt(id string, at time.Time) (*threadHistory, instantViews, error) {
-	h, err := v.threadHistory("party/" + id)
+	h, err := v.threadHistory(record.PartyThread(id))
 	if err == nil && h == nil {
-		err = v.absentWithHint("party", id)
+		err = v.absentWithHint(record.PartyThread(id))
 	}
 	if err != nil {
 		return nil, instantViews{}, err
@@ -224,11 +224,11 @@ func (v *View) Parties(f PartyFilter, at time.Time, yield func(Party) bool) erro
 	}
 	after := ""
 	if f.After != "" {
-		after = "party/" + f.After
+		after = string(record.PartyThread(f.After))
 	}
 	p := listProgress{startedAfter: f.After, passed: f.After}
-	return p.partial(v.eachThread("party/", after, func(h *threadHistory) (bool, error) {
-		p.current = strings.TrimPrefix(h.thread, "party/")
+	return p.partial(v.eachThread(record.FamilyParty.Prefix(), after, func(h *threadHistory) (bool, error) {
+		p.current = h.thread.Party()
 		told, _, err := v.viewParty(h, m)
 		if err != nil {
 			return false, err

@@ -30,7 +30,7 @@ func (v *View) RecordAt(index uint64) (register.RecordRow, error) {
 
 // Thread yields the records on a thread, oldest first, from an index on; none at all is
 // an [AbsentError].
-func (v *View) Thread(thread string, from uint64, yield func(register.RecordRow) bool) error {
+func (v *View) Thread(thread record.Thread, from uint64, yield func(register.RecordRow) bool) error {
 	if h, err := v.threadHistory(thread); err != nil {
 		return err
 	} else if h == nil {
@@ -40,7 +40,7 @@ func (v *View) Thread(thread string, from uint64, yield func(register.RecordRow)
 }
 
 // Head is the newest record on a thread: what the next one must follow.
-func (v *View) Head(thread string) (register.RecordRow, error) {
+func (v *View) Head(thread record.Thread) (register.RecordRow, error) {
 	row, err := v.rows.Thread(thread)
 	if err != nil {
 		return register.RecordRow{}, err
@@ -54,7 +54,7 @@ func (v *View) Head(thread string) (register.RecordRow, error) {
 // RecordFilter chooses records; what is empty chooses all.
 type RecordFilter struct {
 	Kind   record.Kind
-	Thread string
+	Thread record.Thread
 	Issuer string
 	From   uint64 // least index
 
@@ -117,7 +117,7 @@ func (v *View) Charter() (Charter, error) {
 	if err != nil {
 		return Charter{}, err
 	}
-	newest, err := v.rows.Thread("charter")
+	newest, err := v.rows.Thread(record.CharterThread)
 	if err != nil {
 		return Charter{}, err
 	}

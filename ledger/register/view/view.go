@@ -7,7 +7,7 @@
 //
 //	v, err := view.At(r, size)                       // the register as it was at that size
 //	v = v.WithCheckpointTimes(times).WithBudget(most) // what was knowable when; what one caller may read
-//	d, err := v.Designation("2026-014", at)          // one thing, or an *AbsentError
+//	d, err := v.Designation("designation/2026-014", at) // one thing, or an *AbsentError
 //	err = v.Duties(view.DutyFilter{Party: "acme-cloud"}, at, func(d view.Duty) bool { … })
 //	effects, err := view.Effects(draft)              // of a *register.Draft, for people
 //
@@ -91,12 +91,12 @@ func (v *View) absentError(format string, args ...any) error {
 
 // absentWithHint says that the view has no such party or designation, and which one of
 // nearly that name it has, among those that stand near it in the list.
-func (v *View) absentWithHint(family, name string) error {
-	hint, err := v.rows.Suggest(family, name)
+func (v *View) absentWithHint(thread record.Thread) error {
+	hint, err := v.rows.Suggest(thread)
 	if err != nil && !errors.Is(err, register.ErrOverBudget) { // then there is no hint
 		return err
 	}
-	return &AbsentError{What: family + " " + name, Size: v.Size(), Hint: hint}
+	return &AbsentError{What: string(thread.Family()) + " " + thread.Name(), Size: v.Size(), Hint: hint}
 }
 
 // Knowable is how much of a ledger was knowable at an instant, and by whose word.

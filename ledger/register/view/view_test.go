@@ -99,7 +99,7 @@ func allAnswers(t *testing.T, v *view.View, at time.Time) string {
 	}
 	add(nil, v.Designations(view.DesignationFilter{}, at, func(d view.Designation) bool { out = append(out, d); return true }))
 	for _, id := range []string{"2026-014", "2026-016", "ofac-sdn-36"} {
-		d, err := v.Designation(id, at)
+		d, err := v.Designation(record.DesignationThread(id), at)
 		add(d, err)
 	}
 	add(nil, v.Duties(view.DutyFilter{}, at, func(d view.Duty) bool { out = append(out, d); return true }))
@@ -119,7 +119,7 @@ func allAnswers(t *testing.T, v *view.View, at time.Time) string {
 // comes or goes is another format.
 func TestAnswersGolden(t *testing.T) {
 	b := sampleLedger(t, nil)
-	do := func(thread, issuer string, p record.Predicate, keys ...string) {
+	do := func(thread record.Thread, issuer string, p record.Predicate, keys ...string) {
 		b.Now = b.Now.Add(time.Hour)
 		b.Must(b.Sign(b.Statement(thread, issuer, p), keys...))
 	}
@@ -204,7 +204,7 @@ func TestBothMeaningsOfATime(t *testing.T) {
 	b := sampleLedger(t, nil)
 	v := latestView(t, b)
 	for _, c := range []struct {
-		thread           string
+		designation      string
 		after            int // days from the start
 		status, knowable view.Status
 	}{
@@ -220,15 +220,15 @@ func TestBothMeaningsOfATime(t *testing.T) {
 		{"ofac-sdn-36", 6, view.StatusRevoked, view.StatusRevoked},
 		{"ofac-sdn-36", 9, view.StatusInForce, view.StatusInForce}, // relisted
 	} {
-		d, err := v.Designation(c.thread, start.Add(days(c.after)+time.Hour))
+		d, err := v.Designation(record.DesignationThread(c.designation), start.Add(days(c.after)+time.Hour))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if d.Status != c.status || d.Knowable != c.knowable {
-			t.Errorf("%s after %d days: in force %s, knowable %s; want %s, %s", c.thread, c.after, d.Status, d.Knowable, c.status, c.knowable)
+			t.Errorf("%s after %d days: in force %s, knowable %s; want %s, %s", c.designation, c.after, d.Status, d.Knowable, c.status, c.knowable)
 		}
-		if d.Error != (c.thread == "2026-016") {
-			t.Errorf("%s: published in error: %t", c.thread, d.Error)
+		if d.Error != (c.designation == "2026-016") {
+			t.Errorf("%s: published in error: %t", c.designation, d.Error)
 		}
 	}
 }
@@ -290,7 +290,7 @@ func TestDesignationFilters(t *testing.T) {
 	} {
 		var got []string
 		err := v.Designations(c.f, b.Now, func(d view.Designation) bool {
-			got = append(got, strings.TrimPrefix(d.Thread, "designation/"))
+			got = append(got, d.Thread.Designation())
 			return true
 		})
 		if err != nil || strings.Join(got, " ") != c.want {
@@ -307,7 +307,7 @@ func TestDesignationPages(t *testing.T) {
 	for after := ""; ; {
 		last := after
 		err := v.Designations(view.DesignationFilter{After: after}, b.Now, func(d view.Designation) bool {
-			pages, after = append(pages, d.Thread), d.Thread
+			pages, after = append(pages, string(d.Thread)), string(d.Thread)
 			return false
 		})
 		if err != nil {
@@ -345,7 +345,7 @@ func TestDutiesOfSampleLedger(t *testing.T) {
 		err := v.Duties(c.f, start.Add(days(c.after)+2*time.Hour), func(d view.Duty) bool {
 			text := d.Party + " " + string(d.State)
 			if d.Designation != "" {
-				text += " " + strings.TrimPrefix(d.Designation, "designation/")
+				text += " " + d.Designation.Designation()
 			}
 			got = append(got, text)
 			for _, id := range append(d.Records, d.OpenedBy) {
@@ -378,7 +378,7 @@ func TestIdentifier(t *testing.T) {
 		}
 		var got []string
 		for _, m := range f.Matches {
-			got = append(got, m.Use+" "+m.Thread)
+			got = append(got, m.Use+" "+string(m.Thread))
 			if (m.Designation == nil) == (m.Party == nil) || m.Since.IsZero() {
 				t.Errorf("%s %q: match %+v", c.scheme, c.value, m)
 			}
@@ -416,7 +416,7 @@ func TestPartyView(t *testing.T) {
 func TestAbsent(t *testing.T) {
 	b := sampleLedger(t, nil)
 	v := latestView(t, b)
-	_, e1 := v.Designation("2026-099", b.Now)
+	_, e1 := v.Designation("designation/2026-099", b.Now)
 	_, e2 := v.Party("nobody", b.Now)
 	_, e3 := v.Record(record.ID{1})
 	_, e4 := v.RecordAt(v.Size())
@@ -546,7 +546,7 @@ func TestViewWhileGrowing(t *testing.T) {
 func TestKnowableByQuorum(t *testing.T) {
 	b := sampleLedger(t, nil)
 	v := latestView(t, b)
-	first, err := v.Designation("2026-014", b.Now)
+	first, err := v.Designation("designation/2026-014", b.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -581,7 +581,7 @@ func TestKnowableByQuorum(t *testing.T) {
 			}
 			return c.says, nil
 		})
-		d, err := by.Designation("2026-014", c.at)
+		d, err := by.Designation("designation/2026-014", c.at)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -592,7 +592,7 @@ func TestKnowableByQuorum(t *testing.T) {
 		if d.KnowableBy != want || d.Knowable != c.knowable {
 			t.Errorf("%s: knowable %s by %v, want %s by %v", name, d.Knowable, d.KnowableBy, c.knowable, want)
 		}
-		without, err := v.Designation("2026-014", c.at)
+		without, err := v.Designation("designation/2026-014", c.at)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -608,7 +608,7 @@ func TestKnowableByQuorum(t *testing.T) {
 		}
 	}
 	broken := errors.New("broken")
-	if _, err := v.WithCheckpointTimes(func(time.Time) (view.Knowable, error) { return view.Knowable{}, broken }).Designation("2026-014", b.Now); !errors.Is(err, broken) {
+	if _, err := v.WithCheckpointTimes(func(time.Time) (view.Knowable, error) { return view.Knowable{}, broken }).Designation("designation/2026-014", b.Now); !errors.Is(err, broken) {
 		t.Errorf("asking failed: %v", err)
 	}
 }

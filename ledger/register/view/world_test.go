@@ -31,7 +31,7 @@ var (
 )
 
 // submit makes a record and admits it.
-func submit(t *testing.T, b *registertest.Fixture, thread, issuer string, p record.Predicate, keys ...string) {
+func submit(t *testing.T, b *registertest.Fixture, thread record.Thread, issuer string, p record.Predicate, keys ...string) {
 	t.Helper()
 	if _, err := b.Submit(b.Sign(b.Statement(thread, issuer, p), keys...)); err != nil {
 		t.Fatal(err)

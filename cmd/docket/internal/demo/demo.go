@@ -128,7 +128,7 @@ type scenario struct {
 	policy  *proof.Policy
 	ledger  record.ID
 	dates   scenarioDates
-	heads   map[string]record.ID // newest record by thread
+	heads   map[record.Thread]record.ID // newest record by thread
 
 	keys         node.Keys
 	witnessNodes []*witnessNode // three witnesses
@@ -196,7 +196,7 @@ func (s *scenario) run(ctx context.Context, l net.Listener, once bool) error {
 // runSteps is the story.
 func (s *scenario) runSteps(ctx context.Context, keys node.Keys) (err error) {
 	s.printLine("docket demo: fictional parties, throw-away keys, loopback only; files in %s", displayPath(s.dir))
-	s.heads = make(map[string]record.ID)
+	s.heads = make(map[record.Thread]record.ID)
 	if s.client, err = client.New(s.url, nil); err != nil {
 		return err
 	}

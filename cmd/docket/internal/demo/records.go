@@ -147,7 +147,7 @@ func (s *scenario) correction() *record.Amendment {
 }
 
 // certification certifies a provider's programme for this year, as far as it is over.
-func (s *scenario) certification(thread string) *record.CIPCertification {
+func (s *scenario) certification(thread record.Thread) *record.CIPCertification {
 	accounts := record.NewOpening("/counts/foreignAccounts", "1204")
 	return &record.CIPCertification{
 		PeriodFrom: record.Date{Year: s.dates.year, Month: time.January, Day: 1}, PeriodUntil: s.dates.today,

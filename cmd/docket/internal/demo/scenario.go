@@ -59,7 +59,7 @@ func (s *scenario) enrolAndDesignate(ctx context.Context) error {
 	var names []string
 	all := s.enrolments()
 	for _, e := range all {
-		st := s.statement("party/"+e.party, e.party, e.says)
+		st := s.statement(record.PartyThread(e.party), e.party, e.says)
 		key, err := e.says.Keys[0].Key.Key()
 		if err != nil {
 			return err
@@ -79,7 +79,7 @@ func (s *scenario) enrolAndDesignate(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		st := s.statement("designation/"+o.name, record.Authority, o.says)
+		st := s.statement(record.DesignationThread(o.name), record.Authority, o.says)
 		st.Subject, st.Document = subject, doc
 		if i == 0 {
 			_, err := s.send(ctx, st, "authority-officer-1")
@@ -200,17 +200,17 @@ func (s *scenario) verifyAndAudit(ctx context.Context) error {
 }
 
 // statement fills in what every record has.
-func (s *scenario) statement(thread, issuer string, p record.Predicate) *record.Statement {
+func (s *scenario) statement(thread record.Thread, issuer string, p record.Predicate) *record.Statement {
 	st := &record.Statement{Kind: p.Kind(), Predicate: p, Common: record.Common{
 		Ledger: s.ledger, Thread: thread, Issuer: issuer, Follows: s.heads[thread],
 	}}
-	st.Subject.Name = thread
+	st.Subject.Name = string(thread)
 	return st
 }
 
 // response is a provider's response to the first order as it stands.
 func (s *scenario) response(party string, r *record.Response) *record.Statement {
-	st := s.statement("response/2026-014/"+party, party, r)
+	st := s.statement(record.ResponseThread("2026-014", party), party, r)
 	st.Subject = record.Subject{Name: "designation/2026-014", SHA256: s.heads["designation/2026-014"]}
 	return st
 }

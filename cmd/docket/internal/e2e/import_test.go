@@ -163,7 +163,7 @@ func (i *importRun) inForce(year string, n int) {
 	want := make(map[string][]string)
 	for _, e := range readList(i.t, year).Entries {
 		if i.individuals || e.Target.Schema != "Person" {
-			want[listimport.Thread("ofac-sdn", e.ID)] = describe(e.Target.Schema, e.Target.Name, e.Target.Country, e.Target.Alias, e.Target.Address, e.Program)
+			want[string(record.ImportThread("ofac-sdn", e.ID))] = describe(e.Target.Schema, e.Target.Name, e.Target.Country, e.Target.Alias, e.Target.Address, e.Program)
 		}
 	}
 	lines := strings.Split(strings.TrimSpace(i.docket("list", "designations", "--status", "in-force", "--json", "--trust", i.trust)), "\n")
@@ -181,7 +181,7 @@ func (i *importRun) inForce(year string, n int) {
 		if err := json.Unmarshal([]byte(line), &d); err != nil {
 			i.t.Fatalf("%v: %s", err, line)
 		}
-		if d.Thread != listimport.Thread(d.Source.List, d.Source.ID) || len(d.Record) != 64 {
+		if d.Thread != string(record.ImportThread(d.Source.List, d.Source.ID)) || len(d.Record) != 64 {
 			i.t.Errorf("source %+v, record %q on %s", d.Source, d.Record, d.Thread)
 		}
 		got := describe(d.Schema, d.Name, d.Country, d.Alias, d.Address, d.Program)

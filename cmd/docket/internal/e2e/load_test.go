@@ -41,7 +41,7 @@ func (p *provider) next() []byte {
 		defer l.mu.Unlock()
 		l.world.Now = time.Now().UTC().Truncate(time.Millisecond)
 		windDown := record.DateOf(l.world.Now, time.UTC).AddDays(20)
-		st := l.world.Statement("response/1/"+p.id, p.id, &record.Response{Status: "winding-down", WindDownBy: &windDown})
+		st := l.world.Statement(record.ResponseThread("1", p.id), p.id, &record.Response{Status: "winding-down", WindDownBy: &windDown})
 		st.Note = fmt.Sprintf("answer %d", p.answers)
 		p.answers++
 		p.env = l.world.Sign(st, p.id+"/ci")

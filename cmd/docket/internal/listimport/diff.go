@@ -36,7 +36,7 @@ func Diff(list *List, current iter.Seq2[Current, error], o Options) (*Plan, erro
 	for _, e := range list.Entries {
 		listed[e.ID] = true
 		if err := d.addEntry(e, known[e.ID]); err != nil {
-			return nil, fmt.Errorf("%s: %w", Thread(list.Name, e.ID), err)
+			return nil, fmt.Errorf("%s: %w", record.ImportThread(list.Name, e.ID), err)
 		}
 	}
 	removed, inForce := 0, 0
@@ -67,7 +67,7 @@ func currentByID(list *List, current iter.Seq2[Current, error]) (map[string]*Cur
 			return nil, fmt.Errorf("%s: %w: it names no source", c.Thread, ErrForeign)
 		}
 		s := c.Designation.Source
-		if s.List != list.Name || c.Thread != Thread(s.List, s.ID) {
+		if s.List != list.Name || c.Thread != record.ImportThread(s.List, s.ID) {
 			return nil, fmt.Errorf("%s: %w: its source is %s of %s", c.Thread, ErrForeign, s.ID, s.List)
 		}
 		known[s.ID] = &c
@@ -149,7 +149,7 @@ func (d *differ) amend(e Entry, c *Current) error {
 // item is about the entity's source rows.
 func (d *differ) item(e Entry, follows record.ID, p record.Predicate) Item {
 	return Item{
-		Thread:    Thread(d.list.Name, e.ID),
+		Thread:    record.ImportThread(d.list.Name, e.ID),
 		Follows:   follows,
 		Subject:   record.Subject{Name: d.list.Name + " " + e.ID + ", source rows", SHA256: e.Digest},
 		Document:  &record.Document{MediaType: "text/csv", Bytes: &e.Bytes},

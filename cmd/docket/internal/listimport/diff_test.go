@@ -18,7 +18,7 @@ import (
 
 // testRegister is a register of designations, as little of one as an import needs. It
 // applies planned items by the rules of RECORDS.md and fails the test on misuse.
-type testRegister map[string]listimport.Current
+type testRegister map[record.Thread]listimport.Current
 
 func (b testRegister) all() iter.Seq2[listimport.Current, error] {
 	return func(yield func(listimport.Current, error) bool) {
@@ -79,12 +79,12 @@ func (b testRegister) inForceCount() int {
 func (b testRegister) wantEqual(t testing.TB, l *listimport.List, individuals bool) {
 	t.Helper()
 	left := maps.Clone(b)
-	maps.DeleteFunc(left, func(_ string, c listimport.Current) bool { return c.Ended != "" })
+	maps.DeleteFunc(left, func(_ record.Thread, c listimport.Current) bool { return c.Ended != "" })
 	for _, e := range l.Entries {
 		if e.Target.Schema == "Person" && !individuals {
 			continue
 		}
-		thread := listimport.Thread(l.Name, e.ID)
+		thread := record.ImportThread(l.Name, e.ID)
 		c, there := left[thread]
 		if !there {
 			t.Errorf("%s is on the list and not in force", thread)

@@ -12,7 +12,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"regexp"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -45,11 +44,15 @@ type Entry struct {
 // isPerson tells natural persons, who are imported only when asked for.
 func isPerson(t record.Target) bool { return t.Schema == "Person" }
 
-// Thread is the thread of a list's entry.
-func Thread(list, id string) string { return "designation/" + list + "-" + id }
-
-// threadSegment is the grammar of a thread's segment (RECORDS.md "Threads").
-var threadSegment = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,63}$`)
+// named tells whether an entity's ID can name a thread, alone and with the list's name.
+func (l *List) named(id string) bool {
+	for _, t := range []record.Thread{record.DesignationThread(id), record.ImportThread(l.Name, id)} {
+		if _, err := record.ParseThread(string(t)); err != nil {
+			return false
+		}
+	}
+	return true
+}
 
 // check refuses a list from which no plan can be made.
 func (l *List) check() error {
@@ -58,7 +61,7 @@ func (l *List) check() error {
 	}
 	seen := make(map[string]bool, len(l.Entries))
 	for _, e := range l.Entries {
-		if !threadSegment.MatchString(e.ID) || !threadSegment.MatchString(l.Name+"-"+e.ID) {
+		if !l.named(e.ID) {
 			return fmt.Errorf("%s: %q cannot name a thread: it takes a-z, 0-9, '.' and '-', 64 characters with the list's name", l.Name, e.ID)
 		}
 		if seen[e.ID] {
@@ -106,7 +109,7 @@ type Plan struct {
 
 // Item is one planned record: all of its statement that the list decides.
 type Item struct {
-	Thread    string
+	Thread    record.Thread
 	Follows   record.ID // zero on a new thread
 	Subject   record.Subject
 	Document  *record.Document
@@ -132,7 +135,7 @@ func (i Item) Statement(ledger record.ID, issuer string, issuedAt time.Time) *re
 
 // Current is what the register says about one thread of the list.
 type Current struct {
-	Thread      string
+	Thread      record.Thread
 	Newest      record.ID           // the thread's newest record: what the next one follows
 	Designation *record.Designation // the newest one, with all amendments applied
 	Ended       string              // the revocation's cause; empty while the thread lives, suspended or not

@@ -164,7 +164,7 @@ func TestRealRecordsFit(t *testing.T) {
 				t.Fatalf("%s: %v", i.Thread, faults)
 			}
 			if len(payload) > largest {
-				largest, thread = len(payload), i.Thread
+				largest, thread = len(payload), string(i.Thread)
 			}
 		}
 		step.apply(t, p.Items...)

@@ -226,7 +226,7 @@ func (p *authors) bootstrapRecord() *submission {
 		return p.pendingOrNew("the authority's enrolment", p.Authority)
 	}
 	for _, id := range providers[:1+p.sim.rng.IntN(len(providers))] {
-		if p.Head("party/" + id).IsZero() {
+		if p.Head(record.PartyThread(id)).IsZero() {
 			return p.pendingOrNew("the enrolment of "+id, func() record.Envelope { return p.Provider(id) })
 		}
 	}
@@ -245,11 +245,12 @@ func (p *authors) pendingOrNew(what string, make func() record.Envelope) *submis
 
 // action is a record to be written, and its signers.
 type action struct {
-	description    string
-	thread, issuer string
-	predicate      record.Predicate
-	signers        []string
-	onReceipt      func()
+	description string
+	thread      record.Thread
+	issuer      string
+	predicate   record.Predicate
+	signers     []string
+	onReceipt   func()
 }
 
 // randomSubmission says something that one of them could say, or forges it.
@@ -302,7 +303,7 @@ func (p *authors) randomAction() action {
 	if len(p.designations) > 0 && sim.chance(80) {
 		order = p.designations[sim.rng.IntN(len(p.designations))]
 	}
-	thread, listed := "designation/"+order, pick(sim, "36", "173", "306")
+	thread, listed := record.DesignationThread(order), pick(sim, "36", "173", "306")
 	if !slices.Contains(p.designations, order) {
 		d := p.NewDesignation(pick(sim, "Kestrel Hosting", "Lumen Resale", "Кестрел"))
 		return action{"designation " + order, thread, record.Authority, d, officers, func() { p.designations = append(p.designations, order) }}
@@ -319,21 +320,21 @@ func (p *authors) randomAction() action {
 		return action{"suspension of " + order, thread, record.Authority, &record.Suspension{EffectiveOn: today.AddDays(sim.rng.IntN(3)), Until: &until, Reason: "talks"}, officers, func() { p.suspended = append(p.suspended, order) }}
 	case 3:
 		if n := len(p.suspended); n > 0 {
-			order, thread = p.suspended[n-1], "designation/"+p.suspended[n-1]
+			order, thread = p.suspended[n-1], record.DesignationThread(p.suspended[n-1])
 		}
 		return action{"reinstatement of " + order, thread, record.Authority, &record.Reinstatement{EffectiveOn: today.AddDays(sim.rng.IntN(3)), Reason: "talks ended"}, officers, nil}
 	case 4:
 		return action{"revocation of " + order, thread, record.Authority, &record.Revocation{EffectiveOn: today, Cause: pick(sim, "lifted", "error"), Reason: "r"}, officers, nil}
 	case 5:
-		return action{"import of " + listed, "designation/ofac-sdn-" + listed, record.Authority, p.NewListedDesignation(listed, pick(sim, "AEROCARIBBEAN", "BANCO")), []string{"authority/nightly-import"}, nil}
+		return action{"import of " + listed, record.ImportThread("ofac-sdn", listed), record.Authority, p.NewListedDesignation(listed, pick(sim, "AEROCARIBBEAN", "BANCO")), []string{"authority/nightly-import"}, nil}
 	case 6:
-		return action{"delisting of " + listed, "designation/ofac-sdn-" + listed, record.Authority, &record.Revocation{EffectiveOn: today, Cause: "delisted", Reason: "r"}, []string{"authority/nightly-import"}, nil}
+		return action{"delisting of " + listed, record.ImportThread("ofac-sdn", listed), record.Authority, &record.Revocation{EffectiveOn: today, Cause: "delisted", Reason: "r"}, []string{"authority/nightly-import"}, nil}
 	case 7:
-		c := &record.CIPCertification{PeriodFrom: today.AddDays(-400 + sim.rng.IntN(30)), PeriodUntil: today.AddDays(-5), Initial: p.Head("cip/" + provider).IsZero()}
-		return action{"certification of " + provider, "cip/" + provider, provider, c, []string{provider + "/compliance"}, nil}
+		c := &record.CIPCertification{PeriodFrom: today.AddDays(-400 + sim.rng.IntN(30)), PeriodUntil: today.AddDays(-5), Initial: p.Head(record.CertificationThread(provider)).IsZero()}
+		return action{"certification of " + provider, record.CertificationThread(provider), provider, c, []string{provider + "/compliance"}, nil}
 	case 8:
 		status := &record.Standing{Status: pick(sim, "suspended", "active", "active"), EffectiveOn: today, Reason: "r"}
-		return action{status.Status + " " + provider, "party/" + provider, record.Authority, status, []string{"authority/officer-1"}, nil}
+		return action{status.Status + " " + provider, record.PartyThread(provider), record.Authority, status, []string{"authority/officer-1"}, nil}
 	case 9:
 		return p.keyRotation(provider)
 	case 10:
@@ -348,7 +349,7 @@ func (p *authors) randomAction() action {
 func (p *authors) response(provider, order string) action {
 	by := rules1.DateIn(p.Now, zone).AddDays(10 + p.sim.rng.IntN(20))
 	r := &record.Response{Status: pick(p.sim, "acknowledged", "winding-down", "no-relationship"), WindDownBy: &by}
-	return action{"response of " + provider + " on " + order, "response/" + order + "/" + provider, provider, r, []string{provider + "/ci"}, nil}
+	return action{"response of " + provider + " on " + order, record.ResponseThread(order, provider), provider, r, []string{provider + "/ci"}, nil}
 }
 
 // allResponses is what all providers say at once, each on every order.
@@ -356,7 +357,7 @@ func (p *authors) allResponses() (all []*submission) {
 	p.Now = time.Now().UTC().Truncate(time.Millisecond)
 	for _, order := range p.designations {
 		for _, provider := range providers {
-			if p.Head("party/" + provider).IsZero() {
+			if p.Head(record.PartyThread(provider)).IsZero() {
 				continue
 			}
 			s := p.response(provider, order)
@@ -381,7 +382,7 @@ func (p *authors) keyRotation(provider string) action {
 	if old != "" {
 		k.Revoke = []record.KeyRevocation{{KeyID: p.KeyID(old)}}
 	}
-	return action{"keys of " + provider, "party/" + provider, provider, k, []string{provider + "/compliance", name}, func() {
+	return action{"keys of " + provider, record.PartyThread(provider), provider, k, []string{provider + "/compliance", name}, func() {
 		p.addedKeys = append(p.addedKeys, name)
 		if old != "" {
 			p.revoked = append(p.revoked, old)
@@ -445,8 +446,8 @@ func (p *authors) addMissingSignatures() *submission {
 		}
 		l.missingSigners = nil
 		completed := p.newSubmission(l.description+", signed by all", env)
-		if name, ok := strings.CutPrefix(st.Thread, "designation/"); ok && st.Kind == record.KindDesignation {
-			completed.onReceipt = func() { p.designations = append(p.designations, name) }
+		if st.Kind == record.KindDesignation {
+			completed.onReceipt = func() { p.designations = append(p.designations, st.Thread.Designation()) }
 		}
 		return completed
 	}

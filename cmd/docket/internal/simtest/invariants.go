@@ -28,8 +28,8 @@ type invariants struct {
 
 	entries   [][]byte // published so far, by a log that is honest
 	indexes   map[record.ID]uint64
-	heads     map[string]record.ID // newest record of each thread
-	admitted  time.Time            // of the newest entry
+	heads     map[record.Thread]record.ID // newest record of each thread
+	admitted  time.Time                   // of the newest entry
 	roots     map[uint64]proof.Hash
 	published proof.Tree
 
@@ -57,7 +57,7 @@ type invariants struct {
 
 func newInvariants(sim *simulation) *invariants {
 	return &invariants{
-		sim: sim, indexes: make(map[record.ID]uint64), heads: make(map[string]record.ID), roots: make(map[uint64]proof.Hash),
+		sim: sim, indexes: make(map[record.ID]uint64), heads: make(map[record.Thread]record.ID), roots: make(map[uint64]proof.Hash),
 		published: proof.Tree{Root: proof.EmptyRoot()}, committed: make(map[record.ID]bool), refusedStatus: make(map[record.ID]int),
 		shadowFS: vfs.NewMem(), digests: make(map[uint64]digest), kinds: make(map[record.Kind]int), refusals: make(map[int]int),
 		cosigned: make(map[string]map[proof.Tree]bool), requested: make(map[proof.Tree][]byte), trusted: make(map[string]map[proof.Tree]bool),

@@ -186,7 +186,7 @@ func (sim *simulation) nextRecord() record.Envelope {
 	}
 	sim.designations++
 	order := sim.authors.NewDesignation(fmt.Sprintf("Kestrel %d", sim.designations))
-	st := sim.authors.Statement(fmt.Sprintf("designation/2026-%03d", sim.designations), record.Authority, order)
+	st := sim.authors.Statement(record.DesignationThread(fmt.Sprintf("2026-%03d", sim.designations)), record.Authority, order)
 	return sim.authors.Sign(st, "authority/officer-1", "authority/officer-2")
 }
 
