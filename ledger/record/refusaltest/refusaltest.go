@@ -30,6 +30,9 @@ var (
 	asked  = map[string]int{} // refusals so far of each test that runs
 )
 
+// Update is whether golden files are written anew, for what else a package keeps in some.
+func Update() bool { return *update }
+
 // Words compares the words of the next refusal that a test or subtest looks at with the
 // golden file, or writes them there. hide are words of this run alone, as random key IDs,
 // each before what stands for it in the file.
