@@ -173,12 +173,11 @@ func (o *testOperator) verifyEveryWay(chain []proof.Receipt, check func(*testing
 	}
 }
 
-func wantRefused(words string) func(*testing.T, *VerifyReport, error) {
+// refused wants the verification to be refused; see wantRefused.
+func refused(want string) func(*testing.T, *VerifyReport, error) {
 	return func(t *testing.T, _ *VerifyReport, err error) {
 		t.Helper()
-		if err == nil || !strings.Contains(err.Error(), words) {
-			t.Errorf("got %v, want a refusal that says %q", err, words)
-		}
+		wantRefused(t, err, want)
 	}
 }
 
@@ -197,14 +196,15 @@ func wantByChain(holders ...string) func(*testing.T, *VerifyReport, error) {
 	}
 }
 
-func wantNotShown(words string) func(*testing.T, *VerifyReport, error) {
-	return func(t *testing.T, r *VerifyReport, err error) {
-		t.Helper()
-		must(t, err)
-		if r.Authorship != AuthorshipNotChecked || !strings.Contains(r.Chain.NotShown, words) {
-			t.Errorf("authorship %d, %q; want it not checked, since %q", r.Authorship, r.Chain.NotShown, words)
-		}
+// notShown is a verification that cannot tell who may sign, for the reason that the golden
+// file has.
+func notShown(t *testing.T, r *VerifyReport, err error) {
+	t.Helper()
+	must(t, err)
+	if r.Authorship != AuthorshipNotChecked || r.Chain.NotShown == "" {
+		t.Errorf("authorship %d, %q; want it not checked, for a reason", r.Authorship, r.Chain.NotShown)
 	}
+	wantWords(t, r.Chain.NotShown)
 }
 
 // A ledger that admits what nobody had the right to sign gives it receipts that verify:
@@ -224,38 +224,38 @@ func TestChainOfDishonestLedger(t *testing.T) {
 		}, wantByChain("authority/officer-1", "authority/officer-2")},
 		{"an order with one officer's signature", func(o *testOperator) []proof.Receipt {
 			return o.chain(0, 1, o.admitPredicate("designation/1", "authority", o.NewDesignation("K"), "authority/officer-1"))
-		}, wantRefused("2 officers needed, 1 signed (officer-1)")},
+		}, refused("forbidden")},
 		{"an order signed by a provider", func(o *testOperator) []proof.Receipt {
 			return o.chain(0, 1, 2, o.admitPredicate("designation/1", "authority", o.NewDesignation("K"), "acme-cloud/compliance", "acme-cloud/ci"))
-		}, wantRefused("2 officers needed, none signed; key SHA256:")},
+		}, refused("forbidden")},
 		{"an order by the automatic importer", func(o *testOperator) []proof.Receipt {
 			return o.chain(0, 1, o.admitPredicate("designation/1", "authority", o.NewDesignation("K"), "authority/nightly-import"))
-		}, wantRefused("2 officers needed")},
+		}, refused("forbidden")},
 		{"one party's answer signed by another", func(o *testOperator) []proof.Receipt {
 			o.admitPredicate("designation/1", "authority", o.NewDesignation("K"), "authority/officer-1", "authority/officer-2")
 			return o.chain(0, 1, 2, 3, o.admitPredicate("response/1/acme-cloud", "acme-cloud", &record.Response{Status: "no-relationship"}, "delta-racks/ci"))
-		}, wantRefused("belongs to delta-racks")},
+		}, refused("forbidden")},
 		{"one party's answer signed by another, the signer's records alone", func(o *testOperator) []proof.Receipt {
 			o.admitPredicate("designation/1", "authority", o.NewDesignation("K"), "authority/officer-1", "authority/officer-2")
 			return o.chain(0, 1, 3, o.admitPredicate("response/1/acme-cloud", "acme-cloud", &record.Response{Status: "no-relationship"}, "delta-racks/ci"))
-		}, wantRefused("belongs to delta-racks, and may not sign for acme-cloud")},
+		}, refused("forbidden")},
 		{"an authority key that enrolled itself", func(o *testOperator) []proof.Receipt {
 			at := o.admitPredicate("party/authority", "authority", self(o), "authority/self")
 			return o.chain(0, 1, at, o.admitPredicate("designation/1", "authority", o.NewDesignation("K"), "authority/self", "authority/officer-1"))
-		}, wantRefused("the keys on party/authority (index 4) is wrong: entry 4 must not be in this ledger: 2 root keys needed")},
+		}, refused("forbidden")},
 		{"an authority key that one officer added", func(o *testOperator) []proof.Receipt {
 			at := o.admitPredicate("party/authority", "authority", self(o), "authority/officer-1", "authority/self")
 			return o.chain(0, 1, at, o.admitPredicate("designation/1", "authority", o.NewDesignation("K"), "authority/self", "authority/officer-2"))
-		}, wantRefused("2 root keys needed")},
+		}, refused("forbidden")},
 		{"the same, and the chain leaves it out", func(o *testOperator) []proof.Receipt {
 			o.admitPredicate("party/authority", "authority", self(o), "authority/officer-1", "authority/self")
 			return o.chain(0, 1, o.admitPredicate("designation/1", "authority", o.NewDesignation("K"), "authority/self", "authority/officer-2"))
-		}, wantNotShown("the record that lists key SHA256:")},
+		}, notShown},
 		{"a key that was revoked", func(o *testOperator) []proof.Receipt {
 			gone := o.admitPredicate("party/acme-cloud", "acme-cloud", &record.Keys{Revoke: []record.KeyRevocation{{KeyID: o.KeyID("acme-cloud/ci")}}}, "acme-cloud/compliance")
 			o.admitPredicate("designation/1", "authority", o.NewDesignation("K"), "authority/officer-1", "authority/officer-2")
 			return o.chain(0, 1, 2, gone, o.admitPredicate("response/1/acme-cloud", "acme-cloud", &record.Response{Status: "no-relationship"}, "acme-cloud/ci"))
-		}, wantRefused("was revoked at index 4")},
+		}, refused("forbidden")},
 		{"a key that was revoked, and the chain leaves that out", func(o *testOperator) []proof.Receipt {
 			o.admitPredicate("party/acme-cloud", "acme-cloud", &record.Keys{Revoke: []record.KeyRevocation{{KeyID: o.KeyID("acme-cloud/ci")}}}, "acme-cloud/compliance")
 			o.admitPredicate("designation/1", "authority", o.NewDesignation("K"), "authority/officer-1", "authority/officer-2")
@@ -266,7 +266,7 @@ func TestChainOfDishonestLedger(t *testing.T) {
 			later := o.admitPredicate("party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{o.Officer("acme-cloud/second")}}, "acme-cloud/compliance", "acme-cloud/second")
 			o.admitPredicate("designation/1", "authority", o.NewDesignation("K"), "authority/officer-1", "authority/officer-2")
 			return o.chain(0, 1, 2, later, o.admitPredicate("response/1/acme-cloud", "acme-cloud", &record.Response{Status: "no-relationship"}, "acme-cloud/ci"))
-		}, wantNotShown("index 5 cannot be judged: what stands on party/acme-cloud before it is not shown")},
+		}, notShown},
 		{"a revocation that came later is shown with the key", func(o *testOperator) []proof.Receipt {
 			o.admitPredicate("designation/1", "authority", o.NewDesignation("K"), "authority/officer-1", "authority/officer-2")
 			at := o.admitPredicate("response/1/acme-cloud", "acme-cloud", &record.Response{Status: "no-relationship"}, "acme-cloud/ci")
@@ -284,7 +284,7 @@ func TestChainOfDishonestLedger(t *testing.T) {
 			day := record.DateOf(o.at, zone)
 			stop := o.admitPredicate("party/acme-cloud", "authority", &record.Standing{Status: "suspended", EffectiveOn: day, Reason: "r"}, "authority/officer-1")
 			return o.chain(0, 1, 2, stop, o.admitPredicate("cip/acme-cloud", "acme-cloud", &record.CIPCertification{PeriodFrom: day, PeriodUntil: day, Initial: true}, "acme-cloud/compliance"))
-		}, wantRefused("acme-cloud is suspended")},
+		}, refused("forbidden")},
 		{"a good record on another thread in the middle", func(o *testOperator) []proof.Receipt {
 			order := o.admitPredicate("designation/1", "authority", o.NewDesignation("K"), "authority/officer-1", "authority/officer-2")
 			return o.chain(0, 1, 2, 3, order, o.admitPredicate("response/1/acme-cloud", "acme-cloud", &record.Response{Status: "no-relationship"}, "acme-cloud/ci"))
@@ -292,24 +292,24 @@ func TestChainOfDishonestLedger(t *testing.T) {
 		{"a bad record on another thread in the middle", func(o *testOperator) []proof.Receipt {
 			order := o.admitPredicate("designation/1", "authority", o.NewDesignation("K"), "authority/officer-1")
 			return o.chain(0, 1, 2, order, o.admitPredicate("response/1/acme-cloud", "acme-cloud", &record.Response{Status: "no-relationship"}, "acme-cloud/ci"))
-		}, wantRefused("the designation on designation/1 (index 4) is wrong: entry 4 must not be in this ledger: 2 officers needed")},
+		}, refused("forbidden")},
 		{"out of order", func(o *testOperator) []proof.Receipt {
 			return o.chain(0, 2, 1, o.admitPredicate("designation/1", "authority", o.NewDesignation("K"), "authority/officer-1", "authority/officer-2"))
-		}, wantRefused("goes in the order of the log")},
+		}, refused("error")},
 		{"a record twice", func(o *testOperator) []proof.Receipt {
 			return o.chain(0, 1, 1, o.admitPredicate("designation/1", "authority", o.NewDesignation("K"), "authority/officer-1", "authority/officer-2"))
-		}, wantRefused("each record once")},
+		}, refused("error")},
 		{"the record itself twice", func(o *testOperator) []proof.Receipt {
 			at := o.admitPredicate("designation/1", "authority", o.NewDesignation("K"), "authority/officer-1", "authority/officer-2")
 			return o.chain(0, 1, at, at)
-		}, wantRefused("each record once")},
+		}, refused("error")},
 		{"two records at one index", func(o *testOperator) []proof.Receipt {
 			at := o.admitPredicate("designation/1", "authority", o.NewDesignation("K"), "authority/officer-1", "authority/officer-2")
 			one := o.chain(0, 1, at)
 			o.entries[at].Admitted = o.entries[at].Admitted.Add(time.Second)
 			o.admitPredicate("designation/2", "authority", o.NewDesignation("L"), "authority/officer-1", "authority/officer-2")
 			return append(one, o.chain(at)...)
-		}, wantRefused("the chain is of two histories")},
+		}, refused("fork")},
 		{"a record of another ledger", func(o *testOperator) []proof.Receipt {
 			other := newTestOperator(o.t)
 			other.CharterPredicate.Name = "Another"
@@ -318,7 +318,7 @@ func TestChainOfDishonestLedger(t *testing.T) {
 			other.admit(other.Charter(), "root/root-1", "root/root-2", "root/root-3")
 			e := o.admit(other.Sign(other.Statement("designation/1", "authority", other.NewDesignation("K")), "authority/officer-1", "authority/officer-2"), "authority/officer-1", "authority/officer-2")
 			return o.chain(0, 1, e)
-		}, wantRefused("signed for ")},
+		}, refused("invalid /predicate/ledger")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := newTestOperator(t, "acme-cloud", "delta-racks")
@@ -334,18 +334,17 @@ func TestChainOfForgedCharters(t *testing.T) {
 		name   string
 		change func(*testOperator)
 		keys   []string
-		words  string
 	}{
-		{"one root key of two", func(o *testOperator) {}, []string{"root/root-1"}, "2 of the old root keys' holders needed, 1 signed"},
+		{"one root key of two", func(o *testOperator) {}, []string{"root/root-1"}},
 		{"a root set of its own", func(o *testOperator) {
 			o.CharterPredicate.RootKeys = []record.RootKey{o.RootKey("mallory"), o.RootKey("mallet")}
 		},
-			[]string{"root/mallory", "root/mallet"}, "2 of the old root keys' holders needed, 0 signed"},
+			[]string{"root/mallory", "root/mallet"}},
 		{"a new root key that did not sign", func(o *testOperator) {
 			o.CharterPredicate.RootKeys = append(o.CharterPredicate.RootKeys[:2:2], o.RootKey("root-4"))
 		},
-			[]string{"root/root-1", "root/root-2"}, "is new and did not sign"},
-		{"another origin", func(o *testOperator) { o.CharterPredicate.Origin = "other.example" }, []string{"root/root-1", "root/root-2"}, "it changes the origin"},
+			[]string{"root/root-1", "root/root-2"}},
+		{"another origin", func(o *testOperator) { o.CharterPredicate.Origin = "other.example" }, []string{"root/root-1", "root/root-2"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := newTestOperator(t)
@@ -354,7 +353,7 @@ func TestChainOfForgedCharters(t *testing.T) {
 			charter := o.CharterPredicate
 			second := o.admitPredicate("charter", "authority", &charter, c.keys...)
 			order := o.admitPredicate("designation/1", "authority", o.NewDesignation("K"), "authority/officer-1", "authority/officer-2")
-			o.verifyEveryWay(o.chain(0, 1, second, order), wantRefused(c.words))
+			o.verifyEveryWay(o.chain(0, 1, second, order), refused("error"))
 		})
 	}
 }
@@ -411,37 +410,39 @@ func TestChainAfterRotations(t *testing.T) {
 		t.Errorf("with one that knows the first alone: %+v, %v", r, err)
 	}
 
-	verify := func(name string, p Policies, chain []proof.Receipt, words string) {
+	verify := func(name string, p Policies, chain []proof.Receipt, want string) {
 		t.Helper()
-		_, err := Verify(t.Context(), formatted(t, chain), p, time.Now())
-		if words == "" {
-			must(t, err)
-		} else if err == nil || !strings.Contains(err.Error(), words) {
-			t.Errorf("%s: got %v, want one that says %q", name, err, words)
-		}
+		t.Run(name, func(t *testing.T) {
+			_, err := Verify(t.Context(), formatted(t, chain), p, time.Now())
+			if want == "" {
+				must(t, err)
+			} else {
+				wantRefused(t, err, want)
+			}
+		})
 	}
 	pinned := PinnedCharter{o.Ledger}
-	verify("another ledger's ID", PinnedCharter{record.ID{1}}, chain, "not with the pinned 0100")
-	verify("a retired policy", SinglePolicy{o.epochs[0].parsedPolicy(t)}, chain, "no signature of the log")
-	verify("a receipt alone", pinned, chain[6:], "that takes a chain")
-	verify("without the first charter", pinned, chain[1:], "that takes a chain")
-	verify("without the second", pinned, slices.Delete(slices.Clone(chain), 3, 4), "a charter is missing between")
-	verify("without the third", pinned, slices.Delete(slices.Clone(chain), 5, 6), "no signature of the log")
+	verify("another ledger's ID", PinnedCharter{record.ID{1}}, chain, "error")
+	verify("a retired policy", SinglePolicy{o.epochs[0].parsedPolicy(t)}, chain, "error")
+	verify("a receipt alone", pinned, chain[6:], "error")
+	verify("without the first charter", pinned, chain[1:], "error")
+	verify("without the second", pinned, slices.Delete(slices.Clone(chain), 3, 4), "error")
+	verify("without the third", pinned, slices.Delete(slices.Clone(chain), 5, 6), "error")
 	verify("the first charter itself", pinned, []proof.Receipt{chain[0]}, "")
 	verify("the first charter, last", pinned, append(slices.Clone(chain[1:]), chain[0]), "")
 	// Whoever has got hold of the retired keys proves nothing by them to who sees the newest
 	// charter, whatever the size that they sign.
 	old := slices.Clone(chain)
 	old[6] = o.receipt(8, 9, o.epochs[1])
-	verify("proven under a retired policy", pinned, old, "no signature of the log")
+	verify("proven under a retired policy", pinned, old, "error")
 	old = slices.Clone(chain)
 	old[6] = o.receipt(6, 7, o.epochs[1])
-	verify("proven before the newest charter", pinned, old, "has replaced since")
+	verify("proven before the newest charter", pinned, old, "error")
 	// With the newest charter left out it does, and a trust directory that knows it is not
 	// deceived.
 	mole := append(slices.Clone(chain[:1]), o.receipt(1, 9, o.epochs[1]), o.receipt(2, 9, o.epochs[1]), chain[3], o.receipt(5, 9, o.epochs[1]), o.receipt(8, 9, o.epochs[1]))
 	verify("by retired keys, the newest charter left out", pinned, mole, "")
-	verify("the same, for whoever knows it", o.trustOf(chain), mole, "leaves out the charter at index 7")
+	verify("the same, for whoever knows it", o.trustOf(chain), mole, "error")
 	early := append(slices.Clone(chain[:1]), o.receipt(1, 6, o.epochs[1]), o.receipt(2, 6, o.epochs[1]), chain[3], o.receipt(5, 6, o.epochs[1]))
 	verify("of before the newest charter", o.trustOf(chain), early, "")
 	// Root keys that sign two successions deceive who knows neither.
@@ -454,7 +455,7 @@ func TestChainAfterRotations(t *testing.T) {
 	at := other.admitPredicate("charter", "authority", &c, "root/root-1", "root/root-2")
 	fork := append([]proof.Receipt{chain[0]}, other.chain(1, at, 3)...)
 	verify("another succession", pinned, fork, "")
-	verify("another succession, for whoever knows the true one", o.trustOf(chain), fork, "leaves out the charter at index 4")
+	verify("another succession, for whoever knows the true one", o.trustOf(chain), fork, "error")
 	trust := o.trustOf(chain)
 	o.entries = o.entries[:5]
 	c.RootKeys = []record.RootKey{o.RootKey("root-4"), o.RootKey("root-5"), o.RootKey("root-6")}
@@ -463,7 +464,7 @@ func TestChainAfterRotations(t *testing.T) {
 	at = o.admit(o.Sign(st, "root/root-4", "root/root-5"), "root/root-4", "root/root-5")
 	fork = []proof.Receipt{chain[0], o.receipt(1, 6, o.epochs[2]), o.receipt(4, 5, o.epochs[1]), o.receipt(at, 6, o.epochs[2]), o.receipt(3, 6, o.epochs[2])}
 	verify("a charter too many", pinned, fork, "")
-	verify("a charter too many, for whoever knows that there is none", trust, fork, "of which trust knows that there is none")
+	verify("a charter too many, for whoever knows that there is none", trust, fork, "error")
 }
 
 // Checkpoints of which the paths do not show that one continues the other are said.
@@ -485,23 +486,23 @@ func TestChainTreesUnproven(t *testing.T) {
 // An entry that claims to be admitted after a quorum says it existed is refused; one that
 // is ahead by no more than clocks may differ is not.
 func TestAdmittedAfterItExisted(t *testing.T) {
-	for ahead, refused := range map[time.Duration]bool{0: false, 4 * time.Minute: false, 7 * time.Minute: true, 48 * time.Hour: true} {
+	for _, ahead := range []time.Duration{0, 4 * time.Minute, 7 * time.Minute, 48 * time.Hour} {
+		late := ahead > 5*time.Minute
 		o := newTestOperator(t)
 		o.at = time.Now().Add(ahead)
 		o.Now = o.at.Truncate(time.Millisecond)
 		order := o.admitPredicate("designation/1", "authority", o.NewDesignation("K"), "authority/officer-1", "authority/officer-2")
-		words := "the ledger says that it was admitted at " + o.at.UTC().Format(time.RFC3339) + ", and a quorum had cosigned size 3"
 		chain := o.chain(0, 1, order)
-		for name, file := range map[string][]byte{"receipt": formatted(t, chain[2:]), "chain": formatted(t, chain)} {
-			_, err := Verify(t.Context(), file, SinglePolicy{o.epochs[0].parsedPolicy(t)}, time.Now())
-			if refused {
-				wantRefused(words)(t, nil, err)
+		for _, shown := range [][]proof.Receipt{chain[2:], chain} {
+			_, err := Verify(t.Context(), formatted(t, shown), SinglePolicy{o.epochs[0].parsedPolicy(t)}, time.Now())
+			if late {
+				wantRefused(t, err, "error")
 			} else if err != nil {
-				t.Errorf("%s, ahead by %s: %v", name, ahead, err)
+				t.Errorf("%d receipts, ahead by %s: %v", len(shown), ahead, err)
 			}
 		}
-		if err := o.sync(); refused {
-			wantRefused(words)(t, nil, err)
+		if err := o.sync(); late {
+			wantRefused(t, err, "error")
 		} else if err != nil {
 			t.Errorf("sync, ahead by %s: %v", ahead, err)
 		}
@@ -595,7 +596,7 @@ func TestChainWithMadeUpOpening(t *testing.T) {
 			text := formatted(t, append([]proof.Receipt{opening}, made.chain(authority, second, order)...))
 			r, err := Verify(t.Context(), text, SinglePolicy{o.epochs[0].parsedPolicy(t)}, time.Now())
 			if size == 4 { // which the path of the authority's enrolment shows
-				wantRefused("two histories")(t, r, err)
+				refused("fork")(t, r, err)
 			} else {
 				must(t, err)
 				if !slices.Contains(r.Chain.Unchecked, "that the charter at index 0 is in the log of this policy") {

@@ -326,7 +326,8 @@ func TestKnowableFork(t *testing.T) {
 				if _, err := e.Verify(w.logSigner("l1").Key()); err != nil {
 					t.Errorf("the evidence: %v", err)
 				}
-				if !strings.Contains(fork.Error(), "fork: of ") || fork.Shown.Size != 5 {
+				wantRefused(t, fork, "fork")
+				if fork.Shown.Size != 5 {
 					t.Errorf("%v", fork)
 				}
 			}

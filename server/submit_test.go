@@ -120,37 +120,38 @@ func TestBadInput(t *testing.T) {
 		body  []byte
 		media string
 		kind  problemKind
-		words string // in the answer
+		at    string // where the one fault lies; "(whole)" is the statement, "" that there is none
+		says  string // a member of the answer beside its words
 	}{
-		"not JSON":                          {[]byte("hello"), "", problemMalformed, "wanted an envelope"},
-		"nothing":                           {nil, "", problemMalformed, "an empty file"},
-		"duplicate names":                   {[]byte(`{"payload":"","payload":""}`), "", problemMalformed, ""},
-		"an unsigned statement":             {[]byte(`{"_type":"x","predicateType":"y"}`), "", problemMalformed, "docket sign"},
-		"wrong media type":                  {[]byte("kind: response"), "application/yaml", problemMediaType, typeBundle},
-		"no media type":                     {[]byte("{}"), "none", problemMediaType, typeJSON},
-		"other charset":                     {[]byte("{}"), "application/json; charset=utf-16", problemMediaType, ""},
-		"over the body's limit":             {bytes.Repeat([]byte{' '}, record.MaxSubmissionBytes+1), "", problemTooLarge, `"limit":262144,"size":262145`},
-		"over the entry's limit":            {envelopeOf(strings.Repeat(" ", record.MaxEntryBytes)), "", problemTooLarge, `"size":48000`},
-		"malformed statement":               {envelopeOf(`{"_type":"https://in-toto.io/Statement/v1"}`), "", problemInvalid, `"pointer"`},
-		"a payload that is no JSON":         {envelopeOf("hello"), "", problemInvalid, `"pointer":"","detail":"JSON at byte 0`},
-		"a payload that is cut off":         {envelopeOf(`{"_type":"https://in-toto.io/Statement/v1"`), "", problemInvalid, `"pointer":"","detail":"JSON at byte 42`},
-		"a payload that is a list":          {envelopeOf("[1]"), "", problemInvalid, `"pointer":"","detail":"is a list; want an object"`},
-		"a payload with null":               {envelopeOf(`{"predicate":{"counts":[1,null]}}`), "", problemInvalid, `"pointer":"/predicate/counts/1","detail":"JSON at byte 26: null`},
-		"a payload with a name given twice": {envelopeOf(`{"predicate":{"note":"","note":""}}`), "", problemInvalid, `"pointer":"/predicate/note"`},
-		"a schema violated":                 {w.withPayloadChanged(response("borealis", "acknowledged"), `"acknowledged"`, `"maybe"`, "borealis/ci"), "", problemInvalid, `"pointer":"/predicate/status"`},
+		"not JSON":                          {[]byte("hello"), "", problemMalformed, "", ""},
+		"nothing":                           {nil, "", problemMalformed, "", ""},
+		"duplicate names":                   {[]byte(`{"payload":"","payload":""}`), "", problemMalformed, "", ""},
+		"an unsigned statement":             {[]byte(`{"_type":"x","predicateType":"y"}`), "", problemMalformed, "", ""},
+		"wrong media type":                  {[]byte("kind: response"), "application/yaml", problemMediaType, "", ""},
+		"no media type":                     {[]byte("{}"), "none", problemMediaType, "", ""},
+		"other charset":                     {[]byte("{}"), "application/json; charset=utf-16", problemMediaType, "", ""},
+		"over the body's limit":             {bytes.Repeat([]byte{' '}, record.MaxSubmissionBytes+1), "", problemTooLarge, "", `"limit":262144,"size":262145`},
+		"over the entry's limit":            {envelopeOf(strings.Repeat(" ", record.MaxEntryBytes)), "", problemTooLarge, "", `"size":48000`},
+		"malformed statement":               {envelopeOf(`{"_type":"https://in-toto.io/Statement/v1"}`), "", problemInvalid, "/predicateType", ""},
+		"a payload that is no JSON":         {envelopeOf("hello"), "", problemInvalid, "(whole)", ""},
+		"a payload that is cut off":         {envelopeOf(`{"_type":"https://in-toto.io/Statement/v1"`), "", problemInvalid, "(whole)", ""},
+		"a payload that is a list":          {envelopeOf("[1]"), "", problemInvalid, "(whole)", ""},
+		"a payload with null":               {envelopeOf(`{"predicate":{"counts":[1,null]}}`), "", problemInvalid, "/predicate/counts/1", ""},
+		"a payload with a name given twice": {envelopeOf(`{"predicate":{"note":"","note":""}}`), "", problemInvalid, "/predicate/note", ""},
+		"a schema violated":                 {w.withPayloadChanged(response("borealis", "acknowledged"), `"acknowledged"`, `"maybe"`, "borealis/ci"), "", problemInvalid, "/predicate/status", ""},
 		"another ledger": {w.Sign(about(response("borealis", "acknowledged"), func(st *record.Statement) { st.Ledger = record.IDOf([]byte("elsewhere")) }), "borealis/ci").Marshal(),
-			"", problemInvalid, "signed for"},
-		"a kind of the future":        {w.withPayloadChanged(response("borealis", "acknowledged"), "urn:docket:response:v1", "urn:docket:licence:v1", "borealis/ci"), "", problemUnsupported, "upgrade"},
-		"a signature that is not one": {corruptSignatures(w.Sign(response("borealis", "acknowledged"), "borealis/ci")), "", problemForbidden, "does not verify"},
-		"an unknown key":              {w.Sign(response("borealis", "acknowledged"), "stranger/key").Marshal(), "", problemForbidden, "no signature verifies"},
-		"an issuer nobody knows":      {w.Sign(w.Statement("response/2026-014/acme-clod", "acme-clod", &record.Response{Status: "acknowledged"}), "acme-cloud/ci").Marshal(), "", problemInvalid, `did you mean \"acme-cloud\"?`},
-		"another party's key":         {w.Sign(response("borealis", "acknowledged"), "acme-cloud/ci").Marshal(), "", problemForbidden, ""},
-		"one officer of two":          {w.Sign(w.Statement("designation/2026-015", "authority", w.NewDesignation("Lumen")), "authority/officer-1").Marshal(), "", problemForbidden, "officer-1"},
-		"stale follows":               {w.Sign(about(response("acme-cloud", "no-relationship"), func(st *record.Statement) { st.Follows = record.ID{} }), "acme-cloud/ci").Marshal(), "", problemConflict, `"current":"` + w.Head("response/2026-014/acme-cloud").String()},
-		"a step that is not allowed":  {w.Sign(w.Statement("designation/2026-014", "authority", &record.Reinstatement{EffectiveOn: w.today(), Reason: "x"}), "authority/officer-1", "authority/officer-2").Marshal(), "", problemConflict, ""},
-		"a draft that is too old":     {w.Sign(about(response("acme-cloud", "no-relationship"), func(st *record.Statement) { st.IssuedAt = w.Now.Add(-31 * 24 * time.Hour) }), "acme-cloud/ci").Marshal(), "", problemConflict, `"current":"` + w.Head("response/2026-014/acme-cloud").String()},
-		"notice too short":            {w.Designate("2026-016", w.designationTooEarly(w.NewDesignation("Lumen"))).Marshal(), "", problemInvalid, `"earliest":"` + w.today().AddDays(180).String()},
-		"issued too far ahead":        {w.Sign(about(response("borealis", "acknowledged"), func(st *record.Statement) { st.IssuedAt = w.Now.Add(time.Hour) }), "borealis/ci").Marshal(), "", problemTooEarly, `"retryAt"`},
+			"", problemInvalid, "/predicate/ledger", ""},
+		"a kind of the future":        {w.withPayloadChanged(response("borealis", "acknowledged"), "urn:docket:response:v1", "urn:docket:licence:v1", "borealis/ci"), "", problemUnsupported, "", ""},
+		"a signature that is not one": {corruptSignatures(w.Sign(response("borealis", "acknowledged"), "borealis/ci")), "", problemForbidden, "", ""},
+		"an unknown key":              {w.Sign(response("borealis", "acknowledged"), "stranger/key").Marshal(), "", problemForbidden, "", ""},
+		"an issuer nobody knows":      {w.Sign(w.Statement("response/2026-014/acme-clod", "acme-clod", &record.Response{Status: "acknowledged"}), "acme-cloud/ci").Marshal(), "", problemInvalid, "/predicate/issuer", ""},
+		"another party's key":         {w.Sign(response("borealis", "acknowledged"), "acme-cloud/ci").Marshal(), "", problemForbidden, "", ""},
+		"one officer of two":          {w.Sign(w.Statement("designation/2026-015", "authority", w.NewDesignation("Lumen")), "authority/officer-1").Marshal(), "", problemForbidden, "", ""},
+		"stale follows":               {w.Sign(about(response("acme-cloud", "no-relationship"), func(st *record.Statement) { st.Follows = record.ID{} }), "acme-cloud/ci").Marshal(), "", problemConflict, "", `"current":"` + w.Head("response/2026-014/acme-cloud").String()},
+		"a step that is not allowed":  {w.Sign(w.Statement("designation/2026-014", "authority", &record.Reinstatement{EffectiveOn: w.today(), Reason: "x"}), "authority/officer-1", "authority/officer-2").Marshal(), "", problemConflict, "", ""},
+		"a draft that is too old":     {w.Sign(about(response("acme-cloud", "no-relationship"), func(st *record.Statement) { st.IssuedAt = w.Now.Add(-31 * 24 * time.Hour) }), "acme-cloud/ci").Marshal(), "", problemConflict, "", `"current":"` + w.Head("response/2026-014/acme-cloud").String()},
+		"notice too short":            {w.Designate("2026-016", w.designationTooEarly(w.NewDesignation("Lumen"))).Marshal(), "", problemInvalid, "/predicate/effectiveFrom", `"earliest":"` + w.today().AddDays(180).String()},
+		"issued too far ahead":        {w.Sign(about(response("borealis", "acknowledged"), func(st *record.Statement) { st.IssuedAt = w.Now.Add(time.Hour) }), "borealis/ci").Marshal(), "", problemTooEarly, "", `"retryAt"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := httptest.NewRequest("POST", "/v1/records", bytes.NewReader(c.body))
@@ -162,9 +163,13 @@ func TestBadInput(t *testing.T) {
 				r.Header.Set("Content-Type", c.media)
 			}
 			out := w.do(r)
-			w.forTest(t).wantProblem(out, c.kind)
-			if !strings.Contains(out.Body.String(), c.words) {
-				t.Errorf("%s, want %s in it", out.Body, c.words)
+			var at []string
+			if c.at != "" {
+				at = []string{strings.TrimPrefix(c.at, "(whole)")}
+			}
+			w.forTest(t).wantRefusal(out, c.kind, at...)
+			if !strings.Contains(out.Body.String(), c.says) {
+				t.Errorf("%s, want %s in it", out.Body, c.says)
 			}
 			if early := out.Header().Get("Retry-After"); c.kind == problemTooEarly && (early < "3290" || early > "3300") {
 				t.Errorf("Retry-After %s, want 55 minutes", early)
@@ -230,9 +235,7 @@ func TestLedgerErrorsAre503(t *testing.T) {
 	w.mustSubmit(first)
 
 	full = errors.New("the disk is nearly full")
-	if said, _ := w.wantProblem(w.post(second.Marshal()), problemDiskLow)["detail"].(string); !strings.HasPrefix(said, "the disk is nearly full; nothing was written") {
-		t.Errorf("it says %q", said)
-	}
+	w.wantRefusal(w.post(second.Marshal()), problemDiskLow)
 	if r := w.post(first.Marshal()); r.Code != http.StatusOK {
 		t.Errorf("a known record while the disk is low: %d; reads go on", r.Code)
 	}
@@ -404,9 +407,9 @@ func TestCharterWithoutAKeyOfThisLog(t *testing.T) {
 	w.CharterPredicate.Policy = "log " + vkey + "\nquorum none\n"
 	alone := w.Charter()
 	for _, query := range []string{"dry-run=true", "dry-run=false"} {
-		p := w.wantProblem(w.post(alone.Marshal(), query), problemLogKeys)
-		if !strings.Contains(p["detail"].(string), "docket init --next") || w.ledger.Head().Size != size {
-			t.Errorf("%s: %v, size %d", query, p, w.ledger.Head().Size)
+		w.wantRefusal(w.post(alone.Marshal(), query), problemLogKeys) // it says what to do first
+		if got := w.ledger.Head().Size; got != size {
+			t.Errorf("%s: size %d, want %d", query, got, size)
 		}
 	}
 	half := alone

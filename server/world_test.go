@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,6 +31,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/public"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/refusaltest"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 )
@@ -246,6 +249,28 @@ func (w *world) wantProblem(r *httptest.ResponseRecorder, kind problemKind) map[
 	if p["type"] != "urn:docket:problem:"+string(kind) {
 		w.t.Fatalf("a problem of type %v, want %s: %s", p["type"], kind, r.Body)
 	}
+	return p
+}
+
+// ofThisRun is what is other in every run: IDs, instants and days.
+var ofThisRun = regexp.MustCompile(`[0-9a-f]{64}|\b\d{4}-\d\d-\d\d(T[\d:.]+Z)?`)
+
+// wantRefusal wants a problem whose faults lie at these pointers, and whose words are those
+// of the golden file.
+func (w *world) wantRefusal(r *httptest.ResponseRecorder, kind problemKind, pointers ...string) map[string]any {
+	w.t.Helper()
+	p := w.wantProblem(r, kind)
+	words, got := fmt.Sprint(p["detail"]), []string(nil)
+	faults, _ := p["faults"].([]any)
+	for _, f := range faults {
+		fault := f.(map[string]any)
+		got = append(got, fault["pointer"].(string))
+		words += "\n" + fault["detail"].(string)
+	}
+	if !slices.Equal(got, pointers) {
+		w.t.Errorf("faults at %q, want them at %q: %s", got, pointers, r.Body)
+	}
+	refusaltest.Words(w.t, ofThisRun.ReplaceAllString(words, "X"))
 	return p
 }
 

@@ -27,29 +27,31 @@ func TestVerify(t *testing.T) {
 		existedBy uint64 // 0: no quorum
 		newest    uint64
 		pq        bool
-		err       string
+		short     bool // of cosignatures
 	}{
-		{"two", []Signature{at("w1", now-9), at("w2", now-5)}, now - 5, now - 5, false, ""},
-		{"three: the second proves the time", []Signature{at("w3", now), at("w1", now-9), at("w2", now-5)}, now - 5, now, false, ""},
-		{"both keys of one count once", []Signature{at("w1", now-9), at("w1-pq", now-8), at("w2", now)}, now, now, false, ""},
-		{"the other key of one is earlier", []Signature{at("w1", now-9), at("w2", now), at("w2-pq", now-4)}, now - 4, now, false, ""},
-		{"post-quantum", []Signature{at("w1-pq", now-9), at("w2", now-3), at("w3-pq", now-1)}, now - 3, now - 1, true, ""},
-		{"a clock five minutes ahead", []Signature{at("w1", now), at("w2", now+300)}, now + 300, now + 300, false, ""},
+		{"two", []Signature{at("w1", now-9), at("w2", now-5)}, now - 5, now - 5, false, false},
+		{"three: the second proves the time", []Signature{at("w3", now), at("w1", now-9), at("w2", now-5)}, now - 5, now, false, false},
+		{"both keys of one count once", []Signature{at("w1", now-9), at("w1-pq", now-8), at("w2", now)}, now, now, false, false},
+		{"the other key of one is earlier", []Signature{at("w1", now-9), at("w2", now), at("w2-pq", now-4)}, now - 4, now, false, false},
+		{"post-quantum", []Signature{at("w1-pq", now-9), at("w2", now-3), at("w3-pq", now-1)}, now - 3, now - 1, true, false},
+		{"a clock five minutes ahead", []Signature{at("w1", now), at("w2", now+300)}, now + 300, now + 300, false, false},
 
-		{"none", nil, 0, 0, false, "not enough cosignatures: 0 of 2 (o1, o2, o3 missing)"},
-		{"one", []Signature{at("w2", now)}, 0, 0, false, "not enough cosignatures: 1 of 2 (o1, o3 missing)"},
-		{"both keys of one", []Signature{at("w2", now), at("w2-pq", now)}, 0, 0, false, "1 of 2 (o1, o3 missing)"},
-		{"more than five minutes ahead", []Signature{at("w1", now), at("w2", now+301)}, 0, 0, false, "1 of 2 (o2, o3 missing); not counted: w2 (stamped in the future"},
-		{"without a time", []Signature{at("w1", now), at("w2-pq", 0)}, 0, 0, false, "not counted: w2-pq (no time)"},
-		{"2^63", []Signature{at("w1", now), at("w2", 1<<63)}, 0, 0, false, "stamped in the future"},
-		{"2^64-1", []Signature{at("w1", now), at("w2", math.MaxUint64)}, 0, 0, false, "stamped in the future"},
+		{"none", nil, 0, 0, false, true},
+		{"one", []Signature{at("w2", now)}, 0, 0, false, true},
+		{"both keys of one", []Signature{at("w2", now), at("w2-pq", now)}, 0, 0, false, true},
+		{"more than five minutes ahead", []Signature{at("w1", now), at("w2", now+301)}, 0, 0, false, true},
+		{"without a time", []Signature{at("w1", now), at("w2-pq", 0)}, 0, 0, false, true},
+		{"2^63", []Signature{at("w1", now), at("w2", 1<<63)}, 0, 0, false, true},
+		{"2^64-1", []Signature{at("w1", now), at("w2", math.MaxUint64)}, 0, 0, false, true},
 	} {
 		pub, err := p.Verify(c.cosigned(t, cp, test.sigs...), testTime)
-		if test.err != "" {
+		if test.short {
 			var short *QuorumError
-			if !errors.As(err, &short) || !strings.Contains(err.Error(), test.err) {
-				t.Errorf("%s: got %v, want …%s…", test.name, err, test.err)
+			if !errors.As(err, &short) {
+				t.Errorf("%s: got %v, want a lack of cosignatures", test.name, err)
+				continue
 			}
+			t.Run(test.name, func(t *testing.T) { checkWords(t, err) })
 			continue
 		}
 		if err != nil {
@@ -513,20 +515,20 @@ func TestErrorMessages(t *testing.T) {
 	verify := func(p *Policy, note []byte) error { _, err := p.Verify(note, testTime); return err }
 	_, errMoved := moved.Verify(c.policy(t, "quorum w1\n"), testTime)
 	for _, test := range []struct {
-		err  error
-		want string
+		err error
 	}{
-		{verify(twoOfThree, r.Checkpoint), "not enough cosignatures: 1 of 2 (w2, w3 missing)"},
-		{verify(twoOfThree, elsewhere.Note()), "the checkpoint is of another log: other.example, wanted log.example/1"},
-		{verify(noLogs, elsewhere.Note()), "the checkpoint is of other.example, and the policy lists no log"},
-		{verify(twoOfThree, unsigned), "no signature of the log log.example/1 by a key that is trusted for it ("},
-		{verify(twoOfThree, altered), "the signature by log.example/1 (key "},
-		{errMoved, "entry is not in the tree it claims"},
-		{VerifyConsistency(f.tree(8), f.tree(5), nil), "the larger tree is not shown to extend the smaller one: size went back from 8 to 5"},
+		{verify(twoOfThree, r.Checkpoint)},
+		{verify(twoOfThree, elsewhere.Note())},
+		{verify(noLogs, elsewhere.Note())},
+		{verify(twoOfThree, unsigned)},
+		{verify(twoOfThree, altered)},
+		{errMoved},
+		{VerifyConsistency(f.tree(8), f.tree(5), nil)},
 	} {
-		if test.err == nil || !strings.HasPrefix(test.err.Error(), test.want) {
-			t.Errorf("got %v, want %s…", test.err, test.want)
+		if test.err == nil {
+			t.Fatal("no error")
 		}
+		checkWords(t, test.err)
 	}
 }
 

@@ -14,8 +14,6 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
-func errorAs[T error](err error, target *T) bool { return errors.As(err, target) }
-
 // TestWindow: admitted within [issuedAt − 5 min, issuedAt + draft period], both
 // ends included.
 func TestWindow(t *testing.T) {
@@ -27,15 +25,15 @@ func TestWindow(t *testing.T) {
 	early, late := b.Now.Add(-5*time.Minute), b.Now.Add(days(30))
 
 	b.Now = early.Add(-time.Millisecond)
-	r := wantRefusal(t, judgeRefused(t, b, env), record.TooEarly, "the same envelope is fine at 2026-11-23T18:55:00Z")
+	r := wantRefusal(t, judgeRefused(t, b, env), "too early")
 	if !r.RetryAt.Equal(early) {
 		t.Errorf("retry at %s, want %s", r.RetryAt, early)
 	}
 	b.Now = late.Add(time.Millisecond)
-	if r := wantRefusal(t, judgeRefused(t, b, env), record.Conflict, "draft period over", "sign again"); !r.Current.IsZero() {
+	if r := wantRefusal(t, judgeRefused(t, b, env), "conflict"); !r.Current.IsZero() {
 		t.Errorf("current %s of a thread that is not there", r.Current)
 	}
-	if r := wantRefusal(t, judgeRefused(t, b, b.Sign(order, officers...)), record.Conflict, "draft period over"); r.Current != b.Head("designation/1") {
+	if r := wantRefusal(t, judgeRefused(t, b, b.Sign(order, officers...)), "conflict"); r.Current != b.Head("designation/1") {
 		t.Errorf("current %s, want the designation", r.Current)
 	}
 	for _, at := range []time.Time{early, late} {
@@ -72,24 +70,24 @@ func TestFollows(t *testing.T) {
 	b.Must(b.Designate("1", b.NewDesignation("Kestrel")))
 	st := b.Statement("response/1/acme-cloud", "acme-cloud", acknowledged)
 	st.Follows = record.ID{1}
-	r := wantRefusal(t, judgeRefused(t, b, b.Sign(st, "acme-cloud/ci")), record.Conflict, "leave follows out")
+	r := wantRefusal(t, judgeRefused(t, b, b.Sign(st, "acme-cloud/ci")), "conflict")
 	if !r.Current.IsZero() {
 		t.Errorf("current %s of a thread that is not there", r.Current)
 	}
 	first, second := b.Respond("1", "acme-cloud", acknowledged), b.Respond("1", "acme-cloud", noRelationship)
 	b.Must(first)
-	r = wantRefusal(t, judgeRefused(t, b, second), record.Conflict, "exists")
+	r = wantRefusal(t, judgeRefused(t, b, second), "conflict")
 	if want := record.IDOf(first.Payload); r.Current != want {
 		t.Errorf("current %s, want %s", r.Current, want)
 	}
-	wantRefusal(t, judgeRefused(t, b, first), record.Conflict) // the same again is the ledger's to answer
+	wantRefusal(t, judgeRefused(t, b, first), "conflict") // the same again is the ledger's to answer
 	stale := b.Respond("1", "acme-cloud", noRelationship)
 	b.Must(b.Respond("1", "acme-cloud", &record.Response{Status: "licensed"}))
-	r = wantRefusal(t, judgeRefused(t, b, stale), record.Conflict, "has moved on")
+	r = wantRefusal(t, judgeRefused(t, b, stale), "conflict")
 	if r.Current != b.Head("response/1/acme-cloud") {
 		t.Errorf("current %s, want the newest", r.Current)
 	}
-	wantRefusal(t, b.Register.Begin(b.Now).Preflight(mustParse(t, stale)), record.Conflict, "has moved on")
+	wantRefusal(t, b.Register.Begin(b.Now).Preflight(mustParse(t, stale)), "conflict")
 }
 
 // TestTransientRefusals: whoever signs first on an older copy is told what may be healed by then,
@@ -108,20 +106,20 @@ func TestTransientRefusals(t *testing.T) {
 		issuer  string
 		say     record.Predicate
 		passing bool
-		words   string
+		want    string
 	}{
-		{"designation/2", "authority", order(func(d *record.Designation) { d.EffectiveFrom = ptr(today(b).AddDays(100)) }), true, "/predicate/effectiveFrom"},
-		{"designation/2", "authority", order(func(d *record.Designation) { d.DeterminedOn = ptr(today(b).AddDays(1)) }), true, "is after today"},
-		{"designation/2", "authority", order(func(d *record.Designation) { d.Target.Country = "ZZ" }), false, "country"},
-		{"designation/ofac-sdn-2", "authority", b.NewDesignation("Kestrel"), true, "choose another name"},
-		{"designation/eu-2", "authority", order(func(d *record.Designation) { d.Source = &record.Source{List: "eu", ID: "2"} }), true, "stands in no charter's imports"},
-		{"response/2/acme-cloud", "acme-cloud", acknowledged, true, "there is no designation/2"},
-		{"cip/nobody", "nobody", &record.CIPCertification{PeriodFrom: today(b), PeriodUntil: today(b), Initial: true}, true, "is not enrolled"},
-		{"cip/acme-cloud", "acme-cloud", &record.CIPCertification{PeriodFrom: today(b), PeriodUntil: today(b)}, false, "initial must be true"},
-		{"party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{b.Officer("delta-racks/compliance")}}, false, "belongs to delta-racks"},
-		{"charter", "authority", &c, false, "for ever"},
+		{"designation/2", "authority", order(func(d *record.Designation) { d.EffectiveFrom = ptr(today(b).AddDays(100)) }), true, "invalid /predicate/effectiveFrom"},
+		{"designation/2", "authority", order(func(d *record.Designation) { d.DeterminedOn = ptr(today(b).AddDays(1)) }), true, "invalid /predicate/determinedOn"},
+		{"designation/2", "authority", order(func(d *record.Designation) { d.Target.Country = "ZZ" }), false, "invalid /predicate/target/country"},
+		{"designation/ofac-sdn-2", "authority", b.NewDesignation("Kestrel"), true, "invalid /predicate/thread"},
+		{"designation/eu-2", "authority", order(func(d *record.Designation) { d.Source = &record.Source{List: "eu", ID: "2"} }), true, "invalid /predicate/source/list"},
+		{"response/2/acme-cloud", "acme-cloud", acknowledged, true, "invalid /predicate/thread"},
+		{"cip/nobody", "nobody", &record.CIPCertification{PeriodFrom: today(b), PeriodUntil: today(b), Initial: true}, true, "invalid /predicate/issuer"},
+		{"cip/acme-cloud", "acme-cloud", &record.CIPCertification{PeriodFrom: today(b), PeriodUntil: today(b)}, false, "invalid /predicate/initial"},
+		{"party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{b.Officer("delta-racks/compliance")}}, false, "invalid /predicate/add/0/key"},
+		{"charter", "authority", &c, false, "invalid /predicate/origin"},
 	} {
-		r := wantRefusal(t, b.Register.Begin(b.Now).Preflight(b.Statement(k.thread, k.issuer, k.say)), record.Invalid, k.words)
+		r := wantRefusal(t, b.Register.Begin(b.Now).Preflight(b.Statement(k.thread, k.issuer, k.say)), k.want)
 		if r.Transient != k.passing {
 			t.Errorf("%v: passing %t, want %t", r, r.Transient, k.passing)
 		}
@@ -163,27 +161,27 @@ func TestFirstRecords(t *testing.T) {
 	other := emptyFixture(t)
 	foreign := other.Must(other.Charter())
 	b.Ledger = record.IDOf(foreign.Envelope.Payload)
-	wantRefusal(t, judgeRefused(t, b, b.Authority()), record.Conflict, "no charter yet")
+	wantRefusal(t, judgeRefused(t, b, b.Authority()), "conflict")
 	b.Ledger = record.ID{}
-	wantRefusal(t, judgeRefused(t, b, charterEnvelope(b, unchanged, "root/root-1", "root/root-2")), record.Forbidden, "every listed key signs")
-	wantRefusal(t, judgeRefused(t, b, charterEnvelope(b, func(c *record.Charter) { c.Rules = 2 }, "root/root-1", "root/root-2", "root/root-3")), record.Unsupported, "upgrade")
-	wantRefusal(t, judgeRefused(t, b, charterEnvelope(b, func(c *record.Charter) { c.TimeZone = "Mars/Olympus" }, "root/root-1", "root/root-2", "root/root-3")), record.Invalid, "Mars/Olympus")
+	wantRefusal(t, judgeRefused(t, b, charterEnvelope(b, unchanged, "root/root-1", "root/root-2")), "forbidden")
+	wantRefusal(t, judgeRefused(t, b, charterEnvelope(b, func(c *record.Charter) { c.Rules = 2 }, "root/root-1", "root/root-2", "root/root-3")), "unsupported")
+	wantRefusal(t, judgeRefused(t, b, charterEnvelope(b, func(c *record.Charter) { c.TimeZone = "Mars/Olympus" }, "root/root-1", "root/root-2", "root/root-3")), "invalid /predicate")
 
 	e := b.Must(b.Charter())
 	wantSigners(t, b, e, "root/root-1", "root/root-2", "root/root-3")
 	if got, want := b.Register.Ledger(), record.IDOf(e.Envelope.Payload); got != want {
 		t.Errorf("ledger %s, want %s", got, want)
 	}
-	wantRefusal(t, judgeRefused(t, b, b.Provider("acme-cloud"), "authority/officer-1"), record.Conflict, "index 1 is its enrolment")
-	wantRefusal(t, judgeRefused(t, b, charterEnvelope(b, unchanged, "root/root-1", "root/root-2")), record.Conflict, "index 1 is its enrolment")
+	wantRefusal(t, judgeRefused(t, b, b.Provider("acme-cloud"), "authority/officer-1"), "conflict")
+	wantRefusal(t, judgeRefused(t, b, charterEnvelope(b, unchanged, "root/root-1", "root/root-2")), "conflict")
 	enrol := &record.Enrolment{LegalName: "x", Country: "XA", Roles: []record.Role{record.RoleAuthority}, Keys: []record.PartyKey{b.Officer("authority/officer-1", record.FuncRegistrar)}}
-	wantRefusal(t, judgeRefused(t, b, b.Sign(b.Statement("party/authority", "authority", enrol), "authority/officer-1", "root/root-3")), record.Forbidden, "2 root keys needed, 1 signed (root-3)")
-	wantRefusal(t, judgeRefused(t, b, b.Sign(b.Statement("party/authority", "authority", enrol), "root/root-1", "root/root-3")), record.Forbidden, "every listed key signs")
+	wantRefusal(t, judgeRefused(t, b, b.Sign(b.Statement("party/authority", "authority", enrol), "authority/officer-1", "root/root-3")), "forbidden")
+	wantRefusal(t, judgeRefused(t, b, b.Sign(b.Statement("party/authority", "authority", enrol), "root/root-1", "root/root-3")), "forbidden")
 	b.Must(b.Authority())
 
 	st := b.Statement("party/acme-cloud", "acme-cloud", &record.Enrolment{LegalName: "x", Country: "US", Roles: []record.Role{record.RoleProvider}, Keys: []record.PartyKey{b.Officer("acme-cloud/o")}})
 	st.Ledger = record.ID{1}
-	wantRefusal(t, judgeRefused(t, b, b.Sign(st, "acme-cloud/o", "authority/officer-1")), record.Invalid, "signed for 01000", "this is "+b.Ledger.String())
+	wantRefusal(t, judgeRefused(t, b, b.Sign(st, "acme-cloud/o", "authority/officer-1")), "invalid /predicate/ledger")
 }
 
 // TestCharterAmendment: the old threshold and the new, and every new root key.
@@ -197,23 +195,22 @@ func TestCharterAmendment(t *testing.T) {
 		name   string
 		change func(*record.Charter)
 		keys   []string
-		class  record.RefusalClass
-		words  string
+		want   string
 	}{
-		{"one root key", unchanged, []string{"root/root-1"}, record.Forbidden, "2 root keys needed, 1 signed (root-1)"},
-		{"officers", unchanged, []string{"authority/officer-1", "authority/officer-2"}, record.Forbidden, "2 root keys needed, none signed"},
-		{"another origin", func(c *record.Charter) { c.Origin = "docket.example/other" }, []string{"root/root-1", "root/root-2"}, record.Invalid, "the origin is docket.example/test for ever"},
-		{"a new key that does not sign", rotate, []string{"root/root-1", "root/root-2", "root/root-3", "root/root-4"}, record.Forbidden, "every listed key signs"},
-		{"too few of the old", rotate, []string{"root/root-2", "root/root-4", "root/root-5"}, record.Forbidden, "2 root keys needed, 1 signed (root-2)"},
-		{"too few of the new", func(c *record.Charter) { c.Thresholds.Root = 3 }, []string{"root/root-1", "root/root-2"}, record.Forbidden, "3 root keys needed, 2 signed"},
+		{"one root key", unchanged, []string{"root/root-1"}, "forbidden"},
+		{"officers", unchanged, []string{"authority/officer-1", "authority/officer-2"}, "forbidden"},
+		{"another origin", func(c *record.Charter) { c.Origin = "docket.example/other" }, []string{"root/root-1", "root/root-2"}, "invalid /predicate/origin"},
+		{"a new key that does not sign", rotate, []string{"root/root-1", "root/root-2", "root/root-3", "root/root-4"}, "forbidden"},
+		{"too few of the old", rotate, []string{"root/root-2", "root/root-4", "root/root-5"}, "forbidden"},
+		{"too few of the new", func(c *record.Charter) { c.Thresholds.Root = 3 }, []string{"root/root-1", "root/root-2"}, "forbidden"},
 		{"a party's key", func(c *record.Charter) {
 			c.RootKeys = append(c.RootKeys, record.RootKey{Key: b.Signer("acme-cloud/compliance").Key().PEM(), Holder: "root-4"})
-		}, []string{"root/root-1", "root/root-2", "acme-cloud/compliance"}, record.Invalid, "belongs to acme-cloud"},
-		{"another holder", func(c *record.Charter) { c.RootKeys[0].Holder = "root-9" }, []string{"root/root-1", "root/root-2"}, record.Invalid, "belongs to holder root-1"},
-		{"newer rules", func(c *record.Charter) { c.Rules = 2 }, []string{"root/root-1", "root/root-2"}, record.Unsupported, "upgrade"},
+		}, []string{"root/root-1", "root/root-2", "acme-cloud/compliance"}, "invalid /predicate/rootKeys/3/key"},
+		{"another holder", func(c *record.Charter) { c.RootKeys[0].Holder = "root-9" }, []string{"root/root-1", "root/root-2"}, "invalid /predicate/rootKeys/0/key"},
+		{"newer rules", func(c *record.Charter) { c.Rules = 2 }, []string{"root/root-1", "root/root-2"}, "unsupported"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			wantRefusal(t, judgeRefused(t, b, charterEnvelope(b, c.change, c.keys...), c.keys...), c.class, c.words)
+			wantRefusal(t, judgeRefused(t, b, charterEnvelope(b, c.change, c.keys...), c.keys...), c.want)
 		})
 	}
 
@@ -222,9 +219,9 @@ func TestCharterAmendment(t *testing.T) {
 	// From the next index the new set counts alone.
 	standing := &record.Standing{Status: "suspended", EffectiveOn: today(b), Reason: "test"}
 	env := b.Sign(b.Statement("party/authority", "authority", standing), "root/root-1", "root/root-2", "root/root-3")
-	wantRefusal(t, judgeRefused(t, b, env, "root/root-1"), record.Forbidden, "3 root keys needed, 2 signed (root-2, root-3)", "is a root key no more")
+	wantRefusal(t, judgeRefused(t, b, env, "root/root-1"), "forbidden")
 	wantRefusal(t, judgeRefused(t, b, b.Sign(b.Statement("party/new", "new", &record.Enrolment{LegalName: "x", Country: "US", Roles: []record.Role{record.RoleProvider}, Keys: []record.PartyKey{b.Officer("root/root-1")}}),
-		"root/root-1", "authority/officer-1")), record.Invalid, "belongs to the root set")
+		"root/root-1", "authority/officer-1")), "invalid /predicate/keys/0/key")
 	mustSubmit(t, b, "party/authority", "authority", standing, "root/root-2", "root/root-4", "root/root-5")
 }
 
@@ -253,10 +250,7 @@ func TestNewerRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var upgrade *register.UpgradeError
-	if err := d.Apply(e, v); !errorAs(err, &upgrade) || upgrade.Index != 4 || upgrade.Error() != "needs rules 2 from index 4 on: upgrade" {
-		t.Errorf("got %v", err)
-	}
+	wantRefusal(t, d.Apply(e, v), "upgrade 4")
 }
 
 // TestChangedPeriods: a record is judged by the newest charter below its index.
@@ -266,7 +260,7 @@ func TestChangedPeriods(t *testing.T) {
 	order.EffectiveFrom = ptr(today(b).AddDays(100))
 	order.EffectiveUntil = ptr(today(b).AddDays(400))
 	env := b.Designate("1", order)
-	wantRefusal(t, judgeRefused(t, b, env), record.Invalid, "notice is P180D")
+	wantRefusal(t, judgeRefused(t, b, env), "invalid /predicate/effectiveFrom")
 	b.Must(charterEnvelope(b, func(c *record.Charter) { c.Periods.Notice = record.Period{Days: 100} }, "root/root-1", "root/root-2"))
 	b.Must(env)
 }
@@ -307,8 +301,8 @@ func TestCertifyNoFurtherThanToday(t *testing.T) {
 		env, _ := sign(b, "cip/acme-cloud", "acme-cloud", c, "acme-cloud/compliance")
 		return env
 	}
-	wantRefusal(t, judgeRefused(t, b, file(mustDate("9999-12-31"))), record.Invalid, "/predicate/periodUntil", "after today, 2026-11-23 in America/New_York")
-	wantRefusal(t, judgeRefused(t, b, file(today(b).AddDays(1))), record.Invalid, "/predicate/periodUntil")
+	wantRefusal(t, judgeRefused(t, b, file(mustDate("9999-12-31"))), "invalid /predicate/periodUntil")
+	wantRefusal(t, judgeRefused(t, b, file(today(b).AddDays(1))), "invalid /predicate/periodUntil")
 	b.Must(file(today(b)))
 	if got := dutiesOf(t, b, "acme-cloud", view.DutyCertify, b.Now); len(got) != 2 || got[1] != "open due 2027-11-23" {
 		t.Errorf("got %q, want the next due in a year", got)
@@ -330,17 +324,17 @@ func TestWindDownBy(t *testing.T) {
 		designation string
 		by          record.Date
 		earliest    string
-		words       string // "" = admitted
+		want        string // "" = admitted
 	}{
-		{0, "1", today(b).AddDays(-1), "2026-11-23", "is before today"},
+		{0, "1", today(b).AddDays(-1), "2026-11-23", "invalid /predicate/windDownBy"},
 		{0, "1", today(b), "", ""},
 		{0, "1", from, "", ""},
-		{0, "1", from.AddDays(1), "", "2027-06-01 is the latest"},
-		{0, "1", mustDate("9999-12-31"), "", "2027-06-01 is the latest"},
+		{0, "1", from.AddDays(1), "", "invalid /predicate/windDownBy"},
+		{0, "1", mustDate("9999-12-31"), "", "invalid /predicate/windDownBy"},
 		{170, "1", today(b).AddDays(200), "", ""}, // a response period goes beyond 1 June
-		{170, "1", today(b).AddDays(201), "", "2027-06-11 is the latest"},
+		{170, "1", today(b).AddDays(201), "", "invalid /predicate/windDownBy"},
 		{0, "ofac-sdn-36", today(b).AddDays(30), "", ""}, // in force without a date
-		{0, "ofac-sdn-36", today(b).AddDays(31), "", "2026-12-23 is the latest"},
+		{0, "ofac-sdn-36", today(b).AddDays(31), "", "invalid /predicate/windDownBy"},
 	} {
 		b.Now = start.Add(days(c.after))
 		v, err := record.Open(wind(c.designation, c.by), b.Register.CandidateKeys)
@@ -348,13 +342,13 @@ func TestWindDownBy(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = b.Register.Begin(b.Now).Judge(v)
-		if c.words == "" {
+		if c.want == "" {
 			if err != nil {
 				t.Errorf("after %d days, %s by %s: %v", c.after, c.designation, c.by, err)
 			}
 			continue
 		}
-		if r := wantRefusal(t, err, record.Invalid, "/predicate/windDownBy", c.words); r.Earliest != c.earliest {
+		if r := wantRefusal(t, err, c.want); r.Earliest != c.earliest {
 			t.Errorf("earliest %q, want %q", r.Earliest, c.earliest)
 		}
 	}
@@ -378,7 +372,7 @@ func TestBackdatedStanding(t *testing.T) {
 		env, _ := sign(b, "party/acme-cloud", "authority", &record.Standing{Status: status, EffectiveOn: on, Reason: "x"}, "authority/officer-1")
 		return env
 	}
-	r := wantRefusal(t, judgeRefused(t, b, stand("withdrawn", mustDate("2026-12-01"))), record.Invalid, "/predicate/effectiveOn", "is before today, 2027-03-03 in America/New_York")
+	r := wantRefusal(t, judgeRefused(t, b, stand("withdrawn", mustDate("2026-12-01"))), "invalid /predicate/effectiveOn")
 	if r.Earliest != "2027-03-03" {
 		t.Errorf("earliest %q", r.Earliest)
 	}
@@ -408,10 +402,10 @@ func TestAnnouncedStanding(t *testing.T) {
 			t.Errorf("in %d days: %s (%v), want %s", in, p.Standing, err, want)
 		}
 	}
-	wantRefusal(t, judgeRefused(t, b, stand("active", 0)), record.Conflict, "is active already")
+	wantRefusal(t, judgeRefused(t, b, stand("active", 0)), "conflict")
 	b.Must(stand("withdrawn", 20))
-	wantRefusal(t, judgeRefused(t, b, stand("active", 21)), record.Conflict, "is withdrawn from 2026-12-13 on")
-	wantRefusal(t, judgeRefused(t, b, stand("withdrawn", 20)), record.Conflict, "is withdrawn already")
+	wantRefusal(t, judgeRefused(t, b, stand("active", 21)), "conflict")
+	wantRefusal(t, judgeRefused(t, b, stand("withdrawn", 20)), "conflict")
 	b.Must(stand("suspended", 10)) // so it is not withdrawn
 	on(9, "active")
 	on(10, "suspended")
@@ -422,7 +416,7 @@ func TestAnnouncedStanding(t *testing.T) {
 	b.Must(stand("active", 5)) // both are taken back
 	on(10, "active")
 	on(40, "active")
-	wantRefusal(t, judgeRefused(t, b, stand("active", 7)), record.Conflict, "is active already")
+	wantRefusal(t, judgeRefused(t, b, stand("active", 7)), "conflict")
 	b.Must(stand("withdrawn", 3))
 	b.Must(stand("withdrawn", 2)) // sooner
 	on(1, "active")
@@ -430,7 +424,7 @@ func TestAnnouncedStanding(t *testing.T) {
 
 	// Until its day, not on it.
 	b.Now = b.Now.Add(days(2))
-	wantRefusal(t, judgeRefused(t, b, stand("active", 0)), record.Conflict, "for good")
+	wantRefusal(t, judgeRefused(t, b, stand("active", 0)), "conflict")
 }
 
 // TestLaterEnrolmentIsAboutTheFirst: without document its subject is the party's first
@@ -446,8 +440,8 @@ func TestLaterEnrolmentIsAboutTheFirst(t *testing.T) {
 	}
 	b.Must(enrol("Two", first))
 	second := b.Head("party/acme-cloud")
-	wantRefusal(t, judgeRefused(t, b, enrol("Three", second)), record.Invalid, "/subject/0/digest/sha256", first.String())
-	wantRefusal(t, judgeRefused(t, b, enrol("Three", first, b.Officer("acme-cloud/compliance"))), record.Invalid, "/predicate/keys", "lists no keys")
+	wantRefusal(t, judgeRefused(t, b, enrol("Three", second)), "invalid /subject/0/digest/sha256")
+	wantRefusal(t, judgeRefused(t, b, enrol("Three", first, b.Officer("acme-cloud/compliance"))), "invalid /predicate/keys")
 	b.Must(enrol("Three", first))
 }
 
@@ -493,150 +487,149 @@ func TestWhoMayNotSign(t *testing.T) {
 		issuer string
 		say    record.Predicate
 		keys   []string
-		class  record.RefusalClass
-		words  string
+		want   string
 	}{
 		// Thresholds count distinct holders.
 		{"one officer", "designation/1", "authority", b.NewDesignation("x"), []string{"authority/officer-1"},
-			record.Forbidden, "2 officers needed, 1 signed (officer-1)"},
+			"forbidden"},
 		{"one officer with two keys", "designation/1", "authority", b.NewDesignation("x"), []string{"authority/officer-1", "authority/officer-1#2"},
-			record.Forbidden, "2 officers needed, 1 signed (officer-1)"},
+			"forbidden"},
 		{"an officer and a stranger's key", "designation/1", "authority", b.NewDesignation("x"), []string{"authority/officer-1", "acme-cloud/compliance"},
-			record.Forbidden, "belongs to acme-cloud"},
+			"forbidden"},
 		{"an officer and a key that nobody enrolled", "designation/1", "authority", b.NewDesignation("x"), []string{"authority/officer-1", "nobody/1"},
-			record.Forbidden, "is not enrolled"},
+			"forbidden"},
 		{"an officer and a root key", "designation/1", "authority", b.NewDesignation("x"), []string{"authority/officer-1", "root/root-1"},
-			record.Forbidden, "is a root key"},
+			"forbidden"},
 		{"an officer and the recovery key", "designation/1", "authority", b.NewDesignation("x"), []string{"authority/officer-1", "authority/safe"},
-			record.Forbidden, "is a recovery key of safe"},
+			"forbidden"},
 		{"an officer and the importer, nothing imported", "designation/1", "authority", b.NewDesignation("x"), []string{"authority/officer-1", "authority/nightly-import"},
-			record.Forbidden, "is an automation key of nightly-import (importer)"},
+			"forbidden"},
 		{"the importer alone, nothing imported", "designation/1", "authority", b.NewDesignation("x"), []string{"authority/nightly-import"},
-			record.Forbidden, "2 officers needed, none signed"},
+			"forbidden"},
 		{"the importer revokes an order", "designation/2026-014", "authority", &record.Revocation{EffectiveOn: today(b), Cause: "lifted", Reason: "x"}, []string{"authority/nightly-import"},
-			record.Forbidden, "2 officers needed"},
+			"forbidden"},
 		{"one designator on an imported thread", "designation/ofac-sdn-36", "authority", &record.Revocation{EffectiveOn: today(b), Cause: "lifted", Reason: "x"}, []string{"authority/officer-2"},
-			record.Forbidden, "1 importer needed, none signed; key "},
+			"forbidden"},
 		{"who that was", "designation/ofac-sdn-36", "authority", &record.Revocation{EffectiveOn: today(b), Cause: "lifted", Reason: "x"}, []string{"authority/officer-2"},
-			record.Forbidden, " is an officer key of officer-2 (designator"},
+			"forbidden"},
 		{"a provider designates", "designation/1", "authority", b.NewDesignation("x"), []string{"acme-cloud/compliance"},
-			record.Forbidden, "belongs to acme-cloud"},
+			"forbidden"},
 
 		// Root keys.
 		{"one root key enrols again the authority", "party/authority", "authority", &record.Enrolment{LegalName: "y", Country: "XA", Roles: []record.Role{record.RoleAuthority}},
-			[]string{"root/root-1", "authority/officer-1"}, record.Forbidden, "2 root keys needed, 1 signed (root-1)"},
+			[]string{"root/root-1", "authority/officer-1"}, "forbidden"},
 		{"root keys alone enrol again the authority", "party/authority", "authority", &record.Enrolment{LegalName: "y", Country: "XA", Roles: []record.Role{record.RoleAuthority}},
-			[]string{"root/root-1", "root/root-2"}, record.Forbidden, "1 officer needed"},
+			[]string{"root/root-1", "root/root-2"}, "forbidden"},
 		{"a registrar appoints a designator", "party/authority", "authority", &record.Keys{Add: []record.PartyKey{b.Officer("authority/new", record.FuncDesignator)}},
-			[]string{"authority/officer-1", "authority/new"}, record.Forbidden, "2 root keys needed, none signed"},
+			[]string{"authority/officer-1", "authority/new"}, "forbidden"},
 		{"one root key appoints a designator", "party/authority", "authority", &record.Keys{Add: []record.PartyKey{b.Officer("authority/new", record.FuncDesignator)}},
-			[]string{"root/root-1", "authority/officer-1", "authority/new"}, record.Forbidden, "2 root keys needed, 1 signed (root-1)"},
+			[]string{"root/root-1", "authority/officer-1", "authority/new"}, "forbidden"},
 		{"root keys appoint a designator who did not sign", "party/authority", "authority", &record.Keys{Add: []record.PartyKey{b.Officer("authority/new", record.FuncDesignator)}},
-			[]string{"root/root-1", "root/root-2"}, record.Forbidden, "every listed key signs"},
+			[]string{"root/root-1", "root/root-2"}, "forbidden"},
 		{"a designator revokes a key of the authority", "party/authority", "authority", &record.Keys{Revoke: []record.KeyRevocation{{KeyID: b.KeyID("authority/officer-1")}}},
-			[]string{"authority/officer-2"}, record.Forbidden, "1 registrar needed, none signed"},
+			[]string{"authority/officer-2"}, "forbidden"},
 		{"root keys revoke a key of the authority", "party/authority", "authority", &record.Keys{Revoke: []record.KeyRevocation{{KeyID: b.KeyID("authority/officer-3")}}},
-			[]string{"root/root-1", "root/root-2", "root/root-3"}, record.Forbidden, "1 registrar needed, none signed"},
+			[]string{"root/root-1", "root/root-2", "root/root-3"}, "forbidden"},
 		{"root keys replace a key of the authority", "party/authority", "authority", &record.Keys{Add: []record.PartyKey{b.Officer("authority/new")}, Revoke: []record.KeyRevocation{{KeyID: b.KeyID("authority/officer-3")}}},
-			[]string{"root/root-1", "root/root-2", "authority/new"}, record.Forbidden, "1 registrar needed, none signed"},
+			[]string{"root/root-1", "root/root-2", "authority/new"}, "forbidden"},
 		{"a registrar replaces a key of the authority", "party/authority", "authority", &record.Keys{Add: []record.PartyKey{b.Officer("authority/new")}, Revoke: []record.KeyRevocation{{KeyID: b.KeyID("authority/officer-3")}}},
-			[]string{"authority/officer-1", "root/root-1", "authority/new"}, record.Forbidden, "2 root keys needed, 1 signed (root-1)"},
+			[]string{"authority/officer-1", "root/root-1", "authority/new"}, "forbidden"},
 		{"a registrar suspends the authority", "party/authority", "authority", &record.Standing{Status: "suspended", EffectiveOn: today(b), Reason: "x"},
-			[]string{"authority/officer-1"}, record.Forbidden, "2 root keys needed"},
+			[]string{"authority/officer-1"}, "forbidden"},
 
 		// Enrolments.
 		{"an enrolment without a registrar", "party/new", "new", provider("new", b.Officer("new/o")), []string{"new/o"},
-			record.Forbidden, "1 registrar needed, none signed"},
+			"forbidden"},
 		{"an enrolment by a designator", "party/new", "new", provider("new", b.Officer("new/o")), []string{"new/o", "authority/officer-2"},
-			record.Forbidden, "is an officer key of authority's officer-2 (designator, licensing)"},
+			"forbidden"},
 		{"an enrolment without possession", "party/new", "new", provider("new", b.Officer("new/o"), b.Automation("new/ci")), []string{"new/o", "authority/officer-1"},
-			record.Forbidden, "every listed key signs"},
+			"forbidden"},
 		{"an enrolment of eight keys", "party/new", "new", provider("new", eight...), append(eightNames[:7:7], "authority/officer-1"),
-			record.Forbidden, "every listed key signs"},
+			"forbidden"},
 		{"a provider sponsors a provider", "party/new", "new", provider("new", b.Officer("new/o")), []string{"new/o", "acme-cloud/compliance"},
-			record.Forbidden, "1 registrar needed"},
+			"forbidden"},
 		{"a provider sponsors a reseller that audits", "party/lumen", "lumen", reseller(record.RoleAuditor), []string{"lumen/o", "acme-cloud/compliance"},
-			record.Forbidden, "1 registrar needed"},
+			"forbidden"},
 		{"automation sponsors a reseller", "party/lumen", "lumen", reseller(), []string{"lumen/o", "acme-cloud/ci"},
-			record.Forbidden, "1 registrar needed"},
+			"forbidden"},
 		{"a suspended provider sponsors a reseller", "party/lumen", "lumen", reseller(), []string{"lumen/o", "echo-stopped/compliance"},
-			record.Forbidden, "1 registrar needed"},
+			"forbidden"},
 		{"a withdrawn provider sponsors a reseller", "party/lumen", "lumen", reseller(), []string{"lumen/o", "foxtrot-gone/compliance"},
-			record.Forbidden, "1 registrar needed"},
+			"forbidden"},
 		{"a withdrawn ID is used again", "party/foxtrot-gone", "foxtrot-gone", provider("Foxtrot II"), []string{"foxtrot-gone/compliance", "authority/officer-1"},
-			record.Forbidden, "foxtrot-gone is withdrawn"},
+			"forbidden"},
 		{"a later enrolment without an officer", "party/acme-cloud", "acme-cloud", provider("Acme II"), []string{"authority/officer-1", "acme-cloud/ci"},
-			record.Forbidden, "1 officer needed"},
+			"forbidden"},
 		{"a later enrolment without a registrar", "party/acme-cloud", "acme-cloud", provider("Acme II"), []string{"acme-cloud/compliance"},
-			record.Forbidden, "1 registrar needed"},
+			"forbidden"},
 		{"a later enrolment adds a key", "party/acme-cloud", "acme-cloud", provider("Acme II", b.Officer("acme-cloud/two")), []string{"acme-cloud/compliance", "acme-cloud/two", "authority/officer-1"},
-			record.Invalid, "lists no keys"},
+			"invalid /predicate/keys"},
 		{"a later enrolment changes roles", "party/acme-cloud", "acme-cloud", &record.Enrolment{LegalName: "Acme", Country: "US", Roles: []record.Role{record.RoleProvider, record.RoleAuditor}}, []string{"acme-cloud/compliance", "authority/officer-1"},
-			record.Invalid, "does not change that"},
+			"invalid /predicate/roles"},
 
 		// One key, one owner, one holder.
 		{"a key of two parties", "party/new", "new", provider("new", b.Officer("delta-racks/compliance")), []string{"delta-racks/compliance", "authority/officer-1"},
-			record.Invalid, "belongs to delta-racks"},
+			"invalid /predicate/keys/0/key"},
 		{"a root key as a party's", "party/new", "new", provider("new", b.Officer("root/root-1")), []string{"root/root-1", "authority/officer-1"},
-			record.Invalid, "belongs to the root set"},
+			"invalid /predicate/keys/0/key"},
 		{"an authority's key as a party's", "party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{b.Officer("authority/officer-2")}}, []string{"acme-cloud/compliance", "authority/officer-2"},
-			record.Invalid, "belongs to authority"},
+			"invalid /predicate/add/0/key"},
 		{"a key that is there already", "party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{b.Officer("acme-cloud/compliance")}}, []string{"acme-cloud/compliance"},
-			record.Invalid, "already"},
+			"invalid /predicate/add/0/key"},
 
 		// keys.
 		{"automation adds a key", "party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{b.Automation("acme-cloud/two")}}, []string{"acme-cloud/ci", "acme-cloud/two"},
-			record.Forbidden, "1 officer needed, none signed"},
+			"forbidden"},
 		{"automation revokes a key", "party/acme-cloud", "acme-cloud", &record.Keys{Revoke: []record.KeyRevocation{{KeyID: b.KeyID("acme-cloud/safe")}}}, []string{"acme-cloud/ci"},
-			record.Forbidden, "1 officer needed"},
+			"forbidden"},
 		{"an added key does not sign", "party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{b.Officer("acme-cloud/two")}}, []string{"acme-cloud/compliance"},
-			record.Forbidden, "every listed key signs"},
+			"forbidden"},
 		{"an added key signs alone", "party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{b.Officer("acme-cloud/two")}}, []string{"acme-cloud/two"},
-			record.Forbidden, "1 officer needed"},
+			"forbidden"},
 		{"recovery adds an automation key", "party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{b.Officer("acme-cloud/two"), b.Automation("acme-cloud/ci-2")}}, []string{"acme-cloud/safe", "acme-cloud/two", "acme-cloud/ci-2"},
-			record.Forbidden, "a recovery key signs only for officer keys"},
+			"forbidden"},
 		{"recovery revokes an automation key", "party/acme-cloud", "acme-cloud", &record.Keys{Revoke: []record.KeyRevocation{{KeyID: b.KeyID("acme-cloud/ci")}}}, []string{"acme-cloud/safe"},
-			record.Forbidden, "a recovery key signs only for officer keys"},
+			"forbidden"},
 		{"another party changes keys", "party/acme-cloud", "acme-cloud", &record.Keys{Revoke: []record.KeyRevocation{{KeyID: b.KeyID("acme-cloud/ci")}}}, []string{"delta-racks/compliance"},
-			record.Forbidden, "belongs to delta-racks"},
+			"forbidden"},
 		{"a party revokes another's key", "party/acme-cloud", "acme-cloud", &record.Keys{Revoke: []record.KeyRevocation{{KeyID: b.KeyID("delta-racks/ci")}}}, []string{"acme-cloud/compliance"},
-			record.Invalid, "is none of acme-cloud"},
+			"invalid /predicate/revoke/0/keyid"},
 		{"a designator adds a party's key", "party/acme-cloud", "authority", &record.Keys{Add: []record.PartyKey{b.Officer("acme-cloud/two")}}, []string{"authority/officer-2", "acme-cloud/two"},
-			record.Forbidden, "1 registrar needed"},
+			"forbidden"},
 		{"a registrar revokes a party's own key", "party/acme-cloud", "authority", &record.Keys{Revoke: []record.KeyRevocation{{KeyID: b.KeyID("acme-cloud/compliance")}}}, []string{"authority/officer-1"},
-			record.Forbidden, "was not added by a registrar"},
+			"forbidden"},
 		{"keys of nobody", "party/nobody", "authority", &record.Keys{Add: []record.PartyKey{b.Officer("nobody/1")}}, []string{"authority/officer-1", "nobody/1"},
-			record.Invalid, "nobody was enrolled"},
+			"invalid /predicate/thread"},
 
 		// Standing of parties.
 		{"a suspended provider certifies", "cip/echo-stopped", "echo-stopped", cip, []string{"echo-stopped/compliance"},
-			record.Forbidden, "echo-stopped is suspended"},
+			"forbidden"},
 		{"a withdrawn provider responds", "response/2026-014/foxtrot-gone", "foxtrot-gone", ack, []string{"foxtrot-gone/compliance"},
-			record.Forbidden, "foxtrot-gone is withdrawn"},
+			"forbidden"},
 		{"a withdrawn provider changes keys", "party/foxtrot-gone", "foxtrot-gone", &record.Keys{Revoke: []record.KeyRevocation{{KeyID: b.KeyID("foxtrot-gone/ci")}}}, []string{"foxtrot-gone/compliance"},
-			record.Forbidden, "foxtrot-gone is withdrawn"},
+			"forbidden"},
 		{"a registrar helps a withdrawn provider", "party/foxtrot-gone", "authority", &record.Keys{Add: []record.PartyKey{b.Officer("foxtrot-gone/new")}}, []string{"authority/officer-1", "foxtrot-gone/new"},
-			record.Forbidden, "foxtrot-gone is withdrawn"},
+			"forbidden"},
 		{"a withdrawn party comes back", "party/foxtrot-gone", "authority", &record.Standing{Status: "active", EffectiveOn: today(b), Reason: "x"}, []string{"authority/officer-1"},
-			record.Conflict, "for good"},
+			"conflict"},
 		{"a designator suspends a party", "party/acme-cloud", "authority", &record.Standing{Status: "suspended", EffectiveOn: today(b), Reason: "x"}, []string{"authority/officer-2"},
-			record.Forbidden, "1 registrar needed"},
+			"forbidden"},
 
 		// Providers.
 		{"automation certifies", "cip/acme-cloud", "acme-cloud", cip, []string{"acme-cloud/ci"},
-			record.Forbidden, "1 officer needed, none signed"},
+			"forbidden"},
 		{"recovery responds", "response/2026-014/acme-cloud", "acme-cloud", ack, []string{"acme-cloud/safe"},
-			record.Forbidden, "is a recovery key of safe"},
+			"forbidden"},
 		{"one provider for another", "response/2026-014/acme-cloud", "acme-cloud", ack, []string{"delta-racks/compliance"},
-			record.Forbidden, "belongs to delta-racks"},
+			"forbidden"},
 		{"the authority responds", "response/2026-014/authority", "authority", ack, []string{"authority/officer-1"},
-			record.Forbidden, "authority is no provider"},
+			"forbidden"},
 		{"an issuer that nobody enrolled", "response/2026-014/acme-clowd", "acme-clowd", ack, []string{"acme-cloud/ci"},
-			record.Invalid, `did you mean "acme-cloud"?`},
+			"invalid /predicate/issuer"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			env, keys := sign(b, c.thread, c.issuer, c.say, c.keys...)
-			wantRefusal(t, judgeRefused(t, b, env, keys...), c.class, c.words)
+			wantRefusal(t, judgeRefused(t, b, env, keys...), c.want)
 		})
 	}
 
@@ -654,7 +647,7 @@ func TestWhoMayNotSign(t *testing.T) {
 	})
 	t.Run("eight keys leave no room for a registrar", func(t *testing.T) {
 		env, keys := sign(b, "party/toomany", "toomany", provider("toomany", eight...), append(eightNames, "authority/officer-1")...)
-		wantRefusal(t, judgeRefused(t, b, env, keys...), record.Invalid, "list at most 7")
+		wantRefusal(t, judgeRefused(t, b, env, keys...), "invalid /predicate/keys")
 	})
 }
 
@@ -680,7 +673,7 @@ func TestTwoRegistrars(t *testing.T) {
 		{"party/acme-cloud", "authority", recovery, []string{"acme-cloud/new"}},
 	} {
 		env, keys := sign(b, c.thread, c.issuer, c.say, append(c.own[:len(c.own):len(c.own)], "authority/officer-1", "authority/officer-1#2")...)
-		wantRefusal(t, judgeRefused(t, b, env, keys...), record.Forbidden, "2 registrars needed, 1 signed (officer-1)")
+		wantRefusal(t, judgeRefused(t, b, env, keys...), "forbidden")
 		env, _ = sign(b, c.thread, c.issuer, c.say, append(c.own[:len(c.own):len(c.own)], "authority/officer-1", "authority/officer-4")...)
 		if _, err := b.Submit(env); err != nil {
 			t.Errorf("%s: %v", c.say.Kind(), err)
@@ -701,31 +694,29 @@ func TestMaySign(t *testing.T) {
 	late.EffectiveFrom = ptr(today(b))
 	automation := &record.Keys{Add: []record.PartyKey{b.Automation("acme-cloud/two")}}
 	for _, c := range []struct {
-		thread     record.Thread
-		issuer     string
-		say        record.Predicate
-		key, words string // none: it may, or Preflight says what is at fault
+		thread    record.Thread
+		issuer    string
+		say       record.Predicate
+		key, want string // none: it may, or Preflight says what is at fault
 	}{
 		{"designation/1", "authority", b.NewDesignation("x"), "authority/officer-1", ""},
-		{"designation/1", "authority", b.NewDesignation("x"), "authority/nightly-import", "is an automation key of nightly-import (importer), and may not sign this designation"},
-		{"designation/1", "authority", b.NewDesignation("x"), "root/root-1", "is a root key, and"},
-		{"designation/1", "authority", b.NewDesignation("x"), "acme-cloud/compliance", "belongs to acme-cloud, and"},
-		{"designation/1", "authority", b.NewDesignation("x"), "nobody/1", "is not enrolled, and"},
+		{"designation/1", "authority", b.NewDesignation("x"), "authority/nightly-import", "forbidden"},
+		{"designation/1", "authority", b.NewDesignation("x"), "root/root-1", "forbidden"},
+		{"designation/1", "authority", b.NewDesignation("x"), "acme-cloud/compliance", "forbidden"},
+		{"designation/1", "authority", b.NewDesignation("x"), "nobody/1", "forbidden"},
 		{"designation/1", "authority", late, "nobody/1", ""},
 		{"designation/2026-014", "authority", b.NewDesignation("x"), "nobody/1", ""},
 		{"response/2026-014/acme-cloud", "acme-cloud", ack, "acme-cloud/ci", ""},
-		{"response/2026-014/acme-cloud", "acme-cloud", ack, "delta-racks/ci", "belongs to delta-racks, and"},
+		{"response/2026-014/acme-cloud", "acme-cloud", ack, "delta-racks/ci", "forbidden"},
 		{"response/2026-099/acme-cloud", "acme-cloud", ack, "delta-racks/ci", ""},
 		{"party/acme-cloud", "acme-cloud", automation, "acme-cloud/two", ""},
-		{"response/2026-014/acme-cloud", "acme-cloud", ack, "acme-cloud/late", "was added by the registrar and counts from"},
-		{"party/acme-cloud", "acme-cloud", automation, "acme-cloud/safe", "is a recovery key of safe, and"},
+		{"response/2026-014/acme-cloud", "acme-cloud", ack, "acme-cloud/late", "too early"},
+		{"party/acme-cloud", "acme-cloud", automation, "acme-cloud/safe", "forbidden"},
 	} {
 		err := b.Register.Begin(b.Now).MaySign(b.Statement(c.thread, c.issuer, c.say), b.Signer(c.key).Key())
 		switch {
-		case c.key == "acme-cloud/late":
-			wantRefusal(t, err, record.TooEarly, c.words)
-		case c.words != "":
-			wantRefusal(t, err, record.Forbidden, c.words)
+		case c.want != "":
+			wantRefusal(t, err, c.want)
 		case err != nil:
 			t.Errorf("%s on %s: %v", c.key, c.thread, err)
 		}

@@ -1,8 +1,10 @@
 package register_test
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/record/draft"
+	"github.com/seed-53cf897a/docket/ledger/record/refusaltest"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
@@ -52,22 +55,50 @@ func sign(b *registertest.Fixture, thread record.Thread, issuer string, p record
 	return b.Sign(b.Statement(thread, issuer, p), keys...), keys
 }
 
-// wantRefusal checks class and words of a refusal.
-func wantRefusal(t *testing.T, err error, class record.RefusalClass, words ...string) *record.Refusal {
+// wantRefusal asserts what an error is and where it lies: "invalid /predicate/windDownBy"
+// is a refusal with one fault, "forbidden" one of a whole record; "entry 5 conflict" is an
+// entry to blame, "entry 5" one for what no record is refused for; "upgrade 5" and "not
+// shown 5" blame none. Its words are those of the golden file.
+func wantRefusal(t *testing.T, err error, want string) *record.Refusal {
 	t.Helper()
-	var refusal *record.Refusal
-	if !errors.As(err, &refusal) {
-		t.Fatalf("got %v, want a refusal with %q", err, words)
+	if err == nil {
+		t.Fatalf("no error, want %s", want)
 	}
-	if refusal.Class != class {
-		t.Errorf("class %d, want %d: %v", refusal.Class, class, err)
+	var (
+		got     []string
+		entry   *register.EntryError
+		upgrade *register.UpgradeError
+		hidden  *register.NotShownError
+		refusal *record.Refusal
+	)
+	words := err.Error()
+	switch {
+	case errors.As(err, &upgrade):
+		got = append(got, fmt.Sprint("upgrade ", upgrade.Index))
+	case errors.As(err, &entry):
+		got = append(got, fmt.Sprint("entry ", entry.Index))
+	case errors.As(err, &hidden):
+		got = append(got, fmt.Sprint("not shown ", hidden.Index))
 	}
-	for _, w := range words {
-		if !strings.Contains(err.Error(), w) {
-			t.Errorf("got %q, want %q in it", err, w)
+	if errors.As(err, &refusal) {
+		got = append(got, classNames[refusal.Class])
+		for _, f := range refusal.Faults {
+			got = append(got, cmp.Or(f.Pointer, "(whole)"))
+		}
+		for _, f := range refusal.Faults[min(1, len(refusal.Faults)):] {
+			words += "\n" + f.String()
 		}
 	}
+	if got := strings.Join(got, " "); got != want {
+		t.Fatalf("got %s (%v), want %s", got, err, want)
+	}
+	refusaltest.Words(t, words)
 	return refusal
+}
+
+var classNames = map[record.RefusalClass]string{
+	record.Malformed: "malformed", record.TooLarge: "too large", record.Invalid: "invalid", record.Forbidden: "forbidden",
+	record.Conflict: "conflict", record.TooEarly: "too early", record.Unsupported: "unsupported",
 }
 
 // wantSigners lists whose signatures an entry kept.

@@ -4,7 +4,8 @@
 //	go test ./ledger/record -update
 //
 // writes testdata/refusals.golden anew. It holds a paragraph a refusal: the test's name,
-// then its words behind tabs.
+// then its words behind tabs. Several refusals of one test are numbered as subtests of one
+// name are, #01 the second.
 package refusaltest
 
 import (
@@ -25,10 +26,14 @@ var (
 	update = flag.Bool("update", false, "write the golden files anew")
 
 	mu     sync.Mutex
-	golden map[string]string // words by test, read when they are first asked for
+	golden map[string]string  // words by test, read when they are first asked for
+	asked  = map[string]int{} // refusals so far of each test that runs
 )
 
-// Words compares the words of the one refusal that a test or subtest looks at with the
+// Update is whether golden files are written anew, for what else a package keeps in some.
+func Update() bool { return *update }
+
+// Words compares the words of the next refusal that a test or subtest looks at with the
 // golden file, or writes them there. hide are words of this run alone, as random key IDs,
 // each before what stands for it in the file.
 func Words(t testing.TB, words string, hide ...string) {
@@ -39,14 +44,33 @@ func Words(t testing.TB, words string, hide ...string) {
 		golden = read(t)
 	}
 	words = strings.TrimSuffix(strings.NewReplacer(hide...).Replace(words), "\n")
-	switch want, known := golden[t.Name()]; {
+	name := next(t)
+	switch want, known := golden[name]; {
 	case known && want == words:
 	case *update:
-		golden[t.Name()] = words
+		golden[name] = words
 		write(t)
 	default:
-		t.Errorf("%s has other words:\n%s\nwant:\n%s\n(go test -update takes the new ones)", file, words, want)
+		t.Errorf("%s has other words of %s:\n%s\nwant:\n%s\n(go test -update takes the new ones)", file, name, words, want)
 	}
+}
+
+// next is the name of the next refusal of a test.
+func next(t testing.TB) string {
+	name := t.Name()
+	n := asked[name]
+	if n == 0 {
+		t.Cleanup(func() {
+			mu.Lock()
+			defer mu.Unlock()
+			delete(asked, name)
+		})
+	}
+	asked[name]++
+	if n > 0 {
+		name += fmt.Sprintf("#%02d", n)
+	}
+	return name
 }
 
 // read reads the file; where all of it will be written anew, as if it were empty.

@@ -14,6 +14,7 @@ import (
 	"unicode"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/refusaltest"
 )
 
 // A table that changes judges old entries anew: these digests are the rules.
@@ -59,53 +60,55 @@ func TestCheck(t *testing.T) {
 	for _, c := range []struct {
 		what string
 		st   *record.Statement
-		want []string // pointer, then a word of the detail
+		want string // where the one fault lies; "" = none
 	}{
-		{"plain", designation("Kestrel Hosting FZ-LLC", record.Target{Country: "XB"}), nil},
-		{"composed", designation("Kestr\u00e9l \u041a\u0435\u0441\u0442\u0440\u0435\u043b", record.Target{}), nil},
-		{"decomposed", designation("Kestre\u0301l", record.Target{}), []string{"/predicate/target/name", "NFC"}},
-		{"unassigned", designation("Kestrel \u0378", record.Target{}), []string{"/predicate/target/name", "U+0378"}},
-		{"of Unicode 16", designation("Kestrel \U00010d4a", record.Target{}), []string{"/predicate/target/name", "Unicode 15.0"}},
-		{"noncharacter", designation("Kestrel \ufdd0", record.Target{}), []string{"/predicate/target/name", "not assigned"}},
-		{"soft hyphen", designation("Kes\u00adtrel", record.Target{}), []string{"/predicate/target/name", "U+00AD"}},
-		{"zero-width space", designation("Kestrel\u200bHosting", record.Target{}), []string{"/predicate/target/name", "not seen"}},
-		{"line separator", designation("Kestrel\u2028Hosting", record.Target{}), []string{"/predicate/target/name", "U+2028"}},
-		{"variation selector", designation("Kestrel\ufe0f", record.Target{}), []string{"/predicate/target/name", "not seen"}},
-		{"Hangul filler", designation("\u3164", record.Target{}), []string{"/predicate/target/name", "not seen"}},
-		{"tag", designation("Kestrel\U000e0041", record.Target{}), []string{"/predicate/target/name", "not seen"}},
-		{"interlinear", designation("Kestrel\ufff9", record.Target{}), []string{"/predicate/target/name", "not seen"}},
-		{"joiner of Latin letters", designation("Kest\u200drel", record.Target{}), []string{"/predicate/target/name", "joins nothing"}},
-		{"joiner at the end", designation("\u0dc1\u0dca\u200d", record.Target{}), []string{"/predicate/target/name", "joins nothing"}},
-		{"joiner at the beginning", designation("\u200d\u0dbb", record.Target{}), []string{"/predicate/target/name", "joins nothing"}},
-		{"joiner of two scripts", designation("\u0dc1\u0dca\u200d\u09b0", record.Target{}), []string{"/predicate/target/name", "joins nothing"}},
-		{"two joiners", designation("\u0dc1\u0dca\u200d\u200d\u0dbb", record.Target{}), []string{"/predicate/target/name", "joins nothing"}},
-		{"joiner of Arabic digits", designation("\u0661\u200c\u0662", record.Target{}), []string{"/predicate/target/name", "joins nothing"}},
-		{"Sinhala", designation("\u0dc1\u0dca\u200d\u0dbb\u0dd3 \u0dbd\u0d82\u0d9a\u0dcf", record.Target{}), nil},
-		{"Bengali", designation("\u09b0\u200d\u09cd\u09af\u09be\u09ae", record.Target{}), nil},
-		{"Persian", designation("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", record.Target{}), nil},
-		{"Arabic with a vowel sign", designation("\u0645\u064e\u200c\u062e", record.Target{}), nil},
-		{"Arabic number sign", designation("\u0600\u0661", record.Target{}), nil},
+		{"plain", designation("Kestrel Hosting FZ-LLC", record.Target{Country: "XB"}), ""},
+		{"composed", designation("Kestr\u00e9l \u041a\u0435\u0441\u0442\u0440\u0435\u043b", record.Target{}), ""},
+		{"decomposed", designation("Kestre\u0301l", record.Target{}), "/predicate/target/name"},
+		{"unassigned", designation("Kestrel \u0378", record.Target{}), "/predicate/target/name"},
+		{"of Unicode 16", designation("Kestrel \U00010d4a", record.Target{}), "/predicate/target/name"},
+		{"noncharacter", designation("Kestrel \ufdd0", record.Target{}), "/predicate/target/name"},
+		{"soft hyphen", designation("Kes\u00adtrel", record.Target{}), "/predicate/target/name"},
+		{"zero-width space", designation("Kestrel\u200bHosting", record.Target{}), "/predicate/target/name"},
+		{"line separator", designation("Kestrel\u2028Hosting", record.Target{}), "/predicate/target/name"},
+		{"variation selector", designation("Kestrel\ufe0f", record.Target{}), "/predicate/target/name"},
+		{"Hangul filler", designation("\u3164", record.Target{}), "/predicate/target/name"},
+		{"tag", designation("Kestrel\U000e0041", record.Target{}), "/predicate/target/name"},
+		{"interlinear", designation("Kestrel\ufff9", record.Target{}), "/predicate/target/name"},
+		{"joiner of Latin letters", designation("Kest\u200drel", record.Target{}), "/predicate/target/name"},
+		{"joiner at the end", designation("\u0dc1\u0dca\u200d", record.Target{}), "/predicate/target/name"},
+		{"joiner at the beginning", designation("\u200d\u0dbb", record.Target{}), "/predicate/target/name"},
+		{"joiner of two scripts", designation("\u0dc1\u0dca\u200d\u09b0", record.Target{}), "/predicate/target/name"},
+		{"two joiners", designation("\u0dc1\u0dca\u200d\u200d\u0dbb", record.Target{}), "/predicate/target/name"},
+		{"joiner of Arabic digits", designation("\u0661\u200c\u0662", record.Target{}), "/predicate/target/name"},
+		{"Sinhala", designation("\u0dc1\u0dca\u200d\u0dbb\u0dd3 \u0dbd\u0d82\u0d9a\u0dcf", record.Target{}), ""},
+		{"Bengali", designation("\u09b0\u200d\u09cd\u09af\u09be\u09ae", record.Target{}), ""},
+		{"Persian", designation("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", record.Target{}), ""},
+		{"Arabic with a vowel sign", designation("\u0645\u064e\u200c\u062e", record.Target{}), ""},
+		{"Arabic number sign", designation("\u0600\u0661", record.Target{}), ""},
 		{"subject's name", &record.Statement{Kind: record.KindDesignation, Subject: record.Subject{Name: "order\u00ad.pdf"}, Predicate: &record.Designation{Target: record.Target{Name: "K"}}},
-			[]string{"/subject/0/name", "U+00AD"}},
-		{"no country", designation("K", record.Target{Country: "ZZ"}), []string{"/predicate/target/country", `"ZZ"`}},
-		{"small country", designation("K", record.Target{Country: "us"}), []string{"/predicate/target/country", "capital"}},
+			"/subject/0/name"},
+		{"no country", designation("K", record.Target{Country: "ZZ"}), "/predicate/target/country"},
+		{"small country", designation("K", record.Target{Country: "us"}), "/predicate/target/country"},
 		{"address", designation("K", record.Target{Address: []record.Address{{Country: "US"}, {Country: "UK"}}}),
-			[]string{"/predicate/target/address/1/country", `"UK"`}},
-		{"LEI", designation("K", record.Target{LEI: "9999DOCKETDEMO000119"}), []string{"/predicate/target/lei", "check digits"}},
+			"/predicate/target/address/1/country"},
+		{"LEI", designation("K", record.Target{LEI: "9999DOCKETDEMO000119"}), "/predicate/target/lei"},
 		{"zone", &record.Statement{Kind: record.KindCharter, Predicate: &record.Charter{TimeZone: "America/Nowhere"}},
-			[]string{"/predicate/timeZone", "IANA"}},
-		{"enrolment", &record.Statement{Kind: record.KindEnrolment, Predicate: &record.Enrolment{Country: "US", LEI: "9999DOCKETDEMO000118"}}, nil},
+			"/predicate/timeZone"},
+		{"enrolment", &record.Statement{Kind: record.KindEnrolment, Predicate: &record.Enrolment{Country: "US", LEI: "9999DOCKETDEMO000118"}}, ""},
 	} {
 		faults := Check(c.st)
-		if c.want == nil {
+		if c.want == "" {
 			if len(faults) != 0 {
 				t.Errorf("%s: got %v, want no fault", c.what, faults)
 			}
 			continue
 		}
-		if len(faults) != 1 || faults[0].Pointer != c.want[0] || !strings.Contains(faults[0].Detail, c.want[1]) {
-			t.Errorf("%s: got %v, want one at %s saying %q", c.what, faults, c.want[0], c.want[1])
+		if len(faults) != 1 || faults[0].Pointer != c.want {
+			t.Errorf("%s: got %v, want one at %s", c.what, faults, c.want)
+			continue
 		}
+		t.Run(c.what, func(t *testing.T) { refusaltest.Words(t, faults[0].Detail) })
 	}
 }
 
@@ -182,12 +185,13 @@ func TestCountry(t *testing.T) {
 			t.Errorf("Country(%q) = %q, %v, want %q", text, got, err, want)
 		}
 	}
-	for text, near := range map[string]string{
-		"Rusia": `; did you mean "Russia"?`, "ZZ": "", "": "", "Atlantis": "", "Region: Crimea": "", "643": "", "Zimbawe": `; did you mean "Zimbabwe"?`,
-	} {
-		if got, err := Country(text); err == nil || !strings.HasSuffix(err.Error(), "(XA to XZ stand for fictional ones)"+near) {
-			t.Errorf("Country(%q) = %q, %v, want an error that ends in %q", text, got, err, near)
+	for _, text := range []string{"Rusia", "ZZ", "", "Atlantis", "Region: Crimea", "643", "Zimbawe"} {
+		got, err := Country(text)
+		if err == nil {
+			t.Errorf("Country(%q) = %q, want an error", text, got)
+			continue
 		}
+		refusaltest.Words(t, err.Error())
 	}
 }
 
