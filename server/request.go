@@ -73,6 +73,7 @@ func (s *Server) ginHandler(route string, h handler, fail func(*request, error))
 		start := time.Now()
 		x := &request{Context: c, server: s, serial: s.requestCount.Add(1)}
 		c.Writer.Header()["X-Content-Type-Options"] = nosniff
+		allowOtherOrigins(c.Writer.Header(), c.Request.Method)
 		defer func() {
 			if err := recover(); err != nil {
 				if err == http.ErrAbortHandler {
@@ -138,7 +139,7 @@ func (s *Server) logAndCount(x *request, route string, took time.Duration) {
 // knownMethod keeps a made-up method out of logs and labels.
 func knownMethod(m string) string {
 	switch m {
-	case http.MethodGet, http.MethodHead, http.MethodPost:
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPost:
 		return m
 	}
 	return "other"

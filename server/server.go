@@ -23,6 +23,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -294,7 +295,7 @@ func (s *Server) refuseUnrouted() func(w http.ResponseWriter, r *http.Request, s
 // route is one row of the table that the router, the request log, the metrics
 // and openapi.json have in common.
 type route struct {
-	method string // GET stands for HEAD too
+	method string // GET stands for HEAD too, and for the OPTIONS of browsers
 	path   string // as gin writes it; also the log's and the metrics' name for it
 	handle handler
 	page   bool     // answers people: failures are pages, not problems
@@ -369,6 +370,11 @@ func (s *Server) newRouter() (http.Handler, error) {
 		e.Handle(r.method, r.path, h)
 		if r.method == http.MethodGet {
 			e.Handle(http.MethodHead, r.path, h)
+			allow := corsMethods + ", OPTIONS"
+			if slices.ContainsFunc(s.routes(), func(o route) bool { return o.path == r.path && o.method == http.MethodPost }) {
+				allow += ", POST"
+			}
+			e.Handle(http.MethodOptions, r.path, s.ginHandler(r.path, preflight(allow), fail))
 		}
 	}
 	notFoundHandler := func(x *request, err error) {
