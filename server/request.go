@@ -34,6 +34,7 @@ type request struct {
 	serial      uint64
 	index       *uint64  // of the record that the request is about, where known
 	problem     *problem // the failure that was answered, nil if none
+	page        bool     // answers people, see [request.parseParams]
 	releaseTurn func()   // gives back the request's slot of a limiter, nil if it has none
 }
 
@@ -218,14 +219,17 @@ const (
 	maxLimit     = 1000
 )
 
-// params reads the query parameters of one request. Each may be given once, and an
-// unknown one is refused, so that a typing error is not taken for "no filter". The
-// first fault is kept; callers check firstFault once, at the end.
+// params reads the query parameters of one request. Each may be given once. The first
+// fault is kept; callers check firstFault once, at the end.
 type params struct {
 	values url.Values
 	err    *problem
 }
 
+// parseParams reads the parameters that are known. An unknown one is refused by the API,
+// so that a typing error is not taken for "no filter", and dropped by a page, which shows
+// its filters: mail programs and social networks append their own to the links that
+// people send each other.
 func (x *request) parseParams(known ...string) *params {
 	q := &params{}
 	if x.Request.URL.RawQuery == "" {
@@ -238,8 +242,10 @@ func (x *request) parseParams(known ...string) *params {
 	}
 	q.values = values
 	for name, given := range values {
-		switch {
-		case !slices.Contains(known, name):
+		switch isKnown := slices.Contains(known, name); {
+		case !isKnown && x.page:
+			delete(values, name)
+		case !isKnown:
 			q.addFault(name, "is not a parameter of this path; it takes %s", joinOrNone(known))
 		case len(given) > 1:
 			q.addFault(name, "is given %d times", len(given))
