@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -374,11 +375,17 @@ func (q *params) addCursorFault(name string) {
 
 // Media types that the ledger takes and gives.
 const (
-	typeJSON   = "application/json"
-	typeBundle = "application/vnd.dev.sigstore.bundle.v0.3+json"
-	typeText   = "text/plain; charset=utf-8"
-	typeOctets = "application/octet-stream"
+	typeJSON     = "application/json"
+	typeEnvelope = "application/vnd.dsse.envelope.v1+json" // as cosign and OCI registries call it; DSSE has no name
+	typeBundle   = "application/vnd.dev.sigstore.bundle.v0.3+json"
+	typeText     = "text/plain; charset=utf-8"
+	typeOctets   = "application/octet-stream"
 )
+
+// typeAttestation is the name that in-toto has for one attestation in an envelope (its
+// attestation framework, envelope, "Storage convention"). It names the predicate, which
+// consumers are told not to rely upon.
+var typeAttestation = regexp.MustCompile(`^application/vnd\.in-toto\.[a-z0-9._-]+\+dsse$`)
 
 // checkMediaType refuses a body that does not say it is an envelope or a
 // bundle. Which of the two it is, its own members say.
@@ -387,16 +394,18 @@ func checkMediaType(x *request) error {
 		return newProblem(problemMediaType, "content encoding %q: send the record as it is", clipText(enc))
 	}
 	given := x.Request.Header.Get("Content-Type")
-	if given == typeJSON || given == typeBundle {
-		return nil
-	}
 	media, params, err := mime.ParseMediaType(given)
 	charset, hasCharset := params["charset"]
-	if err == nil && (media == typeJSON || media == typeBundle) && (!hasCharset || strings.EqualFold(charset, "utf-8")) {
+	known := media == typeJSON || media == typeEnvelope || media == typeBundle || typeAttestation.MatchString(media)
+	if err == nil && known && (!hasCharset || strings.EqualFold(charset, "utf-8")) {
 		return nil
 	}
-	x.Header("Accept", typeJSON+", "+typeBundle)
-	return newProblem(problemMediaType, "%q: send a DSSE envelope as %s or a Sigstore bundle as %s", clipText(given), typeJSON, typeBundle)
+	x.Header("Accept", typeJSON+", "+typeEnvelope+", "+typeBundle)
+	words := ""
+	if media == record.PayloadType {
+		words = " is a statement without its signatures"
+	}
+	return newProblem(problemMediaType, "%q%s: send a DSSE envelope as %s or %s, or a Sigstore bundle as %s", clipText(given), words, typeJSON, typeEnvelope, typeBundle)
 }
 
 // bodyPool pools the buffers that request bodies are read into. No buffer is larger
