@@ -63,6 +63,29 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// What others append to a link, as mail programs and social networks do, changes no page
+// and is not carried on. The API refuses it, where it may be a filter that was misspelled;
+// so do pages what they know and cannot read.
+func TestPagesIgnoreUnknownParameters(t *testing.T) {
+	w := sampleWorld(t)
+	record := "/records/" + w.Head("charter").String()
+	for _, path := range []string{"/", "/designations", "/designations/2026-014", "/parties", "/parties/acme-cloud", record, "/style.css"} {
+		if r := w.get(path + "?utm_source=mail&fbclid=1&fbclid=2"); r.Code != http.StatusOK {
+			t.Errorf("%s: %d", path, r.Code)
+		}
+	}
+	page := w.getPage("/parties?utm_source=mail&limit=1", http.StatusOK)
+	if !strings.Contains(page, "/parties?after=") || strings.Contains(page, "utm_source") {
+		t.Error("the next page's link carries on what is no parameter")
+	}
+	for _, path := range []string{"/v1/register/parties?utm_source=mail", "/v1/records?utm_source=mail", "/v1" + record + "?utm_source=mail", "/checkpoint?utm_source=mail"} {
+		w.wantProblem(w.get(path), problemParameter)
+	}
+	for _, path := range []string{"/parties?role=king", "/parties?limit=1&limit=2", "/parties?limit=%zz"} {
+		w.getPage(path, http.StatusBadRequest)
+	}
+}
+
 // What the home page counts is what there is at the moment that it is of: whoever asks for
 // another moment changes nothing of what the next one is told.
 func TestHomePageCountsItsOwnMoment(t *testing.T) {

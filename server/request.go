@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -34,6 +35,7 @@ type request struct {
 	serial      uint64
 	index       *uint64  // of the record that the request is about, where known
 	problem     *problem // the failure that was answered, nil if none
+	page        bool     // answers people, see [request.parseParams]
 	releaseTurn func()   // gives back the request's slot of a limiter, nil if it has none
 }
 
@@ -73,6 +75,7 @@ func (s *Server) ginHandler(route string, h handler, fail func(*request, error))
 		start := time.Now()
 		x := &request{Context: c, server: s, serial: s.requestCount.Add(1)}
 		c.Writer.Header()["X-Content-Type-Options"] = nosniff
+		allowOtherOrigins(c.Writer.Header(), c.Request.Method)
 		defer func() {
 			if err := recover(); err != nil {
 				if err == http.ErrAbortHandler {
@@ -138,7 +141,7 @@ func (s *Server) logAndCount(x *request, route string, took time.Duration) {
 // knownMethod keeps a made-up method out of logs and labels.
 func knownMethod(m string) string {
 	switch m {
-	case http.MethodGet, http.MethodHead, http.MethodPost:
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPost:
 		return m
 	}
 	return "other"
@@ -217,14 +220,17 @@ const (
 	maxLimit     = 1000
 )
 
-// params reads the query parameters of one request. Each may be given once, and an
-// unknown one is refused, so that a typing error is not taken for "no filter". The
-// first fault is kept; callers check firstFault once, at the end.
+// params reads the query parameters of one request. Each may be given once. The first
+// fault is kept; callers check firstFault once, at the end.
 type params struct {
 	values url.Values
 	err    *problem
 }
 
+// parseParams reads the parameters that are known. An unknown one is refused by the API,
+// so that a typing error is not taken for "no filter", and dropped by a page, which shows
+// its filters: mail programs and social networks append their own to the links that
+// people send each other.
 func (x *request) parseParams(known ...string) *params {
 	q := &params{}
 	if x.Request.URL.RawQuery == "" {
@@ -237,8 +243,10 @@ func (x *request) parseParams(known ...string) *params {
 	}
 	q.values = values
 	for name, given := range values {
-		switch {
-		case !slices.Contains(known, name):
+		switch isKnown := slices.Contains(known, name); {
+		case !isKnown && x.page:
+			delete(values, name)
+		case !isKnown:
 			q.addFault(name, "is not a parameter of this path; it takes %s", joinOrNone(known))
 		case len(given) > 1:
 			q.addFault(name, "is given %d times", len(given))
@@ -367,11 +375,17 @@ func (q *params) addCursorFault(name string) {
 
 // Media types that the ledger takes and gives.
 const (
-	typeJSON   = "application/json"
-	typeBundle = "application/vnd.dev.sigstore.bundle.v0.3+json"
-	typeText   = "text/plain; charset=utf-8"
-	typeOctets = "application/octet-stream"
+	typeJSON     = "application/json"
+	typeEnvelope = "application/vnd.dsse.envelope.v1+json" // as cosign and OCI registries call it; DSSE has no name
+	typeBundle   = "application/vnd.dev.sigstore.bundle.v0.3+json"
+	typeText     = "text/plain; charset=utf-8"
+	typeOctets   = "application/octet-stream"
 )
+
+// typeAttestation is the name that in-toto has for one attestation in an envelope (its
+// attestation framework, envelope, "Storage convention"). It names the predicate, which
+// consumers are told not to rely upon.
+var typeAttestation = regexp.MustCompile(`^application/vnd\.in-toto\.[a-z0-9._-]+\+dsse$`)
 
 // checkMediaType refuses a body that does not say it is an envelope or a
 // bundle. Which of the two it is, its own members say.
@@ -380,16 +394,18 @@ func checkMediaType(x *request) error {
 		return newProblem(problemMediaType, "content encoding %q: send the record as it is", clipText(enc))
 	}
 	given := x.Request.Header.Get("Content-Type")
-	if given == typeJSON || given == typeBundle {
-		return nil
-	}
 	media, params, err := mime.ParseMediaType(given)
 	charset, hasCharset := params["charset"]
-	if err == nil && (media == typeJSON || media == typeBundle) && (!hasCharset || strings.EqualFold(charset, "utf-8")) {
+	known := media == typeJSON || media == typeEnvelope || media == typeBundle || typeAttestation.MatchString(media)
+	if err == nil && known && (!hasCharset || strings.EqualFold(charset, "utf-8")) {
 		return nil
 	}
-	x.Header("Accept", typeJSON+", "+typeBundle)
-	return newProblem(problemMediaType, "%q: send a DSSE envelope as %s or a Sigstore bundle as %s", clipText(given), typeJSON, typeBundle)
+	x.Header("Accept", typeJSON+", "+typeEnvelope+", "+typeBundle)
+	words := ""
+	if media == record.PayloadType {
+		words = " is a statement without its signatures"
+	}
+	return newProblem(problemMediaType, "%q%s: send a DSSE envelope as %s or %s, or a Sigstore bundle as %s", clipText(given), words, typeJSON, typeEnvelope, typeBundle)
 }
 
 // bodyPool pools the buffers that request bodies are read into. No buffer is larger

@@ -23,6 +23,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -294,10 +295,10 @@ func (s *Server) refuseUnrouted() func(w http.ResponseWriter, r *http.Request, s
 // route is one row of the table that the router, the request log, the metrics
 // and openapi.json have in common.
 type route struct {
-	method string // GET stands for HEAD too
+	method string // GET stands for HEAD too, and for the OPTIONS of browsers
 	path   string // as gin writes it; also the log's and the metrics' name for it
 	handle handler
-	page   bool     // answers people: failures are pages, not problems
+	page   bool     // answers people: failures are pages, not problems; unknown parameters are ignored
 	doc    []string // its paths in openapi.json, where they differ from path
 }
 
@@ -360,15 +361,21 @@ func (s *Server) newRouter() (http.Handler, error) {
 
 	api := make(map[string]bool) // the first segments of its paths
 	for _, r := range s.routes() {
-		fail := (*request).answerProblemPage
-		if !r.page {
-			fail = (*request).answerProblem
+		handle, fail := r.handle, (*request).answerProblem
+		if r.page {
+			handle, fail = asPage(r.handle), (*request).answerProblemPage
+		} else {
 			api[firstSegment(r.path)] = true
 		}
-		h := s.ginHandler(r.path, r.handle, fail)
+		h := s.ginHandler(r.path, handle, fail)
 		e.Handle(r.method, r.path, h)
 		if r.method == http.MethodGet {
 			e.Handle(http.MethodHead, r.path, h)
+			allow := corsMethods + ", OPTIONS"
+			if slices.ContainsFunc(s.routes(), func(o route) bool { return o.path == r.path && o.method == http.MethodPost }) {
+				allow += ", POST"
+			}
+			e.Handle(http.MethodOptions, r.path, s.ginHandler(r.path, preflight(allow), fail))
 		}
 	}
 	notFoundHandler := func(x *request, err error) {
@@ -385,6 +392,14 @@ func (s *Server) newRouter() (http.Handler, error) {
 		return newProblem(problemMethod, "this path takes %s", x.Writer.Header().Get("Allow"))
 	}, notFoundHandler))
 	return e, nil
+}
+
+// asPage marks a request as one for a page.
+func asPage(h handler) handler {
+	return func(x *request) error {
+		x.page = true
+		return h(x)
+	}
 }
 
 func firstSegment(path string) string {

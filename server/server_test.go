@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -448,6 +449,31 @@ func TestOpenAPIIsTheRoutes(t *testing.T) {
 	}
 	for call := range described {
 		t.Errorf("openapi.json describes %s, which is no route", call)
+	}
+}
+
+// What generators of clients need: a name for each call, and that none asks for
+// credentials.
+func TestOpenAPINamesItsOperations(t *testing.T) {
+	doc := loadOpenAPI(t)
+	if doc.Security == nil || len(doc.Security) != 0 {
+		t.Errorf("openapi.json does not say that nothing asks for credentials: security is %v", doc.Security)
+	}
+	name := regexp.MustCompile(`^[a-z][A-Za-z]+$`)
+	calls := map[string]string{}
+	for path, item := range doc.Paths.Map() {
+		for method, o := range item.Operations() {
+			call := method + " " + path
+			switch other := calls[o.OperationID]; {
+			case !name.MatchString(o.OperationID):
+				t.Errorf("%s: the operationId is %q", call, o.OperationID)
+			case other != "":
+				t.Errorf("%s and %s are both called %s", call, other, o.OperationID)
+			case o.Security != nil:
+				t.Errorf("%s has a security of its own", call)
+			}
+			calls[o.OperationID] = call
+		}
 	}
 }
 

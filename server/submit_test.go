@@ -105,6 +105,64 @@ func TestBundles(t *testing.T) {
 	}
 }
 
+// Envelopes come under the names that the specs and other people's tools have for them.
+func TestMediaTypesOfEnvelopes(t *testing.T) {
+	w := newEnrolledWorld(t, settings{}, "acme-cloud")
+	env := w.Designate("2026-014", w.NewDesignation("Kestrel Hosting")).Marshal()
+	post := func(media string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("POST", "/v1/records?dry-run=true", bytes.NewReader(env))
+		r.Header.Set("Content-Type", media)
+		return w.do(r)
+	}
+	for _, media := range []string{
+		"application/json", "application/json; charset=UTF-8",
+		"application/vnd.dsse.envelope.v1+json", "Application/Vnd.DSSE.Envelope.v1+JSON", "application/vnd.dsse.envelope.v1+json;charset=utf-8",
+		"application/vnd.in-toto.response+dsse", "application/vnd.in-toto.vulns_02+dsse", "application/vnd.in-toto.test-result+dsse",
+	} {
+		if r := post(media); r.Code != http.StatusOK {
+			t.Errorf("%s: %d %s", media, r.Code, r.Body)
+		}
+	}
+	for _, media := range []string{
+		"application/vnd.dsse.envelope.v2+json", "application/vnd.dsse.envelope.v1+json; charset=latin1", "application/vnd.in-toto+dsse", "application/vnd.in-toto.+dsse",
+		"application/vnd.in-toto.response+json", "application/vnd.in-toto.a/b+dsse", "application/*", "text/plain", "",
+	} {
+		r := post(media)
+		w.wantProblem(r, problemMediaType)
+		if want := "application/json, application/vnd.dsse.envelope.v1+json, application/vnd.dev.sigstore.bundle.v0.3+json"; r.Header().Get("Accept") != want {
+			t.Errorf("%s: Accept is %q, want %q", media, r.Header().Get("Accept"), want)
+		}
+	}
+	// in-toto has this name for what is inside an envelope, without signatures.
+	if said, _ := w.wantProblem(post(record.PayloadType), problemMediaType)["detail"].(string); !strings.Contains(said, "is a statement without its signatures") {
+		t.Errorf("it says %q", said)
+	}
+}
+
+// What DSSE and in-toto permit and a ledger does not take, because each record has one
+// spelling; openapi.json says so where it describes the envelope.
+func TestWhatOfDSSEIsRefused(t *testing.T) {
+	w := newEnrolledWorld(t, settings{}, "acme-cloud")
+	const kind = `{"payloadType":"application/vnd.in-toto+json",`
+	description := loadOpenAPI(t).Components.Schemas["Envelope"].Value.Description
+	for name, c := range map[string]struct{ body, words string }{
+		"the URL-safe alphabet":            {kind + `"payload":"Pz8_","signatures":[{"sig":"AQID"}]}`, "standard alphabet"},
+		"unpadded base64":                  {kind + `"payload":"e30","signatures":[{"sig":"AQID"}]}`, "padded"},
+		"a member that DSSE lacks":         {kind + `"payload":"e30=","note":"","signatures":[{"sig":"AQID"}]}`, `unknown field "note"`},
+		"signature extensions":             {kind + `"payload":"e30=","signatures":[{"sig":"AQID","extension":{}}]}`, `unknown field "extension"`},
+		"the payloadType of one predicate": {`{"payloadType":"application/vnd.in-toto.response+json","payload":"e30=","signatures":[{"sig":"AQID"}]}`, "payloadType"},
+		"an empty payload":                 {kind + `"payload":"","signatures":[{"sig":"AQID"}]}`, "no payload"},
+		"an empty sig":                     {kind + `"payload":"e30=","signatures":[{"sig":""}]}`, "no sig"},
+	} {
+		if said, _ := w.wantProblem(w.post([]byte(c.body)), problemMalformed)["detail"].(string); !strings.Contains(said, c.words) {
+			t.Errorf("%s: it says %q, want %q", name, said, c.words)
+		}
+		if !strings.Contains(description, name) {
+			t.Errorf("openapi.json does not say that %s is refused", name)
+		}
+	}
+}
+
 // Every row of DESIGN.md section 7's table that needs no broken ledger.
 func TestBadInput(t *testing.T) {
 	w := newEnrolledWorld(t, settings{}, "acme-cloud", "borealis")
@@ -141,7 +199,8 @@ func TestBadInput(t *testing.T) {
 		"a schema violated":                 {w.withPayloadChanged(response("borealis", "acknowledged"), `"acknowledged"`, `"maybe"`, "borealis/ci"), "", problemInvalid, "/predicate/status", ""},
 		"another ledger": {w.Sign(about(response("borealis", "acknowledged"), func(st *record.Statement) { st.Ledger = record.IDOf([]byte("elsewhere")) }), "borealis/ci").Marshal(),
 			"", problemInvalid, "/predicate/ledger", ""},
-		"a kind of the future":        {w.withPayloadChanged(response("borealis", "acknowledged"), "urn:docket:response:v1", "urn:docket:licence:v1", "borealis/ci"), "", problemUnsupported, "", ""},
+		"a kind of the future":        {w.withPayloadChanged(response("borealis", "acknowledged"), "urn:docket:response:v1", "urn:docket:licence:v1", "borealis/ci"), "", problemUnsupported, "/predicateType", ""},
+		"a version of the future":     {w.withPayloadChanged(response("borealis", "acknowledged"), "urn:docket:response:v1", "urn:docket:response:v2", "borealis/ci"), "", problemUnsupported, "/predicateType", ""},
 		"a signature that is not one": {corruptSignatures(w.Sign(response("borealis", "acknowledged"), "borealis/ci")), "", problemForbidden, "", ""},
 		"an unknown key":              {w.Sign(response("borealis", "acknowledged"), "stranger/key").Marshal(), "", problemForbidden, "", ""},
 		"an issuer nobody knows":      {w.Sign(w.Statement("response/2026-014/acme-clod", "acme-clod", &record.Response{Status: "acknowledged"}), "acme-cloud/ci").Marshal(), "", problemInvalid, "/predicate/issuer", ""},

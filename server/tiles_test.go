@@ -223,14 +223,14 @@ func TestStrictPaths(t *testing.T) {
 func TestMethods(t *testing.T) {
 	w := newEnrolledWorld(t, settings{}, "acme-cloud")
 	for path, allow := range map[string]string{
-		"/checkpoint":      "GET, HEAD",
-		"/tile/0/000.p/1":  "GET, HEAD",
-		"/v1/records":      "GET, HEAD, POST",
-		"/healthz":         "GET, HEAD",
-		"/":                "GET, HEAD",
-		"/v1/records/abcd": "GET, HEAD",
+		"/checkpoint":      "GET, HEAD, OPTIONS",
+		"/tile/0/000.p/1":  "GET, HEAD, OPTIONS",
+		"/v1/records":      "GET, HEAD, OPTIONS, POST",
+		"/healthz":         "GET, HEAD, OPTIONS",
+		"/":                "GET, HEAD, OPTIONS",
+		"/v1/records/abcd": "GET, HEAD, OPTIONS",
 	} {
-		for _, method := range []string{"PUT", "DELETE", "PATCH", "OPTIONS", "BREW"} {
+		for _, method := range []string{"PUT", "DELETE", "PATCH", "BREW"} {
 			r := w.do(httptest.NewRequest(method, path, nil))
 			w.wantProblem(r, problemMethod)
 			if got := r.Header().Get("Allow"); got != allow {

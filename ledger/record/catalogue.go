@@ -113,8 +113,13 @@ func findSpecByType(predicateType string) (*Spec, error) {
 	}
 	kind, version, _ := strings.Cut(name, ":")
 	if specByKind(Kind(kind)) != nil {
-		return nil, Refuse(Unsupported, "kind %q in version %s: this binary reads v1: upgrade", kind, schema.Quote(version))
+		return nil, unsupportedType(fmt.Sprintf("kind %q in version %s: this binary reads v1: upgrade", kind, schema.Quote(version)))
 	}
 	_, err := SpecOf(Kind(kind))
-	return nil, err
+	return nil, unsupportedType(err.Error())
+}
+
+// unsupportedType points at what of a statement this binary lacks.
+func unsupportedType(detail string) *Refusal {
+	return &Refusal{Class: Unsupported, Detail: "statement of a kind that is not read here", Faults: []Fault{{Pointer: "/predicateType", Detail: detail}}}
 }

@@ -181,7 +181,7 @@ const (
 type Refusal struct {
 	Class  RefusalClass
 	Detail string  // one sentence for people, lower case, saying what to do next where that helps
-	Faults []Fault // Invalid: each field at fault
+	Faults []Fault // Invalid: each field at fault; Unsupported: the predicateType, if it is that
 
 	Current   ID        // Conflict: the thread's newest record, zero if none
 	RetryAt   time.Time // TooEarly: the instant at which the same envelope becomes fine
