@@ -73,6 +73,7 @@ func endFailed(string) { os.Exit(exitRefused) }
 type app struct {
 	in             io.Reader
 	out, err       io.Writer
+	asJSON         bool // the command line says --json: failures are told as JSON too
 	tty            bool // err is a terminal: progress may be drawn, questions asked
 	getenv         func(string) string
 	warnedPolicies []string        // about policies, once each
@@ -129,7 +130,8 @@ func (a *app) rootCmd() *cobra.Command {
 An authority records whom it restricts; providers record, signed, what they did
 about it; anyone can check offline that nothing was changed, hidden or back-dated.
 
-Results go to stdout, everything else to stderr.
+Results go to stdout, everything else to stderr; beside --json a failure is one JSON
+object there: detail, hint, exit, and what a server or a rule says of it (problem, faults).
 Exit status: 0 done, 1 refused or failed, 2 misused, 3 not yet (run the same command again).`,
 		Example: `  docket demo --once                                   # the whole thing on loopback, in a few seconds
   docket verify --trust trust response.tlog-proof      # check a receipt, offline`,
@@ -172,7 +174,7 @@ Exit status: 0 done, 1 refused or failed, 2 misused, 3 not yet (run the same com
 		c.Args = helpTopic
 	}
 	requireSubcommand(root)
-	wrapArgErrors(root)
+	a.wrapArgErrors(root)
 	return root
 }
 
@@ -278,9 +280,12 @@ var commands = []struct {
 
 // wrapArgErrors makes wrong arguments, missing flags and flags that exclude each
 // other exit 2 everywhere, not 1, in words of ours.
-func wrapArgErrors(c *cobra.Command) {
+func (a *app) wrapArgErrors(c *cobra.Command) {
 	check := c.Args
 	c.Args = func(c *cobra.Command, args []string) error {
+		if c.Flags().Lookup("json") != nil { // what follows may fail already
+			a.asJSON, _ = c.Flags().GetBool("json")
+		}
 		for _, err := range []error{checkArgs(check, c, args), c.ValidateRequiredFlags(), c.ValidateFlagGroups()} {
 			var own *failure
 			if errors.As(err, &own) {
@@ -292,7 +297,7 @@ func wrapArgErrors(c *cobra.Command) {
 		return nil
 	}
 	for _, sub := range c.Commands() {
-		wrapArgErrors(sub)
+		a.wrapArgErrors(sub)
 	}
 }
 
