@@ -431,9 +431,6 @@ func (q *queryFlags) queryServer(c *cobra.Command, path string, query url.Values
 	if !q.toldUnverified {
 		q.app.logf("UNVERIFIED: this is the word of %s, which nothing here has checked", server.URL())
 	}
-	if len(q.at) == len(time.DateOnly) && !q.toldUnverified {
-		q.app.logf("the server takes %s for its first moment in the charter's time zone, not for its end; an instant is the same to both", q.at)
-	}
 	q.toldUnverified = true
 	for {
 		body, err := server.GetUnverified(c.Context(), withQuery("/v1/"+path, query))
