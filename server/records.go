@@ -291,7 +291,7 @@ func (s *Server) checkpointAt(x *request) error {
 	if err != nil {
 		return err
 	}
-	at := q.time("at", func(d record.Date) time.Time { return startOfDay(v, d) })
+	at := q.time("at", func(d record.Date) time.Time { return endOfDay(v, d) })
 	if !q.has("at") {
 		q.addFault("at", "is missing: say which moment, like 2027-06-01T00:00:00Z")
 	}

@@ -70,7 +70,7 @@ func (s *Server) parseListQuery(x *request, list byte, known ...string) (*regist
 	q.view = v.WithCheckpointTimes(s.checkpointTimes(x.Request.Context())).WithBudget(s.cfg.QueryBudget)
 	switch {
 	case q.has("at"): // any instant, also the one that Go has for none
-		q.asOf.At = q.time("at", func(d record.Date) time.Time { return startOfDay(q.view, d) })
+		q.asOf.At = q.time("at", func(d record.Date) time.Time { return endOfDay(q.view, d) })
 	case from.size > 0:
 		q.asOf.At = from.at
 	default:
@@ -81,6 +81,16 @@ func (s *Server) parseListQuery(x *request, list byte, known ...string) (*regist
 	}
 	q.asOf.Ahead = v.Ahead(q.asOf.At, time.Now())
 	return q, nil
+}
+
+// endOfDay is the last moment of a civil date there: instants on the ledger are in whole
+// milliseconds. RFC 3339 has no year after 9999, and neither has JSON.
+func endOfDay(v *view.View, d record.Date) time.Time {
+	end := startOfDay(v, d.AddDays(1)).Add(-time.Millisecond)
+	if end.After(lastInstant) {
+		return lastInstant
+	}
+	return end
 }
 
 // startOfDay is the first moment of a civil date as the charter's time zone has it,

@@ -124,6 +124,11 @@ func TestDetails(t *testing.T) {
 	if later["status"] != "in-force" {
 		t.Errorf("in 200 days it is %v", later["status"])
 	}
+	// Today's date is the end of today: what was recorded today counts.
+	today := w.wantJSON(w.get("/v1/register/designations/2026-014?at="+w.today().String()), http.StatusOK)
+	if at := today["asOf"].(map[string]any)["at"].(string); today["knowable"] != "announced" || !strings.HasSuffix(at, ":59:59.999Z") {
+		t.Errorf("today it is knowable as %v, as of %v", today["knowable"], at)
+	}
 	w.wantProblem(w.get("/v1/register/designations/2026-014?size=4"), problemNotFound)
 	w.wantProblem(w.get("/v1/register/designations/2026-099"), problemNotFound)
 	w.wantProblem(w.get("/v1/register/parties/nobody"), problemNotFound)
@@ -374,8 +379,8 @@ func TestQueryInstant(t *testing.T) {
 	}
 }
 
-// A civil date begins when it does in the charter's zone, summer and winter.
-func TestStartOfDay(t *testing.T) {
+// A civil date begins and ends when it does in the charter's zone, summer and winter.
+func TestDays(t *testing.T) {
 	w := newWorld(t, settings{})
 	w.mustSubmit(w.Charter()) // America/New_York
 	v, err := view.Latest(w.register)
@@ -394,6 +399,19 @@ func TestStartOfDay(t *testing.T) {
 		}
 		if got := startOfDay(v, d).Format(time.RFC3339); got != want {
 			t.Errorf("%s begins at %s, want %s", date, got, want)
+		}
+	}
+	for date, want := range map[string]string{
+		"2027-06-01": "2027-06-02T03:59:59.999Z",
+		"2027-11-07": "2027-11-08T04:59:59.999Z", // of 25 hours
+		"9999-12-31": "9999-12-31T23:59:59.999Z", // later ones cannot be written
+	} {
+		d, err := record.ParseDate(date)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := endOfDay(v, d).Format(time.RFC3339Nano); got != want {
+			t.Errorf("%s ends at %s, want %s", date, got, want)
 		}
 	}
 }
@@ -465,8 +483,8 @@ func TestFirstAndLastInstant(t *testing.T) {
 			"0001-01-01T00:00:00Z":     "0001-01-01T00:00:00Z",
 			"0000-01-01T00:00:00Z":     "0000-01-01T00:00:00Z",
 			"9999-12-31T23:59:59.999Z": "9999-12-31T23:59:59.999Z",
-			"1000-01-01":               "1000-01-01T04:56:02Z",
-			"9999-12-31":               "9999-12-31T05:00:00Z",
+			"1000-01-01":               "1000-01-02T04:56:01.999Z",
+			"9999-12-31":               "9999-12-31T23:59:59.999Z",
 		} {
 			got := w.wantJSON(w.get("/v1/register/"+path+"?at="+at), http.StatusOK)["asOf"].(map[string]any)
 			if got["at"] != want {

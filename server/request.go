@@ -339,9 +339,9 @@ func (q *params) limit() int {
 	return int(n)
 }
 
-// time reads RFC 3339, or a civil date, whose first moment begin knows. The
+// time reads RFC 3339, or a civil date, of which moment knows what instant it means. The
 // zero time if the parameter is absent.
-func (q *params) time(name string, begin func(record.Date) time.Time) time.Time {
+func (q *params) time(name string, moment func(record.Date) time.Time) time.Time {
 	v := q.values.Get(name)
 	if !q.has(name) {
 		return time.Time{}
@@ -350,7 +350,7 @@ func (q *params) time(name string, begin func(record.Date) time.Time) time.Time 
 		return t.UTC()
 	}
 	if d, err := record.ParseDate(v); err == nil {
-		return begin(d)
+		return moment(d)
 	}
 	q.addFault(name, "is %q; it is an instant like 2027-06-01T00:00:00Z or a date like 2027-06-01", clipText(v))
 	return time.Time{}

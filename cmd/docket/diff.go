@@ -75,7 +75,7 @@ func recordCount(n int) string {
 // says on stderr how much that is, and by whose word.
 func (q *queryFlags) viewAt(r *copyView, text string) (*view.View, time.Time, error) {
 	if day, err := time.ParseInLocation(time.DateOnly, text, r.zone); err == nil {
-		end := day.AddDate(0, 0, 1).Add(-time.Millisecond)
+		end := endOfDay(day)
 		k, err := r.Knowable(end)
 		if err != nil {
 			return nil, time.Time{}, err
@@ -86,7 +86,7 @@ func (q *queryFlags) viewAt(r *copyView, text string) (*view.View, time.Time, er
 			q.app.logf("knowable on %s: %s (%s)", text, register.FormatEntryCount(k.Size), k)
 		}
 		v, err := r.trust.ViewAt(k.Size)
-		return v, end.UTC(), err
+		return v, end, err
 	}
 	if _, err := strconv.ParseUint(text, 10, 63); err != nil {
 		return nil, time.Time{}, usageError("%q: want a size (a number of entries) or a date like 2027-06-01", text)

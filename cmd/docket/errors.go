@@ -217,6 +217,11 @@ func (a *app) reportError(err error) int {
 	if errors.Is(err, context.Canceled) {
 		words = strings.ReplaceAll(words, context.Canceled.Error(), "interrupted")
 	}
+	if a.asJSON {
+		if err := printJSONTo(a.err, failureJSONOf(err, status, words, next)); err == nil {
+			return status
+		}
+	}
 	fmt.Fprintf(a.err, "docket: %s\n", words)
 	for _, fault := range faultsOf(err) {
 		fmt.Fprintf(a.err, "  %s\n", printable(fault.String()))
@@ -225,4 +230,26 @@ func (a *app) reportError(err error) int {
 		fmt.Fprintf(a.err, "hint: %s\n", printable(next))
 	}
 	return status
+}
+
+// failureJSON is a failure as --json prints it on stderr, in one line.
+type failureJSON struct {
+	Detail  string         `json:"detail"`
+	Hint    string         `json:"hint,omitempty"`
+	Exit    int            `json:"exit"`
+	Problem string         `json:"problem,omitempty"` // the server's problem type (DESIGN.md section 7)
+	Faults  []record.Fault `json:"faults,omitempty"`
+}
+
+func failureJSONOf(err error, status int, words, next string) failureJSON {
+	f := failureJSON{Detail: words, Hint: next, Exit: status}
+	var p *client.Problem
+	var r *record.Refusal
+	switch {
+	case errors.As(err, &p):
+		f.Problem, f.Faults = p.Type, p.Faults
+	case errors.As(err, &r):
+		f.Faults = r.Faults
+	}
+	return f
 }

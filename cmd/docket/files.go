@@ -161,6 +161,49 @@ func (a *app) readInput(ctx context.Context, name string) (inputFile, error) {
 	return m, nil
 }
 
+// kind is the kind of the record.
+func (m inputFile) kind() (record.Kind, error) {
+	if m.envelope == nil {
+		return m.short.Statement.Kind, nil
+	}
+	st, err := record.ParseStatement(m.envelope.Payload)
+	if err != nil {
+		return "", refusal("%s: %w", m.name, err)
+	}
+	return st.Kind, nil
+}
+
+// compareDocument refuses a record whose document lies beside it and is another one. A short
+// form names its document itself, wherever it is, and what only commits to one names none.
+func (a *app) compareDocument(m inputFile, st *record.Statement) error {
+	if m.envelope == nil && m.name != m.stem+statementSuffix || st.Document == nil {
+		return nil
+	}
+	name := st.Document.Name
+	if name == "" || name != filepath.Base(name) || !filepath.IsLocal(name) { // others wrote it
+		return nil
+	}
+	file := filepath.Join(filepath.Dir(m.name), name)
+	if info, err := os.Stat(file); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return refusal("comparing the document: %w", err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return refusal("comparing the document %s: %w", file, err)
+	}
+	if digest := record.ID(h.Sum(nil)); digest != record.ID(st.Subject.SHA256) {
+		return refusal("%s is not the document that %s is about: its SHA-256 is %s, the record's %s", file, m.name, digest, record.ID(st.Subject.SHA256)).
+			hint("nothing was signed: ask whoever sent the record which document is meant; move that file away if it has nothing to do with it")
+	}
+	a.logf("  document     %s beside it is the one that the record is about", printable(file))
+	return nil
+}
+
 // envelopePath is where the envelope of an input goes: an envelope keeps its name, whatever it
 // is; anything else becomes NAME.dsse.json.
 func (m inputFile) envelopePath() string {

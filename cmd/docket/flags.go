@@ -261,7 +261,7 @@ type queryFlags struct {
 // queryFlags adds them to a verb whose answers depend on the day.
 func (a *app) queryFlags(c *cobra.Command, own ...string) *queryFlags {
 	q := a.askingRecords(c, own...)
-	c.Flags().StringVar(&q.at, "at", "", "as it stands at a date (2027-06-01) or an instant (2027-06-01T00:00:00Z); default now")
+	c.Flags().StringVar(&q.at, "at", "", "as it stands at an instant (2027-06-01T00:00:00Z), or at the end of a date (2027-06-01) in the charter's time zone; default now")
 	return q
 }
 
@@ -335,6 +335,9 @@ func (q *queryFlags) openCopy(trust *client.Trust) (*copyView, error) {
 	if r.at, err = parseAt(q.at, r.zone); err != nil {
 		return nil, err
 	}
+	if len(q.at) == len(time.DateOnly) {
+		q.app.logf("%s is asked about as of its end in %s, %s", q.at, r.zone, r.at.Format("2006-01-02T15:04:05.000Z"))
+	}
 	q.ahead = r.Ahead(r.at, time.Now())
 	state := sizeOf(trust.Checkpoint())
 	if size != reg.Size() {
@@ -382,8 +385,8 @@ func parseSize(text string, have uint64) (uint64, error) {
 	return n, nil
 }
 
-// parseAt reads an instant, or a civil date, which stands for its first moment in
-// the charter's time zone; "" is now.
+// parseAt reads an instant, or a civil date, which stands for its last moment in the
+// charter's time zone: all that was recorded that day counts; "" is now.
 func parseAt(text string, zone *time.Location) (time.Time, error) {
 	if text == "" {
 		return time.Now().UTC(), nil
@@ -396,7 +399,13 @@ func parseAt(text string, zone *time.Location) (time.Time, error) {
 		_, err = record.ParseDate(text) // which says why
 		return t, usageError("%w, and no instant like 2027-06-01T00:00:00Z", err)
 	}
-	return t.UTC(), nil
+	return endOfDay(t), nil
+}
+
+// endOfDay is the last moment of the day whose first one is given: instants on the ledger
+// are in whole milliseconds.
+func endOfDay(begin time.Time) time.Time {
+	return begin.AddDate(0, 0, 1).Add(-time.Millisecond).UTC()
 }
 
 // queryServer prints the server's JSON, which is unverified; of a list all pages. path

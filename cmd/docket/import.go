@@ -108,7 +108,7 @@ func (m *importOFACCmd) run(c *cobra.Command, files []string) error {
 	if err != nil {
 		return err
 	}
-	g, err := m.trust.baseState(c, "", false)
+	g, err := m.trust.baseState(c, record.KindDesignation, "", false)
 	if err != nil {
 		return err
 	}

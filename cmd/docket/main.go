@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/seed-53cf897a/docket/ledger/record/schema"
@@ -71,6 +73,7 @@ func endFailed(string) { os.Exit(exitRefused) }
 type app struct {
 	in             io.Reader
 	out, err       io.Writer
+	asJSON         bool // the command line says --json: failures are told as JSON too
 	tty            bool // err is a terminal: progress may be drawn, questions asked
 	getenv         func(string) string
 	warnedPolicies []string        // about policies, once each
@@ -89,7 +92,11 @@ func (a *app) run(ctx context.Context, args []string) (status int) {
 	}()
 	root := a.rootCmd()
 	root.SetArgs(args)
-	return a.reportError(out.whole(root.ExecuteContext(ctx)))
+	c, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		err = mistypedVerb(c)
+	}
+	return a.reportError(out.whole(err))
 }
 
 // traceEnv is Go's own variable: a user who sets it wants the stack trace.
@@ -123,7 +130,8 @@ func (a *app) rootCmd() *cobra.Command {
 An authority records whom it restricts; providers record, signed, what they did
 about it; anyone can check offline that nothing was changed, hidden or back-dated.
 
-Results go to stdout, everything else to stderr.
+Results go to stdout, everything else to stderr; beside --json a failure is one JSON
+object there: detail, hint, exit, and what a server or a rule says of it (problem, faults).
 Exit status: 0 done, 1 refused or failed, 2 misused, 3 not yet (run the same command again).`,
 		Example: `  docket demo --once                                   # the whole thing on loopback, in a few seconds
   docket verify --trust trust response.tlog-proof      # check a receipt, offline`,
@@ -142,7 +150,13 @@ Exit status: 0 done, 1 refused or failed, 2 misused, 3 not yet (run the same com
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usageErrorOf(c, "%v", err)
+		return usageErrorOf(c, "%v%s", err, nearestFlag(c, err))
+	})
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(c *cobra.Command, args []string) {
+		if mistypedVerb(c) == nil { // else run says what is wrong, and no other verb's help hides it
+			help(c, args)
+		}
 	})
 	for i := range groups {
 		root.AddGroup(&groups[i])
@@ -155,8 +169,12 @@ Exit status: 0 done, 1 refused or failed, 2 misused, 3 not yet (run the same com
 	root.SetHelpCommandGroupID("start")
 	root.SetCompletionCommandGroupID("operate")
 	root.InitDefaultCompletionCmd() // now: what holds for every verb holds for it
+	root.InitDefaultHelpCmd()
+	if c, _, err := root.Find([]string{"help"}); err == nil {
+		c.Args = helpTopic
+	}
 	requireSubcommand(root)
-	wrapArgErrors(root)
+	a.wrapArgErrors(root)
 	return root
 }
 
@@ -174,6 +192,45 @@ func requireSubcommand(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		requireSubcommand(sub)
 	}
+}
+
+// helpTopic refuses to help with a verb that is none.
+func helpTopic(c *cobra.Command, args []string) error {
+	topic, rest, err := c.Root().Find(args)
+	if err != nil {
+		return err
+	}
+	return noSubcommand(topic, rest)
+}
+
+// mistypedVerb is the refusal of what follows a command that only has verbs below it, where
+// --help keeps cobra from looking at it.
+func mistypedVerb(c *cobra.Command) error {
+	if !c.HasSubCommands() {
+		return nil
+	}
+	return noSubcommand(c, c.Flags().Args())
+}
+
+// nearestFlag is `; did you mean "--trust"?` where an unknown flag is near to one of the
+// verb's; else "".
+func nearestFlag(c *cobra.Command, err error) string {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return ""
+	}
+	written, _, _ := strings.Cut(cmp.Or(unknown.GetSpecifiedShortnames(), unknown.GetSpecifiedName()), "=")
+	var names []string
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, f.Name)
+		}
+	})
+	nearest := schema.Nearest(written, names)
+	if nearest == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", "--"+nearest)
 }
 
 // noSubcommand refuses what follows a command that only has verbs below it.
@@ -223,9 +280,12 @@ var commands = []struct {
 
 // wrapArgErrors makes wrong arguments, missing flags and flags that exclude each
 // other exit 2 everywhere, not 1, in words of ours.
-func wrapArgErrors(c *cobra.Command) {
+func (a *app) wrapArgErrors(c *cobra.Command) {
 	check := c.Args
 	c.Args = func(c *cobra.Command, args []string) error {
+		if c.Flags().Lookup("json") != nil { // what follows may fail already
+			a.asJSON, _ = c.Flags().GetBool("json")
+		}
 		for _, err := range []error{checkArgs(check, c, args), c.ValidateRequiredFlags(), c.ValidateFlagGroups()} {
 			var own *failure
 			if errors.As(err, &own) {
@@ -237,7 +297,7 @@ func wrapArgErrors(c *cobra.Command) {
 		return nil
 	}
 	for _, sub := range c.Commands() {
-		wrapArgErrors(sub)
+		a.wrapArgErrors(sub)
 	}
 }
 

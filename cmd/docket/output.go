@@ -38,14 +38,16 @@ func (a *app) printf(format string, args ...any) {
 
 // printJSON prints one value as one line of JSON: what a script reads. What a terminal
 // should not get stands in it as JSON's own escapes, which are the same text.
-func (a *app) printJSON(v any) error {
+func (a *app) printJSON(v any) error { return printJSONTo(a.out, v) }
+
+func printJSONTo(w io.Writer, v any) error {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
 		return err
 	}
-	_, err := io.WriteString(a.out, printableLines(b.String()))
+	_, err := io.WriteString(w, printableLines(b.String()))
 	return err
 }
 

@@ -50,14 +50,10 @@ func (a *app) preview(ctx context.Context, g *baseState, env record.Envelope) (*
 
 // readSignatures finds whose signatures are there.
 func (b *preview) readSignatures(env record.Envelope) error {
-	if len(env.Signatures) == 0 {
+	if len(env.Signatures) == 0 || b.base.register == nil {
 		return nil
 	}
-	candidates := func(*record.Statement) []*record.Key { return nil }
-	if b.base.register != nil {
-		candidates = b.base.register.CandidateKeysFor(env)
-	}
-	v, err := record.Open(env, candidates)
+	v, err := record.Open(env, b.base.register.CandidateKeysFor(env))
 	if err != nil {
 		b.ignoredSignatures = len(env.Signatures)
 		return nil
@@ -90,6 +86,9 @@ func (b *preview) collectWarnings() error {
 	if !g.ledger.IsZero() && !st.Ledger.IsZero() && st.Ledger != g.ledger {
 		warn("it is written for another ledger, %s; this is %s", st.Ledger, g.ledger)
 		return nil
+	}
+	if g.register == nil {
+		warn("nothing here tells who may sign this, or what is missing: only a trust directory does (--trust DIR)")
 	}
 	if b.ignoredSignatures > 0 {
 		warn("%s that it bears will not count: by no key that may sign this", plural(b.ignoredSignatures, "signature"))
@@ -187,8 +186,11 @@ func (b *preview) print() {
 			a.logf("    %s", printable(line))
 		}
 	}
-	if len(b.signers) == 0 && b.ignoredSignatures == 0 {
+	switch {
+	case len(b.envelope.Signatures) == 0:
 		a.logf("  signed by    nobody yet")
+	case b.base.register == nil:
+		a.logf("  signed by    %s that nothing here can check", plural(len(b.envelope.Signatures), "signature"))
 	}
 	for _, k := range b.signers {
 		a.logf("  signed by    %s", b.keyOwnerText(k.ID()))
@@ -439,23 +441,45 @@ func diffLines(pointer, old, new string) (lines []string) {
 	return lines
 }
 
-// sameContent reports whether two records have the same content. Two commitments are
-// equal if the salts of both open them to one value.
-func sameContent(old, new *record.Statement, oldSalts, newSalts []record.Opening) bool {
+// sameness is the outcome of comparing two records.
+type sameness int
+
+const (
+	different sameness = iota
+	same
+	untold // the same but for commitments, and the salts of the older ones are not here
+)
+
+// compareContent compares the content of two records. Two commitments are equal if the
+// salts of both open them to one value.
+func compareContent(old, new *record.Statement, oldSalts, newSalts []record.Opening) sameness {
 	if old.Kind != new.Kind || old.Ledger != new.Ledger {
-		return false
+		return different
 	}
-	alike := make(map[string]bool)
+	commitments := make(map[string]sameness) // by pointer
 	for _, n := range newSalts {
+		commitments[n.Pointer] = untold
 		for _, o := range oldSalts {
-			if o.Pointer == n.Pointer && o.Value == n.Value && saltOpens(old, o) {
-				alike[n.Pointer] = true
+			if o.Pointer != n.Pointer || !saltOpens(old, o) {
+				continue
+			}
+			commitments[n.Pointer] = different
+			if o.Value == n.Value {
+				commitments[n.Pointer] = same
 			}
 		}
 	}
-	return !slices.ContainsFunc(record.DiffLeaves(old.Leaves(), new.Leaves()), func(c record.Change) bool {
-		return c.Old == "" || c.New == "" || !alike[c.Path] && !alike[parentPointer(c.Path)]
-	})
+	result := same
+	for _, c := range record.DiffLeaves(old.Leaves(), new.Leaves()) {
+		alike := max(commitments[c.Path], commitments[parentPointer(c.Path)])
+		switch {
+		case c.Old == "" || c.New == "" || alike == different:
+			return different
+		case alike == untold:
+			result = untold
+		}
+	}
+	return result
 }
 
 // saltOpens tells whether a salt opens the commitment at its pointer.

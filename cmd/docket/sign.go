@@ -28,7 +28,8 @@ synced first (--offline leaves it as it is). Secrets become commitments; their
 salts go to NAME.salts.json, which stays with you.
 
 Before it signs it shows every field, who signed already, what changes against the
-record that it follows, and asks. A key that may not sign such a record is refused
+record that it follows, and asks. The document that a statement or an envelope is
+about is compared where it lies beside it, and another one refused. A key that may not sign such a record is refused
 before that, or only warned of where the copy may be behind. Nothing is sent
 anywhere: docket submit does.
 
@@ -103,7 +104,11 @@ func (s *signCmd) run(c *cobra.Command, file string) error {
 	if s.out == "" {
 		s.out = m.envelopePath()
 	}
-	g, err := s.trust.baseState(c, s.charter, s.offline)
+	kind, err := m.kind()
+	if err != nil {
+		return err
+	}
+	g, err := s.trust.baseState(c, kind, s.charter, s.offline)
 	if err != nil {
 		return err
 	}
@@ -117,6 +122,9 @@ func (s *signCmd) run(c *cobra.Command, file string) error {
 	}
 	b, err := s.app.preview(c.Context(), g, env)
 	if err != nil {
+		return err
+	}
+	if err := s.app.compareDocument(m, b.statement); err != nil {
 		return err
 	}
 	if s.pae {

@@ -34,12 +34,14 @@ type baseState struct {
 }
 
 // baseState takes the trust directory, synced unless offline; or else the charter
-// that --charter names by its envelope or its record ID; or else nothing, on which
-// only a charter can be written.
-func (t *trustFlags) baseState(c *cobra.Command, charter string, offline bool) (*baseState, error) {
+// that --charter names by its envelope or its record ID; or else nothing, which is all
+// that a charter needs and tells nothing about other kinds.
+func (t *trustFlags) baseState(c *cobra.Command, kind record.Kind, charter string, offline bool) (*baseState, error) {
 	switch {
 	case charter != "":
 		return t.app.charterBase(charter)
+	case t.dir == "" && kind != record.KindCharter:
+		return &baseState{}, nil
 	case t.dir == "":
 		g := &baseState{inMemory: true}
 		return g, g.openMemory()
@@ -112,6 +114,8 @@ func (g *baseState) String() string {
 	switch {
 	case g.trust != nil:
 		return asOf(g.trust.Checkpoint())
+	case g.ledger.IsZero() && g.register == nil:
+		return "this file alone, without a trust directory"
 	case g.ledger.IsZero():
 		return "no ledger yet"
 	case g.register != nil:

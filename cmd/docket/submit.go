@@ -29,7 +29,7 @@ An envelope is sent as it is. A short form is filled in, signed with --key, and
 saved as NAME.dsse.json before it is sent; a saved envelope is sent again and never
 signed again, whatever --key says, so that repeating the command is always safe. If
 the newest record on the thread says the same already, nothing is sent: "already on
-the ledger at 10".
+the ledger at 10". Where that hangs on {secret: …}, NAME.salts.json must be there to tell.
 
 While the server is busy it tries again, for as long as --wait says. Exit status 3
 means that the record is committed and not published yet, or that the server was
@@ -222,8 +222,11 @@ func (s *submitCmd) requireSameAsSaved(m inputFile, saved record.Envelope) error
 	if err != nil {
 		return refusal("%s: %w", m.stem+envelopeSuffix, err)
 	}
-	if again, err := s.sameAs(m, before, true); err != nil || again {
+	switch again, err := s.compareWith(m, before, true); {
+	case err != nil || again == same:
 		return err
+	case again == untold:
+		return refusal("whether %s and %s say the same cannot be told: its salts are not here", m.name, m.stem+envelopeSuffix).hint("bring %s here; or submit %s, which is sent as it is", m.stem+saltsSuffix, m.stem+envelopeSuffix)
 	}
 	return refusal("%s and %s say different things", m.name, m.stem+envelopeSuffix).hint("what was signed is never signed again: move %s away to sign the new one", m.stem+envelopeSuffix)
 }
@@ -239,34 +242,39 @@ func (s *submitCmd) newestIfSame(ctx context.Context, m inputFile) (*record.ID, 
 	if err != nil {
 		return nil, err
 	}
-	again, err := s.sameAs(m, before, false)
-	if err != nil || !again {
+	switch again, err := s.compareWith(m, before, false); {
+	case err != nil || again == different:
 		return nil, err
+	case again == untold:
+		done := "on the ledger"
+		if st.Kind == record.KindResponse {
+			done = "answered"
+		}
+		return nil, refusal("already %s at %d; its salts are not here", done, head.Index).hint("bring %s here from where that was signed, and it is compared; if this one says something else: docket sign, then docket submit %s", m.stem+saltsSuffix, m.stem+envelopeSuffix)
 	}
 	return &head.ID, nil
 }
 
-// sameAs reports whether the short form, filled in with before's follows, has the
-// content of before. With keepSubject, `about: latest` keeps the meaning that it had
+// compareWith compares the content of the short form, filled in with before's follows,
+// with that of before. With keepSubject, `about: latest` keeps the meaning that it had
 // for a saved envelope, which is never signed again. A short form that could not stand
-// in its place, such as a later certification in that of an initial one, is not the
-// same.
-func (s *submitCmd) sameAs(m inputFile, before *record.Statement, keepSubject bool) (bool, error) {
+// in its place, such as a later certification in that of an initial one, is different.
+func (s *submitCmd) compareWith(m inputFile, before *record.Statement, keepSubject bool) (sameness, error) {
 	payload, salts, err := s.base.fillAfter(m.short, before.Follows, time.Now())
 	var r *record.Refusal
 	if errors.As(err, &r) {
-		return false, nil
+		return different, nil
 	} else if err != nil {
-		return false, err
+		return different, err
 	}
 	st, err := record.ParseStatement(payload)
 	if err != nil {
-		return false, err
+		return different, err
 	}
 	if keepSubject && m.short.SubjectLookup.Source != draft.SubjectGiven {
 		st.Subject = before.Subject
 	}
-	return sameContent(before, st, s.app.readSalts(m.stem), salts), nil
+	return compareContent(before, st, s.app.readSalts(m.stem), salts), nil
 }
 
 // sign fills in a short form, signs it and saves it.

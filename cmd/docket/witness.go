@@ -533,17 +533,17 @@ func (a *app) evidenceList() *cobra.Command {
 				a.logf("no evidence: no log that this witness serves was caught with two histories")
 			}
 			for _, id := range ids {
-				decided, err := shelf.Acknowledgement(id)
+				k, err := shelf.Load(id)
 				if err != nil {
 					return err
 				}
 				if asJSON {
-					if err := a.printJSON(map[string]any{"id": id, "acknowledged": decided}); err != nil {
+					if err := a.printJSON(map[string]any{"id": id, "log": k.Evidence.Origin(), "acknowledged": k.Acknowledged}); err != nil {
 						return err
 					}
 					continue
 				}
-				a.printf("%s  %s\n", id, evidenceStateText(decided))
+				a.printf("%s  %s  %s\n", id, k.Evidence.Origin(), evidenceStateText(k.Acknowledged))
 			}
 			return nil
 		},

@@ -173,19 +173,25 @@ func Quote(s string) string {
 	return fmt.Sprintf("%q", s)
 }
 
-// DidYouMean is `; did you mean "acme-cloud"?` where one of the words is near to
-// what was written, or the only one that begins with it, else "".
+// DidYouMean is `; did you mean "acme-cloud"?` where [Nearest] finds a word, else "".
 func DidYouMean(written string, words []string) string {
+	nearest := Nearest(written, words)
+	if nearest == "" {
+		return ""
+	}
+	return `; did you mean "` + nearest + `"?`
+}
+
+// Nearest returns the word that is near to what was written, or the only one that begins
+// with it, else "".
+func Nearest(written string, words []string) string {
 	best, nearest := uniquePrefix(written, words), 3 // three letters wrong is another word
 	for _, w := range words {
 		if n := editDistance(strings.ToLower(written), strings.ToLower(w)); n < nearest && n < len(w) {
 			best, nearest = w, n
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return `; did you mean "` + best + `"?`
+	return best
 }
 
 // uniquePrefix returns the only word that begins with written, or "".
