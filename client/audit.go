@@ -56,19 +56,19 @@ type Audit struct {
 
 // AuditReport is what an audit found. Nothing in it is the server's word.
 type AuditReport struct {
-	Ledger         record.ID        // the charter at index 0
-	Tree           proof.Tree       // what the entries make
-	Published      *proof.Published // nil if the checkpoint satisfies no policy
-	Checked        uint64           // entries that were judged
-	Signatures     uint64           // signatures that verified
-	Archived       int              // checkpoints that the source keeps, held against the admission times
-	RootMismatch   bool             // the entries that the source hands out are not what the log signed: what else is found goes back to that
-	SourceFindings int              // findings of what the log did not sign: the fault of the source, or of its disk
-	Behind         *BehindError     // set where the source shows what was the newest once, and no more
-	Fork           *ForkError       // what the log signed against what was trusted; nil if it continues that
-	Findings       []string         // what does not add up, the first [MaxFindings]; none is the hoped-for answer
-	MoreFindings   int              // findings beyond those
-	Notes          []string         // what to know, and no fault
+	Ledger         record.ID           // the charter at index 0
+	Tree           proof.Tree          // what the entries make
+	Published      *proof.Published    // nil if the checkpoint satisfies no policy
+	Checked        uint64              // entries that were judged
+	Signatures     uint64              // signatures that verified
+	Archived       int                 // checkpoints that the source keeps, held against the admission times
+	RootMismatch   bool                // the entries that the source hands out are not what the log signed: what else is found goes back to that
+	SourceFindings int                 // findings of what the log did not sign: the fault of the source, or of its disk
+	Behind         *BehindError        // set where the source shows what was the newest once, and no more
+	Fork           *InconsistencyError // what the log signed against what was trusted; nil if it continues that
+	Findings       []string            // what does not add up, the first [MaxFindings]; none is the hoped-for answer
+	MoreFindings   int                 // findings beyond those
+	Notes          []string            // what to know, and no fault
 
 	onFinding func(string)
 }
@@ -433,7 +433,7 @@ func (r *AuditReport) setFork(ctx context.Context, a Audit, note []byte) {
 	if a.Copy != nil && a.Trusted.Checkpoint().Size > shown.Checkpoint().Size {
 		larger = a.Copy
 	}
-	r.Fork = newForkError(ctx, larger, a.Trusted, shown)
+	r.Fork = newInconsistencyError(ctx, larger, a.Trusted, shown)
 }
 
 // isTransient tells an audit that could not go on from a log at fault.

@@ -109,7 +109,7 @@ func (c *Client) ChainUnverified(ctx context.Context, id record.ID) ([]byte, err
 
 // Receipt fetches a record's receipt against the newest published checkpoint and
 // verifies it. One that does not continue what a trust directory trusts is a
-// *[ForkError].
+// *[InconsistencyError].
 func (c *Client) Receipt(ctx context.Context, id record.ID, p Policies) (*Receipt, error) {
 	body, _, err := c.call(ctx, http.MethodGet, "/v1/records/"+id.String()+"/receipt", "", nil)
 	if err != nil {

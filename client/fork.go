@@ -11,9 +11,9 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// ForkError says that a log shows two histories, or has gone back. Both notes are
+// InconsistencyError says that a log shows two histories, or has gone back. Both notes are
 // signed by the log: keep them, and show them to witnesses.
-type ForkError struct {
+type InconsistencyError struct {
 	Trusted, Shown proof.Tree
 	TrustedNote    []byte
 	ShownNote      []byte // nil where only the entries show it
@@ -27,7 +27,7 @@ type ForkError struct {
 	archivedAt  time.Time // of its quorum, if Shown is a checkpoint of the past: then it is no rollback
 }
 
-func (e *ForkError) Error() string {
+func (e *InconsistencyError) Error() string {
 	switch t, s := e.Trusted, e.Shown; {
 	case e.withinChain:
 		return fmt.Sprintf("fork: the chain is of two histories: size %d with root %s, and size %d with root %s, are not of one log", t.Size, t.Root, s.Size, s.Root)
@@ -58,7 +58,7 @@ func (e *BehindError) Error() string {
 
 // checkConsistent compares a receipt with the trusted state: its tree with the trusted
 // checkpoint of the same size, or with the copy if that covers it; its entry with the
-// copy's where the tree is larger. A mismatch is a *[ForkError], although a quorum
+// copy's where the tree is larger. A mismatch is a *[InconsistencyError], although a quorum
 // cosigned it. What is beyond the copy is not compared. c is the server, for its tiles;
 // nil offline.
 func (t *Trust) checkConsistent(ctx context.Context, c *Client, v *proof.VerifiedReceipt) error {
@@ -107,7 +107,7 @@ func (t *Trust) isConsistent(ctx context.Context, v *proof.VerifiedReceipt) (boo
 }
 
 // CheckNewest is for what a server makes against its newest checkpoint, receipts and chains:
-// one of a smaller tree than is trusted is a *[BehindError], or a *[ForkError] unless the
+// one of a smaller tree than is trusted is a *[BehindError], or a *[InconsistencyError] unless the
 // copy shows that it is of the one history.
 func (t *Trust) CheckNewest(ctx context.Context, shown *proof.Published) error {
 	if shown.Checkpoint().Size < t.size() {
@@ -117,7 +117,7 @@ func (t *Trust) CheckNewest(ctx context.Context, shown *proof.Published) error {
 }
 
 // forkOrBehindError is the error of a checkpoint that does not continue the trusted one: a
-// *[BehindError] or a *[ForkError].
+// *[BehindError] or a *[InconsistencyError].
 // The evidence takes the tiles of the larger tree: the copy's, or the server's.
 func (t *Trust) forkOrBehindError(ctx context.Context, c *Client, shown *proof.Published) error {
 	if b := asBehind(ctx, t.copyDir().Tiles, t.checkpoint, shown); b != nil {
@@ -127,7 +127,7 @@ func (t *Trust) forkOrBehindError(ctx context.Context, c *Client, shown *proof.P
 	if c != nil && shown.Checkpoint().Size > t.checkpoint.Checkpoint().Size {
 		read = c.log.Tiles
 	}
-	return newForkError(ctx, read, t.checkpoint, shown)
+	return newInconsistencyError(ctx, read, t.checkpoint, shown)
 }
 
 // asBehind returns a *[BehindError] if the trusted tree begins with the shown one, nil
@@ -153,10 +153,10 @@ type signedCheckpoint interface {
 	LogKeys() []proof.Key
 }
 
-// newForkError keeps what a log signed against itself. That no evidence can be made of it
+// newInconsistencyError keeps what a log signed against itself. That no evidence can be made of it
 // changes nothing about the error.
-func newForkError(ctx context.Context, larger proof.ReadTiles, trusted, shown signedCheckpoint) *ForkError {
-	e := &ForkError{
+func newInconsistencyError(ctx context.Context, larger proof.ReadTiles, trusted, shown signedCheckpoint) *InconsistencyError {
+	e := &InconsistencyError{
 		Trusted: trusted.Checkpoint().Tree(), TrustedNote: trusted.Note(),
 		Shown: shown.Checkpoint().Tree(), ShownNote: shown.Note(),
 	}

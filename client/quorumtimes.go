@@ -164,7 +164,7 @@ const parallelWalks = 8
 // from an instant, in several stretches of time at once; the first one that is not,
 // and others of those sizes, may be among them. Each is judged by the policy of its
 // size, and must be of the newest one's history: what is not is a fault, a
-// *[ForkError] if the log signed it.
+// *[InconsistencyError] if the log signed it.
 func (k archiveReader) fetchBetween(ctx context.Context, after quorumTime, until time.Time) (kept []quorumTime, faults []error, err error) {
 	stretch := max(until.Sub(after.existedBy)/parallelWalks+1, time.Hour)
 	var walks [parallelWalks]archiveWalk
@@ -175,7 +175,7 @@ func (k archiveReader) fetchBetween(ctx context.Context, after quorumTime, until
 			break
 		}
 		g.Go(func() error {
-			return walks[i].run(walking, k, quorumTime{size: after.size, existedBy: until.Add(-stretch)}, until)
+			return walks[i].walkBack(walking, k, quorumTime{size: after.size, existedBy: until.Add(-stretch)}, until)
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -197,7 +197,7 @@ func (k archiveReader) fetchBetween(ctx context.Context, after quorumTime, until
 			case err != nil:
 				faults = append(faults, fmt.Errorf("consistency with the kept size %d: %w", t.size, err))
 			case tree != p.Checkpoint().Tree():
-				fork := newForkError(ctx, k.tiles, k.newest, p)
+				fork := newInconsistencyError(ctx, k.tiles, k.newest, p)
 				fork.archivedAt = t.existedBy
 				faults = append(faults, fork)
 			default:
@@ -219,9 +219,9 @@ type archiveWalk struct {
 // published during one sync.
 const maxNewer = 64
 
-// run goes from one kept checkpoint to the one before, down to the first that is
+// walkBack goes from one kept checkpoint to the one before, down to the first that is
 // not both larger and newer than what is known.
-func (w *archiveWalk) run(ctx context.Context, k archiveReader, after quorumTime, until time.Time) error {
+func (w *archiveWalk) walkBack(ctx context.Context, k archiveReader, after quorumTime, until time.Time) error {
 	step := time.Second
 	for at := until; ; {
 		note, err := k.source.CheckpointAt(ctx, at)

@@ -316,7 +316,7 @@ func TestKnowableFork(t *testing.T) {
 				return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(kept))}
 			}
 			err = trust.Sync(t.Context(), w.client(), nil)
-			var fork *ForkError
+			var fork *InconsistencyError
 			switch forged := strings.HasPrefix(name, "forged"); {
 			case errors.As(err, &fork) != forged, !forged && (err != nil || trust.TimesErr() == nil):
 				t.Errorf("%s: %v, %v", name, err, trust.TimesErr())
@@ -477,7 +477,7 @@ func TestRollback(t *testing.T) {
 			}
 			err := trust.Sync(t.Context(), w.client(), nil)
 			var behind *BehindError
-			var fork *ForkError
+			var fork *InconsistencyError
 			if !errors.As(err, &behind) && !errors.As(err, &fork) || (fork != nil) != c.fork {
 				t.Errorf("cosigned since: %v: %v", c.fork, err)
 			}

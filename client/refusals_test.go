@@ -28,7 +28,7 @@ func wantRefused(t *testing.T, err error, want string) {
 	var (
 		got     []string
 		refusal *record.Refusal
-		fork    *ForkError
+		fork    *InconsistencyError
 		behind  *BehindError
 		problem *Problem
 	)

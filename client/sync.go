@@ -16,7 +16,7 @@ import (
 
 // Refresh fetches the newest checkpoint, and the charters if there are new ones,
 // without the entries. It believes the checkpoint only if it continues the trusted
-// one: a fork is a *[ForkError] that names both, what is older a *[BehindError].
+// one: a fork is a *[InconsistencyError] that names both, what is older a *[BehindError].
 func (t *Trust) Refresh(ctx context.Context, c *Client) error {
 	next, err := t.fetchCheckpoint(ctx, c)
 	if err != nil {
@@ -36,7 +36,7 @@ func (t *Trust) Refresh(ctx context.Context, c *Client) error {
 // and the size to reach.
 //
 // A *[SourceError] is what the server handed out twice and the log did not sign: none of
-// it was kept. A *[ForkError] is the log's own.
+// it was kept. A *[InconsistencyError] is the log's own.
 //
 // One process syncs a directory at a time; [ErrSyncing] after half a minute of waiting.
 func (t *Trust) Sync(ctx context.Context, c *Client, progress func(reached, size uint64)) error {
@@ -226,7 +226,7 @@ func (t *Trust) trustAndFetchTimes(ctx context.Context, c *Client, r *register.R
 	// The entries are what counts: a ledger that cannot say when which size was
 	// cosigned does not make the copy invalid. It is asked again by the next sync.
 	times, err := t.fetchQuorumTimes(ctx, c, r, last)
-	if fork := (*ForkError)(nil); errors.As(err, &fork) || ctx.Err() != nil {
+	if fork := (*InconsistencyError)(nil); errors.As(err, &fork) || ctx.Err() != nil {
 		return err
 	} else if err != nil {
 		t.timesErr = fmt.Errorf("what was knowable when could not be learnt: %w", err)

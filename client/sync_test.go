@@ -174,7 +174,7 @@ func TestForks(t *testing.T) {
 				trust := ours.syncedTrust()
 				trusted := trust.Checkpoint()
 				err := follow(trust)
-				var fork *ForkError
+				var fork *InconsistencyError
 				if !errors.As(err, &fork) {
 					t.Errorf("%s: %v", name, err)
 					continue
@@ -230,7 +230,7 @@ func TestBehind(t *testing.T) {
 		if err := follow(synced); !errors.As(err, &behind) || behind.Shown.Size != 200 || behind.Trusted.Size != 300 {
 			t.Errorf("%s: %v", name, err)
 		}
-		var fork *ForkError
+		var fork *InconsistencyError
 		err := follow(pinned)
 		t.Run(name, func(t *testing.T) { wantRefused(t, err, "fork") }) // or an old answer
 		if !errors.As(err, &fork) || fork.Evidence != nil || fork.ShownNote == nil {
@@ -297,7 +297,7 @@ func TestSyncFromSpoiltMirror(t *testing.T) {
 			w.growTo(2600)
 			w.net.rewriteResponse = spoil
 			err := trust.Sync(t.Context(), w.client(), nil)
-			var fork *ForkError
+			var fork *InconsistencyError
 			var source *SourceError
 			if errors.As(err, &fork) || !errors.As(err, &source) {
 				t.Fatalf("%v, want the source's fault", err)
@@ -347,7 +347,7 @@ func TestSyncFromSpoiltTiles(t *testing.T) {
 		}
 		return answer
 	}
-	var fork *ForkError
+	var fork *InconsistencyError
 	var source *SourceError
 	if err := trust.Sync(t.Context(), w.client(), nil); errors.As(err, &fork) || !errors.As(err, &source) {
 		t.Fatalf("%v, want the source's fault", err)

@@ -46,7 +46,7 @@ type VerifyReport struct {
 // offline, under the policies of a trust directory, a single one, or those that the
 // chain's own charters give ([PinnedCharter]). Only with a trust directory that covers the
 // index, or a chain, is authorship checked. What is of another history than a trust
-// directory's, or a chain of two, is a *[ForkError].
+// directory's, or a chain of two, is a *[InconsistencyError].
 func Verify(ctx context.Context, file []byte, p Policies, now time.Time) (*VerifyReport, error) {
 	receipts, err := proof.ParseChain(file)
 	if err != nil {
@@ -324,7 +324,7 @@ func (c *chain) checkOneLog(ctx context.Context) error {
 	var two *proof.SplitViewError
 	var err error
 	if c.trees, err = proof.CompareTrees(verified); errors.As(err, &two) {
-		fork := newForkError(ctx, noTiles, two.One, two.Other)
+		fork := newInconsistencyError(ctx, noTiles, two.One, two.Other)
 		fork.withinChain = true
 		return fork
 	} else if err != nil {

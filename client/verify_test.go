@@ -150,7 +150,7 @@ func TestVerifyFork(t *testing.T) {
 				for name, file := range map[string][]byte{"receipt": text, "chain": chain} {
 					_, err := Verify(t.Context(), file, trust, time.Now())
 					if want == "" && name == "chain" && c.inChain {
-						if fork := (*ForkError)(nil); !errors.As(err, &fork) {
+						if fork := (*InconsistencyError)(nil); !errors.As(err, &fork) {
 							t.Errorf("a chain of two histories: %v", err)
 						}
 						continue
@@ -162,14 +162,14 @@ func TestVerifyFork(t *testing.T) {
 	}
 }
 
-// checkFork wants a [ForkError] that has both notes, and evidence or not.
+// checkFork wants a [InconsistencyError] that has both notes, and evidence or not.
 func checkFork(t *testing.T, name string, err error, want string, shown []byte, trusted *proof.Published, evidence bool) {
 	t.Helper()
 	if want == "" {
 		must(t, err)
 		return
 	}
-	var fork *ForkError
+	var fork *InconsistencyError
 	if !errors.As(err, &fork) || !strings.Contains(err.Error(), want) {
 		t.Errorf("%s: got %v, want a %s", name, err, want)
 		return
@@ -319,7 +319,7 @@ func TestForkedReceiptBesideUnfinishedSync(t *testing.T) {
 	if _, err := trust.Register(); !errors.Is(err, ErrNoCopy) {
 		t.Fatalf("the copy is not unfinished: %v", err)
 	}
-	var fork *ForkError
+	var fork *InconsistencyError
 	if _, err := Verify(t.Context(), text, trust, time.Now()); !errors.As(err, &fork) {
 		t.Errorf("a receipt of another history: %v", err)
 	}

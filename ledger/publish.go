@@ -110,7 +110,7 @@ func (l *Ledger[V]) publishAt(ctx context.Context, tree *treeSnapshot, size uint
 		return fmt.Errorf("publishing size %d: %w", size, err)
 	}
 	l.resubmitted = l.resubmitted || l.needsWitnesses(policy) // a quorum knows of nothing larger
-	return l.persistPublished(ctx, published)
+	return l.publishCosigned(ctx, published)
 }
 
 // CanSign reports whether the policy names one of the log's keys: a checkpoint that
@@ -122,10 +122,10 @@ func (l *Ledger[V]) CanSign(policy *proof.Policy) bool {
 	})
 }
 
-// persistPublished makes a checkpoint the published one, in the store and then in sight:
+// publishCosigned makes a checkpoint the published one, in the store and then in sight:
 // what was shown is remembered. What a quorum has cosigned is persisted even if
 // the caller gives up now: the outcome would be unknown otherwise.
-func (l *Ledger[V]) persistPublished(ctx context.Context, next *proof.Published) error {
+func (l *Ledger[V]) publishCosigned(ctx context.Context, next *proof.Published) error {
 	ctx = context.WithoutCancel(ctx)
 	old := l.Published()
 	err := l.archive(ctx, old, next)
@@ -273,7 +273,7 @@ func (l *Ledger[V]) recosign(ctx context.Context) error {
 		if _, cpSince, err := l.fold.Policy(cp.Size); err != nil || cpSince != since {
 			return err // it has to be published under another policy than this quorum's
 		}
-		return l.persistPublished(ctx, renewed)
+		return l.publishCosigned(ctx, renewed)
 	}
 }
 
@@ -346,7 +346,7 @@ func (l *Ledger[V]) mergeNewer(ctx context.Context, sigs []proof.Signature) erro
 	if err != nil || bytes.Equal(merged.Note(), p.Note()) {
 		return err
 	}
-	return l.persistPublished(ctx, merged)
+	return l.publishCosigned(ctx, merged)
 }
 
 // lateResponses are what witnesses said about the newest checkpoint that they were

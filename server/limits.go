@@ -275,7 +275,7 @@ func (s *Server) openEnvelope(ctx context.Context, env record.Envelope, check fu
 // limit is used up, the signing key's own reserve is used: a stolen key uses up the
 // party's common rate, and cannot keep the other keys from revoking it.
 func (s *Server) setPayer(v record.Verified, b *rateAccount) error {
-	keys, err := s.cfg.Register.ResponsibleKeys(v, time.Now())
+	keys, err := s.cfg.Register.ChargedKeys(v, time.Now())
 	if err != nil || len(keys) == 0 { // the keys that it lists alone: it is the first charter, or judging will refuse it
 		return err
 	}

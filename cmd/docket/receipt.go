@@ -262,7 +262,7 @@ func (r *receiptCmd) saveFirst(file string, old []byte, before *client.VerifyRep
 // verify any more, and so proves nothing.
 func (r *receiptCmd) checkReplaces(ctx context.Context, file string, old, text []byte, policies client.Policies) (*client.VerifyReport, error) {
 	before, err := client.Verify(ctx, old, policies, time.Now())
-	var fork *client.ForkError
+	var fork *client.InconsistencyError
 	if errors.As(err, &fork) {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	} else if err != nil {

@@ -80,7 +80,7 @@ func (s *serveFlags) configs(log *slog.Logger) (node.Config, server.Config, erro
 
 func (a *app) serve() *cobra.Command {
 	var s serveFlags
-	back := rollback{app: a}
+	back := rollbackGuard{app: a}
 	c := &cobra.Command{
 		Use:   "serve --dir D [--listen ADDRESS]",
 		Short: "Run the ledger server",
@@ -184,10 +184,10 @@ on without what it held; readers who have seen that will call it a second histor
 	return c
 }
 
-// rollback is what serve does about a store that is older than what is known of its
+// rollbackGuard is what serve does about a store that is older than what is known of its
 // log. With witnesses nothing but the newest backup helps. Without any, a rollback
 // would go unnoticed: so it is refused too, unless the operator accepts the loss.
-type rollback struct {
+type rollbackGuard struct {
 	app     *app
 	allowed bool // --allow-rollback
 	met     bool // the store was found to be older
@@ -195,7 +195,7 @@ type rollback struct {
 
 // open opens a ledger's directory. If its register is ahead of its store, and that is
 // allowed, the register is set aside until it is known that there are no witnesses.
-func (r *rollback) open(c *cobra.Command, config node.Config) (*node.Node, error) {
+func (r *rollbackGuard) open(c *cobra.Command, config node.Config) (*node.Node, error) {
 	n, err := r.app.openNode(c, config)
 	register, aside := filepath.Join(config.Dir, "register"), filepath.Join(config.Dir, "register.ahead")
 	if _, none := os.Stat(aside); none == nil && !errors.Is(err, node.ErrInUse) {
@@ -230,7 +230,7 @@ func (r *rollback) open(c *cobra.Command, config node.Config) (*node.Node, error
 
 // unwatched refuses to roll back a log that has witnesses: they hold the history that the
 // store lacks.
-func (r *rollback) unwatched(n *node.Node) error {
+func (r *rollbackGuard) unwatched(n *node.Node) error {
 	policy, err := n.Policy()
 	if err != nil || policy == nil || policy.QuorumIsNone() {
 		return err
@@ -240,7 +240,7 @@ func (r *rollback) unwatched(n *node.Node) error {
 }
 
 // check asks at the log's own URL, where there are no witnesses, before anything is signed.
-func (r *rollback) check(ctx context.Context, n *node.Node, log *slog.Logger) error {
+func (r *rollbackGuard) check(ctx context.Context, n *node.Node, log *slog.Logger) error {
 	policy, err := n.Policy()
 	if err != nil {
 		return err

@@ -105,7 +105,7 @@ func (a *app) syncWith(ctx context.Context, trust *client.Trust, server *client.
 
 // saveEvidence writes what a log signed against itself beside the copy.
 func (a *app) saveEvidence(trust *client.Trust, err error) error {
-	var fork *client.ForkError
+	var fork *client.InconsistencyError
 	if !errors.As(err, &fork) || trust == nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func (a *app) saveEvidence(trust *client.Trust, err error) error {
 // writeForkEvidence writes what a log signed against itself, and says what to do with it.
 // Each file is named by its content: the same tree may come with other cosignatures
 // the next time.
-func writeForkEvidence(dir string, fork *client.ForkError) (next string, err error) {
+func writeForkEvidence(dir string, fork *client.InconsistencyError) (next string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
@@ -189,7 +189,7 @@ func (a *app) renewTrust(ctx context.Context, trust *client.Trust, server *clien
 func withRenewal[T any](ctx context.Context, a *app, trust *client.Trust, server *client.Client, ask func() (T, error)) (T, error) {
 	answer, err := ask()
 	status, _ := exitStatusOf(err)
-	var fork *client.ForkError
+	var fork *client.InconsistencyError
 	switch {
 	case err == nil, trust == nil, status == exitNotYet, isProblem(err):
 		return answer, err

@@ -57,7 +57,7 @@ func TestWriteForkEvidence(t *testing.T) {
 		cosigned, proven bool
 		files            int
 	}{{false, true, 3}, {false, true, 3}, {true, false, 4}} {
-		fork := &client.ForkError{
+		fork := &client.InconsistencyError{
 			Trusted: proof.Tree{Size: 7, Root: proof.Hash{1}}, TrustedNote: note(1, false),
 			Shown: proof.Tree{Size: 7, Root: proof.Hash{2}}, ShownNote: note(2, c.cosigned),
 		}

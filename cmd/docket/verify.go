@@ -190,7 +190,7 @@ func (v *verifyCmd) findEarlier(ctx context.Context, file string, r *client.Veri
 	raw, err := os.ReadFile(name)
 	if err == nil && strings.HasSuffix(file, receiptSuffix) {
 		first, err := client.Verify(ctx, raw, policies, time.Now())
-		var fork *client.ForkError
+		var fork *client.InconsistencyError
 		switch {
 		case errors.As(err, &fork):
 			return nil, err
@@ -412,7 +412,7 @@ func signingRecordsText(c *client.ChainReport) string {
 	if len(c.Shown) == 0 {
 		return "its own keys"
 	}
-	return "index " + indexList(c.Shown)
+	return "index " + abbreviateNumbers(c.Shown)
 }
 
 // chainLines says by which charter a chain is proven, and what it cannot show.
@@ -447,10 +447,10 @@ func (p verifyOutput) chainLines() []string {
 // treeLines says how the checkpoints of a chain go together, if there are several.
 func treeLines(t proof.TreeComparison) (lines []string) {
 	if n := len(t.Extended); n > 0 {
-		lines = append(lines, factLine("one log", "the checkpoint of size %d continues that of size %s", t.Newest.Size, indexList(treeSizes(t.Extended))))
+		lines = append(lines, factLine("one log", "the checkpoint of size %d continues that of size %s", t.Newest.Size, abbreviateNumbers(treeSizes(t.Extended))))
 	}
 	if n := len(t.Unproven); n > 0 {
-		lines = append(lines, factLine("one log", "that the checkpoint of size %d continues that of size %s NOT CHECKED: the receipts do not show it", t.Newest.Size, indexList(treeSizes(t.Unproven))))
+		lines = append(lines, factLine("one log", "that the checkpoint of size %d continues that of size %s NOT CHECKED: the receipts do not show it", t.Newest.Size, abbreviateNumbers(treeSizes(t.Unproven))))
 	}
 	return lines
 }
@@ -462,8 +462,8 @@ func treeSizes(trees []proof.Tree) (all []uint64) {
 	return all
 }
 
-// indexList names a few numbers, and of many the first, the last and how many.
-func indexList(all []uint64) string {
+// abbreviateNumbers names a few numbers, and of many the first, the last and how many.
+func abbreviateNumbers(all []uint64) string {
 	const most = 12
 	var words []string
 	for _, n := range all {

@@ -30,7 +30,7 @@ func (o Owner) Show(p *proof.Published) { o.r.show(p) }
 // TreeAt is the tree of that size with which a committed one begins.
 func (o Owner) TreeAt(ctx context.Context, s *proof.Snapshot, size uint64) (proof.Tree, error) {
 	tree, err := o.r.tiles.Within(s, s.Tree).TreeAt(ctx, size)
-	return tree, damaged(err)
+	return tree, wrapCorrupt(err)
 }
 
 // ConsistencyProof is [Reader.ConsistencyProof] of two sizes that are committed.
@@ -40,7 +40,7 @@ func (o Owner) ConsistencyProof(ctx context.Context, s *proof.Snapshot, from, to
 		return nil, err
 	}
 	_, path, err := o.r.tiles.Within(s, larger).ConsistencyProof(ctx, from)
-	return path, damaged(err)
+	return path, wrapCorrupt(err)
 }
 
 // Entries are entries of a committed tree, each checked against its leaf.
@@ -51,5 +51,5 @@ func (o Owner) Entries(ctx context.Context, s *proof.Snapshot, start, end uint64
 // LoadAppender goes on from a tree that the source holds ([proof.LoadAppender]).
 func (o Owner) LoadAppender(ctx context.Context, tree proof.Tree) (*proof.Appender, error) {
 	a, err := proof.LoadAppender(ctx, tree, o.r.readTiles)
-	return a, damaged(err)
+	return a, wrapCorrupt(err)
 }

@@ -138,7 +138,7 @@ func (r *Reader) Refresh(ctx context.Context) error {
 		}
 		begins, err := r.tiles.At(is).TreeAt(ctx, was.Size)
 		if err != nil {
-			return damaged(err)
+			return wrapCorrupt(err)
 		}
 		if begins != was {
 			return fmt.Errorf("%w: size %d, of which the first %d entries have another root than was published", proof.ErrInconsistent, is.Size, was.Size)
@@ -220,7 +220,7 @@ func (r *Reader) readEntries(ctx context.Context, t proof.TreeReader, start, end
 		return nil, fmt.Errorf("%w: %d entries for [%d, %d)", ErrCorrupt, len(entries), start, end)
 	}
 	if err := t.CheckEntries(ctx, start, entries); err != nil {
-		return nil, damaged(err)
+		return nil, wrapCorrupt(err)
 	}
 	return entries, nil
 }
@@ -234,7 +234,7 @@ func (r *Reader) Tile(ctx context.Context, id proof.TileID) ([]byte, error) {
 	}
 	// SPEC: tlog-tiles Partial Tiles: the partial tiles of each published size are served
 	row, err := t.Tile(ctx, id)
-	return row, damaged(err)
+	return row, wrapCorrupt(err)
 }
 
 // Receipt is the receipt of the entry at index against the newest published
@@ -262,7 +262,7 @@ func (r *Reader) ReceiptAgainst(ctx context.Context, index uint64, published *pr
 	}
 	in, err := r.at(tree).InclusionProof(ctx, index)
 	if err != nil {
-		return proof.Receipt{}, damaged(err)
+		return proof.Receipt{}, wrapCorrupt(err)
 	}
 	if proof.LeafHash(entries[0]) != in.Leaf {
 		return proof.Receipt{}, fmt.Errorf("%w: entry %d is not that of the tree", ErrCorrupt, index)
@@ -279,14 +279,14 @@ func (r *Reader) ConsistencyProof(ctx context.Context, from, to uint64) ([]proof
 	}
 	larger, err := t.TreeAt(ctx, to)
 	if err != nil {
-		return nil, damaged(err)
+		return nil, wrapCorrupt(err)
 	}
 	_, path, err := r.at(larger).ConsistencyProof(ctx, from)
-	return path, damaged(err)
+	return path, wrapCorrupt(err)
 }
 
-// damaged makes [ErrCorrupt] of tiles that do not add up.
-func damaged(err error) error {
+// wrapCorrupt makes [ErrCorrupt] of tiles that do not add up.
+func wrapCorrupt(err error) error {
 	if errors.Is(err, proof.ErrCorrupt) && !errors.Is(err, ErrCorrupt) {
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}

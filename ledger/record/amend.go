@@ -359,7 +359,7 @@ func (a *Amendment) fragmentFaults() []Fault {
 	}{{"drop", a.Drop}, {"set", a.Set}, {"add", a.Add}} {
 		if len(part.o) > 0 {
 			d.Enter(part.name)
-			d.Fragment(part.o, amendmentSpec.Own.Field(part.name).Shape)
+			d.CheckFragment(part.o, amendmentSpec.Own.Field(part.name).Shape)
 			d.Leave()
 		}
 	}

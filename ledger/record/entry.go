@@ -131,7 +131,7 @@ func (e Entry) check() error {
 func MaxPayload(algs ...Algorithm) int {
 	sizes := make([]int, len(algs))
 	for i, a := range algs {
-		sizes[i] = a.signatureSize()
+		sizes[i] = a.maxSignatureSize()
 	}
 	return maxPayloadBytes(sizes...)
 }

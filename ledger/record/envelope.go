@@ -249,7 +249,7 @@ func (e Envelope) checkFits(size int) error {
 
 // CheckFits refuses one more signature by key where not even an entry of all signatures
 // would hold the payload, and says what would fit.
-func (e Envelope) CheckFits(key *Key) error { return e.checkFits(key.alg.signatureSize()) }
+func (e Envelope) CheckFits(key *Key) error { return e.checkFits(key.alg.maxSignatureSize()) }
 
 func tooLarge(limit, size int, format string, args ...any) *Refusal {
 	return &Refusal{Class: TooLarge, Detail: fmt.Sprintf(format, args...), Limit: limit, Size: size}

@@ -167,18 +167,18 @@ func (k *Key) plausibleSignature(sig []byte) bool {
 		return len(sig) == ed25519.SignatureSize
 	case AlgECDSAP256, AlgECDSAP384:
 		var der struct{ R, S *big.Int }
-		if len(sig) > k.alg.signatureSize() {
+		if len(sig) > k.alg.maxSignatureSize() {
 			return false
 		}
 		rest, err := asn1.Unmarshal(sig, &der)
 		return err == nil && len(rest) == 0
 	default:
-		return len(sig) == k.alg.signatureSize()
+		return len(sig) == k.alg.maxSignatureSize()
 	}
 }
 
-// signatureSize is the most bytes that one signature takes.
-func (a Algorithm) signatureSize() int {
+// maxSignatureSize is the most bytes that one signature takes.
+func (a Algorithm) maxSignatureSize() int {
 	switch a {
 	case AlgEd25519:
 		return ed25519.SignatureSize

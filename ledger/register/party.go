@@ -129,7 +129,7 @@ func (j *judgment) judgeReEnrolment(e *record.Enrolment) error {
 	if len(e.Keys) > 0 {
 		return invalid("/predicate/keys", "a later enrolment lists no keys: they come and go by a keys record")
 	}
-	if err := j.checkReEnrolmentSubject(old); err != nil {
+	if err := j.checkReEnrolmentSubjectDigest(old); err != nil {
 		return err
 	}
 	if err := j.needSigners(1, "officer", j.roleOf(old, isOfficer)); err != nil {
@@ -186,8 +186,8 @@ func (j *judgment) checkEnrolmentSubject(keys []*record.Key) error {
 	return invalid("/subject/0/digest/sha256", "without a document the subject is the first key's DER: its SHA-256 is %x", sha256.Sum256(keys[0].DER()))
 }
 
-// checkReEnrolmentSubject: without a document, a later enrolment is about the party's first.
-func (j *judgment) checkReEnrolmentSubject(p *PartyRow) error {
+// checkReEnrolmentSubjectDigest: without a document, a later enrolment is about the party's first.
+func (j *judgment) checkReEnrolmentSubjectDigest(p *PartyRow) error {
 	if j.st.Document != nil || j.st.Subject.SHA256 == p.Enrolled.ID {
 		return nil
 	}

@@ -662,8 +662,8 @@ func TestReplayForgetsKeys(t *testing.T) {
 	}
 }
 
-// TestResponsibleKeys: whoever is named by others' words alone answers for nothing.
-func TestResponsibleKeys(t *testing.T) {
+// TestChargedKeys: whoever is named by others' words alone answers for nothing.
+func TestChargedKeys(t *testing.T) {
 	b := registertest.NewFixture(start, "acme-cloud", "delta-racks")
 	b.Must(b.Designate("1", b.NewDesignation("Kestrel")))
 	mustSubmit(t, b, "party/acme-cloud", "acme-cloud", &record.Keys{Revoke: revoke(b, "acme-cloud/ci").Revoke}, "acme-cloud/compliance")
@@ -709,7 +709,7 @@ func TestResponsibleKeys(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
-		got, err := b.Register.ResponsibleKeys(v, b.Now.Add(c.after))
+		got, err := b.Register.ChargedKeys(v, b.Now.Add(c.after))
 		var who []string
 		for _, s := range got {
 			who = append(who, s.String())

@@ -197,24 +197,24 @@ func (d *Draft) MaySign(st *record.Statement, key *record.Key) error {
 	return refusal
 }
 
-// ResponsibleKey is a key whose owner is charged for a record, because the key signed
+// ChargedKey is a key whose owner is charged for a record, because the key signed
 // it.
-type ResponsibleKey struct {
+type ChargedKey struct {
 	Owner  string // as [Register.KeyOwner] names it
 	Holder string
 	KeyID  string
 }
 
-func (s ResponsibleKey) String() string { return s.Owner + "'s " + s.Holder }
+func (s ChargedKey) String() string { return s.Owner + "'s " + s.Holder }
 
-// ResponsibleKeys returns the keys whose owner is charged for a record at an instant,
+// ChargedKeys returns the keys whose owner is charged for a record at an instant,
 // whether or not the record will be admitted: the keys that signed it, are live, and
 // have one owner; the issuer before all others. It is empty where no enrolled key
 // signed. The issuer that a record names proves nothing: a charter, an enrolment or a
 // keys record may be signed by nothing but the keys that it lists.
 //
 // Where the issuer has signed, as nearly always, it costs one row in memory.
-func (r *Register) ResponsibleKeys(v record.Verified, at time.Time) ([]ResponsibleKey, error) {
+func (r *Register) ChargedKeys(v record.Verified, at time.Time) ([]ChargedKey, error) {
 	r.mu.Lock()
 	below, charter := r.tip.next, r.tip.charter
 	r.mu.Unlock()
@@ -222,7 +222,7 @@ func (r *Register) ResponsibleKeys(v record.Verified, at time.Time) ([]Responsib
 		return nil, nil
 	}
 	today := rules1.DateIn(at, charter.charter().zone)
-	of := func(owner record.Thread, name string) (all []ResponsibleKey, err error) {
+	of := func(owner record.Thread, name string) (all []ChargedKey, err error) {
 		row, err := r.lookupThread(owner, below) // an owner of live keys is named as the thread that lists them
 		if err != nil || row == nil {
 			return nil, err
@@ -230,10 +230,10 @@ func (r *Register) ResponsibleKeys(v record.Verified, at time.Time) ([]Responsib
 		for _, s := range v.Signatures() {
 			if p := row.party(); p != nil {
 				if k := p.Key(s.Key.ID()); k != nil && k.Live(at, today) {
-					all = append(all, ResponsibleKey{name, k.Holder, k.ID})
+					all = append(all, ChargedKey{name, k.Holder, k.ID})
 				}
 			} else if holder, ok := row.charter().rootHolder(s.Key.ID()); ok {
-				all = append(all, ResponsibleKey{name, holder, s.Key.ID()})
+				all = append(all, ChargedKey{name, holder, s.Key.ID()})
 			}
 		}
 		return all, nil

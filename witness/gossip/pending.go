@@ -14,12 +14,12 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
-// maxPendingPerSource is how many checkpoints of one log are pending from each source.
+// maxPendingPerChannel is how many checkpoints of one log are pending from each source.
 // maxFailures is how many rounds may compare one without result before it can be
 // evicted.
 const (
-	maxPendingPerSource = 64
-	maxFailures         = 60
+	maxPendingPerChannel = 64
+	maxFailures          = 60
 )
 
 // pendingSource is where a pending checkpoint came from. Each source has its own
@@ -91,7 +91,7 @@ func (l *Log) addPendingLocked(ref noteAndTree, from pendingSource) {
 // without result goes, or with untried any. mu is held.
 func (l *Log) makeRoomLocked(t proof.Tree, from pendingSource, untried bool) bool {
 	all := l.pendingFromLocked(from)
-	if len(all) < maxPendingPerSource {
+	if len(all) < maxPendingPerChannel {
 		return true
 	}
 	victim := slices.MaxFunc(all, func(a, b *pendingCheckpoint) int { return cmp.Compare(a.failures, b.failures) })

@@ -138,7 +138,7 @@ func (d *Decoder) Value(v any, sh *Shape, dst reflect.Value) {
 		}
 	case TypeFragment:
 		if o, ok := v.(Object); ok {
-			d.Fragment(o, sh)
+			d.CheckFragment(o, sh)
 			dst.Set(reflect.ValueOf(o))
 		} else {
 			d.WrongType(v, "an object")
@@ -300,9 +300,9 @@ func (d *Decoder) mapValue(v any, sh *Shape, dst reflect.Value) {
 	}
 }
 
-// Fragment judges a part of an object, member by member, and throws the decoded
+// CheckFragment judges a part of an object, member by member, and throws the decoded
 // values away: [Amend] decodes them again where they go.
-func (d *Decoder) Fragment(o Object, sh *Shape) {
+func (d *Decoder) CheckFragment(o Object, sh *Shape) {
 	if len(o) == 0 {
 		d.Fault("is empty: leave it out")
 		return

@@ -178,7 +178,7 @@ func (v *View) Keys(party, after string, at time.Time, yield func(PartyKey) bool
 	}
 	p := listProgress{startedAfter: after, passed: after}
 	return p.partial(h.rows.Steps(h.thread, from, func(step *register.ThreadRow) (bool, error) {
-		p.current = keyPosition(step.Index, len(step.Delta.Added))
+		p.current = partyKeyPosition(step.Index, len(step.Delta.Added))
 		for i, id := range step.Delta.Added {
 			if step.Index == from && i < passed {
 				continue
@@ -188,7 +188,7 @@ func (v *View) Keys(party, after string, at time.Time, yield func(PartyKey) bool
 				return false, err
 			}
 			told := viewKey(k, m.current)
-			told.position = keyPosition(step.Index, i+1)
+			told.position = partyKeyPosition(step.Index, i+1)
 			if !yield(told) {
 				return false, nil
 			}
@@ -199,9 +199,9 @@ func (v *View) Keys(party, after string, at time.Time, yield func(PartyKey) bool
 	}))
 }
 
-// keyPosition is a place among the keys that a party ever had: how many of those of one
+// partyKeyPosition is a place among the keys that a party ever had: how many of those of one
 // record were passed.
-func keyPosition(index uint64, passed int) string {
+func partyKeyPosition(index uint64, passed int) string {
 	return strconv.FormatUint(index, 10) + " " + strconv.Itoa(passed)
 }
 

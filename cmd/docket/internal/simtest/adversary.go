@@ -121,7 +121,7 @@ func (f *maliciousLog) publish(b *branch) (quorum bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	f.sim.invariants.onMaliciousSign(head)
+	f.sim.invariants.recordMaliciousSign(head)
 	answer, _ := b.collector.Cosign(f.sim.dayCtx, ledger.CosignRequest{
 		Signed: signed, Policy: f.sim.policy,
 		ConsistencyProof: func(ctx context.Context, from uint64) ([]proof.Hash, error) {
@@ -279,7 +279,7 @@ func (f *maliciousLog) floodWitness(s *witnessNode) {
 		cp := proof.Checkpoint{Origin: origin, Size: from + i, Root: proof.LeafHash(fmt.Appendf(nil, "%d", from+i))}
 		signed, err := proof.SignCheckpoint(cp, sim.ledger.keys.Signers...)
 		must(err)
-		sim.invariants.onMaliciousSign(cp.Tree())
+		sim.invariants.recordMaliciousSign(cp.Tree())
 		if w.AddSeenCheckpoint(sim.dayCtx, signed.Note()) == nil {
 			taken++
 		}

@@ -82,7 +82,7 @@ func (p *authors) send(l *submission) {
 func (p *authors) submit(l *submission) {
 	l.inFlight++
 	l.decided = false
-	p.sim.invariants.onSent(l.id)
+	p.sim.invariants.recordSent(l.id)
 	from := fmt.Sprintf("submitter-%d", p.sim.rng.IntN(submitters))
 	c, err := client.New(ledgerURL, p.sim.net.transportOf(from))
 	must(err)
@@ -113,7 +113,7 @@ func (p *authors) onOutcome(l *submission, s *client.Submission, err error) erro
 	switch {
 	case err == nil && s.Receipt == nil:
 		p.sim.tracef("  letter %d is committed", l.number)
-		return p.sim.invariants.onCommitted(l.id)
+		return p.sim.invariants.recordCommitted(l.id)
 	case err == nil:
 		return p.onReceipt(l, s)
 	case errors.As(err, &problem) && problem.Status == http.StatusInternalServerError:

@@ -114,14 +114,14 @@ func (c *clientNode) recordTrusted(t *client.Trust) error {
 		return fmt.Errorf("%s believed size %d, and believes %d now", c.name, c.trusted.Size, tree.Size)
 	}
 	c.trusted, c.note = tree, p.Note()
-	c.sim.invariants.onTrusted(c.name, tree)
+	c.sim.invariants.recordTrusted(c.name, tree)
 	return nil
 }
 
 // checkError checks a client's error: while the ledger has its own disk and one
-// history, a *[client.ForkError] is a violation.
+// history, a *[client.InconsistencyError] is a violation.
 func (c *clientNode) checkError(err error) error {
-	var fork *client.ForkError
+	var fork *client.InconsistencyError
 	var short *proof.QuorumError
 	switch {
 	case errors.As(err, &fork):

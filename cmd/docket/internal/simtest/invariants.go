@@ -71,8 +71,8 @@ func (l *invariants) openShadow() (err error) {
 	return err
 }
 
-// onSent: the record may be admitted from now on.
-func (l *invariants) onSent(id record.ID) { delete(l.refusedStatus, id) }
+// recordSent: the record may be admitted from now on.
+func (l *invariants) recordSent(id record.ID) { delete(l.refusedStatus, id) }
 
 // onRefused records a refusal: from now on the record must not be in the log, unless it
 // was submitted again.
@@ -95,8 +95,8 @@ func (l *invariants) onRefused(id record.ID, p *client.Problem, last bool) error
 	return nil
 }
 
-// onCommitted: the ledger says that it has the record.
-func (l *invariants) onCommitted(id record.ID) error {
+// recordCommitted: the ledger says that it has the record.
+func (l *invariants) recordCommitted(id record.ID) error {
 	l.committed[id] = true
 	return nil
 }

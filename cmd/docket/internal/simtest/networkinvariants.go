@@ -43,7 +43,7 @@ func (l *history) contains(t proof.Tree) bool {
 // onResponse takes down each cosignature that passes (it is the network's tap).
 func (l *invariants) onResponse(at link, r *http.Request, body []byte, res *httptest.ResponseRecorder) {
 	if r.URL.Path == "/add-checkpoint" && at.from == ledgerHost {
-		l.onCosignRequest(body)
+		l.recordCosignRequest(body)
 	}
 	i := slices.IndexFunc(l.sim.witnesses, func(s *witnessNode) bool { return s.name == at.to })
 	if i < 0 || !l.sim.witnesses[i].isHonest() || res.Code != http.StatusOK {
@@ -93,8 +93,8 @@ func (l *invariants) onResponse(at link, r *http.Request, body []byte, res *http
 	addTree(l.cosigned, s.name, by.Checkpoint().Tree())
 }
 
-// onCosignRequest takes down what the honest ledger asks to be cosigned.
-func (l *invariants) onCosignRequest(body []byte) {
+// recordCosignRequest takes down what the honest ledger asks to be cosigned.
+func (l *invariants) recordCosignRequest(body []byte) {
 	a, err := wire.ParseAddCheckpoint(body)
 	must(err)
 	cp, _, err := proof.ParseCheckpoint(a.Note)
@@ -110,11 +110,11 @@ func (l *invariants) addViolation(err error) {
 	l.violations = append(l.violations, err)
 }
 
-// onMaliciousSign: the forger is about to sign a head.
-func (l *invariants) onMaliciousSign(t proof.Tree) { l.signedByMaliciousLog[t] = true }
+// recordMaliciousSign: the forger is about to sign a head.
+func (l *invariants) recordMaliciousSign(t proof.Tree) { l.signedByMaliciousLog[t] = true }
 
-// onTrusted: a client trusts a tree.
-func (l *invariants) onTrusted(client string, t proof.Tree) { addTree(l.trusted, client, t) }
+// recordTrusted: a client trusts a tree.
+func (l *invariants) recordTrusted(client string, t proof.Tree) { addTree(l.trusted, client, t) }
 
 // checkNetwork checks again what witnesses and clients promise.
 func (l *invariants) checkNetwork() error {
