@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"reflect"
@@ -14,9 +13,8 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/refusaltest"
 )
-
-var update = flag.Bool("update", false, "write the golden file anew")
 
 // fill sets every exported field of v, and all that is below it, to a value of its own.
 func fill(v reflect.Value, n *int) {
@@ -137,14 +135,14 @@ func TestRowsAreOfThisFormat(t *testing.T) {
 	}
 	now := b.String()
 	before, err := os.ReadFile(golden)
-	if err != nil && !*update {
+	if err != nil && !refusaltest.Update() {
 		t.Fatal(err)
 	}
 	was, is, _ := strings.Cut(string(before), "\n")
 	if first, rest, _ := strings.Cut(now, "\n"); first == was && rest != is && len(before) > 0 {
 		t.Fatalf("the rows are no longer those of %s, as %s has them: raise FormatVersion, then go test -update\n%s", was, golden, now)
 	}
-	if *update {
+	if refusaltest.Update() {
 		if err := errors.Join(os.MkdirAll("testdata", 0o755), os.WriteFile(golden, []byte(now), 0o644)); err != nil {
 			t.Fatal(err)
 		}

@@ -279,7 +279,11 @@ func (d *Draft) explainFault(fault *EntryError) error {
 	case c != nil && c.charter().Rules > RulesVersion:
 		return &EntryError{fault.Index, newerRulesError(fault.Index, c.charter().Rules, c.Index+1)}
 	case errors.As(fault.Err, &refusal) && refusal.Class == record.Unsupported:
-		return &EntryError{fault.Index, &UpgradeError{Index: fault.Index, Detail: fmt.Sprintf("at index %d, %s", fault.Index, refusal.Detail)}}
+		lacks := refusal.Detail
+		if len(refusal.Faults) > 0 {
+			lacks = refusal.Faults[0].Detail // which kind, and what to do
+		}
+		return &EntryError{fault.Index, &UpgradeError{Index: fault.Index, Detail: fmt.Sprintf("at index %d, %s", fault.Index, lacks)}}
 	}
 	return fault
 }

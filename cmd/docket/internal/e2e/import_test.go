@@ -40,8 +40,8 @@ func TestImport(t *testing.T) {
 		designations, kept int
 		refusal            string
 	}{
-		{true, 7379, 261, 1858, 8976, "docket: 261 of 7,379 would go (3.5 %, limit 2 %); if true: --allow-removed 261\n"},
-		{false, 3534, 184, 1006, 4356, "docket: 184 of 3,534 would go (5.2 %, limit 2 %); if true: --allow-removed 184\n"},
+		{true, 7379, 261, 1858, 8976, `{"detail":"261 of 7,379 would go (3.5 %, limit 2 %); if true: --allow-removed 261",`},
+		{false, 3534, 184, 1006, 4356, `{"detail":"184 of 3,534 would go (5.2 %, limit 2 %); if true: --allow-removed 184",`},
 	} {
 		t.Run(fmt.Sprintf("individuals=%v", c.individuals), func(t *testing.T) {
 			i := newImportRun(t, c.individuals)
