@@ -157,7 +157,7 @@ func TestNetwork(t *testing.T) {
 // clients of two histories, whether the witness that lies does so by intent or was
 // restored from a backup; and no witness that is honest has cosigned both even then.
 func TestTooManyDishonestWitnesses(t *testing.T) {
-	for liars, first := range map[behaviour]uint64{equivocating: 7, restoredFromBackup: 40} { // the seeds before show nothing
+	for liars, first := range map[behaviour]uint64{equivocating: 12, restoredFromBackup: 141} { // the seeds before show nothing
 		p := scenario{witnesses: 3, quorum: 2, dishonest: 1, fork: true, dishonestBehaviour: liars}
 		if p.quorumsIntersect() {
 			t.Fatal("the plan is sound")
