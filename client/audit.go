@@ -40,12 +40,12 @@ func (d directory) Checkpoint(context.Context) ([]byte, error) {
 
 // Audit says what to audit, and from where to judge it.
 type Audit struct {
-	Source  Source
-	Charter record.ID // the pinned charter; zero takes the log's own, and says so
-	Trusted *proof.Published
-	Copy    proof.ReadTiles // of the copy that goes to Trusted; nil without one
-	Files   vfs.FS          // where the audit's own register is built, in Dir
-	Dir     string
+	Source        Source
+	Charter       record.ID // the pinned charter; zero takes the log's own, and says so
+	Trusted       *proof.Published
+	TrustedTiles  proof.ReadTiles // of the copy that goes to Trusted; nil without one
+	RegisterFiles vfs.FS          // where the audit's own register is built, in Dir
+	RegisterDir   string
 	// Fatal ends the process after a write there whose outcome is unknown, as disk.Config says.
 	Fatal func(reason string)
 	// OnProgress is told the size reached and the size to reach; may be nil.
@@ -92,7 +92,7 @@ func (a Audit) Run(ctx context.Context) (*AuditReport, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the checkpoint: %w", err)
 	}
-	reg, err := register.Open(a.Files, a.Dir, registerOptions(a.Fatal))
+	reg, err := register.Open(a.RegisterFiles, a.RegisterDir, registerOptions(a.Fatal))
 	if err != nil {
 		return nil, err
 	}
@@ -387,8 +387,8 @@ func (a Audit) compareTrusted(ctx context.Context, r *AuditReport, note []byte, 
 		return nil
 	}
 	last := a.Trusted.Checkpoint().Tree()
-	if a.Copy != nil && r.Published != nil {
-		if r.Behind = asBehind(ctx, a.Copy, a.Trusted, r.Published); r.Behind != nil {
+	if a.TrustedTiles != nil && r.Published != nil {
+		if r.Behind = asBehind(ctx, a.TrustedTiles, a.Trusted, r.Published); r.Behind != nil {
 			return nil
 		}
 	}
@@ -430,8 +430,8 @@ func (r *AuditReport) setFork(ctx context.Context, a Audit, note []byte) {
 		shown = s
 	}
 	larger := a.Source.Tiles
-	if a.Copy != nil && a.Trusted.Checkpoint().Size > shown.Checkpoint().Size {
-		larger = a.Copy
+	if a.TrustedTiles != nil && a.Trusted.Checkpoint().Size > shown.Checkpoint().Size {
+		larger = a.TrustedTiles
 	}
 	r.Fork = newInconsistencyError(ctx, larger, a.Trusted, shown)
 }

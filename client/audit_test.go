@@ -35,7 +35,7 @@ func newLogKey(t *testing.T) *proof.Signer {
 // runAudit audits a source in a memory of its own.
 func runAudit(t *testing.T, a Audit) *AuditReport {
 	t.Helper()
-	a.Files, a.Dir = vfs.NewMem(), "audit"
+	a.RegisterFiles, a.RegisterDir = vfs.NewMem(), "audit"
 	r, err := a.Run(t.Context())
 	must(t, err)
 	return r
@@ -99,7 +99,7 @@ func TestAuditAgainstTrusted(t *testing.T) {
 	files := vfs.NewMem()
 	trust := theirs.trust(files, "trust")
 	must(t, trust.Sync(t.Context(), theirs.client(), nil))
-	r = runAudit(t, Audit{Source: ours.client().Source(), Charter: ours.Ledger, Trusted: trust.Checkpoint(), Copy: Directory(files, "trust").Tiles})
+	r = runAudit(t, Audit{Source: ours.client().Source(), Charter: ours.Ledger, Trusted: trust.Checkpoint(), TrustedTiles: Directory(files, "trust").Tiles})
 	wantFinding(t, r, "rollback")
 	e, err = proof.ParseEvidence(r.Fork.Evidence)
 	must(t, err)
@@ -186,7 +186,7 @@ func TestAuditWrongTile(t *testing.T) {
 		}
 		return nil
 	}
-	a := Audit{Source: w.client().Source(), Charter: w.Ledger, Files: vfs.NewMem(), Dir: "audit"}
+	a := Audit{Source: w.client().Source(), Charter: w.Ledger, RegisterFiles: vfs.NewMem(), RegisterDir: "audit"}
 	var gone *wire.UnreachableError
 	if _, err := a.Run(t.Context()); !errors.As(err, &gone) {
 		t.Errorf("a lost connection: %v", err)
@@ -450,7 +450,7 @@ func TestAuditBehind(t *testing.T) {
 	w.growTo(400)
 	trust := w.trust(files, "trust")
 	must(t, trust.Sync(t.Context(), w.client(), nil))
-	r := runAudit(t, Audit{Source: Directory(files, "mirror"), Charter: w.Ledger, Trusted: trust.Checkpoint(), Copy: Directory(files, "trust").Tiles})
+	r := runAudit(t, Audit{Source: Directory(files, "mirror"), Charter: w.Ledger, Trusted: trust.Checkpoint(), TrustedTiles: Directory(files, "trust").Tiles})
 	if len(r.Findings) > 0 || r.Behind == nil || r.Behind.Shown.Size != 300 || r.Fork != nil {
 		t.Errorf("%+v", r)
 	}

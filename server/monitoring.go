@@ -224,7 +224,7 @@ type Witness struct {
 // NextKeys says whether the ledger could be published if its older log keys were gone,
 // while two generations sign. The zero value: no witness has been asked yet.
 type NextKeys struct {
-	At        time.Time // when the witnesses were asked
+	AskedAt   time.Time // when the witnesses were asked
 	Quorum    bool      // those who are ready make a quorum
 	Witnesses []Readiness
 }
@@ -287,8 +287,8 @@ func (s *Server) witnesses(x *request) error {
 		all = append(all, j)
 	}
 	answer := map[string]any{"witnesses": all}
-	if !next.At.IsZero() {
-		answer["nextKeys"] = nextKeysJSON{next.Quorum, next.At.UTC().Format(time.RFC3339)}
+	if !next.AskedAt.IsZero() {
+		answer["nextKeys"] = nextKeysJSON{next.Quorum, next.AskedAt.UTC().Format(time.RFC3339)}
 	}
 	return x.answerJSON(http.StatusOK, answer)
 }
@@ -350,7 +350,7 @@ func (m witnessMetrics) Collect(to chan<- prometheus.Metric) {
 		}
 	}
 	next := m.nextKeys()
-	if next.At.IsZero() {
+	if next.AskedAt.IsZero() {
 		return
 	}
 	to <- prometheus.MustNewConstMetric(nextKeysQuorum, prometheus.GaugeValue, asFloat(next.Quorum))

@@ -251,7 +251,7 @@ func TestWitnesses(t *testing.T) {
 	if got["nextKeys"] != nil || first["nextKeys"] != nil || strings.Contains(text, "next_keys") {
 		t.Errorf("one generation of keys: %v", got)
 	}
-	next := NextKeys{At: time.Now(), Witnesses: []Readiness{{Name: "w1", Ready: true}, {Name: "w2", Error: "it does not know the new ones"}}}
+	next := NextKeys{AskedAt: time.Now(), Witnesses: []Readiness{{Name: "w1", Ready: true}, {Name: "w2", Error: "it does not know the new ones"}}}
 	rotating := newWorld(t, settings{server: Config{Witnesses: func() []Witness { return all }, NextKeys: func() NextKeys { return next }}})
 	got = rotating.wantJSON(rotating.get("/v1/witnesses"), http.StatusOK)
 	of := func(i int) any { return got["witnesses"].([]any)[i].(map[string]any)["nextKeys"] }

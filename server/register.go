@@ -387,7 +387,7 @@ type dutiesAnswer struct {
 	Skipped []string    `json:"skipped,omitempty"`
 }
 
-func (s *Server) duties(x *request) error {
+func (s *Server) listDuties(x *request) error {
 	q, err := s.parseListQuery(x, cursorDuties, "party", "designation", "kind", "state")
 	if err != nil {
 		return err
@@ -395,8 +395,8 @@ func (s *Server) duties(x *request) error {
 	return s.answerDuties(x, q, q.text("party"))
 }
 
-// partyDuties are one party's: its calendar.
-func (s *Server) partyDuties(x *request) error {
+// listPartyDuties are one party's: its calendar.
+func (s *Server) listPartyDuties(x *request) error {
 	q, err := s.parseListQuery(x, cursorDuties, "designation", "kind", "state")
 	if err != nil {
 		return err

@@ -54,7 +54,7 @@ func (s *Server) submit(x *request) error {
 	if err = s.checkLogKeys(v); err == nil && dry {
 		err = s.dryRun(x, v)
 	} else if err == nil {
-		a, err = s.appendAndWait(ctx, v)
+		a, err = s.appendAndAwaitCommitted(ctx, v)
 	}
 	switch {
 	case dry:
@@ -68,9 +68,9 @@ func (s *Server) submit(x *request) error {
 	return s.answerSubmission(ctx, x, id, a, wait)
 }
 
-// appendAndWait appends the record and waits until the ledger has committed or refused
+// appendAndAwaitCommitted appends the record and waits until the ledger has committed or refused
 // it.
-func (s *Server) appendAndWait(ctx context.Context, v record.Verified) (ledger.Admission, error) {
+func (s *Server) appendAndAwaitCommitted(ctx context.Context, v record.Verified) (ledger.Admission, error) {
 	ticket, err := s.cfg.Ledger.Append(ctx, v)
 	if err != nil {
 		return ledger.Admission{}, err

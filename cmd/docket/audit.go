@@ -84,7 +84,7 @@ func (u *auditCmd) run(ctx context.Context, where string) error {
 	if err := client.Room(vfs.Default, dir, 0, 0); err != nil {
 		return err
 	}
-	audit.Files, audit.Dir, audit.Fatal = vfs.Default, dir, u.app.diskFailed
+	audit.RegisterFiles, audit.RegisterDir, audit.Fatal = vfs.Default, dir, u.app.diskFailed
 	var bar *progressbar.ProgressBar
 	audit.OnProgress = func(reached, size uint64) {
 		if bar == nil {
@@ -176,7 +176,7 @@ func (u *auditCmd) pinLedger(audit *client.Audit, where string) (err error) {
 	case err != nil:
 		return err
 	}
-	audit.Charter, audit.Trusted, audit.Copy = trust.Ledger(), trust.Checkpoint(), client.Directory(vfs.Default, dir).Tiles
+	audit.Charter, audit.Trusted, audit.TrustedTiles = trust.Ledger(), trust.Checkpoint(), client.Directory(vfs.Default, dir).Tiles
 	return trust.Close()
 }
 

@@ -287,7 +287,7 @@ func refuseOtherLedger(stem string, ours record.ID) error {
 	var all []string
 	var theirs record.ID
 	for _, suffix := range []string{envelopeSuffix, statementSuffix, receiptSuffix} {
-		if l := ledgerOfFile(stem + suffix); !l.IsZero() && l != ours {
+		if l := readLedgerID(stem + suffix); !l.IsZero() && l != ours {
 			all, theirs = append(all, stem+suffix), l
 		}
 	}
@@ -295,15 +295,15 @@ func refuseOtherLedger(stem string, ours record.ID) error {
 		return nil
 	}
 	first := all[0]
-	if _, err := os.Lstat(stem + saltsSuffix); err == nil && ledgerOfFile(stem+envelopeSuffix) != ours {
+	if _, err := os.Lstat(stem + saltsSuffix); err == nil && readLedgerID(stem+envelopeSuffix) != ours {
 		all = append(all, stem+saltsSuffix) // they open what the others hold
 	}
 	return refusal("%s is of another ledger (%.8s…, this is %.8s…)", first, theirs, ours).hint("move %s away; or name the trust directory of that ledger with --trust", joinWords(all, "and"))
 }
 
-// ledgerOfFile is the ledger that a statement, an envelope or a receipt is written for;
+// readLedgerID is the ledger that a statement, an envelope or a receipt is written for;
 // zero where the file, or its ledger, cannot be told.
-func ledgerOfFile(name string) record.ID {
+func readLedgerID(name string) record.ID {
 	st, payload := statementOfFile(name)
 	switch {
 	case st == nil:

@@ -49,7 +49,7 @@ func TestEveryKind(t *testing.T) {
 		if before, _, ok := bytes.Cut(text, []byte("policy: |")); ok { // the example's is shortened
 			text = append(before, "policy: |\n  "+strings.ReplaceAll(strings.TrimSpace(policy), "\n", "\n  ")+"\n"...)
 		}
-		unsigned, err := w.FillExample(x, text)
+		unsigned, err := w.UnsignedExample(x, text)
 		if err != nil {
 			t.Fatal(err)
 		}

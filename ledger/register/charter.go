@@ -60,7 +60,7 @@ func (j *judgment) judgeCharter(c *record.Charter) error {
 		return j.notShown("the charter that it follows")
 	}
 	if j.index > 0 {
-		if err := j.checkCharterAmendment(c); err != nil {
+		if err := j.checkCharterContinuity(c); err != nil {
 			return err
 		}
 	}
@@ -82,8 +82,8 @@ func (j *judgment) judgeCharter(c *record.Charter) error {
 	return nil
 }
 
-// checkCharterAmendment checks what a later charter may not change.
-func (j *judgment) checkCharterAmendment(c *record.Charter) error {
+// checkCharterContinuity checks what a later charter may not change.
+func (j *judgment) checkCharterContinuity(c *record.Charter) error {
 	if c.Origin != j.charter.Origin {
 		return invalid("/predicate/origin", "the origin is %s for ever", j.charter.Origin)
 	}

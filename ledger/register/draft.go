@@ -112,7 +112,7 @@ func (d *Draft) writeRows(j *judgment) error {
 	st := j.st
 	rec := RecordRow{
 		Index: j.index, ID: j.id, Kind: st.Kind, Thread: st.Thread, Issuer: st.Issuer,
-		IssuedAt: st.IssuedAt, Admitted: j.admitted, Follows: st.Follows, Subject: st.Subject.SHA256,
+		IssuedAt: st.IssuedAt, Admitted: j.admitted, Follows: st.Follows, SubjectDigest: st.Subject.SHA256,
 	}
 	row := &ThreadRow{Thread: st.Thread, Index: rec.Index, ID: rec.ID, Kind: rec.Kind, Admitted: rec.Admitted, Delta: j.did, State: j.state}
 	if j.head != nil {

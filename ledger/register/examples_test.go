@@ -24,7 +24,7 @@ func TestExamples(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		env, err := b.FillExample(x, raw)
+		env, err := b.UnsignedExample(x, raw)
 		if err != nil {
 			t.Fatal(err)
 		}

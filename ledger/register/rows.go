@@ -10,15 +10,15 @@ import (
 // RecordRow is what the register keeps of one entry, and what it answers of it. The entry
 // itself is the ledger's to keep.
 type RecordRow struct {
-	Index    uint64        `json:"index"`
-	ID       record.ID     `json:"record"`
-	Kind     record.Kind   `json:"kind"`
-	Thread   record.Thread `json:"thread"`
-	Issuer   string        `json:"issuer"`
-	IssuedAt time.Time     `json:"issuedAt"`
-	Admitted time.Time     `json:"admitted"`
-	Follows  record.ID     `json:"follows,omitzero"`
-	Subject  record.ID     `json:"subject"` // SHA-256 of what it is about, a document's or a record's
+	Index         uint64        `json:"index"`
+	ID            record.ID     `json:"record"`
+	Kind          record.Kind   `json:"kind"`
+	Thread        record.Thread `json:"thread"`
+	Issuer        string        `json:"issuer"`
+	IssuedAt      time.Time     `json:"issuedAt"`
+	Admitted      time.Time     `json:"admitted"`
+	Follows       record.ID     `json:"follows,omitzero"`
+	SubjectDigest record.ID     `json:"subject"` // SHA-256 of what it is about, a document's or a record's
 }
 
 // ThreadRow is the life of one thing as it stands after one record. A row is
@@ -241,7 +241,7 @@ type recordValue struct {
 
 func (row *RecordRow) encode() ([]byte, error) {
 	v := recordValue{
-		ID: row.ID[:], Subject: row.Subject[:], IssuedAt: row.IssuedAt.UnixMilli(), Admitted: row.Admitted.UnixMilli(),
+		ID: row.ID[:], Subject: row.SubjectDigest[:], IssuedAt: row.IssuedAt.UnixMilli(), Admitted: row.Admitted.UnixMilli(),
 		Kind: row.Kind, Issuer: row.Issuer, Thread: row.Thread,
 	}
 	if !row.Follows.IsZero() {
@@ -258,7 +258,7 @@ func decodeRecordRow(index uint64, b []byte) (RecordRow, error) {
 	var v recordValue
 	row := RecordRow{Index: index}
 	err := decodeRow(b, &v)
-	if err == nil && (len(v.ID) != len(row.ID) || len(v.Follows) != 0 && len(v.Follows) != len(row.Follows) || len(v.Subject) != len(row.Subject)) {
+	if err == nil && (len(v.ID) != len(row.ID) || len(v.Follows) != 0 && len(v.Follows) != len(row.Follows) || len(v.Subject) != len(row.SubjectDigest)) {
 		err = fmt.Errorf("digests of %d, %d and %d bytes: %w", len(v.ID), len(v.Follows), len(v.Subject), ErrDamaged)
 	}
 	if err != nil {
@@ -266,7 +266,7 @@ func decodeRecordRow(index uint64, b []byte) (RecordRow, error) {
 	}
 	copy(row.ID[:], v.ID)
 	copy(row.Follows[:], v.Follows)
-	copy(row.Subject[:], v.Subject)
+	copy(row.SubjectDigest[:], v.Subject)
 	row.IssuedAt, row.Admitted = fromMillis(v.IssuedAt), fromMillis(v.Admitted)
 	row.Kind, row.Issuer, row.Thread = v.Kind, v.Issuer, v.Thread
 	return row, nil

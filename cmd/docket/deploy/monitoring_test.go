@@ -105,7 +105,7 @@ func ledgerMetrics(t *testing.T) []byte {
 		Ledger: l, Register: reg, MetricsListener: metrics,
 		Witnesses: func() []server.Witness { return []server.Witness{{Name: "w1", At: time.Now()}} },
 		NextKeys: func() server.NextKeys {
-			return server.NextKeys{At: time.Now(), Witnesses: []server.Readiness{{Name: "w1"}}}
+			return server.NextKeys{AskedAt: time.Now(), Witnesses: []server.Readiness{{Name: "w1"}}}
 		},
 		Damage: func() []server.Damage { return []server.Damage{{Database: "store"}} },
 	})

@@ -37,9 +37,9 @@ func Examples() []Example {
 	}
 }
 
-// FillExample moves the world to the example's instant and fills in what its text leaves
+// UnsignedExample moves the world to the example's instant and fills in what its text leaves
 // out. The envelope bears no signature yet.
-func (w *World) FillExample(x Example, text []byte) (env record.Envelope, err error) {
+func (w *World) UnsignedExample(x Example, text []byte) (env record.Envelope, err error) {
 	if w.Now, err = time.Parse(time.RFC3339, x.On); err != nil {
 		return env, err
 	}

@@ -65,7 +65,7 @@ func (r *run) audit(ctx context.Context) error {
 	}
 	return r.rowBesideVerifications("audit: hashes, signatures and every rule", "entries/s", func() (float64, error) {
 		begun := time.Now()
-		report, err := client.Audit{Source: src, Charter: r.recordsLedger.Ledger, Files: vfs.Default, Dir: filepath.Join(r.dir, "audit"), Fatal: r.Fatal}.Run(ctx)
+		report, err := client.Audit{Source: src, Charter: r.recordsLedger.Ledger, RegisterFiles: vfs.Default, RegisterDir: filepath.Join(r.dir, "audit"), Fatal: r.Fatal}.Run(ctx)
 		if err == nil && len(report.Findings) > 0 {
 			err = fmt.Errorf("the audit found: %s", report.Findings[0])
 		}

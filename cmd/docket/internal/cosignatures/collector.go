@@ -221,7 +221,7 @@ var errSuperseded = errors.New("a newer checkpoint went first")
 // serveRounds asks a peer about one round after another, and what is rehearsed between them,
 // until nothing waits.
 func (a *Collector) serveRounds(ctx context.Context, p *peer) {
-	for a.nextPending(p) {
+	for a.finishCurrent(p) {
 		r, err := a.awaitNext(ctx, p)
 		if r == nil {
 			continue
@@ -240,8 +240,8 @@ func (a *Collector) serveRounds(ctx context.Context, p *peer) {
 	}
 }
 
-// nextPending ends what the peer was at, and tells whether there is more.
-func (a *Collector) nextPending(p *peer) bool {
+// finishCurrent ends what the peer was at, and tells whether there is more.
+func (a *Collector) finishCurrent(p *peer) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	p.current, p.cancel = nil, nil

@@ -169,7 +169,7 @@ func (a *Collector) rehearse(ctx context.Context, p *peer) {
 	default:
 		r := newCosignRound(ledger.CosignRequest{Signed: last, Policy: x.policy})
 		var sigs []proof.Signature
-		if sigs, err = a.askAlone(ctx, p, last, x.keys); err == nil {
+		if sigs, err = a.resubmitSignedBy(ctx, p, last, x.keys); err == nil {
 			// A cosignature is of the tree and not of its signatures: it is verified as
 			// any other.
 			_, said = r.verify(sigs, at)
@@ -192,9 +192,9 @@ func (a *Collector) rehearse(ctx context.Context, p *peer) {
 	x.said <- said
 }
 
-// askAlone shows the peer what it cosigned last, signed by these keys alone. Its error
+// resubmitSignedBy shows the peer what it cosigned last, signed by these keys alone. Its error
 // says in words what stands in the way.
-func (a *Collector) askAlone(ctx context.Context, p *peer, last *proof.Signed, keys []proof.Key) ([]proof.Signature, error) {
+func (a *Collector) resubmitSignedBy(ctx context.Context, p *peer, last *proof.Signed, keys []proof.Key) ([]proof.Signature, error) {
 	cp, sigs, err := proof.ParseCheckpoint(last.Note())
 	if err != nil {
 		return nil, err

@@ -276,7 +276,7 @@ func (s *scenario) saveReceipt(name string, r *client.Receipt) error {
 // audit replays the whole ledger from the server's tiles, into memory.
 func (s *scenario) audit(ctx context.Context, t *client.Trust) (*client.AuditReport, error) {
 	return client.Audit{
-		Source: s.client.Source(), Charter: t.Ledger(), Trusted: t.Checkpoint(), Files: vfs.NewMem(), Dir: "audit",
+		Source: s.client.Source(), Charter: t.Ledger(), Trusted: t.Checkpoint(), RegisterFiles: vfs.NewMem(), RegisterDir: "audit",
 	}.Run(ctx)
 }
 

@@ -161,7 +161,7 @@ func checkReceipts(t *testing.T, l *ledger, c *client.Client, receipts []*client
 			t.Fatalf("the receipt of index %d: %+v, %v", r.Index(), report, err)
 		}
 	}
-	audit, err := client.Audit{Source: c.Source(), Charter: l.id, Trusted: trust.Checkpoint(), Files: vfs.NewMem(), Dir: "audit"}.Run(t.Context())
+	audit, err := client.Audit{Source: c.Source(), Charter: l.id, Trusted: trust.Checkpoint(), RegisterFiles: vfs.NewMem(), RegisterDir: "audit"}.Run(t.Context())
 	if err != nil || len(audit.Findings) > 0 || audit.Checked != uint64(len(entries)) {
 		t.Fatalf("the audit: %+v, %v", audit, err)
 	}

@@ -22,7 +22,7 @@ import (
 // that is found to be damaged is replaced by the next, beside it, while it is still read.
 
 // openRegister opens the register with the largest number, or one after it.
-func (n *Node) openRegister(anew bool) (*register.Register, error) {
+func (n *Node) openRegister(next bool) (*register.Register, error) {
 	files, dir := n.config.Files, n.config.Files.PathJoin(n.config.Dir, "register")
 	all, err := disk.Generations(files, dir)
 	if err != nil {
@@ -30,7 +30,7 @@ func (n *Node) openRegister(anew bool) (*register.Register, error) {
 	}
 	all = append(all, 0)
 	number := max(all[0], 1)
-	if anew {
+	if next {
 		number = all[0] + 1
 	}
 	if err := disk.MakeDir(files, dir, 0o755); err != nil {

@@ -251,7 +251,7 @@ func (n *Node) witnesses() []server.Witness {
 
 func (n *Node) nextKeys() server.NextKeys {
 	r := n.collector.Rehearsed()
-	next := server.NextKeys{At: r.At, Quorum: r.Quorum}
+	next := server.NextKeys{AskedAt: r.At, Quorum: r.Quorum}
 	for _, w := range r.Witnesses {
 		next.Witnesses = append(next.Witnesses, server.Readiness{Name: w.Name, Ready: w.Ready, Error: w.Error})
 	}

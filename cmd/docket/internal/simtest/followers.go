@@ -126,7 +126,7 @@ func (a *auditor) audit() {
 	c, err := client.New(ledgerURL, a.sim.net.transportOf("auditor"))
 	must(err)
 	ctx := a.sim.dayCtx
-	audit := client.Audit{Source: c.Source(), Charter: a.sim.authors.Ledger, Trusted: a.lastPublished, Files: vfs.NewMem(), Dir: "audit"}
+	audit := client.Audit{Source: c.Source(), Charter: a.sim.authors.Ledger, Trusted: a.lastPublished, RegisterFiles: vfs.NewMem(), RegisterDir: "audit"}
 	a.sim.tracef("the auditor replays everything")
 	a.sim.startTask(func() func() error {
 		report, err := audit.Run(ctx)
