@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/record/draft"
+	"github.com/seed-53cf897a/docket/ledger/record/refusaltest"
 )
 
 // TestFaultsOfFiles: whatever is wrong with a file that a verb is given, its exit status
@@ -117,30 +119,35 @@ func TestOutputFails(t *testing.T) {
 			&os.PathError{Op: "write", Path: "|1", Err: syscall.EPIPE}:           exitDone,
 			nil: exitDone,
 		} {
-			var said bytes.Buffer
-			a := &app{in: strings.NewReader(""), out: full{cause}, err: &said, getenv: func(string) string { return "" }}
-			if cause == nil {
-				a.out = io.Discard
-			}
-			status := a.run(t.Context(), strings.Fields(line))
-			if status != want || (want == exitRefused) != strings.HasPrefix(said.String(), begins+"writing the result to standard output: ") || want == exitDone && said.Len() > 0 {
-				t.Errorf("docket %s, %v: exit %d, want %d: %s", line, cause, status, want, said.String())
-			}
+			t.Run(fmt.Sprintf("%s, %v", line, cause), func(t *testing.T) {
+				var said bytes.Buffer
+				a := &app{in: strings.NewReader(""), out: full{cause}, err: &said, getenv: func(string) string { return "" }}
+				if cause == nil {
+					a.out = io.Discard
+				}
+				status := a.run(t.Context(), strings.Fields(line))
+				if status != want || (want == exitRefused) != strings.HasPrefix(said.String(), begins) || want == exitDone && said.Len() > 0 {
+					t.Errorf("exit %d, want %d: %s", status, want, said.String())
+				}
+				if want == exitRefused {
+					refusaltest.Words(t, said.String())
+				}
+			})
 		}
 	}
 }
 
 // TestPanic: a panic is one sentence and exit 1, unless Go's own variable asks for more.
 func TestPanic(t *testing.T) {
-	for why, want := range map[any]string{
-		"out of step": "docket: a fault of docket itself, and of nothing that it was given: out of step\nhint: please report it",
-		error(&os.PathError{Op: "sync", Path: "store/000004.log", Err: syscall.ENOSPC}): "docket: sync store/000004.log: no space left on device\nhint: the disk of store is full",
-	} {
-		var said bytes.Buffer
-		a := &app{in: strings.NewReader(""), out: panics{why}, err: &said, getenv: func(string) string { return "" }}
-		if status := a.run(t.Context(), []string{"version"}); status != exitRefused || !strings.HasPrefix(said.String(), want) || strings.Contains(said.String(), "goroutine") {
-			t.Errorf("exit %d, %q, want %q", status, said.String(), want)
-		}
+	for _, why := range []any{"out of step", &os.PathError{Op: "sync", Path: "store/000004.log", Err: syscall.ENOSPC}} {
+		t.Run(fmt.Sprint(why), func(t *testing.T) {
+			var said bytes.Buffer
+			a := &app{in: strings.NewReader(""), out: panics{why}, err: &said, getenv: func(string) string { return "" }}
+			if status := a.run(t.Context(), []string{"version"}); status != exitRefused || !strings.HasPrefix(said.String(), "docket: ") || strings.Contains(said.String(), "goroutine") {
+				t.Errorf("exit %d, %q", status, said.String())
+			}
+			refusaltest.Words(t, said.String())
+		})
 	}
 	defer func() {
 		if recover() == nil {

@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/seed-53cf897a/docket/ledger/record/refusaltest"
 )
 
 // TestRemoteListsAllPages: a list of the server's is read page by page until it ends,
@@ -37,10 +39,13 @@ func TestRemoteListsAllPages(t *testing.T) {
 		return stdout.String(), stderr.String()
 	}
 	out, said := ask("list", "records", "--kind", "response")
-	if !strings.Contains(out, `"index": 0`) || !strings.Contains(out, `"index": 7`) || strings.Count(said, "UNVERIFIED") != 1 {
+	if !strings.Contains(out, `"index": 0`) || !strings.Contains(out, `"index": 7`) || strings.Count(said, "\n") != 1 {
 		t.Errorf("the list ends before its last page: %s%s", out, said)
 	}
-	if _, said := ask("show", "party/acme"); !strings.Contains(said, "keys is read whole at /v1/register/parties/acme/keys") {
+	refusaltest.Words(t, said, server.URL, "URL")
+	_, said = ask("show", "party/acme")
+	if !strings.Contains(said, " /v1/register/parties/acme/keys\n") {
 		t.Errorf("what the answer cuts is not said: %s", said)
 	}
+	refusaltest.Words(t, said, server.URL, "URL")
 }

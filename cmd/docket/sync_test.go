@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record/refusaltest"
 )
 
 // What a log signed against itself is kept, however often it is met and whatever
@@ -74,15 +75,20 @@ func TestWriteForkEvidence(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, args, ok := strings.Cut(next, "docket witness gossip --to URL ")
-		if !ok {
-			t.Fatalf("the hint is %q", next)
-		}
-		for _, name := range strings.Fields(args) {
+		var named []string
+		for _, name := range strings.Fields(next) {
+			if filepath.Dir(name) != dir {
+				continue
+			}
+			named = append(named, name, "FILE")
 			if _, evidence, err := (&app{}).readNoteOrEvidence(name); err != nil || evidence != c.proven {
 				t.Errorf("%s: evidence %v, %v", name, evidence, err)
 			}
 		}
+		if len(named) == 0 {
+			t.Fatalf("the hint is %q", next)
+		}
+		refusaltest.Words(t, next, named...)
 		if names, err := os.ReadDir(dir); err != nil || len(names) != c.files {
 			t.Errorf("%d files are kept, want %d (%v)", len(names), c.files, err)
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/refusaltest"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
@@ -152,9 +153,13 @@ func TestListsResumeFromEachPosition(t *testing.T) {
 			}
 		}
 		for name, like := range map[string]string{"2026-0144": "2026-014", "2026-01": "2026-014"} {
-			if _, err := latestView(t, b).Designation(record.DesignationThread(name), b.Now); err == nil || !strings.Contains(err.Error(), `did you mean "`+like) {
-				t.Errorf("designation %s, flushed %t: %v, want a hint at %s", name, flushed, err, like)
-			}
+			t.Run(fmt.Sprintf("%s, flushed %t", name, flushed), func(t *testing.T) {
+				var absent *view.AbsentError
+				if _, err := latestView(t, b).Designation(record.DesignationThread(name), b.Now); !errors.As(err, &absent) || !strings.Contains(absent.Hint, like) {
+					t.Fatalf("got %v, want absence with a hint at %s", err, like)
+				}
+				refusaltest.Words(t, absent.Error())
+			})
 		}
 		for _, l := range pagedLists() {
 			var items, places []string

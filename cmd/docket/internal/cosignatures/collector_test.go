@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -18,6 +19,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record/refusaltest"
 )
 
 // One request serves both keys of a witness, all are asked, and after the first
@@ -241,14 +243,18 @@ func TestLyingWitness(t *testing.T) {
 // people's do: what helps is told with it.
 func TestLogUnknownToWitness(t *testing.T) {
 	for _, code := range []int{http.StatusForbidden, http.StatusNotFound} {
-		synctest.Test(t, func(t *testing.T) {
-			w := newTestNetwork(t, 3, 0)
-			w.witnesses[2].setHandler(func(out http.ResponseWriter, _ *http.Request) { out.WriteHeader(code) })
-			w.mustAdd(1)
-			synctest.Wait()
-			if s := w.status("w2-4"); !strings.Contains(s.Error, "list of logs what docket init --origin "+origin+" --contact WHO prints") {
-				t.Errorf("after %d its status is %q", code, s.Error)
-			}
+		t.Run(strconv.Itoa(code), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newTestNetwork(t, 3, 0)
+				w.witnesses[2].setHandler(func(out http.ResponseWriter, _ *http.Request) { out.WriteHeader(code) })
+				w.mustAdd(1)
+				synctest.Wait()
+				s := w.status("w2-4")
+				if !strings.Contains(s.Error, " docket init --origin "+origin+" ") {
+					t.Errorf("its status is %q, want the command that tells what it lacks", s.Error)
+				}
+				refusaltest.Words(t, s.Error)
+			})
 		})
 	}
 }

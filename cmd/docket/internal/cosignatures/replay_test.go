@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/record/refusaltest"
 	"github.com/seed-53cf897a/docket/witness"
 )
 
@@ -265,8 +265,10 @@ func TestOldCosignaturesAreNotCounted(t *testing.T) {
 		if err := w.l.Publish(t.Context()); err != nil || time.Since(begun) != 3*time.Second {
 			t.Errorf("after %s: %v", time.Since(begun), err)
 		}
-		if s := w.status("w0-4"); !strings.Contains(s.Error, "too early to tell what it has seen since") {
+		s := w.status("w0-4")
+		if s.Error == "" {
 			t.Errorf("%+v", s)
 		}
+		refusaltest.Words(t, s.Error)
 	})
 }

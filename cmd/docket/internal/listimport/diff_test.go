@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/listimport"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/refusaltest"
 )
 
 // testRegister is a register of designations, as little of one as an import needs. It
@@ -408,43 +409,45 @@ func TestRemovalGuard(t *testing.T) {
 		gone        int // entries from the front: an organisation, a person, …
 		allow       int
 		percent     int64
-		want        string
+		want        *listimport.RemovalError
 	}{
-		{true, 4, 0, 2, ""},
-		{true, 5, 0, 2, "5 of 200 would go (2.5 %, limit 2 %); if true: --allow-removed 5"},
-		{true, 5, 4, 2, "5 of 200 would go (2.5 %, limit 2 %); if true: --allow-removed 5"},
-		{true, 5, 5, 2, ""},
-		{true, 5, 6, 2, ""},
-		{true, 1, 0, 0, "1 of 200 would go (0.5 %, limit 0 %); if true: --allow-removed 1"},
-		{true, 0, 0, 0, ""},
-		{false, 4, 0, 2, ""}, // two organisations of a hundred
-		{false, 6, 0, 2, "3 of 100 would go (3.0 %, limit 2 %); if true: --allow-removed 3"},
-		{false, 6, 3, 2, ""},
+		{true, 4, 0, 2, nil},
+		{true, 5, 0, 2, &listimport.RemovalError{Removed: 5, InForce: 200, MaxPercent: 2}},
+		{true, 5, 4, 2, &listimport.RemovalError{Removed: 5, InForce: 200, MaxPercent: 2}},
+		{true, 5, 5, 2, nil},
+		{true, 5, 6, 2, nil},
+		{true, 1, 0, 0, &listimport.RemovalError{Removed: 1, InForce: 200, MaxPercent: 0}},
+		{true, 0, 0, 0, nil},
+		{false, 4, 0, 2, nil}, // two organisations of a hundred
+		{false, 6, 0, 2, &listimport.RemovalError{Removed: 3, InForce: 100, MaxPercent: 2}},
+		{false, 6, 3, 2, nil},
 	} {
 		_, err := listimport.Diff(listOf(entries[c.gone:]...), b.all(), listimport.Options{
 			Individuals: c.individuals, AllowRemoved: c.allow, MaxRemovedPercent: c.percent, Today: today})
-		got := ""
+		var removal *listimport.RemovalError
+		if errors.As(err, &removal) != (err != nil) || !reflect.DeepEqual(removal, c.want) {
+			t.Errorf("%+v: got %v", c, err)
+		}
 		if err != nil {
-			got = err.Error()
-		}
-		if got != c.want {
-			t.Errorf("%+v:\n got %s", c, got)
-		}
-		if removal := new(listimport.RemovalError); err != nil && !errors.As(err, &removal) {
-			t.Errorf("%T is no RemovalError", err)
+			refusaltest.Words(t, err.Error())
 		}
 	}
 }
 
 func TestRemovalErrorWords(t *testing.T) {
-	for want, e := range map[string]listimport.RemovalError{
-		"261 of 7,379 would go (3.5 %, limit 2 %); if true: --allow-removed 261":             {261, 7379, 2},
-		"184 of 3,534 would go (5.2 %, limit 2 %); if true: --allow-removed 184":             {184, 3534, 2},
-		"20,001 of 1,000,000 would go (2.0001 %, limit 2 %); if true: --allow-removed 20001": {20001, 1000000, 2},
+	for _, c := range []struct {
+		listimport.RemovalError
+		share string
+	}{
+		{listimport.RemovalError{261, 7379, 2}, "3.5 %"},
+		{listimport.RemovalError{184, 3534, 2}, "5.2 %"},
+		{listimport.RemovalError{20001, 1000000, 2}, "2.0001 %"}, // 2.0 would be within the limit
 	} {
-		if got := e.Error(); got != want {
-			t.Errorf("\n got %s\nwant %s", got, want)
+		words := c.Error()
+		if !strings.Contains(words, c.share) || !strings.HasSuffix(words, fmt.Sprint("--allow-removed ", c.Removed)) {
+			t.Errorf("%s: want %s, and the flag that allows it", words, c.share)
 		}
+		refusaltest.Words(t, words)
 	}
 }
 
@@ -461,20 +464,22 @@ func TestListsThatCannotBePlanned(t *testing.T) {
 		name    string
 		list    *listimport.List
 		current iter.Seq2[listimport.Current, error]
-		want    string
 		is      error
 	}{
-		{"empty", listOf(), testRegister{}.all(), "the list is empty", nil},
-		{"twice", listOf(organizationEntry("1", "A"), organizationEntry("1", "B")), testRegister{}.all(), "1 stands twice on the list", nil},
-		{"no thread", listOf(organizationEntry("A b", "A")), testRegister{}.all(), `"A b" cannot name a thread`, nil},
-		{"no source", l, foreign(listimport.Current{Thread: "designation/ofac-sdn-1", Designation: &record.Designation{}}), "it names no source", listimport.ErrForeign},
-		{"other list", l, foreign(listimport.Current{Thread: "designation/ofac-cons-1", Designation: d("ofac-cons", "1")}), "its source is 1 of ofac-cons", listimport.ErrForeign},
-		{"other thread", l, foreign(listimport.Current{Thread: "designation/ofac-sdn-2", Designation: d("ofac-sdn", "1")}), "its source is 1 of ofac-sdn", listimport.ErrForeign},
-		{"register fails", l, func(yield func(listimport.Current, error) bool) { yield(listimport.Current{}, broken) }, "reading the designations of ofac-sdn: broken disk", broken},
+		{"empty", listOf(), testRegister{}.all(), nil},
+		{"twice", listOf(organizationEntry("1", "A"), organizationEntry("1", "B")), testRegister{}.all(), nil},
+		{"no thread", listOf(organizationEntry("A b", "A")), testRegister{}.all(), nil},
+		{"no source", l, foreign(listimport.Current{Thread: "designation/ofac-sdn-1", Designation: &record.Designation{}}), listimport.ErrForeign},
+		{"other list", l, foreign(listimport.Current{Thread: "designation/ofac-cons-1", Designation: d("ofac-cons", "1")}), listimport.ErrForeign},
+		{"other thread", l, foreign(listimport.Current{Thread: "designation/ofac-sdn-2", Designation: d("ofac-sdn", "1")}), listimport.ErrForeign},
+		{"register fails", l, func(yield func(listimport.Current, error) bool) { yield(listimport.Current{}, broken) }, broken},
 	} {
-		_, err := listimport.Diff(c.list, c.current, permissiveOptions)
-		if err == nil || !strings.Contains(err.Error(), c.want) || c.is != nil && !errors.Is(err, c.is) {
-			t.Errorf("%s: got %v, want %s", c.name, err, c.want)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			_, err := listimport.Diff(c.list, c.current, permissiveOptions)
+			if err == nil || c.is != nil && !errors.Is(err, c.is) || errors.Is(err, listimport.ErrForeign) != (c.is == listimport.ErrForeign) {
+				t.Fatalf("got %v, want %v", err, c.is)
+			}
+			refusaltest.Words(t, err.Error())
+		})
 	}
 }

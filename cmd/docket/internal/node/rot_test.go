@@ -24,6 +24,7 @@ import (
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/cosignatures"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/refusaltest"
 	"github.com/seed-53cf897a/docket/server"
 )
 
@@ -113,6 +114,17 @@ func (s *served) post(env record.Envelope) (status int, body string) {
 	return r.StatusCode, string(text)
 }
 
+// wantProblem wants an answer to be a problem of that kind, whose words are those of the
+// golden file.
+func (s *served) wantProblem(what string, status int, body string, wantStatus int, wantKind string) {
+	s.t.Helper()
+	var p struct{ Type, Detail string }
+	if err := json.Unmarshal([]byte(body), &p); err != nil || status != wantStatus || p.Type != "urn:docket:problem:"+wantKind {
+		s.t.Errorf("%s: %d %s, want %d and %s", what, status, body, wantStatus, wantKind)
+	}
+	refusaltest.Words(s.t, p.Detail)
+}
+
 // says waits for a line of the log.
 func (s *served) says(words string) {
 	s.t.Helper()
@@ -172,9 +184,7 @@ func TestRottenRegisterComesBackWhileServing(t *testing.T) {
 	s := p.serve(files, roomy)
 	rot(t, files, "d/ledger/register/1", 0, 1, ".sst")
 	first, body := s.get("/v1/register/designations/2026-030")
-	if first != http.StatusServiceUnavailable || !strings.Contains(body, `"urn:docket:problem:rebuilding"`) {
-		t.Errorf("a read that meets the damage: %d %s", first, body)
-	}
+	s.wantProblem("a read that meets the damage", first, body, http.StatusServiceUnavailable, "rebuilding")
 	if status, _ := s.get("/checkpoint"); status != http.StatusOK {
 		t.Errorf("the checkpoint meanwhile: %d", status)
 	}
@@ -237,9 +247,7 @@ func TestRottenStoreGoesOn(t *testing.T) {
 	}
 	rot(t, files, "d/ledger/store", 0, 1, ".blob")
 	status, body := s.get("/tile/entries/000.p/62")
-	if status != http.StatusInternalServerError || !strings.Contains(body, `"urn:docket:problem:damaged"`) || !strings.Contains(body, "its operator was told") {
-		t.Errorf("a read that meets the damage: %d %s", status, body)
-	}
+	s.wantProblem("a read that meets the damage", status, body, http.StatusInternalServerError, "damaged")
 	s.says("damage on the disk")
 	for _, path := range []string{"/checkpoint", "/tile/0/000.p/62", "/v1/register/designations/2026-030"} {
 		if status, body := s.get(path); status != http.StatusOK {
@@ -255,9 +263,10 @@ func TestRottenStoreGoesOn(t *testing.T) {
 		Damage []string
 	}
 	check(t, json.Unmarshal([]byte(body), &ready))
-	if status != http.StatusOK || ready.Status != "damaged" || len(ready.Damage) != 1 || !strings.Contains(ready.Damage[0], "the store is damaged") {
-		t.Errorf("ready: %d %s", status, body)
+	if status != http.StatusOK || ready.Status != "damaged" || len(ready.Damage) != 1 {
+		t.Fatalf("ready: %d %s", status, body)
 	}
+	refusaltest.Words(t, ready.Damage[0])
 	check(t, s.end())
 	check(t, s.node.Close())
 }
@@ -278,9 +287,8 @@ func TestFullDiskIsWaitedFor(t *testing.T) {
 	s := p.serve(files, nil)
 	first, second := p.world.Designate("2026-900", p.world.NewDesignation("Lumen Resale")), p.world.Designate("2026-901", p.world.NewDesignation("Orlop Data"))
 	// A disk in memory does not tell how much of it is free: nothing is accepted.
-	if status, body := s.post(first); status != http.StatusServiceUnavailable || !strings.Contains(body, "cannot be told") {
-		t.Fatalf("with an unknown disk: %d %s", status, body)
-	}
+	status, body := s.post(first)
+	s.wantProblem("with an unknown disk", status, body, http.StatusServiceUnavailable, "disk-low")
 	check(t, s.end())
 	check(t, s.node.Close())
 
@@ -298,17 +306,18 @@ func TestFullDiskIsWaitedFor(t *testing.T) {
 		if status, body := s.get("/tile/entries/000.p/5"); status != http.StatusOK {
 			t.Errorf("a read: %d %s", status, body)
 		}
-		if status, body := s.post(second); status != http.StatusServiceUnavailable || !strings.Contains(body, "the disk is full; nothing was written, reads go on") {
-			t.Errorf("another record: %d %s", status, body)
+		status, body := s.post(second)
+		s.wantProblem("another record", status, body, http.StatusServiceUnavailable, "disk-low")
+		status, body = s.get("/readyz")
+		var ready struct{ Reasons []string }
+		check(t, json.Unmarshal([]byte(body), &ready))
+		if status != http.StatusServiceUnavailable || len(ready.Reasons) != 1 {
+			t.Fatalf("ready: %d %s", status, body)
 		}
-		if status, body := s.get("/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(body, "the disk is full") {
-			t.Errorf("ready: %d %s", status, body)
-		}
+		refusaltest.Words(t, ready.Reasons[0])
 		if ends { // told to end, it does not wait for space
 			go s.end()
-			if reason := <-s.fatal; !strings.Contains(reason, "told to end while the disk was full") {
-				t.Errorf("it ended because %s", reason)
-			}
+			refusaltest.Words(t, <-s.fatal)
 			return
 		}
 		full.Store(false)
