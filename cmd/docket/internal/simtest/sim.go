@@ -24,6 +24,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -404,10 +405,14 @@ func (sim *simulation) setClock() {
 // setClockLater is a morning that is later than every time before.
 func (sim *simulation) setClockLater() { sim.now = maxTime(sim.now, sim.latest).Add(time.Minute) }
 
-// tracef writes one line of the trace.
+// tracef writes one line of the trace. Which number a file of Pebble's has depends on when
+// its own goroutines flushed, and tells nothing.
 func (sim *simulation) tracef(format string, args ...any) {
-	sim.trace = append(sim.trace, fmt.Sprintf("%4d  %s  ", len(sim.trace), time.Now().UTC().Format("2006-01-02 15:04:05.000"))+fmt.Sprintf(format, args...))
+	line := pebbleFileNumber.ReplaceAllString(fmt.Sprintf(format, args...), "N.$1")
+	sim.trace = append(sim.trace, fmt.Sprintf("%4d  %s  ", len(sim.trace), time.Now().UTC().Format("2006-01-02 15:04:05.000"))+line)
 }
+
+var pebbleFileNumber = regexp.MustCompile(`\b[0-9]{6,}\.(log|sst|blob)\b`)
 
 // chance is true so many times in a hundred.
 func (sim *simulation) chance(percent int) bool { return sim.rng.IntN(100) < percent }
