@@ -17,6 +17,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/storetest"
 )
 
 // readCounter counts what is read of the archive.
@@ -33,7 +34,7 @@ func (c *readCounter) Archived(ctx context.Context, number uint64) ([]byte, erro
 // Whatever time and size are asked for, after each checkpoint and after a reopening, the
 // answer is the last one filed that is within both; and it costs a bisection.
 func TestArchiveUpTo(t *testing.T) {
-	signer, _ := newLogKey(t)
+	signer, _ := storetest.NewLogKey(t, testOrigin)
 	store := &readCounter{Store: must(pebblestore.Open(vfs.NewMem(), "log", smallOptions))}
 	defer store.Store.(*pebblestore.Store).Close()
 	a := must(ledger.OpenArchive(t.Context(), store))

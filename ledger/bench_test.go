@@ -17,6 +17,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/storetest"
 )
 
 // runningLedger is a ledger on the real disk, with a fold that only deduplicates.
@@ -31,7 +32,7 @@ func startLedger(b *testing.B, dir string, c ledger.Config) runningLedger {
 	if err != nil {
 		b.Fatal(err)
 	}
-	signer, policy := newLogKey(b)
+	signer, policy := storetest.NewLogKey(b, testOrigin)
 	index, err := pebblestore.OpenBlobFold(vfs.Default, dir+"/index", policy, pebblestore.Options{})
 	if err != nil {
 		b.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/storetest"
 )
 
 // requestedSizes are those that the panel was asked about.
@@ -94,7 +95,7 @@ func TestLostStoreSignsNothing(t *testing.T) {
 			a.Claims = []ledger.SizeClaim{{Witness: "w2", Size: 3}}
 		}, ledger.ErrUnprovenClaim},
 		"somebody shows what this log did not sign": {func(p *witnessPanel, old *proof.Signed, a *ledger.CosignResponse) {
-			other, _ := newLogKey(p.t)
+			other, _ := storetest.NewLogKey(p.t, testOrigin)
 			a.Checkpoints = [][]byte{must(proof.SignCheckpoint(old.Checkpoint(), other)).Note(), []byte("9")}
 		}, nil},
 		"a witness says that it never cosigned": {func(p *witnessPanel, old *proof.Signed, a *ledger.CosignResponse) {

@@ -29,7 +29,7 @@ type testEnv struct {
 }
 
 func newTestEnv(t testing.TB) *testEnv {
-	signer, policy := newLogKey(t)
+	signer, policy := storetest.NewLogKey(t, testOrigin)
 	return &testEnv{fs: vfs.NewCrashableMem(), signer: signer, policy: policy}
 }
 
@@ -188,24 +188,6 @@ func (w *testEnv) checkReceipt(t testing.TB, r proof.Receipt, index uint64) {
 	if err != nil || v.Index() != index {
 		t.Fatalf("receipt of %d: %v", index, err)
 	}
-}
-
-// newLogKey makes a log key and the policy that wants it and no witness.
-func newLogKey(t testing.TB) (*proof.Signer, *proof.Policy) {
-	t.Helper()
-	skey, vkey, err := proof.GenerateKey(proof.Ed25519, testOrigin)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := proof.ParseSigner(skey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	policy, err := proof.ParsePolicy([]byte("log " + vkey + "\nquorum none\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signer, policy
 }
 
 // startRun runs the ledger until the returned function is called.

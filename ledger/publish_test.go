@@ -449,7 +449,7 @@ func (e twoPolicies) Policy(size uint64) (*proof.Policy, uint64, error) {
 func TestNoLogKey(t *testing.T) {
 	w, p := newWitnessedEnv(t)
 	old := w.policy
-	w.signer, _ = newLogKey(t)
+	w.signer, _ = storetest.NewLogKey(t, testOrigin)
 	n := w.mustOpen(t)
 	n.appendAll(t, numberedBlobs(0, 3)...)
 	if n.CanSign(old) {
@@ -478,8 +478,8 @@ func TestNoLogKey(t *testing.T) {
 func TestRetiredKeyIsNotResubmitted(t *testing.T) {
 	w, p := newWitnessedEnv(t)
 	retired := w.signer
-	present, _ := newLogKey(t)
-	next, _ := newLogKey(t)
+	present, _ := storetest.NewLogKey(t, testOrigin)
+	next, _ := storetest.NewLogKey(t, testOrigin)
 	line := func(s *proof.Signer) string { return "log " + s.Key().String() + "\n" }
 	witnesses := w.policy.Text()[len(line(retired)):]
 	older := must(proof.ParsePolicy([]byte(line(retired) + line(present) + witnesses)))
@@ -518,7 +518,7 @@ func TestRetiredKeyIsNotResubmitted(t *testing.T) {
 func TestOlderKeySignsBesideThePolicys(t *testing.T) {
 	w, p := newWitnessedEnv(t)
 	older := w.signer
-	next, _ := newLogKey(t)
+	next, _ := storetest.NewLogKey(t, testOrigin)
 	line := func(s *proof.Signer) string { return "log " + s.Key().String() + "\n" }
 	before := w.policy
 	after := must(proof.ParsePolicy([]byte(line(next) + before.Text()[len(line(older)):])))
@@ -567,7 +567,7 @@ func TestShow(t *testing.T) {
 	if err := n.Show(t.Context(), coming); !errors.Is(err, ledger.ErrNoQuorum) {
 		t.Errorf("nobody answers: %v", err)
 	}
-	_, strange := newLogKey(t)
+	_, strange := storetest.NewLogKey(t, testOrigin)
 	strange = must(proof.ParsePolicy([]byte("log " + strange.LogKeys(testOrigin)[0].String() + "\n" + lines)))
 	if err := n.Show(t.Context(), strange); !errors.Is(err, ledger.ErrNoLogKey) {
 		t.Errorf("a policy of other keys: %v", err)

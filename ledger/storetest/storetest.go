@@ -399,10 +399,9 @@ func lawContextEndsCalls(t *testing.T, w Medium) {
 	checkStore(t, s, log)
 }
 
-// lawReaderFollows has a Reader on a second handle show what is published by the first, no
-// more and no less, whatever is committed meanwhile.
-func lawReaderFollows(t *testing.T, w Medium) {
-	const origin = "log.example/followed"
+// NewLogKey makes a log key and the policy that wants it and no witness.
+func NewLogKey(t testing.TB, origin string) (*proof.Signer, *proof.Policy) {
+	t.Helper()
 	skey, vkey, err := proof.GenerateKey(proof.Ed25519, origin)
 	if err != nil {
 		t.Fatal(err)
@@ -415,6 +414,14 @@ func lawReaderFollows(t *testing.T, w Medium) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return signer, policy
+}
+
+// lawReaderFollows has a Reader on a second handle show what is published by the first, no
+// more and no less, whatever is committed meanwhile.
+func lawReaderFollows(t *testing.T, w Medium) {
+	const origin = "log.example/followed"
+	signer, policy := NewLogKey(t, origin)
 	writer := openStore(t, w)
 	r := reader.New(w.Second(t, writer.ClosableStore), reader.Config{
 		Verify: func(note []byte) (*proof.Published, error) { return policy.Verify(note, time.Now()) },
