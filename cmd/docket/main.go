@@ -150,6 +150,9 @@ Exit status: 0 done, 1 refused or failed, 2 misused, 3 not yet (run the same com
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		if mistyped := mistypedVerb(c); mistyped != nil { // whose flags these are is unknown
+			return mistyped
+		}
 		return usageErrorOf(c, "%v%s", err, nearestFlag(c, err))
 	})
 	help := root.HelpFunc()
@@ -204,7 +207,7 @@ func helpTopic(c *cobra.Command, args []string) error {
 }
 
 // mistypedVerb is the refusal of what follows a command that only has verbs below it, where
-// --help keeps cobra from looking at it.
+// --help, or a flag that only the verb meant has, keeps cobra from looking at it.
 func mistypedVerb(c *cobra.Command) error {
 	if !c.HasSubCommands() {
 		return nil
