@@ -80,12 +80,21 @@ type Duty struct {
 	OpenedBy    record.ID     `json:"openedBy"`
 	MetBy       *record.ID    `json:"metBy,omitempty"`
 	MetOn       *record.Date  `json:"metOn,omitempty"`
-	Answer      string        `json:"answer,omitempty"` // the status of the response that met it
+	Answer      string        `json:"answer,omitempty"` // the status of the response, or of the word on a reseller, that met it
 	// Error says that the designation was published in error.
 	Error   bool        `json:"publishedInError,omitempty"`
 	Records []record.ID `json:"records"` // every record that this rests on
 
 	position string
+}
+
+// About is what the duty is about, for people: its designation, or its reseller and what is
+// to be done; "" of the provider itself.
+func (d Duty) About() string {
+	if d.Reseller != "" {
+		return fmt.Sprintf("%s, to %s", d.Reseller, d.Task)
+	}
+	return string(d.Designation)
 }
 
 // Position is where the duty stands in the list of [View.Duties].
@@ -470,6 +479,7 @@ func (c asOf) resellerDuties(thread record.Thread, p *partyTimeline, said []rese
 					continue // said again
 				}
 				verify.setMet(r.RecordRef, c)
+				verify.Answer = string(r.Status)
 				if !yield(*verify) {
 					return
 				}
@@ -483,8 +493,10 @@ func (c asOf) resellerDuties(thread record.Thread, p *partyTimeline, said []rese
 				if d == nil {
 					continue
 				}
-				if d.setMet(r.RecordRef, c); d == verify && d.State == DutyMet {
-					d.State, d.MetBy, d.MetOn = DutyLapsed, nil, nil
+				d.setMet(r.RecordRef, c)
+				d.Answer = string(r.Status)
+				if d == verify && d.State == DutyMet {
+					d.State, d.MetBy, d.MetOn, d.Answer = DutyLapsed, nil, nil, ""
 				}
 				if !yield(*d) {
 					return

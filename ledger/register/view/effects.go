@@ -304,7 +304,11 @@ func resellerEffects(e draftRecord) ([]string, error) {
 		return nil, err
 	}
 	s, thread := e.After.State.(*register.ResellerRow), e.Record.Thread
-	out := []string{fmt.Sprintf("%s is %s with %s", thread.Reseller(), s.Status, thread.Party())}
+	is := string(s.Status)
+	if s.Status == record.ResellerBreach {
+		is = "in breach"
+	}
+	out := []string{fmt.Sprintf("%s's reseller %s is %s", thread.Party(), thread.Reseller(), is)}
 	switch s.Status {
 	case record.ResellerActive:
 		out = append(out, fmt.Sprintf("to be verified anew by %s", s.VerifiedAt.Add(c.periods(e.Record.Index).Certification)))

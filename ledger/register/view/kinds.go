@@ -60,6 +60,7 @@ var kinds = map[record.Kind]kind{
 	record.KindLicence: {effects: licenceEffects, summary: summaryOf(licenceSummary)},
 }
 
+// licenceSummary is what a licence permits whom, for what, and when.
 func licenceSummary(l *record.Licence) string {
 	text := fmt.Sprintf("%s licence", l.Type)
 	if l.Type == record.LicenceADPExemption {
