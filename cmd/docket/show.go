@@ -102,6 +102,8 @@ func remotePath(what string) string {
 		return "register/designations/" + url.PathEscape(id)
 	case family == record.FamilyParty && id != "":
 		return "register/parties/" + url.PathEscape(id)
+	case family == record.FamilyLicence && id != "":
+		return "register/licences/" + url.PathEscape(id)
 	case id != "":
 		return "records?thread=" + url.QueryEscape(what)
 	}
