@@ -332,3 +332,56 @@ func TestDutyListsSkipOnlyWhatIsTooLong(t *testing.T) {
 		}
 	}
 }
+
+// However many licences somebody has, or everybody, the duties of others are found: what
+// alone takes too much is left out, and said.
+func TestDutyListsSkipOnlyWhatIsLicensedTooOften(t *testing.T) {
+	const rows = 150
+	b := registertest.NewFixture(start, "acme-cloud", "borealis-compute")
+	for _, name := range []string{"1", "2"} {
+		b.Must(b.Designate(name, b.NewDesignation("Kestrel")))
+	}
+	n := 0
+	license := func(l record.Licence) {
+		l.From, l.Until = today(b), today(b).AddDays(n%100)
+		submit(t, b, record.LicenceThread(fmt.Sprint(n)), "authority", &l, "authority/officer-2")
+		n++
+	}
+	owe := func() (who, left []string) {
+		for f := (view.DutyFilter{}); ; {
+			err := latestView(t, b).WithBudget(register.ReadBudget{Rows: rows, Bytes: 1 << 20}).Duties(f, b.Now, func(d view.Duty) bool {
+				who = append(who, strings.TrimPrefix(fmt.Sprintf("%s %s %s", d.Kind, d.Designation.Designation(), d.Party), "certify "))
+				return true
+			})
+			var more *view.PartialListError
+			switch {
+			case errors.As(err, &more) && len(left) < 20:
+				if f.After = more.After; more.Skipped != "" {
+					left = append(left, more.Skipped)
+				}
+			case err != nil:
+				t.Fatal(err)
+			default:
+				return who, left
+			}
+		}
+	}
+	check := func(wantWho, wantLeft string) {
+		t.Helper()
+		if who, left := owe(); strings.Join(who, "; ") != wantWho || strings.Join(left, "; ") != wantLeft {
+			t.Errorf("%q owe, %q is left out; want %q, %q", who, left, wantWho, wantLeft)
+		}
+	}
+	for range 2 * rows {
+		license(record.Licence{Type: "specific", Holder: "acme-cloud", Designations: []string{"1"}})
+	}
+	check("respond 1 borealis-compute; respond 2 acme-cloud; respond 2 borealis-compute;  acme-cloud;  borealis-compute", "designation/1 acme-cloud")
+	for range 2 * rows {
+		license(record.Licence{Type: "adp-exemption", Holder: "borealis-compute"})
+	}
+	check("respond 1 borealis-compute; respond 2 acme-cloud; respond 2 borealis-compute;  acme-cloud", "designation/1 acme-cloud; cip/borealis-compute borealis-compute")
+	for range 2 * rows {
+		license(record.Licence{Type: "general", Designations: []string{"2"}})
+	}
+	check("respond 1 borealis-compute;  acme-cloud", "designation/1 acme-cloud; designation/2; cip/borealis-compute borealis-compute")
+}
