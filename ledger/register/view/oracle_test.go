@@ -686,6 +686,11 @@ func (l *randomHistory) resell(party string) {
 	switch e.status {
 	case "active":
 		e.on = l.in(-20, 22)
+		for _, before := range l.oracle.log { // often said again
+			if before.kind == "resell" && before.party == party && before.reseller == e.reseller && before.on != 0 && l.rng.IntN(2) == 0 {
+				e.on = before.on
+			}
+		}
 		r.VerifiedAt = dated(e.on)
 	case "unconfirmed":
 		r.Reseller = &record.Reseller{LegalName: "r", Country: "XC"}
