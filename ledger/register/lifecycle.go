@@ -12,6 +12,7 @@ type Pause struct {
 	From   record.Date
 	Resume *record.Date // first day after it; nil: nothing ends it yet
 	By     RecordRef    // the record that set resume, or began it
+	Of     *RecordRef   // the licence that By revokes; else nil
 }
 
 // days are the days that a suspension or a reinstatement decides.
@@ -62,10 +63,10 @@ func subtractDays(runs []Pause, c Pause) []Pause {
 			continue
 		}
 		if r.From.Before(c.From) {
-			left = append(left, Pause{r.From, &c.From, c.By})
+			left = append(left, Pause{From: r.From, Resume: &c.From, By: c.By})
 		}
 		if c.Resume != nil && (r.Resume == nil || c.Resume.Before(*r.Resume)) {
-			left = append(left, Pause{*c.Resume, r.Resume, r.By})
+			left = append(left, Pause{From: *c.Resume, Resume: r.Resume, By: r.By})
 		}
 	}
 	return left
@@ -91,9 +92,9 @@ func (p *Pause) extend(by Pause) {
 	switch {
 	case p.Resume == nil && by.Resume == nil, p.Resume != nil && by.Resume != nil && *p.Resume == *by.Resume:
 		if by.By.Index > p.By.Index {
-			p.By = by.By
+			p.By, p.Of = by.By, by.Of
 		}
 	case by.Resume == nil || p.Resume != nil && p.Resume.Before(*by.Resume):
-		p.Resume, p.By = by.Resume, by.By
+		p.Resume, p.By, p.Of = by.Resume, by.By, by.Of
 	}
 }

@@ -67,7 +67,7 @@ func (j *judgment) checkReseller() error {
 		if err != nil {
 			return err
 		}
-		return invalidForNow("/predicate/thread", "%s is not enrolled%s; until a provider or a registrar sees to that its status is unconfirmed", id, hint)
+		return invalidForNow("/predicate/thread", "%s is not enrolled%s; until it is, its status is unconfirmed", id, hint)
 	case !p.HasRole(record.RoleReseller):
 		return invalidForNow("/predicate/thread", "%s is no reseller (enrolled as %s)", id, joinWords(p.Roles))
 	}

@@ -184,6 +184,9 @@ func (d *Duty) postpone(c asOf, pauses []register.Pause) (endless bool) {
 			return false
 		}
 		p := pauses[i]
+		if p.Of != nil {
+			d.addRecord(*p.Of)
+		}
 		d.Records = append(d.Records, p.By.ID)
 		if p.Resume == nil {
 			d.Due = nil

@@ -3,6 +3,7 @@ package view_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -115,6 +116,30 @@ func TestExemption(t *testing.T) {
 			t.Errorf("%s is to respond by %s", party, got)
 		}
 	}
+}
+
+// TestLicensedDutyRestsOn: a duty that a licence put off names the licence, and what ended it.
+func TestLicensedDutyRestsOn(t *testing.T) {
+	b := registertest.NewFixture(start, "acme-cloud")
+	d := b.NewDesignation("Kestrel")
+	b.Must(b.Designate("1", d))
+	submit(t, b, "licence/1", "authority", &record.Licence{Type: "general", Designations: []string{"1"}, From: *d.ResponseDue, Until: d.ResponseDue.AddDays(9)}, licensing)
+	granted := b.Head("licence/1")
+	rests := func(want ...record.ID) {
+		t.Helper()
+		err := latestView(t, b).Duties(view.DutyFilter{Kind: view.DutyRespond}, b.Now, func(d view.Duty) bool {
+			if got := d.Records[len(d.Records)-len(want):]; !slices.Equal(got, want) {
+				t.Errorf("it rests on %v, want %v at the end", got, want)
+			}
+			return true
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	rests(granted)
+	submit(t, b, "licence/1", "authority", &record.Revocation{EffectiveOn: d.ResponseDue.AddDays(1), Cause: "lifted", Reason: "r"}, licensing)
+	rests(granted, b.Head("licence/1"))
 }
 
 // dueOf are the due dates of the duties that a filter chooses.

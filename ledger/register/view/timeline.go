@@ -120,7 +120,8 @@ func (c asOf) licencePauses(steps []register.LicenceStep, below uint64) (runs []
 			of[s.Licence] = len(runs)
 			runs = append(runs, register.Pause{From: from, Resume: &resume, By: s.RecordRef})
 		} else if i, ok := of[s.Licence]; ok && from.Before(*runs[i].Resume) {
-			runs[i].Resume, runs[i].By = &from, s.RecordRef
+			granted := runs[i].By
+			runs[i].Resume, runs[i].By, runs[i].Of = &from, s.RecordRef, &granted
 		}
 	}
 	runs = slices.DeleteFunc(runs, func(p register.Pause) bool { return !p.From.Before(*p.Resume) })
