@@ -99,6 +99,9 @@ func exitStatusOf(err error) (status int, next string) {
 	var behind *client.BehindError
 	var damage *client.DamageError
 	var pin *client.PinError
+	var noLedger *client.NoLedgerError
+	var otherLedger *client.OtherLedgerError
+	var absentTile *wire.MissingError
 	switch {
 	case errors.Is(err, context.Canceled):
 		return exitNotYet, "interrupted; run the same command again to go on"
@@ -108,6 +111,8 @@ func exitStatusOf(err error) (status int, next string) {
 		return exitRefused, makeRoom(err)
 	case errors.As(err, &pin):
 		return exitRefused, pinAgain(pin)
+	case errors.Is(err, client.ErrNoChain):
+		return exitRefused, "a mirror that has tiles alone shows the charters among the entries: docket sync reads them there, as docket trust does without --no-sync"
 	case errors.Is(err, syscall.EIO):
 		return exitRefused, "the disk fails, which says nothing about the ledger: look after it; on one that is well, docket sync --verify mends a copy"
 	case errors.As(err, &q):
@@ -141,6 +146,12 @@ func exitStatusOf(err error) (status int, next string) {
 		return exitNotYet, "run the same command again when it has ended"
 	case errors.Is(err, syscall.EAGAIN):
 		return exitNotYet, "another docket process has it open; run the same command again when it has ended"
+	case errors.As(err, &noLedger):
+		return exitRefused, "that is not how a ledger answers: check its URL, and the path in it"
+	case errors.As(err, &otherLedger):
+		return exitRefused, "compare the URL, and the charter's record ID, with what the authority gives out; each ledger has a trust directory of its own"
+	case errors.As(err, &absentTile):
+		return exitRefused, "a mirror that is not whole, or is being brought up to date: run the same command again, or with " + anotherSource
 	case errors.As(err, &source), errors.As(err, &malformed):
 		return exitRefused, "run the same command again, or with " + anotherSource
 	case errors.As(err, &behind):

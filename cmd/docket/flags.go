@@ -101,11 +101,7 @@ func (t *trustFlags) open() (*client.Trust, error) {
 		return nil, err
 	}
 	trust.Fatal = t.app.diskFailed
-	newest, err := trust.Policy(math.MaxUint64)
-	if err != nil {
-		return nil, errors.Join(err, trust.Close())
-	}
-	t.app.warnPolicy(newest)
+	t.app.warnPolicies(trust)
 	if err := t.app.rebuildCopy(t.context(), trust); err != nil {
 		return nil, errors.Join(err, trust.Close())
 	}
@@ -154,6 +150,13 @@ func (a *app) readPolicy(name string) (*proof.Policy, error) {
 	}
 	a.warnPolicy(policy)
 	return policy, nil
+}
+
+// warnPolicies is warnPolicy of the newest policy that a trust directory knows, if it knows one.
+func (a *app) warnPolicies(trust *client.Trust) {
+	if newest, err := trust.Policy(math.MaxUint64); err == nil {
+		a.warnPolicy(newest)
+	}
 }
 
 // warnPolicy says what a policy that is relied on is not worth (DESIGN.md section 3), once in
