@@ -16,6 +16,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/draft"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
@@ -180,7 +181,7 @@ func pinAgain(e *client.PinError) string {
 
 // retryHint is what to do after an answer that may be another one later.
 func retryHint(code int, problem string) string {
-	switch strings.TrimPrefix(problem, "urn:docket:problem:") {
+	switch strings.TrimPrefix(problem, record.ProblemURN) {
 	case "stopped":
 		return "the ledger takes no records until it is started again, or its operator has acted; run the same command again after that"
 	case "damaged":
@@ -248,7 +249,7 @@ type failureJSON struct {
 	Detail  string         `json:"detail"`
 	Hint    string         `json:"hint,omitempty"`
 	Exit    int            `json:"exit"`
-	Problem string         `json:"problem,omitempty"` // the server's problem type (DESIGN.md section 7)
+	Problem string         `json:"problem,omitempty"` // of a refusal, here or by the server: its type (DESIGN.md section 7)
 	Faults  []record.Fault `json:"faults,omitempty"`
 }
 
@@ -256,11 +257,17 @@ func failureJSONOf(err error, status int, words, next string) failureJSON {
 	f := failureJSON{Detail: words, Hint: next, Exit: status}
 	var p *client.Problem
 	var r *record.Refusal
+	var short *draft.ShortFormError
 	switch {
 	case errors.As(err, &p):
 		f.Problem, f.Faults = p.Type, p.Faults
 	case errors.As(err, &r):
-		f.Faults = r.Faults
+		f.Problem, f.Faults = record.ProblemURN+r.Class.String(), r.Faults
+	case errors.As(err, &short):
+		f.Problem = record.ProblemURN + record.Invalid.String()
+		for _, fault := range short.Faults {
+			f.Faults = append(f.Faults, fault.Fault)
+		}
 	}
 	return f
 }
