@@ -140,13 +140,9 @@ func (t *trustFlags) policies() (p client.Policies, trust *client.Trust, err err
 
 // readPolicy reads a policy file, and says what it is not worth.
 func (a *app) readPolicy(name string) (*proof.Policy, error) {
-	text, err := a.readFile(name)
+	_, policy, err := a.readPolicyText(name)
 	if err != nil {
 		return nil, err
-	}
-	policy, err := proof.ParsePolicy(text)
-	if err != nil {
-		return nil, wrongFileError(name, text, "a tlog-policy", err)
 	}
 	a.warnPolicy(policy)
 	return policy, nil
