@@ -252,7 +252,10 @@ type queryFlags struct {
 	at             string
 	size           string
 	remote, asJSON bool
-	ahead          bool // what was asked about is a day to come; known once the copy is open
+	header         []string // of a list's columns
+	limit          int      // of a list: items at most; 0: all
+	wide           bool     // its lines are not cut
+	ahead          bool     // what was asked about is a day to come; known once the copy is open
 
 	toldUnverified bool // that the server's word is no more than that
 }
