@@ -139,7 +139,7 @@ type problemJSON struct {
 
 func (p *problem) body(instance string) problemJSON {
 	b := problemJSON{
-		Type:     "urn:docket:problem:" + string(p.kind),
+		Type:     record.ProblemURN + string(p.kind),
 		Title:    problemKinds[p.kind].title,
 		Status:   p.status(),
 		Detail:   p.detail,
@@ -265,6 +265,7 @@ func damage(err error) bool {
 // is made for people and for the client, so all of it goes out.
 func problemOfRefusal(r *record.Refusal) *problem {
 	p := &problem{
+		kind:     problemKind(r.Class.String()),
 		detail:   r.Detail,
 		faults:   r.Faults,
 		limit:    r.Limit,
@@ -273,23 +274,8 @@ func problemOfRefusal(r *record.Refusal) *problem {
 		current:  r.Current,
 		retryAt:  r.RetryAt,
 	}
-	switch r.Class {
-	case record.Malformed:
-		p.kind = problemMalformed
-	case record.TooLarge:
-		p.kind = problemTooLarge
-	case record.Invalid:
-		p.kind = problemInvalid
-	case record.Forbidden:
-		p.kind = problemForbidden
-	case record.Conflict:
-		p.kind = problemConflict
-	case record.TooEarly:
-		p.kind = problemTooEarly
-	case record.Unsupported:
-		p.kind = problemUnsupported
-	default:
-		p.kind, p.detail, p.cause = problemInternal, "the cause is in the server's log, under this instance", fmt.Errorf("refusal of class %d: %w", r.Class, r)
+	if p.kind == "" {
+		p.kind, p.detail, p.cause = problemInternal, "the cause is in the server's log, under this instance", fmt.Errorf("refusal of class %d: %w", int(r.Class), r)
 	}
 	return p
 }

@@ -254,6 +254,24 @@ func mirror(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("MIRROR", s.URL)
 }
 
+// serveStatic serves a folder as any static web server does, but of it only what C2SP
+// tlog-tiles names, at $STATIC: serve-static DIR.
+func serveStatic(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: serve-static DIR")
+	}
+	files := http.FileServer(http.Dir(ts.MkAbs(args[0])))
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/checkpoint" && !strings.HasPrefix(r.URL.Path, "/tile/") {
+			http.NotFound(w, r)
+			return
+		}
+		files.ServeHTTP(w, r)
+	}))
+	ts.Defer(s.Close)
+	ts.Setenv("STATIC", s.URL)
+}
+
 // askWitness asks the witness at a URL to cosign what the ledger at $URL shows, from
 // an old size on and with no proof, and prints its answer: ask-witness WITNESS OLD.
 // With a directory as a third argument, the log whose keys are there signs another tree

@@ -67,6 +67,7 @@ func TestScripts(t *testing.T) {
 			"rotate":       rotate,
 			"replay":       replay,
 			"mirror":       mirror,
+			"serve-static": serveStatic,
 			"forge":        forge,
 			"forge-chain":  forgeChain,
 			"fill":         fill,

@@ -369,7 +369,7 @@ func (s *submitCmd) explainRefusal(m inputFile, err error) error {
 		return refusal("refused: %w", err).hint("the earliest date allowed is %s; correct the record, then %s", p.Earliest, again)
 	case p.Status == 403:
 		return refusal("refused: %w", err).hint("who is missing adds a signature: docket sign --key FILE %s; then submit that file", m.envelopePath())
-	case p.Type == "urn:docket:problem:log-keys":
+	case p.Type == record.ProblemURN+"log-keys":
 		return refusal("refused: %w", err).hint("once the operator has those keys: docket submit %s; or correct the policy, then %s", m.envelopePath(), again)
 	case p.Status == 422, p.Status == 409:
 		return refusal("refused: %w", err).hint("correct the record, then %s", again)

@@ -23,7 +23,9 @@ func (a *app) sync() *cobra.Command {
 		Short: "Bring a trust directory's replayed copy to the newest checkpoint",
 		Long: `Fetches every entry that the copy does not have yet, hashes it, verifies its
 signatures and judges it by the rules, as the ledger had to; then compares the root
-with the newest published checkpoint, which must continue the one trusted before.
+with the newest published checkpoint, which must continue the one trusted before, and
+satisfy the policy of the newest charter among the entries. Any mirror of the log will do
+that serves it as C2SP tlog-tiles.
 
 It also learns how much a quorum of witnesses had cosigned when, from that checkpoint
 and from those that the ledger has kept since the last sync, which must be of the same
@@ -96,6 +98,9 @@ func (a *app) syncWith(ctx context.Context, trust *client.Trust, server *client.
 	})
 	if bar != nil {
 		bar.Finish()
+	}
+	if err == nil {
+		a.warnPolicies(trust) // a charter among the entries may have brought another one
 	}
 	if why := trust.TimesErr(); err == nil && why != nil {
 		a.logf("docket: warning: %v; the next sync asks again", why)

@@ -176,12 +176,24 @@ const (
 	Unsupported                         // a kind or rules version that this binary lacks: 422, "upgrade"
 )
 
+// ProblemURN begins the type of every problem (RFC 9457 section 3.1.1); the kind follows.
+const ProblemURN = "urn:docket:problem:"
+
+// String is the kind of problem that a refusal is, to a server's client and in the JSON of a
+// command (DESIGN.md section 7); empty for a class that there is not.
+func (c RefusalClass) String() string {
+	return map[RefusalClass]string{
+		Malformed: "malformed", TooLarge: "too-large", Invalid: "invalid", Forbidden: "forbidden",
+		Conflict: "conflict", TooEarly: "too-early", Unsupported: "unsupported",
+	}[c]
+}
+
 // Refusal is why one record is not admitted. It concerns that record alone and
 // leaves no trace in the log.
 type Refusal struct {
 	Class  RefusalClass
 	Detail string  // one sentence for people, lower case, saying what to do next where that helps
-	Faults []Fault // Invalid: each field at fault; Unsupported: the predicateType, if it is that
+	Faults []Fault // Invalid: each field at fault; Unsupported: the one that asks for more, if the record has it
 
 	Current   ID        // Conflict: the thread's newest record, zero if none
 	RetryAt   time.Time // TooEarly: the instant at which the same envelope becomes fine

@@ -42,6 +42,7 @@ type ShortFormResolver struct {
 	Document func(file string) (DocumentFile, error) // document: {file: …}
 	Key      func(file string) (record.PEM, error)   // key: {file: …}
 	KMS      func(uri string) (record.PEM, error)    // key: {kms: …}
+	Policy   func(file string) (string, error)       // policy: {file: …}
 }
 
 // DocumentFile is what a record tells of a document.
@@ -514,6 +515,8 @@ func (w *shortFormDecoder) substitution(n *yaml.Node, members []yamlMember, sh *
 	switch {
 	case sh.GoType == goPEM && (name == "file" || name == "kms"):
 		return w.loadKey(n, name, value, pointer), true
+	case isLongText(sh) && name == "file":
+		return w.loadText(n, value, pointer), true
 	case (isCommitment || isDigest) && name == "secret" && value == "":
 		w.fault(n, pointer, "commits to nothing: {secret: \"12\"}")
 		return schema.Object{}, true
@@ -551,6 +554,19 @@ func (w *shortFormDecoder) loadKey(n *yaml.Node, how, where, pointer string) any
 		w.fault(n, pointer, "%v", err)
 	}
 	return string(pem)
+}
+
+// loadText reads a text of whole lines, which is a policy.
+func (w *shortFormDecoder) loadText(n *yaml.Node, name, pointer string) any {
+	if w.resolver.Policy == nil {
+		w.fault(n, pointer, "names a file (%s), and this input cannot read one: write the text", name)
+		return ""
+	}
+	text, err := w.resolver.Policy(name)
+	if err != nil {
+		w.fault(n, pointer, "%v", err)
+	}
+	return text
 }
 
 func (w *shortFormDecoder) loadFile(n *yaml.Node, name, pointer string) (DocumentFile, bool) {
