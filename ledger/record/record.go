@@ -176,6 +176,20 @@ const (
 	Unsupported                         // a kind or rules version that this binary lacks: 422, "upgrade"
 )
 
+// refusalWords are the classes as machines read them: the kind of problem that HTTP answers
+// (DESIGN.md section 7), and the rule of a signed refusal.
+var refusalWords = [...]string{
+	Malformed: "malformed", TooLarge: "too-large", Invalid: "invalid", Forbidden: "forbidden", Conflict: "conflict", TooEarly: "too-early", Unsupported: "unsupported",
+}
+
+// String is the class as machines read it: "too-large". It is "" of none.
+func (c RefusalClass) String() string {
+	if c < Malformed || int(c) >= len(refusalWords) {
+		return ""
+	}
+	return refusalWords[c]
+}
+
 // Refusal is why one record is not admitted. It concerns that record alone and
 // leaves no trace in the log.
 type Refusal struct {
