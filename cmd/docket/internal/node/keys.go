@@ -36,7 +36,7 @@ type Keys struct {
 }
 
 // refusalsFile is the file of that key.
-var refusalsFile = keydir.File{Name: "refusals-ed25519.key", Algorithm: proof.Ed25519}
+var refusalsFile = keydir.File{Name: "log-refusals.key", Algorithm: proof.Ed25519}
 
 // refusalsKeyName is the name of a ledger's refusals key. It is not the origin's, so that no
 // policy finds a log's key in it; a charter's vkeys have names of 200 characters at most.

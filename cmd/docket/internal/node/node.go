@@ -4,7 +4,7 @@
 //
 //	D/keys/log-ed25519.key, D/keys/log-mldsa44.key       the log's signing keys
 //	D/keys/log-ed25519-2.key, D/keys/log-mldsa44-2.key   their successors, and so on
-//	D/keys/refusals-ed25519.key                          signs what is refused
+//	D/keys/log-refusals.key                              signs what is refused
 //	D/keys/retired/                                      those that sign no more
 //	D/keys/log-*.signed                                  marks of those that have signed entries
 //	D/store/                                             entries, tiles, head, published checkpoint
