@@ -312,7 +312,7 @@ func (c *Client) submit(ctx context.Context, id record.ID, envelope []byte, p Po
 	body, res, err := c.call(ctx, http.MethodPost, "/v1/records", "application/json", envelope)
 	if err != nil {
 		if refused := (*Problem)(nil); errors.As(err, &refused) {
-			refused.readRefusal(id, p, time.Now())
+			refused.readRefusal(ctx, c, id, p)
 		}
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -192,32 +193,47 @@ type SignedRefusal struct {
 
 // readRefusal verifies what came with a problem, if anything did: that this ledger has signed
 // it, and that it says of this record what the problem says, now. With a policy alone it cannot
-// be verified, and counts for nothing.
-func (p *Problem) readRefusal(id record.ID, policies Policies, now time.Time) {
+// be verified, and counts for nothing. A trust directory that may not know the charter in force yet
+// asks for the charters first.
+func (p *Problem) readRefusal(ctx context.Context, c *Client, id record.ID, policies Policies) {
 	t, ok := policies.(*Trust)
 	if p.refusal == "" || !ok {
 		return
 	}
+	shown := t.size()
 	n, err := record.ParseRefusalNote([]byte(p.refusal))
+	var r *RefusalReport
 	if err == nil {
-		var r *RefusalReport
-		if r, err = t.checkRefusal(n); err == nil {
-			p.Refusal = &SignedRefusal{r.Refusal, []byte(p.refusal)}
+		r, err = t.checkRefusal(n)
+		if err != nil && n.Ledger == t.pin.Charter && n.Size > shown && t.refreshCharters(ctx, c) == nil {
+			r, err = t.checkRefusal(n)
 		}
 	}
-	word, _, _ := strings.Cut(n.Rule, " ")
-	switch {
-	case err != nil:
-	case n.Record != id:
-		err = fmt.Errorf("it is of record %s", n.Record)
-	case "urn:docket:problem:"+word != p.Type:
-		err = fmt.Errorf("its rule is %s, and the answer's %s", word, p.Type)
-	case n.Time.Sub(now).Abs() > maxRefusalSkew:
-		err = fmt.Errorf("its time is %s, and here it is %s", record.Instant{Time: n.Time}, record.Instant{Time: now.UTC().Truncate(time.Second)})
-	case n.Size < t.size():
-		err = fmt.Errorf("it is judged as of size %d, and the ledger has shown %d", n.Size, t.size())
+	if err == nil {
+		err = p.checkAnswer(n, id, shown)
 	}
 	if err != nil {
-		p.Refusal, p.RefusalFault = nil, fmt.Errorf("the server's signed refusal counts for nothing: %w", err)
+		p.RefusalFault = fmt.Errorf("the server's signed refusal counts for nothing: %w", err)
+		return
 	}
+	p.Refusal = &SignedRefusal{r.Refusal, []byte(p.refusal)}
+}
+
+// checkAnswer holds a refusal against what was asked, the problem that it came with, and this
+// machine's clock. size is what the ledger had
+// shown before.
+func (p *Problem) checkAnswer(n record.RefusalNote, id record.ID, size uint64) error {
+	now := time.Now()
+	word, _, _ := strings.Cut(n.Rule, " ")
+	switch {
+	case n.Record != id:
+		return fmt.Errorf("it is of record %s", n.Record)
+	case "urn:docket:problem:"+word != p.Type:
+		return fmt.Errorf("its rule is %s, and the answer's %s", word, p.Type)
+	case n.Time.Sub(now).Abs() > maxRefusalSkew:
+		return fmt.Errorf("its time is %s, and here it is %s", record.Instant{Time: n.Time}, record.Instant{Time: now.UTC().Truncate(time.Second)})
+	case n.Size < size:
+		return fmt.Errorf("it is judged as of size %d, and the ledger has shown %d", n.Size, size)
+	}
+	return nil
 }

@@ -348,11 +348,11 @@ func (k initKeys) print(keys node.Keys, ready []rehearsed) error {
 		a.logf("when the witnesses know these keys (--contact prints them for their lists), a charter with these lines alone;")
 		a.logf("once that is published: docket init --dir %s --origin %s --retire", k.dir, k.origin)
 	} else {
+		a.logf("the log's keys are in %s/keys; back them up, and show them to nobody", k.dir)
 		if keys.Refusals != nil {
-			a.logf("put the key that signs refusals into the charter itself:")
+			a.logf("put the key that signs what is refused into the charter itself:")
 			a.logf("refusalsKey: %s", keys.Refusals.Key())
 		}
-		a.logf("the log's keys are in %s/keys; back them up, and show them to nobody", k.dir)
 		a.logf("put these lines into the charter's policy (a URL may follow each), after them those of the witnesses (docket witness init)")
 		a.logf("and a quorum line, without which it is no policy; \"quorum none\" where nobody watches:")
 	}
