@@ -100,6 +100,7 @@ type problem struct {
 	index      *uint64
 	retryAt    time.Time
 	retryAfter time.Duration
+	refusal    string // the signed note
 
 	// cause is what the log gets and the client does not.
 	cause error
@@ -135,6 +136,7 @@ type problemJSON struct {
 	Current  string         `json:"current,omitempty"`
 	Index    *uint64        `json:"index,omitempty"`
 	RetryAt  string         `json:"retryAt,omitempty"`
+	Refusal  string         `json:"refusal,omitempty"`
 }
 
 func (p *problem) body(instance string) problemJSON {
@@ -149,6 +151,7 @@ func (p *problem) body(instance string) problemJSON {
 		Size:     p.size,
 		Earliest: p.earliest,
 		Index:    p.index,
+		Refusal:  p.refusal,
 	}
 	if !p.current.IsZero() {
 		b.Current = p.current.String()

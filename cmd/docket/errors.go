@@ -34,6 +34,7 @@ type failure struct {
 	status   int
 	err      error
 	nextStep string // printed after "hint: "
+	refusal  string // file of the ledger's signed refusal; "" if there is none
 }
 
 func (f *failure) Error() string { return f.err.Error() }
@@ -238,10 +239,22 @@ func (a *app) reportError(err error) int {
 	for _, fault := range faultsOf(err) {
 		fmt.Fprintf(a.err, "  %s\n", printable(fault.String()))
 	}
+	if file := keptRefusal(err); file != "" {
+		fmt.Fprintf(a.err, "kept: %s proves that the ledger has refused it: docket verify %[1]s judges whether rightly, as long as the envelope is kept with it\n", printable(file))
+	}
 	if next != "" {
 		fmt.Fprintf(a.err, "hint: %s\n", printable(next))
 	}
 	return status
+}
+
+// keptRefusal is the file in which a refusal was kept; "" if none was.
+func keptRefusal(err error) string {
+	var f *failure
+	if errors.As(err, &f) {
+		return f.refusal
+	}
+	return ""
 }
 
 // failureJSON is a failure as --json prints it on stderr, in one line.
@@ -251,10 +264,11 @@ type failureJSON struct {
 	Exit    int            `json:"exit"`
 	Problem string         `json:"problem,omitempty"` // of a refusal, here or by the server: its type (DESIGN.md section 7)
 	Faults  []record.Fault `json:"faults,omitempty"`
+	Refusal string         `json:"refusal,omitempty"` // file of the ledger's signed refusal
 }
 
 func failureJSONOf(err error, status int, words, next string) failureJSON {
-	f := failureJSON{Detail: words, Hint: next, Exit: status}
+	f := failureJSON{Detail: words, Hint: next, Exit: status, Refusal: keptRefusal(err)}
 	var p *client.Problem
 	var r *record.Refusal
 	var short *draft.ShortFormError

@@ -121,6 +121,7 @@ const (
 	statementSuffix = ".statement.json"
 	saltsSuffix     = ".salts.json"
 	receiptSuffix   = proof.ReceiptSuffix
+	refusalSuffix   = record.RefusalSuffix
 )
 
 // inputFile is a record in any of the forms in which people have one.
@@ -218,7 +219,7 @@ func stemOf(name string) string {
 	if name == "-" {
 		return "record"
 	}
-	for _, suffix := range []string{envelopeSuffix, statementSuffix, receiptSuffix, ".sigstore.json", ".bundle.json", ".yaml", ".yml", ".json"} {
+	for _, suffix := range []string{envelopeSuffix, statementSuffix, receiptSuffix, refusalSuffix, ".sigstore.json", ".bundle.json", ".yaml", ".yml", ".json"} {
 		if stem, ok := strings.CutSuffix(name, suffix); ok && filepath.Base(name) != suffix {
 			return stem
 		}

@@ -29,7 +29,9 @@ func (a *app) init() *cobra.Command {
 
 First, with --origin, it makes the log's two signing keys (Ed25519 and ML-DSA-44)
 in D/keys and prints the policy lines to put into the charter. They sign
-checkpoints and nothing else.
+checkpoints and nothing else. A third key signs refusals and nothing else: named in
+the charter as its refusalsKey, it lets whoever was refused show so. A directory that
+lacks it gets it when the step is repeated.
 
 Then, with --charter, the charter, signed by its root keys, becomes index 0. A
 charter whose policy lacks either of the directory's keys is refused. With
@@ -332,6 +334,9 @@ func (k initKeys) print(keys node.Keys, ready []rehearsed) error {
 	}
 	if k.asJSON {
 		answer := map[string]any{"origin": keys.Origin, "vkeys": vkeys}
+		if keys.Refusals != nil {
+			answer["refusalsKey"] = keys.Refusals.Key().String()
+		}
 		if len(ready) > 0 {
 			answer["nextKeys"] = ready
 		}
@@ -344,6 +349,10 @@ func (k initKeys) print(keys node.Keys, ready []rehearsed) error {
 		a.logf("once that is published: docket init --dir %s --origin %s --retire", k.dir, k.origin)
 	} else {
 		a.logf("the log's keys are in %s/keys; back them up, and show them to nobody", k.dir)
+		if keys.Refusals != nil {
+			a.logf("put the key that signs what is refused into the charter itself:")
+			a.logf("refusalsKey: %s", keys.Refusals.Key())
+		}
 		a.logf("put these lines into the charter's policy (a URL may follow each), after them those of the witnesses (docket witness init)")
 		a.logf("and a quorum line, without which it is no policy; \"quorum none\" where nobody watches:")
 	}

@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -82,6 +83,7 @@ func serveLedger(ts *testscript.TestScript, _ bool, args []string) {
 		return s.witnesses.cosign(ctx, ask)
 	}}
 	world := registertest.New(time.Now(), origin, policy)
+	world.CharterPredicate.RefusalsKey = keys.Refusals.Key().String()
 	s.world = world
 	n, err := node.Open(context.Background(), node.Config{Files: vfs.NewMem(), Dir: "ledger", Keys: keys, Ledger: config})
 	ts.Check(err)
@@ -173,6 +175,27 @@ func replay(ts *testscript.TestScript, _ bool, args []string) {
 	}))
 	ts.Defer(s.Close)
 	ts.Setenv("REPLAYED", s.URL)
+}
+
+// misrefuse signs with the ledger's key, into FILE, that it has refused an envelope as of a
+// size, for want of signatures.
+func misrefuse(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: misrefuse ENVELOPE SIZE FILE")
+	}
+	env, err := record.ParseEnvelope([]byte(ts.ReadFile(args[0])))
+	ts.Check(err)
+	size, err := strconv.ParseUint(args[1], 10, 63)
+	ts.Check(err)
+	s := scriptLedgerOf(ts)
+	n := record.RefusalNote{Ledger: s.world.Ledger, Record: record.IDOf(env.Payload), Size: size, Rule: "forbidden", Time: time.Now()}
+	for _, sig := range env.Signatures {
+		n.Keys = append(n.Keys, sig.KeyID)
+	}
+	slices.Sort(n.Keys)
+	n, err = s.keys.Refusals.Sign(n)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), n.Format(), 0o644))
 }
 
 // testWitnesses are six, of whom three are in a policy at a time. They cosign whatever they

@@ -66,6 +66,7 @@ func TestScripts(t *testing.T) {
 			"ledger":       serveLedger,
 			"rotate":       rotate,
 			"replay":       replay,
+			"misrefuse":    misrefuse,
 			"mirror":       mirror,
 			"serve-static": serveStatic,
 			"forge":        forge,

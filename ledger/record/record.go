@@ -179,13 +179,18 @@ const (
 // ProblemURN begins the type of every problem (RFC 9457 section 3.1.1); the kind follows.
 const ProblemURN = "urn:docket:problem:"
 
-// String is the kind of problem that a refusal is, to a server's client and in the JSON of a
-// command (DESIGN.md section 7); empty for a class that there is not.
+// refusalWords are the classes as machines read them: the kind of problem that HTTP answers
+// (DESIGN.md section 7), and the rule of a signed refusal.
+var refusalWords = [...]string{
+	Malformed: "malformed", TooLarge: "too-large", Invalid: "invalid", Forbidden: "forbidden", Conflict: "conflict", TooEarly: "too-early", Unsupported: "unsupported",
+}
+
+// String is the class as machines read it: "too-large". It is "" of none.
 func (c RefusalClass) String() string {
-	return map[RefusalClass]string{
-		Malformed: "malformed", TooLarge: "too-large", Invalid: "invalid", Forbidden: "forbidden",
-		Conflict: "conflict", TooEarly: "too-early", Unsupported: "unsupported",
-	}[c]
+	if c < Malformed || int(c) >= len(refusalWords) {
+		return ""
+	}
+	return refusalWords[c]
 }
 
 // Refusal is why one record is not admitted. It concerns that record alone and

@@ -4,6 +4,7 @@
 //
 //	D/keys/log-ed25519.key, D/keys/log-mldsa44.key       the log's signing keys
 //	D/keys/log-ed25519-2.key, D/keys/log-mldsa44-2.key   their successors, and so on
+//	D/keys/log-refusals.key                              signs what is refused
 //	D/keys/retired/                                      those that sign no more
 //	D/keys/log-*.signed                                  marks of those that have signed entries
 //	D/store/                                             entries, tiles, head, published checkpoint
@@ -191,7 +192,7 @@ func (n *Node) Admit(ctx context.Context, env record.Envelope) (index uint64, pu
 // commits and publishes what it has. It closes l. A return before ctx ends is
 // why the ledger stopped.
 func (n *Node) Serve(ctx context.Context, l net.Listener, c server.Config) error {
-	c.Ledger, c.Register, c.Log = n.Ledger, n.Register, n.config.Log
+	c.Ledger, c.Register, c.Log, c.Refusals = n.Ledger, n.Register, n.config.Log, n.config.Keys.Refusals
 	c.PublishInterval = n.config.Ledger.PublishInterval
 	if c.Room == nil {
 		room := &disk.Room{FS: n.config.Files, Dir: n.config.Dir, Min: cmp.Or(n.config.MinFree, 1<<30), Health: n.health}
