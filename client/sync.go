@@ -81,7 +81,7 @@ func (t *Trust) sync(ctx context.Context, c *Client, progress func(reached, size
 	if err != nil {
 		return 0, err
 	}
-	files := &copyDir{files: t.files, dir: t.dir}
+	files := t.copyDir()
 	source := &copySource{local: t.copyDir(), localSize: t.size(), server: c, damaged: make(map[uint64]bool)}
 	signed := &signedTree{url: c.URL(), tree: next.Checkpoint().Tree()}
 	for {
@@ -108,8 +108,8 @@ func (t *Trust) sync(ctx context.Context, c *Client, progress func(reached, size
 // copySource reads entries from a copy's own files as far as those are good, and from
 // the server otherwise.
 type copySource struct {
-	local        copyDir // reads alone; what is written stands elsewhere
-	localSize    uint64  // entries that the files should have
+	local        *TileDir // reads alone; what is written stands elsewhere
+	localSize    uint64   // entries that the files should have
 	server       *Client
 	serverFailed bool // the server has handed out what the log did not sign once
 
@@ -188,7 +188,7 @@ func (t *Trust) checkExtends(ctx context.Context, c *Client, next *proof.Publish
 
 // finishReplay makes the replayed register the current copy and trusts its checkpoint,
 // if the replay succeeded. Until then the previous copy stays as it is.
-func (t *Trust) finishReplay(ctx context.Context, c *Client, r *register.Register, files *copyDir, next *proof.Published, err error) error {
+func (t *Trust) finishReplay(ctx context.Context, c *Client, r *register.Register, files *TileDir, next *proof.Published, err error) error {
 	if err == nil {
 		err = t.checkReplayedCharters(ctx, c, r)
 	}
@@ -200,7 +200,11 @@ func (t *Trust) finishReplay(ctx context.Context, c *Client, r *register.Registe
 			err = fmt.Errorf("entry %d: %w", next.Checkpoint().Size-1, late)
 		}
 	}
-	if err := errors.Join(err, files.sync()); err != nil {
+	synced := files.Sync() // after an error too: the next run goes on from here
+	if synced == nil {
+		synced = files.Prune()
+	}
+	if err := errors.Join(err, synced); err != nil {
 		return errors.Join(err, r.Close())
 	}
 	if err := errors.Join(t.commitGeneration(r), t.Close()); err != nil {
@@ -237,7 +241,7 @@ func (t *Trust) trustAndFetchTimes(ctx context.Context, c *Client, r *register.R
 }
 
 // replayTo brings the copy to a signed tree, from where it stands.
-func (t *Trust) replayTo(ctx context.Context, r *register.Register, files *copyDir, read readBundle, signed *signedTree, progress func(reached, size uint64)) error {
+func (t *Trust) replayTo(ctx context.Context, r *register.Register, files *TileDir, read readBundle, signed *signedTree, progress func(reached, size uint64)) error {
 	grown, err := files.resume(ctx, r)
 	if err != nil {
 		return err
@@ -413,8 +417,8 @@ func (t *Trust) Receipt(ctx context.Context, id record.ID) (proof.Receipt, error
 	return receipt, nil
 }
 
-// copyDir is the directory as a copy, to be read.
-func (t *Trust) copyDir() copyDir { return copyDir{files: t.files, dir: t.dir} }
+// copyDir is the directory as a copy.
+func (t *Trust) copyDir() *TileDir { return NewTileDir(t.files, t.dir) }
 
 // reader reads the copy under the trusted root, which checks all of it: the files may have
 // been damaged since they were written.

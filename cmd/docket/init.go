@@ -227,6 +227,8 @@ func (a *app) introduceLog(c *cobra.Command, n *node.Node, policy *proof.Policy,
 // explainOpenError tells what to do about a ledger that must not go on.
 func explainOpenError(err error, dir string) error {
 	switch {
+	case errors.Is(err, node.ErrBackup):
+		return usageError("%w", err).hint("docket restore %s --to DIR makes a ledger of it, with what was signed since", dir)
 	case errors.Is(err, ledger.ErrRollback):
 		return refusal("%w", err).hint("bring back the newest backup of %s/store, in its place; if this is a copy of a directory that runs elsewhere, only one may run. A new ledger takes new keys, under another name. Where the policy is quorum none and the newest store is lost for ever, docket serve --allow-rollback goes on without what it held", dir)
 	case errors.Is(err, ledger.ErrUnprovenClaim) && errors.Is(err, ledger.ErrNoQuorum):
@@ -247,7 +249,7 @@ func (a *app) logKeys(dir string) (node.Keys, error) {
 		return keys, noKeysError(err, dir)
 	}
 	a.warnOfReadersIn(dir)
-	return keys, err
+	return keys, explainOpenError(err, dir)
 }
 
 func noKeysError(err error, dir string) error {
@@ -301,6 +303,9 @@ func (k initKeys) make(c *cobra.Command) error {
 	keys, err := create(k.dir, k.origin)
 	if errors.Is(err, node.ErrNoKeys) {
 		return noKeysError(err, k.dir)
+	}
+	if errors.Is(err, node.ErrBackup) {
+		return explainOpenError(err, k.dir)
 	}
 	if err != nil {
 		return refusal("%w", err)

@@ -8,6 +8,7 @@
 //	D/keys/log-*.signed                                  marks of those that have signed entries
 //	D/store/                                             entries, tiles, head, published checkpoint
 //	D/register/1                                         derived: may be deleted at any time; made anew as 2 where it is damaged
+//	D/backup.sock                                        where who has it open answers docket backup
 package node
 
 import (
@@ -65,6 +66,21 @@ type Node struct {
 // ErrInUse: another process has the directory open.
 var ErrInUse = errors.New("the ledger is open in another process")
 
+// BackupFile says of a directory that has it that it is a backup (package backup), which no
+// ledger is opened in: what was signed since it was made is not in it.
+const BackupFile = "backup.json"
+
+// ErrBackup: the directory is a backup.
+var ErrBackup = errors.New("this is a backup of a ledger, and no ledger")
+
+// notBackup refuses a backup.
+func notBackup(files vfs.FS, dir string) error {
+	if _, err := files.Stat(files.PathJoin(dir, BackupFile)); err == nil {
+		return fmt.Errorf("%s: %w", dir, ErrBackup)
+	}
+	return nil
+}
+
 // Open opens the ledger in a directory, an empty one included unless its keys have
 // signed entries. The caller closes it. [ErrInUse] if another process has it open;
 // [ledger.ErrRollback] if its store has lost something.
@@ -76,6 +92,9 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	dir := func(name string) string { return c.Files.PathJoin(c.Dir, name) }
+	if err := notBackup(c.Files, c.Dir); err != nil {
+		return nil, err
+	}
 	if err := disk.MakeDir(c.Files, c.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("making %s: %w", c.Dir, err)
 	}
@@ -217,8 +236,9 @@ func (n *Node) Serve(ctx context.Context, l net.Listener, c server.Config) error
 	defer stopServing()
 	running, stopRunning := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopRunning()
-	var mending sync.WaitGroup
+	var mending sync.WaitGroup // and whoever reads beside this process
 	mending.Go(func() { n.mend(running) })
+	mending.Go(func() { n.serveBeside(running) })
 	ran := make(chan error, 1)
 	go func() {
 		err := n.Ledger.Run(running)
