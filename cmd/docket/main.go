@@ -277,6 +277,7 @@ var commands = []struct {
 	{"operate", (*app).init},
 	{"operate", (*app).serve},
 	{"operate", (*app).backup},
+	{"operate", (*app).restore},
 	{"operate", (*app).witness},
 	{"operate", (*app).bench},
 	{"operate", (*app).version},
