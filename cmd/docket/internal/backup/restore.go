@@ -29,7 +29,7 @@ type Restore struct {
 	Backup, To       string
 	With             []string          // URLs and directories: mirrors, copies, other backups
 	WithoutWitnesses bool              // those who do not answer are gone for ever
-	Transport        http.RoundTripper // to witnesses; nil is http.DefaultTransport
+	Transport        http.RoundTripper // to witnesses and URLs; nil is http.DefaultTransport
 	Fatal            func(reason string)
 	Progress         func(reached, size uint64)       // may be nil
 	Warn             func(format string, args ...any) // what to know, and no reason to stop
@@ -219,7 +219,7 @@ func (r *restoring) openSources(ctx context.Context) error {
 		return err
 	}
 	for _, name := range r.With {
-		s, err := openSource(ctx, r.Files, name)
+		s, err := openSource(ctx, r.Files, name, r.Transport)
 		if err != nil {
 			return err
 		}
@@ -409,6 +409,9 @@ func (r *restoring) complete(ctx context.Context) (quorum string, err error) {
 	quorum = "none"
 	for tailDone := false; ; {
 		r.sift()
+		if err := r.checkSigned(ctx); err != nil {
+			return "", err
+		}
 		if t := r.largest(); t.Size > r.head.Size {
 			if err := r.extend(ctx, t); err != nil {
 				return "", err
@@ -530,6 +533,51 @@ func (r *restoring) trees() (all []proof.Tree) {
 	return all
 }
 
+// checkSigned holds what was made against every tree that the log signed and that is not
+// larger.
+func (r *restoring) checkSigned(ctx context.Context) error {
+	made := proof.NewTileReader(r.store.Tiles, 512).At(r.head)
+	var good proof.Tree // the largest of those that are of what was made
+	var bad []proof.Tree
+	for _, t := range r.trees() {
+		if t.Size > r.head.Size {
+			continue
+		}
+		begins, err := made.TreeAt(ctx, t.Size)
+		switch {
+		case err != nil:
+			return err
+		case begins != t:
+			bad = append(bad, t)
+		case good.Size == 0:
+			good = t
+		}
+	}
+	if len(bad) == 0 {
+		return nil
+	}
+	if r.tailUsed {
+		return errTail
+	}
+	smaller, larger := bad[0], good
+	if smaller.Size > larger.Size {
+		smaller, larger = larger, smaller
+	}
+	e := &ForkError{Smaller: smaller, Larger: larger}
+	for _, t := range []proof.Tree{smaller, larger} {
+		if s := r.signed[t]; s != nil {
+			e.Notes = append(e.Notes, s.notes[0])
+		}
+	}
+	if s := r.signed[smaller]; s != nil {
+		e.SmallerShown = s.by
+	}
+	if s := r.signed[larger]; s != nil {
+		e.LargerShown = s.by
+	}
+	return e
+}
+
 // errTail: the entries of the backup that were not published are not those that were later.
 var errTail = errors.New("the backup's unpublished entries are of another history")
 
@@ -565,7 +613,7 @@ func (r *restoring) extend(ctx context.Context, to proof.Tree) error {
 				missing = append(missing, Range{at, end})
 			}
 		case len(missing) == 0:
-			if err := r.append(ctx, entries, end == cuts[i]); err != nil {
+			if err := r.append(ctx, entries); err != nil {
 				return err
 			}
 		}
@@ -614,34 +662,17 @@ func (r *restoring) sayFailed() {
 	}
 }
 
-// append adds entries; where they end a tree that the log signed, they must make it.
-func (r *restoring) append(ctx context.Context, entries [][]byte, cut bool) error {
+// append adds entries.
+func (r *restoring) append(ctx context.Context, entries [][]byte) error {
 	for _, e := range entries {
 		if err := r.tree.Append(proof.LeafHash(e)); err != nil {
 			return err
 		}
 	}
-	r.pending = append(r.pending, entries...)
-	if cut || len(r.pending) >= restoreBatch {
-		if err := r.flush(ctx); err != nil {
-			return err
-		}
+	if r.pending = append(r.pending, entries...); len(r.pending) < restoreBatch {
+		return nil
 	}
-	for t, s := range r.signed {
-		if t.Size != r.tree.Size() || t == r.head || !cut {
-			continue
-		}
-		if r.tailUsed {
-			return errTail
-		}
-		larger := r.largest()
-		e := &ForkError{Smaller: t, Larger: larger, SmallerShown: s.by, Notes: [][]byte{s.notes[0]}}
-		if l := r.signed[larger]; l != nil {
-			e.LargerShown, e.Notes = l.by, append(e.Notes, l.notes[0])
-		}
-		return e
-	}
-	return nil
+	return r.flush(ctx)
 }
 
 // flush stores and judges what was added.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"strings"
 	"time"
 
@@ -39,9 +40,9 @@ type source struct {
 }
 
 // openSource opens what a name stands for: a URL, or a directory. [ErrNone] if the directory holds nothing of a log.
-func openSource(ctx context.Context, files vfs.FS, name string) (*source, error) {
+func openSource(ctx context.Context, files vfs.FS, name string, transport http.RoundTripper) (*source, error) {
 	if strings.Contains(name, "://") {
-		return openURL(ctx, name)
+		return openURL(ctx, name, transport)
 	}
 	m, err := readManifest(files, name)
 	switch {
@@ -84,8 +85,8 @@ func openBackup(ctx context.Context, files vfs.FS, dir string, m manifest) *sour
 	return s
 }
 
-func openURL(ctx context.Context, url string) (*source, error) {
-	server, err := client.New(url, nil)
+func openURL(ctx context.Context, url string, transport http.RoundTripper) (*source, error) {
+	server, err := client.New(url, transport)
 	if err != nil {
 		return nil, err
 	}

@@ -83,6 +83,9 @@ func (c *closers) Close() (err error) {
 	return err
 }
 
+// Committed is what is read of the store of a ledger that this process has open.
+func (n *Node) Committed() Committed { return storeReader{n.store} }
+
 // storeReader reads a store that this process has open.
 type storeReader struct{ *pebblestore.Store }
 
