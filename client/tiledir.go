@@ -19,9 +19,10 @@ import (
 // bundles as files, which any static web server could hand on. It is a [reader.Source]:
 // what is read from it is checked by whoever reads, against a root that is trusted.
 //
-// What is written to it grows it at its end, and leaves whole what was there: a wider
-// partial file stands beside the narrower one until [TileDir.Sync] has made it durable. One
-// goroutine writes.
+// What is written to it grows it at its end, and leaves whole what was there, whatever cuts
+// it off: a file that others have grown into it is durable before it stands beside them, and
+// they are removed by [TileDir.Prune] alone. All else that is new is durable after
+// [TileDir.Sync]. One goroutine writes.
 type TileDir struct {
 	files    vfs.FS
 	dir      string
@@ -159,11 +160,14 @@ func (c *TileDir) WriteTiles(tiles []proof.Tile) error {
 }
 
 func (c *TileDir) put(name string, f grownFile, data []byte) error {
-	p := c.path(name)
+	p, durable := c.path(name), disk.SyncLater
+	if _, err := c.files.Stat(c.path(f.full + ".p")); err == nil {
+		durable = disk.SyncNow // whoever asks for less than it has reads it from now on
+	}
 	if err := c.files.MkdirAll(c.files.PathDir(p), 0o755); err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
 	}
-	if err := rewriteFile(c.files, p, data, disk.SyncLater); err != nil {
+	if err := rewriteFile(c.files, p, data, durable); err != nil {
 		return err
 	}
 	if c.unsynced == nil {

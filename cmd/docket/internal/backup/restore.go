@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/client"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
@@ -188,7 +189,7 @@ func (r *restoring) warn(format string, args ...any) {
 }
 
 // buildDir is where a directory is made, in itself; a rename makes it one.
-const buildDir = "restoring"
+const buildDir = node.RestoringDir
 
 // requireFree refuses a directory that holds a ledger, or something else. Its keys may be
 // there.
@@ -199,9 +200,10 @@ func (r *restoring) requireFree() error {
 	} else if err != nil {
 		return err
 	}
+	cutOff := slices.Contains(names, buildDir) && !slices.Contains(names, "store") // between the last steps of place
 	for _, name := range names {
-		switch name {
-		case keysDir, lockFile, buildDir:
+		switch {
+		case name == keysDir, name == lockFile, name == buildDir, name == "register" && cutOff:
 		default:
 			return fmt.Errorf("%s: %w: there is %s", r.To, ErrInTheWay, name)
 		}
@@ -310,8 +312,10 @@ func (r *restoring) findCharter(ctx context.Context) error {
 // build makes the directory anew.
 func (r *restoring) build(ctx context.Context) (report *RestoreReport, err error) {
 	work := r.path(buildDir)
-	if err := r.Files.RemoveAll(work); err != nil {
-		return nil, err
+	for _, left := range []string{r.path("register"), work} { // of one that was cut off
+		if err := r.Files.RemoveAll(left); err != nil {
+			return nil, err
+		}
 	}
 	if err := disk.MakeDir(r.Files, work, 0o700); err != nil {
 		return nil, err
@@ -377,7 +381,7 @@ func (r *restoring) closeAll() error {
 }
 
 // place gives what was made its names: the store's is the last, and without it no ledger is
-// opened beside keys that have signed.
+// opened there ([node.ErrRestoring]).
 func (r *restoring) place() (hasKeys bool, err error) {
 	keys, err := readKeys(r.Files, r.Files.PathJoin(r.Backup, keysDir))
 	if err != nil {

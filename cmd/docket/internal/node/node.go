@@ -70,13 +70,29 @@ var ErrInUse = errors.New("the ledger is open in another process")
 // ledger is opened in: what was signed since it was made is not in it.
 const BackupFile = "backup.json"
 
-// ErrBackup: the directory is a backup.
-var ErrBackup = errors.New("this is a backup of a ledger, and no ledger")
+// RestoringDir says of a directory that has it, and no store, that docket restore was cut off
+// there: its keys have signed more than is there.
+const RestoringDir = "restoring"
 
-// notBackup refuses a backup.
-func notBackup(files vfs.FS, dir string) error {
-	if _, err := files.Stat(files.PathJoin(dir, BackupFile)); err == nil {
+var (
+	// ErrBackup: the directory is a backup.
+	ErrBackup = errors.New("this is a backup of a ledger, and no ledger")
+
+	// ErrRestoring: what is in the directory was not restored to the end.
+	ErrRestoring = errors.New("a restore was cut off here")
+)
+
+// requireLedger refuses a backup, and what was not restored to the end.
+func requireLedger(files vfs.FS, dir string) error {
+	has := func(name string) bool {
+		_, err := files.Stat(files.PathJoin(dir, name))
+		return err == nil
+	}
+	if has(BackupFile) {
 		return fmt.Errorf("%s: %w", dir, ErrBackup)
+	}
+	if has(RestoringDir) && !has("store") {
+		return fmt.Errorf("%s: %w", dir, ErrRestoring)
 	}
 	return nil
 }
@@ -92,7 +108,7 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	dir := func(name string) string { return c.Files.PathJoin(c.Dir, name) }
-	if err := notBackup(c.Files, c.Dir); err != nil {
+	if err := requireLedger(c.Files, c.Dir); err != nil {
 		return nil, err
 	}
 	if err := disk.MakeDir(c.Files, c.Dir, 0o755); err != nil {
