@@ -11,7 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/backup"
-	"github.com/seed-53cf897a/docket/ledger"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 )
@@ -307,7 +307,7 @@ func TestRestoreInTheWay(t *testing.T) {
 	if _, _, err := w.restore(w.files, "B"); err != nil {
 		t.Error(err)
 	}
-	if _, err := w.openAt(w.files, "B"); err == nil || errors.Is(err, ledger.ErrRollback) {
+	if _, err := w.openAt(w.files, "B"); !errors.Is(err, node.ErrBackup) {
 		t.Errorf("a backup is opened as a ledger: %v", err)
 	}
 }
