@@ -51,7 +51,7 @@ it. docket restore TO --to DIR makes a ledger of it again.`,
 			if err := checkBackupPlace(dir, to); err != nil {
 				return err
 			}
-			from, closer, err := node.OpenCommitted(dir, a.diskFailed)
+			from, closer, err := node.OpenCommitted(vfs.Default, dir, a.diskFailed)
 			if err != nil {
 				return explainUnread(err, dir)
 			}
@@ -102,6 +102,8 @@ func checkBackupPlace(dir, to string) error {
 // explainUnread says why a ledger's directory cannot be read.
 func explainUnread(err error, dir string) error {
 	switch {
+	case ofMachine(err):
+		return refusal("%w", err)
 	case errors.Is(err, node.ErrSilent):
 		return notYet("%w", err).hint("if that is docket serve, its log says why it has no socket: start it again, or end it until the backup is made; any other command ends by itself")
 	case errors.Is(err, fs.ErrNotExist):
@@ -109,8 +111,6 @@ func explainUnread(err error, dir string) error {
 			return usageError("%s is a backup, and no ledger", dir).hint("copy it as it is; docket restore %s --to DIR makes a ledger of it", dir)
 		}
 		return usageError("there is no ledger in %s: %w", dir, err).hint("want the directory that docket serve --dir names")
-	case ofMachine(err):
-		return refusal("%w", err)
 	}
 	return refusal("opening the ledger in %s: %w", dir, err).hint("what is damaged is not backed up, and the backup that was made before is whole: docket restore makes a ledger of that and of what others hold")
 }

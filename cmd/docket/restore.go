@@ -9,6 +9,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
+	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/backup"
 	"github.com/seed-53cf897a/docket/ledger/register"
@@ -28,7 +29,7 @@ history, and its witnesses halt it for good. So the witnesses of the newest char
 asked how far the log goes; as many as make a quorum must answer. What the backup lacks
 of that comes from the sources that --with names, as often as needed: a server or mirror
 (its URL, or a directory in the layout of C2SP tlog-tiles), a trust directory that was
-synced, another backup. Nobody is believed: every entry is checked against a tree that
+synced, another backup, a ledger's own directory of which a part is damaged. Nobody is believed: every entry is checked against a tree that
 the log has signed, and judged by the rules. A larger checkpoint without the log's
 signature is told, and not gone by. Nothing is signed.
 
@@ -49,6 +50,7 @@ asks them all the same before it signs anything new.`,
 			o.Warn = func(format string, args ...any) {
 				a.logf("docket: warning: %s", printable(fmt.Sprintf(format, args...)))
 			}
+			o.Room = func(entries uint64) error { return client.Room(vfs.Default, o.To, entries, entries) }
 			var bar *progressbar.ProgressBar
 			o.Progress = func(reached, size uint64) {
 				if bar == nil {
@@ -83,6 +85,8 @@ func explainRestore(err error, o backup.Restore) error {
 	var bad *register.EntryError
 	var unreachable *wire.UnreachableError
 	switch {
+	case errors.As(err, &missing) && missing.Silent != nil:
+		return notYet("%w", err).hint("%s did not answer, and may have them: run it again when it does, or name other sources with --with; nothing is in %s that a ledger could be opened in", strings.Join(missing.Silent, ", "), o.To)
 	case errors.As(err, &missing):
 		return refusal("%w", err).hint("nothing is in %s that a ledger could be opened in. Name more sources with --with: a mirror, the trust directory of an auditor or a provider (docket sync makes its copy), a newer backup; run it again with all of them. Without these entries this log cannot go on: what it would sign is a second history", o.To)
 	case errors.As(err, &fork):
@@ -100,9 +104,9 @@ func explainRestore(err error, o backup.Restore) error {
 	case errors.Is(err, backup.ErrBusy):
 		return notYet("%w", err).hint("end what has %s open, or name another directory", o.To)
 	case errors.Is(err, backup.ErrNone):
-		return usageError("%w", err).hint("want what docket backup made; and with --with URLs, and directories of mirrors, synced trust directories or backups")
-	case errors.Is(err, backup.ErrOther):
-		return refusal("%w", err).hint("leave that source out")
+		return usageError("%w", err).hint("want what docket backup made; and with --with URLs, and directories of mirrors, synced trust directories, backups or ledgers")
+	case errors.Is(err, backup.ErrOther), errors.Is(err, backup.ErrUnopened):
+		return refusal("%w", err).hint("leave that source out, or name another copy in its place")
 	case errors.Is(err, backup.ErrLater):
 		return refusal("%w", err)
 	case errors.Is(err, backup.ErrDamaged):

@@ -33,6 +33,7 @@ type Restore struct {
 	Transport        http.RoundTripper // to witnesses and URLs; nil is http.DefaultTransport
 	Fatal            func(reason string)
 	Progress         func(reached, size uint64)       // may be nil
+	Room             func(entries uint64) error       // whether so many have room; may be nil
 	Warn             func(format string, args ...any) // what to know, and no reason to stop
 }
 
@@ -54,6 +55,9 @@ var (
 	// ErrInTheWay: the directory to be made holds a ledger, or a part of one.
 	ErrInTheWay = errors.New("it is not empty")
 
+	// ErrUnopened: a source cannot be opened.
+	ErrUnopened = errors.New("it cannot be read")
+
 	// ErrNoQuorum: too few of the witnesses say how far the log goes.
 	ErrNoQuorum = errors.New("too few witnesses say how far the log goes")
 )
@@ -68,6 +72,7 @@ type MissingError struct {
 	Ranges    []Range
 	Signed    proof.Tree // which the log has signed, and which has them
 	ShownBy   []string   // who shows that
+	Silent    []string   // sources that did not answer, and may have them
 	Unwatched bool       // there are no witnesses
 }
 
@@ -102,7 +107,7 @@ type restoring struct {
 	manifest manifest
 	origin   string
 	sources  []*source // the backup first
-	tail     *source   // of the backup: what was committed; nil without, or where it is not of this log
+	tails    []*source // what was committed, of those of them that say so; none where they are not of this log
 	tailUsed bool
 
 	claims   []claim // what was shown
@@ -149,6 +154,13 @@ func (o Restore) Make(ctx context.Context) (report *RestoreReport, err error) {
 	if err := r.requireFree(); err != nil {
 		return nil, err
 	}
+	defer func() {
+		for _, s := range r.sources {
+			if s.close != nil {
+				err = errors.Join(err, s.close())
+			}
+		}
+	}()
 	if err := r.openSources(ctx); err != nil {
 		return nil, err
 	}
@@ -172,8 +184,8 @@ func (o Restore) Make(ctx context.Context) (report *RestoreReport, err error) {
 	for {
 		report, err = r.build(ctx)
 		if errors.Is(err, errTail) {
-			r.warn("what the backup has of entries that were not published then is not what the log went on with; going on without it")
-			r.tail = nil
+			r.warn("what was committed and not published when the backup was made is not what the log went on with; going on without it")
+			r.tails = nil
 			continue
 		}
 		return report, err
@@ -214,20 +226,21 @@ func (r *restoring) requireFree() error {
 func (r *restoring) openSources(ctx context.Context) error {
 	b := openBackup(ctx, r.Files, r.Backup, r.manifest)
 	r.sources = []*source{b}
-	tail := *b
-	tail.name += " (committed, and not published then)"
-	r.tail = &tail
-	if err := r.tail.settle(ctx, []proof.Tree{b.tail}); err != nil {
-		return err
-	}
 	for _, name := range r.With {
-		s, err := openSource(ctx, r.Files, name, r.Transport)
+		s, err := openSource(ctx, r.Files, name, r.Transport, r.Fatal)
 		if err != nil {
 			return err
 		}
 		r.sources = append(r.sources, s)
 	}
 	for _, s := range r.sources {
+		if s.tail.Size > 0 {
+			tail := *s
+			r.tails = append(r.tails, &tail)
+			if err := tail.settle(ctx, []proof.Tree{s.tail}); err != nil {
+				return err
+			}
+		}
 		for _, note := range s.shown {
 			r.note(s.name, note)
 		}
@@ -431,10 +444,10 @@ func (r *restoring) complete(ctx context.Context) (quorum string, err error) {
 			}
 			continue
 		}
-		if r.tail != nil && r.tail.tail.Size > r.head.Size && !tailDone {
+		if tail := r.longestTail(); tail.Size > r.head.Size && !tailDone {
 			tailDone = true
-			if err := r.extend(ctx, r.tail.tail); errors.As(err, new(*MissingError)) {
-				r.warn("the backup's entries from %d on, which were not published when it was made, cannot be read, and are left out", r.head.Size)
+			if err := r.extend(ctx, tail); errors.As(err, new(*MissingError)) {
+				r.warn("the entries from %d on, which were committed and not published when the backup was made, cannot be read, and are left out", r.head.Size)
 			} else if err != nil {
 				return "", err
 			}
@@ -443,6 +456,16 @@ func (r *restoring) complete(ctx context.Context) (quorum string, err error) {
 		r.sayUnproven()
 		return quorum, nil
 	}
+}
+
+// longestTail is the largest tree that was committed somewhere.
+func (r *restoring) longestTail() (longest proof.Tree) {
+	for _, s := range r.tails {
+		if s.tail.Size > longest.Size {
+			longest = s.tail
+		}
+	}
+	return longest
 }
 
 // hear asks the witnesses of a policy, and takes in what they show.
@@ -458,7 +481,7 @@ func (r *restoring) hear(ctx context.Context, policy *proof.Policy) (quorum stri
 		r.warn("a witness does not say how far the log goes: %v", err)
 	}
 	if !policy.Satisfied(answered...) && !r.WithoutWitnesses {
-		return "", fmt.Errorf("%w: %w", ErrNoQuorum, errors.Join(silent...))
+		return "", fmt.Errorf("%w: %d of %d keys' witnesses answer, and the quorum is %s", ErrNoQuorum, len(answered), len(policy.Witnesses()), policy.QuorumName())
 	}
 	return policy.QuorumName(), nil
 }
@@ -590,6 +613,11 @@ const restoreBatch = 1024
 
 // extend brings what is made up to a tree.
 func (r *restoring) extend(ctx context.Context, to proof.Tree) error {
+	if r.Room != nil {
+		if err := r.Room(to.Size - r.head.Size); err != nil {
+			return err
+		}
+	}
 	trees := r.trees()
 	for _, s := range r.sources {
 		if err := s.settle(ctx, trees); err != nil {
@@ -635,6 +663,11 @@ func (r *restoring) extend(ctx context.Context, to proof.Tree) error {
 		if s := r.signed[to]; s != nil {
 			e.ShownBy = s.by
 		}
+		for _, s := range r.sources {
+			if unreachable(s.silent) {
+				e.Silent = append(e.Silent, s.name)
+			}
+		}
 		return e
 	}
 	return r.flush(ctx)
@@ -647,13 +680,13 @@ func (r *restoring) find(ctx context.Context, start, end uint64) (entries [][]by
 			return entries, err
 		}
 	}
-	if r.tail == nil {
-		return nil, err
+	for _, s := range r.tails {
+		if entries, err = s.entries(ctx, start, end); err == nil || ctx.Err() != nil {
+			r.tailUsed = true
+			return entries, err
+		}
 	}
-	if entries, err = r.tail.entries(ctx, start, end); err == nil {
-		r.tailUsed = true
-	}
-	return entries, err
+	return nil, err
 }
 
 // sayFailed tells once of each source that what it hands out is not what the log signed.

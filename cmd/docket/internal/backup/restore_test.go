@@ -311,3 +311,45 @@ func TestRestoreInTheWay(t *testing.T) {
 		t.Errorf("a backup is opened as a ledger: %v", err)
 	}
 }
+
+// A part of the ledger's own disk is damaged, and a backup is older: each has what the other
+// lacks.
+func TestDamagedLedgerIsASource(t *testing.T) {
+	w := newWorld(t, "2")
+	w.add(298)
+	w.backUp("B")
+	w.add(300)
+	last := w.receipt(599)
+	for range 2 { // the second opening writes out what the write-ahead log has
+		check(t, w.node.Close())
+		w.open("D")
+	}
+	check(t, w.node.Close())
+	names, err := w.files.List("D/store")
+	check(t, err)
+	spoilt := 0
+	for _, name := range names {
+		if strings.HasSuffix(name, ".blob") { // entries, in their order
+			data, err := disk.ReadFile(w.files, "D/store/"+name)
+			check(t, err)
+			data[len(data)/10] ^= 0x55
+			w.write("D/store/"+name, data)
+			spoilt++
+		}
+	}
+	from, closer, err := node.OpenCommitted(w.files, "D", nil)
+	check(t, err)
+	if _, err := backup.Write(t.Context(), backup.Options{From: from, Files: w.files, Keys: "D/keys", To: "N"}); err == nil {
+		t.Error("what is damaged was backed up")
+	}
+	check(t, closer.Close())
+	w.open("D2") // for the clean-up
+	if spoilt == 0 {
+		t.Fatal("no file of entries was found")
+	}
+	r, warnings, err := w.restore(w.files, "B", "D")
+	if err != nil || r.Size != 600 || r.Published != 600 {
+		t.Fatalf("%+v, %v, %q", r, err, warnings)
+	}
+	w.goesOn(last)
+}

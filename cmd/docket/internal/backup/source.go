@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"net/rpc"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/client/wire"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/reader"
@@ -24,7 +27,7 @@ import (
 type source struct {
 	name string
 	log  client.Source
-	tail proof.Tree // of a backup: what was committed, with no signature of the log's over it; zero without
+	tail proof.Tree // of a backup, or of a ledger's own directory: what was committed, with no signature of the log's over it; zero without
 
 	// What it says of the log, unverified.
 	shown  [][]byte                                         // checkpoints, the newest first
@@ -33,14 +36,17 @@ type source struct {
 	keptAt func(context.Context, time.Time) ([]byte, error) // the newest checkpoint with a quorum by then; nil if it keeps none
 	silent error                                            // why it shows no checkpoint
 
+	close func() error // nil if there is nothing to close
+
 	read   *reader.Reader // of the tree below
 	owner  reader.Owner
 	tree   *proof.Snapshot // the largest that is known of the log and that this source makes; nil: none
 	failed error           // the first entry that it did not have, or not as it was signed
+	errors int             // how often it did not answer, in a row
 }
 
 // openSource opens what a name stands for: a URL, or a directory. [ErrNone] if the directory holds nothing of a log.
-func openSource(ctx context.Context, files vfs.FS, name string, transport http.RoundTripper) (*source, error) {
+func openSource(ctx context.Context, files vfs.FS, name string, transport http.RoundTripper, fatal func(string)) (*source, error) {
 	if strings.Contains(name, "://") {
 		return openURL(ctx, name, transport)
 	}
@@ -52,7 +58,7 @@ func openSource(ctx context.Context, files vfs.FS, name string, transport http.R
 		return nil, err
 	}
 	if _, err := files.Stat(files.PathJoin(name, "store")); err == nil {
-		return nil, fmt.Errorf("%w in %s: it is a ledger's own directory, which only docket serve and docket backup read", ErrNone, name)
+		return openLedger(ctx, files, name, fatal)
 	}
 	s := &source{name: name, log: client.Directory(files, name)}
 	for _, sign := range []string{checkpointFile, "tile"} {
@@ -83,6 +89,60 @@ func openBackup(ctx context.Context, files vfs.FS, dir string, m manifest) *sour
 		return all, err
 	}
 	return s
+}
+
+// openLedger opens a ledger's own directory, of which a part may be damaged: what its store
+// holds, and who has it open answers for.
+func openLedger(ctx context.Context, files vfs.FS, dir string, fatal func(string)) (*source, error) {
+	c, closer, err := node.OpenCommitted(files, dir, fatal)
+	if err != nil {
+		return nil, fmt.Errorf("the ledger in %s: %w: %w", dir, ErrUnopened, err)
+	}
+	s := &source{name: dir, log: committedLog{c}, close: closer.Close}
+	if s.tail, err = c.Head(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("the ledger in %s: %w: %w", dir, ErrUnopened, err), closer.Close())
+	}
+	s.ask(ctx)
+	s.kept = func() (all [][]byte, err error) {
+		count, err := c.ArchivedCount(ctx)
+		for n := uint64(0); n < count && err == nil; n += node.MaxRead {
+			var blobs [][]byte
+			blobs, err = c.Archived(ctx, n, min(count, n+node.MaxRead))
+			all = append(all, blobs...)
+		}
+		return all, err
+	}
+	return s, nil
+}
+
+// committedLog is what a ledger's store has committed, as others show a log.
+type committedLog struct{ node.Committed }
+
+// Checkpoint implements [client.Source].
+func (c committedLog) Checkpoint(ctx context.Context) ([]byte, error) {
+	note, err := c.Published(ctx)
+	if err == nil && len(note) == 0 {
+		err = errors.New("nothing is published in it")
+	}
+	return note, err
+}
+
+// Bundle implements [client.Source].
+func (c committedLog) Bundle(ctx context.Context, id proof.EntryBundleID) ([][]byte, error) {
+	first := id.Index * proof.TileWidth
+	return c.Entries(ctx, first, first+uint64(id.Width))
+}
+
+// Tiles implements [client.Source].
+func (c committedLog) Tiles(ctx context.Context, ids []proof.TileID) (rows [][]byte, err error) {
+	for some := range slices.Chunk(ids, node.MaxRead) {
+		next, err := c.Committed.Tiles(ctx, some)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, next...)
+	}
+	return rows, nil
 }
 
 func openURL(ctx context.Context, url string, transport http.RoundTripper) (*source, error) {
@@ -140,8 +200,10 @@ func (r reading) Entries(ctx context.Context, start, end uint64) ([][]byte, erro
 // asLost makes an error of package reader of what a server says it has not, or hands out in
 // no form.
 func asLost(err error) error {
-	malformed := (*wire.MalformedError)(nil)
+	malformed, broken := (*wire.MalformedError)(nil), rpc.ServerError("")
 	switch {
+	case errors.As(err, &broken): // of a store that another process reads
+		return fmt.Errorf("%w: %w", reader.ErrCorrupt, err)
 	case wire.IsNotFound(err):
 		return fmt.Errorf("%w: %w", reader.ErrMissing, err)
 	case errors.As(err, &malformed):
@@ -182,10 +244,29 @@ func (s *source) entries(ctx context.Context, start, end uint64) ([][]byte, erro
 		return nil, reader.ErrUnpublished
 	}
 	entries, err := s.owner.Entries(ctx, s.tree, start, end)
-	if err != nil && s.failed == nil && ctx.Err() == nil {
+	if err == nil || ctx.Err() != nil {
+		s.errors = 0
+		return entries, err
+	}
+	if s.failed == nil {
 		s.failed = err
 	}
-	return entries, err
+	if unreachable(err) {
+		if s.errors++; s.errors == maxErrors {
+			s.tree = nil // each call may take a minute
+		}
+		s.silent = err
+	}
+	return nil, err
+}
+
+// maxErrors is how often in a row a source may not answer.
+const maxErrors = 3
+
+// unreachable says of an error that the same call may go through later.
+func unreachable(err error) bool {
+	status := (*wire.StatusError)(nil)
+	return errors.As(err, new(*wire.UnreachableError)) || errors.As(err, &status) && status.Retryable()
 }
 
 // askWitnesses fetches what the witnesses of a policy show of the log, and who of them
@@ -219,6 +300,7 @@ func (r *restoring) askWitnesses(ctx context.Context, policy *proof.Policy) (ans
 		case wire.IsNotFound(a.err):
 		case a.err != nil:
 			silent = append(silent, a.err)
+			slices.SortFunc(silent, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 			continue
 		default:
 			r.note(a.url, a.note)

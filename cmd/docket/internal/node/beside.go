@@ -17,6 +17,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/pebblestore"
+	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
 // Pebble lets no second process in. So whoever has a ledger's directory open answers, on a
@@ -30,6 +31,7 @@ type Committed interface {
 	Head(ctx context.Context) (ledger.Head, error)
 	Published(ctx context.Context) ([]byte, error)
 	ArchivedCount(ctx context.Context) (uint64, error)
+	Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error) // at most MaxRead
 
 	// Entries are at most MaxRead entries, and Archived as many archived blobs: [start, end).
 	Entries(ctx context.Context, start, end uint64) ([][]byte, error)
@@ -45,20 +47,20 @@ var ErrSilent = errors.New("another process has the ledger open, and lets nobody
 // OpenCommitted reads the store of a ledger's directory: through the process that has it
 // open, else by opening it, which keeps others out until it is closed. [fs.ErrNotExist] if
 // there is none; [ErrSilent]. fatal is that of [Config].
-func OpenCommitted(dir string, fatal func(reason string)) (Committed, io.Closer, error) {
-	if _, err := os.Stat(filepath.Join(dir, "store")); err != nil {
+func OpenCommitted(files vfs.FS, dir string, fatal func(reason string)) (Committed, io.Closer, error) {
+	if _, err := files.Stat(files.PathJoin(dir, "store")); err != nil {
 		return nil, nil, err
 	}
 	for try := 0; ; try++ {
-		lock, err := disk.Lock(vfs.Default, filepath.Join(dir, "lock"))
+		lock, err := disk.Lock(files, files.PathJoin(dir, "lock"))
 		if err == nil {
-			s, err := pebblestore.Open(vfs.Default, filepath.Join(dir, "store"), pebblestore.Options{Health: disk.NewHealth(disk.Config{Fatal: fatal})})
+			s, err := pebblestore.Open(files, files.PathJoin(dir, "store"), pebblestore.Options{Health: disk.NewHealth(disk.Config{Fatal: fatal})})
 			if err != nil {
 				return nil, nil, errors.Join(err, lock.Close())
 			}
 			return storeReader{s}, &closers{[]io.Closer{s, lock}}, nil
 		}
-		if !errors.Is(err, disk.ErrLocked) {
+		if !errors.Is(err, disk.ErrLocked) || files != vfs.Default {
 			return nil, nil, err
 		}
 		conn, err := dialSocket(dir)
@@ -95,6 +97,14 @@ func (r storeReader) Entries(ctx context.Context, start, end uint64) ([][]byte, 
 		return nil, fmt.Errorf("%d entries at once", end-start)
 	}
 	return r.Store.Entries(ctx, start, end)
+}
+
+// Tiles implements [Committed].
+func (r storeReader) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error) {
+	if len(ids) > MaxRead {
+		return nil, fmt.Errorf("%d tiles at once", len(ids))
+	}
+	return r.Store.Tiles(ctx, ids)
 }
 
 // Archived implements [Committed].
@@ -134,6 +144,11 @@ func (s besideService) Published(_ Nothing, answer *[]byte) (err error) {
 
 func (s besideService) ArchivedCount(_ Nothing, answer *uint64) (err error) {
 	*answer, err = s.store.ArchivedCount(context.Background())
+	return err
+}
+
+func (s besideService) Tiles(ids []proof.TileID, answer *[][]byte) (err error) {
+	*answer, err = s.store.Tiles(context.Background(), ids)
 	return err
 }
 
@@ -180,6 +195,11 @@ func (r besideReader) Published(ctx context.Context) ([]byte, error) {
 // ArchivedCount implements [Committed].
 func (r besideReader) ArchivedCount(ctx context.Context) (uint64, error) {
 	return ask[uint64](ctx, r, "ArchivedCount", Nothing{})
+}
+
+// Tiles implements [Committed].
+func (r besideReader) Tiles(ctx context.Context, ids []proof.TileID) ([][]byte, error) {
+	return ask[[][]byte](ctx, r, "Tiles", ids)
 }
 
 // Entries implements [Committed].
