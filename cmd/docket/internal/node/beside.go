@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -68,11 +69,19 @@ func OpenCommitted(files vfs.FS, dir string, fatal func(reason string)) (Committ
 			c := rpc.NewClient(conn)
 			return besideReader{c}, &closers{[]io.Closer{c}}, nil
 		}
-		if try == 1 { // it may have ended between the two
+		if try == besideTries || errors.Is(err, fs.ErrPermission) {
 			return nil, nil, fmt.Errorf("%s: %w: %w", dir, ErrSilent, err)
 		}
+		time.Sleep(besidePause) // it begins, or ends
 	}
 }
+
+// How often, and after what pause, a process is asked again that has the directory open and
+// does not answer: it makes its socket once it serves.
+const (
+	besideTries = 40
+	besidePause = 50 * time.Millisecond
+)
 
 // closers are closed in order, and once.
 type closers struct{ left []io.Closer }
@@ -173,8 +182,8 @@ func ask[T any](ctx context.Context, r besideReader, method string, args any) (n
 	call := r.client.Go(besideName+"."+method, args, answer, make(chan *rpc.Call, 1))
 	select {
 	case <-call.Done:
-		if errors.Is(call.Error, rpc.ErrShutdown) || errors.Is(call.Error, io.ErrUnexpectedEOF) {
-			return none, fmt.Errorf("%w: it has ended", ErrSilent)
+		if said := rpc.ServerError(""); call.Error != nil && !errors.As(call.Error, &said) {
+			return none, fmt.Errorf("%w: it has ended: %w", ErrSilent, call.Error)
 		}
 		return *answer, call.Error
 	case <-ctx.Done():
