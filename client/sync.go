@@ -106,7 +106,7 @@ func (t *Trust) sync(ctx context.Context, c *Client, progress func(reached, size
 	if err != nil {
 		return 0, err
 	}
-	files := &copyDir{files: t.files, dir: t.dir}
+	files := t.copyDir()
 	source := &copySource{local: t.copyDir(), localSize: t.size(), server: c, damaged: make(map[uint64]bool)}
 	signed := &signedTree{url: c.URL(), tree: next.tree}
 	for {
@@ -133,8 +133,8 @@ func (t *Trust) sync(ctx context.Context, c *Client, progress func(reached, size
 // copySource reads entries from a copy's own files as far as those are good, and from
 // the server otherwise.
 type copySource struct {
-	local        copyDir // reads alone; what is written stands elsewhere
-	localSize    uint64  // entries that the files should have
+	local        *TileDir // reads alone; what is written stands elsewhere
+	localSize    uint64   // entries that the files should have
 	server       *Client
 	serverFailed bool // the server has handed out what the log did not sign once
 
@@ -229,12 +229,12 @@ func (t *Trust) isExtendedBy(ctx context.Context, c *Client, larger proof.Tree) 
 
 // finishReplay makes the replayed register the current copy and trusts its checkpoint,
 // if the replay succeeded. Until then the previous copy stays as it is.
-func (t *Trust) finishReplay(ctx context.Context, c *Client, r *register.Register, files *copyDir, next newestCheckpoint, err error) error {
+func (t *Trust) finishReplay(ctx context.Context, c *Client, r *register.Register, files *TileDir, next newestCheckpoint, err error) error {
 	published := next.published
 	var bad *register.EntryError
 	var upgrade *register.UpgradeError
 	if err == nil {
-		published, err = t.judgeReplayed(ctx, r, *files, next)
+		published, err = t.judgeReplayed(ctx, r, files, next)
 	} else if published == nil && errors.As(err, &bad) && !errors.As(err, &upgrade) { // it need not be the log's
 		err = fmt.Errorf("%w; nor do its entries show a charter under which it counts: %w", next.unproven, err)
 	}
@@ -243,7 +243,11 @@ func (t *Trust) finishReplay(ctx context.Context, c *Client, r *register.Registe
 			err = fmt.Errorf("entry %d: %w", next.tree.Size-1, late)
 		}
 	}
-	if err := errors.Join(err, files.sync()); err != nil {
+	synced := files.Sync() // after an error too: the next run goes on from here
+	if synced == nil {
+		synced = files.Prune()
+	}
+	if err := errors.Join(err, synced); err != nil {
 		err = errors.Join(err, r.Close())
 		if next.published == nil && !isTransient(ctx, err) { // of a tree that nobody signed, perhaps: the next sync begins with what is believed
 			err = errors.Join(err, t.files.RemoveAll(t.path(nextGenerationDir)))
@@ -265,7 +269,7 @@ func (t *Trust) finishReplay(ctx context.Context, c *Client, r *register.Registe
 
 // judgeReplayed judges a checkpoint whose entries were all replayed, by the policy of the
 // newest charter among them, and keeps the charters that the replay met.
-func (t *Trust) judgeReplayed(ctx context.Context, r *register.Register, files copyDir, next newestCheckpoint) (*proof.Published, error) {
+func (t *Trust) judgeReplayed(ctx context.Context, r *register.Register, files *TileDir, next newestCheckpoint) (*proof.Published, error) {
 	met, err := r.Charters()
 	if err != nil {
 		return nil, err
@@ -327,7 +331,7 @@ func (t *Trust) trustAndFetchTimes(ctx context.Context, c *Client, r *register.R
 }
 
 // replayTo brings the copy to a signed tree, from where it stands.
-func (t *Trust) replayTo(ctx context.Context, r *register.Register, files *copyDir, read readBundle, signed *signedTree, progress func(reached, size uint64)) error {
+func (t *Trust) replayTo(ctx context.Context, r *register.Register, files *TileDir, read readBundle, signed *signedTree, progress func(reached, size uint64)) error {
 	grown, err := files.resume(ctx, r)
 	if err != nil {
 		return err
@@ -503,8 +507,8 @@ func (t *Trust) Receipt(ctx context.Context, id record.ID) (proof.Receipt, error
 	return receipt, nil
 }
 
-// copyDir is the directory as a copy, to be read.
-func (t *Trust) copyDir() copyDir { return copyDir{files: t.files, dir: t.dir} }
+// copyDir is the directory as a copy.
+func (t *Trust) copyDir() *TileDir { return NewTileDir(t.files, t.dir) }
 
 // reader reads the copy under the trusted root, which checks all of it: the files may have
 // been damaged since they were written.

@@ -367,7 +367,7 @@ func TestSyncFromPoisonedCopy(t *testing.T) {
 	must(t, trust.Refresh(t.Context(), w.client()))
 	r, err := trust.openNext(false)
 	must(t, err)
-	_, err = (&logReplayer{read: other.client().Source().Bundle, tree: proof.NewAppender(), register: r, write: (&copyDir{files: files, dir: "trust"}).writeRun}).replayTo(t.Context(), 200)
+	_, err = (&logReplayer{read: other.client().Source().Bundle, tree: proof.NewAppender(), register: r, write: NewTileDir(files, "trust").writeRun}).replayTo(t.Context(), 200)
 	must(t, err)
 	must(t, r.Close())
 	must(t, trust.Sync(t.Context(), w.client(), nil))

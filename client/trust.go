@@ -276,6 +276,16 @@ func chartersInChain(raw []byte, pin record.ID, now time.Time) (charters, error)
 	return checkCharters(pin, own, now)
 }
 
+// ChainPolicies are the policies of the charters in a chain that begins with the pinned one,
+// oldest first. Each is signed by the roots before it, and published under its own policy.
+func ChainPolicies(raw []byte, pin record.ID, now time.Time) (policies []*proof.Policy, err error) {
+	known, err := chartersInChain(raw, pin, now)
+	for _, c := range known {
+		policies = append(policies, c.policy)
+	}
+	return policies, err
+}
+
 // kindOf is the kind of a receipt's record, "" if it cannot be read.
 func kindOf(r proof.Receipt) record.Kind {
 	e, err := record.ParseEntry(r.Entry)

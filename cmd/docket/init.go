@@ -229,8 +229,12 @@ func (a *app) introduceLog(c *cobra.Command, n *node.Node, policy *proof.Policy,
 // explainOpenError tells what to do about a ledger that must not go on.
 func explainOpenError(err error, dir string) error {
 	switch {
+	case errors.Is(err, node.ErrBackup):
+		return usageError("%w", err).hint("docket restore %s --to DIR makes a ledger of it, with what was signed since", dir)
+	case errors.Is(err, node.ErrRestoring):
+		return refusal("%w", err).hint("run docket restore BACKUP --to %s again, with all that it was given", dir)
 	case errors.Is(err, ledger.ErrRollback):
-		return refusal("%w", err).hint("bring back the newest backup of %s/store, in its place; if this is a copy of a directory that runs elsewhere, only one may run. A new ledger takes new keys, under another name. Where the policy is quorum none and the newest store is lost for ever, docket serve --allow-rollback goes on without what it held", dir)
+		return refusal("%w", err).hint("bring back the newest backup of %s/store, in its place (docket restore BACKUP --to NEW --with URL-or-DIR makes one of a backup and of what others hold); if this is a copy of a directory that runs elsewhere, only one may run. A new ledger takes new keys, under another name. Where the policy is quorum none and the newest store is lost for ever, docket serve --allow-rollback goes on without what it held", dir)
 	case errors.Is(err, ledger.ErrUnprovenClaim) && errors.Is(err, ledger.ErrNoQuorum):
 		return refusal("%w", err).hint("the others who answer make no quorum, and a witness that knows another log by this name cosigns nothing of this one: take another name (docket init --origin), or name other witnesses in the charter")
 	case errors.Is(err, ledger.ErrUnprovenClaim):
@@ -249,7 +253,7 @@ func (a *app) logKeys(dir string) (node.Keys, error) {
 		return keys, noKeysError(err, dir)
 	}
 	a.warnOfReadersIn(dir)
-	return keys, err
+	return keys, explainOpenError(err, dir)
 }
 
 func noKeysError(err error, dir string) error {
@@ -303,6 +307,9 @@ func (k initKeys) make(c *cobra.Command) error {
 	keys, err := create(k.dir, k.origin)
 	if errors.Is(err, node.ErrNoKeys) {
 		return noKeysError(err, k.dir)
+	}
+	if errors.Is(err, node.ErrBackup) || errors.Is(err, node.ErrRestoring) {
+		return explainOpenError(err, k.dir)
 	}
 	if err != nil {
 		return refusal("%w", err)

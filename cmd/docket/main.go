@@ -276,6 +276,8 @@ var commands = []struct {
 	{"read", (*app).policy},
 	{"operate", (*app).init},
 	{"operate", (*app).serve},
+	{"operate", (*app).backup},
+	{"operate", (*app).restore},
 	{"operate", (*app).witness},
 	{"operate", (*app).bench},
 	{"operate", (*app).version},

@@ -85,8 +85,12 @@ func keyFiles(generation int) []keydir.File {
 var keyFilePattern = regexp.MustCompile(`^log-(?:ed25519|mldsa44)(?:-([2-9]|[1-9][0-9]{1,8}))?\.key$`)
 
 // generations are those of which a file is in dir, the oldest first. One that was being
-// retired when the power failed is none any more.
+// retired when the power failed is none any more. Those in a backup, or of a ledger
+// that was not restored to the end, are not to sign: [ErrBackup], [ErrRestoring].
 func generations(dir string) ([]int, error) {
+	if err := requireLedger(vfs.Default, dir); err != nil {
+		return nil, err
+	}
 	entries, err := os.ReadDir(filepath.Join(dir, "keys"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
