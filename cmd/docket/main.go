@@ -276,6 +276,7 @@ var commands = []struct {
 	{"read", (*app).policy},
 	{"operate", (*app).init},
 	{"operate", (*app).serve},
+	{"operate", (*app).fsck},
 	{"operate", (*app).witness},
 	{"operate", (*app).bench},
 	{"operate", (*app).version},
