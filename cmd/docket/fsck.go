@@ -13,15 +13,19 @@ import (
 
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/cmd/docket/internal/node"
+	"github.com/seed-53cf897a/docket/cmd/docket/internal/witnessnode"
+	"github.com/seed-53cf897a/docket/ledger/disk"
+	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/witness"
 )
 
 func (a *app) fsck() *cobra.Command {
 	f := fsckCmd{app: a}
 	c := &cobra.Command{
 		Use:   "fsck DIR",
-		Short: "Check all that lies in a ledger's directory, and repair what is derived",
+		Short: "Check all that lies in a ledger's or a witness's directory, and repair what is derived",
 		Long: `Reads everything in the directory of a ledger that is not running: every entry, which
 is hashed, its signatures verified, judged by the rules as it was when it was admitted;
 every tile and every checkpoint, the published one and those that it keeps, against the
@@ -36,13 +40,19 @@ what to do: an entry, a checkpoint. --dry-run changes nothing.
 It takes about as long as a replay, and as much of the disk as what it makes anew. A copy
 of a ledger, in a trust directory, is checked by docket sync --verify.
 
+Of a witness's directory it reads every row of the state, and compares it with what was
+noted at the last stop; with --logs it verifies the logs' signatures too. Nothing of a
+state is derived.
+
 Exit status: 0 nothing is damaged any more; 1 something is lost, or with --dry-run is to be
-repaired; 3 a docket serve has the directory open.`,
+repaired; 3 another docket process has the directory open.`,
 		Example: `  docket fsck ledger
-  docket fsck --dry-run --json ledger`,
+  docket fsck --dry-run --json ledger
+  docket fsck --logs logs.txt w1`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return f.run(c, args[0]) },
 	}
+	c.Flags().StringVar(&f.logs, "logs", "", "of a witness: its list of logs, whose signatures are then verified")
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what is damaged, and change nothing")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
 	return c
@@ -51,12 +61,22 @@ repaired; 3 a docket serve has the directory open.`,
 // fsckCmd is one run of docket fsck.
 type fsckCmd struct {
 	app            *app
+	logs           string // a witness's list
 	dryRun, asJSON bool
 }
 
 func (f *fsckCmd) run(c *cobra.Command, dir string) error {
 	if _, err := os.Stat(filepath.Join(dir, "trust.json")); err == nil {
-		return usageError("%s is a trust directory; wanted a ledger's", dir).hint("docket sync --verify --trust %s checks every file of its copy, and mends it", dir)
+		return usageError("%s is a trust directory; wanted a ledger's or a witness's", dir).hint("docket sync --verify --trust %s checks every file of its copy, and mends it", dir)
+	}
+	if witnessnode.Exists(dir) {
+		if err := idle(c, "on a witness's directory, in which nothing is derived", "dry-run"); err != nil {
+			return err
+		}
+		return f.runWitness(c, dir)
+	}
+	if err := idle(c, "on a ledger's directory: its charter names its keys", "logs"); err != nil {
+		return err
 	}
 	check := node.Fsck{Files: vfs.Default, Dir: dir, Fatal: f.app.diskFailed}
 	if f.dryRun {
@@ -173,4 +193,54 @@ func countLosses(n int) string {
 		return "something is lost"
 	}
 	return fmt.Sprintf("%d things are lost", n)
+}
+
+// runWitness checks a witness's directory.
+func (f *fsckCmd) runWitness(c *cobra.Command, dir string) error {
+	var logs witness.LogList
+	if f.logs != "" {
+		text, err := f.app.readFile(f.logs)
+		if err == nil {
+			logs, err = witness.ParseLogs(text)
+		}
+		if err != nil {
+			return usageError("--logs %s: %w", f.logs, err)
+		}
+	}
+	keys, err := witnessnode.LoadKeys(c.Context(), dir)
+	if err != nil {
+		return err
+	}
+	var public []proof.Key
+	for _, k := range keys {
+		public = append(public, k.Key())
+	}
+	do := fmt.Sprintf("bring back %s/state as it was last, never an older copy; if there is none, move it away, and docket witness serve --new-state asks the logs and the peers what these keys have cosigned", dir)
+	r, err := witness.CheckState(vfs.Default, dir, public, logs)
+	switch {
+	case errors.Is(err, witness.ErrRunning):
+		return notYet("%w", err).hint("end it, and run the same command again")
+	case errors.Is(err, witness.ErrNoState), disk.Damaged(err):
+		return refusal("%w", err).hint("%s", do)
+	case err != nil:
+		return err
+	}
+	if f.asJSON {
+		err = f.app.printJSON(map[string]any{"dir": dir, "logs": r.Logs, "checkpoints": r.Checkpoints, "verified": r.Verified, "noted": r.Noted, "lost": append([]string{}, r.Faults...), "whole": len(r.Faults) == 0})
+	} else {
+		f.app.printf("%s of %s, %d of them verified against --logs\n", plural(r.Checkpoints, "checkpoint"), plural(r.Logs, "log"), r.Verified)
+		for _, what := range r.Faults {
+			f.app.printf("lost: %s\n", printable(what))
+		}
+		if !r.Noted && len(r.Faults) == 0 {
+			f.app.printf("the witness did not end by itself the last time: its next start looks up what it cosigned\n")
+		}
+		if len(r.Faults) == 0 {
+			f.app.printf("nothing is damaged\n")
+		}
+	}
+	if err == nil && len(r.Faults) > 0 {
+		err = refusal("%s: %s", dir, countLosses(len(r.Faults))).hint("%s", do)
+	}
+	return err
 }

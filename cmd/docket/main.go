@@ -277,6 +277,7 @@ var commands = []struct {
 	{"operate", (*app).init},
 	{"operate", (*app).serve},
 	{"operate", (*app).fsck},
+	{"operate", (*app).doctor},
 	{"operate", (*app).witness},
 	{"operate", (*app).bench},
 	{"operate", (*app).version},
