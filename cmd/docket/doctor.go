@@ -394,11 +394,17 @@ func (d *doctor) ask(ctx context.Context, url string) (p probe, err error) {
 func (d *doctor) askPolicy(ctx context.Context) {
 	p, err := d.ask(ctx, d.url+"/v1/register/policy")
 	var answer struct{ Policy string }
-	if err == nil && p.status == http.StatusOK && json.Unmarshal(p.body, &answer) == nil {
-		d.policy, err = proof.ParsePolicy([]byte(answer.Policy))
+	if err != nil || p.status != http.StatusOK || json.Unmarshal(p.body, &answer) != nil {
+		return // lookAtServer says so
 	}
-	if d.policy != nil && d.origin == "" && len(d.policy.Origins()) > 0 {
-		d.origin = d.policy.Origins()[0]
+	policy, err := proof.ParsePolicy([]byte(answer.Policy))
+	if err != nil {
+		d.say(pointFail, "policy", "the server is of another version, or something stands between", "what %s says is its policy is none: %v", d.url, err)
+		return
+	}
+	d.policy = policy
+	if d.origin == "" && len(policy.Origins()) > 0 {
+		d.origin = policy.Origins()[0]
 	}
 }
 
