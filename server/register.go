@@ -292,6 +292,21 @@ func (s *Server) designation(x *request) error {
 	}{q.asOf, d, moreLinks(d.Cut, nil, recordsURL(d.Thread))})
 }
 
+func (s *Server) licence(x *request) error {
+	q, err := s.parseQuery(x)
+	if err != nil {
+		return err
+	}
+	l, err := q.view.Licence(record.LicenceThread(x.Param("id")), q.asOf.At)
+	if err != nil {
+		return err
+	}
+	return x.answerJSON(http.StatusOK, struct {
+		AsOf asOf `json:"asOf"`
+		view.Licence
+	}{q.asOf, l})
+}
+
 type partiesAnswer struct {
 	AsOf    asOf         `json:"asOf"`
 	Parties []view.Party `json:"parties"`

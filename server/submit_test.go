@@ -199,7 +199,7 @@ func TestBadInput(t *testing.T) {
 		"a schema violated":                 {w.withPayloadChanged(response("borealis", "acknowledged"), `"acknowledged"`, `"maybe"`, "borealis/ci"), "", problemInvalid, "/predicate/status", ""},
 		"another ledger": {w.Sign(about(response("borealis", "acknowledged"), func(st *record.Statement) { st.Ledger = record.IDOf([]byte("elsewhere")) }), "borealis/ci").Marshal(),
 			"", problemInvalid, "/predicate/ledger", ""},
-		"a kind of the future":        {w.withPayloadChanged(response("borealis", "acknowledged"), "urn:docket:response:v1", "urn:docket:licence:v1", "borealis/ci"), "", problemUnsupported, "/predicateType", ""},
+		"a kind of the future":        {w.withPayloadChanged(response("borealis", "acknowledged"), "urn:docket:response:v1", "urn:docket:index:v1", "borealis/ci"), "", problemUnsupported, "/predicateType", ""},
 		"a version of the future":     {w.withPayloadChanged(response("borealis", "acknowledged"), "urn:docket:response:v1", "urn:docket:response:v2", "borealis/ci"), "", problemUnsupported, "/predicateType", ""},
 		"a signature that is not one": {corruptSignatures(w.Sign(response("borealis", "acknowledged"), "borealis/ci")), "", problemForbidden, "", ""},
 		"an unknown key":              {w.Sign(response("borealis", "acknowledged"), "stranger/key").Marshal(), "", problemForbidden, "", ""},

@@ -74,7 +74,7 @@ func depends(what string) bool {
 	}
 	_, _, named := splitIdentifier(what)
 	family := record.Thread(what).Family()
-	return named || !strings.Contains(what, "/") || family == record.FamilyDesignation || family == record.FamilyParty
+	return named || !strings.Contains(what, "/") || family == record.FamilyDesignation || family == record.FamilyParty || family == record.FamilyLicence
 }
 
 // queryServerFor asks the server. A word alone may be a designation or a party.
@@ -102,6 +102,8 @@ func remotePath(what string) string {
 		return "register/designations/" + url.PathEscape(id)
 	case family == record.FamilyParty && id != "":
 		return "register/parties/" + url.PathEscape(id)
+	case family == record.FamilyLicence && id != "":
+		return "register/licences/" + url.PathEscape(id)
 	case id != "":
 		return "records?thread=" + url.QueryEscape(what)
 	}
@@ -128,6 +130,8 @@ func (q *queryFlags) showAny(ctx context.Context, r *copyView, what string) erro
 		return q.showDesignation(r, thread)
 	case family == record.FamilyParty && slash:
 		return q.showParty(r, thread.Name())
+	case family == record.FamilyLicence && slash:
+		return q.showLicence(ctx, r, thread)
 	case slash || thread == record.CharterThread:
 		return q.showThread(ctx, r, thread)
 	}
@@ -198,6 +202,27 @@ func (q *queryFlags) showIdentifier(r *copyView, scheme, value string) error {
 	return w.Flush()
 }
 
+// showLicence shows how a licence stands, and its records.
+func (q *queryFlags) showLicence(ctx context.Context, r *copyView, thread record.Thread) error {
+	l, err := r.Licence(thread, r.at)
+	if err != nil {
+		return err
+	}
+	if q.asJSON {
+		return q.printJSON(l)
+	}
+	if l.Error {
+		q.app.printf("published in error\n")
+	}
+	q.app.printf("%s  %s\n", l.Thread, printable(l.Summary()))
+	line := q.linePrinter()
+	line("stands", "on %s: %s", r.LocalDate(r.at), l.Status)
+	if e := l.Revoked; e != nil {
+		line(string(e.Kind), "from %s%s", e.EffectiveOn, causeText(e.Cause))
+	}
+	return q.showRecords(ctx, r, thread)
+}
+
 // showThread shows the records of any thread, and what the newest says.
 func (q *queryFlags) showThread(ctx context.Context, r *copyView, thread record.Thread) error {
 	if q.asJSON {
@@ -208,12 +233,17 @@ func (q *queryFlags) showThread(ctx context.Context, r *copyView, thread record.
 		}
 		return q.app.printJSON(map[string]any{"thread": thread, "records": records})
 	}
-	said, failed := false, error(nil)
+	if _, err := r.Head(thread); err != nil {
+		return err
+	}
+	q.app.printf("%s\n", printable(string(thread)))
+	return q.showRecords(ctx, r, thread)
+}
+
+// showRecords shows the records of a thread, each in a line, and its ID.
+func (q *queryFlags) showRecords(ctx context.Context, r *copyView, thread record.Thread) error {
+	failed := error(nil)
 	err := r.Thread(thread, 0, func(rec register.RecordRow) bool {
-		if !said {
-			q.app.printf("%s\n", printable(string(thread)))
-			said = true
-		}
 		var st *record.Statement
 		if st, failed = statementAt(ctx, r, rec.Index); failed != nil {
 			return false
@@ -423,8 +453,8 @@ func keyText(k view.PartyKey) string {
 
 func (q *queryFlags) dutyText(d view.Duty) string {
 	text := fmt.Sprintf("%s%s to %s", errorPrefix(d.Error), d.State.Words(q.ahead), d.Kind)
-	if d.Designation != "" {
-		text += " " + string(d.Designation)
+	if about := d.About(); about != "" {
+		text += " " + about
 	}
 	return text + withDate(", due ", d.Due) + withDate(", met on ", d.MetOn)
 }

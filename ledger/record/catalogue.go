@@ -23,13 +23,16 @@ var catalogue = []*Spec{
 	revocationSpec,
 	responseSpec,
 	cipCertificationSpec,
+	resellerSpec,
+	licenceSpec,
 }
 
 // futureKinds are kinds of RECORDS.md that this binary does not read yet. Such a record
 // is refused as Unsupported and not as Invalid.
 var futureKinds = []Kind{
-	"licence", "reseller", "customer-log", "ai-training-report", "abuse-report",
+	"customer-log", "ai-training-report", "abuse-report",
 	"disclosure-request", "disclosure-receipt", "assessment",
+	"index",
 }
 
 // Kinds are the kinds that this binary reads, in the order of RECORDS.md.

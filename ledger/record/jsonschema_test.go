@@ -225,7 +225,7 @@ func roundTrip(t *testing.T, s *record.Statement) {
 }
 
 func TestSchemaOfUnknownKind(t *testing.T) {
-	for _, kind := range []record.Kind{"licence", "desgination", "x"} {
+	for _, kind := range []record.Kind{"index", "desgination", "x"} {
 		t.Run(string(kind), func(t *testing.T) {
 			_, err := record.SchemaJSON(kind)
 			record.CheckRefusal(t, err, "unsupported")

@@ -19,8 +19,8 @@ func (k Kind) PredicateType() string { return "urn:docket:" + string(k) + ":v1" 
 type Spec struct {
 	Kind    Kind
 	Summary string // one line: what such a record says
-	// Thread is the grammar of its threads: capitals are segments, D a
-	// designation's, P the party's to which the thread belongs.
+	// Thread is the grammar of its threads, or the grammars, " or " between them: capitals
+	// are segments, D a designation's, P the party's to which the thread belongs.
 	Thread string
 	// issuer is the issuer where P is not: the party itself unless said.
 	issuer  issuerRule
@@ -34,7 +34,7 @@ type Spec struct {
 
 	Own      *schema.Shape // the kind's own members
 	Shape    *schema.Shape // the whole predicate: the members of every record, then its own
-	Segments []string
+	grammars [][]string    // the segments of each grammar
 }
 
 // An issuerRule is who may stand in `issuer` (RECORDS.md "Threads").
@@ -98,7 +98,9 @@ func newKindSpec[T any, P interface {
 	_, sp.listsKeys = any(P(nil)).(keyLister)
 	sp.Own = types.Shape(reflect.TypeFor[T]())
 	sp.Shape = schema.Join(commonShape(!sp.noLedger), sp.Own)
-	sp.Segments = strings.Split(sp.Thread, "/")
+	for grammar := range strings.SplitSeq(sp.Thread, " or ") {
+		sp.grammars = append(sp.grammars, strings.Split(grammar, "/"))
+	}
 	return &sp
 }
 

@@ -221,21 +221,27 @@ func (p *Reinstatement) check(_ *Statement, f *faultList) {
 	checkOrder(&p.EffectiveOn, p.Until, "/predicate/until", "effectiveOn", f)
 }
 
-// KindRevocation ends a designation for good.
+// KindRevocation ends a designation or a licence for good.
 const KindRevocation Kind = "revocation"
 
 var revocationSpec = newKindSpec[Revocation](Spec{
-	Summary: "A designation ends for good; only a list's entity can come back, after delisted.",
-	Thread:  "designation/D",
+	Summary: "A designation or a licence ends for good; only a list's entity can come back, after delisted.",
+	Thread:  "designation/D or licence/L",
 	Subject: SubjectDocument,
 })
 
-// Revocation ends a designation.
+// Revocation ends a designation, or a licence.
 type Revocation struct {
 	EffectiveOn Date   `json:"effectiveOn" rule:"required" doc:"the day from which it is lifted; shown as such, history is not rewritten" eg:"2027-12-02"`
-	Cause       string `json:"cause" rule:"required enum=lifted|error|court-order|superseded|delisted" doc:"delisted: gone from a published list" eg:"lifted"`
+	Cause       string `json:"cause" rule:"required enum=lifted|error|court-order|superseded|delisted" doc:"delisted: gone from a published list; of a licence lifted, error, superseded" eg:"lifted"`
 	Reason      string `json:"reason" rule:"required fmt=lines max=4000" doc:"why, for people" eg:"Undertakings accepted."`
 }
 
 // Kind is KindRevocation.
 func (*Revocation) Kind() Kind { return KindRevocation }
+
+func (r *Revocation) check(s *Statement, f *faultList) {
+	if s.Thread.Family() == FamilyLicence && (r.Cause == "delisted" || r.Cause == "court-order") {
+		f.add("/predicate/cause", "is %s; a licence is revoked by lifted, error or superseded", r.Cause)
+	}
+}

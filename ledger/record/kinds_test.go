@@ -17,7 +17,7 @@ func TestParseStatementRefuses(t *testing.T) {
 		{"no _type", `"_type":"https://in-toto.io/Statement/v1",`, ``, "invalid /_type"},
 		{"an older _type", `Statement/v1"`, `Statement/v0.1"`, ""},
 		{"no predicateType", `"predicateType":"urn:docket:response:v1",`, ``, "invalid /predicateType"},
-		{"a kind of a newer binary", `urn:docket:response:v1`, `urn:docket:licence:v1`, "unsupported /predicateType"},
+		{"a kind of a newer binary", `urn:docket:response:v1`, `urn:docket:index:v1`, "unsupported /predicateType"},
 		{"a kind in a newer version", `urn:docket:response:v1`, `urn:docket:response:v2`, "unsupported /predicateType"},
 		{"a kind misspelt", `urn:docket:response:v1`, `urn:docket:respnse:v1`, "unsupported /predicateType"},
 		{"not a record of Docket", `urn:docket:response:v1`, `https://slsa.dev/provenance/v1`, "invalid /predicateType"},

@@ -21,6 +21,8 @@ const (
 	FamilyDesignation   Family = "designation"
 	FamilyResponse      Family = "response"
 	FamilyCertification Family = "cip"
+	FamilyReseller      Family = "reseller"
+	FamilyLicence       Family = "licence"
 )
 
 // CharterThread is the one thread of charters.
@@ -40,6 +42,14 @@ func ResponseThread(designation, party string) Thread {
 // CertificationThread is the thread of a party's certifications.
 func CertificationThread(party string) Thread { return FamilyCertification.thread(party) }
 
+// ResellerThread is the thread of what a provider says of one of its resellers.
+func ResellerThread(reseller, provider string) Thread {
+	return FamilyReseller.thread(reseller + "/" + provider)
+}
+
+// LicenceThread is the thread of a licence, by its name.
+func LicenceThread(licence string) Thread { return FamilyLicence.thread(licence) }
+
 // ImportThread is the designation's thread on which an entity of a list stands.
 func ImportThread(list, id string) Thread { return DesignationThread(list + "-" + id) }
 
@@ -55,7 +65,7 @@ func NamedDesignation(text string) Thread {
 // ParseThread reads a thread of any kind.
 func ParseThread(text string) (Thread, error) {
 	t := Thread(text)
-	sp := specByFamily(t.Family())
+	sp, _ := specByFamily(t.Family())
 	if sp == nil {
 		return "", Refuse(Malformed, "thread %s: no record stands on such a thread", schema.Quote(text))
 	}
@@ -95,6 +105,9 @@ func (t Thread) Designation() string { return t.segment("D") }
 // Party is the ID of the party that the thread names, "" if it names none.
 func (t Thread) Party() string { return t.segment("P") }
 
+// Reseller is the ID of the reseller that the thread names, "" if it names none.
+func (t Thread) Reseller() string { return t.segment("R") }
+
 // Owner is the party to which the thread belongs: the one that it names, else the
 // authority.
 func (t Thread) Owner() string {
@@ -116,8 +129,8 @@ func (t Thread) About() Thread {
 // segment is the segment that the grammar of the thread's family calls name, "" if it
 // has none, or if the thread has more or fewer than the grammar.
 func (t Thread) segment(name string) (found string) {
-	sp := specByFamily(t.Family())
-	if sp == nil || !t.walk(sp.Segments, func(own, segment string) bool {
+	sp, grammar := specByFamily(t.Family())
+	if sp == nil || !t.walk(grammar, func(own, segment string) bool {
 		if own == name {
 			found = segment
 		}
@@ -144,12 +157,22 @@ func (t Thread) walk(grammar []string, visit func(own, segment string) bool) boo
 	return !more
 }
 
-// specByFamily is a kind whose threads are of that family, nil if none has it: kinds of
-// one family have one grammar.
-func specByFamily(f Family) *Spec {
+// specByFamily is a kind that stands on threads of that family, nil if none does, and their
+// grammar: kinds of one family have one.
+func specByFamily(f Family) (*Spec, []string) {
 	for _, sp := range catalogue {
-		if sp.Segments[0] == string(f) {
-			return sp
+		if grammar := sp.grammar(f); grammar != nil {
+			return sp, grammar
+		}
+	}
+	return nil, nil
+}
+
+// grammar is that of the kind's threads of a family, nil if it stands on none.
+func (sp *Spec) grammar(f Family) []string {
+	for _, g := range sp.grammars {
+		if g[0] == string(f) {
+			return g
 		}
 	}
 	return nil
@@ -157,7 +180,7 @@ func specByFamily(f Family) *Spec {
 
 // threadFault checks a thread against the kind's grammar.
 func (sp *Spec) threadFault(thread Thread) string {
-	if thread.walk(sp.Segments, func(own, segment string) bool {
+	if grammar := sp.grammar(thread.Family()); grammar != nil && thread.walk(grammar, func(own, segment string) bool {
 		if isPlaceholderSegment(own) {
 			return schema.FormatSegment.Fault(segment) == ""
 		}
@@ -168,15 +191,19 @@ func (sp *Spec) threadFault(thread Thread) string {
 	return fmt.Sprintf("is %s; a record of kind %s stands on a thread %s, each capital a segment of a-z, 0-9, '.' and '-'", schema.Quote(string(thread)), sp.Kind, sp.Thread)
 }
 
-// ExampleThread is a thread of the kind, for people to see.
+// ExampleThread is a thread of the kind, for people to see; of the first family of several.
 func (sp *Spec) ExampleThread() Thread {
-	segments := make([]string, len(sp.Segments))
-	for i, s := range sp.Segments {
+	segments := make([]string, len(sp.grammars[0]))
+	for i, s := range sp.grammars[0] {
 		switch segments[i] = s; s {
 		case "D":
 			segments[i] = "2026-014"
 		case "P":
 			segments[i] = "acme-cloud"
+		case "R":
+			segments[i] = "lumen-resale"
+		case "L":
+			segments[i] = "2027-003"
 		}
 	}
 	return Thread(strings.Join(segments, "/"))
@@ -184,13 +211,17 @@ func (sp *Spec) ExampleThread() Thread {
 
 // threadPattern is the kind's grammar as a regular expression.
 func (sp *Spec) threadPattern() string {
-	segments := make([]string, len(sp.Segments))
-	for i, s := range sp.Segments {
-		if segments[i] = strings.ReplaceAll(s, ".", `\.`); isPlaceholderSegment(s) {
-			segments[i] = strings.Trim(schema.FormatSegment.Pattern(), "^$")
+	var patterns []string
+	for _, grammar := range sp.grammars {
+		segments := make([]string, len(grammar))
+		for i, s := range grammar {
+			if segments[i] = strings.ReplaceAll(s, ".", `\.`); isPlaceholderSegment(s) {
+				segments[i] = strings.Trim(schema.FormatSegment.Pattern(), "^$")
+			}
 		}
+		patterns = append(patterns, "^"+strings.Join(segments, "/")+"$")
 	}
-	return "^" + strings.Join(segments, "/") + "$"
+	return strings.Join(patterns, "|")
 }
 
 func isPlaceholderSegment(segment string) bool { return segment[0] >= 'A' && segment[0] <= 'Z' }

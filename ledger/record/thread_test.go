@@ -2,46 +2,59 @@ package record
 
 import (
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 )
 
-// threadOf is the thread of a kind for a designation and a party.
-func threadOf(t testing.TB, k Kind, designation, party string) Thread {
-	switch specByKind(k).Thread {
-	case "charter":
-		return CharterThread
-	case "party/P":
-		return PartyThread(party)
-	case "designation/D":
-		return DesignationThread(designation)
-	case "response/D/P":
-		return ResponseThread(designation, party)
-	case "cip/P":
-		return CertificationThread(party)
+// threadsOf are the threads of a kind for a thing, a reseller and a party, one of each family.
+func threadsOf(t testing.TB, k Kind, name, reseller, party string) (threads []Thread) {
+	for grammar := range strings.SplitSeq(specByKind(k).Thread, " or ") {
+		switch grammar {
+		case "charter":
+			threads = append(threads, CharterThread)
+		case "party/P":
+			threads = append(threads, PartyThread(party))
+		case "designation/D":
+			threads = append(threads, DesignationThread(name))
+		case "response/D/P":
+			threads = append(threads, ResponseThread(name, party))
+		case "cip/P":
+			threads = append(threads, CertificationThread(party))
+		case "reseller/R/P":
+			threads = append(threads, ResellerThread(reseller, party))
+		case "licence/L":
+			threads = append(threads, LicenceThread(name))
+		default:
+			t.Fatalf("no constructor for %s, threads of kind %s", grammar, k)
+		}
 	}
-	t.Fatalf("no constructor for %s, the threads of kind %s", specByKind(k).Thread, k)
-	return ""
+	return threads
 }
 
 func TestThreadsOfEveryKind(t *testing.T) {
 	for _, k := range Kinds() {
 		sp := specByKind(k)
-		thread := threadOf(t, k, "2026-014", "acme-cloud")
-		if got, err := ParseThread(string(thread)); err != nil || got != thread {
-			t.Errorf("%s: parsed %q as %q, %v", k, thread, got, err)
+		if got := sp.ExampleThread(); got != threadsOf(t, k, got.Name(), "lumen-resale", "acme-cloud")[0] && got != threadsOf(t, k, "2026-014", "lumen-resale", "acme-cloud")[0] {
+			t.Errorf("%s: an example is %s", k, got)
 		}
-		if fault := sp.threadFault(thread); fault != "" {
-			t.Errorf("%s: %s", k, fault)
+		for _, thread := range threadsOf(t, k, "2026-014", "lumen-resale", "acme-cloud") {
+			if got, err := ParseThread(string(thread)); err != nil || got != thread {
+				t.Errorf("%s: parsed %q as %q, %v", k, thread, got, err)
+			}
+			if fault := sp.threadFault(thread); fault != "" {
+				t.Errorf("%s: %s", k, fault)
+			}
 		}
-		if got := sp.ExampleThread(); got != thread {
-			t.Errorf("%s: an example is %s, want %s", k, got, thread)
+		for _, grammar := range sp.grammars {
+			if other, first := specByFamily(Family(grammar[0])); !slices.Equal(first, grammar) {
+				t.Errorf("%s and %s have one family and two grammars, %s and %s", k, other.Kind, grammar, first)
+			}
 		}
-		if other := specByFamily(thread.Family()); other.Thread != sp.Thread {
-			t.Errorf("%s and %s have one family and two grammars, %s and %s", k, other.Kind, sp.Thread, other.Thread)
-		}
-		long := threadOf(t, k, longSegment, longSegment)
-		if _, err := ParseThread(string(long)); err != nil || len(long) > 200 {
-			t.Errorf("%s: %d bytes, at most 200 are allowed: %v", k, len(long), err)
+		for _, long := range threadsOf(t, k, longSegment, longSegment, longSegment) {
+			if _, err := ParseThread(string(long)); err != nil || len(long) > 200 {
+				t.Errorf("%s: %d bytes, at most 200 are allowed: %v", k, len(long), err)
+			}
 		}
 	}
 }
@@ -62,6 +75,8 @@ func TestThreadParts(t *testing.T) {
 		{"designation/2026-014", FamilyDesignation, "2026-014", "2026-014", "", Authority, "designation/2026-014"},
 		{"response/2026-014/acme-cloud", FamilyResponse, "2026-014/acme-cloud", "2026-014", "acme-cloud", "acme-cloud", "designation/2026-014"},
 		{"cip/acme-cloud", FamilyCertification, "acme-cloud", "", "acme-cloud", "acme-cloud", "cip/acme-cloud"},
+		{"reseller/lumen/acme-cloud", FamilyReseller, "lumen/acme-cloud", "", "acme-cloud", "acme-cloud", "reseller/lumen/acme-cloud"},
+		{"licence/2027-003", FamilyLicence, "2027-003", "", "", Authority, "licence/2027-003"},
 		// What is no thread has neither a designation nor a party.
 		{"designation/2026-014/acme-cloud", FamilyDesignation, "2026-014/acme-cloud", "", "", Authority, "designation/2026-014/acme-cloud"},
 		{"party", FamilyParty, "", "", "", Authority, "party"},
@@ -89,7 +104,7 @@ func TestParseThreadRefuses(t *testing.T) {
 	for _, text := range []string{
 		"", "/", "policy", "charter/", "charter/1", "party", "party/", "party/Acme", "party/a/b", "party/-a", "Party/a",
 		"designation/", "designation/2026 14", "designation/2026-014/", "response/2026-014", "response//acme-cloud", "response/2026-014/acme-cloud/x",
-		"cip/" + longSegment + "0", "licence/1",
+		"cip/" + longSegment + "0", "licence/1/2", "licence/", "reseller/lumen", "reseller/lumen/acme/x", "index/1",
 	} {
 		if got, err := ParseThread(text); err == nil || got != "" {
 			t.Errorf("%q was read as %q", text, got)
@@ -114,7 +129,12 @@ func FuzzParseThread(f *testing.F) {
 		for k, p := range patterns {
 			if p.MatchString(text) {
 				taken = true
-				if made := threadOf(t, k, Thread(text).Designation(), Thread(text).Party()); string(made) != text || made != thread {
+				th := Thread(text)
+				name := th.Designation()
+				if th.Family() == FamilyLicence {
+					name = th.Name()
+				}
+				if made := threadsOf(t, k, name, th.Reseller(), th.Party()); !slices.Contains(made, th) || th != thread {
 					t.Errorf("%q, of kind %s, was read as %q; its parts make %q", text, k, thread, made)
 				}
 			}

@@ -387,6 +387,9 @@ func (j *judgment) judgeReinstatement(s *record.Reinstatement) error {
 // judgeRevocation: final. effectiveOn is free, and shown as what it is.
 func (j *judgment) judgeRevocation(r *record.Revocation) error {
 	j.did.EffectiveOn, j.did.Cause, j.did.Reason = &r.EffectiveOn, r.Cause, r.Reason
+	if j.st.Thread.Family() == record.FamilyLicence {
+		return j.judgeLicenceRevocation(r)
+	}
 	row, err := j.unrevokedDesignation()
 	if err != nil || row == nil {
 		return err

@@ -26,14 +26,15 @@ type Draft struct {
 	admitted time.Time
 	tip
 
-	threads     map[record.Thread]*ThreadRow
-	keys        map[string]*KeyRow
-	formerNames map[string]bool   // what [Draft.hadFormerName] looks up
-	records     map[record.ID]int // where in judged
-	judged      []JudgedRecord
-	batch       *pebble.Batch
-	scratch     []byte
-	gaps        *sparseGaps // of a [SparseReplay] replay; nil where all records below are known
+	threads      map[record.Thread]*ThreadRow
+	keys         map[string]*KeyRow
+	formerNames  map[string]bool                 // what [Draft.hadFormerName] looks up
+	licenceSteps map[record.Thread][]LicenceStep // what its records list
+	records      map[record.ID]int               // where in judged
+	judged       []JudgedRecord
+	batch        *pebble.Batch
+	scratch      []byte
+	gaps         *sparseGaps // of a [SparseReplay] replay; nil where all records below are known
 }
 
 // Begin opens a draft on the register as it is: its records are admitted at that
@@ -64,7 +65,7 @@ func (d *Draft) Next(admitted time.Time) *Draft {
 func (r *Register) newDraft(admitted time.Time, on tip) *Draft {
 	return &Draft{
 		r: r, start: on.next, admitted: admitted.UTC().Truncate(time.Millisecond), tip: on,
-		threads: make(map[record.Thread]*ThreadRow), keys: make(map[string]*KeyRow), formerNames: make(map[string]bool),
+		threads: make(map[record.Thread]*ThreadRow), keys: make(map[string]*KeyRow), formerNames: make(map[string]bool), licenceSteps: make(map[record.Thread][]LicenceStep),
 		records: make(map[record.ID]int), batch: r.db.Load().NewBatch(),
 	}
 }
@@ -147,8 +148,11 @@ func (d *Draft) writeRows(j *judgment) error {
 		d.put(appendVersion(d.scratchKey(), tableKey, k.ID, rec.Index), value)
 		d.keys[k.ID] = k
 	}
-	if err := d.writeIdentifiers(j, row); err != nil {
+	if err := errors.Join(d.writeIdentifiers(j, row), d.writeLicenceSteps(row)); err != nil {
 		return err
+	}
+	if row.Kind == record.KindReseller && j.head == nil {
+		d.put(appendVersion(d.scratchKey(), tableReseller, resellerText(row.Thread.Party(), row.Thread.Reseller()), row.Index), nil)
 	}
 	d.threads[row.Thread] = row
 	d.records[rec.ID] = len(d.judged)

@@ -59,11 +59,11 @@ func fill(v reflect.Value, n *int) {
 
 // rowValues are one of each type of value, with every field set.
 func rowValues() []any {
-	all := []any{new(recordValue), new(versionValue), new(KeyRow)}
+	all := []any{new(recordValue), new(versionValue), new(KeyRow), new(LicenceStep)}
 	written := map[reflect.Type]bool{}
 	for _, name := range record.Kinds() {
 		if k := kinds[name]; k.newState != nil {
-			if state := k.newState(); !written[reflect.TypeOf(state)] {
+			if state := k.newState(""); !written[reflect.TypeOf(state)] {
 				written[reflect.TypeOf(state)] = true
 				all = append(all, state)
 			}
@@ -219,6 +219,7 @@ func FuzzRows(f *testing.F) {
 		stable(new(recordValue), new(recordValue))
 		stable(new(versionValue), new(versionValue))
 		stable(new(KeyRow), new(KeyRow))
+		stable(new(LicenceStep), new(LicenceStep))
 		decodeRecordRow(7, b)
 		decodeKeyRow(b)
 		if row, err := decodeThreadRow("party/a", 7, b); err == nil {
@@ -226,7 +227,7 @@ func FuzzRows(f *testing.F) {
 		}
 		for name, k := range kinds {
 			if k.newState != nil {
-				stable(k.newState(), k.newState())
+				stable(k.newState(""), k.newState(""))
 			}
 			(&ThreadRow{Kind: name}).decodeState(b)
 		}
@@ -259,7 +260,7 @@ func TestKindRows(t *testing.T) {
 		}
 		var state State
 		if k.newState != nil {
-			state = k.newState()
+			state = k.newState(spec.ExampleThread())
 		} else {
 			var all Delta
 			n := 0

@@ -1,14 +1,19 @@
 package register_test
 
 import (
+	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"testing/cryptotest"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/refusaltest"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 )
@@ -62,6 +67,47 @@ func TestExamples(t *testing.T) {
 	}
 	if dump(t, replayed) != dump(t, b.Register) {
 		t.Error("replayed, the register differs")
+	}
+}
+
+// TestExamplesAreTheseEntries: what people write makes these bytes, and no others: the
+// payload that is signed, the envelope, and the entry that is the log's leaf. A change of
+// them is a change of the format.
+func TestExamplesAreTheseEntries(t *testing.T) {
+	const golden = "testdata/examples.golden"
+	cryptotest.SetGlobalRandom(t, 1) // salts
+	b := emptyFixture(t)
+	var now bytes.Buffer
+	for _, x := range registertest.Examples() {
+		raw, err := os.ReadFile(filepath.Join("../record/draft/examples", x.File))
+		if err != nil {
+			t.Fatal(err)
+		}
+		env, err := b.UnsignedExample(x, raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		env = b.SignAs(env, x.Keys...)
+		e, err := b.Submit(env)
+		if err != nil {
+			t.Fatalf("%s: %v", x.File, err)
+		}
+		fmt.Fprintf(&now, "%s\npayload  %s\nenvelope %s\nentry    %s\n\n", x.File, env.Payload, env.Marshal(), e.Marshal())
+	}
+	if refusaltest.Update() {
+		if err := os.WriteFile(golden, now.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	was := strings.Split(string(want), "\n\n")
+	for i, is := range strings.Split(now.String(), "\n\n") {
+		if i >= len(was) || was[i] != is {
+			t.Errorf("%s has other bytes of an example, which are now (go test -update takes them)\n%s", golden, is)
+		}
 	}
 }
 

@@ -118,6 +118,49 @@ var growthCases = []growthCase{
 		day := today(b).AddDays(-30_000 + 2*n)
 		return b.Statement("cip/acme-cloud", "acme-cloud", &record.CIPCertification{PeriodFrom: day, PeriodUntil: day.AddDays(1), Initial: n == 0})
 	}},
+	{name: "a reseller, verified anew", begin: resold, next: func(b *registertest.Fixture, n int) *record.Statement {
+		b.Now = b.Now.Add(days(1))
+		return b.Statement("reseller/lumen/acme-cloud", "acme-cloud", &record.ResellerReport{Provider: "acme-cloud", Status: "active", VerifiedAt: ptr(today(b)), Attempts: []record.Date{today(b)}})
+	}},
+	{name: "licences of one holder for one designation", begin: ordered, next: func(b *registertest.Fixture, n int) *record.Statement {
+		return b.Statement(record.LicenceThread(fmt.Sprint(n)), "authority", licenceOf(b, "acme-cloud", "1"))
+	}},
+	{name: "a licence for 100 designations, revoked", limit: true, begin: orderedOften, next: func(b *registertest.Fixture, n int) *record.Statement {
+		if n == 0 {
+			return b.Statement("licence/1", "authority", licenceOf(b, "acme-cloud", hundred...))
+		}
+		return b.Statement("licence/1", "authority", revocation(b, "superseded"))
+	}},
+}
+
+// hundred are the names of as many designations as one licence may name.
+var hundred = func() (names []string) {
+	for n := range 100 {
+		names = append(names, fmt.Sprintf("%064d", n))
+	}
+	return names
+}()
+
+func orderedOften(b *registertest.Fixture) {
+	enrolled(b)
+	for _, name := range hundred {
+		b.Must(b.Designate(name, b.NewDesignation("Kestrel")))
+	}
+}
+
+func resold(b *registertest.Fixture) {
+	enrolled(b)
+	e := &record.Enrolment{LegalName: "Lumen", Country: "XC", Roles: []record.Role{record.RoleReseller}, Keys: []record.PartyKey{b.Officer("lumen/desk")}}
+	b.Must(b.Sign(b.Statement("party/lumen", "lumen", e), "lumen/desk", "acme-cloud/compliance"))
+}
+
+// licenceOf is one of ten days from today on: specific, or general without a holder.
+func licenceOf(b *registertest.Fixture, holder string, designations ...string) *record.Licence {
+	l := &record.Licence{Type: record.LicenceSpecific, Holder: holder, Designations: designations, From: today(b), Until: today(b).AddDays(9)}
+	if holder == "" {
+		l.Type = record.LicenceGeneral
+	}
+	return l
 }
 
 func enrolled(b *registertest.Fixture) { b.Must(b.Provider("acme-cloud")) }

@@ -11,15 +11,15 @@ type kind struct {
 	// candidates adds the keys that may have signed such a record, the likeliest first.
 	candidates func(*keyCollector, *record.Statement)
 
-	// newState is an empty state of the kind's thread, for the row that it is read from.
-	// Where the newest record of a thread says all there is to know it is nil, and
+	// newState is an empty state of such a thread of the kind, for the row that it is read
+	// from. Where the newest record of a thread says all there is to know it is nil, and
 	// stateFromDelta makes the state: nil of a record that does not say it.
-	newState       func() State
+	newState       func(record.Thread) State
 	stateFromDelta func(*Delta) State
 
 	ownKeysOnly      bool // a party's is signed by no other party's keys
 	whileSuspended   bool // a suspended party signs it too
-	isLifecycleEvent bool // it is a step of a designation's life after the designation
+	isLifecycleEvent bool // it is a step of a designation's life after the designation, or of a licence's after that
 }
 
 // kinds has the catalogue of rules 1, one row a kind.
@@ -74,8 +74,8 @@ func init() {
 		},
 		record.KindRevocation: {
 			judge:            judging((*judgment).judgeRevocation),
-			candidates:       designationCandidates,
-			newState:         newState[DesignationRow],
+			candidates:       revocationCandidates,
+			newState:         revokedState,
 			isLifecycleEvent: true,
 		},
 		record.KindResponse: {
@@ -91,6 +91,16 @@ func init() {
 			stateFromDelta: certificationFromDelta,
 			ownKeysOnly:    true,
 		},
+		record.KindReseller: {
+			judge:          judging((*judgment).judgeReseller),
+			candidates:     resellerCandidates,
+			stateFromDelta: resellerFromDelta,
+		},
+		record.KindLicence: {
+			judge:      judging((*judgment).judgeLicence),
+			candidates: licenceCandidates,
+			newState:   newState[LicenceRow],
+		},
 	}
 }
 
@@ -102,6 +112,6 @@ func judging[P record.Predicate](judge func(*judgment, P) error) func(*judgment)
 func newState[T any, S interface {
 	*T
 	State
-}]() State {
+}](record.Thread) State {
 	return S(new(T))
 }

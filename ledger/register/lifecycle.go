@@ -6,7 +6,8 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record"
 )
 
-// Pause is one run of days on which a designation is suspended.
+// Pause is one run of days on which a designation is suspended, or duties are paused by
+// licence.
 type Pause struct {
 	From   record.Date
 	Resume *record.Date // first day after it; nil: nothing ends it yet
@@ -44,7 +45,7 @@ func Pauses(events []LifecycleEvent) []Pause {
 		}
 		tail := subtractDays(runs[n:], p)
 		if e.Kind == record.KindSuspension {
-			tail = mergeAdjacent(append(tail, p))
+			tail = MergePauses(append(tail, p))
 		}
 		runs = append(runs[:n], tail...)
 	}
@@ -70,16 +71,29 @@ func subtractDays(runs []Pause, c Pause) []Pause {
 	return left
 }
 
-// mergeAdjacent makes one run of those that touch.
-func mergeAdjacent(runs []Pause) []Pause {
+// MergePauses makes one run of those that overlap or touch, in order: it ends with the last
+// of them, by the record that sets that end, the newest of several.
+func MergePauses(runs []Pause) []Pause {
 	slices.SortFunc(runs, func(a, b Pause) int { return a.From.Compare(b.From) })
-	joined := runs[:1]
-	for _, r := range runs[1:] {
-		if last := &joined[len(joined)-1]; last.Resume != nil && last.Resume.Compare(r.From) == 0 {
-			last.Resume, last.By = r.Resume, r.By
+	joined := runs[:0]
+	for _, r := range runs {
+		if n := len(joined); n > 0 && (joined[n-1].Resume == nil || !joined[n-1].Resume.Before(r.From)) {
+			joined[n-1].extend(r)
 			continue
 		}
 		joined = append(joined, r)
 	}
 	return joined
+}
+
+// extend makes the run as long as another that begins no later than it ends.
+func (p *Pause) extend(by Pause) {
+	switch {
+	case p.Resume == nil && by.Resume == nil, p.Resume != nil && by.Resume != nil && *p.Resume == *by.Resume:
+		if by.By.Index > p.By.Index {
+			p.By = by.By
+		}
+	case by.Resume == nil || p.Resume != nil && p.Resume.Before(*by.Resume):
+		p.Resume, p.By = by.Resume, by.By
+	}
 }

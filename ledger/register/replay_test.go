@@ -42,6 +42,9 @@ func newWalker(seed uint64) *walker {
 	}
 	second := &record.Keys{Add: []record.PartyKey{w.Officer("authority/registrar", record.FuncRegistrar)}}
 	w.Must(w.Sign(w.Statement("party/authority", "authority", second), "root/root-1", "root/root-2", "authority/registrar"))
+	lumen := &record.Enrolment{LegalName: "Lumen", Country: "XC", Roles: []record.Role{record.RoleReseller}, Keys: []record.PartyKey{w.Officer("lumen/desk")}}
+	w.Must(w.Sign(w.Statement("party/lumen", "lumen", lumen), "lumen/desk", "acme-cloud/compliance"))
+	w.keys = append(w.keys, "lumen/desk")
 	return w
 }
 
@@ -58,7 +61,26 @@ func (w *walker) randomRecord() (thread record.Thread, issuer string, p record.P
 	party := w.pick(w.parties...)
 	provider := w.pick(w.parties[:2]...)
 	officers := []string{"authority/officer-1", "authority/officer-2", "authority/officer-3"}
-	switch w.rng.IntN(15) {
+	switch w.rng.IntN(18) {
+	case 15:
+		l := &record.Licence{Type: "general", Designations: []string{fmt.Sprintf("2026-%d", n)}, From: w.day(-3, 9), Until: w.day(6, 30)}
+		switch w.rng.IntN(4) {
+		case 0:
+			l.Type, l.Holder = "specific", provider
+		case 1:
+			l.Type, l.Holder, l.Designations = "adp-exemption", party, nil
+		}
+		return record.LicenceThread(fmt.Sprint(w.rng.IntN(40))), "authority", l, []string{"authority/officer-2"}
+	case 16:
+		return record.LicenceThread(fmt.Sprint(w.rng.IntN(40))), "authority", revocation(w.Fixture, w.pick("lifted", "error")), []string{"authority/officer-2"}
+	case 17:
+		r := &record.ResellerReport{Provider: provider, Status: record.ResellerStatus(w.pick("unconfirmed", "active", "active", "breach", "terminated"))}
+		if r.Status == record.ResellerActive {
+			r.VerifiedAt = ptr(w.day(-5, 7))
+		} else {
+			r.Reseller = &record.Reseller{LegalName: "Lumen", Country: "XC"}
+		}
+		return record.ResellerThread("lumen", provider), provider, r, []string{provider + "/compliance", "lumen/desk"}
 	case 0:
 		d := w.NewDesignation(w.pick("Kestrel", "Lumen", "Кестрел"))
 		d.ResponseDue, d.EffectiveFrom = ptr(w.day(28, 40)), ptr(w.day(179, 20))
@@ -621,7 +643,7 @@ func TestUpgradeIsNoFault(t *testing.T) {
 		}
 		return record.Entry{Admitted: b.Now, Envelope: env}.Marshal()
 	}
-	licence := other("urn:docket:response:", "urn:docket:licence:")
+	future := other("urn:docket:response:", "urn:docket:index:")
 	field := other(`"status":"acknowledged"`, `"status":"acknowledged","later":1`)
 	foreign := other("urn:docket:response:v1", "https://slsa.dev/provenance/v1")
 	rules2 := func(keys ...string) []byte {
@@ -633,15 +655,15 @@ func TestUpgradeIsNoFault(t *testing.T) {
 		t.Helper()
 		wantRefusal(t, replayError(t, b, lines...), fmt.Sprint("upgrade ", index))
 	}
-	upgrade(n, licence)
-	upgrade(n+1, answer.Marshal(), licence, field)
+	upgrade(n, future)
+	upgrade(n+1, answer.Marshal(), future, field)
 	upgrade(n+1, raised, field)
 	upgrade(n+1, raised, answer.Marshal())
-	upgrade(n+1, raised, licence)
+	upgrade(n+1, raised, future)
 	wantEntryFault(t, b, "invalid /predicate/later", field)
 	wantEntryFault(t, b, "invalid /predicateType", foreign)
 	wantEntryFault(t, b, "forbidden", rules2("root/root-1"), field)
-	wantEntryFault(t, b, "", forged.Marshal(), licence)
+	wantEntryFault(t, b, "", forged.Marshal(), future)
 
 	// A ledger that is born with newer rules may have a charter that we cannot read.
 	b = emptyFixture(t)

@@ -41,8 +41,8 @@ type ThreadRow struct {
 // Ref names the record.
 func (row *ThreadRow) Ref() RecordRef { return RecordRef{row.Index, row.ID, row.Admitted} }
 
-// State is *CharterRow, *PartyRow, *DesignationRow, *ResponseRow or
-// *CertificationRow, by the thread's first segment. Each is bounded, whatever came
+// State is *CharterRow, *PartyRow, *DesignationRow, *ResponseRow, *CertificationRow,
+// *ResellerRow or *LicenceRow, by the thread's first segment. Each is bounded, whatever came
 // before it on the thread.
 type State interface {
 	// prepare computes what the row does not store, once for all who read it.
@@ -326,7 +326,7 @@ func (row *ThreadRow) decodeState(b []byte) error {
 		}
 		return nil
 	}
-	state := kind.newState()
+	state := kind.newState(row.Thread)
 	if err := decodeRow(b, state); err != nil {
 		return fmt.Errorf("state of %s at %d: %w", row.Thread, row.Index, err)
 	}
@@ -359,8 +359,8 @@ func decodeKeyRow(b []byte) (*KeyRow, error) {
 // size is bounded by the record and not by the thread.
 type Delta struct {
 	EffectiveOn *record.Date `cbor:"1,keyasint,omitempty"` // standing, suspension, reinstatement, revocation
-	Until       *record.Date `cbor:"2,keyasint,omitempty"` // suspension, reinstatement
-	Status      string       `cbor:"3,keyasint,omitempty"` // standing, response
+	Until       *record.Date `cbor:"2,keyasint,omitempty"` // suspension, reinstatement, licence
+	Status      string       `cbor:"3,keyasint,omitempty"` // standing, response, reseller
 	Cause       string       `cbor:"4,keyasint,omitempty"` // revocation
 	Reason      string       `cbor:"5,keyasint,omitempty"`
 
@@ -380,6 +380,9 @@ type Delta struct {
 
 	Periods  *record.Periods `cbor:"16,keyasint,omitempty"` // charter
 	TimeZone string          `cbor:"17,keyasint,omitempty"`
+
+	From       *record.Date `cbor:"20,keyasint,omitempty"` // licence
+	VerifiedAt *record.Date `cbor:"21,keyasint,omitempty"` // reseller: the newest on its thread so far
 
 	Prior *uint64 `cbor:"18,keyasint,omitempty"` // index of the newest record below this one that was a transition
 }

@@ -32,6 +32,8 @@ const (
 	tableIdentifier = 'n' // scheme, value, thread, newest first → one IdentifierUse byte
 	tableKind       = 'y' // kind, oldest first → nothing
 	tableIssuer     = 'e' // issuer, oldest first → nothing
+	tableReseller   = 'l' // provider, reseller → nothing: of whom a provider keeps a thread
+	tableLicence    = 'a' // thread whose duties are paused, oldest first → LicenceStep
 	tableProvider   = 'p' // party ID → nothing: who has duties, apart from the sponsored
 )
 

@@ -30,6 +30,24 @@ func TestRules(t *testing.T) {
 		}
 		return strings.Replace(text, old, new, 1)
 	}
+	changed := func(text string, words ...string) string {
+		for i := 0; i < len(words); i += 2 {
+			if !strings.Contains(text, words[i]) {
+				t.Fatalf("no %q", words[i])
+			}
+			text = strings.Replace(text, words[i], words[i+1], 1)
+		}
+		return text
+	}
+	licence := func(words ...string) string {
+		return changed("kind: licence\nthread: licence/2027-003\ndocument: {file: licence.pdf}\nissuer: authority\ntype: specific\nholder: brook-cloud\ndesignations: [2026-030]\nfrom: 2027-06-01\nuntil: 2027-09-30\npermits: wind-down\n", words...)
+	}
+	licenceRevoked := func(cause string) string {
+		return "kind: revocation\nthread: licence/2027-003\ndocument: {file: d}\nissuer: authority\neffectiveOn: 2027-08-01\ncause: " + cause + "\nreason: r\n"
+	}
+	reseller := func(words ...string) string {
+		return changed("kind: reseller\nthread: reseller/lumen-resale/brook-cloud\ndocument: {file: cip.pdf, private: true}\nissuer: brook-cloud\nprovider: brook-cloud\nstatus: unconfirmed\nreseller: {id: lumen-resale, legalName: Lumen, country: XC}\nattempts: [2026-11-02]\n", words...)
+	}
 	for _, c := range []struct{ name, text, want string }{
 		{"root threshold beyond its holders", replaceOnce(t, "charter", "root: 2", "root: 3"), "short form 12:/predicate/thresholds/root"},
 		{"a threshold of none", replaceOnce(t, "charter", "registrar: 1", "registrar: 0"), "short form 12:/predicate/thresholds/registrar"},
@@ -88,6 +106,39 @@ func TestRules(t *testing.T) {
 		{"a count in clear", replaceOnce(t, "cip-certification", "{secret: 7}", "{commit: 7}"), "short form 15:/predicate/counts/closed/commit"},
 		{"a note too long", replaceOnce(t, "response", "about: latest", "about: latest\nnote: "+strings.Repeat("é", 2001)), "short form 4:/predicate/note"},
 		{"a note just long enough", replaceOnce(t, "response", "about: latest", "about: latest\nnote: "+strings.Repeat("é", 2000)), ""},
+		{"a licence for everybody", licence("type: specific", "type: general", "holder: brook-cloud\n", ""), ""},
+		{"everybody's licence with a holder", licence("type: specific", "type: general"), "short form 6:/predicate/holder"},
+		{"a specific licence of nobody", licence("holder: brook-cloud\n", ""), "short form 0:/predicate/holder"},
+		{"a licence for nothing", licence("designations: [2026-030]\n", ""), "short form 0:/predicate/designations"},
+		{"a licence by sections", licence("designations: [2026-030]", "sections: [\"§ 7.306\"]"), ""},
+		{"a licence by both", licence("from:", "sections: [\"§ 7.306\"]\nfrom:"), "short form 8:/predicate/sections"},
+		{"an exemption alone", licence("type: specific", "type: adp-exemption", "designations: [2026-030]\n", ""), ""},
+		{"a licence over before it begins", licence("2027-09-30", "2027-05-31"), "short form 9:/predicate/until"},
+		{"a licence of a day", licence("2027-09-30", "2027-06-01"), ""},
+		{"a licence without an end", licence("until: 2027-09-30\n", ""), "short form 0:/predicate/until"},
+		{"a designation twice", licence("[2026-030]", "[2026-030, 2026-030]"), "short form 7:/predicate/designations/1"},
+		{"a designation by its thread", licence("[2026-030]", "[designation/2026-030]"), "short form 7:/predicate/designations/0"},
+		{"terms twice", licence("permits: wind-down", "terms: existing contracts\ntermsDigest: {sha256: "+exampleDigest+"}"), "short form 11:/predicate/termsDigest"},
+		{"terms of two lines", licence("permits: wind-down", "terms: \"a\\nb\""), "short form 10:/predicate/terms"},
+		{"a licence that a provider grants itself", licence("issuer: authority", "issuer: brook-cloud"), "short form 4:/predicate/issuer"},
+		{"a licence revoked", licenceRevoked("lifted"), ""},
+		{"a licence revoked as superseded", licenceRevoked("superseded"), ""},
+		{"a licence revoked in error", licenceRevoked("error"), ""},
+		{"a licence revoked by a court", licenceRevoked("court-order"), "short form 6:/predicate/cause"},
+		{"a licence delisted", licenceRevoked("delisted"), "short form 6:/predicate/cause"},
+		{"an amended licence", "kind: amendment\nthread: licence/1\nissuer: authority\nabout: " + exampleDigest + "\ntype: correction\nreason: r\nunset: [note]\n", "short form 2:/predicate/thread"},
+		{"another provider than the thread's", reseller("provider: brook-cloud", "provider: acme-cloud"), "short form 5:/predicate/provider"},
+		{"another reseller than the thread's", reseller("id: lumen-resale", "id: lumen"), "short form 7:/predicate/reseller/id"},
+		{"a reseller without an ID", reseller("id: lumen-resale, ", ""), ""},
+		{"an unconfirmed reseller of no name", reseller("reseller: {id: lumen-resale, legalName: Lumen, country: XC}\n", ""), "short form 0:/predicate/reseller"},
+		{"active and not verified", reseller("status: unconfirmed", "status: active"), "short form 0:/predicate/verifiedAt"},
+		{"active and verified", reseller("status: unconfirmed", "status: active\nverifiedAt: 2026-12-01"), ""},
+		{"unconfirmed and verified", reseller("status: unconfirmed", "status: unconfirmed\nverifiedAt: 2026-12-01"), "short form 7:/predicate/verifiedAt"},
+		{"terminated and verified", reseller("status: unconfirmed", "status: terminated\nverifiedAt: 2026-12-01"), "short form 7:/predicate/verifiedAt"},
+		{"an attempt twice", reseller("[2026-11-02]", "[2026-11-02, 2026-11-02]"), "short form 8:/predicate/attempts/1"},
+		{"a reseller of no status", reseller("status: unconfirmed", "status: dormant"), "short form 6:/predicate/status"},
+		{"a reseller's programme in the open", reseller(", private: true", ""), "short form 3:/predicate/document"},
+		{"a reseller by its own word", reseller("issuer: brook-cloud", "issuer: lumen-resale"), "short form 4:/predicate/issuer"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := ParseShortForm([]byte(c.text), fictionalResolver)

@@ -189,7 +189,7 @@ func TestShortFaults(t *testing.T) {
 		{"about beside document", "kind: revocation\nthread: designation/d\nissuer: authority\ndocument: {file: d}\nabout: latest\n" + rest, "short form 5:/predicate/about"},
 		{"no kind", "thread: designation/d\n", "short form 0:/predicate/kind"},
 		{"a kind misspelt", "kind: revocatoin\n", "unsupported"},
-		{"a kind of a newer binary", "kind: licence\n", "unsupported"},
+		{"a kind of a newer binary", "kind: index\n", "unsupported"},
 		{"two documents of YAML", "kind: revocation\n---\nkind: revocation\n", "malformed"},
 		{"broken YAML", "kind: [\n", "malformed"},
 		{"a list", "- a\n", "malformed"},

@@ -43,6 +43,10 @@ func Check(st *record.Statement) []record.Fault {
 		c.lei("/predicate/lei", p.LEI)
 	case *record.Designation:
 		c.target("/predicate/target", &p.Target)
+	case *record.ResellerReport:
+		if p.Reseller != nil {
+			c.country("/predicate/reseller/country", p.Reseller.Country)
+		}
 	}
 	return c.faults
 }

@@ -17,6 +17,27 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
+// licensedLedger is the sample ledger with licences, and with resellers.
+func licensedLedger(t *testing.T) *registertest.Fixture {
+	t.Helper()
+	b := sampleLedger(t, nil)
+	say := func(thread record.Thread, issuer string, p record.Predicate, key string) {
+		b.Must(b.Sign(b.Statement(thread, issuer, p), key))
+	}
+	for _, reseller := range []string{"lumen-resale", "marrow-resale"} {
+		for _, provider := range []string{"acme-cloud", "borealis-compute"} {
+			for _, status := range []record.ResellerStatus{"unconfirmed", "breach"} {
+				r := &record.ResellerReport{Provider: provider, Status: status, Reseller: &record.Reseller{LegalName: "R", Country: "XC"}}
+				say(record.ResellerThread(reseller, provider), provider, r, provider+"/compliance")
+			}
+		}
+	}
+	const licensing = "authority/officer-2"
+	say("licence/1", record.Authority, &record.Licence{Type: "general", Designations: []string{"2026-014"}, From: today(b).AddDays(20), Until: today(b).AddDays(70)}, licensing)
+	say("licence/2", record.Authority, &record.Licence{Type: "adp-exemption", Holder: "cirrus-hosting", From: today(b), Until: today(b).AddDays(400)}, licensing)
+	return b
+}
+
 // pagedList asks one list of a view, after a place, and writes what it yields.
 type pagedList struct {
 	name string
@@ -65,6 +86,7 @@ func pagedLists() []pagedList {
 	for name, f := range map[string]view.DutyFilter{
 		"duties": {}, "duties of a party": {Party: "acme-cloud"}, "open duties": {State: view.DutyOpen},
 		"duties of a designation": {Designation: "2026-014"}, "duties to certify": {Kind: view.DutyCertify},
+		"duties by resellers": {Kind: view.DutyReseller}, "a party's duties by resellers": {Party: "borealis-compute", Kind: view.DutyReseller},
 		"a party's duties to conclude": {Party: "borealis-compute", Kind: view.DutyConclude},
 	} {
 		all = append(all, pagedList{name, func(v *view.View, after string, at time.Time, yield func(any, string) bool) error {
@@ -109,7 +131,7 @@ func (l pagedList) read(t *testing.T, v *view.View, after string, at time.Time, 
 // However little work one question may take, and however short its pages are, a list
 // that is gone on with until it ends is the same list.
 func TestListsResumeWithinBudget(t *testing.T) {
-	b := sampleLedger(t, nil)
+	b := licensedLedger(t)
 	whole := latestView(t, b)
 	if err := b.Register.Flush(); err != nil {
 		t.Fatal(err)
@@ -145,7 +167,7 @@ func TestListsResumeWithinBudget(t *testing.T) {
 // A list goes on where it is told to, in memory and in tables alike: from each place of
 // it comes the rest.
 func TestListsResumeFromEachPosition(t *testing.T) {
-	b := sampleLedger(t, nil)
+	b := licensedLedger(t)
 	for _, flushed := range []bool{false, true} {
 		if flushed {
 			if err := b.Register.Flush(); err != nil {
@@ -185,7 +207,7 @@ func TestListsResumeFromEachPosition(t *testing.T) {
 
 // What one question may not take ends it, before it has read much more.
 func TestReadBudgetIsEnforced(t *testing.T) {
-	b := sampleLedger(t, nil)
+	b := licensedLedger(t)
 	for rows := 1; rows < 300; rows += 3 {
 		v := latestView(t, b).WithBudget(register.ReadBudget{Rows: rows, Bytes: 1 << 20})
 		for _, ask := range []func() error{
@@ -211,7 +233,7 @@ func TestReadBudgetIsEnforced(t *testing.T) {
 // What alone takes more than all the work of a question is left out, and said; the list
 // goes on.
 func TestListsSkipItemsOverBudget(t *testing.T) {
-	b := sampleLedger(t, nil)
+	b := licensedLedger(t)
 	left := make(map[string]int)
 	for rows := 1; rows < 60; rows++ {
 		for _, l := range pagedLists() {
@@ -241,8 +263,8 @@ func TestListsSkipItemsOverBudget(t *testing.T) {
 
 // What a client makes of a cursor is no place, and no harm.
 func TestBadListPositions(t *testing.T) {
-	b := sampleLedger(t, nil)
-	for _, place := range []string{"party/acme-cloud acme-cloud 0", "charter x 0", "designation/2026-014 acme-cloud -1", "designation/2026-014 ~ 7", "cip/acme-cloud borealis 0", "designation/ a 0", "\x00", "~", "zzz", "\xff\xff", "9 9", "18446744073709551615 1", "designation/2026-014 party/acme 99999999999"} {
+	b := licensedLedger(t)
+	for _, place := range []string{"party/acme-cloud acme-cloud 0", "charter x 0", "designation/2026-014 acme-cloud -1", "designation/2026-014 ~ 7", "cip/acme-cloud borealis 0", "reseller/lumen/acme-cloud borealis-compute 0", "designation/ a 0", "\x00", "~", "zzz", "\xff\xff", "9 9", "18446744073709551615 1", "designation/2026-014 party/acme 99999999999"} {
 		for _, l := range pagedLists() {
 			err := l.ask(latestView(t, b), place, b.Now, func(any, string) bool { return true })
 			var absent *view.AbsentError
@@ -309,4 +331,57 @@ func TestDutyListsSkipOnlyWhatIsTooLong(t *testing.T) {
 			t.Errorf("%+v: %q owe, %q is left out; want %s without %s", c.f, who, left, c.who, c.left)
 		}
 	}
+}
+
+// However many licences somebody has, or everybody, the duties of others are found: what
+// alone takes too much is left out, and said.
+func TestDutyListsSkipOnlyWhatIsLicensedTooOften(t *testing.T) {
+	const rows = 150
+	b := registertest.NewFixture(start, "acme-cloud", "borealis-compute")
+	for _, name := range []string{"1", "2"} {
+		b.Must(b.Designate(name, b.NewDesignation("Kestrel")))
+	}
+	n := 0
+	license := func(l record.Licence) {
+		l.From, l.Until = today(b), today(b).AddDays(n%100)
+		submit(t, b, record.LicenceThread(fmt.Sprint(n)), "authority", &l, "authority/officer-2")
+		n++
+	}
+	owe := func() (who, left []string) {
+		for f := (view.DutyFilter{}); ; {
+			err := latestView(t, b).WithBudget(register.ReadBudget{Rows: rows, Bytes: 1 << 20}).Duties(f, b.Now, func(d view.Duty) bool {
+				who = append(who, strings.TrimPrefix(fmt.Sprintf("%s %s %s", d.Kind, d.Designation.Designation(), d.Party), "certify "))
+				return true
+			})
+			var more *view.PartialListError
+			switch {
+			case errors.As(err, &more) && len(left) < 20:
+				if f.After = more.After; more.Skipped != "" {
+					left = append(left, more.Skipped)
+				}
+			case err != nil:
+				t.Fatal(err)
+			default:
+				return who, left
+			}
+		}
+	}
+	check := func(wantWho, wantLeft string) {
+		t.Helper()
+		if who, left := owe(); strings.Join(who, "; ") != wantWho || strings.Join(left, "; ") != wantLeft {
+			t.Errorf("%q owe, %q is left out; want %q, %q", who, left, wantWho, wantLeft)
+		}
+	}
+	for range 2 * rows {
+		license(record.Licence{Type: "specific", Holder: "acme-cloud", Designations: []string{"1"}})
+	}
+	check("respond 1 borealis-compute; respond 2 acme-cloud; respond 2 borealis-compute;  acme-cloud;  borealis-compute", "designation/1 acme-cloud")
+	for range 2 * rows {
+		license(record.Licence{Type: "adp-exemption", Holder: "borealis-compute"})
+	}
+	check("respond 1 borealis-compute; respond 2 acme-cloud; respond 2 borealis-compute;  acme-cloud", "designation/1 acme-cloud; cip/borealis-compute borealis-compute")
+	for range 2 * rows {
+		license(record.Licence{Type: "general", Designations: []string{"2"}})
+	}
+	check("respond 1 borealis-compute;  acme-cloud", "designation/1 acme-cloud; designation/2; cip/borealis-compute borealis-compute")
 }

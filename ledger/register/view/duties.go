@@ -3,6 +3,7 @@ package view
 import (
 	"container/heap"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -16,6 +17,15 @@ const (
 	DutyRespond  DutyKind = "respond"  // answer a designation
 	DutyConclude DutyKind = "conclude" // finish what an answer began
 	DutyCertify  DutyKind = "certify"  // certify the customer identification programme
+	DutyReseller DutyKind = "reseller" // verify a reseller anew, or end it after a breach
+)
+
+// ResellerTask is what a provider owes about a reseller.
+type ResellerTask string
+
+const (
+	TaskVerify    ResellerTask = "verify"    // anew
+	TaskTerminate ResellerTask = "terminate" // after a breach
 )
 
 // DutyState is how a duty stands at the instant asked for.
@@ -50,7 +60,7 @@ func (s DutyState) Words(ahead bool) string {
 
 // DutyKinds and DutyStates are all of them, for parsers of filters.
 var (
-	DutyKinds  = []DutyKind{DutyRespond, DutyConclude, DutyCertify}
+	DutyKinds  = []DutyKind{DutyRespond, DutyConclude, DutyCertify, DutyReseller}
 	DutyStates = []DutyState{DutyOpen, DutyMet, DutyLate, DutyOverdue, DutyPaused, DutyLapsed}
 )
 
@@ -62,18 +72,29 @@ type Duty struct {
 	Party       string        `json:"party"`
 	Kind        DutyKind      `json:"kind"`
 	Designation record.Thread `json:"designation,omitempty"`
+	Reseller    record.Thread `json:"reseller,omitempty"` // reseller: the thread on which it is owed
+	Task        ResellerTask  `json:"task,omitempty"`     // reseller: what is
 	State       DutyState     `json:"state"`
 	Due         *record.Date  `json:"due,omitempty"`
 	From        *record.Date  `json:"from,omitempty"` // certify: the first day not covered
 	OpenedBy    record.ID     `json:"openedBy"`
 	MetBy       *record.ID    `json:"metBy,omitempty"`
 	MetOn       *record.Date  `json:"metOn,omitempty"`
-	Answer      string        `json:"answer,omitempty"` // the status of the response that met it
+	Answer      string        `json:"answer,omitempty"` // the status of the response, or of the word on a reseller, that met it
 	// Error says that the designation was published in error.
 	Error   bool        `json:"publishedInError,omitempty"`
 	Records []record.ID `json:"records"` // every record that this rests on
 
 	position string
+}
+
+// About is what the duty is about, for people: its designation, or its reseller and what is
+// to be done; "" of the provider itself.
+func (d Duty) About() string {
+	if d.Reseller != "" {
+		return fmt.Sprintf("%s, to %s", d.Reseller, d.Task)
+	}
+	return string(d.Designation)
 }
 
 // Position is where the duty stands in the list of [View.Duties].
@@ -127,11 +148,11 @@ func (d *Duty) applyEndAndPauses(c asOf, row *designationTimeline, p *partyTimel
 	}
 	end, over := c.designationEnd(row)
 	if by != nil && (!over || c.admittedAt(by.RecordRef).before(end)) {
-		d.postpone(c, row.pausesBelow(by.Index))
+		d.postpone(c, row.dutyPausesBelow(by.Index, c))
 		d.setMetByResponse(by, c)
 		return d
 	}
-	paused := d.postpone(c, row.pauses())
+	paused := d.postpone(c, row.dutyPausesBelow(math.MaxUint64, c))
 	switch {
 	case over && (d.Due == nil || !d.Due.Before(end.day) || !opened.before(end)):
 		d.State = DutyLapsed
@@ -332,6 +353,7 @@ func (d *designationTimeline) upTo(c asOf) *designationTimeline {
 		DesignationRow: d.DesignationRow,
 		Openings:       slices.DeleteFunc(slices.Clone(d.Openings), func(o register.DutyOpening) bool { return !c.includes(o.RecordRef) }),
 		Events:         slices.DeleteFunc(slices.Clone(d.Events), func(e register.LifecycleEvent) bool { return !c.includes(e.RecordRef) }),
+		Licences:       d.Licences,
 	}
 }
 
@@ -347,7 +369,9 @@ type certificationAt struct {
 // enrolment, each next one as long after the last day covered, or after enrolment where
 // that day lies before. filed are the certifications admitted by the instant asked for,
 // oldest first.
-func (c asOf) certifyDuties(p *partyTimeline, filed []certificationAt, yield func(Duty) bool) {
+//
+// licences are those by which the provider is exempt: they pause the duty.
+func (c asOf) certifyDuties(p *partyTimeline, filed []certificationAt, licences []register.LicenceStep, yield func(Duty) bool) {
 	enrolled := c.admissionDate(p.Enrolled)
 	d := Duty{Party: p.ID, Kind: DutyCertify, OpenedBy: p.Enrolled.ID, Records: []record.ID{p.Enrolled.ID}}
 	d.Due = dueDateOrNil(enrolled.Add(c.periods(p.Enrolled.Index).Certification))
@@ -356,6 +380,7 @@ func (c asOf) certifyDuties(p *partyTimeline, filed []certificationAt, yield fun
 		if !covered.extend(f.PeriodFrom, f.PeriodUntil, enrolled) {
 			continue // within what was covered, or beyond a gap
 		}
+		d.postpone(c, c.licencePauses(licences, f.Index))
 		d.setMet(f.RecordRef, c)
 		if !yield(d) {
 			return
@@ -367,6 +392,9 @@ func (c asOf) certifyDuties(p *partyTimeline, filed []certificationAt, yield fun
 		}
 		d = Duty{Party: p.ID, Kind: DutyCertify, From: &from, OpenedBy: f.ID, Records: []record.ID{p.Enrolled.ID, f.ID}}
 		d.Due = dueDateOrNil(base.Add(c.periods(f.Index).Certification))
+	}
+	if d.postpone(c, c.licencePauses(licences, math.MaxUint64)) {
+		d.State = DutyPaused
 	}
 	if d.setOpenOrOverdue(c, p) {
 		yield(d)
@@ -424,4 +452,62 @@ func (c *coverage) extend(from, until, enrolled record.Date) bool {
 		}
 	}
 	return true
+}
+
+// resellerAt is one record on a thread reseller/R/P.
+type resellerAt struct {
+	register.RecordRef
+	*register.ResellerRow
+}
+
+// resellerDuties are a provider's duties by one reseller, oldest first, until yield returns
+// false: to verify it anew a certification period after it was last verified, and to end a
+// breach within the charter's time. What ends it meets the latter; of the former, what was
+// not due by then lapses, and what was overdue is late. said are the records of the thread
+// admitted by the instant asked for, oldest first.
+func (c asOf) resellerDuties(thread record.Thread, p *partyTimeline, said []resellerAt, yield func(Duty) bool) {
+	var verify, terminate *Duty
+	open := func(task ResellerTask, by register.RecordRef, due record.Date) *Duty {
+		return &Duty{Party: p.ID, Kind: DutyReseller, Reseller: thread, Task: task, OpenedBy: by.ID, Due: dueDateOrNil(due), Records: []record.ID{p.Enrolled.ID, by.ID}}
+	}
+	verified := record.Date{}
+	for _, r := range said {
+		switch r.Status {
+		case record.ResellerActive:
+			if verify != nil {
+				if !r.VerifiedAt.After(verified) {
+					continue // said again
+				}
+				verify.setMet(r.RecordRef, c)
+				verify.Answer = string(r.Status)
+				if !yield(*verify) {
+					return
+				}
+			}
+			verified = *r.VerifiedAt
+			verify = open(TaskVerify, r.RecordRef, verified.Add(c.periods(r.Index).Certification))
+		case record.ResellerBreach:
+			terminate = open(TaskTerminate, r.RecordRef, c.admissionDate(r.RecordRef).Add(c.periods(r.Index).ResellerBreach))
+		case record.ResellerTerminated:
+			for _, d := range []*Duty{verify, terminate} {
+				if d == nil {
+					continue
+				}
+				d.setMet(r.RecordRef, c)
+				d.Answer = string(r.Status)
+				if d == verify && d.State == DutyMet {
+					d.State, d.MetBy, d.MetOn, d.Answer = DutyLapsed, nil, nil, ""
+				}
+				if !yield(*d) {
+					return
+				}
+			}
+			verify, terminate = nil, nil
+		}
+	}
+	for _, d := range []*Duty{verify, terminate} {
+		if d != nil && d.setOpenOrOverdue(c, p) && !yield(*d) {
+			return
+		}
+	}
 }

@@ -393,7 +393,7 @@ func TestDutyToCertify(t *testing.T) {
 			}
 		}
 		var got []string
-		clock.certifyDuties(partyWith(c.party...), filed, func(d Duty) bool {
+		clock.certifyDuties(partyWith(c.party...), filed, nil, func(d Duty) bool {
 			got = append(got, describeDuty(&d))
 			return true
 		})
@@ -447,7 +447,7 @@ func TestDutyToCertifyNamesTheGap(t *testing.T) {
 	two := certificationAt{refAt(201, 600), &register.CertificationRow{}}
 	two.PeriodFrom, two.PeriodUntil = day(310), day(599)
 	var last Duty
-	asOfNoon(601).certifyDuties(partyWith(), []certificationAt{one, two}, func(d Duty) bool { last = d; return true })
+	asOfNoon(601).certifyDuties(partyWith(), []certificationAt{one, two}, nil, func(d Duty) bool { last = d; return true })
 	if last.From == nil || *last.From != day(300) || last.OpenedBy != one.ID {
 		t.Errorf("got from %v opened by %s, want %v by %s", last.From, last.OpenedBy, day(300), one.ID)
 	}

@@ -3,6 +3,7 @@ package view
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,7 +27,7 @@ func (f DutyFilter) includesKind(k DutyKind) bool { return f.Kind == "" || f.Kin
 
 // Duties yields the duties that a filter chooses, as they stand at an instant: those
 // that come from designations, by designation and party, then those to certify, by
-// party; until yield returns false. A party or a designation that the view does not
+// party, then those by resellers, by party and reseller; until yield returns false. A party or a designation that the view does not
 // know is an [AbsentError]: what it owes is not known. A [PartialListError] names the
 // place after which it goes on.
 func (v *View) Duties(f DutyFilter, at time.Time, yield func(Duty) bool) error {
@@ -66,7 +67,7 @@ func (v *View) Duties(f DutyFilter, at time.Time, yield func(Duty) bool) error {
 // dutyPosition is where a list of duties stands: how many of those that a party has by one
 // thread were passed.
 type dutyPosition struct {
-	thread record.Thread // designation/D, or cip/P
+	thread record.Thread // designation/D, cip/P, or reseller/R/P
 	party  string
 	passed int
 }
@@ -92,7 +93,8 @@ func parseDutyPosition(text string) (p dutyPosition, err error) {
 	if len(part) == 3 {
 		p.thread, _ = record.ParseThread(part[0])
 		p.party = part[1]
-		known := p.thread.Family() == record.FamilyDesignation || p.thread == record.CertificationThread(p.party)
+		known := p.thread.Family() == record.FamilyDesignation || p.thread == record.CertificationThread(p.party) ||
+			p.thread.Family() == record.FamilyReseller && p.thread.Party() == p.party
 		if p.passed, err = strconv.Atoi(part[2]); known && err == nil && p.passed >= 0 && p.String() == text {
 			return p, nil
 		}
@@ -121,21 +123,65 @@ type dutyWalk struct {
 const maxCachedParties = 1024
 
 func (l *dutyWalk) run() error {
-	certifying := l.from.thread.Family() == record.FamilyCertification
-	if (l.f.includesKind(DutyRespond) || l.f.includesKind(DutyConclude)) && !certifying {
+	from := l.from.thread.Family()
+	if (l.f.includesKind(DutyRespond) || l.f.includesKind(DutyConclude)) && (from == "" || from == record.FamilyDesignation) {
 		if more, err := l.designations(); err != nil || !more {
 			return err
 		}
 	}
-	if l.single != nil || !l.f.includesKind(DutyCertify) {
+	if l.single != nil {
 		return nil
 	}
-	after := ""
-	if certifying {
-		after = l.from.party
+	if l.f.includesKind(DutyCertify) && from != record.FamilyReseller {
+		after := ""
+		if from == record.FamilyCertification {
+			after = l.from.party
+		}
+		if more, err := l.eachProvider(record.CertificationThread, after, l.certifyDuties); err != nil || !more {
+			return err
+		}
 	}
-	_, err := l.eachProvider(record.CertificationThread, after, l.certifyDuties)
-	return err
+	if l.f.includesKind(DutyReseller) {
+		return l.resellers()
+	}
+	return nil
+}
+
+// resellers visits the duties that come from resellers.
+func (l *dutyWalk) resellers() error {
+	visit := func(thread record.Thread) (bool, error) {
+		return l.yieldParty(thread, thread.Party(), func(p *partyTimeline) ([]Duty, error) { return l.resellerDuties(thread, p) })
+	}
+	var after record.Thread
+	if at := l.from; at.thread.Family() == record.FamilyReseller {
+		after = at.thread
+		if !at.passedAll() && (l.f.Party == "" || l.f.Party == at.party) {
+			if more, err := visit(after); err != nil || !more {
+				return err
+			}
+		}
+	}
+	return l.v.rows.Resellers(l.f.Party, after, visit)
+}
+
+// resellerDuties are the duties that a party has by one reseller.
+func (l *dutyWalk) resellerDuties(thread record.Thread, p *partyTimeline) (duties []Duty, err error) {
+	var said []resellerAt
+	err = l.v.rows.At(l.then).Steps(thread, 0, func(row *register.ThreadRow) (bool, error) {
+		if err := l.v.rows.LoadState(row); err != nil {
+			return false, err
+		}
+		said = append(said, resellerAt{row.Ref(), row.State.(*register.ResellerRow)})
+		return true, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.asOf.resellerDuties(thread, p, said, func(d Duty) bool {
+		duties = append(duties, d)
+		return true
+	})
+	return duties, nil
 }
 
 // designations visits the duties that come from designations.
@@ -179,6 +225,9 @@ func (l *dutyWalk) designation(h *threadHistory) (more bool, err error) {
 		return true, nil
 	}
 	life = life.upTo(l.asOf)
+	if life.Licences, err = l.v.rows.LicenceSteps(h.thread); err != nil {
+		return false, err
+	}
 	by := func(string) record.Thread { return h.thread }
 	find := func(p *partyTimeline) ([]Duty, error) { return l.dutiesUnder(h.thread, life, p) }
 	if len(life.Openings) > 0 {
@@ -292,11 +341,21 @@ func (l *dutyWalk) provider(id string) (p *partyTimeline, err error) {
 
 // dutiesUnder are the duties that a party has by one designation.
 func (l *dutyWalk) dutiesUnder(thread record.Thread, life *designationTimeline, p *partyTimeline) (duties []Duty, err error) {
-	given, err := l.responses(record.ResponseThread(thread.Designation(), p.ID), life.Opened.Index)
+	answering := record.ResponseThread(thread.Designation(), p.ID)
+	given, err := l.responses(answering, life.Opened.Index)
 	if err != nil {
 		return nil, err
 	}
-	if err := l.v.rows.Charge(len(life.Events) + len(life.Openings)*(1+len(p.Standing))); err != nil {
+	own, err := l.v.rows.LicenceSteps(answering)
+	if err != nil {
+		return nil, err
+	}
+	if len(own) > 0 {
+		licensed := *life
+		licensed.Licences = append(slices.Clip(life.Licences), own...)
+		life = &licensed
+	}
+	if err := l.v.rows.Charge(len(life.Events) + len(life.Licences) + len(life.Openings)*(1+len(p.Standing))); err != nil {
 		return nil, err
 	}
 	for _, k := range []struct {
@@ -347,7 +406,14 @@ func (l *dutyWalk) certifyDuties(p *partyTimeline) (duties []Duty, err error) {
 	if err != nil {
 		return nil, err
 	}
-	l.asOf.certifyDuties(p, filed, func(d Duty) bool {
+	exempt, err := l.v.rows.LicenceSteps(record.CertificationThread(p.ID))
+	if err != nil {
+		return nil, err
+	}
+	if err := l.v.rows.Charge(len(exempt) * len(filed)); err != nil {
+		return nil, err
+	}
+	l.asOf.certifyDuties(p, filed, exempt, func(d Duty) bool {
 		duties = append(duties, d)
 		return true
 	})

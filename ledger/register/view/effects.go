@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
@@ -148,10 +149,19 @@ func (e draftRecord) countOwed() (n int, due *record.Date, err error) {
 		return 0, nil, err
 	}
 	life, due := currentDesignation(e.designation()), e.designation().Opening.ResponseDue
+	general, err := e.draft.LicenceSteps(e.Record.Thread)
+	if err != nil {
+		return 0, nil, err
+	}
 	err = e.draft.Providers(func(row *register.PartyRow) error {
 		if row.Enrolled.Index > e.Record.Index {
 			return nil
 		}
+		own, err := e.draft.LicenceSteps(record.ResponseThread(e.Record.Thread.Designation(), row.ID))
+		if err != nil {
+			return err
+		}
+		life.Licences = append(slices.Clip(general), own...)
 		duty, err := c.respondDuty(e.Record.Thread, life, currentParty(row), nil)
 		if duty != nil {
 			n, due = n+1, duty.Due
@@ -215,6 +225,13 @@ func (e draftRecord) metDuty(s *register.ResponseRow, thread record.Thread, des 
 	}
 	alone := *s
 	alone.Answers = register.Answers{}.With(s, e.Record.Index, des)
+	for _, paused := range []record.Thread{thread, e.Record.Thread} {
+		steps, err := e.draft.LicenceSteps(paused)
+		if err != nil {
+			return "", err
+		}
+		whole.Licences = append(whole.Licences, steps...)
+	}
 	duty, err := c.respondDuty(thread, whole.upTo(c), p, &answers{newest: &responseAt{e.After.Ref(), &alone}})
 	if err != nil {
 		return "", err
@@ -245,4 +262,60 @@ func (e draftRecord) transitionsForward(thread record.Thread, from uint64, visit
 func certificationEffects(e draftRecord) ([]string, error) {
 	s := e.After.State.(*register.CertificationRow)
 	return []string{fmt.Sprintf("certifies %s from %s until %s", e.Record.Issuer, s.PeriodFrom, s.PeriodUntil)}, nil
+}
+
+// licenceEffects says whose duties a licence pauses, and until when.
+func licenceEffects(e draftRecord) ([]string, error) {
+	l := e.After.State.(*register.LicenceRow)
+	c, err := e.asOfAdmission()
+	if err != nil {
+		return nil, err
+	}
+	from := l.From
+	if today := c.today(); from.Before(today) {
+		from = today
+	}
+	out := []string{fmt.Sprintf("licenses from %s until %s", from, l.Until)}
+	whose := l.Holder + "'s"
+	if l.Type == record.LicenceGeneral {
+		whose = "everybody's"
+	}
+	var paused []string
+	if n := len(l.Designations); n > 0 {
+		paused = append(paused, fmt.Sprintf("%s duties to respond and to conclude by %s", whose, plural(n, "designation")))
+	}
+	if l.Type == record.LicenceADPExemption {
+		paused = append(paused, whose+" duties to certify and to commit to its customer log")
+	}
+	if paused == nil {
+		return append(out, "pauses no duty"), nil
+	}
+	due := l.Until.AddDays(1).Add(c.periods(e.Record.Index).Response)
+	for _, p := range paused {
+		out = append(out, "pauses "+p)
+	}
+	return append(out, fmt.Sprintf("what falls due meanwhile is due %s", due)), nil
+}
+
+// resellerEffects says what the provider owes by the record.
+func resellerEffects(e draftRecord) ([]string, error) {
+	c, err := e.asOfAdmission()
+	if err != nil {
+		return nil, err
+	}
+	s, thread := e.After.State.(*register.ResellerRow), e.Record.Thread
+	is := string(s.Status)
+	if s.Status == record.ResellerBreach {
+		is = "in breach"
+	}
+	out := []string{fmt.Sprintf("%s's reseller %s is %s", thread.Party(), thread.Reseller(), is)}
+	switch s.Status {
+	case record.ResellerActive:
+		out = append(out, fmt.Sprintf("to be verified anew by %s", s.VerifiedAt.Add(c.periods(e.Record.Index).Certification)))
+	case record.ResellerBreach:
+		out = append(out, fmt.Sprintf("to be terminated by %s", c.today().Add(c.periods(e.Record.Index).ResellerBreach)))
+	case record.ResellerUnconfirmed:
+		out = append(out, "nothing is owed by it until it is active")
+	}
+	return out, nil
 }

@@ -42,18 +42,38 @@ func TestEffects(t *testing.T) {
 			"suspends designation/1 from 2026-11-26 until 2026-12-02; what falls due meanwhile is due 2027-01-02"},
 		{"designation/1", "authority", &record.Reinstatement{EffectiveOn: today(b).AddDays(5), Reason: "x"}, officers,
 			"reinstates designation/1 from 2026-11-28 on"},
+		{"licence/1", "authority", &record.Licence{Type: "general", Designations: []string{"1"}, From: today(b).AddDays(-2), Until: today(b).AddDays(50)}, []string{"authority/officer-2"},
+			"licenses from 2026-11-23 until 2027-01-12; pauses everybody's duties to respond and to conclude by 1 designation; what falls due meanwhile is due 2027-02-12"},
+		{"designation/1", "authority", &record.Amendment{Type: "correction", Reason: "x", Set: setMember("findings", []any{"f"}), Reopens: true, ResponseDue: ptr(today(b).AddDays(35))}, officers,
+			"amends designation/1, \"Kestrel\"; re-opens 4 duties to respond, due 2027-02-12"},
+		{"licence/2", "authority", &record.Licence{Type: "specific", Holder: "cirrus", Sections: []string{"§ 7.306"}, From: today(b), Until: today(b)}, []string{"authority/officer-2"},
+			"licenses from 2026-11-23 until 2026-11-23; pauses no duty"},
+		{"licence/3", "authority", &record.Licence{Type: "adp-exemption", Holder: "cirrus", From: today(b), Until: today(b).AddDays(9)}, []string{"authority/officer-2"},
+			"licenses from 2026-11-23 until 2026-12-02; pauses cirrus's duties to certify and to commit to its customer log; what falls due meanwhile is due 2027-01-02"},
+		{"licence/3", "authority", &record.Revocation{EffectiveOn: today(b), Cause: "superseded", Reason: "x"}, []string{"authority/officer-2"},
+			"revokes licence/3 from 2026-11-23 on (superseded): final"},
+		{"reseller/lumen/cirrus", "cirrus", &record.ResellerReport{Provider: "cirrus", Status: "unconfirmed", Reseller: &record.Reseller{LegalName: "L", Country: "XC"}}, []string{"cirrus/compliance"},
+			"cirrus's reseller lumen is unconfirmed; nothing is owed by it until it is active"},
+		{"party/lumen", "lumen", &record.Enrolment{LegalName: "L", Country: "XC", Roles: []record.Role{record.RoleReseller}, Keys: []record.PartyKey{b.Officer("lumen/desk")}}, []string{"lumen/desk", "cirrus/compliance"},
+			"enrols lumen as reseller with 1 key; they sign from index 24 on"},
+		{"reseller/lumen/cirrus", "cirrus", &record.ResellerReport{Provider: "cirrus", Status: "active", VerifiedAt: ptr(today(b).AddDays(-1))}, []string{"cirrus/compliance", "lumen/desk"},
+			"cirrus's reseller lumen is active; to be verified anew by 2027-11-22"},
+		{"reseller/lumen/cirrus", "cirrus", &record.ResellerReport{Provider: "cirrus", Status: "breach"}, []string{"cirrus/compliance"},
+			"cirrus's reseller lumen is in breach; to be terminated by 2026-12-23"},
+		{"reseller/lumen/cirrus", "cirrus", &record.ResellerReport{Provider: "cirrus", Status: "terminated"}, []string{"cirrus/compliance"},
+			"cirrus's reseller lumen is terminated"},
 		{"designation/1", "authority", &record.Revocation{EffectiveOn: today(b), Cause: "error", Reason: "x"}, officers,
 			"revokes designation/1 from 2026-11-23 on (error): final"},
 		{"cip/cirrus", "cirrus", &record.CIPCertification{PeriodFrom: today(b), PeriodUntil: today(b), Initial: true}, []string{"cirrus/compliance"},
 			"certifies cirrus from 2026-11-23 until 2026-11-23"},
 		{"party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{b.Officer("acme-cloud/new")}, Revoke: []record.KeyRevocation{{KeyID: b.KeyID("acme-cloud/ci")}}}, []string{"acme-cloud/compliance", "acme-cloud/new"},
-			"revokes key " + short("acme-cloud/ci") + " of ci; it signs no more from index 20 on; adds key " + short("acme-cloud/new") + " of new (officer); it signs from index 20 on"},
+			"revokes key " + short("acme-cloud/ci") + " of ci; it signs no more from index 30 on; adds key " + short("acme-cloud/new") + " of new (officer); it signs from index 30 on"},
 		{"party/acme-cloud", "authority", &record.Keys{Add: []record.PartyKey{b.Officer("acme-cloud/lost")}}, []string{"authority/officer-1", "acme-cloud/lost"},
 			"adds key " + short("acme-cloud/lost") + " of lost (officer), added by the registrar: it counts from 2026-11-30T18:00:00Z on"},
 		{"party/acme-cloud", "acme-cloud", &record.Enrolment{LegalName: "Acme II", Country: "US", Roles: []record.Role{record.RoleProvider}}, []string{"acme-cloud/compliance", "authority/officer-1"},
 			"replaces what describes acme-cloud"},
 		{"charter", "authority", &b.CharterPredicate, []string{"root/root-1", "root/root-2"},
-			"amends the charter; it judges from index 23 on"},
+			"amends the charter; it judges from index 33 on"},
 	} {
 		env := b.Sign(b.Statement(c.thread, c.issuer, c.say), c.keys...)
 		size := b.Register.Size()
@@ -76,7 +96,7 @@ func TestEffects(t *testing.T) {
 	submit(t, b, "designation/0", "authority", &record.Amendment{Type: "correction", Reason: "x", Set: setMember("findings", []any{"f"}), Reopens: true, ResponseDue: ptr(today(b).AddDays(60))}, officers...)
 	st := b.Statement("response/0/delta-racks", "delta-racks", noRelationship)
 	st.Subject.SHA256 = record.IDOf(first.Payload)
-	if got := effectsOf(t, b, b.Sign(st, "delta-racks/ci")); got != "meets no duty: it is about the record at index 23, but index 24 asks anew" {
+	if got := effectsOf(t, b, b.Sign(st, "delta-racks/ci")); got != "meets no duty: it is about the record at index 33, but index 34 asks anew" {
 		t.Errorf("stale: got %q", got)
 	}
 }

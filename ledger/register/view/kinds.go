@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -53,6 +54,28 @@ var kinds = map[record.Kind]kind{
 	record.KindCIPCertification: {effects: certificationEffects, files: true, summary: summaryOf(func(p *record.CIPCertification) string {
 		return fmt.Sprintf("certifies %s until %s", p.PeriodFrom, p.PeriodUntil)
 	})},
+	record.KindReseller: {effects: resellerEffects, files: true, summary: summaryOf(func(p *record.ResellerReport) string {
+		return string(p.Status) + withDate(", verified ", p.VerifiedAt)
+	})},
+	record.KindLicence: {effects: licenceEffects, summary: summaryOf(licenceSummary)},
+}
+
+// licenceSummary is what a licence permits whom, for what, and when.
+func licenceSummary(l *record.Licence) string {
+	text := fmt.Sprintf("%s licence", l.Type)
+	if l.Type == record.LicenceADPExemption {
+		text = "exemption from the identification programme"
+	}
+	if l.Holder != "" {
+		text += " of " + l.Holder
+	}
+	if n := len(l.Designations) + len(l.Sections); n > 0 {
+		text += " for " + strings.Join(append(slices.Clip(l.Designations[:min(3, len(l.Designations))]), l.Sections[:min(3, len(l.Sections))]...), ", ")
+		if n > 3 {
+			text += fmt.Sprintf(" and %d more", n-3)
+		}
+	}
+	return fmt.Sprintf("%s, from %s until %s", text, l.From, l.Until)
 }
 
 // Summary is what a statement says, in a line.

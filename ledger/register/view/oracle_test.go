@@ -23,16 +23,19 @@ type oracle struct {
 
 // entry is one admitted record as the oracle sees it. Which fields count, kind says.
 type entry struct {
-	kind  string // charter, enrol, standing, designate, amend, suspend, reinstate, revoke, respond, certify
+	kind  string // charter, enrol, standing, designate, amend, suspend, reinstate, revoke, respond, certify, license, unlicense, resell
 	index int
 	at    time.Time
 	day   int // admission date
 
 	party, order string
-	status       string // standing, respond
-	on, until    int    // effectiveOn and until of standing and events; a certification's period
-	endless      bool   // an event without until
-	due          int    // responseDue from here on, 0: none
+	status       string   // standing, respond, resell; of a licence its type
+	on, until    int      // effectiveOn and until of standing and events; a certification's period; a licence's days; verifiedAt
+	orders       []string // license
+	licence      string   // license, unlicense: its thread
+	reseller     string   // resell
+	endless      bool     // an event without until
+	due          int      // responseDue from here on, 0: none
 	reopens      bool
 	from, last   int // effectiveFrom and effectiveUntil from here on
 	about        int // respond: index
@@ -161,27 +164,66 @@ func (o *oracle) end(name string, at time.Time) (end moment, over bool) {
 // endOfTime is a day after all that a test tells of; what is paused there is so for ever.
 const endOfTime = 25000
 
+// A paused is whose duty it is, to what: a designation, or "" to certify.
+type paused struct{ party, name string }
+
 // postponed is a due date with the pauses that are known below an index, 0 as long as it
 // falls into one without a last day.
-func (o *oracle) postponed(due int, name string, at time.Time, below int) int {
-	for due != 0 {
-		paused, by := o.suspendedOn(name, at, below, due)
-		if !paused {
-			return due
-		}
+func (o *oracle) postponed(due int, what paused, at time.Time, below int) int {
+	for due != 0 && o.pausedOn(what, at, below, due) {
 		day := due
-		for ; paused && day < endOfTime; day++ {
-			var next entry
-			if paused, next = o.suspendedOn(name, at, below, day); paused || next.index > by.index { // a reinstatement cut it short
-				by = next
-			}
+		for ; day < endOfTime && o.pausedOn(what, at, below, day); day++ {
 		}
-		if paused {
+		if day == endOfTime {
 			return 0
 		}
-		due = day - 1 + o.charter(by.index).response // day − 1 is the first that is free
+		due = day + o.charter(o.endsPause(what, at, below, day-1)).response
 	}
-	return 0
+	return due
+}
+
+// pausedOn says whether a duty is paused on a day: the designation is suspended, or somebody
+// has a licence.
+func (o *oracle) pausedOn(what paused, at time.Time, below, day int) bool {
+	suspended, _ := o.suspendedOn(what.name, at, below, day)
+	return suspended || slices.ContainsFunc(o.log, func(e entry) bool {
+		first, last, _ := o.licensed(e, what, at, below)
+		return first <= day && day <= last
+	})
+}
+
+// licensed are the days on which an entry, if it is such a licence, pauses a duty, as known
+// below an index, and which record sets the last one.
+func (o *oracle) licensed(e entry, what paused, at time.Time, below int) (first, last, by int) {
+	if e.kind != "license" || e.at.After(at) || e.index >= below || e.status != "general" && e.party != what.party {
+		return 1, 0, 0
+	}
+	if what.name == "" && e.status != "adp-exemption" || what.name != "" && !slices.Contains(e.orders, what.name) {
+		return 1, 0, 0
+	}
+	first, last, by = max(e.on, e.day), e.until, e.index
+	for _, r := range o.log {
+		if r.kind == "unlicense" && r.licence == e.licence && !r.at.After(at) && r.index < below && max(r.on, r.day)-1 < last {
+			last, by = max(r.on, r.day)-1, r.index
+		}
+	}
+	return first, last, by
+}
+
+// endsPause is the newest record that makes a day the last of a pause.
+func (o *oracle) endsPause(what paused, at time.Time, below, day int) (by int) {
+	if suspended, e := o.suspendedOn(what.name, at, below, day); suspended {
+		if by = e.index; e.endless || e.until != day { // cut short
+			_, cut := o.suspendedOn(what.name, at, below, day+1)
+			by = cut.index
+		}
+	}
+	for _, e := range o.log {
+		if first, last, ends := o.licensed(e, what, at, below); first <= last && last == day {
+			by = max(by, ends)
+		}
+	}
+	return by
 }
 
 // suspendedOn says whether a designation is suspended on a day, by which event.
@@ -259,9 +301,9 @@ func (o *oracle) withdrawn(party string, at time.Time) int {
 func (o *oracle) outcome(name, party string, opened moment, due int, met entry, at time.Time) string {
 	end, over := o.end(name, at)
 	if met.index > 0 && (!over || met.moment().before(end)) {
-		return spelledMet(o.postponed(due, name, at, met.index), met)
+		return spelledMet(o.postponed(due, paused{party, name}, at, met.index), met)
 	}
-	moved := o.postponed(due, name, at, len(o.log))
+	moved := o.postponed(due, paused{party, name}, at, len(o.log))
 	lapsed := over && (moved == 0 || moved >= end.day || !opened.before(end))
 	if met.index > 0 && !lapsed {
 		return spelledMet(moved, met)
@@ -330,6 +372,11 @@ func (o *oracle) duties(parties, orders []string, at time.Time) (told []string) 
 		}
 		for _, d := range o.certifications(p, enrolled, at) {
 			tell(d, p, "certify")
+		}
+		for _, r := range resellers {
+			for _, d := range o.reselling(p, r, at) {
+				tell(d, p, "reseller", r)
+			}
 		}
 	}
 	slices.Sort(told)
@@ -401,16 +448,71 @@ func (o *oracle) certifications(p string, enrolled entry, at time.Time) (told []
 			continue
 		}
 		reach = far
-		told = append(told, spelledMet(due, e))
+		told = append(told, spelledMet(o.postponed(due, paused{party: p}, at, e.index), e))
 		due = monthsAfter(max(reach, enrolled.day), o.charter(e.index).months)
 	}
+	return append(told, o.owedBy(p, o.postponed(due, paused{party: p}, at, len(o.log)), at)...)
+}
+
+// owedBy tells a duty that nothing met.
+func (o *oracle) owedBy(p string, due int, at time.Time) []string {
 	if gone := o.withdrawn(p, at); gone != 0 && gone < due {
-		return told
+		return nil
 	}
 	if o.today(at) > due {
-		return append(told, spelled("overdue", due))
+		return []string{spelled("overdue", due)}
 	}
-	return append(told, spelled("open", due))
+	return []string{spelled("open", due)}
+}
+
+// resellers are those of whom providers speak.
+var resellers = []string{"lumen", "marrow"}
+
+// reselling are a provider's duties by one reseller.
+func (o *oracle) reselling(p, reseller string, at time.Time) (told []string) {
+	var said []entry
+	for _, e := range o.log {
+		if e.kind == "resell" && e.party == p && e.reseller == reseller && !e.at.After(at) {
+			said = append(said, e)
+		}
+	}
+	verified := 0 // in this life
+	for i, e := range said {
+		task, due := "", 0
+		switch {
+		case e.status == "terminated":
+			verified = 0
+		case e.status == "breach":
+			task, due = "terminate ", e.day+2*o.charter(e.index).response
+		case e.status == "active" && e.on > verified:
+			verified = e.on
+			task, due = "verify ", monthsAfter(e.on, o.charter(e.index).months)
+		}
+		if task == "" {
+			continue
+		}
+		outcome := ""
+		for _, next := range said[i+1:] {
+			if next.status == "active" && next.on > e.on && e.status == "active" {
+				outcome = spelledMet(due, next)
+			}
+			if next.status == "terminated" {
+				if outcome = spelledMet(due, next); e.status == "active" && next.day <= due {
+					outcome = spelled("lapsed", due)
+				}
+			}
+			if outcome != "" {
+				told = append(told, task+outcome)
+				break
+			}
+		}
+		if outcome == "" {
+			for _, owed := range o.owedBy(p, due, at) {
+				told = append(told, task+owed)
+			}
+		}
+	}
+	return told
 }
 
 // randomHistory writes random records of a few parties and designations, and tells the oracle
@@ -424,6 +526,7 @@ type randomHistory struct {
 	zone    *time.Location
 	terms   map[string]entry // of a designation as it stands
 	tried   map[string]int
+	granted int // licences that were asked for
 }
 
 func newRandomHistory(t *testing.T, seed uint64) *randomHistory {
@@ -443,6 +546,10 @@ func newRandomHistory(t *testing.T, seed uint64) *randomHistory {
 	}
 	l.Now = l.Now.Add(time.Minute)
 	l.charter("America/New_York", 9, 2) // short periods, so that a life is soon over
+	for _, id := range resellers {
+		e := &record.Enrolment{LegalName: id, Country: "XC", Roles: []record.Role{record.RoleReseller}, Keys: []record.PartyKey{l.Officer(id + "/desk")}}
+		l.record(entry{kind: "newcomer"}, l.Sign(l.Statement(record.PartyThread(id), id, e), id+"/desk", "authority/officer-1"))
+	}
 	return l
 }
 
@@ -474,6 +581,7 @@ func (l *randomHistory) charter(zone string, response, months int) {
 	c.TimeZone, c.RootKeys = zone, slices.Clone(c.RootKeys)
 	c.Periods.Notice, c.Periods.Term = record.Period{Days: 5}, record.Period{Days: 80}
 	c.Periods.Response, c.Periods.Certification = record.Period{Days: response}, record.Period{Months: months}
+	c.Periods.ResellerBreach = record.Period{Days: 2 * response}
 	loc, err := time.LoadLocation(zone)
 	if err != nil {
 		panic(err)
@@ -495,7 +603,7 @@ func (l *randomHistory) designation(e entry, p record.Predicate) {
 func (l *randomHistory) step() {
 	party, order := l.parties[l.rng.IntN(len(l.parties))], l.orders[l.rng.IntN(len(l.orders))]
 	terms, there := l.terms[order]
-	switch n := l.rng.IntN(30); {
+	switch n := l.rng.IntN(44); {
 	case l.Head(record.PartyThread(party)).IsZero():
 		if n < 12 {
 			l.record(entry{kind: "enrol", party: party}, l.Provider(party))
@@ -537,12 +645,57 @@ func (l *randomHistory) step() {
 		l.designation(e, p)
 	case n < 28:
 		l.amend(terms)
+	case n >= 30 && n < 35:
+		l.license()
+	case n >= 35 && n < 38 && l.granted > 0:
+		name := fmt.Sprint(l.rng.IntN(l.granted))
+		e := entry{kind: "unlicense", licence: name, on: l.in(-15, 40)}
+		l.record(e, l.Sign(l.Statement(record.LicenceThread(name), "authority", &record.Revocation{EffectiveOn: dateOn(e.on), Cause: "lifted", Reason: "r"}), "authority/officer-2"))
+	case n >= 38:
+		l.resell(party)
 	case n == 28 && l.rng.IntN(4) == 0:
 		e := entry{kind: "revoke", order: order, on: l.in(-30, 50)}
 		l.designation(e, &record.Revocation{EffectiveOn: dateOn(e.on), Cause: "lifted", Reason: "r"})
 	case n == 29 && l.rng.IntN(6) == 0: // a day begins earlier there: none comes back
 		l.charter("Pacific/Kiritimati", 5+l.rng.IntN(10), 1+l.rng.IntN(3))
 	}
+}
+
+// license grants a licence: to everybody, or to a party for designations or its programme.
+func (l *randomHistory) license() {
+	name := fmt.Sprint(l.granted)
+	l.granted++
+	e := entry{kind: "license", licence: name, status: "general", on: l.in(-8, 40), orders: l.orders[:1+l.rng.IntN(2)]}
+	switch l.rng.IntN(3) {
+	case 0:
+		e.status, e.party = "specific", l.parties[l.rng.IntN(len(l.parties))]
+	case 1:
+		e.status, e.party = "adp-exemption", l.parties[l.rng.IntN(len(l.parties))]
+		e.orders = l.orders[:l.rng.IntN(2)]
+	}
+	e.until = e.on + l.rng.IntN(50)
+	p := &record.Licence{Type: record.LicenceType(e.status), Holder: e.party, Designations: e.orders, From: dateOn(e.on), Until: dateOn(e.until)}
+	l.record(e, l.Sign(l.Statement(record.LicenceThread(name), "authority", p), "authority/officer-2"))
+}
+
+// resell says how things stand between a provider and a reseller.
+func (l *randomHistory) resell(party string) {
+	statuses := []string{"active", "active", "active", "unconfirmed", "breach", "terminated", "terminated"}
+	e := entry{kind: "resell", party: party, reseller: resellers[l.rng.IntN(2)], status: statuses[l.rng.IntN(len(statuses))]}
+	r := &record.ResellerReport{Provider: party, Status: record.ResellerStatus(e.status)}
+	switch e.status {
+	case "active":
+		e.on = l.in(-20, 22)
+		for _, before := range l.oracle.log { // often said again
+			if before.kind == "resell" && before.party == party && before.reseller == e.reseller && before.on != 0 && l.rng.IntN(2) == 0 {
+				e.on = before.on
+			}
+		}
+		r.VerifiedAt = dated(e.on)
+	case "unconfirmed":
+		r.Reseller = &record.Reseller{LegalName: "r", Country: "XC"}
+	}
+	l.record(e, l.Sign(l.Statement(record.ResellerThread(e.reseller, party), party, r), party+"/compliance", e.reseller+"/desk"))
 }
 
 func (l *randomHistory) standing(party string) {
@@ -660,11 +813,18 @@ func TestDutiesAgainstOracle(t *testing.T) {
 		}
 	}
 	t.Logf("compared %v of %v", counted, tried)
-	for _, s := range view.DutyStates {
-		if counted[string(s)] == 0 && !testing.Short() {
+	for _, s := range append(toTexts(view.DutyStates), "reseller lapsed", "reseller late", "reseller met", "respond paused") {
+		if counted[s] == 0 && !testing.Short() {
 			t.Errorf("no duty was %s: the lives are too dull", s)
 		}
 	}
+}
+
+func toTexts[S ~string](words []S) (texts []string) {
+	for _, w := range words {
+		texts = append(texts, string(w))
+	}
+	return texts
 }
 
 func (l *randomHistory) compare(t *testing.T, seed uint64, counted map[string]int) {
@@ -688,6 +848,9 @@ func (l *randomHistory) compare(t *testing.T, seed uint64, counted map[string]in
 		if d.Designation != "" {
 			words += " " + d.Designation.Designation()
 		}
+		if d.Reseller != "" {
+			words += " " + d.Reseller.Reseller() + " " + string(d.Task)
+		}
 		words += " " + string(d.State)
 		if d.Due != nil {
 			words += " due " + d.Due.String()
@@ -697,6 +860,7 @@ func (l *randomHistory) compare(t *testing.T, seed uint64, counted map[string]in
 		}
 		got = append(got, words)
 		counted[string(d.State)]++
+		counted[string(d.Kind)+" "+string(d.State)]++
 		return true
 	})
 	if err != nil {
@@ -719,8 +883,8 @@ func (l *randomHistory) compare(t *testing.T, seed uint64, counted map[string]in
 		}
 	}
 	for _, e := range l.oracle.log[:size] {
-		t.Log("  ", fmt.Sprintf("%d %s %s: %s %s%s %s on %s until %s endless %t, from %s last %s due %s reopens %t, about %d by %s",
-			e.index, e.at.Format("01-02T15:04:05"), dateOn(e.day), e.kind, e.party, e.order, e.status, dateOn(e.on), dateOn(e.until), e.endless, dateOn(e.from), dateOn(e.last), dateOn(e.due), e.reopens, e.about, dateOn(e.by)))
+		t.Log("  ", fmt.Sprintf("%d %s %s: %s %s%s %s on %s until %s endless %t, from %s last %s due %s reopens %t, about %d by %s; %v licence %s reseller %s",
+			e.index, e.at.Format("01-02T15:04:05"), dateOn(e.day), e.kind, e.party, e.order, e.status, dateOn(e.on), dateOn(e.until), e.endless, dateOn(e.from), dateOn(e.last), dateOn(e.due), e.reopens, e.about, dateOn(e.by), e.orders, e.licence, e.reseller))
 	}
 	t.FailNow()
 }

@@ -84,7 +84,47 @@ type designationTimeline struct {
 	Openings []register.DutyOpening    // what opened or re-opened the duty to respond, oldest first
 	Events   []register.LifecycleEvent // suspensions, reinstatements, the revocation, oldest first
 
+	// Licences pause what one party, whom the timeline is asked about, owes by it.
+	Licences []register.LicenceStep
+
 	pauseCache []register.Pause // what Events paint, once it was asked for
+}
+
+// dutyPausesBelow are the runs of days on which the duties of a party by the designation are
+// paused, by a suspension or a licence, as known by the records below an index.
+func (d *designationTimeline) dutyPausesBelow(index uint64, c asOf) []register.Pause {
+	suspended := d.pausesBelow(index)
+	licensed := c.licencePauses(d.Licences, index)
+	if len(licensed) == 0 {
+		return suspended
+	}
+	return register.MergePauses(append(licensed, suspended...))
+}
+
+// licencePauses are the runs of days on which licences pause a duty, as known at the instant
+// by the records below an index: from a licence's first day or its admission on, and until
+// its last or, if that is earlier, the day before its revocation, which acts no earlier than
+// it is admitted.
+func (c asOf) licencePauses(steps []register.LicenceStep, below uint64) (runs []register.Pause) {
+	of := make(map[uint64]int) // where in runs a licence's is, by its index
+	for _, s := range steps {
+		if s.Index >= below || !c.includes(s.RecordRef) {
+			continue
+		}
+		from := s.From
+		if admitted := c.admissionDate(s.RecordRef); from.Before(admitted) {
+			from = admitted
+		}
+		if s.Grants() {
+			resume := s.Until.AddDays(1)
+			of[s.Licence] = len(runs)
+			runs = append(runs, register.Pause{From: from, Resume: &resume, By: s.RecordRef})
+		} else if i, ok := of[s.Licence]; ok && from.Before(*runs[i].Resume) {
+			runs[i].Resume, runs[i].By = &from, s.RecordRef
+		}
+	}
+	runs = slices.DeleteFunc(runs, func(p register.Pause) bool { return !p.From.Before(*p.Resume) })
+	return register.MergePauses(runs)
 }
 
 // add adds what the next record of the timeline changed.

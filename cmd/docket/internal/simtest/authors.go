@@ -29,6 +29,7 @@ type authors struct {
 
 	designations []string // designations that have a receipt
 	suspended    []string // those of them that were suspended
+	licences     []string // names of those granted
 	addedKeys    []string // keys that were added, by name
 	revoked      []string // keys that were revoked
 }
@@ -308,7 +309,7 @@ func (p *authors) randomAction() action {
 		d := p.NewDesignation(pick(sim, "Kestrel Hosting", "Lumen Resale", "Кестрел"))
 		return action{"designation " + order, thread, record.Authority, d, officers, func() { p.designations = append(p.designations, order) }}
 	}
-	switch sim.rng.IntN(14) {
+	switch sim.rng.IntN(17) {
 	case 0:
 		return action{"alias for " + order, thread, record.Authority, &record.Amendment{Type: "alias", Reason: "r", Add: alias(fmt.Sprintf("K%d", sim.rng.IntN(5)))}, officers, nil}
 	case 1:
@@ -341,6 +342,24 @@ func (p *authors) randomAction() action {
 		c := p.CharterPredicate
 		c.Periods.Response = record.Period{Days: 30 + sim.rng.IntN(3)}
 		return action{"a new charter", "charter", record.Authority, &c, []string{"root/root-1", "root/root-3"}, nil}
+	case 11:
+		name := fmt.Sprintf("2027-%03d", sim.rng.IntN(12))
+		l := &record.Licence{Type: record.LicenceGeneral, Designations: []string{order}, From: today.AddDays(-2 + sim.rng.IntN(9)), Until: today.AddDays(7 + sim.rng.IntN(90))}
+		if sim.chance(50) {
+			l.Type, l.Holder = record.LicenceSpecific, provider
+		}
+		return action{"licence " + name, record.LicenceThread(name), record.Authority, l, []string{"authority/officer-2"}, func() { p.licences = append(p.licences, name) }}
+	case 12:
+		if n := len(p.licences); n > 0 {
+			name := p.licences[n-1]
+			return action{"revocation of licence " + name, record.LicenceThread(name), record.Authority, &record.Revocation{EffectiveOn: today, Cause: pick(sim, "lifted", "superseded"), Reason: "r"}, []string{"authority/officer-2"}, nil}
+		}
+	case 13:
+		r := &record.ResellerReport{Provider: provider, Status: pick(sim, record.ResellerUnconfirmed, record.ResellerUnconfirmed, record.ResellerTerminated)}
+		if r.Status == record.ResellerUnconfirmed {
+			r.Reseller = &record.Reseller{LegalName: "Lumen Resale (fictional)", Country: "XC"}
+		}
+		return action{string(r.Status) + " reseller of " + provider, record.ResellerThread("lumen-resale", provider), provider, r, []string{provider + "/compliance"}, nil}
 	}
 	return p.response(provider, order)
 }
