@@ -78,6 +78,8 @@ func OpenTrust(files vfs.FS, dir string) (*Trust, error) {
 	}
 	if err := json.Unmarshal(raw, &t.pin); err != nil {
 		return nil, &PinError{Dir: dir, File: pinFile, Err: err}
+	} else if t.pin.Format > trustFormat {
+		return nil, fmt.Errorf("%s: %s is of format %d, and this version of docket reads no later one than %d: %w", dir, pinFile, t.pin.Format, trustFormat, register.ErrLaterVersion)
 	} else if t.pin.Format != trustFormat {
 		return nil, fmt.Errorf("%s: %w: %s is not of a format that this binary knows", dir, ErrNoTrust, pinFile)
 	}

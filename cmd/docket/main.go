@@ -278,6 +278,8 @@ var commands = []struct {
 	{"operate", (*app).serve},
 	{"operate", (*app).backup},
 	{"operate", (*app).restore},
+	{"operate", (*app).fsck},
+	{"operate", (*app).doctor},
 	{"operate", (*app).witness},
 	{"operate", (*app).bench},
 	{"operate", (*app).version},
