@@ -21,7 +21,9 @@ func (a *app) duties() *cobra.Command {
 		Use:   "duties",
 		Short: "List who owes what by when, from the replayed copy",
 		Long: `Lists duties as they stand at a time (--at, default now): to respond to a designation,
-to conclude what a response began, to certify the customer identification programme.
+to conclude what a response began, to certify the customer identification programme, to
+commit to the private customer log and to batches of abuse reports again (from the first
+on), and which training runs were reported, in time or late.
 One that falls due while the designation is suspended is due a response period after
 that, and paused as long as nobody knows when; one that was not due when the designation
 ended has lapsed. Asked about a day to come, nobody is overdue yet: what is overdue
@@ -57,7 +59,7 @@ come by due date (more than 10,000 by designation), all others by designation.`,
 			}
 			return r.Duties(f, r.at, yield)
 		}, func(w *tabwriter.Writer, d view.Duty) {
-			printRow(w, errorPrefix(d.Error)+d.State.Words(q.ahead), dueText(d.Due), d.Party, d.Kind, d.Designation, withDate("met on ", d.MetOn))
+			printRow(w, errorPrefix(d.Error)+d.State.Words(q.ahead), dueText(d.Due), d.Party, d.Kind, d.About(), withDate("met on ", d.MetOn))
 		}, func(r *copyView) error { return q.printNothingOwed(r, f) })
 	}
 	return c

@@ -23,12 +23,15 @@ var catalogue = []*Spec{
 	revocationSpec,
 	responseSpec,
 	cipCertificationSpec,
+	customerLogSpec,
+	aiTrainingReportSpec,
+	abuseReportSpec,
 }
 
 // futureKinds are kinds of RECORDS.md that this binary does not read yet. Such a record
 // is refused as Unsupported and not as Invalid.
 var futureKinds = []Kind{
-	"licence", "reseller", "customer-log", "ai-training-report", "abuse-report",
+	"licence", "reseller",
 	"disclosure-request", "disclosure-receipt", "assessment",
 }
 

@@ -55,6 +55,7 @@ const (
 	SubjectFirstKey                       // the first key listed, as DER; else the enrolment
 	SubjectEnrolment                      // the party's enrolment
 	SubjectDesignation                    // the designation's newest record
+	SubjectCheckpoint                     // the root hash of the checkpoint that it carries
 )
 
 // Authority is the one party ID with the role authority, issuer of all its records.

@@ -21,6 +21,9 @@ const (
 	FamilyDesignation   Family = "designation"
 	FamilyResponse      Family = "response"
 	FamilyCertification Family = "cip"
+	FamilyCustomerLog   Family = "customer-log"
+	FamilyAbuse         Family = "abuse"
+	FamilyAITraining    Family = "ai"
 )
 
 // CharterThread is the one thread of charters.
@@ -39,6 +42,15 @@ func ResponseThread(designation, party string) Thread {
 
 // CertificationThread is the thread of a party's certifications.
 func CertificationThread(party string) Thread { return FamilyCertification.thread(party) }
+
+// CustomerLogThread is the thread of what a party publishes of its private customer log.
+func CustomerLogThread(party string) Thread { return FamilyCustomerLog.thread(party) }
+
+// AbuseThread is the thread of a party's abuse reports.
+func AbuseThread(party string) Thread { return FamilyAbuse.thread(party) }
+
+// AITrainingThread is the thread of one training run, by a name that the party gives it.
+func AITrainingThread(run, party string) Thread { return FamilyAITraining.thread(run + "/" + party) }
 
 // ImportThread is the designation's thread on which an entity of a list stands.
 func ImportThread(list, id string) Thread { return DesignationThread(list + "-" + id) }
@@ -173,7 +185,7 @@ func (sp *Spec) ExampleThread() Thread {
 	segments := make([]string, len(sp.Segments))
 	for i, s := range sp.Segments {
 		switch segments[i] = s; s {
-		case "D":
+		case "D", "N":
 			segments[i] = "2026-014"
 		case "P":
 			segments[i] = "acme-cloud"

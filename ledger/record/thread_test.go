@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"regexp"
 	"testing"
 )
@@ -18,6 +19,12 @@ func threadOf(t testing.TB, k Kind, designation, party string) Thread {
 		return ResponseThread(designation, party)
 	case "cip/P":
 		return CertificationThread(party)
+	case "customer-log/P":
+		return CustomerLogThread(party)
+	case "abuse/P":
+		return AbuseThread(party)
+	case "ai/N/P":
+		return AITrainingThread(designation, party)
 	}
 	t.Fatalf("no constructor for %s, the threads of kind %s", specByKind(k).Thread, k)
 	return ""
@@ -114,7 +121,7 @@ func FuzzParseThread(f *testing.F) {
 		for k, p := range patterns {
 			if p.MatchString(text) {
 				taken = true
-				if made := threadOf(t, k, Thread(text).Designation(), Thread(text).Party()); string(made) != text || made != thread {
+				if made := threadOf(t, k, cmp.Or(thread.segment("D"), thread.segment("N")), thread.Party()); string(made) != text || made != thread {
 					t.Errorf("%q, of kind %s, was read as %q; its parts make %q", text, k, thread, made)
 				}
 			}

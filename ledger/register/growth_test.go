@@ -118,6 +118,26 @@ var growthCases = []growthCase{
 		day := today(b).AddDays(-30_000 + 2*n)
 		return b.Statement("cip/acme-cloud", "acme-cloud", &record.CIPCertification{PeriodFrom: day, PeriodUntil: day.AddDays(1), Initial: n == 0})
 	}},
+	{name: "customer logs, each of another key", begin: enrolled, next: func(b *registertest.Fixture, n int) *record.Statement {
+		l := registertest.NewPrivateLog("acme-cloud.example/customers")
+		l.Rotate(fmt.Sprint(n))
+		c := l.Commit(today(b))
+		return b.Statement("customer-log/acme-cloud", "acme-cloud", c)
+	}},
+	{name: "customer logs, each lost at once", begin: enrolled, next: func(b *registertest.Fixture, n int) *record.Statement {
+		c := registertest.NewPrivateLog(fmt.Sprintf("acme-cloud.example/customers-%d", n)).Commit(today(b))
+		if n > 0 {
+			c.Restart = &record.LogRestart{Reason: "r"}
+		}
+		return b.Statement("customer-log/acme-cloud", "acme-cloud", c)
+	}},
+	{name: "reports of training runs", begin: enrolled, next: func(b *registertest.Fixture, n int) *record.Statement {
+		return b.Statement("ai/2027-03/acme-cloud", "acme-cloud", &record.AITrainingReport{KnownOn: today(b).AddDays(-n), Threshold: "t"})
+	}},
+	{name: "abuse reports", begin: enrolled, next: func(b *registertest.Fixture, n int) *record.Statement {
+		day := today(b).AddDays(-30_000 + 2*n)
+		return b.Statement("abuse/acme-cloud", "acme-cloud", &record.AbuseReport{PeriodFrom: day, PeriodUntil: day.AddDays(1), Band: "0"})
+	}},
 }
 
 func enrolled(b *registertest.Fixture) { b.Must(b.Provider("acme-cloud")) }

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"container/heap"
 	"fmt"
 	"slices"
@@ -16,6 +17,10 @@ const (
 	DutyRespond  DutyKind = "respond"  // answer a designation
 	DutyConclude DutyKind = "conclude" // finish what an answer began
 	DutyCertify  DutyKind = "certify"  // certify the customer identification programme
+
+	DutyCustomerLog      DutyKind = "customer-log"       // commit to the private customer log again
+	DutyAbuseReport      DutyKind = "abuse-report"       // commit to the next batch of abuse reports
+	DutyAITrainingReport DutyKind = "ai-training-report" // report a training run: known by the report alone, in time or late
 )
 
 // DutyState is how a duty stands at the instant asked for.
@@ -50,7 +55,7 @@ func (s DutyState) Words(ahead bool) string {
 
 // DutyKinds and DutyStates are all of them, for parsers of filters.
 var (
-	DutyKinds  = []DutyKind{DutyRespond, DutyConclude, DutyCertify}
+	DutyKinds  = []DutyKind{DutyRespond, DutyConclude, DutyCertify, DutyCustomerLog, DutyAbuseReport, DutyAITrainingReport}
 	DutyStates = []DutyState{DutyOpen, DutyMet, DutyLate, DutyOverdue, DutyPaused, DutyLapsed}
 )
 
@@ -62,9 +67,10 @@ type Duty struct {
 	Party       string        `json:"party"`
 	Kind        DutyKind      `json:"kind"`
 	Designation record.Thread `json:"designation,omitempty"`
+	Thread      record.Thread `json:"thread,omitempty"` // ai-training-report: the run's
 	State       DutyState     `json:"state"`
 	Due         *record.Date  `json:"due,omitempty"`
-	From        *record.Date  `json:"from,omitempty"` // certify: the first day not covered
+	From        *record.Date  `json:"from,omitempty"` // certify, customer-log, abuse-report: the first day not covered
 	OpenedBy    record.ID     `json:"openedBy"`
 	MetBy       *record.ID    `json:"metBy,omitempty"`
 	MetOn       *record.Date  `json:"metOn,omitempty"`
@@ -335,42 +341,82 @@ func (d *designationTimeline) upTo(c asOf) *designationTimeline {
 	}
 }
 
-// certificationAt is one certification on a thread cip/P.
-type certificationAt struct {
-	register.RecordRef
-	*register.CertificationRow
+// About is the thread that the duty is about, empty where the party and the kind say it
+// all.
+func (d Duty) About() record.Thread { return cmp.Or(d.Designation, d.Thread) }
+
+// periodicDuty is a duty to file again and again, each time for the days up to a later one.
+type periodicDuty struct {
+	kind   DutyKind
+	thread func(party string) record.Thread
+	period func(record.Periods) record.Period
+
+	// fromEnrolment: the first is owed that long after the enrolment, and no day from there
+	// on is left out. Else it begins with the first record that is filed, and the newest
+	// day alone counts.
+	fromEnrolment bool
 }
 
-// certifyDuties yields a provider's duties to certify, oldest first: one met or late for each
-// certification that covered days not yet covered without a gap, then the one that
-// stands; until yield returns false. The first is due a certification period after
-// enrolment, each next one as long after the last day covered, or after enrolment where
-// that day lies before. filed are the certifications admitted by the instant asked for,
-// oldest first.
-func (c asOf) certifyDuties(p *partyTimeline, filed []certificationAt, yield func(Duty) bool) {
+// periodicDuties are all of them, in the order of [View.Duties].
+var periodicDuties = []periodicDuty{
+	{DutyCertify, record.CertificationThread, func(p record.Periods) record.Period { return p.Certification }, true},
+	{DutyCustomerLog, record.CustomerLogThread, func(p record.Periods) record.Period { return p.Commitment }, false},
+	{DutyAbuseReport, record.AbuseThread, func(p record.Periods) record.Period { return p.Commitment }, false},
+}
+
+// filingAt is one record on the thread of a periodic duty: up to which day, and from which
+// where that matters.
+type filingAt struct {
+	register.RecordRef
+	from, until record.Date
+}
+
+// periodicDuties yields a provider's duties of a kind, oldest first: one met or late for each
+// record that covered days not yet covered (to certify, without a gap), then the one that
+// stands; until yield returns false. Each is due a period after the last day covered; to
+// certify, the first is due that long after enrolment, as are those of which that day
+// lies before. filed are the records admitted by the instant asked for, oldest first.
+func (c asOf) periodicDuties(o *periodicDuty, p *partyTimeline, filed []filingAt, yield func(Duty) bool) {
 	enrolled := c.admissionDate(p.Enrolled)
-	d := Duty{Party: p.ID, Kind: DutyCertify, OpenedBy: p.Enrolled.ID, Records: []record.ID{p.Enrolled.ID}}
-	d.Due = dueDateOrNil(enrolled.Add(c.periods(p.Enrolled.Index).Certification))
+	var d *Duty
+	if o.fromEnrolment {
+		d = &Duty{Party: p.ID, Kind: o.kind, OpenedBy: p.Enrolled.ID, Records: []record.ID{p.Enrolled.ID}}
+		d.Due = dueDateOrNil(enrolled.Add(o.period(c.periods(p.Enrolled.Index))))
+	} else {
+		enrolled = record.Date{} // judges nothing
+	}
 	var covered coverage
 	for _, f := range filed {
-		if !covered.extend(f.PeriodFrom, f.PeriodUntil, enrolled) {
+		if !covered.extend(f.from, f.until, enrolled) {
 			continue // within what was covered, or beyond a gap
 		}
-		d.setMet(f.RecordRef, c)
-		if !yield(d) {
-			return
+		if d != nil {
+			d.setMet(f.RecordRef, c)
+			if !yield(*d) {
+				return
+			}
 		}
 		from := covered.nextUncovered(enrolled)
 		base := covered.until
 		if base.Before(enrolled) {
 			base = enrolled
 		}
-		d = Duty{Party: p.ID, Kind: DutyCertify, From: &from, OpenedBy: f.ID, Records: []record.ID{p.Enrolled.ID, f.ID}}
-		d.Due = dueDateOrNil(base.Add(c.periods(f.Index).Certification))
+		d = &Duty{Party: p.ID, Kind: o.kind, From: &from, OpenedBy: f.ID, Records: []record.ID{p.Enrolled.ID, f.ID}}
+		d.Due = dueDateOrNil(base.Add(o.period(c.periods(f.Index))))
 	}
-	if d.setOpenOrOverdue(c, p) {
-		yield(d)
+	if d != nil && d.setOpenOrOverdue(c, p) {
+		yield(*d)
 	}
+}
+
+// aiTrainingDuty is the duty to report a training run, which the reports on its thread
+// alone make known: first is the first of them, known the first that names the earliest day.
+func (c asOf) aiTrainingDuty(thread record.Thread, p *partyTimeline, first, known register.RecordRef, knownOn record.Date) Duty {
+	d := Duty{Party: p.ID, Kind: DutyAITrainingReport, Thread: thread, OpenedBy: known.ID, Records: []record.ID{p.Enrolled.ID}}
+	d.Due = dueDateOrNil(knownOn.Add(c.periods(known.Index).AIReport))
+	d.setMet(first, c)
+	d.addRecord(known)
+	return d
 }
 
 // coverage is how far certifications reach without a gap, from the first one's period on.

@@ -380,20 +380,19 @@ func TestDutyToCertify(t *testing.T) {
 		{"withdrawn after it was overdue", []string{"withdrawn 340"}, nil, 400, []string{"overdue due 335"}},
 	} {
 		clock := asOfNoon(c.at)
-		var filed []certificationAt
+		var filed []filingAt
 		for i, s := range c.filed {
 			var on, from, until int
 			if _, err := fmt.Sscanf(s, "%d %d-%d", &on, &from, &until); err != nil {
 				t.Fatal(err)
 			}
-			f := certificationAt{refAt(uint64(200+i), on), &register.CertificationRow{}}
-			f.PeriodFrom, f.PeriodUntil = day(from), day(until)
+			f := filingAt{refAt(uint64(200+i), on), day(from), day(until)}
 			if !f.Admitted.After(clock.instant) {
 				filed = append(filed, f)
 			}
 		}
 		var got []string
-		clock.certifyDuties(partyWith(c.party...), filed, func(d Duty) bool {
+		clock.periodicDuties(&periodicDuties[0], partyWith(c.party...), filed, func(d Duty) bool {
 			got = append(got, describeDuty(&d))
 			return true
 		})
@@ -442,12 +441,10 @@ func TestCoverageInAnyOrder(t *testing.T) {
 
 // A gap is told by the first day that is not covered.
 func TestDutyToCertifyNamesTheGap(t *testing.T) {
-	one := certificationAt{refAt(200, 300), &register.CertificationRow{}}
-	one.PeriodFrom, one.PeriodUntil = day(0), day(299)
-	two := certificationAt{refAt(201, 600), &register.CertificationRow{}}
-	two.PeriodFrom, two.PeriodUntil = day(310), day(599)
+	one := filingAt{refAt(200, 300), day(0), day(299)}
+	two := filingAt{refAt(201, 600), day(310), day(599)}
 	var last Duty
-	asOfNoon(601).certifyDuties(partyWith(), []certificationAt{one, two}, func(d Duty) bool { last = d; return true })
+	asOfNoon(601).periodicDuties(&periodicDuties[0], partyWith(), []filingAt{one, two}, func(d Duty) bool { last = d; return true })
 	if last.From == nil || *last.From != day(300) || last.OpenedBy != one.ID {
 		t.Errorf("got from %v opened by %s, want %v by %s", last.From, last.OpenedBy, day(300), one.ID)
 	}
