@@ -23,14 +23,14 @@ type oracle struct {
 
 // entry is one admitted record as the oracle sees it. Which fields count, kind says.
 type entry struct {
-	kind  string // charter, enrol, standing, designate, amend, suspend, reinstate, revoke, respond, certify
+	kind  string // charter, enrol, standing, designate, amend, suspend, reinstate, revoke, respond, certify, customer-log, abuse-report, ai-training-report
 	index int
 	at    time.Time
 	day   int // admission date
 
 	party, order string
 	status       string // standing, respond
-	on, until    int    // effectiveOn and until of standing and events; a certification's period
+	on, until    int    // effectiveOn and until of standing and events; a period; until alone: of a customer-log, knownOn of a training run
 	endless      bool   // an event without until
 	due          int    // responseDue from here on, 0: none
 	reopens      bool
@@ -41,6 +41,10 @@ type entry struct {
 	zone     *time.Location // charter
 	response int            // charter: days
 	months   int            // charter: certification
+	again    int            // charter: commitment, days
+	report   int            // charter: aiReport, days
+
+	run string // ai-training-report
 }
 
 // dayOf counts days since 1970.
@@ -331,6 +335,14 @@ func (o *oracle) duties(parties, orders []string, at time.Time) (told []string) 
 		for _, d := range o.certifications(p, enrolled, at) {
 			tell(d, p, "certify")
 		}
+		for _, kind := range []string{"customer-log", "abuse-report"} {
+			for _, d := range o.commitments(kind, p, at) {
+				tell(d, p, kind)
+			}
+		}
+		for _, run := range []string{"a", "b"} {
+			tell(o.trainingRun(run, p, at), p, "ai-training-report", run)
+		}
 	}
 	slices.Sort(told)
 	return told
@@ -413,6 +425,52 @@ func (o *oracle) certifications(p string, enrolled entry, at time.Time) (told []
 	return append(told, spelled("open", due))
 }
 
+// commitments are what is filed again and again once a first one was, by the newest
+// periodUntil + commitment.
+func (o *oracle) commitments(kind, p string, at time.Time) (told []string) {
+	newest, due := 0, 0
+	for _, e := range o.log {
+		if e.kind != kind || e.party != p || e.at.After(at) || newest != 0 && e.until <= newest {
+			continue
+		}
+		if newest != 0 {
+			told = append(told, spelledMet(due, e))
+		}
+		newest = e.until
+		due = newest + o.charter(e.index).again
+	}
+	if newest == 0 {
+		return nil
+	}
+	if gone := o.withdrawn(p, at); gone != 0 && gone < due {
+		return told
+	}
+	if o.today(at) > due {
+		return append(told, spelled("overdue", due))
+	}
+	return append(told, spelled("open", due))
+}
+
+// trainingRun is filed by the earliest knownOn + aiReport, by the first report.
+func (o *oracle) trainingRun(run, p string, at time.Time) string {
+	var first, known entry
+	for _, e := range o.log {
+		if e.kind != "ai-training-report" || e.party != p || e.run != run || e.at.After(at) {
+			continue
+		}
+		if first.index == 0 {
+			first = e
+		}
+		if known.index == 0 || e.until < known.until {
+			known = e
+		}
+	}
+	if first.index == 0 {
+		return ""
+	}
+	return spelledMet(known.until+o.charter(known.index).report, first)
+}
+
 // randomHistory writes random records of a few parties and designations, and tells the oracle
 // what was admitted of them.
 type randomHistory struct {
@@ -438,7 +496,7 @@ func newRandomHistory(t *testing.T, seed uint64) *randomHistory {
 	}
 	l.Fixture = registertest.NewFixture(start)
 	l.oracle.log = []entry{
-		{kind: "charter", at: start, day: dayOf(start, l.zone), zone: l.zone, response: 30, months: 12},
+		{kind: "charter", at: start, day: dayOf(start, l.zone), zone: l.zone, response: 30, months: 12, again: 31, report: 15},
 		{kind: "enrol", party: "authority", index: 1, at: start, day: dayOf(start, l.zone)},
 	}
 	l.Now = l.Now.Add(time.Minute)
@@ -474,11 +532,13 @@ func (l *randomHistory) charter(zone string, response, months int) {
 	c.TimeZone, c.RootKeys = zone, slices.Clone(c.RootKeys)
 	c.Periods.Notice, c.Periods.Term = record.Period{Days: 5}, record.Period{Days: 80}
 	c.Periods.Response, c.Periods.Certification = record.Period{Days: response}, record.Period{Months: months}
+	again, report := 3+l.rng.IntN(40), 3+l.rng.IntN(12)
+	c.Periods.Commitment, c.Periods.AIReport = record.Period{Days: again}, record.Period{Days: report}
 	loc, err := time.LoadLocation(zone)
 	if err != nil {
 		panic(err)
 	}
-	l.record(entry{kind: "charter", zone: loc, response: response, months: months},
+	l.record(entry{kind: "charter", zone: loc, response: response, months: months, again: again, report: report},
 		l.Sign(l.Statement("charter", "authority", &c), "root/root-1", "root/root-2", "root/root-3"))
 }
 
@@ -495,7 +555,7 @@ func (l *randomHistory) designation(e entry, p record.Predicate) {
 func (l *randomHistory) step() {
 	party, order := l.parties[l.rng.IntN(len(l.parties))], l.orders[l.rng.IntN(len(l.orders))]
 	terms, there := l.terms[order]
-	switch n := l.rng.IntN(30); {
+	switch n := l.rng.IntN(36); {
 	case l.Head(record.PartyThread(party)).IsZero():
 		if n < 12 {
 			l.record(entry{kind: "enrol", party: party}, l.Provider(party))
@@ -540,9 +600,33 @@ func (l *randomHistory) step() {
 	case n == 28 && l.rng.IntN(4) == 0:
 		e := entry{kind: "revoke", order: order, on: l.in(-30, 50)}
 		l.designation(e, &record.Revocation{EffectiveOn: dateOn(e.on), Cause: "lifted", Reason: "r"})
+	case n >= 30:
+		l.report(party, n)
 	case n == 29 && l.rng.IntN(6) == 0: // a day begins earlier there: none comes back
 		l.charter("Pacific/Kiritimati", 5+l.rng.IntN(10), 1+l.rng.IntN(3))
 	}
+}
+
+// report files what providers file of themselves.
+func (l *randomHistory) report(party string, n int) {
+	e := entry{party: party, until: l.in(-20, 24)}
+	var thread record.Thread
+	var p record.Predicate
+	switch {
+	case n < 32:
+		e.kind, thread = "customer-log", record.CustomerLogThread(party)
+		log := registertest.NewPrivateLog(party + ".example/customers")
+		if p = log.Commit(dateOn(e.until)); !l.Head(thread).IsZero() {
+			p = log.Commit(dateOn(e.until), 0) // unchanged
+		}
+	case n < 34:
+		e.kind, thread = "abuse-report", record.AbuseThread(party)
+		p = &record.AbuseReport{PeriodFrom: dateOn(e.until - l.rng.IntN(30)), PeriodUntil: dateOn(e.until), Band: "0"}
+	default:
+		e.kind, e.run = "ai-training-report", []string{"a", "b"}[l.rng.IntN(2)]
+		thread, p = record.AITrainingThread(e.run, party), &record.AITrainingReport{KnownOn: dateOn(e.until), Threshold: "t"}
+	}
+	l.record(e, l.Sign(l.Statement(thread, party, p), party+"/ci"))
 }
 
 func (l *randomHistory) standing(party string) {
@@ -665,6 +749,11 @@ func TestDutiesAgainstOracle(t *testing.T) {
 			t.Errorf("no duty was %s: the lives are too dull", s)
 		}
 	}
+	for _, k := range view.DutyKinds {
+		if counted[string(k)+" late"] == 0 && !testing.Short() {
+			t.Errorf("no duty to %s was met late: the lives are too dull", k)
+		}
+	}
 }
 
 func (l *randomHistory) compare(t *testing.T, seed uint64, counted map[string]int) {
@@ -688,6 +777,9 @@ func (l *randomHistory) compare(t *testing.T, seed uint64, counted map[string]in
 		if d.Designation != "" {
 			words += " " + d.Designation.Designation()
 		}
+		if run, _, ok := strings.Cut(d.Thread.Name(), "/"); ok {
+			words += " " + run
+		}
 		words += " " + string(d.State)
 		if d.Due != nil {
 			words += " due " + d.Due.String()
@@ -697,6 +789,7 @@ func (l *randomHistory) compare(t *testing.T, seed uint64, counted map[string]in
 		}
 		got = append(got, words)
 		counted[string(d.State)]++
+		counted[string(d.Kind)+" "+string(d.State)]++
 		return true
 	})
 	if err != nil {
