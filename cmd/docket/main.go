@@ -260,6 +260,7 @@ var commands = []struct {
 	{"start", (*app).keygen},
 	{"write", (*app).new},
 	{"write", (*app).schema},
+	{"write", (*app).commit},
 	{"write", (*app).sign},
 	{"write", (*app).merge},
 	{"write", (*app).submit},

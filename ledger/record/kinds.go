@@ -19,6 +19,7 @@ func (k Kind) PredicateType() string { return "urn:docket:" + string(k) + ":v1" 
 type Spec struct {
 	Kind    Kind
 	Summary string // one line: what such a record says
+	Signers string // one line: who signs it (RECORDS.md "Keys and who may sign")
 	// Thread is the grammar of its threads: capitals are segments, D a
 	// designation's, P the party's to which the thread belongs.
 	Thread string

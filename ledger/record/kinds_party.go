@@ -12,6 +12,7 @@ const KindCharter Kind = "charter"
 
 var charterSpec = newKindSpec[Charter](Spec{
 	Summary: "The ledger's constitution: root keys, thresholds, periods, and whom verifiers accept. Its first record names the ledger.",
+	Signers: "thresholds.root holders of the root keys before it and of its own, and each root key that is new",
 	Thread:  "charter",
 	Subject: SubjectDocument,
 
@@ -124,6 +125,7 @@ const KindEnrolment Kind = "enrolment"
 
 var enrolmentSpec = newKindSpec[Enrolment](Spec{
 	Summary: "A party joins: its legal name, roles and keys. Every key listed signs, then a registrar (for the authority: root keys).",
+	Signers: "each key that it lists, and registrars (of the authority: root keys; of a reseller also a provider, its sponsor); a later one an officer key of the party, and registrars",
 	Thread:  "party/P",
 	Subject: SubjectFirstKey,
 })
@@ -215,6 +217,7 @@ const KindStanding Kind = "standing"
 
 var standingSpec = newKindSpec[Standing](Spec{
 	Summary: "The authority suspends a party, restores it, or ends its membership for good.",
+	Signers: "registrars; of the authority root keys",
 	Thread:  "party/P",
 	issuer:  issuedByAuthority,
 	Subject: SubjectEnrolment,
@@ -235,6 +238,7 @@ const KindKeys Kind = "keys"
 
 var keysSpec = newKindSpec[Keys](Spec{
 	Summary: "A party adds and revokes keys. An officer key signs, and every key added; a registrar only when all are lost.",
+	Signers: "each key that it adds, and an officer key of the party; a recovery key where only officer keys change; registrars where all are lost",
 	Thread:  "party/P",
 	issuer:  issuedByOwnerOrAuthority,
 	Subject: SubjectFirstKey,

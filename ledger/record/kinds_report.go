@@ -11,6 +11,7 @@ const KindCustomerLog Kind = "customer-log"
 
 var customerLogSpec = newKindSpec[CustomerLog](Spec{
 	Summary: "A provider publishes a checkpoint of its private customer log: from then on it can neither drop nor add what was in it.",
+	Signers: "an officer or automation key of the provider",
 	Thread:  "customer-log/P",
 	Subject: SubjectCheckpoint,
 })
@@ -19,11 +20,11 @@ var customerLogSpec = newKindSpec[CustomerLog](Spec{
 // record before it committed to. Its subject is the checkpoint's root hash.
 type CustomerLog struct {
 	Origin      string      `json:"origin" rule:"required fmt=origin max=200" doc:"the private log's name, the first line of its checkpoints; another only with restart" eg:"acme-cloud.example/customers"`
-	Size        int64       `json:"size" rule:"required lo=0" doc:"its leaves, as the checkpoint says" eg:"184207"`
-	Checkpoint  string      `json:"checkpoint" rule:"required fmt=lines max=16000" doc:"its signed note (C2SP tlog-checkpoint), which has one final newline" eg:"the file's lines, two spaces before each:\n  acme-cloud.example/customers\n  184207\n  CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n  — acme-cloud.example/customers PJp34eX…"`
+	Size        int64       `json:"size" rule:"required lo=0" doc:"its leaves, as the checkpoint says" eg:"1000"`
+	Checkpoint  string      `json:"checkpoint" rule:"required fmt=lines max=16000" doc:"its signed note (C2SP tlog-checkpoint), which has one final newline" eg:"the lines of its file, two spaces before each:\n  acme-cloud.example/customers\n  1000\n  /vFEGNR0kAOL30lXTLo4zhXAi2qAA0R+79xU5qw5l6w=\n\n  — acme-cloud.example/customers OnSYPwe5LSvVowKTw8NvdF3VQHH886CHVjn54OXfbcrfjL3gwvF7lDHPQplwFY0sAWRZx1glf5N6MAFon62RRFVe1wk="`
 	PeriodUntil Date        `json:"periodUntil" rule:"required" doc:"last day of which it holds the events (inclusive): the day of admission or earlier" eg:"2027-01-31"`
-	VKey        string      `json:"vkey,omitempty" rule:"usual fmt=vkey max=4000" doc:"the private log's verifier key; required in the first record, later only to rotate it" eg:"acme-cloud.example/customers+3c9a77e1+AQX…"`
-	Consistency []string    `json:"consistency,omitempty" rule:"fmt=root items=63 repeats" doc:"the proof from the previous record's size (RFC 6962); none in the first, nor while the size is the same" eg:"[5+pKlUdi2LeF/BcMHBn+Ku6yhPGNCswZZD1X/6QgPd8=]"`
+	VKey        string      `json:"vkey,omitempty" rule:"usual fmt=vkey max=4000" doc:"the private log's verifier key; required in the first record, later only to rotate it" eg:"acme-cloud.example/customers+3a74983f+Acpf/KS9lZxR2lHCa4kU/17zhOs1oaQ+7qf9hgjWWQzo"`
+	Consistency []string    `json:"consistency,omitempty" rule:"fmt=root items=63 repeats" doc:"the proof from the previous record's size (RFC 6962); none in the first, nor while the size is the same" eg:"[7IsdHidALjKYQt+UnQURzM15chm9a0QgIwK+v+Olk/8=]"`
 	Restart     *LogRestart `json:"restart,omitempty" doc:"the private log was lost, and another begins, with an origin and a vkey of its own; shown for ever"`
 }
 
@@ -76,6 +77,7 @@ const KindAITrainingReport Kind = "ai-training-report"
 
 var aiTrainingReportSpec = newKindSpec[AITrainingReport](Spec{
 	Summary:        "A provider reports that a customer trains, or is about to train, a large model; the report itself stays private.",
+	Signers:        "an officer or automation key of the provider",
 	Thread:         "ai/N/P",
 	Subject:        SubjectDocument,
 	PrivateSubject: true,
@@ -96,6 +98,7 @@ const KindAbuseReport Kind = "abuse-report"
 
 var abuseReportSpec = newKindSpec[AbuseReport](Spec{
 	Summary: "A provider commits to its batch of abuse reports for a period, also to an empty one.",
+	Signers: "an officer or automation key of the provider",
 	Thread:  "abuse/P",
 	Subject: SubjectDocument,
 })

@@ -227,6 +227,12 @@ func mustNumber(s string) int64 {
 	return n
 }
 
+// Integers are the least and the greatest that fit.
+func (sh *Shape) Integers() (least, greatest int64) { return sh.minInt, sh.maxInt }
+
+// MaxItems is how many a list or a map holds at most.
+func (sh *Shape) MaxItems() int { return sh.maxItems }
+
 // Field is the member called name, nil if an object of this shape has none.
 func (sh *Shape) Field(name string) *Field {
 	_, f := sh.lookup(name, 0)
