@@ -145,7 +145,7 @@ func (m *commitCmd) openings(args []string) (all []record.Opening, err error) {
 	for _, arg := range args {
 		pointer, value, ok := strings.Cut(arg, "=")
 		if !ok || !strings.HasPrefix(pointer, "/") {
-			return nil, usageError("%s: want POINTER=VALUE, as /counts/foreignAccounts=12", arg)
+			return nil, usageError("%s: want POINTER=VALUE, as /counts/foreignAccounts=12, or docket commit open", arg)
 		}
 		if file, named := strings.CutPrefix(value, "@"); named || value == "-" {
 			if !named {
