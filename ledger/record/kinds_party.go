@@ -58,7 +58,7 @@ type Periods struct {
 	Certification  Period `json:"certification" rule:"required" doc:"time between certifications" eg:"P1Y"`
 	ResellerBreach Period `json:"resellerBreach" rule:"required" doc:"time from a reseller's breach to its termination" eg:"P30D"`
 	AIReport       Period `json:"aiReport" rule:"required" doc:"time to report a training run" eg:"P15D"`
-	Commitment     Period `json:"commitment" rule:"required" doc:"time between commitments to a customer log" eg:"P31D"`
+	Commitment     Period `json:"commitment" rule:"required" doc:"time between commitments to a customer log, and to batches of abuse reports" eg:"P31D"`
 	Draft          Period `json:"draft" rule:"required" doc:"a record must be admitted within this time of issuedAt" eg:"P30D"`
 	Recovery       Period `json:"recovery" rule:"required" doc:"a key that a registrar alone added can sign after this time" eg:"P7D"`
 }

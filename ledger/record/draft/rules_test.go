@@ -86,6 +86,11 @@ func TestRules(t *testing.T) {
 		{"an initial one that follows", replaceOnce(t, "cip-certification", "initial: true", "initial: true\nfollows: "+exampleDigest), "short form 5:/predicate/initial"},
 		{"a count's name with digits", replaceOnce(t, "cip-certification", "closed:", "closed2:"), "short form 15:/predicate/counts/closed2"},
 		{"a count in clear", replaceOnce(t, "cip-certification", "{secret: 7}", "{commit: 7}"), "short form 15:/predicate/counts/closed/commit"},
+		{"abuse reported backwards", "kind: abuse-report\nthread: abuse/p\nabout: " + exampleDigest + "\nissuer: p\nperiodFrom: 2027-01-31\nperiodUntil: 2027-01-01\nband: \"0\"\n", "short form 6:/predicate/periodUntil"},
+		{"abuse without a root", "kind: abuse-report\nthread: abuse/p\nissuer: p\nperiodFrom: 2027-01-01\nperiodUntil: 2027-01-01\nband: \"0\"\n", "short form 0:/predicate/document"},
+		{"a training run in public", "kind: ai-training-report\nthread: ai/r/p\nissuer: p\ndocument: {file: r.pdf}\nknownOn: 2027-01-01\nthreshold: t\n", "short form 4:/predicate/document"},
+		{"a trainer in clear", "kind: ai-training-report\nthread: ai/r/p\nissuer: p\ndocument: {file: r.pdf, private: true}\nknownOn: 2027-01-01\nthreshold: t\nforeignPerson: Lumen\n", "short form 7:/predicate/foreignPerson"},
+		{"a customer log about a document", "kind: customer-log\nthread: customer-log/p\nissuer: p\ndocument: {file: r.pdf}\n", "short form 0:/predicate/origin 0:/predicate/size 0:/predicate/checkpoint 0:/predicate/periodUntil 4:/predicate/document"},
 		{"a note too long", replaceOnce(t, "response", "about: latest", "about: latest\nnote: "+strings.Repeat("é", 2001)), "short form 4:/predicate/note"},
 		{"a note just long enough", replaceOnce(t, "response", "about: latest", "about: latest\nnote: "+strings.Repeat("é", 2000)), ""},
 	} {

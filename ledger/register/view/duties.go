@@ -23,6 +23,19 @@ const (
 	DutyAITrainingReport DutyKind = "ai-training-report" // report a training run: known by the report alone, in time or late
 )
 
+// Words are what is to be done, as in "to respond".
+func (k DutyKind) Words() string {
+	switch k {
+	case DutyCustomerLog:
+		return "commit to the customer log"
+	case DutyAbuseReport:
+		return "report abuse"
+	case DutyAITrainingReport:
+		return "report the training run"
+	}
+	return string(k)
+}
+
 // DutyState is how a duty stands at the instant asked for.
 type DutyState string
 
