@@ -402,10 +402,10 @@ type Delta struct {
 
 	Prior *uint64 `cbor:"18,keyasint,omitempty"` // index of the newest record below this one that was a transition
 
-	KnownOn *record.Date `cbor:"19,keyasint,omitempty"` // ai-training-report: the earliest of its thread so far
-	KnownBy uint64       `cbor:"20,keyasint,omitempty"` // index of the record that names it
+	KnownOn *record.Date `cbor:"22,keyasint,omitempty"` // ai-training-report: the earliest of its thread so far
+	KnownBy uint64       `cbor:"23,keyasint,omitempty"` // index of the record that names it
 
-	Newest *record.Date `cbor:"21,keyasint,omitempty"` // abuse-report: the newest periodUntil of its thread so far
+	Newest *record.Date `cbor:"24,keyasint,omitempty"` // abuse-report: the newest periodUntil of its thread so far
 }
 
 // isTransition reports whether the record changed a duty, a standing or a status. Most
