@@ -21,8 +21,10 @@ func (a *app) duties() *cobra.Command {
 		Use:   "duties",
 		Short: "List who owes what by when, from the replayed copy",
 		Long: `Lists duties as they stand at a time (--at, default now): to respond to a designation,
-to conclude what a response began, to certify the customer identification programme,
-to verify a reseller anew or to end it after a breach.
+to conclude what a response began, to certify the customer identification programme, to
+commit to the private customer log and to batches of abuse reports again (from the first
+on), to verify a reseller anew or to end it after a breach, and which training runs were
+reported, in time or late.
 One that falls due while the designation is suspended, or while a licence permits
 otherwise, is due a response period after that, and paused as long as nobody knows when;
 one that was not due when the designation ended, or the reseller was terminated, has

@@ -422,6 +422,9 @@ func (q *queryFlags) showParty(r *copyView, id string) error {
 	for _, s := range p.Standings {
 		line("standing", "%s from %s: %s", s.Status, s.EffectiveOn, s.Reason)
 	}
+	if p.CustomerLog != nil {
+		line("private log", "%s (record %s)", p.CustomerLog.Words(), p.CustomerLog.Record)
+	}
 	if slices.Contains(p.Roles, record.RoleProvider) {
 		if err := r.Duties(view.DutyFilter{Party: id}, r.at, func(d view.Duty) bool { line("duty", "%s", q.dutyText(d)); return true }); err != nil {
 			return err
@@ -452,7 +455,7 @@ func keyText(k view.PartyKey) string {
 }
 
 func (q *queryFlags) dutyText(d view.Duty) string {
-	text := fmt.Sprintf("%s%s to %s", errorPrefix(d.Error), d.State.Words(q.ahead), d.Kind)
+	text := fmt.Sprintf("%s%s to %s", errorPrefix(d.Error), d.State.Words(q.ahead), d.Kind.Words())
 	if about := d.About(); about != "" {
 		text += " " + about
 	}

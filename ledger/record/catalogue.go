@@ -25,12 +25,14 @@ var catalogue = []*Spec{
 	cipCertificationSpec,
 	resellerSpec,
 	licenceSpec,
+	customerLogSpec,
+	aiTrainingReportSpec,
+	abuseReportSpec,
 }
 
 // futureKinds are kinds of RECORDS.md that this binary does not read yet. Such a record
 // is refused as Unsupported and not as Invalid.
 var futureKinds = []Kind{
-	"customer-log", "ai-training-report", "abuse-report",
 	"disclosure-request", "disclosure-receipt", "assessment",
 	"index",
 }

@@ -19,6 +19,7 @@ func (k Kind) PredicateType() string { return "urn:docket:" + string(k) + ":v1" 
 type Spec struct {
 	Kind    Kind
 	Summary string // one line: what such a record says
+	Signers string // one line: who signs it (RECORDS.md "Keys and who may sign")
 	// Thread is the grammar of its threads, or the grammars, " or " between them: capitals
 	// are segments, D a designation's, P the party's to which the thread belongs.
 	Thread string
@@ -55,6 +56,7 @@ const (
 	SubjectFirstKey                       // the first key listed, as DER; else the enrolment
 	SubjectEnrolment                      // the party's enrolment
 	SubjectDesignation                    // the designation's newest record
+	SubjectCheckpoint                     // the root hash of the checkpoint that it carries
 )
 
 // Authority is the one party ID with the role authority, issuer of all its records.

@@ -7,6 +7,7 @@ const KindDesignation Kind = "designation"
 
 var designationSpec = newKindSpec[Designation](Spec{
 	Summary: "The authority restricts a foreign person or jurisdiction from a day on, for a term. Designators sign; of an imported list, importers.",
+	Signers: "designators; of a list's entity also importers",
 	Thread:  "designation/D",
 	Subject: SubjectDocument,
 })
@@ -140,6 +141,7 @@ const KindAmendment Kind = "amendment"
 
 var amendmentSpec = newKindSpec[Amendment](Spec{
 	Summary: "A designation is corrected or extended: items dropped, fields unset and set, items added, in this order.",
+	Signers: "as the designation",
 	Thread:  "designation/D",
 	Subject: SubjectDocument,
 })
@@ -183,12 +185,14 @@ const (
 
 var suspensionSpec = newKindSpec[Suspension](Spec{
 	Summary: "A designation is not in force for a while; duties that fall due meanwhile are put off, its term runs on.",
+	Signers: "as the designation",
 	Thread:  "designation/D",
 	Subject: SubjectDocument,
 })
 
 var reinstatementSpec = newKindSpec[Reinstatement](Spec{
 	Summary: "A suspended designation is again what its dates say.",
+	Signers: "as the designation",
 	Thread:  "designation/D",
 	Subject: SubjectDocument,
 })
@@ -226,6 +230,7 @@ const KindRevocation Kind = "revocation"
 
 var revocationSpec = newKindSpec[Revocation](Spec{
 	Summary: "A designation or a licence ends for good; only a list's entity can come back, after delisted.",
+	Signers: "as the designation or the licence",
 	Thread:  "designation/D or licence/L",
 	Subject: SubjectDocument,
 })

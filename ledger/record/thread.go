@@ -23,6 +23,9 @@ const (
 	FamilyCertification Family = "cip"
 	FamilyReseller      Family = "reseller"
 	FamilyLicence       Family = "licence"
+	FamilyCustomerLog   Family = "customer-log"
+	FamilyAbuse         Family = "abuse"
+	FamilyAITraining    Family = "ai"
 )
 
 // CharterThread is the one thread of charters.
@@ -49,6 +52,15 @@ func ResellerThread(reseller, provider string) Thread {
 
 // LicenceThread is the thread of a licence, by its name.
 func LicenceThread(licence string) Thread { return FamilyLicence.thread(licence) }
+
+// CustomerLogThread is the thread of what a party publishes of its private customer log.
+func CustomerLogThread(party string) Thread { return FamilyCustomerLog.thread(party) }
+
+// AbuseThread is the thread of a party's abuse reports.
+func AbuseThread(party string) Thread { return FamilyAbuse.thread(party) }
+
+// AITrainingThread is the thread of one training run, by a name that the party gives it.
+func AITrainingThread(run, party string) Thread { return FamilyAITraining.thread(run + "/" + party) }
 
 // ImportThread is the designation's thread on which an entity of a list stands.
 func ImportThread(list, id string) Thread { return DesignationThread(list + "-" + id) }
@@ -196,7 +208,7 @@ func (sp *Spec) ExampleThread() Thread {
 	segments := make([]string, len(sp.grammars[0]))
 	for i, s := range sp.grammars[0] {
 		switch segments[i] = s; s {
-		case "D":
+		case "D", "N":
 			segments[i] = "2026-014"
 		case "P":
 			segments[i] = "acme-cloud"

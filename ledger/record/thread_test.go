@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -25,6 +26,12 @@ func threadsOf(t testing.TB, k Kind, name, reseller, party string) (threads []Th
 			threads = append(threads, ResellerThread(reseller, party))
 		case "licence/L":
 			threads = append(threads, LicenceThread(name))
+		case "customer-log/P":
+			threads = append(threads, CustomerLogThread(party))
+		case "abuse/P":
+			threads = append(threads, AbuseThread(party))
+		case "ai/N/P":
+			threads = append(threads, AITrainingThread(name, party))
 		default:
 			t.Fatalf("no constructor for %s, threads of kind %s", grammar, k)
 		}
@@ -130,10 +137,7 @@ func FuzzParseThread(f *testing.F) {
 			if p.MatchString(text) {
 				taken = true
 				th := Thread(text)
-				name := th.Designation()
-				if th.Family() == FamilyLicence {
-					name = th.Name()
-				}
+				name := cmp.Or(th.segment("D"), th.segment("N"), th.segment("L"))
 				if made := threadsOf(t, k, name, th.Reseller(), th.Party()); !slices.Contains(made, th) || th != thread {
 					t.Errorf("%q, of kind %s, was read as %q; its parts make %q", text, k, thread, made)
 				}

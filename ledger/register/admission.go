@@ -370,6 +370,8 @@ func (j *judgment) whyNotCounted(keyid string) (string, error) {
 		return "is a root key", nil
 	case k.Owner == ownerPolicy:
 		return "is a log or witness key", nil
+	case !k.signsRecords():
+		return "is the key of " + k.owner() + ", and signs no records", nil
 	}
 	id := k.party()
 	if id != j.st.Issuer && id != record.Authority {

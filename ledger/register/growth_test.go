@@ -131,6 +131,26 @@ var growthCases = []growthCase{
 		}
 		return b.Statement("licence/1", "authority", revocation(b, "superseded"))
 	}},
+	{name: "customer logs, each of another key", begin: enrolled, next: func(b *registertest.Fixture, n int) *record.Statement {
+		l := registertest.NewPrivateLog("acme-cloud.example/customers")
+		l.Rotate(fmt.Sprint(n))
+		c := l.Commit(today(b))
+		return b.Statement("customer-log/acme-cloud", "acme-cloud", c)
+	}},
+	{name: "customer logs, each lost at once", begin: enrolled, next: func(b *registertest.Fixture, n int) *record.Statement {
+		c := registertest.NewPrivateLog(fmt.Sprintf("acme-cloud.example/customers-%d", n)).Commit(today(b))
+		if n > 0 {
+			c.Restart = &record.LogRestart{Reason: "r"}
+		}
+		return b.Statement("customer-log/acme-cloud", "acme-cloud", c)
+	}},
+	{name: "reports of training runs", begin: enrolled, next: func(b *registertest.Fixture, n int) *record.Statement {
+		return b.Statement("ai/2027-03/acme-cloud", "acme-cloud", &record.AITrainingReport{KnownOn: today(b).AddDays(-n), Threshold: "t"})
+	}},
+	{name: "abuse reports", begin: enrolled, next: func(b *registertest.Fixture, n int) *record.Statement {
+		day := today(b).AddDays(-30_000 + 2*n)
+		return b.Statement("abuse/acme-cloud", "acme-cloud", &record.AbuseReport{PeriodFrom: day, PeriodUntil: day.AddDays(1), Band: "0"})
+	}},
 }
 
 // hundred are the names of as many designations as one licence may name.

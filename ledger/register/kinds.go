@@ -88,7 +88,25 @@ func init() {
 		record.KindCIPCertification: {
 			judge:          judging((*judgment).judgeCertification),
 			candidates:     providerCandidates,
-			stateFromDelta: certificationFromDelta,
+			stateFromDelta: periodFromDelta,
+			ownKeysOnly:    true,
+		},
+		record.KindCustomerLog: {
+			judge:       judging((*judgment).judgeCustomerLog),
+			candidates:  providerCandidates,
+			newState:    newState[CustomerLogRow],
+			ownKeysOnly: true,
+		},
+		record.KindAITrainingReport: {
+			judge:          judging((*judgment).judgeAITrainingReport),
+			candidates:     providerCandidates,
+			stateFromDelta: aiTrainingFromDelta,
+			ownKeysOnly:    true,
+		},
+		record.KindAbuseReport: {
+			judge:          judging((*judgment).judgeAbuseReport),
+			candidates:     providerCandidates,
+			stateFromDelta: periodFromDelta,
 			ownKeysOnly:    true,
 		},
 		record.KindReseller: {

@@ -29,12 +29,20 @@ type walker struct {
 	newcomers      int // who asked to be enrolled
 	admitted       map[record.Kind]int
 	refusedForever []*record.Statement // what was refused for ever
+	logs           map[string]*committedLog
+	said           *registertest.PrivateLog // that of the newest customer-log, admitted or not
+}
+
+// committedLog is a provider's private log, and what the ledger knows of it.
+type committedLog struct {
+	*registertest.PrivateLog
+	size uint64 // that was committed to
 }
 
 func newWalker(seed uint64) *walker {
 	w := &walker{
 		Fixture: registertest.NewFixture(start, "acme-cloud", "borealis"), rng: rand.New(rand.NewPCG(seed, 1)),
-		parties: []string{"acme-cloud", "borealis", "authority"}, admitted: make(map[record.Kind]int),
+		parties: []string{"acme-cloud", "borealis", "authority"}, admitted: make(map[record.Kind]int), logs: make(map[string]*committedLog),
 		keys: []string{"root/root-1", "root/root-2", "root/root-3", "authority/officer-1", "authority/officer-2", "authority/officer-3", "authority/nightly-import"},
 	}
 	for _, p := range w.parties[:2] {
@@ -61,8 +69,8 @@ func (w *walker) randomRecord() (thread record.Thread, issuer string, p record.P
 	party := w.pick(w.parties...)
 	provider := w.pick(w.parties[:2]...)
 	officers := []string{"authority/officer-1", "authority/officer-2", "authority/officer-3"}
-	switch w.rng.IntN(18) {
-	case 15:
+	switch w.rng.IntN(22) {
+	case 18:
 		l := &record.Licence{Type: "general", Designations: []string{fmt.Sprintf("2026-%d", n)}, From: w.day(-3, 9), Until: w.day(6, 30)}
 		switch w.rng.IntN(4) {
 		case 0:
@@ -71,9 +79,9 @@ func (w *walker) randomRecord() (thread record.Thread, issuer string, p record.P
 			l.Type, l.Holder, l.Designations = "adp-exemption", party, nil
 		}
 		return record.LicenceThread(fmt.Sprint(w.rng.IntN(40))), "authority", l, []string{"authority/officer-2"}
-	case 16:
+	case 19:
 		return record.LicenceThread(fmt.Sprint(w.rng.IntN(40))), "authority", revocation(w.Fixture, w.pick("lifted", "error")), []string{"authority/officer-2"}
-	case 17:
+	case 20:
 		r := &record.ResellerReport{Provider: provider, Status: record.ResellerStatus(w.pick("unconfirmed", "active", "active", "breach", "terminated"))}
 		if r.Status == record.ResellerActive {
 			r.VerifiedAt = ptr(w.day(-5, 7))
@@ -119,6 +127,12 @@ func (w *walker) randomRecord() (thread record.Thread, issuer string, p record.P
 		return "charter", "authority", &c, []string{"root/root-1", "root/root-2", "root/root-3"}
 	case 13:
 		return w.newcomer()
+	case 14, 15:
+		return record.CustomerLogThread(provider), provider, w.customerLog(provider), []string{provider + "/ci"}
+	case 16:
+		return record.AbuseThread(provider), provider, &record.AbuseReport{PeriodFrom: w.day(-60, 30), PeriodUntil: w.day(-20, 22), Band: w.pick("0", "1-9", "10-99")}, []string{provider + "/ci"}
+	case 17:
+		return record.AITrainingThread(w.pick("a", "b"), provider), provider, &record.AITrainingReport{KnownOn: w.day(-40, 42), Threshold: "t"}, []string{provider + "/compliance"}
 	default:
 		name := fmt.Sprintf("%s/k-%d", party, len(w.keys))
 		k := &record.Keys{Add: []record.PartyKey{w.Officer(name)}}
@@ -128,6 +142,39 @@ func (w *walker) randomRecord() (thread record.Thread, issuer string, p record.P
 		w.keys = append(w.keys, name)
 		return record.PartyThread(party), party, k, []string{party + "/compliance", "root/root-1", "root/root-3", "authority/officer-1", name}
 	}
+}
+
+// customerLog is what a provider says next of its private log: grown, as it was, of another
+// key, lost, or not what was committed to.
+func (w *walker) customerLog(provider string) *record.CustomerLog {
+	until, l := w.day(-20, 22), w.logs[provider]
+	fresh := registertest.NewPrivateLog(fmt.Sprintf("%s.example/customers-%d", provider, w.rng.Int()))
+	fresh.Grow(w.rng.IntN(40))
+	switch {
+	case l == nil:
+		w.said = fresh
+		return fresh.Commit(until)
+	case w.rng.IntN(12) == 0:
+		w.said = fresh
+		c := fresh.Commit(until)
+		c.Restart = &record.LogRestart{Reason: "r"}
+		return c
+	}
+	w.said = l.PrivateLog
+	l.Grow(w.rng.IntN(40))
+	c := l.Commit(until, l.size)
+	switch w.rng.IntN(8) {
+	case 0:
+		other := *l.PrivateLog
+		other.Rotate(fmt.Sprint(w.rng.Int()))
+		w.said, c = &other, other.Commit(until, l.size)
+		c.VKey = other.VKey()
+	case 1:
+		if len(c.Consistency) > 0 {
+			c.Consistency = c.Consistency[1:]
+		}
+	}
+	return c
 }
 
 // newcomer is an enrolment, of a reseller by a sponsor or by registrars, of a provider
@@ -206,6 +253,9 @@ func (w *walker) step(t *testing.T) bool {
 	w.NoteAdmitted(env)
 	if st.Kind == record.KindDesignation && thread == record.DesignationThread(fmt.Sprintf("2026-%d", w.orders)) {
 		w.orders++
+	}
+	if st.Kind == record.KindCustomerLog {
+		w.logs[issuer] = &committedLog{w.said, w.said.Tree().Size}
 	}
 	w.admitted[st.Kind]++
 	return true

@@ -327,10 +327,10 @@ func keyWarnings(byRegistrar bool, compromised *record.Instant) (marks []string)
 }
 
 // KeyHolder finds the holder of a key among all that the register ever knew; ok is
-// false for a key that was never enrolled, or is a log's or a witness's.
+// false for a key that was never enrolled, or that signs no records.
 func (r *Register) KeyHolder(keyid string) (h KeyHolder, ok bool, err error) {
 	k, err := r.keyRow(keyid, r.Size())
-	if err != nil || k == nil || k.Owner == ownerPolicy {
+	if err != nil || k == nil || !k.signsRecords() {
 		return KeyHolder{}, false, err
 	}
 	key, err := k.parsed()

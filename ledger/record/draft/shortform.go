@@ -650,9 +650,10 @@ func (w *shortFormDecoder) readDocument(n *yaml.Node, sp *record.Spec) {
 func (w *shortFormDecoder) setSubject(n *yaml.Node, sp *record.Spec, file DocumentFile, written schema.Object) {
 	const pointer = "/predicate/document"
 	switch {
-	case sp.Subject == record.SubjectEnrolment, sp.Subject == record.SubjectDesignation:
+	case sp.Subject == record.SubjectEnrolment, sp.Subject == record.SubjectDesignation, sp.Subject == record.SubjectCheckpoint:
 		w.fault(n, pointer, "is not what a record of kind %s is about, which is %s: leave it out", sp.Kind, map[record.SubjectRule]string{
 			record.SubjectEnrolment: "the party's enrolment", record.SubjectDesignation: "a record of the designation (about: latest)",
+			record.SubjectCheckpoint: "the root of its checkpoint",
 		}[sp.Subject])
 		return
 	case sp.Subject == record.SubjectFirstKey && file.Name == "" && len(written) == 0:
@@ -718,6 +719,14 @@ func subjectWithoutDocument(sp *record.Spec, s *record.Statement) (record.Subjec
 		return record.Subject{}, SubjectLookup{SubjectEnrolmentRecord, record.PartyThread(s.Thread.Owner())}
 	case sp.Subject == record.SubjectDesignation:
 		return record.Subject{}, SubjectLookup{SubjectNewestRecord, s.Thread.About()}
+	case sp.Subject == record.SubjectCheckpoint:
+		subject := record.Subject{Name: string(s.Thread)}
+		if c, ok := s.Predicate.(*record.CustomerLog); ok {
+			if cp, err := c.ParsedCheckpoint(); err == nil { // else a fault of its own
+				subject.SHA256 = cp.Root
+			}
+		}
+		return subject, SubjectLookup{}
 	}
 	return record.Subject{}, SubjectLookup{}
 }

@@ -76,7 +76,7 @@ func (t *template) subject(sp *record.Spec) {
 		t.add("document: {file: }", "required, e.g. order.pdf; its digest is signed; {file: F, url: [U]} says where it is published")
 	case sp.Subject == record.SubjectDesignation:
 		t.add("about: latest", "the designation's record that you answer: the newest, or its record ID")
-	case sp.Subject == record.SubjectEnrolment: // docket finds it
+	case sp.Subject == record.SubjectEnrolment, sp.Subject == record.SubjectCheckpoint: // docket finds it
 	default:
 		t.add("# document: {file: letter.pdf}", "a document that this record is about")
 	}

@@ -247,14 +247,14 @@ func (d *Decoder) list(v any, sh *Shape, dst reflect.Value) {
 		d.Leave()
 	}
 	dst.Set(list)
-	if len(d.Faults) == faults {
+	if len(d.Faults) == faults && !sh.mayRepeat {
 		d.checkUnique(list, sh)
 	}
 	d.partial, d.listsOnly = partial, lists
 }
 
-// checkUnique: every list of a record is a set in an order, so that "drop this item"
-// has one meaning.
+// checkUnique: a list of a record is a set in an order, so that "drop this item" has one
+// meaning, unless its rule says that it repeats.
 func (d *Decoder) checkUnique(list reflect.Value, sh *Shape) {
 	if list.Len() < 2 {
 		return

@@ -97,6 +97,9 @@ func (f Format) Pattern() string {
 	return g.pattern
 }
 
+// Description is what a value of the format is, in words.
+func (f Format) Description() string { return grammars[f].description }
+
 // Fault is what is wrong with s as a value of this format, "" for nothing.
 func (f Format) Fault(s string) string {
 	g := grammars[f]

@@ -32,7 +32,10 @@ func (sh *Shape) jsonSchema(p fragmentMode) Object {
 	case TypeScalar:
 		return sh.scalar.schema
 	case TypeList:
-		o := Object{{"type", "array"}, {"items", sh.Item.jsonSchema(fullObject)}, {"maxItems", int64(sh.maxItems)}, {"uniqueItems", true}}
+		o := Object{{"type", "array"}, {"items", sh.Item.jsonSchema(fullObject)}, {"maxItems", int64(sh.maxItems)}}
+		if !sh.mayRepeat {
+			o = append(o, Member{"uniqueItems", true})
+		}
 		if sh.needsItem && p == fullObject {
 			o = append(o, Member{"minItems", int64(1)})
 		}

@@ -16,9 +16,10 @@ import (
 //	json  the member's name
 //	rule  words: required; fmt=FORMAT, enum=A|B, max=CHARACTERS of a string, or of
 //	      each string of a list; lo=, hi= of an integer; items= at most, of a list
-//	      or map; empty: the list may be; names=FORMAT of a map's names;
-//	      lists: a fragment that may touch lists only; late: required, but not yet
-//	      of a draft; usual: not required, but open in templates
+//	      or map; empty: the list may be; repeats: the list may hold an item
+//	      twice; names=FORMAT of a map's names; lists: a fragment that may touch
+//	      lists only; late: required, but not yet of a draft; usual: not required,
+//	      but open in templates
 //	doc   one line for people: template, JSON Schema
 //	eg    an example of the value
 type Shape struct {
@@ -35,6 +36,7 @@ type Shape struct {
 	minInt, maxInt int64
 	maxItems       int
 	mayBeEmpty     bool // a required list may be
+	mayRepeat      bool // a list may hold an item twice
 	needsItem      bool // it may not
 	listsOnly      bool
 	names          Format
@@ -184,6 +186,8 @@ func (sh *Shape) applyRules(rule string) {
 		case "required", "late", "usual":
 		case "empty":
 			sh.mayBeEmpty = true
+		case "repeats":
+			sh.mayRepeat = true
 		case "lists":
 			sh.listsOnly = true
 		case "fmt":
@@ -222,6 +226,12 @@ func mustNumber(s string) int64 {
 	}
 	return n
 }
+
+// Integers are the least and the greatest that fit.
+func (sh *Shape) Integers() (least, greatest int64) { return sh.minInt, sh.maxInt }
+
+// MaxItems is how many a list or a map holds at most.
+func (sh *Shape) MaxItems() int { return sh.maxItems }
 
 // Field is the member called name, nil if an object of this shape has none.
 func (sh *Shape) Field(name string) *Field {

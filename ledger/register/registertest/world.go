@@ -130,6 +130,10 @@ func (w *World) Statement(thread record.Thread, issuer string, p record.Predicat
 		st.Subject.SHA256 = w.enrolments[thread.Party()]
 	case *record.Response:
 		st.Subject.SHA256 = w.heads[thread.About()]
+	case *record.CustomerLog:
+		if cp, err := p.ParsedCheckpoint(); err == nil {
+			st.Subject.SHA256 = cp.Root
+		}
 	}
 	return st
 }

@@ -260,7 +260,7 @@ func (e draftRecord) transitionsForward(thread record.Thread, from uint64, visit
 }
 
 func certificationEffects(e draftRecord) ([]string, error) {
-	s := e.After.State.(*register.CertificationRow)
+	s := e.After.State.(*register.PeriodRow)
 	return []string{fmt.Sprintf("certifies %s from %s until %s", e.Record.Issuer, s.PeriodFrom, s.PeriodUntil)}, nil
 }
 
@@ -318,4 +318,48 @@ func resellerEffects(e draftRecord) ([]string, error) {
 		out = append(out, "nothing is owed by it until it is active")
 	}
 	return out, nil
+}
+
+func abuseReportEffects(e draftRecord) ([]string, error) {
+	s := e.After.State.(*register.PeriodRow)
+	return e.nextCommitment(fmt.Sprintf("reports abuse at %s from %s until %s", e.Record.Issuer, s.PeriodFrom, s.PeriodUntil), s.PeriodUntil, s.Newest)
+}
+
+func customerLogEffects(e draftRecord) ([]string, error) {
+	s, until := e.After.State.(*register.CustomerLogRow), *e.After.Delta.PeriodUntil
+	said := fmt.Sprintf("commits %s to the %d leaves of %s, until %s", e.Record.Issuer, s.Size, s.Origin, until)
+	if s.Restarted != nil && s.Restarted.Index == e.Record.Index {
+		said = fmt.Sprintf("says for ever that the private log of %s was lost; %s", e.Record.Issuer, said)
+	}
+	return e.nextCommitment(said, until, s.Newest)
+}
+
+// nextCommitment adds to what is said when the next such record is due; newest is the
+// newest day that any of them covers.
+func (e draftRecord) nextCommitment(said string, until, newest record.Date) ([]string, error) {
+	if until.Before(newest) {
+		return []string{said, fmt.Sprintf("covers no new day: an earlier record reaches until %s", newest)}, nil
+	}
+	c, err := e.asOfAdmission()
+	if err != nil {
+		return nil, err
+	}
+	return []string{said, fmt.Sprintf("the next is due %s", newest.Add(c.periods(e.Record.Index).Commitment))}, nil
+}
+
+func aiTrainingEffects(e draftRecord) ([]string, error) {
+	s := e.After.State.(*register.AITrainingRow)
+	c, err := e.asOfAdmission()
+	if err != nil {
+		return nil, err
+	}
+	due := s.KnownOn.Add(c.periods(e.Record.Index).AIReport)
+	said := fmt.Sprintf("reports a training run that %s knew of on %s", e.Record.Issuer, s.KnownOn)
+	switch {
+	case e.Before != nil:
+		return []string{said + "; the first report on the thread decides whether it was in time"}, nil
+	case c.today().After(due):
+		return []string{fmt.Sprintf("%s, late: it was due %s", said, due)}, nil
+	}
+	return []string{fmt.Sprintf("%s, in time: it is due %s", said, due)}, nil
 }

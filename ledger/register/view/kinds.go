@@ -58,6 +58,18 @@ var kinds = map[record.Kind]kind{
 		return string(p.Status) + withDate(", verified ", p.VerifiedAt)
 	})},
 	record.KindLicence: {effects: licenceEffects, summary: summaryOf(licenceSummary)},
+	record.KindCustomerLog: {effects: customerLogEffects, files: true, summary: summaryOf(func(p *record.CustomerLog) string {
+		if p.Restart != nil {
+			return fmt.Sprintf("private log lost, another begun: %s at %d until %s: %s", p.Origin, p.Size, p.PeriodUntil, p.Restart.Reason)
+		}
+		return fmt.Sprintf("%s at %d until %s", p.Origin, p.Size, p.PeriodUntil)
+	})},
+	record.KindAITrainingReport: {effects: aiTrainingEffects, files: true, summary: summaryOf(func(p *record.AITrainingReport) string {
+		return fmt.Sprintf("training run known on %s: %s", p.KnownOn, p.Threshold)
+	})},
+	record.KindAbuseReport: {effects: abuseReportEffects, files: true, summary: summaryOf(func(p *record.AbuseReport) string {
+		return fmt.Sprintf("reports %s until %s: %s", p.PeriodFrom, p.PeriodUntil, p.Band)
+	})},
 }
 
 // licenceSummary is what a licence permits whom, for what, and when.

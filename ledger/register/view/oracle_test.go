@@ -23,14 +23,14 @@ type oracle struct {
 
 // entry is one admitted record as the oracle sees it. Which fields count, kind says.
 type entry struct {
-	kind  string // charter, enrol, standing, designate, amend, suspend, reinstate, revoke, respond, certify, license, unlicense, resell
+	kind  string // charter, enrol, standing, designate, amend, suspend, reinstate, revoke, respond, certify, customer-log, abuse-report, ai-training-report, license, unlicense, resell
 	index int
 	at    time.Time
 	day   int // admission date
 
 	party, order string
 	status       string   // standing, respond, resell; of a licence its type
-	on, until    int      // effectiveOn and until of standing and events; a certification's period; a licence's days; verifiedAt
+	on, until    int      // effectiveOn and until of standing and events; a period; a licence's days; verifiedAt; until alone: of a customer-log, knownOn of a training run
 	orders       []string // license
 	licence      string   // license, unlicense: its thread
 	reseller     string   // resell
@@ -44,6 +44,10 @@ type entry struct {
 	zone     *time.Location // charter
 	response int            // charter: days
 	months   int            // charter: certification
+	again    int            // charter: commitment, days
+	report   int            // charter: aiReport, days
+
+	run string // ai-training-report
 }
 
 // dayOf counts days since 1970.
@@ -164,7 +168,8 @@ func (o *oracle) end(name string, at time.Time) (end moment, over bool) {
 // endOfTime is a day after all that a test tells of; what is paused there is so for ever.
 const endOfTime = 25000
 
-// A paused is whose duty it is, to what: a designation, or "" to certify.
+// A paused is whose duty it is, to what: a designation, or "" to certify and to commit to
+// the customer log.
 type paused struct{ party, name string }
 
 // postponed is a due date with the pauses that are known below an index, 0 as long as it
@@ -378,6 +383,14 @@ func (o *oracle) duties(parties, orders []string, at time.Time) (told []string) 
 				tell(d, p, "reseller", r)
 			}
 		}
+		for _, kind := range []string{"customer-log", "abuse-report"} {
+			for _, d := range o.commitments(kind, p, at) {
+				tell(d, p, kind)
+			}
+		}
+		for _, run := range []string{"a", "b"} {
+			tell(o.trainingRun(run, p, at), p, "ai-training-report", run)
+		}
 	}
 	slices.Sort(told)
 	return told
@@ -515,6 +528,52 @@ func (o *oracle) reselling(p, reseller string, at time.Time) (told []string) {
 	return told
 }
 
+// commitments are what is filed again and again once a first one was, by the newest
+// periodUntil + commitment; to the customer log, later where the party is exempt.
+func (o *oracle) commitments(kind, p string, at time.Time) (told []string) {
+	postponed := func(due, below int) int {
+		if kind == "customer-log" {
+			return o.postponed(due, paused{party: p}, at, below)
+		}
+		return due
+	}
+	newest, due := 0, 0
+	for _, e := range o.log {
+		if e.kind != kind || e.party != p || e.at.After(at) || newest != 0 && e.until <= newest {
+			continue
+		}
+		if newest != 0 {
+			told = append(told, spelledMet(postponed(due, e.index), e))
+		}
+		newest = e.until
+		due = newest + o.charter(e.index).again
+	}
+	if newest == 0 {
+		return nil
+	}
+	return append(told, o.owedBy(p, postponed(due, len(o.log)), at)...)
+}
+
+// trainingRun is filed by the earliest knownOn + aiReport, by the first report.
+func (o *oracle) trainingRun(run, p string, at time.Time) string {
+	var first, known entry
+	for _, e := range o.log {
+		if e.kind != "ai-training-report" || e.party != p || e.run != run || e.at.After(at) {
+			continue
+		}
+		if first.index == 0 {
+			first = e
+		}
+		if known.index == 0 || e.until < known.until {
+			known = e
+		}
+	}
+	if first.index == 0 {
+		return ""
+	}
+	return spelledMet(known.until+o.charter(known.index).report, first)
+}
+
 // randomHistory writes random records of a few parties and designations, and tells the oracle
 // what was admitted of them.
 type randomHistory struct {
@@ -541,7 +600,7 @@ func newRandomHistory(t *testing.T, seed uint64) *randomHistory {
 	}
 	l.Fixture = registertest.NewFixture(start)
 	l.oracle.log = []entry{
-		{kind: "charter", at: start, day: dayOf(start, l.zone), zone: l.zone, response: 30, months: 12},
+		{kind: "charter", at: start, day: dayOf(start, l.zone), zone: l.zone, response: 30, months: 12, again: 31, report: 15},
 		{kind: "enrol", party: "authority", index: 1, at: start, day: dayOf(start, l.zone)},
 	}
 	l.Now = l.Now.Add(time.Minute)
@@ -582,11 +641,13 @@ func (l *randomHistory) charter(zone string, response, months int) {
 	c.Periods.Notice, c.Periods.Term = record.Period{Days: 5}, record.Period{Days: 80}
 	c.Periods.Response, c.Periods.Certification = record.Period{Days: response}, record.Period{Months: months}
 	c.Periods.ResellerBreach = record.Period{Days: 2 * response}
+	again, report := 3+l.rng.IntN(40), 3+l.rng.IntN(12)
+	c.Periods.Commitment, c.Periods.AIReport = record.Period{Days: again}, record.Period{Days: report}
 	loc, err := time.LoadLocation(zone)
 	if err != nil {
 		panic(err)
 	}
-	l.record(entry{kind: "charter", zone: loc, response: response, months: months},
+	l.record(entry{kind: "charter", zone: loc, response: response, months: months, again: again, report: report},
 		l.Sign(l.Statement("charter", "authority", &c), "root/root-1", "root/root-2", "root/root-3"))
 }
 
@@ -603,7 +664,7 @@ func (l *randomHistory) designation(e entry, p record.Predicate) {
 func (l *randomHistory) step() {
 	party, order := l.parties[l.rng.IntN(len(l.parties))], l.orders[l.rng.IntN(len(l.orders))]
 	terms, there := l.terms[order]
-	switch n := l.rng.IntN(44); {
+	switch n := l.rng.IntN(50); {
 	case l.Head(record.PartyThread(party)).IsZero():
 		if n < 12 {
 			l.record(entry{kind: "enrol", party: party}, l.Provider(party))
@@ -651,11 +712,13 @@ func (l *randomHistory) step() {
 		name := fmt.Sprint(l.rng.IntN(l.granted))
 		e := entry{kind: "unlicense", licence: name, on: l.in(-15, 40)}
 		l.record(e, l.Sign(l.Statement(record.LicenceThread(name), "authority", &record.Revocation{EffectiveOn: dateOn(e.on), Cause: "lifted", Reason: "r"}), "authority/officer-2"))
-	case n >= 38:
+	case n >= 38 && n < 44:
 		l.resell(party)
 	case n == 28 && l.rng.IntN(4) == 0:
 		e := entry{kind: "revoke", order: order, on: l.in(-30, 50)}
 		l.designation(e, &record.Revocation{EffectiveOn: dateOn(e.on), Cause: "lifted", Reason: "r"})
+	case n >= 44:
+		l.report(party, n)
 	case n == 29 && l.rng.IntN(6) == 0: // a day begins earlier there: none comes back
 		l.charter("Pacific/Kiritimati", 5+l.rng.IntN(10), 1+l.rng.IntN(3))
 	}
@@ -696,6 +759,28 @@ func (l *randomHistory) resell(party string) {
 		r.Reseller = &record.Reseller{LegalName: "r", Country: "XC"}
 	}
 	l.record(e, l.Sign(l.Statement(record.ResellerThread(e.reseller, party), party, r), party+"/compliance", e.reseller+"/desk"))
+}
+
+// report files what providers file of themselves.
+func (l *randomHistory) report(party string, n int) {
+	e := entry{party: party, until: l.in(-20, 24)}
+	var thread record.Thread
+	var p record.Predicate
+	switch {
+	case n < 46:
+		e.kind, thread = "customer-log", record.CustomerLogThread(party)
+		log := registertest.NewPrivateLog(party + ".example/customers")
+		if p = log.Commit(dateOn(e.until)); !l.Head(thread).IsZero() {
+			p = log.Commit(dateOn(e.until), 0) // unchanged
+		}
+	case n < 48:
+		e.kind, thread = "abuse-report", record.AbuseThread(party)
+		p = &record.AbuseReport{PeriodFrom: dateOn(e.until - l.rng.IntN(30)), PeriodUntil: dateOn(e.until), Band: "0"}
+	default:
+		e.kind, e.run = "ai-training-report", []string{"a", "b"}[l.rng.IntN(2)]
+		thread, p = record.AITrainingThread(e.run, party), &record.AITrainingReport{KnownOn: dateOn(e.until), Threshold: "t"}
+	}
+	l.record(e, l.Sign(l.Statement(thread, party, p), party+"/ci"))
 }
 
 func (l *randomHistory) standing(party string) {
@@ -818,6 +903,11 @@ func TestDutiesAgainstOracle(t *testing.T) {
 			t.Errorf("no duty was %s: the lives are too dull", s)
 		}
 	}
+	for _, k := range view.DutyKinds {
+		if counted[string(k)+" late"] == 0 && !testing.Short() {
+			t.Errorf("no duty to %s was met late: the lives are too dull", k)
+		}
+	}
 }
 
 func toTexts[S ~string](words []S) (texts []string) {
@@ -850,6 +940,9 @@ func (l *randomHistory) compare(t *testing.T, seed uint64, counted map[string]in
 		}
 		if d.Reseller != "" {
 			words += " " + d.Reseller.Reseller() + " " + string(d.Task)
+		}
+		if run, _, ok := strings.Cut(d.Thread.Name(), "/"); ok {
+			words += " " + run
 		}
 		words += " " + string(d.State)
 		if d.Due != nil {
