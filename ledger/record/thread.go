@@ -21,6 +21,8 @@ const (
 	FamilyDesignation   Family = "designation"
 	FamilyResponse      Family = "response"
 	FamilyCertification Family = "cip"
+	FamilyDisclosure    Family = "disclosure" // a request and, a segment longer, its receipts
+	FamilyAssessment    Family = "assessment"
 )
 
 // CharterThread is the one thread of charters.
@@ -40,6 +42,19 @@ func ResponseThread(designation, party string) Thread {
 // CertificationThread is the thread of a party's certifications.
 func CertificationThread(party string) Thread { return FamilyCertification.thread(party) }
 
+// RequestThread is the thread of a request to disclose, by its name.
+func RequestThread(request string) Thread { return FamilyDisclosure.thread(request) }
+
+// ReceiptThread is the thread of one party's receipts for what it disclosed on a request.
+func ReceiptThread(request, party string) Thread {
+	return FamilyDisclosure.thread(request + "/" + party)
+}
+
+// AssessmentThread is the thread of an auditor's assessments of one name.
+func AssessmentThread(name, auditor string) Thread {
+	return FamilyAssessment.thread(name + "/" + auditor)
+}
+
 // ImportThread is the designation's thread on which an entity of a list stands.
 func ImportThread(list, id string) Thread { return DesignationThread(list + "-" + id) }
 
@@ -55,7 +70,7 @@ func NamedDesignation(text string) Thread {
 // ParseThread reads a thread of any kind.
 func ParseThread(text string) (Thread, error) {
 	t := Thread(text)
-	sp := specByFamily(t.Family())
+	sp := specOfThread(t)
 	if sp == nil {
 		return "", Refuse(Malformed, "thread %s: no record stands on such a thread", schema.Quote(text))
 	}
@@ -92,6 +107,15 @@ func (t Thread) Name() string {
 // Designation is the name of the designation that the thread is of, or answers; "" if there is none.
 func (t Thread) Designation() string { return t.segment("D") }
 
+// Request is the name of the request to disclose that the thread is of, or answers; "" if
+// there is none.
+func (t Thread) Request() string {
+	if t.Family() != FamilyDisclosure {
+		return ""
+	}
+	return t.segment("N")
+}
+
 // Party is the ID of the party that the thread names, "" if it names none.
 func (t Thread) Party() string { return t.segment("P") }
 
@@ -105,10 +129,13 @@ func (t Thread) Owner() string {
 }
 
 // About is the thread of the thing that its records are about: of a response the
-// designation that it answers, else its own.
+// designation that it answers, of a receipt the request, else its own.
 func (t Thread) About() Thread {
-	if t.Family() == FamilyResponse {
+	switch {
+	case t.Family() == FamilyResponse:
 		return DesignationThread(t.Designation())
+	case t.Family() == FamilyDisclosure && t.Party() != "":
+		return RequestThread(t.Request())
 	}
 	return t
 }
@@ -116,7 +143,7 @@ func (t Thread) About() Thread {
 // segment is the segment that the grammar of the thread's family calls name, "" if it
 // has none, or if the thread has more or fewer than the grammar.
 func (t Thread) segment(name string) (found string) {
-	sp := specByFamily(t.Family())
+	sp := specOfThread(t)
 	if sp == nil || !t.walk(sp.Segments, func(own, segment string) bool {
 		if own == name {
 			found = segment
@@ -144,15 +171,22 @@ func (t Thread) walk(grammar []string, visit func(own, segment string) bool) boo
 	return !more
 }
 
-// specByFamily is a kind whose threads are of that family, nil if none has it: kinds of
-// one family have one grammar.
-func specByFamily(f Family) *Spec {
+// specOfThread is a kind whose threads are of that family and have as many segments, else
+// one of that family, nil if none has it: kinds of one family and length have one grammar.
+func specOfThread(t Thread) (found *Spec) {
+	family, length := string(t.Family()), strings.Count(string(t), "/")+1
 	for _, sp := range catalogue {
-		if sp.Segments[0] == string(f) {
+		if sp.Segments[0] != family {
+			continue
+		}
+		if len(sp.Segments) == length {
 			return sp
 		}
+		if found == nil {
+			found = sp
+		}
 	}
-	return nil
+	return found
 }
 
 // threadFault checks a thread against the kind's grammar.
@@ -173,7 +207,7 @@ func (sp *Spec) ExampleThread() Thread {
 	segments := make([]string, len(sp.Segments))
 	for i, s := range sp.Segments {
 		switch segments[i] = s; s {
-		case "D":
+		case "D", "N":
 			segments[i] = "2026-014"
 		case "P":
 			segments[i] = "acme-cloud"

@@ -1,11 +1,12 @@
 package record
 
 import (
+	"cmp"
 	"regexp"
 	"testing"
 )
 
-// threadOf is the thread of a kind for a designation and a party.
+// threadOf is the thread of a kind for a designation, or another name, and a party.
 func threadOf(t testing.TB, k Kind, designation, party string) Thread {
 	switch specByKind(k).Thread {
 	case "charter":
@@ -18,6 +19,12 @@ func threadOf(t testing.TB, k Kind, designation, party string) Thread {
 		return ResponseThread(designation, party)
 	case "cip/P":
 		return CertificationThread(party)
+	case "disclosure/N":
+		return RequestThread(designation)
+	case "disclosure/N/P":
+		return ReceiptThread(designation, party)
+	case "assessment/N/P":
+		return AssessmentThread(designation, party)
 	}
 	t.Fatalf("no constructor for %s, the threads of kind %s", specByKind(k).Thread, k)
 	return ""
@@ -36,7 +43,7 @@ func TestThreadsOfEveryKind(t *testing.T) {
 		if got := sp.ExampleThread(); got != thread {
 			t.Errorf("%s: an example is %s, want %s", k, got, thread)
 		}
-		if other := specByFamily(thread.Family()); other.Thread != sp.Thread {
+		if other := specOfThread(thread); other.Thread != sp.Thread {
 			t.Errorf("%s and %s have one family and two grammars, %s and %s", k, other.Kind, sp.Thread, other.Thread)
 		}
 		long := threadOf(t, k, longSegment, longSegment)
@@ -62,6 +69,9 @@ func TestThreadParts(t *testing.T) {
 		{"designation/2026-014", FamilyDesignation, "2026-014", "2026-014", "", Authority, "designation/2026-014"},
 		{"response/2026-014/acme-cloud", FamilyResponse, "2026-014/acme-cloud", "2026-014", "acme-cloud", "acme-cloud", "designation/2026-014"},
 		{"cip/acme-cloud", FamilyCertification, "acme-cloud", "", "acme-cloud", "acme-cloud", "cip/acme-cloud"},
+		{"disclosure/7", FamilyDisclosure, "7", "", "", Authority, "disclosure/7"},
+		{"disclosure/7/acme-cloud", FamilyDisclosure, "7/acme-cloud", "", "acme-cloud", "acme-cloud", "disclosure/7"},
+		{"assessment/7/north-audit", FamilyAssessment, "7/north-audit", "", "north-audit", "north-audit", "assessment/7/north-audit"},
 		// What is no thread has neither a designation nor a party.
 		{"designation/2026-014/acme-cloud", FamilyDesignation, "2026-014/acme-cloud", "", "", Authority, "designation/2026-014/acme-cloud"},
 		{"party", FamilyParty, "", "", "", Authority, "party"},
@@ -89,7 +99,7 @@ func TestParseThreadRefuses(t *testing.T) {
 	for _, text := range []string{
 		"", "/", "policy", "charter/", "charter/1", "party", "party/", "party/Acme", "party/a/b", "party/-a", "Party/a",
 		"designation/", "designation/2026 14", "designation/2026-014/", "response/2026-014", "response//acme-cloud", "response/2026-014/acme-cloud/x",
-		"cip/" + longSegment + "0", "licence/1",
+		"cip/" + longSegment + "0", "licence/1", "disclosure/", "disclosure/7/", "disclosure/7/acme-cloud/x", "assessment/7",
 	} {
 		if got, err := ParseThread(text); err == nil || got != "" {
 			t.Errorf("%q was read as %q", text, got)
@@ -114,7 +124,7 @@ func FuzzParseThread(f *testing.F) {
 		for k, p := range patterns {
 			if p.MatchString(text) {
 				taken = true
-				if made := threadOf(t, k, Thread(text).Designation(), Thread(text).Party()); string(made) != text || made != thread {
+				if made := threadOf(t, k, cmp.Or(Thread(text).Designation(), Thread(text).segment("N")), Thread(text).Party()); string(made) != text || made != thread {
 					t.Errorf("%q, of kind %s, was read as %q; its parts make %q", text, k, thread, made)
 				}
 			}

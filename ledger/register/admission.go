@@ -323,6 +323,9 @@ func isRegistrar(k *KeyRow) bool {
 func isDesignator(k *KeyRow) bool {
 	return isOfficer(k) && slices.Contains(k.Functions, record.FuncDesignator)
 }
+func isDemander(k *KeyRow) bool {
+	return isOfficer(k) && slices.Contains(k.Functions, record.FuncDemands)
+}
 func isImporter(k *KeyRow) bool {
 	return isOfficerOrAutomation(k) && slices.Contains(k.Functions, record.FuncImporter)
 }

@@ -48,7 +48,7 @@ const (
 	RulesVersion = 1
 	// FormatVersion is the register's own format number: an earlier one on disk means
 	// delete and replay, a later one [ErrLaterVersion]. The tables of rules1 are part of it.
-	FormatVersion = 5
+	FormatVersion = 6
 )
 
 // Options of a register. The zero value is ready for use.

@@ -41,8 +41,8 @@ type ThreadRow struct {
 // Ref names the record.
 func (row *ThreadRow) Ref() RecordRef { return RecordRef{row.Index, row.ID, row.Admitted} }
 
-// State is *CharterRow, *PartyRow, *DesignationRow, *ResponseRow or
-// *CertificationRow, by the thread's first segment. Each is bounded, whatever came
+// State is *CharterRow, *PartyRow, *DesignationRow, *ResponseRow, *CertificationRow,
+// *RequestRow, *ReceiptRow or *AssessmentRow, by the thread's grammar. Each is bounded, whatever came
 // before it on the thread.
 type State interface {
 	// prepare computes what the row does not store, once for all who read it.
@@ -360,7 +360,7 @@ func decodeKeyRow(b []byte) (*KeyRow, error) {
 type Delta struct {
 	EffectiveOn *record.Date `cbor:"1,keyasint,omitempty"` // standing, suspension, reinstatement, revocation
 	Until       *record.Date `cbor:"2,keyasint,omitempty"` // suspension, reinstatement
-	Status      string       `cbor:"3,keyasint,omitempty"` // standing, response
+	Status      string       `cbor:"3,keyasint,omitempty"` // standing, response, disclosure-request; of an assessment its opinion
 	Cause       string       `cbor:"4,keyasint,omitempty"` // revocation
 	Reason      string       `cbor:"5,keyasint,omitempty"`
 
@@ -375,7 +375,7 @@ type Delta struct {
 	WindDownBy *record.Date `cbor:"12,keyasint,omitempty"`
 	Answers    *Answers     `cbor:"13,keyasint,omitempty"` // bounded, unlike all those that it sums up
 
-	PeriodFrom  *record.Date `cbor:"14,keyasint,omitempty"` // cip-certification
+	PeriodFrom  *record.Date `cbor:"14,keyasint,omitempty"` // cip-certification, assessment
 	PeriodUntil *record.Date `cbor:"15,keyasint,omitempty"`
 
 	Periods  *record.Periods `cbor:"16,keyasint,omitempty"` // charter

@@ -122,7 +122,18 @@ func (sh *ShortForm) decodeDraft(sp *record.Spec, w *shortFormDecoder) []record.
 		}
 	}
 	s.Subject = sh.subject
+	if faults := w.sealedInTheOpen(sp, s); len(faults) > 0 {
+		return faults
+	}
 	return draftFaults(s)
+}
+
+// sealedInTheOpen is the fault of a sealed record whose document is public.
+func (w *shortFormDecoder) sealedInTheOpen(sp *record.Spec, s *record.Statement) []record.Fault {
+	if !sp.SealableSubject || !s.IsSealed() || w.private || !w.has("/predicate/document") {
+		return nil
+	}
+	return []record.Fault{{Pointer: "/predicate/document", Detail: "is of a sealed record: add private: true, and a commitment to its digest is published"}}
 }
 
 // draftFaults are those of the rules across fields that hold whether the record
@@ -510,7 +521,7 @@ func (w *shortFormDecoder) substitution(n *yaml.Node, members []yamlMember, sh *
 		return nil, false
 	}
 	name, value := members[0].name, members[0].value.Value
-	isCommitment, isDigest := sh.GoType == goCommitment, sh.GoType == goDigest
+	isCommitment, isDigest := sh.GoType == goCommitment || sh.Type == schema.TypeSealable, sh.GoType == goDigest
 	switch {
 	case sh.GoType == goPEM && (name == "file" || name == "kms"):
 		return w.loadKey(n, name, value, pointer), true
@@ -661,7 +672,7 @@ func (w *shortFormDecoder) setSubject(n *yaml.Node, sp *record.Spec, file Docume
 	case sp.PrivateSubject && !w.private:
 		w.fault(n, pointer, "is private for kind %s: add private: true, and a commitment to its digest is published", sp.Kind)
 		return
-	case w.private && !sp.PrivateSubject:
+	case w.private && !sp.PrivateSubject && !sp.SealableSubject:
 		w.fault(n, pointer+"/private", "is true, but a record of kind %s publishes its document's digest: leave it out", sp.Kind)
 		return
 	case w.private:

@@ -43,6 +43,8 @@ func Check(st *record.Statement) []record.Fault {
 		c.lei("/predicate/lei", p.LEI)
 	case *record.Designation:
 		c.target("/predicate/target", &p.Target)
+	case *record.DisclosureRequest:
+		c.country("/predicate/jurisdiction", p.Jurisdiction)
 	}
 	return c.faults
 }

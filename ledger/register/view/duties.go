@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"container/heap"
 	"fmt"
 	"slices"
@@ -16,6 +17,7 @@ const (
 	DutyRespond  DutyKind = "respond"  // answer a designation
 	DutyConclude DutyKind = "conclude" // finish what an answer began
 	DutyCertify  DutyKind = "certify"  // certify the customer identification programme
+	DutyDisclose DutyKind = "disclose" // answer a request to disclose
 )
 
 // DutyState is how a duty stands at the instant asked for.
@@ -50,7 +52,7 @@ func (s DutyState) Words(ahead bool) string {
 
 // DutyKinds and DutyStates are all of them, for parsers of filters.
 var (
-	DutyKinds  = []DutyKind{DutyRespond, DutyConclude, DutyCertify}
+	DutyKinds  = []DutyKind{DutyRespond, DutyConclude, DutyCertify, DutyDisclose}
 	DutyStates = []DutyState{DutyOpen, DutyMet, DutyLate, DutyOverdue, DutyPaused, DutyLapsed}
 )
 
@@ -62,6 +64,7 @@ type Duty struct {
 	Party       string        `json:"party"`
 	Kind        DutyKind      `json:"kind"`
 	Designation record.Thread `json:"designation,omitempty"`
+	Request     record.Thread `json:"request,omitempty"` // disclose
 	State       DutyState     `json:"state"`
 	Due         *record.Date  `json:"due,omitempty"`
 	From        *record.Date  `json:"from,omitempty"` // certify: the first day not covered
@@ -75,6 +78,9 @@ type Duty struct {
 
 	position string
 }
+
+// About is the thread that the duty comes from, "" of one to certify.
+func (d Duty) About() record.Thread { return cmp.Or(d.Designation, d.Request) }
 
 // Position is where the duty stands in the list of [View.Duties].
 func (d Duty) Position() string { return d.position }

@@ -26,7 +26,7 @@ func (f DutyFilter) includesKind(k DutyKind) bool { return f.Kind == "" || f.Kin
 
 // Duties yields the duties that a filter chooses, as they stand at an instant: those
 // that come from designations, by designation and party, then those to certify, by
-// party; until yield returns false. A party or a designation that the view does not
+// party, then those to disclose, by request; until yield returns false. A party or a designation that the view does not
 // know is an [AbsentError]: what it owes is not known. A [PartialListError] names the
 // place after which it goes on.
 func (v *View) Duties(f DutyFilter, at time.Time, yield func(Duty) bool) error {
@@ -66,7 +66,7 @@ func (v *View) Duties(f DutyFilter, at time.Time, yield func(Duty) bool) error {
 // dutyPosition is where a list of duties stands: how many of those that a party has by one
 // thread were passed.
 type dutyPosition struct {
-	thread record.Thread // designation/D, or cip/P
+	thread record.Thread // designation/D, cip/P, or disclosure/N
 	party  string
 	passed int
 }
@@ -92,7 +92,7 @@ func parseDutyPosition(text string) (p dutyPosition, err error) {
 	if len(part) == 3 {
 		p.thread, _ = record.ParseThread(part[0])
 		p.party = part[1]
-		known := p.thread.Family() == record.FamilyDesignation || p.thread == record.CertificationThread(p.party)
+		known := p.thread.Family() == record.FamilyDesignation || p.thread == record.CertificationThread(p.party) || p.thread.Request() != "" && p.thread.Party() == ""
 		if p.passed, err = strconv.Atoi(part[2]); known && err == nil && p.passed >= 0 && p.String() == text {
 			return p, nil
 		}
@@ -121,21 +121,74 @@ type dutyWalk struct {
 const maxCachedParties = 1024
 
 func (l *dutyWalk) run() error {
-	certifying := l.from.thread.Family() == record.FamilyCertification
-	if (l.f.includesKind(DutyRespond) || l.f.includesKind(DutyConclude)) && !certifying {
+	certifying, disclosing := l.from.thread.Family() == record.FamilyCertification, l.from.thread.Family() == record.FamilyDisclosure
+	if (l.f.includesKind(DutyRespond) || l.f.includesKind(DutyConclude)) && !certifying && !disclosing {
 		if more, err := l.designations(); err != nil || !more {
 			return err
 		}
 	}
-	if l.single != nil || !l.f.includesKind(DutyCertify) {
+	if l.single != nil {
 		return nil
 	}
-	after := ""
-	if certifying {
-		after = l.from.party
+	if l.f.includesKind(DutyCertify) && !disclosing {
+		after := ""
+		if certifying {
+			after = l.from.party
+		}
+		if more, err := l.eachProvider(record.CertificationThread, after, l.certifyDuties); err != nil || !more {
+			return err
+		}
 	}
-	_, err := l.eachProvider(record.CertificationThread, after, l.certifyDuties)
-	return err
+	if !l.f.includesKind(DutyDisclose) {
+		return nil
+	}
+	return l.disclosures()
+}
+
+// disclosures visits the duties that come from requests to disclose, each the one party's that
+// it names.
+func (l *dutyWalk) disclosures() error {
+	after := ""
+	if l.from.thread.Family() == record.FamilyDisclosure {
+		if after = string(l.from.thread); !l.from.passedAll() {
+			h, err := l.v.threadHistory(l.from.thread)
+			if err == nil && h != nil {
+				var more bool
+				if more, err = l.disclosure(h); err == nil && !more {
+					return nil
+				}
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return l.v.eachRequest(l.f.Party, "", after, l.disclosure)
+}
+
+// disclosure visits the duty that comes from one request.
+func (l *dutyWalk) disclosure(h *threadHistory) (more bool, err error) {
+	whole := dutyPosition{h.thread, allParties, allDuties}.String()
+	l.current = whole
+	row, receipts, ok, err := l.v.request(h)
+	if err != nil {
+		return false, err
+	}
+	if ok && row.Provider != "" && (l.f.Party == "" || l.f.Party == row.Provider) {
+		if r, asked := requestWithin(row, receipts, l.asOf.includes); asked {
+			more, err := l.yieldParty(h.thread, row.Provider, func(p *partyTimeline) (duties []Duty, err error) {
+				if d := l.asOf.discloseDuty(h.thread, &r, p); d != nil {
+					duties = append(duties, *d)
+				}
+				return duties, nil
+			})
+			if err != nil || !more {
+				return false, err
+			}
+		}
+	}
+	l.passed = whole
+	return true, nil
 }
 
 // designations visits the duties that come from designations.
