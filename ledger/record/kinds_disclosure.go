@@ -36,7 +36,7 @@ type DisclosureRequest struct {
 	DueOn        *Date        `json:"dueOn,omitempty" rule:"usual" doc:"last day to answer (inclusive); the day of admission or later" eg:"2027-03-01"`
 	Recipient    string       `json:"recipient,omitempty" rule:"usual fmt=recipient max=1959" doc:"age recipient, hybrid (age-keygen -pq), to which bundles are encrypted; required unless the type is mlat, and always under seal"`
 	SealedUntil  *Date        `json:"sealedUntil,omitempty" doc:"of a sealed request: the day from which a later record may open it" eg:"2027-06-30"`
-	Open         *RequestOpen `json:"open,omitempty" doc:"in a later record, from sealedUntil on: what was sealed"`
+	Open         *RequestOpen `json:"open,omitempty" doc:"in a later record, from sealedUntil on: what was sealed; {file: NAME.salts.json} takes it from the request's salts file"`
 }
 
 // RequestOpen opens the commitments of a sealed request.

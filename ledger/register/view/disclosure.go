@@ -149,6 +149,7 @@ func (c asOf) discloseDuty(thread record.Thread, r *requestAt, p *partyTimeline)
 	}
 	if by := r.receipts.Answered; by != nil {
 		d.setMet(*by, c)
+		d.Answer = string(RequestAnswered)
 		return d
 	}
 	if r.Unanswered != nil {
