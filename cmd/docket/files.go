@@ -256,6 +256,7 @@ func (a *app) shortEnv(ctx context.Context, dir string) draft.ShortFormResolver 
 			}
 			return key.PEM(), nil
 		},
+		Salts: func(name string) ([]record.Opening, error) { return a.loadSalts(at(name)) },
 		KMS: func(uri string) (record.PEM, error) {
 			s, err := draft.LoadKMSSigner(ctx, uri)
 			if err != nil {

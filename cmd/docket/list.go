@@ -13,10 +13,10 @@ import (
 
 func (a *app) list() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "list designations | parties | records",
-		Short: "List designations, parties or records, from the replayed copy",
+		Use:   "list designations | parties | records | requests | cooperation",
+		Short: "List designations, parties, records, or requests to disclose, from the replayed copy",
 	}
-	c.AddCommand(a.listDesignations(), a.listParties(), a.listRecords())
+	c.AddCommand(a.listDesignations(), a.listParties(), a.listRecords(), a.listRequests(), a.listCooperation())
 	return c
 }
 

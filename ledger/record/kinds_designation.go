@@ -22,6 +22,7 @@ type Designation struct {
 	EffectiveFrom         *Date       `json:"effectiveFrom,omitempty" rule:"usual" doc:"required unless imported: first day in force; admission + the charter's notice or later" eg:"2027-06-01"`
 	Conditions            []Condition `json:"conditions,omitempty" rule:"items=100" doc:"required with action condition"`
 	Findings              []string    `json:"findings,omitempty" rule:"fmt=lines max=4000" doc:"factor codes" eg:"[anonymous-resale]"`
+	Evidence              []ID        `json:"evidence,omitempty" rule:"items=100" doc:"record IDs of this ledger, below this record, that the findings rest on: unanswered requests, abuse reports"`
 	EffectiveUntil        *Date       `json:"effectiveUntil,omitempty" rule:"usual" doc:"required unless imported: last day in force (inclusive), within the charter's term" eg:"2028-05-31"`
 	ResponseDue           *Date       `json:"responseDue,omitempty" doc:"last day to respond (inclusive); absent: no duty" eg:"2027-01-08"`
 	Scope                 *Scope      `json:"scope,omitempty" doc:"who else is meant"`

@@ -326,6 +326,9 @@ func isDesignator(k *KeyRow) bool {
 func isLicensing(k *KeyRow) bool {
 	return isOfficer(k) && slices.Contains(k.Functions, record.FuncLicensing)
 }
+func isDemander(k *KeyRow) bool {
+	return isOfficer(k) && slices.Contains(k.Functions, record.FuncDemands)
+}
 func isImporter(k *KeyRow) bool {
 	return isOfficerOrAutomation(k) && slices.Contains(k.Functions, record.FuncImporter)
 }

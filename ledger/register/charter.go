@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/ed25519"
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -273,6 +274,34 @@ func (j *judgment) assignNoteKey(pointer string, key proof.Key, owner record.Thr
 		return invalid(pointer, "%v", err)
 	}
 	return j.assignKey(pointer, KeyRow{ID: k.ID(), Owner: owner, Added: j.index, AddedAt: j.admitted})
+}
+
+// checkCosignerKey: the key by which an auditor cosigns checkpoints is a key of its own,
+// neither a party's nor the root set's, a log's, private or not, or a witness's (RECORDS.md "Kinds",
+// assessment). Only an Ed25519 one could be.
+func (j *judgment) checkCosignerKey(vkey string) error {
+	if vkey == "" {
+		return nil
+	}
+	_, rest, _ := strings.Cut(vkey, "+")
+	_, encoded, _ := strings.Cut(rest, "+")
+	raw, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		return invalid("/predicate/vkey", "%v", err)
+	}
+	// The first byte is the algorithm (c2sp.org/signed-note, "Verifier keys").
+	if len(raw) != 1+ed25519.PublicKeySize {
+		return nil
+	}
+	key, err := record.NewKey(ed25519.PublicKey(raw[1:]))
+	if err != nil {
+		return invalid("/predicate/vkey", "%v", err)
+	}
+	k, err := j.draft.keyRow(key.ID())
+	if err != nil || k == nil {
+		return err
+	}
+	return invalid("/predicate/vkey", "key %s belongs to %s: an auditor cosigns by a key that has no other use", ShortKeyID(k.ID), k.owner())
 }
 
 // assignKey assigns a key to an owner and a holder, permanently, and refuses a key that

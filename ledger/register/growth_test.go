@@ -151,6 +151,19 @@ var growthCases = []growthCase{
 		day := today(b).AddDays(-30_000 + 2*n)
 		return b.Statement("abuse/acme-cloud", "acme-cloud", &record.AbuseReport{PeriodFrom: day, PeriodUntil: day.AddDays(1), Band: "0"})
 	}},
+	{name: "receipts", begin: asked, next: func(b *registertest.Fixture, n int) *record.Statement {
+		return b.Statement("disclosure/1/acme-cloud", "acme-cloud", &record.DisclosureReceipt{Request: b.Head("disclosure/1"), Entries: ptr(int64(n)), LogSize: ptr(int64(20_000))})
+	}},
+	{name: "what becomes of a request", limit: true, begin: asked, next: func(b *registertest.Fixture, n int) *record.Statement {
+		b.Now = b.Now.Add(days(31))
+		return b.Statement("disclosure/1", "authority", &record.DisclosureRequest{Status: []string{"challenged", "unanswered", "withdrawn", "challenged"}[n%4]})
+	}},
+	{name: "assessments", begin: enrolled, next: func(b *registertest.Fixture, n int) *record.Statement {
+		if n == 0 {
+			b.Must(b.Auditor("north-audit"))
+		}
+		return b.Statement("assessment/1/north-audit", "north-audit", b.NewAssessment("acme-cloud"))
+	}},
 }
 
 // hundred are the names of as many designations as one licence may name.
@@ -181,6 +194,11 @@ func licenceOf(b *registertest.Fixture, holder string, designations ...string) *
 		l.Type = record.LicenceGeneral
 	}
 	return l
+}
+
+func asked(b *registertest.Fixture) {
+	enrolled(b)
+	b.Must(b.Request("1", b.NewRequest("acme-cloud")))
 }
 
 func enrolled(b *registertest.Fixture) { b.Must(b.Provider("acme-cloud")) }

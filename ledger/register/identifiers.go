@@ -289,6 +289,8 @@ func indexScheme(scheme string) string {
 	switch {
 	case scheme == "registrationNumber":
 		return SchemeRegistration
+	case scheme == SchemeProvider, scheme == SchemeJurisdiction:
+		return scheme
 	case slices.Contains(IdentifierSchemes, scheme), scheme == SchemeRegistration:
 		return scheme
 	}

@@ -119,6 +119,23 @@ func init() {
 			candidates: licenceCandidates,
 			newState:   newState[LicenceRow],
 		},
+		record.KindDisclosureRequest: {
+			judge:      judging((*judgment).judgeRequest),
+			candidates: demandCandidates,
+			newState:   newState[RequestRow],
+		},
+		record.KindDisclosureReceipt: {
+			judge:       judging((*judgment).judgeReceipt),
+			candidates:  providerCandidates,
+			newState:    newState[ReceiptRow],
+			ownKeysOnly: true,
+		},
+		record.KindAssessment: {
+			judge:          judging((*judgment).judgeAssessment),
+			candidates:     providerCandidates,
+			stateFromDelta: assessmentFromDelta,
+			ownKeysOnly:    true,
+		},
 	}
 }
 

@@ -42,8 +42,8 @@ type ThreadRow struct {
 func (row *ThreadRow) Ref() RecordRef { return RecordRef{row.Index, row.ID, row.Admitted} }
 
 // State is *CharterRow, *PartyRow, *DesignationRow, *ResponseRow, *PeriodRow, *ResellerRow,
-// *LicenceRow, *CustomerLogRow or *AITrainingRow, by the thread's first segment. Each is
-// bounded, whatever came before it on the thread.
+// *LicenceRow, *CustomerLogRow, *AITrainingRow, *RequestRow, *ReceiptRow or *AssessmentRow,
+// by the thread's grammar. Each is bounded, whatever came before it on the thread.
 type State interface {
 	// prepare computes what the row does not store, once for all who read it.
 	prepare() error
@@ -379,7 +379,7 @@ func decodeKeyRow(b []byte) (*KeyRow, error) {
 type Delta struct {
 	EffectiveOn *record.Date `cbor:"1,keyasint,omitempty"` // standing, suspension, reinstatement, revocation
 	Until       *record.Date `cbor:"2,keyasint,omitempty"` // suspension, reinstatement, licence
-	Status      string       `cbor:"3,keyasint,omitempty"` // standing, response, reseller
+	Status      string       `cbor:"3,keyasint,omitempty"` // standing, response, reseller, disclosure-request; of an assessment its opinion
 	Cause       string       `cbor:"4,keyasint,omitempty"` // revocation
 	Reason      string       `cbor:"5,keyasint,omitempty"`
 
@@ -394,7 +394,7 @@ type Delta struct {
 	WindDownBy *record.Date `cbor:"12,keyasint,omitempty"`
 	Answers    *Answers     `cbor:"13,keyasint,omitempty"` // bounded, unlike all those that it sums up
 
-	PeriodFrom  *record.Date `cbor:"14,keyasint,omitempty"` // cip-certification, abuse-report
+	PeriodFrom  *record.Date `cbor:"14,keyasint,omitempty"` // cip-certification, abuse-report, assessment
 	PeriodUntil *record.Date `cbor:"15,keyasint,omitempty"` // of these, and customer-log
 
 	Periods  *record.Periods `cbor:"16,keyasint,omitempty"` // charter

@@ -75,6 +75,10 @@ func providerCandidates(c *keyCollector, st *record.Statement) {
 	c.addParty(st.Issuer, isOfficerOrAutomation)
 }
 
+func demandCandidates(c *keyCollector, _ *record.Statement) {
+	c.addParty(record.Authority, isDemander)
+}
+
 // keyCollector gathers keys as of a size.
 type keyCollector struct {
 	r          *Register

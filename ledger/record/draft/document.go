@@ -76,6 +76,8 @@ func subjectText(sp *record.Spec) string {
 	switch {
 	case sp.PrivateSubject:
 		return "a commitment to the document's digest; the document stays private"
+	case sp.SealableSubject:
+		return "the document's digest; of a sealed record a commitment to it"
 	case sp.Subject == record.SubjectFirstKey:
 		return "the document's digest if there is one, else that of the first key listed, else the party's enrolment"
 	case sp.Subject == record.SubjectEnrolment:
@@ -136,6 +138,10 @@ func typeText(sh *schema.Shape) string {
 		return "a commitment to a file's digest: {file: FILE} in a short form"
 	}
 	switch sh.Type {
+	case schema.TypeSealable:
+		text := *sh
+		text.Type = schema.TypeString
+		return typeText(&text) + "; sealed a commitment: {secret: VALUE} in a short form"
 	case schema.TypeString:
 		if sh.Enum != nil {
 			return strings.Join(sh.Enum, ", ")

@@ -72,6 +72,8 @@ func (t *template) subject(sp *record.Spec) {
 	switch {
 	case sp.PrivateSubject:
 		t.add("document: {file: , private: true}", "required, e.g. form.pdf; only a commitment to its digest is published")
+	case sp.SealableSubject:
+		t.add("document: {file: }", "required, e.g. warrant.pdf; its digest is signed; of a sealed one {file: F, private: true}; of a later record instead about: latest")
 	case sp.Subject == record.SubjectDocument:
 		t.add("document: {file: }", "required, e.g. order.pdf; its digest is signed; {file: F, url: [U]} says where it is published")
 	case sp.Subject == record.SubjectDesignation:

@@ -40,6 +40,9 @@ func fillTemplate(text string) string {
 			example, _, _ := strings.Cut(m[3], ";")
 			lines[i] = m[1] + " " + example
 		}
+		if strings.HasPrefix(lines[i], "recipient:") {
+			lines[i] = "recipient: age1pq1" + strings.Repeat("q", 1952)
+		}
 		if strings.HasPrefix(line, "policy: |") {
 			lines[i] = line + "\n  log docket.example/2026+5f1c0a92+Ad\n  quorum none"
 		}

@@ -136,6 +136,12 @@ func (d *Decoder) Value(v any, sh *Shape, dst reflect.Value) {
 		} else {
 			d.WrongType(v, "an object")
 		}
+	case TypeSealable:
+		if _, sealed := v.(Object); sealed {
+			d.Value(v, sh.Sealed, dst.Field(1))
+		} else if s, ok := d.Text(v, sh); ok {
+			dst.Field(0).SetString(s)
+		}
 	case TypeFragment:
 		if o, ok := v.(Object); ok {
 			d.CheckFragment(o, sh)

@@ -32,6 +32,7 @@ type Shape struct {
 	Item     *Shape   // of a list or map
 	Fields   []*Field // of an object
 	Fragment *Shape   // the object of which a fragment is a part
+	Sealed   *Shape   // the object that may stand instead of a text
 
 	minInt, maxInt int64
 	maxItems       int
@@ -55,6 +56,7 @@ const (
 	TypeMap // names that the shape does not know, to values of one shape
 	TypeObject
 	TypeFragment // some members of an object
+	TypeSealable // a string, or the object that seals it
 )
 
 // A Field is one member of an object.
@@ -102,6 +104,9 @@ func ScalarOf[T any](parse func(string) (T, error), text func(T) string, schema 
 type Types struct {
 	Scalars  []Scalar
 	Fragment reflect.Type // the struct of which every field of type [Object] is a fragment
+	// Sealable is a struct of two fields: a string, and a pointer to the struct of the
+	// object that stands in its place where it is sealed.
+	Sealable reflect.Type
 }
 
 // Shape compiles a Go type. A tag that makes no sense is a broken program.
@@ -133,6 +138,8 @@ func (ts *Types) shapeOf(t reflect.Type, rule string) *Shape {
 		sh.Type = TypeScalar
 	case t == reflect.TypeFor[Object]():
 		sh.Type, sh.Fragment = TypeFragment, ts.Shape(ts.Fragment)
+	case t == ts.Sealable:
+		sh.Type, sh.Sealed = TypeSealable, ts.shapeOf(t.Field(1).Type, "")
 	case t.Kind() == reflect.String:
 		sh.Type = TypeString
 	case t.Kind() == reflect.Int64:

@@ -19,6 +19,7 @@ const (
 	DutyConclude DutyKind = "conclude" // finish what an answer began
 	DutyCertify  DutyKind = "certify"  // certify the customer identification programme
 	DutyReseller DutyKind = "reseller" // verify a reseller anew, or end it after a breach
+	DutyDisclose DutyKind = "disclose" // answer a request to disclose
 
 	DutyCustomerLog      DutyKind = "customer-log"       // commit to the private customer log again
 	DutyAbuseReport      DutyKind = "abuse-report"       // commit to the next batch of abuse reports
@@ -78,7 +79,7 @@ func (s DutyState) Words(ahead bool) string {
 
 // DutyKinds and DutyStates are all of them, for parsers of filters.
 var (
-	DutyKinds  = []DutyKind{DutyRespond, DutyConclude, DutyCertify, DutyCustomerLog, DutyAbuseReport, DutyReseller, DutyAITrainingReport}
+	DutyKinds  = []DutyKind{DutyRespond, DutyConclude, DutyCertify, DutyCustomerLog, DutyAbuseReport, DutyReseller, DutyAITrainingReport, DutyDisclose}
 	DutyStates = []DutyState{DutyOpen, DutyMet, DutyLate, DutyOverdue, DutyPaused, DutyLapsed}
 )
 
@@ -93,6 +94,7 @@ type Duty struct {
 	Reseller    record.Thread `json:"reseller,omitempty"` // reseller: the thread on which it is owed
 	Task        ResellerTask  `json:"task,omitempty"`     // reseller: what is
 	Thread      record.Thread `json:"thread,omitempty"`   // ai-training-report: the run's
+	Request     record.Thread `json:"request,omitempty"`  // disclose
 	State       DutyState     `json:"state"`
 	Due         *record.Date  `json:"due,omitempty"`
 	From        *record.Date  `json:"from,omitempty"` // certify, customer-log, abuse-report: the first day not covered
@@ -107,13 +109,13 @@ type Duty struct {
 	position string
 }
 
-// About is what the duty is about, for people: its designation, its training run, or its
-// reseller and what is to be done; "" of the provider itself.
+// About is what the duty is about, for people: its designation, its training run, its request,
+// or its reseller and what is to be done; "" of the provider itself.
 func (d Duty) About() string {
 	if d.Reseller != "" {
 		return fmt.Sprintf("%s, to %s", d.Reseller, d.Task)
 	}
-	return string(cmp.Or(d.Designation, d.Thread))
+	return string(cmp.Or(d.Designation, d.Thread, d.Request))
 }
 
 // Position is where the duty stands in the list of [View.Duties].

@@ -28,7 +28,7 @@ func (f DutyFilter) includesKind(k DutyKind) bool { return f.Kind == "" || f.Kin
 // Duties yields the duties that a filter chooses, as they stand at an instant: those
 // that come from designations, by designation and party, then the periodic ones, kind by
 // kind, by party, then those by resellers, by party and reseller, then training runs, by
-// name and party; until yield returns false. A party or a designation that the view does not
+// name and party, then those to disclose, by request; until yield returns false. A party or a designation that the view does not
 // know is an [AbsentError]: what it owes is not known. A [PartialListError] names the
 // place after which it goes on.
 func (v *View) Duties(f DutyFilter, at time.Time, yield func(Duty) bool) error {
@@ -68,7 +68,7 @@ func (v *View) Duties(f DutyFilter, at time.Time, yield func(Duty) bool) error {
 // dutyPosition is where a list of duties stands: how many of those that a party has by one
 // thread were passed.
 type dutyPosition struct {
-	thread record.Thread // designation/D, reseller/R/P, ai/N/P, or that of a periodic duty, as cip/P
+	thread record.Thread // designation/D, reseller/R/P, ai/N/P, disclosure/N, or that of a periodic duty, as cip/P
 	party  string
 	passed int
 }
@@ -81,7 +81,7 @@ const (
 
 // dutyGroup is one of the runs of which the list of duties is made, in their order: those
 // that come from designations, one for each periodic duty, those by resellers, those of
-// training runs.
+// training runs, those of requests to disclose.
 type dutyGroup int
 
 const groupDesignations dutyGroup = 0
@@ -89,6 +89,7 @@ const groupDesignations dutyGroup = 0
 var (
 	groupResellers    = dutyGroup(1 + len(periodicDuties))
 	groupTrainingRuns = groupResellers + 1
+	groupRequests     = groupTrainingRuns + 1
 )
 
 // group is that in which the place is, -1 where it is none.
@@ -103,6 +104,10 @@ func (p dutyPosition) group() dutyGroup {
 	case record.FamilyAITraining:
 		if p.thread.Party() == p.party {
 			return groupTrainingRuns
+		}
+	case record.FamilyDisclosure:
+		if p.thread.Party() == "" {
+			return groupRequests
 		}
 	}
 	for i := range periodicDuties {
@@ -187,10 +192,61 @@ func (l *dutyWalk) run() error {
 			return err
 		}
 	}
-	if !l.f.includesKind(DutyAITrainingReport) {
+	if l.f.includesKind(DutyAITrainingReport) && begin <= groupTrainingRuns {
+		if more, err := l.trainingRuns(begin == groupTrainingRuns); err != nil || !more {
+			return err
+		}
+	}
+	if !l.f.includesKind(DutyDisclose) {
 		return nil
 	}
-	return l.trainingRuns(begin == groupTrainingRuns)
+	return l.disclosures()
+}
+
+// disclosures visits the duties that come from requests to disclose, each the one party's that
+// it names.
+func (l *dutyWalk) disclosures() error {
+	after := ""
+	if l.from.thread.Family() == record.FamilyDisclosure {
+		if after = string(l.from.thread); !l.from.passedAll() {
+			h, err := l.v.threadHistory(l.from.thread)
+			if err == nil && h != nil {
+				var more bool
+				if more, err = l.disclosure(h); err == nil && !more {
+					return nil
+				}
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return l.v.eachRequest(l.f.Party, "", after, l.disclosure)
+}
+
+// disclosure visits the duty that comes from one request.
+func (l *dutyWalk) disclosure(h *threadHistory) (more bool, err error) {
+	whole := dutyPosition{h.thread, allParties, allDuties}.String()
+	l.current = whole
+	row, receipts, ok, err := l.v.request(h)
+	if err != nil {
+		return false, err
+	}
+	if ok && row.Provider != "" && (l.f.Party == "" || l.f.Party == row.Provider) {
+		if r, asked := requestWithin(row, receipts, l.asOf.includes); asked {
+			more, err := l.yieldParty(h.thread, row.Provider, func(p *partyTimeline) (duties []Duty, err error) {
+				if d := l.asOf.discloseDuty(h.thread, &r, p); d != nil {
+					duties = append(duties, *d)
+				}
+				return duties, nil
+			})
+			if err != nil || !more {
+				return false, err
+			}
+		}
+	}
+	l.passed = whole
+	return true, nil
 }
 
 // resellers visits the duties that come from resellers.
@@ -479,7 +535,7 @@ func (l *dutyWalk) periodicDuties(o *periodicDuty, p *partyTimeline) (duties []D
 
 // trainingRuns visits the duties to report training runs. resume says that the walk goes
 // on among them.
-func (l *dutyWalk) trainingRuns(resume bool) error {
+func (l *dutyWalk) trainingRuns(resume bool) (more bool, err error) {
 	visit := func(h *threadHistory) (bool, error) {
 		id := h.thread.Party()
 		if l.f.Party != "" && id != l.f.Party {
@@ -494,11 +550,16 @@ func (l *dutyWalk) trainingRuns(resume bool) error {
 		after = string(l.from.thread)
 		if !l.from.passedAll() {
 			if more, err := visit(&threadHistory{rows: l.v.rows, thread: l.from.thread}); err != nil || !more {
-				return err
+				return false, err
 			}
 		}
 	}
-	return l.v.eachThread(record.FamilyAITraining.Prefix(), after, visit)
+	more = true
+	err = l.v.eachThread(record.FamilyAITraining.Prefix(), after, func(h *threadHistory) (bool, error) {
+		more, err = visit(h)
+		return more, err
+	})
+	return more, err
 }
 
 // trainingRun is the duty to report one training run, none before it was reported.

@@ -363,3 +363,72 @@ func aiTrainingEffects(e draftRecord) ([]string, error) {
 	}
 	return []string{fmt.Sprintf("%s, in time: it is due %s", said, due)}, nil
 }
+
+// requestEffects says who owes an answer by when, of a sealed request that nobody does yet.
+func requestEffects(e draftRecord) ([]string, error) {
+	row := e.After.State.(*register.RequestRow)
+	thread := e.Record.Thread
+	opened := row.Opened != nil && row.Opened.Index == e.Record.Index
+	switch status := e.After.Delta.Status; {
+	case row.Sealed() && e.Before == nil:
+		return []string{fmt.Sprintf("asks under seal: nobody is named, and no duty begins, before it is opened, from %s on", *row.SealedUntil)}, nil
+	case status == record.RequestRequested || opened:
+		c, err := e.asOfAdmission()
+		if err != nil {
+			return nil, err
+		}
+		said := fmt.Sprintf("asks %s by %s", row.Provider, row.Type)
+		if opened {
+			said = fmt.Sprintf("opens %s, which asks %s by %s", thread, row.Provider, row.Type)
+		}
+		if status != record.RequestRequested {
+			return []string{said, fmt.Sprintf("%s is %s", thread, status)}, nil
+		}
+		r, _ := requestWithin(row, nil, func(register.RecordRef) bool { return true })
+		return []string{said, fmt.Sprintf("opens 1 duty to disclose, due %s", r.due(c))}, nil
+	case status == record.RequestWithdrawn:
+		return []string{fmt.Sprintf("withdraws %s: final, and nobody owes an answer", thread)}, nil
+	case status == record.RequestChallenged:
+		return []string{fmt.Sprintf("%s is challenged: the duty to disclose is paused", thread)}, nil
+	}
+	return []string{fmt.Sprintf("%s went unanswered; it counts as such until it is answered", thread)}, nil
+}
+
+// receiptEffects says whether the receipt meets the duty to disclose, by the rule of
+// [View.Duties].
+func receiptEffects(e draftRecord) ([]string, error) {
+	thread := e.Record.Thread.About()
+	head, err := e.draft.Thread(thread)
+	if err != nil || head == nil {
+		return nil, err
+	}
+	party, err := e.draft.Thread(record.PartyThread(e.Record.Issuer))
+	if err != nil {
+		return nil, err
+	}
+	c, err := e.asOfAdmission()
+	if err != nil {
+		return nil, err
+	}
+	state := e.After.State.(*register.ReceiptRow)
+	r, _ := requestWithin(head.State.(*register.RequestRow), state, func(register.RecordRef) bool { return true })
+	duty := c.discloseDuty(thread, &r, currentParty(party.State.(*register.PartyRow)))
+	switch challenges := state.Challenged != nil && state.Challenged.Index == e.Record.Index; {
+	case duty == nil:
+		return []string{fmt.Sprintf("answers %s, to which %s owes no answer", thread, e.Record.Issuer)}, nil
+	case challenges && duty.State == DutyPaused:
+		return []string{fmt.Sprintf("challenges %s: the duty to disclose is paused", thread)}, nil
+	case challenges:
+		return []string{fmt.Sprintf("challenges %s, too late to put the duty to disclose off: it is %s", thread, duty.State)}, nil
+	case *duty.MetBy != e.Record.ID:
+		return []string{fmt.Sprintf("adds to the answer to %s, whose duty was met before", thread)}, nil
+	case duty.State == DutyLate:
+		return []string{fmt.Sprintf("meets the duty to disclose of %s, late: it was due %s", thread, duty.Due)}, nil
+	}
+	return []string{fmt.Sprintf("meets the duty to disclose of %s", thread)}, nil
+}
+
+func assessmentEffects(e draftRecord) ([]string, error) {
+	s := e.After.State.(*register.AssessmentRow)
+	return []string{fmt.Sprintf("%s gives its opinion, %s, for %s until %s", e.Record.Issuer, s.Opinion, s.PeriodFrom, s.PeriodUntil)}, nil
+}

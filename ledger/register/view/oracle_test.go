@@ -14,7 +14,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
-// An oracle reads RECORDS.md "Duties", "Pauses", "Ends", "Who owes" and "Standing" over a
+// An oracle reads RECORDS.md "Duties", "Requests to disclose", "Pauses", "Ends", "Who owes" and "Standing" over a
 // plain list of what was admitted, slowly: day by day, in whole days since 1970. It shares
 // no code with the register.
 type oracle struct {
@@ -23,7 +23,7 @@ type oracle struct {
 
 // entry is one admitted record as the oracle sees it. Which fields count, kind says.
 type entry struct {
-	kind  string // charter, enrol, standing, designate, amend, suspend, reinstate, revoke, respond, certify, customer-log, abuse-report, ai-training-report, license, unlicense, resell
+	kind  string // charter, enrol, standing, designate, amend, suspend, reinstate, revoke, respond, certify, customer-log, abuse-report, ai-training-report, license, unlicense, resell, ask, receipt
 	index int
 	at    time.Time
 	day   int // admission date
@@ -37,9 +37,12 @@ type entry struct {
 	endless      bool     // an event without until
 	due          int      // responseDue from here on, 0: none
 	reopens      bool
-	from, last   int // effectiveFrom and effectiveUntil from here on
-	about        int // respond: index
-	by           int // respond: windDownBy, 0: none
+	from, last   int    // effectiveFrom and effectiveUntil from here on
+	request      string // ask, receipt: its name; party is whom it asks
+	sealed       bool   // ask: under seal until it is opened
+	opens        bool   // ask: it opens the seal
+	about        int    // respond: index
+	by           int    // respond: windDownBy, 0: none
 
 	zone     *time.Location // charter
 	response int            // charter: days
@@ -392,7 +395,69 @@ func (o *oracle) duties(parties, orders []string, at time.Time) (told []string) 
 			tell(o.trainingRun(run, p, at), p, "ai-training-report", run)
 		}
 	}
+	for _, d := range o.disclosures(at) {
+		told = append(told, d)
+	}
 	slices.Sort(told)
+	return told
+}
+
+// disclosures are the duties of those whom requests ask, one a request, by what was admitted by
+// an instant.
+func (o *oracle) disclosures(at time.Time) (told []string) {
+	for _, asked := range o.log {
+		if asked.kind != "ask" || asked.status != "requested" || asked.opens || asked.at.After(at) {
+			continue
+		}
+		due, known := asked.due, !asked.sealed
+		var challenged, unanswered, withdrawn, answered entry
+		for _, e := range o.log {
+			switch {
+			case e.request != asked.request || e.at.After(at):
+			case e.kind == "receipt" && e.status == "answered":
+				if answered.index == 0 {
+					answered = e
+				}
+			case e.opens:
+				known, due = true, max(due, e.day+o.charter(e.index).response)
+			}
+			if e.request == asked.request && !e.at.After(at) {
+				switch e.status {
+				case "challenged":
+					if challenged.index == 0 {
+						challenged = e
+					}
+				case "unanswered":
+					unanswered = e
+				case "withdrawn":
+					withdrawn = e
+				}
+			}
+		}
+		if !known {
+			continue
+		}
+		if challenged.index > 0 && challenged.day <= due && unanswered.index == 0 {
+			due = 0 // put off
+		}
+		state := ""
+		gone := o.withdrawn(asked.party, at)
+		switch {
+		case answered.index > 0:
+			state = spelledMet(due, answered)
+		case gone != 0 && (due == 0 || gone < due):
+			continue
+		case withdrawn.index > 0:
+			state = spelled("lapsed", due)
+		case due == 0:
+			state = "paused"
+		case o.today(at) > due:
+			state = spelled("overdue", due)
+		default:
+			state = spelled("open", due)
+		}
+		told = append(told, asked.party+" disclose "+asked.request+" "+state)
+	}
 	return told
 }
 
@@ -586,13 +651,16 @@ type randomHistory struct {
 	terms   map[string]entry // of a designation as it stands
 	tried   map[string]int
 	granted int // licences that were asked for
+
+	requests int
+	asked    map[string]entry // of a request, as it was asked
 }
 
 func newRandomHistory(t *testing.T, seed uint64) *randomHistory {
 	t.Helper()
 	l := &randomHistory{
 		rng: rand.New(rand.NewPCG(seed, 7)), parties: []string{"acme", "borealis", "cirrus"}, orders: []string{"1", "2"},
-		terms: make(map[string]entry), tried: make(map[string]int),
+		terms: make(map[string]entry), tried: make(map[string]int), asked: make(map[string]entry),
 	}
 	var err error
 	if l.zone, err = time.LoadLocation("America/New_York"); err != nil {
@@ -664,11 +732,13 @@ func (l *randomHistory) designation(e entry, p record.Predicate) {
 func (l *randomHistory) step() {
 	party, order := l.parties[l.rng.IntN(len(l.parties))], l.orders[l.rng.IntN(len(l.orders))]
 	terms, there := l.terms[order]
-	switch n := l.rng.IntN(50); {
+	switch n := l.rng.IntN(56); {
 	case l.Head(record.PartyThread(party)).IsZero():
 		if n < 12 {
 			l.record(entry{kind: "enrol", party: party}, l.Provider(party))
 		}
+	case n >= 50:
+		l.disclosure(party)
 	case !there:
 		e := entry{kind: "designate", order: order, reopens: true, from: l.in(5, 10), due: l.in(9, 20)}
 		e.last = e.from + 20 + l.rng.IntN(59)
@@ -781,6 +851,42 @@ func (l *randomHistory) report(party string, n int) {
 		thread, p = record.AITrainingThread(e.run, party), &record.AITrainingReport{KnownOn: dateOn(e.until), Threshold: "t"}
 	}
 	l.record(e, l.Sign(l.Statement(thread, party, p), party+"/ci"))
+}
+
+// disclosure asks a party to disclose, openly or under seal, or says what became of a request.
+func (l *randomHistory) disclosure(party string) {
+	name := fmt.Sprintf("r-%d", max(0, l.requests-1-l.rng.IntN(2)))
+	if was := l.asked[name]; was.kind != "" && l.rng.IntN(3) > 0 {
+		e := entry{party: was.party, request: name}
+		if l.rng.IntN(2) == 0 {
+			e.kind, e.status = "receipt", "answered"
+			r := l.NewReceipt(name)
+			if l.rng.IntN(3) == 0 {
+				e.status, r = "challenged", l.NewChallenge(name)
+			}
+			l.record(e, l.Receipt(name, was.party, r))
+			return
+		}
+		e.kind, e.status = "ask", []string{"challenged", "unanswered", "unanswered", "withdrawn"}[l.rng.IntN(4)]
+		r := &record.DisclosureRequest{Status: e.status}
+		if was.sealed && l.rng.IntN(2) == 0 {
+			_, r.Open = l.NewSealedRequest(name, was.party, dateOn(l.today()))
+			e.opens, e.status = true, "requested"
+			r.Status = e.status
+		}
+		l.record(e, l.Request(name, r))
+		return
+	}
+	name = fmt.Sprintf("r-%d", l.requests)
+	l.requests++
+	e := entry{kind: "ask", status: "requested", party: party, request: name, due: l.in(0, 15), sealed: l.rng.IntN(2) == 0}
+	r := l.NewRequest(party)
+	if e.sealed {
+		r, _ = l.NewSealedRequest(name, party, dateOn(l.in(0, 9)))
+	}
+	r.DueOn = dated(e.due)
+	l.asked[name] = e
+	l.record(e, l.Request(name, r))
 }
 
 func (l *randomHistory) standing(party string) {
@@ -903,6 +1009,11 @@ func TestDutiesAgainstOracle(t *testing.T) {
 			t.Errorf("no duty was %s: the lives are too dull", s)
 		}
 	}
+	for _, s := range view.DutyStates {
+		if counted["disclose "+string(s)] == 0 && !testing.Short() {
+			t.Errorf("no duty to disclose was %s: the requests are too dull", s)
+		}
+	}
 	for _, k := range view.DutyKinds {
 		if counted[string(k)+" late"] == 0 && !testing.Short() {
 			t.Errorf("no duty to %s was met late: the lives are too dull", k)
@@ -943,6 +1054,9 @@ func (l *randomHistory) compare(t *testing.T, seed uint64, counted map[string]in
 		}
 		if run, _, ok := strings.Cut(d.Thread.Name(), "/"); ok {
 			words += " " + run
+		}
+		if d.Request != "" {
+			words += " " + d.Request.Request()
 		}
 		words += " " + string(d.State)
 		if d.Due != nil {

@@ -317,7 +317,7 @@ func (p *authors) randomAction() action {
 		d := p.NewDesignation(pick(sim, "Kestrel Hosting", "Lumen Resale", "Кестрел"))
 		return action{"designation " + order, thread, record.Authority, d, officers, func() { p.designations = append(p.designations, order) }}
 	}
-	switch sim.rng.IntN(21) {
+	switch sim.rng.IntN(28) {
 	case 0:
 		return action{"alias for " + order, thread, record.Authority, &record.Amendment{Type: "alias", Reason: "r", Add: alias(fmt.Sprintf("K%d", sim.rng.IntN(5)))}, officers, nil}
 	case 1:
@@ -327,7 +327,7 @@ func (p *authors) randomAction() action {
 	case 2:
 		until := today.AddDays(3 + sim.rng.IntN(20))
 		return action{"suspension of " + order, thread, record.Authority, &record.Suspension{EffectiveOn: today.AddDays(sim.rng.IntN(3)), Until: &until, Reason: "talks"}, officers, func() { p.suspended = append(p.suspended, order) }}
-	case 3:
+	case 3, 22, 23:
 		if n := len(p.suspended); n > 0 {
 			order, thread = p.suspended[n-1], record.DesignationThread(p.suspended[n-1])
 		}
@@ -346,6 +346,13 @@ func (p *authors) randomAction() action {
 		return action{status.Status + " " + provider, record.PartyThread(provider), record.Authority, status, []string{"authority/officer-1"}, nil}
 	case 9:
 		return p.keyRotation(provider)
+	case 17, 18, 20, 21:
+		return p.disclosure(provider)
+	case 19:
+		if p.Head("party/north-audit").IsZero() {
+			return p.auditorEnrolment()
+		}
+		return action{"assessment of " + provider, record.AssessmentThread("1", "north-audit"), "north-audit", p.NewAssessment(provider), []string{"north-audit/lead"}, nil}
 	case 10:
 		c := p.CharterPredicate
 		c.Periods.Response = record.Period{Days: 30 + sim.rng.IntN(3)}
@@ -398,6 +405,38 @@ func (p *authors) customerLog(provider string) action {
 		c = l.Commit(until, l.size)
 	}
 	return action{"private log of " + provider, thread, provider, c, []string{provider + "/ci"}, func() { l.size = size }}
+}
+
+// disclosure asks a provider to disclose, openly or under seal, opens or withdraws what was
+// asked, or is the provider's receipt.
+func (p *authors) disclosure(provider string) action {
+	name := fmt.Sprintf("%s-%d", provider, p.sim.rng.IntN(2))
+	thread, demands := record.RequestThread(name), []string{"authority/officer-3"}
+	today := rules1.DateIn(p.Now, zone)
+	sealed, open := p.NewSealedRequest(name, provider, today)
+	switch {
+	case p.Head(thread).IsZero() && p.sim.chance(50):
+		return action{"sealed request " + name, thread, record.Authority, sealed, demands, nil}
+	case p.Head(thread).IsZero():
+		return action{"request " + name, thread, record.Authority, p.NewRequest(provider), demands, nil}
+	case p.sim.chance(60):
+		receipt := p.NewReceipt(name)
+		if p.sim.chance(30) {
+			receipt = p.NewChallenge(name)
+		}
+		return action{"receipt of " + name, record.ReceiptThread(name, provider), provider, receipt, []string{provider + "/compliance"}, nil}
+	case p.sim.chance(70):
+		return action{"opening of " + name, thread, record.Authority, &record.DisclosureRequest{Status: record.RequestRequested, Open: open}, demands, nil}
+	}
+	r := &record.DisclosureRequest{Status: pick(p.sim, record.RequestChallenged, record.RequestWithdrawn)}
+	return action{"what became of " + name, thread, record.Authority, r, demands, nil}
+}
+
+// auditorEnrolment brings in who assesses.
+func (p *authors) auditorEnrolment() action {
+	st, err := record.ParseStatement(p.Auditor("north-audit").Payload)
+	must(err)
+	return action{"the enrolment of north-audit", st.Thread, st.Issuer, st.Predicate, []string{"north-audit/lead", "authority/officer-1"}, nil}
 }
 
 // response is what a provider did about an order.
