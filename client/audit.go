@@ -30,9 +30,9 @@ type Source interface {
 func (c *Client) Source() Source { return serverSource{c.log, c} }
 
 // Directory reads a log from a directory: a synced trust directory is one.
-func Directory(files vfs.FS, dir string) Source { return directory{copyDir{files: files, dir: dir}} }
+func Directory(files vfs.FS, dir string) Source { return directory{NewTileDir(files, dir)} }
 
-type directory struct{ copyDir }
+type directory struct{ *TileDir }
 
 func (d directory) Checkpoint(context.Context) ([]byte, error) {
 	return disk.ReadFile(d.files, d.path(checkpointFile))

@@ -392,7 +392,7 @@ func admitUnchecked(t *testing.T, b *registertest.Fixture, env record.Envelope) 
 // of C2SP tlog-tiles.
 func sourceOf(t *testing.T, entries []record.Entry) Source {
 	t.Helper()
-	dir := copyDir{files: vfs.NewMem(), dir: "log"}
+	dir := NewTileDir(vfs.NewMem(), "log")
 	r := &entryRun{}
 	grown := proof.NewAppender()
 	var lines [][]byte

@@ -18,7 +18,7 @@ type charter struct {
 	content  *record.Charter
 	policy   *proof.Policy
 	receipt  proof.Receipt
-	verified *proof.VerifiedReceipt // what it proves
+	verified *proof.VerifiedReceipt // what it proves; nil of a first charter whose place in the log is not shown yet
 }
 
 // charters are all charters known, oldest first; the first is the pinned one.
@@ -65,6 +65,11 @@ func (c charters) format() ([]byte, error) {
 	return proof.FormatChain(chain)
 }
 
+// proven reports whether the receipts of all are there.
+func (c charters) proven() bool {
+	return !slices.ContainsFunc(c, func(k charter) bool { return k.verified == nil })
+}
+
 // newest is the charter in force as far as is known.
 func (c charters) newest() charter { return c[len(c)-1] }
 
@@ -76,31 +81,11 @@ func (c charters) newest() charter { return c[len(c)-1] }
 func checkCharters(pin record.ID, chain []proof.Receipt, now time.Time) (charters, error) {
 	var known charters
 	for _, r := range chain {
-		e, err := record.ParseEntry(r.Entry)
+		next, err := known.next(pin, r)
 		if err != nil {
-			return nil, fmt.Errorf("charter at index %d: %w", r.Index, err)
+			return nil, err
 		}
-		var old *record.Charter
-		var oldID record.ID
-		if len(known) > 0 {
-			old, oldID = known.newest().content, known.newest().id
-		}
-		id := record.IDOf(e.Envelope.Payload)
-		if len(known) == 0 && (id != pin || r.Index != 0) {
-			return nil, fmt.Errorf("the ledger begins with charter %s at index %d, not with the pinned %s at index 0: it is another ledger, or the pin is wrong", id, r.Index, pin)
-		}
-		content, err := checkSuccessor(old, oldID, e)
-		if err != nil {
-			return nil, fmt.Errorf("charter %s at index %d: %w", id, r.Index, err)
-		}
-		policy, err := proof.ParsePolicy([]byte(content.Policy))
-		if err != nil {
-			return nil, fmt.Errorf("charter %s: its policy: %w", id, err)
-		}
-		if len(known) > 0 && r.Index <= known.newest().index {
-			return nil, fmt.Errorf("charter %s at index %d: out of order", id, r.Index)
-		}
-		known = append(known, charter{index: r.Index, id: id, content: content, policy: policy, receipt: r})
+		known = append(known, next)
 	}
 	if len(known) == 0 {
 		return nil, errors.New("no charter in the chain")
@@ -117,6 +102,35 @@ func checkCharters(pin record.ID, chain []proof.Receipt, now time.Time) (charter
 		c.verified = v
 	}
 	return known, nil
+}
+
+// next judges the charter of a receipt as the one after those known, by whoever signed it.
+func (c charters) next(pin record.ID, r proof.Receipt) (charter, error) {
+	e, err := record.ParseEntry(r.Entry)
+	if err != nil {
+		return charter{}, fmt.Errorf("charter at index %d: %w", r.Index, err)
+	}
+	var old *record.Charter
+	var oldID record.ID
+	if len(c) > 0 {
+		old, oldID = c.newest().content, c.newest().id
+	}
+	id := record.IDOf(e.Envelope.Payload)
+	if len(c) == 0 && (id != pin || r.Index != 0) {
+		return charter{}, &OtherLedgerError{Charter: id, Index: r.Index, Pinned: pin}
+	}
+	content, err := checkSuccessor(old, oldID, e)
+	if err != nil {
+		return charter{}, fmt.Errorf("charter %s at index %d: %w", id, r.Index, err)
+	}
+	policy, err := proof.ParsePolicy([]byte(content.Policy))
+	if err != nil {
+		return charter{}, fmt.Errorf("charter %s: its policy: %w", id, err)
+	}
+	if len(c) > 0 && r.Index <= c.newest().index {
+		return charter{}, fmt.Errorf("charter %s at index %d: out of order", id, r.Index)
+	}
+	return charter{index: r.Index, id: id, content: content, policy: policy, receipt: r}, nil
 }
 
 // verify judges a receipt by the policy in force where its checkpoint was published.

@@ -26,32 +26,33 @@ func TestTrustRefusesSuccessors(t *testing.T) {
 		name string
 		grow func(*testOperator) []proof.Receipt // the chain that the server gives out
 		good bool                                // the successor is to be believed
+		all  bool                                // it is by its entries, whatever the chain says
 	}{
 		{"signed by the root keys", func(o *testOperator) []proof.Receipt {
 			return o.chain(0, admit(o, own, "root/root-1", "root/root-2"))
-		}, true},
+		}, true, true},
 		{"with root keys of the server's", func(o *testOperator) []proof.Receipt {
 			return o.chain(0, admit(o, func(c *record.Charter) {
 				c.RootKeys = []record.RootKey{o.RootKey("mallory"), o.RootKey("mallet")}
 			}, "root/mallory", "root/mallet"))
-		}, false},
+		}, false, false},
 		{"with root keys of the server's, which one of the old ones signed", func(o *testOperator) []proof.Receipt {
 			return o.chain(0, admit(o, func(c *record.Charter) {
 				c.RootKeys = []record.RootKey{o.RootKey("root-1"), o.RootKey("mallory")}
 			}, "root/root-1", "root/mallory"))
-		}, false},
+		}, false, false},
 		{"with a root key more, which did not sign", func(o *testOperator) []proof.Receipt {
 			return o.chain(0, admit(o, func(c *record.Charter) {
 				c.RootKeys = append(slices.Clone(c.RootKeys), o.RootKey("root-4"))
 			}, "root/root-1", "root/root-2"))
-		}, false},
+		}, false, false},
 		{"with fewer signatures than it asks for itself", func(o *testOperator) []proof.Receipt {
 			return o.chain(0, admit(o, func(c *record.Charter) { c.Thresholds.Root = 3 }, "root/root-1", "root/root-2"))
-		}, false},
+		}, false, false},
 		{"after one that is left out", func(o *testOperator) []proof.Receipt {
 			admit(o, own, "root/root-1", "root/root-2")
 			return o.chain(0, admit(o, own, "root/root-1", "root/root-2"))
-		}, false},
+		}, false, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := newTestOperator(t)
@@ -72,6 +73,13 @@ func TestTrustRefusesSuccessors(t *testing.T) {
 				return
 			}
 			wantRefused(t, err, "error")
+			if c.all {
+				must(t, trust.Sync(t.Context(), server, nil))
+				if _, index := trust.Charter(); index != last || trust.Checkpoint().Checkpoint().Size != last+1 {
+					t.Errorf("by the entries: trusts the charter at %d, size %d", index, trust.Checkpoint().Checkpoint().Size)
+				}
+				return
+			}
 			if err := trust.Sync(t.Context(), server, nil); err == nil {
 				t.Error("sync follows it")
 			}
@@ -84,8 +92,12 @@ func TestTrustRefusesSuccessors(t *testing.T) {
 				}
 			}
 			// Whoever begins with what this server gives out is not deceived either.
-			_, err = CreateTrust(t.Context(), vfs.NewMem(), "trust", server, o.Ledger)
-			wantRefused(t, err, "error")
+			late, err := CreateTrust(t.Context(), vfs.NewMem(), "late", server, o.Ledger)
+			must(t, err)
+			wantRefused(t, late.Refresh(t.Context(), server), "error")
+			if err := late.Sync(t.Context(), server, nil); err == nil || late.Checkpoint() != nil {
+				t.Errorf("the first sync follows it: %v", err)
+			}
 		})
 	}
 }

@@ -62,7 +62,7 @@ func registerOptions(fatal func(reason string)) register.Options {
 }
 
 // Problem is a server's refusal (RFC 9457, DESIGN.md section 7). Its text is the
-// server's claim. The server cannot prove that nothing was written.
+// server's claim; what it signed of it, once that is verified, is in Refusal. The server cannot prove that nothing was written.
 type Problem struct {
 	Status     int            `json:"status"`
 	Type       string         `json:"type"`
@@ -73,6 +73,14 @@ type Problem struct {
 	Earliest   string         `json:"earliest"`
 	RetryAt    string         `json:"retryAt"`
 	RetryAfter time.Duration  `json:"-"` // 0 if the server named none
+
+	// Refusal is what proves that the ledger has refused the record that was submitted; nil
+	// if none came, or only a policy is at hand. RefusalFault is why one that came does
+	// not count.
+	Refusal      *SignedRefusal `json:"-"`
+	RefusalFault error          `json:"-"`
+
+	refusal string // as it came
 }
 
 func (p *Problem) Error() string {
@@ -167,13 +175,16 @@ func (c *Client) call(ctx context.Context, method, path, mediaType string, body 
 func readProblem(res *http.Response) error {
 	s := wire.ReadStatus(res)
 	p := &Problem{}
-	if json.Unmarshal(s.Body, p) != nil {
+	var signed struct {
+		Refusal string `json:"refusal"`
+	}
+	if json.Unmarshal(s.Body, p) != nil || json.Unmarshal(s.Body, &signed) != nil {
 		p = &Problem{}
 	}
 	if p.Detail == "" && p.Title == "" {
 		p.Detail = s.Error() // no problem of ours: a proxy's, or another program's
 	}
-	p.Status, p.RetryAfter = s.Code, s.RetryAfter
+	p.Status, p.RetryAfter, p.refusal = s.Code, s.RetryAfter, signed.Refusal
 	// These go into commands that people are told to run.
 	if _, err := record.ParseID(p.Current); err != nil {
 		p.Current = ""
@@ -300,6 +311,9 @@ func withRetry[T any](ctx context.Context, retry Retry, attempt func() (T, error
 func (c *Client) submit(ctx context.Context, id record.ID, envelope []byte, p Policies) (*Submission, error) {
 	body, res, err := c.call(ctx, http.MethodPost, "/v1/records", "application/json", envelope)
 	if err != nil {
+		if refused := (*Problem)(nil); errors.As(err, &refused) {
+			refused.readRefusal(ctx, c, id, p)
+		}
 		return nil, err
 	}
 	s := &Submission{ID: id, Existed: res.StatusCode == http.StatusOK}

@@ -2,11 +2,9 @@ package client
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,162 +18,20 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
-// copyDir is a local copy of a log in the layout of C2SP tlog-tiles: tiles and entry
-// bundles as files, which any static web server could hand on. It is a [reader.Source]:
-// what is read from it is checked against a trusted root.
-type copyDir struct {
-	files    vfs.FS
-	dir      string
-	unsynced map[string]bool // files that were kept, and are to be synced before they count
-}
-
-func (c copyDir) path(p string) string { return c.files.PathJoin(c.dir, p) }
-
-// Published reads the trusted checkpoint.
-func (c copyDir) Published(context.Context) ([]byte, error) {
-	note, err := disk.ReadFile(c.files, c.path(checkpointFile))
-	if missing(err) {
-		return nil, nil
-	}
-	return note, err
-}
-
-// Tiles reads tiles, each of at least the width asked, cut to it. A partial tile
-// may have grown since: then the wider one begins with it.
-func (c copyDir) Tiles(_ context.Context, ids []proof.TileID) ([][]byte, error) {
-	rows := make([][]byte, len(ids))
-	for i, id := range ids {
-		data, err := c.readWidest(id.Path(), id.Full().Path())
-		if err != nil {
-			return nil, err
-		}
-		if len(data) < id.Width*sha256.Size {
-			return nil, fmt.Errorf("%s: %d bytes, want %d hashes: the copy is damaged", id, len(data), id.Width)
-		}
-		rows[i] = data[:id.Width*sha256.Size]
-	}
-	return rows, nil
-}
-
-// Entries reads the entries [start, end).
-func (c copyDir) Entries(ctx context.Context, start, end uint64) ([][]byte, error) {
-	var entries [][]byte
-	for id := range proof.EntryBundles(start, end) {
-		b, err := c.Bundle(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		first := id.Index * proof.TileWidth
-		entries = append(entries, b[max(start, first)-first:]...)
-	}
-	return entries, nil
-}
-
-// Bundle reads the entries of one bundle.
-func (c copyDir) Bundle(_ context.Context, id proof.EntryBundleID) ([][]byte, error) {
-	data, err := c.readWidest(id.Path(), id.Full().Path())
-	if err != nil {
-		return nil, err
-	}
-	// A wider file than asked begins with what was asked: count as it is read.
-	for width := id.Width; width <= proof.TileWidth; width++ {
-		if entries, err := proof.ParseEntryBundle(data, width); err == nil {
-			return entries[:id.Width], nil
-		} else if id.Width == proof.TileWidth {
-			return nil, fmt.Errorf("%s: %w: the copy is damaged", id, err)
-		}
-	}
-	return nil, fmt.Errorf("%s: the copy is damaged", id)
-}
-
-// readWidest reads the file of a partial tile or bundle, or else the full one, or else
-// any partial one beside it.
-func (c copyDir) readWidest(partial, full string) ([]byte, error) {
-	for _, name := range []string{partial, full} {
-		if data, err := disk.ReadFile(c.files, c.path(name)); err == nil || !missing(err) {
-			return data, err
-		}
-	}
-	widths, err := c.files.List(c.path(full + ".p"))
-	if err != nil && !missing(err) {
-		return nil, err
-	}
-	best, name := 0, ""
-	for _, w := range widths {
-		var n int
-		if _, err := fmt.Sscan(w, &n); err == nil && n > best && fmt.Sprint(n) == w {
-			best, name = n, w
-		}
-	}
-	if best == 0 {
-		return nil, fmt.Errorf("%s is not in the copy", partial)
-	}
-	return disk.ReadFile(c.files, c.path(full+".p/"+name))
-}
-
-// writeRun writes what one run of a follower brings. Partial files of an earlier run
-// are removed once what they grew into is there.
-func (c *copyDir) writeRun(r *entryRun) error {
+// writeRun writes what one run of a follower brings.
+func (c *TileDir) writeRun(r *entryRun) error {
 	for _, b := range r.bundles {
-		data, err := proof.FormatEntryBundle(b.entries)
-		if err != nil {
-			return err
-		}
-		if err := c.put(b.id.Path(), b.id.Full().Path(), b.id.Width, data); err != nil {
+		if err := c.WriteBundle(b.id, b.entries); err != nil {
 			return err
 		}
 	}
-	for _, t := range r.tiles {
-		if err := c.put(t.ID.Path(), t.ID.Full().Path(), t.ID.Width, t.Hashes); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *copyDir) put(name, full string, width int, data []byte) error {
-	p := c.path(name)
-	if err := c.files.MkdirAll(c.files.PathDir(p), 0o755); err != nil {
-		return fmt.Errorf("writing %s: %w", name, err)
-	}
-	if err := rewriteFile(c.files, p, data, disk.SyncLater); err != nil {
-		return err
-	}
-	if c.unsynced == nil {
-		c.unsynced = make(map[string]bool)
-	}
-	c.unsynced[p] = true
-	narrower, err := c.files.List(c.path(full + ".p"))
-	if missing(err) {
-		return nil
-	} else if err != nil {
-		return fmt.Errorf("looking beside %s: %w", name, err)
-	}
-	for _, w := range narrower {
-		if n, err := strconv.Atoi(w); err == nil && n >= width {
-			continue // a wider one is of what was trusted already
-		}
-		delete(c.unsynced, c.path(full+".p/"+w))
-		if err := c.files.Remove(c.path(full + ".p/" + w)); err != nil && !missing(err) {
-			return fmt.Errorf("removing what %s replaces: %w", name, err)
-		}
-	}
-	return nil
-}
-
-// sync makes durable what was kept.
-func (c *copyDir) sync() error {
-	if err := disk.SyncTree(c.files, c.dir, slices.Collect(maps.Keys(c.unsynced))...); err != nil {
-		return fmt.Errorf("syncing the copy: %w", err)
-	}
-	c.unsynced = nil
-	return nil
+	return c.WriteTiles(r.tiles)
 }
 
 // resume finds how far a register and the files beside it go together: the tree of
 // the register's size, if the files at its right edge make the register's root.
 // Otherwise the register begins anew, and the files are written again as it goes.
-func (c copyDir) resume(ctx context.Context, r *register.Register) (*proof.Appender, error) {
+func (c *TileDir) resume(ctx context.Context, r *register.Register) (*proof.Appender, error) {
 	cursor := r.Cursor()
 	if cursor.Size == 0 {
 		return proof.NewAppender(), nil

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 
+	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/reader"
@@ -14,21 +14,44 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
-// Refresh fetches the newest checkpoint, and the charters if there are new ones,
-// without the entries. It believes the checkpoint only if it continues the trusted
-// one: a fork is a *[InconsistencyError] that names both, what is older a *[BehindError].
+// Refresh fetches the newest checkpoint without the entries, and the server's chain of
+// charters where the known ones do not do: [ErrNoChain] from a mirror of tiles alone. It
+// believes the checkpoint only if it continues the trusted one: a fork is a
+// *[InconsistencyError] that names both, what is older a *[BehindError].
 func (t *Trust) Refresh(ctx context.Context, c *Client) error {
 	next, err := t.fetchCheckpoint(ctx, c)
 	if err != nil {
 		return err
 	}
-	if err := t.checkExtends(ctx, c, next); err != nil {
+	if next.published == nil || !t.charters.proven() {
+		if err := t.refreshCharters(ctx, c); err != nil {
+			return errors.Join(next.unproven, err)
+		}
+		if next.published, err = t.verify(next.note); err != nil {
+			return err
+		}
+	}
+	if err := t.checkExtends(ctx, c, next.published); err != nil {
 		return err
 	}
-	return t.setTrusted(next)
+	return t.setTrusted(next.published)
 }
 
-// Sync brings the replayed copy to the ledger's newest checkpoint: every entry
+// ErrNoChain: the source shows the charters only among the entries.
+var ErrNoChain = errors.New("no chain of charters is handed out")
+
+// newestCheckpoint is what a source shows as the newest of the log.
+type newestCheckpoint struct {
+	note      []byte
+	tree      proof.Tree
+	published *proof.Published // nil if no policy known so far is satisfied: a charter among its entries may have the one that is
+	unproven  error            // then: what is missing by the policy known
+}
+
+// Sync brings the replayed copy to the ledger's newest checkpoint, from C2SP tiles alone,
+// which any mirror serves. The charters are found among the entries, each signed by the root
+// keys of the one before: under the policy of the last one the checkpoint is believed, or
+// nothing is. Every entry is
 // fetched, hashed, held against the tree that the checkpoint signs, its signatures
 // verified, folded; then the times of the quorums of the checkpoints that the ledger
 // has kept meanwhile are learnt, which say what was knowable when. It is incremental
@@ -61,29 +84,31 @@ func (t *Trust) sync(ctx context.Context, c *Client, progress func(reached, size
 	if err != nil {
 		return 0, err
 	}
-	if err := t.checkExtends(ctx, c, next); err != nil {
+	if err := t.checkContinues(ctx, c, next); err != nil {
 		return 0, err // before the copy takes in a single entry of another history
 	}
 	own, noCopy := t.Register()
 	intact := noCopy == nil && t.rightEdgeValid(ctx)
-	if intact && !fromScratch && t.checkpoint.Checkpoint() == next.Checkpoint() { // nothing is new but cosignatures
-		return 0, t.trustAndFetchTimes(ctx, c, own, t.checkpoint, next)
+	if p := next.published; p != nil && intact && !fromScratch && t.checkpoint.Checkpoint() == p.Checkpoint() { // nothing is new but cosignatures
+		return 0, t.trustAndFetchTimes(ctx, c, own, t.checkpoint, p)
 	}
 	fromScratch = fromScratch || noCopy == nil && !intact // what is damaged is read anew
-	entries, rows := next.Checkpoint().Size-t.size(), next.Checkpoint().Size
-	if !fromScratch {
-		rows = entries
-	}
-	if err := Room(t.files, t.dir, entries, rows); err != nil {
-		return 0, err
+	if next.published != nil {                            // else the size is anybody's word
+		entries, rows := next.tree.Size-t.size(), next.tree.Size
+		if !fromScratch {
+			rows = entries
+		}
+		if err := Room(t.files, t.dir, entries, rows); err != nil {
+			return 0, err
+		}
 	}
 	r, err := t.openNext(fromScratch)
 	if err != nil {
 		return 0, err
 	}
-	files := &copyDir{files: t.files, dir: t.dir}
+	files := t.copyDir()
 	source := &copySource{local: t.copyDir(), localSize: t.size(), server: c, damaged: make(map[uint64]bool)}
-	signed := &signedTree{url: c.URL(), tree: next.Checkpoint().Tree()}
+	signed := &signedTree{url: c.URL(), tree: next.tree}
 	for {
 		signed.tiles = proof.NewTileReader(c.log.Tiles, 0)
 		err = t.replayTo(ctx, r, files, source.bundle, signed, progress)
@@ -108,8 +133,8 @@ func (t *Trust) sync(ctx context.Context, c *Client, progress func(reached, size
 // copySource reads entries from a copy's own files as far as those are good, and from
 // the server otherwise.
 type copySource struct {
-	local        copyDir // reads alone; what is written stands elsewhere
-	localSize    uint64  // entries that the files should have
+	local        *TileDir // reads alone; what is written stands elsewhere
+	localSize    uint64   // entries that the files should have
 	server       *Client
 	serverFailed bool // the server has handed out what the log did not sign once
 
@@ -166,54 +191,123 @@ func (t *Trust) rightEdgeValid(ctx context.Context) bool {
 	return err == nil
 }
 
+// checkContinues proves, by the server's own tiles, that what is shown continues the trusted
+// checkpoint. What satisfies no known policy accuses no log.
+func (t *Trust) checkContinues(ctx context.Context, c *Client, next newestCheckpoint) error {
+	if next.published != nil {
+		return t.checkExtends(ctx, c, next.published)
+	}
+	if t.checkpoint == nil {
+		return nil
+	}
+	one, err := t.isExtendedBy(ctx, c, next.tree)
+	if err != nil && !isTransient(ctx, err) || err == nil && !one {
+		return next.unproven
+	}
+	return err
+}
+
 // checkExtends proves, by the server's own tiles, that a checkpoint continues the
 // trusted one.
 func (t *Trust) checkExtends(ctx context.Context, c *Client, next *proof.Published) error {
-	last := t.checkpoint
-	if last == nil || next.Checkpoint().Size <= last.Checkpoint().Size {
+	if t.checkpoint == nil || next.Checkpoint().Size <= t.size() {
 		return nil // fetch has compared them
 	}
-	signed := next.Checkpoint().Tree()
-	from, err := proof.NewTileReader(c.log.Tiles, -1).At(signed).TreeAt(ctx, last.Checkpoint().Size)
-	switch {
-	case errors.Is(err, proof.ErrCorrupt):
-		return &SourceError{URL: c.URL(), End: signed.Size, Signed: signed, Err: err}
-	case err != nil:
-		return fmt.Errorf("proving that size %d continues size %d: %w", signed.Size, last.Checkpoint().Size, err)
-	case from != last.Checkpoint().Tree():
+	one, err := t.isExtendedBy(ctx, c, next.Checkpoint().Tree())
+	if err == nil && !one {
 		return t.forkOrBehindError(ctx, c, next)
 	}
-	return nil
+	return err
+}
+
+// isExtendedBy reports whether a larger tree begins with the trusted one, by the server's
+// tiles. Those that do not make its root are a *[SourceError].
+func (t *Trust) isExtendedBy(ctx context.Context, c *Client, larger proof.Tree) (bool, error) {
+	s := &signedTree{url: c.URL(), tree: larger, tiles: proof.NewTileReader(c.log.Tiles, -1)}
+	return s.hasPrefix(ctx, t.checkpoint.Checkpoint().Tree())
 }
 
 // finishReplay makes the replayed register the current copy and trusts its checkpoint,
 // if the replay succeeded. Until then the previous copy stays as it is.
-func (t *Trust) finishReplay(ctx context.Context, c *Client, r *register.Register, files *copyDir, next *proof.Published, err error) error {
+func (t *Trust) finishReplay(ctx context.Context, c *Client, r *register.Register, files *TileDir, next newestCheckpoint, err error) error {
+	published := next.published
+	var bad *register.EntryError
+	var upgrade *register.UpgradeError
 	if err == nil {
-		err = t.checkReplayedCharters(ctx, c, r)
+		published, err = t.judgeReplayed(ctx, r, files, next)
+	} else if published == nil && errors.As(err, &bad) && !errors.As(err, &upgrade) { // it need not be the log's
+		err = fmt.Errorf("%w; nor do its entries show a charter under which it counts: %w", next.unproven, err)
 	}
 	if err == nil {
-		next, err = t.verify(next.Note()) // by the policy of the charters that were just read
-	}
-	if err == nil {
-		if late := admittedInTime(r.LastAdmitted(), next); late != nil {
-			err = fmt.Errorf("entry %d: %w", next.Checkpoint().Size-1, late)
+		if late := admittedInTime(r.LastAdmitted(), published); late != nil {
+			err = fmt.Errorf("entry %d: %w", next.tree.Size-1, late)
 		}
 	}
-	if err := errors.Join(err, files.sync()); err != nil {
-		return errors.Join(err, r.Close())
+	synced := files.Sync() // after an error too: the next run goes on from here
+	if synced == nil {
+		synced = files.Prune()
+	}
+	if err := errors.Join(err, synced); err != nil {
+		err = errors.Join(err, r.Close())
+		if next.published == nil && !isTransient(ctx, err) { // of a tree that nobody signed, perhaps: the next sync begins with what is believed
+			err = errors.Join(err, t.files.RemoveAll(t.path(nextGenerationDir)))
+		}
+		return err
 	}
 	if err := errors.Join(t.commitGeneration(r), t.Close()); err != nil {
 		return err
 	}
 	last := t.checkpoint
-	t.checkpoint = next
+	t.checkpoint = published
 	own, err := t.Register()
 	if err != nil {
 		t.checkpoint = last
 		return err
 	}
-	return t.trustAndFetchTimes(ctx, c, own, last, next)
+	return t.trustAndFetchTimes(ctx, c, own, last, published)
+}
+
+// judgeReplayed judges a checkpoint whose entries were all replayed, by the policy of the
+// newest charter among them, and keeps the charters that the replay met.
+func (t *Trust) judgeReplayed(ctx context.Context, r *register.Register, files *TileDir, next newestCheckpoint) (*proof.Published, error) {
+	met, err := r.Charters()
+	if err != nil {
+		return nil, err
+	}
+	known := t.charters.below(r.Size())
+	for i, k := range known {
+		if i >= len(met) || met[i].Index != k.index || met[i].ID != k.id {
+			return nil, fmt.Errorf("%d charters are among the first %d entries, and %d others were known", len(met), r.Size(), len(known))
+		}
+	}
+	if len(met) == len(known) && known.proven() {
+		return t.verify(next.note)
+	}
+	tree := proof.NewTileReader(files.Tiles, 0).At(next.tree)
+	var chain []proof.Receipt
+	for _, m := range met {
+		entries, err := files.Entries(ctx, m.Index, m.Index+1)
+		if err != nil {
+			return nil, err
+		}
+		in, err := tree.InclusionProof(ctx, m.Index)
+		if err != nil {
+			return nil, err
+		}
+		chain = append(chain, proof.Receipt{Entry: entries[0], Index: m.Index, Path: in.Path, Checkpoint: next.note})
+	}
+	for _, beyond := range t.charters[len(known):] {
+		chain = append(chain, beyond.receipt)
+	}
+	all, err := checkCharters(t.pin.Charter, chain, t.now())
+	if err != nil {
+		return nil, err
+	}
+	t.charters = all
+	if err := t.writeCharters(); err != nil {
+		return nil, err
+	}
+	return t.verify(next.note)
 }
 
 // trustAndFetchTimes makes a replayed checkpoint the trusted one and fetches the quorum
@@ -237,7 +331,7 @@ func (t *Trust) trustAndFetchTimes(ctx context.Context, c *Client, r *register.R
 }
 
 // replayTo brings the copy to a signed tree, from where it stands.
-func (t *Trust) replayTo(ctx context.Context, r *register.Register, files *copyDir, read readBundle, signed *signedTree, progress func(reached, size uint64)) error {
+func (t *Trust) replayTo(ctx context.Context, r *register.Register, files *TileDir, read readBundle, signed *signedTree, progress func(reached, size uint64)) error {
 	grown, err := files.resume(ctx, r)
 	if err != nil {
 		return err
@@ -323,35 +417,46 @@ func (e *SourceError) Error() string {
 // known before.
 func (t *Trust) TimesErr() error { return t.timesErr }
 
-// fetchCheckpoint gets the newest checkpoint and believes its signatures, not yet its
-// history. If the known policies do not satisfy it, a charter may have replaced
-// them: then the chain is fetched anew.
-func (t *Trust) fetchCheckpoint(ctx context.Context, c *Client) (*proof.Published, error) {
-	note, err := c.log.Checkpoint(ctx)
-	if err != nil {
-		return nil, asUnpublished(err)
+// fetchCheckpoint gets the newest checkpoint and judges its signatures, not yet its
+// history, by the policies known. What satisfies none may still be believed once a newer
+// charter is known, if it is larger than what is trusted.
+func (t *Trust) fetchCheckpoint(ctx context.Context, c *Client) (next newestCheckpoint, err error) {
+	if next.note, err = c.log.Checkpoint(ctx); err != nil {
+		return next, asUnpublished(err)
 	}
-	next, err := t.verify(note)
+	cp, _, err := proof.ParseCheckpoint(next.note)
 	if err != nil {
-		if more := t.refreshCharters(ctx, c); more != nil {
-			return nil, errors.Join(err, more)
+		return next, &NoLedgerError{URL: c.URL(), What: "what it hands out as /checkpoint is none", Err: err}
+	}
+	next.tree = cp.Tree()
+	if len(t.charters) == 0 {
+		first, err := t.fetchFirstCharter(ctx, c, cp)
+		if err != nil {
+			return next, err
 		}
-		if next, err = t.verify(note); err != nil {
-			return nil, err
-		}
+		t.charters = charters{first}
+	}
+	if next.published, err = t.verify(next.note); err != nil && next.tree.Size <= t.size() {
+		return next, err
+	} else if err != nil {
+		next.unproven = err
+		return next, nil
 	}
 	if t.checkpoint == nil {
 		return next, nil
 	}
-	if last, shown := t.checkpoint.Checkpoint().Tree(), next.Checkpoint().Tree(); shown.Size < last.Size || shown.Size == last.Size && shown.Root != last.Root {
-		return nil, t.forkOrBehindError(ctx, c, next)
+	if last := t.checkpoint.Checkpoint().Tree(); next.tree.Size < last.Size || next.tree.Size == last.Size && next.tree.Root != last.Root {
+		return next, t.forkOrBehindError(ctx, c, next.published)
 	}
 	return next, nil
 }
 
+// refreshCharters fetches the server's chain of charters, which must go on from those known.
 func (t *Trust) refreshCharters(ctx context.Context, c *Client) error {
 	raw, err := c.ChainUnverified(ctx, t.pin.Charter)
-	if err != nil {
+	if TilesAlone(err) {
+		return fmt.Errorf("%w by %s: %w", ErrNoChain, c.URL(), err)
+	} else if err != nil {
 		return fmt.Errorf("fetching the charters: %w", err)
 	}
 	known := t.charters
@@ -365,23 +470,12 @@ func (t *Trust) refreshCharters(ctx context.Context, c *Client) error {
 	return t.writeCharters()
 }
 
-// checkReplayedCharters compares the chain with the charters that the replay met, and
-// fetches it anew where it is shorter.
-func (t *Trust) checkReplayedCharters(ctx context.Context, c *Client, r *register.Register) error {
-	met, err := r.Charters()
-	if err != nil {
-		return err
-	}
-	if len(met) > len(t.charters.below(r.Size())) {
-		if err := t.refreshCharters(ctx, c); err != nil {
-			return err
-		}
-	}
-	known := t.charters.below(r.Size())
-	if !slices.EqualFunc(met, known, func(m register.RecordRow, k charter) bool { return m.Index == k.index && m.ID == k.id }) {
-		return fmt.Errorf("%d charters are among the first %d entries, and %d others in the chain of charters", len(met), r.Size(), len(known))
-	}
-	return nil
+// TilesAlone says of the error of a call beside C2SP's, such as for a receipt, that the server
+// has no such calls: it is a refusal without a problem of ours, or a web page.
+func TilesAlone(err error) bool {
+	var p *Problem
+	var page *wire.PageError
+	return errors.As(err, &p) && p.Type == "" && !p.Retryable() || errors.As(err, &page)
 }
 
 // setTrusted makes a checkpoint the trusted one.
@@ -413,8 +507,8 @@ func (t *Trust) Receipt(ctx context.Context, id record.ID) (proof.Receipt, error
 	return receipt, nil
 }
 
-// copyDir is the directory as a copy, to be read.
-func (t *Trust) copyDir() copyDir { return copyDir{files: t.files, dir: t.dir} }
+// copyDir is the directory as a copy.
+func (t *Trust) copyDir() *TileDir { return NewTileDir(t.files, t.dir) }
 
 // reader reads the copy under the trusted root, which checks all of it: the files may have
 // been damaged since they were written.

@@ -367,7 +367,7 @@ func TestSyncFromPoisonedCopy(t *testing.T) {
 	must(t, trust.Refresh(t.Context(), w.client()))
 	r, err := trust.openNext(false)
 	must(t, err)
-	_, err = (&logReplayer{read: other.client().Source().Bundle, tree: proof.NewAppender(), register: r, write: (&copyDir{files: files, dir: "trust"}).writeRun}).replayTo(t.Context(), 200)
+	_, err = (&logReplayer{read: other.client().Source().Bundle, tree: proof.NewAppender(), register: r, write: NewTileDir(files, "trust").writeRun}).replayTo(t.Context(), 200)
 	must(t, err)
 	must(t, r.Close())
 	must(t, trust.Sync(t.Context(), w.client(), nil))
@@ -442,8 +442,8 @@ func TestDamagedCopy(t *testing.T) {
 func TestCreateTrust(t *testing.T) {
 	w := newWorld(t)
 	files := vfs.NewMem()
-	var p *Problem
-	if _, err := CreateTrust(t.Context(), files, "trust", w.client(), record.ID{1}); !errors.As(err, &p) || p.Status != http.StatusNotFound {
+	var other *OtherLedgerError
+	if _, err := CreateTrust(t.Context(), files, "trust", w.client(), record.ID{1}); !errors.As(err, &other) || other.Charter != w.Ledger {
 		t.Errorf("another charter: %v", err)
 	}
 	w.net.fail = func(*http.Request) error { return errLost }
@@ -458,24 +458,41 @@ func TestCreateTrust(t *testing.T) {
 	w.trust(files, "trust")
 	_, err := CreateTrust(t.Context(), files, "trust", w.client(), record.ID{1}) // another charter in the same directory
 	wantRefused(t, err, "error")
-	// A chain whose charter was signed by nobody that counts.
+	// A charter that was signed by nobody that counts, in the chain and among the entries.
+	strip := func(entry []byte) []byte {
+		e, err := record.ParseEntry(entry)
+		must(t, err)
+		e.Envelope.Signatures = e.Envelope.Signatures[:1]
+		return e.Marshal()
+	}
 	w.net.rewriteResponse = func(r *http.Request, answer []byte) []byte {
 		if !strings.HasSuffix(r.URL.Path, "/receipt") {
 			return answer
 		}
 		chain, err := proof.ParseChain(answer)
 		must(t, err)
-		charter := &chain[len(chain)-1]
-		e, err := record.ParseEntry(charter.Entry)
-		must(t, err)
-		e.Envelope.Signatures = e.Envelope.Signatures[:1]
-		charter.Entry = e.Marshal()
+		chain[len(chain)-1].Entry = strip(chain[len(chain)-1].Entry)
 		text, err := proof.FormatChain(chain)
 		must(t, err)
 		return text
 	}
-	_, err = CreateTrust(t.Context(), vfs.NewMem(), "trust", w.client(), w.Ledger) // a charter with one signature
-	wantRefused(t, err, "error")
+	trust, err := CreateTrust(t.Context(), vfs.NewMem(), "trust", w.client(), w.Ledger)
+	must(t, err)
+	wantRefused(t, trust.Refresh(t.Context(), w.client()), "error")
+	w.net.rewriteResponse = func(r *http.Request, answer []byte) []byte {
+		if !strings.HasPrefix(r.URL.Path, "/tile/entries/") {
+			return answer
+		}
+		entries, err := proof.ParseEntryBundle(answer, 2)
+		must(t, err)
+		entries[0] = strip(entries[0])
+		data, err := proof.FormatEntryBundle(entries)
+		must(t, err)
+		return data
+	}
+	if _, err := CreateTrust(t.Context(), vfs.NewMem(), "trust", w.client(), w.Ledger); err == nil || !strings.Contains(err.Error(), "root key") {
+		t.Errorf("one signature among the entries: %v", err)
+	}
 }
 
 func must(t testing.TB, err error) {
@@ -519,6 +536,7 @@ func TestSyncBehindCharter(t *testing.T) {
 		}
 		return answer
 	}
+	must(t, trust.Refresh(t.Context(), w.client()))
 	must(t, trust.Sync(t.Context(), w.client(), nil))
 	if _, index := trust.Charter(); index != 10 || trust.CoveredSize() != 10 {
 		t.Errorf("charter %d is known, %d entries covered", index, trust.CoveredSize())
@@ -538,9 +556,15 @@ func TestChartersPadded(t *testing.T) {
 	must(t, err)
 	other, err := w.client().Receipt(t.Context(), row.ID, SinglePolicy{w.policy})
 	must(t, err)
-	w.net.rewriteResponse = rewriteTo(append(slices.Clone(chain), bytes.Repeat(other.Text, 500)...))
+	padded := rewriteTo(append(slices.Clone(chain), bytes.Repeat(other.Text, 500)...))
+	w.net.rewriteResponse = func(r *http.Request, answer []byte) []byte {
+		if strings.HasSuffix(r.URL.Path, "/receipt") {
+			return padded(r, answer)
+		}
+		return answer
+	}
 	files := vfs.NewMem()
-	w.trust(files, "trust")
+	must(t, w.trust(files, "trust").Refresh(t.Context(), w.client()))
 	kept, err := disk.ReadFile(files, "trust/"+chartersFile)
 	must(t, err)
 	if all, err := proof.ParseChain(kept); err != nil || len(all) != 1 || kindOf(all[0]) != record.KindCharter {

@@ -22,7 +22,8 @@ import (
 // section 2). It holds
 //
 //	trust.json             the pinned charter's record ID and the ledger's URL
-//	charters.tlog-proof    the chain of charters, hence the policies by log index
+//	charters.tlog-proof    the chain of charters, hence the policies by log index; as of the
+//	                       first sync or refresh
 //	checkpoint             the newest checkpoint that satisfied its policy
 //	tile/…, register/N/    after a sync: the replayed copy (copy.go)
 //	sync.lock              held by the process that syncs
@@ -77,21 +78,25 @@ func OpenTrust(files vfs.FS, dir string) (*Trust, error) {
 	}
 	if err := json.Unmarshal(raw, &t.pin); err != nil {
 		return nil, &PinError{Dir: dir, File: pinFile, Err: err}
+	} else if t.pin.Format > trustFormat {
+		return nil, fmt.Errorf("%s: %s is of format %d, and this version of docket reads no later one than %d: %w", dir, pinFile, t.pin.Format, trustFormat, register.ErrLaterVersion)
 	} else if t.pin.Format != trustFormat {
 		return nil, fmt.Errorf("%s: %w: %s is not of a format that this binary knows", dir, ErrNoTrust, pinFile)
 	}
+	note, noNote := disk.ReadFile(files, t.path(checkpointFile))
 	raw, err = disk.ReadFile(files, t.path(chartersFile))
-	if err != nil {
+	if missing(err) && missing(noNote) {
+		return t, nil // pinned, and nothing believed yet
+	} else if err != nil {
 		return nil, t.unread(chartersFile, err)
 	}
 	if err := t.setCharters(raw); err != nil {
 		return nil, t.unread(chartersFile, err)
 	}
-	note, err := disk.ReadFile(files, t.path(checkpointFile))
-	if missing(err) {
+	if missing(noNote) {
 		return t, nil
-	} else if err != nil {
-		return nil, t.unread(checkpointFile, err)
+	} else if noNote != nil {
+		return nil, t.unread(checkpointFile, noNote)
 	}
 	if t.checkpoint, err = t.verify(note); err != nil {
 		return nil, t.unread(checkpointFile, err)
@@ -126,9 +131,12 @@ func (t *Trust) unread(name string, err error) error {
 // ErrNotEmpty: the directory is not a trust directory, and not empty either.
 var ErrNotEmpty = errors.New("not a trust directory, and has other files in it")
 
-// CreateTrust pins the charter with that record ID at the ledger that url names:
-// it fetches the chain of charters, judges it, and writes the directory. A
-// directory that pins the same charter already is opened; one that pins another
+// CreateTrust pins the charter with that record ID at the ledger that url names: it looks
+// whether the log there begins with it, and writes the directory, in which nothing is
+// believed before the first [Trust.Sync] or [Trust.Refresh]. It asks for the checkpoint and
+// for entries alone, which any mirror has.
+//
+// A directory that pins the same charter already is opened; one that pins another
 // is an error, and [ErrNotEmpty] one that holds something else.
 func CreateTrust(ctx context.Context, files vfs.FS, dir string, c *Client, id record.ID) (*Trust, error) {
 	if old, err := OpenTrust(files, dir); err == nil {
@@ -142,25 +150,64 @@ func CreateTrust(ctx context.Context, files vfs.FS, dir string, c *Client, id re
 	if err := requireEmpty(files, dir); err != nil {
 		return nil, err
 	}
-	raw, err := c.ChainUnverified(ctx, id)
-	if err != nil {
-		return nil, err
-	}
 	t := &Trust{files: files, dir: dir, now: time.Now, pin: pinFileContent{trustFormat, id, c.URL()}}
-	if err := t.setCharters(raw); err != nil {
+	if _, err := t.fetchCheckpoint(ctx, c); err != nil {
 		return nil, err
 	}
 	if err := disk.MakeDir(files, dir, 0o755); err != nil {
-		return nil, err
-	}
-	if err := t.writeCharters(); err != nil {
 		return nil, err
 	}
 	text, err := json.Marshal(t.pin)
 	if err != nil {
 		return nil, err
 	}
-	return t, disk.WriteFile(files, t.path(pinFile), append(text, '\n'), 0o644, disk.SyncNow) // last: now it is a trust directory
+	return t, disk.WriteFile(files, t.path(pinFile), append(text, '\n'), 0o644, disk.SyncNow)
+}
+
+// fetchFirstCharter reads the charter that a log begins with, which must be the pinned one. That
+// its entry is in the tree which a checkpoint signs is left to show.
+func (t *Trust) fetchFirstCharter(ctx context.Context, c *Client, cp proof.Checkpoint) (charter, error) {
+	if cp.Size == 0 {
+		return charter{}, fmt.Errorf("%w: the checkpoint of %s is of a log without entries", ErrUnpublished, c.URL())
+	}
+	entries, err := c.log.Bundle(ctx, proof.EntryBundleID{Width: int(min(cp.Size, proof.TileWidth))})
+	if err != nil {
+		return charter{}, err
+	}
+	if _, err := record.ParseEntry(entries[0]); err != nil {
+		return charter{}, &NoLedgerError{URL: c.URL(), What: "entry 0 of the log there is no record", Err: err}
+	}
+	first, err := charters(nil).next(t.pin.Charter, proof.Receipt{Entry: entries[0]})
+	if err != nil {
+		return charter{}, err
+	}
+	if first.content.Origin != cp.Origin {
+		return charter{}, fmt.Errorf("charter %s is of the log %s, and the checkpoint of %s", first.id, first.content.Origin, cp.Origin)
+	}
+	return first, nil
+}
+
+// NoLedgerError is an answer that no ledger gives: something else is at that URL.
+type NoLedgerError struct {
+	URL, What string
+	Err       error
+}
+
+func (e *NoLedgerError) Error() string {
+	return fmt.Sprintf("%s is no ledger's: %s: %v", e.URL, e.What, e.Err)
+}
+
+func (e *NoLedgerError) Unwrap() error { return e.Err }
+
+// OtherLedgerError is a log that begins with another charter than the pinned one.
+type OtherLedgerError struct {
+	Charter record.ID // that stands first
+	Index   uint64    // of it
+	Pinned  record.ID
+}
+
+func (e *OtherLedgerError) Error() string {
+	return fmt.Sprintf("the ledger begins with charter %s at index %d, not with the pinned %s at index 0: it is another ledger, or the pin is wrong", e.Charter, e.Index, e.Pinned)
 }
 
 // requireEmpty refuses a directory that holds other files. Files that an interrupted
@@ -173,7 +220,7 @@ func requireEmpty(files vfs.FS, dir string) error {
 		return err
 	}
 	for _, name := range names {
-		if name != chartersFile && !disk.Unfinished(name, chartersFile) && !disk.Unfinished(name, pinFile) {
+		if !disk.Unfinished(name, pinFile) {
 			return fmt.Errorf("%s: %w: %s", dir, ErrNotEmpty, name)
 		}
 	}
@@ -231,6 +278,16 @@ func chartersInChain(raw []byte, pin record.ID, now time.Time) (charters, error)
 	return checkCharters(pin, own, now)
 }
 
+// ChainPolicies are the policies of the charters in a chain that begins with the pinned one,
+// oldest first. Each is signed by the roots before it, and published under its own policy.
+func ChainPolicies(raw []byte, pin record.ID, now time.Time) (policies []*proof.Policy, err error) {
+	known, err := chartersInChain(raw, pin, now)
+	for _, c := range known {
+		policies = append(policies, c.policy)
+	}
+	return policies, err
+}
+
 // kindOf is the kind of a receipt's record, "" if it cannot be read.
 func kindOf(r proof.Receipt) record.Kind {
 	e, err := record.ParseEntry(r.Entry)
@@ -253,14 +310,21 @@ func (t *Trust) URL() string { return t.pin.URL }
 // Dir is the directory.
 func (t *Trust) Dir() string { return t.dir }
 
-// Charter is the newest charter known, and its index.
+// Charter is the newest charter known, and its index. It may be asked once a sync or a
+// refresh has succeeded.
 func (t *Trust) Charter() (*record.Charter, uint64) {
 	c := t.charters.newest()
 	return c.content, c.index
 }
 
-// Policy is the policy that judges a checkpoint of that size.
-func (t *Trust) Policy(size uint64) (*proof.Policy, error) { return t.charters.policy(size), nil }
+// Policy is the policy that judges a checkpoint of that size; [ErrNoCopy] if nothing is
+// believed yet.
+func (t *Trust) Policy(size uint64) (*proof.Policy, error) {
+	if len(t.charters) == 0 {
+		return nil, fmt.Errorf("%s: %w", t.dir, ErrNoCopy)
+	}
+	return t.charters.policy(size), nil
+}
 
 // Checkpoint is the newest checkpoint that is trusted; nil before the first.
 func (t *Trust) Checkpoint() *proof.Published { return t.checkpoint }

@@ -217,6 +217,9 @@ func (c *chain) readCharters(p Policies, now time.Time) error {
 	case PinnedCharter:
 		pin = p.ID
 	case *Trust:
+		if _, err := p.Policy(0); err != nil {
+			return err
+		}
 		pin = p.pin.Charter
 	default:
 		c.notPinned = true

@@ -40,6 +40,21 @@ var logKey = sync.OnceValue(func() *proof.Signer {
 	return s
 })
 
+// refusalSigner signs what every world refuses.
+var refusalSigner = sync.OnceValue(func() *record.RefusalSigner { return newRefusalSigner(origin + "/refusals") })
+
+func newRefusalSigner(name string) *record.RefusalSigner {
+	skey, _, err := proof.GenerateKey(proof.Ed25519, name)
+	if err != nil {
+		panic(err)
+	}
+	s, err := record.ParseRefusalSigner(skey)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
 // world is a whole ledger with its server, all in memory, that a client reaches by
 // a network which can fail.
 type world struct {
@@ -66,6 +81,7 @@ func newWorld(t testing.TB, providers ...string) *world {
 	}
 	text := "log " + logKey().Key().String() + "\nquorum none\n"
 	w := &world{World: registertest.New(worldStart, origin, text), t: t}
+	w.CharterPredicate.RefusalsKey = refusalSigner().Key().String()
 	var err error
 	w.policy, err = proof.ParsePolicy([]byte(text))
 	must(err)
@@ -82,7 +98,7 @@ func newWorld(t testing.TB, providers ...string) *world {
 		w.register.Close()
 		store.Close()
 	})
-	s, err := server.New(server.Config{Ledger: w.ledger, Register: w.register})
+	s, err := server.New(server.Config{Ledger: w.ledger, Register: w.register, Refusals: refusalSigner()})
 	must(err)
 	w.net = &network{handler: s.Handler()}
 	w.admit(w.Charter())

@@ -2,9 +2,7 @@ package server
 
 import "net/http"
 
-// Pages of any origin may read what anybody may read (the Fetch standard, section "CORS
-// protocol"): that is every GET, refusals included, so that a verifier in a browser
-// needs no server of its own. They may not submit: a record's signatures protect the
+// Pages of any origin may read every GET ([front.LetPagesRead]). They may not submit: a record's signatures protect the
 // ledger from them, but nothing would protect their visitors, whose addresses would
 // bear the limits on what is refused.
 const (
@@ -13,15 +11,6 @@ const (
 	corsExposed = "Docket-Index, Docket-Record, ETag, Location, Retry-After"
 	corsMaxAge  = "86400" // seconds for which a browser does not ask again; it may keep to less
 )
-
-// allowOtherOrigins lets a page of another origin read the answer, if the request only
-// reads. No answer depends on cookies or on the origin, so that caches need no Vary.
-func allowOtherOrigins(h http.Header, method string) {
-	if method == http.MethodGet || method == http.MethodHead {
-		h.Set("Access-Control-Allow-Origin", "*")
-		h.Set("Access-Control-Expose-Headers", corsExposed)
-	}
-}
 
 // preflight answers OPTIONS of a path that takes these methods, by which a browser asks
 // before it sends what is not on its short list.

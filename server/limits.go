@@ -226,16 +226,12 @@ func (s *Server) verifyAndAccount(ctx context.Context, x *request, env record.En
 		err = s.setPayer(v, &b)
 		return v, b, err
 	}
-	if st == nil {
-		return v, b, err
+	if refusal := (*record.Refusal)(nil); errors.As(err, &refusal) {
+		b.charge(err)
 	}
-	b.charge(err)
-	// A record of another ledger, or of an issuer whose name is misspelt, is told
-	// that first.
-	if reason := s.cfg.Register.Begin(time.Now()).Preflight(st); reason != nil {
-		err = reason
-	} else if reason := s.cfg.Register.ExplainSigners(env, st.Issuer); reason != nil {
-		err = reason
+	if st != nil {
+		draft, _ := s.newDraft()
+		err = draft.ExplainUnopened(env, st, err)
 	}
 	return v, b, err
 }

@@ -100,6 +100,7 @@ type problem struct {
 	index      *uint64
 	retryAt    time.Time
 	retryAfter time.Duration
+	refusal    string // the signed note
 
 	// cause is what the log gets and the client does not.
 	cause error
@@ -135,11 +136,12 @@ type problemJSON struct {
 	Current  string         `json:"current,omitempty"`
 	Index    *uint64        `json:"index,omitempty"`
 	RetryAt  string         `json:"retryAt,omitempty"`
+	Refusal  string         `json:"refusal,omitempty"`
 }
 
 func (p *problem) body(instance string) problemJSON {
 	b := problemJSON{
-		Type:     "urn:docket:problem:" + string(p.kind),
+		Type:     record.ProblemURN + string(p.kind),
 		Title:    problemKinds[p.kind].title,
 		Status:   p.status(),
 		Detail:   p.detail,
@@ -149,6 +151,7 @@ func (p *problem) body(instance string) problemJSON {
 		Size:     p.size,
 		Earliest: p.earliest,
 		Index:    p.index,
+		Refusal:  p.refusal,
 	}
 	if !p.current.IsZero() {
 		b.Current = p.current.String()
@@ -265,6 +268,7 @@ func damage(err error) bool {
 // is made for people and for the client, so all of it goes out.
 func problemOfRefusal(r *record.Refusal) *problem {
 	p := &problem{
+		kind:     problemKind(r.Class.String()),
 		detail:   r.Detail,
 		faults:   r.Faults,
 		limit:    r.Limit,
@@ -273,23 +277,8 @@ func problemOfRefusal(r *record.Refusal) *problem {
 		current:  r.Current,
 		retryAt:  r.RetryAt,
 	}
-	switch r.Class {
-	case record.Malformed:
-		p.kind = problemMalformed
-	case record.TooLarge:
-		p.kind = problemTooLarge
-	case record.Invalid:
-		p.kind = problemInvalid
-	case record.Forbidden:
-		p.kind = problemForbidden
-	case record.Conflict:
-		p.kind = problemConflict
-	case record.TooEarly:
-		p.kind = problemTooEarly
-	case record.Unsupported:
-		p.kind = problemUnsupported
-	default:
-		p.kind, p.detail, p.cause = problemInternal, "the cause is in the server's log, under this instance", fmt.Errorf("refusal of class %d: %w", r.Class, r)
+	if p.kind == "" {
+		p.kind, p.detail, p.cause = problemInternal, "the cause is in the server's log, under this instance", fmt.Errorf("refusal of class %d: %w", int(r.Class), r)
 	}
 	return p
 }

@@ -25,6 +25,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
+	"github.com/seed-53cf897a/docket/server/front"
 )
 
 // request is one HTTP request while it is handled: gin's context, and what the request
@@ -75,7 +76,7 @@ func (s *Server) ginHandler(route string, h handler, fail func(*request, error))
 		start := time.Now()
 		x := &request{Context: c, server: s, serial: s.requestCount.Add(1)}
 		c.Writer.Header()["X-Content-Type-Options"] = nosniff
-		allowOtherOrigins(c.Writer.Header(), c.Request.Method)
+		front.LetPagesRead(c.Writer.Header(), c.Request.Method, corsExposed)
 		defer func() {
 			if err := recover(); err != nil {
 				if err == http.ErrAbortHandler {

@@ -49,6 +49,7 @@ type Server struct {
 	answerMemory  *answerMemory
 	bundles       *bundleCache
 	statusCounts  statusCounts
+	refusals      *refusalNotes // nil: none is signed
 
 	requestLog, faultLog *lineLimiter
 	proxies              []netip.Prefix
@@ -87,6 +88,9 @@ func New(cfg Config) (*Server, error) {
 	if s.proxies, err = front.ParseProxies(cfg.Proxies); err != nil {
 		return nil, fmt.Errorf("server: Proxies: %w", err)
 	}
+	if s.refusals, err = newRefusalNotes(cfg.Refusals); err != nil {
+		return nil, fmt.Errorf("server: Refusals: %w", err)
+	}
 	var boot [4]byte
 	rand.Read(boot[:])
 	s.processID = hex.EncodeToString(boot[:])
@@ -122,6 +126,10 @@ type Config struct {
 
 	// MetricsListener is where the metrics are served, at /metrics. Nil: nowhere.
 	MetricsListener net.Listener
+
+	// Refusals signs what is refused, as long as the charter in force names its key. Nil:
+	// nothing refused is signed.
+	Refusals *record.RefusalSigner
 
 	// Room says why the store's disk takes nothing more, in a few words for clients:
 	// then records are refused and reads go on. Nil: it is never asked.

@@ -47,7 +47,9 @@ func (s *Server) submit(x *request) error {
 		}
 	}
 	v, bill, err := s.verifyAndAccount(ctx, x, env)
-	if err != nil {
+	if err != nil && !dry {
+		return s.withSignedRefusal(env, v, err)
+	} else if err != nil {
 		return err
 	}
 	var a ledger.Admission
@@ -62,7 +64,10 @@ func (s *Server) submit(x *request) error {
 	case !a.Duplicate: // of two who send the same at once, one pays
 		bill.charge(err)
 	}
-	if err != nil || dry {
+	switch {
+	case err != nil && !dry:
+		return s.withSignedRefusal(env, v, err)
+	case err != nil || dry:
 		return err
 	}
 	return s.answerSubmission(ctx, x, id, a, wait)

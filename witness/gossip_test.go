@@ -15,7 +15,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/proof"
@@ -214,6 +216,114 @@ func TestSuspicionsHaltNothing(t *testing.T) {
 			}
 			checkEvidence(t, w, 0)
 			mustCosign(t, w, a.request(5, 12))
+		})
+	}
+}
+
+// suspicions is how many a witness has counted.
+func suspicions(t *testing.T, metrics prometheus.Gatherer) (n float64) {
+	t.Helper()
+	families, err := metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "docket_witness_suspicions_total" {
+			for _, m := range f.GetMetric() {
+				n += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return n
+}
+
+// A witness that is started again, after a stop or a crash, and a log that is, or that shows
+// less than a peer has cosigned, as before each publication, are nothing odd. A log that
+// never shows what a peer cosigned is.
+func TestHonestRestartsRaiseNoSuspicion(t *testing.T) {
+	for _, crash := range []bool{false, true} {
+		t.Run(fmt.Sprintf("crash %v", crash), func(t *testing.T) {
+			h, net := newTestLog(sharedKeys(), 40, 40, ""), newNetwork()
+			var metrics []prometheus.Gatherer
+			disks, running := map[string]*vfs.MemFS{}, map[string]*witness.Witness{}
+			start := func(name, peer string) {
+				cfg := config(t, name)
+				registry := prometheus.NewRegistry()
+				metrics, cfg.Metrics = append(metrics, registry), registry
+				cfg.Transport, cfg.Peers = net, []string{"https://" + peer}
+				cfg.Sources = map[string][]string{origin: {"https://log.example"}}
+				again := disks[name] != nil
+				if !again {
+					disks[name] = vfs.NewCrashableMem()
+				}
+				cfg.FS = disks[name]
+				if again {
+					running[name] = must(witness.Open(cfg))
+					running[name].LookUp(t.Context())
+				} else {
+					running[name] = must(createAndOpen(cfg))
+				}
+				net.hosts[name] = running[name].Handler()
+			}
+			stop := func(name string) {
+				if crash {
+					disks[name] = disks[name].CrashClone(vfs.CrashCloneCfg{})
+				}
+				must(0, running[name].Close())
+			}
+			rounds := func(n int) {
+				t.Helper()
+				for range n {
+					for _, name := range []string{"w1.example", "w2.example"} {
+						round(t, running[name])
+					}
+				}
+			}
+			wantNone := func(when string) {
+				t.Helper()
+				for i, m := range metrics {
+					if n := suspicions(t, m); n != 0 {
+						t.Errorf("%s: %v suspicions, of start %d", when, n, i+1)
+					}
+				}
+			}
+			start("w1.example", "w2.example")
+			start("w2.example", "w1.example")
+			defer func() { running["w1.example"].Close(); running["w2.example"].Close() }()
+			net.hosts["log.example"] = &tileServer{h, 8}
+			mustCosign(t, running["w1.example"], h.request(0, 8))
+			mustCosign(t, running["w2.example"], h.request(0, 8))
+			rounds(1)
+			wantNone("at one size")
+			mustCosign(t, running["w1.example"], h.request(8, 12))
+			rounds(2)
+			wantNone("one has cosigned what is not published")
+			stop("w2.example")
+			net.setDown("w2.example", true)
+			round(t, running["w1.example"])
+			net.setDown("w2.example", false)
+			start("w2.example", "w1.example")
+			rounds(2)
+			wantNone("started again")
+			net.setDown("log.example", true)
+			rounds(2)
+			net.setDown("log.example", false)
+			wantNone("the log is started again")
+			mustCosign(t, running["w2.example"], h.request(8, 12))
+			rounds(1)
+			wantNone("what the log shows is behind what both cosigned")
+			net.hosts["log.example"] = &tileServer{h, 12}
+			for _, w := range running {
+				if r := round(t, w); r.Waiting != 0 || r.Evidence != 0 {
+					t.Errorf("published: %+v", r)
+				}
+			}
+			wantNone("published")
+			mustCosign(t, running["w1.example"], h.request(12, 20))
+			rounds(12)
+			if n := suspicions(t, metrics[len(metrics)-1]); n == 0 {
+				t.Error("what is never published is no suspicion")
+			}
 		})
 	}
 }

@@ -154,8 +154,10 @@ func (s *state) upgrade(keys []proof.Key) error {
 		return err
 	case len(format) == 1 && format[0] == stateFormat:
 		return nil
+	case len(format) == 1 && format[0] > stateFormat:
+		return fmt.Errorf("%s is of format %d, and this version of docket reads no later one than %d: upgrade docket", s.dir, format[0], stateFormat)
 	case format != nil:
-		return fmt.Errorf("%s is of a format (%x) that this docket, which knows %d, does not read: use the docket that wrote it, or a later one", s.dir, format, stateFormat)
+		return fmt.Errorf("%w: the format of %s is %x", disk.ErrDamaged, s.dir, format)
 	}
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{keyCheckpoint}, UpperBound: []byte{keyCheckpoint + 1}})
 	if err != nil {

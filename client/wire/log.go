@@ -121,7 +121,7 @@ func (l *Log) tile(ctx context.Context, id proof.TileID) ([]byte, error) {
 		data = data[:min(len(data), id.Width*32)]
 	}
 	if err != nil {
-		return nil, err
+		return nil, l.missing(id.Path(), err)
 	}
 	// SPEC: tlog-tiles Merkle Tree: a full tile has 256 hashes
 	if len(data) != id.Width*32 {
@@ -139,7 +139,7 @@ func (l *Log) Bundle(ctx context.Context, id proof.EntryBundleID) ([][]byte, err
 		data, err = l.fetch(ctx, id.Full().Path(), maxBundle)
 	}
 	if err != nil {
-		return nil, err
+		return nil, l.missing(id.Path(), err)
 	}
 	entries, err := proof.ParseEntryBundle(data, width)
 	if err != nil {
@@ -189,6 +189,28 @@ func (e *MalformedError) Unwrap() error { return e.Err }
 
 func (l *Log) malformed(path string, err error) error {
 	return &MalformedError{URL: l.URL(), Path: path, Err: err}
+}
+
+// MissingError is a tile or a bundle of entries that the tree has and a source does not
+// show: a mirror that is not whole, or that is brought up to date just then.
+type MissingError struct {
+	URL, Path string // as in a [MalformedError]
+	Err       error  // the server's answer
+}
+
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("%s does not have /%s, which a log of the size that it shows has: %v", e.URL, e.Path, e.Err)
+}
+
+func (e *MissingError) Unwrap() error { return e.Err }
+
+// missing makes the server's 404 of a part of the tree one.
+func (l *Log) missing(path string, err error) error {
+	var s *StatusError
+	if errors.As(err, &s) && s.Code == http.StatusNotFound {
+		return &MissingError{URL: l.URL(), Path: path, Err: s}
+	}
+	return err
 }
 
 // UnreachableError is a call that got no whole answer; the same call may go through later.

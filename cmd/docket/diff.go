@@ -3,7 +3,6 @@ package main
 import (
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -56,7 +55,7 @@ The second is now, with all that the copy has, if it is left out.`,
 	return c
 }
 
-func showChange(w *tabwriter.Writer, ch view.Change) {
+func showChange(w *table, ch view.Change) {
 	status := ch.After
 	if ch.Before != ch.After {
 		status = ch.Before + " → " + ch.After

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -45,7 +44,7 @@ and the records that it rests on.`,
 		}
 		return printList(q, func(r *copyView, yield func(view.Request) bool) error {
 			return r.Requests(f, r.at, yield)
-		}, func(w *tabwriter.Writer, d view.Request) {
+		}, func(w *table, d view.Request) {
 			printRow(w, d.Status, d.Thread, d.Jurisdiction, sealedOr(d, dueText(d.Due)), sealedOr(d, d.Provider), d.Type)
 		}, q.printNone("request to disclose", "other --status, --at or filters may have some; docket new disclosure-request begins one; docket sync fetches newer ones"))
 	}
@@ -85,7 +84,7 @@ rests on: docket list requests --jurisdiction XB has them one by one, to count a
 				}
 			}
 			return err
-		}, func(w *tabwriter.Writer, n view.Cooperation) {
+		}, func(w *table, n view.Cooperation) {
 			if !headed {
 				printRow(w, "for", "asked", "answered", "unanswered", "challenged", "withdrawn", "open", "median days")
 				headed = true

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -38,7 +37,7 @@ come by due date (more than 10,000 by designation), all others by designation an
   docket duties --trust trust --state overdue --at 2027-02-01`,
 		Args: cobra.NoArgs,
 	}
-	q := a.queryFlags(c)
+	q := a.queryFlags(c, "limit", "wide").addListFlags(c, "STATE", "DUE", "PARTY", "DUTY", "ABOUT", "")
 	c.Flags().StringVar(&f.Party, "party", "", "of this party")
 	c.Flags().StringVar(&f.Designation, "designation", "", "about this designation")
 	c.Flags().StringVar(&kind, "kind", "", joinTexts(view.DutyKinds))
@@ -60,7 +59,7 @@ come by due date (more than 10,000 by designation), all others by designation an
 				return dutiesByDueDate(r, f, yield)
 			}
 			return r.Duties(f, r.at, yield)
-		}, func(w *tabwriter.Writer, d view.Duty) {
+		}, func(w *table, d view.Duty) {
 			printRow(w, errorPrefix(d.Error)+d.State.Words(q.ahead), dueText(d.Due), d.Party, d.Kind, d.About(), withDate("met on ", d.MetOn))
 		}, func(r *copyView) error { return q.printNothingOwed(r, f) })
 	}

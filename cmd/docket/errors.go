@@ -16,6 +16,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger"
 	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/record/draft"
 	"github.com/seed-53cf897a/docket/ledger/register"
 	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
@@ -33,6 +34,7 @@ type failure struct {
 	status   int
 	err      error
 	nextStep string // printed after "hint: "
+	refusal  string // file of the ledger's signed refusal; "" if there is none
 }
 
 func (f *failure) Error() string { return f.err.Error() }
@@ -99,6 +101,9 @@ func exitStatusOf(err error) (status int, next string) {
 	var behind *client.BehindError
 	var damage *client.DamageError
 	var pin *client.PinError
+	var noLedger *client.NoLedgerError
+	var otherLedger *client.OtherLedgerError
+	var absentTile *wire.MissingError
 	switch {
 	case errors.Is(err, context.Canceled):
 		return exitNotYet, "interrupted; run the same command again to go on"
@@ -108,6 +113,8 @@ func exitStatusOf(err error) (status int, next string) {
 		return exitRefused, makeRoom(err)
 	case errors.As(err, &pin):
 		return exitRefused, pinAgain(pin)
+	case errors.Is(err, client.ErrNoChain):
+		return exitRefused, "a mirror that has tiles alone shows the charters among the entries: docket sync reads them there, as docket trust does without --no-sync"
 	case errors.Is(err, syscall.EIO):
 		return exitRefused, "the disk fails, which says nothing about the ledger: look after it; on one that is well, docket sync --verify mends a copy"
 	case errors.As(err, &q):
@@ -141,6 +148,12 @@ func exitStatusOf(err error) (status int, next string) {
 		return exitNotYet, "run the same command again when it has ended"
 	case errors.Is(err, syscall.EAGAIN):
 		return exitNotYet, "another docket process has it open; run the same command again when it has ended"
+	case errors.As(err, &noLedger):
+		return exitRefused, "that is not how a ledger answers: check its URL, and the path in it"
+	case errors.As(err, &otherLedger):
+		return exitRefused, "compare the URL, and the charter's record ID, with what the authority gives out; each ledger has a trust directory of its own"
+	case errors.As(err, &absentTile):
+		return exitRefused, "a mirror that is not whole, or is being brought up to date: run the same command again, or with " + anotherSource
 	case errors.As(err, &source), errors.As(err, &malformed):
 		return exitRefused, "run the same command again, or with " + anotherSource
 	case errors.As(err, &behind):
@@ -169,7 +182,7 @@ func pinAgain(e *client.PinError) string {
 
 // retryHint is what to do after an answer that may be another one later.
 func retryHint(code int, problem string) string {
-	switch strings.TrimPrefix(problem, "urn:docket:problem:") {
+	switch strings.TrimPrefix(problem, record.ProblemURN) {
 	case "stopped":
 		return "the ledger takes no records until it is started again, or its operator has acted; run the same command again after that"
 	case "damaged":
@@ -226,10 +239,22 @@ func (a *app) reportError(err error) int {
 	for _, fault := range faultsOf(err) {
 		fmt.Fprintf(a.err, "  %s\n", printable(fault.String()))
 	}
+	if file := keptRefusal(err); file != "" {
+		fmt.Fprintf(a.err, "kept: %s proves that the ledger has refused it: docket verify %[1]s judges whether rightly, as long as the envelope is kept with it\n", printable(file))
+	}
 	if next != "" {
 		fmt.Fprintf(a.err, "hint: %s\n", printable(next))
 	}
 	return status
+}
+
+// keptRefusal is the file in which a refusal was kept; "" if none was.
+func keptRefusal(err error) string {
+	var f *failure
+	if errors.As(err, &f) {
+		return f.refusal
+	}
+	return ""
 }
 
 // failureJSON is a failure as --json prints it on stderr, in one line.
@@ -237,19 +262,26 @@ type failureJSON struct {
 	Detail  string         `json:"detail"`
 	Hint    string         `json:"hint,omitempty"`
 	Exit    int            `json:"exit"`
-	Problem string         `json:"problem,omitempty"` // the server's problem type (DESIGN.md section 7)
+	Problem string         `json:"problem,omitempty"` // of a refusal, here or by the server: its type (DESIGN.md section 7)
 	Faults  []record.Fault `json:"faults,omitempty"`
+	Refusal string         `json:"refusal,omitempty"` // file of the ledger's signed refusal
 }
 
 func failureJSONOf(err error, status int, words, next string) failureJSON {
-	f := failureJSON{Detail: words, Hint: next, Exit: status}
+	f := failureJSON{Detail: words, Hint: next, Exit: status, Refusal: keptRefusal(err)}
 	var p *client.Problem
 	var r *record.Refusal
+	var short *draft.ShortFormError
 	switch {
 	case errors.As(err, &p):
 		f.Problem, f.Faults = p.Type, p.Faults
 	case errors.As(err, &r):
-		f.Faults = r.Faults
+		f.Problem, f.Faults = record.ProblemURN+r.Class.String(), r.Faults
+	case errors.As(err, &short):
+		f.Problem = record.ProblemURN + record.Invalid.String()
+		for _, fault := range short.Faults {
+			f.Faults = append(f.Faults, fault.Fault)
+		}
 	}
 	return f
 }

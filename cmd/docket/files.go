@@ -121,6 +121,7 @@ const (
 	statementSuffix = ".statement.json"
 	saltsSuffix     = ".salts.json"
 	receiptSuffix   = proof.ReceiptSuffix
+	refusalSuffix   = record.RefusalSuffix
 )
 
 // inputFile is a record in any of the forms in which people have one.
@@ -218,7 +219,7 @@ func stemOf(name string) string {
 	if name == "-" {
 		return "record"
 	}
-	for _, suffix := range []string{envelopeSuffix, statementSuffix, receiptSuffix, ".sigstore.json", ".bundle.json", ".yaml", ".yml", ".json"} {
+	for _, suffix := range []string{envelopeSuffix, statementSuffix, receiptSuffix, refusalSuffix, ".sigstore.json", ".bundle.json", ".yaml", ".yml", ".json"} {
 		if stem, ok := strings.CutSuffix(name, suffix); ok && filepath.Base(name) != suffix {
 			return stem
 		}
@@ -246,17 +247,17 @@ func (a *app) shortEnv(ctx context.Context, dir string) draft.ShortFormResolver 
 			return draft.DocumentFile{Name: filepath.Base(name), MediaType: mediaType(name, data), Bytes: int64(len(data)), SHA256: sha256.Sum256(data)}, nil
 		},
 		Key: func(name string) (record.PEM, error) {
-			text, err := a.readFile(at(name))
-			if err != nil {
-				return "", err
-			}
-			key, err := record.ParseKey(text)
+			key, err := a.readPublicKey(at(name))
 			if err != nil {
 				return "", err
 			}
 			return key.PEM(), nil
 		},
 		Salts: func(name string) ([]record.Opening, error) { return a.loadSalts(at(name)) },
+		Policy: func(name string) (string, error) {
+			text, _, err := a.readPolicyText(at(name))
+			return text, err
+		},
 		KMS: func(uri string) (record.PEM, error) {
 			s, err := draft.LoadKMSSigner(ctx, uri)
 			if err != nil {
@@ -265,6 +266,39 @@ func (a *app) shortEnv(ctx context.Context, dir string) draft.ShortFormResolver 
 			return s.Key().PEM(), nil
 		},
 	}
+}
+
+// readPublicKey reads a key's public half. Of a private key nothing is said but that it is one.
+func (a *app) readPublicKey(name string) (*record.Key, error) {
+	text, err := a.readFile(name)
+	if err != nil {
+		return nil, err
+	}
+	key, err := record.ParseKey(text)
+	switch what := record.DescribeInput(text); {
+	case err == nil:
+		return key, nil
+	case what == "a PEM private key":
+		return nil, usageError("%s is a private key; wanted the public one, as in %s.pub", name, name).hint("docket keygen writes it beside; the private key was not used")
+	case what != "a PEM public key":
+		return nil, usageError("%s is %s; wanted a PEM public key", name, what)
+	}
+	return nil, usageError("%s: %w", name, err)
+}
+
+// readPolicyText reads a policy file, and the text in it.
+func (a *app) readPolicyText(name string) (string, *proof.Policy, error) {
+	text, err := a.readFile(name)
+	if err != nil {
+		return "", nil, err
+	}
+	policy, err := proof.ParsePolicy(text)
+	if strings.HasPrefix(record.DescribeInput(text), "a PEM ") {
+		return "", nil, wrongFileError(name, text, "a tlog-policy", nil) // nothing of a key is quoted
+	} else if err != nil {
+		return "", nil, wrongFileError(name, text, "a tlog-policy", err)
+	}
+	return string(text), policy, nil
 }
 
 // mediaTypes are those of the documents that authorities and providers publish.

@@ -101,11 +101,7 @@ func (t *trustFlags) open() (*client.Trust, error) {
 		return nil, err
 	}
 	trust.Fatal = t.app.diskFailed
-	newest, err := trust.Policy(math.MaxUint64)
-	if err != nil {
-		return nil, errors.Join(err, trust.Close())
-	}
-	t.app.warnPolicy(newest)
+	t.app.warnPolicies(trust)
 	if err := t.app.rebuildCopy(t.context(), trust); err != nil {
 		return nil, errors.Join(err, trust.Close())
 	}
@@ -144,16 +140,19 @@ func (t *trustFlags) policies() (p client.Policies, trust *client.Trust, err err
 
 // readPolicy reads a policy file, and says what it is not worth.
 func (a *app) readPolicy(name string) (*proof.Policy, error) {
-	text, err := a.readFile(name)
+	_, policy, err := a.readPolicyText(name)
 	if err != nil {
 		return nil, err
 	}
-	policy, err := proof.ParsePolicy(text)
-	if err != nil {
-		return nil, wrongFileError(name, text, "a tlog-policy", err)
-	}
 	a.warnPolicy(policy)
 	return policy, nil
+}
+
+// warnPolicies is warnPolicy of the newest policy that a trust directory knows, if it knows one.
+func (a *app) warnPolicies(trust *client.Trust) {
+	if newest, err := trust.Policy(math.MaxUint64); err == nil {
+		a.warnPolicy(newest)
+	}
 }
 
 // warnPolicy says what a policy that is relied on is not worth (DESIGN.md section 3), once in
@@ -253,7 +252,10 @@ type queryFlags struct {
 	at             string
 	size           string
 	remote, asJSON bool
-	ahead          bool // what was asked about is a day to come; known once the copy is open
+	header         []string // of a list's columns
+	limit          int      // of a list: items at most; 0: all
+	wide           bool     // its lines are not cut
+	ahead          bool     // what was asked about is a day to come; known once the copy is open
 
 	toldUnverified bool // that the server's word is no more than that
 }

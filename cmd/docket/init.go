@@ -29,7 +29,9 @@ func (a *app) init() *cobra.Command {
 
 First, with --origin, it makes the log's two signing keys (Ed25519 and ML-DSA-44)
 in D/keys and prints the policy lines to put into the charter. They sign
-checkpoints and nothing else.
+checkpoints and nothing else. A third key signs refusals and nothing else: named in
+the charter as its refusalsKey, it lets whoever was refused show so. A directory that
+lacks it gets it when the step is repeated.
 
 Then, with --charter, the charter, signed by its root keys, becomes index 0. A
 charter whose policy lacks either of the directory's keys is refused. With
@@ -227,8 +229,12 @@ func (a *app) introduceLog(c *cobra.Command, n *node.Node, policy *proof.Policy,
 // explainOpenError tells what to do about a ledger that must not go on.
 func explainOpenError(err error, dir string) error {
 	switch {
+	case errors.Is(err, node.ErrBackup):
+		return usageError("%w", err).hint("docket restore %s --to DIR makes a ledger of it, with what was signed since", dir)
+	case errors.Is(err, node.ErrRestoring):
+		return refusal("%w", err).hint("run docket restore BACKUP --to %s again, with all that it was given", dir)
 	case errors.Is(err, ledger.ErrRollback):
-		return refusal("%w", err).hint("bring back the newest backup of %s/store, in its place; if this is a copy of a directory that runs elsewhere, only one may run. A new ledger takes new keys, under another name. Where the policy is quorum none and the newest store is lost for ever, docket serve --allow-rollback goes on without what it held", dir)
+		return refusal("%w", err).hint("bring back the newest backup of %s/store, in its place (docket restore BACKUP --to NEW --with URL-or-DIR makes one of a backup and of what others hold); if this is a copy of a directory that runs elsewhere, only one may run. A new ledger takes new keys, under another name. Where the policy is quorum none and the newest store is lost for ever, docket serve --allow-rollback goes on without what it held", dir)
 	case errors.Is(err, ledger.ErrUnprovenClaim) && errors.Is(err, ledger.ErrNoQuorum):
 		return refusal("%w", err).hint("the others who answer make no quorum, and a witness that knows another log by this name cosigns nothing of this one: take another name (docket init --origin), or name other witnesses in the charter")
 	case errors.Is(err, ledger.ErrUnprovenClaim):
@@ -247,7 +253,7 @@ func (a *app) logKeys(dir string) (node.Keys, error) {
 		return keys, noKeysError(err, dir)
 	}
 	a.warnOfReadersIn(dir)
-	return keys, err
+	return keys, explainOpenError(err, dir)
 }
 
 func noKeysError(err error, dir string) error {
@@ -302,6 +308,9 @@ func (k initKeys) make(c *cobra.Command) error {
 	if errors.Is(err, node.ErrNoKeys) {
 		return noKeysError(err, k.dir)
 	}
+	if errors.Is(err, node.ErrBackup) || errors.Is(err, node.ErrRestoring) {
+		return explainOpenError(err, k.dir)
+	}
 	if err != nil {
 		return refusal("%w", err)
 	}
@@ -332,6 +341,9 @@ func (k initKeys) print(keys node.Keys, ready []rehearsed) error {
 	}
 	if k.asJSON {
 		answer := map[string]any{"origin": keys.Origin, "vkeys": vkeys}
+		if keys.Refusals != nil {
+			answer["refusalsKey"] = keys.Refusals.Key().String()
+		}
 		if len(ready) > 0 {
 			answer["nextKeys"] = ready
 		}
@@ -344,6 +356,10 @@ func (k initKeys) print(keys node.Keys, ready []rehearsed) error {
 		a.logf("once that is published: docket init --dir %s --origin %s --retire", k.dir, k.origin)
 	} else {
 		a.logf("the log's keys are in %s/keys; back them up, and show them to nobody", k.dir)
+		if keys.Refusals != nil {
+			a.logf("put the key that signs what is refused into the charter itself:")
+			a.logf("refusalsKey: %s", keys.Refusals.Key())
+		}
 		a.logf("put these lines into the charter's policy (a URL may follow each), after them those of the witnesses (docket witness init)")
 		a.logf("and a quorum line, without which it is no policy; \"quorum none\" where nobody watches:")
 	}

@@ -227,7 +227,7 @@ func checkDescribed(t *testing.T, kind record.Kind, env record.Envelope) {
 	if text := view.Summary(st); text == "" || text == string(kind) {
 		t.Errorf("%s: its summary is %q", kind, text)
 	}
-	if text, err := draft.Template(string(kind)); err != nil || !strings.Contains(text, "kind: "+string(kind)) {
+	if text, err := draft.Template(string(kind), nil); err != nil || !strings.Contains(text, "kind: "+string(kind)) {
 		t.Errorf("%s: its template is %.60q, %v", kind, text, err)
 	}
 	if schema, err := record.SchemaJSON(kind); err != nil || !bytes.Contains(schema, []byte(kind.PredicateType())) {

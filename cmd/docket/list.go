@@ -1,8 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"net/url"
-	"text/tabwriter"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +16,9 @@ func (a *app) list() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list designations | parties | records | requests | cooperation",
 		Short: "List designations, parties, records, or requests to disclose, from the replayed copy",
+		Long: `Lists designations, parties, records or requests to disclose, one a line. On a terminal the
+columns have a header, and what does not fit is cut with …; --wide leaves it whole, as it is
+in a pipe.`,
 	}
 	c.AddCommand(a.listDesignations(), a.listParties(), a.listRecords(), a.listRequests(), a.listCooperation())
 	return c
@@ -35,7 +39,7 @@ the records that it rests on.`,
   docket list designations --trust trust --country XB --at 2027-06-01 --json`,
 		Args: cobra.NoArgs,
 	}
-	q := a.queryFlags(c, "identifier")
+	q := a.queryFlags(c, "identifier", "limit", "wide").addListFlags(c, "STATUS", "THREAD", "NAME", "COUNTRY", "FROM", "UNTIL", "PROGRAM")
 	c.Flags().StringVar(&status, "status", "", joinTexts(view.Statuses))
 	c.Flags().StringVar(&f.Country, "country", "", "the target's country: its name in English, or its ISO 3166-1 code, of two or three letters")
 	c.Flags().StringVar(&f.Program, "program", "", "a programme under which it stands")
@@ -67,8 +71,8 @@ the records that it rests on.`,
 		}
 		return printList(q, func(r *copyView, yield func(view.Designation) bool) error {
 			return r.Designations(f, r.at, yield)
-		}, func(w *tabwriter.Writer, d view.Designation) {
-			printRow(w, errorPrefix(d.Error)+string(d.Status), d.Thread, d.Name, d.Country, joinTexts(d.Program))
+		}, func(w *table, d view.Designation) {
+			printRow(w, errorPrefix(d.Error)+string(d.Status), d.Thread, d.Name, d.Country, d.EffectiveFrom, dateOrNone(d.EffectiveUntil), joinTexts(d.Program))
 		}, q.printNone("designation", next))
 	}
 	return c
@@ -82,7 +86,7 @@ func (a *app) listParties() *cobra.Command {
 		Example: "  docket list parties --trust trust --role provider",
 		Args:    cobra.NoArgs,
 	}
-	q := a.queryFlags(c)
+	q := a.queryFlags(c, "limit", "wide").addListFlags(c, "STATUS", "PARTY", "NAME", "COUNTRY", "ROLES")
 	c.Flags().StringVar(&role, "role", "", "authority, provider, reseller or auditor")
 	c.Flags().StringVar(&standing, "status", "", "active, suspended or withdrawn")
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
@@ -98,7 +102,7 @@ func (a *app) listParties() *cobra.Command {
 		}
 		return printList(q, func(r *copyView, yield func(view.Party) bool) error {
 			return r.Parties(f, r.at, yield)
-		}, func(w *tabwriter.Writer, p view.Party) {
+		}, func(w *table, p view.Party) {
 			printRow(w, p.Standing, p.ID, p.LegalName, p.Country, joinTexts(p.Roles))
 		}, q.printNone("party", "docket new enrolment begins one; docket sync fetches newer ones"))
 	}
@@ -114,7 +118,7 @@ func (a *app) listRecords() *cobra.Command {
 		Example: "  docket list records --trust trust --kind response --issuer acme-cloud",
 		Args:    cobra.NoArgs,
 	}
-	q := a.askingRecords(c, "from")
+	q := a.askingRecords(c, "from", "limit", "wide").addListFlags(c, "INDEX", "KIND", "THREAD", "ISSUER", "ADMITTED", "RECORD")
 	c.Flags().StringVar(&kind, "kind", "", "kind of record")
 	c.Flags().StringVar((*string)(&f.Thread), "thread", "", "on this thread")
 	c.Flags().StringVar(&f.Issuer, "issuer", "", "by this party")
@@ -129,7 +133,7 @@ func (a *app) listRecords() *cobra.Command {
 		}
 		return printList(q, func(r *copyView, yield func(register.RecordRow) bool) error {
 			return recordsOrAbsent(r, f, yield)
-		}, func(w *tabwriter.Writer, rec register.RecordRow) {
+		}, func(w *table, rec register.RecordRow) {
 			printRow(w, rec.Index, rec.Kind, rec.Thread, rec.Issuer, formatTime(rec.Admitted), rec.ID)
 		}, q.printNone("record", "docket sync fetches newer ones"))
 	}
@@ -156,15 +160,24 @@ const maxTableRows = 1000
 
 // printList prints what a query yields: a table, or one JSON object a line. That there
 // is nothing is an answer too, and a proven one: nothing words it.
-func printList[T any](q *queryFlags, query func(*copyView, func(T) bool) error, show func(*tabwriter.Writer, T), printNone func(*copyView) error) error {
+func printList[T any](q *queryFlags, query func(*copyView, func(T) bool) error, show func(*table, T), printNone func(*copyView) error) error {
 	r, err := q.open()
 	if err != nil {
 		return err
 	}
 	defer r.trust.Close()
-	n, failed := 0, error(nil)
+	n, failed, more := 0, error(nil), false
 	w := q.app.table()
+	if width := q.app.terminalWidth(); width > 0 && !q.asJSON && len(q.header) > 0 {
+		fmt.Fprintln(w, strings.Join(q.header, "\t"))
+		if !q.wide {
+			w.width = width
+		}
+	}
 	err = query(r, func(item T) bool {
+		if more = q.limit > 0 && n == q.limit; more {
+			return false
+		}
 		if n++; n%maxTableRows == 0 {
 			failed = w.Flush()
 		}
@@ -183,11 +196,33 @@ func printList[T any](q *queryFlags, query func(*copyView, func(T) bool) error, 
 	}
 	if err == nil && n == 0 {
 		err = printNone(r)
+		w.rows = nil // a header alone
 	}
 	if err != nil {
 		return err
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil || !more {
+		return err
+	}
+	q.app.logf("the first %d; there are more, which --limit 0 or another filter shows", n)
+	return nil
+}
+
+// addListFlags adds those of a list, whose columns have these names.
+func (q *queryFlags) addListFlags(c *cobra.Command, header ...string) *queryFlags {
+	q.header = header
+	c.Flags().IntVar(&q.limit, "limit", 0, "list that many at most; 0: all")
+	c.Flags().BoolVar(&q.wide, "wide", false, "do not cut lines to the width of the terminal")
+	c.MarkFlagsMutuallyExclusive("wide", "json")
+	return q
+}
+
+// dateOrNone is a date, or nothing where there is none.
+func dateOrNone(d *record.Date) string {
+	if d == nil {
+		return ""
+	}
+	return d.String()
 }
 
 // printNone words that there is no such thing, and what to do.

@@ -10,13 +10,14 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
-	"text/tabwriter"
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/rivo/uniseg"
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
@@ -59,34 +60,113 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// table aligns columns that are written with tabs between them; flush it.
-func (a *app) table() *tabwriter.Writer {
-	return tabwriter.NewWriter(&trailingSpaceTrimmer{w: a.out}, 0, 8, 2, ' ', 0)
+// table is where rows go, lines with tabs between their cells; flush it.
+func (a *app) table() *table { return &table{w: a.out} }
+
+// table aligns the columns of the rows that it has, by what a terminal shows of them: a
+// character of East Asia takes two places, a mark on another one none. It holds rows until
+// it is flushed, and may be flushed more than once.
+type table struct {
+	w     io.Writer
+	width int // of the terminal, to which rows are cut; 0: they are not
+	rows  [][]string
+	rest  string // of a line that is not whole yet
 }
 
-// trailingSpaceTrimmer writes what it is given without the spaces that end a line: those that
-// pad a last cell with nothing in it.
-type trailingSpaceTrimmer struct {
-	w      io.Writer
-	spaces int // seen, not written yet
-}
+// minColumn is the width below which no column is cut.
+const minColumn = 12
 
-func (t *trailingSpaceTrimmer) Write(p []byte) (int, error) {
-	out := make([]byte, 0, len(p)+t.spaces)
-	for _, b := range p {
-		switch b {
-		case ' ':
-			t.spaces++
-			continue
-		case '\n':
-		default:
-			out = append(out, strings.Repeat(" ", t.spaces)...)
+func (t *table) Write(p []byte) (int, error) {
+	t.rest += string(p)
+	for {
+		line, rest, whole := strings.Cut(t.rest, "\n")
+		if !whole {
+			return len(p), nil
 		}
-		t.spaces = 0
-		out = append(out, b)
+		t.rows, t.rest = append(t.rows, strings.Split(line, "\t")), rest
 	}
-	_, err := t.w.Write(out)
-	return len(p), err
+}
+
+// Flush prints the rows, without the spaces that would end a line.
+func (t *table) Flush() error {
+	var b strings.Builder
+	widths := t.columns()
+	for _, row := range t.rows {
+		line := ""
+		for i, cell := range row {
+			cell = cutToWidth(cell, widths[i])
+			line += cell
+			if i < len(row)-1 {
+				line += strings.Repeat(" ", widths[i]-uniseg.StringWidth(cell)+2)
+			}
+		}
+		if line = strings.TrimRight(line, " "); t.width > 0 {
+			line = cutToWidth(line, t.width)
+		}
+		b.WriteString(line + "\n")
+	}
+	t.rows = nil
+	_, err := io.WriteString(t.w, b.String())
+	return err
+}
+
+// columns are the widths of the columns: that of the widest cell, or less where all would not
+// fit; then the widest give most.
+func (t *table) columns() (widths []int) {
+	for _, row := range t.rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], uniseg.StringWidth(cell))
+		}
+	}
+	if t.width == 0 || len(widths) == 0 {
+		return widths
+	}
+	over := 2 * (len(widths) - 1)
+	for _, w := range widths {
+		over += w
+	}
+	for over -= t.width; over > 0; over-- {
+		widest := slices.Index(widths, slices.Max(widths))
+		if widths[widest] <= minColumn {
+			break
+		}
+		widths[widest]--
+	}
+	return widths
+}
+
+// cutToWidth cuts text to a width on a terminal, with … where something is missing.
+func cutToWidth(text string, width int) string {
+	if uniseg.StringWidth(text) <= width {
+		return text
+	}
+	used, kept, rest, state := 1, 0, text, -1
+	for rest != "" {
+		var cluster string
+		var w int
+		cluster, rest, w, state = uniseg.FirstGraphemeClusterInString(rest, state)
+		if used += w; used > width {
+			break
+		}
+		kept += len(cluster)
+	}
+	return text[:kept] + "…"
+}
+
+// terminalWidth is the width of the terminal that stdout is; 0 if it is none.
+func (a *app) terminalWidth() int {
+	f, ok := a.out.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
 }
 
 // progress draws a bar on a terminal and is silent in a pipe. A total below

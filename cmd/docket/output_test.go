@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+	"github.com/rivo/uniseg"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -28,6 +29,36 @@ func TestTable(t *testing.T) {
 	w.Flush()
 	if got, want := out.String(), "open     acme cloud\noverdue  b           since then\n\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// What is wider than the terminal is cut, the widest column first, by what is seen: a
+// character of East Asia is two places wide, a combining mark none.
+func TestListFitsTheTerminal(t *testing.T) {
+	var out bytes.Buffer
+	w := &table{w: &out, width: 30}
+	printRow(w, "1", "東京クラウド", "x")
+	printRow(w, "10", "e\u0301te\u0301", "y")
+	w.Flush()
+	if got, want := out.String(), "1   東京クラウド  x\n10  e\u0301te\u0301           y\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	out.Reset()
+	printRow(w, "in-force", "designation/2026-014", "東京クラウド東京クラウド", "XB")
+	printRow(w, "expired", "designation/2", "Żółć", "XB")
+	w.Flush()
+	for line := range strings.Lines(out.String()) {
+		if n := uniseg.StringWidth(strings.TrimSuffix(line, "\n")); n > 30 {
+			t.Errorf("%d places: %q", n, line)
+		}
+	}
+	if !strings.HasPrefix(out.String(), "in-force  designation…  東京") || !strings.Contains(out.String(), "…") {
+		t.Errorf("%q", out.String())
+	}
+	for width, want := range map[int]string{1: "…", 2: "…", 3: "東…", 4: "東…", 5: "東京…", 6: "東京ク"} {
+		if got := cutToWidth("東京ク", width); got != want {
+			t.Errorf("cut to %d: %q, want %q", width, got, want)
+		}
 	}
 }
 

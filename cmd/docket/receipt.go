@@ -36,8 +36,9 @@ that enrolled the signers' keys, the record. --refresh brings the trust director
 to date and replaces an older receipt by one against today's checkpoint, under today's
 policy, a chain by a chain: do it before a witness or a log key retires. The first one
 proves the earliest time, and stays beside as NAME.first.tlog-proof, which docket verify
-heeds. One that proves more, or that is of another history, is not replaced. Out of reach of the
-ledger, a receipt is made from the replayed copy if that covers it, a chain is not.`,
+heeds. One that proves more, or that is of another history, is not replaced. Out of reach
+of the ledger, and with a mirror of tiles alone, a receipt is made from the replayed copy
+if that covers it; a chain is not.`,
 		Example: `  docket receipt --trust trust response.dsse.json
   docket receipt --trust trust --chain --out evidence.tlog-proof 6f1c…
   docket receipt --trust trust --refresh response.tlog-proof`,
@@ -147,7 +148,7 @@ func (a *app) resolveRecord(what string) (id record.ID, file string, err error) 
 	return record.IDOf(env.Payload), stemOf(what) + receiptSuffix, nil
 }
 
-// fetch asks the ledger, and else makes the receipt from the copy.
+// fetch asks the ledger, and makes the receipt from the copy where that gives none now.
 func (r *receiptCmd) fetch(ctx context.Context, id record.ID, policies client.Policies, trust *client.Trust) ([]byte, error) {
 	server, err := r.trust.connect(trust)
 	if err != nil {
@@ -163,7 +164,7 @@ func (r *receiptCmd) fetch(ctx context.Context, id record.ID, policies client.Po
 	if err == nil || r.chain {
 		return text, err
 	}
-	if status, _ := exitStatusOf(err); trust == nil || status != exitNotYet || ctx.Err() != nil {
+	if status, _ := exitStatusOf(err); trust == nil || status != exitNotYet && !client.TilesAlone(err) || ctx.Err() != nil {
 		return nil, err
 	}
 	own, bad := trust.Receipt(ctx, id)

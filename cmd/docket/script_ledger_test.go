@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -82,6 +83,7 @@ func serveLedger(ts *testscript.TestScript, _ bool, args []string) {
 		return s.witnesses.cosign(ctx, ask)
 	}}
 	world := registertest.New(time.Now(), origin, policy)
+	world.CharterPredicate.RefusalsKey = keys.Refusals.Key().String()
 	s.world = world
 	n, err := node.Open(context.Background(), node.Config{Files: vfs.NewMem(), Dir: "ledger", Keys: keys, Ledger: config})
 	ts.Check(err)
@@ -175,6 +177,27 @@ func replay(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("REPLAYED", s.URL)
 }
 
+// misrefuse signs with the ledger's key, into FILE, that it has refused an envelope as of a
+// size, for want of signatures.
+func misrefuse(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: misrefuse ENVELOPE SIZE FILE")
+	}
+	env, err := record.ParseEnvelope([]byte(ts.ReadFile(args[0])))
+	ts.Check(err)
+	size, err := strconv.ParseUint(args[1], 10, 63)
+	ts.Check(err)
+	s := scriptLedgerOf(ts)
+	n := record.RefusalNote{Ledger: s.world.Ledger, Record: record.IDOf(env.Payload), Size: size, Rule: "forbidden", Time: time.Now()}
+	for _, sig := range env.Signatures {
+		n.Keys = append(n.Keys, sig.KeyID)
+	}
+	slices.Sort(n.Keys)
+	n, err = s.keys.Refusals.Sign(n)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), n.Format(), 0o644))
+}
+
 // testWitnesses are six, of whom three are in a policy at a time. They cosign whatever they
 // are shown: honest ones are the business of package witness.
 type testWitnesses []*proof.Cosigner
@@ -252,6 +275,24 @@ func mirror(ts *testscript.TestScript, _ bool, args []string) {
 	s := httptest.NewServer(through)
 	ts.Defer(s.Close)
 	ts.Setenv("MIRROR", s.URL)
+}
+
+// serveStatic serves a folder as any static web server does, but of it only what C2SP
+// tlog-tiles names, at $STATIC: serve-static DIR.
+func serveStatic(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: serve-static DIR")
+	}
+	files := http.FileServer(http.Dir(ts.MkAbs(args[0])))
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/checkpoint" && !strings.HasPrefix(r.URL.Path, "/tile/") {
+			http.NotFound(w, r)
+			return
+		}
+		files.ServeHTTP(w, r)
+	}))
+	ts.Defer(s.Close)
+	ts.Setenv("STATIC", s.URL)
 }
 
 // askWitness asks the witness at a URL to cosign what the ledger at $URL shows, from

@@ -31,6 +31,11 @@ signed again, whatever --key says, so that repeating the command is always safe.
 the newest record on the thread says the same already, nothing is sent: "already on
 the ledger at 10". Where that hangs on {secret: …}, NAME.salts.json must be there to tell.
 
+What the ledger refuses it signs, if its charter names a key for that and a key that is
+enrolled has signed the record: the refusal is verified and kept as NAME.refusal, with
+which you can prove, years later, that you were refused, and by which rule. Keep the
+envelope with it. A server that is silent, or too busy, signs nothing.
+
 While the server is busy it tries again, for as long as --wait says. Exit status 3
 means that the record is committed and not published yet, or that the server was
 out of reach: run the same command again.`,
@@ -155,7 +160,7 @@ func (s *submitCmd) submitFile(c *cobra.Command, file string) error {
 	}
 	sub, err := s.send(c.Context(), env)
 	if err != nil {
-		return s.explainRefusal(m, err)
+		return s.withKeptRefusal(m, s.explainRefusal(m, err))
 	}
 	if sub.Receipt == nil {
 		return notYet("record %s is committed, not yet published", sub.ID).hint("run the same command again: it is sent once, and the receipt comes when the witnesses have cosigned")
@@ -369,7 +374,7 @@ func (s *submitCmd) explainRefusal(m inputFile, err error) error {
 		return refusal("refused: %w", err).hint("the earliest date allowed is %s; correct the record, then %s", p.Earliest, again)
 	case p.Status == 403:
 		return refusal("refused: %w", err).hint("who is missing adds a signature: docket sign --key FILE %s; then submit that file", m.envelopePath())
-	case p.Type == "urn:docket:problem:log-keys":
+	case p.Type == record.ProblemURN+"log-keys":
 		return refusal("refused: %w", err).hint("once the operator has those keys: docket submit %s; or correct the policy, then %s", m.envelopePath(), again)
 	case p.Status == 422, p.Status == 409:
 		return refusal("refused: %w", err).hint("correct the record, then %s", again)

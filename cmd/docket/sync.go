@@ -23,7 +23,9 @@ func (a *app) sync() *cobra.Command {
 		Short: "Bring a trust directory's replayed copy to the newest checkpoint",
 		Long: `Fetches every entry that the copy does not have yet, hashes it, verifies its
 signatures and judges it by the rules, as the ledger had to; then compares the root
-with the newest published checkpoint, which must continue the one trusted before.
+with the newest published checkpoint, which must continue the one trusted before, and
+satisfy the policy of the newest charter among the entries. Any mirror of the log will do
+that serves it as C2SP tlog-tiles.
 
 It also learns how much a quorum of witnesses had cosigned when, from that checkpoint
 and from those that the ledger has kept since the last sync, which must be of the same
@@ -97,6 +99,9 @@ func (a *app) syncWith(ctx context.Context, trust *client.Trust, server *client.
 	if bar != nil {
 		bar.Finish()
 	}
+	if err == nil {
+		a.warnPolicies(trust) // a charter among the entries may have brought another one
+	}
 	if why := trust.TimesErr(); err == nil && why != nil {
 		a.logf("docket: warning: %v; the next sync asks again", why)
 	}
@@ -125,15 +130,12 @@ func writeForkEvidence(dir string, fork *client.InconsistencyError) (next string
 		return "", err
 	}
 	var notes []string
-	for _, tree := range []struct {
-		size uint64
-		note []byte
-	}{{fork.Trusted.Size, fork.TrustedNote}, {fork.Shown.Size, fork.ShownNote}} {
-		if tree.note == nil {
+	for _, note := range [][]byte{fork.TrustedNote, fork.ShownNote} {
+		if note == nil {
 			continue // only the entries show it
 		}
-		name := filepath.Join(dir, evidenceName(tree.size, tree.note, ".checkpoint"))
-		if err := writeNew(name, tree.note, 0o644); err != nil {
+		name, err := writeNote(dir, note)
+		if err != nil {
 			return "", err
 		}
 		notes = append(notes, name)
@@ -143,6 +145,19 @@ func writeForkEvidence(dir string, fork *client.InconsistencyError) (next string
 	}
 	name := filepath.Join(dir, evidenceName(fork.Shown.Size, fork.Evidence, proof.EvidenceSuffix))
 	return "this proves it to anybody who has the log's key; hand it to the witnesses: docket witness gossip --to URL " + name, writeNew(name, fork.Evidence, 0o644)
+}
+
+// writeNote keeps a checkpoint in a directory, which it makes.
+func writeNote(dir string, note []byte) (name string, err error) {
+	cp, _, err := proof.ParseCheckpoint(note)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	name = filepath.Join(dir, evidenceName(cp.Size, note, ".checkpoint"))
+	return name, writeNew(name, note, 0o644)
 }
 
 // evidenceDir is where a trust directory keeps what a log signed against itself.

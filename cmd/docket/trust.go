@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"net/http"
 	"os"
 	"strings"
 	"syscall"
@@ -27,10 +25,15 @@ func (a *app) trust() *cobra.Command {
 		Short: "Pin a ledger by its charter: make a trust directory",
 		Long: `Makes a trust directory, which is all that a verifier needs of a ledger: the pinned
 charter, the charters after it, their policies, the newest checkpoint, and a
-replayed copy of every entry (--no-sync leaves that for docket sync).
+replayed copy of every entry. For all of it the URL of any mirror will do that serves
+the log as C2SP tlog-tiles, such as a static web server: the charters are found among the
+entries. --no-sync leaves the entries for docket sync; then the server's own chain of
+charters is asked for, which a mirror of tiles alone does not have.
 
 The charter's record ID is the ledger's name. Take it from the authority by a way
 that the server does not control: its gazette, its letterhead, a phone call.
+
+What is cut off goes on with the same command, or with docket sync.
 
 Exit status 3: the ledger has published nothing yet, and no directory is made; or
 its newest checkpoint is older than --max-age, and the directory is there all the
@@ -53,7 +56,7 @@ same.`,
 			if errors.Is(err, client.ErrNotEmpty) {
 				return refusal("%w", err).hint("name with --to a directory that is not there yet, or is empty")
 			} else if err != nil {
-				return explainNotPinned(c.Context(), server, err)
+				return explainNotPinned(server, err)
 			}
 			defer t.Close()
 			before := t.CoveredSize()
@@ -83,7 +86,7 @@ same.`,
 	maxAgeFlag(c, &maxAge)
 	f.StringVar(&charter, "charter", "", "the charter's record ID, or its envelope or receipt")
 	f.StringVar(&dir, "to", "", "directory to make")
-	f.BoolVar(&noSync, "no-sync", false, "fetch no entries: charters, policies and checkpoint only")
+	f.BoolVar(&noSync, "no-sync", false, "fetch no entries: charters, policies and checkpoint only; not from a mirror of tiles alone")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	c.MarkFlagRequired("charter")
 	c.MarkFlagRequired("to")
@@ -105,6 +108,8 @@ func (a *app) charterID(charter string) (record.ID, error) {
 	}
 	if st, _ := statementOfFile(charter); st != nil && st.Kind != record.KindCharter {
 		return record.ID{}, usageError("--charter %s: this is %s %s; want the ledger's charter", charter, article(st.Kind), st.Kind)
+	} else if st != nil && !st.Follows.IsZero() {
+		return record.ID{}, usageError("--charter %s: this charter follows another one, %s; want the first, by which the ledger is named", charter, st.Follows).hint("if that one follows none itself, it is the first")
 	}
 	return id, nil
 }
@@ -118,23 +123,17 @@ func requireFullID(id string) error {
 	return usageError("--charter %s is abbreviated; want all 64 hexadecimal digits of the record ID", id).hint("the authority gives it out; the charter's envelope or receipt will do, too")
 }
 
-// explainNotPinned says why a ledger was not pinned: one that has published nothing yet is no
-// other ledger.
-func explainNotPinned(ctx context.Context, server *client.Client, err error) error {
-	if isProblem(err) || errors.Is(err, client.ErrUnpublished) {
-		_, nothing := server.Source().Checkpoint(ctx)
-		var answer *wire.StatusError
-		if errors.As(nothing, &answer) && answer.Code == http.StatusNotFound {
-			if kind, _ := answer.Problem(); kind == "" {
-				return refusal("%s shows no checkpoint: %w", server.URL(), answer).hint("no ledger is served at this URL, as far as one can see; compare it with what the authority gives out")
-			}
-			return notYet("%s shows no checkpoint", server.URL()).hint("if that is the ledger's URL, it has published nothing yet and waits for its witnesses, see %s/v1/witnesses; run the same command again when they have cosigned", server.URL())
-		}
+// explainNotPinned says of a ledger that shows no checkpoint whether it is one, as far as its
+// answer tells.
+func explainNotPinned(server *client.Client, err error) error {
+	var answer *wire.StatusError
+	if !errors.Is(err, client.ErrUnpublished) || !errors.As(err, &answer) {
+		return err
 	}
-	if status, next := exitStatusOf(err); status == exitRefused && next == "" && !ofMachine(err) {
-		return refusal("%w", err).hint("compare the URL, and the charter's record ID, with what the authority gives out; each ledger has a trust directory of its own")
+	if kind, _ := answer.Problem(); kind == "" {
+		return refusal("%s shows no checkpoint: %w", server.URL(), answer).hint("no ledger is served at this URL, as far as one can see; compare it with what the authority gives out")
 	}
-	return err
+	return notYet("%s shows no checkpoint", server.URL()).hint("if that is the ledger's URL, it has published nothing yet and waits for its witnesses, see %s/v1/witnesses; run the same command again when they have cosigned", server.URL())
 }
 
 // printLedger says whose ledger it is, and what its policy is worth.

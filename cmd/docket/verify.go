@@ -28,7 +28,7 @@ func (a *app) verify() *cobra.Command {
 	v := verifyCmd{app: a}
 	c := &cobra.Command{
 		Use:   "verify RECEIPT…",
-		Short: "Check receipts offline, and say what they prove and what not",
+		Short: "Check receipts and refusals offline, and say what they prove and what not",
 		Long: `Checks receipts, or chains, without asking anybody: that the entry is in the tree
 that it claims, that the log signed that tree and the witnesses' quorum cosigned it.
 It prints what is proven, by whom and when, and what is not.
@@ -52,21 +52,29 @@ earlier time than the receipt itself: the earliest is printed, and by what it is
 --document compares a document with the digest that the record is about. --salts opens
 each commitment that it has a salt for, and refuses if one of them is not the record's.
 
+A refusal that the ledger signed (docket submit keeps it as NAME.refusal) is verified by
+the refusals key of the charter in force at its size, and the envelope beside it is
+judged again, by the rules, the register and the signatures of then, which takes a trust
+directory and its copy. If the ledger has refused what the rules admit, the exit status
+is 1, and the refusal is your proof.
+
 Several receipts get one line each, and the exit status is 1 if any fails.`,
 		Example: `  docket verify --trust trust response.tlog-proof
   docket verify --policy policy.txt cip-2026.tlog-proof
   docket verify --charter 6f1c…9e answer.chain.tlog-proof
   docket verify --trust trust --document order-2026-014.pdf order.tlog-proof
+  docket verify --trust trust order.refusal
   docket verify --trust trust receipts/*.tlog-proof`,
 		Args:              cobra.MinimumNArgs(1),
-		ValidArgsFunction: completeFiles("tlog-proof"),
+		ValidArgsFunction: completeFiles("tlog-proof", "refusal"),
 		RunE:              func(c *cobra.Command, args []string) error { return v.run(c.Context(), args) },
 	}
 	v.trust = a.trustFlags(c).withPolicyFlag(c)
 	c.Flags().StringVar(&v.charter, "charter", "", "the ledger's charter by its record ID (or its envelope or receipt): all that a chain needs")
 	c.Flags().StringVar(&v.document, "document", "", "the document that the record is about")
 	c.Flags().StringVar(&v.salts, "salts", "", "NAME"+saltsSuffix+": opens what the record commits to, its document included")
-	c.Flags().BoolVar(&v.asJSON, "json", false, "print one JSON object a receipt")
+	c.Flags().StringVar(&v.envelope, "envelope", "", "the envelope that a refusal is about, where it is not NAME"+envelopeSuffix+" beside it")
+	c.Flags().BoolVar(&v.asJSON, "json", false, "print one JSON object a receipt, or refusal")
 	return c
 }
 
@@ -76,6 +84,7 @@ type verifyCmd struct {
 	trust           *trustFlags
 	charter         string
 	document, salts string
+	envelope        string           // that a refusal is about; "" if it lies beside
 	pointer         string           // of the one commitment to open; empty for all
 	openings        []record.Opening // the salts that opened something
 	asJSON          bool
@@ -84,6 +93,9 @@ type verifyCmd struct {
 func (v *verifyCmd) run(ctx context.Context, files []string) error {
 	if (v.document != "" || v.salts != "") && len(files) > 1 {
 		return usageError("--document and --salts go with one receipt, not %d", len(files))
+	}
+	if v.envelope != "" && len(files) > 1 {
+		return usageError("--envelope goes with one refusal, not with %d files", len(files))
 	}
 	policies, trust, err := v.policies()
 	if err != nil {
@@ -94,7 +106,24 @@ func (v *verifyCmd) run(ctx context.Context, files []string) error {
 	}
 	bad, next := 0, ""
 	for _, file := range files {
-		r, err := v.verifyFile(ctx, file, policies)
+		raw, err := v.app.readFile(file)
+		if err == nil && record.IsRefusalNote(raw) {
+			ok, err := v.checkRefusal(file, raw, trust, len(files) > 1)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				bad++
+			}
+			continue
+		}
+		if v.envelope != "" {
+			return usageError("--envelope goes with a refusal; %s is none", file)
+		}
+		var r *client.VerifyReport
+		if err == nil {
+			r, err = v.verifyFile(ctx, file, raw, policies)
+		}
 		err = v.app.saveEvidence(trust, err)
 		status, hint := exitStatusOf(err)
 		damage := (*client.DamageError)(nil)
@@ -156,13 +185,9 @@ func (v *verifyCmd) refusedError(file string, err error) error {
 }
 
 // verifyFile verifies one file.
-func (v *verifyCmd) verifyFile(ctx context.Context, file string, policies client.Policies) (*client.VerifyReport, error) {
-	raw, err := v.app.readFile(file)
-	if err != nil {
-		return nil, err
-	}
+func (v *verifyCmd) verifyFile(ctx context.Context, file string, raw []byte, policies client.Policies) (*client.VerifyReport, error) {
 	if !isReceipt(raw) {
-		return nil, wrongFileError(file, raw, "a receipt ("+receiptSuffix+")", nil)
+		return nil, wrongFileError(file, raw, "a receipt ("+receiptSuffix+") or a refusal ("+refusalSuffix+")", nil)
 	}
 	r, err := client.Verify(ctx, raw, policies, time.Now())
 	if err == nil && v.salts != "" {

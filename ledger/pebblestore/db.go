@@ -21,6 +21,9 @@ type Options struct {
 	// MiB if zero. Up to four times as much is held while files are written.
 	MemTableBytes uint64
 
+	// ReadOnly writes and locks nothing, and migrates nothing: for who only looks.
+	ReadOnly bool
+
 	// Health is told of damage and of a full disk, and ends the process when the state
 	// of the disk is unknown; nil: a new one.
 	Health *disk.Health
@@ -35,7 +38,7 @@ func openDB(fs vfs.FS, dir, name string, o Options, tune func(*pebble.Options)) 
 		o.MemTableBytes = 32 << 20
 	}
 	return disk.Open(disk.Options{
-		FS: fs, Dir: dir, Name: name, Health: o.Health,
+		FS: fs, Dir: dir, Name: name, Health: o.Health, ReadOnly: o.ReadOnly,
 		Remedy: "bring back the backup of this directory; whatever does not need what is damaged goes on meanwhile",
 		Tune: func(p *pebble.Options) {
 			p.CacheSize = o.CacheBytes

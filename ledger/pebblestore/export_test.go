@@ -18,6 +18,9 @@ func WriteArchiveBySize(fs vfs.FS, dir string, rows int) error {
 	if err != nil {
 		return err
 	}
+	if err := s.db.Delete([]byte{keyFormat}, pebble.NoSync); err != nil {
+		return err
+	}
 	for i := range rows {
 		timestamp := binary.BigEndian.AppendUint64(nil, uint64(i/2))
 		size := binary.BigEndian.AppendUint64(nil, uint64(i))
@@ -30,4 +33,9 @@ func WriteArchiveBySize(fs vfs.FS, dir string, rows int) error {
 		}
 	}
 	return s.Close()
+}
+
+// WriteFormat says that a store is of that format.
+func WriteFormat(s *Store, format uint64) error {
+	return s.db.Set([]byte{keyFormat}, binary.BigEndian.AppendUint64(nil, format), pebble.Sync)
 }

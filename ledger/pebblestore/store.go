@@ -42,6 +42,18 @@ type Store struct {
 
 var _ ledger.Store = (*Store)(nil)
 
+// formatVersion is that of the rows below; an earlier one is migrated when it is opened, and
+// a later one is [ErrLaterVersion]. 1 had no row that said so, and kept the archive by size.
+const formatVersion = 2
+
+var (
+	// ErrLaterVersion is a store that a later version of docket wrote.
+	ErrLaterVersion = errors.New("upgrade docket")
+	// ErrEarlierVersion is a store that an earlier version of docket wrote, and that is to be
+	// read only.
+	ErrEarlierVersion = errors.New("it is of an earlier version of docket: docket serve takes it over, once it is started")
+)
+
 // Open opens the store in dir, and makes it if there is none. A directory has one
 // opener at a time. [ledger.ErrCorrupt] where it is damaged.
 func Open(fs vfs.FS, dir string, o Options) (*Store, error) {
@@ -50,10 +62,31 @@ func Open(fs vfs.FS, dir string, o Options) (*Store, error) {
 		return nil, fmt.Errorf("opening the store %s: %w", dir, judged(err))
 	}
 	s := &Store{db: db, fs: fs, dir: dir}
-	if err := s.migrateArchive(); err != nil {
-		return nil, errors.Join(fmt.Errorf("opening the store %s: numbering its archive: %w", dir, err), s.Close())
+	if err := s.takeOver(o.ReadOnly); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the store %s: %w", dir, err), s.Close())
 	}
 	return s, nil
+}
+
+// takeOver brings a store of an earlier format to this one.
+func (s *Store) takeOver(readOnly bool) error {
+	v, err := get(s.db, []byte{keyFormat})
+	switch {
+	case err != nil:
+		return fmt.Errorf("reading its format: %w", err)
+	case len(v) == 8 && binary.BigEndian.Uint64(v) > formatVersion:
+		return fmt.Errorf("it is of format %d, and this version of docket reads no later one than %d: %w", binary.BigEndian.Uint64(v), formatVersion, ErrLaterVersion)
+	case len(v) == 8 && binary.BigEndian.Uint64(v) == formatVersion:
+		return nil
+	case v != nil:
+		return fmt.Errorf("%w: its format is %x", ledger.ErrCorrupt, v)
+	case readOnly:
+		return s.checkArchive()
+	}
+	if err := s.migrateArchive(); err != nil {
+		return fmt.Errorf("numbering its archive: %w", err)
+	}
+	return s.db.Set([]byte{keyFormat}, binary.BigEndian.AppendUint64(nil, formatVersion), pebble.Sync)
 }
 
 // Name is that of a store among the databases of a process.
@@ -294,6 +327,20 @@ func (s *Store) Archived(ctx context.Context, number uint64) ([]byte, error) {
 	return v, err
 }
 
+// checkArchive is [ErrEarlierVersion] where there is something to migrate.
+func (s *Store) checkArchive() (err error) {
+	defer func() { err = judged(err) }()
+	defer s.db.Rescue(&err)
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{keyArchivedBySize}, UpperBound: []byte{keyArchivedBySize + 1}})
+	if err != nil {
+		return err
+	}
+	if it.First() {
+		return errors.Join(ErrEarlierVersion, it.Close())
+	}
+	return it.Close()
+}
+
 // migrateBatch is how many rows of an older archive get their numbers in one write.
 const migrateBatch = 256
 
@@ -353,6 +400,7 @@ func (s *Store) migrateSome() (n int, err error) {
 const (
 	keyArchived  = 'a' // number, 8 bytes big-endian → the blob
 	keyEntry     = 'e' // index, 8 bytes big-endian → the entry
+	keyFormat    = 'f' // → number of the format, 8 bytes big-endian
 	keyHead      = 'h' // → size, 8 bytes big-endian; root
 	keyPublished = 'p' // → the signed note
 	keyTile      = 't' // level, 1 byte; index, 8 bytes big-endian → its hashes so far

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -107,5 +108,53 @@ func TestArchiveOfAnEarlierVersionInParts(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// A store of a format to come is left alone, in one line; one of this format is read
+// without a write, and one of an earlier one says what to do.
+func TestFormats(t *testing.T) {
+	fs := vfs.NewMem()
+	readOnly := smallOptions
+	readOnly.ReadOnly = true
+	s := world{fs}.Open(t)
+	log := &storetest.ReferenceLog{}
+	if err := errors.Join(s.Extend(t.Context(), log.Grow(3)), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	before, err := fs.List("log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		r, err := pebblestore.Open(fs, "log", readOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h, err := r.Head(t.Context()); err != nil || h != log.Head(3) {
+			t.Errorf("read only: %v, %v", h, err)
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if after, err := fs.List("log"); err != nil || !slices.Equal(slices.Sorted(slices.Values(after)), slices.Sorted(slices.Values(before))) {
+		t.Errorf("reading made %v of %v, %v", after, before, err)
+	}
+	s = world{fs}.Open(t)
+	if err := errors.Join(pebblestore.WriteFormat(s.(*pebblestore.Store), 999), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []pebblestore.Options{smallOptions, readOnly} {
+		if _, err := pebblestore.Open(fs, "log", o); !errors.Is(err, pebblestore.ErrLaterVersion) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("of format 999: %v", err)
+		}
+	}
+	fs = vfs.NewMem()
+	if err := pebblestore.WriteArchiveBySize(fs, "log", 3); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pebblestore.Open(fs, "log", readOnly); !errors.Is(err, pebblestore.ErrEarlierVersion) {
+		t.Errorf("of format 1: %v", err)
 	}
 }

@@ -48,6 +48,13 @@ func (o Owner) Entries(ctx context.Context, s *proof.Snapshot, start, end uint64
 	return o.r.readEntries(ctx, o.r.tiles.Within(s, s.Tree), start, end)
 }
 
+// Tile is a tile of a tree that the source holds, committed or not, checked against its
+// root: where the source's own is damaged, as what lies below it makes it.
+func (o Owner) Tile(ctx context.Context, tree proof.Tree, id proof.TileID) ([]byte, error) {
+	row, err := o.r.tiles.At(tree).Tile(ctx, id)
+	return row, wrapCorrupt(err)
+}
+
 // LoadAppender goes on from a tree that the source holds ([proof.LoadAppender]).
 func (o Owner) LoadAppender(ctx context.Context, tree proof.Tree) (*proof.Appender, error) {
 	a, err := proof.LoadAppender(ctx, tree, o.r.readTiles)

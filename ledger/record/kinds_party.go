@@ -30,7 +30,7 @@ type Charter struct {
 	Periods     Periods      `json:"periods" rule:"required" doc:"ISO 8601; P1Y is a civil year, P365D is 365 days"`
 	Policy      string       `json:"policy" rule:"required fmt=lines max=30000" doc:"tlog-policy: the log's keys, the witnesses, the quorum that verifiers accept from this record on" eg:"lines of docket init, of each docket witness init, then the quorum, two spaces before each:\n  log docket.example/2026+5f1c0a92+AW3…\n  log docket.example/2026+81d4e6b0+BqT…\n  witness w1e w1.example/docket+c07b19f3+BHx… https://w1.example\n  witness w1m w1.example/docket+2ad85e44+Bk9… https://w1.example\n  group w1 any w1e w1m\n  quorum w1\nor, without any witness: quorum none"`
 	Imports     []ImportList `json:"imports" rule:"required empty items=100" doc:"published lists that importers may carry over; [] for none"`
-	RefusalsKey string       `json:"refusalsKey,omitempty" rule:"fmt=vkey" doc:"verifier key for signed refusals (Ed25519), which signs nothing else"`
+	RefusalsKey string       `json:"refusalsKey,omitempty" rule:"fmt=vkey" doc:"verifier key of the ledger's signed refusals (Ed25519), as docket init prints it, which signs nothing else; without one nothing refused is signed"`
 	ReceiptKey  string       `json:"receiptKey,omitempty" rule:"fmt=vkey" doc:"verifier key for signed receipts of submission (Ed25519), which signs nothing else"`
 	Predecessor *Predecessor `json:"predecessor,omitempty" doc:"the log that this one continues; carried, judged by nothing in rules 1"`
 }

@@ -176,12 +176,29 @@ const (
 	Unsupported                         // a kind or rules version that this binary lacks: 422, "upgrade"
 )
 
+// ProblemURN begins the type of every problem (RFC 9457 section 3.1.1); the kind follows.
+const ProblemURN = "urn:docket:problem:"
+
+// refusalWords are the classes as machines read them: the kind of problem that HTTP answers
+// (DESIGN.md section 7), and the rule of a signed refusal.
+var refusalWords = [...]string{
+	Malformed: "malformed", TooLarge: "too-large", Invalid: "invalid", Forbidden: "forbidden", Conflict: "conflict", TooEarly: "too-early", Unsupported: "unsupported",
+}
+
+// String is the class as machines read it: "too-large". It is "" of none.
+func (c RefusalClass) String() string {
+	if c < Malformed || int(c) >= len(refusalWords) {
+		return ""
+	}
+	return refusalWords[c]
+}
+
 // Refusal is why one record is not admitted. It concerns that record alone and
 // leaves no trace in the log.
 type Refusal struct {
 	Class  RefusalClass
 	Detail string  // one sentence for people, lower case, saying what to do next where that helps
-	Faults []Fault // Invalid: each field at fault; Unsupported: the predicateType, if it is that
+	Faults []Fault // Invalid: each field at fault; Unsupported: the one that asks for more, if the record has it
 
 	Current   ID        // Conflict: the thread's newest record, zero if none
 	RetryAt   time.Time // TooEarly: the instant at which the same envelope becomes fine

@@ -55,7 +55,7 @@ func (j *judgment) checkUnsigned() error {
 		return err
 	}
 	if kinds[j.st.Kind] == nil {
-		return record.Refuse(record.Unsupported, "kind %s at index %d: upgrade", j.st.Kind, j.index)
+		return unsupported("/predicateType", "kind %s at index %d: upgrade", j.st.Kind, j.index)
 	}
 	if err := j.checkTables(); err != nil {
 		return err
@@ -91,7 +91,11 @@ func (j *judgment) checkRulesAndLedger() error {
 		j.charter = j.draft.charter.charter()
 	}
 	if j.charter.Rules > RulesVersion {
-		return record.Refuse(record.Unsupported, "needs rules %d from index %d on: upgrade", j.charter.Rules, j.rulesSince())
+		const words = "needs rules %d from index %d on: upgrade"
+		if j.index == 0 {
+			return unsupported("/predicate/rules", words, j.charter.Rules, j.index)
+		}
+		return record.Refuse(record.Unsupported, words, j.charter.Rules, j.rulesSince()) // no field of the record asks for it
 	}
 	j.today = rules1.DateIn(j.admitted, j.charter.zone)
 	if j.st.Ledger != j.draft.ledger {
@@ -190,6 +194,12 @@ func (j *judgment) conflict(format string, args ...any) *record.Refusal {
 
 // invalid refuses a field by its JSON pointer, permanently: the same record is refused
 // whatever else is admitted. A record that does not follow its thread is a conflict
+// unsupported is the refusal of a record one of whose fields asks for a newer binary.
+func unsupported(pointer, format string, args ...any) *record.Refusal {
+	detail := fmt.Sprintf(format, args...)
+	return &record.Refusal{Class: record.Unsupported, Detail: detail, Faults: []record.Fault{{Pointer: pointer, Detail: "asks for more than this binary knows"}}}
+}
+
 // instead.
 func invalid(pointer, format string, args ...any) *record.Refusal {
 	return &record.Refusal{Class: record.Invalid, Detail: "not admissible", Faults: []record.Fault{{Pointer: pointer, Detail: fmt.Sprintf(format, args...)}}}

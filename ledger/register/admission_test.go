@@ -164,7 +164,7 @@ func TestFirstRecords(t *testing.T) {
 	wantRefusal(t, judgeRefused(t, b, b.Authority()), "conflict")
 	b.Ledger = record.ID{}
 	wantRefusal(t, judgeRefused(t, b, charterEnvelope(b, unchanged, "root/root-1", "root/root-2")), "forbidden")
-	wantRefusal(t, judgeRefused(t, b, charterEnvelope(b, func(c *record.Charter) { c.Rules = 2 }, "root/root-1", "root/root-2", "root/root-3")), "unsupported")
+	wantRefusal(t, judgeRefused(t, b, charterEnvelope(b, func(c *record.Charter) { c.Rules = 2 }, "root/root-1", "root/root-2", "root/root-3")), "unsupported /predicate/rules")
 	wantRefusal(t, judgeRefused(t, b, charterEnvelope(b, func(c *record.Charter) { c.TimeZone = "Mars/Olympus" }, "root/root-1", "root/root-2", "root/root-3")), "invalid /predicate")
 
 	e := b.Must(b.Charter())
@@ -207,7 +207,7 @@ func TestCharterAmendment(t *testing.T) {
 			c.RootKeys = append(c.RootKeys, record.RootKey{Key: b.Signer("acme-cloud/compliance").Key().PEM(), Holder: "root-4"})
 		}, []string{"root/root-1", "root/root-2", "acme-cloud/compliance"}, "invalid /predicate/rootKeys/3/key"},
 		{"another holder", func(c *record.Charter) { c.RootKeys[0].Holder = "root-9" }, []string{"root/root-1", "root/root-2"}, "invalid /predicate/rootKeys/0/key"},
-		{"newer rules", func(c *record.Charter) { c.Rules = 2 }, []string{"root/root-1", "root/root-2"}, "unsupported"},
+		{"newer rules", func(c *record.Charter) { c.Rules = 2 }, []string{"root/root-1", "root/root-2"}, "unsupported /predicate/rules"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			wantRefusal(t, judgeRefused(t, b, charterEnvelope(b, c.change, c.keys...), c.keys...), c.want)

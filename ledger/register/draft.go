@@ -82,7 +82,7 @@ func (d *Draft) NextIndex() uint64 { return d.next }
 // that the draft must be dropped.
 func (d *Draft) Judge(v record.Verified) (record.Entry, error) {
 	if c, ok := v.Statement().Predicate.(*record.Charter); ok && c.Rules > RulesVersion {
-		return record.Entry{}, record.Refuse(record.Unsupported, "rules %d: this ledger's binary has rules %d: upgrade it before the charter", c.Rules, RulesVersion)
+		return record.Entry{}, unsupported("/predicate/rules", "this ledger's binary has rules %d, and not rules %d: upgrade it before the charter", RulesVersion, c.Rules)
 	}
 	return d.judge(v, d.admitted)
 }

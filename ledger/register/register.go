@@ -27,10 +27,12 @@ package register
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -348,7 +350,7 @@ func (r *Register) Close() error {
 
 // Dump writes every row of the register as one line, in the order of their keys:
 // two registers of the same entries give the same bytes, however they came about.
-// It is what tests and fsck compare, and no format to read.
+// It is what tests compare, and no format to read.
 func (r *Register) Dump(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	err := r.scan([]byte{0}, []byte{0xff}, func(key, value []byte) (bool, error) {
@@ -359,4 +361,55 @@ func (r *Register) Dump(w io.Writer) error {
 		return fmt.Errorf("dumping register: %w", err)
 	}
 	return b.Flush()
+}
+
+// Compare holds every row of another register of the same size against this one's. It
+// returns how many rows this one has, and how many of the other are missing there, too
+// many, or others. An error is of reading one of the two.
+func (r *Register) Compare(other *Register) (rows, wrong uint64, err error) {
+	nextOwn, stop := iter.Pull2(r.rows())
+	defer stop()
+	nextOther, stop := iter.Pull2(other.rows())
+	defer stop()
+	own, errOwn, more := nextOwn()
+	its, errIts, itsMore := nextOther()
+	for more || itsMore {
+		if err := errors.Join(errOwn, errIts); err != nil {
+			return rows, wrong, fmt.Errorf("comparing registers: %w", err)
+		}
+		order := bytes.Compare(own.key, its.key)
+		switch {
+		case !itsMore:
+			order = -1
+		case !more:
+			order = 1
+		}
+		if order != 0 || !bytes.Equal(own.value, its.value) {
+			wrong++
+		}
+		if order >= 0 {
+			its, errIts, itsMore = nextOther()
+		}
+		if order <= 0 {
+			rows++
+			own, errOwn, more = nextOwn()
+		}
+	}
+	return rows, wrong, nil
+}
+
+type rawRow struct{ key, value []byte }
+
+// rows are all rows in the order of their keys, each good until the next; an error is the last.
+func (r rowReader) rows() iter.Seq2[rawRow, error] {
+	return func(yield func(rawRow, error) bool) {
+		more := true
+		err := r.scan([]byte{0}, []byte{0xff}, func(key, value []byte) (bool, error) {
+			more = yield(rawRow{key, value}, nil)
+			return more, nil
+		})
+		if err != nil && more {
+			yield(rawRow{}, err)
+		}
+	}
 }

@@ -34,6 +34,8 @@ type walker struct {
 	refusedForever []*record.Statement // what was refused for ever
 	logs           map[string]*committedLog
 	said           *registertest.PrivateLog // that of the newest customer-log, admitted or not
+	steps          int
+	verdicts       []judged // of every fourth step
 }
 
 // committedLog is a provider's private log, and what the ledger knows of it.
@@ -260,6 +262,9 @@ func (w *walker) step(t *testing.T) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if w.steps++; w.steps%4 == 0 {
+		w.noteVerdict(t, env)
+	}
 	d := w.Register.Begin(w.Now)
 	first := d.Preflight(v.Statement())
 	may := make(map[string]error)
@@ -298,6 +303,56 @@ func (w *walker) step(t *testing.T) bool {
 	}
 	w.admitted[st.Kind]++
 	return true
+}
+
+// judged is what the rules said of an envelope, when and at which size.
+type judged struct {
+	env  record.Envelope
+	size uint64
+	at   time.Time
+	says string
+}
+
+func (w *walker) noteVerdict(t *testing.T, env record.Envelope) {
+	t.Helper()
+	verdict, err := w.Register.Begin(w.Now).Verdict(env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.verdicts = append(w.verdicts, judged{env, w.Register.Size(), w.Now, verdictText(verdict)})
+}
+
+func verdictText(v register.Verdict) string {
+	if v.Refused == nil {
+		return fmt.Sprint("admissible ", v.Signers)
+	}
+	return fmt.Sprint(v.Refused.Rule(), v.Signers, v.Refused)
+}
+
+// checkVerdicts: a register that has gone on, and was made anew, judges each envelope as the
+// live one did at that size.
+func (w *walker) checkVerdicts(t *testing.T, r *register.Register, seed uint64) {
+	t.Helper()
+	refused := 0
+	for _, j := range w.verdicts {
+		d, err := r.BeginAt(j.size, j.at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		verdict, err := d.Verdict(j.env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := verdictText(verdict); got != j.says {
+			t.Fatalf("as of size %d it says\n%s\nand said\n%s (seed %d)", j.size, got, j.says, seed)
+		}
+		if verdict.Refused != nil && len(verdict.Signers) > 0 {
+			refused++
+		}
+	}
+	if refused < 20 {
+		t.Errorf("%d refusals judged again: the walk tests nothing of it (seed %d)", refused, seed)
+	}
 }
 
 // checkStillRefused: whatever was recorded since, a record that was refused for ever is.
@@ -352,6 +407,7 @@ func TestRandomWalkReplays(t *testing.T) {
 		if got := dump(t, fresh); got != want {
 			t.Errorf("the replayed register differs from the live one (seed %d)", seed)
 		}
+		w.checkVerdicts(t, fresh, seed)
 		if err := fresh.Reset(); err != nil {
 			t.Fatal(err)
 		}
@@ -821,9 +877,9 @@ func TestExplainSigners(t *testing.T) {
 		if _, err := b.Submit(env); err == nil {
 			t.Errorf("%s signed for cirrus-hosting", by)
 		}
-		wantRefusal(t, b.Register.ExplainSigners(env, "cirrus-hosting"), "forbidden")
+		wantRefusal(t, b.Register.Begin(b.Now).ExplainSigners(env, "cirrus-hosting"), "forbidden")
 		env.Signatures[0].Sig[5] ^= 1
-		if err := b.Register.ExplainSigners(env, "cirrus-hosting"); err != nil {
+		if err := b.Register.Begin(b.Now).ExplainSigners(env, "cirrus-hosting"); err != nil {
 			t.Errorf("a forged signature accuses: %v", err)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
@@ -26,12 +25,20 @@ func (r *Register) CandidateKeys(st *record.Statement) []*record.Key {
 // signatures' key IDs name comes before what has to be looked for.
 func (r *Register) CandidateKeysFor(env record.Envelope) func(*record.Statement) []*record.Key {
 	return func(st *record.Statement) []*record.Key {
-		c := &keyCollector{r: r, below: r.Size(), signatures: env.Signatures[:min(len(env.Signatures), record.MaxVerifications)]}
-		if k := kinds[st.Kind]; k != nil {
-			k.candidates(c, st)
-		}
-		return c.keys
+		r.mu.Lock()
+		on := r.tip
+		r.mu.Unlock()
+		return r.candidateKeys(env, st, on)
 	}
+}
+
+// candidateKeys are those by the state of a size.
+func (r *Register) candidateKeys(env record.Envelope, st *record.Statement, on tip) []*record.Key {
+	c := &keyCollector{r: r, below: on.next, charter: on.charter, signatures: env.Signatures[:min(len(env.Signatures), record.MaxVerifications)]}
+	if k := kinds[st.Kind]; k != nil {
+		k.candidates(c, st)
+	}
+	return c.keys
 }
 
 func charterCandidates(c *keyCollector, _ *record.Statement) { c.addRootKeys() }
@@ -83,6 +90,7 @@ func demandCandidates(c *keyCollector, _ *record.Statement) {
 type keyCollector struct {
 	r          *Register
 	below      uint64
+	charter    *ThreadRow // the newest below; nil if there is none
 	signatures []record.Signature
 	keys       []*record.Key
 }
@@ -101,13 +109,10 @@ func (c *keyCollector) addParty(id string, pick func(*KeyRow) bool) {
 }
 
 func (c *keyCollector) addRootKeys() {
-	c.r.mu.Lock()
-	charter := c.r.tip.charter
-	c.r.mu.Unlock()
-	if charter == nil {
+	if c.charter == nil {
 		return
 	}
-	for _, k := range charter.charter().Root {
+	for _, k := range c.charter.charter().Root {
 		c.keys = append(c.keys, k.key)
 	}
 }
@@ -261,41 +266,6 @@ func (r *Register) ChargedKeys(v record.Verified, at time.Time) ([]ChargedKey, e
 	return nil, nil
 }
 
-// ExplainSigners returns a refusal that names the owners of the keys that signed an
-// envelope which none of the [Register.CandidateKeys] signed: "key SHA256:3fa9… belongs
-// to delta-racks". It verifies each signature by the key that its key ID names, so that
-// no owner is named falsely. nil: the register knows none of the keys.
-func (r *Register) ExplainSigners(env record.Envelope, issuer string) error {
-	var whose []string
-	message := record.PAE(env.Payload)
-	for i, s := range env.Signatures {
-		if i == record.MaxSignatures {
-			break
-		}
-		h, ok, err := r.KeyHolder(s.KeyID)
-		if err != nil {
-			return err
-		}
-		if !ok || h.key.Verify(message, s.Sig) != nil {
-			continue
-		}
-		switch {
-		case h.Party == "":
-			whose = append(whose, fmt.Sprintf("key %s is a root key", ShortKeyID(s.KeyID)))
-		case h.Party != issuer:
-			whose = append(whose, fmt.Sprintf("key %s belongs to %s", ShortKeyID(s.KeyID), h.Party))
-		case h.Revoked != 0:
-			whose = append(whose, fmt.Sprintf("key %s was revoked at index %d", ShortKeyID(s.KeyID), h.Revoked))
-		default:
-			whose = append(whose, fmt.Sprintf("key %s is %s's, of use %s, which does not sign this kind of record", ShortKeyID(s.KeyID), issuer, h.Use))
-		}
-	}
-	if whose == nil {
-		return nil
-	}
-	return record.Refuse(record.Forbidden, "%s: sign with a key of %s that may", strings.Join(whose, "; "), issuer)
-}
-
 // KeyHolder says whose a key is: what a receipt's signature means to people.
 type KeyHolder struct {
 	KeyID       string          `json:"keyid"`
@@ -333,7 +303,12 @@ func keyWarnings(byRegistrar bool, compromised *record.Instant) (marks []string)
 // KeyHolder finds the holder of a key among all that the register ever knew; ok is
 // false for a key that was never enrolled, or that signs no records.
 func (r *Register) KeyHolder(keyid string) (h KeyHolder, ok bool, err error) {
-	k, err := r.keyRow(keyid, r.Size())
+	return r.keyHolder(keyid, r.Size())
+}
+
+// keyHolder is that of a key as it was at a size.
+func (r *Register) keyHolder(keyid string, size uint64) (h KeyHolder, ok bool, err error) {
+	k, err := r.keyRow(keyid, size)
 	if err != nil || k == nil || !k.signsRecords() {
 		return KeyHolder{}, false, err
 	}

@@ -146,3 +146,37 @@ func TestSparseGuard(t *testing.T) {
 		t.Errorf("after a look-up in vain: %v", err)
 	}
 }
+
+// TestCompare: a row that is another, one that is missing and one too many each count once,
+// wherever they stand.
+func TestCompare(t *testing.T) {
+	rows := func(changes map[string]string) *Register {
+		r := open(t, vfs.NewMem())
+		t.Cleanup(func() { r.Close() })
+		all := map[string]string{"a": "1", "k": "2", "m": "3", "y": "4"}
+		for key, value := range changes {
+			all[key] = value
+		}
+		for key, value := range all {
+			if value == "" {
+				continue
+			}
+			if err := r.db.Load().Set(appendPlain(nil, key[0], []byte(key)), []byte(value), pebble.NoSync); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return r
+	}
+	whole := rows(nil)
+	for _, c := range []struct {
+		other map[string]string
+		wrong uint64
+	}{
+		{nil, 0}, {map[string]string{"k": "x"}, 1}, {map[string]string{"a": ""}, 1}, {map[string]string{"y": ""}, 1}, {map[string]string{"b": "1"}, 1},
+		{map[string]string{"z": "1"}, 1}, {map[string]string{"A": "1", "z": "1", "m": "", "y": "5"}, 4}, {map[string]string{"a": "", "k": "", "m": "", "y": ""}, 4},
+	} {
+		if n, wrong, err := whole.Compare(rows(c.other)); err != nil || n != 4 || wrong != c.wrong {
+			t.Errorf("with %q: %d of %d rows, %v; want %d of 4", c.other, wrong, n, err, c.wrong)
+		}
+	}
+}

@@ -26,8 +26,9 @@ type comparison struct {
 	unresponsive map[*source]bool     // did not answer, and are not asked again
 	Stats
 
-	failed      int   // trees that no source could compare
-	lastFailure error // of one of them
+	failed      int    // trees that no source could compare
+	lastFailure error  // of one of them
+	shownByLog  uint64 // the largest size that the log itself shows now
 }
 
 // compareShown compares all that there is of a log: what peers show, what the log shows
@@ -68,6 +69,7 @@ func (c *comparison) fetchFromSources(ctx context.Context) (now []*proof.Signed)
 		c.unresponsive[s] = gone
 		if signed != nil {
 			now = append(now, signed)
+			c.shownByLog = max(c.shownByLog, signed.Checkpoint().Size)
 		}
 	})
 	return now
@@ -175,14 +177,16 @@ func (c *comparison) compareTree(ctx context.Context, t noteAndTree) (Result, er
 	if c.evidenceID(t.tree) != "" {
 		return Forked, nil
 	}
-	c.countAttempt(t.tree)
+	attempts := c.countAttempt(t.tree)
 	var why error
+	odd := attempts > patience
 	for _, ref := range c.comparands(t.tree) {
 		e, err := c.checkPrefix(ctx, t, ref)
 		switch {
 		case ctx.Err() != nil:
 			return NotYetCompared, ctx.Err()
 		case err != nil:
+			odd = odd || !c.mayPass(err, max(t.tree.Size, ref.tree.Size))
 			why = err
 		case e != nil:
 			return Forked, c.haltWithEvidence(ctx, *e)
@@ -193,13 +197,23 @@ func (c *comparison) compareTree(ctx context.Context, t noteAndTree) (Result, er
 			return CoveredByLarger, nil
 		}
 	}
-	if why != nil {
+	if why != nil && odd {
 		c.failed, c.lastFailure = c.failed+1, why
 	}
 	if !isTransient(why) {
 		c.countFailure(t.tree)
 	}
 	return NotYetCompared, nil
+}
+
+// patience is how many rounds a tree may wait for what passes by itself before that is odd:
+// a log publishes what was cosigned a moment later, and is started again at times.
+const patience = 10
+
+// mayPass reports whether an honest log explains that trees up to a size could not be
+// compared: it does not answer now, or does not show so much yet.
+func (c *comparison) mayPass(err error, size uint64) bool {
+	return isTransient(err) || wire.IsNotFound(err) && size > c.shownByLog
 }
 
 func (c *comparison) haltWithEvidence(ctx context.Context, e proof.Evidence) error {

@@ -200,7 +200,8 @@ func (r *Stats) add(more Stats) {
 // Round makes one round: it passes on what evidence there is, fetches the newest
 // checkpoint of each log from the peers and from where the log is read, compares
 // them and those that are pending with the history cosigned here, and passes on
-// what that proved. What cannot be fetched or proven is a suspicion and has no
+// what that proved. What cannot be fetched or proven, and does not pass by itself within
+// some rounds, is a suspicion and has no
 // consequence. Whatever the others do, a round ends after some minutes; what it leaves,
 // the next one begins with. After ctx ends it returns what was done so far.
 func (g *Gossip) Round(ctx context.Context, logs []*Log) Stats {

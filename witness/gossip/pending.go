@@ -151,13 +151,17 @@ func (l *Log) pendingByAttempts() []noteAndTree {
 	return refs
 }
 
-// countAttempt notes that a checkpoint that waits is being compared.
-func (l *Log) countAttempt(t proof.Tree) {
+// countAttempt notes that a checkpoint that waits is being compared, and returns how often it
+// was; 0 if it does not wait.
+func (l *Log) countAttempt(t proof.Tree) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if p := l.pending[t]; p != nil {
-		p.attempts++
+	p := l.pending[t]
+	if p == nil {
+		return 0
 	}
+	p.attempts++
+	return p.attempts
 }
 
 // countFailure counts a comparison without result although the sources answered. It reports

@@ -103,7 +103,7 @@ func writeRows(b *strings.Builder, sh *schema.Shape, within string) {
 			required = "required"
 		}
 		says := f.Doc
-		if f.Example != "" && !isLongText(f) {
+		if f.Example != "" && !isLongText(f.Shape) {
 			says += "; e.g. `" + f.Example + "`"
 		}
 		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", within+f.Name, required, tableCell(typeText(f.Shape)), tableCell(says))

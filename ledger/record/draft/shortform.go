@@ -44,6 +44,7 @@ type ShortFormResolver struct {
 	Key      func(file string) (record.PEM, error)       // key: {file: …}
 	KMS      func(uri string) (record.PEM, error)        // key: {kms: …}
 	Salts    func(file string) ([]record.Opening, error) // open: {file: …}
+	Policy   func(file string) (string, error)           // policy: {file: …}
 }
 
 // DocumentFile is what a record tells of a document.
@@ -529,6 +530,8 @@ func (w *shortFormDecoder) substitution(n *yaml.Node, members []yamlMember, sh *
 		return w.loadKey(n, name, value, pointer), true
 	case sh.GoType == goRequestOpen && name == "file":
 		return w.loadOpen(n, value, pointer), true
+	case isLongText(sh) && name == "file":
+		return w.loadText(n, value, pointer), true
 	case (isCommitment || isDigest) && name == "secret" && value == "":
 		w.fault(n, pointer, "commits to nothing: {secret: \"12\"}")
 		return schema.Object{}, true
@@ -590,6 +593,19 @@ func (w *shortFormDecoder) loadOpen(n *yaml.Node, name, pointer string) schema.O
 		salts = append(salts, schema.Member{Name: field, Value: base64.StdEncoding.EncodeToString(openings[at].Salt)})
 	}
 	return append(values, schema.Member{Name: "salts", Value: salts})
+}
+
+// loadText reads a text of whole lines, which is a policy.
+func (w *shortFormDecoder) loadText(n *yaml.Node, name, pointer string) any {
+	if w.resolver.Policy == nil {
+		w.fault(n, pointer, "names a file (%s), and this input cannot read one: write the text", name)
+		return ""
+	}
+	text, err := w.resolver.Policy(name)
+	if err != nil {
+		w.fault(n, pointer, "%v", err)
+	}
+	return text
 }
 
 func (w *shortFormDecoder) loadFile(n *yaml.Node, name, pointer string) (DocumentFile, bool) {

@@ -17,7 +17,10 @@ import (
 
 // fictionalResolver reads nothing: every file has its name as content, every key is made
 // from its name.
+const fictionalPolicy = "log docket.example/2026+5f1c0a92+Ad\nquorum none\n"
+
 var fictionalResolver = ShortFormResolver{
+	Policy: func(string) (string, error) { return fictionalPolicy, nil },
 	Document: func(file string) (DocumentFile, error) {
 		if strings.Contains(file, "absent") {
 			return DocumentFile{}, errors.New("no such file")

@@ -8,38 +8,49 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
 
+// TemplateValues are what a template has filled in already, as YAML, by the member's path in
+// the short form ("policy", "thresholds.root"): one value, or the items of a list of objects.
+type TemplateValues map[string][]string
+
 // Template is the short form of a kind to fill in: each field once with a line of
-// explanation, those that are required with their place open, the others commented
-// out. What docket fills in by itself (ledger, follows, issuedAt) is left out.
-// Errors are those of [record.ParseKind].
-func Template(kind string) (string, error) {
+// explanation, those that are required with their place open or with what is given for
+// them, the others commented out unless they are given. What docket fills in by itself
+// (ledger, follows, issuedAt) is left out. Errors are those of [record.ParseKind].
+func Template(kind string, given TemplateValues) (string, error) {
 	sp, err := record.SpecOf(record.Kind(kind))
 	if err != nil {
 		return "", err
 	}
-	var t template
+	t := template{given: given}
 	t.add("kind: "+kind, "")
 	example := sp.ExampleThread()
-	if string(example) == sp.Thread {
+	if v := given["thread"]; v != nil {
+		t.add("thread: "+v[0], "")
+	} else if string(example) == sp.Thread {
 		t.add("thread: "+sp.Thread, "")
 	} else {
 		t.add("thread:", "required, e.g. "+string(example)+"; "+sp.Thread+", the life of one thing")
 	}
 	t.subject(sp)
-	if by := sp.UsualIssuer(example); by == record.Authority {
+	if v := given["issuer"]; v != nil {
+		t.add("issuer: "+v[0], "")
+	} else if by := sp.UsualIssuer(example); by == record.Authority {
 		t.add("issuer: "+by, "")
 	} else {
 		t.add("issuer:", "required, e.g. "+by+"; party ID of whose word this is")
 	}
 	for _, f := range sp.Own.Fields {
-		t.field(f, false)
+		t.field(f, "", false)
 	}
 	t.add("# note:", "text for people, at most 2000 characters")
 	return "# " + sp.Summary + "\n# Fill in what is empty; take the # from what else you need. Then: docket sign --key KEY FILE\n# or, where one signature is enough, docket submit --key KEY FILE\n" + t.String(), nil
 }
 
 // A template is its lines; their comments are aligned when all are there.
-type template []templateLine
+type template struct {
+	given TemplateValues
+	lines []templateLine
+}
 
 type templateLine struct {
 	commentedOut  bool // behind a #
@@ -48,13 +59,13 @@ type templateLine struct {
 
 func (t *template) add(text, comment string) {
 	rest, off := strings.CutPrefix(text, "# ")
-	*t = append(*t, templateLine{off, rest, comment})
+	t.lines = append(t.lines, templateLine{off, rest, comment})
 }
 
 func (t template) String() string {
 	const column = 40 // where comments stand, unless the line is longer
 	var b strings.Builder
-	for _, l := range t {
+	for _, l := range t.lines {
 		text := l.text
 		if l.commentedOut {
 			text = "# " + text
@@ -69,7 +80,9 @@ func (t template) String() string {
 
 // subject is the line that says what the record is about.
 func (t *template) subject(sp *record.Spec) {
-	switch {
+	switch v := t.given["document"]; {
+	case v != nil:
+		t.add("document: "+v[0], "its digest is signed; url: [U] beside file says where it is published")
 	case sp.PrivateSubject:
 		t.add("document: {file: , private: true}", "required, e.g. form.pdf; only a commitment to its digest is published")
 	case sp.SealableSubject:
@@ -84,28 +97,44 @@ func (t *template) subject(sp *record.Spec) {
 	}
 }
 
-// field writes one member; within says that it stands in one that is off.
-func (t *template) field(f *schema.Field, within bool) {
+// field writes one member of what is at a path; within says that it stands in one that is off.
+func (t *template) field(f *schema.Field, path string, within bool) {
 	open := !within && (f.Required || f.InTemplate)
 	text, comment := f.Name+":", explain(f)
+	if v := t.given[path+f.Name]; v != nil {
+		t.filled(f, v, comment)
+		return
+	}
 	inner := f.Type == schema.TypeList && f.Item.Type == schema.TypeObject || f.Type == schema.TypeObject && !isCommitted(f.Shape)
 	switch {
 	case inner:
-	case isLongText(f):
+	case isLongText(f.Shape):
 		t.longText(f.Example)
 		text += " |"
 	case !open && f.Example != "":
 		text += " " + f.Example
 	}
-	*t = append(*t, templateLine{!open, text, comment})
+	t.lines = append(t.lines, templateLine{!open, text, comment})
 	if inner {
-		t.members(f.Shape, !open)
+		t.members(f.Shape, path+f.Name+".", !open)
+	}
+}
+
+// filled writes a member with what is given for it.
+func (t *template) filled(f *schema.Field, given []string, comment string) {
+	if f.Type != schema.TypeList || f.Item.Type != schema.TypeObject || given[0] == "[]" {
+		t.add(f.Name+": "+given[0], comment)
+		return
+	}
+	t.add(f.Name+":", comment)
+	for _, item := range given {
+		t.add("  - "+item, "")
 	}
 }
 
 // isLongText: a text of whole lines, as a policy is.
-func isLongText(f *schema.Field) bool {
-	return f.Type == schema.TypeString && f.Format == schema.FormatLines && f.MaxChars > 4_000
+func isLongText(sh *schema.Shape) bool {
+	return sh.Type == schema.TypeString && sh.Format == schema.FormatLines && sh.MaxChars > 4_000
 }
 
 // longText shows one above its place: within it a # would be part of the text.
@@ -116,22 +145,22 @@ func (t *template) longText(eg string) {
 }
 
 // members are those of an object, or of the one item that shows a list, further in.
-func (t *template) members(sh *schema.Shape, off bool) {
+func (t *template) members(sh *schema.Shape, path string, off bool) {
 	first, rest := "  ", "  "
 	if sh.Type == schema.TypeList {
 		sh, first, rest = sh.Item, "  - ", "    "
 	}
-	var inner template
+	inner := template{given: t.given}
 	for _, f := range sh.Fields {
-		inner.field(f, off)
+		inner.field(f, path, off)
 	}
-	for i, l := range inner {
+	for i, l := range inner.lines {
 		if i == 0 {
 			l.text = first + l.text
 		} else {
 			l.text = rest + l.text
 		}
-		*t = append(*t, l)
+		t.lines = append(t.lines, l)
 	}
 }
 
@@ -141,7 +170,7 @@ func explain(f *schema.Field) string {
 	switch {
 	case f.Required && words != "":
 		return "required: " + words + "; " + f.Doc
-	case f.Required && f.Example != "" && !isLongText(f):
+	case f.Required && f.Example != "" && !isLongText(f.Shape):
 		return "required, e.g. " + f.Example + "; " + f.Doc
 	case f.Required:
 		return "required; " + f.Doc

@@ -58,7 +58,7 @@ func fillTemplate(text string) string {
 
 func TestTemplateFilledParses(t *testing.T) {
 	for _, kind := range record.Kinds() {
-		text, err := Template(string(kind))
+		text, err := Template(string(kind), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +78,7 @@ func TestTemplateFilledParses(t *testing.T) {
 // nothing is misplaced; only what was left empty, or excludes one another, is wrong.
 func TestTemplateHasEveryField(t *testing.T) {
 	for _, kind := range record.Kinds() {
-		text, err := Template(string(kind))
+		text, err := Template(string(kind), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,5 +103,42 @@ func TestTemplateHasEveryField(t *testing.T) {
 				t.Errorf("%s: %v\n%s", kind, f, all)
 			}
 		}
+	}
+}
+
+// What is given stands in its place, whole and commented, and nothing else changes.
+func TestTemplateTakesWhatIsGiven(t *testing.T) {
+	text, err := Template("charter", TemplateValues{
+		"document": {"{file: charter.pdf}"}, "name": {"Office"}, "origin": {"docket.example/2026"}, "timeZone": {"UTC"}, "rules": {"1"},
+		"rootKeys":        {"{key: {file: root-1.pub}, holder: root-1}", "{key: {file: root-2.pub}, holder: root-2}"},
+		"thresholds.root": {"2"}, "policy": {"{file: policy.txt}"}, "imports": {"[]"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	short, err := ParseShortForm([]byte(fillTemplate(text)), fictionalResolver)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	c := short.Statement.Predicate.(*record.Charter)
+	if len(c.RootKeys) != 2 || c.RootKeys[1].Holder != "root-2" || c.Policy != fictionalPolicy || c.Name != "Office" || len(c.Imports) != 0 || c.Thresholds.Root != 2 {
+		t.Errorf("%+v\n%s", c, text)
+	}
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "policy: {file: policy.txt}") && !strings.Contains(line, "# required; tlog-policy") {
+			t.Errorf("no comment: %s", line)
+		}
+	}
+}
+
+// A policy stands in a file of its own, where the short form says so.
+func TestPolicyFile(t *testing.T) {
+	text, err := Template("charter", TemplateValues{"policy": {"{file: policy.txt}"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var faults *ShortFormError
+	if _, err := ParseShortForm([]byte(text), ShortFormResolver{}); !errors.As(err, &faults) || !strings.Contains(err.Error(), "policy names a file (policy.txt), and this input cannot read one") {
+		t.Errorf("no files: %v", err)
 	}
 }

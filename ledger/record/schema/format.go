@@ -19,6 +19,7 @@ const (
 	FormatSHA256  Format = "sha256"  // 64 lower-case hexadecimal digits
 	FormatPEM     Format = "pem"     // a PKIX public key, its form
 	FormatOrigin  Format = "origin"  // a signed note's key name, ASCII
+	FormatKeyID   Format = "keyid"   // of a record's signature
 )
 
 // A grammar says what a format takes: either runs of ASCII classes, or a pattern.
@@ -48,7 +49,7 @@ var grammars = compileGrammars(map[Format]*grammar{
 	"media-type":  {description: "a media type like application/pdf", pattern: `^[a-zA-Z0-9][a-zA-Z0-9!#$&^_.+-]{0,126}/[a-zA-Z0-9][a-zA-Z0-9!#$&^_.+-]{0,126}$`},
 	FormatSHA256:  {description: "64 lower-case hexadecimal digits", rest: "0-9a-f", min: 64, max: 64},
 	"root":        {description: "base64 of 32 bytes", pattern: `^` + base64Of32 + `=$`},
-	"keyid":       {description: "a key ID like SHA256:…, as docket keygen prints it", pattern: `^SHA256:` + base64Of32 + `$`},
+	FormatKeyID:   {description: "a key ID like SHA256:…, as docket keygen prints it", pattern: `^SHA256:` + base64Of32 + `$`},
 	FormatPEM:     {description: "a public key in PEM (PKIX)", pattern: `^-----BEGIN PUBLIC KEY-----\n([A-Za-z0-9+/=]{1,64}\n)+-----END PUBLIC KEY-----\n$`, lines: true},
 	FormatOrigin:  {description: "printable ASCII without spaces and '+', like log.example/2026", rest: "!-*,-~", min: 1, max: 200},
 	"vkey":        {description: "a verifier key: name+hash+base64", pattern: `^[!-*,-~]{1,200}\+[0-9a-f]{8}\+[A-Za-z0-9+/]+={0,2}$`},

@@ -48,8 +48,9 @@ func (s *scenario) newCharter() *record.Charter {
 			Notice: days(180), Term: record.Period{Years: 1}, Response: days(30), Certification: record.Period{Years: 1},
 			ResellerBreach: days(30), AIReport: days(15), Commitment: days(31), Draft: days(30), Recovery: days(7),
 		},
-		Policy:  s.policy.Text(),
-		Imports: []record.ImportList{{List: "ofac-sdn", MaxRemovedPercent: 2}},
+		Policy:      s.policy.Text(),
+		Imports:     []record.ImportList{{List: "ofac-sdn", MaxRemovedPercent: 2}},
+		RefusalsKey: s.keys.Refusals.Key().String(),
 	}
 }
 

@@ -28,6 +28,21 @@ type Keys struct {
 	Origin  string
 	Signers []*proof.Signer // the older generation first
 	Older   int             // how many of them are of the older of two generations; 0 if there is one
+
+	// Refusals signs what is refused; nil in a directory that is older than such a key, until
+	// [CreateKeys] is called again. It has one generation: a charter that names another key
+	// leaves what the earlier one signed as good as it was.
+	Refusals *record.RefusalSigner
+}
+
+// refusalsFile is the file of that key.
+var refusalsFile = keydir.File{Name: "log-refusals.key", Algorithm: proof.Ed25519}
+
+// refusalsKeyName is the name of a ledger's refusals key. It is not the origin's, so that no
+// policy finds a log's key in it; a charter's vkeys have names of 200 characters at most.
+func refusalsKeyName(origin string) string {
+	const suffix = "/refusals"
+	return origin[:min(len(origin), 200-len(suffix))] + suffix
 }
 
 // Next are the keys that are to stay, while others sign beside them; none otherwise.
@@ -70,8 +85,12 @@ func keyFiles(generation int) []keydir.File {
 var keyFilePattern = regexp.MustCompile(`^log-(?:ed25519|mldsa44)(?:-([2-9]|[1-9][0-9]{1,8}))?\.key$`)
 
 // generations are those of which a file is in dir, the oldest first. One that was being
-// retired when the power failed is none any more.
+// retired when the power failed is none any more. Those in a backup, or of a ledger
+// that was not restored to the end, are not to sign: [ErrBackup], [ErrRestoring].
 func generations(dir string) ([]int, error) {
+	if err := requireLedger(vfs.Default, dir); err != nil {
+		return nil, err
+	}
 	entries, err := os.ReadDir(filepath.Join(dir, "keys"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -146,8 +165,8 @@ func retire(dir, name string) error {
 // [CreateKeys] makes them.
 var ErrNoKeys = keydir.ErrNoKeys
 
-// CreateKeys makes the log's keys in dir, or keeps those that are there already
-// if they have the same origin.
+// CreateKeys makes the log's keys in dir, and the one that signs refusals, or keeps those
+// that are there already if they have the same origin.
 func CreateKeys(dir, origin string) (Keys, error) {
 	all, err := generations(dir)
 	if err != nil {
@@ -157,6 +176,9 @@ func CreateKeys(dir, origin string) (Keys, error) {
 		all = []int{1}
 	}
 	if err := keydir.Create(dir, origin, keyFiles(all[0])); err != nil {
+		return Keys{}, err
+	}
+	if err := keydir.Create(dir, refusalsKeyName(origin), []keydir.File{refusalsFile}); err != nil {
 		return Keys{}, err
 	}
 	return LoadKeys(dir)
@@ -202,10 +224,29 @@ func LoadKeys(dir string) (Keys, error) {
 		return Keys{}, fmt.Errorf("%s holds %d generations of log keys; at most %d sign at once: remove the files of those that no charter names any more", dir, len(all), maxGenerations)
 	}
 	k, err := loadKeys(dir, all...)
-	if err == nil && len(all) > 1 {
+	if err != nil {
+		return Keys{}, err
+	}
+	if len(all) > 1 {
 		k.Older = len(keyFiles(all[0]))
 	}
+	k.Refusals, err = loadRefusalsKey(dir)
 	return k, err
+}
+
+// loadRefusalsKey reads the key that signs refusals; nil if there is none.
+func loadRefusalsKey(dir string) (*record.RefusalSigner, error) {
+	texts, err := keydir.Load(dir, []keydir.File{refusalsFile})
+	if errors.Is(err, ErrNoKeys) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	s, err := record.ParseRefusalSigner(texts[0])
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", refusalsFile.Name, err)
+	}
+	return s, nil
 }
 
 func loadKeys(dir string, generations ...int) (Keys, error) {
@@ -340,10 +381,26 @@ func (n *Node) CheckKeys() error {
 	for _, key := range missing {
 		n.config.Log.Warn("the charter's policy names a log key that is not here: nothing is signed with it", "origin", key.Name(), "key", keyText(key), "charter", since)
 	}
+	n.reportRefusalsKey()
 	for _, key := range unnamed {
 		n.config.Log.Warn("the charter's policy does not name a log key that is here: it signs, for witnesses that know it, and counts for no verifier", "origin", key.Name(), "key", keyText(key), "charter", since)
 	}
 	return nil
+}
+
+// reportRefusalsKey says once where no refusals will be signed.
+func (n *Node) reportRefusalsKey() {
+	named, here := n.Register.Begin(time.Now()).RefusalsKey(), ""
+	if n.config.Keys.Refusals != nil {
+		here = n.config.Keys.Refusals.Key().String()
+	}
+	switch {
+	case named == here && named != "":
+	case named == "":
+		n.config.Log.Info("no refusals are signed: the charter names no refusalsKey", "here", here)
+	default:
+		n.config.Log.Warn("no refusals are signed: the charter's refusalsKey is not the one that is here", "named", named, "here", here)
+	}
 }
 
 // keyText is a key's ID as its vkey and its signature lines bear it. An ML-DSA vkey

@@ -4,10 +4,12 @@
 //
 //	D/keys/log-ed25519.key, D/keys/log-mldsa44.key       the log's signing keys
 //	D/keys/log-ed25519-2.key, D/keys/log-mldsa44-2.key   their successors, and so on
+//	D/keys/log-refusals.key                              signs what is refused
 //	D/keys/retired/                                      those that sign no more
 //	D/keys/log-*.signed                                  marks of those that have signed entries
 //	D/store/                                             entries, tiles, head, published checkpoint
 //	D/register/1                                         derived: may be deleted at any time; made anew as 2 where it is damaged
+//	D/backup.sock                                        where who has it open answers docket backup
 package node
 
 import (
@@ -65,6 +67,37 @@ type Node struct {
 // ErrInUse: another process has the directory open.
 var ErrInUse = errors.New("the ledger is open in another process")
 
+// BackupFile says of a directory that has it that it is a backup (package backup), which no
+// ledger is opened in: what was signed since it was made is not in it.
+const BackupFile = "backup.json"
+
+// RestoringDir says of a directory that has it, and no store, that docket restore was cut off
+// there: its keys have signed more than is there.
+const RestoringDir = "restoring"
+
+var (
+	// ErrBackup: the directory is a backup.
+	ErrBackup = errors.New("this is a backup of a ledger, and no ledger")
+
+	// ErrRestoring: what is in the directory was not restored to the end.
+	ErrRestoring = errors.New("a restore was cut off here")
+)
+
+// requireLedger refuses a backup, and what was not restored to the end.
+func requireLedger(files vfs.FS, dir string) error {
+	has := func(name string) bool {
+		_, err := files.Stat(files.PathJoin(dir, name))
+		return err == nil
+	}
+	if has(BackupFile) {
+		return fmt.Errorf("%s: %w", dir, ErrBackup)
+	}
+	if has(RestoringDir) && !has("store") {
+		return fmt.Errorf("%s: %w", dir, ErrRestoring)
+	}
+	return nil
+}
+
 // Open opens the ledger in a directory, an empty one included unless its keys have
 // signed entries. The caller closes it. [ErrInUse] if another process has it open;
 // [ledger.ErrRollback] if its store has lost something.
@@ -76,6 +109,9 @@ func Open(ctx context.Context, c Config) (*Node, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	dir := func(name string) string { return c.Files.PathJoin(c.Dir, name) }
+	if err := requireLedger(c.Files, c.Dir); err != nil {
+		return nil, err
+	}
 	if err := disk.MakeDir(c.Files, c.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("making %s: %w", c.Dir, err)
 	}
@@ -191,7 +227,7 @@ func (n *Node) Admit(ctx context.Context, env record.Envelope) (index uint64, pu
 // commits and publishes what it has. It closes l. A return before ctx ends is
 // why the ledger stopped.
 func (n *Node) Serve(ctx context.Context, l net.Listener, c server.Config) error {
-	c.Ledger, c.Register, c.Log = n.Ledger, n.Register, n.config.Log
+	c.Ledger, c.Register, c.Log, c.Refusals = n.Ledger, n.Register, n.config.Log, n.config.Keys.Refusals
 	c.PublishInterval = n.config.Ledger.PublishInterval
 	if c.Room == nil {
 		room := &disk.Room{FS: n.config.Files, Dir: n.config.Dir, Min: cmp.Or(n.config.MinFree, 1<<30), Health: n.health}
@@ -217,8 +253,9 @@ func (n *Node) Serve(ctx context.Context, l net.Listener, c server.Config) error
 	defer stopServing()
 	running, stopRunning := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopRunning()
-	var mending sync.WaitGroup
+	var mending sync.WaitGroup // and whoever reads beside this process
 	mending.Go(func() { n.mend(running) })
+	mending.Go(func() { n.serveBeside(running) })
 	ran := make(chan error, 1)
 	go func() {
 		err := n.Ledger.Run(running)

@@ -99,7 +99,10 @@ func (s Server) handler() http.Handler {
 			fmt.Fprintln(w, d)
 		}
 	})
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		front.LetPagesRead(w.Header(), r.Method, "Link, Retry-After")
+		mux.ServeHTTP(w, r)
+	})
 }
 
 var keyFiles = []keydir.File{

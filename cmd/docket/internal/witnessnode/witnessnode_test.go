@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,6 +59,47 @@ func TestServeTLS(t *testing.T) {
 	stop()
 	if err := <-served; err != nil {
 		t.Error(err)
+	}
+}
+
+// A page of any origin, as a verifier in a browser is, reads what a witness shows, refusals
+// included, and makes it cosign nothing.
+func TestPagesOfOtherOriginsRead(t *testing.T) {
+	dir := t.TempDir()
+	keys, err := Init(t.Context(), dir, "w.example", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := witness.Open(witness.Config{Keys: keys, FS: vfs.Default, Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	s := httptest.NewServer(Server{Witness: w}.handler())
+	defer s.Close()
+	for call, want := range map[string]string{
+		"GET /v1/evidence": "*", "HEAD /v1/evidence": "*", "GET /v1/evidence/none": "*", "GET /00/checkpoint": "*",
+		"GET /healthz": "*", "GET /readyz": "*", "GET /nothing": "*",
+		"POST /add-checkpoint": "", "POST /v1/checkpoints": "", "POST /v1/evidence": "", "OPTIONS /v1/evidence": "",
+	} {
+		method, path, _ := strings.Cut(call, " ")
+		r, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Origin", "https://verifier.example")
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		exposed := ""
+		if want != "" {
+			exposed = "Link, Retry-After"
+		}
+		if got := res.Header.Get("Access-Control-Allow-Origin"); got != want || res.Header.Get("Access-Control-Expose-Headers") != exposed {
+			t.Errorf("%s: %d, allows %q, exposes %q", call, res.StatusCode, got, res.Header.Get("Access-Control-Expose-Headers"))
+		}
 	}
 }
 
