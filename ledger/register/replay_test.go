@@ -18,238 +18,20 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 )
 
-// walker says random things, most of them properly signed, and tries what comes
-// of it: a refusal, or an entry.
+// walker tries what a [registertest.Author] says: it comes to a refusal, or an entry.
 type walker struct {
-	*registertest.Fixture
-	rng            *rand.Rand
-	parties        []string
-	keys           []string // every key that was ever made
-	orders         int
-	newcomers      int               // who asked to be enrolled
-	requests       int               // to disclose
-	asked          map[string]string // whom each request asks
-	opens          map[string]*record.RequestOpen
-	admitted       map[record.Kind]int
+	*registertest.Author
 	refusedForever []*record.Statement // what was refused for ever
-	logs           map[string]*committedLog
-	said           *registertest.PrivateLog // that of the newest customer-log, admitted or not
 	steps          int
 	verdicts       []judged // of every fourth step
 }
 
-// committedLog is a provider's private log, and what the ledger knows of it.
-type committedLog struct {
-	*registertest.PrivateLog
-	size uint64 // that was committed to
-}
-
-func newWalker(seed uint64) *walker {
-	w := &walker{
-		Fixture: registertest.NewFixture(start, "acme-cloud", "borealis"), rng: rand.New(rand.NewPCG(seed, 1)),
-		parties: []string{"acme-cloud", "borealis", "authority"}, admitted: make(map[record.Kind]int), logs: make(map[string]*committedLog),
-		asked: make(map[string]string), opens: make(map[string]*record.RequestOpen),
-		keys: []string{"root/root-1", "root/root-2", "root/root-3", "authority/officer-1", "authority/officer-2", "authority/officer-3", "authority/nightly-import"},
-	}
-	for _, p := range w.parties[:2] {
-		w.keys = append(w.keys, p+"/compliance", p+"/ci", p+"/safe")
-	}
-	second := &record.Keys{Add: []record.PartyKey{w.Officer("authority/registrar", record.FuncRegistrar)}}
-	w.Must(w.Sign(w.Statement("party/authority", "authority", second), "root/root-1", "root/root-2", "authority/registrar"))
-	lumen := &record.Enrolment{LegalName: "Lumen", Country: "XC", Roles: []record.Role{record.RoleReseller}, Keys: []record.PartyKey{w.Officer("lumen/desk")}}
-	w.Must(w.Sign(w.Statement("party/lumen", "lumen", lumen), "lumen/desk", "acme-cloud/compliance"))
-	w.keys = append(w.keys, "lumen/desk")
-	w.Must(w.Auditor("north-audit"))
-	return w
-}
-
-// pick is one of the words.
-func (w *walker) pick(words ...string) string { return words[w.rng.IntN(len(words))] }
-
-// day is a date around today.
-func (w *walker) day(from, n int) record.Date { return today(w.Fixture).AddDays(from + w.rng.IntN(n)) }
-
-// randomRecord is one random record and those who should sign it.
-func (w *walker) randomRecord() (thread record.Thread, issuer string, p record.Predicate, keys []string) {
-	n := max(0, w.orders-1-w.rng.IntN(3)) // one of the newest orders
-	order := record.DesignationThread(fmt.Sprintf("2026-%d", n))
-	party := w.pick(w.parties...)
-	provider := w.pick(w.parties[:2]...)
-	officers := []string{"authority/officer-1", "authority/officer-2", "authority/officer-3"}
-	switch w.rng.IntN(26) {
-	case 18:
-		l := &record.Licence{Type: "general", Designations: []string{fmt.Sprintf("2026-%d", n)}, From: w.day(-3, 9), Until: w.day(6, 30)}
-		switch w.rng.IntN(4) {
-		case 0:
-			l.Type, l.Holder = "specific", provider
-		case 1:
-			l.Type, l.Holder, l.Designations = "adp-exemption", party, nil
-		}
-		return record.LicenceThread(fmt.Sprint(w.rng.IntN(40))), "authority", l, []string{"authority/officer-2"}
-	case 19:
-		return record.LicenceThread(fmt.Sprint(w.rng.IntN(40))), "authority", revocation(w.Fixture, w.pick("lifted", "error")), []string{"authority/officer-2"}
-	case 20:
-		r := &record.ResellerReport{Provider: provider, Status: record.ResellerStatus(w.pick("unconfirmed", "active", "active", "breach", "terminated"))}
-		if r.Status == record.ResellerActive {
-			r.VerifiedAt = ptr(w.day(-5, 7))
-		} else {
-			r.Reseller = &record.Reseller{LegalName: "Lumen", Country: "XC"}
-		}
-		return record.ResellerThread("lumen", provider), provider, r, []string{provider + "/compliance", "lumen/desk"}
-	case 0:
-		d := w.NewDesignation(w.pick("Kestrel", "Lumen", "Кестрел"))
-		d.ResponseDue, d.EffectiveFrom = ptr(w.day(28, 40)), ptr(w.day(179, 20))
-		d.EffectiveUntil = ptr(d.EffectiveFrom.AddDays(200 + w.rng.IntN(180)))
-		return record.DesignationThread(fmt.Sprintf("2026-%d", w.orders-w.rng.IntN(min(2, w.orders+1)))), "authority", d, officers
-	case 1:
-		id := w.pick("36", "37", "38")
-		return record.ImportThread("ofac-sdn", id), "authority", w.NewListedDesignation(id, w.pick("AERO", "CARIBBEAN")), []string{"authority/nightly-import"}
-	case 2:
-		id := w.pick("36", "37", "38")
-		return record.ImportThread("ofac-sdn", id), "authority", &record.Amendment{Type: "correction", Reason: "r", Set: setMember("target", setMember("name", w.pick("A", "B", "C")))}, []string{"authority/nightly-import"}
-	case 3:
-		id := w.pick("36", "37", "38")
-		return record.ImportThread("ofac-sdn", id), "authority", revocation(w.Fixture, w.pick("delisted", "delisted", "delisted", "error")), []string{"authority/nightly-import", "authority/officer-3"}
-	case 4:
-		return order, "authority", suspend(w.Fixture, w.rng.IntN(3), ptr(w.day(3, 30))), officers
-	case 5:
-		return order, "authority", reinstate(w.Fixture, w.rng.IntN(3)), officers
-	case 6:
-		if w.rng.IntN(4) > 0 {
-			return order, "authority", &record.Amendment{Type: "alias", Reason: "r", Add: addAlias(w.pick("K", "L", "M", "N"))}, officers
-		}
-		return order, "authority", revocation(w.Fixture, w.pick("lifted", "superseded")), officers
-	case 7:
-		return order, "authority", &record.Amendment{Type: "scope", Reason: "r", Set: setMember("scope", setMember("successors", w.rng.IntN(2) == 0)), ResponseDue: ptr(w.day(28, 9))}, officers
-	case 8, 9:
-		return record.ResponseThread(fmt.Sprintf("2026-%d", n), provider), provider,
-			&record.Response{Status: w.pick("acknowledged", "winding-down", "licensed"), WindDownBy: ptr(w.day(10, 20))}, []string{provider + "/ci"}
-	case 10:
-		return record.CertificationThread(provider), provider, &record.CIPCertification{PeriodFrom: w.day(-400, 30), PeriodUntil: w.day(-35, 30), Initial: w.Head(record.CertificationThread(provider)).IsZero()}, []string{provider + "/compliance"}
-	case 11:
-		return record.PartyThread(party), "authority", &record.Standing{Status: w.pick("suspended", "active"), EffectiveOn: w.day(-2, 4), Reason: "r"}, []string{"authority/officer-1", "authority/registrar", "root/root-1", "root/root-2"}
-	case 12:
-		c := w.CharterPredicate
-		c.Thresholds.Registrar, c.Thresholds.Designation = 1+w.rng.Int64N(2), 1+w.rng.Int64N(2)
-		return "charter", "authority", &c, []string{"root/root-1", "root/root-2", "root/root-3"}
-	case 13:
-		return w.newcomer()
-	case 14, 15:
-		return record.CustomerLogThread(provider), provider, w.customerLog(provider), []string{provider + "/ci"}
-	case 16:
-		return record.AbuseThread(provider), provider, &record.AbuseReport{PeriodFrom: w.day(-60, 30), PeriodUntil: w.day(-20, 22), Band: w.pick("0", "1-9", "10-99")}, []string{provider + "/ci"}
-	case 17:
-		return record.AITrainingThread(w.pick("a", "b"), provider), provider, &record.AITrainingReport{KnownOn: w.day(-40, 42), Threshold: "t"}, []string{provider + "/compliance"}
-	case 21:
-		return w.request(provider)
-	case 22, 24:
-		name := fmt.Sprintf("r-%d", max(0, w.requests-1-w.rng.IntN(3)))
-		if w.Head(record.RequestThread(name)).IsZero() {
-			return w.request(provider)
-		}
-		if w.rng.IntN(4) > 0 {
-			provider = w.asked[name]
-		}
-		receipt := w.NewReceipt(name)
-		if w.rng.IntN(3) == 0 {
-			receipt = w.NewChallenge(name)
-		}
-		return record.ReceiptThread(name, provider), provider, receipt, []string{provider + "/compliance"}
-	case 23:
-		return record.AssessmentThread("1", "north-audit"), "north-audit", w.NewAssessment(provider), []string{"north-audit/lead"}
-	default:
-		name := fmt.Sprintf("%s/k-%d", party, len(w.keys))
-		k := &record.Keys{Add: []record.PartyKey{w.Officer(name)}}
-		if w.rng.IntN(2) == 0 {
-			k.Revoke = append(k.Revoke, record.KeyRevocation{KeyID: w.KeyID(w.keys[w.rng.IntN(len(w.keys))])})
-		}
-		w.keys = append(w.keys, name)
-		return record.PartyThread(party), party, k, []string{party + "/compliance", "root/root-1", "root/root-3", "authority/officer-1", name}
-	}
-}
-
-// customerLog is what a provider says next of its private log: grown, as it was, of another
-// key, lost, or not what was committed to.
-func (w *walker) customerLog(provider string) *record.CustomerLog {
-	until, l := w.day(-20, 22), w.logs[provider]
-	fresh := registertest.NewPrivateLog(fmt.Sprintf("%s.example/customers-%d", provider, w.rng.Int()))
-	fresh.Grow(w.rng.IntN(40))
-	switch {
-	case l == nil:
-		w.said = fresh
-		return fresh.Commit(until)
-	case w.rng.IntN(12) == 0:
-		w.said = fresh
-		c := fresh.Commit(until)
-		c.Restart = &record.LogRestart{Reason: "r"}
-		return c
-	}
-	w.said = l.PrivateLog
-	l.Grow(w.rng.IntN(40))
-	c := l.Commit(until, l.size)
-	switch w.rng.IntN(8) {
-	case 0:
-		other := *l.PrivateLog
-		other.Rotate(fmt.Sprint(w.rng.Int()))
-		w.said, c = &other, other.Commit(until, l.size)
-		c.VKey = other.VKey()
-	case 1:
-		if len(c.Consistency) > 0 {
-			c.Consistency = c.Consistency[1:]
-		}
-	}
-	return c
-}
-
-// request asks a provider to disclose, openly or under seal, or says what became of a request.
-func (w *walker) request(provider string) (thread record.Thread, issuer string, p record.Predicate, keys []string) {
-	name, keys := fmt.Sprintf("r-%d", max(0, w.requests-1-w.rng.IntN(3))), []string{"authority/officer-3"}
-	r := &record.DisclosureRequest{Status: w.pick("challenged", "withdrawn", "unanswered", "requested")}
-	if w.rng.IntN(2) == 0 || w.Head(record.RequestThread(name)).IsZero() {
-		name = fmt.Sprintf("r-%d", w.requests)
-		w.requests++
-		w.asked[name] = provider
-		if r = w.NewRequest(provider); w.rng.IntN(2) == 0 {
-			r, w.opens[name] = w.NewSealedRequest(name, provider, w.day(0, 9))
-		}
-	} else if w.rng.IntN(2) == 0 {
-		r.Open = w.opens[name]
-	}
-	return record.RequestThread(name), "authority", r, keys
-}
-
-// newcomer is an enrolment, of a reseller by a sponsor or by registrars, of a provider
-// by registrars: of few providers, so that each of them can be tried as a sponsor. Where only a sponsor leaves room for a reseller's keys, one signs:
-// whoever signs first is not told what another introducer would heal.
-func (w *walker) newcomer() (thread record.Thread, issuer string, p record.Predicate, keys []string) {
-	id := fmt.Sprintf("newcomer-%d", w.newcomers)
-	w.newcomers++
-	e := &record.Enrolment{LegalName: id, Country: "XC", Roles: []record.Role{record.RoleReseller}}
-	if w.rng.IntN(4) == 0 {
-		e.Roles[0] = record.RoleProvider
-	}
-	for i := range 1 + w.rng.IntN(record.MaxSignatures) {
-		keys = append(keys, fmt.Sprintf("%s/k-%d", id, i))
-		e.Keys = append(e.Keys, w.Officer(keys[i]))
-	}
-	if e.Roles[0] == record.RoleReseller && (len(keys) > record.MaxSignatures-2 || w.rng.IntN(2) == 0) {
-		return record.PartyThread(id), id, e, append(keys, w.pick(w.parties[:2]...)+"/compliance")
-	}
-	return record.PartyThread(id), id, e, append(keys, "authority/officer-1", "authority/registrar")
-}
+func newWalker(seed uint64) *walker { return &walker{Author: registertest.NewAuthor(start, seed)} }
 
 // step says one thing and returns whether it was admitted.
 func (w *walker) step(t *testing.T) bool {
-	w.Now = w.Now.Add(time.Duration(w.rng.Int64N(int64(20 * time.Hour)))).Truncate(time.Millisecond)
-	thread, issuer, p, keys := w.randomRecord()
-	if w.rng.IntN(5) == 0 { // somebody else signs too, or instead
-		keys[w.rng.IntN(len(keys))] = w.keys[w.rng.IntN(len(w.keys))]
-	}
-	st := w.Statement(thread, issuer, p)
-	if w.rng.IntN(20) == 0 {
-		st.Follows = record.ID{byte(w.rng.Int())}
-	}
-	if _, err := record.EncodeStatement(st); err != nil {
+	st, keys := w.Propose()
+	if st == nil {
 		return false
 	}
 	env := w.Sign(st, keys...)
@@ -280,13 +62,13 @@ func (w *walker) step(t *testing.T) bool {
 	if err != nil {
 		var refusal *record.Refusal
 		if !errors.As(err, &refusal) {
-			t.Fatalf("%s on %s: an error that is no refusal: %v", st.Kind, thread, err)
+			t.Fatalf("%s on %s: an error that is no refusal: %v", st.Kind, st.Thread, err)
 		}
 		return false
 	}
 	checkMaySign(t, may, e)
 	w.checkCandidatesSuffice(t, env, e)
-	if w.rng.IntN(4) == 0 {
+	if w.Rand.IntN(4) == 0 {
 		return false // a dry run: the draft is dropped
 	}
 	root := registertest.NextRoot(w.Root, e)
@@ -294,14 +76,7 @@ func (w *walker) step(t *testing.T) bool {
 		t.Fatal(err)
 	}
 	w.Root, w.Entries = root, append(w.Entries, e)
-	w.NoteAdmitted(env)
-	if st.Kind == record.KindDesignation && thread == record.DesignationThread(fmt.Sprintf("2026-%d", w.orders)) {
-		w.orders++
-	}
-	if st.Kind == record.KindCustomerLog {
-		w.logs[issuer] = &committedLog{w.said, w.said.Tree().Size}
-	}
-	w.admitted[st.Kind]++
+	w.Admit(st, env)
 	return true
 }
 
@@ -392,18 +167,18 @@ func TestRandomWalkReplays(t *testing.T) {
 			w.step(t)
 		}
 		for _, kind := range record.Kinds() {
-			if w.admitted[kind] == 0 && seed == 0 {
+			if w.Admitted[kind] == 0 && seed == 0 {
 				t.Errorf("no %s was admitted: the walk tests nothing of it (seed %d)", kind, seed)
 			}
 		}
 		w.checkStillRefused(t, seed)
-		t.Logf("seed %d: %d entries: %v", seed, len(w.Entries), w.admitted)
+		t.Logf("seed %d: %d entries: %v", seed, len(w.Entries), w.Admitted)
 		want := dump(t, w.Register)
 		fresh, err := register.Open(vfs.NewMem(), "replayed", registertest.SmallOptions())
 		if err != nil {
 			t.Fatal(err)
 		}
-		replay(t, fresh, w.Entries, 1+w.rng.IntN(40))
+		replay(t, fresh, w.Entries, 1+w.Rand.IntN(40))
 		if got := dump(t, fresh); got != want {
 			t.Errorf("the replayed register differs from the live one (seed %d)", seed)
 		}

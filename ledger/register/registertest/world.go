@@ -84,6 +84,9 @@ func (w *World) PrivatePEM(name string) []byte {
 // KeyID is the key ID of that key.
 func (w *World) KeyID(name string) string { return w.Signer(name).Key().ID() }
 
+// Today is the admission date of the next record, by the standard charter.
+func (w *World) Today() record.Date { return record.DateOf(w.Now, zone) }
+
 // RootKey lists a root key of that holder; the key's name is "root/" and it.
 func (w *World) RootKey(holder string) record.RootKey {
 	return record.RootKey{Key: w.Signer("root/" + holder).Key().PEM(), Holder: baseHolder(holder)}
