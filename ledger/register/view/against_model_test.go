@@ -3,19 +3,23 @@ package view_test
 import (
 	"flag"
 	"testing"
+	"time"
 
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register/registertest"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 var modelSeeds = flag.Uint64("model.seeds", 8, "random histories that the register and the model are compared over")
 
 // TestRegisterAgainstModel: of random records of every kind, most of them signed as they
 // should be and many against the rules, the register admits those that the model admits, and
-// refuses the others for a reason of the model's class.
+// refuses the others for a reason of the model's class; and both answer alike what is asked
+// as of any size, at any later time.
 func TestRegisterAgainstModel(t *testing.T) {
 	seeds, steps := *modelSeeds, 250
 	admitted, refused := make(map[record.Kind]int), make(map[record.Kind]int)
+	lines := 0
 	for seed := range seeds {
 		a := registertest.NewAuthor(start, 1000+seed)
 		m := newModel(t, a.Fixture)
@@ -31,11 +35,20 @@ func TestRegisterAgainstModel(t *testing.T) {
 				refused[st.Kind]++
 			}
 		}
+		for range 12 {
+			size := uint64(3 + a.Rand.IntN(len(m.log)-2))
+			v, err := view.At(a.Register, size)
+			if err != nil {
+				t.Fatal(err)
+			}
+			at := m.log[size-1].at.Add(time.Duration(a.Rand.IntN(1+a.Rand.IntN(700*24))) * time.Hour)
+			lines += m.agreeOnAnswers(t, v, at)
+		}
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
 	}
-	t.Logf("admitted %v, refused %v", admitted, refused)
+	t.Logf("admitted %v, refused %v, compared %d lines of answers", admitted, refused, lines)
 	for _, kind := range record.Kinds() {
 		if admitted[kind] == 0 || refused[kind] == 0 {
 			t.Errorf("of %s, %d were admitted and %d refused: the histories are too dull", kind, admitted[kind], refused[kind])

@@ -1069,8 +1069,34 @@ func (l *randomHistory) compare(t *testing.T, seed uint64, counted map[string]in
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got []string
-	err = v.Duties(view.DutyFilter{}, at, func(d view.Duty) bool {
+	got := viewDuties(t, v, at, counted)
+	want := l.model.asOf(size).duties(l.parties, l.orders, at)
+	if slices.Equal(got, want) {
+		return
+	}
+	t.Errorf("seed %d, size %d, at %s (%s)", seed, size, at.UTC().Format(time.RFC3339Nano), dateOn(l.model.asOf(size).today(at)))
+	for _, w := range want {
+		if !slices.Contains(got, w) {
+			t.Errorf("  the text says %q", w)
+		}
+	}
+	for _, g := range got {
+		if !slices.Contains(want, g) {
+			t.Errorf("  the view says %q", g)
+		}
+	}
+	for _, e := range l.model.log[:size] {
+		t.Log("  ", fmt.Sprintf("%d %s %s: %s %s%s %s on %s until %s endless %t, from %s last %s due %s reopens %t, about %d by %s; %v licence %s reseller %s",
+			e.index, e.at.Format("01-02T15:04:05"), dateOn(e.day), e.kind, e.party, e.order, e.status, dateOn(e.on), dateOn(e.until), e.endless, dateOn(e.from), dateOn(e.last), dateOn(e.due), e.reopens, e.about, dateOn(e.by), e.orders, e.licence, e.reseller))
+	}
+	t.FailNow()
+}
+
+// viewDuties are all duties at an instant in the words of the model. Those of each kind and state
+// are counted, where counted is given.
+func viewDuties(t *testing.T, v *view.View, at time.Time, counted map[string]int) (got []string) {
+	t.Helper()
+	err := v.Duties(view.DutyFilter{}, at, func(d view.Duty) bool {
 		words := d.Party + " " + string(d.Kind)
 		if d.Designation != "" {
 			words += " " + d.Designation.Designation()
@@ -1092,32 +1118,15 @@ func (l *randomHistory) compare(t *testing.T, seed uint64, counted map[string]in
 			words += " met " + d.MetOn.String()
 		}
 		got = append(got, words)
-		counted[string(d.State)]++
-		counted[string(d.Kind)+" "+string(d.State)]++
+		if counted != nil {
+			counted[string(d.State)]++
+			counted[string(d.Kind)+" "+string(d.State)]++
+		}
 		return true
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	slices.Sort(got)
-	want := l.model.asOf(size).duties(l.parties, l.orders, at)
-	if slices.Equal(got, want) {
-		return
-	}
-	t.Errorf("seed %d, size %d, at %s (%s)", seed, size, at.UTC().Format(time.RFC3339Nano), dateOn(l.model.asOf(size).today(at)))
-	for _, w := range want {
-		if !slices.Contains(got, w) {
-			t.Errorf("  the text says %q", w)
-		}
-	}
-	for _, g := range got {
-		if !slices.Contains(want, g) {
-			t.Errorf("  the view says %q", g)
-		}
-	}
-	for _, e := range l.model.log[:size] {
-		t.Log("  ", fmt.Sprintf("%d %s %s: %s %s%s %s on %s until %s endless %t, from %s last %s due %s reopens %t, about %d by %s; %v licence %s reseller %s",
-			e.index, e.at.Format("01-02T15:04:05"), dateOn(e.day), e.kind, e.party, e.order, e.status, dateOn(e.on), dateOn(e.until), e.endless, dateOn(e.from), dateOn(e.last), dateOn(e.due), e.reopens, e.about, dateOn(e.by), e.orders, e.licence, e.reseller))
-	}
-	t.FailNow()
+	return got
 }
