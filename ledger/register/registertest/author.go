@@ -86,7 +86,7 @@ func (w *Author) randomRecord() (thread record.Thread, issuer string, p record.P
 		return record.PartyThread(provider), provider, k, []string{provider + "/safe", name}
 	case 28: // revoked with a claim, or a key for a while
 		k := &record.Keys{Revoke: []record.KeyRevocation{{KeyID: w.KeyID(w.pick(w.keys...)), CompromisedSince: &record.Instant{Time: w.Now.Add(time.Duration(w.Rand.IntN(400)-396) * time.Hour).Truncate(time.Second)}}}}
-		if w.Rand.IntN(2) == 0 {
+		if w.Rand.IntN(6) > 0 {
 			name := fmt.Sprintf("%s/k-%d", party, len(w.keys))
 			w.keys = append(w.keys, name)
 			k.Revoke, k.Add = nil, []record.PartyKey{w.Officer(name)}
@@ -186,7 +186,7 @@ func (w *Author) randomRecord() (thread record.Thread, issuer string, p record.P
 	case 10:
 		return record.CertificationThread(provider), provider, &record.CIPCertification{PeriodFrom: w.day(-400, 30), PeriodUntil: w.day(-35, 30), Initial: w.Head(record.CertificationThread(provider)).IsZero()}, []string{provider + "/compliance"}
 	case 11:
-		return record.PartyThread(party), "authority", &record.Standing{Status: w.pick("suspended", "active"), EffectiveOn: w.day(-2, 4), Reason: "r"}, []string{"authority/officer-1", "authority/registrar", "root/root-1", "root/root-2"}
+		return record.PartyThread(party), "authority", &record.Standing{Status: w.pick("suspended", "active", "active"), EffectiveOn: w.day(-2, 4), Reason: "r"}, []string{"authority/officer-1", "authority/registrar", "root/root-1", "root/root-2"}
 	case 12:
 		c := w.CharterPredicate
 		c.Thresholds.Registrar, c.Thresholds.Designation = 1+w.Rand.Int64N(2), 1+w.Rand.Int64N(2)
@@ -219,7 +219,7 @@ func (w *Author) randomRecord() (thread record.Thread, issuer string, p record.P
 	default:
 		name := fmt.Sprintf("%s/k-%d", party, len(w.keys))
 		k := &record.Keys{Add: []record.PartyKey{w.Officer(name)}}
-		if w.Rand.IntN(2) == 0 {
+		if w.Rand.IntN(6) == 0 {
 			k.Revoke = append(k.Revoke, record.KeyRevocation{KeyID: w.KeyID(w.keys[w.Rand.IntN(len(w.keys))])})
 		}
 		w.keys = append(w.keys, name)

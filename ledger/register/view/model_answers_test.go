@@ -44,7 +44,7 @@ func (m *model) answers(at time.Time) (told []string) {
 		l := m.newest(thread, "license")
 		status := "active"
 		switch r := m.newest(thread, "unlicense"); {
-		case r.st != nil && max(r.on, r.day) <= today && max(r.on, r.day) <= l.until:
+		case r.st != nil && max(r.on, r.day) <= today:
 			status = "revoked"
 		case today > l.until:
 			status = "expired"
@@ -142,7 +142,7 @@ func (m *model) statusOf(thread record.Thread, at time.Time) (string, entry) {
 	r := m.newest(thread, "revoke")
 	suspended, _ := m.suspendedSince(thread.Designation(), life.index, today)
 	switch ends := max(r.on, r.day); {
-	case r.index > life.index && ends <= today && (now.last == 0 || ends <= now.last):
+	case r.index > life.index && ends <= today:
 		return "revoked", now
 	case now.last != 0 && today > now.last:
 		return "expired", now
