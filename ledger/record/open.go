@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/sigstore/sigstore/pkg/signature"
+
+	"github.com/seed-53cf897a/docket/ledger/record/schema"
 )
 
 // Verified is a record whose signatures were checked. Only [Open] and [OpenEntry] make
@@ -208,21 +210,33 @@ func (s *signatureSearch) verifySignatures(signatures []Signature) error {
 			remaining = append(remaining, sig)
 		}
 	}
-	for _, sig := range remaining {
-		for _, key := range s.keys {
-			if key.ID() == sig.KeyID || s.hasKey(key) {
+	// A key ID of ours that is no candidate's is most likely a stranger's, whose signature
+	// counts for nothing: those come last, and are no reason to refuse what was found.
+	named := func(sig Signature) bool { return schema.FormatKeyID.Fault(sig.KeyID) == "" }
+	for _, strangers := range []bool{false, true} {
+		for _, sig := range remaining {
+			if named(sig) != strangers {
 				continue
 			}
-			ok, err := s.verifyWith(key, sig.Sig)
-			if err != nil {
+			if err := s.tryAll(sig); err != nil && (!strangers || len(s.found) == 0) {
 				return err
-			}
-			if ok {
-				break
 			}
 		}
 	}
 	slices.SortFunc(s.found, func(a, b VerifiedSignature) int { return strings.Compare(a.Key.ID(), b.Key.ID()) })
+	return nil
+}
+
+// tryAll tries every key but the one that the signature names.
+func (s *signatureSearch) tryAll(sig Signature) error {
+	for _, key := range s.keys {
+		if key.ID() == sig.KeyID || s.hasKey(key) {
+			continue
+		}
+		if ok, err := s.verifyWith(key, sig.Sig); ok || err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

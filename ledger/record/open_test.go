@@ -362,6 +362,9 @@ func TestOpenLimitsVerifications(t *testing.T) {
 	for range record.MaxVerifications / 2 {
 		others384 = append(others384, drafttest.Signer(t, record.AlgECDSAP384).Key())
 	}
+	// Whoever else signed names a key of which nothing is known: those signatures are no
+	// reason to refuse one whose key is.
+	strangers := envelopeBy(t, responseOf(400), drafttest.Signer(t, record.AlgEd25519), drafttest.Signer(t, record.AlgEd25519), own)
 	for name, c := range map[string]struct {
 		env  record.Envelope
 		keys []*record.Key
@@ -373,6 +376,7 @@ func TestOpenLimitsVerifications(t *testing.T) {
 		"last of 32":                 {withoutKeyIDs(env), append(slices.Clone(others[1:]), own.Key()), true},
 		"last of 33":                 {withoutKeyIDs(env), append(slices.Clone(others), own.Key()), false},
 		"last of 33, hinted":         {env, append(slices.Clone(others), own.Key()), true},
+		"hinted, beside strangers":   {strangers, append(slices.Clone(others[1:]), own.Key()), true},
 		"last of 65 of another sort": {withoutKeyIDs(env), append(slices.Repeat([]*record.Key{drafttest.Signer(t, record.AlgECDSAP256).Key()}, 64), own.Key()), true},
 	} {
 		t.Run(name, func(t *testing.T) {
