@@ -257,12 +257,9 @@ func freePorts(n int) (ports []string, err error) {
 	return nil, errors.New("no free ports from 10000 to 30000")
 }
 
-// readmeEnviron is what a newcomer's shell has set. With -trimpath what go build compiles is
-// the same in every folder, and compiled once.
+// readmeEnviron is what a newcomer's shell has set.
 func readmeEnviron() []string {
-	return append(slices.DeleteFunc(os.Environ(), func(v string) bool {
-		return strings.HasPrefix(v, "DOCKET_")
-	}), "GOFLAGS="+os.Getenv("GOFLAGS")+" -trimpath")
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "DOCKET_") })
 }
 
 // runReadme runs commands in one sh, at a terminal in that folder, and says which line
@@ -300,7 +297,7 @@ kill 0; wait; exit $readme_got' EXIT` + "\n")
 		return "", err
 	}
 	defer keys.Close()
-	slow := time.AfterFunc(4*time.Minute, func() { syscall.Kill(-sh.Process.Pid, syscall.SIGKILL) })
+	slow := time.AfterFunc(8*time.Minute, func() { syscall.Kill(-sh.Process.Pid, syscall.SIGKILL) })
 	defer slow.Stop()
 	var seen bytes.Buffer
 	answered := 0 // up to where questions have been
