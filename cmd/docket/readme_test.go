@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -49,8 +50,9 @@ var readmeShows = map[string][]string{
 // TestReadme follows README word for word, at a terminal, as a newcomer would: what stands
 // between "```sh" and "```" is run by one sh a chapter, and what is indented is only shown.
 // A command ends with status 0, or with N where its line ends with "exit N". A question is
-// answered with y. One line is not taken as it stands: the one that ends with "# ports" gets
-// free ones.
+// answered with y, but only that of a block's last command: whoever pastes the block would
+// answer any other with the line that follows. One line is not taken as it stands: the one that ends with "# ports" gets
+// free ones. The dates in README are to come until June 2029.
 func TestReadme(t *testing.T) {
 	readme, err := parseReadme(string(read(t, "README.md")))
 	if err != nil {
@@ -81,19 +83,14 @@ func TestReadme(t *testing.T) {
 	}
 	t.Run("operate", func(t *testing.T) {
 		t.Parallel()
-		for _, name := range []string{"openssl", "curl"} {
-			if _, err := exec.LookPath(name); err != nil {
-				t.Skipf("README.md, %q needs %s, which is not here: apt-get install %[2]s", operate, name)
-			}
-		}
+		needs(t, "openssl", "curl")
 		follow(t, t.TempDir(), operate)
 	})
 	t.Run("in order", func(t *testing.T) {
 		t.Parallel()
-		dir := demoFolder(t)
-		if err := os.Remove(filepath.Join(dir, "docket")); err != nil { // the first screen builds it
-			t.Fatal(err)
-		}
+		needs(t, "curl")
+		dir := demoFolder(t, buildFolder(t))
+		must(t, os.Remove(filepath.Join(dir, "docket"))) // the first screen builds it
 		follow(t, dir, slices.Concat([]string{firstScreen, beforeTours}, tours)...)
 	})
 	if testing.Short() {
@@ -101,14 +98,18 @@ func TestReadme(t *testing.T) {
 	}
 	t.Run("backwards", func(t *testing.T) {
 		t.Parallel()
+		needs(t, "curl")
 		backwards := slices.Clone(tours)
 		slices.Reverse(backwards)
-		follow(t, demoFolder(t), append([]string{beforeTours}, backwards...)...)
+		follow(t, demoFolder(t, t.TempDir()), append([]string{beforeTours}, backwards...)...)
 	})
 	for _, title := range tours {
 		t.Run(title+" alone", func(t *testing.T) {
 			t.Parallel()
-			follow(t, demoFolder(t), beforeTours, title)
+			if title == "Witness" {
+				needs(t, "curl")
+			}
+			follow(t, demoFolder(t, t.TempDir()), beforeTours, title)
 		})
 	}
 }
@@ -120,10 +121,33 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// demoFolder is a checkout in which ./docket demo runs.
-func demoFolder(t *testing.T) (dir string) {
+// needs skips a test where a command of Debian's is missing that README says it needs.
+func needs(t *testing.T, names ...string) {
 	t.Helper()
-	dir = t.TempDir()
+	for _, name := range names {
+		if _, err := exec.LookPath(name); err != nil {
+			t.Skipf("%s is not here: apt-get install %[1]s", name)
+		}
+	}
+}
+
+// buildFolder has the same name in each run of this checkout's tests: what go build compiles
+// depends on it, and would be kept anew each time. While another run has it, it is a new one.
+func buildFolder(t *testing.T) string {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	must(t, err)
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("docket-readme-%x", sha256.Sum256([]byte(root)))[:30])
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// demoFolder makes that folder a checkout in which ./docket demo runs.
+func demoFolder(t *testing.T, dir string) string {
+	t.Helper()
 	root, err := filepath.Abs("../..")
 	must(t, err)
 	entries, err := fs.ReadDir(checkout, ".")
@@ -166,6 +190,7 @@ type command struct {
 	line   int // of README.md, the first one
 	text   string
 	status string // the exit status that it must have
+	last   bool   // of its block
 }
 
 var (
@@ -187,6 +212,9 @@ func parseReadme(text string) (map[string][]command, error) {
 		case fenced && line == "```":
 			if fenced = false; open.text != "" {
 				return nil, fmt.Errorf("README.md:%d: sh takes this as unfinished:\n%s", open.line, open.text)
+			}
+			if n := len(chapters[title]); n > 0 {
+				chapters[title][n-1].last = true
 			}
 		case fenced:
 			if open.text == "" {
@@ -263,14 +291,22 @@ func readmeEnviron() []string {
 }
 
 // runReadme runs commands in one sh, at a terminal in that folder, and says which line
-// ended with another status than it must. What they left running is ended with it.
+// ended with another status than it must, or asked what nobody could answer. What they left
+// running is ended with it.
 func runReadme(dir string, commands []command) (screen string, err error) {
-	script := strings.Builder{}
-	script.WriteString(`trap 'readme_got=$?; trap "" TERM
+	own, err := os.MkdirTemp("", "readme-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(own)
+	var script strings.Builder
+	script.WriteString(`readme_at() { readme_line=$1 readme_want=$2; echo $1 > "$readme_own/line"; }
+trap 'readme_got=$?; trap "" TERM
 [ -n "$readme_done" ] || echo "README.md:$readme_line: exit $readme_got, want $readme_want"
-kill 0; wait; exit $readme_got' EXIT` + "\n")
+kill 0; wait; exit $readme_got' EXIT
+`)
 	for _, c := range commands {
-		fmt.Fprintf(&script, "readme_line=%d readme_want=%s\n", c.line, c.status)
+		fmt.Fprintf(&script, "readme_at %d %s\n", c.line, c.status)
 		if c.status == "0" {
 			fmt.Fprintf(&script, "set -e\n%s", c.text)
 		} else {
@@ -278,36 +314,37 @@ kill 0; wait; exit $readme_got' EXIT` + "\n")
 		}
 	}
 	script.WriteString("readme_done=yes\n")
-	file, err := os.CreateTemp("", "readme-*.sh")
-	if err != nil {
-		return "", err
-	}
-	defer os.Remove(file.Name())
-	if _, err := file.WriteString(script.String()); err != nil {
-		return "", err
-	}
-	if err := file.Close(); err != nil {
+	file := filepath.Join(own, "script")
+	if err := os.WriteFile(file, []byte(script.String()), 0o600); err != nil {
 		return "", err
 	}
 
-	sh := exec.Command("sh", file.Name())
-	sh.Dir, sh.Env = dir, readmeEnviron()
+	sh := exec.Command("sh", file)
+	sh.Dir, sh.Env = dir, append(readmeEnviron(), "readme_own="+own)
 	keys, err := pty.StartWithSize(sh, &pty.Winsize{Rows: 50, Cols: 160})
 	if err != nil {
 		return "", err
 	}
 	defer keys.Close()
-	slow := time.AfterFunc(8*time.Minute, func() { syscall.Kill(-sh.Process.Pid, syscall.SIGKILL) })
+	kill := func() { syscall.Kill(-sh.Process.Pid, syscall.SIGKILL) } // the sh, which is not waited for yet, and what it began
+	slow := time.AfterFunc(8*time.Minute, kill)
 	defer slow.Stop()
 	var seen bytes.Buffer
+	var fault error
 	answered := 0 // up to where questions have been
 	for b := make([]byte, 4096); ; {
 		n, err := keys.Read(b)
 		seen.Write(b[:n])
-		if at := strings.LastIndex(seen.String()[answered:], "[y/N] "); at >= 0 {
+		if strings.Contains(seen.String()[answered:], "[y/N] ") {
 			answered = seen.Len()
-			if _, err := io.WriteString(keys, "y\r"); err != nil {
-				return seen.String(), err
+			line, _ := os.ReadFile(filepath.Join(own, "line"))
+			asks := slices.IndexFunc(commands, func(c command) bool { return fmt.Sprintln(c.line) == string(line) })
+			if asks < 0 || !commands[asks].last {
+				fault = fmt.Errorf("README.md:%s: it asks, and whoever pastes the block answers with the line that follows", bytes.TrimSpace(line))
+				kill()
+			} else if _, err := io.WriteString(keys, "y\r"); err != nil {
+				fault = err
+				kill()
 			}
 		}
 		if err != nil { // nobody holds the other side
@@ -316,6 +353,9 @@ kill 0; wait; exit $readme_got' EXIT` + "\n")
 	}
 	err = sh.Wait()
 	screen = strings.ReplaceAll(seen.String(), "\r", "")
+	if fault != nil {
+		return screen, fault
+	}
 	if _, fault, found := strings.Cut("\n"+screen, "\nREADME.md:"); found {
 		fault, _, _ = strings.Cut(fault, "\n")
 		return screen, fmt.Errorf("README.md:%s", fault)
@@ -331,6 +371,8 @@ func TestReadmeIsFollowed(t *testing.T) {
 		{"# A\n```sh\ntrue\ntrue; \\\n  docket verify --no-such-flag\ntrue\n```\n", "README.md:4: exit 2, want 0"},
 		{"# A\n```sh\nfalse    # refused: exit 1\n```\ntext\n```sh\nx=1\n```\n", ""},
 		{"# A\n```sh\ntrue    # refused: exit 1\n```\n", "README.md:3: exit 0, want 1"},
+		{"# A\n```sh\nprintf 'sure? [y/N] '; read x\n[ $x = y ]\n```\n", "README.md:3: it asks, and whoever pastes the block answers with the line that follows"},
+		{"# A\n```sh\nprintf 'sure? [y/N] '; read x\n```\n```sh\n[ $x = y ]\n```\n", ""},
 		{"# A\n```sh\nsleep 1000 & sleeps=$!\nkill -0 $sleeps\n```\n", ""},
 		{"# A\n```sh\nfor x in a b; do\n  [ $x = a ]\ndone\n```\n", "README.md:3: exit 1, want 0"},
 		{"# A\n```sh\nport=1    # ports\n[ $port != 1 ]\n```\n", ""},
