@@ -219,16 +219,6 @@ func parseReadme(text string) (map[string][]command, error) {
 		case fenced:
 			if open.text == "" {
 				open = command{line: i + 1, status: "0"}
-				if strings.HasSuffix(line, "# ports") {
-					ports, err := freePorts(strings.Count(line, "="))
-					if err != nil {
-						return nil, err
-					}
-					line = portNumber.ReplaceAllStringFunc(line, func(string) (p string) {
-						p, ports = "="+ports[0], ports[1:]
-						return p
-					})
-				}
 			}
 			open.text += line + "\n"
 			if open.whole() {
@@ -306,6 +296,16 @@ trap 'readme_got=$?; trap "" TERM
 kill 0; wait; exit $readme_got' EXIT
 `)
 	for _, c := range commands {
+		if strings.HasSuffix(c.text, "# ports\n") {
+			ports, err := freePorts(strings.Count(c.text, "="))
+			if err != nil {
+				return "", err
+			}
+			c.text = portNumber.ReplaceAllStringFunc(c.text, func(string) (port string) {
+				port, ports = "="+ports[0], ports[1:]
+				return port
+			})
+		}
 		fmt.Fprintf(&script, "readme_at %d %s\n", c.line, c.status)
 		if c.status == "0" {
 			fmt.Fprintf(&script, "set -e\n%s", c.text)
