@@ -154,6 +154,9 @@ func (l servedLedger) checkWithheld(start, end uint64) error {
 	return withheldProblem(list, "%sany other one by itself at /v1/entries/{index}, and the hashes of all in the tiles", before)
 }
 
+// maxWithheldNamed is how many entries one problem names: clients bound what they read of one.
+const maxWithheldNamed = 4
+
 // withheldProblem is the problem of entries that are withheld: at least one.
 func withheldProblem(list []Withheld, format string, args ...any) *problem {
 	first := list[0]
@@ -165,7 +168,7 @@ func withheldProblem(list []Withheld, format string, args ...any) *problem {
 		said += fmt.Sprintf("; and so are %d more of these entries", more)
 	}
 	p := newProblem(problemWithheld, "%s; %s", said, fmt.Sprintf(format, args...))
-	p.withheld = list
+	p.withheld = list[:min(len(list), maxWithheldNamed)]
 	return p
 }
 

@@ -216,6 +216,7 @@ func (r *restoring) requireFree() error {
 	for _, name := range names {
 		switch {
 		case name == keysDir, name == lockFile, name == buildDir, name == "register" && cutOff:
+		case cutOff && (name == node.WithheldFile || disk.Unfinished(name, node.WithheldFile)):
 		default:
 			return fmt.Errorf("%s: %w: there is %s", r.To, ErrInTheWay, name)
 		}
@@ -407,6 +408,9 @@ func (r *restoring) place() (hasKeys bool, err error) {
 		return false, err
 	}
 	if keys, err = readKeys(r.Files, r.path(keysDir)); err != nil {
+		return false, err
+	}
+	if _, err := node.CopyWithheld(r.Files, r.Backup, r.To); err != nil {
 		return false, err
 	}
 	work := r.path(buildDir)

@@ -86,6 +86,16 @@ func ReadWithheld(files vfs.FS, dir string) ([]Withheld, error) {
 	return list, nil
 }
 
+// CopyWithheld copies what is withheld in one directory to another, and returns how many
+// entries that are; without a file nothing is copied. [ErrWithheldDamaged].
+func CopyWithheld(files vfs.FS, from, to string) (n int, err error) {
+	list, err := ReadWithheld(files, from)
+	if err != nil || list == nil {
+		return 0, err
+	}
+	return len(list), writeWithheld(files, to, list)
+}
+
 func parseWithheld(text []byte) ([]Withheld, error) {
 	var list withheldList
 	d := json.NewDecoder(bytes.NewReader(text))
@@ -163,6 +173,10 @@ func changeWithheld(files vfs.FS, dir string, change func([]Withheld) ([]Withhel
 	if list, err = change(list); err != nil {
 		return err
 	}
+	return writeWithheld(files, dir, list)
+}
+
+func writeWithheld(files vfs.FS, dir string, list []Withheld) error {
 	text, err := json.MarshalIndent(withheldList{withheldFormat, list}, "", "  ")
 	if err != nil {
 		return err
