@@ -27,6 +27,7 @@ import (
 //	checkpoint             the newest checkpoint that satisfied its policy
 //	tile/…, register/N/    after a sync: the replayed copy (copy.go)
 //	sync.lock              held by the process that syncs
+//	withheld.json          the entry from which on the copy cannot judge, where a server withholds one
 //	quorum-times           and when a quorum had cosigned how much of it
 //
 // A checkpoint is trusted only if it satisfies the policy of the newest charter below
@@ -35,6 +36,10 @@ type Trust struct {
 	// Fatal ends the process after a write to the copy whose outcome is unknown, as
 	// disk.Config says. It is set before the copy is asked for or synced.
 	Fatal func(reason string)
+
+	// With are sources that a sync asks for entries that the ledger's server withholds. What
+	// they give is held against the tree that the log signed, as everything is.
+	With []Source
 
 	files vfs.FS
 	dir   string
@@ -62,6 +67,7 @@ const (
 	chartersFile   = "charters" + proof.ReceiptSuffix
 	checkpointFile = "checkpoint"
 	timesFile      = "quorum-times"
+	withheldFile   = "withheld.json"
 )
 
 // ErrNoTrust: the directory is not a trust directory.
