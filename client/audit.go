@@ -165,12 +165,11 @@ func (a Audit) findSigner(ctx context.Context, note []byte, cp proof.Checkpoint)
 	if cp.Size == 0 {
 		return signerUnknown, nil // there is nothing to fetch
 	}
-	first := proof.EntryBundleID{Width: int(min(cp.Size, proof.TileWidth))}
-	entries, err := a.Source.Bundle(ctx, first)
+	first, err := firstEntry(ctx, a.Source.Bundle, cp.Size)
 	if err != nil {
 		return signerNone, err
 	}
-	e, err := record.ParseEntry(entries[0])
+	e, err := record.ParseEntry(first)
 	if err != nil {
 		return signerUnknown, nil // the replay says what is wrong with it, and ends there
 	}

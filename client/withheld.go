@@ -152,7 +152,7 @@ func (t *Trust) finishWithheld(ctx context.Context, c *Client, r *register.Regis
 	covered := proof.Tree{Size: r.Cursor().Size, Root: r.Cursor().Root}
 	published := next.published
 	err := t.fetchTail(ctx, c, files, covered, next.tree)
-	if err == nil && published == nil {
+	if err == nil && (published == nil || !t.charters.proven()) {
 		if err = t.refreshCharters(ctx, c); err == nil {
 			published, err = t.verify(next.note)
 		} else if !isTransient(ctx, err) { // a source of tiles alone
