@@ -69,6 +69,7 @@ func withheldWorld(t testing.TB) (w *world, marked []Withheld, withhold func(whi
 	licence := &record.Licence{Type: "general", Designations: []string{"2026-014"}, From: day, Until: day.AddDays(70), Permits: withheldMark, Terms: withheldMark}
 	admit(w.Sign(w.Statement("licence/2026-003", record.Authority, licence), "authority/officer-2"), true)
 	admit(w.ImportListed("36", w.NewListedDesignation("36", withheldMark+" Ships")), true)
+	admit(w.ImportListed("36", &record.Amendment{Type: "correction", Reason: "renamed", Set: schema.Object{{Name: "target", Value: schema.Object{{Name: "name", Value: "Merlin Ships"}}}}}), false)
 	return w, marked, func(which ...int) {
 		now = nil
 		for _, i := range which {
@@ -183,7 +184,7 @@ func TestNoRouteGivesWhatIsWithheld(t *testing.T) {
 			t.Errorf("GET %s: %d %s", path, r.Code, r.Body)
 		}
 		if asked := strings.ToLower(path); shows(t, r) && !strings.Contains(asked, withheldMark) {
-			t.Errorf("GET %s gives what is withheld: %d %s", path, r.Code, r.Body)
+			t.Errorf("GET %s gives what is withheld: %d %.500q", path, r.Code, r.Body)
 		}
 	})
 	withhold()
