@@ -146,9 +146,15 @@ func (l *LicenceRow) withheld(w withheldRecords, row *ThreadRow) State {
 	return &shown
 }
 
-func (r *ResponseRow) withheld(withheldRecords, *ThreadRow) State      { return r }
-func (c *CertificationRow) withheld(withheldRecords, *ThreadRow) State { return c }
-func (r *ResellerRow) withheld(withheldRecords, *ThreadRow) State      { return r }
+// These have no words of their own: dates, digests, party IDs, keys, and words of closed sets.
+func (r *ResponseRow) withheld(withheldRecords, *ThreadRow) State    { return r }
+func (p *PeriodRow) withheld(withheldRecords, *ThreadRow) State      { return p }
+func (c *CustomerLogRow) withheld(withheldRecords, *ThreadRow) State { return c }
+func (a *AITrainingRow) withheld(withheldRecords, *ThreadRow) State  { return a }
+func (r *ResellerRow) withheld(withheldRecords, *ThreadRow) State    { return r }
+func (r *RequestRow) withheld(withheldRecords, *ThreadRow) State     { return r }
+func (r *ReceiptRow) withheld(withheldRecords, *ThreadRow) State     { return r }
+func (a *AssessmentRow) withheld(withheldRecords, *ThreadRow) State  { return a }
 
 // formerNames is what is shown of the names that a thread bore before.
 func (w withheldRecords) formerNames(thread record.Thread, size uint64) (names []string, withheld bool) {
