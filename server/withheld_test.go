@@ -196,25 +196,39 @@ func TestNoRouteGivesWhatIsWithheld(t *testing.T) {
 // What is submitted by a withheld key, or about a withheld record, is answered without their
 // words.
 func TestAnswersToSubmissionsWithhold(t *testing.T) {
-	w, _, withhold := withheldWorld(t)
+	w, marked, withhold := withheldWorld(t)
 	amendment := w.Sign(w.Statement("designation/2026-014", record.Authority, &record.Amendment{Type: "alias", Reason: "more", Add: schema.Object{{Name: "target", Value: schema.Object{{Name: "alias", Value: []any{schema.Object{{Name: "name", Value: "Kestrel"}, {Name: "type", Value: "aka"}}}}}}}}), "authority/officer-1", "authority/officer-2")
 	revoked := w.Sign(w.Statement("party/borealis", "borealis", &record.Keys{Revoke: []record.KeyRevocation{{KeyID: w.KeyID("borealis/ci")}}}), "borealis/"+withheldMark)
 	alone := w.Sign(w.Statement("designation/2026-099", record.Authority, w.NewDesignation("Merlin")), "borealis/"+withheldMark)
-	quoted := false
-	for _, env := range []record.Envelope{amendment, revoked, alone} {
+	others := w.Sign(w.Statement("party/borealis", record.Authority, &record.Keys{Revoke: []record.KeyRevocation{{KeyID: w.KeyID("borealis/" + withheldMark)}}}), "authority/officer-1")
+	again := w.Sign(w.Statement("party/borealis", "borealis", &record.Keys{Add: []record.PartyKey{w.Automation("borealis/nightly")}}), "borealis/"+withheldMark)
+	for i, env := range []record.Envelope{amendment, revoked, others, again, alone} {
 		withhold()
-		quoted = shows(t, w.post(env.Marshal(), "dry-run=true")) || quoted
+		r := w.post(env.Marshal(), "dry-run=true")
+		if i < 3 && !shows(t, r) {
+			t.Errorf("answer %d quotes nothing that could be withheld: %s", i, r.Body)
+		}
 		withhold(0, 1, 2)
 		if r := w.post(env.Marshal(), "dry-run=true"); shows(t, r) {
 			t.Errorf("a dry run gives what is withheld: %d %s", r.Code, r.Body)
 		}
 	}
-	if !quoted {
-		t.Error("none of the answers quotes the records: the test asks nothing")
-	}
 	withhold(0, 1, 2)
 	if r := w.post(alone.Marshal()); shows(t, r) || r.Code != http.StatusForbidden {
 		t.Errorf("a refusal gives what is withheld: %d %s", r.Code, r.Body)
+	}
+
+	// Whoever signed is named by what is shown of the enrolment.
+	one := w.Sign(w.Statement("designation/2026-099", record.Authority, w.NewDesignation("Merlin")), "authority/officer-1")
+	const named = "signed (officer-1)"
+	withhold()
+	if r := w.post(one.Marshal()); !strings.Contains(r.Body.String(), named) {
+		t.Fatalf("%s", r.Body)
+	}
+	marked[0].Index, marked[0].Kind, marked[0].Thread = 1, record.KindEnrolment, "party/authority"
+	withhold(0)
+	if r := w.post(one.Marshal()); strings.Contains(r.Body.String(), named) || !strings.Contains(r.Body.String(), "signed (withheld: ") {
+		t.Errorf("a refusal names who signed: %s", r.Body)
 	}
 }
 

@@ -170,6 +170,9 @@ func (w Withheld) String() string {
 	return fmt.Sprintf("%s on %s (index %d)", w.Kind, w.Thread, w.Index)
 }
 
+// shownHolder is what a refusal says of a key's holder; nothing is judged by it.
+func (j *judgment) shownHolder(k *KeyRow) string { return j.draft.r.withheldNow().key(k).Holder }
+
 // WithheldHolder is the holder of a key where that is withheld, and what is shown in its
 // place: for those who hand on words of the rules, which judge by it.
 func (r *Register) WithheldHolder(keyid string) (holder, words string, withheld bool, err error) {
