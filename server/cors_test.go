@@ -47,6 +47,7 @@ func TestPagesOfOtherOriginsRead(t *testing.T) {
 		"/requests/:id", "/requests/2027-001",
 		":scheme", "name", ":value", "kestrel",
 		":kind", "response",
+		":index", "0",
 	)
 	paths := []string{"/tile/entries/000.p/1", "/v1/records?unknown=1", "/v1/records/xyz", "/nothing", "/v1/nothing"}
 	for _, r := range w.server.routes() {

@@ -558,7 +558,7 @@ func (w stalledWriter) Write(p []byte) (int, error) {
 func TestSlowReadersReleaseTheirTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gin.SetMode(gin.ReleaseMode)
-		s := &Server{cfg: Config{}, queryLimiter: newConcurrencyLimiter("questions", 1, 4, time.Second), answerMemory: newAnswerMemory(8 << 20)}
+		s := &Server{queryLimiter: newConcurrencyLimiter("questions", 1, 4, time.Second), answerMemory: newAnswerMemory(8 << 20)}
 		s.metrics = newMetrics(s)
 		s.log = slog.New(slog.DiscardHandler)
 		h := s.ginHandler("/x", s.queryLimiter.limit(func(x *request) error {
@@ -690,6 +690,7 @@ func queryCosts(w *world) map[string]struct {
 			"/v1/records?issuer=authority&kind=charter", "/v1/records?issuer=nobody", "/v1/records?thread=cip/acme-cloud&kind=charter"}},
 		"/v1/records/:id":         {0, []string{"/v1/records/" + id, "/v1/records/" + strings.Repeat("0", 64)}},
 		"/v1/records/:id/receipt": {0, []string{"/v1/records/" + id + "/receipt", "/v1/records/" + id + "/receipt?chain=true", "/v1/records/" + long + "/receipt?chain=true"}},
+		"/v1/entries/:index":      {0, []string{"/v1/entries/0", "/v1/entries/7", "/v1/entries/999999"}},
 		"/v1/checkpoints":         {0, []string{"/v1/checkpoints?at=" + past}},
 		"/v1/witnesses":           {0, []string{"/v1/witnesses"}},
 

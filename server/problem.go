@@ -48,6 +48,7 @@ const (
 	problemStopped        problemKind = "stopped"
 	problemDamaged        problemKind = "damaged"
 	problemRebuilding     problemKind = "rebuilding"
+	problemWithheld       problemKind = "withheld"
 	problemInternal       problemKind = "internal"
 )
 
@@ -82,6 +83,7 @@ var problemKinds = map[problemKind]struct {
 	problemStopped:        {http.StatusServiceUnavailable, "The ledger takes no records"},
 	problemDamaged:        {http.StatusInternalServerError, "The server's disk is damaged"},
 	problemRebuilding:     {http.StatusServiceUnavailable, "The register is being made anew"},
+	problemWithheld:       {http.StatusUnavailableForLegalReasons, "The entry is withheld by this server"},
 	problemInternal:       {http.StatusInternalServerError, "The server failed"},
 }
 
@@ -101,6 +103,9 @@ type problem struct {
 	retryAt    time.Time
 	retryAfter time.Duration
 	refusal    string // the signed note
+	withheld   []Withheld
+	leaf       string // base64
+	proof      string // a tlog-proof without its extra line
 
 	// cause is what the log gets and the client does not.
 	cause error
@@ -137,6 +142,9 @@ type problemJSON struct {
 	Index    *uint64        `json:"index,omitempty"`
 	RetryAt  string         `json:"retryAt,omitempty"`
 	Refusal  string         `json:"refusal,omitempty"`
+	Withheld []Withheld     `json:"withheld,omitempty"`
+	Leaf     string         `json:"leaf,omitempty"`
+	Proof    string         `json:"proof,omitempty"`
 }
 
 func (p *problem) body(instance string) problemJSON {
@@ -152,6 +160,9 @@ func (p *problem) body(instance string) problemJSON {
 		Earliest: p.earliest,
 		Index:    p.index,
 		Refusal:  p.refusal,
+		Withheld: p.withheld,
+		Leaf:     p.leaf,
+		Proof:    p.proof,
 	}
 	if !p.current.IsZero() {
 		b.Current = p.current.String()
@@ -185,6 +196,8 @@ func (x *request) answerProblem(err error) {
 	switch p.status() {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		h.Set("Retry-After", p.retrySeconds())
+	case http.StatusUnavailableForLegalReasons:
+		h.Set("Link", `</>; rel="blocked-by"`) // RFC 7725 section 4: it is this server that does
 	}
 	body, err := json.Marshal(p.body(x.instanceURN()))
 	if err != nil {

@@ -38,7 +38,7 @@ import (
 
 // Server answers HTTP for one ledger. All of it is safe for concurrent use.
 type Server struct {
-	cfg           Config
+	cfg           servedConfig
 	log           *slog.Logger
 	handler       http.Handler
 	metrics       *metrics
@@ -68,8 +68,10 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	w := &withholding{list: cfg.Withheld, register: cfg.Register}
+	w.now()
 	s := &Server{
-		cfg:           cfg,
+		cfg:           servedConfig{cfg, servedLedger{cfg.Ledger, w}},
 		log:           cfg.Log,
 		bodyPool:      newBodyPool(cfg.MaxBody),
 		verifyLimiter: newConcurrencyLimiter("submissions", cfg.Verifiers, cfg.VerifyQueue, cfg.VerifyWait),
@@ -130,6 +132,11 @@ type Config struct {
 	// Refusals signs what is refused, as long as the charter in force names its key. Nil:
 	// nothing refused is signed.
 	Refusals *record.RefusalSigner
+
+	// Withheld are the entries whose bytes are not given to anybody, sorted by index: the
+	// same slice as long as they are the same. It is asked with every request. Nil: there
+	// are none.
+	Withheld func() []Withheld
 
 	// Room says why the store's disk takes nothing more, in a few words for clients:
 	// then records are refused and reads go on. Nil: it is never asked.
@@ -321,6 +328,8 @@ func (s *Server) routes() []route {
 		{method: get, path: "/v1/records", handle: ask(s.records)},
 		{method: get, path: "/v1/records/:id", handle: ask(s.record)},
 		{method: get, path: "/v1/records/:id/receipt", handle: s.receipt},
+
+		{method: get, path: "/v1/entries/:index", handle: s.entry},
 
 		{method: get, path: "/v1/checkpoints", handle: ask(s.checkpointAt)},
 		{method: get, path: "/v1/witnesses", handle: s.witnesses},

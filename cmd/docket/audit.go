@@ -182,23 +182,24 @@ func (u *auditCmd) pinLedger(audit *client.Audit, where string) (err error) {
 
 // auditJSON is what audit prints as JSON.
 type auditJSON struct {
-	Ledger     record.ID `json:"ledger"`
-	Origin     string    `json:"origin,omitempty"`
-	Size       uint64    `json:"size"`
-	Root       string    `json:"root"`
-	Judged     uint64    `json:"judged"`
-	Signatures uint64    `json:"signatures"`
-	Kept       int       `json:"keptCheckpoints"`
-	Consistent bool      `json:"consistent"`
-	Findings   []string  `json:"findings"`
-	More       int       `json:"moreFindings,omitempty"` // beyond those listed
-	Notes      []string  `json:"notes"`
+	Ledger     record.ID        `json:"ledger"`
+	Origin     string           `json:"origin,omitempty"`
+	Size       uint64           `json:"size"`
+	Root       string           `json:"root"`
+	Judged     uint64           `json:"judged"`
+	Signatures uint64           `json:"signatures"`
+	Kept       int              `json:"keptCheckpoints"`
+	Consistent bool             `json:"consistent"`
+	Withheld   *client.Withheld `json:"withheld,omitempty"`
+	Findings   []string         `json:"findings"`
+	More       int              `json:"moreFindings,omitempty"` // beyond those listed
+	Notes      []string         `json:"notes"`
 }
 
 func (u *auditCmd) printReport(r *client.AuditReport) error {
 	out := auditJSON{
 		Ledger: r.Ledger, Size: r.Tree.Size, Root: r.Tree.Root.String(), Judged: r.Checked, Signatures: r.Signatures, Kept: r.Archived,
-		Consistent: len(r.Findings) == 0, Findings: append([]string{}, r.Findings...), More: r.MoreFindings, Notes: append([]string{}, r.Notes...),
+		Consistent: len(r.Findings) == 0 && r.Withheld == nil, Withheld: r.Withheld, Findings: append([]string{}, r.Findings...), More: r.MoreFindings, Notes: append([]string{}, r.Notes...),
 	}
 	if r.Published != nil {
 		out.Origin = r.Published.Checkpoint().Origin
@@ -227,6 +228,9 @@ func (u *auditCmd) printReport(r *client.AuditReport) error {
 	if n := len(r.Findings); n > 0 {
 		return refusal("%s does not add up: %s", u.target, plural(n+r.MoreFindings, "finding")).hint("keep the ledger's checkpoint and this report: they are the evidence")
 	}
+	if r.Withheld != nil {
+		return notYet("%s: %w", u.target, r.Withheld).hint("audit another server or mirror that has it; or docket sync --with URL-or-DIR brings a copy beyond it, which docket audit DIR judges")
+	}
 	if r.Behind != nil {
 		return notYet("%s: %w", u.target, r.Behind).hint("run the same command again later, or audit another server or mirror; if it stays so, ask the operator and another reader")
 	}
@@ -248,6 +252,9 @@ func (u *auditCmd) printText(r *client.AuditReport, out auditJSON) {
 	}
 	if r.Archived > 0 {
 		u.app.printf("admission times held against %s\n", plural(r.Archived, "kept checkpoint"))
+	}
+	if r.Withheld != nil {
+		u.app.printf("withheld: entry %d; the %s from it on were not judged\n", r.Withheld.Index, register.FormatEntryCount(out.Size-out.Judged))
 	}
 	if out.Consistent {
 		u.app.printf("consistent; 0 entries that should not be there\n")

@@ -342,7 +342,10 @@ func (q *queryFlags) openCopy(trust *client.Trust) (*copyView, error) {
 	}
 	q.ahead = r.Ahead(r.at, time.Now())
 	state := sizeOf(trust.Checkpoint())
-	if size != reg.Size() {
+	if withheld := trust.Withheld(); withheld != nil {
+		q.app.logf("docket: warning: %v, and says nothing of the %s from there on", withheld, register.FormatEntryCount(trust.Checkpoint().Checkpoint().Size-withheld.Index))
+	}
+	if size != trust.Checkpoint().Checkpoint().Size {
 		state = fmt.Sprintf("size %d; the copy is as of %s", size, state)
 	}
 	if q.ahead {

@@ -285,6 +285,7 @@ var commands = []struct {
 	{"operate", (*app).restore},
 	{"operate", (*app).fsck},
 	{"operate", (*app).doctor},
+	{"operate", (*app).withhold},
 	{"operate", (*app).witness},
 	{"operate", (*app).bench},
 	{"operate", (*app).version},

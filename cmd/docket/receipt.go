@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -164,7 +165,9 @@ func (r *receiptCmd) fetch(ctx context.Context, id record.ID, policies client.Po
 	if err == nil || r.chain {
 		return text, err
 	}
-	if status, _ := exitStatusOf(err); trust == nil || status != exitNotYet && !client.TilesAlone(err) || ctx.Err() != nil {
+	refused := (*client.Problem)(nil)
+	withheld := errors.As(err, &refused) && refused.Status == http.StatusUnavailableForLegalReasons
+	if status, _ := exitStatusOf(err); trust == nil || status != exitNotYet && !client.TilesAlone(err) && !withheld || ctx.Err() != nil {
 		return nil, err
 	}
 	own, bad := trust.Receipt(ctx, id)

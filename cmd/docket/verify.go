@@ -445,6 +445,9 @@ func (p verifyOutput) authorshipLines() []string {
 	case p.trust.CoveredSize() == 0:
 		return []string{"issuer NOT CHECKED: the trust directory has no replayed copy; docket sync makes one"}
 	}
+	if withheld := p.trust.Withheld(); withheld != nil {
+		return []string{fmt.Sprintf("issuer NOT CHECKED from index %d on, since entry %[1]d is withheld by %s: %s (docket sync --with URL-or-DIR completes the copy)", withheld.Index, withheld.URL, withheld.Reason)}
+	}
 	return []string{fmt.Sprintf("issuer NOT CHECKED: the trust directory covers the indexes below %d; docket sync brings it further", p.trust.CoveredSize())}
 }
 

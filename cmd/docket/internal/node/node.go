@@ -9,6 +9,7 @@
 //	D/keys/log-*.signed                                  marks of those that have signed entries
 //	D/store/                                             entries, tiles, head, published checkpoint
 //	D/register/1                                         derived: may be deleted at any time; made anew as 2 where it is damaged
+//	D/withheld.json                                      entries whose bytes are not served, and why
 //	D/backup.sock                                        where who has it open answers docket backup
 package node
 
@@ -234,13 +235,20 @@ func (n *Node) Serve(ctx context.Context, l net.Listener, c server.Config) error
 		c.Room = room.Check
 	}
 	c.Damage = n.damage
+	withheld, err := newWithheldReader(n.config.Files, n.config.Dir, n.config.Log)
+	if err == nil {
+		c.Withheld = withheld.current
+	}
 	if c.Witnesses == nil {
 		c.Witnesses = n.witnesses
 	}
 	if c.NextKeys == nil && n.config.Keys.Older > 0 {
 		c.NextKeys = n.nextKeys
 	}
-	s, err := server.New(c)
+	var s *server.Server
+	if err == nil {
+		s, err = server.New(c)
+	}
 	if err != nil {
 		l.Close()
 		if c.MetricsListener != nil {
