@@ -285,14 +285,14 @@ func mirror(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // serveStatic serves a folder as any static web server does, but of it only what C2SP
-// tlog-tiles names, at $STATIC: serve-static DIR.
+// tlog-tiles names, or an auditor shows, at $STATIC: serve-static DIR.
 func serveStatic(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: serve-static DIR")
 	}
 	files := http.FileServer(http.Dir(ts.MkAbs(args[0])))
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/checkpoint" && !strings.HasPrefix(r.URL.Path, "/tile/") {
+		if !strings.HasSuffix(r.URL.Path, "/checkpoint") && !strings.HasPrefix(r.URL.Path, "/tile/") {
 			http.NotFound(w, r)
 			return
 		}
