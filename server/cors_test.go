@@ -43,6 +43,7 @@ func TestPagesOfOtherOriginsRead(t *testing.T) {
 		"/designations/:id", "/designations/2026-014",
 		"/parties/:id", "/parties/acme-cloud",
 		"/duties/:id", "/duties/acme-cloud",
+		"/licences/:id", "/licences/2026-001",
 		":scheme", "name", ":value", "kestrel",
 		":kind", "response",
 	)
