@@ -99,7 +99,12 @@ func (w *Words) Take(ctx context.Context, note []byte) (words []*Word, taken boo
 	if err != nil {
 		return nil, false, err
 	}
+	var other error
 	for _, by := range signers {
+		if role := published.Policy().InRole(by.Key); role != "" { // as a witness it may have cosigned beside an auditor
+			other = fmt.Errorf("%w: %s is of the %s", ErrOtherRole, by.Key.Label(), role)
+			continue
+		}
 		next, err := makeWord(by, published, note)
 		if err != nil {
 			return nil, false, err
@@ -109,6 +114,9 @@ func (w *Words) Take(ctx context.Context, note []byte) (words []*Word, taken boo
 			return nil, false, err
 		}
 		words, taken = append(words, newest), taken || replaced
+	}
+	if len(words) == 0 {
+		return nil, false, other
 	}
 	return words, taken, nil
 }
@@ -136,9 +144,6 @@ func (w *Words) signers(note []byte) (signers []Named, err error) {
 
 // makeWord verifies the cosignature, and leaves out what others may have added to the note.
 func makeWord(by Named, published *proof.Published, note []byte) (*Word, error) {
-	if role := published.Policy().InRole(by.Key); role != "" {
-		return nil, fmt.Errorf("%w: %s is of the %s", ErrOtherRole, by.Key.Label(), role)
-	}
 	now := time.Now()
 	at, err := proof.CosignedBy(note, by.Key, now)
 	if err != nil {
