@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"crypto/ed25519"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -88,6 +89,28 @@ func (a *Auditor) File(origin string) string { return a.path(origin, checkpointF
 
 func (a *Auditor) path(origin, name string) string {
 	return a.files.PathJoin(a.dir, wire.OriginHash(origin), name)
+}
+
+// Recover takes in what the key itself has cosigned of a ledger, as its note shows, where the
+// directory knows less: an old copy of that was brought back, or the key was used elsewhere.
+// It reports whether that was so. What does not verify changes nothing.
+func (a *Auditor) Recover(r *AuditReport, note []byte) (recovered bool, err error) {
+	if r.policies == nil {
+		return false, nil
+	}
+	shown, err := verifyNote(r.policies, note, time.Now())
+	if err != nil {
+		return false, fmt.Errorf("what is shown as cosigned by %s: %w", a.key.Key().Label(), err)
+	}
+	if _, err := proof.CosignedBy(note, a.key.Key(), time.Now()); err != nil {
+		return false, err
+	}
+	cp := shown.Checkpoint()
+	last, err := a.last(cp.Origin, r.policies)
+	if err != nil || last != nil && last.Checkpoint().Size >= cp.Size {
+		return false, err
+	}
+	return true, a.write(cp.Origin, checkpointFile, note)
 }
 
 // Cosign cosigns the checkpoint of an audit in which everything added up, and returns its
@@ -265,6 +288,30 @@ func JudgedBy(p *proof.Published, keys []proof.Key) (all []Judged, err error) {
 func (c *Client) SubmitCosignature(ctx context.Context, note []byte) error {
 	_, _, err := c.call(ctx, http.MethodPost, "/v1/auditors", "text/plain; charset=utf-8", note)
 	return err
+}
+
+// AuditorCheckpoint fetches the newest checkpoint that the ledger keeps of an auditor,
+// unverified; nil if it keeps none, or knows of no auditors.
+func (c *Client) AuditorCheckpoint(ctx context.Context, by proof.Key) ([]byte, error) {
+	body, _, err := c.call(ctx, http.MethodGet, "/v1/auditors", "", nil)
+	var refused *Problem
+	if errors.As(err, &refused) && refused.Status == http.StatusNotFound {
+		return nil, nil // a mirror of tiles
+	} else if err != nil {
+		return nil, err
+	}
+	var all struct {
+		Auditors []struct{ VKey, Checkpoint string }
+	}
+	if err := json.Unmarshal(body, &all); err != nil {
+		return nil, fmt.Errorf("the auditors of %s: %w", c.URL(), err)
+	}
+	for _, one := range all.Auditors {
+		if one.VKey == by.String() && one.Checkpoint != "" {
+			return []byte(one.Checkpoint), nil
+		}
+	}
+	return nil, nil
 }
 
 // AuditedReceipt fetches a record's receipt against the newest checkpoint that an auditor has

@@ -50,11 +50,14 @@ func cosigned(t *testing.T, note []byte, by *proof.Cosigner) []byte {
 
 // addAuditors gives the server those who are named.
 func (w *world) addAuditors(files vfs.FS, keys ...*proof.Cosigner) {
+	w.t.Helper()
 	var named []auditors.Named
 	for _, k := range keys {
 		named = append(named, auditors.Named{Key: k.Key(), Statement: "judged"})
 	}
+	w.server.metrics.registry.Unregister(auditorMetrics{w.server.cfg.Auditors})
 	w.server.cfg.Auditors = auditors.New(auditors.Config{Files: files, Dir: "auditors", Checkpoint: w.ledger.CheckpointOf, Named: func() ([]auditors.Named, error) { return named, nil }})
+	w.server.metrics.registry.MustRegister(auditorMetrics{w.server.cfg.Auditors})
 }
 
 func (w *world) handIn(note []byte) *httptest.ResponseRecorder {
@@ -109,6 +112,11 @@ func TestAuditors(t *testing.T) {
 	w.addAuditors(files.CrashClone(vfs.CrashCloneCfg{}), vigil, silent)
 	if got := listed(); got[0] != 4.0 || got[1] != 0.0 {
 		t.Errorf("after a crash: sizes %v", got)
+	}
+	for _, want := range []string{`docket_auditor_size{auditor="` + vigil.Key().Label() + `"} 4`, `docket_auditor_size{auditor="` + silent.Key().Label() + `"} 0`} {
+		if got := w.metricsText(); !strings.Contains(got, want) || strings.Count(got, "docket_auditor_cosigned_age_seconds{") != 1 {
+			t.Errorf("the metrics do not say %s", want)
+		}
 	}
 	if v := w.verifyReceipt(receipt("borealis", vigil).Body.Bytes()); v.Published().Checkpoint().Size != 4 {
 		t.Errorf("size %d", v.Published().Checkpoint().Size)

@@ -113,6 +113,7 @@ func requireAuditors(p *proof.Published, keys []proof.Key) ([]client.Judged, err
 
 // cosign cosigns what was audited, and hands that to the ledger if it is to.
 func (u *auditCmd) cosign(ctx context.Context, auditor *client.Auditor, r *client.AuditReport) (*cosignedJSON, error) {
+	u.recover(ctx, auditor, r)
 	note, err := auditor.Cosign(ctx, r)
 	var not *client.NotCosignedError
 	var behind *client.BehindError
@@ -140,6 +141,26 @@ func (u *auditCmd) cosign(ctx context.Context, auditor *client.Auditor, r *clien
 	}
 	out.SubmittedTo = server.URL()
 	return out, nil
+}
+
+// recover asks the ledger what it has of this key: more than lies beside the key, if an old
+// copy of that was brought back. A ledger that says nothing keeps nothing from being signed.
+func (u *auditCmd) recover(ctx context.Context, auditor *client.Auditor, r *client.AuditReport) {
+	server, err := u.submitTo()
+	if err != nil {
+		return // a folder
+	}
+	note, err := server.AuditorCheckpoint(ctx, u.auditor)
+	recovered := false
+	if err == nil && note != nil {
+		recovered, err = auditor.Recover(r, note)
+	}
+	switch {
+	case err != nil:
+		u.app.logf("docket: warning: what the ledger has of this key is not known: %v", err)
+	case recovered:
+		u.app.logf("docket: warning: this key has cosigned more than %s knew: an old copy of it was brought back, or the key was used elsewhere", u.key+cosignedSuffix)
+	}
 }
 
 // submitTo is the ledger that gets the cosignature.
