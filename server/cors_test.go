@@ -44,6 +44,7 @@ func TestPagesOfOtherOriginsRead(t *testing.T) {
 		"/parties/:id", "/parties/acme-cloud",
 		"/duties/:id", "/duties/acme-cloud",
 		"/licences/:id", "/licences/2026-001",
+		"/requests/:id", "/requests/2027-001",
 		":scheme", "name", ":value", "kestrel",
 		":kind", "response",
 	)

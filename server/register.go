@@ -185,6 +185,7 @@ const (
 	cursorDuties       = 'u'
 	cursorKeys         = 'k'
 	cursorIdentifier   = 'i'
+	cursorRequests     = 'q'
 )
 
 // cursor is where a list goes on, and as of which size and instant it began, so

@@ -339,6 +339,9 @@ func (s *Server) routes() []route {
 		{method: get, path: "/v1/register/parties/:id/keys", handle: ask(s.partyKeys)},
 		{method: get, path: "/v1/register/duties", handle: ask(s.listDuties)},
 		{method: get, path: "/v1/register/duties/:id", handle: ask(s.listPartyDuties)},
+		{method: get, path: "/v1/register/requests", handle: ask(s.disclosureRequests)},
+		{method: get, path: "/v1/register/requests/:id", handle: ask(s.disclosureRequest)},
+		{method: get, path: "/v1/register/cooperation", handle: ask(s.cooperation)},
 		{method: get, path: "/v1/register/policy", handle: ask(s.policy)},
 		{method: get, path: "/v1/register/identifiers/:scheme/:value", handle: ask(s.identifier)},
 
