@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -13,6 +14,7 @@ import (
 	"github.com/seed-53cf897a/docket/client"
 	"github.com/seed-53cf897a/docket/ledger/disk"
 	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 // cosignedSuffix is that of the directory beside an auditor's key that says what it cosigned.
@@ -109,6 +111,35 @@ func requireAuditors(p *proof.Published, keys []proof.Key) ([]client.Judged, err
 		return nil, refusal("%w: nobody whom you ask for says that everything below was judged", err).hint("docket receipt --refresh --auditor VKEY fetches a receipt against what the auditor has cosigned")
 	}
 	return all, err
+}
+
+// assessedAuditors are the keys that assessments in the copy name; none without a copy.
+func assessedAuditors(ctx context.Context, trust *client.Trust) ([]view.AuditorKey, error) {
+	if trust == nil || trust.CoveredSize() == 0 {
+		return nil, nil
+	}
+	v, err := trust.ViewAt(trust.CoveredSize())
+	if err != nil {
+		return nil, nil // the copy cannot be read, which is said where it would have been needed
+	}
+	return v.AuditorKeys(func(index uint64) ([]byte, error) { return trust.Entry(ctx, index) })
+}
+
+// assessedLines say which of them have cosigned the checkpoint, and what that states: nobody
+// asked for their word, and it is shown where it stands.
+func (p verifyOutput) assessedLines() (lines []string) {
+	for _, a := range p.assessed {
+		key, err := proof.ParseAuditorKey(a.VKey)
+		if err != nil || slices.ContainsFunc(p.judged, func(j client.Judged) bool { return j.Key.String() == a.VKey }) {
+			continue
+		}
+		all, err := client.JudgedBy(p.report.Published, []proof.Key{key})
+		if err != nil {
+			continue // it is not on this checkpoint, or a witness's by now
+		}
+		lines = append(lines, factLine("auditor", "%s (%s) at %s: %q, as its assessment says (#%d)", a.Party, key.Name(), formatTime(all[0].At), a.Statement, a.Index))
+	}
+	return lines
 }
 
 // cosign cosigns what was audited, and hands that to the ledger if it is to.

@@ -91,11 +91,12 @@ type verifyCmd struct {
 	charter         string
 	document, salts string
 	auditors        []string
-	judges          []proof.Key      // those whom --auditor names
-	judged          []client.Judged  // what they say of the checkpoint
-	envelope        string           // that a refusal is about; "" if it lies beside
-	pointer         string           // of the one commitment to open; empty for all
-	openings        []record.Opening // the salts that opened something
+	judges          []proof.Key       // those whom --auditor names
+	judged          []client.Judged   // what they say of the checkpoint
+	assessed        []view.AuditorKey // those whom assessments in the copy name
+	envelope        string            // that a refusal is about; "" if it lies beside
+	pointer         string            // of the one commitment to open; empty for all
+	openings        []record.Opening  // the salts that opened something
 	asJSON          bool
 }
 
@@ -117,6 +118,9 @@ func (v *verifyCmd) run(ctx context.Context, files []string) error {
 	}
 	if trust != nil {
 		defer trust.Close()
+	}
+	if v.assessed, err = assessedAuditors(ctx, trust); err != nil {
+		v.app.logf("docket: warning: which auditors the copy's assessments name is not known: %v", err)
 	}
 	bad, next := 0, ""
 	for _, file := range files {
@@ -341,7 +345,7 @@ func (v *verifyCmd) printResult(file string, r *client.VerifyReport, earlier *ea
 		v.app.logf("policy %s: quorum %s; a fork needs %s", r.Policy.Fingerprint(), quorumText(r.Policy), forkText(r.Policy))
 	}
 	v.app.warnPolicy(r.Policy) // it may be that of an older charter
-	p := verifyOutput{report: r, trust: trust, document: v.document, earlier: earlier, opened: v.opened(), judged: v.judged}
+	p := verifyOutput{report: r, trust: trust, document: v.document, earlier: earlier, opened: v.opened(), judged: v.judged, assessed: v.assessed}
 	switch {
 	case v.asJSON:
 		return v.app.printJSON(p.toJSON(file))
@@ -363,6 +367,7 @@ type verifyOutput struct {
 	document string             // compared and equal; "" if none was given
 	opened   []openedCommitment // commitments that --salts has opened
 	judged   []client.Judged    // by the auditors that were asked for
+	assessed []view.AuditorKey  // those whom assessments in the copy name
 	earlier  *earlierTime       // a time before that of the receipt; nil if none is proven
 }
 
@@ -387,6 +392,7 @@ func (p verifyOutput) factLines() []string {
 	for _, j := range p.judged {
 		lines = append(lines, factLine("judged", "every entry below %d was replayed and judged, said %s at %s", cp.Size, j.Key.Name(), formatTime(j.At)))
 	}
+	lines = append(lines, p.assessedLines()...)
 	if p.document != "" {
 		lines = append(lines, factLine("document", "%s is the one that the record is about", p.document))
 	}

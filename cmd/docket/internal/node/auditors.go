@@ -2,11 +2,14 @@ package node
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/auditors"
+	"github.com/seed-53cf897a/docket/ledger/proof"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
 // Auditors that give a URL are asked there for what they cosigned last, as a witness shows
@@ -69,5 +72,31 @@ func (n *Node) askAuditor(ctx context.Context, a auditors.Named) (taken bool, er
 	return taken, err
 }
 
-// namedAuditors are those whose cosignatures the ledger takes: those that its operator names.
-func (n *Node) namedAuditors() ([]auditors.Named, error) { return n.config.Auditors, nil }
+// namedAuditors are those whose cosignatures the ledger takes: whom its operator names, and
+// whom assessments name that are published.
+func (n *Node) namedAuditors() ([]auditors.Named, error) {
+	v, err := view.At(n.Register, n.Ledger.PublishedSize())
+	if err != nil {
+		return nil, err
+	}
+	n.assessed.mu.Lock()
+	defer n.assessed.mu.Unlock()
+	if err := n.assessed.list.Extend(v, func(index uint64) ([]byte, error) { return n.Ledger.Entry(context.Background(), index) }); err != nil {
+		return nil, err
+	}
+	all := slices.Clone(n.config.Auditors)
+	for _, k := range n.assessed.list.Keys {
+		key, err := proof.ParseAuditorKey(k.VKey)
+		if err != nil || slices.ContainsFunc(all, func(a auditors.Named) bool { return a.Key.SamePublicKey(key) || a.Key.Label() == key.Label() }) {
+			continue // it is none of a cosigner, or is named already
+		}
+		all = append(all, auditors.Named{Key: key, Statement: k.Statement, By: k.ID.String()})
+	}
+	return all, nil
+}
+
+// assessed are the keys that assessments name, as far as they were read.
+type assessed struct {
+	mu   sync.Mutex // guards list
+	list view.AuditorKeyList
+}

@@ -64,6 +64,7 @@ type Node struct {
 	Ledger    *public.Ledger
 	Register  *register.Register
 	Auditors  *auditors.Words
+	assessed  assessed
 	config    Config
 	collector *cosignatures.Collector
 	store     *pebblestore.Store
