@@ -48,6 +48,8 @@ type Audit struct {
 	RegisterDir   string
 	// Fatal ends the process after a write there whose outcome is unknown, as disk.Config says.
 	Fatal func(reason string)
+	// Cosigner is the key that is to cosign what was audited ([Auditor.Cosign]); may be zero.
+	Cosigner proof.Key
 	// OnProgress is told the size reached and the size to reach; may be nil.
 	OnProgress func(reached, size uint64)
 	// OnFinding is told each finding as it comes; may be nil.
@@ -70,8 +72,15 @@ type AuditReport struct {
 	Findings       []string            // what does not add up, the first [MaxFindings]; none is the hoped-for answer
 	MoreFindings   int                 // findings beyond those
 	Notes          []string            // what to know, and no fault
+	LogFault       string              // the finding of an entry that the log signed, and that must not be in it; "" without one
 
 	onFinding func(string)
+	judged    bool            // Run came to its end
+	cosigner  proof.Key       // as the audit was told
+	pinned    bool            // it is the ledger that was pinned
+	tiles     proof.ReadTiles // the source's
+	policies  charters        // those that the replay met
+	keyUse    string          // what else the key that is to cosign is on this ledger; "" if nothing
 }
 
 // MaxFindings is how many findings a report holds: a log of which nothing adds up has
@@ -119,7 +128,24 @@ func (a Audit) Run(ctx context.Context) (*AuditReport, error) {
 	if err := a.compareTrusted(ctx, r, note, cp.Tree()); err != nil {
 		return nil, err
 	}
-	return r, a.checkAdmissionTimes(ctx, r, reg)
+	if err := a.checkAdmissionTimes(ctx, r, reg); err != nil {
+		return nil, err
+	}
+	return r, a.prepareCosigning(r, reg)
+}
+
+// prepareCosigning keeps of the register, which goes with the audit, what cosigning takes.
+func (a Audit) prepareCosigning(r *AuditReport, reg *register.Register) (err error) {
+	r.judged, r.pinned, r.tiles = true, !a.Charter.IsZero() && a.Charter == r.Ledger, a.Source.Tiles
+	if a.Cosigner.IsZero() || reg.Size() == 0 {
+		return nil
+	}
+	r.cosigner = a.Cosigner
+	if r.policies, err = chartersOfRegister(reg); err != nil {
+		return err
+	}
+	r.keyUse, err = keyUse(reg, r.policies, a.Cosigner)
+	return err
 }
 
 func (r *AuditReport) addFinding(format string, args ...any) {
@@ -262,7 +288,8 @@ func (a Audit) replay(ctx context.Context, r *AuditReport, reg *register.Registe
 		if r.RootMismatch = r.Tree.Root != cp.Root; r.RootMismatch {
 			r.addSourceFinding("the %d entries make the root %s; the checkpoint says %s: what the source hands out is not what the log signed, so that what is wrong with it is no fault of the log; judged up to entry %d (%s)", cp.Size, r.Tree.Root, cp.Root, bad.Index, why)
 		} else {
-			r.addFinding("%s%s; the %d entries after it were hashed, not judged", must, why, cp.Size-bad.Index-1)
+			r.LogFault = must + why
+			r.addFinding("%s; the %d entries after it were hashed, not judged", r.LogFault, cp.Size-bad.Index-1)
 		}
 	case err != nil:
 		return false, err

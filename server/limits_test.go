@@ -692,6 +692,7 @@ func queryCosts(w *world) map[string]struct {
 		"/v1/records/:id/receipt": {0, []string{"/v1/records/" + id + "/receipt", "/v1/records/" + id + "/receipt?chain=true", "/v1/records/" + long + "/receipt?chain=true"}},
 		"/v1/entries/:index":      {0, []string{"/v1/entries/0", "/v1/entries/7", "/v1/entries/999999"}},
 		"/v1/checkpoints":         {0, []string{"/v1/checkpoints?at=" + past}},
+		"/v1/auditors":            {0, []string{"/v1/auditors"}},
 		"/v1/witnesses":           {0, []string{"/v1/witnesses"}},
 
 		"/v1/register/designations": {1, []string{"/v1/register/designations", "/v1/register/designations?limit=1000", "/v1/register/designations?status=revoked", "/v1/register/designations?name=kestrel+hosting&limit=1000",

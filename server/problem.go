@@ -38,6 +38,7 @@ const (
 	problemUnpublished    problemKind = "not-yet-published"
 	problemChainTooLong   problemKind = "chain-too-long"
 	problemTooMuchWork    problemKind = "too-much-work"
+	problemCosignature    problemKind = "cosignature"
 	problemTooMany        problemKind = "too-many"
 	problemTooEarly       problemKind = "too-early"
 	problemOverloaded     problemKind = "overloaded"
@@ -57,7 +58,7 @@ var problemKinds = map[problemKind]struct {
 	status int
 	title  string
 }{
-	problemMalformed:      {http.StatusBadRequest, "The body is not a DSSE envelope or Sigstore bundle"},
+	problemMalformed:      {http.StatusBadRequest, "The body is not one that this path takes"},
 	problemFraming:        {http.StatusBadRequest, "Where the request ends is not clear"},
 	problemParameter:      {http.StatusBadRequest, "A query parameter is wrong"},
 	problemNotFound:       {http.StatusNotFound, "There is no such thing on this ledger"},
@@ -67,12 +68,13 @@ var problemKinds = map[problemKind]struct {
 	problemTooLarge:       {http.StatusRequestEntityTooLarge, "The record is over a limit"},
 	problemInvalid:        {http.StatusUnprocessableEntity, "The record breaks the rules of its kind"},
 	problemUnsupported:    {http.StatusUnprocessableEntity, "This server does not know that kind of record"},
-	problemForbidden:      {http.StatusForbidden, "The signatures do not permit this record"},
+	problemForbidden:      {http.StatusForbidden, "The signatures do not permit this"},
 	problemConflict:       {http.StatusConflict, "The record does not follow the thread as it is"},
 	problemLogKeys:        {http.StatusConflict, "This log holds no key of the new policy"},
 	problemUnpublished:    {http.StatusConflict, "The record is committed but not yet published"},
 	problemChainTooLong:   {http.StatusUnprocessableEntity, "The chain is longer than a chain file may be"},
 	problemTooMuchWork:    {http.StatusUnprocessableEntity, "The question is too large for this server"},
+	problemCosignature:    {http.StatusUnprocessableEntity, "The cosignature is none of a checkpoint of this ledger"},
 	problemTooMany:        {http.StatusTooManyRequests, "Too many records in a short time"},
 	problemTooEarly:       {http.StatusServiceUnavailable, "The record is dated ahead of the ledger's clock"},
 	problemOverloaded:     {http.StatusServiceUnavailable, "The server is busy"},

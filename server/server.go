@@ -30,6 +30,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/seed-53cf897a/docket/ledger/auditors"
 	"github.com/seed-53cf897a/docket/ledger/public"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
@@ -125,6 +126,9 @@ type Config struct {
 	// NextKeys says whether the witnesses are ready for the older of two generations of
 	// log keys to go, for the same. Nil: one generation signs.
 	NextKeys func() NextKeys
+
+	// Auditors keeps what named auditors have cosigned. Nil: none is named.
+	Auditors *auditors.Words
 
 	// MetricsListener is where the metrics are served, at /metrics. Nil: nowhere.
 	MetricsListener net.Listener
@@ -333,6 +337,8 @@ func (s *Server) routes() []route {
 
 		{method: get, path: "/v1/checkpoints", handle: ask(s.checkpointAt)},
 		{method: get, path: "/v1/witnesses", handle: s.witnesses},
+		{method: get, path: "/v1/auditors", handle: ask(s.auditors)},
+		{method: post, path: "/v1/auditors", handle: s.addCosignature},
 
 		{method: get, path: "/v1/register/designations", handle: ask(s.designations)},
 		{method: get, path: "/v1/register/designations/:id", handle: ask(s.designation)},
