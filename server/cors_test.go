@@ -42,6 +42,7 @@ func TestPagesOfOtherOriginsRead(t *testing.T) {
 		"/records/:id", "/records/"+w.Head("charter").String(),
 		"/designations/:id", "/designations/2026-014",
 		"/parties/:id", "/parties/acme-cloud",
+		"/licences/:id", "/licences/2027-003",
 		"/duties/:id", "/duties/acme-cloud",
 		":scheme", "name", ":value", "kestrel",
 		":kind", "response",

@@ -691,6 +691,7 @@ func queryCosts(w *world) map[string]struct {
 		"/v1/register/parties/:id/keys": {1, []string{"/v1/register/parties/acme-cloud/keys", "/v1/register/parties/acme-cloud/keys?limit=1000", "/v1/register/parties/nobody/keys"}},
 		"/v1/register/duties": {1, []string{"/v1/register/duties", "/v1/register/duties?limit=1000", "/v1/register/duties?state=paused", "/v1/register/duties?designation=2026-014", "/v1/register/duties?kind=certify&state=late&limit=1000",
 			"/v1/register/duties?kind=conclude", "/v1/register/duties?designation=2029-001", "/v1/register/duties?limit=1000&at=" + past}},
+		"/v1/register/duties.ics":                 {1, []string{"/v1/register/duties.ics?party=acme-cloud", "/v1/register/duties.ics", "/v1/register/duties.ics?kind=certify&state=late"}},
 		"/v1/register/duties/:id":                 {1, []string{"/v1/register/duties/acme-cloud?limit=1000", "/v1/register/duties/acme-cloud?kind=certify", "/v1/register/duties/provider-0001?state=overdue", "/v1/register/duties/nobody"}},
 		"/v1/register/policy":                     {1, []string{"/v1/register/policy"}},
 		"/v1/register/identifiers/:scheme/:value": {1, []string{"/v1/register/identifiers/name/kestrel", "/v1/register/identifiers/asn/64511?limit=1000", "/v1/register/identifiers/lei/x"}},

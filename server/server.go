@@ -332,6 +332,7 @@ func (s *Server) routes() []route {
 		{method: get, path: "/v1/register/parties/:id", handle: ask(s.party)},
 		{method: get, path: "/v1/register/parties/:id/keys", handle: ask(s.partyKeys)},
 		{method: get, path: "/v1/register/duties", handle: ask(s.listDuties)},
+		{method: get, path: "/v1/register/duties.ics", handle: ask(s.calendar)},
 		{method: get, path: "/v1/register/duties/:id", handle: ask(s.listPartyDuties)},
 		{method: get, path: "/v1/register/policy", handle: ask(s.policy)},
 		{method: get, path: "/v1/register/identifiers/:scheme/:value", handle: ask(s.identifier)},

@@ -1,0 +1,80 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	ics "github.com/arran4/golang-ical"
+
+	"github.com/seed-53cf897a/docket/ledger/register"
+)
+
+func TestCalendarOfDuties(t *testing.T) {
+	w := sampleWorld(t)
+	r := w.get("/v1/register/duties.ics?party=acme-cloud")
+	if r.Code != http.StatusOK || r.Header().Get("Content-Type") != "text/calendar; charset=utf-8" {
+		t.Fatalf("%d %s", r.Code, r.Body)
+	}
+	c, err := ics.ParseCalendar(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kinds []string
+	for _, e := range c.Events() {
+		kinds = append(kinds, e.GetProperty(ics.ComponentPropertyCategories).Value)
+	}
+	if got := strings.Join(kinds, " "); got != "respond certify" { // one respond is met
+		t.Errorf("events of %q, want what is to be done: respond certify", got)
+	}
+	d := w.wantJSON(w.get("/v1/register/duties?party=acme-cloud"), http.StatusOK)
+	asOf := d["asOf"].(map[string]any)
+	for _, p := range c.CalendarProperties {
+		if p.IANAToken == "DESCRIPTION" && !strings.HasSuffix(p.Value, " 8 "+asOf["root"].(string)) {
+			t.Errorf("the calendar is of %q, the list of %v", p.Value, asOf)
+		}
+	}
+	met := w.get("/v1/register/duties.ics?party=acme-cloud&state=met").Body.String()
+	if strings.Count(met, "BEGIN:VEVENT") != 1 {
+		t.Errorf("of one duty that was met: %s", met)
+	}
+	w.wantProblem(w.get("/v1/register/duties.ics?party=nobody"), problemNotFound)
+	w.wantProblem(w.get("/v1/register/duties.ics?limit=5"), problemParameter)
+}
+
+// The board of a designation says of each who has to answer how, when, and whether late.
+func TestBoard(t *testing.T) {
+	w := sampleWorld(t)
+	d := w.wantJSON(w.get("/v1/register/designations/2026-014"), http.StatusOK)
+	board := d["board"].(map[string]any)
+	if !jsonEqual(board["counts"], map[string]any{"respond": map[string]any{"met": 1, "open": 1}}) {
+		t.Errorf("counts %v", board["counts"])
+	}
+	var said []string
+	for _, each := range board["duties"].([]any) {
+		duty := each.(map[string]any)
+		said = append(said, duty["party"].(string)+" "+duty["state"].(string))
+		if duty["target"] != "Kestrel Hosting" || len(duty["records"].([]any)) == 0 {
+			t.Errorf("of what, and by which records? %v", duty)
+		}
+	}
+	if got := strings.Join(said, ", "); got != "acme-cloud met, borealis open" {
+		t.Errorf("the board says %q", got)
+	}
+	if root := d["asOf"].(map[string]any)["root"]; root != w.ledger.Published().Checkpoint().Root.String() {
+		t.Errorf("as of the root %v, want that of the newest checkpoint", root)
+	}
+}
+
+// A calendar that is not whole says so where whoever looks at it sees it.
+func TestCalendarThatIsNotWhole(t *testing.T) {
+	w := newEnrolledWorld(t, settings{server: Config{QueryBudget: register.ReadBudget{Rows: 60, Bytes: 1 << 20}}}, "acme-cloud", "borealis")
+	for i := range 20 {
+		w.mustSubmit(w.Designate(fmt.Sprintf("2026-%03d", i), w.NewDesignation("Kestrel Hosting")))
+	}
+	text := w.get("/v1/register/duties.ics?party=acme-cloud").Body.String()
+	if n := strings.Count(text, "BEGIN:VEVENT"); n < 2 || n >= 21 || strings.Count(text, "SUMMARY:This calendar is not whole") != 1 {
+		t.Errorf("%d events of more than the work of one question gives:\n%s", n, text)
+	}
+}
