@@ -1,6 +1,7 @@
 package server
 
 import (
+	"encoding/xml"
 	"fmt"
 	"net/http"
 	"strings"
@@ -76,5 +77,62 @@ func TestCalendarThatIsNotWhole(t *testing.T) {
 	text := w.get("/v1/register/duties.ics?party=acme-cloud").Body.String()
 	if n := strings.Count(text, "BEGIN:VEVENT"); n < 2 || n >= 21 || strings.Count(text, "SUMMARY:This calendar is not whole") != 1 {
 		t.Errorf("%d events of more than the work of one question gives:\n%s", n, text)
+	}
+}
+
+func TestChanges(t *testing.T) {
+	w := sampleWorld(t)
+	for _, c := range []struct{ path, want string }{
+		{"/v1/register/changes?from=4", "designation/2026-014 designation/2026-015 designation/ofac-sdn-36 response/2026-014/acme-cloud"},
+		{"/v1/register/changes?from=4&to=5", "designation/2026-014"},
+		{"/v1/register/changes?from=8", ""},
+		{"/v1/register/changes?from=2020-01-01&to=1", "charter"},
+		{"/v1/register/changes?from=6&to=8", "designation/ofac-sdn-36 response/2026-014/acme-cloud"},
+		{"/v1/register/changes?from=8&to=" + w.today().AddDays(200).String(), "designation/2026-014 designation/2026-015"}, // the clock alone
+	} {
+		if got := strings.Join(w.list(c.path, "changes", "thread"), " "); got != c.want {
+			t.Errorf("%s: %q, want %q", c.path, got, c.want)
+		}
+	}
+	for _, wrong := range []string{"from=9", "from=5&to=4", "from=x", "to=32-13", "size=3", "at=2020-01-01", "from=2021-01-01&to=2020-01-01", "after=x"} {
+		w.wantProblem(w.get("/v1/register/changes?"+wrong), problemParameter)
+	}
+
+	rows := w.get("/v1/register/changes.csv?from=4&limit=1")
+	if rows.Code != http.StatusOK || !strings.HasPrefix(rows.Body.String(), "thread,name,") || strings.Count(rows.Body.String(), "\n") != 2 {
+		t.Errorf("%d %s", rows.Code, rows.Body)
+	}
+	next, ok := strings.CutSuffix(rows.Header().Get("Link"), `>; rel="next"`)
+	if !ok || !strings.Contains(w.get(strings.TrimPrefix(next, "<http://example.com")).Body.String(), "designation/2026-015") {
+		t.Errorf("the next page is not at %q", rows.Header().Get("Link"))
+	}
+
+	var feed struct {
+		Links []struct {
+			Rel  string `xml:"rel,attr"`
+			Href string `xml:"href,attr"`
+		} `xml:"link"`
+		Entries []struct {
+			ID string `xml:"id"`
+		} `xml:"entry"`
+	}
+	seen := make(map[string]bool)
+	for path := "/v1/register/changes.atom?from=4&limit=3"; path != ""; {
+		feed.Links, feed.Entries = nil, nil
+		if err := xml.Unmarshal(w.get(path).Body.Bytes(), &feed); err != nil {
+			t.Fatal(err)
+		}
+		path = ""
+		for _, l := range feed.Links {
+			if l.Rel == "next" {
+				path = strings.TrimPrefix(l.Href, "http://example.com")
+			}
+		}
+		for _, e := range feed.Entries {
+			seen[e.ID] = true
+		}
+	}
+	if len(seen) != 4 {
+		t.Errorf("the pages of the feed have %d entries, want 4: %v", len(seen), seen)
 	}
 }

@@ -192,6 +192,7 @@ const (
 	cursorDuties       = 'u'
 	cursorKeys         = 'k'
 	cursorIdentifier   = 'i'
+	cursorChanges      = 'c'
 )
 
 // cursor is where a list goes on, and as of which size and instant it began, so

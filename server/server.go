@@ -334,6 +334,9 @@ func (s *Server) routes() []route {
 		{method: get, path: "/v1/register/duties", handle: ask(s.listDuties)},
 		{method: get, path: "/v1/register/duties.ics", handle: ask(s.calendar)},
 		{method: get, path: "/v1/register/duties/:id", handle: ask(s.listPartyDuties)},
+		{method: get, path: "/v1/register/changes", handle: ask(s.changes)},
+		{method: get, path: "/v1/register/changes.csv", handle: ask(s.changesCSV)},
+		{method: get, path: "/v1/register/changes.atom", handle: ask(s.changesFeed)},
 		{method: get, path: "/v1/register/policy", handle: ask(s.policy)},
 		{method: get, path: "/v1/register/identifiers/:scheme/:value", handle: ask(s.identifier)},
 

@@ -301,7 +301,9 @@ type apiPath struct {
 
 var loadAPIDescription = sync.OnceValues(func() (*apiDescription, error) {
 	openapi3filter.RegisterBodyDecoder("application/schema+json", openapi3filter.JSONBodyDecoder)
-	openapi3filter.RegisterBodyDecoder("text/calendar", openapi3filter.FileBodyDecoder)
+	for _, media := range []string{"text/calendar", "text/csv", "application/atom+xml"} {
+		openapi3filter.RegisterBodyDecoder(media, openapi3filter.FileBodyDecoder)
+	}
 	doc, err := openapi3.NewLoader().LoadFromData(openAPIDocument)
 	if err != nil {
 		return nil, err

@@ -167,7 +167,7 @@ func (q *queryFlags) printCalendar(f view.DutyFilter) error {
 		return err
 	}
 	defer r.trust.Close()
-	source, err := q.source(r)
+	source, err := q.source(r, r.View, r.at)
 	if err != nil {
 		return err
 	}

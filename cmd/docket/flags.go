@@ -353,12 +353,12 @@ func (q *queryFlags) openCopy(trust *client.Trust) (*copyView, error) {
 }
 
 // source says of which ledger an answer is, and names the tree that it rests on.
-func (q *queryFlags) source(r *copyView) (view.Source, error) {
-	tree, err := r.trust.TreeAt(q.trust.context(), r.Size())
+func (q *queryFlags) source(r *copyView, v *view.View, at time.Time) (view.Source, error) {
+	tree, err := r.trust.TreeAt(q.trust.context(), v.Size())
 	if err != nil {
 		return view.Source{}, err
 	}
-	return r.SourceOf(r.at, tree.Root.String(), strings.TrimSuffix(r.trust.URL(), "/"))
+	return v.SourceOf(at, tree.Root.String(), strings.TrimSuffix(r.trust.URL(), "/"))
 }
 
 // printJSON prints an answer that depends on the day; of a day to come it says so.
