@@ -44,6 +44,7 @@ func TestPagesOfOtherOriginsRead(t *testing.T) {
 		"/parties/:id", "/parties/acme-cloud",
 		"/licences/:id", "/licences/2027-003",
 		"/duties/:id", "/duties/acme-cloud",
+		"/stream", "/stream?from=0&limit=1",
 		":scheme", "name", ":value", "kestrel",
 		":kind", "response",
 	)

@@ -658,6 +658,9 @@ func largeLedger(t testing.TB, set settings, n int) *world {
 	return w
 }
 
+// streamBatches is in how many a stream of 150 records is read, each the work of a question.
+const streamBatches = 2
+
 // queryCosts are what a stranger may ask of each route on that ledger; lists is how many
 // of a route's lists each take the work of a question (0: it asks the register nothing
 // but for single rows).
@@ -693,6 +696,7 @@ func queryCosts(w *world) map[string]struct {
 			"/v1/register/duties?kind=conclude", "/v1/register/duties?designation=2029-001", "/v1/register/duties?limit=1000&at=" + past}},
 		"/v1/register/duties.ics":                 {1, []string{"/v1/register/duties.ics?party=acme-cloud", "/v1/register/duties.ics", "/v1/register/duties.ics?kind=certify&state=late"}},
 		"/v1/register/duties/:id":                 {1, []string{"/v1/register/duties/acme-cloud?limit=1000", "/v1/register/duties/acme-cloud?kind=certify", "/v1/register/duties/provider-0001?state=overdue", "/v1/register/duties/nobody"}},
+		"/v1/stream":                              {streamBatches, []string{"/v1/stream?from=0&limit=150"}},
 		"/v1/register/changes":                    {2, []string{"/v1/register/changes?from=0", "/v1/register/changes?from=6&limit=1000", "/v1/register/changes", "/v1/register/changes?from=7&to=9", "/v1/register/changes?from=2020-01-01"}},
 		"/v1/register/changes.csv":                {2, []string{"/v1/register/changes.csv?from=0&limit=1000"}},
 		"/v1/register/changes.atom":               {2, []string{"/v1/register/changes.atom?from=0&limit=1000"}},

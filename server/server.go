@@ -60,6 +60,8 @@ type Server struct {
 	processID    string // tells the requests of this process from another's
 	requestCount atomic.Uint64
 	stopping     atomic.Bool
+	stopped      chan struct{} // closed when the server is to stop
+	streams      *streamTable
 }
 
 // New makes a server of a ledger and its register, which outlive it.
@@ -84,6 +86,9 @@ func New(cfg Config) (*Server, error) {
 		perKey:      newTokenBuckets(cfg.IssuerRate.reserve(), 1<<14),
 		perImporter: newTokenBuckets(cfg.ImporterRate, 1<<10),
 		perAddress:  newTokenBuckets(cfg.RefusalRate, 1<<16),
+
+		stopped: make(chan struct{}),
+		streams: newStreamTable(max(1, cfg.MaxConnections/4), max(1, cfg.MaxConnections/64)),
 	}
 	if s.proxies, err = front.ParseProxies(cfg.Proxies); err != nil {
 		return nil, fmt.Errorf("server: Proxies: %w", err)
@@ -264,7 +269,7 @@ func (r Rate) withDefault(d Rate) Rate {
 //
 // Serve closes l and the listener of the metrics. It is called once.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	defer context.AfterFunc(ctx, func() { s.stopping.Store(true) })()
+	defer context.AfterFunc(ctx, func() { s.stopping.Store(true); close(s.stopped) })()
 	return front.Config{
 		Handler:         s.Handler(),
 		Refuse:          s.refuseUnrouted(),
@@ -322,6 +327,7 @@ func (s *Server) routes() []route {
 		{method: get, path: "/v1/records/:id", handle: ask(s.record)},
 		{method: get, path: "/v1/records/:id/receipt", handle: s.receipt},
 
+		{method: get, path: "/v1/stream", handle: s.stream},
 		{method: get, path: "/v1/checkpoints", handle: ask(s.checkpointAt)},
 		{method: get, path: "/v1/witnesses", handle: s.witnesses},
 
