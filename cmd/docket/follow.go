@@ -61,7 +61,7 @@ growing pauses up to 5 minutes; meanwhile nothing later is told. 410 Gone ends i
 what there is and ends: exit status 3 where something was not taken.`,
 		Example: `  docket follow --trust trust --state follow.json --kind designation --exec './screen.sh'
   docket follow --trust trust --state hook.json --secret hook.secret --party acme-cloud --webhook https://hooks.example/docket
-  docket follow --trust trust --state follow.json --once --exec 'mail -s "$DOCKET_THREAD" ops@acme.example'`,
+  docket follow --trust trust --state follow.json --once --exec ./notify.sh`,
 		Args: cobra.NoArgs,
 	}
 	f.trust = a.trustFlags(c).addLedgerFlag(c)
