@@ -45,6 +45,7 @@ func TestPagesOfOtherOriginsRead(t *testing.T) {
 		"/licences/:id", "/licences/2027-003",
 		"/duties/:id", "/duties/acme-cloud",
 		"/stream", "/stream?from=0&limit=1",
+		"/requests/:id", "/requests/2027-001",
 		":scheme", "name", ":value", "kestrel",
 		":kind", "response",
 	)

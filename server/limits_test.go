@@ -650,6 +650,17 @@ func largeLedger(t testing.TB, set settings, n int) *world {
 	})
 	w.admitAll(func(yield func(record.Envelope) bool) {
 		for i := range n / 4 {
+			r := w.NewRequest("acme-cloud")
+			if i == 0 {
+				r.Jurisdiction = "XC"
+			}
+			if !yield(w.Request(fmt.Sprintf("%04d", i), r)) {
+				return
+			}
+		}
+	})
+	w.admitAll(func(yield func(record.Envelope) bool) {
+		for i := range n / 4 {
 			if !yield(w.Provider(fmt.Sprintf("provider-%04d", i))) || !yield(w.Designate(fmt.Sprintf("2027-%04d", i), order)) {
 				return
 			}
@@ -700,6 +711,9 @@ func queryCosts(w *world) map[string]struct {
 		"/v1/register/changes":                    {2, []string{"/v1/register/changes?from=0", "/v1/register/changes?from=6&limit=1000", "/v1/register/changes", "/v1/register/changes?from=7&to=9", "/v1/register/changes?from=2020-01-01"}},
 		"/v1/register/changes.csv":                {2, []string{"/v1/register/changes.csv?from=0&limit=1000"}},
 		"/v1/register/changes.atom":               {2, []string{"/v1/register/changes.atom?from=0&limit=1000"}},
+		"/v1/register/requests":                   {1, []string{"/v1/register/requests", "/v1/register/requests?limit=1000", "/v1/register/requests?jurisdiction=XB&status=open", "/v1/register/requests?party=acme-cloud&limit=1000"}},
+		"/v1/register/requests/:id":               {1, []string{"/v1/register/requests/0001", "/v1/register/requests/0001?at=" + past, "/v1/register/requests/none"}},
+		"/v1/register/cooperation":                {1, []string{"/v1/register/cooperation?jurisdiction=XC", "/v1/register/cooperation?jurisdiction=XZ"}},
 		"/v1/register/policy":                     {1, []string{"/v1/register/policy"}},
 		"/v1/register/identifiers/:scheme/:value": {1, []string{"/v1/register/identifiers/name/kestrel", "/v1/register/identifiers/asn/64511?limit=1000", "/v1/register/identifiers/lei/x"}},
 		"/schemas/:kind/v1":                       {0, []string{"/schemas/designation/v1"}},
@@ -791,6 +805,19 @@ func TestEveryQueryIsBounded(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestCooperationIsWhole: a count of a part of the requests would be wrong, so that there is none
+// where the whole takes too much work.
+func TestCooperationIsWhole(t *testing.T) {
+	w := newEnrolledWorld(t, settings{server: Config{QueryBudget: register.ReadBudget{Rows: 30, Bytes: 256 << 10}}}, "acme-cloud")
+	for i := range 20 {
+		w.mustSubmit(w.Request(fmt.Sprint(i), w.NewRequest("acme-cloud")))
+	}
+	w.wantProblem(w.get("/v1/register/cooperation"), problemTooMuchWork)
+	if got := w.list("/v1/register/requests", "requests", "thread"); len(got) != 20 {
+		t.Errorf("in pages there are %d", len(got))
 	}
 }
 

@@ -108,6 +108,13 @@ func (s *Server) partyPage(x *request) error {
 			"Formerly", strings.Join(p.FormerName, "; "), "Enrolled", p.Enrolled.String(), "Sponsor", p.Sponsor,
 		),
 	}
+	private, err := q.view.CustomerLog(p.ID)
+	if err != nil {
+		return err
+	}
+	if private != nil {
+		page.Facts = append(page.Facts, pageFacts("Private log", private.Words())...)
+	}
 	page.Keys, err = queryPart(q, x, "keys", cursorKeys, view.PartyKey.Position, func(v *view.View, after string, yield func(view.PartyKey) bool) error {
 		return v.Keys(p.ID, after, q.asOf.At, yield)
 	})

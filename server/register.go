@@ -193,6 +193,7 @@ const (
 	cursorKeys         = 'k'
 	cursorIdentifier   = 'i'
 	cursorChanges      = 'c'
+	cursorRequests     = 'q'
 )
 
 // cursor is where a list goes on, and as of which size and instant it began, so

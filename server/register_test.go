@@ -94,6 +94,56 @@ func TestListsInPages(t *testing.T) {
 	}
 }
 
+// TestRequests asks about requests to disclose, one of them sealed.
+func TestRequests(t *testing.T) {
+	w := sampleWorld(t)
+	w.mustSubmit(w.Request("1", w.NewRequest("acme-cloud")))
+	w.mustSubmit(w.Request("2", w.NewRequest("borealis")))
+	w.mustSubmit(w.Receipt("1", "acme-cloud", w.NewReceipt("1")))
+	sealed, _ := w.NewSealedRequest("3", "acme-cloud", w.today())
+	sealed.Jurisdiction = "XC"
+	w.mustSubmit(w.Request("3", sealed))
+	for _, c := range []struct{ path, items, member, want string }{
+		{"/v1/register/requests", "requests", "thread", "disclosure/1 disclosure/2 disclosure/3"},
+		{"/v1/register/requests?status=answered", "requests", "thread", "disclosure/1"},
+		{"/v1/register/requests?jurisdiction=XC", "requests", "status", "open"},
+		{"/v1/register/requests?party=acme-cloud", "requests", "thread", "disclosure/1"},
+		{"/v1/register/duties?kind=disclose", "duties", "request", "disclosure/1 disclosure/2"},
+		{"/v1/register/duties/acme-cloud?kind=disclose", "duties", "state", "met"},
+	} {
+		if got := strings.Join(w.list(c.path, c.items, c.member), " "); got != c.want {
+			t.Errorf("%s: %q, want %q", c.path, got, c.want)
+		}
+	}
+	first := w.wantJSON(w.get("/v1/register/requests?limit=1"), http.StatusOK)
+	if rest := w.list("/v1/register/requests?after="+first["next"].(string), "requests", "thread"); len(rest) != 2 {
+		t.Errorf("the second page has %v", rest)
+	}
+	one := w.wantJSON(w.get("/v1/register/requests/1"), http.StatusOK)
+	if one["status"] != "answered" || one["days"] != 0.0 || len(one["history"].([]any)) != 1 || len(one["receipts"].([]any)) != 1 {
+		t.Errorf("%v", one)
+	}
+	body := w.get("/v1/register/requests/3").Body.String()
+	if strings.Contains(body, "acme") || strings.Contains(body, "warrant") || !strings.Contains(body, `"sealed":true`) {
+		t.Errorf("the sealed one is %s", body)
+	}
+	counted := w.wantJSON(w.get("/v1/register/cooperation?jurisdiction=XB"), http.StatusOK)["cooperation"].([]any)[0].(map[string]any)
+	if counted["asked"] != 2.0 || counted["answered"] != 1.0 || counted["open"] != 1.0 || counted["medianDays"] != 0.0 || len(counted["records"].([]any)) != 3 {
+		t.Errorf("%v", counted)
+	}
+	all := w.wantJSON(w.get("/v1/register/cooperation"), http.StatusOK)["cooperation"].([]any)
+	if none := w.wantJSON(w.get("/v1/register/cooperation?jurisdiction=XZ"), http.StatusOK)["cooperation"].([]any); len(all) != 2 || len(none) != 0 {
+		t.Errorf("of all %v, of none %v", all, none)
+	}
+	w.wantProblem(w.get("/v1/register/requests/9"), problemNotFound)
+	w.wantProblem(w.get("/v1/register/requests?status=late"), problemParameter)
+	w.wantProblem(w.get("/v1/register/cooperation?jurisdiction=Nowhere"), problemParameter)
+	w.wantProblem(w.get("/v1/register/identifiers/provider/acme-cloud"), problemNotFound)
+	if page := w.get("/parties/acme-cloud").Body.String(); !strings.Contains(page, "disclosure/1") || strings.Contains(page, "disclosure/3") {
+		t.Errorf("the party's page: %s", page)
+	}
+}
+
 // Pages tell of one moment, whatever comes in between.
 func TestPagesAreOfOneSize(t *testing.T) {
 	w := sampleWorld(t)

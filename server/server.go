@@ -343,6 +343,9 @@ func (s *Server) routes() []route {
 		{method: get, path: "/v1/register/changes", handle: ask(s.changes)},
 		{method: get, path: "/v1/register/changes.csv", handle: ask(s.changesCSV)},
 		{method: get, path: "/v1/register/changes.atom", handle: ask(s.changesFeed)},
+		{method: get, path: "/v1/register/requests", handle: ask(s.disclosureRequests)},
+		{method: get, path: "/v1/register/requests/:id", handle: ask(s.disclosureRequest)},
+		{method: get, path: "/v1/register/cooperation", handle: ask(s.cooperation)},
 		{method: get, path: "/v1/register/policy", handle: ask(s.policy)},
 		{method: get, path: "/v1/register/identifiers/:scheme/:value", handle: ask(s.identifier)},
 

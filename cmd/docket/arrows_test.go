@@ -20,7 +20,7 @@ var allowedImports = map[string][]string{
 	"ledger/record/schema":   {},
 	"ledger/record/draft":    {"ledger/record", "ledger/record/schema"},
 	"ledger/proof":           {},
-	"ledger/register":        {"ledger/record", "ledger/record/schema", "ledger/disk", "ledger/register/rules1"},
+	"ledger/register":        {"ledger/record", "ledger/record/schema", "ledger/proof", "ledger/disk", "ledger/register/rules1"},
 	"ledger/register/rules1": {"ledger/record", "ledger/record/schema"},
 	"ledger/register/view":   {"ledger/record", "ledger/register"},
 	"ledger":                 {"ledger/proof", "ledger/reader"},
@@ -36,7 +36,7 @@ var allowedImports = map[string][]string{
 	"server/front":           {},
 
 	// Its worlds sign, which what judges never does.
-	"ledger/register/registertest": {"ledger/record", "ledger/record/draft", "ledger/disk", "ledger/register", "ledger/register/rules1"},
+	"ledger/register/registertest": {"ledger/record", "ledger/record/draft", "ledger/proof", "ledger/disk", "ledger/register", "ledger/register/rules1"},
 
 	// A witness stands without a ledger's server.
 	"cmd/docket/internal/witnessnode": {"cmd/docket/internal/keydir", "ledger/record/draft", "ledger/proof", "server/front", "witness"},

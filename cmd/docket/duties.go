@@ -22,8 +22,10 @@ func (a *app) duties() *cobra.Command {
 		Use:   "duties",
 		Short: "List who owes what by when, from the replayed copy",
 		Long: `Lists duties as they stand at a time (--at, default now): to respond to a designation,
-to conclude what a response began, to certify the customer identification programme,
-to verify a reseller anew or to end it after a breach.
+to conclude what a response began, to certify the customer identification programme, to
+commit to the private customer log and to batches of abuse reports again (from the first
+on), to verify a reseller anew or to end it after a breach, to disclose what a request
+asks for, and which training runs were reported, in time or late.
 One that falls due while the designation is suspended, or while a licence permits
 otherwise, is due a response period after that, and paused as long as nobody knows when;
 one that was not due when the designation ended, or the reseller was terminated, has
@@ -31,7 +33,7 @@ lapsed. Asked about a day to come, nobody is overdue yet: what is overdue
 then unless it is met before is shown as "due by then".
 They are computed from what is on the ledger, never stored; with --json each lists
 the records that it rests on, and "ahead" if the day is to come. Those of one party
-come by due date (more than 10,000 by designation), all others by designation.
+come by due date (more than 10,000 by designation), all others by designation and request.
 
 --ics prints a calendar (iCalendar, RFC 5545) of those with a due date: each an all-day
 event on a date of the charter's time zone. Without --state it has what is still to be

@@ -253,6 +253,7 @@ func (a *app) shortEnv(ctx context.Context, dir string) draft.ShortFormResolver 
 			}
 			return key.PEM(), nil
 		},
+		Salts: func(name string) ([]record.Opening, error) { return a.loadSalts(at(name)) },
 		Policy: func(name string) (string, error) {
 			text, _, err := a.readPolicyText(at(name))
 			return text, err

@@ -14,12 +14,13 @@ import (
 
 func (a *app) list() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "list designations | parties | records",
-		Short: "List designations, parties or records, from the replayed copy",
-		Long: `Lists designations, parties or records, one a line. On a terminal the columns have a
-header, and what does not fit is cut with …; --wide leaves it whole, as it is in a pipe.`,
+		Use:   "list designations | parties | records | requests | cooperation",
+		Short: "List designations, parties, records, or requests to disclose, from the replayed copy",
+		Long: `Lists designations, parties, records or requests to disclose, one a line. On a terminal the
+columns have a header, and what does not fit is cut with …; --wide leaves it whole, as it is
+in a pipe.`,
 	}
-	c.AddCommand(a.listDesignations(), a.listParties(), a.listRecords())
+	c.AddCommand(a.listDesignations(), a.listParties(), a.listRecords(), a.listRequests(), a.listCooperation())
 	return c
 }
 

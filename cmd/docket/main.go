@@ -209,7 +209,7 @@ func helpTopic(c *cobra.Command, args []string) error {
 // mistypedVerb is the refusal of what follows a command that only has verbs below it, where
 // --help, or a flag that only the verb meant has, keeps cobra from looking at it.
 func mistypedVerb(c *cobra.Command) error {
-	if !c.HasSubCommands() {
+	if !c.HasSubCommands() || wantedArgs(c.Use) != "" { // docket commit takes arguments and has a verb
 		return nil
 	}
 	return noSubcommand(c, c.Flags().Args())
@@ -260,6 +260,7 @@ var commands = []struct {
 	{"start", (*app).keygen},
 	{"write", (*app).new},
 	{"write", (*app).schema},
+	{"write", (*app).commit},
 	{"write", (*app).sign},
 	{"write", (*app).merge},
 	{"write", (*app).submit},

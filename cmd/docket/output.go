@@ -372,7 +372,7 @@ func showStatement(w io.Writer, id record.ID, st *record.Statement) {
 
 // subjectText says what the subject's digest is of.
 func subjectText(st *record.Statement) string {
-	if st.Kind.CommitsToDocument() {
+	if st.CommitsToDocument() {
 		return "a document, " + committedText(hex.EncodeToString(st.Subject.SHA256[:]))
 	}
 	name := st.Subject.Name

@@ -330,7 +330,8 @@ func (g *baseState) changes(ctx context.Context, st *record.Statement) ([]string
 	} else if err != nil {
 		return nil, err
 	}
-	if old.Kind != st.Kind || g.trust == nil {
+	// A later record on a request to disclose leaves out the terms, which stand.
+	if old.Kind != st.Kind || st.Kind == record.KindDisclosureRequest || g.trust == nil {
 		return []string{fmt.Sprintf("follows %s %s record at index %d, admitted %s", article(old.Kind), old.Kind, old.Index, formatTime(old.Admitted))}, nil
 	}
 	before, err := g.statementAt(ctx, old.Index)

@@ -40,7 +40,7 @@ import (
 var signerNames = []string{
 	"root/root-1", "root/root-2", "root/root-3",
 	"authority/officer-1", "authority/officer-2", "authority/officer-3", "authority/nightly-import",
-	"acme-cloud/compliance", "acme-cloud/ci", "borealis/ci",
+	"acme-cloud/compliance", "acme-cloud/ci", "borealis/ci", "borealis/compliance",
 }
 
 // scriptLedger is what the commands of one script share.

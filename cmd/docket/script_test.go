@@ -20,6 +20,7 @@ import (
 
 	"github.com/seed-53cf897a/docket/client/wire"
 	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register/registertest"
 )
 
 // TestMain makes this binary the docket command for the scripts, and that which runs it
@@ -52,6 +53,7 @@ func TestMain(m *testing.M) {
 //	port NAME            a free port, in $NAME
 //	differs P docket … [ F ]  what flags change (script_flags_test.go), with
 //	elsewhere W docket … F, every-flag
+//	record-id NAME F     sets a variable to the record ID of an envelope
 //	sign-outside F OUT   signs a file's bytes with the key of acme-cloud's ci
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -73,6 +75,7 @@ func TestScripts(t *testing.T) {
 			"forge":        forge,
 			"forge-chain":  forgeChain,
 			"fill":         fill,
+			"record-id":    recordID,
 			"spoil":        tamperReceipt,
 			"start":        start,
 			"end":          end,
@@ -102,6 +105,7 @@ func setUp(env *testscript.Env) error {
 		return err
 	}
 	env.Setenv("LANDED", landed)
+	env.Setenv("RECIPIENT", registertest.Recipient)
 	today := record.DateOf(time.Now(), zone)
 	from := today.AddDays(190)
 	for name, d := range map[string]record.Date{
@@ -175,6 +179,13 @@ func fill(ts *testscript.TestScript, _ bool, args []string) {
 		text := os.Expand(ts.ReadFile(name), ts.Getenv)
 		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o644))
 	}
+}
+
+// recordID sets a variable to the record ID of an envelope in a file.
+func recordID(ts *testscript.TestScript, _ bool, args []string) {
+	env, err := record.ParseEnvelope([]byte(ts.ReadFile(args[1])))
+	ts.Check(err)
+	ts.Setenv(args[0], record.IDOf(env.Payload).String())
 }
 
 // tamperReceipt changes one character of a receipt's entry; it stays base64.

@@ -27,7 +27,8 @@ func (a *app) show() *cobra.Command {
 		Use:   "show RECORD-ID | '#INDEX' | THREAD | DESIGNATION | PARTY | SCHEME:VALUE",
 		Short: "Show one thing on the ledger, from the replayed copy",
 		Long: `Shows a record by its ID or its index, a thread, a designation or a party by its ID,
-or everything about one identifier (` + strings.Join(register.IdentifierSchemes, ", ") + `).
+a request to disclose by its thread, or everything about one identifier
+(` + strings.Join(register.IdentifierSchemes, ", ") + `).
 
 Of a designation or a party it gives both readings of "at T": by its dates with every
 correction known now, and knowable at T: by the entries below the newest checkpoint
@@ -43,6 +44,7 @@ record among all N entries" is a proof.`,
   docket show --trust trust acme-cloud --at 2027-06-01
   docket show --trust trust domain:kestrel-hosting.example
   docket show --trust trust response/2026-014/acme-cloud
+  docket show --trust trust disclosure/2027-003
   docket show --trust trust 13`,
 		Args: cobra.ExactArgs(1),
 	}
@@ -66,15 +68,18 @@ record among all N entries" is a proof.`,
 	return c
 }
 
-// depends tells whether what stands about it depends on the day: of designations, parties
-// and identifiers it does, of records it does not. A word alone may be any of them.
+// isRequest tells whether a thread is one of a request to disclose, and not of receipts.
+func isRequest(thread record.Thread) bool { return thread.Request() != "" && thread.Party() == "" }
+
+// depends tells whether what stands about it depends on the day: of designations, parties,
+// requests and identifiers it does, of records it does not. A word alone may be any of them.
 func depends(what string) bool {
 	if _, err := record.ParseID(what); err == nil || strings.HasPrefix(what, "#") || what == string(record.CharterThread) {
 		return false
 	}
 	_, _, named := splitIdentifier(what)
 	family := record.Thread(what).Family()
-	return named || !strings.Contains(what, "/") || family == record.FamilyDesignation || family == record.FamilyParty || family == record.FamilyLicence
+	return named || !strings.Contains(what, "/") || family == record.FamilyDesignation || family == record.FamilyParty || family == record.FamilyLicence || isRequest(record.Thread(what))
 }
 
 // queryServerFor asks the server. A word alone may be a designation or a party.
@@ -104,6 +109,8 @@ func remotePath(what string) string {
 		return "register/parties/" + url.PathEscape(id)
 	case family == record.FamilyLicence && id != "":
 		return "register/licences/" + url.PathEscape(id)
+	case isRequest(thread):
+		return "register/requests/" + url.PathEscape(id)
 	case id != "":
 		return "records?thread=" + url.QueryEscape(what)
 	}
@@ -132,6 +139,8 @@ func (q *queryFlags) showAny(ctx context.Context, r *copyView, what string) erro
 		return q.showParty(r, thread.Name())
 	case family == record.FamilyLicence && slash:
 		return q.showLicence(ctx, r, thread)
+	case isRequest(thread):
+		return q.showRequest(ctx, r, thread)
 	case slash || thread == record.CharterThread:
 		return q.showThread(ctx, r, thread)
 	}
@@ -457,6 +466,9 @@ func (q *queryFlags) showParty(r *copyView, id string) error {
 	for _, s := range p.Standings {
 		line("standing", "%s from %s: %s", s.Status, s.EffectiveOn, s.Reason)
 	}
+	if p.CustomerLog != nil {
+		line("private log", "%s (record %s)", p.CustomerLog.Words(), p.CustomerLog.Record)
+	}
 	if slices.Contains(p.Roles, record.RoleProvider) {
 		if err := r.Duties(view.DutyFilter{Party: id}, r.at, func(d view.Duty) bool { line("duty", "%s", q.dutyText(d)); return true }); err != nil {
 			return err
@@ -487,7 +499,7 @@ func keyText(k view.PartyKey) string {
 }
 
 func (q *queryFlags) dutyText(d view.Duty) string {
-	text := fmt.Sprintf("%s%s to %s", errorPrefix(d.Error), d.State.Words(q.ahead), d.Kind)
+	text := fmt.Sprintf("%s%s to %s", errorPrefix(d.Error), d.State.Words(q.ahead), d.Kind.Words())
 	if about := d.About(); about != "" {
 		text += " " + about
 	}

@@ -366,15 +366,23 @@ func saveEnvelope(file, stem string, env record.Envelope, salts []record.Opening
 
 // readSalts reads NAME.salts.json; there may be none.
 func (a *app) readSalts(stem string) []record.Opening {
-	raw, err := a.readFile(stem + saltsSuffix)
+	salts, err := a.loadSalts(stem + saltsSuffix)
 	if err != nil {
 		return nil
 	}
-	var salts []record.Opening
-	if json.Unmarshal(raw, &salts) != nil {
-		return nil
-	}
 	return salts
+}
+
+// loadSalts reads a file of salts.
+func (a *app) loadSalts(name string) (salts []record.Opening, err error) {
+	raw, err := a.readFile(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(raw, &salts); err != nil {
+		return nil, fmt.Errorf("%s is no file of salts: %w", name, err)
+	}
+	return salts, nil
 }
 
 // writeSalts stores the salts of a record's commitments.

@@ -84,8 +84,9 @@ type verifyCmd struct {
 	trust           *trustFlags
 	charter         string
 	document, salts string
-	envelope        string             // that a refusal is about; "" if it lies beside
-	opened          []openedCommitment // by the salts
+	envelope        string           // that a refusal is about; "" if it lies beside
+	pointer         string           // of the one commitment to open; empty for all
+	openings        []record.Opening // the salts that opened something
 	asJSON          bool
 }
 
@@ -185,18 +186,20 @@ func (v *verifyCmd) refusedError(file string, err error) error {
 
 // verifyFile verifies one file.
 func (v *verifyCmd) verifyFile(ctx context.Context, file string, raw []byte, policies client.Policies) (*client.VerifyReport, error) {
-	if !bytes.HasPrefix(raw, []byte("c2sp.org/tlog-proof@")) {
+	if !isReceipt(raw) {
 		return nil, wrongFileError(file, raw, "a receipt ("+receiptSuffix+") or a refusal ("+refusalSuffix+")", nil)
 	}
 	r, err := client.Verify(ctx, raw, policies, time.Now())
 	if err == nil && v.salts != "" {
-		v.opened, err = v.openCommitments(r)
+		err = v.openCommitments(r.Statement)
 	}
 	if err == nil && v.document != "" {
-		err = v.checkDocument(r, v.opened)
+		err = v.checkDocument(r)
 	}
 	return r, err
 }
+
+func isReceipt(raw []byte) bool { return bytes.HasPrefix(raw, []byte("c2sp.org/tlog-proof@")) }
 
 // earlierTime is an earlier time by which the record existed than its receipt proves, and who
 // says so: the first receipt that is kept beside, or else the trust directory.
@@ -250,39 +253,53 @@ type openedCommitment struct {
 	Value   string `json:"value"`
 }
 
-// openCommitments opens every commitment that there is a salt for. A salt that opens none refuses
-// the file: it is of another record, or was changed.
-func (v *verifyCmd) openCommitments(r *client.VerifyReport) (all []openedCommitment, err error) {
+// opened are the commitments that the salts have opened.
+func (v *verifyCmd) opened() (all []openedCommitment) {
+	for _, s := range v.openings {
+		all = append(all, openedCommitment{s.Pointer, s.Value})
+	}
+	return all
+}
+
+// openCommitments opens every commitment that there is a salt for, or the one that was asked
+// for. A salt that opens none refuses the file: it is of another record, or was changed.
+func (v *verifyCmd) openCommitments(st *record.Statement) error {
 	raw, err := v.app.readFile(v.salts)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var salts []record.Opening
 	if err := json.Unmarshal(raw, &salts); err != nil || len(salts) == 0 {
-		return nil, wrongFileError(v.salts, raw, "the salts of a record (NAME"+saltsSuffix+")", cmp.Or(err, errors.New("it holds none")))
+		return wrongFileError(v.salts, raw, "the salts of a record (NAME"+saltsSuffix+")", cmp.Or(err, errors.New("it holds none")))
 	}
 	for _, s := range salts {
-		c, ok := r.Statement.Commitment(s.Pointer)
+		if v.pointer != "" && v.pointer != s.Pointer {
+			continue
+		}
+		c, ok := st.Commitment(s.Pointer)
 		if !ok {
-			return nil, refusal("%s: the record commits to nothing at %s", v.salts, s.Pointer).hint("it may be of another record")
+			return refusal("%s: the record commits to nothing at %s", v.salts, s.Pointer).hint("it may be of another record")
 		}
-		if err := c.Verify(r.Statement.Ledger, r.Statement.Thread, s); err != nil {
-			return nil, refusal("%s: %w", v.salts, err).hint("it may be of another record")
+		if err := c.Verify(st.Ledger, st.Thread, s); err != nil {
+			return refusal("%s: %w", v.salts, err).hint("it may be of another record")
 		}
-		all = append(all, openedCommitment{s.Pointer, s.Value})
+		v.openings = append(v.openings, s)
 	}
-	return all, nil
+	if v.openings == nil {
+		return refusal("%s has no salt for %s: it opens %s", v.salts, v.pointer, joinPointers(salts))
+	}
+	return nil
 }
 
 // checkDocument compares the document with the record's subject: its digest, or the
 // commitment to it, which the salts have opened.
-func (v *verifyCmd) checkDocument(r *client.VerifyReport, salts []openedCommitment) error {
+func (v *verifyCmd) checkDocument(r *client.VerifyReport) error {
 	data, err := v.app.readFile(v.document)
 	if err != nil {
 		return err
 	}
 	digest := sha256.Sum256(data)
-	if digest == r.Statement.Subject.SHA256 || slices.Contains(salts, openedCommitment{"/subject", hex.EncodeToString(digest[:])}) {
+	if digest == r.Statement.Subject.SHA256 || slices.Contains(v.opened(), openedCommitment{subjectPointer, hex.EncodeToString(digest[:])}) {
 		return nil
 	}
 	if v.salts == "" {
@@ -304,7 +321,7 @@ func (v *verifyCmd) printResult(file string, r *client.VerifyReport, earlier *ea
 		v.app.logf("policy %s: quorum %s; a fork needs %s", r.Policy.Fingerprint(), quorumText(r.Policy), forkText(r.Policy))
 	}
 	v.app.warnPolicy(r.Policy) // it may be that of an older charter
-	p := verifyOutput{report: r, trust: trust, document: v.document, earlier: earlier, opened: v.opened}
+	p := verifyOutput{report: r, trust: trust, document: v.document, earlier: earlier, opened: v.opened()}
 	switch {
 	case v.asJSON:
 		return v.app.printJSON(p.toJSON(file))

@@ -25,13 +25,17 @@ var catalogue = []*Spec{
 	cipCertificationSpec,
 	resellerSpec,
 	licenceSpec,
+	customerLogSpec,
+	aiTrainingReportSpec,
+	abuseReportSpec,
+	disclosureRequestSpec,
+	disclosureReceiptSpec,
+	assessmentSpec,
 }
 
 // futureKinds are kinds of RECORDS.md that this binary does not read yet. Such a record
 // is refused as Unsupported and not as Invalid.
 var futureKinds = []Kind{
-	"customer-log", "ai-training-report", "abuse-report",
-	"disclosure-request", "disclosure-receipt", "assessment",
 	"index",
 }
 
@@ -52,11 +56,18 @@ func (k Kind) Doc() string {
 	return ""
 }
 
-// CommitsToDocument tells whether the subject of such a record is a commitment to its
+// CommitsToDocument tells whether the subject of a statement is a commitment to its
 // document's digest: the document is private, and no file has the subject for its SHA-256.
-func (k Kind) CommitsToDocument() bool {
-	sp := specByKind(k)
-	return sp != nil && sp.PrivateSubject
+func (s *Statement) CommitsToDocument() bool {
+	sp := specByKind(s.Kind)
+	return sp != nil && (sp.PrivateSubject || sp.SealableSubject && s.IsSealed())
+}
+
+// IsSealed tells whether the statement asks under seal: whom it asks, and for what, is
+// committed and not yet opened.
+func (s *Statement) IsSealed() bool {
+	r, ok := s.Predicate.(*DisclosureRequest)
+	return ok && r.isSealed() && r.Open == nil
 }
 
 // ListsKeys tells whether such a record introduces keys ([ListedKeys]).

@@ -150,6 +150,12 @@ func (d Date) Before(other Date) bool { return d.ordinal() < other.ordinal() }
 func (d Date) After(other Date) bool  { return d.ordinal() > other.ordinal() }
 
 // ordinal orders dates; it does not count days.
+// DaysSince is how many days d comes after an earlier date.
+func (d Date) DaysSince(earlier Date) int {
+	midnight := func(d Date) time.Time { return time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC) }
+	return int(midnight(d).Sub(midnight(earlier)) / (24 * time.Hour))
+}
+
 func (d Date) ordinal() int { return d.Year<<9 | int(d.Month)<<5 | d.Day }
 
 func (d Date) daysInMonth() int {

@@ -34,6 +34,9 @@ func subjectSchema(sp *Spec) schema.Object {
 	if sp.PrivateSubject {
 		says += "; the digest is a commitment to the document's"
 	}
+	if sp.SealableSubject {
+		says += "; where the record is sealed the digest is a commitment to the document's"
+	}
 	digest := schema.ObjectOf(
 		"type", "object",
 		"properties", schema.ObjectOf("sha256", schema.ObjectOf("type", "string", "pattern", schema.FormatSHA256.Pattern())),

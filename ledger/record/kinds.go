@@ -19,14 +19,17 @@ func (k Kind) PredicateType() string { return "urn:docket:" + string(k) + ":v1" 
 type Spec struct {
 	Kind    Kind
 	Summary string // one line: what such a record says
+	Signers string // one line: who signs it (RECORDS.md "Keys and who may sign")
 	// Thread is the grammar of its threads, or the grammars, " or " between them: capitals
-	// are segments, D a designation's, P the party's to which the thread belongs.
+	// are segments, D a designation's, N a name's, P the party's to which the thread belongs.
 	Thread string
 	// issuer is the issuer where P is not: the party itself unless said.
 	issuer  issuerRule
 	Subject SubjectRule // what its subject is where no document is given
 	// PrivateSubject: the subject is a commitment to the document's digest.
 	PrivateSubject bool
+	// SealableSubject: it is one where the record is sealed ([Statement.IsSealed]).
+	SealableSubject bool
 	// noLedger: such a record may be the first, before there is a ledger to name.
 	noLedger     bool
 	newPredicate func() Predicate
@@ -55,6 +58,7 @@ const (
 	SubjectFirstKey                       // the first key listed, as DER; else the enrolment
 	SubjectEnrolment                      // the party's enrolment
 	SubjectDesignation                    // the designation's newest record
+	SubjectCheckpoint                     // the root hash of the checkpoint that it carries
 )
 
 // Authority is the one party ID with the role authority, issuer of all its records.
@@ -72,6 +76,7 @@ var types = schema.Types{
 		schema.ScalarOf(parsePEM, func(p PEM) string { return string(p) }, pemText.JSONSchema()),
 	},
 	Fragment: reflect.TypeFor[Designation](),
+	Sealable: reflect.TypeFor[Sealable](),
 }
 
 func parseTime(s string) (time.Time, error) {
@@ -130,6 +135,15 @@ func (sp *Spec) issuerFault(thread Thread, by string) string {
 type Commitment struct {
 	Commit string `json:"commit" rule:"required fmt=sha256" doc:"commitment to a value and a salt that stay with the signer"`
 }
+
+// Sealable is a text, or the commitment to it while it is sealed.
+type Sealable struct {
+	Text       string
+	Commitment *Commitment
+}
+
+// IsZero tells whether nothing was written.
+func (s Sealable) IsZero() bool { return s == Sealable{} }
 
 // Digest is {"sha256": hex}.
 type Digest struct {

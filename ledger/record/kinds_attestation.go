@@ -5,6 +5,7 @@ const KindResponse Kind = "response"
 
 var responseSpec = newKindSpec[Response](Spec{
 	Summary: "A provider attests what it did about a designation, as it stood in one record of its thread.",
+	Signers: "an officer or automation key of the provider",
 	Thread:  "response/D/P",
 	Subject: SubjectDesignation,
 })
@@ -33,6 +34,7 @@ const KindCIPCertification Kind = "cip-certification"
 
 var cipCertificationSpec = newKindSpec[CIPCertification](Spec{
 	Summary:        "A provider certifies its customer identification programme for a period; the form itself stays private.",
+	Signers:        "an officer key of the provider",
 	Thread:         "cip/P",
 	Subject:        SubjectDocument,
 	PrivateSubject: true,

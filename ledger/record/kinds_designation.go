@@ -7,6 +7,7 @@ const KindDesignation Kind = "designation"
 
 var designationSpec = newKindSpec[Designation](Spec{
 	Summary: "The authority restricts a foreign person or jurisdiction from a day on, for a term. Designators sign; of an imported list, importers.",
+	Signers: "designators; of a list's entity also importers",
 	Thread:  "designation/D",
 	Subject: SubjectDocument,
 })
@@ -21,6 +22,7 @@ type Designation struct {
 	EffectiveFrom         *Date       `json:"effectiveFrom,omitempty" rule:"usual" doc:"required unless imported: first day in force; admission + the charter's notice or later" eg:"2027-06-01"`
 	Conditions            []Condition `json:"conditions,omitempty" rule:"items=100" doc:"required with action condition"`
 	Findings              []string    `json:"findings,omitempty" rule:"fmt=lines max=4000" doc:"factor codes" eg:"[anonymous-resale]"`
+	Evidence              []ID        `json:"evidence,omitempty" rule:"items=100" doc:"record IDs of this ledger, below this record, that the findings rest on: unanswered requests, abuse reports"`
 	EffectiveUntil        *Date       `json:"effectiveUntil,omitempty" rule:"usual" doc:"required unless imported: last day in force (inclusive), within the charter's term" eg:"2028-05-31"`
 	ResponseDue           *Date       `json:"responseDue,omitempty" doc:"last day to respond (inclusive); absent: no duty" eg:"2027-01-08"`
 	Scope                 *Scope      `json:"scope,omitempty" doc:"who else is meant"`
@@ -140,6 +142,7 @@ const KindAmendment Kind = "amendment"
 
 var amendmentSpec = newKindSpec[Amendment](Spec{
 	Summary: "A designation is corrected or extended: items dropped, fields unset and set, items added, in this order.",
+	Signers: "as the designation",
 	Thread:  "designation/D",
 	Subject: SubjectDocument,
 })
@@ -183,12 +186,14 @@ const (
 
 var suspensionSpec = newKindSpec[Suspension](Spec{
 	Summary: "A designation is not in force for a while; duties that fall due meanwhile are put off, its term runs on.",
+	Signers: "as the designation",
 	Thread:  "designation/D",
 	Subject: SubjectDocument,
 })
 
 var reinstatementSpec = newKindSpec[Reinstatement](Spec{
 	Summary: "A suspended designation is again what its dates say.",
+	Signers: "as the designation",
 	Thread:  "designation/D",
 	Subject: SubjectDocument,
 })
@@ -226,6 +231,7 @@ const KindRevocation Kind = "revocation"
 
 var revocationSpec = newKindSpec[Revocation](Spec{
 	Summary: "A designation or a licence ends for good; only a list's entity can come back, after delisted.",
+	Signers: "as the designation or the licence",
 	Thread:  "designation/D or licence/L",
 	Subject: SubjectDocument,
 })

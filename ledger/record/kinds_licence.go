@@ -5,6 +5,7 @@ const KindLicence Kind = "licence"
 
 var licenceSpec = newKindSpec[Licence](Spec{
 	Summary: "The authority permits for a while what a designation restricts, or exempts a provider from the identification programme; duties are put off meanwhile.",
+	Signers: "thresholds.licensing officers with the function licensing",
 	Thread:  "licence/L",
 	Subject: SubjectDocument,
 })

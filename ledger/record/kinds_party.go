@@ -3,6 +3,8 @@ package record
 import (
 	"slices"
 	"strings"
+
+	"github.com/seed-53cf897a/docket/ledger/proof"
 )
 
 // KindCharter names the ledger's rules: root keys, thresholds, periods, policy.
@@ -10,6 +12,7 @@ const KindCharter Kind = "charter"
 
 var charterSpec = newKindSpec[Charter](Spec{
 	Summary: "The ledger's constitution: root keys, thresholds, periods, and whom verifiers accept. Its first record names the ledger.",
+	Signers: "thresholds.root holders of the root keys before it and of its own, and each root key that is new",
 	Thread:  "charter",
 	Subject: SubjectDocument,
 
@@ -27,7 +30,8 @@ type Charter struct {
 	Periods     Periods      `json:"periods" rule:"required" doc:"ISO 8601; P1Y is a civil year, P365D is 365 days"`
 	Policy      string       `json:"policy" rule:"required fmt=lines max=30000" doc:"tlog-policy: the log's keys, the witnesses, the quorum that verifiers accept from this record on" eg:"lines of docket init, of each docket witness init, then the quorum, two spaces before each:\n  log docket.example/2026+5f1c0a92+AW3…\n  log docket.example/2026+81d4e6b0+BqT…\n  witness w1e w1.example/docket+c07b19f3+BHx… https://w1.example\n  witness w1m w1.example/docket+2ad85e44+Bk9… https://w1.example\n  group w1 any w1e w1m\n  quorum w1\nor, without any witness: quorum none"`
 	Imports     []ImportList `json:"imports" rule:"required empty items=100" doc:"published lists that importers may carry over; [] for none"`
-	RefusalsKey string       `json:"refusalsKey,omitempty" rule:"fmt=vkey" doc:"verifier key of the ledger's signed refusals, as docket init prints it; without one nothing refused is signed"`
+	RefusalsKey string       `json:"refusalsKey,omitempty" rule:"fmt=vkey" doc:"verifier key of the ledger's signed refusals (Ed25519), as docket init prints it, which signs nothing else; without one nothing refused is signed"`
+	ReceiptKey  string       `json:"receiptKey,omitempty" rule:"fmt=vkey" doc:"verifier key for signed receipts of submission (Ed25519), which signs nothing else"`
 	Predecessor *Predecessor `json:"predecessor,omitempty" doc:"the log that this one continues; carried, judged by nothing in rules 1"`
 }
 
@@ -54,7 +58,7 @@ type Periods struct {
 	Certification  Period `json:"certification" rule:"required" doc:"time between certifications" eg:"P1Y"`
 	ResellerBreach Period `json:"resellerBreach" rule:"required" doc:"time from a reseller's breach to its termination" eg:"P30D"`
 	AIReport       Period `json:"aiReport" rule:"required" doc:"time to report a training run" eg:"P15D"`
-	Commitment     Period `json:"commitment" rule:"required" doc:"time between commitments to a customer log" eg:"P31D"`
+	Commitment     Period `json:"commitment" rule:"required" doc:"time between commitments to a customer log, and to batches of abuse reports" eg:"P31D"`
 	Draft          Period `json:"draft" rule:"required" doc:"a record must be admitted within this time of issuedAt" eg:"P30D"`
 	Recovery       Period `json:"recovery" rule:"required" doc:"a key that a registrar alone added can sign after this time" eg:"P7D"`
 }
@@ -97,6 +101,16 @@ func (c *Charter) check(s *Statement, f *faultList) {
 	if int(c.Thresholds.Root) > len(holders) {
 		f.add("/predicate/thresholds/root", "is %d, but the root keys have %d holders: nothing could ever be signed", c.Thresholds.Root, len(holders))
 	}
+	for _, k := range []struct{ vkey, member string }{{c.RefusalsKey, "refusalsKey"}, {c.ReceiptKey, "receiptKey"}} {
+		if k.vkey == "" {
+			continue
+		}
+		if key, err := proof.ParseLogKey(k.vkey); err != nil {
+			f.add("/predicate/"+k.member, "%v", err)
+		} else if key.Algorithm() != proof.Ed25519 {
+			f.add("/predicate/"+k.member, "is of %s, which signs checkpoints alone; want %s", key.Algorithm(), proof.Ed25519)
+		}
+	}
 	for i, a := range c.Imports {
 		for j, b := range c.Imports {
 			same := a.List == b.List && i > j
@@ -111,6 +125,7 @@ const KindEnrolment Kind = "enrolment"
 
 var enrolmentSpec = newKindSpec[Enrolment](Spec{
 	Summary: "A party joins: its legal name, roles and keys. Every key listed signs, then a registrar (for the authority: root keys).",
+	Signers: "each key that it lists, and registrars (of the authority: root keys; of a reseller also a provider, its sponsor); a later one an officer key of the party, and registrars",
 	Thread:  "party/P",
 	Subject: SubjectFirstKey,
 })
@@ -202,6 +217,7 @@ const KindStanding Kind = "standing"
 
 var standingSpec = newKindSpec[Standing](Spec{
 	Summary: "The authority suspends a party, restores it, or ends its membership for good.",
+	Signers: "registrars; of the authority root keys",
 	Thread:  "party/P",
 	issuer:  issuedByAuthority,
 	Subject: SubjectEnrolment,
@@ -222,6 +238,7 @@ const KindKeys Kind = "keys"
 
 var keysSpec = newKindSpec[Keys](Spec{
 	Summary: "A party adds and revokes keys. An officer key signs, and every key added; a registrar only when all are lost.",
+	Signers: "each key that it adds, and an officer key of the party; a recovery key where only officer keys change; registrars where all are lost",
 	Thread:  "party/P",
 	issuer:  issuedByOwnerOrAuthority,
 	Subject: SubjectFirstKey,

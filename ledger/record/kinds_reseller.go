@@ -5,6 +5,7 @@ const KindReseller Kind = "reseller"
 
 var resellerSpec = newKindSpec[ResellerReport](Spec{
 	Summary:        "A provider records one of its resellers: not confirmed yet, verified together with it, in breach, or terminated. The reseller's programme itself stays private.",
+	Signers:        "an officer key of the provider; with status active one of the reseller too",
 	Thread:         "reseller/R/P",
 	Subject:        SubjectDocument,
 	PrivateSubject: true,

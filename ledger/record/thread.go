@@ -23,6 +23,11 @@ const (
 	FamilyCertification Family = "cip"
 	FamilyReseller      Family = "reseller"
 	FamilyLicence       Family = "licence"
+	FamilyCustomerLog   Family = "customer-log"
+	FamilyAbuse         Family = "abuse"
+	FamilyAITraining    Family = "ai"
+	FamilyDisclosure    Family = "disclosure" // a request and, a segment longer, its receipts
+	FamilyAssessment    Family = "assessment"
 )
 
 // CharterThread is the one thread of charters.
@@ -50,6 +55,28 @@ func ResellerThread(reseller, provider string) Thread {
 // LicenceThread is the thread of a licence, by its name.
 func LicenceThread(licence string) Thread { return FamilyLicence.thread(licence) }
 
+// CustomerLogThread is the thread of what a party publishes of its private customer log.
+func CustomerLogThread(party string) Thread { return FamilyCustomerLog.thread(party) }
+
+// AbuseThread is the thread of a party's abuse reports.
+func AbuseThread(party string) Thread { return FamilyAbuse.thread(party) }
+
+// AITrainingThread is the thread of one training run, by a name that the party gives it.
+func AITrainingThread(run, party string) Thread { return FamilyAITraining.thread(run + "/" + party) }
+
+// RequestThread is the thread of a request to disclose, by its name.
+func RequestThread(request string) Thread { return FamilyDisclosure.thread(request) }
+
+// ReceiptThread is the thread of one party's receipts for what it disclosed on a request.
+func ReceiptThread(request, party string) Thread {
+	return FamilyDisclosure.thread(request + "/" + party)
+}
+
+// AssessmentThread is the thread of an auditor's assessments of one name.
+func AssessmentThread(name, auditor string) Thread {
+	return FamilyAssessment.thread(name + "/" + auditor)
+}
+
 // ImportThread is the designation's thread on which an entity of a list stands.
 func ImportThread(list, id string) Thread { return DesignationThread(list + "-" + id) }
 
@@ -65,7 +92,7 @@ func NamedDesignation(text string) Thread {
 // ParseThread reads a thread of any kind.
 func ParseThread(text string) (Thread, error) {
 	t := Thread(text)
-	sp, _ := specByFamily(t.Family())
+	sp, _ := specOfThread(t)
 	if sp == nil {
 		return "", Refuse(Malformed, "thread %s: no record stands on such a thread", schema.Quote(text))
 	}
@@ -102,6 +129,15 @@ func (t Thread) Name() string {
 // Designation is the name of the designation that the thread is of, or answers; "" if there is none.
 func (t Thread) Designation() string { return t.segment("D") }
 
+// Request is the name of the request to disclose that the thread is of, or answers; "" if
+// there is none.
+func (t Thread) Request() string {
+	if t.Family() != FamilyDisclosure {
+		return ""
+	}
+	return t.segment("N")
+}
+
 // Party is the ID of the party that the thread names, "" if it names none.
 func (t Thread) Party() string { return t.segment("P") }
 
@@ -118,10 +154,13 @@ func (t Thread) Owner() string {
 }
 
 // About is the thread of the thing that its records are about: of a response the
-// designation that it answers, else its own.
+// designation that it answers, of a receipt the request, else its own.
 func (t Thread) About() Thread {
-	if t.Family() == FamilyResponse {
+	switch {
+	case t.Family() == FamilyResponse:
 		return DesignationThread(t.Designation())
+	case t.Family() == FamilyDisclosure && t.Party() != "":
+		return RequestThread(t.Request())
 	}
 	return t
 }
@@ -129,7 +168,7 @@ func (t Thread) About() Thread {
 // segment is the segment that the grammar of the thread's family calls name, "" if it
 // has none, or if the thread has more or fewer than the grammar.
 func (t Thread) segment(name string) (found string) {
-	sp, grammar := specByFamily(t.Family())
+	sp, grammar := specOfThread(t)
 	if sp == nil || !t.walk(grammar, func(own, segment string) bool {
 		if own == name {
 			found = segment
@@ -157,15 +196,24 @@ func (t Thread) walk(grammar []string, visit func(own, segment string) bool) boo
 	return !more
 }
 
-// specByFamily is a kind that stands on threads of that family, nil if none does, and their
-// grammar: kinds of one family have one.
-func specByFamily(f Family) (*Spec, []string) {
+// specOfThread is a kind whose threads are of that family and have as many segments, else
+// one of that family, nil if none has it, and their grammar: kinds of one family and length
+// have one.
+func specOfThread(t Thread) (found *Spec, grammar []string) {
+	length := strings.Count(string(t), "/") + 1
 	for _, sp := range catalogue {
-		if grammar := sp.grammar(f); grammar != nil {
-			return sp, grammar
+		g := sp.grammar(t.Family())
+		if g == nil {
+			continue
+		}
+		if len(g) == length {
+			return sp, g
+		}
+		if found == nil {
+			found, grammar = sp, g
 		}
 	}
-	return nil, nil
+	return found, grammar
 }
 
 // grammar is that of the kind's threads of a family, nil if it stands on none.
@@ -196,7 +244,7 @@ func (sp *Spec) ExampleThread() Thread {
 	segments := make([]string, len(sp.grammars[0]))
 	for i, s := range sp.grammars[0] {
 		switch segments[i] = s; s {
-		case "D":
+		case "D", "N":
 			segments[i] = "2026-014"
 		case "P":
 			segments[i] = "acme-cloud"

@@ -336,6 +336,9 @@ func isDesignator(k *KeyRow) bool {
 func isLicensing(k *KeyRow) bool {
 	return isOfficer(k) && slices.Contains(k.Functions, record.FuncLicensing)
 }
+func isDemander(k *KeyRow) bool {
+	return isOfficer(k) && slices.Contains(k.Functions, record.FuncDemands)
+}
 func isImporter(k *KeyRow) bool {
 	return isOfficerOrAutomation(k) && slices.Contains(k.Functions, record.FuncImporter)
 }
@@ -380,6 +383,8 @@ func (j *judgment) whyNotCounted(keyid string) (string, error) {
 		return "is a root key", nil
 	case k.Owner == ownerPolicy:
 		return "is a log or witness key", nil
+	case !k.signsRecords():
+		return "is the key of " + k.owner() + ", and signs no records", nil
 	}
 	id := k.party()
 	if id != j.st.Issuer && id != record.Authority {

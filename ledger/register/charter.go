@@ -4,19 +4,32 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/ed25519"
+	"encoding/base64"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/seed-53cf897a/docket/ledger/proof"
 	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register/rules1"
 )
 
-// Owners of keys that are no party's.
+// Owners of keys that are no party's. But for the root set's, they sign no records, and no
+// thread is named so.
 const (
-	ownerRoot   = record.CharterThread
-	ownerPolicy = record.Thread("policy") // no thread is named so
+	ownerRoot     = record.CharterThread
+	ownerPolicy   = record.Thread("policy")
+	ownerRefusals = record.Thread("refusals")
+	ownerReceipts = record.Thread("receipts")
+
+	privateLogPrefix = "private-log/"
 )
+
+// ownerOfPrivateLog is a provider's private log, or the next after one that was lost.
+func ownerOfPrivateLog(provider string) record.Thread {
+	return privateLogPrefix + record.Thread(provider)
+}
 
 // newCharterRow is the state that a charter makes.
 func newCharterRow(c *record.Charter) (*CharterRow, error) {
@@ -76,6 +89,9 @@ func (j *judgment) judgeCharter(c *record.Charter) error {
 		return err
 	}
 	if err := j.assignPolicyKeys(next); err != nil {
+		return err
+	}
+	if err := j.assignNoteKeys(c); err != nil {
 		return err
 	}
 	j.state = next
@@ -226,6 +242,68 @@ func (j *judgment) assignPolicyKeys(next *CharterRow) error {
 	return nil
 }
 
+// assignNoteKeys sets the keys of signed refusals and receipts apart.
+func (j *judgment) assignNoteKeys(c *record.Charter) error {
+	for _, k := range []struct {
+		vkey, pointer string
+		owner         record.Thread
+	}{{c.RefusalsKey, "/predicate/refusalsKey", ownerRefusals}, {c.ReceiptKey, "/predicate/receiptKey", ownerReceipts}} {
+		if k.vkey == "" {
+			continue
+		}
+		key, err := proof.ParseLogKey(k.vkey)
+		if err != nil {
+			return invalid(k.pointer, "%v", err)
+		}
+		if err := j.assignNoteKey(k.pointer, key, k.owner); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// assignNoteKey assigns a key that signs notes and no records, permanently. Only an
+// Ed25519 one could be anybody else's; for others there is nothing to assign.
+func (j *judgment) assignNoteKey(pointer string, key proof.Key, owner record.Thread) error {
+	public, ok := key.Public().(ed25519.PublicKey)
+	if !ok {
+		return nil
+	}
+	k, err := record.NewKey(public)
+	if err != nil {
+		return invalid(pointer, "%v", err)
+	}
+	return j.assignKey(pointer, KeyRow{ID: k.ID(), Owner: owner, Added: j.index, AddedAt: j.admitted})
+}
+
+// checkCosignerKey: the key by which an auditor cosigns checkpoints is a key of its own,
+// neither a party's nor the root set's, a log's, private or not, or a witness's (RECORDS.md "Kinds",
+// assessment). Only an Ed25519 one could be.
+func (j *judgment) checkCosignerKey(vkey string) error {
+	if vkey == "" {
+		return nil
+	}
+	_, rest, _ := strings.Cut(vkey, "+")
+	_, encoded, _ := strings.Cut(rest, "+")
+	raw, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		return invalid("/predicate/vkey", "%v", err)
+	}
+	// The first byte is the algorithm (c2sp.org/signed-note, "Verifier keys").
+	if len(raw) != 1+ed25519.PublicKeySize {
+		return nil
+	}
+	key, err := record.NewKey(ed25519.PublicKey(raw[1:]))
+	if err != nil {
+		return invalid("/predicate/vkey", "%v", err)
+	}
+	k, err := j.draft.keyRow(key.ID())
+	if err != nil || k == nil {
+		return err
+	}
+	return invalid("/predicate/vkey", "key %s belongs to %s: an auditor cosigns by a key that has no other use", ShortKeyID(k.ID), k.owner())
+}
+
 // assignKey assigns a key to an owner and a holder, permanently, and refuses a key that
 // belongs to another. Assigning a key again to its own owner and holder is no fault.
 func (j *judgment) assignKey(pointer string, row KeyRow) error {
@@ -262,6 +340,13 @@ func (k *KeyRow) owner() string {
 		return "the root set"
 	case ownerPolicy:
 		return "the policy's log or witnesses"
+	case ownerRefusals:
+		return "this ledger's refusals"
+	case ownerReceipts:
+		return "this ledger's receipts"
+	}
+	if provider, ok := strings.CutPrefix(string(k.Owner), privateLogPrefix); ok {
+		return "the customer log of " + provider
 	}
 	return k.party()
 }

@@ -1,6 +1,7 @@
 package register
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -34,6 +35,9 @@ func (j *judgment) judgeDesignation(d *record.Designation) error {
 		if old.Current.Target.Name != d.Target.Name {
 			j.replacedName, row.Renamed = old.Current.Target.Name, true
 		}
+	}
+	if err := j.checkEvidence(d.Evidence, nil, "/predicate/evidence"); err != nil {
+		return err
 	}
 	if d.DeterminedOn != nil && d.DeterminedOn.After(j.today) {
 		return invalidForNow("/predicate/determinedOn", "%s is after today, %s in %s", *d.DeterminedOn, j.today, j.charter.TimeZone)
@@ -168,6 +172,9 @@ func (j *judgment) judgeAmendment(a *record.Amendment) error {
 	if err := checkTarget(&amended.Target); err != nil {
 		return err
 	}
+	if err := j.checkAmendedEvidence(a, old, amended); err != nil {
+		return err
+	}
 	next := *row
 	step := j.ref()
 	next.Amended = &step
@@ -181,6 +188,39 @@ func (j *judgment) judgeAmendment(a *record.Amendment) error {
 	}
 	j.state = &next
 	return nil
+}
+
+// checkEvidence: what a designation rests on are records of this ledger below its own. known are
+// those that it rested on before.
+func (j *judgment) checkEvidence(evidence, known []record.ID, pointer string) error {
+	for i, id := range evidence {
+		if slices.Contains(known, id) {
+			continue
+		}
+		_, found, err := j.draft.recordRow(id)
+		switch {
+		case err != nil:
+			return err
+		case found:
+		case j.draft.gaps != nil:
+			j.draft.gaps.notFound = nil
+			j.addUnchecked("that record %s, which is its evidence, stands below it", id)
+		default:
+			return invalidForNow(fmt.Sprintf("%s/%d", pointer, i), "no record %s stands on this ledger below index %d", id, j.index)
+		}
+	}
+	return nil
+}
+
+// checkAmendedEvidence is the same of the records that an amendment adds or sets.
+func (j *judgment) checkAmendedEvidence(a *record.Amendment, old, amended *record.Designation) error {
+	added, _ := a.Add.Lookup("evidence").([]any)
+	if set, ok := a.Set.Lookup("evidence").([]any); ok {
+		if err := j.checkEvidence(amended.Evidence[:len(amended.Evidence)-len(added)], old.Evidence, "/predicate/set/evidence"); err != nil || len(set) == 0 {
+			return err
+		}
+	}
+	return j.checkEvidence(amended.Evidence[len(amended.Evidence)-len(added):], old.Evidence, "/predicate/add/evidence")
 }
 
 // openingAfter is what opened the duty to respond last, once the amendment is made: the

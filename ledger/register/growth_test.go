@@ -131,6 +131,39 @@ var growthCases = []growthCase{
 		}
 		return b.Statement("licence/1", "authority", revocation(b, "superseded"))
 	}},
+	{name: "customer logs, each of another key", begin: enrolled, next: func(b *registertest.Fixture, n int) *record.Statement {
+		l := registertest.NewPrivateLog("acme-cloud.example/customers")
+		l.Rotate(fmt.Sprint(n))
+		c := l.Commit(today(b))
+		return b.Statement("customer-log/acme-cloud", "acme-cloud", c)
+	}},
+	{name: "customer logs, each lost at once", begin: enrolled, next: func(b *registertest.Fixture, n int) *record.Statement {
+		c := registertest.NewPrivateLog(fmt.Sprintf("acme-cloud.example/customers-%d", n)).Commit(today(b))
+		if n > 0 {
+			c.Restart = &record.LogRestart{Reason: "r"}
+		}
+		return b.Statement("customer-log/acme-cloud", "acme-cloud", c)
+	}},
+	{name: "reports of training runs", begin: enrolled, next: func(b *registertest.Fixture, n int) *record.Statement {
+		return b.Statement("ai/2027-03/acme-cloud", "acme-cloud", &record.AITrainingReport{KnownOn: today(b).AddDays(-n), Threshold: "t"})
+	}},
+	{name: "abuse reports", begin: enrolled, next: func(b *registertest.Fixture, n int) *record.Statement {
+		day := today(b).AddDays(-30_000 + 2*n)
+		return b.Statement("abuse/acme-cloud", "acme-cloud", &record.AbuseReport{PeriodFrom: day, PeriodUntil: day.AddDays(1), Band: "0"})
+	}},
+	{name: "receipts", begin: asked, next: func(b *registertest.Fixture, n int) *record.Statement {
+		return b.Statement("disclosure/1/acme-cloud", "acme-cloud", &record.DisclosureReceipt{Request: b.Head("disclosure/1"), Entries: ptr(int64(n)), LogSize: ptr(int64(20_000))})
+	}},
+	{name: "what becomes of a request", limit: true, begin: asked, next: func(b *registertest.Fixture, n int) *record.Statement {
+		b.Now = b.Now.Add(days(31))
+		return b.Statement("disclosure/1", "authority", &record.DisclosureRequest{Status: []string{"challenged", "unanswered", "withdrawn", "challenged"}[n%4]})
+	}},
+	{name: "assessments", begin: enrolled, next: func(b *registertest.Fixture, n int) *record.Statement {
+		if n == 0 {
+			b.Must(b.Auditor("north-audit"))
+		}
+		return b.Statement("assessment/1/north-audit", "north-audit", b.NewAssessment("acme-cloud"))
+	}},
 }
 
 // hundred are the names of as many designations as one licence may name.
@@ -161,6 +194,11 @@ func licenceOf(b *registertest.Fixture, holder string, designations ...string) *
 		l.Type = record.LicenceGeneral
 	}
 	return l
+}
+
+func asked(b *registertest.Fixture) {
+	enrolled(b)
+	b.Must(b.Request("1", b.NewRequest("acme-cloud")))
 }
 
 func enrolled(b *registertest.Fixture) { b.Must(b.Provider("acme-cloud")) }

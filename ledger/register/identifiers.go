@@ -105,15 +105,19 @@ func (d *DesignationRow) identifiers(thread record.Thread) map[string]Identifier
 	return ids.uses
 }
 
-func (*CharterRow) identifiers(record.Thread) map[string]IdentifierUse       { return nil }
-func (*ResponseRow) identifiers(record.Thread) map[string]IdentifierUse      { return nil }
-func (*CertificationRow) identifiers(record.Thread) map[string]IdentifierUse { return nil }
+func (*CharterRow) identifiers(record.Thread) map[string]IdentifierUse     { return nil }
+func (*ResponseRow) identifiers(record.Thread) map[string]IdentifierUse    { return nil }
+func (*PeriodRow) identifiers(record.Thread) map[string]IdentifierUse      { return nil }
+func (*CustomerLogRow) identifiers(record.Thread) map[string]IdentifierUse { return nil }
+func (*AITrainingRow) identifiers(record.Thread) map[string]IdentifierUse  { return nil }
 
 func (p *PartyRow) renamed() bool       { return p.Renamed }
 func (d *DesignationRow) renamed() bool { return d.Renamed }
 func (*CharterRow) renamed() bool       { return false }
 func (*ResponseRow) renamed() bool      { return false }
-func (*CertificationRow) renamed() bool { return false }
+func (*PeriodRow) renamed() bool        { return false }
+func (*CustomerLogRow) renamed() bool   { return false }
+func (*AITrainingRow) renamed() bool    { return false }
 
 // identifierSet gathers the uses of one thread; of two uses of one identifier, the
 // one added first stays, but a strong alias outdoes a weak one.
@@ -285,6 +289,8 @@ func indexScheme(scheme string) string {
 	switch {
 	case scheme == "registrationNumber":
 		return SchemeRegistration
+	case scheme == SchemeProvider, scheme == SchemeJurisdiction:
+		return scheme
 	case slices.Contains(IdentifierSchemes, scheme), scheme == SchemeRegistration:
 		return scheme
 	}

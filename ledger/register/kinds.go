@@ -88,7 +88,25 @@ func init() {
 		record.KindCIPCertification: {
 			judge:          judging((*judgment).judgeCertification),
 			candidates:     providerCandidates,
-			stateFromDelta: certificationFromDelta,
+			stateFromDelta: periodFromDelta,
+			ownKeysOnly:    true,
+		},
+		record.KindCustomerLog: {
+			judge:       judging((*judgment).judgeCustomerLog),
+			candidates:  providerCandidates,
+			newState:    newState[CustomerLogRow],
+			ownKeysOnly: true,
+		},
+		record.KindAITrainingReport: {
+			judge:          judging((*judgment).judgeAITrainingReport),
+			candidates:     providerCandidates,
+			stateFromDelta: aiTrainingFromDelta,
+			ownKeysOnly:    true,
+		},
+		record.KindAbuseReport: {
+			judge:          judging((*judgment).judgeAbuseReport),
+			candidates:     providerCandidates,
+			stateFromDelta: periodFromDelta,
 			ownKeysOnly:    true,
 		},
 		record.KindReseller: {
@@ -100,6 +118,23 @@ func init() {
 			judge:      judging((*judgment).judgeLicence),
 			candidates: licenceCandidates,
 			newState:   newState[LicenceRow],
+		},
+		record.KindDisclosureRequest: {
+			judge:      judging((*judgment).judgeRequest),
+			candidates: demandCandidates,
+			newState:   newState[RequestRow],
+		},
+		record.KindDisclosureReceipt: {
+			judge:       judging((*judgment).judgeReceipt),
+			candidates:  providerCandidates,
+			newState:    newState[ReceiptRow],
+			ownKeysOnly: true,
+		},
+		record.KindAssessment: {
+			judge:          judging((*judgment).judgeAssessment),
+			candidates:     providerCandidates,
+			stateFromDelta: assessmentFromDelta,
+			ownKeysOnly:    true,
 		},
 	}
 }

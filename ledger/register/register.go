@@ -56,8 +56,7 @@ const (
 // Options of a register. The zero value is ready for use.
 type Options struct {
 	// CheckPolicy judges the tlog-policy text of a charter with this origin, nil
-	// meaning that any text will do. The register cannot parse one itself: the
-	// proof package stands beside it, not below.
+	// meaning that any text will do.
 	CheckPolicy func(text, origin string) error
 	// PolicyKeys gives the raw public keys that a policy names, nil meaning that
 	// none is known: log and witness keys may not be party or root keys.

@@ -26,17 +26,29 @@ type walker struct {
 	parties        []string
 	keys           []string // every key that was ever made
 	orders         int
-	newcomers      int // who asked to be enrolled
+	newcomers      int               // who asked to be enrolled
+	requests       int               // to disclose
+	asked          map[string]string // whom each request asks
+	opens          map[string]*record.RequestOpen
 	admitted       map[record.Kind]int
 	refusedForever []*record.Statement // what was refused for ever
+	logs           map[string]*committedLog
+	said           *registertest.PrivateLog // that of the newest customer-log, admitted or not
 	steps          int
 	verdicts       []judged // of every fourth step
+}
+
+// committedLog is a provider's private log, and what the ledger knows of it.
+type committedLog struct {
+	*registertest.PrivateLog
+	size uint64 // that was committed to
 }
 
 func newWalker(seed uint64) *walker {
 	w := &walker{
 		Fixture: registertest.NewFixture(start, "acme-cloud", "borealis"), rng: rand.New(rand.NewPCG(seed, 1)),
-		parties: []string{"acme-cloud", "borealis", "authority"}, admitted: make(map[record.Kind]int),
+		parties: []string{"acme-cloud", "borealis", "authority"}, admitted: make(map[record.Kind]int), logs: make(map[string]*committedLog),
+		asked: make(map[string]string), opens: make(map[string]*record.RequestOpen),
 		keys: []string{"root/root-1", "root/root-2", "root/root-3", "authority/officer-1", "authority/officer-2", "authority/officer-3", "authority/nightly-import"},
 	}
 	for _, p := range w.parties[:2] {
@@ -47,6 +59,7 @@ func newWalker(seed uint64) *walker {
 	lumen := &record.Enrolment{LegalName: "Lumen", Country: "XC", Roles: []record.Role{record.RoleReseller}, Keys: []record.PartyKey{w.Officer("lumen/desk")}}
 	w.Must(w.Sign(w.Statement("party/lumen", "lumen", lumen), "lumen/desk", "acme-cloud/compliance"))
 	w.keys = append(w.keys, "lumen/desk")
+	w.Must(w.Auditor("north-audit"))
 	return w
 }
 
@@ -63,8 +76,8 @@ func (w *walker) randomRecord() (thread record.Thread, issuer string, p record.P
 	party := w.pick(w.parties...)
 	provider := w.pick(w.parties[:2]...)
 	officers := []string{"authority/officer-1", "authority/officer-2", "authority/officer-3"}
-	switch w.rng.IntN(18) {
-	case 15:
+	switch w.rng.IntN(26) {
+	case 18:
 		l := &record.Licence{Type: "general", Designations: []string{fmt.Sprintf("2026-%d", n)}, From: w.day(-3, 9), Until: w.day(6, 30)}
 		switch w.rng.IntN(4) {
 		case 0:
@@ -73,9 +86,9 @@ func (w *walker) randomRecord() (thread record.Thread, issuer string, p record.P
 			l.Type, l.Holder, l.Designations = "adp-exemption", party, nil
 		}
 		return record.LicenceThread(fmt.Sprint(w.rng.IntN(40))), "authority", l, []string{"authority/officer-2"}
-	case 16:
+	case 19:
 		return record.LicenceThread(fmt.Sprint(w.rng.IntN(40))), "authority", revocation(w.Fixture, w.pick("lifted", "error")), []string{"authority/officer-2"}
-	case 17:
+	case 20:
 		r := &record.ResellerReport{Provider: provider, Status: record.ResellerStatus(w.pick("unconfirmed", "active", "active", "breach", "terminated"))}
 		if r.Status == record.ResellerActive {
 			r.VerifiedAt = ptr(w.day(-5, 7))
@@ -121,6 +134,29 @@ func (w *walker) randomRecord() (thread record.Thread, issuer string, p record.P
 		return "charter", "authority", &c, []string{"root/root-1", "root/root-2", "root/root-3"}
 	case 13:
 		return w.newcomer()
+	case 14, 15:
+		return record.CustomerLogThread(provider), provider, w.customerLog(provider), []string{provider + "/ci"}
+	case 16:
+		return record.AbuseThread(provider), provider, &record.AbuseReport{PeriodFrom: w.day(-60, 30), PeriodUntil: w.day(-20, 22), Band: w.pick("0", "1-9", "10-99")}, []string{provider + "/ci"}
+	case 17:
+		return record.AITrainingThread(w.pick("a", "b"), provider), provider, &record.AITrainingReport{KnownOn: w.day(-40, 42), Threshold: "t"}, []string{provider + "/compliance"}
+	case 21:
+		return w.request(provider)
+	case 22, 24:
+		name := fmt.Sprintf("r-%d", max(0, w.requests-1-w.rng.IntN(3)))
+		if w.Head(record.RequestThread(name)).IsZero() {
+			return w.request(provider)
+		}
+		if w.rng.IntN(4) > 0 {
+			provider = w.asked[name]
+		}
+		receipt := w.NewReceipt(name)
+		if w.rng.IntN(3) == 0 {
+			receipt = w.NewChallenge(name)
+		}
+		return record.ReceiptThread(name, provider), provider, receipt, []string{provider + "/compliance"}
+	case 23:
+		return record.AssessmentThread("1", "north-audit"), "north-audit", w.NewAssessment(provider), []string{"north-audit/lead"}
 	default:
 		name := fmt.Sprintf("%s/k-%d", party, len(w.keys))
 		k := &record.Keys{Add: []record.PartyKey{w.Officer(name)}}
@@ -132,14 +168,64 @@ func (w *walker) randomRecord() (thread record.Thread, issuer string, p record.P
 	}
 }
 
+// customerLog is what a provider says next of its private log: grown, as it was, of another
+// key, lost, or not what was committed to.
+func (w *walker) customerLog(provider string) *record.CustomerLog {
+	until, l := w.day(-20, 22), w.logs[provider]
+	fresh := registertest.NewPrivateLog(fmt.Sprintf("%s.example/customers-%d", provider, w.rng.Int()))
+	fresh.Grow(w.rng.IntN(40))
+	switch {
+	case l == nil:
+		w.said = fresh
+		return fresh.Commit(until)
+	case w.rng.IntN(12) == 0:
+		w.said = fresh
+		c := fresh.Commit(until)
+		c.Restart = &record.LogRestart{Reason: "r"}
+		return c
+	}
+	w.said = l.PrivateLog
+	l.Grow(w.rng.IntN(40))
+	c := l.Commit(until, l.size)
+	switch w.rng.IntN(8) {
+	case 0:
+		other := *l.PrivateLog
+		other.Rotate(fmt.Sprint(w.rng.Int()))
+		w.said, c = &other, other.Commit(until, l.size)
+		c.VKey = other.VKey()
+	case 1:
+		if len(c.Consistency) > 0 {
+			c.Consistency = c.Consistency[1:]
+		}
+	}
+	return c
+}
+
+// request asks a provider to disclose, openly or under seal, or says what became of a request.
+func (w *walker) request(provider string) (thread record.Thread, issuer string, p record.Predicate, keys []string) {
+	name, keys := fmt.Sprintf("r-%d", max(0, w.requests-1-w.rng.IntN(3))), []string{"authority/officer-3"}
+	r := &record.DisclosureRequest{Status: w.pick("challenged", "withdrawn", "unanswered", "requested")}
+	if w.rng.IntN(2) == 0 || w.Head(record.RequestThread(name)).IsZero() {
+		name = fmt.Sprintf("r-%d", w.requests)
+		w.requests++
+		w.asked[name] = provider
+		if r = w.NewRequest(provider); w.rng.IntN(2) == 0 {
+			r, w.opens[name] = w.NewSealedRequest(name, provider, w.day(0, 9))
+		}
+	} else if w.rng.IntN(2) == 0 {
+		r.Open = w.opens[name]
+	}
+	return record.RequestThread(name), "authority", r, keys
+}
+
 // newcomer is an enrolment, of a reseller by a sponsor or by registrars, of a provider
-// by registrars. Where only a sponsor leaves room for a reseller's keys, one signs:
+// by registrars: of few providers, so that each of them can be tried as a sponsor. Where only a sponsor leaves room for a reseller's keys, one signs:
 // whoever signs first is not told what another introducer would heal.
 func (w *walker) newcomer() (thread record.Thread, issuer string, p record.Predicate, keys []string) {
 	id := fmt.Sprintf("newcomer-%d", w.newcomers)
 	w.newcomers++
 	e := &record.Enrolment{LegalName: id, Country: "XC", Roles: []record.Role{record.RoleReseller}}
-	if w.rng.IntN(2) == 0 {
+	if w.rng.IntN(4) == 0 {
 		e.Roles[0] = record.RoleProvider
 	}
 	for i := range 1 + w.rng.IntN(record.MaxSignatures) {
@@ -211,6 +297,9 @@ func (w *walker) step(t *testing.T) bool {
 	w.NoteAdmitted(env)
 	if st.Kind == record.KindDesignation && thread == record.DesignationThread(fmt.Sprintf("2026-%d", w.orders)) {
 		w.orders++
+	}
+	if st.Kind == record.KindCustomerLog {
+		w.logs[issuer] = &committedLog{w.said, w.said.Tree().Size}
 	}
 	w.admitted[st.Kind]++
 	return true
@@ -299,7 +388,7 @@ func (w *walker) checkCandidatesSuffice(t *testing.T, env record.Envelope, want 
 func TestRandomWalkReplays(t *testing.T) {
 	for seed := range uint64(4) {
 		w := newWalker(seed)
-		for range 600 {
+		for range 900 {
 			w.step(t)
 		}
 		for _, kind := range record.Kinds() {

@@ -143,37 +143,6 @@ func (j *judgment) subjectIndex(head *ThreadRow) (uint64, error) {
 	return seen.Index, nil
 }
 
-// judgeCertification: a provider's officer, for days that are over or today;
-// `initial` is the first on the thread.
-func (j *judgment) judgeCertification(c *record.CIPCertification) error {
-	p, err := j.issuingProvider()
-	if err != nil {
-		return err
-	}
-	if err := j.needSigners(1, "officer", j.roleOf(p, isOfficer)); err != nil {
-		return err
-	}
-	if c.PeriodUntil.After(j.today) {
-		return invalidForNow("/predicate/periodUntil", "%s is after today, %s in %s: what is still to come cannot be certified", c.PeriodUntil, j.today, j.charter.TimeZone)
-	}
-	if first := j.head == nil; c.Initial != first {
-		if first {
-			return invalid("/predicate/initial", "this is the first certification of %s: initial must be true", p.ID)
-		}
-		return invalid("/predicate/initial", "%s has certified before, by record %s: this is not the initial one", p.ID, j.head.ID)
-	}
-	j.state = &CertificationRow{PeriodFrom: c.PeriodFrom, PeriodUntil: c.PeriodUntil}
-	j.did.PeriodFrom, j.did.PeriodUntil = &c.PeriodFrom, &c.PeriodUntil
-	return nil
-}
-
-func certificationFromDelta(d *Delta) State {
-	if d.PeriodFrom == nil || d.PeriodUntil == nil {
-		return nil
-	}
-	return &CertificationRow{PeriodFrom: *d.PeriodFrom, PeriodUntil: *d.PeriodUntil}
-}
-
 // Statuses of a response (RECORDS.md "Kinds").
 const (
 	responseAcknowledged = "acknowledged"

@@ -41,9 +41,9 @@ type ThreadRow struct {
 // Ref names the record.
 func (row *ThreadRow) Ref() RecordRef { return RecordRef{row.Index, row.ID, row.Admitted} }
 
-// State is *CharterRow, *PartyRow, *DesignationRow, *ResponseRow, *CertificationRow,
-// *ResellerRow or *LicenceRow, by the thread's first segment. Each is bounded, whatever came
-// before it on the thread.
+// State is *CharterRow, *PartyRow, *DesignationRow, *ResponseRow, *PeriodRow, *ResellerRow,
+// *LicenceRow, *CustomerLogRow, *AITrainingRow, *RequestRow, *ReceiptRow or *AssessmentRow,
+// by the thread's grammar. Each is bounded, whatever came before it on the thread.
 type State interface {
 	// prepare computes what the row does not store, once for all who read it.
 	prepare() error
@@ -118,11 +118,11 @@ type StandingChange struct {
 	Reason      string      `cbor:"4,keyasint,omitempty" json:"reason"` // in the history alone
 }
 
-// KeyRow is one key, of whatever owner. A log's or witness's has an owner and nothing
-// else, a root key no use.
+// KeyRow is one key, of whatever owner. One that signs no records (a log's, a witness's,
+// the one of refusals) has an owner and nothing else, a root key no use.
 type KeyRow struct {
 	ID          string               `cbor:"1,keyasint"` // "SHA256:…"
-	Owner       record.Thread        `cbor:"2,keyasint"` // "charter" (a root key), "party/P", or "policy" (a log or witness key)
+	Owner       record.Thread        `cbor:"2,keyasint"` // "charter" (a root key), "party/P", or one of the owners of keys that sign no records
 	PEM         record.PEM           `cbor:"3,keyasint,omitempty"`
 	Use         record.KeyUse        `cbor:"4,keyasint,omitempty"`
 	Holder      string               `cbor:"5,keyasint,omitempty"`
@@ -202,9 +202,28 @@ type Answers struct {
 	Met      uint64       `cbor:"8,keyasint,omitempty"` // the one that concluded it
 }
 
-// CertificationRow is the same of the newest certification on a thread cip/P.
-type CertificationRow struct {
+// PeriodRow is the same of the newest record on a thread cip/P or abuse/P.
+type PeriodRow struct {
 	PeriodFrom, PeriodUntil record.Date
+	Newest                  record.Date // abuse/P: the newest day that any record so far covers
+}
+
+// CustomerLogRow is what the newest record on a thread customer-log/P commits to, and
+// what the next is held to.
+type CustomerLogRow struct {
+	Origin    string      `cbor:"1,keyasint"`
+	VKey      string      `cbor:"2,keyasint"` // that signs the private log's checkpoints
+	Size      uint64      `cbor:"3,keyasint"`
+	Root      record.ID   `cbor:"4,keyasint"`
+	Newest    record.Date `cbor:"5,keyasint"`           // the newest periodUntil of any record so far
+	Restarts  uint64      `cbor:"6,keyasint,omitempty"` // how often a private log was lost
+	Restarted *RecordRef  `cbor:"7,keyasint,omitempty"` // the record that said so last
+}
+
+// AITrainingRow is the same of the records on a thread ai/N/P.
+type AITrainingRow struct {
+	KnownOn record.Date // the earliest day that any of them names
+	KnownBy uint64      // index of the first that names it
 }
 
 // IdentifierUse says in which way a thread uses an identifier.
@@ -360,7 +379,7 @@ func decodeKeyRow(b []byte) (*KeyRow, error) {
 type Delta struct {
 	EffectiveOn *record.Date `cbor:"1,keyasint,omitempty"` // standing, suspension, reinstatement, revocation
 	Until       *record.Date `cbor:"2,keyasint,omitempty"` // suspension, reinstatement, licence
-	Status      string       `cbor:"3,keyasint,omitempty"` // standing, response, reseller
+	Status      string       `cbor:"3,keyasint,omitempty"` // standing, response, reseller, disclosure-request; of an assessment its opinion
 	Cause       string       `cbor:"4,keyasint,omitempty"` // revocation
 	Reason      string       `cbor:"5,keyasint,omitempty"`
 
@@ -375,8 +394,8 @@ type Delta struct {
 	WindDownBy *record.Date `cbor:"12,keyasint,omitempty"`
 	Answers    *Answers     `cbor:"13,keyasint,omitempty"` // bounded, unlike all those that it sums up
 
-	PeriodFrom  *record.Date `cbor:"14,keyasint,omitempty"` // cip-certification
-	PeriodUntil *record.Date `cbor:"15,keyasint,omitempty"`
+	PeriodFrom  *record.Date `cbor:"14,keyasint,omitempty"` // cip-certification, abuse-report, assessment
+	PeriodUntil *record.Date `cbor:"15,keyasint,omitempty"` // of these, and customer-log
 
 	Periods  *record.Periods `cbor:"16,keyasint,omitempty"` // charter
 	TimeZone string          `cbor:"17,keyasint,omitempty"`
@@ -385,6 +404,11 @@ type Delta struct {
 	VerifiedAt *record.Date `cbor:"21,keyasint,omitempty"` // reseller: the newest on its thread so far
 
 	Prior *uint64 `cbor:"18,keyasint,omitempty"` // index of the newest record below this one that was a transition
+
+	KnownOn *record.Date `cbor:"22,keyasint,omitempty"` // ai-training-report: the earliest of its thread so far
+	KnownBy uint64       `cbor:"23,keyasint,omitempty"` // index of the record that names it
+
+	Newest *record.Date `cbor:"24,keyasint,omitempty"` // abuse-report: the newest periodUntil of its thread so far
 }
 
 // isTransition reports whether the record changed a duty, a standing or a status. Most
@@ -458,7 +482,10 @@ func (k *KeyRow) WhyNotLive(admitted time.Time, today record.Date) string {
 	return ""
 }
 
-// parsed is the key itself; a log's or witness's row has none.
+// signsRecords tells whether it is a root or party key.
+func (k *KeyRow) signsRecords() bool { return k.PEM != "" }
+
+// parsed is the key itself; the row of one that signs no records has none.
 func (k *KeyRow) parsed() (*record.Key, error) {
 	if k.key != nil {
 		return k.key, nil
@@ -470,9 +497,11 @@ func (k *KeyRow) parsed() (*record.Key, error) {
 	return key, nil
 }
 
-func (*DesignationRow) prepare() error   { return nil }
-func (*ResponseRow) prepare() error      { return nil }
-func (*CertificationRow) prepare() error { return nil }
+func (*DesignationRow) prepare() error { return nil }
+func (*ResponseRow) prepare() error    { return nil }
+func (*PeriodRow) prepare() error      { return nil }
+func (*CustomerLogRow) prepare() error { return nil }
+func (*AITrainingRow) prepare() error  { return nil }
 
 // prepare parses the keys.
 func (p *PartyRow) prepare() (err error) {

@@ -82,6 +82,10 @@ func providerCandidates(c *keyCollector, st *record.Statement) {
 	c.addParty(st.Issuer, isOfficerOrAutomation)
 }
 
+func demandCandidates(c *keyCollector, _ *record.Statement) {
+	c.addParty(record.Authority, isDemander)
+}
+
 // keyCollector gathers keys as of a size.
 type keyCollector struct {
 	r          *Register
@@ -297,7 +301,7 @@ func keyWarnings(byRegistrar bool, compromised *record.Instant) (marks []string)
 }
 
 // KeyHolder finds the holder of a key among all that the register ever knew; ok is
-// false for a key that was never enrolled, or is a log's or a witness's.
+// false for a key that was never enrolled, or that signs no records.
 func (r *Register) KeyHolder(keyid string) (h KeyHolder, ok bool, err error) {
 	return r.keyHolder(keyid, r.Size())
 }
@@ -305,7 +309,7 @@ func (r *Register) KeyHolder(keyid string) (h KeyHolder, ok bool, err error) {
 // keyHolder is that of a key as it was at a size.
 func (r *Register) keyHolder(keyid string, size uint64) (h KeyHolder, ok bool, err error) {
 	k, err := r.keyRow(keyid, size)
-	if err != nil || k == nil || k.Owner == ownerPolicy {
+	if err != nil || k == nil || !k.signsRecords() {
 		return KeyHolder{}, false, err
 	}
 	key, err := k.parsed()

@@ -21,6 +21,25 @@ func replaceOnce(t *testing.T, form, old, new string) string {
 	return strings.Replace(string(raw), old, new, 1)
 }
 
+var exampleRecipient = "age1pq1" + strings.Repeat("q", 1952)
+
+// opening opens a sealed request, in a short form.
+const opening = "open:\n  type: warrant\n  provider: brook-cloud\n  salts: {type: qL9zRVx4XNwZC0b6H3B8H0G3S2cT1kQyq0V7mP4dLhE=, provider: qL9zRVx4XNwZC0b6H3B8H0G3S2cT1kQyq0V7mP4dLhE=}\n"
+
+// openRequest is a request that is not sealed, with parts of it replaced.
+func openRequest(old, new string, more ...string) string {
+	if old == "" {
+		old = "no such text"
+	}
+	text := "kind: disclosure-request\nthread: disclosure/2027-7\nabout: " + exampleDigest + "\nissuer: authority\nstatus: requested\ntype: warrant\nprovider: brook-cloud\njurisdiction: XB\ndueOn: 2027-02-20\nrecipient: " + exampleRecipient + "\n"
+	return strings.NewReplacer(append(more, old, new)...).Replace(text)
+}
+
+// laterRequest is a record on the thread of a request that says only what is given.
+func laterRequest(says string) string {
+	return "kind: disclosure-request\nthread: disclosure/2027-7\nabout: " + exampleDigest + "\nissuer: authority\nstatus: requested\nfollows: " + exampleDigest + "\n" + says
+}
+
 // TestRules breaks each rule across fields once; "" means that it still stands.
 func TestRules(t *testing.T) {
 	imported := func(old, new string) string {
@@ -91,6 +110,51 @@ func TestRules(t *testing.T) {
 		{"imported with a role", imported("schema: Company", "schema: Company, role: reseller"), "short form 7:/predicate/target/role"},
 		{"imported with a duty", imported("program:", "responseDue: 2027-01-01\nprogram:"), "short form 8:/predicate/responseDue"},
 		{"imported with dates", imported("program:", "determinedOn: 2020-01-01\neffectiveFrom: 2020-01-02\nprogram:"), ""},
+		{"an open request", openRequest("", ""), ""},
+		{"a request without a type", openRequest("type: warrant\n", ""), "short form 0:/predicate/type"},
+		{"a request of nobody", openRequest("provider: brook-cloud\n", ""), "short form 0:/predicate/provider"},
+		{"a request without a jurisdiction", openRequest("jurisdiction: XB\n", ""), "short form 0:/predicate/jurisdiction"},
+		{"a request without a last day", openRequest("dueOn: 2027-02-20\n", ""), "short form 0:/predicate/dueOn"},
+		{"a request without a recipient", openRequest("recipient: "+exampleRecipient+"\n", ""), "short form 0:/predicate/recipient"},
+		{"a request to another state without a recipient", openRequest("type: warrant\n", "type: mlat\n", "recipient: "+exampleRecipient+"\n", ""), ""},
+		{"a recipient that is too short", openRequest(exampleRecipient, exampleRecipient[:1958]), "short form 10:/predicate/recipient"},
+		{"a recipient that is too long", openRequest(exampleRecipient, exampleRecipient+"q"), "short form 10:/predicate/recipient"},
+		{"a recipient of another kind", openRequest(exampleRecipient, "age1tq1"+exampleRecipient[7:]), "short form 10:/predicate/recipient"},
+		{"a recipient with a letter that is none", openRequest(exampleRecipient, exampleRecipient[:1958]+"b"), "short form 10:/predicate/recipient"},
+		{"a seal over nothing", openRequest("jurisdiction:", "sealedUntil: 2027-06-30\njurisdiction:"), "short form 8:/predicate/sealedUntil"},
+		{"another type of request", openRequest("type: warrant", "type: letter"), "short form 6:/predicate/type"},
+		{"a request that is nothing yet", openRequest("status: requested", "status: answered"), "short form 5:/predicate/status"},
+		{"a private document of an open request", openRequest("about: "+exampleDigest, "document: {file: warrant.pdf, private: true}"), ""},
+		{"a sealed request", replaceOnce(t, "disclosure-request", "XB", "XB"), ""},
+		{"a sealed type alone", replaceOnce(t, "disclosure-request", "{secret: brook-cloud}", "brook-cloud"), "short form 7:/predicate/provider"},
+		{"a sealed provider alone", replaceOnce(t, "disclosure-request", "{secret: warrant}", "warrant"), "short form 6:/predicate/type"},
+		{"a sealed request with a public document", replaceOnce(t, "disclosure-request", ", private: true", ""), "short form 3:/predicate/document"},
+		{"a sealed request with a document's name", replaceOnce(t, "disclosure-request", "private: true", "private: true, name: brook-cloud.pdf"), "short form 3:/predicate/document"},
+		{"sealed for ever", replaceOnce(t, "disclosure-request", "sealedUntil: 2027-06-30\n", ""), "short form 0:/predicate/sealedUntil"},
+		{"sealed, to nobody's key", replaceOnce(t, "disclosure-request", "recipient:", "note:"), "short form 0:/predicate/recipient"},
+		{"opened as it is asked", replaceOnce(t, "disclosure-request", "dueOn:", opening+"dueOn:"), ""}, // follows can still be filled in
+		{"opened and typed", laterRequest(opening + "type: warrant\nprovider: brook-cloud\n"), "short form 11:/predicate/type 12:/predicate/provider"},
+		{"opened with a short salt", laterRequest(strings.Replace(opening, "qL9z", "", 1)), "short form 10:/predicate/open/salts/type"},
+		{"requested a second time", laterRequest(""), "short form 0:/predicate/type 0:/predicate/provider 0:/predicate/jurisdiction 0:/predicate/dueOn 0:/predicate/recipient 5:/predicate/status"},
+		{"challenged before it is requested", strings.Replace(strings.Replace(laterRequest(""), "requested", "challenged", 1), "follows: "+exampleDigest+"\n", "", 1), ""},
+		{"a receipt of another's request", replaceOnce(t, "disclosure-receipt", "issuer: brook-cloud", "issuer: acme"), "short form 4:/predicate/issuer"},
+		{"a receipt that does not count", replaceOnce(t, "disclosure-receipt", "entries: 3\n", ""), "short form 0:/predicate/entries"},
+		{"a receipt of no log", replaceOnce(t, "disclosure-receipt", "logSize: 4000\n", ""), "short form 0:/predicate/logSize"},
+		{"more events than leaves", replaceOnce(t, "disclosure-receipt", "entries: 3", "entries: 4001"), "short form 6:/predicate/entries"},
+		{"nothing to disclose", replaceOnce(t, "disclosure-receipt", "entries: 3", "entries: 0"), ""},
+		{"a reason, and no challenge", replaceOnce(t, "disclosure-receipt", "entries: 3", "entries: 3\nreason: r"), "short form 7:/predicate/reason"},
+		{"a challenge without a reason", replaceOnce(t, "disclosure-receipt", "entries: 3\nlogSize: 4000", "challenged: true"), "short form 0:/predicate/reason"},
+		{"a challenge that discloses", replaceOnce(t, "disclosure-receipt", "entries: 3", "entries: 3\nchallenged: true\nreason: r"), "short form 6:/predicate/entries"},
+		{"a challenge", replaceOnce(t, "disclosure-receipt", "entries: 3\nlogSize: 4000", "challenged: true\nreason: r"), ""},
+		{"an assessment by another", replaceOnce(t, "assessment", "issuer: south-audit", "issuer: authority"), "short form 4:/predicate/issuer"},
+		{"an auditor of itself", replaceOnce(t, "assessment", "auditee: brook-cloud", "auditee: south-audit"), "short form 5:/predicate/auditee"},
+		{"an audit over before it began", replaceOnce(t, "assessment", "2026-12-31", "2025-12-31"), "short form 8:/predicate/periodUntil"},
+		{"an opinion that is none", replaceOnce(t, "assessment", "qualified", "fine"), "short form 9:/predicate/opinion"},
+		{"a root that is none", replaceOnce(t, "assessment", "qL9z", ""), "short form 12:/predicate/at/root"},
+		{"a cosigner's key that states nothing", replaceOnce(t, "assessment", "opinion:", "vkey: a.example+1a2b3c4d+BHx1\nopinion:"), "short form 0:/predicate/statement"},
+		{"a statement of no key", replaceOnce(t, "assessment", "opinion:", "statement: s\nopinion:"), "short form 9:/predicate/statement"},
+		{"evidence twice", replaceOnce(t, "designation", "program:", "evidence: ["+exampleDigest+", "+exampleDigest+"]\nprogram:"), "short form 19:/predicate/evidence/1"},
+		{"evidence that is no record", replaceOnce(t, "designation", "program:", "evidence: [2027-003]\nprogram:"), "short form 19:/predicate/evidence/0"},
 		{"amendment of nothing", "kind: amendment\nthread: designation/d\nissuer: authority\nabout: " + exampleDigest + "\ntype: correction\nreason: r\n", "short form 0:/predicate"},
 		{"amendment that only re-opens", "kind: amendment\nthread: designation/d\nissuer: authority\nabout: " + exampleDigest + "\ntype: correction\nreason: r\nreopens: true\nresponseDue: 2027-01-01", ""},
 		{"a day without re-opening", replaceOnce(t, "amendment", "reopens: false", "responseDue: 2027-01-01"), "short form 11:/predicate/responseDue"},
@@ -104,6 +168,11 @@ func TestRules(t *testing.T) {
 		{"an initial one that follows", replaceOnce(t, "cip-certification", "initial: true", "initial: true\nfollows: "+exampleDigest), "short form 5:/predicate/initial"},
 		{"a count's name with digits", replaceOnce(t, "cip-certification", "closed:", "closed2:"), "short form 15:/predicate/counts/closed2"},
 		{"a count in clear", replaceOnce(t, "cip-certification", "{secret: 7}", "{commit: 7}"), "short form 15:/predicate/counts/closed/commit"},
+		{"abuse reported backwards", "kind: abuse-report\nthread: abuse/p\nabout: " + exampleDigest + "\nissuer: p\nperiodFrom: 2027-01-31\nperiodUntil: 2027-01-01\nband: \"0\"\n", "short form 6:/predicate/periodUntil"},
+		{"abuse without a root", "kind: abuse-report\nthread: abuse/p\nissuer: p\nperiodFrom: 2027-01-01\nperiodUntil: 2027-01-01\nband: \"0\"\n", "short form 0:/predicate/document"},
+		{"a training run in public", "kind: ai-training-report\nthread: ai/r/p\nissuer: p\ndocument: {file: r.pdf}\nknownOn: 2027-01-01\nthreshold: t\n", "short form 4:/predicate/document"},
+		{"a trainer in clear", "kind: ai-training-report\nthread: ai/r/p\nissuer: p\ndocument: {file: r.pdf, private: true}\nknownOn: 2027-01-01\nthreshold: t\nforeignPerson: Lumen\n", "short form 7:/predicate/foreignPerson"},
+		{"a customer log about a document", "kind: customer-log\nthread: customer-log/p\nissuer: p\ndocument: {file: r.pdf}\n", "short form 0:/predicate/origin 0:/predicate/size 0:/predicate/checkpoint 0:/predicate/periodUntil 4:/predicate/document"},
 		{"a note too long", replaceOnce(t, "response", "about: latest", "about: latest\nnote: "+strings.Repeat("é", 2001)), "short form 4:/predicate/note"},
 		{"a note just long enough", replaceOnce(t, "response", "about: latest", "about: latest\nnote: "+strings.Repeat("é", 2000)), ""},
 		{"a licence for everybody", licence("type: specific", "type: general", "holder: brook-cloud\n", ""), ""},

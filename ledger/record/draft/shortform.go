@@ -16,6 +16,7 @@ package draft
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -39,10 +40,11 @@ const maxShortFormBytes = 1 << 20
 // ShortFormResolver reads the files and keys that a short form names, because this
 // package does no I/O. A nil function refuses the reference.
 type ShortFormResolver struct {
-	Document func(file string) (DocumentFile, error) // document: {file: …}
-	Key      func(file string) (record.PEM, error)   // key: {file: …}
-	KMS      func(uri string) (record.PEM, error)    // key: {kms: …}
-	Policy   func(file string) (string, error)       // policy: {file: …}
+	Document func(file string) (DocumentFile, error)     // document: {file: …}
+	Key      func(file string) (record.PEM, error)       // key: {file: …}
+	KMS      func(uri string) (record.PEM, error)        // key: {kms: …}
+	Salts    func(file string) ([]record.Opening, error) // open: {file: …}
+	Policy   func(file string) (string, error)           // policy: {file: …}
 }
 
 // DocumentFile is what a record tells of a document.
@@ -123,7 +125,18 @@ func (sh *ShortForm) decodeDraft(sp *record.Spec, w *shortFormDecoder) []record.
 		}
 	}
 	s.Subject = sh.subject
+	if faults := w.sealedInTheOpen(sp, s); len(faults) > 0 {
+		return faults
+	}
 	return draftFaults(s)
+}
+
+// sealedInTheOpen is the fault of a sealed record whose document is public.
+func (w *shortFormDecoder) sealedInTheOpen(sp *record.Spec, s *record.Statement) []record.Fault {
+	if !sp.SealableSubject || !s.IsSealed() || w.private || !w.has("/predicate/document") {
+		return nil
+	}
+	return []record.Fault{{Pointer: "/predicate/document", Detail: "is of a sealed record: add private: true, and a commitment to its digest is published"}}
 }
 
 // draftFaults are those of the rules across fields that hold whether the record
@@ -511,10 +524,12 @@ func (w *shortFormDecoder) substitution(n *yaml.Node, members []yamlMember, sh *
 		return nil, false
 	}
 	name, value := members[0].name, members[0].value.Value
-	isCommitment, isDigest := sh.GoType == goCommitment, sh.GoType == goDigest
+	isCommitment, isDigest := sh.GoType == goCommitment || sh.Type == schema.TypeSealable, sh.GoType == goDigest
 	switch {
 	case sh.GoType == goPEM && (name == "file" || name == "kms"):
 		return w.loadKey(n, name, value, pointer), true
+	case sh.GoType == goRequestOpen && name == "file":
+		return w.loadOpen(n, value, pointer), true
 	case isLongText(sh) && name == "file":
 		return w.loadText(n, value, pointer), true
 	case (isCommitment || isDigest) && name == "secret" && value == "":
@@ -554,6 +569,30 @@ func (w *shortFormDecoder) loadKey(n *yaml.Node, how, where, pointer string) any
 		w.fault(n, pointer, "%v", err)
 	}
 	return string(pem)
+}
+
+// loadOpen opens what a sealed request committed to, by its salts file.
+func (w *shortFormDecoder) loadOpen(n *yaml.Node, name, pointer string) schema.Object {
+	if w.resolver.Salts == nil {
+		w.fault(n, pointer, "names a file (%s), and this input cannot read one: write type, provider and salts", name)
+		return nil
+	}
+	openings, err := w.resolver.Salts(name)
+	if err != nil {
+		w.fault(n, pointer, "%v", err)
+		return nil
+	}
+	var values, salts schema.Object
+	for _, field := range []string{"type", "provider"} {
+		at := slices.IndexFunc(openings, func(o record.Opening) bool { return o.Pointer == "/"+field })
+		if at < 0 {
+			w.fault(n, pointer, "names %s, which has no salt of /%s: it is no sealed request's", name, field)
+			return nil
+		}
+		values = append(values, schema.Member{Name: field, Value: openings[at].Value})
+		salts = append(salts, schema.Member{Name: field, Value: base64.StdEncoding.EncodeToString(openings[at].Salt)})
+	}
+	return append(values, schema.Member{Name: "salts", Value: salts})
 }
 
 // loadText reads a text of whole lines, which is a policy.
@@ -607,6 +646,8 @@ var (
 	goCommitment = reflect.TypeFor[record.Commitment]()
 	goDigest     = reflect.TypeFor[record.Digest]()
 	goPEM        = reflect.TypeFor[record.PEM]()
+
+	goRequestOpen = reflect.TypeFor[record.RequestOpen]()
 )
 
 // readDocument reads `document: {file, url, private}`: the file's digest is the
@@ -666,9 +707,10 @@ func (w *shortFormDecoder) readDocument(n *yaml.Node, sp *record.Spec) {
 func (w *shortFormDecoder) setSubject(n *yaml.Node, sp *record.Spec, file DocumentFile, written schema.Object) {
 	const pointer = "/predicate/document"
 	switch {
-	case sp.Subject == record.SubjectEnrolment, sp.Subject == record.SubjectDesignation:
+	case sp.Subject == record.SubjectEnrolment, sp.Subject == record.SubjectDesignation, sp.Subject == record.SubjectCheckpoint:
 		w.fault(n, pointer, "is not what a record of kind %s is about, which is %s: leave it out", sp.Kind, map[record.SubjectRule]string{
 			record.SubjectEnrolment: "the party's enrolment", record.SubjectDesignation: "a record of the designation (about: latest)",
+			record.SubjectCheckpoint: "the root of its checkpoint",
 		}[sp.Subject])
 		return
 	case sp.Subject == record.SubjectFirstKey && file.Name == "" && len(written) == 0:
@@ -677,7 +719,7 @@ func (w *shortFormDecoder) setSubject(n *yaml.Node, sp *record.Spec, file Docume
 	case sp.PrivateSubject && !w.private:
 		w.fault(n, pointer, "is private for kind %s: add private: true, and a commitment to its digest is published", sp.Kind)
 		return
-	case w.private && !sp.PrivateSubject:
+	case w.private && !sp.PrivateSubject && !sp.SealableSubject:
 		w.fault(n, pointer+"/private", "is true, but a record of kind %s publishes its document's digest: leave it out", sp.Kind)
 		return
 	case w.private:
@@ -734,6 +776,14 @@ func subjectWithoutDocument(sp *record.Spec, s *record.Statement) (record.Subjec
 		return record.Subject{}, SubjectLookup{SubjectEnrolmentRecord, record.PartyThread(s.Thread.Owner())}
 	case sp.Subject == record.SubjectDesignation:
 		return record.Subject{}, SubjectLookup{SubjectNewestRecord, s.Thread.About()}
+	case sp.Subject == record.SubjectCheckpoint:
+		subject := record.Subject{Name: string(s.Thread)}
+		if c, ok := s.Predicate.(*record.CustomerLog); ok {
+			if cp, err := c.ParsedCheckpoint(); err == nil { // else a fault of its own
+				subject.SHA256 = cp.Root
+			}
+		}
+		return subject, SubjectLookup{}
 	}
 	return record.Subject{}, SubjectLookup{}
 }

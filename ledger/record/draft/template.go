@@ -85,11 +85,13 @@ func (t *template) subject(sp *record.Spec) {
 		t.add("document: "+v[0], "its digest is signed; url: [U] beside file says where it is published")
 	case sp.PrivateSubject:
 		t.add("document: {file: , private: true}", "required, e.g. form.pdf; only a commitment to its digest is published")
+	case sp.SealableSubject:
+		t.add("document: {file: }", "required, e.g. warrant.pdf; its digest is signed; of a sealed one {file: F, private: true}; of a later record instead about: latest")
 	case sp.Subject == record.SubjectDocument:
 		t.add("document: {file: }", "required, e.g. order.pdf; its digest is signed; {file: F, url: [U]} says where it is published")
 	case sp.Subject == record.SubjectDesignation:
 		t.add("about: latest", "the designation's record that you answer: the newest, or its record ID")
-	case sp.Subject == record.SubjectEnrolment: // docket finds it
+	case sp.Subject == record.SubjectEnrolment, sp.Subject == record.SubjectCheckpoint: // docket finds it
 	default:
 		t.add("# document: {file: letter.pdf}", "a document that this record is about")
 	}

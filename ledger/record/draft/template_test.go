@@ -3,6 +3,7 @@ package draft
 import (
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,8 +40,17 @@ func fillTemplate(text string) string {
 			example, _, _ := strings.Cut(m[3], ";")
 			lines[i] = m[1] + " " + example
 		}
+		if strings.HasPrefix(lines[i], "recipient:") {
+			lines[i] = "recipient: age1pq1" + strings.Repeat("q", 1952)
+		}
 		if strings.HasPrefix(line, "policy: |") {
 			lines[i] = line + "\n  log docket.example/2026+5f1c0a92+Ad\n  quorum none"
+		}
+	}
+	// A checkpoint's lines stand above its place, as they are to stand in it.
+	if at := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, "checkpoint: |") }); at > 0 {
+		for i := at - 5; i < at; i++ {
+			lines[at] += "\n" + strings.TrimPrefix(lines[i], "# ")
 		}
 	}
 	return strings.Join(lines, "\n")

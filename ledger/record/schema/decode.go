@@ -136,6 +136,12 @@ func (d *Decoder) Value(v any, sh *Shape, dst reflect.Value) {
 		} else {
 			d.WrongType(v, "an object")
 		}
+	case TypeSealable:
+		if _, sealed := v.(Object); sealed {
+			d.Value(v, sh.Sealed, dst.Field(1))
+		} else if s, ok := d.Text(v, sh); ok {
+			dst.Field(0).SetString(s)
+		}
 	case TypeFragment:
 		if o, ok := v.(Object); ok {
 			d.CheckFragment(o, sh)
@@ -247,14 +253,14 @@ func (d *Decoder) list(v any, sh *Shape, dst reflect.Value) {
 		d.Leave()
 	}
 	dst.Set(list)
-	if len(d.Faults) == faults {
+	if len(d.Faults) == faults && !sh.mayRepeat {
 		d.checkUnique(list, sh)
 	}
 	d.partial, d.listsOnly = partial, lists
 }
 
-// checkUnique: every list of a record is a set in an order, so that "drop this item"
-// has one meaning.
+// checkUnique: a list of a record is a set in an order, so that "drop this item" has one
+// meaning, unless its rule says that it repeats.
 func (d *Decoder) checkUnique(list reflect.Value, sh *Shape) {
 	if list.Len() < 2 {
 		return

@@ -43,6 +43,11 @@ func AppendValue(b []byte, v reflect.Value, sh *Shape) []byte {
 		return append(b, '}')
 	case TypeObject:
 		return appendObject(b, sh, v)
+	case TypeSealable:
+		if sealed := v.Field(1); !sealed.IsNil() {
+			return AppendValue(b, sealed, sh.Sealed)
+		}
+		return AppendString(b, v.Field(0).String())
 	case TypeFragment:
 		return appendJSON(b, v.Interface())
 	}

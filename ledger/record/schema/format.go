@@ -26,7 +26,7 @@ const (
 type grammar struct {
 	description       string // "want " + means
 	first, rest       string // classes as a regular expression writes them; first "" = as rest
-	min, max          int    // characters
+	min, max          int    // characters; of a pattern 0 where it says so itself
 	pattern           string // instead: RE2 and ECMA-262 alike
 	lines             bool
 	compiled          *regexp.Regexp
@@ -54,6 +54,7 @@ var grammars = compileGrammars(map[Format]*grammar{
 	FormatOrigin:  {description: "printable ASCII without spaces and '+', like log.example/2026", rest: "!-*,-~", min: 1, max: 200},
 	"vkey":        {description: "a verifier key: name+hash+base64", pattern: `^[!-*,-~]{1,200}\+[0-9a-f]{8}\+[A-Za-z0-9+/]+={0,2}$`},
 	"zone":        {description: "an IANA time zone like America/New_York", first: "A-Za-z", rest: "A-Za-z0-9+_/-", min: 1, max: 64},
+	"recipient":   {description: "an age recipient of the hybrid post-quantum kind: age1pq1 and 1952 characters, as age-keygen -pq prints it", pattern: `^age1pq1[023456789ac-hj-np-z]+$`, min: 1959, max: 1959},
 	"word":        {description: "1 to 40 letters", rest: "a-zA-Z", min: 1, max: 40},
 	"path":        {description: "a member like federalRegisterNotice or target.lei", pattern: `^[a-zA-Z0-9]{1,40}(\.[a-zA-Z0-9]{1,40}){0,3}$`},
 })
@@ -98,6 +99,9 @@ func (f Format) Pattern() string {
 	return g.pattern
 }
 
+// Description is what a value of the format is, in words.
+func (f Format) Description() string { return grammars[f].description }
+
 // Fault is what is wrong with s as a value of this format, "" for nothing.
 func (f Format) Fault(s string) string {
 	g := grammars[f]
@@ -108,7 +112,7 @@ func (f Format) Fault(s string) string {
 		}
 	case g.pattern == "":
 		return checkText(s, g.lines)
-	case g.compiled.MatchString(s):
+	case g.compiled.MatchString(s) && (g.max == 0 || len(s) >= g.min && len(s) <= g.max):
 		return ""
 	}
 	if s == "" {

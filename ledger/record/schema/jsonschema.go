@@ -32,7 +32,10 @@ func (sh *Shape) jsonSchema(p fragmentMode) Object {
 	case TypeScalar:
 		return sh.scalar.schema
 	case TypeList:
-		o := Object{{"type", "array"}, {"items", sh.Item.jsonSchema(fullObject)}, {"maxItems", int64(sh.maxItems)}, {"uniqueItems", true}}
+		o := Object{{"type", "array"}, {"items", sh.Item.jsonSchema(fullObject)}, {"maxItems", int64(sh.maxItems)}}
+		if !sh.mayRepeat {
+			o = append(o, Member{"uniqueItems", true})
+		}
 		if sh.needsItem && p == fullObject {
 			o = append(o, Member{"minItems", int64(1)})
 		}
@@ -44,6 +47,8 @@ func (sh *Shape) jsonSchema(p fragmentMode) Object {
 			{"additionalProperties", sh.Item.jsonSchema(fullObject)},
 			{"minProperties", int64(1)}, {"maxProperties", int64(sh.maxItems)},
 		}
+	case TypeSealable:
+		return Object{{"anyOf", []any{sh.stringSchema(), sh.Sealed.jsonSchema(p)}}}
 	case TypeFragment:
 		if sh.listsOnly {
 			return sh.Fragment.jsonSchema(listsOnlyObject)
@@ -57,7 +62,11 @@ func (sh *Shape) stringSchema() Object {
 	if sh.Enum != nil {
 		return Object{{"type", "string"}, {"enum", List(sh.Enum)}}
 	}
-	return Object{{"type", "string"}, {"minLength", int64(1)}, {"maxLength", int64(sh.MaxChars)}, {"pattern", sh.Format.Pattern()}}
+	least := int64(1)
+	if g := grammars[sh.Format]; g.compiled != nil {
+		least = max(least, int64(g.min))
+	}
+	return Object{{"type", "string"}, {"minLength", least}, {"maxLength", int64(sh.MaxChars)}, {"pattern", sh.Format.Pattern()}}
 }
 
 func (sh *Shape) objectSchema(p fragmentMode) Object {

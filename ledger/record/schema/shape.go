@@ -16,9 +16,10 @@ import (
 //	json  the member's name
 //	rule  words: required; fmt=FORMAT, enum=A|B, max=CHARACTERS of a string, or of
 //	      each string of a list; lo=, hi= of an integer; items= at most, of a list
-//	      or map; empty: the list may be; names=FORMAT of a map's names;
-//	      lists: a fragment that may touch lists only; late: required, but not yet
-//	      of a draft; usual: not required, but open in templates
+//	      or map; empty: the list may be; repeats: the list may hold an item
+//	      twice; names=FORMAT of a map's names; lists: a fragment that may touch
+//	      lists only; late: required, but not yet of a draft; usual: not required,
+//	      but open in templates
 //	doc   one line for people: template, JSON Schema
 //	eg    an example of the value
 type Shape struct {
@@ -31,10 +32,12 @@ type Shape struct {
 	Item     *Shape   // of a list or map
 	Fields   []*Field // of an object
 	Fragment *Shape   // the object of which a fragment is a part
+	Sealed   *Shape   // the object that may stand instead of a text
 
 	minInt, maxInt int64
 	maxItems       int
 	mayBeEmpty     bool // a required list may be
+	mayRepeat      bool // a list may hold an item twice
 	needsItem      bool // it may not
 	listsOnly      bool
 	names          Format
@@ -53,6 +56,7 @@ const (
 	TypeMap // names that the shape does not know, to values of one shape
 	TypeObject
 	TypeFragment // some members of an object
+	TypeSealable // a string, or the object that seals it
 )
 
 // A Field is one member of an object.
@@ -100,6 +104,9 @@ func ScalarOf[T any](parse func(string) (T, error), text func(T) string, schema 
 type Types struct {
 	Scalars  []Scalar
 	Fragment reflect.Type // the struct of which every field of type [Object] is a fragment
+	// Sealable is a struct of two fields: a string, and a pointer to the struct of the
+	// object that stands in its place where it is sealed.
+	Sealable reflect.Type
 }
 
 // Shape compiles a Go type. A tag that makes no sense is a broken program.
@@ -131,6 +138,8 @@ func (ts *Types) shapeOf(t reflect.Type, rule string) *Shape {
 		sh.Type = TypeScalar
 	case t == reflect.TypeFor[Object]():
 		sh.Type, sh.Fragment = TypeFragment, ts.Shape(ts.Fragment)
+	case t == ts.Sealable:
+		sh.Type, sh.Sealed = TypeSealable, ts.shapeOf(t.Field(1).Type, "")
 	case t.Kind() == reflect.String:
 		sh.Type = TypeString
 	case t.Kind() == reflect.Int64:
@@ -184,6 +193,8 @@ func (sh *Shape) applyRules(rule string) {
 		case "required", "late", "usual":
 		case "empty":
 			sh.mayBeEmpty = true
+		case "repeats":
+			sh.mayRepeat = true
 		case "lists":
 			sh.listsOnly = true
 		case "fmt":
@@ -222,6 +233,12 @@ func mustNumber(s string) int64 {
 	}
 	return n
 }
+
+// Integers are the least and the greatest that fit.
+func (sh *Shape) Integers() (least, greatest int64) { return sh.minInt, sh.maxInt }
+
+// MaxItems is how many a list or a map holds at most.
+func (sh *Shape) MaxItems() int { return sh.maxItems }
 
 // Field is the member called name, nil if an object of this shape has none.
 func (sh *Shape) Field(name string) *Field {

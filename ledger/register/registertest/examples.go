@@ -1,6 +1,7 @@
 package registertest
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -29,8 +30,17 @@ func Examples() []Example {
 		{"response.yaml", "2026-12-02T09:30:00Z", []string{"acme-cloud/ci"}},
 		{"reseller.yaml", "2026-12-02T16:00:00Z", []string{"acme-cloud/compliance"}},
 		{"amendment.yaml", "2026-12-09T15:00:00Z", []string{"authority/officer-1", "authority/officer-3"}},
+		{"enrolment-auditor.yaml", "2026-12-15T15:00:00Z", []string{"north-audit/auditor-1", "authority/officer-1"}},
 		{"cip-certification.yaml", "2027-01-05T15:00:00Z", []string{"acme-cloud/compliance"}},
+		{"disclosure-request.yaml", "2027-01-08T15:00:00Z", []string{"authority/officer-3"}},
+		{"disclosure-request-sealed.yaml", "2027-01-08T15:00:00Z", []string{"authority/officer-3"}},
+		{"disclosure-receipt.yaml", "2027-01-20T15:00:00Z", []string{"acme-cloud/compliance"}},
+		{"assessment.yaml", "2027-01-25T15:00:00Z", []string{"north-audit/auditor-1"}},
 		{"keys.yaml", "2027-02-01T15:00:00Z", []string{"acme-cloud/compliance", "acme-cloud/compliance-2027"}},
+		{"customer-log.yaml", "2027-02-03T15:00:00Z", []string{"acme-cloud/ci"}},
+		{"abuse-report.yaml", "2027-02-03T15:00:00Z", []string{"acme-cloud/ci"}},
+		{"customer-log-next.yaml", "2027-03-02T15:00:00Z", []string{"acme-cloud/ci"}},
+		{"ai-training-report.yaml", "2027-03-15T15:00:00Z", []string{"acme-cloud/ci"}},
 		{"licence.yaml", "2027-05-20T15:00:00Z", []string{"authority/officer-2"}},
 		{"suspension.yaml", "2027-08-01T15:00:00Z", []string{"authority/officer-1", "authority/officer-2"}},
 		{"licence-revocation.yaml", "2027-08-25T15:00:00Z", []string{"authority/officer-2"}},
@@ -40,11 +50,17 @@ func Examples() []Example {
 	}
 }
 
+// exampleRequest stands in the example of a receipt for the record ID of its request.
+const exampleRequest = "1f0c5e9a7b6d4c3b2a190807f6e5d4c3b2a1f0e9d8c7b6a5948372615f4e3d2c"
+
 // UnsignedExample moves the world to the example's instant and fills in what its text leaves
 // out. The envelope bears no signature yet.
 func (w *World) UnsignedExample(x Example, text []byte) (env record.Envelope, err error) {
 	if w.Now, err = time.Parse(time.RFC3339, x.On); err != nil {
 		return env, err
+	}
+	if answered := record.RequestThread("2027-003"); !w.heads[answered].IsZero() { // a receipt names a record of this ledger
+		text = bytes.Replace(text, []byte("request: "+exampleRequest), []byte("request: "+w.heads[answered].String()), 1)
 	}
 	short, err := draft.ParseShortForm(text, w.exampleFiles())
 	if err != nil {
@@ -76,7 +92,7 @@ func (w *World) SignAs(env record.Envelope, names ...string) record.Envelope {
 // exampleFiles reads nothing: a key is the one whose name its file bears, a document has
 // its name as content.
 func (w *World) exampleFiles() draft.ShortFormResolver {
-	owners := map[string]string{"root": "root", "officer": "authority", "nightly": "authority", "compliance": "acme-cloud", "recovery": "acme-cloud"}
+	owners := map[string]string{"root": "root", "officer": "authority", "nightly": "authority", "compliance": "acme-cloud", "recovery": "acme-cloud", "auditor": "north-audit"}
 	return draft.ShortFormResolver{
 		Document: func(file string) (draft.DocumentFile, error) {
 			return draft.DocumentFile{Name: file, MediaType: "application/pdf", Bytes: int64(len(file)), SHA256: sha256.Sum256([]byte(file))}, nil

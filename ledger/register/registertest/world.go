@@ -10,6 +10,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"slices"
@@ -130,6 +131,10 @@ func (w *World) Statement(thread record.Thread, issuer string, p record.Predicat
 		st.Subject.SHA256 = w.enrolments[thread.Party()]
 	case *record.Response:
 		st.Subject.SHA256 = w.heads[thread.About()]
+	case *record.CustomerLog:
+		if cp, err := p.ParsedCheckpoint(); err == nil {
+			st.Subject.SHA256 = cp.Root
+		}
 	}
 	return st
 }
@@ -182,7 +187,7 @@ func (w *World) Charter() record.Envelope {
 }
 
 // Authority enrols the authority: officer-1 (designator, registrar), officer-2
-// (designator, licensing), officer-3 (designator) and the automation key
+// (designator, licensing), officer-3 (designator, demands) and the automation key
 // nightly-import (importer), with two root keys.
 func (w *World) Authority() record.Envelope {
 	e := &record.Enrolment{
@@ -190,7 +195,7 @@ func (w *World) Authority() record.Envelope {
 		Keys: []record.PartyKey{
 			w.Officer("authority/officer-1", record.FuncDesignator, record.FuncRegistrar),
 			w.Officer("authority/officer-2", record.FuncDesignator, record.FuncLicensing),
-			w.Officer("authority/officer-3", record.FuncDesignator),
+			w.Officer("authority/officer-3", record.FuncDesignator, record.FuncDemands),
 			w.Automation("authority/nightly-import", record.FuncImporter),
 		},
 	}
@@ -246,4 +251,72 @@ func (w *World) ImportListed(id string, p record.Predicate) record.Envelope {
 // Respond answers a designation as a provider's automation key.
 func (w *World) Respond(designation, provider string, r *record.Response) record.Envelope {
 	return w.Sign(w.Statement(record.ResponseThread(designation, provider), provider, r), provider+"/ci")
+}
+
+// Auditor enrols an auditor with the key lead (officer), and officer-1 as registrar.
+func (w *World) Auditor(id string) record.Envelope {
+	e := &record.Enrolment{
+		LegalName: id + " LLP (fictional)", Country: "XA", Roles: []record.Role{record.RoleAuditor},
+		Keys: []record.PartyKey{w.Officer(id + "/lead")},
+	}
+	return w.Sign(w.Statement(record.PartyThread(id), id, e), id+"/lead", "authority/officer-1")
+}
+
+// NewAssessment is an auditor's opinion on a party for the year before.
+func (w *World) NewAssessment(auditee string) *record.Assessment {
+	today := record.DateOf(w.Now, zone)
+	return &record.Assessment{
+		Auditee: auditee, Scope: "customer log, every leaf", PeriodFrom: today.AddDays(-365), PeriodUntil: today.AddDays(-1),
+		Opinion: "unqualified", At: record.TreeAt{Size: 45_000, Root: "qL9zRVx4XNwZC0b6H3B8H0G3S2cT1kQyq0V7mP4dLhE="},
+	}
+}
+
+// Recipient is a text of the grammar of an age recipient. No identity belongs to it.
+var Recipient = "age1pq1" + strings.Repeat("q", 1952)
+
+// NewRequest asks a provider by a warrant for the cooperation of XB, due in 30 days.
+func (w *World) NewRequest(provider string) *record.DisclosureRequest {
+	due := record.DateOf(w.Now, zone).AddDays(30)
+	return &record.DisclosureRequest{
+		Status: record.RequestRequested, Type: record.Sealable{Text: "warrant"}, Provider: record.Sealable{Text: provider},
+		Jurisdiction: "XB", DueOn: &due, Recipient: Recipient,
+	}
+}
+
+// Request signs a record on disclosure/NAME as the officer who demands.
+func (w *World) Request(name string, r *record.DisclosureRequest) record.Envelope {
+	return w.Sign(w.Statement(record.RequestThread(name), record.Authority, r), "authority/officer-3")
+}
+
+// NewSealedRequest is [World.NewRequest] under seal until a day, for disclosure/NAME, and what
+// opens it from then on.
+func (w *World) NewSealedRequest(name, provider string, until record.Date) (*record.DisclosureRequest, *record.RequestOpen) {
+	r := w.NewRequest(provider)
+	var salts [2]string
+	for i, field := range []struct {
+		pointer string
+		sealed  *record.Sealable
+	}{{"/type", &r.Type}, {"/provider", &r.Provider}} {
+		salt := sha256.Sum256([]byte(name + field.pointer))
+		commit := record.Opening{Pointer: field.pointer, Value: field.sealed.Text, Salt: salt[:]}.Commit(w.Ledger, record.RequestThread(name))
+		*field.sealed, salts[i] = record.Sealable{Commitment: &commit}, base64.StdEncoding.EncodeToString(salt[:])
+	}
+	r.SealedUntil = &until
+	return r, &record.RequestOpen{Type: "warrant", Provider: provider, Salts: record.RequestSalts{Type: salts[0], Provider: salts[1]}}
+}
+
+// Receipt signs a provider's receipt for disclosure/NAME as its officer.
+func (w *World) Receipt(name, provider string, r *record.DisclosureReceipt) record.Envelope {
+	return w.Sign(w.Statement(record.ReceiptThread(name, provider), provider, r), provider+"/compliance")
+}
+
+// NewReceipt answers the newest record on disclosure/NAME with a bundle of three events.
+func (w *World) NewReceipt(name string) *record.DisclosureReceipt {
+	entries, size := int64(3), int64(4_000)
+	return &record.DisclosureReceipt{Request: w.heads[record.RequestThread(name)], Entries: &entries, LogSize: &size}
+}
+
+// NewChallenge challenges it instead.
+func (w *World) NewChallenge(name string) *record.DisclosureReceipt {
+	return &record.DisclosureReceipt{Request: w.heads[record.RequestThread(name)], Challenged: true, Reason: "A motion to quash is pending."}
 }

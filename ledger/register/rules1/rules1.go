@@ -47,6 +47,8 @@ func Check(st *record.Statement) []record.Fault {
 		if p.Reseller != nil {
 			c.country("/predicate/reseller/country", p.Reseller.Country)
 		}
+	case *record.DisclosureRequest:
+		c.country("/predicate/jurisdiction", p.Jurisdiction)
 	}
 	return c.faults
 }

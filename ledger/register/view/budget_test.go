@@ -87,6 +87,7 @@ func pagedLists() []pagedList {
 		"duties": {}, "duties of a party": {Party: "acme-cloud"}, "open duties": {State: view.DutyOpen},
 		"duties of a designation": {Designation: "2026-014"}, "duties to certify": {Kind: view.DutyCertify},
 		"duties by resellers": {Kind: view.DutyReseller}, "a party's duties by resellers": {Party: "borealis-compute", Kind: view.DutyReseller},
+		"duties to commit": {Kind: view.DutyCustomerLog}, "training runs": {Kind: view.DutyAITrainingReport}, "a party's training runs": {Party: "acme-cloud", Kind: view.DutyAITrainingReport},
 		"a party's duties to conclude": {Party: "borealis-compute", Kind: view.DutyConclude},
 	} {
 		all = append(all, pagedList{name, func(v *view.View, after string, at time.Time, yield func(any, string) bool) error {
@@ -128,10 +129,24 @@ func (l pagedList) read(t *testing.T, v *view.View, after string, at time.Time, 
 	return items, next
 }
 
+// fileReports has providers file their private logs, abuse reports and training runs.
+func fileReports(t *testing.T, b *registertest.Fixture) {
+	for _, id := range []string{"acme-cloud", "cirrus-hosting"} {
+		log := registertest.NewPrivateLog(id + ".example/customers")
+		submit(t, b, record.CustomerLogThread(id), id, log.Commit(today(b).AddDays(-40)), id+"/ci")
+		submit(t, b, record.CustomerLogThread(id), id, log.Commit(today(b), 0), id+"/ci")
+		submit(t, b, record.AbuseThread(id), id, &record.AbuseReport{PeriodFrom: today(b), PeriodUntil: today(b), Band: "0"}, id+"/ci")
+		for _, run := range []string{"a", "b", "c"} {
+			submit(t, b, record.AITrainingThread(run, id), id, &record.AITrainingReport{KnownOn: today(b).AddDays(-20), Threshold: "t"}, id+"/ci")
+		}
+	}
+}
+
 // However little work one question may take, and however short its pages are, a list
 // that is gone on with until it ends is the same list.
 func TestListsResumeWithinBudget(t *testing.T) {
 	b := licensedLedger(t)
+	fileReports(t, b)
 	whole := latestView(t, b)
 	if err := b.Register.Flush(); err != nil {
 		t.Fatal(err)
@@ -168,6 +183,7 @@ func TestListsResumeWithinBudget(t *testing.T) {
 // it comes the rest.
 func TestListsResumeFromEachPosition(t *testing.T) {
 	b := licensedLedger(t)
+	fileReports(t, b)
 	for _, flushed := range []bool{false, true} {
 		if flushed {
 			if err := b.Register.Flush(); err != nil {
@@ -234,6 +250,7 @@ func TestReadBudgetIsEnforced(t *testing.T) {
 // goes on.
 func TestListsSkipItemsOverBudget(t *testing.T) {
 	b := licensedLedger(t)
+	fileReports(t, b)
 	left := make(map[string]int)
 	for rows := 1; rows < 60; rows++ {
 		for _, l := range pagedLists() {

@@ -85,7 +85,7 @@ func (c *Calendar) Add(d Duty) {
 	if d.Due == nil {
 		return
 	}
-	summary := string(d.Kind)
+	summary := d.Kind.Words()
 	if about := d.About(); about != "" {
 		summary += " " + about
 	}

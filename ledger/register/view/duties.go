@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"container/heap"
 	"fmt"
 	"math"
@@ -18,6 +19,11 @@ const (
 	DutyConclude DutyKind = "conclude" // finish what an answer began
 	DutyCertify  DutyKind = "certify"  // certify the customer identification programme
 	DutyReseller DutyKind = "reseller" // verify a reseller anew, or end it after a breach
+	DutyDisclose DutyKind = "disclose" // answer a request to disclose
+
+	DutyCustomerLog      DutyKind = "customer-log"       // commit to the private customer log again
+	DutyAbuseReport      DutyKind = "abuse-report"       // commit to the next batch of abuse reports
+	DutyAITrainingReport DutyKind = "ai-training-report" // report a training run: known by the report alone, in time or late
 )
 
 // ResellerTask is what a provider owes about a reseller.
@@ -27,6 +33,19 @@ const (
 	TaskVerify    ResellerTask = "verify"    // anew
 	TaskTerminate ResellerTask = "terminate" // after a breach
 )
+
+// Words are what is to be done, as in "to respond".
+func (k DutyKind) Words() string {
+	switch k {
+	case DutyCustomerLog:
+		return "commit to the customer log"
+	case DutyAbuseReport:
+		return "report abuse"
+	case DutyAITrainingReport:
+		return "report the training run"
+	}
+	return string(k)
+}
 
 // DutyState is how a duty stands at the instant asked for.
 type DutyState string
@@ -60,7 +79,7 @@ func (s DutyState) Words(ahead bool) string {
 
 // DutyKinds and DutyStates are all of them, for parsers of filters.
 var (
-	DutyKinds  = []DutyKind{DutyRespond, DutyConclude, DutyCertify, DutyReseller}
+	DutyKinds  = []DutyKind{DutyRespond, DutyConclude, DutyCertify, DutyCustomerLog, DutyAbuseReport, DutyReseller, DutyAITrainingReport, DutyDisclose}
 	DutyStates = []DutyState{DutyOpen, DutyMet, DutyLate, DutyOverdue, DutyPaused, DutyLapsed}
 )
 
@@ -75,9 +94,11 @@ type Duty struct {
 	Target      string        `json:"target,omitempty"`   // of the designation: its name, with every amendment
 	Reseller    record.Thread `json:"reseller,omitempty"` // reseller: the thread on which it is owed
 	Task        ResellerTask  `json:"task,omitempty"`     // reseller: what is
+	Thread      record.Thread `json:"thread,omitempty"`   // ai-training-report: the run's
+	Request     record.Thread `json:"request,omitempty"`  // disclose
 	State       DutyState     `json:"state"`
 	Due         *record.Date  `json:"due,omitempty"`
-	From        *record.Date  `json:"from,omitempty"` // certify: the first day not covered
+	From        *record.Date  `json:"from,omitempty"` // certify, customer-log, abuse-report: the first day not covered
 	OpenedBy    record.ID     `json:"openedBy"`
 	MetBy       *record.ID    `json:"metBy,omitempty"`
 	MetOn       *record.Date  `json:"metOn,omitempty"`
@@ -89,13 +110,13 @@ type Duty struct {
 	position string
 }
 
-// About is what the duty is about, for people: its designation, or its reseller and what is
-// to be done; "" of the provider itself.
+// About is what the duty is about, for people: its designation, its training run, its request,
+// or its reseller and what is to be done; "" of the provider itself.
 func (d Duty) About() string {
 	if d.Reseller != "" {
 		return fmt.Sprintf("%s, to %s", d.Reseller, d.Task)
 	}
-	return string(d.Designation)
+	return string(cmp.Or(d.Designation, d.Thread, d.Request))
 }
 
 // Position is where the duty stands in the list of [View.Duties].
@@ -361,48 +382,89 @@ func (d *designationTimeline) upTo(c asOf) *designationTimeline {
 	}
 }
 
-// certificationAt is one certification on a thread cip/P.
-type certificationAt struct {
-	register.RecordRef
-	*register.CertificationRow
+// periodicDuty is a duty to file again and again, each time for the days up to a later one.
+type periodicDuty struct {
+	kind   DutyKind
+	thread func(party string) record.Thread
+	period func(record.Periods) record.Period
+
+	// fromEnrolment: the first is owed that long after the enrolment, and no day from there
+	// on is left out. Else it begins with the first record that is filed, and the newest
+	// day alone counts.
+	fromEnrolment bool
+
+	// exempted: an exemption from the identification programme pauses it.
+	exempted bool
 }
 
-// certifyDuties yields a provider's duties to certify, oldest first: one met or late for each
-// certification that covered days not yet covered without a gap, then the one that
-// stands; until yield returns false. The first is due a certification period after
-// enrolment, each next one as long after the last day covered, or after enrolment where
-// that day lies before. filed are the certifications admitted by the instant asked for,
-// oldest first.
-//
-// licences are those by which the provider is exempt: they pause the duty.
-func (c asOf) certifyDuties(p *partyTimeline, filed []certificationAt, licences []register.LicenceStep, yield func(Duty) bool) {
+// periodicDuties are all of them, in the order of [View.Duties].
+var periodicDuties = []periodicDuty{
+	{DutyCertify, record.CertificationThread, func(p record.Periods) record.Period { return p.Certification }, true, true},
+	{DutyCustomerLog, record.CustomerLogThread, func(p record.Periods) record.Period { return p.Commitment }, false, true},
+	{DutyAbuseReport, record.AbuseThread, func(p record.Periods) record.Period { return p.Commitment }, false, false},
+}
+
+// filingAt is one record on the thread of a periodic duty: up to which day, and from which
+// where that matters.
+type filingAt struct {
+	register.RecordRef
+	from, until record.Date
+}
+
+// periodicDuties yields a provider's duties of a kind, oldest first: one met or late for each
+// record that covered days not yet covered (to certify, without a gap), then the one that
+// stands; until yield returns false. Each is due a period after the last day covered; to
+// certify, the first is due that long after enrolment, as are those of which that day
+// lies before. filed are the records admitted by the instant asked for, oldest first;
+// licences are those that pause the duty.
+func (c asOf) periodicDuties(o *periodicDuty, p *partyTimeline, filed []filingAt, licences []register.LicenceStep, yield func(Duty) bool) {
 	enrolled := c.admissionDate(p.Enrolled)
-	d := Duty{Party: p.ID, Kind: DutyCertify, OpenedBy: p.Enrolled.ID, Records: []record.ID{p.Enrolled.ID}}
-	d.Due = dueDateOrNil(enrolled.Add(c.periods(p.Enrolled.Index).Certification))
+	var d *Duty
+	if o.fromEnrolment {
+		d = &Duty{Party: p.ID, Kind: o.kind, OpenedBy: p.Enrolled.ID, Records: []record.ID{p.Enrolled.ID}}
+		d.Due = dueDateOrNil(enrolled.Add(o.period(c.periods(p.Enrolled.Index))))
+	} else {
+		enrolled = record.Date{} // judges nothing
+	}
 	var covered coverage
 	for _, f := range filed {
-		if !covered.extend(f.PeriodFrom, f.PeriodUntil, enrolled) {
+		if !covered.extend(f.from, f.until, enrolled) {
 			continue // within what was covered, or beyond a gap
 		}
-		d.postpone(c, c.licencePauses(licences, f.Index))
-		d.setMet(f.RecordRef, c)
-		if !yield(d) {
-			return
+		if d != nil {
+			d.postpone(c, c.licencePauses(licences, f.Index))
+			d.setMet(f.RecordRef, c)
+			if !yield(*d) {
+				return
+			}
 		}
 		from := covered.nextUncovered(enrolled)
 		base := covered.until
 		if base.Before(enrolled) {
 			base = enrolled
 		}
-		d = Duty{Party: p.ID, Kind: DutyCertify, From: &from, OpenedBy: f.ID, Records: []record.ID{p.Enrolled.ID, f.ID}}
-		d.Due = dueDateOrNil(base.Add(c.periods(f.Index).Certification))
+		d = &Duty{Party: p.ID, Kind: o.kind, From: &from, OpenedBy: f.ID, Records: []record.ID{p.Enrolled.ID, f.ID}}
+		d.Due = dueDateOrNil(base.Add(o.period(c.periods(f.Index))))
+	}
+	if d == nil {
+		return
 	}
 	if d.postpone(c, c.licencePauses(licences, math.MaxUint64)) {
 		d.State = DutyPaused
 	}
 	if d.setOpenOrOverdue(c, p) {
-		yield(d)
+		yield(*d)
 	}
+}
+
+// aiTrainingDuty is the duty to report a training run, which the reports on its thread
+// alone make known: first is the first of them, known the first that names the earliest day.
+func (c asOf) aiTrainingDuty(thread record.Thread, p *partyTimeline, first, known register.RecordRef, knownOn record.Date) Duty {
+	d := Duty{Party: p.ID, Kind: DutyAITrainingReport, Thread: thread, OpenedBy: known.ID, Records: []record.ID{p.Enrolled.ID}}
+	d.Due = dueDateOrNil(knownOn.Add(c.periods(known.Index).AIReport))
+	d.setMet(first, c)
+	d.addRecord(known)
+	return d
 }
 
 // coverage is how far certifications reach without a gap, from the first one's period on.

@@ -380,20 +380,19 @@ func TestDutyToCertify(t *testing.T) {
 		{"withdrawn after it was overdue", []string{"withdrawn 340"}, nil, 400, []string{"overdue due 335"}},
 	} {
 		clock := asOfNoon(c.at)
-		var filed []certificationAt
+		var filed []filingAt
 		for i, s := range c.filed {
 			var on, from, until int
 			if _, err := fmt.Sscanf(s, "%d %d-%d", &on, &from, &until); err != nil {
 				t.Fatal(err)
 			}
-			f := certificationAt{refAt(uint64(200+i), on), &register.CertificationRow{}}
-			f.PeriodFrom, f.PeriodUntil = day(from), day(until)
+			f := filingAt{refAt(uint64(200+i), on), day(from), day(until)}
 			if !f.Admitted.After(clock.instant) {
 				filed = append(filed, f)
 			}
 		}
 		var got []string
-		clock.certifyDuties(partyWith(c.party...), filed, nil, func(d Duty) bool {
+		clock.periodicDuties(&periodicDuties[0], partyWith(c.party...), filed, nil, func(d Duty) bool {
 			got = append(got, describeDuty(&d))
 			return true
 		})
@@ -440,14 +439,93 @@ func TestCoverageInAnyOrder(t *testing.T) {
 	}
 }
 
+// What is filed again and again is due by the newest day + commitment, once a first one was
+// filed; a month ends where it does, in leap years too.
+func TestDutyToFileAgain(t *testing.T) {
+	date := func(text string) record.Date { return mustHave(record.ParseDate(text)) }
+	for _, c := range []struct {
+		sentence string
+		period   record.Period
+		party    []string
+		filed    []string // "300 299": filed on day 300, until day 299
+		at       int
+		want     []string
+	}{
+		{"nothing is owed before the first", record.Period{Days: 31}, nil, nil, 900, nil},
+		{"the first opens the next", record.Period{Days: 31}, nil, []string{"100 99"}, 130, []string{"open due 130"}},
+		{"and a day later it is overdue", record.Period{Days: 31}, nil, []string{"100 99"}, 131, []string{"overdue due 130"}},
+		{"met on the last day", record.Period{Days: 31}, nil, []string{"100 99", "130 129"}, 131, []string{"met due 130 met 130", "open due 160"}},
+		{"late", record.Period{Days: 31}, nil, []string{"100 99", "131 129"}, 131, []string{"late due 130 met 131", "open due 160"}},
+		{"one that reaches no further meets nothing", record.Period{Days: 31}, nil, []string{"100 99", "101 99", "102 40"}, 131, []string{"overdue due 130"}},
+		{"a gap opens nothing", record.Period{Days: 31}, nil, []string{"100 99", "180 179"}, 181, []string{"late due 130 met 180", "open due 210"}},
+		{"a day before the enrolment counts as it is", record.Period{Days: 31}, nil, []string{"10 -100"}, 11, []string{"overdue due -69"}},
+		{"withdrawn before the due date owes nothing", record.Period{Days: 31}, []string{"withdrawn 120"}, []string{"100 99"}, 131, nil},
+		{"suspended owes still", record.Period{Days: 31}, []string{"suspended 101"}, []string{"100 99"}, 131, []string{"overdue due 130"}},
+	} {
+		for _, o := range []*periodicDuty{&periodicDuties[1], &periodicDuties[2]} {
+			clock := asOfNoon(c.at)
+			clock.charters[0].Periods.Commitment = c.period
+			var filed []filingAt
+			for i, s := range c.filed {
+				var on, until int
+				if _, err := fmt.Sscanf(s, "%d %d", &on, &until); err != nil {
+					t.Fatal(err)
+				}
+				filed = append(filed, filingAt{RecordRef: refAt(uint64(200+i), on), until: day(until)})
+			}
+			var got []string
+			clock.periodicDuties(o, partyWith(c.party...), filed, nil, func(d Duty) bool {
+				if d.Kind != o.kind {
+					t.Errorf("%s: of kind %s", c.sentence, d.Kind)
+				}
+				got = append(got, describeDuty(&d))
+				return true
+			})
+			if !slices.Equal(got, c.want) {
+				t.Errorf("%s: got %q, want %q", c.sentence, got, c.want)
+			}
+		}
+	}
+	for until, due := range map[string]string{"2028-01-31": "2028-02-29", "2027-01-31": "2027-02-28", "2028-02-29": "2028-03-29", "2027-12-31": "2028-01-31"} {
+		clock := asOfNoon(0)
+		clock.charters[0].Periods.Commitment = record.Period{Months: 1}
+		clock.periodicDuties(&periodicDuties[1], partyWith(), []filingAt{{RecordRef: refAt(200, 0), until: date(until)}}, nil, func(d Duty) bool {
+			if d.Due == nil || *d.Due != date(due) {
+				t.Errorf("until %s: due %v, want %s", until, d.Due, due)
+			}
+			return true
+		})
+	}
+}
+
+// A filing belongs to the day that it is where the charter's zone is: on the day on which
+// clocks change, its last millisecond is in time, and the next is late.
+func TestDutyToFileAgainAtMidnight(t *testing.T) {
+	zone := mustHave(time.LoadLocation("America/New_York"))
+	for _, due := range []record.Date{{Year: 2027, Month: 3, Day: 14}, {Year: 2027, Month: 11, Day: 7}, {Year: 2028, Month: 2, Day: 29}} {
+		midnight := time.Date(due.Year, due.Month, due.Day, 24, 0, 0, 0, zone)
+		for at, want := range map[time.Time]DutyState{midnight.Add(-time.Millisecond): DutyMet, midnight: DutyLate} {
+			periods := record.Periods{Commitment: record.Period{Days: 31}}
+			clock := asOf{instant: at, zone: zone, charters: []register.CharterTerms{{Periods: periods, Zone: zone}}}
+			first, next := refAt(200, 0), register.RecordRef{Index: 201, ID: record.ID{9}, Admitted: at}
+			var got []DutyState
+			clock.periodicDuties(&periodicDuties[1], partyWith(), []filingAt{{RecordRef: first, until: due.AddDays(-31)}, {RecordRef: next, until: due}}, nil, func(d Duty) bool {
+				got = append(got, d.State)
+				return true
+			})
+			if len(got) != 2 || got[0] != want || got[1] != DutyOpen {
+				t.Errorf("due %s, filed %s: %v, want %s and open", due, at, got, want)
+			}
+		}
+	}
+}
+
 // A gap is told by the first day that is not covered.
 func TestDutyToCertifyNamesTheGap(t *testing.T) {
-	one := certificationAt{refAt(200, 300), &register.CertificationRow{}}
-	one.PeriodFrom, one.PeriodUntil = day(0), day(299)
-	two := certificationAt{refAt(201, 600), &register.CertificationRow{}}
-	two.PeriodFrom, two.PeriodUntil = day(310), day(599)
+	one := filingAt{refAt(200, 300), day(0), day(299)}
+	two := filingAt{refAt(201, 600), day(310), day(599)}
 	var last Duty
-	asOfNoon(601).certifyDuties(partyWith(), []certificationAt{one, two}, nil, func(d Duty) bool { last = d; return true })
+	asOfNoon(601).periodicDuties(&periodicDuties[0], partyWith(), []filingAt{one, two}, nil, func(d Duty) bool { last = d; return true })
 	if last.From == nil || *last.From != day(300) || last.OpenedBy != one.ID {
 		t.Errorf("got from %v opened by %s, want %v by %s", last.From, last.OpenedBy, day(300), one.ID)
 	}
@@ -563,4 +641,11 @@ func TestFirstResponseSince(t *testing.T) {
 			}
 		}
 	}
+}
+
+func mustHave[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }

@@ -26,8 +26,9 @@ func (f DutyFilter) matches(d *Duty) bool { return f.State == "" || f.State == d
 func (f DutyFilter) includesKind(k DutyKind) bool { return f.Kind == "" || f.Kind == k }
 
 // Duties yields the duties that a filter chooses, as they stand at an instant: those
-// that come from designations, by designation and party, then those to certify, by
-// party, then those by resellers, by party and reseller; until yield returns false. A party or a designation that the view does not
+// that come from designations, by designation and party, then the periodic ones, kind by
+// kind, by party, then those by resellers, by party and reseller, then training runs, by
+// name and party, then those to disclose, by request; until yield returns false. A party or a designation that the view does not
 // know is an [AbsentError]: what it owes is not known. A [PartialListError] names the
 // place after which it goes on.
 func (v *View) Duties(f DutyFilter, at time.Time, yield func(Duty) bool) error {
@@ -67,7 +68,7 @@ func (v *View) Duties(f DutyFilter, at time.Time, yield func(Duty) bool) error {
 // dutyPosition is where a list of duties stands: how many of those that a party has by one
 // thread were passed.
 type dutyPosition struct {
-	thread record.Thread // designation/D, cip/P, or reseller/R/P
+	thread record.Thread // designation/D, reseller/R/P, ai/N/P, disclosure/N, or that of a periodic duty, as cip/P
 	party  string
 	passed int
 }
@@ -77,6 +78,45 @@ const (
 	allParties = "~" // sorts after each
 	allDuties  = 1 << 30
 )
+
+// dutyGroup is one of the runs of which the list of duties is made, in their order: those
+// that come from designations, one for each periodic duty, those by resellers, those of
+// training runs, those of requests to disclose.
+type dutyGroup int
+
+const groupDesignations dutyGroup = 0
+
+var (
+	groupResellers    = dutyGroup(1 + len(periodicDuties))
+	groupTrainingRuns = groupResellers + 1
+	groupRequests     = groupTrainingRuns + 1
+)
+
+// group is that in which the place is, -1 where it is none.
+func (p dutyPosition) group() dutyGroup {
+	switch p.thread.Family() {
+	case record.FamilyDesignation:
+		return groupDesignations
+	case record.FamilyReseller:
+		if p.thread.Party() == p.party {
+			return groupResellers
+		}
+	case record.FamilyAITraining:
+		if p.thread.Party() == p.party {
+			return groupTrainingRuns
+		}
+	case record.FamilyDisclosure:
+		if p.thread.Party() == "" {
+			return groupRequests
+		}
+	}
+	for i := range periodicDuties {
+		if p.thread == periodicDuties[i].thread(p.party) {
+			return dutyGroup(1 + i)
+		}
+	}
+	return -1
+}
 
 // passedAll says that all duties of the party by the thread were passed.
 func (p dutyPosition) passedAll() bool { return p.passed == allDuties }
@@ -93,9 +133,7 @@ func parseDutyPosition(text string) (p dutyPosition, err error) {
 	if len(part) == 3 {
 		p.thread, _ = record.ParseThread(part[0])
 		p.party = part[1]
-		known := p.thread.Family() == record.FamilyDesignation || p.thread == record.CertificationThread(p.party) ||
-			p.thread.Family() == record.FamilyReseller && p.thread.Party() == p.party
-		if p.passed, err = strconv.Atoi(part[2]); known && err == nil && p.passed >= 0 && p.String() == text {
+		if p.passed, err = strconv.Atoi(part[2]); p.group() >= 0 && err == nil && p.passed >= 0 && p.String() == text {
 			return p, nil
 		}
 	}
@@ -123,8 +161,11 @@ type dutyWalk struct {
 const maxCachedParties = 1024
 
 func (l *dutyWalk) run() error {
-	from := l.from.thread.Family()
-	if (l.f.includesKind(DutyRespond) || l.f.includesKind(DutyConclude)) && (from == "" || from == record.FamilyDesignation) {
+	begin := groupDesignations
+	if l.from.thread != "" {
+		begin = l.from.group()
+	}
+	if (l.f.includesKind(DutyRespond) || l.f.includesKind(DutyConclude)) && begin == groupDesignations {
 		if more, err := l.designations(); err != nil || !more {
 			return err
 		}
@@ -132,23 +173,84 @@ func (l *dutyWalk) run() error {
 	if l.single != nil {
 		return nil
 	}
-	if l.f.includesKind(DutyCertify) && from != record.FamilyReseller {
+	for i := range periodicDuties {
+		o, group := &periodicDuties[i], dutyGroup(1+i)
+		if !l.f.includesKind(o.kind) || group < begin {
+			continue
+		}
 		after := ""
-		if from == record.FamilyCertification {
+		if group == begin {
 			after = l.from.party
 		}
-		if more, err := l.eachProvider(record.CertificationThread, after, l.certifyDuties); err != nil || !more {
+		more, err := l.eachProvider(o.thread, after, func(p *partyTimeline) ([]Duty, error) { return l.periodicDuties(o, p) })
+		if err != nil || !more {
 			return err
 		}
 	}
-	if l.f.includesKind(DutyReseller) {
-		return l.resellers()
+	if l.f.includesKind(DutyReseller) && begin <= groupResellers {
+		if more, err := l.resellers(); err != nil || !more {
+			return err
+		}
 	}
-	return nil
+	if l.f.includesKind(DutyAITrainingReport) && begin <= groupTrainingRuns {
+		if more, err := l.trainingRuns(begin == groupTrainingRuns); err != nil || !more {
+			return err
+		}
+	}
+	if !l.f.includesKind(DutyDisclose) {
+		return nil
+	}
+	return l.disclosures()
+}
+
+// disclosures visits the duties that come from requests to disclose, each the one party's that
+// it names.
+func (l *dutyWalk) disclosures() error {
+	after := ""
+	if l.from.thread.Family() == record.FamilyDisclosure {
+		if after = string(l.from.thread); !l.from.passedAll() {
+			h, err := l.v.threadHistory(l.from.thread)
+			if err == nil && h != nil {
+				var more bool
+				if more, err = l.disclosure(h); err == nil && !more {
+					return nil
+				}
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return l.v.eachRequest(l.f.Party, "", after, l.disclosure)
+}
+
+// disclosure visits the duty that comes from one request.
+func (l *dutyWalk) disclosure(h *threadHistory) (more bool, err error) {
+	whole := dutyPosition{h.thread, allParties, allDuties}.String()
+	l.current = whole
+	row, receipts, ok, err := l.v.request(h)
+	if err != nil {
+		return false, err
+	}
+	if ok && row.Provider != "" && (l.f.Party == "" || l.f.Party == row.Provider) {
+		if r, asked := requestWithin(row, receipts, l.asOf.includes); asked {
+			more, err := l.yieldParty(h.thread, row.Provider, func(p *partyTimeline) (duties []Duty, err error) {
+				if d := l.asOf.discloseDuty(h.thread, &r, p); d != nil {
+					duties = append(duties, *d)
+				}
+				return duties, nil
+			})
+			if err != nil || !more {
+				return false, err
+			}
+		}
+	}
+	l.passed = whole
+	return true, nil
 }
 
 // resellers visits the duties that come from resellers.
-func (l *dutyWalk) resellers() error {
+func (l *dutyWalk) resellers() (more bool, err error) {
 	visit := func(thread record.Thread) (bool, error) {
 		return l.yieldParty(thread, thread.Party(), func(p *partyTimeline) ([]Duty, error) { return l.resellerDuties(thread, p) })
 	}
@@ -157,11 +259,16 @@ func (l *dutyWalk) resellers() error {
 		after = at.thread
 		if !at.passedAll() && (l.f.Party == "" || l.f.Party == at.party) {
 			if more, err := visit(after); err != nil || !more {
-				return err
+				return false, err
 			}
 		}
 	}
-	return l.v.rows.Resellers(l.f.Party, after, visit)
+	more = true
+	err = l.v.rows.Resellers(l.f.Party, after, func(thread record.Thread) (bool, error) {
+		more, err = visit(thread)
+		return more, err
+	})
+	return more, err
 }
 
 // resellerDuties are the duties that a party has by one reseller.
@@ -393,29 +500,87 @@ func (l *dutyWalk) responses(thread record.Thread, life uint64) (*answers, error
 	return &answers{newest: newest, below: below}, nil
 }
 
-// certifyDuties are a party's duties to certify.
-func (l *dutyWalk) certifyDuties(p *partyTimeline) (duties []Duty, err error) {
-	var filed []certificationAt
-	err = l.v.rows.At(l.then).Steps(record.CertificationThread(p.ID), 0, func(row *register.ThreadRow) (bool, error) {
-		if err := l.v.rows.LoadState(row); err != nil {
-			return false, err
+// periodicDuties are a party's duties of one kind.
+func (l *dutyWalk) periodicDuties(o *periodicDuty, p *partyTimeline) (duties []Duty, err error) {
+	var filed []filingAt
+	err = l.v.rows.At(l.then).Steps(o.thread(p.ID), 0, func(row *register.ThreadRow) (bool, error) {
+		f := filingAt{RecordRef: row.Ref()}
+		if row.Delta.PeriodUntil == nil || o.fromEnrolment && row.Delta.PeriodFrom == nil {
+			return false, fmt.Errorf("row of %s at %d: its period is missing: %w", row.Thread, row.Index, register.ErrDamaged)
 		}
-		filed = append(filed, certificationAt{row.Ref(), row.State.(*register.CertificationRow)})
+		if f.until = *row.Delta.PeriodUntil; o.fromEnrolment {
+			f.from = *row.Delta.PeriodFrom
+		}
+		filed = append(filed, f)
 		return true, nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	exempt, err := l.v.rows.LicenceSteps(record.CertificationThread(p.ID))
-	if err != nil {
-		return nil, err
+	var exempt []register.LicenceStep
+	if o.exempted && (o.fromEnrolment || len(filed) > 0) { // else nothing is owed
+		if exempt, err = l.v.rows.LicenceSteps(record.CertificationThread(p.ID)); err != nil {
+			return nil, err
+		}
 	}
 	if err := l.v.rows.Charge(len(exempt) * len(filed)); err != nil {
 		return nil, err
 	}
-	l.asOf.certifyDuties(p, filed, exempt, func(d Duty) bool {
+	l.asOf.periodicDuties(o, p, filed, exempt, func(d Duty) bool {
 		duties = append(duties, d)
 		return true
 	})
 	return duties, nil
+}
+
+// trainingRuns visits the duties to report training runs. resume says that the walk goes
+// on among them.
+func (l *dutyWalk) trainingRuns(resume bool) (more bool, err error) {
+	visit := func(h *threadHistory) (bool, error) {
+		id := h.thread.Party()
+		if l.f.Party != "" && id != l.f.Party {
+			l.current = dutyPosition{h.thread, id, allDuties}.String()
+			l.passed = l.current
+			return true, nil
+		}
+		return l.yieldParty(h.thread, id, func(p *partyTimeline) ([]Duty, error) { return l.trainingRun(h.thread, p) })
+	}
+	after := ""
+	if resume {
+		after = string(l.from.thread)
+		if !l.from.passedAll() {
+			if more, err := visit(&threadHistory{rows: l.v.rows, thread: l.from.thread}); err != nil || !more {
+				return false, err
+			}
+		}
+	}
+	more = true
+	err = l.v.eachThread(record.FamilyAITraining.Prefix(), after, func(h *threadHistory) (bool, error) {
+		more, err = visit(h)
+		return more, err
+	})
+	return more, err
+}
+
+// trainingRun is the duty to report one training run, none before it was reported.
+func (l *dutyWalk) trainingRun(thread record.Thread, p *partyTimeline) ([]Duty, error) {
+	then := l.v.rows.At(l.then)
+	newest, err := then.Thread(thread)
+	if err != nil || newest == nil {
+		return nil, err
+	}
+	state := newest.State.(*register.AITrainingRow)
+	known, err := then.Step(thread, state.KnownBy)
+	if err != nil {
+		return nil, err
+	}
+	var first *register.ThreadRow
+	err = then.Steps(thread, 0, func(row *register.ThreadRow) (bool, error) {
+		first = row
+		return false, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return []Duty{l.asOf.aiTrainingDuty(thread, p, first.Ref(), known.Ref(), state.KnownOn)}, nil
 }

@@ -260,7 +260,7 @@ func (e draftRecord) transitionsForward(thread record.Thread, from uint64, visit
 }
 
 func certificationEffects(e draftRecord) ([]string, error) {
-	s := e.After.State.(*register.CertificationRow)
+	s := e.After.State.(*register.PeriodRow)
 	return []string{fmt.Sprintf("certifies %s from %s until %s", e.Record.Issuer, s.PeriodFrom, s.PeriodUntil)}, nil
 }
 
@@ -318,4 +318,117 @@ func resellerEffects(e draftRecord) ([]string, error) {
 		out = append(out, "nothing is owed by it until it is active")
 	}
 	return out, nil
+}
+
+func abuseReportEffects(e draftRecord) ([]string, error) {
+	s := e.After.State.(*register.PeriodRow)
+	return e.nextCommitment(fmt.Sprintf("reports abuse at %s from %s until %s", e.Record.Issuer, s.PeriodFrom, s.PeriodUntil), s.PeriodUntil, s.Newest)
+}
+
+func customerLogEffects(e draftRecord) ([]string, error) {
+	s, until := e.After.State.(*register.CustomerLogRow), *e.After.Delta.PeriodUntil
+	said := fmt.Sprintf("commits %s to the %d leaves of %s, until %s", e.Record.Issuer, s.Size, s.Origin, until)
+	if s.Restarted != nil && s.Restarted.Index == e.Record.Index {
+		said = fmt.Sprintf("says for ever that the private log of %s was lost; %s", e.Record.Issuer, said)
+	}
+	return e.nextCommitment(said, until, s.Newest)
+}
+
+// nextCommitment adds to what is said when the next such record is due; newest is the
+// newest day that any of them covers.
+func (e draftRecord) nextCommitment(said string, until, newest record.Date) ([]string, error) {
+	if until.Before(newest) {
+		return []string{said, fmt.Sprintf("covers no new day: an earlier record reaches until %s", newest)}, nil
+	}
+	c, err := e.asOfAdmission()
+	if err != nil {
+		return nil, err
+	}
+	return []string{said, fmt.Sprintf("the next is due %s", newest.Add(c.periods(e.Record.Index).Commitment))}, nil
+}
+
+func aiTrainingEffects(e draftRecord) ([]string, error) {
+	s := e.After.State.(*register.AITrainingRow)
+	c, err := e.asOfAdmission()
+	if err != nil {
+		return nil, err
+	}
+	due := s.KnownOn.Add(c.periods(e.Record.Index).AIReport)
+	said := fmt.Sprintf("reports a training run that %s knew of on %s", e.Record.Issuer, s.KnownOn)
+	switch {
+	case e.Before != nil:
+		return []string{said + "; the first report on the thread decides whether it was in time"}, nil
+	case c.today().After(due):
+		return []string{fmt.Sprintf("%s, late: it was due %s", said, due)}, nil
+	}
+	return []string{fmt.Sprintf("%s, in time: it is due %s", said, due)}, nil
+}
+
+// requestEffects says who owes an answer by when, of a sealed request that nobody does yet.
+func requestEffects(e draftRecord) ([]string, error) {
+	row := e.After.State.(*register.RequestRow)
+	thread := e.Record.Thread
+	opened := row.Opened != nil && row.Opened.Index == e.Record.Index
+	switch status := e.After.Delta.Status; {
+	case row.Sealed() && e.Before == nil:
+		return []string{fmt.Sprintf("asks under seal: nobody is named, and no duty begins, before it is opened, from %s on", *row.SealedUntil)}, nil
+	case status == record.RequestRequested || opened:
+		c, err := e.asOfAdmission()
+		if err != nil {
+			return nil, err
+		}
+		said := fmt.Sprintf("asks %s by %s", row.Provider, row.Type)
+		if opened {
+			said = fmt.Sprintf("opens %s, which asks %s by %s", thread, row.Provider, row.Type)
+		}
+		if status != record.RequestRequested {
+			return []string{said, fmt.Sprintf("%s is %s", thread, status)}, nil
+		}
+		r, _ := requestWithin(row, nil, func(register.RecordRef) bool { return true })
+		return []string{said, fmt.Sprintf("opens 1 duty to disclose, due %s", r.due(c))}, nil
+	case status == record.RequestWithdrawn:
+		return []string{fmt.Sprintf("withdraws %s: final, and nobody owes an answer", thread)}, nil
+	case status == record.RequestChallenged:
+		return []string{fmt.Sprintf("%s is challenged: the duty to disclose is paused", thread)}, nil
+	}
+	return []string{fmt.Sprintf("%s went unanswered; it counts as such until it is answered", thread)}, nil
+}
+
+// receiptEffects says whether the receipt meets the duty to disclose, by the rule of
+// [View.Duties].
+func receiptEffects(e draftRecord) ([]string, error) {
+	thread := e.Record.Thread.About()
+	head, err := e.draft.Thread(thread)
+	if err != nil || head == nil {
+		return nil, err
+	}
+	party, err := e.draft.Thread(record.PartyThread(e.Record.Issuer))
+	if err != nil {
+		return nil, err
+	}
+	c, err := e.asOfAdmission()
+	if err != nil {
+		return nil, err
+	}
+	state := e.After.State.(*register.ReceiptRow)
+	r, _ := requestWithin(head.State.(*register.RequestRow), state, func(register.RecordRef) bool { return true })
+	duty := c.discloseDuty(thread, &r, currentParty(party.State.(*register.PartyRow)))
+	switch challenges := state.Challenged != nil && state.Challenged.Index == e.Record.Index; {
+	case duty == nil:
+		return []string{fmt.Sprintf("answers %s, to which %s owes no answer", thread, e.Record.Issuer)}, nil
+	case challenges && duty.State == DutyPaused:
+		return []string{fmt.Sprintf("challenges %s: the duty to disclose is paused", thread)}, nil
+	case challenges:
+		return []string{fmt.Sprintf("challenges %s, too late to put the duty to disclose off: it is %s", thread, duty.State)}, nil
+	case *duty.MetBy != e.Record.ID:
+		return []string{fmt.Sprintf("adds to the answer to %s, whose duty was met before", thread)}, nil
+	case duty.State == DutyLate:
+		return []string{fmt.Sprintf("meets the duty to disclose of %s, late: it was due %s", thread, duty.Due)}, nil
+	}
+	return []string{fmt.Sprintf("meets the duty to disclose of %s", thread)}, nil
+}
+
+func assessmentEffects(e draftRecord) ([]string, error) {
+	s := e.After.State.(*register.AssessmentRow)
+	return []string{fmt.Sprintf("%s gives its opinion, %s, for %s until %s", e.Record.Issuer, s.Opinion, s.PeriodFrom, s.PeriodUntil)}, nil
 }

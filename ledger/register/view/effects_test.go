@@ -66,14 +66,26 @@ func TestEffects(t *testing.T) {
 			"revokes designation/1 from 2026-11-23 on (error): final"},
 		{"cip/cirrus", "cirrus", &record.CIPCertification{PeriodFrom: today(b), PeriodUntil: today(b), Initial: true}, []string{"cirrus/compliance"},
 			"certifies cirrus from 2026-11-23 until 2026-11-23"},
+		{"customer-log/acme-cloud", "acme-cloud", registertest.NewPrivateLog("acme.example").Commit(today(b).AddDays(-2)), []string{"acme-cloud/ci"},
+			"commits acme-cloud to the 0 leaves of acme.example, until 2026-11-21; the next is due 2026-12-22"},
+		{"customer-log/acme-cloud", "acme-cloud", restarted(registertest.NewPrivateLog("acme-2.example").Commit(today(b).AddDays(-3))), []string{"acme-cloud/ci"},
+			"says for ever that the private log of acme-cloud was lost; commits acme-cloud to the 0 leaves of acme-2.example, until 2026-11-20; covers no new day: an earlier record reaches until 2026-11-21"},
+		{"abuse/acme-cloud", "acme-cloud", &record.AbuseReport{PeriodFrom: today(b), PeriodUntil: today(b), Band: "0"}, []string{"acme-cloud/ci"},
+			"reports abuse at acme-cloud from 2026-11-23 until 2026-11-23; the next is due 2026-12-24"},
+		{"ai/1/acme-cloud", "acme-cloud", &record.AITrainingReport{KnownOn: today(b).AddDays(-15), Threshold: "t"}, []string{"acme-cloud/ci"},
+			"reports a training run that acme-cloud knew of on 2026-11-08, in time: it is due 2026-11-23"},
+		{"ai/1/acme-cloud", "acme-cloud", &record.AITrainingReport{KnownOn: today(b), Threshold: "t"}, []string{"acme-cloud/ci"},
+			"reports a training run that acme-cloud knew of on 2026-11-08; the first report on the thread decides whether it was in time"},
+		{"ai/2/acme-cloud", "acme-cloud", &record.AITrainingReport{KnownOn: today(b).AddDays(-16), Threshold: "t"}, []string{"acme-cloud/ci"},
+			"reports a training run that acme-cloud knew of on 2026-11-07, late: it was due 2026-11-22"},
 		{"party/acme-cloud", "acme-cloud", &record.Keys{Add: []record.PartyKey{b.Officer("acme-cloud/new")}, Revoke: []record.KeyRevocation{{KeyID: b.KeyID("acme-cloud/ci")}}}, []string{"acme-cloud/compliance", "acme-cloud/new"},
-			"revokes key " + short("acme-cloud/ci") + " of ci; it signs no more from index 30 on; adds key " + short("acme-cloud/new") + " of new (officer); it signs from index 30 on"},
+			"revokes key " + short("acme-cloud/ci") + " of ci; it signs no more from index 36 on; adds key " + short("acme-cloud/new") + " of new (officer); it signs from index 36 on"},
 		{"party/acme-cloud", "authority", &record.Keys{Add: []record.PartyKey{b.Officer("acme-cloud/lost")}}, []string{"authority/officer-1", "acme-cloud/lost"},
 			"adds key " + short("acme-cloud/lost") + " of lost (officer), added by the registrar: it counts from 2026-11-30T18:00:00Z on"},
 		{"party/acme-cloud", "acme-cloud", &record.Enrolment{LegalName: "Acme II", Country: "US", Roles: []record.Role{record.RoleProvider}}, []string{"acme-cloud/compliance", "authority/officer-1"},
 			"replaces what describes acme-cloud"},
 		{"charter", "authority", &b.CharterPredicate, []string{"root/root-1", "root/root-2"},
-			"amends the charter; it judges from index 33 on"},
+			"amends the charter; it judges from index 39 on"},
 	} {
 		env := b.Sign(b.Statement(c.thread, c.issuer, c.say), c.keys...)
 		size := b.Register.Size()
@@ -96,9 +108,14 @@ func TestEffects(t *testing.T) {
 	submit(t, b, "designation/0", "authority", &record.Amendment{Type: "correction", Reason: "x", Set: setMember("findings", []any{"f"}), Reopens: true, ResponseDue: ptr(today(b).AddDays(60))}, officers...)
 	st := b.Statement("response/0/delta-racks", "delta-racks", noRelationship)
 	st.Subject.SHA256 = record.IDOf(first.Payload)
-	if got := effectsOf(t, b, b.Sign(st, "delta-racks/ci")); got != "meets no duty: it is about the record at index 33, but index 34 asks anew" {
+	if got := effectsOf(t, b, b.Sign(st, "delta-racks/ci")); got != "meets no duty: it is about the record at index 39, but index 40 asks anew" {
 		t.Errorf("stale: got %q", got)
 	}
+}
+
+func restarted(c *record.CustomerLog) *record.CustomerLog {
+	c.Restart = &record.LogRestart{Reason: "Both copies were lost."}
+	return c
 }
 
 // TestEffectsCountTheDuties: a dry run says how many duties an order and each later

@@ -58,6 +58,28 @@ var kinds = map[record.Kind]kind{
 		return string(p.Status) + withDate(", verified ", p.VerifiedAt)
 	})},
 	record.KindLicence: {effects: licenceEffects, summary: summaryOf(licenceSummary)},
+	record.KindCustomerLog: {effects: customerLogEffects, files: true, summary: summaryOf(func(p *record.CustomerLog) string {
+		if p.Restart != nil {
+			return fmt.Sprintf("private log lost, another begun: %s at %d until %s: %s", p.Origin, p.Size, p.PeriodUntil, p.Restart.Reason)
+		}
+		return fmt.Sprintf("%s at %d until %s", p.Origin, p.Size, p.PeriodUntil)
+	})},
+	record.KindAITrainingReport: {effects: aiTrainingEffects, files: true, summary: summaryOf(func(p *record.AITrainingReport) string {
+		return fmt.Sprintf("training run known on %s: %s", p.KnownOn, p.Threshold)
+	})},
+	record.KindAbuseReport: {effects: abuseReportEffects, files: true, summary: summaryOf(func(p *record.AbuseReport) string {
+		return fmt.Sprintf("reports %s until %s: %s", p.PeriodFrom, p.PeriodUntil, p.Band)
+	})},
+	record.KindDisclosureRequest: {effects: requestEffects, summary: summaryOf(requestSummary)},
+	record.KindDisclosureReceipt: {effects: receiptEffects, files: true, summary: summaryOf(func(p *record.DisclosureReceipt) string {
+		if p.Challenged {
+			return "challenges the request: " + p.Reason
+		}
+		return fmt.Sprintf("discloses %s of a log of %d", plural(int(*p.Entries), "event"), *p.LogSize)
+	})},
+	record.KindAssessment: {effects: assessmentEffects, summary: summaryOf(func(p *record.Assessment) string {
+		return fmt.Sprintf("%s on %s, %s until %s: %s", p.Opinion, p.Auditee, p.PeriodFrom, p.PeriodUntil, p.Scope)
+	})},
 }
 
 // licenceSummary is what a licence permits whom, for what, and when.
@@ -111,4 +133,17 @@ func withDate(word string, d *record.Date) string {
 		return ""
 	}
 	return word + d.String()
+}
+
+// requestSummary tells of a sealed request nothing that is sealed.
+func requestSummary(p *record.DisclosureRequest) string {
+	switch {
+	case p.Open != nil:
+		return fmt.Sprintf("opened: %s, asks %s; %s", p.Open.Type, p.Open.Provider, p.Status)
+	case p.Status != record.RequestRequested:
+		return p.Status
+	case p.Provider.Commitment != nil:
+		return fmt.Sprintf("sealed%s; for the cooperation of %s%s", withDate(" until ", p.SealedUntil), p.Jurisdiction, withDate(", due ", p.DueOn))
+	}
+	return fmt.Sprintf("%s, asks %s; for the cooperation of %s%s", p.Type.Text, p.Provider.Text, p.Jurisdiction, withDate(", due ", p.DueOn))
 }

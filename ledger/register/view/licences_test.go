@@ -101,13 +101,27 @@ func TestLicencePausesByCivilDates(t *testing.T) {
 	}
 }
 
-// TestExemption: an exemption from the programme puts off its holder's certification, and
-// nothing that a designation asks for.
+// TestExemption: an exemption from the programme puts off its holder's certification and its
+// commitments to the customer log, and nothing that a designation or a law on reports asks
+// for.
 func TestExemption(t *testing.T) {
 	b := registertest.NewFixture(start, "acme-cloud", "borealis")
 	b.Must(b.Designate("1", b.NewDesignation("Kestrel")))
 	year := today(b).Add(record.Period{Years: 1}) // when both are to certify
 	submit(t, b, "licence/1", "authority", &record.Licence{Type: "adp-exemption", Holder: "acme-cloud", From: today(b), Until: year}, licensing)
+	for _, party := range []string{"acme-cloud", "borealis"} {
+		submit(t, b, record.CustomerLogThread(party), party, registertest.NewPrivateLog(party+".example").Commit(today(b)), party+"/ci")
+		submit(t, b, record.AbuseThread(party), party, &record.AbuseReport{PeriodFrom: today(b), PeriodUntil: today(b), Band: "0"}, party+"/ci")
+	}
+	again := today(b).AddDays(31).String()
+	for party, want := range map[string]string{"acme-cloud": year.AddDays(31).String(), "borealis": again} {
+		if got := dueOf(t, b, view.DutyFilter{Party: party, Kind: view.DutyCustomerLog}); got != want {
+			t.Errorf("%s is to commit to its customer log by %s, want %s", party, got, want)
+		}
+		if got := dueOf(t, b, view.DutyFilter{Party: party, Kind: view.DutyAbuseReport}); got != again {
+			t.Errorf("%s is to report abuse by %s, want %s", party, got, again)
+		}
+	}
 	for party, want := range map[string]string{"acme-cloud": year.AddDays(31).String(), "borealis": year.String()} {
 		if got := dueOf(t, b, view.DutyFilter{Party: party, Kind: view.DutyCertify}); got != want {
 			t.Errorf("%s is to certify by %s, want %s", party, got, want)

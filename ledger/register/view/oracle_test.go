@@ -14,7 +14,7 @@ import (
 	"github.com/seed-53cf897a/docket/ledger/register/view"
 )
 
-// An oracle reads RECORDS.md "Duties", "Pauses", "Ends", "Who owes" and "Standing" over a
+// An oracle reads RECORDS.md "Duties", "Requests to disclose", "Pauses", "Ends", "Who owes" and "Standing" over a
 // plain list of what was admitted, slowly: day by day, in whole days since 1970. It shares
 // no code with the register.
 type oracle struct {
@@ -23,27 +23,34 @@ type oracle struct {
 
 // entry is one admitted record as the oracle sees it. Which fields count, kind says.
 type entry struct {
-	kind  string // charter, enrol, standing, designate, amend, suspend, reinstate, revoke, respond, certify, license, unlicense, resell
+	kind  string // charter, enrol, standing, designate, amend, suspend, reinstate, revoke, respond, certify, customer-log, abuse-report, ai-training-report, license, unlicense, resell, ask, receipt
 	index int
 	at    time.Time
 	day   int // admission date
 
 	party, order string
 	status       string   // standing, respond, resell; of a licence its type
-	on, until    int      // effectiveOn and until of standing and events; a certification's period; a licence's days; verifiedAt
+	on, until    int      // effectiveOn and until of standing and events; a period; a licence's days; verifiedAt; until alone: of a customer-log, knownOn of a training run
 	orders       []string // license
 	licence      string   // license, unlicense: its thread
 	reseller     string   // resell
 	endless      bool     // an event without until
 	due          int      // responseDue from here on, 0: none
 	reopens      bool
-	from, last   int // effectiveFrom and effectiveUntil from here on
-	about        int // respond: index
-	by           int // respond: windDownBy, 0: none
+	from, last   int    // effectiveFrom and effectiveUntil from here on
+	request      string // ask, receipt: its name; party is whom it asks
+	sealed       bool   // ask: under seal until it is opened
+	opens        bool   // ask: it opens the seal
+	about        int    // respond: index
+	by           int    // respond: windDownBy, 0: none
 
 	zone     *time.Location // charter
 	response int            // charter: days
 	months   int            // charter: certification
+	again    int            // charter: commitment, days
+	report   int            // charter: aiReport, days
+
+	run string // ai-training-report
 }
 
 // dayOf counts days since 1970.
@@ -164,7 +171,8 @@ func (o *oracle) end(name string, at time.Time) (end moment, over bool) {
 // endOfTime is a day after all that a test tells of; what is paused there is so for ever.
 const endOfTime = 25000
 
-// A paused is whose duty it is, to what: a designation, or "" to certify.
+// A paused is whose duty it is, to what: a designation, or "" to certify and to commit to
+// the customer log.
 type paused struct{ party, name string }
 
 // postponed is a due date with the pauses that are known below an index, 0 as long as it
@@ -378,8 +386,78 @@ func (o *oracle) duties(parties, orders []string, at time.Time) (told []string) 
 				tell(d, p, "reseller", r)
 			}
 		}
+		for _, kind := range []string{"customer-log", "abuse-report"} {
+			for _, d := range o.commitments(kind, p, at) {
+				tell(d, p, kind)
+			}
+		}
+		for _, run := range []string{"a", "b"} {
+			tell(o.trainingRun(run, p, at), p, "ai-training-report", run)
+		}
+	}
+	for _, d := range o.disclosures(at) {
+		told = append(told, d)
 	}
 	slices.Sort(told)
+	return told
+}
+
+// disclosures are the duties of those whom requests ask, one a request, by what was admitted by
+// an instant.
+func (o *oracle) disclosures(at time.Time) (told []string) {
+	for _, asked := range o.log {
+		if asked.kind != "ask" || asked.status != "requested" || asked.opens || asked.at.After(at) {
+			continue
+		}
+		due, known := asked.due, !asked.sealed
+		var challenged, unanswered, withdrawn, answered entry
+		for _, e := range o.log {
+			switch {
+			case e.request != asked.request || e.at.After(at):
+			case e.kind == "receipt" && e.status == "answered":
+				if answered.index == 0 {
+					answered = e
+				}
+			case e.opens:
+				known, due = true, max(due, e.day+o.charter(e.index).response)
+			}
+			if e.request == asked.request && !e.at.After(at) {
+				switch e.status {
+				case "challenged":
+					if challenged.index == 0 {
+						challenged = e
+					}
+				case "unanswered":
+					unanswered = e
+				case "withdrawn":
+					withdrawn = e
+				}
+			}
+		}
+		if !known {
+			continue
+		}
+		if challenged.index > 0 && challenged.day <= due && unanswered.index == 0 {
+			due = 0 // put off
+		}
+		state := ""
+		gone := o.withdrawn(asked.party, at)
+		switch {
+		case answered.index > 0:
+			state = spelledMet(due, answered)
+		case gone != 0 && (due == 0 || gone < due):
+			continue
+		case withdrawn.index > 0:
+			state = spelled("lapsed", due)
+		case due == 0:
+			state = "paused"
+		case o.today(at) > due:
+			state = spelled("overdue", due)
+		default:
+			state = spelled("open", due)
+		}
+		told = append(told, asked.party+" disclose "+asked.request+" "+state)
+	}
 	return told
 }
 
@@ -515,6 +593,52 @@ func (o *oracle) reselling(p, reseller string, at time.Time) (told []string) {
 	return told
 }
 
+// commitments are what is filed again and again once a first one was, by the newest
+// periodUntil + commitment; to the customer log, later where the party is exempt.
+func (o *oracle) commitments(kind, p string, at time.Time) (told []string) {
+	postponed := func(due, below int) int {
+		if kind == "customer-log" {
+			return o.postponed(due, paused{party: p}, at, below)
+		}
+		return due
+	}
+	newest, due := 0, 0
+	for _, e := range o.log {
+		if e.kind != kind || e.party != p || e.at.After(at) || newest != 0 && e.until <= newest {
+			continue
+		}
+		if newest != 0 {
+			told = append(told, spelledMet(postponed(due, e.index), e))
+		}
+		newest = e.until
+		due = newest + o.charter(e.index).again
+	}
+	if newest == 0 {
+		return nil
+	}
+	return append(told, o.owedBy(p, postponed(due, len(o.log)), at)...)
+}
+
+// trainingRun is filed by the earliest knownOn + aiReport, by the first report.
+func (o *oracle) trainingRun(run, p string, at time.Time) string {
+	var first, known entry
+	for _, e := range o.log {
+		if e.kind != "ai-training-report" || e.party != p || e.run != run || e.at.After(at) {
+			continue
+		}
+		if first.index == 0 {
+			first = e
+		}
+		if known.index == 0 || e.until < known.until {
+			known = e
+		}
+	}
+	if first.index == 0 {
+		return ""
+	}
+	return spelledMet(known.until+o.charter(known.index).report, first)
+}
+
 // randomHistory writes random records of a few parties and designations, and tells the oracle
 // what was admitted of them.
 type randomHistory struct {
@@ -527,13 +651,16 @@ type randomHistory struct {
 	terms   map[string]entry // of a designation as it stands
 	tried   map[string]int
 	granted int // licences that were asked for
+
+	requests int
+	asked    map[string]entry // of a request, as it was asked
 }
 
 func newRandomHistory(t *testing.T, seed uint64) *randomHistory {
 	t.Helper()
 	l := &randomHistory{
 		rng: rand.New(rand.NewPCG(seed, 7)), parties: []string{"acme", "borealis", "cirrus"}, orders: []string{"1", "2"},
-		terms: make(map[string]entry), tried: make(map[string]int),
+		terms: make(map[string]entry), tried: make(map[string]int), asked: make(map[string]entry),
 	}
 	var err error
 	if l.zone, err = time.LoadLocation("America/New_York"); err != nil {
@@ -541,7 +668,7 @@ func newRandomHistory(t *testing.T, seed uint64) *randomHistory {
 	}
 	l.Fixture = registertest.NewFixture(start)
 	l.oracle.log = []entry{
-		{kind: "charter", at: start, day: dayOf(start, l.zone), zone: l.zone, response: 30, months: 12},
+		{kind: "charter", at: start, day: dayOf(start, l.zone), zone: l.zone, response: 30, months: 12, again: 31, report: 15},
 		{kind: "enrol", party: "authority", index: 1, at: start, day: dayOf(start, l.zone)},
 	}
 	l.Now = l.Now.Add(time.Minute)
@@ -582,11 +709,13 @@ func (l *randomHistory) charter(zone string, response, months int) {
 	c.Periods.Notice, c.Periods.Term = record.Period{Days: 5}, record.Period{Days: 80}
 	c.Periods.Response, c.Periods.Certification = record.Period{Days: response}, record.Period{Months: months}
 	c.Periods.ResellerBreach = record.Period{Days: 2 * response}
+	again, report := 3+l.rng.IntN(40), 3+l.rng.IntN(12)
+	c.Periods.Commitment, c.Periods.AIReport = record.Period{Days: again}, record.Period{Days: report}
 	loc, err := time.LoadLocation(zone)
 	if err != nil {
 		panic(err)
 	}
-	l.record(entry{kind: "charter", zone: loc, response: response, months: months},
+	l.record(entry{kind: "charter", zone: loc, response: response, months: months, again: again, report: report},
 		l.Sign(l.Statement("charter", "authority", &c), "root/root-1", "root/root-2", "root/root-3"))
 }
 
@@ -603,11 +732,13 @@ func (l *randomHistory) designation(e entry, p record.Predicate) {
 func (l *randomHistory) step() {
 	party, order := l.parties[l.rng.IntN(len(l.parties))], l.orders[l.rng.IntN(len(l.orders))]
 	terms, there := l.terms[order]
-	switch n := l.rng.IntN(44); {
+	switch n := l.rng.IntN(56); {
 	case l.Head(record.PartyThread(party)).IsZero():
 		if n < 12 {
 			l.record(entry{kind: "enrol", party: party}, l.Provider(party))
 		}
+	case n >= 50:
+		l.disclosure(party)
 	case !there:
 		e := entry{kind: "designate", order: order, reopens: true, from: l.in(5, 10), due: l.in(9, 20)}
 		e.last = e.from + 20 + l.rng.IntN(59)
@@ -651,11 +782,13 @@ func (l *randomHistory) step() {
 		name := fmt.Sprint(l.rng.IntN(l.granted))
 		e := entry{kind: "unlicense", licence: name, on: l.in(-15, 40)}
 		l.record(e, l.Sign(l.Statement(record.LicenceThread(name), "authority", &record.Revocation{EffectiveOn: dateOn(e.on), Cause: "lifted", Reason: "r"}), "authority/officer-2"))
-	case n >= 38:
+	case n >= 38 && n < 44:
 		l.resell(party)
 	case n == 28 && l.rng.IntN(4) == 0:
 		e := entry{kind: "revoke", order: order, on: l.in(-30, 50)}
 		l.designation(e, &record.Revocation{EffectiveOn: dateOn(e.on), Cause: "lifted", Reason: "r"})
+	case n >= 44:
+		l.report(party, n)
 	case n == 29 && l.rng.IntN(6) == 0: // a day begins earlier there: none comes back
 		l.charter("Pacific/Kiritimati", 5+l.rng.IntN(10), 1+l.rng.IntN(3))
 	}
@@ -696,6 +829,64 @@ func (l *randomHistory) resell(party string) {
 		r.Reseller = &record.Reseller{LegalName: "r", Country: "XC"}
 	}
 	l.record(e, l.Sign(l.Statement(record.ResellerThread(e.reseller, party), party, r), party+"/compliance", e.reseller+"/desk"))
+}
+
+// report files what providers file of themselves.
+func (l *randomHistory) report(party string, n int) {
+	e := entry{party: party, until: l.in(-20, 24)}
+	var thread record.Thread
+	var p record.Predicate
+	switch {
+	case n < 46:
+		e.kind, thread = "customer-log", record.CustomerLogThread(party)
+		log := registertest.NewPrivateLog(party + ".example/customers")
+		if p = log.Commit(dateOn(e.until)); !l.Head(thread).IsZero() {
+			p = log.Commit(dateOn(e.until), 0) // unchanged
+		}
+	case n < 48:
+		e.kind, thread = "abuse-report", record.AbuseThread(party)
+		p = &record.AbuseReport{PeriodFrom: dateOn(e.until - l.rng.IntN(30)), PeriodUntil: dateOn(e.until), Band: "0"}
+	default:
+		e.kind, e.run = "ai-training-report", []string{"a", "b"}[l.rng.IntN(2)]
+		thread, p = record.AITrainingThread(e.run, party), &record.AITrainingReport{KnownOn: dateOn(e.until), Threshold: "t"}
+	}
+	l.record(e, l.Sign(l.Statement(thread, party, p), party+"/ci"))
+}
+
+// disclosure asks a party to disclose, openly or under seal, or says what became of a request.
+func (l *randomHistory) disclosure(party string) {
+	name := fmt.Sprintf("r-%d", max(0, l.requests-1-l.rng.IntN(2)))
+	if was := l.asked[name]; was.kind != "" && l.rng.IntN(3) > 0 {
+		e := entry{party: was.party, request: name}
+		if l.rng.IntN(2) == 0 {
+			e.kind, e.status = "receipt", "answered"
+			r := l.NewReceipt(name)
+			if l.rng.IntN(3) == 0 {
+				e.status, r = "challenged", l.NewChallenge(name)
+			}
+			l.record(e, l.Receipt(name, was.party, r))
+			return
+		}
+		e.kind, e.status = "ask", []string{"challenged", "unanswered", "unanswered", "withdrawn"}[l.rng.IntN(4)]
+		r := &record.DisclosureRequest{Status: e.status}
+		if was.sealed && l.rng.IntN(2) == 0 {
+			_, r.Open = l.NewSealedRequest(name, was.party, dateOn(l.today()))
+			e.opens, e.status = true, "requested"
+			r.Status = e.status
+		}
+		l.record(e, l.Request(name, r))
+		return
+	}
+	name = fmt.Sprintf("r-%d", l.requests)
+	l.requests++
+	e := entry{kind: "ask", status: "requested", party: party, request: name, due: l.in(0, 15), sealed: l.rng.IntN(2) == 0}
+	r := l.NewRequest(party)
+	if e.sealed {
+		r, _ = l.NewSealedRequest(name, party, dateOn(l.in(0, 9)))
+	}
+	r.DueOn = dated(e.due)
+	l.asked[name] = e
+	l.record(e, l.Request(name, r))
 }
 
 func (l *randomHistory) standing(party string) {
@@ -818,6 +1009,16 @@ func TestDutiesAgainstOracle(t *testing.T) {
 			t.Errorf("no duty was %s: the lives are too dull", s)
 		}
 	}
+	for _, s := range view.DutyStates {
+		if counted["disclose "+string(s)] == 0 && !testing.Short() {
+			t.Errorf("no duty to disclose was %s: the requests are too dull", s)
+		}
+	}
+	for _, k := range view.DutyKinds {
+		if counted[string(k)+" late"] == 0 && !testing.Short() {
+			t.Errorf("no duty to %s was met late: the lives are too dull", k)
+		}
+	}
 }
 
 func toTexts[S ~string](words []S) (texts []string) {
@@ -850,6 +1051,12 @@ func (l *randomHistory) compare(t *testing.T, seed uint64, counted map[string]in
 		}
 		if d.Reseller != "" {
 			words += " " + d.Reseller.Reseller() + " " + string(d.Task)
+		}
+		if run, _, ok := strings.Cut(d.Thread.Name(), "/"); ok {
+			words += " " + run
+		}
+		if d.Request != "" {
+			words += " " + d.Request.Request()
 		}
 		words += " " + string(d.State)
 		if d.Due != nil {

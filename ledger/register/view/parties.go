@@ -61,8 +61,47 @@ type PartyKey struct {
 // [Party] has.
 type PartyDetail struct {
 	Party
-	Attestations []register.RecordRow `json:"attestations"` // responses and certifications, in log order
+	Attestations []register.RecordRow `json:"attestations"` // what it filed, in log order
 	Duties       []Duty               `json:"duties"`
+	CustomerLog  *CustomerLog         `json:"customerLog,omitempty"` // nil where it has committed to none
+}
+
+// CustomerLog is what a provider committed to of its private customer log, by the newest
+// record of the view. A log that was lost is told of for ever.
+type CustomerLog struct {
+	Origin    string      `json:"origin"`
+	Size      uint64      `json:"size"`                // leaves
+	Root      record.ID   `json:"root"`                // hexadecimal
+	Until     record.Date `json:"until"`               // the newest day that any record covers
+	Restarts  uint64      `json:"restarts"`            // how many logs were lost
+	Restarted *record.ID  `json:"restarted,omitempty"` // the record that said so last
+	Record    record.ID   `json:"record"`
+}
+
+// Words tell it in a line.
+func (l *CustomerLog) Words() string {
+	words := fmt.Sprintf("%s, %d leaves until %s", l.Origin, l.Size, l.Until)
+	switch l.Restarts {
+	case 0:
+		return words
+	case 1:
+		return words + "; THE LOG BEFORE IT WAS LOST"
+	}
+	return fmt.Sprintf("%s; %d LOGS BEFORE IT WERE LOST", words, l.Restarts)
+}
+
+// CustomerLog is that of a provider, nil where it has committed to none.
+func (v *View) CustomerLog(party string) (*CustomerLog, error) {
+	row, err := v.rows.Thread(record.CustomerLogThread(party))
+	if err != nil || row == nil {
+		return nil, err
+	}
+	s := row.State.(*register.CustomerLogRow)
+	l := &CustomerLog{Origin: s.Origin, Size: s.Size, Root: s.Root, Until: s.Newest, Restarts: s.Restarts, Record: row.ID}
+	if s.Restarted != nil {
+		l.Restarted = &s.Restarted.ID
+	}
+	return l, nil
 }
 
 // PartySummary finds a party by its ID, as it stands at an instant.
@@ -94,6 +133,9 @@ func (v *View) Party(id string, at time.Time) (PartyDetail, error) {
 	detail := PartyDetail{Party: p, Attestations: []register.RecordRow{}, Duties: []Duty{}}
 	if !slices.Contains(p.Roles, record.RoleProvider) {
 		return detail, nil // only providers attest and owe in rules 1
+	}
+	if detail.CustomerLog, err = v.CustomerLog(id); err != nil {
+		return PartyDetail{}, err
 	}
 	if detail.Attestations, err = v.firstRecords(RecordFilter{Issuer: id, Attestations: true}, "attestations", &detail.Cut); err != nil {
 		return PartyDetail{}, err

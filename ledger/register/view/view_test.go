@@ -103,6 +103,11 @@ func allAnswers(t *testing.T, v *view.View, at time.Time) string {
 		add(d, err)
 	}
 	add(nil, v.Duties(view.DutyFilter{}, at, func(d view.Duty) bool { out = append(out, d); return true }))
+	add(nil, v.Requests(view.RequestFilter{}, at, func(r view.Request) bool { out = append(out, r); return true }))
+	detail, err := v.Request("disclosure/2026-001", at)
+	add(detail, err)
+	counted, err := v.Cooperation("", at)
+	add(counted, err)
 	for scheme, value := range map[string]string{"name": "aerocaribbean airlines"} {
 		f, err := v.Identifier(scheme, value, at)
 		add(f, err)
@@ -126,6 +131,12 @@ func TestAnswersGolden(t *testing.T) {
 	do("party/acme-cloud", record.Authority, &record.Standing{Status: "suspended", EffectiveOn: today(b).AddDays(3), Reason: "Fees."}, "authority/officer-1")
 	do("party/acme-cloud", record.Authority, &record.Keys{Add: []record.PartyKey{b.Officer("acme-cloud/spare")}}, "authority/officer-1", "acme-cloud/spare")
 	do("party/acme-cloud", "acme-cloud", &record.Keys{Revoke: []record.KeyRevocation{{KeyID: b.KeyID("acme-cloud/ci"), CompromisedSince: &record.Instant{Time: start.Add(days(2))}}}}, "acme-cloud/compliance")
+	b.Now = b.Now.Add(time.Hour)
+	b.Must(b.Request("2026-001", b.NewRequest("acme-cloud")))
+	sealed, _ := b.NewSealedRequest("2026-002", "acme-cloud", today(b))
+	b.Must(b.Request("2026-002", sealed))
+	b.Now = b.Now.Add(time.Hour)
+	b.Must(b.Receipt("2026-001", "acme-cloud", b.NewChallenge("2026-001")))
 	v := latestView(t, b)
 	var got strings.Builder
 	for _, at := range []time.Time{start.Add(days(9)), b.Now, start.Add(days(800))} {

@@ -1,6 +1,7 @@
 package backup_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -163,7 +164,7 @@ func TestRestoreCrashes(t *testing.T) {
 			t.Fatalf("crash %d (seed %d): again: %+v, %v", i, seed, r, err)
 		}
 	}
-	if opened == 0 {
+	if opened == 0 && !testing.Short() {
 		t.Error("no crash left a ledger")
 	}
 }
@@ -320,7 +321,7 @@ func TestArchiveComesBack(t *testing.T) {
 		{"cut off", text[:len(text)/2], 2},
 		{"not there", nil, 0},
 	} {
-		w.write("B/archive/0", c.text)
+		w.write("B/archive/0", bytes.Clone(c.text)) // the memory file system spoils what it was given, under the race detector
 		r, warnings, err := w.restore(w.files, "B")
 		check(t, err)
 		if r.Archived < c.want || c.want == 5 && r.Archived != 5 || (warnings != "") != (c.want != 5) {

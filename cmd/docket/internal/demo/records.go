@@ -64,7 +64,7 @@ func (s *scenario) enrolments() []enrolment {
 			Keys: []record.PartyKey{
 				c.officer("authority", "officer-1", record.FuncDesignator, record.FuncRegistrar),
 				c.officer("authority", "officer-2", record.FuncDesignator, record.FuncLicensing),
-				c.officer("authority", "officer-3", record.FuncDesignator),
+				c.officer("authority", "officer-3", record.FuncDesignator, record.FuncDemands),
 				c.automation("authority", "nightly-import", record.FuncImporter),
 			},
 		},

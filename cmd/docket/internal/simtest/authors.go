@@ -32,6 +32,14 @@ type authors struct {
 	licences     []string // names of those granted
 	addedKeys    []string // keys that were added, by name
 	revoked      []string // keys that were revoked
+
+	logs map[string]*privateLog // of providers, by ID
+}
+
+// privateLog is a provider's private log, and what it knows to be committed to.
+type privateLog struct {
+	*registertest.PrivateLog
+	size uint64
 }
 
 // submission is one envelope and what its sender knows of it.
@@ -56,7 +64,7 @@ func newAuthors(sim *simulation, policy string) *authors {
 	parsed, err := proof.ParsePolicy([]byte(policy))
 	must(err)
 	return &authors{
-		World: registertest.New(sim.now, origin, policy), sim: sim,
+		World: registertest.New(sim.now, origin, policy), sim: sim, logs: make(map[string]*privateLog),
 		policies: client.SinglePolicy{Only: parsed},
 	}
 }
@@ -309,7 +317,7 @@ func (p *authors) randomAction() action {
 		d := p.NewDesignation(pick(sim, "Kestrel Hosting", "Lumen Resale", "Кестрел"))
 		return action{"designation " + order, thread, record.Authority, d, officers, func() { p.designations = append(p.designations, order) }}
 	}
-	switch sim.rng.IntN(17) {
+	switch sim.rng.IntN(28) {
 	case 0:
 		return action{"alias for " + order, thread, record.Authority, &record.Amendment{Type: "alias", Reason: "r", Add: alias(fmt.Sprintf("K%d", sim.rng.IntN(5)))}, officers, nil}
 	case 1:
@@ -319,7 +327,7 @@ func (p *authors) randomAction() action {
 	case 2:
 		until := today.AddDays(3 + sim.rng.IntN(20))
 		return action{"suspension of " + order, thread, record.Authority, &record.Suspension{EffectiveOn: today.AddDays(sim.rng.IntN(3)), Until: &until, Reason: "talks"}, officers, func() { p.suspended = append(p.suspended, order) }}
-	case 3:
+	case 3, 22, 23:
 		if n := len(p.suspended); n > 0 {
 			order, thread = p.suspended[n-1], record.DesignationThread(p.suspended[n-1])
 		}
@@ -338,6 +346,13 @@ func (p *authors) randomAction() action {
 		return action{status.Status + " " + provider, record.PartyThread(provider), record.Authority, status, []string{"authority/officer-1"}, nil}
 	case 9:
 		return p.keyRotation(provider)
+	case 17, 18, 20, 21:
+		return p.disclosure(provider)
+	case 19:
+		if p.Head("party/north-audit").IsZero() {
+			return p.auditorEnrolment()
+		}
+		return action{"assessment of " + provider, record.AssessmentThread("1", "north-audit"), "north-audit", p.NewAssessment(provider), []string{"north-audit/lead"}, nil}
 	case 10:
 		c := p.CharterPredicate
 		c.Periods.Response = record.Period{Days: 30 + sim.rng.IntN(3)}
@@ -360,8 +375,68 @@ func (p *authors) randomAction() action {
 			r.Reseller = &record.Reseller{LegalName: "Lumen Resale (fictional)", Country: "XC"}
 		}
 		return action{string(r.Status) + " reseller of " + provider, record.ResellerThread("lumen-resale", provider), provider, r, []string{provider + "/compliance"}, nil}
+	case 14:
+		return p.customerLog(provider)
+	case 15:
+		a := &record.AbuseReport{PeriodFrom: today.AddDays(-60 + sim.rng.IntN(30)), PeriodUntil: today.AddDays(-sim.rng.IntN(20)), Band: pick(sim, "0", "10-99")}
+		return action{"abuse reports of " + provider, record.AbuseThread(provider), provider, a, []string{provider + "/ci"}, nil}
+	case 16:
+		run := pick(sim, "a", "b")
+		a := &record.AITrainingReport{KnownOn: today.AddDays(-sim.rng.IntN(40)), Threshold: "more than 10^26 operations"}
+		return action{"training run " + run + " at " + provider, record.AITrainingThread(run, provider), provider, a, []string{provider + "/compliance"}, nil}
 	}
 	return p.response(provider, order)
+}
+
+// customerLog is what a provider says next of its private log. A record that was admitted
+// and whose receipt did not come makes its proof one from another size: it is refused, as
+// what it follows is not the newest.
+func (p *authors) customerLog(provider string) action {
+	until := rules1.DateIn(p.Now, zone)
+	l := p.logs[provider]
+	if l == nil {
+		l = &privateLog{PrivateLog: registertest.NewPrivateLog(provider + ".example/customers")}
+		p.logs[provider] = l
+	}
+	l.Grow(p.sim.rng.IntN(50))
+	size, thread := l.Tree().Size, record.CustomerLogThread(provider)
+	c := l.Commit(until)
+	if !p.Head(thread).IsZero() {
+		c = l.Commit(until, l.size)
+	}
+	return action{"private log of " + provider, thread, provider, c, []string{provider + "/ci"}, func() { l.size = size }}
+}
+
+// disclosure asks a provider to disclose, openly or under seal, opens or withdraws what was
+// asked, or is the provider's receipt.
+func (p *authors) disclosure(provider string) action {
+	name := fmt.Sprintf("%s-%d", provider, p.sim.rng.IntN(2))
+	thread, demands := record.RequestThread(name), []string{"authority/officer-3"}
+	today := rules1.DateIn(p.Now, zone)
+	sealed, open := p.NewSealedRequest(name, provider, today)
+	switch {
+	case p.Head(thread).IsZero() && p.sim.chance(50):
+		return action{"sealed request " + name, thread, record.Authority, sealed, demands, nil}
+	case p.Head(thread).IsZero():
+		return action{"request " + name, thread, record.Authority, p.NewRequest(provider), demands, nil}
+	case p.sim.chance(60):
+		receipt := p.NewReceipt(name)
+		if p.sim.chance(30) {
+			receipt = p.NewChallenge(name)
+		}
+		return action{"receipt of " + name, record.ReceiptThread(name, provider), provider, receipt, []string{provider + "/compliance"}, nil}
+	case p.sim.chance(70):
+		return action{"opening of " + name, thread, record.Authority, &record.DisclosureRequest{Status: record.RequestRequested, Open: open}, demands, nil}
+	}
+	r := &record.DisclosureRequest{Status: pick(p.sim, record.RequestChallenged, record.RequestWithdrawn)}
+	return action{"what became of " + name, thread, record.Authority, r, demands, nil}
+}
+
+// auditorEnrolment brings in who assesses.
+func (p *authors) auditorEnrolment() action {
+	st, err := record.ParseStatement(p.Auditor("north-audit").Payload)
+	must(err)
+	return action{"the enrolment of north-audit", st.Thread, st.Issuer, st.Predicate, []string{"north-audit/lead", "authority/officer-1"}, nil}
 }
 
 // response is what a provider did about an order.

@@ -21,7 +21,7 @@ var (
 // TestLedger lets some worlds live, two of them across the edge of a tile. Together they must have seen everything
 // that a world can do to a ledger, or they prove little.
 func TestLedger(t *testing.T) {
-	seeds := []uint64{1, 2, 3, 4}
+	seeds := []uint64{1, 2, 3, 4, 5, 6}
 	if *seed != 0 {
 		seeds = []uint64{*seed}
 	}

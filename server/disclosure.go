@@ -1,0 +1,74 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/seed-53cf897a/docket/ledger/record"
+	"github.com/seed-53cf897a/docket/ledger/register/view"
+)
+
+type requestsAnswer struct {
+	AsOf     asOf           `json:"asOf"`
+	Requests []view.Request `json:"requests"`
+	Next     string         `json:"next,omitempty"`
+	Skipped  []string       `json:"skipped,omitempty"`
+}
+
+// disclosureRequests lists the requests to disclose.
+func (s *Server) disclosureRequests(x *request) error {
+	q, err := s.parseListQuery(x, cursorRequests, "status", "jurisdiction", "party")
+	if err != nil {
+		return err
+	}
+	filter := view.RequestFilter{
+		Status: oneOf(q.params, "status", view.RequestStatuses), Jurisdiction: q.country("jurisdiction"), Provider: q.text("party"),
+		After: q.position,
+	}
+	if err := q.firstFault(); err != nil {
+		return err
+	}
+	p := newListPage(q.limit, func(r view.Request) string { return string(r.Thread) })
+	if err := p.finish(q, "after", q.view.Requests(filter, q.asOf.At, p.add)); err != nil {
+		return err
+	}
+	return x.answerJSON(http.StatusOK, requestsAnswer{q.asOf, p.items, q.nextCursor(cursorRequests, p.after), p.skipped})
+}
+
+func (s *Server) disclosureRequest(x *request) error {
+	q, err := s.parseQuery(x)
+	if err != nil {
+		return err
+	}
+	r, err := q.view.Request(record.RequestThread(x.Param("id")), q.asOf.At)
+	if err != nil {
+		return err
+	}
+	return x.answerJSON(http.StatusOK, struct {
+		AsOf asOf `json:"asOf"`
+		view.RequestDetail
+		More map[string]string `json:"more,omitempty"`
+	}{q.asOf, r, moreLinks(r.Cut, map[string]string{
+		"receipts": recordsURL(record.ReceiptThread(r.Thread.Request(), r.Provider)),
+	}, recordsURL(r.Thread))})
+}
+
+// cooperation counts the requests by jurisdiction. It answers about all or none: where
+// that takes more work than one question may, one jurisdiction's may still be counted here.
+func (s *Server) cooperation(x *request) error {
+	q, err := s.parseQuery(x, "jurisdiction")
+	if err != nil {
+		return err
+	}
+	jurisdiction := q.country("jurisdiction")
+	if err := q.firstFault(); err != nil {
+		return err
+	}
+	list, err := q.view.Cooperation(jurisdiction, q.asOf.At)
+	if err != nil {
+		return err
+	}
+	return x.answerJSON(http.StatusOK, struct {
+		AsOf        asOf               `json:"asOf"`
+		Cooperation []view.Cooperation `json:"cooperation"`
+	}{q.asOf, list})
+}
