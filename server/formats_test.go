@@ -9,6 +9,7 @@ import (
 
 	ics "github.com/arran4/golang-ical"
 
+	"github.com/seed-53cf897a/docket/ledger/record"
 	"github.com/seed-53cf897a/docket/ledger/register"
 )
 
@@ -134,5 +135,32 @@ func TestChanges(t *testing.T) {
 	}
 	if len(seen) != 4 {
 		t.Errorf("the pages of the feed have %d entries, want 4: %v", len(seen), seen)
+	}
+}
+
+// Licences are asked for by holder, designation, and the country of what they are for.
+func TestLicences(t *testing.T) {
+	w := sampleWorld(t)
+	day := w.today()
+	grant := func(thread record.Thread, l *record.Licence) {
+		l.From, l.Until = day, day.AddDays(30)
+		w.mustSubmit(w.Sign(w.Statement(thread, record.Authority, l), "authority/officer-2"))
+	}
+	grant("licence/2027-001", &record.Licence{Type: record.LicenceSpecific, Holder: "acme-cloud", Designations: []string{"2026-014"}, Permits: "wind-down"})
+	grant("licence/2027-002", &record.Licence{Type: record.LicenceGeneral, Designations: []string{"2026-015"}, Permits: "wind-down"})
+	grant("licence/2027-003", &record.Licence{Type: record.LicenceADPExemption, Holder: "borealis"})
+	for query, want := range map[string]string{
+		"":                                "licence/2027-001 licence/2027-002 licence/2027-003",
+		"?status=active&party=acme-cloud": "licence/2027-001",
+		"?designation=2026-015":           "licence/2027-002",
+		"?jurisdiction=xb":                "licence/2027-001 licence/2027-002",
+		"?jurisdiction=XC":                "",
+		"?status=expired":                 "",
+		"?status=expired&at=" + day.AddDays(31).String(): "licence/2027-001 licence/2027-002 licence/2027-003",
+		"?size=8": "",
+	} {
+		if got := strings.Join(w.list("/v1/register/licences"+query, "licences", "thread"), " "); got != want {
+			t.Errorf("%q: %q, want %q", query, got, want)
+		}
 	}
 }

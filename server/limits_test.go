@@ -699,6 +699,7 @@ func queryCosts(w *world) map[string]struct {
 		"/v1/register/designations": {1, []string{"/v1/register/designations", "/v1/register/designations?limit=1000", "/v1/register/designations?status=revoked", "/v1/register/designations?name=kestrel+hosting&limit=1000",
 			"/v1/register/designations?country=NO", "/v1/register/designations?name=nobody", "/v1/register/designations?limit=1000&at=" + past, "/v1/register/designations?size=1"}},
 		"/v1/register/designations/:id": {1, []string{"/v1/register/designations/2026-014", "/v1/register/designations/2026-014?at=" + past, "/v1/register/designations/2027-9999"}},
+		"/v1/register/licences":         {1, []string{"/v1/register/licences?limit=1000", "/v1/register/licences?jurisdiction=XB&status=active"}},
 		"/v1/register/licences/:id":     {1, []string{"/v1/register/licences/2027-003"}},
 		"/v1/register/parties":          {1, []string{"/v1/register/parties", "/v1/register/parties?limit=1000", "/v1/register/parties?status=withdrawn", "/v1/register/parties?limit=1000&at=" + past}},
 		"/v1/register/parties/:id":      {1, []string{"/v1/register/parties/acme-cloud", "/v1/register/parties/authority", "/v1/register/parties/acme-cloud?at=" + past, "/v1/register/parties/provider-9999"}},

@@ -193,6 +193,7 @@ const (
 	cursorKeys         = 'k'
 	cursorIdentifier   = 'i'
 	cursorChanges      = 'c'
+	cursorLicences     = 'l'
 	cursorRequests     = 'q'
 )
 
@@ -301,6 +302,32 @@ func (s *Server) designation(x *request) error {
 	}{q.asOf, d, moreLinks(d.Cut, map[string]string{
 		"board": "/v1/register/duties?designation=" + d.Thread.Name(),
 	}, recordsURL(d.Thread))})
+}
+
+type licencesAnswer struct {
+	AsOf     asOf           `json:"asOf"`
+	Licences []view.Licence `json:"licences"`
+	Next     string         `json:"next,omitempty"`
+	Skipped  []string       `json:"skipped,omitempty"`
+}
+
+func (s *Server) licences(x *request) error {
+	q, err := s.parseListQuery(x, cursorLicences, "status", "party", "designation", "jurisdiction")
+	if err != nil {
+		return err
+	}
+	filter := view.LicenceFilter{
+		Status: oneOf(q.params, "status", view.LicenceStatuses), Holder: q.text("party"), Designation: q.text("designation"),
+		Jurisdiction: q.country("jurisdiction"), After: q.position,
+	}
+	if err := q.firstFault(); err != nil {
+		return err
+	}
+	p := newListPage(q.limit, func(l view.Licence) string { return string(l.Thread) })
+	if err := p.finish(q, "after", q.view.Licences(filter, q.asOf.At, p.add)); err != nil {
+		return err
+	}
+	return x.answerJSON(http.StatusOK, licencesAnswer{q.asOf, p.items, q.nextCursor(cursorLicences, p.after), p.skipped})
 }
 
 func (s *Server) licence(x *request) error {

@@ -333,6 +333,7 @@ func (s *Server) routes() []route {
 
 		{method: get, path: "/v1/register/designations", handle: ask(s.designations)},
 		{method: get, path: "/v1/register/designations/:id", handle: ask(s.designation)},
+		{method: get, path: "/v1/register/licences", handle: ask(s.licences)},
 		{method: get, path: "/v1/register/licences/:id", handle: ask(s.licence)},
 		{method: get, path: "/v1/register/parties", handle: ask(s.parties)},
 		{method: get, path: "/v1/register/parties/:id", handle: ask(s.party)},
