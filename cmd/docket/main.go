@@ -176,6 +176,7 @@ Exit status: 0 done, 1 refused or failed, 2 misused, 3 not yet (run the same com
 	if c, _, err := root.Find([]string{"help"}); err == nil {
 		c.Args = helpTopic
 	}
+	root.Annotations = map[string]string{verbsOnly: ""} // alone it answers with its help
 	requireSubcommand(root)
 	a.wrapArgErrors(root)
 	return root
@@ -184,8 +185,7 @@ Exit status: 0 done, 1 refused or failed, 2 misused, 3 not yet (run the same com
 // verbsOnly marks a command that only has verbs below it.
 const verbsOnly = "verbs only"
 
-// requireSubcommand makes every command that only has verbs below it want one of them; the
-// root alone answers with its help.
+// requireSubcommand makes every command that only has verbs below it want one of them.
 func requireSubcommand(c *cobra.Command) {
 	if c.HasSubCommands() && !c.Runnable() {
 		c.Annotations = map[string]string{verbsOnly: ""}
