@@ -573,6 +573,15 @@ func (e *DamageError) Error() string {
 	return fmt.Sprintf("the copy in %s is damaged%s (docket sync --verify mends it): %v", e.Dir, e.Where, e.Err)
 }
 
+// TreeAt is the tree of the copy's first entries, as the trusted checkpoint has them.
+func (t *Trust) TreeAt(ctx context.Context, size uint64) (proof.Tree, error) {
+	tree, err := t.reader().TreeAt(ctx, size)
+	if err != nil {
+		return proof.Tree{}, &DamageError{Dir: t.dir, Err: err}
+	}
+	return tree, nil
+}
+
 // Entry reads one entry of the copy, checked against the trusted root.
 func (t *Trust) Entry(ctx context.Context, index uint64) ([]byte, error) {
 	size := t.CoveredSize()

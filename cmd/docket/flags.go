@@ -355,6 +355,15 @@ func (q *queryFlags) openCopy(trust *client.Trust) (*copyView, error) {
 	return r, nil
 }
 
+// source says of which ledger an answer is, and names the tree that it rests on.
+func (q *queryFlags) source(r *copyView, v *view.View, at time.Time) (view.Source, error) {
+	tree, err := r.trust.TreeAt(q.trust.context(), v.Size())
+	if err != nil {
+		return view.Source{}, err
+	}
+	return v.SourceOf(at, tree.Root.String(), strings.TrimSuffix(r.trust.URL(), "/"))
+}
+
 // printJSON prints an answer that depends on the day; of a day to come it says so.
 func (q *queryFlags) printJSON(v any) error {
 	if !q.ahead {

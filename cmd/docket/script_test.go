@@ -70,6 +70,7 @@ func TestScripts(t *testing.T) {
 			"rotate":       rotate,
 			"replay":       replay,
 			"misrefuse":    misrefuse,
+			"receiver":     takeWebhooks,
 			"mirror":       mirror,
 			"serve-static": serveStatic,
 			"forge":        forge,
