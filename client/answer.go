@@ -194,6 +194,7 @@ func (c *chain) checkAnswerRecords() error {
 
 // replayRecords judges the records shown, and makes the view of them.
 func (r *AnswerReport) replayRecords(c *chain) (err error) {
+	r.replay.WholeThreads()
 	for _, l := range c.links {
 		index := l.verified.Index()
 		unchecked, err := r.replay.Apply(index, l.entry)

@@ -36,6 +36,11 @@ func NewSparseReplay(o Options) (*SparseReplay, error) {
 	return s, nil
 }
 
+// WholeThreads says that of each thread that is shown all records are, from its first one to
+// the newest shown, so that others are judged by how it stood. The caller has checked that each
+// follows the one before it. It is said before the first Apply.
+func (s *SparseReplay) WholeThreads() { s.d.wholeThreads = true }
+
 // Close frees what the replay held.
 func (s *SparseReplay) Close() error { return s.r.Close() }
 
