@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -112,7 +113,7 @@ func proveAll(ts *testscript.TestScript, _ bool, questions []string) {
 		}
 		ts.Check(os.Remove(file))
 	}
-	ts.Logf("proved %d answers, about %d kinds", len(questions), len(kinds))
+	ts.Logf("proved %d answers, on %v", len(questions), slices.Sorted(maps.Keys(kinds)))
 }
 
 // withoutKnowable leaves out by whose word something was knowable: a copy knows more times.
