@@ -176,15 +176,19 @@ Exit status: 0 done, 1 refused or failed, 2 misused, 3 not yet (run the same com
 	if c, _, err := root.Find([]string{"help"}); err == nil {
 		c.Args = helpTopic
 	}
+	root.Annotations = map[string]string{verbsOnly: ""} // alone it answers with its help
 	requireSubcommand(root)
 	a.wrapArgErrors(root)
 	return root
 }
 
-// requireSubcommand makes every command that only has verbs below it want one of them; the
-// root alone answers with its help.
+// verbsOnly marks a command that only has verbs below it.
+const verbsOnly = "verbs only"
+
+// requireSubcommand makes every command that only has verbs below it want one of them.
 func requireSubcommand(c *cobra.Command) {
 	if c.HasSubCommands() && !c.Runnable() {
+		c.Annotations = map[string]string{verbsOnly: ""}
 		c.Args = noSubcommand
 		c.RunE = func(c *cobra.Command, _ []string) error {
 			c.SetOut(c.ErrOrStderr())
@@ -209,7 +213,7 @@ func helpTopic(c *cobra.Command, args []string) error {
 // mistypedVerb is the refusal of what follows a command that only has verbs below it, where
 // --help, or a flag that only the verb meant has, keeps cobra from looking at it.
 func mistypedVerb(c *cobra.Command) error {
-	if !c.HasSubCommands() || wantedArgs(c.Use) != "" { // docket commit takes arguments and has a verb
+	if _, only := c.Annotations[verbsOnly]; !only { // docket commit takes arguments and has a verb
 		return nil
 	}
 	return noSubcommand(c, c.Flags().Args())
