@@ -168,13 +168,15 @@ func (c *chain) newestLink() link { return c.links[len(c.links)-1] }
 // checkAnswerRecords checks the order, the one checkpoint, and that threads are shown from
 // their first record on without a gap.
 func (c *chain) checkAnswerRecords() error {
+	for i := range c.links[1:] {
+		if before, index := c.links[i].verified.Index(), c.links[i+1].verified.Index(); index <= before {
+			return fmt.Errorf("receipt %d is of index %d, and the one before it of %d: an answer shows each record once, in the order of the log", i+2, index, before)
+		}
+	}
 	heads := make(map[record.Thread]link)
 	newest := c.newestLink().verified.Published().Note()
 	for i, l := range c.links {
 		index := l.verified.Index()
-		if i > 0 && index <= c.links[i-1].verified.Index() {
-			return fmt.Errorf("receipt %d is of index %d, and the one before it of %d: an answer shows each record once, in the order of the log", i+1, index, c.links[i-1].verified.Index())
-		}
 		superseded := c.charters.atIndex(index) != nil && index != c.charters.newest().index
 		if !superseded && !bytes.Equal(l.receipt.Checkpoint, newest) {
 			return fmt.Errorf("receipt %d is of another checkpoint than the others: an answer is as of one", i+1)
