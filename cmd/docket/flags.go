@@ -292,12 +292,39 @@ func (a *app) askingRecords(c *cobra.Command, own ...string) *queryFlags {
 	return q
 }
 
-// copyView is the copy as it was asked for.
+// copyView is the copy as it was asked for, or what an answer file shows of one.
 type copyView struct {
 	*view.View
-	trust *client.Trust
-	at    time.Time
-	zone  *time.Location // the charter's
+	trust  *client.Trust        // nil of a file
+	answer *client.AnswerReport // nil of a copy
+	at     time.Time
+	zone   *time.Location // the charter's
+}
+
+// entry reads an entry again.
+func (r *copyView) entry(ctx context.Context, index uint64) (record.Entry, error) {
+	if r.answer != nil {
+		return r.answer.Entry(index)
+	}
+	raw, err := r.trust.Entry(ctx, index)
+	if err != nil {
+		return record.Entry{}, err
+	}
+	return record.ParseEntry(raw)
+}
+
+// keyHolder finds whose a key is.
+func (r *copyView) keyHolder(keyid string) (register.KeyHolder, error) {
+	if r.answer != nil {
+		h, _, err := r.answer.KeyHolder(keyid)
+		return h, err
+	}
+	reg, err := r.trust.Register()
+	if err != nil {
+		return register.KeyHolder{}, err
+	}
+	h, _, err := reg.KeyHolder(keyid)
+	return h, err
 }
 
 // open opens the copy and says on stderr as of what it answers; the caller closes

@@ -75,6 +75,8 @@ func TestScripts(t *testing.T) {
 			"serve-static": serveStatic,
 			"forge":        forge,
 			"forge-chain":  forgeChain,
+			"forge-answer": forgeAnswer,
+			"prove-all":    proveAll,
 			"fill":         fill,
 			"record-id":    recordID,
 			"spoil":        tamperReceipt,

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -38,17 +39,25 @@ and the answer says so. Every answer lists the records that it rests on; docket
 receipt proves each. With --json the lists of a long history show their first or newest
 100 items, and of the records 16; "cut" names those that do: docket list records has all.
 
+--prove FILE also writes the answer with the receipts of all records that it rests on, and
+of those by which their signers had the right: docket verify judges it offline, computes the
+answer anew, and says what such a file cannot show, as that there is no later record.
+
 What the copy does not have is not on the ledger, up to the copy's size: "no such
 record among all N entries" is a proof.`,
 		Example: `  docket show --trust trust 2026-014
   docket show --trust trust acme-cloud --at 2027-06-01
+  docket show --trust trust 2026-014 --prove 2026-014.answer
   docket show --trust trust domain:kestrel-hosting.example
   docket show --trust trust response/2026-014/acme-cloud
   docket show --trust trust disclosure/2027-003
   docket show --trust trust 13`,
 		Args: cobra.ExactArgs(1),
 	}
-	q := a.queryFlags(c)
+	prove := ""
+	q := a.queryFlags(c, "prove")
+	c.Flags().StringVar(&prove, "prove", "", "also write a file that proves the answer (NAME"+client.AnswerSuffix+"), which docket verify judges offline")
+	c.MarkFlagsMutuallyExclusive("prove", "size")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if !depends(args[0]) {
 			if err := idle(c, "on a record and on a thread of records, which say the same on every day", "at"); err != nil {
@@ -63,7 +72,13 @@ record among all N entries" is a proof.`,
 			return err
 		}
 		defer r.trust.Close()
-		return q.showAny(c.Context(), r, args[0])
+		if prove != "" {
+			r.at = r.at.Truncate(time.Millisecond) // as the file writes it
+		}
+		if err := q.showAny(c.Context(), r, args[0]); err != nil || prove == "" {
+			return err
+		}
+		return q.prove(c.Context(), r, args[0], prove)
 	}
 	return c
 }
@@ -269,7 +284,7 @@ func (q *queryFlags) showRecord(ctx context.Context, r *copyView, id record.ID) 
 	if err != nil {
 		return err
 	}
-	e, err := entryAt(ctx, r, rec.Index)
+	e, err := r.entry(ctx, rec.Index)
 	if err != nil {
 		return err
 	}
@@ -277,13 +292,9 @@ func (q *queryFlags) showRecord(ctx context.Context, r *copyView, id record.ID) 
 	if err != nil {
 		return err
 	}
-	reg, err := r.trust.Register()
-	if err != nil {
-		return err
-	}
 	signers := make([]register.KeyHolder, len(e.Envelope.Signatures))
 	for i, s := range e.Envelope.Signatures {
-		if signers[i], _, err = reg.KeyHolder(s.KeyID); err != nil {
+		if signers[i], err = r.keyHolder(s.KeyID); err != nil {
 			return err
 		}
 	}
@@ -304,17 +315,9 @@ func (q *queryFlags) showRecord(ctx context.Context, r *copyView, id record.ID) 
 	return nil
 }
 
-// entryAt reads an entry of the copy again.
-func entryAt(ctx context.Context, r *copyView, index uint64) (record.Entry, error) {
-	raw, err := r.trust.Entry(ctx, index)
-	if err != nil {
-		return record.Entry{}, err
-	}
-	return record.ParseEntry(raw)
-}
-
+// statementAt reads what the entry of an index says.
 func statementAt(ctx context.Context, r *copyView, index uint64) (*record.Statement, error) {
-	e, err := entryAt(ctx, r, index)
+	e, err := r.entry(ctx, index)
 	if err != nil {
 		return nil, err
 	}

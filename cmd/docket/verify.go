@@ -28,7 +28,7 @@ func (a *app) verify() *cobra.Command {
 	v := verifyCmd{app: a}
 	c := &cobra.Command{
 		Use:   "verify RECEIPT…",
-		Short: "Check receipts and refusals offline, and say what they prove and what not",
+		Short: "Check receipts, answers and refusals offline, and say what they prove and what not",
 		Long: `Checks receipts, or chains, without asking anybody: that the entry is in the tree
 that it claims, that the log signed that tree and the witnesses' quorum cosigned it.
 It prints what is proven, by whom and when, and what is not.
@@ -62,16 +62,22 @@ judged again, by the rules, the register and the signatures of then, which takes
 directory and its copy. If the ledger has refused what the rules admit, the exit status
 is 1, and the refusal is your proof.
 
+An answer (docket show --prove) is judged by the records in the file: each is verified, the
+answer is computed anew from them and printed, and one that the file states otherwise is
+refused. That no other record changes it takes a replayed copy (--trust), else it is
+printed as NOT CHECKED.
+
 Several receipts get one line each, and the exit status is 1 if any fails.`,
 		Example: `  docket verify --trust trust response.tlog-proof
   docket verify --policy policy.txt cip-2026.tlog-proof
-  docket verify --charter 6f1c…9e answer.chain.tlog-proof
+  docket verify --charter 6f1c…9e response.chain.tlog-proof
+  docket verify --charter 6f1c…9e 2026-014.answer
   docket verify --trust trust --document order-2026-014.pdf order.tlog-proof
   docket verify --trust trust --auditor vigil.pub order.tlog-proof
   docket verify --trust trust order.refusal
   docket verify --trust trust receipts/*.tlog-proof`,
 		Args:              cobra.MinimumNArgs(1),
-		ValidArgsFunction: completeFiles("tlog-proof", "refusal"),
+		ValidArgsFunction: completeFiles("tlog-proof", "refusal", "answer"),
 		RunE:              func(c *cobra.Command, args []string) error { return v.run(c.Context(), args) },
 	}
 	v.trust = a.trustFlags(c).withPolicyFlag(c)
@@ -142,7 +148,14 @@ func (v *verifyCmd) run(ctx context.Context, files []string) error {
 			return usageError("--envelope goes with a refusal; %s is none", file)
 		}
 		var r *client.VerifyReport
-		if err == nil {
+		var answer *answerOutput
+		switch {
+		case err != nil:
+		case client.IsAnswer(raw) && (v.document != "" || v.salts != ""):
+			return usageError("--document and --salts go with a receipt; %s is an answer", file)
+		case client.IsAnswer(raw):
+			answer, err = v.verifyAnswer(ctx, file, raw, policies, trust)
+		default:
 			r, err = v.verifyFile(ctx, file, raw, policies)
 		}
 		err = v.app.saveEvidence(trust, err)
@@ -153,6 +166,12 @@ func (v *verifyCmd) run(ctx context.Context, files []string) error {
 		}
 		if err != nil {
 			bad, next = bad+1, cmp.Or(hint, next)
+		}
+		if answer != nil && err == nil {
+			if err := answer.print(v, trust, len(files) > 1); err != nil {
+				return err
+			}
+			continue
 		}
 		var earlier *earlierTime
 		if err == nil {
@@ -208,7 +227,7 @@ func (v *verifyCmd) refusedError(file string, err error) error {
 // verifyFile verifies one file.
 func (v *verifyCmd) verifyFile(ctx context.Context, file string, raw []byte, policies client.Policies) (*client.VerifyReport, error) {
 	if !isReceipt(raw) {
-		return nil, wrongFileError(file, raw, "a receipt ("+receiptSuffix+") or a refusal ("+refusalSuffix+")", nil)
+		return nil, wrongFileError(file, raw, "a receipt ("+receiptSuffix+"), a refusal ("+refusalSuffix+") or an answer ("+client.AnswerSuffix+")", nil)
 	}
 	r, err := client.Verify(ctx, raw, policies, time.Now())
 	if err == nil {

@@ -77,6 +77,8 @@ func DescribeInput(raw []byte) string {
 		return describeObject(text)
 	case bytes.HasPrefix(text, []byte("c2sp.org/tlog-proof@")):
 		return "a receipt (tlog-proof)"
+	case bytes.HasPrefix(text, []byte("docket-answer/")):
+		return "an answer (docket show --prove)"
 	case bytes.HasPrefix(text, []byte("docket/split-view@")):
 		return "evidence (split-view)"
 	case policyLog.Match(text):

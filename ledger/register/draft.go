@@ -35,6 +35,7 @@ type Draft struct {
 	batch        *pebble.Batch
 	scratch      []byte
 	gaps         *sparseGaps // of a [SparseReplay] replay; nil where all records below are known
+	wholeThreads bool        // of a [SparseReplay]: see its WholeThreads
 }
 
 // Begin opens a draft on the register as it is: its records are admitted at that

@@ -31,12 +31,12 @@ func (j *judgment) judgeResponse(r *record.Response) error {
 		return err
 	}
 	thread := j.st.Thread.About()
-	if j.draft.gaps != nil {
-		return j.judgeResponseUnshown(thread, r)
-	}
 	head, err := j.draft.lookupThread(thread)
 	if err != nil {
 		return err
+	}
+	if j.draft.gaps != nil && !(j.draft.wholeThreads && head != nil && !head.isUnshown()) {
+		return j.judgeResponseUnshown(thread, r)
 	}
 	if head == nil {
 		return invalidForNow("/predicate/thread", "there is no %s to respond to", thread)

@@ -202,6 +202,13 @@ func (s Snapshot) WithBudget(left *ReadBudget) Snapshot {
 	return s
 }
 
+// WithTrace is the snapshot that tells which record wrote each row that is read, once a row:
+// what an answer rests on. The charters, which every answer rests on, are not told of.
+func (s Snapshot) WithTrace(touched func(index uint64)) Snapshot {
+	s.rows.touched = touched
+	return s
+}
+
 // Budget is what is left, nil if there is no bound.
 func (s Snapshot) Budget() *ReadBudget { return s.rows.budget }
 

@@ -36,6 +36,11 @@ func NewSparseReplay(o Options) (*SparseReplay, error) {
 	return s, nil
 }
 
+// WholeThreads says that of each thread that is shown all records are, from its first one to
+// the newest shown, so that others are judged by how it stood. The caller has checked that each
+// follows the one before it. It is said before the first Apply.
+func (s *SparseReplay) WholeThreads() { s.d.wholeThreads = true }
+
 // Close frees what the replay held.
 func (s *SparseReplay) Close() error { return s.r.Close() }
 
@@ -100,9 +105,9 @@ func (s *SparseReplay) attribute(index uint64, err error) error {
 
 // SignerHolders are whose keys signed an entry that was applied, as far as the records shown
 // tell, and what became of each key in those above it. It is asked once, after the
-// last Apply.
+// last Apply, and [SparseReplay.Register] is not.
 func (s *SparseReplay) SignerHolders(e record.Entry) ([]KeyHolder, error) {
-	if err := s.r.Advance(s.d, [32]byte{}); err != nil {
+	if _, err := s.Register(s.d.next); err != nil {
 		return nil, err
 	}
 	var all []KeyHolder
@@ -117,6 +122,17 @@ func (s *SparseReplay) SignerHolders(e record.Entry) ([]KeyHolder, error) {
 		all = append(all, h)
 	}
 	return all, nil
+}
+
+// Register is what the records shown make of a ledger of that size, to be asked like any
+// other: of what is not shown it knows nothing. It is asked for once, after the last
+// Apply, and closed with the replay.
+func (s *SparseReplay) Register(size uint64) (*Register, error) {
+	if size < s.d.next {
+		return nil, fmt.Errorf("entry %d is not among %s", s.d.next-1, FormatEntryCount(size))
+	}
+	s.d.next = size
+	return s.r, s.r.Advance(s.d, [32]byte{})
 }
 
 // NotShownError says that a sparse replay cannot tell whether the signers had the right

@@ -116,6 +116,8 @@ type rowReader struct {
 	db       *database
 	rowsRead *atomic.Uint64 // read since the register was made, in all
 	budget   *ReadBudget    // left to the query that reads; nil: no bound
+
+	touched func(index uint64) // told of the record that wrote each row that is read; may be nil
 }
 
 // database is where the rows lie, until [Register.Adopt] puts another in its place.
@@ -131,7 +133,29 @@ func (r rowReader) get(key []byte) ([]byte, error) {
 		return nil, fmt.Errorf("reading register row: %w", err)
 	}
 	b = append([]byte{}, b...)
+	r.touch(key, b)
 	return b, errors.Join(closer.Close(), r.chargeRow(len(key)+len(b)))
+}
+
+// touch tells whoever asked which record wrote a row.
+func (r rowReader) touch(key, value []byte) {
+	if r.touched == nil {
+		return
+	}
+	var index uint64
+	switch key[0] {
+	case tableCursor:
+		return
+	case tableRecord:
+		index = binary.BigEndian.Uint64(key[1:])
+	case tableID:
+		index = binary.BigEndian.Uint64(value)
+	case tableKind, tableIssuer, tableLicence, tableFormer:
+		_, index = splitListed(key)
+	default:
+		_, index = splitVersion(key)
+	}
+	r.touched(index)
 }
 
 // Lookup finds the log index of a record.
@@ -322,6 +346,7 @@ func (r rowReader) scanNewest(lower, upper []byte, below uint64, keyAfter func(t
 			ok = it.SeekGE(appendVersion(nil, key[0], text, below-1))
 			continue
 		}
+		r.touch(key, value)
 		if more, err = yield(text, index, value); err != nil {
 			return r.db.Load().Explain(errors.Join(err, it.Close()))
 		}
@@ -399,6 +424,7 @@ func (r rowReader) iterate(lower, upper []byte, begin, next func(*pebble.Iterato
 	for ok := begin(it); ok; ok = next(it) {
 		more, err := false, r.chargeRow(len(it.Key())+len(it.Value()))
 		if err == nil {
+			r.touch(it.Key(), it.Value())
 			more, err = yield(it.Key(), it.Value())
 		}
 		if err != nil || !more {

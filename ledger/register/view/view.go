@@ -99,10 +99,21 @@ func (v *View) absentWithHint(thread record.Thread) error {
 	return &AbsentError{What: string(thread.Family()) + " " + thread.Name(), Size: v.Size(), Hint: hint}
 }
 
+// WithTrace is the view that tells which record wrote each row that its answers read: all
+// records but the charters that an answer rests on, some more than once.
+func (v *View) WithTrace(touched func(index uint64)) *View {
+	traced := *v
+	traced.rows = v.rows.WithTrace(touched)
+	return &traced
+}
+
 // Knowable is how much of a ledger was knowable at an instant, and by whose word.
 type Knowable struct {
 	Size     uint64    `json:"size"`              // the entries below it
 	Cosigned time.Time `json:"cosigned,omitzero"` // when a quorum of witnesses had; zero: by admission times, the ledger's own word
+
+	// Counted says that Size is by admission times already: who set it knows only some records.
+	Counted bool `json:"-"`
 }
 
 // String says by whose word, for people.
@@ -139,7 +150,7 @@ func (v *View) Knowable(at time.Time) (Knowable, error) {
 		}
 		k.Size = min(k.Size, v.Size())
 	}
-	if !k.Cosigned.IsZero() {
+	if !k.Cosigned.IsZero() || k.Counted {
 		return k, nil
 	}
 	admitted, err := v.entriesAdmittedBy(at)
