@@ -159,7 +159,11 @@ func TestNoRouteGivesWhatIsWithheld(t *testing.T) {
 			if !ok {
 				t.Errorf("GET %s: nobody has said what can be asked of it", route.path)
 			}
-			for _, path := range slices.Concat(row.paths, paths[route.path]) {
+			asked := slices.Concat(row.paths, paths[route.path])
+			if route.path == "/v1/stream" { // it ends after as many as there are
+				asked = []string{fmt.Sprintf("/v1/stream?from=0&limit=%d", w.ledger.Head().Size)}
+			}
+			for _, path := range asked {
 				visit(route.path, path, w.get(path))
 				if strings.HasPrefix(path, "/tile/") {
 					visit(route.path, path, w.get(path, "Accept-Encoding", "gzip"))
