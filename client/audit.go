@@ -87,7 +87,7 @@ const MaxFindings = 1000
 func (a Audit) Run(ctx context.Context) (*AuditReport, error) {
 	note, err := a.Source.Checkpoint(ctx)
 	if err != nil {
-		return nil, asUnpublished(err)
+		return nil, err
 	}
 	cp, _, err := proof.ParseCheckpoint(note)
 	if err != nil {

@@ -120,6 +120,9 @@ type serverSource struct {
 	c *Client
 }
 
+// Checkpoint is the newest one that the server hands out.
+func (s serverSource) Checkpoint(ctx context.Context) ([]byte, error) { return s.c.checkpoint(ctx) }
+
 // ChainUnverified is the server's [Client.ChainUnverified].
 func (s serverSource) ChainUnverified(ctx context.Context, id record.ID) ([]byte, error) {
 	return s.c.ChainUnverified(ctx, id)
