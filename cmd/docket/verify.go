@@ -53,7 +53,8 @@ earlier time than the receipt itself: the earliest is printed, and by what it is
 each commitment that it has a salt for, and refuses if one of them is not the record's.
 
 A refusal that the ledger signed (docket submit keeps it as NAME.refusal) is verified by
-the refusals key of the charter in force at its size, and the envelope beside it is
+the refusals key of the charter in force at its size, and the envelope beside it
+(NAME.dsse.json, NAME.refused.dsse.json) is
 judged again, by the rules, the register and the signatures of then, which takes a trust
 directory and its copy. If the ledger has refused what the rules admit, the exit status
 is 1, and the refusal is your proof.
